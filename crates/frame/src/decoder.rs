@@ -1,0 +1,233 @@
+//! The incremental decoder: bytes in, chunks of unmasked payload out, nothing copied.
+
+use core::fmt;
+
+use crate::{Error, Header, HeaderBytes, Opcode, Role, Rsv, apply_mask};
+
+/// What one connection allows its peer to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rules {
+    /// Which end we are; it decides whether the peer must mask or must not.
+    pub role: Role,
+    /// The reserved bits that negotiated extensions claim. They are legal on Text and Binary
+    /// frames only, never on a continuation or a control frame.
+    pub rsv: Rsv,
+    /// The longest data frame in bytes. Control frames have the protocol's own bound of 125.
+    pub payload_len_max: u64,
+}
+
+impl Rules {
+    #[inline]
+    pub(crate) fn check_rsv(&self, rsv: Rsv, opcode: Opcode) -> Result<(), Error> {
+        let claimed = match opcode {
+            Opcode::Text | Opcode::Binary => self.rsv,
+            Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => Rsv::NONE,
+        };
+        if claimed.contains(rsv) {
+            Ok(())
+        } else {
+            // [rfc6455:5.2-rsv-zero]
+            Err(Error::ReservedBits)
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn check_mask(&self, masked: bool) -> Result<(), Error> {
+        match (self.role, masked) {
+            (Role::Server, true) | (Role::Client, false) => Ok(()),
+            // [rfc6455:5.1-client-masks]
+            (Role::Server, false) => Err(Error::MaskMissing),
+            // [rfc6455:5.1-server-does-not-mask]
+            (Role::Client, true) => Err(Error::MaskUnexpected),
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn check_len(&self, payload_len: u64, opcode: Opcode) -> Result<(), Error> {
+        if payload_len > self.payload_len_max && !opcode.is_control() {
+            // [rfc6455:10.4-frame-limit]
+            return Err(Error::FrameTooBig);
+        }
+        Ok(())
+    }
+}
+
+/// A part of a frame's payload, unmasked, in the caller's own buffer.
+#[derive(PartialEq, Eq)]
+pub struct Chunk<'b> {
+    /// The header of the frame, the same on each of its chunks.
+    pub header: Header,
+    /// Where in the frame's payload this chunk begins, in bytes.
+    pub offset: u64,
+    /// The payload bytes; empty only when the whole frame is.
+    pub payload: &'b mut [u8],
+}
+
+impl Chunk<'_> {
+    /// Whether the frame begins with this chunk.
+    #[must_use]
+    pub const fn is_first(&self) -> bool {
+        self.offset == 0
+    }
+
+    /// Whether the frame ends with this chunk.
+    #[must_use]
+    pub const fn is_last(&self) -> bool {
+        self.offset.saturating_add(self.payload.len() as u64) >= self.header.payload_len
+    }
+}
+
+/// Without the payload's bytes, which belong in no log.
+impl fmt::Debug for Chunk<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chunk")
+            .field("header", &self.header)
+            .field("offset", &self.offset)
+            .field("len", &self.payload.len())
+            .finish()
+    }
+}
+
+/// Cuts a peer's bytes into frames, at whatever places they arrive cut.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    rules: Rules,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Boundary,
+    /// The bytes of a header that has not fully arrived.
+    Header(HeaderBytes),
+    Payload {
+        header: Header,
+        offset: u64,
+    },
+    Failed(Error),
+}
+
+impl Decoder {
+    /// A decoder at the start of a peer's first frame.
+    #[must_use]
+    pub const fn new(rules: Rules) -> Self {
+        Self { rules, state: State::Boundary }
+    }
+
+    /// Takes the next chunk off the front of `input`, or all of `input` and `None`.
+    ///
+    /// # Errors
+    ///
+    /// The first violation on the wire, with the rest of `input` discarded; every later call
+    /// returns the same error.
+    #[inline]
+    pub fn next<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Chunk<'b>>, Error> {
+        match self.next_whole(input) {
+            Some(frame) => Ok(Some(frame)),
+            None if input.is_empty() && self.at_boundary() => Ok(None),
+            None => self.next_part(input),
+        }
+    }
+
+    /// Whether the input so far ends between two frames, so that an end of the stream here
+    /// truncates none.
+    #[must_use]
+    pub const fn at_boundary(&self) -> bool {
+        matches!(self.state, State::Boundary)
+    }
+
+    /// The header of the frame whose payload is still to come, in whole or in part.
+    #[must_use]
+    pub const fn header(&self) -> Option<Header> {
+        match self.state {
+            State::Payload { header, .. } => Some(header),
+            State::Boundary | State::Header(_) | State::Failed(_) => None,
+        }
+    }
+
+    /// The usual case on its own, for speed: at a boundary, with a whole and legal frame in
+    /// `input`. The state neither changes nor is copied.
+    #[inline]
+    fn next_whole<'b>(&self, input: &mut &'b mut [u8]) -> Option<Chunk<'b>> {
+        if !self.at_boundary() {
+            return None;
+        }
+        let (header, len) = Header::decode_under(input, Some(&self.rules)).ok()??;
+        let frame_len = usize::try_from(header.payload_len).ok()?.checked_add(len)?;
+        let (_, payload) = input.split_off_mut(..frame_len)?.split_at_mut_checked(len)?;
+        if let Some(key) = header.mask {
+            apply_mask(payload, key, 0);
+        }
+        Some(Chunk { header, offset: 0, payload })
+    }
+
+    /// Every case but an empty input between frames: whatever part of a frame comes next.
+    #[inline(never)]
+    fn next_part<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Chunk<'b>>, Error> {
+        let stashed = match self.state {
+            State::Boundary => HeaderBytes::EMPTY,
+            State::Header(stashed) => stashed,
+            State::Payload { header, offset } => {
+                return Ok(self.next_payload(header, offset, input));
+            }
+            State::Failed(error) => return Err(self.fail(error, input)),
+        };
+        let header = self.next_header(stashed, input)?;
+        Ok(header.and_then(|header| self.next_payload(header, 0, input)))
+    }
+
+    /// Goes on with a header; stashes it as long as it is not whole.
+    fn next_header(
+        &mut self,
+        stashed: HeaderBytes,
+        input: &mut &mut [u8],
+    ) -> Result<Option<Header>, Error> {
+        let mut bytes = stashed;
+        bytes.fill(input);
+        match Header::decode_under(&bytes, Some(&self.rules)) {
+            Ok(Some((header, len))) => {
+                let _taken = input.split_off_mut(..len.saturating_sub(stashed.len()));
+                Ok(Some(header))
+            }
+            Ok(None) => {
+                *input = &mut [];
+                self.state = State::Header(bytes);
+                Ok(None)
+            }
+            Err(error) => Err(self.fail(error, input)),
+        }
+    }
+
+    /// Takes what there is of a payload, which may be nothing yet.
+    fn next_payload<'b>(
+        &mut self,
+        header: Header,
+        offset: u64,
+        input: &mut &'b mut [u8],
+    ) -> Option<Chunk<'b>> {
+        let remaining = header.payload_len.saturating_sub(offset);
+        let len = usize::try_from(remaining).map_or(input.len(), |len| len.min(input.len()));
+        let payload = input.split_off_mut(..len)?;
+        self.state = if len as u64 == remaining {
+            State::Boundary
+        } else {
+            State::Payload { header, offset: offset.saturating_add(len as u64) }
+        };
+        if payload.is_empty() && remaining != 0 {
+            return None;
+        }
+        if let Some(key) = header.mask {
+            apply_mask(payload, key, offset);
+        }
+        Some(Chunk { header, offset, payload })
+    }
+
+    /// Remembers the violation; what lies behind it is never read (RFC 6455 §7.1.7).
+    // [rfc6455:7.1.7-nothing-after-failure]
+    #[cold]
+    fn fail(&mut self, error: Error, input: &mut &mut [u8]) -> Error {
+        *input = &mut [];
+        self.state = State::Failed(error);
+        error
+    }
+}

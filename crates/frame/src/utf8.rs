@@ -1,0 +1,139 @@
+//! UTF-8 checked as it arrives (RFC 6455 §8.1, RFC 3629 §4).
+
+use core::fmt;
+
+/// Text stopped being UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Utf8Error {
+    /// The index of the first impossible byte in the slice that was pushed; the slice's length
+    /// where the text ended inside a code point.
+    pub index: usize,
+}
+
+impl fmt::Display for Utf8Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the text stops being UTF-8 at byte {}", self.index)
+    }
+}
+
+impl core::error::Error for Utf8Error {}
+
+/// Checks a text message piece by piece, wherever the pieces are cut.
+///
+/// Three bytes of state: how many continuation bytes the current code point still lacks, and
+/// the range that the next one must lie in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Utf8Validator {
+    lacking: u8,
+    low: u8,
+    high: u8,
+}
+
+impl Default for Utf8Validator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Utf8Validator {
+    const BOUNDARY: Self = Self::expecting(0, 0x80, 0xBF);
+    /// Lacks a byte that no byte can be.
+    const FAILED: Self = Self::expecting(1, 1, 0);
+
+    /// A validator at the start of a message.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::BOUNDARY
+    }
+
+    const fn expecting(lacking: u8, low: u8, high: u8) -> Self {
+        Self { lacking, low, high }
+    }
+
+    /// Checks the next piece of the message.
+    ///
+    /// # Errors
+    ///
+    /// The first byte after which no continuation could make the text valid; from then on
+    /// every non-empty piece fails at its first byte.
+    #[inline]
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), Utf8Error> {
+        let mut index = 0;
+        while self.lacking != 0 {
+            let Some(byte) = piece.get(index) else {
+                return Ok(());
+            };
+            self.step(*byte).ok_or(Utf8Error { index })?;
+            index = index.saturating_add(1);
+        }
+        // The bulk goes at the standard library's speed. What it does not like is at most one
+        // code point, impossible or unfinished: the table tells which, and where.
+        let Err(error) = core::str::from_utf8(piece.get(index..).unwrap_or_default()) else {
+            return Ok(());
+        };
+        index = index.saturating_add(error.valid_up_to());
+        while let Some(byte) = piece.get(index) {
+            self.step(*byte).ok_or(Utf8Error { index })?;
+            index = index.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Checks that the message does not end inside a code point.
+    ///
+    /// # Errors
+    ///
+    /// The message ended inside a code point, or had failed before.
+    pub const fn finish(&self) -> Result<(), Utf8Error> {
+        if self.is_complete() { Ok(()) } else { Err(Utf8Error { index: 0 }) }
+    }
+
+    /// Whether the text so far is valid and ends between code points.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.lacking == 0
+    }
+
+    /// Checks a whole message that lies in one slice.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push) and [`finish`](Self::finish).
+    #[inline]
+    pub fn check(message: &[u8]) -> Result<&str, Utf8Error> {
+        core::str::from_utf8(message).map_err(|_| {
+            let mut validator = Self::new();
+            let pushed = validator.push(message);
+            pushed.err().unwrap_or(Utf8Error { index: message.len() })
+        })
+    }
+
+    /// One byte of the table in RFC 3629 §4; `None` if it is impossible here.
+    fn step(&mut self, byte: u8) -> Option<()> {
+        let next = if self.lacking == 0 {
+            Self::after_lead(byte)
+        } else if self.low <= byte && byte <= self.high {
+            Some(Self::expecting(self.lacking.saturating_sub(1), 0x80, 0xBF))
+        } else {
+            None
+        };
+        // [rfc6455:8.1-utf8-fails]
+        *self = next.unwrap_or(Self::FAILED);
+        next.map(|_| ())
+    }
+
+    const fn after_lead(byte: u8) -> Option<Self> {
+        Some(match byte {
+            0x00..=0x7F => Self::BOUNDARY,
+            0xC2..=0xDF => Self::expecting(1, 0x80, 0xBF),
+            0xE0 => Self::expecting(2, 0xA0, 0xBF),
+            0xE1..=0xEC | 0xEE..=0xEF => Self::expecting(2, 0x80, 0xBF),
+            0xED => Self::expecting(2, 0x80, 0x9F),
+            0xF0 => Self::expecting(3, 0x90, 0xBF),
+            0xF1..=0xF3 => Self::expecting(3, 0x80, 0xBF),
+            0xF4 => Self::expecting(3, 0x80, 0x8F),
+            0x80..=0xC1 | 0xF5..=0xFF => return None,
+        })
+    }
+}
