@@ -1,0 +1,61 @@
+//! The byte classes of RFC 9110 §5 and RFC 3986, each in one place.
+
+/// Returns whether the byte may stand in a token (RFC 9110 §5.6.2).
+#[must_use]
+pub const fn is_tchar(byte: u8) -> bool {
+    matches!(byte,
+        b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_'
+        | b'`' | b'|' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z')
+}
+
+/// Returns whether the byte may stand in a field value: HTAB, SP, VCHAR or obs-text
+/// (RFC 9110 §5.5).
+pub(crate) const fn is_field_byte(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+}
+
+/// Returns whether the text is a token: not empty, tchars only.
+pub(crate) const fn is_token(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let Some((&byte, tail)) = rest.split_first() {
+        if !is_tchar(byte) {
+            return false;
+        }
+        rest = tail;
+    }
+    !text.is_empty()
+}
+
+/// Returns the bytes without optional whitespace (SP, HTAB) at both ends (RFC 9110 §5.6.3).
+pub(crate) const fn trim_ows(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// Returns whether both are the same but for the case of ASCII letters; usable in constants.
+pub(crate) const fn eq_ignore_case(mut left: &[u8], mut right: &[u8]) -> bool {
+    while let ([a, left_tail @ ..], [b, right_tail @ ..]) = (left, right) {
+        if !a.eq_ignore_ascii_case(b) {
+            return false;
+        }
+        left = left_tail;
+        right = right_tail;
+    }
+    left.is_empty() && right.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_tchar;
+
+    #[test]
+    fn the_token_alphabet_is_that_of_rfc_9110() {
+        let separators = b"\"(),/:;<=>?@[\\]{} \t";
+        for byte in 0..=u8::MAX {
+            let expected = byte.is_ascii_graphic() && !separators.contains(&byte);
+            assert_eq!(is_tchar(byte), expected, "{byte:#x}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Finds where a head ends, without ever looking at a byte twice.
+
+use crate::{Error, HEADERS_MAX, Limits, grammar};
+
+/// Finds the end of a head in bytes that arrive in any pieces.
+///
+/// The scanner remembers its place, so a head that trickles in byte by byte costs as much as one
+/// that comes at once. What no head may hold is refused as soon as it is seen, long before the
+/// head is complete: an impossible first byte, a line end other than CRLF, control bytes, folded
+/// lines, and whatever is over [`Limits`].
+///
+/// One scanner serves one head: the next request on the connection gets a new one.
+///
+/// ```text
+///            line_start        scanned
+///                v                v
+/// GET / HTTP/1.1␍␊Host: a.example␍␊ …
+/// └── checked: never read again ──┘
+/// ```
+///
+/// # RFC
+/// RFC 9112 §2.2. One empty line before a request line is ignored, as a server SHOULD; a second
+/// is refused.
+/// Deviation: a lone LF does not end a line, although a recipient MAY let it: peers that differ
+/// in what ends a line are how requests are smuggled.
+///
+/// # Examples
+/// ```
+/// use sockeye_http1::{HeadEnd, Limits};
+/// let received = b"GET / HTTP/1.1\r\nHost: a\r\n\r\nand more";
+/// let mut head_end = HeadEnd::new();
+/// assert_eq!(head_end.find(&received[..10], &Limits::DEFAULT), Ok(None));
+/// assert_eq!(head_end.find(received, &Limits::DEFAULT), Ok(Some(27)));
+/// ```
+#[derive(Clone, Debug)]
+pub struct HeadEnd {
+    /// Bytes of the head that are checked.
+    scanned: usize,
+    /// Where the line that `scanned` stands in begins.
+    line_start: usize,
+    /// Header lines that are complete.
+    headers: usize,
+    place: Place,
+    #[cfg(any(test, feature = "properties"))]
+    examined: usize,
+}
+
+/// Which line of the head comes next or is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// The request line, or the one empty line that may precede it.
+    RequestStart,
+    /// The request line: the empty line was there.
+    RequestLine,
+    StatusLine,
+    Headers,
+}
+
+impl HeadEnd {
+    /// Makes a scanner for a request head.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::at(Place::RequestStart)
+    }
+
+    /// Makes a scanner for a response head.
+    #[must_use]
+    pub const fn for_response() -> Self {
+        Self::at(Place::StatusLine)
+    }
+
+    const fn at(place: Place) -> Self {
+        Self {
+            scanned: 0,
+            line_start: 0,
+            headers: 0,
+            place,
+            #[cfg(any(test, feature = "properties"))]
+            examined: 0,
+        }
+    }
+
+    /// Returns the length of the head, its empty line included, or `None` if it is not complete.
+    ///
+    /// `head` is everything received so far, from the same first byte in every call; only what
+    /// the last call has not seen is looked at. What follows the head is never looked at.
+    ///
+    /// # Errors
+    /// What makes the head impossible, as early as it can be known. A later call with the same
+    /// bytes returns the same error.
+    pub fn find(&mut self, head: &[u8], limits: &Limits) -> Result<Option<usize>, Error> {
+        // A head longer than this window does not end in it. [rfc9110:5.4-head-bounded]
+        let window = head.get(..limits.head_bytes_max).unwrap_or(head);
+        loop {
+            let rest = window.get(self.scanned..).unwrap_or_default();
+            if self.scanned == self.line_start {
+                self.check_line_start(rest)?;
+            }
+            let text = text_len(rest);
+            self.count_examined(text);
+            self.scanned = self.scanned.saturating_add(text);
+            self.check_line_len(limits)?;
+            match rest.get(text..).unwrap_or_default() {
+                [b'\r', b'\n', ..] => {
+                    if let Some(end) = self.end_line(limits)? {
+                        return Ok(Some(end));
+                    }
+                }
+                [b'\t', ..] => self.scanned = self.scanned.saturating_add(1),
+                [] | [b'\r'] if window.len() < limits.head_bytes_max => return Ok(None),
+                [] | [b'\r'] => return Err(self.too_long()),
+                // Neither bare CR nor bare LF ends a line. [rfc9112:2.2-crlf-only]
+                [b'\r' | b'\n', ..] => return Err(Error::LineEnd),
+                // [rfc9110:5.5-no-control-bytes]
+                [_, ..] => return Err(Error::ControlByte),
+            }
+        }
+    }
+
+    /// Checks the first byte of a line, if it has arrived.
+    fn check_line_start(&self, rest: &[u8]) -> Result<(), Error> {
+        let Some(&byte) = rest.first() else { return Ok(()) };
+        match self.place {
+            Place::RequestStart if byte == b'\r' || grammar::is_tchar(byte) => Ok(()),
+            Place::RequestLine if grammar::is_tchar(byte) => Ok(()),
+            Place::StatusLine if byte == b'H' => Ok(()),
+            Place::Headers if byte == b'\r' || grammar::is_tchar(byte) => Ok(()),
+            // A lone LF is named what it is, wherever it stands.
+            Place::RequestStart | Place::Headers if byte == b'\n' => Err(Error::LineEnd),
+            // [rfc9112:5.2-no-obs-fold] [rfc9112:2.2-no-space-before-headers]
+            Place::Headers if byte == b' ' || byte == b'\t' => Err(Error::LineFolding),
+            Place::Headers => Err(Error::Header),
+            // [rfc9112:2.2-first-byte]
+            Place::RequestStart | Place::RequestLine | Place::StatusLine => Err(Error::FirstByte),
+        }
+    }
+
+    /// Checks the length of the line so far.
+    fn check_line_len(&self, limits: &Limits) -> Result<(), Error> {
+        if self.scanned.saturating_sub(self.line_start) <= limits.line_bytes_max {
+            return Ok(());
+        }
+        Err(match self.place {
+            // [rfc9112:3-request-line-too-long]
+            Place::RequestStart | Place::RequestLine => Error::RequestLineTooLong,
+            Place::StatusLine | Place::Headers => Error::HeaderLineTooLong,
+        })
+    }
+
+    /// Steps over the CRLF at `scanned`; returns the end of the head if it was the last one.
+    fn end_line(&mut self, limits: &Limits) -> Result<Option<usize>, Error> {
+        let empty = self.scanned == self.line_start;
+        let next_line = self.scanned.saturating_add(2);
+        match self.place {
+            Place::Headers if empty => return Ok(Some(next_line)),
+            Place::Headers => {
+                // [rfc9110:5.4-headers-counted]
+                self.headers = self.headers.saturating_add(1);
+                if self.headers > limits.headers_max.min(HEADERS_MAX) {
+                    return Err(Error::TooManyHeaders);
+                }
+            }
+            // [rfc9112:2.2-leading-empty-line]
+            Place::RequestStart if empty => self.place = Place::RequestLine,
+            Place::RequestStart | Place::RequestLine | Place::StatusLine => {
+                self.place = Place::Headers;
+            }
+        }
+        self.scanned = next_line;
+        self.line_start = next_line;
+        Ok(None)
+    }
+
+    /// Returns the error of a head that fills its whole allowance without an end.
+    const fn too_long(&self) -> Error {
+        match self.place {
+            Place::RequestStart | Place::RequestLine => Error::RequestLineTooLong,
+            Place::StatusLine | Place::Headers => Error::HeadTooLong,
+        }
+    }
+
+    /// Returns how many bytes all calls together have looked at, for the proof of linearity.
+    #[cfg(any(test, feature = "properties"))]
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn examined(&self) -> usize {
+        self.examined
+    }
+
+    #[cfg(any(test, feature = "properties"))]
+    fn count_examined(&mut self, text: usize) {
+        self.examined = self.examined.saturating_add(text).saturating_add(2);
+    }
+
+    #[cfg(not(any(test, feature = "properties")))]
+    fn count_examined(&mut self, _text: usize) {}
+}
+
+impl Default for HeadEnd {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Returns how many bytes precede the first control byte (below 0x20, or DEL).
+fn text_len(bytes: &[u8]) -> usize {
+    let (words, tail) = bytes.as_chunks::<8>();
+    let mut text = 0_usize;
+    for word in words {
+        let controls = control_bits(u64::from_le_bytes(*word));
+        if controls != 0 {
+            return text.saturating_add(controls.trailing_zeros() as usize / 8);
+        }
+        text = text.saturating_add(8);
+    }
+    let rest = tail.iter().position(|&byte| byte < b' ' || byte == 0x7f);
+    text.saturating_add(rest.unwrap_or(tail.len()))
+}
+
+/// Marks the control bytes of eight: the lowest bit that is set lies in the first of them.
+///
+/// A borrow can mark a byte wrongly, but only above one that is marked rightly.
+const fn control_bits(word: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
+    const DELETES: u64 = u64::from_le_bytes([0x7f; 8]);
+    let deletes = word ^ DELETES;
+    (word.wrapping_sub(SPACES) & !word | deletes.wrapping_sub(ONES) & !deletes) & HIGH
+}

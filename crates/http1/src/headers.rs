@@ -1,0 +1,177 @@
+//! The header lines of a parsed head, and the questions one asks of them.
+
+use core::fmt;
+
+use crate::{Error, HEADERS_MAX, grammar};
+
+/// Room for the header lines of one head: [`HEADERS_MAX`] pairs of references (4 KiB on 64-bit
+/// machines).
+pub struct HeaderStorage<'b> {
+    slots: [httparse::Header<'b>; HEADERS_MAX],
+}
+
+impl<'b> HeaderStorage<'b> {
+    /// Makes empty room.
+    #[must_use]
+    pub const fn new() -> Self {
+        // A constant, so that making room is one copy and not a loop over the slots.
+        Self { slots: const { [httparse::EMPTY_HEADER; HEADERS_MAX] } }
+    }
+
+    /// Returns room for at most `count` lines.
+    pub(crate) fn slots(&mut self, count: usize) -> &mut [httparse::Header<'b>] {
+        let count = count.min(HEADERS_MAX);
+        self.slots.get_mut(..count).unwrap_or_default()
+    }
+}
+
+impl Default for HeaderStorage<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for HeaderStorage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeaderStorage")
+    }
+}
+
+/// The header lines of a parsed head, in the order they came. Names are compared without regard
+/// to case (RFC 9110 §5.1).
+#[derive(Clone, Copy)]
+pub struct Headers<'h, 'b> {
+    lines: &'h [httparse::Header<'b>],
+}
+
+impl<'h, 'b> Headers<'h, 'b> {
+    pub(crate) const fn new(lines: &'h [httparse::Header<'b>]) -> Self {
+        Self { lines }
+    }
+
+    /// Returns the number of lines.
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.lines.len()
+    }
+
+    /// Returns whether there is no line at all.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Iterates over all lines as (name as sent, value without surrounding whitespace).
+    pub fn iter(self) -> impl Iterator<Item = (&'b str, &'b [u8])> + 'h {
+        self.lines.iter().map(|line| (line.name, grammar::trim_ows(line.value)))
+    }
+
+    /// Iterates over the values of all lines of that name.
+    pub fn all<'n>(self, name: &'n str) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b, 'n> {
+        self.lines
+            .iter()
+            .filter(move |line| line.name.eq_ignore_ascii_case(name))
+            .map(|line| grammar::trim_ows(line.value))
+    }
+
+    /// Returns whether a line of that name exists.
+    #[must_use]
+    pub fn contains(self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
+
+    /// Returns the value of a header that may stand at most once; `None` if it does not stand.
+    ///
+    /// # Errors
+    /// [`Error::HeaderRepeated`] if it stands twice, [`Error::HeaderNotAscii`] if its value holds
+    /// anything but visible ASCII, SP and HTAB.
+    pub fn single(self, name: &str) -> Result<Option<&'b str>, Error> {
+        let mut values = self.all(name);
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(Error::HeaderRepeated);
+        }
+        ascii(value).map(Some).ok_or(Error::HeaderNotAscii)
+    }
+
+    /// Iterates over the elements of a comma-separated list over all lines of that name, without
+    /// surrounding whitespace. Commas inside quoted strings do not separate. Empty elements are
+    /// given, for those headers whose own grammar forbids them; a line with an empty value is one
+    /// empty element.
+    ///
+    /// # RFC
+    /// RFC 9110 §5.3 (several lines are one list), §5.6.1 (lists), §5.6.4 (quoted strings).
+    pub fn elements<'n>(self, name: &'n str) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b, 'n> {
+        // [rfc9110:5.3-lines-are-one-list]
+        self.all(name).flat_map(|value| Elements { rest: Some(value) })
+    }
+
+    /// Iterates over the elements of a list as text, leaving out empty ones as RFC 9110 §5.6.1.2
+    /// asks of a recipient.
+    ///
+    /// An element that is not ASCII is given as `"\u{FFFD}"`, which is no token: a check of the
+    /// grammar fails on it rather than passing over it.
+    pub fn tokens<'n>(self, name: &'n str) -> impl Iterator<Item = &'b str> + use<'h, 'b, 'n> {
+        // [rfc9110:5.6.1-empty-elements]
+        self.elements(name)
+            .filter(|element| !element.is_empty())
+            .map(|element| ascii(element).unwrap_or("\u{FFFD}"))
+    }
+
+    /// Returns whether the list holds exactly that token as a whole element, in any case: neither
+    /// part of a longer one nor a quoted string.
+    #[must_use]
+    pub fn has_token(self, name: &str, token: &str) -> bool {
+        self.tokens(name).any(|element| element.eq_ignore_ascii_case(token))
+    }
+}
+
+/// Shows names only: values hold credentials.
+impl fmt::Debug for Headers<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.lines.iter().map(|line| line.name)).finish()
+    }
+}
+
+/// The elements of one line's list.
+struct Elements<'b> {
+    /// What is not yet given; `None` after the last element.
+    rest: Option<&'b [u8]>,
+}
+
+impl<'b> Iterator for Elements<'b> {
+    type Item = &'b [u8];
+
+    fn next(&mut self) -> Option<&'b [u8]> {
+        let rest = self.rest.take()?;
+        let (element, after) = rest.split_at_checked(element_len(rest)).unwrap_or((rest, &[]));
+        self.rest = after.split_first().map(|(_comma, rest)| rest);
+        Some(grammar::trim_ows(element))
+    }
+}
+
+/// Returns how many bytes stand before the first comma outside a quoted string.
+fn element_len(list: &[u8]) -> usize {
+    let mut quoted = false;
+    let mut escaped = false;
+    list.iter()
+        .position(|&byte| {
+            if escaped {
+                escaped = false;
+                return false;
+            }
+            match byte {
+                b'"' => quoted = !quoted,
+                b'\\' => escaped = quoted,
+                _ => {}
+            }
+            // [rfc9110:5.6.4-quoted-comma]
+            byte == b',' && !quoted
+        })
+        .unwrap_or(list.len())
+}
+
+/// Returns the bytes as text if they are visible ASCII, SP and HTAB only.
+fn ascii(bytes: &[u8]) -> Option<&str> {
+    if bytes.is_ascii() { core::str::from_utf8(bytes).ok() } else { None }
+}

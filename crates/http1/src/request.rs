@@ -1,0 +1,286 @@
+//! The head of a request, parsed strictly when it is complete.
+
+use core::fmt;
+
+use crate::{
+    BodyFraming, Error, HeadEnd, HeaderStorage, Headers, Limits, Persistence, Target, framing,
+    grammar, target,
+};
+
+/// The protocol version of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Version {
+    /// HTTP/1.0.
+    Http10,
+    /// HTTP/1.1, or a higher minor version, which means the same to us (RFC 9110 §2.5).
+    Http11,
+}
+
+impl Version {
+    /// [rfc9112:2.3-version] RFC 9110 §2.5: a minor version above 1 is taken for 1.1, the highest
+    /// that we know of this major version.
+    fn parse(text: &[u8]) -> Result<Self, Error> {
+        match text {
+            b"HTTP/1.0" => Ok(Self::Http10),
+            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9'] => Ok(Self::Http11),
+            [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Err(Error::Version),
+            _ => Err(Error::RequestLine),
+        }
+    }
+
+    pub(crate) const fn from_minor(minor: u8) -> Self {
+        if minor == 0 { Self::Http10 } else { Self::Http11 }
+    }
+}
+
+/// The head of a request that has passed every check of RFC 9112 that needs no knowledge of the
+/// application: there is no such value for a head that is ambiguous.
+///
+/// It borrows from the received bytes (`'b`) and from the storage (`'h`); nothing is copied.
+///
+/// # Examples
+/// ```
+/// use sockeye_http1::{BodyFraming, HeaderStorage, Limits, RequestHead};
+/// let head = b"GET /chat?room=1 HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\n\r\n";
+/// let mut storage = HeaderStorage::new();
+/// let request = RequestHead::parse(head, &mut storage, &Limits::DEFAULT)?;
+/// assert_eq!((request.method(), request.path()), ("GET", "/chat"));
+/// assert_eq!(request.query(), Some("room=1"));
+/// assert!(request.headers().has_token("connection", "upgrade"));
+/// assert_eq!(request.body(), BodyFraming::None);
+/// # Ok::<(), sockeye_http1::Error>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct RequestHead<'h, 'b> {
+    method: &'b str,
+    target: Target<'b>,
+    version: Version,
+    host: Option<&'b str>,
+    headers: Headers<'h, 'b>,
+    body: BodyFraming,
+    expect_continue: bool,
+}
+
+impl<'h, 'b> RequestHead<'h, 'b> {
+    /// Parses a complete head: the bytes up to the end that [`HeadEnd::find`] returned.
+    ///
+    /// The bytes are scanned by [`HeadEnd`] once more, so that no order of calls can get an
+    /// unchecked head parsed.
+    ///
+    /// # Errors
+    /// The first rule that the head breaks; [`Error::status`] is the answer.
+    pub fn parse(
+        head: &'b [u8],
+        storage: &'h mut HeaderStorage<'b>,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
+        if HeadEnd::new().find(head, limits)? != Some(head.len()) {
+            return Err(Error::HeadBoundary);
+        }
+        let (RequestLine { method, target, version }, fields) = RequestLine::split(head)?;
+        let slots = storage.slots(limits.headers_max);
+        let lines = match httparse::parse_headers(fields, slots).map_err(Error::from_httparse)? {
+            httparse::Status::Complete((_, lines)) => lines,
+            httparse::Status::Partial => return Err(Error::HeadBoundary),
+        };
+        let headers = Headers::new(lines);
+        // [rfc9112:3-target-too-long]
+        if target.len() > limits.target_bytes_max {
+            return Err(Error::TargetTooLong);
+        }
+        let target = Target::parse(method, target).ok_or(Error::Target)?;
+        let host = check_host(headers, version)?;
+        let body = framing::of_request(headers, version)?;
+        let expect_continue = check_expect(headers, version, body)?;
+        // The target's own authority outranks Host. [rfc9112:3.2.2-authority-outranks-host]
+        let host = target.authority().or(host);
+        Ok(Self { method, target, version, host, headers, body, expect_continue })
+    }
+
+    /// Returns the method, a token; methods are case-sensitive (RFC 9110 §9.1).
+    #[must_use]
+    pub const fn method(&self) -> &'b str {
+        self.method
+    }
+
+    /// Returns the request-target.
+    #[must_use]
+    pub const fn target(&self) -> Target<'b> {
+        self.target
+    }
+
+    /// Returns the path of the target, still percent-encoded: see [`Target::path`].
+    #[must_use]
+    pub const fn path(&self) -> &'b str {
+        self.target.path()
+    }
+
+    /// Returns the query of the target, still percent-encoded, without the `?`.
+    #[must_use]
+    pub const fn query(&self) -> Option<&'b str> {
+        self.target.query()
+    }
+
+    /// Returns the version.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Returns the authority that the request is for: that of the target, else `Host`. `None`
+    /// happens on HTTP/1.0 only.
+    #[must_use]
+    pub const fn host(&self) -> Option<&'b str> {
+        self.host
+    }
+
+    /// Returns the header lines.
+    #[must_use]
+    pub const fn headers(&self) -> Headers<'h, 'b> {
+        self.headers
+    }
+
+    /// Returns how the body is delimited. Whether its length is welcome is for the caller to say.
+    #[must_use]
+    pub const fn body(&self) -> BodyFraming {
+        self.body
+    }
+
+    /// Returns whether the client waits for `100 Continue` before it sends the body.
+    #[must_use]
+    pub const fn expect_continue(&self) -> bool {
+        self.expect_continue
+    }
+
+    /// Returns whether the client wants the connection to stay open (RFC 9112 §9.3).
+    #[must_use]
+    pub fn keep_alive(&self) -> bool {
+        keep_alive(self.headers, self.version)
+    }
+
+    /// Returns the connection option to answer with, if we want the connection to stay open too.
+    #[must_use]
+    pub fn connection(&self) -> Persistence {
+        match (self.keep_alive(), self.version) {
+            (false, Version::Http10 | Version::Http11) => Persistence::Close,
+            (true, Version::Http11) => Persistence::Persist,
+            (true, Version::Http10) => Persistence::KeepAlive,
+        }
+    }
+}
+
+/// Shows no values: they hold credentials.
+impl fmt::Debug for RequestHead<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHead")
+            .field("method", &self.method)
+            .field("path", &self.path())
+            .field("version", &self.version)
+            .field("headers", &self.headers)
+            .field("body", &self.body)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Decides persistence: `close` wins, then the version decides, then `keep-alive` on HTTP/1.0.
+pub(crate) fn keep_alive(headers: Headers<'_, '_>, version: Version) -> bool {
+    // [rfc9112:9.3-close]
+    if headers.has_token("connection", "close") {
+        return false;
+    }
+    match version {
+        Version::Http11 => true,
+        Version::Http10 => headers.has_token("connection", "keep-alive"),
+    }
+}
+
+/// Checks that there is exactly one valid `Host`; HTTP/1.0 may do without.
+fn check_host<'b>(headers: Headers<'_, 'b>, version: Version) -> Result<Option<&'b str>, Error> {
+    let mut values = headers.all("host");
+    let Some(value) = values.next() else {
+        // [rfc9112:3.2-host-missing]
+        return match version {
+            Version::Http10 => Ok(None),
+            Version::Http11 => Err(Error::HostMissing),
+        };
+    };
+    // Also if the target is in absolute form, and also if both say the same.
+    // [rfc9112:3.2-one-host]
+    if values.next().is_some() {
+        return Err(Error::HostRepeated);
+    }
+    // [rfc9112:3.2-host-valid]
+    core::str::from_utf8(value)
+        .ok()
+        .filter(|host| target::is_authority(host))
+        .map(Some)
+        .ok_or(Error::HostInvalid)
+}
+
+/// Returns whether `100 Continue` is awaited; it is not by HTTP/1.0, nor without a body.
+/// An unknown expectation is refused whatever the version.
+fn check_expect(
+    headers: Headers<'_, '_>,
+    version: Version,
+    body: BodyFraming,
+) -> Result<bool, Error> {
+    let mut expected = false;
+    for expectation in headers.elements("expect") {
+        // [rfc9110:10.1.1-unknown-expectation]
+        if !expectation.eq_ignore_ascii_case(b"100-continue") {
+            return Err(Error::Expectation);
+        }
+        expected = true;
+    }
+    let has_body = !matches!(body, BodyFraming::None | BodyFraming::Length(0));
+    // [rfc9110:10.1.1-not-http10]
+    Ok(expected && has_body && version == Version::Http11)
+}
+
+impl Error {
+    /// Translates what httparse finds wrong with header lines that are complete.
+    const fn from_httparse(error: httparse::Error) -> Self {
+        match error {
+            httparse::Error::TooManyHeaders => Self::TooManyHeaders,
+            // [rfc9112:5.1-no-space-before-colon]
+            httparse::Error::HeaderName
+            | httparse::Error::HeaderValue
+            | httparse::Error::NewLine
+            | httparse::Error::Version
+            | httparse::Error::Status
+            | httparse::Error::Token => Self::Header,
+        }
+    }
+}
+
+/// The parts of a request line, each of the right shape (RFC 9112 §3).
+struct RequestLine<'b> {
+    method: &'b str,
+    target: &'b str,
+    version: Version,
+}
+
+impl<'b> RequestLine<'b> {
+    /// Takes the request line off a complete head; also gives the header lines behind it.
+    ///
+    /// httparse would do this too, but refuses the minor versions that do not exist yet.
+    fn split(head: &'b [u8]) -> Result<(Self, &'b [u8]), Error> {
+        let head = head.strip_prefix(b"\r\n").unwrap_or(head);
+        let len = head.iter().position(|&byte| byte == b'\r').ok_or(Error::HeadBoundary)?;
+        let (line, fields) = head.split_at_checked(len).ok_or(Error::HeadBoundary)?;
+        let fields = fields.strip_prefix(b"\r\n").ok_or(Error::HeadBoundary)?;
+        // [rfc9112:3-request-line] Three parts, one space between each two.
+        let mut parts = line.split(|&byte| byte == b' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Error::RequestLine);
+        };
+        if !grammar::is_token(method) || target.is_empty() {
+            return Err(Error::RequestLine);
+        }
+        let version = Version::parse(version)?;
+        let text = |part| core::str::from_utf8(part).map_err(|_| Error::Target);
+        Ok((Self { method: text(method)?, target: text(target)?, version }, fields))
+    }
+}

@@ -1,0 +1,88 @@
+//! The questions one asks of header lines.
+
+use sockeye_http1::{Error, HeaderStorage, Headers, Limits, RequestHead};
+
+fn with<T>(lines: &[u8], look: impl FnOnce(Headers<'_, '_>) -> T) -> T {
+    let head = [b"GET / HTTP/1.1\r\nHost: a\r\n", lines, b"\r\n"].concat();
+    let mut storage = HeaderStorage::new();
+    look(RequestHead::parse(&head, &mut storage, &Limits::DEFAULT).unwrap().headers())
+}
+
+#[test]
+fn names_are_compared_without_case() {
+    with(b"ACCEPT: 1\r\nx: \t y z \t\r\naccept:\r\n", |headers| {
+        assert_eq!(headers.all("Accept").collect::<Vec<_>>(), [&b"1"[..], b""]);
+        assert_eq!(headers.single("X"), Ok(Some("y z")));
+        assert!(headers.contains("aCCept") && !headers.contains("accep"));
+        let names: Vec<_> = headers.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["Host", "ACCEPT", "x", "accept"]);
+        assert_eq!((headers.len(), headers.is_empty()), (4, false));
+    });
+}
+
+#[test]
+fn a_single_header_stands_once_and_is_ascii() {
+    with(b"a: 1\r\nb: 1\r\nB: 1\r\nc: \xe4\r\nd: x\ty\r\ne:\r\n", |headers| {
+        assert_eq!(headers.single("a"), Ok(Some("1")));
+        assert_eq!(headers.single("b"), Err(Error::HeaderRepeated));
+        assert_eq!(headers.single("c"), Err(Error::HeaderNotAscii));
+        assert_eq!(headers.single("d"), Ok(Some("x\ty")));
+        assert_eq!(headers.single("e"), Ok(Some("")));
+        assert_eq!(headers.single("f"), Ok(None));
+    });
+}
+
+/// Proves [rfc9110:5.3-lines-are-one-list] and [rfc9110:5.6.1-empty-elements].
+#[test]
+fn a_list_goes_on_over_all_lines() {
+    with(b"l: a ,\tb\r\nx: no\r\nL: , c,,\r\nl:\r\n", |headers| {
+        assert_eq!(headers.tokens("l").collect::<Vec<_>>(), ["a", "b", "c"]);
+        let elements: Vec<_> = headers.elements("l").collect();
+        assert_eq!(elements, [&b"a"[..], b"b", b"", b"c", b"", b"", b""]);
+        assert_eq!(headers.tokens("absent").count(), 0);
+    });
+}
+
+#[test]
+fn a_token_is_a_whole_element() {
+    let has = |value: &[u8]| {
+        with(&[b"Connection: ", value, b"\r\n"].concat(), |headers| {
+            headers.has_token("connection", "upgrade")
+        })
+    };
+    for value in
+        [&b"upgrade"[..], b"keep-alive, Upgrade", b"UPGRADE\t,x", b",,upgrade", b"\xe4,upgrade"]
+    {
+        assert!(has(value), "{}", value.escape_ascii());
+    }
+    for value in [
+        &b"notupgrade"[..],
+        b"upgrade-insecure",
+        b"\"upgrade\"",
+        b"\"a, upgrade\"",
+        b"up,grade",
+        b"",
+        b"upgrade x",
+        b"upgrade;x",
+        b"\"x, upgrade",
+        b"upgrade\xe4",
+    ] {
+        assert!(!has(value), "{}", value.escape_ascii());
+    }
+}
+
+/// Proves [rfc9110:5.6.4-quoted-comma].
+#[test]
+fn a_comma_in_a_quoted_string_separates_nothing() {
+    with(b"e: a;b=\"x, \\\" ,y\", c;d=\"\\\\\", f\\,g\r\n", |headers| {
+        let elements: Vec<_> = headers.tokens("e").collect();
+        assert_eq!(elements, ["a;b=\"x, \\\" ,y\"", "c;d=\"\\\\\"", "f\\", "g"]);
+    });
+}
+
+#[test]
+fn an_element_beyond_ascii_is_no_token() {
+    with(b"p: a, \xc3\xa4, b\r\n", |headers| {
+        assert_eq!(headers.tokens("p").collect::<Vec<_>>(), ["a", "\u{FFFD}", "b"]);
+    });
+}
