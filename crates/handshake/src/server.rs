@@ -1,0 +1,209 @@
+//! The server's side: one decision about a request head, and the answer that accepts
+//! (RFC 6455 §4.2).
+
+use crate::extension::Extensions;
+use crate::origin::Origins;
+use crate::reject::Reject;
+use crate::{UsageError, fields, key, subprotocol, version};
+use alloc::vec::Vec;
+use sockeye_http1::{
+    Body, BodyFraming, HeaderName, HeaderValue, Headers, RequestHead, Response, Status, Version,
+};
+
+/// What a server agrees to, beyond the protocol itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy<'p> {
+    /// The subprotocols spoken here, the preferred one first: the first that the client offered,
+    /// too, is chosen. If it offered none of them the connection is made without a subprotocol.
+    pub subprotocols: &'p [&'p str],
+    /// The web pages that may connect.
+    pub origins: Origins<'p>,
+}
+
+/// No subprotocols, and pages of the same host only.
+impl Default for Policy<'_> {
+    fn default() -> Self {
+        Self { subprotocols: &[], origins: Origins::SameHost }
+    }
+}
+
+/// Decides whether a request opens a WebSocket connection.
+///
+/// The head is already a valid HTTP request with exactly one valid `Host`: `sockeye-http1` sees
+/// to that. Extensions are only read here; the caller picks among [`Accept::offers`].
+///
+/// # Errors
+///
+/// The first clause that the request does not meet, in this order: method, version of HTTP,
+/// `Upgrade`, `Connection`, content, `Sec-WebSocket-Version`, `Origin`,
+/// `Sec-WebSocket-Protocol`, `Sec-WebSocket-Extensions`, `Sec-WebSocket-Key`.
+/// [`Reject::write_response`] answers the client exactly.
+///
+/// # RFC
+///
+/// RFC 6455 §4.2.1, §4.2.2.
+pub fn decide<'b>(head: &RequestHead<'_, 'b>, policy: &Policy<'_>) -> Result<Accept<'b>, Reject> {
+    check_method(head.method())?;
+    check_upgrade(head)?;
+    check_content(head.body())?;
+    let terms = Terms::negotiate(head.headers(), head.host(), policy)?;
+    Ok(Accept { accept_key: accept_key(head.headers())?, terms })
+}
+
+/// A request that opens a WebSocket connection, and the answer to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accept<'b> {
+    accept_key: [u8; 28],
+    terms: Terms<'b>,
+}
+
+impl<'b> Accept<'b> {
+    /// The subprotocol chosen by [`Policy::subprotocols`].
+    #[must_use]
+    pub const fn subprotocol(&self) -> Option<&'b str> {
+        self.terms.subprotocol
+    }
+
+    /// The extensions that the client offers, in its order of preference.
+    #[must_use]
+    pub const fn offers(&self) -> &Extensions {
+        &self.terms.offers
+    }
+
+    /// Appends the response that completes the handshake.
+    ///
+    /// `extensions` are those the server agrees to, with their agreed parameters and in the order
+    /// of use; the empty list writes no header. `headers` are the application's own, a cookie for
+    /// example. The response has no content: behind it begin the frames.
+    ///
+    /// # Errors
+    ///
+    /// [`UsageError::ExtensionNotOffered`], or [`UsageError::HeaderReserved`] for a header whose
+    /// name begins with `Sec-WebSocket-`; `out` is untouched then.
+    ///
+    /// # RFC
+    ///
+    /// RFC 6455 §4.2.2 (5).
+    pub fn write_response(
+        &self,
+        extensions: &Extensions,
+        headers: &[(HeaderName<'_>, HeaderValue<'_>)],
+        out: &mut Vec<u8>,
+    ) -> Result<(), UsageError> {
+        // [rfc6455:9.1-accept-offered]
+        if !extensions.iter().all(|extension| self.terms.offers.contains(extension.name())) {
+            return Err(UsageError::ExtensionNotOffered);
+        }
+        fields::check_application(headers)?;
+        // [rfc6455:4.2.2-response-101]
+        let mut response = Response::new(Status::SWITCHING_PROTOCOLS)
+            .upgrade(fields::WEBSOCKET)
+            .header(fields::ACCEPT, HeaderValue::from_bytes(&self.accept_key)?);
+        // [rfc6455:4.2.2-subprotocol-offered]: one line or none, never an empty one.
+        if let Some(subprotocol) = self.terms.subprotocol {
+            response = response.header(fields::PROTOCOL, HeaderValue::new(subprotocol)?);
+        }
+        if !extensions.is_empty() {
+            response = response.header(fields::EXTENSIONS, HeaderValue::new(extensions.as_str())?);
+        }
+        let response = headers.iter().fold(response, |to, &(name, value)| to.header(name, value));
+        response.write(Body::Empty, out);
+        Ok(())
+    }
+}
+
+/// What is agreed whichever way the connection is opened.
+///
+/// An extended CONNECT (RFC 8441 §5) has neither method `GET` nor `Upgrade`, key or answer to it,
+/// but the same version, origin, subprotocols and extensions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Terms<'b> {
+    subprotocol: Option<&'b str>,
+    offers: Extensions,
+}
+
+impl<'b> Terms<'b> {
+    fn negotiate(
+        headers: Headers<'_, 'b>,
+        host: Option<&str>,
+        policy: &Policy<'_>,
+    ) -> Result<Self, Reject> {
+        check_version(headers)?;
+        check_origin(headers, host, policy.origins)?;
+        // [rfc6455:11.3.4-lines-join]
+        let offered = subprotocol::parse(headers.elements("sec-websocket-protocol"))
+            .ok_or(Reject::Subprotocols)?;
+        // [rfc6455:11.3.2-lines-join]
+        let offers = Extensions::parse(headers.all("sec-websocket-extensions"))
+            .map_err(|_| Reject::Extensions)?;
+        Ok(Self { subprotocol: subprotocol::choose(&offered, policy.subprotocols), offers })
+    }
+}
+
+fn check_method(method: &str) -> Result<(), Reject> {
+    // [rfc6455:4.2.1-method]: methods are case-sensitive.
+    match method {
+        "GET" => Ok(()),
+        "HEAD" => Err(Reject::MethodHead),
+        _ => Err(Reject::Method),
+    }
+}
+
+fn check_upgrade(head: &RequestHead<'_, '_>) -> Result<(), Reject> {
+    // [rfc9110:7.8-http10-upgrade-ignored]: what is left is a request that upgrades nothing.
+    // [rfc6455:4.2.1-http-version]
+    match head.version() {
+        Version::Http10 => return Err(Reject::HttpVersion),
+        Version::Http11 => {}
+    }
+    // [rfc6455:4.2.1-upgrade]: one of the protocols in the list (RFC 9110 §7.8), without a
+    // version: `websocket/13` is another protocol.
+    if !head.headers().has_token("upgrade", "websocket") {
+        return Err(Reject::Upgrade);
+    }
+    // [rfc6455:4.2.1-connection]: a whole element of the list over all lines.
+    if !head.headers().has_token("connection", "upgrade") {
+        return Err(Reject::Connection);
+    }
+    Ok(())
+}
+
+fn check_content(framing: BodyFraming) -> Result<(), Reject> {
+    // [rfc9112:6-upgrade-without-content]: RFC 6455 knows no content here. Were it skipped or
+    // read as frames, a proxy and we could disagree about where the frames begin.
+    match framing {
+        BodyFraming::None | BodyFraming::Length(0) => Ok(()),
+        BodyFraming::Length(_) | BodyFraming::Chunked => Err(Reject::Content),
+    }
+}
+
+fn check_version(headers: Headers<'_, '_>) -> Result<(), Reject> {
+    // [rfc6455:4.2.1-version] [rfc6455:11.3.5-version-once]: missing, repeated and malformed alike.
+    let value = headers.single("sec-websocket-version").ok().flatten();
+    match value.and_then(version::parse) {
+        Some(version::SUPPORTED) => Ok(()),
+        // [rfc6455:4.2.2-version-unsupported]
+        Some(_) => Err(Reject::VersionUnsupported),
+        None => Err(Reject::Version),
+    }
+}
+
+fn check_origin(
+    headers: Headers<'_, '_>,
+    host: Option<&str>,
+    origins: Origins<'_>,
+) -> Result<(), Reject> {
+    // [rfc6454:7.3-origin-once]
+    match headers.single("origin").map_err(|_| Reject::Origin)? {
+        Some(origin) if !origins.allow(origin, host) => Err(Reject::OriginForbidden),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn accept_key(headers: Headers<'_, '_>) -> Result<[u8; 28], Reject> {
+    // [rfc6455:11.3.1-key-once]
+    match headers.single("sec-websocket-key") {
+        Ok(Some(key)) if key::is_valid(key.as_bytes()) => Ok(key::accept_key(key.as_bytes())),
+        Ok(_) | Err(_) => Err(Reject::Key),
+    }
+}
