@@ -1,0 +1,214 @@
+//! Whole messages from pieces.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::{fmt, mem};
+
+use crate::{CodecError, Kind, Message, MessageCodec, MessageError, Piece};
+
+/// A buffer of at most this capacity is used again for the next message.
+const RECYCLED_BYTES_MAX: usize = 4096;
+/// The least memory that a message under way is given.
+const HELD_BYTES_MIN: usize = 64;
+
+/// Puts messages together, for those who want them whole.
+///
+/// It holds a buffer only from the first piece of a message until the message was used: call
+/// [`release`](Self::release) when done with it, or leave it to the next [`push`](Self::push),
+/// which keeps at most 4096 bytes of it. While a message arrives it holds at most a quarter more
+/// than the bytes that arrived, plus 64, or those 4096 if that is more, whatever the frames
+/// declared.
+///
+/// # Examples
+/// ```
+/// use sockeye_websocket::{Assembler, Kind, Message, Piece};
+///
+/// let mut assembler = Assembler::new(1 << 20);
+/// let (mut head, mut tail) = (*b"sock", *b"eye");
+/// let piece = |first, payload| Piece { kind: Kind::Text, first, last: !first, compressed: false, payload };
+/// assert_eq!(assembler.push(piece(true, &mut head[..]), None), Ok(None));
+/// assert_eq!(assembler.push(piece(false, &mut tail[..]), None), Ok(Some(Message::Text("sockeye"))));
+/// ```
+pub struct Assembler {
+    held: Held,
+    bytes_max: u64,
+    failed: Option<MessageError>,
+}
+
+/// The memory: bytes that arrive or arrived, or a text that proved to be one. The distinction
+/// saves checking a text twice.
+enum Held {
+    Bytes(Vec<u8>),
+    Text(String),
+}
+
+impl Assembler {
+    /// An assembler of messages of at most `message_bytes_max` bytes each, both as they arrive
+    /// and once they are decompressed.
+    #[must_use]
+    pub const fn new(message_bytes_max: u64) -> Self {
+        Self { held: Held::EMPTY, bytes_max: message_bytes_max, failed: None }
+    }
+
+    /// Takes the next piece; gives the message when it is whole.
+    ///
+    /// A compressed message goes through `codec` once its last piece is here. A piece that is a
+    /// whole message is not copied: it is handed on where it lies, or decompressed from there.
+    /// Pieces come in the order in which a connection gives them; a first piece forgets whatever
+    /// was under way.
+    ///
+    /// # Errors
+    /// The message is too big, corrupt or not UTF-8. The memory is given back, every later call
+    /// returns the same error, and the connection has to be failed with its
+    /// [`close_code`](MessageError::close_code).
+    ///
+    /// # RFC
+    /// RFC 6455 §5.4, §8.1; RFC 7692 §6.2.
+    pub fn push<'m>(
+        &'m mut self,
+        piece: Piece<'m>,
+        codec: Option<&mut dyn MessageCodec>,
+    ) -> Result<Option<Message<'m>>, MessageError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let Piece { kind, first, last, compressed, payload } = piece;
+        if first && last && !compressed {
+            return self.pass(kind, payload);
+        }
+        let mut buffer = self.held.take();
+        if first {
+            recycle(&mut buffer);
+        }
+        let message = if first && last {
+            inflate(payload, buffer, self.bytes_max, codec)
+        } else if let Err(error) = hold(&mut buffer, payload, self.bytes_max) {
+            Err(error)
+        } else if !last {
+            self.held = Held::Bytes(buffer);
+            return Ok(None);
+        } else if compressed {
+            inflate(&buffer, Vec::new(), self.bytes_max, codec)
+        } else {
+            Ok(buffer)
+        };
+        match message {
+            Ok(message) => self.finish(kind, message),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    /// Gives all memory back. A message under way is forgotten.
+    pub fn release(&mut self) {
+        self.held = Held::EMPTY;
+    }
+
+    /// The memory held, in bytes.
+    #[must_use]
+    pub const fn bytes_held(&self) -> usize {
+        match &self.held {
+            Held::Bytes(bytes) => bytes.capacity(),
+            Held::Text(text) => text.capacity(),
+        }
+    }
+
+    /// Hands a whole message on without copying it.
+    fn pass<'m>(
+        &mut self,
+        kind: Kind,
+        payload: &'m [u8],
+    ) -> Result<Option<Message<'m>>, MessageError> {
+        self.release();
+        match kind {
+            _ if payload.len() as u64 > self.bytes_max => Err(self.fail(MessageError::TooBig)),
+            Kind::Binary => Ok(Some(Message::Binary(payload))),
+            Kind::Text => match core::str::from_utf8(payload) {
+                Ok(text) => Ok(Some(Message::Text(text))),
+                Err(_) => Err(self.fail(MessageError::InvalidUtf8)),
+            },
+        }
+    }
+
+    fn finish(
+        &mut self,
+        kind: Kind,
+        message: Vec<u8>,
+    ) -> Result<Option<Message<'_>>, MessageError> {
+        self.held = match kind {
+            Kind::Binary => Held::Bytes(message),
+            Kind::Text => match String::from_utf8(message) {
+                Ok(text) => Held::Text(text),
+                // [rfc6455:8.1-utf8-inflated]
+                Err(_) => return Err(self.fail(MessageError::InvalidUtf8)),
+            },
+        };
+        Ok(Some(match &self.held {
+            Held::Bytes(bytes) => Message::Binary(bytes),
+            Held::Text(text) => Message::Text(text),
+        }))
+    }
+
+    fn fail(&mut self, error: MessageError) -> MessageError {
+        self.release();
+        self.failed = Some(error);
+        error
+    }
+}
+
+impl fmt::Debug for Assembler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assembler")
+            .field("bytes_held", &self.bytes_held())
+            .field("bytes_max", &self.bytes_max)
+            .field("failed", &self.failed)
+            .finish()
+    }
+}
+
+impl Held {
+    const EMPTY: Self = Self::Bytes(Vec::new());
+
+    fn take(&mut self) -> Vec<u8> {
+        match mem::replace(self, Self::EMPTY) {
+            Self::Bytes(bytes) => bytes,
+            Self::Text(text) => text.into_bytes(),
+        }
+    }
+}
+
+/// Empties a buffer for the next message, and gives the memory of a large one back.
+fn recycle(buffer: &mut Vec<u8>) {
+    if buffer.capacity() > RECYCLED_BYTES_MAX {
+        *buffer = Vec::new();
+    }
+    buffer.clear();
+}
+
+/// Appends what arrived. Grows by what is there, never by what a header announced, and by a
+/// quarter at least, so that copying stays linear. [rfc6455:10.4-bytes-held]
+fn hold(buffer: &mut Vec<u8>, part: &[u8], bytes_max: u64) -> Result<(), MessageError> {
+    let len = buffer.len().saturating_add(part.len());
+    if len as u64 > bytes_max {
+        return Err(MessageError::TooBig);
+    }
+    if len > buffer.capacity() {
+        buffer.reserve_exact(part.len().max(buffer.len() / 4).max(HELD_BYTES_MIN));
+    }
+    buffer.extend_from_slice(part);
+    Ok(())
+}
+
+fn inflate(
+    deflated: &[u8],
+    mut out: Vec<u8>,
+    bytes_max: u64,
+    codec: Option<&mut dyn MessageCodec>,
+) -> Result<Vec<u8>, MessageError> {
+    let codec = codec.ok_or(MessageError::CodecMissing)?;
+    match codec.decompress(deflated, bytes_max, &mut out) {
+        Ok(()) if out.len() as u64 > bytes_max => Err(MessageError::TooBig),
+        Ok(()) => Ok(out),
+        Err(CodecError::Corrupt) => Err(MessageError::Corrupt),
+        Err(CodecError::TooBig) => Err(MessageError::TooBig),
+    }
+}
