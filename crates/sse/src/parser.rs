@@ -1,0 +1,494 @@
+//! The event stream parser: bytes in, in any pieces; events out, borrowed where they lie whole.
+
+use core::fmt;
+
+use crate::buffers::{Borrowed, Buffers};
+use crate::field::{Field, HEAD_BYTES};
+use crate::item::{Comments, Config, End, Error, Item, MessageEvent};
+use crate::scan;
+
+/// Incremental parser of `text/event-stream`, exact to the standard.
+///
+/// Give it the bytes of one response body after the other, in whatever pieces they come. Between
+/// connections call [`finish`](Self::finish) or [`reset`](Self::reset): the last event ID string
+/// lives on, the rest of the state does not.
+///
+/// # RFC
+/// WHATWG HTML §9.2.5 (parsing) and §9.2.6 (interpretation).
+///
+/// ```
+/// use sockeye_sse::{Item, Parser};
+///
+/// let mut parser = Parser::default();
+/// let mut input: &[u8] = b"data: one\n\nevent: add\ndata: two\n\nda";
+/// let mut seen = Vec::new();
+/// while let Some(item) = parser.next(&mut input)? {
+///     if let Item::Event(event) = item {
+///         seen.push(format!("{}={}", event.event_type, event.data));
+///     }
+/// }
+/// assert_eq!(seen, ["message=one", "add=two"]);
+/// # Ok::<(), sockeye_sse::Error>(())
+/// ```
+#[derive(Default)]
+pub struct Parser {
+    config: Config,
+    /// What the last call lent out of the buffers, to be cleared by the next.
+    lent: Lent,
+    start: Start,
+    /// The last byte was a CR: a LF now belongs to that line end.
+    after_cr: bool,
+    line: Line,
+    buffers: Buffers,
+    reconnection_ms: Option<u64>,
+}
+
+/// Progress at the start of a connection: byte order mark bytes seen, or past it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    Mark(usize),
+    Past,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self::Mark(0)
+    }
+}
+
+/// What is known of the line under way.
+#[derive(Clone, Copy, Debug)]
+enum Line {
+    /// Its first bytes, too few to decide. None: at a line start.
+    Head { bytes: [u8; HEAD_BYTES], len: usize },
+    /// The field, whose value is arriving.
+    Value(Field),
+}
+
+impl Line {
+    const START: Self = Self::Head { bytes: [0; HEAD_BYTES], len: 0 };
+
+    const fn is_start(&self) -> bool {
+        matches!(self, Self::Head { len: 0, .. })
+    }
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self::START
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Lent {
+    #[default]
+    Nothing,
+    Event,
+    Comment,
+    /// Nothing more will come until a reset.
+    Failed(Error),
+}
+
+/// What one step came to: an [`Item`] before the buffers are lent to it.
+enum Step<'b> {
+    Event(Borrowed<'b>),
+    Retry(u64),
+    Comment,
+}
+
+const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
+
+impl Parser {
+    /// A parser at the start of its first connection, without a last event ID.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config, ..Self::default() }
+    }
+
+    /// Reads on in `input` and returns the next item, or `None` when all input is consumed and more
+    /// is needed.
+    ///
+    /// An event whose data is one line, whole in `input` and valid UTF-8, borrows from `input`;
+    /// everything else borrows from the parser's own buffers.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] when the peer goes beyond the limits. The rest of `input` is discarded,
+    /// and every later call returns the same error until [`reset`](Self::reset).
+    #[inline]
+    pub fn next<'a, 'b: 'a>(&'a mut self, input: &mut &'b [u8]) -> Result<Option<Item<'a>>, Error> {
+        match self.step(input) {
+            Ok(None) => Ok(None),
+            Ok(Some(Step::Event(block))) => Ok(Some(Item::Event(self.lend(block)))),
+            Ok(Some(Step::Retry(ms))) => Ok(Some(Item::Retry(ms))),
+            Ok(Some(Step::Comment)) => Ok(Some(Item::Comment(&self.buffers.scratch))),
+            Err(error) => {
+                *input = &[];
+                self.discard_pending();
+                self.lent = Lent::Failed(error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the connection's stream and makes ready for the next connection, as
+    /// [`reset`](Self::reset) does. Says whether something was cut off.
+    ///
+    /// [html:9.2.6-eof-discards] An unfinished block is no event, and its ID is not taken over.
+    pub fn finish(&mut self) -> End {
+        let failed = self.settle().is_err();
+        let between_blocks = self.line.is_start()
+            && !matches!(self.start, Start::Mark(1..))
+            && !failed
+            && self.buffers.is_between_blocks();
+        self.reset();
+        if between_blocks { End::Clean } else { End::Truncated }
+    }
+
+    /// Starts a new connection: what is pending is dropped and an error is forgotten. The last
+    /// event ID string and the reconnection time stay.
+    pub fn reset(&mut self) {
+        self.discard_pending();
+        self.lent = Lent::Nothing;
+        self.start = Start::default();
+        // [html:9.2.5-crlf-across-chunks] A CR at the end of one connection does not reach the next.
+        self.after_cr = false;
+    }
+
+    /// The last event ID string: what the next request's `Last-Event-ID` says. Empty: no header.
+    #[must_use]
+    pub fn last_event_id(&self) -> &str {
+        &self.buffers.last_event_id
+    }
+
+    /// Sets the last event ID string, as known from an earlier run. Best done between connections.
+    pub fn set_last_event_id(&mut self, id: &str) {
+        self.buffers.last_event_id.clear();
+        self.buffers.last_event_id.push_str(id);
+    }
+
+    /// The last valid `retry`, in milliseconds; `None` if there was none.
+    #[must_use]
+    pub const fn reconnection_ms(&self) -> Option<u64> {
+        self.reconnection_ms
+    }
+
+    /// Bytes of decoded text held just now; never above
+    /// [`Limits::bytes_held_max`](crate::Limits::bytes_held_max), unless
+    /// [`set_last_event_id`](Self::set_last_event_id) put it there.
+    #[must_use]
+    pub fn bytes_held(&self) -> usize {
+        self.buffers.held()
+    }
+
+    /// Works through the lines, then keeps what is left.
+    #[inline]
+    fn step<'b>(&mut self, input: &mut &'b [u8]) -> Result<Option<Step<'b>>, Error> {
+        self.settle()?;
+        self.pass_start(input)?;
+        if !self.line.is_start() {
+            let step = self.finish_line(input)?;
+            if step.is_some() || input.is_empty() {
+                return Ok(step);
+            }
+        }
+        let mut block = Borrowed::default();
+        // A copy of its own stays in registers; through the reference, every line would wait for
+        // the last one's store.
+        let mut rest = *input;
+        while let Some((line, behind)) = self.cut_line(rest) {
+            rest = behind;
+            let step = match line {
+                [] => self.dispatch(&mut block),
+                // [html:9.2.6-comment] Heartbeats go by without a further look.
+                [b':', ..] if self.config.comments == Comments::Skip => None,
+                [_, ..] => self.whole_line(line, &mut block)?,
+            };
+            if step.is_some() {
+                *input = rest;
+                return Ok(step);
+            }
+        }
+        *input = &[];
+        self.buffers.hold(&mut block);
+        self.absorb(rest)?;
+        Ok(None)
+    }
+
+    /// Goes on with the line under way, to its end or to the end of the input.
+    #[inline(never)]
+    fn finish_line<'b>(&mut self, input: &mut &[u8]) -> Result<Option<Step<'b>>, Error> {
+        match self.cut_line(input) {
+            Some((line, rest)) => {
+                *input = rest;
+                self.absorb(line)?;
+                self.end_line()
+            }
+            None => {
+                self.absorb(core::mem::take(input))?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Clears what the last item borrowed.
+    #[inline]
+    fn settle(&mut self) -> Result<(), Error> {
+        match self.lent {
+            Lent::Nothing => {}
+            Lent::Event => self.buffers.clear_event(),
+            Lent::Comment => self.buffers.clear_scratch(),
+            Lent::Failed(error) => return Err(error),
+        }
+        self.lent = Lent::Nothing;
+        Ok(())
+    }
+
+    /// Passes over what may precede a line: the LF of a CRLF that was cut, the byte order mark.
+    #[inline]
+    fn pass_start(&mut self, input: &mut &[u8]) -> Result<(), Error> {
+        if self.after_cr
+            && let Some((&first, rest)) = input.split_first()
+        {
+            self.after_cr = false;
+            if first == b'\n' {
+                *input = rest;
+            }
+        }
+        match self.start {
+            Start::Past => Ok(()),
+            Start::Mark(seen) => self.pass_mark(input, seen),
+        }
+    }
+
+    /// [html:9.2.5-bom-once] One mark, only at the very start. A part of a mark that goes on
+    /// differently belongs to the first line.
+    fn pass_mark(&mut self, input: &mut &[u8], mut seen: usize) -> Result<(), Error> {
+        while let Some((first, rest)) = input.split_first() {
+            let Some((expected, more)) = BYTE_ORDER_MARK.get(seen..).and_then(<[u8]>::split_first)
+            else {
+                break;
+            };
+            if first != expected {
+                self.start = Start::Past;
+                return self.absorb(BYTE_ORDER_MARK.get(..seen).unwrap_or_default());
+            }
+            *input = rest;
+            if more.is_empty() {
+                self.start = Start::Past;
+                return Ok(());
+            }
+            seen = seen.saturating_add(1);
+        }
+        self.start = Start::Mark(seen);
+        Ok(())
+    }
+
+    /// The rest of the line under way, and what is behind its line end.
+    #[inline(always)]
+    fn cut_line<'b>(&mut self, input: &'b [u8]) -> Option<(&'b [u8], &'b [u8])> {
+        let (line, rest) = input.split_at_checked(scan::line_end(input)?)?;
+        let rest = match rest {
+            [b'\r', b'\n', rest @ ..] => rest,
+            [b'\r'] => {
+                // [html:9.2.5-cr-ends-line-now] The line does not wait for the next byte.
+                // [html:9.2.5-crlf-across-chunks] If that is a LF, it belongs here.
+                self.after_cr = true;
+                &[]
+            }
+            [_, rest @ ..] => rest,
+            [] => &[],
+        };
+        Some((line, rest))
+    }
+
+    /// Takes a line that lies whole in the input; without a copy where one can be spared.
+    #[inline]
+    fn whole_line<'b>(
+        &mut self,
+        line: &'b [u8],
+        block: &mut Borrowed<'b>,
+    ) -> Result<Option<Step<'b>>, Error> {
+        let (field, value) = self.split(line);
+        if field == Field::Unknown {
+            return Ok(None);
+        }
+        let Ok(text) = core::str::from_utf8(value) else {
+            return self.copied_line(field, value, block);
+        };
+        match field {
+            Field::Data => {
+                self.admit(block, text.len().saturating_add(1))?;
+                if self.has_data(block) {
+                    self.buffers.hold(block);
+                    self.buffers.push_data_line(text);
+                } else {
+                    block.data = Some(text);
+                }
+            }
+            Field::EventType => {
+                block.event_type = None;
+                self.buffers.begin(field);
+                self.admit(block, text.len())?;
+                block.event_type = Some(text);
+            }
+            Field::Id => {
+                self.admit(block, text.len())?;
+                self.buffers.set_id(text);
+            }
+            Field::Retry | Field::Comment => return self.copied_line(field, value, block),
+            Field::Unknown => {}
+        }
+        Ok(None)
+    }
+
+    /// Takes a whole line as if it had come in pieces.
+    fn copied_line<'b>(
+        &mut self,
+        field: Field,
+        value: &[u8],
+        block: &mut Borrowed<'_>,
+    ) -> Result<Option<Step<'b>>, Error> {
+        self.buffers.hold(block);
+        self.buffers.begin(field);
+        self.push(field, value)?;
+        self.end(field)
+    }
+
+    /// [html:9.2.6-blank-dispatches] What a blank line does: dispatch, in the standard's order.
+    #[inline]
+    fn dispatch<'b>(&mut self, block: &mut Borrowed<'b>) -> Option<Step<'b>> {
+        // [html:9.2.6-dispatch-id-first] The ID counts even if there is no event to dispatch.
+        self.buffers.commit_id();
+        let block = core::mem::take(block);
+        // [html:9.2.6-dispatch-needs-data] A data line without a value is data; none is none.
+        if !self.has_data(&block) {
+            self.buffers.event_type.clear();
+            return None;
+        }
+        self.lent = Lent::Event;
+        Some(Step::Event(block))
+    }
+
+    /// Whether the block has a data line.
+    #[inline]
+    fn has_data(&self, block: &Borrowed<'_>) -> bool {
+        block.data.is_some() || !self.buffers.data.is_empty()
+    }
+
+    /// The event of a block, from the input where it lies there and from the buffers otherwise.
+    #[inline]
+    fn lend<'a>(&'a self, block: Borrowed<'a>) -> MessageEvent<'a> {
+        // [html:9.2.6-dispatch-final-lf] One LF goes, the one of the last line.
+        let held = || self.buffers.data.strip_suffix('\n').unwrap_or_default();
+        let data = block.data.unwrap_or_else(held);
+        let event_type = match block.event_type.unwrap_or(&self.buffers.event_type) {
+            // [html:9.2.6-dispatch-type] Empty means the default, also if a line set it empty.
+            "" => "message",
+            named => named,
+        };
+        MessageEvent { event_type, data, last_event_id: &self.buffers.last_event_id }
+    }
+
+    /// Takes a piece of the line under way: no line end in it.
+    fn absorb(&mut self, piece: &[u8]) -> Result<(), Error> {
+        match &mut self.line {
+            Line::Value(field) => {
+                let field = *field;
+                self.push(field, piece)
+            }
+            Line::Head { bytes, len } => {
+                let mut piece = piece;
+                for to in bytes.iter_mut().skip(*len) {
+                    let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
+                    (*to, piece) = (byte, rest);
+                    *len = len.saturating_add(1);
+                }
+                let head = *bytes;
+                let field = self.begin(&head)?;
+                self.push(field, piece)
+            }
+        }
+    }
+
+    /// Decides the field of the line under way by its head, and begins its value.
+    fn begin(&mut self, head: &[u8]) -> Result<Field, Error> {
+        let (field, value) = self.split(head);
+        self.line = Line::Value(field);
+        self.buffers.begin(field);
+        self.push(field, value)?;
+        Ok(field)
+    }
+
+    fn push(&mut self, field: Field, value: &[u8]) -> Result<(), Error> {
+        self.buffers.push(field, value, self.room())
+    }
+
+    /// The line under way ends: its field counts from now on.
+    fn end_line<'b>(&mut self) -> Result<Option<Step<'b>>, Error> {
+        let field = match core::mem::take(&mut self.line) {
+            Line::Value(field) => field,
+            Line::Head { bytes, len } => self.begin(bytes.get(..len).unwrap_or_default())?,
+        };
+        self.line = Line::START;
+        self.end(field)
+    }
+
+    fn end<'b>(&mut self, field: Field) -> Result<Option<Step<'b>>, Error> {
+        let room = self.room();
+        self.buffers.end(field, room)?;
+        Ok(match field {
+            // [html:9.2.6-retry-at-line-end] No blank line is needed, nor data.
+            Field::Retry => self.buffers.retry_ms().map(|ms| {
+                self.reconnection_ms = Some(ms);
+                Step::Retry(ms)
+            }),
+            Field::Comment => {
+                self.lent = Lent::Comment;
+                Some(Step::Comment)
+            }
+            Field::Data | Field::EventType | Field::Id | Field::Unknown => None,
+        })
+    }
+
+    /// [`Field::split`], with a comment that nobody asked for among the unknown.
+    #[inline]
+    fn split<'l>(&self, line: &'l [u8]) -> (Field, &'l [u8]) {
+        match (Field::split(line), self.config.comments) {
+            ((Field::Comment, value), Comments::Skip) => (Field::Unknown, value),
+            (split, Comments::Skip | Comments::Report) => split,
+        }
+    }
+
+    /// Bytes that may still be held.
+    #[inline]
+    fn room(&self) -> usize {
+        self.config.limits.bytes_held_max.saturating_sub(self.buffers.held())
+    }
+
+    /// [sse:limit-borrowed] What an event borrows counts as if it were held, so that no cut of the
+    /// input makes a difference.
+    #[inline]
+    fn admit(&self, block: &Borrowed<'_>, more: usize) -> Result<(), Error> {
+        let needed = block.held().saturating_add(more);
+        if needed > self.room() { Err(Error::TooLarge) } else { Ok(()) }
+    }
+
+    fn discard_pending(&mut self) {
+        self.line = Line::START;
+        self.buffers.discard_pending();
+    }
+}
+
+impl fmt::Debug for Parser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parser")
+            .field("config", &self.config)
+            .field("bytes_held", &self.bytes_held())
+            .field("reconnection_ms", &self.reconnection_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "parser/tests.rs"]
+mod tests;
