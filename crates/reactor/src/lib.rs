@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+
+mod key;
+mod mio_net;
+mod net;
+mod outbox;
+mod readiness;
+mod time;
+mod wheel;
+
+#[doc(hidden)]
+#[cfg(feature = "properties")]
+pub mod properties;
+
+pub use key::{Key, Slab};
+pub use mio_net::{MioNet, Waker};
+pub use net::{Net, Ready, Socket};
+pub use outbox::{Flushed, Outbox, Pool, Shared};
+pub use readiness::{Readiness, ReadyList};
+pub use time::Time;
+pub use wheel::{Timer, Wheel};

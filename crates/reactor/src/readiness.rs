@@ -1,0 +1,148 @@
+//! What a socket was last said to be ready for, and the list of those to visit again.
+
+use crate::{Key, Ready};
+
+/// The readiness of one socket as remembered between turns.
+///
+/// The poller reports edges: it says "readable" once, and again only after more has come. So the
+/// bits stay set until a read or a write proves them wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    readable: bool,
+    writable: bool,
+    read_closed: bool,
+    listed: bool,
+}
+
+impl Readiness {
+    /// Takes in what the poller reported.
+    pub fn merge(&mut self, ready: Ready) {
+        self.readable |= ready.readable;
+        self.writable |= ready.writable;
+        self.read_closed |= ready.read_closed;
+    }
+
+    /// The owner has a reason to write although the poller did not say so: the socket is new, or
+    /// a deadline has come. At worst the write blocks.
+    pub const fn assume_writable(&mut self) {
+        self.writable = true;
+    }
+
+    /// Whether a read may bring something.
+    pub const fn readable(self) -> bool {
+        self.readable || self.read_closed
+    }
+
+    /// Whether a write may get rid of something.
+    pub const fn writable(self) -> bool {
+        self.writable
+    }
+
+    /// A read brought `len` bytes into room for `room`.
+    ///
+    /// A short read means drained: on a stream socket the next byte comes with a new edge. The
+    /// exception is an end of stream that was reported together with the bytes before it: its
+    /// edge is already spent, so the socket stays readable until the end itself has been read.
+    pub const fn after_read(&mut self, len: usize, room: usize) {
+        if len < room {
+            self.readable = false;
+        }
+    }
+
+    /// The end of the stream was read.
+    pub const fn after_end(&mut self) {
+        self.readable = false;
+        self.read_closed = false;
+    }
+
+    /// A read would block.
+    pub const fn after_read_blocked(&mut self) {
+        self.readable = false;
+        self.read_closed = false;
+    }
+
+    /// A write could not take everything.
+    pub const fn after_short_write(&mut self) {
+        self.writable = false;
+    }
+}
+
+/// Sockets to be visited in the next turn although the poller will not name them again: those that
+/// used up their read budget, and those whose reading was paused and may go on.
+#[derive(Debug, Default)]
+pub struct ReadyList {
+    keys: Vec<Key>,
+}
+
+impl ReadyList {
+    /// Lists `key` unless it is listed already.
+    pub fn add(&mut self, key: Key, readiness: &mut Readiness) {
+        if !readiness.listed {
+            readiness.listed = true;
+            self.keys.push(key);
+        }
+    }
+
+    /// Whether nobody waits for a visit.
+    pub const fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Moves the list into `keys` (cleared first). The caller takes each one off the list with
+    /// [`Readiness::unlist`] when it visits.
+    pub fn take(&mut self, keys: &mut Vec<Key>) {
+        keys.clear();
+        keys.append(&mut self.keys);
+    }
+}
+
+impl Readiness {
+    /// The visit for which the socket was listed begins.
+    pub const fn unlist(&mut self) {
+        self.listed = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Readiness, ReadyList};
+    use crate::{Key, Ready};
+
+    fn ready(readable: bool, read_closed: bool) -> Ready {
+        Ready { key: Key::from_u64(1), readable, writable: false, read_closed }
+    }
+
+    #[test]
+    fn a_short_read_means_drained() {
+        let mut readiness = Readiness::default();
+        readiness.merge(ready(true, false));
+        readiness.after_read(10, 10);
+        assert!(readiness.readable(), "a full read may have left something");
+        readiness.after_read(9, 10);
+        assert!(!readiness.readable());
+    }
+
+    #[test]
+    fn an_end_reported_with_data_is_still_read() {
+        let mut readiness = Readiness::default();
+        readiness.merge(ready(true, true));
+        readiness.after_read(3, 10);
+        assert!(readiness.readable(), "the end has no edge of its own any more");
+        readiness.after_end();
+        assert!(!readiness.readable());
+    }
+
+    #[test]
+    fn a_socket_is_listed_once() {
+        let (mut list, mut readiness) = (ReadyList::default(), Readiness::default());
+        list.add(Key::from_u64(1), &mut readiness);
+        list.add(Key::from_u64(1), &mut readiness);
+        let mut keys = Vec::new();
+        list.take(&mut keys);
+        assert_eq!(keys.len(), 1);
+        readiness.unlist();
+        list.add(Key::from_u64(1), &mut readiness);
+        list.take(&mut keys);
+        assert_eq!(keys.len(), 1);
+    }
+}

@@ -1,0 +1,288 @@
+//! One lazy timer wheel for a whole loop.
+
+use crate::{Key, Time};
+
+/// Milliseconds a slot stands for: how late a timer may fire, never early.
+const TICK_MS: u64 = 16;
+/// Slots in the wheel; entries further away than a full turn stay in their slot for another one.
+const SLOTS: usize = 1024;
+
+/// The timer of one connection: what of it is in the wheel.
+///
+/// The owner keeps its true deadline itself and moves it as often as it likes without touching
+/// the wheel. The wheel hands the key back when the *armed* time is reached; the owner then
+/// compares with its true deadline and arms again. So activity costs nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Timer {
+    armed: Time,
+}
+
+impl Default for Timer {
+    fn default() -> Self {
+        Self { armed: Time::NEVER }
+    }
+}
+
+/// A hashed timer wheel: arming is O(1), advancing costs the slots that went by.
+///
+/// Its memory is that of the most entries it ever held at a time, until it is empty again: arming
+/// over and over allocates nothing.
+#[derive(Debug)]
+pub struct Wheel {
+    /// Where each slot's list begins in `entries`.
+    slots: Vec<Option<u32>>,
+    /// One bit a slot: not empty.
+    occupied: [u64; SLOTS / 64],
+    /// The links of all slots' lists, and those that are free.
+    entries: Vec<Entry>,
+    /// Where the list of free links begins.
+    free: Option<u32>,
+    /// The first tick that has not been handed out.
+    tick: u64,
+    len: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    key: Key,
+    at: Time,
+    next: Option<u32>,
+}
+
+impl Wheel {
+    /// An empty wheel that starts at `now`.
+    pub fn new(now: Time) -> Self {
+        Self {
+            slots: vec![None; SLOTS],
+            occupied: [0; SLOTS / 64],
+            entries: Vec::new(),
+            free: None,
+            tick: now.as_millis() / TICK_MS,
+            len: 0,
+        }
+    }
+
+    /// Entries in the wheel, stale ones included.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is in the wheel.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Sees to it that `key` is handed back at `deadline` or earlier.
+    ///
+    /// Does nothing when the timer is armed for no later a time already; the earlier visit will
+    /// find the deadline moved and arm again. [`Time::NEVER`] is not armed.
+    ///
+    /// # Panics
+    /// When 2³² entries are in the wheel.
+    pub fn arm(&mut self, timer: &mut Timer, key: Key, deadline: Time) {
+        if deadline >= timer.armed {
+            return;
+        }
+        timer.armed = deadline;
+        // Rounded up: a timer fires late by up to a tick, never early.
+        let tick = deadline.as_millis().div_ceil(TICK_MS).max(self.tick);
+        let slot = slot_of(tick);
+        let entry = Entry { key, at: deadline, next: self.slots[slot] };
+        self.slots[slot] = Some(self.link(entry));
+        self.occupied[slot / 64] |= 1 << (slot % 64);
+        self.len += 1;
+    }
+
+    /// Puts `entry` into a free link, or a new one.
+    fn link(&mut self, entry: Entry) -> u32 {
+        if let Some(index) = self.free {
+            let link = &mut self.entries[index as usize];
+            self.free = link.next;
+            *link = entry;
+            return index;
+        }
+        let index = u32::try_from(self.entries.len()).expect("fewer than 2^32 entries");
+        self.entries.push(entry);
+        index
+    }
+
+    /// Appends everything armed for `now` or earlier to `fired`, in no particular order.
+    ///
+    /// Keys may be stale, and an entry may have been overtaken by an earlier one of the same
+    /// timer: [`Timer::fire`] tells.
+    pub fn advance(&mut self, now: Time, fired: &mut Vec<(Key, Time)>) {
+        let last = now.as_millis() / TICK_MS;
+        let steps = (last + 1).saturating_sub(self.tick).min(SLOTS as u64);
+        for tick in self.tick..self.tick + steps {
+            self.empty_slot(slot_of(tick), now, fired);
+        }
+        self.tick = self.tick.max(last + 1);
+        if self.len == 0 {
+            // What a crowd needed is not held for ever.
+            self.entries.clear();
+            self.entries.shrink_to(SLOTS);
+            self.free = None;
+        }
+    }
+
+    /// Hands out what is due in `slot`; what is for a later turn stays.
+    fn empty_slot(&mut self, slot: usize, now: Time, fired: &mut Vec<(Key, Time)>) {
+        let mut rest = self.slots[slot].take();
+        while let Some(index) = rest {
+            let entry = &mut self.entries[index as usize];
+            rest = entry.next;
+            if entry.at > now {
+                entry.next = self.slots[slot].replace(index);
+            } else {
+                fired.push((entry.key, entry.at));
+                entry.next = self.free.replace(index);
+                self.len -= 1;
+            }
+        }
+        if self.slots[slot].is_none() {
+            self.occupied[slot / 64] &= !(1 << (slot % 64));
+        }
+    }
+
+    /// The latest moment by which [`Wheel::advance`] wants to be called; [`Time::NEVER`] when
+    /// nothing is armed. It may be early for entries that are more than a turn away.
+    pub fn next(&self) -> Time {
+        if self.len == 0 {
+            return Time::NEVER;
+        }
+        let start = slot_of(self.tick);
+        let ahead = (0..=self.occupied.len())
+            .find_map(|step| self.ahead_in_word(start, step))
+            .expect("an entry has its slot's bit set");
+        Time::from_millis((self.tick + ahead) * TICK_MS)
+    }
+
+    /// The distance from slot `start` to the first occupied slot in the word `step` words on.
+    fn ahead_in_word(&self, start: usize, step: usize) -> Option<u64> {
+        let word_number = (start / 64 + step) % self.occupied.len();
+        let mut word = self.occupied[word_number];
+        if step == 0 {
+            word &= !0 << (start % 64);
+        }
+        let slot = word_number * 64 + word.trailing_zeros() as usize;
+        (word != 0).then(|| ((slot + SLOTS - start) % SLOTS) as u64)
+    }
+}
+
+impl Timer {
+    /// Whether an entry that fired for `at` is the one this timer is armed by; the timer is then
+    /// no longer armed. An overtaken entry is nothing to act on.
+    pub fn fire(&mut self, at: Time) -> bool {
+        let current = self.armed == at;
+        if current {
+            self.armed = Time::NEVER;
+        }
+        current
+    }
+}
+
+fn slot_of(tick: u64) -> usize {
+    #[expect(clippy::cast_possible_truncation, reason = "less than SLOTS")]
+    let slot = (tick % SLOTS as u64) as usize;
+    slot
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SLOTS, TICK_MS, Timer, Wheel};
+    use crate::{Key, Time};
+
+    fn key(n: u64) -> Key {
+        Key::from_u64(n)
+    }
+
+    #[test]
+    fn fires_in_its_tick_and_not_before() {
+        let mut wheel = Wheel::new(Time::from_millis(0));
+        let mut timer = Timer::default();
+        wheel.arm(&mut timer, key(1), Time::from_millis(100));
+        let mut fired = Vec::new();
+        wheel.advance(Time::from_millis(99), &mut fired);
+        assert!(fired.is_empty());
+        assert!(wheel.next() >= Time::from_millis(100));
+        assert!(wheel.next() <= Time::from_millis(100 + TICK_MS));
+        wheel.advance(wheel.next(), &mut fired);
+        assert_eq!(fired, [(key(1), Time::from_millis(100))]);
+        assert!(timer.fire(fired[0].1));
+        assert_eq!((wheel.len(), wheel.next()), (0, Time::NEVER));
+    }
+
+    #[test]
+    fn a_later_deadline_costs_nothing_and_an_earlier_one_overtakes() {
+        let mut wheel = Wheel::new(Time::from_millis(0));
+        let mut timer = Timer::default();
+        wheel.arm(&mut timer, key(1), Time::from_millis(500));
+        wheel.arm(&mut timer, key(1), Time::from_millis(900));
+        assert_eq!(wheel.len(), 1);
+        wheel.arm(&mut timer, key(1), Time::from_millis(200));
+        assert_eq!(wheel.len(), 2);
+        let mut fired = Vec::new();
+        wheel.advance(Time::from_millis(1000), &mut fired);
+        let current = fired.iter().filter(|(_, at)| timer.fire(*at)).count();
+        assert_eq!((fired.len(), current), (2, 1), "the overtaken entry is no event");
+    }
+
+    #[test]
+    fn a_deadline_many_turns_away_is_kept() {
+        let turn = SLOTS as u64 * TICK_MS;
+        let far = Time::from_millis(3 * turn + 40);
+        let mut wheel = Wheel::new(Time::from_millis(0));
+        wheel.arm(&mut Timer::default(), key(9), far);
+        let (mut now, mut fired, mut visits) = (Time::from_millis(0), Vec::new(), 0);
+        while fired.is_empty() {
+            now = wheel.next().max(now);
+            wheel.advance(now, &mut fired);
+            visits += 1;
+            assert!(visits < 10, "one early visit a turn at the most");
+        }
+        assert!(now >= far && now.since(far) <= TICK_MS);
+    }
+
+    #[test]
+    fn a_jump_of_the_clock_hands_out_everything_once() {
+        let mut wheel = Wheel::new(Time::from_millis(0));
+        for n in 0..5000 {
+            wheel.arm(&mut Timer::default(), key(n), Time::from_millis(n * 7));
+        }
+        let mut fired = Vec::new();
+        wheel.advance(Time::from_millis(1 << 40), &mut fired);
+        assert_eq!((fired.len(), wheel.len()), (5000, 0));
+        wheel.arm(&mut Timer::default(), key(1), Time::from_millis(3));
+        assert!(wheel.next() <= Time::from_millis((1 << 40) + 2 * TICK_MS), "the past fires next");
+    }
+
+    #[test]
+    fn arming_over_and_over_uses_the_same_links() {
+        let mut wheel = Wheel::new(Time::from_millis(0));
+        // Never empty, so that the links stay.
+        wheel.arm(&mut Timer::default(), key(0), Time::from_millis(1 << 40));
+        let mut timers = vec![Timer::default(); 100];
+        let (mut fired, mut now) = (Vec::new(), Time::from_millis(0));
+        for round in 0..3 * SLOTS as u64 {
+            for (n, timer) in (0..).zip(&mut timers) {
+                wheel.arm(timer, key(n), now + 1 + (n + round) % 700);
+            }
+            assert_eq!((wheel.len(), wheel.entries.len()), (101, 101), "one link for each timer");
+            now = now + 800;
+            wheel.advance(now, &mut fired);
+            assert!(fired.drain(..).all(|(key, at)| timers[key.index()].fire(at)));
+        }
+    }
+
+    #[test]
+    fn an_empty_wheel_gives_a_crowds_memory_back() {
+        let mut wheel = Wheel::new(Time::from_millis(0));
+        for n in 0..10 * SLOTS as u64 {
+            wheel.arm(&mut Timer::default(), key(n), Time::from_millis(40 + n % 3));
+        }
+        let mut fired = Vec::new();
+        wheel.advance(Time::from_millis(100), &mut fired);
+        assert_eq!((fired.len(), wheel.len()), (10 * SLOTS, 0));
+        assert!(wheel.entries.capacity() <= SLOTS);
+    }
+}

@@ -1,0 +1,64 @@
+//! The outbox: order, lengths and memory under every kind of stall.
+
+use proptest::prelude::*;
+use sockeye_reactor::properties::{Step, Throttled, outbox_keeps_order};
+use sockeye_reactor::{Flushed, Outbox, Pool, Shared};
+
+fn step() -> impl Strategy<Value = Step> {
+    let bytes = || prop::collection::vec(any::<u8>(), 0..300);
+    prop_oneof![
+        bytes().prop_map(Step::Append),
+        bytes().prop_map(Step::Share),
+        (0usize..500).prop_map(Step::Flush),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn order_is_kept(steps in prop::collection::vec(step(), 0..200), gulp in 0usize..40) {
+        outbox_keeps_order(&steps, gulp);
+    }
+}
+
+#[test]
+fn more_segments_than_one_write_takes() {
+    let steps: Vec<Step> = (0..500u16).map(|n| Step::Share(n.to_be_bytes().to_vec())).collect();
+    outbox_keeps_order(&steps, 0);
+    outbox_keeps_order(&steps, 3);
+}
+
+#[test]
+fn a_short_write_is_not_tried_again() {
+    let (mut outbox, mut pool) = (Outbox::new(), Pool::new());
+    outbox.tail(&mut pool).extend_from_slice(b"hello world");
+    let mut socket = Throttled { room: 5, ..Throttled::default() };
+    assert_eq!(outbox.flush(&mut socket, &mut pool).unwrap(), Flushed::Blocked { bytes: 5 });
+    assert_eq!(outbox.len(), 6);
+}
+
+#[test]
+fn an_empty_outbox_is_a_null_pointer_again() {
+    assert_eq!(size_of::<Outbox>(), size_of::<usize>());
+    let (mut outbox, mut pool) = (Outbox::new(), Pool::new());
+    outbox.tail(&mut pool).extend_from_slice(b"x");
+    outbox.push_shared(&Shared::new(b"y"), &mut pool);
+    let mut socket = Throttled { room: 10, ..Throttled::default() };
+    assert_eq!(outbox.flush(&mut socket, &mut pool).unwrap(), Flushed::All);
+    assert!(outbox.is_empty());
+    assert_eq!(socket.taken, b"xy");
+}
+
+#[test]
+fn a_slow_stream_does_not_grow_its_tail_for_ever() {
+    let (mut outbox, mut pool) = (Outbox::new(), Pool::new());
+    let mut socket = Throttled::default();
+    outbox.tail(&mut pool).extend_from_slice(&[0; 1000]);
+    for _ in 0..10_000 {
+        outbox.tail(&mut pool).extend_from_slice(&[1; 1000]);
+        socket.room = 1000;
+        outbox.flush(&mut socket, &mut pool).unwrap();
+        socket.taken.clear();
+    }
+    assert_eq!(outbox.len(), 1000);
+    assert!(outbox.tail(&mut pool).capacity() < 1 << 20, "ten megabytes went through");
+}
