@@ -1,0 +1,337 @@
+//! The simulated world: the server's network and clock on one side, peers on the other.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use sockeye_reactor::{Key, Net, Ready, Socket, Time};
+
+use crate::Random;
+use crate::pipe::Pipe;
+
+/// How unkind the world is: each number is "one in so many", zero is never.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// Bytes arrive one at a time instead of in pieces. Zero also switches the cutting into pieces
+    /// off: all that is in flight arrives at once.
+    pub one_byte: usize,
+    /// A readiness report is kept back until a later poll, where it falls together with others.
+    pub late_report: usize,
+    /// A poll also reports a connection for no reason at all.
+    pub spurious_report: usize,
+    /// A connection breaks at a poll.
+    pub reset: usize,
+    /// Accepting fails as if the system were out of descriptors.
+    pub no_descriptors: usize,
+    /// Registering a socket fails.
+    pub no_register: usize,
+    /// The clock jumps ahead by up to a minute at a poll.
+    pub clock_jump: usize,
+}
+
+/// The whole of a simulation, shared by the server's [`SimNet`] and the peers.
+#[derive(Debug)]
+pub struct World {
+    now: Time,
+    unix_seconds: u64,
+    random: Random,
+    faults: Faults,
+    pipes: Vec<Connection>,
+    backlog: VecDeque<usize>,
+    listening: bool,
+    room_max: usize,
+    last_wait: Option<Duration>,
+    last_reports: usize,
+}
+
+#[derive(Debug)]
+struct Connection {
+    pipe: Pipe,
+    key: Option<Key>,
+}
+
+/// The server's network: give it to the server under test.
+#[derive(Clone, Debug)]
+pub struct SimNet(Rc<RefCell<World>>);
+
+/// The server's end of a connection.
+#[derive(Debug)]
+pub struct SimSocket {
+    world: Rc<RefCell<World>>,
+    index: usize,
+}
+
+/// A peer's end of a connection.
+#[derive(Debug)]
+pub struct Peer {
+    world: Rc<RefCell<World>>,
+    index: usize,
+}
+
+impl SimNet {
+    /// A world of `seed` with `faults`. Unread bytes towards a peer are bounded by a random number
+    /// up to `room_max` for each connection, as socket buffers are.
+    pub fn new(seed: u64, faults: Faults, room_max: usize) -> Self {
+        Self(Rc::new(RefCell::new(World {
+            now: Time::from_millis(1_000),
+            unix_seconds: 1_700_000_000,
+            random: Random::new(seed),
+            faults,
+            pipes: Vec::new(),
+            backlog: VecDeque::new(),
+            listening: true,
+            room_max: room_max.max(1),
+            last_wait: None,
+            last_reports: 0,
+        })))
+    }
+
+    /// A new peer, which waits to be accepted; `None` once the server has stopped listening.
+    pub fn connect(&self) -> Option<Peer> {
+        let mut world = self.0.borrow_mut();
+        if !world.listening {
+            return None;
+        }
+        let room_max = world.room_max;
+        let room = 1 + world.random.below(room_max);
+        let index = world.pipes.len();
+        world.pipes.push(Connection { pipe: Pipe::new(room), key: None });
+        world.backlog.push_back(index);
+        Some(Peer { world: Rc::clone(&self.0), index })
+    }
+
+    /// Moves the clock.
+    pub fn advance(&self, ms: u64) {
+        self.0.borrow_mut().advance(ms);
+    }
+
+    /// No faults from now on: everything sent arrives at the next poll, every report is on time.
+    pub fn calm_down(&self) {
+        self.0.borrow_mut().faults = Faults::default();
+    }
+
+    /// How long the server was willing to wait in its last poll; `None`: for ever.
+    pub fn last_wait(&self) -> Option<Duration> {
+        self.0.borrow().last_wait
+    }
+
+    /// How many connections the last poll reported.
+    pub fn last_reports(&self) -> usize {
+        self.0.borrow().last_reports
+    }
+
+    /// Bytes that the server has read and written, over all connections.
+    pub fn traffic(&self) -> (u64, u64) {
+        let world = self.0.borrow();
+        let pipes = world.pipes.iter().map(|connection| &connection.pipe);
+        pipes.fold((0, 0), |(taken, given), pipe| (taken + pipe.taken, given + pipe.given))
+    }
+
+    /// Peers that wait to be accepted.
+    pub fn waiting(&self) -> usize {
+        self.0.borrow().backlog.len()
+    }
+
+    /// Connections whose server end is open.
+    pub fn open(&self) -> usize {
+        let world = self.0.borrow();
+        world.pipes.iter().filter(|c| c.key.is_some() && !c.pipe.closed).count()
+    }
+}
+
+impl World {
+    fn advance(&mut self, ms: u64) {
+        let before = self.now.as_millis() / 1000;
+        self.now = self.now + ms;
+        self.unix_seconds += self.now.as_millis() / 1000 - before;
+    }
+
+    /// Lets things happen that happen between two polls.
+    fn live(&mut self) {
+        if self.random.one_in(self.faults.clock_jump) {
+            let ms = self.random.below(60_000) as u64;
+            self.advance(ms);
+        }
+        for index in 0..self.pipes.len() {
+            let Self { random, faults, pipes, .. } = self;
+            let pipe = &mut pipes[index].pipe;
+            if pipe.closed || pipe.reset {
+                continue;
+            }
+            if random.one_in(faults.reset) {
+                pipe.break_off();
+            } else if !pipe.is_quiet() {
+                let all = pipe.in_flight.len();
+                let some = if random.one_in(faults.one_byte) { 1 } else { random.skewed(all) };
+                // In a calm world everything arrives.
+                pipe.deliver(if faults.one_byte == 0 { all } else { some });
+            }
+        }
+    }
+
+    fn report(&mut self, ready: &mut Vec<Ready>) {
+        for Connection { pipe, key } in &mut self.pipes {
+            let Some(key) = *key else { continue };
+            if pipe.closed {
+                continue;
+            }
+            let spurious = self.random.one_in(self.faults.spurious_report);
+            if !spurious && self.random.one_in(self.faults.late_report) {
+                continue;
+            }
+            let edges = core::mem::take(&mut pipe.edges);
+            if edges.readable || edges.writable || spurious {
+                let readable = edges.readable || spurious;
+                let read_closed = readable && pipe.read_closed();
+                let writable = edges.writable || spurious;
+                ready.push(Ready { key, readable, writable, read_closed });
+            }
+        }
+    }
+}
+
+impl Net for SimNet {
+    type Socket = SimSocket;
+
+    fn now(&self) -> Time {
+        self.0.borrow().now
+    }
+
+    fn unix_seconds(&self) -> u64 {
+        self.0.borrow().unix_seconds
+    }
+
+    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let mut world = self.0.borrow_mut();
+        world.last_wait = timeout;
+        world.live();
+        world.report(ready);
+        world.last_reports = ready.len();
+        if ready.is_empty()
+            && let Some(wait) = timeout
+        {
+            let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            world.advance(ms);
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self) -> io::Result<Option<(SimSocket, SocketAddr)>> {
+        let mut world = self.0.borrow_mut();
+        let no_descriptors = world.faults.no_descriptors;
+        if !world.backlog.is_empty() && world.random.one_in(no_descriptors) {
+            return Err(io::Error::from_raw_os_error(24)); // EMFILE
+        }
+        let Some(index) = world.backlog.pop_front() else { return Ok(None) };
+        let port = u16::try_from(index % 60_000).unwrap_or(0) + 1024;
+        let socket = SimSocket { world: Rc::clone(&self.0), index };
+        Ok(Some((socket, (Ipv4Addr::LOCALHOST, port).into())))
+    }
+
+    fn accept_ready(&self) -> bool {
+        !self.0.borrow().backlog.is_empty()
+    }
+
+    fn stop_listening(&mut self) {
+        let mut world = self.0.borrow_mut();
+        world.listening = false;
+        while let Some(index) = world.backlog.pop_front() {
+            world.pipes[index].pipe.break_off();
+        }
+    }
+
+    fn register(&mut self, socket: &mut SimSocket, key: Key) -> io::Result<()> {
+        let mut world = self.0.borrow_mut();
+        let no_register = world.faults.no_register;
+        if world.random.one_in(no_register) {
+            return Err(io::Error::from_raw_os_error(28)); // ENOSPC
+        }
+        world.pipes[socket.index].key = Some(key);
+        Ok(())
+    }
+
+    fn close(&mut self, socket: SimSocket) {
+        self.0.borrow_mut().pipes[socket.index].pipe.close();
+    }
+}
+
+impl SimSocket {
+    fn with<T>(&mut self, call: impl FnOnce(&mut Pipe) -> T) -> T {
+        let pipe = &mut self.world.borrow_mut().pipes[self.index].pipe;
+        assert!(!pipe.closed, "a socket is used after it was given back");
+        call(pipe)
+    }
+}
+
+impl Socket for SimSocket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.with(|pipe| pipe.read(buffer))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.with(|pipe| pipe.write(bytes))
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+        self.with(|pipe| pipe.write(&bytes))
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.with(Pipe::shutdown_write)
+    }
+}
+
+impl Peer {
+    fn with<T>(&mut self, call: impl FnOnce(&mut Pipe) -> T) -> T {
+        call(&mut self.world.borrow_mut().pipes[self.index].pipe)
+    }
+
+    /// Sends bytes on their way.
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.with(|pipe| {
+            if !pipe.reset && !pipe.fin_in_flight {
+                pipe.in_flight.extend(bytes);
+            }
+        });
+    }
+
+    /// Reads up to `max` bytes; empty when there are none now, `None` at the end of the server's
+    /// stream or after a reset.
+    pub fn read(&mut self, max: usize) -> Option<Vec<u8>> {
+        self.with(|pipe| pipe.peer_read(max))
+    }
+
+    /// Ends the peer's direction, behind everything that it has sent.
+    pub fn shutdown(&mut self) {
+        self.with(|pipe| pipe.fin_in_flight = true);
+    }
+
+    /// Breaks the connection off.
+    pub fn reset(&mut self) {
+        self.with(Pipe::break_off);
+    }
+
+    /// Bytes that the server has read from this peer.
+    pub fn taken(&mut self) -> u64 {
+        self.with(|pipe| pipe.taken)
+    }
+
+    /// How many bytes the server may write that this peer has not read.
+    pub fn room(&mut self) -> usize {
+        self.with(|pipe| pipe.room)
+    }
+
+    /// Whether the connection was reset, by either side or by the world.
+    pub fn is_reset(&mut self) -> bool {
+        self.with(|pipe| pipe.reset)
+    }
+
+    /// Whether the server has given its end back.
+    pub fn is_closed(&mut self) -> bool {
+        self.with(|pipe| pipe.closed)
+    }
+}
