@@ -1,0 +1,284 @@
+//! What an application is to the server, and what it may answer.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
+
+use sockeye_deflate::ServerConfig;
+use sockeye_handshake::Origins;
+use sockeye_http1::{HeaderName, HeaderValue, RequestHead, Status, UsageError};
+use sockeye_reactor::{Key, Time};
+use sockeye_websocket::{CloseCode, Message, ProtocolError};
+
+use crate::Context;
+
+/// Names one stream of messages or events for as long as it is open, and nothing afterwards.
+///
+/// A stream is not a socket. On HTTP/1.1 it lasts as long as its socket does; the key holds both, for
+/// protocols on which a socket carries several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamKey {
+    pub(crate) socket: Key,
+    pub(crate) serial: u32,
+}
+
+impl StreamKey {
+    /// The key as one number, for logs.
+    pub const fn to_u128(self) -> u128 {
+        (self.socket.to_u64() as u128) << 32 | self.serial as u128
+    }
+}
+
+/// The application behind a [`Server`](crate::Server).
+///
+/// Every call is made from the one thread of the loop and must not block. Whatever is sent
+/// through the [`Context`] is appended to outboxes, which the loop flushes once a turn.
+pub trait App {
+    /// Answers a complete request, its body included.
+    fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer;
+
+    /// A stream that [`App::on_request`] asked for is open.
+    fn on_open(&mut self, stream: StreamKey, open: &Opened<'_>, context: &mut Context<'_>) {
+        let _ = (stream, open, context);
+    }
+
+    /// A whole WebSocket message arrived.
+    fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {
+        let _ = (stream, message, context);
+    }
+
+    /// A stream is over; called once for each [`App::on_open`]. The key names nothing any more.
+    fn on_close(&mut self, stream: StreamKey, cause: CloseCause, context: &mut Context<'_>) {
+        let _ = (stream, cause, context);
+    }
+
+    /// The time at which [`App::on_timer`] wants to be called.
+    fn deadline(&self) -> Time {
+        Time::NEVER
+    }
+
+    /// The application's deadline has come.
+    fn on_timer(&mut self, context: &mut Context<'_>) {
+        let _ = context;
+    }
+
+    /// Called once a turn before the outboxes are flushed; the place to take in what other
+    /// threads left behind before they woke the loop.
+    fn on_turn(&mut self, context: &mut Context<'_>) {
+        let _ = context;
+    }
+}
+
+/// A complete request.
+pub struct Request<'r> {
+    /// The head: method, target, headers.
+    pub head: &'r RequestHead<'r, 'r>,
+    /// The body, whatever its transfer coding was; often empty.
+    pub body: &'r [u8],
+    /// The other end of the socket.
+    pub peer: SocketAddr,
+}
+
+/// Shows the body's length only.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("head", self.head)
+            .field("body_len", &self.body.len())
+            .field("peer", &self.peer)
+            .finish()
+    }
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Answer {
+    /// A response with a body of known length.
+    Reply(Reply),
+    /// The opening handshake of a WebSocket; the server checks every clause and refuses by itself.
+    WebSocket(Upgrade),
+    /// A stream of server-sent events.
+    EventStream(EventStream),
+}
+
+/// A header of the application's own. It cannot hold what would end a line, nor contradict the
+/// headers that the server writes itself (`Connection`, `Content-Length`, `Date`, …).
+#[derive(Clone)]
+pub struct Header {
+    name: HeaderName<'static>,
+    value: Cow<'static, [u8]>,
+}
+
+impl Header {
+    /// A header whose value is not known before run time.
+    ///
+    /// # Errors
+    /// The value cannot stand in a header line (RFC 9110 §5.5).
+    pub fn new(name: HeaderName<'static>, value: impl Into<String>) -> Result<Self, UsageError> {
+        let value = value.into().into_bytes();
+        HeaderValue::from_bytes(&value)?;
+        Ok(Self { name, value: Cow::Owned(value) })
+    }
+
+    /// A header that is part of the program; in a `const` the check happens at compile time.
+    ///
+    /// # Panics
+    /// If the name or the value is none that a program may set.
+    pub const fn from_static(name: &'static str, value: &'static str) -> Self {
+        let value = HeaderValue::from_static(value).as_bytes();
+        Self { name: HeaderName::from_static(name), value: Cow::Borrowed(value) }
+    }
+
+    pub(crate) fn parts(&self) -> (HeaderName<'_>, HeaderValue<'_>) {
+        (self.name, HeaderValue::from_bytes(&self.value).expect("checked when it was made"))
+    }
+}
+
+/// Shows the value's length only: values hold credentials.
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Header")
+            .field("name", &self.name)
+            .field("value_len", &self.value.len())
+            .finish()
+    }
+}
+
+const TEXT: Header = Header::from_static("Content-Type", "text/plain; charset=utf-8");
+
+/// A response with a body of known length.
+#[derive(Clone)]
+pub struct Reply {
+    /// The status.
+    pub status: Status,
+    /// Headers beside those that the server writes itself (`Content-Length`, `Date`, `Connection`).
+    pub headers: Vec<Header>,
+    /// The body. For HEAD it is measured and not sent.
+    pub body: Cow<'static, [u8]>,
+}
+
+impl Reply {
+    /// A response of `status` without content type and content.
+    pub const fn empty(status: Status) -> Self {
+        Self { status, headers: Vec::new(), body: Cow::Borrowed(&[]) }
+    }
+
+    /// A response of `status` with a plain-text body.
+    pub fn text(status: Status, text: impl Into<Cow<'static, str>>) -> Self {
+        let body = match text.into() {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        };
+        Self::new(status, TEXT, body)
+    }
+
+    /// A response of `status` with a body, described by its `Content-Type` header.
+    pub fn new(status: Status, content_type: Header, body: impl Into<Cow<'static, [u8]>>) -> Self {
+        Self { status, headers: vec![content_type], body: body.into() }
+    }
+
+    /// The same with one more header.
+    #[must_use]
+    pub fn header(mut self, header: Header) -> Self {
+        self.headers.push(header);
+        self
+    }
+}
+
+/// Shows the body's length only.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("body_len", &self.body.len())
+            .finish()
+    }
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self::Reply(reply)
+    }
+}
+
+/// How a WebSocket handshake is to be decided.
+#[derive(Clone, Debug)]
+pub struct Upgrade {
+    /// Subprotocols spoken here, most wanted first.
+    pub subprotocols: &'static [&'static str],
+    /// Which pages may connect.
+    pub origins: Origins<'static>,
+    /// permessage-deflate: what we are willing to do, or `None` to decline every offer.
+    pub compression: Option<ServerConfig>,
+}
+
+/// The head of an event stream.
+#[derive(Clone, Debug, Default)]
+pub struct EventStream {
+    /// Headers beside `Content-Type`, `Cache-Control` and `X-Accel-Buffering`, which are written
+    /// by the server.
+    pub headers: Vec<Header>,
+}
+
+/// How a stream began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Opened<'o> {
+    /// A WebSocket, with the subprotocol that was agreed on.
+    WebSocket {
+        /// The chosen subprotocol.
+        subprotocol: Option<&'o str>,
+        /// Whether permessage-deflate was agreed on.
+        compressed: bool,
+    },
+    /// An event stream.
+    EventStream,
+}
+
+/// Why a stream is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseCause {
+    /// The peer closed first, with this code ([`CloseCode::NO_STATUS`] if it gave none).
+    Remote(CloseCode),
+    /// We closed first, with this code, and the peer answered.
+    Local(CloseCode),
+    /// The peer broke the protocol; it was told by a Close frame.
+    Failed(ProtocolError),
+    /// A message could not be taken; the peer was told by a Close frame with this code.
+    Refused(CloseCode),
+    /// A deadline passed.
+    Timeout(Deadline),
+    /// The peer's stream ended without a Close frame, or an event stream's client went away.
+    Ended,
+    /// The socket failed.
+    Transport,
+    /// The peer did not read: its outbox went over its bound.
+    Overflow,
+    /// We ended the event stream.
+    Finished,
+    /// The server's drain ran out of time.
+    Drained,
+}
+
+/// The deadlines that can end a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Deadline {
+    /// The request's head did not come in time.
+    Head,
+    /// The request's body did not come in time.
+    Body,
+    /// A message that began did not end in time.
+    Message,
+    /// No further request came on a kept connection.
+    KeepAlive,
+    /// No sign of life after a ping.
+    Pong,
+    /// The peer did not finish the closing handshake, or did not end its stream.
+    Close,
+    /// The peer took none of the bytes that waited for it.
+    WriteStall,
+}

@@ -1,0 +1,249 @@
+//! One connection and the state that all of them share.
+
+use std::net::SocketAddr;
+
+use sockeye_deflate::{Engine, Session};
+use sockeye_http1::Date;
+use sockeye_reactor::{Key, Outbox, Pool, Readiness, ReadyList, Slab, Time, Timer, Wheel};
+use sockeye_websocket::{Assembler, CloseCode, Connection as Protocol};
+
+use crate::events::EventsRoom;
+use crate::http::HttpRoom;
+use crate::{CloseCause, Limits, Stats, StreamKey};
+
+/// What is known of one connection; its socket lies beside it, so that this is no generic type.
+pub(crate) struct Connection {
+    pub(crate) room: Room,
+    pub(crate) outbox: Outbox,
+    pub(crate) readiness: Readiness,
+    pub(crate) timer: Timer,
+    /// When the last bytes came; the time of accepting before that.
+    pub(crate) heard: Time,
+    /// Since when the peer has taken none of the bytes that wait; `NEVER` while none wait.
+    pub(crate) stalled: Time,
+    /// Number of the stream that is open, or was open last, on this socket.
+    pub(crate) serial: u32,
+    /// Listed for the next flush.
+    pub(crate) dirty: bool,
+    /// Not read from until the outbox has drained.
+    pub(crate) paused: bool,
+    pub(crate) peer: SocketAddr,
+}
+
+/// Where a connection is in its life. HTTP/2 will be one more room beside `Http`.
+pub(crate) enum Room {
+    /// Between requests, or inside one.
+    Http(Box<HttpRoom>),
+    WebSocket(WebSocketRoom),
+    Events(EventsRoom),
+    /// Everything is said: flush, end our direction, discard input until the peer's end.
+    Leaving(Leaving),
+    /// To be taken down at the end of the turn.
+    Gone,
+}
+
+pub(crate) struct WebSocketRoom {
+    pub(crate) protocol: Protocol,
+    /// Present while a message is under way that did not come whole.
+    pub(crate) under_way: Option<Box<UnderWay>>,
+    pub(crate) session: Option<Box<Session>>,
+    /// What was read and has to wait for the next turn; rarely there.
+    pub(crate) leftover: Option<Box<Leftover>>,
+    /// When the unanswered ping was sent; `NEVER` without one.
+    pub(crate) pinged: Time,
+    /// Until when the peer may answer our Close, once that is out; `NEVER` while we have sent none.
+    pub(crate) closing: Time,
+    /// The code of our Close.
+    pub(crate) closing_code: CloseCode,
+}
+
+/// Bytes that were read and not used yet.
+pub(crate) struct Leftover {
+    pub(crate) bytes: Vec<u8>,
+    /// So many of them are used.
+    pub(crate) used: usize,
+}
+
+/// A message that arrives in parts.
+pub(crate) struct UnderWay {
+    pub(crate) assembler: Assembler,
+    /// When its first part came.
+    pub(crate) since: Time,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leaving {
+    /// Our direction is ended; the peer has until then to end its own.
+    pub(crate) until: Time,
+    pub(crate) discarded: u64,
+    /// The peer's direction has ended.
+    pub(crate) ended: bool,
+}
+
+/// All that connections share, and all that a [`Context`](crate::Context) may touch.
+pub(crate) struct Core {
+    pub(crate) connections: Slab<Connection>,
+    pub(crate) pool: Pool,
+    pub(crate) wheel: Wheel,
+    pub(crate) limits: Limits,
+    pub(crate) stats: Stats,
+    pub(crate) engine: Engine,
+    pub(crate) now: Time,
+    pub(crate) date: Date,
+    pub(crate) unix_seconds: u64,
+    /// Connections whose outbox changed since the last flush.
+    pub(crate) dirty: Vec<Key>,
+    /// Connections to visit in the next turn though the poller will not name them.
+    pub(crate) again: ReadyList,
+    /// Connections to take down at the end of the turn.
+    pub(crate) gone: Vec<Key>,
+    /// Streams that are over and of which the application has not heard yet.
+    pub(crate) closed: Vec<(StreamKey, CloseCause)>,
+    /// Room for a message in parts, kept warm.
+    pub(crate) spare: Option<Box<UnderWay>>,
+    /// Room for compressed messages on their way out.
+    pub(crate) scratch: Vec<u8>,
+    pub(crate) draining: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(peer: SocketAddr, now: Time) -> Self {
+        let mut readiness = Readiness::default();
+        // A fresh socket takes bytes; whether it has some, the poller will say.
+        readiness.assume_writable();
+        Self {
+            room: Room::Http(Box::new(HttpRoom::new(now))),
+            outbox: Outbox::new(),
+            readiness,
+            timer: Timer::default(),
+            heard: now,
+            stalled: Time::NEVER,
+            serial: 0,
+            dirty: false,
+            paused: false,
+            peer,
+        }
+    }
+
+    /// Whether what comes in can make us say more. If not, reading it costs the peer's silence
+    /// nothing, and may bring its end.
+    pub(crate) fn may_answer(&self) -> bool {
+        match &self.room {
+            Room::Http(_) => true,
+            Room::WebSocket(room) => room.closing == Time::NEVER,
+            Room::Events(_) | Room::Leaving(_) | Room::Gone => false,
+        }
+    }
+
+    /// Whether bytes are here that wait for a turn of their own: it needs no read.
+    pub(crate) fn has_leftover(&self) -> bool {
+        match &self.room {
+            Room::Http(room) => room.has_leftover(),
+            Room::WebSocket(room) => room.leftover.is_some(),
+            Room::Events(_) | Room::Leaving(_) | Room::Gone => false,
+        }
+    }
+
+    /// Whether reading makes sense: nobody reads for a connection that is over, or for a peer
+    /// that does not take what waits for it.
+    pub(crate) fn wants_read(&self) -> bool {
+        !self.paused
+            && !self.has_leftover()
+            && match &self.room {
+                Room::Http(_) | Room::WebSocket(_) | Room::Events(_) => true,
+                Room::Leaving(leaving) => !leaving.ended,
+                Room::Gone => false,
+            }
+    }
+}
+
+impl Core {
+    /// The connection of an open stream.
+    pub(crate) fn stream(&mut self, stream: StreamKey) -> Option<&mut Connection> {
+        let connection = self.connections.get_mut(stream.socket)?;
+        (connection.serial == stream.serial).then_some(connection)
+    }
+
+    /// Lists `key` for the next flush, and cuts it if too much waits for a peer that does not read.
+    pub(crate) fn touch(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if !connection.dirty {
+            connection.dirty = true;
+            self.dirty.push(key);
+        }
+        if connection.outbox.len() > self.limits.outbox_bytes_max {
+            self.stats.overflows += 1;
+            self.cut(key, CloseCause::Overflow);
+        }
+    }
+
+    /// Whether more waits for the peer than it may leave unread while it asks for more.
+    pub(crate) fn is_full(&self, key: Key) -> bool {
+        let waiting = self.connections.get(key).map_or(0, |connection| connection.outbox.len());
+        waiting > self.limits.outbox_pause_bytes
+    }
+
+    /// Lists `key` for the next flush if something waits there; gives the outbox's memory back if
+    /// nothing does.
+    pub(crate) fn settle(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.outbox.is_empty() {
+            connection.outbox.clear(&mut self.pool);
+        } else {
+            self.touch(key);
+        }
+    }
+
+    /// The stream on `key`, if one is open, is over for `cause`.
+    fn end_stream(&mut self, key: Key, cause: CloseCause) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        match connection.room {
+            Room::WebSocket(_) => self.stats.websockets_closed += 1,
+            Room::Events(_) => self.stats.event_streams_closed += 1,
+            Room::Http(_) | Room::Leaving(_) | Room::Gone => return,
+        }
+        let stream = StreamKey { socket: key, serial: connection.serial };
+        self.closed.push((stream, cause));
+    }
+
+    /// Nothing more will be said on `key` than what its outbox holds (RFC 6455 §7.1.1, and the
+    /// same for HTTP): flush, end our direction, wait for the peer's end within bounds.
+    pub(crate) fn leave(&mut self, key: Key, cause: CloseCause) {
+        self.end_stream(key, cause);
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if matches!(connection.room, Room::Leaving(_) | Room::Gone) {
+            return;
+        }
+        connection.room = Room::Leaving(Leaving { until: Time::NEVER, discarded: 0, ended: false });
+        connection.paused = false;
+        self.touch(key);
+        self.look_again(key);
+    }
+
+    /// Takes the connection down without another word.
+    pub(crate) fn cut(&mut self, key: Key, cause: CloseCause) {
+        self.end_stream(key, cause);
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if !matches!(connection.room, Room::Gone) {
+            connection.room = Room::Gone;
+            self.gone.push(key);
+        }
+    }
+
+    /// Visits `key` in the next turn if it may still be read.
+    pub(crate) fn look_again(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.has_leftover() && !connection.paused
+            || connection.readiness.readable() && connection.wants_read()
+        {
+            self.again.add(key, &mut connection.readiness);
+        }
+    }
+
+    /// Sees to it that the wheel names `key` by its deadline.
+    pub(crate) fn arm(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let (deadline, _) = connection.deadline(&self.limits);
+        self.wheel.arm(&mut connection.timer, key, deadline);
+    }
+}

@@ -1,0 +1,38 @@
+//! Going away in good order.
+
+use sockeye_reactor::Key;
+use sockeye_sse::Event;
+use sockeye_websocket::CloseCode;
+
+use crate::connection::{Core, Room};
+use crate::{CloseCause, Context, StreamKey};
+
+/// Says goodbye on `key`: 1001 on a WebSocket, a reconnection time and the end of the response on
+/// an event stream. A request under way is still answered; a connection without one is ended.
+pub(crate) fn say_goodbye(core: &mut Core, key: Key) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    let stream = StreamKey { socket: key, serial: connection.serial };
+    match &mut connection.room {
+        Room::Http(room) if room.is_idle() => core.leave(key, CloseCause::Drained),
+        Room::Http(_) | Room::Leaving(_) | Room::Gone => {}
+        // [rfc6455:7.4.1-going-away]
+        Room::WebSocket(_) => {
+            Context { core }.close(stream, CloseCode::GOING_AWAY, "");
+        }
+        // [html:9.2.6-drain-retry]
+        Room::Events(_) => {
+            let retry = retry_ms(core.limits.drain_retry_ms, key);
+            let event = Event { retry_ms: Some(retry), ..Event::default() };
+            let _ = Context { core }.write_block(stream, &event);
+            Context { core }.close(stream, CloseCode::GOING_AWAY, "");
+        }
+    }
+}
+
+/// The wait told to one client of many: between `base` and twice that, spread by its key, so that
+/// a crowd does not come back as one.
+fn retry_ms(base: u32, key: Key) -> u64 {
+    // Multiplying by an odd constant near 2^32/φ scatters neighbouring indices evenly.
+    let scattered = u32::try_from(key.index()).unwrap_or(0).wrapping_mul(0x9E37_79B1);
+    u64::from(base) + ((u64::from(base) * u64::from(scattered)) >> 32)
+}

@@ -1,0 +1,55 @@
+//! The room of an event stream: a response that does not end.
+
+use sockeye_http1::chunked;
+use sockeye_reactor::Time;
+
+/// A `text/event-stream` response under way.
+pub(crate) struct EventsRoom {
+    framing: Framing,
+    /// When something was last written.
+    pub(crate) spoke: Time,
+}
+
+/// How the body is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// By chunks (RFC 9112 §7.1).
+    Chunked,
+    /// By the end of the connection: an HTTP/1.0 client (RFC 9112 §6.3).
+    UntilClose,
+}
+
+/// A comment without text: it keeps proxies and half-open connections honest (HTML 9.2.7).
+const HEARTBEAT: &[u8] = b":\n\n";
+
+impl EventsRoom {
+    /// A stream whose head has just been written. A first comment follows it at once, so that
+    /// every proxy on the way passes the head on.
+    pub(crate) fn open(framing: Framing, now: Time, out: &mut Vec<u8>) -> Self {
+        let mut room = Self { framing, spoke: now };
+        room.write(HEARTBEAT, out, now);
+        room
+    }
+
+    /// Writes one encoded block.
+    pub(crate) fn write(&mut self, block: &[u8], out: &mut Vec<u8>, now: Time) {
+        self.spoke = now;
+        match self.framing {
+            Framing::Chunked => chunked::encode(block, out),
+            Framing::UntilClose => out.extend_from_slice(block),
+        }
+    }
+
+    /// Writes a comment that says only that we live.
+    pub(crate) fn heartbeat(&mut self, out: &mut Vec<u8>, now: Time) {
+        self.write(HEARTBEAT, out, now);
+    }
+
+    /// Ends the response.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+        match self.framing {
+            Framing::Chunked => out.extend_from_slice(chunked::LAST),
+            Framing::UntilClose => {}
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! The HTTP/1.1 room: requests in, answers out, one at a time.
+
+use sockeye_http1::{
+    Body, BodyFraming, Error, HeadEnd, HeaderStorage, HeaderValue, Persistence, RequestHead,
+    Response, Status, Version, chunked,
+};
+use sockeye_reactor::{Key, Time};
+
+use crate::app::{Answer, EventStream, Header, Opened, Reply, Request};
+use crate::connection::{Core, Room};
+use crate::events::{EventsRoom, Framing};
+use crate::{App, CloseCause, Context, Deadline, Limits, StreamKey, drain, websocket};
+
+/// A connection between requests, or inside one.
+pub(crate) struct HttpRoom {
+    /// Bytes received: the head under way, or what follows the present request.
+    input: Vec<u8>,
+    /// So many bytes at the front of `input` are used. They are moved out of the way once a read,
+    /// not once a request, or a packet of many small requests would cost its square.
+    used: usize,
+    head_end: HeadEnd,
+    stage: Stage,
+    /// When the present request's first byte came; the time of accepting for the first one.
+    started: Time,
+    first: bool,
+    /// Nobody has looked at `input` yet.
+    unseen: bool,
+}
+
+/// How far the present request is.
+enum Stage {
+    Head,
+    /// The head is complete and the body is not.
+    Body(Box<Pending>),
+}
+
+struct Pending {
+    head: Vec<u8>,
+    body: Vec<u8>,
+    rest: Rest,
+    since: Time,
+}
+
+/// What of the body is missing.
+enum Rest {
+    Bytes(u64),
+    Chunks(chunked::Decoder),
+}
+
+/// A request whose bytes are complete.
+struct Complete {
+    head: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl HttpRoom {
+    pub(crate) fn new(now: Time) -> Self {
+        Self {
+            input: Vec::new(),
+            used: 0,
+            head_end: HeadEnd::new(),
+            stage: Stage::Head,
+            started: now,
+            first: true,
+            unseen: false,
+        }
+    }
+
+    /// Whether no request is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.used == self.input.len() && matches!(self.stage, Stage::Head)
+    }
+
+    /// Whether bytes are here that nobody has looked at: pipelined requests, served in order, one
+    /// a turn, so that no connection keeps the others waiting. [rfc9112:9.3.2-in-order]
+    pub(crate) fn has_leftover(&self) -> bool {
+        self.unseen && self.used < self.input.len()
+    }
+
+    /// The clocks start afresh: the peer was not read from, or was busy with what it asked for.
+    pub(crate) fn restart(&mut self, now: Time) {
+        self.started = now;
+        if let Stage::Body(pending) = &mut self.stage {
+            pending.since = now;
+        }
+    }
+
+    pub(crate) fn deadline(&self, heard: Time, limits: &Limits) -> (Time, Deadline) {
+        match &self.stage {
+            Stage::Body(pending) => (pending.since + limits.body_ms, Deadline::Body),
+            Stage::Head if self.first || !self.is_idle() => {
+                (self.started + limits.head_ms, Deadline::Head)
+            }
+            Stage::Head => (heard + limits.keep_alive_ms, Deadline::KeepAlive),
+        }
+    }
+
+    /// Takes in bytes; gives the next request once it is complete.
+    fn advance(
+        &mut self,
+        bytes: &[u8],
+        now: Time,
+        limits: &Limits,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Complete>, Error> {
+        if self.is_idle() && !self.first {
+            self.started = now;
+        }
+        if !bytes.is_empty() {
+            self.input.drain(..core::mem::take(&mut self.used));
+            self.input.extend_from_slice(bytes);
+        }
+        self.unseen = false;
+        if matches!(self.stage, Stage::Head) {
+            let found = self.head_end.find(&self.input[self.used..], &limits.http)?;
+            let Some(len) = found else {
+                return Ok(None);
+            };
+            self.take_head(len, now, limits, out)?;
+        }
+        self.take_body(limits)
+    }
+
+    /// The head ends at `len`: looks at what follows it.
+    fn take_head(
+        &mut self,
+        len: usize,
+        now: Time,
+        limits: &Limits,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let bytes = self.input[self.used..self.used + len].to_vec();
+        self.used += len;
+        (self.head_end, self.first) = (HeadEnd::new(), false);
+        let mut storage = HeaderStorage::new();
+        let head = RequestHead::parse(&bytes, &mut storage, &limits.http)?;
+        let rest = match head.body() {
+            BodyFraming::None => Rest::Bytes(0),
+            // [rfc9110:15.5.14-content-too-large]
+            BodyFraming::Length(len) if len > limits.body_bytes_max as u64 => {
+                return Err(Error::ContentLengthTooBig);
+            }
+            BodyFraming::Length(len) => Rest::Bytes(len),
+            BodyFraming::Chunked => Rest::Chunks(chunked::Decoder::new(chunked::Limits::DEFAULT)),
+        };
+        // RFC 9110 §10.1.1: a client that waits is told to go on, unless its body is here already.
+        // A body that is too long was refused above instead.
+        // [rfc9110:10.1.1-continue] [rfc9110:10.1.1-final-instead]
+        if head.expect_continue() && self.used == self.input.len() {
+            Response::new(Status::CONTINUE).write(Body::Empty, out);
+        }
+        let pending = Pending { head: bytes, body: Vec::new(), rest, since: now };
+        self.stage = Stage::Body(Box::new(pending));
+        Ok(())
+    }
+
+    fn take_body(&mut self, limits: &Limits) -> Result<Option<Complete>, Error> {
+        let Stage::Body(pending) = &mut self.stage else { return Ok(None) };
+        let mut input = &self.input[self.used..];
+        let complete = pending.take(&mut input, limits.body_bytes_max)?;
+        self.used = self.input.len() - input.len();
+        if !complete {
+            return Ok(None);
+        }
+        let Stage::Body(pending) = core::mem::replace(&mut self.stage, Stage::Head) else {
+            return Ok(None);
+        };
+        Ok(Some(Complete { head: pending.head, body: pending.body }))
+    }
+}
+
+impl Pending {
+    /// Takes what belongs to the body off `input`; true once the body is complete. No more is
+    /// ever held than has arrived.
+    fn take(&mut self, input: &mut &[u8], bytes_max: usize) -> Result<bool, Error> {
+        match &mut self.rest {
+            Rest::Bytes(rest) => {
+                let len = usize::try_from(*rest).unwrap_or(usize::MAX).min(input.len());
+                let (bytes, after) = input.split_at(len);
+                self.body.extend_from_slice(bytes);
+                *input = after;
+                *rest -= len as u64;
+                Ok(*rest == 0)
+            }
+            Rest::Chunks(decoder) => {
+                while let Some(event) = decoder.next(input)? {
+                    match event {
+                        chunked::Event::End => return Ok(true),
+                        chunked::Event::Data(data) => {
+                            if self.body.len() + data.len() > bytes_max {
+                                return Err(Error::ContentLengthTooBig);
+                            }
+                            self.body.extend_from_slice(data);
+                        }
+                    }
+                }
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// Takes in bytes for the HTTP room of `key` and answers at most one request.
+pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, key: Key, bytes: &[u8]) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    let Room::Http(room) = &mut connection.room else { return };
+    let out = connection.outbox.tail(&mut core.pool);
+    match room.advance(bytes, core.now, &core.limits, out) {
+        Ok(None) => core.settle(key),
+        Ok(Some(request)) => {
+            let input = core::mem::take(&mut room.input);
+            let used = core::mem::take(&mut room.used);
+            serve(core, app, key, &request);
+            go_on_with(core, app, key, input, used);
+        }
+        Err(error) => refuse(core, key, error.status()),
+    }
+}
+
+/// What came behind a request, which used so many bytes of `input`, belongs to whatever room its
+/// answer led to.
+fn go_on_with<A: App>(core: &mut Core, app: &mut A, key: Key, mut input: Vec<u8>, used: usize) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    match &mut connection.room {
+        Room::Http(room) => {
+            // The next request's time begins with its first byte, and it is here.
+            (room.started, room.unseen) = (core.now, true);
+            if used < input.len() {
+                (room.input, room.used) = (input, used);
+                core.look_again(key);
+            }
+        }
+        // A client must not send before it has seen the 101 (RFC 6455 §4.1), but frames that it
+        // sent nevertheless are as good as later ones.
+        Room::WebSocket(_) => websocket::receive(core, app, key, &mut input[used..]),
+        // [rfc9112:9.6-nothing-after-close]
+        Room::Events(_) | Room::Leaving(_) | Room::Gone => {}
+    }
+}
+
+/// The peer will send nothing more: a request under way stays incomplete, an answer under way is
+/// still delivered.
+pub(crate) fn receive_end(core: &mut Core, key: Key) {
+    core.leave(key, CloseCause::Ended);
+    if let Some(connection) = core.connections.get_mut(key)
+        && let Room::Leaving(leaving) = &mut connection.room
+    {
+        leaving.ended = true;
+    }
+}
+
+/// Answers with `status` and a fixed text, and ends the connection: where the next request would
+/// start is not known. Nothing of the peer's bytes is repeated.
+pub(crate) fn refuse(core: &mut Core, key: Key, status: Status) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    core.stats.refused += 1;
+    let text = status.reason();
+    Response::new(status)
+        .date(core.date)
+        .connection(Persistence::Close)
+        .header(TEXT.0, TEXT.1)
+        .write(Body::Bytes(text.as_bytes()), connection.outbox.tail(&mut core.pool));
+    core.leave(key, CloseCause::Ended);
+}
+
+fn serve<A: App>(core: &mut Core, app: &mut A, key: Key, request: &Complete) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    core.stats.requests += 1;
+    let peer = connection.peer;
+    let mut storage = HeaderStorage::new();
+    let head = match RequestHead::parse(&request.head, &mut storage, &core.limits.http) {
+        Ok(head) => head,
+        Err(error) => return refuse(core, key, error.status()),
+    };
+    let request = Request { head: &head, body: &request.body, peer };
+    match app.on_request(&request, &mut Context { core }) {
+        Answer::Reply(reply) => write_reply(core, key, &head, &reply),
+        Answer::WebSocket(upgrade) => websocket::open(core, app, key, &head, &upgrade),
+        Answer::EventStream(stream) => open_events(core, app, key, &head, &stream),
+    }
+    // A stream opened while the server goes away is told so at once, in its own language: a
+    // browser's EventSource takes any status but 200 for the end of all tries.
+    if core.draining {
+        drain::say_goodbye(core, key);
+    }
+}
+
+fn write_reply(core: &mut Core, key: Key, head: &RequestHead<'_, '_>, reply: &Reply) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    if reply.status.code() >= 400 {
+        core.stats.refused += 1;
+    }
+    // [rfc9112:9.6-close-announced]
+    let persistence = if core.draining { Persistence::Close } else { head.connection() };
+    let response = Response::new(reply.status).date(core.date).connection(persistence);
+    let body = match head.method() {
+        // RFC 9110 §9.3.2: HEAD gets the headers of GET and no content.
+        // [rfc9110:9.3.2-head-like-get]
+        "HEAD" => Body::Length(reply.body.len() as u64),
+        _ => Body::Bytes(&reply.body),
+    };
+    let out = connection.outbox.tail(&mut core.pool);
+    add(response, &reply.headers).write(body, out);
+    match persistence {
+        Persistence::Close => core.leave(key, CloseCause::Finished),
+        Persistence::Persist | Persistence::KeepAlive => core.touch(key),
+    }
+}
+
+fn add<'a>(response: Response<'a>, headers: &'a [Header]) -> Response<'a> {
+    headers.iter().map(Header::parts).fold(response, |to, (name, value)| to.header(name, value))
+}
+
+type Field = (sockeye_http1::HeaderName<'static>, HeaderValue<'static>);
+
+const fn field(name: &'static str, value: &'static str) -> Field {
+    (sockeye_http1::HeaderName::from_static(name), HeaderValue::from_static(value))
+}
+
+const TEXT: Field = field("Content-Type", "text/plain; charset=utf-8");
+const EVENT_STREAM: Field = field("Content-Type", "text/event-stream");
+/// `no-transform`: a proxy that compresses also collects.
+const NO_STORE: Field = field("Cache-Control", "no-store, no-transform");
+/// nginx would collect the stream in its buffers otherwise.
+const NO_BUFFERING: Field = field("X-Accel-Buffering", "no");
+
+fn open_events<A: App>(
+    core: &mut Core,
+    app: &mut A,
+    key: Key,
+    head: &RequestHead<'_, '_>,
+    stream: &EventStream,
+) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    // Nothing can follow a stream without end. [rfc9112:9.6-close-announced]
+    let response = Response::new(Status::OK).date(core.date).connection(Persistence::Close);
+    let response = [EVENT_STREAM, NO_STORE, NO_BUFFERING]
+        .into_iter()
+        .fold(response, |to, (name, value)| to.header(name, value));
+    let response = add(response, &stream.headers);
+    let out = connection.outbox.tail(&mut core.pool);
+    let framing = match head.version() {
+        Version::Http11 => Framing::Chunked,
+        Version::Http10 => Framing::UntilClose,
+    };
+    match framing {
+        Framing::Chunked => response.write(Body::Chunked, out),
+        Framing::UntilClose => response.write_until_close(out),
+    }
+    if head.method() == "HEAD" {
+        return core.leave(key, CloseCause::Finished);
+    }
+    connection.room = Room::Events(EventsRoom::open(framing, core.now, out));
+    connection.serial = connection.serial.wrapping_add(1);
+    let key = StreamKey { socket: key, serial: connection.serial };
+    core.stats.event_streams_opened += 1;
+    core.touch(key.socket);
+    app.on_open(key, &Opened::EventStream, &mut Context { core });
+}

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod app;
+mod connection;
+mod context;
+mod drain;
+mod events;
+mod http;
+mod limits;
+mod server;
+mod stats;
+mod timers;
+mod websocket;
+
+pub use app::{
+    Answer, App, CloseCause, Deadline, EventStream, Header, Opened, Reply, Request, StreamKey,
+    Upgrade,
+};
+pub use context::{Context, SendError};
+pub use limits::Limits;
+pub use server::Server;
+pub use stats::Stats;
+
+pub use sockeye_deflate::ServerConfig;
+pub use sockeye_handshake::Origins;
+pub use sockeye_http1::{RequestHead, Status};
+pub use sockeye_reactor::{MioNet, Net, Shared, Time, Waker};
+pub use sockeye_sse::Event;
+pub use sockeye_websocket::{CloseCode, Message};

@@ -1,0 +1,91 @@
+//! Every bound of the server, in one place.
+
+/// Every bound of the server: sizes in bytes, times in milliseconds.
+///
+/// The defaults suit a public server with small messages. There is no "unlimited": a bound that
+/// does not matter to you can be large.
+///
+/// While a socket takes no more and bytes wait for the peer, only
+/// [`write_stall_ms`](Self::write_stall_ms) runs; the other clocks of that connection start afresh
+/// once it has caught up. A peer cannot answer what it has not got yet.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Sockets open at a time. Above it connections wait in the system's backlog; keep it below
+    /// the descriptor limit, files and logs need some too.
+    pub connections_max: usize,
+    /// Connections accepted in one turn, so that a storm of them does not starve the others.
+    pub accepts_per_turn_max: usize,
+    /// Size of the loop's one receive buffer, which is also the read budget of a connection in
+    /// one turn. Larger ones fall out of the processor's cache.
+    pub read_bytes: usize,
+    /// Bounds on request heads.
+    pub http: sockeye_http1::Limits,
+    /// Largest request body; a longer one is answered 413 before it is read.
+    pub body_bytes_max: usize,
+    /// Bounds on frames, messages and fragments.
+    pub websocket: sockeye_websocket::Limits,
+    /// Bytes of messages that one WebSocket may have handed to the application in one turn, a
+    /// message more or less; the rest of what was read waits for the next turn. Compressed
+    /// messages can be a thousand times what was read.
+    pub message_bytes_per_turn_max: usize,
+    /// Unsent bytes above which a connection is no longer read from.
+    pub outbox_pause_bytes: usize,
+    /// Unsent bytes above which the application's sends are refused and the connection is cut.
+    pub outbox_bytes_max: usize,
+    /// Bytes discarded after the last word on a connection, while waiting for the peer's end.
+    pub discard_bytes_max: u64,
+    /// From accept, or from the first byte of a later request, to its complete head.
+    pub head_ms: u64,
+    /// From a request's head to the end of its body.
+    pub body_ms: u64,
+    /// From the first part of a WebSocket message to its last; a peer that takes longer is told
+    /// 1008.
+    pub message_ms: u64,
+    /// How long a connection may stay open between two requests.
+    pub keep_alive_ms: u64,
+    /// Silence on a WebSocket after which it is pinged.
+    pub ping_ms: u64,
+    /// From a ping to any sign of life.
+    pub pong_ms: u64,
+    /// Silence of ours on an event stream after which a comment is sent (the standard names 15 s).
+    pub heartbeat_ms: u64,
+    /// From our Close, or our last byte, to the end of the peer's stream; counted from when it was
+    /// written out.
+    pub close_ms: u64,
+    /// Longest time in which a peer takes none of the bytes that wait for it.
+    pub write_stall_ms: u64,
+    /// From the start of a drain to cutting what is left.
+    pub drain_ms: u64,
+    /// What an event stream's client is told to wait, at least, when the server goes away; up to
+    /// as much again is added to spread the crowd.
+    pub drain_retry_ms: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 100_000,
+            accepts_per_turn_max: 64,
+            read_bytes: 128 * 1024,
+            http: sockeye_http1::Limits::default(),
+            body_bytes_max: 64 * 1024,
+            websocket: sockeye_websocket::Limits::default(),
+            message_bytes_per_turn_max: 256 * 1024,
+            outbox_pause_bytes: 64 * 1024,
+            outbox_bytes_max: 64 * 1024 * 1024,
+            discard_bytes_max: 16 * 1024 * 1024,
+            head_ms: 5_000,
+            body_ms: 30_000,
+            message_ms: 120_000,
+            keep_alive_ms: 60_000,
+            ping_ms: 25_000,
+            pong_ms: 10_000,
+            heartbeat_ms: 15_000,
+            close_ms: 2_000,
+            write_stall_ms: 30_000,
+            drain_ms: 10_000,
+            drain_retry_ms: 1_000,
+        }
+    }
+}

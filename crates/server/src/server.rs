@@ -1,0 +1,476 @@
+//! The turn: accept, read, timers, application, flush.
+
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use sockeye_deflate::{Engine, EngineConfig};
+use sockeye_http1::Date;
+use sockeye_reactor::{Flushed, Key, Net, Pool, Ready, ReadyList, Slab, Socket, Time, Wheel};
+
+use crate::connection::{Connection, Core, Leaving, Room};
+use crate::{App, CloseCause, Context, Deadline, Limits, Stats, drain, http, timers, websocket};
+
+/// How long accepting rests when the system is out of descriptors.
+const ACCEPT_REST_MS: u64 = 100;
+
+/// A single-threaded connection server: sockets to streams to an application.
+///
+/// It owns the network and the application, and does something only inside [`Server::turn`].
+pub struct Server<N: Net, A> {
+    net: N,
+    app: A,
+    core: Core,
+    /// Each connection's socket, by the index of its key.
+    sockets: Vec<Option<N::Socket>>,
+    /// The loop's one receive buffer.
+    buffer: Vec<u8>,
+    ready: Vec<Ready>,
+    visits: Vec<Key>,
+    fired: Vec<(Key, Time)>,
+    /// No connection is accepted before this.
+    accept_from: Time,
+    /// When a drain ends.
+    drained_by: Time,
+}
+
+impl<N: Net, A: App> Server<N, A> {
+    /// A server of `app` on `net`, within `limits`.
+    pub fn new(net: N, app: A, limits: Limits) -> Self {
+        let now = net.now();
+        let buffer = vec![0; limits.read_bytes.max(1)];
+        Self {
+            core: Core::new(now, net.unix_seconds(), limits),
+            buffer,
+            net,
+            app,
+            sockets: Vec::new(),
+            ready: Vec::new(),
+            visits: Vec::new(),
+            fired: Vec::new(),
+            accept_from: now,
+            drained_by: Time::NEVER,
+        }
+    }
+
+    /// Waits for work, at the most for `wait_max` (`None`: until there is some), and does it.
+    ///
+    /// # Errors
+    /// Only where the poller itself is broken. What happens on one connection ends that
+    /// connection and no other.
+    pub fn turn(&mut self, wait_max: Option<Duration>) -> io::Result<()> {
+        let wait = self.wait(wait_max);
+        self.net.poll(wait, &mut self.ready)?;
+        self.core.tick(self.net.now(), self.net.unix_seconds());
+        self.accept();
+        self.read();
+        self.run_timers();
+        self.run_app();
+        self.flush();
+        self.bury();
+        Ok(())
+    }
+
+    /// Turns until a drain is over.
+    ///
+    /// # Errors
+    /// As [`Server::turn`].
+    pub fn run(&mut self) -> io::Result<()> {
+        while !self.is_drained() {
+            self.turn(None)?;
+        }
+        Ok(())
+    }
+
+    /// Begins to go away: nobody is accepted any more, idle connections are ended, requests under
+    /// way are answered and then their connections ended, WebSockets get a Close with 1001, event
+    /// streams a reconnection time and their end. What is left after
+    /// [`Limits::drain_ms`] is cut. Calling it again changes nothing.
+    pub fn drain(&mut self) {
+        if self.core.draining {
+            return;
+        }
+        self.core.draining = true;
+        self.core.tick(self.net.now(), self.net.unix_seconds());
+        self.drained_by = self.core.now + self.core.limits.drain_ms;
+        self.net.stop_listening();
+        let keys: Vec<Key> = self.core.connections.keys().collect();
+        for key in keys {
+            drain::say_goodbye(&mut self.core, key);
+        }
+    }
+
+    /// Whether a drain has begun.
+    pub const fn is_draining(&self) -> bool {
+        self.core.draining
+    }
+
+    /// Whether a drain has begun, every connection is gone, and the application has heard of it.
+    pub fn is_drained(&self) -> bool {
+        self.core.draining && self.core.connections.is_empty() && self.core.closed.is_empty()
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> &Stats {
+        &self.core.stats
+    }
+
+    /// Connections open now.
+    pub fn connections(&self) -> usize {
+        self.core.connections.len()
+    }
+
+    /// Timers in the wheel; with no connection open and the longest deadline past, none.
+    pub fn timers(&self) -> usize {
+        self.core.wheel.len()
+    }
+
+    /// The application.
+    pub fn app(&self) -> &A {
+        &self.app
+    }
+
+    /// The application, mutably.
+    pub fn app_mut(&mut self) -> &mut A {
+        &mut self.app
+    }
+
+    /// The network.
+    pub fn net(&self) -> &N {
+        &self.net
+    }
+
+    /// The network, mutably: for a simulation to move on.
+    pub fn net_mut(&mut self) -> &mut N {
+        &mut self.net
+    }
+
+    /// How long the next turn may wait.
+    fn wait(&self, wait_max: Option<Duration>) -> Option<Duration> {
+        let core = &self.core;
+        let now = self.net.now();
+        let busy = !core.dirty.is_empty() || !core.again.is_empty() || !core.closed.is_empty();
+        if busy || self.may_accept(now) {
+            return Some(Duration::ZERO);
+        }
+        let mut next = core.wheel.next().min(self.app.deadline()).min(self.drained_by);
+        if self.net.accept_ready() && self.accept_from > now {
+            next = next.min(self.accept_from);
+        }
+        match (next.wait_from(now), wait_max) {
+            (Some(wait), Some(max)) => Some(wait.min(max)),
+            (wait, max) => wait.or(max),
+        }
+    }
+
+    fn may_accept(&self, now: Time) -> bool {
+        self.net.accept_ready() && self.accept_from <= now
+    }
+
+    fn accept(&mut self) {
+        for _ in 0..self.core.limits.accepts_per_turn_max {
+            if !self.may_accept(self.core.now) {
+                return;
+            }
+            if self.core.connections.len() >= self.core.limits.connections_max {
+                return self.rest_accepting();
+            }
+            match self.net.accept() {
+                Ok(Some((socket, peer))) => self.admit(socket, peer),
+                Ok(None) => return,
+                // Out of descriptors or memory: what is open stays open, and the backlog waits
+                // until something has been closed, or a moment has passed.
+                Err(_) => return self.rest_accepting(),
+            }
+        }
+    }
+
+    fn rest_accepting(&mut self) {
+        self.core.stats.accept_pauses += 1;
+        self.accept_from = self.core.now + ACCEPT_REST_MS;
+    }
+
+    fn admit(&mut self, mut socket: N::Socket, peer: std::net::SocketAddr) {
+        let key = self.core.connections.insert(Connection::new(peer, self.core.now));
+        if self.net.register(&mut socket, key).is_err() {
+            self.core.connections.remove(key);
+            return self.net.close(socket);
+        }
+        if self.sockets.len() <= key.index() {
+            self.sockets.resize_with(key.index() + 1, || None);
+        }
+        self.sockets[key.index()] = Some(socket);
+        self.core.stats.accepted += 1;
+        self.core.arm(key);
+    }
+
+    /// Visits every connection that the poller named, and those left over from the last turn.
+    fn read(&mut self) {
+        for ready in self.ready.drain(..) {
+            let Some(connection) = self.core.connections.get_mut(ready.key) else { continue };
+            connection.readiness.merge(ready);
+            if ready.writable && !connection.outbox.is_empty() {
+                self.core.touch(ready.key);
+            }
+            self.core.look_again(ready.key);
+        }
+        let mut visits = core::mem::take(&mut self.visits);
+        self.core.again.take(&mut visits);
+        for &key in &visits {
+            self.visit(key);
+        }
+        self.visits = visits;
+    }
+
+    /// One read of one connection, or a look at what is left of an earlier one.
+    fn visit(&mut self, key: Key) {
+        let Some(connection) = self.core.connections.get_mut(key) else { return };
+        connection.readiness.unlist();
+        if connection.has_leftover() {
+            if !connection.paused {
+                self.dispatch(key, 0);
+                self.after_visit(key);
+            }
+            return;
+        }
+        if !connection.readiness.readable() || !connection.wants_read() {
+            return;
+        }
+        let Some(socket) = &mut self.sockets[key.index()] else { return };
+        match socket.read(&mut self.buffer) {
+            Ok(0) => {
+                connection.readiness.after_end();
+                self.receive_end(key);
+            }
+            Ok(len) => {
+                connection.readiness.after_read(len, self.buffer.len());
+                connection.heard = self.core.now;
+                self.core.stats.bytes_received += len as u64;
+                self.dispatch(key, len);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                connection.readiness.after_read_blocked();
+            }
+            Err(_) => self.core.cut(key, CloseCause::Transport),
+        }
+        self.after_visit(key);
+    }
+
+    fn after_visit(&mut self, key: Key) {
+        self.pause_if_full(key);
+        self.core.look_again(key);
+        self.core.arm(key);
+    }
+
+    /// Hands the first `len` bytes of the receive buffer to the connection's room.
+    fn dispatch(&mut self, key: Key, len: usize) {
+        let (core, app, bytes) = (&mut self.core, &mut self.app, &mut self.buffer[..len]);
+        let Some(connection) = core.connections.get_mut(key) else { return };
+        match &mut connection.room {
+            Room::Http(_) => http::receive(core, app, key, bytes),
+            Room::WebSocket(_) => websocket::receive(core, app, key, bytes),
+            // The request is answered by a stream without end: nothing can follow it.
+            Room::Events(_) | Room::Gone => {}
+            Room::Leaving(leaving) => {
+                leaving.discarded += len as u64;
+                if leaving.discarded > core.limits.discard_bytes_max {
+                    core.cut(key, CloseCause::Ended);
+                }
+            }
+        }
+    }
+
+    fn receive_end(&mut self, key: Key) {
+        let Some(connection) = self.core.connections.get_mut(key) else { return };
+        match &mut connection.room {
+            Room::Http(_) => http::receive_end(&mut self.core, key),
+            Room::WebSocket(_) => websocket::receive_end(&mut self.core, key),
+            // Its client went away; nobody reads what waits.
+            Room::Events(_) => self.core.cut(key, CloseCause::Ended),
+            Room::Leaving(leaving) => {
+                leaving.ended = true;
+                self.core.touch(key);
+            }
+            Room::Gone => {}
+        }
+    }
+
+    /// A peer that does not take what it asked for may not ask for more.
+    /// [rfc6455:10.4-bounded-output]
+    fn pause_if_full(&mut self, key: Key) {
+        let Some(connection) = self.core.connections.get_mut(key) else { return };
+        let full = connection.outbox.len() > self.core.limits.outbox_pause_bytes;
+        if full && connection.may_answer() && !connection.paused {
+            connection.paused = true;
+            self.core.stats.read_pauses += 1;
+        }
+    }
+
+    fn run_timers(&mut self) {
+        self.core.wheel.advance(self.core.now, &mut self.fired);
+        for (key, at) in self.fired.drain(..) {
+            timers::fire(&mut self.core, key, at);
+        }
+        if self.drained_by <= self.core.now {
+            self.drained_by = Time::NEVER;
+            let keys: Vec<Key> = self.core.connections.keys().collect();
+            for key in keys {
+                self.core.cut(key, CloseCause::Drained);
+            }
+        }
+    }
+
+    fn run_app(&mut self) {
+        let mut context = Context { core: &mut self.core };
+        if self.app.deadline() <= context.now() {
+            self.app.on_timer(&mut context);
+        }
+        self.app.on_turn(&mut context);
+        // An application that hears of a close may close others: their closes follow here.
+        while !context.core.closed.is_empty() {
+            for (stream, cause) in core::mem::take(&mut context.core.closed) {
+                self.app.on_close(stream, cause, &mut context);
+            }
+        }
+    }
+
+    /// Writes out everything that this turn has appended, once for each connection.
+    fn flush(&mut self) {
+        let mut dirty = core::mem::take(&mut self.core.dirty);
+        for key in dirty.drain(..) {
+            self.flush_one(key);
+        }
+        // What the flush itself listed waits for the next turn.
+        dirty.append(&mut self.core.dirty);
+        self.core.dirty = dirty;
+    }
+
+    fn flush_one(&mut self, key: Key) {
+        let core = &mut self.core;
+        let Some(connection) = core.connections.get_mut(key) else { return };
+        connection.dirty = false;
+        if matches!(connection.room, Room::Gone) {
+            return;
+        }
+        if connection.outbox.is_empty() {
+            connection.outbox.clear(&mut core.pool);
+            return self.after_flush(key);
+        }
+        if !connection.readiness.writable() {
+            return;
+        }
+        let Some(socket) = &mut self.sockets[key.index()] else { return };
+        let before = connection.outbox.len();
+        let flushed = connection.outbox.flush(socket, &mut core.pool);
+        core.stats.bytes_sent += (before - connection.outbox.len()) as u64;
+        match flushed {
+            Ok(Flushed::All) => {
+                if connection.stalled != Time::NEVER {
+                    connection.caught_up(core.now, &core.limits);
+                    core.arm(key);
+                }
+                websocket::flush_replies(core, key);
+            }
+            Ok(Flushed::Blocked { bytes }) => {
+                connection.readiness.after_short_write();
+                if bytes > 0 || connection.stalled == Time::NEVER {
+                    connection.stalled = core.now;
+                } else if connection.stalled + core.limits.write_stall_ms <= core.now {
+                    return timers::give_up(core, key, Deadline::WriteStall);
+                }
+                core.arm(key);
+            }
+            Err(_) => return core.cut(key, CloseCause::Transport),
+        }
+        self.after_flush(key);
+    }
+
+    /// The outbox is shorter now: reading may go on, or the last word is said.
+    fn after_flush(&mut self, key: Key) {
+        let core = &mut self.core;
+        let Some(connection) = core.connections.get_mut(key) else { return };
+        if connection.paused && connection.outbox.len() <= core.limits.outbox_pause_bytes / 2 {
+            connection.paused = false;
+            core.look_again(key);
+            return;
+        }
+        if !connection.outbox.is_empty() {
+            return;
+        }
+        if let Room::Leaving(leaving) = &mut connection.room {
+            Self::end_our_direction(
+                leaving,
+                &mut self.sockets[key.index()],
+                core.now,
+                &core.limits,
+            );
+            if leaving.ended {
+                core.cut(key, CloseCause::Ended);
+            } else {
+                core.arm(key);
+            }
+        }
+    }
+
+    /// RFC 6455 §7.1.1: the last byte is out, so our direction ends. Closing at once would reset
+    /// the connection if the peer had sent something that nobody read, and could destroy that
+    /// last byte on its way. [rfc6455:7.1.1-server-closes-first] [rfc9112:9.6-lingering-close]
+    fn end_our_direction(
+        leaving: &mut Leaving,
+        socket: &mut Option<N::Socket>,
+        now: Time,
+        limits: &Limits,
+    ) {
+        if leaving.until != Time::NEVER {
+            return;
+        }
+        leaving.until = now + limits.close_ms;
+        let ended = socket.as_mut().is_none_or(|socket| socket.shutdown_write().is_err());
+        leaving.ended |= ended;
+    }
+
+    /// Takes down what this turn has given up.
+    fn bury(&mut self) {
+        for key in core::mem::take(&mut self.core.gone) {
+            let Some(mut connection) = self.core.connections.remove(key) else { continue };
+            connection.outbox.clear(&mut self.core.pool);
+            self.core.stats.closed += 1;
+            // A descriptor is free again.
+            self.accept_from = self.accept_from.min(self.core.now);
+            if let Some(socket) = self.sockets[key.index()].take() {
+                self.net.close(socket);
+            }
+        }
+    }
+}
+
+impl Core {
+    fn new(now: Time, unix_seconds: u64, limits: Limits) -> Self {
+        Self {
+            connections: Slab::new(),
+            pool: Pool::new(),
+            wheel: Wheel::new(now),
+            limits,
+            stats: Stats::default(),
+            engine: Engine::new(EngineConfig::default()),
+            now,
+            date: Date::from_unix(unix_seconds),
+            unix_seconds,
+            dirty: Vec::new(),
+            again: ReadyList::default(),
+            gone: Vec::new(),
+            closed: Vec::new(),
+            spare: None,
+            scratch: Vec::new(),
+            draining: false,
+        }
+    }
+
+    /// A turn begins.
+    fn tick(&mut self, now: Time, unix_seconds: u64) {
+        self.now = self.now.max(now);
+        if unix_seconds != self.unix_seconds {
+            self.unix_seconds = unix_seconds;
+            self.date = Date::from_unix(unix_seconds);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What the server counted.
+
+/// Counters of one server since its start, and the gauges that follow from them.
+///
+/// Plain numbers: the loop is one thread. Read them through [`Server::stats`](crate::Server::stats)
+/// or [`Context::stats`](crate::Context::stats).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections closed, for whatever reason.
+    pub closed: u64,
+    /// Times accepting was paused: out of descriptors, or at `connections_max`.
+    pub accept_pauses: u64,
+    /// Requests that arrived whole, and were put to the application.
+    pub requests: u64,
+    /// Requests answered with a status of 400 or above.
+    pub refused: u64,
+    /// WebSockets opened.
+    pub websockets_opened: u64,
+    /// WebSockets closed.
+    pub websockets_closed: u64,
+    /// Event streams opened.
+    pub event_streams_opened: u64,
+    /// Event streams closed.
+    pub event_streams_closed: u64,
+    /// WebSocket messages received whole.
+    pub messages_received: u64,
+    /// WebSocket messages sent.
+    pub messages_sent: u64,
+    /// Events sent.
+    pub events_sent: u64,
+    /// Bytes read from sockets.
+    pub bytes_received: u64,
+    /// Bytes written to sockets.
+    pub bytes_sent: u64,
+    /// WebSockets failed because the peer broke the protocol.
+    pub protocol_errors: u64,
+    /// Connections cut because a deadline passed.
+    pub timeouts: u64,
+    /// Connections cut because their outbox was over its bound.
+    pub overflows: u64,
+    /// Times a connection was not read from because its outbox was over the mark.
+    pub read_pauses: u64,
+}

@@ -1,0 +1,151 @@
+//! Deadlines: what each room is waiting for, and what happens when it does not come.
+
+use sockeye_http1::Status;
+use sockeye_reactor::{Key, Time};
+use sockeye_websocket::CloseCode;
+
+use crate::connection::{Connection, Core, Room};
+use crate::{CloseCause, Deadline, Limits, http, websocket};
+
+/// What is due when a connection's deadline has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// The peer is given up.
+    GiveUp(Deadline),
+    /// A peer that took nothing for so long is tried once more, and then given up.
+    LastWrite,
+    /// A silent WebSocket is asked for a sign of life.
+    Ping,
+    /// A silent event stream gives one.
+    Heartbeat,
+}
+
+impl Connection {
+    /// The next moment at which something is due. Activity moves it by storing a time; nobody
+    /// has to tell the wheel.
+    pub(crate) fn deadline(&self, limits: &Limits) -> (Time, Due) {
+        // While bytes wait for the peer this is the only clock: it cannot answer what it has not
+        // got yet, and perhaps it is not even read from.
+        if self.stalled != Time::NEVER {
+            return (self.stalled + limits.write_stall_ms, Due::LastWrite);
+        }
+        self.room_deadline(limits)
+    }
+
+    /// The peer has taken everything that waited: the other clocks, which stood still, go on.
+    pub(crate) fn caught_up(&mut self, now: Time, limits: &Limits) {
+        (self.stalled, self.heard) = (Time::NEVER, now);
+        match &mut self.room {
+            Room::Http(room) => room.restart(now),
+            Room::WebSocket(room) => {
+                if room.pinged != Time::NEVER {
+                    room.pinged = now;
+                }
+                if room.closing != Time::NEVER {
+                    room.closing = now + limits.close_ms;
+                }
+                if let Some(under_way) = &mut room.under_way {
+                    under_way.since = now;
+                }
+            }
+            Room::Events(_) | Room::Leaving(_) | Room::Gone => {}
+        }
+    }
+
+    fn room_deadline(&self, limits: &Limits) -> (Time, Due) {
+        match &self.room {
+            Room::Http(room) => {
+                let (at, deadline) = room.deadline(self.heard, limits);
+                (at, Due::GiveUp(deadline))
+            }
+            Room::WebSocket(room) if room.closing != Time::NEVER => {
+                (room.closing, Due::GiveUp(Deadline::Close))
+            }
+            Room::WebSocket(room) => {
+                let life = match room.pinged {
+                    Time::NEVER => (self.heard + limits.ping_ms, Due::Ping),
+                    pinged => (pinged + limits.pong_ms, Due::GiveUp(Deadline::Pong)),
+                };
+                let since = room.under_way.as_ref().map_or(Time::NEVER, |part| part.since);
+                let message = (since + limits.message_ms, Due::GiveUp(Deadline::Message));
+                if message.0 < life.0 { message } else { life }
+            }
+            Room::Events(room) => (room.spoke + limits.heartbeat_ms, Due::Heartbeat),
+            Room::Leaving(leaving) => (leaving.until, Due::GiveUp(Deadline::Close)),
+            Room::Gone => (Time::NEVER, Due::GiveUp(Deadline::Close)),
+        }
+    }
+}
+
+/// The wheel named `key`, armed for `at`: does what is due, or arms for the moment to which
+/// activity has moved the deadline.
+pub(crate) fn fire(core: &mut Core, key: Key, at: Time) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    if !connection.timer.fire(at) {
+        return;
+    }
+    let (deadline, due) = connection.deadline(&core.limits);
+    if deadline <= core.now {
+        match due {
+            Due::GiveUp(deadline) => give_up(core, key, deadline),
+            // This turn's flush will tell.
+            Due::LastWrite => return try_write(core, key),
+            Due::Ping => ping(core, key),
+            Due::Heartbeat => heartbeat(core, key),
+        }
+    }
+    core.arm(key);
+}
+
+/// Lists `key` for a write although the poller did not name it: it does so only once a good part
+/// of the socket's buffer is free, which takes a slow reader longer than any deadline.
+fn try_write(core: &mut Core, key: Key) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    connection.readiness.assume_writable();
+    core.touch(key);
+}
+
+pub(crate) fn give_up(core: &mut Core, key: Key, deadline: Deadline) {
+    let cause = CloseCause::Timeout(deadline);
+    match deadline {
+        // [rfc9110:15.5.9-request-timeout]
+        Deadline::Head | Deadline::Body => {
+            core.stats.timeouts += 1;
+            http::refuse(core, key, Status::REQUEST_TIMEOUT);
+        }
+        Deadline::Message => {
+            core.stats.timeouts += 1;
+            websocket::refuse(core, key, CloseCode::POLICY_VIOLATION);
+        }
+        // No fault of the peer's: the connection simply is not kept any longer.
+        // [rfc9112:9.5-idle-close]
+        Deadline::KeepAlive => core.leave(key, cause),
+        Deadline::Pong | Deadline::Close | Deadline::WriteStall => {
+            core.stats.timeouts += 1;
+            core.cut(key, cause);
+        }
+    }
+}
+
+/// Any byte will do for an answer (RFC 6455 §5.5.2). [rfc6455:5.5.2-ping-keeps-alive]
+fn ping(core: &mut Core, key: Key) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    let Room::WebSocket(room) = &mut connection.room else { return };
+    room.pinged = core.now;
+    if room.protocol.ping(b"", connection.outbox.tail(&mut core.pool)).is_ok() {
+        core.touch(key);
+    }
+}
+
+/// HTML 9.2.7: proxies drop what is silent. [html:9.2.7-heartbeat]
+fn heartbeat(core: &mut Core, key: Key) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    let Room::Events(room) = &mut connection.room else { return };
+    if connection.outbox.is_empty() {
+        room.heartbeat(connection.outbox.tail(&mut core.pool), core.now);
+        core.touch(key);
+    } else {
+        // What waits already is sign of life enough, once the peer reads it.
+        room.spoke = core.now;
+    }
+}

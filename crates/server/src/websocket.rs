@@ -1,0 +1,235 @@
+//! The WebSocket room: the handshake that opens it, and the messages that come in.
+
+use sockeye_deflate::{EXTENSION_NAME, Params, Session, accept_offer};
+use sockeye_handshake::{Extensions, Policy, decide};
+use sockeye_http1::RequestHead;
+use sockeye_reactor::{Key, Time};
+use sockeye_websocket::{
+    Assembler, CloseCode, Compression, Config, Connection as Protocol, Event, Piece, Role,
+};
+
+use crate::app::{Opened, Upgrade};
+use crate::connection::{Core, Leftover, Room, UnderWay, WebSocketRoom};
+use crate::{App, CloseCause, Context, StreamKey};
+
+/// Memory that the spare assembler keeps warm between messages.
+const SPARE_BYTES_MAX: usize = 64 * 1024;
+
+/// Decides an opening handshake, answers it, and opens the stream if it was in order.
+pub(crate) fn open<A: App>(
+    core: &mut Core,
+    app: &mut A,
+    key: Key,
+    head: &RequestHead<'_, '_>,
+    upgrade: &Upgrade,
+) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    let out = connection.outbox.tail(&mut core.pool);
+    let policy = Policy { subprotocols: upgrade.subprotocols, origins: upgrade.origins };
+    let accept = match decide(head, &policy) {
+        Ok(accept) => accept,
+        Err(reject) => {
+            core.stats.refused += 1;
+            reject.write_response(Some(core.date), out);
+            return core.leave(key, CloseCause::Finished);
+        }
+    };
+    let (params, extensions) = negotiate(accept.offers(), upgrade);
+    accept.write_response(&extensions, &[], out).expect("the extension was offered");
+    let compression =
+        if params.is_some() { Compression::PerMessageDeflate } else { Compression::Off };
+    let config = Config { limits: core.limits.websocket, compression };
+    connection.room = Room::WebSocket(WebSocketRoom {
+        protocol: Protocol::server(&config),
+        under_way: None,
+        session: params.map(|params| Box::new(Session::new(Role::Server, params))),
+        leftover: None,
+        pinged: Time::NEVER,
+        closing: Time::NEVER,
+        closing_code: CloseCode::NO_STATUS,
+    });
+    connection.serial = connection.serial.wrapping_add(1);
+    let stream = StreamKey { socket: key, serial: connection.serial };
+    core.stats.websockets_opened += 1;
+    core.touch(key);
+    let opened = Opened::WebSocket {
+        subprotocol: accept.subprotocol(),
+        compressed: compression == Compression::PerMessageDeflate,
+    };
+    app.on_open(stream, &opened, &mut Context { core });
+}
+
+/// Takes the first offer of permessage-deflate that suits (RFC 7692 §5.1).
+fn negotiate(offers: &Extensions, upgrade: &Upgrade) -> (Option<Params>, Extensions) {
+    let Some(config) = &upgrade.compression else { return (None, Extensions::new()) };
+    let agreed = offers
+        .iter()
+        .filter(|offer| offer.name() == EXTENSION_NAME)
+        .find_map(|offer| accept_offer(offer.params(), config));
+    let Some(params) = agreed else { return (None, Extensions::new()) };
+    let mut text = Vec::new();
+    params.write_response(&mut text);
+    (agreed, Extensions::parse([&*text]).expect("our own answer is well formed"))
+}
+
+/// Takes in bytes for the WebSocket room of `key`, or goes on with those that had to wait.
+pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, key: Key, bytes: &mut [u8]) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    let Room::WebSocket(room) = &mut connection.room else { return };
+    let Some(mut held) = room.leftover.take() else {
+        let rest = converse(core, app, key, bytes);
+        if !rest.is_empty() {
+            hold(core, key, Box::new(Leftover { bytes: rest.to_vec(), used: 0 }));
+        }
+        return;
+    };
+    debug_assert!(bytes.is_empty(), "nobody reads while bytes wait");
+    let rest = converse(core, app, key, &mut held.bytes[held.used..]).len();
+    held.used = held.bytes.len() - rest;
+    if rest > 0 {
+        hold(core, key, held);
+    }
+}
+
+/// Keeps what is left for the next turn.
+fn hold(core: &mut Core, key: Key, leftover: Box<Leftover>) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    let Room::WebSocket(room) = &mut connection.room else { return };
+    room.leftover = Some(leftover);
+    core.settle(key);
+}
+
+/// Takes in bytes until they or the turn's share are used up, or until more waits for the peer than
+/// it may leave unread; gives what is left.
+fn converse<'b, A: App>(
+    core: &mut Core,
+    app: &mut A,
+    key: Key,
+    mut input: &'b mut [u8],
+) -> &'b mut [u8] {
+    let mut share = core.limits.message_bytes_per_turn_max;
+    loop {
+        let Some(connection) = core.connections.get_mut(key) else { return &mut [] };
+        let Room::WebSocket(room) = &mut connection.room else { return &mut [] };
+        let stream = StreamKey { socket: key, serial: connection.serial };
+        // Any byte is a sign of life, not only a pong.
+        room.pinged = Time::NEVER;
+        let out = connection.outbox.tail(&mut core.pool);
+        let used = match room.protocol.receive(&mut input, out) {
+            Ok(Some(Event::Message(message))) => {
+                core.stats.messages_received += 1;
+                app.on_message(stream, message, &mut Context { core });
+                message.as_bytes().len()
+            }
+            Ok(Some(Event::Piece(piece))) => receive_piece(core, app, stream, piece),
+            Ok(Some(Event::Ping(_) | Event::Pong(_))) => 0,
+            Ok(Some(Event::Close(reason))) => {
+                let cause = room.cause_of_close(reason.map(|reason| reason.code()));
+                core.leave(key, cause);
+                return &mut [];
+            }
+            Ok(None) => {
+                core.settle(key);
+                return &mut [];
+            }
+            Err(error) => {
+                core.stats.protocol_errors += 1;
+                // The Close that says why is in the outbox; the rest is discarded unread.
+                // [rfc6455:7.1.7-close-then-end]
+                core.leave(key, CloseCause::Failed(error));
+                return &mut [];
+            }
+        };
+        share = share.saturating_sub(used);
+        if !input.is_empty() && (share == 0 || core.is_full(key)) {
+            return input;
+        }
+    }
+}
+
+impl WebSocketRoom {
+    /// Why the stream is over now that the peer's Close is here.
+    fn cause_of_close(&self, code: Option<CloseCode>) -> CloseCause {
+        match self.closing {
+            Time::NEVER => CloseCause::Remote(code.unwrap_or(CloseCode::NO_STATUS)),
+            _ => CloseCause::Local(self.closing_code),
+        }
+    }
+}
+
+/// The outbox is empty: a pong that found it full goes now.
+pub(crate) fn flush_replies(core: &mut Core, key: Key) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    let Room::WebSocket(room) = &mut connection.room else { return };
+    room.protocol.flush_replies(connection.outbox.tail(&mut core.pool));
+    core.settle(key);
+}
+
+/// The peer will send nothing more. What waits for it is still delivered: it may have ended only
+/// its own direction.
+pub(crate) fn receive_end(core: &mut Core, key: Key) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    let Room::WebSocket(room) = &mut connection.room else { return };
+    room.protocol.receive_eof();
+    crate::http::receive_end(core, key);
+}
+
+/// What a compressed message costs at the least, in bytes of the turn's share: the inflater is
+/// primed with up to 32 KiB for it, however small it is.
+const INFLATE_COST: usize = 2048;
+
+/// Takes in a part of a message that did not come whole, or came compressed; gives what the
+/// message that became whole with it takes of the turn's share.
+fn receive_piece<A: App>(
+    core: &mut Core,
+    app: &mut A,
+    stream: StreamKey,
+    piece: Piece<'_>,
+) -> usize {
+    let Some(connection) = core.connections.get_mut(stream.socket) else { return 0 };
+    let Room::WebSocket(room) = &mut connection.room else { return 0 };
+    // The assembler is taken out of the room, so that the application may send on this very
+    // stream, and even close it, while it looks at the message.
+    let bytes_max = core.limits.websocket.message_bytes_max;
+    let fresh = || Box::new(UnderWay { assembler: Assembler::new(bytes_max), since: Time::NEVER });
+    let held = room.under_way.take().or_else(|| core.spare.take());
+    let mut under_way = held.unwrap_or_else(fresh);
+    if piece.first {
+        under_way.since = core.now;
+    }
+    let cost_min = if piece.compressed { INFLATE_COST } else { 0 };
+    let assembler = &mut under_way.assembler;
+    let pushed = match &mut room.session {
+        Some(session) => assembler.push(piece, Some(&mut session.codec(&mut core.engine))),
+        None => assembler.push(piece, None),
+    };
+    match pushed {
+        Ok(Some(message)) => {
+            core.stats.messages_received += 1;
+            app.on_message(stream, message, &mut Context { core });
+            let len = message.as_bytes().len();
+            if assembler.bytes_held() > SPARE_BYTES_MAX {
+                assembler.release();
+            }
+            core.spare = Some(under_way);
+            len.max(cost_min)
+        }
+        Ok(None) => {
+            room.under_way = Some(under_way);
+            0
+        }
+        Err(error) => {
+            refuse(core, stream.socket, error.close_code());
+            0
+        }
+    }
+}
+
+/// Fails the connection because a message cannot be taken (RFC 6455 §7.1.7).
+pub(crate) fn refuse(core: &mut Core, key: Key, code: CloseCode) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    let Room::WebSocket(room) = &mut connection.room else { return };
+    room.protocol.fail(code, "", connection.outbox.tail(&mut core.pool));
+    core.stats.protocol_errors += 1;
+    core.leave(key, CloseCause::Refused(code));
+}

@@ -1,0 +1,364 @@
+//! A server on a real socket in a thread of its own, and the peers that talk to it.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use sockeye_server::{
+    Answer, App, CloseCause, Context, EventStream, Header, Limits, Message, MioNet, Opened,
+    Origins, Reply, Request, Server, ServerConfig, Status, StreamKey, Upgrade, Waker,
+};
+
+/// How long anything may take before a test gives it up.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+const BYTES: Header = Header::from_static("Content-Type", "application/octet-stream");
+
+/// What the application was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    Opened(StreamKey),
+    Closed(StreamKey, CloseCause),
+}
+
+/// An echo at `/echo` (`/deflate` with compression), silent events at `/events`, the body back at
+/// `/body`, so many bytes at `/bytes/…`.
+pub struct TestApp {
+    told: Sender<Told>,
+    errands: VecDeque<Errand>,
+}
+
+type Errand = Box<dyn FnOnce(&mut Context<'_>) + Send>;
+type Job = Box<dyn FnOnce(&mut Server<MioNet, TestApp>) + Send>;
+
+impl App for TestApp {
+    fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer {
+        let upgrade = |compression| {
+            Answer::WebSocket(Upgrade { subprotocols: &[], origins: Origins::Any, compression })
+        };
+        match request.head.path() {
+            "/echo" => upgrade(None),
+            "/deflate" => upgrade(Some(ServerConfig::default())),
+            "/events" => Answer::EventStream(EventStream::default()),
+            "/body" => Reply::new(Status::OK, BYTES, request.body.to_vec()).into(),
+            path => match path.strip_prefix("/bytes/").and_then(|count| count.parse().ok()) {
+                Some(count) => Reply::new(Status::OK, BYTES, vec![b'.'; count]).into(),
+                None => Reply::text(Status::NOT_FOUND, path.to_owned()).into(),
+            },
+        }
+    }
+
+    fn on_open(&mut self, stream: StreamKey, _: &Opened<'_>, _: &mut Context<'_>) {
+        let _ = self.told.send(Told::Opened(stream));
+    }
+
+    fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {
+        let large = [b'.'; 8 << 10];
+        let answer =
+            if message == Message::Text("8 KiB") { Message::Binary(&large) } else { message };
+        let _ = context.send(stream, answer);
+    }
+
+    fn on_close(&mut self, stream: StreamKey, cause: CloseCause, _: &mut Context<'_>) {
+        let _ = self.told.send(Told::Closed(stream, cause));
+    }
+
+    fn on_turn(&mut self, context: &mut Context<'_>) {
+        while let Some(errand) = self.errands.pop_front() {
+            errand(context);
+        }
+    }
+}
+
+/// A running server; dropped, it ends and passes its panic on.
+pub struct Running {
+    pub addr: SocketAddr,
+    waker: Waker,
+    jobs: Option<Sender<Job>>,
+    told: Receiver<Told>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Starts a server whose limits are the defaults but for what `adjust` changes.
+pub fn start(adjust: impl FnOnce(&mut Limits)) -> Running {
+    let mut limits = Limits::default();
+    adjust(&mut limits);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = listener.local_addr().expect("bound");
+    let net = MioNet::listen(listener).expect("a poller");
+    let waker = net.waker();
+    let (jobs, work) = channel::<Job>();
+    let (tell, told) = channel();
+    let thread = std::thread::spawn(move || {
+        let app = TestApp { told: tell, errands: VecDeque::new() };
+        turn_for_ever(&mut Server::new(net, app, limits), &work);
+    });
+    Running { addr, waker, jobs: Some(jobs), told, thread: Some(thread) }
+}
+
+fn turn_for_ever(server: &mut Server<MioNet, TestApp>, work: &Receiver<Job>) {
+    loop {
+        server.turn(None).expect("the poller works");
+        loop {
+            match work.try_recv() {
+                Ok(job) => job(server),
+                Err(std::sync::mpsc::TryRecvError::Empty) => break,
+                Err(std::sync::mpsc::TryRecvError::Disconnected) => return,
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Runs `ask` on the server between two turns.
+    pub fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut Server<MioNet, TestApp>) -> T + Send + 'static,
+    ) -> T {
+        let (answer, answered) = channel();
+        let job: Job = Box::new(move |server| {
+            let _ = answer.send(ask(server));
+        });
+        self.jobs.as_ref().expect("running").send(job).expect("the server lives");
+        self.waker.wake().expect("the server lives");
+        answered.recv_timeout(PATIENCE).expect("the server answers")
+    }
+
+    /// Runs `errand` as the application, within the next turn.
+    pub fn act(&self, errand: impl FnOnce(&mut Context<'_>) + Send + 'static) {
+        self.ask(move |server| server.app_mut().errands.push_back(Box::new(errand)));
+        self.waker.wake().expect("the server lives");
+    }
+
+    /// Waits until `holds` does.
+    pub fn until(
+        &self,
+        what: &str,
+        holds: impl Fn(&Server<MioNet, TestApp>) -> bool + Copy + Send + 'static,
+    ) {
+        let start = Instant::now();
+        while !self.ask(move |server| holds(server)) {
+            assert!(start.elapsed() < PATIENCE, "never came true: {what}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// The stream that was opened next.
+    pub fn next_opened(&self) -> StreamKey {
+        match self.told.recv_timeout(PATIENCE) {
+            Ok(Told::Opened(stream)) => stream,
+            other => panic!("{other:?} instead of an opened stream"),
+        }
+    }
+
+    /// Why the next stream was closed.
+    pub fn next_closed(&self) -> CloseCause {
+        loop {
+            match self.told.recv_timeout(PATIENCE) {
+                Ok(Told::Opened(_)) => {}
+                Ok(Told::Closed(_, cause)) => return cause,
+                Err(error) => panic!("{error} instead of a closed stream"),
+            }
+        }
+    }
+
+    /// Whether no stream is reported closed for `time`.
+    pub fn none_closed_for(&self, time: Duration) -> bool {
+        match self.told.recv_timeout(time) {
+            Err(RecvTimeoutError::Timeout) => true,
+            Ok(Told::Opened(_)) => self.none_closed_for(time),
+            Ok(Told::Closed(..)) | Err(RecvTimeoutError::Disconnected) => false,
+        }
+    }
+
+    /// A plain connection.
+    pub fn connect(&self) -> Peer {
+        Peer::new(TcpStream::connect(self.addr).expect("the server listens"))
+    }
+
+    /// A WebSocket on `path`.
+    pub fn open(&self, path: &str) -> Peer {
+        let mut peer = self.connect();
+        peer.send(upgrade_request(path));
+        let head = peer.read_head();
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        peer
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.jobs = None;
+        let _ = self.waker.wake();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+            && !std::thread::panicking()
+        {
+            panic!("the server panicked");
+        }
+    }
+}
+
+/// The request that opens a WebSocket, with the key of RFC 6455 §1.3.
+pub fn upgrade_request(path: &str) -> Vec<u8> {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+/// A frame from a client; its masking key is zero, which masks nothing.
+pub fn frame(first_byte: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first_byte];
+    match payload.len() {
+        len @ 0..126 => bytes.push(0x80 | u8::try_from(len).expect("less than 126")),
+        len @ 126..65_536 => {
+            bytes.push(0x80 | 126);
+            bytes.extend(u16::try_from(len).expect("less than 2^16").to_be_bytes());
+        }
+        len => {
+            bytes.push(0x80 | 127);
+            bytes.extend((len as u64).to_be_bytes());
+        }
+    }
+    bytes.extend([0; 4]);
+    bytes.extend(payload);
+    bytes
+}
+
+pub const TEXT: u8 = 0x81;
+pub const BINARY: u8 = 0x82;
+pub const CLOSE: u8 = 0x88;
+pub const PING: u8 = 0x89;
+pub const PONG: u8 = 0x8A;
+
+/// A peer with blocking calls that give up after [`PATIENCE`].
+pub struct Peer {
+    pub stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Peer {
+    pub fn new(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a deadline");
+        stream.set_nodelay(true).expect("no Nagle");
+        Self { stream, received: Vec::new() }
+    }
+
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).expect("the server takes it");
+    }
+
+    /// Sends what the server takes without us reading, up to all of it.
+    pub fn stuff(&mut self, bytes: &[u8]) -> usize {
+        self.stream.set_write_timeout(Some(Duration::from_millis(300))).expect("a deadline");
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match self.stream.write(&bytes[sent..]) {
+                Ok(len) => sent += len,
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::ConnectionReset => break,
+                    _ => panic!("{error} after {sent} bytes"),
+                },
+            }
+        }
+        self.stream.set_write_timeout(Some(PATIENCE)).expect("a deadline");
+        sent
+    }
+
+    pub fn end(&self) {
+        self.stream.shutdown(Shutdown::Write).expect("our direction ends");
+    }
+
+    /// Reads more; false at the end of the server's stream.
+    fn read_more(&mut self) -> bool {
+        let mut room = [0; 65_536];
+        let len = self
+            .stream
+            .read(&mut room)
+            .unwrap_or_else(|error| panic!("{error} after {:?}", self.as_text()));
+        self.received.extend_from_slice(&room[..len]);
+        len > 0
+    }
+
+    /// The next `len` bytes.
+    pub fn read(&mut self, len: usize) -> Vec<u8> {
+        while self.received.len() < len {
+            assert!(self.read_more(), "the stream ended early: {:?}", self.as_text());
+        }
+        self.received.drain(..len).collect()
+    }
+
+    /// Everything up to and with `end`.
+    pub fn read_until(&mut self, end: &str) -> String {
+        let mut seen = 0;
+        loop {
+            let at = self.received[seen..].windows(end.len()).position(|w| w == end.as_bytes());
+            if let Some(at) = at {
+                let bytes = self.received.drain(..seen + at + end.len()).collect();
+                return String::from_utf8(bytes).expect("text");
+            }
+            seen = self.received.len().saturating_sub(end.len());
+            assert!(self.read_more(), "the stream ended before {end:?}: {:?}", self.as_text());
+        }
+    }
+
+    pub fn read_head(&mut self) -> String {
+        self.read_until("\r\n\r\n")
+    }
+
+    /// A whole response with a `Content-Length`: its head and its body.
+    pub fn read_response(&mut self) -> (String, Vec<u8>) {
+        let head = self.read_head();
+        let len = head
+            .lines()
+            .find_map(|line| line.strip_prefix("Content-Length: "))
+            .map_or(0, |len| len.parse().expect("a number"));
+        let body = self.read(len);
+        (head, body)
+    }
+
+    /// A frame from the server: its first byte and its payload.
+    pub fn read_frame(&mut self) -> (u8, Vec<u8>) {
+        let head = self.read(2);
+        assert_eq!(head[1] & 0x80, 0, "servers do not mask");
+        let len = match head[1] {
+            126 => usize::from(u16::from_be_bytes(self.read(2).try_into().expect("two"))),
+            127 => usize::try_from(u64::from_be_bytes(self.read(8).try_into().expect("eight")))
+                .expect("a length"),
+            len => usize::from(len),
+        };
+        (head[0], self.read(len))
+    }
+
+    /// Everything up to the orderly end of the server's stream.
+    pub fn read_to_end(&mut self) -> Vec<u8> {
+        while self.read_more() {}
+        std::mem::take(&mut self.received)
+    }
+
+    /// Waits for the end of the server's stream, orderly or not.
+    pub fn wait_for_end(&mut self) {
+        let mut room = [0; 65_536];
+        loop {
+            match self.stream.read(&mut room) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return,
+                Err(error) => panic!("{error} instead of the end"),
+            }
+        }
+    }
+
+    /// The end of what was received and not used yet.
+    fn as_text(&self) -> String {
+        let end = self.received.len().saturating_sub(500);
+        String::from_utf8_lossy(&self.received[end..]).into_owned()
+    }
+}

@@ -1,0 +1,64 @@
+//! A silent WebSocket is pinged, and given up if it stays silent.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{BINARY, PING, PONG, TEXT, frame, start};
+use sockeye_server::{CloseCause, Deadline};
+
+#[test]
+fn no_answer_to_a_ping_ends_the_connection() {
+    let server = start(|limits| (limits.ping_ms, limits.pong_ms) = (100, 100));
+    let mut peer = server.open("/echo");
+    // [rfc6455:5.5.2-ping-keeps-alive]
+    assert_eq!(peer.read_frame(), (PING, Vec::new()));
+    assert_eq!(server.next_closed(), CloseCause::Timeout(Deadline::Pong));
+    peer.wait_for_end();
+    assert_eq!(server.ask(|server| server.stats().timeouts), 1);
+}
+
+#[test]
+fn pongs_keep_it_open() {
+    let server = start(|limits| (limits.ping_ms, limits.pong_ms) = (50, 5_000));
+    let mut peer = server.open("/echo");
+    for _ in 0..6 {
+        assert_eq!(peer.read_frame(), (PING, Vec::new()));
+        peer.send(frame(PONG, b""));
+    }
+    peer.send(frame(TEXT, b"here"));
+    let echo = std::iter::from_fn(|| Some(peer.read_frame())).find(|(first, _)| *first != PING);
+    assert_eq!(echo, Some((TEXT, b"here".to_vec())));
+}
+
+#[test]
+fn any_byte_is_a_sign_of_life() {
+    let server = start(|limits| (limits.ping_ms, limits.pong_ms) = (200, 1_000));
+    let mut peer = server.open("/echo");
+    let long = frame(BINARY, &[1; 60]);
+    for byte in long.chunks(1) {
+        std::thread::sleep(Duration::from_millis(40));
+        peer.send(byte);
+    }
+    let echo = std::iter::from_fn(|| Some(peer.read_frame())).find(|(first, _)| *first != PING);
+    assert_eq!(echo, Some((BINARY, vec![1; 60])));
+}
+
+#[test]
+fn a_peer_that_we_do_not_read_from_is_not_called_silent() {
+    let server = start(|limits| {
+        (limits.ping_ms, limits.pong_ms) = (500, 1_500);
+        limits.outbox_pause_bytes = 1_000;
+        limits.websocket.message_bytes_max = 32 << 20;
+        limits.websocket.frame_bytes_max = 32 << 20;
+    });
+    let mut peer = server.open("/echo");
+    peer.send(frame(BINARY, &vec![1; 24 << 20]));
+    server.until("reading is paused", |server| server.stats().read_pauses == 1);
+    // It talks, but its bytes lie unread because it is slow to take its echo.
+    peer.send(frame(TEXT, b"I am here"));
+    assert!(server.none_closed_for(Duration::from_millis(3_000)));
+    assert_eq!(peer.read_frame().1.len(), 24 << 20);
+    let echo = std::iter::from_fn(|| Some(peer.read_frame())).find(|(first, _)| *first != PING);
+    assert_eq!(echo, Some((TEXT, b"I am here".to_vec())));
+}

@@ -1,0 +1,71 @@
+//! Requests sent without waiting are answered in order, and leave nothing behind.
+
+mod common;
+
+use std::fmt::Write as _;
+
+use common::{TEXT, frame, start, upgrade_request};
+
+#[test]
+fn many_at_once_are_answered_in_order() {
+    let server = start(|_| {});
+    let mut peer = server.connect();
+    let mut requests = String::new();
+    for n in 0..2_000 {
+        write!(requests, "GET /n/{n} HTTP/1.1\r\nHost: test\r\n\r\n").expect("memory");
+    }
+    let mut writer = peer.stream.try_clone().expect("a second handle");
+    let sending = std::thread::spawn(move || {
+        std::io::Write::write_all(&mut writer, requests.as_bytes()).expect("the server takes it");
+    });
+    // [rfc9112:9.3.2-in-order]
+    for n in 0..2_000 {
+        assert_eq!(peer.read_response().1, format!("/n/{n}").as_bytes());
+    }
+    sending.join().expect("all sent");
+}
+
+#[test]
+fn the_end_of_the_peers_direction_waits_for_the_answers() {
+    let server = start(|_| {});
+    let mut peer = server.connect();
+    peer.send("GET /a HTTP/1.1\r\nHost: test\r\n\r\n".repeat(100));
+    peer.end();
+    for _ in 0..100 {
+        assert_eq!(peer.read_response().1, b"/a");
+    }
+    assert_eq!(peer.read_to_end(), b"");
+}
+
+#[test]
+fn frames_behind_the_upgrade_are_taken() {
+    let server = start(|_| {});
+    let mut peer = server.connect();
+    let mut bytes = b"GET /a HTTP/1.1\r\nHost: test\r\n\r\n".to_vec();
+    bytes.extend(upgrade_request("/echo"));
+    bytes.extend(frame(TEXT, b"early"));
+    bytes.extend(&frame(TEXT, b"late")[..5]);
+    peer.send(bytes);
+    assert_eq!(peer.read_response().1, b"/a");
+    assert!(peer.read_head().starts_with("HTTP/1.1 101 "));
+    assert_eq!(peer.read_frame(), (TEXT, b"early".to_vec()));
+    peer.send(&frame(TEXT, b"late")[5..]);
+    assert_eq!(peer.read_frame(), (TEXT, b"late".to_vec()));
+}
+
+#[test]
+fn a_peer_that_pipelines_without_end_is_never_late() {
+    // Each packet ends inside a head, so the connection is never between two requests.
+    let server = start(|limits| limits.head_ms = 1_000);
+    let mut peer = server.connect();
+    let request = "GET /a HTTP/1.1\r\nHost: test\r\n\r\n";
+    let start = std::time::Instant::now();
+    peer.send(&request[..20]);
+    while start.elapsed().as_millis() < 2_500 {
+        peer.send(&request[20..]);
+        peer.send(&request[..20]);
+        let (head, _) = peer.read_response();
+        assert!(head.starts_with("HTTP/1.1 404 "), "after {:?}: {head}", start.elapsed());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
