@@ -1,0 +1,297 @@
+//! All channels: their records, their history within bounds, and how they are forgotten.
+
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+
+use crate::channel::Channel;
+use crate::name::namespace;
+use crate::order::Order;
+use crate::tombstones::{Past, Stamp, Tombstones};
+use crate::{Config, Entry, Seq};
+
+#[derive(Debug)]
+pub(crate) struct Channels<M> {
+    records: Vec<Option<Channel<M>>>,
+    free: Vec<u32>,
+    /// Keyed against chosen collisions, never walked through.
+    by_name: HashMap<Rc<str>, u32>,
+    pub(crate) tombstones: Tombstones,
+    /// Records with a message in this life of theirs, by the newest one.
+    written: Order,
+    /// Records with history, by the newest message.
+    holding: Order,
+    /// Written records that nobody uses, by when somebody did.
+    idle: Order,
+    /// When messages grow old: one alarm a record, at its oldest message's time or earlier.
+    alarms: BTreeSet<(u64, u32)>,
+    stamp: Stamp,
+    /// Messages and bytes of history.
+    messages: u64,
+    bytes: u64,
+    /// Records turned into tombstones for lack of room, messages dropped for it.
+    pub(crate) evicted_channels: u64,
+    pub(crate) evicted_messages: u64,
+}
+
+impl<M> Default for Channels<M> {
+    fn default() -> Self {
+        Self {
+            records: Vec::new(),
+            free: Vec::new(),
+            by_name: HashMap::new(),
+            tombstones: Tombstones::default(),
+            written: Order::default(),
+            holding: Order::default(),
+            idle: Order::default(),
+            alarms: BTreeSet::new(),
+            stamp: Stamp::default(),
+            messages: 0,
+            bytes: 0,
+            evicted_channels: 0,
+            evicted_messages: 0,
+        }
+    }
+}
+
+impl<M> Channels<M> {
+    pub(crate) fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    pub(crate) fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name).copied()
+    }
+
+    pub(crate) fn record(&self, index: u32) -> &Channel<M> {
+        let record = self.records[index as usize].as_ref();
+        record.expect("a used record stays")
+    }
+
+    pub(crate) fn record_mut(&mut self, index: u32) -> &mut Channel<M> {
+        let record = self.records[index as usize].as_mut();
+        record.expect("a used record stays")
+    }
+
+    /// What is known of the channel, with a record or without.
+    pub(crate) fn past(&self, name: &str) -> Past {
+        match self.find(name) {
+            Some(index) => self.record(index).past,
+            None => self.tombstones.past(name),
+        }
+    }
+
+    /// Moves time in the hub's own order on; drops and subscriptions are stamped with it.
+    pub(crate) fn next_stamp(&mut self) -> Stamp {
+        self.stamp.0 += 1;
+        self.stamp
+    }
+
+    /// The written channels whose newest message is after `seq`, newest first.
+    pub(crate) fn written_after(&self, seq: Seq) -> impl Iterator<Item = (u32, &Channel<M>)> {
+        let newest_first = self.written.newest_first().map(|index| (index, self.record(index)));
+        newest_first.take_while(move |(_, record)| record.past.last > seq)
+    }
+
+    /// Makes room for one more record if there is none; false if all are in use.
+    pub(crate) fn make_room(&mut self, config: &Config) -> bool {
+        while self.len() >= config.limits.channels_max {
+            // [hub:bound-channels]
+            let Some(index) = self.idle.first() else { return false };
+            self.evicted_channels += 1;
+            self.retire(index, config);
+        }
+        true
+    }
+
+    /// Makes the record of a channel that has none. What was known of it stays known: the
+    /// tombstone goes only when there is a newer message to tell the same.
+    pub(crate) fn add(&mut self, name: &str, config: &Config) -> u32 {
+        let past = self.tombstones.past(name);
+        let name: Rc<str> = name.into();
+        let record = Channel::new(Rc::clone(&name), config.id_of(namespace(&name)), past);
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.records[index as usize] = Some(record);
+                index
+            }
+            None => {
+                self.records.push(Some(record));
+                u32::try_from(self.records.len() - 1).expect("channels are bounded")
+            }
+        };
+        self.by_name.insert(name, index);
+        index
+    }
+
+    /// Somebody begins to need the record.
+    pub(crate) fn engage(&mut self, index: u32) {
+        self.idle.remove(index);
+    }
+
+    /// Somebody no longer needs the record.
+    pub(crate) fn settle(&mut self, index: u32, config: &Config) {
+        if !self.record(index).is_unused() {
+            return;
+        }
+        if self.written.has(index) {
+            self.idle.put_last(index);
+        } else {
+            self.retire(index, config);
+        }
+    }
+
+    /// Takes the newest message of the log into its channel's history.
+    pub(crate) fn push(&mut self, index: u32, entry: Rc<Entry<M>>, config: &Config) {
+        if !self.written.has(index) {
+            self.tombstones.remove(&entry.channel);
+        }
+        self.messages += 1;
+        self.bytes += entry.bytes() as u64;
+        let record = self.record_mut(index);
+        record.push(entry);
+        let settings = config.by_id(record.settings);
+        self.written.put_last(index);
+        self.holding.put_last(index);
+        // [hub:bound-ring]
+        loop {
+            let ring = &self.record(index).ring;
+            let over_count = ring.len() > settings.history_messages_max;
+            if !over_count && ring.bytes() <= settings.history_bytes_max as u64 {
+                break;
+            }
+            self.drop_oldest(index);
+        }
+        self.set_alarm(index, settings.history_ms);
+    }
+
+    /// Drops what is over the bounds of the whole hub.
+    pub(crate) fn enforce(&mut self, config: &Config) {
+        // [hub:bound-bytes]
+        while self.bytes > config.limits.history_bytes_max as u64 {
+            let Some(index) = self.holding.first() else { break };
+            self.evicted_messages += 1;
+            self.drop_oldest(index);
+            self.retire_if_bare(index, config);
+        }
+        while self.len() > config.limits.channels_max {
+            let Some(index) = self.idle.first() else { break };
+            self.evicted_channels += 1;
+            self.retire(index, config);
+        }
+    }
+
+    /// Drops what has grown old.
+    pub(crate) fn expire(&mut self, now_ms: u64, config: &Config) {
+        while let Some((deadline, index)) = self.alarms.first().copied() {
+            if deadline > now_ms {
+                break;
+            }
+            self.clear_alarm(index);
+            let history_ms = config.by_id(self.record(index).settings).history_ms;
+            // [hub:bound-age]
+            while self.age_deadline(index, history_ms).is_some_and(|it| it <= now_ms) {
+                self.drop_oldest(index);
+            }
+            self.set_alarm(index, history_ms);
+            self.retire_if_bare(index, config);
+        }
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.alarms.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Forgets all history. Up to `floor` there may have been messages in any channel.
+    pub(crate) fn reset(&mut self, floor: Seq, config: &Config) {
+        let dropped = self.next_stamp();
+        for index in 0..self.records.len() {
+            if self.records[index].is_none() {
+                continue;
+            }
+            let index = u32::try_from(index).expect("channels are bounded");
+            while !self.record(index).ring.is_empty() {
+                self.drop_oldest(index);
+            }
+            self.written.remove(index);
+            self.idle.remove(index);
+            let record = self.record_mut(index);
+            record.past = Past { floor, dropped, ..Past::default() };
+            self.settle(index, config);
+        }
+        self.tombstones.reset(floor, dropped);
+    }
+
+    /// Whatever was pending is not any more.
+    pub(crate) fn clear_pending(&mut self) {
+        for record in self.records.iter_mut().flatten() {
+            (record.pending, record.ending) = (0, false);
+        }
+    }
+
+    fn drop_oldest(&mut self, index: u32) {
+        let dropped = self.next_stamp();
+        let record = self.record_mut(index);
+        let Some(entry) = record.ring.pop() else { return };
+        record.past.floor = entry.seq();
+        record.past.dropped = dropped;
+        let emptied = record.ring.is_empty();
+        self.messages -= 1;
+        self.bytes -= entry.bytes() as u64;
+        if emptied {
+            self.holding.remove(index);
+            self.clear_alarm(index);
+        }
+    }
+
+    /// An idle channel without history is worth a tombstone, no more.
+    fn retire_if_bare(&mut self, index: u32, config: &Config) {
+        if self.idle.has(index) && self.record(index).ring.is_empty() {
+            self.retire(index, config);
+        }
+    }
+
+    /// Forgets a record that nobody uses, down to a tombstone.
+    fn retire(&mut self, index: u32, config: &Config) {
+        while !self.record(index).ring.is_empty() {
+            self.drop_oldest(index);
+        }
+        let Some(record) = self.records[index as usize].take() else { return };
+        debug_assert!(record.is_unused(), "a used record stays");
+        self.by_name.remove(&record.name);
+        self.free.push(index);
+        self.idle.remove(index);
+        if self.written.has(index) {
+            self.written.remove(index);
+            // [hub:tombstone]
+            self.tombstones.insert(record.name, record.past, config.limits.tombstones_max);
+        }
+    }
+
+    fn age_deadline(&self, index: u32, history_ms: u64) -> Option<u64> {
+        let oldest = self.record(index).ring.oldest()?;
+        oldest.time_ms.checked_add(history_ms)
+    }
+
+    fn set_alarm(&mut self, index: u32, history_ms: u64) {
+        if self.record(index).alarm.is_some() {
+            return;
+        }
+        let Some(deadline) = self.age_deadline(index, history_ms) else { return };
+        self.alarms.insert((deadline, index));
+        self.record_mut(index).alarm = Some(deadline);
+    }
+
+    fn clear_alarm(&mut self, index: u32) {
+        if let Some(deadline) = self.record_mut(index).alarm.take() {
+            self.alarms.remove(&(deadline, index));
+        }
+    }
+}

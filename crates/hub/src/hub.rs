@@ -1,0 +1,274 @@
+//! The hub: the order authority, the log's head, and fan-out.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crate::authority::Pending;
+use crate::channels::Channels;
+use crate::entry::Draft;
+use crate::keys::Keys;
+use crate::patterns::Patterns;
+use crate::subscribers::{Mode, Place, Stage, State, Subscribers};
+use crate::{Config, Cursor, Entry, Epoch, Misuse, Publication, Reason, Seq, Stats, SubscriberKey};
+
+/// What a subscriber did with a message that was named to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// It has the message.
+    Taken,
+    /// It has no room. It has not got the message and is behind from here on: nothing more is
+    /// named to it until it has caught up with [`Subscriber::pull`](crate::Subscriber::pull).
+    Full,
+}
+
+/// A message that is in the log now.
+#[derive(Debug)]
+pub struct Committed<M> {
+    /// The message.
+    pub entry: Rc<Entry<M>>,
+    /// Subscribers that took it.
+    pub taken: usize,
+    /// Subscribers that are behind, and find it in history if that is long enough.
+    pub behind: usize,
+}
+
+/// Channels, history, subscribers: the whole state of one log's hub.
+///
+/// Times are milliseconds of any clock that the caller keeps to. What belongs to one subscriber is
+/// at [`subscriber`](Self::subscriber).
+///
+/// # Costs
+/// An admission looks the channel up by name, once, and a commit does not; neither touches anything
+/// that grows with the number of channels. Fan-out walks dense lists of those who are subscribed, one step
+/// for each. A commit allocates the entry and nothing else, where the channel is known. What has
+/// grown old is dropped by whichever call comes first, in time proportional to what is dropped.
+#[derive(Debug)]
+pub struct Hub<M> {
+    pub(crate) config: Config,
+    pub(crate) epoch: Epoch,
+    /// The newest message in the log, or what stands for one that failed.
+    pub(crate) head: Seq,
+    pub(crate) channels: Channels<M>,
+    pub(crate) patterns: Patterns,
+    pub(crate) subscribers: Subscribers,
+    pub(crate) stats: Stats,
+    pub(crate) pending: VecDeque<Pending<M>>,
+    pub(crate) keys: Keys,
+}
+
+impl<M> Hub<M> {
+    /// An empty hub, in a life of its log that has not been before.
+    pub fn new(epoch: Epoch, config: Config) -> Self {
+        Self {
+            config,
+            epoch,
+            head: Seq::ZERO,
+            channels: Channels::default(),
+            patterns: Patterns::default(),
+            subscribers: Subscribers::default(),
+            stats: Stats::default(),
+            pending: VecDeque::new(),
+            keys: Keys::default(),
+        }
+    }
+
+    /// What the hub was made with.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The position of the newest message in the log: what a client that has loaded its state
+    /// now subscribes from.
+    pub const fn position(&self) -> Cursor {
+        Cursor { epoch: self.epoch, seq: self.head }
+    }
+
+    /// What is counted, and how large everything is.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            channels: self.channels.len(),
+            tombstones: self.channels.tombstones.len(),
+            patterns: self.patterns.len(),
+            subscribers: self.subscribers.len(),
+            history_messages: self.channels.messages(),
+            history_bytes: self.channels.bytes(),
+            pending: self.pending.len(),
+            keys: self.keys.len(),
+            evicted_channels: self.channels.evicted_channels,
+            evicted_messages: self.channels.evicted_messages,
+            ..self.stats
+        }
+    }
+
+    /// Takes a message that another authority has put in order: the next one of its log. Its
+    /// conditions are that authority's business; its key is remembered.
+    ///
+    /// # Errors
+    /// [`Misuse::OutOfOrder`] if it is not the next one: if it is a later one, [`lose`](Self::lose)
+    /// what is missing first. [`Misuse::Pending`] if the hub itself is the authority.
+    pub fn apply(
+        &mut self,
+        seq: Seq,
+        publication: Publication<'_, M>,
+        now_ms: u64,
+        deliver: impl FnMut(SubscriberKey, &Rc<Entry<M>>) -> Flow,
+    ) -> Result<Committed<M>, Misuse> {
+        let next = self.follow(seq)?;
+        if seq != next {
+            return Err(Misuse::OutOfOrder { next });
+        }
+        self.advance(now_ms);
+        let Publication { channel, body, cost, kind, key, expect: _ } = publication;
+        let name = channel.as_str();
+        if let Some(key) = key.filter(|key| self.keys.known(name, key).is_none()) {
+            let key = self.keys.begin(name, key, seq);
+            self.keys.commit(key, seq, now_ms, self.config.limits.keys_max);
+        }
+        let found = self.channels.find(name);
+        let index = found.unwrap_or_else(|| self.channels.add(name, &self.config));
+        self.channels.engage(index);
+        Ok(self.append(index, Draft { body, cost, kind, time_ms: now_ms }, deliver))
+    }
+
+    /// What another authority's log had up to `seq`, this hub will never see: history from before
+    /// goes, who was live is behind, and has a gap. Also how a hub starts in the middle of a log.
+    ///
+    /// # Errors
+    /// [`Misuse::OutOfOrder`] if it has that already, [`Misuse::Pending`] as for `apply`.
+    pub fn lose(&mut self, seq: Seq) -> Result<(), Misuse> {
+        self.follow(seq)?;
+        for subscriber in self.subscribers.iter_mut() {
+            fall_behind(subscriber, self.head);
+            for subscription in &mut subscriber.subscriptions {
+                // No reader's fault, so nobody is sent away for it.
+                if subscription.stage == Stage::Steady {
+                    subscription.stage = Stage::Resuming;
+                }
+            }
+        }
+        self.head = seq;
+        self.channels.reset(seq, &self.config);
+        Ok(())
+    }
+
+    /// The log's history was lost or rewritten: a new life begins, from nothing. What is pending is
+    /// gone, and its callers are to be told that it may or may not have been kept. Keys are
+    /// forgotten. Every subscriber is behind and has a gap.
+    ///
+    /// # Errors
+    /// [`Misuse::SameEpoch`].
+    pub fn begin_epoch(&mut self, epoch: Epoch) -> Result<(), Misuse> {
+        if epoch == self.epoch {
+            return Err(Misuse::SameEpoch);
+        }
+        self.epoch = epoch;
+        self.head = Seq::ZERO;
+        self.pending.clear();
+        self.keys.clear();
+        self.channels.clear_pending();
+        self.channels.reset(Seq::ZERO, &self.config);
+        for subscriber in self.subscribers.iter_mut() {
+            restart(subscriber);
+        }
+        Ok(())
+    }
+
+    /// Drops what has grown old. Other calls that take the time do so, too; call it at
+    /// [`next_deadline`](Self::next_deadline) so that memory is free again while nothing happens.
+    pub fn advance(&mut self, now_ms: u64) {
+        self.keys.expire(now_ms, self.config.limits.key_ms);
+        self.channels.expire(now_ms, &self.config);
+    }
+
+    /// When [`advance`](Self::advance) may have something to do next, in the caller's milliseconds.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let deadlines =
+            [self.channels.next_deadline(), self.keys.deadline(self.config.limits.key_ms)];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// The head moves on by one message: history, fan-out, bounds.
+    pub(crate) fn append(
+        &mut self,
+        channel: u32,
+        draft: Draft<M>,
+        mut deliver: impl FnMut(SubscriberKey, &Rc<Entry<M>>) -> Flow,
+    ) -> Committed<M> {
+        self.head = self.head.next();
+        let record = self.channels.record_mut(channel);
+        let previous = Some(record.past.last).filter(|last| *last != Seq::ZERO);
+        let name = Rc::clone(&record.name);
+        let entry = draft.enter(self.epoch, self.head, name, previous);
+        self.channels.push(channel, Rc::clone(&entry), &self.config);
+        self.look_up_patterns(channel);
+
+        let record = self.channels.record(channel);
+        let of_patterns = record.patterns.iter().flat_map(|it| self.patterns.members(*it).iter());
+        let (mut taken, mut behind) = (0, 0);
+        for member in record.members.iter().chain(of_patterns) {
+            let subscriber = self.subscribers.at_mut(member.subscriber);
+            // [hub:named-once]
+            if subscriber.named == self.head {
+                continue;
+            }
+            subscriber.named = self.head;
+            if subscriber.place == Place::Live {
+                match deliver(subscriber.key, &entry) {
+                    Flow::Taken => taken += 1,
+                    Flow::Full => {
+                        self.stats.lagged += 1;
+                        fall_behind(subscriber, self.head.previous());
+                    }
+                }
+            }
+            behind += usize::from(subscriber.place != Place::Live);
+        }
+        self.stats.committed += 1;
+        self.stats.delivered += taken as u64;
+        self.channels.settle(channel, &self.config);
+        self.channels.enforce(&self.config);
+        Committed { entry, taken, behind }
+    }
+
+    fn look_up_patterns(&mut self, channel: u32) {
+        let version = Some(self.patterns.version());
+        let record = self.channels.record_mut(channel);
+        if record.patterns_version != version {
+            record.patterns.clear();
+            self.patterns.matching(&record.name, &mut record.patterns);
+            record.patterns_version = version;
+        }
+    }
+
+    /// What has to come next from another authority.
+    fn follow(&self, seq: Seq) -> Result<Seq, Misuse> {
+        let next = self.head.next();
+        if !self.pending.is_empty() {
+            return Err(Misuse::Pending);
+        }
+        if seq < next { Err(Misuse::OutOfOrder { next }) } else { Ok(next) }
+    }
+}
+
+fn fall_behind(subscriber: &mut State, cursor: Seq) {
+    if subscriber.place == Place::Live {
+        subscriber.place = Place::Behind(cursor);
+    }
+}
+
+/// The subscriber is at the beginning of a new life of the log, and has to be told.
+fn restart(subscriber: &mut State) {
+    subscriber.place = Place::Behind(Seq::ZERO);
+    subscriber.named = Seq::ZERO;
+    subscriber.told.clear();
+    (subscriber.tally.promised_messages, subscriber.tally.promised_bytes) = (0, 0);
+    for subscription in &mut subscriber.subscriptions {
+        (subscription.start, subscription.done) = (Seq::ZERO, Seq::ZERO);
+        (subscription.wants, subscription.whole) = (Seq::ZERO, Seq::ZERO);
+        subscription.horizon = Seq::ZERO;
+        subscription.stage = Stage::Fresh;
+        subscription.mode = Mode::Exact;
+        // [hub:resume-epoch]
+        subscription.fault = Some((Reason::Epoch, Seq::ZERO));
+    }
+}

@@ -1,0 +1,247 @@
+//! Names of channels and patterns over them.
+
+use core::fmt;
+
+/// Longest name or pattern, in bytes.
+const BYTES_MAX: usize = 200;
+
+/// The name of a channel: 1 to 200 bytes of `[A-Za-z0-9_.:~@/-]`, in segments that `:` separates.
+///
+/// No segment is empty. The first one names the namespace, whose [`Settings`](crate::Settings)
+/// apply. Names that begin with `$` are the service's own: see [`reserved`](Self::reserved).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChannelName<'a>(&'a str);
+
+impl<'a> ChannelName<'a> {
+    /// A name that clients may use.
+    ///
+    /// # Errors
+    /// [`NameError`] says what is wrong with it.
+    pub fn new(name: &'a str) -> Result<Self, NameError> {
+        check(name, |segment| segment.bytes().all(is_plain))?;
+        Ok(Self(name))
+    }
+
+    /// A name of the service itself, `$presence:room:7` say: `$`, then as for clients.
+    ///
+    /// # Errors
+    /// [`NameError`] says what is wrong with it.
+    pub fn reserved(name: &'a str) -> Result<Self, NameError> {
+        if name.len() > BYTES_MAX {
+            return Err(NameError::TooLong);
+        }
+        let rest = name.strip_prefix('$').ok_or(NameError::Byte)?;
+        Self::new(rest).map(|_| Self(name))
+    }
+
+    /// The name.
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
+
+    /// The first segment.
+    pub fn namespace(self) -> &'a str {
+        namespace(self.0)
+    }
+}
+
+/// Many channels at once: `*` stands for exactly one segment, a last `>` for one or more.
+///
+/// A wildcard is a whole segment. None of them matches a first segment that begins with `$`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pattern<'a>(&'a str);
+
+impl<'a> Pattern<'a> {
+    /// A pattern with a wildcard at least.
+    ///
+    /// # Errors
+    /// [`NameError`] says what is wrong with it.
+    pub fn new(pattern: &'a str) -> Result<Self, NameError> {
+        let plain = |segment: &str| segment == "*" || segment.bytes().all(is_plain);
+        let front = pattern.strip_suffix(":>").or_else(|| (pattern == ">").then_some("*"));
+        check(front.unwrap_or(pattern), plain)?;
+        if pattern.len() > BYTES_MAX {
+            return Err(NameError::TooLong);
+        }
+        let wild = front.is_some() || pattern.split(':').any(|segment| segment == "*");
+        if wild { Ok(Self(pattern)) } else { Err(NameError::NoWildcard) }
+    }
+
+    /// The pattern.
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
+
+    /// The namespace that it stays in; `None` if the first segment is a wildcard.
+    pub fn namespace(self) -> Option<&'a str> {
+        Some(namespace(self.0)).filter(|first| !matches!(*first, "*" | ">"))
+    }
+
+    /// Whether the channel is one of them.
+    pub fn matches(self, channel: ChannelName<'_>) -> bool {
+        matches(self.0, channel.0)
+    }
+}
+
+/// What a subscription is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target<'a> {
+    /// One channel.
+    Channel(ChannelName<'a>),
+    /// All channels that match, also those to come.
+    Pattern(Pattern<'a>),
+}
+
+impl<'a> Target<'a> {
+    /// Reads a pattern if there is a wildcard in it, a channel's name otherwise.
+    ///
+    /// # Errors
+    /// [`NameError`] says what is wrong with it.
+    pub fn new(text: &'a str) -> Result<Self, NameError> {
+        match Pattern::new(text) {
+            Ok(pattern) => Ok(Self::Pattern(pattern)),
+            Err(NameError::NoWildcard) => ChannelName::new(text).map(Self::Channel),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The name or the pattern.
+    pub const fn as_str(self) -> &'a str {
+        match self {
+            Self::Channel(name) => name.as_str(),
+            Self::Pattern(pattern) => pattern.as_str(),
+        }
+    }
+}
+
+/// What is wrong with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NameError {
+    /// Nothing between two colons, or nothing at all.
+    EmptySegment,
+    /// More than 200 bytes.
+    TooLong,
+    /// A byte that names do not have, a wildcard that is not a whole segment, a `$` that is not ours.
+    Byte,
+    /// A pattern that is a plain name.
+    NoWildcard,
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EmptySegment => "a name has a segment without a byte",
+            Self::TooLong => "a name has more than 200 bytes",
+            Self::Byte => "a name has a byte that names do not have",
+            Self::NoWildcard => "a pattern has no wildcard",
+        })
+    }
+}
+
+impl core::error::Error for NameError {}
+
+pub(crate) fn namespace(name: &str) -> &str {
+    name.split_once(':').map_or(name, |(first, _)| first)
+}
+
+/// Whether a valid pattern matches a valid name.
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    // [hub:reserved-names]
+    if name.starts_with('$') {
+        return false;
+    }
+    let (mut pattern, mut name) = (pattern.split(':'), name.split(':'));
+    loop {
+        match (pattern.next(), name.next()) {
+            (Some(">"), Some(_)) | (None, None) => return true,
+            (Some("*"), Some(_)) => {}
+            (Some(wanted), Some(segment)) if wanted == segment => {}
+            (Some(_) | None, _) => return false,
+        }
+    }
+}
+
+fn check(name: &str, is_segment: impl Fn(&str) -> bool) -> Result<(), NameError> {
+    if name.len() > BYTES_MAX {
+        return Err(NameError::TooLong);
+    }
+    for segment in name.split(':') {
+        if segment.is_empty() {
+            return Err(NameError::EmptySegment);
+        }
+        if !is_segment(segment) {
+            return Err(NameError::Byte);
+        }
+    }
+    Ok(())
+}
+
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'~' | b'@' | b'/' | b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        let long = "a".repeat(200);
+        for good in ["a", "chat:room-7", "~u@x.y/z_:0", &long] {
+            assert_eq!(ChannelName::new(good).map(ChannelName::as_str), Ok(good));
+        }
+        assert_eq!(ChannelName::new(&format!("{long}a")), Err(NameError::TooLong));
+        for empty in ["", ":", "a:", ":a", "a::b"] {
+            assert_eq!(ChannelName::new(empty), Err(NameError::EmptySegment), "{empty}");
+        }
+        for bad in ["a b", "ä", "*", "a:>", "$x", "a\0", "a,b", "a:b*"] {
+            assert_eq!(ChannelName::new(bad), Err(NameError::Byte), "{bad}");
+        }
+        assert_eq!(ChannelName::new("chat:7").map(ChannelName::namespace), Ok("chat"));
+        assert_eq!(ChannelName::new("chat").map(ChannelName::namespace), Ok("chat"));
+    }
+
+    #[test]
+    fn reserved_names() {
+        assert!(ChannelName::reserved("$meta:a").is_ok());
+        assert!(ChannelName::reserved(&format!("${}", "a".repeat(199))).is_ok());
+        assert_eq!(
+            ChannelName::reserved(&format!("${}", "a".repeat(200))),
+            Err(NameError::TooLong)
+        );
+        assert_eq!(ChannelName::reserved("meta"), Err(NameError::Byte));
+        assert_eq!(ChannelName::reserved("$$a"), Err(NameError::Byte));
+        assert_eq!(ChannelName::reserved("$"), Err(NameError::EmptySegment));
+    }
+
+    #[test]
+    fn patterns() {
+        for good in [">", "*", "a:*", "*:b", "a:*:c:>", "a:>"] {
+            assert_eq!(Pattern::new(good).map(Pattern::as_str), Ok(good));
+        }
+        for bad in ["a*", "a:b>", ">:a", "a:>:b", "$a:*", "**", ">>"] {
+            assert_eq!(Pattern::new(bad), Err(NameError::Byte), "{bad}");
+        }
+        assert_eq!(Pattern::new("a:b"), Err(NameError::NoWildcard));
+        assert_eq!(Pattern::new(":>"), Err(NameError::EmptySegment));
+        assert_eq!(Pattern::new(&format!("{}:>", "a".repeat(199))), Err(NameError::TooLong));
+        assert_eq!(Pattern::new("a:*").map(Pattern::namespace), Ok(Some("a")));
+        assert_eq!(Pattern::new("*:a").map(Pattern::namespace), Ok(None));
+        assert_eq!(Pattern::new(">").map(Pattern::namespace), Ok(None));
+    }
+
+    /// [hub:reserved-names]
+    #[test]
+    fn matching() {
+        let yes = [("*", "a"), (">", "a"), (">", "a:b"), ("a:*", "a:b"), ("a:>", "a:b:c")];
+        let more = [("*:b", "a:b"), ("a:*:c", "a:b:c"), ("*:>", "a:b")];
+        for (pattern, name) in yes.into_iter().chain(more) {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        let no = [("*", "a:b"), ("a:*", "a"), ("a:>", "a"), ("a:*", "b:c"), ("a:*", "a:b:c")];
+        for (pattern, name) in no.into_iter().chain([("*:>", "a"), (">", "$a"), ("*:b", "$a:b")]) {
+            assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+    }
+}

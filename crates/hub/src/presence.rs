@@ -1,0 +1,304 @@
+//! Who is there: members of rooms, with a grace time before a leave is announced.
+//!
+//! Apart from the hub on purpose: presence has no history and no order to keep. The layer above
+//! announces what it is told here, on a channel of its own.
+
+use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::rc::Rc;
+
+/// Bounds of a [`Presence`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Members of one room, leaving ones included.
+    pub room_members_max: usize,
+    /// Members of all rooms together.
+    pub members_max: usize,
+    /// Longest name of a member, in bytes.
+    pub member_bytes_max: usize,
+    /// How long a member that has gone is still there. Who comes back within it never left.
+    pub grace_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            room_members_max: 10_000,
+            members_max: 100_000,
+            member_bytes_max: 128,
+            grace_ms: 5_000,
+        }
+    }
+}
+
+/// Why somebody could not join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The room is full.
+    Room,
+    /// All rooms together are full.
+    Members,
+    /// The member's name is empty or too long.
+    Name,
+}
+
+impl core::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Room => "the room is full",
+            Self::Members => "all rooms together are full",
+            Self::Name => "the member's name is empty or too long",
+        })
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+/// What a join changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Joined {
+    /// The member is new: announce it.
+    Arrived,
+    /// It was there, through another connection or within its grace time: say nothing.
+    Known,
+}
+
+/// A member whose grace time is over: announce that it left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left<I> {
+    /// Where it was.
+    pub room: Rc<str>,
+    /// Who it was.
+    pub member: Rc<str>,
+    /// What was known of it.
+    pub info: I,
+}
+
+/// Members of rooms. A member may be there through several connections.
+///
+/// `I` is what others may know of a member. Joins, leaves and expiries cost logarithms of the
+/// members of one room and of those that are leaving.
+#[derive(Debug)]
+pub struct Presence<I> {
+    limits: Limits,
+    /// Never walked through.
+    rooms: HashMap<Rc<str>, BTreeMap<Rc<str>, Member<I>>>,
+    leaving: BTreeSet<(u64, Rc<str>, Rc<str>)>,
+    members: usize,
+}
+
+#[derive(Debug)]
+struct Member<I> {
+    info: I,
+    connections: u32,
+    /// When its leave is to be announced.
+    leaves_at: Option<u64>,
+}
+
+impl<I> Presence<I> {
+    /// Empty rooms.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, rooms: HashMap::new(), leaving: BTreeSet::new(), members: 0 }
+    }
+
+    /// A connection of `member` comes into `room`. What is known of the member is what its newest
+    /// connection said.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there is no room.
+    pub fn join(&mut self, room: &str, member: &str, info: I) -> Result<Joined, Refusal> {
+        if member.is_empty() || member.len() > self.limits.member_bytes_max {
+            return Err(Refusal::Name);
+        }
+        if let Some(members) = self.rooms.get_mut(room) {
+            if let Some((name, known)) = find(members, member) {
+                known.info = info;
+                known.connections += 1;
+                if let Some(at) = known.leaves_at.take() {
+                    let (room, _) = self.rooms.get_key_value(room).expect("it was just there");
+                    self.leaving.remove(&(at, Rc::clone(room), name));
+                }
+                return Ok(Joined::Known);
+            }
+            if members.len() >= self.limits.room_members_max {
+                return Err(Refusal::Room);
+            }
+        }
+        if self.members >= self.limits.members_max || self.limits.room_members_max == 0 {
+            return Err(Refusal::Members);
+        }
+        if !self.rooms.contains_key(room) {
+            self.rooms.insert(room.into(), BTreeMap::new());
+        }
+        let members = self.rooms.get_mut(room).expect("it was just made");
+        members.insert(member.into(), Member { info, connections: 1, leaves_at: None });
+        self.members += 1;
+        Ok(Joined::Arrived)
+    }
+
+    /// A connection of `member` goes from `room`. With the last one its grace time begins; the
+    /// leave comes out of [`expire`](Self::expire). False if there was no such connection.
+    pub fn leave(&mut self, room: &str, member: &str, now_ms: u64) -> bool {
+        let Some((room, _)) = self.rooms.get_key_value(room) else { return false };
+        let room = Rc::clone(room);
+        let members = self.rooms.get_mut(&room).expect("it was just there");
+        let Some((name, member)) = find(members, member) else { return false };
+        if member.connections == 0 {
+            return false;
+        }
+        member.connections -= 1;
+        if member.connections == 0 {
+            let at = now_ms.saturating_add(self.limits.grace_ms);
+            member.leaves_at = Some(at);
+            self.leaving.insert((at, room, name));
+        }
+        true
+    }
+
+    /// The next member whose grace time is over, until there is none.
+    pub fn expire(&mut self, now_ms: u64) -> Option<Left<I>> {
+        self.leaving.first().filter(|(at, ..)| *at <= now_ms)?;
+        let (_, room, name) = self.leaving.pop_first()?;
+        let members = self.rooms.get_mut(&room).expect("who leaves is in a room");
+        let member = members.remove(&name).expect("who leaves is in the room");
+        if members.is_empty() {
+            self.rooms.remove(&room);
+        }
+        self.members -= 1;
+        Some(Left { room, member: name, info: member.info })
+    }
+
+    /// When [`expire`](Self::expire) has something to say next.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.leaving.first().map(|(at, ..)| *at)
+    }
+
+    /// Members of a room, those included that may come back.
+    pub fn count(&self, room: &str) -> usize {
+        self.rooms.get(room).map_or(0, BTreeMap::len)
+    }
+
+    /// Members of all rooms.
+    pub const fn members(&self) -> usize {
+        self.members
+    }
+
+    /// Rooms with a member.
+    pub fn rooms(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Members of a room by name, the first `limit` after the name `after`: pages of a list.
+    pub fn list<'a>(
+        &'a self,
+        room: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Iterator<Item = (&'a str, &'a I)> + use<'a, I> {
+        let from = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let page = self.rooms.get(room).map(|members| members.range::<str, _>(from));
+        let page = page.into_iter().flatten().take(limit);
+        page.map(|(name, member)| (&**name, &member.info))
+    }
+}
+
+fn find<'m, I>(
+    members: &'m mut BTreeMap<Rc<str>, Member<I>>,
+    name: &str,
+) -> Option<(Rc<str>, &'m mut Member<I>)> {
+    let name = members.get_key_value(name).map(|(name, _)| Rc::clone(name))?;
+    match members.entry(Rc::clone(&name)) {
+        Slot::Occupied(slot) => Some((name, slot.into_mut())),
+        Slot::Vacant(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn presence(limits: Limits) -> Presence<u8> {
+        Presence::new(limits)
+    }
+
+    fn names(
+        presence: &Presence<u8>,
+        room: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Vec<String> {
+        presence.list(room, after, limit).map(|(name, _)| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_leave_is_announced_after_the_grace_time_and_not_before() {
+        let mut presence = presence(Limits::default());
+        assert_eq!(presence.join("r", "ann", 1), Ok(Joined::Arrived));
+        assert!(presence.leave("r", "ann", 100));
+        assert_eq!((presence.count("r"), presence.next_deadline()), (1, Some(5_100)));
+        assert_eq!(presence.expire(5_099), None);
+        let left = presence.expire(5_100).expect("the time is over");
+        assert_eq!((&*left.room, &*left.member, left.info), ("r", "ann", 1));
+        assert_eq!(presence.expire(u64::MAX), None);
+        assert_eq!((presence.members(), presence.rooms(), presence.next_deadline()), (0, 0, None));
+    }
+
+    #[test]
+    fn who_comes_back_in_time_never_left() {
+        let mut presence = presence(Limits::default());
+        assert_eq!(presence.join("r", "ann", 1), Ok(Joined::Arrived));
+        assert!(presence.leave("r", "ann", 100));
+        assert_eq!(presence.join("r", "ann", 2), Ok(Joined::Known));
+        assert_eq!((presence.expire(u64::MAX), presence.next_deadline()), (None, None));
+        assert_eq!(presence.list("r", None, 9).collect::<Vec<_>>(), [("ann", &2)]);
+    }
+
+    #[test]
+    fn the_last_connection_counts() {
+        let mut presence = presence(Limits::default());
+        assert_eq!(presence.join("r", "ann", 1), Ok(Joined::Arrived));
+        assert_eq!(presence.join("r", "ann", 1), Ok(Joined::Known));
+        assert!(presence.leave("r", "ann", 0));
+        assert_eq!(presence.expire(u64::MAX), None);
+        assert!(presence.leave("r", "ann", 0));
+        assert!(!presence.leave("r", "ann", 0), "nobody is left to leave");
+        assert!(!presence.leave("r", "bob", 0) && !presence.leave("s", "ann", 0));
+        assert!(presence.expire(u64::MAX).is_some());
+    }
+
+    #[test]
+    fn bounds() {
+        let limits = Limits { room_members_max: 2, members_max: 3, ..Limits::default() };
+        let mut presence = presence(limits);
+        assert_eq!(presence.join("r", "", 0), Err(Refusal::Name));
+        assert_eq!(presence.join("r", &"x".repeat(129), 0), Err(Refusal::Name));
+        for name in ["a", "b"] {
+            assert_eq!(presence.join("r", name, 0), Ok(Joined::Arrived));
+        }
+        assert_eq!(presence.join("r", "c", 0), Err(Refusal::Room));
+        assert_eq!(presence.join("s", "a", 0), Ok(Joined::Arrived));
+        assert_eq!(presence.join("t", "a", 0), Err(Refusal::Members));
+        assert_eq!((presence.members(), presence.rooms()), (3, 2), "a refused join leaves nothing");
+        assert_eq!(
+            presence.join("r", "a", 0),
+            Ok(Joined::Known),
+            "who is there may be there twice"
+        );
+    }
+
+    #[test]
+    fn lists_come_in_pages() {
+        let mut presence = presence(Limits::default());
+        for name in ["d", "b", "a", "c"] {
+            assert_eq!(presence.join("r", name, 0), Ok(Joined::Arrived));
+        }
+        assert_eq!(names(&presence, "r", None, 2), ["a", "b"]);
+        assert_eq!(names(&presence, "r", Some("b"), 9), ["c", "d"]);
+        assert_eq!(names(&presence, "r", Some("d"), 9), [""; 0]);
+        assert_eq!(names(&presence, "s", None, 9), [""; 0]);
+    }
+}

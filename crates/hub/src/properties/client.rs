@@ -1,0 +1,308 @@
+//! A client of the model: what it asked for, what it got, what it was told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::oracle::{CHANNELS, Log};
+use super::world::Glance;
+use crate::name::{matches, namespace};
+use crate::{Cursor, Entry, Gap, Item, Reason, Scope, Seq, Span, SubscriberKey, Sync};
+
+/// What is owed to a subscription.
+#[derive(Clone, Debug)]
+pub(super) struct Claim {
+    /// Everything after this.
+    pub(super) start: Seq,
+    /// And these, from before.
+    pub(super) before: BTreeSet<Seq>,
+    /// Nothing up to here may come at all.
+    pub(super) allowed_after: Seq,
+    /// A gap that has to be declared first.
+    pub(super) fault: Option<Reason>,
+    /// It was live once.
+    pub(super) steady: bool,
+}
+
+/// What came over a connection, in order.
+#[derive(Clone, Debug)]
+enum Event {
+    Message(Seq),
+    Gap(Gap),
+    Sync(Seq),
+}
+
+/// A session: connections that resume each other.
+#[derive(Debug, Default)]
+pub(super) struct Client {
+    pub(super) key: Option<SubscriberKey>,
+    pub(super) claims: BTreeMap<&'static str, Claim>,
+    /// What it keeps of the session.
+    seen: BTreeSet<Seq>,
+    gaps: Vec<Gap>,
+    /// Those in one channel since it last subscribed or unsubscribed.
+    recent: Vec<(String, Span)>,
+    /// Of what it has seen, what a subscription that stands has covered: never to come again.
+    unique: BTreeSet<Seq>,
+    /// Of that, what came over this connection.
+    here: BTreeSet<Seq>,
+    /// This connection since its last step back.
+    events: Vec<Event>,
+    /// Where that began.
+    began: Seq,
+    reached: Seq,
+    rewound: bool,
+    /// Since it was last live.
+    gaps_since: u32,
+    replayed_since: u64,
+    /// With what it will come back.
+    pub(super) cursor: Cursor,
+}
+
+pub(super) fn covers(target: &str, channel: &str) -> bool {
+    target == channel || matches(target, channel)
+}
+
+impl Client {
+    /// A connection begins, at the head or where a resume takes it.
+    pub(super) fn connected(&mut self, key: SubscriberKey, at: Seq) {
+        self.key = Some(key);
+        self.here.clear();
+        self.recent.clear();
+        self.rewind(at);
+        (self.rewound, self.gaps_since, self.replayed_since) = (false, 0, 0);
+    }
+
+    fn rewind(&mut self, at: Seq) {
+        self.events.clear();
+        (self.began, self.reached) = (at, at);
+    }
+
+    /// A new subscription takes the cursor back. What came over this connection does not come
+    /// again over it; what came over earlier ones may.
+    pub(super) fn step_back(&mut self, at: Seq) {
+        self.rewound |= !self.claims.is_empty();
+        self.unique.retain(|seq| self.here.contains(seq));
+        self.rewind(at);
+    }
+
+    /// The session is over, or its log is.
+    pub(super) fn forget(&mut self) {
+        self.seen.clear();
+        self.unique.clear();
+        self.gaps.clear();
+        self.recent.clear();
+        self.rewind(Seq::ZERO);
+    }
+
+    /// Adds a claim. What was declared missing before may be given to it, or declared again.
+    pub(super) fn subscribed(&mut self, target: &'static str, claim: Claim) {
+        self.recent.clear();
+        self.claims.insert(target, claim);
+    }
+
+    /// Ends a claim. What it covered may come again if it is asked for again.
+    pub(super) fn unsubscribed(&mut self, target: &str, log: &Log) {
+        self.claims.remove(target);
+        self.recent.clear();
+        self.unique
+            .retain(|seq| log.find(*seq).is_some_and(|record| !covers(target, record.channel)));
+    }
+
+    pub(super) fn wants(&self, channel: &str) -> bool {
+        self.claims.keys().any(|target| covers(target, channel))
+    }
+
+    /// The connection is gone, and with it some of the last that came over it: `kept` says how
+    /// much the client has of it.
+    pub(super) fn lost(&mut self, cursor: Cursor, kept: impl FnOnce(usize) -> usize) {
+        self.key = None;
+        self.cursor = cursor;
+        let kept = kept(self.events.len() + 1);
+        if self.rewound {
+            // Its cursor has gone back, and what is after it comes again.
+            self.seen.retain(|seq| *seq <= cursor.seq);
+            self.unique.retain(|seq| *seq <= cursor.seq);
+        }
+        if self.rewound || kept >= self.events.len() {
+            return;
+        }
+        for event in self.events.drain(kept..) {
+            match event {
+                Event::Message(seq) => {
+                    self.seen.remove(&seq);
+                    self.unique.remove(&seq);
+                }
+                Event::Gap(gap) => self.gaps.retain(|it| *it != gap),
+                Event::Sync(_) => {}
+            }
+        }
+        let places = self.events.iter().rev().find_map(|event| match event {
+            Event::Message(seq) | Event::Sync(seq) => Some(*seq),
+            Event::Gap(_) => None,
+        });
+        self.cursor.seq = places.unwrap_or(self.began);
+    }
+
+    /// A message: owed or allowed, in order, never twice.
+    pub(super) fn message(&mut self, entry: &Entry<u64>, log: &Log) {
+        let seq = entry.seq();
+        let record = log.find(seq).expect("only what is in the log is delivered");
+        assert_eq!(
+            (&*entry.channel, entry.body),
+            (record.channel, record.id),
+            "it is that message"
+        );
+        assert_eq!(entry.kind, record.kind);
+        let entitled = self.claims.iter().any(|(target, claim)| {
+            covers(target, record.channel)
+                && (seq > claim.allowed_after || claim.before.contains(&seq))
+        });
+        assert!(entitled, "{seq:?} of {} was not asked for", record.channel);
+        assert!(seq > self.reached, "{seq:?} comes after {:?}", self.reached);
+        let missing = self
+            .recent
+            .iter()
+            .find(|(channel, missed)| *channel == record.channel && missed.contains(seq));
+        assert_eq!(missing, None, "{seq:?} was declared missing");
+        // [hub:named-once]
+        assert!(self.unique.insert(seq), "{seq:?} comes twice");
+        self.seen.insert(seq);
+        self.here.insert(seq);
+        self.reached = seq;
+        self.events.push(Event::Message(seq));
+    }
+
+    /// What a pull handed out.
+    pub(super) fn pulled(&mut self, items: Vec<Item<u64>>, log: &Log, glance: &Glance) {
+        for item in items {
+            match item {
+                Item::Message(entry) => {
+                    self.replayed_since += 1;
+                    self.message(&entry, log);
+                }
+                Item::Gap(gap) => {
+                    self.judge(&gap, log, glance);
+                    self.gaps_since += 1;
+                    self.gaps.push(gap.clone());
+                    self.events.push(Event::Gap(gap));
+                }
+                Item::Sync(Sync { cursor, gaps, replayed }) => {
+                    assert_eq!(cursor, log.position());
+                    assert_eq!((gaps, replayed), (self.gaps_since, self.replayed_since));
+                    (self.gaps_since, self.replayed_since) = (0, 0);
+                    self.reached = cursor.seq;
+                    self.events.push(Event::Sync(cursor.seq));
+                    for (target, claim) in &mut self.claims {
+                        assert_eq!(claim.fault, None, "{target} has a gap that was not declared");
+                        claim.steady = true;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Everything that is owed up to the cursor was delivered, or a gap covers it.
+    pub(super) fn is_complete(&self, cursor: Seq, log: &Log) {
+        for record in log.records.iter().take_while(|record| record.seq <= cursor) {
+            if self.seen.contains(&record.seq) || !self.is_owed(record.seq, record.channel) {
+                continue;
+            }
+            let declared = self
+                .gaps
+                .iter()
+                .any(|gap| gap.missed.contains(record.seq) && covers(scope(gap), record.channel));
+            assert!(declared, "{record:?} is lost silently, cursor {cursor:?}\n{self:#?}");
+        }
+    }
+
+    fn is_owed(&self, seq: Seq, channel: &str) -> bool {
+        self.claims.iter().any(|(target, claim)| {
+            covers(target, channel) && (seq > claim.start || claim.before.contains(&seq))
+        })
+    }
+
+    /// Something is owed, not delivered, and in the gap.
+    fn misses(&self, gap: &Gap, log: &Log, of: impl Fn(Seq) -> bool) -> bool {
+        log.records.iter().any(|record| {
+            covers(scope(gap), record.channel)
+                && gap.missed.contains(record.seq)
+                && of(record.seq)
+                && self.is_owed(record.seq, record.channel)
+                && !self.has(record.seq)
+        })
+    }
+
+    /// It came over this connection to a subscription that still stands.
+    fn has(&self, seq: Seq) -> bool {
+        self.here.contains(&seq) && self.unique.contains(&seq)
+    }
+
+    /// A gap is declared where something is missing, and nowhere else.
+    fn judge(&mut self, gap: &Gap, log: &Log, glance: &Glance) {
+        let is_gone = |seq: Seq| !glance.retained.contains(&seq);
+        // Where the hub has forgotten channels it may say that something is missing without knowing.
+        let forgotten = gap.missed.after < glance.horizon;
+        let twice = |channel: &&&str| {
+            self.claims.keys().filter(|target| covers(target, channel)).count() > 1
+        };
+        let overlapping = CHANNELS.iter().filter(|it| covers(scope(gap), it)).any(|it| twice(&it));
+        let overlapping_anywhere = CHANNELS.iter().any(|it| twice(&it));
+        let conservative = forgotten || overlapping;
+        match gap.reason {
+            Reason::Epoch | Reason::Ahead | Reason::Unreadable => {
+                let claim =
+                    self.claims.get_mut(scope(gap)).expect("a gap is in what was asked for");
+                assert_eq!(claim.fault.take(), Some(gap.reason), "{gap:?}");
+            }
+            Reason::Trimmed => match &gap.scope {
+                Scope::Channel(name) => {
+                    self.declared(name, gap.missed);
+                    let mut claims = self.claims.iter().filter(|(it, _)| covers(it, name));
+                    let closes = glance.closing.contains(&namespace(name));
+                    let closed = closes && claims.all(|(_, claim)| claim.steady);
+                    assert!(!closed || overlapping, "{gap:?} and it was not closed");
+                    assert!(conservative || self.misses(gap, log, is_gone), "{gap:?}\n{self:#?}");
+                }
+                Scope::Pattern(_) => assert_eq!(gap.missed.through, glance.horizon, "{gap:?}"),
+            },
+            Reason::Limit => {
+                if let Scope::Channel(name) = &gap.scope {
+                    self.declared(name, gap.missed);
+                }
+                assert!(conservative || self.misses(gap, log, |_| true), "{gap:?}");
+                let owed = |seq: &&Seq| {
+                    let record = log.find(**seq).expect("history is of the log");
+                    self.is_owed(**seq, record.channel) && !self.has(**seq)
+                };
+                let count = glance.retained.iter().filter(owed).count();
+                let over = count + self.replayed_since as usize > glance.replay_messages_max;
+                let by_bytes = glance.replay_is_bounded_by_bytes;
+                let is_pattern = matches!(gap.scope, Scope::Pattern(_));
+                // What was promised to two subscriptions, or dropped since, counts, too.
+                let uncertain = overlapping_anywhere || self.gaps_since > 0;
+                assert!(over || by_bytes || is_pattern || uncertain, "{gap:?} of {count}");
+            }
+        }
+    }
+
+    /// A gap in one channel: it does not begin before another one ends.
+    fn declared(&mut self, name: &str, missed: Span) {
+        let other = self.recent.iter().find(|(it, span)| it == name && missed.after < span.through);
+        assert_eq!(other, None, "{name} misses {missed:?} twice");
+        self.recent.push((name.to_owned(), missed));
+    }
+
+    /// Something after the cursor that is owed is no longer there.
+    pub(super) fn is_overrun(&self, cursor: Seq, log: &Log, glance: &Glance) -> bool {
+        let mut newer = log.records.iter().filter(|record| record.seq > cursor);
+        let lost = |seq: Seq, channel: &str| {
+            self.is_owed(seq, channel) && !self.has(seq) && !glance.retained.contains(&seq)
+        };
+        glance.horizon > cursor || newer.any(|it| lost(it.seq, it.channel))
+    }
+}
+
+fn scope(gap: &Gap) -> &str {
+    match &gap.scope {
+        Scope::Channel(name) | Scope::Pattern(name) => name,
+    }
+}

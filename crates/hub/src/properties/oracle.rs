@@ -1,0 +1,199 @@
+//! The log as it is, with nothing forgotten, and what may be admitted to it.
+
+use std::collections::VecDeque;
+
+use crate::name::namespace;
+use crate::{
+    Admission, ChannelName, Config, Cursor, Entry, Epoch, Hub, Kind, Publication, Query, Refusal,
+    Seq,
+};
+
+pub(super) const CHANNELS: [&str; 7] = ["a:1", "a:2", "a:x:1", "b:1", "b:2", "c", "d"];
+
+/// A message in the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Record {
+    pub(super) seq: Seq,
+    pub(super) channel: &'static str,
+    pub(super) id: u64,
+    pub(super) kind: Kind,
+    pub(super) time_ms: u64,
+    pub(super) cost: usize,
+}
+
+impl Record {
+    fn bytes(&self) -> usize {
+        self.cost + Entry::<u64>::OVERHEAD_BYTES
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) record: Record,
+    pub(super) key: Option<&'static str>,
+    pub(super) is_void: bool,
+}
+
+#[derive(Debug)]
+struct Key {
+    channel: &'static str,
+    key: &'static str,
+    seq: Seq,
+    time_ms: u64,
+}
+
+/// One life of a log.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub(super) epoch: Epoch,
+    pub(super) head: Seq,
+    pub(super) records: Vec<Record>,
+    pub(super) pending: VecDeque<Pending>,
+    keys: VecDeque<Key>,
+    /// Nothing up to here is in history.
+    pub(super) lost: Seq,
+}
+
+impl Log {
+    pub(super) fn new(epoch: Epoch) -> Self {
+        Self { epoch, ..Self::default() }
+    }
+
+    pub(super) fn position(&self) -> Cursor {
+        Cursor { epoch: self.epoch, seq: self.head }
+    }
+
+    pub(super) fn find(&self, seq: Seq) -> Option<&Record> {
+        let at = self.records.binary_search_by_key(&seq, |record| record.seq).ok()?;
+        self.records.get(at)
+    }
+
+    pub(super) fn of<'a>(
+        &'a self,
+        channel: &'a str,
+    ) -> impl DoubleEndedIterator<Item = &'a Record> {
+        self.records.iter().filter(move |record| record.channel == channel)
+    }
+
+    /// What has to come of a publication if there is room for its channel.
+    pub(super) fn expected(
+        &mut self,
+        hub: &Hub<u64>,
+        publication: &Publication<'_, u64>,
+        now_ms: u64,
+    ) -> Result<Admission, Refusal> {
+        let limits = &hub.config().limits;
+        while self.keys.front().is_some_and(|it| it.time_ms.saturating_add(limits.key_ms) <= now_ms)
+        {
+            self.keys.pop_front();
+        }
+        let name = publication.channel.as_str();
+        let at = |seq| Cursor { epoch: self.epoch, seq };
+        if let Some(key) = publication.key {
+            if let Some(it) = self.keys.iter().find(|it| (it.channel, it.key) == (name, key)) {
+                return Ok(Admission::Duplicate(at(it.seq)));
+            }
+            let same = |it: &&Pending| it.record.channel == name && it.key == Some(key);
+            if let Some(it) = self.pending.iter().find(same) {
+                return Ok(Admission::DuplicatePending(at(it.record.seq)));
+            }
+        }
+        let bytes_max = hub.config().settings_of(namespace(name)).message_bytes_max;
+        if publication.cost > bytes_max {
+            return Err(Refusal::MessageTooLarge { bytes_max });
+        }
+        // What the hub has forgotten of a channel it need not hold against a publisher.
+        let known = hub.channel(publication.channel).last;
+        let last = self.of(name).next_back().filter(|it| Some(it.seq) == known);
+        if let Some(last) = last.filter(|it| it.kind == Kind::End) {
+            return Err(Refusal::Ended { at: last.seq });
+        }
+        let mut pending = self.pending.iter().filter(|it| it.record.channel == name && !it.is_void);
+        if let Some(newest) = pending
+            .next_back()
+            .map(|it| it.record)
+            .filter(|newest| publication.expect.is_some() || newest.kind == Kind::End)
+        {
+            return Err(Refusal::Undecided { pending: at(newest.seq) });
+        }
+        let last = last.map_or(Seq::ZERO, |it| it.seq);
+        if publication.expect.is_some_and(|expected| expected != last) {
+            return Err(Refusal::Unexpected { last });
+        }
+        if self.pending.len() >= limits.pending_max {
+            return Err(Refusal::Backlog);
+        }
+        Ok(Admission::Pending(at(Seq(self.head.0 + 1 + self.pending.len() as u64))))
+    }
+
+    /// The oldest pending message has come into the log.
+    pub(super) fn commit(&mut self, config: &Config, now_ms: u64) -> Option<Record> {
+        let Pending { record, key, .. } = self.pending.pop_front()?;
+        if let Some(key) = key {
+            self.remember(record, key, config, now_ms);
+        }
+        self.append(record);
+        self.pass_voids();
+        Some(record)
+    }
+
+    pub(super) fn remember(
+        &mut self,
+        record: Record,
+        key: &'static str,
+        config: &Config,
+        now_ms: u64,
+    ) {
+        let Record { channel, seq, .. } = record;
+        self.keys.push_back(Key { channel, key, seq, time_ms: now_ms });
+        while self.keys.len() > config.limits.keys_max {
+            self.keys.pop_front();
+        }
+    }
+
+    pub(super) fn append(&mut self, record: Record) {
+        self.head = record.seq;
+        self.records.push(record);
+    }
+
+    pub(super) fn pass_voids(&mut self) {
+        while self.pending.front().is_some_and(|it| it.is_void) {
+            let void = self.pending.pop_front().expect("it is there");
+            self.head = void.record.seq;
+        }
+    }
+
+    /// What history has of a channel, checked: the newest messages without a hole, within bounds,
+    /// and all that the bounds allow unless the hub was short of room.
+    pub(super) fn retained(&self, hub: &mut Hub<u64>, name: &str, now_ms: u64) -> Vec<Seq> {
+        let channel = ChannelName::new(name).expect("names of the model are valid");
+        let mut entries = Vec::new();
+        let page = hub.history(channel, Query::After(Seq::ZERO), usize::MAX, now_ms, &mut entries);
+        assert_eq!((page.position, page.more), (self.position(), false));
+        let state = hub.channel(channel);
+        let settings = hub.config().settings_of(namespace(name));
+        assert_eq!(state.messages, entries.len());
+        assert!(state.messages <= settings.history_messages_max, "{name} has too many messages");
+        assert!(state.bytes <= settings.history_bytes_max as u64, "{name} has too many bytes");
+
+        let seqs: Vec<Seq> = entries.iter().map(|entry| entry.seq()).collect();
+        let newest: Vec<&Record> = self.of(name).rev().take(seqs.len()).collect();
+        assert!(seqs.iter().rev().eq(newest.iter().map(|it| &it.seq)), "{name} has a hole");
+        let (mut bytes, mut fit) = (0, 0);
+        for record in self.of(name).rev().filter(|it| it.seq > self.lost) {
+            bytes += record.bytes();
+            let age_max = record.time_ms.saturating_add(settings.history_ms);
+            let is_old = settings.history_ms != u64::MAX && age_max <= now_ms;
+            let over = fit >= settings.history_messages_max || bytes > settings.history_bytes_max;
+            if is_old || over {
+                break;
+            }
+            fit += 1;
+        }
+        let stats = hub.stats();
+        assert!(seqs.len() <= fit, "{name} keeps what is over its bounds");
+        let spacious = stats.evicted_channels == 0 && stats.evicted_messages == 0;
+        assert!(!spacious || seqs.len() == fit, "{name} has lost what was within its bounds");
+        seqs
+    }
+}

@@ -1,0 +1,378 @@
+//! The game: a hub, its log and some clients, and what may happen to them.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::choices::Choices;
+use super::client::{Claim, Client};
+use super::oracle::{CHANNELS, Log, Pending, Record};
+use super::setup::{Totals, config};
+use crate::{
+    Admission, Budget, ChannelName, Cursor, Entry, Epoch, Flow, Hub, Kind, Misuse, OnOverrun,
+    Progress, Publication, Reason, Refusal, Seq, SubscriberKey,
+};
+
+const KEYS: [&str; 3] = ["k", "l", "m"];
+
+/// What a look at the hub shows.
+#[derive(Debug)]
+pub(super) struct Glance {
+    /// Everything in history.
+    pub(super) retained: BTreeSet<Seq>,
+    /// Up to here channels may have been forgotten.
+    pub(super) horizon: Seq,
+    /// Namespaces that close slow readers.
+    pub(super) closing: Vec<&'static str>,
+    pub(super) replay_messages_max: usize,
+    pub(super) replay_is_bounded_by_bytes: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct World<'c> {
+    pub(super) choices: Choices<'c>,
+    pub(super) hub: Hub<u64>,
+    pub(super) log: Log,
+    pub(super) clients: Vec<Client>,
+    pub(super) now_ms: u64,
+    next_id: u64,
+    /// There is room for everything and the log lost nothing: nothing that is owed may be missing.
+    calm: bool,
+}
+
+impl<'c> World<'c> {
+    pub(super) fn new(mut choices: Choices<'c>) -> Self {
+        let epoch = Epoch(7);
+        let calm = choices.one_in(3);
+        let hub = Hub::new(epoch, config(&mut choices, calm));
+        let log = Log::new(epoch);
+        let clients = (0..4).map(|_| Client::default()).collect();
+        Self { choices, hub, log, clients, now_ms: 1_000, next_id: 0, calm }
+    }
+
+    pub(super) fn play(mut self) -> Totals {
+        while !self.choices.is_over() {
+            self.step();
+            self.is_within_limits();
+        }
+        self.wind_up();
+        let stats = self.hub.stats();
+        assert!(!self.calm || (stats.gaps_trimmed, stats.gaps_limit, stats.overruns) == (0, 0, 0));
+        Totals {
+            committed: stats.committed,
+            delivered: stats.delivered,
+            replayed: stats.replayed,
+            recovered: stats.recovered,
+            recovered_with_gaps: stats.recovered_with_gaps,
+            gaps: [
+                stats.gaps_epoch,
+                stats.gaps_ahead,
+                stats.gaps_trimmed,
+                stats.gaps_limit,
+                stats.gaps_unreadable,
+            ],
+            overruns: stats.overruns,
+            duplicates: stats.duplicates,
+            refused: stats.refused,
+            aborted: stats.aborted,
+            evicted: [stats.evicted_channels, stats.evicted_messages],
+        }
+    }
+
+    fn step(&mut self) {
+        let client = self.choices.below(self.clients.len());
+        match self.choices.below(32) {
+            0..8 => self.admit(),
+            8..14 => self.settle(),
+            14..20 => self.come_or_pull(client),
+            20..23 => self.subscribe(client),
+            23 => self.unsubscribe(client),
+            24..26 => self.disconnect(client),
+            26..28 => self.pull(client),
+            28..30 => self.now_ms += self.choices.of(&[0, 1, 5, 19, 20, 60]),
+            30 => self.look(),
+            _ => self.rare(),
+        }
+    }
+
+    fn rare(&mut self) {
+        match self.choices.below(8) {
+            0 => self.begin_epoch(),
+            1 if self.log.pending.is_empty() => self.lose(),
+            2..6 if self.log.pending.is_empty() => self.apply(),
+            _ => self.misuse(),
+        }
+    }
+
+    fn publication(&mut self) -> (Record, Option<&'static str>, Option<Seq>) {
+        let channel = self.choices.of(&CHANNELS);
+        let last = self.hub.channel(name(channel)).last.unwrap_or_default();
+        let expect = match self.choices.below(16) {
+            0 => Some(Seq(1)),
+            1..4 => Some(last),
+            _ => None,
+        };
+        let kind = if self.choices.one_in(48) { Kind::End } else { Kind::Message };
+        let key = self.choices.of(&[None, None, Some(KEYS[0]), Some(KEYS[1]), Some(KEYS[2])]);
+        let cost = if self.choices.one_in(16) { 1_001 } else { self.choices.of(&[0, 10, 100]) };
+        self.next_id += 1;
+        let (id, time_ms) = (self.next_id, self.now_ms);
+        (Record { seq: Seq::ZERO, channel, id, kind, time_ms, cost }, key, expect)
+    }
+
+    fn admit(&mut self) {
+        let (mut record, key, expect) = self.publication();
+        let Record { channel, id, kind, cost, .. } = record;
+        let publication = Publication { channel: name(channel), body: id, cost, kind, key, expect };
+        self.hub.advance(self.now_ms);
+        let expected = self.log.expected(&self.hub, &publication, self.now_ms);
+        let was = self.hub.stats();
+        let admission = self.hub.admit(publication, self.now_ms);
+        if admission == Err(Refusal::Channels) {
+            assert!(was.channels >= self.hub.config().limits.channels_max && expected.is_ok());
+            return;
+        }
+        // [hub:idempotent] [hub:expected] [hub:ended] [hub:undecided]
+        assert_eq!(admission, expected);
+        if let Ok(Admission::Pending(position)) = admission {
+            record.seq = position.seq;
+            self.log.pending.push_back(Pending { record, key, is_void: false });
+            if self.choices.below(3) > 0 {
+                self.commit_all();
+            }
+        }
+    }
+
+    fn commit_all(&mut self) {
+        while !self.log.pending.is_empty() {
+            self.commit();
+        }
+    }
+
+    /// The log says something about a pending message.
+    fn settle(&mut self) {
+        if self.log.pending.is_empty() {
+            return;
+        }
+        if !self.choices.one_in(4) {
+            self.commit();
+            return;
+        }
+        let at = self.choices.below(self.log.pending.len());
+        let pending = &mut self.log.pending[at];
+        let position = Cursor { epoch: self.log.epoch, seq: pending.record.seq };
+        let expected = if pending.is_void { Err(Misuse::NotPending) } else { Ok(()) };
+        (pending.is_void, pending.key) = (true, None);
+        // [hub:void]
+        assert_eq!(self.hub.abort(position), expected);
+        self.log.pass_voids();
+        assert_eq!(self.hub.position(), self.log.position());
+    }
+
+    fn commit(&mut self) {
+        let config = self.hub.config().clone();
+        let wanted = self.wanted();
+        let Some(record) = self.log.commit(&config, self.now_ms) else { return };
+        let position = Cursor { epoch: self.log.epoch, seq: record.seq };
+        let full = self.choices.byte();
+        let mut named = Vec::new();
+        let committed = self
+            .hub
+            .commit(position, self.now_ms, |key, entry| name_to(&mut named, full, key, entry));
+        let committed = committed.expect("it is the oldest");
+        self.fanned_out(record, &wanted, &named, (committed.taken, committed.behind));
+    }
+
+    /// For each client whether it is live.
+    fn wanted(&mut self) -> Vec<bool> {
+        let hub = &mut self.hub;
+        let live = |it: &Client| Some(hub.subscriber(it.key?)?.is_live());
+        self.clients.iter().map(live).map(Option::unwrap_or_default).collect()
+    }
+
+    /// Exactly the live ones that want the message had it named to them.
+    fn fanned_out(
+        &mut self,
+        record: Record,
+        live: &[bool],
+        named: &[(SubscriberKey, Rc<Entry<u64>>, Flow)],
+        counts: (usize, usize),
+    ) {
+        assert_eq!(self.hub.position(), self.log.position());
+        let wanting = self.clients.iter().filter(|it| it.key.is_some() && it.wants(record.channel));
+        let taken = named.iter().filter(|(.., flow)| *flow == Flow::Taken).count();
+        assert_eq!(counts, (taken, wanting.count() - taken));
+        for (client, live) in self.clients.iter_mut().zip(live) {
+            let calls = named.iter().filter(|(key, ..)| client.key == Some(*key));
+            let calls: Vec<_> = calls.collect();
+            let expected = usize::from(*live && client.wants(record.channel));
+            assert_eq!(calls.len(), expected, "{record:?} was named to {client:?}");
+            let Some((key, entry, flow)) = calls.first() else { continue };
+            let is_live = self.hub.subscriber(*key).is_some_and(|it| it.is_live());
+            assert_eq!(is_live, *flow == Flow::Taken);
+            if *flow == Flow::Taken {
+                client.message(entry, &self.log);
+            }
+        }
+    }
+
+    fn apply(&mut self) {
+        let (mut record, key, _) = self.publication();
+        record.seq = self.log.head.next();
+        let Record { channel, id, kind, cost, seq, .. } = record;
+        let publication =
+            Publication { channel: name(channel), body: id, cost, kind, key, expect: None };
+        let known = self.log.expected(&self.hub, &publication, self.now_ms);
+        let (live, full, mut named) = (self.wanted(), self.choices.byte(), Vec::new());
+        let committed = self.hub.apply(seq, publication, self.now_ms, |key, entry| {
+            name_to(&mut named, full, key, entry)
+        });
+        let committed = committed.expect("it is the next one");
+        self.log.append(record);
+        if let (Some(key), false) = (key, matches!(known, Ok(Admission::Duplicate(_)))) {
+            let config = self.hub.config().clone();
+            self.log.remember(record, key, &config, self.now_ms);
+        }
+        self.fanned_out(record, &live, &named, (committed.taken, committed.behind));
+    }
+
+    fn lose(&mut self) {
+        let through = Seq(self.log.head.0 + 1 + self.choices.below(3) as u64);
+        self.hub.lose(through).expect("it is ahead");
+        (self.log.head, self.log.lost) = (through, through);
+        self.calm = false;
+        for client in &mut self.clients {
+            client.claims.values_mut().for_each(|claim| claim.steady = false);
+        }
+    }
+
+    fn begin_epoch(&mut self) {
+        let epoch = Epoch(self.log.epoch.0 + 1);
+        self.hub.begin_epoch(epoch).expect("it is a new one");
+        self.log = Log::new(epoch);
+        for client in &mut self.clients {
+            client.forget();
+            for claim in client.claims.values_mut() {
+                *claim = Claim {
+                    start: Seq::ZERO,
+                    before: BTreeSet::new(),
+                    allowed_after: Seq::ZERO,
+                    fault: Some(Reason::Epoch),
+                    steady: false,
+                };
+            }
+        }
+    }
+
+    /// What must not be done changes nothing.
+    fn misuse(&mut self) {
+        let Cursor { epoch, seq } = self.log.position();
+        let far = Seq(seq.0 + 100);
+        let elsewhere = Cursor { epoch: Epoch(epoch.0 + 1), seq: seq.next() };
+        let take = |_, _: &_| Flow::Taken;
+        for position in [Cursor { epoch, seq }, Cursor { epoch, seq: far }, elsewhere] {
+            assert_eq!(self.hub.abort(position), Err(Misuse::NotPending));
+            let result = self.hub.commit(position, self.now_ms, take).map(drop);
+            assert_eq!(result, Err(Misuse::NotPending));
+        }
+        if let Some(later) = self.log.pending.iter().skip(1).find(|it| !it.is_void) {
+            let position = Cursor { epoch, seq: later.record.seq };
+            let result = self.hub.commit(position, self.now_ms, take).map(drop);
+            // [hub:commit-order]
+            assert_eq!(result, Err(Misuse::OutOfOrder { next: seq.next() }));
+            assert_eq!(self.hub.lose(far), Err(Misuse::Pending));
+        } else if self.log.pending.is_empty() {
+            assert_eq!(self.hub.lose(seq), Err(Misuse::OutOfOrder { next: seq.next() }));
+        }
+        assert_eq!(self.hub.begin_epoch(epoch), Err(Misuse::SameEpoch));
+    }
+
+    pub(super) fn glance(&mut self) -> Glance {
+        let mut retained = BTreeSet::new();
+        for channel in CHANNELS {
+            retained.extend(self.log.retained(&mut self.hub, channel, self.now_ms));
+        }
+        let limits = &self.hub.config().limits;
+        let closes =
+            |name: &&str| self.hub.config().settings_of(name).on_overrun == OnOverrun::Close;
+        Glance {
+            retained,
+            closing: ["a", "b", "c", "d"].into_iter().filter(closes).collect(),
+            horizon: self.hub.channel(name("never:used")).floor,
+            replay_messages_max: limits.replay_messages_max,
+            replay_is_bounded_by_bytes: limits.replay_bytes_max < 10_000,
+        }
+    }
+
+    fn look(&mut self) {
+        let horizon = self.glance().horizon;
+        for channel in CHANNELS {
+            let state = self.hub.channel(name(channel));
+            let last = self.log.of(channel).next_back().map(|it| it.seq);
+            let lost = last <= Some(self.log.lost);
+            // [hub:tombstone] [hub:horizon]
+            assert!(state.last == last || lost || last <= Some(horizon), "{channel}");
+            assert!(
+                state.floor <= self.log.head && (state.last.is_some() || state.floor <= horizon)
+            );
+            let named = self.clients.iter().filter(|it| it.key.is_some());
+            let subscribers = named.filter(|it| it.claims.contains_key(channel)).count();
+            assert_eq!(state.subscribers, subscribers);
+        }
+    }
+
+    fn is_within_limits(&self) {
+        let (stats, limits) = (self.hub.stats(), &self.hub.config().limits);
+        // [hub:bound-channels] [hub:bound-bytes] [hub:bound-told]
+        assert!(stats.channels <= limits.channels_max);
+        assert!(stats.tombstones <= limits.tombstones_max);
+        assert!(stats.patterns <= limits.patterns_max);
+        assert!(stats.history_bytes <= limits.history_bytes_max as u64);
+        assert!(stats.pending <= limits.pending_max);
+        assert!(stats.keys <= limits.keys_max + limits.pending_max);
+        let connected = self.clients.iter().filter(|it| it.key.is_some());
+        assert_eq!(stats.subscribers, connected.clone().count());
+        assert_eq!(stats.subscriptions, connected.map(|it| it.claims.len()).sum::<usize>());
+    }
+
+    /// Everybody catches up, everybody goes, everything grows old.
+    fn wind_up(&mut self) {
+        self.commit_all();
+        let all = Budget { messages: 3, bytes: usize::MAX };
+        for client in 0..self.clients.len() {
+            let Some(key) = self.clients[client].key else { continue };
+            let mut pulls = 0;
+            while self.pull_once(client, key, all) == Progress::More {
+                pulls += 1;
+                assert!(pulls < 10_000, "catching up ends");
+            }
+            self.disconnect(client);
+        }
+        self.look();
+        let stats = self.hub.stats();
+        assert_eq!((stats.subscriptions, stats.patterns, stats.pending), (0, 0, 0));
+        let mut calls = 0;
+        while let Some(deadline) = self.hub.next_deadline() {
+            self.now_ms = self.now_ms.max(deadline);
+            self.hub.advance(self.now_ms);
+            calls += 1;
+            assert!(calls < 10_000, "deadlines pass");
+        }
+        self.glance();
+        assert_eq!(self.hub.stats().keys, 0);
+    }
+}
+
+fn name_to(
+    named: &mut Vec<(SubscriberKey, Rc<Entry<u64>>, Flow)>,
+    full: u8,
+    key: SubscriberKey,
+    entry: &Rc<Entry<u64>>,
+) -> Flow {
+    let flow = if full >> (named.len() % 8) & 3 == 3 { Flow::Full } else { Flow::Taken };
+    named.push((key, Rc::clone(entry), flow));
+    flow
+}
+
+pub(super) fn name(name: &str) -> ChannelName<'_> {
+    ChannelName::new(name).expect("names of the model are valid")
+}

@@ -1,0 +1,221 @@
+//! Catching up: what a subscriber that is behind is given, and what is declared to it.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::btree_map::Entry as Slot;
+use std::rc::Rc;
+
+use crate::resume::{Verdict, View};
+use crate::subscribers::{Link, Place, Stage, State};
+use crate::tombstones::Past;
+use crate::{Budget, Cursor, Gap, Hub, Item, Progress, Reason, Scope, Seq, Span, Subscriber, Sync};
+
+impl<M> Subscriber<'_, M> {
+    /// Fetches what is owed, merged over all channels in the order of the log, as much as the
+    /// budget has room for. Gaps come before what is after them.
+    ///
+    /// Call it after subscribing, and whenever a stream that is behind has room again.
+    ///
+    /// # Costs
+    /// A binary search in each of the subscriber's channels; with patterns, a step for each channel
+    /// that was written since its cursor, too. Then a logarithm of the channels for each message.
+    pub fn pull(&mut self, budget: Budget, now_ms: u64, out: &mut Vec<Item<M>>) -> Progress {
+        let Self { hub, index } = self;
+        hub.advance(now_ms);
+        if hub.subscribers.at(*index).place == Place::Live {
+            return Progress::Live;
+        }
+        let Ok(mut verdicts) = hub.verdicts(*index) else {
+            hub.stats.overruns += 1;
+            return Progress::Overrun(self.cursor());
+        };
+        hub.declare_beginnings(*index, out);
+        if hub.declare_pattern_gaps(*index, &verdicts, out) {
+            // Patterns are owed less now, so this time nobody is overrun and the gaps are fewer.
+            verdicts = hub.verdicts(*index).unwrap_or_default();
+        }
+        hub.declare_gaps(*index, &mut verdicts, out);
+        let more = hub.replay(*index, &verdicts, budget, out);
+        if more {
+            return Progress::More;
+        }
+        out.push(Item::Sync(hub.arrive(*index)));
+        Progress::Live
+    }
+}
+
+impl<M> Hub<M> {
+    /// Declares what is wrong with where subscriptions were to start, and with what patterns may
+    /// have missed below the horizon.
+    fn declare_beginnings(&mut self, index: u32, out: &mut Vec<Item<M>>) {
+        for slot in 0..self.subscribers.at(index).subscriptions.len() {
+            let state = self.subscribers.at(index);
+            let subscription = &state.subscriptions[slot];
+            let horizon = self.channels.tombstones.horizon().floor;
+            let below = self.is_below_horizon(state, subscription);
+            let after = subscription.wants.max(state.cursor(self.head));
+            let fault = subscription
+                .fault
+                .map(|(reason, through)| (reason, Span { after: Seq::ZERO, through }));
+            let (link, trimmed) = (subscription.link, Span { after, through: horizon });
+            if let Some((reason, missed)) = fault {
+                self.declare(index, out, self.gap(link, reason, missed));
+            }
+            // [hub:horizon]
+            if below {
+                self.declare(index, out, self.gap(link, Reason::Trimmed, trimmed));
+            }
+            let subscription = &mut self.subscribers.at_mut(index).subscriptions[slot];
+            subscription.fault = None;
+            subscription.horizon = subscription.horizon.max(horizon);
+        }
+    }
+
+    /// If too many channels have a gap, the patterns that match them have one as a whole, up to
+    /// the head. True if so.
+    fn declare_pattern_gaps(
+        &mut self,
+        index: u32,
+        verdicts: &[(View, Verdict)],
+        out: &mut Vec<Item<M>>,
+    ) -> bool {
+        let state = self.subscribers.at(index);
+        let gaps = verdicts.iter().filter(|(view, it)| view.by_pattern && it.gap.is_some());
+        let is_new = |(view, _): &&(View, Verdict)| !state.told.contains_key(&view.name);
+        // [hub:bound-told]
+        let told = state.told.len() + gaps.clone().filter(is_new).count();
+        if told <= self.config.limits.pattern_gaps_max + state.subscriptions.len() {
+            return false;
+        }
+        let after = state.cursor(self.head);
+        let missed = Span { after, through: self.head };
+        for slot in 0..state.subscriptions.len() {
+            let subscription = &self.subscribers.at(index).subscriptions[slot];
+            let link = subscription.link;
+            let has_gap = gaps.clone().any(|(view, _)| self.covers(subscription, view));
+            if has_gap {
+                self.declare(index, out, self.gap(link, Reason::Limit, missed));
+                self.subscribers.at_mut(index).subscriptions[slot].wants = self.head;
+            }
+        }
+        true
+    }
+
+    fn declare_gaps(
+        &mut self,
+        index: u32,
+        verdicts: &mut [(View, Verdict)],
+        out: &mut Vec<Item<M>>,
+    ) {
+        for (view, verdict) in verdicts {
+            let Some((reason, missed)) = verdict.gap else { continue };
+            let ended = view.past.ended && missed.contains(view.past.last);
+            let scope = Scope::Channel(Rc::clone(&view.name));
+            self.declare(index, out, Gap { scope, reason, missed, ended });
+            match self.subscribers.at_mut(index).told.entry(Rc::clone(&view.name)) {
+                Slot::Vacant(slot) => drop(slot.insert(missed)),
+                Slot::Occupied(mut slot) => {
+                    let told = slot.get_mut();
+                    told.after = told.after.min(missed.after);
+                    told.through = told.through.max(missed.through);
+                }
+            }
+        }
+    }
+
+    fn gap(&self, link: Link, reason: Reason, missed: Span) -> Gap {
+        let (scope, past) = match link {
+            Link::Channel(channel) => {
+                let record = self.channels.record(channel);
+                (Scope::Channel(Rc::clone(&record.name)), record.past)
+            }
+            Link::Pattern(pattern) => {
+                (Scope::Pattern(Rc::clone(self.patterns.text(pattern))), Past::default())
+            }
+        };
+        let ended = past.ended && missed.contains(past.last);
+        Gap { scope, reason, missed, ended }
+    }
+
+    fn declare(&mut self, index: u32, out: &mut Vec<Item<M>>, gap: Gap) {
+        self.stats.count_gap(gap.reason);
+        self.subscribers.at_mut(index).tally.gaps += 1;
+        out.push(Item::Gap(gap));
+    }
+
+    /// Merges histories in the order of the log, as far as the budget reaches; whether there is
+    /// more.
+    fn replay(
+        &mut self,
+        index: u32,
+        verdicts: &[(View, Verdict)],
+        budget: Budget,
+        out: &mut Vec<Item<M>>,
+    ) -> bool {
+        let mut heads = BinaryHeap::new();
+        let ring = |at: usize| {
+            let (view, _): &(View, Verdict) = &verdicts[at];
+            view.channel.map(|channel| &self.channels.record(channel).ring)
+        };
+        let next = |at: usize, from: usize| {
+            let had = &verdicts[at].1.had;
+            let mut entries = (from..).map_while(|it| Some((ring(at)?.entry(it)?.seq(), it)));
+            entries.find(|(seq, _)| !had.iter().any(|span| span.contains(*seq)))
+        };
+        for (at, (_, verdict)) in verdicts.iter().enumerate() {
+            let Some(ring) = ring(at) else { continue };
+            let from = ring.index_after(verdict.from);
+            heads.extend(next(at, from).map(|(seq, slot)| Reverse((seq, at, slot))));
+        }
+        let (mut messages, mut bytes) = (0, 0);
+        let mut reached = None;
+        while let Some(Reverse((seq, at, slot))) = heads.peek().copied() {
+            let Some(entry) = ring(at).and_then(|ring| ring.entry(slot)) else { break };
+            let spent = messages >= budget.messages || bytes + entry.bytes() > budget.bytes;
+            if spent && messages > 0 {
+                break;
+            }
+            heads.pop();
+            heads.extend(next(at, slot + 1).map(|(seq, slot)| Reverse((seq, at, slot))));
+            (messages, bytes) = (messages + 1, bytes + entry.bytes());
+            reached = Some(seq);
+            out.push(Item::Message(Rc::clone(entry)));
+        }
+        let more = !heads.is_empty();
+        self.stats.replayed += messages as u64;
+        let state = self.subscribers.at_mut(index);
+        note(state, messages as u64, verdicts);
+        if let Some(reached) = reached {
+            state.place = Place::Behind(reached);
+            state.told.retain(|_, span| span.through > reached);
+        }
+        more
+    }
+
+    fn arrive(&mut self, index: u32) -> Sync {
+        let state = self.subscribers.at_mut(index);
+        let cursor = Cursor { epoch: self.epoch, seq: self.head };
+        let sync = Sync { cursor, gaps: state.tally.gaps, replayed: state.tally.replayed };
+        state.arrive();
+        match sync.gaps {
+            0 => self.stats.recovered += 1,
+            _ => self.stats.recovered_with_gaps += 1,
+        }
+        sync
+    }
+}
+
+/// Keeps account of a pull. The first one after subscribing fixes what the subscription is
+/// promised of what is there, so that the limit is not spent twice on the same messages.
+fn note(state: &mut State, replayed: u64, verdicts: &[(View, Verdict)]) {
+    state.tally.replayed += replayed;
+    for (_, Verdict { promised, .. }) in verdicts {
+        state.tally.promised_messages += promised.0;
+        state.tally.promised_bytes += promised.1;
+    }
+    for subscription in &mut state.subscriptions {
+        if subscription.stage == Stage::Fresh {
+            subscription.stage = Stage::Resuming;
+        }
+    }
+}

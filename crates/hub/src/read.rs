@@ -1,0 +1,94 @@
+//! Reading without subscribing.
+
+use std::rc::Rc;
+
+use crate::{ChannelName, Cursor, Entry, Hub, Seq};
+
+/// What the hub knows of one channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelState {
+    /// Its newest message, if the hub knows of one.
+    pub last: Option<Seq>,
+    /// The newest message that was ever dropped from it, or may have been: history is complete
+    /// after this.
+    pub floor: Seq,
+    /// Whether the newest message was its last for good.
+    pub ended: bool,
+    /// Messages in its history.
+    pub messages: usize,
+    /// Bytes in its history.
+    pub bytes: u64,
+    /// Subscribers by its name. Those by pattern are not among them.
+    pub subscribers: usize,
+}
+
+/// A part of a channel's history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// The oldest messages after this place.
+    After(Seq),
+    /// The newest messages before this place, in the order of the log.
+    Before(Seq),
+}
+
+/// What a query found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Where the hub was: subscribe from here to go on without a hole.
+    pub position: Cursor,
+    /// History is complete after this place.
+    pub floor: Seq,
+    /// The query has more messages than the limit let through.
+    pub more: bool,
+}
+
+impl<M> Hub<M> {
+    /// What is known of a channel; nothing is made for one that is unknown.
+    pub fn channel(&self, name: ChannelName<'_>) -> ChannelState {
+        let past = self.channels.past(name.as_str());
+        let record = self.channels.find(name.as_str()).map(|index| self.channels.record(index));
+        ChannelState {
+            last: Some(past.last).filter(|last| *last != Seq::ZERO),
+            floor: past.floor,
+            ended: past.ended,
+            messages: record.map_or(0, |record| record.ring.len()),
+            bytes: record.map_or(0, |record| record.ring.bytes()),
+            subscribers: record.map_or(0, |record| record.members.len()),
+        }
+    }
+
+    /// Appends a part of a channel's history to `out`, at most `limit` messages.
+    pub fn history(
+        &mut self,
+        name: ChannelName<'_>,
+        query: Query,
+        limit: usize,
+        now_ms: u64,
+        out: &mut Vec<Rc<Entry<M>>>,
+    ) -> Page {
+        self.advance(now_ms);
+        let floor = self.channels.past(name.as_str()).floor;
+        let mut more = false;
+        if let Some(index) = self.channels.find(name.as_str()) {
+            let ring = &self.channels.record(index).ring;
+            let (from, to) = match query {
+                Query::After(seq) => (ring.index_after(seq), ring.len()),
+                Query::Before(seq) => (0, ring.index_after(seq.previous())),
+            };
+            let (from, to, all) = match query {
+                Query::After(_) => (from, to.min(from.saturating_add(limit)), to - from),
+                Query::Before(_) => (to.saturating_sub(limit), to, to - from),
+            };
+            more = to - from < all;
+            out.extend((from..to).filter_map(|at| ring.entry(at)).cloned());
+        }
+        Page { position: self.position(), floor, more }
+    }
+
+    /// The newest place at which one of these channels may have changed: as long as it is the same,
+    /// a poll over them has nothing new. For an `ETag`, put the epoch before it.
+    pub fn changed<'a>(&self, names: impl IntoIterator<Item = ChannelName<'a>>) -> Seq {
+        let pasts = names.into_iter().map(|name| self.channels.past(name.as_str()));
+        pasts.map(|past| past.last.max(past.floor)).max().unwrap_or_default()
+    }
+}

@@ -1,0 +1,283 @@
+//! The rule of resuming: what a subscriber that is behind is owed, and what of that is missing.
+
+use std::rc::Rc;
+
+use crate::config::SettingsId;
+use crate::name::{matches, namespace};
+use crate::ring::Ring;
+use crate::subscribers::{Link, Mode, Stage, State, Subscription};
+use crate::tombstones::Past;
+use crate::{Hub, OnGap, OnOverrun, Reason, Seq, Span};
+
+/// One channel of those in which something is owed.
+pub(crate) struct View {
+    pub(crate) name: Rc<str>,
+    /// Its record; `None` for a tombstone.
+    pub(crate) channel: Option<u32>,
+    settings: SettingsId,
+    pub(crate) past: Past,
+    /// Whether the subscriber has it only by patterns.
+    pub(crate) by_pattern: bool,
+}
+
+/// What is to be done about a view.
+pub(crate) struct Verdict {
+    /// What comes after this is to be delivered …
+    pub(crate) from: Seq,
+    /// … but for these.
+    pub(crate) had: Vec<Span>,
+    pub(crate) gap: Option<(Reason, Span)>,
+    /// Messages and bytes that a new subscription is promised of this.
+    pub(crate) promised: (usize, u64),
+}
+
+/// A slow reader is to be closed.
+pub(crate) struct Overrun;
+
+/// What can still be promised to new subscriptions of one catching-up.
+#[derive(Clone, Copy)]
+struct Room {
+    messages: usize,
+    bytes: u64,
+}
+
+impl<M> Hub<M> {
+    /// All channels with something owed, and what.
+    pub(crate) fn verdicts(&self, index: u32) -> Result<Vec<(View, Verdict)>, Overrun> {
+        let state = self.subscribers.at(index);
+        if state.subscriptions.iter().any(|it| self.is_closed_by_horizon(state, it)) {
+            return Err(Overrun);
+        }
+        let limits = &self.config.limits;
+        let bytes_max = limits.replay_bytes_max as u64;
+        let mut room = Room {
+            messages: limits.replay_messages_max.saturating_sub(state.tally.promised_messages),
+            bytes: bytes_max.saturating_sub(state.tally.promised_bytes),
+        };
+        let mut verdicts = Vec::new();
+        for view in self.views(state) {
+            if let Some(verdict) = self.judge(state, &view, &mut room)? {
+                verdicts.push((view, verdict));
+            }
+        }
+        Ok(verdicts)
+    }
+
+    /// The channels of a subscriber that have, or had, a message after its cursor.
+    fn views(&self, state: &State) -> Vec<View> {
+        let cursor = state.cursor(self.head);
+        let mut views = Vec::new();
+        for subscription in &state.subscriptions {
+            if let Link::Channel(channel) = subscription.link {
+                views.push(self.view(channel, false));
+            }
+        }
+        if state.patterns > 0 {
+            let is_exact = |channel| state.slot_of(Link::Channel(channel)).is_some();
+            for (channel, record) in self.channels.written_after(cursor) {
+                if !is_exact(channel) && self.has_pattern(state, &record.name) {
+                    views.push(self.view(channel, true));
+                }
+            }
+            for (name, past) in self.channels.tombstones.after(cursor) {
+                let known = self.channels.find(name).is_some_and(is_exact);
+                if !known && self.has_pattern(state, name) {
+                    let settings = self.config.id_of(namespace(name));
+                    let name = Rc::clone(name);
+                    views.push(View { name, channel: None, settings, past, by_pattern: true });
+                }
+            }
+        }
+        views.retain(|view| view.past.last.max(view.past.floor) > cursor);
+        views
+    }
+
+    fn view(&self, channel: u32, by_pattern: bool) -> View {
+        let record = self.channels.record(channel);
+        View {
+            name: Rc::clone(&record.name),
+            channel: Some(channel),
+            settings: record.settings,
+            past: record.past,
+            by_pattern,
+        }
+    }
+
+    fn has_pattern(&self, state: &State, name: &str) -> bool {
+        let mut links = state.subscriptions.iter().map(|it| it.link);
+        links.any(|link| matches!(link, Link::Pattern(it) if matches(self.patterns.text(it), name)))
+    }
+
+    /// The rule of resuming, for one channel. `None` if nothing is owed.
+    fn judge(
+        &self,
+        state: &State,
+        view: &View,
+        room: &mut Room,
+    ) -> Result<Option<Verdict>, Overrun> {
+        let covers: Vec<&Subscription> =
+            state.subscriptions.iter().filter(|it| self.covers(it, view)).collect();
+        let cursor = state.cursor(self.head);
+        let Past { last, floor, .. } = view.past;
+        let had = spans(state, view, &covers, |it| it.start);
+        let had_whole = spans(state, view, &covers, |it| it.whole);
+        let wants = covers.iter().map(|it| it.wants).min().unwrap_or(self.head).max(cursor);
+        // Up to here a gap was declared already, and of what is left only the newest is wanted.
+        let newest_only = newest_only(&covers);
+        let owed = skip(&had_whole, wants.max(newest_only));
+        let from = skip(&had, wants.max(newest_only.min(last.previous())));
+        if last <= from && floor <= owed {
+            return Ok(None);
+        }
+        let mut verdict = Verdict { from, had, gap: None, promised: (0, 0) };
+        // [hub:resume-complete] [hub:resume-trimmed]
+        if owed < floor {
+            let through = self.policy(&covers, view, cursor)?.map(|policy| match policy {
+                // [hub:gap-policy]
+                OnGap::Nothing => last.max(floor),
+                OnGap::Tail => floor,
+                OnGap::Latest => last.previous().max(floor),
+            });
+            verdict.gap = through.map(|through| (Reason::Trimmed, Span { after: owed, through }));
+            verdict.from = from.max(through.unwrap_or_default());
+        }
+        if asks_for_more(&covers) {
+            self.limit(view, owed, room, &mut verdict);
+        }
+        Ok(Some(verdict))
+    }
+
+    /// What follows a gap, by the subscriptions that have it; `None` if none of them is owed what
+    /// was dropped.
+    fn policy(
+        &self,
+        covers: &[&Subscription],
+        view: &View,
+        cursor: Seq,
+    ) -> Result<Option<OnGap>, Overrun> {
+        let settings = self.config.by_id(view.settings);
+        let mut policy = None;
+        for it in covers {
+            if it.wants.max(cursor) >= view.past.floor || is_excused(it, view.past) {
+                continue;
+            }
+            policy = Some(match (it.stage, settings.on_overrun) {
+                (Stage::Fresh | Stage::Resuming, _) => policy.unwrap_or(settings.on_gap),
+                // [hub:overrun-close]
+                (Stage::Steady, OnOverrun::Close) => return Err(Overrun),
+                (Stage::Steady, OnOverrun::Gap) => OnGap::Tail,
+                (Stage::Steady, OnOverrun::Latest) => OnGap::Latest,
+            });
+        }
+        Ok(policy)
+    }
+
+    /// Whether a subscription is for the channel of a view.
+    pub(crate) fn covers(&self, subscription: &Subscription, view: &View) -> bool {
+        match subscription.link {
+            Link::Channel(channel) => view.channel == Some(channel),
+            Link::Pattern(pattern) => matches(self.patterns.text(pattern), &view.name),
+        }
+    }
+
+    /// Holds the replay of a new subscription to what is left of the resume's limit.
+    fn limit(&self, view: &View, owed: Seq, room: &mut Room, verdict: &mut Verdict) {
+        let Some(channel) = view.channel else { return };
+        let ring = &self.channels.record(channel).ring;
+        let first = ring.index_after(verdict.from);
+        verdict.promised = promise(ring, first, &verdict.had);
+        // [hub:replay-limit]
+        if verdict.promised.0 > room.messages || verdict.promised.1 > room.bytes {
+            let kept = match self.config.by_id(view.settings).on_gap {
+                OnGap::Nothing => ring.len(),
+                OnGap::Tail => ring.index_of_last(room.messages, room.bytes),
+                OnGap::Latest => ring.len() - 1,
+            };
+            let skipped = kept.checked_sub(1).filter(|last| *last >= first);
+            if let Some(through) = skipped.and_then(|at| ring.entry(at)).map(|entry| entry.seq()) {
+                let reason = verdict.gap.map_or(Reason::Limit, |(reason, _)| reason);
+                let after = owed.min(verdict.from);
+                verdict.gap = Some((reason, Span { after, through }));
+                verdict.from = through;
+                verdict.promised = promise(ring, kept, &verdict.had);
+            }
+        }
+        room.messages = room.messages.saturating_sub(verdict.promised.0);
+        room.bytes = room.bytes.saturating_sub(verdict.promised.1);
+    }
+
+    /// Whether channels that are no longer known may be missing from a pattern.
+    pub(crate) fn is_below_horizon(&self, state: &State, subscription: &Subscription) -> bool {
+        let horizon = self.channels.tombstones.horizon();
+        let seen = subscription.wants.max(subscription.horizon).max(state.cursor(self.head));
+        matches!(subscription.link, Link::Pattern(_))
+            && seen < horizon.floor
+            && !is_excused(subscription, horizon)
+    }
+
+    fn is_closed_by_horizon(&self, state: &State, subscription: &Subscription) -> bool {
+        let Link::Pattern(pattern) = subscription.link else { return false };
+        let namespace = namespace(self.patterns.text(pattern));
+        subscription.stage == Stage::Steady
+            && self.config.settings_of(namespace).on_overrun == OnOverrun::Close
+            && self.is_below_horizon(state, subscription)
+    }
+}
+
+/// Whether a new subscription wants what was not promised to the others.
+fn asks_for_more(covers: &[&Subscription]) -> bool {
+    let (fresh, others): (Vec<_>, Vec<_>) = covers.iter().partition(|it| it.stage == Stage::Fresh);
+    let wants = |of: Vec<&&Subscription>| of.into_iter().map(|it| it.wants).min();
+    match (wants(fresh), wants(others)) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(fresh), Some(others)) => fresh < others,
+    }
+}
+
+/// Messages and bytes from `first` on, but for what was had.
+fn promise<M>(ring: &Ring<M>, first: usize, had: &[Span]) -> (usize, u64) {
+    let entries = || (first..ring.len()).filter_map(|at| ring.entry(at));
+    if entries().next().is_some_and(|entry| had.iter().all(|it| it.through < entry.seq())) {
+        return (ring.len() - first, ring.bytes_from(first));
+    }
+    let new = entries().filter(|entry| !had.iter().any(|span| span.contains(entry.seq())));
+    new.fold((0, 0), |(count, bytes), entry| (count + 1, bytes + entry.bytes() as u64))
+}
+
+/// The parts of a channel that were delivered to the subscriber, or declared missing, by what is
+/// asked to be the beginning of each subscription.
+fn spans(
+    state: &State,
+    view: &View,
+    covers: &[&Subscription],
+    beginning: impl Fn(&Subscription) -> Seq,
+) -> Vec<Span> {
+    let spans = covers.iter().map(|it| Span { after: beginning(it), through: it.done });
+    let told = state.told.get(&view.name).copied();
+    spans.chain(told).filter(|span| span.after < span.through).collect()
+}
+
+/// The first place from `seq` on after which something has not been had.
+fn skip(had: &[Span], mut seq: Seq) -> Seq {
+    while let Some(span) = had.iter().find(|span| span.contains(seq.next())) {
+        seq = span.through;
+    }
+    seq
+}
+
+/// Up to where only the newest message is wanted.
+fn newest_only(covers: &[&Subscription]) -> Seq {
+    let limits = covers.iter().map(|it| match it.mode {
+        Mode::Newest(limit) => limit,
+        Mode::Exact | Mode::Lenient => Seq::ZERO,
+    });
+    limits.min().unwrap_or_default()
+}
+
+/// Whether everything that was dropped was dropped before the subscription came, and it is not
+/// owed that.
+fn is_excused(subscription: &Subscription, past: Past) -> bool {
+    // [hub:lenient]
+    subscription.mode != Mode::Exact && past.dropped < subscription.since
+}

@@ -1,0 +1,78 @@
+//! What the hub counted.
+
+/// Counters since the hub was made, and gauges of what it holds now.
+///
+/// Plain numbers, read through [`Hub::stats`](crate::Hub::stats). What depends on sockets (bytes
+/// sent, delivery lag, queues) is counted where those are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Gauge: channels with a record.
+    pub channels: usize,
+    /// Gauge: forgotten channels whose last place is known.
+    pub tombstones: usize,
+    /// Gauge: different patterns subscribed.
+    pub patterns: usize,
+    /// Gauge: subscribers.
+    pub subscribers: usize,
+    /// Gauge: subscriptions.
+    pub subscriptions: usize,
+    /// Gauge: messages in history.
+    pub history_messages: u64,
+    /// Gauge: bytes in history.
+    pub history_bytes: u64,
+    /// Gauge: messages that wait for the log.
+    pub pending: usize,
+    /// Gauge: idempotency keys remembered, those of pending messages included.
+    pub keys: usize,
+    /// Messages that were given a place.
+    pub admitted: u64,
+    /// Publications that repeated a key.
+    pub duplicates: u64,
+    /// Publications that were refused.
+    pub refused: u64,
+    /// Messages that came into the log.
+    pub committed: u64,
+    /// Messages that did not.
+    pub aborted: u64,
+    /// Messages that live subscribers took.
+    pub delivered: u64,
+    /// Messages that subscribers fetched from history.
+    pub replayed: u64,
+    /// Times a live subscriber had no room and fell behind.
+    pub lagged: u64,
+    /// Times a subscriber caught up without a gap.
+    pub recovered: u64,
+    /// Times a subscriber caught up with a gap at least.
+    pub recovered_with_gaps: u64,
+    /// Times history overran a slow reader that is to be closed for it.
+    pub overruns: u64,
+    /// Gaps declared because the epoch was another one.
+    pub gaps_epoch: u64,
+    /// Gaps declared because the cursor was above the head.
+    pub gaps_ahead: u64,
+    /// Gaps declared because history no longer had the messages.
+    pub gaps_trimmed: u64,
+    /// Gaps declared because a resume would have replayed too much.
+    pub gaps_limit: u64,
+    /// Gaps declared because the cursor could not be read.
+    pub gaps_unreadable: u64,
+    /// Channels forgotten, down to a tombstone, for lack of room.
+    pub evicted_channels: u64,
+    /// Messages dropped for lack of room in the whole hub.
+    pub evicted_messages: u64,
+}
+
+impl Stats {
+    pub(crate) fn count_gap(&mut self, reason: crate::Reason) {
+        use crate::Reason;
+        let counter = match reason {
+            Reason::Epoch => &mut self.gaps_epoch,
+            Reason::Ahead => &mut self.gaps_ahead,
+            Reason::Trimmed => &mut self.gaps_trimmed,
+            Reason::Limit => &mut self.gaps_limit,
+            Reason::Unreadable => &mut self.gaps_unreadable,
+        };
+        *counter += 1;
+    }
+}

@@ -1,0 +1,197 @@
+//! The resume table, row by row.
+
+mod support;
+
+use sockeye_hub::{Budget, Cursor, Epoch, Flow, Limits, OnGap, Progress, Seq, Start, Target};
+use support::*;
+
+/// `a` has lost 1 and 2 and kept 3, 4 and 6; `b` has 5.
+fn busy_and_quiet(on_gap: OnGap) -> TestHub {
+    let mut settings = settings();
+    settings.on_gap = on_gap;
+    let mut hub = hub_with(settings, Limits::default());
+    for channel in ["a", "a", "a", "a", "b", "a"] {
+        publish(&mut hub, channel);
+    }
+    hub
+}
+
+fn resume(on_gap: OnGap, targets: &[&str], start: Start) -> String {
+    let mut hub = busy_and_quiet(on_gap);
+    hub.advance(0);
+    let key = connect(&mut hub, targets, start);
+    pull_all(&mut hub, key)
+}
+
+/// [hub:resume-complete]
+#[test]
+fn at_or_above_the_floor_everything_is_replayed_in_the_logs_order() {
+    assert_eq!(resume(OnGap::Nothing, &["a"], after(3)), "4 6 sync");
+    assert_eq!(resume(OnGap::Nothing, &["a"], after(2)), "3 4 6 sync", "the floor itself");
+    assert_eq!(resume(OnGap::Nothing, &["b", "a"], after(2)), "3 4 5 6 sync");
+    assert_eq!(resume(OnGap::Nothing, &["*"], after(3)), "4 5 6 sync");
+}
+
+#[test]
+fn a_quiet_channel_has_no_gap_because_others_were_busy() {
+    assert_eq!(resume(OnGap::Nothing, &["b"], after(0)), "5 sync");
+    assert_eq!(resume(OnGap::Nothing, &["never"], after(0)), "sync");
+}
+
+/// [hub:resume-trimmed] [hub:gap-policy]
+#[test]
+fn below_the_floor_there_is_a_gap_and_then_what_the_namespace_says() {
+    let gap = |policy| resume(policy, &["a", "b"], after(1));
+    assert_eq!(gap(OnGap::Nothing), "trimmed a(1,6] 5 sync with 1");
+    assert_eq!(gap(OnGap::Tail), "trimmed a(1,2] 3 4 5 6 sync with 1");
+    assert_eq!(gap(OnGap::Latest), "trimmed a(1,5] 5 6 sync with 1");
+    let gap = |policy| resume(policy, &["*"], after(1));
+    assert_eq!(gap(OnGap::Nothing), "trimmed a(1,6] 5 sync with 1");
+    assert_eq!(gap(OnGap::Latest), "trimmed a(1,5] 5 6 sync with 1");
+}
+
+/// [hub:resume-epoch] [hub:resume-ahead] [hub:cursor-garbage] [hub:gap-policy]
+#[test]
+fn a_cursor_that_is_not_of_this_log_is_a_gap() {
+    let foreign = Start::After(Cursor { epoch: Epoch(9), seq: Seq(3) });
+    for (start, reason) in
+        [(foreign, "epoch"), (after(7), "ahead"), (Start::Unreadable, "unreadable")]
+    {
+        let gap = |policy| resume(policy, &["a"], start);
+        assert_eq!(gap(OnGap::Nothing), format!("{reason} a(0,6] sync with 1"));
+        assert_eq!(gap(OnGap::Tail), format!("{reason} a(0,6] 3 4 6 sync with 1"));
+        assert_eq!(gap(OnGap::Latest), format!("{reason} a(0,6] 6 sync with 1"));
+        let gap = |policy| resume(policy, &["*"], start);
+        assert_eq!(gap(OnGap::Latest), format!("{reason} *(0,6] 5 6 sync with 1"));
+    }
+}
+
+/// [hub:lenient]
+#[test]
+fn from_the_earliest_only_what_is_dropped_later_is_a_gap() {
+    assert_eq!(resume(OnGap::Nothing, &["a", "b"], Start::Earliest), "3 4 5 6 sync");
+    let mut hub = busy_and_quiet(OnGap::Tail);
+    let key = connect(&mut hub, &["a"], Start::Earliest);
+    publish(&mut hub, "a");
+    assert_eq!(pull_all(&mut hub, key), "trimmed a(0,3] 4 6 7 sync with 1");
+}
+
+#[test]
+fn from_now_there_is_nothing_to_fetch() {
+    let mut hub = busy_and_quiet(OnGap::Tail);
+    let key = connect(&mut hub, &["a", "*"], Start::Now);
+    assert!(hub.subscriber(key).is_some_and(|it| it.is_live() && it.cursor() == at(6)));
+    assert_eq!(pull(&mut hub, key, ALL), (Progress::Live, String::new()));
+}
+
+/// [hub:replay-limit]
+#[test]
+fn a_channel_that_would_exceed_the_replay_limit_has_a_gap() {
+    let limited = |on_gap, targets: &[&str]| {
+        let mut limits = Limits::default();
+        limits.replay_messages_max = 2;
+        let mut settings = settings();
+        settings.on_gap = on_gap;
+        let mut hub = hub_with(settings, limits);
+        for channel in ["b", "a", "a", "a"] {
+            publish(&mut hub, channel);
+        }
+        let key = connect(&mut hub, targets, after(0));
+        pull_all(&mut hub, key)
+    };
+    assert_eq!(limited(OnGap::Nothing, &["b", "a"]), "limit a(0,4] 1 sync with 1");
+    assert_eq!(limited(OnGap::Tail, &["b", "a"]), "limit a(0,3] 1 4 sync with 1");
+    assert_eq!(limited(OnGap::Latest, &["a"]), "limit a(0,3] 4 sync with 1");
+}
+
+#[test]
+fn messages_that_come_while_it_catches_up_are_fetched_with_the_rest() {
+    let mut hub = busy_and_quiet(OnGap::Nothing);
+    let key = connect(&mut hub, &["a", "b"], after(2));
+    let one = Budget { messages: 1, bytes: usize::MAX };
+    assert_eq!(pull(&mut hub, key, one), (Progress::More, "3".to_owned()));
+    let mut named = 0;
+    let committed = hub.publish(message("b", "m"), 0, |_, _| {
+        named += 1;
+        Flow::Taken
+    });
+    drop(committed);
+    assert_eq!(named, 0);
+    assert!(hub.subscriber(key).is_some_and(|it| it.cursor() == at(3)));
+    assert_eq!(pull_all(&mut hub, key), "4 5 6 7 sync");
+    assert!(hub.subscriber(key).is_some_and(|it| it.is_live() && it.cursor() == at(7)));
+}
+
+/// [hub:gap-policy]
+#[test]
+fn what_was_declared_missing_does_not_come_with_a_later_pull() {
+    let mut settings = settings();
+    settings.on_gap = OnGap::Nothing;
+    let mut hub = hub_with(settings, Limits::default());
+    for channel in ["b", "a", "a", "a", "a", "b"] {
+        publish(&mut hub, channel);
+    }
+    for targets in [&["a", "b"][..], &["*"]] {
+        let key = connect(&mut hub, targets, after(0));
+        let one = Budget { messages: 1, bytes: usize::MAX };
+        assert_eq!(pull(&mut hub, key, one), (Progress::More, "trimmed a(0,5] 1".to_owned()));
+        assert_eq!(pull_all(&mut hub, key), "6 sync with 1");
+    }
+}
+
+#[test]
+fn a_gap_of_other_subscriptions_is_not_a_new_ones() {
+    let mut settings = settings();
+    settings.on_gap = OnGap::Nothing;
+    let mut hub = hub_with(settings, Limits::default());
+    for channel in ["b", "a", "a", "a", "a", "b"] {
+        publish(&mut hub, channel);
+    }
+    let key = connect(&mut hub, &["*"], after(0));
+    let one = Budget { messages: 1, bytes: usize::MAX };
+    assert_eq!(pull(&mut hub, key, one), (Progress::More, "trimmed a(0,5] 1".to_owned()));
+    subscribe(&mut hub, key, "a", after(3)).expect("there is room");
+    assert_eq!(pull_all(&mut hub, key), "trimmed a(1,5] 6 sync with 2", "the older one's again");
+    let key = connect(&mut hub, &["*"], after(0));
+    assert_eq!(pull(&mut hub, key, one).0, Progress::More);
+    assert!(hub.subscriber(key).expect("it is connected").unsubscribe(target("*")));
+    subscribe(&mut hub, key, "a", after(3)).expect("there is room");
+    assert_eq!(pull_all(&mut hub, key), "4 5 sync with 1");
+}
+
+#[test]
+fn a_subscription_that_comes_later_does_not_repeat_the_others() {
+    let mut hub = busy_and_quiet(OnGap::Nothing);
+    let key = connect(&mut hub, &["a"], after(3));
+    assert_eq!(pull_all(&mut hub, key), "4 6 sync");
+    subscribe(&mut hub, key, "b", after(0)).expect("there is room");
+    assert_eq!(pull_all(&mut hub, key), "5 sync");
+    subscribe(&mut hub, key, "*", after(2)).expect("there is room");
+    assert_eq!(pull_all(&mut hub, key), "3 sync", "only what neither had");
+}
+
+/// [hub:resume-epoch]
+#[test]
+fn a_new_epoch_is_told_to_everybody() {
+    let mut hub = busy_and_quiet(OnGap::Tail);
+    let live = connect(&mut hub, &["a"], Start::Now);
+    let behind = connect(&mut hub, &["b", "*"], after(2));
+    hub.begin_epoch(Epoch(11)).expect("it is new");
+    assert_eq!(publish(&mut hub, "a"), 1);
+    assert_eq!(pull_all(&mut hub, live), "epoch a(0,0] 1 sync with 1");
+    assert_eq!(pull_all(&mut hub, behind), "epoch b(0,0] epoch *(0,0] 1 sync with 2");
+}
+
+#[test]
+fn a_hole_in_the_log_is_a_gap_in_everything() {
+    let mut hub = busy_and_quiet(OnGap::Tail);
+    let key = connect(&mut hub, &["a", "b"], Start::Now);
+    hub.lose(Seq(8)).expect("it is ahead");
+    assert_eq!(pull_all(&mut hub, key), "trimmed a(6,8] trimmed b(6,8] sync with 2");
+    let resumed = connect(&mut hub, &["c"], after(6));
+    assert_eq!(pull_all(&mut hub, resumed), "trimmed c(6,8] sync with 1");
+}
+
+fn target(text: &str) -> Target<'_> {
+    Target::new(text).expect("a valid target")
+}
