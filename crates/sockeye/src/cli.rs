@@ -1,0 +1,49 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+
+/// Real-time delivery from first principles: WebSocket and server-sent events in one binary.
+///
+/// Without a command it serves the demo on the loopback interface.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) serve: ServeOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the demo: a page at `/`, a WebSocket echo at `/echo`, server-sent events at `/clock`.
+    Serve(ServeOptions),
+    /// Play the client under test against an Autobahn fuzzing server.
+    Testee {
+        /// Where the fuzzing server listens, for example ws://127.0.0.1:9001
+        url: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeOptions {
+    /// Address and port to listen on; port 0 takes a free one and prints it.
+    #[arg(long, env = "SOCKEYE_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub(crate) listen: std::net::SocketAddr,
+
+    /// Seconds to let connections finish after SIGTERM or Ctrl-C; a second signal ends at once.
+    #[arg(long, env = "SOCKEYE_DRAIN", default_value_t = 10, value_name = "SECONDS")]
+    pub(crate) drain: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,188 @@
+//! The demo application: a page, a WebSocket echo, a clock of server-sent events.
+
+use std::collections::BTreeSet;
+
+use sockeye_http1::Date;
+use sockeye_server::{
+    Answer, App, CloseCause, Context, Event, EventStream, Header, Message, Opened, Origins, Reply,
+    Request, SendError, ServerConfig, Status, StreamKey, Time, Upgrade,
+};
+use sockeye_sse::{EventId, EventName};
+
+/// The whole page: HTML, style and script in one file.
+const PAGE: &str = include_str!("page/index.html");
+
+/// The page talks to its own host only, and nobody else's code runs in it.
+const POLICY: Header = Header::from_static(
+    "Content-Security-Policy",
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+const HTML: Header = Header::from_static("Content-Type", "text/html; charset=utf-8");
+const NO_CACHE: Header = Header::from_static("Cache-Control", "no-cache");
+const NO_SNIFF: Header = Header::from_static("X-Content-Type-Options", "nosniff");
+const ALLOW_GET: Header = Header::from_static("Allow", "GET, HEAD");
+
+/// Ticks replayed to a client that comes back: an hour.
+const REPLAY_MAX: u64 = 3600;
+
+/// Seconds by which the machine's clock must have been set back to be believed.
+const SET_BACK_MIN: u64 = 2;
+
+/// How the clock finds the turn of the second: a look each so many milliseconds.
+const LOOK_MS: u64 = 20;
+
+pub(crate) struct Demo {
+    /// Everybody who watches the clock.
+    watchers: BTreeSet<StreamKey>,
+    /// The last second that was sent, counted from 1970: it goes on after a restart.
+    second: u64,
+    deadline: Time,
+    /// Where the stream that is just being opened wants to go on.
+    resume: Option<u64>,
+}
+
+impl Demo {
+    pub(crate) fn new() -> Self {
+        Self { watchers: BTreeSet::new(), second: 0, deadline: Time::NEVER, resume: None }
+    }
+
+    /// Sends the ticks after `last` up to the present one to `stream`.
+    fn replay(&self, stream: StreamKey, last: Option<u64>, context: &mut Context<'_>) {
+        let now = self.second;
+        let first = match last {
+            // An id from the future is not ours; start like everybody else.
+            Some(last) if last <= now => (last + 1).max(now.saturating_sub(REPLAY_MAX)),
+            Some(_) | None => now,
+        };
+        for second in first..=now {
+            // A watcher that does not read is cut by the server.
+            let _ = Tick::of(second).send(stream, context);
+        }
+    }
+}
+
+/// The texts of one tick, made once for all watchers.
+struct Tick {
+    id: String,
+    data: String,
+}
+
+impl Tick {
+    fn of(second: u64) -> Self {
+        let date = Date::from_unix(second);
+        let time = core::str::from_utf8(date.as_bytes()).expect("dates are ASCII");
+        Self { id: second.to_string(), data: format!(r#"{{"n":{second},"time":"{time}"}}"#) }
+    }
+
+    fn send(&self, stream: StreamKey, context: &mut Context<'_>) -> Result<(), SendError> {
+        let event = Event {
+            name: EventName::new("tick").ok(),
+            id: EventId::new(&self.id).ok(),
+            ..Event::message(&self.data)
+        };
+        context.send_event(stream, &event)
+    }
+}
+
+impl App for Demo {
+    fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer {
+        let path = request.head.path();
+        if !matches!(path, "/" | "/echo" | "/clock" | "/healthz") {
+            return Reply::text(Status::NOT_FOUND, "no such page\n").into();
+        }
+        let readable = matches!(request.head.method(), "GET" | "HEAD");
+        // The handshake answers for other methods itself.
+        if !readable && path != "/echo" {
+            let text = "only GET and HEAD here\n";
+            return Reply::text(Status::METHOD_NOT_ALLOWED, text).header(ALLOW_GET).into();
+        }
+        match path {
+            "/echo" => Answer::WebSocket(Upgrade {
+                subprotocols: &[],
+                origins: Origins::Any,
+                compression: Some(ServerConfig::default()),
+            }),
+            "/clock" => {
+                self.resume = last_event_id(request);
+                Answer::EventStream(EventStream::default())
+            }
+            "/healthz" => {
+                let text = if context.is_draining() { "draining\n" } else { "ok\n" };
+                Reply::text(Status::OK, text).header(NO_CACHE).into()
+            }
+            _ => Reply::new(Status::OK, HTML, PAGE.as_bytes())
+                .header(POLICY)
+                .header(NO_CACHE)
+                .header(NO_SNIFF)
+                .into(),
+        }
+    }
+
+    fn on_open(&mut self, stream: StreamKey, open: &Opened<'_>, context: &mut Context<'_>) {
+        if *open != Opened::EventStream {
+            return;
+        }
+        if self.watchers.is_empty() {
+            self.second = context.unix_seconds();
+            self.deadline = context.now() + LOOK_MS;
+        }
+        self.watchers.insert(stream);
+        let resume = self.resume.take();
+        self.replay(stream, resume, context);
+    }
+
+    fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {
+        // A peer that does not read its echo is cut by the server.
+        let _ = context.send(stream, message);
+    }
+
+    fn on_close(&mut self, stream: StreamKey, cause: CloseCause, _: &mut Context<'_>) {
+        log::debug!("stream {:x} is over: {cause:?}", stream.to_u128());
+        self.watchers.remove(&stream);
+        if self.watchers.is_empty() {
+            self.deadline = Time::NEVER;
+        }
+    }
+
+    fn deadline(&self) -> Time {
+        self.deadline
+    }
+
+    fn on_timer(&mut self, context: &mut Context<'_>) {
+        let now = context.unix_seconds();
+        if now <= self.second {
+            // A clock that was set back by more than a moment is the new truth.
+            let set_back = self.second - now > SET_BACK_MIN;
+            self.second = if set_back { now } else { self.second };
+            self.deadline = context.now() + LOOK_MS;
+            return;
+        }
+        // Seconds that the loop slept through are sent all the same, up to an hour of them.
+        for second in (self.second + 1).max(now.saturating_sub(REPLAY_MAX))..=now {
+            let tick = Tick::of(second);
+            for &watcher in &self.watchers {
+                let _ = tick.send(watcher, context);
+            }
+        }
+        self.second = now;
+        // Early enough not to drift past the next turn of the second.
+        self.deadline = context.now() + (1000 - 2 * LOOK_MS);
+    }
+}
+
+/// Where the client left off; garbage is a fresh start.
+fn last_event_id(request: &Request<'_>) -> Option<u64> {
+    request.head.headers().single("Last-Event-ID").ok()??.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tick;
+
+    #[test]
+    fn a_tick_tells_the_time() {
+        let data = r#"{"n":951782400,"time":"Tue, 29 Feb 2000 00:00:00 GMT"}"#;
+        assert_eq!(Tick::of(951_782_400).data, data);
+    }
+}

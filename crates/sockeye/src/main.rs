@@ -1,0 +1,59 @@
+//! The `sockeye` program: real-time delivery over WebSocket and server-sent events.
+
+mod cli;
+mod client;
+mod demo;
+mod serve;
+mod testee;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = env_logger::Env::default().default_filter_or("info");
+    env_logger::Builder::from_env(filter).format_target(false).init();
+    let done = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(options) => serve::run(&options),
+        Command::Testee { url } => testee::run(&url),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody may be listening there either.
+            let _ = writeln!(std::io::stderr(), "sockeye: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes a line for the person who started us. If nobody reads it (`sockeye | head -1`), that is
+/// no reason to end, which is what `println!` would make of it.
+fn say(text: core::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Why the program ends: one line for the person who started it.
+#[derive(Debug)]
+struct Failure(String);
+
+impl core::fmt::Display for Failure {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Adds to an error what was being done.
+trait OrFail<T> {
+    fn or_fail(self, doing: impl FnOnce() -> String) -> Result<T, Failure>;
+}
+
+impl<T, E: core::fmt::Display> OrFail<T> for Result<T, E> {
+    fn or_fail(self, doing: impl FnOnce() -> String) -> Result<T, Failure> {
+        self.map_err(|error| Failure(format!("{}: {error}", doing())))
+    }
+}

@@ -1,0 +1,153 @@
+//! `sockeye serve`: binds, runs the loop, drains on a signal.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use sockeye_server::{Limits, MioNet, Net, Server, Time, Waker};
+
+use crate::cli::ServeOptions;
+use crate::demo::Demo;
+use crate::{Failure, OrFail};
+
+/// Connections that may wait to be accepted; the system cuts it down to its own maximum.
+const BACKLOG: i32 = 4096;
+
+/// Descriptors for everything that is not a connection: poller, listener, wakers, standard streams.
+const DESCRIPTORS_KEPT_MIN: u64 = 16;
+
+/// Milliseconds between two notices that nobody more can be let in.
+const FULL_NOTICE_MS: u64 = 10_000;
+
+/// Largest echo message: what the Autobahn suite asks for.
+const MESSAGE_BYTES_MAX: u64 = 16 << 20;
+
+pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
+    let descriptors = raise_descriptor_limit();
+    let listener = bind(options.listen)?;
+    let net = MioNet::listen(listener).or_fail(|| "cannot poll".into())?;
+    let addr = net.local_addr().unwrap_or(options.listen);
+    let signals = watch_signals(net.waker())?;
+    let limits = limits(descriptors, options);
+    announce(addr, limits.connections_max);
+
+    let mut server = Server::new(net, Demo::new(), limits);
+    let mut full = FullNotice::default();
+    while !server.is_drained() {
+        server.turn(None).or_fail(|| "the poller failed".into())?;
+        full.look(&server);
+        let signals = signals.load(Ordering::Relaxed);
+        if signals > 1 && server.is_draining() {
+            log::warn!("a second signal: what is open is cut: {}", server.connections());
+            break;
+        }
+        // Two signals that arrive at once still mean a drain first.
+        if signals > 0 {
+            start_drain(&mut server);
+        }
+    }
+    log::info!("served {} requests, bye", server.stats().requests);
+    Ok(())
+}
+
+fn bind(addr: SocketAddr) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(addr).map_err(|error| {
+        let hint = match error.kind() {
+            ErrorKind::AddrInUse => "another program listens there; choose a port with --listen",
+            ErrorKind::PermissionDenied => "ports below 1024 need privileges; choose another",
+            ErrorKind::AddrNotAvailable => "this machine does not have that address",
+            _ => return Failure(format!("cannot listen on {addr}: {error}")),
+        };
+        Failure(format!("cannot listen on {addr}: {hint}"))
+    })?;
+    // std asks for a backlog of 128; a crowd that reconnects at once needs more.
+    rustix::net::listen(&listener, BACKLOG).or_fail(|| format!("cannot listen on {addr}"))?;
+    Ok(listener)
+}
+
+/// Raises the soft limit on descriptors to the hard one; gives what is in force.
+fn raise_descriptor_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let in_force = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };
+    in_force.current.unwrap_or(u64::MAX)
+}
+
+fn limits(descriptors: u64, options: &ServeOptions) -> Limits {
+    let mut limits = Limits::default();
+    // A tenth of the descriptors, but no fewer than the program itself has open, stays free.
+    let room = descriptors.saturating_sub(DESCRIPTORS_KEPT_MIN.max(descriptors / 10));
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    limits.connections_max = limits.connections_max.min(room).max(1);
+    limits.websocket.frame_bytes_max = MESSAGE_BYTES_MAX;
+    limits.websocket.message_bytes_max = MESSAGE_BYTES_MAX;
+    limits.websocket.fragments_max = 1 << 17;
+    limits.websocket.overhead_bytes_max = 2 << 20;
+    limits.drain_ms = options.drain.saturating_mul(1000);
+    limits
+}
+
+/// Counts the signals that ask us to end, and wakes the loop for each.
+fn watch_signals(waker: Waker) -> Result<Arc<AtomicUsize>, Failure> {
+    let mut signals =
+        Signals::new([SIGTERM, SIGINT, SIGHUP]).or_fail(|| "cannot watch for signals".into())?;
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            counted.fetch_add(1, Ordering::Relaxed);
+            // A loop that cannot be woken has ended already.
+            let _ = waker.wake();
+        }
+    });
+    Ok(count)
+}
+
+/// Tells, now and then, that accepting has to rest: the one thing that an operator would otherwise
+/// see only as clients that hang.
+#[derive(Default)]
+struct FullNotice {
+    pauses: u64,
+    next: Time,
+}
+
+impl FullNotice {
+    fn look(&mut self, server: &Server<MioNet, Demo>) {
+        let pauses = server.stats().accept_pauses;
+        let now = server.net().now();
+        if pauses > self.pauses && now >= self.next {
+            let open = server.connections();
+            log::warn!("nobody more is let in for now: {open} connections are open");
+            (self.pauses, self.next) = (pauses, now + FULL_NOTICE_MS);
+        }
+    }
+}
+
+fn start_drain(server: &mut Server<MioNet, Demo>) {
+    if !server.is_draining() {
+        log::info!(
+            "draining, connections open: {}; signal again to end at once",
+            server.connections()
+        );
+        server.drain();
+    }
+}
+
+fn announce(addr: SocketAddr, connections_max: usize) {
+    crate::say(format_args!(
+        "sockeye {} listens on http://{addr}
+
+  a page to look at       http://{addr}/
+  server-sent events      curl -N http://{addr}/clock
+  WebSocket echo          ws://{addr}/echo
+  health                  curl http://{addr}/healthz
+
+Ctrl-C ends it in good order.",
+        env!("CARGO_PKG_VERSION"),
+    ));
+    log::info!("connections at most: {connections_max}");
+}
