@@ -1,0 +1,290 @@
+// Drives headless Chromium over the demo page: node drive.mjs BINARY CHROMIUM OUTDIR
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { chromium } from "playwright-core";
+import { Server, freePort } from "./server.mjs";
+
+const [binary, executablePath, out] = process.argv.slice(2);
+const WAIT_MS = 15_000;
+const MEBIBYTE = 1 << 20;
+const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+let passed = 0;
+let failed = 0;
+
+async function check(name, action) {
+  try {
+    const detail = await action();
+    passed += 1;
+    console.log(`ok   ${name}${detail === undefined ? "" : `: ${detail}`}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAIL ${name}: ${error.message.split("\n")[0]}`);
+  }
+}
+
+function same(got, want, what) {
+  if (got !== want) throw new Error(`${what} is ${JSON.stringify(got)}, not ${JSON.stringify(want)}`);
+}
+
+async function until(what, probe) {
+  for (const late = Date.now() + WAIT_MS; Date.now() < late; await sleep(50)) {
+    const value = await probe();
+    if (value) return value;
+  }
+  throw new Error(`${what}: not within ${WAIT_MS / 1000} s`);
+}
+
+/** The page as its tests see it. */
+class Demo {
+  constructor(page) {
+    this.page = page;
+    this.rows = this.at("echo-log").locator("li");
+  }
+
+  at(id) {
+    return this.page.getByTestId(id);
+  }
+
+  text(id) {
+    return this.at(id).innerText();
+  }
+
+  state(id, want) {
+    return until(`${id} ${want}`, async () => (await this.at(id).getAttribute("data-state")) === want);
+  }
+
+  /** Does `action` and gives the log row that it leads to. */
+  async logs(kind, action) {
+    const row = this.at("echo-log").locator(`li[data-kind="${kind}"]`).first();
+    await this.rows.evaluateAll((nodes) => { for (const node of nodes) node.dataset.seen = "true"; });
+    await action();
+    await until(`a row of kind ${kind}`, async () =>
+      (await row.count()) > 0 && (await row.getAttribute("data-seen")) === null);
+    return row.evaluate((node) => ({ ...node.dataset, body: node.querySelector(".body").textContent }));
+  }
+
+  async echoes(text, bytes) {
+    await this.at("echo-input").fill(text);
+    const row = await this.logs("text", () => this.at("echo-send").click());
+    same(row.echo, "same", "the echo");
+    same(row.bytes, String(bytes), "its size");
+    return row;
+  }
+
+  /** All that the clock shows, at one moment. */
+  clock() {
+    return this.page.evaluate(() => {
+      const text = (id) => document.querySelector(`[data-testid="${id}"]`).textContent;
+      const chips = [...document.querySelectorAll("[data-testid=clock-list] li[data-n]")];
+      return {
+        ticks: chips.map((chip) => Number(chip.dataset.n)),
+        faults: text("clock-faults"), lastId: text("clock-last-id"), reconnects: text("clock-reconnects"),
+      };
+    });
+  }
+
+  async ticks() {
+    return (await this.clock()).ticks;
+  }
+}
+
+/** Everything the page says on the console, and every request that leaves its origin. */
+class Watch {
+  constructor(page, origin) {
+    this.restarting = false;
+    this.wrong = [];
+    page.on("console", (message) => {
+      if (["error", "warning"].includes(message.type()) && !this.expected(message, origin)) {
+        this.wrong.push(`${message.text()} (${message.location().url})`);
+      }
+    });
+    page.on("pageerror", (error) => this.wrong.push(error.message));
+    page.on("request", (request) => {
+      if (!/^data:/.test(request.url()) && new URL(request.url()).host !== new URL(origin).host) {
+        this.wrong.push(`request to ${request.url()}`);
+      }
+    });
+  }
+
+  /** Only the event stream, only while the server is away, and only the loss of its connection. */
+  expected(message, origin) {
+    return this.restarting && message.location().url === `${origin}/clock` &&
+      /^Failed to load resource: net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)$/
+        .test(message.text());
+  }
+
+  none() {
+    if (this.wrong.length > 0) throw new Error(this.wrong.join("; "));
+  }
+}
+
+async function checkPage(demo, origin) {
+  await check("page is served as HTML under a content security policy", async () => {
+    const response = await demo.page.goto(`${origin}/`);
+    same(response.status(), 200, "the status");
+    same(response.headers()["content-type"], "text/html; charset=utf-8", "the type");
+    const policy = response.headers()["content-security-policy"] ?? "";
+    if (!policy.includes("default-src 'none'")) throw new Error(`the policy is ${JSON.stringify(policy)}`);
+  });
+  await check("page says what it is", async () => {
+    same(await demo.page.title(), "Sockeye — real-time delivery from first principles", "the title");
+  });
+}
+
+async function checkEcho(demo) {
+  await check("WebSocket opens", () => demo.state("echo-state", "open").then(() => undefined));
+  await check("permessage-deflate is agreed", async () => {
+    const extensions = await demo.text("echo-extensions");
+    if (!/^permessage-deflate\b/.test(extensions)) throw new Error(`the extensions are ${extensions}`);
+    return extensions;
+  });
+  await check("echo of text", () => demo.echoes("hello", 5).then((row) => same(row.body, "hello", "the text")));
+  await check("echo of text beyond ASCII", async () => {
+    const text = "Grüße, 鮭, лосось, 🐟\u{10FFFF}";
+    const row = await demo.echoes(text, Buffer.byteLength(text));
+    same(row.body, text, "the text");
+  });
+  await check("echo of an empty message", () => demo.echoes("", 0).then(() => undefined));
+  await check("echo of 1 MiB of text", () => demo.echoes("sockeye ".repeat(MEBIBYTE / 8), MEBIBYTE).then(() => undefined));
+  await check("echo of binary", async () => {
+    const row = await demo.logs("binary", () => demo.at("echo-binary").click());
+    same(row.echo, "same", "the echo");
+    same(row.bytes, "4096", "its size");
+  });
+  await check("burst of 200 messages", async () => {
+    const row = await demo.logs("burst", () => demo.at("echo-burst").click());
+    same(row.echo, "same", "the echo");
+  });
+  await check("sending from the keyboard", async () => {
+    await demo.at("echo-input").focus();
+    await demo.page.keyboard.type("typed");
+    const row = await demo.logs("text", () => demo.page.keyboard.press("Enter"));
+    same(row.body, "typed", "the text");
+  });
+  await check("round trips are measured and drawn", async () => {
+    const count = Number((await demo.text("rtt-count")).replaceAll(",", ""));
+    if (count < 206) throw new Error(`${count} round trips`);
+    for (const id of ["rtt-min", "rtt-median", "rtt-p99"]) {
+      if (!/^[\d.]+ ms$/.test(await demo.text(id))) throw new Error(`${id} is ${await demo.text(id)}`);
+    }
+    const line = await demo.at("echo-chart").locator(".line").getAttribute("d");
+    if (line.split("L").length < 200) throw new Error("the line has too few points");
+    return `median ${await demo.text("rtt-median")}, p99 ${await demo.text("rtt-p99")}`;
+  });
+}
+
+async function checkClose(demo) {
+  await check("message log is bounded", async () => {
+    for (let i = 0; i < 110; i += 1) await demo.at("echo-send").click();
+    await until("100 rows", async () => (await demo.rows.count()) === 100);
+    await sleep(200);
+    same(await demo.rows.count(), 100, "the number of rows");
+  });
+  await check("close code", async () => {
+    await demo.at("echo-close").click();
+    await demo.state("echo-state", "closed");
+    same(await demo.at("echo-close-code").getAttribute("data-code"), "1000", "the code");
+    return demo.text("echo-close-code");
+  });
+  await check("reconnect", async () => {
+    await demo.at("echo-reconnect").click();
+    await demo.state("echo-state", "open");
+    await demo.echoes("again", 5);
+  });
+}
+
+/** All ticks, whether the browser saw a restart or not, are consecutive. */
+async function consecutive(demo) {
+  const { ticks, faults, lastId } = await demo.clock();
+  for (let i = 1; i < ticks.length; i += 1) same(ticks[i], ticks[i - 1] + 1, `the tick after ${ticks[i - 1]}`);
+  same(faults, "0", "the count of lost and repeated ticks");
+  same(lastId, String(ticks.at(-1)), "the last event ID");
+  return `${ticks.at(0)} to ${ticks.at(-1)}`;
+}
+
+async function checkClock(demo) {
+  await check("event stream opens and ticks", async () => {
+    await demo.page.reload(); // the list is bounded: it begins here
+    await demo.state("clock-state", "open");
+    await until("3 ticks", async () => (await demo.ticks()).length >= 3);
+    return consecutive(demo);
+  });
+}
+
+async function checkRestart(demo, server, watch, signal, round) {
+  await check(`event stream resumes over a restart by ${signal}`, async () => {
+    const before = (await demo.ticks()).at(-1);
+    watch.restarting = true;
+    await server.end(signal);
+    await demo.state("clock-state", "connecting");
+    await demo.state("echo-state", "closed");
+    await sleep(2500); // long enough for ticks to be missed, were they not resumed
+    await server.start();
+    await demo.state("clock-state", "open");
+    watch.restarting = false;
+    await until("3 more ticks", async () => (await demo.ticks()).at(-1) >= before + 5);
+    const { ticks, reconnects } = await demo.clock();
+    same(reconnects, String(round), "the number of reconnects");
+    if (!ticks.includes(before)) throw new Error("the list forgot the ticks before");
+    return consecutive(demo);
+  });
+  await check(`echo can be taken up after ${signal}`, async () => {
+    const code = await demo.text("echo-close-code");
+    await demo.at("echo-reconnect").click();
+    await demo.state("echo-state", "open");
+    await demo.echoes("after the restart", 17);
+    return `was closed with ${code}`;
+  });
+}
+
+async function checkLooks(demo) {
+  for (const [device, width, height] of [["phone", 390, 844], ["desktop", 1280, 800]]) {
+    for (const colorScheme of ["light", "dark"]) {
+      await check(`layout at ${width}×${height}, ${colorScheme}`, async () => {
+        await demo.page.setViewportSize({ width, height });
+        await demo.page.emulateMedia({ colorScheme });
+        await demo.page.evaluate(() => scrollTo(0, 0));
+        await sleep(300);
+        same(await demo.page.evaluate(() => document.documentElement.scrollWidth), width, "the width of the page");
+        const file = path.join(out, `${device}-${colorScheme}.png`);
+        await demo.page.screenshot({ path: file });
+        await demo.page.screenshot({ path: file.replace(".png", "-full.png"), fullPage: true });
+        return file;
+      });
+    }
+  }
+}
+
+async function main() {
+  const port = await freePort();
+  const origin = `http://127.0.0.1:${port}`;
+  const server = new Server(binary, port, path.join(out, "server.log"));
+  await server.start();
+  const browser = await chromium.launch({ executablePath, args: FLAGS });
+  try {
+    const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+    const watch = new Watch(page, origin);
+    const demo = new Demo(page);
+    await checkPage(demo, origin);
+    await checkEcho(demo);
+    await checkClose(demo);
+    await checkClock(demo);
+    await checkRestart(demo, server, watch, "SIGTERM", 1);
+    await checkRestart(demo, server, watch, "SIGKILL", 2);
+    await demo.at("echo-burst").click();
+    await checkLooks(demo);
+    await check("nothing unexpected on the console, no request elsewhere", () => watch.none());
+  } finally {
+    await browser.close();
+    await server.end();
+  }
+}
+
+await main().catch((error) => {
+  failed += 1;
+  console.log(`FAIL the run itself: ${error.message.split("\n")[0]}`);
+});
+console.log(`browser: ${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;

@@ -1,0 +1,41 @@
+//! What reviewers would otherwise have to look for again and again.
+
+mod leftovers;
+mod packages;
+mod sizes;
+mod words;
+
+use crate::outcome::{Check, Outcome};
+use crate::workspace::{TextFile, Workspace};
+
+/// Whether to name also what is within the limits, but larger than aimed at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notes {
+    Hide,
+    Show,
+}
+
+pub(crate) fn run(workspace: &Workspace, notes: Notes) -> Outcome<Check> {
+    let files = workspace.files(&[""])?;
+    let sources: Vec<&TextFile> = files.iter().filter(|it| it.path.ends_with(".rs")).collect();
+    let rules = words::Rules::read(workspace)?;
+    let commits = words::commits(workspace)?;
+
+    let sizes = sizes::check(&sources);
+    let mut problems = sizes.problems;
+    problems.extend(leftovers::check(workspace, &sources));
+    problems.extend(packages::check(workspace)?);
+    problems.extend(files.iter().flat_map(|file| rules.check(&file.path, &file.text)));
+    problems.extend(commits.iter().flat_map(|commit| rules.check_commit(commit)));
+    Ok(Check {
+        remarks: if notes == Notes::Show { sizes.notes } else { Vec::new() },
+        problems,
+        summary: format!(
+            "{} files, {} functions, {} published crates, {} commits",
+            files.len(),
+            sizes.functions,
+            workspace.packages.iter().filter(|package| package.is_published()).count(),
+            commits.len()
+        ),
+    })
+}

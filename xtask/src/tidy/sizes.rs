@@ -1,0 +1,75 @@
+//! Lengths of functions and files.
+
+use crate::rust::Source;
+use crate::workspace::TextFile;
+
+/// What is aimed at and what is the most, in lines.
+struct Bound {
+    aim: usize,
+    max: usize,
+}
+
+const FUNCTION: Bound = Bound { aim: 40, max: 70 };
+/// Tests at the end of a file do not count.
+const FILE: Bound = Bound { aim: 400, max: 600 };
+
+#[derive(Default)]
+pub(super) struct Sizes {
+    pub(super) functions: usize,
+    pub(super) problems: Vec<String>,
+    pub(super) notes: Vec<String>,
+}
+
+impl Sizes {
+    fn measure(&mut self, what: &str, lines: usize, bound: &Bound) {
+        if lines > bound.max {
+            self.problems.push(format!("{what} has {lines} lines, more than {}", bound.max));
+        } else if lines > bound.aim {
+            self.notes.push(format!("{what} has {lines} lines, we aim at {}", bound.aim));
+        }
+    }
+}
+
+pub(super) fn check(sources: &[&TextFile]) -> Sizes {
+    let mut sizes = Sizes::default();
+    for TextFile { path, text } in sources {
+        let source = Source::new(text);
+        sizes.measure(path, source.lines_before_tests(), &FILE);
+        for function in source.functions() {
+            sizes.functions += 1;
+            let what = format!("{path}:{}: fn {}", function.line, function.name);
+            sizes.measure(&what, function.lines, &FUNCTION);
+        }
+    }
+    sizes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TextFile, check};
+
+    fn sizes(text: &str) -> (usize, usize) {
+        let sizes = check(&[&TextFile { path: "a.rs".to_owned(), text: text.to_owned() }]);
+        (sizes.problems.len(), sizes.notes.len())
+    }
+
+    fn function(lines: usize) -> String {
+        format!("fn f() {{\n{}}}\n", ";\n".repeat(lines - 2))
+    }
+
+    #[test]
+    fn functions() {
+        assert_eq!(sizes(&function(40)), (0, 0));
+        assert_eq!(sizes(&function(41)), (0, 1));
+        assert_eq!(sizes(&function(70)), (0, 1));
+        assert_eq!(sizes(&function(71)), (1, 0));
+    }
+
+    #[test]
+    fn files_without_their_tests() {
+        assert_eq!(sizes(&";\n".repeat(400)), (0, 0));
+        assert_eq!(sizes(&";\n".repeat(600)), (0, 1));
+        assert_eq!(sizes(&";\n".repeat(601)), (1, 0));
+        assert_eq!(sizes(&format!("#[cfg(test)]\nmod tests {{\n{}}}", ";\n".repeat(999))), (0, 0));
+    }
+}
