@@ -1,0 +1,7 @@
+//! A chunked body, whole and cut, beside its oracle, and there and back.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sockeye_http1::properties::fuzz;
+
+fuzz_target!(|data: &[u8]| fuzz::chunked(data));

@@ -1,0 +1,334 @@
+#!/usr/bin/env python3
+"""Writes the hand-made seeds of the corpora: `python3 seeds.py`, in this directory.
+
+Each target's arguments come first; they are described at the target, in the crate's
+`properties::fuzz`. What the fuzzer finds is committed beside the seeds under a name that says
+what it is; this script never deletes.
+"""
+
+import pathlib
+import struct
+import zlib
+
+CORPUS = pathlib.Path(__file__).parent / "corpus"
+KEY = b"\x37\xfa\x21\x3d"  # of the examples in RFC 6455 §5.7
+
+
+def write(target, args, seeds):
+    directory = CORPUS / target
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in seeds.items():
+        (directory / name).write_bytes(args + content)
+
+
+# Frames
+
+def mask(payload, key=KEY):
+    return bytes(byte ^ key[at % 4] for at, byte in enumerate(payload))
+
+
+def frame(first, payload, masked=True, length=None):
+    """A frame; `length` is the length field where it is not the shortest."""
+    flag = 0x80 if masked else 0
+    if length is None:
+        n = len(payload)
+        length = bytes([flag | n]) if n < 126 else bytes([flag | 126]) + struct.pack(">H", n)
+    else:
+        length = bytes([flag | length[0]]) + length[1:]
+    return bytes([first]) + length + (KEY + mask(payload) if masked else payload)
+
+
+def conversations(masked):
+    def f(first, payload=b"", length=None):
+        return frame(first, payload, masked, length)
+
+    return {
+        "hello": f(0x81, b"Hello"),
+        "fragments": f(0x01, b"Hel") + f(0x80, b"lo"),
+        "ping-between": f(0x01, b"a\xe2") + f(0x89, b"?") + f(0x80, b"\x82\xac") + f(0x8A, b"!"),
+        "two-lengths": f(0x82, bytes(126)) + f(0x82, bytes(256)),
+        "length-64": f(0x82, b"", b"\x7f" + struct.pack(">Q", 65536)),
+        "empty-fragments": f(0x02) + f(0x00) + f(0x00) + f(0x80) + f(0x81),
+        "close": f(0x81, b"x") + f(0x88, b"\x03\xe8bye") + f(0x81, b"after"),
+        "close-empty": f(0x88),
+        "close-one-byte": f(0x88, b"\x03"),
+        "close-no-status": f(0x88, b"\x03\xed"),
+        "close-while-fragmented": f(0x01, b"x") + f(0x88, b"\x03\xe9"),
+        "compressed": f(0xC1, b"\xf2\x48\xcd\xc9\xc9\x07\x00"),
+        "wrong-mask": frame(0x81, b"Hello", not masked),
+        "reserved-bits": f(0xB1, b"x"),
+        "unknown-opcode": f(0x83, b"x"),
+        "long-ping": f(0x89, bytes(126)),
+        "long-form": f(0x82, b"x", b"\x7e\x00\x01"),
+        "surrogate": f(0x01, b"\xed") + f(0x80, b"\xa0\x80"),
+        "no-start": f(0x80, b"x"),
+        "length-sign": bytes([1, 0xFF if masked else 0x7F]) + b"\xff" * 4,
+        "too-large": f(0x02, b"", b"\x7f\x7f" + b"\xff" * 7),
+    }
+
+
+SCRIPT = bytes(range(0, 250, 7)) * 2
+
+for target, masked in [("server_conversation", True), ("client_conversation", False)]:
+    write(target, b"\x00\x01\x02\x05", conversations(masked))
+    write(target, b"\x02\x03\x01\x07", {"script": SCRIPT})
+    write(target, b"\x03\x03\x01\x07", {"script-closing": SCRIPT})
+
+for flags, masked, prefix in [(0x40, True, ""), (0x71, False, "client-")]:
+    frames = {prefix + name: seed for name, seed in list(conversations(masked).items())[::2]}
+    write("frame_decoder", bytes([flags]) + b"\x00\x00\x01\x02\x05", frames)
+
+write("two_ends", b"\x00\x01\x02\x05", {"server": bytes(range(16)) * 2})
+write("two_ends", b"\x01\x01\x02\x05", {"client": bytes(range(16)) * 2})
+
+for name, opcode, length in [
+    ("short", 1, 5), ("16-bit", 2, 126), ("16-bit-end", 2, 65535), ("64-bit", 0, 65536),
+    ("largest", 2, 2**63 - 1), ("ping", 9, 125),
+]:
+    write("frame_header", b"\x81", {name: bytes([opcode]) + KEY + struct.pack(">Q", length * 2)})
+
+write("frame_mask", KEY, {
+    "hello": bytes(8) + b"\x02Hello",
+    "unaligned": bytes(7) + b"\x03\x11" + bytes(range(40)),
+    "offset-end": b"\xff" * 8 + b"\x05" + bytes(range(70)),
+})
+
+write("close_frame", b"", {
+    "empty": b"", "one-byte": b"\x03", "normal": b"\x03\xe8", "reason": b"\x03\xe9going away",
+    "no-status": b"\x03\xed", "abnormal": b"\x03\xee", "tls": b"\x03\xf7", "999": b"\x03\xe7",
+    "3000": b"\x0b\xb8", "4999": b"\x13\x87", "5000": b"\x13\x88", "65535": b"\xff\xff",
+    "not-utf8": b"\x03\xe8\xce\xba\xe1\xbd\xb9\xf4\x90\x80\x80",
+    "cut-utf8": b"\x03\xe8\xe2\x82", "too-long": b"\x03\xe8" + b"x" * 124,
+    "longest": b"\x03\xe8" + b"x" * 123,
+})
+
+write("utf8", b"\x01\x02\x03", {
+    "greek": "κόσμε".encode(), "ascii": b"x" * 40, "mixed": "Hello-µ@ßöäüàá-UTF-8!!".encode(),
+    "four": "🐟𐍈".encode(), "first-and-last": b"\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf0\x90"
+    b"\x80\x80\xf4\x8f\xbf\xbf", "overlong-2": b"a\xc0\xaf", "overlong-3": b"a\xe0\x9f\xbf",
+    "overlong-4": b"a\xf0\x8f\xbf\xbf", "surrogate": b"a\xed\xa0\x80", "above": b"a\xf4\x90\x80",
+    "alone": b"a\x80", "cut": b"a\xf0\x9f\x90", "five": b"\xf8\x88\x80\x80\x80", "ff": b"a\xff",
+    "late": b"x" * 33 + b"\xe2\x28\xa1",
+})
+
+# Heads
+
+GET = b"GET /chat?a=%20+c HTTP/1.1\r\nHost: example.com\r\n"
+UPGRADE = (b"Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
+           b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n")
+EXTENSIONS = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+ATTACKS = {
+    "two-lengths": b"Content-Length: 5\r\nContent-Length: 6\r\n",
+    "length-and-coding": b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+    "space-before-colon": b"Transfer-Encoding : chunked\r\n",
+    "folded": b"X: a\r\n b\r\n",
+    "bare-lf": b"X: a\nY: b\r\n",
+    "bare-cr": b"X: a\rb\r\n",
+    "nul": b"X: a\0b\r\n",
+    "sign": b"Content-Length: +5\r\n",
+    "obs-text": b"X:\t\xe4 \r\n",
+    "other-coding": b"Transfer-Encoding: gzip, chunked\r\n",
+    "two-hosts": b"Host: other\r\n",
+}
+heads = {name: GET + lines + b"\r\n" for name, lines in ATTACKS.items()}
+heads |= {
+    "websocket": GET + UPGRADE + EXTENSIONS + b"\r\n",
+    "post": b"POST / HTTP/1.1\r\nHost: a:80\r\nContent-Length: 5\r\n\r\nhello",
+    "absolute": b"GET http://[::1]:80/x HTTP/1.0\r\nConnection: close\r\n\r\n",
+    "connect": b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n",
+    "options": b"\r\nOPTIONS * HTTP/1.1\r\nHost: [::1]\r\nExpect: 100-continue\r\n\r\n",
+    "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "http2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+}
+write("request_head", b"\x40\x08\x01\x07", heads)
+
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\n"
+ACCEPTED = (b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n")
+responses = {name: b"HTTP/1.1 200 OK\r\n" + ATTACKS[name] + b"\r\n"
+             for name in ["two-lengths", "length-and-coding", "folded", "bare-lf", "other-coding"]}
+write("response_head", b"\x40\x08\x01\x07", responses | {
+    "switching": SWITCH + ACCEPTED + b"\r\n",
+    "no-reason": b"HTTP/1.1 204\r\n\r\n",
+    "until-close": b"HTTP/1.0 200 \r\nServer: x\r\n\r\nbody",
+    "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "not-modified": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+    "upgrade-required": b"HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 13, 8\r\n\r\n",
+    "four-digits": b"HTTP/1.1 2000 OK\r\n\r\n",
+})
+
+write("chunked", b"\x01\x02\x03\x05", {
+    "rfc9112": b"4\r\nWiki\r\n7\r\npedia i\r\nB\r\nn \r\nchunks.\r\n0\r\n\r\n",
+    "extension": b"5 ;a=\"b\"\r\nhello\r\n0;x\r\n\r\n",
+    "trailers": b"1\r\nx\r\n0\r\nA: b\r\nC:\r\n\r\nGET /",
+    "zeros": b"0000000000000002\r\nxx\r\n0\r\n\r\n",
+    "overflow": b"FFFFFFFFFFFFFFFFF\r\nx",
+    "largest": b"ffffffffffffffff\r\nx",
+    "bare-lf": b"1\nx\r\n0\r\n\r\n",
+    "bare-cr": b"1;\rx\r\nx\r\n0\r\n\r\n",
+    "no-size": b"\r\nx\r\n0\r\n\r\n",
+    "no-size-at-end": b"\r\n\r\n",
+    "too-many-zeros": b"00000000000000002\r\nxx\r\n0\r\n\r\n",
+    "sign": b"+1\r\nx\r\n0\r\n\r\n",
+    "prefix": b"0x1\r\nx\r\n0\r\n\r\n",
+    "long-data": b"1\r\nxx\r\n0\r\n\r\n",
+})
+
+write("http_writing", struct.pack(">HB", 200, 0), {
+    "plain": b"\xff".join([b"GET", b"/", b"a", b"body", b"X", b"1", b"Y", b"2"]),
+    "injection": b"\xff".join([b"GET", b"/ HTTP/1.1\r\n", b"a\r\nX: y", b"", b"X\r\nY", b"1",
+                               b"Z", b"a\r\n\r\nb", b"Content-Length", b"3"]),
+    "absolute": b"\xff".join([b"POST", b"http://b/x", b"a", b"x", b"A", b"\t", b"B", b" \xe4"]),
+    "connect": b"\xff".join([b"CONNECT", b"a:443", b"a:443", b""]),
+})
+write("http_writing", struct.pack(">HB", 204, 2), {"bodiless": b"OPTIONS\xff*\xff[::1]\xffbody"})
+write("http_writing", struct.pack(">HB", 205, 1), {"reset": b"HEAD\xff/\xffa:1\xffbody"})
+
+# Handshakes
+
+write("server_answers", b"", {
+    "rfc6455": GET + UPGRADE + b"Origin: http://example.com\r\n"
+    b"Sec-WebSocket-Protocol: chat, superchat\r\n" + EXTENSIONS + b"\r\n",
+    "origin-null": b"Origin: null",
+    "same-host": b"Origin: HTTP://EXAMPLE.com:80",
+    "protocols": b"Sec-WebSocket-Protocol: other\r\nSec-WebSocket-Protocol: superchat,chat",
+    "protocol-twice": b"Sec-WebSocket-Protocol: chat, chat",
+    "offers": EXTENSIONS + b"Sec-WebSocket-Extensions: foo;a=\"b\"",
+    "broken-offer": b"Sec-WebSocket-Extensions: foo;;",
+    "key-twice": b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+    "body": b"Content-Length: 1",
+    "version-8": GET + UPGRADE.replace(b"13", b"8") + b"\r\n",
+    "short-key": GET + UPGRADE.replace(b"dGhl", b"") + b"\r\n",
+    "key-bits": GET + UPGRADE.replace(b"ZQ==", b"ZR==") + b"\r\n",
+    "post": GET.replace(b"GET", b"POST") + UPGRADE + b"\r\n",
+    "http10": b"GET / HTTP/1.0\r\n" + UPGRADE + b"\r\n",
+    "h2c": GET + UPGRADE.replace(b"websocket", b"h2c") + b"\r\n",
+})
+
+write("client_verifies", b"", {
+    "rfc6455": SWITCH + ACCEPTED + b"Sec-WebSocket-Protocol: chat\r\n\r\n",
+    "extension": b"Sec-WebSocket-Extensions: permessage-deflate",
+    "both": b"Sec-WebSocket-Extensions: foo; a\r\nSec-WebSocket-Extensions: permessage-deflate",
+    "unasked": b"Sec-WebSocket-Extensions: bar",
+    "two-protocols": b"Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: superchat",
+    "other-protocol": b"Sec-WebSocket-Protocol: Chat",
+    "accept-twice": b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+    "accept-case": SWITCH + ACCEPTED.replace(b"s3p", b"S3P") + b"\r\n",
+    "no-accept": SWITCH + b"Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    "http10": SWITCH.replace(b"1.1", b"1.0") + ACCEPTED + b"\r\n",
+    "upgrade-required": b"HTTP/1.1 426 X\r\nSec-WebSocket-Version: 13, 8\r\n\r\n",
+    "redirect": b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
+})
+
+OFFERS = {
+    "browser": b"permessage-deflate; client_max_window_bits",
+    "all": b"permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
+    b"server_max_window_bits=10; client_max_window_bits=15",
+    "zero": b"permessage-deflate; server_max_window_bits=08",
+    "twice": b"permessage-deflate; server_max_window_bits=8; server_max_window_bits=8",
+    "value": b"permessage-deflate; server_no_context_takeover=1",
+    "seven": b"permessage-deflate; client_max_window_bits=7",
+    "sixteen": b"permessage-deflate; server_max_window_bits=16; unknown",
+}
+write("deflate_offers", b"\x00\x04\x04", OFFERS)
+write("deflate_offers", b"\x13\x00\x07", {"own-" + name: text for name, text in OFFERS.items()})
+write("extension_header", b"\x01\x02\x03\x04", {
+    name: OFFERS[name] for name in ["browser", "all", "twice"]
+} | {
+    "rfc6455": b"foo\nbar; baz=2",
+    "quoted": b"foo; a=\"b\"; c=\"\\d\", , x",
+    "quoted-comma": b"foo; a=\"b,c\"",
+    "unclosed": b"foo; a=\"b",
+    "escape-end": b"foo; a=\"b\\",
+    "empty-value": b"foo; a=",
+    "empty-quoted": b"foo; a=\"\"",
+    "empty-list": b", ,\t,",
+    "many": b",".join([b"a"] * 40),
+    "many-params": b"a" + b";b" * 40,
+    "spaces": b" foo\t;\ta = \"b\" , bar",
+})
+
+# Compression
+
+def deflated(data, flush=zlib.Z_SYNC_FLUSH, level=9, strategy=0):
+    stream = zlib.compressobj(level, zlib.DEFLATED, -15, 9, strategy)
+    out = stream.compress(data) + stream.flush(flush)
+    return out.removesuffix(b"\x00\x00\xff\xff") if flush == zlib.Z_SYNC_FLUSH else out
+
+
+def sized(*messages):
+    return b"".join(bytes([len(message)]) + message for message in messages)
+
+
+HELLO = bytes.fromhex("f248cdc9c90700")
+write("inflate", b"\xfc\x0b\xb8", {
+    "rfc7692-7.2.3.1": sized(HELLO),
+    "rfc7692-7.2.3.2": sized(HELLO, bytes.fromhex("f200110000")),
+    "rfc7692-7.2.3.3": sized(bytes.fromhex("000500faff48656c6c6f00")),
+    "rfc7692-7.2.3.4": sized(bytes.fromhex("f348cdc9c9070000")),
+    "rfc7692-7.2.3.5": sized(bytes.fromhex("f248050000 00ffffcac9c90700")),
+    "rfc7692-7.2.3.6": sized(b"\x00"),
+    "dynamic": sized(deflated(b"abcdabcdefabbbbcccddd" * 9 + bytes(range(97, 120)) * 3)),
+    "finished": sized(deflated(b"Hello", zlib.Z_FINISH), HELLO),
+    "stored": sized(deflated(b"Hello", level=0)),
+    "empty": sized(b"", b"\x00", b""),
+    "cut": sized(HELLO[:3], HELLO),
+    "too-far": sized(bytes.fromhex("4b040200")),
+    "block-type-3": sized(b"\x07"),
+    "final-blocks": sized(b"\x03\x00" * 60),
+    "stored-complement": sized(b"\x00\x05\x00\xfa\xfeHello"),
+})
+write("inflate", b"\x00\x00\x40", {"bomb": sized(deflated(bytes(60_000)))})
+write("inflate", b"\x03\x40\x00", {"no-takeover": sized(HELLO, bytes.fromhex("f200110000"))})
+
+TEXT = b"Ask me no questions, and I shall tell you no lies; ask me no more."
+write("deflate_messages", b"\xfc\x06\x00\x01", {
+    "hellos": b"\xff".join([b"Hello"] * 5),
+    "json": b"\xff".join(b'{"id":%d,"text":"hello"}' % n for n in range(12)),
+    "runs": b"\xff".join(bytes([n]) * 90 for n in range(4)),
+    "empty": b"\xff\xff\xff",
+    "noise": b"\xff".join([bytes(range(0, 250, 3)), bytes(range(1, 250, 3))]),
+    "far-back": b"\xff".join([TEXT, b"", b"z" * 40, b"", b"y" * 50, b"", TEXT]),
+})
+write("deflate_messages", b"\x00\x09\x00\x00", {"small-window": (b"0123456789abcdef" * 20 + b"\xff") * 3})
+write("deflate_messages", b"\x03\x01\x00\x00", {"no-takeover": (b"0123456789abcdef" * 4 + b"\xff") * 3})
+
+SEED = bytes.fromhex("021003110320052204ff063300a0070103800302")
+for mode, name in enumerate(["round-trip", "mixed", "shared", "private-stream"]):
+    write("deflate_sessions", bytes([0xFC, mode * 10 + 6, 0, 1]), {name: SEED})
+    write("deflate_sessions", bytes([0x00, mode * 10 + 2, 0, 0]), {name + "-small-window": SEED})
+write("deflate_sessions", bytes([0xFC, 16, 0, 0]), {
+    "interleaved": bytes.fromhex("023c0000 02500001 02140000 02500001 02780000"),
+})
+
+# Event streams
+
+write("sse_parser", b"\x30\x01\x02\x05", {
+    "stocks": b"data: YHOO\ndata: +2\ndata: 10\n\n",
+    "comments": b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third",
+    "empty-data": b"data\n\ndata\ndata\n\ndata:",
+    "spaces": b"data:test\n\ndata: test\n\n",
+    "crlf": b"event: a\r\ndata: b\r\n\r\n", "cr": b"event: a\rdata: b\r\r",
+    "mixed-ends": b"data: a\r\ndata: b\rdata: c\n\r\n", "bom": b"\xef\xbb\xbfdata: a\n\n",
+    "two-boms": b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\n", "retry": b"retry: 3000\nretry: 3x\nretry:\n\n",
+    "retry-large": b"retry: 18446744073709551616\n\n", "id-nul": b"id: a\0b\ndata: x\n\n",
+    "not-utf8": b"data: \xff\xe2\x82\n\ndata: \xf0\x9f\x90\n\n", "utf8": "data: €🐟\n\n".encode(),
+    "unknown": b"foo: bar\n :x\ndata : y\n\n", "long": b"data: " + b"x" * 100 + b"\n\n",
+    "id-alone": b"id: 7\n\ndata: x\n\n",
+})
+
+write("sse_encoder", struct.pack(">Q", 3000), {
+    "plain": b"\xff".join([b"add", b"7", b"a\nb", b"note"]),
+    "empty": b"\xff\xff\xff",
+    "injection": b"\xff".join([b"a\ndata: x", b"1\r\n\r\n", b"\r\n\r\ndata: x\r", b"a\ndata: b\n\n"]),
+    "spaces": b"\xff".join([b" a", b" 1", b" \n : \n", b" "]),
+    "nul": b"\xff".join([b"a\0", b"1\0", b"\0", b"\0"]),
+    "bom": b"\xff".join(["\ufeffa".encode()] * 4),
+})
+
+write("outbox", b"\x00", {
+    "copies": bytes([0, 9, 1, 2, 4, 0, 0, 9, 2, 2, 90, 0]),
+    "shares": bytes([1, 9, 1, 1, 9, 2, 2, 12, 0, 0, 3, 3, 2, 2, 0]),
+    "large": bytes([0x70, 255, 1, 0x71, 255, 2, 0x72, 99, 0, 0x70, 1, 1, 0x72, 255, 0]),
+})
+write("outbox", b"\x03", {"sips": bytes([0, 9, 1, 1, 9, 2, 2, 5, 0, 0, 1, 1, 2, 30, 0])})
