@@ -1,0 +1,132 @@
+//! Event streams, read and written.
+
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::io::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_executor::block_on;
+use futures_util::{Stream, StreamExt, stream};
+use http_body::{Body, Frame};
+use sockeye_sse::{Event, EventId, EventName, Item, Parser};
+
+use crate::Group;
+use crate::inputs::{EventStream, ascii, event_streams};
+
+/// A packet, and a large read.
+const CHUNKS: [usize; 2] = [1448, 16 << 10];
+const PEERS: &[&str] = &["sse-stream", "sseer", "eventsource-stream"];
+
+pub(super) fn groups() -> Vec<Group> {
+    let mut groups = Vec::new();
+    for stream in event_streams() {
+        groups.extend(CHUNKS.map(|chunk_bytes| parse(&stream, chunk_bytes)));
+    }
+    groups.extend([64, 1024, 64 << 10].map(encode));
+    groups
+}
+
+/// A unit of work is the whole stream.
+fn parse(stream: &EventStream, chunk_bytes: usize) -> Group {
+    let EventStream { events, .. } = *stream;
+    let mut rest = Bytes::copy_from_slice(&stream.bytes);
+    let mut chunks = Vec::new();
+    while !rest.is_empty() {
+        chunks.push(rest.split_to(chunk_bytes.min(rest.len())));
+    }
+    let row = |count: fn(&[Bytes]) -> usize| {
+        let chunks = chunks.clone();
+        move |units| {
+            for _ in 0..units {
+                assert_eq!(count(&chunks), events);
+            }
+        }
+    };
+    Group::new(format!("parse {}, chunks of {chunk_bytes} B", stream.name), stream.bytes.len())
+        .parts(events)
+        .row("sockeye-sse", row(sockeye))
+        .row("sse-stream", row(sse_stream))
+        .row("sseer", row(sseer))
+        .row("eventsource-stream", row(eventsource_stream))
+        .target("sockeye-sse", PEERS, 1.5)
+        .target("sockeye-sse", &["eventsource-stream"], 6.0)
+}
+
+fn sockeye(chunks: &[Bytes]) -> usize {
+    let mut parser = Parser::default();
+    let mut events = 0;
+    for chunk in chunks {
+        let mut input = &chunk[..];
+        while let Some(item) = parser.next(&mut input).expect("within the limits") {
+            if let Item::Event(event) = item {
+                black_box(event);
+                events += 1;
+            }
+        }
+    }
+    events
+}
+
+/// The chunks as a response's body that never fails.
+fn body(chunks: &[Bytes]) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    stream::iter(chunks.iter().cloned().map(Ok))
+}
+
+fn eventsource_stream(chunks: &[Bytes]) -> usize {
+    use eventsource_stream::Eventsource;
+    block_on(body(chunks).eventsource().map(|event| black_box(event.expect("valid"))).count())
+}
+
+fn sseer(chunks: &[Bytes]) -> usize {
+    use sseer::event_stream::EventStream;
+    block_on(EventStream::new(body(chunks)).map(|event| black_box(event.expect("valid"))).count())
+}
+
+fn sse_stream(chunks: &[Bytes]) -> usize {
+    let events = sse_stream::SseStream::new(Chunks(chunks.iter().cloned()));
+    block_on(events.map(|event| black_box(event.expect("valid"))).count())
+}
+
+struct Chunks<'c>(std::iter::Cloned<std::slice::Iter<'c, Bytes>>);
+
+impl Body for Chunks<'_> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.next().map(|chunk| Ok(Frame::data(chunk))))
+    }
+}
+
+/// An id, a type and one data line.
+fn encode(len: usize) -> Group {
+    let data = String::from_utf8(ascii(len)).expect("ASCII");
+    let (ours, theirs) = (data.clone(), data);
+    let mut out = Vec::new();
+    let mut other = Vec::new();
+    Group::new(format!("encode an event of {len} B"), len)
+        .row("sockeye-sse", move |units| {
+            for _ in 0..units {
+                out.clear();
+                let (name, id) = black_box(("update", "123456"));
+                let name = EventName::new(name).ok();
+                let id = EventId::new(id).ok();
+                Event { name, id, ..Event::message(black_box(&ours)) }.encode(&mut out);
+                black_box(&out);
+            }
+        })
+        .row("write! without any check", move |units| {
+            for _ in 0..units {
+                other.clear();
+                let (name, id) = black_box(("update", "123456"));
+                let data = black_box(&theirs);
+                write!(other, "event: {name}\nid: {id}\ndata: {data}\n\n").expect("a vector");
+                black_box(&other);
+            }
+        })
+}
