@@ -276,6 +276,7 @@ write("inflate", b"\xfc\x0b\xb8", {
     "too-far": sized(bytes.fromhex("4b040200")),
     "block-type-3": sized(b"\x07"),
     "final-blocks": sized(b"\x03\x00" * 60),
+    "final-block-is-tail": sized(b"\x03\x00" * 16 + bytes.fromhex("010400fbff")),
     "stored-complement": sized(b"\x00\x05\x00\xfa\xfeHello"),
 })
 write("inflate", b"\x00\x00\x40", {"bomb": sized(deflated(bytes(60_000)))})

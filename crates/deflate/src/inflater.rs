@@ -121,14 +121,23 @@ impl Run<'_> {
         if input.is_empty() {
             return Err(CodecError::Corrupt);
         }
-        self.step(&mut input, InflateFlush::Block).map(|_| ())
+        // With `Block` a final block that ended in the tail says so only when asked again.
+        match self.step(&mut input, InflateFlush::Block)? {
+            Stop::FinalBlock => self.count_final_block(),
+            Stop::Full | Stop::Paused => Ok(()),
+        }
     }
 
     /// [rfc7692:7.2.3.4-bfinal] RFC 7692 §7.2.3.4: a final block ends nothing but itself; the next
     /// one starts at the next byte and still sees the window.
     fn restart(&mut self) -> Result<(), CodecError> {
-        self.final_blocks = self.final_blocks.checked_sub(1).ok_or(CodecError::Corrupt)?;
+        self.count_final_block()?;
         self.prime()
+    }
+
+    fn count_final_block(&mut self) -> Result<(), CodecError> {
+        self.final_blocks = self.final_blocks.checked_sub(1).ok_or(CodecError::Corrupt)?;
+        Ok(())
     }
 
     /// Inflates at most one scratch buffer and never more than one byte past the bound.

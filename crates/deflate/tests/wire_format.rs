@@ -66,7 +66,12 @@ fn final_blocks_anywhere() {
 #[test]
 fn final_blocks_are_bounded() {
     assert_eq!(once(&[&[0x03, 0x00].repeat(16)[..], &[0]].concat()).unwrap(), b"");
-    assert_eq!(once(&[&[0x03, 0x00].repeat(18)[..], &[0]].concat()), Err(CodecError::Corrupt));
+    assert_eq!(once(&[&[0x03, 0x00].repeat(17)[..], &[0]].concat()), Err(CodecError::Corrupt));
+    // One whose content is the tail that the sender stripped counts like the others.
+    let stored_tail = [0x01, 0x04, 0x00, 0xfb, 0xff];
+    let with_tail = |others| [&[0x03, 0x00].repeat(others)[..], &stored_tail].concat();
+    assert_eq!(once(&with_tail(15)).unwrap(), [0x00, 0x00, 0xff, 0xff]);
+    assert_eq!(once(&with_tail(16)), Err(CodecError::Corrupt));
 }
 
 /// [rfc7692:7.2.1-complete]
