@@ -1,0 +1,3 @@
+//! The hub behind HTTP.
+
+pub mod wire;

@@ -1,0 +1,155 @@
+//! Which resource a request names, and which methods it takes.
+
+/// A resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resource<'p> {
+    /// `GET /v1/sse`
+    Events,
+    /// `GET /v1/ws`
+    Socket,
+    /// `GET /v1/poll`
+    Poll,
+    /// `GET /v1/position`
+    Position,
+    /// `POST /v1/publish`
+    Publish,
+    /// `POST /v1/batch`
+    Batch,
+    /// `POST /v1/channels/{channel}`; the name as it stands in the path
+    Channel(&'p str),
+    /// `POST /v1/channels/{channel}/close`
+    Close(&'p str),
+    /// `GET /v1/channels/{channel}/history`
+    History(&'p str),
+    /// `GET /healthz`
+    Health,
+    /// `GET /readyz`
+    Ready,
+    /// `GET /metrics`
+    Metrics,
+}
+
+/// What a resource is asked with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// GET, or HEAD.
+    Read,
+    /// POST.
+    Write,
+}
+
+impl<'p> Resource<'p> {
+    /// The resource at `path`, which has no query.
+    pub(crate) fn at(path: &'p str) -> Option<Self> {
+        match path {
+            "/healthz" => return Some(Self::Health),
+            "/readyz" => return Some(Self::Ready),
+            "/metrics" => return Some(Self::Metrics),
+            _ => {}
+        }
+        let path = path.strip_prefix("/v1/")?;
+        match path {
+            "sse" => Some(Self::Events),
+            "ws" => Some(Self::Socket),
+            "poll" => Some(Self::Poll),
+            "position" => Some(Self::Position),
+            "publish" => Some(Self::Publish),
+            "batch" => Some(Self::Batch),
+            _ => Self::of_channel(path.strip_prefix("channels/")?),
+        }
+    }
+
+    /// A `/` in a channel's name is written `%2F`, so one that stands here ends the name.
+    fn of_channel(path: &'p str) -> Option<Self> {
+        match path.split_once('/') {
+            None if path.is_empty() => None,
+            None => Some(Self::Channel(path)),
+            Some(("", _)) => None,
+            Some((channel, "close")) => Some(Self::Close(channel)),
+            Some((channel, "history")) => Some(Self::History(channel)),
+            Some(_) => None,
+        }
+    }
+
+    /// What it is asked with.
+    pub(crate) const fn method(self) -> Method {
+        match self {
+            Self::Publish | Self::Batch | Self::Channel(_) | Self::Close(_) => Method::Write,
+            Self::Events
+            | Self::Socket
+            | Self::Poll
+            | Self::Position
+            | Self::History(_)
+            | Self::Health
+            | Self::Ready
+            | Self::Metrics => Method::Read,
+        }
+    }
+}
+
+impl Method {
+    /// The method of that name, if anything here takes it.
+    pub(crate) fn new(name: &str) -> Option<Self> {
+        match name {
+            "GET" | "HEAD" => Some(Self::Read),
+            "POST" => Some(Self::Write),
+            _ => None,
+        }
+    }
+
+    /// For the `Allow` header.
+    pub(crate) const fn allow(self) -> &'static str {
+        match self {
+            Self::Read => "GET, HEAD",
+            Self::Write => "POST",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_resource_has_one_path() {
+        let table = [
+            ("/v1/sse", Resource::Events, Method::Read),
+            ("/v1/ws", Resource::Socket, Method::Read),
+            ("/v1/poll", Resource::Poll, Method::Read),
+            ("/v1/position", Resource::Position, Method::Read),
+            ("/v1/publish", Resource::Publish, Method::Write),
+            ("/v1/batch", Resource::Batch, Method::Write),
+            ("/v1/channels/chat:7", Resource::Channel("chat:7"), Method::Write),
+            ("/v1/channels/a%2Fb/close", Resource::Close("a%2Fb"), Method::Write),
+            ("/v1/channels/a/history", Resource::History("a"), Method::Read),
+            ("/healthz", Resource::Health, Method::Read),
+            ("/readyz", Resource::Ready, Method::Read),
+            ("/metrics", Resource::Metrics, Method::Read),
+        ];
+        for (path, resource, method) in table {
+            assert_eq!(Resource::at(path), Some(resource), "{path}");
+            assert_eq!(resource.method(), method, "{path}");
+        }
+    }
+
+    #[test]
+    fn other_paths_name_nothing() {
+        for path in [
+            "/",
+            "",
+            "/v1",
+            "/v1/",
+            "/v1/sse/",
+            "/v2/sse",
+            "/v1/channels",
+            "/v1/channels/",
+            "/v1/channels//close",
+            "/v1/channels/a/",
+            "/v1/channels/a/b",
+            "/v1/channels/a/history/",
+            "/HEALTHZ",
+        ] {
+            assert_eq!(Resource::at(path), None, "{path}");
+        }
+    }
+}

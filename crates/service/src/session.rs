@@ -1,0 +1,76 @@
+//! The streams that are subscribed, and how each wants what it gets.
+
+use std::collections::HashMap;
+
+use sockeye_hub::SubscriberKey;
+use sockeye_server::{StreamKey, Time};
+
+/// One subscribed stream.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) stream: StreamKey,
+    pub(crate) subscriber: SubscriberKey,
+    pub(crate) form: Form,
+}
+
+/// What a stream carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Server-sent events.
+    Events(Envelope),
+    /// A WebSocket with the subprotocol.
+    Commands,
+    /// A WebSocket without: payloads and nothing else.
+    Bare,
+    /// A request that waits for something to answer with, until then.
+    Poll(Time),
+}
+
+/// How the data of an event are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Envelope {
+    /// As they were published.
+    None,
+    /// As JSON that also tells channel, position and time.
+    Json,
+}
+
+/// All of them, found by either key.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    by_subscriber: Vec<Option<Session>>,
+    by_stream: HashMap<StreamKey, SubscriberKey>,
+}
+
+impl Sessions {
+    pub(crate) fn add(&mut self, session: Session) {
+        let index = session.subscriber.index();
+        if self.by_subscriber.len() <= index {
+            self.by_subscriber.resize_with(index + 1, || None);
+        }
+        self.by_stream.insert(session.stream, session.subscriber);
+        self.by_subscriber[index] = Some(session);
+    }
+
+    pub(crate) fn remove(&mut self, stream: StreamKey) -> Option<Session> {
+        let subscriber = self.by_stream.remove(&stream)?;
+        self.by_subscriber.get_mut(subscriber.index())?.take()
+    }
+
+    pub(crate) fn of_stream(&self, stream: StreamKey) -> Option<&Session> {
+        self.of_subscriber(*self.by_stream.get(&stream)?)
+    }
+
+    pub(crate) fn of_subscriber(&self, subscriber: SubscriberKey) -> Option<&Session> {
+        let session = self.by_subscriber.get(subscriber.index())?.as_ref()?;
+        (session.subscriber == subscriber).then_some(session)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_stream.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.by_subscriber.iter().flatten()
+    }
+}

@@ -1,0 +1,1 @@
+//! What goes over the line: pure functions between bytes and the hub's types, no I/O.
