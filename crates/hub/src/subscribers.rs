@@ -13,6 +13,13 @@ pub struct SubscriberKey {
     generation: u32,
 }
 
+impl SubscriberKey {
+    /// A small number that no other subscriber has at the same time; for tables beside the hub.
+    pub const fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
 /// Where a subscriber is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
