@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use sockeye_deflate::ServerConfig;
-use sockeye_handshake::Origins;
 use sockeye_http1::{HeaderName, HeaderValue, RequestHead, Status, UsageError};
 use sockeye_reactor::{Key, Time};
 use sockeye_websocket::{CloseCode, Message, ProtocolError};
@@ -35,9 +35,14 @@ impl StreamKey {
 /// through the [`Context`] is appended to outboxes, which the loop flushes once a turn.
 pub trait App {
     /// Answers a complete request, its body included.
+    ///
+    /// Where the answer opens a stream, [`App::on_open`] is the very next call of this application:
+    /// what the two have to tell each other can lie in a field. Not every such answer opens one (a
+    /// handshake may be refused, HEAD has no stream), so the field is to be set by each request.
     fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer;
 
-    /// A stream that [`App::on_request`] asked for is open.
+    /// The stream that the last [`App::on_request`] asked for is open. No other call comes between
+    /// the two.
     fn on_open(&mut self, stream: StreamKey, open: &Opened<'_>, context: &mut Context<'_>) {
         let _ = (stream, open, context);
     }
@@ -45,6 +50,36 @@ pub trait App {
     /// A whole WebSocket message arrived.
     fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {
         let _ = (stream, message, context);
+    }
+
+    /// The outbox of a stream has fallen to [`Limits::outbox_refill_bytes`](crate::Limits) or below;
+    /// called once for each time that [`Context::notify_drained`] asked for it.
+    ///
+    /// It comes before the outboxes are flushed, so what is sent here leaves in the same turn. A
+    /// stream that is closing meanwhile is not asked any more.
+    fn on_drained(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        let _ = (stream, context);
+    }
+
+    /// Nothing was sent on an event stream for [`Limits::heartbeat_ms`](crate::Limits), and nothing
+    /// waits: something should be, or proxies drop it. By default a comment.
+    fn on_heartbeat(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        // A stream that is gone meanwhile is reported by itself.
+        let _ = context.send_comment(stream);
+    }
+
+    /// A drain begins: the place to answer requests that are held.
+    fn on_drain(&mut self, context: &mut Context<'_>) {
+        let _ = context;
+    }
+
+    /// The server goes away, and the turn of this stream has come; called at most once for each
+    /// stream, and right after [`App::on_open`] for one that is opened during a drain.
+    ///
+    /// By default it is ended as [`Context::say_goodbye`] does. One that is left open is cut when
+    /// the drain's time is over.
+    fn on_goodbye(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        context.say_goodbye(stream);
     }
 
     /// A stream is over; called once for each [`App::on_open`]. The key names nothing any more.
@@ -100,6 +135,8 @@ pub enum Answer {
     WebSocket(Upgrade),
     /// A stream of server-sent events.
     EventStream(EventStream),
+    /// A response that comes later, by [`Context::respond`].
+    Hold(Hold),
 }
 
 /// A header of the application's own. It cannot hold what would end a line, nor contradict the
@@ -203,13 +240,38 @@ impl From<Reply> for Answer {
     }
 }
 
+/// A request that is answered later: a stream that ends with its one response.
+///
+/// What the client has sent behind it waits, and is served in order once the response is written.
+/// A client that ends its direction meanwhile is taken for gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// After so many milliseconds the server answers by itself: 503 with `Retry-After: 1`. At the
+    /// most [`Limits::hold_ms`](crate::Limits).
+    pub hold_ms: u64,
+}
+
+/// Which web pages may open a WebSocket (RFC 6455 §10.2): [`sockeye_handshake::Origins`] with a list
+/// that need not be known before run time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origins {
+    /// Every origin, `null` among them.
+    Any,
+    /// Only pages from the host and port that the request itself addresses.
+    SameHost,
+    /// Only these origins, each written as browsers send it: `https://example.com`. An empty list
+    /// allows no page.
+    List(Arc<[String]>),
+}
+
 /// How a WebSocket handshake is to be decided.
 #[derive(Clone, Debug)]
 pub struct Upgrade {
     /// Subprotocols spoken here, most wanted first.
     pub subprotocols: &'static [&'static str],
     /// Which pages may connect.
-    pub origins: Origins<'static>,
+    pub origins: Origins,
     /// permessage-deflate: what we are willing to do, or `None` to decline every offer.
     pub compression: Option<ServerConfig>,
 }
@@ -235,6 +297,8 @@ pub enum Opened<'o> {
     },
     /// An event stream.
     EventStream,
+    /// A request that waits for its response.
+    Held,
 }
 
 /// Why a stream is over.
@@ -251,13 +315,14 @@ pub enum CloseCause {
     Refused(CloseCode),
     /// A deadline passed.
     Timeout(Deadline),
-    /// The peer's stream ended without a Close frame, or an event stream's client went away.
+    /// The peer's stream ended without a Close frame, or the client of an event stream or of a held
+    /// request went away.
     Ended,
     /// The socket failed.
     Transport,
     /// The peer did not read: its outbox went over its bound.
     Overflow,
-    /// We ended the event stream.
+    /// We ended the event stream, or answered the held request.
     Finished,
     /// The server's drain ran out of time.
     Drained,
@@ -281,4 +346,6 @@ pub enum Deadline {
     Close,
     /// The peer took none of the bytes that waited for it.
     WriteStall,
+    /// The application did not answer a held request in time.
+    Hold,
 }

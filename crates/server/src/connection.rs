@@ -8,6 +8,7 @@ use sockeye_reactor::{Key, Outbox, Pool, Readiness, ReadyList, Slab, Time, Timer
 use sockeye_websocket::{Assembler, CloseCode, Connection as Protocol};
 
 use crate::events::EventsRoom;
+use crate::held::HeldRoom;
 use crate::http::HttpRoom;
 use crate::{CloseCause, Limits, Stats, StreamKey};
 
@@ -27,7 +28,22 @@ pub(crate) struct Connection {
     pub(crate) dirty: bool,
     /// Not read from until the outbox has drained.
     pub(crate) paused: bool,
+    /// Whether the application wants to hear that the outbox has drained.
+    pub(crate) notify: Notify,
+    /// The server goes away and the stream's turn to hear of it has come.
+    pub(crate) dismissed: bool,
     pub(crate) peer: SocketAddr,
+}
+
+/// How far a wish for [`App::on_drained`](crate::App::on_drained) is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notify {
+    /// There is none.
+    No,
+    /// The outbox is still over the mark.
+    Waiting,
+    /// It is in [`Core::drained`].
+    Listed,
 }
 
 /// Where a connection is in its life. HTTP/2 will be one more room beside `Http`.
@@ -36,6 +52,8 @@ pub(crate) enum Room {
     Http(Box<HttpRoom>),
     WebSocket(WebSocketRoom),
     Events(EventsRoom),
+    /// A request waits for its response.
+    Held(Box<HeldRoom>),
     /// Everything is said: flush, end our direction, discard input until the peer's end.
     Leaving(Leaving),
     /// To be taken down at the end of the turn.
@@ -99,6 +117,8 @@ pub(crate) struct Core {
     pub(crate) gone: Vec<Key>,
     /// Streams that are over and of which the application has not heard yet.
     pub(crate) closed: Vec<(StreamKey, CloseCause)>,
+    /// Streams whose outbox has drained and whose application wants to know.
+    pub(crate) drained: Vec<StreamKey>,
     /// Room for a message in parts, kept warm.
     pub(crate) spare: Option<Box<UnderWay>>,
     /// Room for compressed messages on their way out.
@@ -121,6 +141,8 @@ impl Connection {
             serial: 0,
             dirty: false,
             paused: false,
+            notify: Notify::No,
+            dismissed: false,
             peer,
         }
     }
@@ -131,7 +153,24 @@ impl Connection {
         match &self.room {
             Room::Http(_) => true,
             Room::WebSocket(room) => room.closing == Time::NEVER,
-            Room::Events(_) | Room::Leaving(_) | Room::Gone => false,
+            Room::Events(_) | Room::Held(_) | Room::Leaving(_) | Room::Gone => false,
+        }
+    }
+
+    /// Whether a stream is open here, be it closing.
+    pub(crate) fn has_stream(&self) -> bool {
+        match &self.room {
+            Room::WebSocket(_) | Room::Events(_) | Room::Held(_) => true,
+            Room::Http(_) | Room::Leaving(_) | Room::Gone => false,
+        }
+    }
+
+    /// Whether a stream is open here, and not closing.
+    pub(crate) fn is_streaming(&self) -> bool {
+        match &self.room {
+            Room::WebSocket(room) => room.closing == Time::NEVER,
+            Room::Events(_) | Room::Held(_) => true,
+            Room::Http(_) | Room::Leaving(_) | Room::Gone => false,
         }
     }
 
@@ -140,20 +179,28 @@ impl Connection {
         match &self.room {
             Room::Http(room) => room.has_leftover(),
             Room::WebSocket(room) => room.leftover.is_some(),
-            Room::Events(_) | Room::Leaving(_) | Room::Gone => false,
+            Room::Events(_) | Room::Held(_) | Room::Leaving(_) | Room::Gone => false,
         }
     }
 
-    /// Whether reading makes sense: nobody reads for a connection that is over, or for a peer
-    /// that does not take what waits for it.
-    pub(crate) fn wants_read(&self) -> bool {
-        !self.paused
-            && !self.has_leftover()
-            && match &self.room {
-                Room::Http(_) | Room::WebSocket(_) | Room::Events(_) => true,
-                Room::Leaving(leaving) => !leaving.ended,
-                Room::Gone => false,
+    /// How many bytes it makes sense to read: nobody reads for a connection that is over, or for a
+    /// peer that does not take what waits for it.
+    pub(crate) fn read_bytes_max(&self, limits: &Limits) -> usize {
+        if self.paused || self.has_leftover() {
+            return 0;
+        }
+        match &self.room {
+            Room::Http(_) | Room::WebSocket(_) | Room::Events(_) => usize::MAX,
+            Room::Held(room) => limits.hold_bytes_max.saturating_sub(room.http.waiting()),
+            Room::Leaving(leaving) => {
+                if leaving.ended {
+                    0
+                } else {
+                    usize::MAX
+                }
             }
+            Room::Gone => 0,
+        }
     }
 }
 
@@ -195,15 +242,71 @@ impl Core {
     }
 
     /// The stream on `key`, if one is open, is over for `cause`.
-    fn end_stream(&mut self, key: Key, cause: CloseCause) {
+    pub(crate) fn end_stream(&mut self, key: Key, cause: CloseCause) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         match connection.room {
             Room::WebSocket(_) => self.stats.websockets_closed += 1,
             Room::Events(_) => self.stats.event_streams_closed += 1,
+            Room::Held(_) => self.stats.holds_closed += 1,
             Room::Http(_) | Room::Leaving(_) | Room::Gone => return,
         }
+        connection.notify = Notify::No;
         let stream = StreamKey { socket: key, serial: connection.serial };
         self.closed.push((stream, cause));
+    }
+
+    /// A stream begins on `key`.
+    pub(crate) fn begin_stream(&mut self, key: Key, room: Room) -> Option<StreamKey> {
+        let connection = self.connections.get_mut(key)?;
+        connection.room = room;
+        connection.serial = connection.serial.wrapping_add(1);
+        let opened = match &connection.room {
+            Room::WebSocket(_) => &mut self.stats.websockets_opened,
+            Room::Events(_) => &mut self.stats.event_streams_opened,
+            Room::Held(_) => &mut self.stats.holds_opened,
+            Room::Http(_) | Room::Leaving(_) | Room::Gone => return None,
+        };
+        *opened += 1;
+        Some(StreamKey { socket: key, serial: connection.serial })
+    }
+
+    /// A peer that does not take what it asked for may not ask for more.
+    /// [rfc6455:10.4-bounded-output]
+    pub(crate) fn pause_if_full(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let full = connection.outbox.len() > self.limits.outbox_pause_bytes;
+        if full && connection.may_answer() && !connection.paused {
+            connection.paused = true;
+            self.stats.read_pauses += 1;
+        }
+    }
+
+    /// Lists `key` for [`App::on_drained`](crate::App::on_drained) if that is waited for and the
+    /// outbox has fallen far enough.
+    pub(crate) fn notice_drained(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let low = connection.outbox.len() <= self.limits.outbox_refill_bytes;
+        if low && connection.notify == Notify::Waiting {
+            connection.notify = Notify::Listed;
+            self.drained.push(StreamKey { socket: key, serial: connection.serial });
+        }
+    }
+
+    /// Whether the application is to be told that the outbox of `stream` has drained: it may have
+    /// been filled again since, or the stream may be closing.
+    pub(crate) fn take_notice(&mut self, stream: StreamKey) -> bool {
+        let mark = self.limits.outbox_refill_bytes;
+        let Some(connection) = self.stream(stream) else { return false };
+        if connection.notify != Notify::Listed {
+            return false;
+        }
+        let low = connection.outbox.len() <= mark;
+        connection.notify = if low { Notify::No } else { Notify::Waiting };
+        if !connection.is_streaming() {
+            connection.notify = Notify::No;
+            return false;
+        }
+        low
     }
 
     /// Nothing more will be said on `key` than what its outbox holds (RFC 6455 §7.1.1, and the
@@ -234,7 +337,7 @@ impl Core {
     pub(crate) fn look_again(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         if connection.has_leftover() && !connection.paused
-            || connection.readiness.readable() && connection.wants_read()
+            || connection.readiness.readable() && connection.read_bytes_max(&self.limits) > 0
         {
             self.again.add(key, &mut connection.readiness);
         }

@@ -4,8 +4,10 @@ use sockeye_reactor::Time;
 use sockeye_sse::Event;
 use sockeye_websocket::{CloseCode, CloseFrame, Message, MessageCodec, UsageError};
 
-use crate::connection::{Core, Room};
-use crate::{CloseCause, Stats, StreamKey};
+use crate::app::Reply;
+use crate::connection::{Core, Notify, Room};
+use crate::shared::append;
+use crate::{CloseCause, SharedEvent, SharedMessage, Stats, StreamKey, drain, held};
 
 /// The application's hands: it sends to streams, closes them, and knows the time.
 ///
@@ -125,8 +127,124 @@ impl Context<'_> {
         Ok(())
     }
 
+    /// Sends a message that others get too, as [`Context::send`] does, without encoding or copying
+    /// it for each of them.
+    ///
+    /// Where compression was agreed on, each window size in use costs one compression, which refers
+    /// to nothing that the peer got before: for a single recipient [`Context::send`] compresses
+    /// better.
+    ///
+    /// # Errors
+    /// As [`Context::send`].
+    pub fn send_shared(
+        &mut self,
+        stream: StreamKey,
+        message: &SharedMessage,
+    ) -> Result<(), SendError> {
+        let core = &mut *self.core;
+        let connection = core.connections.get_mut(stream.socket).ok_or(SendError::Gone)?;
+        let Room::WebSocket(room) = &mut connection.room else { return Err(SendError::Gone) };
+        if connection.serial != stream.serial {
+            return Err(SendError::Gone);
+        }
+        match room.protocol.admit_message(connection.outbox.tail(&mut core.pool)) {
+            Ok(()) => core.stats.messages_sent += 1,
+            Err(UsageError::Closed) => return Err(SendError::Closing),
+            Err(error) => return Err(SendError::Invalid(error)),
+        }
+        let compressed = room.session.as_mut().and_then(|session| {
+            let frame = message.compressed(session.tx_window(), &mut core.engine)?;
+            session.note_shared(message.as_bytes());
+            Some(frame)
+        });
+        let frame = compressed.as_ref().unwrap_or_else(|| message.frame());
+        append(frame, &mut connection.outbox, &mut core.pool);
+        self.touch(stream)
+    }
+
+    /// Sends an event that others get too, as [`Context::send_event`] does, without encoding or
+    /// copying it for each of them.
+    ///
+    /// # Errors
+    /// As [`Context::send_event`].
+    pub fn send_shared_event(
+        &mut self,
+        stream: StreamKey,
+        event: &SharedEvent,
+    ) -> Result<(), SendError> {
+        let core = &mut *self.core;
+        let connection = core.connections.get_mut(stream.socket).ok_or(SendError::Gone)?;
+        let Room::Events(room) = &mut connection.room else { return Err(SendError::Gone) };
+        if connection.serial != stream.serial {
+            return Err(SendError::Gone);
+        }
+        room.write_shared(event, &mut connection.outbox, &mut core.pool, core.now);
+        core.stats.events_sent += 1;
+        self.touch(stream)
+    }
+
+    /// Sends a comment without text on an event stream: a sign of life that no script sees.
+    ///
+    /// # Errors
+    /// As [`Context::send_event`].
+    pub fn send_comment(&mut self, stream: StreamKey) -> Result<(), SendError> {
+        let core = &mut *self.core;
+        let connection = core.connections.get_mut(stream.socket).ok_or(SendError::Gone)?;
+        let Room::Events(room) = &mut connection.room else { return Err(SendError::Gone) };
+        if connection.serial != stream.serial {
+            return Err(SendError::Gone);
+        }
+        room.write_comment(connection.outbox.tail(&mut core.pool), core.now);
+        self.touch(stream)
+    }
+
+    /// Answers a held request. The stream is over with it ([`CloseCause::Finished`]), and the
+    /// connection serves what its client sent meanwhile, or ends as its request or a drain wants.
+    ///
+    /// # Errors
+    /// [`SendError::Gone`] if the key names no held request (any more), [`SendError::Full`] if its
+    /// client did not read what it got before.
+    #[expect(clippy::needless_pass_by_value, reason = "a reply is given away, as in an answer")]
+    pub fn respond(&mut self, stream: StreamKey, reply: Reply) -> Result<(), SendError> {
+        let held = self.core.stream(stream).is_some_and(|of| matches!(of.room, Room::Held(_)));
+        if !held {
+            return Err(SendError::Gone);
+        }
+        held::respond(self.core, stream.socket, &reply, CloseCause::Finished);
+        match self.core.connections.get(stream.socket) {
+            Some(connection) if !matches!(connection.room, Room::Gone) => Ok(()),
+            _ => Err(SendError::Full),
+        }
+    }
+
+    /// Bytes that wait for the peer of `stream`; none if it is gone.
+    pub fn outbox_bytes(&self, stream: StreamKey) -> usize {
+        let connection = self.core.connections.get(stream.socket);
+        let open = connection.filter(|connection| connection.serial == stream.serial);
+        open.filter(|connection| connection.has_stream()).map_or(0, |of| of.outbox.len())
+    }
+
+    /// Asks for one call of [`App::on_drained`](crate::App::on_drained) once no more than
+    /// [`Limits::outbox_refill_bytes`](crate::Limits::outbox_refill_bytes) wait for the peer of
+    /// `stream`: in this turn or the next if that is so already. Asking again before it came changes
+    /// nothing; a stream that is gone or closing is not reported.
+    pub fn notify_drained(&mut self, stream: StreamKey) {
+        let Some(connection) = self.core.stream(stream) else { return };
+        if connection.is_streaming() && connection.notify == Notify::No {
+            connection.notify = Notify::Waiting;
+            self.core.notice_drained(stream.socket);
+        }
+    }
+
+    /// Ends a stream because the server goes away: a WebSocket by a Close with 1001, an event stream
+    /// by a reconnection time (see [`Limits::drain_retry_ms`](crate::Limits::drain_retry_ms)) and
+    /// the end of the response, a held request by a 503 with `Retry-After: 1`.
+    pub fn say_goodbye(&mut self, stream: StreamKey) {
+        drain::say_goodbye(self.core, stream);
+    }
+
     /// Closes a stream: a WebSocket by a Close frame with `code` and `reason`, an event stream by
-    /// ending the response. A key that names nothing is no error.
+    /// ending the response, a held request by a 503. A key that names nothing is no error.
     ///
     /// # Panics
     /// In debug builds, if `code` must not stand on the wire or `reason` is over 123 bytes. In
@@ -136,6 +254,7 @@ impl Context<'_> {
         match connection.room {
             Room::WebSocket(_) => self.close_websocket(stream, code, reason),
             Room::Events(_) => self.end_events(stream),
+            Room::Held(_) => held::give_up(self.core, stream.socket, CloseCause::Finished),
             Room::Http(_) | Room::Leaving(_) | Room::Gone => {}
         }
     }

@@ -1,7 +1,9 @@
 //! The room of an event stream: a response that does not end.
 
 use sockeye_http1::chunked;
-use sockeye_reactor::Time;
+use sockeye_reactor::{Outbox, Pool, Time};
+
+use crate::shared::{SharedEvent, append};
 
 /// A `text/event-stream` response under way.
 pub(crate) struct EventsRoom {
@@ -40,8 +42,23 @@ impl EventsRoom {
         }
     }
 
+    /// Writes a block that many streams share.
+    pub(crate) fn write_shared(
+        &mut self,
+        event: &SharedEvent,
+        outbox: &mut Outbox,
+        pool: &mut Pool,
+        now: Time,
+    ) {
+        self.spoke = now;
+        match self.framing {
+            Framing::Chunked => append(event.chunk(), outbox, pool),
+            Framing::UntilClose => append(event.block(), outbox, pool),
+        }
+    }
+
     /// Writes a comment that says only that we live.
-    pub(crate) fn heartbeat(&mut self, out: &mut Vec<u8>, now: Time) {
+    pub(crate) fn write_comment(&mut self, out: &mut Vec<u8>, now: Time) {
         self.write(HEARTBEAT, out, now);
     }
 

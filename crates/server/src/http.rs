@@ -9,7 +9,8 @@ use sockeye_reactor::{Key, Time};
 use crate::app::{Answer, EventStream, Header, Opened, Reply, Request};
 use crate::connection::{Core, Room};
 use crate::events::{EventsRoom, Framing};
-use crate::{App, CloseCause, Context, Deadline, Limits, StreamKey, drain, websocket};
+use crate::held;
+use crate::{App, CloseCause, Context, Deadline, Limits, drain, websocket};
 
 /// A connection between requests, or inside one.
 pub(crate) struct HttpRoom {
@@ -85,6 +86,22 @@ impl HttpRoom {
         }
     }
 
+    /// Bytes that are here and not used.
+    pub(crate) fn waiting(&self) -> usize {
+        self.input.len() - self.used
+    }
+
+    /// Takes in bytes for later.
+    pub(crate) fn keep(&mut self, bytes: &[u8]) {
+        self.input.drain(..core::mem::take(&mut self.used));
+        self.input.extend_from_slice(bytes);
+    }
+
+    /// The present request is answered: what came behind it is to be looked at.
+    pub(crate) fn go_on(&mut self, now: Time) {
+        (self.started, self.unseen) = (now, true);
+    }
+
     pub(crate) fn deadline(&self, heard: Time, limits: &Limits) -> (Time, Deadline) {
         match &self.stage {
             Stage::Body(pending) => (pending.since + limits.body_ms, Deadline::Body),
@@ -107,8 +124,7 @@ impl HttpRoom {
             self.started = now;
         }
         if !bytes.is_empty() {
-            self.input.drain(..core::mem::take(&mut self.used));
-            self.input.extend_from_slice(bytes);
+            self.keep(bytes);
         }
         self.unseen = false;
         if matches!(self.stage, Stage::Head) {
@@ -224,10 +240,15 @@ fn go_on_with<A: App>(core: &mut Core, app: &mut A, key: Key, mut input: Vec<u8>
     match &mut connection.room {
         Room::Http(room) => {
             // The next request's time begins with its first byte, and it is here.
-            (room.started, room.unseen) = (core.now, true);
+            room.go_on(core.now);
             if used < input.len() {
                 (room.input, room.used) = (input, used);
                 core.look_again(key);
+            }
+        }
+        Room::Held(room) => {
+            if used < input.len() {
+                (room.http.input, room.http.used) = (input, used);
             }
         }
         // A client must not send before it has seen the 101 (RFC 6455 §4.1), but frames that it
@@ -274,30 +295,43 @@ fn serve<A: App>(core: &mut Core, app: &mut A, key: Key, request: &Complete) {
     };
     let request = Request { head: &head, body: &request.body, peer };
     match app.on_request(&request, &mut Context { core }) {
-        Answer::Reply(reply) => write_reply(core, key, &head, &reply),
+        Answer::Reply(reply) => write_reply(core, key, Terms::of(&head), &reply),
         Answer::WebSocket(upgrade) => websocket::open(core, app, key, &head, &upgrade),
         Answer::EventStream(stream) => open_events(core, app, key, &head, &stream),
+        Answer::Hold(hold) => held::open(core, app, key, Terms::of(&head), hold),
     }
     // A stream opened while the server goes away is told so at once, in its own language: a
     // browser's EventSource takes any status but 200 for the end of all tries.
     if core.draining {
-        drain::say_goodbye(core, key);
+        drain::dismiss(core, app, key);
     }
 }
 
-fn write_reply(core: &mut Core, key: Key, head: &RequestHead<'_, '_>, reply: &Reply) {
+/// What a response owes to the request that it answers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    is_head: bool,
+    persistence: Persistence,
+}
+
+impl Terms {
+    fn of(head: &RequestHead<'_, '_>) -> Self {
+        Self { is_head: head.method() == "HEAD", persistence: head.connection() }
+    }
+}
+
+pub(crate) fn write_reply(core: &mut Core, key: Key, terms: Terms, reply: &Reply) {
     let Some(connection) = core.connections.get_mut(key) else { return };
     if reply.status.code() >= 400 {
         core.stats.refused += 1;
     }
     // [rfc9112:9.6-close-announced]
-    let persistence = if core.draining { Persistence::Close } else { head.connection() };
+    let persistence = if core.draining { Persistence::Close } else { terms.persistence };
     let response = Response::new(reply.status).date(core.date).connection(persistence);
-    let body = match head.method() {
-        // RFC 9110 §9.3.2: HEAD gets the headers of GET and no content.
-        // [rfc9110:9.3.2-head-like-get]
-        "HEAD" => Body::Length(reply.body.len() as u64),
-        _ => Body::Bytes(&reply.body),
+    // RFC 9110 §9.3.2: HEAD gets the headers of GET and no content. [rfc9110:9.3.2-head-like-get]
+    let body = match terms.is_head {
+        true => Body::Length(reply.body.len() as u64),
+        false => Body::Bytes(&reply.body),
     };
     let out = connection.outbox.tail(&mut core.pool);
     add(response, &reply.headers).write(body, out);
@@ -350,10 +384,8 @@ fn open_events<A: App>(
     if head.method() == "HEAD" {
         return core.leave(key, CloseCause::Finished);
     }
-    connection.room = Room::Events(EventsRoom::open(framing, core.now, out));
-    connection.serial = connection.serial.wrapping_add(1);
-    let key = StreamKey { socket: key, serial: connection.serial };
-    core.stats.event_streams_opened += 1;
-    core.touch(key.socket);
-    app.on_open(key, &Opened::EventStream, &mut Context { core });
+    let room = Room::Events(EventsRoom::open(framing, core.now, out));
+    let Some(stream) = core.begin_stream(key, room) else { return };
+    core.touch(key);
+    app.on_open(stream, &Opened::EventStream, &mut Context { core });
 }

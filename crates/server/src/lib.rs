@@ -5,24 +5,26 @@ mod connection;
 mod context;
 mod drain;
 mod events;
+mod held;
 mod http;
 mod limits;
 mod server;
+mod shared;
 mod stats;
 mod timers;
 mod websocket;
 
 pub use app::{
-    Answer, App, CloseCause, Deadline, EventStream, Header, Opened, Reply, Request, StreamKey,
-    Upgrade,
+    Answer, App, CloseCause, Deadline, EventStream, Header, Hold, Opened, Origins, Reply, Request,
+    StreamKey, Upgrade,
 };
 pub use context::{Context, SendError};
 pub use limits::Limits;
 pub use server::Server;
+pub use shared::{SharedEvent, SharedMessage};
 pub use stats::Stats;
 
 pub use sockeye_deflate::ServerConfig;
-pub use sockeye_handshake::Origins;
 pub use sockeye_http1::{RequestHead, Status};
 pub use sockeye_reactor::{MioNet, Net, Shared, Time, Waker};
 pub use sockeye_sse::Event;

@@ -31,8 +31,14 @@ pub struct Limits {
     pub message_bytes_per_turn_max: usize,
     /// Unsent bytes above which a connection is no longer read from.
     pub outbox_pause_bytes: usize,
+    /// Unsent bytes at or below which a stream counts as drained, for
+    /// [`App::on_drained`](crate::App::on_drained).
+    pub outbox_refill_bytes: usize,
     /// Unsent bytes above which the application's sends are refused and the connection is cut.
     pub outbox_bytes_max: usize,
+    /// Bytes read from a client whose request is held; what it sends beyond them waits in its
+    /// socket. With none, its end is not noticed before the response is written.
+    pub hold_bytes_max: usize,
     /// Bytes discarded after the last word on a connection, while waiting for the peer's end.
     pub discard_bytes_max: u64,
     /// From accept, or from the first byte of a later request, to its complete head.
@@ -44,6 +50,8 @@ pub struct Limits {
     pub message_ms: u64,
     /// How long a connection may stay open between two requests.
     pub keep_alive_ms: u64,
+    /// Longest time for which a request is held, whatever the application asks for.
+    pub hold_ms: u64,
     /// Silence on a WebSocket after which it is pinged.
     pub ping_ms: u64,
     /// From a ping to any sign of life.
@@ -73,12 +81,15 @@ impl Default for Limits {
             websocket: sockeye_websocket::Limits::default(),
             message_bytes_per_turn_max: 256 * 1024,
             outbox_pause_bytes: 64 * 1024,
+            outbox_refill_bytes: 16 * 1024,
             outbox_bytes_max: 64 * 1024 * 1024,
+            hold_bytes_max: 16 * 1024,
             discard_bytes_max: 16 * 1024 * 1024,
             head_ms: 5_000,
             body_ms: 30_000,
             message_ms: 120_000,
             keep_alive_ms: 60_000,
+            hold_ms: 120_000,
             ping_ms: 25_000,
             pong_ms: 10_000,
             heartbeat_ms: 15_000,

@@ -93,9 +93,10 @@ impl<N: Net, A: App> Server<N, A> {
         self.core.tick(self.net.now(), self.net.unix_seconds());
         self.drained_by = self.core.now + self.core.limits.drain_ms;
         self.net.stop_listening();
+        self.app.on_drain(&mut Context { core: &mut self.core });
         let keys: Vec<Key> = self.core.connections.keys().collect();
         for key in keys {
-            drain::say_goodbye(&mut self.core, key);
+            drain::dismiss(&mut self.core, &mut self.app, key);
         }
     }
 
@@ -148,7 +149,10 @@ impl<N: Net, A: App> Server<N, A> {
     fn wait(&self, wait_max: Option<Duration>) -> Option<Duration> {
         let core = &self.core;
         let now = self.net.now();
-        let busy = !core.dirty.is_empty() || !core.again.is_empty() || !core.closed.is_empty();
+        let busy = !core.dirty.is_empty()
+            || !core.again.is_empty()
+            || !core.closed.is_empty()
+            || !core.drained.is_empty();
         if busy || self.may_accept(now) {
             return Some(Duration::ZERO);
         }
@@ -232,17 +236,18 @@ impl<N: Net, A: App> Server<N, A> {
             }
             return;
         }
-        if !connection.readiness.readable() || !connection.wants_read() {
+        let bytes_max = connection.read_bytes_max(&self.core.limits).min(self.buffer.len());
+        if !connection.readiness.readable() || bytes_max == 0 {
             return;
         }
         let Some(socket) = &mut self.sockets[key.index()] else { return };
-        match socket.read(&mut self.buffer) {
+        match socket.read(&mut self.buffer[..bytes_max]) {
             Ok(0) => {
                 connection.readiness.after_end();
                 self.receive_end(key);
             }
             Ok(len) => {
-                connection.readiness.after_read(len, self.buffer.len());
+                connection.readiness.after_read(len, bytes_max);
                 connection.heard = self.core.now;
                 self.core.stats.bytes_received += len as u64;
                 self.dispatch(key, len);
@@ -256,7 +261,7 @@ impl<N: Net, A: App> Server<N, A> {
     }
 
     fn after_visit(&mut self, key: Key) {
-        self.pause_if_full(key);
+        self.core.pause_if_full(key);
         self.core.look_again(key);
         self.core.arm(key);
     }
@@ -268,6 +273,7 @@ impl<N: Net, A: App> Server<N, A> {
         match &mut connection.room {
             Room::Http(_) => http::receive(core, app, key, bytes),
             Room::WebSocket(_) => websocket::receive(core, app, key, bytes),
+            Room::Held(room) => room.http.keep(bytes),
             // The request is answered by a stream without end: nothing can follow it.
             Room::Events(_) | Room::Gone => {}
             Room::Leaving(leaving) => {
@@ -282,7 +288,7 @@ impl<N: Net, A: App> Server<N, A> {
     fn receive_end(&mut self, key: Key) {
         let Some(connection) = self.core.connections.get_mut(key) else { return };
         match &mut connection.room {
-            Room::Http(_) => http::receive_end(&mut self.core, key),
+            Room::Http(_) | Room::Held(_) => http::receive_end(&mut self.core, key),
             Room::WebSocket(_) => websocket::receive_end(&mut self.core, key),
             // Its client went away; nobody reads what waits.
             Room::Events(_) => self.core.cut(key, CloseCause::Ended),
@@ -294,21 +300,10 @@ impl<N: Net, A: App> Server<N, A> {
         }
     }
 
-    /// A peer that does not take what it asked for may not ask for more.
-    /// [rfc6455:10.4-bounded-output]
-    fn pause_if_full(&mut self, key: Key) {
-        let Some(connection) = self.core.connections.get_mut(key) else { return };
-        let full = connection.outbox.len() > self.core.limits.outbox_pause_bytes;
-        if full && connection.may_answer() && !connection.paused {
-            connection.paused = true;
-            self.core.stats.read_pauses += 1;
-        }
-    }
-
     fn run_timers(&mut self) {
         self.core.wheel.advance(self.core.now, &mut self.fired);
         for (key, at) in self.fired.drain(..) {
-            timers::fire(&mut self.core, key, at);
+            timers::fire(&mut self.core, &mut self.app, key, at);
         }
         if self.drained_by <= self.core.now {
             self.drained_by = Time::NEVER;
@@ -325,6 +320,12 @@ impl<N: Net, A: App> Server<N, A> {
             self.app.on_timer(&mut context);
         }
         self.app.on_turn(&mut context);
+        // Who asks again from within is told in the next turn.
+        for stream in core::mem::take(&mut context.core.drained) {
+            if context.core.take_notice(stream) {
+                self.app.on_drained(stream, &mut context);
+            }
+        }
         // An application that hears of a close may close others: their closes follow here.
         while !context.core.closed.is_empty() {
             for (stream, cause) in core::mem::take(&mut context.core.closed) {
@@ -387,6 +388,7 @@ impl<N: Net, A: App> Server<N, A> {
     /// The outbox is shorter now: reading may go on, or the last word is said.
     fn after_flush(&mut self, key: Key) {
         let core = &mut self.core;
+        core.notice_drained(key);
         let Some(connection) = core.connections.get_mut(key) else { return };
         if connection.paused && connection.outbox.len() <= core.limits.outbox_pause_bytes / 2 {
             connection.paused = false;
@@ -459,6 +461,7 @@ impl Core {
             again: ReadyList::default(),
             gone: Vec::new(),
             closed: Vec::new(),
+            drained: Vec::new(),
             spare: None,
             scratch: Vec::new(),
             draining: false,

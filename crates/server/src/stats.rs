@@ -25,6 +25,10 @@ pub struct Stats {
     pub event_streams_opened: u64,
     /// Event streams closed.
     pub event_streams_closed: u64,
+    /// Requests held.
+    pub holds_opened: u64,
+    /// Held requests that were answered, or whose client went away.
+    pub holds_closed: u64,
     /// WebSocket messages received whole.
     pub messages_received: u64,
     /// WebSocket messages sent.
@@ -37,7 +41,7 @@ pub struct Stats {
     pub bytes_sent: u64,
     /// WebSockets failed because the peer broke the protocol.
     pub protocol_errors: u64,
-    /// Connections cut because a deadline passed.
+    /// Connections cut, and held requests refused, because a deadline passed.
     pub timeouts: u64,
     /// Connections cut because their outbox was over its bound.
     pub overflows: u64,

@@ -5,7 +5,7 @@ use sockeye_reactor::{Key, Time};
 use sockeye_websocket::CloseCode;
 
 use crate::connection::{Connection, Core, Room};
-use crate::{CloseCause, Deadline, Limits, http, websocket};
+use crate::{App, CloseCause, Context, Deadline, Limits, StreamKey, held, http, websocket};
 
 /// What is due when a connection's deadline has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,8 @@ impl Connection {
                     under_way.since = now;
                 }
             }
-            Room::Events(_) | Room::Leaving(_) | Room::Gone => {}
+            // A held request's time is the application's, which a slow reader does not stretch.
+            Room::Events(_) | Room::Held(_) | Room::Leaving(_) | Room::Gone => {}
         }
     }
 
@@ -71,6 +72,7 @@ impl Connection {
                 if message.0 < life.0 { message } else { life }
             }
             Room::Events(room) => (room.spoke + limits.heartbeat_ms, Due::Heartbeat),
+            Room::Held(room) => (room.until, Due::GiveUp(Deadline::Hold)),
             Room::Leaving(leaving) => (leaving.until, Due::GiveUp(Deadline::Close)),
             Room::Gone => (Time::NEVER, Due::GiveUp(Deadline::Close)),
         }
@@ -79,7 +81,7 @@ impl Connection {
 
 /// The wheel named `key`, armed for `at`: does what is due, or arms for the moment to which
 /// activity has moved the deadline.
-pub(crate) fn fire(core: &mut Core, key: Key, at: Time) {
+pub(crate) fn fire<A: App>(core: &mut Core, app: &mut A, key: Key, at: Time) {
     let Some(connection) = core.connections.get_mut(key) else { return };
     if !connection.timer.fire(at) {
         return;
@@ -91,7 +93,7 @@ pub(crate) fn fire(core: &mut Core, key: Key, at: Time) {
             // This turn's flush will tell.
             Due::LastWrite => return try_write(core, key),
             Due::Ping => ping(core, key),
-            Due::Heartbeat => heartbeat(core, key),
+            Due::Heartbeat => heartbeat(core, app, key),
         }
     }
     core.arm(key);
@@ -120,6 +122,10 @@ pub(crate) fn give_up(core: &mut Core, key: Key, deadline: Deadline) {
         // No fault of the peer's: the connection simply is not kept any longer.
         // [rfc9112:9.5-idle-close]
         Deadline::KeepAlive => core.leave(key, cause),
+        Deadline::Hold => {
+            core.stats.timeouts += 1;
+            held::give_up(core, key, cause);
+        }
         Deadline::Pong | Deadline::Close | Deadline::WriteStall => {
             core.stats.timeouts += 1;
             core.cut(key, cause);
@@ -138,14 +144,14 @@ fn ping(core: &mut Core, key: Key) {
 }
 
 /// HTML 9.2.7: proxies drop what is silent. [html:9.2.7-heartbeat]
-fn heartbeat(core: &mut Core, key: Key) {
+fn heartbeat<A: App>(core: &mut Core, app: &mut A, key: Key) {
     let Some(connection) = core.connections.get_mut(key) else { return };
     let Room::Events(room) = &mut connection.room else { return };
+    // The next one is due after another silence, whatever the application makes of this one.
+    room.spoke = core.now;
+    // What waits already is sign of life enough, once the peer reads it.
     if connection.outbox.is_empty() {
-        room.heartbeat(connection.outbox.tail(&mut core.pool), core.now);
-        core.touch(key);
-    } else {
-        // What waits already is sign of life enough, once the peer reads it.
-        room.spoke = core.now;
+        let stream = StreamKey { socket: key, serial: connection.serial };
+        app.on_heartbeat(stream, &mut Context { core });
     }
 }

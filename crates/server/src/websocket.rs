@@ -1,14 +1,14 @@
 //! The WebSocket room: the handshake that opens it, and the messages that come in.
 
 use sockeye_deflate::{EXTENSION_NAME, Params, Session, accept_offer};
-use sockeye_handshake::{Extensions, Policy, decide};
+use sockeye_handshake::{Accept, Extensions, Origins as Allowed, Policy, Reject, decide};
 use sockeye_http1::RequestHead;
 use sockeye_reactor::{Key, Time};
 use sockeye_websocket::{
     Assembler, CloseCode, Compression, Config, Connection as Protocol, Event, Piece, Role,
 };
 
-use crate::app::{Opened, Upgrade};
+use crate::app::{Opened, Origins, Upgrade};
 use crate::connection::{Core, Leftover, Room, UnderWay, WebSocketRoom};
 use crate::{App, CloseCause, Context, StreamKey};
 
@@ -25,8 +25,7 @@ pub(crate) fn open<A: App>(
 ) {
     let Some(connection) = core.connections.get_mut(key) else { return };
     let out = connection.outbox.tail(&mut core.pool);
-    let policy = Policy { subprotocols: upgrade.subprotocols, origins: upgrade.origins };
-    let accept = match decide(head, &policy) {
+    let accept = match decide_upgrade(head, upgrade) {
         Ok(accept) => accept,
         Err(reject) => {
             core.stats.refused += 1;
@@ -39,7 +38,7 @@ pub(crate) fn open<A: App>(
     let compression =
         if params.is_some() { Compression::PerMessageDeflate } else { Compression::Off };
     let config = Config { limits: core.limits.websocket, compression };
-    connection.room = Room::WebSocket(WebSocketRoom {
+    let room = Room::WebSocket(WebSocketRoom {
         protocol: Protocol::server(&config),
         under_way: None,
         session: params.map(|params| Box::new(Session::new(Role::Server, params))),
@@ -48,15 +47,28 @@ pub(crate) fn open<A: App>(
         closing: Time::NEVER,
         closing_code: CloseCode::NO_STATUS,
     });
-    connection.serial = connection.serial.wrapping_add(1);
-    let stream = StreamKey { socket: key, serial: connection.serial };
-    core.stats.websockets_opened += 1;
+    let Some(stream) = core.begin_stream(key, room) else { return };
     core.touch(key);
     let opened = Opened::WebSocket {
         subprotocol: accept.subprotocol(),
         compressed: compression == Compression::PerMessageDeflate,
     };
     app.on_open(stream, &opened, &mut Context { core });
+}
+
+/// Puts the question to the handshake in its own terms.
+fn decide_upgrade<'b>(head: &RequestHead<'_, 'b>, upgrade: &Upgrade) -> Result<Accept<'b>, Reject> {
+    let subprotocols = upgrade.subprotocols;
+    let list: Vec<&str>;
+    let origins = match &upgrade.origins {
+        Origins::Any => Allowed::Any,
+        Origins::SameHost => Allowed::SameHost,
+        Origins::List(origins) => {
+            list = origins.iter().map(String::as_str).collect();
+            Allowed::List(&list)
+        }
+    };
+    decide(head, &Policy { subprotocols, origins })
 }
 
 /// Takes the first offer of permessage-deflate that suits (RFC 7692 §5.1).

@@ -72,6 +72,26 @@ impl Connection {
         self.send_whole(opcode_of(kind), Rsv::RSV1, deflated, out)
     }
 
+    /// Takes note that the caller sends a whole message by itself: a frame that another connection
+    /// of a server encoded, which is the same bytes on every one, since servers do not mask.
+    ///
+    /// Appends the reply that was held back, if there is one. The frame has to follow it.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Panics
+    /// In debug builds, on a client: each of its frames has a mask of its own.
+    pub fn admit_message(&mut self, out: &mut Vec<u8>) -> Result<(), UsageError> {
+        debug_assert!(self.client.is_none(), "a client's frames are masked one by one");
+        if self.outgoing.is_some() {
+            return Err(UsageError::MessageUnderWay);
+        }
+        self.admit(Input::SendData)?;
+        self.flush_replies(out);
+        Ok(())
+    }
+
     /// Begins a frame of `payload_len` bytes, for sending without a buffer of our own.
     ///
     /// The first frame of a message carries its kind, the following ones continue it. Control

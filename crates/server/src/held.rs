@@ -1,0 +1,55 @@
+//! The room of a request that is answered later.
+
+use sockeye_reactor::{Key, Time};
+
+use crate::app::{Header, Hold, Opened, Reply};
+use crate::connection::{Core, Room};
+use crate::http::{self, HttpRoom, Terms};
+use crate::{App, CloseCause, Context};
+
+/// A request under way between its last byte and its response.
+pub(crate) struct HeldRoom {
+    /// Where the connection goes back to, with what came behind the request.
+    pub(crate) http: Box<HttpRoom>,
+    terms: Terms,
+    /// When the server answers by itself.
+    pub(crate) until: Time,
+}
+
+const RETRY_AFTER: Header = Header::from_static("Retry-After", "1");
+
+/// Holds the request that has just come.
+pub(crate) fn open<A: App>(core: &mut Core, app: &mut A, key: Key, terms: Terms, hold: Hold) {
+    let until = core.now + hold.hold_ms.min(core.limits.hold_ms);
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    let Room::Http(http) = core::mem::replace(&mut connection.room, Room::Gone) else {
+        unreachable!("a request was served in another room");
+    };
+    let room = Room::Held(Box::new(HeldRoom { http, terms, until }));
+    let Some(stream) = core.begin_stream(key, room) else { return };
+    app.on_open(stream, &Opened::Held, &mut Context { core });
+}
+
+/// Writes the response; the connection goes back to where it was, or ends.
+pub(crate) fn respond(core: &mut Core, key: Key, reply: &Reply, cause: CloseCause) {
+    core.end_stream(key, cause);
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    let Room::Held(room) = core::mem::replace(&mut connection.room, Room::Gone) else {
+        unreachable!("asked by the callers");
+    };
+    let HeldRoom { mut http, terms, .. } = *room;
+    http.go_on(core.now);
+    connection.room = Room::Http(http);
+    // The client was waiting for us: its time between two requests begins now.
+    connection.heard = core.now;
+    http::write_reply(core, key, terms, reply);
+    core.pause_if_full(key);
+    core.look_again(key);
+    core.arm(key);
+}
+
+/// Answers that there is no answer.
+pub(crate) fn give_up(core: &mut Core, key: Key, cause: CloseCause) {
+    let reply = Reply::text(sockeye_http1::Status::SERVICE_UNAVAILABLE, "try again\n");
+    respond(core, key, &reply.header(RETRY_AFTER), cause);
+}
