@@ -67,6 +67,12 @@ impl HttpRoom {
         }
     }
 
+    /// Whether the connection is kept between two requests. One on which no request has come yet
+    /// is not: its first one may be on its way.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.is_idle() && !self.first
+    }
+
     /// Whether no request is under way.
     pub(crate) fn is_idle(&self) -> bool {
         self.used == self.input.len() && matches!(self.stage, Stage::Head)

@@ -14,6 +14,9 @@ pub struct Limits {
     /// Sockets open at a time. Above it connections wait in the system's backlog; keep it below
     /// the descriptor limit, files and logs need some too.
     pub connections_max: usize,
+    /// Sockets open at a time from one address. One more is closed as soon as it is accepted. An
+    /// IPv6 host has 2⁶⁴ addresses to choose from, so those that share a /64 count as one.
+    pub connections_per_address_max: usize,
     /// Connections accepted in one turn, so that a storm of them does not starve the others.
     pub accepts_per_turn_max: usize,
     /// Size of the loop's one receive buffer, which is also the read budget of a connection in
@@ -63,7 +66,12 @@ pub struct Limits {
     pub close_ms: u64,
     /// Longest time in which a peer takes none of the bytes that wait for it.
     pub write_stall_ms: u64,
-    /// From the start of a drain to cutting what is left.
+    /// From the start of a drain to the end of accepting: the time in which a load balancer is to
+    /// notice that nobody more should come.
+    pub drain_accept_ms: u64,
+    /// From there, the time over which the streams are told to go, one by one at an even rate.
+    pub drain_window_ms: u64,
+    /// From there to cutting what is left.
     pub drain_ms: u64,
     /// What an event stream's client is told to wait, at least, when the server goes away; up to
     /// as much again is added to spread the crowd.
@@ -74,6 +82,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 100_000,
+            connections_per_address_max: 10_000,
             accepts_per_turn_max: 64,
             read_bytes: 128 * 1024,
             http: sockeye_http1::Limits::default(),
@@ -95,6 +104,8 @@ impl Default for Limits {
             heartbeat_ms: 15_000,
             close_ms: 2_000,
             write_stall_ms: 30_000,
+            drain_accept_ms: 0,
+            drain_window_ms: 0,
             drain_ms: 10_000,
             drain_retry_ms: 1_000,
         }

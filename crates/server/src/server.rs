@@ -7,8 +7,10 @@ use sockeye_deflate::{Engine, EngineConfig};
 use sockeye_http1::Date;
 use sockeye_reactor::{Flushed, Key, Net, Pool, Ready, ReadyList, Slab, Socket, Time, Wheel};
 
+use crate::addresses::Addresses;
 use crate::connection::{Connection, Core, Leaving, Room};
-use crate::{App, CloseCause, Context, Deadline, Limits, Stats, drain, http, timers, websocket};
+use crate::drain::Drain;
+use crate::{App, CloseCause, Context, Deadline, Limits, Stats, http, timers, websocket};
 
 /// How long accepting rests when the system is out of descriptors.
 const ACCEPT_REST_MS: u64 = 100;
@@ -17,9 +19,9 @@ const ACCEPT_REST_MS: u64 = 100;
 ///
 /// It owns the network and the application, and does something only inside [`Server::turn`].
 pub struct Server<N: Net, A> {
-    net: N,
-    app: A,
-    core: Core,
+    pub(crate) net: N,
+    pub(crate) app: A,
+    pub(crate) core: Core,
     /// Each connection's socket, by the index of its key.
     sockets: Vec<Option<N::Socket>>,
     /// The loop's one receive buffer.
@@ -29,8 +31,9 @@ pub struct Server<N: Net, A> {
     fired: Vec<(Key, Time)>,
     /// No connection is accepted before this.
     accept_from: Time,
-    /// When a drain ends.
-    drained_by: Time,
+    /// Connections by where they come from.
+    addresses: Addresses,
+    pub(crate) drain: Drain,
 }
 
 impl<N: Net, A: App> Server<N, A> {
@@ -48,7 +51,8 @@ impl<N: Net, A: App> Server<N, A> {
             visits: Vec::new(),
             fired: Vec::new(),
             accept_from: now,
-            drained_by: Time::NEVER,
+            addresses: Addresses::default(),
+            drain: Drain::default(),
         }
     }
 
@@ -64,6 +68,7 @@ impl<N: Net, A: App> Server<N, A> {
         self.accept();
         self.read();
         self.run_timers();
+        self.run_drain();
         self.run_app();
         self.flush();
         self.bury();
@@ -79,35 +84,6 @@ impl<N: Net, A: App> Server<N, A> {
             self.turn(None)?;
         }
         Ok(())
-    }
-
-    /// Begins to go away: nobody is accepted any more, idle connections are ended, requests under
-    /// way are answered and then their connections ended, WebSockets get a Close with 1001, event
-    /// streams a reconnection time and their end. What is left after
-    /// [`Limits::drain_ms`] is cut. Calling it again changes nothing.
-    pub fn drain(&mut self) {
-        if self.core.draining {
-            return;
-        }
-        self.core.draining = true;
-        self.core.tick(self.net.now(), self.net.unix_seconds());
-        self.drained_by = self.core.now + self.core.limits.drain_ms;
-        self.net.stop_listening();
-        self.app.on_drain(&mut Context { core: &mut self.core });
-        let keys: Vec<Key> = self.core.connections.keys().collect();
-        for key in keys {
-            drain::dismiss(&mut self.core, &mut self.app, key);
-        }
-    }
-
-    /// Whether a drain has begun.
-    pub const fn is_draining(&self) -> bool {
-        self.core.draining
-    }
-
-    /// Whether a drain has begun, every connection is gone, and the application has heard of it.
-    pub fn is_drained(&self) -> bool {
-        self.core.draining && self.core.connections.is_empty() && self.core.closed.is_empty()
     }
 
     /// What was counted so far.
@@ -156,7 +132,7 @@ impl<N: Net, A: App> Server<N, A> {
         if busy || self.may_accept(now) {
             return Some(Duration::ZERO);
         }
-        let mut next = core.wheel.next().min(self.app.deadline()).min(self.drained_by);
+        let mut next = core.wheel.next().min(self.app.deadline()).min(self.drain.next());
         if self.net.accept_ready() && self.accept_from > now {
             next = next.min(self.accept_from);
         }
@@ -193,10 +169,15 @@ impl<N: Net, A: App> Server<N, A> {
         self.accept_from = self.core.now + ACCEPT_REST_MS;
     }
 
-    fn admit(&mut self, mut socket: N::Socket, peer: std::net::SocketAddr) {
+    pub(crate) fn admit(&mut self, mut socket: N::Socket, peer: std::net::SocketAddr) {
+        if !self.addresses.enter(peer.ip(), self.core.limits.connections_per_address_max) {
+            self.core.stats.crowded_out += 1;
+            return self.net.close(socket);
+        }
         let key = self.core.connections.insert(Connection::new(peer, self.core.now));
         if self.net.register(&mut socket, key).is_err() {
             self.core.connections.remove(key);
+            self.addresses.leave(peer.ip());
             return self.net.close(socket);
         }
         if self.sockets.len() <= key.index() {
@@ -304,13 +285,6 @@ impl<N: Net, A: App> Server<N, A> {
         self.core.wheel.advance(self.core.now, &mut self.fired);
         for (key, at) in self.fired.drain(..) {
             timers::fire(&mut self.core, &mut self.app, key, at);
-        }
-        if self.drained_by <= self.core.now {
-            self.drained_by = Time::NEVER;
-            let keys: Vec<Key> = self.core.connections.keys().collect();
-            for key in keys {
-                self.core.cut(key, CloseCause::Drained);
-            }
         }
     }
 
@@ -435,6 +409,7 @@ impl<N: Net, A: App> Server<N, A> {
         for key in core::mem::take(&mut self.core.gone) {
             let Some(mut connection) = self.core.connections.remove(key) else { continue };
             connection.outbox.clear(&mut self.core.pool);
+            self.addresses.leave(connection.peer.ip());
             self.core.stats.closed += 1;
             // A descriptor is free again.
             self.accept_from = self.accept_from.min(self.core.now);
@@ -469,7 +444,7 @@ impl Core {
     }
 
     /// A turn begins.
-    fn tick(&mut self, now: Time, unix_seconds: u64) {
+    pub(crate) fn tick(&mut self, now: Time, unix_seconds: u64) {
         self.now = self.now.max(now);
         if unix_seconds != self.unix_seconds {
             self.unix_seconds = unix_seconds;

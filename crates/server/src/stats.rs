@@ -13,6 +13,9 @@ pub struct Stats {
     pub closed: u64,
     /// Times accepting was paused: out of descriptors, or at `connections_max`.
     pub accept_pauses: u64,
+    /// Connections closed as soon as they were accepted, because as many as may be were open from
+    /// their address; they count neither as accepted nor as closed.
+    pub crowded_out: u64,
     /// Requests that arrived whole, and were put to the application.
     pub requests: u64,
     /// Requests answered with a status of 400 or above.
