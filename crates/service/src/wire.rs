@@ -1,1 +1,35 @@
 //! What goes over the line: pure functions between bytes and the hub's types, no I/O.
+//!
+//! Outgoing: [`message`], [`bare`] and [`event`] write an entry of the log, [`Control`] everything
+//! else that a stream says; [`PollBody`] and the functions of [`reply`] write the bodies of responses.
+//! Incoming: [`Command`] reads `sockeye.v1.json`, [`Query`] and [`path_segment`] read targets,
+//! [`publish_raw`], [`publish_json`] and [`Batch`] read publications. What is refused is a [`Problem`].
+
+mod batch;
+mod close;
+mod command;
+mod control;
+mod cursor;
+mod fields;
+mod json;
+mod limits;
+mod message;
+mod payload;
+mod poll;
+mod problem;
+mod publish;
+mod query;
+pub mod reply;
+
+pub use batch::Batch;
+pub use close::{Advice, CloseReason};
+pub use command::{Command, Credential, Id, Refused};
+pub use control::{Control, Gap, GapScope, Level, Receipt};
+pub use cursor::CursorText;
+pub use limits::Limits;
+pub use message::{Form, bare, event, message, position_event};
+pub use payload::{Data, EventName, Json, Payload};
+pub use poll::{PollBody, Rest};
+pub use problem::{Code, Problem};
+pub use publish::{Channels, Expect, Options, Publish, publish_json, publish_raw};
+pub use query::{Query, path_segment, resume};

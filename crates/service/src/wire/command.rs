@@ -1,0 +1,260 @@
+//! What clients say in `sockeye.v1.json`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::fields::{Fields, quoted};
+use super::publish::from_fields;
+use super::{Channels, Code, Limits, Problem, Publish};
+
+/// The largest number that a JavaScript client reads exactly.
+const NUMBER_MAX: u64 = (1 << 53) - 1;
+
+/// A command.
+#[derive(Debug)]
+pub enum Command<'t> {
+    /// Subscribe these.
+    Subscribe {
+        /// For the answer.
+        id: Option<Id<'t>>,
+        /// Names and patterns, unchecked: one bad one does not stop the others. See
+        /// [`Target::new`](sockeye_hub::Target::new).
+        channels: Vec<Cow<'t, str>>,
+        /// From where, unread: see [`Token::parse`](sockeye_hub::Token::parse). `None` is now.
+        cursor: Option<Cow<'t, str>>,
+    },
+    /// End these subscriptions.
+    Unsubscribe {
+        /// For the answer.
+        id: Option<Id<'t>>,
+        /// As they were subscribed.
+        channels: Vec<Cow<'t, str>>,
+    },
+    /// Publish to one channel.
+    Publish {
+        /// For the answer.
+        id: Option<Id<'t>>,
+        /// What.
+        publish: Publish<'t>,
+    },
+    /// Answer, and say where the stream is.
+    Ping {
+        /// For the answer.
+        id: Option<Id<'t>>,
+    },
+    /// Who this is.
+    Auth {
+        /// For the answer.
+        id: Option<Id<'t>>,
+        /// What shows it.
+        credential: Credential<'t>,
+    },
+}
+
+/// What a client calls a command by: 1 to 64 bytes, or a number.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Id<'t> {
+    /// A string.
+    Text(Cow<'t, str>),
+    /// A whole number below 2^53.
+    Number(u64),
+}
+
+impl Id<'_> {
+    /// Longest one, in bytes.
+    pub const BYTES_MAX: usize = 64;
+
+    /// The same, for as long as an answer takes.
+    pub fn into_owned(self) -> Id<'static> {
+        match self {
+            Self::Text(text) => Id::Text(Cow::Owned(text.into_owned())),
+            Self::Number(number) => Id::Number(number),
+        }
+    }
+}
+
+/// What shows who a client is. Never shown by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential<'t> {
+    /// A JWT.
+    Token(Cow<'t, str>),
+    /// A one-time ticket.
+    Ticket(Cow<'t, str>),
+    /// An API key.
+    ApiKey(Cow<'t, str>),
+}
+
+impl fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Token(_) => "Token(…)",
+            Self::Ticket(_) => "Ticket(…)",
+            Self::ApiKey(_) => "ApiKey(…)",
+        })
+    }
+}
+
+/// A command that is none, with its ID if that could be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused<'t> {
+    /// For the answer.
+    pub id: Option<Id<'t>>,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+impl<'t> Command<'t> {
+    /// Reads a command. It borrows what has no escapes.
+    ///
+    /// # Errors
+    /// [`Code::BadCommand`] names the field; what is wrong inside a publication has its own code.
+    pub fn parse(text: &'t [u8], limits: &Limits) -> Result<Self, Refused<'t>> {
+        Self::read(text, limits, Wanted::Any)
+    }
+
+    /// Reads the first message of a connection that has not shown who it is: `auth`, and nothing
+    /// of any other command is looked at.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse); [`Code::Unauthenticated`] for other commands,
+    /// [`Code::TooLarge`] above [`Limits::auth_bytes_max`].
+    pub fn parse_first(text: &'t [u8], limits: &Limits) -> Result<Self, Refused<'t>> {
+        // [service:auth-first]
+        if text.len() > limits.auth_bytes_max {
+            let message = format!("the first message is over {} bytes", limits.auth_bytes_max);
+            return Err(Refused { id: None, problem: Problem::new(Code::TooLarge, message) });
+        }
+        Self::read(text, limits, Wanted::Auth)
+    }
+
+    fn read(text: &'t [u8], limits: &Limits, wanted: Wanted) -> Result<Self, Refused<'t>> {
+        let Ok(text) = str::from_utf8(text) else {
+            let problem = Problem::new(Code::BadCommand, "not UTF-8");
+            return Err(Refused { id: None, problem });
+        };
+        let (mut fields, read) = Fields::read(text, Code::BadCommand);
+        let (id, id_read) = match take_id(&mut fields) {
+            Ok(id) => (id, Ok(())),
+            Err(problem) => (None, Err(problem)),
+        };
+        match read.and(id_read).and_then(|()| Kind::take(&mut fields, wanted)) {
+            Ok(kind) => kind.command(id, fields, limits),
+            Err(problem) => Err(Refused { id, problem }),
+        }
+    }
+}
+
+/// Which commands are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Any,
+    Auth,
+}
+
+/// A command's type.
+enum Kind {
+    Subscribe,
+    Unsubscribe,
+    Publish,
+    Ping,
+    Auth,
+}
+
+impl Kind {
+    fn take(fields: &mut Fields<'_>, wanted: Wanted) -> Result<Self, Problem> {
+        let kind = fields.text("type")?;
+        let kind = match &*fields.required("type", kind)? {
+            "subscribe" => Self::Subscribe,
+            "unsubscribe" => Self::Unsubscribe,
+            "publish" => Self::Publish,
+            "ping" => Self::Ping,
+            "auth" => Self::Auth,
+            other => {
+                let message = format!("unknown type {}", quoted(other));
+                return Err(Problem::new(Code::BadCommand, message));
+            }
+        };
+        if wanted == Wanted::Auth && !matches!(kind, Self::Auth) {
+            return Err(Problem::new(Code::Unauthenticated, "auth has to come first"));
+        }
+        Ok(kind)
+    }
+
+    fn command<'t>(
+        self,
+        id: Option<Id<'t>>,
+        mut fields: Fields<'t>,
+        limits: &Limits,
+    ) -> Result<Command<'t>, Refused<'t>> {
+        let rest = match self {
+            Self::Subscribe => channels(&mut fields, limits).and_then(|channels| {
+                let cursor = fields.text("cursor")?;
+                fields.finish()?;
+                Ok(Rest::Subscribe(channels, cursor))
+            }),
+            Self::Unsubscribe => channels(&mut fields, limits)
+                .and_then(|channels| fields.finish().map(|()| Rest::Unsubscribe(channels))),
+            Self::Publish => publish(fields, limits).map(Rest::Publish),
+            Self::Ping => fields.finish().map(|()| Rest::Ping),
+            Self::Auth => credential(fields).map(Rest::Auth),
+        };
+        match rest {
+            Ok(Rest::Subscribe(channels, cursor)) => {
+                Ok(Command::Subscribe { id, channels, cursor })
+            }
+            Ok(Rest::Unsubscribe(channels)) => Ok(Command::Unsubscribe { id, channels }),
+            Ok(Rest::Publish(publish)) => Ok(Command::Publish { id, publish }),
+            Ok(Rest::Ping) => Ok(Command::Ping { id }),
+            Ok(Rest::Auth(credential)) => Ok(Command::Auth { id, credential }),
+            Err(problem) => Err(Refused { id, problem }),
+        }
+    }
+}
+
+/// A command without its ID, which an error needs too.
+enum Rest<'t> {
+    Subscribe(Vec<Cow<'t, str>>, Option<Cow<'t, str>>),
+    Unsubscribe(Vec<Cow<'t, str>>),
+    Publish(Publish<'t>),
+    Ping,
+    Auth(Credential<'t>),
+}
+
+fn take_id<'t>(fields: &mut Fields<'t>) -> Result<Option<Id<'t>>, Problem> {
+    let expected = "a string of 1 to 64 bytes or a whole number below 2^53";
+    let Some(value) = fields.take("id") else { return Ok(None) };
+    let wrong = fields.wrong("id", expected);
+    if let Ok(number) = serde_json::from_str::<u64>(value.get()) {
+        return if number <= NUMBER_MAX { Ok(Some(Id::Number(number))) } else { Err(wrong) };
+    }
+    match super::fields::text(value.get()) {
+        Some(text) if (1..=Id::BYTES_MAX).contains(&text.len()) => Ok(Some(Id::Text(text))),
+        Some(_) | None => Err(wrong),
+    }
+}
+
+fn channels<'t>(fields: &mut Fields<'t>, limits: &Limits) -> Result<Vec<Cow<'t, str>>, Problem> {
+    let channels = fields.texts("channels", limits.channels_max)?;
+    fields.required("channels", channels)
+}
+
+fn publish<'t>(mut fields: Fields<'t>, limits: &Limits) -> Result<Publish<'t>, Problem> {
+    let channel = fields.text("channel")?;
+    let channel = fields.required("channel", channel)?;
+    from_fields(Channels::One(channel), fields, limits)
+}
+
+fn credential(mut fields: Fields<'_>) -> Result<Credential<'_>, Problem> {
+    let token = fields.text("token")?.map(Credential::Token);
+    let ticket = fields.text("ticket")?.map(Credential::Ticket);
+    let api_key = fields.text("api_key")?.map(Credential::ApiKey);
+    fields.finish()?;
+    let mut given = [token, ticket, api_key].into_iter().flatten();
+    match (given.next(), given.next()) {
+        (Some(credential), None) => Ok(credential),
+        _ => {
+            let message = "auth has to have one of token, ticket and api_key";
+            Err(Problem::new(Code::BadCommand, message))
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! What a stream says besides publications.
+
+use sockeye_hub::{Cursor, Reason, Scope, Span};
+use sockeye_sse::{Event, EventId};
+
+use super::json::Object;
+use super::message::sse_name;
+use super::{CloseReason, CursorText, Id, Problem};
+
+/// Everything that is said to a client besides publications.
+#[derive(Clone, Copy, Debug)]
+pub enum Control<'a> {
+    /// The first thing on a WebSocket.
+    Welcome {
+        /// Where the stream is.
+        cursor: &'a CursorText,
+        /// Its name, for logs of both sides.
+        session: &'a str,
+        /// How often a ping comes.
+        ping_ms: u64,
+    },
+    /// An answer: these subscriptions are there. Those that were refused have an error each.
+    Subscribed {
+        /// Of the command.
+        id: Option<&'a Id<'a>>,
+        /// Names and patterns.
+        channels: &'a [&'a str],
+        /// Where they begin.
+        cursor: &'a CursorText,
+    },
+    /// An answer: these subscriptions are gone.
+    Unsubscribed {
+        /// Of the command.
+        id: Option<&'a Id<'a>>,
+        /// Names and patterns.
+        channels: &'a [&'a str],
+    },
+    /// Messages are missing.
+    Gap(Gap<'a>),
+    /// The stream has caught up.
+    Sync {
+        /// Where it is.
+        cursor: &'a CursorText,
+        /// Gaps declared since it was last live.
+        gaps: u32,
+        /// Messages fetched since it was last live.
+        replayed: u64,
+    },
+    /// A channel has ended: nothing more will come in it.
+    End {
+        /// Which.
+        channel: &'a str,
+        /// Of its last entry.
+        cursor: &'a CursorText,
+    },
+    /// An answer: the publication is in the log.
+    Published {
+        /// Of the command.
+        id: Option<&'a Id<'a>>,
+        /// Where it is.
+        receipt: Receipt<'a>,
+    },
+    /// Something was refused.
+    Error {
+        /// Of the command.
+        id: Option<&'a Id<'a>>,
+        /// The channel that it is about, as the client named it.
+        channel: Option<&'a str>,
+        /// What and why.
+        problem: &'a Problem,
+    },
+    /// An answer to a `ping`.
+    Pong {
+        /// Of the command.
+        id: Option<&'a Id<'a>>,
+        /// Where the stream is.
+        cursor: &'a CursorText,
+    },
+    /// The stream ends now.
+    Goaway {
+        /// Why.
+        reason: CloseReason,
+        /// How long to wait before coming back.
+        retry_ms: Option<u64>,
+        /// Where to go on.
+        cursor: &'a CursorText,
+    },
+}
+
+/// A gap, as it is told. Where nothing is known to be missing exactly, `missed` is absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap<'a> {
+    /// In what.
+    pub scope: GapScope<'a>,
+    /// Why.
+    pub reason: Reason,
+    /// The part of the log that messages may be missing of.
+    pub missed: Option<Span>,
+    /// The channel has ended inside the gap.
+    pub ended: bool,
+}
+
+/// What a gap is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GapScope<'a> {
+    /// One channel.
+    Channel(&'a str),
+    /// Channels that match.
+    Pattern(&'a str),
+    /// Everything that the stream subscribes.
+    All,
+}
+
+impl<'a> From<&'a sockeye_hub::Gap> for Gap<'a> {
+    fn from(gap: &'a sockeye_hub::Gap) -> Self {
+        let scope = match &gap.scope {
+            Scope::Channel(name) => GapScope::Channel(name),
+            Scope::Pattern(pattern) => GapScope::Pattern(pattern),
+        };
+        let missed = match gap.reason {
+            Reason::Trimmed | Reason::Limit => Some(gap.missed),
+            // How much is missing cannot be known.
+            Reason::Epoch | Reason::Ahead | Reason::Unreadable => None,
+        };
+        Self { scope, reason: gap.reason, missed, ended: gap.ended }
+    }
+}
+
+/// Where a publication is, and how safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt<'a> {
+    /// Its channel.
+    pub channel: &'a str,
+    /// Its position.
+    pub position: Cursor,
+    /// How safe it is.
+    pub level: Level,
+    /// Its idempotency key was known: it was there before, at this position.
+    pub duplicate: bool,
+    /// Subscribers that it was meant for when it came; zero for a duplicate.
+    pub subscribers: u64,
+}
+
+/// How safe a publication is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// In memory.
+    Accepted,
+    /// On disk, or in the backbone.
+    Logged,
+    /// In more than one place.
+    Replicated,
+}
+
+impl Level {
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Logged => "logged",
+            Self::Replicated => "replicated",
+        }
+    }
+}
+
+impl<'a> Control<'a> {
+    /// The word that says which it is, after the `$` that makes it an event's name.
+    const fn event_name(&self) -> &'static str {
+        match self {
+            Self::Welcome { .. } => "$welcome",
+            Self::Subscribed { .. } => "$subscribed",
+            Self::Unsubscribed { .. } => "$unsubscribed",
+            Self::Gap(_) => "$gap",
+            Self::Sync { .. } => "$sync",
+            Self::End { .. } => "$end",
+            Self::Published { .. } => "$published",
+            Self::Error { .. } => "$error",
+            Self::Pong { .. } => "$pong",
+            Self::Goaway { .. } => "$goaway",
+        }
+    }
+
+    /// Appends it as `sockeye.v1.json` has it.
+    pub fn write_json(&self, out: &mut String) {
+        let mut object = Object::new(out);
+        object.text("type", &self.event_name()[1..]);
+        self.write_members(&mut object);
+        object.end();
+    }
+
+    /// Appends the same object without its type.
+    pub fn write_data(&self, out: &mut String) {
+        let mut object = Object::new(out);
+        self.write_members(&mut object);
+        object.end();
+    }
+
+    /// It as an event, whose data is written to `text`. Where it says how far the stream has come,
+    /// that is the event's ID. Wherever a script reads `retry_ms`, EventSource is told it too.
+    pub fn event<'e>(&self, text: &'e mut String) -> Event<'e>
+    where
+        'a: 'e,
+    {
+        text.clear();
+        self.write_data(text);
+        Event {
+            name: Some(sse_name(self.event_name())),
+            id: self.event_id(),
+            retry_ms: match self {
+                Self::Goaway { retry_ms, .. } => *retry_ms,
+                Self::Welcome { .. }
+                | Self::Subscribed { .. }
+                | Self::Unsubscribed { .. }
+                | Self::Gap(_)
+                | Self::Sync { .. }
+                | Self::End { .. }
+                | Self::Published { .. }
+                | Self::Error { .. }
+                | Self::Pong { .. } => None,
+            },
+            data: Some(text),
+        }
+    }
+
+    /// The stream's cursor. A `subscribed` or a receipt names a place, but not how far the stream
+    /// has come.
+    fn event_id(&self) -> Option<EventId<'a>> {
+        match self {
+            Self::Welcome { cursor, .. }
+            | Self::Sync { cursor, .. }
+            | Self::End { cursor, .. }
+            | Self::Pong { cursor, .. }
+            | Self::Goaway { cursor, .. } => Some(cursor.event_id()),
+            Self::Subscribed { .. }
+            | Self::Unsubscribed { .. }
+            | Self::Gap(_)
+            | Self::Published { .. }
+            | Self::Error { .. } => None,
+        }
+    }
+
+    fn write_members(&self, object: &mut Object<'_>) {
+        match *self {
+            Self::Welcome { cursor, session, ping_ms } => {
+                object.text("cursor", cursor.as_str());
+                object.text("session", session);
+                object.number("ping_ms", ping_ms);
+            }
+            Self::Subscribed { id, channels, cursor } => {
+                write_id(id, object);
+                object.texts("channels", channels.iter().copied());
+                object.text("cursor", cursor.as_str());
+            }
+            Self::Unsubscribed { id, channels } => {
+                write_id(id, object);
+                object.texts("channels", channels.iter().copied());
+            }
+            Self::Gap(gap) => gap.write_members(object),
+            Self::Sync { cursor, gaps, replayed } => {
+                write_sync(cursor, gaps, replayed, object);
+            }
+            Self::End { channel, cursor } => {
+                object.text("channel", channel);
+                object.text("cursor", cursor.as_str());
+            }
+            Self::Published { id, receipt } => {
+                write_id(id, object);
+                receipt.write_members(object);
+            }
+            Self::Error { id, channel, problem } => {
+                write_id(id, object);
+                if let Some(channel) = channel {
+                    object.text("channel", echoed(channel));
+                }
+                object.text("code", problem.code.as_str());
+                object.text("message", &problem.message);
+            }
+            Self::Pong { id, cursor } => {
+                write_id(id, object);
+                object.text("cursor", cursor.as_str());
+            }
+            Self::Goaway { reason, retry_ms, cursor } => {
+                object.number("code", u64::from(reason.code()));
+                object.text("reason", reason.as_str());
+                if let Some(ms) = retry_ms {
+                    object.number("retry_ms", ms);
+                }
+                object.text("cursor", cursor.as_str());
+            }
+        }
+    }
+}
+
+impl Gap<'_> {
+    pub(super) fn write_members(&self, object: &mut Object<'_>) {
+        match self.scope {
+            GapScope::Channel(name) => object.text("channel", name),
+            GapScope::Pattern(pattern) => object.text("pattern", pattern),
+            GapScope::All => object.boolean("all", true),
+        }
+        object.text("reason", self.reason.as_str());
+        if let Some(Span { after, through }) = self.missed {
+            let mut missed = object.object("missed");
+            missed.number("after", after.0);
+            missed.number("through", through.0);
+            missed.end();
+        }
+        if self.ended {
+            object.boolean("ended", true);
+        }
+    }
+}
+
+impl Receipt<'_> {
+    pub(super) fn write_members(&self, object: &mut Object<'_>) {
+        object.text("channel", self.channel);
+        object.text("cursor", CursorText::new(self.position).as_str());
+        object.number("seq", self.position.seq.0);
+        object.text("level", self.level.as_str());
+        object.boolean("duplicate", self.duplicate);
+        object.number("subscribers", self.subscribers);
+    }
+}
+
+pub(super) fn write_sync(cursor: &CursorText, gaps: u32, replayed: u64, object: &mut Object<'_>) {
+    object.text("cursor", cursor.as_str());
+    object.boolean("recovered", gaps == 0);
+    object.number("gaps", u64::from(gaps));
+    object.number("replayed", replayed);
+}
+
+fn write_id(id: Option<&Id<'_>>, object: &mut Object<'_>) {
+    match id {
+        Some(Id::Text(text)) => object.text("id", text),
+        Some(Id::Number(number)) => object.number("id", *number),
+        None => {}
+    }
+}
+
+/// As much of a channel's name as could be one: what is refused may be of any length.
+fn echoed(name: &str) -> &str {
+    const BYTES_MAX: usize = 200;
+    let mut end = name.len().min(BYTES_MAX);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    &name[..end]
+}

@@ -1,0 +1,228 @@
+//! Objects that clients send, read strictly.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess};
+use serde::de::{IgnoredAny, Visitor};
+use serde_json::value::RawValue;
+
+use super::{Code, Problem};
+
+/// More members than any object of ours has; so looking one up is a walk over a few.
+const FIELDS_MAX: usize = 16;
+
+/// The members of an object that nobody has taken yet. Values are still text.
+pub(super) struct Fields<'t> {
+    members: Vec<(Cow<'t, str>, &'t RawValue)>,
+    /// What is refused is refused with this.
+    code: Code,
+}
+
+impl<'t> Fields<'t> {
+    /// Reads a text as one object. If it is none, the members before the place where it goes wrong
+    /// are there all the same.
+    pub(super) fn read(text: &'t str, code: Code) -> (Self, Result<(), Problem>) {
+        let mut fields = Self { members: Vec::new(), code };
+        if !text.trim_start_matches([' ', '\n', '\r', '\t']).starts_with('{') {
+            return (fields, Err(Problem::new(code, "not a JSON object")));
+        }
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let read = Members(&mut fields.members)
+            .deserialize(&mut deserializer)
+            .and_then(|()| deserializer.end());
+        let read = read.map_err(|error| match error.classify() {
+            // The message is that of a visitor below, and has nothing of the client's unescaped.
+            serde_json::error::Category::Data => Problem::new(code, error.to_string()),
+            _ if code == Code::BadCommand => {
+                Problem::new(code, super::json::not_json(&error).message)
+            }
+            _ => super::json::not_json(&error),
+        });
+        (fields, read)
+    }
+
+    /// Takes a member out.
+    pub(super) fn take(&mut self, name: &str) -> Option<&'t RawValue> {
+        let at = self.members.iter().position(|(it, _)| it == name)?;
+        Some(self.members.swap_remove(at).1)
+    }
+
+    /// Takes out a string.
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<Cow<'t, str>>, Problem> {
+        self.typed::<Text<'t>>(name, "a string").map(|text| text.map(|Text(text)| text))
+    }
+
+    /// Takes out a number without sign and fraction.
+    pub(super) fn number(&mut self, name: &str) -> Result<Option<u64>, Problem> {
+        self.typed(name, "a whole number")
+    }
+
+    /// Takes out an array of strings, at least one, at most `max`.
+    pub(super) fn texts(
+        &mut self,
+        name: &str,
+        max: usize,
+    ) -> Result<Option<Vec<Cow<'t, str>>>, Problem> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let mut deserializer = serde_json::Deserializer::from_str(value.get());
+        let texts = Texts { max }.deserialize(&mut deserializer);
+        let texts = texts.map_err(|_| self.wrong(name, "an array of strings"))?;
+        match texts {
+            Some(texts) if texts.is_empty() => {
+                Err(Problem::new(self.code, format!("{name} is empty")))
+            }
+            Some(texts) => Ok(Some(texts)),
+            None => Err(too_many_channels(max)),
+        }
+    }
+
+    /// What has to be there.
+    pub(super) fn required<T>(&self, name: &str, value: Option<T>) -> Result<T, Problem> {
+        value.ok_or_else(|| Problem::new(self.code, format!("{name} is missing")))
+    }
+
+    pub(super) fn wrong(&self, name: &str, expected: &str) -> Problem {
+        Problem::new(self.code, format!("{name} has to be {expected}"))
+    }
+
+    /// Nothing may be left. [service:strict-fields]
+    pub(super) fn finish(self) -> Result<(), Problem> {
+        match self.members.first() {
+            Some((name, _)) => {
+                Err(Problem::new(self.code, format!("unknown field {}", quoted(name))))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn typed<T: Deserialize<'t>>(
+        &mut self,
+        name: &str,
+        expected: &str,
+    ) -> Result<Option<T>, Problem> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let value = serde_json::from_str(value.get());
+        value.map(Some).map_err(|_| self.wrong(name, expected))
+    }
+}
+
+/// What a JSON string says; `None` if it is none.
+pub(super) fn text(json: &str) -> Option<Cow<'_, str>> {
+    serde_json::from_str(json).ok().map(|Text(text)| text)
+}
+
+pub(super) fn too_many_channels(max: usize) -> Problem {
+    Problem::new(Code::TooManyChannels, format!("more than {max} channels at once"))
+}
+
+/// A text of the client's as it may stand in a message: short, and nothing in it that ends a line.
+/// [service:no-injection]
+pub(super) fn quoted(text: &str) -> String {
+    const CHARS_MAX: usize = 40;
+    let mut chars = text.chars();
+    let start: String = chars.by_ref().take(CHARS_MAX).collect();
+    let more = if chars.next().is_some() { "…" } else { "" };
+    format!("{start:?}{more}")
+}
+
+/// A string, borrowed unless it has escapes.
+struct Text<'t>(Cow<'t, str>);
+
+impl<'t> Deserialize<'t> for Text<'t> {
+    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'t> Visitor<'t> for TextVisitor {
+    type Value = Text<'t>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'t str) -> Result<Text<'t>, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text<'t>, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
+    }
+}
+
+/// Reads the members of an object into a list that survives an error.
+struct Members<'v, 't>(&'v mut Vec<(Cow<'t, str>, &'t RawValue)>);
+
+impl<'t> DeserializeSeed<'t> for Members<'_, 't> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'t> Visitor<'t> for Members<'_, 't> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Text(name)) = map.next_key()? {
+            // [service:strict-fields] Who reads the first and who reads the last would disagree.
+            if self.0.iter().any(|(it, _)| *it == name) {
+                return Err(A::Error::custom(format_args!("field {} twice", quoted(&name))));
+            }
+            // [service:bound-fields]
+            if self.0.len() == FIELDS_MAX {
+                return Err(A::Error::custom(format_args!("more than {FIELDS_MAX} fields")));
+            }
+            self.0.push((name, map.next_value()?));
+        }
+        Ok(())
+    }
+}
+
+/// An array of at most so many strings; `None` if there are more.
+struct Texts {
+    max: usize,
+}
+
+impl<'t> DeserializeSeed<'t> for Texts {
+    type Value = Option<Vec<Cow<'t, str>>>;
+
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'t> Visitor<'t> for Texts {
+    type Value = Option<Vec<Cow<'t, str>>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of strings")
+    }
+
+    fn visit_seq<A: SeqAccess<'t>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut texts = Vec::new();
+        // [service:bound-channels]
+        while texts.len() < self.max {
+            match seq.next_element()? {
+                Some(Text(text)) => texts.push(text),
+                None => return Ok(Some(texts)),
+            }
+        }
+        match seq.next_element::<IgnoredAny>()? {
+            // The rest is passed over, so that the array is read to its end.
+            Some(_) => {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(None)
+            }
+            None => Ok(Some(texts)),
+        }
+    }
+}

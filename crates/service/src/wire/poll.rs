@@ -1,0 +1,94 @@
+//! The answer to a poll.
+
+use sockeye_hub::Entry;
+
+use super::control::write_sync;
+use super::json::Object;
+use super::message::fragment;
+use super::payload::is_end;
+use super::{Control, CursorText, Gap, Payload};
+
+/// The body of a poll's answer, while it is filled.
+///
+/// Its messages are in the log's order. Gaps and ends stand apart, since who reads a poll reads all of it:
+/// where there is a gap, state is to be loaded anew, whichever messages came with it.
+#[derive(Clone, Debug, Default)]
+pub struct PollBody {
+    messages: String,
+    gaps: String,
+    ended: String,
+    sync: String,
+}
+
+impl PollBody {
+    /// A body with nothing in it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a message, or the end of a channel if the entry is its last.
+    pub fn entry<M: AsRef<Payload>>(&mut self, entry: &Entry<M>, cursor: &CursorText) {
+        if is_end(entry) {
+            separate(&mut self.ended);
+            Control::End { channel: &entry.channel, cursor }.write_data(&mut self.ended);
+        } else {
+            separate(&mut self.messages);
+            fragment(entry, cursor, &mut self.messages);
+        }
+    }
+
+    /// Adds a gap.
+    pub fn gap(&mut self, gap: Gap<'_>) {
+        separate(&mut self.gaps);
+        Control::Gap(gap).write_data(&mut self.gaps);
+    }
+
+    /// Says that the client has caught up; the last one counts.
+    pub fn sync(&mut self, cursor: &CursorText, gaps: u32, replayed: u64) {
+        self.sync.clear();
+        let mut object = Object::new(&mut self.sync);
+        write_sync(cursor, gaps, replayed, &mut object);
+        object.end();
+    }
+
+    /// Whether there is neither message nor gap nor end: nothing to wake a waiting poll for.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.gaps.is_empty() && self.ended.is_empty()
+    }
+
+    /// Bytes so far.
+    pub fn len(&self) -> usize {
+        self.messages.len() + self.gaps.len() + self.ended.len() + self.sync.len()
+    }
+
+    /// The body. `cursor` is for the next poll, which is to come at once where there is more.
+    pub fn finish(self, cursor: &CursorText, rest: Rest) -> String {
+        let mut out = String::with_capacity(self.len() + 160);
+        let mut object = Object::new(&mut out);
+        object.text("cursor", cursor.as_str());
+        object.array("messages", &self.messages);
+        object.array("gaps", &self.gaps);
+        if !self.sync.is_empty() {
+            object.raw("sync", &self.sync);
+        }
+        object.array("ended", &self.ended);
+        object.boolean("more", rest == Rest::More);
+        object.end();
+        out
+    }
+}
+
+/// Whether an answer has everything that there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rest {
+    /// It has.
+    Nothing,
+    /// There is more for the next one.
+    More,
+}
+
+fn separate(list: &mut String) {
+    if !list.is_empty() {
+        list.push(',');
+    }
+}

@@ -1,0 +1,234 @@
+//! What clients are told when something is refused.
+
+use std::borrow::Cow;
+
+use sockeye_http1::Status;
+use sockeye_hub::{Misuse, NameError, Refusal};
+
+use super::json::Object;
+
+/// What is wrong, in a word that stays the same. Messages beside it may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Code {
+    /// Not JSON, or JSON that cannot be passed on.
+    BadJson,
+    /// A request that is not what this place takes.
+    BadRequest,
+    /// A command that is not one of the subprotocol's.
+    BadCommand,
+    /// A query string or a path that cannot be decoded, or a parameter that is not what it has to be.
+    BadQuery,
+    /// Not a channel's name, nor a pattern where one may stand.
+    BadChannel,
+    /// Not an event's name.
+    BadEvent,
+    /// Not an idempotency key.
+    BadKey,
+    /// More channels than one request may name.
+    TooManyChannels,
+    /// The stream has as many subscriptions as it may.
+    TooManySubscriptions,
+    /// Nobody has shown who this is.
+    Unauthenticated,
+    /// It is known who this is, and that this may not be done.
+    Forbidden,
+    /// The namespace takes no patterns.
+    PatternsOff,
+    /// There is nothing here.
+    NotFound,
+    /// Not with this method.
+    MethodNotAllowed,
+    /// The stream has this subscription already.
+    AlreadySubscribed,
+    /// The channel takes no more.
+    ChannelEnded,
+    /// The channel's last message is not the expected one.
+    ExpectFailed,
+    /// Whether the condition holds is not known yet.
+    ExpectUndecided,
+    /// The body or the message is too large.
+    TooLarge,
+    /// The batch has too many lines.
+    TooManyItems,
+    /// Too much in too little time.
+    RateLimited,
+    /// The hub has no room for this now.
+    Overloaded,
+    /// Not now: a restart, or a log that does not answer.
+    Unavailable,
+    /// Our fault.
+    Internal,
+}
+
+impl Code {
+    /// All of them.
+    pub const ALL: [Self; 24] = [
+        Self::BadJson,
+        Self::BadRequest,
+        Self::BadCommand,
+        Self::BadQuery,
+        Self::BadChannel,
+        Self::BadEvent,
+        Self::BadKey,
+        Self::TooManyChannels,
+        Self::TooManySubscriptions,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::PatternsOff,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::AlreadySubscribed,
+        Self::ChannelEnded,
+        Self::ExpectFailed,
+        Self::ExpectUndecided,
+        Self::TooLarge,
+        Self::TooManyItems,
+        Self::RateLimited,
+        Self::Overloaded,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadJson => "bad_json",
+            Self::BadRequest => "bad_request",
+            Self::BadCommand => "bad_command",
+            Self::BadQuery => "bad_query",
+            Self::BadChannel => "bad_channel",
+            Self::BadEvent => "bad_event",
+            Self::BadKey => "bad_key",
+            Self::TooManyChannels => "too_many_channels",
+            Self::TooManySubscriptions => "too_many_subscriptions",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::PatternsOff => "patterns_off",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::AlreadySubscribed => "already_subscribed",
+            Self::ChannelEnded => "channel_ended",
+            Self::ExpectFailed => "expect_failed",
+            Self::ExpectUndecided => "expect_undecided",
+            Self::TooLarge => "too_large",
+            Self::TooManyItems => "too_many_items",
+            Self::RateLimited => "rate_limited",
+            Self::Overloaded => "overloaded",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The status of a response that says nothing else. [service:statuses]
+    pub const fn status(self) -> Status {
+        match self {
+            Self::BadJson
+            | Self::BadRequest
+            | Self::BadCommand
+            | Self::BadQuery
+            | Self::BadChannel
+            | Self::BadEvent
+            | Self::BadKey
+            | Self::TooManyChannels
+            | Self::TooManySubscriptions => Status::BAD_REQUEST,
+            Self::Unauthenticated => Status::UNAUTHORIZED,
+            Self::Forbidden | Self::PatternsOff => Status::FORBIDDEN,
+            Self::NotFound => Status::NOT_FOUND,
+            Self::MethodNotAllowed => Status::METHOD_NOT_ALLOWED,
+            Self::AlreadySubscribed | Self::ChannelEnded | Self::ExpectFailed => Status::CONFLICT,
+            Self::TooLarge | Self::TooManyItems => Status::CONTENT_TOO_LARGE,
+            Self::RateLimited => Status::TOO_MANY_REQUESTS,
+            Self::ExpectUndecided | Self::Overloaded | Self::Unavailable => {
+                Status::SERVICE_UNAVAILABLE
+            }
+            Self::Internal => Status::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Whether the same request may succeed later: the response then has a `Retry-After`.
+    pub const fn is_retryable(self) -> bool {
+        let status = self.status().code();
+        status == Status::TOO_MANY_REQUESTS.code() || status == Status::SERVICE_UNAVAILABLE.code()
+    }
+}
+
+/// A refusal, as the client is told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// For programs.
+    pub code: Code,
+    /// For people: which field, what was expected. It never repeats a secret.
+    pub message: Cow<'static, str>,
+}
+
+impl Problem {
+    /// A refusal with its reason.
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// The status of the response.
+    pub const fn status(&self) -> Status {
+        self.code.status()
+    }
+
+    /// The body of the response: `{"error":{"code":…,"message":…}}`.
+    pub fn to_json(&self) -> String {
+        let mut out = String::new();
+        let mut object = Object::new(&mut out);
+        self.write_member(&mut object);
+        object.end();
+        out
+    }
+
+    /// The member `error` of an object.
+    pub(super) fn write_member(&self, object: &mut Object<'_>) {
+        let mut error = object.object("error");
+        error.text("code", self.code.as_str());
+        error.text("message", &self.message);
+        error.end();
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.message)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let code = match refusal {
+            Refusal::MessageTooLarge { .. } => Code::TooLarge,
+            Refusal::Key => Code::BadKey,
+            Refusal::Ended { .. } => Code::ChannelEnded,
+            Refusal::Unexpected { .. } => Code::ExpectFailed,
+            Refusal::Undecided { .. } => Code::ExpectUndecided,
+            Refusal::Backlog | Refusal::Channels | Refusal::Patterns | Refusal::Subscribers => {
+                Code::Overloaded
+            }
+            Refusal::PatternsOff => Code::PatternsOff,
+            Refusal::Subscriptions => Code::TooManySubscriptions,
+            Refusal::Subscribed => Code::AlreadySubscribed,
+            // The hub may learn to refuse more. What it is, its message says.
+            _ => Code::Unavailable,
+        };
+        Self::new(code, refusal.to_string())
+    }
+}
+
+/// A misuse is a fault of ours, and what it was is not the client's business.
+impl From<Misuse> for Problem {
+    fn from(_: Misuse) -> Self {
+        Self::new(Code::Internal, "the hub could not do that")
+    }
+}
+
+impl From<NameError> for Problem {
+    fn from(error: NameError) -> Self {
+        Self::new(Code::BadChannel, error.to_string())
+    }
+}

@@ -1,0 +1,265 @@
+//! Publications as they come over HTTP and in commands.
+
+use std::borrow::Cow;
+
+use sockeye_hub::{ChannelName, Cursor, Epoch, Seq};
+
+use super::fields::{Fields, quoted};
+use super::{Code, Data, EventName, Limits, Payload, Problem, Query};
+
+/// What somebody wants to be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publish<'t> {
+    /// Where to.
+    pub channels: Channels<'t>,
+    /// What.
+    pub payload: Payload,
+    /// The idempotency key.
+    pub key: Option<Cow<'t, str>>,
+    /// The condition on the channel's newest message.
+    pub expect: Option<Expect>,
+}
+
+/// One channel or several: the answer has the same form. The names are valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Channels<'t> {
+    /// `channel`.
+    One(Cow<'t, str>),
+    /// `channels`, each of them once.
+    Many(Vec<Cow<'t, str>>),
+}
+
+impl Channels<'_> {
+    /// The names.
+    pub fn names(&self) -> impl Iterator<Item = ChannelName<'_>> {
+        let names = match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Many(names) => names,
+        };
+        names.iter().map(|name| ChannelName::new(name).expect("checked when it was read"))
+    }
+}
+
+/// What a channel's newest message has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// The one with this number, in whatever life of the log; zero for none.
+    Seq(Seq),
+    /// The one at this position.
+    At(Cursor),
+}
+
+impl Expect {
+    /// The number to look for in this life of the log.
+    ///
+    /// # Errors
+    /// [`Code::ExpectFailed`] if the position is of another life.
+    pub fn in_epoch(self, epoch: Epoch) -> Result<Seq, Problem> {
+        match self {
+            Self::Seq(seq) => Ok(seq),
+            Self::At(cursor) if cursor.epoch == epoch => Ok(cursor.seq),
+            Self::At(_) => {
+                Err(Problem::new(Code::ExpectFailed, "the log has begun anew since then"))
+            }
+        }
+    }
+
+    /// Reads a number or a cursor.
+    fn parse(text: &str) -> Option<Self> {
+        match number(text) {
+            Some(seq) => Some(Self::Seq(Seq(seq))),
+            None => Cursor::parse(text).map(Self::At),
+        }
+    }
+}
+
+/// What stands beside a raw body: in the query as `event`, `key`, `expect`, `ttl_ms`, or in the
+/// headers `Sockeye-Event`, `Idempotency-Key`, `Sockeye-Expect`, `Sockeye-Ttl-Ms`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options<'t> {
+    /// The event's name.
+    pub event: Option<Cow<'t, str>>,
+    /// The idempotency key.
+    pub key: Option<Cow<'t, str>>,
+    /// The condition.
+    pub expect: Option<Expect>,
+    /// The time to live.
+    pub ttl_ms: Option<u64>,
+}
+
+impl<'t> Options<'t> {
+    /// Names of the query's parameters.
+    pub const PARAMETERS: [&'static str; 4] = ["event", "key", "expect", "ttl_ms"];
+
+    /// Collects them.
+    ///
+    /// # Errors
+    /// [`Code::BadQuery`] names what is given twice, or cannot be read.
+    pub fn read(
+        query: &'t Query<'_>,
+        headers: impl IntoIterator<Item = (&'t str, &'t [u8])>,
+    ) -> Result<Self, Problem> {
+        let mut found = Self::PARAMETERS.map(|name| query.one(name));
+        for (header, value) in headers {
+            let at = match header {
+                it if it.eq_ignore_ascii_case("Sockeye-Event") => 0,
+                it if it.eq_ignore_ascii_case("Idempotency-Key") => 1,
+                it if it.eq_ignore_ascii_case("Sockeye-Expect") => 2,
+                it if it.eq_ignore_ascii_case("Sockeye-Ttl-Ms") => 3,
+                _ => continue,
+            };
+            let name = Self::PARAMETERS[at];
+            found[at] = match (&found[at], str::from_utf8(value)) {
+                (Ok(None), Ok(value)) => Ok(Some(value)),
+                (Ok(None), Err(_)) => Err(bad_query(format!("{header} is not UTF-8"))),
+                (Ok(Some(_)), _) => Err(bad_query(format!("{name} is given twice"))),
+                (Err(problem), _) => Err(problem.clone()),
+            };
+        }
+        let [event, key, expect, ttl_ms] = found;
+        let expect = expect?.map(|text| Expect::parse(text).ok_or_else(bad_expect)).transpose()?;
+        let wrong_ttl = || bad_query("ttl_ms has to be a whole number".to_owned());
+        let ttl_ms = ttl_ms?.map(|text| number(text).ok_or_else(wrong_ttl)).transpose()?;
+        Ok(Self { event: event?.map(Cow::Borrowed), key: key?.map(Cow::Borrowed), expect, ttl_ms })
+    }
+}
+
+/// Reads `POST /v1/channels/{channel}`: a body that is the publication.
+///
+/// It is JSON if its media type says so (`application/json`, `…+json`), and text otherwise,
+/// whatever else the type says: curl's `-d` says `application/x-www-form-urlencoded`.
+///
+/// # Errors
+/// [`Problem`] says what is wrong: 400.
+pub fn publish_raw<'t>(
+    channel: Cow<'t, str>,
+    content_type: Option<&[u8]>,
+    body: &[u8],
+    options: Options<'t>,
+    limits: &Limits,
+) -> Result<Publish<'t>, Problem> {
+    let Ok(text) = str::from_utf8(body) else {
+        return Err(Problem::new(Code::BadRequest, "the body is not UTF-8"));
+    };
+    let is_json = content_type.is_some_and(is_json);
+    let data = if is_json { Data::json(text, limits)? } else { Data::text(text) };
+    finish(Channels::One(channel), data, options, limits)
+}
+
+/// Reads `POST /v1/publish`: an object with `channel` or `channels`, `data`, and what is optional.
+///
+/// # Errors
+/// [`Problem`] says what is wrong: 400.
+pub fn publish_json<'t>(body: &'t [u8], limits: &Limits) -> Result<Publish<'t>, Problem> {
+    let Ok(text) = str::from_utf8(body) else {
+        return Err(Problem::new(Code::BadRequest, "the body is not UTF-8"));
+    };
+    let (mut fields, read) = Fields::read(text, Code::BadRequest);
+    read?;
+    let one = fields.text("channel")?.map(Channels::One);
+    let many = fields.texts("channels", limits.channels_max)?.map(Channels::Many);
+    let channels = match (one, many) {
+        (Some(channels), None) | (None, Some(channels)) => channels,
+        (Some(_), Some(_)) => {
+            return Err(Problem::new(Code::BadRequest, "channel and channels exclude each other"));
+        }
+        (None, None) => return Err(Problem::new(Code::BadRequest, "channel is missing")),
+    };
+    from_fields(channels, fields, limits)
+}
+
+/// Reads what a publication has besides its channels.
+pub(super) fn from_fields<'t>(
+    channels: Channels<'t>,
+    mut fields: Fields<'t>,
+    limits: &Limits,
+) -> Result<Publish<'t>, Problem> {
+    let data = fields.take("data");
+    let data = Data::member(fields.required("data", data)?.get(), limits)?;
+    let event = fields.text("event")?;
+    let key = fields.text("key")?;
+    let ttl_ms = fields.number("ttl_ms")?;
+    let expect = match fields.take("expect").map(|value| value.get()) {
+        Some(value) => {
+            let text = super::fields::text(value).unwrap_or(Cow::Borrowed(value));
+            let is_number = value.starts_with(|first: char| first.is_ascii_digit());
+            let expect = Expect::parse(&text).filter(|expect| match expect {
+                Expect::Seq(_) => is_number,
+                Expect::At(_) => !is_number,
+            });
+            Some(expect.ok_or_else(|| fields.wrong("expect", EXPECT))?)
+        }
+        None => None,
+    };
+    fields.finish()?;
+    finish(channels, data, Options { event, key, expect, ttl_ms }, limits)
+}
+
+fn finish<'t>(
+    channels: Channels<'t>,
+    data: Data,
+    Options { event, key, expect, ttl_ms }: Options<'t>,
+    limits: &Limits,
+) -> Result<Publish<'t>, Problem> {
+    check_channels(&channels)?;
+    if expect.is_some() && matches!(channels, Channels::Many(_)) {
+        // Numbers are the log's, so no two channels have the same newest one.
+        return Err(Problem::new(Code::BadRequest, "expect goes with one channel"));
+    }
+    let event = event.map(|name| EventName::new(&name)).transpose()?;
+    if ttl_ms.is_some_and(|ttl| ttl == 0 || ttl > limits.ttl_ms_max) {
+        let message = format!("ttl_ms has to be 1 to {}", limits.ttl_ms_max);
+        return Err(Problem::new(Code::BadRequest, message));
+    }
+    // [service:keys] It comes back in logs of ours; how long it may be, the hub knows.
+    if key.as_ref().is_some_and(|key| key.is_empty() || key.chars().any(char::is_control)) {
+        let message = "an idempotency key is not empty and has no control characters";
+        return Err(Problem::new(Code::BadKey, message));
+    }
+    Ok(Publish { channels, payload: Payload { event, data, ttl_ms }, key, expect })
+}
+
+fn check_channels(channels: &Channels<'_>) -> Result<(), Problem> {
+    let names = match channels {
+        Channels::One(name) => std::slice::from_ref(name),
+        Channels::Many(names) => names,
+    };
+    for name in names {
+        if let Err(error) = ChannelName::new(name) {
+            let message = format!("channel {}: {error}", quoted(name));
+            return Err(Problem::new(Code::BadChannel, message));
+        }
+    }
+    let mut sorted: Vec<&str> = names.iter().map(|name| &**name).collect();
+    sorted.sort_unstable();
+    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => {
+            let message = format!("channel {} is named twice", quoted(pair[0]));
+            Err(Problem::new(Code::BadRequest, message))
+        }
+        None => Ok(()),
+    }
+}
+
+const EXPECT: &str = "a sequence number or a cursor";
+
+fn bad_expect() -> Problem {
+    bad_query(format!("expect has to be {EXPECT}"))
+}
+
+fn bad_query(message: String) -> Problem {
+    Problem::new(Code::BadQuery, message)
+}
+
+/// A number as we write numbers: digits, no sign, no leading zero.
+pub(super) fn number(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = digits && (text == "0" || !text.starts_with('0'));
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+fn is_json(content_type: &[u8]) -> bool {
+    let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
+    let essence = essence.trim_ascii().to_ascii_lowercase();
+    essence == b"application/json" || essence.ends_with(b"+json")
+}

@@ -1,0 +1,110 @@
+//! The bodies of other responses.
+
+use std::rc::Rc;
+
+use sockeye_hub::{ChannelState, Cursor, Entry, Page};
+
+use super::json::Object;
+use super::message::fragment;
+use super::payload::is_end;
+use super::{CursorText, Payload, Problem, Receipt};
+
+/// What became of one publication among several.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome<'a> {
+    /// The line of a batch.
+    pub line: Option<u64>,
+    /// The channel, if it could be read.
+    pub channel: Option<&'a str>,
+    /// Where it is, or why it is nowhere.
+    pub result: Result<Receipt<'a>, &'a Problem>,
+}
+
+/// The answer to one publication.
+pub fn published(receipt: &Receipt<'_>) -> String {
+    let mut out = String::new();
+    let mut object = Object::new(&mut out);
+    receipt.write_members(&mut object);
+    object.end();
+    out
+}
+
+/// The answer to several publications: how many there are of each kind, and what became of each.
+pub fn results(outcomes: &[Outcome<'_>]) -> String {
+    let mut list = String::new();
+    let mut published = 0;
+    for outcome in outcomes {
+        if !list.is_empty() {
+            list.push(',');
+        }
+        let mut object = Object::new(&mut list);
+        if let Some(line) = outcome.line {
+            object.number("line", line);
+        }
+        match outcome.result {
+            Ok(receipt) => {
+                published += 1;
+                receipt.write_members(&mut object);
+            }
+            Err(problem) => {
+                if let Some(channel) = outcome.channel {
+                    object.text("channel", channel);
+                }
+                problem.write_member(&mut object);
+            }
+        }
+        object.end();
+    }
+    let mut out = String::with_capacity(list.len() + 64);
+    let mut object = Object::new(&mut out);
+    object.number("published", published);
+    object.number("failed", outcomes.len() as u64 - published);
+    object.array("results", &list);
+    object.end();
+    out
+}
+
+/// The answer to `GET /v1/position`: where the log is, and where each channel is.
+pub fn position(cursor: Cursor, channels: &[(&str, ChannelState)]) -> String {
+    let mut list = String::new();
+    for (name, state) in channels {
+        if !list.is_empty() {
+            list.push(',');
+        }
+        let mut object = Object::new(&mut list);
+        object.text("channel", name);
+        object.number("last", state.last.unwrap_or_default().0);
+        object.number("floor", state.floor.0);
+        object.boolean("ended", state.ended);
+        object.number("messages", state.messages as u64);
+        object.number("subscribers", state.subscribers as u64);
+        object.end();
+    }
+    let mut out = String::new();
+    let mut object = Object::new(&mut out);
+    object.text("cursor", CursorText::new(cursor).as_str());
+    object.array("channels", &list);
+    object.end();
+    out
+}
+
+/// The answer to `GET …/history`. The end of a channel is no message of it, but is said.
+pub fn history<M: AsRef<Payload>>(channel: &str, page: &Page, entries: &[Rc<Entry<M>>]) -> String {
+    let mut list = String::new();
+    for entry in entries.iter().filter(|entry| !is_end(entry)) {
+        if !list.is_empty() {
+            list.push(',');
+        }
+        fragment(entry, &CursorText::new(entry.position), &mut list);
+    }
+    let mut out = String::with_capacity(list.len() + 160);
+    let mut object = Object::new(&mut out);
+    object.text("channel", channel);
+    object.text("cursor", CursorText::new(page.position).as_str());
+    object.number("floor", page.floor.0);
+    object.array("messages", &list);
+    object.boolean("ended", entries.iter().any(|entry| is_end(entry)));
+    object.boolean("more", page.more);
+    object.end();
+    out
+}
