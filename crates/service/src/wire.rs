@@ -17,6 +17,9 @@ mod message;
 mod payload;
 mod poll;
 mod problem;
+#[cfg(feature = "properties")]
+#[doc(hidden)]
+pub mod properties;
 mod publish;
 mod query;
 pub mod reply;

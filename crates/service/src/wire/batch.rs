@@ -47,6 +47,7 @@ impl<'t> Iterator for Batch<'t> {
             self.rest = rest;
             self.line += 1;
             if !is_blank(line) {
+                // [service:batch-goes-on]
                 return Some((self.line, item(line, &self.limits)));
             }
         }

@@ -49,6 +49,7 @@ pub fn event<'a, M: AsRef<Payload>>(
         return Event { name, id: Some(cursor.event_id()), retry_ms: None, data: Some(text) };
     }
     let payload = entry.body.as_ref();
+    // [service:data-arrives]
     let (name, data) = match form {
         Form::Raw => (payload.event.as_ref().map(|name| name.as_str()), payload.data.as_str()),
         Form::Envelope => {
