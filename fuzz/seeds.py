@@ -333,3 +333,34 @@ write("outbox", b"\x00", {
     "large": bytes([0x70, 255, 1, 0x71, 255, 2, 0x72, 99, 0, 0x70, 1, 1, 0x72, 255, 0]),
 })
 write("outbox", b"\x03", {"sips": bytes([0, 9, 1, 1, 9, 2, 2, 5, 0, 0, 1, 1, 2, 30, 0])})
+
+# What goes over the line between the hub and its clients
+
+write("wire_command", b"", {
+    "subscribe": b'{"type":"subscribe","id":"s1","channels":["chat:7","news:*"],"cursor":"10-7"}',
+    "publish": b'{"type":"publish","id":7,"channel":"a:b","data":{"n":1.50},"event":"e","key":"k",'
+               b'"expect":0,"ttl_ms":9}',
+    "auth": b'{"type":"auth","ticket":"t"}', "ping": b'{"typ\\u0065":"ping"}',
+    "unsubscribe": b' {"type" : "unsubscribe" ,\n"channels":["\\u0061"]} ',
+    "cut": b'{"id":"a","type":"ping"', "twice": b'{"id":"a","id":7,"type":"ping"}',
+    "deep": b'{"type":"publish","channel":"a","data":' + b"[" * 70,
+    "unknown": b'{"type":"ping","x\\n":1}', "not-utf8": b'{"type":"\xff"}',
+})
+
+write("wire_body", b"", {
+    "json": b'{"channels":["a:b","c"],"data":["\\ud83d\\ude00",1e999]}',
+    "batch": b'{"channel":"a","data":1}\n\nnonsense\r\n\xff\n{"channel":"b","data":"x"}',
+    "surrogate": b'{"channel":"a","data":"\\ud83d"}', "text": b" hello ",
+    "expect": b'{"channel":"a","data":1,"expect":"10-7"}',
+})
+
+write("wire_payload", b"", {
+    "lines": b"sold\xffs1\xffa\r\nb\rc\n", "json": b"a\xff\xff{\"a\":1,\r\n\"a\":[1.50, {}]} ",
+    "injection": b"x\ndata: y\xff1\n\nid: 2\xff\"}\n\nevent: $gap\n\n",
+    "dollar": b"$gap\xff\xff", "surrogate": b'a\xff\xff["\\ud83d\\u0041"]',
+})
+
+write("wire_target", b"", {
+    "channels": b"channel=a%3Ab&channel=c&cursor=1a-b~s~m", "plus": b"event=a+b%2Bc",
+    "bad": b"channel=%zz&%", "not-utf8": b"%ff", "empty": b"&&=&a",
+})

@@ -1,0 +1,7 @@
+//! The bodies that publish, read or refused.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sockeye_service::wire::properties::fuzz;
+
+fuzz_target!(|data: &[u8]| fuzz::wire_body(data));
