@@ -11,6 +11,8 @@ pub(crate) struct Session {
     pub(crate) stream: StreamKey,
     pub(crate) subscriber: SubscriberKey,
     pub(crate) form: Form,
+    /// Subscriptions in which something may still come.
+    pub(crate) open: u32,
 }
 
 /// What a stream carries.
@@ -61,9 +63,28 @@ impl Sessions {
         self.of_subscriber(*self.by_stream.get(&stream)?)
     }
 
+    fn of_subscriber_mut(&mut self, subscriber: SubscriberKey) -> Option<&mut Session> {
+        let session = self.by_subscriber.get_mut(subscriber.index())?.as_mut()?;
+        (session.subscriber == subscriber).then_some(session)
+    }
+
     pub(crate) fn of_subscriber(&self, subscriber: SubscriberKey) -> Option<&Session> {
         let session = self.by_subscriber.get(subscriber.index())?.as_ref()?;
         (session.subscriber == subscriber).then_some(session)
+    }
+
+    /// One more subscription in which something may still come.
+    pub(crate) fn open_one(&mut self, subscriber: SubscriberKey) {
+        if let Some(session) = self.of_subscriber_mut(subscriber) {
+            session.open += 1;
+        }
+    }
+
+    /// One fewer.
+    pub(crate) fn end_one(&mut self, subscriber: SubscriberKey) {
+        if let Some(session) = self.of_subscriber_mut(subscriber) {
+            session.open = session.open.saturating_sub(1);
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -3,6 +3,7 @@
 mod cli;
 mod client;
 mod demo;
+mod front;
 mod serve;
 mod testee;
 

@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use sockeye_hub::{Config, Epoch, PatternUse};
 use sockeye_server::{Limits, MioNet, Net, Server, Time, Waker};
+use sockeye_service::Service;
 
 use crate::cli::ServeOptions;
-use crate::demo::Demo;
+use crate::front::Front;
 use crate::{Failure, OrFail};
 
 /// Connections that may wait to be accepted; the system cuts it down to its own maximum.
@@ -35,7 +37,8 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let limits = limits(descriptors, options);
     announce(addr, limits.connections_max);
 
-    let mut server = Server::new(net, Demo::new(), limits);
+    let service = Service::new(new_epoch()?, hub_config(), sockeye_service::Limits::default());
+    let mut server = Server::new(net, Front::new(service), limits);
     let mut full = FullNotice::default();
     while !server.is_drained() {
         server.turn(None).or_fail(|| "the poller failed".into())?;
@@ -52,6 +55,20 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
     }
     log::info!("served {} requests, bye", server.stats().requests);
     Ok(())
+}
+
+/// A life of the log that has not been before: what is in memory dies with the process.
+fn new_epoch() -> Result<Epoch, Failure> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).or_fail(|| "the system gives no random numbers".into())?;
+    Ok(Epoch(u64::from_ne_bytes(bytes)))
+}
+
+/// The demo's channels: patterns are allowed, so that one can watch them all.
+fn hub_config() -> Config {
+    let mut config = Config::default();
+    config.settings.patterns = PatternUse::Allowed;
+    config
 }
 
 fn bind(addr: SocketAddr) -> Result<TcpListener, Failure> {
@@ -116,7 +133,7 @@ struct FullNotice {
 }
 
 impl FullNotice {
-    fn look(&mut self, server: &Server<MioNet, Demo>) {
+    fn look(&mut self, server: &Server<MioNet, Front>) {
         let pauses = server.stats().accept_pauses;
         let now = server.net().now();
         if pauses > self.pauses && now >= self.next {
@@ -127,7 +144,7 @@ impl FullNotice {
     }
 }
 
-fn start_drain(server: &mut Server<MioNet, Demo>) {
+fn start_drain(server: &mut Server<MioNet, Front>) {
     if !server.is_draining() {
         log::info!(
             "draining, connections open: {}; signal again to end at once",
@@ -145,6 +162,10 @@ fn announce(addr: SocketAddr, connections_max: usize) {
   server-sent events      curl -N http://{addr}/clock
   WebSocket echo          ws://{addr}/echo
   health                  curl http://{addr}/healthz
+
+  subscribe to a channel  curl -N 'http://{addr}/v1/sse?channel=news'
+  publish into it         curl -d 'hello' http://{addr}/v1/channels/news
+  read its history        curl http://{addr}/v1/channels/news/history
 
 Ctrl-C ends it in good order.",
         env!("CARGO_PKG_VERSION"),

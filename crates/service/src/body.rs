@@ -1,0 +1,67 @@
+//! What the hub keeps of a publication.
+
+use std::cell::OnceCell;
+
+use sockeye_hub::Entry;
+use sockeye_server::{SharedEvent, SharedMessage};
+
+use crate::session::Envelope;
+use crate::wire::{self, CursorText, Payload};
+
+/// A payload and its encodings. Each is made when the first stream wants it, and once for all.
+#[derive(Debug)]
+pub(crate) struct Body {
+    payload: Payload,
+    raw: OnceCell<SharedEvent>,
+    envelope: OnceCell<SharedEvent>,
+    message: OnceCell<SharedMessage>,
+    bare: OnceCell<Option<SharedMessage>>,
+}
+
+impl Body {
+    pub(crate) const fn new(payload: Payload) -> Self {
+        Self {
+            payload,
+            raw: OnceCell::new(),
+            envelope: OnceCell::new(),
+            message: OnceCell::new(),
+            bare: OnceCell::new(),
+        }
+    }
+
+    pub(crate) const fn payload(&self) -> &Payload {
+        &self.payload
+    }
+}
+
+impl AsRef<Payload> for Body {
+    fn as_ref(&self) -> &Payload {
+        &self.payload
+    }
+}
+
+/// The entry as an event without a proof in its ID.
+pub(crate) fn event(entry: &Entry<Body>, envelope: Envelope) -> &SharedEvent {
+    let (cell, form) = match envelope {
+        Envelope::None => (&entry.body.raw, wire::Form::Raw),
+        Envelope::Json => (&entry.body.envelope, wire::Form::Envelope),
+    };
+    cell.get_or_init(|| {
+        let (cursor, mut text) = (CursorText::new(entry.position), String::new());
+        SharedEvent::new(&wire::event(entry, &cursor, form, &mut text))
+    })
+}
+
+/// The entry as a message of the subprotocol.
+pub(crate) fn message(entry: &Entry<Body>) -> &SharedMessage {
+    entry.body.message.get_or_init(|| {
+        let mut text = String::new();
+        wire::message(entry, &CursorText::new(entry.position), &mut text);
+        SharedMessage::text(&text)
+    })
+}
+
+/// The payload alone; a channel's end has none.
+pub(crate) fn bare(entry: &Entry<Body>) -> Option<&SharedMessage> {
+    entry.body.bare.get_or_init(|| wire::bare(entry).map(SharedMessage::text)).as_ref()
+}

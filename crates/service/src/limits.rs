@@ -1,0 +1,46 @@
+//! Bounds of the service that are not the hub's and not the server's.
+
+use crate::wire;
+
+/// Bounds of the service. The hub's are in [`sockeye_hub::Config`], the connections' in
+/// [`sockeye_server::Limits`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// What requests and commands may hold.
+    pub wire: wire::Limits,
+    /// Unsent bytes above which a stream gets nothing more until its peer has read; then it is
+    /// given what it missed from history. Keep it below the server's own marks.
+    pub queue_bytes_max: usize,
+    /// How long a client that is sent away is told to wait, at least, in milliseconds; up to as
+    /// much again is added to spread a crowd.
+    pub retry_ms: u64,
+    /// Longest time for which a poll is held, in milliseconds.
+    pub wait_ms_max: u64,
+    /// Messages in one answer to a poll.
+    pub poll_messages_max: usize,
+    /// Bytes of messages in one answer to a poll; the first message may exceed it.
+    pub poll_bytes_max: usize,
+    /// Messages in one page of history.
+    pub history_messages_max: usize,
+    /// How often a WebSocket is pinged, as clients are told; the server's limits decide.
+    pub ping_ms: u64,
+    /// Publications that wait for the log: the requests that made them are held.
+    pub publishing_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            wire: wire::Limits::DEFAULT,
+            queue_bytes_max: 64 * 1024,
+            retry_ms: 1_000,
+            wait_ms_max: 60_000,
+            poll_messages_max: 256,
+            poll_bytes_max: 1024 * 1024,
+            history_messages_max: 1_000,
+            ping_ms: 25_000,
+            publishing_max: 4_096,
+        }
+    }
+}

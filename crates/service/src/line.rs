@@ -1,0 +1,83 @@
+//! One stream, as something to say things on: the same words in each stream's own form.
+
+use sockeye_hub::Entry;
+use sockeye_server::{CloseCode, Context, Message, SendError, StreamKey};
+
+use crate::body::{self, Body};
+use crate::session::Form;
+use crate::wire::{CloseReason, Control, CursorText, Problem, position_event};
+
+/// A stream and how it is spoken to.
+pub(crate) struct Line<'l, 'c> {
+    pub(crate) stream: StreamKey,
+    pub(crate) form: Form,
+    pub(crate) context: &'l mut Context<'c>,
+}
+
+impl Line<'_, '_> {
+    /// Sends a message of the log.
+    pub(crate) fn entry(&mut self, entry: &Entry<Body>) -> Result<(), SendError> {
+        match self.form {
+            Form::Events(envelope) => {
+                self.context.send_shared_event(self.stream, body::event(entry, envelope))
+            }
+            Form::Commands => self.context.send_shared(self.stream, body::message(entry)),
+            Form::Bare => match body::bare(entry) {
+                Some(message) => self.context.send_shared(self.stream, message),
+                None => Ok(()),
+            },
+            // What a poll gets stands in its response.
+            Form::Poll(_) => Ok(()),
+        }
+    }
+
+    /// Says something beside the log, where the form has words for it.
+    pub(crate) fn control(&mut self, control: &Control<'_>) -> Result<(), SendError> {
+        let mut text = String::new();
+        match self.form {
+            Form::Events(_) => self.context.send_event(self.stream, &control.event(&mut text)),
+            Form::Commands => {
+                control.write_json(&mut text);
+                self.context.send(self.stream, Message::Text(&text))
+            }
+            Form::Bare | Form::Poll(_) => Ok(()),
+        }
+    }
+
+    /// Names a channel that was refused. A stream without words for it is ended.
+    pub(crate) fn refusal(&mut self, channel: &str, problem: &Problem) {
+        if self.form == Form::Bare {
+            let code = CloseCode::new(CloseReason::Forbidden.code());
+            return self.context.close(self.stream, code, CloseReason::Forbidden.as_str());
+        }
+        // Whoever is gone already need not be told.
+        let _ = self.control(&Control::Error { id: None, channel: Some(channel), problem });
+    }
+
+    /// Hands the cursor to an event stream, which fires nothing there.
+    pub(crate) fn position(
+        &mut self,
+        cursor: &CursorText,
+        retry_ms: Option<u64>,
+    ) -> Result<(), SendError> {
+        match self.form {
+            Form::Events(_) => {
+                self.context.send_event(self.stream, &position_event(cursor, retry_ms))
+            }
+            Form::Commands | Form::Bare | Form::Poll(_) => Ok(()),
+        }
+    }
+
+    /// Says why the stream ends, and ends it.
+    pub(crate) fn goaway(
+        &mut self,
+        reason: CloseReason,
+        retry_ms: Option<u64>,
+        cursor: &CursorText,
+    ) {
+        // Whoever is gone already need not be told.
+        let _ = self.control(&Control::Goaway { reason, retry_ms, cursor });
+        let code = CloseCode::new(reason.code());
+        self.context.close(self.stream, code, &reason.text(retry_ms));
+    }
+}

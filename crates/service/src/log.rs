@@ -1,0 +1,47 @@
+//! The seam behind which a disk may stand.
+
+use sockeye_hub::{ChannelName, Cursor, Kind, Seq};
+
+use crate::wire::Payload;
+
+/// What keeps publications beyond this process's memory.
+///
+/// The service hands over each publication once it has its place, in order and without holes, and
+/// answers its publisher when the log says that it is safe. No call may block; whoever writes on a
+/// thread of its own wakes the loop when [`settled`](Self::settled) has changed.
+pub trait Log {
+    /// Whether one more record may be appended now.
+    fn has_room(&self) -> bool;
+
+    /// Takes a record over.
+    fn append(&mut self, record: &Record<'_>);
+
+    /// How far the log is.
+    fn settled(&mut self) -> LogState;
+}
+
+/// One publication with its place.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'r> {
+    /// Its place.
+    pub position: Cursor,
+    /// Its channel.
+    pub channel: ChannelName<'r>,
+    /// When it was admitted, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// Whether it is the channel's last.
+    pub kind: Kind,
+    /// What it says.
+    pub payload: &'r Payload,
+    /// Its idempotency key.
+    pub key: Option<&'r str>,
+}
+
+/// How far a log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogState {
+    /// Everything up to this place is safe.
+    Through(Seq),
+    /// It has failed, and will not recover by itself: what was not safe may or may not be there.
+    Failed,
+}

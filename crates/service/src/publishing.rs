@@ -1,0 +1,391 @@
+//! Publications: into the log, out to the subscribers, and an answer to who sent them.
+
+use std::collections::{BTreeMap, HashSet};
+
+use sockeye_hub::{Admission, ChannelName, Committed, Cursor, Kind, Publication, Seq};
+use sockeye_server::{Answer, Context, Hold, Reply, Status, StreamKey};
+
+use crate::body::Body;
+use crate::line::Line;
+use crate::log::{LogState, Record};
+use crate::reply::{json, problem};
+use crate::session::Form;
+use crate::streams::Delivery;
+use crate::wire::reply::{Outcome, published, results};
+use crate::wire::{Channels, Code, Control, Id, Level, Payload, Problem, Publish, Receipt};
+use crate::{Opening, Service};
+
+/// Who is told what became of publications.
+#[derive(Debug)]
+pub(crate) enum Asker {
+    /// A request, whose stream is known once it is held.
+    Request(Option<StreamKey>),
+    /// A command on a WebSocket.
+    Socket {
+        /// The stream.
+        stream: StreamKey,
+        /// The command's ID.
+        id: Option<Id<'static>>,
+    },
+}
+
+/// How the answer looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// One publication.
+    One,
+    /// A list.
+    Many,
+}
+
+/// What was asked for at once, and what has become of it so far.
+#[derive(Debug)]
+struct Job {
+    asker: Asker,
+    shape: Shape,
+    items: Vec<Item>,
+    unsettled: usize,
+}
+
+#[derive(Debug)]
+struct Item {
+    line: Option<u64>,
+    channel: Option<String>,
+    /// `None` while the log has not answered.
+    result: Option<Result<Settled, Problem>>,
+}
+
+/// A receipt without its channel.
+#[derive(Clone, Copy, Debug)]
+struct Settled {
+    position: Cursor,
+    level: Level,
+    duplicate: bool,
+    subscribers: u64,
+}
+
+/// Jobs whose publications wait for the log.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    next: u64,
+    open: BTreeMap<u64, Job>,
+    /// The streams of requests that wait.
+    held: HashSet<StreamKey>,
+    /// By the place waited for: the job, the item in it, and whether it is a duplicate.
+    waiting: BTreeMap<Seq, Vec<(u64, usize, bool)>>,
+}
+
+/// Where a publication is after it was taken.
+enum Placed {
+    Settled(Settled),
+    Waiting { seq: Seq, duplicate: bool },
+}
+
+impl Service {
+    /// Publishes for a command.
+    pub(crate) fn publish(
+        &mut self,
+        asker: Asker,
+        publish: Publish<'_>,
+        context: &mut Context<'_>,
+    ) {
+        let id = self.begin(asker, Shape::One);
+        self.add(id, None, Ok(publish), context);
+        self.conclude(id, context);
+    }
+
+    /// Publishes for a request: answers, or holds it until the log has answered.
+    pub(crate) fn publish_request<'p>(
+        &mut self,
+        shape: Shape,
+        items: impl Iterator<Item = (Option<u64>, Result<Publish<'p>, Problem>)>,
+        context: &mut Context<'_>,
+    ) -> Answer {
+        let id = self.begin(Asker::Request(None), shape);
+        for (line, item) in items {
+            self.add(id, line, item, context);
+        }
+        match self.jobs.take_settled(id) {
+            Some(job) => job.reply(self.limits.retry_ms).into(),
+            None => {
+                self.opening = Some(Opening::Publishing(id));
+                Answer::Hold(Hold { hold_ms: u64::MAX })
+            }
+        }
+    }
+
+    /// Ends a channel for a request.
+    pub(crate) fn end_channel(&mut self, channel: &str, context: &mut Context<'_>) -> Answer {
+        let id = self.begin(Asker::Request(None), Shape::One);
+        let placed = ChannelName::new(channel).map_err(Problem::from).and_then(|name| {
+            let publication = Publication {
+                kind: Kind::End,
+                ..Publication::new(name, Body::new(Payload::empty()), 0)
+            };
+            self.place(publication, context)
+        });
+        self.note(id, None, Some(channel.to_owned()), placed);
+        match self.jobs.take_settled(id) {
+            Some(job) => job.reply(self.limits.retry_ms).into(),
+            None => {
+                self.opening = Some(Opening::Publishing(id));
+                Answer::Hold(Hold { hold_ms: u64::MAX })
+            }
+        }
+    }
+
+    /// The request of a job is held now.
+    pub(crate) fn hold_publishing(&mut self, id: u64, stream: StreamKey) {
+        if let Some(job) = self.jobs.open.get_mut(&id) {
+            job.asker = Asker::Request(Some(stream));
+            self.jobs.held.insert(stream);
+        }
+    }
+
+    /// Takes in what the log has done since it was asked last.
+    pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
+        let Some(log) = &mut self.log else { return };
+        match log.settled() {
+            LogState::Through(seq) => {
+                while let Some((&next, _)) = self.jobs.waiting.first_key_value() {
+                    if next > seq {
+                        return;
+                    }
+                    self.settle_one(next, context);
+                }
+            }
+            LogState::Failed => self.give_up_on_the_log(context),
+        }
+    }
+
+    /// The log has the message at this place.
+    fn settle_one(&mut self, seq: Seq, context: &mut Context<'_>) {
+        let position = Cursor { epoch: self.hub.position().epoch, seq };
+        let committed = self.commit(position, context);
+        let subscribers = (committed.taken + committed.behind) as u64;
+        for (id, at, duplicate) in self.jobs.waiting.remove(&seq).unwrap_or_default() {
+            let subscribers = if duplicate { 0 } else { subscribers };
+            let settled = Settled { position, level: Level::Logged, duplicate, subscribers };
+            self.jobs.settle(id, at, Ok(settled));
+            self.conclude(id, context);
+        }
+    }
+
+    /// Nothing that waits can be promised any more: it may or may not be on disk. A new life of
+    /// the log begins, in which nothing is taken.
+    fn give_up_on_the_log(&mut self, context: &mut Context<'_>) {
+        if self.jobs.waiting.is_empty() {
+            return;
+        }
+        let waiting = core::mem::take(&mut self.jobs.waiting);
+        for (id, at, _) in waiting.into_values().flatten() {
+            self.jobs.settle(id, at, Err(failed_log()));
+            self.conclude(id, context);
+        }
+        let epoch = self.hub.position().epoch;
+        let anew = self.hub.begin_epoch(sockeye_hub::Epoch(epoch.0.wrapping_add(1)));
+        debug_assert!(anew.is_ok(), "the next number is another number");
+        self.pull_all(context);
+    }
+
+    fn begin(&mut self, asker: Asker, shape: Shape) -> u64 {
+        self.jobs.next += 1;
+        let job = Job { asker, shape, items: Vec::new(), unsettled: 0 };
+        self.jobs.open.insert(self.jobs.next, job);
+        self.jobs.next
+    }
+
+    /// Publishes one item of a job, once for each of its channels.
+    fn add(
+        &mut self,
+        id: u64,
+        line: Option<u64>,
+        item: Result<Publish<'_>, Problem>,
+        context: &mut Context<'_>,
+    ) {
+        let publish = match item {
+            Ok(publish) => publish,
+            Err(problem) => return self.note(id, line, None, Err(problem)),
+        };
+        if let (Channels::Many(_), Some(job)) = (&publish.channels, self.jobs.open.get_mut(&id)) {
+            job.shape = Shape::Many;
+        }
+        let Publish { channels, payload, key, expect } = &publish;
+        for channel in channels.names() {
+            let expect = expect.map(|expect| expect.in_epoch(self.hub.position().epoch));
+            let placed = expect.transpose().and_then(|expect| {
+                let body = Body::new(payload.clone());
+                let publication = Publication {
+                    key: key.as_deref(),
+                    expect,
+                    ..Publication::new(channel, body, payload.cost())
+                };
+                self.place(publication, context)
+            });
+            self.note(id, line, Some(channel.as_str().to_owned()), placed);
+        }
+    }
+
+    /// Gives a publication its place, and hands it to the log if there is one.
+    fn place(
+        &mut self,
+        publication: Publication<'_, Body>,
+        context: &mut Context<'_>,
+    ) -> Result<Placed, Problem> {
+        let Some(log) = &mut self.log else {
+            let admission = self.hub.admit(publication, self.now_ms)?;
+            return Ok(Placed::Settled(match admission {
+                Admission::Pending(position) => {
+                    let committed = self.commit(position, context);
+                    let subscribers = (committed.taken + committed.behind) as u64;
+                    Settled { position, level: Level::Accepted, duplicate: false, subscribers }
+                }
+                Admission::Duplicate(position) | Admission::DuplicatePending(position) => {
+                    duplicate(position, Level::Accepted)
+                }
+            }));
+        };
+        if log.settled() == LogState::Failed {
+            return Err(failed_log());
+        }
+        // Before it has a place: a place that stays empty would look like a loss later.
+        if !log.has_room() || self.jobs.waiting.len() >= self.limits.publishing_max {
+            return Err(Problem::new(Code::Overloaded, "too much waits for the log"));
+        }
+        let (channel, kind) = (publication.channel, publication.kind);
+        let (payload, key) = (publication.body.payload().clone(), publication.key);
+        match self.hub.admit(publication, self.now_ms)? {
+            Admission::Pending(position) => {
+                let time_ms = self.now_ms;
+                log.append(&Record { position, channel, time_ms, kind, payload: &payload, key });
+                Ok(Placed::Waiting { seq: position.seq, duplicate: false })
+            }
+            Admission::Duplicate(position) => {
+                Ok(Placed::Settled(duplicate(position, Level::Logged)))
+            }
+            Admission::DuplicatePending(position) => {
+                Ok(Placed::Waiting { seq: position.seq, duplicate: true })
+            }
+        }
+    }
+
+    /// Writes down where an item of a job is.
+    fn note(
+        &mut self,
+        id: u64,
+        line: Option<u64>,
+        channel: Option<String>,
+        placed: Result<Placed, Problem>,
+    ) {
+        let Jobs { open, waiting, .. } = &mut self.jobs;
+        let Some(job) = open.get_mut(&id) else { return };
+        let result = match placed {
+            Ok(Placed::Settled(settled)) => Some(Ok(settled)),
+            Ok(Placed::Waiting { seq, duplicate }) => {
+                waiting.entry(seq).or_default().push((id, job.items.len(), duplicate));
+                job.unsettled += 1;
+                None
+            }
+            Err(problem) => Some(Err(problem)),
+        };
+        job.items.push(Item { line, channel, result });
+    }
+
+    /// Answers if nothing of the job is open any more.
+    fn conclude(&mut self, id: u64, context: &mut Context<'_>) {
+        let Some(job) = self.jobs.take_settled(id) else { return };
+        match &job.asker {
+            Asker::Request(Some(stream)) => {
+                self.jobs.held.remove(stream);
+                // A client that is gone is told nothing; the message is in the log.
+                let _ = context.respond(*stream, job.reply(self.limits.retry_ms));
+            }
+            Asker::Request(None) => {}
+            Asker::Socket { stream, id } => {
+                let mut line = Line { stream: *stream, form: Form::Commands, context };
+                for item in &job.items {
+                    let (id, channel) = (id.as_ref(), item.channel.as_deref());
+                    let said = match item.receipt() {
+                        Ok(receipt) => line.control(&Control::Published { id, receipt }),
+                        Err(problem) => line.control(&Control::Error { id, channel, problem }),
+                    };
+                    // Whoever is gone is reported by itself.
+                    let _ = said;
+                }
+            }
+        }
+    }
+
+    /// The message at this place is in the log: whoever is subscribed gets it.
+    fn commit(&mut self, position: Cursor, context: &mut Context<'_>) -> Committed<Body> {
+        let Self { hub, sessions, answerable, limits, now_ms, .. } = self;
+        let queue_bytes_max = limits.queue_bytes_max;
+        let mut delivery = Delivery { sessions, answerable, queue_bytes_max, context };
+        let deliver = |subscriber, entry: &_| delivery.deliver(subscriber, entry);
+        let committed = hub.commit(position, *now_ms, deliver);
+        committed.expect("places are settled in their order")
+    }
+}
+
+impl Jobs {
+    fn settle(&mut self, id: u64, at: usize, result: Result<Settled, Problem>) {
+        if let Some(job) = self.open.get_mut(&id)
+            && let Some(item) = job.items.get_mut(at)
+        {
+            item.result = Some(result);
+            job.unsettled -= 1;
+        }
+    }
+
+    /// Whether a job's request is held by this stream.
+    pub(crate) fn holds(&self, stream: StreamKey) -> bool {
+        self.held.contains(&stream)
+    }
+
+    fn take_settled(&mut self, id: u64) -> Option<Job> {
+        self.open.get(&id).filter(|job| job.unsettled == 0)?;
+        self.open.remove(&id)
+    }
+}
+
+impl Job {
+    fn reply(&self, retry_ms: u64) -> Reply {
+        match (self.shape, self.items.as_slice()) {
+            (Shape::One, [item]) => match item.receipt() {
+                Ok(receipt) => json(Status::OK, published(&receipt)),
+                Err(refusal) => problem(refusal, retry_ms),
+            },
+            (_, items) => {
+                let outcomes: Vec<Outcome<'_>> = items
+                    .iter()
+                    .map(|item| Outcome {
+                        line: item.line,
+                        channel: item.channel.as_deref(),
+                        result: item.receipt(),
+                    })
+                    .collect();
+                json(Status::OK, results(&outcomes))
+            }
+        }
+    }
+}
+
+impl Item {
+    fn receipt(&self) -> Result<Receipt<'_>, &Problem> {
+        let Settled { position, level, duplicate, subscribers } =
+            match self.result.as_ref().expect("asked for once all is settled") {
+                Ok(settled) => *settled,
+                Err(problem) => return Err(problem),
+            };
+        let channel = self.channel.as_deref().unwrap_or_default();
+        Ok(Receipt { channel, position, level, duplicate, subscribers })
+    }
+}
+
+const fn duplicate(position: Cursor, level: Level) -> Settled {
+    Settled { position, level, duplicate: true, subscribers: 0 }
+}
+
+fn failed_log() -> Problem {
+    Problem::new(Code::Unavailable, "the log has failed; this message may or may not be kept")
+}

@@ -1,0 +1,40 @@
+//! Responses, as all of the service's are.
+
+use sockeye_http1::HeaderName;
+use sockeye_server::{Header, Reply, Status};
+
+use crate::wire::{CursorText, Problem};
+
+const JSON: Header = Header::from_static("Content-Type", "application/json");
+/// What a client gets now is not what it gets next.
+pub(crate) const NO_STORE: Header = Header::from_static("Cache-Control", "no-store");
+
+/// A JSON body.
+pub(crate) fn json(status: Status, body: String) -> Reply {
+    Reply::new(status, JSON, body.into_bytes()).header(NO_STORE)
+}
+
+/// A refusal, with how long to wait where that may help.
+pub(crate) fn problem(problem: &Problem, retry_ms: u64) -> Reply {
+    let reply = json(problem.status(), problem.to_json());
+    if problem.code.is_retryable() {
+        reply.header(number("Retry-After", retry_ms.div_ceil(1_000)))
+    } else {
+        reply
+    }
+}
+
+/// The cursor as a header, for answers that have no body to put it in.
+pub(crate) fn cursor(cursor: &CursorText) -> Header {
+    text("Sockeye-Cursor", cursor.as_str())
+}
+
+/// A header whose value is one of ours.
+pub(crate) fn text(name: &'static str, value: &str) -> Header {
+    Header::new(HeaderName::from_static(name), value)
+        .expect("cursors, tags and numbers may stand in a header")
+}
+
+fn number(name: &'static str, value: u64) -> Header {
+    text(name, &value.to_string())
+}

@@ -1,0 +1,233 @@
+//! Requests: which resource, with what, and the answer.
+
+use sockeye_hub::{ChannelName, Query as Part, Seq, Start, Token};
+use sockeye_server::{
+    Answer, Context, EventStream, Header, Origins, Reply, Request, ServerConfig, Status, Upgrade,
+};
+
+use crate::publishing::Shape;
+use crate::reply::{self, NO_STORE, json};
+use crate::routes::{Method, Resource};
+use crate::service::envelope;
+use crate::session::Form;
+use crate::wire::reply::{history, position};
+use crate::wire::{
+    Batch, Code, Options, Problem, Query, path_segment, publish_json, publish_raw, resume,
+};
+use crate::{Opening, Service};
+
+/// The subprotocol of commands.
+const SUBPROTOCOL: &str = "sockeye.v1.json";
+
+/// A page of history if the request does not say how long.
+const HISTORY_MESSAGES: u64 = 100;
+
+/// What names a cursor, wherever one may stand.
+const CURSORS: [&str; 3] = ["last_event_id", "lastEventId", "cursor"];
+
+const PLAIN: Header = Header::from_static("Content-Type", "text/plain; charset=utf-8");
+
+impl Service {
+    pub(crate) fn answer_request(
+        &mut self,
+        request: &Request<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<Answer, Problem> {
+        let path = request.head.path();
+        let resource = Resource::at(path)
+            .ok_or_else(|| Problem::new(Code::NotFound, "there is nothing here"))?;
+        if Method::new(request.head.method()) != Some(resource.method()) {
+            return Ok(wrong_method(resource.method()).into());
+        }
+        let query = Query::parse(request.head.query(), &self.limits.wire)?;
+        match resource {
+            Resource::Events => self.events(request, &query, context),
+            Resource::Socket => self.socket(request, &query),
+            Resource::Poll => {
+                known(&query, &["channel", "wait"])?;
+                let start = start(request, &query);
+                self.poll(request, &query, start, context)
+            }
+            Resource::Position => self.position(&query),
+            Resource::History(channel) => self.history(channel, &query),
+            Resource::Channel(channel) => self.publish_raw(channel, request, &query, context),
+            Resource::Publish => {
+                query.only(&[])?;
+                let publish = publish_json(request.body, &self.limits.wire)?;
+                let items = std::iter::once((None, Ok(publish)));
+                Ok(self.publish_request(Shape::One, items, context))
+            }
+            Resource::Batch => {
+                query.only(&[])?;
+                let batch = Batch::new(request.body, &self.limits.wire)?;
+                let items = batch.map(|(line, item)| (Some(line), item));
+                Ok(self.publish_request(Shape::Many, items, context))
+            }
+            Resource::Close(channel) => {
+                query.only(&[])?;
+                let channel = path_segment(channel)?;
+                Ok(self.end_channel(&channel, context))
+            }
+            Resource::Health => Ok(plain(Status::OK, "ok\n").into()),
+            Resource::Ready => Ok(ready(context).into()),
+            Resource::Metrics => Ok(self.metrics(context).into()),
+        }
+    }
+
+    /// `GET /v1/sse`. What is wrong for good is told by a status, after which a browser's
+    /// EventSource does not come back; what may pass is told inside a stream.
+    fn events(
+        &mut self,
+        request: &Request<'_>,
+        query: &Query<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<Answer, Problem> {
+        known(query, &["channel", "envelope"])?;
+        let channels = query.channels(&self.limits.wire)?;
+        let Some(envelope) = envelope(query.one("envelope")?) else {
+            return Err(Problem::new(Code::BadQuery, "envelope has to be json"));
+        };
+        let start = start(request, query);
+        check_targets(&channels)?;
+        if self.have_ended(&channels, start) {
+            // [service:ended-204] Nothing will ever come: 204 tells an EventSource to stay away.
+            return Ok(Reply::empty(Status::NO_CONTENT).header(NO_STORE).into());
+        }
+        let _ = context;
+        let channels = channels.into_iter().map(str::to_owned).collect();
+        let form = Form::Events(envelope);
+        self.opening = Some(Opening::Subscribed { form, channels, start });
+        Ok(Answer::EventStream(EventStream::default()))
+    }
+
+    /// `GET /v1/ws`: commands if the subprotocol is asked for, and otherwise payloads of the
+    /// channels in the query.
+    fn socket(&mut self, request: &Request<'_>, query: &Query<'_>) -> Result<Answer, Problem> {
+        known(query, &["channel"])?;
+        let mut wanted = request.head.headers().elements("Sec-WebSocket-Protocol");
+        let commands = wanted.any(|it| it == SUBPROTOCOL.as_bytes());
+        self.opening = Some(if commands {
+            query.only(&[])?;
+            Opening::Commands
+        } else {
+            let channels = query.channels(&self.limits.wire)?;
+            check_targets(&channels)?;
+            let channels = channels.into_iter().map(str::to_owned).collect();
+            let start = start(request, query);
+            Opening::Subscribed { form: Form::Bare, channels, start }
+        });
+        Ok(Answer::WebSocket(Upgrade {
+            subprotocols: &[SUBPROTOCOL],
+            origins: Origins::Any,
+            compression: Some(ServerConfig::default()),
+        }))
+    }
+
+    /// Whether nothing will come in any of these channels, and the client has all that did.
+    fn have_ended(&self, channels: &[&str], start: Start) -> bool {
+        let Start::After(cursor) = start else { return false };
+        let position = self.hub.position();
+        cursor.epoch == position.epoch
+            && cursor.seq <= position.seq
+            && channels.iter().all(|name| {
+                ChannelName::new(name).is_ok_and(|name| {
+                    let state = self.hub.channel(name);
+                    state.ended && state.last.is_some_and(|last| last <= cursor.seq)
+                })
+            })
+    }
+
+    /// `GET /v1/position`: read it, load your state, and then subscribe from it.
+    fn position(&self, query: &Query<'_>) -> Result<Answer, Problem> {
+        query.only(&["channel"])?;
+        let names: Vec<&str> = query.all("channel").collect();
+        if names.len() > self.limits.wire.channels_max {
+            return Err(Problem::new(Code::TooManyChannels, "too many channels"));
+        }
+        let mut channels = Vec::new();
+        for name in names {
+            channels.push((name, self.hub.channel(ChannelName::new(name)?)));
+        }
+        Ok(json(Status::OK, position(self.hub.position(), &channels)).into())
+    }
+
+    /// `GET /v1/channels/{channel}/history`: the newest messages, or those after or before a place.
+    fn history(&mut self, channel: &str, query: &Query<'_>) -> Result<Answer, Problem> {
+        query.only(&["limit", "after", "before"])?;
+        let channel = path_segment(channel)?;
+        let name = ChannelName::new(&channel)?;
+        let limit = query.number("limit")?.unwrap_or(HISTORY_MESSAGES);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let part = match (query.number("after")?, query.number("before")?) {
+            (None, None) => Part::Before(Seq(u64::MAX)),
+            (Some(after), None) => Part::After(Seq(after)),
+            (None, Some(before)) => Part::Before(Seq(before)),
+            (Some(_), Some(_)) => {
+                return Err(Problem::new(Code::BadQuery, "after and before exclude each other"));
+            }
+        };
+        let mut entries = Vec::new();
+        let limit = limit.min(self.limits.history_messages_max);
+        let page = self.hub.history(name, part, limit, self.now_ms, &mut entries);
+        Ok(json(Status::OK, history(&channel, &page, &entries)).into())
+    }
+
+    /// `POST /v1/channels/{channel}`: the body is the publication.
+    fn publish_raw(
+        &mut self,
+        channel: &str,
+        request: &Request<'_>,
+        query: &Query<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<Answer, Problem> {
+        query.only(&Options::PARAMETERS)?;
+        let headers = request.head.headers();
+        let content_type = headers.all("Content-Type").next();
+        let options = Options::read(query, headers.iter())?;
+        let channel = path_segment(channel)?;
+        let limits = self.limits.wire;
+        let publish = publish_raw(channel, content_type, request.body, options, &limits)?;
+        let items = std::iter::once((None, Ok(publish)));
+        Ok(self.publish_request(Shape::One, items, context))
+    }
+}
+
+/// From where the client wants its channels: from now on if it does not say.
+fn start(request: &Request<'_>, query: &Query<'_>) -> Start {
+    let cursor = resume(request.head.headers().iter(), query);
+    cursor.map_or(Start::Now, |cursor| Token::parse(cursor).start)
+}
+
+/// Refuses parameters that are none of these, nor a cursor's.
+fn known(query: &Query<'_>, names: &[&str]) -> Result<(), Problem> {
+    let all: Vec<&str> = names.iter().copied().chain(CURSORS).collect();
+    query.only(&all)
+}
+
+/// Refuses targets of which not one is a name: the stream would have nothing.
+fn check_targets(targets: &[&str]) -> Result<(), Problem> {
+    let mut checked = targets.iter().map(|target| sockeye_hub::Target::new(target));
+    match checked.next() {
+        Some(Err(error)) if checked.all(|target| target.is_err()) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn wrong_method(method: Method) -> Reply {
+    let message = format!("only {} here", method.allow());
+    let problem = Problem::new(Code::MethodNotAllowed, message);
+    json(problem.status(), problem.to_json()).header(reply::text("Allow", method.allow()))
+}
+
+/// Whether new clients are welcome: a load balancer asks.
+fn ready(context: &Context<'_>) -> Reply {
+    if context.is_draining() {
+        plain(Status::SERVICE_UNAVAILABLE, "draining\n")
+    } else {
+        plain(Status::OK, "ready\n")
+    }
+}
+
+fn plain(status: Status, text: &'static str) -> Reply {
+    Reply::new(status, PLAIN, text.as_bytes()).header(NO_STORE)
+}

@@ -1,0 +1,302 @@
+//! Streams that are open: subscribing, delivering, catching up, ending.
+
+use std::rc::Rc;
+
+use sockeye_hub::{
+    Budget, Cursor, Entry, Flow, Item, Kind, Progress, Seq, Start, SubscriberKey, Target,
+};
+use sockeye_server::{Context, StreamKey};
+
+use crate::Service;
+use crate::body::Body;
+use crate::line::Line;
+use crate::session::{Form, Session, Sessions};
+use crate::wire::{CloseReason, Control, CursorText, Gap, Problem};
+
+/// Messages fetched from history in one go.
+const PULL_MESSAGES: usize = 64;
+
+/// What a subscription came to.
+#[derive(Debug, Default)]
+pub(crate) struct Taken<'t> {
+    /// The targets that are subscribed now.
+    pub(crate) targets: Vec<&'t str>,
+    /// Those among them that had ended, which nothing that follows will say.
+    pub(crate) ended: Vec<(&'t str, Seq)>,
+}
+
+/// What delivery touches: everything but the hub, which delivers.
+pub(crate) struct Delivery<'d, 'c> {
+    pub(crate) sessions: &'d mut Sessions,
+    pub(crate) answerable: &'d mut Vec<SubscriberKey>,
+    pub(crate) queue_bytes_max: usize,
+    pub(crate) context: &'d mut Context<'c>,
+}
+
+impl Delivery<'_, '_> {
+    /// Hands a message that has just come into the log to one live stream, if it has room.
+    ///
+    /// [service:slow-readers] A stream that has none gets nothing, and keeps nothing but its
+    /// cursor.
+    pub(crate) fn deliver(&mut self, key: SubscriberKey, entry: &Rc<Entry<Body>>) -> Flow {
+        let Some(session) = self.sessions.of_subscriber(key) else { return Flow::Full };
+        let (stream, form) = (session.stream, session.form);
+        if let Form::Poll(_) = form {
+            // It fetches all there is at the end of the turn.
+            self.answerable.push(key);
+            return Flow::Full;
+        }
+        if self.context.outbox_bytes(stream) >= self.queue_bytes_max {
+            self.context.notify_drained(stream);
+            return Flow::Full;
+        }
+        let mut line = Line { stream, form, context: self.context };
+        if line.entry(entry).is_err() {
+            return Flow::Full;
+        }
+        if entry.kind == Kind::End {
+            self.sessions.end_one(key);
+            end_if_over(self.sessions, key, &mut line, entry.position);
+        }
+        Flow::Taken
+    }
+}
+
+/// Ends a stream whose channels have all ended, if it cannot ask for others.
+fn end_if_over(sessions: &Sessions, key: SubscriberKey, line: &mut Line<'_, '_>, cursor: Cursor) {
+    let over = sessions.of_subscriber(key).is_some_and(|session| session.open == 0);
+    match line.form {
+        Form::Events(_) | Form::Bare if over => {
+            line.goaway(CloseReason::Ended, None, &CursorText::new(cursor));
+        }
+        Form::Events(_) | Form::Bare | Form::Commands | Form::Poll(_) => {}
+    }
+}
+
+impl Service {
+    /// Adds a subscriber for a stream; `None` and a goodbye if there is no room for one.
+    pub(crate) fn connect(
+        &mut self,
+        stream: StreamKey,
+        form: Form,
+        context: &mut Context<'_>,
+    ) -> Option<SubscriberKey> {
+        match self.hub.connect() {
+            Ok(subscriber) => {
+                self.sessions.add(Session { stream, subscriber, form, open: 0 });
+                Some(subscriber)
+            }
+            Err(_) => {
+                let retry = Some(self.retry_ms(stream));
+                let cursor = CursorText::new(self.hub.position());
+                let mut line = Line { stream, form, context };
+                line.goaway(CloseReason::TryAgain, retry, &cursor);
+                None
+            }
+        }
+    }
+
+    /// Subscribes a stream to targets; each that is refused is named, and the others go on.
+    pub(crate) fn subscribe<'t>(
+        &mut self,
+        key: SubscriberKey,
+        targets: &[&'t str],
+        start: Start,
+        mut refused: impl FnMut(&'t str, Problem),
+    ) -> Taken<'t> {
+        let mut taken = Taken::default();
+        for text in targets {
+            let subscribed = Target::new(text).map_err(Problem::from).and_then(|target| {
+                let mut subscriber = self.hub.subscriber(key).expect("it was connected");
+                subscriber.subscribe(target, start, self.now_ms).map_err(Problem::from)
+            });
+            match subscribed {
+                Ok(subscribed) => {
+                    taken.targets.push(*text);
+                    match self.end_is_known(start, subscribed.ended) {
+                        EndIs::ToCome => self.sessions.open_one(key),
+                        EndIs::Known => {}
+                        EndIs::Unsaid(at) => taken.ended.push((*text, at)),
+                    }
+                }
+                Err(problem) => refused(text, problem),
+            }
+        }
+        taken
+    }
+
+    /// What a client that starts there knows of a channel's end.
+    fn end_is_known(&self, start: Start, ended: Option<Seq>) -> EndIs {
+        let Some(last) = ended else { return EndIs::ToCome };
+        match start {
+            Start::Now => EndIs::Unsaid(last),
+            Start::After(cursor) if cursor.epoch == self.hub.position().epoch => {
+                if cursor.seq >= last { EndIs::Known } else { EndIs::ToCome }
+            }
+            Start::After(_) | Start::Earliest | Start::Unreadable => EndIs::ToCome,
+        }
+    }
+
+    /// Says which channels had ended before they were subscribed.
+    pub(crate) fn say_ended(
+        &mut self,
+        key: SubscriberKey,
+        ended: &[(&str, Seq)],
+        context: &mut Context<'_>,
+    ) {
+        let position = self.hub.position();
+        let Some(session) = self.sessions.of_subscriber(key) else { return };
+        let mut line = Line { stream: session.stream, form: session.form, context };
+        for (channel, seq) in ended {
+            let cursor = CursorText::new(Cursor { seq: *seq, ..position });
+            // Whoever is gone is reported by itself.
+            let _ = line.control(&Control::End { channel, cursor: &cursor });
+        }
+        end_if_over(&self.sessions, key, &mut line, position);
+    }
+
+    /// Where a subscriber is.
+    pub(crate) fn cursor_of(&mut self, subscriber: SubscriberKey) -> CursorText {
+        let cursor = self.hub.subscriber(subscriber).map(|subscriber| subscriber.cursor());
+        CursorText::new(cursor.unwrap_or_else(|| self.hub.position()))
+    }
+
+    /// Brings a stream that has just subscribed up to the head, and says so even if it missed
+    /// nothing.
+    pub(crate) fn catch_up(&mut self, subscriber: SubscriberKey, context: &mut Context<'_>) {
+        let live = self.hub.subscriber(subscriber).is_some_and(|it| it.is_live());
+        if !live {
+            return self.pull(subscriber, context);
+        }
+        let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
+        let (stream, form) = (session.stream, session.form);
+        let cursor = self.cursor_of(subscriber);
+        let sync = Control::Sync { cursor: &cursor, gaps: 0, replayed: 0 };
+        // Whoever is gone is reported by itself, here and below.
+        let _ = Line { stream, form, context }.control(&sync);
+    }
+
+    /// Gives a stream that is behind what its outbox has room for.
+    pub(crate) fn pull(&mut self, key: SubscriberKey, context: &mut Context<'_>) {
+        let Some(session) = self.sessions.of_subscriber(key) else { return };
+        let mut line = Line { stream: session.stream, form: session.form, context };
+        let position = self.hub.position();
+        let mut items = core::mem::take(&mut self.items);
+        loop {
+            let queued = line.context.outbox_bytes(line.stream);
+            let bytes = self.limits.queue_bytes_max.saturating_sub(queued);
+            if bytes == 0 {
+                line.context.notify_drained(line.stream);
+                break;
+            }
+            let Some(mut subscriber) = self.hub.subscriber(key) else { break };
+            let budget = Budget { messages: PULL_MESSAGES, bytes };
+            let progress = subscriber.pull(budget, self.now_ms, &mut items);
+            for item in items.drain(..) {
+                say(&mut line, &item, self.now_ms);
+                if let Some(at) = end_in(&item) {
+                    self.sessions.end_one(key);
+                    end_if_over(&self.sessions, key, &mut line, Cursor { seq: at, ..position });
+                }
+            }
+            match progress {
+                Progress::Live => break,
+                Progress::More => {}
+                Progress::Overrun(cursor) => {
+                    line.goaway(CloseReason::SlowReader, None, &CursorText::new(cursor));
+                    break;
+                }
+            }
+        }
+        items.clear();
+        self.items = items;
+    }
+
+    /// Lets every stream catch up: a new life of the log has begun.
+    pub(crate) fn pull_all(&mut self, context: &mut Context<'_>) {
+        let all: Vec<(SubscriberKey, Form)> =
+            self.sessions.iter().map(|session| (session.subscriber, session.form)).collect();
+        for (subscriber, form) in all {
+            match form {
+                Form::Poll(_) => self.answerable.push(subscriber),
+                Form::Events(_) | Form::Commands | Form::Bare => self.pull(subscriber, context),
+            }
+        }
+    }
+
+    /// Removes a subscriber that has no stream.
+    pub(crate) fn leave(&mut self, subscriber: SubscriberKey) {
+        if let Some(subscriber) = self.hub.subscriber(subscriber) {
+            subscriber.disconnect();
+        }
+    }
+
+    /// A stream is gone: its subscriptions go with it.
+    pub(crate) fn disconnect(&mut self, stream: StreamKey) {
+        let Some(session) = self.sessions.remove(stream) else { return };
+        if let Form::Poll(until) = session.form {
+            self.waiting.remove(&(until, session.subscriber));
+        }
+        self.leave(session.subscriber);
+    }
+
+    /// How long one client of many is to wait before it comes back: up to twice the least, spread
+    /// by its key, so that a crowd does not come back as one.
+    pub(crate) fn retry_ms(&self, stream: StreamKey) -> u64 {
+        let base = self.limits.retry_ms;
+        // The golden ratio's multiples scatter neighbouring keys evenly.
+        let scattered = (stream.to_u128() >> 32).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let spread = u64::try_from(scattered & 0xFFFF_FFFF).expect("32 bits");
+        base + ((base * spread) >> 32)
+    }
+}
+
+/// What a client knows of the end of a channel that it subscribes.
+enum EndIs {
+    /// Nothing: it may still come, or be replayed.
+    ToCome,
+    /// All.
+    Known,
+    /// Nothing, and nothing that follows will say it.
+    Unsaid(Seq),
+}
+
+/// Where a channel ended, if this says so.
+fn end_in(item: &Item<Body>) -> Option<Seq> {
+    match item {
+        Item::Message(entry) => (entry.kind == Kind::End).then(|| entry.seq()),
+        Item::Gap(gap) => gap.ended.then_some(gap.missed.through),
+        Item::Sync(_) => None,
+    }
+}
+
+/// Says one thing that catching up gave.
+fn say(line: &mut Line<'_, '_>, item: &Item<Body>, now_ms: u64) {
+    let said = match item {
+        Item::Message(entry) => {
+            if entry.body.payload().is_expired(entry.time_ms, now_ms) {
+                return;
+            }
+            line.entry(entry)
+        }
+        Item::Gap(gap) => {
+            if line.form == Form::Bare {
+                // It has no words for a gap, and a loss is never silent.
+                let cursor = CursorText::new(Cursor::default());
+                line.goaway(CloseReason::Reconnect, None, &cursor);
+                return;
+            }
+            line.control(&Control::Gap(Gap::from(gap)))
+        }
+        Item::Sync(sync) => {
+            let cursor = CursorText::new(sync.cursor);
+            line.control(&Control::Sync {
+                cursor: &cursor,
+                gaps: sync.gaps,
+                replayed: sync.replayed,
+            })
+        }
+    };
+    // Whoever is gone is reported by itself.
+    let _ = said;
+}

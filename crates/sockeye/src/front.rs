@@ -1,0 +1,92 @@
+//! What the program serves: the hub under `/v1`, and the demo beside it.
+
+use sockeye_server::{Answer, App, CloseCause, Context, Message, Opened, Request, StreamKey, Time};
+use sockeye_service::Service;
+
+use crate::demo::Demo;
+
+/// Two applications behind one door.
+pub(crate) struct Front {
+    service: Service,
+    demo: Demo,
+    /// Who was asked last, and so whose the stream is that opens next.
+    asked: Asked,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Service,
+    Demo,
+}
+
+impl Front {
+    pub(crate) fn new(service: Service) -> Self {
+        Self { service, demo: Demo::new(), asked: Asked::Demo }
+    }
+
+    fn of(&mut self, stream: StreamKey) -> &mut dyn App {
+        if self.service.owns(stream) { &mut self.service } else { &mut self.demo }
+    }
+}
+
+impl App for Front {
+    fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer {
+        if Service::serves(request.head.path()) {
+            self.asked = Asked::Service;
+            self.service.on_request(request, context)
+        } else {
+            self.asked = Asked::Demo;
+            self.demo.on_request(request, context)
+        }
+    }
+
+    fn on_open(&mut self, stream: StreamKey, open: &Opened<'_>, context: &mut Context<'_>) {
+        match self.asked {
+            Asked::Service => self.service.on_open(stream, open, context),
+            Asked::Demo => self.demo.on_open(stream, open, context),
+        }
+    }
+
+    fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {
+        self.of(stream).on_message(stream, message, context);
+    }
+
+    fn on_close(&mut self, stream: StreamKey, cause: CloseCause, context: &mut Context<'_>) {
+        // Whose it was is forgotten by then; each knows its own.
+        self.service.on_close(stream, cause, context);
+        self.demo.on_close(stream, cause, context);
+    }
+
+    fn deadline(&self) -> Time {
+        self.service.deadline().min(self.demo.deadline())
+    }
+
+    fn on_timer(&mut self, context: &mut Context<'_>) {
+        if self.service.deadline() <= context.now() {
+            self.service.on_timer(context);
+        }
+        if self.demo.deadline() <= context.now() {
+            self.demo.on_timer(context);
+        }
+    }
+
+    fn on_turn(&mut self, context: &mut Context<'_>) {
+        self.service.on_turn(context);
+    }
+
+    fn on_drained(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        self.of(stream).on_drained(stream, context);
+    }
+
+    fn on_heartbeat(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        self.of(stream).on_heartbeat(stream, context);
+    }
+
+    fn on_drain(&mut self, context: &mut Context<'_>) {
+        self.service.on_drain(context);
+    }
+
+    fn on_goodbye(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        self.of(stream).on_goodbye(stream, context);
+    }
+}
