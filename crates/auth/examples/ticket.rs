@@ -1,0 +1,45 @@
+//! A ticket's life: issued, used, used again, its session resumed, and over.
+
+use sockeye_auth::{Grants, Identity, Limits, Misuse, Refusal, Secret, Session, Tickets};
+
+const MINUTE_MS: u64 = 60_000;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (limits, now_ms) = (Limits::default(), 1_800_000_000_000);
+    let mut tickets = server(limits)?;
+    let ann = Identity {
+        user: Some("ann".to_owned()),
+        subscribe: Grants::new(["chat:*", "news"], &limits)?,
+        ends_ms: Some(now_ms + 30 * MINUTE_MS),
+        ..Identity::anonymous()
+    };
+    // Entropy is from the system in real life.
+    let ticket = tickets.issue(&ann, 30_000, &[7; 24], now_ms)?;
+    println!("a ticket of {} characters, {}…", ticket.len(), &ticket[..12]);
+
+    let session = tickets.enter(&ticket, None, now_ms + 10)?;
+    println!("used: session {} of {:?}", session.id(), session.identity().user);
+    report("used again", &tickets.enter(&ticket, None, now_ms + 20));
+
+    let proof = tickets.proof(&session, now_ms + MINUTE_MS);
+    println!("cursors end in a proof of {} characters", proof.len() + 1);
+    let mut restarted = server(limits)?;
+    for (what, minutes) in [("at once", 1), ("in five minutes", 6), ("in an hour", 61)] {
+        let again = restarted.enter(&ticket, Some(&proof), now_ms + minutes * MINUTE_MS);
+        report(&format!("with its proof after a restart, {what}"), &again);
+    }
+    let unused = tickets.issue(&ann, 30_000, &[8; 24], now_ms)?;
+    report("an unused one, too late", &tickets.enter(&unused, None, now_ms + 30_000));
+    Ok(())
+}
+
+fn server(limits: Limits) -> Result<Tickets, Misuse> {
+    Tickets::new(vec![Secret::new(b"32 random bytes, the same always")?], limits)
+}
+
+fn report(what: &str, entered: &Result<Session, Refusal>) {
+    match entered {
+        Ok(session) => println!("{what}: session {}", session.id()),
+        Err(refusal) => println!("{what}: {} ({})", refusal.message(), refusal.close_code()),
+    }
+}

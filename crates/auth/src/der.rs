@@ -1,0 +1,102 @@
+//! Public keys out of PEM: just the three kinds that tokens are signed with.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// Half of a key pair. The numbers of RSA are big-endian without leading zeros.
+pub(crate) enum PublicKey {
+    Rsa {
+        n: Vec<u8>,
+        e: Vec<u8>,
+    },
+    /// An uncompressed point.
+    P256([u8; 65]),
+    Ed25519([u8; 32]),
+}
+
+/// Longest text that is read. RSA of 8192 bits has 1500 bytes.
+const PEM_BYTES_MAX: usize = 8192;
+
+const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
+const SEQUENCE: u8 = 0x30;
+
+// The contents of AlgorithmIdentifier: an object identifier, and what it asks for after it.
+/// rsaEncryption, NULL (RFC 3279 §2.3.1).
+const RSA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
+/// id-ecPublicKey, secp256r1 (RFC 5480 §2.1.1).
+const P256: &[u8] = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
+/// id-Ed25519 (RFC 8410 §3).
+const ED25519: &[u8] = b"\x06\x03\x2b\x65\x70";
+
+/// The key in a PEM text of one block (RFC 7468), with nothing but whitespace around it.
+pub(crate) fn from_pem(pem: &str) -> Option<PublicKey> {
+    if pem.len() > PEM_BYTES_MAX {
+        return None;
+    }
+    let text = pem.trim_ascii().strip_prefix("-----BEGIN ")?;
+    let (label, text) = text.split_once("-----")?;
+    let body = text.strip_suffix("-----")?.strip_suffix(label)?.strip_suffix("-----END ")?;
+    let body: String = body.chars().filter(|it| !it.is_ascii_whitespace()).collect();
+    let der = STANDARD.decode(body).ok()?;
+    match label {
+        "PUBLIC KEY" => subject_public_key_info(&der),
+        "RSA PUBLIC KEY" => rsa_public_key(&der),
+        _ => None,
+    }
+}
+
+/// RFC 5280 §4.1.2.7.
+fn subject_public_key_info(der: &[u8]) -> Option<PublicKey> {
+    let mut info = only(der, SEQUENCE)?;
+    let algorithm = next(&mut info, SEQUENCE)?;
+    let key = only(info, BIT_STRING)?.strip_prefix(b"\x00")?;
+    match algorithm {
+        RSA => rsa_public_key(key),
+        P256 if key.first() == Some(&4) => Some(PublicKey::P256(key.try_into().ok()?)),
+        ED25519 => Some(PublicKey::Ed25519(key.try_into().ok()?)),
+        _ => None,
+    }
+}
+
+/// RFC 8017 §A.1.1.
+fn rsa_public_key(der: &[u8]) -> Option<PublicKey> {
+    let mut fields = only(der, SEQUENCE)?;
+    let n = next(&mut fields, INTEGER)?;
+    let e = only(fields, INTEGER)?;
+    Some(PublicKey::Rsa { n: unsigned(n)?, e: unsigned(e)? })
+}
+
+/// The digits of an INTEGER that is above zero and in its shortest form.
+fn unsigned(integer: &[u8]) -> Option<Vec<u8>> {
+    let digits = match integer {
+        [0, digits @ ..] if digits.first().is_some_and(|it| *it > 0x7f) => digits,
+        [0x01..=0x7f, ..] => integer,
+        _ => return None,
+    };
+    Some(digits.to_vec())
+}
+
+/// The content of an element with nothing behind it.
+fn only(mut input: &[u8], tag: u8) -> Option<&[u8]> {
+    next(&mut input, tag).filter(|_| input.is_empty())
+}
+
+/// The content of the next element, which has this tag and its length in the shortest form.
+fn next<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
+    let (len, rest) = match input.strip_prefix(&[tag])? {
+        [0x82, high, low, rest @ ..] => (usize::from(*high) << 8 | usize::from(*low), rest),
+        [0x81, len, rest @ ..] => (usize::from(*len), rest),
+        [len, rest @ ..] => (usize::from(*len), rest),
+        [] => return None,
+    };
+    let header_len = input.len() - rest.len();
+    let shortest = match len {
+        0..=0x7f => 2,
+        0x80..=0xff => 3,
+        _ => 4,
+    };
+    let (content, rest) = rest.split_at_checked(len).filter(|_| header_len == shortest)?;
+    *input = rest;
+    Some(content)
+}

@@ -1,0 +1,178 @@
+//! Who somebody is to the hub, and what that allows.
+
+use sockeye_hub::{ChannelName, Target};
+
+use crate::{Grants, Limits, Misuse};
+
+/// What can be done with a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Action {
+    /// Receive: subscribe, poll, read history, position and presence.
+    Subscribe,
+    /// Publish a message.
+    Publish,
+    /// Issue tickets that grant the channel to others.
+    Ticket,
+    /// Close the channel, and see and do what is an operator's.
+    Admin,
+}
+
+/// Somebody, and what they may do. It grants nothing that is not written in it; what a namespace
+/// gives to everybody is the service's to add.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Their name, if they have one: of a user, or of an API key with `key:` before it.
+    pub user: Option<String>,
+    /// Channels that they may receive.
+    pub subscribe: Grants,
+    /// Channels that they may publish to.
+    pub publish: Grants,
+    /// Channels that they may issue tickets for.
+    pub tickets: Grants,
+    /// Channels that they may close and look into.
+    pub admin: Grants,
+    /// From when on it holds no more, in Unix milliseconds.
+    pub ends_ms: Option<u64>,
+}
+
+impl Identity {
+    /// Somebody without a name or rights of their own.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self::default()
+    }
+
+    /// What is granted for an action.
+    pub const fn grants(&self, action: Action) -> &Grants {
+        match action {
+            Action::Subscribe => &self.subscribe,
+            Action::Publish => &self.publish,
+            Action::Ticket => &self.tickets,
+            Action::Admin => &self.admin,
+        }
+    }
+
+    // [auth:allows]
+    /// Whether they may do that with the channel. Ask [`has_ended`](Self::has_ended), too.
+    pub fn allows(&self, action: Action, channel: ChannelName<'_>) -> bool {
+        self.grants(action).allow(channel)
+    }
+
+    /// The same for a channel or a pattern: a pattern needs a grant that is the same or wider.
+    pub fn allows_target(&self, action: Action, target: Target<'_>) -> bool {
+        self.grants(action).cover(target)
+    }
+
+    /// Whether its time is over.
+    pub fn has_ended(&self, now_ms: u64) -> bool {
+        self.ends_ms.is_some_and(|end| end <= now_ms)
+    }
+
+    /// Whether they may issue a ticket that is the other identity: for channels that they have
+    /// [`Action::Ticket`] for, or with their own name and no more than their own rights.
+    ///
+    /// A ticket's end is not looked at here. It has to be no later than the issuer's own if the
+    /// issuer is a user: [`Tickets::issue`](crate::Tickets::issue) does not know who issues.
+    pub fn may_issue(&self, other: &Self) -> bool {
+        // [auth:ticket-rights]
+        if !other.tickets.is_empty() || !other.admin.is_empty() {
+            return false;
+        }
+        let own = other.user == self.user;
+        if !own && self.tickets.is_empty() {
+            return false;
+        }
+        let covers = |own_grants: &Grants, wanted: &str| {
+            Target::new(wanted)
+                .is_ok_and(|wanted| self.tickets.cover(wanted) || (own && own_grants.cover(wanted)))
+        };
+        other.subscribe.iter().all(|it| covers(&self.subscribe, it))
+            && other.publish.iter().all(|it| covers(&self.publish, it))
+    }
+}
+
+/// A user's name as it came.
+pub(crate) fn user(name: &str, limits: &Limits) -> Result<String, Misuse> {
+    // [auth:user-name]
+    if name.is_empty() || name.len() > limits.user_bytes_max || name.chars().any(char::is_control) {
+        return Err(Misuse::User);
+    }
+    Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grants(texts: &[&str]) -> Grants {
+        Grants::new(texts.iter().copied(), &Limits::default()).unwrap()
+    }
+
+    fn ann() -> Identity {
+        Identity {
+            user: Some("ann".to_owned()),
+            subscribe: grants(&["chat:*", "news"]),
+            publish: grants(&["chat:7"]),
+            ends_ms: Some(1000),
+            ..Identity::anonymous()
+        }
+    }
+
+    /// [auth:allows]
+    #[test]
+    fn what_is_not_granted_is_not_allowed() {
+        let room = |name| ChannelName::new(name).unwrap();
+        assert!(ann().allows(Action::Subscribe, room("chat:1")));
+        assert!(!ann().allows(Action::Subscribe, room("chat:1:2")));
+        assert!(ann().allows(Action::Publish, room("chat:7")));
+        assert!(!ann().allows(Action::Publish, room("chat:1")));
+        for action in [Action::Ticket, Action::Admin] {
+            assert!(!ann().allows(action, room("chat:7")));
+        }
+        for action in [Action::Subscribe, Action::Publish, Action::Ticket, Action::Admin] {
+            assert!(!Identity::anonymous().allows(action, room("news")));
+        }
+        let wanted = |text| ann().allows_target(Action::Subscribe, Target::new(text).unwrap());
+        assert!(wanted("chat:*") && wanted("chat:5") && wanted("news"));
+        assert!(!wanted("chat:>") && !wanted("*") && !wanted(">"));
+        assert!(!ann().has_ended(999) && ann().has_ended(1000));
+        assert!(!Identity::anonymous().has_ended(u64::MAX));
+    }
+
+    /// [auth:ticket-rights]
+    #[test]
+    fn tickets_never_grant_more_than_their_issuer_may() {
+        let ticket = |user: Option<&str>, subscribe: &[&str], publish: &[&str]| Identity {
+            user: user.map(str::to_owned),
+            subscribe: grants(subscribe),
+            publish: grants(publish),
+            ..Identity::anonymous()
+        };
+        let (me, other) = (Some("ann"), Some("bob"));
+        assert!(ann().may_issue(&ticket(me, &["chat:7", "chat:*"], &["chat:7"])));
+        assert!(!ann().may_issue(&ticket(me, &["chat:>"], &[])));
+        assert!(!ann().may_issue(&ticket(me, &[], &["chat:1"])));
+        assert!(!ann().may_issue(&ticket(other, &["chat:7"], &[])));
+        assert!(!ann().may_issue(&ticket(None, &[], &[])));
+
+        let back = Identity { tickets: grants(&["chat:>"]), ..Identity::anonymous() };
+        assert!(back.may_issue(&ticket(other, &["chat:a:b"], &["chat:*"])));
+        assert!(!back.may_issue(&ticket(other, &["news"], &[])));
+        let mut greedy = ticket(other, &["chat:7"], &[]);
+        greedy.admin = grants(&["chat:7"]);
+        assert!(!back.may_issue(&greedy));
+        (greedy.admin, greedy.tickets) = (Grants::default(), grants(&["chat:7"]));
+        assert!(!back.may_issue(&greedy));
+    }
+
+    /// [auth:user-name]
+    #[test]
+    fn names_of_users() {
+        let limits = Limits::default();
+        assert_eq!(user("ann@example.com", &limits).as_deref(), Ok("ann@example.com"));
+        for bad in ["", "a\r\nSet-Cookie: x", "a\0", "a\u{85}", &"x".repeat(201)] {
+            assert_eq!(user(bad, &limits), Err(Misuse::User), "{bad:?}");
+        }
+    }
+}

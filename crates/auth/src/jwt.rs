@@ -1,0 +1,238 @@
+//! JSON Web Tokens in the compact form, signed (RFC 7515, 7519, 8725).
+//!
+//! ```text
+//!  base64url(header) . base64url(claims) . base64url(signature)
+//!  {"alg","kid"?}      {"exp","sub"?,"channels"?,"publish"?,"nbf"?,"iat"?,"iss"?,"aud"?}
+//! ```
+
+use core::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::{Grants, Identity, JwtKey, Limits, Misuse, Refusal, base64url, identity};
+
+type Object = Map<String, Value>;
+
+/// What is asked of a token beside its signature and its `exp`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JwtRules {
+    /// The issuers; if any, `iss` has to be one of them.
+    pub issuers: Vec<String>,
+    /// Our names; if any, `aud` has to have one of them. If none, a token that has an `aud` is
+    /// refused: it is for somebody else (RFC 7519 §4.1.3).
+    pub audiences: Vec<String>,
+    /// How far the issuer's clock may be off, in milliseconds. A token is good for so much longer.
+    pub leeway_ms: u64,
+    /// How old a token may be, in milliseconds; if set, `iat` is required.
+    pub age_ms_max: Option<u64>,
+}
+
+/// Verifies tokens, and turns their claims into an [`Identity`].
+pub struct Verifier {
+    rules: JwtRules,
+    keys: Vec<JwtKey>,
+    limits: Limits,
+}
+
+impl Verifier {
+    /// With these keys.
+    ///
+    /// # Errors
+    /// [`Misuse`]: no key or too many, two of one `kid`, or more leeway than the bound.
+    pub fn new(rules: JwtRules, keys: Vec<JwtKey>, limits: Limits) -> Result<Self, Misuse> {
+        if keys.is_empty() {
+            return Err(Misuse::NoKey);
+        }
+        if keys.len() > limits.keys_max {
+            return Err(Misuse::TooManyKeys);
+        }
+        let twice = |(at, key): (usize, &JwtKey)| {
+            key.kid.is_some() && keys[..at].iter().any(|other| other.kid == key.kid)
+        };
+        if keys.iter().enumerate().any(twice) {
+            return Err(Misuse::DuplicateKey);
+        }
+        // [auth:jwt-leeway]
+        if rules.leeway_ms > limits.leeway_ms_max {
+            return Err(Misuse::Leeway);
+        }
+        Ok(Self { rules, keys, limits })
+    }
+
+    /// Whose token it is. The identity ends with the token's `exp`, and the leeway.
+    ///
+    /// # Errors
+    /// [`Refusal`] says what is wrong with the token. Claims are looked at only if the signature
+    /// is right.
+    pub fn verify(&self, token: &str, now_ms: u64) -> Result<Identity, Refusal> {
+        // [auth:jwt-length]
+        if token.len() > self.limits.token_bytes_max {
+            return Err(Refusal::TokenTooLong);
+        }
+        let mut parts = token.split('.');
+        let (Some(header), Some(claims), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Refusal::TokenMalformed);
+        };
+        let message = &token.as_bytes()[..header.len() + 1 + claims.len()];
+        let signature = base64url::decode(signature).ok_or(Refusal::TokenMalformed)?;
+        let header = object(header)?;
+        if !self.candidates(&header)?.any(|key| key.verifies(message, &signature)) {
+            // [auth:jwt-signature]
+            return Err(Refusal::TokenSignature);
+        }
+        // [auth:jwt-crit] RFC 7515 §4.1.11: no extension is understood here.
+        if header.contains_key("crit") {
+            return Err(Refusal::TokenClaims);
+        }
+        self.identity(&object(claims)?, now_ms)
+    }
+
+    /// The keys that may verify a token with this header.
+    fn candidates(&self, header: &Object) -> Result<impl Iterator<Item = &JwtKey>, Refusal> {
+        // [auth:jwt-kid]
+        let kid = match header.get("kid") {
+            Some(Value::String(kid)) => Some(kid.as_str()),
+            Some(_) => return Err(Refusal::TokenMalformed),
+            None => None,
+        };
+        let named = move |key: &&JwtKey| match (kid, key.kid.as_deref()) {
+            (Some(kid), Some(own)) => kid == own,
+            (Some(_) | None, None) | (None, Some(_)) => true,
+        };
+        if !self.keys.iter().any(|key| named(&key)) {
+            return Err(Refusal::TokenKey);
+        }
+        // [auth:jwt-alg] RFC 8725 §3.1: the key says which algorithm, the token has to agree.
+        let alg = header.get("alg").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut keys =
+            self.keys.iter().filter(named).filter(move |key| key.algorithm().name() == alg);
+        let first = keys.next().ok_or(Refusal::TokenAlgorithm)?;
+        Ok(core::iter::once(first).chain(keys))
+    }
+
+    fn identity(&self, claims: &Object, now_ms: u64) -> Result<Identity, Refusal> {
+        let ends_ms = self.check_times(claims, now_ms)?;
+        self.check_names(claims)?;
+        let user = match claims.get("sub") {
+            Some(Value::String(sub)) => {
+                Some(identity::user(sub, &self.limits).map_err(|_| Refusal::TokenClaims)?)
+            }
+            Some(_) => return Err(Refusal::TokenClaims),
+            None => None,
+        };
+        Ok(Identity {
+            user,
+            subscribe: self.grants(claims.get("channels"))?,
+            publish: self.grants(claims.get("publish"))?,
+            ends_ms: Some(ends_ms),
+            ..Identity::anonymous()
+        })
+    }
+
+    /// The time claims (RFC 7519 §4.1.4 to §4.1.6); the token's end.
+    fn check_times(&self, claims: &Object, now_ms: u64) -> Result<u64, Refusal> {
+        let leeway_ms = self.rules.leeway_ms;
+        // [auth:jwt-exp]
+        let exp_ms = date_ms(claims, "exp")?.ok_or(Refusal::TokenWithoutEnd)?;
+        let ends_ms = exp_ms.saturating_add(leeway_ms);
+        if ends_ms <= now_ms {
+            return Err(Refusal::TokenExpired);
+        }
+        // [auth:jwt-nbf]
+        let latest_ms = now_ms.saturating_add(leeway_ms);
+        if date_ms(claims, "nbf")?.is_some_and(|nbf_ms| nbf_ms > latest_ms) {
+            return Err(Refusal::TokenEarly);
+        }
+        // [auth:jwt-iat]
+        let iat_ms = date_ms(claims, "iat")?;
+        if let Some(age_ms_max) = self.rules.age_ms_max {
+            let iat_ms = iat_ms.ok_or(Refusal::TokenClaims)?;
+            if iat_ms > latest_ms {
+                return Err(Refusal::TokenEarly);
+            }
+            if iat_ms.saturating_add(age_ms_max).saturating_add(leeway_ms) <= now_ms {
+                return Err(Refusal::TokenOld);
+            }
+        }
+        Ok(ends_ms)
+    }
+
+    fn check_names(&self, claims: &Object) -> Result<(), Refusal> {
+        let JwtRules { issuers, audiences, .. } = &self.rules;
+        // [auth:jwt-iss]
+        let iss = claims.get("iss").and_then(Value::as_str);
+        if !issuers.is_empty() && !issuers.iter().any(|issuer| Some(&**issuer) == iss) {
+            return Err(Refusal::TokenIssuer);
+        }
+        // [auth:jwt-aud]
+        let ours = |value: &Value| audiences.iter().any(|name| Some(&**name) == value.as_str());
+        let is_for_us = match claims.get("aud") {
+            None => audiences.is_empty(),
+            Some(Value::Array(names)) => names.iter().any(ours),
+            Some(name) => ours(name),
+        };
+        if is_for_us { Ok(()) } else { Err(Refusal::TokenAudience) }
+    }
+
+    fn grants(&self, claim: Option<&Value>) -> Result<Grants, Refusal> {
+        // [auth:jwt-grants]
+        let list = match claim {
+            None => return Ok(Grants::default()),
+            Some(Value::Array(list)) => list,
+            Some(_) => return Err(Refusal::TokenClaims),
+        };
+        // No name is empty, so what is no string is refused as a name that is none.
+        let names = list.iter().map(|name| name.as_str().unwrap_or_default());
+        Grants::new(names, &self.limits).map_err(|_| Refusal::TokenClaims)
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("Verifier");
+        fields.field("rules", &self.rules).field("keys", &self.keys).finish_non_exhaustive()
+    }
+}
+
+impl JwtKey {
+    /// A token for the identity, for who has the secret itself: back ends in tests, command
+    /// lines. `None` if the key is half of a pair, or the identity has no end. Grants for tickets
+    /// and administration have no claims.
+    pub fn token(&self, identity: &Identity) -> Option<String> {
+        let mut header = json!({ "alg": self.algorithm().name(), "typ": "JWT" });
+        if let Some(kid) = &self.kid {
+            header["kid"] = json!(kid);
+        }
+        let mut claims = json!({
+            "exp": identity.ends_ms? / 1000,
+            "channels": identity.subscribe.iter().collect::<Vec<_>>(),
+            "publish": identity.publish.iter().collect::<Vec<_>>(),
+        });
+        if let Some(user) = &identity.user {
+            claims["sub"] = json!(user);
+        }
+        let part = |value: &Value| base64url::encode(value.to_string().as_bytes());
+        let message = format!("{}.{}", part(&header), part(&claims));
+        let signature = self.sign(message.as_bytes())?;
+        Some(format!("{message}.{}", base64url::encode(signature.as_ref())))
+    }
+}
+
+/// One of the first two parts. Of two members of one name the last one counts (RFC 7515 §4).
+fn object(part: &str) -> Result<Object, Refusal> {
+    let bytes = base64url::decode(part).ok_or(Refusal::TokenMalformed)?;
+    serde_json::from_slice(&bytes).map_err(|_| Refusal::TokenMalformed)
+}
+
+/// A NumericDate (RFC 7519 §2), seconds that need not be whole, in milliseconds.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn date_ms(claims: &Object, name: &str) -> Result<Option<u64>, Refusal> {
+    let Some(value) = claims.get(name) else { return Ok(None) };
+    if let Some(seconds) = value.as_u64() {
+        return Ok(Some(seconds.saturating_mul(1000)));
+    }
+    // Negative ones become zero and those beyond all bounds the largest there is: `as` saturates.
+    value.as_f64().map(|seconds| Some((seconds * 1000.0) as u64)).ok_or(Refusal::TokenClaims)
+}

@@ -1,0 +1,180 @@
+//! API keys of back ends.
+
+use core::fmt;
+
+use ring::digest::{SHA256, digest};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+
+use crate::{Identity, Limits, Misuse, Refusal};
+
+/// Fewest bytes of a key that is configured as text: 128 bits in base64url.
+const BYTES_MIN: usize = 22;
+
+/// The API keys, each with what it allows. Only their SHA-256 is kept.
+pub struct Keys {
+    limits: Limits,
+    keys: Vec<(String, [u8; 32], Identity)>,
+}
+
+impl Keys {
+    /// No key yet.
+    pub const fn new(limits: Limits) -> Self {
+        Self { limits, keys: Vec::new() }
+    }
+
+    /// Adds a key that the configuration has as text. Its holder's identity gets the user
+    /// `key:<name>`; its `ends_ms` may be set.
+    ///
+    /// # Errors
+    /// [`Misuse`]: a key too short to be kept secret or unfit for a header, a name that is no
+    /// user's, a second key of the same text or name, or too many keys.
+    pub fn add_text(&mut self, name: &str, key: &str, allows: Identity) -> Result<(), Misuse> {
+        if key.len() < BYTES_MIN {
+            return Err(Misuse::SecretTooShort { bytes_min: BYTES_MIN });
+        }
+        if key.len() > self.limits.key_bytes_max || !key.bytes().all(|it| it.is_ascii_graphic()) {
+            return Err(Misuse::KeyText);
+        }
+        self.add(name, sha256(key), allows)
+    }
+
+    /// Adds a key of which the configuration has the SHA-256, as 64 hexadecimal digits. Only a
+    /// key of at least 128 random bits is safe to store so: the hash is a fast one.
+    ///
+    /// # Errors
+    /// As for [`add_text`](Self::add_text); [`Misuse::KeyHash`] if that is no hash.
+    pub fn add_sha256(&mut self, name: &str, hash: &str, allows: Identity) -> Result<(), Misuse> {
+        let hash = unhex(hash).ok_or(Misuse::KeyHash)?;
+        self.add(name, hash, allows)
+    }
+
+    /// Who has this key.
+    ///
+    /// It takes the same time for every key that is not configured, and for every one that is.
+    ///
+    /// # Errors
+    /// [`Refusal::KeyUnknown`], also for a key whose time is over.
+    pub fn identify(&self, key: &str, now_ms: u64) -> Result<&Identity, Refusal> {
+        // [auth:key-length]
+        if key.len() > self.limits.key_bytes_max {
+            return Err(Refusal::KeyUnknown);
+        }
+        let hash = sha256(key);
+        let (mut found, mut at) = (Choice::from(0), 0_u32);
+        for (index, (_, one, _)) in (0_u32..).zip(&self.keys) {
+            // [auth:key-compare]
+            let same = one.ct_eq(&hash);
+            at.conditional_assign(&index, same);
+            found |= same;
+        }
+        let (_, _, identity) = self.keys.get(at as usize).ok_or(Refusal::KeyUnknown)?;
+        if !bool::from(found) || identity.has_ended(now_ms) {
+            return Err(Refusal::KeyUnknown);
+        }
+        Ok(identity)
+    }
+
+    fn add(&mut self, name: &str, hash: [u8; 32], mut allows: Identity) -> Result<(), Misuse> {
+        if self.keys.len() == self.limits.keys_max {
+            return Err(Misuse::TooManyKeys);
+        }
+        if self.keys.iter().any(|(other, known, _)| other == name || *known == hash) {
+            return Err(Misuse::DuplicateKey);
+        }
+        crate::identity::user(name, &self.limits)?;
+        allows.user = Some(format!("key:{name}"));
+        self.keys.push((name.to_owned(), hash, allows));
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.keys.iter().map(|(name, _, allows)| (name, allows));
+        f.debug_map().entries(keys).finish()
+    }
+}
+
+pub(crate) fn sha256(text: &str) -> [u8; 32] {
+    let hash = digest(&SHA256, text.as_bytes());
+    hash.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
+        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Action, Grants};
+    use sockeye_hub::ChannelName;
+
+    const KEY: &str = "sk_live_0123456789abcdefghij";
+    /// `printf %s sk_live_other_key_of_a_back_end | sha256sum`
+    const OTHER: &str = "sk_live_other_key_of_a_back_end";
+    const OTHER_SHA256: &str = "6bd428229e3189559a35eacea225b7c36effdb130a72c23a45e1c46beccf682a";
+
+    fn publisher() -> Identity {
+        Identity { publish: Grants::everything(), ..Identity::anonymous() }
+    }
+
+    /// [auth:key-compare]
+    #[test]
+    fn a_key_is_known_by_its_text_or_its_hash() {
+        let mut keys = Keys::new(Limits::default());
+        assert_eq!(keys.identify(KEY, 0), Err(Refusal::KeyUnknown), "none is configured");
+        keys.add_text("back", KEY, publisher()).unwrap();
+        keys.add_sha256("other", OTHER_SHA256, Identity::anonymous()).unwrap();
+        let back = keys.identify(KEY, 0).unwrap();
+        assert_eq!(back.user.as_deref(), Some("key:back"));
+        assert!(back.allows(Action::Publish, ChannelName::new("a:b").unwrap()));
+        assert!(!back.allows(Action::Subscribe, ChannelName::new("a:b").unwrap()));
+        assert_eq!(keys.identify(OTHER, 0).unwrap().user.as_deref(), Some("key:other"));
+        let longer = format!("{KEY}x");
+        for wrong in ["", &KEY[1..], &KEY[..KEY.len() - 1], &longer, OTHER_SHA256, "back"] {
+            assert_eq!(keys.identify(wrong, 0), Err(Refusal::KeyUnknown), "{wrong}");
+        }
+    }
+
+    /// [auth:key-length]
+    #[test]
+    fn keys_are_bounded_and_may_end() {
+        let limits = Limits { keys_max: 2, key_bytes_max: 40, ..Limits::default() };
+        let mut keys = Keys::new(limits);
+        let long = "k".repeat(41);
+        assert_eq!(keys.add_text("long", &long, publisher()), Err(Misuse::KeyText));
+        let hash: String = sha256(&long).iter().map(|byte| format!("{byte:02X}")).collect();
+        keys.add_sha256("long", &hash, publisher()).unwrap();
+        assert_eq!(keys.identify(&long, 0), Err(Refusal::KeyUnknown), "never looked at");
+
+        let until = Identity { ends_ms: Some(5), ..publisher() };
+        keys.add_text("short-lived", KEY, until).unwrap();
+        assert!(keys.identify(KEY, 4).is_ok());
+        assert_eq!(keys.identify(KEY, 5), Err(Refusal::KeyUnknown));
+        assert_eq!(keys.add_text("more", OTHER, publisher()), Err(Misuse::TooManyKeys));
+    }
+
+    #[test]
+    fn what_cannot_be_a_key_is_not_configured() {
+        let mut keys = Keys::new(Limits::default());
+        keys.add_text("back", KEY, publisher()).unwrap();
+        let mut refused = |name: &str, key: &str| keys.add_text(name, key, publisher()).err();
+        assert_eq!(refused("b", "short"), Some(Misuse::SecretTooShort { bytes_min: BYTES_MIN }));
+        assert_eq!(refused("b", "twenty-two bytes and spaces"), Some(Misuse::KeyText));
+        assert_eq!(refused("b", "zw\u{f6}lf boxk\u{e4}mpfer, viktor"), Some(Misuse::KeyText));
+        assert_eq!(refused("back", OTHER), Some(Misuse::DuplicateKey));
+        assert_eq!(refused("again", KEY), Some(Misuse::DuplicateKey));
+        assert_eq!(refused("a\nb", OTHER), Some(Misuse::User));
+        for bad in ["", "00", &"g".repeat(64), &"0".repeat(65), &"\u{e9}".repeat(32)] {
+            assert_eq!(keys.add_sha256("c", bad, publisher()), Err(Misuse::KeyHash), "{bad}");
+        }
+    }
+}

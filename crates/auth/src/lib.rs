@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+
+mod base64url;
+mod credential;
+mod der;
+mod grants;
+mod identity;
+mod jwt;
+mod jwt_key;
+mod keys;
+mod limits;
+mod origin;
+#[cfg(feature = "properties")]
+#[doc(hidden)]
+pub mod properties;
+mod redact;
+mod refusal;
+mod tickets;
+
+pub use credential::{Brought, Credential, Taken};
+pub use grants::Grants;
+pub use identity::{Action, Identity};
+pub use jwt::{JwtRules, Verifier};
+pub use jwt_key::{Algorithm, JwtKey};
+pub use keys::Keys;
+pub use limits::Limits;
+pub use origin::AllowedOrigins;
+pub use redact::redacted;
+pub use refusal::{Misuse, Refusal};
+pub use tickets::{Secret, Session, Tickets};

@@ -1,0 +1,48 @@
+//! Every bound, in one place.
+
+/// Every bound of the crate. Bytes are bytes of text as it came, times are milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest JSON Web Token that is looked at. Longer than that it is a mistake or an attack; a
+    /// head that carries it has a bound of its own.
+    pub token_bytes_max: usize,
+    /// Longest ticket. It is in a URL, so it has to stay far below what proxies take.
+    pub ticket_bytes_max: usize,
+    /// Longest API key that is looked at.
+    pub key_bytes_max: usize,
+    /// Longest name of a user.
+    pub user_bytes_max: usize,
+    /// Most channels and patterns in one list of grants; each is compared at each question.
+    pub grants_max: usize,
+    /// Most API keys, and most keys of tokens. Each API key is compared at each login, and each
+    /// token key may be tried for a token without `kid`.
+    pub keys_max: usize,
+    /// Most that clocks may differ by configuration.
+    pub leeway_ms_max: u64,
+    /// Most tickets that were issued and are neither redeemed nor expired.
+    pub tickets_max: usize,
+    /// Longest life of a ticket before it is redeemed.
+    pub ticket_ms_max: u64,
+    /// Longest life of a session that a ticket begins, whatever is asked for.
+    pub session_ms_max: u64,
+    /// How long a session's proof is good after its stream was last given one.
+    pub resume_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            token_bytes_max: 4096,
+            ticket_bytes_max: 2048,
+            key_bytes_max: 256,
+            user_bytes_max: 200,
+            grants_max: 128,
+            keys_max: 64,
+            leeway_ms_max: 60_000,
+            tickets_max: 100_000,
+            ticket_ms_max: 60_000,
+            session_ms_max: 24 * 60 * 60 * 1000,
+            resume_ms: 10 * 60 * 1000,
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! What is refused, and what was configured wrongly.
+
+use core::fmt;
+
+/// Why somebody's credential, or what they want to do with it, is refused.
+///
+/// The code is stable and for programs, the message for people. None of them says what was
+/// presented, nor anything that helps to guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Nothing was brought where something is needed.
+    Required,
+    /// What was brought cannot be read as what it should be.
+    Malformed,
+    /// More than one credential was brought, or one of them twice.
+    Ambiguous,
+    /// A token in the URL, which the configuration does not take.
+    QueryTokenOff,
+    /// No such API key.
+    KeyUnknown,
+    /// The token is longer than the bound.
+    TokenTooLong,
+    /// The token is not three parts of base64url with a JSON object in the first two.
+    TokenMalformed,
+    /// The token's `alg` is not the one that its key is pinned to.
+    TokenAlgorithm,
+    /// No key is configured under the token's `kid`.
+    TokenKey,
+    /// The signature is not right.
+    TokenSignature,
+    /// The token has a `crit` header, or a claim of another type than it should be.
+    TokenClaims,
+    /// The token has no `exp`.
+    TokenWithoutEnd,
+    /// The token's time is over.
+    TokenExpired,
+    /// The token's time has not come (`nbf`, or an `iat` in the future).
+    TokenEarly,
+    /// The token was issued too long ago.
+    TokenOld,
+    /// The token is from another issuer.
+    TokenIssuer,
+    /// The token is for another audience.
+    TokenAudience,
+    /// The ticket is not outstanding: unknown, used, or too old, and nothing proves a session.
+    Ticket,
+    /// The session that a ticket began is over, or was away for too long.
+    SessionOver,
+    /// What the ticket should carry is too large for a ticket.
+    TicketTooLarge,
+    /// Too many tickets are outstanding.
+    TicketsFull,
+    /// A cookie came from a page that is not on the list of origins.
+    Origin,
+    /// The identity has no such right.
+    Forbidden,
+}
+
+impl Refusal {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 23] = [
+        Self::Required,
+        Self::Malformed,
+        Self::Ambiguous,
+        Self::QueryTokenOff,
+        Self::KeyUnknown,
+        Self::TokenTooLong,
+        Self::TokenMalformed,
+        Self::TokenAlgorithm,
+        Self::TokenKey,
+        Self::TokenSignature,
+        Self::TokenClaims,
+        Self::TokenWithoutEnd,
+        Self::TokenExpired,
+        Self::TokenEarly,
+        Self::TokenOld,
+        Self::TokenIssuer,
+        Self::TokenAudience,
+        Self::Ticket,
+        Self::SessionOver,
+        Self::TicketTooLarge,
+        Self::TicketsFull,
+        Self::Origin,
+        Self::Forbidden,
+    ];
+
+    // [auth:refusal-codes]
+    /// The stable code, as it stands in `{"error":{"code":…}}`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Required => "credentials_required",
+            Self::Malformed => "credentials_malformed",
+            Self::Ambiguous => "credentials_ambiguous",
+            Self::QueryTokenOff => "query_token_off",
+            Self::KeyUnknown => "api_key_unknown",
+            Self::TokenTooLong => "token_too_long",
+            Self::TokenMalformed => "token_malformed",
+            Self::TokenAlgorithm => "token_algorithm",
+            Self::TokenKey => "token_key_unknown",
+            Self::TokenSignature => "token_signature",
+            Self::TokenClaims => "token_claims",
+            Self::TokenWithoutEnd => "token_without_exp",
+            Self::TokenExpired => "token_expired",
+            Self::TokenEarly => "token_not_yet_valid",
+            Self::TokenOld => "token_too_old",
+            Self::TokenIssuer => "token_issuer",
+            Self::TokenAudience => "token_audience",
+            Self::Ticket => "ticket_used_or_expired",
+            Self::SessionOver => "session_over",
+            Self::TicketTooLarge => "ticket_too_large",
+            Self::TicketsFull => "tickets_full",
+            Self::Origin => "origin_not_allowed",
+            Self::Forbidden => "forbidden",
+        }
+    }
+
+    /// One sentence for people.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Required => "this needs credentials and none came",
+            Self::Malformed => "the credentials cannot be read",
+            Self::Ambiguous => "more than one credential came where one is meant",
+            Self::QueryTokenOff => "tokens in the URL are not taken here; use a ticket",
+            Self::KeyUnknown => "there is no such API key",
+            Self::TokenTooLong => "the token is too long",
+            Self::TokenMalformed => "the token is no signed JSON Web Token",
+            Self::TokenAlgorithm => "the token's alg is not the one its key is for",
+            Self::TokenKey => "the token's kid names no key",
+            Self::TokenSignature => "the token's signature is not right",
+            Self::TokenClaims => "the token has a claim or header that cannot be honored",
+            Self::TokenWithoutEnd => "the token has no exp",
+            Self::TokenExpired => "the token has expired",
+            Self::TokenEarly => "the token is not valid yet",
+            Self::TokenOld => "the token was issued too long ago",
+            Self::TokenIssuer => "the token is from another issuer",
+            Self::TokenAudience => "the token is for another audience",
+            Self::Ticket => "the ticket was used before, or has expired; get another one",
+            Self::SessionOver => "the session is over; get another ticket",
+            Self::TicketTooLarge => "that is too much for a ticket; grant patterns, not lists",
+            Self::TicketsFull => "too many tickets are outstanding; try again in a moment",
+            Self::Origin => "a cookie counts only with an allowed Origin",
+            Self::Forbidden => "these credentials do not allow that",
+        }
+    }
+
+    /// The status of an HTTP response. An EventSource never comes back after any of them: send
+    /// it 200, the close code in an event, and the end.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Malformed | Self::Ambiguous | Self::TicketTooLarge => 400,
+            Self::Origin | Self::Forbidden => 403,
+            Self::TicketsFull => 503,
+            Self::Required
+            | Self::QueryTokenOff
+            | Self::KeyUnknown
+            | Self::TokenTooLong
+            | Self::TokenMalformed
+            | Self::TokenAlgorithm
+            | Self::TokenKey
+            | Self::TokenSignature
+            | Self::TokenClaims
+            | Self::TokenWithoutEnd
+            | Self::TokenExpired
+            | Self::TokenEarly
+            | Self::TokenOld
+            | Self::TokenIssuer
+            | Self::TokenAudience
+            | Self::Ticket
+            | Self::SessionOver => 401,
+        }
+    }
+
+    /// The WebSocket close code, also in `goaway`. 4300 to 4399: bring new credentials first. What
+    /// no new credential mends is below 4100: stop. 4100 to 4199: come back later.
+    pub const fn close_code(self) -> u16 {
+        match self {
+            Self::Malformed | Self::Ambiguous | Self::TicketTooLarge => 4001,
+            Self::Origin | Self::Forbidden => 4002,
+            Self::TicketsFull => 4100,
+            Self::TokenExpired | Self::SessionOver | Self::Ticket => 4302,
+            Self::Required
+            | Self::QueryTokenOff
+            | Self::KeyUnknown
+            | Self::TokenTooLong
+            | Self::TokenMalformed
+            | Self::TokenAlgorithm
+            | Self::TokenKey
+            | Self::TokenSignature
+            | Self::TokenClaims
+            | Self::TokenWithoutEnd
+            | Self::TokenEarly
+            | Self::TokenOld
+            | Self::TokenIssuer
+            | Self::TokenAudience => 4300,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+/// What is wrong with a configuration, or with what this side wants to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// An API key or a secret is too short to be one.
+    SecretTooShort {
+        /// Fewest bytes.
+        bytes_min: usize,
+    },
+    /// An API key has a byte that cannot stand in a header, or is too long.
+    KeyText,
+    /// Not 64 hexadecimal digits.
+    KeyHash,
+    /// A public key in the place of a shared secret: whoever has it could sign.
+    SecretIsPublic,
+    /// The text is no PEM or JWK of a public key for this algorithm.
+    KeyForm,
+    /// An RSA key of fewer than 2048 or more than 8192 bits, or with a bad exponent.
+    RsaSize,
+    /// More keys than the bound.
+    TooManyKeys,
+    /// Two keys are the same, or have the same name.
+    DuplicateKey,
+    /// No key, or no secret.
+    NoKey,
+    /// More leeway than the bound.
+    Leeway,
+    /// A channel or pattern that is none, or more of them than the bound.
+    Grants,
+    /// A user's name that is empty, too long, or has a control character.
+    User,
+    /// No origin like `https://example.com` or `http://localhost:8080`.
+    Origin,
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SecretTooShort { bytes_min } => {
+                return write!(f, "a secret needs {bytes_min} bytes at least");
+            }
+            Self::KeyText => "an API key is visible ASCII without spaces, and not too long",
+            Self::KeyHash => "the hash of an API key is 64 hexadecimal digits",
+            Self::SecretIsPublic => "a public key is no shared secret",
+            Self::KeyForm => "that is no PEM or JWK of a public key for this algorithm",
+            Self::RsaSize => "an RSA key has 2048 to 8192 bits and an odd exponent from 3 on",
+            Self::TooManyKeys => "there are too many keys",
+            Self::DuplicateKey => "two keys are the same or have the same name",
+            Self::NoKey => "there is no key",
+            Self::Leeway => "that is too much leeway",
+            Self::Grants => "a grant is no channel and no pattern, or there are too many",
+            Self::User => "a user's name is empty, too long, or has a control character",
+            Self::Origin => "an origin is a scheme, a host and perhaps a port, and nothing else",
+        })
+    }
+}
+
+impl core::error::Error for Misuse {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [auth:refusal-codes]
+    #[test]
+    fn codes_are_stable_words_and_fit_their_ranges() {
+        let mut codes: Vec<&str> = Refusal::ALL.iter().map(|it| it.code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Refusal::ALL.len(), "each has its own");
+        for refusal in Refusal::ALL {
+            let snake = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+            assert!(refusal.code().bytes().all(snake), "{refusal:?}");
+            let range = match refusal.status() {
+                400 | 403 => 4000..=4099,
+                503 => 4100..=4199,
+                401 => 4300..=4399,
+                other => panic!("{refusal:?}: {other}"),
+            };
+            assert!(range.contains(&refusal.close_code()), "{refusal:?}");
+        }
+    }
+}

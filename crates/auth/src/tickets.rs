@@ -1,0 +1,361 @@
+//! One-time tickets, and the sessions that they begin.
+//!
+//! ```text
+//!  ticket = base64url( seed, 24 bytes | sealed identity | tag, 16 bytes )
+//!  proof  = minute in hexadecimal, until which it is good, ~ base64url( MAC, 16 bytes )
+//! ```
+
+use core::fmt;
+use std::collections::{BTreeSet, HashMap};
+
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+use ring::digest::{SHA256, digest};
+use ring::hmac;
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
+
+use crate::keys::sha256;
+use crate::{Grants, Identity, Limits, Misuse, Refusal, base64url, identity};
+
+const SECRET_BYTES_MIN: usize = 32;
+const SEED_BYTES: usize = 24;
+const MAC_BYTES: usize = 16;
+const MINUTE_MS: u64 = 60_000;
+
+/// What tickets are sealed and proofs are made with. Whoever has it can make both.
+pub struct Secret {
+    seal: hmac::Key,
+    proof: hmac::Key,
+}
+
+impl Secret {
+    /// From at least 32 random bytes. The same secret in the next process, or in another one,
+    /// takes up the sessions of this one.
+    ///
+    /// # Errors
+    /// [`Misuse::SecretTooShort`].
+    pub fn new(bytes: &[u8]) -> Result<Self, Misuse> {
+        if bytes.len() < SECRET_BYTES_MIN {
+            return Err(Misuse::SecretTooShort { bytes_min: SECRET_BYTES_MIN });
+        }
+        let root = hmac::Key::new(hmac::HMAC_SHA256, bytes);
+        let derive =
+            |purpose: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, purpose).as_ref());
+        Ok(Self { seal: derive(b"sockeye ticket 1"), proof: derive(b"sockeye proof 1") })
+    }
+
+    /// The ticket. Its seed is random because the entropy is, and differs with the content even
+    /// if the entropy does not: no key ever seals two contents.
+    fn seal(&self, content: &[u8], entropy: &[u8; SEED_BYTES]) -> String {
+        let seed = keyed(&self.seal, &[b"seed", entropy, content]);
+        let seed = &seed.as_ref()[..SEED_BYTES];
+        let mut sealed = content.to_vec();
+        self.key(seed)
+            .seal_in_place_append_tag(nonce(), Aad::empty(), &mut sealed)
+            .expect("tickets are far shorter than what can be sealed");
+        base64url::encode(&[seed, &sealed].concat())
+    }
+
+    /// What was sealed with this secret.
+    fn open(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        let (seed, sealed) = ticket.split_at_checked(SEED_BYTES)?;
+        let mut sealed = sealed.to_vec();
+        let content = self.key(seed).open_in_place(nonce(), Aad::empty(), &mut sealed).ok()?;
+        Some(content.to_vec())
+    }
+
+    fn key(&self, seed: &[u8]) -> LessSafeKey {
+        let key = keyed(&self.seal, &[b"key.", seed]);
+        let key = UnboundKey::new(&CHACHA20_POLY1305, key.as_ref());
+        LessSafeKey::new(key.expect("the key and the hash have 32 bytes"))
+    }
+
+    fn mac(&self, binding: &[u8; 32], minute: u64) -> [u8; MAC_BYTES] {
+        let tag = keyed(&self.proof, &[binding, &minute.to_be_bytes()]);
+        *tag.as_ref().first_chunk().expect("SHA-256 has more bytes")
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// The tickets that are outstanding, and the secrets behind them.
+///
+/// A ticket opens one stream: it is redeemed by its removal. What it grants is sealed in it, so
+/// that here is nothing but its hash. A stream that it opened gets a [`proof`](Self::proof)
+/// appended to its cursors; with that, the same ticket opens the next stream of the session, in
+/// this process or in another one that has the secret.
+pub struct Tickets {
+    secrets: Vec<Secret>,
+    limits: Limits,
+    /// By hash, when they expire.
+    outstanding: HashMap<[u8; 32], u64>,
+    by_expiry: BTreeSet<(u64, [u8; 32])>,
+}
+
+impl Tickets {
+    /// With secrets of which the first one makes tickets and proofs, and all of them are taken.
+    ///
+    /// # Errors
+    /// [`Misuse::NoKey`] without a secret; [`Misuse::TooManyKeys`].
+    pub fn new(secrets: Vec<Secret>, limits: Limits) -> Result<Self, Misuse> {
+        check_secrets(&secrets, &limits)?;
+        let (outstanding, by_expiry) = (HashMap::new(), BTreeSet::new());
+        Ok(Self { secrets, limits, outstanding, by_expiry })
+    }
+
+    // [auth:secret-change]
+    /// Other secrets from now on. Tickets and proofs of one that is not among them are void.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new); then nothing has changed.
+    pub fn set_secrets(&mut self, secrets: Vec<Secret>) -> Result<(), Misuse> {
+        check_secrets(&secrets, &self.limits)?;
+        self.secrets = secrets;
+        Ok(())
+    }
+
+    /// A ticket for the identity, good for `life_ms` or [`Limits::ticket_ms_max`], whichever is
+    /// less. `entropy` is from the system's source of randomness. Whether the issuer may, is to be
+    /// asked before: [`Identity::may_issue`].
+    ///
+    /// The session that it begins ends with the identity, and after
+    /// [`Limits::session_ms_max`].
+    ///
+    /// # Errors
+    /// [`Refusal::TicketsFull`], [`Refusal::TicketTooLarge`]; [`Refusal::SessionOver`] if the
+    /// identity has ended; [`Refusal::Forbidden`] if it may issue tickets itself or administrate,
+    /// which no ticket grants.
+    pub fn issue(
+        &mut self,
+        identity: &Identity,
+        life_ms: u64,
+        entropy: &[u8; SEED_BYTES],
+        now_ms: u64,
+    ) -> Result<String, Refusal> {
+        if !identity.tickets.is_empty() || !identity.admin.is_empty() {
+            return Err(Refusal::Forbidden);
+        }
+        if identity.has_ended(now_ms) {
+            return Err(Refusal::SessionOver);
+        }
+        self.expire(now_ms);
+        // [auth:tickets-bound]
+        if self.outstanding.len() >= self.limits.tickets_max {
+            return Err(Refusal::TicketsFull);
+        }
+        let latest_ms = now_ms.saturating_add(self.limits.session_ms_max);
+        let ends_ms = identity.ends_ms.unwrap_or(u64::MAX).min(latest_ms);
+        let ticket = self.secrets[0].seal(&content(identity, ends_ms), entropy);
+        // [auth:ticket-size]
+        if ticket.len() > self.limits.ticket_bytes_max {
+            return Err(Refusal::TicketTooLarge);
+        }
+        // [auth:ticket-life]
+        let expires_ms = now_ms.saturating_add(life_ms.min(self.limits.ticket_ms_max));
+        // [auth:ticket-hashed]
+        let hash = sha256(&ticket);
+        if let Some(before_ms) = self.outstanding.insert(hash, expires_ms) {
+            self.by_expiry.remove(&(before_ms, hash));
+        }
+        self.by_expiry.insert((expires_ms, hash));
+        Ok(ticket)
+    }
+
+    /// Begins the session of a ticket that is outstanding, which it then is no more; or takes
+    /// up the session again that it has begun, if the proof is that session's.
+    ///
+    /// The proof is [`Token::proof`](sockeye_hub::Token::proof) of what the client resumes from.
+    /// One of another session is no fault: a page may come with a new ticket and an old cursor.
+    ///
+    /// # Errors
+    /// [`Refusal::Ticket`] if it neither is outstanding nor has its proof;
+    /// [`Refusal::SessionOver`] if it has, but the session is over or was away for too long.
+    pub fn enter(
+        &mut self,
+        ticket: &str,
+        proof: Option<&str>,
+        now_ms: u64,
+    ) -> Result<Session, Refusal> {
+        if ticket.len() > self.limits.ticket_bytes_max {
+            return Err(Refusal::Ticket);
+        }
+        let binding = sha256(ticket);
+        // [auth:ticket-once]
+        if let Some(expires_ms) = self.outstanding.remove(&binding) {
+            self.by_expiry.remove(&(expires_ms, binding));
+            // [auth:ticket-life]
+            if expires_ms <= now_ms {
+                return Err(Refusal::Ticket);
+            }
+            let identity = self.secrets.iter().find_map(|it| self.unseal(it, ticket));
+            let identity = identity.ok_or(Refusal::Ticket)?;
+            return live(Session { identity, binding, resumed: false }, now_ms);
+        }
+        self.resume(ticket, binding, proof.ok_or(Refusal::Ticket)?, now_ms)
+    }
+
+    /// What is appended to the session's cursors behind a `~`: 30 bytes.
+    ///
+    /// It is the same for a minute, and good for [`Limits::resume_ms`] at least.
+    pub fn proof(&self, session: &Session, now_ms: u64) -> String {
+        let minute = now_ms.saturating_add(self.limits.resume_ms) / MINUTE_MS + 1;
+        let mac = self.secrets[0].mac(&session.binding, minute);
+        format!("{minute:x}~{}", base64url::encode(&mac))
+    }
+
+    /// How many tickets are outstanding.
+    pub fn outstanding(&mut self, now_ms: u64) -> usize {
+        self.expire(now_ms);
+        self.outstanding.len()
+    }
+
+    fn resume(
+        &self,
+        ticket: &str,
+        binding: [u8; 32],
+        proof: &str,
+        now_ms: u64,
+    ) -> Result<Session, Refusal> {
+        // [auth:session-proof]
+        let (minute, mac) = read_proof(proof).ok_or(Refusal::Ticket)?;
+        let is_its = |secret: &&Secret| bool::from(secret.mac(&binding, minute).ct_eq(&mac));
+        if !self.secrets.iter().any(|it| is_its(&it)) {
+            return Err(Refusal::Ticket);
+        }
+        // The proof may be newer than the ticket by one change of secrets.
+        let identity = self.secrets.iter().find_map(|it| self.unseal(it, ticket));
+        let identity = identity.ok_or(Refusal::Ticket)?;
+        // [auth:session-away]
+        if minute.saturating_mul(MINUTE_MS) <= now_ms {
+            return Err(Refusal::SessionOver);
+        }
+        live(Session { identity, binding, resumed: true }, now_ms)
+    }
+
+    fn unseal(&self, secret: &Secret, ticket: &str) -> Option<Identity> {
+        let content = secret.open(&base64url::decode(ticket)?)?;
+        read_content(&content, &self.limits)
+    }
+
+    /// Forgets what has expired, each ticket once.
+    fn expire(&mut self, now_ms: u64) {
+        while let Some(&(expires_ms, hash)) = self.by_expiry.first() {
+            if expires_ms > now_ms {
+                break;
+            }
+            self.by_expiry.pop_first();
+            self.outstanding.remove(&hash);
+        }
+    }
+}
+
+impl fmt::Debug for Tickets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tickets")
+            .field("secrets", &self.secrets.len())
+            .field("outstanding", &self.outstanding.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a ticket has begun.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Session {
+    identity: Identity,
+    binding: [u8; 32],
+    resumed: bool,
+}
+
+impl Session {
+    /// Whose it is. It always has an end.
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Whether it was taken up again, rather than begun.
+    pub const fn is_resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// A name for logs and lists, the same for each stream of the session: 16 characters, from
+    /// which nothing can be done.
+    pub fn id(&self) -> String {
+        let id = digest(&SHA256, &[b"sockeye session id".as_slice(), &self.binding].concat());
+        base64url::encode(&id.as_ref()[..12])
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.id())
+            .field("identity", &self.identity)
+            .field("resumed", &self.resumed)
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_secrets(secrets: &[Secret], limits: &Limits) -> Result<(), Misuse> {
+    match secrets.len() {
+        0 => Err(Misuse::NoKey),
+        len if len > limits.keys_max => Err(Misuse::TooManyKeys),
+        _ => Ok(()),
+    }
+}
+
+fn live(session: Session, now_ms: u64) -> Result<Session, Refusal> {
+    // [auth:session-end]
+    if session.identity.has_ended(now_ms) { Err(Refusal::SessionOver) } else { Ok(session) }
+}
+
+/// What is sealed: name, subscribe, publish, end.
+fn content(identity: &Identity, ends_ms: u64) -> Vec<u8> {
+    let list = |grants: &Grants| grants.iter().collect::<Vec<_>>().into();
+    let fields: [Value; 4] =
+        [json!(identity.user), list(&identity.subscribe), list(&identity.publish), json!(ends_ms)];
+    Value::from(fields.as_slice()).to_string().into_bytes()
+}
+
+fn read_content(content: &[u8], limits: &Limits) -> Option<Identity> {
+    let fields: [Value; 4] = serde_json::from_slice(content).ok()?;
+    let [user, subscribe, publish, ends_ms] = fields;
+    let list = |value: &Value| {
+        let names = value.as_array()?.iter().map(|name| name.as_str().unwrap_or_default());
+        Grants::new(names, limits).ok()
+    };
+    Some(Identity {
+        user: match user {
+            Value::Null => None,
+            user => Some(identity::user(user.as_str()?, limits).ok()?),
+        },
+        subscribe: list(&subscribe)?,
+        publish: list(&publish)?,
+        ends_ms: Some(ends_ms.as_u64()?),
+        ..Identity::anonymous()
+    })
+}
+
+/// The minute and the MAC, in the one spelling in which they are written.
+fn read_proof(proof: &str) -> Option<(u64, [u8; MAC_BYTES])> {
+    let (minute, mac) = proof.split_once('~')?;
+    let number = u64::from_str_radix(minute, 16).ok()?;
+    let mac = base64url::decode(mac)?.try_into().ok()?;
+    Some((number, mac)).filter(|_| format!("{number:x}") == minute)
+}
+
+fn keyed(key: &hmac::Key, parts: &[&[u8]]) -> hmac::Tag {
+    let mut context = hmac::Context::with_key(key);
+    for part in parts {
+        context.update(part);
+    }
+    context.sign()
+}
+
+/// Each key seals once.
+fn nonce() -> Nonce {
+    Nonce::assume_unique_for_key([0; 12])
+}

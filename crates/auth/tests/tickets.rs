@@ -1,0 +1,256 @@
+//! One ticket, one stream; and the same stream again with its proof.
+
+use sockeye_auth::{Grants, Identity, Limits, Misuse, Refusal, Secret, Session, Tickets};
+use sockeye_hub::{Cursor, Epoch, Seq, Token};
+
+const NOW_MS: u64 = 1_800_000_000_000;
+
+fn secret(byte: u8) -> Secret {
+    Secret::new(&[byte; 32]).unwrap()
+}
+
+fn tickets(limits: Limits) -> Tickets {
+    Tickets::new(vec![secret(1)], limits).unwrap()
+}
+
+fn ann() -> Identity {
+    let grants = |texts: [&str; 2]| Grants::new(texts, &Limits::default()).unwrap();
+    Identity {
+        user: Some("ann \"quoted\" \u{e4}".to_owned()),
+        subscribe: grants(["chat:*", "news"]),
+        publish: grants(["chat:7", "a:>"]),
+        ends_ms: Some(NOW_MS + 3_600_000),
+        ..Identity::anonymous()
+    }
+}
+
+fn issue(tickets: &mut Tickets, entropy: u8) -> String {
+    tickets.issue(&ann(), 30_000, &[entropy; 24], NOW_MS).unwrap()
+}
+
+/// [auth:ticket-once]
+#[test]
+fn a_ticket_opens_one_stream_and_carries_its_identity() {
+    let mut tickets = tickets(Limits::default());
+    let (first, second) = (issue(&mut tickets, 1), issue(&mut tickets, 2));
+    assert_ne!(first, second);
+    let session = tickets.enter(&first, None, NOW_MS).unwrap();
+    assert_eq!(session.identity(), &ann());
+    assert!(!session.is_resumed());
+    for _ in 0..2 {
+        assert_eq!(tickets.enter(&first, None, NOW_MS), Err(Refusal::Ticket));
+    }
+    assert_eq!(tickets.outstanding(NOW_MS), 1);
+    // [auth:ticket-hashed]
+    assert!(!format!("{tickets:#?}").contains(&second[..8]));
+    let other = tickets.enter(&second, None, NOW_MS).unwrap();
+    assert_ne!(other.id(), session.id());
+    for wrong in ["", "x", &first[1..], &format!("{first}A"), &"A".repeat(5000), "\u{e9}"] {
+        assert_eq!(tickets.enter(wrong, None, NOW_MS), Err(Refusal::Ticket), "{wrong}");
+    }
+}
+
+/// [auth:ticket-life]
+#[test]
+fn a_ticket_lives_a_minute_at_most() {
+    for (wanted, lives) in [(30_000, 30_000), (60_000, 60_000), (u64::MAX, 60_000)] {
+        for (after, is_good) in [(lives - 1, true), (lives, false)] {
+            let mut tickets = tickets(Limits::default());
+            let ticket = tickets.issue(&ann(), wanted, &[0; 24], NOW_MS).unwrap();
+            let entered = tickets.enter(&ticket, None, NOW_MS + after);
+            assert_eq!(entered.is_ok(), is_good, "{wanted} {after}");
+        }
+    }
+}
+
+/// [auth:tickets-bound]
+#[test]
+fn outstanding_tickets_are_bounded_and_expired_ones_cost_nothing() {
+    let mut tickets = tickets(Limits { tickets_max: 2, ..Limits::default() });
+    let mut issue =
+        |entropy, life_ms, now_ms| tickets.issue(&ann(), life_ms, &[entropy; 24], now_ms);
+    let used = issue(1, 50_000, NOW_MS).unwrap();
+    issue(2, 10_000, NOW_MS).unwrap();
+    assert_eq!(issue(3, 1, NOW_MS + 9_999), Err(Refusal::TicketsFull));
+    issue(3, 1, NOW_MS + 10_000).unwrap();
+    issue(4, 50_000, NOW_MS + 10_001).unwrap();
+    assert_eq!(issue(5, 1, NOW_MS + 10_001), Err(Refusal::TicketsFull));
+    assert!(tickets.enter(&used, None, NOW_MS + 10_001).is_ok());
+    assert_eq!(tickets.outstanding(NOW_MS + 10_001), 1);
+    assert_eq!(tickets.outstanding(NOW_MS + 60_001), 0);
+}
+
+/// The same entropy for the same identity is the same ticket, which is outstanding once; for
+/// another identity it is another ticket with another key.
+#[test]
+fn entropy_that_is_not_random_reveals_nothing() {
+    let mut tickets = tickets(Limits::default());
+    let ticket = tickets.issue(&ann(), 10_000, &[0; 24], NOW_MS).unwrap();
+    assert_eq!(tickets.issue(&ann(), 20_000, &[0; 24], NOW_MS).as_ref(), Ok(&ticket));
+    assert_eq!(tickets.outstanding(NOW_MS), 1);
+    assert_eq!(tickets.outstanding(NOW_MS + 10_000), 1);
+    let bob = Identity { user: Some("bob \"quoted\" \u{e4}".to_owned()), ..ann() };
+    let other = tickets.issue(&bob, 10_000, &[0; 24], NOW_MS).unwrap();
+    let same = ticket.bytes().zip(other.bytes()).filter(|(a, b)| a == b).count();
+    assert!(same < ticket.len() / 4, "{same} of {}", ticket.len());
+}
+
+/// [auth:ticket-size]
+#[test]
+fn what_does_not_fit_is_refused_when_it_is_issued() {
+    let mut tickets = tickets(Limits::default());
+    let names: Vec<String> = (0..128).map(|n| format!("chat:a-rather-long-name-{n}")).collect();
+    let names = names.iter().map(String::as_str);
+    let greedy = Identity { subscribe: Grants::new(names, &Limits::default()).unwrap(), ..ann() };
+    assert_eq!(tickets.issue(&greedy, 1, &[0; 24], NOW_MS), Err(Refusal::TicketTooLarge));
+    assert_eq!(tickets.outstanding(NOW_MS), 0);
+    for (publish, admin) in [(false, true), (true, false)] {
+        let mut rights = ann();
+        if publish {
+            rights.tickets = Grants::everything();
+        }
+        if admin {
+            rights.admin = Grants::everything();
+        }
+        assert_eq!(tickets.issue(&rights, 1, &[0; 24], NOW_MS), Err(Refusal::Forbidden));
+    }
+}
+
+/// What an EventSource does: the same URL, and the cursor it was given last.
+///
+/// [auth:session-proof]
+#[test]
+fn a_session_is_taken_up_again_with_its_proof_also_by_another_process() {
+    let mut before = tickets(Limits::default());
+    let ticket = issue(&mut before, 1);
+    let session = before.enter(&ticket, None, NOW_MS).unwrap();
+    let largest = Cursor { epoch: Epoch(u64::MAX), seq: Seq(u64::MAX) };
+    let last_event_id = format!("{largest}~{}", before.proof(&session, NOW_MS + 5000));
+    assert!(last_event_id.len() <= 60, "{last_event_id}");
+    let token = Token::parse(&last_event_id);
+
+    let mut after = tickets(Limits::default());
+    for tickets in [&mut before, &mut after] {
+        for _ in 0..2 {
+            let again = tickets.enter(&ticket, token.proof, NOW_MS + 6000).unwrap();
+            assert!(again.is_resumed());
+            assert_eq!(again.identity(), session.identity());
+            assert_eq!(again.id(), session.id());
+        }
+    }
+    let mut stranger = Tickets::new(vec![secret(2)], Limits::default()).unwrap();
+    assert_eq!(stranger.enter(&ticket, token.proof, NOW_MS), Err(Refusal::Ticket));
+}
+
+/// [auth:session-proof]
+#[test]
+fn no_other_proof_is_one() {
+    let mut tickets = tickets(Limits::default());
+    let (ticket, other) = (issue(&mut tickets, 1), issue(&mut tickets, 2));
+    let session = tickets.enter(&ticket, None, NOW_MS).unwrap();
+    let foreign = tickets.enter(&other, None, NOW_MS).unwrap();
+    let foreign = tickets.proof(&foreign, NOW_MS);
+    let proof = tickets.proof(&session, NOW_MS);
+    let (minute, mac) = proof.split_once('~').unwrap();
+    let later = format!("{:x}~{mac}", u64::from_str_radix(minute, 16).unwrap() + 1);
+    let (padded, upper) = (format!("0{proof}"), format!("{}~{mac}", minute.to_uppercase()));
+    let (plus, more) = (format!("+{proof}"), format!("{proof}A"));
+    let wrong = [
+        "",
+        "~",
+        "x",
+        "0~",
+        minute,
+        mac,
+        &foreign,
+        &later,
+        &padded,
+        &plus,
+        &more,
+        &proof[1..],
+        &proof[..proof.len() - 1],
+        &format!("{minute}~{}", "A".repeat(22)),
+        "\u{e9}~\u{e9}",
+    ];
+    for wrong in wrong.into_iter().chain(Some(&*upper).filter(|it| **it != proof)) {
+        let refused = tickets.enter(&ticket, Some(wrong), NOW_MS);
+        assert_eq!(refused, Err(Refusal::Ticket), "{wrong}");
+    }
+    assert_eq!(tickets.enter(&other, Some(&proof), NOW_MS), Err(Refusal::Ticket));
+    assert!(tickets.enter(&ticket, Some(&proof), NOW_MS).is_ok());
+}
+
+/// A page that comes back with a new ticket still has the cursor of its old session.
+#[test]
+fn a_new_ticket_with_an_old_proof_begins_a_session() {
+    let mut tickets = tickets(Limits::default());
+    let (old, new) = (issue(&mut tickets, 1), issue(&mut tickets, 2));
+    let session = tickets.enter(&old, None, NOW_MS).unwrap();
+    let proof = tickets.proof(&session, NOW_MS);
+    let session = tickets.enter(&new, Some(&proof), NOW_MS).unwrap();
+    assert!(!session.is_resumed());
+    assert_eq!(tickets.enter(&new, Some(&proof), NOW_MS), Err(Refusal::Ticket));
+}
+
+/// [auth:session-away]
+#[test]
+fn a_session_that_was_away_for_too_long_is_over() {
+    let mut tickets = tickets(Limits::default());
+    let ticket = issue(&mut tickets, 1);
+    let session = tickets.enter(&ticket, None, NOW_MS).unwrap();
+    for told_ms in [NOW_MS, NOW_MS + 59_999, NOW_MS + 60_000] {
+        let proof = tickets.proof(&session, told_ms);
+        let mut enter = |now_ms| tickets.enter(&ticket, Some(&proof), now_ms);
+        assert!(enter(told_ms + 600_000).is_ok(), "ten minutes at least");
+        assert_eq!(enter(told_ms + 660_000), Err(Refusal::SessionOver), "eleven at most");
+    }
+    assert_eq!(tickets.proof(&session, NOW_MS), tickets.proof(&session, NOW_MS + 59_999));
+}
+
+/// [auth:session-end]
+#[test]
+fn a_session_ends_with_its_identity_and_in_a_day() {
+    let mut tickets = tickets(Limits::default());
+    let ticket = issue(&mut tickets, 1);
+    let session = tickets.enter(&ticket, None, NOW_MS).unwrap();
+    let end_ms = ann().ends_ms.unwrap();
+    let proof = tickets.proof(&session, end_ms - 1);
+    assert!(tickets.enter(&ticket, Some(&proof), end_ms - 1).is_ok());
+    assert_eq!(tickets.enter(&ticket, Some(&proof), end_ms), Err(Refusal::SessionOver));
+
+    for ends_ms in [None, Some(u64::MAX)] {
+        let forever = Identity { ends_ms, ..ann() };
+        let ticket = tickets.issue(&forever, 1000, &[3; 24], NOW_MS).unwrap();
+        let session = tickets.enter(&ticket, None, NOW_MS).unwrap();
+        assert_eq!(session.identity().ends_ms, Some(NOW_MS + 86_400_000));
+    }
+    let ended = Identity { ends_ms: Some(NOW_MS), ..ann() };
+    assert_eq!(tickets.issue(&ended, 1, &[4; 24], NOW_MS), Err(Refusal::SessionOver));
+    let soon = Identity { ends_ms: Some(NOW_MS + 1), ..ann() };
+    let ticket = tickets.issue(&soon, 1000, &[5; 24], NOW_MS).unwrap();
+    assert_eq!(tickets.enter(&ticket, None, NOW_MS + 1), Err(Refusal::SessionOver));
+}
+
+/// [auth:secret-change]
+#[test]
+fn sessions_outlive_a_change_of_secrets_while_the_old_one_is_taken() {
+    let mut tickets = tickets(Limits::default());
+    let (ticket, waiting) = (issue(&mut tickets, 1), issue(&mut tickets, 2));
+    let session = tickets.enter(&ticket, None, NOW_MS).unwrap();
+    let old_proof = tickets.proof(&session, NOW_MS);
+    tickets.set_secrets(vec![secret(2), secret(1)]).unwrap();
+    let new_proof = tickets.proof(&session, NOW_MS);
+    assert_ne!(old_proof, new_proof);
+    let enter = |tickets: &mut Tickets, proof: &str| -> Result<Session, Refusal> {
+        tickets.enter(&ticket, Some(proof), NOW_MS)
+    };
+    assert!(enter(&mut tickets, &old_proof).is_ok());
+    assert!(enter(&mut tickets, &new_proof).is_ok());
+    tickets.set_secrets(vec![secret(2)]).unwrap();
+    for proof in [&old_proof, &new_proof] {
+        assert_eq!(enter(&mut tickets, proof), Err(Refusal::Ticket));
+    }
+    assert_eq!(tickets.enter(&waiting, None, NOW_MS), Err(Refusal::Ticket));
+    assert_eq!(tickets.set_secrets(vec![]), Err(Misuse::NoKey));
+    assert_eq!(Secret::new(&[0; 31]).err(), Some(Misuse::SecretTooShort { bytes_min: 32 }));
+}
