@@ -217,6 +217,12 @@ impl Body {
         if self.segments.is_empty() {
             return socket.write(&self.tail[self.sent..]);
         }
+        // A vectored write costs more, and one shared message to each of many is the usual case.
+        if let (1, true, Some(only)) =
+            (self.segments.len(), self.tail.is_empty(), self.segments.front())
+        {
+            return socket.write(&only[self.sent..]);
+        }
         let mut slices = [IoSlice::new(&[]); SLICES];
         let parts = self.segments.iter().map(|segment| &**segment).chain([&*self.tail]);
         let mut count = 0;

@@ -37,6 +37,17 @@ fn a_short_write_is_not_tried_again() {
 }
 
 #[test]
+fn a_lone_shared_segment_goes_out_in_parts() {
+    let (mut outbox, mut pool) = (Outbox::new(), Pool::new());
+    outbox.push_shared(&Shared::new(b"hello world"), &mut pool);
+    let mut socket = Throttled { room: 5, ..Throttled::default() };
+    assert_eq!(outbox.flush(&mut socket, &mut pool).unwrap(), Flushed::Blocked { bytes: 5 });
+    socket.room = 100;
+    assert_eq!(outbox.flush(&mut socket, &mut pool).unwrap(), Flushed::All);
+    assert_eq!(socket.taken, b"hello world");
+}
+
+#[test]
 fn an_empty_outbox_is_a_null_pointer_again() {
     assert_eq!(size_of::<Outbox>(), size_of::<usize>());
     let (mut outbox, mut pool) = (Outbox::new(), Pool::new());

@@ -191,6 +191,7 @@ impl Connection {
         }
         match &self.room {
             Room::Http(_) | Room::WebSocket(_) | Room::Events(_) => usize::MAX,
+            // [server:hold-bounded]
             Room::Held(room) => limits.hold_bytes_max.saturating_sub(room.http.waiting()),
             Room::Leaving(leaving) => {
                 if leaving.ended {
@@ -282,7 +283,7 @@ impl Core {
     }
 
     /// Lists `key` for [`App::on_drained`](crate::App::on_drained) if that is waited for and the
-    /// outbox has fallen far enough.
+    /// outbox has fallen far enough. [server:drained-once]
     pub(crate) fn notice_drained(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let low = connection.outbox.len() <= self.limits.outbox_refill_bytes;
@@ -302,6 +303,7 @@ impl Core {
         }
         let low = connection.outbox.len() <= mark;
         connection.notify = if low { Notify::No } else { Notify::Waiting };
+        // [server:drained-open-only]
         if !connection.is_streaming() {
             connection.notify = Notify::No;
             return false;

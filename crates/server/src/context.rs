@@ -154,6 +154,7 @@ impl Context<'_> {
         }
         let compressed = room.session.as_mut().and_then(|session| {
             let frame = message.compressed(session.tx_window(), &mut core.engine)?;
+            // [server:shared-window] It is in the peer's window now, so it has to be in ours.
             session.note_shared(message.as_bytes());
             Some(frame)
         });

@@ -39,12 +39,12 @@ impl Default for Drain {
 }
 
 impl Drain {
-    /// When something is due next.
+    /// When something is due next. [server:drain-wakes]
     pub(crate) fn next(&self) -> Time {
         if self.is_open { self.turn_of(self.told).min(self.cut_at) } else { self.window_at }
     }
 
-    /// When the stream of that number is told; the first one at once.
+    /// When the stream of that number is told; the first one at once. [server:drain-even]
     fn turn_of(&self, number: usize) -> Time {
         if number >= self.crowd.len() {
             return Time::NEVER;
@@ -115,6 +115,7 @@ impl<N: Net, A: App> Server<N, A> {
     pub(crate) fn run_drain(&mut self) {
         let now = self.core.now;
         if !self.drain.is_open {
+            // [server:drain-accepts]
             if self.drain.window_at > now {
                 return;
             }
@@ -134,7 +135,7 @@ impl<N: Net, A: App> Server<N, A> {
     }
 
     /// Whoever waits in the backlog has a connection already, and perhaps sent a request on it:
-    /// closing the listening socket would reset it.
+    /// closing the listening socket would reset it. [server:drain-backlog]
     fn accept_backlog(&mut self) {
         for _ in 0..BACKLOG_MAX {
             if self.core.connections.len() >= self.core.limits.connections_max {

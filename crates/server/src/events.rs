@@ -42,7 +42,7 @@ impl EventsRoom {
         }
     }
 
-    /// Writes a block that many streams share.
+    /// Writes a block that many streams share. [server:shared-same]
     pub(crate) fn write_shared(
         &mut self,
         event: &SharedEvent,

@@ -170,6 +170,7 @@ impl<N: Net, A: App> Server<N, A> {
     }
 
     pub(crate) fn admit(&mut self, mut socket: N::Socket, peer: std::net::SocketAddr) {
+        // [server:address-bound]
         if !self.addresses.enter(peer.ip(), self.core.limits.connections_per_address_max) {
             self.core.stats.crowded_out += 1;
             return self.net.close(socket);
@@ -295,11 +296,14 @@ impl<N: Net, A: App> Server<N, A> {
         }
         self.app.on_turn(&mut context);
         // Who asks again from within is told in the next turn.
-        for stream in core::mem::take(&mut context.core.drained) {
+        let mut drained = core::mem::take(&mut context.core.drained);
+        for stream in drained.drain(..) {
             if context.core.take_notice(stream) {
                 self.app.on_drained(stream, &mut context);
             }
         }
+        drained.append(&mut context.core.drained);
+        context.core.drained = drained;
         // An application that hears of a close may close others: their closes follow here.
         while !context.core.closed.is_empty() {
             for (stream, cause) in core::mem::take(&mut context.core.closed) {

@@ -10,7 +10,10 @@ use sockeye_reactor::{Outbox, Pool, Shared};
 use sockeye_sse::Event;
 use sockeye_websocket::{Compression, Config, Connection as Protocol, Kind, Limits, Message};
 
-/// Wire forms shorter than this are copied into each outbox.
+/// Wire forms shorter than this are copied into each outbox. From about here on a reference costs
+/// less (42 ns against 90 at 1 KiB, 42 against 140 at 4 KiB, a thousand outboxes in a row), and a
+/// slow reader's backlog is no copy. Below, several messages in a flush go out in one plain write,
+/// which is 200 to 300 ns less than a vectored one.
 const SHARED_BYTES_MIN: usize = 1024;
 
 /// A WebSocket message for many streams: [`Context::send_shared`](crate::Context::send_shared).
@@ -151,5 +154,44 @@ pub(crate) fn append(bytes: &Shared, outbox: &mut Outbox, pool: &mut Pool) {
         outbox.tail(pool).extend_from_slice(bytes);
     } else {
         outbox.push_shared(bytes, pool);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sockeye_deflate::{Engine, WindowBits};
+    use sockeye_reactor::Shared;
+
+    use super::{SharedEvent, SharedMessage};
+
+    fn same(one: &Shared, other: &Shared) -> bool {
+        one.as_ptr() == other.as_ptr()
+    }
+
+    #[test]
+    fn each_form_is_made_once() {
+        let text = "again and again ".repeat(100);
+        let message = SharedMessage::text(&text);
+        let mut engine = Engine::default();
+        for bits in [WindowBits::MIN, WindowBits::MAX] {
+            let first = message.compressed(bits, &mut engine).expect("it is worth it");
+            let second = message.clone().compressed(bits, &mut engine).expect("it is worth it");
+            assert!(same(&first, &second));
+        }
+        assert_eq!(message.0.compressed.borrow().len(), 2, "one for each window");
+        assert_eq!(message.as_bytes(), text.as_bytes());
+        let event = SharedEvent::new(&sockeye_sse::Event::message(&text));
+        assert!(same(event.block(), event.clone().block()));
+        assert!(event.chunk().windows(event.as_bytes().len()).any(|w| w == &**event.block()));
+    }
+
+    #[test]
+    fn what_is_not_worth_it_is_tried_once() {
+        let message = SharedMessage::binary(b"short");
+        let mut engine = Engine::default();
+        assert_eq!(message.compressed(WindowBits::MAX, &mut engine), None);
+        assert_eq!(message.compressed(WindowBits::MAX, &mut engine), None);
+        assert_eq!(message.0.compressed.borrow().len(), 1);
+        assert_eq!(&**message.frame(), b"\x82\x05short");
     }
 }

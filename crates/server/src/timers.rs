@@ -122,6 +122,7 @@ pub(crate) fn give_up(core: &mut Core, key: Key, deadline: Deadline) {
         // No fault of the peer's: the connection simply is not kept any longer.
         // [rfc9112:9.5-idle-close]
         Deadline::KeepAlive => core.leave(key, cause),
+        // [server:hold-deadline]
         Deadline::Hold => {
             core.stats.timeouts += 1;
             held::give_up(core, key, cause);

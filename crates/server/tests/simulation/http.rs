@@ -4,13 +4,16 @@ use sockeye_http1::{HeadEnd, HeaderStorage, Limits, ResponseFraming, ResponseHea
 use sockeye_server::CloseCause;
 use sockeye_simnet::{Peer, Random};
 
-use crate::{Client, World};
+use crate::{Client, World, app};
 
 pub(crate) struct Requests {
     peer: Peer,
     unsent: Vec<u8>,
-    /// The body of each answer to come, and whether it comes without content (HEAD).
+    /// The body of each answer to come, and the method: to HEAD it comes without content.
     expected: Vec<(Vec<u8>, &'static str)>,
+    /// After so many answers it goes away, though there may be more to come.
+    leaves_after: Option<usize>,
+    left: bool,
     answered: usize,
     received: Vec<u8>,
     over: bool,
@@ -33,8 +36,18 @@ impl Requests {
             unsent.extend_from_slice(&request);
             expected.push((body, method));
         }
-        let received = Vec::new();
-        Self { peer, unsent, expected, answered: 0, received, over: false, timed_out: false }
+        let leaves_after = random.one_in(5).then(|| random.below(count));
+        Self {
+            peer,
+            unsent,
+            expected,
+            leaves_after,
+            left: false,
+            answered: 0,
+            received: Vec::new(),
+            over: false,
+            timed_out: false,
+        }
     }
 
     fn receive(&mut self, bytes: &[u8]) {
@@ -59,6 +72,10 @@ impl Requests {
             return true;
         }
         let (body, method) = self.expected.get(self.answered).expect("no more answers than asked");
+        // A drain has no time for those that are held.
+        let refused = head.status().code() == 503;
+        assert!(!refused || body.starts_with(b"/hold/") || body == app::NO_ANSWER, "{body:?}");
+        let body = if refused { app::NO_ANSWER } else { body };
         let ResponseFraming::Length(body_len) = head.body("GET") else {
             panic!("answers have a length")
         };
@@ -67,7 +84,7 @@ impl Requests {
         if self.received.len() < len + content {
             return false;
         }
-        assert!(*method == "HEAD" || self.received[len..len + content] == body[..]);
+        assert!(*method == "HEAD" || self.received[len..len + content] == *body);
         self.received.drain(..len + content);
         self.answered += 1;
         true
@@ -91,16 +108,23 @@ fn random_request(
     random.fill(&mut body);
     let mut request = Vec::new();
     // Chunks are unknown to HTTP/1.0.
-    match random.below(if http10 { 3 } else { 4 }) {
-        0 => {
+    match random.below(if http10 { 6 } else { 7 }) {
+        held @ 0..3 => {
+            let method = if random.one_in(4) { "HEAD" } else { "GET" };
+            let path = format!("/hold/{}/{n}", ["now", "soon", "never"][held]);
+            let request = format!("{method} {path}{start}\r\n").into_bytes();
+            let body = if held == 2 { app::NO_ANSWER.to_vec() } else { path.into_bytes() };
+            (request, body, method)
+        }
+        3 => {
             let text = format!("GET /missing/{n}{start}\r\n");
             (text.into_bytes(), format!("/missing/{n}").into_bytes(), "GET")
         }
-        1 => {
+        4 => {
             let text = format!("HEAD /missing/{n}{start}\r\n");
             (text.into_bytes(), format!("/missing/{n}").into_bytes(), "HEAD")
         }
-        2 => {
+        5 => {
             let len = body.len();
             let expect = if random.one_in(3) { "Expect: 100-continue\r\n" } else { "" };
             let head = format!("POST /body{start}Content-Length: {len}\r\n{expect}\r\n");
@@ -126,12 +150,15 @@ impl Client for Requests {
             let len = 1 + random.skewed(self.unsent.len() - 1);
             let part: Vec<u8> = self.unsent.drain(..len).collect();
             self.peer.write(&part);
+        } else if self.leaves_after.is_some_and(|count| self.answered >= count) && !self.left {
+            self.left = true;
+            if random.one_in(2) { self.peer.shutdown() } else { self.peer.reset() }
         }
         self.read(1 + random.skewed(10_000));
     }
 
     fn is_done(&self) -> bool {
-        self.over || self.answered == self.expected.len()
+        self.over || self.left || self.answered == self.expected.len()
     }
 
     fn wind_down(&mut self) {
@@ -143,7 +170,7 @@ impl Client for Requests {
 
     fn judge(&mut self, cause: Option<CloseCause>, world: World) {
         assert_eq!(cause, None, "plain requests open no stream");
-        if world.calm && self.unsent.is_empty() && !self.timed_out {
+        if world.calm && self.unsent.is_empty() && !self.timed_out && !self.left {
             let (answered, asked) = (self.answered, self.expected.len());
             assert_eq!(answered, asked, "answers to complete requests");
         }

@@ -9,11 +9,15 @@
 
 mod app;
 mod deadlines;
+mod draining;
 mod echo;
 mod events;
 mod fairness;
+mod holding;
 mod http;
 mod misfits;
+mod sharing;
+mod stage;
 
 use std::time::Duration;
 
@@ -68,6 +72,10 @@ fn every_seed_keeps_the_promise() {
     if count >= 1000 {
         assert!(totals.clean * 8 > totals.clients, "too few streams end well: {totals:?}");
         assert!(totals.timeouts > 0 && totals.failed > 0 && totals.broken > 0, "{totals:?}");
+        assert!(
+            totals.answered > 0 && totals.unanswered > 0 && totals.crowded_out > 0,
+            "{totals:?}"
+        );
         assert!(totals.messages > count && totals.read_pauses > 0, "{totals:?}");
     }
 }
@@ -82,6 +90,9 @@ struct Totals {
     broken: u64,
     messages: u64,
     read_pauses: u64,
+    answered: u64,
+    unanswered: u64,
+    crowded_out: u64,
 }
 
 impl Totals {
@@ -93,6 +104,9 @@ impl Totals {
         self.broken += other.broken;
         self.messages += other.messages;
         self.read_pauses += other.read_pauses;
+        self.answered += other.answered;
+        self.unanswered += other.unanswered;
+        self.crowded_out += other.crowded_out;
     }
 
     fn count(&mut self, cause: CloseCause) {
@@ -112,7 +126,9 @@ fn simulate(seed: u64) -> Totals {
     let room_max = [16, 300, 5_000, 300_000][random.below(4)];
     let net = SimNet::new(random.bits(), faults, room_max);
     let limits = random_limits(calm, &mut random);
-    let mut server = Server::new(net.clone(), SimApp::default(), limits.clone());
+    let mut app = SimApp::default();
+    app.outbox_refill_bytes = limits.outbox_refill_bytes;
+    let mut server = Server::new(net.clone(), app, limits.clone());
     let mut clients: Vec<Box<dyn Client>> = Vec::new();
     let mut wanted = 1 + random.below(5);
     // Some worlds end in the middle of everything.
@@ -141,7 +157,11 @@ fn simulate(seed: u64) -> Totals {
     // A world in which not everybody got ready in time owes less.
     let calm = calm && clients.iter().all(|client| client.is_done());
     let world = World { calm, drained: random.one_in(2) };
-    wind_down(&mut server, &net, &mut clients, world.drained);
+    let drain = world.drained.then_some(Drain {
+        at_once: limits.drain_accept_ms + limits.drain_window_ms == 0,
+        hasty: random.one_in(4),
+    });
+    wind_down(&mut server, &net, &mut clients, drain);
     check_stats(&server, &net);
 
     let causes = &server.app().causes;
@@ -149,8 +169,13 @@ fn simulate(seed: u64) -> Totals {
         clients: clients.len() as u64,
         messages: server.stats().messages_received,
         read_pauses: server.stats().read_pauses,
+        crowded_out: server.stats().crowded_out,
         ..Totals::default()
     };
+    for cause in &server.app().held_causes {
+        let answered = *cause == CloseCause::Finished;
+        *if answered { &mut totals.answered } else { &mut totals.unanswered } += 1;
+    }
     for (id, client) in clients.iter_mut().enumerate() {
         let cause = causes.get(&id).copied();
         client.judge(cause, world);
@@ -181,19 +206,30 @@ fn turn_once(server: &mut Server<SimNet, SimApp>, net: &SimNet, wait_ms: u64) {
     }
 }
 
+/// How a world is drained in the end.
+#[derive(Clone, Copy, Debug)]
+struct Drain {
+    /// Nothing is accepted any more, and no stream has to wait for its turn.
+    at_once: bool,
+    /// It is cut short.
+    hasty: bool,
+}
+
 /// Lets everything come to its end, and checks that nothing stays behind.
 fn wind_down(
     server: &mut Server<SimNet, SimApp>,
     net: &SimNet,
     clients: &mut [Box<dyn Client>],
-    drain: bool,
+    drain: Option<Drain>,
 ) {
     net.calm_down();
-    if drain {
-        say_goodbye(server, net);
+    if let Some(drain) = drain {
+        say_goodbye(server, net, drain);
     }
     let mut waits = 0;
-    while server.connections() > 0 || server.timers() > 0 || net.waiting() > 0 {
+    let under_way = |server: &Server<_, _>| server.is_draining() && !server.is_drained();
+    while server.connections() > 0 || server.timers() > 0 || net.waiting() > 0 || under_way(server)
+    {
         settle(server, net, clients);
         wait(server, net);
         waits += 1;
@@ -208,13 +244,20 @@ fn wind_down(
     assert!(app.open.is_empty(), "streams whose end was never reported: {:?}", app.open);
     assert_eq!(stats.websockets_opened, stats.websockets_closed);
     assert_eq!(stats.event_streams_opened, stats.event_streams_closed);
-    assert!(!drain || server.is_drained());
+    assert_eq!(stats.holds_opened, stats.holds_closed);
+    assert_eq!(stats.holds_closed, app.held_causes.len() as u64);
+    assert!(drain.is_none() || server.is_drained());
 }
 
 /// Drains. Whoever watches is told at once, and not when something else wakes the loop.
-fn say_goodbye(server: &mut Server<SimNet, SimApp>, net: &SimNet) {
-    let watched = server.app().watchers.iter().next().is_some() && !server.is_draining();
-    server.drain();
+fn say_goodbye(server: &mut Server<SimNet, SimApp>, net: &SimNet, drain: Drain) {
+    let now = drain.at_once || drain.hasty;
+    let watched = !server.app().watchers.is_empty() && !server.is_draining() && now;
+    if drain.hasty {
+        server.drain_now();
+    } else {
+        server.drain();
+    }
     turn_once(server, net, 3_600_000);
     assert!(!watched || net.last_wait() == Some(Duration::ZERO), "it sleeps on its goodbyes");
 }
@@ -252,7 +295,9 @@ fn check_stats(server: &Server<SimNet, SimApp>, net: &SimNet) {
     let failed = |cause: &_| matches!(cause, CloseCause::Failed(_) | CloseCause::Refused(_));
     assert_eq!(stats.protocol_errors, count(failed));
     assert_eq!(stats.overflows, count(|cause| *cause == CloseCause::Overflow));
-    assert!(stats.timeouts >= count(|cause| matches!(cause, CloseCause::Timeout(_))));
+    let held = app.held_causes.iter().filter(|cause| matches!(cause, CloseCause::Timeout(_)));
+    let timeouts = count(|cause| matches!(cause, CloseCause::Timeout(_))) + held.count() as u64;
+    assert!(stats.timeouts >= timeouts);
 }
 
 /// Turns until nothing moves any more.
@@ -289,6 +334,13 @@ fn random_limits(calm: bool, random: &mut Random) -> Limits {
     // In a calm world everybody gets in.
     limits.connections_max = if calm { 8 } else { 1 + random.below(8) };
     limits.body_bytes_max = 10_000;
+    limits.hold_bytes_max = [0, 1, 100, 16_384][random.below(4)];
+    limits.outbox_refill_bytes = [0, 100, 1_000, 16_384][random.below(4)];
+    limits.drain_accept_ms = [0, 0, 700][random.below(3)];
+    limits.drain_window_ms = [0, 0, 300, 5_000][random.below(4)];
+    if !calm && random.one_in(4) {
+        limits.connections_per_address_max = 1 + random.below(4);
+    }
     limits
 }
 

@@ -1,0 +1,185 @@
+//! A stage on which time moves only when it is told to, and an application that does as it is told.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use sockeye_server::{
+    Answer, App, CloseCause, Context, EventStream, Hold, Limits, Opened, Origins, Reply, Request,
+    Server, ServerConfig, Status, StreamKey, Upgrade,
+};
+use sockeye_simnet::{Faults, Peer, SimNet};
+
+/// What the application was told, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Opened(StreamKey),
+    Drained(StreamKey),
+    Heartbeat(StreamKey),
+    Drain,
+    Goodbye(StreamKey),
+    Closed(StreamKey, CloseCause),
+}
+
+type Errand = Box<dyn FnOnce(&mut Context<'_>)>;
+
+/// Holds `/hold` and, with its own answer, `/now`; opens `/ws` and `/events`; gives the path back
+/// otherwise.
+#[derive(Default)]
+pub(crate) struct Puppet {
+    pub(crate) told: Vec<Told>,
+    pub(crate) origins: Option<Vec<String>>,
+    /// What `/now` is answered with.
+    pub(crate) body: Vec<u8>,
+    /// Goodbyes are heard and not said.
+    pub(crate) stays: bool,
+    /// Asks once more from within each notice.
+    pub(crate) asks_again: bool,
+    errands: VecDeque<Errand>,
+    is_now: bool,
+}
+
+impl App for Puppet {
+    fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer {
+        let path = request.head.path();
+        self.is_now = path == "/now";
+        let origins = match &self.origins {
+            Some(list) => Origins::List(list.clone().into()),
+            None => Origins::Any,
+        };
+        match path {
+            "/hold" => Answer::Hold(Hold { hold_ms: u64::MAX }),
+            "/hold/second" => Answer::Hold(Hold { hold_ms: 1_000 }),
+            "/now" => Answer::Hold(Hold { hold_ms: u64::MAX }),
+            "/ws" => Answer::WebSocket(Upgrade {
+                subprotocols: &[],
+                origins,
+                compression: Some(ServerConfig::default()),
+            }),
+            "/events" => Answer::EventStream(EventStream::default()),
+            path => Reply::text(Status::OK, path.to_owned()).into(),
+        }
+    }
+
+    fn on_open(&mut self, stream: StreamKey, _: &Opened<'_>, context: &mut Context<'_>) {
+        self.told.push(Told::Opened(stream));
+        if self.is_now {
+            let body = String::from_utf8(self.body.clone()).expect("text");
+            context.respond(stream, Reply::text(Status::OK, body)).expect("it is held");
+        }
+    }
+
+    fn on_drained(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        self.told.push(Told::Drained(stream));
+        if self.asks_again {
+            context.notify_drained(stream);
+        }
+    }
+
+    fn on_heartbeat(&mut self, stream: StreamKey, _: &mut Context<'_>) {
+        self.told.push(Told::Heartbeat(stream));
+    }
+
+    fn on_drain(&mut self, _: &mut Context<'_>) {
+        self.told.push(Told::Drain);
+    }
+
+    fn on_goodbye(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        self.told.push(Told::Goodbye(stream));
+        if !self.stays {
+            context.say_goodbye(stream);
+        }
+    }
+
+    fn on_close(&mut self, stream: StreamKey, cause: CloseCause, _: &mut Context<'_>) {
+        self.told.push(Told::Closed(stream, cause));
+    }
+
+    fn on_turn(&mut self, context: &mut Context<'_>) {
+        while let Some(errand) = self.errands.pop_front() {
+            errand(context);
+        }
+    }
+}
+
+pub(crate) struct Stage {
+    pub(crate) net: SimNet,
+    pub(crate) server: Server<SimNet, Puppet>,
+}
+
+impl Stage {
+    /// A calm world in which sockets take `room_max` bytes at the most.
+    pub(crate) fn new(room_max: usize, adjust: impl FnOnce(&mut Limits)) -> Self {
+        let mut limits = Limits::default();
+        adjust(&mut limits);
+        let net = SimNet::new(1, Faults::default(), room_max);
+        Self { server: Server::new(net.clone(), Puppet::default(), limits), net }
+    }
+
+    pub(crate) fn turn(&mut self) {
+        self.server.turn(Some(Duration::ZERO)).expect("the poller never fails here");
+    }
+
+    /// A few turns in no time.
+    pub(crate) fn turns(&mut self) {
+        (0..6).for_each(|_| self.turn());
+    }
+
+    /// Time goes by, and the timers get their tick.
+    pub(crate) fn pass(&mut self, ms: u64) {
+        self.net.advance(ms);
+        self.turns();
+    }
+
+    /// Runs `errand` as the application in a turn.
+    pub(crate) fn act(&mut self, errand: impl FnOnce(&mut Context<'_>) + 'static) {
+        self.server.app_mut().errands.push_back(Box::new(errand));
+        self.turn();
+    }
+
+    /// A peer that has sent `bytes`, and the server has seen them.
+    pub(crate) fn peer(&mut self, bytes: &str) -> Peer {
+        let mut peer = self.net.connect().expect("it listens");
+        peer.write(bytes.as_bytes());
+        self.turns();
+        peer
+    }
+
+    /// A peer that has sent `bytes`, and the stream that it has got.
+    pub(crate) fn open(&mut self, bytes: &str) -> (Peer, StreamKey) {
+        let peer = self.peer(bytes);
+        let Some(Told::Opened(stream)) = self.told().pop() else { panic!("no stream was opened") };
+        (peer, stream)
+    }
+
+    /// What the application was told since it was last asked.
+    pub(crate) fn told(&mut self) -> Vec<Told> {
+        core::mem::take(&mut self.server.app_mut().told)
+    }
+}
+
+pub(crate) fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: sim\r\n\r\n")
+}
+
+pub(crate) fn upgrade(headers: &str) -> String {
+    format!(
+        "GET /ws HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
+    )
+}
+
+/// Everything that is there to be read; `None` at the end.
+pub(crate) fn read(peer: &mut Peer) -> Option<String> {
+    peer.read(usize::MAX).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Everything up to the end that has to be there.
+pub(crate) fn read_to_end(peer: &mut Peer) -> String {
+    let mut all = String::new();
+    while let Some(more) = read(peer) {
+        assert!(!more.is_empty(), "the server's stream goes on after {all:?}");
+        all += &more;
+    }
+    assert!(!peer.is_reset(), "a reset after {all:?}");
+    all
+}
