@@ -1,0 +1,167 @@
+//! One ordered stream over four transports, on one cursor.
+
+mod common;
+
+use common::{Events, Socket, ask, publish, start};
+
+#[test]
+fn a_message_reaches_all_four_with_the_same_cursor() {
+    let server = start(|_| ());
+    let mut events = Events::open(server.addr, "/v1/sse?channel=news", "");
+    let mut enveloped = Events::open(server.addr, "/v1/sse?channel=news&envelope=json", "");
+    let mut bare = Socket::open(server.addr, "/v1/ws?channel=news", None);
+    let mut commands = Socket::commands(server.addr);
+    commands.send(r#"{"type":"subscribe","id":1,"channels":["news"]}"#);
+    assert_eq!(commands.next_json()["type"], "subscribed");
+    assert_eq!(commands.next_json()["type"], "sync");
+    let addr = server.addr;
+    let poll =
+        std::thread::spawn(move || ask(addr, "GET", "/v1/poll?channel=news&wait=20", "", ""));
+    server.wait_for_streams(5);
+
+    let body = r#"{"channel":"news","event":"greeting","data":{"hello":"world"}}"#;
+    let receipt = ask(server.addr, "POST", "/v1/publish", "", body).json();
+    let cursor = receipt["cursor"].as_str().expect("a cursor");
+    assert_eq!(receipt["subscribers"], 5);
+
+    let event = events.next_message();
+    assert_eq!((event.name.as_str(), event.data.as_str()), ("greeting", r#"{"hello":"world"}"#));
+    assert_eq!(event.id, cursor);
+    let event = enveloped.next_message();
+    assert_eq!((event.name.as_str(), event.id.as_str()), ("message", cursor));
+    let envelope: serde_json::Value = serde_json::from_str(&event.data).expect("JSON");
+    assert_eq!(bare.next().as_deref(), Some(r#"{"hello":"world"}"#));
+    let mut message = commands.next_json();
+    assert_eq!(message["type"].take(), "message");
+    message.as_object_mut().expect("an object").remove("type");
+    assert_eq!(message, envelope);
+    let poll = poll.join().expect("an answer").json();
+    assert_eq!(poll["messages"], serde_json::json!([envelope]));
+    assert_eq!(poll["cursor"], cursor);
+    let short = ask(server.addr, "GET", "/v1/poll?channel=news&cursor=earliest", "", "").json();
+    assert_eq!(short["messages"], poll["messages"]);
+}
+
+/// [service:cursor-first] What was missed on one transport is fetched on another.
+#[test]
+fn a_cursor_moves_between_transports() {
+    let server = start(|_| ());
+    let mut events = Events::open(server.addr, "/v1/sse?channel=a&channel=b", "");
+    assert_eq!(events.until("$sync")["recovered"], true);
+    // Before any message there is a cursor already.
+    let cursor = events.last_event_id().to_owned();
+    assert!(!cursor.is_empty());
+    drop(events);
+    server.wait_for_streams(0);
+    for (channel, text) in [("a", "1"), ("b", "2"), ("c", "not subscribed"), ("a", "3")] {
+        publish(server.addr, channel, text);
+    }
+
+    let target = format!("/v1/poll?channel=a&channel=b&cursor={cursor}&wait=20");
+    let poll = ask(server.addr, "GET", &target, "", "").json();
+    let texts: Vec<_> = poll["messages"].as_array().expect("a list").iter().collect();
+    let texts: Vec<_> = texts.iter().map(|it| it["data"].as_str().expect("a text")).collect();
+    assert_eq!((texts, poll["sync"]["recovered"].as_bool()), (vec!["1", "2", "3"], Some(true)));
+
+    publish(server.addr, "b", "4");
+    let mut socket = Socket::commands(server.addr);
+    let cursor = poll["cursor"].as_str().expect("a cursor");
+    socket.send(&format!(r#"{{"type":"subscribe","channels":["a","b"],"cursor":"{cursor}"}}"#));
+    assert_eq!(socket.until("message")["data"], "4");
+    let sync = socket.next_json();
+    assert_eq!((&sync["type"], &sync["replayed"]), (&"sync".into(), &1.into()));
+
+    // The header, which a browser sends by itself, wins over the URL.
+    let header = format!("Last-Event-ID: {cursor}\r\n");
+    let target = "/v1/sse?channel=a&channel=b&cursor=earliest";
+    let mut events = Events::open(server.addr, target, &header);
+    assert_eq!(events.next_message().data, "4");
+    assert_eq!(events.until("$sync")["replayed"], 1);
+}
+
+/// [service:cursor-sources] A cursor that cannot be honoured is a declared gap, and no start in
+/// silence.
+#[test]
+fn whatever_is_missing_is_declared() {
+    let server = start(|setup| {
+        setup.hub.settings.history_messages_max = 2;
+    });
+    let first = publish(server.addr, "a", "1");
+    for text in ["2", "3", "4"] {
+        publish(server.addr, "a", text);
+    }
+    for (cursor, reason) in [
+        (first.as_str(), "trimmed"),
+        ("18-1", "epoch"),
+        ("17-zz", "ahead"),
+        ("what", "unreadable"),
+        ("", "unreadable"),
+    ] {
+        let header = format!("Last-Event-ID: {cursor}\r\n");
+        let mut events = Events::open(server.addr, "/v1/sse?channel=a", &header);
+        let gap = events.until("$gap");
+        assert_eq!((&gap["channel"], &gap["reason"]), (&"a".into(), &reason.into()), "{cursor}");
+        let sync = events.until("$sync");
+        assert_eq!((&sync["recovered"], &sync["gaps"]), (&false.into(), &1.into()), "{cursor}");
+        let target = format!("/v1/poll?channel=a&cursor={cursor}");
+        let poll = ask(server.addr, "GET", &target, "", "").json();
+        assert_eq!(poll["gaps"][0]["reason"], reason, "{cursor}");
+        // Whoever goes on from there is told no more of it.
+        let target = format!("/v1/poll?channel=a&cursor={}", poll["cursor"].as_str().expect("one"));
+        let poll = ask(server.addr, "GET", &target, "", "").json();
+        assert_eq!(poll["gaps"], serde_json::json!([]), "{cursor}");
+    }
+}
+
+#[test]
+fn one_refused_channel_does_not_stop_the_others() {
+    let server = start(|_| ());
+    let target = "/v1/sse?channel=good&channel=b%20ad&channel=no:*";
+    let mut events = Events::open(server.addr, target, "");
+    let refused = events.until("$error");
+    assert_eq!((&refused["channel"], &refused["code"]), (&"b ad".into(), &"bad_channel".into()));
+    let refused = events.until("$error");
+    assert_eq!((&refused["channel"], &refused["code"]), (&"no:*".into(), &"patterns_off".into()));
+    events.until("$sync");
+    publish(server.addr, "good", "1");
+    assert_eq!(events.next_message().data, "1");
+
+    let mut socket = Socket::commands(server.addr);
+    socket.send(r#"{"type":"subscribe","id":"x","channels":["b ad","good"]}"#);
+    let refused = socket.next_json();
+    assert_eq!((&refused["type"], &refused["id"]), (&"error".into(), &"x".into()));
+    assert_eq!(socket.next_json()["channels"], serde_json::json!(["good"]));
+}
+
+/// [service:ended-204]
+#[test]
+fn a_channel_ends() {
+    let server = start(|_| ());
+    let mut events = Events::open(server.addr, "/v1/sse?channel=a", "");
+    events.until("$sync");
+    let mut socket = Socket::commands(server.addr);
+    socket.send(r#"{"type":"subscribe","channels":["a"]}"#);
+    socket.until("sync");
+    publish(server.addr, "a", "last words");
+    let ended = ask(server.addr, "POST", "/v1/channels/a/close", "", "");
+    assert_eq!(ended.status, 200);
+    assert_eq!(events.next_message().data, "last words");
+    assert_eq!(events.until("$end")["channel"], "a");
+    // The stream has nothing else to wait for.
+    assert_eq!(events.until("$goaway")["code"], 4000);
+    assert_eq!(events.next(), None);
+    // A browser comes back by itself, and is told not to.
+    let header = format!("Last-Event-ID: {}\r\n", events.last_event_id());
+    let answered = ask(server.addr, "GET", "/v1/sse?channel=a", &header, "");
+    assert_eq!(answered.status, 204);
+    // Commands may want other channels.
+    assert_eq!(socket.until("end")["channel"], "a");
+    socket.send(r#"{"type":"ping","id":5}"#);
+    assert_eq!(socket.next_json()["type"], "pong");
+    // Who comes too late is told at once, and who publishes is refused.
+    let mut late = Events::open(server.addr, "/v1/sse?channel=a", "");
+    assert_eq!(late.until("$end")["channel"], "a");
+    assert_eq!(late.until("$goaway")["code"], 4000);
+    let refused = ask(server.addr, "POST", "/v1/channels/a", "", "more");
+    assert_eq!((refused.status, &refused.json()["error"]["code"]), (409, &"channel_ended".into()));
+}
