@@ -78,7 +78,8 @@ fn a_wrong_command_is_told_its_field_and_its_id() {
             r#"{"id":7,"type":"publish","channel":"a","data":1,"expect":"1"}"#,
             "expect has to be a sequence number or a cursor",
         ),
-        (r#"{"id":7,"type":"publish","channels":["a"],"data":1}"#, "channel is missing"),
+        (r#"{"id":7,"type":"publish","channels":["a"],"data":1}"#, "unknown field \"channels\""),
+        (r#"{"id":7,"type":"subscribe","chanels":["a"]}"#, "unknown field \"chanels\""),
         (
             r#"{"id":7,"type":"auth","token":"a","ticket":"b"}"#,
             "auth has to have one of token, ticket and api_key",

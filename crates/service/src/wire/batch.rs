@@ -1,8 +1,8 @@
 //! Many publications in one body, a line each.
 
 use super::fields::Fields;
-use super::publish::from_fields;
-use super::{Channels, Code, Limits, Problem, Publish};
+use super::publish::publish_one;
+use super::{Code, Limits, Problem, Publish};
 
 /// The lines of `POST /v1/batch`: each an object as of `POST /v1/publish`, with one channel.
 ///
@@ -59,11 +59,9 @@ fn item<'t>(line: &'t [u8], limits: &Limits) -> Result<Publish<'t>, Problem> {
     let Ok(text) = str::from_utf8(line) else {
         return Err(Problem::new(Code::BadRequest, "the line is not UTF-8"));
     };
-    let (mut fields, read) = Fields::read(text, Code::BadRequest);
+    let (fields, read) = Fields::read(text, Code::BadRequest);
     read?;
-    let channel = fields.text("channel")?;
-    let channel = fields.required("channel", channel)?;
-    from_fields(Channels::One(channel), fields, limits)
+    publish_one(fields, limits)
 }
 
 fn is_blank(line: &[u8]) -> bool {

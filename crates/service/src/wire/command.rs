@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::fields::{Fields, quoted};
-use super::publish::from_fields;
-use super::{Channels, Code, Limits, Problem, Publish};
+use super::publish::publish_one;
+use super::{Code, Limits, Problem, Publish};
 
 /// The largest number that a JavaScript client reads exactly.
 const NUMBER_MAX: u64 = (1 << 53) - 1;
@@ -187,15 +187,12 @@ impl Kind {
         limits: &Limits,
     ) -> Result<Command<'t>, Refused<'t>> {
         let rest = match self {
-            Self::Subscribe => channels(&mut fields, limits).and_then(|channels| {
-                let cursor = fields.text("cursor")?;
-                fields.finish()?;
-                Ok(Rest::Subscribe(channels, cursor))
-            }),
-            Self::Unsubscribe => channels(&mut fields, limits)
-                .and_then(|channels| fields.finish().map(|()| Rest::Unsubscribe(channels))),
-            Self::Publish => publish(fields, limits).map(Rest::Publish),
-            Self::Ping => fields.finish().map(|()| Rest::Ping),
+            Self::Subscribe => subscribe(&mut fields, limits),
+            Self::Unsubscribe => {
+                channels(&mut fields, &["channels"], limits).map(Rest::Unsubscribe)
+            }
+            Self::Publish => publish_one(fields, limits).map(Rest::Publish),
+            Self::Ping => fields.only(&[]).map(|()| Rest::Ping),
             Self::Auth => credential(fields).map(Rest::Auth),
         };
         match rest {
@@ -233,22 +230,26 @@ fn take_id<'t>(fields: &mut Fields<'t>) -> Result<Option<Id<'t>>, Problem> {
     }
 }
 
-fn channels<'t>(fields: &mut Fields<'t>, limits: &Limits) -> Result<Vec<Cow<'t, str>>, Problem> {
+fn subscribe<'t>(fields: &mut Fields<'t>, limits: &Limits) -> Result<Rest<'t>, Problem> {
+    let channels = channels(fields, &["channels", "cursor"], limits)?;
+    Ok(Rest::Subscribe(channels, fields.text("cursor")?))
+}
+
+fn channels<'t>(
+    fields: &mut Fields<'t>,
+    known: &[&str],
+    limits: &Limits,
+) -> Result<Vec<Cow<'t, str>>, Problem> {
+    fields.only(known)?;
     let channels = fields.texts("channels", limits.channels_max)?;
     fields.required("channels", channels)
 }
 
-fn publish<'t>(mut fields: Fields<'t>, limits: &Limits) -> Result<Publish<'t>, Problem> {
-    let channel = fields.text("channel")?;
-    let channel = fields.required("channel", channel)?;
-    from_fields(Channels::One(channel), fields, limits)
-}
-
 fn credential(mut fields: Fields<'_>) -> Result<Credential<'_>, Problem> {
+    fields.only(&["token", "ticket", "api_key"])?;
     let token = fields.text("token")?.map(Credential::Token);
     let ticket = fields.text("ticket")?.map(Credential::Ticket);
     let api_key = fields.text("api_key")?.map(Credential::ApiKey);
-    fields.finish()?;
     let mut given = [token, ticket, api_key].into_iter().flatten();
     match (given.next(), given.next()) {
         (Some(credential), None) => Ok(credential),

@@ -86,9 +86,11 @@ impl<'t> Fields<'t> {
         Problem::new(self.code, format!("{name} has to be {expected}"))
     }
 
-    /// Nothing may be left. [service:strict-fields]
-    pub(super) fn finish(self) -> Result<(), Problem> {
-        match self.members.first() {
+    /// Refuses members that are not among these. [service:strict-fields]
+    ///
+    /// Before any is missed: it may be there, misspelt.
+    pub(super) fn only(&self, known: &[&str]) -> Result<(), Problem> {
+        match self.members.iter().find(|(name, _)| !known.contains(&&**name)) {
             Some((name, _)) => {
                 Err(Problem::new(self.code, format!("unknown field {}", quoted(name))))
             }

@@ -156,6 +156,7 @@ pub fn publish_json<'t>(body: &'t [u8], limits: &Limits) -> Result<Publish<'t>, 
     };
     let (mut fields, read) = Fields::read(text, Code::BadRequest);
     read?;
+    fields.only(&["channels", "channel", "data", "event", "key", "expect", "ttl_ms"])?;
     let one = fields.text("channel")?.map(Channels::One);
     let many = fields.texts("channels", limits.channels_max)?.map(Channels::Many);
     let channels = match (one, many) {
@@ -168,8 +169,19 @@ pub fn publish_json<'t>(body: &'t [u8], limits: &Limits) -> Result<Publish<'t>, 
     from_fields(channels, fields, limits)
 }
 
+/// Reads a publication to one channel: a command, or a line of a batch.
+pub(super) fn publish_one<'t>(
+    mut fields: Fields<'t>,
+    limits: &Limits,
+) -> Result<Publish<'t>, Problem> {
+    fields.only(&["channel", "data", "event", "key", "expect", "ttl_ms"])?;
+    let channel = fields.text("channel")?;
+    let channel = fields.required("channel", channel)?;
+    from_fields(Channels::One(channel), fields, limits)
+}
+
 /// Reads what a publication has besides its channels.
-pub(super) fn from_fields<'t>(
+fn from_fields<'t>(
     channels: Channels<'t>,
     mut fields: Fields<'t>,
     limits: &Limits,
@@ -191,7 +203,6 @@ pub(super) fn from_fields<'t>(
         }
         None => None,
     };
-    fields.finish()?;
     finish(channels, data, Options { event, key, expect, ttl_ms }, limits)
 }
 
