@@ -40,7 +40,7 @@ pub struct Limits {
     /// Unsent bytes above which the application's sends are refused and the connection is cut.
     pub outbox_bytes_max: usize,
     /// Bytes read from a client whose request is held; what it sends beyond them waits in its
-    /// socket. With none, its end is not noticed before the response is written.
+    /// socket, and so does the end behind it: that the client is gone is noticed with the response.
     pub hold_bytes_max: usize,
     /// Bytes discarded after the last word on a connection, while waiting for the peer's end.
     pub discard_bytes_max: u64,

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use sockeye_server::{
-    Answer, App, CloseCause, Context, EventStream, Header, Limits, Message, MioNet, Opened,
+    Answer, App, CloseCause, Context, EventStream, Header, Hold, Limits, Message, MioNet, Opened,
     Origins, Reply, Request, Server, ServerConfig, Status, StreamKey, Upgrade, Waker,
 };
 
@@ -26,7 +26,7 @@ pub enum Told {
 }
 
 /// An echo at `/echo` (`/deflate` with compression), silent events at `/events`, the body back at
-/// `/body`, so many bytes at `/bytes/…`.
+/// `/body`, so many bytes at `/bytes/…`, a request that is held at `/hold`.
 pub struct TestApp {
     told: Sender<Told>,
     errands: VecDeque<Errand>,
@@ -44,6 +44,7 @@ impl App for TestApp {
             "/echo" => upgrade(None),
             "/deflate" => upgrade(Some(ServerConfig::default())),
             "/events" => Answer::EventStream(EventStream::default()),
+            "/hold" => Answer::Hold(Hold { hold_ms: u64::MAX }),
             "/body" => Reply::new(Status::OK, BYTES, request.body.to_vec()).into(),
             path => match path.strip_prefix("/bytes/").and_then(|count| count.parse().ok()) {
                 Some(count) => Reply::new(Status::OK, BYTES, vec![b'.'; count]).into(),
@@ -145,6 +146,11 @@ impl Running {
             assert!(start.elapsed() < PATIENCE, "never came true: {what}");
             std::thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    /// What the application was told next.
+    pub fn next_told(&self) -> Told {
+        self.told.recv_timeout(PATIENCE).expect("something happens")
     }
 
     /// The stream that was opened next.

@@ -85,16 +85,18 @@ fn nothing_is_held_for_ever() {
 }
 
 #[test]
-fn a_long_hold_is_followed_by_a_whole_keep_alive() {
-    let mut stage = Stage::new(ROOM, |_| {});
-    let (mut peer, stream) = stage.open(&get("/hold"));
-    stage.pass(100_000);
-    stage.act(move |context| context.respond(stream, reply("late")).expect("it is held"));
-    assert!(read(&mut peer).expect("it is open").ends_with("late"));
-    stage.pass(59_900);
-    assert_eq!(read(&mut peer).as_deref(), Some(""), "a minute from the answer");
-    stage.pass(200);
-    assert_eq!(read(&mut peer), None, "and no longer");
+fn a_hold_is_followed_by_a_whole_keep_alive() {
+    for held_ms in [1_000, 100_000] {
+        let mut stage = Stage::new(ROOM, |_| {});
+        let (mut peer, stream) = stage.open(&get("/hold"));
+        stage.pass(held_ms);
+        stage.act(move |context| context.respond(stream, reply("late")).expect("it is held"));
+        assert!(read(&mut peer).expect("it is open").ends_with("late"));
+        stage.pass(59_900);
+        assert_eq!(read(&mut peer).as_deref(), Some(""), "a minute from the answer");
+        stage.pass(200);
+        assert_eq!(read(&mut peer), None, "and no longer, after {held_ms} ms");
+    }
 }
 
 /// [server:hold-peer-gone]
@@ -147,6 +149,20 @@ fn what_comes_behind_is_bounded_and_served_afterwards() {
     }
 }
 
+#[test]
+fn what_came_in_the_same_packet_needs_nothing_more_to_be_served() {
+    let mut stage = Stage::new(ROOM, |_| {});
+    let mut peer = stage.peer(&(get("/hold") + &get("/a") + &get("/b")));
+    let told = stage.told();
+    let [Told::Opened(stream)] = told[..] else { panic!("{told:?}") };
+    stage.act(move |context| context.respond(stream, reply("late")).expect("it is held"));
+    stage.turns();
+    let all = read(&mut peer).expect("it is open");
+    let bodies: Vec<&str> = all.split("HTTP/1.1 200 OK\r\n").skip(1).collect();
+    let order = ["late", "/a", "/b"];
+    assert!(bodies.len() == 3 && bodies.iter().zip(order).all(|(b, e)| b.ends_with(e)), "{all}");
+}
+
 /// [rfc6455:10.4-bounded-output]
 #[test]
 fn who_does_not_read_its_answers_is_not_served() {
@@ -154,6 +170,21 @@ fn who_does_not_read_its_answers_is_not_served() {
     stage.server.app_mut().body = vec![b'.'; 1_000];
     let _deaf = stage.peer(&get("/now").repeat(100));
     (0..200).for_each(|_| stage.turn());
+    let requests = stage.server.stats().requests;
+    assert!((4..8).contains(&requests), "{requests} requests of a peer that does not read");
+
+    // The same if the answers come later.
+    let mut stage = Stage::new(10, |limits| limits.outbox_pause_bytes = 5_000);
+    let _deaf = stage.peer(&get("/hold").repeat(100));
+    for _ in 0..200 {
+        for told in stage.told() {
+            if let Told::Opened(stream) = told {
+                let reply = Reply::text(Status::OK, ".".repeat(1_000));
+                stage.act(move |context| context.respond(stream, reply).expect("it is held"));
+            }
+        }
+        stage.turn();
+    }
     let requests = stage.server.stats().requests;
     assert!((4..8).contains(&requests), "{requests} requests of a peer that does not read");
 }
