@@ -1,0 +1,124 @@
+//! What can go wrong: at work, and with what is on disk.
+
+use std::{fmt, io};
+
+/// Why the log did not do what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// Another process, or another store of this one, has the directory.
+    Locked,
+    /// The directory was written by a later version, in this format.
+    Format(u8),
+    /// The limits contradict each other: a record fits into a batch, a batch into the log and a
+    /// record into the queue.
+    Limits,
+    /// The directory, or a file in it, cannot be used.
+    Io(io::ErrorKind),
+    /// The disk, or the log's share of it, is full. Nothing of the batch was kept, and the next one
+    /// may be tried.
+    Full,
+    /// SQLite failed, with its extended result code.
+    Database(i32),
+    /// A place is not above all that came before.
+    Order {
+        /// The highest place so far.
+        head: u64,
+    },
+    /// A record or a batch is larger than the limits allow.
+    TooLarge,
+    /// After an earlier failure nobody knows what is on disk: open the directory again.
+    Broken,
+}
+
+impl Error {
+    /// Whether the batch that it was said of is certainly not in the log.
+    ///
+    /// Otherwise it may or may not be, which only opening the directory again can tell.
+    pub const fn is_certain(self) -> bool {
+        match self {
+            Self::Full | Self::Order { .. } | Self::TooLarge | Self::Broken | Self::Limits => true,
+            Self::Locked | Self::Format(_) | Self::Io(_) | Self::Database(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Locked => f.write_str("another process is using the data directory"),
+            Self::Format(format) => {
+                write!(f, "the data directory is in format {format} of a later version")
+            }
+            Self::Limits => f.write_str("the log's limits contradict each other"),
+            Self::Io(kind) => write!(f, "the data directory cannot be used: {kind}"),
+            Self::Full => f.write_str("the disk, or the log's share of it, is full"),
+            Self::Database(code) => {
+                write!(f, "the log failed: {} ({code})", rusqlite::ffi::code_to_str(*code))
+            }
+            Self::Order { head } => write!(f, "a place is not above {head}"),
+            Self::TooLarge => f.write_str("the record or batch is too large"),
+            Self::Broken => f.write_str("the log failed earlier and has to be opened again"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            kind => Self::Io(kind),
+        }
+    }
+}
+
+/// What was found wrong with the log on disk. Its history is gone; a new life has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Damage {
+    /// The records are gone, though the mark says that there was a log.
+    Missing,
+    /// The mark beside the records is gone, unreadable, or that of another log.
+    Mark,
+    /// SQLite cannot read the file, with its extended result code.
+    Unreadable(i32),
+    /// SQLite finds the file's structure unsound.
+    Structure,
+    /// A record is not what was written.
+    Checksum {
+        /// Its place.
+        seq: u64,
+    },
+    /// Records are missing before this place.
+    Hole {
+        /// The place of the record that lacks the one before it.
+        seq: u64,
+    },
+    /// The newest records are missing.
+    Tail {
+        /// The highest place found.
+        found: u64,
+        /// The highest place that was reported durable.
+        durable: u64,
+    },
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("the records are gone"),
+            Self::Mark => f.write_str("the mark beside the records is gone or not theirs"),
+            Self::Unreadable(code) => {
+                write!(f, "the file cannot be read: {} ({code})", rusqlite::ffi::code_to_str(*code))
+            }
+            Self::Structure => f.write_str("the file's structure is unsound"),
+            Self::Checksum { seq } => write!(f, "record {seq} is not what was written"),
+            Self::Hole { seq } => write!(f, "records before {seq} are missing"),
+            Self::Tail { found, durable } => {
+                write!(f, "the log ends at {found}, but {durable} was reported durable")
+            }
+        }
+    }
+}

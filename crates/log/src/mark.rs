@@ -1,0 +1,139 @@
+//! The mark: a file of one small record beside the database, that says how far the log has come.
+//!
+//! SQLite drops the end of a damaged write-ahead log without a word: the log would be shorter, and
+//! sound. The mark is what it is held against. It is overwritten in place after each commit and
+//! before anybody is told. It is not synced then: a killed process leaves it exact, and after a loss of power
+//! it may say less than is there, never more.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::Error;
+
+const NAME: &str = "mark";
+const NEW_NAME: &str = "mark.new";
+const MAGIC: &[u8; 7] = b"sockeye";
+const FORMAT: u8 = 1;
+const BYTES: usize = 36;
+
+/// What it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The log's life.
+    pub(crate) epoch: u64,
+    /// The highest place that was reported durable.
+    pub(crate) durable: u64,
+    /// The highest place that was given out and then refused: nobody else gets it.
+    pub(crate) void: u64,
+}
+
+/// What is in the file.
+pub(crate) enum Read {
+    Absent,
+    Unreadable,
+    Is(Mark),
+}
+
+#[derive(Debug)]
+pub(crate) struct MarkFile {
+    file: File,
+}
+
+impl MarkFile {
+    /// # Errors
+    /// [`Error::Format`] if a later version wrote it.
+    pub(crate) fn read(dir: &Path) -> Result<Read, Error> {
+        let bytes = match fs::read(dir.join(NAME)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Read::Absent),
+            Err(error) => return Err(error.into()),
+        };
+        decode(&bytes)
+    }
+
+    /// Opens what [`read`](Self::read) found.
+    pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
+        Ok(Self { file: OpenOptions::new().write(true).open(dir.join(NAME))? })
+    }
+
+    /// Takes the place of whatever is there, whole or not at all.
+    pub(crate) fn create(dir: &Path, mark: Mark) -> Result<Self, Error> {
+        let new = dir.join(NEW_NAME);
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&new)?;
+        file.write_all_at(&encode(mark), 0)?;
+        file.sync_all()?;
+        fs::rename(new, dir.join(NAME))?;
+        File::open(dir)?.sync_all()?;
+        Ok(Self { file })
+    }
+
+    /// One write inside one page: a kill leaves the old one or the new one.
+    pub(crate) fn write(&self, mark: Mark) -> Result<(), Error> {
+        Ok(self.file.write_all_at(&encode(mark), 0)?)
+    }
+
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        Ok(self.file.sync_data()?)
+    }
+}
+
+fn encode(mark: Mark) -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    bytes[..7].copy_from_slice(MAGIC);
+    bytes[7] = FORMAT;
+    bytes[8..16].copy_from_slice(&mark.epoch.to_le_bytes());
+    bytes[16..24].copy_from_slice(&mark.durable.to_le_bytes());
+    bytes[24..32].copy_from_slice(&mark.void.to_le_bytes());
+    let checksum = crc32fast::hash(&bytes[..32]);
+    bytes[32..].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Result<Read, Error> {
+    let Ok(bytes): Result<&[u8; BYTES], _> = bytes.try_into() else { return Ok(Read::Unreadable) };
+    if crc32fast::hash(&bytes[..32]).to_le_bytes() != bytes[32..] || bytes[..7] != *MAGIC {
+        return Ok(Read::Unreadable);
+    }
+    // [log:format]
+    if bytes[7] > FORMAT {
+        return Err(Error::Format(bytes[7]));
+    }
+    let number = |at: usize| {
+        let number = bytes[at..at + 8].try_into().expect("eight bytes");
+        u64::from_le_bytes(number)
+    };
+    Ok(Read::Is(Mark { epoch: number(8), durable: number(16), void: number(24) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARK: Mark = Mark { epoch: 3, durable: u64::MAX, void: 1 << 40 };
+
+    #[test]
+    fn any_flip_and_any_cut_is_seen() {
+        let bytes = encode(MARK);
+        assert!(matches!(decode(&bytes), Ok(Read::Is(mark)) if mark == MARK));
+        for bit in 0..BYTES * 8 {
+            let mut bytes = bytes;
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(matches!(decode(&bytes), Ok(Read::Unreadable)), "bit {bit}");
+        }
+        for len in 0..BYTES {
+            assert!(matches!(decode(&bytes[..len]), Ok(Read::Unreadable)), "length {len}");
+        }
+    }
+
+    /// [log:format]
+    #[test]
+    fn a_later_format_is_refused_and_not_taken_for_damage() {
+        let mut bytes = encode(MARK);
+        bytes[7] = 2;
+        let checksum = crc32fast::hash(&bytes[..32]);
+        bytes[32..].copy_from_slice(&checksum.to_le_bytes());
+        assert!(matches!(decode(&bytes), Err(Error::Format(2))));
+    }
+}

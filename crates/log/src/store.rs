@@ -1,0 +1,281 @@
+//! The log itself: blocking, one caller.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use rusqlite::ffi::SQLITE_IOERR_WRITE;
+
+use crate::mark::{Mark, MarkFile};
+use crate::open::{self, Found, wal_path};
+use crate::table::{Old, Table};
+use crate::{Error, Limits, Record, Recovered};
+
+/// Records that one call of [`Store::expire`] drops at the most, and that one look at the oldest
+/// brings into memory.
+const CHUNK: u32 = 4096;
+
+/// The log on disk. Its calls block until the disk is done.
+///
+/// Dropping it closes it. What is not in it after that was never reported durable.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    limits: Limits,
+    table: Table,
+    mark: MarkFile,
+    /// What the mark says.
+    last: Mark,
+    /// The highest place ever given out.
+    head: u64,
+    /// The place of the newest record that ever was.
+    tail: u64,
+    floor: u64,
+    records: u64,
+    bytes: u64,
+    /// The oldest records, some of them or none.
+    oldest: VecDeque<Old>,
+    broken: bool,
+    /// Last, so that the database is closed before the next one may have it.
+    _lock: File,
+}
+
+/// What goes for new records or for its age.
+#[derive(Clone, Copy, Debug, Default)]
+struct Drops {
+    records: usize,
+    bytes: u64,
+    through: Option<u64>,
+}
+
+impl Store {
+    /// Opens the log in a directory, makes it if there is none, and checks all that is in it.
+    ///
+    /// If anything that had been reported durable is lost, a new life begins, and
+    /// [`Recovered::start`] says so. A new life's epoch is `fresh_epoch` (milliseconds since 1970
+    /// are a good choice), or higher if the directory knows of a higher one.
+    ///
+    /// # Errors
+    /// [`Error::Locked`], [`Error::Format`], [`Error::Limits`]; [`Error::Io`], [`Error::Database`] and
+    /// [`Error::Full`] if the directory cannot be used now. Nothing in it is given up then.
+    pub fn open(dir: &Path, limits: Limits, fresh_epoch: u64) -> Result<(Self, Recovered), Error> {
+        let Found { lock, table, mark, last, tail, recovered } =
+            open::open(dir, &limits, fresh_epoch)?;
+        let mut store = Self {
+            dir: dir.into(),
+            limits,
+            table,
+            mark,
+            last,
+            head: recovered.head,
+            tail,
+            floor: recovered.floor,
+            records: recovered.records,
+            bytes: recovered.bytes,
+            oldest: VecDeque::new(),
+            broken: false,
+            _lock: lock,
+        };
+        // The bounds may be narrower than they were.
+        while store.records > limits.records_max || store.bytes > limits.bytes_max {
+            let drops = store.drops_for_room(0, 0)?;
+            store.write(&[], drops)?;
+        }
+        let Self { floor, records, bytes, .. } = store;
+        Ok((store, Recovered { floor, records, bytes, ..recovered }))
+    }
+
+    /// All records, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if they can no longer be read.
+    pub fn replay(&self, mut each: impl FnMut(Record)) -> Result<(), Error> {
+        self.table.scan(|stored| {
+            each(stored.record);
+            Ok(())
+        })
+    }
+
+    /// Appends the records in one commit, and drops the oldest beyond the bounds. When it returns
+    /// they are on disk, and the answer is the highest place.
+    ///
+    /// # Errors
+    /// Nothing was kept, if [`Error::is_certain`]; otherwise it may or may not have been, and the
+    /// store takes no more. Either way no place of the batch is given out again after a restart.
+    pub fn append(&mut self, records: &[Record]) -> Result<u64, Error> {
+        let Some(newest) = records.last() else { return Ok(self.head) };
+        let done = self.try_append(records);
+        match done {
+            // Nothing was given out.
+            Ok(()) | Err(Error::Order { .. }) => {}
+            // What the mark cannot say makes the store broken; the caller is told what came first.
+            Err(_) => drop(self.void(newest.seq)),
+        }
+        // [log:unknown] What a failed sync has left behind nobody knows.
+        self.broken |= done.is_err_and(|error| !error.is_certain());
+        done.map(|()| newest.seq)
+    }
+
+    fn try_append(&mut self, records: &[Record]) -> Result<(), Error> {
+        let bytes = self.check(records)?;
+        self.make_way()?;
+        let drops = self.drops_for_room(records.len() as u64, bytes)?;
+        self.write(records, drops)?;
+        self.records += records.len() as u64;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// Drops the records that are `age_ms` old, oldest first, at most 4096 of them: call it again
+    /// until it answers zero.
+    ///
+    /// # Errors
+    /// As for [`append`](Self::append).
+    pub fn expire(&mut self, now_ms: u64) -> Result<u64, Error> {
+        let age_ms = self.limits.age_ms;
+        // [log:bound-age]
+        self.drop_while(|old| old.time_ms.saturating_add(age_ms) <= now_ms)
+    }
+
+    /// Drops the records up to a place, oldest first, at most 4096 of them: call it again until it
+    /// answers zero.
+    ///
+    /// # Errors
+    /// As for [`append`](Self::append).
+    pub fn trim(&mut self, through: u64) -> Result<u64, Error> {
+        self.drop_while(|old| old.seq <= through)
+    }
+
+    /// A place that was given out and never comes into the log: nobody else gets it, not even after
+    /// a restart.
+    ///
+    /// Places of refused batches are kept from others without it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Full`] if that could not be written; the store takes no more then.
+    pub fn void(&mut self, seq: u64) -> Result<(), Error> {
+        self.head = self.head.max(seq);
+        self.last.void = self.last.void.max(seq);
+        let done = self.mark.write(self.last).and_then(|()| self.mark.sync());
+        self.broken |= done.is_err();
+        done
+    }
+
+    /// What it was opened with.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The highest place ever given out.
+    pub const fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// Records and their bytes, as they are kept now.
+    pub const fn kept(&self) -> (u64, u64) {
+        (self.records, self.bytes)
+    }
+
+    /// Whether an earlier failure keeps it from taking anything.
+    pub const fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    fn check(&self, records: &[Record]) -> Result<u64, Error> {
+        if self.broken {
+            return Err(Error::Broken);
+        }
+        let (mut head, mut bytes) = (self.head, 0);
+        for record in records {
+            // [log:order] SQLite's integers are signed.
+            if record.seq <= head || record.seq > i64::MAX.cast_unsigned() {
+                return Err(Error::Order { head });
+            }
+            if record.bytes() > self.limits.record_bytes_max {
+                return Err(Error::TooLarge);
+            }
+            head = record.seq;
+            bytes += record.bytes();
+        }
+        let count = records.len() as u64;
+        // [log:bound-batch]
+        if count > self.limits.batch_records_max || bytes > self.limits.batch_bytes_max {
+            return Err(Error::TooLarge);
+        }
+        Ok(bytes)
+    }
+
+    /// SQLite empties its write-ahead log by itself, and does not say if it cannot.
+    fn make_way(&self) -> Result<(), Error> {
+        let wal_bytes = fs::metadata(wal_path(&self.dir)).map_or(0, |it| it.len());
+        // [log:bound-disk]
+        if wal_bytes > self.limits.wal_bytes_max() { self.table.checkpoint() } else { Ok(()) }
+    }
+
+    /// The oldest records that go so that new ones have room. [log:bound-kept]
+    fn drops_for_room(&mut self, records: u64, bytes: u64) -> Result<Drops, Error> {
+        let Limits { records_max, bytes_max, .. } = self.limits;
+        let (kept_records, kept_bytes) = (self.records + records, self.bytes + bytes);
+        self.drops(|drops, _| {
+            kept_records - drops.records as u64 > records_max
+                || kept_bytes - drops.bytes > bytes_max
+        })
+    }
+
+    fn drop_while(&mut self, goes: impl Fn(Old) -> bool) -> Result<u64, Error> {
+        if self.broken {
+            return Err(Error::Broken);
+        }
+        let done = self.try_drop(goes);
+        self.broken |= done.is_err_and(|error| !error.is_certain());
+        done
+    }
+
+    fn try_drop(&mut self, goes: impl Fn(Old) -> bool) -> Result<u64, Error> {
+        let drops = self.drops(|drops, old| drops.records < CHUNK as usize && goes(old))?;
+        if drops.records > 0 {
+            self.make_way()?;
+            self.write(&[], drops)?;
+        }
+        Ok(drops.records as u64)
+    }
+
+    /// The oldest records, as long as `goes` says so of the next one.
+    fn drops(&mut self, goes: impl Fn(Drops, Old) -> bool) -> Result<Drops, Error> {
+        let mut drops = Drops::default();
+        loop {
+            if drops.records == self.oldest.len() {
+                let after = self.oldest.back().map_or(self.floor, |old| old.seq);
+                self.oldest.extend(self.table.oldest(after, CHUNK)?);
+            }
+            match self.oldest.get(drops.records) {
+                Some(&old) if goes(drops, old) => {
+                    drops.records += 1;
+                    drops.bytes += old.bytes;
+                    drops.through = Some(old.seq);
+                }
+                Some(_) | None => return Ok(drops),
+            }
+        }
+    }
+
+    /// One commit, and the mark after it.
+    fn write(&mut self, records: &[Record], drops: Drops) -> Result<(), Error> {
+        let epoch = self.last.epoch;
+        self.table.write(epoch, self.tail, records, drops.through)?;
+        if let Some(newest) = records.last() {
+            (self.tail, self.head) = (newest.seq, newest.seq);
+            self.last.durable = newest.seq;
+            // If that fails the records are there, but their loss would not be seen: no lie.
+            self.mark.write(self.last).map_err(|_| Error::Database(SQLITE_IOERR_WRITE))?;
+        }
+        self.floor = drops.through.unwrap_or(self.floor);
+        self.oldest.drain(..drops.records);
+        self.records -= drops.records as u64;
+        self.bytes -= drops.bytes;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

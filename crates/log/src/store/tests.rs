@@ -1,0 +1,177 @@
+//! Failures that cannot be had from outside.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{env, process};
+
+use super::*;
+use crate::{Outcome, Refused, Start, Writer};
+
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("sockeye-log-unit-{}-{count}", process::id()));
+        let _ = fs::remove_dir_all(&path);
+        Self(path)
+    }
+
+    fn open(&self) -> (Store, Recovered) {
+        Store::open(&self.0, Limits::default(), 1).unwrap()
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn record(seq: u64, bytes: usize) -> Record {
+    let (channel, body) = ("a".into(), vec![b'x'; bytes]);
+    Record { seq, time_ms: seq, kind: 0, channel, key: None, body }
+}
+
+fn seqs(store: &Store) -> Vec<u64> {
+    let mut seqs = Vec::new();
+    store.replay(|record| seqs.push(record.seq)).unwrap();
+    seqs
+}
+
+impl Store {
+    /// As if the disk had no more room than what is used and `pages` more.
+    fn fill_up(&self, pages: i64) {
+        let db = self.table.connection();
+        let used: i64 = db.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        db.execute_batch(&format!("PRAGMA max_page_count = {}", used + pages)).unwrap();
+    }
+
+    /// As if the disk failed.
+    fn fail(&self) {
+        self.table.connection().execute_batch("PRAGMA query_only = ON").unwrap();
+    }
+}
+
+/// [log:full] [log:head]
+#[test]
+fn a_full_disk_refuses_whole_batches_and_goes_on_later() {
+    let dir = Dir::new();
+    let (mut store, _) = dir.open();
+    assert_eq!(store.append(&[record(1, 10)]), Ok(1));
+    store.fill_up(2);
+    let refused = [record(2, 100), record(3, 40_000), record(4, 100)];
+    assert_eq!(store.append(&refused), Err(Error::Full));
+    assert!(Error::Full.is_certain() && !store.is_broken());
+    assert_eq!((seqs(&store), store.kept().0, store.head()), (vec![1], 1, 4));
+    assert_eq!(store.append(&[record(4, 100)]), Err(Error::Order { head: 4 }));
+    assert_eq!(store.append(&[record(5, 100)]), Ok(5));
+    assert_eq!(store.append(&[record(6, 40_000)]), Err(Error::Full));
+    drop(store);
+    let (store, recovered) = dir.open();
+    // The places of what was refused stay empty, the last one too.
+    assert_eq!((recovered.start, recovered.head), (Start::Resumed, 6));
+    assert_eq!(seqs(&store), [1, 5]);
+}
+
+/// [log:unknown]
+#[test]
+fn after_a_failure_nothing_is_taken_until_it_is_opened_again() {
+    let dir = Dir::new();
+    let (mut store, _) = dir.open();
+    assert_eq!(store.append(&[record(1, 10)]), Ok(1));
+    store.fail();
+    let failed = store.append(&[record(2, 10), record(3, 10)]).unwrap_err();
+    assert!(matches!(failed, Error::Database(_)) && !failed.is_certain(), "{failed:?}");
+    store.table.connection().execute_batch("PRAGMA query_only = OFF").unwrap();
+    assert_eq!(store.append(&[record(4, 10)]), Err(Error::Broken));
+    assert_eq!((store.expire(u64::MAX), store.trim(9)), (Err(Error::Broken), Err(Error::Broken)));
+    drop(store);
+    let (mut store, recovered) = dir.open();
+    assert_eq!((recovered.start, recovered.epoch, recovered.head), (Start::Resumed, 1, 4));
+    assert_eq!(seqs(&store), [1]);
+    assert_eq!(store.append(&[record(5, 10)]), Ok(5));
+}
+
+/// [log:full] [log:unknown]
+#[test]
+fn a_writer_tells_what_was_refused_and_what_is_unknown() {
+    let dir = Dir::new();
+    let (mut store, _) = dir.open();
+    store.append(&[record(1, 10)]).unwrap();
+    store.fill_up(1);
+    let mut writer = Writer::spawn(store, Box::new(|| {})).unwrap();
+    writer.push(record(2, 100_000)).unwrap();
+    let (store, outcomes) = writer.close();
+    assert_eq!(outcomes, [Outcome::Refused { through: 2, why: Error::Full }]);
+    store.fail();
+    let (woken, wakes) = std::sync::mpsc::channel();
+    let wake = Box::new(move || woken.send(()).unwrap_or_default());
+    let mut writer = Writer::spawn(store, wake).unwrap();
+    writer.push(record(3, 10)).unwrap();
+    wakes.recv().unwrap();
+    let outcome = writer.poll();
+    assert!(matches!(outcome, Some(Outcome::Unknown { through: 3, .. })), "{outcome:?}");
+    assert_eq!(writer.push(record(4, 10)), Err(Refused::Stopped));
+    assert_eq!((writer.counts().failed, writer.counts().pending), (1, 0));
+}
+
+/// [log:bound-batch] [log:order]
+#[test]
+fn a_batch_is_checked_before_anything_is_written() {
+    let dir = Dir::new();
+    let limits = Limits {
+        record_bytes_max: 1_000,
+        batch_bytes_max: 2_000,
+        batch_records_max: 3,
+        ..Limits::default()
+    };
+    let (mut store, _) = Store::open(&dir.0, limits, 1).unwrap();
+    let mut refused = |records: &[Record]| store.append(records).unwrap_err();
+    assert_eq!(refused(&[record(1, 10), record(1, 10)]), Error::Order { head: 1 });
+    assert_eq!(refused(&[record(u64::MAX, 10)]), Error::Order { head: 0 });
+    assert_eq!(refused(&[record(1, 1_000)]), Error::TooLarge);
+    assert_eq!(refused(&[record(2, 800), record(3, 800), record(4, 800)]), Error::TooLarge);
+    let four: Vec<_> = (5..=8).map(|seq| record(seq, 1)).collect();
+    assert_eq!(refused(&four), Error::TooLarge);
+    assert_eq!(seqs(&store), [0; 0]);
+}
+
+/// [log:group]
+#[test]
+fn all_that_waits_goes_in_one_commit_up_to_the_bounds() {
+    let limits = Limits { batch_records_max: 5, batch_bytes_max: 1_000, ..Limits::default() };
+    let queue = crate::queue::Queue::default();
+    queue.lock().waiting.extend((1..=7).map(|seq| record(seq, 10)));
+    queue.lock().waiting.extend((8..=9).map(|seq| record(seq, 600)));
+    let take = || {
+        let mut batch = Vec::new();
+        queue.next(&limits, &mut batch);
+        batch.iter().map(|it| it.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(take(), [1, 2, 3, 4, 5]);
+    assert_eq!(take(), [6, 7, 8]);
+    assert_eq!(take(), [9]);
+}
+
+/// [log:bound-disk]
+#[test]
+fn the_disk_holds_no_more_than_the_limits_say() {
+    for bytes in [20_usize, 700, 4_200, 30_000] {
+        let dir = Dir::new();
+        let mut limits = Limits { batch_records_max: 50, ..Limits::default() };
+        (limits.bytes_max, limits.batch_bytes_max) = (1 << 20, 1 << 18);
+        limits.record_bytes_max = 1 << 16;
+        let (mut store, _) = Store::open(&dir.0, limits, 1).unwrap();
+        let mut seq = 0;
+        while seq < (4 << 20) / (bytes as u64 + 64) {
+            let count = 50.min((1 << 18) / (bytes as u64 + 70));
+            let batch: Vec<_> = (seq + 1..=seq + count).map(|seq| record(seq, bytes)).collect();
+            seq = store.append(&batch).unwrap();
+        }
+        assert!(store.kept().1 <= limits.bytes_max);
+        let entries = fs::read_dir(&dir.0).unwrap();
+        let held: u64 = entries.map(|it| it.unwrap().metadata().unwrap().len()).sum();
+        assert!(held <= limits.disk_bytes_max(), "{held} of {}", limits.disk_bytes_max());
+    }
+}

@@ -1,0 +1,207 @@
+//! A process that is killed at a random moment, again and again: nothing that it acknowledged is
+//! missing afterwards.
+//!
+//! The test starts its own executable again as the process to be killed. 60 kills in a normal run;
+//! `SOCKEYE_LOG_KILLS` for more.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use sockeye_log::{Error, Limits, Outcome, Start, Store, Writer};
+use support::{Dir, Numbers, limits, record, records};
+
+const CHILD: &str = "SOCKEYE_LOG_CHILD";
+const BODY_MAX: u64 = 9_000;
+
+/// Narrow, so that trimming goes on all the time.
+fn narrow() -> Limits {
+    let mut limits = limits();
+    limits.records_max = 3_000;
+    limits.batch_records_max = 200;
+    limits
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+/// Not a test by itself: what the others start. It writes until it is killed.
+#[test]
+fn child() {
+    let Some(dir) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
+    let (store, recovered) = match Store::open(&dir, narrow(), 1) {
+        Ok(opened) => opened,
+        Err(error) => {
+            println!("\nerror {error}");
+            return;
+        }
+    };
+    let (wake, woken) = mpsc::channel();
+    let wake = move || wake.send(()).unwrap_or_default();
+    let mut numbers = Numbers(recovered.head.wrapping_mul(77) | 1);
+    let mut writer = Writer::spawn(store, Box::new(wake)).unwrap();
+    let mut seq = recovered.head;
+    say(&format!("\nopen {} {}", recovered.epoch, recovered.head));
+    loop {
+        for _ in 0..numbers.below(60) + 1 {
+            seq += 1;
+            writer.push(record(seq, BODY_MAX)).unwrap();
+        }
+        woken.recv().unwrap();
+        while let Some(outcome) = writer.poll() {
+            let Outcome::Durable { through } = outcome else { panic!("{outcome:?}") };
+            say(&format!("ack {through}"));
+        }
+    }
+}
+
+/// A pipe keeps what was written by a process that is gone.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // If nobody listens, this process is to be killed anyway.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+fn start(dir: &Dir) -> (Child, impl Iterator<Item = String>) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture"])
+        .env(CHILD, dir.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    (child, lines)
+}
+
+/// What a process said before it died.
+#[derive(Default, Debug)]
+struct Said {
+    opened: Option<(u64, u64)>,
+    acknowledged: u64,
+}
+
+impl Said {
+    fn hear(&mut self, line: &str) {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[..] {
+            ["open", epoch, head] => {
+                self.opened = Some((epoch.parse().unwrap(), head.parse().unwrap()));
+            }
+            ["ack", through] => self.acknowledged = through.parse().unwrap(),
+            ["error", ..] => panic!("{line}"),
+            _ => {}
+        }
+    }
+}
+
+/// Lets it live for some acknowledgements and some more microseconds, or not even until it is open.
+fn live_and_die(dir: &Dir, numbers: &mut Numbers) -> Said {
+    let (mut child, mut lines) = start(dir);
+    let mut said = Said::default();
+    if numbers.below(6) > 0 {
+        let mut acks = numbers.below(40);
+        while acks > 0 {
+            let line = lines.next().expect("it lives until it is killed");
+            acks -= u64::from(line.starts_with("ack "));
+            said.hear(&line);
+        }
+        std::thread::sleep(Duration::from_micros(numbers.below(3_000)));
+    } else {
+        // Somewhere around its opening.
+        std::thread::sleep(Duration::from_micros(numbers.below(12_000)));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    lines.for_each(|line| said.hear(&line));
+    said
+}
+
+/// [log:durable] [log:group]
+#[test]
+fn nothing_acknowledged_is_lost() {
+    let kills = number("SOCKEYE_LOG_KILLS").unwrap_or(60);
+    let mut numbers = Numbers(number("SOCKEYE_LOG_SEED").unwrap_or(0x5EED));
+    let (mut acknowledged, mut kept, mut ahead) = (0, 0, 0);
+    let mut dir = Dir::new("crash");
+    let (mut epoch, mut last) = (None, 0);
+    for kill in 0..kills {
+        // Now and then a new directory, so that its making is interrupted too.
+        if kill % 12 == 0 {
+            dir = Dir::new("crash");
+            (epoch, last) = (None, 0);
+        }
+        let said = live_and_die(&dir, &mut numbers);
+        if let Some((opened, head)) = said.opened {
+            assert!(epoch.is_none_or(|epoch| epoch == opened), "kill {kill}: {said:?}");
+            assert!(head >= last, "kill {kill}: {said:?}");
+            epoch = Some(opened);
+        }
+        let (store, recovered) = Store::open(dir.path(), narrow(), 1).unwrap();
+        match recovered.start {
+            Start::Resumed => assert!(epoch.is_none_or(|epoch| epoch == recovered.epoch)),
+            Start::Fresh => assert!(epoch.is_none(), "kill {kill}: {said:?}"),
+            Start::Damaged(damage) => panic!("kill {kill}: {damage}: {said:?}"),
+        }
+        epoch = Some(recovered.epoch);
+        let acknowledged_to = said.acknowledged.max(last);
+        assert!(recovered.head >= acknowledged_to, "kill {kill}: {said:?}, {recovered:?}");
+        // Each place after the floor, with what was written there.
+        let found = records(&store);
+        let expected = (recovered.floor + 1..=recovered.head).map(|seq| record(seq, BODY_MAX));
+        assert!(found.iter().cloned().eq(expected), "kill {kill}: {recovered:?}");
+        assert!(found.len() as u64 <= narrow().records_max);
+        assert!(recovered.floor == 0 || found.len() as u64 == narrow().records_max);
+        acknowledged += said.acknowledged.saturating_sub(last);
+        ahead += recovered.head - acknowledged_to;
+        last = recovered.head;
+        kept += found.len();
+    }
+    println!(
+        "{kills} kills: {acknowledged} records acknowledged, none lost; {kept} read back; \
+         {ahead} were on disk and not acknowledged yet"
+    );
+    assert!(acknowledged > kills, "the processes wrote too little: {acknowledged}");
+}
+
+/// [log:lock]
+#[test]
+fn a_second_process_is_refused_and_disturbs_nothing() {
+    let dir = Dir::new("lock");
+    let (mut child, mut lines) = start(&dir);
+    let mut acks = lines.by_ref().filter(|line| line.starts_with("ack "));
+    acks.next().unwrap();
+    for _ in 0..3 {
+        let refused = Store::open(dir.path(), narrow(), 2).map(|(_, recovered)| recovered);
+        assert_eq!(refused, Err(Error::Locked));
+    }
+    // The first goes on.
+    assert!(acks.nth(5).is_some());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // A dead process holds nothing.
+    let (_, recovered) = Store::open(dir.path(), narrow(), 2).unwrap();
+    assert_eq!((recovered.start, recovered.epoch), (Start::Resumed, 1));
+}
+
+/// [log:lock]
+#[test]
+fn a_second_store_of_one_process_is_refused() {
+    let dir = Dir::new("lock-inside");
+    let (store, _) = Store::open(dir.path(), narrow(), 1).unwrap();
+    let (mut child, lines) = start(&dir);
+    let mut said = String::new();
+    lines.for_each(|line| said.push_str(&line));
+    child.wait().unwrap();
+    assert!(said.contains(&Error::Locked.to_string()), "{said}");
+    let refused = Store::open(dir.path(), narrow(), 2).map(|(_, recovered)| recovered);
+    assert_eq!(refused, Err(Error::Locked));
+    drop(store);
+    assert!(Store::open(dir.path(), narrow(), 2).is_ok());
+}

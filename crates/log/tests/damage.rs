@@ -1,0 +1,231 @@
+//! Whatever happens to the files: the log is intact, or a new life with the damage declared.
+
+mod support;
+
+use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sockeye_log::{Damage, Error, Record, Start, Store};
+use support::{Dir, Numbers, batch, limits, record, records};
+
+const EPOCH: u64 = 1_000;
+const LAST: u64 = 40;
+
+/// What a killed process leaves: part of the records in the database, part in its write-ahead log.
+fn killed() -> (Vec<(String, Vec<u8>)>, Vec<Record>) {
+    let dir = Dir::new("killed");
+    let (mut store, _) = Store::open(dir.path(), limits(), EPOCH).unwrap();
+    store.append(&batch(1, 20, 120)).unwrap();
+    store.trim(3).unwrap();
+    drop(store);
+    let (mut store, _) = Store::open(dir.path(), limits(), 0).unwrap();
+    for first in (21..LAST).step_by(5) {
+        store.append(&batch(first, first + 4, 120)).unwrap();
+    }
+    (dir.read(), batch(4, LAST, 120))
+}
+
+/// What a process leaves that had the time.
+fn closed() -> (Vec<(String, Vec<u8>)>, Vec<Record>) {
+    let (files, kept) = killed();
+    let dir = Dir::new("closed");
+    dir.write(&files);
+    drop(Store::open(dir.path(), limits(), 0).unwrap());
+    assert!(!dir.file("log.sqlite-wal").exists());
+    (dir.read(), kept)
+}
+
+fn of<'a>(files: &'a [(String, Vec<u8>)], name: &str) -> &'a [u8] {
+    &files.iter().find(|(it, _)| it == name).unwrap().1
+}
+
+/// The files with one of them as `change` leaves it.
+fn with(
+    files: &[(String, Vec<u8>)],
+    name: &str,
+    change: impl FnOnce(&mut Vec<u8>),
+) -> Vec<(String, Vec<u8>)> {
+    let mut files = files.to_vec();
+    change(&mut files.iter_mut().find(|(it, _)| it == name).unwrap().1);
+    files
+}
+
+/// Opens it, and holds it to the promise. Answers whether damage was declared.
+/// [log:damage] [log:checked] [log:new-epoch]
+fn judge(dir: &Dir, files: &[(String, Vec<u8>)], kept: &[Record], what: &str) -> bool {
+    dir.write(files);
+    let (mut store, recovered) = Store::open(dir.path(), limits(), 5).expect(what);
+    let damaged = match recovered.start {
+        Start::Resumed => {
+            assert_eq!((recovered.epoch, recovered.head), (EPOCH, LAST), "{what}");
+            assert_eq!(records(&store), kept, "{what}");
+            false
+        }
+        Start::Damaged(_) => {
+            assert!(recovered.epoch != EPOCH, "{what}");
+            assert_eq!((recovered.records, recovered.head), (0, 0), "{what}");
+            true
+        }
+        Start::Fresh => panic!("{what}: loss without a word"),
+    };
+    // Either way it goes on, and holds. That takes longest, and does not hang on the place.
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    if damaged && !COUNT.fetch_add(1, Ordering::Relaxed).is_multiple_of(5) {
+        return damaged;
+    }
+    let next = record(recovered.head + 1, 50);
+    store.append(std::slice::from_ref(&next)).expect(what);
+    drop(store);
+    let (store, again) = Store::open(dir.path(), limits(), 5).expect(what);
+    assert_eq!((again.start, again.epoch), (Start::Resumed, recovered.epoch), "{what}");
+    assert_eq!(records(&store).last(), Some(&next), "{what}");
+    damaged
+}
+
+/// All of them, with `SOCKEYE_LOG_EVERY_BYTE`; some of them by a fixed seed otherwise.
+fn places(from: usize, to: usize, count: usize) -> Vec<usize> {
+    if std::env::var_os("SOCKEYE_LOG_EVERY_BYTE").is_some() || to - from <= count {
+        return (from..to).collect();
+    }
+    let mut numbers = Numbers(0xC0FFEE);
+    let mut place = || usize::try_from(numbers.below((to - from) as u64)).unwrap();
+    (0..count).map(|_| from + place()).collect()
+}
+
+/// [log:tail]
+#[test]
+fn the_tail_cut_anywhere_is_intact_or_declared() {
+    let (files, kept) = killed();
+    let dir = Dir::new("cut");
+    assert!(!judge(&dir, &files, &kept, "as it was"));
+    let wal = of(&files, "log.sqlite-wal").len();
+    let frame = 24 + 4096;
+    // Every byte of the last frame's header and of a page, and places in all that is before.
+    let mut cuts = places(0, wal, 300);
+    cuts.extend([0, 1, 31, 32, wal - frame - 1, wal - frame, wal - frame + 1, wal - 1]);
+    cuts.extend(wal - frame..wal - frame + 64);
+    cuts.extend(wal - 64..wal);
+    for at in cuts {
+        let cut = with(&files, "log.sqlite-wal", |bytes| bytes.truncate(at));
+        assert!(judge(&dir, &cut, &kept, &format!("cut at {at} of {wal}")), "cut at {at}: unseen");
+    }
+}
+
+#[test]
+fn the_database_cut_anywhere_is_intact_or_declared() {
+    let (files, kept) = closed();
+    let dir = Dir::new("cut-database");
+    let len = of(&files, "log.sqlite").len();
+    for at in places(0, len, 150) {
+        let cut = with(&files, "log.sqlite", |bytes| bytes.truncate(at));
+        assert!(judge(&dir, &cut, &kept, &format!("cut at {at} of {len}")), "cut at {at}: unseen");
+    }
+}
+
+fn flips(name: &str, from: (Vec<(String, Vec<u8>)>, Vec<Record>), count: usize) -> (usize, usize) {
+    let (files, kept) = from;
+    let dir = Dir::new("flip");
+    let len = of(&files, name).len();
+    let (mut declared, mut all) = (0, 0);
+    // The first bytes are headers.
+    let mut at: Vec<usize> = (0..len.min(132)).collect();
+    at.extend(places(0, len, count));
+    for at in at {
+        let mask = 1_u8 << (at * 7 % 8) | u8::from(at % 3 == 0);
+        let flipped = with(&files, name, |bytes| bytes[at] ^= mask);
+        let what = format!("{name}: byte {at} of {len} ^ {mask:#x}");
+        declared += usize::from(judge(&dir, &flipped, &kept, &what));
+        all += 1;
+    }
+    (declared, all)
+}
+
+#[test]
+fn a_flip_in_the_write_ahead_log_is_harmless_or_declared() {
+    let (declared, all) = flips("log.sqlite-wal", killed(), 200);
+    assert!(declared > all / 2, "{declared} of {all}");
+}
+
+#[test]
+fn a_flip_in_the_database_is_harmless_or_declared() {
+    let (declared, all) = flips("log.sqlite", closed(), 200);
+    assert!(declared > all / 4, "{declared} of {all}");
+}
+
+#[test]
+fn a_flip_in_the_database_under_a_write_ahead_log_is_harmless_or_declared() {
+    let (_, all) = flips("log.sqlite", killed(), 100);
+    assert!(all > 0);
+}
+
+#[test]
+fn a_flip_in_the_mark_is_declared() {
+    let (files, kept) = killed();
+    let dir = Dir::new("mark");
+    for at in 0..of(&files, "mark").len() {
+        let flipped = with(&files, "mark", |bytes| bytes[at] ^= 4);
+        assert!(judge(&dir, &flipped, &kept, &format!("mark: byte {at}")));
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_is_declared() {
+    for (name, damage) in [
+        ("log.sqlite", Some(Damage::Missing)),
+        ("mark", Some(Damage::Mark)),
+        ("log.sqlite-wal", Some(Damage::Tail { found: 20, durable: LAST })),
+        ("lock", None),
+    ] {
+        let (mut files, kept) = killed();
+        files.retain(|(it, _)| it != name);
+        let dir = Dir::new("gone");
+        dir.write(&files);
+        let (store, recovered) = Store::open(dir.path(), limits(), 5).unwrap();
+        assert_eq!(recovered.start, damage.map_or(Start::Resumed, Start::Damaged), "{name}");
+        drop(store);
+        judge(&dir, &files, &kept, name);
+    }
+}
+
+/// The end of the log is what another life of it wrote.
+#[test]
+fn files_of_two_logs_are_declared() {
+    let (files, _) = killed();
+    let other = Dir::new("other");
+    let (mut store, _) = Store::open(other.path(), limits(), EPOCH + 1).unwrap();
+    store.append(&batch(1, LAST, 120)).unwrap();
+    drop(store);
+    let mark = fs::read(other.file("mark")).unwrap();
+    let mixed = with(&files, "mark", |bytes| bytes.clone_from(&mark));
+    let dir = Dir::new("mixed");
+    dir.write(&mixed);
+    let (_, recovered) = Store::open(dir.path(), limits(), 5).unwrap();
+    assert_eq!(recovered.start, Start::Damaged(Damage::Mark));
+    assert_eq!(recovered.epoch, EPOCH + 2, "above both");
+}
+
+/// What is damaged is set aside, once.
+#[test]
+fn damage_does_not_pile_up() {
+    let dir = Dir::new("piles");
+    let mut epochs = Vec::new();
+    for _ in 0..4 {
+        let (mut store, recovered) = Store::open(dir.path(), limits(), EPOCH).unwrap();
+        epochs.push(recovered.epoch);
+        store.append(&batch(1, 50, 200)).unwrap();
+        drop(store);
+        fs::write(dir.file("log.sqlite"), "no database").unwrap();
+    }
+    assert_eq!(epochs, [EPOCH, EPOCH + 1, EPOCH + 2, EPOCH + 3]);
+    let damaged = dir.read().iter().filter(|(name, _)| name.contains("damaged")).count();
+    assert!(damaged <= 2, "{damaged}");
+}
+
+/// What cannot be got at is not damaged, and stays.
+#[test]
+fn a_directory_that_is_none_is_an_error() {
+    let dir = Dir::new("file");
+    fs::write(dir.file("data"), "").unwrap();
+    let refused = Store::open(&dir.file("data"), limits(), 5).map(|(_, recovered)| recovered);
+    assert!(matches!(refused, Err(Error::Io(_))), "{refused:?}");
+}
