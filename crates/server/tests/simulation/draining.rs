@@ -251,6 +251,46 @@ fn a_notice_of_what_is_empty_comes_with_the_next_turn() {
     }
 }
 
+#[test]
+fn an_outbox_that_was_filled_again_has_not_drained() {
+    let mut stage = Stage::new(1_000, |limits| limits.outbox_refill_bytes = 500);
+    let (mut peer, stream) = stage.open(&upgrade(""));
+    let room = peer.room();
+    stage.act(move |context| {
+        context.notify_drained(stream);
+        context.send(stream, Message::Binary(&vec![0; room + 600])).expect("it is open");
+    });
+    stage.turns();
+    assert_eq!(stage.told(), [], "more than 600 bytes wait");
+    while read(&mut peer).is_some_and(|bytes| !bytes.is_empty()) {
+        stage.turns();
+    }
+    assert_eq!(stage.told(), [Told::Drained(stream)], "the wish is not lost");
+}
+
+#[test]
+fn a_wish_ends_with_its_stream() {
+    let mut stage = Stage::new(10, |limits| limits.outbox_refill_bytes = 0);
+    let mut peer = stage.peer(&(get("/a") + &get("/hold") + &get("/hold")));
+    let Some(Told::Opened(first)) = stage.told().pop() else { panic!("nothing is held") };
+    stage.act(move |context| {
+        assert!(context.outbox_bytes(first) > 0, "the answer to the request before it");
+        context.notify_drained(first);
+        let reply = sockeye_server::Reply::empty(sockeye_server::Status::OK);
+        context.respond(first, reply).expect("it is held");
+    });
+    stage.turns();
+    let told = stage.told();
+    assert!(
+        matches!(told[..], [Told::Closed(one, _), Told::Opened(_)] if one == first),
+        "{told:?}"
+    );
+    while read(&mut peer).is_some_and(|bytes| !bytes.is_empty()) {
+        stage.turns();
+    }
+    assert_eq!(stage.told(), [], "the second one asked for nothing");
+}
+
 /// [server:drained-open-only]
 #[test]
 fn a_stream_that_is_closing_gets_no_notice() {
