@@ -6,7 +6,7 @@ use core::fmt;
 ///
 /// The code is stable and for programs, the message for people. None of them says what was
 /// presented, nor anything that helps to guess.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
     /// Nothing was brought where something is needed.

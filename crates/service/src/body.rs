@@ -42,14 +42,21 @@ impl AsRef<Payload> for Body {
 
 /// The entry as an event without a proof in its ID.
 pub(crate) fn event(entry: &Entry<Body>, envelope: Envelope) -> &SharedEvent {
-    let (cell, form) = match envelope {
-        Envelope::None => (&entry.body.raw, wire::Form::Raw),
-        Envelope::Json => (&entry.body.envelope, wire::Form::Envelope),
+    let cell = match envelope {
+        Envelope::None => &entry.body.raw,
+        Envelope::Json => &entry.body.envelope,
     };
     cell.get_or_init(|| {
         let (cursor, mut text) = (CursorText::new(entry.position), String::new());
-        SharedEvent::new(&wire::event(entry, &cursor, form, &mut text))
+        SharedEvent::new(&wire::event(entry, &cursor, wire_form(envelope), &mut text))
     })
+}
+
+pub(crate) const fn wire_form(envelope: Envelope) -> wire::Form {
+    match envelope {
+        Envelope::None => wire::Form::Raw,
+        Envelope::Json => wire::Form::Envelope,
+    }
 }
 
 /// The entry as a message of the subprotocol.

@@ -1,5 +1,6 @@
 //! The hub behind HTTP.
 
+mod access;
 mod body;
 mod clock;
 mod limits;
@@ -15,9 +16,11 @@ mod service;
 mod session;
 mod sockets;
 mod streams;
+mod tickets;
 pub mod wire;
 
+pub use access::{Access, Entropy, Guard};
 pub use limits::Limits;
 pub use log::{Log, LogState, Record};
 use service::Opening;
-pub use service::Service;
+pub use service::{Holdings, Service};

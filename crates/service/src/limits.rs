@@ -25,6 +25,9 @@ pub struct Limits {
     pub history_messages_max: usize,
     /// How often a WebSocket is pinged, as clients are told; the server's limits decide.
     pub ping_ms: u64,
+    /// From opening a WebSocket to the first message, where that has to say who it is, in
+    /// milliseconds.
+    pub greeting_ms: u64,
     /// Publications that wait for the log: the requests that made them are held.
     pub publishing_max: usize,
 }
@@ -40,6 +43,7 @@ impl Default for Limits {
             poll_bytes_max: 1024 * 1024,
             history_messages_max: 1_000,
             ping_ms: 25_000,
+            greeting_ms: 5_000,
             publishing_max: 4_096,
         }
     }

@@ -1,33 +1,48 @@
 //! One stream, as something to say things on: the same words in each stream's own form.
 
-use sockeye_hub::Entry;
+use sockeye_hub::{Cursor, Entry};
 use sockeye_server::{CloseCode, Context, Message, SendError, StreamKey};
 
 use crate::body::{self, Body};
 use crate::session::Form;
-use crate::wire::{CloseReason, Control, CursorText, Problem, position_event};
+use crate::wire::{self, CloseReason, Control, CursorText, Problem, position_event};
 
 /// A stream and how it is spoken to.
 pub(crate) struct Line<'l, 'c> {
     pub(crate) stream: StreamKey,
     pub(crate) form: Form,
+    /// What follows each cursor that is handed out here.
+    pub(crate) proof: Option<String>,
     pub(crate) context: &'l mut Context<'c>,
 }
 
 impl Line<'_, '_> {
+    /// A cursor as this stream is to be given it.
+    pub(crate) fn cursor(&self, cursor: Cursor) -> CursorText {
+        let proved = self.proof.as_ref().and_then(|it| CursorText::with_proof(cursor, it));
+        proved.unwrap_or_else(|| CursorText::new(cursor))
+    }
+
     /// Sends a message of the log.
     pub(crate) fn entry(&mut self, entry: &Entry<Body>) -> Result<(), SendError> {
         match self.form {
-            Form::Events(envelope) => {
+            Form::Events(envelope) if self.proof.is_none() => {
                 self.context.send_shared_event(self.stream, body::event(entry, envelope))
             }
-            Form::Commands => self.context.send_shared(self.stream, body::message(entry)),
+            Form::Events(envelope) => {
+                let (cursor, mut text) = (self.cursor(entry.position), String::new());
+                let event = wire::event(entry, &cursor, body::wire_form(envelope), &mut text);
+                self.context.send_event(self.stream, &event)
+            }
+            Form::Commands | Form::Greeting => {
+                self.context.send_shared(self.stream, body::message(entry))
+            }
             Form::Bare => match body::bare(entry) {
                 Some(message) => self.context.send_shared(self.stream, message),
                 None => Ok(()),
             },
             // What a poll gets stands in its response.
-            Form::Poll(_) => Ok(()),
+            Form::Poll => Ok(()),
         }
     }
 
@@ -36,11 +51,11 @@ impl Line<'_, '_> {
         let mut text = String::new();
         match self.form {
             Form::Events(_) => self.context.send_event(self.stream, &control.event(&mut text)),
-            Form::Commands => {
+            Form::Commands | Form::Greeting => {
                 control.write_json(&mut text);
                 self.context.send(self.stream, Message::Text(&text))
             }
-            Form::Bare | Form::Poll(_) => Ok(()),
+            Form::Bare | Form::Poll => Ok(()),
         }
     }
 
@@ -57,26 +72,23 @@ impl Line<'_, '_> {
     /// Hands the cursor to an event stream, which fires nothing there.
     pub(crate) fn position(
         &mut self,
-        cursor: &CursorText,
+        cursor: Cursor,
         retry_ms: Option<u64>,
     ) -> Result<(), SendError> {
         match self.form {
             Form::Events(_) => {
-                self.context.send_event(self.stream, &position_event(cursor, retry_ms))
+                let cursor = self.cursor(cursor);
+                self.context.send_event(self.stream, &position_event(&cursor, retry_ms))
             }
-            Form::Commands | Form::Bare | Form::Poll(_) => Ok(()),
+            Form::Commands | Form::Greeting | Form::Bare | Form::Poll => Ok(()),
         }
     }
 
     /// Says why the stream ends, and ends it.
-    pub(crate) fn goaway(
-        &mut self,
-        reason: CloseReason,
-        retry_ms: Option<u64>,
-        cursor: &CursorText,
-    ) {
+    pub(crate) fn goaway(&mut self, reason: CloseReason, retry_ms: Option<u64>, cursor: Cursor) {
+        let cursor = self.cursor(cursor);
         // Whoever is gone already need not be told.
-        let _ = self.control(&Control::Goaway { reason, retry_ms, cursor });
+        let _ = self.control(&Control::Goaway { reason, retry_ms, cursor: &cursor });
         let code = CloseCode::new(reason.code());
         self.context.close(self.stream, code, &reason.text(retry_ms));
     }

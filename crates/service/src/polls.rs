@@ -1,8 +1,9 @@
 //! Polls: a request is a subscriber for as long as it waits, and its answer is all it gets.
 
-use sockeye_hub::{Budget, Item, Progress, Start, SubscriberKey};
+use sockeye_hub::{Budget, Cursor, Item, Progress, Start, SubscriberKey};
 use sockeye_server::{Answer, Context, Hold, Reply, Request, Status, StreamKey, Time};
 
+use crate::access::Who;
 use crate::reply::{self, NO_STORE, json};
 use crate::session::{Form, Session};
 use crate::wire::{CursorText, Gap, PollBody, Problem, Query, Rest};
@@ -22,6 +23,7 @@ impl Service {
     pub(crate) fn poll(
         &mut self,
         request: &Request<'_>,
+        who: &Who,
         query: &Query<'_>,
         start: Start,
         context: &mut Context<'_>,
@@ -35,7 +37,7 @@ impl Service {
         }
         let subscriber = self.hub.connect()?;
         let mut refusal = None;
-        self.subscribe(subscriber, &channels, start, |_, problem| {
+        self.subscribe(subscriber, who, &channels, start, |_, problem| {
             refusal.get_or_insert(problem);
         });
         if let Some(problem) = refusal {
@@ -47,6 +49,7 @@ impl Service {
         let is_over = wait_ms == 0 || context.is_draining();
         if is_over || !body.is_empty() || rest == Rest::More {
             let cursor = self.cursor_of(subscriber);
+            let cursor = self.proved(cursor, who);
             self.leave(subscriber);
             let reply = json(Status::OK, body.finish(&cursor, rest));
             let reply = reply.header(reply::cursor(&cursor));
@@ -58,15 +61,21 @@ impl Service {
             .into());
         }
         let until = context.now() + wait_ms.min(self.limits.wait_ms_max);
-        self.opening = Some(Opening::Poll(subscriber, until));
+        self.opening = Some(Opening::Poll(subscriber, until, who.clone()));
         // The service's own clock answers before the server's.
         Ok(Answer::Hold(Hold { hold_ms: u64::MAX }))
     }
 
     /// A poll is held.
-    pub(crate) fn open_poll(&mut self, stream: StreamKey, subscriber: SubscriberKey, until: Time) {
-        self.sessions.add(Session { stream, subscriber, form: Form::Poll(until), open: 0 });
-        self.waiting.insert((until, subscriber));
+    pub(crate) fn open_poll(
+        &mut self,
+        stream: StreamKey,
+        subscriber: SubscriberKey,
+        until: Time,
+        who: Who,
+    ) {
+        self.sessions.add(Session::new(stream, subscriber, Form::Poll, who));
+        self.set_due(subscriber, until);
     }
 
     /// Answers the polls for which something has come, at the end of a turn: whatever came in it
@@ -77,33 +86,30 @@ impl Service {
         }
     }
 
-    /// Answers the polls that have waited for long enough.
-    pub(crate) fn answer_late_polls(&mut self, context: &mut Context<'_>) {
-        while let Some(&(until, subscriber)) = self.waiting.first() {
-            if until > context.now() {
-                return;
-            }
-            self.waiting.remove(&(until, subscriber));
-            self.answer(subscriber, Patience::None, context);
-        }
+    /// Answers a poll that has waited for long enough.
+    pub(crate) fn answer_late(&mut self, subscriber: SubscriberKey, context: &mut Context<'_>) {
+        self.answer(subscriber, Patience::None, context);
     }
 
     /// Answers every poll: the server goes away.
     pub(crate) fn answer_all_polls(&mut self, context: &mut Context<'_>) {
-        for (_, subscriber) in core::mem::take(&mut self.waiting) {
+        let polls = self.sessions.iter().filter(|session| session.form == Form::Poll);
+        let polls: Vec<SubscriberKey> = polls.map(|session| session.subscriber).collect();
+        for subscriber in polls {
             self.answer(subscriber, Patience::None, context);
         }
     }
 
     fn answer(&mut self, key: SubscriberKey, patience: Patience, context: &mut Context<'_>) {
         let Some(session) = self.sessions.of_subscriber(key) else { return };
-        let stream = session.stream;
+        let (stream, who) = (session.stream, session.who.clone());
         let (body, rest) = self.fill(key);
         let is_empty = body.is_empty() && rest == Rest::Nothing;
         if is_empty && patience == Patience::Wait {
             return;
         }
         let cursor = self.cursor_of(key);
+        let cursor = self.proved(cursor, &who);
         self.disconnect(stream);
         let reply = if is_empty {
             Reply::empty(Status::NO_CONTENT).header(NO_STORE)
@@ -112,6 +118,13 @@ impl Service {
         };
         // Whoever is gone is reported by itself, and comes back with the cursor it had.
         let _ = context.respond(stream, reply.header(reply::cursor(&cursor)));
+    }
+
+    /// A cursor with what proves whose it is, if the poll came with a ticket.
+    fn proved(&self, cursor: Cursor, who: &Who) -> CursorText {
+        let proof = self.access.proof(who, self.now_ms);
+        let proved = proof.and_then(|proof| CursorText::with_proof(cursor, &proof));
+        proved.unwrap_or_else(|| CursorText::new(cursor))
     }
 
     /// What there is for a poll, as much as one answer may have.
@@ -152,7 +165,7 @@ impl Service {
             // Patterns: anything may be for them.
             Err(_) => position.seq,
         };
-        format!("\"{}\"", sockeye_hub::Cursor { seq, ..position })
+        format!("\"{}\"", Cursor { seq, ..position })
     }
 }
 

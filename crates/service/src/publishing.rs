@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use sockeye_hub::{Admission, ChannelName, Committed, Cursor, Kind, Publication, Seq};
 use sockeye_server::{Answer, Context, Hold, Reply, Status, StreamKey};
 
+use crate::access::Who;
 use crate::body::Body;
 use crate::line::Line;
 use crate::log::{LogState, Record};
@@ -86,24 +87,26 @@ impl Service {
     pub(crate) fn publish(
         &mut self,
         asker: Asker,
+        who: &Who,
         publish: Publish<'_>,
         context: &mut Context<'_>,
     ) {
         let id = self.begin(asker, Shape::One);
-        self.add(id, None, Ok(publish), context);
+        self.add(id, who, None, Ok(publish), context);
         self.conclude(id, context);
     }
 
     /// Publishes for a request: answers, or holds it until the log has answered.
     pub(crate) fn publish_request<'p>(
         &mut self,
+        who: &Who,
         shape: Shape,
         items: impl Iterator<Item = (Option<u64>, Result<Publish<'p>, Problem>)>,
         context: &mut Context<'_>,
     ) -> Answer {
         let id = self.begin(Asker::Request(None), shape);
         for (line, item) in items {
-            self.add(id, line, item, context);
+            self.add(id, who, line, item, context);
         }
         match self.jobs.take_settled(id) {
             Some(job) => job.reply(self.limits.retry_ms).into(),
@@ -115,9 +118,15 @@ impl Service {
     }
 
     /// Ends a channel for a request.
-    pub(crate) fn end_channel(&mut self, channel: &str, context: &mut Context<'_>) -> Answer {
+    pub(crate) fn end_channel(
+        &mut self,
+        who: &Who,
+        channel: &str,
+        context: &mut Context<'_>,
+    ) -> Answer {
         let id = self.begin(Asker::Request(None), Shape::One);
         let placed = ChannelName::new(channel).map_err(Problem::from).and_then(|name| {
+            who.may_publish(name)?;
             let publication = Publication {
                 kind: Kind::End,
                 ..Publication::new(name, Body::new(Payload::empty()), 0)
@@ -199,6 +208,7 @@ impl Service {
     fn add(
         &mut self,
         id: u64,
+        who: &Who,
         line: Option<u64>,
         item: Result<Publish<'_>, Problem>,
         context: &mut Context<'_>,
@@ -214,6 +224,7 @@ impl Service {
         for channel in channels.names() {
             let expect = expect.map(|expect| expect.in_epoch(self.hub.position().epoch));
             let placed = expect.transpose().and_then(|expect| {
+                who.may_publish(channel)?;
                 let body = Body::new(payload.clone());
                 let publication = Publication {
                     key: key.as_deref(),
@@ -302,7 +313,8 @@ impl Service {
             }
             Asker::Request(None) => {}
             Asker::Socket { stream, id } => {
-                let mut line = Line { stream: *stream, form: Form::Commands, context };
+                let (stream, form) = (*stream, Form::Commands);
+                let mut line = Line { stream, form, proof: None, context };
                 for item in &job.items {
                     let (id, channel) = (id.as_ref(), item.channel.as_deref());
                     let said = match item.receipt() {
@@ -318,11 +330,12 @@ impl Service {
 
     /// The message at this place is in the log: whoever is subscribed gets it.
     fn commit(&mut self, position: Cursor, context: &mut Context<'_>) -> Committed<Body> {
-        let Self { hub, sessions, answerable, limits, now_ms, .. } = self;
-        let queue_bytes_max = limits.queue_bytes_max;
-        let mut delivery = Delivery { sessions, answerable, queue_bytes_max, context };
+        let Self { hub, sessions, answerable, access, limits, now_ms, .. } = self;
+        let (now_ms, queue_bytes_max) = (*now_ms, limits.queue_bytes_max);
+        let mut delivery =
+            Delivery { sessions, answerable, access, now_ms, queue_bytes_max, context };
         let deliver = |subscriber, entry: &_| delivery.deliver(subscriber, entry);
-        let committed = hub.commit(position, *now_ms, deliver);
+        let committed = hub.commit(position, now_ms, deliver);
         committed.expect("places are settled in their order")
     }
 }
@@ -340,6 +353,11 @@ impl Jobs {
     /// Whether a job's request is held by this stream.
     pub(crate) fn holds(&self, stream: StreamKey) -> bool {
         self.held.contains(&stream)
+    }
+
+    /// Requests that are held, jobs, and places that the log has not answered for.
+    pub(crate) fn counts(&self) -> (usize, usize, usize) {
+        (self.held.len(), self.open.len(), self.waiting.len())
     }
 
     fn take_settled(&mut self, id: u64) -> Option<Job> {

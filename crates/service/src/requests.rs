@@ -1,10 +1,11 @@
 //! Requests: which resource, with what, and the answer.
 
-use sockeye_hub::{ChannelName, Query as Part, Seq, Start, Token};
+use sockeye_hub::{ChannelName, Query as Part, Seq, Start, Target, Token};
 use sockeye_server::{
     Answer, Context, EventStream, Header, Origins, Reply, Request, ServerConfig, Status, Upgrade,
 };
 
+use crate::access::Who;
 use crate::publishing::Shape;
 use crate::reply::{self, NO_STORE, json};
 use crate::routes::{Method, Resource};
@@ -41,36 +42,65 @@ impl Service {
         }
         let query = Query::parse(request.head.query(), &self.limits.wire)?;
         match resource {
-            Resource::Events => self.events(request, &query, context),
-            Resource::Socket => self.socket(request, &query),
-            Resource::Poll => {
-                known(&query, &["channel", "wait"])?;
-                let start = start(request, &query);
-                self.poll(request, &query, start, context)
+            Resource::Health => return Ok(plain(Status::OK, "ok\n").into()),
+            Resource::Ready => return Ok(ready(context).into()),
+            Resource::Metrics => return Ok(self.metrics(context).into()),
+            _ => {}
+        }
+        let proof = resume(request.head.headers().iter(), &query)
+            .and_then(|cursor| Token::parse(cursor).proof);
+        let who = match self.access.of_request(request, proof, self.now_ms) {
+            Ok(who) => who.unwrap_or_else(|| self.anybody.clone()),
+            Err(refusal) if resource == Resource::Socket => {
+                self.opening = Some(Opening::Refused(refusal.into()));
+                return Ok(upgrade());
             }
-            Resource::Position => self.position(&query),
-            Resource::History(channel) => self.history(channel, &query),
-            Resource::Channel(channel) => self.publish_raw(channel, request, &query, context),
+            Err(refusal) => return Err(refusal.into()),
+        };
+        self.answer_known(request, resource, &who, &query, context)
+    }
+
+    /// Answers a request of somebody who is known, or need not be.
+    fn answer_known(
+        &mut self,
+        request: &Request<'_>,
+        resource: Resource<'_>,
+        who: &Who,
+        query: &Query<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<Answer, Problem> {
+        match resource {
+            Resource::Events => self.events(request, who, query),
+            Resource::Socket => self.socket(request, who, query),
+            Resource::Poll => {
+                self.known(query, &["channel", "wait"], Cursors::Known)?;
+                let start = start(request, query);
+                self.poll(request, who, query, start, context)
+            }
+            Resource::Position => self.position(who, query),
+            Resource::History(channel) => self.history(who, channel, query),
+            Resource::Channel(channel) => self.publish_raw(who, channel, request, query, context),
+            Resource::Tickets => self.ticket(who, request, query),
             Resource::Publish => {
-                query.only(&[])?;
+                self.known(query, &[], Cursors::Unknown)?;
                 let publish = publish_json(request.body, &self.limits.wire)?;
                 let items = std::iter::once((None, Ok(publish)));
-                Ok(self.publish_request(Shape::One, items, context))
+                Ok(self.publish_request(who, Shape::One, items, context))
             }
             Resource::Batch => {
-                query.only(&[])?;
+                self.known(query, &[], Cursors::Unknown)?;
                 let batch = Batch::new(request.body, &self.limits.wire)?;
                 let items = batch.map(|(line, item)| (Some(line), item));
-                Ok(self.publish_request(Shape::Many, items, context))
+                Ok(self.publish_request(who, Shape::Many, items, context))
             }
             Resource::Close(channel) => {
-                query.only(&[])?;
+                self.known(query, &[], Cursors::Unknown)?;
                 let channel = path_segment(channel)?;
-                Ok(self.end_channel(&channel, context))
+                Ok(self.end_channel(who, &channel, context))
             }
-            Resource::Health => Ok(plain(Status::OK, "ok\n").into()),
-            Resource::Ready => Ok(ready(context).into()),
-            Resource::Metrics => Ok(self.metrics(context).into()),
+            Resource::Health | Resource::Ready | Resource::Metrics => {
+                Err(Problem::new(Code::Internal, "answered before"))
+            }
         }
     }
 
@@ -79,10 +109,10 @@ impl Service {
     fn events(
         &mut self,
         request: &Request<'_>,
+        who: &Who,
         query: &Query<'_>,
-        context: &mut Context<'_>,
     ) -> Result<Answer, Problem> {
-        known(query, &["channel", "envelope"])?;
+        self.known(query, &["channel", "envelope"], Cursors::Known)?;
         let channels = query.channels(&self.limits.wire)?;
         let Some(envelope) = envelope(query.one("envelope")?) else {
             return Err(Problem::new(Code::BadQuery, "envelope has to be json"));
@@ -93,34 +123,35 @@ impl Service {
             // [service:ended-204] Nothing will ever come: 204 tells an EventSource to stay away.
             return Ok(Reply::empty(Status::NO_CONTENT).header(NO_STORE).into());
         }
-        let _ = context;
         let channels = channels.into_iter().map(str::to_owned).collect();
         let form = Form::Events(envelope);
-        self.opening = Some(Opening::Subscribed { form, channels, start });
+        self.opening = Some(Opening::Subscribed { form, channels, start, who: who.clone() });
         Ok(Answer::EventStream(EventStream::default()))
     }
 
     /// `GET /v1/ws`: commands if the subprotocol is asked for, and otherwise payloads of the
     /// channels in the query.
-    fn socket(&mut self, request: &Request<'_>, query: &Query<'_>) -> Result<Answer, Problem> {
-        known(query, &["channel"])?;
+    fn socket(
+        &mut self,
+        request: &Request<'_>,
+        who: &Who,
+        query: &Query<'_>,
+    ) -> Result<Answer, Problem> {
+        self.known(query, &["channel"], Cursors::Known)?;
         let mut wanted = request.head.headers().elements("Sec-WebSocket-Protocol");
         let commands = wanted.any(|it| it == SUBPROTOCOL.as_bytes());
+        let who = who.clone();
         self.opening = Some(if commands {
-            query.only(&[])?;
-            Opening::Commands
+            self.known(query, &[], Cursors::Unknown)?;
+            Opening::Commands(who)
         } else {
             let channels = query.channels(&self.limits.wire)?;
             check_targets(&channels)?;
             let channels = channels.into_iter().map(str::to_owned).collect();
             let start = start(request, query);
-            Opening::Subscribed { form: Form::Bare, channels, start }
+            Opening::Subscribed { form: Form::Bare, channels, start, who }
         });
-        Ok(Answer::WebSocket(Upgrade {
-            subprotocols: &[SUBPROTOCOL],
-            origins: Origins::Any,
-            compression: Some(ServerConfig::default()),
-        }))
+        Ok(upgrade())
     }
 
     /// Whether nothing will come in any of these channels, and the client has all that did.
@@ -138,24 +169,27 @@ impl Service {
     }
 
     /// `GET /v1/position`: read it, load your state, and then subscribe from it.
-    fn position(&self, query: &Query<'_>) -> Result<Answer, Problem> {
-        query.only(&["channel"])?;
+    fn position(&self, who: &Who, query: &Query<'_>) -> Result<Answer, Problem> {
+        self.known(query, &["channel"], Cursors::Unknown)?;
         let names: Vec<&str> = query.all("channel").collect();
         if names.len() > self.limits.wire.channels_max {
             return Err(Problem::new(Code::TooManyChannels, "too many channels"));
         }
         let mut channels = Vec::new();
         for name in names {
-            channels.push((name, self.hub.channel(ChannelName::new(name)?)));
+            let channel = ChannelName::new(name)?;
+            who.may_subscribe(Target::Channel(channel))?;
+            channels.push((name, self.hub.channel(channel)));
         }
         Ok(json(Status::OK, position(self.hub.position(), &channels)).into())
     }
 
     /// `GET /v1/channels/{channel}/history`: the newest messages, or those after or before a place.
-    fn history(&mut self, channel: &str, query: &Query<'_>) -> Result<Answer, Problem> {
-        query.only(&["limit", "after", "before"])?;
+    fn history(&mut self, who: &Who, channel: &str, query: &Query<'_>) -> Result<Answer, Problem> {
+        self.known(query, &["limit", "after", "before"], Cursors::Unknown)?;
         let channel = path_segment(channel)?;
         let name = ChannelName::new(&channel)?;
+        who.may_subscribe(Target::Channel(name))?;
         let limit = query.number("limit")?.unwrap_or(HISTORY_MESSAGES);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let part = match (query.number("after")?, query.number("before")?) {
@@ -175,12 +209,13 @@ impl Service {
     /// `POST /v1/channels/{channel}`: the body is the publication.
     fn publish_raw(
         &mut self,
+        who: &Who,
         channel: &str,
         request: &Request<'_>,
         query: &Query<'_>,
         context: &mut Context<'_>,
     ) -> Result<Answer, Problem> {
-        query.only(&Options::PARAMETERS)?;
+        self.known(query, &Options::PARAMETERS, Cursors::Unknown)?;
         let headers = request.head.headers();
         let content_type = headers.all("Content-Type").next();
         let options = Options::read(query, headers.iter())?;
@@ -188,8 +223,36 @@ impl Service {
         let limits = self.limits.wire;
         let publish = publish_raw(channel, content_type, request.body, options, &limits)?;
         let items = std::iter::once((None, Ok(publish)));
-        Ok(self.publish_request(Shape::One, items, context))
+        Ok(self.publish_request(who, Shape::One, items, context))
     }
+
+    /// Refuses parameters that are none of these, no credential's, and no cursor's where one may
+    /// stand.
+    fn known(&self, query: &Query<'_>, names: &[&str], cursors: Cursors) -> Result<(), Problem> {
+        let cursors = match cursors {
+            Cursors::Known => &CURSORS[..],
+            Cursors::Unknown => &[],
+        };
+        let all = names.iter().chain(cursors).copied().chain(self.access.parameters());
+        query.only(&all.collect::<Vec<&str>>())
+    }
+}
+
+/// Whether a cursor may stand in a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cursors {
+    Known,
+    Unknown,
+}
+
+/// Which page may connect is decided by the credential: one that a browser sends by itself counts
+/// only with an origin on the list, and without a credential there is nothing to abuse.
+fn upgrade() -> Answer {
+    Answer::WebSocket(Upgrade {
+        subprotocols: &[SUBPROTOCOL],
+        origins: Origins::Any,
+        compression: Some(ServerConfig::default()),
+    })
 }
 
 /// From where the client wants its channels: from now on if it does not say.
@@ -198,15 +261,9 @@ fn start(request: &Request<'_>, query: &Query<'_>) -> Start {
     cursor.map_or(Start::Now, |cursor| Token::parse(cursor).start)
 }
 
-/// Refuses parameters that are none of these, nor a cursor's.
-fn known(query: &Query<'_>, names: &[&str]) -> Result<(), Problem> {
-    let all: Vec<&str> = names.iter().copied().chain(CURSORS).collect();
-    query.only(&all)
-}
-
 /// Refuses targets of which not one is a name: the stream would have nothing.
 fn check_targets(targets: &[&str]) -> Result<(), Problem> {
-    let mut checked = targets.iter().map(|target| sockeye_hub::Target::new(target));
+    let mut checked = targets.iter().map(|target| Target::new(target));
     match checked.next() {
         Some(Err(error)) if checked.all(|target| target.is_err()) => Err(error.into()),
         _ => Ok(()),

@@ -21,6 +21,8 @@ pub(crate) enum Resource<'p> {
     Close(&'p str),
     /// `GET /v1/channels/{channel}/history`
     History(&'p str),
+    /// `POST /v1/tickets`
+    Tickets,
     /// `GET /healthz`
     Health,
     /// `GET /readyz`
@@ -55,6 +57,7 @@ impl<'p> Resource<'p> {
             "position" => Some(Self::Position),
             "publish" => Some(Self::Publish),
             "batch" => Some(Self::Batch),
+            "tickets" => Some(Self::Tickets),
             _ => Self::of_channel(path.strip_prefix("channels/")?),
         }
     }
@@ -74,7 +77,9 @@ impl<'p> Resource<'p> {
     /// What it is asked with.
     pub(crate) const fn method(self) -> Method {
         match self {
-            Self::Publish | Self::Batch | Self::Channel(_) | Self::Close(_) => Method::Write,
+            Self::Publish | Self::Batch | Self::Channel(_) | Self::Close(_) | Self::Tickets => {
+                Method::Write
+            }
             Self::Events
             | Self::Socket
             | Self::Poll
@@ -119,6 +124,7 @@ mod tests {
             ("/v1/position", Resource::Position, Method::Read),
             ("/v1/publish", Resource::Publish, Method::Write),
             ("/v1/batch", Resource::Batch, Method::Write),
+            ("/v1/tickets", Resource::Tickets, Method::Write),
             ("/v1/channels/chat:7", Resource::Channel("chat:7"), Method::Write),
             ("/v1/channels/a%2Fb/close", Resource::Close("a%2Fb"), Method::Write),
             ("/v1/channels/a/history", Resource::History("a"), Method::Read),

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use sockeye_hub::{Config, Epoch, Hub, Item, Start, SubscriberKey};
-use sockeye_server::{Answer, App, CloseCause, Context, Message, Opened, Request, StreamKey, Time};
+use sockeye_server::{
+    Answer, App, CloseCause, CloseCode, Context, Message, Opened, Request, StreamKey, Time,
+};
 
+use crate::access::{Access, Who};
 use crate::body::Body;
 use crate::clock::Clock;
-use crate::line::Line;
 use crate::log::Log;
 use crate::publishing::Jobs;
 use crate::session::{Envelope, Form, Sessions};
-use crate::wire::CloseReason;
+use crate::wire::{CloseReason, Problem};
 use crate::{Limits, reply};
 
 /// The hub behind HTTP: channels over WebSocket, event streams, long polls and short polls, and
@@ -22,28 +24,49 @@ pub struct Service {
     pub(crate) sessions: Sessions,
     pub(crate) jobs: Jobs,
     pub(crate) log: Option<Box<dyn Log>>,
+    pub(crate) access: Access,
+    /// Whoever shows nothing.
+    pub(crate) anybody: Who,
     /// Milliseconds since 1970, as of this call.
     pub(crate) now_ms: u64,
     clock: Option<Clock>,
     /// What the stream that opens next is for.
     pub(crate) opening: Option<Opening>,
-    /// The polls that wait, by when they are answered at the latest.
-    pub(crate) waiting: BTreeSet<(Time, SubscriberKey)>,
+    /// Streams for which something is due, by when.
+    pub(crate) due: BTreeSet<(Time, SubscriberKey)>,
     /// The polls for which something has come in this turn.
     pub(crate) answerable: Vec<SubscriberKey>,
     /// Room for what a pull gives, kept between pulls.
     pub(crate) items: Vec<Item<Body>>,
 }
 
+/// How much is held for streams and requests. See [`Service::holdings`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holdings {
+    /// Streams with a subscriber; polls that wait are among them.
+    pub streams: usize,
+    /// Polls that wait for something, or for their time.
+    pub polls: usize,
+    /// Requests and commands that wait for the log.
+    pub jobs: usize,
+    /// Streams of requests that wait for the log.
+    pub held: usize,
+    /// Places that the log has not answered for.
+    pub publications: usize,
+}
+
 /// What a request told about the stream that its answer opens.
 #[derive(Debug)]
 pub(crate) enum Opening {
     /// An event stream, or a WebSocket without the subprotocol.
-    Subscribed { form: Form, channels: Vec<String>, start: Start },
+    Subscribed { form: Form, channels: Vec<String>, start: Start, who: Who },
     /// A WebSocket with the subprotocol, which says later what it wants.
-    Commands,
+    Commands(Who),
+    /// A WebSocket that is told by its close code what a status could not tell a browser's script.
+    Refused(Problem),
     /// A poll, which is subscribed already, and its end.
-    Poll(SubscriberKey, Time),
+    Poll(SubscriberKey, Time, Who),
     /// A job whose publications wait for the log.
     Publishing(u64),
 }
@@ -57,12 +80,43 @@ impl Service {
             sessions: Sessions::default(),
             jobs: Jobs::default(),
             log: None,
+            access: Access::Open,
+            anybody: Access::Open.anybody(),
             now_ms: 0,
             clock: None,
             opening: None,
-            waiting: BTreeSet::new(),
+            due: BTreeSet::new(),
             answerable: Vec::new(),
             items: Vec::new(),
+        }
+    }
+
+    /// The same for some only.
+    #[must_use]
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.anybody = access.anybody();
+        self.access = access;
+        self
+    }
+
+    /// The same service with a log behind it, which has nothing yet: publications are answered
+    /// once it says that they are safe.
+    #[must_use]
+    pub fn with_log(mut self, log: Box<dyn Log>) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// What is held for streams and requests that are open: nothing, once they are gone and the log
+    /// has answered.
+    pub fn holdings(&self) -> Holdings {
+        let (held, jobs, publications) = self.jobs.counts();
+        Holdings {
+            streams: self.sessions.len(),
+            polls: self.due.len() + self.answerable.len(),
+            jobs,
+            held,
+            publications,
         }
     }
 
@@ -90,8 +144,13 @@ impl Service {
     /// What was to open and did not, because the handshake was refused, is forgotten.
     fn abandon_opening(&mut self) {
         match self.opening.take() {
-            Some(Opening::Poll(subscriber, _)) => self.leave(subscriber),
-            Some(Opening::Subscribed { .. } | Opening::Commands | Opening::Publishing(_))
+            Some(Opening::Poll(subscriber, ..)) => self.leave(subscriber),
+            Some(
+                Opening::Subscribed { .. }
+                | Opening::Commands(_)
+                | Opening::Refused(_)
+                | Opening::Publishing(_),
+            )
             | None => {}
         }
     }
@@ -103,22 +162,28 @@ impl Service {
         form: Form,
         channels: &[String],
         start: Start,
+        who: &Who,
         context: &mut Context<'_>,
     ) {
-        let Some(subscriber) = self.connect(stream, form, context) else { return };
+        let connected = self.connect(stream, form, who.clone(), context);
+        let Some(subscriber) = connected else { return };
         let retry = self.retry_ms(stream);
         let targets: Vec<&str> = channels.iter().map(String::as_str).collect();
         let mut problems = Vec::new();
-        let taken = self.subscribe(subscriber, &targets, start, |channel, problem| {
+        let taken = self.subscribe(subscriber, who, &targets, start, |channel, problem| {
             problems.push((channel, problem));
         });
         let cursor = self.cursor_of(subscriber);
-        let mut line = Line { stream, form, context };
+        let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
+        let mut line = self.line(session, context);
         // Whoever is gone is reported by itself, here and below.
         // [service:cursor-first]
-        let _ = line.position(&cursor, Some(retry));
+        let _ = line.position(cursor, Some(retry));
         for (channel, problem) in &problems {
             line.refusal(channel, problem);
+        }
+        if taken.targets.is_empty() {
+            return line.goaway(CloseReason::Forbidden, None, cursor);
         }
         self.say_ended(subscriber, &taken.ended, context);
         self.catch_up(subscriber, context);
@@ -135,19 +200,21 @@ impl App for Service {
         }
     }
 
-    fn on_open(&mut self, stream: StreamKey, open: &Opened<'_>, context: &mut Context<'_>) {
-        match (self.opening.take(), open) {
-            (Some(Opening::Commands), Opened::WebSocket { subprotocol: Some(_), .. }) => {
-                self.open_commands(stream, context);
+    fn on_open(&mut self, stream: StreamKey, _: &Opened<'_>, context: &mut Context<'_>) {
+        match self.opening.take() {
+            Some(Opening::Commands(who)) => self.open_commands(stream, who, context),
+            Some(Opening::Refused(problem)) => {
+                let code = CloseCode::new(problem.close_code());
+                context.close(stream, code, problem.code.as_str());
             }
-            (Some(Opening::Commands), _) | (None, _) => {}
-            (Some(Opening::Subscribed { form, channels, start }), _) => {
-                self.open_subscribed(stream, form, &channels, start, context);
+            Some(Opening::Subscribed { form, channels, start, who }) => {
+                self.open_subscribed(stream, form, &channels, start, &who, context);
             }
-            (Some(Opening::Poll(subscriber, until)), _) => {
-                self.open_poll(stream, subscriber, until);
+            Some(Opening::Poll(subscriber, until, who)) => {
+                self.open_poll(stream, subscriber, until, who);
             }
-            (Some(Opening::Publishing(id)), _) => self.hold_publishing(id, stream),
+            Some(Opening::Publishing(id)) => self.hold_publishing(id, stream),
+            None => {}
         }
     }
 
@@ -161,12 +228,12 @@ impl App for Service {
     }
 
     fn deadline(&self) -> Time {
-        self.waiting.first().map_or(Time::NEVER, |(until, _)| *until)
+        self.due.first().map_or(Time::NEVER, |(due, _)| *due)
     }
 
     fn on_timer(&mut self, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
-        self.answer_late_polls(context);
+        self.do_what_is_due(context);
     }
 
     fn on_turn(&mut self, context: &mut Context<'_>) {
@@ -183,11 +250,10 @@ impl App for Service {
     }
 
     fn on_heartbeat(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        let Some(cursor) = self.cursor_of_stream(stream) else { return };
         let Some(session) = self.sessions.of_stream(stream) else { return };
-        let (subscriber, form) = (session.subscriber, session.form);
-        let cursor = self.cursor_of(subscriber);
         // Whoever is gone is reported by itself.
-        let _ = Line { stream, form, context }.position(&cursor, None);
+        let _ = self.line(session, context).position(cursor, None);
     }
 
     fn on_drain(&mut self, context: &mut Context<'_>) {
@@ -195,11 +261,10 @@ impl App for Service {
     }
 
     fn on_goodbye(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        let Some(cursor) = self.cursor_of_stream(stream) else { return };
         let Some(session) = self.sessions.of_stream(stream) else { return };
-        let (subscriber, form) = (session.subscriber, session.form);
-        let cursor = self.cursor_of(subscriber);
         let retry = Some(self.retry_ms(stream));
-        Line { stream, form, context }.goaway(CloseReason::Restart, retry, &cursor);
+        self.line(session, context).goaway(CloseReason::Restart, retry, cursor);
     }
 }
 

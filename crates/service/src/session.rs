@@ -5,14 +5,31 @@ use std::collections::HashMap;
 use sockeye_hub::SubscriberKey;
 use sockeye_server::{StreamKey, Time};
 
+use crate::access::Who;
+
 /// One subscribed stream.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) stream: StreamKey,
     pub(crate) subscriber: SubscriberKey,
     pub(crate) form: Form,
+    /// Who is behind it.
+    pub(crate) who: Who,
     /// Subscriptions in which something may still come.
     pub(crate) open: u32,
+    /// When something is due: an answer to a poll, a greeting, the end of who it is.
+    pub(crate) due: Time,
+}
+
+impl Session {
+    pub(crate) const fn new(
+        stream: StreamKey,
+        subscriber: SubscriberKey,
+        form: Form,
+        who: Who,
+    ) -> Self {
+        Self { stream, subscriber, form, who, open: 0, due: Time::NEVER }
+    }
 }
 
 /// What a stream carries.
@@ -22,10 +39,12 @@ pub(crate) enum Form {
     Events(Envelope),
     /// A WebSocket with the subprotocol.
     Commands,
+    /// The same before its first message, which may say who it is.
+    Greeting,
     /// A WebSocket without: payloads and nothing else.
     Bare,
-    /// A request that waits for something to answer with, until then.
-    Poll(Time),
+    /// A request that waits for something to answer with.
+    Poll,
 }
 
 /// How the data of an event are written.
@@ -63,7 +82,7 @@ impl Sessions {
         self.of_subscriber(*self.by_stream.get(&stream)?)
     }
 
-    fn of_subscriber_mut(&mut self, subscriber: SubscriberKey) -> Option<&mut Session> {
+    pub(crate) fn of_subscriber_mut(&mut self, subscriber: SubscriberKey) -> Option<&mut Session> {
         let session = self.by_subscriber.get_mut(subscriber.index())?.as_mut()?;
         (session.subscriber == subscriber).then_some(session)
     }

@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 
 use sockeye_hub::{Start, SubscriberKey, Target, Token};
-use sockeye_server::{Context, Message, StreamKey};
+use sockeye_server::{CloseCode, Context, Message, StreamKey, Time};
 
 use crate::Service;
+use crate::access::Who;
 use crate::line::Line;
 use crate::publishing::Asker;
-use crate::session::{Form, Session};
-use crate::wire::{CloseReason, Code, Command, Control, CursorText, Id, Problem, Publish, Refused};
+use crate::session::Form;
+use crate::wire::{
+    CloseReason, Code, Command, Control, Credential, CursorText, Id, Problem, Publish, Refused,
+};
 
 impl Service {
     /// A message came on a WebSocket.
@@ -19,22 +22,83 @@ impl Service {
         message: Message<'_>,
         context: &mut Context<'_>,
     ) {
-        let Some(&Session { subscriber, form, .. }) = self.sessions.of_stream(stream) else {
-            return;
-        };
-        // Neither does the subprotocol know binary messages, nor does a stream without it know any.
-        let (Form::Commands, Message::Text(text)) = (form, message) else {
-            let cursor = self.cursor_of(subscriber);
-            let mut line = Line { stream, form, context };
-            return line.goaway(CloseReason::BadCommand, None, &cursor);
-        };
-        match Command::parse(text.as_bytes(), &self.limits.wire) {
-            Ok(command) => self.obey(stream, subscriber, command, context),
-            Err(Refused { id, problem }) => {
-                let error = Control::Error { id: id.as_ref(), channel: None, problem: &problem };
-                // Whoever is gone is reported by itself, here and below.
-                let _ = Line { stream, form, context }.control(&error);
+        let Some(session) = self.sessions.of_stream(stream) else { return };
+        let (subscriber, form) = (session.subscriber, session.form);
+        let limits = &self.limits.wire;
+        let command = match (form, message) {
+            (Form::Commands, Message::Text(text)) => Command::parse(text.as_bytes(), limits),
+            (Form::Greeting, Message::Text(text)) if self.access.asks_first() => {
+                Command::parse_first(text.as_bytes(), limits)
             }
+            (Form::Greeting, Message::Text(text)) => Command::parse(text.as_bytes(), limits),
+            // Neither does the subprotocol know binary messages, nor does a stream without it
+            // know any.
+            _ => {
+                let cursor = self.cursor_of(subscriber);
+                let mut line = Line { stream, form, proof: None, context };
+                return line.goaway(CloseReason::BadCommand, None, cursor);
+            }
+        };
+        let greeting = form == Form::Greeting;
+        match command {
+            Ok(Command::Auth { id, credential }) if greeting => {
+                self.greet(stream, subscriber, id.as_ref(), &credential, context);
+            }
+            Ok(command) => {
+                if greeting {
+                    self.let_in(subscriber, self.anybody.clone(), context);
+                }
+                self.obey(stream, subscriber, command, context);
+            }
+            Err(Refused { id, problem }) => {
+                let (id, channel) = (id.as_ref(), None);
+                let mut line = Line { stream, form, proof: None, context };
+                // Whoever is gone is reported by itself, here and below.
+                let _ = line.control(&Control::Error { id, channel, problem: &problem });
+                if greeting && self.access.asks_first() {
+                    // [service:auth-first] There is no second first message.
+                    let cursor = self.cursor_of(subscriber);
+                    line.goaway(CloseReason::Unauthenticated, None, cursor);
+                }
+            }
+        }
+    }
+
+    /// The first message says who it is.
+    fn greet(
+        &mut self,
+        stream: StreamKey,
+        subscriber: SubscriberKey,
+        id: Option<&Id<'_>>,
+        credential: &Credential<'_>,
+        context: &mut Context<'_>,
+    ) {
+        match self.access.of_command(credential, self.now_ms) {
+            Ok(who) => {
+                self.let_in(subscriber, who, context);
+                let cursor = CursorText::new(self.cursor_of(subscriber));
+                let mut line = Line { stream, form: Form::Commands, proof: None, context };
+                let _ = line.control(&Control::Pong { id, cursor: &cursor });
+            }
+            Err(refusal) => {
+                let problem = Problem::from(refusal);
+                let mut line = Line { stream, form: Form::Commands, proof: None, context };
+                let _ = line.control(&Control::Error { id, channel: None, problem: &problem });
+                let code = CloseCode::new(problem.close_code());
+                context.close(stream, code, problem.code.as_str());
+            }
+        }
+    }
+
+    /// From now on the stream is this one's.
+    fn let_in(&mut self, subscriber: SubscriberKey, who: Who, context: &Context<'_>) {
+        let due = match who.ends_ms() {
+            Some(ends_ms) => context.now() + ends_ms.saturating_sub(self.now_ms),
+            None => Time::NEVER,
+        };
+        self.set_due(subscriber, due);
+        if let Some(session) = self.sessions.of_subscriber_mut(subscriber) {
+            (session.form, session.who) = (Form::Commands, who);
         }
     }
 
@@ -58,14 +122,14 @@ impl Service {
                 self.publish_command(stream, id, publish, context);
             }
             Command::Ping { id } => {
-                let cursor = self.cursor_of(subscriber);
+                let cursor = CursorText::new(self.cursor_of(subscriber));
                 let pong = Control::Pong { id: id.as_ref(), cursor: &cursor };
-                let _ = Line { stream, form, context }.control(&pong);
+                let _ = Line { stream, form, proof: None, context }.control(&pong);
             }
             Command::Auth { id, credential: _ } => {
-                let problem = Problem::new(Code::BadCommand, "this server asks for no credentials");
+                let problem = Problem::new(Code::BadCommand, "auth can only be the first message");
                 let error = Control::Error { id: id.as_ref(), channel: None, problem: &problem };
-                let _ = Line { stream, form, context }.control(&error);
+                let _ = Line { stream, form, proof: None, context }.control(&error);
             }
         }
     }
@@ -79,16 +143,18 @@ impl Service {
         start: Start,
         context: &mut Context<'_>,
     ) {
-        let mut line = Line { stream, form: Form::Commands, context };
+        let mut line = Line { stream, form: Form::Commands, proof: None, context };
         let targets: Vec<&str> = channels.iter().map(|channel| &**channel).collect();
-        let taken = self.subscribe(subscriber, &targets, start, |channel, problem| {
+        let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
+        let who = session.who.clone();
+        let taken = self.subscribe(subscriber, &who, &targets, start, |channel, problem| {
             let error = Control::Error { id, channel: Some(channel), problem: &problem };
             let _ = line.control(&error);
         });
         if taken.targets.is_empty() {
             return;
         }
-        let (cursor, channels) = (self.cursor_of(subscriber), &taken.targets);
+        let (cursor, channels) = (line.cursor(self.cursor_of(subscriber)), &taken.targets);
         let _ = line.control(&Control::Subscribed { id, channels, cursor: &cursor });
         self.say_ended(subscriber, &taken.ended, context);
         self.catch_up(subscriber, context);
@@ -103,7 +169,7 @@ impl Service {
         context: &mut Context<'_>,
     ) {
         let Some(mut subscriber) = self.hub.subscriber(subscriber) else { return };
-        let mut line = Line { stream, form: Form::Commands, context };
+        let mut line = Line { stream, form: Form::Commands, proof: None, context };
         let mut gone = Vec::new();
         for channel in channels {
             let removed = Target::new(channel).map_err(Problem::from).and_then(|target| {
@@ -131,16 +197,25 @@ impl Service {
         context: &mut Context<'_>,
     ) {
         let asker = Asker::Socket { stream, id: id.map(Id::into_owned) };
-        self.publish(asker, publish, context);
+        let Some(session) = self.sessions.of_stream(stream) else { return };
+        let who = session.who.clone();
+        self.publish(asker, &who, publish, context);
     }
 
     /// A WebSocket with the subprotocol is open.
-    pub(crate) fn open_commands(&mut self, stream: StreamKey, context: &mut Context<'_>) {
-        let Some(subscriber) = self.connect(stream, Form::Commands, context) else { return };
-        let cursor: CursorText = self.cursor_of(subscriber);
+    pub(crate) fn open_commands(&mut self, stream: StreamKey, who: Who, context: &mut Context<'_>) {
+        let (known, form) = match who.known {
+            true => (true, Form::Commands),
+            false => (false, Form::Greeting),
+        };
+        let Some(subscriber) = self.connect(stream, form, who, context) else { return };
+        if !known && self.access.asks_first() {
+            self.set_due(subscriber, context.now() + self.limits.greeting_ms);
+        }
+        let cursor = CursorText::new(self.cursor_of(subscriber));
         let session = format!("{:x}", stream.to_u128());
         let ping_ms = self.limits.ping_ms;
         let welcome = Control::Welcome { cursor: &cursor, session: &session, ping_ms };
-        let _ = Line { stream, form: Form::Commands, context }.control(&welcome);
+        let _ = Line { stream, form, proof: None, context }.control(&welcome);
     }
 }

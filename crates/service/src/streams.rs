@@ -5,13 +5,14 @@ use std::rc::Rc;
 use sockeye_hub::{
     Budget, Cursor, Entry, Flow, Item, Kind, Progress, Seq, Start, SubscriberKey, Target,
 };
-use sockeye_server::{Context, StreamKey};
+use sockeye_server::{Context, StreamKey, Time};
 
 use crate::Service;
+use crate::access::{Access, Who};
 use crate::body::Body;
 use crate::line::Line;
 use crate::session::{Form, Session, Sessions};
-use crate::wire::{CloseReason, Control, CursorText, Gap, Problem};
+use crate::wire::{CloseReason, Control, Gap, Problem};
 
 /// Messages fetched from history in one go.
 const PULL_MESSAGES: usize = 64;
@@ -29,6 +30,8 @@ pub(crate) struct Taken<'t> {
 pub(crate) struct Delivery<'d, 'c> {
     pub(crate) sessions: &'d mut Sessions,
     pub(crate) answerable: &'d mut Vec<SubscriberKey>,
+    pub(crate) access: &'d Access,
+    pub(crate) now_ms: u64,
     pub(crate) queue_bytes_max: usize,
     pub(crate) context: &'d mut Context<'c>,
 }
@@ -41,7 +44,8 @@ impl Delivery<'_, '_> {
     pub(crate) fn deliver(&mut self, key: SubscriberKey, entry: &Rc<Entry<Body>>) -> Flow {
         let Some(session) = self.sessions.of_subscriber(key) else { return Flow::Full };
         let (stream, form) = (session.stream, session.form);
-        if let Form::Poll(_) = form {
+        let proof = self.access.proof(&session.who, self.now_ms);
+        if form == Form::Poll {
             // It fetches all there is at the end of the turn.
             self.answerable.push(key);
             return Flow::Full;
@@ -50,7 +54,7 @@ impl Delivery<'_, '_> {
             self.context.notify_drained(stream);
             return Flow::Full;
         }
-        let mut line = Line { stream, form, context: self.context };
+        let mut line = Line { stream, form, proof, context: self.context };
         if line.entry(entry).is_err() {
             return Flow::Full;
         }
@@ -67,9 +71,9 @@ fn end_if_over(sessions: &Sessions, key: SubscriberKey, line: &mut Line<'_, '_>,
     let over = sessions.of_subscriber(key).is_some_and(|session| session.open == 0);
     match line.form {
         Form::Events(_) | Form::Bare if over => {
-            line.goaway(CloseReason::Ended, None, &CursorText::new(cursor));
+            line.goaway(CloseReason::Ended, None, cursor);
         }
-        Form::Events(_) | Form::Bare | Form::Commands | Form::Poll(_) => {}
+        Form::Events(_) | Form::Bare | Form::Commands | Form::Greeting | Form::Poll => {}
     }
 }
 
@@ -79,20 +83,70 @@ impl Service {
         &mut self,
         stream: StreamKey,
         form: Form,
+        who: Who,
         context: &mut Context<'_>,
     ) -> Option<SubscriberKey> {
         match self.hub.connect() {
             Ok(subscriber) => {
-                self.sessions.add(Session { stream, subscriber, form, open: 0 });
+                let ends_ms = who.ends_ms();
+                self.sessions.add(Session::new(stream, subscriber, form, who));
+                if let Some(ends_ms) = ends_ms {
+                    let left_ms = ends_ms.saturating_sub(self.now_ms);
+                    self.set_due(subscriber, context.now() + left_ms);
+                }
                 Some(subscriber)
             }
             Err(_) => {
                 let retry = Some(self.retry_ms(stream));
-                let cursor = CursorText::new(self.hub.position());
-                let mut line = Line { stream, form, context };
-                line.goaway(CloseReason::TryAgain, retry, &cursor);
+                let mut line = Line { stream, form, proof: None, context };
+                line.goaway(CloseReason::TryAgain, retry, self.hub.position());
                 None
             }
+        }
+    }
+
+    /// A stream as something to say things on.
+    pub(crate) fn line<'l, 'c>(
+        &self,
+        session: &Session,
+        context: &'l mut Context<'c>,
+    ) -> Line<'l, 'c> {
+        let proof = match session.form {
+            // Where the next request brings the cursor and the ticket together.
+            Form::Events(_) => self.access.proof(&session.who, self.now_ms),
+            Form::Commands | Form::Greeting | Form::Bare | Form::Poll => None,
+        };
+        Line { stream: session.stream, form: session.form, proof, context }
+    }
+
+    /// Says when something is due for a stream next.
+    pub(crate) fn set_due(&mut self, subscriber: SubscriberKey, due: Time) {
+        let Some(session) = self.sessions.of_subscriber_mut(subscriber) else { return };
+        self.due.remove(&(session.due, subscriber));
+        session.due = due;
+        if due != Time::NEVER {
+            self.due.insert((due, subscriber));
+        }
+    }
+
+    /// Does what is due.
+    pub(crate) fn do_what_is_due(&mut self, context: &mut Context<'_>) {
+        while let Some(&(due, subscriber)) = self.due.first() {
+            if due > context.now() {
+                return;
+            }
+            self.set_due(subscriber, Time::NEVER);
+            let cursor = self.cursor_of(subscriber);
+            let Some(session) = self.sessions.of_subscriber(subscriber) else { continue };
+            let reason = match session.form {
+                Form::Poll => {
+                    self.answer_late(subscriber, context);
+                    continue;
+                }
+                Form::Greeting => CloseReason::AuthTimeout,
+                Form::Events(_) | Form::Commands | Form::Bare => CloseReason::Expired,
+            };
+            self.line(session, context).goaway(reason, None, cursor);
         }
     }
 
@@ -100,6 +154,7 @@ impl Service {
     pub(crate) fn subscribe<'t>(
         &mut self,
         key: SubscriberKey,
+        who: &Who,
         targets: &[&'t str],
         start: Start,
         mut refused: impl FnMut(&'t str, Problem),
@@ -107,6 +162,7 @@ impl Service {
         let mut taken = Taken::default();
         for text in targets {
             let subscribed = Target::new(text).map_err(Problem::from).and_then(|target| {
+                who.may_subscribe(target)?;
                 let mut subscriber = self.hub.subscriber(key).expect("it was connected");
                 subscriber.subscribe(target, start, self.now_ms).map_err(Problem::from)
             });
@@ -146,9 +202,9 @@ impl Service {
     ) {
         let position = self.hub.position();
         let Some(session) = self.sessions.of_subscriber(key) else { return };
-        let mut line = Line { stream: session.stream, form: session.form, context };
+        let mut line = self.line(session, context);
         for (channel, seq) in ended {
-            let cursor = CursorText::new(Cursor { seq: *seq, ..position });
+            let cursor = line.cursor(Cursor { seq: *seq, ..position });
             // Whoever is gone is reported by itself.
             let _ = line.control(&Control::End { channel, cursor: &cursor });
         }
@@ -156,9 +212,15 @@ impl Service {
     }
 
     /// Where a subscriber is.
-    pub(crate) fn cursor_of(&mut self, subscriber: SubscriberKey) -> CursorText {
+    pub(crate) fn cursor_of(&mut self, subscriber: SubscriberKey) -> Cursor {
         let cursor = self.hub.subscriber(subscriber).map(|subscriber| subscriber.cursor());
-        CursorText::new(cursor.unwrap_or_else(|| self.hub.position()))
+        cursor.unwrap_or_else(|| self.hub.position())
+    }
+
+    /// Where the subscriber of a stream is.
+    pub(crate) fn cursor_of_stream(&mut self, stream: StreamKey) -> Option<Cursor> {
+        let subscriber = self.sessions.of_stream(stream)?.subscriber;
+        Some(self.cursor_of(subscriber))
     }
 
     /// Brings a stream that has just subscribed up to the head, and says so even if it missed
@@ -168,18 +230,18 @@ impl Service {
         if !live {
             return self.pull(subscriber, context);
         }
-        let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
-        let (stream, form) = (session.stream, session.form);
         let cursor = self.cursor_of(subscriber);
-        let sync = Control::Sync { cursor: &cursor, gaps: 0, replayed: 0 };
+        let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
+        let mut line = self.line(session, context);
+        let cursor = line.cursor(cursor);
         // Whoever is gone is reported by itself, here and below.
-        let _ = Line { stream, form, context }.control(&sync);
+        let _ = line.control(&Control::Sync { cursor: &cursor, gaps: 0, replayed: 0 });
     }
 
     /// Gives a stream that is behind what its outbox has room for.
     pub(crate) fn pull(&mut self, key: SubscriberKey, context: &mut Context<'_>) {
         let Some(session) = self.sessions.of_subscriber(key) else { return };
-        let mut line = Line { stream: session.stream, form: session.form, context };
+        let mut line = self.line(session, context);
         let position = self.hub.position();
         let mut items = core::mem::take(&mut self.items);
         loop {
@@ -203,7 +265,7 @@ impl Service {
                 Progress::Live => break,
                 Progress::More => {}
                 Progress::Overrun(cursor) => {
-                    line.goaway(CloseReason::SlowReader, None, &CursorText::new(cursor));
+                    line.goaway(CloseReason::SlowReader, None, cursor);
                     break;
                 }
             }
@@ -218,8 +280,10 @@ impl Service {
             self.sessions.iter().map(|session| (session.subscriber, session.form)).collect();
         for (subscriber, form) in all {
             match form {
-                Form::Poll(_) => self.answerable.push(subscriber),
-                Form::Events(_) | Form::Commands | Form::Bare => self.pull(subscriber, context),
+                Form::Poll => self.answerable.push(subscriber),
+                Form::Events(_) | Form::Commands | Form::Greeting | Form::Bare => {
+                    self.pull(subscriber, context);
+                }
             }
         }
     }
@@ -234,9 +298,7 @@ impl Service {
     /// A stream is gone: its subscriptions go with it.
     pub(crate) fn disconnect(&mut self, stream: StreamKey) {
         let Some(session) = self.sessions.remove(stream) else { return };
-        if let Form::Poll(until) = session.form {
-            self.waiting.remove(&(until, session.subscriber));
-        }
+        self.due.remove(&(session.due, session.subscriber));
         self.leave(session.subscriber);
     }
 
@@ -282,14 +344,13 @@ fn say(line: &mut Line<'_, '_>, item: &Item<Body>, now_ms: u64) {
         Item::Gap(gap) => {
             if line.form == Form::Bare {
                 // It has no words for a gap, and a loss is never silent.
-                let cursor = CursorText::new(Cursor::default());
-                line.goaway(CloseReason::Reconnect, None, &cursor);
+                line.goaway(CloseReason::Reconnect, None, Cursor::default());
                 return;
             }
             line.control(&Control::Gap(Gap::from(gap)))
         }
         Item::Sync(sync) => {
-            let cursor = CursorText::new(sync.cursor);
+            let cursor = line.cursor(sync.cursor);
             line.control(&Control::Sync {
                 cursor: &cursor,
                 gaps: sync.gaps,

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use sockeye_auth::Refusal as Refused;
 use sockeye_http1::Status;
 use sockeye_hub::{Misuse, NameError, Refusal};
 
@@ -59,10 +60,12 @@ pub enum Code {
     Unavailable,
     /// Our fault.
     Internal,
+    /// A credential, or a right that it does not give: one of `sockeye-auth`'s own codes.
+    Access(Refused),
 }
 
 impl Code {
-    /// All of them.
+    /// All of our own.
     pub const ALL: [Self; 24] = [
         Self::BadJson,
         Self::BadRequest,
@@ -117,6 +120,7 @@ impl Code {
             Self::Overloaded => "overloaded",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
+            Self::Access(refused) => refused.code(),
         }
     }
 
@@ -143,6 +147,12 @@ impl Code {
                 Status::SERVICE_UNAVAILABLE
             }
             Self::Internal => Status::INTERNAL_SERVER_ERROR,
+            Self::Access(refused) => match refused.status() {
+                400 => Status::BAD_REQUEST,
+                401 => Status::UNAUTHORIZED,
+                503 => Status::SERVICE_UNAVAILABLE,
+                _ => Status::FORBIDDEN,
+            },
         }
     }
 
@@ -171,6 +181,14 @@ impl Problem {
     /// The status of the response.
     pub const fn status(&self) -> Status {
         self.code.status()
+    }
+
+    /// The close code of a WebSocket that is refused for this.
+    pub const fn close_code(&self) -> u16 {
+        match self.code {
+            Code::Access(refused) => refused.close_code(),
+            _ => super::CloseReason::BadCommand.code(),
+        }
     }
 
     /// The body of the response: `{"error":{"code":…,"message":…}}`.
@@ -224,6 +242,12 @@ impl From<Refusal> for Problem {
 impl From<Misuse> for Problem {
     fn from(_: Misuse) -> Self {
         Self::new(Code::Internal, "the hub could not do that")
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        Self::new(Code::Access(refused), refused.message())
     }
 }
 

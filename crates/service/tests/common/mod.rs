@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sockeye_hub::{Config, Epoch};
 use sockeye_server::{Limits as ServerLimits, MioNet, Server, Waker};
-use sockeye_service::{Limits, Service};
+use sockeye_service::{Access, Limits, Service};
 
 pub use clients::{Events, Socket, ask, publish};
 
@@ -26,6 +26,7 @@ pub struct Setup {
     pub hub: Config,
     pub limits: Limits,
     pub server: ServerLimits,
+    pub access: Option<Access>,
 }
 
 /// A running service; dropped, it ends and passes its panic on.
@@ -47,6 +48,7 @@ pub fn start(adjust: impl FnOnce(&mut Setup)) -> Running {
     let (jobs, work) = channel::<Job>();
     let thread = std::thread::spawn(move || {
         let service = Service::new(Epoch(7), setup.hub, setup.limits);
+        let service = service.with_access(setup.access.unwrap_or(Access::Open));
         turn(&mut Server::new(net, service, setup.server), &work);
     });
     Running { addr, waker, jobs: Some(jobs), thread: Some(thread) }

@@ -1,0 +1,244 @@
+//! Who may do what: the credential of a request, and what it allows.
+
+use std::fmt;
+use std::rc::Rc;
+
+use sockeye_auth::{
+    Action, Brought, Credential, Grants, Identity, Keys, Refusal, Session, Taken, Tickets, Verifier,
+};
+use sockeye_hub::{ChannelName, Target};
+use sockeye_server::Request;
+
+use crate::wire;
+
+/// Who may do what.
+#[derive(Debug)]
+pub enum Access {
+    /// Everybody may do everything: for the loopback interface, and for nothing else.
+    Open,
+    /// Whoever shows something good may do what it says.
+    Guarded(Box<Guard>),
+}
+
+/// What is taken for good, and what it takes to look.
+///
+/// ```
+/// use sockeye_auth::{Identity, Keys, Limits, Taken};
+/// use sockeye_service::Guard;
+///
+/// let keys = Keys::new(Limits::default());
+/// let guard = Guard {
+///     keys,
+///     tokens: None,
+///     tickets: None,
+///     taken: Taken::default(),
+///     everybody: Identity::anonymous(),
+///     entropy: Box::new(|bytes| bytes.fill(7)), // the system's randomness in real life
+/// };
+/// # let _ = guard;
+/// ```
+pub struct Guard {
+    /// API keys of back ends.
+    pub keys: Keys,
+    /// What verifies JSON Web Tokens.
+    pub tokens: Option<Verifier>,
+    /// One-time tickets.
+    pub tickets: Option<Tickets>,
+    /// Where else a credential may stand: a cookie, with which origins, or the query.
+    pub taken: Taken,
+    /// What everybody may do who shows nothing.
+    pub everybody: Identity,
+    /// Fills bytes with what nobody can guess.
+    pub entropy: Entropy,
+}
+
+/// A source of randomness.
+pub type Entropy = Box<dyn FnMut(&mut [u8]) + Send>;
+
+/// Shows no secrets.
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("tokens", &self.tokens.is_some())
+            .field("tickets", &self.tickets)
+            .field("taken", &self.taken)
+            .field("everybody", &self.everybody)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Somebody on a stream, or behind a request.
+#[derive(Clone)]
+pub(crate) struct Who {
+    identity: Rc<Identity>,
+    /// What a ticket began: its cursors carry a proof.
+    pub(crate) session: Option<Rc<Session>>,
+    /// A credential was shown.
+    pub(crate) known: bool,
+}
+
+/// Shows who, and nothing that was shown.
+impl fmt::Debug for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Who").field("user", &self.identity.user).finish_non_exhaustive()
+    }
+}
+
+impl Who {
+    fn of(identity: Identity) -> Self {
+        Self { identity: Rc::new(identity), session: None, known: true }
+    }
+
+    /// Whether it may subscribe this.
+    pub(crate) fn may_subscribe(&self, target: Target<'_>) -> Result<(), Refusal> {
+        let allowed = self.identity.allows_target(Action::Subscribe, target);
+        allowed.then_some(()).ok_or(Refusal::Forbidden)
+    }
+
+    /// Whether it may publish there.
+    pub(crate) fn may_publish(&self, channel: ChannelName<'_>) -> Result<(), Refusal> {
+        let allowed = self.identity.allows(Action::Publish, channel);
+        allowed.then_some(()).ok_or(Refusal::Forbidden)
+    }
+
+    /// When it ends, in milliseconds since 1970.
+    pub(crate) fn ends_ms(&self) -> Option<u64> {
+        self.identity.ends_ms
+    }
+}
+
+impl Access {
+    /// Whoever shows nothing.
+    pub(crate) fn anybody(&self) -> Who {
+        let identity = match self {
+            Self::Open => Identity {
+                subscribe: Grants::everything(),
+                publish: Grants::everything(),
+                ..Identity::anonymous()
+            },
+            Self::Guarded(guard) => guard.everybody.clone(),
+        };
+        Who { known: false, ..Who::of(identity) }
+    }
+
+    /// Whether somebody who has shown nothing has to before anything else.
+    pub(crate) fn asks_first(&self) -> bool {
+        match self {
+            Self::Open => false,
+            Self::Guarded(guard) => {
+                guard.everybody.subscribe.is_empty() && guard.everybody.publish.is_empty()
+            }
+        }
+    }
+
+    /// Who is behind a request, if it shows something. `proof` is what came with its cursor.
+    pub(crate) fn of_request(
+        &mut self,
+        request: &Request<'_>,
+        proof: Option<&str>,
+        now_ms: u64,
+    ) -> Result<Option<Who>, Refusal> {
+        let Self::Guarded(guard) = self else { return Ok(None) };
+        let headers = request.head.headers();
+        let single = |name| headers.single(name).map_err(|_| Refusal::Ambiguous);
+        let protocols: Vec<&str> = headers
+            .all("Sec-WebSocket-Protocol")
+            .filter_map(|it| str::from_utf8(it).ok())
+            .collect();
+        let cookies: Vec<&str> =
+            headers.all("Cookie").filter_map(|it| str::from_utf8(it).ok()).collect();
+        let (protocols, cookies) = (protocols.join(","), cookies.join("; "));
+        let brought = Brought {
+            authorization: single("Authorization")?,
+            protocols: Some(&protocols),
+            query: request.head.query(),
+            cookie: Some(&cookies),
+            origin: single("Origin")?,
+            sec_fetch_site: single("Sec-Fetch-Site")?,
+        };
+        match guard.taken.credential(&brought)? {
+            Some(credential) => guard.look_at(credential, proof, now_ms).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Names under which a credential may stand in a query.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &str> {
+        let guard = match self {
+            Self::Open => None,
+            Self::Guarded(guard) => Some(guard),
+        };
+        let token = guard.and_then(|guard| guard.taken.query_token.as_deref());
+        guard.map(|_| "ticket").into_iter().chain(token)
+    }
+
+    /// Who shows this in a first message.
+    pub(crate) fn of_command(
+        &mut self,
+        credential: &wire::Credential<'_>,
+        now_ms: u64,
+    ) -> Result<Who, Refusal> {
+        let Self::Guarded(guard) = self else { return Ok(self.anybody()) };
+        let credential = match credential {
+            wire::Credential::Token(token) => Credential::Bearer(token),
+            wire::Credential::Ticket(ticket) => Credential::Ticket(ticket),
+            wire::Credential::ApiKey(key) => Credential::ApiKey(key),
+        };
+        guard.look_at(credential, None, now_ms)
+    }
+
+    /// What has to follow each cursor of a stream that a ticket opened.
+    pub(crate) fn proof(&self, who: &Who, now_ms: u64) -> Option<String> {
+        let (Self::Guarded(guard), Some(session)) = (self, &who.session) else { return None };
+        Some(guard.tickets.as_ref()?.proof(session, now_ms))
+    }
+
+    /// Issues a ticket for `wanted`.
+    pub(crate) fn issue(
+        &mut self,
+        who: &Who,
+        wanted: &Identity,
+        life_ms: u64,
+        now_ms: u64,
+    ) -> Result<String, Refusal> {
+        let Self::Guarded(guard) = self else { return Err(Refusal::Forbidden) };
+        let Some(tickets) = &mut guard.tickets else { return Err(Refusal::Forbidden) };
+        // Whoever shows nothing could fill the store with tickets for nothing.
+        if !who.known {
+            return Err(Refusal::Required);
+        }
+        if !who.identity.may_issue(wanted) {
+            return Err(Refusal::Forbidden);
+        }
+        let mut entropy = [0; 24];
+        (guard.entropy)(&mut entropy);
+        let ends_ms = [who.identity.ends_ms, wanted.ends_ms].into_iter().flatten().min();
+        let wanted = Identity { ends_ms, ..wanted.clone() };
+        tickets.issue(&wanted, life_ms, &entropy, now_ms)
+    }
+}
+
+impl Guard {
+    fn look_at(
+        &mut self,
+        credential: Credential<'_>,
+        proof: Option<&str>,
+        now_ms: u64,
+    ) -> Result<Who, Refusal> {
+        match credential {
+            Credential::ApiKey(key) => Ok(Who::of(self.keys.identify(key, now_ms)?.clone())),
+            Credential::Bearer(token)
+            | Credential::QueryToken(token)
+            | Credential::Cookie(token) => {
+                let tokens = self.tokens.as_ref().ok_or(Refusal::TokenKey)?;
+                Ok(Who::of(tokens.verify(token, now_ms)?))
+            }
+            Credential::Ticket(ticket) => {
+                let tickets = self.tickets.as_mut().ok_or(Refusal::Ticket)?;
+                let session = tickets.enter(ticket, proof, now_ms)?;
+                let who = Who::of(session.identity().clone());
+                Ok(Who { session: Some(Rc::new(session)), ..who })
+            }
+        }
+    }
+}

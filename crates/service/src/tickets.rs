@@ -1,0 +1,60 @@
+//! `POST /v1/tickets`: a back end asks for a ticket for one of its users.
+
+use serde::Deserialize;
+use sockeye_auth::{Grants, Identity, Limits};
+use sockeye_server::{Answer, Request, Status};
+
+use crate::Service;
+use crate::access::Who;
+use crate::reply::json;
+use crate::wire::{Code, Problem, Query};
+
+/// How long a ticket may wait to be redeemed if the request does not say, in milliseconds.
+const LIFE_MS: u64 = 30_000;
+
+/// What a ticket is to be good for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// The user's name.
+    user: Option<String>,
+    /// Channels and patterns to subscribe.
+    #[serde(default)]
+    channels: Vec<String>,
+    /// Channels and patterns to publish to.
+    #[serde(default)]
+    publish: Vec<String>,
+    /// Milliseconds until it has to be redeemed.
+    life_ms: Option<u64>,
+    /// Milliseconds that what it opens may last.
+    session_ms: Option<u64>,
+}
+
+impl Service {
+    pub(crate) fn ticket(
+        &mut self,
+        who: &Who,
+        request: &Request<'_>,
+        query: &Query<'_>,
+    ) -> Result<Answer, Problem> {
+        query.only(&[])?;
+        let wanted: Wanted = serde_json::from_slice(request.body)
+            .map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
+        let grants = |texts: &[String]| {
+            let texts = texts.iter().map(String::as_str);
+            Grants::new(texts, &Limits::default())
+                .map_err(|error| Problem::new(Code::BadChannel, error.to_string()))
+        };
+        let identity = Identity {
+            user: wanted.user.clone(),
+            subscribe: grants(&wanted.channels)?,
+            publish: grants(&wanted.publish)?,
+            ends_ms: wanted.session_ms.map(|ms| self.now_ms.saturating_add(ms)),
+            ..Identity::anonymous()
+        };
+        let life_ms = wanted.life_ms.unwrap_or(LIFE_MS);
+        let ticket = self.access.issue(who, &identity, life_ms, self.now_ms)?;
+        let body = serde_json::json!({ "ticket": ticket }).to_string();
+        Ok(json(Status::OK, body).into())
+    }
+}

@@ -1,0 +1,207 @@
+//! Who may do what, over real sockets.
+
+mod common;
+
+use common::{Events, Running, Setup, Socket, ask, publish, start};
+use sockeye_auth::{
+    AllowedOrigins, Grants, Identity, JwtKey, JwtRules, Keys, Limits, Secret, Taken, Tickets,
+    Verifier,
+};
+use sockeye_service::{Access, Guard};
+
+const KEY: &str = "a_back_end_s_key_of_a_good_length_01";
+
+fn grants(texts: &[&str]) -> Grants {
+    Grants::new(texts.iter().copied(), &Limits::default()).expect("valid names")
+}
+
+/// A back end that may do everything, users by tokens and tickets, and a public namespace.
+fn guard(setup: &mut Setup) {
+    let limits = Limits::default();
+    let mut keys = Keys::new(limits);
+    let back_end = Identity {
+        subscribe: Grants::everything(),
+        publish: Grants::everything(),
+        tickets: Grants::everything(),
+        ..Identity::anonymous()
+    };
+    keys.add_text("back end", KEY, back_end).expect("a good key");
+    let jwt = JwtKey::hs256(&[9; 32]).expect("a good secret");
+    let verifier = Verifier::new(JwtRules::default(), vec![jwt], limits).expect("rules");
+    let secret = Secret::new(&[1; 32]).expect("long enough");
+    let mut count = 0;
+    setup.access = Some(Access::Guarded(Box::new(Guard {
+        keys,
+        tokens: Some(verifier),
+        tickets: Some(Tickets::new(vec![secret], limits).expect("one secret")),
+        taken: Taken {
+            cookie: Some("session".to_owned()),
+            origins: AllowedOrigins::new(["https://app.example"]).expect("an origin"),
+            query_token: None,
+        },
+        everybody: Identity { subscribe: grants(&["public:>"]), ..Identity::anonymous() },
+        entropy: Box::new(move |bytes| {
+            count += 1;
+            bytes.fill(count);
+        }),
+    })));
+}
+
+fn with_key(server: &Running, method: &str, target: &str, body: &str) -> (u16, serde_json::Value) {
+    let header = format!("Authorization: ApiKey {KEY}\r\n");
+    let answered = ask(server.addr, method, target, &header, body);
+    (answered.status, answered.json())
+}
+
+fn ticket(server: &Running, wanted: &str) -> String {
+    let (status, body) = with_key(server, "POST", "/v1/tickets", wanted);
+    assert_eq!(status, 200, "{body}");
+    body["ticket"].as_str().expect("a ticket").to_owned()
+}
+
+#[test]
+fn nothing_is_allowed_that_is_not_granted() {
+    let server = start(guard);
+    for (method, target, status, code) in [
+        ("POST", "/v1/channels/private:1", 403, "forbidden"),
+        ("POST", "/v1/channels/public:1", 403, "forbidden"),
+        ("POST", "/v1/channels/private:1/close", 403, "forbidden"),
+        ("GET", "/v1/channels/private:1/history", 403, "forbidden"),
+        ("GET", "/v1/position?channel=private:1", 403, "forbidden"),
+        ("GET", "/v1/poll?channel=private:1", 403, "forbidden"),
+        ("POST", "/v1/tickets", 401, "credentials_required"),
+    ] {
+        let body = if target == "/v1/tickets" { "{}" } else { "x" };
+        let answered = ask(server.addr, method, target, "", body);
+        assert_eq!(
+            (answered.status, &answered.json()["error"]["code"]),
+            (status, &code.into()),
+            "{method} {target}"
+        );
+    }
+    let bad = "Authorization: ApiKey wrong_wrong_wrong_wrong_wrong_wrong\r\n";
+    let answered = ask(server.addr, "GET", "/v1/position", bad, "");
+    assert_eq!(answered.json()["error"]["code"], "api_key_unknown");
+    assert_eq!(answered.status, 401);
+    // What everybody may, everybody may.
+    let (status, receipt) = with_key(&server, "POST", "/v1/channels/public:1", "hello");
+    assert_eq!((status, &receipt["seq"]), (200, &1.into()));
+    let poll = ask(server.addr, "GET", "/v1/poll?channel=public:1&cursor=earliest", "", "");
+    assert_eq!(poll.json()["messages"][0]["data"], "hello");
+    // And where some of it is refused, the others go on.
+    let target = "/v1/sse?channel=private:1&channel=public:1&cursor=earliest";
+    let mut events = Events::open(server.addr, target, "");
+    let refused = events.until("$error");
+    assert_eq!((&refused["channel"], &refused["code"]), (&"private:1".into(), &"forbidden".into()));
+    assert_eq!(events.next_message().data, "hello");
+    // A stream that has nothing ends, and says why.
+    let mut events = Events::open(server.addr, "/v1/sse?channel=private:1", "");
+    assert_eq!(events.until("$goaway")["reason"], "forbidden");
+    assert_eq!(events.next(), None);
+}
+
+/// [hub:ticket-reconnect] EventSource comes back to the same URL, in which the ticket is used up.
+#[test]
+fn a_ticket_opens_one_stream_and_its_reconnects() {
+    let server = start(guard);
+    let ticket = ticket(&server, r#"{"user":"ann","channels":["chat:7"]}"#);
+    let target = format!("/v1/sse?channel=chat:7&ticket={ticket}");
+    let mut events = Events::open(server.addr, &target, "");
+    events.until("$sync");
+    with_key(&server, "POST", "/v1/channels/chat:7", "1");
+    assert_eq!(events.next_message().data, "1");
+    let id = events.last_event_id().to_owned();
+    assert!(id.contains('~'), "a cursor with a proof: {id}");
+    drop(events);
+    with_key(&server, "POST", "/v1/channels/chat:7", "2");
+
+    // Without the cursor it is a replay.
+    let answered = ask(server.addr, "GET", &target, "", "");
+    assert_eq!(answered.status, 401);
+    assert_eq!(answered.json()["error"]["code"], "ticket_used_or_expired");
+    // With it, it is the same session.
+    let mut events = Events::open(server.addr, &target, &format!("Last-Event-ID: {id}\r\n"));
+    assert_eq!(events.next_message().data, "2");
+    // A proof is one ticket's.
+    let other = self::ticket(&server, r#"{"user":"bob","channels":["chat:8"]}"#);
+    let target = format!("/v1/sse?channel=chat:8&ticket={other}");
+    drop(Events::open(server.addr, &target, ""));
+    let answered = ask(server.addr, "GET", &target, &format!("Last-Event-ID: {id}\r\n"), "");
+    assert_eq!(answered.status, 401);
+}
+
+#[test]
+fn a_first_message_may_say_who_it_is() {
+    let server = start(guard);
+    let ticket = ticket(&server, r#"{"user":"ann","channels":["chat:7"],"publish":["chat:7"]}"#);
+    let mut socket = Socket::commands(server.addr);
+    socket.send(&format!(r#"{{"type":"auth","id":1,"ticket":"{ticket}"}}"#));
+    assert_eq!(socket.next_json()["id"], 1);
+    socket.send(r#"{"type":"subscribe","channels":["chat:7","chat:8"]}"#);
+    let refused = socket.next_json();
+    assert_eq!((&refused["channel"], &refused["code"]), (&"chat:8".into(), &"forbidden".into()));
+    assert_eq!(socket.next_json()["channels"], serde_json::json!(["chat:7"]));
+    assert_eq!(socket.next_json()["type"], "sync");
+    socket.send(r#"{"type":"publish","id":2,"channel":"chat:7","data":"mine"}"#);
+    assert_eq!(socket.until("message")["data"], "mine");
+    assert_eq!(socket.until("published")["id"], 2);
+    socket.send(r#"{"type":"publish","id":3,"channel":"chat:8","data":"not mine"}"#);
+    assert_eq!(socket.until("error")["code"], "forbidden");
+
+    // A used ticket closes with a code that scripts can read.
+    let mut late = Socket::commands(server.addr);
+    late.send(&format!(r#"{{"type":"auth","ticket":"{ticket}"}}"#));
+    assert_eq!(late.closed(), (4302, "ticket_used_or_expired".to_owned()));
+    // The same in a handshake, where a script could not see a status.
+    let target = format!("/v1/ws?channel=chat:7&ticket={ticket}");
+    let mut late = Socket::open(server.addr, &target, None);
+    assert_eq!(late.closed(), (4302, "ticket_used_or_expired".to_owned()));
+}
+
+/// [service:auth-first]
+#[test]
+fn where_nobody_may_do_anything_who_it_is_comes_first() {
+    let server = start(|setup| {
+        guard(setup);
+        if let Some(Access::Guarded(guard)) = &mut setup.access {
+            guard.everybody = Identity::anonymous();
+        }
+        setup.limits.greeting_ms = 300;
+    });
+    let mut socket = Socket::commands(server.addr);
+    socket.send(r#"{"type":"subscribe","channels":["public:1"]}"#);
+    assert_eq!(socket.next_json()["code"], "unauthenticated");
+    assert_eq!(socket.closed().0, 4300);
+    let mut silent = Socket::commands(server.addr);
+    assert_eq!(silent.closed().0, 4301);
+}
+
+#[test]
+fn an_identity_ends() {
+    let server = start(guard);
+    let wanted = r#"{"channels":["chat:7"],"session_ms":300}"#;
+    let ticket = ticket(&server, wanted);
+    let target = format!("/v1/sse?channel=chat:7&ticket={ticket}");
+    let mut events = Events::open(server.addr, &target, "");
+    assert_eq!(events.until("$goaway")["code"], 4302);
+    assert_eq!(events.next(), None);
+}
+
+/// A cookie is sent by browsers for whatever page asks: alone it proves nothing.
+#[test]
+fn a_cookie_counts_only_with_an_origin_on_the_list() {
+    let server = start(guard);
+    let evil = "Cookie: session=x.y.z\r\nOrigin: https://evil.example\r\n";
+    let answered = ask(server.addr, "GET", "/v1/position", evil, "");
+    assert_eq!(answered.json()["error"]["code"], "origin_not_allowed");
+    assert_eq!(answered.status, 403);
+    // From the right page it is looked at.
+    let good = "Cookie: session=x.y.z\r\nOrigin: https://app.example\r\n";
+    let answered = ask(server.addr, "GET", "/v1/position", good, "");
+    assert_eq!(answered.json()["error"]["code"], "token_malformed");
+    // Without a guard there is nothing to show it to.
+    let open = start(|_| ());
+    publish(open.addr, "anything", "goes");
+    let refused = ask(open.addr, "POST", "/v1/tickets", "", "{}");
+    assert_eq!(refused.status, 403);
+}
