@@ -6,6 +6,9 @@ Each target's arguments come first; they are described at the target, in the cra
 what it is; this script never deletes.
 """
 
+import base64
+import hashlib
+import hmac
 import pathlib
 import struct
 import zlib
@@ -363,4 +366,43 @@ write("wire_payload", b"", {
 write("wire_target", b"", {
     "channels": b"channel=a%3Ab&channel=c&cursor=1a-b~s~m", "plus": b"event=a+b%2Bc",
     "bad": b"channel=%zz&%", "not-utf8": b"%ff", "empty": b"&&=&a",
+})
+
+# Who may do what
+
+def jwt(header, claims):
+    part = [base64.urlsafe_b64encode(it).rstrip(b"=") for it in (header, claims)]
+    tag = hmac.new(b"\1" * 32, b".".join(part), hashlib.sha256).digest()
+    return b".".join(part + [base64.urlsafe_b64encode(tag).rstrip(b"=")])
+
+
+OURS = (b'{"alg":"HS256","typ":"JWT"}',
+        b'{"channels":["chat:*","news"],"exp":1800000060,"publish":[],"sub":"ann"}')
+PEMS = sorted((pathlib.Path(__file__).parent / "../crates/auth/tests/tokens").glob("*.pem"))
+
+write("auth_token", b"t", {
+    "ours": jwt(*OURS), "none": jwt(b'{"alg":"none"}', OURS[1]), "cut": jwt(*OURS)[:-1], "dots": b"...",
+})
+write("auth_token", b"s", {
+    "signed": b"\xff".join(OURS), "crit": b'{"alg":"HS256","crit":[]}\xff' + OURS[1],
+    "times": b'{"alg":"HS256"}\xff{"exp":1e300,"nbf":-1,"iat":0.5,"aud":["a"]}',
+    "reserved": b'{"alg":"HS256"}\xff{"exp":1800000060,"channels":["$presence:a"]}',
+    "deep": b'{"alg":"HS256"}\xff' + b"[" * 200,
+})
+write("auth_token", b"k", {
+    **{pem.stem: pem.read_bytes() for pem in PEMS},
+    "jwk": b'\xff{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"a"}',
+    "oct": b'\xff{"kty":"oct","alg":"HS256","use":"sig","k":"' + b"A" * 43 + b'"}',
+})
+for pem in PEMS:
+    body = b"".join(pem.read_bytes().splitlines()[1:-1])
+    write("auth_token", b"d", {f"der-{pem.stem}": base64.b64decode(body)})
+
+write("auth_request", b"", {
+    "bearer": b"Bearer a.b.c", "api-key": b"ApiKey sk+/=", "basic": b"Basic dTpw",
+    "ticket": b"\xff".join([b"x", b"sockeye.v1.json, sockeye.ticket.T", b"", b"", b"", b"T", b"1a-b~1~AAAA"]),
+    "query": b"\xff" * 4 + b"ticket=T&channel=a&cursor=1a-b~1c0f~AAAAAAAAAAAAAAAAAAAAAA",
+    "token": b"\xff" * 4 + b"auth=a.b.c&%61uth=d", "twice": b"\xff" * 4 + b"ticket=a&ticket=b",
+    "cookie": b"\xff\xffa=b; session=x.y.z\xffhttps://a.example",
+    "hijack": b"\xff\xffsession=x.y.z\xffhttps://evil.example",
 })

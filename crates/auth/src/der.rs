@@ -100,3 +100,42 @@ fn next<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
     *input = rest;
     Some(content)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An element with these length bytes.
+    fn element(tag: u8, length: &[u8], content: &[u8]) -> Vec<u8> {
+        [&[tag], length, content].concat()
+    }
+
+    /// The rules of DER: one spelling of each length and number, and nothing left over.
+    #[test]
+    fn one_spelling() {
+        let e = element(INTEGER, &[1], &[3]);
+        let n = element(INTEGER, &[2], &[0, 0x80]);
+        let key = |fields: &[&[u8]]| {
+            let fields = fields.concat();
+            element(SEQUENCE, &[u8::try_from(fields.len()).unwrap()], &fields)
+        };
+        let read = |der: &[u8]| rsa_public_key(der).is_some();
+        let good = key(&[&n, &e]);
+        assert!(read(&good));
+        assert!(!read(&[&*good, &[0]].concat()), "something after it");
+        assert!(!read(&key(&[&n, &e, &e])), "a third field");
+        assert!(!read(&good[..good.len() - 1]), "cut");
+        for (length, content) in
+            [(&[0x81, 1][..], &[3][..]), (&[0x82, 0, 1], &[3]), (&[0x80], &[3])]
+        {
+            assert!(!read(&key(&[&n, &element(INTEGER, length, content)])), "{length:?}");
+        }
+        for digits in [&[][..], &[0], &[0, 3], &[0x80], &[0, 0, 0x80]] {
+            let number = element(INTEGER, &[u8::try_from(digits.len()).unwrap()], digits);
+            assert!(!read(&key(&[&n, &number])), "{digits:?}");
+        }
+        let long = element(INTEGER, &[0x81, 0x80], &[1; 0x80]);
+        let outer = u8::try_from(long.len() + e.len()).unwrap();
+        assert!(read(&element(SEQUENCE, &[0x81, outer], &[long, e].concat())));
+    }
+}

@@ -159,6 +159,8 @@ mod tests {
         let back = Identity { tickets: grants(&["chat:>"]), ..Identity::anonymous() };
         assert!(back.may_issue(&ticket(other, &["chat:a:b"], &["chat:*"])));
         assert!(!back.may_issue(&ticket(other, &["news"], &[])));
+        let reader = Identity { subscribe: grants(&["news"]), ..back.clone() };
+        assert!(!reader.may_issue(&ticket(other, &["news"], &[])), "to read is not to hand on");
         let mut greedy = ticket(other, &["chat:7"], &[]);
         greedy.admin = grants(&["chat:7"]);
         assert!(!back.may_issue(&greedy));

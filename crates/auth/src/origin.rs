@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn only_origins_are_configured() {
-        let good = ["http://localhost:3000", "https://a-b.c", "http://10.0.0.1", "https://[::1]"];
+        let good = ["http://localhost:3000", "https://a-b.c", "http://192.0.2.1", "https://[::1]"];
         assert!(AllowedOrigins::new(good).is_ok());
         let bad = [
             "*",

@@ -1,6 +1,8 @@
 //! What holds for every input, as plain functions that panic where it does not: proptest and fuzz
 //! targets call the same ones.
 
+pub mod fuzz;
+
 use sockeye_hub::Token;
 
 use crate::{AllowedOrigins, Brought, Credential, Grants, Identity, JwtKey, JwtRules, Limits};
