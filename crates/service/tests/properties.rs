@@ -88,6 +88,16 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![4 => object().prop_map(String::into_bytes), 2 => cut, 1 => any::<Vec<u8>>()]
 }
 
+/// Each character that some form treats apart is among these.
+#[test]
+fn every_small_character_arrives() {
+    for character in '\0'..='\u{ff}' {
+        text_arrives(&format!("a{character}b"), "sold");
+        text_arrives(&character.to_string(), "sold");
+        controls_are_one(&character.to_string(), "id", &format!("{character}{character}"));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 2000,

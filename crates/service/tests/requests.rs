@@ -241,9 +241,9 @@ fn where_a_cursor_is_looked_for() {
         assert_eq!(resume([], &query(text)), found);
     }
     // What is said twice, or not in UTF-8, or is empty, is no silent start but a declared gap.
-    let (twice, empty) = (query("cursor=c&cursor=c"), query("cursor"));
+    let (twice, empty) = (query("cursor=10-7&cursor=10-7"), query("cursor"));
     let garbage = [
-        resume([id("h"), id("h")], &all),
+        resume([id("10-7"), id("10-7")], &all),
         resume([("Last-Event-ID", &b"\xff"[..])], &all),
         resume([id("")], &all),
         resume([], &twice),
