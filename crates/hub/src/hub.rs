@@ -151,6 +151,17 @@ impl<M> Hub<M> {
         Ok(())
     }
 
+    /// The places up to `seq` are empty in another authority's log: no message has them, and none
+    /// will. Nobody has missed anything.
+    ///
+    /// # Errors
+    /// As for [`lose`](Self::lose).
+    pub fn void(&mut self, seq: Seq) -> Result<(), Misuse> {
+        self.follow(seq)?;
+        self.head = seq;
+        Ok(())
+    }
+
     /// The log's history was lost or rewritten: a new life begins, from nothing. What is pending is
     /// gone, and its callers are to be told that it may or may not have been kept. Keys are
     /// forgotten. Every subscriber is behind and has a gap.
@@ -270,5 +281,28 @@ fn restart(subscriber: &mut State) {
         subscription.mode = Mode::Exact;
         // [hub:resume-epoch]
         subscription.fault = Some((Reason::Epoch, Seq::ZERO));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{ChannelName, Config, Epoch, Flow, Hub, Misuse, Publication, Seq, Start, Target};
+
+    /// [hub:void] Places that a followed log left empty are missed by nobody.
+    #[test]
+    fn void_places_of_a_followed_log() {
+        let mut hub: Hub<&str> = Hub::new(Epoch(1), Config::default());
+        let room = ChannelName::new("a").unwrap();
+        let subscriber = hub.connect().unwrap();
+        let target = Target::Channel(room);
+        hub.subscriber(subscriber).unwrap().subscribe(target, Start::Now, 0).unwrap();
+        hub.apply(Seq(1), Publication::new(room, "1", 1), 0, |_, _| Flow::Taken).unwrap();
+        hub.void(Seq(3)).unwrap();
+        assert!(hub.subscriber(subscriber).unwrap().is_live());
+        assert_eq!(hub.void(Seq(3)), Err(Misuse::OutOfOrder { next: Seq(4) }));
+        hub.apply(Seq(4), Publication::new(room, "4", 1), 0, |_, _| Flow::Taken).unwrap();
+        assert_eq!(hub.position().seq, Seq(4));
+        let state = hub.channel(room);
+        assert_eq!((state.floor, state.messages), (Seq::ZERO, 2));
     }
 }

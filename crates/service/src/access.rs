@@ -148,13 +148,16 @@ impl Access {
         let cookies: Vec<&str> =
             headers.all("Cookie").filter_map(|it| str::from_utf8(it).ok()).collect();
         let (protocols, cookies) = (protocols.join(","), cookies.join("; "));
+        // A WebSocket's handshake always has an Origin; nothing else may stand in for it.
+        let is_upgrade = headers.all("Upgrade").next().is_some();
+        let site = if is_upgrade { None } else { single("Sec-Fetch-Site")? };
         let brought = Brought {
             authorization: single("Authorization")?,
             protocols: Some(&protocols),
             query: request.head.query(),
             cookie: Some(&cookies),
             origin: single("Origin")?,
-            sec_fetch_site: single("Sec-Fetch-Site")?,
+            sec_fetch_site: site,
         };
         match guard.taken.credential(&brought)? {
             Some(credential) => guard.look_at(credential, proof, now_ms).map(Some),

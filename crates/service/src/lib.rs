@@ -11,6 +11,7 @@ mod polls;
 mod publishing;
 mod reply;
 mod requests;
+mod restore;
 mod routes;
 mod service;
 mod session;

@@ -16,7 +16,7 @@ pub trait Log {
     /// Takes a record over.
     fn append(&mut self, record: &Record<'_>);
 
-    /// How far the log is.
+    /// How far the log is. It is asked until it says the same twice.
     fn settled(&mut self) -> LogState;
 }
 
@@ -40,8 +40,11 @@ pub struct Record<'r> {
 /// How far a log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogState {
-    /// Everything up to this place is safe.
+    /// Everything up to this place is safe, but for what was refused.
     Through(Seq),
+    /// What was appended and is not settled yet, up to this place, is not in the log and never will
+    /// be; said once. Later records may have luck.
+    Refused(Seq),
     /// It has failed, and will not recover by itself: what was not safe may or may not be there.
     Failed,
 }

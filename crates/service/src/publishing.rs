@@ -153,17 +153,36 @@ impl Service {
 
     /// Takes in what the log has done since it was asked last.
     pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
-        let Some(log) = &mut self.log else { return };
-        match log.settled() {
-            LogState::Through(seq) => {
-                while let Some((&next, _)) = self.jobs.waiting.first_key_value() {
-                    if next > seq {
-                        return;
-                    }
-                    self.settle_one(next, context);
+        let mut before = None;
+        loop {
+            let Some(log) = &mut self.log else { return };
+            let state = log.settled();
+            if before == Some(state) {
+                return;
+            }
+            before = Some(state);
+            let through = match state {
+                LogState::Through(seq) | LogState::Refused(seq) => seq,
+                LogState::Failed => return self.give_up_on_the_log(context),
+            };
+            while let Some(next) = self.jobs.first_waiting().filter(|next| *next <= through) {
+                match state {
+                    LogState::Refused(_) => self.refuse_one(next, context),
+                    LogState::Through(_) | LogState::Failed => self.settle_one(next, context),
                 }
             }
-            LogState::Failed => self.give_up_on_the_log(context),
+        }
+    }
+
+    /// The log has not got the message at this place, and never will.
+    fn refuse_one(&mut self, seq: Seq, context: &mut Context<'_>) {
+        let position = Cursor { epoch: self.hub.position().epoch, seq };
+        let aborted = self.hub.abort(position);
+        debug_assert!(aborted.is_ok(), "what waits is pending");
+        for (id, at, _) in self.jobs.waiting.remove(&seq).unwrap_or_default() {
+            let problem = Problem::new(Code::Unavailable, "the log could not take it");
+            self.jobs.settle(id, at, Err(problem));
+            self.conclude(id, context);
         }
     }
 
@@ -341,6 +360,11 @@ impl Service {
 }
 
 impl Jobs {
+    /// The first place that waits for the log.
+    fn first_waiting(&self) -> Option<Seq> {
+        self.waiting.first_key_value().map(|(seq, _)| *seq)
+    }
+
     fn settle(&mut self, id: u64, at: usize, result: Result<Settled, Problem>) {
         if let Some(job) = self.open.get_mut(&id)
             && let Some(item) = job.items.get_mut(at)

@@ -99,8 +99,8 @@ impl Service {
         self
     }
 
-    /// The same service with a log behind it, which has nothing yet: publications are answered
-    /// once it says that they are safe.
+    /// Puts a log behind it: publications are answered once it says that they are safe. What it
+    /// has already is [restored](Self::restore) before.
     #[must_use]
     pub fn with_log(mut self, log: Box<dyn Log>) -> Self {
         self.log = Some(log);

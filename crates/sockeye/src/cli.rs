@@ -31,6 +31,10 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "SOCKEYE_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub(crate) listen: std::net::SocketAddr,
 
+    /// Directory for the durable log; without it, messages live in memory only.
+    #[arg(long, env = "SOCKEYE_DATA", value_name = "DIR")]
+    pub(crate) data: Option<std::path::PathBuf>,
+
     /// Seconds to let connections finish after SIGTERM or Ctrl-C; a second signal ends at once.
     #[arg(long, env = "SOCKEYE_DRAIN", default_value_t = 10, value_name = "SECONDS")]
     pub(crate) drain: u64,

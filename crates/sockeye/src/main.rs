@@ -3,7 +3,9 @@
 mod cli;
 mod client;
 mod demo;
+mod disk;
 mod front;
+mod pages;
 mod serve;
 mod testee;
 

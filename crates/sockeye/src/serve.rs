@@ -13,6 +13,7 @@ use sockeye_server::{Limits, MioNet, Net, Server, Time, Waker};
 use sockeye_service::Service;
 
 use crate::cli::ServeOptions;
+use crate::disk;
 use crate::front::Front;
 use crate::{Failure, OrFail};
 
@@ -35,9 +36,14 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let addr = net.local_addr().unwrap_or(options.listen);
     let signals = watch_signals(net.waker())?;
     let limits = limits(descriptors, options);
-    announce(addr, limits.connections_max);
 
-    let service = Service::new(new_epoch()?, hub_config(), sockeye_service::Limits::default());
+    let (epoch, hub) = (new_epoch()?, hub_config());
+    let service_limits = sockeye_service::Limits::default();
+    let service = match &options.data {
+        Some(dir) => disk::recover(dir, epoch, hub, service_limits, net.waker())?,
+        None => Service::new(epoch, hub, service_limits),
+    };
+    announce(addr, limits.connections_max);
     let mut server = Server::new(net, Front::new(service), limits);
     let mut full = FullNotice::default();
     while !server.is_drained() {

@@ -1,0 +1,108 @@
+//! Coming back with what a log has kept.
+
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+use sockeye_hub::{Entry, Flow, Kind, Misuse, Publication, Seq, SubscriberKey};
+
+use crate::Service;
+use crate::body::Body;
+use crate::log::Record;
+use crate::wire::{self, Data, EventName, Payload};
+
+/// A payload as it is kept.
+#[derive(Deserialize, Serialize)]
+struct Kept<'k> {
+    #[serde(borrow, skip_serializing_if = "Option::is_none", rename = "e")]
+    event: Option<std::borrow::Cow<'k, str>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none", rename = "t")]
+    text: Option<std::borrow::Cow<'k, str>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none", rename = "j")]
+    json: Option<std::borrow::Cow<'k, str>>,
+    #[serde(skip_serializing_if = "Option::is_none", rename = "l")]
+    ttl_ms: Option<u64>,
+}
+
+impl Payload {
+    /// The payload as bytes for a log.
+    pub fn to_log(&self) -> Vec<u8> {
+        let (text, json) = match &self.data {
+            Data::Text(text) => (Some((&**text).into()), None),
+            Data::Json(json) => (None, Some(json.as_str().into())),
+        };
+        let event = self.event.as_ref().map(|event| event.as_str().into());
+        let kept = Kept { event, text, json, ttl_ms: self.ttl_ms };
+        serde_json::to_vec(&kept).expect("texts and numbers can be written")
+    }
+
+    /// The payload that a log has kept; `None` if these bytes are none.
+    pub fn from_log(bytes: &[u8]) -> Option<Self> {
+        let kept: Kept<'_> = serde_json::from_slice(bytes).ok()?;
+        let data = match (kept.text, kept.json) {
+            (Some(text), None) => Data::text(text.as_ref()),
+            (None, Some(json)) => Data::json(&json, &wire::Limits::DEFAULT).ok()?,
+            _ => return None,
+        };
+        let event = kept.event.map(|event| EventName::new(&event)).transpose().ok()?;
+        Some(Self { event, data, ttl_ms: kept.ttl_ms })
+    }
+}
+
+impl Service {
+    /// Begins in the middle of a log: what was up to `floor` is no longer there.
+    ///
+    /// # Errors
+    /// If something has been restored or published already.
+    pub fn restore_floor(&mut self, floor: Seq) -> Result<(), Misuse> {
+        if floor == Seq::ZERO { Ok(()) } else { self.hub.lose(floor) }
+    }
+
+    /// Takes back a publication that the log has kept; call it in the log's order, before the
+    /// server runs. Places between two records are void.
+    ///
+    /// # Errors
+    /// If its place is not above that of the one before.
+    pub fn restore(&mut self, record: &Record<'_>) -> Result<(), Misuse> {
+        self.restore_head(Seq(record.position.seq.0.saturating_sub(1)))?;
+        let publication = Publication {
+            kind: record.kind,
+            key: record.key,
+            ..Publication::new(
+                record.channel,
+                Body::new(record.payload.clone()),
+                record.payload.cost(),
+            )
+        };
+        self.now_ms = self.now_ms.max(record.time_ms);
+        let nobody = |_: SubscriberKey, _: &Rc<Entry<Body>>| Flow::Full;
+        self.hub.apply(record.position.seq, publication, self.now_ms, nobody).map(|_| ())
+    }
+
+    /// Goes on above this place: no message is at it or below it that was not restored.
+    ///
+    /// # Errors
+    /// None, once all that was restored is at or below it.
+    pub fn restore_head(&mut self, head: Seq) -> Result<(), Misuse> {
+        if head > self.hub.position().seq { self.hub.void(head) } else { Ok(()) }
+    }
+}
+
+/// How a log writes what kind of message it is.
+impl Record<'_> {
+    /// The kind as a number.
+    pub const fn kind_number(&self) -> u8 {
+        match self.kind {
+            Kind::Message => 0,
+            Kind::End => 1,
+        }
+    }
+
+    /// The kind of that number.
+    pub const fn kind_of(number: u8) -> Option<Kind> {
+        match number {
+            0 => Some(Kind::Message),
+            1 => Some(Kind::End),
+            _ => None,
+        }
+    }
+}

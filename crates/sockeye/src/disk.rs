@@ -1,0 +1,125 @@
+//! The log on disk behind the service.
+
+use std::path::Path;
+
+use sockeye_hub::{ChannelName, Config, Cursor, Epoch, Seq};
+use sockeye_log::{Limits, Outcome, Recovered, Start, Store, Writer};
+use sockeye_server::Waker;
+use sockeye_service::wire::Payload;
+use sockeye_service::{Log, LogState, Record, Service};
+
+use crate::{Failure, OrFail};
+
+/// Bytes of a record besides its body and names, for asking whether there is room.
+const RECORD_BYTES: u64 = 128 * 1024;
+
+/// A writer on a thread of its own, as the service wants it.
+struct Disk {
+    writer: Writer,
+    through: Seq,
+    failed: bool,
+}
+
+impl Log for Disk {
+    fn has_room(&self) -> bool {
+        self.writer.room(RECORD_BYTES).is_ok()
+    }
+
+    fn append(&mut self, record: &Record<'_>) {
+        let pushed = self.writer.push(sockeye_log::Record {
+            seq: record.position.seq.0,
+            time_ms: record.time_ms,
+            kind: record.kind_number(),
+            channel: record.channel.as_str().into(),
+            key: record.key.map(Into::into),
+            body: record.payload.to_log(),
+        });
+        if let Err(refused) = pushed {
+            // There was room, so this is the end of the log; its publisher is told.
+            log::error!("the log takes nothing more: {refused}");
+            self.failed = true;
+        }
+    }
+
+    fn settled(&mut self) -> LogState {
+        match self.writer.poll() {
+            _ if self.failed => LogState::Failed,
+            Some(Outcome::Durable { through }) => {
+                self.through = Seq(through);
+                LogState::Through(self.through)
+            }
+            Some(Outcome::Refused { through, why }) => {
+                log::error!("the log could not take what came up to {through}: {why}");
+                LogState::Refused(Seq(through))
+            }
+            Some(Outcome::Unknown { through, why }) => {
+                log::error!("the log has failed; what came up to {through} may be lost: {why}");
+                self.failed = true;
+                LogState::Failed
+            }
+            None => LogState::Through(self.through),
+        }
+    }
+}
+
+/// Opens the log in `dir`, and gives a service that goes on where it was.
+pub(crate) fn recover(
+    dir: &Path,
+    fresh_epoch: Epoch,
+    hub: Config,
+    limits: sockeye_service::Limits,
+    waker: Waker,
+) -> Result<Service, Failure> {
+    let opening = || format!("cannot open the log in {}", dir.display());
+    let (store, found) = Store::open(dir, Limits::default(), fresh_epoch.0).or_fail(opening)?;
+    tell(&found);
+    let mut service = Service::new(Epoch(found.epoch), hub, limits);
+    restore(&mut service, &store, &found).or_fail(opening)?;
+    let wake = Box::new(move || {
+        // A loop that cannot be woken has ended already.
+        let _ = waker.wake();
+    });
+    let writer = Writer::spawn(store, wake).or_fail(opening)?;
+    Ok(service.with_log(Box::new(Disk { writer, through: Seq(found.head), failed: false })))
+}
+
+fn restore(service: &mut Service, store: &Store, found: &Recovered) -> Result<(), String> {
+    let mut problem = None;
+    service.restore_floor(Seq(found.floor)).map_err(|error| error.to_string())?;
+    let replayed = store.replay(|kept| {
+        if problem.is_none() {
+            problem = take_back(service, found.epoch, &kept).err();
+        }
+    });
+    replayed.map_err(|error| error.to_string())?;
+    match problem {
+        Some(problem) => Err(problem),
+        None => service.restore_head(Seq(found.head)).map_err(|error| error.to_string()),
+    }
+}
+
+fn take_back(service: &mut Service, epoch: u64, kept: &sockeye_log::Record) -> Result<(), String> {
+    let place = |what: &str| format!("the record at {} has {what}", kept.seq);
+    let payload = Payload::from_log(&kept.body).ok_or_else(|| place("no payload"))?;
+    let record = Record {
+        position: Cursor { epoch: Epoch(epoch), seq: Seq(kept.seq) },
+        channel: ChannelName::new(&kept.channel).map_err(|_| place("no channel"))?,
+        time_ms: kept.time_ms,
+        kind: Record::kind_of(kept.kind).ok_or_else(|| place("an unknown kind"))?,
+        payload: &payload,
+        key: kept.key.as_deref(),
+    };
+    service.restore(&record).map_err(|error| error.to_string())
+}
+
+fn tell(found: &Recovered) {
+    match found.start {
+        Start::Fresh => log::info!("a new log"),
+        Start::Resumed => {
+            log::info!("the log goes on at {}, {} records", found.head, found.records);
+        }
+        Start::Damaged(damage) => {
+            log::error!("the log was damaged ({damage:?}) and is set aside; a new one begins");
+        }
+    }
+}
