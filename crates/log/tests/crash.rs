@@ -190,6 +190,19 @@ fn a_second_process_is_refused_and_disturbs_nothing() {
     assert_eq!((recovered.start, recovered.epoch), (Start::Resumed, 1));
 }
 
+/// The lock itself, and not only SQLite's on the database behind it. [log:lock]
+#[test]
+fn whoever_has_the_lock_has_the_directory() {
+    let dir = Dir::new("flock");
+    let lock = std::fs::File::create(dir.file("lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let refused = Store::open(dir.path(), narrow(), 2).map(|(_, recovered)| recovered);
+    assert_eq!(refused, Err(Error::Locked));
+    assert_eq!(dir.read().len(), 1, "nothing was made");
+    drop(lock);
+    assert!(Store::open(dir.path(), narrow(), 2).is_ok());
+}
+
 /// [log:lock]
 #[test]
 fn a_second_store_of_one_process_is_refused() {

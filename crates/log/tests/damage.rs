@@ -204,6 +204,39 @@ fn files_of_two_logs_are_declared() {
     assert_eq!(recovered.epoch, EPOCH + 2, "above both");
 }
 
+/// Sound to SQLite, and not what was written. [log:checked]
+#[test]
+fn records_that_were_meddled_with_are_declared() {
+    for (sql, damage) in [
+        ("DELETE FROM log WHERE seq = 10", Damage::Hole { seq: 11 }),
+        ("DELETE FROM log WHERE seq = 4", Damage::Hole { seq: 5 }),
+        ("DELETE FROM log WHERE seq >= 39", Damage::Tail { found: 38, durable: LAST }),
+        ("DELETE FROM log", Damage::Tail { found: 3, durable: LAST }),
+        ("UPDATE log SET key = channel, channel = key WHERE seq = 9", Damage::Checksum { seq: 9 }),
+        ("UPDATE log SET key = x'' WHERE key IS NULL", Damage::Checksum { seq: 0 }),
+        ("UPDATE log SET time_ms = 1 WHERE seq = 40", Damage::Checksum { seq: 40 }),
+        ("UPDATE log SET kind = 7 WHERE seq = 40", Damage::Checksum { seq: 40 }),
+        ("UPDATE state SET floor = 2", Damage::Unreadable(11)),
+        ("UPDATE state SET epoch = 2", Damage::Unreadable(11)),
+        ("DELETE FROM state", Damage::Unreadable(11)),
+        ("CREATE INDEX more ON log (time_ms)", Damage::Unreadable(11)),
+    ] {
+        let (files, kept) = closed();
+        let dir = Dir::new("meddled");
+        dir.write(&files);
+        let database = rusqlite::Connection::open(dir.file("log.sqlite")).unwrap();
+        database.execute_batch(sql).unwrap();
+        drop(database);
+        let (_, recovered) = Store::open(dir.path(), limits(), 5).unwrap();
+        match (damage, recovered.start) {
+            (Damage::Checksum { seq: 0 }, Start::Damaged(Damage::Checksum { seq })) => {
+                assert_eq!(kept.iter().find(|it| it.key.is_none()).unwrap().seq, seq, "{sql}");
+            }
+            (damage, start) => assert_eq!(start, Start::Damaged(damage), "{sql}"),
+        }
+    }
+}
+
 /// What is damaged is set aside, once.
 #[test]
 fn damage_does_not_pile_up() {

@@ -53,6 +53,20 @@ impl Store {
     }
 }
 
+/// What no kill can show, as it leaves the system's memory alone. [log:durable] [log:bound-disk]
+#[test]
+fn sqlite_is_told_to_sync_each_commit_and_where_to_stop() {
+    let dir = Dir::new();
+    let (store, _) = dir.open();
+    let number = |name: &str| {
+        let sql = format!("PRAGMA {name}");
+        store.table.connection().query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!(number("synchronous"), 2);
+    assert_eq!(number("max_page_count"), store.limits.pages_max().cast_signed());
+    assert_eq!(number("page_size"), 4096);
+}
+
 /// [log:full] [log:head]
 #[test]
 fn a_full_disk_refuses_whole_batches_and_goes_on_later() {
