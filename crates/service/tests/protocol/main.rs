@@ -107,3 +107,12 @@ fn tables_are_complete() {
         assert!(DOC.contains(&row), "{row}");
     }
 }
+
+#[test]
+fn credentials_have_their_codes() {
+    for refusal in sockeye_auth::Refusal::ALL {
+        let row =
+            format!("| `{}` | {} | {} |", refusal.code(), refusal.status(), refusal.close_code());
+        assert!(DOC.contains(&row), "{row}");
+    }
+}
