@@ -28,7 +28,9 @@ fn a_raw_body_is_text_unless_its_media_type_says_json() {
         assert!(matches!(publish.payload.data, Data::Json(_)), "{media}");
         assert_eq!(publish.payload.data.as_str(), kept);
     }
-    for media in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "text/xjson", ""] {
+    for media in
+        ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "text/xjson", ""]
+    {
         let publish = raw(media, b" {} ", Options::default()).expect("it is text");
         assert_eq!(publish.payload.data, Data::text(" {} "), "{media}");
     }
