@@ -2,7 +2,7 @@
 
 mod common;
 use common::*;
-use sockeye_websocket::{Config, Connection, Fin, Kind, MaskKey, Message, UsageError};
+use sockeye_websocket::{Config, Connection, Fin, Kind, Limits, MaskKey, Message, UsageError};
 
 #[test]
 fn a_server_sends_plain_frames() {
@@ -97,6 +97,25 @@ fn misuse_inside_a_fragmented_message_is_refused() {
     assert_eq!(long.err(), Some(UsageError::FrameTooLong));
     assert_eq!(end.said(), b"");
     assert!(end.connection.begin(Kind::Text, 1, Fin::Final).is_ok(), "refusals changed nothing");
+}
+
+#[test]
+fn a_frame_from_elsewhere_keeps_its_place() {
+    let limits = Limits { replies_bytes_max: 6, ..Limits::DEFAULT };
+    let mut end = End::new(Connection::server(&config(limits)));
+    end.out = b"unsent".to_vec();
+    end.hear(&masked(FIN | PING, b"held back"));
+    assert_eq!(end.said(), b"unsent");
+    end.connection.admit_message(&mut end.out).unwrap();
+    assert_eq!(end.said(), plain(FIN | PONG, b"held back"));
+    end.connection.admit_message(&mut end.out).unwrap();
+    assert_eq!(end.said(), b"", "the frame is the caller's own");
+    let _start = end.connection.begin(Kind::Text, 0, Fin::More).unwrap();
+    let inside = end.connection.admit_message(&mut end.out);
+    assert_eq!(inside, Err(UsageError::MessageUnderWay));
+    let mut end = server();
+    end.connection.close(None, &mut end.out).unwrap();
+    assert_eq!(end.connection.admit_message(&mut end.out), Err(UsageError::Closed));
 }
 
 #[test]

@@ -266,8 +266,8 @@ fn say_goodbye(server: &mut Server<SimNet, SimApp>, net: &SimNet, drain: Drain) 
 /// that comes back at once, again and again, burns a processor.
 fn wait(server: &mut Server<SimNet, SimApp>, net: &SimNet) {
     let (mut idle_turns, mut before) = (0, *server.stats());
-    // What was left of the last turn may take a turn or two.
-    while idle_turns < 4 {
+    // What was left of the last turn may take a few: a message in fragments, one of them a turn.
+    while idle_turns < 100 {
         turn_once(server, net, 3_600_000);
         if net.last_wait() != Some(Duration::ZERO) {
             return;
