@@ -1,4 +1,4 @@
-//! The demo application: a page, a WebSocket echo, a clock of server-sent events.
+//! The demo application: its pages, a WebSocket echo, a clock of server-sent events.
 
 use std::collections::BTreeSet;
 
@@ -9,18 +9,6 @@ use sockeye_server::{
 };
 use sockeye_sse::{EventId, EventName};
 
-/// The whole page: HTML, style and script in one file.
-const PAGE: &str = include_str!("page/index.html");
-
-/// The page talks to its own host only, and nobody else's code runs in it.
-const POLICY: Header = Header::from_static(
-    "Content-Security-Policy",
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
-     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-);
-const HTML: Header = Header::from_static("Content-Type", "text/html; charset=utf-8");
-const NO_CACHE: Header = Header::from_static("Cache-Control", "no-cache");
-const NO_SNIFF: Header = Header::from_static("X-Content-Type-Options", "nosniff");
 const ALLOW_GET: Header = Header::from_static("Allow", "GET, HEAD");
 
 /// Ticks replayed to a client that comes back: an hour.
@@ -86,9 +74,10 @@ impl Tick {
 }
 
 impl App for Demo {
-    fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer {
+    fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer {
         let path = request.head.path();
-        if !matches!(path, "/" | "/echo" | "/clock" | "/healthz") {
+        let page = crate::pages::at(path);
+        if page.is_none() && !matches!(path, "/echo" | "/clock") {
             return Reply::text(Status::NOT_FOUND, "no such page\n").into();
         }
         let readable = matches!(request.head.method(), "GET" | "HEAD");
@@ -97,25 +86,17 @@ impl App for Demo {
             let text = "only GET and HEAD here\n";
             return Reply::text(Status::METHOD_NOT_ALLOWED, text).header(ALLOW_GET).into();
         }
-        match path {
-            "/echo" => Answer::WebSocket(Upgrade {
+        match (page, path) {
+            (Some(page), _) => page.into(),
+            (None, "/clock") => {
+                self.resume = last_event_id(request);
+                Answer::EventStream(EventStream::default())
+            }
+            (None, _) => Answer::WebSocket(Upgrade {
                 subprotocols: &[],
                 origins: Origins::Any,
                 compression: Some(ServerConfig::default()),
             }),
-            "/clock" => {
-                self.resume = last_event_id(request);
-                Answer::EventStream(EventStream::default())
-            }
-            "/healthz" => {
-                let text = if context.is_draining() { "draining\n" } else { "ok\n" };
-                Reply::text(Status::OK, text).header(NO_CACHE).into()
-            }
-            _ => Reply::new(Status::OK, HTML, PAGE.as_bytes())
-                .header(POLICY)
-                .header(NO_CACHE)
-                .header(NO_SNIFF)
-                .into(),
         }
     }
 

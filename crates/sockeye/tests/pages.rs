@@ -20,15 +20,17 @@ fn every_page_in_one_connection() {
 
     let (head, body) = peer.fetch("GET", "/healthz?verbose");
     assert!(head.starts_with("HTTP/1.1 200 ") && body == "ok\n", "{head}");
-    assert!(head.contains("\r\nCache-Control: no-cache\r\n"), "{head}");
+    assert!(head.contains("\r\nCache-Control: no-store\r\n"), "{head}");
+    let (head, body) = peer.fetch("GET", "/readyz");
+    assert!(head.starts_with("HTTP/1.1 200 ") && body == "ready\n", "{head}");
 
-    for missing in ["/nothing", "/healthz/", "//", "/%2e%2e/etc/passwd"] {
+    for missing in ["/nothing", "/healthz/", "//", "/%2e%2e/etc/passwd", "/page/", "/page/x.js"] {
         let (head, body) = peer.fetch("GET", missing);
         assert!(head.starts_with("HTTP/1.1 404 Not Found\r\n"), "{head}");
         assert!(!body.contains(missing), "nothing of the peer's is repeated");
     }
 
-    for page in ["/", "/healthz", "/clock"] {
+    for page in ["/", "/admin", "/page/style.css", "/healthz", "/clock"] {
         let (head, _) = peer.fetch("DELETE", page);
         assert!(head.starts_with("HTTP/1.1 405 Method Not Allowed\r\n"), "{head}");
         assert!(head.contains("\r\nAllow: GET, HEAD\r\n"), "{head}");
@@ -37,4 +39,46 @@ fn every_page_in_one_connection() {
     let (head, _) = peer.fetch("POST", "/echo");
     assert!(head.starts_with("HTTP/1.1 405 ") && head.contains("\r\nAllow: GET\r\n"), "{head}");
     assert_eq!(peer.read_to_end(), "");
+}
+
+/// What a page names, it can fetch; under its policy, nothing else would run.
+#[test]
+fn every_file_that_a_page_names_is_there() {
+    let serving = serve_anywhere();
+    let mut peer = serving.connect();
+    let mut known = vec!["/".to_owned(), "/admin".to_owned()];
+    let mut at = 0;
+    while at < known.len() {
+        let (head, text) = peer.fetch("GET", &known[at]);
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{}: {head}", known[at]);
+        assert!(head.contains("\r\nX-Content-Type-Options: nosniff\r\n"), "{head}");
+        assert!(!head.contains("unsafe"), "{head}");
+        let kind = match known[at].rsplit_once('.') {
+            Some((_, "js")) => "text/javascript",
+            Some((_, "css")) => "text/css",
+            _ => "text/html",
+        };
+        assert!(head.contains(&format!("\r\nContent-Type: {kind}; charset=utf-8\r\n")), "{head}");
+        if kind == "text/html" {
+            // In line, the policy would stop them, and only a browser would tell.
+            assert!(!text.contains("<style") && !text.contains("<script>"), "{}", known[at]);
+            assert!(!text.contains(" style=") && !text.contains(" onclick="), "{}", known[at]);
+        }
+        for found in named_in(&text) {
+            if !known.contains(&found) {
+                known.push(found);
+            }
+        }
+        at += 1;
+    }
+    assert_eq!(known.len(), 12, "{known:?}");
+}
+
+/// Paths of style and scripts: in attributes of HTML, and in imports of scripts.
+fn named_in(text: &str) -> Vec<String> {
+    let quoted = text.split('"').skip(1).step_by(2);
+    let files = quoted.filter(|it| it.ends_with(".js") || it.ends_with(".css"));
+    files
+        .map(|it| it.strip_prefix("./").map_or(it.to_owned(), |it| format!("/page/{it}")))
+        .collect()
 }

@@ -1,0 +1,74 @@
+// The clock: an EventSource that resumes by itself, also over a restart of the server.
+import { badge, byId, element, fill } from "./common.js";
+
+const CHIPS_MAX = 60;
+
+let source, opened = 0, ticks = 0, faults = 0, latest;
+
+function chip(kind, text, n) {
+  const list = byId("clock-list");
+  const item = element("li", "", text);
+  item.dataset.kind = kind;
+  if (n !== undefined) item.dataset.n = n;
+  list.append(item);
+  while (list.children.length > CHIPS_MAX) list.firstChild.remove();
+}
+
+/* Long numbers differ in their last digits only. */
+const short = (n) => n < 1e5 ? String(n) : `…${String(n).slice(-4)}`;
+
+function fault(kind, count, text) {
+  faults += count;
+  chip(kind, text);
+  byId("clock-faults").textContent = faults;
+  byId("clock-faults").dataset.bad = "true";
+}
+
+/* As if the reader had left some ticks ago. */
+function showResume(n) {
+  fill("resume", `curl -N -H 'Last-Event-ID: ${Math.max(0, n - 10)}' ${location.origin}/clock`);
+}
+
+function tick(event) {
+  const { n, time } = JSON.parse(event.data);
+  if (ticks === 0) showResume(n);
+  if (latest !== undefined && n > latest + 1) fault("gap", n - latest - 1, `${n - latest - 1} lost`);
+  if (latest !== undefined && n <= latest) fault("repeat", 1, `${short(n)} again`);
+  latest = n;
+  ticks += 1;
+  chip("tick", short(n), n);
+  byId("clock-n").textContent = n;
+  const iso = new Date(time).toISOString();
+  byId("clock-time").textContent = iso.replace("T", " ").replace(/\.\d+Z/, " UTC");
+  byId("clock-time").dateTime = iso;
+  byId("clock-last-id").textContent = event.lastEventId;
+  byId("clock-count").textContent = ticks;
+}
+
+function listen() {
+  badge(byId("clock-state"), "connecting", "Connecting");
+  byId("clock-reopen").hidden = true;
+  source = new EventSource("/clock");
+  source.addEventListener("tick", tick);
+  source.addEventListener("open", () => {
+    opened += 1;
+    badge(byId("clock-state"), "open", "Open");
+    byId("clock-reconnects").textContent = opened - 1;
+    if (opened > 1) chip("resumed", "resumed");
+  });
+  source.addEventListener("error", () => {
+    const closed = source.readyState === EventSource.CLOSED;
+    badge(byId("clock-state"), closed ? "closed" : "connecting", closed ? "Closed" : "Reconnecting");
+    byId("clock-reopen").hidden = !closed;
+  });
+}
+
+/* A new EventSource has no Last-Event-ID: what it begins with is no gap. */
+byId("clock-reopen").addEventListener("click", () => {
+  latest = undefined;
+  listen();
+});
+
+fill("curl", `curl -N ${location.origin}/clock`);
+showResume(0);
+listen();

@@ -1,0 +1,158 @@
+// The channel: publishing into it, and four panes that read it side by side.
+
+import { badge, byId, fill } from "./common.js";
+import { Ledger } from "./ledger.js";
+import { Pane } from "./pane.js";
+
+const CUT_MS = 8_000, RETRY_MS = 1_000, SEVERAL = 5;
+const KINDS = [
+  { transport: "websocket", title: "WebSocket", what: "/v1/ws, sockeye.v1.json" },
+  { transport: "sse", title: "EventSource", what: "/v1/sse" },
+  { transport: "long-poll", title: "Long poll", what: "/v1/poll?wait=25" },
+  { transport: "short-poll", title: "Short poll", what: "/v1/poll, every second" },
+];
+
+let drawing = false, starting = 0, ready, asked, queue = Promise.resolve(), number = 0;
+
+/* Many things change in one turn; they are drawn once. A page that is not looked at draws nothing. */
+function changed() {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(() => {
+    drawing = false;
+    for (const pane of panes) pane.judge();
+    byId("cut-all").textContent = anyCut() ? "Restore all" : "Cut all four lines";
+  });
+}
+
+const anyCut = () => panes.some((pane) => pane.state === "cut");
+const panes = [];
+const ledger = new Ledger(changed);
+for (const kind of KINDS) {
+  const pane = new Pane(byId("pane-template"), kind, ledger, changed);
+  byId("panes").append(pane.node);
+  panes.push(pane);
+}
+
+function say(state, text) {
+  badge(byId("publish-status"), state, text);
+}
+
+const channel = () => byId("channel").value.trim();
+
+/* ---------------------------------------------------------------- the channel */
+
+/* All four begin at the same place: the position is read first, and each subscribes from it. */
+function start() {
+  if (channel() === asked) return;
+  asked = channel();
+  ready = startIn(asked, starting += 1);
+}
+
+async function startIn(name, mine) {
+  for (;;) {
+    const response = await ask(`/v1/position?${new URLSearchParams({ channel: name })}`);
+    if (mine !== starting) return; // another channel was asked for meanwhile
+    if (response.ok) {
+      ledger.clear();
+      for (const pane of panes) pane.start(name, response.body.cursor, CUT_MS);
+      say("idle", `All four begin at ${response.body.cursor}.`);
+      showCommands(name);
+      return;
+    }
+    say("failed", response.text);
+    if (!response.mayPass) {
+      asked = undefined;
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
+}
+
+/** The answer to a request: what it says, or in a few words why it says nothing. */
+async function ask(path, options = {}) {
+  try {
+    const response = await fetch(path, { cache: "no-store", ...options });
+    const body = await response.json();
+    const mayPass = response.status === 429 || response.status >= 500;
+    return { ok: response.ok, body, text: body.error?.message ?? "", mayPass };
+  } catch {
+    return { ok: false, text: "The server does not answer.", mayPass: true };
+  }
+}
+
+const path = (name) => `/v1/channels/${encodeURIComponent(name)}`;
+
+function showCommands(name) {
+  fill("publish-command", `curl -d 'hello from a terminal' ${location.origin}${path(name)}`);
+  fill("subscribe-command", `curl -N '${location.origin}/v1/sse?${new URLSearchParams({ channel: name })}'`);
+}
+
+/* ---------------------------------------------------------------- publishing */
+
+/* One after the other, so that they come into the log in the order in which they were sent. */
+function publish(publishing) {
+  queue = queue.then(() => ready).then(publishing).catch((error) => say("failed", error.message));
+}
+
+async function publishOne(name, text) {
+  const at = performance.now();
+  const response = await ask(path(name), { method: "POST", body: text });
+  if (!response.ok) {
+    say("failed", response.text);
+    return;
+  }
+  published(name, response.body, at);
+  const { cursor, level, subscribers } = response.body;
+  const now = subscribers === 1 ? "1 reader" : `${subscribers} readers`;
+  say("done", `Published at ${cursor}: ${level}, ${now} at that moment.`);
+}
+
+async function publishSeveral(name) {
+  const texts = Array.from({ length: SEVERAL }, () => `message ${number += 1}`);
+  const body = texts.map((data) => JSON.stringify({ channel: name, data })).join("\n");
+  const at = performance.now();
+  const response = await ask("/v1/batch", { method: "POST", body });
+  const results = response.body?.results ?? [];
+  for (const result of results) if (result.cursor) published(name, result, at);
+  const failed = results.find((result) => result.error);
+  if (!response.ok || failed) say("failed", response.text || failed.error.message);
+  else say("done", `Published ${results.length} in one batch, the last at ${results.at(-1).cursor}.`);
+}
+
+/* A receipt for another channel than the one that is shown proves nothing here. */
+function published(name, { cursor }, at) {
+  if (name === panes[0].channel) ledger.published(cursor, at);
+}
+
+/* ---------------------------------------------------------------- the person */
+
+byId("channel-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  start();
+});
+byId("channel").addEventListener("change", start);
+byId("publish-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const input = byId("publish-input");
+  const text = input.value || `message ${number += 1}`;
+  const name = channel();
+  publish(() => publishOne(name, text));
+  input.value = "";
+});
+byId("publish-several").addEventListener("click", () => {
+  const name = channel();
+  publish(() => publishSeveral(name));
+});
+byId("cut-all").addEventListener("click", () => {
+  if (anyCut()) for (const pane of panes.filter((it) => it.state === "cut")) pane.open();
+  else for (const pane of panes) pane.cut();
+});
+
+/* Browsers allow six connections to a server over HTTP/1.1, for all their pages together: one that
+   is not looked at gives its up, and resumes when it is looked at again. */
+document.addEventListener("visibilitychange", () => {
+  for (const pane of panes) if (document.hidden) pane.rest(); else pane.wake();
+});
+
+start();

@@ -1,0 +1,219 @@
+// One pane: a reader of the channel over one transport, and the judgement whether it has everything.
+
+import { badge, element, ms } from "./common.js";
+import { place } from "./ledger.js";
+import { transports } from "./transports.js";
+
+const ROWS_MAX = 200;
+/** Messages remembered, to know a repetition and what is missing: more than the ledger has. */
+const REMEMBERED_MAX = 4_000;
+const RETRY_MS_MIN = 500, RETRY_MS_MAX = 5_000;
+
+export class Pane {
+  /** Makes a pane out of the template; `transport` is one of `transports`. */
+  constructor(template, { transport, title, what }, ledger, changed) {
+    const node = template.content.firstElementChild.cloneNode(true);
+    this.parts = Object.fromEntries(
+      [...node.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
+    node.dataset.testid = `pane-${transport}`;
+    this.parts.title.textContent = title;
+    this.parts.title.id = `pane-title-${transport}`;
+    node.setAttribute("aria-labelledby", this.parts.title.id);
+    this.parts.list.setAttribute("aria-label", `Messages over ${title}`);
+    this.parts.what.textContent = what;
+    this.parts.cut.addEventListener("click", () => this.toggle());
+    Object.assign(this, { node, title, transport, ledger, changed, state: "new" });
+  }
+
+  /** Reads a channel from a cursor on; what was there before is forgotten. */
+  start(channel, cursor, cutMs) {
+    this.close();
+    Object.assign(this, {
+      channel, cursor, cutMs, from: place(cursor), got: new Set(), count: 0, repeated: 0, gaps: 0,
+      sinceGap: 0, inGap: false, isCatchingUp: false, wasAway: false, retryMs: RETRY_MS_MIN,
+    });
+    this.parts.list.replaceChildren();
+    this.open();
+  }
+
+  open() {
+    this.close();
+    this.show("connecting", "Connecting");
+    // What a connection that was closed still says is not heard.
+    const life = {};
+    this.life = life;
+    const heard = (action) => (...said) => { if (this.life === life) action.apply(this, said); };
+    const names = ["live", "message", "gap", "synced", "at", "ended", "away", "lost", "stop"];
+    const reader = Object.fromEntries(names.map((name) => [name, heard(this[name])]));
+    Object.defineProperties(reader, {
+      channel: { get: () => this.channel }, cursor: { get: () => this.cursor },
+    });
+    this.isCatchingUp = this.wasAway;
+    this.hangUp = transports[this.transport](reader);
+  }
+
+  close() {
+    this.life = undefined;
+    clearTimeout(this.timer);
+    clearInterval(this.ticking);
+    this.hangUp?.();
+    this.hangUp = undefined;
+  }
+
+  // --- What the person does
+
+  /** Drops the connection, and comes back after a while. */
+  cut() {
+    if (this.state === "new" || this.state === "ended") return;
+    this.close();
+    this.wasAway = true;
+    const until = performance.now() + this.cutMs;
+    const tick = () => {
+      const left = Math.ceil((until - performance.now()) / 1000);
+      if (left <= 0) this.open();
+      else this.show("cut", `Cut, back in ${left} s`);
+    };
+    this.ticking = setInterval(tick, 250);
+    tick();
+  }
+
+  toggle() {
+    if (["cut", "stopped"].includes(this.state)) this.open();
+    else this.cut();
+  }
+
+  /** The page is not looked at: the connection is left to pages that are. */
+  rest() {
+    if (["new", "cut", "ended", "stopped"].includes(this.state)) return;
+    this.close();
+    this.wasAway = true;
+    this.show("resting", "Resting");
+  }
+
+  wake() {
+    if (this.state === "resting") this.open();
+  }
+
+  // --- What the transport says
+
+  live() {
+    this.retryMs = RETRY_MS_MIN;
+    this.isCatchingUp = this.wasAway = false;
+    this.show("live", "Live");
+  }
+
+  message({ cursor, data, event }) {
+    const entry = this.ledger.at(cursor);
+    const isRepeated = this.got.has(entry.key);
+    this.got.add(entry.key);
+    if (this.got.size > REMEMBERED_MAX) this.got.delete(this.got.values().next().value);
+    this.at(cursor);
+    if (isRepeated) this.repeated += 1;
+    else this.count += 1;
+    if (this.gaps > 0 && !isRepeated) this.sinceGap += 1;
+    const text = typeof data === "string" ? data : JSON.stringify(data);
+    const kind = isRepeated ? "repeated" : this.isCatchingUp ? "caught-up" : "message";
+    const row = this.row(kind, event ? `${event}: ${text}` : text, { cursor, text });
+    const note = element("span", "note", isRepeated ? "again" : this.isCatchingUp ? "caught up" : "");
+    row.append(note);
+    if (kind === "message") {
+      const arrived = performance.now();
+      this.ledger.whenPublished(entry, (then) => { note.textContent = ms(Math.max(0, arrived - then)); });
+    }
+    this.changed();
+  }
+
+  gap({ reason, missed }) {
+    this.gaps += 1;
+    this.sinceGap = 0;
+    this.inGap = true;
+    const span = missed ? `, ${missed.after + 1} to ${missed.through}` : "";
+    this.row("gap", `Gap declared: ${reason}${span}`, { reason });
+    this.changed();
+  }
+
+  /** What came before is complete, or a gap was declared in it. */
+  synced({ cursor }) {
+    this.at(cursor);
+    if (this.inGap) this.from = place(cursor);
+    this.inGap = false;
+    this.live();
+  }
+
+  at(cursor) {
+    this.cursor = cursor;
+    this.changed();
+  }
+
+  ended() {
+    this.close();
+    this.row("end", "The channel has ended", {});
+    this.show("ended", "Ended");
+  }
+
+  /** The connection is gone, and the transport itself sees to another. */
+  away(text) {
+    this.isCatchingUp = this.wasAway = true;
+    this.show("connecting", "Reconnecting", text);
+  }
+
+  lost(text, retryMs) {
+    this.close();
+    this.wasAway = true;
+    this.show("connecting", "Reconnecting", text);
+    this.timer = setTimeout(() => this.open(), retryMs ?? this.retryMs);
+    this.retryMs = Math.min(this.retryMs * 2, RETRY_MS_MAX);
+  }
+
+  stop(text) {
+    this.close();
+    this.show("stopped", "Stopped", text);
+  }
+
+  // --- What is seen
+
+  show(state, text, detail = "") {
+    this.state = state;
+    badge(this.parts.state, state, text);
+    this.parts.state.title = detail;
+    const mends = ["cut", "stopped"].includes(state);
+    this.parts.cut.textContent = mends ? "Restore" : "Cut the line";
+    this.parts.cut.setAttribute("aria-label", `${mends ? "Restore" : "Cut"} the line of ${this.title}`);
+    this.parts.cut.disabled = state === "ended";
+    this.changed();
+  }
+
+  row(kind, text, data) {
+    const list = this.parts.list;
+    const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 24;
+    const item = document.createElement("li");
+    Object.assign(item.dataset, { kind, ...data });
+    item.append(element("span", "body", text));
+    list.append(item);
+    while (list.children.length > ROWS_MAX) list.firstChild.remove();
+    if (isAtEnd) list.scrollTop = list.scrollHeight;
+    return item;
+  }
+
+  /** What it should have by now, next to what it has. */
+  judge() {
+    if (this.state === "new") return;
+    const here = place(this.cursor);
+    const owed = this.ledger.after(this.from).filter((entry) => !this.got.has(entry.key));
+    const isPast = (entry) => here.epoch === entry.epoch && entry.seq <= here.seq && !this.inGap;
+    const missing = owed.filter(isPast).length;
+    const toCome = owed.length - missing;
+    const [verdict, text] =
+      missing > 0 ? ["incomplete", `${missing} missing`] :
+      this.repeated > 0 ? ["incomplete", `${this.repeated} repeated`] :
+      toCome > 0 ? ["waiting", `${toCome} to come`] :
+      this.gaps > 0 ? ["gap", "Gap declared"] :
+      ["complete", "Complete"];
+    badge(this.parts.verdict, verdict, text);
+    const since = this.gaps > 0 ? `${this.sinceGap} since` : "";
+    this.parts.count.textContent = since || `${this.count} of ${this.count + owed.length}`;
+    this.parts.cursor.textContent = this.cursor;
+    this.parts.cursor.title = this.cursor;
+    this.node.dataset.cursor = this.cursor;
+  }
+}
