@@ -191,6 +191,7 @@ impl Access {
     }
 
     /// What has to follow each cursor of a stream that a ticket opened.
+    /// [service:ticket-reconnect]
     pub(crate) fn proof(&self, who: &Who, now_ms: u64) -> Option<String> {
         let (Self::Guarded(guard), Some(session)) = (self, &who.session) else { return None };
         Some(guard.tickets.as_ref()?.proof(session, now_ms))

@@ -1,4 +1,4 @@
-//! The hub behind HTTP.
+#![doc = include_str!("../README.md")]
 
 mod access;
 mod body;

@@ -84,7 +84,7 @@ impl Line<'_, '_> {
         }
     }
 
-    /// Says why the stream ends, and ends it.
+    /// Says why the stream ends, and ends it. [service:goaway]
     pub(crate) fn goaway(&mut self, reason: CloseReason, retry_ms: Option<u64>, cursor: Cursor) {
         let cursor = self.cursor(cursor);
         // Whoever is gone already need not be told.

@@ -100,7 +100,7 @@ fn nothing_is_allowed_that_is_not_granted() {
     assert_eq!(events.next(), None);
 }
 
-/// [hub:ticket-reconnect] EventSource comes back to the same URL, in which the ticket is used up.
+/// [service:ticket-reconnect] EventSource comes back to the same URL, in which the ticket is used up.
 #[test]
 fn a_ticket_opens_one_stream_and_its_reconnects() {
     let server = start(guard);

@@ -1,5 +1,5 @@
 //! A service on a real socket in a thread of its own, and plain clients of each transport.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "each test file uses its own part")]
 
 mod clients;
 
