@@ -18,6 +18,11 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the demo: a page at `/`, a WebSocket echo at `/echo`, server-sent events at `/clock`.
     Serve(ServeOptions),
+    /// Print or check a configuration file.
+    Config {
+        #[command(subcommand)]
+        action: ConfigAction,
+    },
     /// Play the client under test against an Autobahn fuzzing server.
     Testee {
         /// Where the fuzzing server listens, for example ws://127.0.0.1:9001
@@ -25,19 +30,36 @@ pub(crate) enum Command {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigAction {
+    /// Print a file that has every setting at its default.
+    Default,
+    /// Say whether a file could be served: exit status 0, or the first problem and its line.
+    Check {
+        /// The file.
+        file: std::path::PathBuf,
+    },
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     /// Address and port to listen on; port 0 takes a free one and prints it.
-    #[arg(long, env = "SOCKEYE_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
-    pub(crate) listen: std::net::SocketAddr,
+    /// [default: 127.0.0.1:8080]
+    #[arg(long, env = "SOCKEYE_LISTEN", value_name = "ADDRESS")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
+
+    /// Configuration file, as `sockeye config default` prints one; the environment and flags win.
+    #[arg(long, env = "SOCKEYE_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<std::path::PathBuf>,
 
     /// Directory for the durable log; without it, messages live in memory only.
     #[arg(long, env = "SOCKEYE_DATA", value_name = "DIR")]
     pub(crate) data: Option<std::path::PathBuf>,
 
     /// Seconds to let connections finish after SIGTERM or Ctrl-C; a second signal ends at once.
-    #[arg(long, env = "SOCKEYE_DRAIN", default_value_t = 10, value_name = "SECONDS")]
-    pub(crate) drain: u64,
+    /// [default: 10]
+    #[arg(long, env = "SOCKEYE_DRAIN", value_name = "SECONDS")]
+    pub(crate) drain: Option<u64>,
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod cli;
 mod client;
+mod config;
 mod demo;
 mod disk;
 mod front;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, ConfigAction};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let done = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(options) => serve::run(&options),
         Command::Testee { url } => testee::run(&url),
+        Command::Config { action } => config(&action),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -32,6 +34,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn config(action: &ConfigAction) -> Result<(), Failure> {
+    match action {
+        ConfigAction::Default => say(format_args!("{}", config::DEFAULT.trim_end())),
+        ConfigAction::Check { file } => {
+            config::Config::read(file)?.check()?;
+            say(format_args!("{}: good", file.display()));
+        }
+    }
+    Ok(())
 }
 
 /// Writes a line for the person who started us. If nobody reads it (`sockeye | head -1`), that is

@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use sockeye_hub::{Config, Epoch, PatternUse};
+use sockeye_hub::Epoch;
 use sockeye_server::{Limits, MioNet, Net, Server, Time, Waker};
-use sockeye_service::Service;
+use sockeye_service::{Access, Service};
 
 use crate::cli::ServeOptions;
+use crate::config::Config;
 use crate::disk;
 use crate::front::Front;
 use crate::{Failure, OrFail};
@@ -30,18 +31,25 @@ const FULL_NOTICE_MS: u64 = 10_000;
 const MESSAGE_BYTES_MAX: u64 = 16 << 20;
 
 pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
+    let config = configure(options)?;
     let descriptors = raise_descriptor_limit();
-    let listener = bind(options.listen)?;
+    let listener = bind(config.listen)?;
     let net = MioNet::listen(listener).or_fail(|| "cannot poll".into())?;
-    let addr = net.local_addr().unwrap_or(options.listen);
+    let addr = net.local_addr().unwrap_or(config.listen);
     let signals = watch_signals(net.waker())?;
-    let limits = limits(descriptors, options);
+    let limits = limits(descriptors, &config);
 
-    let (epoch, hub) = (new_epoch()?, hub_config());
-    let service_limits = sockeye_service::Limits::default();
-    let service = match &options.data {
+    let (epoch, hub) = (new_epoch()?, config.hub());
+    let mut service_limits = sockeye_service::Limits::default();
+    service_limits.queue_bytes_max = config.limits.queue_bytes;
+    service_limits.ping_ms = limits.ping_ms;
+    let service = match &config.data {
         Some(dir) => disk::recover(dir, epoch, hub, service_limits, net.waker())?,
         None => Service::new(epoch, hub, service_limits),
+    };
+    let service = match &config.access {
+        Some(access) => service.with_access(Access::Guarded(Box::new(access.guard()?))),
+        None => service,
     };
     announce(addr, limits.connections_max);
     let mut server = Server::new(net, Front::new(service), limits);
@@ -70,13 +78,6 @@ fn new_epoch() -> Result<Epoch, Failure> {
     Ok(Epoch(u64::from_ne_bytes(bytes)))
 }
 
-/// The demo's channels: patterns are allowed, so that one can watch them all.
-fn hub_config() -> Config {
-    let mut config = Config::default();
-    config.settings.patterns = PatternUse::Allowed;
-    config
-}
-
 fn bind(addr: SocketAddr) -> Result<TcpListener, Failure> {
     let listener = TcpListener::bind(addr).map_err(|error| {
         let hint = match error.kind() {
@@ -100,17 +101,34 @@ fn raise_descriptor_limit() -> u64 {
     in_force.current.unwrap_or(u64::MAX)
 }
 
-fn limits(descriptors: u64, options: &ServeOptions) -> Limits {
+/// The file, above it the environment, above that the flags.
+fn configure(options: &ServeOptions) -> Result<Config, Failure> {
+    let mut config = match &options.config {
+        Some(file) => Config::read(file)?,
+        None => Config::default(),
+    };
+    config.listen = options.listen.unwrap_or(config.listen);
+    config.data = options.data.clone().or(config.data);
+    config.drain.rest = options.drain.unwrap_or(config.drain.rest);
+    config.check()?;
+    Ok(config)
+}
+
+fn limits(descriptors: u64, config: &Config) -> Limits {
     let mut limits = Limits::default();
     // A tenth of the descriptors, but no fewer than the program itself has open, stays free.
     let room = descriptors.saturating_sub(DESCRIPTORS_KEPT_MIN.max(descriptors / 10));
     let room = usize::try_from(room).unwrap_or(usize::MAX);
-    limits.connections_max = limits.connections_max.min(room).max(1);
+    limits.connections_max = config.limits.connections.min(room).max(1);
+    limits.connections_per_address_max = config.limits.connections_per_address;
+    limits.body_bytes_max = config.limits.publish_bytes;
     limits.websocket.frame_bytes_max = MESSAGE_BYTES_MAX;
     limits.websocket.message_bytes_max = MESSAGE_BYTES_MAX;
     limits.websocket.fragments_max = 1 << 17;
     limits.websocket.overhead_bytes_max = 2 << 20;
-    limits.drain_ms = options.drain.saturating_mul(1000);
+    limits.drain_accept_ms = config.drain.accept.saturating_mul(1000);
+    limits.drain_window_ms = config.drain.window.saturating_mul(1000);
+    limits.drain_ms = config.drain.rest.saturating_mul(1000);
     limits
 }
 

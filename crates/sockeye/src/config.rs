@@ -1,0 +1,290 @@
+//! What an operator sets: a file, below the environment, below flags.
+
+mod access;
+mod default;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sockeye_hub::{OnGap, OnOverrun, PatternUse, Settings};
+
+pub(crate) use access::AccessConfig;
+pub(crate) use default::DEFAULT;
+
+use crate::{Failure, OrFail};
+
+/// Everything that the file may say. What it does not say is as `sockeye config default` prints it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    pub(crate) listen: SocketAddr,
+    pub(crate) data: Option<PathBuf>,
+    pub(crate) drain: DrainConfig,
+    pub(crate) limits: LimitsConfig,
+    pub(crate) channels: ChannelConfig,
+    /// Namespaces that differ from `channels`.
+    pub(crate) namespaces: std::collections::BTreeMap<String, ChannelConfig>,
+    pub(crate) access: Option<AccessConfig>,
+}
+
+/// How the server goes away.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DrainConfig {
+    /// Seconds in which connections are still accepted.
+    pub(crate) accept: u64,
+    /// Seconds over which streams are told to go.
+    pub(crate) window: u64,
+    /// Seconds until what is left is cut.
+    pub(crate) rest: u64,
+}
+
+/// Bounds of the whole server.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LimitsConfig {
+    pub(crate) connections: usize,
+    pub(crate) connections_per_address: usize,
+    pub(crate) subscriptions_per_stream: usize,
+    pub(crate) channels: usize,
+    pub(crate) history_bytes: usize,
+    pub(crate) publish_bytes: usize,
+    pub(crate) message_bytes: u64,
+    pub(crate) queue_bytes: usize,
+}
+
+/// What a channel keeps, and what happens to who missed something.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ChannelConfig {
+    history_messages: Option<usize>,
+    history_bytes: Option<usize>,
+    history_seconds: Option<u64>,
+    message_bytes: Option<usize>,
+    on_gap: Option<GapPolicy>,
+    on_overrun: Option<OverrunPolicy>,
+    patterns: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum GapPolicy {
+    Nothing,
+    Tail,
+    Latest,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OverrunPolicy {
+    Close,
+    Gap,
+    Latest,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            data: None,
+            drain: DrainConfig::default(),
+            limits: LimitsConfig::default(),
+            channels: ChannelConfig::default(),
+            namespaces: std::collections::BTreeMap::new(),
+            access: None,
+        }
+    }
+}
+
+impl Default for DrainConfig {
+    /// Prompt: nobody waits for a demo to end. Behind a load balancer, give it some seconds each.
+    fn default() -> Self {
+        Self { accept: 0, window: 0, rest: 10 }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        let (hub, server) = (sockeye_hub::Limits::default(), sockeye_server::Limits::default());
+        Self {
+            connections: server.connections_max,
+            connections_per_address: server.connections_per_address_max,
+            subscriptions_per_stream: hub.subscriptions_max,
+            channels: hub.channels_max,
+            history_bytes: hub.history_bytes_max,
+            publish_bytes: 64 * 1024,
+            message_bytes: 16 * 1024,
+            queue_bytes: sockeye_service::Limits::default().queue_bytes_max,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file. Relative paths in it are relative to it.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path)
+            .or_fail(|| format!("cannot read the configuration {}", path.display()))?;
+        let mut config = Self::parse(&text)
+            .map_err(|problem| Failure(format!("{}: {problem}", path.display())))?;
+        let beside = path.parent().unwrap_or_else(|| Path::new(""));
+        if let Some(data) = &mut config.data {
+            *data = beside.join(&*data);
+        }
+        if let Some(access) = &mut config.access {
+            access.resolve(beside);
+        }
+        Ok(config)
+    }
+
+    /// Reads the text of a file; the problem says in which line, and what was expected.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            let line = text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
+            format!("line {line}: {}", error.message().replace('\n', " "))
+        })
+    }
+
+    /// The hub that it describes.
+    pub(crate) fn hub(&self) -> sockeye_hub::Config {
+        let mut config = sockeye_hub::Config::default();
+        config.limits.subscribers_max = self.limits.connections;
+        config.limits.subscriptions_max = self.limits.subscriptions_per_stream;
+        config.limits.channels_max = self.limits.channels;
+        config.limits.history_bytes_max = self.limits.history_bytes;
+        config.settings = self.channels.settings(Settings::default());
+        let namespaces = self.namespaces.iter();
+        config.namespaces = namespaces
+            .map(|(name, channel)| (name.clone(), channel.settings(config.settings.clone())))
+            .collect();
+        config
+    }
+
+    /// Whether it can be run: what every part says fits together.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if self.access.is_none() && !self.listen.ip().is_loopback() {
+            return Err(Failure(format!(
+                "listening on {} without [access] would let everybody publish: configure it, or \
+                 listen on the loopback interface",
+                self.listen
+            )));
+        }
+        for name in self.namespaces.keys() {
+            let is_segment = !name.contains(':') && sockeye_hub::ChannelName::new(name).is_ok();
+            if !is_segment {
+                return Err(Failure(format!("[namespaces.{name}]: that is no namespace's name")));
+            }
+        }
+        match &self.access {
+            Some(access) => access.guard().map(|_| ()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ChannelConfig {
+    /// The settings, where nothing is said those of `base`.
+    fn settings(&self, base: Settings) -> Settings {
+        let mut settings = base;
+        set(&mut settings.history_messages_max, self.history_messages);
+        set(&mut settings.history_bytes_max, self.history_bytes);
+        set(&mut settings.history_ms, self.history_seconds.map(|it| it.saturating_mul(1_000)));
+        set(&mut settings.message_bytes_max, self.message_bytes);
+        set(&mut settings.on_gap, self.on_gap.map(Into::into));
+        set(&mut settings.on_overrun, self.on_overrun.map(Into::into));
+        let patterns = |allowed| if allowed { PatternUse::Allowed } else { PatternUse::Refused };
+        set(&mut settings.patterns, self.patterns.map(patterns));
+        settings
+    }
+}
+
+fn set<T>(target: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *target = value;
+    }
+}
+
+impl From<GapPolicy> for OnGap {
+    fn from(policy: GapPolicy) -> Self {
+        match policy {
+            GapPolicy::Nothing => Self::Nothing,
+            GapPolicy::Tail => Self::Tail,
+            GapPolicy::Latest => Self::Latest,
+        }
+    }
+}
+
+impl From<OverrunPolicy> for OnOverrun {
+    fn from(policy: OverrunPolicy) -> Self {
+        match policy {
+            OverrunPolicy::Close => Self::Close,
+            OverrunPolicy::Gap => Self::Gap,
+            OverrunPolicy::Latest => Self::Latest,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_file_says_what_the_defaults_are() {
+        let written = Config::parse(DEFAULT).unwrap();
+        assert_eq!(format!("{written:?}"), format!("{:?}", with_channels_named()));
+        written.check().unwrap();
+        // What it says of channels is what they have anyway.
+        let (written, silent) = (written.hub(), Config::default().hub());
+        assert_eq!(written.settings, silent.settings);
+        assert_eq!(written.limits, silent.limits);
+    }
+
+    /// The defaults, with those of channels written out as the file has them.
+    fn with_channels_named() -> Config {
+        let settings = Settings::default();
+        let channels = ChannelConfig {
+            history_messages: Some(settings.history_messages_max),
+            history_bytes: Some(settings.history_bytes_max),
+            history_seconds: Some(settings.history_ms / 1_000),
+            message_bytes: Some(settings.message_bytes_max),
+            on_gap: Some(GapPolicy::Nothing),
+            on_overrun: Some(OverrunPolicy::Close),
+            patterns: Some(false),
+        };
+        Config { channels, ..Config::default() }
+    }
+
+    #[test]
+    fn a_problem_names_its_line_and_what_was_expected() {
+        for (text, problem) in [
+            ("listen = \"127.0.0.1:80\"\nlissten = 1\n", "line 2: unknown field `lissten`"),
+            ("[drain]\n\nwindow = \"long\"\n", "line 3: invalid type: string \"long\""),
+            ("listen = 5", "line 1: invalid type: integer `5`"),
+            ("[channels]\non_gap = \"all\"", "line 2: unknown variant `all`, expected one of"),
+            ("[x\n", "line 1: "),
+        ] {
+            let found = Config::parse(text).unwrap_err();
+            assert!(found.starts_with(problem), "{found}");
+        }
+    }
+
+    #[test]
+    fn namespaces_differ_from_channels_in_what_they_say() {
+        let text = "[channels]\nhistory_messages = 5\npatterns = true\n\
+                    [namespaces.chat]\non_overrun = \"gap\"\n";
+        let hub = Config::parse(text).unwrap().hub();
+        let chat = hub.settings_of("chat");
+        assert_eq!(chat.history_messages_max, 5);
+        assert_eq!(chat.on_overrun, OnOverrun::Gap);
+        assert_eq!(hub.settings_of("other").on_overrun, OnOverrun::Close);
+    }
+
+    #[test]
+    fn an_open_server_is_for_the_loopback_interface() {
+        let open = Config::parse("listen = \"0.0.0.0:80\"").unwrap();
+        assert!(open.check().unwrap_err().to_string().contains("[access]"));
+        let bad = Config::parse("[namespaces.\"a:b\"]\n").unwrap();
+        assert!(bad.check().is_err());
+    }
+}

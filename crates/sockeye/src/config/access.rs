@@ -1,0 +1,178 @@
+//! The part of the configuration that says who may do what.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sockeye_auth::{
+    Algorithm, AllowedOrigins, Grants, Identity, JwtKey, JwtRules, Keys, Limits, Secret, Taken,
+    Tickets, Verifier,
+};
+use sockeye_service::Guard;
+
+use crate::{Failure, OrFail};
+
+/// Who may do what.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AccessConfig {
+    /// What everybody may do who shows nothing.
+    subscribe: Vec<String>,
+    publish: Vec<String>,
+    api_keys: Vec<ApiKeyConfig>,
+    jwt: Option<JwtConfig>,
+    tickets: Option<TicketConfig>,
+}
+
+/// A back end's key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApiKeyConfig {
+    name: String,
+    sha256: Option<String>,
+    key_file: Option<PathBuf>,
+    #[serde(default)]
+    subscribe: Vec<String>,
+    #[serde(default)]
+    publish: Vec<String>,
+    #[serde(default)]
+    tickets: Vec<String>,
+}
+
+/// Tokens of users.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JwtConfig {
+    issuer: Option<String>,
+    audience: Option<String>,
+    cookie: Option<String>,
+    #[serde(default)]
+    origins: Vec<String>,
+    query_token: Option<String>,
+    keys: Vec<JwtKeyConfig>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JwtKeyConfig {
+    algorithm: String,
+    kid: Option<String>,
+    file: PathBuf,
+}
+
+/// One-time tickets.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TicketConfig {
+    secret_file: PathBuf,
+}
+
+impl AccessConfig {
+    /// Relative paths are relative to the file that they stand in.
+    pub(crate) fn resolve(&mut self, beside: &Path) {
+        let keys = self.api_keys.iter_mut().filter_map(|key| key.key_file.as_mut());
+        let jwt = self.jwt.iter_mut().flat_map(|jwt| jwt.keys.iter_mut().map(|key| &mut key.file));
+        let tickets = self.tickets.iter_mut().map(|tickets| &mut tickets.secret_file);
+        for path in keys.chain(jwt).chain(tickets) {
+            *path = beside.join(&*path);
+        }
+    }
+
+    /// What it describes, its files read.
+    pub(crate) fn guard(&self) -> Result<Guard, Failure> {
+        let limits = Limits::default();
+        let mut keys = Keys::new(limits);
+        for key in &self.api_keys {
+            key.add_to(&mut keys).or_fail(|| format!("[[access.api_keys]] {}", key.name))?;
+        }
+        let everybody = Identity {
+            subscribe: grants(&self.subscribe).or_fail(|| "[access] subscribe".into())?,
+            publish: grants(&self.publish).or_fail(|| "[access] publish".into())?,
+            ..Identity::anonymous()
+        };
+        let (tokens, taken) = match &self.jwt {
+            Some(jwt) => {
+                let verifier = jwt.verifier(limits).or_fail(|| "[access.jwt]".into())?;
+                (Some(verifier), jwt.taken().or_fail(|| "[access.jwt]".into())?)
+            }
+            None => (None, Taken::default()),
+        };
+        let tickets = self.tickets.as_ref().map(|it| it.tickets(limits)).transpose();
+        let tickets = tickets.or_fail(|| "[access.tickets]".into())?;
+        let entropy = Box::new(|bytes: &mut [u8]| {
+            getrandom::fill(bytes).expect("the system gives random numbers, as it did before");
+        });
+        Ok(Guard { keys, tokens, tickets, taken, everybody, entropy })
+    }
+}
+
+impl ApiKeyConfig {
+    fn add_to(&self, keys: &mut Keys) -> Result<(), String> {
+        let allows = Identity {
+            subscribe: grants(&self.subscribe)?,
+            publish: grants(&self.publish)?,
+            tickets: grants(&self.tickets)?,
+            ..Identity::anonymous()
+        };
+        match (&self.sha256, &self.key_file) {
+            (Some(hash), None) => keys.add_sha256(&self.name, hash, allows),
+            (None, Some(file)) => keys.add_text(&self.name, read(file)?.trim(), allows),
+            _ => return Err("one of sha256 and key_file is needed".into()),
+        }
+        .map_err(|error| error.to_string())
+    }
+}
+
+impl JwtConfig {
+    fn verifier(&self, limits: Limits) -> Result<Verifier, String> {
+        let rules = JwtRules {
+            issuers: self.issuer.iter().cloned().collect(),
+            audiences: self.audience.iter().cloned().collect(),
+            ..JwtRules::default()
+        };
+        let keys: Result<Vec<JwtKey>, String> = self.keys.iter().map(JwtKeyConfig::key).collect();
+        Verifier::new(rules, keys?, limits).map_err(|error| error.to_string())
+    }
+
+    fn taken(&self) -> Result<Taken, String> {
+        let origins = AllowedOrigins::new(self.origins.iter().map(String::as_str));
+        Ok(Taken {
+            cookie: self.cookie.clone(),
+            origins: origins.map_err(|error| error.to_string())?,
+            query_token: self.query_token.clone(),
+        })
+    }
+}
+
+impl JwtKeyConfig {
+    fn key(&self) -> Result<JwtKey, String> {
+        let algorithm = Algorithm::by_name(&self.algorithm)
+            .ok_or_else(|| format!("{} is none of HS256, RS256, ES256, EdDSA", self.algorithm))?;
+        let text = read(&self.file)?;
+        let key = match algorithm {
+            Algorithm::Hs256 => JwtKey::hs256(text.trim().as_bytes()),
+            _ => JwtKey::from_pem(algorithm, &text),
+        };
+        let key = key.map_err(|error| format!("{}: {error}", self.file.display()))?;
+        Ok(match &self.kid {
+            Some(kid) => key.with_kid(kid),
+            None => key,
+        })
+    }
+}
+
+impl TicketConfig {
+    fn tickets(&self, limits: Limits) -> Result<Tickets, String> {
+        let secret = Secret::new(read(&self.secret_file)?.trim().as_bytes());
+        let secret = secret.map_err(|error| error.to_string())?;
+        Tickets::new(vec![secret], limits).map_err(|error| error.to_string())
+    }
+}
+
+fn grants(texts: &[String]) -> Result<Grants, String> {
+    let texts = texts.iter().map(String::as_str);
+    Grants::new(texts, &Limits::default()).map_err(|error| error.to_string())
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,66 @@
+//! What `sockeye config default` prints.
+
+/// A file that says what is so anyway, and how to say something else.
+pub(crate) const DEFAULT: &str = r#"# Sockeye's configuration: everything here is the default.
+# Environment variables win over this file, and flags win over both.
+
+listen = "127.0.0.1:8080"      # SOCKEYE_LISTEN, --listen
+
+# Keep what is published on disk; without it, messages live in memory only.
+# data = "data"                # SOCKEYE_DATA, --data; relative to this file
+
+[drain]                        # after SIGTERM, in seconds
+accept = 0                     # connections are still accepted, while /readyz says 503
+window = 0                     # then streams are told to go, evenly spread over so long
+rest = 10                      # and what is left then is cut; SOCKEYE_DRAIN, --drain
+
+[limits]
+connections = 100000           # never more than nine tenths of the descriptors
+connections_per_address = 10000
+subscriptions_per_stream = 128
+channels = 131072
+history_bytes = 268435456      # of all channels together
+publish_bytes = 65536          # largest body of a request
+message_bytes = 16384          # largest WebSocket message from a client
+queue_bytes = 65536            # unsent bytes of a stream before it has to catch up from history
+
+[channels]                     # for namespaces that are not named below
+history_messages = 256
+history_bytes = 262144
+history_seconds = 300
+message_bytes = 65536
+on_gap = "nothing"             # or "tail": what is left, or "latest": the newest message
+on_overrun = "close"           # a slow reader is sent away; or "gap", or "latest"
+patterns = false               # whether `*` and `>` may be subscribed
+
+# The first segment of a channel's name is its namespace: `chat:7` is in `chat`.
+# [namespaces.chat]
+# history_messages = 1000
+
+# Without [access] everybody may do everything, and only the loopback interface is listened on.
+# [access]
+# subscribe = ["public:>"]     # what everybody may do who shows nothing
+# publish = []
+#
+# [[access.api_keys]]          # for back ends: `Authorization: ApiKey …`
+# name = "shop"
+# sha256 = "…"                 # of the key, in hexadecimal; or `key_file`
+# subscribe = [">"]
+# publish = [">"]
+# tickets = [">"]              # what it may issue tickets for
+#
+# [access.jwt]                 # for users: `Authorization: Bearer …`
+# issuer = "https://login.example"
+# audience = "sockeye"
+# cookie = "session"           # also in this cookie, from pages of these origins
+# origins = ["https://app.example"]
+# query_token = "token"        # also in this parameter of the URL: it ends up in logs
+#
+# [[access.jwt.keys]]
+# algorithm = "EdDSA"          # or HS256, RS256, ES256: one key, one algorithm
+# kid = "2026"
+# file = "login.pem"           # PEM of a public key; for HS256 the secret itself
+#
+# [access.tickets]             # one-time tickets: POST /v1/tickets
+# secret_file = "ticket.secret"
+"#;
