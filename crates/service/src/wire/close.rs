@@ -125,7 +125,8 @@ impl CloseReason {
         }
     }
 
-    /// What the client is to do, which the number alone tells it. [service:close-ranges]
+    // [service:close-ranges]
+    /// What the client is to do, which the number alone tells it.
     pub const fn advice(self) -> Advice {
         match self {
             Self::Ended | Self::BadCommand | Self::Forbidden | Self::Removed => Advice::Stop,

@@ -8,7 +8,8 @@ use sockeye_sse::EventId;
 /// The text of a cursor, with its proof of the session if there is one: `1<epoch>-<seq>~<proof>`.
 ///
 /// It has digits, letters and `-._~` only, so it stands in a header, an event's ID, a query and a
-/// JSON string as it is. No allocation. [service:cursor-text]
+/// JSON string as it is. No allocation.
+// [service:cursor-text]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CursorText {
     bytes: [u8; Token::BYTES_MAX],

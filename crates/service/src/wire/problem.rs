@@ -124,7 +124,8 @@ impl Code {
         }
     }
 
-    /// The status of a response that says nothing else. [service:statuses]
+    // [service:statuses]
+    /// The status of a response that says nothing else.
     pub const fn status(self) -> Status {
         match self {
             Self::BadJson
