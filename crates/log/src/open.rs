@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rusqlite::ffi::SQLITE_EMPTY;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::mark::{Mark, MarkFile, Read};
@@ -85,7 +86,8 @@ pub(crate) fn open(dir: &Path, limits: &Limits, fresh_epoch: u64) -> Result<Foun
         // Nothing is reported durable before there is a mark, so nothing is lost with this one.
         (Some(0), Read::Absent) => Start::Fresh,
         (Some(_), Read::Absent) => match examine(&database, limits) {
-            Ok((_, Sums { tail: 0, .. })) => Start::Fresh,
+            Ok((_, Sums { tail: 0, .. }))
+            | Err(Trouble::Damage(Damage::Unreadable(SQLITE_EMPTY))) => Start::Fresh,
             Ok(_) | Err(Trouble::Damage(_)) => Start::Damaged(Damage::Mark),
             Err(Trouble::Error(error)) => return Err(error),
         },

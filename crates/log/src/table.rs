@@ -99,7 +99,11 @@ impl Table {
         let mut select = self.db.prepare(sql).map_err(error)?;
         let found = select.query_map([], |row| row.get(0)).map_err(error)?;
         let found: Vec<String> = found.collect::<Result<_, _>>().map_err(error)?;
-        if found == [LOG, STATE] { Ok(()) } else { Err(CORRUPT) }
+        match found.is_empty() {
+            true => Err(Error::Database(ffi::SQLITE_EMPTY)),
+            false if found == [LOG, STATE] => Ok(()),
+            false => Err(CORRUPT),
+        }
     }
 
     /// Whether SQLite finds the whole file sound: pages used twice, say, would be overwritten later.
@@ -217,6 +221,7 @@ pub(crate) fn damage_code(error: Error) -> Option<i32> {
         ffi::SQLITE_READONLY => true,
         ffi::SQLITE_CORRUPT
         | ffi::SQLITE_NOTADB
+        | ffi::SQLITE_EMPTY
         | ffi::SQLITE_ERROR
         | ffi::SQLITE_FORMAT
         | ffi::SQLITE_SCHEMA

@@ -237,6 +237,26 @@ fn records_that_were_meddled_with_are_declared() {
     }
 }
 
+/// What a kill leaves while the first log is being made: nothing was promised yet.
+#[test]
+fn a_beginning_that_was_interrupted_is_no_damage() {
+    let made = Dir::new("made");
+    drop(Store::open(made.path(), limits(), EPOCH).unwrap());
+    for sql in ["PRAGMA journal_mode = DELETE", "PRAGMA journal_mode = WAL"] {
+        let dir = Dir::new("begun");
+        let database = rusqlite::Connection::open(dir.file("log.sqlite")).unwrap();
+        database.query_row(sql, [], |_| Ok(())).unwrap();
+        drop(database);
+        let (_, recovered) = Store::open(dir.path(), limits(), 5).unwrap();
+        assert_eq!((recovered.start, recovered.epoch), (Start::Fresh, 5), "{sql}");
+        // All is there but the mark.
+        dir.write(&made.read());
+        fs::remove_file(dir.file("mark")).unwrap();
+        let (_, recovered) = Store::open(dir.path(), limits(), 5).unwrap();
+        assert_eq!((recovered.start, recovered.epoch), (Start::Fresh, EPOCH + 1), "{sql}");
+    }
+}
+
 /// What is damaged is set aside, once.
 #[test]
 fn damage_does_not_pile_up() {
