@@ -27,7 +27,7 @@ pub enum Origins<'p> {
 
 impl Origins<'_> {
     /// Whether a request to `host` may come from `origin`.
-    pub(crate) fn allow(self, origin: &str, host: Option<&str>) -> bool {
+    pub fn allow(self, origin: &str, host: Option<&str>) -> bool {
         // [rfc6455:10.2-origin-policy]
         match self {
             Self::Any => true,

@@ -6,10 +6,11 @@ use std::rc::Rc;
 use sockeye_auth::{
     Action, Brought, Credential, Grants, Identity, Keys, Refusal, Session, Taken, Tickets, Verifier,
 };
+use sockeye_handshake::Origins;
 use sockeye_hub::{ChannelName, Target};
 use sockeye_server::Request;
 
-use crate::wire;
+use crate::wire::{self, Code, Problem};
 
 /// Who may do what.
 #[derive(Debug)]
@@ -119,6 +120,20 @@ impl Access {
             Self::Guarded(guard) => guard.everybody.clone(),
         };
         Who { known: false, ..Who::of(identity) }
+    }
+
+    /// Refuses other sites' pages where nobody has to show anything: any page that somebody looks
+    /// at could publish to a server on their own machine.
+    pub(crate) fn check_page(&self, request: &Request<'_>) -> Result<(), Problem> {
+        // [service:open-same-host]
+        let headers = request.head.headers();
+        let single = |name| headers.single(name).map_err(|_| Problem::from(Refusal::Ambiguous));
+        match (self, single("Origin")?) {
+            (Self::Open, Some(origin)) if !Origins::SameHost.allow(origin, single("Host")?) => {
+                Err(Problem::new(Code::Forbidden, "an open server is for its own pages only"))
+            }
+            (Self::Open | Self::Guarded(_), _) => Ok(()),
+        }
     }
 
     /// Whether somebody who has shown nothing has to before anything else.

@@ -47,6 +47,7 @@ impl Service {
             Resource::Metrics => return Ok(self.metrics(context).into()),
             _ => {}
         }
+        self.access.check_page(request)?;
         let proof = resume(request.head.headers().iter(), &query)
             .and_then(|cursor| Token::parse(cursor).proof);
         let who = match self.access.of_request(request, proof, self.now_ms) {

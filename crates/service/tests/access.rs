@@ -205,3 +205,29 @@ fn a_cookie_counts_only_with_an_origin_on_the_list() {
     let refused = ask(open.addr, "POST", "/v1/tickets", "", "{}");
     assert_eq!(refused.status, 403);
 }
+
+/// [service:open-same-host] Any page could otherwise publish to a server on its reader's machine.
+#[test]
+fn an_open_server_is_for_its_own_pages() {
+    let server = start(|_| ());
+    let own = format!("Origin: http://{}\r\n", server.addr);
+    assert_eq!(ask(server.addr, "POST", "/v1/channels/a", &own, "x").status, 200);
+    for foreign in ["https://evil.example", "null", "http://127.0.0.1"] {
+        let header = format!("Origin: {foreign}\r\n");
+        for (method, target) in [
+            ("POST", "/v1/channels/a"),
+            ("GET", "/v1/sse?channel=a"),
+            ("GET", "/v1/poll?channel=a"),
+            ("GET", "/v1/ws?channel=a"),
+        ] {
+            let answered = ask(server.addr, method, target, &header, "x");
+            assert_eq!(answered.status, 403, "{foreign} {target}");
+            assert_eq!(answered.json()["error"]["code"], "forbidden");
+        }
+    }
+    // Where credentials decide, pages may come from anywhere.
+    let guarded = start(guard);
+    let header = "Origin: https://evil.example\r\n";
+    let answered = ask(guarded.addr, "GET", "/v1/poll?channel=public:1", header, "");
+    assert_eq!(answered.status, 200);
+}
