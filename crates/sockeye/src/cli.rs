@@ -1,6 +1,8 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::remote::args::PublishOptions;
 
 /// Real-time delivery from first principles: WebSocket and server-sent events in one binary.
 ///
@@ -14,6 +16,12 @@ pub(crate) struct Cli {
     pub(crate) serve: ServeOptions,
 }
 
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  source <(sockeye completions bash)
+  sockeye completions zsh > ~/.zfunc/_sockeye
+  sockeye completions fish > ~/.config/fish/completions/sockeye.fish";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve the demo: a page at `/`, a WebSocket echo at `/echo`, server-sent events at `/clock`.
@@ -23,11 +31,27 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: ConfigAction,
     },
+    /// Publish messages to a channel of a running server.
+    Publish(PublishOptions),
+    /// Print a script that makes a shell complete this command line.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
     /// Play the client under test against an Autobahn fuzzing server.
     Testee {
         /// Where the fuzzing server listens, for example ws://127.0.0.1:9001
         url: String,
     },
+}
+
+/// Shells that completions are made for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,15 +7,16 @@ mod demo;
 mod disk;
 mod front;
 mod pages;
+mod remote;
 mod serve;
 mod testee;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 
-use crate::cli::{Cli, Command, ConfigAction};
+use crate::cli::{Cli, Command, ConfigAction, Shell};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -25,6 +26,8 @@ fn main() -> ExitCode {
         Command::Serve(options) => serve::run(&options),
         Command::Testee { url } => testee::run(&url),
         Command::Config { action } => config(&action),
+        Command::Publish(options) => remote::publish::run(&options),
+        Command::Completions { shell } => complete(shell),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,6 +48,25 @@ fn config(action: &ConfigAction) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Prints what makes a shell complete our command line.
+fn complete(shell: Shell) -> Result<(), Failure> {
+    let shell = match shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+        Shell::Fish => clap_complete::Shell::Fish,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "sockeye", &mut script);
+    // As in `say`.
+    let _ = std::io::stdout().write_all(&script);
+    Ok(())
+}
+
+/// Tells the person who started us something on standard error.
+fn notice(text: core::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "sockeye: {text}");
 }
 
 /// Writes a line for the person who started us. If nobody reads it (`sockeye | head -1`), that is

@@ -1,0 +1,30 @@
+//! What the program says about itself.
+
+use crate::program::{client, good};
+
+#[test]
+fn help_teaches_by_example_and_shows_no_secret() {
+    for command in ["publish", "completions"] {
+        let output = client(&[command, "--help"])
+            .env("SOCKEYE_API_KEY", "sesame")
+            .env("SOCKEYE_TOKEN", "open")
+            .output()
+            .expect("it starts");
+        let help = good(&output);
+        assert!(help.contains("Examples:\n  sockeye "), "{help}");
+        assert!(!help.contains("sesame") && !help.contains("=open"), "{help}");
+    }
+}
+
+#[test]
+fn three_shells_are_helped() {
+    for (shell, sign) in
+        [("bash", "complete -F"), ("zsh", "#compdef sockeye"), ("fish", "complete -c sockeye")]
+    {
+        let output = client(&["completions", shell]).output().expect("it starts");
+        let script = good(&output);
+        assert!(script.contains(sign) && script.contains("publish"), "{shell}: {script}");
+    }
+    let output = client(&["completions", "tcsh"]).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(2));
+}

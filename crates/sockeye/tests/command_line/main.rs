@@ -1,0 +1,7 @@
+//! `sockeye publish` and `sockeye subscribe` against the real server.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod help;
+mod program;
+mod publish;
