@@ -16,6 +16,11 @@ pub trait Log {
     /// Takes a record over.
     fn append(&mut self, record: &Record<'_>);
 
+    /// The time, in milliseconds since 1970, as of this turn: what has grown old may go.
+    fn advance(&mut self, now_ms: u64) {
+        let _ = now_ms;
+    }
+
     /// How far the log is. It is asked until it says the same twice.
     fn settled(&mut self) -> LogState;
 }

@@ -154,6 +154,9 @@ impl Service {
     /// Takes in what the log has done since it was asked last.
     pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
         let mut before = None;
+        if let Some(log) = &mut self.log {
+            log.advance(self.now_ms);
+        }
         loop {
             let Some(log) = &mut self.log else { return };
             let state = log.settled();
@@ -202,6 +205,7 @@ impl Service {
     /// Nothing that waits can be promised any more: it may or may not be on disk. A new life of
     /// the log begins, in which nothing is taken.
     fn give_up_on_the_log(&mut self, context: &mut Context<'_>) {
+        self.log_failed = true;
         if self.jobs.waiting.is_empty() {
             return;
         }
@@ -275,7 +279,7 @@ impl Service {
                 }
             }));
         };
-        if log.settled() == LogState::Failed {
+        if self.log_failed {
             return Err(failed_log());
         }
         // Before it has a place: a place that stays empty would look like a loss later.

@@ -43,7 +43,7 @@ impl Service {
         let query = Query::parse(request.head.query(), &self.limits.wire)?;
         match resource {
             Resource::Health => return Ok(plain(Status::OK, "ok\n").into()),
-            Resource::Ready => return Ok(ready(context).into()),
+            Resource::Ready => return Ok(self.ready(context).into()),
             Resource::Metrics => return Ok(self.metrics(context).into()),
             _ => {}
         }
@@ -59,6 +59,17 @@ impl Service {
             Err(refusal) => return Err(refusal.into()),
         };
         self.answer_known(request, resource, &who, &query, context)
+    }
+
+    /// Whether new clients are welcome: a load balancer asks.
+    fn ready(&self, context: &Context<'_>) -> Reply {
+        if context.is_draining() {
+            plain(Status::SERVICE_UNAVAILABLE, "draining\n")
+        } else if self.log_failed {
+            plain(Status::SERVICE_UNAVAILABLE, "the log has failed\n")
+        } else {
+            plain(Status::OK, "ready\n")
+        }
     }
 
     /// Answers a request of somebody who is known, or need not be.
@@ -275,15 +286,6 @@ fn wrong_method(method: Method) -> Reply {
     let message = format!("only {} here", method.allow());
     let problem = Problem::new(Code::MethodNotAllowed, message);
     json(problem.status(), problem.to_json()).header(reply::text("Allow", method.allow()))
-}
-
-/// Whether new clients are welcome: a load balancer asks.
-fn ready(context: &Context<'_>) -> Reply {
-    if context.is_draining() {
-        plain(Status::SERVICE_UNAVAILABLE, "draining\n")
-    } else {
-        plain(Status::OK, "ready\n")
-    }
 }
 
 fn plain(status: Status, text: &'static str) -> Reply {

@@ -24,6 +24,8 @@ pub struct Service {
     pub(crate) sessions: Sessions,
     pub(crate) jobs: Jobs,
     pub(crate) log: Option<Box<dyn Log>>,
+    /// It has said so, and takes nothing more.
+    pub(crate) log_failed: bool,
     pub(crate) access: Access,
     /// Whoever shows nothing.
     pub(crate) anybody: Who,
@@ -80,6 +82,7 @@ impl Service {
             sessions: Sessions::default(),
             jobs: Jobs::default(),
             log: None,
+            log_failed: false,
             access: Access::Open,
             anybody: Access::Open.anybody(),
             now_ms: 0,

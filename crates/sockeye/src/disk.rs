@@ -18,9 +18,21 @@ struct Disk {
     writer: Writer,
     through: Seq,
     failed: bool,
+    /// When old records were asked to go.
+    expired_ms: u64,
 }
 
+/// How often old records are asked to go, in milliseconds.
+const EXPIRE_MS: u64 = 10_000;
+
 impl Log for Disk {
+    fn advance(&mut self, now_ms: u64) {
+        if now_ms >= self.expired_ms.saturating_add(EXPIRE_MS) {
+            self.expired_ms = now_ms;
+            self.writer.expire(now_ms);
+        }
+    }
+
     fn has_room(&self) -> bool {
         self.writer.room(RECORD_BYTES).is_ok()
     }
@@ -80,7 +92,12 @@ pub(crate) fn recover(
         let _ = waker.wake();
     });
     let writer = Writer::spawn(store, wake).or_fail(opening)?;
-    Ok(service.with_log(Box::new(Disk { writer, through: Seq(found.head), failed: false })))
+    Ok(service.with_log(Box::new(Disk {
+        writer,
+        through: Seq(found.head),
+        failed: false,
+        expired_ms: 0,
+    })))
 }
 
 fn restore(service: &mut Service, store: &Store, found: &Recovered) -> Result<(), String> {
