@@ -2,39 +2,14 @@
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { chromium } from "playwright-core";
+import { Watch, check, same, tally, until } from "./checks.mjs";
+import { checkAdmin, checkDurable, checkHub, checkMemoryOnly } from "./hub.mjs";
 import { Server, freePort } from "./server.mjs";
 
 const [binary, executablePath, out] = process.argv.slice(2);
-const WAIT_MS = 15_000;
 const MEBIBYTE = 1 << 20;
 const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-
-let passed = 0;
-let failed = 0;
-
-async function check(name, action) {
-  try {
-    const detail = await action();
-    passed += 1;
-    console.log(`ok   ${name}${detail === undefined ? "" : `: ${detail}`}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAIL ${name}: ${error.message.split("\n")[0]}`);
-  }
-}
-
-function same(got, want, what) {
-  if (got !== want) throw new Error(`${what} is ${JSON.stringify(got)}, not ${JSON.stringify(want)}`);
-}
-
-async function until(what, probe) {
-  for (const late = Date.now() + WAIT_MS; Date.now() < late; await sleep(50)) {
-    const value = await probe();
-    if (value) return value;
-  }
-  throw new Error(`${what}: not within ${WAIT_MS / 1000} s`);
-}
 
 /** The page as its tests see it. */
 class Demo {
@@ -87,36 +62,6 @@ class Demo {
 
   async ticks() {
     return (await this.clock()).ticks;
-  }
-}
-
-/** Everything the page says on the console, and every request that leaves its origin. */
-class Watch {
-  constructor(page, origin) {
-    this.restarting = false;
-    this.wrong = [];
-    page.on("console", (message) => {
-      if (["error", "warning"].includes(message.type()) && !this.expected(message, origin)) {
-        this.wrong.push(`${message.text()} (${message.location().url})`);
-      }
-    });
-    page.on("pageerror", (error) => this.wrong.push(error.message));
-    page.on("request", (request) => {
-      if (!/^data:/.test(request.url()) && new URL(request.url()).host !== new URL(origin).host) {
-        this.wrong.push(`request to ${request.url()}`);
-      }
-    });
-  }
-
-  /** Only the event stream, only while the server is away, and only the loss of its connection. */
-  expected(message, origin) {
-    return this.restarting && message.location().url === `${origin}/clock` &&
-      /^Failed to load resource: net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)$/
-        .test(message.text());
-  }
-
-  none() {
-    if (this.wrong.length > 0) throw new Error(this.wrong.join("; "));
   }
 }
 
@@ -239,18 +184,18 @@ async function checkRestart(demo, server, watch, signal, round) {
   });
 }
 
-async function checkLooks(demo) {
+async function checkLooks(page, name) {
   for (const [device, width, height] of [["phone", 390, 844], ["desktop", 1280, 800]]) {
     for (const colorScheme of ["light", "dark"]) {
-      await check(`layout at ${width}×${height}, ${colorScheme}`, async () => {
-        await demo.page.setViewportSize({ width, height });
-        await demo.page.emulateMedia({ colorScheme });
-        await demo.page.evaluate(() => scrollTo(0, 0));
+      await check(`layout of the ${name} at ${width}×${height}, ${colorScheme}`, async () => {
+        await page.setViewportSize({ width, height });
+        await page.emulateMedia({ colorScheme });
+        await page.evaluate(() => scrollTo(0, 0));
         await sleep(300);
-        same(await demo.page.evaluate(() => document.documentElement.scrollWidth), width, "the width of the page");
-        const file = path.join(out, `${device}-${colorScheme}.png`);
-        await demo.page.screenshot({ path: file });
-        await demo.page.screenshot({ path: file.replace(".png", "-full.png"), fullPage: true });
+        same(await page.evaluate(() => document.documentElement.scrollWidth), width, "the width of the page");
+        const file = path.join(out, `${name}-${device}-${colorScheme}.png`);
+        await page.screenshot({ path: file });
+        await page.screenshot({ path: file.replace(".png", "-full.png"), fullPage: true });
         return file;
       });
     }
@@ -273,18 +218,24 @@ async function main() {
     await checkClock(demo);
     await checkRestart(demo, server, watch, "SIGTERM", 1);
     await checkRestart(demo, server, watch, "SIGKILL", 2);
+    await checkHub(page, origin);
+    await checkMemoryOnly(page, server, watch);
+    await demo.at("echo-reconnect").click();
+    await demo.state("echo-state", "open");
     await demo.at("echo-burst").click();
-    await checkLooks(demo);
+    await checkLooks(page, "page");
+    await checkAdmin(page, origin);
+    await checkLooks(page, "admin");
     await check("nothing unexpected on the console, no request elsewhere", () => watch.none());
+    await page.close();
+    await checkDurable(browser, binary, out);
   } finally {
     await browser.close();
     await server.end();
   }
 }
 
-await main().catch((error) => {
-  failed += 1;
-  console.log(`FAIL the run itself: ${error.message.split("\n")[0]}`);
-});
+await main().catch((error) => check("the run itself", () => { throw error; }));
+const { passed, failed } = tally;
 console.log(`browser: ${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

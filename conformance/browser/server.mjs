@@ -26,12 +26,13 @@ function accepts(port) {
 }
 
 export class Server {
-  constructor(binary, port, logFile) {
-    Object.assign(this, { binary, port, log: openSync(logFile, "w"), child: null });
+  /** `flags` are further ones of `serve`. */
+  constructor(binary, port, logFile, flags = []) {
+    Object.assign(this, { binary, port, flags, log: openSync(logFile, "w"), child: null });
   }
 
   async start() {
-    const child = spawn(this.binary, ["serve", "--listen", `127.0.0.1:${this.port}`],
+    const child = spawn(this.binary, ["serve", "--listen", `127.0.0.1:${this.port}`, ...this.flags],
       { stdio: ["ignore", this.log, this.log] });
     this.child = child;
     this.ended = once(child, "exit");

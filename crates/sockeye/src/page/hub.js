@@ -38,13 +38,20 @@ function say(state, text) {
   badge(byId("publish-status"), state, text);
 }
 
-const channel = () => byId("channel").value.trim();
+const channel = () => byId("channel").value;
+
+/* Known before it is asked: what a server refuses, browsers write to the console as an error. */
+function isName() {
+  const isGood = byId("channel").checkValidity();
+  if (!isGood) say("failed", "A channel's name has letters, digits and _ . : ~ @ / - only, and nothing empty between colons.");
+  return isGood;
+}
 
 /* ---------------------------------------------------------------- the channel */
 
 /* All four begin at the same place: the position is read first, and each subscribes from it. */
 function start() {
-  if (channel() === asked) return;
+  if (channel() === asked || !isName()) return;
   asked = channel();
   ready = startIn(asked, starting += 1);
 }
@@ -92,6 +99,7 @@ function showCommands(name) {
 
 /* One after the other, so that they come into the log in the order in which they were sent. */
 function publish(publishing) {
+  if (!isName()) return;
   queue = queue.then(() => ready).then(publishing).catch((error) => say("failed", error.message));
 }
 
@@ -127,6 +135,7 @@ function published(name, { cursor }, at) {
 
 /* ---------------------------------------------------------------- the person */
 
+byId("channel-form").noValidate = true; // it says itself what is wrong
 byId("channel-form").addEventListener("submit", (event) => {
   event.preventDefault();
   start();

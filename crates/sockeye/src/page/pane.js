@@ -22,7 +22,11 @@ export class Pane {
     this.parts.list.setAttribute("aria-label", `Messages over ${title}`);
     this.parts.what.textContent = what;
     this.parts.cut.addEventListener("click", () => this.toggle());
-    Object.assign(this, { node, title, transport, ledger, changed, state: "new" });
+    // Who scrolls back to read is not dragged to the end by what comes.
+    this.parts.list.addEventListener("scroll", ({ target }) => {
+      this.followsEnd = target.scrollHeight - target.scrollTop - target.clientHeight < 8;
+    });
+    Object.assign(this, { node, title, transport, ledger, changed, state: "new", followsEnd: true });
   }
 
   /** Reads a channel from a cursor on; what was there before is forgotten. */
@@ -71,7 +75,7 @@ export class Pane {
     const tick = () => {
       const left = Math.ceil((until - performance.now()) / 1000);
       if (left <= 0) this.open();
-      else this.show("cut", `Cut, back in ${left} s`);
+      else this.show("cut", `Cut, ${left} s`);
     };
     this.ticking = setInterval(tick, 250);
     tick();
@@ -154,13 +158,13 @@ export class Pane {
   /** The connection is gone, and the transport itself sees to another. */
   away(text) {
     this.isCatchingUp = this.wasAway = true;
-    this.show("connecting", "Reconnecting", text);
+    this.show("connecting", "Retrying", text);
   }
 
   lost(text, retryMs) {
     this.close();
     this.wasAway = true;
-    this.show("connecting", "Reconnecting", text);
+    this.show("connecting", "Retrying", text);
     this.timer = setTimeout(() => this.open(), retryMs ?? this.retryMs);
     this.retryMs = Math.min(this.retryMs * 2, RETRY_MS_MAX);
   }
@@ -185,13 +189,11 @@ export class Pane {
 
   row(kind, text, data) {
     const list = this.parts.list;
-    const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 24;
     const item = document.createElement("li");
     Object.assign(item.dataset, { kind, ...data });
     item.append(element("span", "body", text));
     list.append(item);
     while (list.children.length > ROWS_MAX) list.firstChild.remove();
-    if (isAtEnd) list.scrollTop = list.scrollHeight;
     return item;
   }
 
@@ -214,6 +216,6 @@ export class Pane {
     this.parts.count.textContent = since || `${this.count} of ${this.count + owed.length}`;
     this.parts.cursor.textContent = this.cursor;
     this.parts.cursor.title = this.cursor;
-    this.node.dataset.cursor = this.cursor;
+    if (this.followsEnd) this.parts.list.scrollTop = this.parts.list.scrollHeight;
   }
 }

@@ -48,7 +48,11 @@ function webSocket(reader) {
     if (isFinal(code)) reader.stop(text);
     else reader.lost(text, retryMs);
   });
-  return () => socket.close(1000);
+  return () => {
+    // Closing it before it is open would be told on the console as a failure.
+    if (socket.readyState === WebSocket.CONNECTING) socket.addEventListener("open", () => socket.close(1000));
+    else socket.close(1000);
+  };
 }
 
 /** The browser comes back by itself, with the ID of the last event as its cursor. */
