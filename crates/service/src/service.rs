@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sockeye_hub::{Config, Epoch, Hub, Item, Start, SubscriberKey};
+use sockeye_hub::{Config, Cursor, Epoch, Hub, Item, Seq, Start, SubscriberKey};
 use sockeye_server::{
     Answer, App, CloseCause, CloseCode, Context, Message, Opened, Request, StreamKey, Time,
 };
@@ -158,6 +158,16 @@ impl Service {
         }
     }
 
+    /// Whether what is missing from there on can be known, so that there is no gap for that.
+    pub(crate) fn is_in_the_log(&self, start: Start) -> bool {
+        let position = self.hub.position();
+        match start {
+            Start::Now | Start::Earliest => true,
+            Start::After(cursor) => cursor.epoch == position.epoch && cursor.seq <= position.seq,
+            Start::Unreadable => false,
+        }
+    }
+
     /// An event stream, or a bare WebSocket, is open.
     fn open_subscribed(
         &mut self,
@@ -180,8 +190,10 @@ impl Service {
         let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
         let mut line = self.line(session, context);
         // Whoever is gone is reported by itself, here and below.
-        // [service:cursor-first]
-        let _ = line.position(cursor, Some(retry));
+        // [service:cursor-first] But not before a gap: a client that is cut in between would come
+        // back behind it, and never hear of it.
+        let first = if self.is_in_the_log(start) { cursor } else { NOWHERE };
+        let _ = line.position(first, Some(retry));
         for (channel, problem) in &problems {
             line.refusal(channel, problem);
         }
@@ -270,6 +282,9 @@ impl App for Service {
         self.line(session, context).goaway(CloseReason::Restart, retry, cursor);
     }
 }
+
+/// A cursor of no life of the log: who comes back with it is told of a gap.
+pub(crate) const NOWHERE: Cursor = Cursor { epoch: Epoch(0), seq: Seq::ZERO };
 
 /// How an event stream is asked for its envelope.
 pub(crate) fn envelope(wanted: Option<&str>) -> Option<Envelope> {

@@ -15,8 +15,9 @@ pub(crate) struct Session {
     pub(crate) form: Form,
     /// Who is behind it.
     pub(crate) who: Who,
-    /// Subscriptions in which something may still come.
-    pub(crate) open: u32,
+    /// The channels and patterns in which something may still come; not of streams that can ask
+    /// for others.
+    open: Vec<Box<str>>,
     /// When something is due: an answer to a poll, a greeting, the end of who it is.
     pub(crate) due: Time,
 }
@@ -28,7 +29,15 @@ impl Session {
         form: Form,
         who: Who,
     ) -> Self {
-        Self { stream, subscriber, form, who, open: 0, due: Time::NEVER }
+        Self { stream, subscriber, form, who, open: Vec::new(), due: Time::NEVER }
+    }
+
+    /// Whether nothing will come any more.
+    pub(crate) const fn is_over(&self) -> bool {
+        match self.form {
+            Form::Events(_) | Form::Bare => self.open.is_empty(),
+            Form::Commands | Form::Greeting | Form::Poll => false,
+        }
     }
 }
 
@@ -92,17 +101,20 @@ impl Sessions {
         (session.subscriber == subscriber).then_some(session)
     }
 
-    /// One more subscription in which something may still come.
-    pub(crate) fn open_one(&mut self, subscriber: SubscriberKey) {
-        if let Some(session) = self.of_subscriber_mut(subscriber) {
-            session.open += 1;
+    /// One more target in which something may still come.
+    pub(crate) fn open_one(&mut self, subscriber: SubscriberKey, target: &str) {
+        let Some(session) = self.of_subscriber_mut(subscriber) else { return };
+        match session.form {
+            Form::Events(_) | Form::Bare => session.open.push(target.into()),
+            Form::Commands | Form::Greeting | Form::Poll => {}
         }
     }
 
-    /// One fewer.
-    pub(crate) fn end_one(&mut self, subscriber: SubscriberKey) {
+    /// One channel fewer. Names and not a count: that a channel has ended may be said twice, and
+    /// a pattern goes on when a channel that it matches has ended.
+    pub(crate) fn end_one(&mut self, subscriber: SubscriberKey, channel: &str) {
         if let Some(session) = self.of_subscriber_mut(subscriber) {
-            session.open = session.open.saturating_sub(1);
+            session.open.retain(|target| **target != *channel);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::Service;
 use crate::access::Who;
 use crate::line::Line;
 use crate::publishing::Asker;
+use crate::service::NOWHERE;
 use crate::session::Form;
 use crate::wire::{
     CloseReason, Code, Command, Control, Credential, CursorText, Id, Problem, Publish, Refused,
@@ -154,7 +155,10 @@ impl Service {
         if taken.targets.is_empty() {
             return;
         }
-        let (cursor, channels) = (line.cursor(self.cursor_of(subscriber)), &taken.targets);
+        // Not behind a gap that is yet to come: as for an event stream's first frame.
+        let known = self.is_in_the_log(start);
+        let cursor = if known { self.cursor_of(subscriber) } else { NOWHERE };
+        let (cursor, channels) = (line.cursor(cursor), &taken.targets);
         let _ = line.control(&Control::Subscribed { id, channels, cursor: &cursor });
         self.say_ended(subscriber, &taken.ended, context);
         self.catch_up(subscriber, context);

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use sockeye_hub::{
-    Budget, Cursor, Entry, Flow, Item, Kind, Progress, Seq, Start, SubscriberKey, Target,
+    Budget, Cursor, Entry, Flow, Gap, Item, Kind, Progress, Scope, Seq, Start, SubscriberKey,
+    Target,
 };
 use sockeye_server::{Context, StreamKey, Time};
 
@@ -11,8 +12,9 @@ use crate::Service;
 use crate::access::{Access, Who};
 use crate::body::Body;
 use crate::line::Line;
+use crate::service::NOWHERE;
 use crate::session::{Form, Session, Sessions};
-use crate::wire::{CloseReason, Control, Gap, Problem};
+use crate::wire::{self, CloseReason, Control, Problem};
 
 /// Messages fetched from history in one go.
 const PULL_MESSAGES: usize = 64;
@@ -59,7 +61,7 @@ impl Delivery<'_, '_> {
             return Flow::Full;
         }
         if entry.kind == Kind::End {
-            self.sessions.end_one(key);
+            self.sessions.end_one(key, &entry.channel);
             end_if_over(self.sessions, key, &mut line, entry.position);
         }
         Flow::Taken
@@ -68,12 +70,8 @@ impl Delivery<'_, '_> {
 
 /// Ends a stream whose channels have all ended, if it cannot ask for others.
 fn end_if_over(sessions: &Sessions, key: SubscriberKey, line: &mut Line<'_, '_>, cursor: Cursor) {
-    let over = sessions.of_subscriber(key).is_some_and(|session| session.open == 0);
-    match line.form {
-        Form::Events(_) | Form::Bare if over => {
-            line.goaway(CloseReason::Ended, None, cursor);
-        }
-        Form::Events(_) | Form::Bare | Form::Commands | Form::Greeting | Form::Poll => {}
+    if sessions.of_subscriber(key).is_some_and(Session::is_over) {
+        line.goaway(CloseReason::Ended, None, cursor);
     }
 }
 
@@ -170,7 +168,7 @@ impl Service {
                 Ok(subscribed) => {
                     taken.targets.push(*text);
                     match self.end_is_known(start, subscribed.ended) {
-                        EndIs::ToCome => self.sessions.open_one(key),
+                        EndIs::ToCome => self.sessions.open_one(key, text),
                         EndIs::Known => {}
                         EndIs::Unsaid(at) => taken.ended.push((*text, at)),
                     }
@@ -186,8 +184,13 @@ impl Service {
         let Some(last) = ended else { return EndIs::ToCome };
         match start {
             Start::Now => EndIs::Unsaid(last),
-            Start::After(cursor) if cursor.epoch == self.hub.position().epoch => {
-                if cursor.seq >= last { EndIs::Known } else { EndIs::ToCome }
+            // Above the head there is a gap to come, which says it.
+            Start::After(cursor) if self.is_in_the_log(start) => {
+                if cursor.seq >= last {
+                    EndIs::Known
+                } else {
+                    EndIs::ToCome
+                }
             }
             Start::After(_) | Start::Earliest | Start::Unreadable => EndIs::ToCome,
         }
@@ -228,7 +231,7 @@ impl Service {
     pub(crate) fn catch_up(&mut self, subscriber: SubscriberKey, context: &mut Context<'_>) {
         let live = self.hub.subscriber(subscriber).is_some_and(|it| it.is_live());
         if !live {
-            return self.pull(subscriber, context);
+            return self.fetch(subscriber, Full::GapsFirst, context);
         }
         let cursor = self.cursor_of(subscriber);
         let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
@@ -240,6 +243,10 @@ impl Service {
 
     /// Gives a stream that is behind what its outbox has room for.
     pub(crate) fn pull(&mut self, key: SubscriberKey, context: &mut Context<'_>) {
+        self.fetch(key, Full::Waits, context);
+    }
+
+    fn fetch(&mut self, key: SubscriberKey, mut full: Full, context: &mut Context<'_>) {
         let Some(session) = self.sessions.of_subscriber(key) else { return };
         let mut line = self.line(session, context);
         let position = self.hub.position();
@@ -247,17 +254,18 @@ impl Service {
         loop {
             let queued = line.context.outbox_bytes(line.stream);
             let bytes = self.limits.queue_bytes_max.saturating_sub(queued);
-            if bytes == 0 {
+            if bytes == 0 && full == Full::Waits {
                 line.context.notify_drained(line.stream);
                 break;
             }
+            full = Full::Waits;
             let Some(mut subscriber) = self.hub.subscriber(key) else { break };
             let budget = Budget { messages: PULL_MESSAGES, bytes };
             let progress = subscriber.pull(budget, self.now_ms, &mut items);
             for item in items.drain(..) {
                 say(&mut line, &item, self.now_ms);
-                if let Some(at) = end_in(&item) {
-                    self.sessions.end_one(key);
+                if let Some((channel, at)) = end_in(&item) {
+                    self.sessions.end_one(key, channel);
                     end_if_over(&self.sessions, key, &mut line, Cursor { seq: at, ..position });
                 }
             }
@@ -282,7 +290,7 @@ impl Service {
             match form {
                 Form::Poll => self.answerable.push(subscriber),
                 Form::Events(_) | Form::Commands | Form::Greeting | Form::Bare => {
-                    self.pull(subscriber, context);
+                    self.fetch(subscriber, Full::GapsFirst, context);
                 }
             }
         }
@@ -313,6 +321,16 @@ impl Service {
     }
 }
 
+/// What a stream gets that has no room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Full {
+    /// Nothing until it has some.
+    Waits,
+    /// Gaps where it asked to begin, and a message at the most. Its cursor is behind them already:
+    /// a pong or a goodbye would hand that out, and who comes back with it never hears of them.
+    GapsFirst,
+}
+
 /// What a client knows of the end of a channel that it subscribes.
 enum EndIs {
     /// Nothing: it may still come, or be replayed.
@@ -323,12 +341,14 @@ enum EndIs {
     Unsaid(Seq),
 }
 
-/// Where a channel ended, if this says so.
-fn end_in(item: &Item<Body>) -> Option<Seq> {
+/// Which channel ended, and where, if this says so.
+fn end_in(item: &Item<Body>) -> Option<(&str, Seq)> {
     match item {
-        Item::Message(entry) => (entry.kind == Kind::End).then(|| entry.seq()),
-        Item::Gap(gap) => gap.ended.then_some(gap.missed.through),
-        Item::Sync(_) => None,
+        Item::Message(entry) => (entry.kind == Kind::End).then(|| (&*entry.channel, entry.seq())),
+        Item::Gap(Gap { scope: Scope::Channel(name), missed, ended: true, .. }) => {
+            Some((name, missed.through))
+        }
+        Item::Gap(_) | Item::Sync(_) => None,
     }
 }
 
@@ -344,10 +364,10 @@ fn say(line: &mut Line<'_, '_>, item: &Item<Body>, now_ms: u64) {
         Item::Gap(gap) => {
             if line.form == Form::Bare {
                 // It has no words for a gap, and a loss is never silent.
-                line.goaway(CloseReason::Reconnect, None, Cursor::default());
+                line.goaway(CloseReason::Reconnect, None, NOWHERE);
                 return;
             }
-            line.control(&Control::Gap(Gap::from(gap)))
+            line.control(&Control::Gap(wire::Gap::from(gap)))
         }
         Item::Sync(sync) => {
             let cursor = line.cursor(sync.cursor);
