@@ -1,0 +1,121 @@
+//! What happened, so that one sees that something did.
+
+use std::collections::BTreeMap;
+
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) published: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) refused: BTreeMap<String, u64>,
+    pub(crate) lives: u64,
+    pub(crate) messages: u64,
+    pub(crate) ends: u64,
+    pub(crate) syncs: u64,
+    pub(crate) recovered: u64,
+    pub(crate) gaps: BTreeMap<String, u64>,
+    pub(crate) goaways: BTreeMap<u64, u64>,
+    pub(crate) resumes: u64,
+    pub(crate) changes: u64,
+    pub(crate) lies: u64,
+    pub(crate) stalls: u64,
+    pub(crate) lagged: u64,
+    pub(crate) overruns: u64,
+    pub(crate) polls: u64,
+    pub(crate) held: u64,
+    pub(crate) late_polls: u64,
+    pub(crate) not_modified: u64,
+    pub(crate) stay_away: u64,
+    pub(crate) added: u64,
+    pub(crate) pongs: u64,
+    pub(crate) drains: u64,
+    pub(crate) roomy: u64,
+}
+
+impl Totals {
+    pub(crate) fn count_gap(&mut self, reason: &str) {
+        *self.gaps.entry(reason.to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn count_goaway(&mut self, code: u64) {
+        *self.goaways.entry(code).or_default() += 1;
+    }
+
+    pub(crate) fn count_refusal(&mut self, code: &str) {
+        *self.refused.entry(code.to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.published, other.published),
+            (&mut self.duplicates, other.duplicates),
+            (&mut self.lives, other.lives),
+            (&mut self.messages, other.messages),
+            (&mut self.ends, other.ends),
+            (&mut self.syncs, other.syncs),
+            (&mut self.recovered, other.recovered),
+            (&mut self.resumes, other.resumes),
+            (&mut self.changes, other.changes),
+            (&mut self.lies, other.lies),
+            (&mut self.stalls, other.stalls),
+            (&mut self.lagged, other.lagged),
+            (&mut self.overruns, other.overruns),
+            (&mut self.polls, other.polls),
+            (&mut self.held, other.held),
+            (&mut self.late_polls, other.late_polls),
+            (&mut self.not_modified, other.not_modified),
+            (&mut self.stay_away, other.stay_away),
+            (&mut self.added, other.added),
+            (&mut self.pongs, other.pongs),
+            (&mut self.drains, other.drains),
+            (&mut self.roomy, other.roomy),
+        ];
+        for (sum, more) in pairs {
+            *sum += more;
+        }
+        for (sums, more) in [(&mut self.gaps, &other.gaps), (&mut self.refused, &other.refused)] {
+            for (name, count) in more {
+                *sums.entry(name.clone()).or_default() += count;
+            }
+        }
+        for (code, count) in &other.goaways {
+            *self.goaways.entry(*code).or_default() += count;
+        }
+    }
+
+    /// A simulation in which nothing happens proves nothing.
+    pub(crate) fn check(&self, seeds: u64) {
+        let all = [
+            ("messages", self.messages / seeds.max(1)),
+            ("duplicates", self.duplicates),
+            ("lives", self.lives),
+            ("ends", self.ends),
+            ("recovered", self.recovered / seeds.max(1)),
+            ("resumes", self.resumes / seeds.max(1)),
+            ("changes", self.changes / seeds.max(1)),
+            ("lies", self.lies),
+            ("stalls", self.stalls),
+            ("lagged", self.lagged),
+            ("overruns", self.overruns),
+            ("held", self.held),
+            ("late polls", self.late_polls),
+            ("not modified", self.not_modified),
+            ("stay away", self.stay_away),
+            ("added", self.added),
+            ("pongs", self.pongs),
+            ("drains", self.drains),
+            ("roomy", self.roomy),
+        ];
+        for (name, count) in all {
+            assert!(count > 0, "no {name}: {self:?}");
+        }
+        for reason in ["epoch", "ahead", "trimmed", "limit", "unreadable"] {
+            assert!(self.gaps.contains_key(reason), "no gap {reason}: {self:?}");
+        }
+        for code in [1012, 4000, 4202] {
+            assert!(self.goaways.contains_key(&code), "no close {code}: {self:?}");
+        }
+        for code in ["overloaded", "unavailable", "channel_ended"] {
+            assert!(self.refused.contains_key(code), "no refusal {code}: {self:?}");
+        }
+    }
+}
