@@ -1,6 +1,6 @@
 //! The log of a simulated server, which is the truth: nothing else sees everything.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use sockeye_hub::{Kind, Seq};
@@ -88,6 +88,8 @@ impl Truth {
 pub(crate) struct SimLog {
     truth: Rc<RefCell<Truth>>,
     mood: Rc<RefCell<Mood>>,
+    /// There was room when it was asked last, and nothing has come since.
+    offered: Cell<bool>,
 }
 
 /// How the log behaves: each number is "one in so many".
@@ -103,19 +105,21 @@ pub(crate) struct Mood {
 
 impl SimLog {
     pub(crate) fn new(truth: &Rc<RefCell<Truth>>, mood: &Rc<RefCell<Mood>>) -> Self {
-        Self { truth: Rc::clone(truth), mood: Rc::clone(mood) }
+        Self { truth: Rc::clone(truth), mood: Rc::clone(mood), offered: Cell::new(false) }
     }
 }
 
 impl Log for SimLog {
     fn has_room(&self) -> bool {
         let Mood { random, no_room, .. } = &mut *self.mood.borrow_mut();
-        !random.one_in(*no_room)
+        self.offered.set(!random.one_in(*no_room));
+        self.offered.get()
     }
 
     fn append(&mut self, record: &Record<'_>) {
         let mut truth = self.truth.borrow_mut();
-        assert!(!truth.failed, "a publication goes to a log that has failed");
+        assert!(self.offered.take(), "nobody asked whether there is room");
+        // It may have failed since the service looked last: then nobody will ever call this safe.
         let place = Position { epoch: record.position.epoch.0, seq: record.position.seq.0 };
         let next = Position { epoch: truth.epoch, seq: truth.entries.len() as u64 + 1 };
         assert_eq!(place, next, "the log gets everything in order, without holes");
@@ -129,7 +133,7 @@ impl Log for SimLog {
             time_ms: record.time_ms,
             key: record.key.map(str::to_owned),
         });
-        truth.failed = truth.entries.len() >= self.mood.borrow().fails_after;
+        truth.failed |= truth.entries.len() >= self.mood.borrow().fails_after;
     }
 
     fn settled(&mut self) -> LogState {
