@@ -33,7 +33,7 @@ export class Pane {
   start(channel, cursor, cutMs) {
     this.close();
     Object.assign(this, {
-      channel, cursor, cutMs, from: place(cursor), got: new Set(), count: 0, repeated: 0, gaps: 0,
+      channel, cursor, cutMs, from: place(cursor), got: new Set(), count: 0, repeated: 0, unsaid: 0, gaps: 0,
       sinceGap: 0, inGap: false, isCatchingUp: false, wasAway: false, retryMs: RETRY_MS_MIN,
     });
     this.parts.list.replaceChildren();
@@ -145,6 +145,11 @@ export class Pane {
   }
 
   at(cursor) {
+    const here = place(cursor);
+    if (here.epoch !== this.from.epoch && !this.inGap) {
+      this.unsaid += 1; // another life of the log, and nobody has said so
+      this.from = here;
+    }
     this.cursor = cursor;
     this.changed();
   }
@@ -206,6 +211,7 @@ export class Pane {
     const missing = owed.filter(isPast).length;
     const toCome = owed.length - missing;
     const [verdict, text] =
+      this.unsaid > 0 ? ["incomplete", "Gap not declared"] :
       missing > 0 ? ["incomplete", `${missing} missing`] :
       this.repeated > 0 ? ["incomplete", `${this.repeated} repeated`] :
       toCome > 0 ? ["waiting", `${toCome} to come`] :
