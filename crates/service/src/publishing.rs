@@ -74,6 +74,8 @@ pub(crate) struct Jobs {
     held: HashSet<StreamKey>,
     /// By the place waited for: the job, the item in it, and whether it is a duplicate.
     waiting: BTreeMap<Seq, Vec<(u64, usize, bool)>>,
+    /// Entries in all of that: several may wait for one place.
+    unsettled: usize,
 }
 
 /// Where a publication is after it was taken.
@@ -283,7 +285,7 @@ impl Service {
             return Err(failed_log());
         }
         // Before it has a place: a place that stays empty would look like a loss later.
-        if !log.has_room() || self.jobs.waiting.len() >= self.limits.publishing_max {
+        if !log.has_room() || self.jobs.unsettled >= self.limits.publishing_max {
             return Err(Problem::new(Code::Overloaded, "too much waits for the log"));
         }
         let (channel, kind) = (publication.channel, publication.kind);
@@ -311,13 +313,14 @@ impl Service {
         channel: Option<String>,
         placed: Result<Placed, Problem>,
     ) {
-        let Jobs { open, waiting, .. } = &mut self.jobs;
+        let Jobs { open, waiting, unsettled, .. } = &mut self.jobs;
         let Some(job) = open.get_mut(&id) else { return };
         let result = match placed {
             Ok(Placed::Settled(settled)) => Some(Ok(settled)),
             Ok(Placed::Waiting { seq, duplicate }) => {
                 waiting.entry(seq).or_default().push((id, job.items.len(), duplicate));
                 job.unsettled += 1;
+                *unsettled += 1;
                 None
             }
             Err(problem) => Some(Err(problem)),
@@ -375,6 +378,7 @@ impl Jobs {
         {
             item.result = Some(result);
             job.unsettled -= 1;
+            self.unsettled -= 1;
         }
     }
 
