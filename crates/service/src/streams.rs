@@ -25,7 +25,7 @@ pub(crate) struct Taken<'t> {
     /// The targets that are subscribed now.
     pub(crate) targets: Vec<&'t str>,
     /// Those among them that had ended, which nothing that follows will say.
-    pub(crate) ended: Vec<(&'t str, Seq)>,
+    pub(crate) ended: Vec<&'t str>,
 }
 
 /// What delivery touches: everything but the hub, which delivers.
@@ -170,7 +170,7 @@ impl Service {
                     match self.end_is_known(start, subscribed.ended) {
                         EndIs::ToCome => self.sessions.open_one(key, text),
                         EndIs::Known => {}
-                        EndIs::Unsaid(at) => taken.ended.push((*text, at)),
+                        EndIs::Unsaid => taken.ended.push(*text),
                     }
                 }
                 Err(problem) => refused(text, problem),
@@ -183,7 +183,7 @@ impl Service {
     fn end_is_known(&self, start: Start, ended: Option<Seq>) -> EndIs {
         let Some(last) = ended else { return EndIs::ToCome };
         match start {
-            Start::Now => EndIs::Unsaid(last),
+            Start::Now => EndIs::Unsaid,
             // Above the head there is a gap to come, which says it.
             Start::After(cursor) if self.is_in_the_log(start) => {
                 if cursor.seq >= last {
@@ -200,14 +200,15 @@ impl Service {
     pub(crate) fn say_ended(
         &mut self,
         key: SubscriberKey,
-        ended: &[(&str, Seq)],
+        ended: &[&str],
         context: &mut Context<'_>,
     ) {
-        let position = self.hub.position();
+        let (position, cursor) = (self.hub.position(), self.cursor_of(key));
         let Some(session) = self.sessions.of_subscriber(key) else { return };
         let mut line = self.line(session, context);
-        for (channel, seq) in ended {
-            let cursor = line.cursor(Cursor { seq: *seq, ..position });
+        for channel in ended {
+            // The place of its last entry would take the client back behind what it has.
+            let cursor = line.cursor(cursor);
             // Whoever is gone is reported by itself.
             let _ = line.control(&Control::End { channel, cursor: &cursor });
         }
@@ -338,7 +339,7 @@ enum EndIs {
     /// All.
     Known,
     /// Nothing, and nothing that follows will say it.
-    Unsaid(Seq),
+    Unsaid,
 }
 
 /// Which channel ended, and where, if this says so.
