@@ -112,6 +112,7 @@ impl Run {
         let mood = Rc::new(RefCell::new(Mood {
             settles_at_once: random.one_in(3),
             no_room: [0, 0, 5][random.below(3)],
+            refuses: [0, 0, 0, 8][random.below(4)],
             fails_after: if random.one_in(6) { 1 + random.below(20) } else { usize::MAX },
             random: Random::new(random.bits()),
         }));

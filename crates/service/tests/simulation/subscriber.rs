@@ -120,9 +120,6 @@ impl Subscriber {
                 _ if random.one_in(3) => lie(&self.truth.borrow(), random),
                 _ => (Start::Now, "now".to_owned()),
             };
-            if !matches!(start, Start::Now) {
-                self.ledger.rewind();
-            }
             self.wanted.push(target.clone());
             commands.subscribe(vec![target], start, &text);
         }
@@ -216,6 +213,9 @@ impl Subscriber {
                 Said::Subscribed { channels, .. } => {
                     let (targets, start) = commands.asked.remove(0);
                     assert_eq!(*channels, targets, "what was asked for");
+                    if commands.subscribed && !matches!(start, Start::Now) {
+                        self.ledger.rewind();
+                    }
                     commands.subscribed = true;
                     self.ledger.resume(&targets, start);
                 }

@@ -49,6 +49,8 @@ pub(crate) struct Entry {
     pub(crate) ttl_ms: Option<u64>,
     pub(crate) time_ms: u64,
     pub(crate) key: Option<String>,
+    /// The log did not take it: its place is void.
+    pub(crate) is_void: bool,
 }
 
 #[derive(Debug)]
@@ -79,7 +81,7 @@ impl Truth {
     /// Whether the channel has ended, for all that subscribers can know.
     pub(crate) fn has_ended(&self, channel: &str) -> bool {
         let settled = usize::try_from(self.settled).expect("few");
-        self.entries[..settled].iter().any(|entry| entry.is_end && entry.channel == channel)
+        self.entries[..settled].iter().any(|it| it.is_end && !it.is_void && it.channel == channel)
     }
 }
 
@@ -99,6 +101,8 @@ pub(crate) struct Mood {
     /// What is appended is safe at the next look; otherwise only some, and not at each look.
     pub(crate) settles_at_once: bool,
     pub(crate) no_room: usize,
+    /// Of some of it, it says that it has not got it and never will.
+    pub(crate) refuses: usize,
     /// It fails once it has so many entries.
     pub(crate) fails_after: usize,
 }
@@ -132,6 +136,7 @@ impl Log for SimLog {
             ttl_ms: record.payload.ttl_ms,
             time_ms: record.time_ms,
             key: record.key.map(str::to_owned),
+            is_void: false,
         });
         truth.failed |= truth.entries.len() >= self.mood.borrow().fails_after;
     }
@@ -141,8 +146,14 @@ impl Log for SimLog {
         if truth.failed {
             return LogState::Failed;
         }
-        let Mood { random, settles_at_once, .. } = &mut *self.mood.borrow_mut();
+        let Mood { random, settles_at_once, refuses, .. } = &mut *self.mood.borrow_mut();
         let open = truth.entries.len() as u64 - truth.settled;
+        if open > 0 && random.one_in(*refuses) {
+            let next = usize::try_from(truth.settled).expect("few");
+            truth.entries[next].is_void = true;
+            truth.settled += 1;
+            return LogState::Refused(Seq(truth.settled));
+        }
         if *settles_at_once {
             truth.settled += open;
         } else if open > 0 && random.one_in(6) {
