@@ -50,7 +50,7 @@ export class Watch {
   /** Only the readers, only while the server is away, and only the loss of their connections. */
   expected(message, origin) {
     const url = message.location().url;
-    const isReader = url === `${origin}/clock` || url.startsWith(`${origin}/v1/sse?`) || url.startsWith(`${origin}/v1/poll?`);
+    const isReader = /^\/clock(\?|$)/.test(url.slice(origin.length)) || url.startsWith(`${origin}/v1/sse?`) || url.startsWith(`${origin}/v1/poll?`);
     const lost = /^Failed to load resource: net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)$/;
     const refused = /^WebSocket connection to 'ws:[^']*\/v1\/ws' failed: .*net::ERR_CONNECTION_(REFUSED|RESET)$/;
     return this.restarting && ((isReader && lost.test(message.text())) || refused.test(message.text()));

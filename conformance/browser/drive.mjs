@@ -158,6 +158,17 @@ async function checkClock(demo) {
   });
 }
 
+/** After the check of the panes, which hides the page for a while. */
+async function checkRested(demo) {
+  await check("clock that rested goes on without a gap", async () => {
+    await until("a tick after it", () => demo.page.evaluate(() => {
+      const kinds = [...document.querySelectorAll("[data-testid=clock-list] li")].map((it) => it.dataset.kind);
+      return kinds.includes("resumed") && kinds.at(-1) === "tick";
+    }));
+    return consecutive(demo);
+  });
+}
+
 async function checkRestart(demo, server, watch, signal, round) {
   await check(`event stream resumes over a restart by ${signal}`, async () => {
     const before = (await demo.ticks()).at(-1);
@@ -219,6 +230,7 @@ async function main() {
     await checkRestart(demo, server, watch, "SIGTERM", 1);
     await checkRestart(demo, server, watch, "SIGKILL", 2);
     await checkHub(page, origin);
+    await checkRested(demo);
     await checkMemoryOnly(page, server, watch);
     await demo.at("echo-reconnect").click();
     await demo.state("echo-state", "open");

@@ -152,9 +152,12 @@ impl App for Demo {
     }
 }
 
-/// Where the client left off; garbage is a fresh start.
+/// Where the client left off; garbage is a fresh start. EventSource sends the header when it comes
+/// back by itself; a script that opens a new one can only say it in the query.
 fn last_event_id(request: &Request<'_>) -> Option<u64> {
-    request.head.headers().single("Last-Event-ID").ok()??.parse().ok()
+    let header = request.head.headers().single("Last-Event-ID").ok()?;
+    let query = || request.head.query()?.strip_prefix("last_event_id=");
+    header.or_else(query)?.parse().ok()
 }
 
 #[cfg(test)]

@@ -16,7 +16,11 @@ fn ids(peer: &mut Peer, count: usize) -> Vec<u64> {
 }
 
 fn watch(peer: &mut Peer, headers: &str) {
-    let head = peer.ask("GET", "/clock", headers);
+    watch_at(peer, "/clock", headers);
+}
+
+fn watch_at(peer: &mut Peer, target: &str, headers: &str) {
+    let head = peer.ask("GET", target, headers);
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
 }
 
@@ -39,6 +43,22 @@ fn ids_go_on_without_gap_or_repetition_after_a_restart() {
     let after = ids(&mut peer, 4);
     let expected: Vec<u64> = (before[1] + 1..).take(4).collect();
     assert_eq!(after, expected);
+}
+
+#[test]
+fn the_query_says_it_where_no_header_can() {
+    let serving = serve_anywhere();
+    let mut peer = serving.connect();
+    watch(&mut peer, "");
+    let now = ids(&mut peer, 1)[0];
+    let mut peer = serving.connect();
+    watch_at(&mut peer, &format!("/clock?last_event_id={}", now - 10), "");
+    assert_eq!(ids(&mut peer, 10), Vec::from_iter(now - 9..=now));
+    // EventSource keeps the URL when it comes back: the header is the newer of the two.
+    let header = format!("Last-Event-ID: {}\r\n", now - 2);
+    let mut peer = serving.connect();
+    watch_at(&mut peer, &format!("/clock?last_event_id={}", now - 10), &header);
+    assert_eq!(ids(&mut peer, 2), [now - 1, now]);
 }
 
 #[test]

@@ -48,7 +48,8 @@ function tick(event) {
 function listen() {
   badge(byId("clock-state"), "connecting", "Connecting");
   byId("clock-reopen").hidden = true;
-  source = new EventSource("/clock");
+  // It comes back by itself with the last ID; one that is opened anew has to be told.
+  source = new EventSource(latest === undefined ? "/clock" : `/clock?last_event_id=${latest}`);
   source.addEventListener("tick", tick);
   source.addEventListener("open", () => {
     opened += 1;
@@ -63,10 +64,16 @@ function listen() {
   });
 }
 
-/* A new EventSource has no Last-Event-ID: what it begins with is no gap. */
-byId("clock-reopen").addEventListener("click", () => {
-  latest = undefined;
-  listen();
+byId("clock-reopen").addEventListener("click", listen);
+
+/* A connection of the browser's six is left to the pages that are looked at. */
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) {
+    source.close();
+    badge(byId("clock-state"), "resting", "Resting");
+  } else if (source.readyState === EventSource.CLOSED) {
+    listen();
+  }
 });
 
 fill("curl", `curl -N ${location.origin}/clock`);
