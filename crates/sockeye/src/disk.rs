@@ -10,12 +10,17 @@ use sockeye_service::{Log, LogState, Record, Service};
 
 use crate::{Failure, OrFail};
 
-/// Bytes of a record besides its body and names, for asking whether there is room.
-const RECORD_BYTES: u64 = 128 * 1024;
+/// Bytes of a record for each byte of a message: JSON may write a control character as six.
+const ESCAPED_MAX: u64 = 6;
+
+/// Bytes of a record besides its message, at the most: names, key, what the log adds.
+const OVERHEAD_BYTES: u64 = 16 * 1024;
 
 /// A writer on a thread of its own, as the service wants it.
 struct Disk {
     writer: Writer,
+    /// The largest record that a message can make.
+    record_bytes_max: u64,
     through: Seq,
     failed: bool,
     /// When old records were asked to go.
@@ -34,7 +39,7 @@ impl Log for Disk {
     }
 
     fn has_room(&self) -> bool {
-        self.writer.room(RECORD_BYTES).is_ok()
+        self.writer.room(self.record_bytes_max).is_ok()
     }
 
     fn append(&mut self, record: &Record<'_>) {
@@ -83,7 +88,9 @@ pub(crate) fn recover(
     waker: Waker,
 ) -> Result<Service, Failure> {
     let opening = || format!("cannot open the log in {}", dir.display());
-    let (store, found) = Store::open(dir, Limits::default(), fresh_epoch.0).or_fail(opening)?;
+    let log_limits = log_limits(&hub);
+    let record_bytes_max = log_limits.record_bytes_max;
+    let (store, found) = Store::open(dir, log_limits, fresh_epoch.0).or_fail(opening)?;
     tell(&found);
     let mut service = Service::new(Epoch(found.epoch), hub, limits);
     restore(&mut service, &store, &found).or_fail(opening)?;
@@ -94,10 +101,27 @@ pub(crate) fn recover(
     let writer = Writer::spawn(store, wake).or_fail(opening)?;
     Ok(service.with_log(Box::new(Disk {
         writer,
+        record_bytes_max,
         through: Seq(found.head),
         failed: false,
         expired_ms: 0,
     })))
+}
+
+/// The log takes whatever the hub does: a record that is refused once it has its place is the end
+/// of the log.
+fn log_limits(hub: &Config) -> Limits {
+    let namespaces = hub.namespaces.iter().map(|(_, settings)| settings);
+    let largest = namespaces.chain([&hub.settings]).map(|it| it.message_bytes_max).max();
+    let largest = u64::try_from(largest.unwrap_or(0)).unwrap_or(u64::MAX);
+    let record = largest.saturating_mul(ESCAPED_MAX).saturating_add(OVERHEAD_BYTES);
+    let mut limits = Limits::default();
+    limits.record_bytes_max = limits.record_bytes_max.max(record);
+    limits.batch_bytes_max = limits.batch_bytes_max.max(limits.record_bytes_max);
+    // Several of the largest may wait, and not only one.
+    limits.queue_bytes_max = limits.queue_bytes_max.max(limits.record_bytes_max.saturating_mul(4));
+    limits.bytes_max = limits.bytes_max.max(limits.batch_bytes_max);
+    limits
 }
 
 fn restore(service: &mut Service, store: &Store, found: &Recovered) -> Result<(), String> {

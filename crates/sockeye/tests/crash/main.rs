@@ -68,6 +68,39 @@ fn killed_at_any_moment_nothing_is_lost() {
     check(&totals, worlds);
 }
 
+/// The log takes whatever the settings let through, and goes on.
+#[test]
+fn a_large_message_is_kept() {
+    let dir = std::env::temp_dir().join(format!("sockeye-crash-{}-large", std::process::id()));
+    std::fs::create_dir(&dir).expect("a directory");
+    let config = dir.join("toml");
+    let settings = "[limits]\npublish_bytes = 2000000\n\
+                    [channels]\nhistory_bytes = 9000000\nmessage_bytes = 2000000\n";
+    std::fs::write(&config, settings).expect("a file");
+    let start = || {
+        let mut command = common::sockeye(&["serve", "--listen", "127.0.0.1:0", "--config"]);
+        command.arg(&config).arg("--data").arg(dir.join("data"));
+        common::serve(command)
+    };
+    let serving = start();
+    let mut http = clients::Http::connect(serving.addr).expect("it listens");
+    // As the log writes it, it is six times as long.
+    for text in ["\u{1}".repeat(1_500_000), "small".to_owned()] {
+        let (status, answer) = http.ask("POST", "/v1/channels/c:0", &text).expect("an answer");
+        assert_eq!((status, &answer["level"]), (200, &"logged".into()), "{answer}");
+    }
+    drop(serving);
+    let serving = start();
+    let mut http = clients::Http::connect(serving.addr).expect("it listens");
+    let history = http.get("/v1/channels/c:0/history").expect("an answer");
+    let messages = history["messages"].as_array().expect("messages");
+    let lens: Vec<usize> =
+        messages.iter().map(|it| it["data"].as_str().expect("a text").len()).collect();
+    assert_eq!(lens, [1_500_000, 5]);
+    drop(serving);
+    std::fs::remove_dir_all(&dir).expect("ours");
+}
+
 /// All of it has happened, and often enough.
 fn check(totals: &Totals, worlds: usize) {
     let Totals { kills, early_kills, damages, lives, acknowledged, published, .. } = *totals;
