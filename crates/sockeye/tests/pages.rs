@@ -78,7 +78,9 @@ fn every_file_that_a_page_names_is_there() {
 fn named_in(text: &str) -> Vec<String> {
     let quoted = text.split('"').skip(1).step_by(2);
     let files = quoted.filter(|it| it.ends_with(".js") || it.ends_with(".css"));
-    files
-        .map(|it| it.strip_prefix("./").map_or(it.to_owned(), |it| format!("/page/{it}")))
-        .collect()
+    let path = |it: &str| match it.strip_prefix("./") {
+        Some(beside) => format!("/page/{beside}"),
+        None => it.to_owned(),
+    };
+    files.map(path).collect()
 }
