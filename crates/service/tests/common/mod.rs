@@ -27,6 +27,8 @@ pub struct Setup {
     pub limits: Limits,
     pub server: ServerLimits,
     pub access: Option<Access>,
+    /// What is done to the service before it runs: what it takes back, and the log behind it.
+    pub prepare: Option<Box<dyn FnOnce(Service) -> Service + Send>>,
 }
 
 /// A running service; dropped, it ends and passes its panic on.
@@ -49,6 +51,10 @@ pub fn start(adjust: impl FnOnce(&mut Setup)) -> Running {
     let thread = std::thread::spawn(move || {
         let service = Service::new(Epoch(7), setup.hub, setup.limits);
         let service = service.with_access(setup.access.unwrap_or(Access::Open));
+        let service = match setup.prepare {
+            Some(prepare) => prepare(service),
+            None => service,
+        };
         turn(&mut Server::new(net, service, setup.server), &work);
     });
     Running { addr, waker, jobs: Some(jobs), thread: Some(thread) }
