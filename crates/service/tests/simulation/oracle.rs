@@ -293,8 +293,12 @@ impl Ledger {
         let truth = Rc::clone(&self.truth);
         let truth = truth.borrow();
         assert!(truth.has_ended(channel), "{channel} has not ended");
+        // It may have come by a pattern, and is said again to whoever then asks for the channel.
+        let mut covering = self.accounts.iter().filter(|it| covers(&it.target, channel));
+        let came_before = covering.any(|it| it.floor.is_some_and(|floor| at <= floor));
+        let is_again = came_before && self.here.contains(&at);
         let its_own = truth.get(at).is_some_and(|entry| entry.is_end && entry.channel == channel);
-        if its_own && self.floor_of(channel).is_none_or(|floor| at > floor) {
+        if its_own && !is_again && self.floor_of(channel).is_none_or(|floor| at > floor) {
             return self.arrive(at, channel, &truth);
         }
         // That it had ended before is said to whoever comes later, where the stream is.
