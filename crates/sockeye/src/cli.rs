@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::remote::args::PublishOptions;
+use crate::remote::args::{PublishOptions, SubscribeOptions};
 
 /// Real-time delivery from first principles: WebSocket and server-sent events in one binary.
 ///
@@ -33,6 +33,8 @@ pub(crate) enum Command {
     },
     /// Publish messages to a channel of a running server.
     Publish(PublishOptions),
+    /// Print the messages of channels of a running server.
+    Subscribe(SubscribeOptions),
     /// Print a script that makes a shell complete this command line.
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {

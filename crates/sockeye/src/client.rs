@@ -320,7 +320,7 @@ impl Open {
 }
 
 /// Masking keys from the system's entropy (RFC 6455 §10.3), fetched many at a time.
-fn system_masks() -> impl FnMut() -> MaskKey + Send {
+pub(crate) fn system_masks() -> impl FnMut() -> MaskKey + Send {
     let mut keys = [0; 1024];
     let mut used = keys.len();
     move || {

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Testee { url } => testee::run(&url),
         Command::Config { action } => config(&action),
         Command::Publish(options) => remote::publish::run(&options),
+        Command::Subscribe(options) => remote::subscribe::run(&options),
         Command::Completions { shell } => complete(shell),
     };
     match done {

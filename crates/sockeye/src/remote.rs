@@ -3,10 +3,18 @@
 mod address;
 pub(crate) mod args;
 mod backoff;
+mod events;
 mod http;
 mod item;
+mod known_ends;
 mod lines;
+mod output;
+mod polls;
 pub(crate) mod publish;
+mod said;
+mod session;
+mod socket;
+pub(crate) mod subscribe;
 
 use sockeye_http1::{HeaderName, HeaderValue};
 
@@ -15,6 +23,9 @@ use self::args::ServerOptions;
 use crate::{Failure, OrFail};
 
 const AUTHORIZATION: HeaderName<'_> = HeaderName::from_static("Authorization");
+
+/// Longest wait that a server may ask for, in milliseconds.
+const RETRY_MS_MAX: u64 = 3_600_000;
 
 /// The hub, and who we are to it.
 struct Remote {
@@ -65,11 +76,26 @@ enum Break {
     TooLarge(String),
     /// Asking again would end the same.
     Final(String),
+    /// All that was wanted is there, or nobody wants it any more.
+    Over,
 }
 
 impl Break {
     fn lost(why: impl Into<String>) -> Self {
         Self::Lost { why: why.into(), retry_ms: 0 }
+    }
+
+    /// What a goodbye of the server's means, by the range of its code.
+    fn goaway(code: u16, reason: &str, retry_ms: Option<u64>) -> Self {
+        let why = format!("the server ended the stream: {} ({code})", plain(reason));
+        let retry_ms = retry_ms.unwrap_or_default().min(RETRY_MS_MAX);
+        match code {
+            4000 => Self::Over,
+            4001..=4099 => Self::Final(why),
+            4300..=4399 => Self::Final(format!("{why}; other credentials are needed")),
+            1012 | 1013 | 4100..=4199 => Self::Busy { why, retry_ms },
+            _ => Self::Lost { why, retry_ms },
+        }
     }
 
     fn into_text(self) -> String {
@@ -79,6 +105,7 @@ impl Break {
             | Self::Busy { why, .. }
             | Self::TooLarge(why)
             | Self::Final(why) => why,
+            Self::Over => "it is over".into(),
         }
     }
 }
@@ -117,6 +144,24 @@ fn is_invisible(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_says_what_to_do() {
+        let end = |code| Break::goaway(code, "word", Some(1_500));
+        assert_eq!(end(4000), Break::Over);
+        for code in [4001, 4002, 4003, 4099, 4300, 4302, 4399] {
+            assert!(matches!(end(code), Break::Final(_)), "{code}");
+        }
+        for code in [1012, 1013, 4100, 4102, 4199] {
+            assert!(matches!(end(code), Break::Busy { retry_ms: 1_500, .. }), "{code}");
+        }
+        for code in [0, 1000, 1001, 1006, 4200, 4202, 4299, 4400, 65_535] {
+            assert!(matches!(end(code), Break::Lost { retry_ms: 1_500, .. }), "{code}");
+        }
+        let forever = Break::goaway(4100, "\n", Some(u64::MAX));
+        let why = "the server ended the stream: \\n (4100)".to_owned();
+        assert_eq!(forever, Break::Busy { why, retry_ms: RETRY_MS_MAX });
+    }
 
     #[test]
     fn no_text_moves_the_cursor_of_a_terminal() {

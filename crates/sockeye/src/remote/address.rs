@@ -93,6 +93,17 @@ impl Address {
     }
 }
 
+/// A value in a query: what could mean something else is encoded (RFC 3986 §2).
+pub(super) fn encode(value: &str, out: &mut String) {
+    for &byte in value.as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,5 +137,12 @@ mod tests {
             assert!(failure.contains(reason), "{url}: {failure}");
             assert!(!failure.contains("secret") && !failure.contains('\n'), "{failure}");
         }
+    }
+
+    #[test]
+    fn values_are_encoded() {
+        let mut out = String::new();
+        encode("a:b/c&d=é *>", &mut out);
+        assert_eq!(out, "a:b%2Fc%26d%3D%C3%A9%20%2A%3E");
     }
 }

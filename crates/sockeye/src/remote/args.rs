@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// Where the hub is, and who asks.
 #[derive(Debug, Args)]
@@ -111,4 +111,75 @@ pub(crate) struct PublishOptions {
 
     /// What to publish; without it, or with `-`, each line of standard input is a message.
     pub(super) data: Option<String>,
+}
+
+const SUBSCRIBE_EXAMPLES: &str = "\
+Examples:
+  sockeye subscribe news
+  sockeye subscribe --from earliest --count 10 orders | jq .data
+  sockeye subscribe --transport sse --cursor 1mubbs7i8-15 'chat:*' news
+
+In a pipe, each line is a JSON object with a `type`: message, gap, sync (all that was missed is there),
+end (of a channel) or error (a channel was refused). Gaps say where messages may be missing.
+
+A lost connection is taken up again where it was. When it is interrupted, it tells the last cursor, with
+which another run goes on.
+
+The exit status is 0 when all channels have ended, --count is reached or nobody reads any more.";
+
+#[derive(Debug, Args)]
+#[command(after_help = SUBSCRIBE_EXAMPLES)]
+pub(crate) struct SubscribeOptions {
+    #[command(flatten)]
+    pub(super) server: ServerOptions,
+
+    /// How the messages come.
+    #[arg(long, value_enum, default_value = "ws")]
+    pub(super) transport: Transport,
+
+    /// Go on after this cursor, which an earlier message or run has told.
+    #[arg(long, value_name = "CURSOR", conflicts_with = "from")]
+    pub(super) cursor: Option<String>,
+
+    /// Where to begin.
+    #[arg(long, value_enum, default_value = "now")]
+    pub(super) from: From,
+
+    /// End after so many messages.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: Option<u64>,
+
+    /// Print lines of JSON, also on a terminal.
+    #[arg(long)]
+    pub(super) json: bool,
+
+    /// No notices on standard error; errors and the last cursor are still told.
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+
+    /// Channels, and patterns where the server allows them.
+    #[arg(required = true, value_name = "CHANNEL")]
+    pub(super) channels: Vec<String>,
+}
+
+/// How messages come.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Transport {
+    /// A WebSocket.
+    Ws,
+    /// Server-sent events.
+    Sse,
+    /// Requests that are answered when there is something.
+    Poll,
+    /// A request each second.
+    ShortPoll,
+}
+
+/// Where to begin.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum From {
+    /// With the oldest message that is still there.
+    Earliest,
+    /// With the next message.
+    Now,
 }

@@ -11,7 +11,7 @@ use sockeye_http1::{
     ResponseFraming, ResponseHead,
 };
 
-use super::{Break, Remote, plain};
+use super::{Break, RETRY_MS_MAX, Remote, plain};
 
 /// Size of a read.
 const READ_BYTES: usize = 16 * 1024;
@@ -19,9 +19,7 @@ const READ_BYTES: usize = 16 * 1024;
 const BODY_BYTES_MAX: usize = 16 << 20;
 /// How long a server may be silent where it has nothing to wait for.
 const SILENCE: Duration = Duration::from_secs(30);
-/// Longest wait that a server may ask for, in seconds.
-const RETRY_AFTER_MAX: u64 = 3600;
-
+const IF_NONE_MATCH: HeaderName<'_> = HeaderName::from_static("If-None-Match");
 const JSON: (HeaderName<'_>, HeaderValue<'_>) =
     (HeaderName::from_static("Content-Type"), HeaderValue::from_static("application/json"));
 
@@ -37,6 +35,9 @@ pub(super) struct Line {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) retry_after_ms: u64,
+    pub(super) is_event_stream: bool,
+    pub(super) cursor: Option<String>,
+    pub(super) tag: Option<String>,
     pub(super) keep_alive: bool,
     pub(super) body: Body,
 }
@@ -109,23 +110,45 @@ impl Line {
         }
     }
 
-    /// Sends a request and reads the answer's head. A body is JSON.
-    pub(super) fn ask(
+    /// Asks for something; with a tag, only if it has changed since.
+    pub(super) fn get(
+        &mut self,
+        remote: &Remote,
+        path: &str,
+        tag: Option<&str>,
+    ) -> Result<Answer, Break> {
+        let tag = tag.and_then(|tag| HeaderValue::new(tag).ok());
+        self.ask(remote, "GET", path, tag.map(|tag| (IF_NONE_MATCH, tag)), None)
+    }
+
+    /// Sends JSON.
+    pub(super) fn post(
+        &mut self,
+        remote: &Remote,
+        path: &str,
+        body: &[u8],
+    ) -> Result<Answer, Break> {
+        self.ask(remote, "POST", path, Some(JSON), Some(body))
+    }
+
+    /// Sends a request and reads the answer's head.
+    fn ask(
         &mut self,
         remote: &Remote,
         method: &str,
         path: &str,
+        header: Option<(HeaderName<'_>, HeaderValue<'_>)>,
         body: Option<&[u8]>,
     ) -> Result<Answer, Break> {
         let target = remote.address.target(path);
         let mut writer = RequestWriter::new(method, &target, &remote.address.authority)
             .map_err(|error| Break::Final(format!("cannot ask for that: {error}")))?;
-        for (name, value) in remote.headers() {
+        for (name, value) in remote.headers().into_iter().chain(header) {
             writer = writer.header(name, value);
         }
         let mut out = Vec::new();
         match body {
-            Some(body) => writer.header(JSON.0, JSON.1).write(Content::Bytes(body), &mut out),
+            Some(body) => writer.write(Content::Bytes(body), &mut out),
             None => writer.write(Content::Empty, &mut out),
         }
         // A server may answer before it has read everything, a refusal above all.
@@ -155,7 +178,11 @@ impl Answer {
         let seconds = single("Retry-After").and_then(|text| text.parse::<u64>().ok());
         Self {
             status: head.status().code(),
-            retry_after_ms: seconds.unwrap_or_default().min(RETRY_AFTER_MAX) * 1000,
+            retry_after_ms: seconds.unwrap_or_default().saturating_mul(1000).min(RETRY_MS_MAX),
+            is_event_stream: single("Content-Type")
+                .is_some_and(|it| sockeye_sse::is_event_stream(it.as_bytes())),
+            cursor: single("Sockeye-Cursor").map(str::to_owned),
+            tag: single("ETag").map(str::to_owned),
             keep_alive: head.keep_alive(),
             body: match head.body(method) {
                 ResponseFraming::None => Body::Rest(0),

@@ -149,7 +149,9 @@ impl<'r> Publisher<'r> {
                     (why, retry_ms)
                 }
                 Err(Break::Nobody(why)) if self.answered => (why, 0),
-                Err(end @ (Break::Nobody(_) | Break::Final(_))) => return Err(end.into()),
+                Err(end @ (Break::Nobody(_) | Break::Final(_) | Break::Over)) => {
+                    return Err(end.into());
+                }
             };
             if items.len() < before {
                 attempts = 0;
@@ -179,7 +181,7 @@ impl<'r> Publisher<'r> {
             body.push_str(&item.json);
             body.push('\n');
         }
-        let mut answer = line.ask(self.remote, "POST", "/v1/batch", Some(body.as_bytes()))?;
+        let mut answer = line.post(self.remote, "/v1/batch", body.as_bytes())?;
         self.answered = true;
         if answer.status != 200 {
             return Err(answer.refusal(&mut line));

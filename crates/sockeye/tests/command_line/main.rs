@@ -5,3 +5,6 @@ mod common;
 mod help;
 mod program;
 mod publish;
+mod resume;
+mod subscribe;
+mod subscriber;

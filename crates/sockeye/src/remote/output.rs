@@ -1,0 +1,73 @@
+//! Where messages go, and what is told when a signal ends it.
+
+use std::io::{self, Write as _};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::{Failure, OrFail};
+
+/// How long a signal waits for a line that is being written, in steps of 5 ms.
+const STEPS_MAX: u32 = 100;
+
+/// Standard output, and the cursor of what has been written there.
+#[derive(Default)]
+pub(super) struct Output {
+    /// Held while a line is written and its cursor taken down, so that a signal finds both or neither.
+    writing: Mutex<()>,
+    cursor: Mutex<Option<String>>,
+}
+
+impl Output {
+    /// Writes a line, if there is one, and takes down the cursor that counts once it is written.
+    pub(super) fn write(&self, line: Option<&str>, cursor: Option<String>) -> io::Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = line {
+            let mut out = io::stdout().lock();
+            out.write_all(line.as_bytes())?;
+            out.write_all(b"\n")?;
+            out.flush()?;
+        }
+        if cursor.is_some() {
+            *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = cursor;
+        }
+        Ok(())
+    }
+
+    /// The last cursor.
+    pub(super) fn cursor(&self) -> Option<String> {
+        self.cursor.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Ends the program when a signal asks for it, with the last cursor on standard error.
+pub(super) fn watch_signals(output: Arc<Output>) -> Result<(), Failure> {
+    let mut signals =
+        Signals::new([SIGINT, SIGTERM]).or_fail(|| "cannot watch for signals".into())?;
+    let watch = move || {
+        let Some(signal) = signals.forever().next() else { return };
+        // Held to the end: a line is there with its cursor, or neither is.
+        let _writing = patiently(&output.writing);
+        if let Some(cursor) = output.cursor() {
+            crate::notice(format_args!("last cursor: {}", super::plain(&cursor)));
+        }
+        // As shells tell of a program that a signal has ended.
+        std::process::exit(128 + signal);
+    };
+    let thread = std::thread::Builder::new().name("signals".into()).spawn(watch);
+    thread.or_fail(|| "cannot watch for signals".into()).map(drop)
+}
+
+/// The lock, unless whoever has it is stuck: then the line is cut.
+fn patiently(lock: &Mutex<()>) -> Option<std::sync::MutexGuard<'_, ()>> {
+    for _ in 0..STEPS_MAX {
+        match lock.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(error)) => return Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+    None
+}
