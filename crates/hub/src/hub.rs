@@ -19,6 +19,8 @@ pub enum Flow {
     /// It has no room. It has not got the message and is behind from here on: nothing more is
     /// named to it until it has caught up with [`Subscriber::pull`](crate::Subscriber::pull).
     Full,
+    /// It fetches by itself, as a poll does: the same, and nobody counts it as slow.
+    Fetches,
 }
 
 /// A message that is in the log now.
@@ -230,6 +232,7 @@ impl<M> Hub<M> {
                         self.stats.lagged += 1;
                         fall_behind(subscriber, self.head.previous());
                     }
+                    Flow::Fetches => fall_behind(subscriber, self.head.previous()),
                 }
             }
             behind += usize::from(subscriber.place != Place::Live);
@@ -287,6 +290,22 @@ fn restart(subscriber: &mut State) {
 #[cfg(test)]
 mod tests {
     use crate::{ChannelName, Config, Epoch, Flow, Hub, Misuse, Publication, Seq, Start, Target};
+
+    #[test]
+    fn who_fetches_by_itself_is_not_slow() {
+        let mut hub: Hub<&str> = Hub::new(Epoch(1), Config::default());
+        let room = ChannelName::new("a").unwrap();
+        let subscriber = hub.connect().unwrap();
+        let target = Target::Channel(room);
+        hub.subscriber(subscriber).unwrap().subscribe(target, Start::Now, 0).unwrap();
+        hub.publish(Publication::new(room, "1", 1), 0, |_, _| Flow::Fetches).unwrap();
+        assert!(!hub.subscriber(subscriber).unwrap().is_live());
+        assert_eq!(hub.stats().lagged, 0);
+        let mut items = Vec::new();
+        let budget = crate::Budget { messages: 9, bytes: 999 };
+        let progress = hub.subscriber(subscriber).unwrap().pull(budget, 0, &mut items);
+        assert_eq!((progress, items.len()), (crate::Progress::Live, 2));
+    }
 
     /// [hub:void] Places that a followed log left empty are missed by nobody.
     #[test]

@@ -3,6 +3,7 @@
 use sockeye_server::{Context, Header, Reply, Status};
 
 use crate::Service;
+use crate::session::Form;
 
 const TEXT: Header =
     Header::from_static("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
@@ -13,7 +14,6 @@ impl Service {
         let (hub, server) = (self.hub.stats(), context.stats());
         let mut out = String::new();
         let gauges = [
-            ("streams", self.sessions.len() as u64, "Streams and polls that are subscribed."),
             ("subscriptions", hub.subscriptions as u64, "Subscriptions of all streams."),
             ("channels", hub.channels as u64, "Channels with a record."),
             ("history_messages", hub.history_messages, "Messages in history."),
@@ -27,6 +27,7 @@ impl Service {
             ("refused_total", hub.refused, "Publications that were refused."),
             ("delivered_total", hub.delivered, "Messages that live streams took."),
             ("replayed_total", hub.replayed, "Messages fetched from history."),
+            ("requests_total", server.requests, "Requests that arrived whole."),
             ("lagged_total", hub.lagged, "Times a live stream had no room and fell behind."),
             ("recovered_total", hub.recovered, "Times a stream caught up without a gap."),
             ("bytes_received_total", server.bytes_received, "Bytes read from sockets."),
@@ -40,6 +41,38 @@ impl Service {
                 ));
             }
         }
+        self.labelled(&mut out);
         Reply::new(Status::OK, TEXT, out.into_bytes())
+    }
+
+    /// What is counted by a label.
+    fn labelled(&self, out: &mut String) {
+        let hub = self.hub.stats();
+        let mut streams = [("websocket", 0_u64), ("sse", 0), ("poll", 0)];
+        for session in self.sessions.iter() {
+            let at = match session.form {
+                Form::Commands | Form::Greeting | Form::Bare => 0,
+                Form::Events(_) => 1,
+                Form::Poll => 2,
+            };
+            streams[at].1 += 1;
+        }
+        let gaps = [
+            ("epoch", hub.gaps_epoch),
+            ("ahead", hub.gaps_ahead),
+            ("trimmed", hub.gaps_trimmed),
+            ("limit", hub.gaps_limit),
+            ("unreadable", hub.gaps_unreadable),
+        ];
+        let streams_help = "Streams and waiting polls that are subscribed.";
+        for (name, kind, label, help, rows) in [
+            ("streams", "gauge", "transport", streams_help, &streams[..]),
+            ("gaps_total", "counter", "reason", "Gaps declared.", &gaps[..]),
+        ] {
+            out.push_str(&format!("# HELP sockeye_{name} {help}\n# TYPE sockeye_{name} {kind}\n"));
+            for (value, count) in rows {
+                out.push_str(&format!("sockeye_{name}{{{label}=\"{value}\"}} {count}\n"));
+            }
+        }
     }
 }

@@ -50,7 +50,7 @@ impl Delivery<'_, '_> {
         if form == Form::Poll {
             // It fetches all there is at the end of the turn.
             self.answerable.push(key);
-            return Flow::Full;
+            return Flow::Fetches;
         }
         if self.context.outbox_bytes(stream) >= self.queue_bytes_max {
             self.context.notify_drained(stream);

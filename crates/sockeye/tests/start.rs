@@ -34,9 +34,18 @@ fn an_address_in_use() {
 
 #[test]
 fn an_address_of_another_machine() {
-    // TEST-NET-1 (RFC 5737) belongs to nobody.
-    let args = ["serve", "--listen", "192.0.2.1:0"];
+    // TEST-NET-1 (RFC 5737) belongs to nobody. Only a guarded server listens beyond loopback.
+    let file = std::env::temp_dir().join(format!("sockeye-start-{}.toml", std::process::id()));
+    std::fs::write(&file, "[access]\n").unwrap();
+    let file = file.to_str().unwrap();
+    let args = ["serve", "--config", file, "--listen", "192.0.2.1:0"];
     fails_with(&args, "this machine does not have that address");
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn an_open_server_beyond_the_loopback_interface() {
+    fails_with(&["serve", "--listen", "0.0.0.0:0"], "without [access] would let everybody publish");
 }
 
 #[test]
