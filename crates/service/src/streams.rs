@@ -162,6 +162,11 @@ impl Service {
             let subscribed = Target::new(text).map_err(Problem::from).and_then(|target| {
                 who.may_subscribe(target)?;
                 let mut subscriber = self.hub.subscriber(key).expect("it was connected");
+                // The now of a stream that lags is where it is: that is what it is told.
+                let start = match start {
+                    Start::Now if !subscriber.is_live() => Start::After(subscriber.cursor()),
+                    Start::Now | Start::Earliest | Start::After(_) | Start::Unreadable => start,
+                };
                 subscriber.subscribe(target, start, self.now_ms).map_err(Problem::from)
             });
             match subscribed {
