@@ -9,10 +9,11 @@ use crate::random::Random;
 /// Damages the log in `dir`; gives what was done to it, or `None` if there was nothing to damage.
 pub(crate) fn damage(dir: &Path, random: &mut Random) -> Option<String> {
     let wal = dir.join("log.sqlite-wal");
-    match random.below(5) {
+    match random.below(6) {
         0 | 1 => cut(&wal, random),
         2 => flip(&wal, random),
         3 => flip(&dir.join("mark"), random),
+        4 => flip(&dir.join("log.sqlite"), random),
         _ => fs::remove_file(&wal).is_ok().then(|| "the write-ahead log is gone".into()),
     }
 }

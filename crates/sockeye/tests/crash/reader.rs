@@ -206,6 +206,12 @@ impl Reader {
         self.stretches.push(Stretch { epoch: to.epoch, from, through, seen: Vec::new() });
     }
 
+    /// Where it is.
+    pub(crate) fn cursor(&self) -> Option<Cursor> {
+        let here = self.stretches.last();
+        here.map(|stretch| Cursor { epoch: stretch.epoch, seq: stretch.through })
+    }
+
     /// How many messages wait for it; of a new life it knows nothing.
     pub(crate) fn lag(&self, life: &Life) -> usize {
         let here = self.stretches.last().filter(|stretch| stretch.epoch == life.epoch);

@@ -41,9 +41,9 @@ impl Drop for Alarm<'_> {
 }
 
 impl Round {
-    pub(crate) fn new(life: Life, readers: usize) -> Self {
+    pub(crate) fn new(life: Life, readers: Vec<Option<Cursor>>) -> Self {
         let (answered, received, content) = (0, 0, 0);
-        let (readers, failed) = (vec![None; readers], false);
+        let failed = false;
         let state = State { life, answered, received, content, readers, failed };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }

@@ -133,7 +133,8 @@ impl World {
             _ => (self.random.below(60), usize::MAX),
         };
         let delay = if self.random.below(2) == 0 { 1 } else { 3_000 };
-        let round = Round::new(life, READERS);
+        // A poll says nothing to a reader that has everything.
+        let round = Round::new(life, self.readers.iter().map(Reader::cursor).collect());
         let publish_new = purpose == Purpose::Die;
         thread::scope(|scope| {
             let (round, addr) = (&round, serving.addr);
