@@ -30,6 +30,7 @@ impl App for Demo {
             "/echo" => Answer::WebSocket(Upgrade {
                 subprotocols: &[],
                 origins: Origins::SameHost,
+                message_bytes_max: None,
                 compression: None,
             }),
             "/count" => Answer::EventStream(EventStream::default()),

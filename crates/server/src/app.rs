@@ -272,6 +272,9 @@ pub struct Upgrade {
     pub subprotocols: &'static [&'static str],
     /// Which pages may connect.
     pub origins: Origins,
+    /// Longest message that is taken on this stream, in bytes, where that is shorter than what
+    /// [`Limits::websocket`](crate::Limits::websocket) allows; a longer one is refused with 1009.
+    pub message_bytes_max: Option<u64>,
     /// permessage-deflate: what we are willing to do, or `None` to decline every offer.
     pub compression: Option<ServerConfig>,
 }

@@ -62,6 +62,7 @@ pub(crate) enum Room {
 
 pub(crate) struct WebSocketRoom {
     pub(crate) protocol: Protocol,
+    pub(crate) message_bytes_max: u64,
     /// Present while a message is under way that did not come whole.
     pub(crate) under_way: Option<Box<UnderWay>>,
     pub(crate) session: Option<Box<Session>>,

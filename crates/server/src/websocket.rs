@@ -37,9 +37,14 @@ pub(crate) fn open<A: App>(
     accept.write_response(&extensions, &[], out).expect("the extension was offered");
     let compression =
         if params.is_some() { Compression::PerMessageDeflate } else { Compression::Off };
-    let config = Config { limits: core.limits.websocket, compression };
+    let mut limits = core.limits.websocket;
+    if let Some(bytes_max) = upgrade.message_bytes_max {
+        limits.message_bytes_max = limits.message_bytes_max.min(bytes_max);
+    }
+    let config = Config { limits, compression };
     let room = Room::WebSocket(WebSocketRoom {
         protocol: Protocol::server(&config),
+        message_bytes_max: limits.message_bytes_max,
         under_way: None,
         session: params.map(|params| Box::new(Session::new(Role::Server, params))),
         leftover: None,
@@ -202,12 +207,13 @@ fn receive_piece<A: App>(
     let Room::WebSocket(room) = &mut connection.room else { return 0 };
     // The assembler is taken out of the room, so that the application may send on this very
     // stream, and even close it, while it looks at the message.
-    let bytes_max = core.limits.websocket.message_bytes_max;
+    let bytes_max = room.message_bytes_max;
     let fresh = || Box::new(UnderWay { assembler: Assembler::new(bytes_max), since: Time::NEVER });
     let held = room.under_way.take().or_else(|| core.spare.take());
     let mut under_way = held.unwrap_or_else(fresh);
     if piece.first {
         under_way.since = core.now;
+        under_way.assembler.set_message_bytes_max(bytes_max);
     }
     let cost_min = if piece.compressed { INFLATE_COST } else { 0 };
     let assembler = &mut under_way.assembler;

@@ -128,8 +128,14 @@ impl Access {
         // [service:open-same-host]
         let headers = request.head.headers();
         let single = |name| headers.single(name).map_err(|_| Problem::from(Refusal::Ambiguous));
+        let host = single("Host")?;
+        if matches!(self, Self::Open) && !host.is_some_and(is_this_machine) {
+            // A name that somebody made point here (DNS rebinding) makes a foreign page its own.
+            let message = "an open server is asked for by its address, or as localhost";
+            return Err(Problem::new(Code::Forbidden, message));
+        }
         match (self, single("Origin")?) {
-            (Self::Open, Some(origin)) if !Origins::SameHost.allow(origin, single("Host")?) => {
+            (Self::Open, Some(origin)) if !Origins::SameHost.allow(origin, host) => {
                 Err(Problem::new(Code::Forbidden, "an open server is for its own pages only"))
             }
             (Self::Open | Self::Guarded(_), _) => Ok(()),
@@ -235,6 +241,15 @@ impl Access {
         let wanted = Identity { ends_ms, ..wanted.clone() };
         tickets.issue(&wanted, life_ms, &entropy, now_ms)
     }
+}
+
+/// Whether a `Host` names a machine by its address, or this one as nobody else can.
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok()
 }
 
 impl Guard {

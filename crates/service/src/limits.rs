@@ -28,6 +28,8 @@ pub struct Limits {
     /// From opening a WebSocket to the first message, where that has to say who it is, in
     /// milliseconds.
     pub greeting_ms: u64,
+    /// Longest message that a WebSocket's client may send, in bytes.
+    pub message_bytes_max: u64,
     /// Publications that wait for the log: the requests that made them are held.
     pub publishing_max: usize,
 }
@@ -44,6 +46,7 @@ impl Default for Limits {
             history_messages_max: 1_000,
             ping_ms: 25_000,
             greeting_ms: 5_000,
+            message_bytes_max: 16 * 1024,
             publishing_max: 4_096,
         }
     }

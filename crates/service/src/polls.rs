@@ -1,6 +1,6 @@
 //! Polls: a request is a subscriber for as long as it waits, and its answer is all it gets.
 
-use sockeye_hub::{Budget, Cursor, Item, Progress, Start, SubscriberKey};
+use sockeye_hub::{Budget, Cursor, Item, Progress, Start, SubscriberKey, Target};
 use sockeye_server::{Answer, Context, Hold, Reply, Request, Status, StreamKey, Time};
 
 use crate::access::Who;
@@ -31,13 +31,16 @@ impl Service {
         let channels = query.channels(&self.limits.wire)?;
         let wait_ms = query.number("wait")?.unwrap_or(0).saturating_mul(1_000);
         let tag = self.tag(&channels);
-        if wait_ms == 0 && is_known(request, &tag) {
+        let may = |channel: &&str| {
+            Target::new(channel).is_ok_and(|target| who.may_subscribe(target).is_ok())
+        };
+        if wait_ms == 0 && channels.iter().all(may) && is_known(request, &tag) {
             let reply = Reply::empty(Status::NOT_MODIFIED).header(NO_STORE);
             return Ok(reply.header(reply::text("ETag", &tag)).into());
         }
         let subscriber = self.hub.connect()?;
         let mut refusal = None;
-        self.subscribe(subscriber, who, &channels, start, |_, problem| {
+        let taken = self.subscribe(subscriber, who, &channels, start, |_, problem| {
             refusal.get_or_insert(problem);
         });
         if let Some(problem) = refusal {
@@ -45,7 +48,10 @@ impl Service {
             self.leave(subscriber);
             return Err(problem);
         }
-        let (body, rest) = self.fill(subscriber);
+        let (mut body, rest) = self.fill(subscriber);
+        for channel in taken.ended {
+            body.ended(channel, &CursorText::new(self.cursor_of(subscriber)));
+        }
         let is_over = wait_ms == 0 || context.is_draining();
         if is_over || !body.is_empty() || rest == Rest::More {
             let cursor = self.cursor_of(subscriber);

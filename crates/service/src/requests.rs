@@ -54,7 +54,7 @@ impl Service {
             Ok(who) => who.unwrap_or_else(|| self.anybody.clone()),
             Err(refusal) if resource == Resource::Socket => {
                 self.opening = Some(Opening::Refused(refusal.into()));
-                return Ok(upgrade());
+                return Ok(upgrade(self.limits.message_bytes_max));
             }
             Err(refusal) => return Err(refusal.into()),
         };
@@ -163,7 +163,7 @@ impl Service {
             let start = start(request, query);
             Opening::Subscribed { form: Form::Bare, channels, start, who }
         });
-        Ok(upgrade())
+        Ok(upgrade(self.limits.message_bytes_max))
     }
 
     /// Whether nothing will come in any of these channels, and the client has all that did.
@@ -215,6 +215,8 @@ impl Service {
         let mut entries = Vec::new();
         let limit = limit.min(self.limits.history_messages_max);
         let page = self.hub.history(name, part, limit, self.now_ms, &mut entries);
+        // [service:ttl] Dead on arrival, like anywhere else.
+        entries.retain(|entry| !entry.body.payload().is_expired(entry.time_ms, self.now_ms));
         Ok(json(Status::OK, history(&channel, &page, &entries)).into())
     }
 
@@ -259,10 +261,11 @@ enum Cursors {
 
 /// Which page may connect is decided by the credential: one that a browser sends by itself counts
 /// only with an origin on the list, and without a credential there is nothing to abuse.
-fn upgrade() -> Answer {
+fn upgrade(message_bytes_max: u64) -> Answer {
     Answer::WebSocket(Upgrade {
         subprotocols: &[SUBPROTOCOL],
         origins: Origins::Any,
+        message_bytes_max: Some(message_bytes_max),
         compression: Some(ServerConfig::default()),
     })
 }

@@ -123,6 +123,11 @@ impl Service {
         }
     }
 
+    /// The time that messages carry now, in milliseconds since 1970.
+    pub const fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
     /// What the hub holds and has counted.
     pub fn hub_stats(&self) -> sockeye_hub::Stats {
         self.hub.stats()

@@ -225,6 +225,17 @@ fn an_open_server_is_for_its_own_pages() {
             assert_eq!(answered.json()["error"]["code"], "forbidden");
         }
     }
+    // Nor for those that make a name of theirs point here.
+    let rebound = |host: &str| {
+        let request =
+            format!("GET /v1/poll?channel=a HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        common::raw(server.addr, &request)
+    };
+    assert!(rebound("evil.example").starts_with("HTTP/1.1 403"));
+    assert!(rebound("127.0.0.1.evil.example:80").starts_with("HTTP/1.1 403"));
+    for host in ["localhost", "LOCALHOST:99", "127.0.0.1:8080", "[::1]:80"] {
+        assert!(rebound(host).starts_with("HTTP/1.1 200"), "{host}");
+    }
     // Where credentials decide, pages may come from anywhere.
     let guarded = start(guard);
     let header = "Origin: https://evil.example\r\n";

@@ -331,7 +331,7 @@ fn a_publisher_that_leaves_leaves_nothing_behind() {
     socket.send(r#"{"type":"publish","channel":"c","data":"one"}"#);
     server.wait_until(|service| service.holdings().publications == 1);
     let mut stream = TcpStream::connect(server.addr).expect("it listens");
-    let request = "POST /v1/channels/c HTTP/1.1\r\nHost: c\r\nContent-Length: 3\r\n\r\ntwo";
+    let request = "POST /v1/channels/c HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\ntwo";
     stream.write_all(request.as_bytes()).expect("it is read");
     wait_until_held(&server, 1, 2);
     drop(stream);

@@ -163,5 +163,33 @@ fn a_channel_ends() {
     assert_eq!(late.until("$end")["channel"], "a");
     assert_eq!(late.until("$goaway")["code"], 4000);
     let refused = ask(server.addr, "POST", "/v1/channels/a", "", "more");
+    // A poll that starts from now, too: nothing else would ever tell it.
+    let poll = ask(server.addr, "GET", "/v1/poll?channel=a&wait=20", "", "");
+    assert_eq!(poll.json()["ended"][0]["channel"], "a");
     assert_eq!((refused.status, &refused.json()["error"]["code"]), (409, &"channel_ended".into()));
+}
+
+/// [service:ttl]
+#[test]
+fn what_has_expired_is_in_no_answer() {
+    let server = start(|_| ());
+    ask(server.addr, "POST", "/v1/channels/a?ttl_ms=1", "", "gone");
+    publish(server.addr, "a", "stays");
+    server.wait_until(|service| service.now_ms() > 0);
+    let start_ms = server.run(|server| server.app().now_ms());
+    server.wait_until(move |service| service.now_ms() > start_ms + 2);
+    for target in ["/v1/channels/a/history", "/v1/poll?channel=a&cursor=earliest"] {
+        let answered = ask(server.addr, "GET", target, "", "").json();
+        let messages = answered["messages"].as_array().expect("a list");
+        assert_eq!(messages.len(), 1, "{target}");
+        assert_eq!(messages[0]["data"], "stays");
+    }
+}
+
+#[test]
+fn a_message_that_is_too_long_is_refused_by_its_code() {
+    let server = start(|setup| setup.limits.message_bytes_max = 100);
+    let mut socket = Socket::commands(server.addr);
+    socket.send(&format!(r#"{{"type":"ping","id":"{}"}}"#, "x".repeat(100)));
+    assert_eq!(socket.closed().0, 1009);
 }

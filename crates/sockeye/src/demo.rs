@@ -95,6 +95,7 @@ impl App for Demo {
             (None, _) => Answer::WebSocket(Upgrade {
                 subprotocols: &[],
                 origins: Origins::Any,
+                message_bytes_max: None,
                 compression: Some(ServerConfig::default()),
             }),
         }

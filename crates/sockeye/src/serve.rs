@@ -43,6 +43,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let mut service_limits = sockeye_service::Limits::default();
     service_limits.queue_bytes_max = config.limits.queue_bytes;
     service_limits.ping_ms = limits.ping_ms;
+    service_limits.message_bytes_max = config.limits.message_bytes;
     let service = match &config.data {
         Some(dir) => disk::recover(dir, epoch, hub, service_limits, net.waker())?,
         None => Service::new(epoch, hub, service_limits),

@@ -50,6 +50,12 @@ impl Assembler {
         Self { held: Held::EMPTY, bytes_max: message_bytes_max, failed: None }
     }
 
+    /// Sets the bound anew, for the message that begins next: one assembler may serve connections
+    /// with different bounds.
+    pub const fn set_message_bytes_max(&mut self, message_bytes_max: u64) {
+        self.bytes_max = message_bytes_max;
+    }
+
     /// Takes the next piece; gives the message when it is whole.
     ///
     /// A compressed message goes through `codec` once its last piece is here. A piece that is a

@@ -38,7 +38,12 @@ type Job = Box<dyn FnOnce(&mut Server<MioNet, TestApp>) + Send>;
 impl App for TestApp {
     fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer {
         let upgrade = |compression| {
-            Answer::WebSocket(Upgrade { subprotocols: &[], origins: Origins::Any, compression })
+            Answer::WebSocket(Upgrade {
+                subprotocols: &[],
+                origins: Origins::Any,
+                message_bytes_max: None,
+                compression,
+            })
         };
         match request.head.path() {
             "/echo" => upgrade(None),

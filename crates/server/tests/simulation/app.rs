@@ -106,6 +106,7 @@ impl App for SimApp {
             "/echo" | "/closing" => Answer::WebSocket(Upgrade {
                 subprotocols: &[],
                 origins: Origins::Any,
+                message_bytes_max: None,
                 compression: Some(ServerConfig::default()),
             }),
             "/clock" | "/ending" | "/flood" => Answer::EventStream(EventStream::default()),

@@ -53,6 +53,7 @@ impl App for Puppet {
             "/ws" => Answer::WebSocket(Upgrade {
                 subprotocols: &[],
                 origins,
+                message_bytes_max: None,
                 compression: Some(ServerConfig::default()),
             }),
             "/events" => Answer::EventStream(EventStream::default()),

@@ -37,6 +37,12 @@ impl PollBody {
         }
     }
 
+    /// Adds the end of a channel that had ended before.
+    pub fn ended(&mut self, channel: &str, cursor: &CursorText) {
+        separate(&mut self.ended);
+        Control::End { channel, cursor }.write_data(&mut self.ended);
+    }
+
     /// Adds a gap.
     pub fn gap(&mut self, gap: Gap<'_>) {
         separate(&mut self.gaps);

@@ -69,6 +69,15 @@ pub fn ask(addr: SocketAddr, method: &str, target: &str, headers: &str, body: &s
     Answered { status, head, body: String::from_utf8(rest).expect("UTF-8") }
 }
 
+/// Sends these bytes, and gives all that comes back.
+pub fn raw(addr: SocketAddr, request: &str) -> String {
+    let mut stream = connect(addr);
+    stream.write_all(request.as_bytes()).expect("it is read");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an end in time");
+    answer
+}
+
 /// Publishes a text, and gives its position's cursor.
 pub fn publish(addr: SocketAddr, channel: &str, text: &str) -> String {
     let answered = ask(addr, "POST", &format!("/v1/channels/{channel}"), "", text);

@@ -169,7 +169,7 @@ impl Publisher {
                 let kind = if json { "application/json" } else { "text/plain" };
                 let len = body.len();
                 let request = format!(
-                    "POST {path} HTTP/1.1\r\nHost: sim\r\nContent-Type: {kind}\r\n\
+                    "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n\
                      Content-Length: {len}\r\n\r\n{body}"
                 );
                 wire.write(request.as_bytes());

@@ -21,7 +21,7 @@ struct Open {
 impl Socket {
     pub(crate) fn new(mut wire: Wire) -> Self {
         wire.write(
-            b"GET /v1/ws HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            b"GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
               Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
               Sec-WebSocket-Protocol: sockeye.v1.json\r\n\r\n",
         );

@@ -425,6 +425,6 @@ fn request(
     };
     let channels = channels.join("&");
     format!(
-        "GET {path}?{channels}{query}{in_query} HTTP/1.1\r\nHost: sim\r\n{in_header}{header}\r\n"
+        "GET {path}?{channels}{query}{in_query} HTTP/1.1\r\nHost: localhost\r\n{in_header}{header}\r\n"
     )
 }

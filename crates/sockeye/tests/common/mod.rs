@@ -93,7 +93,7 @@ impl Peer {
 
     /// Asks for `target` with further header lines, each with its CRLF; gives the head.
     pub fn ask(&mut self, method: &str, target: &str, headers: &str) -> String {
-        self.send(format!("{method} {target} HTTP/1.1\r\nHost: test\r\n{headers}\r\n"));
+        self.send(format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"));
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             assert!(self.0.read_line(&mut head).expect("text") > 0, "ended after {head:?}");

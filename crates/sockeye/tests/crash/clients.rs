@@ -68,8 +68,9 @@ impl Http {
         body: &str,
     ) -> Result<(u16, Value), Gone> {
         let len = body.len();
-        let request =
-            format!("{method} {target} HTTP/1.1\r\nHost: crash\r\nContent-Length: {len}\r\n\r\n");
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len}\r\n\r\n"
+        );
         self.0.get_mut().write_all((request + body).as_bytes())?;
         let head = read_head(&mut self.0)?;
         let len = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
@@ -106,7 +107,7 @@ impl Events {
     pub(crate) fn open(addr: SocketAddr, target: &str, cursor: Option<&str>) -> Result<Self, Gone> {
         let mut stream = connect(addr)?;
         let resume = cursor.map_or(String::new(), |it| format!("Last-Event-ID: {it}\r\n"));
-        let request = format!("GET {target} HTTP/1.1\r\nHost: crash\r\n{resume}\r\n");
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{resume}\r\n");
         stream.get_mut().write_all(request.as_bytes())?;
         let head = read_head(&mut stream)?;
         assert_eq!(status(&head), 200, "{target}: {head}");
