@@ -166,7 +166,7 @@ fn where_nobody_may_do_anything_who_it_is_comes_first() {
         if let Some(Access::Guarded(guard)) = &mut setup.access {
             guard.everybody = Identity::anonymous();
         }
-        setup.limits.greeting_ms = 300;
+        setup.limits.greeting_ms = 2_000;
     });
     let mut socket = Socket::commands(server.addr);
     socket.send(r#"{"type":"subscribe","channels":["public:1"]}"#);
@@ -179,7 +179,7 @@ fn where_nobody_may_do_anything_who_it_is_comes_first() {
 #[test]
 fn an_identity_ends() {
     let server = start(guard);
-    let wanted = r#"{"channels":["chat:7"],"session_ms":300}"#;
+    let wanted = r#"{"channels":["chat:7"],"session_ms":2000}"#;
     let ticket = ticket(&server, wanted);
     let target = format!("/v1/sse?channel=chat:7&ticket={ticket}");
     let mut events = Events::open(server.addr, &target, "");
