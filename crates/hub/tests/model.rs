@@ -6,24 +6,15 @@
 //! [hub:resume-epoch] [hub:resume-ahead] [hub:resume-complete] [hub:resume-trimmed]
 
 use sockeye_hub::properties::{Totals, keeps_the_promise_by_seed};
+use sockeye_simnet::each_seed;
 
 /// Seeds in a run that does not say how many.
 const SEEDS: u64 = 10_000;
 
 #[test]
 fn every_seed_keeps_the_promise() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let (first, count) = match number("SOCKEYE_SEED") {
-        Some(seed) => (seed, 1),
-        None => (0, number("SOCKEYE_SEEDS").unwrap_or(SEEDS)),
-    };
     let mut totals = Totals::default();
-    for seed in first..first + count {
-        match std::panic::catch_unwind(|| keeps_the_promise_by_seed(seed)) {
-            Ok(game) => totals.add(&game),
-            Err(_) => panic!("seed {seed} broke the promise; repeat it with SOCKEYE_SEED={seed}"),
-        }
-    }
+    let count = each_seed(SEEDS, keeps_the_promise_by_seed, |game| totals.add(game));
     println!("model: {count} seeds, {totals:?}");
     // A model in which nothing happens proves nothing.
     if count >= 1000 {

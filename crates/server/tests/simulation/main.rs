@@ -22,7 +22,7 @@ mod stage;
 use std::time::Duration;
 
 use sockeye_server::{CloseCause, Limits, Server, Stats};
-use sockeye_simnet::{Faults, Random, SimNet};
+use sockeye_simnet::{Faults, Random, SimNet, each_seed};
 
 use app::{Counts, SimApp};
 
@@ -55,18 +55,8 @@ struct World {
 
 #[test]
 fn every_seed_keeps_the_promise() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let (first, count) = match number("SOCKEYE_SEED") {
-        Some(seed) => (seed, 1),
-        None => (0, number("SOCKEYE_SEEDS").unwrap_or(SEEDS)),
-    };
     let mut totals = Totals::default();
-    for seed in first..first + count {
-        match std::panic::catch_unwind(|| simulate(seed)) {
-            Ok(run) => totals.add(&run),
-            Err(_) => panic!("seed {seed} broke the promise; repeat it with SOCKEYE_SEED={seed}"),
-        }
-    }
+    let count = each_seed(SEEDS, simulate, |run| totals.add(run));
     println!("simulation: {count} seeds, {totals:?}");
     // A simulation in which nothing happens proves nothing.
     if count >= 1000 {
