@@ -3,8 +3,9 @@
 use sockeye_hub::{Cursor, Entry};
 use sockeye_server::{CloseCode, Context, Message, SendError, StreamKey};
 
+use crate::access::Access;
 use crate::body::{self, Body};
-use crate::session::Form;
+use crate::session::{Form, Session};
 use crate::wire::{self, CloseReason, Control, CursorText, Problem, position_event};
 
 /// A stream and how it is spoken to.
@@ -14,6 +15,23 @@ pub(crate) struct Line<'l, 'c> {
     /// What follows each cursor that is handed out here.
     pub(crate) proof: Option<String>,
     pub(crate) context: &'l mut Context<'c>,
+}
+
+impl<'l, 'c> Line<'l, 'c> {
+    /// The line of a session.
+    pub(crate) fn of(
+        session: &Session,
+        access: &Access,
+        now_ms: u64,
+        context: &'l mut Context<'c>,
+    ) -> Self {
+        let proof = match session.form {
+            // Where the next request brings the cursor and the ticket together.
+            Form::Events(_) => access.proof(&session.who, now_ms),
+            Form::Commands | Form::Greeting | Form::Bare | Form::Poll => None,
+        };
+        Self { stream: session.stream, form: session.form, proof, context }
+    }
 }
 
 impl Line<'_, '_> {

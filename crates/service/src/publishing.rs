@@ -110,13 +110,7 @@ impl Service {
         for (line, item) in items {
             self.add(id, who, line, item, context);
         }
-        match self.jobs.take_settled(id) {
-            Some(job) => job.reply(self.limits.retry_ms).into(),
-            None => {
-                self.opening = Some(Opening::Publishing(id));
-                Answer::Hold(Hold { hold_ms: u64::MAX })
-            }
-        }
+        self.answer_or_hold(id)
     }
 
     /// Ends a channel for a request.
@@ -136,6 +130,11 @@ impl Service {
             self.place(publication, context)
         });
         self.note(id, None, Some(channel.to_owned()), placed);
+        self.answer_or_hold(id)
+    }
+
+    /// Answers a job's request if all is settled, or holds it.
+    fn answer_or_hold(&mut self, id: u64) -> Answer {
         match self.jobs.take_settled(id) {
             Some(job) => job.reply(self.limits.retry_ms).into(),
             None => {

@@ -45,18 +45,16 @@ impl Delivery<'_, '_> {
     /// cursor.
     pub(crate) fn deliver(&mut self, key: SubscriberKey, entry: &Rc<Entry<Body>>) -> Flow {
         let Some(session) = self.sessions.of_subscriber(key) else { return Flow::Full };
-        let (stream, form) = (session.stream, session.form);
-        let proof = self.access.proof(&session.who, self.now_ms);
-        if form == Form::Poll {
+        if session.form == Form::Poll {
             // It fetches all there is at the end of the turn.
             self.answerable.push(key);
             return Flow::Fetches;
         }
-        if self.context.outbox_bytes(stream) >= self.queue_bytes_max {
-            self.context.notify_drained(stream);
+        if self.context.outbox_bytes(session.stream) >= self.queue_bytes_max {
+            self.context.notify_drained(session.stream);
             return Flow::Full;
         }
-        let mut line = Line { stream, form, proof, context: self.context };
+        let mut line = Line::of(session, self.access, self.now_ms, self.context);
         if line.entry(entry).is_err() {
             return Flow::Full;
         }
@@ -109,12 +107,7 @@ impl Service {
         session: &Session,
         context: &'l mut Context<'c>,
     ) -> Line<'l, 'c> {
-        let proof = match session.form {
-            // Where the next request brings the cursor and the ticket together.
-            Form::Events(_) => self.access.proof(&session.who, self.now_ms),
-            Form::Commands | Form::Greeting | Form::Bare | Form::Poll => None,
-        };
-        Line { stream: session.stream, form: session.form, proof, context }
+        Line::of(session, &self.access, self.now_ms, context)
     }
 
     /// Says when something is due for a stream next.

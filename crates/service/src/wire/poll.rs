@@ -29,8 +29,7 @@ impl PollBody {
     /// Adds a message, or the end of a channel if the entry is its last.
     pub fn entry<M: AsRef<Payload>>(&mut self, entry: &Entry<M>, cursor: &CursorText) {
         if is_end(entry) {
-            separate(&mut self.ended);
-            Control::End { channel: &entry.channel, cursor }.write_data(&mut self.ended);
+            self.ended(&entry.channel, cursor);
         } else {
             separate(&mut self.messages);
             fragment(entry, cursor, &mut self.messages);
