@@ -97,6 +97,12 @@ pub trait App {
         let _ = context;
     }
 
+    /// Called once a turn after the outboxes were flushed: what was appended in this turn was offered
+    /// to the system. `turn_us` is how long the turn took, in microseconds; a place to count.
+    fn on_flushed(&mut self, turn_us: u64) {
+        let _ = turn_us;
+    }
+
     /// Called once a turn before the outboxes are flushed; the place to take in what other
     /// threads left behind before they woke the loop.
     fn on_turn(&mut self, context: &mut Context<'_>) {
@@ -244,11 +250,14 @@ impl From<Reply> for Answer {
 ///
 /// What the client has sent behind it waits, and is served in order once the response is written.
 /// A client that ends its direction meanwhile is taken for gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Hold {
     /// After so many milliseconds the server answers by itself: 503 with `Retry-After: 1`. At the
     /// most [`Limits::hold_ms`](crate::Limits).
     pub hold_ms: u64,
+    /// Headers that the response gets beside its own, whoever gives it: what is known of the
+    /// request now need not be kept by the application.
+    pub headers: Vec<Header>,
 }
 
 /// Which web pages may open a WebSocket (RFC 6455 §10.2): [`sockeye_handshake::Origins`] with a list

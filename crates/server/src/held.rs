@@ -14,6 +14,8 @@ pub(crate) struct HeldRoom {
     terms: Terms,
     /// When the server answers by itself.
     pub(crate) until: Time,
+    /// What the response has beside its own headers.
+    headers: Vec<Header>,
 }
 
 const RETRY_AFTER: Header = Header::from_static("Retry-After", "1");
@@ -25,7 +27,7 @@ pub(crate) fn open<A: App>(core: &mut Core, app: &mut A, key: Key, terms: Terms,
     let Room::Http(http) = core::mem::replace(&mut connection.room, Room::Gone) else {
         unreachable!("a request was served in another room");
     };
-    let room = Room::Held(Box::new(HeldRoom { http, terms, until }));
+    let room = Room::Held(Box::new(HeldRoom { http, terms, until, headers: hold.headers }));
     let Some(stream) = core.begin_stream(key, room) else { return };
     app.on_open(stream, &Opened::Held, &mut Context { core });
 }
@@ -37,12 +39,13 @@ pub(crate) fn respond(core: &mut Core, key: Key, reply: &Reply, cause: CloseCaus
     let Room::Held(room) = core::mem::replace(&mut connection.room, Room::Gone) else {
         unreachable!("asked by the callers");
     };
-    let HeldRoom { mut http, terms, .. } = *room;
+    let HeldRoom { mut http, terms, headers, .. } = *room;
     http.go_on(core.now);
     connection.room = Room::Http(http);
     // The client was waiting for us: its time between two requests begins now.
     connection.heard = core.now;
-    http::write_reply(core, key, terms, reply);
+    // [server:hold-headers]
+    http::write_reply(core, key, terms, reply, &headers);
     core.pause_if_full(key);
     core.look_again(key);
     core.arm(key);

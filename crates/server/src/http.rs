@@ -301,7 +301,7 @@ fn serve<A: App>(core: &mut Core, app: &mut A, key: Key, request: &Complete) {
     };
     let request = Request { head: &head, body: &request.body, peer };
     match app.on_request(&request, &mut Context { core }) {
-        Answer::Reply(reply) => write_reply(core, key, Terms::of(&head), &reply),
+        Answer::Reply(reply) => write_reply(core, key, Terms::of(&head), &reply, &[]),
         Answer::WebSocket(upgrade) => websocket::open(core, app, key, &head, &upgrade),
         Answer::EventStream(stream) => open_events(core, app, key, &head, &stream),
         Answer::Hold(hold) => held::open(core, app, key, Terms::of(&head), hold),
@@ -326,7 +326,8 @@ impl Terms {
     }
 }
 
-pub(crate) fn write_reply(core: &mut Core, key: Key, terms: Terms, reply: &Reply) {
+/// Writes `reply`, with `more` headers behind its own.
+pub(crate) fn write_reply(core: &mut Core, key: Key, terms: Terms, reply: &Reply, more: &[Header]) {
     let Some(connection) = core.connections.get_mut(key) else { return };
     if reply.status.code() >= 400 {
         core.stats.refused += 1;
@@ -340,7 +341,7 @@ pub(crate) fn write_reply(core: &mut Core, key: Key, terms: Terms, reply: &Reply
         false => Body::Bytes(&reply.body),
     };
     let out = connection.outbox.tail(&mut core.pool);
-    add(response, &reply.headers).write(body, out);
+    add(add(response, &reply.headers), more).write(body, out);
     match persistence {
         Persistence::Close => core.leave(key, CloseCause::Finished),
         Persistence::Persist | Persistence::KeepAlive => core.touch(key),

@@ -69,7 +69,7 @@ impl Service {
         let until = context.now() + wait_ms.min(self.limits.wait_ms_max);
         self.opening = Some(Opening::Poll(subscriber, until, who.clone()));
         // The service's own clock answers before the server's.
-        Ok(Answer::Hold(Hold { hold_ms: u64::MAX }))
+        Ok(Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() }))
     }
 
     /// A poll is held.

@@ -139,7 +139,7 @@ impl Service {
             Some(job) => job.reply(self.limits.retry_ms).into(),
             None => {
                 self.opening = Some(Opening::Publishing(id));
-                Answer::Hold(Hold { hold_ms: u64::MAX })
+                Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() })
             }
         }
     }

@@ -49,7 +49,7 @@ impl App for TestApp {
             "/echo" => upgrade(None),
             "/deflate" => upgrade(Some(ServerConfig::default())),
             "/events" => Answer::EventStream(EventStream::default()),
-            "/hold" => Answer::Hold(Hold { hold_ms: u64::MAX }),
+            "/hold" => Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() }),
             "/body" => Reply::new(Status::OK, BYTES, request.body.to_vec()).into(),
             path => match path.strip_prefix("/bytes/").and_then(|count| count.parse().ok()) {
                 Some(count) => Reply::new(Status::OK, BYTES, vec![b'.'; count]).into(),

@@ -275,7 +275,7 @@ impl SimApp {
         // Its key is not known yet, and nothing comes between this and its opening.
         self.hold_next = Some((due, path.to_owned()));
         let hold_ms = if due == Time::NEVER { HOLD_MS } else { u64::MAX };
-        Answer::Hold(Hold { hold_ms })
+        Answer::Hold(Hold { hold_ms, headers: Vec::new() })
     }
 
     fn begin_hold(&mut self, key: StreamKey, context: &mut Context<'_>) {

@@ -1,6 +1,8 @@
 //! Requests that are answered later, to the millisecond and to the byte.
 
-use sockeye_server::{CloseCause, Deadline, Reply, SendError, Status};
+use sockeye_server::{
+    CloseCause, CloseCode, Context, Deadline, Reply, SendError, Status, StreamKey,
+};
 
 use crate::stage::{Stage, Told, get, read, read_to_end};
 
@@ -63,6 +65,34 @@ fn an_answer_may_come_at_once() {
         matches!(told[..], [Told::Opened(a), Told::Closed(b, CloseCause::Finished), ..] if a == b),
         "{told:?}"
     );
+}
+
+/// [server:hold-headers]
+#[test]
+fn what_the_hold_says_is_in_whatever_answer_comes() {
+    let mut stage = Stage::new(ROOM, |_| {});
+    let answers = |stage: &mut Stage, act: fn(&mut Context<'_>, StreamKey)| {
+        let (mut peer, stream) = stage.open(&get("/hold/second"));
+        stage.act(move |context| act(context, stream));
+        stage.pass(1_100);
+        let answer = read(&mut peer).expect("it is kept");
+        assert_eq!(answer.matches("\r\nX-Held: yes\r\n").count(), 1, "{answer}");
+        peer.write(get("/next").as_bytes());
+        stage.turns();
+        assert!(!read(&mut peer).expect("it is kept").contains("X-Held"), "the next has its own");
+        stage.told();
+        answer
+    };
+    let empty = answers(&mut stage, |context, stream| {
+        context.respond(stream, Reply::empty(Status::NO_CONTENT)).expect("it is held");
+    });
+    assert!(empty.starts_with("HTTP/1.1 204 "), "{empty}");
+    let closed = answers(&mut stage, |context, stream| {
+        context.close(stream, CloseCode::NORMAL, "");
+    });
+    assert!(closed.starts_with("HTTP/1.1 503 "), "{closed}");
+    let late = answers(&mut stage, |_, _| {});
+    assert!(late.starts_with("HTTP/1.1 503 "), "{late}");
 }
 
 /// [server:hold-deadline]

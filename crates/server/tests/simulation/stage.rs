@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use sockeye_server::{
-    Answer, App, CloseCause, Context, EventStream, Hold, Limits, Opened, Origins, Reply, Request,
-    Server, ServerConfig, Status, StreamKey, Upgrade,
+    Answer, App, CloseCause, Context, EventStream, Header, Hold, Limits, Opened, Origins, Reply,
+    Request, Server, ServerConfig, Status, StreamKey, Upgrade,
 };
 use sockeye_simnet::{Faults, Peer, SimNet};
 
@@ -47,9 +47,8 @@ impl App for Puppet {
             None => Origins::Any,
         };
         match path {
-            "/hold" => Answer::Hold(Hold { hold_ms: u64::MAX }),
-            "/hold/second" => Answer::Hold(Hold { hold_ms: 1_000 }),
-            "/now" => Answer::Hold(Hold { hold_ms: u64::MAX }),
+            "/hold" | "/now" => hold(u64::MAX),
+            "/hold/second" => hold(1_000),
             "/ws" => Answer::WebSocket(Upgrade {
                 subprotocols: &[],
                 origins,
@@ -100,6 +99,12 @@ impl App for Puppet {
             errand(context);
         }
     }
+}
+
+const MARK: Header = Header::from_static("X-Held", "yes");
+
+fn hold(hold_ms: u64) -> Answer {
+    Answer::Hold(Hold { hold_ms, headers: vec![MARK] })
 }
 
 pub(crate) struct Stage {
