@@ -106,6 +106,10 @@ impl Net for MioNet {
         Time::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
     }
 
+    fn now_us(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     fn unix_seconds(&self) -> u64 {
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs())
     }

@@ -60,6 +60,11 @@ pub trait Net {
     /// The present moment. It never goes back.
     fn now(&self) -> Time;
 
+    /// The same in microseconds, for measuring: as fine as the clock is, and of the same life.
+    fn now_us(&self) -> u64 {
+        self.now().as_millis().saturating_mul(1_000)
+    }
+
     /// Seconds since 1970 by the calendar, for dates in headers; it may jump.
     fn unix_seconds(&self) -> u64;
 

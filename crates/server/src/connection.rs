@@ -10,7 +10,7 @@ use sockeye_websocket::{Assembler, CloseCode, Connection as Protocol};
 use crate::events::EventsRoom;
 use crate::held::HeldRoom;
 use crate::http::HttpRoom;
-use crate::{CloseCause, Limits, Stats, StreamKey};
+use crate::{CloseCause, Closes, Limits, Stats, StreamKey, StreamKind};
 
 /// What is known of one connection; its socket lies beside it, so that this is no generic type.
 pub(crate) struct Connection {
@@ -106,6 +106,7 @@ pub(crate) struct Core {
     pub(crate) wheel: Wheel,
     pub(crate) limits: Limits,
     pub(crate) stats: Stats,
+    pub(crate) closes: Closes,
     pub(crate) engine: Engine,
     pub(crate) now: Time,
     pub(crate) date: Date,
@@ -246,12 +247,20 @@ impl Core {
     /// The stream on `key`, if one is open, is over for `cause`.
     pub(crate) fn end_stream(&mut self, key: Key, cause: CloseCause) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        match connection.room {
-            Room::WebSocket(_) => self.stats.websockets_closed += 1,
-            Room::Events(_) => self.stats.event_streams_closed += 1,
-            Room::Held(_) => self.stats.holds_closed += 1,
+        let (closed, kind, said) = match &connection.room {
+            Room::WebSocket(room) => {
+                let said = (room.closing != Time::NEVER).then_some(room.closing_code);
+                (&mut self.stats.websockets_closed, StreamKind::WebSocket, said)
+            }
+            Room::Events(room) => {
+                let said = room.closing_code;
+                (&mut self.stats.event_streams_closed, StreamKind::EventStream, said)
+            }
+            Room::Held(_) => (&mut self.stats.holds_closed, StreamKind::Held, None),
             Room::Http(_) | Room::Leaving(_) | Room::Gone => return,
-        }
+        };
+        *closed += 1;
+        self.closes.add(kind, cause, said);
         connection.notify = Notify::No;
         let stream = StreamKey { socket: key, serial: connection.serial };
         self.closed.push((stream, cause));

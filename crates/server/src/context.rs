@@ -7,7 +7,7 @@ use sockeye_websocket::{CloseCode, CloseFrame, Message, MessageCodec, UsageError
 use crate::app::Reply;
 use crate::connection::{Core, Notify, Room};
 use crate::shared::append;
-use crate::{CloseCause, SharedEvent, SharedMessage, Stats, StreamKey, drain, held};
+use crate::{CloseCause, Closes, SharedEvent, SharedMessage, Stats, StreamKey, drain, held};
 
 /// The application's hands: it sends to streams, closes them, and knows the time.
 ///
@@ -59,6 +59,17 @@ impl Context<'_> {
     /// The server's counters.
     pub fn stats(&self) -> &Stats {
         &self.core.stats
+    }
+
+    /// How streams ended.
+    pub fn closes(&self) -> &Closes {
+        &self.core.closes
+    }
+
+    /// Bytes that wait for their peers in all outboxes. It looks at every connection: for a look now
+    /// and then.
+    pub fn unsent_bytes(&self) -> u64 {
+        self.core.connections.iter().map(|(_, connection)| connection.outbox.len() as u64).sum()
     }
 
     /// Whether the server is on its way out.
@@ -254,7 +265,7 @@ impl Context<'_> {
         let Some(connection) = self.core.stream(stream) else { return };
         match connection.room {
             Room::WebSocket(_) => self.close_websocket(stream, code, reason),
-            Room::Events(_) => self.end_events(stream),
+            Room::Events(_) => self.end_events(stream, code),
             Room::Held(_) => held::give_up(self.core, stream.socket, CloseCause::Finished),
             Room::Http(_) | Room::Leaving(_) | Room::Gone => {}
         }
@@ -278,10 +289,11 @@ impl Context<'_> {
         }
     }
 
-    fn end_events(&mut self, stream: StreamKey) {
+    fn end_events(&mut self, stream: StreamKey, code: CloseCode) {
         let core = &mut *self.core;
         let Some(connection) = core.connections.get_mut(stream.socket) else { return };
         if let Room::Events(room) = &mut connection.room {
+            room.closing_code = Some(code);
             room.finish(connection.outbox.tail(&mut core.pool));
             core.leave(stream.socket, CloseCause::Finished);
         }

@@ -2,6 +2,7 @@
 
 use sockeye_http1::chunked;
 use sockeye_reactor::{Outbox, Pool, Time};
+use sockeye_websocket::CloseCode;
 
 use crate::shared::{SharedEvent, append};
 
@@ -10,6 +11,8 @@ pub(crate) struct EventsRoom {
     framing: Framing,
     /// When something was last written.
     pub(crate) spoke: Time,
+    /// The code with which the application ended it.
+    pub(crate) closing_code: Option<CloseCode>,
 }
 
 /// How the body is delimited.
@@ -28,7 +31,7 @@ impl EventsRoom {
     /// A stream whose head has just been written. A first comment follows it at once, so that
     /// every proxy on the way passes the head on.
     pub(crate) fn open(framing: Framing, now: Time, out: &mut Vec<u8>) -> Self {
-        let mut room = Self { framing, spoke: now };
+        let mut room = Self { framing, spoke: now, closing_code: None };
         room.write(HEARTBEAT, out, now);
         room
     }

@@ -2,11 +2,13 @@
 
 mod addresses;
 mod app;
+mod closes;
 mod connection;
 mod context;
 mod drain;
 mod events;
 mod held;
+mod histogram;
 mod http;
 mod limits;
 mod server;
@@ -19,7 +21,9 @@ pub use app::{
     Answer, App, CloseCause, Deadline, EventStream, Header, Hold, Opened, Origins, Reply, Request,
     StreamKey, Upgrade,
 };
+pub use closes::{Close, ClosedBy, Closes, StreamKind};
 pub use context::{Context, SendError};
+pub use histogram::Histogram;
 pub use limits::Limits;
 pub use server::Server;
 pub use shared::{SharedEvent, SharedMessage};

@@ -10,7 +10,7 @@ use sockeye_reactor::{Flushed, Key, Net, Pool, Ready, ReadyList, Slab, Socket, T
 use crate::addresses::Addresses;
 use crate::connection::{Connection, Core, Leaving, Room};
 use crate::drain::Drain;
-use crate::{App, CloseCause, Context, Deadline, Limits, Stats, http, timers, websocket};
+use crate::{App, CloseCause, Closes, Context, Deadline, Limits, Stats, http, timers, websocket};
 
 /// How long accepting rests when the system is out of descriptors.
 const ACCEPT_REST_MS: u64 = 100;
@@ -65,12 +65,16 @@ impl<N: Net, A: App> Server<N, A> {
         let wait = self.wait(wait_max);
         self.net.poll(wait, &mut self.ready)?;
         self.core.tick(self.net.now(), self.net.unix_seconds());
+        let began_us = self.net.now_us();
         self.accept();
         self.read();
         self.run_timers();
         self.run_drain();
         self.run_app();
         self.flush();
+        let took_us = self.net.now_us().saturating_sub(began_us);
+        self.core.stats.turns.observe(took_us, 1);
+        self.app.on_flushed(took_us);
         self.bury();
         Ok(())
     }
@@ -89,6 +93,26 @@ impl<N: Net, A: App> Server<N, A> {
     /// What was counted so far.
     pub fn stats(&self) -> &Stats {
         &self.core.stats
+    }
+
+    /// How streams ended.
+    pub fn closes(&self) -> &Closes {
+        &self.core.closes
+    }
+
+    /// The bounds from now on. What was measured by the former ones stays as it is: an open
+    /// connection meets the new ones as it goes on. [`Limits::read_bytes`] stays as it was.
+    pub fn set_limits(&mut self, limits: Limits) {
+        let read_bytes = self.core.limits.read_bytes;
+        self.core.limits = limits;
+        self.core.limits.read_bytes = read_bytes;
+    }
+
+    /// Lets the application do something between two turns. What it sends leaves with the next
+    /// one, which then does not wait.
+    pub fn with_app<R>(&mut self, visit: impl FnOnce(&mut A, &mut Context<'_>) -> R) -> R {
+        self.core.tick(self.net.now(), self.net.unix_seconds());
+        visit(&mut self.app, &mut Context { core: &mut self.core })
     }
 
     /// Connections open now.
@@ -432,6 +456,7 @@ impl Core {
             wheel: Wheel::new(now),
             limits,
             stats: Stats::default(),
+            closes: Closes::default(),
             engine: Engine::new(EngineConfig::default()),
             now,
             date: Date::from_unix(unix_seconds),

@@ -1,5 +1,7 @@
 //! What the server counted.
 
+use crate::Histogram;
+
 /// Counters of one server since its start, and the gauges that follow from them.
 ///
 /// Plain numbers: the loop is one thread. Read them through [`Server::stats`](crate::Server::stats)
@@ -50,4 +52,7 @@ pub struct Stats {
     pub overflows: u64,
     /// Times a connection was not read from because its outbox was over the mark.
     pub read_pauses: u64,
+    /// How long turns took, from the end of the wait until all outboxes were flushed: as long as
+    /// everybody else had to wait.
+    pub turns: Histogram,
 }

@@ -1,0 +1,133 @@
+//! How streams ended, counted.
+
+use std::collections::BTreeMap;
+
+use sockeye_websocket::CloseCode;
+
+use crate::{CloseCause, Deadline};
+
+/// What a stream was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum StreamKind {
+    /// A WebSocket.
+    WebSocket,
+    /// An event stream.
+    EventStream,
+    /// A request that was held.
+    Held,
+}
+
+/// Who ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ClosedBy {
+    /// We did: with a word, or by cutting a peer that was silent, slow or wrong.
+    Server,
+    /// The peer, or the network between us.
+    Client,
+}
+
+/// How a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct Close {
+    /// What it was.
+    pub kind: StreamKind,
+    /// Who ended it.
+    pub by: ClosedBy,
+    /// With which code. Of ours, whatever [`Context::close`](crate::Context::close) was given, also
+    /// for an event stream, where no code goes over the line. Of a peer's, what RFC 6455 §7.4.1
+    /// names, and `None` for all others: a peer may choose among thousands. 1006 if there was none:
+    /// a connection that was cut, or that ended without a Close; 1000 for an answered request.
+    pub code: Option<u16>,
+}
+
+/// How many streams ended in which way. It has one number for each code that the application uses,
+/// and for a peer's at most those of RFC 6455.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Closes(BTreeMap<Close, u64>);
+
+/// Codes that RFC 6455 §7.4.1 and its registry name.
+const NAMED: core::ops::RangeInclusive<u16> = 1000..=1014;
+
+const NORMAL: u16 = 1000;
+/// RFC 6455 §7.1.5: the connection is gone without a Close.
+const ABNORMAL: u16 = 1006;
+
+impl Closes {
+    /// How many ended in each way that there was, in a fixed order.
+    pub fn iter(&self) -> impl Iterator<Item = (Close, u64)> + '_ {
+        self.0.iter().map(|(close, count)| (*close, *count))
+    }
+
+    /// How many ended that way.
+    pub fn count(&self, kind: StreamKind, by: ClosedBy, code: u16) -> u64 {
+        self.0.get(&Close { kind, by, code: Some(code) }).copied().unwrap_or(0)
+    }
+
+    /// Counts a stream that is over for `cause`; `said` is the code that we gave to it, if any.
+    pub(crate) fn add(&mut self, kind: StreamKind, cause: CloseCause, said: Option<CloseCode>) {
+        let (by, code) = ending(cause, said.map(CloseCode::to_u16));
+        *self.0.entry(Close { kind, by, code }).or_default() += 1;
+    }
+}
+
+/// Who ended a stream, and with which code. What we said counts, however the peer took it.
+fn ending(cause: CloseCause, said: Option<u16>) -> (ClosedBy, Option<u16>) {
+    if let Some(code) = said {
+        return (ClosedBy::Server, Some(code));
+    }
+    match cause {
+        CloseCause::Local(code) | CloseCause::Refused(code) => {
+            (ClosedBy::Server, Some(code.to_u16()))
+        }
+        CloseCause::Failed(error) => (ClosedBy::Server, Some(error.close_code().to_u16())),
+        CloseCause::Finished => (ClosedBy::Server, Some(NORMAL)),
+        CloseCause::Timeout(
+            Deadline::Head
+            | Deadline::Body
+            | Deadline::Message
+            | Deadline::KeepAlive
+            | Deadline::Pong
+            | Deadline::Close
+            | Deadline::WriteStall
+            | Deadline::Hold,
+        )
+        | CloseCause::Overflow
+        | CloseCause::Drained => (ClosedBy::Server, Some(ABNORMAL)),
+        CloseCause::Remote(code) => {
+            let code = code.to_u16();
+            (ClosedBy::Client, Some(code).filter(|code| NAMED.contains(code)))
+        }
+        CloseCause::Ended | CloseCause::Transport => (ClosedBy::Client, Some(ABNORMAL)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_cannot_make_it_grow() {
+        let mut closes = Closes::default();
+        for code in 1000..5000 {
+            let cause = CloseCause::Remote(CloseCode::new(code));
+            closes.add(StreamKind::WebSocket, cause, None);
+        }
+        assert_eq!(closes.iter().count(), 16);
+        let other = Close { kind: StreamKind::WebSocket, by: ClosedBy::Client, code: None };
+        assert!(closes.iter().any(|it| it == (other, 4000 - 15)));
+    }
+
+    #[test]
+    fn what_we_said_counts_however_the_peer_took_it() {
+        let mut closes = Closes::default();
+        let said = Some(CloseCode::new(4202));
+        for cause in [CloseCause::Finished, CloseCause::Ended, CloseCause::Timeout(Deadline::Close)]
+        {
+            closes.add(StreamKind::EventStream, cause, said);
+        }
+        assert_eq!(closes.count(StreamKind::EventStream, ClosedBy::Server, 4202), 3);
+    }
+}
