@@ -1,4 +1,4 @@
-//! Public keys out of PEM: just the three kinds that tokens are signed with.
+//! Keys in PEM: just the three kinds that tokens are signed with.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,6 +19,8 @@ const PEM_BYTES_MAX: usize = 8192;
 
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
+#[cfg(feature = "sign")]
+const OCTET_STRING: u8 = 0x04;
 const SEQUENCE: u8 = 0x30;
 
 // The contents of AlgorithmIdentifier: an object identifier, and what it asks for after it.
@@ -29,8 +31,18 @@ const P256: &[u8] = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\x
 /// id-Ed25519 (RFC 8410 §3).
 const ED25519: &[u8] = b"\x06\x03\x2b\x65\x70";
 
-/// The key in a PEM text of one block (RFC 7468), with nothing but whitespace around it.
+/// The public key in a PEM text.
 pub(crate) fn from_pem(pem: &str) -> Option<PublicKey> {
+    let (label, der) = pem_block(pem)?;
+    match label {
+        "PUBLIC KEY" => subject_public_key_info(&der),
+        "RSA PUBLIC KEY" => rsa_public_key(&der),
+        _ => None,
+    }
+}
+
+/// Label and content of a PEM text of one block (RFC 7468), with nothing but whitespace around it.
+pub(crate) fn pem_block(pem: &str) -> Option<(&str, Vec<u8>)> {
     if pem.len() > PEM_BYTES_MAX {
         return None;
     }
@@ -38,12 +50,7 @@ pub(crate) fn from_pem(pem: &str) -> Option<PublicKey> {
     let (label, text) = text.split_once("-----")?;
     let body = text.strip_suffix("-----")?.strip_suffix(label)?.strip_suffix("-----END ")?;
     let body: String = body.chars().filter(|it| !it.is_ascii_whitespace()).collect();
-    let der = STANDARD.decode(body).ok()?;
-    match label {
-        "PUBLIC KEY" => subject_public_key_info(&der),
-        "RSA PUBLIC KEY" => rsa_public_key(&der),
-        _ => None,
-    }
+    Some((label, STANDARD.decode(body).ok()?))
 }
 
 /// RFC 5280 §4.1.2.7.
@@ -60,7 +67,7 @@ fn subject_public_key_info(der: &[u8]) -> Option<PublicKey> {
 }
 
 /// RFC 8017 §A.1.1.
-fn rsa_public_key(der: &[u8]) -> Option<PublicKey> {
+pub(crate) fn rsa_public_key(der: &[u8]) -> Option<PublicKey> {
     let mut fields = only(der, SEQUENCE)?;
     let n = next(&mut fields, INTEGER)?;
     let e = only(fields, INTEGER)?;
@@ -99,6 +106,59 @@ fn next<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
     let (content, rest) = rest.split_at_checked(len).filter(|_| header_len == shortest)?;
     *input = rest;
     Some(content)
+}
+
+/// The block of this label, in lines of 64 letters (RFC 7468 §2).
+#[cfg(feature = "sign")]
+pub(crate) fn to_pem(label: &str, der: &[u8]) -> String {
+    let body = STANDARD.encode(der);
+    let mut pem = format!("-----BEGIN {label}-----\n");
+    for (at, letter) in body.char_indices() {
+        if at > 0 && at % 64 == 0 {
+            pem.push('\n');
+        }
+        pem.push(letter);
+    }
+    pem + &format!("\n-----END {label}-----\n")
+}
+
+/// What [`subject_public_key_info`] reads.
+#[cfg(feature = "sign")]
+pub(crate) fn to_subject_public_key_info(key: &PublicKey) -> Vec<u8> {
+    let (algorithm, key) = match key {
+        PublicKey::Rsa { n, e } => {
+            let number = |digits: &[u8]| match digits {
+                [0x80..=0xff, ..] => element(INTEGER, &[&[0], digits]),
+                _ => element(INTEGER, &[digits]),
+            };
+            (RSA, element(SEQUENCE, &[&number(n), &number(e)]))
+        }
+        PublicKey::P256(point) => (P256, point.to_vec()),
+        PublicKey::Ed25519(point) => (ED25519, point.to_vec()),
+    };
+    let algorithm = element(SEQUENCE, &[algorithm]);
+    element(SEQUENCE, &[&algorithm, &element(BIT_STRING, &[&[0], &key])])
+}
+
+/// An Ed25519 seed in PKCS #8 (RFC 8410 §7).
+#[cfg(feature = "sign")]
+pub(crate) fn ed25519_pkcs8(seed: &[u8; 32]) -> Vec<u8> {
+    let key = element(OCTET_STRING, &[&element(OCTET_STRING, &[seed])]);
+    element(SEQUENCE, &[&element(INTEGER, &[&[0]]), &element(SEQUENCE, &[ED25519]), &key])
+}
+
+/// An element, its length in the shortest form.
+#[cfg(feature = "sign")]
+fn element(tag: u8, content: &[&[u8]]) -> Vec<u8> {
+    let content = content.concat();
+    let len = u16::try_from(content.len()).expect("a key is far shorter");
+    let [high, low] = len.to_be_bytes();
+    let header = match len {
+        0..=0x7f => vec![tag, low],
+        0x80..=0xff => vec![tag, 0x81, low],
+        _ => vec![tag, 0x82, high, low],
+    };
+    [header, content].concat()
 }
 
 #[cfg(test)]

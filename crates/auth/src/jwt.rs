@@ -7,7 +7,7 @@
 
 use core::fmt;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{Grants, Identity, JwtKey, Limits, Misuse, Refusal, base64url, identity};
 
@@ -193,30 +193,6 @@ impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut fields = f.debug_struct("Verifier");
         fields.field("rules", &self.rules).field("keys", &self.keys).finish_non_exhaustive()
-    }
-}
-
-impl JwtKey {
-    /// A token for the identity, for who has the secret itself: back ends in tests, command
-    /// lines. `None` if the key is half of a pair, or the identity has no end. Grants for tickets
-    /// and administration have no claims.
-    pub fn token(&self, identity: &Identity) -> Option<String> {
-        let mut header = json!({ "alg": self.algorithm().name(), "typ": "JWT" });
-        if let Some(kid) = &self.kid {
-            header["kid"] = json!(kid);
-        }
-        let mut claims = json!({
-            "exp": identity.ends_ms? / 1000,
-            "channels": identity.subscribe.iter().collect::<Vec<_>>(),
-            "publish": identity.publish.iter().collect::<Vec<_>>(),
-        });
-        if let Some(user) = &identity.user {
-            claims["sub"] = json!(user);
-        }
-        let part = |value: &Value| base64url::encode(value.to_string().as_bytes());
-        let message = format!("{}.{}", part(&header), part(&claims));
-        let signature = self.sign(message.as_bytes())?;
-        Some(format!("{message}.{}", base64url::encode(signature.as_ref())))
     }
 }
 

@@ -163,15 +163,7 @@ impl JwtKey {
         .is_ok()
     }
 
-    /// The signature of who has the same secret; `None` if this is half of a pair.
-    pub(crate) fn sign(&self, message: &[u8]) -> Option<hmac::Tag> {
-        match &self.material {
-            Material::Hmac(key) => Some(hmac::sign(key, message)),
-            Material::Public(_) => None,
-        }
-    }
-
-    fn public(algorithm: Algorithm, key: PublicKey) -> Result<Self, Misuse> {
+    pub(crate) fn public(algorithm: Algorithm, key: PublicKey) -> Result<Self, Misuse> {
         if let PublicKey::Rsa { n, e } = &key {
             check_rsa(n, e)?;
         }

@@ -48,6 +48,11 @@ impl Keys {
         self.add(name, hash, allows)
     }
 
+    /// The SHA-256 of a key as [`add_sha256`](Self::add_sha256) takes it, for the configuration.
+    pub fn hash(key: &str) -> String {
+        sha256(key).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Who has this key.
     ///
     /// It takes the same time for every key that is not configured, and for every one that is.
@@ -133,6 +138,7 @@ mod tests {
         assert_eq!(keys.identify(KEY, 0), Err(Refusal::KeyUnknown), "none is configured");
         keys.add_text("back", KEY, publisher()).unwrap();
         keys.add_sha256("other", OTHER_SHA256, Identity::anonymous()).unwrap();
+        assert_eq!(Keys::hash(OTHER), OTHER_SHA256);
         let back = keys.identify(KEY, 0).unwrap();
         assert_eq!(back.user.as_deref(), Some("key:back"));
         assert!(back.allows(Action::Publish, ChannelName::new("a:b").unwrap()));

@@ -15,6 +15,8 @@ mod origin;
 pub mod properties;
 mod redact;
 mod refusal;
+#[cfg(feature = "sign")]
+mod sign;
 mod tickets;
 
 pub use credential::{Brought, Credential, Taken};
@@ -27,4 +29,6 @@ pub use limits::Limits;
 pub use origin::AllowedOrigins;
 pub use redact::redacted;
 pub use refusal::{Misuse, Refusal};
+#[cfg(feature = "sign")]
+pub use sign::{SigningKey, TokenClaims};
 pub use tickets::{Secret, Session, Tickets};

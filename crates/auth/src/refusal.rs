@@ -238,6 +238,16 @@ pub enum Misuse {
     User,
     /// No origin like `https://example.com` or `http://localhost:8080`.
     Origin,
+    /// The text is no PEM of a private key for this algorithm.
+    PrivateKeyForm,
+    /// Keys for this algorithm are not made here.
+    NoGenerator,
+    /// The system gives no random numbers.
+    NoRandomness,
+    /// A token without an end.
+    NoEnd,
+    /// Rights for which a token has no claims.
+    Rights,
 }
 
 impl fmt::Display for Misuse {
@@ -258,6 +268,13 @@ impl fmt::Display for Misuse {
             Self::Grants => "a grant is no channel and no pattern, or there are too many",
             Self::User => "a user's name is empty, too long, or has a control character",
             Self::Origin => "an origin is a scheme, a host and perhaps a port, and nothing else",
+            Self::PrivateKeyForm => {
+                "that is no PEM of a private key (PKCS #8, without a password) for this algorithm"
+            }
+            Self::NoGenerator => "keys for this algorithm are not made here",
+            Self::NoRandomness => "the system gives no random numbers",
+            Self::NoEnd => "a token needs an end",
+            Self::Rights => "a token cannot grant tickets or administration",
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use sockeye_auth::{
     AllowedOrigins, Brought, Credential, Grants, Identity, JwtKey, JwtRules, Keys, Limits, Refusal,
-    Secret, Taken, Tickets, Verifier,
+    Secret, SigningKey, Taken, Tickets, TokenClaims, Verifier,
 };
 
 fn taken() -> Taken {
@@ -132,7 +132,9 @@ fn no_debug_shows_a_secret() {
 
     let key = JwtKey::hs256(SECRET.as_bytes()).unwrap().with_kid("k");
     let ends = Identity { ends_ms: Some(60_000), ..Identity::anonymous() };
-    let token = key.token(&ends).unwrap();
+    let signing = SigningKey::hs256(SECRET.as_bytes()).unwrap();
+    let token = signing.token(&ends, &TokenClaims::default()).unwrap();
+    shown.push(format!("{signing:?}"));
     shown.push(format!("{key:?}"));
     shown.push(format!("{:?}", Verifier::new(JwtRules::default(), vec![key], limits).unwrap()));
 

@@ -321,14 +321,3 @@ fn keys_that_are_not_configured() {
     let refused = Verifier::new(JwtRules::default(), vec![], Limits::default());
     assert_eq!(refused.err(), Some(Misuse::NoKey));
 }
-
-#[test]
-fn what_is_signed_here_is_verified_here() {
-    let signer = key(Algorithm::Hs256).with_kid("k1");
-    let identity = verifier(vec![key(Algorithm::Hs256)]).verify(good(Algorithm::Hs256), NOW_MS);
-    let identity = identity.unwrap();
-    let token = signer.token(&identity).unwrap();
-    assert_eq!(verifier(vec![signer]).verify(&token, NOW_MS), Ok(identity.clone()));
-    assert_eq!(key(Algorithm::Rs256).token(&identity), None, "a public half signs nothing");
-    assert_eq!(key(Algorithm::Hs256).token(&Identity::anonymous()), None, "no end");
-}
