@@ -54,6 +54,10 @@ pub(crate) struct LimitsConfig {
     pub(crate) publish_bytes: usize,
     pub(crate) message_bytes: u64,
     pub(crate) queue_bytes: usize,
+    /// Silence on an event stream after which it gets a heartbeat.
+    pub(crate) heartbeat_seconds: u64,
+    /// Silence on a WebSocket after which it is pinged.
+    pub(crate) ping_seconds: u64,
 }
 
 /// What a channel keeps, and what happens to who missed something.
@@ -120,6 +124,8 @@ impl Default for LimitsConfig {
             publish_bytes: 64 * 1024,
             message_bytes: 16 * 1024,
             queue_bytes: sockeye_service::Limits::default().queue_bytes_max,
+            heartbeat_seconds: server.heartbeat_ms / 1_000,
+            ping_seconds: server.ping_ms / 1_000,
         }
     }
 }
@@ -175,6 +181,11 @@ impl Config {
                  listen on the loopback interface",
                 self.listen
             )));
+        }
+        if self.limits.heartbeat_seconds == 0 || self.limits.ping_seconds == 0 {
+            return Err(Failure(
+                "[limits]: heartbeat_seconds and ping_seconds are at least 1".into(),
+            ));
         }
         for name in self.namespaces.keys() {
             let is_segment = !name.contains(':') && sockeye_hub::ChannelName::new(name).is_ok();
@@ -292,5 +303,16 @@ mod tests {
         assert!(open.check().unwrap_err().to_string().contains("[access]"));
         let bad = Config::parse("[namespaces.\"a:b\"]\n").unwrap();
         assert!(bad.check().is_err());
+    }
+
+    #[test]
+    fn a_sign_of_life_cannot_be_due_all_the_time() {
+        for (text, is_good) in [
+            ("[limits]\nheartbeat_seconds = 1\nping_seconds = 1\n", true),
+            ("[limits]\nheartbeat_seconds = 0\n", false),
+            ("[limits]\nping_seconds = 0\n", false),
+        ] {
+            assert_eq!(Config::parse(text).unwrap().check().is_ok(), is_good, "{text}");
+        }
     }
 }

@@ -123,6 +123,8 @@ fn limits(descriptors: u64, config: &Config) -> Limits {
     limits.connections_max = config.limits.connections.min(room).max(1);
     limits.connections_per_address_max = config.limits.connections_per_address;
     limits.body_bytes_max = config.limits.publish_bytes;
+    limits.heartbeat_ms = config.limits.heartbeat_seconds.saturating_mul(1000);
+    limits.ping_ms = config.limits.ping_seconds.saturating_mul(1000);
     limits.websocket.frame_bytes_max = MESSAGE_BYTES_MAX;
     limits.websocket.message_bytes_max = MESSAGE_BYTES_MAX;
     limits.websocket.fragments_max = 1 << 17;
