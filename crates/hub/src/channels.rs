@@ -157,19 +157,25 @@ impl<M> Channels<M> {
         self.bytes += entry.bytes() as u64;
         let record = self.record_mut(index);
         record.push(entry);
-        let settings = config.by_id(record.settings);
+        let history_ms = config.by_id(record.settings).history_ms;
         self.written.put_last(index);
         self.holding.put_last(index);
+        self.trim(index, config);
+        self.set_alarm(index, history_ms);
+    }
+
+    /// Drops what is over a channel's own bounds.
+    fn trim(&mut self, index: u32, config: &Config) {
         // [hub:bound-ring]
         loop {
-            let ring = &self.record(index).ring;
+            let record = self.record(index);
+            let (ring, settings) = (&record.ring, config.by_id(record.settings));
             let over_count = ring.len() > settings.history_messages_max;
             if !over_count && ring.bytes() <= settings.history_bytes_max as u64 {
                 break;
             }
             self.drop_oldest(index);
         }
-        self.set_alarm(index, settings.history_ms);
     }
 
     /// Drops what is over the bounds of the whole hub.
@@ -203,6 +209,22 @@ impl<M> Channels<M> {
             self.set_alarm(index, history_ms);
             self.retire_if_bare(index, config);
         }
+    }
+
+    /// Takes on other settings: each channel those of its namespace, and what no longer fits goes
+    /// now, the oldest first, as if it had been pushed out.
+    pub(crate) fn reconfigure(&mut self, config: &Config) {
+        for index in 0..self.records.len() {
+            let index = u32::try_from(index).expect("channels are bounded");
+            let Some(record) = &mut self.records[index as usize] else { continue };
+            record.settings = config.id_of(namespace(&record.name));
+            self.trim(index, config);
+            // The alarm stands at the time by the former settings.
+            self.clear_alarm(index);
+            self.set_alarm(index, config.by_id(self.record(index).settings).history_ms);
+            self.retire_if_bare(index, config);
+        }
+        self.enforce(config);
     }
 
     pub(crate) fn next_deadline(&self) -> Option<u64> {

@@ -20,6 +20,7 @@ pub mod presence;
 pub mod properties;
 mod pull;
 mod read;
+mod reconfigure;
 mod resume;
 mod ring;
 mod stats;

@@ -1,0 +1,81 @@
+//! Settings that change while the hub runs.
+
+mod support;
+
+use sockeye_hub::{Config, Flow, OnGap, OnOverrun, PatternUse, Seq, Settings, Start};
+use support::*;
+
+fn config(settings: Settings, namespaces: Vec<(String, Settings)>) -> Config {
+    Config { limits: sockeye_hub::Limits::default(), settings, namespaces }
+}
+
+/// [hub:reconfigure]
+#[test]
+fn tighter_bounds_hold_at_once_and_what_is_missed_is_declared() {
+    let mut hub = hub();
+    let slow = connect(&mut hub, &["a"], Start::Now);
+    for channel in ["a", "a", "a", "b:x", "b:x"] {
+        hub.publish(message(channel, "m"), 0, |_, _| Flow::Full).expect("it is taken");
+    }
+    let mut one = settings();
+    (one.history_messages_max, one.on_overrun) = (1, OnOverrun::Gap);
+    // A namespace gets settings of its own, and with them a longer history than before.
+    hub.reconfigure(config(one, vec![("b".to_owned(), settings())]), 0);
+    let (a, b) = (hub.channel(name("a")), hub.channel(name("b:x")));
+    assert_eq!((a.messages, a.floor), (1, Seq(2)));
+    assert_eq!((b.messages, b.floor), (2, Seq::ZERO), "its own are as long as before");
+    assert_eq!(hub.stats().history_messages, 3);
+    assert_eq!(pull_all(&mut hub, slow), "trimmed a(0,2] 3 sync with 1");
+    let back = connect(&mut hub, &["a", "b:x"], after(1));
+    assert_eq!(pull_all(&mut hub, back), "trimmed a(1,2] 3 4 5 sync with 1");
+    // From now on, too.
+    publish(&mut hub, "a");
+    assert_eq!(hub.channel(name("a")).messages, 1);
+}
+
+/// [hub:reconfigure]
+#[test]
+fn a_shorter_time_and_a_longer_one_move_what_is_kept() {
+    let mut hub = hub();
+    publish(&mut hub, "a");
+    assert_eq!(hub.next_deadline(), Some(100));
+    let mut longer = settings();
+    longer.history_ms = 500;
+    hub.reconfigure(config(longer, Vec::new()), 50);
+    hub.advance(499);
+    assert_eq!(hub.channel(name("a")).messages, 1, "kept beyond the former time");
+    let mut shorter = settings();
+    shorter.history_ms = 300;
+    hub.reconfigure(config(shorter, Vec::new()), 499);
+    assert_eq!(hub.channel(name("a")).messages, 0);
+    assert_eq!(hub.channel(name("a")).floor, Seq(1), "and known to have been there");
+    assert_eq!(hub.next_deadline(), None);
+}
+
+/// [hub:reconfigure]
+#[test]
+fn bounds_of_the_whole_hub_and_settings_of_what_comes() {
+    let mut hub = hub();
+    for channel in ["a", "b", "c"] {
+        publish(&mut hub, channel);
+    }
+    let bytes = hub.stats().history_bytes;
+    let pattern = connect(&mut hub, &["*"], Start::Now);
+    let mut fewer = config(settings(), Vec::new());
+    fewer.settings.patterns = PatternUse::Refused;
+    fewer.settings.on_gap = OnGap::Nothing;
+    fewer.limits.history_bytes_max = usize::try_from(bytes).expect("few") / 3;
+    fewer.limits.channels_max = 2;
+    hub.reconfigure(fewer, 0);
+    let stats = hub.stats();
+    assert_eq!((stats.history_messages, stats.evicted_messages), (1, 2));
+    assert!(stats.channels <= 2, "{stats:?}");
+    assert!(subscribe(&mut hub, pattern, ">", Start::Now).is_err());
+    let mut named = 0;
+    let deliver = |_, _: &_| {
+        named += 1;
+        Flow::Taken
+    };
+    hub.publish(message("c", "m"), 0, deliver).expect("it is taken");
+    assert_eq!(named, 1, "who is subscribed stays so");
+}
