@@ -90,7 +90,10 @@ impl<M> Hub<M> {
             unreachable!("a void at the front is passed at once");
         };
         if let Some(key) = key {
-            self.keys.commit(key, position.seq, now_ms, self.config.limits.keys_max);
+            // [hub:key-ages]
+            let settings = self.config.by_id(self.channels.record(channel).settings);
+            let until_ms = now_ms.saturating_add(settings.key_ms);
+            self.keys.commit(key, position.seq, until_ms, self.config.limits.keys_max);
         }
         self.channels.record_mut(channel).settle_pending(draft.kind);
         let committed = self.append(channel, draft, deliver);

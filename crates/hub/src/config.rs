@@ -20,11 +20,14 @@ pub struct Settings {
     pub on_overrun: OnOverrun,
     /// Whether patterns may be subscribed.
     pub patterns: PatternUse,
+    /// How long an idempotency key is remembered once its message is in the log. All keys together
+    /// are bounded by [`Limits::keys_max`].
+    pub key_ms: u64,
 }
 
 impl Default for Settings {
     /// 256 messages, 256 KiB, five minutes; messages of 64 KiB; nothing after a gap; slow readers
-    /// are sent away; no patterns.
+    /// are sent away; no patterns; keys for five minutes.
     fn default() -> Self {
         Self {
             history_messages_max: 256,
@@ -34,6 +37,7 @@ impl Default for Settings {
             on_gap: OnGap::Nothing,
             on_overrun: OnOverrun::Close,
             patterns: PatternUse::Refused,
+            key_ms: 300_000,
         }
     }
 }
@@ -92,10 +96,8 @@ pub struct Limits {
     pub history_bytes_max: usize,
     /// Messages admitted and not yet in the log.
     pub pending_max: usize,
-    /// Idempotency keys remembered.
+    /// Idempotency keys remembered, each for [`Settings::key_ms`]; above it the oldest is forgotten.
     pub keys_max: usize,
-    /// How long a key is remembered once its message is in the log.
-    pub key_ms: u64,
     /// Longest key.
     pub key_bytes_max: usize,
     /// Messages replayed to one resume; a channel that would exceed it has a gap.
@@ -118,7 +120,6 @@ impl Default for Limits {
             history_bytes_max: 256 * 1024 * 1024,
             pending_max: 4_096,
             keys_max: 100_000,
-            key_ms: 300_000,
             key_bytes_max: 128,
             replay_messages_max: 1_000,
             replay_bytes_max: 1024 * 1024,

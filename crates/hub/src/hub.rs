@@ -124,7 +124,10 @@ impl<M> Hub<M> {
         let name = channel.as_str();
         if let Some(key) = key.filter(|key| self.keys.known(name, key).is_none()) {
             let key = self.keys.begin(name, key, seq);
-            self.keys.commit(key, seq, now_ms, self.config.limits.keys_max);
+            // [hub:key-ages]
+            let key_ms = self.config.settings_of(channel.namespace()).key_ms;
+            let until_ms = now_ms.saturating_add(key_ms);
+            self.keys.commit(key, seq, until_ms, self.config.limits.keys_max);
         }
         let found = self.channels.find(name);
         let index = found.unwrap_or_else(|| self.channels.add(name, &self.config));
@@ -189,14 +192,13 @@ impl<M> Hub<M> {
     /// Drops what has grown old. Other calls that take the time do so, too; call it at
     /// [`next_deadline`](Self::next_deadline) so that memory is free again while nothing happens.
     pub fn advance(&mut self, now_ms: u64) {
-        self.keys.expire(now_ms, self.config.limits.key_ms);
+        self.keys.expire(now_ms);
         self.channels.expire(now_ms, &self.config);
     }
 
     /// When [`advance`](Self::advance) may have something to do next, in the caller's milliseconds.
     pub fn next_deadline(&self) -> Option<u64> {
-        let deadlines =
-            [self.channels.next_deadline(), self.keys.deadline(self.config.limits.key_ms)];
+        let deadlines = [self.channels.next_deadline(), self.keys.deadline()];
         deadlines.into_iter().flatten().min()
     }
 

@@ -1,6 +1,6 @@
 //! Idempotency keys.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use crate::Seq;
@@ -15,12 +15,16 @@ pub(crate) enum Known {
 /// The keys of all channels. They outlive the channels' records.
 ///
 /// A pending one is bounded by what may be pending; from its commit on it is bounded by count and
-/// age, oldest first. The map is keyed against chosen collisions, and never walked through, so no
+/// age: the bound forgets the oldest, whatever its age may be, so that a namespace that keeps its keys for
+/// long does not have those of others forgotten. The map is keyed against chosen collisions, and never walked through, so no
 /// outcome depends on its order.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     known: HashMap<Rc<str>, Known>,
-    committed: VecDeque<(u64, Rc<str>)>,
+    /// Those in the log by their place, with the time from when on each is forgotten.
+    committed: BTreeMap<Seq, (u64, Rc<str>)>,
+    /// The same by that time.
+    deadlines: BTreeSet<(u64, Seq)>,
     /// Where channel and key are put together, reused.
     joint: String,
 }
@@ -39,12 +43,16 @@ impl Keys {
         joint
     }
 
-    pub(crate) fn commit(&mut self, joint: Rc<str>, seq: Seq, now_ms: u64, keys_max: usize) {
+    /// It is in the log, and is remembered up to `until_ms`.
+    pub(crate) fn commit(&mut self, joint: Rc<str>, seq: Seq, until_ms: u64, keys_max: usize) {
         self.known.insert(Rc::clone(&joint), Known::Committed(seq));
-        self.committed.push_back((now_ms, joint));
+        self.committed.insert(seq, (until_ms, joint));
+        self.deadlines.insert((until_ms, seq));
         // [hub:bound-keys]
         while self.committed.len() > keys_max {
-            self.forget_oldest();
+            let Some((seq, (until_ms, joint))) = self.committed.pop_first() else { return };
+            self.deadlines.remove(&(until_ms, seq));
+            self.known.remove(&joint);
         }
     }
 
@@ -52,31 +60,29 @@ impl Keys {
         self.known.remove(joint);
     }
 
-    /// Forgets what is `key_ms` old.
-    pub(crate) fn expire(&mut self, now_ms: u64, key_ms: u64) {
-        while self.deadline(key_ms).is_some_and(|deadline| deadline <= now_ms) {
-            self.forget_oldest();
+    /// Forgets those whose time is over.
+    pub(crate) fn expire(&mut self, now_ms: u64) {
+        while self.deadline().is_some_and(|until_ms| until_ms <= now_ms) {
+            let Some((_, seq)) = self.deadlines.pop_first() else { return };
+            if let Some((_, joint)) = self.committed.remove(&seq) {
+                self.known.remove(&joint);
+            }
         }
     }
 
-    /// When the oldest is to be forgotten.
-    pub(crate) fn deadline(&self, key_ms: u64) -> Option<u64> {
-        self.committed.front().map(|(time_ms, _)| time_ms.saturating_add(key_ms))
+    /// When the next one is to be forgotten.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        self.deadlines.first().map(|(until_ms, _)| *until_ms)
     }
 
     pub(crate) fn clear(&mut self) {
         self.known.clear();
         self.committed.clear();
+        self.deadlines.clear();
     }
 
     pub(crate) fn len(&self) -> usize {
         self.known.len()
-    }
-
-    fn forget_oldest(&mut self) {
-        if let Some((_, joint)) = self.committed.pop_front() {
-            self.known.remove(&joint);
-        }
     }
 
     /// No name has a NUL in it, so the joint is the pair.

@@ -18,18 +18,11 @@ pub struct Limits {
     pub members_max: usize,
     /// Longest name of a member, in bytes.
     pub member_bytes_max: usize,
-    /// How long a member that has gone is still there. Who comes back within it never left.
-    pub grace_ms: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            room_members_max: 10_000,
-            members_max: 100_000,
-            member_bytes_max: 128,
-            grace_ms: 5_000,
-        }
+        Self { room_members_max: 10_000, members_max: 100_000, member_bytes_max: 128 }
     }
 }
 
@@ -140,9 +133,10 @@ impl<I> Presence<I> {
         Ok(Joined::Arrived)
     }
 
-    /// A connection of `member` goes from `room`. With the last one its grace time begins; the
-    /// leave comes out of [`expire`](Self::expire). False if there was no such connection.
-    pub fn leave(&mut self, room: &str, member: &str, now_ms: u64) -> bool {
+    /// A connection of `member` goes from `room`. With the last one its grace time begins: who
+    /// comes back within it never left. The leave comes out of [`expire`](Self::expire). False if
+    /// there was no such connection.
+    pub fn leave(&mut self, room: &str, member: &str, grace_ms: u64, now_ms: u64) -> bool {
         let Some((room, _)) = self.rooms.get_key_value(room) else { return false };
         let room = Rc::clone(room);
         let members = self.rooms.get_mut(&room).expect("it was just there");
@@ -152,7 +146,7 @@ impl<I> Presence<I> {
         }
         member.connections -= 1;
         if member.connections == 0 {
-            let at = now_ms.saturating_add(self.limits.grace_ms);
+            let at = now_ms.saturating_add(grace_ms);
             member.leaves_at = Some(at);
             self.leaving.insert((at, room, name));
         }
@@ -192,17 +186,18 @@ impl<I> Presence<I> {
         self.rooms.len()
     }
 
-    /// Members of a room by name, the first `limit` after the name `after`: pages of a list.
+    /// Members of a room by name, the first `limit` after the name `after`: pages of a list. Each with
+    /// the connections that it has; those that may come back have none.
     pub fn list<'a>(
         &'a self,
         room: &str,
         after: Option<&str>,
         limit: usize,
-    ) -> impl Iterator<Item = (&'a str, &'a I)> + use<'a, I> {
+    ) -> impl Iterator<Item = (&'a str, u32, &'a I)> + use<'a, I> {
         let from = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
         let page = self.rooms.get(room).map(|members| members.range::<str, _>(from));
         let page = page.into_iter().flatten().take(limit);
-        page.map(|(name, member)| (&**name, &member.info))
+        page.map(|(name, member)| (&**name, member.connections, &member.info))
     }
 }
 
@@ -231,14 +226,14 @@ mod tests {
         after: Option<&str>,
         limit: usize,
     ) -> Vec<String> {
-        presence.list(room, after, limit).map(|(name, _)| name.to_owned()).collect()
+        presence.list(room, after, limit).map(|(name, ..)| name.to_owned()).collect()
     }
 
     #[test]
     fn a_leave_is_announced_after_the_grace_time_and_not_before() {
         let mut presence = presence(Limits::default());
         assert_eq!(presence.join("r", "ann", 1), Ok(Joined::Arrived));
-        assert!(presence.leave("r", "ann", 100));
+        assert!(presence.leave("r", "ann", 5_000, 100));
         assert_eq!((presence.count("r"), presence.next_deadline()), (1, Some(5_100)));
         assert_eq!(presence.expire(5_099), None);
         let left = presence.expire(5_100).expect("the time is over");
@@ -251,10 +246,10 @@ mod tests {
     fn who_comes_back_in_time_never_left() {
         let mut presence = presence(Limits::default());
         assert_eq!(presence.join("r", "ann", 1), Ok(Joined::Arrived));
-        assert!(presence.leave("r", "ann", 100));
+        assert!(presence.leave("r", "ann", 5_000, 100));
         assert_eq!(presence.join("r", "ann", 2), Ok(Joined::Known));
         assert_eq!((presence.expire(u64::MAX), presence.next_deadline()), (None, None));
-        assert_eq!(presence.list("r", None, 9).collect::<Vec<_>>(), [("ann", &2)]);
+        assert_eq!(presence.list("r", None, 9).collect::<Vec<_>>(), [("ann", 1, &2)]);
     }
 
     #[test]
@@ -262,11 +257,11 @@ mod tests {
         let mut presence = presence(Limits::default());
         assert_eq!(presence.join("r", "ann", 1), Ok(Joined::Arrived));
         assert_eq!(presence.join("r", "ann", 1), Ok(Joined::Known));
-        assert!(presence.leave("r", "ann", 0));
+        assert!(presence.leave("r", "ann", 5_000, 0));
         assert_eq!(presence.expire(u64::MAX), None);
-        assert!(presence.leave("r", "ann", 0));
-        assert!(!presence.leave("r", "ann", 0), "nobody is left to leave");
-        assert!(!presence.leave("r", "bob", 0) && !presence.leave("s", "ann", 0));
+        assert!(presence.leave("r", "ann", 5_000, 0));
+        assert!(!presence.leave("r", "ann", 5_000, 0), "nobody is left to leave");
+        assert!(!presence.leave("r", "bob", 5_000, 0) && !presence.leave("s", "ann", 5_000, 0));
         assert!(presence.expire(u64::MAX).is_some());
     }
 

@@ -2,7 +2,9 @@
 
 mod support;
 
-use sockeye_hub::{Admission, Epoch, Flow, Kind, Limits, Misuse, Publication, Refusal, Seq, Start};
+use sockeye_hub::{
+    Admission, Config, Epoch, Flow, Hub, Kind, Limits, Misuse, Publication, Refusal, Seq, Start,
+};
 use support::*;
 
 fn keyed(key: &'static str) -> Publication<'static, &'static str> {
@@ -31,7 +33,7 @@ fn a_repeated_key_is_answered_with_the_first_position() {
     let elsewhere = Publication { channel: name("b"), ..keyed("k") };
     assert_eq!(admit(&mut hub, elsewhere), 2, "keys are of a channel");
     assert_eq!(commit(&mut hub, 2), Ok(0));
-    let later = Limits::default().key_ms;
+    let later = settings().key_ms;
     assert_eq!(hub.admit(keyed("k"), later - 1), Ok(Admission::Duplicate(at(1))));
     assert_eq!(hub.admit(keyed("k"), later), Ok(Admission::Pending(at(3))), "forgotten by age");
 }
@@ -49,6 +51,44 @@ fn keys_are_bounded_and_those_of_failed_messages_free() {
     assert_eq!(hub.abort(at(4)), Ok(()));
     assert_eq!(admit(&mut hub, keyed("m")), 5);
     assert_eq!(hub.admit(keyed(""), 0), Err(Refusal::Key));
+}
+
+/// [hub:key-ages] [hub:bound-keys]
+#[test]
+fn a_namespace_says_how_long_its_keys_are_remembered() {
+    let mut config = Config { limits: Limits::default(), settings: settings(), namespaces: vec![] };
+    config.limits.keys_max = 3;
+    for (namespace, key_ms) in [("short", 10), ("long", 1_000)] {
+        let mut settings = settings();
+        settings.key_ms = key_ms;
+        config.namespaces.push((namespace.to_owned(), settings));
+    }
+    let mut hub: Hub<&str> = Hub::new(EPOCH, config);
+    let long = || Publication { channel: name("long:1"), ..keyed("k") };
+    let short = || Publication { channel: name("short:1"), ..keyed("k") };
+    assert_eq!(try_publish(&mut hub, long()), Ok(1));
+    assert_eq!(try_publish(&mut hub, short()), Ok(2));
+    // The later one goes first, by its namespace's age.
+    assert_eq!(hub.next_deadline(), Some(10));
+    assert_eq!(hub.admit(short(), 9), Ok(Admission::Duplicate(at(2))));
+    assert_eq!(hub.admit(short(), 10), Ok(Admission::Pending(at(3))));
+    assert_eq!(hub.admit(long(), 999), Ok(Admission::Duplicate(at(1))));
+    assert_eq!(commit(&mut hub, 3), Ok(0));
+    assert_eq!(hub.stats().keys, 2);
+    // By the bound it is the oldest, however long it was to be remembered.
+    for channel in ["short:2", "short:3"] {
+        let publication = Publication { channel: name(channel), ..keyed("k") };
+        assert!(try_publish(&mut hub, publication).is_ok());
+    }
+    assert_eq!(hub.stats().keys, 3);
+    assert!(matches!(hub.admit(long(), 0), Ok(Admission::Pending(_))), "forgotten by count");
+    // What another authority has put in order is remembered by the same rule.
+    let mut follower: Hub<&str> = Hub::new(EPOCH, hub.config().clone());
+    follower.apply(Seq(1), long(), 0, |_, _| Flow::Full).expect("the next one");
+    follower.apply(Seq(2), short(), 0, |_, _| Flow::Full).expect("the next one");
+    follower.advance(10);
+    assert_eq!(follower.stats().keys, 1);
+    assert_eq!(follower.admit(long(), 999), Ok(Admission::Duplicate(at(1))));
 }
 
 /// [hub:commit-order] [hub:void]

@@ -373,7 +373,7 @@ fn what_a_log_has_kept_is_there_again() {
     let server = start(|setup| {
         // What is restored is of 1970.
         setup.hub.settings.history_ms = u64::MAX;
-        setup.hub.limits.key_ms = u64::MAX;
+        setup.hub.settings.key_ms = u64::MAX;
         setup.prepare = Some(Box::new(|service| take_back(service).with_log(Box::new(theirs))));
     });
     assert_eq!(history(&server, "c"), [(5, "c".into())]);

@@ -83,10 +83,7 @@ impl Log {
         now_ms: u64,
     ) -> Result<Admission, Refusal> {
         let limits = &hub.config().limits;
-        while self.keys.front().is_some_and(|it| it.time_ms.saturating_add(limits.key_ms) <= now_ms)
-        {
-            self.keys.pop_front();
-        }
+        self.forget_keys(hub.config(), now_ms);
         let name = publication.channel.as_str();
         let at = |seq| Cursor { epoch: self.epoch, seq };
         if let Some(key) = publication.key {
@@ -126,6 +123,14 @@ impl Log {
         Ok(Admission::Pending(at(Seq(self.head.0 + 1 + self.pending.len() as u64))))
     }
 
+    /// Forgets the keys whose namespace has had them remembered for long enough.
+    fn forget_keys(&mut self, config: &Config, now_ms: u64) {
+        self.keys.retain(|it| {
+            let key_ms = config.settings_of(namespace(it.channel)).key_ms;
+            it.time_ms.saturating_add(key_ms) > now_ms
+        });
+    }
+
     /// The oldest pending message has come into the log.
     pub(super) fn commit(&mut self, config: &Config, now_ms: u64) -> Option<Record> {
         let Pending { record, key, .. } = self.pending.pop_front()?;
@@ -145,6 +150,7 @@ impl Log {
         now_ms: u64,
     ) {
         let Record { channel, seq, .. } = record;
+        self.forget_keys(config, now_ms);
         self.keys.push_back(Key { channel, key, seq, time_ms: now_ms });
         while self.keys.len() > config.limits.keys_max {
             self.keys.pop_front();

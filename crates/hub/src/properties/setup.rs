@@ -63,7 +63,6 @@ pub(super) fn config(choices: &mut Choices<'_>, calm: bool) -> Config {
         history_bytes_max: of(&[1 << 20, 6 * entry]),
         pending_max: 4,
         keys_max: of(&[100, 2]),
-        key_ms: 50,
         replay_messages_max: of(&[1_000, 1_000, 3]),
         replay_bytes_max: of(&[1 << 20, 1 << 20, 4 * entry]),
         pattern_gaps_max: of(&[100, 0]),
@@ -77,6 +76,7 @@ pub(super) fn config(choices: &mut Choices<'_>, calm: bool) -> Config {
         on_gap: [OnGap::Nothing, OnGap::Tail, OnGap::Latest][of(&[0, 1, 2])],
         on_overrun: [OnOverrun::Gap, OnOverrun::Close, OnOverrun::Latest][of(&[0, 1, 2])],
         patterns: PatternUse::Allowed,
+        key_ms: [50, 20, u64::MAX][of(&[0, 1, 2])],
     };
     let namespaces = ["a", "b", "c"].map(|name| (name.to_owned(), settings()));
     Config { limits, settings: settings(), namespaces: namespaces.into() }

@@ -45,7 +45,6 @@ pub(crate) fn service_limits(queue_bytes: usize, random: &mut Random) -> sockeye
 /// With room for everything there is no gap but for a cursor that is none.
 pub(crate) fn hub_config(roomy: bool, random: &mut Random) -> Config {
     let mut config = Config::default();
-    config.limits.key_ms = u64::MAX;
     config.settings = settings(roomy, random);
     config.settings.patterns = PatternUse::Allowed;
     for namespace in ["a", "b"] {
@@ -72,6 +71,7 @@ pub(crate) fn hub_config(roomy: bool, random: &mut Random) -> Config {
 
 fn settings(roomy: bool, random: &mut Random) -> Settings {
     let mut settings = Settings::default();
+    settings.key_ms = u64::MAX;
     if roomy {
         settings.history_ms = u64::MAX;
         return settings;
