@@ -1,5 +1,7 @@
 //! What an application may do while it is called.
 
+use std::net::SocketAddr;
+
 use sockeye_reactor::Time;
 use sockeye_sse::Event;
 use sockeye_websocket::{CloseCode, CloseFrame, Message, MessageCodec, UsageError};
@@ -227,6 +229,12 @@ impl Context<'_> {
             Some(connection) if !matches!(connection.room, Room::Gone) => Ok(()),
             _ => Err(SendError::Full),
         }
+    }
+
+    /// The other end of the socket of `stream`; `None` if it is gone.
+    pub fn peer(&self, stream: StreamKey) -> Option<SocketAddr> {
+        let connection = self.core.connections.get(stream.socket);
+        connection.filter(|of| of.serial == stream.serial).map(|of| of.peer)
     }
 
     /// Bytes that wait for the peer of `stream`; none if it is gone.

@@ -186,6 +186,14 @@ impl Access {
         }
     }
 
+    /// The name of the query's parameter that may hold a token.
+    pub(crate) fn query_token(&self) -> Option<&str> {
+        match self {
+            Self::Open => None,
+            Self::Guarded(guard) => guard.taken.query_token.as_deref(),
+        }
+    }
+
     /// Names under which a credential may stand in a query.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &str> {
         let guard = match self {

@@ -1,9 +1,14 @@
-//! What is counted, for Prometheus.
+//! `GET /metrics`: what is counted, for Prometheus. Every set of labels is closed: nothing that a
+//! client chooses (a channel, a user, a code of its own) makes one more.
 
-use sockeye_server::{Context, Header, Reply, Status};
+use std::collections::BTreeMap;
+
+use sockeye_auth::Refusal;
+use sockeye_server::{ClosedBy, Context, Header, Reply, Status, StreamKind};
 
 use crate::Service;
-use crate::session::Form;
+use crate::exposition::{Kind, Page};
+use crate::wire::{CloseReason, Code};
 
 const TEXT: Header =
     Header::from_static("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
@@ -11,68 +16,232 @@ const TEXT: Header =
 impl Service {
     /// `GET /metrics`.
     pub(crate) fn metrics(&self, context: &Context<'_>) -> Reply {
-        let (hub, server) = (self.hub.stats(), context.stats());
-        let mut out = String::new();
-        let gauges = [
-            ("subscriptions", hub.subscriptions as u64, "Subscriptions of all streams."),
-            ("channels", hub.channels as u64, "Channels with a record."),
-            ("history_messages", hub.history_messages, "Messages in history."),
-            ("history_bytes", hub.history_bytes, "Bytes in history."),
-        ];
-        let counters = [
-            ("connections_accepted_total", server.accepted, "Connections accepted."),
-            ("connections_closed_total", server.closed, "Connections closed."),
-            ("published_total", hub.committed, "Messages that came into the log."),
-            ("duplicates_total", hub.duplicates, "Publications that repeated a key."),
-            ("refused_total", hub.refused, "Publications that were refused."),
-            ("delivered_total", hub.delivered, "Messages that live streams took."),
-            ("replayed_total", hub.replayed, "Messages fetched from history."),
-            ("requests_total", server.requests, "Requests that arrived whole."),
-            ("lagged_total", hub.lagged, "Times a live stream had no room and fell behind."),
-            ("recovered_total", hub.recovered, "Times a stream caught up without a gap."),
-            ("bytes_received_total", server.bytes_received, "Bytes read from sockets."),
-            ("bytes_sent_total", server.bytes_sent, "Bytes written to sockets."),
-        ];
-        for (kind, rows) in [("gauge", &gauges[..]), ("counter", &counters[..])] {
-            for (name, value, help) in rows {
-                out.push_str(&format!(
-                    "# HELP sockeye_{name} {help}\n# TYPE sockeye_{name} {kind}\n\
-                     sockeye_{name} {value}\n"
-                ));
-            }
-        }
-        self.labelled(&mut out);
-        Reply::new(Status::OK, TEXT, out.into_bytes())
+        let mut page = Page::default();
+        self.about(&mut page);
+        connections(&mut page, context);
+        self.streams(&mut page, context);
+        self.requests(&mut page, context);
+        self.publications(&mut page);
+        self.delivery(&mut page);
+        self.resumes(&mut page);
+        self.log_state(&mut page);
+        traffic(&mut page, context);
+        Reply::new(Status::OK, TEXT, page.finish().into_bytes())
     }
 
-    /// What is counted by a label.
-    fn labelled(&self, out: &mut String) {
+    fn about(&self, page: &mut Page) {
+        let version = concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"").to_owned();
+        page.labelled(Kind::Gauge, "build_info", "Which build this is; always 1.", [(version, 1)]);
+        let help = "When the process began to serve, in seconds since 1970.";
+        page.one(Kind::Gauge, "start_time_seconds", help, self.counters.started_s.unwrap_or(0));
+    }
+
+    fn streams(&self, page: &mut Page, context: &Context<'_>) {
+        let (stats, polls) = (context.stats(), &self.counters.polls);
+        let polls_over = polls.answered + polls.gone;
+        let opened = [
+            ("websocket", stats.websockets_opened),
+            ("sse", stats.event_streams_opened),
+            ("poll", polls.opened),
+        ];
+        let open = [
+            ("websocket", stats.websockets_opened - stats.websockets_closed),
+            ("sse", stats.event_streams_opened - stats.event_streams_closed),
+            ("poll", polls.opened - polls_over),
+        ];
+        let help = "Streams that are open, the program's own echo and clock among them; polls, \
+                    while they wait.";
+        page.by(Kind::Gauge, "streams", help, "transport", open);
+        let help = "Streams that were opened, and polls that had to wait.";
+        page.by(Kind::Counter, "streams_opened_total", help, "transport", opened);
+        let help = "Streams that ended, by who ended them and with which code: of the server's, \
+                    what it said, in a Close or in $goaway (1006: nothing, the connection was \
+                    cut); of the client's, what its Close said (1005: a Close without a code, \
+                    1006: no Close, other: a code of its own). A poll that was answered is 1000.";
+        page.labelled(Kind::Counter, "streams_closed_total", help, self.closes(context));
         let hub = self.hub.stats();
-        let mut streams = [("websocket", 0_u64), ("sse", 0), ("poll", 0)];
-        for session in self.sessions.iter() {
-            let at = match session.form {
-                Form::Commands | Form::Greeting | Form::Bare => 0,
-                Form::Events(_) => 1,
-                Form::Poll => 2,
-            };
-            streams[at].1 += 1;
+        let help = "Subscriptions of all streams.";
+        page.one(Kind::Gauge, "subscriptions", help, hub.subscriptions as u64);
+    }
+
+    /// All ends that there were, and those with a meaning of ours also before there is one.
+    fn closes(&self, context: &Context<'_>) -> Vec<(String, u64)> {
+        let mut rows = BTreeMap::new();
+        for transport in ["websocket", "sse"] {
+            for reason in CloseReason::ALL {
+                rows.insert((transport, "server", reason.code()), 0);
+            }
         }
-        let gaps = [
+        for (close, count) in context.closes().iter() {
+            let transport = match close.kind {
+                StreamKind::WebSocket => "websocket",
+                StreamKind::EventStream => "sse",
+                // A poll, or a publication that waited for the log: counted below.
+                _ => continue,
+            };
+            let by = match close.by {
+                ClosedBy::Server => "server",
+                _ => "client",
+            };
+            *rows.entry((transport, by, close.code.unwrap_or(0))).or_default() += count;
+        }
+        let polls = &self.counters.polls;
+        rows.insert(("poll", "server", 1000), polls.answered);
+        rows.insert(("poll", "client", 1006), polls.gone);
+        let row = |((transport, by, code), count): ((&str, &str, u16), u64)| {
+            let code = if code == 0 { "other".to_owned() } else { code.to_string() };
+            (format!("transport=\"{transport}\",by=\"{by}\",code=\"{code}\""), count)
+        };
+        rows.into_iter().map(row).collect()
+    }
+
+    fn requests(&self, page: &mut Page, context: &Context<'_>) {
+        let (stats, counters) = (context.stats(), &self.counters);
+        let help = "Requests that arrived whole.";
+        page.one(Kind::Counter, "requests_total", help, stats.requests);
+        let help = "Responses with a status of 400 or above, to what was no request among them.";
+        page.one(Kind::Counter, "responses_refused_total", help, stats.refused);
+        let help = "Requests that were refused, by the code of the error; WebSockets that were \
+                    let in to be told so among them.";
+        let rows = by_code(&counters.requests_refused);
+        page.by(Kind::Counter, "requests_refused_total", help, "code", rows);
+        let help = "Credentials that were looked at: ok, none (nothing was shown), or the code of \
+                    the refusal.";
+        let good = [("ok", counters.authenticated), ("none", counters.nothing_shown)];
+        let bad = Refusal::ALL.into_iter().map(|refusal| {
+            (refusal.code(), counters.not_authenticated.get(&refusal).copied().unwrap_or(0))
+        });
+        let rows = good.into_iter().chain(bad);
+        page.by(Kind::Counter, "authentications_total", help, "outcome", rows);
+    }
+
+    fn publications(&self, page: &mut Page) {
+        let hub = self.hub.stats();
+        let counters = [
+            ("published_total", "Messages that came into the log.", hub.committed),
+            ("duplicates_total", "Publications that repeated a key.", hub.duplicates),
+        ];
+        for (name, help, value) in counters {
+            page.one(Kind::Counter, name, help, value);
+        }
+        let help = "Publications that were refused, by the code of the error.";
+        let rows = by_code(&self.counters.publications_refused);
+        page.by(Kind::Counter, "publications_refused_total", help, "code", rows);
+        let gauges = [
+            ("channels", "Channels with a record.", hub.channels as u64),
+            ("history_messages", "Messages in history.", hub.history_messages),
+            ("history_bytes", "Bytes in history.", hub.history_bytes),
+        ];
+        for (name, help, value) in gauges {
+            page.one(Kind::Gauge, name, help, value);
+        }
+    }
+
+    fn delivery(&self, page: &mut Page) {
+        let (hub, counters) = (self.hub.stats(), &self.counters);
+        let help = "Messages that live streams took.";
+        page.one(Kind::Counter, "delivered_total", help, hub.delivered);
+        let help = "Messages fetched from history: by resumes, polls and slow readers.";
+        page.one(Kind::Counter, "replayed_total", help, hub.replayed);
+        let help = "From the turn in which a message was admitted until the system was offered it \
+                    for the last live stream, the log's time included: one observation a message \
+                    that had any. A message that a slow reader fetched later is one more, until \
+                    then. What the system and the network do afterwards is not in it.";
+        let lag = counters.delivery.histogram();
+        page.histogram("delivery_lag_seconds", help, lag);
+        let rows = [
+            ("lagged", hub.lagged),
+            ("caught_up", counters.caught_up),
+            ("skipped", counters.skipped),
+            ("closed", hub.overruns),
+        ];
+        let help = "Slow readers: had no room and fell behind, caught up, were told of a gap and \
+                    went on, were sent away because history had overrun them.";
+        page.by(Kind::Counter, "slow_readers_total", help, "action", rows);
+    }
+
+    fn resumes(&self, page: &mut Page) {
+        let hub = self.hub.stats();
+        let rows = [("complete", hub.recovered), ("gap", hub.recovered_with_gaps)];
+        let help = "Times a stream that was behind came to be live: after a resume, or as a slow \
+                    reader; a poll each time that it fetched.";
+        page.by(Kind::Counter, "resumes_total", help, "outcome", rows);
+        let rows = [
             ("epoch", hub.gaps_epoch),
             ("ahead", hub.gaps_ahead),
             ("trimmed", hub.gaps_trimmed),
             ("limit", hub.gaps_limit),
             ("unreadable", hub.gaps_unreadable),
         ];
-        let streams_help = "Streams and waiting polls that are subscribed.";
-        for (name, kind, label, help, rows) in [
-            ("streams", "gauge", "transport", streams_help, &streams[..]),
-            ("gaps_total", "counter", "reason", "Gaps declared.", &gaps[..]),
-        ] {
-            out.push_str(&format!("# HELP sockeye_{name} {help}\n# TYPE sockeye_{name} {kind}\n"));
-            for (value, count) in rows {
-                out.push_str(&format!("sockeye_{name}{{{label}=\"{value}\"}} {count}\n"));
-            }
-        }
+        page.by(Kind::Counter, "gaps_total", "Gaps declared.", "reason", rows);
     }
+
+    fn log_state(&self, page: &mut Page) {
+        let health = self.log_health;
+        let gauges = [
+            ("log_enabled", "Whether there is a log on disk.", u64::from(self.log.is_some())),
+            ("log_pending", "Messages that wait for the log.", self.hub.stats().pending as u64),
+            ("log_failed", "Whether the log has failed for good.", u64::from(health.has_failed())),
+            (
+                "log_refusing",
+                "Whether the log could not take what it was given last.",
+                u64::from(health.is_refusing()),
+            ),
+        ];
+        for (name, help, value) in gauges {
+            page.one(Kind::Gauge, name, help, value);
+        }
+        let help = "Times the log could not take what it was given.";
+        page.one(Kind::Counter, "log_refusals_total", help, self.counters.log_refusals);
+    }
+}
+
+fn connections(page: &mut Page, context: &Context<'_>) {
+    let stats = context.stats();
+    page.one(Kind::Gauge, "connections", "Sockets open.", stats.accepted - stats.closed);
+    let help = "Connections closed as soon as they were accepted.";
+    let rows = [("address", stats.crowded_out)];
+    page.by(Kind::Counter, "connections_rejected_total", help, "reason", rows);
+    let counters = [
+        ("connections_accepted_total", "Connections accepted.", stats.accepted),
+        ("connections_closed_total", "Connections closed.", stats.closed),
+        (
+            "accept_pauses_total",
+            "Times accepting rested: out of descriptors, or as many open as may be.",
+            stats.accept_pauses,
+        ),
+        (
+            "timeouts_total",
+            "Connections and held requests given up for a deadline.",
+            stats.timeouts,
+        ),
+        ("protocol_errors_total", "WebSockets failed for a peer's fault.", stats.protocol_errors),
+        ("overflows_total", "Connections cut with too much unsent.", stats.overflows),
+        ("read_pauses_total", "Times a peer that did not read was not read.", stats.read_pauses),
+    ];
+    for (name, help, value) in counters {
+        page.one(Kind::Counter, name, help, value);
+    }
+}
+
+fn traffic(page: &mut Page, context: &Context<'_>) {
+    let stats = context.stats();
+    let help = "Bytes read from sockets.";
+    page.one(Kind::Counter, "bytes_received_total", help, stats.bytes_received);
+    page.one(Kind::Counter, "bytes_sent_total", "Bytes written to sockets.", stats.bytes_sent);
+    let help = "Bytes that wait for their peers, in all outboxes.";
+    page.one(Kind::Gauge, "queue_bytes", help, context.unsent_bytes());
+    let help = "How long turns of the loop took, from the end of the wait until all outboxes were \
+                flushed: for so long everybody else had to wait.";
+    page.histogram("loop_turn_seconds", help, &stats.turns);
+}
+
+/// All codes of errors, with how often each was.
+fn by_code(counted: &BTreeMap<Code, u64>) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+    // Some words are both ours and of the credentials.
+    let mut rows: BTreeMap<&'static str, u64> = BTreeMap::new();
+    for code in Code::ALL.into_iter().chain(Refusal::ALL.map(Code::Access)) {
+        *rows.entry(code.as_str()).or_default() += counted.get(&code).copied().unwrap_or(0);
+    }
+    rows.into_iter()
 }

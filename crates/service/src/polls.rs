@@ -80,6 +80,7 @@ impl Service {
         until: Time,
         who: Who,
     ) {
+        self.counters.polls.opened += 1;
         self.sessions.add(Session::new(stream, subscriber, Form::Poll, who));
         self.set_due(subscriber, until);
     }
@@ -116,6 +117,7 @@ impl Service {
         }
         let cursor = self.cursor_of(key);
         let cursor = self.proved(cursor, &who);
+        self.counters.polls.answered += 1;
         self.disconnect(stream);
         let reply = if is_empty {
             Reply::empty(Status::NO_CONTENT).header(NO_STORE)

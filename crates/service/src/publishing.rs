@@ -7,6 +7,8 @@ use sockeye_server::{Answer, Context, Hold, Reply, Status, StreamKey};
 
 use crate::access::Who;
 use crate::body::Body;
+use crate::counters::count;
+use crate::health::Health;
 use crate::line::Line;
 use crate::log::{LogState, Record};
 use crate::reply::{json, problem};
@@ -166,7 +168,15 @@ impl Service {
             }
             before = Some(state);
             let through = match state {
-                LogState::Through(seq) | LogState::Refused(seq) => seq,
+                LogState::Through(seq) => {
+                    self.log_health.taken(seq);
+                    seq
+                }
+                LogState::Refused(seq) => {
+                    self.counters.log_refusals += 1;
+                    self.log_health = Health::Refusing { through: seq, at_ms: self.now_ms };
+                    seq
+                }
                 LogState::Failed => return self.give_up_on_the_log(context),
             };
             while let Some(next) = self.jobs.first_waiting().filter(|next| *next <= through) {
@@ -185,6 +195,7 @@ impl Service {
         debug_assert!(aborted.is_ok(), "what waits is pending");
         for (id, at, _) in self.jobs.waiting.remove(&seq).unwrap_or_default() {
             let problem = Problem::new(Code::Unavailable, "the log could not take it");
+            count(&mut self.counters.publications_refused, problem.code);
             self.jobs.settle(id, at, Err(problem));
             self.conclude(id, context);
         }
@@ -206,13 +217,15 @@ impl Service {
     /// Nothing that waits can be promised any more: it may or may not be on disk. A new life of
     /// the log begins, in which nothing is taken.
     fn give_up_on_the_log(&mut self, context: &mut Context<'_>) {
-        self.log_failed = true;
+        self.log_health = Health::Failed;
         if self.jobs.waiting.is_empty() {
             return;
         }
         let waiting = core::mem::take(&mut self.jobs.waiting);
         for (id, at, _) in waiting.into_values().flatten() {
-            self.jobs.settle(id, at, Err(failed_log()));
+            let problem = failed_log();
+            count(&mut self.counters.publications_refused, problem.code);
+            self.jobs.settle(id, at, Err(problem));
             self.conclude(id, context);
         }
         let epoch = self.hub.position().epoch;
@@ -280,7 +293,7 @@ impl Service {
                 }
             }));
         };
-        if self.log_failed {
+        if self.log_health.has_failed() {
             return Err(failed_log());
         }
         // Before it has a place: a place that stays empty would look like a loss later.
@@ -322,7 +335,10 @@ impl Service {
                 *unsettled += 1;
                 None
             }
-            Err(problem) => Some(Err(problem)),
+            Err(problem) => {
+                count(&mut self.counters.publications_refused, problem.code);
+                Some(Err(problem))
+            }
         };
         job.items.push(Item { line, channel, result });
     }
@@ -361,7 +377,12 @@ impl Service {
             Delivery { sessions, answerable, access, now_ms, queue_bytes_max, context };
         let deliver = |subscriber, entry: &_| delivery.deliver(subscriber, entry);
         let committed = hub.commit(position, now_ms, deliver);
-        committed.expect("places are settled in their order")
+        let committed = committed.expect("places are settled in their order");
+        if committed.taken > 0 {
+            let age_ms = now_ms.saturating_sub(committed.entry.time_ms);
+            self.counters.delivery.note(age_ms);
+        }
+        committed
     }
 }
 

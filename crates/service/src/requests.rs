@@ -50,7 +50,9 @@ impl Service {
         self.access.check_page(request)?;
         let proof = resume(request.head.headers().iter(), &query)
             .and_then(|cursor| Token::parse(cursor).proof);
-        let who = match self.access.of_request(request, proof, self.now_ms) {
+        let shown = self.access.of_request(request, proof, self.now_ms);
+        self.note_shown(&shown, request);
+        let who = match shown {
             Ok(who) => who.unwrap_or_else(|| self.anybody.clone()),
             Err(refusal) if resource == Resource::Socket => {
                 self.opening = Some(Opening::Refused(refusal.into()));
@@ -63,12 +65,16 @@ impl Service {
 
     /// Whether new clients are welcome: a load balancer asks.
     fn ready(&self, context: &Context<'_>) -> Reply {
-        if context.is_draining() {
-            plain(Status::SERVICE_UNAVAILABLE, "draining\n")
-        } else if self.log_failed {
-            plain(Status::SERVICE_UNAVAILABLE, "the log has failed\n")
-        } else {
-            plain(Status::OK, "ready\n")
+        let reason = match context.is_draining() {
+            true => Some("draining"),
+            false => self.log_health.objection(self.now_ms),
+        };
+        match reason {
+            Some(reason) => {
+                let body = format!(r#"{{"ready":false,"reason":"{reason}"}}"#);
+                json(Status::SERVICE_UNAVAILABLE, body)
+            }
+            None => plain(Status::OK, "ready\n"),
         }
     }
 

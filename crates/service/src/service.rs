@@ -10,7 +10,10 @@ use sockeye_server::{
 use crate::access::{Access, Who};
 use crate::body::Body;
 use crate::clock::Clock;
+use crate::counters::{Counters, count};
+use crate::health::Health;
 use crate::log::Log;
+use crate::notices::RefusedCredential;
 use crate::publishing::Jobs;
 use crate::session::{Envelope, Form, Sessions};
 use crate::wire::{CloseReason, Problem};
@@ -24,8 +27,10 @@ pub struct Service {
     pub(crate) sessions: Sessions,
     pub(crate) jobs: Jobs,
     pub(crate) log: Option<Box<dyn Log>>,
-    /// It has said so, and takes nothing more.
-    pub(crate) log_failed: bool,
+    pub(crate) log_health: Health,
+    pub(crate) counters: Counters,
+    /// What an operator has not heard of yet.
+    pub(crate) refused: Option<RefusedCredential>,
     pub(crate) access: Access,
     /// Whoever shows nothing.
     pub(crate) anybody: Who,
@@ -82,7 +87,9 @@ impl Service {
             sessions: Sessions::default(),
             jobs: Jobs::default(),
             log: None,
-            log_failed: false,
+            log_health: Health::default(),
+            counters: Counters::default(),
+            refused: None,
             access: Access::Open,
             anybody: Access::Open.anybody(),
             now_ms: 0,
@@ -147,6 +154,7 @@ impl Service {
         let (now, unix) = (context.now(), context.unix_seconds());
         let clock = self.clock.get_or_insert_with(|| Clock::new(now, unix, self.now_ms));
         self.now_ms = clock.look(now, unix);
+        self.counters.started_s.get_or_insert(unix);
     }
 
     /// What was to open and did not, because the handshake was refused, is forgotten.
@@ -216,7 +224,10 @@ impl App for Service {
         self.abandon_opening();
         match self.answer_request(request, context) {
             Ok(answer) => answer,
-            Err(problem) => reply::problem(&problem, self.limits.retry_ms).into(),
+            Err(problem) => {
+                count(&mut self.counters.requests_refused, problem.code);
+                reply::problem(&problem, self.limits.retry_ms).into()
+            }
         }
     }
 
@@ -224,6 +235,7 @@ impl App for Service {
         match self.opening.take() {
             Some(Opening::Commands(who)) => self.open_commands(stream, who, context),
             Some(Opening::Refused(problem)) => {
+                count(&mut self.counters.requests_refused, problem.code);
                 let code = CloseCode::new(problem.close_code());
                 context.close(stream, code, problem.code.as_str());
             }
@@ -244,6 +256,9 @@ impl App for Service {
     }
 
     fn on_close(&mut self, stream: StreamKey, _: CloseCause, _: &mut Context<'_>) {
+        if self.sessions.of_stream(stream).is_some_and(|it| it.form == Form::Poll) {
+            self.counters.polls.gone += 1;
+        }
         self.disconnect(stream);
     }
 
@@ -260,6 +275,10 @@ impl App for Service {
         self.look_at_the_clock(context);
         self.settle(context);
         self.answer_polls(context);
+    }
+
+    fn on_flushed(&mut self, turn_us: u64) {
+        self.counters.delivery.flushed(turn_us);
     }
 
     fn on_drained(&mut self, stream: StreamKey, context: &mut Context<'_>) {

@@ -20,6 +20,8 @@ pub(crate) struct Session {
     open: Vec<Box<str>>,
     /// When something is due: an answer to a poll, a greeting, the end of who it is.
     pub(crate) due: Time,
+    /// It was live and had no room: a slow reader, until it has caught up.
+    pub(crate) lags: bool,
 }
 
 impl Session {
@@ -29,7 +31,7 @@ impl Session {
         form: Form,
         who: Who,
     ) -> Self {
-        Self { stream, subscriber, form, who, open: Vec::new(), due: Time::NEVER }
+        Self { stream, subscriber, form, who, open: Vec::new(), due: Time::NEVER, lags: false }
     }
 
     /// Whether nothing will come any more.

@@ -74,7 +74,9 @@ impl Service {
         credential: &Credential<'_>,
         context: &mut Context<'_>,
     ) {
-        match self.access.of_command(credential, self.now_ms) {
+        let shown = self.access.of_command(credential, self.now_ms);
+        self.note_greeting(shown.as_ref().err().copied(), context.peer(stream));
+        match shown {
             Ok(who) => {
                 self.let_in(subscriber, who, context);
                 let cursor = CursorText::new(self.cursor_of(subscriber));

@@ -52,6 +52,9 @@ impl Delivery<'_, '_> {
         }
         if self.context.outbox_bytes(session.stream) >= self.queue_bytes_max {
             self.context.notify_drained(session.stream);
+            if let Some(session) = self.sessions.of_subscriber_mut(key) {
+                session.lags = true;
+            }
             return Flow::Full;
         }
         let mut line = Line::of(session, self.access, self.now_ms, self.context);
@@ -247,7 +250,7 @@ impl Service {
 
     fn fetch(&mut self, key: SubscriberKey, mut full: Full, context: &mut Context<'_>) {
         let Some(session) = self.sessions.of_subscriber(key) else { return };
-        let mut line = self.line(session, context);
+        let (lags, mut line) = (session.lags, self.line(session, context));
         let position = self.hub.position();
         let mut items = core::mem::take(&mut self.items);
         loop {
@@ -262,6 +265,9 @@ impl Service {
             let budget = Budget { messages: PULL_MESSAGES, bytes };
             let progress = subscriber.pull(budget, self.now_ms, &mut items);
             for item in items.drain(..) {
+                if lags {
+                    self.count_late(&item);
+                }
                 say(&mut line, &item, self.now_ms);
                 if let Some((channel, at)) = end_in(&item) {
                     self.sessions.end_one(key, channel);
@@ -269,7 +275,10 @@ impl Service {
                 }
             }
             match progress {
-                Progress::Live => break,
+                Progress::Live => {
+                    self.has_caught_up(key);
+                    break;
+                }
                 Progress::More => {}
                 Progress::Overrun(cursor) => {
                     line.goaway(CloseReason::SlowReader, None, cursor);
@@ -279,6 +288,25 @@ impl Service {
         }
         items.clear();
         self.items = items;
+    }
+
+    /// Counts what a slow reader gets later than others.
+    fn count_late(&mut self, item: &Item<Body>) {
+        match item {
+            Item::Message(entry) => {
+                let age_ms = self.now_ms.saturating_sub(entry.time_ms);
+                self.counters.delivery.note(age_ms);
+            }
+            Item::Gap(_) => self.counters.skipped += 1,
+            Item::Sync(_) => {}
+        }
+    }
+
+    /// A stream is live again, if it was not.
+    fn has_caught_up(&mut self, key: SubscriberKey) {
+        let Some(session) = self.sessions.of_subscriber_mut(key) else { return };
+        self.counters.caught_up += u64::from(session.lags);
+        session.lags = false;
     }
 
     /// Lets every stream catch up: a new life of the log has begun.

@@ -1,0 +1,111 @@
+//! What only the service can count, beside what the hub and the server do.
+
+use std::collections::BTreeMap;
+
+use sockeye_auth::Refusal;
+use sockeye_server::Histogram;
+
+use crate::wire::Code;
+
+/// Plain numbers: the loop is one thread.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// When the service looked at the calendar first, in seconds since 1970.
+    pub(crate) started_s: Option<u64>,
+    /// Polls that were held, what became of them.
+    pub(crate) polls: Polls,
+    /// Requests that showed nothing.
+    pub(crate) nothing_shown: u64,
+    /// Credentials that were good.
+    pub(crate) authenticated: u64,
+    /// Credentials that were not, by why.
+    pub(crate) not_authenticated: BTreeMap<Refusal, u64>,
+    /// Requests that were refused, by why.
+    pub(crate) requests_refused: BTreeMap<Code, u64>,
+    /// Publications that were refused, by why.
+    pub(crate) publications_refused: BTreeMap<Code, u64>,
+    /// Times a slow reader caught up.
+    pub(crate) caught_up: u64,
+    /// Times a slow reader was told of a gap, and went on.
+    pub(crate) skipped: u64,
+    /// Outcomes by which the log did not take something.
+    pub(crate) log_refusals: u64,
+    pub(crate) delivery: DeliveryLag,
+}
+
+/// Polls that were held.
+#[derive(Debug, Default)]
+pub(crate) struct Polls {
+    pub(crate) opened: u64,
+    pub(crate) answered: u64,
+    /// Their clients went away, or the server cut them.
+    pub(crate) gone: u64,
+}
+
+/// How long messages took to those who were waiting for them.
+///
+/// It costs a delivery nothing: live streams are one observation a message, all of one turn are
+/// entered when its outboxes were flushed, and the only clock that is read is the turn's.
+#[derive(Debug, Default)]
+pub(crate) struct DeliveryLag {
+    histogram: Histogram,
+    /// Milliseconds up to this turn, and how many messages took as long.
+    fresh: Vec<(u64, u64)>,
+}
+
+/// Different ages within one turn, at the most; all others count as the last one. Those of a turn
+/// are alike.
+const AGES_MAX: usize = 64;
+
+impl DeliveryLag {
+    /// A message of that age has been appended to outboxes.
+    pub(crate) fn note(&mut self, age_ms: u64) {
+        let is_full = self.fresh.len() == AGES_MAX;
+        match self.fresh.last_mut() {
+            Some((last, times)) if *last == age_ms => *times += 1,
+            Some((_, times)) if is_full => *times += 1,
+            Some(_) | None => self.fresh.push((age_ms, 1)),
+        }
+    }
+
+    /// The outboxes were flushed, at the end of a turn that took so long.
+    pub(crate) fn flushed(&mut self, turn_us: u64) {
+        for (age_ms, times) in self.fresh.drain(..) {
+            let us = age_ms.saturating_mul(1_000).saturating_add(turn_us);
+            self.histogram.observe(us, times);
+        }
+    }
+
+    pub(crate) const fn histogram(&self) -> &Histogram {
+        &self.histogram
+    }
+}
+
+/// One more of what is counted by why.
+pub(crate) fn count<K: Ord>(counters: &mut BTreeMap<K, u64>, why: K) {
+    *counters.entry(why).or_default() += 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_become_lags_when_the_turn_is_over() {
+        let mut lag = DeliveryLag::default();
+        for age_ms in [0, 0, 3] {
+            lag.note(age_ms);
+        }
+        assert_eq!(lag.histogram().count(), 0);
+        lag.flushed(200);
+        assert_eq!((lag.histogram().count(), lag.histogram().sum_us()), (3, 3_600));
+        lag.flushed(200);
+        assert_eq!(lag.histogram().count(), 3, "once");
+        for age_ms in 0..1_000 {
+            lag.note(age_ms);
+        }
+        assert_eq!(lag.fresh.len(), AGES_MAX);
+        lag.flushed(0);
+        assert_eq!(lag.histogram().count(), 1_003);
+    }
+}

@@ -1,0 +1,73 @@
+//! Whether the log takes what it is given.
+
+use sockeye_hub::Seq;
+
+/// How long after a refusal somebody has to try again, in milliseconds: only a publication can show
+/// that there is room again, and a balancer that sends nobody would never see it.
+const TRY_AGAIN_MS: u64 = 10_000;
+
+/// How the log is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// It took what it was given last.
+    #[default]
+    Good,
+    /// It could not take what it was given last, up to that place.
+    Refusing {
+        /// The place.
+        through: Seq,
+        /// When that was, in milliseconds since 1970.
+        at_ms: u64,
+    },
+    /// It takes nothing more.
+    Failed,
+}
+
+impl Health {
+    /// The log has everything up to that place, but for what it refused.
+    pub(crate) fn taken(&mut self, through: Seq) {
+        match *self {
+            Self::Refusing { through: refused, .. } if through > refused => *self = Self::Good,
+            Self::Refusing { .. } | Self::Good | Self::Failed => {}
+        }
+    }
+
+    /// Why clients should not be sent here, if they should not.
+    pub(crate) const fn objection(self, now_ms: u64) -> Option<&'static str> {
+        match self {
+            Self::Good => None,
+            // [service:ready-again]
+            Self::Refusing { at_ms, .. } if now_ms >= at_ms.saturating_add(TRY_AGAIN_MS) => None,
+            Self::Refusing { .. } => Some("log_refusing"),
+            Self::Failed => Some("log_failed"),
+        }
+    }
+
+    pub(crate) const fn has_failed(self) -> bool {
+        matches!(self, Self::Failed)
+    }
+
+    pub(crate) const fn is_refusing(self) -> bool {
+        matches!(self, Self::Refusing { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [service:ready-again]
+    #[test]
+    fn good_again_by_a_success_and_worth_a_try_after_a_while() {
+        let mut health = Health::Refusing { through: Seq(5), at_ms: 1_000 };
+        health.taken(Seq(4));
+        assert_eq!(health.objection(10_999), Some("log_refusing"), "that was before");
+        assert_eq!(health.objection(11_000), None);
+        assert!(health.is_refusing(), "nobody has seen it take anything");
+        health.taken(Seq(6));
+        assert_eq!((health, health.objection(0)), (Health::Good, None));
+        let mut failed = Health::Failed;
+        failed.taken(Seq(9));
+        assert_eq!(failed.objection(u64::MAX), Some("log_failed"));
+    }
+}

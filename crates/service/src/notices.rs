@@ -1,0 +1,97 @@
+//! What an operator should hear of.
+
+use std::net::SocketAddr;
+
+use sockeye_auth::{Refusal, redacted};
+use sockeye_server::Request;
+
+use crate::Service;
+use crate::access::Who;
+use crate::counters::count;
+
+/// Longest target that is kept for a log, in bytes.
+const TARGET_BYTES_MAX: usize = 256;
+
+/// A credential that was refused, and how many others were since the last one that was fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RefusedCredential {
+    /// The code of the refusal.
+    pub code: &'static str,
+    /// What was asked for, as logs may show it: without secrets. Whatever else a peer may send
+    /// can stand in it; escape it.
+    pub target: String,
+    /// Where from.
+    pub peer: Option<SocketAddr>,
+    /// So many more were refused after this one.
+    pub others: u64,
+}
+
+impl Service {
+    /// The first credential that was refused since this was asked last. Only that one is kept, so a
+    /// flood costs a number.
+    pub fn take_refused(&mut self) -> Option<RefusedCredential> {
+        self.refused.take()
+    }
+
+    /// Whether [`take_refused`](Self::take_refused) has something.
+    pub const fn has_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    /// A request's target as logs may show it: without secrets, and not all of a long one.
+    pub fn redacted(&self, path: &str, query: Option<&str>) -> String {
+        let mut target = path.to_owned();
+        if let Some(query) = query {
+            target.extend(["?", query]);
+        }
+        let mut shown = redacted(&target, self.access.query_token()).into_owned();
+        if shown.len() > TARGET_BYTES_MAX {
+            let fits = (0..=TARGET_BYTES_MAX).rev().find(|at| shown.is_char_boundary(*at));
+            shown.truncate(fits.unwrap_or(0));
+            shown.push('…');
+        }
+        shown
+    }
+
+    /// A request has shown something, or nothing, or nothing good.
+    pub(crate) fn note_shown(
+        &mut self,
+        shown: &Result<Option<Who>, Refusal>,
+        request: &Request<'_>,
+    ) {
+        match shown {
+            Ok(Some(_)) => self.counters.authenticated += 1,
+            Ok(None) => self.counters.nothing_shown += 1,
+            Err(refusal) => {
+                let (path, query) = (request.head.path(), request.head.query());
+                self.note_refused(*refusal, path, query, Some(request.peer));
+            }
+        }
+    }
+
+    /// A first message has shown something, which was refused or not.
+    pub(crate) fn note_greeting(&mut self, refusal: Option<Refusal>, peer: Option<SocketAddr>) {
+        match refusal {
+            None => self.counters.authenticated += 1,
+            Some(refusal) => self.note_refused(refusal, "/v1/ws", None, peer),
+        }
+    }
+
+    fn note_refused(
+        &mut self,
+        refusal: Refusal,
+        path: &str,
+        query: Option<&str>,
+        peer: Option<SocketAddr>,
+    ) {
+        count(&mut self.counters.not_authenticated, refusal);
+        match &mut self.refused {
+            Some(refused) => refused.others += 1,
+            None => {
+                let (code, target) = (refusal.code(), self.redacted(path, query));
+                self.refused = Some(RefusedCredential { code, target, peer, others: 0 });
+            }
+        }
+    }
+}
