@@ -3,6 +3,8 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::remote::args::{PublishOptions, SubscribeOptions};
+use crate::remote::ticket::TicketOptions;
+use crate::token::TokenAction;
 
 /// Real-time delivery from first principles: WebSocket and server-sent events in one binary.
 ///
@@ -35,6 +37,13 @@ pub(crate) enum Command {
     Publish(PublishOptions),
     /// Print the messages of channels of a running server.
     Subscribe(SubscribeOptions),
+    /// Get a one-time ticket from a running server.
+    Ticket(TicketOptions),
+    /// Make keys for a server that asks who it is, and tokens for its users.
+    Token {
+        #[command(subcommand)]
+        action: TokenAction,
+    },
     /// Print a script that makes a shell complete this command line.
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {

@@ -9,7 +9,9 @@ mod front;
 mod pages;
 mod remote;
 mod serve;
+mod span;
 mod testee;
+mod token;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -28,6 +30,8 @@ fn main() -> ExitCode {
         Command::Config { action } => config(&action),
         Command::Publish(options) => remote::publish::run(&options),
         Command::Subscribe(options) => remote::subscribe::run(&options),
+        Command::Ticket(options) => remote::ticket::run(&options),
+        Command::Token { action } => token::run(&action),
         Command::Completions { shell } => complete(shell),
     };
     match done {

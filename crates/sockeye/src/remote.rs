@@ -1,4 +1,4 @@
-//! `sockeye publish` and `sockeye subscribe`: clients of a hub, on blocking sockets.
+//! `sockeye publish`, `sockeye subscribe` and `sockeye ticket`: clients of a hub, on blocking sockets.
 
 mod address;
 pub(crate) mod args;
@@ -15,6 +15,7 @@ mod said;
 mod session;
 mod socket;
 pub(crate) mod subscribe;
+pub(crate) mod ticket;
 
 use sockeye_http1::{HeaderName, HeaderValue};
 
@@ -37,15 +38,7 @@ struct Remote {
 impl Remote {
     fn new(options: &ServerOptions) -> Result<Self, Failure> {
         let address = Address::parse(&options.url)?;
-        let key = options.api_key.as_ref().map(|key| format!("ApiKey {}", key.reveal()));
-        let token = options.token.as_ref().map(|token| format!("Bearer {}", token.reveal()));
-        let authorization = match (key, token) {
-            (Some(_), Some(_)) => {
-                let both = "both an API key and a token are given (SOCKEYE_API_KEY, SOCKEYE_TOKEN)";
-                return Err(Failure(format!("{both}: which one?")));
-            }
-            (key, token) => key.or(token),
-        };
+        let authorization = authorization(options)?;
         if let Some(value) = &authorization {
             HeaderValue::new(value).or_fail(|| "the key or token cannot be sent".into())?;
         }
@@ -56,6 +49,30 @@ impl Remote {
         let value = self.authorization.as_deref();
         let value = value.and_then(|value| HeaderValue::new(value).ok());
         value.map(|value| (AUTHORIZATION, value)).into_iter().collect()
+    }
+}
+
+/// The value of `Authorization`: from a file that was named, else from the environment or a flag.
+fn authorization(options: &ServerOptions) -> Result<Option<String>, Failure> {
+    let read = |path: &std::path::PathBuf| -> Result<String, Failure> {
+        let text = std::fs::read_to_string(path);
+        let text = text.or_fail(|| format!("cannot read {}", path.display()))?;
+        Ok(text.trim().to_owned())
+    };
+    if let Some(path) = &options.api_key_file {
+        return Ok(Some(format!("ApiKey {}", read(path)?)));
+    }
+    if let Some(path) = &options.token_file {
+        return Ok(Some(format!("Bearer {}", read(path)?)));
+    }
+    let key = options.api_key.as_ref().map(|key| format!("ApiKey {}", key.reveal()));
+    let token = options.token.as_ref().map(|token| format!("Bearer {}", token.reveal()));
+    match (key, token) {
+        (Some(_), Some(_)) => {
+            let both = "both an API key and a token are given (SOCKEYE_API_KEY, SOCKEYE_TOKEN)";
+            Err(Failure(format!("{both}: which one?")))
+        }
+        (key, token) => Ok(key.or(token)),
     }
 }
 
@@ -124,7 +141,7 @@ fn entropy() -> Result<u64, Failure> {
 }
 
 /// Text of somebody else's, for a person's terminal: it cannot move the cursor there, nor end a line.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         if letter.is_control() || is_invisible(letter) {

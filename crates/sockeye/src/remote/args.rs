@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::str::FromStr;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -37,6 +38,14 @@ pub(crate) struct ServerOptions {
         help_heading = "Server"
     )]
     pub(super) token: Option<Secret>,
+
+    /// File that has the API key; it wins over the two above.
+    #[arg(long, value_name = "FILE", help_heading = "Server", conflicts_with = "token_file")]
+    pub(super) api_key_file: Option<PathBuf>,
+
+    /// File that has the token; the same.
+    #[arg(long, value_name = "FILE", help_heading = "Server")]
+    pub(super) token_file: Option<PathBuf>,
 }
 
 /// What must not be shown.
@@ -45,7 +54,7 @@ pub(crate) struct Secret(String);
 
 impl Secret {
     /// The text itself.
-    pub(super) fn reveal(&self) -> &str {
+    pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -4,8 +4,16 @@ use crate::program::{client, good};
 
 #[test]
 fn help_teaches_by_example_and_shows_no_secret() {
-    for command in ["publish", "subscribe", "completions"] {
-        let output = client(&[command, "--help"])
+    for command in [
+        &["publish"][..],
+        &["subscribe"],
+        &["completions"],
+        &["ticket"],
+        &["token", "key"],
+        &["token", "new"],
+        &["token", "check"],
+    ] {
+        let output = client(&[command, &["--help"]].concat())
             .env("SOCKEYE_API_KEY", "sesame")
             .env("SOCKEYE_TOKEN", "open")
             .output()

@@ -1,7 +1,8 @@
-//! `sockeye publish` and `sockeye subscribe` against the real server.
+//! The commands that talk to a server, against the real one, and those that make keys and tokens.
 
 #[path = "../common/mod.rs"]
 mod common;
+mod guarded;
 mod help;
 mod program;
 mod publish;

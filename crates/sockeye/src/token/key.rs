@@ -1,0 +1,138 @@
+//! `sockeye token key`.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use sockeye_auth::{Algorithm, Identity, Keys, Limits, SigningKey};
+
+use super::args::{KeyKind, KeyOptions};
+use crate::{Failure, OrFail};
+
+/// Random bytes of an API key and of a secret: nobody guesses them, so a fast hash keeps the key.
+const RANDOM_BYTES: usize = 32;
+
+/// Makes the files and prints the configuration.
+pub(super) fn run(options: &KeyOptions) -> Result<(), Failure> {
+    let pair = matches!(options.kind, KeyKind::Hs256 | KeyKind::Es256 | KeyKind::EdDsa);
+    if options.kid.is_some() && !pair {
+        return Err(Failure("--kid is for keys of tokens: HS256, ES256 and EdDSA".into()));
+    }
+    if options.name.is_some() && options.kind != KeyKind::ApiKey {
+        return Err(Failure("--name is for API keys".into()));
+    }
+    let config = match options.kind {
+        KeyKind::ApiKey => api_key(options)?,
+        KeyKind::Hs256 => token_key(options, Algorithm::Hs256)?,
+        KeyKind::Es256 => token_key(options, Algorithm::Es256)?,
+        KeyKind::EdDsa => token_key(options, Algorithm::EdDsa)?,
+        KeyKind::Tickets => {
+            write_new(&options.out, &format!("{}\n", random()?), Readers::Owner)?;
+            format!("[access.tickets]\nsecret_file = {}\n", quoted_path(&options.out)?)
+        }
+    };
+    crate::say(format_args!("{config}"));
+    Ok(())
+}
+
+fn api_key(options: &KeyOptions) -> Result<String, Failure> {
+    let name = match &options.name {
+        Some(name) => name.clone(),
+        None => stem(&options.out)?,
+    };
+    let key = format!("sk_{}", random()?);
+    // What would not be taken is not written.
+    Keys::new(Limits::default())
+        .add_text(&name, &key, Identity::anonymous())
+        .or_fail(|| "--name".into())?;
+    write_new(&options.out, &format!("{key}\n"), Readers::Owner)?;
+    Ok(format!(
+        "[[access.api_keys]]            # the key itself is for the back end alone\n\
+         name = {}\n\
+         sha256 = \"{}\"\n\
+         subscribe = [\">\"]\n\
+         publish = [\">\"]\n\
+         tickets = [\">\"]\n",
+        quoted(&name)?,
+        Keys::hash(&key)
+    ))
+}
+
+fn token_key(options: &KeyOptions, algorithm: Algorithm) -> Result<String, Failure> {
+    let text = SigningKey::generate(algorithm).or_fail(|| "cannot make a key".into())?;
+    let public = match algorithm {
+        Algorithm::Hs256 => None,
+        _ => {
+            let key = SigningKey::from_pem(algorithm, &text);
+            key.or_fail(|| "cannot make a key".into())?.public_pem()
+        }
+    };
+    let verifies = match &public {
+        Some(_) => {
+            let mut beside = options.out.clone().into_os_string();
+            beside.push(".pub");
+            PathBuf::from(beside)
+        }
+        None => options.out.clone(),
+    };
+    let file = quoted_path(&verifies)?;
+    write_new(&options.out, &format!("{}\n", text.trim_end()), Readers::Owner)?;
+    if let Some(public) = public {
+        write_new(&verifies, &public, Readers::Everybody)?;
+    }
+    let kid = match &options.kid {
+        Some(kid) => format!("kid = {}\n", quoted(kid)?),
+        None => String::new(),
+    };
+    let name = algorithm.name();
+    Ok(format!("[[access.jwt.keys]]\nalgorithm = \"{name}\"\n{kid}file = {file}\n"))
+}
+
+#[derive(Clone, Copy)]
+enum Readers {
+    Owner,
+    Everybody,
+}
+
+/// Writes a file that was not there.
+fn write_new(path: &Path, text: &str, readers: Readers) -> Result<(), Failure> {
+    let mode = match readers {
+        Readers::Owner => 0o600,
+        Readers::Everybody => 0o644,
+    };
+    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let mut file = opened.map_err(|error| {
+        let path = path.display();
+        Failure(match error.kind() {
+            ErrorKind::AlreadyExists => {
+                format!("{path} is there already; a key is not written over, choose another file")
+            }
+            _ => format!("cannot write {path}: {error}"),
+        })
+    })?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    written.or_fail(|| format!("cannot write {}", path.display()))
+}
+
+fn random() -> Result<String, Failure> {
+    let mut bytes = [0; RANDOM_BYTES];
+    getrandom::fill(&mut bytes).or_fail(|| "the system gives no random numbers".into())?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn stem(path: &Path) -> Result<String, Failure> {
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    stem.map(str::to_owned).ok_or_else(|| Failure("the file's name gives none: use --name".into()))
+}
+
+fn quoted_path(path: &Path) -> Result<String, Failure> {
+    let path = path.to_str();
+    quoted(path.ok_or_else(|| Failure("a configuration cannot name that file: not UTF-8".into()))?)
+}
+
+/// A string as TOML has it, which takes all that JSON escapes.
+fn quoted(text: &str) -> Result<String, Failure> {
+    let json = serde_json::to_string(text).or_fail(|| "cannot write that down".into())?;
+    Ok(json.replace('\u{7f}', "\\u007f"))
+}
