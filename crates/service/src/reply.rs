@@ -14,11 +14,19 @@ pub(crate) fn json(status: Status, body: String) -> Reply {
     Reply::new(status, JSON, body.into_bytes()).header(NO_STORE)
 }
 
-/// A refusal, with how long to wait where that may help.
+/// RFC 9110 §15.5.2: a 401 names the schemes that are taken. No browser asks its user for one of these.
+const CHALLENGE: Header =
+    Header::from_static("WWW-Authenticate", r#"Bearer realm="sockeye", ApiKey realm="sockeye""#);
+
+/// A refusal, with how long to wait where that may help, and what to bring where that is missing.
 pub(crate) fn problem(problem: &Problem, retry_ms: u64) -> Reply {
-    let reply = json(problem.status(), problem.to_json());
+    let status = problem.status();
+    let reply = json(status, problem.to_json());
     if problem.code.is_retryable() {
         reply.header(number("Retry-After", retry_ms.div_ceil(1_000)))
+    } else if status.code() == Status::UNAUTHORIZED.code() {
+        // [service:challenge]
+        reply.header(CHALLENGE)
     } else {
         reply
     }

@@ -1,6 +1,7 @@
 //! `POST /v1/tickets`: a back end asks for a ticket for one of its users.
 
 use serde::Deserialize;
+use serde_json::error::Category;
 use sockeye_auth::{Grants, Identity, Limits};
 use sockeye_server::{Answer, Request, Status};
 
@@ -38,8 +39,8 @@ impl Service {
         query: &Query<'_>,
     ) -> Result<Answer, Problem> {
         query.only(&[])?;
-        let wanted: Wanted = serde_json::from_slice(request.body)
-            .map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
+        let wanted: Wanted =
+            serde_json::from_slice(request.body).map_err(|error| unreadable(&error))?;
         let grants = |texts: &[String]| {
             let texts = texts.iter().map(String::as_str);
             Grants::new(texts, &Limits::default())
@@ -56,5 +57,16 @@ impl Service {
         let ticket = self.access.issue(who, &identity, life_ms, self.now_ms)?;
         let body = serde_json::json!({ "ticket": ticket }).to_string();
         Ok(json(Status::OK, body).into())
+    }
+}
+
+/// What is wrong with a body, as of `POST /v1/publish`.
+fn unreadable(error: &serde_json::Error) -> Problem {
+    match error.classify() {
+        Category::Data => Problem::new(Code::BadRequest, error.to_string()),
+        Category::Io | Category::Syntax | Category::Eof => {
+            let (line, column) = (error.line(), error.column());
+            Problem::new(Code::BadJson, format!("not JSON at line {line}, column {column}"))
+        }
     }
 }

@@ -100,6 +100,42 @@ fn nothing_is_allowed_that_is_not_granted() {
     assert_eq!(events.next(), None);
 }
 
+/// [service:challenge]
+#[test]
+fn whoever_has_to_show_something_is_told_what() {
+    let server = start(guard);
+    for (headers, target, status, challenged) in [
+        ("", "/v1/tickets", 401, true),
+        ("Authorization: ApiKey wrong_wrong_wrong_wrong_wrong_wrong\r\n", "/v1/publish", 401, true),
+        ("Authorization: Bearer nonsense\r\n", "/v1/publish", 401, true),
+        ("Authorization: Basic YTpi\r\n", "/v1/publish", 400, false),
+        ("", "/v1/channels/private:1", 403, false),
+    ] {
+        let answered = ask(server.addr, "POST", target, headers, "{}");
+        let challenge = answered.header("WWW-Authenticate");
+        let wanted = r#"Bearer realm="sockeye", ApiKey realm="sockeye""#;
+        assert_eq!(answered.status, status, "{answered:?}");
+        assert_eq!(challenge, challenged.then_some(wanted), "{answered:?}");
+    }
+}
+
+#[test]
+fn what_is_no_ticket_s_wish_is_said_as_for_publications() {
+    let server = start(guard);
+    for (body, code) in [
+        ("", "bad_json"),
+        ("{\"user\":", "bad_json"),
+        ("{} {}", "bad_json"),
+        ("[]", "bad_request"),
+        (r#"{"usr":"ana"}"#, "bad_request"),
+        (r#"{"life_ms":-1}"#, "bad_request"),
+        (r#"{"channels":["a::b"]}"#, "bad_channel"),
+    ] {
+        let (status, answer) = with_key(&server, "POST", "/v1/tickets", body);
+        assert_eq!((status, &answer["error"]["code"]), (400, &code.into()), "{body}: {answer}");
+    }
+}
+
 /// [service:ticket-reconnect] EventSource comes back to the same URL, in which the ticket is used up.
 #[test]
 fn a_ticket_opens_one_stream_and_its_reconnects() {
