@@ -10,6 +10,7 @@ use sockeye_handshake::Origins;
 use sockeye_hub::{ChannelName, Target};
 use sockeye_server::Request;
 
+use crate::namespaces::{Namespaces, Publishers, Readers};
 use crate::wire::{self, Code, Problem};
 
 /// Who may do what.
@@ -74,8 +75,16 @@ pub(crate) struct Who {
     identity: Rc<Identity>,
     /// What a ticket began: its cursors carry a proof.
     pub(crate) session: Option<Rc<Session>>,
-    /// A credential was shown.
-    pub(crate) known: bool,
+    shown: Shown,
+}
+
+/// What somebody has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    Nothing,
+    /// A token or a ticket that is good.
+    Credential,
+    ApiKey,
 }
 
 /// Shows who, and nothing that was shown.
@@ -86,20 +95,53 @@ impl fmt::Debug for Who {
 }
 
 impl Who {
-    fn of(identity: Identity) -> Self {
-        Self { identity: Rc::new(identity), session: None, known: true }
+    fn of(identity: Identity, shown: Shown) -> Self {
+        Self { identity: Rc::new(identity), session: None, shown }
     }
 
-    /// Whether it may subscribe this.
-    pub(crate) fn may_subscribe(&self, target: Target<'_>) -> Result<(), Refusal> {
-        let allowed = self.identity.allows_target(Action::Subscribe, target);
+    /// Whether it may receive this: the one place that decides for every way of reading.
+    ///
+    /// [service:rights-subscribe] A namespace adds to what was granted, and takes nothing of it.
+    pub(crate) fn may_subscribe(
+        &self,
+        target: Target<'_>,
+        namespaces: &Namespaces,
+    ) -> Result<(), Refusal> {
+        let gives = |readers| match readers {
+            Readers::Granted => false,
+            Readers::Known => self.is_known(),
+            Readers::Anyone => true,
+        };
+        let allowed = self.identity.allows_target(Action::Subscribe, target)
+            || namespaces.all(target, |rules| gives(rules.subscribe));
         allowed.then_some(()).ok_or(Refusal::Forbidden)
     }
 
-    /// Whether it may publish there.
-    pub(crate) fn may_publish(&self, channel: ChannelName<'_>) -> Result<(), Refusal> {
-        let allowed = self.identity.allows(Action::Publish, channel);
+    /// Whether it may publish there, or close the channel: the one place for every way of doing it.
+    pub(crate) fn may_publish(
+        &self,
+        channel: ChannelName<'_>,
+        namespaces: &Namespaces,
+    ) -> Result<(), Refusal> {
+        let granted = self.identity.allows(Action::Publish, channel);
+        // [service:rights-publish]
+        let allowed = match namespaces.of(channel.namespace()).publish {
+            Publishers::Granted => granted,
+            Publishers::Known => granted || self.is_known(),
+            Publishers::Anyone => true,
+            Publishers::Keys => granted && self.is_api_key(),
+        };
         allowed.then_some(()).ok_or(Refusal::Forbidden)
+    }
+
+    /// Whether a credential was shown.
+    pub(crate) fn is_known(&self) -> bool {
+        self.shown != Shown::Nothing
+    }
+
+    /// Whether it is a back end, which has shown an API key.
+    pub(crate) fn is_api_key(&self) -> bool {
+        self.shown == Shown::ApiKey
     }
 
     /// When it ends, in milliseconds since 1970.
@@ -119,7 +161,7 @@ impl Access {
             },
             Self::Guarded(guard) => guard.everybody.clone(),
         };
-        Who { known: false, ..Who::of(identity) }
+        Who::of(identity, Shown::Nothing)
     }
 
     /// Refuses other sites' pages where nobody has to show anything: any page that somebody looks
@@ -143,11 +185,13 @@ impl Access {
     }
 
     /// Whether somebody who has shown nothing has to before anything else.
-    pub(crate) fn asks_first(&self) -> bool {
+    pub(crate) fn asks_first(&self, namespaces: &Namespaces) -> bool {
         match self {
             Self::Open => false,
             Self::Guarded(guard) => {
-                guard.everybody.subscribe.is_empty() && guard.everybody.publish.is_empty()
+                guard.everybody.subscribe.is_empty()
+                    && guard.everybody.publish.is_empty()
+                    && !namespaces.give_to_anyone()
             }
         }
     }
@@ -237,7 +281,7 @@ impl Access {
         let Self::Guarded(guard) = self else { return Err(Refusal::Forbidden) };
         let Some(tickets) = &mut guard.tickets else { return Err(Refusal::Forbidden) };
         // Whoever shows nothing could fill the store with tickets for nothing.
-        if !who.known {
+        if !who.is_known() {
             return Err(Refusal::Required);
         }
         if !who.identity.may_issue(wanted) {
@@ -268,17 +312,19 @@ impl Guard {
         now_ms: u64,
     ) -> Result<Who, Refusal> {
         match credential {
-            Credential::ApiKey(key) => Ok(Who::of(self.keys.identify(key, now_ms)?.clone())),
+            Credential::ApiKey(key) => {
+                Ok(Who::of(self.keys.identify(key, now_ms)?.clone(), Shown::ApiKey))
+            }
             Credential::Bearer(token)
             | Credential::QueryToken(token)
             | Credential::Cookie(token) => {
                 let tokens = self.tokens.as_ref().ok_or(Refusal::TokenKey)?;
-                Ok(Who::of(tokens.verify(token, now_ms)?))
+                Ok(Who::of(tokens.verify(token, now_ms)?, Shown::Credential))
             }
             Credential::Ticket(ticket) => {
                 let tickets = self.tickets.as_mut().ok_or(Refusal::Ticket)?;
                 let session = tickets.enter(ticket, proof, now_ms)?;
-                let who = Who::of(session.identity().clone());
+                let who = Who::of(session.identity().clone(), Shown::Credential);
                 Ok(Who { session: Some(Rc::new(session)), ..who })
             }
         }

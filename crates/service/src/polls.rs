@@ -32,7 +32,8 @@ impl Service {
         let wait_ms = query.number("wait")?.unwrap_or(0).saturating_mul(1_000);
         let tag = self.tag(&channels);
         let may = |channel: &&str| {
-            Target::new(channel).is_ok_and(|target| who.may_subscribe(target).is_ok())
+            Target::new(channel)
+                .is_ok_and(|target| who.may_subscribe(target, &self.namespaces).is_ok())
         };
         if wait_ms == 0 && channels.iter().all(may) && is_known(request, &tag) {
             let reply = Reply::empty(Status::NOT_MODIFIED).header(NO_STORE);

@@ -124,7 +124,7 @@ impl Service {
     ) -> Answer {
         let id = self.begin(Asker::Request(None), Shape::One);
         let placed = ChannelName::new(channel).map_err(Problem::from).and_then(|name| {
-            who.may_publish(name)?;
+            who.may_publish(name, &self.namespaces)?;
             let publication = Publication {
                 kind: Kind::End,
                 ..Publication::new(name, Body::new(Payload::empty()), 0)
@@ -261,7 +261,7 @@ impl Service {
         for channel in channels.names() {
             let expect = expect.map(|expect| expect.in_epoch(self.hub.position().epoch));
             let placed = expect.transpose().and_then(|expect| {
-                who.may_publish(channel)?;
+                who.may_publish(channel, &self.namespaces)?;
                 let body = Body::new(payload.clone());
                 let publication = Publication {
                     key: key.as_deref(),

@@ -196,7 +196,7 @@ impl Service {
         let mut channels = Vec::new();
         for name in names {
             let channel = ChannelName::new(name)?;
-            who.may_subscribe(Target::Channel(channel))?;
+            who.may_subscribe(Target::Channel(channel), &self.namespaces)?;
             channels.push((name, self.hub.channel(channel)));
         }
         Ok(json(Status::OK, position(self.hub.position(), &channels)).into())
@@ -207,7 +207,7 @@ impl Service {
         self.known(query, &["limit", "after", "before"], Cursors::Unknown)?;
         let channel = path_segment(channel)?;
         let name = ChannelName::new(&channel)?;
-        who.may_subscribe(Target::Channel(name))?;
+        who.may_subscribe(Target::Channel(name), &self.namespaces)?;
         let limit = query.number("limit")?.unwrap_or(HISTORY_MESSAGES);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let part = match (query.number("after")?, query.number("before")?) {

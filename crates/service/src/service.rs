@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::counters::{Counters, count};
 use crate::health::Health;
 use crate::log::Log;
+use crate::namespaces::Namespaces;
 use crate::notices::RefusedCredential;
 use crate::publishing::Jobs;
 use crate::session::{Envelope, Form, Sessions};
@@ -32,6 +33,7 @@ pub struct Service {
     /// What an operator has not heard of yet.
     pub(crate) refused: Option<RefusedCredential>,
     pub(crate) access: Access,
+    pub(crate) namespaces: Namespaces,
     /// Whoever shows nothing.
     pub(crate) anybody: Who,
     /// Milliseconds since 1970, as of this call.
@@ -91,6 +93,7 @@ impl Service {
             counters: Counters::default(),
             refused: None,
             access: Access::Open,
+            namespaces: Namespaces::default(),
             anybody: Access::Open.anybody(),
             now_ms: 0,
             clock: None,
@@ -106,6 +109,13 @@ impl Service {
     pub fn with_access(mut self, access: Access) -> Self {
         self.anybody = access.anybody();
         self.access = access;
+        self
+    }
+
+    /// The same with rules by namespace.
+    #[must_use]
+    pub fn with_namespaces(mut self, namespaces: Namespaces) -> Self {
+        self.namespaces = namespaces;
         self
     }
 

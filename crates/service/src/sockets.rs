@@ -28,7 +28,7 @@ impl Service {
         let limits = &self.limits.wire;
         let command = match (form, message) {
             (Form::Commands, Message::Text(text)) => Command::parse(text.as_bytes(), limits),
-            (Form::Greeting, Message::Text(text)) if self.access.asks_first() => {
+            (Form::Greeting, Message::Text(text)) if self.access.asks_first(&self.namespaces) => {
                 Command::parse_first(text.as_bytes(), limits)
             }
             (Form::Greeting, Message::Text(text)) => Command::parse(text.as_bytes(), limits),
@@ -56,7 +56,7 @@ impl Service {
                 let mut line = Line { stream, form, proof: None, context };
                 // Whoever is gone is reported by itself, here and below.
                 let _ = line.control(&Control::Error { id, channel, problem: &problem });
-                if greeting && self.access.asks_first() {
+                if greeting && self.access.asks_first(&self.namespaces) {
                     // [service:auth-first] There is no second first message.
                     let cursor = self.cursor_of(subscriber);
                     line.goaway(CloseReason::Unauthenticated, None, cursor);
@@ -210,12 +210,12 @@ impl Service {
 
     /// A WebSocket with the subprotocol is open.
     pub(crate) fn open_commands(&mut self, stream: StreamKey, who: Who, context: &mut Context<'_>) {
-        let (known, form) = match who.known {
+        let (known, form) = match who.is_known() {
             true => (true, Form::Commands),
             false => (false, Form::Greeting),
         };
         let Some(subscriber) = self.connect(stream, form, who, context) else { return };
-        if !known && self.access.asks_first() {
+        if !known && self.access.asks_first(&self.namespaces) {
             self.set_due(subscriber, context.now() + self.limits.greeting_ms);
         }
         let cursor = CursorText::new(self.cursor_of(subscriber));

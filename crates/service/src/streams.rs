@@ -156,7 +156,7 @@ impl Service {
         let mut taken = Taken::default();
         for text in targets {
             let subscribed = Target::new(text).map_err(Problem::from).and_then(|target| {
-                who.may_subscribe(target)?;
+                who.may_subscribe(target, &self.namespaces)?;
                 let mut subscriber = self.hub.subscriber(key).expect("it was connected");
                 // The now of a stream that lags is where it is: that is what it is told.
                 let start = match start {

@@ -5,7 +5,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use sockeye_handshake::{Challenge, ClientRequest};
-use sockeye_http1::{HeadEnd, HeaderStorage, Limits, ResponseHead, chunked};
+use sockeye_http1::{
+    HeadEnd, HeaderName, HeaderStorage, HeaderValue, Limits, ResponseHead, chunked,
+};
 use sockeye_sse::{Item, Parser};
 use sockeye_websocket::{Assembler, Config, Connection, Event as Frame, MaskKey, Message};
 
@@ -196,11 +198,25 @@ fn mask() -> MaskKey {
 impl Socket {
     /// Opens a WebSocket at `target` that speaks `subprotocol`.
     pub fn open(addr: SocketAddr, target: &str, subprotocol: Option<&str>) -> Self {
+        Self::open_as(addr, target, subprotocol, None)
+    }
+
+    /// The same with an `Authorization`.
+    pub fn open_as(
+        addr: SocketAddr,
+        target: &str,
+        subprotocol: Option<&str>,
+        authorization: Option<&str>,
+    ) -> Self {
         let mut stream = connect(addr);
         let host = addr.to_string();
         let subprotocols: Vec<&str> = subprotocol.into_iter().collect();
         let mut request = ClientRequest::new(&host, target);
         request.subprotocols = &subprotocols;
+        let value = authorization.map(|it| HeaderValue::new(it).expect("a value"));
+        let headers = value.map(|value| (HeaderName::from_static("Authorization"), value));
+        let headers: Vec<_> = headers.into_iter().collect();
+        request.headers = &headers;
         let challenge = Challenge::new([7; 16]);
         let mut out = Vec::new();
         challenge.write_request(&request, &mut out).expect("a request");

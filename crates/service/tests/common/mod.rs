@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sockeye_hub::{Config, Epoch};
 use sockeye_server::{Limits as ServerLimits, MioNet, Server, Waker};
-use sockeye_service::{Access, Limits, Service};
+use sockeye_service::{Access, Limits, Namespaces, Service};
 
 pub use clients::{Events, Socket, ask, publish, raw};
 
@@ -27,6 +27,7 @@ pub struct Setup {
     pub limits: Limits,
     pub server: ServerLimits,
     pub access: Option<Access>,
+    pub namespaces: Namespaces,
     /// What is done to the service before it runs: what it takes back, and the log behind it.
     pub prepare: Option<Box<dyn FnOnce(Service) -> Service + Send>>,
 }
@@ -51,6 +52,7 @@ pub fn start(adjust: impl FnOnce(&mut Setup)) -> Running {
     let thread = std::thread::spawn(move || {
         let service = Service::new(Epoch(7), setup.hub, setup.limits);
         let service = service.with_access(setup.access.unwrap_or(Access::Open));
+        let service = service.with_namespaces(setup.namespaces);
         let service = match setup.prepare {
             Some(prepare) => prepare(service),
             None => service,

@@ -44,8 +44,7 @@ pub(crate) fn service_limits(queue_bytes: usize, random: &mut Random) -> sockeye
 
 /// With room for everything there is no gap but for a cursor that is none.
 pub(crate) fn hub_config(roomy: bool, random: &mut Random) -> Config {
-    let mut config = Config::default();
-    config.settings = settings(roomy, random);
+    let mut config = Config { settings: settings(roomy, random), ..Config::default() };
     config.settings.patterns = PatternUse::Allowed;
     for namespace in ["a", "b"] {
         let mut settings = settings(roomy, random);
