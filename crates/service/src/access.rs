@@ -46,7 +46,8 @@ pub struct Guard {
     pub tokens: Option<Verifier>,
     /// One-time tickets.
     pub tickets: Option<Tickets>,
-    /// Where else a credential may stand: a cookie, with which origins, or the query.
+    /// Where else a credential may stand: a cookie, or the query; and the origins of pages, for the
+    /// cookie and for CORS.
     pub taken: Taken,
     /// What everybody may do who shows nothing.
     pub everybody: Identity,
@@ -181,6 +182,23 @@ impl Access {
                 Err(Problem::new(Code::Forbidden, "an open server is for its own pages only"))
             }
             (Self::Open | Self::Guarded(_), _) => Ok(()),
+        }
+    }
+
+    /// Whether pages of this origin are on the list. An open server has none: its own pages need
+    /// no leave, and no others are served.
+    pub(crate) fn is_listed(&self, origin: &str) -> bool {
+        match self {
+            Self::Open => false,
+            Self::Guarded(guard) => guard.taken.origins.check(Some(origin), None).is_ok(),
+        }
+    }
+
+    /// Whether a cookie may say who it is.
+    pub(crate) fn takes_cookies(&self) -> bool {
+        match self {
+            Self::Open => false,
+            Self::Guarded(guard) => guard.taken.cookie.is_some(),
         }
     }
 

@@ -3,6 +3,7 @@
 mod access;
 mod body;
 mod clock;
+mod cors;
 mod counters;
 mod exposition;
 mod health;

@@ -15,7 +15,7 @@ use crate::wire::reply::{history, position};
 use crate::wire::{
     Batch, Code, Options, Problem, Query, path_segment, publish_json, publish_raw, resume,
 };
-use crate::{Opening, Service};
+use crate::{Opening, Service, cors};
 
 /// The subprotocol of commands.
 const SUBPROTOCOL: &str = "sockeye.v1.json";
@@ -37,6 +37,10 @@ impl Service {
         let path = request.head.path();
         let resource = Resource::at(path)
             .ok_or_else(|| Problem::new(Code::NotFound, "there is nothing here"))?;
+        if cors::is_preflight(request.head) {
+            self.access.check_page(request)?;
+            return Ok(cors::preflight(&self.access, request.head, resource.method())?.into());
+        }
         if Method::new(request.head.method()) != Some(resource.method()) {
             return Ok(wrong_method(resource.method()).into());
         }

@@ -18,7 +18,7 @@ use crate::notices::RefusedCredential;
 use crate::publishing::Jobs;
 use crate::session::{Envelope, Form, Sessions};
 use crate::wire::{CloseReason, Problem};
-use crate::{Limits, reply};
+use crate::{Limits, cors, reply};
 
 /// The hub behind HTTP: channels over WebSocket, event streams, long polls and short polls, and
 /// publishing into them. An [`App`] to run in a [`sockeye_server::Server`].
@@ -232,13 +232,15 @@ impl App for Service {
     fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer {
         self.look_at_the_clock(context);
         self.abandon_opening();
-        match self.answer_request(request, context) {
+        let mut answer = match self.answer_request(request, context) {
             Ok(answer) => answer,
             Err(problem) => {
                 count(&mut self.counters.requests_refused, problem.code);
                 reply::problem(&problem, self.limits.retry_ms).into()
             }
-        }
+        };
+        cors::add(&mut answer, cors::headers(&self.access, request.head));
+        answer
     }
 
     fn on_open(&mut self, stream: StreamKey, _: &Opened<'_>, context: &mut Context<'_>) {

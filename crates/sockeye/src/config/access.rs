@@ -18,6 +18,8 @@ pub(crate) struct AccessConfig {
     /// What everybody may do who shows nothing.
     subscribe: Vec<String>,
     publish: Vec<String>,
+    /// Pages of which sites may use the server: for CORS, and for cookies.
+    origins: Vec<String>,
     api_keys: Vec<ApiKeyConfig>,
     jwt: Option<JwtConfig>,
     tickets: Option<TicketConfig>,
@@ -45,8 +47,6 @@ struct JwtConfig {
     issuer: Option<String>,
     audience: Option<String>,
     cookie: Option<String>,
-    #[serde(default)]
-    origins: Vec<String>,
     query_token: Option<String>,
     keys: Vec<JwtKeyConfig>,
 }
@@ -89,19 +89,24 @@ impl AccessConfig {
             publish: grants(&self.publish).or_fail(|| "[access] publish".into())?,
             ..Identity::anonymous()
         };
-        let (tokens, taken) = match &self.jwt {
-            Some(jwt) => {
-                let verifier = jwt.verifier(limits).or_fail(|| "[access.jwt]".into())?;
-                (Some(verifier), jwt.taken().or_fail(|| "[access.jwt]".into())?)
-            }
-            None => (None, Taken::default()),
-        };
+        let tokens = self.jwt.as_ref().map(|jwt| jwt.verifier(limits)).transpose();
+        let tokens = tokens.or_fail(|| "[access.jwt]".into())?;
+        let taken = self.taken().or_fail(|| "[access] origins".into())?;
         let tickets = self.tickets.as_ref().map(|it| it.tickets(limits)).transpose();
         let tickets = tickets.or_fail(|| "[access.tickets]".into())?;
         let entropy = Box::new(|bytes: &mut [u8]| {
             getrandom::fill(bytes).expect("the system gives random numbers, as it did before");
         });
         Ok(Guard { keys, tokens, tickets, taken, everybody, entropy })
+    }
+
+    fn taken(&self) -> Result<Taken, String> {
+        let origins = AllowedOrigins::new(self.origins.iter().map(String::as_str));
+        Ok(Taken {
+            cookie: self.jwt.as_ref().and_then(|jwt| jwt.cookie.clone()),
+            origins: origins.map_err(|error| error.to_string())?,
+            query_token: self.jwt.as_ref().and_then(|jwt| jwt.query_token.clone()),
+        })
     }
 }
 
@@ -131,15 +136,6 @@ impl JwtConfig {
         };
         let keys: Result<Vec<JwtKey>, String> = self.keys.iter().map(JwtKeyConfig::key).collect();
         Verifier::new(rules, keys?, limits).map_err(|error| error.to_string())
-    }
-
-    fn taken(&self) -> Result<Taken, String> {
-        let origins = AllowedOrigins::new(self.origins.iter().map(String::as_str));
-        Ok(Taken {
-            cookie: self.cookie.clone(),
-            origins: origins.map_err(|error| error.to_string())?,
-            query_token: self.query_token.clone(),
-        })
     }
 }
 
@@ -175,4 +171,28 @@ fn grants(texts: &[String]) -> Result<Grants, String> {
 
 fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(text: &str) -> AccessConfig {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn one_list_of_origins_is_for_cookies_and_for_cors() {
+        // Without tokens there is no cookie, and pages may still use what is public.
+        let guard = access("origins = [\"https://app.example\"]").guard().unwrap();
+        assert_eq!(guard.taken.origins.check(Some("https://app.example"), None), Ok(()));
+        assert!(guard.taken.origins.check(Some("https://evil.example"), None).is_err());
+        assert_eq!(guard.taken.cookie, None);
+        for wrong in ["*", "https://app.example/", "app.example"] {
+            let failure = access(&format!("origins = [\"{wrong}\"]")).guard().unwrap_err();
+            assert!(failure.to_string().starts_with("[access] origins"), "{failure}");
+        }
+        let moved = toml::from_str::<AccessConfig>("[jwt]\nkeys = []\norigins = []");
+        assert!(moved.unwrap_err().message().starts_with("unknown field `origins`"));
+    }
 }

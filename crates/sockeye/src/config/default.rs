@@ -45,6 +45,7 @@ patterns = false               # whether `*` and `>` may be subscribed
 # [access]
 # subscribe = ["public:>"]     # what everybody may do who shows nothing
 # publish = []
+# origins = ["https://app.example"]   # pages of other sites that may use it (CORS), and bring the cookie
 #
 # [[access.api_keys]]          # for back ends: `Authorization: ApiKey …`
 # name = "shop"
@@ -56,8 +57,7 @@ patterns = false               # whether `*` and `>` may be subscribed
 # [access.jwt]                 # for users: `Authorization: Bearer …`
 # issuer = "https://login.example"
 # audience = "sockeye"
-# cookie = "session"           # also in this cookie, from pages of these origins
-# origins = ["https://app.example"]
+# cookie = "session"           # also in this cookie, from pages of the origins above
 # query_token = "token"        # also in this parameter of the URL: it ends up in logs
 #
 # [[access.jwt.keys]]

@@ -1,0 +1,98 @@
+//! CORS: what pages of other sites may ask here, and what their browsers let them read of the
+//! answers (the Fetch standard, §3.2).
+//!
+//! One list of origins serves cookies and CORS. It grants nothing by itself: who may do what is
+//! decided by the credential, and what a page must not read is kept from it by its browser alone.
+
+use sockeye_auth::Refusal;
+use sockeye_http1::{HeaderName, RequestHead};
+use sockeye_server::{Answer, Header, Reply, Status};
+
+use crate::access::Access;
+use crate::routes::Method;
+use crate::wire::{Code, Problem};
+
+/// Request headers that something here reads.
+const ALLOW_HEADERS: Header = Header::from_static(
+    "Access-Control-Allow-Headers",
+    "Authorization, Content-Type, If-None-Match, Last-Event-ID, Idempotency-Key, Sockeye-Event, \
+     Sockeye-Expect, Sockeye-Ttl-Ms",
+);
+/// Response headers that a script would not see otherwise.
+const EXPOSE: Header =
+    Header::from_static("Access-Control-Expose-Headers", "Sockeye-Cursor, ETag, Retry-After");
+const CREDENTIALS: Header = Header::from_static("Access-Control-Allow-Credentials", "true");
+/// Two hours: Chromium remembers no preflight for longer.
+const MAX_AGE: Header = Header::from_static("Access-Control-Max-Age", "7200");
+/// What is said to one origin is not for another, should anybody keep it.
+const VARY: Header = Header::from_static("Vary", "Origin");
+
+/// Whether a browser asks if a page may ask.
+pub(crate) fn is_preflight(head: &RequestHead<'_, '_>) -> bool {
+    let has = |name| head.headers().all(name).next().is_some();
+    is_for_pages(head)
+        && head.method() == "OPTIONS"
+        && has("Origin")
+        && has("Access-Control-Request-Method")
+}
+
+/// Answers a preflight for a resource that takes `method`.
+///
+/// # Errors
+/// The page is of no site on the list.
+pub(crate) fn preflight(
+    access: &Access,
+    head: &RequestHead<'_, '_>,
+    method: Method,
+) -> Result<Reply, Problem> {
+    // [service:cors-preflight]
+    if allowed_origin(access, head).is_none() {
+        let message = "pages of this origin may not use the server";
+        return Err(Problem::new(Code::Access(Refusal::Origin), message));
+    }
+    let methods = Header::from_static("Access-Control-Allow-Methods", method.allow());
+    let reply = Reply::empty(Status::NO_CONTENT);
+    Ok(reply.header(methods).header(ALLOW_HEADERS).header(MAX_AGE))
+}
+
+/// What every answer to a request says to the browser of the page that made it: nothing, if its
+/// site is not on the list or no page asks.
+pub(crate) fn headers(access: &Access, head: &RequestHead<'_, '_>) -> Vec<Header> {
+    // [service:cors-listed-only]
+    let Some(origin) = allowed_origin(access, head) else { return Vec::new() };
+    // An origin on the list, so it may stand in a header.
+    let name = HeaderName::from_static("Access-Control-Allow-Origin");
+    let Ok(origin) = Header::new(name, origin) else { return Vec::new() };
+    let mut headers = vec![origin, VARY];
+    // [service:cors-credentials]
+    if access.takes_cookies() {
+        headers.push(CREDENTIALS);
+    }
+    if !is_preflight(head) {
+        headers.push(EXPOSE);
+    }
+    headers
+}
+
+/// The answer with these headers, whenever it comes. A WebSocket needs none: browsers do not hide
+/// it from pages, and its handshake has rules of its own for origins.
+pub(crate) fn add(answer: &mut Answer, headers: Vec<Header>) {
+    // [service:cors-every-answer]
+    match answer {
+        Answer::Reply(reply) => reply.headers.extend(headers),
+        Answer::EventStream(stream) => stream.headers.extend(headers),
+        Answer::Hold(hold) => hold.headers.extend(headers),
+        _ => {}
+    }
+}
+
+/// The origin of the page that asks, if its site is on the list.
+fn allowed_origin<'b>(access: &Access, head: &RequestHead<'_, 'b>) -> Option<&'b str> {
+    let origin = head.headers().single("Origin").ok()??;
+    (is_for_pages(head) && access.is_listed(origin)).then_some(origin)
+}
+
+/// Whether a request is for what pages use: health and metrics are for operators.
+fn is_for_pages(head: &RequestHead<'_, '_>) -> bool {
+    head.path().starts_with("/v1/")
+}
