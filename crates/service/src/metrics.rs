@@ -8,6 +8,7 @@ use sockeye_server::{ClosedBy, Context, Header, Reply, Status, StreamKind};
 
 use crate::Service;
 use crate::exposition::{Kind, Page};
+use crate::reply::NO_STORE;
 use crate::wire::{CloseReason, Code};
 
 const TEXT: Header =
@@ -26,7 +27,7 @@ impl Service {
         self.resumes(&mut page);
         self.log_state(&mut page);
         traffic(&mut page, context);
-        Reply::new(Status::OK, TEXT, page.finish().into_bytes())
+        Reply::new(Status::OK, TEXT, page.finish().into_bytes()).header(NO_STORE)
     }
 
     fn about(&self, page: &mut Page) {

@@ -41,7 +41,7 @@ impl Service {
             self.access.check_page(request)?;
             return Ok(cors::preflight(&self.access, request.head, resource.method())?.into());
         }
-        if Method::new(request.head.method()) != Some(resource.method()) {
+        if !resource.method().takes(request.head.method()) {
             return Ok(wrong_method(resource.method()).into());
         }
         let query = Query::parse(request.head.query(), &self.limits.wire)?;

@@ -34,6 +34,8 @@ pub(crate) enum Resource<'p> {
 /// What a resource is asked with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
+    /// GET: a handshake has no HEAD (RFC 6455 §4.1).
+    Open,
     /// GET, or HEAD.
     Read,
     /// POST.
@@ -80,8 +82,8 @@ impl<'p> Resource<'p> {
             Self::Publish | Self::Batch | Self::Channel(_) | Self::Close(_) | Self::Tickets => {
                 Method::Write
             }
+            Self::Socket => Method::Open,
             Self::Events
-            | Self::Socket
             | Self::Poll
             | Self::Position
             | Self::History(_)
@@ -93,18 +95,19 @@ impl<'p> Resource<'p> {
 }
 
 impl Method {
-    /// The method of that name, if anything here takes it.
-    pub(crate) fn new(name: &str) -> Option<Self> {
-        match name {
-            "GET" | "HEAD" => Some(Self::Read),
-            "POST" => Some(Self::Write),
-            _ => None,
+    /// Whether the method of that name is one of these.
+    pub(crate) fn takes(self, name: &str) -> bool {
+        match self {
+            Self::Open => name == "GET",
+            Self::Read => matches!(name, "GET" | "HEAD"),
+            Self::Write => name == "POST",
         }
     }
 
     /// For the `Allow` header.
     pub(crate) const fn allow(self) -> &'static str {
         match self {
+            Self::Open => "GET",
             Self::Read => "GET, HEAD",
             Self::Write => "POST",
         }
@@ -119,7 +122,7 @@ mod tests {
     fn every_resource_has_one_path() {
         let table = [
             ("/v1/sse", Resource::Events, Method::Read),
-            ("/v1/ws", Resource::Socket, Method::Read),
+            ("/v1/ws", Resource::Socket, Method::Open),
             ("/v1/poll", Resource::Poll, Method::Read),
             ("/v1/position", Resource::Position, Method::Read),
             ("/v1/publish", Resource::Publish, Method::Write),
@@ -135,6 +138,16 @@ mod tests {
         for (path, resource, method) in table {
             assert_eq!(Resource::at(path), Some(resource), "{path}");
             assert_eq!(resource.method(), method, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_is_what_is_taken() {
+        for method in [Method::Open, Method::Read, Method::Write] {
+            let allowed: Vec<&str> = method.allow().split(", ").collect();
+            for name in ["GET", "HEAD", "POST", "PUT", "OPTIONS", "get", ""] {
+                assert_eq!(method.takes(name), allowed.contains(&name), "{method:?} {name}");
+            }
         }
     }
 

@@ -15,7 +15,7 @@ const LIFE_MS: u64 = 30_000;
 
 /// What a ticket is to be good for.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Wanted {
     /// The user's name.
     user: Option<String>,
@@ -39,8 +39,7 @@ impl Service {
         query: &Query<'_>,
     ) -> Result<Answer, Problem> {
         query.only(&[])?;
-        let wanted: Wanted =
-            serde_json::from_slice(request.body).map_err(|error| unreadable(&error))?;
+        let wanted = wanted(request.body)?;
         let grants = |texts: &[String]| {
             let texts = texts.iter().map(String::as_str);
             Grants::new(texts, &Limits::default())
@@ -60,13 +59,17 @@ impl Service {
     }
 }
 
-/// What is wrong with a body, as of `POST /v1/publish`.
-fn unreadable(error: &serde_json::Error) -> Problem {
-    match error.classify() {
+/// Reads a body, refused with the codes of `POST /v1/publish`.
+fn wanted(body: &[u8]) -> Result<Wanted, Problem> {
+    // serde would take a list of the fields' values for the object, too.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::new(Code::BadRequest, "not a JSON object"));
+    }
+    serde_json::from_slice(body).map_err(|error: serde_json::Error| match error.classify() {
         Category::Data => Problem::new(Code::BadRequest, error.to_string()),
         Category::Io | Category::Syntax | Category::Eof => {
             let (line, column) = (error.line(), error.column());
             Problem::new(Code::BadJson, format!("not JSON at line {line}, column {column}"))
         }
-    }
+    })
 }

@@ -127,6 +127,8 @@ fn what_is_no_ticket_s_wish_is_said_as_for_publications() {
         ("{\"user\":", "bad_json"),
         ("{} {}", "bad_json"),
         ("[]", "bad_request"),
+        (r#"["ana",["chat:>"],[],30000,60000]"#, "bad_request"),
+        ("null", "bad_request"),
         (r#"{"usr":"ana"}"#, "bad_request"),
         (r#"{"life_ms":-1}"#, "bad_request"),
         (r#"{"channels":["a::b"]}"#, "bad_channel"),
