@@ -9,7 +9,7 @@ use core::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::{Grants, Identity, JwtKey, Limits, Misuse, Refusal, base64url, identity};
+use crate::{Grants, Identity, JwtKey, KeyId, Limits, Misuse, Refusal, base64url, identity};
 
 type Object = Map<String, Value>;
 
@@ -65,6 +65,14 @@ impl Verifier {
     /// [`Refusal`] says what is wrong with the token. Claims are looked at only if the signature
     /// is right.
     pub fn verify(&self, token: &str, now_ms: u64) -> Result<Identity, Refusal> {
+        self.verify_by(token, now_ms).map(|(identity, _)| identity)
+    }
+
+    /// The same, and by which key.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_by(&self, token: &str, now_ms: u64) -> Result<(Identity, KeyId), Refusal> {
         // [auth:jwt-length]
         if token.len() > self.limits.token_bytes_max {
             return Err(Refusal::TokenTooLong);
@@ -78,15 +86,22 @@ impl Verifier {
         let message = &token.as_bytes()[..header.len() + 1 + claims.len()];
         let signature = base64url::decode(signature).ok_or(Refusal::TokenMalformed)?;
         let header = object(header)?;
-        if !self.candidates(&header)?.any(|key| key.verifies(message, &signature)) {
-            // [auth:jwt-signature]
-            return Err(Refusal::TokenSignature);
-        }
+        let mut candidates = self.candidates(&header)?;
+        // [auth:jwt-signature]
+        let key = candidates
+            .find(|key| key.verifies(message, &signature))
+            .ok_or(Refusal::TokenSignature)?;
         // [auth:jwt-crit] RFC 7515 §4.1.11: no extension is understood here.
         if header.contains_key("crit") {
             return Err(Refusal::TokenClaims);
         }
-        self.identity(&object(claims)?, now_ms)
+        Ok((self.identity(&object(claims)?, now_ms)?, key.id()))
+    }
+
+    // [auth:key-still-there]
+    /// Whether a key is among those that verify.
+    pub fn has_key(&self, id: KeyId) -> bool {
+        self.keys.iter().any(|key| key.id() == id)
     }
 
     /// The keys that may verify a token with this header.

@@ -6,7 +6,7 @@ use ring::{hmac, signature};
 use serde_json::{Map, Value};
 
 use crate::der::{self, PublicKey};
-use crate::{Misuse, base64url};
+use crate::{KeyId, Misuse, base64url};
 
 /// What a key verifies with. There is no other: in particular no `none`, and a key is for exactly
 /// one of them.
@@ -45,6 +45,7 @@ impl Algorithm {
 /// One key of a token's issuer: its algorithm, what it is made of, and perhaps its `kid`.
 pub struct JwtKey {
     pub(crate) kid: Option<Box<str>>,
+    id: KeyId,
     material: Material,
 }
 
@@ -71,7 +72,8 @@ impl JwtKey {
             return Err(Misuse::SecretIsPublic);
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-        Ok(Self { kid: None, material: Material::Hmac(key) })
+        let id = KeyId::of(Algorithm::Hs256.name(), &[secret]);
+        Ok(Self { kid: None, id, material: Material::Hmac(key) })
     }
 
     /// A public key as PEM: `PUBLIC KEY` (RFC 5280's SubjectPublicKeyInfo), or `RSA PUBLIC KEY`.
@@ -129,6 +131,11 @@ impl JwtKey {
         self
     }
 
+    /// What a stream that came by a token of this key keeps of it. Its `kid` is not in it.
+    pub const fn id(&self) -> KeyId {
+        self.id
+    }
+
     /// The only algorithm that it verifies with.
     pub const fn algorithm(&self) -> Algorithm {
         match &self.material {
@@ -167,7 +174,12 @@ impl JwtKey {
         if let PublicKey::Rsa { n, e } = &key {
             check_rsa(n, e)?;
         }
-        let key = Self { kid: None, material: Material::Public(key) };
+        let id = match &key {
+            PublicKey::Rsa { n, e } => KeyId::of(algorithm.name(), &[n, e]),
+            PublicKey::P256(point) => KeyId::of(algorithm.name(), &[point]),
+            PublicKey::Ed25519(point) => KeyId::of(algorithm.name(), &[point]),
+        };
+        let key = Self { kid: None, id, material: Material::Public(key) };
         // [auth:jwt-key-is-for-its-algorithm]
         if key.algorithm() == algorithm { Ok(key) } else { Err(Misuse::KeyForm) }
     }

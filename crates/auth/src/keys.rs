@@ -5,7 +5,7 @@ use core::fmt;
 use ring::digest::{SHA256, digest};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-use crate::{Identity, Limits, Misuse, Refusal};
+use crate::{Identity, KeyId, Limits, Misuse, Refusal};
 
 /// Fewest bytes of a key that is configured as text: 128 bits in base64url.
 const BYTES_MIN: usize = 22;
@@ -79,6 +79,18 @@ impl Keys {
         Ok(identity)
     }
 
+    /// What a stream that came by `key` keeps of it.
+    pub fn id(key: &str) -> KeyId {
+        id(&sha256(key))
+    }
+
+    // [auth:key-still-there]
+    /// Who has the key of that name now; `None` if it is configured no more, or its time is over.
+    pub fn by_id(&self, wanted: KeyId, now_ms: u64) -> Option<&Identity> {
+        let (.., identity) = self.keys.iter().find(|(_, hash, _)| id(hash) == wanted)?;
+        Some(identity).filter(|identity| !identity.has_ended(now_ms))
+    }
+
     fn add(&mut self, name: &str, hash: [u8; 32], mut allows: Identity) -> Result<(), Misuse> {
         if self.keys.len() == self.limits.keys_max {
             return Err(Misuse::TooManyKeys);
@@ -98,6 +110,10 @@ impl fmt::Debug for Keys {
         let keys = self.keys.iter().map(|(name, _, allows)| (name, allows));
         f.debug_map().entries(keys).finish()
     }
+}
+
+fn id(hash: &[u8; 32]) -> KeyId {
+    KeyId::of("api key", &[hash])
 }
 
 pub(crate) fn sha256(text: &str) -> [u8; 32] {
@@ -166,6 +182,24 @@ mod tests {
         assert!(keys.identify(KEY, 4).is_ok());
         assert_eq!(keys.identify(KEY, 5), Err(Refusal::KeyUnknown));
         assert_eq!(keys.add_text("more", OTHER, publisher()), Err(Misuse::TooManyKeys));
+    }
+
+    /// [auth:key-still-there]
+    #[test]
+    fn who_came_by_a_key_is_known_by_it_not_by_its_name() {
+        let mut keys = Keys::new(Limits::default());
+        let until = Identity { ends_ms: Some(5), ..publisher() };
+        keys.add_text("back", KEY, until).unwrap();
+        let came_by = Keys::id(KEY);
+        assert_eq!(keys.by_id(came_by, 4), Some(keys.identify(KEY, 4).unwrap()));
+        assert_eq!(keys.by_id(came_by, 5), None);
+        let mut rotated = Keys::new(Limits::default());
+        rotated.add_text("back", OTHER, publisher()).unwrap();
+        assert_eq!(rotated.by_id(came_by, 0), None);
+        assert!(rotated.by_id(Keys::id(OTHER), 0).is_some());
+        // Nothing to come in with, nor to find the key by.
+        assert_ne!(format!("{came_by:?}"), format!("{:?}", Keys::id(OTHER)));
+        assert_eq!(format!("{came_by:?}").len(), "KeyId(0000…)".len());
     }
 
     #[test]

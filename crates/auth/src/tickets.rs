@@ -207,6 +207,16 @@ impl Tickets {
         format!("{minute:x}~{}", base64url::encode(&mac))
     }
 
+    // [auth:tickets-survive]
+    /// Takes over what is outstanding of another store, whose secrets are forgotten: a ticket of one
+    /// that is not among its own is void.
+    #[must_use]
+    pub fn succeed(mut self, former: Self) -> Self {
+        let Self { outstanding, by_expiry, .. } = former;
+        (self.outstanding, self.by_expiry) = (outstanding, by_expiry);
+        self
+    }
+
     /// How many tickets are outstanding.
     pub fn outstanding(&mut self, now_ms: u64) -> usize {
         self.expire(now_ms);

@@ -39,6 +39,23 @@ fn good(algorithm: Algorithm) -> &'static str {
     found.expect("there is one of each").1
 }
 
+/// [auth:key-still-there]
+#[test]
+fn a_token_s_key_is_known_by_itself() {
+    let all = verifier(ALL.map(key).into());
+    for algorithm in ALL {
+        let (_, id) = all.verify_by(good(algorithm), NOW_MS).unwrap();
+        assert_eq!(id, key(algorithm).id());
+        assert!(verifier(vec![key(algorithm).with_kid("another name")]).has_key(id));
+        let others = ALL.into_iter().filter(|other| *other != algorithm).map(key);
+        assert!(!verifier(others.collect()).has_key(id));
+    }
+    assert_eq!(
+        JwtKey::from_pem(Algorithm::Rs256, RSA_PKCS1).unwrap().id(),
+        key(Algorithm::Rs256).id()
+    );
+}
+
 /// A token of the test's secret with these claims.
 fn signed(header: &str, claims: &str) -> String {
     use base64::Engine;

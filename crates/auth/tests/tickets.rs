@@ -50,6 +50,21 @@ fn a_ticket_opens_one_stream_and_carries_its_identity() {
     }
 }
 
+/// [auth:tickets-survive]
+#[test]
+fn outstanding_tickets_outlive_a_change_of_the_configuration() {
+    let mut former = tickets(Limits::default());
+    let (kept, late) = (issue(&mut former, 1), issue(&mut former, 2));
+    let mut same = tickets(Limits::default()).succeed(former);
+    assert_eq!(same.enter(&kept, None, NOW_MS).unwrap().identity(), &ann());
+    assert_eq!(same.enter(&kept, None, NOW_MS), Err(Refusal::Ticket), "still only once");
+    // With another secret it cannot be read any more.
+    let other = Tickets::new(vec![secret(2)], Limits::default()).unwrap();
+    let mut other = other.succeed(same);
+    assert_eq!(other.enter(&late, None, NOW_MS), Err(Refusal::Ticket));
+    assert_eq!(other.outstanding(NOW_MS), 0);
+}
+
 /// [auth:ticket-life]
 #[test]
 fn a_ticket_lives_a_minute_at_most() {
