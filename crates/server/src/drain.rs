@@ -105,6 +105,11 @@ impl<N: Net, A: App> Server<N, A> {
         self.core.draining
     }
 
+    /// Whether a drain has come to where nobody is accepted any more, and streams are told to go.
+    pub const fn is_closing(&self) -> bool {
+        self.drain.is_open
+    }
+
     /// Whether a drain has begun, nobody is accepted any more, every connection is gone, and the
     /// application has heard of it.
     pub fn is_drained(&self) -> bool {

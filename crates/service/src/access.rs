@@ -4,7 +4,8 @@ use std::fmt;
 use std::rc::Rc;
 
 use sockeye_auth::{
-    Action, Brought, Credential, Grants, Identity, Keys, Refusal, Session, Taken, Tickets, Verifier,
+    Action, Brought, Credential, Grants, Identity, KeyId, Keys, Refusal, Session, Taken, Tickets,
+    Verifier,
 };
 use sockeye_handshake::Origins;
 use sockeye_hub::{ChannelName, Target};
@@ -77,6 +78,19 @@ pub(crate) struct Who {
     /// What a ticket began: its cursors carry a proof.
     pub(crate) session: Option<Rc<Session>>,
     shown: Shown,
+    /// The key, or that of the token.
+    came_by: Option<KeyId>,
+}
+
+/// What has become of somebody since other settings are in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// All is as it was.
+    Same,
+    /// It would be let in, with other rights.
+    Changed,
+    /// It would not be let in.
+    Revoked,
 }
 
 /// What somebody has shown.
@@ -97,7 +111,7 @@ impl fmt::Debug for Who {
 
 impl Who {
     fn of(identity: Identity, shown: Shown) -> Self {
-        Self { identity: Rc::new(identity), session: None, shown }
+        Self { identity: Rc::new(identity), session: None, shown, came_by: None }
     }
 
     /// Whether it may receive this: the one place that decides for every way of reading.
@@ -163,6 +177,41 @@ impl Access {
             Self::Guarded(guard) => guard.everybody.clone(),
         };
         Who::of(identity, Shown::Nothing)
+    }
+
+    /// The same settings, with the tickets that are outstanding under the former ones.
+    pub(crate) fn succeed(mut self, former: Self) -> Self {
+        if let (Self::Guarded(guard), Self::Guarded(former)) = (&mut self, former) {
+            guard.tickets = match (guard.tickets.take(), former.tickets) {
+                (Some(tickets), Some(former)) => Some(tickets.succeed(former)),
+                (tickets, _) => tickets,
+            };
+        }
+        self
+    }
+
+    /// What has become of somebody who was let in by other settings.
+    pub(crate) fn standing(&self, who: &Who, anybody: &Who, now_ms: u64) -> Standing {
+        let changed = |now: &Identity| match *now == *who.identity {
+            true => Standing::Same,
+            false => Standing::Changed,
+        };
+        match (self, who.shown, who.came_by) {
+            (_, Shown::Nothing, _) => changed(&anybody.identity),
+            // Whoever was let in may do here what everybody may.
+            (Self::Open, ..) => Standing::Same,
+            (Self::Guarded(guard), Shown::ApiKey, Some(key)) => {
+                guard.keys.by_id(key, now_ms).map_or(Standing::Revoked, changed)
+            }
+            (Self::Guarded(guard), Shown::Credential, Some(key)) => {
+                match guard.tokens.as_ref().is_some_and(|tokens| tokens.has_key(key)) {
+                    true => Standing::Same,
+                    false => Standing::Revoked,
+                }
+            }
+            // A session that a ticket began has its own end.
+            (Self::Guarded(_), Shown::ApiKey | Shown::Credential, None) => Standing::Same,
+        }
     }
 
     /// Refuses other sites' pages where nobody has to show anything: any page that somebody looks
@@ -331,13 +380,15 @@ impl Guard {
     ) -> Result<Who, Refusal> {
         match credential {
             Credential::ApiKey(key) => {
-                Ok(Who::of(self.keys.identify(key, now_ms)?.clone(), Shown::ApiKey))
+                let who = Who::of(self.keys.identify(key, now_ms)?.clone(), Shown::ApiKey);
+                Ok(Who { came_by: Some(Keys::id(key)), ..who })
             }
             Credential::Bearer(token)
             | Credential::QueryToken(token)
             | Credential::Cookie(token) => {
                 let tokens = self.tokens.as_ref().ok_or(Refusal::TokenKey)?;
-                Ok(Who::of(tokens.verify(token, now_ms)?, Shown::Credential))
+                let (identity, key) = tokens.verify_by(token, now_ms)?;
+                Ok(Who { came_by: Some(key), ..Who::of(identity, Shown::Credential) })
             }
             Credential::Ticket(ticket) => {
                 let tickets = self.tickets.as_mut().ok_or(Refusal::Ticket)?;

@@ -160,7 +160,7 @@ impl Service {
         self.sessions.of_stream(stream).is_some() || self.jobs.holds(stream)
     }
 
-    fn look_at_the_clock(&mut self, context: &Context<'_>) {
+    pub(crate) fn look_at_the_clock(&mut self, context: &Context<'_>) {
         let (now, unix) = (context.now(), context.unix_seconds());
         let clock = self.clock.get_or_insert_with(|| Clock::new(now, unix, self.now_ms));
         self.now_ms = clock.look(now, unix);
