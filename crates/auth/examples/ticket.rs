@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ..Identity::anonymous()
     };
     // Entropy is from the system in real life.
-    let ticket = tickets.issue(&ann, 30_000, &[7; 24], now_ms)?;
+    let ticket = tickets.issue(&ann, &ann, 30_000, &[7; 24], now_ms)?;
     println!("a ticket of {} characters, {}…", ticket.len(), &ticket[..12]);
 
     let session = tickets.enter(&ticket, None, now_ms + 10)?;
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let again = restarted.enter(&ticket, Some(&proof), now_ms + minutes * MINUTE_MS);
         report(&format!("with its proof after a restart, {what}"), &again);
     }
-    let unused = tickets.issue(&ann, 30_000, &[8; 24], now_ms)?;
+    let unused = tickets.issue(&ann, &ann, 30_000, &[8; 24], now_ms)?;
     report("an unused one, too late", &tickets.enter(&unused, None, now_ms + 30_000));
     Ok(())
 }

@@ -43,6 +43,16 @@ impl Identity {
         Self::default()
     }
 
+    /// The same with the name of a user.
+    ///
+    /// # Errors
+    /// [`Misuse::User`] if it is empty, longer than [`Limits::user_bytes_max`], has a control
+    /// character, or begins like the name of an API key.
+    pub fn with_user(mut self, name: &str, limits: &Limits) -> Result<Self, Misuse> {
+        self.user = Some(user(name, limits)?);
+        Ok(self)
+    }
+
     /// What is granted for an action.
     pub const fn grants(&self, action: Action) -> &Grants {
         match action {
@@ -92,10 +102,16 @@ impl Identity {
     }
 }
 
+/// What the names of API keys have before them, and no user's.
+pub(crate) const KEY_PREFIX: &str = "key:";
+
 /// A user's name as it came.
 pub(crate) fn user(name: &str, limits: &Limits) -> Result<String, Misuse> {
     // [auth:user-name]
     if name.is_empty() || name.len() > limits.user_bytes_max || name.chars().any(char::is_control) {
+        return Err(Misuse::User);
+    }
+    if name.starts_with(KEY_PREFIX) {
         return Err(Misuse::User);
     }
     Ok(name.to_owned())
@@ -173,8 +189,9 @@ mod tests {
     fn names_of_users() {
         let limits = Limits::default();
         assert_eq!(user("ann@example.com", &limits).as_deref(), Ok("ann@example.com"));
-        for bad in ["", "a\r\nSet-Cookie: x", "a\0", "a\u{85}", &"x".repeat(201)] {
+        for bad in ["", "a\r\nSet-Cookie: x", "a\0", "a\u{85}", &"x".repeat(201), "key:a"] {
             assert_eq!(user(bad, &limits), Err(Misuse::User), "{bad:?}");
+            assert_eq!(Identity::anonymous().with_user(bad, &limits), Err(Misuse::User));
         }
     }
 }

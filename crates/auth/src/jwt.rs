@@ -7,11 +7,14 @@
 
 use core::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::object::{self, Object};
 use crate::{Grants, Identity, JwtKey, KeyId, Limits, Misuse, Refusal, base64url, identity};
 
-type Object = Map<String, Value>;
+/// Dates end before this many seconds: the year 10000. Milliseconds in the place of seconds are
+/// beyond it.
+const DATE_MAX: f64 = 253_402_300_800.0;
 
 /// What is asked of a token beside its signature and its `exp`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,17 +88,15 @@ impl Verifier {
         };
         let message = &token.as_bytes()[..header.len() + 1 + claims.len()];
         let signature = base64url::decode(signature).ok_or(Refusal::TokenMalformed)?;
-        let header = object(header)?;
+        let header = object::read(header, self.limits.token_depth_max)?;
         let mut candidates = self.candidates(&header)?;
         // [auth:jwt-signature]
         let key = candidates
             .find(|key| key.verifies(message, &signature))
             .ok_or(Refusal::TokenSignature)?;
-        // [auth:jwt-crit] RFC 7515 §4.1.11: no extension is understood here.
-        if header.contains_key("crit") {
-            return Err(Refusal::TokenClaims);
-        }
-        Ok((self.identity(&object(claims)?, now_ms)?, key.id()))
+        check_header(&header)?;
+        let claims = object::read(claims, self.limits.token_depth_max)?;
+        Ok((self.identity(&claims, now_ms)?, key.id()))
     }
 
     // [auth:key-still-there]
@@ -160,7 +161,8 @@ impl Verifier {
         if date_ms(claims, "nbf")?.is_some_and(|nbf_ms| nbf_ms > latest_ms) {
             return Err(Refusal::TokenEarly);
         }
-        // [auth:jwt-iat]
+        // [auth:jwt-iat] RFC 7519 §4.1.6: it is for a token's age. Where none is asked for, one from
+        // the future says no more than that clocks differ; what is to begin later has `nbf`.
         let iat_ms = date_ms(claims, "iat")?;
         if let Some(age_ms_max) = self.rules.age_ms_max {
             let iat_ms = iat_ms.ok_or(Refusal::TokenClaims)?;
@@ -211,19 +213,34 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// One of the first two parts. Of two members of one name the last one counts (RFC 7515 §4).
-fn object(part: &str) -> Result<Object, Refusal> {
-    let bytes = base64url::decode(part).ok_or(Refusal::TokenMalformed)?;
-    serde_json::from_slice(&bytes).map_err(|_| Refusal::TokenMalformed)
+/// What a header may not say, whoever signed it.
+fn check_header(header: &Object) -> Result<(), Refusal> {
+    // [auth:jwt-crit] RFC 7515 §4.1.11: no extension is understood here. RFC 7797 §6 wants `b64`
+    // among them, so one that is not is a mistake.
+    if header.contains_key("crit") || header.contains_key("b64") {
+        return Err(Refusal::TokenClaims);
+    }
+    // [auth:jwt-typ] RFC 8725 §3.11: what was made for something else says so here. RFC 7519 §5.1
+    // has `JWT`, RFC 9068 §2.1 `at+jwt`, and RFC 7515 §4.1.9 a prefix that is left out.
+    let kind = match header.get("typ") {
+        None => return Ok(()),
+        Some(kind) => kind.as_str().unwrap_or_default().to_ascii_lowercase(),
+    };
+    match kind.strip_prefix("application/").unwrap_or(&kind) {
+        "jwt" | "at+jwt" => Ok(()),
+        _ => Err(Refusal::TokenClaims),
+    }
 }
 
 /// A NumericDate (RFC 7519 §2), seconds that need not be whole, in milliseconds.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn date_ms(claims: &Object, name: &str) -> Result<Option<u64>, Refusal> {
     let Some(value) = claims.get(name) else { return Ok(None) };
-    if let Some(seconds) = value.as_u64() {
-        return Ok(Some(seconds.saturating_mul(1000)));
+    let seconds = value.as_f64().ok_or(Refusal::TokenClaims)?;
+    // [auth:jwt-dates] No NaN is in it.
+    if !(0.0..DATE_MAX).contains(&seconds) {
+        return Err(Refusal::TokenClaims);
     }
-    // Negative ones become zero and those beyond all bounds the largest there is: `as` saturates.
-    value.as_f64().map(|seconds| Some((seconds * 1000.0) as u64)).ok_or(Refusal::TokenClaims)
+    // Exact: whole seconds of this range have 38 bits.
+    Ok(Some((seconds * 1000.0) as u64))
 }

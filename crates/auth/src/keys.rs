@@ -99,7 +99,7 @@ impl Keys {
             return Err(Misuse::DuplicateKey);
         }
         crate::identity::user(name, &self.limits)?;
-        allows.user = Some(format!("key:{name}"));
+        allows.user = Some(format!("{}{name}", crate::identity::KEY_PREFIX));
         self.keys.push((name.to_owned(), hash, allows));
         Ok(())
     }

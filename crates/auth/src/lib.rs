@@ -10,6 +10,7 @@ mod jwt_key;
 mod key_id;
 mod keys;
 mod limits;
+mod object;
 mod origin;
 #[cfg(feature = "properties")]
 #[doc(hidden)]

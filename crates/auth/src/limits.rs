@@ -6,6 +6,9 @@ pub struct Limits {
     /// Longest JSON Web Token that is looked at. Longer than that it is a mistake or an attack; a
     /// head that carries it has a bound of its own.
     pub token_bytes_max: usize,
+    /// How deep objects and lists may nest in a token's header and claims, the outermost counted.
+    /// Claims that we know need two.
+    pub token_depth_max: usize,
     /// Longest ticket. It is in a URL, so it has to stay far below what proxies take.
     pub ticket_bytes_max: usize,
     /// Longest API key that is looked at.
@@ -21,6 +24,9 @@ pub struct Limits {
     pub leeway_ms_max: u64,
     /// Most tickets that were issued and are neither redeemed nor expired.
     pub tickets_max: usize,
+    /// Most of those for one user, so that one cannot take the room of all: whom a ticket is for, or
+    /// who issues it to themselves.
+    pub tickets_per_user_max: usize,
     /// Longest life of a ticket before it is redeemed.
     pub ticket_ms_max: u64,
     /// Longest life of a session that a ticket begins, whatever is asked for.
@@ -33,6 +39,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             token_bytes_max: 4096,
+            token_depth_max: 16,
             ticket_bytes_max: 2048,
             key_bytes_max: 256,
             user_bytes_max: 200,
@@ -40,6 +47,7 @@ impl Default for Limits {
             keys_max: 64,
             leeway_ms_max: 60_000,
             tickets_max: 100_000,
+            tickets_per_user_max: 100,
             ticket_ms_max: 60_000,
             session_ms_max: 24 * 60 * 60 * 1000,
             resume_ms: 10 * 60 * 1000,

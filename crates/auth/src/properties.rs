@@ -91,7 +91,7 @@ pub fn tickets_are_ours_or_refused(ticket: &str, cursor: &str) {
 fn tickets() -> (Tickets, String) {
     let secret = Secret::new(&[1; 32]).expect("long enough");
     let mut tickets = Tickets::new(vec![secret], Limits::default()).expect("one secret");
-    let ticket = tickets.issue(&identity(), 1000, &[2; 24], NOW_MS).expect("it fits");
+    let ticket = tickets.issue(&identity(), &identity(), 1000, &[2; 24], NOW_MS).expect("it fits");
     (tickets, ticket)
 }
 

@@ -21,7 +21,8 @@ pub enum Refusal {
     KeyUnknown,
     /// The token is longer than the bound.
     TokenTooLong,
-    /// The token is not three parts of base64url with a JSON object in the first two.
+    /// The token is not three parts of base64url with a JSON object in the first two, or nests too
+    /// deep.
     TokenMalformed,
     /// The token's `alg` is not the one that its key is pinned to.
     TokenAlgorithm,
@@ -29,7 +30,8 @@ pub enum Refusal {
     TokenKey,
     /// The signature is not right.
     TokenSignature,
-    /// The token has a `crit` header, or a claim of another type than it should be.
+    /// The token has a header that is not for tokens like ours (`crit`, another `typ`), something
+    /// twice, or a claim of another type or range than it should be.
     TokenClaims,
     /// The token has no `exp`.
     TokenWithoutEnd,
@@ -49,7 +51,7 @@ pub enum Refusal {
     SessionOver,
     /// What the ticket should carry is too large for a ticket.
     TicketTooLarge,
-    /// Too many tickets are outstanding.
+    /// Too many tickets are outstanding, of all or of this user.
     TicketsFull,
     /// A cookie came from a page that is not on the list of origins.
     Origin,
@@ -234,7 +236,7 @@ pub enum Misuse {
     Leeway,
     /// A channel or pattern that is none, or more of them than the bound.
     Grants,
-    /// A user's name that is empty, too long, or has a control character.
+    /// A user's name that is empty, too long, has a control character, or begins with `key:`.
     User,
     /// No origin like `https://example.com` or `http://localhost:8080`.
     Origin,
@@ -266,7 +268,9 @@ impl fmt::Display for Misuse {
             Self::NoKey => "there is no key",
             Self::Leeway => "that is too much leeway",
             Self::Grants => "a grant is no channel and no pattern, or there are too many",
-            Self::User => "a user's name is empty, too long, or has a control character",
+            Self::User => {
+                "a user's name is empty, too long, has a control character, or begins with `key:`"
+            }
             Self::Origin => "an origin is a scheme, a host and perhaps a port, and nothing else",
             Self::PrivateKeyForm => {
                 "that is no PEM of a private key (PKCS #8, without a password) for this algorithm"

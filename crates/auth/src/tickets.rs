@@ -7,6 +7,7 @@
 
 use core::fmt;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use ring::digest::{SHA256, digest};
@@ -91,9 +92,17 @@ impl fmt::Debug for Secret {
 pub struct Tickets {
     secrets: Vec<Secret>,
     limits: Limits,
-    /// By hash, when they expire.
-    outstanding: HashMap<[u8; 32], u64>,
+    /// By hash.
+    outstanding: HashMap<[u8; 32], Outstanding>,
     by_expiry: BTreeSet<(u64, [u8; 32])>,
+    /// How many of them each user has; nobody is in it without any.
+    by_user: HashMap<Arc<str>, usize>,
+}
+
+struct Outstanding {
+    expires_ms: u64,
+    /// Whose it is, if it counts for somebody.
+    user: Option<Arc<str>>,
 }
 
 impl Tickets {
@@ -104,7 +113,7 @@ impl Tickets {
     pub fn new(secrets: Vec<Secret>, limits: Limits) -> Result<Self, Misuse> {
         check_secrets(&secrets, &limits)?;
         let (outstanding, by_expiry) = (HashMap::new(), BTreeSet::new());
-        Ok(Self { secrets, limits, outstanding, by_expiry })
+        Ok(Self { secrets, limits, outstanding, by_expiry, by_user: HashMap::new() })
     }
 
     // [auth:secret-change]
@@ -122,15 +131,20 @@ impl Tickets {
     /// less. `entropy` is from the system's source of randomness. Whether the issuer may, is to be
     /// asked before: [`Identity::may_issue`].
     ///
+    /// The ticket counts for its user, or for an issuer who may have them only for itself, also
+    /// where that has no name.
+    ///
     /// The session that it begins ends with the identity, and after
     /// [`Limits::session_ms_max`].
     ///
     /// # Errors
     /// [`Refusal::TicketsFull`], [`Refusal::TicketTooLarge`]; [`Refusal::SessionOver`] if the
     /// identity has ended; [`Refusal::Forbidden`] if it may issue tickets itself or administrate,
-    /// which no ticket grants.
+    /// which no ticket grants, or if its name is none of a user
+    /// ([`with_user`](Identity::with_user)).
     pub fn issue(
         &mut self,
+        issuer: &Identity,
         identity: &Identity,
         life_ms: u64,
         entropy: &[u8; SEED_BYTES],
@@ -139,12 +153,20 @@ impl Tickets {
         if !identity.tickets.is_empty() || !identity.admin.is_empty() {
             return Err(Refusal::Forbidden);
         }
+        // [auth:user-name] Nobody could use such a ticket.
+        if identity.user.iter().any(|name| identity::user(name, &self.limits).is_err()) {
+            return Err(Refusal::Forbidden);
+        }
         if identity.has_ended(now_ms) {
             return Err(Refusal::SessionOver);
         }
         self.expire(now_ms);
-        // [auth:tickets-bound]
-        if self.outstanding.len() >= self.limits.tickets_max {
+        let user = counts_for(issuer, identity);
+        // [auth:tickets-bound] [auth:tickets-per-user]
+        let of_user = user.and_then(|user| self.by_user.get(user)).copied().unwrap_or(0);
+        if self.outstanding.len() >= self.limits.tickets_max
+            || of_user >= self.limits.tickets_per_user_max
+        {
             return Err(Refusal::TicketsFull);
         }
         let latest_ms = now_ms.saturating_add(self.limits.session_ms_max);
@@ -158,9 +180,10 @@ impl Tickets {
         let expires_ms = now_ms.saturating_add(life_ms.min(self.limits.ticket_ms_max));
         // [auth:ticket-hashed]
         let hash = sha256(&ticket);
-        if let Some(before_ms) = self.outstanding.insert(hash, expires_ms) {
-            self.by_expiry.remove(&(before_ms, hash));
-        }
+        // The same entropy for the same content: one ticket, which is outstanding once.
+        self.take(&hash);
+        let user = user.map(|user| self.count(user));
+        self.outstanding.insert(hash, Outstanding { expires_ms, user });
         self.by_expiry.insert((expires_ms, hash));
         Ok(ticket)
     }
@@ -185,8 +208,7 @@ impl Tickets {
         }
         let binding = sha256(ticket);
         // [auth:ticket-once]
-        if let Some(expires_ms) = self.outstanding.remove(&binding) {
-            self.by_expiry.remove(&(expires_ms, binding));
+        if let Some(expires_ms) = self.take(&binding) {
             // [auth:ticket-life]
             if expires_ms <= now_ms {
                 return Err(Refusal::Ticket);
@@ -212,8 +234,9 @@ impl Tickets {
     /// that is not among its own is void.
     #[must_use]
     pub fn succeed(mut self, former: Self) -> Self {
-        let Self { outstanding, by_expiry, .. } = former;
+        let Self { outstanding, by_expiry, by_user, secrets: _, limits: _ } = former;
         (self.outstanding, self.by_expiry) = (outstanding, by_expiry);
+        self.by_user = by_user;
         self
     }
 
@@ -258,9 +281,41 @@ impl Tickets {
                 break;
             }
             self.by_expiry.pop_first();
-            self.outstanding.remove(&hash);
+            self.take(&hash);
         }
     }
+
+    /// Removes an outstanding ticket from everywhere; gives when it would have expired.
+    fn take(&mut self, hash: &[u8; 32]) -> Option<u64> {
+        let Outstanding { expires_ms, user } = self.outstanding.remove(hash)?;
+        self.by_expiry.remove(&(expires_ms, *hash));
+        if let Some(user) = user {
+            let count = self.by_user.get_mut(&user).expect("each outstanding ticket was counted");
+            *count -= 1;
+            if *count == 0 {
+                self.by_user.remove(&user);
+            }
+        }
+        Some(expires_ms)
+    }
+
+    /// One more for the user.
+    fn count(&mut self, user: &str) -> Arc<str> {
+        let user = match self.by_user.get_key_value(user) {
+            Some((user, _)) => Arc::clone(user),
+            None => Arc::from(user),
+        };
+        *self.by_user.entry(Arc::clone(&user)).or_default() += 1;
+        user
+    }
+}
+
+/// Whose room a ticket takes; of a back end's nameless ones only that of all.
+fn counts_for<'i>(issuer: &'i Identity, identity: &'i Identity) -> Option<&'i str> {
+    if issuer.tickets.is_empty() {
+        return Some(issuer.user.as_deref().unwrap_or_default());
+    }
+    identity.user.as_deref()
 }
 
 impl fmt::Debug for Tickets {

@@ -142,7 +142,7 @@ fn no_debug_shows_a_secret() {
     shown.push(format!("{secret:?}"));
     let mut tickets = Tickets::new(vec![secret], limits).unwrap();
     let all = Identity { subscribe: Grants::everything(), ..Identity::anonymous() };
-    let ticket = tickets.issue(&all, 1000, &[1; 24], 0).unwrap();
+    let ticket = tickets.issue(&all, &all, 1000, &[1; 24], 0).unwrap();
     shown.push(format!("{tickets:?}"));
     let session = tickets.enter(&ticket, None, 0).unwrap();
     let proof = tickets.proof(&session, 0);

@@ -111,7 +111,12 @@ fn every_forged_token_is_refused_by_every_set_of_keys() {
         let verifier = verifier(keys);
         for (name, token) in &forged {
             let refusal = verifier.verify(token, NOW_MS).expect_err(name);
-            let kinds = [Refusal::TokenAlgorithm, Refusal::TokenSignature, Refusal::TokenMalformed];
+            let kinds = [
+                Refusal::TokenAlgorithm,
+                Refusal::TokenSignature,
+                Refusal::TokenMalformed,
+                Refusal::TokenClaims,
+            ];
             assert!(kinds.contains(&refusal), "{name}: {refusal:?}");
         }
     }
@@ -172,9 +177,7 @@ fn exp_is_required_and_is_the_end() {
     assert_eq!(claims("{}"), Err(Refusal::TokenWithoutEnd));
     assert_eq!(claims(r#"{"exp":1800000000}"#), Err(Refusal::TokenExpired));
     assert_eq!(claims(r#"{"exp":1800000000.5}"#).unwrap().ends_ms, Some(NOW_MS + 500));
-    assert_eq!(claims(r#"{"exp":1e300}"#).unwrap().ends_ms, Some(u64::MAX));
-    assert_eq!(claims(r#"{"exp":18446744073709551615}"#).unwrap().ends_ms, Some(u64::MAX));
-    for over in ["-1", "0", "-1e300", "-9223372036854775808"] {
+    for over in ["0", "1", "1799999999.999"] {
         assert_eq!(claims(&format!(r#"{{"exp":{over}}}"#)), Err(Refusal::TokenExpired), "{over}");
     }
     for bad in [r#""1800000001""#, "null", "[]", "true"] {

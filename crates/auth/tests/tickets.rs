@@ -24,8 +24,13 @@ fn ann() -> Identity {
     }
 }
 
+/// A back end, which may issue tickets for everybody.
+fn shop() -> Identity {
+    Identity { tickets: Grants::everything(), ..Identity::anonymous() }
+}
+
 fn issue(tickets: &mut Tickets, entropy: u8) -> String {
-    tickets.issue(&ann(), 30_000, &[entropy; 24], NOW_MS).unwrap()
+    tickets.issue(&shop(), &ann(), 30_000, &[entropy; 24], NOW_MS).unwrap()
 }
 
 /// [auth:ticket-once]
@@ -71,7 +76,7 @@ fn a_ticket_lives_a_minute_at_most() {
     for (wanted, lives) in [(30_000, 30_000), (60_000, 60_000), (u64::MAX, 60_000)] {
         for (after, is_good) in [(lives - 1, true), (lives, false)] {
             let mut tickets = tickets(Limits::default());
-            let ticket = tickets.issue(&ann(), wanted, &[0; 24], NOW_MS).unwrap();
+            let ticket = tickets.issue(&shop(), &ann(), wanted, &[0; 24], NOW_MS).unwrap();
             let entered = tickets.enter(&ticket, None, NOW_MS + after);
             assert_eq!(entered.is_ok(), is_good, "{wanted} {after}");
         }
@@ -83,7 +88,7 @@ fn a_ticket_lives_a_minute_at_most() {
 fn outstanding_tickets_are_bounded_and_expired_ones_cost_nothing() {
     let mut tickets = tickets(Limits { tickets_max: 2, ..Limits::default() });
     let mut issue =
-        |entropy, life_ms, now_ms| tickets.issue(&ann(), life_ms, &[entropy; 24], now_ms);
+        |entropy, life_ms, now_ms| tickets.issue(&shop(), &ann(), life_ms, &[entropy; 24], now_ms);
     let used = issue(1, 50_000, NOW_MS).unwrap();
     issue(2, 10_000, NOW_MS).unwrap();
     assert_eq!(issue(3, 1, NOW_MS + 9_999), Err(Refusal::TicketsFull));
@@ -100,12 +105,12 @@ fn outstanding_tickets_are_bounded_and_expired_ones_cost_nothing() {
 #[test]
 fn entropy_that_is_not_random_reveals_nothing() {
     let mut tickets = tickets(Limits::default());
-    let ticket = tickets.issue(&ann(), 10_000, &[0; 24], NOW_MS).unwrap();
-    assert_eq!(tickets.issue(&ann(), 20_000, &[0; 24], NOW_MS).as_ref(), Ok(&ticket));
+    let ticket = tickets.issue(&shop(), &ann(), 10_000, &[0; 24], NOW_MS).unwrap();
+    assert_eq!(tickets.issue(&shop(), &ann(), 20_000, &[0; 24], NOW_MS).as_ref(), Ok(&ticket));
     assert_eq!(tickets.outstanding(NOW_MS), 1);
     assert_eq!(tickets.outstanding(NOW_MS + 10_000), 1);
     let bob = Identity { user: Some("bob \"quoted\" \u{e4}".to_owned()), ..ann() };
-    let other = tickets.issue(&bob, 10_000, &[0; 24], NOW_MS).unwrap();
+    let other = tickets.issue(&shop(), &bob, 10_000, &[0; 24], NOW_MS).unwrap();
     let same = ticket.bytes().zip(other.bytes()).filter(|(a, b)| a == b).count();
     assert!(same < ticket.len() / 4, "{same} of {}", ticket.len());
 }
@@ -117,7 +122,7 @@ fn what_does_not_fit_is_refused_when_it_is_issued() {
     let names: Vec<String> = (0..128).map(|n| format!("chat:a-rather-long-name-{n}")).collect();
     let names = names.iter().map(String::as_str);
     let greedy = Identity { subscribe: Grants::new(names, &Limits::default()).unwrap(), ..ann() };
-    assert_eq!(tickets.issue(&greedy, 1, &[0; 24], NOW_MS), Err(Refusal::TicketTooLarge));
+    assert_eq!(tickets.issue(&shop(), &greedy, 1, &[0; 24], NOW_MS), Err(Refusal::TicketTooLarge));
     assert_eq!(tickets.outstanding(NOW_MS), 0);
     for (publish, admin) in [(false, true), (true, false)] {
         let mut rights = ann();
@@ -127,7 +132,7 @@ fn what_does_not_fit_is_refused_when_it_is_issued() {
         if admin {
             rights.admin = Grants::everything();
         }
-        assert_eq!(tickets.issue(&rights, 1, &[0; 24], NOW_MS), Err(Refusal::Forbidden));
+        assert_eq!(tickets.issue(&shop(), &rights, 1, &[0; 24], NOW_MS), Err(Refusal::Forbidden));
     }
 }
 
@@ -235,14 +240,14 @@ fn a_session_ends_with_its_identity_and_in_a_day() {
 
     for ends_ms in [None, Some(u64::MAX)] {
         let forever = Identity { ends_ms, ..ann() };
-        let ticket = tickets.issue(&forever, 1000, &[3; 24], NOW_MS).unwrap();
+        let ticket = tickets.issue(&shop(), &forever, 1000, &[3; 24], NOW_MS).unwrap();
         let session = tickets.enter(&ticket, None, NOW_MS).unwrap();
         assert_eq!(session.identity().ends_ms, Some(NOW_MS + 86_400_000));
     }
     let ended = Identity { ends_ms: Some(NOW_MS), ..ann() };
-    assert_eq!(tickets.issue(&ended, 1, &[4; 24], NOW_MS), Err(Refusal::SessionOver));
+    assert_eq!(tickets.issue(&shop(), &ended, 1, &[4; 24], NOW_MS), Err(Refusal::SessionOver));
     let soon = Identity { ends_ms: Some(NOW_MS + 1), ..ann() };
-    let ticket = tickets.issue(&soon, 1000, &[5; 24], NOW_MS).unwrap();
+    let ticket = tickets.issue(&shop(), &soon, 1000, &[5; 24], NOW_MS).unwrap();
     assert_eq!(tickets.enter(&ticket, None, NOW_MS + 1), Err(Refusal::SessionOver));
 }
 
@@ -268,4 +273,54 @@ fn sessions_outlive_a_change_of_secrets_while_the_old_one_is_taken() {
     assert_eq!(tickets.enter(&waiting, None, NOW_MS), Err(Refusal::Ticket));
     assert_eq!(tickets.set_secrets(vec![]), Err(Misuse::NoKey));
     assert_eq!(Secret::new(&[0; 31]).err(), Some(Misuse::SecretTooShort { bytes_min: 32 }));
+}
+
+/// [auth:tickets-per-user]
+#[test]
+fn one_user_takes_only_so_much_room() {
+    let mut tickets =
+        tickets(Limits { tickets_per_user_max: 2, tickets_max: 9, ..Limits::default() });
+    let named = |user: Option<&str>| Identity { user: user.map(str::to_owned), ..ann() };
+    let mut entropy = 0_u8;
+    let mut issue = |tickets: &mut Tickets, issuer: &Identity, user: Option<&str>, now_ms| {
+        entropy += 1;
+        tickets.issue(issuer, &named(user), 30_000, &[entropy; 24], now_ms)
+    };
+    let bob = Identity { user: Some("bob".to_owned()), ..Identity::anonymous() };
+    // Whoever issues them: the back end for bob, bob for himself.
+    let first = issue(&mut tickets, &shop(), Some("bob"), NOW_MS).unwrap();
+    issue(&mut tickets, &bob, Some("bob"), NOW_MS).unwrap();
+    for issuer in [&shop(), &bob] {
+        let refused = issue(&mut tickets, issuer, Some("bob"), NOW_MS);
+        assert_eq!(refused, Err(Refusal::TicketsFull));
+    }
+    // Those without a name who issue for themselves count together.
+    let nobody = Identity::anonymous();
+    issue(&mut tickets, &nobody, None, NOW_MS).unwrap();
+    issue(&mut tickets, &nobody, None, NOW_MS).unwrap();
+    assert_eq!(issue(&mut tickets, &nobody, None, NOW_MS), Err(Refusal::TicketsFull));
+    // Others have room, and a back end for pages of nobody as well.
+    for _ in 0..3 {
+        issue(&mut tickets, &shop(), None, NOW_MS).unwrap();
+    }
+    issue(&mut tickets, &shop(), Some("eve"), NOW_MS).unwrap();
+    // One that is used or has expired makes room.
+    tickets.enter(&first, None, NOW_MS).unwrap();
+    issue(&mut tickets, &bob, Some("bob"), NOW_MS).unwrap();
+    assert_eq!(issue(&mut tickets, &bob, Some("bob"), NOW_MS), Err(Refusal::TicketsFull));
+    issue(&mut tickets, &bob, Some("bob"), NOW_MS + 30_000).unwrap();
+    assert_eq!(tickets.outstanding(NOW_MS + 30_000), 1);
+    assert_eq!(tickets.outstanding(NOW_MS + 60_000), 0);
+}
+
+/// [auth:user-name]
+#[test]
+fn tickets_are_for_users_with_names_of_users() {
+    let mut tickets = tickets(Limits::default());
+    for bad in ["", "a\r\nSet-Cookie: x", "a\0", &"x".repeat(201), "key:shop"] {
+        let odd = Identity { user: Some(bad.to_owned()), ..ann() };
+        let refused = tickets.issue(&shop(), &odd, 1000, &[0; 24], NOW_MS);
+        assert_eq!(refused, Err(Refusal::Forbidden), "{bad:?}");
+    }
+    assert_eq!(tickets.outstanding(NOW_MS), 0);
 }

@@ -358,7 +358,7 @@ impl Access {
         (guard.entropy)(&mut entropy);
         let ends_ms = [who.identity.ends_ms, wanted.ends_ms].into_iter().flatten().min();
         let wanted = Identity { ends_ms, ..wanted.clone() };
-        tickets.issue(&wanted, life_ms, &entropy, now_ms)
+        tickets.issue(&who.identity, &wanted, life_ms, &entropy, now_ms)
     }
 }
 
