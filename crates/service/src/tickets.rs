@@ -40,11 +40,20 @@ impl Service {
     ) -> Result<Answer, Problem> {
         query.only(&[])?;
         let wanted = wanted(request.body)?;
+        let limits = Limits::default();
         let grants = |texts: &[String]| {
             let texts = texts.iter().map(String::as_str);
-            Grants::new(texts, &Limits::default())
+            Grants::new(texts, &limits)
                 .map_err(|error| Problem::new(Code::BadChannel, error.to_string()))
         };
+        // Sealed it could be, but not redeemed: a ticket is read as strictly as a token.
+        let is_name = |it: &String| {
+            !it.is_empty() && it.len() <= limits.user_bytes_max && !it.chars().any(char::is_control)
+        };
+        if !wanted.user.as_ref().is_none_or(is_name) {
+            let message = "user has to be a name without control characters, and not too long";
+            return Err(Problem::new(Code::BadRequest, message));
+        }
         let identity = Identity {
             user: wanted.user.clone(),
             subscribe: grants(&wanted.channels)?,

@@ -132,10 +132,17 @@ fn what_is_no_ticket_s_wish_is_said_as_for_publications() {
         (r#"{"usr":"ana"}"#, "bad_request"),
         (r#"{"life_ms":-1}"#, "bad_request"),
         (r#"{"channels":["a::b"]}"#, "bad_channel"),
+        (r#"{"user":""}"#, "bad_request"),
+        (r#"{"user":"ana\nbob"}"#, "bad_request"),
+        (&format!(r#"{{"user":"{}"}}"#, "a".repeat(201)), "bad_request"),
     ] {
         let (status, answer) = with_key(&server, "POST", "/v1/tickets", body);
         assert_eq!((status, &answer["error"]["code"]), (400, &code.into()), "{body}: {answer}");
     }
+    // And whatever is issued is good for something.
+    let longest = format!(r#"{{"user":"{}","channels":["chat:>"]}}"#, "a".repeat(200));
+    let target = format!("/v1/poll?channel=chat:1&ticket={}", ticket(&server, &longest));
+    assert_eq!(ask(server.addr, "GET", &target, "", "").status, 200);
 }
 
 /// [service:ticket-reconnect] EventSource comes back to the same URL, in which the ticket is used up.
