@@ -154,6 +154,11 @@ impl Who {
         self.shown != Shown::Nothing
     }
 
+    /// The user's name; none of a back end, and of those who came without.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.identity.user.as_deref().filter(|_| !self.is_api_key())
+    }
+
     /// Whether it is a back end, which has shown an API key.
     pub(crate) fn is_api_key(&self) -> bool {
         self.shown == Shown::ApiKey

@@ -14,6 +14,7 @@ mod metrics;
 mod namespaces;
 mod notices;
 mod polls;
+mod presence;
 mod publishing;
 mod reload;
 mod reply;

@@ -23,6 +23,18 @@ pub struct Limits {
     pub poll_bytes_max: usize,
     /// Messages in one page of history.
     pub history_messages_max: usize,
+    /// Members of channels whose namespace keeps who is there. Whoever is above it is counted as a
+    /// stream without a user.
+    pub presence: sockeye_hub::presence::Limits,
+    /// Users named in one presence event.
+    pub presence_names_max: usize,
+    /// Users in one page of the list.
+    pub presence_page_max: usize,
+    /// Changes of one channel within so many milliseconds are one event.
+    pub presence_interval_ms: u64,
+    /// Presence events a second, of all streams together; where more are watched, the interval
+    /// grows.
+    pub presence_events_per_second: u64,
     /// How often a WebSocket is pinged, as clients are told; the server's limits decide.
     pub ping_ms: u64,
     /// From opening a WebSocket to the first message, where that has to say who it is, in
@@ -44,10 +56,22 @@ impl Default for Limits {
             poll_messages_max: 256,
             poll_bytes_max: 1024 * 1024,
             history_messages_max: 1_000,
+            presence: presence_limits(),
+            presence_names_max: 64,
+            presence_page_max: 1_000,
+            presence_interval_ms: 1_000,
+            presence_events_per_second: 10_000,
             ping_ms: 25_000,
             greeting_ms: 5_000,
             message_bytes_max: 16 * 1024,
             publishing_max: 4_096,
         }
     }
+}
+
+/// A user's name is as long as credentials let it be.
+fn presence_limits() -> sockeye_hub::presence::Limits {
+    let mut limits = sockeye_hub::presence::Limits::default();
+    limits.member_bytes_max = sockeye_auth::Limits::default().user_bytes_max;
+    limits
 }

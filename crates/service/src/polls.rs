@@ -4,6 +4,7 @@ use sockeye_hub::{Budget, Cursor, Item, Progress, Start, SubscriberKey, Target};
 use sockeye_server::{Answer, Context, Hold, Reply, Request, Status, StreamKey, Time};
 
 use crate::access::Who;
+use crate::presence::Watch;
 use crate::reply::{self, NO_STORE, json};
 use crate::session::{Form, Session};
 use crate::wire::{CursorText, Gap, PollBody, Problem, Query, Rest};
@@ -41,7 +42,8 @@ impl Service {
         }
         let subscriber = self.hub.connect()?;
         let mut refusal = None;
-        let taken = self.subscribe(subscriber, who, &channels, start, |_, problem| {
+        let from = (start, Watch::No);
+        let taken = self.subscribe(subscriber, who, &channels, from, |_, problem| {
             refusal.get_or_insert(problem);
         });
         if let Some(problem) = refusal {

@@ -6,6 +6,7 @@ use sockeye_server::{
 };
 
 use crate::access::Who;
+use crate::presence::Watch;
 use crate::publishing::Shape;
 use crate::reply::{self, NO_STORE, json};
 use crate::routes::{Method, Resource};
@@ -101,6 +102,11 @@ impl Service {
             }
             Resource::Position => self.position(who, query),
             Resource::History(channel) => self.history(who, channel, query),
+            Resource::Presence(channel) => {
+                self.known(query, &["limit", "after"], Cursors::Unknown)?;
+                let channel = path_segment(channel)?;
+                self.list_presence(who, ChannelName::new(&channel)?, query)
+            }
             Resource::Channel(channel) => self.publish_raw(who, channel, request, query, context),
             Resource::Tickets => self.ticket(who, request, query),
             Resource::Publish => {
@@ -134,10 +140,17 @@ impl Service {
         who: &Who,
         query: &Query<'_>,
     ) -> Result<Answer, Problem> {
-        self.known(query, &["channel", "envelope"], Cursors::Known)?;
+        self.known(query, &["channel", "envelope", "presence"], Cursors::Known)?;
         let channels = query.channels(&self.limits.wire)?;
         let Some(envelope) = envelope(query.one("envelope")?) else {
             return Err(Problem::new(Code::BadQuery, "envelope has to be json"));
+        };
+        let watch = match query.one("presence")? {
+            None | Some("false") => Watch::No,
+            Some("true") => Watch::Yes,
+            Some(_) => {
+                return Err(Problem::new(Code::BadQuery, "presence has to be true or false"));
+            }
         };
         let start = start(request, query);
         check_targets(&channels)?;
@@ -147,7 +160,7 @@ impl Service {
         }
         let channels = channels.into_iter().map(str::to_owned).collect();
         let form = Form::Events(envelope);
-        self.opening = Some(Opening::Subscribed { form, channels, start, who: who.clone() });
+        self.opening = Some(Opening::Subscribed { form, channels, start, watch, who: who.clone() });
         Ok(Answer::EventStream(EventStream::default()))
     }
 
@@ -171,7 +184,7 @@ impl Service {
             check_targets(&channels)?;
             let channels = channels.into_iter().map(str::to_owned).collect();
             let start = start(request, query);
-            Opening::Subscribed { form: Form::Bare, channels, start, who }
+            Opening::Subscribed { form: Form::Bare, channels, start, watch: Watch::No, who }
         });
         Ok(upgrade(self.limits.message_bytes_max))
     }

@@ -21,6 +21,8 @@ pub(crate) enum Resource<'p> {
     Close(&'p str),
     /// `GET /v1/channels/{channel}/history`
     History(&'p str),
+    /// `GET /v1/channels/{channel}/presence`
+    Presence(&'p str),
     /// `POST /v1/tickets`
     Tickets,
     /// `GET /healthz`
@@ -72,6 +74,7 @@ impl<'p> Resource<'p> {
             Some(("", _)) => None,
             Some((channel, "close")) => Some(Self::Close(channel)),
             Some((channel, "history")) => Some(Self::History(channel)),
+            Some((channel, "presence")) => Some(Self::Presence(channel)),
             Some(_) => None,
         }
     }
@@ -87,6 +90,7 @@ impl<'p> Resource<'p> {
             | Self::Poll
             | Self::Position
             | Self::History(_)
+            | Self::Presence(_)
             | Self::Health
             | Self::Ready
             | Self::Metrics => Method::Read,
@@ -131,6 +135,7 @@ mod tests {
             ("/v1/channels/chat:7", Resource::Channel("chat:7"), Method::Write),
             ("/v1/channels/a%2Fb/close", Resource::Close("a%2Fb"), Method::Write),
             ("/v1/channels/a/history", Resource::History("a"), Method::Read),
+            ("/v1/channels/a/presence", Resource::Presence("a"), Method::Read),
             ("/healthz", Resource::Health, Method::Read),
             ("/readyz", Resource::Ready, Method::Read),
             ("/metrics", Resource::Metrics, Method::Read),

@@ -15,6 +15,7 @@ use crate::health::Health;
 use crate::log::Log;
 use crate::namespaces::Namespaces;
 use crate::notices::RefusedCredential;
+use crate::presence::{Presence, Watch};
 use crate::publishing::Jobs;
 use crate::session::{Envelope, Form, Sessions};
 use crate::wire::{CloseReason, Problem};
@@ -34,8 +35,11 @@ pub struct Service {
     pub(crate) refused: Option<RefusedCredential>,
     pub(crate) access: Access,
     pub(crate) namespaces: Namespaces,
+    pub(crate) presence: Presence,
     /// Whoever shows nothing.
     pub(crate) anybody: Who,
+    /// The loop's time, as of this call.
+    pub(crate) now: Time,
     /// Milliseconds since 1970, as of this call.
     pub(crate) now_ms: u64,
     clock: Option<Clock>,
@@ -63,13 +67,15 @@ pub struct Holdings {
     pub held: usize,
     /// Places that the log has not answered for.
     pub publications: usize,
+    /// What is kept of who is there, in rooms, streams and members.
+    pub presence: usize,
 }
 
 /// What a request told about the stream that its answer opens.
 #[derive(Debug)]
 pub(crate) enum Opening {
     /// An event stream, or a WebSocket without the subprotocol.
-    Subscribed { form: Form, channels: Vec<String>, start: Start, who: Who },
+    Subscribed { form: Form, channels: Vec<String>, start: Start, watch: Watch, who: Who },
     /// A WebSocket with the subprotocol, which says later what it wants.
     Commands(Who),
     /// A WebSocket that is told by its close code what a status could not tell a browser's script.
@@ -85,7 +91,6 @@ impl Service {
     pub fn new(epoch: Epoch, hub: Config, limits: Limits) -> Self {
         Self {
             hub: Hub::new(epoch, hub),
-            limits,
             sessions: Sessions::default(),
             jobs: Jobs::default(),
             log: None,
@@ -94,6 +99,9 @@ impl Service {
             refused: None,
             access: Access::Open,
             namespaces: Namespaces::default(),
+            presence: Presence::new(&limits),
+            limits,
+            now: Time::default(),
             anybody: Access::Open.anybody(),
             now_ms: 0,
             clock: None,
@@ -137,6 +145,7 @@ impl Service {
             jobs,
             held,
             publications,
+            presence: self.presence.held(),
         }
     }
 
@@ -163,7 +172,7 @@ impl Service {
     pub(crate) fn look_at_the_clock(&mut self, context: &Context<'_>) {
         let (now, unix) = (context.now(), context.unix_seconds());
         let clock = self.clock.get_or_insert_with(|| Clock::new(now, unix, self.now_ms));
-        self.now_ms = clock.look(now, unix);
+        (self.now, self.now_ms) = (now, clock.look(now, unix));
         self.counters.started_s.get_or_insert(unix);
     }
 
@@ -197,7 +206,7 @@ impl Service {
         stream: StreamKey,
         form: Form,
         channels: &[String],
-        start: Start,
+        (start, watch): (Start, Watch),
         who: &Who,
         context: &mut Context<'_>,
     ) {
@@ -206,7 +215,8 @@ impl Service {
         let retry = self.retry_ms(stream);
         let targets: Vec<&str> = channels.iter().map(String::as_str).collect();
         let mut problems = Vec::new();
-        let taken = self.subscribe(subscriber, who, &targets, start, |channel, problem| {
+        let from = (start, watch);
+        let taken = self.subscribe(subscriber, who, &targets, from, |channel, problem| {
             problems.push((channel, problem));
         });
         let cursor = self.cursor_of(subscriber);
@@ -225,6 +235,7 @@ impl Service {
         }
         self.say_ended(subscriber, &taken.ended, context);
         self.catch_up(subscriber, context);
+        self.tell_owed(subscriber, context);
     }
 }
 
@@ -251,8 +262,8 @@ impl App for Service {
                 let code = CloseCode::new(problem.close_code());
                 context.close(stream, code, problem.code.as_str());
             }
-            Some(Opening::Subscribed { form, channels, start, who }) => {
-                self.open_subscribed(stream, form, &channels, start, &who, context);
+            Some(Opening::Subscribed { form, channels, start, watch, who }) => {
+                self.open_subscribed(stream, form, &channels, (start, watch), &who, context);
             }
             Some(Opening::Poll(subscriber, until, who)) => {
                 self.open_poll(stream, subscriber, until, who);
@@ -267,7 +278,8 @@ impl App for Service {
         self.take_message(stream, message, context);
     }
 
-    fn on_close(&mut self, stream: StreamKey, _: CloseCause, _: &mut Context<'_>) {
+    fn on_close(&mut self, stream: StreamKey, _: CloseCause, context: &mut Context<'_>) {
+        self.look_at_the_clock(context);
         if self.sessions.of_stream(stream).is_some_and(|it| it.form == Form::Poll) {
             self.counters.polls.gone += 1;
         }
@@ -275,12 +287,14 @@ impl App for Service {
     }
 
     fn deadline(&self) -> Time {
-        self.due.first().map_or(Time::NEVER, |(due, _)| *due)
+        let due = self.due.first().map_or(Time::NEVER, |(due, _)| *due);
+        due.min(self.presence.deadline())
     }
 
     fn on_timer(&mut self, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
         self.do_what_is_due(context);
+        self.tell_presence(context);
     }
 
     fn on_turn(&mut self, context: &mut Context<'_>) {
@@ -295,8 +309,9 @@ impl App for Service {
 
     fn on_drained(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
-        if let Some(session) = self.sessions.of_stream(stream) {
-            self.pull(session.subscriber, context);
+        if let Some(subscriber) = self.sessions.of_stream(stream).map(|it| it.subscriber) {
+            self.tell_owed(subscriber, context);
+            self.pull(subscriber, context);
         }
     }
 

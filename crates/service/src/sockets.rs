@@ -8,6 +8,7 @@ use sockeye_server::{CloseCode, Context, Message, StreamKey, Time};
 use crate::Service;
 use crate::access::Who;
 use crate::line::Line;
+use crate::presence::Watch;
 use crate::publishing::Asker;
 use crate::service::NOWHERE;
 use crate::session::Form;
@@ -114,9 +115,10 @@ impl Service {
     ) {
         let form = Form::Commands;
         match command {
-            Command::Subscribe { id, channels, cursor } => {
+            Command::Subscribe { id, channels, cursor, presence } => {
                 let start = cursor.map_or(Start::Now, |cursor| Token::parse(&cursor).start);
-                self.subscribe_command(stream, subscriber, id.as_ref(), &channels, start, context);
+                let from = (start, if presence { Watch::Yes } else { Watch::No });
+                self.subscribe_command(stream, subscriber, id.as_ref(), &channels, from, context);
             }
             Command::Unsubscribe { id, channels } => {
                 self.unsubscribe_command(stream, subscriber, id.as_ref(), &channels, context);
@@ -143,14 +145,15 @@ impl Service {
         subscriber: SubscriberKey,
         id: Option<&Id<'_>>,
         channels: &[Cow<'_, str>],
-        start: Start,
+        (start, watch): (Start, Watch),
         context: &mut Context<'_>,
     ) {
         let mut line = Line { stream, form: Form::Commands, proof: None, context };
         let targets: Vec<&str> = channels.iter().map(|channel| &**channel).collect();
         let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
         let who = session.who.clone();
-        let taken = self.subscribe(subscriber, &who, &targets, start, |channel, problem| {
+        let from = (start, watch);
+        let taken = self.subscribe(subscriber, &who, &targets, from, |channel, problem| {
             let error = Control::Error { id, channel: Some(channel), problem: &problem };
             let _ = line.control(&error);
         });
@@ -164,6 +167,7 @@ impl Service {
         let _ = line.control(&Control::Subscribed { id, channels, cursor: &cursor });
         self.say_ended(subscriber, &taken.ended, context);
         self.catch_up(subscriber, context);
+        self.tell_owed(subscriber, context);
     }
 
     fn unsubscribe_command(
@@ -174,7 +178,8 @@ impl Service {
         channels: &[Cow<'_, str>],
         context: &mut Context<'_>,
     ) {
-        let Some(mut subscriber) = self.hub.subscriber(subscriber) else { return };
+        let key = subscriber;
+        let Some(mut subscriber) = self.hub.subscriber(key) else { return };
         let mut line = Line { stream, form: Form::Commands, proof: None, context };
         let mut gone = Vec::new();
         for channel in channels {
@@ -192,6 +197,9 @@ impl Service {
         }
         if !gone.is_empty() {
             let _ = line.control(&Control::Unsubscribed { id, channels: &gone });
+        }
+        for channel in gone {
+            self.is_gone_from(key, channel);
         }
     }
 

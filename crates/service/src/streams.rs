@@ -12,6 +12,7 @@ use crate::Service;
 use crate::access::{Access, Who};
 use crate::body::Body;
 use crate::line::Line;
+use crate::presence::Watch;
 use crate::service::NOWHERE;
 use crate::session::{Form, Session, Sessions};
 use crate::wire::{self, CloseReason, Control, Problem};
@@ -150,20 +151,25 @@ impl Service {
         key: SubscriberKey,
         who: &Who,
         targets: &[&'t str],
-        start: Start,
+        (start, watch): (Start, Watch),
         mut refused: impl FnMut(&'t str, Problem),
     ) -> Taken<'t> {
         let mut taken = Taken::default();
         for text in targets {
             let subscribed = Target::new(text).map_err(Problem::from).and_then(|target| {
                 who.may_subscribe(target, &self.namespaces)?;
+                if watch == Watch::Yes {
+                    self.check_watch(target)?;
+                }
                 let mut subscriber = self.hub.subscriber(key).expect("it was connected");
                 // The now of a stream that lags is where it is: that is what it is told.
                 let start = match start {
                     Start::Now if !subscriber.is_live() => Start::After(subscriber.cursor()),
                     Start::Now | Start::Earliest | Start::After(_) | Start::Unreadable => start,
                 };
-                subscriber.subscribe(target, start, self.now_ms).map_err(Problem::from)
+                let subscribed = subscriber.subscribe(target, start, self.now_ms)?;
+                self.is_there(key, target, who, watch);
+                Ok(subscribed)
             });
             match subscribed {
                 Ok(subscribed) => {
@@ -325,6 +331,7 @@ impl Service {
 
     /// Removes a subscriber that has no stream.
     pub(crate) fn leave(&mut self, subscriber: SubscriberKey) {
+        self.is_gone(subscriber);
         if let Some(subscriber) = self.hub.subscriber(subscriber) {
             subscriber.disconnect();
         }

@@ -27,7 +27,7 @@ pub mod reply;
 pub use batch::Batch;
 pub use close::{Advice, CloseReason};
 pub use command::{Command, Credential, Id, Refused};
-pub use control::{Control, Gap, GapScope, Level, Receipt};
+pub use control::{Control, Gap, GapScope, Level, Presence, Receipt};
 pub use cursor::CursorText;
 pub use limits::Limits;
 pub use message::{Form, bare, event, message, position_event};

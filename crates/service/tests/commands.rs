@@ -19,10 +19,11 @@ fn refused(text: &str) -> (Option<Id<'_>>, Code, String) {
 #[test]
 fn what_is_taken() {
     let text = br#"{"type":"subscribe","id":"s1","channels":["chat:7","news:*"],"cursor":"10-7"}"#;
-    let Ok(Command::Subscribe { id, channels, cursor }) = Command::parse(text, &LIMITS) else {
+    let Ok(Command::Subscribe { id, channels, cursor, presence }) = Command::parse(text, &LIMITS)
+    else {
         panic!("it is one");
     };
-    assert_eq!(id, Some(Id::Text("s1".into())));
+    assert_eq!((id, presence), (Some(Id::Text("s1".into())), false));
     assert_eq!(
         (channels, cursor.as_deref()),
         (vec!["chat:7".into(), "news:*".into()], Some("10-7"))
@@ -58,6 +59,10 @@ fn a_wrong_command_is_told_its_field_and_its_id() {
         (r#"{"id":7}"#, "type is missing"),
         (r#"{"id":7,"type":1}"#, "type has to be a string"),
         (r#"{"id":7,"type":"subscribe"}"#, "channels is missing"),
+        (
+            r#"{"id":7,"type":"subscribe","channels":["a"],"presence":1}"#,
+            "presence has to be true or false",
+        ),
         (r#"{"id":7,"type":"subscribe","channels":[]}"#, "channels is empty"),
         (r#"{"id":7,"type":"subscribe","channels":"a"}"#, "channels has to be an array of strings"),
         (

@@ -201,6 +201,7 @@ fn reads(server: &Running, caller: Caller, namespace: &str) -> Vec<(&'static str
         ("pattern poll", get(format!("/v1/poll?channel={namespace}:*"))),
         ("position", get(format!("/v1/position?channel={channel}"))),
         ("history", get(format!("/v1/channels/{channel}/history?limit=1"))),
+        ("presence", get(format!("/v1/channels/{channel}/presence?limit=1"))),
     ]
 }
 

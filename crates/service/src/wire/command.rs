@@ -22,6 +22,8 @@ pub enum Command<'t> {
         channels: Vec<Cow<'t, str>>,
         /// From where, unread: see [`Token::parse`](sockeye_hub::Token::parse). `None` is now.
         cursor: Option<Cow<'t, str>>,
+        /// Tell who else is there, too.
+        presence: bool,
     },
     /// End these subscriptions.
     Unsubscribe {
@@ -196,8 +198,8 @@ impl Kind {
             Self::Auth => credential(fields).map(Rest::Auth),
         };
         match rest {
-            Ok(Rest::Subscribe(channels, cursor)) => {
-                Ok(Command::Subscribe { id, channels, cursor })
+            Ok(Rest::Subscribe { channels, cursor, presence }) => {
+                Ok(Command::Subscribe { id, channels, cursor, presence })
             }
             Ok(Rest::Unsubscribe(channels)) => Ok(Command::Unsubscribe { id, channels }),
             Ok(Rest::Publish(publish)) => Ok(Command::Publish { id, publish }),
@@ -210,7 +212,7 @@ impl Kind {
 
 /// A command without its ID, which an error needs too.
 enum Rest<'t> {
-    Subscribe(Vec<Cow<'t, str>>, Option<Cow<'t, str>>),
+    Subscribe { channels: Vec<Cow<'t, str>>, cursor: Option<Cow<'t, str>>, presence: bool },
     Unsubscribe(Vec<Cow<'t, str>>),
     Publish(Publish<'t>),
     Ping,
@@ -231,8 +233,9 @@ fn take_id<'t>(fields: &mut Fields<'t>) -> Result<Option<Id<'t>>, Problem> {
 }
 
 fn subscribe<'t>(fields: &mut Fields<'t>, limits: &Limits) -> Result<Rest<'t>, Problem> {
-    let channels = channels(fields, &["channels", "cursor"], limits)?;
-    Ok(Rest::Subscribe(channels, fields.text("cursor")?))
+    let channels = channels(fields, &["channels", "cursor", "presence"], limits)?;
+    let cursor = fields.text("cursor")?;
+    Ok(Rest::Subscribe { channels, cursor, presence: fields.boolean("presence")?.unwrap_or(false) })
 }
 
 fn channels<'t>(

@@ -46,6 +46,8 @@ pub enum Control<'a> {
         /// Messages fetched since it was last live.
         replayed: u64,
     },
+    /// Who is in a channel, or what has changed there.
+    Presence(Presence<'a>),
     /// A channel has ended: nothing more will come in it.
     End {
         /// Which.
@@ -85,6 +87,27 @@ pub enum Control<'a> {
         /// Where to go on.
         cursor: &'a CursorText,
     },
+}
+
+/// Who is in a channel, as it is told to those who asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presence<'a> {
+    /// Which.
+    pub channel: &'a str,
+    /// Grows with each change: what has a lower one is older.
+    pub version: u64,
+    /// Users, those included that may come back.
+    pub users: u64,
+    /// Streams, with a user or without.
+    pub streams: u64,
+    /// What was known is void: `joined` says who is there.
+    pub fresh: bool,
+    /// Users who are there now. Some may have been there before.
+    pub joined: &'a [&'a str],
+    /// Users who are not there any more.
+    pub left: &'a [&'a str],
+    /// More are there than `joined` names.
+    pub more: bool,
 }
 
 /// A gap, as it is told. Where nothing is known to be missing exactly, `missed` is absent.
@@ -172,6 +195,7 @@ impl<'a> Control<'a> {
             Self::Unsubscribed { .. } => "$unsubscribed",
             Self::Gap(_) => "$gap",
             Self::Sync { .. } => "$sync",
+            Self::Presence(_) => "$presence",
             Self::End { .. } => "$end",
             Self::Published { .. } => "$published",
             Self::Error { .. } => "$error",
@@ -213,6 +237,7 @@ impl<'a> Control<'a> {
                 | Self::Unsubscribed { .. }
                 | Self::Gap(_)
                 | Self::Sync { .. }
+                | Self::Presence(_)
                 | Self::End { .. }
                 | Self::Published { .. }
                 | Self::Error { .. }
@@ -234,6 +259,7 @@ impl<'a> Control<'a> {
             Self::Subscribed { .. }
             | Self::Unsubscribed { .. }
             | Self::Gap(_)
+            | Self::Presence(_)
             | Self::Published { .. }
             | Self::Error { .. } => None,
         }
@@ -259,6 +285,7 @@ impl<'a> Control<'a> {
             Self::Sync { cursor, gaps, replayed } => {
                 write_sync(cursor, gaps, replayed, object);
             }
+            Self::Presence(presence) => presence.write_members(object),
             Self::End { channel, cursor } => {
                 object.text("channel", channel);
                 object.text("cursor", cursor.as_str());
@@ -308,6 +335,19 @@ impl Gap<'_> {
         if self.ended {
             object.boolean("ended", true);
         }
+    }
+}
+
+impl Presence<'_> {
+    fn write_members(&self, object: &mut Object<'_>) {
+        object.text("channel", self.channel);
+        object.number("version", self.version);
+        object.number("users", self.users);
+        object.number("streams", self.streams);
+        object.boolean("fresh", self.fresh);
+        object.texts("joined", self.joined.iter().copied());
+        object.texts("left", self.left.iter().copied());
+        object.boolean("more", self.more);
     }
 }
 

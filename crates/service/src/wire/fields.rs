@@ -58,6 +58,11 @@ impl<'t> Fields<'t> {
         self.typed(name, "a whole number")
     }
 
+    /// Takes out a truth value.
+    pub(super) fn boolean(&mut self, name: &str) -> Result<Option<bool>, Problem> {
+        self.typed(name, "true or false")
+    }
+
     /// Takes out an array of strings, at least one, at most `max`.
     pub(super) fn texts(
         &mut self,

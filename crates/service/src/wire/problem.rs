@@ -36,6 +36,8 @@ pub enum Code {
     Forbidden,
     /// The namespace takes no patterns.
     PatternsOff,
+    /// The namespace does not keep who is there.
+    PresenceOff,
     /// There is nothing here.
     NotFound,
     /// Not with this method.
@@ -66,7 +68,7 @@ pub enum Code {
 
 impl Code {
     /// All of our own.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::BadJson,
         Self::BadRequest,
         Self::BadCommand,
@@ -79,6 +81,7 @@ impl Code {
         Self::Unauthenticated,
         Self::Forbidden,
         Self::PatternsOff,
+        Self::PresenceOff,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::AlreadySubscribed,
@@ -108,6 +111,7 @@ impl Code {
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
             Self::PatternsOff => "patterns_off",
+            Self::PresenceOff => "presence_off",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::AlreadySubscribed => "already_subscribed",
@@ -138,7 +142,7 @@ impl Code {
             | Self::TooManyChannels
             | Self::TooManySubscriptions => Status::BAD_REQUEST,
             Self::Unauthenticated => Status::UNAUTHORIZED,
-            Self::Forbidden | Self::PatternsOff => Status::FORBIDDEN,
+            Self::Forbidden | Self::PatternsOff | Self::PresenceOff => Status::FORBIDDEN,
             Self::NotFound => Status::NOT_FOUND,
             Self::MethodNotAllowed => Status::METHOD_NOT_ALLOWED,
             Self::AlreadySubscribed | Self::ChannelEnded | Self::ExpectFailed => Status::CONFLICT,

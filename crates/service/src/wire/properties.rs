@@ -161,10 +161,12 @@ fn assert_means(command: &Command<'_>, value: Option<&Value>, limits: &Limits) {
         assert_eq!(value[name], texts.iter().map(|text| Value::from(&**text)).collect::<Value>());
     };
     let (kind, id, members) = match command {
-        Command::Subscribe { id, channels, cursor } => {
+        Command::Subscribe { id, channels, cursor, presence } => {
             texts("channels", channels);
             assert_eq!(value.get("cursor"), cursor.as_deref().map(Value::from).as_ref());
-            ("subscribe", id, 1 + usize::from(cursor.is_some()))
+            let asked = value.get("presence");
+            assert_eq!(*presence, asked == Some(&Value::Bool(true)));
+            ("subscribe", id, 1 + usize::from(cursor.is_some()) + usize::from(asked.is_some()))
         }
         Command::Unsubscribe { id, channels } => {
             texts("channels", channels);

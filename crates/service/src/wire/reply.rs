@@ -88,6 +88,47 @@ pub fn position(cursor: Cursor, channels: &[(&str, ChannelState)]) -> String {
     out
 }
 
+/// One page of who is in a channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Members<'a> {
+    /// The channel.
+    pub channel: &'a str,
+    /// As [`Presence::version`](super::Presence::version).
+    pub version: u64,
+    /// Users in the channel, not only of this page.
+    pub users: u64,
+    /// Streams in the channel, with a user or without.
+    pub streams: u64,
+    /// Users by name, with their streams. None at all: they are gone and may come back.
+    pub page: &'a [(&'a str, u32)],
+    /// There are more users after these.
+    pub more: bool,
+}
+
+/// The answer to `GET …/presence`.
+pub fn presence(members: &Members<'_>) -> String {
+    let mut list = String::new();
+    for (user, streams) in members.page {
+        if !list.is_empty() {
+            list.push(',');
+        }
+        let mut object = Object::new(&mut list);
+        object.text("user", user);
+        object.number("streams", u64::from(*streams));
+        object.end();
+    }
+    let mut out = String::with_capacity(list.len() + 160);
+    let mut object = Object::new(&mut out);
+    object.text("channel", members.channel);
+    object.number("version", members.version);
+    object.number("users", members.users);
+    object.number("streams", members.streams);
+    object.array("members", &list);
+    object.boolean("more", members.more);
+    object.end();
+    out
+}
+
 /// The answer to `GET …/history`. The end of a channel is no message of it, but is said.
 pub fn history<M: AsRef<Payload>>(channel: &str, page: &Page, entries: &[Rc<Entry<M>>]) -> String {
     let mut list = String::new();

@@ -55,7 +55,7 @@ fn what_a_client_says_is_what_the_code_takes() {
         let publish = publish_json(line.as_bytes(), &Limits::DEFAULT);
         assert!(publish.is_ok(), "{line}: {publish:?}");
     }
-    assert_eq!((commands, publications), (10, 3), "blocks were found");
+    assert_eq!((commands, publications), (11, 3), "blocks were found");
 }
 
 #[test]

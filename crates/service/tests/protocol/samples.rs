@@ -8,7 +8,8 @@ use sockeye_hub::{
 };
 use sockeye_service::wire::{
     CloseReason, Code, Control, CursorText, Data, EventName, Form, Gap, GapScope, Id, Level,
-    Limits, Payload, PollBody, Problem, Receipt, Rest, bare, event, message, position_event, reply,
+    Limits, Payload, PollBody, Presence, Problem, Receipt, Rest, bare, event, message,
+    position_event, reply,
 };
 
 pub(crate) const EPOCH: Epoch = Epoch(1_790_000_000_000);
@@ -99,6 +100,14 @@ fn controls() -> Vec<Sample> {
         sample(
             r#"{"type":"sync","cursor":"1mubbs7i8-15","recovered":true,"gaps":0,"replayed":12}"#,
             json(Control::Sync { cursor, gaps: 0, replayed: 12 }),
+        ),
+        sample(
+            r#"{"type":"presence","channel":"chat:7","version":41,"users":2,"streams":3,"fresh":true,"joined":["ann","bob"],"left":[],"more":false}"#,
+            json(Control::Presence(presence(true, &["ann", "bob"], &[]))),
+        ),
+        sample(
+            r#"{"type":"presence","channel":"chat:7","version":41,"users":2,"streams":3,"fresh":false,"joined":["cyd"],"left":["ann"],"more":false}"#,
+            json(Control::Presence(presence(false, &["cyd"], &["ann"]))),
         ),
         sample(
             r#"{"type":"published","id":7,"channel":"chat:7","cursor":"1mubbs7i8-1","seq":1,"level":"logged","duplicate":false,"subscribers":3}"#,
@@ -204,6 +213,12 @@ fn events(entries: &[Rc<Entry<Payload>>]) -> Vec<Sample> {
             written(&mut |text, out| Control::Gap(gap).event(text).encode(out)),
         ),
         sample(
+            "event: $presence\ndata: {\"channel\":\"chat:7\",\"version\":41,\"users\":2,\"streams\":3,\"fresh\":false,\"joined\":[\"cyd\"],\"left\":[\"ann\"],\"more\":false}\n\n",
+            written(&mut |text, out| {
+                Control::Presence(presence(false, &["cyd"], &["ann"])).event(text).encode(out);
+            }),
+        ),
+        sample(
             "event: $sync\nid: 1mubbs7i8-15\ndata: {\"cursor\":\"1mubbs7i8-15\",\"recovered\":false,\"gaps\":1,\"replayed\":12}\n\n",
             written(&mut |text, out| {
                 Control::Sync { cursor, gaps: 1, replayed: 12 }.event(text).encode(out);
@@ -268,10 +283,26 @@ fn bodies(mut hub: Hub<Payload>, entries: &[Rc<Entry<Payload>>]) -> Vec<Sample> 
             reply::history("chat:7", &page, &page_entries),
         ),
         sample(
+            r#"{"channel":"chat:7","version":41,"users":2,"streams":3,"members":[{"user":"ann","streams":2},{"user":"bob","streams":0}],"more":false}"#,
+            reply::presence(&reply::Members {
+                channel: "chat:7",
+                version: 41,
+                users: 2,
+                streams: 3,
+                page: &[("ann", 2), ("bob", 0)],
+                more: false,
+            }),
+        ),
+        sample(
             r#"{"error":{"code":"channel_ended","message":"the channel has ended at 3"}}"#,
             ended.to_json(),
         ),
     ]
+}
+
+fn presence<'a>(fresh: bool, joined: &'a [&'a str], left: &'a [&'a str]) -> Presence<'a> {
+    let (channel, version, users, streams) = ("chat:7", 41, 2, 3);
+    Presence { channel, version, users, streams, fresh, joined, left, more: false }
 }
 
 pub(crate) fn receipt() -> Receipt<'static> {
