@@ -1,0 +1,146 @@
+"""Breaks one thing at a time and expects a check to fail. See README.md."""
+import contextlib
+import io
+import json
+import pathlib
+import sys
+
+import commands
+import coverage
+import generated
+import hub as hubs
+from contract import ROOT, Contract
+from report import Report
+
+API = ROOT / "docs" / "http-api.md"
+
+
+def edited(change):
+    """A contract with a change in its document."""
+    document = json.loads((ROOT / "docs" / "openapi.json").read_text())
+    change(document)
+    return Contract(json.dumps(document))
+
+
+def drop(*keys):
+    """Takes something out of the document."""
+    def change(document):
+        for key in keys[:-1]:
+            document = document[key]
+        del document[keys[-1]]
+    return change
+
+
+def put(value, *keys):
+    """Puts something else into the document."""
+    def change(document):
+        for key in keys[:-1]:
+            document = document[key]
+        document[keys[-1]] = value
+    return change
+
+
+class Faulty:
+    """A hub whose answers have a fault."""
+
+    def __init__(self, hub, fault):
+        self.hub, self.fault = hub, fault
+
+    def ask(self, *arguments, **more):
+        answer = self.hub.ask(*arguments, **more)
+        self.fault(answer)
+        return answer
+
+
+def replace(old, new):
+    def fault(answer):
+        answer.body = answer.body.replace(old, new)
+    return fault
+
+
+def without(name):
+    return lambda answer: answer.headers.pop(name, None)
+
+
+def status(old, new):
+    def fault(answer):
+        answer.status = new if answer.status == old else answer.status
+    return fault
+
+
+SCHEMAS, PATHS = ("components", "schemas"), ("paths",)
+DOCUMENT = {
+    "a route is not described": drop(*PATHS, "/v1/position"),
+    "a method is not described": drop(*PATHS, "/v1/poll", "head"),
+    "a method is described that is not taken": put({"responses": {}}, *PATHS, "/v1/batch", "put"),
+    "a code is not described": put(["not_found", "gone"], *SCHEMAS, "Error404", "properties", "error", "allOf", 1,
+                                   "properties", "code", "enum"),
+    "a header is described that is not sent": put({"required": True, "schema": {"type": "string"}}, "components",
+                                                  "responses", "MethodNotAllowed", "headers", "X-Missing"),
+    "a header is not described": drop("components", "responses", "MethodNotAllowed", "headers", "Allow"),
+}
+MADE_UP = {
+    "a status is not described": drop(*PATHS, "/v1/channels/{channel}/history", "get", "responses", "400"),
+    "a field is not described": drop(*SCHEMAS, "History", "properties", "floor"),
+    "a field is of another type": put({"type": "string"}, *SCHEMAS, "Receipt", "properties", "seq"),
+    "a bound is looser than the server's": put(5184000000, *SCHEMAS, "TtlMs", "maximum"),
+    "a bound is tighter than the server's": put(9, *SCHEMAS, "TtlMs", "maximum"),
+    "a parameter is described that is not taken": lambda it: it["paths"]["/v1/position"]["get"]["parameters"].append(
+        {"name": "at", "in": "query", "required": True, "schema": {"type": "integer", "minimum": 0}}),
+}
+ANSWERS = {
+    "a field has another name": replace(b'"floor"', b'"flor"'),
+    "a field is missing": replace(b'"duplicate":false,', b""),
+    "a field is new": replace(b'"duplicate"', b'"news":1,"duplicate"'),
+    "a code is unknown": replace(b'"bad_query"', b'"bad_qery"'),
+    "a body is cut": replace(b"}", b""),
+    "no-store is missing": without("cache-control"),
+    "the cursor's header is missing": without("sockeye-cursor"),
+    "what is wrong is taken": status(400, 200),
+    "what is right is refused": status(200, 400),
+    "another status": status(200, 201),
+}
+PAGES = {
+    "another answer": ('"seq":1,', '"seq":2,'),
+    "another status": ("HTTP/1.1 204 No Content", "HTTP/1.1 200 OK"),
+    "another header": ("Allow: POST", "Allow: PUT"),
+    "another frame": ("event: $end", "event: end"),
+    "another command": ("?expect=2'", "?expect=1'"),
+    "a command that is not one": ("curl -X POST http", "curl -X POST htp"),
+    "a field that is gone": ('"level":"accepted",', ""),
+    "an answer too many": ("```json\n{\"ticket\"", "```json\n{}\n{\"ticket\""),
+}
+
+
+def main(binary, out):
+    seen, missed = 0, []
+    with hubs.Hub(binary, out, "open", hubs.OPEN) as hub:
+        cases = [(f"document: {name}", lambda r, c=change: coverage.run(r, edited(c), hub))
+                 for name, change in DOCUMENT.items()]
+        cases += [(f"made up: {name}", lambda r, c=change: generated.run(r, edited(c), hub, "open", {}, 25, 1))
+                  for name, change in MADE_UP.items()]
+        cases += [(f"answers: {name}", lambda r, f=fault: generated.run(r, Contract(), Faulty(hub, f), "open", {}, 25, 1))
+                  for name, fault in ANSWERS.items()]
+        cases += [(f"page: {name}", lambda r, e=edit: page(r, binary, out, *e)) for name, edit in PAGES.items()]
+        for name, run in cases:
+            report = Report()
+            with contextlib.redirect_stdout(io.StringIO()):
+                run(report)
+            print(f"{'red ' if report.failed else 'MISS'} {name}: {report.failed}", flush=True)
+            seen += report.failed > 0
+            missed += [name] * (not report.failed)
+    print(f"api selftest: {seen} seen, {len(missed)} missed")
+    return 1 if missed else 0
+
+
+def page(report, binary, out, old, new):
+    text = API.read_text()
+    assert old in text, old
+    path = pathlib.Path(out) / "http-api.md"
+    path.write_text(text.replace(old, new, 1))
+    with hubs.Hub(binary, out, "page", "") as open_hub, hubs.Hub(binary, out, "guarded", hubs.GUARDED) as guarded:
+        commands.run_document(report, Contract(), path, open_hub, guarded)
+
+
+if __name__ == "__main__":
+    sys.exit(main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])))
