@@ -2,6 +2,7 @@
 
 mod access;
 mod default;
+mod rules;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -71,6 +72,13 @@ pub(crate) struct ChannelConfig {
     on_gap: Option<GapPolicy>,
     on_overrun: Option<OverrunPolicy>,
     patterns: Option<bool>,
+    #[serde(deserialize_with = "rules::key_seconds")]
+    key_seconds: Option<u64>,
+    presence: Option<bool>,
+    #[serde(deserialize_with = "rules::presence_seconds")]
+    presence_seconds: Option<u64>,
+    subscribe: Option<rules::Subscribe>,
+    publish: Option<rules::Publish>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -173,6 +181,13 @@ impl Config {
         config
     }
 
+    /// The rules of namespaces that it describes.
+    pub(crate) fn rules(&self) -> sockeye_service::Namespaces {
+        let named = self.namespaces.iter();
+        let named = named.map(|(name, it)| (name.clone(), it.rules(&self.channels))).collect();
+        sockeye_service::Namespaces { rules: self.channels.rules(&self.channels), named }
+    }
+
     /// Whether it can be run: what every part says fits together.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         if self.access.is_none() && !self.listen.ip().is_loopback() {
@@ -193,6 +208,7 @@ impl Config {
                 return Err(Failure(format!("[namespaces.{name}]: that is no namespace's name")));
             }
         }
+        self.check_rules()?;
         match &self.access {
             Some(access) => access.guard().map(|_| ()),
             None => Ok(()),
@@ -212,6 +228,7 @@ impl ChannelConfig {
         set(&mut settings.on_overrun, self.on_overrun.map(Into::into));
         let patterns = |allowed| if allowed { PatternUse::Allowed } else { PatternUse::Refused };
         set(&mut settings.patterns, self.patterns.map(patterns));
+        set(&mut settings.key_ms, self.key_seconds.map(|it| it.saturating_mul(1_000)));
         settings
     }
 }
@@ -255,6 +272,7 @@ mod tests {
         let (written, silent) = (written.hub(), Config::default().hub());
         assert_eq!(written.settings, silent.settings);
         assert_eq!(written.limits, silent.limits);
+        assert_eq!(Config::parse(DEFAULT).unwrap().rules(), Config::default().rules());
     }
 
     /// The defaults, with those of channels written out as the file has them.
@@ -268,6 +286,11 @@ mod tests {
             on_gap: Some(GapPolicy::Nothing),
             on_overrun: Some(OverrunPolicy::Close),
             patterns: Some(false),
+            key_seconds: Some(settings.key_ms / 1_000),
+            presence: Some(false),
+            presence_seconds: Some(rules::PRESENCE_SECONDS),
+            subscribe: Some(rules::Subscribe::Granted),
+            publish: Some(rules::Publish::Granted),
         };
         Config { channels, ..Config::default() }
     }

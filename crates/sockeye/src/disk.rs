@@ -116,6 +116,10 @@ fn log_limits(hub: &Config) -> Limits {
     let largest = u64::try_from(largest.unwrap_or(0)).unwrap_or(u64::MAX);
     let record = largest.saturating_mul(ESCAPED_MAX).saturating_add(OVERHEAD_BYTES);
     let mut limits = Limits::default();
+    // A key lives no longer than the record that has it.
+    let namespaces = hub.namespaces.iter().map(|(_, settings)| settings);
+    let key_ms = namespaces.chain([&hub.settings]).map(|it| it.key_ms).max().unwrap_or(0);
+    limits.age_ms = limits.age_ms.max(key_ms);
     limits.record_bytes_max = limits.record_bytes_max.max(record);
     limits.batch_bytes_max = limits.batch_bytes_max.max(limits.record_bytes_max);
     // Several of the largest may wait, and not only one.

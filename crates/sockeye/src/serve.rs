@@ -52,6 +52,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
         Some(access) => service.with_access(Access::Guarded(Box::new(access.guard()?))),
         None => service,
     };
+    let service = service.with_namespaces(config.rules());
     announce(addr, limits.connections_max);
     let mut server = Server::new(net, Front::new(service), limits);
     let mut full = FullNotice::default();

@@ -36,6 +36,11 @@ message_bytes = 65536
 on_gap = "nothing"             # or "tail": what is left, or "latest": the newest message
 on_overrun = "close"           # a slow reader is sent away; or "gap", or "latest"
 patterns = false               # whether `*` and `>` may be subscribed
+key_seconds = 300              # how long an idempotency key is remembered
+presence = false               # whether it is kept who subscribes a channel
+presence_seconds = 5           # how long somebody whose last stream has gone is still there
+subscribe = "granted"          # who may read: "known": also whoever has shown a credential; "anyone"
+publish = "granted"            # who may publish: the same; "keys": API keys, whatever a token grants
 
 # The first segment of a channel's name is its namespace: `chat:7` is in `chat`.
 # [namespaces.chat]

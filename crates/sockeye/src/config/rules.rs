@@ -1,0 +1,153 @@
+//! The part of the configuration that says what a namespace gives to whom.
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+use sockeye_service::{Publishers, Readers, Rules};
+
+use super::{ChannelConfig, Config};
+use crate::Failure;
+
+/// How long somebody whose last stream has gone is still there, if the file does not say.
+pub(super) const PRESENCE_SECONDS: u64 = 5;
+
+/// Longest time for that. What is meant is a reconnect, and not an absence.
+const PRESENCE_SECONDS_MAX: u64 = 3_600;
+
+/// Longest time for which a key is remembered: 30 days.
+const KEY_SECONDS_MAX: u64 = 30 * 24 * 3_600;
+
+/// Who may receive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Subscribe {
+    Granted,
+    Known,
+    Anyone,
+}
+
+/// Who may publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Publish {
+    Granted,
+    Known,
+    Anyone,
+    Keys,
+}
+
+pub(super) fn key_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    seconds(from, KEY_SECONDS_MAX)
+}
+
+pub(super) fn presence_seconds<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<u64>, D::Error> {
+    seconds(from, PRESENCE_SECONDS_MAX)
+}
+
+/// A bounded time; what refuses it knows the line.
+fn seconds<'de, D: Deserializer<'de>>(from: D, max: u64) -> Result<Option<u64>, D::Error> {
+    match u64::deserialize(from)? {
+        seconds if seconds <= max => Ok(Some(seconds)),
+        seconds => Err(D::Error::custom(format!("{seconds} seconds, expected at most {max}"))),
+    }
+}
+
+impl ChannelConfig {
+    /// The rules, where nothing is said those of `base`.
+    pub(super) fn rules(&self, base: &Self) -> Rules {
+        let mut rules = Rules::default();
+        let seconds = self.presence_seconds.or(base.presence_seconds).unwrap_or(PRESENCE_SECONDS);
+        if self.presence.or(base.presence).unwrap_or(false) {
+            rules.presence_ms = Some(seconds.saturating_mul(1_000));
+        }
+        rules.subscribe = match self.subscribe.or(base.subscribe) {
+            Some(Subscribe::Granted) | None => Readers::Granted,
+            Some(Subscribe::Known) => Readers::Known,
+            Some(Subscribe::Anyone) => Readers::Anyone,
+        };
+        rules.publish = match self.publish.or(base.publish) {
+            Some(Publish::Granted) | None => Publishers::Granted,
+            Some(Publish::Known) => Publishers::Known,
+            Some(Publish::Anyone) => Publishers::Anyone,
+            Some(Publish::Keys) => Publishers::Keys,
+        };
+        rules
+    }
+}
+
+impl Config {
+    /// Refuses rules about credentials where there are none.
+    pub(super) fn check_rules(&self) -> Result<(), Failure> {
+        if self.access.is_some() {
+            return Ok(());
+        }
+        let channels = ("channels".to_owned(), &self.channels);
+        let named = self.namespaces.iter().map(|(name, it)| (format!("namespaces.{name}"), it));
+        for (table, it) in [channels].into_iter().chain(named) {
+            let line = match (it.subscribe, it.publish) {
+                (_, Some(Publish::Keys)) => "publish = \"keys\"",
+                (_, Some(Publish::Known)) => "publish = \"known\"",
+                (Some(Subscribe::Known), _) => "subscribe = \"known\"",
+                _ => continue,
+            };
+            return Err(Failure(format!(
+                "[{table}] {line}: without [access] nobody has a credential to show; expected \
+                 \"granted\" or \"anyone\", or [access]"
+            )));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Config {
+        Config::parse(text).unwrap()
+    }
+
+    #[test]
+    fn namespaces_say_who_may_what_and_the_rest_is_as_for_channels() {
+        let config = parse(
+            "[channels]\npresence = true\npresence_seconds = 7\nsubscribe = \"known\"\n\
+             [namespaces.news]\nsubscribe = \"anyone\"\npublish = \"keys\"\nkey_seconds = 60\n\
+             [namespaces.quiet]\npresence = false\n[namespaces.slow]\npresence_seconds = 0\n",
+        );
+        let rules = config.rules();
+        let news = rules.of("news");
+        assert_eq!((news.subscribe, news.publish), (Readers::Anyone, Publishers::Keys));
+        assert_eq!(news.presence_ms, Some(7_000));
+        assert_eq!(rules.of("quiet").presence_ms, None);
+        assert_eq!(rules.of("slow").presence_ms, Some(0));
+        assert_eq!(rules.of("other"), rules.of("more"));
+        assert_eq!(rules.of("other").subscribe, Readers::Known);
+        assert_eq!(rules.of("other").publish, Publishers::Granted);
+        let hub = config.hub();
+        assert_eq!(hub.settings_of("news").key_ms, 60_000);
+        assert_eq!(hub.settings_of("other").key_ms, 300_000);
+    }
+
+    #[test]
+    fn nonsense_is_refused_where_it_stands() {
+        for (text, problem) in [
+            ("[channels]\nkey_seconds = 2592001", "line 2: 2592001 seconds, expected at most"),
+            ("[namespaces.a]\n\npresence_seconds = 3601", "line 3: 3601 seconds, expected at most"),
+            ("[channels]\npresence_seconds = -1", "line 2: invalid value: integer `-1`"),
+            ("[channels]\npresence = 1", "line 2: invalid type: integer `1`, expected a boolean"),
+            ("[channels]\npublish = \"nobody\"", "line 2: unknown variant `nobody`, expected one"),
+            ("[channels]\nsubscribe = \"keys\"", "line 2: unknown variant `keys`, expected one"),
+        ] {
+            let found = Config::parse(text).unwrap_err();
+            assert!(found.starts_with(problem), "{found}");
+        }
+        for (text, problem) in [
+            ("[namespaces.a]\npublish = \"keys\"", "[namespaces.a] publish = \"keys\": without"),
+            ("[channels]\nsubscribe = \"known\"", "[channels] subscribe = \"known\": without"),
+        ] {
+            let found = parse(text).check().unwrap_err().to_string();
+            assert!(found.starts_with(problem), "{found}");
+            parse(&format!("{text}\n[access]\n")).check().unwrap();
+        }
+    }
+}
