@@ -1,0 +1,82 @@
+//! No descriptors are left.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use super::{PATIENCE_MS, Stage};
+use crate::Failure;
+use crate::checks::Checks;
+use crate::probe::{Ended, Manner, Probe};
+use crate::wire::Form;
+
+/// CPU time that a server may use in a second in which nobody more can be let in, in milliseconds. One
+/// that asks again and again uses all of it.
+const REST_CPU_MS_MAX: u64 = 400;
+
+pub(super) fn run(program: &Path, checks: &mut Checks) -> Result<(), Failure> {
+    // Few enough that the bound on connections leaves room, and so few that the log's files need it.
+    for (descriptors, streams, newcomers) in [(256, 60, 400), (48, 8, 100)] {
+        exhaust(program, descriptors, streams, newcomers, checks)?;
+    }
+    Ok(())
+}
+
+fn is_answered(probe: &Probe) -> bool {
+    !probe.statuses.is_empty()
+}
+
+fn exhaust(
+    program: &Path,
+    descriptors: u32,
+    streams: usize,
+    newcomers: usize,
+    checks: &mut Checks,
+) -> Result<(), Failure> {
+    println!(
+        "        a server with {descriptors} descriptors, {streams} streams, {newcomers} newcomers"
+    );
+    let mut stage = Stage::new(program, "", Some(descriptors), streams)?;
+    let since = stage.published();
+    let ask = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let events = "GET /v1/sse?channel=c0 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let here = |_| Ipv4Addr::new(127, 0, 47, 1);
+    let asks = stage.storm(ask, Form::Whole, Manner::Stay, newcomers / 2, here)?;
+    let sources = stage.storm(events, Form::EventStream, Manner::Stay, newcomers / 2, here)?;
+    stage.world.run_for(1_000)?;
+    let all = asks.start..sources.end;
+    let answered = stage.count(&all, is_answered);
+    let cpu_us = stage.server.cpu_us()?;
+    stage.world.run_for(1_000)?;
+    let cpu_ms = (stage.server.cpu_us()? - cpu_us) / 1000;
+    checks.that(
+        answered < newcomers && stage.count(&all, is_answered) == answered,
+        format_args!("no descriptors: {answered} of {newcomers} were let in, and nobody more"),
+    );
+    checks.that(
+        cpu_ms <= REST_CPU_MS_MAX,
+        format_args!(
+            "no descriptors: {cpu_ms} ms of CPU time in a second, at most {REST_CPU_MS_MAX}"
+        ),
+    );
+    stage.went_on(since, "no descriptors", checks)?;
+
+    // One goes when it has its answer, and makes room for the next.
+    stage.world.run(PATIENCE_MS, |world| {
+        let ids = all.clone();
+        for id in ids {
+            world.touch(id, |client, link| {
+                if let crate::world::Client::Probe(probe) = client
+                    && is_answered(probe)
+                {
+                    probe.stop(link);
+                }
+            });
+        }
+        world.probes().all(|probe| is_answered(probe) || probe.ended != Ended::Not)
+    })?;
+    let good = stage.count(&all, |probe| probe.statuses.keys().eq([&200]));
+    checks.same("descriptors again: answered 200 in the end", good, newcomers);
+    let bad = stage.count(&sources, |probe| probe.statuses.keys().any(|&status| status != 200));
+    checks.same("descriptors again: event streams with another status", bad, 0);
+    stage.end(checks)
+}

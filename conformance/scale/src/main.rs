@@ -1,0 +1,153 @@
+//! Thousands of connections against a real server, in one thread.
+//!
+//! What is counted decides; what is timed is printed. See the README.
+
+mod abuse;
+mod checks;
+mod choose;
+mod drain;
+mod lines;
+mod probe;
+mod publisher;
+mod server;
+mod slow;
+mod subscriber;
+mod wire;
+mod world;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use checks::Checks;
+
+/// Settings that let a crowd in at once.
+pub(crate) const UNHURRIED: &str = "[limits]\n";
+
+/// What kept a run from being one: it says nothing about the server.
+#[derive(Debug)]
+pub(crate) struct Failure(String);
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Thousands of connections against a real server.
+#[derive(Parser)]
+struct Options {
+    /// The program `sockeye`; beside this one if it is not said.
+    #[arg(long, global = true)]
+    server: Option<PathBuf>,
+    #[command(subcommand)]
+    command: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// A restart under traffic: everybody gets everything once, and is told evenly.
+    Drain(Size),
+    /// A fifth of the readers stops reading: the others do not notice, and memory stays bounded.
+    Slow(Size),
+    /// Storms, silence, floods, and no descriptors left.
+    Abuse(Size),
+    /// The three above.
+    Gate(Size),
+    /// Measures the transports and prints a table.
+    Choose(Measure),
+}
+
+/// How large a run is.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Size {
+    /// Percent of the sizes that CI takes.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) percent: usize,
+    /// Seconds over which streams are told to go.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) window: u64,
+    /// What the server under test is configured with instead, to see a check fail.
+    #[arg(long)]
+    pub(crate) fault: Option<Fault>,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A drain without a window.
+    NoWindow,
+    /// The second server begins with an empty directory.
+    NoData,
+    /// Queues of 16 MiB a stream.
+    LongQueues,
+    /// A history too short for a restart.
+    NoHistory,
+    /// A bound of 200 connections.
+    FewConnections,
+}
+
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Measure {
+    /// A smoke test instead of a measurement.
+    #[arg(long)]
+    pub(crate) short: bool,
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u64,
+}
+
+impl Size {
+    /// So many of a hundred percent, and no fewer than one.
+    pub(crate) const fn of(self, count: usize) -> usize {
+        let scaled = count * self.percent / 100;
+        if scaled == 0 { 1 } else { scaled }
+    }
+
+    pub(crate) fn has(self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options) {
+        Ok(checks) => {
+            println!("scale: {} passed, {} failed", checks.passed, checks.failed);
+            if checks.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(Failure(why)) => {
+            eprintln!("sockeye-scale: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<Checks, Failure> {
+    raise_descriptor_limit()?;
+    let program = match &options.server {
+        Some(program) => program.clone(),
+        None => std::env::current_exe()?.with_file_name("sockeye"),
+    };
+    let mut checks = Checks::default();
+    match options.command {
+        What::Drain(size) => drain::run(&program, size, &mut checks)?,
+        What::Slow(size) => slow::run(&program, size, &mut checks)?,
+        What::Abuse(size) => abuse::run(&program, size, &mut checks)?,
+        What::Gate(size) => {
+            drain::run(&program, size, &mut checks)?;
+            slow::run(&program, size, &mut checks)?;
+            abuse::run(&program, size, &mut checks)?;
+        }
+        What::Choose(measure) => choose::run(&program, measure, &mut checks)?,
+    }
+    Ok(checks)
+}
+
+/// One end of 10,000 connections takes as many descriptors.
+fn raise_descriptor_limit() -> Result<(), Failure> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
+    Ok(())
+}

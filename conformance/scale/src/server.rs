@@ -1,0 +1,171 @@
+//! The real server as a child, and what the system knows of it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::Failure;
+
+/// How long anything of a server may take before it is given up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A directory for a server's files, removed when dropped.
+pub(crate) struct Place(PathBuf);
+
+impl Place {
+    pub(crate) fn new(name: &str) -> Result<Self, Failure> {
+        let dir = std::env::temp_dir().join(format!("sockeye-scale-{}-{name}", std::process::id()));
+        fs::create_dir(&dir)?;
+        Ok(Self(dir))
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.0.join("data")
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// How a server is started.
+pub(crate) struct Settings<'s> {
+    pub(crate) program: &'s Path,
+    pub(crate) place: &'s Place,
+    /// Whether messages are kept on disk.
+    pub(crate) keeps: bool,
+    pub(crate) config: &'s str,
+    pub(crate) listen: SocketAddr,
+    /// Descriptors that it may have; the system's limit if there is none.
+    pub(crate) descriptors: Option<u32>,
+}
+
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) addr: SocketAddr,
+}
+
+impl Server {
+    /// Starts one, and waits until it says where it listens.
+    pub(crate) fn start(settings: &Settings<'_>) -> Result<Self, Failure> {
+        let config = settings.place.0.join("toml");
+        fs::write(&config, settings.config)?;
+        let mut command = match settings.descriptors {
+            None => Command::new(settings.program),
+            Some(limit) => {
+                let mut command = Command::new("sh");
+                let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+                command.arg("-c").arg(script).arg(settings.program);
+                command
+            }
+        };
+        for name in ["SOCKEYE_LISTEN", "SOCKEYE_DRAIN", "SOCKEYE_DATA", "RUST_LOG"] {
+            command.env_remove(name);
+        }
+        command.args(["serve", "--listen", &settings.listen.to_string(), "--config"]).arg(&config);
+        if settings.keeps {
+            command.arg("--data").arg(settings.place.data());
+        }
+        let stderr =
+            fs::File::options().create(true).append(true).open(settings.place.0.join("log"))?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+        let mut child = command.spawn()?;
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        stdout.read_line(&mut line)?;
+        let addr = line.trim().rsplit_once("http://").and_then(|(_, addr)| addr.parse().ok());
+        let server = Self { child, addr: addr.unwrap_or(settings.listen) };
+        match addr {
+            Some(_) => Ok(server),
+            None => Err(Failure(format!(
+                "the server does not start: {}",
+                fs::read_to_string(settings.place.0.join("log")).unwrap_or_default()
+            ))),
+        }
+    }
+
+    pub(crate) fn terminate(&self) -> Result<(), Failure> {
+        match kill_process(Pid::from_child(&self.child), Signal::TERM) {
+            // It has ended already, and what it said is known.
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The exit status, once it has ended by itself; `None` while it runs, `Some(None)` if a signal ended it.
+    pub(crate) fn ended(&mut self) -> Result<Option<Option<i32>>, Failure> {
+        Ok(self.child.try_wait()?.map(|status| status.code()))
+    }
+
+    /// Ends it in good order.
+    pub(crate) fn stop(mut self) -> Result<Option<i32>, Failure> {
+        self.terminate()?;
+        self.terminate()?;
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            if let Some(status) = self.ended()? {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Err(Failure("the server does not end".into()))
+    }
+
+    fn proc(&self, file: &str) -> Result<String, Failure> {
+        Ok(fs::read_to_string(format!("/proc/{}/{file}", self.child.id()))?)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// CPU time that its threads have used, in microseconds.
+    pub(crate) fn cpu_us(&self) -> Result<u64, Failure> {
+        let mut sum = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let first = text.split(' ').next().and_then(|field| field.parse::<u64>().ok());
+            sum += first.ok_or_else(|| Failure("/proc has another form here".into()))?;
+        }
+        Ok(sum / 1000)
+    }
+
+    /// Memory that it holds, in KiB.
+    pub(crate) fn memory_kib(&self) -> Result<u64, Failure> {
+        let status = self.proc("status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.ok_or_else(|| Failure("/proc has another form here".into()))
+    }
+
+    /// What a resource says, on a connection of its own.
+    pub(crate) fn get(&self, target: &str) -> Result<String, Failure> {
+        let mut stream = TcpStream::connect(self.addr)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut response = String::new();
+        stream.read_to_string(&mut response)?;
+        Ok(response.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))
+    }
+
+    /// A number out of `/metrics`; 0 if there is none of the name.
+    pub(crate) fn metric(&self, name: &str) -> Result<u64, Failure> {
+        let metrics = self.get("/metrics")?;
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(line.and_then(|number| number.parse().ok()).unwrap_or(0))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,245 @@
+//! Readers that stop reading.
+//!
+//! All read a quiet channel; those who will stop, and a few others, read a loud one too, which fills
+//! what the system keeps for who does not read.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::checks::Checks;
+use crate::lines::Ways;
+use crate::publisher::{Over, Publisher};
+use crate::server::{Place, Server, Settings};
+use crate::subscriber::{Heard, Subscriber, Transport};
+use crate::world::{Client, World};
+use crate::{Failure, Fault, Size};
+
+const PATIENCE_MS: u64 = 60_000;
+
+/// The two channels, and their publishers by ID.
+const QUIET: usize = 0;
+const LOUD: usize = 1;
+
+/// Messages of the quiet channel in each measurement, one each `QUIET_MS`.
+const QUIET_MESSAGES: u64 = 60;
+const QUIET_MS: u64 = 100;
+
+/// Bytes of a loud message: below what the server shares among its streams instead of copying it.
+const LOUD_BYTES: usize = 900;
+
+/// Loud messages until who does not read has filled all that is kept for it, by the server and by the
+/// system, which would by itself keep three times as many; and until history has overrun it.
+const FILL_MESSAGES: u64 = 1_000;
+const OVERRUN_MESSAGES: u64 = 400;
+
+/// Loud messages in one request.
+const BATCH: u64 = 50;
+
+/// What a stalled stream may cost the server, in KiB: the queue of 64 KiB that is promised, as much again
+/// as a buffer that grows by doubling may have too much, and its bookkeeping.
+const STALLED_KIB_MAX: u64 = 64 + 64 + 4;
+
+/// What was measured while nothing but the quiet channel was published.
+struct Calm {
+    latencies: Vec<u32>,
+    deliveries: u64,
+    cpu_us: u64,
+}
+
+pub(crate) fn run(program: &Path, size: Size, checks: &mut Checks) -> Result<(), Failure> {
+    let place = Place::new("slow")?;
+    let queue = if size.has(Fault::LongQueues) { "[limits]\nqueue_bytes = 16777216\n" } else { "" };
+    let listen = SocketAddr::from(([127, 0, 42, 1], 0));
+    let settings =
+        Settings { program, place: &place, keeps: false, config: queue, listen, descriptors: None };
+    let server = Server::start(&settings)?;
+    let mut world = World::new(server.addr, 2)?;
+    let (all, stalled, loud) = (size.of(5_000), size.of(1_000), size.of(200));
+    println!("slow: {all} subscribers, {stalled} of them stop reading");
+    fill(&mut world, all, stalled, loud)?;
+    let opened = world.run(PATIENCE_MS, |world| world.subscribers().all(|it| it.is_open))?;
+    checks.that(opened, "all are there");
+    world.ground.behind_max = 20;
+    world.ground.readers = vec![all as u64, (stalled + loud) as u64];
+
+    // What history costs is not what stalled readers cost.
+    publish(&mut world, LOUD, OVERRUN_MESSAGES)?;
+    let before = calm(&mut world, &server)?;
+    let memory = server.memory_kib()?;
+    set_stalled(&mut world, 0..stalled, true);
+    world.ground.readers = vec![(all - stalled) as u64, loud as u64];
+    publish(&mut world, LOUD, FILL_MESSAGES)?;
+    let grown = server.memory_kib()?.saturating_sub(memory);
+    let lagged = server.metric("sockeye_slow_readers_total{action=\"lagged\"}")?;
+    checks.that(
+        lagged >= stalled as u64,
+        format_args!("streams that were given nothing more: {lagged}"),
+    );
+    let each = grown / stalled as u64;
+    checks.that(
+        each <= STALLED_KIB_MAX,
+        format_args!(
+            "memory grew by {each} KiB for each stalled stream, at most {STALLED_KIB_MAX}"
+        ),
+    );
+    let after = calm(&mut world, &server)?;
+    compare(&before, &after);
+    publish(&mut world, LOUD, OVERRUN_MESSAGES)?;
+    judge_readers(&world, stalled, checks);
+
+    // Half of them read again.
+    let half = stalled.div_ceil(2);
+    set_stalled(&mut world, 0..half, false);
+    let behind = |world: &World| {
+        let subscribers = world.subscribers().take(half);
+        subscribers.filter(|it| !it.has_all(&world.ground.acknowledged)).count()
+    };
+    // They were sent away and are back, or were let go on. After a gap one more message of each channel
+    // tells where they are.
+    world.run(PATIENCE_MS, |world| {
+        let mut subscribers = world.subscribers().take(half);
+        subscribers.all(|it| it.is_open && it.heard.gaps > 0)
+    })?;
+    world.ground.readers = vec![0, 0];
+    publish(&mut world, LOUD, BATCH)?;
+    publish(&mut world, QUIET, 1)?;
+    world.run(PATIENCE_MS, |world| behind(world) == 0)?;
+    judge_stalled(&world, half, behind(&world), checks);
+    let faults = &world.ground.faults;
+    checks.that(
+        faults.is_empty(),
+        format_args!("faults of the server: {} {faults:?}", world.ground.faults_total),
+    );
+    server.stop()?;
+    Ok(())
+}
+
+/// First those who will stop, then those who also read the loud channel, then the others, and the publishers.
+fn fill(world: &mut World, all: usize, stalled: usize, loud: usize) -> Result<(), Failure> {
+    let mut clients = Vec::new();
+    for number in 0..all {
+        let transport = if number % 2 == 0 { Transport::Commands } else { Transport::Events };
+        let channels = if number < stalled + loud { &[QUIET, LOUD][..] } else { &[QUIET] };
+        let receive_bytes = (number < stalled).then_some(4_096);
+        let ways = Ways { receive_bytes, ..Ways::default() };
+        clients.push(Client::Subscriber(Subscriber::new(transport, channels, "earliest", ways)));
+    }
+    world.add(clients)?;
+    for (over, channel, interval_ms, bytes) in
+        [(Over::Http, QUIET, QUIET_MS, 100), (Over::Batch(BATCH), LOUD, 0, LOUD_BYTES)]
+    {
+        let mut publisher = Publisher::new(over, channel, interval_ms, bytes);
+        publisher.last = 0;
+        world.add_at_once(Client::Publisher(publisher));
+    }
+    Ok(())
+}
+
+/// Publishes so many messages, and waits until those who read have them.
+fn publish(world: &mut World, channel: usize, count: u64) -> Result<(), Failure> {
+    let last = world.ground.acknowledged[channel] + count;
+    world.ground.delivered[channel] = (last - count) * world.ground.readers[channel];
+    for client in &mut world.clients {
+        if let Client::Publisher(publisher) = client
+            && publisher.channel == channel
+        {
+            publisher.last = last;
+        }
+    }
+    let done = world.run(PATIENCE_MS * 2, |world| {
+        let ground = &world.ground;
+        ground.acknowledged[channel] == last
+            && ground.delivered[channel] >= last * ground.readers[channel]
+    })?;
+    if done {
+        Ok(())
+    } else {
+        Err(Failure(format!("the readers of channel {channel} are behind after two minutes")))
+    }
+}
+
+fn calm(world: &mut World, server: &Server) -> Result<Calm, Failure> {
+    world.ground.latencies = Some(Vec::new());
+    let (cpu_us, deliveries) = (server.cpu_us()?, QUIET_MESSAGES * world.ground.readers[QUIET]);
+    publish(world, QUIET, QUIET_MESSAGES)?;
+    let cpu_us = server.cpu_us()? - cpu_us;
+    let mut latencies = world.ground.latencies.take().unwrap_or_default();
+    latencies.sort_unstable();
+    Ok(Calm { latencies, deliveries, cpu_us })
+}
+
+fn set_stalled(world: &mut World, ids: core::ops::Range<usize>, stalled: bool) {
+    for id in ids {
+        world.touch(id, |client, link| {
+            if let Client::Subscriber(subscriber) = client {
+                subscriber.stall(stalled, link);
+            }
+        });
+    }
+}
+
+fn compare(before: &Calm, after: &Calm) {
+    for (name, calm) in [("all read", before), ("some do not", after)] {
+        let at = |part: f64| f64::from(quantile(&calm.latencies, part)) / 1000.0;
+        println!(
+            "        while {name}: {} deliveries; {:.1} ms after publishing at the median, {:.1} ms at 99 %; \
+             the server's CPU time {:.2} µs each",
+            calm.deliveries,
+            at(0.5),
+            at(0.99),
+            cpu_each(calm)
+        );
+    }
+    let ratio = |part| {
+        f64::from(quantile(&after.latencies, part))
+            / f64::from(quantile(&before.latencies, part).max(1))
+    };
+    println!(
+        "        the second as multiples of the first: {:.2} at the median, {:.2} at 99 %, {:.2} of CPU time",
+        ratio(0.5),
+        ratio(0.99),
+        cpu_each(after) / cpu_each(before).max(0.001)
+    );
+}
+
+fn cpu_each(calm: &Calm) -> f64 {
+    calm.cpu_us as f64 / calm.deliveries.max(1) as f64
+}
+
+/// Of sorted values the one below which such a part of them lies.
+#[expect(clippy::cast_possible_truncation, reason = "a part of a length")]
+pub(crate) fn quantile(sorted: &[u32], part: f64) -> u32 {
+    let at = (sorted.len() as f64 * part) as usize;
+    sorted.get(at.min(sorted.len().saturating_sub(1))).copied().unwrap_or(0)
+}
+
+fn judge_readers(world: &World, stalled: usize, checks: &mut Checks) {
+    let mut sum = Heard::default();
+    let mut behind = 0;
+    for subscriber in world.subscribers().skip(stalled) {
+        sum.add(&subscriber.heard);
+        behind += usize::from(!subscriber.has_all(&world.ground.acknowledged));
+    }
+    println!("        those who read: {sum}");
+    checks.same("those who read: lost", sum.lost, 0);
+    checks.same("those who read: repeated", sum.repeated, 0);
+    checks.same("those who read: gaps", sum.gaps, 0);
+    checks.same("those who read: streams that ended", sum.goodbyes.len(), 0);
+    checks.same("those who read: without the last message", behind, 0);
+}
+
+fn judge_stalled(world: &World, half: usize, behind: usize, checks: &mut Checks) {
+    let mut sum = Heard::default();
+    let (mut sent_away, mut silently) = (0, 0);
+    for subscriber in world.subscribers().take(half) {
+        sum.add(&subscriber.heard);
+        let is_4202 = subscriber.heard.goodbyes.iter().any(|it| it.code == 4202);
+        sent_away += usize::from(is_4202);
+        silently += usize::from(!is_4202 && subscriber.heard.gaps == 0);
+    }
+    println!("        those who read again: {sum}; {sent_away} were sent away with 4202");
+    checks.same("those who read again: neither sent away nor told of a gap", silently, 0);
+    checks.same("those who read again: lost without a word", sum.lost, 0);
+    checks.same("those who read again: repeated", sum.repeated, 0);
+    checks.same("those who read again: without the last message", behind, 0);
+}
