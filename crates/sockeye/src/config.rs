@@ -55,6 +55,7 @@ pub(crate) struct LimitsConfig {
     pub(crate) publish_bytes: usize,
     pub(crate) message_bytes: u64,
     pub(crate) queue_bytes: usize,
+    pub(crate) socket_bytes: usize,
     /// Silence on an event stream after which it gets a heartbeat.
     pub(crate) heartbeat_seconds: u64,
     /// Silence on a WebSocket after which it is pinged.
@@ -132,6 +133,7 @@ impl Default for LimitsConfig {
             publish_bytes: 64 * 1024,
             message_bytes: 16 * 1024,
             queue_bytes: sockeye_service::Limits::default().queue_bytes_max,
+            socket_bytes: 128 * 1024,
             heartbeat_seconds: server.heartbeat_ms / 1_000,
             ping_seconds: server.ping_ms / 1_000,
         }

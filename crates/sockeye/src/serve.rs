@@ -33,7 +33,7 @@ const MESSAGE_BYTES_MAX: u64 = 16 << 20;
 pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let config = configure(options)?;
     let descriptors = raise_descriptor_limit();
-    let listener = bind(config.listen)?;
+    let listener = bind(config.listen, config.limits.socket_bytes)?;
     let net = MioNet::listen(listener).or_fail(|| "cannot poll".into())?;
     let addr = net.local_addr().unwrap_or(config.listen);
     let signals = watch_signals(net.waker())?;
@@ -80,7 +80,7 @@ fn new_epoch() -> Result<Epoch, Failure> {
     Ok(Epoch(u64::from_ne_bytes(bytes)))
 }
 
-fn bind(addr: SocketAddr) -> Result<TcpListener, Failure> {
+fn bind(addr: SocketAddr, socket_bytes: usize) -> Result<TcpListener, Failure> {
     let listener = TcpListener::bind(addr).map_err(|error| {
         let hint = match error.kind() {
             ErrorKind::AddrInUse => "another program listens there; choose a port with --listen",
@@ -92,6 +92,10 @@ fn bind(addr: SocketAddr) -> Result<TcpListener, Failure> {
     })?;
     // std asks for a backlog of 128; a crowd that reconnects at once needs more.
     rustix::net::listen(&listener, BACKLOG).or_fail(|| format!("cannot listen on {addr}"))?;
+    // Connections inherit it. Left to itself the system keeps up to 4 MiB for each reader that has
+    // stopped, and a thousand of them take the memory of all sockets of the machine.
+    rustix::net::sockopt::set_socket_send_buffer_size(&listener, socket_bytes)
+        .or_fail(|| format!("cannot bound what the system keeps for {addr}"))?;
     Ok(listener)
 }
 

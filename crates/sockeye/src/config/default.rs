@@ -25,6 +25,7 @@ replay_bytes = 1048576
 publish_bytes = 65536          # largest body of a request
 message_bytes = 16384          # largest WebSocket message from a client
 queue_bytes = 65536            # unsent bytes of a stream before it has to catch up from history
+socket_bytes = 131072          # and what the system keeps of it beside; Linux takes twice as much
 heartbeat_seconds = 15         # silence on an event stream until a heartbeat, at least 1
 ping_seconds = 25              # silence on a WebSocket until a ping, at least 1
 
