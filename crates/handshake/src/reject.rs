@@ -72,23 +72,37 @@ impl Reject {
     ///
     /// RFC 6455 §4.2.2 (4), RFC 9110 §15.5.
     pub fn write_response(self, date: Option<Date>, out: &mut Vec<u8>) {
+        let text = self.text().as_bytes();
+        self.write_worded_response(date, &[(CONTENT_TYPE, PLAIN_TEXT)], text, out);
+    }
+
+    /// The same in other words: `headers` describe `body`, and stand behind what the refusal is
+    /// incomplete without.
+    pub fn write_worded_response(
+        self,
+        date: Option<Date>,
+        headers: &[(HeaderName<'_>, HeaderValue<'_>)],
+        body: &[u8],
+        out: &mut Vec<u8>,
+    ) {
         let mut response = Response::new(self.status()).connection(Persistence::Close);
         if let Some(date) = date {
             response = response.date(date);
         }
-        let response = self.add_required(response).header(CONTENT_TYPE, PLAIN_TEXT);
-        let text = self.text();
+        let response = headers
+            .iter()
+            .fold(self.add_required(response), |to, (name, value)| to.header(*name, *value));
         // [rfc9110:9.3.2-head-without-content]
         let body = if self == Self::MethodHead {
-            Body::Length(text.len() as u64)
+            Body::Length(body.len() as u64)
         } else {
-            Body::Bytes(text.as_bytes())
+            Body::Bytes(body)
         };
         response.write(body, out);
     }
 
     /// Adds the headers that the answer is incomplete without.
-    fn add_required(self, response: Response<'static>) -> Response<'static> {
+    fn add_required<'a>(self, response: Response<'a>) -> Response<'a> {
         match self {
             // [rfc9110:15.5.6-allow]
             Self::Method | Self::MethodHead => response.header(ALLOW, GET),

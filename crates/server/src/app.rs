@@ -41,6 +41,16 @@ pub trait App {
     /// handshake may be refused, HEAD has no stream), so the field is to be set by each request.
     fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer;
 
+    /// Words a refusal that the server makes by itself: of what is no request, or too much, or too
+    /// late. `None` is a line of plain text.
+    ///
+    /// Only the words are asked for: the status, the end of the connection and what the protocol
+    /// wants besides (`Retry-After`, `Allow`, `Upgrade`) are the server's.
+    fn refusal(&mut self, refused: &Refused<'_>) -> Option<Wording> {
+        let _ = refused;
+        None
+    }
+
     /// The stream that the last [`App::on_request`] asked for is open. No other call comes between
     /// the two.
     fn on_open(&mut self, stream: StreamKey, open: &Opened<'_>, context: &mut Context<'_>) {
@@ -128,6 +138,36 @@ impl fmt::Debug for Request<'_> {
             .field("body_len", &self.body.len())
             .field("peer", &self.peer)
             .finish()
+    }
+}
+
+/// What the server refuses by itself.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Refused<'r> {
+    /// The status that it answers with.
+    pub status: Status,
+    /// Why, in a few words. They are the server's own: nothing that the peer sent is in them.
+    pub reason: &'r str,
+    /// The head, if that was complete and in order.
+    pub head: Option<&'r RequestHead<'r, 'r>>,
+    /// The held request that the application did not answer in time. Its head is not known any
+    /// more, and [`Hold::headers`] are in the response anyway.
+    pub stream: Option<StreamKey>,
+}
+
+/// What a refusal says.
+#[derive(Clone, Debug)]
+pub struct Wording {
+    /// `Content-Type`, and whatever goes with it.
+    pub headers: Vec<Header>,
+    /// The body. For HEAD it is measured and not sent.
+    pub body: Cow<'static, [u8]>,
+}
+
+impl Wording {
+    pub(crate) fn text(text: &'static str) -> Self {
+        Self { headers: vec![TEXT], body: Cow::Borrowed(text.as_bytes()) }
     }
 }
 

@@ -1,11 +1,12 @@
 //! The room of a request that is answered later.
 
+use sockeye_http1::Status;
 use sockeye_reactor::{Key, Time};
 
-use crate::app::{Header, Hold, Opened, Reply};
+use crate::app::{Header, Hold, Opened, Refused, Reply, Wording};
 use crate::connection::{Core, Room};
 use crate::http::{self, HttpRoom, Terms};
-use crate::{App, CloseCause, Context};
+use crate::{App, CloseCause, Context, Deadline, StreamKey};
 
 /// A request under way between its last byte and its response.
 pub(crate) struct HeldRoom {
@@ -51,8 +52,27 @@ pub(crate) fn respond(core: &mut Core, key: Key, reply: &Reply, cause: CloseCaus
     core.arm(key);
 }
 
+/// The deadline has come: answers that there is no answer, in the application's words.
+pub(crate) fn time_out<A: App>(core: &mut Core, app: &mut A, key: Key) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    let stream = StreamKey { socket: key, serial: connection.serial };
+    let (status, reason) = (Status::SERVICE_UNAVAILABLE, "there was no answer in time");
+    let refused = Refused { status, reason, head: None, stream: Some(stream) };
+    let wording = app.refusal(&refused).unwrap_or_else(no_answer);
+    give_up_with(core, key, wording, CloseCause::Timeout(Deadline::Hold));
+}
+
 /// Answers that there is no answer.
 pub(crate) fn give_up(core: &mut Core, key: Key, cause: CloseCause) {
-    let reply = Reply::text(sockeye_http1::Status::SERVICE_UNAVAILABLE, "try again\n");
+    give_up_with(core, key, no_answer(), cause);
+}
+
+fn no_answer() -> Wording {
+    Wording::text("try again\n")
+}
+
+fn give_up_with(core: &mut Core, key: Key, wording: Wording, cause: CloseCause) {
+    let Wording { headers, body } = wording;
+    let reply = Reply { status: Status::SERVICE_UNAVAILABLE, headers, body };
     respond(core, key, &reply.header(RETRY_AFTER), cause);
 }

@@ -6,7 +6,7 @@ use sockeye_http1::{
 };
 use sockeye_reactor::{Key, Time};
 
-use crate::app::{Answer, EventStream, Header, Opened, Reply, Request};
+use crate::app::{Answer, EventStream, Header, Opened, Refused, Reply, Request, Wording};
 use crate::connection::{Core, Room};
 use crate::events::{EventsRoom, Framing};
 use crate::held;
@@ -76,6 +76,14 @@ impl HttpRoom {
     /// Whether no request is under way.
     pub(crate) fn is_idle(&self) -> bool {
         self.used == self.input.len() && matches!(self.stage, Stage::Head)
+    }
+
+    /// The head of the request whose body is under way.
+    fn head(&self) -> Option<&[u8]> {
+        match &self.stage {
+            Stage::Head => None,
+            Stage::Body(pending) => Some(&pending.head),
+        }
     }
 
     /// Whether bytes are here that nobody has looked at: pipelined requests, served in order, one
@@ -158,22 +166,20 @@ impl HttpRoom {
         let head = RequestHead::parse(&bytes, &mut storage, &limits.http)?;
         let rest = match head.body() {
             BodyFraming::None => Rest::Bytes(0),
-            // [rfc9110:15.5.14-content-too-large]
-            BodyFraming::Length(len) if len > limits.body_bytes_max as u64 => {
-                return Err(Error::ContentLengthTooBig);
-            }
             BodyFraming::Length(len) => Rest::Bytes(len),
             BodyFraming::Chunked => Rest::Chunks(chunked::Decoder::new(chunked::Limits::DEFAULT)),
         };
+        let too_long = matches!(rest, Rest::Bytes(len) if len > limits.body_bytes_max as u64);
         // RFC 9110 §10.1.1: a client that waits is told to go on, unless its body is here already.
-        // A body that is too long was refused above instead.
+        // A body that is too long is refused below instead.
         // [rfc9110:10.1.1-continue] [rfc9110:10.1.1-final-instead]
-        if head.expect_continue() && self.used == self.input.len() {
+        if head.expect_continue() && self.used == self.input.len() && !too_long {
             Response::new(Status::CONTINUE).write(Body::Empty, out);
         }
         let pending = Pending { head: bytes, body: Vec::new(), rest, since: now };
         self.stage = Stage::Body(Box::new(pending));
-        Ok(())
+        // [rfc9110:15.5.14-content-too-large]
+        if too_long { Err(Error::ContentLengthTooBig) } else { Ok(()) }
     }
 
     fn take_body(&mut self, limits: &Limits) -> Result<Option<Complete>, Error> {
@@ -235,7 +241,7 @@ pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, key: Key, bytes: &[u
             serve(core, app, key, &request);
             go_on_with(core, app, key, input, used);
         }
-        Err(error) => refuse(core, key, error.status()),
+        Err(error) => refuse(core, app, key, error.status(), &error.to_string()),
     }
 }
 
@@ -276,17 +282,21 @@ pub(crate) fn receive_end(core: &mut Core, key: Key) {
     }
 }
 
-/// Answers with `status` and a fixed text, and ends the connection: where the next request would
-/// start is not known. Nothing of the peer's bytes is repeated.
-pub(crate) fn refuse(core: &mut Core, key: Key, status: Status) {
+/// Answers with `status` in the application's words, or else a fixed text, and ends the connection:
+/// where the next request would start is not known. Nothing of the peer's bytes is repeated.
+pub(crate) fn refuse<A: App>(core: &mut Core, app: &mut A, key: Key, status: Status, reason: &str) {
     let Some(connection) = core.connections.get_mut(key) else { return };
+    let Room::Http(room) = &connection.room else { return };
     core.stats.refused += 1;
-    let text = status.reason();
-    Response::new(status)
-        .date(core.date)
-        .connection(Persistence::Close)
-        .header(TEXT.0, TEXT.1)
-        .write(Body::Bytes(text.as_bytes()), connection.outbox.tail(&mut core.pool));
+    let mut storage = HeaderStorage::new();
+    let head = room.head().map(|head| RequestHead::parse(head, &mut storage, &core.limits.http));
+    let head = head.and_then(Result::ok);
+    // [server:refusal-words]
+    let wording = app.refusal(&Refused { status, reason, head: head.as_ref(), stream: None });
+    let wording = wording.unwrap_or_else(|| Wording::text(status.reason()));
+    let body = content(head.is_some_and(|head| head.method() == "HEAD"), &wording.body);
+    let response = Response::new(status).date(core.date).connection(Persistence::Close);
+    add(response, &wording.headers).write(body, connection.outbox.tail(&mut core.pool));
     core.leave(key, CloseCause::Ended);
 }
 
@@ -297,7 +307,7 @@ fn serve<A: App>(core: &mut Core, app: &mut A, key: Key, request: &Complete) {
     let mut storage = HeaderStorage::new();
     let head = match RequestHead::parse(&request.head, &mut storage, &core.limits.http) {
         Ok(head) => head,
-        Err(error) => return refuse(core, key, error.status()),
+        Err(error) => return refuse(core, app, key, error.status(), &error.to_string()),
     };
     let request = Request { head: &head, body: &request.body, peer };
     match app.on_request(&request, &mut Context { core }) {
@@ -335,17 +345,18 @@ pub(crate) fn write_reply(core: &mut Core, key: Key, terms: Terms, reply: &Reply
     // [rfc9112:9.6-close-announced]
     let persistence = if core.draining { Persistence::Close } else { terms.persistence };
     let response = Response::new(reply.status).date(core.date).connection(persistence);
-    // RFC 9110 §9.3.2: HEAD gets the headers of GET and no content. [rfc9110:9.3.2-head-like-get]
-    let body = match terms.is_head {
-        true => Body::Length(reply.body.len() as u64),
-        false => Body::Bytes(&reply.body),
-    };
+    let body = content(terms.is_head, &reply.body);
     let out = connection.outbox.tail(&mut core.pool);
     add(add(response, &reply.headers), more).write(body, out);
     match persistence {
         Persistence::Close => core.leave(key, CloseCause::Finished),
         Persistence::Persist | Persistence::KeepAlive => core.touch(key),
     }
+}
+
+/// RFC 9110 §9.3.2: HEAD gets the headers of GET and no content. [rfc9110:9.3.2-head-like-get]
+const fn content(is_head: bool, body: &[u8]) -> Body<'_> {
+    if is_head { Body::Length(body.len() as u64) } else { Body::Bytes(body) }
 }
 
 fn add<'a>(response: Response<'a>, headers: &'a [Header]) -> Response<'a> {
@@ -358,7 +369,6 @@ const fn field(name: &'static str, value: &'static str) -> Field {
     (sockeye_http1::HeaderName::from_static(name), HeaderValue::from_static(value))
 }
 
-const TEXT: Field = field("Content-Type", "text/plain; charset=utf-8");
 const EVENT_STREAM: Field = field("Content-Type", "text/event-stream");
 /// `no-transform`: a proxy that compresses also collects.
 const NO_STORE: Field = field("Cache-Control", "no-store, no-transform");

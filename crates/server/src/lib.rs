@@ -18,8 +18,8 @@ mod timers;
 mod websocket;
 
 pub use app::{
-    Answer, App, CloseCause, Deadline, EventStream, Header, Hold, Opened, Origins, Reply, Request,
-    StreamKey, Upgrade,
+    Answer, App, CloseCause, Deadline, EventStream, Header, Hold, Opened, Origins, Refused, Reply,
+    Request, StreamKey, Upgrade, Wording,
 };
 pub use closes::{Close, ClosedBy, Closes, StreamKind};
 pub use context::{Context, SendError};

@@ -378,7 +378,7 @@ impl<N: Net, A: App> Server<N, A> {
                 if bytes > 0 || connection.stalled == Time::NEVER {
                     connection.stalled = core.now;
                 } else if connection.stalled + core.limits.write_stall_ms <= core.now {
-                    return timers::give_up(core, key, Deadline::WriteStall);
+                    return timers::give_up(core, &mut self.app, key, Deadline::WriteStall);
                 }
                 core.arm(key);
             }

@@ -89,7 +89,7 @@ pub(crate) fn fire<A: App>(core: &mut Core, app: &mut A, key: Key, at: Time) {
     let (deadline, due) = connection.deadline(&core.limits);
     if deadline <= core.now {
         match due {
-            Due::GiveUp(deadline) => give_up(core, key, deadline),
+            Due::GiveUp(deadline) => give_up(core, app, key, deadline),
             // This turn's flush will tell.
             Due::LastWrite => return try_write(core, key),
             Due::Ping => ping(core, key),
@@ -107,13 +107,17 @@ fn try_write(core: &mut Core, key: Key) {
     core.touch(key);
 }
 
-pub(crate) fn give_up(core: &mut Core, key: Key, deadline: Deadline) {
+pub(crate) fn give_up<A: App>(core: &mut Core, app: &mut A, key: Key, deadline: Deadline) {
     let cause = CloseCause::Timeout(deadline);
     match deadline {
         // [rfc9110:15.5.9-request-timeout]
         Deadline::Head | Deadline::Body => {
             core.stats.timeouts += 1;
-            http::refuse(core, key, Status::REQUEST_TIMEOUT);
+            let reason = match deadline {
+                Deadline::Body => "the body did not come in time",
+                _ => "the head did not come in time",
+            };
+            http::refuse(core, app, key, Status::REQUEST_TIMEOUT, reason);
         }
         Deadline::Message => {
             core.stats.timeouts += 1;
@@ -125,7 +129,7 @@ pub(crate) fn give_up(core: &mut Core, key: Key, deadline: Deadline) {
         // [server:hold-deadline]
         Deadline::Hold => {
             core.stats.timeouts += 1;
-            held::give_up(core, key, cause);
+            held::time_out(core, app, key);
         }
         Deadline::Pong | Deadline::Close | Deadline::WriteStall => {
             core.stats.timeouts += 1;

@@ -8,7 +8,7 @@ use sockeye_websocket::{
     Assembler, CloseCode, Compression, Config, Connection as Protocol, Event, Piece, Role,
 };
 
-use crate::app::{Opened, Origins, Upgrade};
+use crate::app::{Header, Opened, Origins, Refused, Upgrade, Wording};
 use crate::connection::{Core, Leftover, Room, UnderWay, WebSocketRoom};
 use crate::{App, CloseCause, Context, StreamKey};
 
@@ -23,16 +23,12 @@ pub(crate) fn open<A: App>(
     head: &RequestHead<'_, '_>,
     upgrade: &Upgrade,
 ) {
-    let Some(connection) = core.connections.get_mut(key) else { return };
-    let out = connection.outbox.tail(&mut core.pool);
     let accept = match decide_upgrade(head, upgrade) {
         Ok(accept) => accept,
-        Err(reject) => {
-            core.stats.refused += 1;
-            reject.write_response(Some(core.date), out);
-            return core.leave(key, CloseCause::Finished);
-        }
+        Err(reject) => return refuse_upgrade(core, app, key, head, reject),
     };
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    let out = connection.outbox.tail(&mut core.pool);
     let (params, extensions) = negotiate(accept.offers(), upgrade);
     accept.write_response(&extensions, &[], out).expect("the extension was offered");
     let compression =
@@ -59,6 +55,30 @@ pub(crate) fn open<A: App>(
         compressed: compression == Compression::PerMessageDeflate,
     };
     app.on_open(stream, &opened, &mut Context { core });
+}
+
+/// Refuses a handshake in the application's words, or else the handshake's own.
+fn refuse_upgrade<A: App>(
+    core: &mut Core,
+    app: &mut A,
+    key: Key,
+    head: &RequestHead<'_, '_>,
+    reject: Reject,
+) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    core.stats.refused += 1;
+    let (status, reason) = (reject.status(), &*reject.to_string());
+    let refused = Refused { status, reason, head: Some(head), stream: None };
+    let (wording, out) = (app.refusal(&refused), connection.outbox.tail(&mut core.pool));
+    match &wording {
+        // [server:refusal-words]
+        Some(Wording { headers, body }) => {
+            let headers: Vec<_> = headers.iter().map(Header::parts).collect();
+            reject.write_worded_response(Some(core.date), &headers, body, out);
+        }
+        None => reject.write_response(Some(core.date), out),
+    }
+    core.leave(key, CloseCause::Finished);
 }
 
 /// Puts the question to the handshake in its own terms.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use sockeye_hub::{Config, Cursor, Epoch, Hub, Item, Seq, Start, SubscriberKey};
 use sockeye_server::{
-    Answer, App, CloseCause, CloseCode, Context, Message, Opened, Request, StreamKey, Time,
+    Answer, App, CloseCause, CloseCode, Context, Message, Opened, Refused, Reply, Request,
+    StreamKey, Time, Wording,
 };
 
 use crate::access::{Access, Who};
@@ -17,8 +18,9 @@ use crate::namespaces::Namespaces;
 use crate::notices::RefusedCredential;
 use crate::presence::{Presence, Watch};
 use crate::publishing::Jobs;
+use crate::reply::json;
 use crate::session::{Envelope, Form, Sessions};
-use crate::wire::{CloseReason, Problem};
+use crate::wire::{CloseReason, Code, Problem};
 use crate::{Limits, cors, reply};
 
 /// The hub behind HTTP: channels over WebSocket, event streams, long polls and short polls, and
@@ -252,6 +254,19 @@ impl App for Service {
         };
         cors::add(&mut answer, cors::headers(&self.access, request.head));
         answer
+    }
+
+    /// Here too where it is not known what was asked for: whoever reads it is a program.
+    fn refusal(&mut self, refused: &Refused<'_>) -> Option<Wording> {
+        let code = Code::of_status(refused.status);
+        count(&mut self.counters.requests_refused, code);
+        let problem = Problem::new(code, refused.reason.to_owned());
+        let Reply { mut headers, body, .. } = json(refused.status, problem.to_json());
+        if let Some(head) = refused.head {
+            // [service:cors-every-answer]
+            headers.extend(cors::headers(&self.access, head));
+        }
+        Some(Wording { headers, body })
     }
 
     fn on_open(&mut self, stream: StreamKey, _: &Opened<'_>, context: &mut Context<'_>) {

@@ -317,6 +317,8 @@ fn so_may_a_receipt_that_waits_for_the_log() {
     });
     let head = Waiting::ask(server.addr, "POST", "/v1/channels/public:1", "x").head();
     assert_eq!((&head[9..12], values(&head, "Retry-After")), ("503", vec!["1"]));
+    // [service:statuses-below]
+    assert_eq!(values(&head, "Content-Type"), ["application/json"]);
     is_for_app(&head);
 }
 

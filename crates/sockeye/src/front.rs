@@ -1,6 +1,8 @@
 //! What the program serves: the hub under `/v1`, and the demo beside it.
 
-use sockeye_server::{Answer, App, CloseCause, Context, Message, Opened, Request, StreamKey, Time};
+use sockeye_server::{
+    Answer, App, CloseCause, Context, Message, Opened, Refused, Request, StreamKey, Time, Wording,
+};
 use sockeye_service::Service;
 
 use crate::demo::Demo;
@@ -38,6 +40,14 @@ impl App for Front {
             self.asked = Asked::Demo;
             self.demo.on_request(request, context)
         }
+    }
+
+    /// What cannot be read as a request names no path. It is the service's too: those who read more
+    /// than the status are its clients, which are programs.
+    fn refusal(&mut self, refused: &Refused<'_>) -> Option<Wording> {
+        let is_elsewhere = refused.head.is_some_and(|head| !Service::serves(head.path()))
+            || refused.stream.is_some_and(|stream| !self.service.owns(stream));
+        if is_elsewhere { None } else { self.service.refusal(refused) }
     }
 
     fn on_open(&mut self, stream: StreamKey, open: &Opened<'_>, context: &mut Context<'_>) {

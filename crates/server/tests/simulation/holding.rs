@@ -107,7 +107,8 @@ fn nothing_is_held_for_ever() {
         let answer = read(&mut peer).expect("it is kept");
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
         assert!(answer.contains("\r\nRetry-After: 1\r\n") && !answer.contains("close"), "{answer}");
-        assert_eq!(stage.told(), [Told::Closed(stream, CloseCause::Timeout(Deadline::Hold))]);
+        let closed = Told::Closed(stream, CloseCause::Timeout(Deadline::Hold));
+        assert_eq!(stage.told(), [Told::Refused(stream), closed]);
         peer.write(get("/next").as_bytes());
         stage.turns();
         assert!(read(&mut peer).expect("it is kept").ends_with("/next"));

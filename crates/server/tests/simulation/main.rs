@@ -16,6 +16,7 @@ mod fairness;
 mod holding;
 mod http;
 mod misfits;
+mod refusing;
 mod sharing;
 mod stage;
 

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use sockeye_server::{
-    Answer, App, CloseCause, Context, EventStream, Header, Hold, Limits, Opened, Origins, Reply,
-    Request, Server, ServerConfig, Status, StreamKey, Upgrade,
+    Answer, App, CloseCause, Context, EventStream, Header, Hold, Limits, Opened, Origins, Refused,
+    Reply, Request, Server, ServerConfig, Status, StreamKey, Upgrade, Wording,
 };
 use sockeye_simnet::{Faults, Peer, SimNet};
 
@@ -17,6 +17,7 @@ pub(crate) enum Told {
     Heartbeat(StreamKey),
     Drain,
     Goodbye(StreamKey),
+    Refused(StreamKey),
     Closed(StreamKey, CloseCause),
 }
 
@@ -32,6 +33,8 @@ pub(crate) struct Puppet {
     pub(crate) body: Vec<u8>,
     /// Goodbyes are heard and not said.
     pub(crate) stays: bool,
+    /// Words what the server refuses by itself.
+    pub(crate) words: bool,
     /// Asks once more from within each notice.
     pub(crate) asks_again: bool,
     errands: VecDeque<Errand>,
@@ -58,6 +61,15 @@ impl App for Puppet {
             "/events" => Answer::EventStream(EventStream::default()),
             path => Reply::text(Status::OK, path.to_owned()).into(),
         }
+    }
+
+    fn refusal(&mut self, refused: &Refused<'_>) -> Option<Wording> {
+        let path = refused.head.map_or("-", |head| head.path());
+        let body = format!("{} {path} {}", refused.status, refused.reason);
+        if let Some(stream) = refused.stream {
+            self.told.push(Told::Refused(stream));
+        }
+        self.words.then(|| Wording { headers: vec![WORDED], body: body.into_bytes().into() })
     }
 
     fn on_open(&mut self, stream: StreamKey, _: &Opened<'_>, context: &mut Context<'_>) {
@@ -101,6 +113,7 @@ impl App for Puppet {
     }
 }
 
+const WORDED: Header = Header::from_static("Content-Type", "text/words");
 const MARK: Header = Header::from_static("X-Held", "yes");
 
 fn hold(hold_ms: u64) -> Answer {

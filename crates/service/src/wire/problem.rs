@@ -62,13 +62,29 @@ pub enum Code {
     Unavailable,
     /// Our fault.
     Internal,
+    /// Not HTTP/1.1 as it has to be: below everything else here.
+    BadHttp,
+    /// The request did not come in time.
+    Timeout,
+    /// The request's target is too long.
+    TargetTooLong,
+    /// `Expect` wants something else than `100-continue`.
+    UnknownExpectation,
+    /// A WebSocket is here, and nothing else.
+    UpgradeRequired,
+    /// The request's head is too large.
+    HeadTooLarge,
+    /// A transfer coding that is not spoken here.
+    NotImplemented,
+    /// A version of HTTP that is not spoken here.
+    BadVersion,
     /// A credential, or a right that it does not give: one of `sockeye-auth`'s own codes.
     Access(Refused),
 }
 
 impl Code {
     /// All of our own.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 33] = [
         Self::BadJson,
         Self::BadRequest,
         Self::BadCommand,
@@ -94,6 +110,14 @@ impl Code {
         Self::Overloaded,
         Self::Unavailable,
         Self::Internal,
+        Self::BadHttp,
+        Self::Timeout,
+        Self::TargetTooLong,
+        Self::UnknownExpectation,
+        Self::UpgradeRequired,
+        Self::HeadTooLarge,
+        Self::NotImplemented,
+        Self::BadVersion,
     ];
 
     /// The word.
@@ -124,6 +148,14 @@ impl Code {
             Self::Overloaded => "overloaded",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
+            Self::BadHttp => "bad_http",
+            Self::Timeout => "timeout",
+            Self::TargetTooLong => "target_too_long",
+            Self::UnknownExpectation => "unknown_expectation",
+            Self::UpgradeRequired => "upgrade_required",
+            Self::HeadTooLarge => "head_too_large",
+            Self::NotImplemented => "not_implemented",
+            Self::BadVersion => "bad_version",
             Self::Access(refused) => refused.code(),
         }
     }
@@ -139,6 +171,7 @@ impl Code {
             | Self::BadChannel
             | Self::BadEvent
             | Self::BadKey
+            | Self::BadHttp
             | Self::TooManyChannels
             | Self::TooManySubscriptions => Status::BAD_REQUEST,
             Self::Unauthenticated => Status::UNAUTHORIZED,
@@ -152,12 +185,39 @@ impl Code {
                 Status::SERVICE_UNAVAILABLE
             }
             Self::Internal => Status::INTERNAL_SERVER_ERROR,
+            Self::Timeout => Status::REQUEST_TIMEOUT,
+            Self::TargetTooLong => Status::URI_TOO_LONG,
+            Self::UnknownExpectation => Status::EXPECTATION_FAILED,
+            Self::UpgradeRequired => Status::UPGRADE_REQUIRED,
+            Self::HeadTooLarge => Status::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::NotImplemented => Status::NOT_IMPLEMENTED,
+            Self::BadVersion => Status::HTTP_VERSION_NOT_SUPPORTED,
             Self::Access(refused) => match refused.status() {
                 400 => Status::BAD_REQUEST,
                 401 => Status::UNAUTHORIZED,
                 503 => Status::SERVICE_UNAVAILABLE,
                 _ => Status::FORBIDDEN,
             },
+        }
+    }
+
+    // [service:statuses-below]
+    /// What a refusal is called that was made below, where there are only statuses.
+    pub(crate) fn of_status(status: Status) -> Self {
+        match status {
+            Status::FORBIDDEN => Self::Forbidden,
+            Status::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            Status::REQUEST_TIMEOUT => Self::Timeout,
+            Status::CONTENT_TOO_LARGE => Self::TooLarge,
+            Status::URI_TOO_LONG => Self::TargetTooLong,
+            Status::EXPECTATION_FAILED => Self::UnknownExpectation,
+            Status::UPGRADE_REQUIRED => Self::UpgradeRequired,
+            Status::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::HeadTooLarge,
+            Status::NOT_IMPLEMENTED => Self::NotImplemented,
+            Status::SERVICE_UNAVAILABLE => Self::Unavailable,
+            Status::HTTP_VERSION_NOT_SUPPORTED => Self::BadVersion,
+            other if other.code() < 500 => Self::BadHttp,
+            _ => Self::Internal,
         }
     }
 
