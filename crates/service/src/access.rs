@@ -127,9 +127,14 @@ impl Who {
             Readers::Known => self.is_known(),
             Readers::Anyone => true,
         };
-        let allowed = self.identity.allows_target(Action::Subscribe, target)
-            || namespaces.all(target, |rules| gives(rules.subscribe));
+        let allowed =
+            self.is_granted(target) || namespaces.all(target, |rules| gives(rules.subscribe));
         allowed.then_some(()).ok_or(Refusal::Forbidden)
+    }
+
+    /// Whether it may receive this whatever namespaces give.
+    pub(crate) fn is_granted(&self, target: Target<'_>) -> bool {
+        self.identity.allows_target(Action::Subscribe, target)
     }
 
     /// Whether it may publish there, or close the channel: the one place for every way of doing it.
@@ -162,6 +167,12 @@ impl Who {
     /// Whether it is a back end, which has shown an API key.
     pub(crate) fn is_api_key(&self) -> bool {
         self.shown == Shown::ApiKey
+    }
+
+    /// Whether its time is over. Streams are ended by a timer; what comes in the same turn before
+    /// it is looked at with this.
+    pub(crate) fn has_ended(&self, now_ms: u64) -> bool {
+        self.identity.has_ended(now_ms)
     }
 
     /// When it ends, in milliseconds since 1970.

@@ -84,6 +84,13 @@ impl Namespaces {
         }
     }
 
+    /// Whether others may receive by these than by the former.
+    pub(crate) fn give_others(&self, former: &Self) -> bool {
+        let mut names = self.named.iter().chain(&former.named).map(|(name, _)| name);
+        self.rules.subscribe != former.rules.subscribe
+            || names.any(|name| self.of(name).subscribe != former.of(name).subscribe)
+    }
+
     /// Whether there is anything for those who show nothing.
     pub(crate) fn give_to_anyone(&self) -> bool {
         let gives = |rules: &Rules| {

@@ -69,7 +69,9 @@ impl Service {
             }
             .into());
         }
-        let until = context.now() + wait_ms.min(self.limits.wait_ms_max);
+        // [service:expiry]
+        let left_ms = who.ends_ms().map_or(u64::MAX, |ends| ends.saturating_sub(self.now_ms));
+        let until = context.now() + wait_ms.min(self.limits.wait_ms_max).min(left_ms);
         self.opening = Some(Opening::Poll(subscriber, until, who.clone()));
         // The service's own clock answers before the server's.
         Ok(Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() }))
@@ -113,7 +115,10 @@ impl Service {
     fn answer(&mut self, key: SubscriberKey, patience: Patience, context: &mut Context<'_>) {
         let Some(session) = self.sessions.of_subscriber(key) else { return };
         let (stream, who) = (session.stream, session.who.clone());
-        let (body, rest) = self.fill(key);
+        let (body, rest) = match who.has_ended(self.now_ms) {
+            true => (PollBody::new(), Rest::Nothing),
+            false => self.fill(key),
+        };
         let is_empty = body.is_empty() && rest == Rest::Nothing;
         if is_empty && patience == Patience::Wait {
             return;

@@ -23,9 +23,10 @@ impl Service {
     /// Other settings from now on: who may do what, what channels keep, bounds.
     ///
     /// A stream whose key is gone, or whose token's key is, ends with 4303; one whose rights are
-    /// others now ends with 4200 and gets them when it comes back. Tickets that are outstanding and
-    /// sessions that they began go on. What namespaces give to everybody, and bounds other than
-    /// history's, hold for what comes; who is subscribed stays so.
+    /// others now ends with 4200 and gets them when it comes back, and so does one that received by
+    /// what a namespace gives, if namespaces let others receive now. Tickets that are outstanding and
+    /// sessions that they began go on. Bounds other than history's, and whether it is kept who is
+    /// there, hold for what comes.
     pub fn reload(
         &mut self,
         access: Access,
@@ -36,20 +37,27 @@ impl Service {
     ) -> Reloaded {
         self.look_at_the_clock(context);
         self.limits = limits;
+        let others = namespaces.give_others(&self.namespaces);
         self.namespaces = namespaces;
         self.hub.reconfigure(hub, self.now_ms);
         let former = core::mem::replace(&mut self.access, Access::Open);
         self.access = access.succeed(former);
         self.anybody = self.access.anybody();
-        self.look_at_everybody(context)
+        self.look_at_everybody(others, context)
     }
 
-    fn look_at_everybody(&mut self, context: &mut Context<'_>) -> Reloaded {
+    /// `others`: namespaces let others receive now.
+    fn look_at_everybody(&mut self, others: bool, context: &mut Context<'_>) -> Reloaded {
         let mut reloaded = Reloaded::default();
         let everybody = self.sessions.iter();
         let standings: Vec<(SubscriberKey, Standing)> = everybody
             .map(|session| {
                 let standing = self.access.standing(&session.who, &self.anybody, self.now_ms);
+                // [service:rights-reload]
+                let standing = match standing {
+                    Standing::Same if others && session.by_rule => Standing::Changed,
+                    standing => standing,
+                };
                 (session.subscriber, standing)
             })
             .collect();

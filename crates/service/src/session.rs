@@ -18,6 +18,8 @@ pub(crate) struct Session {
     /// The channels and patterns in which something may still come; not of streams that can ask
     /// for others.
     open: Vec<Box<str>>,
+    /// Something of it is not granted but given by a namespace; perhaps, if it is a poll.
+    pub(crate) by_rule: bool,
     /// When something is due: an answer to a poll, a greeting, the end of who it is.
     pub(crate) due: Time,
     /// It was live and had no room: a slow reader, until it has caught up.
@@ -31,7 +33,8 @@ impl Session {
         form: Form,
         who: Who,
     ) -> Self {
-        Self { stream, subscriber, form, who, open: Vec::new(), due: Time::NEVER, lags: false }
+        let (by_rule, due) = (matches!(form, Form::Poll), Time::NEVER);
+        Self { stream, subscriber, form, who, open: Vec::new(), by_rule, due, lags: false }
     }
 
     /// Whether nothing will come any more.

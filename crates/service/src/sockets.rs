@@ -26,6 +26,9 @@ impl Service {
     ) {
         let Some(session) = self.sessions.of_stream(stream) else { return };
         let (subscriber, form) = (session.subscriber, session.form);
+        if self.has_expired(subscriber, context) {
+            return;
+        }
         let limits = &self.limits.wire;
         let command = match (form, message) {
             (Form::Commands, Message::Text(text)) => Command::parse(text.as_bytes(), limits),

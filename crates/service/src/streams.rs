@@ -46,6 +46,10 @@ impl Delivery<'_, '_> {
     /// cursor.
     pub(crate) fn deliver(&mut self, key: SubscriberKey, entry: &Rc<Entry<Body>>) -> Flow {
         let Some(session) = self.sessions.of_subscriber(key) else { return Flow::Full };
+        // [service:expiry] Nothing from then on, not even in the turn that ends it.
+        if session.who.has_ended(self.now_ms) {
+            return Flow::Full;
+        }
         if session.form == Form::Poll {
             // It fetches all there is at the end of the turn.
             self.answerable.push(key);
@@ -169,6 +173,9 @@ impl Service {
                 };
                 let subscribed = subscriber.subscribe(target, start, self.now_ms)?;
                 self.is_there(key, target, who, watch);
+                if let Some(session) = self.sessions.of_subscriber_mut(key) {
+                    session.by_rule |= !who.is_granted(target);
+                }
                 Ok(subscribed)
             });
             match subscribed {
@@ -254,7 +261,22 @@ impl Service {
         self.fetch(key, Full::Waits, context);
     }
 
+    /// [service:expiry] Whether a stream's identity has ended, which ends the stream.
+    pub(crate) fn has_expired(&mut self, key: SubscriberKey, context: &mut Context<'_>) -> bool {
+        let cursor = self.cursor_of(key);
+        let session = self.sessions.of_subscriber(key);
+        let Some(session) = session.filter(|it| it.who.has_ended(self.now_ms)) else {
+            return false;
+        };
+        self.line(session, context).goaway(CloseReason::Expired, None, cursor);
+        self.set_due(key, Time::NEVER);
+        true
+    }
+
     fn fetch(&mut self, key: SubscriberKey, mut full: Full, context: &mut Context<'_>) {
+        if self.has_expired(key, context) {
+            return;
+        }
         let Some(session) = self.sessions.of_subscriber(key) else { return };
         let (lags, mut line) = (session.lags, self.line(session, context));
         let position = self.hub.position();

@@ -345,3 +345,39 @@ fn a_first_message_need_not_say_who_it_is_where_anyone_may_do_something() {
     socket.send(r#"{"type":"subscribe","channels":["r-anyone:1"]}"#);
     assert_eq!(socket.next_json()["type"], "subscribed");
 }
+
+/// [service:rights-reload]
+#[test]
+fn who_received_by_a_rule_is_looked_at_anew_when_it_changes() {
+    let server = start(|it| setup(it, Given::Nothing));
+    let mut nobody = Events::open(server.addr, "/v1/sse?channel=r-anyone:1", "");
+    nobody.until("$sync");
+    let granted = Caller::Token(Given::Everything);
+    let mut granted = socket(&server, granted, "/v1/ws?", Some("sockeye.v1.json"));
+    granted.send(r#"{"type":"subscribe","channels":["r-anyone:1"]}"#);
+    granted.until("sync");
+    let addr = server.addr;
+    let poll = move || ask(addr, "GET", "/v1/poll?channel=r-anyone:1&wait=60", "", "");
+    let held = std::thread::spawn(poll);
+    server.wait_for_streams(3);
+    let reload = |anyone: Readers| {
+        server.run(move |server| {
+            let mut changed = Setup::default();
+            setup(&mut changed, Given::Nothing);
+            let mut named = changed.namespaces.named;
+            named[2] = (named[2].0.clone(), rules(anyone, Publishers::Granted));
+            let namespaces = Namespaces { rules: Rules::default(), named };
+            let (access, limits) = (guard(Given::Nothing), sockeye_service::Limits::default());
+            server.with_app(|service, context| {
+                service.reload(access, namespaces, changed.hub, limits, context).moved
+            })
+        })
+    };
+    assert_eq!(reload(Readers::Anyone), 0, "nothing is different");
+    assert_eq!(reload(Readers::Known), 2, "the stream and the poll of nobody");
+    assert_eq!(nobody.until("$goaway")["code"], 4200);
+    assert_eq!(held.join().expect("an answer").status, 204);
+    assert_eq!(poll().status, 403, "and now it is refused");
+    granted.send(r#"{"type":"ping"}"#);
+    assert_eq!(granted.next_json()["type"], "pong", "what was granted goes on");
+}

@@ -1,0 +1,90 @@
+//! Nothing is for somebody whose time is over.
+
+mod common;
+
+use common::{Events, Running, Setup, Socket, ask, start};
+use sockeye_auth::{Grants, Identity, Keys, Limits, Secret, Taken, Tickets};
+use sockeye_service::{Access, Guard};
+
+const HEADER: &str = "Authorization: ApiKey a_back_end_s_key_of_a_good_length_01\r\n";
+
+fn setup(setup: &mut Setup) {
+    let limits = Limits::default();
+    let mut keys = Keys::new(limits);
+    let shop = Identity {
+        subscribe: Grants::everything(),
+        publish: Grants::everything(),
+        tickets: Grants::everything(),
+        ..Identity::anonymous()
+    };
+    keys.add_text("shop", HEADER[22..].trim_end(), shop).expect("a good key");
+    let secret = Secret::new(&[1; 32]).expect("long enough");
+    let mut count = 0;
+    setup.access = Some(Access::Guarded(Box::new(Guard {
+        keys,
+        tokens: None,
+        tickets: Some(Tickets::new(vec![secret], limits).expect("one secret")),
+        taken: Taken::default(),
+        everybody: Identity::anonymous(),
+        entropy: Box::new(move |bytes| {
+            count += 1;
+            bytes.fill(count);
+        }),
+    })));
+}
+
+/// A ticket for a session of two seconds.
+fn ticket(server: &Running) -> String {
+    let wanted = r#"{"user":"ann","channels":[">"],"publish":[">"],"session_ms":2000}"#;
+    let issued = ask(server.addr, "POST", "/v1/tickets", HEADER, wanted).json();
+    issued["ticket"].as_str().expect("a ticket").to_owned()
+}
+
+fn last(server: &Running, channel: &str) -> u64 {
+    let target = format!("/v1/position?channel={channel}");
+    let position = ask(server.addr, "GET", &target, HEADER, "").json();
+    position["channels"][0]["last"].as_u64().expect("a number")
+}
+
+/// [service:expiry] The loop is held up until the time is over: what has come in meanwhile is looked
+/// at before any timer.
+#[test]
+fn what_comes_in_the_turn_that_ends_it_is_not_for_it() {
+    let server = start(setup);
+    let mut socket = Socket::open(
+        server.addr,
+        &format!("/v1/ws?ticket={}", ticket(&server)),
+        Some("sockeye.v1.json"),
+    );
+    assert_eq!(socket.next_json()["type"], "welcome");
+    socket.send(r#"{"type":"subscribe","channels":["a"]}"#);
+    socket.until("sync");
+    let target = format!("/v1/sse?channel=a&ticket={}", ticket(&server));
+    let mut events = Events::open(server.addr, &target, "");
+    events.until("$sync");
+    let addr = server.addr;
+    let (mut socket, publisher) = server.run(move |_| {
+        // Both lie in the system's buffers before the loop looks.
+        socket.send(r#"{"type":"publish","channel":"b","data":"too late"}"#);
+        let publisher = std::thread::spawn(move || common::post(addr, "a", HEADER, "too late"));
+        std::thread::sleep(std::time::Duration::from_millis(2_500));
+        (socket, publisher)
+    });
+    assert_eq!(publisher.join().expect("an answer"), 200);
+    let mut said = Vec::new();
+    while let Some(text) = socket.next() {
+        said.push(text);
+    }
+    assert!(said.len() == 1 && said[0].contains("4302"), "{said:?}");
+    assert_eq!(socket.closed().0, 4302);
+    assert_eq!(events.next().expect("an event").name, "$goaway");
+    assert_eq!((last(&server, "b"), last(&server, "a") > 0), (0, true));
+}
+
+/// [service:expiry] A poll waits no longer than it may.
+#[test]
+fn a_poll_ends_with_who_it_is() {
+    let server = start(setup);
+    let target = format!("/v1/poll?channel=a&wait=60&ticket={}", ticket(&server));
+    assert_eq!(ask(server.addr, "GET", &target, "", "").status, 204);
+}
