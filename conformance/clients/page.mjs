@@ -1,0 +1,107 @@
+// Chromium's own EventSource and WebSocket, and a polyfill, in a page that came the same way.
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { chromium } from "playwright-core";
+import { sseUrl } from "./readers.mjs";
+
+const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--no-proxy-server",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const LOOK_MS = 30;
+
+export class Browser {
+  static async launch(executablePath, out) {
+    const browser = await chromium.launch({ executablePath, args: FLAGS, handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false });
+    const polyfill = readFileSync(path.join(out, "node_modules/event-source-polyfill/src/eventsource.js"), "utf8");
+    return Object.assign(new Browser(), { browser, polyfill });
+  }
+
+  /** A page of the server's origin without scripts of its own. */
+  async open(base) {
+    const context = await this.browser.newContext();
+    this.page = await context.newPage();
+    await this.page.goto(`${base}/healthz`);
+    await this.page.evaluate(this.polyfill);
+    await this.page.evaluate(inPage);
+    this.readers = new Map();
+    this.isLooking = true;
+    this.looking = this.look();
+  }
+
+  /** Fetches what the page has noted. */
+  async look() {
+    while (this.isLooking) {
+      for (const [name, kind, detail] of await this.page.evaluate(() => window.noted.splice(0)).catch(() => [])) {
+        this.readers.get(name)?.take(kind, detail);
+      }
+      await new Promise((resolve) => { setTimeout(resolve, LOOK_MS); });
+    }
+  }
+
+  async leave() {
+    this.isLooking = false;
+    await this.looking;
+    await this.page.context().close();
+  }
+
+  reader(kind) {
+    return (notes, options) => {
+      this.readers.set(notes.name, notes);
+      this.page.evaluate(([name, it]) => window.readers[it.kind](name, it),
+        [notes.name, { kind, url: sseUrl(options), ...options, issue: undefined }])
+        .catch((error) => notes.take("page", { error: error.message }));
+      notes.ping = () => this.page.evaluate((name) => window.pings[name](), notes.name);
+      return () => this.page.evaluate((name) => window.stops[name]?.(), notes.name).catch(() => {});
+    };
+  }
+}
+
+/** Runs in the page. */
+function inPage() {
+  window.noted = [];
+  window.stops = {};
+  window.pings = {};
+  const note = (name, kind, detail = {}) => window.noted.push([name, kind, detail]);
+  const listen = (name, source) => {
+    window.stops[name] = () => source.close();
+    source.addEventListener("open", () => note(name, "open"));
+    source.addEventListener("error", () => {
+      if (source.readyState === 2) note(name, "done", { why: "closed" });
+      else note(name, "lost");
+    });
+    source.addEventListener("message", (it) => note(name, "message", { id: it.lastEventId, data: it.data }));
+    source.addEventListener("$gap", (it) => note(name, "gap", { data: it.data }));
+    source.addEventListener("$end", () => note(name, "end"));
+  };
+  window.readers = {
+    eventSource: (name, { url }) => listen(name, new EventSource(url)),
+    polyfill: (name, { url, headers }) => listen(name, new EventSourcePolyfill(url, { headers: headers ?? {} })),
+    webSocket(name, { base, channel, pause }) {
+      let last = null;
+      let isOver = false;
+      const open = () => {
+        const socket = new WebSocket(`${base.replace("http", "ws")}/v1/ws`, "sockeye.v1.json");
+        window.stops[name] = () => { isOver = true; socket.close(); };
+        window.pings[name] = () => socket.send('{"type":"ping"}');
+        socket.onopen = () => {
+          const cursor = last === null ? {} : { cursor: last };
+          socket.send(JSON.stringify({ type: "subscribe", channels: [channel], ...cursor }));
+        };
+        socket.onmessage = ({ data }) => {
+          const said = JSON.parse(data);
+          if (said.type === "message") note(name, "message", { id: said.cursor, data: said.data });
+          else if (said.type === "subscribed") note(name, "open");
+          else if (["gap", "error"].includes(said.type)) note(name, said.type, said);
+          else if (["end", "pong"].includes(said.type)) note(name, said.type);
+          if (said.cursor !== undefined && said.type !== "welcome") last = said.cursor;
+        };
+        socket.onclose = ({ code }) => {
+          if (isOver) return;
+          if (code === 4000) { note(name, "done", { why: "4000" }); return; }
+          note(name, "lost");
+          setTimeout(open, pause ?? 200);
+        };
+      };
+      open();
+    },
+  };
+}
