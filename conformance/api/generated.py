@@ -108,11 +108,14 @@ def batch_wrongs(contract, body, answer):
     return found
 
 
-def run(report, contract, hub, name, credentials, count, seed):
-    """`count` valid and `count` wrong requests to each operation, with these headers."""
+def run(report, contract, hub, name, credentials, count, seed, only=None):
+    """`count` valid and `count` wrong requests to each operation, or to those of some paths, with these
+    headers."""
     for found in loadable(contract).get_all_operations():
         operation = found.ok()
         path, method = operation.path, operation.method.upper()
+        if only is not None and path not in only:
+            continue
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
             for number, case in enumerate(cases(operation, mode, count, seed)):
                 sent = request_of(case, path)

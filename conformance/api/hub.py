@@ -17,6 +17,7 @@ SECONDS_MAX = 10  # that anything of a server may take
 OPEN = """
 [channels]
 patterns = true
+presence = true
 """
 
 GUARDED = """
@@ -44,6 +45,10 @@ file = "login.key"
 
 [access.tickets]
 secret_file = "ticket.secret"
+
+[namespaces.chat]
+patterns = true
+presence = true
 """
 
 

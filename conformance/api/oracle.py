@@ -106,7 +106,7 @@ def _query(contract, template, given, parameters):
 
 
 def value_wrongs(contract, name, schema, text):
-    found = contract.errors(schema, coerced(text) if name not in ("event", "key") else text)
+    found = contract.errors(schema, text) and contract.errors(schema, coerced(text))
     if name in BYTES_MAX and len(text.encode(errors="surrogatepass")) > BYTES_MAX[name]:
         found.append(f"{name} has too many bytes")
     return found
