@@ -343,6 +343,41 @@ fn a_publisher_that_leaves_leaves_nothing_behind() {
     assert_eq!(history(&server, "c"), [(1, "one".into()), (2, "two".into())]);
 }
 
+/// [service:ready-again]
+#[test]
+fn readiness_follows_the_log() {
+    let (server, log) = logged(|_| ());
+    let ready = || {
+        let answered = ask(server.addr, "GET", "/readyz", "", "");
+        (answered.status, answered.body)
+    };
+    let objection = |reason: &str| (503, format!(r#"{{"ready":false,"reason":"{reason}"}}"#));
+    assert_eq!(ready(), (200, "ready\n".to_owned()));
+    let refused = post(&server, "/v1/channels/a", "1");
+    wait_until_held(&server, 1, 1);
+    log.say(&server, LogState::Refused(Seq(1)));
+    assert_eq!(answer(refused).0, 503);
+    assert_eq!(ready(), objection("log_refusing"));
+    // Publishing goes on meanwhile: only that shows that there is room again.
+    let taken = post(&server, "/v1/channels/a", "2");
+    wait_until_held(&server, 1, 1);
+    assert_eq!(ready(), objection("log_refusing"), "nothing was taken yet");
+    let metrics = ask(server.addr, "GET", "/metrics", "", "").body;
+    for line in ["log_refusing 1", "log_pending 1", "log_refusals_total 1", "log_enabled 1"] {
+        assert!(metrics.contains(&format!("\nsockeye_{line}\n")), "{line}: {metrics}");
+    }
+    log.say(&server, LogState::Through(Seq(2)));
+    assert_eq!(answer(taken).0, 200);
+    assert_eq!(ready(), (200, "ready\n".to_owned()));
+    log.say(&server, LogState::Failed);
+    assert_eq!(ready(), objection("log_failed"));
+    let metrics = ask(server.addr, "GET", "/metrics", "", "").body;
+    for line in ["log_refusing 0", "log_failed 1", "published_total 1"] {
+        assert!(metrics.contains(&format!("\nsockeye_{line}\n")), "{line}: {metrics}");
+    }
+    assert!(metrics.contains("sockeye_publications_refused_total{code=\"unavailable\"} 1\n"));
+}
+
 fn text(text: &str) -> Payload {
     Payload { event: None, data: Data::text(text), ttl_ms: None }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod default;
 mod rules;
+mod source;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,9 @@ use sockeye_hub::{OnGap, OnOverrun, PatternUse, Settings};
 
 pub(crate) use access::AccessConfig;
 pub(crate) use default::DEFAULT;
+use source::Source;
 
+use crate::logging::LogConfig;
 use crate::{Failure, OrFail};
 
 /// Everything that the file may say. What it does not say is as `sockeye config default` prints it.
@@ -27,6 +30,10 @@ pub(crate) struct Config {
     /// Namespaces that differ from `channels`.
     pub(crate) namespaces: std::collections::BTreeMap<String, ChannelConfig>,
     pub(crate) access: Option<AccessConfig>,
+    pub(crate) log: LogConfig,
+    /// The file that it stands in.
+    #[serde(skip)]
+    source: Source,
 }
 
 /// How the server goes away.
@@ -108,6 +115,8 @@ impl Default for Config {
             channels: ChannelConfig::default(),
             namespaces: std::collections::BTreeMap::new(),
             access: None,
+            log: LogConfig::default(),
+            source: Source::default(),
         }
     }
 }
@@ -147,12 +156,14 @@ impl Config {
             .or_fail(|| format!("cannot read the configuration {}", path.display()))?;
         let mut config = Self::parse(&text)
             .map_err(|problem| Failure(format!("{}: {problem}", path.display())))?;
+        let source = Source::new(path, text);
+        config.source = source.clone();
         let beside = path.parent().unwrap_or_else(|| Path::new(""));
         if let Some(data) = &mut config.data {
             *data = beside.join(&*data);
         }
         if let Some(access) = &mut config.access {
-            access.resolve(beside);
+            access.resolve(beside, source);
         }
         Ok(config)
     }
@@ -160,8 +171,7 @@ impl Config {
     /// Reads the text of a file; the problem says in which line, and what was expected.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            let line = text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
+            let line = source::line(text, error.span().map_or(0, |span| span.start));
             format!("line {line}: {}", error.message().replace('\n', " "))
         })
     }
@@ -201,13 +211,15 @@ impl Config {
         }
         if self.limits.heartbeat_seconds == 0 || self.limits.ping_seconds == 0 {
             return Err(Failure(
-                "[limits]: heartbeat_seconds and ping_seconds are at least 1".into(),
+                self.source.of("[limits]: heartbeat_seconds and ping_seconds are at least 1"),
             ));
         }
         for name in self.namespaces.keys() {
             let is_segment = !name.contains(':') && sockeye_hub::ChannelName::new(name).is_ok();
             if !is_segment {
-                return Err(Failure(format!("[namespaces.{name}]: that is no namespace's name")));
+                let at = self.source.line_with(&["namespaces", name]);
+                let what = format!("{at}[namespaces.{name}]: that is no namespace's name");
+                return Err(Failure(what));
             }
         }
         self.check_rules()?;

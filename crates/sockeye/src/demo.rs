@@ -119,8 +119,7 @@ impl App for Demo {
         let _ = context.send(stream, message);
     }
 
-    fn on_close(&mut self, stream: StreamKey, cause: CloseCause, _: &mut Context<'_>) {
-        log::debug!("stream {:x} is over: {cause:?}", stream.to_u128());
+    fn on_close(&mut self, stream: StreamKey, _: CloseCause, _: &mut Context<'_>) {
         self.watchers.remove(&stream);
         if self.watchers.is_empty() {
             self.deadline = Time::NEVER;

@@ -23,6 +23,8 @@ struct Disk {
     record_bytes_max: u64,
     through: Seq,
     failed: bool,
+    /// The last outcome was that it could not take something: said once.
+    refusing: bool,
     /// When old records were asked to go.
     expired_ms: u64,
 }
@@ -63,14 +65,19 @@ impl Log for Disk {
             _ if self.failed => LogState::Failed,
             Some(Outcome::Durable { through }) => {
                 self.through = Seq(through);
+                if core::mem::take(&mut self.refusing) {
+                    log::info!(through; "the log takes publications again");
+                }
                 LogState::Through(self.through)
             }
             Some(Outcome::Refused { through, why }) => {
-                log::error!("the log could not take what came up to {through}: {why}");
+                if !core::mem::replace(&mut self.refusing, true) {
+                    log::error!(through, why:%; "the log refuses publications");
+                }
                 LogState::Refused(Seq(through))
             }
             Some(Outcome::Unknown { through, why }) => {
-                log::error!("the log has failed; what came up to {through} may be lost: {why}");
+                log::error!(through, why:%; "the log has failed; what it was given last may be lost");
                 self.failed = true;
                 LogState::Failed
             }
@@ -104,16 +111,21 @@ pub(crate) fn recover(
         record_bytes_max,
         through: Seq(found.head),
         failed: false,
+        refusing: false,
         expired_ms: 0,
     })))
+}
+
+/// Cost of the largest message that any namespace takes.
+pub(crate) fn message_bytes_max(hub: &Config) -> usize {
+    let namespaces = hub.namespaces.iter().map(|(_, settings)| settings);
+    namespaces.chain([&hub.settings]).map(|it| it.message_bytes_max).max().unwrap_or(0)
 }
 
 /// The log takes whatever the hub does: a record that is refused once it has its place is the end
 /// of the log.
 fn log_limits(hub: &Config) -> Limits {
-    let namespaces = hub.namespaces.iter().map(|(_, settings)| settings);
-    let largest = namespaces.chain([&hub.settings]).map(|it| it.message_bytes_max).max();
-    let largest = u64::try_from(largest.unwrap_or(0)).unwrap_or(u64::MAX);
+    let largest = u64::try_from(message_bytes_max(hub)).unwrap_or(u64::MAX);
     let record = largest.saturating_mul(ESCAPED_MAX).saturating_add(OVERHEAD_BYTES);
     let mut limits = Limits::default();
     // A key lives no longer than the record that has it.

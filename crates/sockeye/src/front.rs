@@ -26,13 +26,32 @@ impl Front {
         Self { service, demo: Demo::new(), asked: Asked::Demo }
     }
 
+    /// The hub.
+    pub(crate) const fn service(&mut self) -> &mut Service {
+        &mut self.service
+    }
+
     fn of(&mut self, stream: StreamKey) -> &mut dyn App {
         if self.service.owns(stream) { &mut self.service } else { &mut self.demo }
     }
 }
 
+/// A stream as logs name it.
+struct Name(StreamKey);
+
+impl core::fmt::Display for Name {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:x}", self.0.to_u128())
+    }
+}
+
 impl App for Front {
     fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer {
+        if log::log_enabled!(log::Level::Debug) {
+            let path = self.service.redacted(request.head.path(), request.head.query());
+            let (method, peer) = (request.head.method(), request.peer);
+            log::debug!(method, path, peer:%; "request");
+        }
         if Service::serves(request.head.path()) {
             self.asked = Asked::Service;
             self.service.on_request(request, context)
@@ -51,6 +70,7 @@ impl App for Front {
     }
 
     fn on_open(&mut self, stream: StreamKey, open: &Opened<'_>, context: &mut Context<'_>) {
+        log::debug!(stream:% = Name(stream), kind:? = open; "stream opened");
         match self.asked {
             Asked::Service => self.service.on_open(stream, open, context),
             Asked::Demo => self.demo.on_open(stream, open, context),
@@ -62,6 +82,7 @@ impl App for Front {
     }
 
     fn on_close(&mut self, stream: StreamKey, cause: CloseCause, context: &mut Context<'_>) {
+        log::debug!(stream:% = Name(stream), cause:?; "stream over");
         // Whose it was is forgotten by then; each knows its own.
         self.service.on_close(stream, cause, context);
         self.demo.on_close(stream, cause, context);
@@ -82,6 +103,10 @@ impl App for Front {
 
     fn on_turn(&mut self, context: &mut Context<'_>) {
         self.service.on_turn(context);
+    }
+
+    fn on_flushed(&mut self, turn_us: u64) {
+        self.service.on_flushed(turn_us);
     }
 
     fn on_drained(&mut self, stream: StreamKey, context: &mut Context<'_>) {

@@ -6,12 +6,15 @@ mod config;
 mod demo;
 mod disk;
 mod front;
+mod logging;
 mod pages;
+mod reload;
 mod remote;
 mod serve;
 mod span;
 mod testee;
 mod token;
+mod watch;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -19,12 +22,13 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser};
 
 use crate::cli::{Cli, Command, ConfigAction, Shell};
+use crate::logging::LogConfig;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = env_logger::Env::default().default_filter_or("info");
-    env_logger::Builder::from_env(filter).format_target(false).init();
+    let logs = logging::apply(&LogConfig::default());
     let done = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        _ if logs.is_err() => logs,
         Command::Serve(options) => serve::run(&options),
         Command::Testee { url } => testee::run(&url),
         Command::Config { action } => config(&action),

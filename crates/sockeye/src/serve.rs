@@ -9,14 +9,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use sockeye_hub::Epoch;
-use sockeye_server::{Limits, MioNet, Net, Server, Time, Waker};
+use sockeye_server::{Limits, MioNet, Server, Waker};
 use sockeye_service::{Access, Service};
 
 use crate::cli::ServeOptions;
 use crate::config::Config;
-use crate::disk;
 use crate::front::Front;
-use crate::{Failure, OrFail};
+use crate::reload::Reloader;
+use crate::watch::Watch;
+use crate::{Failure, OrFail, disk, logging};
 
 /// Connections that may wait to be accepted; the system cuts it down to its own maximum.
 const BACKLOG: i32 = 4096;
@@ -24,44 +25,41 @@ const BACKLOG: i32 = 4096;
 /// Descriptors for everything that is not a connection: poller, listener, wakers, standard streams.
 const DESCRIPTORS_KEPT_MIN: u64 = 16;
 
-/// Milliseconds between two notices that nobody more can be let in.
-const FULL_NOTICE_MS: u64 = 10_000;
-
 /// Largest echo message: what the Autobahn suite asks for.
 const MESSAGE_BYTES_MAX: u64 = 16 << 20;
 
 pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let config = configure(options)?;
+    logging::apply(&config.log)?;
     let descriptors = raise_descriptor_limit();
     let listener = bind(config.listen, config.limits.socket_bytes)?;
     let net = MioNet::listen(listener).or_fail(|| "cannot poll".into())?;
     let addr = net.local_addr().unwrap_or(config.listen);
-    let signals = watch_signals(net.waker())?;
+    let asked = watch_signals(net.waker())?;
     let limits = limits(descriptors, &config);
 
     let (epoch, hub) = (new_epoch()?, config.hub());
-    let mut service_limits = sockeye_service::Limits::default();
-    service_limits.queue_bytes_max = config.limits.queue_bytes;
-    service_limits.ping_ms = limits.ping_ms;
-    service_limits.message_bytes_max = config.limits.message_bytes;
+    let service_limits = service_limits(&config, &limits);
     let service = match &config.data {
         Some(dir) => disk::recover(dir, epoch, hub, service_limits, net.waker())?,
         None => Service::new(epoch, hub, service_limits),
     };
-    let service = match &config.access {
-        Some(access) => service.with_access(Access::Guarded(Box::new(access.guard()?))),
-        None => service,
-    };
+    let service = service.with_access(access(&config)?);
     let service = service.with_namespaces(config.rules());
-    announce(addr, limits.connections_max);
+    announce(addr);
+    tell(&config, &limits);
     let mut server = Server::new(net, Front::new(service), limits);
-    let mut full = FullNotice::default();
+    let (mut watch, reloader) = (Watch::default(), Reloader::new(options, descriptors, config));
     while !server.is_drained() {
-        server.turn(None).or_fail(|| "the poller failed".into())?;
-        full.look(&server);
-        let signals = signals.load(Ordering::Relaxed);
+        let patience = watch.patience(&mut server);
+        server.turn(patience).or_fail(|| "the poller failed".into())?;
+        watch.look(&mut server);
+        if asked.reloads.swap(0, Ordering::Relaxed) > 0 {
+            reloader.reload(&mut server);
+        }
+        let signals = asked.ends.load(Ordering::Relaxed);
         if signals > 1 && server.is_draining() {
-            log::warn!("a second signal: what is open is cut: {}", server.connections());
+            log::warn!(connections = server.connections(); "a second signal: what is open is cut");
             break;
         }
         // Two signals that arrive at once still mean a drain first.
@@ -69,7 +67,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
             start_drain(&mut server);
         }
     }
-    log::info!("served {} requests, bye", server.stats().requests);
+    log::info!(requests = server.stats().requests; "bye");
     Ok(())
 }
 
@@ -108,7 +106,7 @@ fn raise_descriptor_limit() -> u64 {
 }
 
 /// The file, above it the environment, above that the flags.
-fn configure(options: &ServeOptions) -> Result<Config, Failure> {
+pub(crate) fn configure(options: &ServeOptions) -> Result<Config, Failure> {
     let mut config = match &options.config {
         Some(file) => Config::read(file)?,
         None => Config::default(),
@@ -120,7 +118,23 @@ fn configure(options: &ServeOptions) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn limits(descriptors: u64, config: &Config) -> Limits {
+/// Who may do what.
+pub(crate) fn access(config: &Config) -> Result<Access, Failure> {
+    match &config.access {
+        Some(access) => Ok(Access::Guarded(Box::new(access.guard()?))),
+        None => Ok(Access::Open),
+    }
+}
+
+pub(crate) fn service_limits(config: &Config, limits: &Limits) -> sockeye_service::Limits {
+    let mut service = sockeye_service::Limits::default();
+    service.queue_bytes_max = config.limits.queue_bytes;
+    service.ping_ms = limits.ping_ms;
+    service.message_bytes_max = config.limits.message_bytes;
+    service
+}
+
+pub(crate) fn limits(descriptors: u64, config: &Config) -> Limits {
     let mut limits = Limits::default();
     // A tenth of the descriptors, but no fewer than the program itself has open, stays free.
     let room = descriptors.saturating_sub(DESCRIPTORS_KEPT_MIN.max(descriptors / 10));
@@ -140,53 +154,41 @@ fn limits(descriptors: u64, config: &Config) -> Limits {
     limits
 }
 
-/// Counts the signals that ask us to end, and wakes the loop for each.
-fn watch_signals(waker: Waker) -> Result<Arc<AtomicUsize>, Failure> {
+/// What signals have asked for.
+#[derive(Default)]
+struct Asked {
+    /// To end.
+    ends: AtomicUsize,
+    /// To read the configuration again.
+    reloads: AtomicUsize,
+}
+
+/// Counts the signals, and wakes the loop for each.
+fn watch_signals(waker: Waker) -> Result<Arc<Asked>, Failure> {
     let mut signals =
         Signals::new([SIGTERM, SIGINT, SIGHUP]).or_fail(|| "cannot watch for signals".into())?;
-    let count = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&count);
+    let asked = Arc::new(Asked::default());
+    let counted = Arc::clone(&asked);
     std::thread::spawn(move || {
-        for _ in signals.forever() {
-            counted.fetch_add(1, Ordering::Relaxed);
+        for signal in signals.forever() {
+            let count = if signal == SIGHUP { &counted.reloads } else { &counted.ends };
+            count.fetch_add(1, Ordering::Relaxed);
             // A loop that cannot be woken has ended already.
             let _ = waker.wake();
         }
     });
-    Ok(count)
-}
-
-/// Tells, now and then, that accepting has to rest: the one thing that an operator would otherwise
-/// see only as clients that hang.
-#[derive(Default)]
-struct FullNotice {
-    pauses: u64,
-    next: Time,
-}
-
-impl FullNotice {
-    fn look(&mut self, server: &Server<MioNet, Front>) {
-        let pauses = server.stats().accept_pauses;
-        let now = server.net().now();
-        if pauses > self.pauses && now >= self.next {
-            let open = server.connections();
-            log::warn!("nobody more is let in for now: {open} connections are open");
-            (self.pauses, self.next) = (pauses, now + FULL_NOTICE_MS);
-        }
-    }
+    Ok(asked)
 }
 
 fn start_drain(server: &mut Server<MioNet, Front>) {
     if !server.is_draining() {
-        log::info!(
-            "draining, connections open: {}; signal again to end at once",
-            server.connections()
-        );
+        let connections = server.connections();
+        log::info!(connections; "draining; signal again to end at once");
         server.drain();
     }
 }
 
-fn announce(addr: SocketAddr, connections_max: usize) {
+fn announce(addr: SocketAddr) {
     crate::say(format_args!(
         "sockeye {} listens on http://{addr}
 
@@ -202,5 +204,20 @@ fn announce(addr: SocketAddr, connections_max: usize) {
 Ctrl-C ends it in good order.",
         env!("CARGO_PKG_VERSION"),
     ));
-    log::info!("connections at most: {connections_max}");
+}
+
+/// The limits that are in force, where the machine or the file may have made them others.
+fn tell(config: &Config, limits: &Limits) {
+    log::info!(
+        connections = limits.connections_max,
+        connections_per_address = limits.connections_per_address_max,
+        channels = config.limits.channels,
+        history_bytes = config.limits.history_bytes,
+        publish_bytes = limits.body_bytes_max,
+        message_bytes = config.limits.message_bytes,
+        queue_bytes = config.limits.queue_bytes,
+        guarded = config.access.is_some(),
+        durable = config.data.is_some();
+        "serving"
+    );
 }

@@ -8,7 +8,9 @@ use sockeye_auth::{
     Tickets, Verifier,
 };
 use sockeye_service::Guard;
+use toml::Spanned;
 
+use super::Source;
 use crate::{Failure, OrFail};
 
 /// Who may do what.
@@ -20,9 +22,12 @@ pub(crate) struct AccessConfig {
     publish: Vec<String>,
     /// Pages of which sites may use the server: for CORS, and for cookies.
     origins: Vec<String>,
-    api_keys: Vec<ApiKeyConfig>,
-    jwt: Option<JwtConfig>,
-    tickets: Option<TicketConfig>,
+    api_keys: Vec<Spanned<ApiKeyConfig>>,
+    jwt: Option<Spanned<JwtConfig>>,
+    tickets: Option<Spanned<TicketConfig>>,
+    /// The file that all of it stands in.
+    #[serde(skip)]
+    source: Source,
 }
 
 /// A back end's key.
@@ -48,7 +53,7 @@ struct JwtConfig {
     audience: Option<String>,
     cookie: Option<String>,
     query_token: Option<String>,
-    keys: Vec<JwtKeyConfig>,
+    keys: Vec<Spanned<JwtKeyConfig>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -68,10 +73,12 @@ struct TicketConfig {
 
 impl AccessConfig {
     /// Relative paths are relative to the file that they stand in.
-    pub(crate) fn resolve(&mut self, beside: &Path) {
-        let keys = self.api_keys.iter_mut().filter_map(|key| key.key_file.as_mut());
-        let jwt = self.jwt.iter_mut().flat_map(|jwt| jwt.keys.iter_mut().map(|key| &mut key.file));
-        let tickets = self.tickets.iter_mut().map(|tickets| &mut tickets.secret_file);
+    pub(crate) fn resolve(&mut self, beside: &Path, source: Source) {
+        self.source = source;
+        let keys = self.api_keys.iter_mut().filter_map(|key| key.get_mut().key_file.as_mut());
+        let jwt = self.jwt.iter_mut().flat_map(|jwt| jwt.get_mut().keys.iter_mut());
+        let jwt = jwt.map(|key| &mut key.get_mut().file);
+        let tickets = self.tickets.iter_mut().map(|tickets| &mut tickets.get_mut().secret_file);
         for path in keys.chain(jwt).chain(tickets) {
             *path = beside.join(&*path);
         }
@@ -82,18 +89,21 @@ impl AccessConfig {
         let limits = Limits::default();
         let mut keys = Keys::new(limits);
         for key in &self.api_keys {
-            key.add_to(&mut keys).or_fail(|| format!("[[access.api_keys]] {}", key.name))?;
+            let (at, key) = (self.source.at(key.span().start), key.get_ref());
+            key.add_to(&mut keys).or_fail(|| format!("{at}[[access.api_keys]] {}", key.name))?;
         }
         let everybody = Identity {
-            subscribe: grants(&self.subscribe).or_fail(|| "[access] subscribe".into())?,
-            publish: grants(&self.publish).or_fail(|| "[access] publish".into())?,
+            subscribe: grants(&self.subscribe).or_fail(|| self.source.of("[access] subscribe"))?,
+            publish: grants(&self.publish).or_fail(|| self.source.of("[access] publish"))?,
             ..Identity::anonymous()
         };
-        let tokens = self.jwt.as_ref().map(|jwt| jwt.verifier(limits)).transpose();
-        let tokens = tokens.or_fail(|| "[access.jwt]".into())?;
-        let taken = self.taken().or_fail(|| "[access] origins".into())?;
-        let tickets = self.tickets.as_ref().map(|it| it.tickets(limits)).transpose();
-        let tickets = tickets.or_fail(|| "[access.tickets]".into())?;
+        let tokens = self.jwt.as_ref().map(|jwt| self.verifier(jwt, limits)).transpose()?;
+        let taken = self.taken().or_fail(|| self.source.of("[access] origins"))?;
+        let tickets = self.tickets.as_ref().map(|it| {
+            let at = self.source.at(it.span().start);
+            it.get_ref().tickets(limits).or_fail(|| format!("{at}[access.tickets]"))
+        });
+        let tickets = tickets.transpose()?;
         let entropy = Box::new(|bytes: &mut [u8]| {
             getrandom::fill(bytes).expect("the system gives random numbers, as it did before");
         });
@@ -103,10 +113,21 @@ impl AccessConfig {
     fn taken(&self) -> Result<Taken, String> {
         let origins = AllowedOrigins::new(self.origins.iter().map(String::as_str));
         Ok(Taken {
-            cookie: self.jwt.as_ref().and_then(|jwt| jwt.cookie.clone()),
+            cookie: self.jwt.as_ref().and_then(|jwt| jwt.get_ref().cookie.clone()),
             origins: origins.map_err(|error| error.to_string())?,
-            query_token: self.jwt.as_ref().and_then(|jwt| jwt.query_token.clone()),
+            query_token: self.jwt.as_ref().and_then(|jwt| jwt.get_ref().query_token.clone()),
         })
+    }
+
+    fn verifier(&self, jwt: &Spanned<JwtConfig>, limits: Limits) -> Result<Verifier, Failure> {
+        let keys = jwt.get_ref().keys.iter().map(|key| {
+            let at = self.source.at(key.span().start);
+            key.get_ref().key().or_fail(|| format!("{at}[[access.jwt.keys]]"))
+        });
+        let keys: Vec<JwtKey> = keys.collect::<Result<_, _>>()?;
+        let verifier = Verifier::new(jwt.get_ref().rules(), keys, limits);
+        let at = self.source.at(jwt.span().start);
+        verifier.or_fail(|| format!("{at}[access.jwt]"))
     }
 }
 
@@ -128,14 +149,12 @@ impl ApiKeyConfig {
 }
 
 impl JwtConfig {
-    fn verifier(&self, limits: Limits) -> Result<Verifier, String> {
-        let rules = JwtRules {
+    fn rules(&self) -> JwtRules {
+        JwtRules {
             issuers: self.issuer.iter().cloned().collect(),
             audiences: self.audience.iter().cloned().collect(),
             ..JwtRules::default()
-        };
-        let keys: Result<Vec<JwtKey>, String> = self.keys.iter().map(JwtKeyConfig::key).collect();
-        Verifier::new(rules, keys?, limits).map_err(|error| error.to_string())
+        }
     }
 }
 

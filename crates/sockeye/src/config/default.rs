@@ -2,7 +2,8 @@
 
 /// A file that says what is so anyway, and how to say something else.
 pub(crate) const DEFAULT: &str = r#"# Sockeye's configuration: everything here is the default.
-# Environment variables win over this file, and flags win over both.
+# Environment variables win over this file, and flags win over both. SIGHUP has it read again:
+# all but listen, data and socket_bytes then holds without a restart.
 
 listen = "127.0.0.1:8080"      # SOCKEYE_LISTEN, --listen
 
@@ -13,6 +14,10 @@ listen = "127.0.0.1:8080"      # SOCKEYE_LISTEN, --listen
 accept = 0                     # connections are still accepted, while /readyz says 503
 window = 0                     # then streams are told to go, evenly spread over so long
 rest = 10                      # and what is left then is cut; SOCKEYE_DRAIN, --drain
+
+[log]                          # on standard error
+level = "info"                 # off, error, warn, info, debug, trace; SOCKEYE_LOG, RUST_LOG
+format = "text"                # or "json": an object a line; SOCKEYE_LOG_FORMAT
 
 [limits]
 connections = 100000           # never more than nine tenths of the descriptors

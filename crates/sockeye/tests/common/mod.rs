@@ -11,11 +11,22 @@ use rustix::process::{Pid, Signal, kill_process};
 /// How long anything may take before a test gives it up.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What the program reads of its environment.
+const ENVIRONMENT: [&str; 7] = [
+    "SOCKEYE_CONFIG",
+    "SOCKEYE_DATA",
+    "SOCKEYE_DRAIN",
+    "SOCKEYE_LISTEN",
+    "SOCKEYE_LOG",
+    "SOCKEYE_LOG_FORMAT",
+    "RUST_LOG",
+];
+
 /// The program, with nothing of ours in its environment.
 pub fn sockeye(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sockeye"));
     command.args(args).stdin(Stdio::null());
-    for name in ["SOCKEYE_LISTEN", "SOCKEYE_DRAIN", "RUST_LOG"] {
+    for name in ENVIRONMENT {
         command.env_remove(name);
     }
     command

@@ -1,0 +1,257 @@
+//! Logs on standard error: a line for each event, for people or for programs.
+//!
+//! What a peer has sent may stand in a line and can neither end it nor reach a terminal as
+//! anything but text: control characters, and those that turn the direction of text, are written
+//! out.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::{PoisonError, RwLock};
+
+use env_logger::fmt::Formatter;
+use log::kv::{Error, Key, Value, VisitSource};
+use log::{LevelFilter, Record};
+use serde::Deserialize;
+
+use crate::Failure;
+
+/// What is written, and how.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LogConfig {
+    level: Level,
+    format: Format,
+}
+
+/// From which level on.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Format {
+    /// `[time LEVEL] message name=value`
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { level: Level::Info, format: Format::Text }
+    }
+}
+
+/// The program's logger, which can become another one while it runs.
+struct Switch(RwLock<Option<env_logger::Logger>>);
+
+static SWITCH: Switch = Switch(RwLock::new(None));
+
+/// Logs as configured from now on. `SOCKEYE_LOG` and `RUST_LOG` win over the level, and
+/// `SOCKEYE_LOG_FORMAT` over the format.
+///
+/// # Errors
+/// The environment names no format.
+pub(crate) fn apply(config: &LogConfig) -> Result<(), Failure> {
+    let format = match std::env::var("SOCKEYE_LOG_FORMAT") {
+        Err(_) => config.format,
+        Ok(name) => Format::by_name(&name)?,
+    };
+    let mut builder = env_logger::Builder::new();
+    let filters = ["SOCKEYE_LOG", "RUST_LOG"].into_iter().find_map(|it| std::env::var(it).ok());
+    match filters.filter(|filters| !filters.is_empty()) {
+        Some(filters) => builder.parse_filters(&filters),
+        None => builder.filter_level(config.level.filter()),
+    };
+    builder.format(match format {
+        Format::Text => text,
+        Format::Json => json,
+    });
+    let logger = builder.build();
+    log::set_max_level(logger.filter());
+    *SWITCH.0.write().unwrap_or_else(PoisonError::into_inner) = Some(logger);
+    // Whoever has set it before has set the same.
+    let _ = log::set_logger(&SWITCH);
+    Ok(())
+}
+
+impl log::Log for Switch {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        let logger = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        logger.as_ref().is_some_and(|logger| logger.enabled(metadata))
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let logger = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(logger) = &*logger {
+            logger.log(record);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+impl Level {
+    const fn filter(self) -> LevelFilter {
+        match self {
+            Self::Off => LevelFilter::Off,
+            Self::Error => LevelFilter::Error,
+            Self::Warn => LevelFilter::Warn,
+            Self::Info => LevelFilter::Info,
+            Self::Debug => LevelFilter::Debug,
+            Self::Trace => LevelFilter::Trace,
+        }
+    }
+}
+
+impl Format {
+    fn by_name(name: &str) -> Result<Self, Failure> {
+        match name {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(Failure("SOCKEYE_LOG_FORMAT is neither text nor json".into())),
+        }
+    }
+}
+
+fn text(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
+    let mut line = format!("[{} {:5}] ", out.timestamp_millis(), record.level());
+    escape(&record.args().to_string(), &mut line);
+    // It says no to nothing.
+    let _ = record.key_values().visit(&mut TextFields(&mut line));
+    writeln!(out, "{line}")
+}
+
+fn json(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
+    let mut line = format!(
+        r#"{{"time":"{}","level":"{}","message":"#,
+        out.timestamp_millis(),
+        record.level().as_str().to_ascii_lowercase()
+    );
+    quote(&record.args().to_string(), &mut line);
+    let _ = record.key_values().visit(&mut JsonFields(&mut line));
+    writeln!(out, "{line}}}")
+}
+
+/// Fields behind the message, in quotes where they would not be one word.
+struct TextFields<'l>(&'l mut String);
+
+impl<'kvs> VisitSource<'kvs> for TextFields<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        let value = value.to_string();
+        let _ = write!(self.0, " {key}=");
+        let is_word = |c: char| !c.is_whitespace() && !matches!(c, '"' | '=' | '\\');
+        if !value.is_empty() && value.chars().all(is_word) {
+            escape(&value, self.0);
+        } else {
+            let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
+            self.0.push('"');
+            escape(&quoted, self.0);
+            self.0.push('"');
+        }
+        Ok(())
+    }
+}
+
+/// Members of the object, numbers as numbers and yes and no as such.
+struct JsonFields<'l>(&'l mut String);
+
+impl<'kvs> VisitSource<'kvs> for JsonFields<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        let _ = write!(self.0, ",\"{key}\":");
+        let plain = value.to_u64().map(|it| it.to_string());
+        match plain.or_else(|| value.to_bool().map(|it| it.to_string())) {
+            Some(plain) => self.0.push_str(&plain),
+            None => quote(&value.to_string(), self.0),
+        }
+        Ok(())
+    }
+}
+
+/// Writes a text so that it stays one line, and is only text.
+fn escape(text: &str, out: &mut String) {
+    for c in text.chars() {
+        if is_plain(c) {
+            out.push(c);
+        } else {
+            out.extend(c.escape_unicode());
+        }
+    }
+}
+
+/// Writes a text as a JSON string. JSON itself would let through what is no plain text beyond ASCII.
+fn quote(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if is_plain(c) => out.push(c),
+            c => {
+                let mut units = [0; 2];
+                for unit in c.encode_utf16(&mut units) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    out.push('"');
+}
+
+/// Whether a character is shown, and moves nothing else.
+fn is_plain(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+            | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NASTY: &str =
+        "a\n[x ERROR] \"b\\\u{1b}[31m\r\0\u{85}\u{9b}2J\u{2028}\u{202e}\u{e0041}\u{7f}ä…";
+
+    #[test]
+    fn a_line_stays_one_line_of_text() {
+        let mut line = String::new();
+        escape(NASTY, &mut line);
+        assert!(line.chars().all(is_plain), "{line:?}");
+        assert!(line.starts_with("a\\u{a}[x ERROR]") && line.ends_with("\\u{7f}ä…"), "{line}");
+        let mut line = String::new();
+        let mut fields = TextFields(&mut line);
+        for value in [NASTY, "word", "", "two words"] {
+            fields.visit_pair(Key::from_str("path"), Value::from(value)).unwrap();
+        }
+        assert!(line.chars().all(is_plain), "{line:?}");
+        assert!(line.contains(r#"\"b\\"#), "quotes do not end a value: {line}");
+        assert!(line.ends_with(r#" path=word path="" path="two words""#), "{line}");
+    }
+
+    #[test]
+    fn json_is_json_and_says_the_same() {
+        let mut text = String::new();
+        quote(NASTY, &mut text);
+        assert!(text.chars().all(is_plain), "{text:?}");
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), NASTY);
+        let mut line = String::from("{\"m\":0");
+        let mut fields = JsonFields(&mut line);
+        fields.visit_pair(Key::from_str("path"), Value::from(NASTY)).unwrap();
+        fields.visit_pair(Key::from_str("others"), Value::from(3_u64)).unwrap();
+        fields.visit_pair(Key::from_str("durable"), Value::from(true)).unwrap();
+        line.push('}');
+        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            read,
+            serde_json::json!({ "m": 0, "path": NASTY, "others": 3, "durable": true })
+        );
+    }
+}

@@ -1,0 +1,65 @@
+//! What an operator hears of a running server, and no more often than it helps.
+
+use std::time::Duration;
+
+use sockeye_server::{MioNet, Net, Server, Time};
+
+use crate::front::Front;
+
+/// Milliseconds between two notices that nobody more can be let in.
+const FULL_NOTICE_MS: u64 = 10_000;
+
+/// Milliseconds between two notices of refused credentials.
+const REFUSED_NOTICE_MS: u64 = 1_000;
+
+/// What was said already, and when something may be said again.
+#[derive(Default)]
+pub(crate) struct Watch {
+    pauses: u64,
+    full_next: Time,
+    refused_next: Time,
+    closing: bool,
+}
+
+impl Watch {
+    /// Looks at the server after a turn.
+    pub(crate) fn look(&mut self, server: &mut Server<MioNet, Front>) {
+        let now = server.net().now();
+        self.look_at_room(server, now);
+        self.look_at_refused(server, now);
+        if server.is_closing() && !self.closing {
+            self.closing = true;
+            log::info!(connections = server.connections(); "nobody is let in any more");
+        }
+    }
+
+    /// How long the next turn may wait: something may be left to say.
+    pub(crate) fn patience(&self, server: &mut Server<MioNet, Front>) -> Option<Duration> {
+        let waits = server.app_mut().service().has_refused();
+        waits.then(|| Duration::from_millis(REFUSED_NOTICE_MS))
+    }
+
+    /// That accepting has to rest is the one thing that an operator would otherwise see only as
+    /// clients that hang.
+    fn look_at_room(&mut self, server: &Server<MioNet, Front>, now: Time) {
+        let pauses = server.stats().accept_pauses;
+        if pauses > self.pauses && now >= self.full_next {
+            let connections = server.connections();
+            log::warn!(connections; "nobody more is let in for now");
+            (self.pauses, self.full_next) = (pauses, now + FULL_NOTICE_MS);
+        }
+    }
+
+    /// A line a second at the most, however many come.
+    fn look_at_refused(&mut self, server: &mut Server<MioNet, Front>, now: Time) {
+        let service = server.app_mut().service();
+        if !service.has_refused() || now < self.refused_next {
+            return;
+        }
+        let Some(refused) = service.take_refused() else { return };
+        let peer = refused.peer.map_or_else(String::new, |peer| peer.to_string());
+        let (code, path, others) = (refused.code, refused.target.as_str(), refused.others);
+        log::warn!(code, path, peer, others; "credentials refused");
+        self.refused_next = now + REFUSED_NOTICE_MS;
+    }
+}

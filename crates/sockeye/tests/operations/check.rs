@@ -1,0 +1,56 @@
+//! `sockeye config check`: what could not be served is found before it is, with its line.
+
+use crate::common::run;
+use crate::place::Place;
+
+fn check(place: &Place) -> (Option<i32>, String) {
+    let output = run(&["config", "check", &place.path("sockeye.toml")]);
+    let stderr = String::from_utf8(output.stderr).expect("text");
+    assert!(stderr.lines().count() <= 1, "one line for a person: {stderr}");
+    (output.status.code(), stderr)
+}
+
+#[test]
+fn files_that_it_names_are_read_and_keys_looked_at() {
+    let place = Place::new();
+    place.write("good.key", "a_back_end_s_key_of_a_good_length_01");
+    place.write("short.key", "tiny");
+    place.write("not.pem", "-----BEGIN NONSENSE-----");
+    place.write("secret", &"s".repeat(40));
+    let jwt = |file: &str| {
+        format!(
+            "[access]\n[access.jwt]\n\n[[access.jwt.keys]]\nalgorithm = \"ES256\"\nfile = \"{file}\"\n"
+        )
+    };
+    let key = |file: &str| {
+        format!("[access]\n\n[[access.api_keys]]\nname = \"a\"\nkey_file = \"{file}\"\n")
+    };
+    let tickets = |file: &str| format!("[access]\n[access.tickets]\nsecret_file = \"{file}\"\n");
+    for (text, complaint) in [
+        (key("nothing.key"), "line 3: [[access.api_keys]] a: "),
+        (key("short.key"), "line 3: [[access.api_keys]] a: "),
+        (format!("{}sha256 = \"00\"\n", key("good.key")), "line 3: [[access.api_keys]] a: one of"),
+        (
+            key("good.key") + &key("good.key").replace("[access]\n", ""),
+            "line 7: [[access.api_keys]] a: ",
+        ),
+        (jwt("nothing.pem"), "line 4: [[access.jwt.keys]]: "),
+        (jwt("not.pem"), "line 4: [[access.jwt.keys]]: "),
+        (jwt("not.pem").replace("ES256", "none"), "line 4: [[access.jwt.keys]]: none is none of"),
+        (tickets("nothing"), "line 2: [access.tickets]: "),
+        (tickets("short.key"), "line 2: [access.tickets]: "),
+        ("\n[namespaces.\"a:b\"]\n".to_owned(), "line 2: [namespaces.a:b]: "),
+        ("[log]\nlevel = \"loud\"\n".to_owned(), "line 2: unknown variant `loud`, expected one of"),
+        ("[access]\nsubscribe = [\"a b\"]\n".to_owned(), "sockeye.toml: [access] subscribe: "),
+    ] {
+        place.write("sockeye.toml", &text);
+        let (status, said) = check(&place);
+        assert_eq!(status, Some(1), "{text}");
+        assert!(said.contains("sockeye.toml: ") && said.contains(complaint), "{complaint}: {said}");
+    }
+    place.write("sockeye.toml", &(key("good.key") + &tickets("secret").replace("[access]\n", "")));
+    assert_eq!(check(&place), (Some(0), String::new()));
+    // The key itself is not in the message.
+    place.write("sockeye.toml", &key("short.key"));
+    assert!(!check(&place).1.contains("tiny"));
+}

@@ -1,0 +1,37 @@
+//! `/readyz` of a real process whose disk takes nothing more.
+
+use std::process::Stdio;
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+use crate::common::sockeye;
+use crate::place::{Place, request};
+
+#[test]
+fn a_disk_that_takes_nothing_more_is_seen_by_the_balancer_and_said_once() {
+    let place = Place::new();
+    let data = place.path("data");
+    let program = sockeye(&[]).get_program().to_owned();
+    // A file that would grow beyond the limit is an error to whoever ignores the signal for it.
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" serve --listen 127.0.0.1:0 --data \"$1\""]);
+    command.arg(program).arg(&data).stdin(Stdio::null()).env_remove("RUST_LOG");
+    let serving = place.start(command);
+    let publish = || request(&serving, "POST", "/v1/channels/a", "", &"x".repeat(4_000)).0;
+    assert_eq!(publish(), 200);
+    assert_eq!(request(&serving, "GET", "/readyz", "", ""), (200, "ready\n".to_owned()));
+
+    let pid = Pid::from_child(&serving.child);
+    let none = Rlimit { current: Some(4_096), maximum: None };
+    prlimit(Some(pid), Resource::Fsize, none).expect("it is our child");
+    for _ in 0..5 {
+        assert_eq!(publish(), 503);
+    }
+    let (status, body) = request(&serving, "GET", "/readyz", "", "");
+    assert_eq!((status, body.as_str()), (503, r#"{"ready":false,"reason":"log_failed"}"#));
+    assert_eq!(request(&serving, "GET", "/healthz", "", "").0, 200, "it lives");
+    let log = place.log();
+    assert_eq!(log.matches("ERROR").count(), 1, "said once: {log}");
+    let metrics = request(&serving, "GET", "/metrics", "", "").1;
+    assert!(metrics.contains("\nsockeye_log_failed 1\n"), "{metrics}");
+}

@@ -1,0 +1,120 @@
+//! SIGHUP.
+
+use rustix::process::Signal;
+
+use crate::common::{Peer, Serving, serve_anywhere};
+use crate::place::{Place, request};
+
+const KEY: &str = "a_back_end_s_key_of_a_good_length_01";
+const OTHER: &str = "a_back_end_s_key_of_a_good_length_02";
+
+fn config(more: &str) -> String {
+    format!(
+        "{more}\n[access]\nsubscribe = [\"public:>\"]\n[[access.api_keys]]\nname = \"one\"\n\
+         key_file = \"one.key\"\nsubscribe = [\">\"]\npublish = [\">\"]\n"
+    )
+}
+
+fn with_key(key: &str) -> String {
+    format!("Authorization: ApiKey {key}\r\n")
+}
+
+fn events(serving: &Serving, key: &str) -> Peer {
+    let mut peer = serving.connect();
+    let head = peer.ask("GET", "/v1/sse?channel=a", &with_key(key));
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    while !peer.read_line().contains("$sync") {}
+    peer
+}
+
+#[test]
+fn keys_channels_limits_and_logs_change_while_it_runs() {
+    let place = Place::new();
+    place.write("one.key", KEY);
+    place.write("sockeye.toml", &config(""));
+    let serving = place.serve(|_| ());
+    let mut stream = events(&serving, KEY);
+    for text in ["1", "2", "3"] {
+        let target = "/v1/channels/public:1";
+        assert_eq!(request(&serving, "POST", target, &with_key(KEY), text).0, 200);
+    }
+
+    place.write("one.key", OTHER);
+    let changed = "listen = \"127.0.0.3:0\"\n[channels]\nhistory_messages = 1\n\
+                   [limits]\npublish_bytes = 4\n[log]\nformat = \"json\"\n";
+    place.write("sockeye.toml", &config(changed));
+    serving.signal(Signal::HUP);
+    let log = place.until_logged("the configuration was read again", 1);
+    // The stream of the old key is told, and ends.
+    let rest = stream.read_to_end();
+    assert!(rest.contains("$goaway") && rest.contains("4303"), "{rest}");
+    assert_eq!(request(&serving, "GET", "/v1/position", &with_key(KEY), "").0, 401);
+    assert_eq!(request(&serving, "GET", "/v1/position", &with_key(OTHER), "").0, 200);
+    let history = request(&serving, "GET", "/v1/channels/public:1/history", "", "").1;
+    assert!(history.contains("\"3\"") && !history.contains("\"2\""), "{history}");
+    let target = "/v1/channels/public:1";
+    assert_eq!(request(&serving, "POST", target, &with_key(OTHER), "12345").0, 413);
+    // The log is JSON from there on, and says what needs a restart: not `listen`, which a flag says.
+    let last: serde_json::Value =
+        serde_json::from_str(log.lines().last().expect("a line")).expect("JSON");
+    assert_eq!((&last["level"], &last["revoked"]), (&"info".into(), &1.into()), "{log}");
+    assert!(!log.contains("restart"), "{log}");
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_is_reported_with_its_line() {
+    let place = Place::new();
+    place.write("one.key", KEY);
+    place.write("sockeye.toml", &config(""));
+    let serving = place.serve(|_| ());
+    let good = || request(&serving, "GET", "/v1/position", &with_key(KEY), "").0;
+    for (times, bad, complaint) in [
+        (1, config("[channels]\nhistory_mesages = 1\n"), "line 2: unknown field `history_mesages`"),
+        (2, config("").replace("one.key", "no.key"), "line 4: [[access.api_keys]] one: "),
+        (3, "listen = \"0.0.0.0:0\"\n[acces]\n".to_owned(), "line 2: unknown field `acces`"),
+    ] {
+        place.write("sockeye.toml", &bad);
+        serving.signal(Signal::HUP);
+        let log = place.until_logged("the configuration stays as it was", times);
+        let line = log.lines().last().expect("a line");
+        assert!(line.contains("sockeye.toml") && line.contains(complaint), "{line}");
+        assert_eq!(good(), 200, "as before");
+    }
+}
+
+#[test]
+fn what_cannot_change_is_named() {
+    let place = Place::new();
+    place.write("sockeye.toml", "");
+    let data = place.path("data");
+    let serving = place.serve(|command| {
+        command.env("SOCKEYE_DATA", data);
+    });
+    place.write(
+        "sockeye.toml",
+        "[limits]\nsocket_bytes = 65536\n[channels]\nmessage_bytes = 99999\n",
+    );
+    serving.signal(Signal::HUP);
+    let log = place.until_logged("the configuration was read again", 1);
+    for name in ["name=limits.socket_bytes", "name=\"message_bytes above"] {
+        let line = log.lines().find(|line| line.contains(name)).expect(name);
+        assert!(line.contains("WARN") && line.contains("needs a restart to change"), "{line}");
+    }
+    // What the log could not keep is not let in.
+    let large = "x".repeat(65_000 + 600);
+    assert_eq!(request(&serving, "POST", "/v1/channels/a", "", &large).0, 413);
+}
+
+#[test]
+fn without_a_file_there_is_nothing_to_read() {
+    let place = Place::new();
+    let mut command = crate::common::sockeye(&["serve", "--listen", "127.0.0.1:0"]);
+    command.env("SOCKEYE_LOG", "warn");
+    let serving = place.start(command);
+    serving.signal(Signal::HUP);
+    let log = place.until_logged("there is no configuration file to read again", 1);
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert_eq!(request(&serving, "GET", "/readyz", "", "").0, 200, "it neither drains nor ends");
+    drop(serving);
+    drop(serve_anywhere());
+}
