@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::checks::Checks;
 use crate::lines::Ways;
 use crate::publisher::{Over, Publisher};
-use crate::server::{Place, Server, Settings};
+use crate::server::{Place, Server, Settings, unhurried};
 use crate::slow::quantile;
 use crate::subscriber::{Heard, Subscriber, Transport};
 use crate::world::{Client, World};
@@ -107,9 +107,15 @@ fn look(
 ) -> Result<Row, Failure> {
     let place = Place::new("choose")?;
     let listen = SocketAddr::from(([127, 0, 48, 1], 0));
-    let config = crate::UNHURRIED;
-    let settings =
-        Settings { program, place: &place, keeps: false, config, listen, descriptors: None };
+    let config = unhurried(program, "")?;
+    let settings = Settings {
+        program,
+        place: &place,
+        keeps: false,
+        config: &config,
+        listen,
+        descriptors: None,
+    };
     let server = Server::start(&settings)?;
     let mut world = World::new(server.addr, 1)?;
     let mut row = Row::default();

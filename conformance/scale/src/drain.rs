@@ -14,7 +14,7 @@ use crate::checks::Checks;
 use crate::lines::Ways;
 use crate::probe::{Ended, Manner, Probe};
 use crate::publisher::{Over, Publisher};
-use crate::server::{Place, Server, Settings};
+use crate::server::{Place, Server, Settings, unhurried};
 use crate::subscriber::{Subscriber, Transport};
 use crate::wire::Form;
 use crate::world::{Client, World};
@@ -77,7 +77,7 @@ fn config(size: Size, window: u64) -> String {
 
 fn restart(program: &Path, size: Size, crowd: &Crowd, checks: &mut Checks) -> Result<(), Failure> {
     let place = Place::new("drain")?;
-    let config = config(size, size.window);
+    let config = unhurried(program, &config(size, size.window))?;
     let listen = SocketAddr::from((ADDRESS, 0));
     let settings = Settings {
         program,
@@ -262,7 +262,7 @@ fn judge(world: &World, crowd: &Crowd, checks: &mut Checks) {
 /// A second signal means now.
 fn cut_short(program: &Path, size: Size, checks: &mut Checks) -> Result<(), Failure> {
     let place = Place::new("cut")?;
-    let config = config(size, 600);
+    let config = unhurried(program, &config(size, 600))?;
     let listen = SocketAddr::from((ADDRESS, 0));
     let settings = Settings {
         program,

@@ -23,9 +23,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use checks::Checks;
 
-/// Settings that let a crowd in at once.
-pub(crate) const UNHURRIED: &str = "[limits]\n";
-
 /// What kept a run from being one: it says nothing about the server.
 #[derive(Debug)]
 pub(crate) struct Failure(String);

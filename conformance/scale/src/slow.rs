@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::checks::Checks;
 use crate::lines::Ways;
 use crate::publisher::{Over, Publisher};
-use crate::server::{Place, Server, Settings};
+use crate::server::{Place, Server, Settings, unhurried};
 use crate::subscriber::{Heard, Subscriber, Transport};
 use crate::world::{Client, World};
 use crate::{Failure, Fault, Size};
@@ -46,65 +46,34 @@ struct Calm {
     cpu_us: u64,
 }
 
+/// How many there are: all, those of them who will stop, and the others who read the loud channel.
+#[derive(Clone, Copy)]
+struct Crowd {
+    all: usize,
+    stalled: usize,
+    loud: usize,
+}
+
 pub(crate) fn run(program: &Path, size: Size, checks: &mut Checks) -> Result<(), Failure> {
     let place = Place::new("slow")?;
-    let queue = if size.has(Fault::LongQueues) { "[limits]\nqueue_bytes = 16777216\n" } else { "" };
+    let long = size.has(Fault::LongQueues);
+    let config = if long { "[limits]\nqueue_bytes = 16777216\n" } else { "" };
+    let config = &unhurried(program, config)?;
     let listen = SocketAddr::from(([127, 0, 42, 1], 0));
     let settings =
-        Settings { program, place: &place, keeps: false, config: queue, listen, descriptors: None };
+        Settings { program, place: &place, keeps: false, config, listen, descriptors: None };
     let server = Server::start(&settings)?;
     let mut world = World::new(server.addr, 2)?;
     let (all, stalled, loud) = (size.of(5_000), size.of(1_000), size.of(200));
     println!("slow: {all} subscribers, {stalled} of them stop reading");
-    fill(&mut world, all, stalled, loud)?;
+    let crowd = Crowd { all, stalled, loud };
+    fill(&mut world, crowd)?;
     let opened = world.run(PATIENCE_MS, |world| world.subscribers().all(|it| it.is_open))?;
     checks.that(opened, "all are there");
-    world.ground.behind_max = 20;
-    world.ground.readers = vec![all as u64, (stalled + loud) as u64];
 
-    // What history costs is not what stalled readers cost.
-    publish(&mut world, LOUD, OVERRUN_MESSAGES)?;
-    let before = calm(&mut world, &server)?;
-    let memory = server.memory_kib()?;
-    set_stalled(&mut world, 0..stalled, true);
-    world.ground.readers = vec![(all - stalled) as u64, loud as u64];
-    publish(&mut world, LOUD, FILL_MESSAGES)?;
-    let grown = server.memory_kib()?.saturating_sub(memory);
-    let lagged = server.metric("sockeye_slow_readers_total{action=\"lagged\"}")?;
-    checks.that(
-        lagged >= stalled as u64,
-        format_args!("streams that were given nothing more: {lagged}"),
-    );
-    let each = grown / stalled as u64;
-    checks.that(
-        each <= STALLED_KIB_MAX,
-        format_args!(
-            "memory grew by {each} KiB for each stalled stream, at most {STALLED_KIB_MAX}"
-        ),
-    );
-    let after = calm(&mut world, &server)?;
-    compare(&before, &after);
-    publish(&mut world, LOUD, OVERRUN_MESSAGES)?;
+    stop_reading(&mut world, &server, crowd, checks)?;
     judge_readers(&world, stalled, checks);
-
-    // Half of them read again.
-    let half = stalled.div_ceil(2);
-    set_stalled(&mut world, 0..half, false);
-    let behind = |world: &World| {
-        let subscribers = world.subscribers().take(half);
-        subscribers.filter(|it| !it.has_all(&world.ground.acknowledged)).count()
-    };
-    // They were sent away and are back, or were let go on. After a gap one more message of each channel
-    // tells where they are.
-    world.run(PATIENCE_MS, |world| {
-        let mut subscribers = world.subscribers().take(half);
-        subscribers.all(|it| it.is_open && it.heard.gaps > 0)
-    })?;
-    world.ground.readers = vec![0, 0];
-    publish(&mut world, LOUD, BATCH)?;
-    publish(&mut world, QUIET, 1)?;
-    world.run(PATIENCE_MS, |world| behind(world) == 0)?;
-    judge_stalled(&world, half, behind(&world), checks);
+    read_again(&mut world, stalled.div_ceil(2), checks)?;
     let faults = &world.ground.faults;
     checks.that(
         faults.is_empty(),
@@ -114,8 +83,63 @@ pub(crate) fn run(program: &Path, size: Size, checks: &mut Checks) -> Result<(),
     Ok(())
 }
 
+/// Some stop reading, and what that costs the server and the others is looked at.
+fn stop_reading(
+    world: &mut World,
+    server: &Server,
+    crowd: Crowd,
+    checks: &mut Checks,
+) -> Result<(), Failure> {
+    let Crowd { all, stalled, loud } = crowd;
+    world.ground.behind_max = 20;
+    world.ground.readers = vec![all as u64, (stalled + loud) as u64];
+    // What history costs is not what stalled readers cost.
+    publish(world, LOUD, OVERRUN_MESSAGES)?;
+    let before = calm(world, server)?;
+    let memory = server.memory_kib()?;
+    set_stalled(world, 0..stalled, true);
+    world.ground.readers = vec![(all - stalled) as u64, loud as u64];
+    publish(world, LOUD, FILL_MESSAGES)?;
+    let each = server.memory_kib()?.saturating_sub(memory) / stalled as u64;
+    let lagged = server.metric("sockeye_slow_readers_total{action=\"lagged\"}")?;
+    checks.that(
+        lagged >= stalled as u64,
+        format_args!("streams that were given nothing more: {lagged}"),
+    );
+    checks.that(
+        each <= STALLED_KIB_MAX,
+        format_args!(
+            "memory grew by {each} KiB for each stalled stream, at most {STALLED_KIB_MAX}"
+        ),
+    );
+    let after = calm(world, server)?;
+    compare(&before, &after);
+    publish(world, LOUD, OVERRUN_MESSAGES)
+}
+
+/// Some of those who had stopped read again.
+fn read_again(world: &mut World, count: usize, checks: &mut Checks) -> Result<(), Failure> {
+    set_stalled(world, 0..count, false);
+    let behind = |world: &World| {
+        let subscribers = world.subscribers().take(count);
+        subscribers.filter(|it| !it.has_all(&world.ground.acknowledged)).count()
+    };
+    // They were sent away and are back. After a gap one more message of each channel tells where they are.
+    world.run(PATIENCE_MS, |world| {
+        let mut subscribers = world.subscribers().take(count);
+        subscribers.all(|it| it.is_open && it.heard.gaps > 0)
+    })?;
+    world.ground.readers = vec![0, 0];
+    publish(world, LOUD, BATCH)?;
+    publish(world, QUIET, 1)?;
+    world.run(PATIENCE_MS, |world| behind(world) == 0)?;
+    judge_stalled(world, count, behind(world), checks);
+    Ok(())
+}
+
 /// First those who will stop, then those who also read the loud channel, then the others, and the publishers.
-fn fill(world: &mut World, all: usize, stalled: usize, loud: usize) -> Result<(), Failure> {
+fn fill(world: &mut World, crowd: Crowd) -> Result<(), Failure> {
+    let Crowd { all, stalled, loud } = crowd;
     let mut clients = Vec::new();
     for number in 0..all {
         let transport = if number % 2 == 0 { Transport::Commands } else { Transport::Events };
