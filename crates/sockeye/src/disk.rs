@@ -94,6 +94,10 @@ pub(crate) fn recover(
     limits: sockeye_service::Limits,
     waker: Waker,
 ) -> Result<Service, Failure> {
+    if dir.exists() && !dir.is_dir() {
+        let dir = dir.display();
+        return Err(Failure(format!("{dir} is no directory; the log needs one for its files")));
+    }
     let opening = || format!("cannot open the log in {}", dir.display());
     let log_limits = log_limits(&hub);
     let record_bytes_max = log_limits.record_bytes_max;

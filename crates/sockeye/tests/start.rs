@@ -49,6 +49,16 @@ fn an_open_server_beyond_the_loopback_interface() {
 }
 
 #[test]
+fn a_file_where_the_log_needs_a_directory() {
+    let file = std::env::temp_dir().join(format!("sockeye-start-{}.file", std::process::id()));
+    std::fs::write(&file, "x").expect("a file");
+    let args = ["serve", "--listen", "127.0.0.1:0", "--data", file.to_str().expect("UTF-8")];
+    fails_with(&args, "is no directory; the log needs one");
+    assert_eq!(std::fs::read(&file).expect("still there"), b"x");
+    std::fs::remove_file(file).expect("a file");
+}
+
+#[test]
 fn a_privileged_port() {
     let args = ["serve", "--listen", "127.0.0.1:1"];
     let complaint = "ports below 1024 need privileges";

@@ -53,6 +53,11 @@ struct JwtConfig {
     audience: Option<String>,
     cookie: Option<String>,
     query_token: Option<String>,
+    /// How far the clock of who signs may be off, in seconds.
+    #[serde(default)]
+    leeway_seconds: u64,
+    /// How old a token may be, in seconds; if it is set, tokens need `iat`.
+    max_age_seconds: Option<u64>,
     keys: Vec<Spanned<JwtKeyConfig>>,
 }
 
@@ -153,7 +158,8 @@ impl JwtConfig {
         JwtRules {
             issuers: self.issuer.iter().cloned().collect(),
             audiences: self.audience.iter().cloned().collect(),
-            ..JwtRules::default()
+            leeway_ms: self.leeway_seconds.saturating_mul(1000),
+            age_ms_max: self.max_age_seconds.map(|it| it.saturating_mul(1000)),
         }
     }
 }

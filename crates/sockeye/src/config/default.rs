@@ -70,6 +70,8 @@ publish = "granted"            # who may publish: the same; "keys": API keys, wh
 # audience = "sockeye"
 # cookie = "session"           # also in this cookie, from pages of the origins above
 # query_token = "token"        # also in this parameter of the URL: it ends up in logs
+# leeway_seconds = 0           # how far its clock may be off, 60 at the most
+# max_age_seconds = 3600       # older ones are refused; then they need `iat`
 #
 # [[access.jwt.keys]]
 # algorithm = "EdDSA"          # or HS256, RS256, ES256: one key, one algorithm

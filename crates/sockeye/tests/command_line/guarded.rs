@@ -315,3 +315,39 @@ fn clients_say_who_they_are() {
     let args = ["--api-key-file", &key, "--token-file", &file, "a", "x"];
     assert_eq!(publish(&args, &[]).status.code(), Some(2));
 }
+
+/// A stream that ends for its credentials is not come back to with the same ones.
+#[test]
+fn a_token_that_ends_ends_the_subscription() {
+    let room = Room::new("ends");
+    let serving = guarded(&room);
+    for transport in ["ws", "sse", "poll"] {
+        let key = room.file("users.key");
+        let new = ["token", "new", "--algorithm", "HS256", "--key", &key, "--channel", "a"];
+        let made = run(&[&new[..], &["--life", "3s"]].concat());
+        let mut command = client_of(&serving, &["subscribe", "--quiet", "--transport", transport]);
+        let output = command.arg("a").env("SOCKEYE_TOKEN", good(&made).trim()).output();
+        let output = output.expect("it starts");
+        assert_eq!(output.status.code(), Some(1), "{transport}: {output:?}");
+        let said = text(&output.stderr).lines().next().unwrap_or_default();
+        assert!(said.contains("expired"), "{transport}: {said}");
+        assert!(text(&output.stdout).contains("\"sync\""), "it had begun: {transport}");
+    }
+}
+
+#[test]
+fn a_token_is_as_old_as_the_configuration_lets_it_be() {
+    let room = Room::new("age");
+    let (key, file) = (room.file("k"), room.file("sockeye.toml"));
+    let config = run(&["token", "key", "HS256", "--out", &key]);
+    let config = good(&config).to_owned();
+    let made = run(&["token", "new", "--algorithm", "HS256", "--key", &key]);
+    let check = |more: &str| {
+        std::fs::write(&file, format!("{config}[access.jwt]\n{more}\n")).expect("written");
+        run(&["token", "check", "--config", &file, good(&made).trim()])
+    };
+    good(&check("max_age_seconds = 3600\nleeway_seconds = 60"));
+    let old = check("max_age_seconds = 0");
+    assert!(complaint(&old).ends_with("(token_too_old)"), "{old:?}");
+    assert!(complaint(&check("leeway_seconds = 61")).contains("too much leeway"));
+}

@@ -173,3 +173,25 @@ fn a_reader_that_goes_away_ends_it_quietly() {
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{transport}");
     }
 }
+
+/// Somebody else's JSON keeps its own line ends on the way; a line of ours is a line.
+#[test]
+fn json_of_others_stays_one_line() {
+    let serving = serve_anywhere();
+    for transport in TRANSPORTS {
+        let channel = format!("pretty:{transport}");
+        let args = ["--transport", transport, "--quiet", "--count", "2", &channel];
+        let mut subscriber = Subscriber::live(&serving, &args);
+        for pretty in ["{\n  \"seat\": 12,\r\n  \"rows\": [\n    1,\n    2\n  ]\n}", "[\n]"] {
+            let (mut peer, len) = (serving.connect(), pretty.len());
+            let headers = format!("Content-Type: application/json\r\nContent-Length: {len}\r\n");
+            peer.send(format!("POST /v1/channels/{channel} HTTP/1.1\r\nHost: localhost\r\n"));
+            peer.send(format!("{headers}\r\n{pretty}"));
+            assert!(peer.read_line().starts_with("HTTP/1.1 200 "));
+            // `data` reads one line and wants all of the JSON in it.
+            let data = subscriber.data();
+            assert_eq!(data, serde_json::from_str::<serde_json::Value>(pretty).expect("JSON"));
+        }
+        subscriber.wait_for_good_end();
+    }
+}
