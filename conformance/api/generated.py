@@ -136,7 +136,7 @@ def judge(contract, hub, credentials, path, sent):
     if answer.status >= 500:
         problems.append(f"{answer.status}: {answer.body[:200]}")
     origin = credentials.get("Origin")
-    if origin and path.startswith("/v1/") and path != "/v1/ws" and answer.status != 414 and \
+    if origin and path.startswith("/v1/") and answer.status not in (101, 414) and \
             answer.headers.get("access-control-allow-origin") != origin:
         problems.append(f"the page of {origin} may not read the answer")
     if path == "/v1/batch" and answer.status == 200:

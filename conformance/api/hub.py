@@ -8,6 +8,7 @@ import json
 import pathlib
 import re
 import secrets
+import socket
 import subprocess
 import time
 
@@ -114,6 +115,15 @@ class Hub:
         text = ".".join(base64url(json.dumps(part).encode()) for part in parts)
         mac = hmac.new(self.jwt_secret.encode(), text.encode(), hashlib.sha256)
         return f"{text}.{base64url(mac.digest())}"
+
+    def raw(self, request):
+        """Sends these bytes, and reads one response to the end of the connection."""
+        with socket.create_connection((self.host, self.port), SECONDS_MAX) as connection:
+            connection.sendall(request)
+            response = http.client.HTTPResponse(connection)
+            response.begin()
+            headers = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, headers, response.read())
 
     def ask(self, method, target, headers=None, body=None):
         """One request on a connection of its own. Of what has no end, the head and a first piece."""

@@ -2,6 +2,7 @@
 import pathlib
 import sys
 
+import below
 import commands
 import coverage
 import generated
@@ -20,6 +21,7 @@ def main(binary, out):
     step(report, "the document", lambda: check_document(report, contract))
     with hubs.Hub(binary, out, "open", hubs.OPEN) as open_hub:
         step(report, "the tables", lambda: coverage.run(report, contract, open_hub))
+        step(report, "below", lambda: below.run(report, contract, open_hub))
         step(report, "made up, open", lambda: generated.run(report, contract, open_hub, "open", {}, CASES, SEED))
     with hubs.Hub(binary, out, "guarded", hubs.OPEN + hubs.GUARDED) as guarded:
         key = {"Authorization": f"ApiKey {guarded.key}", "Origin": hubs.ORIGIN}

@@ -1,0 +1,26 @@
+"""Requests that are refused before it is known what was asked for, each with its status and code."""
+
+PATH = "/v1/channels/below:1"
+LONG = "a" * 70_000  # more than a target, a head or a body may have
+
+REQUESTS = [
+    (400, "bad_http", f"POST {PATH} HTTP/1.1\r\nHost: HOST\r\nHost: HOST\r\n\r\n"),
+    (400, "bad_http", f"POST {PATH} HTTP/1.1\r\n\r\n"),
+    (400, "bad_http", f"POST {PATH} HTTP/1.1\r\nHost: HOST\r\nContent-Length: 1\r\n"
+                      "Transfer-Encoding: chunked\r\n\r\n"),
+    (413, "too_large", f"POST {PATH} HTTP/1.1\r\nHost: HOST\r\nContent-Length: 70000\r\n\r\n"),
+    (414, "target_too_long", f"POST {PATH}?key={LONG[:8000]} HTTP/1.1\r\nHost: HOST\r\n\r\n"),
+    (417, "unknown_expectation", f"POST {PATH} HTTP/1.1\r\nHost: HOST\r\nExpect: more\r\n\r\n"),
+    (431, "head_too_large", f"POST {PATH} HTTP/1.1\r\nHost: HOST\r\nSockeye-Event: {LONG}\r\n\r\n"),
+    (501, "not_implemented", f"POST {PATH} HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),
+    (505, "bad_version", f"POST {PATH} HTTP/2.0\r\nHost: HOST\r\n\r\n"),
+]
+
+
+def run(report, contract, hub):
+    for status, code, request in REQUESTS:
+        answer = hub.raw(request.replace("HOST", hub.address).encode())
+        problems = contract.problems("POST", PATH, answer.status, answer.headers, answer.body)
+        if answer.status != status or f'"code":"{code}"'.encode() not in answer.body:
+            problems.append(f"{answer.status} {answer.body[:200]}")
+        report.check(f"below: {status} {code}", problems)
