@@ -87,11 +87,6 @@ pub fn publish(addr: SocketAddr, channel: &str, text: &str) -> String {
     answered.json()["cursor"].as_str().expect("a cursor").to_owned()
 }
 
-/// Publishes a text with these headers, and gives the status.
-pub fn post(addr: SocketAddr, channel: &str, headers: &str, text: &str) -> u16 {
-    ask(addr, "POST", &format!("/v1/channels/{channel}"), headers, text).status
-}
-
 /// One event, as a browser would see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {

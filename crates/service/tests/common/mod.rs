@@ -13,7 +13,7 @@ use sockeye_hub::{Config, Epoch};
 use sockeye_server::{Limits as ServerLimits, MioNet, Server, Waker};
 use sockeye_service::{Access, Limits, Namespaces, Service};
 
-pub use clients::{Answered, Events, Socket, ask, post, publish, raw};
+pub use clients::{Answered, Events, Socket, ask, publish, raw};
 
 /// How long anything may take before a test gives it up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
