@@ -360,21 +360,28 @@ impl Access {
         wanted: &Identity,
         life_ms: u64,
         now_ms: u64,
-    ) -> Result<String, Refusal> {
-        let Self::Guarded(guard) = self else { return Err(Refusal::Forbidden) };
-        let Some(tickets) = &mut guard.tickets else { return Err(Refusal::Forbidden) };
+    ) -> Result<String, Problem> {
+        let none = |message| Problem::new(Code::Forbidden, message);
+        let Self::Guarded(guard) = self else {
+            return Err(none("an open server has no tickets, and needs none"));
+        };
+        let Some(tickets) = &mut guard.tickets else {
+            return Err(none(
+                "this server has no tickets: its configuration has no secret for them",
+            ));
+        };
         // Whoever shows nothing could fill the store with tickets for nothing.
         if !who.is_known() {
-            return Err(Refusal::Required);
+            return Err(Refusal::Required.into());
         }
         if !who.identity.may_issue(wanted) {
-            return Err(Refusal::Forbidden);
+            return Err(Refusal::Forbidden.into());
         }
         let mut entropy = [0; 24];
         (guard.entropy)(&mut entropy);
         let ends_ms = [who.identity.ends_ms, wanted.ends_ms].into_iter().flatten().min();
         let wanted = Identity { ends_ms, ..wanted.clone() };
-        tickets.issue(&who.identity, &wanted, life_ms, &entropy, now_ms)
+        Ok(tickets.issue(&who.identity, &wanted, life_ms, &entropy, now_ms)?)
     }
 }
 

@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod goodbyes;
 mod guarded;
 mod help;
 mod program;
