@@ -11,7 +11,10 @@ use crate::wire::Form;
 
 /// CPU time that a server may use in a second in which nobody more can be let in, in milliseconds. One
 /// that asks again and again uses all of it.
-const REST_CPU_MS_MAX: u64 = 400;
+const REST_CPU_MS_MAX: u64 = 200;
+
+/// How long accepting rests where it cannot go on, in milliseconds, unless somebody goes.
+const REST_MS: u64 = 100;
 
 pub(super) fn run(program: &Path, checks: &mut Checks) -> Result<(), Failure> {
     // Few enough that the bound on connections leaves room, and so few that the log's files need it.
@@ -36,7 +39,7 @@ fn exhaust(
         "        a server with {descriptors} descriptors, {streams} streams, {newcomers} newcomers"
     );
     let mut stage = Stage::new(program, "", Some(descriptors), streams)?;
-    let since = stage.published();
+    let (since, begun_us) = (stage.published(), stage.world.ground.now_us());
     let ask = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let events = "GET /v1/sse?channel=c0 HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let here = |_| Ipv4Addr::new(127, 0, 47, 1);
@@ -76,6 +79,14 @@ fn exhaust(
     })?;
     let good = stage.count(&all, |probe| probe.statuses.keys().eq([&200]));
     checks.same("descriptors again: answered 200 in the end", good, newcomers);
+    // Everybody who goes may wake it once, and time does.
+    let rests = stage.server.metric("sockeye_accept_pauses_total")?;
+    let passed_ms = (stage.world.ground.now_us() - begun_us) / 1000;
+    let most = passed_ms / REST_MS + newcomers as u64 + 10;
+    checks.that(
+        rests > 0 && rests <= most,
+        format_args!("accepting rested {rests} times in {passed_ms} ms, at most {most}"),
+    );
     let bad = stage.count(&sources, |probe| probe.statuses.keys().any(|&status| status != 200));
     checks.same("descriptors again: event streams with another status", bad, 0);
     stage.end(checks)
