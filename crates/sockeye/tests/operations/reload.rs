@@ -72,6 +72,8 @@ fn a_bad_file_changes_nothing_and_is_reported_with_its_line() {
         (1, config("[channels]\nhistory_mesages = 1\n"), "line 2: unknown field `history_mesages`"),
         (2, config("").replace("one.key", "no.key"), "line 4: [[access.api_keys]] one: "),
         (3, "listen = \"0.0.0.0:0\"\n[acces]\n".to_owned(), "line 2: unknown field `acces`"),
+        // What stands in the file is no part of the terminal's business, either.
+        (4, "\"\\u001b[31m\\n[x\" = 1\n".to_owned(), "line 1: unknown field `\\u{1b}[31m [x`"),
     ] {
         place.write("sockeye.toml", &bad);
         serving.signal(Signal::HUP);
