@@ -30,6 +30,8 @@ pub(crate) struct Connection {
     pub(crate) paused: bool,
     /// Whether the application wants to hear that the outbox has drained.
     pub(crate) notify: Notify,
+    /// The application was told that it has, and nothing was written to the peer since.
+    pub(crate) told_drained: bool,
     /// The server goes away and the stream's turn to hear of it has come.
     pub(crate) dismissed: bool,
     pub(crate) peer: SocketAddr,
@@ -144,6 +146,7 @@ impl Connection {
             dirty: false,
             paused: false,
             notify: Notify::No,
+            told_drained: false,
             dismissed: false,
             peer,
         }
@@ -271,6 +274,7 @@ impl Core {
         let connection = self.connections.get_mut(key)?;
         connection.room = room;
         connection.serial = connection.serial.wrapping_add(1);
+        connection.told_drained = false;
         let opened = match &connection.room {
             Room::WebSocket(_) => &mut self.stats.websockets_opened,
             Room::Events(_) => &mut self.stats.event_streams_opened,
@@ -297,7 +301,9 @@ impl Core {
     pub(crate) fn notice_drained(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let low = connection.outbox.len() <= self.limits.outbox_refill_bytes;
-        if low && connection.notify == Notify::Waiting {
+        // [server:drained-news] Who asks again and sends nothing would otherwise be told in every
+        // turn, and no turn would sleep.
+        if low && !connection.told_drained && connection.notify == Notify::Waiting {
             connection.notify = Notify::Listed;
             self.drained.push(StreamKey { socket: key, serial: connection.serial });
         }
@@ -318,6 +324,7 @@ impl Core {
             connection.notify = Notify::No;
             return false;
         }
+        connection.told_drained |= low;
         low
     }
 

@@ -247,7 +247,9 @@ impl Context<'_> {
     /// Asks for one call of [`App::on_drained`](crate::App::on_drained) once no more than
     /// [`Limits::outbox_refill_bytes`](crate::Limits::outbox_refill_bytes) wait for the peer of
     /// `stream`: in this turn or the next if that is so already. Asking again before it came changes
-    /// nothing; a stream that is gone or closing is not reported.
+    /// nothing; after it came, something has to be written to the peer before there is another, so
+    /// that an application which has nothing to send may ask all the same. A stream that is gone or
+    /// closing is not reported.
     pub fn notify_drained(&mut self, stream: StreamKey) {
         let Some(connection) = self.core.stream(stream) else { return };
         if connection.is_streaming() && connection.notify == Notify::No {

@@ -364,6 +364,7 @@ impl<N: Net, A: App> Server<N, A> {
         let Some(socket) = &mut self.sockets[key.index()] else { return };
         let before = connection.outbox.len();
         let flushed = connection.outbox.flush(socket, &mut core.pool);
+        connection.told_drained &= connection.outbox.len() == before;
         core.stats.bytes_sent += (before - connection.outbox.len()) as u64;
         match flushed {
             Ok(Flushed::All) => {

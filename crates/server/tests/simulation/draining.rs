@@ -241,12 +241,46 @@ fn a_notice_of_what_is_empty_comes_with_the_next_turn() {
     stage.act(move |context| context.notify_drained(stream));
     stage.server.turn(None).expect("the poller never fails here");
     assert_eq!(stage.told(), [Told::Drained(stream)]);
-    // Who asks again from within hears again, once a turn.
+}
+
+/// [server:drained-news] [server:drained-once]
+#[test]
+fn who_asks_again_and_sends_nothing_does_not_keep_the_loop_awake() {
+    let mut stage = Stage::new(ROOM, |_| {});
+    let (_peer, stream) = stage.open(&upgrade(""));
     stage.server.app_mut().asks_again = true;
     stage.act(move |context| context.notify_drained(stream));
-    stage.told();
+    stage.turns();
+    assert_eq!(stage.told(), [Told::Drained(stream)], "nothing new since");
+    let while_idle = std::time::Duration::from_millis(7);
+    stage.server.turn(Some(while_idle)).expect("the poller never fails here");
+    assert_eq!(stage.net.last_wait(), Some(while_idle), "it sleeps");
+    // The wish is not lost: it is answered once something was written, each time.
     for _ in 0..3 {
-        stage.server.turn(None).expect("the poller never fails here");
+        stage.act(move |context| context.send(stream, Message::Text("x")).expect("it is open"));
+        stage.turns();
+        assert_eq!(stage.told(), [Told::Drained(stream)]);
+    }
+}
+
+/// [server:drained-news]
+#[test]
+fn what_waits_below_the_mark_and_shrinks_is_news() {
+    let mut stage = Stage::new(1_000, |limits| limits.outbox_refill_bytes = 500);
+    let (mut peer, stream) = stage.open(&upgrade(""));
+    read(&mut peer);
+    stage.server.app_mut().asks_again = true;
+    let room = peer.room();
+    stage.act(move |context| {
+        context.send(stream, Message::Binary(&vec![0; room + 300])).expect("it is open");
+        context.notify_drained(stream);
+    });
+    stage.turns();
+    assert_eq!(stage.told(), [Told::Drained(stream)], "304 bytes wait, and nobody reads");
+    // An application whose own mark is lower hears of every step down to it.
+    for _ in 0..3 {
+        assert_eq!(peer.read(100).map(|bytes| bytes.len()), Some(100));
+        stage.turns();
         assert_eq!(stage.told(), [Told::Drained(stream)]);
     }
 }
