@@ -198,6 +198,7 @@ impl Publisher {
         };
         match answer {
             Some((status, body)) => match serde_json::from_str::<Value>(&body) {
+                Ok(_) if self.has_been_given_up(status) => self.hang_up(random),
                 Ok(answer) => self.hear(status, &answer, totals),
                 // The server gave up: whatever became of it.
                 Err(_) => {
@@ -208,6 +209,15 @@ impl Publisher {
             None if over => self.hang_up(random),
             None => {}
         }
+    }
+
+    /// Whether the server has refused by itself what it never handed to the service, or no longer
+    /// waits for. One publication's answer may look the same, and means the same.
+    fn has_been_given_up(&self, status: u16) -> bool {
+        let single = |flight: &Flight| {
+            flight.lines.is_none() && flight.items.len() == 1 && flight.items[0].channels.len() == 1
+        };
+        status == 408 || (status == 503 && !self.flight.as_ref().is_some_and(single))
     }
 
     fn hear(&mut self, status: u16, answer: &Value, totals: &mut Totals) {
