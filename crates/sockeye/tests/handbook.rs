@@ -1,0 +1,132 @@
+//! What `docs/operations.md` tells an operator to type, and the files that it names.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use common::serve_anywhere;
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(docs().join(name)).expect("the document is there")
+}
+
+/// A directory of its own for a test, gone with it.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("sockeye-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).expect("a directory");
+        Self(dir)
+    }
+
+    /// Runs a script with the program in its path; what it said on both streams.
+    fn bash(&self, script: &str, listen: &str) -> (bool, String, String) {
+        let program = Path::new(env!("CARGO_BIN_EXE_sockeye")).parent().expect("a directory");
+        let path = std::env::var("PATH").unwrap_or_default();
+        let done = Command::new("timeout")
+            .args(["--kill-after=5", "60", "bash", "-euo", "pipefail", "-c", script])
+            .current_dir(&self.0)
+            .env("PATH", format!("{}:{path}", program.display()))
+            .env("SOCKEYE_LISTEN", listen)
+            .stdin(Stdio::null())
+            .output()
+            .expect("bash runs");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        (done.status.success(), text(done.stdout), text(done.stderr))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The content of the fenced blocks of a kind.
+fn blocks<'t>(text: &'t str, kind: &str) -> Vec<&'t str> {
+    let fence = format!("\n```{kind}\n");
+    let opened = text.split(&fence).skip(1);
+    opened.map(|rest| rest.split("\n```").next().expect("closed")).collect()
+}
+
+#[test]
+fn the_session_of_the_handbook_runs_as_it_stands_there() {
+    let text = read("operations.md");
+    let session = text.split("\n## Behind a proxy").next().expect("the first part");
+    let script = blocks(session, "sh").join("\n");
+    let addr = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
+    let addr = addr.expect("a free port").to_string();
+    let script = script.replace("127.0.0.1:8080", &addr);
+    let place = Place::new("handbook");
+    let (succeeded, out, log) = place.bash(&script, &addr);
+    assert!(succeeded, "{out}\n{log}");
+    assert_eq!(out.matches("sockeye.toml: good").count(), 2, "{out}");
+    assert!(out.contains("sockeye_published_total 1\n"), "{out}");
+    assert!(out.contains("\"level\":\"logged\""), "{out}");
+    for said in ["the configuration was read again", "draining", "bye"] {
+        assert!(log.contains(said), "{said}: {log}");
+    }
+}
+
+#[test]
+fn configurations_in_the_documents_could_be_served() {
+    let place = Place::new("configurations");
+    let keys = "mkdir secrets && sockeye token key api-key --out secrets/back-end.key \
+                && sockeye token key tickets --out secrets/ticket.secret";
+    assert!(place.bash(keys, "127.0.0.1:0").0, "keys are made");
+    let kubernetes = read("kubernetes.yaml");
+    let embedded = kubernetes.split("sockeye.toml: |\n").nth(1).expect("a configuration");
+    let embedded = embedded.split("\n---").next().expect("an end").replace("\n    ", "\n");
+    let operations = read("operations.md");
+    let mut checked = 0;
+    for config in blocks(&operations, "toml").into_iter().chain([embedded.trim_start()]) {
+        fs::write(place.0.join("sockeye.toml"), config).expect("written");
+        let (succeeded, _, problem) =
+            place.bash("sockeye config check sockeye.toml", "127.0.0.1:0");
+        assert!(succeeded, "{problem}\n{config}");
+        checked += 1;
+    }
+    assert_eq!(checked, 2);
+    // The drain has to end before the pod is killed.
+    let number = |text: &str, name: &str| {
+        let value =
+            text.split(name).nth(1).expect("it is said").trim_start_matches([' ', '=', ':']);
+        let digits = value.find(|it: char| !it.is_ascii_digit()).unwrap_or(value.len());
+        value[..digits].parse::<u32>().expect("a number")
+    };
+    let phases: u32 =
+        ["accept =", "window =", "rest ="].map(|it| number(&embedded, it)).iter().sum();
+    assert!(phases < number(&kubernetes, "terminationGracePeriodSeconds:"));
+}
+
+#[test]
+fn alerts_ask_for_what_is_counted_and_are_explained() {
+    let (rules, operations) = (read("alerts.yml"), read("operations.md"));
+    let server = serve_anywhere();
+    let (_, page) = server.connect().fetch("GET", "/metrics");
+    let is_name = |it: char| it.is_ascii_lowercase() || it == '_';
+    let asked = rules.match_indices("sockeye_").map(|(at, _)| {
+        let rest = &rules[at..];
+        &rest[..rest.find(|it| !is_name(it)).unwrap_or(rest.len())]
+    });
+    let asked: Vec<&str> = asked.collect();
+    assert!(asked.len() >= 8, "{asked:?}");
+    for name in asked {
+        let (sample, labelled) = (format!("\n{name} "), format!("\n{name}{{"));
+        assert!(page.contains(&sample) || page.contains(&labelled), "{name} is not counted");
+    }
+    for rule in rules.split("alert: ").skip(1) {
+        let name = rule.lines().next().expect("a name");
+        assert!(operations.contains(&format!("`{name}`")), "{name} is not explained");
+    }
+}
