@@ -17,7 +17,7 @@ SECONDS_MAX = 10
 END = "\x1e"  # behind each transfer's output
 EPOCH = "mubbs7i8"  # of the documents' cursors
 OPEN, GUARDED = "http://127.0.0.1:8080", "https://hub.example"
-NOTE = '@@{"method":"%{method}","url":"%{url_effective}","status":%{http_code},"headers":%{header_json}}@@'
+NOTE = '@@{"method":"%{method}","url":"%{url_effective}","status":"%{http_code}","headers":%{header_json}}@@'
 
 # What is of one moment, as it stands in the documents.
 MOMENTS = [
@@ -105,13 +105,14 @@ def run_block(report, label, block, hub, epoch, environment, home):
 
 def ended_by_us(notes):
     kinds = [note["headers"].get("content-type", [""])[0] for note in notes]
-    return any(note["status"] == 101 or kind == "text/event-stream" for note, kind in zip(notes, kinds))
+    return any(note["status"] == "101" or kind == "text/event-stream" for note, kind in zip(notes, kinds))
 
 
 class Transfer:
     def __init__(self, note, output):
         self.text = output.replace("\r\n", "\n")
-        self.method, self.status = note["method"], note["status"]
+        # 000 where nothing was answered.
+        self.method, self.status = note["method"], int(note["status"])
         self.path = urllib.parse.urlsplit(note["url"]).path
         self.headers = {name: values[0] for name, values in note["headers"].items()}
         self.head, self.body = "", self.text
