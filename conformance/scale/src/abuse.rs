@@ -71,6 +71,12 @@ impl Stage {
         // newcomer that suffers.
         world.add_at_once(Client::Publisher(Publisher::new(Over::WebSocket, 0, 50, 100)));
         world.run(PATIENCE_MS, |world| world.subscribers().all(|it| it.is_open))?;
+        // Coming all at once, some may have been told to come a little later.
+        for client in &mut world.clients {
+            if let Client::Subscriber(subscriber) = client {
+                subscriber.heard.goodbyes.clear();
+            }
+        }
         Ok(Self { _place: place, server, world })
     }
 
