@@ -28,6 +28,12 @@ impl Readiness {
         self.writable = true;
     }
 
+    /// The owner wants to read again what the poller reports once only: the end of the stream. At
+    /// worst the read blocks.
+    pub const fn assume_readable(&mut self) {
+        self.readable = true;
+    }
+
     /// Whether a read may bring something.
     pub const fn readable(self) -> bool {
         self.readable || self.read_closed

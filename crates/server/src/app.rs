@@ -78,6 +78,15 @@ pub trait App {
         let _ = context.send_comment(stream);
     }
 
+    /// The client of a held request has ended its direction: it waits for the answer, or is gone, and
+    /// only writing to it would tell which. Called once for each such stream.
+    ///
+    /// By default nothing: the request is answered when the application has the answer, or at its
+    /// deadline. An answer that may never come had better be given now.
+    fn on_half_close(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        let _ = (stream, context);
+    }
+
     /// A drain begins: the place to answer requests that are held.
     fn on_drain(&mut self, context: &mut Context<'_>) {
         let _ = context;
@@ -289,7 +298,7 @@ impl From<Reply> for Answer {
 /// A request that is answered later: a stream that ends with its one response.
 ///
 /// What the client has sent behind it waits, and is served in order once the response is written.
-/// A client that ends its direction meanwhile is taken for gone.
+/// A client that ends its direction meanwhile still gets the response: [`App::on_half_close`].
 #[derive(Clone, Debug)]
 pub struct Hold {
     /// After so many milliseconds the server answers by itself: 503 with `Retry-After: 1`. At the
@@ -367,8 +376,7 @@ pub enum CloseCause {
     Refused(CloseCode),
     /// A deadline passed.
     Timeout(Deadline),
-    /// The peer's stream ended without a Close frame, or the client of an event stream or of a held
-    /// request went away.
+    /// The peer's stream ended without a Close frame, or the client of an event stream went away.
     Ended,
     /// The socket failed.
     Transport,

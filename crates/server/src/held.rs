@@ -17,6 +17,8 @@ pub(crate) struct HeldRoom {
     pub(crate) until: Time,
     /// What the response has beside its own headers.
     headers: Vec<Header>,
+    /// The client has ended its direction.
+    ended: bool,
 }
 
 const RETRY_AFTER: Header = Header::from_static("Retry-After", "1");
@@ -28,9 +30,21 @@ pub(crate) fn open<A: App>(core: &mut Core, app: &mut A, key: Key, terms: Terms,
     let Room::Http(http) = core::mem::replace(&mut connection.room, Room::Gone) else {
         unreachable!("a request was served in another room");
     };
-    let room = Room::Held(Box::new(HeldRoom { http, terms, until, headers: hold.headers }));
+    let room =
+        Room::Held(Box::new(HeldRoom { http, terms, until, headers: hold.headers, ended: false }));
     let Some(stream) = core.begin_stream(key, room) else { return };
     app.on_open(stream, &Opened::Held, &mut Context { core });
+}
+
+/// The client sends nothing more; that it takes nothing more is not said. A publication that is
+/// stored has to be answered. [server:hold-half-closed]
+pub(crate) fn receive_end<A: App>(core: &mut Core, app: &mut A, key: Key) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    let Room::Held(room) = &mut connection.room else { return };
+    if !core::mem::replace(&mut room.ended, true) {
+        let stream = StreamKey { socket: key, serial: connection.serial };
+        app.on_half_close(stream, &mut Context { core });
+    }
 }
 
 /// Writes the response; the connection goes back to where it was, or ends.
@@ -40,7 +54,11 @@ pub(crate) fn respond(core: &mut Core, key: Key, reply: &Reply, cause: CloseCaus
     let Room::Held(room) = core::mem::replace(&mut connection.room, Room::Gone) else {
         unreachable!("asked by the callers");
     };
-    let HeldRoom { mut http, terms, headers, .. } = *room;
+    let HeldRoom { mut http, terms, headers, ended, .. } = *room;
+    if ended {
+        // Its end is read once more, behind what it sent before it: that is answered too.
+        connection.readiness.assume_readable();
+    }
     http.go_on(core.now);
     connection.room = Room::Http(http);
     // The client was waiting for us: its time between two requests begins now.

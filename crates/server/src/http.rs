@@ -272,7 +272,7 @@ fn go_on_with<A: App>(core: &mut Core, app: &mut A, key: Key, mut input: Vec<u8>
 }
 
 /// The peer will send nothing more: a request under way stays incomplete, an answer under way is
-/// still delivered, one that is held back is not waited for. [server:hold-peer-gone]
+/// still delivered.
 pub(crate) fn receive_end(core: &mut Core, key: Key) {
     core.leave(key, CloseCause::Ended);
     if let Some(connection) = core.connections.get_mut(key)

@@ -10,7 +10,9 @@ use sockeye_reactor::{Flushed, Key, Net, Pool, Ready, ReadyList, Slab, Socket, T
 use crate::addresses::Addresses;
 use crate::connection::{Connection, Core, Leaving, Room};
 use crate::drain::Drain;
-use crate::{App, CloseCause, Closes, Context, Deadline, Limits, Stats, http, timers, websocket};
+use crate::{
+    App, CloseCause, Closes, Context, Deadline, Limits, Stats, held, http, timers, websocket,
+};
 
 /// How long accepting rests when the system is out of descriptors.
 const ACCEPT_REST_MS: u64 = 100;
@@ -261,6 +263,7 @@ impl<N: Net, A: App> Server<N, A> {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 connection.readiness.after_read_blocked();
             }
+            // [server:hold-peer-gone]
             Err(_) => self.core.cut(key, CloseCause::Transport),
         }
         self.after_visit(key);
@@ -294,7 +297,8 @@ impl<N: Net, A: App> Server<N, A> {
     fn receive_end(&mut self, key: Key) {
         let Some(connection) = self.core.connections.get_mut(key) else { return };
         match &mut connection.room {
-            Room::Http(_) | Room::Held(_) => http::receive_end(&mut self.core, key),
+            Room::Http(_) => http::receive_end(&mut self.core, key),
+            Room::Held(_) => held::receive_end(&mut self.core, &mut self.app, key),
             Room::WebSocket(_) => websocket::receive_end(&mut self.core, key),
             // Its client went away; nobody reads what waits.
             Room::Events(_) => self.core.cut(key, CloseCause::Ended),

@@ -56,21 +56,20 @@ fn what_was_sent_behind_it_is_answered_behind_it() {
     sending.join().expect("all sent");
 }
 
-/// [server:hold-peer-gone]
+/// [server:hold-half-closed]
 #[test]
-fn a_client_that_ends_or_vanishes_leaves_nothing_behind() {
+fn a_client_that_ends_its_direction_gets_the_answer_and_the_end() {
     let server = start(|_| {});
     let mut ending = server.connect();
     ending.send(HOLD);
-    server.next_opened();
+    let stream = server.next_opened();
     ending.end();
-    assert_eq!(server.next_closed(), CloseCause::Ended);
+    server.act(move |context| {
+        context.respond(stream, Reply::text(Status::OK, "late")).expect("it is held");
+    });
+    assert_eq!(ending.read_response().1, b"late");
+    assert_eq!(server.next_closed(), CloseCause::Finished);
     assert_eq!(ending.read_to_end(), b"");
-    let mut vanishing = server.connect();
-    vanishing.send(HOLD);
-    server.next_opened();
-    drop(vanishing);
-    assert_eq!(server.next_closed(), CloseCause::Ended);
     server.until("nobody is left", |server| server.connections() == 0);
 }
 

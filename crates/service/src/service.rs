@@ -337,6 +337,15 @@ impl App for Service {
         let _ = self.line(session, context).position(cursor, None);
     }
 
+    /// [service:half-closed] A publication is answered when the log has it; a poll now, or it would
+    /// be held to its end for a client that may be gone.
+    fn on_half_close(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        self.look_at_the_clock(context);
+        if let Some(session) = self.sessions.of_stream(stream) {
+            self.answer_late(session.subscriber, context);
+        }
+    }
+
     fn on_drain(&mut self, context: &mut Context<'_>) {
         self.answer_all_polls(context);
     }

@@ -117,6 +117,10 @@ impl App for Front {
         self.of(stream).on_heartbeat(stream, context);
     }
 
+    fn on_half_close(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        self.of(stream).on_half_close(stream, context);
+    }
+
     fn on_drain(&mut self, context: &mut Context<'_>) {
         self.service.on_drain(context);
     }

@@ -132,17 +132,18 @@ fn a_hold_is_followed_by_a_whole_keep_alive() {
 
 /// [server:hold-peer-gone]
 #[test]
-fn a_client_that_goes_away_is_noticed() {
-    for (reset, cause) in [(false, CloseCause::Ended), (true, CloseCause::Transport)] {
+fn a_client_that_resets_is_gone() {
+    for half_closed in [false, true] {
         let mut stage = Stage::new(ROOM, |_| {});
         let (mut peer, stream) = stage.open(&get("/hold"));
-        if reset {
-            peer.reset();
-        } else {
+        if half_closed {
             peer.shutdown();
+            stage.turns();
+            assert_eq!(stage.told(), [Told::HalfClosed(stream)]);
         }
+        peer.reset();
         stage.turns();
-        assert_eq!(stage.told(), [Told::Closed(stream, cause)]);
+        assert_eq!(stage.told(), [Told::Closed(stream, CloseCause::Transport)]);
         assert_eq!((stage.server.connections(), stage.net.open()), (0, 0));
         stage.act(move |context| {
             assert_eq!(context.respond(stream, reply("late")), Err(SendError::Gone));
@@ -150,6 +151,47 @@ fn a_client_that_goes_away_is_noticed() {
         stage.pass(130_000);
         assert_eq!(stage.server.timers(), 0);
     }
+}
+
+/// [server:hold-half-closed]
+#[test]
+fn a_client_that_ends_its_direction_still_gets_its_answers() {
+    for behind in ["", "/a", "/a and half a head"] {
+        let mut stage = Stage::new(ROOM, |_| {});
+        let (mut peer, stream) = stage.open(&get("/hold"));
+        if !behind.is_empty() {
+            peer.write((get("/a") + &behind[2..]).as_bytes());
+        }
+        peer.shutdown();
+        stage.turns();
+        assert_eq!(stage.told(), [Told::HalfClosed(stream)], "once");
+        stage.pass(10_000);
+        assert_eq!(read(&mut peer).as_deref(), Some(""), "it is held on");
+        let idle = std::time::Duration::from_millis(7);
+        stage.server.turn(Some(idle)).expect("the poller never fails here");
+        assert_eq!(stage.net.last_wait(), Some(idle), "and nobody is kept awake by it");
+        stage.act(move |context| context.respond(stream, reply("late")).expect("it is held"));
+        stage.turns();
+        assert_eq!(stage.told(), [Told::Closed(stream, CloseCause::Finished)]);
+        let all = read_to_end(&mut peer);
+        let bodies: Vec<&str> = all.split("HTTP/1.1 200 OK\r\n").skip(1).collect();
+        assert_eq!(bodies.len(), if behind.is_empty() { 1 } else { 2 }, "{all}");
+        assert!(bodies[0].ends_with("late") && bodies.last().is_some_and(|it| it.len() > 10));
+        assert_eq!((stage.server.connections(), stage.net.open()), (0, 0));
+    }
+}
+
+/// [server:hold-half-closed] [server:hold-deadline]
+#[test]
+fn nobody_answers_a_client_that_ended_its_direction() {
+    let mut stage = Stage::new(ROOM, |_| {});
+    let (mut peer, stream) = stage.open(&get("/hold/second"));
+    peer.shutdown();
+    stage.pass(1_100);
+    let closed = Told::Closed(stream, CloseCause::Timeout(Deadline::Hold));
+    assert_eq!(stage.told(), [Told::HalfClosed(stream), Told::Refused(stream), closed]);
+    assert!(read_to_end(&mut peer).starts_with("HTTP/1.1 503 "));
+    assert_eq!(stage.server.connections(), 0);
 }
 
 /// [server:hold-bounded]

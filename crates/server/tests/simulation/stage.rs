@@ -18,6 +18,7 @@ pub(crate) enum Told {
     Drain,
     Goodbye(StreamKey),
     Refused(StreamKey),
+    HalfClosed(StreamKey),
     Closed(StreamKey, CloseCause),
 }
 
@@ -89,6 +90,10 @@ impl App for Puppet {
 
     fn on_heartbeat(&mut self, stream: StreamKey, _: &mut Context<'_>) {
         self.told.push(Told::Heartbeat(stream));
+    }
+
+    fn on_half_close(&mut self, stream: StreamKey, _: &mut Context<'_>) {
+        self.told.push(Told::HalfClosed(stream));
     }
 
     fn on_drain(&mut self, _: &mut Context<'_>) {
