@@ -62,7 +62,8 @@ impl fmt::Display for Cursor {
 /// From where a subscription wants its channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// From here on; nothing is owed from before. Written `now`.
+    /// From here on; nothing is owed from before. A subscriber that is behind gets what is left
+    /// since its cursor, as that is the place it knows. Written `now`.
     Now,
     /// Everything that is still there. What was dropped before is not owed. Written `earliest`.
     Earliest,

@@ -112,7 +112,8 @@ pub enum Progress {
     Live,
     /// There is more for when there is room again.
     More,
-    /// History has overrun a slow reader, and its namespace wants it closed. Nothing was handed
-    /// out; it may come back with this cursor.
+    /// History has overrun a slow reader, and its namespace wants it closed. It may come back with
+    /// this cursor. No message was handed out, and no gap but those of subscriptions that began
+    /// with a cursor that is none: these it has to be told, its cursor says nothing of them.
     Overrun(Cursor),
 }

@@ -25,11 +25,14 @@ impl<M> Subscriber<'_, M> {
         if hub.subscribers.at(*index).place == Place::Live {
             return Progress::Live;
         }
-        let Ok(mut verdicts) = hub.verdicts(*index) else {
+        let verdicts = hub.verdicts(*index);
+        // [hub:overrun-gaps] Also to who is closed: its cursor is behind these gaps already.
+        hub.declare_faults(*index, out);
+        let Ok(mut verdicts) = verdicts else {
             hub.stats.overruns += 1;
             return Progress::Overrun(self.cursor());
         };
-        hub.declare_beginnings(*index, out);
+        hub.declare_horizons(*index, out);
         if hub.declare_pattern_gaps(*index, &verdicts, out) {
             // Patterns are owed less now, so this time nobody is overrun and the gaps are fewer.
             verdicts = hub.verdicts(*index).unwrap_or_default();
@@ -45,28 +48,31 @@ impl<M> Subscriber<'_, M> {
 }
 
 impl<M> Hub<M> {
-    /// Declares what is wrong with where subscriptions were to start, and with what patterns may
-    /// have missed below the horizon.
-    fn declare_beginnings(&mut self, index: u32, out: &mut Vec<Item<M>>) {
+    /// Declares what is wrong with where subscriptions were to start.
+    fn declare_faults(&mut self, index: u32, out: &mut Vec<Item<M>>) {
+        for slot in 0..self.subscribers.at(index).subscriptions.len() {
+            let subscription = &mut self.subscribers.at_mut(index).subscriptions[slot];
+            let (link, fault) = (subscription.link, subscription.fault.take());
+            if let Some((reason, through)) = fault {
+                let missed = Span { after: Seq::ZERO, through };
+                self.declare(index, out, self.gap(link, reason, missed));
+            }
+        }
+    }
+
+    /// Declares what patterns may have missed below the horizon.
+    fn declare_horizons(&mut self, index: u32, out: &mut Vec<Item<M>>) {
         for slot in 0..self.subscribers.at(index).subscriptions.len() {
             let state = self.subscribers.at(index);
             let subscription = &state.subscriptions[slot];
             let horizon = self.channels.tombstones.horizon().floor;
-            let below = self.is_below_horizon(state, subscription);
             let after = subscription.wants.max(state.cursor(self.head));
-            let fault = subscription
-                .fault
-                .map(|(reason, through)| (reason, Span { after: Seq::ZERO, through }));
-            let (link, trimmed) = (subscription.link, Span { after, through: horizon });
-            if let Some((reason, missed)) = fault {
-                self.declare(index, out, self.gap(link, reason, missed));
-            }
+            let (link, missed) = (subscription.link, Span { after, through: horizon });
             // [hub:horizon]
-            if below {
-                self.declare(index, out, self.gap(link, Reason::Trimmed, trimmed));
+            if self.is_below_horizon(state, subscription) {
+                self.declare(index, out, self.gap(link, Reason::Trimmed, missed));
             }
             let subscription = &mut self.subscribers.at_mut(index).subscriptions[slot];
-            subscription.fault = None;
             subscription.horizon = subscription.horizon.max(horizon);
         }
     }

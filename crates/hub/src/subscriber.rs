@@ -212,6 +212,7 @@ impl<M> Subscriber<'_, M> {
     /// A subscription as it starts.
     fn fresh(&self, link: Link, start: Start, settings: &Settings) -> Subscription {
         let Hub { epoch, head, .. } = *self.hub;
+        let place = self.hub.subscribers.at(self.index).place;
         let fault = match start {
             Start::Now | Start::Earliest => None,
             // [hub:resume-epoch]
@@ -222,6 +223,12 @@ impl<M> Subscriber<'_, M> {
             Start::Unreadable => Some(Reason::Unreadable),
         };
         let (start, mode) = match (start, fault) {
+            // [hub:now-behind] Its cursor is what it is told: what is left since then it gets, and
+            // what was dropped before it asked it is not owed.
+            (Start::Now, None) => match place {
+                Place::Live => (head, Mode::Exact),
+                Place::Behind(seq) => (seq, Mode::Lenient),
+            },
             (Start::After(cursor), None) => (cursor.seq, Mode::Exact),
             (Start::Earliest, None) => (Seq::ZERO, Mode::Lenient),
             (_, None) => (head, Mode::Exact),

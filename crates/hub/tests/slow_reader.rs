@@ -2,7 +2,7 @@
 
 mod support;
 
-use sockeye_hub::{Flow, Limits, OnOverrun, Progress, Start};
+use sockeye_hub::{Cursor, Epoch, Flow, Limits, OnOverrun, Progress, Seq, Start};
 use support::*;
 
 fn stalled(on_overrun: OnOverrun, messages: usize) -> (TestHub, sockeye_hub::SubscriberKey) {
@@ -51,6 +51,41 @@ fn who_has_resumed_is_a_reader_like_any_other() {
         hub.publish(message("a", "m"), 0, |_, _| Flow::Full).expect("it is taken");
     }
     assert_eq!(pull(&mut hub, key, ALL), (Progress::Overrun(at(1)), String::new()));
+}
+
+/// [hub:overrun-gaps] Its cursor is of this log: who comes back with it would never hear of the gap.
+#[test]
+fn who_is_closed_is_told_of_a_cursor_that_was_none() {
+    for (start, gap) in [
+        (Start::Unreadable, "unreadable b(0,5]"),
+        (after(99), "ahead b(0,5]"),
+        (Start::After(Cursor { epoch: Epoch(9), seq: Seq(1) }), "epoch b(0,5]"),
+    ] {
+        let (mut hub, key) = stalled(OnOverrun::Close, 5);
+        subscribe(&mut hub, key, "b", start).expect("there is room");
+        assert_eq!(pull(&mut hub, key, ALL), (Progress::Overrun(at(0)), gap.to_owned()));
+        assert_eq!(pull(&mut hub, key, ALL), (Progress::Overrun(at(0)), String::new()), "once");
+    }
+}
+
+/// [hub:now-behind]
+#[test]
+fn now_is_where_a_subscriber_is_and_nothing_before_it_came_is_owed() {
+    // `b` has lost 2 and 3, and kept 4, 5 and 6.
+    let busy = || {
+        let (mut hub, key) = stalled(OnOverrun::Close, 1);
+        for _ in 0..5 {
+            publish(&mut hub, "b");
+        }
+        subscribe(&mut hub, key, "b", Start::Now).expect("there is room");
+        (hub, key)
+    };
+    let (mut hub, key) = busy();
+    assert_eq!(pull_all(&mut hub, key), "1 4 5 6 sync", "2 and 3 are nobody's loss");
+    let (mut hub, key) = busy();
+    publish(&mut hub, "b");
+    let pulled = pull_all(&mut hub, key);
+    assert_eq!(pulled, "trimmed b(0,4] 1 5 6 7 sync with 1", "4 was there when it came");
 }
 
 #[test]

@@ -108,7 +108,12 @@ impl World<'_> {
                 return;
             }
         };
-        let claim = self.claim(target, start, &glance);
+        let mut claim = self.claim(target, start, &glance);
+        if start == Start::Now && !was_live {
+            // [hub:now-behind] What is left since where it is, and nothing that is gone.
+            claim.allowed_after = had.seq;
+            claim.before = glance.retained.iter().copied().filter(|seq| *seq > had.seq).collect();
+        }
         let head = self.log.head;
         let session = &mut self.clients[client];
         let due = start != Start::Now && start != Start::After(self.log.position());
@@ -205,7 +210,11 @@ impl World<'_> {
         assert!(progress != Progress::More || messages > 0, "a pull gets on");
         let session = &mut self.clients[client];
         if let Progress::Overrun(cursor) = progress {
-            assert!(items.is_empty() && cursor == before);
+            // [hub:overrun-gaps] With this cursor nobody would hear of them any more.
+            assert!(items.iter().all(|it| matches!(it, Item::Gap(_))) && cursor == before);
+            session.pulled(items, &self.log, &glance);
+            let told = session.claims.values().all(|claim| claim.fault.is_none());
+            assert!(told, "a gap that is never declared");
             // [hub:overrun-close]
             assert!(session.claims.values().any(|claim| claim.steady), "who resumes is not closed");
             assert!(session.is_overrun(cursor.seq, &self.log, &glance), "{session:#?} {glance:?}");
