@@ -34,7 +34,7 @@ impl Addresses {
 
 /// What counts as one address: an IPv4 address, in whichever form, or the network part of an IPv6
 /// address.
-fn origin(address: IpAddr) -> IpAddr {
+pub(crate) fn origin(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use sockeye_deflate::ServerConfig;
@@ -11,6 +11,7 @@ use sockeye_reactor::{Key, Time};
 use sockeye_websocket::{CloseCode, Message, ProtocolError};
 
 use crate::Context;
+use crate::addresses::origin;
 
 /// Names one stream of messages or events for as long as it is open, and nothing afterwards.
 ///
@@ -137,6 +138,14 @@ pub struct Request<'r> {
     pub body: &'r [u8],
     /// The other end of the socket.
     pub peer: SocketAddr,
+}
+
+impl Request<'_> {
+    /// Where it comes from, as [`Limits::connections_per_address_max`](crate::Limits) counts: an
+    /// IPv4 address, in whichever form, or the network part of an IPv6 address.
+    pub fn origin(&self) -> IpAddr {
+        origin(self.peer.ip())
+    }
 }
 
 /// Shows the body's length only.

@@ -1,6 +1,7 @@
 //! Who may do what: the credential of a request, and what it allows.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use sockeye_auth::{
@@ -80,6 +81,17 @@ pub(crate) struct Who {
     shown: Shown,
     /// The key, or that of the token.
     came_by: Option<KeyId>,
+    /// On whose account goes what it does; `None` for whom nobody counts.
+    pub(crate) account: Option<Account>,
+}
+
+/// Whose messages are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Account {
+    /// A user's.
+    User(Rc<str>),
+    /// Those of all from one address who have no name.
+    Address(IpAddr),
 }
 
 /// What has become of somebody since other settings are in force.
@@ -111,7 +123,38 @@ impl fmt::Debug for Who {
 
 impl Who {
     fn of(identity: Identity, shown: Shown) -> Self {
-        Self { identity: Rc::new(identity), session: None, shown, came_by: None }
+        let user = identity.user.as_deref().map(|user| Account::User(user.into()));
+        let user = user.unwrap_or(Account::Address(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+        let account = match shown {
+            Shown::Nothing | Shown::Credential => Some(user),
+            // A back end speaks for many.
+            Shown::ApiKey => None,
+        };
+        Self { identity: Rc::new(identity), session: None, shown, came_by: None, account }
+    }
+
+    /// The same, at this address.
+    pub(crate) fn at(mut self, origin: IpAddr) -> Self {
+        if let Some(Account::Address(address)) = &mut self.account {
+            *address = origin;
+        }
+        self
+    }
+
+    /// The same, at the address of somebody else.
+    pub(crate) fn where_is(self, other: &Self) -> Self {
+        match &other.account {
+            Some(Account::Address(address)) => self.at(*address),
+            Some(Account::User(_)) | None => self,
+        }
+    }
+
+    /// The name, if it is a user that has one and whose connections are counted.
+    pub(crate) fn counted_user(&self) -> Option<&Rc<str>> {
+        match &self.account {
+            Some(Account::User(name)) => Some(name),
+            Some(Account::Address(_)) | None => None,
+        }
     }
 
     /// Whether it may receive this: the one place that decides for every way of reading.
@@ -192,7 +235,11 @@ impl Access {
             },
             Self::Guarded(guard) => guard.everybody.clone(),
         };
-        Who::of(identity, Shown::Nothing)
+        let who = Who::of(identity, Shown::Nothing);
+        match self {
+            Self::Open => Who { account: None, ..who },
+            Self::Guarded(_) => who,
+        }
     }
 
     /// The same settings, with the tickets that are outstanding under the former ones.
@@ -391,7 +438,7 @@ fn is_this_machine(host: &str) -> bool {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok()
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
 }
 
 impl Guard {

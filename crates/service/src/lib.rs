@@ -2,6 +2,7 @@
 
 mod access;
 mod body;
+mod bounds;
 mod clock;
 mod cors;
 mod counters;
@@ -16,6 +17,7 @@ mod notices;
 mod polls;
 mod presence;
 mod publishing;
+mod rates;
 mod reload;
 mod reply;
 mod requests;

@@ -44,6 +44,26 @@ pub struct Limits {
     pub message_bytes_max: u64,
     /// Publications that wait for the log: the requests that made them are held.
     pub publishing_max: usize,
+    /// Streams and waiting polls of one known user. A person has a few tabs on a few devices; a
+    /// program that opens one after the other and forgets them would take the places of others.
+    /// Back ends with an API key are not counted.
+    pub connections_per_user: usize,
+    /// Commands and publications of one user in a second, in the long run, or of one address for
+    /// all from there who are nobody's. Each goes to all subscribers, so its sender's share of the
+    /// server is many times its own traffic. Not for API keys, nor where access is open.
+    pub messages_per_second: u32,
+    /// So many of these at once, after a rest. A WebSocket that has been refused so many without
+    /// a rest is closed.
+    pub messages_burst: u32,
+    /// Users and addresses whose rate is remembered.
+    pub rated_max: usize,
+    /// Streams opened in a second, in the long run, by all clients together: each costs signatures,
+    /// a place and a replay. When a server comes back, all of its clients do.
+    pub handshakes_per_second: u32,
+    /// So many of these at once, after a rest.
+    pub handshakes_burst: u32,
+    /// Longest time over which clients are spread that could not be let in, in milliseconds.
+    pub handshake_wait_ms_max: u64,
 }
 
 impl Default for Limits {
@@ -65,6 +85,13 @@ impl Default for Limits {
             greeting_ms: 5_000,
             message_bytes_max: 16 * 1024,
             publishing_max: 4_096,
+            connections_per_user: 100,
+            messages_per_second: 100,
+            messages_burst: 500,
+            rated_max: 65_536,
+            handshakes_per_second: 2_000,
+            handshakes_burst: 10_000,
+            handshake_wait_ms_max: 60_000,
         }
     }
 }

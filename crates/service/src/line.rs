@@ -3,7 +3,7 @@
 use sockeye_hub::{Cursor, Entry};
 use sockeye_server::{CloseCode, Context, Message, SendError, StreamKey};
 
-use crate::access::Access;
+use crate::access::{Access, Who};
 use crate::body::{self, Body};
 use crate::session::{Form, Session};
 use crate::wire::{self, CloseReason, Control, CursorText, Problem, position_event};
@@ -25,12 +25,17 @@ impl<'l, 'c> Line<'l, 'c> {
         now_ms: u64,
         context: &'l mut Context<'c>,
     ) -> Self {
-        let proof = match session.form {
-            // Where the next request brings the cursor and the ticket together.
-            Form::Events(_) => access.proof(&session.who, now_ms),
-            Form::Commands | Form::Greeting | Form::Bare | Form::Poll => None,
-        };
+        let proof = Self::proof(session.form, &session.who, access, now_ms);
         Self { stream: session.stream, form: session.form, proof, context }
+    }
+
+    /// What follows the cursors of a stream of this form.
+    pub(crate) fn proof(form: Form, who: &Who, access: &Access, now_ms: u64) -> Option<String> {
+        match form {
+            // Where the next request brings the cursor and the ticket together.
+            Form::Events(_) => access.proof(who, now_ms),
+            Form::Commands | Form::Greeting | Form::Bare | Form::Poll => None,
+        }
     }
 }
 

@@ -106,6 +106,16 @@ impl Service {
                     let in to be told so among them.";
         let rows = by_code(&counters.requests_refused);
         page.by(Kind::Counter, "requests_refused_total", help, "code", rows);
+        let rejections = self.bounds.rejections;
+        let rows = [
+            ("message_rate", rejections.messages),
+            ("handshake_rate", rejections.handshakes),
+            ("user_connections", rejections.connections),
+            ("full", rejections.full),
+        ];
+        let help = "Streams, polls, commands and publications that were refused for a bound: on \
+                    messages or handshakes in a time, on a user's connections, on all streams.";
+        page.by(Kind::Counter, "rejected_total", help, "reason", rows);
         let help = "Credentials that were looked at: ok, none (nothing was shown), or the code of \
                     the refusal.";
         let good = [("ok", counters.authenticated), ("none", counters.nothing_shown)];

@@ -1,6 +1,6 @@
 //! Polls: a request is a subscriber for as long as it waits, and its answer is all it gets.
 
-use sockeye_hub::{Budget, Cursor, Item, Progress, Start, SubscriberKey, Target};
+use sockeye_hub::{Budget, Cursor, Item, Kind, Progress, Start, SubscriberKey, Target};
 use sockeye_server::{Answer, Context, Hold, Reply, Request, Status, StreamKey, Time};
 
 use crate::access::Who;
@@ -40,7 +40,7 @@ impl Service {
             let reply = Reply::empty(Status::NOT_MODIFIED).header(NO_STORE);
             return Ok(reply.header(reply::text("ETag", &tag)).into());
         }
-        let subscriber = self.hub.connect()?;
+        let subscriber = self.hub.connect().inspect_err(|_| self.bounds.rejections.full += 1)?;
         let mut refusal = None;
         let from = (start, Watch::No);
         let taken = self.subscribe(subscriber, who, &channels, from, |_, problem| {
@@ -68,6 +68,10 @@ impl Service {
                 Rest::More => reply,
             }
             .into());
+        }
+        if let Err(problem) = self.admit_user(who) {
+            self.leave(subscriber);
+            return Err(problem);
         }
         // [service:expiry]
         let left_ms = who.ends_ms().map_or(u64::MAX, |ends| ends.saturating_sub(self.now_ms));
@@ -150,17 +154,18 @@ impl Service {
         let budget =
             Budget { messages: self.limits.poll_messages_max, bytes: self.limits.poll_bytes_max };
         let progress = subscriber.pull(budget, self.now_ms, &mut self.items);
+        let mut replayed = 0;
         for item in self.items.drain(..) {
             match item {
                 Item::Message(entry) => {
                     if !entry.body.payload().is_expired(entry.time_ms, self.now_ms) {
+                        replayed += u64::from(entry.kind == Kind::Message);
                         body.entry(&entry, &CursorText::new(entry.position));
                     }
                 }
                 Item::Gap(gap) => body.gap(Gap::from(&gap)),
-                Item::Sync(sync) => {
-                    body.sync(&CursorText::new(sync.cursor), sync.gaps, sync.replayed);
-                }
+                // Of what it caught up with, this answer has all.
+                Item::Sync(sync) => body.sync(&CursorText::new(sync.cursor), sync.gaps, replayed),
             }
         }
         let rest = match progress {

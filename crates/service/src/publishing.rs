@@ -125,6 +125,7 @@ impl Service {
         let id = self.begin(Asker::Request(None), Shape::One);
         let placed = ChannelName::new(channel).map_err(Problem::from).and_then(|name| {
             who.may_publish(name, &self.namespaces)?;
+            self.count_message(who)?;
             let publication = Publication {
                 kind: Kind::End,
                 ..Publication::new(name, Body::new(Payload::empty()), 0)
@@ -138,7 +139,7 @@ impl Service {
     /// Answers a job's request if all is settled, or holds it.
     fn answer_or_hold(&mut self, id: u64) -> Answer {
         match self.jobs.take_settled(id) {
-            Some(job) => job.reply(self.limits.retry_ms).into(),
+            Some(job) => job.reply(self.spread_ms()).into(),
             None => {
                 self.opening = Some(Opening::Publishing(id));
                 Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() })
@@ -250,17 +251,26 @@ impl Service {
         item: Result<Publish<'_>, Problem>,
         context: &mut Context<'_>,
     ) {
+        let Some(job) = self.jobs.open.get_mut(&id) else { return };
+        // A command was counted when it came.
+        let counts = matches!(job.asker, Asker::Request(_));
         let publish = match item {
             Ok(publish) => publish,
-            Err(problem) => return self.note(id, line, None, Err(problem)),
+            Err(problem) => {
+                let counted = if counts { self.count_message(who).map(|_| ()) } else { Ok(()) };
+                return self.note(id, line, None, Err(counted.err().unwrap_or(problem)));
+            }
         };
-        if let (Channels::Many(_), Some(job)) = (&publish.channels, self.jobs.open.get_mut(&id)) {
+        if let Channels::Many(_) = &publish.channels {
             job.shape = Shape::Many;
         }
         let Publish { channels, payload, key, expect } = &publish;
         for channel in channels.names() {
             let expect = expect.map(|expect| expect.in_epoch(self.hub.position().epoch));
             let placed = expect.transpose().and_then(|expect| {
+                if counts {
+                    self.count_message(who)?;
+                }
                 who.may_publish(channel, &self.namespaces)?;
                 let body = Body::new(payload.clone());
                 let publication = Publication {
@@ -350,7 +360,7 @@ impl Service {
             Asker::Request(Some(stream)) => {
                 self.jobs.held.remove(stream);
                 // A client that is gone is told nothing; the message is in the log.
-                let _ = context.respond(*stream, job.reply(self.limits.retry_ms));
+                let _ = context.respond(*stream, job.reply(self.spread_ms()));
             }
             Asker::Request(None) => {}
             Asker::Socket { stream, id } => {
@@ -419,7 +429,20 @@ impl Jobs {
 }
 
 impl Job {
+    /// Why nothing of it was looked at: all of it came too soon, and may come again.
+    fn refusal_of_all(&self) -> Option<&Problem> {
+        let too_soon = |item: &Item| {
+            let refusal = item.receipt().err();
+            refusal.is_some_and(|problem| problem.code == Code::RateLimited)
+        };
+        let first = self.items.first()?.receipt().err();
+        first.filter(|_| self.items.iter().all(too_soon))
+    }
+
     fn reply(&self, retry_ms: u64) -> Reply {
+        if let Some(refusal) = self.refusal_of_all() {
+            return problem(refusal, retry_ms);
+        }
         match (self.shape, self.items.as_slice()) {
             (Shape::One, [item]) => match item.receipt() {
                 Ok(receipt) => json(Status::OK, published(&receipt)),

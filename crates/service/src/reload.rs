@@ -85,7 +85,7 @@ impl Service {
         match session.form {
             // It has nothing yet, and says next who it is.
             Form::Greeting => {
-                session.who = anybody;
+                session.who = anybody.where_is(&session.who);
                 false
             }
             // What it asks next is looked at anew.

@@ -23,7 +23,8 @@ pub(crate) fn problem(problem: &Problem, retry_ms: u64) -> Reply {
     let status = problem.status();
     let reply = json(status, problem.to_json());
     if problem.code.is_retryable() {
-        reply.header(number("Retry-After", retry_ms.div_ceil(1_000)))
+        let seconds = (retry_ms.saturating_add(500) / 1_000).max(1);
+        reply.header(number("Retry-After", seconds))
     } else if status.code() == Status::UNAUTHORIZED.code() {
         // [service:challenge]
         reply.header(CHALLENGE)

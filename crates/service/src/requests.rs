@@ -1,6 +1,6 @@
 //! Requests: which resource, with what, and the answer.
 
-use sockeye_hub::{ChannelName, Query as Part, Seq, Start, Target, Token};
+use sockeye_hub::{ChannelName, ChannelState, Query as Part, Seq, Start, Target, Token};
 use sockeye_server::{
     Answer, Context, EventStream, Header, Origins, Reply, Request, ServerConfig, Status, Upgrade,
 };
@@ -58,7 +58,7 @@ impl Service {
         let shown = self.access.of_request(request, proof, self.now_ms);
         self.note_shown(&shown, request);
         let who = match shown {
-            Ok(who) => who.unwrap_or_else(|| self.anybody.clone()),
+            Ok(who) => who.unwrap_or_else(|| self.anybody.clone()).at(request.origin()),
             Err(refusal) if resource == Resource::Socket => {
                 self.opening = Some(Opening::Refused(refusal.into()));
                 return Ok(upgrade(self.limits.message_bytes_max));
@@ -210,9 +210,12 @@ impl Service {
         if names.len() > self.limits.wire.channels_max {
             return Err(Problem::new(Code::TooManyChannels, "too many channels"));
         }
-        let mut channels = Vec::new();
+        let mut channels: Vec<(&str, ChannelState)> = Vec::new();
         for name in names {
             let channel = ChannelName::new(name)?;
+            if channels.iter().any(|(it, _)| *it == name) {
+                return Err(Problem::new(Code::BadQuery, format!("{name} is named twice")));
+            }
             who.may_subscribe(Target::Channel(channel), &self.namespaces)?;
             channels.push((name, self.hub.channel(channel)));
         }

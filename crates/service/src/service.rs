@@ -10,6 +10,7 @@ use sockeye_server::{
 
 use crate::access::{Access, Who};
 use crate::body::Body;
+use crate::bounds::Bounds;
 use crate::clock::Clock;
 use crate::counters::{Counters, count};
 use crate::health::Health;
@@ -53,6 +54,8 @@ pub struct Service {
     pub(crate) answerable: Vec<SubscriberKey>,
     /// Room for what a pull gives, kept between pulls.
     pub(crate) items: Vec<Item<Body>>,
+    /// What has been done lately.
+    pub(crate) bounds: Bounds,
 }
 
 /// How much is held for streams and requests. See [`Service::holdings`].
@@ -71,6 +74,8 @@ pub struct Holdings {
     pub publications: usize,
     /// What is kept of who is there, in rooms, streams and members.
     pub presence: usize,
+    /// Users with a stream or a poll that waits.
+    pub users: usize,
 }
 
 /// What a request told about the stream that its answer opens.
@@ -93,6 +98,7 @@ impl Service {
     pub fn new(epoch: Epoch, hub: Config, limits: Limits) -> Self {
         Self {
             hub: Hub::new(epoch, hub),
+            bounds: Bounds::new(&limits),
             sessions: Sessions::default(),
             jobs: Jobs::default(),
             log: None,
@@ -148,6 +154,7 @@ impl Service {
             held,
             publications,
             presence: self.presence.held(),
+            users: self.sessions.users(),
         }
     }
 
@@ -212,7 +219,7 @@ impl Service {
         who: &Who,
         context: &mut Context<'_>,
     ) {
-        let connected = self.connect(stream, form, who.clone(), context);
+        let connected = self.connect(stream, form, who.clone(), start, context);
         let Some(subscriber) = connected else { return };
         let retry = self.retry_ms(stream);
         let targets: Vec<&str> = channels.iter().map(String::as_str).collect();
@@ -249,7 +256,7 @@ impl App for Service {
             Ok(answer) => answer,
             Err(problem) => {
                 count(&mut self.counters.requests_refused, problem.code);
-                reply::problem(&problem, self.limits.retry_ms).into()
+                reply::problem(&problem, self.spread_ms()).into()
             }
         };
         cors::add(&mut answer, cors::headers(&self.access, request.head));

@@ -1,11 +1,13 @@
 //! The streams that are subscribed, and how each wants what it gets.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
-use sockeye_hub::SubscriberKey;
+use sockeye_hub::{Item, Kind, SubscriberKey};
 use sockeye_server::{StreamKey, Time};
 
 use crate::access::Who;
+use crate::body::Body;
 
 /// One subscribed stream.
 #[derive(Debug)]
@@ -24,6 +26,10 @@ pub(crate) struct Session {
     pub(crate) due: Time,
     /// It was live and had no room: a slow reader, until it has caught up.
     pub(crate) lags: bool,
+    /// Messages refused for their rate since it last rested.
+    pub(crate) refused: u32,
+    /// Messages given to it since it was last live.
+    pub(crate) replayed: u64,
 }
 
 impl Session {
@@ -33,8 +39,18 @@ impl Session {
         form: Form,
         who: Who,
     ) -> Self {
-        let (by_rule, due) = (matches!(form, Form::Poll), Time::NEVER);
-        Self { stream, subscriber, form, who, open: Vec::new(), by_rule, due, lags: false }
+        Self {
+            stream,
+            subscriber,
+            form,
+            who,
+            open: Vec::new(),
+            by_rule: matches!(form, Form::Poll),
+            due: Time::NEVER,
+            lags: false,
+            refused: 0,
+            replayed: 0,
+        }
     }
 
     /// Whether nothing will come any more.
@@ -75,6 +91,8 @@ pub(crate) enum Envelope {
 pub(crate) struct Sessions {
     by_subscriber: Vec<Option<Session>>,
     by_stream: HashMap<StreamKey, SubscriberKey>,
+    /// How many each user has; nobody has none.
+    by_user: HashMap<Rc<str>, usize>,
 }
 
 impl Sessions {
@@ -84,12 +102,69 @@ impl Sessions {
             self.by_subscriber.resize_with(index + 1, || None);
         }
         self.by_stream.insert(session.stream, session.subscriber);
+        self.enter(&session.who);
         self.by_subscriber[index] = Some(session);
     }
 
     pub(crate) fn remove(&mut self, stream: StreamKey) -> Option<Session> {
         let subscriber = self.by_stream.remove(&stream)?;
-        self.by_subscriber.get_mut(subscriber.index())?.take()
+        let session = self.by_subscriber.get_mut(subscriber.index())?.take()?;
+        self.leave(&session.who);
+        Some(session)
+    }
+
+    /// A stream turns out to be somebody's.
+    pub(crate) fn let_in(&mut self, subscriber: SubscriberKey, who: &Who) {
+        let Some(session) = self.of_subscriber_mut(subscriber) else { return };
+        session.form = Form::Commands;
+        let before = core::mem::replace(&mut session.who, who.clone());
+        self.leave(&before);
+        self.enter(who);
+    }
+
+    /// How many a user has.
+    pub(crate) fn of_user(&self, who: &Who) -> usize {
+        who.counted_user().and_then(|user| self.by_user.get(user)).copied().unwrap_or_default()
+    }
+
+    fn enter(&mut self, who: &Who) {
+        if let Some(user) = who.counted_user() {
+            *self.by_user.entry(Rc::clone(user)).or_default() += 1;
+        }
+    }
+
+    fn leave(&mut self, who: &Who) {
+        let Some(user) = who.counted_user() else { return };
+        let Some(count) = self.by_user.get_mut(user) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.by_user.remove(user);
+        }
+    }
+
+    /// Counts a message that catching up gives a stream, unless it has expired or is an end, which
+    /// are no messages to a client; how many there are by now. The count begins anew with a `Sync`.
+    pub(crate) fn count_replayed(
+        &mut self,
+        subscriber: SubscriberKey,
+        item: &Item<Body>,
+        now_ms: u64,
+    ) -> u64 {
+        let Some(session) = self.of_subscriber_mut(subscriber) else { return 0 };
+        match item {
+            Item::Message(entry) => {
+                let expired = entry.body.payload().is_expired(entry.time_ms, now_ms);
+                session.replayed += u64::from(entry.kind == Kind::Message && !expired);
+                session.replayed
+            }
+            Item::Gap(_) => session.replayed,
+            Item::Sync(_) => core::mem::take(&mut session.replayed),
+        }
+    }
+
+    /// How many users there are.
+    pub(crate) fn users(&self) -> usize {
+        self.by_user.len()
     }
 
     pub(crate) fn of_stream(&self, stream: StreamKey) -> Option<&Session> {

@@ -10,6 +10,7 @@ use crate::access::Who;
 use crate::line::Line;
 use crate::presence::Watch;
 use crate::publishing::Asker;
+use crate::rates::Before;
 use crate::service::NOWHERE;
 use crate::session::Form;
 use crate::wire::{
@@ -45,13 +46,22 @@ impl Service {
             }
         };
         let greeting = form == Form::Greeting;
+        // Who it is can be said once, and where it has to be said, nothing else is taken.
+        let counts = !greeting
+            || !(self.access.asks_first(&self.namespaces)
+                || matches!(command, Ok(Command::Auth { .. })));
+        if counts && let Err(problem) = self.count_command(subscriber) {
+            let id = command.as_ref().map_or_else(|it| it.id.as_ref(), Command::id);
+            return self.refuse_command(subscriber, id, &problem, context);
+        }
         match command {
             Ok(Command::Auth { id, credential }) if greeting => {
                 self.greet(stream, subscriber, id.as_ref(), &credential, context);
             }
             Ok(command) => {
                 if greeting {
-                    self.let_in(subscriber, self.anybody.clone(), context);
+                    let who = self.anybody.clone();
+                    self.let_in(subscriber, who, context);
                 }
                 self.obey(stream, subscriber, command, context);
             }
@@ -82,6 +92,11 @@ impl Service {
         self.note_greeting(shown.as_ref().err().copied(), context.peer(stream));
         match shown {
             Ok(who) => {
+                if self.admit_user(&who).is_err() {
+                    let (cursor, retry) = (self.cursor_of(subscriber), self.retry_ms(stream));
+                    let mut line = Line { stream, form: Form::Commands, proof: None, context };
+                    return line.goaway(CloseReason::TooManyConnections, Some(retry), cursor);
+                }
                 self.let_in(subscriber, who, context);
                 let cursor = CursorText::new(self.cursor_of(subscriber));
                 let mut line = Line { stream, form: Form::Commands, proof: None, context };
@@ -104,8 +119,41 @@ impl Service {
             None => Time::NEVER,
         };
         self.set_due(subscriber, due);
-        if let Some(session) = self.sessions.of_subscriber_mut(subscriber) {
-            (session.form, session.who) = (Form::Commands, who);
+        let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
+        let who = who.where_is(&session.who);
+        self.sessions.let_in(subscriber, &who);
+    }
+
+    /// Counts a message of a stream.
+    fn count_command(&mut self, subscriber: SubscriberKey) -> Result<(), Problem> {
+        let Some(session) = self.sessions.of_subscriber(subscriber) else { return Ok(()) };
+        let who = session.who.clone();
+        let counted = self.count_message(&who);
+        let Some(session) = self.sessions.of_subscriber_mut(subscriber) else { return Ok(()) };
+        match &counted {
+            Ok(Before::Full) => session.refused = 0,
+            Ok(Before::Used) => {}
+            Err(_) => session.refused += 1,
+        }
+        counted.map(|_| ())
+    }
+
+    /// Refuses a command that came too soon. Who does not listen to that is sent away.
+    fn refuse_command(
+        &mut self,
+        subscriber: SubscriberKey,
+        id: Option<&Id<'_>>,
+        problem: &Problem,
+        context: &mut Context<'_>,
+    ) {
+        let cursor = self.cursor_of(subscriber);
+        let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
+        let (refused, retry) = (session.refused, self.retry_ms(session.stream));
+        let mut line = self.line(session, context);
+        // Whoever is gone is reported by itself.
+        let _ = line.control(&Control::Error { id, channel: None, problem });
+        if refused >= self.limits.messages_burst.max(1) {
+            line.goaway(CloseReason::RateLimited, Some(retry), cursor);
         }
     }
 
@@ -119,6 +167,8 @@ impl Service {
         let form = Form::Commands;
         match command {
             Command::Subscribe { id, channels, cursor, presence } => {
+                // [service:cursor-empty]
+                let cursor = cursor.filter(|cursor| !cursor.is_empty());
                 let start = cursor.map_or(Start::Now, |cursor| Token::parse(&cursor).start);
                 let from = (start, if presence { Watch::Yes } else { Watch::No });
                 self.subscribe_command(stream, subscriber, id.as_ref(), &channels, from, context);
@@ -225,7 +275,8 @@ impl Service {
             true => (true, Form::Commands),
             false => (false, Form::Greeting),
         };
-        let Some(subscriber) = self.connect(stream, form, who, context) else { return };
+        let connected = self.connect(stream, form, who, Start::Now, context);
+        let Some(subscriber) = connected else { return };
         if !known && self.access.asks_first(&self.namespaces) {
             self.set_due(subscriber, context.now() + self.limits.greeting_ms);
         }

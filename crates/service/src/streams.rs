@@ -88,9 +88,16 @@ impl Service {
         stream: StreamKey,
         form: Form,
         who: Who,
+        start: Start,
         context: &mut Context<'_>,
     ) -> Option<SubscriberKey> {
-        match self.hub.connect() {
+        let admitted = self.admit_stream(stream, &who).and_then(|()| {
+            self.hub.connect().map_err(|_| {
+                self.bounds.rejections.full += 1;
+                (CloseReason::TryAgain, self.retry_ms(stream))
+            })
+        });
+        match admitted {
             Ok(subscriber) => {
                 let ends_ms = who.ends_ms();
                 self.sessions.add(Session::new(stream, subscriber, form, who));
@@ -100,10 +107,12 @@ impl Service {
                 }
                 Some(subscriber)
             }
-            Err(_) => {
-                let retry = Some(self.retry_ms(stream));
-                let mut line = Line { stream, form, proof: None, context };
-                line.goaway(CloseReason::TryAgain, retry, self.hub.position());
+            Err((reason, retry_ms)) => {
+                // With what it came with, its proof as well: a ticket is used up by now.
+                let proof = Line::proof(form, &who, &self.access, self.now_ms);
+                let cursor = self.begin_again_at(start);
+                let mut line = Line { stream, form, proof, context };
+                line.goaway(reason, Some(retry_ms), cursor);
                 None
             }
         }
@@ -166,11 +175,6 @@ impl Service {
                     self.check_watch(target)?;
                 }
                 let mut subscriber = self.hub.subscriber(key).expect("it was connected");
-                // The now of a stream that lags is where it is: that is what it is told.
-                let start = match start {
-                    Start::Now if !subscriber.is_live() => Start::After(subscriber.cursor()),
-                    Start::Now | Start::Earliest | Start::After(_) | Start::Unreadable => start,
-                };
                 let subscribed = subscriber.subscribe(target, start, self.now_ms)?;
                 self.is_there(key, target, who, watch);
                 if let Some(session) = self.sessions.of_subscriber_mut(key) {
@@ -296,7 +300,8 @@ impl Service {
                 if lags {
                     self.count_late(&item);
                 }
-                say(&mut line, &item, self.now_ms);
+                let replayed = self.sessions.count_replayed(key, &item, self.now_ms);
+                say(&mut line, &item, replayed, self.now_ms);
                 if let Some((channel, at)) = end_in(&item) {
                     self.sessions.end_one(key, channel);
                     end_if_over(&self.sessions, key, &mut line, Cursor { seq: at, ..position });
@@ -365,16 +370,6 @@ impl Service {
         self.due.remove(&(session.due, session.subscriber));
         self.leave(session.subscriber);
     }
-
-    /// How long one client of many is to wait before it comes back: up to twice the least, spread
-    /// by its key, so that a crowd does not come back as one.
-    pub(crate) fn retry_ms(&self, stream: StreamKey) -> u64 {
-        let base = self.limits.retry_ms;
-        // The golden ratio's multiples scatter neighbouring keys evenly.
-        let scattered = (stream.to_u128() >> 32).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        let spread = u64::try_from(scattered & 0xFFFF_FFFF).expect("32 bits");
-        base + ((base * spread) >> 32)
-    }
 }
 
 /// What a stream gets that has no room.
@@ -409,7 +404,7 @@ fn end_in(item: &Item<Body>) -> Option<(&str, Seq)> {
 }
 
 /// Says one thing that catching up gave.
-fn say(line: &mut Line<'_, '_>, item: &Item<Body>, now_ms: u64) {
+fn say(line: &mut Line<'_, '_>, item: &Item<Body>, replayed: u64, now_ms: u64) {
     let said = match item {
         Item::Message(entry) => {
             if entry.body.payload().is_expired(entry.time_ms, now_ms) {
@@ -427,11 +422,7 @@ fn say(line: &mut Line<'_, '_>, item: &Item<Body>, now_ms: u64) {
         }
         Item::Sync(sync) => {
             let cursor = line.cursor(sync.cursor);
-            line.control(&Control::Sync {
-                cursor: &cursor,
-                gaps: sync.gaps,
-                replayed: sync.replayed,
-            })
+            line.control(&Control::Sync { cursor: &cursor, gaps: sync.gaps, replayed })
         }
     };
     // Whoever is gone is reported by itself.

@@ -112,7 +112,7 @@ fn what_is_wrong_in_a_publication_has_its_own_code() {
         (r#"{"type":"publish","channel":"a","data":1,"event":"$gap"}"#, Code::BadEvent),
         (r#"{"type":"publish","channel":"a","data":1,"key":""}"#, Code::BadKey),
         (r#"{"type":"publish","channel":"a","data":"\ud800"}"#, Code::BadJson),
-        (r#"{"type":"publish","channel":"a","data":1,"ttl_ms":0}"#, Code::BadRequest),
+        (r#"{"type":"publish","channel":"a","data":1,"ttl_ms":0}"#, Code::BadCommand),
     ];
     for (text, code) in cases {
         assert_eq!(refused(text).1, code, "{text}");

@@ -263,7 +263,7 @@ fn without_room_nothing_gets_a_place() {
     log.script().has_room = false;
     let (status, body, retry) = answer(post(&server, "/v1/channels/c?key=k", "hello"));
     assert_eq!((status, &body["error"]["code"]), (503, &"overloaded".into()));
-    assert_eq!(retry.as_deref(), Some("1"));
+    assert!(matches!(retry.as_deref(), Some("1" | "2")), "spread: {retry:?}");
     assert!(log.places().is_empty());
     assert_eq!(server.run(|server| server.app().holdings()), Holdings::default());
 

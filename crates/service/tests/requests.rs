@@ -66,6 +66,12 @@ fn options_stand_in_the_query_or_in_headers_once() {
     assert_eq!(wrong("", &[("Sockeye-Event", b"\xff")]), "Sockeye-Event is not UTF-8");
     assert_eq!(wrong("expect=-1", &[]), "expect has to be a sequence number or a cursor");
     assert_eq!(wrong("ttl_ms=007", &[]), "ttl_ms has to be a whole number");
+    for ttl_ms in [0, Limits::DEFAULT.ttl_ms_max + 1] {
+        let options = Options { ttl_ms: Some(ttl_ms), ..Options::default() };
+        let problem = raw("text/plain", b"x", options).expect_err("out of range");
+        assert_eq!(problem.code, Code::BadQuery);
+        assert_eq!(problem.message, "ttl_ms has to be 1 to 2592000000");
+    }
 }
 
 #[test]
@@ -242,18 +248,26 @@ fn where_a_cursor_is_looked_for() {
     {
         assert_eq!(resume([], &query(text)), found);
     }
-    // What is said twice, or not in UTF-8, or is empty, is no silent start but a declared gap.
-    let (twice, empty) = (query("cursor=10-7&cursor=10-7"), query("cursor"));
+    // What is said twice, or not in UTF-8, is no silent start but a declared gap.
+    let twice = query("cursor=10-7&cursor=10-7");
     let garbage = [
         resume([id("10-7"), id("10-7")], &all),
         resume([("Last-Event-ID", &b"\xff"[..])], &all),
-        resume([id("")], &all),
         resume([], &twice),
-        resume([], &empty),
     ];
     for text in garbage {
         assert_eq!(text.map(|text| Token::parse(text).start), Some(Start::Unreadable));
     }
+}
+
+/// [service:cursor-empty]
+#[test]
+fn an_empty_cursor_is_none() {
+    let empty = ("Last-Event-ID", &b""[..]);
+    for text in ["cursor", "cursor=", "last_event_id=&cursor="] {
+        assert_eq!(resume([empty], &query(text)), None, "{text}");
+    }
+    assert_eq!(resume([empty], &query("last_event_id=&cursor=c")), Some("c"));
 }
 
 /// [service:cursor-text]

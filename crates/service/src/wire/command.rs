@@ -106,6 +106,17 @@ pub struct Refused<'t> {
 }
 
 impl<'t> Command<'t> {
+    /// Its ID, for the answer.
+    pub const fn id(&self) -> Option<&Id<'t>> {
+        match self {
+            Self::Subscribe { id, .. }
+            | Self::Unsubscribe { id, .. }
+            | Self::Publish { id, .. }
+            | Self::Ping { id }
+            | Self::Auth { id, .. } => id.as_ref(),
+        }
+    }
+
     /// Reads a command. It borrows what has no escapes.
     ///
     /// # Errors

@@ -56,6 +56,8 @@ pub enum Code {
     TooManyItems,
     /// Too much in too little time.
     RateLimited,
+    /// The user has as many connections as one may have.
+    TooManyConnections,
     /// The hub has no room for this now.
     Overloaded,
     /// Not now: a restart, or a log that does not answer.
@@ -84,7 +86,7 @@ pub enum Code {
 
 impl Code {
     /// All of our own.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::BadJson,
         Self::BadRequest,
         Self::BadCommand,
@@ -107,6 +109,7 @@ impl Code {
         Self::TooLarge,
         Self::TooManyItems,
         Self::RateLimited,
+        Self::TooManyConnections,
         Self::Overloaded,
         Self::Unavailable,
         Self::Internal,
@@ -145,6 +148,7 @@ impl Code {
             Self::TooLarge => "too_large",
             Self::TooManyItems => "too_many_items",
             Self::RateLimited => "rate_limited",
+            Self::TooManyConnections => "too_many_connections",
             Self::Overloaded => "overloaded",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
@@ -180,7 +184,7 @@ impl Code {
             Self::MethodNotAllowed => Status::METHOD_NOT_ALLOWED,
             Self::AlreadySubscribed | Self::ChannelEnded | Self::ExpectFailed => Status::CONFLICT,
             Self::TooLarge | Self::TooManyItems => Status::CONTENT_TOO_LARGE,
-            Self::RateLimited => Status::TOO_MANY_REQUESTS,
+            Self::RateLimited | Self::TooManyConnections => Status::TOO_MANY_REQUESTS,
             Self::ExpectUndecided | Self::Overloaded | Self::Unavailable => {
                 Status::SERVICE_UNAVAILABLE
             }

@@ -141,9 +141,12 @@ pub fn publish_raw<'t>(
     let Ok(text) = str::from_utf8(body) else {
         return Err(Problem::new(Code::BadRequest, "the body is not UTF-8"));
     };
+    if let Err(expected) = check_ttl(options.ttl_ms, limits) {
+        return Err(bad_query(format!("ttl_ms has to be {expected}")));
+    }
     let is_json = content_type.is_some_and(is_json);
     let data = if is_json { Data::json(text, limits)? } else { Data::text(text) };
-    finish(Channels::One(channel), data, options, limits)
+    finish(Channels::One(channel), data, options)
 }
 
 /// Reads `POST /v1/publish`: an object with `channel` or `channels`, `data`, and what is optional.
@@ -191,6 +194,7 @@ fn from_fields<'t>(
     let event = fields.text("event")?;
     let key = fields.text("key")?;
     let ttl_ms = fields.number("ttl_ms")?;
+    check_ttl(ttl_ms, limits).map_err(|expected| fields.wrong("ttl_ms", &expected))?;
     let expect = match fields.take("expect").map(|value| value.get()) {
         Some(value) => {
             let text = super::fields::text(value).unwrap_or(Cow::Borrowed(value));
@@ -203,14 +207,13 @@ fn from_fields<'t>(
         }
         None => None,
     };
-    finish(channels, data, Options { event, key, expect, ttl_ms }, limits)
+    finish(channels, data, Options { event, key, expect, ttl_ms })
 }
 
 fn finish<'t>(
     channels: Channels<'t>,
     data: Data,
     Options { event, key, expect, ttl_ms }: Options<'t>,
-    limits: &Limits,
 ) -> Result<Publish<'t>, Problem> {
     check_channels(&channels)?;
     if expect.is_some() && matches!(channels, Channels::Many(_)) {
@@ -218,16 +221,23 @@ fn finish<'t>(
         return Err(Problem::new(Code::BadRequest, "expect goes with one channel"));
     }
     let event = event.map(|name| EventName::new(&name)).transpose()?;
-    if ttl_ms.is_some_and(|ttl| ttl == 0 || ttl > limits.ttl_ms_max) {
-        let message = format!("ttl_ms has to be 1 to {}", limits.ttl_ms_max);
-        return Err(Problem::new(Code::BadRequest, message));
-    }
     // [service:keys] It comes back in logs of ours; how long it may be, the hub knows.
     if key.as_ref().is_some_and(|key| key.is_empty() || key.chars().any(char::is_control)) {
         let message = "an idempotency key is not empty and has no control characters";
         return Err(Problem::new(Code::BadKey, message));
     }
     Ok(Publish { channels, payload: Payload { event, data, ttl_ms }, key, expect })
+}
+
+/// Whether a time to live is one; if not, what was expected. Whoever reads it says where it stood:
+/// what is wrong there has one code, whichever way it is wrong.
+fn check_ttl(ttl_ms: Option<u64>, limits: &Limits) -> Result<(), String> {
+    match ttl_ms {
+        Some(ttl_ms) if ttl_ms == 0 || ttl_ms > limits.ttl_ms_max => {
+            Err(format!("1 to {}", limits.ttl_ms_max))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn check_channels(channels: &Channels<'_>) -> Result<(), Problem> {

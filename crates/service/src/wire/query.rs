@@ -115,8 +115,9 @@ pub fn path_segment(segment: &str) -> Result<Cow<'_, str>, Problem> {
 /// The cursor that a client resumes from, unread: the header `Last-Event-ID`, or else the parameter
 /// `last_event_id`, `lastEventId` or `cursor`. `None` if it names none.
 ///
-/// The header wins, because an EventSource comes back to the URL that it was made with. What is
-/// repeated, or is not UTF-8, is given as an empty text: it cannot be read, so a gap is declared.
+/// The header wins, because an EventSource comes back to the URL that it was made with. An empty
+/// one is none, as EventSource has it. What is repeated, or is not UTF-8, is given as a text that
+/// cannot be read, so a gap is declared.
 pub fn resume<'a>(
     headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     query: &'a Query<'_>,
@@ -124,15 +125,22 @@ pub fn resume<'a>(
     // [service:cursor-sources]
     let headers =
         headers.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case("Last-Event-ID"));
-    let mut values = headers.map(|(_, value)| str::from_utf8(value).unwrap_or_default());
-    if let Some(value) = values.next() {
-        return Some(if values.next().is_none() { value } else { "" });
+    let values = headers.map(|(_, value)| str::from_utf8(value).unwrap_or(UNREADABLE));
+    if let Some(value) = the_one(values) {
+        return Some(value);
     }
-    ["last_event_id", "lastEventId", "cursor"].into_iter().find_map(|name| {
-        let mut values = query.all(name);
-        let value = values.next()?;
-        Some(if values.next().is_none() { value } else { "" })
-    })
+    ["last_event_id", "lastEventId", "cursor"].into_iter().find_map(|name| the_one(query.all(name)))
+}
+
+/// What no cursor is.
+const UNREADABLE: &str = "?";
+
+/// The one that says something, if there is one and no other beside it.
+fn the_one<'a>(values: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // [service:cursor-empty]
+    let mut values = values.filter(|value| !value.is_empty());
+    let value = values.next()?;
+    Some(if values.next().is_none() { value } else { UNREADABLE })
 }
 
 /// What a plus sign is.

@@ -22,6 +22,8 @@ const NOWHERE: Position = Position { epoch: 0, seq: 0 };
 enum Base {
     /// From now on, wherever that is.
     Now,
+    /// From now on, and at the latest from where the log is when that is heard.
+    Joining,
     /// Everything up to here has been delivered or declared missing.
     At(Position),
     /// Nobody knows what is missing, and the client was told so: until the next sync.
@@ -42,6 +44,8 @@ struct Account {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Start {
     Now,
+    /// From now on, on a stream that may be behind: its now may be before the log's.
+    Joining,
     /// Everything that is there.
     Earliest,
     /// Its own cursor.
@@ -131,6 +135,7 @@ impl Ledger {
         (account.doubt, account.floor) = (false, None);
         match start {
             Start::Now => account.base = Base::Now,
+            Start::Joining => account.base = Base::Joining,
             // What was dropped before is not owed, and nobody says what that was.
             Start::Earliest => account.base = Base::Excused,
             // Whoever comes back with that has to be told, too.
@@ -139,7 +144,7 @@ impl Ledger {
                 account.floor = Some(cursor);
                 account.base = match account.base {
                     Base::At(place) => Base::At(place),
-                    Base::Now | Base::Excused => Base::At(cursor),
+                    Base::Now | Base::Joining | Base::Excused => Base::At(cursor),
                 };
             }
         }
@@ -220,9 +225,16 @@ impl Ledger {
 
     /// What is subscribed from now on begins here.
     fn begin(&mut self, at: Position) {
+        let now = self.truth.borrow().position();
         for account in &mut self.accounts {
-            if let Base::Now = account.base {
-                (account.base, account.floor) = (Base::At(at), Some(at));
+            match account.base {
+                Base::Now => (account.base, account.floor) = (Base::At(at), Some(at)),
+                // What came between the two may be gone, and was never asked for.
+                Base::Joining => {
+                    let base = if now.epoch == at.epoch { at.max(now) } else { at };
+                    (account.base, account.floor) = (Base::At(base), Some(at));
+                }
+                Base::Excused | Base::At(_) => {}
             }
         }
     }

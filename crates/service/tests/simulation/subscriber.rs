@@ -211,9 +211,12 @@ impl Subscriber {
             match said {
                 Said::Welcome => assert!(!core::mem::replace(&mut commands.greeted, true)),
                 Said::Subscribed { channels, .. } => {
-                    let (targets, start) = commands.asked.remove(0);
+                    let (targets, mut start) = commands.asked.remove(0);
+                    if commands.subscribed && matches!(start, Start::Now) {
+                        start = Start::Joining;
+                    }
                     assert_eq!(*channels, targets, "what was asked for");
-                    if commands.subscribed && !matches!(start, Start::Now) {
+                    if commands.subscribed && !matches!(start, Start::Joining) {
                         self.ledger.rewind();
                     }
                     commands.subscribed = true;

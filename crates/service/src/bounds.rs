@@ -1,0 +1,140 @@
+//! What is refused because of a bound on a user's connections, or on what is done in a time.
+
+use sockeye_hub::{Cursor, Seq, Start};
+use sockeye_server::StreamKey;
+
+use crate::Service;
+use crate::access::{Account, Who};
+use crate::limits::Limits;
+use crate::rates::{Before, Bucket, Queue, Rate, Rates};
+use crate::service::NOWHERE;
+use crate::wire::{CloseReason, Code, Problem};
+
+/// What has been done lately, and how often something was refused for it.
+#[derive(Debug)]
+pub(crate) struct Bounds {
+    messages: Rates<Account>,
+    handshakes: Bucket,
+    queue: Queue,
+    pub(crate) rejections: Rejections,
+    /// Answers that told a client to come back later, for spreading them.
+    sent_away: u32,
+}
+
+/// How often something was refused because of a bound, by bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rejections {
+    /// Commands and publications above their rate.
+    pub(crate) messages: u64,
+    /// Streams above the rate of all of them.
+    pub(crate) handshakes: u64,
+    /// Streams and polls of a user who has enough.
+    pub(crate) connections: u64,
+    /// Streams and polls that the hub had no room for.
+    pub(crate) full: u64,
+}
+
+impl Bounds {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            messages: Rates::new(limits.message_rate()),
+            handshakes: Bucket::default(),
+            queue: Queue::default(),
+            rejections: Rejections::default(),
+            sent_away: 0,
+        }
+    }
+}
+
+impl Limits {
+    const fn message_rate(&self) -> Rate {
+        Rate::new(self.messages_per_second, self.messages_burst)
+    }
+
+    const fn handshake_rate(&self) -> Rate {
+        Rate::new(self.handshakes_per_second, self.handshakes_burst)
+    }
+}
+
+impl Service {
+    /// Counts a command or a publication of somebody.
+    ///
+    /// # Errors
+    /// It is one too many.
+    // [service:bound-rate]
+    pub(crate) fn count_message(&mut self, who: &Who) -> Result<Before, Problem> {
+        let Some(account) = &who.account else { return Ok(Before::Full) };
+        let (limits, rate) = (&self.limits, self.limits.message_rate());
+        let messages = &mut self.bounds.messages;
+        messages.take(account, rate, limits.rated_max, self.now_ms).map_err(|wait_ms| {
+            self.bounds.rejections.messages += 1;
+            let most = limits.messages_per_second;
+            let message = format!("more than {most} a second; the next is taken in {wait_ms} ms");
+            Problem::new(Code::RateLimited, message)
+        })
+    }
+
+    /// Whether one more stream may be opened; if not, why, and for how long its client is to stay
+    /// away.
+    pub(crate) fn admit_stream(
+        &mut self,
+        stream: StreamKey,
+        who: &Who,
+    ) -> Result<(), (CloseReason, u64)> {
+        let (rate, retry_ms) = (self.limits.handshake_rate(), self.retry_ms(stream));
+        // [service:bound-handshakes]
+        if self.bounds.handshakes.take(rate, self.now_ms).is_err() {
+            self.bounds.rejections.handshakes += 1;
+            let wait_ms_max = self.limits.handshake_wait_ms_max;
+            let wait_ms = self.bounds.queue.wait_ms(rate, wait_ms_max, self.now_ms);
+            return Err((CloseReason::TryAgain, retry_ms + wait_ms));
+        }
+        match self.admit_user(who) {
+            Ok(()) => Ok(()),
+            Err(_) => Err((CloseReason::TooManyConnections, retry_ms)),
+        }
+    }
+
+    /// Whether a known user may have one more stream or waiting poll.
+    // [service:bound-user]
+    pub(crate) fn admit_user(&mut self, who: &Who) -> Result<(), Problem> {
+        let most = self.limits.connections_per_user;
+        if self.sessions.of_user(who) < most {
+            return Ok(());
+        }
+        self.bounds.rejections.connections += 1;
+        let message = format!("this user has {most} connections already");
+        Err(Problem::new(Code::TooManyConnections, message))
+    }
+
+    /// How long a client that is refused by a status is to wait: spread, so that a crowd does not
+    /// come back as one.
+    pub(crate) fn spread_ms(&mut self) -> u64 {
+        self.bounds.sent_away = self.bounds.sent_away.wrapping_add(1);
+        scatter(self.limits.retry_ms, u128::from(self.bounds.sent_away))
+    }
+
+    /// How long one client of many is to wait before it comes back, spread by its key.
+    pub(crate) fn retry_ms(&self, stream: StreamKey) -> u64 {
+        scatter(self.limits.retry_ms, stream.to_u128() >> 32)
+    }
+
+    /// With what a client is to come back that was turned away before it had anything: from where
+    /// it wanted to begin, or it would never hear of what lies between.
+    pub(crate) fn begin_again_at(&self, start: Start) -> Cursor {
+        match start {
+            Start::After(cursor) => cursor,
+            Start::Now => self.hub.position(),
+            Start::Earliest => Cursor { seq: Seq::ZERO, ..self.hub.position() },
+            Start::Unreadable => NOWHERE,
+        }
+    }
+}
+
+/// From `least_ms` up to twice as much.
+fn scatter(least_ms: u64, key: u128) -> u64 {
+    // The golden ratio's multiples scatter neighbouring keys evenly.
+    let scattered = key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    let spread = u64::try_from(scattered & 0xFFFF_FFFF).expect("32 bits");
+    least_ms + ((least_ms * spread) >> 32)
+}

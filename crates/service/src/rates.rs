@@ -1,0 +1,164 @@
+//! How much may be done in how much time: token buckets, in whole numbers.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+
+/// A token in the unit of buckets, of which `per_second` come in a millisecond: so the refill of any
+/// time is a whole number, and nothing is lost by rounding however often it is looked at.
+const TOKEN: u128 = 1_000;
+
+/// Buckets that are full again and forgotten with one take: more than come, so the table shrinks,
+/// and few, so no call is long.
+const FORGOTTEN_MAX: usize = 2;
+
+/// So many a second in the long run, and so many at once after a rest. At least one of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate {
+    per_second: u32,
+    burst: u32,
+}
+
+impl Rate {
+    pub(crate) const fn new(per_second: u32, burst: u32) -> Self {
+        let per_second = if per_second == 0 { 1 } else { per_second };
+        Self { per_second, burst: if burst == 0 { 1 } else { burst } }
+    }
+
+    /// A time in the unit of buckets.
+    fn scaled(self, now_ms: u64) -> u128 {
+        u128::from(now_ms) * u128::from(self.per_second)
+    }
+
+    fn room(self) -> u128 {
+        u128::from(self.burst) * TOKEN
+    }
+
+    /// Milliseconds in which so much comes, rounded up.
+    fn ms(self, units: u128) -> u64 {
+        u64::try_from(units.div_ceil(u128::from(self.per_second))).unwrap_or(u64::MAX)
+    }
+}
+
+/// What a bucket was before one more was taken from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// Full: whoever has it has rested.
+    Full,
+    /// Not full.
+    Used,
+}
+
+/// A bucket: nothing but the time at which it is full. A new one is full.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bucket {
+    full_at: u128,
+}
+
+impl Bucket {
+    /// Takes one.
+    ///
+    /// # Errors
+    /// Milliseconds until there is one to take, if there is none. To be refused costs nothing.
+    pub(crate) fn take(&mut self, rate: Rate, now_ms: u64) -> Result<Before, u64> {
+        let now = rate.scaled(now_ms);
+        // No emptier than empty, whatever a clock that went back or another rate makes of it.
+        let lacks = self.full_at.saturating_sub(now).min(rate.room());
+        self.full_at = now + lacks;
+        let after = lacks + TOKEN;
+        if after > rate.room() {
+            return Err(rate.ms(after - rate.room()));
+        }
+        self.full_at += TOKEN;
+        Ok(if lacks == 0 { Before::Full } else { Before::Used })
+    }
+}
+
+/// When those who are turned away are to come back: one after the other, as fast as they can be
+/// let in, so that a crowd of any size does not come back as one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Queue {
+    last: u128,
+}
+
+impl Queue {
+    /// How long the next one is to wait, in milliseconds; above `wait_ms_max` it begins anew.
+    pub(crate) fn wait_ms(&mut self, rate: Rate, wait_ms_max: u64, now_ms: u64) -> u64 {
+        let now = rate.scaled(now_ms);
+        let ahead = self.last.saturating_sub(now);
+        let ahead = if rate.ms(ahead + TOKEN) > wait_ms_max { 0 } else { ahead };
+        self.last = now + ahead + TOKEN;
+        rate.ms(ahead + TOKEN)
+    }
+}
+
+/// A bucket each for many.
+///
+/// Bounded: a bucket that is full again says nothing, and is forgotten. Beyond the bound the fullest
+/// one goes. What its owner gains is what it lacked, and to be forgotten lacking so much it would
+/// take that as many others as the bound lack more at the same moment: somebody would have to
+/// do within the limits of all of them, without pause, to get past that of one.
+#[derive(Debug)]
+pub(crate) struct Rates<K> {
+    rate: Rate,
+    buckets: HashMap<K, Bucket>,
+    by_full_at: BTreeSet<(u128, K)>,
+}
+
+impl<K: Clone + Eq + Hash + Ord> Rates<K> {
+    pub(crate) fn new(rate: Rate) -> Self {
+        Self { rate, buckets: HashMap::new(), by_full_at: BTreeSet::new() }
+    }
+
+    /// Takes one from the bucket of `key`. Another rate than before begins with full buckets.
+    ///
+    /// # Errors
+    /// As [`Bucket::take`].
+    pub(crate) fn take(
+        &mut self,
+        key: &K,
+        rate: Rate,
+        entries_max: usize,
+        now_ms: u64,
+    ) -> Result<Before, u64> {
+        if self.rate != rate {
+            *self = Self::new(rate);
+        }
+        let known = self.buckets.get(key).copied();
+        let mut bucket = known.unwrap_or_default();
+        let taken = bucket.take(rate, now_ms);
+        self.put(key, known, bucket);
+        // [service:bound-rated]
+        self.forget(entries_max, now_ms);
+        taken
+    }
+
+    fn put(&mut self, key: &K, known: Option<Bucket>, bucket: Bucket) {
+        if let Some(known) = known {
+            self.by_full_at.remove(&(known.full_at, key.clone()));
+        }
+        self.by_full_at.insert((bucket.full_at, key.clone()));
+        match self.buckets.get_mut(key) {
+            Some(it) => *it = bucket,
+            None => drop(self.buckets.insert(key.clone(), bucket)),
+        }
+    }
+
+    /// Forgets some that are full, and of the others the fullest where they are too many.
+    fn forget(&mut self, entries_max: usize, now_ms: u64) {
+        let now = self.rate.scaled(now_ms);
+        let mut forgotten = 0;
+        while let Some((full_at, _)) = self.by_full_at.first() {
+            let is_full = *full_at <= now && forgotten < FORGOTTEN_MAX;
+            if !is_full && self.by_full_at.len() <= entries_max {
+                return;
+            }
+            if let Some((_, key)) = self.by_full_at.pop_first() {
+                self.buckets.remove(&key);
+            }
+            forgotten += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
