@@ -223,6 +223,10 @@ async function credentials(house, browser) {
       const { status, text } = await curlStatus([`${house.base}/v1/poll?channel=private:news&wait=0`]);
       if (![401, 403].includes(status) || !text.includes('"error"')) throw new Error(`status ${status}: ${text}`);
     });
+    await check(`${house.way} · curl · what is counted stays inside`, async () => {
+      const { status } = await curlStatus([`${house.base}/metrics`]);
+      if (status !== (house.proxy === null ? 200 : 404)) throw new Error(`status ${status}`);
+    });
   } finally {
     await room.leave();
   }

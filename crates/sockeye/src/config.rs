@@ -24,6 +24,8 @@ use crate::{Failure, OrFail};
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) data: Option<PathBuf>,
+    /// Whether the page and what belongs to it are there; if nothing is said, where all is open.
+    pub(crate) demo: Option<bool>,
     pub(crate) drain: DrainConfig,
     pub(crate) limits: LimitsConfig,
     pub(crate) channels: ChannelConfig,
@@ -110,6 +112,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             data: None,
+            demo: None,
             drain: DrainConfig::default(),
             limits: LimitsConfig::default(),
             channels: ChannelConfig::default(),
@@ -174,6 +177,11 @@ impl Config {
             let line = source::line(text, error.span().map_or(0, |span| span.start));
             format!("line {line}: {}", error.message().replace('\n', " "))
         })
+    }
+
+    /// Whether the demo is served: it is for trying out, not for the world.
+    pub(crate) fn serves_demo(&self) -> bool {
+        self.demo.unwrap_or(self.access.is_none())
     }
 
     /// The hub that it describes.

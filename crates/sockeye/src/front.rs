@@ -1,4 +1,4 @@
-//! What the program serves: the hub under `/v1`, and the demo beside it.
+//! What the program serves: the hub under `/v1`, and the demo beside it if it is wanted.
 
 use sockeye_server::{
     Answer, App, CloseCause, Context, Message, Opened, Refused, Request, StreamKey, Time, Wording,
@@ -10,7 +10,7 @@ use crate::demo::Demo;
 /// Two applications behind one door.
 pub(crate) struct Front {
     service: Service,
-    demo: Demo,
+    demo: Option<Demo>,
     /// Who was asked last, and so whose the stream is that opens next.
     asked: Asked,
 }
@@ -22,8 +22,8 @@ enum Asked {
 }
 
 impl Front {
-    pub(crate) fn new(service: Service) -> Self {
-        Self { service, demo: Demo::new(), asked: Asked::Demo }
+    pub(crate) fn new(service: Service, demo: Option<Demo>) -> Self {
+        Self { service, demo, asked: Asked::Service }
     }
 
     /// The hub.
@@ -32,7 +32,10 @@ impl Front {
     }
 
     fn of(&mut self, stream: StreamKey) -> &mut dyn App {
-        if self.service.owns(stream) { &mut self.service } else { &mut self.demo }
+        match &mut self.demo {
+            Some(demo) if !self.service.owns(stream) => demo,
+            _ => &mut self.service,
+        }
     }
 }
 
@@ -52,12 +55,15 @@ impl App for Front {
             let (method, peer) = (request.head.method(), request.peer);
             log::debug!(method, path, peer:%; "request");
         }
-        if Service::serves(request.head.path()) {
-            self.asked = Asked::Service;
-            self.service.on_request(request, context)
-        } else {
-            self.asked = Asked::Demo;
-            self.demo.on_request(request, context)
+        match &mut self.demo {
+            Some(demo) if !Service::serves(request.head.path()) => {
+                self.asked = Asked::Demo;
+                demo.on_request(request, context)
+            }
+            _ => {
+                self.asked = Asked::Service;
+                self.service.on_request(request, context)
+            }
         }
     }
 
@@ -71,9 +77,9 @@ impl App for Front {
 
     fn on_open(&mut self, stream: StreamKey, open: &Opened<'_>, context: &mut Context<'_>) {
         log::debug!(stream:% = Name(stream), kind:? = open; "stream opened");
-        match self.asked {
-            Asked::Service => self.service.on_open(stream, open, context),
-            Asked::Demo => self.demo.on_open(stream, open, context),
+        match &mut self.demo {
+            Some(demo) if self.asked == Asked::Demo => demo.on_open(stream, open, context),
+            _ => self.service.on_open(stream, open, context),
         }
     }
 
@@ -85,19 +91,22 @@ impl App for Front {
         log::debug!(stream:% = Name(stream), cause:?; "stream over");
         // Whose it was is forgotten by then; each knows its own.
         self.service.on_close(stream, cause, context);
-        self.demo.on_close(stream, cause, context);
+        if let Some(demo) = &mut self.demo {
+            demo.on_close(stream, cause, context);
+        }
     }
 
     fn deadline(&self) -> Time {
-        self.service.deadline().min(self.demo.deadline())
+        let demo = self.demo.as_ref().map_or(Time::NEVER, App::deadline);
+        self.service.deadline().min(demo)
     }
 
     fn on_timer(&mut self, context: &mut Context<'_>) {
         if self.service.deadline() <= context.now() {
             self.service.on_timer(context);
         }
-        if self.demo.deadline() <= context.now() {
-            self.demo.on_timer(context);
+        if let Some(demo) = self.demo.as_mut().filter(|demo| demo.deadline() <= context.now()) {
+            demo.on_timer(context);
         }
     }
 

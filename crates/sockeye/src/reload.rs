@@ -60,6 +60,7 @@ impl<'o> Reloader<'o> {
         for (name, differs) in [
             ("listen", config.listen != started.listen),
             ("data", config.data != started.data),
+            ("demo", config.serves_demo() != started.serves_demo()),
             ("limits.socket_bytes", config.limits.socket_bytes != started.limits.socket_bytes),
         ] {
             if differs {

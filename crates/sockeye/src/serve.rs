@@ -14,6 +14,7 @@ use sockeye_service::{Access, Service};
 
 use crate::cli::ServeOptions;
 use crate::config::Config;
+use crate::demo::Demo;
 use crate::front::Front;
 use crate::reload::Reloader;
 use crate::watch::Watch;
@@ -46,9 +47,10 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
     };
     let service = service.with_access(access(&config)?);
     let service = service.with_namespaces(config.rules());
-    announce(addr);
+    announce(addr, config.serves_demo());
     tell(&config, &limits);
-    let mut server = Server::new(net, Front::new(service), limits);
+    let demo = config.serves_demo().then(Demo::new);
+    let mut server = Server::new(net, Front::new(service, demo), limits);
     let (mut watch, reloader) = (Watch::default(), Reloader::new(options, descriptors, config));
     while !server.is_drained() {
         let patience = watch.patience(&mut server);
@@ -188,13 +190,20 @@ fn start_drain(server: &mut Server<MioNet, Front>) {
     }
 }
 
-fn announce(addr: SocketAddr) {
-    crate::say(format_args!(
-        "sockeye {} listens on http://{addr}
-
+fn announce(addr: SocketAddr, with_demo: bool) {
+    let demo = if with_demo {
+        format!(
+            "
   a page to look at       http://{addr}/
   server-sent events      curl -N http://{addr}/clock
-  WebSocket echo          ws://{addr}/echo
+  WebSocket echo          ws://{addr}/echo"
+        )
+    } else {
+        String::new()
+    };
+    crate::say(format_args!(
+        "sockeye {} listens on http://{addr}
+{demo}
   health                  curl http://{addr}/healthz
 
   subscribe to a channel  curl -N 'http://{addr}/v1/sse?channel=news'

@@ -1,4 +1,4 @@
-//! `/readyz` of a real process whose disk takes nothing more.
+//! What is served, and `/readyz` of a real process whose disk takes nothing more.
 
 use std::process::Stdio;
 
@@ -34,4 +34,24 @@ fn a_disk_that_takes_nothing_more_is_seen_by_the_balancer_and_said_once() {
     assert_eq!(log.matches("ERROR").count(), 1, "said once: {log}");
     let metrics = request(&serving, "GET", "/metrics", "", "").1;
     assert!(metrics.contains("\nsockeye_log_failed 1\n"), "{metrics}");
+}
+
+#[test]
+fn a_guarded_server_has_no_demo_unless_it_is_asked_for() {
+    for (config, status) in
+        [("[access]\n", 404), ("demo = true\n[access]\n", 200), ("demo = false\n", 404), ("", 200)]
+    {
+        let place = Place::new();
+        place.write("sockeye.toml", config);
+        let serving = place.serve(|_| ());
+        for path in ["/", "/admin", "/page/hub.js"] {
+            assert_eq!(request(&serving, "GET", path, "", "").0, status, "{config:?} {path}");
+        }
+        // Streams of theirs: a handshake with what it needs.
+        let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+        let head = serving.connect().ask("GET", "/echo", upgrade);
+        assert_eq!(head.starts_with("HTTP/1.1 101 "), status == 200, "{head}");
+        assert_eq!(request(&serving, "GET", "/healthz", "", "").0, 200);
+    }
 }
