@@ -56,6 +56,9 @@ pub(crate) struct DrainConfig {
 pub(crate) struct LimitsConfig {
     pub(crate) connections: usize,
     pub(crate) connections_per_address: usize,
+    pub(crate) connections_per_user: usize,
+    pub(crate) messages_per_second: u32,
+    pub(crate) handshakes_per_second: u32,
     pub(crate) subscriptions_per_stream: usize,
     pub(crate) channels: usize,
     pub(crate) history_bytes: usize,
@@ -134,9 +137,13 @@ impl Default for DrainConfig {
 impl Default for LimitsConfig {
     fn default() -> Self {
         let (hub, server) = (sockeye_hub::Limits::default(), sockeye_server::Limits::default());
+        let service = sockeye_service::Limits::default();
         Self {
             connections: server.connections_max,
             connections_per_address: server.connections_per_address_max,
+            connections_per_user: service.connections_per_user,
+            messages_per_second: service.messages_per_second,
+            handshakes_per_second: service.handshakes_per_second,
             subscriptions_per_stream: hub.subscriptions_max,
             channels: hub.channels_max,
             history_bytes: hub.history_bytes_max,
@@ -144,7 +151,7 @@ impl Default for LimitsConfig {
             replay_bytes: hub.replay_bytes_max,
             publish_bytes: 64 * 1024,
             message_bytes: 16 * 1024,
-            queue_bytes: sockeye_service::Limits::default().queue_bytes_max,
+            queue_bytes: service.queue_bytes_max,
             socket_bytes: 128 * 1024,
             heartbeat_seconds: server.heartbeat_ms / 1_000,
             ping_seconds: server.ping_ms / 1_000,
@@ -208,6 +215,16 @@ impl Config {
         sockeye_service::Namespaces { rules: self.channels.rules(&self.channels), named }
     }
 
+    /// The rates and places of clients, as the service has them: after a rest, five seconds' worth
+    /// of either may come at once.
+    pub(crate) fn bound(&self, limits: &mut sockeye_service::Limits) {
+        limits.connections_per_user = self.limits.connections_per_user;
+        limits.messages_per_second = self.limits.messages_per_second;
+        limits.messages_burst = self.limits.messages_per_second.saturating_mul(5);
+        limits.handshakes_per_second = self.limits.handshakes_per_second;
+        limits.handshakes_burst = self.limits.handshakes_per_second.saturating_mul(5);
+    }
+
     /// Whether it can be run: what every part says fits together.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         if self.access.is_none() && !self.listen.ip().is_loopback() {
@@ -221,6 +238,16 @@ impl Config {
             return Err(Failure(
                 self.source.of("[limits]: heartbeat_seconds and ping_seconds are at least 1"),
             ));
+        }
+        let limits = &self.limits;
+        if limits.connections_per_user == 0
+            || limits.messages_per_second == 0
+            || limits.handshakes_per_second == 0
+        {
+            return Err(Failure(self.source.of(
+                "[limits]: connections_per_user, messages_per_second and handshakes_per_second \
+                 are at least 1",
+            )));
         }
         for name in self.namespaces.keys() {
             let is_segment = !name.contains(':') && sockeye_hub::ChannelName::new(name).is_ok();
@@ -348,6 +375,23 @@ mod tests {
         assert!(open.check().unwrap_err().to_string().contains("[access]"));
         let bad = Config::parse("[namespaces.\"a:b\"]\n").unwrap();
         assert!(bad.check().is_err());
+        for bound in ["connections_per_user", "messages_per_second", "handshakes_per_second"] {
+            let none = Config::parse(&format!("[limits]\n{bound} = 0\n")).unwrap();
+            assert!(none.check().unwrap_err().to_string().contains(bound));
+        }
+    }
+
+    #[test]
+    fn five_seconds_worth_may_come_at_once() {
+        let mut limits = sockeye_service::Limits::default();
+        Config::default().bound(&mut limits);
+        assert_eq!(limits, sockeye_service::Limits::default());
+        let text = "[limits]\nconnections_per_user = 7\nmessages_per_second = 8\n\
+                    handshakes_per_second = 9\n";
+        Config::parse(text).unwrap().bound(&mut limits);
+        assert_eq!(limits.connections_per_user, 7);
+        assert_eq!((limits.messages_per_second, limits.messages_burst), (8, 40));
+        assert_eq!((limits.handshakes_per_second, limits.handshakes_burst), (9, 45));
     }
 
     #[test]

@@ -133,6 +133,7 @@ pub(crate) fn service_limits(config: &Config, limits: &Limits) -> sockeye_servic
     service.queue_bytes_max = config.limits.queue_bytes;
     service.ping_ms = limits.ping_ms;
     service.message_bytes_max = config.limits.message_bytes;
+    config.bound(&mut service);
     service
 }
 

@@ -25,6 +25,11 @@ format = "text"                # or "json": an object a line; SOCKEYE_LOG_FORMAT
 [limits]
 connections = 100000           # never more than nine tenths of the descriptors
 connections_per_address = 10000
+connections_per_user = 100     # streams and waiting polls of one user; API keys are not counted
+messages_per_second = 100      # commands and publications of one user, or of all strangers from one
+                               # address, which behind a proxy is the proxy's; five times as many at
+                               # once after a rest; API keys are not counted
+handshakes_per_second = 2000   # streams opened, all together; five times as many at once after a rest
 subscriptions_per_stream = 128
 channels = 131072
 history_bytes = 268435456      # of all channels together
