@@ -1,7 +1,7 @@
 //! What is refused because of a bound on a user's connections, or on what is done in a time.
 
 use sockeye_hub::{Cursor, Seq, Start};
-use sockeye_server::StreamKey;
+use sockeye_server::{StreamKey, Time};
 
 use crate::Service;
 use crate::access::{Account, Who};
@@ -119,6 +119,20 @@ impl Service {
         scatter(self.limits.retry_ms, stream.to_u128() >> 32)
     }
 
+    /// When a stream that begins now ends at the latest, and as what.
+    pub(crate) fn end_of(&self, stream: StreamKey, who: &Who, now: Time) -> (Time, CloseReason) {
+        let expires = who.ends_ms().map_or(Time::NEVER, |it| now + it.saturating_sub(self.now_ms));
+        // [service:lifetime]
+        let grown_old = match self.limits.lifetime_ms {
+            0 => Time::NEVER,
+            ms => now + (ms - (scatter(ms / 10, stream.to_u128() >> 32) - ms / 10)),
+        };
+        match grown_old < expires {
+            true => (grown_old, CloseReason::Lifetime),
+            false => (expires, CloseReason::Expired),
+        }
+    }
+
     /// With what a client is to come back that was turned away before it had anything: from where
     /// it wanted to begin, or it would never hear of what lies between.
     pub(crate) fn begin_again_at(&self, start: Start) -> Cursor {
@@ -134,7 +148,23 @@ impl Service {
 /// From `least_ms` up to twice as much.
 fn scatter(least_ms: u64, key: u128) -> u64 {
     // The golden ratio's multiples scatter neighbouring keys evenly.
-    let scattered = key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-    let spread = u64::try_from(scattered & 0xFFFF_FFFF).expect("32 bits");
-    least_ms + ((least_ms * spread) >> 32)
+    let scattered = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) & 0xFFFF_FFFF;
+    let more_ms = (u128::from(least_ms) * scattered) >> 32;
+    least_ms + u64::try_from(more_ms).expect("less than the least")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [service:lifetime]
+    #[test]
+    fn neighbours_are_scattered_within_the_bound() {
+        for least_ms in [0, 1, 1_000, u64::MAX / 2] {
+            let all: Vec<u64> = (0..100).map(|key| scatter(least_ms, key)).collect();
+            assert!(all.iter().all(|ms| (least_ms..=least_ms * 2).contains(ms)));
+            let early = all.iter().filter(|ms| **ms - least_ms < least_ms / 2).count();
+            assert!(least_ms < 2 || (40..=60).contains(&early), "{early} of 100");
+        }
+    }
 }

@@ -40,6 +40,9 @@ pub struct Limits {
     /// From opening a WebSocket to the first message, where that has to say who it is, in
     /// milliseconds.
     pub greeting_ms: u64,
+    /// How old a stream may become, in milliseconds; 0 for no bound. Each ends up to a tenth earlier,
+    /// so that those that came as a crowd do not come back as one. Polls have their own bound.
+    pub lifetime_ms: u64,
     /// Longest message that a WebSocket's client may send, in bytes.
     pub message_bytes_max: u64,
     /// Publications that wait for the log: the requests that made them are held.
@@ -83,6 +86,7 @@ impl Default for Limits {
             presence_events_per_second: 10_000,
             ping_ms: 25_000,
             greeting_ms: 5_000,
+            lifetime_ms: 0,
             message_bytes_max: 16 * 1024,
             publishing_max: 4_096,
             connections_per_user: 100,

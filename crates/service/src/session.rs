@@ -8,6 +8,7 @@ use sockeye_server::{StreamKey, Time};
 
 use crate::access::Who;
 use crate::body::Body;
+use crate::wire::CloseReason;
 
 /// One subscribed stream.
 #[derive(Debug)]
@@ -22,8 +23,10 @@ pub(crate) struct Session {
     open: Vec<Box<str>>,
     /// Something of it is not granted but given by a namespace; perhaps, if it is a poll.
     pub(crate) by_rule: bool,
-    /// When something is due: an answer to a poll, a greeting, the end of who it is.
+    /// When something is due: an answer to a poll, a greeting, the end of who it is or of its life.
     pub(crate) due: Time,
+    /// As what it is ended then, if it is no poll.
+    pub(crate) ends_as: CloseReason,
     /// It was live and had no room: a slow reader, until it has caught up.
     pub(crate) lags: bool,
     /// Messages refused for their rate since it last rested.
@@ -47,6 +50,7 @@ impl Session {
             open: Vec::new(),
             by_rule: matches!(form, Form::Poll),
             due: Time::NEVER,
+            ends_as: CloseReason::Expired,
             lags: false,
             refused: 0,
             replayed: 0,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use sockeye_hub::{Start, SubscriberKey, Target, Token};
-use sockeye_server::{CloseCode, Context, Message, StreamKey, Time};
+use sockeye_server::{CloseCode, Context, Message, StreamKey};
 
 use crate::Service;
 use crate::access::Who;
@@ -114,11 +114,9 @@ impl Service {
 
     /// From now on the stream is this one's.
     fn let_in(&mut self, subscriber: SubscriberKey, who: Who, context: &Context<'_>) {
-        let due = match who.ends_ms() {
-            Some(ends_ms) => context.now() + ends_ms.saturating_sub(self.now_ms),
-            None => Time::NEVER,
-        };
-        self.set_due(subscriber, due);
+        let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
+        let (end, reason) = self.end_of(session.stream, &who, context.now());
+        self.set_end(subscriber, end, reason);
         let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
         let who = who.where_is(&session.who);
         self.sessions.let_in(subscriber, &who);
@@ -278,7 +276,8 @@ impl Service {
         let connected = self.connect(stream, form, who, Start::Now, context);
         let Some(subscriber) = connected else { return };
         if !known && self.access.asks_first(&self.namespaces) {
-            self.set_due(subscriber, context.now() + self.limits.greeting_ms);
+            let end = context.now() + self.limits.greeting_ms;
+            self.set_end(subscriber, end, CloseReason::AuthTimeout);
         }
         let cursor = CursorText::new(self.cursor_of(subscriber));
         let session = format!("{:x}", stream.to_u128());

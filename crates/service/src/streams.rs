@@ -99,12 +99,9 @@ impl Service {
         });
         match admitted {
             Ok(subscriber) => {
-                let ends_ms = who.ends_ms();
+                let (end, reason) = self.end_of(stream, &who, context.now());
                 self.sessions.add(Session::new(stream, subscriber, form, who));
-                if let Some(ends_ms) = ends_ms {
-                    let left_ms = ends_ms.saturating_sub(self.now_ms);
-                    self.set_due(subscriber, context.now() + left_ms);
-                }
+                self.set_end(subscriber, end, reason);
                 Some(subscriber)
             }
             Err((reason, retry_ms)) => {
@@ -125,6 +122,14 @@ impl Service {
         context: &'l mut Context<'c>,
     ) -> Line<'l, 'c> {
         Line::of(session, &self.access, self.now_ms, context)
+    }
+
+    /// Says when a stream is ended, and as what.
+    pub(crate) fn set_end(&mut self, subscriber: SubscriberKey, end: Time, reason: CloseReason) {
+        if let Some(session) = self.sessions.of_subscriber_mut(subscriber) {
+            session.ends_as = reason;
+        }
+        self.set_due(subscriber, end);
     }
 
     /// Says when something is due for a stream next.
@@ -151,8 +156,7 @@ impl Service {
                     self.answer_late(subscriber, context);
                     continue;
                 }
-                Form::Greeting => CloseReason::AuthTimeout,
-                Form::Events(_) | Form::Commands | Form::Bare => CloseReason::Expired,
+                Form::Events(_) | Form::Commands | Form::Greeting | Form::Bare => session.ends_as,
             };
             self.line(session, context).goaway(reason, None, cursor);
         }

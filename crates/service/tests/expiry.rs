@@ -5,7 +5,8 @@ mod common;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use common::{Events, Running, Setup, Socket, ask, start};
+use common::{Events, Running, Setup, Socket, ask, publish, start};
+use serde_json::Value;
 use sockeye_auth::{Grants, Identity, Keys, Limits, Secret, Taken, Tickets};
 use sockeye_service::{Access, Guard};
 
@@ -99,4 +100,38 @@ fn a_poll_ends_with_who_it_is() {
     let server = start(setup);
     let target = format!("/v1/poll?channel=a&wait=60&ticket={}", ticket(&server));
     assert_eq!(ask(server.addr, "GET", &target, "", "").status, 204);
+}
+
+/// [service:lifetime] On each transport: told to come back, with a cursor from which nothing is missed.
+#[test]
+fn a_stream_ends_when_it_is_old_enough() {
+    const LIFE_MS: u64 = 400;
+    let server = start(|it| it.limits.lifetime_ms = LIFE_MS);
+    let mut socket = Socket::open(server.addr, "/v1/ws", Some("sockeye.v1.json"));
+    socket.send(r#"{"type":"subscribe","channels":["a"]}"#);
+    let mut bare = Socket::open(server.addr, "/v1/ws?channel=a", None);
+    let mut events = Events::open(server.addr, "/v1/sse?channel=a", "");
+    let goaway = events.until("$goaway");
+    assert_eq!((&goaway["code"], &goaway["retry_ms"]), (&4204.into(), &Value::Null));
+    assert_eq!(socket.until("goaway")["code"], 4204);
+    assert_eq!((socket.closed().0, bare.closed().0), (4204, 4204));
+    publish(server.addr, "a", "between");
+    let cursor = goaway["cursor"].as_str().expect("a cursor");
+    let resume = format!("Last-Event-ID: {cursor}\r\n");
+    let mut events = Events::open(server.addr, "/v1/sse?channel=a", &resume);
+    while events.next().expect("it comes before the end").data != "between" {}
+}
+
+/// Whoever grows old before the credentials expire is not told to bring others, nor the other way round.
+#[test]
+fn the_first_of_two_ends_is_told() {
+    for (life_ms, code) in [(200, 4204), (600_000, 4302)] {
+        let server = start(|it| {
+            setup(it);
+            it.limits.lifetime_ms = life_ms;
+        });
+        let target = format!("/v1/ws?ticket={}", ticket(&server));
+        let mut socket = Socket::open(server.addr, &target, Some("sockeye.v1.json"));
+        assert_eq!(socket.until("goaway")["code"], code);
+    }
 }
