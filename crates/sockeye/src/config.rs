@@ -72,6 +72,8 @@ pub(crate) struct LimitsConfig {
     pub(crate) heartbeat_seconds: u64,
     /// Silence on a WebSocket after which it is pinged.
     pub(crate) ping_seconds: u64,
+    /// How old a stream may become; 0 for as old as it likes.
+    pub(crate) lifetime_seconds: u64,
 }
 
 /// What a channel keeps, and what happens to who missed something.
@@ -155,6 +157,7 @@ impl Default for LimitsConfig {
             socket_bytes: 128 * 1024,
             heartbeat_seconds: server.heartbeat_ms / 1_000,
             ping_seconds: server.ping_ms / 1_000,
+            lifetime_seconds: service.lifetime_ms / 1_000,
         }
     }
 }
@@ -188,7 +191,7 @@ impl Config {
 
     /// Whether the demo is served: it is for trying out, not for the world.
     pub(crate) fn serves_demo(&self) -> bool {
-        self.demo.unwrap_or(self.access.is_none())
+        self.demo.unwrap_or_else(|| self.access.is_none())
     }
 
     /// The hub that it describes.
@@ -215,14 +218,15 @@ impl Config {
         sockeye_service::Namespaces { rules: self.channels.rules(&self.channels), named }
     }
 
-    /// The rates and places of clients, as the service has them: after a rest, five seconds' worth
-    /// of either may come at once.
+    /// The rates, places and lives of clients, as the service has them: after a rest, five seconds'
+    /// worth of either rate may come at once.
     pub(crate) fn bound(&self, limits: &mut sockeye_service::Limits) {
         limits.connections_per_user = self.limits.connections_per_user;
         limits.messages_per_second = self.limits.messages_per_second;
         limits.messages_burst = self.limits.messages_per_second.saturating_mul(5);
         limits.handshakes_per_second = self.limits.handshakes_per_second;
         limits.handshakes_burst = self.limits.handshakes_per_second.saturating_mul(5);
+        limits.lifetime_ms = self.limits.lifetime_seconds.saturating_mul(1_000);
     }
 
     /// Whether it can be run: what every part says fits together.
@@ -387,11 +391,12 @@ mod tests {
         Config::default().bound(&mut limits);
         assert_eq!(limits, sockeye_service::Limits::default());
         let text = "[limits]\nconnections_per_user = 7\nmessages_per_second = 8\n\
-                    handshakes_per_second = 9\n";
+                    handshakes_per_second = 9\nlifetime_seconds = 10\n";
         Config::parse(text).unwrap().bound(&mut limits);
         assert_eq!(limits.connections_per_user, 7);
         assert_eq!((limits.messages_per_second, limits.messages_burst), (8, 40));
         assert_eq!((limits.handshakes_per_second, limits.handshakes_burst), (9, 45));
+        assert_eq!(limits.lifetime_ms, 10_000);
     }
 
     #[test]

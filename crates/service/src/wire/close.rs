@@ -3,7 +3,7 @@
 /// Why a stream is ended by us. Its number closes a WebSocket and stands in `goaway` everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
-    /// This server goes away.
+    /// Reserved: this server goes away.
     GoingAway,
     /// It restarts.
     Restart,
@@ -15,17 +15,17 @@ pub enum CloseReason {
     BadCommand,
     /// The client may not have this stream.
     Forbidden,
-    /// Somebody ended it by hand.
+    /// Reserved: somebody ended it by hand.
     Removed,
-    /// The server is at its bounds.
+    /// Reserved: the server is at its bounds.
     Overloaded,
     /// Too much in too little time.
     RateLimited,
-    /// The user or the address has too many connections.
+    /// The user has too many streams.
     TooManyConnections,
-    /// The client is wanted on another connection.
+    /// What the client may do has changed, or its stream has no words for a gap.
     Reconnect,
-    /// No answer to a ping.
+    /// Reserved: no answer to a ping. Whoever gives none is cut without a word.
     PongTimeout,
     /// History has overrun the reader.
     SlowReader,

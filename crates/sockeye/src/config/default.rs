@@ -41,6 +41,7 @@ queue_bytes = 65536            # unsent bytes of a stream before it has to catch
 socket_bytes = 131072          # and what the system keeps of it beside; Linux takes twice as much
 heartbeat_seconds = 15         # silence on an event stream until a heartbeat, at least 1
 ping_seconds = 25              # silence on a WebSocket until a ping, at least 1
+lifetime_seconds = 0           # age at which a stream is told to come back, the crowd spread; 0: none
 
 [channels]                     # for namespaces that are not named below
 history_messages = 256
