@@ -182,6 +182,36 @@ fn what_has_expired_is_in_no_answer() {
     }
 }
 
+/// Ends, and what has expired, are no messages to who counts them.
+#[test]
+fn replayed_is_what_was_delivered() {
+    let server = start(|_| ());
+    ask(server.addr, "POST", "/v1/channels/a?ttl_ms=1", "", "gone");
+    publish(server.addr, "a", "stays");
+    publish(server.addr, "b", "stays, too");
+    assert_eq!(ask(server.addr, "POST", "/v1/channels/b/close", "", "").status, 200);
+    let start_ms = server.run(|server| server.app().now_ms());
+    server.wait_until(move |service| service.now_ms() > start_ms + 2);
+    let channels = "channel=a&channel=b&cursor=earliest";
+    let poll = ask(server.addr, "GET", &format!("/v1/poll?{channels}"), "", "").json();
+    assert_eq!(poll["sync"]["replayed"], 2);
+    let mut events = Events::open(server.addr, &format!("/v1/sse?{channels}"), "");
+    assert_eq!(events.until("$sync")["replayed"], 2);
+    let mut socket = Socket::commands(server.addr);
+    socket.send(r#"{"type":"subscribe","channels":["a","b"],"cursor":"earliest"}"#);
+    assert_eq!(socket.until("sync")["replayed"], 2);
+    // The next count begins at nothing; an empty cursor is none.
+    socket.send(r#"{"type":"subscribe","channels":["c"],"cursor":""}"#);
+    assert_eq!(socket.until("sync")["replayed"], 0);
+}
+
+#[test]
+fn a_position_is_of_each_channel_once() {
+    let server = start(|_| ());
+    let twice = ask(server.addr, "GET", "/v1/position?channel=a&channel=b&channel=a", "", "");
+    assert_eq!((twice.status, &twice.json()["error"]["code"]), (400, &"bad_query".into()));
+}
+
 #[test]
 fn a_message_that_is_too_long_is_refused_by_its_code() {
     let server = start(|setup| setup.limits.message_bytes_max = 100);
