@@ -3,21 +3,17 @@
 //! A member is a user with a stream that subscribes the channel by its name; a poll is one, too. It is
 //! not in the log and has no cursor: whoever misses an event is told everything anew.
 
+mod telling;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
+use sockeye_hub::SubscriberKey;
 use sockeye_hub::presence::{Joined, Presence as Members};
-use sockeye_hub::{ChannelName, SubscriberKey, Target};
-use sockeye_server::{Answer, Context, SharedEvent, SharedMessage, Status, Time};
+use sockeye_server::{SharedEvent, SharedMessage, Time};
 
-use crate::access::Who;
-use crate::reply::json;
-use crate::session::Form;
-use crate::wire::{self, Code, Control, Problem, Query, reply};
-use crate::{Limits, Service};
-
-/// Users in a page of the list if the request does not say how many.
-const PAGE_USERS: u64 = 100;
+use crate::Limits;
+use crate::wire::{self, Control};
 
 /// Whether a stream is told who comes and goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,127 +262,6 @@ impl Told {
         let mut text = String::new();
         control.write_json(&mut text);
         Self { event, message: SharedMessage::text(&text) }
-    }
-}
-
-impl Service {
-    /// Whether a target can be watched.
-    pub(crate) fn check_watch(&self, target: Target<'_>) -> Result<(), Problem> {
-        let Target::Channel(channel) = target else {
-            return Err(Problem::new(Code::PresenceOff, "presence is of channels, by their names"));
-        };
-        match self.namespaces.of(channel.namespace()).presence_ms {
-            Some(_) => Ok(()),
-            None => Err(Problem::new(Code::PresenceOff, "it is not kept who is there")),
-        }
-    }
-
-    /// A stream has subscribed this.
-    pub(crate) fn is_there(
-        &mut self,
-        key: SubscriberKey,
-        target: Target<'_>,
-        who: &Who,
-        watch: Watch,
-    ) {
-        let Target::Channel(channel) = target else { return };
-        // [service:presence-off] Where it is not kept, nothing is.
-        if self.namespaces.of(channel.namespace()).presence_ms.is_some() {
-            self.presence.join(key, channel.as_str(), who.user(), watch, self.now);
-        }
-    }
-
-    /// A stream has unsubscribed this.
-    pub(crate) fn is_gone_from(&mut self, key: SubscriberKey, channel: &str) {
-        let Some(places) = self.presence.places.get_mut(&key) else { return };
-        let Some(at) = places.iter().position(|place| *place.channel == *channel) else { return };
-        let place = places.swap_remove(at);
-        if places.is_empty() {
-            self.presence.places.remove(&key);
-        }
-        self.go(key, place);
-    }
-
-    /// A stream is gone.
-    pub(crate) fn is_gone(&mut self, key: SubscriberKey) {
-        for place in self.presence.places.remove(&key).unwrap_or_default() {
-            self.go(key, place);
-        }
-    }
-
-    fn go(&mut self, key: SubscriberKey, place: Place) {
-        let namespace = ChannelName::new(&place.channel).map_or("", ChannelName::namespace);
-        let grace_ms = self.namespaces.of(namespace).presence_ms.unwrap_or(0);
-        self.presence.leave(key, place, grace_ms, self.now);
-    }
-
-    /// Tells who has come and gone, where it is time to.
-    pub(crate) fn tell_presence(&mut self, context: &mut Context<'_>) {
-        self.presence.expire(self.now);
-        while let Some((channel, told, watchers)) = self.presence.next(&self.limits, self.now) {
-            for key in watchers {
-                // Whoever is owed everything is told it instead.
-                let is_owed = self.presence.is_owed(key, &channel);
-                if !is_owed && self.tell_one(key, &told, context).is_none() {
-                    self.presence.owe(key, &channel);
-                }
-            }
-        }
-    }
-
-    /// [service:presence-slow] `None` if the stream has no room: it is told everything later.
-    fn tell_one(&self, key: SubscriberKey, told: &Told, context: &mut Context<'_>) -> Option<()> {
-        let session = self.sessions.of_subscriber(key)?;
-        if context.outbox_bytes(session.stream) >= self.limits.queue_bytes_max {
-            context.notify_drained(session.stream);
-            return None;
-        }
-        // Whoever is gone is reported by itself.
-        let _ = match session.form {
-            Form::Events(_) => context.send_shared_event(session.stream, &told.event),
-            Form::Commands => context.send_shared(session.stream, &told.message),
-            Form::Greeting | Form::Bare | Form::Poll => Ok(()),
-        };
-        Some(())
-    }
-
-    /// Tells a stream who is there in the channels of which it has asked and not been told.
-    pub(crate) fn tell_owed(&mut self, key: SubscriberKey, context: &mut Context<'_>) {
-        while let Some(channel) = self.presence.owed(key) {
-            let mut told = None;
-            self.presence.all(&channel, |control| told = Some(Told::new(control)));
-            let Some(told) = told else { return };
-            if self.tell_one(key, &told, context).is_none() {
-                return;
-            }
-            self.presence.paid(key, &channel);
-        }
-    }
-
-    /// `GET /v1/channels/{channel}/presence`: how many are there, and a page of who.
-    pub(crate) fn list_presence(
-        &self,
-        who: &Who,
-        channel: ChannelName<'_>,
-        query: &Query<'_>,
-    ) -> Result<Answer, Problem> {
-        let target = Target::Channel(channel);
-        who.may_subscribe(target, &self.namespaces)?;
-        self.check_watch(target)?;
-        let limit = query.number("limit")?.unwrap_or(PAGE_USERS);
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let limit = limit.min(self.limits.presence_page_max);
-        let after = query.one("after")?;
-        let members = &self.presence.members;
-        let listed = members.list(channel.as_str(), after, limit + 1);
-        let mut page: Vec<(&str, u32)> =
-            listed.map(|(name, streams, ())| (name, streams)).collect();
-        let more = page.len() > limit;
-        page.truncate(limit);
-        let wire::Presence { channel, version, users, streams, .. } =
-            self.presence.state(channel.as_str());
-        let body = reply::Members { channel, version, users, streams, page: &page, more };
-        Ok(json(Status::OK, reply::presence(&body)).into())
     }
 }
 
