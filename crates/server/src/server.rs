@@ -1,18 +1,18 @@
 //! The turn: accept, read, timers, application, flush.
 
+mod out;
+
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use sockeye_deflate::{Engine, EngineConfig};
 use sockeye_http1::Date;
-use sockeye_reactor::{Flushed, Key, Net, Pool, Ready, ReadyList, Slab, Socket, Time, Wheel};
+use sockeye_reactor::{Key, Net, Pool, Ready, ReadyList, Slab, Socket, Time, Wheel};
 
 use crate::addresses::Addresses;
-use crate::connection::{Connection, Core, Leaving, Room};
+use crate::connection::{Connection, Core, Room};
 use crate::drain::Drain;
-use crate::{
-    App, CloseCause, Closes, Context, Deadline, Limits, Stats, held, http, timers, websocket,
-};
+use crate::{App, CloseCause, Closes, Context, Limits, Stats, held, http, timers, websocket};
 
 /// How long accepting rests when the system is out of descriptors.
 const ACCEPT_REST_MS: u64 = 100;
@@ -336,118 +336,6 @@ impl<N: Net, A: App> Server<N, A> {
         while !context.core.closed.is_empty() {
             for (stream, cause) in core::mem::take(&mut context.core.closed) {
                 self.app.on_close(stream, cause, &mut context);
-            }
-        }
-    }
-
-    /// Writes out everything that this turn has appended, once for each connection.
-    fn flush(&mut self) {
-        let mut dirty = core::mem::take(&mut self.core.dirty);
-        for key in dirty.drain(..) {
-            self.flush_one(key);
-        }
-        // What the flush itself listed waits for the next turn.
-        dirty.append(&mut self.core.dirty);
-        self.core.dirty = dirty;
-    }
-
-    fn flush_one(&mut self, key: Key) {
-        let core = &mut self.core;
-        let Some(connection) = core.connections.get_mut(key) else { return };
-        connection.dirty = false;
-        if matches!(connection.room, Room::Gone) {
-            return;
-        }
-        if connection.outbox.is_empty() {
-            connection.outbox.clear(&mut core.pool);
-            return self.after_flush(key);
-        }
-        if !connection.readiness.writable() {
-            return;
-        }
-        let Some(socket) = &mut self.sockets[key.index()] else { return };
-        let before = connection.outbox.len();
-        let flushed = connection.outbox.flush(socket, &mut core.pool);
-        connection.told_drained &= connection.outbox.len() == before;
-        core.stats.bytes_sent += (before - connection.outbox.len()) as u64;
-        match flushed {
-            Ok(Flushed::All) => {
-                if connection.stalled != Time::NEVER {
-                    connection.caught_up(core.now, &core.limits);
-                    core.arm(key);
-                }
-                websocket::flush_replies(core, key);
-            }
-            Ok(Flushed::Blocked { bytes }) => {
-                connection.readiness.after_short_write();
-                if bytes > 0 || connection.stalled == Time::NEVER {
-                    connection.stalled = core.now;
-                } else if connection.stalled + core.limits.write_stall_ms <= core.now {
-                    return timers::give_up(core, &mut self.app, key, Deadline::WriteStall);
-                }
-                core.arm(key);
-            }
-            Err(_) => return core.cut(key, CloseCause::Transport),
-        }
-        self.after_flush(key);
-    }
-
-    /// The outbox is shorter now: reading may go on, or the last word is said.
-    fn after_flush(&mut self, key: Key) {
-        let core = &mut self.core;
-        core.notice_drained(key);
-        let Some(connection) = core.connections.get_mut(key) else { return };
-        if connection.paused && connection.outbox.len() <= core.limits.outbox_pause_bytes / 2 {
-            connection.paused = false;
-            core.look_again(key);
-            return;
-        }
-        if !connection.outbox.is_empty() {
-            return;
-        }
-        if let Room::Leaving(leaving) = &mut connection.room {
-            Self::end_our_direction(
-                leaving,
-                &mut self.sockets[key.index()],
-                core.now,
-                &core.limits,
-            );
-            if leaving.ended {
-                core.cut(key, CloseCause::Ended);
-            } else {
-                core.arm(key);
-            }
-        }
-    }
-
-    /// RFC 6455 §7.1.1: the last byte is out, so our direction ends. Closing at once would reset
-    /// the connection if the peer had sent something that nobody read, and could destroy that
-    /// last byte on its way. [rfc6455:7.1.1-server-closes-first] [rfc9112:9.6-lingering-close]
-    fn end_our_direction(
-        leaving: &mut Leaving,
-        socket: &mut Option<N::Socket>,
-        now: Time,
-        limits: &Limits,
-    ) {
-        if leaving.until != Time::NEVER {
-            return;
-        }
-        leaving.until = now + limits.close_ms;
-        let ended = socket.as_mut().is_none_or(|socket| socket.shutdown_write().is_err());
-        leaving.ended |= ended;
-    }
-
-    /// Takes down what this turn has given up.
-    fn bury(&mut self) {
-        for key in core::mem::take(&mut self.core.gone) {
-            let Some(mut connection) = self.core.connections.remove(key) else { continue };
-            connection.outbox.clear(&mut self.core.pool);
-            self.addresses.leave(connection.peer.ip());
-            self.core.stats.closed += 1;
-            // A descriptor is free again.
-            self.accept_from = self.accept_from.min(self.core.now);
-            if let Some(socket) = self.sockets[key.index()].take() {
-                self.net.close(socket);
             }
         }
     }
