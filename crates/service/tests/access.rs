@@ -2,10 +2,9 @@
 
 mod common;
 
-use common::{Events, Running, Setup, Socket, ask, publish, start};
+use common::{Events, Running, Setup, Socket, ask, guarded_by, publish, start, tickets};
 use sockeye_auth::{
-    AllowedOrigins, Grants, Identity, JwtKey, JwtRules, Keys, Limits, Secret, Taken, Tickets,
-    Verifier,
+    AllowedOrigins, Grants, Identity, JwtKey, JwtRules, Keys, Limits, Taken, Verifier,
 };
 use sockeye_service::{Access, Guard};
 
@@ -28,22 +27,15 @@ fn guard(setup: &mut Setup) {
     keys.add_text("back end", KEY, back_end).expect("a good key");
     let jwt = JwtKey::hs256(&[9; 32]).expect("a good secret");
     let verifier = Verifier::new(JwtRules::default(), vec![jwt], limits).expect("rules");
-    let secret = Secret::new(&[1; 32]).expect("long enough");
-    let mut count = 0;
     setup.access = Some(Access::Guarded(Box::new(Guard {
-        keys,
         tokens: Some(verifier),
-        tickets: Some(Tickets::new(vec![secret], limits).expect("one secret")),
+        tickets: Some(tickets(limits)),
         taken: Taken {
             cookie: Some("session".to_owned()),
             origins: AllowedOrigins::new(["https://app.example"]).expect("an origin"),
             query_token: None,
         },
-        everybody: Identity { subscribe: grants(&["public:>"]), ..Identity::anonymous() },
-        entropy: Box::new(move |bytes| {
-            count += 1;
-            bytes.fill(count);
-        }),
+        ..guarded_by(keys, Identity { subscribe: grants(&["public:>"]), ..Identity::anonymous() })
     })));
 }
 

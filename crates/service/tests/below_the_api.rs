@@ -5,7 +5,7 @@ mod common;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use common::{Answered, PATIENCE, Running, start};
+use common::{Answered, PATIENCE, Running, guarded_by, start};
 use sockeye_auth::{AllowedOrigins, Identity, Keys, Limits, Taken};
 use sockeye_service::{Access, Guard};
 
@@ -19,12 +19,8 @@ fn server() -> Running {
         setup.server.body_ms = 300;
         let origins = AllowedOrigins::new(["https://app.example"]).expect("an origin");
         setup.access = Some(Access::Guarded(Box::new(Guard {
-            keys: Keys::new(Limits::default()),
-            tokens: None,
-            tickets: None,
             taken: Taken { origins, ..Taken::default() },
-            everybody: Identity::anonymous(),
-            entropy: Box::new(|bytes| bytes.fill(7)),
+            ..guarded_by(Keys::new(Limits::default()), Identity::anonymous())
         })));
     })
 }

@@ -7,10 +7,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{Answered, PATIENCE, Setup, ask, start};
+use common::{Answered, PATIENCE, Setup, Slow, ask, guarded_by, start};
 use sockeye_auth::{AllowedOrigins, Grants, Identity, Keys, Limits, Taken};
-use sockeye_hub::Seq;
-use sockeye_service::{Access, Guard, Log, LogState, Record};
+use sockeye_service::{Access, Guard};
 
 const APP: &str = "https://app.example";
 const ORIGIN: &str = "Origin: https://app.example\r\n";
@@ -24,15 +23,11 @@ fn listed(setup: &mut Setup) {
         ..Identity::anonymous()
     };
     setup.access = Some(Access::Guarded(Box::new(Guard {
-        keys: Keys::new(Limits::default()),
-        tokens: None,
-        tickets: None,
         taken: Taken {
             origins: AllowedOrigins::new([APP, "https://other.example"]).expect("origins"),
             ..Taken::default()
         },
-        everybody,
-        entropy: Box::new(|bytes| bytes.fill(7)),
+        ..guarded_by(Keys::new(Limits::default()), everybody)
     })));
 }
 
@@ -268,24 +263,6 @@ fn the_description_shows_what_is_sent() {
         assert!(!shown.is_empty());
         for line in shown.lines() {
             assert!(head.lines().any(|it| it == line), "{line} in {head}");
-        }
-    }
-}
-
-/// A log that is as far as it is said to be.
-struct Slow(Arc<AtomicU64>);
-
-impl Log for Slow {
-    fn has_room(&self) -> bool {
-        true
-    }
-
-    fn append(&mut self, _: &Record<'_>) {}
-
-    fn settled(&mut self) -> LogState {
-        match self.0.load(Ordering::SeqCst) {
-            u64::MAX => LogState::Failed,
-            through => LogState::Through(Seq(through)),
         }
     }
 }

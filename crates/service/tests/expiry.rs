@@ -5,9 +5,9 @@ mod common;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use common::{Events, Running, Setup, Socket, ask, publish, start};
+use common::{Events, Running, Setup, Socket, ask, guarded_by, publish, start, tickets};
 use serde_json::Value;
-use sockeye_auth::{Grants, Identity, Keys, Limits, Secret, Taken, Tickets};
+use sockeye_auth::{Grants, Identity, Keys, Limits};
 use sockeye_service::{Access, Guard};
 
 const HEADER: &str = "Authorization: ApiKey a_back_end_s_key_of_a_good_length_01\r\n";
@@ -22,18 +22,9 @@ fn setup(setup: &mut Setup) {
         ..Identity::anonymous()
     };
     keys.add_text("shop", HEADER[22..].trim_end(), shop).expect("a good key");
-    let secret = Secret::new(&[1; 32]).expect("long enough");
-    let mut count = 0;
     setup.access = Some(Access::Guarded(Box::new(Guard {
-        keys,
-        tokens: None,
-        tickets: Some(Tickets::new(vec![secret], limits).expect("one secret")),
-        taken: Taken::default(),
-        everybody: Identity::anonymous(),
-        entropy: Box::new(move |bytes| {
-            count += 1;
-            bytes.fill(count);
-        }),
+        tickets: Some(tickets(limits)),
+        ..guarded_by(keys, Identity::anonymous())
     })));
 }
 

@@ -7,24 +7,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{PATIENCE, start};
-use sockeye_hub::Seq;
-use sockeye_service::{Log, LogState, Record};
-
-/// A log that is as far as it is said to be.
-struct Slow(Arc<AtomicU64>);
-
-impl Log for Slow {
-    fn has_room(&self) -> bool {
-        true
-    }
-
-    fn append(&mut self, _: &Record<'_>) {}
-
-    fn settled(&mut self) -> LogState {
-        LogState::Through(Seq(self.0.load(Ordering::SeqCst)))
-    }
-}
+use common::{PATIENCE, Slow, start};
 
 fn send(addr: SocketAddr, request: &str) -> TcpStream {
     let mut stream = TcpStream::connect(addr).expect("it listens");

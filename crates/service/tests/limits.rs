@@ -24,9 +24,9 @@
 
 mod common;
 
-use common::{Events, Running, Setup, Socket, ask, publish, start};
+use common::{Events, Running, Setup, Socket, ask, guarded_by, publish, start, tickets};
 use serde_json::{Value, json};
-use sockeye_auth::{Grants, Identity, Keys, Limits, Secret, Taken, Tickets};
+use sockeye_auth::{Grants, Identity, Keys, Limits};
 use sockeye_service::{Access, Guard, Holdings};
 
 const KEY: &str = "a_back_end_s_key_of_a_good_length_01";
@@ -48,18 +48,9 @@ fn guard_with(setup: &mut Setup, limits: Limits) {
     let mut keys = Keys::new(limits);
     let back_end = Identity { tickets: Grants::everything(), ..all.clone() };
     keys.add_text("back end", KEY, back_end).expect("a good key");
-    let secret = Secret::new(&[1; 32]).expect("long enough");
-    let mut count = 0;
     setup.access = Some(Access::Guarded(Box::new(Guard {
-        keys,
-        tokens: None,
-        tickets: Some(Tickets::new(vec![secret], limits).expect("one secret")),
-        taken: Taken::default(),
-        everybody: all,
-        entropy: Box::new(move |bytes| {
-            count += 1;
-            bytes.fill(count);
-        }),
+        tickets: Some(tickets(limits)),
+        ..guarded_by(keys, all)
     })));
 }
 

@@ -4,10 +4,10 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{Events, Running, Socket, ask, publish, start};
-use sockeye_auth::{Grants, Identity, Keys, Limits, Taken};
+use common::{Events, Running, Socket, ask, guarded_by, publish, start};
+use sockeye_auth::{Grants, Identity, Keys, Limits};
 use sockeye_hub::OnOverrun;
-use sockeye_service::{Access, Guard};
+use sockeye_service::Access;
 
 const KEY: &str = "a_back_end_s_key_of_a_good_length_01";
 
@@ -245,14 +245,7 @@ fn credentials_by_what_was_wrong_with_them() {
         let mut keys = Keys::new(Limits::default());
         let all = Identity { publish: Grants::everything(), ..Identity::anonymous() };
         keys.add_text("back", KEY, all).expect("a good key");
-        setup.access = Some(Access::Guarded(Box::new(Guard {
-            keys,
-            tokens: None,
-            tickets: None,
-            taken: Taken::default(),
-            everybody: Identity::anonymous(),
-            entropy: Box::new(|bytes| bytes.fill(7)),
-        })));
+        setup.access = Some(Access::Guarded(Box::new(guarded_by(keys, Identity::anonymous()))));
     });
     let publish = |credential: &str| {
         let header = format!("Authorization: {credential}\r\n");

@@ -2,10 +2,8 @@
 
 mod common;
 
-use common::{Events, Running, Setup, Socket, ask, start};
-use sockeye_auth::{
-    Grants, Identity, JwtRules, Keys, Limits, SigningKey, Taken, TokenClaims, Verifier,
-};
+use common::{Events, Running, Setup, Socket, ask, guarded_by, start};
+use sockeye_auth::{Grants, Identity, JwtRules, Keys, Limits, SigningKey, TokenClaims, Verifier};
 use sockeye_hub::PatternUse;
 use sockeye_service::{Access, Guard, Namespaces, Rules};
 
@@ -26,12 +24,8 @@ fn setup(setup: &mut Setup, grace_ms: u64) {
     keys.add_text("shop", KEY, everything()).expect("a good key");
     let key = signing_key().verifying().expect("a key");
     setup.access = Some(Access::Guarded(Box::new(Guard {
-        keys,
         tokens: Some(Verifier::new(JwtRules::default(), vec![key], limits).expect("rules")),
-        tickets: None,
-        taken: Taken::default(),
-        everybody: everything(),
-        entropy: Box::new(|bytes| bytes.fill(7)),
+        ..guarded_by(keys, everything())
     })));
     let mut rules = Rules::default();
     rules.presence_ms = Some(grace_ms);

@@ -2,10 +2,9 @@
 
 mod common;
 
-use common::{Events, Running, Socket, ask, publish, start};
+use common::{Events, Running, Socket, ask, guarded_by, publish, start, tickets};
 use sockeye_auth::{
-    Grants, Identity, JwtKey, JwtRules, Keys, Limits, Secret, SigningKey, Taken, Tickets,
-    TokenClaims, Verifier,
+    Grants, Identity, JwtKey, JwtRules, Keys, Limits, SigningKey, TokenClaims, Verifier,
 };
 use sockeye_hub::Config;
 use sockeye_service::{Access, Guard, Reloaded};
@@ -50,14 +49,10 @@ fn access(rules: Rules) -> Access {
         let key = JwtKey::hs256(&secret).expect("a good secret");
         Verifier::new(JwtRules::default(), vec![key], limits).expect("rules")
     };
-    let secret = Secret::new(&[1; 32]).expect("long enough");
     Access::Guarded(Box::new(Guard {
-        keys,
         tokens: rules.token.map(verifier),
-        tickets: Some(Tickets::new(vec![secret], limits).expect("one secret")),
-        taken: Taken::default(),
-        everybody: Identity { subscribe: grants(rules.everybody), ..Identity::anonymous() },
-        entropy: Box::new(|bytes| bytes.fill(7)),
+        tickets: Some(tickets(limits)),
+        ..guarded_by(keys, Identity { subscribe: grants(rules.everybody), ..Identity::anonymous() })
     }))
 }
 

@@ -2,11 +2,8 @@
 
 mod common;
 
-use common::{Events, Running, Setup, Socket, ask, start};
-use sockeye_auth::{
-    Grants, Identity, JwtRules, Keys, Limits, Secret, SigningKey, Taken, Tickets, TokenClaims,
-    Verifier,
-};
+use common::{Events, Running, Setup, Socket, ask, guarded_by, start, tickets};
+use sockeye_auth::{Grants, Identity, JwtRules, Keys, Limits, SigningKey, TokenClaims, Verifier};
 use sockeye_hub::PatternUse;
 use sockeye_service::{Access, Guard, Namespaces, Publishers, Readers, Rules};
 
@@ -63,18 +60,10 @@ fn guard(everybody: Given) -> Access {
     keys.add_text("shop", GRANTED_KEY, shop).expect("a good key");
     keys.add_text("bare", BARE_KEY, identity(Given::Nothing)).expect("a good key");
     let key = signing_key().verifying().expect("a key");
-    let secret = Secret::new(&[1; 32]).expect("long enough");
-    let mut count = 0_u64;
     Access::Guarded(Box::new(Guard {
-        keys,
         tokens: Some(Verifier::new(JwtRules::default(), vec![key], limits).expect("rules")),
-        tickets: Some(Tickets::new(vec![secret], limits).expect("one secret")),
-        taken: Taken::default(),
-        everybody: identity(everybody),
-        entropy: Box::new(move |bytes| {
-            count += 1;
-            bytes[..8].copy_from_slice(&count.to_be_bytes());
-        }),
+        tickets: Some(tickets(limits)),
+        ..guarded_by(keys, identity(everybody))
     }))
 }
 

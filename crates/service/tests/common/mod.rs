@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "each test file uses its own part")]
 
 mod clients;
+mod settings;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use sockeye_server::{Limits as ServerLimits, MioNet, Server, Waker};
 use sockeye_service::{Access, Limits, Namespaces, Service};
 
 pub use clients::{Answered, Events, Socket, ask, publish, raw};
+pub use settings::{Slow, guarded_by, tickets};
 
 /// How long anything may take before a test gives it up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
