@@ -1,5 +1,7 @@
 //! SIGHUP: the configuration file is read again, and holds for what runs.
 
+use std::cell::Cell;
+
 use sockeye_hub::Config as Hub;
 use sockeye_server::{MioNet, Server};
 
@@ -15,11 +17,14 @@ pub(crate) struct Reloader<'o> {
     descriptors: u64,
     /// What was configured at the start: some of it holds as long as the process does.
     started: Config,
+    /// Whether credentials are asked for now.
+    guarded: Cell<bool>,
 }
 
 impl<'o> Reloader<'o> {
     pub(crate) const fn new(options: &'o ServeOptions, descriptors: u64, started: Config) -> Self {
-        Self { options, descriptors, started }
+        let guarded = Cell::new(started.access.is_some());
+        Self { options, descriptors, started, guarded }
     }
 
     /// Reads the file again. What cannot be run changes nothing.
@@ -36,6 +41,10 @@ impl<'o> Reloader<'o> {
     fn try_reload(&self, server: &mut Server<MioNet, Front>) -> Result<(), Failure> {
         let config = serve::configure(self.options)?;
         let access = serve::access(&config)?;
+        // An empty or cut file is valid, and would let everybody in.
+        if self.guarded.get() && config.access.is_none() {
+            return Err(Failure("[access] is gone: that opens a server only at its start".into()));
+        }
         logging::apply(&config.log)?;
         let mut hub = config.hub();
         for name in self.fixed(&config, &mut hub) {
@@ -48,6 +57,7 @@ impl<'o> Reloader<'o> {
         let reloaded = server.with_app(|front, context| {
             front.service().reload(access, namespaces, hub, service_limits, context)
         });
+        self.guarded.set(config.access.is_some());
         let (revoked, moved) = (reloaded.revoked, reloaded.moved);
         log::info!(revoked, moved; "the configuration was read again");
         Ok(())

@@ -85,6 +85,26 @@ fn a_bad_file_changes_nothing_and_is_reported_with_its_line() {
 }
 
 #[test]
+fn a_guarded_server_is_not_opened_by_an_empty_file() {
+    let place = Place::new();
+    place.write("one.key", KEY);
+    place.write("sockeye.toml", "");
+    let serving = place.serve(|_| ());
+    let stranger = || request(&serving, "POST", "/v1/channels/public:1", "", "x").0;
+    assert_eq!(stranger(), 200, "it is open");
+    place.write("sockeye.toml", &config(""));
+    serving.signal(Signal::HUP);
+    place.until_logged("the configuration was read again", 1);
+    assert_ne!(stranger(), 200);
+    place.write("sockeye.toml", "");
+    serving.signal(Signal::HUP);
+    let log = place.until_logged("the configuration stays as it was", 1);
+    assert!(log.contains("[access] is gone"), "{log}");
+    assert_ne!(stranger(), 200);
+    assert_eq!(request(&serving, "POST", "/v1/channels/a", &with_key(KEY), "x").0, 200);
+}
+
+#[test]
 fn what_cannot_change_is_named() {
     let place = Place::new();
     place.write("sockeye.toml", "");
