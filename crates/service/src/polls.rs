@@ -57,28 +57,48 @@ impl Service {
         }
         let is_over = wait_ms == 0 || context.is_draining();
         if is_over || !body.is_empty() || rest == Rest::More {
-            let cursor = self.cursor_of(subscriber);
-            let cursor = self.proved(cursor, who);
-            self.leave(subscriber);
-            let reply = json(Status::OK, body.finish(&cursor, rest));
-            let reply = reply.header(reply::cursor(&cursor));
-            return Ok(match rest {
-                Rest::Nothing => reply.header(reply::text("ETag", &tag)),
-                // Who asks again has to get the rest, though nothing has changed.
-                Rest::More => reply,
-            }
-            .into());
+            return Ok(self.answer_at_once(subscriber, who, (body, rest), &tag).into());
         }
         if let Err(problem) = self.admit_user(who) {
             self.leave(subscriber);
             return Err(problem);
         }
+        Ok(self.wait_for_something(subscriber, who, wait_ms, context.now()))
+    }
+
+    /// Answers a poll that was never held.
+    fn answer_at_once(
+        &mut self,
+        subscriber: SubscriberKey,
+        who: &Who,
+        (body, rest): (PollBody, Rest),
+        tag: &str,
+    ) -> Reply {
+        let cursor = self.cursor_of(subscriber);
+        let cursor = self.proved(cursor, who);
+        self.leave(subscriber);
+        let reply = json(Status::OK, body.finish(&cursor, rest));
+        let reply = reply.header(reply::cursor(&cursor));
+        match rest {
+            Rest::Nothing => reply.header(reply::text("ETag", tag)),
+            // Who asks again has to get the rest, though nothing has changed.
+            Rest::More => reply,
+        }
+    }
+
+    fn wait_for_something(
+        &mut self,
+        subscriber: SubscriberKey,
+        who: &Who,
+        wait_ms: u64,
+        now: Time,
+    ) -> Answer {
         // [service:expiry]
         let left_ms = who.ends_ms().map_or(u64::MAX, |ends| ends.saturating_sub(self.now_ms));
-        let until = context.now() + wait_ms.min(self.limits.wait_ms_max).min(left_ms);
+        let until = now + wait_ms.min(self.limits.wait_ms_max).min(left_ms);
         self.opening = Some(Opening::Poll(subscriber, until, who.clone()));
         // The service's own clock answers before the server's.
-        Ok(Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() }))
+        Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() })
     }
 
     /// A poll is held.

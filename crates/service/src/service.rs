@@ -64,8 +64,8 @@ pub struct Service {
 pub struct Holdings {
     /// Streams with a subscriber; polls that wait are among them.
     pub streams: usize,
-    /// Polls that wait for something, or for their time.
-    pub polls: usize,
+    /// Streams for which something is due: what a poll waits for or its time, a greeting, an end.
+    pub due: usize,
     /// Requests and commands that wait for the log.
     pub jobs: usize,
     /// Streams of requests that wait for the log.
@@ -149,7 +149,7 @@ impl Service {
         let (held, jobs, publications) = self.jobs.counts();
         Holdings {
             streams: self.sessions.len(),
-            polls: self.due.len() + self.answerable.len(),
+            due: self.due.len() + self.answerable.len(),
             jobs,
             held,
             publications,

@@ -30,20 +30,10 @@ impl Service {
         if self.has_expired(subscriber, context) {
             return;
         }
-        let limits = &self.limits.wire;
-        let command = match (form, message) {
-            (Form::Commands, Message::Text(text)) => Command::parse(text.as_bytes(), limits),
-            (Form::Greeting, Message::Text(text)) if self.access.asks_first(&self.namespaces) => {
-                Command::parse_first(text.as_bytes(), limits)
-            }
-            (Form::Greeting, Message::Text(text)) => Command::parse(text.as_bytes(), limits),
-            // Neither does the subprotocol know binary messages, nor does a stream without it
-            // know any.
-            _ => {
-                let cursor = self.cursor_of(subscriber);
-                let mut line = Line { stream, form, proof: None, context };
-                return line.goaway(CloseReason::BadCommand, None, cursor);
-            }
+        let Some(command) = self.read_command(form, message) else {
+            let cursor = self.cursor_of(subscriber);
+            let mut line = Line { stream, form, proof: None, context };
+            return line.goaway(CloseReason::BadCommand, None, cursor);
         };
         let greeting = form == Form::Greeting;
         // Who it is can be said once, and where it has to be said, nothing else is taken.
@@ -65,17 +55,45 @@ impl Service {
                 }
                 self.obey(stream, subscriber, command, context);
             }
-            Err(Refused { id, problem }) => {
-                let (id, channel) = (id.as_ref(), None);
-                let mut line = Line { stream, form, proof: None, context };
-                // Whoever is gone is reported by itself, here and below.
-                let _ = line.control(&Control::Error { id, channel, problem: &problem });
-                if greeting && self.access.asks_first(&self.namespaces) {
-                    // [service:auth-first] There is no second first message.
-                    let cursor = self.cursor_of(subscriber);
-                    line.goaway(CloseReason::Unauthenticated, None, cursor);
-                }
+            Err(refused) => self.refuse_unread(stream, form, &refused, context),
+        }
+    }
+
+    /// `None` where there are no such messages: neither does the subprotocol know binary ones, nor
+    /// does a stream without it know any.
+    fn read_command<'m>(
+        &self,
+        form: Form,
+        message: Message<'m>,
+    ) -> Option<Result<Command<'m>, Refused<'m>>> {
+        let Message::Text(text) = message else { return None };
+        let limits = &self.limits.wire;
+        match form {
+            Form::Greeting if self.access.asks_first(&self.namespaces) => {
+                Some(Command::parse_first(text.as_bytes(), limits))
             }
+            Form::Greeting | Form::Commands => Some(Command::parse(text.as_bytes(), limits)),
+            Form::Bare | Form::Events(_) | Form::Poll => None,
+        }
+    }
+
+    /// A message could not be read as a command.
+    fn refuse_unread(
+        &mut self,
+        stream: StreamKey,
+        form: Form,
+        Refused { id, problem }: &Refused<'_>,
+        context: &mut Context<'_>,
+    ) {
+        let mut line = Line { stream, form, proof: None, context };
+        // Whoever is gone is reported by itself, here and below.
+        let _ = line.control(&Control::Error { id: id.as_ref(), channel: None, problem });
+        if form == Form::Greeting
+            && self.access.asks_first(&self.namespaces)
+            && let Some(cursor) = self.cursor_of_stream(stream)
+        {
+            // [service:auth-first] There is no second first message.
+            line.goaway(CloseReason::Unauthenticated, None, cursor);
         }
     }
 

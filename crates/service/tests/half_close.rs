@@ -56,15 +56,15 @@ fn a_poll_is_answered_at_once() {
     let host = server.addr;
     let poll = format!("GET /v1/poll?channel=a&wait=60 HTTP/1.1\r\nHost: {host}\r\n\r\n");
     let stream = send(server.addr, &poll);
-    server.wait_until(|service| service.holdings().polls == 1);
+    server.wait_until(|service| service.holdings().due == 1);
     stream.shutdown(Shutdown::Write).expect("it is open");
     let answer = read_to_end(stream);
     assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
     assert!(answer.contains("\r\nSockeye-Cursor: "), "{answer}");
     // One that is gone altogether ends in the same way.
     let gone = send(server.addr, &poll);
-    server.wait_until(|service| service.holdings().polls == 1);
+    server.wait_until(|service| service.holdings().due == 1);
     drop(gone);
-    server.wait_until(|service| service.holdings().polls == 0);
+    server.wait_until(|service| service.holdings().due == 0);
     server.wait_until(|service| service.hub_stats().subscribers == 0);
 }
