@@ -5,6 +5,13 @@ use core::fmt;
 /// Longest name or pattern, in bytes.
 const BYTES_MAX: usize = 200;
 
+/// Most segments of a pattern, a last `>` not counted.
+pub(crate) const PATTERN_SEGMENTS_MAX: usize = 16;
+
+/// Most `*` in a pattern. Together with the segments it bounds how often the tree of patterns
+/// forks for a name.
+const PATTERN_STARS_MAX: usize = 3;
+
 /// The name of a channel: 1 to 200 bytes of `[A-Za-z0-9_.:~@/-]`, in segments that `:` separates.
 ///
 /// No segment is empty. The first one names the namespace, whose [`Settings`](crate::Settings)
@@ -47,7 +54,8 @@ impl<'a> ChannelName<'a> {
 
 /// Many channels at once: `*` stands for exactly one segment, a last `>` for one or more.
 ///
-/// A wildcard is a whole segment. None of them matches a first segment that begins with `$`.
+/// A wildcard is a whole segment. None of them matches a first segment that begins with `$`. There
+/// are at most 16 segments before a last `>`, and at most 3 `*` among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pattern<'a>(&'a str);
 
@@ -64,7 +72,18 @@ impl<'a> Pattern<'a> {
             return Err(NameError::TooLong);
         }
         let wild = front.is_some() || pattern.split(':').any(|segment| segment == "*");
-        if wild { Ok(Self(pattern)) } else { Err(NameError::NoWildcard) }
+        if !wild {
+            return Err(NameError::NoWildcard);
+        }
+        // [hub:pattern-shape]
+        let before_rest = pattern.strip_suffix('>').unwrap_or(pattern).split_terminator(':');
+        if before_rest.clone().count() > PATTERN_SEGMENTS_MAX {
+            return Err(NameError::ManySegments);
+        }
+        if before_rest.filter(|segment| *segment == "*").count() > PATTERN_STARS_MAX {
+            return Err(NameError::ManyStars);
+        }
+        Ok(Self(pattern))
     }
 
     /// The pattern.
@@ -126,6 +145,10 @@ pub enum NameError {
     Byte,
     /// A pattern that is a plain name.
     NoWildcard,
+    /// A pattern with more than 16 segments before a last `>`.
+    ManySegments,
+    /// A pattern with more than three `*`.
+    ManyStars,
 }
 
 impl fmt::Display for NameError {
@@ -135,6 +158,8 @@ impl fmt::Display for NameError {
             Self::TooLong => "a name has more than 200 bytes",
             Self::Byte => "a name has a byte that names do not have",
             Self::NoWildcard => "a pattern has no wildcard",
+            Self::ManySegments => "a pattern has more than 16 segments before a last >",
+            Self::ManyStars => "a pattern has more than three *",
         })
     }
 }
@@ -229,6 +254,25 @@ mod tests {
         assert_eq!(Pattern::new("a:*").map(Pattern::namespace), Ok(Some("a")));
         assert_eq!(Pattern::new("*:a").map(Pattern::namespace), Ok(None));
         assert_eq!(Pattern::new(">").map(Pattern::namespace), Ok(None));
+    }
+
+    /// [hub:pattern-shape]
+    #[test]
+    fn patterns_have_few_segments_and_stars() {
+        let deep = "a:".repeat(15);
+        for good in ["*:*:*", "*:*:*:>", &format!("{deep}*"), &format!("{deep}*:>")] {
+            assert!(Pattern::new(good).is_ok(), "{good}");
+        }
+        for bad in [format!("a:{deep}*"), format!("a:{deep}a:>"), format!("*:{deep}*:*:*")] {
+            assert_eq!(Target::new(&bad), Err(NameError::ManySegments), "{bad}");
+        }
+        for bad in ["*:*:*:*", "*:*:*:*:>", "a:*:*:b:*:*"] {
+            assert_eq!(Target::new(bad), Err(NameError::ManyStars), "{bad}");
+        }
+        assert!(
+            Target::new(&format!("{deep}{deep}a")).is_ok(),
+            "a name may be as deep as it likes"
+        );
     }
 
     /// [hub:reserved-names]

@@ -45,7 +45,9 @@ fn a_misuse_is_ours_and_is_not_explained() {
         assert_eq!((problem.code, problem.status().code()), (Code::Internal, 500));
         assert_eq!(problem.message, "the hub could not do that");
     }
-    assert_eq!(Problem::from(NameError::TooLong).code, Code::BadChannel);
+    for error in [NameError::TooLong, NameError::ManySegments, NameError::ManyStars] {
+        assert_eq!(Problem::from(error).code, Code::BadChannel);
+    }
 }
 
 /// [service:statuses]
