@@ -93,9 +93,9 @@ impl<M> Hub<M> {
             // [hub:key-ages]
             let settings = self.config.by_id(self.channels.record(channel).settings);
             let until_ms = now_ms.saturating_add(settings.key_ms);
-            self.keys.commit(key, position.seq, until_ms, self.config.limits.keys_max);
+            self.keys.commit(key, position.seq, until_ms, &self.config);
         }
-        self.channels.record_mut(channel).settle_pending(draft.kind);
+        self.channels.settle_pending(channel, draft.kind);
         let committed = self.append(channel, draft, deliver);
         self.pass_voids();
         Ok(committed)
@@ -114,7 +114,7 @@ impl<M> Hub<M> {
             self.keys.abort(&key);
         }
         let channel = pending.channel;
-        self.channels.record_mut(channel).settle_pending(kind);
+        self.channels.settle_pending(channel, kind);
         self.channels.settle(channel, &self.config);
         self.stats.aborted += 1;
         // [hub:void]
@@ -193,7 +193,7 @@ impl<M> Hub<M> {
     ) -> Result<(), Refusal> {
         let past = match record {
             Some(index) => self.channels.record(index).past,
-            None => self.channels.tombstones.past(publication.channel.as_str()),
+            None => self.channels.tombstones.past(publication.channel.as_str(), &self.config),
         };
         // [hub:ended]
         if past.ended {
@@ -211,6 +211,8 @@ impl<M> Hub<M> {
         }
         // [hub:expected]
         match publication.expect {
+            // [hub:forgotten]
+            Some(_) if past.is_forgotten() => Err(Refusal::Forgotten { through: past.floor }),
             Some(expected) if expected != past.last => Err(Refusal::Unexpected { last: past.last }),
             Some(_) | None => Ok(()),
         }
@@ -224,17 +226,21 @@ impl<M> Hub<M> {
     ) -> Result<Admission, Refusal> {
         let Publication { channel, body, cost, kind, key, expect: _ } = publication;
         let name = channel.as_str();
+        let id = self.config.id_of(channel.namespace());
+        // [hub:bound-ended]
+        if kind == Kind::End && !self.channels.may_end(id, &self.config) {
+            return Err(Refusal::Endings);
+        }
         let index = match record {
             Some(index) => index,
-            None if self.channels.make_room(&self.config) => self.channels.add(name, &self.config),
+            None if self.channels.make_room(id, &self.config) => {
+                self.channels.add(name, &self.config)
+            }
             None => return Err(Refusal::Channels),
         };
         let seq = Seq(self.head.0 + 1 + self.pending.len() as u64);
         let key = key.map(|key| self.keys.begin(name, key, seq));
-        self.channels.engage(index);
-        let record = self.channels.record_mut(index);
-        record.pending += 1;
-        record.ending |= kind == Kind::End;
+        self.channels.begin_pending(index, kind);
         let draft = Some(Draft { body, cost, kind, time_ms: now_ms });
         self.pending.push_back(Pending { channel: index, key, draft });
         Ok(Admission::Pending(Cursor { epoch: self.epoch, seq }))

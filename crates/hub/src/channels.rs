@@ -1,13 +1,17 @@
 //! All channels: their records, their history within bounds, and how they are forgotten.
 
+mod refile;
+
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use crate::channel::Channel;
+use crate::config::SettingsId;
 use crate::name::namespace;
 use crate::order::Order;
+use crate::share::{largest, share, slots};
 use crate::tombstones::{Past, Stamp, Tombstones};
-use crate::{Config, Entry, Seq};
+use crate::{Config, Entry, Kind, Seq};
 
 #[derive(Debug)]
 pub(crate) struct Channels<M> {
@@ -18,10 +22,16 @@ pub(crate) struct Channels<M> {
     pub(crate) tombstones: Tombstones,
     /// Records with a message in this life of theirs, by the newest one.
     written: Order,
-    /// Records with history, by the newest message.
+    /// Records with history, a list by namespace, by the newest message.
     holding: Order,
-    /// Written records that nobody uses, by when somebody did.
+    /// Bytes of history by namespace.
+    held_bytes: Vec<usize>,
+    /// Written records that nobody uses, a list by namespace, by when somebody did.
     idle: Order,
+    /// How many records each namespace has.
+    held: Vec<usize>,
+    /// How many channels of each namespace have ended or are about to.
+    endings: Vec<usize>,
     /// When messages grow old: one alarm a record, at its oldest message's time or earlier.
     alarms: BTreeSet<(u64, u32)>,
     stamp: Stamp,
@@ -43,6 +53,9 @@ impl<M> Default for Channels<M> {
             written: Order::default(),
             holding: Order::default(),
             idle: Order::default(),
+            held_bytes: Vec::new(),
+            held: Vec::new(),
+            endings: Vec::new(),
             alarms: BTreeSet::new(),
             stamp: Stamp::default(),
             messages: 0,
@@ -81,10 +94,50 @@ impl<M> Channels<M> {
     }
 
     /// What is known of the channel, with a record or without.
-    pub(crate) fn past(&self, name: &str) -> Past {
+    pub(crate) fn past(&self, name: &str, config: &Config) -> Past {
         match self.find(name) {
             Some(index) => self.record(index).past,
-            None => self.tombstones.past(name),
+            None => self.tombstones.past(name, config),
+        }
+    }
+
+    /// Channels that have ended or are about to.
+    pub(crate) fn endings(&self) -> usize {
+        self.endings.iter().sum()
+    }
+
+    /// Whether one more channel of the namespace may end.
+    pub(crate) fn may_end(&self, id: SettingsId, config: &Config) -> bool {
+        let (first, ended_max) = (config.limits.ended_max / 2, config.limits.ended_max);
+        // [hub:bound-ended]
+        self.endings() < first || count(&self.endings, id.slot()) < share(ended_max - first, config)
+    }
+
+    /// Whether subscribers may have a record made: those without a message leave publishers room.
+    pub(crate) fn may_add_bare(&self, config: &Config) -> bool {
+        // [hub:bound-bare]
+        self.len() - self.written.len() < config.limits.channels_max.div_ceil(2)
+    }
+
+    /// A message of the channel begins to wait for the log.
+    pub(crate) fn begin_pending(&mut self, index: u32, kind: Kind) {
+        self.engage(index);
+        let record = self.record_mut(index);
+        record.pending += 1;
+        if kind == Kind::End {
+            record.ending = true;
+            let id = record.settings;
+            *count_mut(&mut self.endings, id.slot()) += 1;
+        }
+    }
+
+    /// One has come into the log or never will.
+    pub(crate) fn settle_pending(&mut self, index: u32, kind: Kind) {
+        let record = self.record_mut(index);
+        record.settle_pending(kind);
+        if kind == Kind::End {
+            let id = record.settings;
+            *count_mut(&mut self.endings, id.slot()) -= 1;
         }
     }
 
@@ -100,23 +153,41 @@ impl<M> Channels<M> {
         newest_first.take_while(move |(_, record)| record.past.last > seq)
     }
 
-    /// Makes room for one more record if there is none; false if all are in use.
-    pub(crate) fn make_room(&mut self, config: &Config) -> bool {
+    /// Makes room for one more record of a namespace if there is none; false if all are in use.
+    pub(crate) fn make_room(&mut self, id: SettingsId, config: &Config) -> bool {
         while self.len() >= config.limits.channels_max {
             // [hub:bound-channels]
-            let Some(index) = self.idle.first() else { return false };
+            let Some(index) = self.gives_way(id, config) else { return false };
             self.evicted_channels += 1;
             self.retire(index, config);
         }
         true
     }
 
+    /// The idle record that goes for a new one: of its own namespace, if that has its share. Or
+    /// else of the one that has the most; that has more than its share, unless the new one's
+    /// has less.
+    fn gives_way(&self, id: SettingsId, config: &Config) -> Option<u32> {
+        let share = share(config.limits.channels_max, config);
+        let held = |slot| count(&self.held, slot);
+        let has_share = held(id.slot()) >= share;
+        // [hub:shares]
+        if let Some(own) = self.idle.first_of(id.slot()).filter(|_| has_share) {
+            return Some(own);
+        }
+        let others = (0..slots(config)).filter(|slot| self.idle.first_of(*slot).is_some());
+        let others = others.filter(|slot| !has_share || held(*slot) > share);
+        self.idle.first_of(largest(others, held)?)
+    }
+
     /// Makes the record of a channel that has none. What was known of it stays known: the
     /// tombstone goes only when there is a newer message to tell the same.
     pub(crate) fn add(&mut self, name: &str, config: &Config) -> u32 {
-        let past = self.tombstones.past(name);
+        let past = self.tombstones.past(name, config);
         let name: Rc<str> = name.into();
-        let record = Channel::new(Rc::clone(&name), config.id_of(namespace(&name)), past);
+        let id = config.id_of(namespace(&name));
+        *count_mut(&mut self.held, id.slot()) += 1;
+        let record = Channel::new(Rc::clone(&name), id, past);
         let index = match self.free.pop() {
             Some(index) => {
                 self.records[index as usize] = Some(record);
@@ -142,7 +213,7 @@ impl<M> Channels<M> {
             return;
         }
         if self.written.has(index) {
-            self.idle.put_last(index);
+            self.idle.put_last_of(self.record(index).settings.slot(), index);
         } else {
             self.retire(index, config);
         }
@@ -150,16 +221,22 @@ impl<M> Channels<M> {
 
     /// Takes the newest message of the log into its channel's history.
     pub(crate) fn push(&mut self, index: u32, entry: Rc<Entry<M>>, config: &Config) {
+        let id = self.record(index).settings;
         if !self.written.has(index) {
-            self.tombstones.remove(&entry.channel);
+            self.tombstones.remove(&entry.channel, id);
         }
         self.messages += 1;
         self.bytes += entry.bytes() as u64;
+        *count_mut(&mut self.held_bytes, id.slot()) += entry.bytes();
         let record = self.record_mut(index);
+        let had_ended = record.past.ended;
         record.push(entry);
-        let history_ms = config.by_id(record.settings).history_ms;
+        let has_ended = record.past.ended;
+        let endings = count_mut(&mut self.endings, id.slot());
+        *endings = *endings + usize::from(has_ended) - usize::from(had_ended);
+        let history_ms = config.by_id(id).history_ms;
         self.written.put_last(index);
-        self.holding.put_last(index);
+        self.holding.put_last_of(id.slot(), index);
         self.trim(index, config);
         self.set_alarm(index, history_ms);
     }
@@ -180,15 +257,18 @@ impl<M> Channels<M> {
 
     /// Drops what is over the bounds of the whole hub.
     pub(crate) fn enforce(&mut self, config: &Config) {
-        // [hub:bound-bytes]
+        // [hub:bound-bytes] [hub:shares] Whose is the most has more than its share.
         while self.bytes > config.limits.history_bytes_max as u64 {
-            let Some(index) = self.holding.first() else { break };
+            let slot = largest(0..slots(config), |slot| count(&self.held_bytes, slot));
+            let Some(index) = slot.and_then(|slot| self.holding.first_of(slot)) else { break };
             self.evicted_messages += 1;
             self.drop_oldest(index);
             self.retire_if_bare(index, config);
         }
         while self.len() > config.limits.channels_max {
-            let Some(index) = self.idle.first() else { break };
+            let idle = (0..slots(config)).filter(|slot| self.idle.first_of(*slot).is_some());
+            let slot = largest(idle, |slot| count(&self.held, slot));
+            let Some(index) = slot.and_then(|slot| self.idle.first_of(slot)) else { break };
             self.evicted_channels += 1;
             self.retire(index, config);
         }
@@ -209,22 +289,6 @@ impl<M> Channels<M> {
             self.set_alarm(index, history_ms);
             self.retire_if_bare(index, config);
         }
-    }
-
-    /// Takes on other settings: each channel those of its namespace, and what no longer fits goes
-    /// now, the oldest first, as if it had been pushed out.
-    pub(crate) fn reconfigure(&mut self, config: &Config) {
-        for index in 0..self.records.len() {
-            let index = u32::try_from(index).expect("channels are bounded");
-            let Some(record) = &mut self.records[index as usize] else { continue };
-            record.settings = config.id_of(namespace(&record.name));
-            self.trim(index, config);
-            // The alarm stands at the time by the former settings.
-            self.clear_alarm(index);
-            self.set_alarm(index, config.by_id(self.record(index).settings).history_ms);
-            self.retire_if_bare(index, config);
-        }
-        self.enforce(config);
     }
 
     pub(crate) fn next_deadline(&self) -> Option<u64> {
@@ -249,6 +313,7 @@ impl<M> Channels<M> {
             self.settle(index, config);
         }
         self.tombstones.reset(floor, dropped);
+        self.endings.clear();
     }
 
     /// Whatever was pending is not any more.
@@ -267,6 +332,8 @@ impl<M> Channels<M> {
         let emptied = record.ring.is_empty();
         self.messages -= 1;
         self.bytes -= entry.bytes() as u64;
+        let slot = self.record(index).settings.slot();
+        *count_mut(&mut self.held_bytes, slot) -= entry.bytes();
         if emptied {
             self.holding.remove(index);
             self.clear_alarm(index);
@@ -286,6 +353,7 @@ impl<M> Channels<M> {
             self.drop_oldest(index);
         }
         let Some(record) = self.records[index as usize].take() else { return };
+        *count_mut(&mut self.held, record.settings.slot()) -= 1;
         debug_assert!(record.is_unused(), "a used record stays");
         self.by_name.remove(&record.name);
         self.free.push(index);
@@ -293,7 +361,7 @@ impl<M> Channels<M> {
         if self.written.has(index) {
             self.written.remove(index);
             // [hub:tombstone]
-            self.tombstones.insert(record.name, record.past, config.limits.tombstones_max);
+            self.tombstones.insert(record.name, record.past, record.settings, config);
         }
     }
 
@@ -316,4 +384,15 @@ impl<M> Channels<M> {
             self.alarms.remove(&(deadline, index));
         }
     }
+}
+
+fn count(counts: &[usize], slot: usize) -> usize {
+    counts.get(slot).copied().unwrap_or(0)
+}
+
+fn count_mut(counts: &mut Vec<usize>, slot: usize) -> &mut usize {
+    if counts.len() <= slot {
+        counts.resize(slot + 1, 0);
+    }
+    &mut counts[slot]
 }

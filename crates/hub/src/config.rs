@@ -84,19 +84,31 @@ pub struct Limits {
     /// Subscriptions of one subscriber: what a resume has to look through.
     pub subscriptions_max: usize,
     /// Channels with a record. Above it the one that has been idle for longest is forgotten, down
-    /// to a tombstone; if none is idle, new channels are refused.
+    /// to a tombstone; if none is idle, new channels are refused. The one that goes is of the
+    /// namespace of the one that comes, if that has its equal share already; a namespace that keeps to
+    /// its share loses nothing to one that does not. Those that nobody has published to take at
+    /// most half, so that subscriptions leave room for publishers.
     pub channels_max: usize,
     /// Forgotten channels of which the name and the last place are kept, so that a quiet channel
-    /// does not report a gap that it never had. Above it the oldest fold into one horizon.
+    /// does not report a gap that it never had. Above it the oldest fold into the horizon of their
+    /// namespace: first of the one that comes, if that has more than an equal share, or else of
+    /// the one that has the most. What was folded is unknown, and a condition on it is refused.
     pub tombstones_max: usize,
+    /// Channels that have ended. They stay known for as long as the epoch, record or not; above it
+    /// no channel can end any more. Half is for whoever comes first, and of the other half each
+    /// namespace has an equal part. What another authority ends is kept beyond it.
+    pub ended_max: usize,
     /// Different patterns subscribed at a time.
     pub patterns_max: usize,
-    /// Bytes of history in all channels. Above it the channel that was written least recently
-    /// loses its oldest message.
+    /// Bytes of history in all channels. Above it, of the namespace that has the most, the channel
+    /// that was written least recently loses its oldest message.
     pub history_bytes_max: usize,
     /// Messages admitted and not yet in the log.
     pub pending_max: usize,
-    /// Idempotency keys remembered, each for [`Settings::key_ms`]; above it the oldest is forgotten.
+    /// Idempotency keys remembered, each for [`Settings::key_ms`]. One channel has at most a
+    /// sixteenth of them; above that its oldest is forgotten. Above the whole it is the oldest of the
+    /// namespace of the one that comes, if that has more than an equal share, or else of the one
+    /// that has the most.
     pub keys_max: usize,
     /// Longest key.
     pub key_bytes_max: usize,
@@ -116,6 +128,7 @@ impl Default for Limits {
             subscriptions_max: 128,
             channels_max: 131_072,
             tombstones_max: 262_144,
+            ended_max: 262_144,
             patterns_max: 4_096,
             history_bytes_max: 256 * 1024 * 1024,
             pending_max: 4_096,
@@ -143,6 +156,13 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SettingsId(u32);
 
+impl SettingsId {
+    /// Its place in lists by namespace; the last is for those without settings of their own.
+    pub(crate) const fn slot(self) -> usize {
+        self.0 as usize
+    }
+}
+
 impl Config {
     /// The settings of a namespace.
     pub fn settings_of(&self, namespace: &str) -> &Settings {
@@ -152,8 +172,8 @@ impl Config {
     /// A scan, done once per channel and subscription: an operator writes few namespaces.
     pub(crate) fn id_of(&self, namespace: &str) -> SettingsId {
         let at = self.namespaces.iter().position(|(name, _)| name == namespace);
-        let id = at.and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX);
-        SettingsId(id)
+        let slot = at.unwrap_or(self.namespaces.len());
+        SettingsId(u32::try_from(slot).expect("an operator writes few namespaces"))
     }
 
     pub(crate) fn by_id(&self, id: SettingsId) -> &Settings {

@@ -26,6 +26,12 @@ pub enum Refusal {
         /// The newest that the hub knows of, or zero.
         last: Seq,
     },
+    /// The hub has forgotten what was in the channel, if anything was, and so cannot say whether
+    /// the condition holds. Publish without one.
+    Forgotten {
+        /// Of what is up to here it no longer knows.
+        through: Seq,
+    },
     /// Whether the condition holds depends on a message that is not in the log yet. Ask again
     /// when it is.
     Undecided {
@@ -34,8 +40,10 @@ pub enum Refusal {
     },
     /// Too many messages wait for the log.
     Backlog,
-    /// No room for another channel: none is idle.
+    /// No room for another channel: none is idle, or too many are there for subscribers only.
     Channels,
+    /// As many channels have ended as can be remembered, so this one cannot.
+    Endings,
     /// No room for another pattern.
     Patterns,
     /// The namespace takes no patterns.
@@ -48,6 +56,29 @@ pub enum Refusal {
     Subscribed,
 }
 
+impl Refusal {
+    /// Whether the same request may be taken later without anything being different about it:
+    /// something is full that empties. Whoever is refused for good is not to come back with it.
+    pub const fn passes(self) -> bool {
+        match self {
+            Self::Undecided { .. }
+            | Self::Backlog
+            | Self::Channels
+            | Self::Patterns
+            | Self::Subscribers => true,
+            Self::MessageTooLarge { .. }
+            | Self::Key
+            | Self::Ended { .. }
+            | Self::Unexpected { .. }
+            | Self::Forgotten { .. }
+            | Self::Endings
+            | Self::PatternsOff
+            | Self::Subscriptions
+            | Self::Subscribed => false,
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -57,9 +88,13 @@ impl fmt::Display for Refusal {
             Self::Key => f.write_str("the idempotency key is empty or too long"),
             Self::Ended { at } => write!(f, "the channel has ended at {}", at.0),
             Self::Unexpected { last } => write!(f, "the channel's last message is {}", last.0),
+            Self::Forgotten { .. } => {
+                f.write_str("what the channel's last message is has been forgotten")
+            }
             Self::Undecided { pending } => write!(f, "that depends on {pending}, which is pending"),
             Self::Backlog => f.write_str("too many messages wait for the log"),
             Self::Channels => f.write_str("there are too many channels"),
+            Self::Endings => f.write_str("too many channels have ended"),
             Self::Patterns => f.write_str("there are too many patterns"),
             Self::PatternsOff => f.write_str("the namespace takes no patterns"),
             Self::Subscribers => f.write_str("there are too many subscribers"),

@@ -90,6 +90,7 @@ impl<M> Hub<M> {
         Stats {
             channels: self.channels.len(),
             tombstones: self.channels.tombstones.len(),
+            endings: self.channels.endings(),
             patterns: self.patterns.len(),
             subscribers: self.subscribers.len(),
             history_messages: self.channels.messages(),
@@ -127,7 +128,7 @@ impl<M> Hub<M> {
             // [hub:key-ages]
             let key_ms = self.config.settings_of(channel.namespace()).key_ms;
             let until_ms = now_ms.saturating_add(key_ms);
-            self.keys.commit(key, seq, until_ms, self.config.limits.keys_max);
+            self.keys.commit(key, seq, until_ms, &self.config);
         }
         let found = self.channels.find(name);
         let index = found.unwrap_or_else(|| self.channels.add(name, &self.config));

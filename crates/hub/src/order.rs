@@ -1,75 +1,108 @@
-//! A list of slab indices in an order of use, with O(1) for everything.
+//! Lists of slab indices in an order of use, with O(1) for everything.
 
 const NONE: u32 = u32::MAX;
 
-/// Indices in the order in which they were last put to the end.
-#[derive(Debug)]
+/// Indices in the order in which they were last put to the end of their list. An index is in one
+/// list at most.
+#[derive(Debug, Default)]
 pub(crate) struct Order {
     links: Vec<Link>,
-    first: u32,
-    last: u32,
+    lists: Vec<List>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Link {
     previous: u32,
     next: u32,
-    listed: bool,
+    /// `NONE` if it is in no list.
+    list: u32,
 }
 
-const UNLISTED: Link = Link { previous: NONE, next: NONE, listed: false };
-
-impl Default for Order {
-    fn default() -> Self {
-        Self { links: Vec::new(), first: NONE, last: NONE }
-    }
+#[derive(Clone, Copy, Debug)]
+struct List {
+    first: u32,
+    last: u32,
+    len: usize,
 }
+
+const UNLISTED: Link = Link { previous: NONE, next: NONE, list: NONE };
+
+const EMPTY: List = List { first: NONE, last: NONE, len: 0 };
 
 impl Order {
-    pub(crate) fn first(&self) -> Option<u32> {
-        (self.first != NONE).then_some(self.first)
+    pub(crate) fn len(&self) -> usize {
+        self.lists.iter().map(|list| list.len).sum()
+    }
+
+    pub(crate) fn first_of(&self, list: usize) -> Option<u32> {
+        self.lists.get(list).map(|it| it.first).filter(|first| *first != NONE)
     }
 
     pub(crate) fn has(&self, index: u32) -> bool {
-        self.links.get(index as usize).is_some_and(|link| link.listed)
+        self.links.get(index as usize).is_some_and(|link| link.list != NONE)
     }
 
-    /// Puts `index` to the end, wherever it was.
+    /// Puts `index` to the end of the first list, wherever it was.
     pub(crate) fn put_last(&mut self, index: u32) {
-        if self.last == index {
+        self.put_last_of(0, index);
+    }
+
+    /// Puts `index` to the end of a list, wherever it was.
+    pub(crate) fn put_last_of(&mut self, list: usize, index: u32) {
+        if self.lists.len() <= list {
+            self.lists.resize(list + 1, EMPTY);
+        }
+        if self.lists[list].last == index {
             return;
         }
         self.remove(index);
         if self.links.len() <= index as usize {
             self.links.resize(index as usize + 1, UNLISTED);
         }
-        self.links[index as usize] = Link { previous: self.last, next: NONE, listed: true };
-        match self.links.get_mut(self.last as usize) {
+        let ends = &mut self.lists[list];
+        let of = u32::try_from(list).expect("lists are few");
+        self.links[index as usize] = Link { previous: ends.last, next: NONE, list: of };
+        match self.links.get_mut(ends.last as usize) {
             Some(link) => link.next = index,
-            None => self.first = index,
+            None => ends.first = index,
         }
-        self.last = index;
+        ends.last = index;
+        ends.len += 1;
     }
 
     pub(crate) fn remove(&mut self, index: u32) {
         if !self.has(index) {
             return;
         }
-        let Link { previous, next, .. } = self.links[index as usize];
+        let Link { previous, next, list } = self.links[index as usize];
+        let ends = &mut self.lists[list as usize];
         match self.links.get_mut(previous as usize) {
             Some(link) => link.next = next,
-            None => self.first = next,
+            None => ends.first = next,
         }
         match self.links.get_mut(next as usize) {
             Some(link) => link.previous = previous,
-            None => self.last = previous,
+            None => ends.last = previous,
         }
+        ends.len -= 1;
         self.links[index as usize] = UNLISTED;
     }
 
-    /// From the end to the beginning.
+    /// Empties all lists, one behind the other.
+    pub(crate) fn drain(&mut self) -> Vec<u32> {
+        let mut all = Vec::with_capacity(self.len());
+        for list in 0..self.lists.len() {
+            while let Some(first) = self.first_of(list) {
+                self.remove(first);
+                all.push(first);
+            }
+        }
+        all
+    }
+
+    /// The first list from the end to the beginning.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = u32> + '_ {
-        let mut at = self.last;
+        let mut at = self.lists.first().map_or(NONE, |list| list.last);
         std::iter::from_fn(move || {
             let link = self.links.get(at as usize)?;
             Some(std::mem::replace(&mut at, link.previous))
@@ -80,6 +113,18 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_index_is_in_one_list() {
+        let mut order = Order::default();
+        for (list, index) in [(1, 4), (0, 2), (1, 3), (0, 4), (1, 3)] {
+            order.put_last_of(list, index);
+        }
+        assert_eq!((order.first_of(0), order.first_of(1), order.len()), (Some(2), Some(3), 3));
+        order.remove(3);
+        assert_eq!((order.first_of(1), order.first_of(7), order.len()), (None, None, 2));
+        assert!(order.newest_first().eq([4, 2]));
+    }
 
     #[test]
     fn agrees_with_a_vector() {
@@ -96,7 +141,7 @@ mod tests {
             } else {
                 order.remove(index);
             }
-            assert_eq!(order.first(), naive.first().copied());
+            assert_eq!(order.first_of(0), naive.first().copied());
             assert!(order.newest_first().eq(naive.iter().rev().copied()));
             assert!((0..9).all(|it| order.has(it) == naive.contains(&it)));
         }

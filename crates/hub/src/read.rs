@@ -45,7 +45,7 @@ pub struct Page {
 impl<M> Hub<M> {
     /// What is known of a channel; nothing is made for one that is unknown.
     pub fn channel(&self, name: ChannelName<'_>) -> ChannelState {
-        let past = self.channels.past(name.as_str());
+        let past = self.channels.past(name.as_str(), &self.config);
         let record = self.channels.find(name.as_str()).map(|index| self.channels.record(index));
         ChannelState {
             last: Some(past.last).filter(|last| *last != Seq::ZERO),
@@ -67,7 +67,7 @@ impl<M> Hub<M> {
         out: &mut Vec<Rc<Entry<M>>>,
     ) -> Page {
         self.advance(now_ms);
-        let floor = self.channels.past(name.as_str()).floor;
+        let floor = self.channels.past(name.as_str(), &self.config).floor;
         let mut more = false;
         if let Some(index) = self.channels.find(name.as_str()) {
             let ring = &self.channels.record(index).ring;
@@ -88,7 +88,8 @@ impl<M> Hub<M> {
     /// The newest place at which one of these channels may have changed: as long as it is the same,
     /// a poll over them has nothing new. For an `ETag`, put the epoch before it.
     pub fn changed<'a>(&self, names: impl IntoIterator<Item = ChannelName<'a>>) -> Seq {
-        let pasts = names.into_iter().map(|name| self.channels.past(name.as_str()));
+        let past = |name: ChannelName<'_>| self.channels.past(name.as_str(), &self.config);
+        let pasts = names.into_iter().map(past);
         pasts.map(|past| past.last.max(past.floor)).max().unwrap_or_default()
     }
 }

@@ -9,8 +9,10 @@
 pub struct Stats {
     /// Gauge: channels with a record.
     pub channels: usize,
-    /// Gauge: forgotten channels whose last place is known.
+    /// Gauge: forgotten channels whose last place is known, and that have not ended.
     pub tombstones: usize,
+    /// Gauge: channels that have ended, or are about to.
+    pub endings: usize,
     /// Gauge: different patterns subscribed.
     pub patterns: usize,
     /// Gauge: subscribers.

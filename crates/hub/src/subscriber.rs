@@ -184,7 +184,10 @@ impl<M> Subscriber<'_, M> {
             }
             (_, Some(link)) => Ok(link),
             (Target::Channel(name), None) => {
-                if !hub.channels.make_room(&hub.config) {
+                let id = hub.config.id_of(name.namespace());
+                if !hub.channels.may_add_bare(&hub.config)
+                    || !hub.channels.make_room(id, &hub.config)
+                {
                     return Err(Refusal::Channels);
                 }
                 Ok(Link::Channel(hub.channels.add(name.as_str(), &hub.config)))

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use crate::Seq;
+use crate::config::SettingsId;
+use crate::name::namespace;
+use crate::share::gives_way;
+use crate::{Config, Seq};
 
 /// A point in the hub's own order of drops and subscriptions. The log's order is too coarse for
 /// it: messages grow old, and subscribers come, while nothing is published.
@@ -23,65 +26,136 @@ pub(crate) struct Past {
     pub(crate) ended: bool,
 }
 
-/// Channels without a record: of some of them the name and the last place, for the rest one
-/// horizon, the newest message of any of them.
+impl Past {
+    /// Whether there may have been messages of which the hub no longer knows.
+    pub(crate) fn is_forgotten(self) -> bool {
+        self.last == Seq::ZERO && self.floor > Seq::ZERO
+    }
+
+    /// What is true of either channel.
+    fn or(self, other: Self) -> Self {
+        let (floor, dropped) = (self.floor.max(other.floor), self.dropped.max(other.dropped));
+        Self { floor, dropped, ..Self::default() }
+    }
+}
+
+/// Channels without a record: of some of them the name and the last place, for the rest of each
+/// namespace one horizon, the newest message of any of them.
 #[derive(Debug, Default)]
 pub(crate) struct Tombstones {
     by_name: HashMap<Rc<str>, Past>,
+    /// Of channels that have not ended, by namespace.
+    spaces: Vec<Space>,
+    /// How many those are.
+    len: usize,
+    /// Of channels that have ended. These are never forgotten: how many channels end is bounded.
+    ended: BTreeMap<Seq, Rc<str>>,
+    /// The horizon of all namespaces.
+    base: Past,
+}
+
+#[derive(Debug, Default)]
+struct Space {
     /// No two messages share a place, so no two channels share a newest one.
     by_last: BTreeMap<Seq, Rc<str>>,
     horizon: Past,
 }
 
 impl Tombstones {
+    /// Of channels that have not ended.
     pub(crate) fn len(&self) -> usize {
-        self.by_last.len()
+        self.len
     }
 
-    /// The newest message of which the channel is no longer known.
+    /// The channels that have ended.
+    pub(crate) fn ended(&self) -> impl Iterator<Item = &Rc<str>> {
+        self.ended.values()
+    }
+
+    /// The newest message of which the channel is no longer known, in any namespace.
     pub(crate) fn horizon(&self) -> Past {
-        self.horizon
+        self.spaces.iter().fold(self.base, |past, space| past.or(space.horizon))
     }
 
     /// What is known of a channel without a record.
-    pub(crate) fn past(&self, name: &str) -> Past {
-        self.by_name.get(name).copied().unwrap_or(Past { last: Seq::ZERO, ..self.horizon })
+    pub(crate) fn past(&self, name: &str, config: &Config) -> Past {
+        if let Some(past) = self.by_name.get(name) {
+            return *past;
+        }
+        let space = self.spaces.get(config.id_of(namespace(name)).slot());
+        space.map_or(self.base, |space| self.base.or(space.horizon))
     }
 
-    pub(crate) fn insert(&mut self, name: Rc<str>, past: Past, tombstones_max: usize) {
-        self.remove(&name);
-        self.by_last.insert(past.last, Rc::clone(&name));
-        self.by_name.insert(name, past);
+    pub(crate) fn insert(&mut self, name: Rc<str>, past: Past, id: SettingsId, config: &Config) {
+        self.remove(&name, id);
+        self.by_name.insert(Rc::clone(&name), past);
+        // [hub:ended] A fold would forget it, and the channel would take messages again.
+        if past.ended {
+            self.ended.insert(past.last, name);
+            return;
+        }
+        self.space(id).by_last.insert(past.last, name);
+        self.len += 1;
+        let tombstones_max = config.limits.tombstones_max;
         // [hub:bound-tombstones]
-        while self.by_last.len() > tombstones_max {
-            self.fold();
+        while self.len > tombstones_max {
+            let held = |slot| self.spaces.get(slot).map_or(0, |it: &Space| it.by_last.len());
+            let slot = gives_way(held, id.slot(), tombstones_max, config);
+            self.fold(slot);
         }
     }
 
-    pub(crate) fn remove(&mut self, name: &str) {
-        if let Some(past) = self.by_name.remove(name) {
-            self.by_last.remove(&past.last);
+    pub(crate) fn remove(&mut self, name: &str, id: SettingsId) {
+        match self.by_name.remove(name) {
+            Some(past) if past.ended => drop(self.ended.remove(&past.last)),
+            Some(past) => {
+                let removed = self.space(id).by_last.remove(&past.last);
+                self.len -= usize::from(removed.is_some());
+            }
+            None => {}
         }
     }
 
     /// Those with a message after `seq`.
     pub(crate) fn after(&self, seq: Seq) -> impl Iterator<Item = (&Rc<str>, Past)> {
-        let newer = self.by_last.range(seq.next()..);
+        let lists = self.spaces.iter().map(|space| &space.by_last).chain([&self.ended]);
+        let newer = lists.flat_map(move |by_last| by_last.range(seq.next()..));
         newer.filter_map(|(_, name)| self.by_name.get(name).map(|past| (name, *past)))
     }
 
     /// Forgets all; what was up to `floor` may have been in any channel.
     pub(crate) fn reset(&mut self, floor: Seq, dropped: Stamp) {
         *self = Self::default();
-        self.horizon = Past { floor, dropped, ..Past::default() };
+        self.base = Past { floor, dropped, ..Past::default() };
     }
 
-    /// The oldest becomes a part of the horizon.
-    fn fold(&mut self) {
-        if let Some((last, name)) = self.by_last.pop_first() {
+    /// Takes on other namespaces. What was forgotten in one may be another's channel now.
+    pub(crate) fn refile(&mut self, config: &Config) {
+        self.base = self.horizon();
+        self.len = 0;
+        for space in std::mem::take(&mut self.spaces) {
+            for name in space.by_last.into_values() {
+                let Some(past) = self.by_name.remove(&name) else { continue };
+                let id = config.id_of(namespace(&name));
+                self.insert(name, past, id, config);
+            }
+        }
+    }
+
+    fn space(&mut self, id: SettingsId) -> &mut Space {
+        if self.spaces.len() <= id.slot() {
+            self.spaces.resize_with(id.slot() + 1, Space::default);
+        }
+        &mut self.spaces[id.slot()]
+    }
+
+    /// The oldest of a namespace becomes a part of its horizon.
+    fn fold(&mut self, slot: usize) {
+        let Some(space) = self.spaces.get_mut(slot) else { return };
+        if let Some((last, name)) = space.by_last.pop_first() {
             let dropped = self.by_name.remove(&name).map_or(Stamp(0), |past| past.dropped);
-            self.horizon.floor = self.horizon.floor.max(last);
-            self.horizon.dropped = self.horizon.dropped.max(dropped);
+            space.horizon = space.horizon.or(Past { floor: last, dropped, ..Past::default() });
+            self.len -= 1;
         }
     }
 }

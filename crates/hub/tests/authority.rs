@@ -75,8 +75,8 @@ fn a_namespace_says_how_long_its_keys_are_remembered() {
     assert_eq!(hub.admit(long(), 999), Ok(Admission::Duplicate(at(1))));
     assert_eq!(commit(&mut hub, 3), Ok(0));
     assert_eq!(hub.stats().keys, 2);
-    // By the bound it is the oldest, however long it was to be remembered.
-    for channel in ["short:2", "short:3"] {
+    // By the bound it is the oldest of its namespace, however long it was to be remembered.
+    for channel in ["long:2", "long:3"] {
         let publication = Publication { channel: name(channel), ..keyed("k") };
         assert!(try_publish(&mut hub, publication).is_ok());
     }

@@ -99,9 +99,8 @@ impl Log {
         if publication.cost > bytes_max {
             return Err(Refusal::MessageTooLarge { bytes_max });
         }
-        // What the hub has forgotten of a channel it need not hold against a publisher.
-        let known = hub.channel(publication.channel).last;
-        let last = self.of(name).next_back().filter(|it| Some(it.seq) == known);
+        // That a channel has ended is never forgotten; what was lost was never known.
+        let last = self.of(name).next_back().filter(|it| it.seq > self.lost);
         if let Some(last) = last.filter(|it| it.kind == Kind::End) {
             return Err(Refusal::Ended { at: last.seq });
         }
@@ -114,13 +113,40 @@ impl Log {
             return Err(Refusal::Undecided { pending: at(newest.seq) });
         }
         let last = last.map_or(Seq::ZERO, |it| it.seq);
+        // The hub may have forgotten the newest message, and then it says so and does not guess.
+        let state = hub.channel(publication.channel);
+        let through = state.floor;
+        assert!(state.last.map_or(last <= through, |it| it == last), "{name}");
+        if publication.expect.is_some() && state.last.is_none() && through > Seq::ZERO {
+            return Err(Refusal::Forgotten { through });
+        }
         if publication.expect.is_some_and(|expected| expected != last) {
             return Err(Refusal::Unexpected { last });
         }
         if self.pending.len() >= limits.pending_max {
             return Err(Refusal::Backlog);
         }
+        if publication.kind == Kind::End && !self.may_end(name, hub.config()) {
+            return Err(Refusal::Endings);
+        }
         Ok(Admission::Pending(at(Seq(self.head.0 + 1 + self.pending.len() as u64))))
+    }
+
+    /// Whether there is room to remember that one more channel has ended.
+    fn may_end(&self, name: &str, config: &Config) -> bool {
+        let has_ended = |channel: &str| {
+            self.of(channel)
+                .next_back()
+                .is_some_and(|it| it.kind == Kind::End && it.seq > self.lost)
+        };
+        let ends = |channel: &str| {
+            let mut pending = self.pending.iter().filter(|it| !it.is_void);
+            pending.any(|it| it.record.channel == channel && it.record.kind == Kind::End)
+        };
+        let all: Vec<_> = CHANNELS.into_iter().filter(|it| has_ended(it) || ends(it)).collect();
+        let own = all.iter().filter(|it| space(config, it) == space(config, name)).count();
+        let second = config.limits.ended_max.div_ceil(2);
+        all.len() < config.limits.ended_max / 2 || own < second / (config.namespaces.len() + 1)
     }
 
     /// Forgets the keys whose namespace has had them remembered for long enough.
@@ -152,9 +178,25 @@ impl Log {
         let Record { channel, seq, .. } = record;
         self.forget_keys(config, now_ms);
         self.keys.push_back(Key { channel, key, seq, time_ms: now_ms });
-        while self.keys.len() > config.limits.keys_max {
-            self.keys.pop_front();
+        let (keys_max, spaces) = (config.limits.keys_max, config.namespaces.len() + 1);
+        let of_channel = self.keys.iter().filter(|it| it.channel == channel).count();
+        if of_channel > (keys_max / 16).max(1) {
+            self.forget_first(|it| it.channel == channel);
         }
+        while self.keys.len() > keys_max {
+            let of =
+                |at: usize| self.keys.iter().filter(|it| space(config, it.channel) == at).count();
+            let own = space(config, channel);
+            let most = (0..spaces).map(of).max();
+            let most = (0..spaces).find(|at| Some(of(*at)) == most).expect("there are some");
+            let from = if of(own) > keys_max / spaces { own } else { most };
+            self.forget_first(|it| space(config, it.channel) == from);
+        }
+    }
+
+    fn forget_first(&mut self, of: impl Fn(&Key) -> bool) {
+        let at = self.keys.iter().position(of).expect("there is one");
+        self.keys.remove(at);
     }
 
     pub(super) fn append(&mut self, record: Record) {
@@ -202,4 +244,10 @@ impl Log {
         assert!(!spacious || seqs.len() == fit, "{name} has lost what was within its bounds");
         seqs
     }
+}
+
+/// Which namespace a channel is in; those that are not named are one.
+fn space(config: &Config, channel: &str) -> usize {
+    let named = config.namespaces.iter().position(|(it, _)| it == namespace(channel));
+    named.unwrap_or(config.namespaces.len())
 }

@@ -87,6 +87,11 @@ impl World<'_> {
     fn subscribe_to(&mut self, client: usize, target: &'static str, start: Start) {
         let glance = self.glance();
         let key = self.clients[client].key.expect("it is connected");
+        // There may be so many channels that nobody has published to.
+        let named = self.clients.iter().filter(|it| it.key.is_some());
+        let named = named.flat_map(|it| it.claims.keys().copied());
+        let named: BTreeSet<&str> = named.filter(|it| CHANNELS.contains(it)).collect();
+        let bare = named.len() + self.log.pending.len();
         let before = self.hub.stats();
         let mut subscriber = self.hub.subscriber(key).expect("it is connected");
         let (had, count) = (subscriber.cursor(), subscriber.subscriptions());
@@ -100,7 +105,10 @@ impl World<'_> {
                 let reason = match refusal {
                     Refusal::Subscribed => session.claims.contains_key(target),
                     Refusal::Subscriptions => count >= limits.subscriptions_max,
-                    Refusal::Channels => before.channels >= limits.channels_max,
+                    Refusal::Channels => {
+                        before.channels >= limits.channels_max
+                            || bare >= limits.channels_max.div_ceil(2)
+                    }
                     Refusal::Patterns => before.patterns >= limits.patterns_max,
                     other => panic!("{other:?}"),
                 };

@@ -111,7 +111,7 @@ impl<'c> World<'c> {
             1..4 => Some(last),
             _ => None,
         };
-        let kind = if self.choices.one_in(48) { Kind::End } else { Kind::Message };
+        let kind = if self.choices.one_in(32) { Kind::End } else { Kind::Message };
         let key = self.choices.of(&[None, None, Some(KEYS[0]), Some(KEYS[1]), Some(KEYS[2])]);
         let cost = if self.choices.one_in(16) { 1_001 } else { self.choices.of(&[0, 10, 100]) };
         self.next_id += 1;
@@ -297,7 +297,7 @@ impl<'c> World<'c> {
         Glance {
             retained,
             closing: ["a", "b", "c", "d"].into_iter().filter(closes).collect(),
-            horizon: self.hub.channel(name("never:used")).floor,
+            horizon: self.hub.channels.tombstones.horizon().floor,
             replay_messages_max: limits.replay_messages_max,
             replay_is_bounded_by_bytes: limits.replay_bytes_max < 10_000,
         }
@@ -311,6 +311,9 @@ impl<'c> World<'c> {
             let lost = last <= Some(self.log.lost);
             // [hub:tombstone] [hub:horizon]
             assert!(state.last == last || lost || last <= Some(horizon), "{channel}");
+            let end = self.log.of(channel).next_back().filter(|it| it.kind == Kind::End);
+            // [hub:ended]
+            assert!(lost || state.ended == end.is_some(), "{channel}");
             assert!(
                 state.floor <= self.log.head && (state.last.is_some() || state.floor <= horizon)
             );

@@ -292,11 +292,13 @@ impl From<Refusal> for Problem {
             Refusal::MessageTooLarge { .. } => Code::TooLarge,
             Refusal::Key => Code::BadKey,
             Refusal::Ended { .. } => Code::ChannelEnded,
-            Refusal::Unexpected { .. } => Code::ExpectFailed,
+            Refusal::Unexpected { .. } | Refusal::Forgotten { .. } => Code::ExpectFailed,
             Refusal::Undecided { .. } => Code::ExpectUndecided,
-            Refusal::Backlog | Refusal::Channels | Refusal::Patterns | Refusal::Subscribers => {
-                Code::Overloaded
-            }
+            Refusal::Backlog
+            | Refusal::Channels
+            | Refusal::Endings
+            | Refusal::Patterns
+            | Refusal::Subscribers => Code::Overloaded,
             Refusal::PatternsOff => Code::PatternsOff,
             Refusal::Subscriptions => Code::TooManySubscriptions,
             Refusal::Subscribed => Code::AlreadySubscribed,

@@ -1,0 +1,51 @@
+//! Other bounds, and other namespaces.
+
+use super::{Channels, count_mut};
+use crate::Config;
+use crate::name::namespace;
+
+impl<M> Channels<M> {
+    /// Takes on other settings: each channel those of its namespace, and what no longer fits goes
+    /// now, the oldest first, as if it had been pushed out.
+    pub(crate) fn reconfigure(&mut self, config: &Config) {
+        for index in 0..self.records.len() {
+            let index = u32::try_from(index).expect("channels are bounded");
+            if self.records[index as usize].is_none() {
+                continue;
+            }
+            self.trim(index, config);
+            // The alarm stands at the time by the former settings.
+            self.clear_alarm(index);
+            self.set_alarm(index, config.by_id(self.record(index).settings).history_ms);
+            self.retire_if_bare(index, config);
+        }
+        self.enforce(config);
+    }
+
+    /// Takes on other namespaces: counts and lists by them are made anew.
+    pub(crate) fn refile(&mut self, config: &Config) {
+        self.tombstones.refile(config);
+        (self.held, self.held_bytes, self.endings) = (Vec::new(), Vec::new(), Vec::new());
+        for slot in 0..self.records.len() {
+            let Some(record) = &mut self.records[slot] else { continue };
+            record.settings = config.id_of(namespace(&record.name));
+            let id = record.settings.slot();
+            *count_mut(&mut self.held, id) += 1;
+            let bytes = usize::try_from(record.ring.bytes()).expect("history is in memory");
+            *count_mut(&mut self.held_bytes, id) += bytes;
+            let index = u32::try_from(slot).expect("channels are bounded");
+            // One that was not written has a tombstone, which is counted below.
+            let ended = record.past.ended && self.written.has(index);
+            *count_mut(&mut self.endings, id) += usize::from(ended || record.ending);
+        }
+        for name in self.tombstones.ended() {
+            *count_mut(&mut self.endings, config.id_of(namespace(name)).slot()) += 1;
+        }
+        for index in self.idle.drain() {
+            self.idle.put_last_of(self.record(index).settings.slot(), index);
+        }
+        for index in self.holding.drain() {
+            self.holding.put_last_of(self.record(index).settings.slot(), index);
+        }
+    }
+}
