@@ -173,7 +173,12 @@ impl Who {
         };
         let allowed =
             self.is_granted(target) || namespaces.all(target, |rules| gives(rules.subscribe));
-        allowed.then_some(()).ok_or(Refusal::Forbidden)
+        allowed.then_some(()).ok_or_else(|| self.refusal())
+    }
+
+    /// [service:rights-unknown] Whoever has shown nothing may have something to show.
+    fn refusal(&self) -> Refusal {
+        if self.is_known() { Refusal::Forbidden } else { Refusal::Required }
     }
 
     /// Whether it may receive this whatever namespaces give.
@@ -195,7 +200,7 @@ impl Who {
             Publishers::Anyone => true,
             Publishers::Keys => granted && self.is_api_key(),
         };
-        allowed.then_some(()).ok_or(Refusal::Forbidden)
+        allowed.then_some(()).ok_or_else(|| self.refusal())
     }
 
     /// Whether a credential was shown.

@@ -85,8 +85,8 @@ impl Line<'_, '_> {
     /// Names a channel that was refused. A stream without words for it is ended.
     pub(crate) fn refusal(&mut self, channel: &str, problem: &Problem) {
         if self.form == Form::Bare {
-            let code = CloseCode::new(CloseReason::Forbidden.code());
-            return self.context.close(self.stream, code, CloseReason::Forbidden.as_str());
+            let reason = CloseReason::of_refusal(problem);
+            return self.context.close(self.stream, CloseCode::new(reason.code()), reason.as_str());
         }
         // Whoever is gone already need not be told.
         let _ = self.control(&Control::Error { id: None, channel: Some(channel), problem });

@@ -49,10 +49,12 @@ impl Service {
         match resource {
             Resource::Health => return Ok(plain(Status::OK, "ok\n").into()),
             Resource::Ready => return Ok(self.ready(context).into()),
-            Resource::Metrics => return Ok(self.metrics(context).into()),
             _ => {}
         }
         self.access.check_page(request)?;
+        if resource == Resource::Metrics {
+            return Ok(self.metrics(context).into());
+        }
         let proof = resume(request.head.headers().iter(), &query)
             .and_then(|cursor| Token::parse(cursor).proof);
         let shown = self.access.of_request(request, proof, self.now_ms);
@@ -154,7 +156,12 @@ impl Service {
         };
         let start = start(request, query);
         check_targets(&channels)?;
-        if self.have_ended(&channels, start) {
+        let rights: Vec<_> = channels.iter().map(|name| self.may_read(who, name)).collect();
+        // [service:sse-forbidden] A URL that is right for nothing never will be: a status ends it.
+        if let Some(Err(problem)) = rights.first().filter(|_| rights.iter().all(Result::is_err)) {
+            return Err(problem.clone());
+        }
+        if rights.iter().all(Result::is_ok) && self.have_ended(&channels, start) {
             // [service:ended-204] Nothing will ever come: 204 tells an EventSource to stay away.
             return Ok(Reply::empty(Status::NO_CONTENT).header(NO_STORE).into());
         }
@@ -162,6 +169,10 @@ impl Service {
         let form = Form::Events(envelope);
         self.opening = Some(Opening::Subscribed { form, channels, start, watch, who: who.clone() });
         Ok(Answer::EventStream(EventStream::default()))
+    }
+
+    fn may_read(&self, who: &Who, target: &str) -> Result<(), Problem> {
+        Ok(who.may_subscribe(Target::new(target)?, &self.namespaces)?)
     }
 
     /// `GET /v1/ws`: commands if the subprotocol is asked for, and otherwise payloads of the

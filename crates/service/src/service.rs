@@ -231,6 +231,12 @@ impl Service {
         let cursor = self.cursor_of(subscriber);
         let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
         let mut line = self.line(session, context);
+        let mut reasons = problems.iter().map(|(_, problem)| CloseReason::of_refusal(problem));
+        // [service:passing-refusal] It cannot ask for one channel again, so it comes back for all.
+        if reasons.clone().any(|reason| reason == CloseReason::TryAgain) {
+            let cursor = self.begin_again_at(start);
+            return line.goaway(CloseReason::TryAgain, Some(retry), cursor);
+        }
         // Whoever is gone is reported by itself, here and below.
         // [service:cursor-first] But not before a gap: a client that is cut in between would come
         // back behind it, and never hear of it.
@@ -240,7 +246,8 @@ impl Service {
             line.refusal(channel, problem);
         }
         if taken.targets.is_empty() {
-            return line.goaway(CloseReason::Forbidden, None, cursor);
+            let reason = reasons.next().unwrap_or(CloseReason::Forbidden);
+            return line.goaway(reason, None, cursor);
         }
         self.say_ended(subscriber, &taken.ended, context);
         self.catch_up(subscriber, context);

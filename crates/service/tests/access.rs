@@ -55,12 +55,13 @@ fn ticket(server: &Running, wanted: &str) -> String {
 fn nothing_is_allowed_that_is_not_granted() {
     let server = start(guard);
     for (method, target, status, code) in [
-        ("POST", "/v1/channels/private:1", 403, "forbidden"),
-        ("POST", "/v1/channels/public:1", 403, "forbidden"),
-        ("POST", "/v1/channels/private:1/close", 403, "forbidden"),
-        ("GET", "/v1/channels/private:1/history", 403, "forbidden"),
-        ("GET", "/v1/position?channel=private:1", 403, "forbidden"),
-        ("GET", "/v1/poll?channel=private:1", 403, "forbidden"),
+        ("POST", "/v1/channels/private:1", 401, "credentials_required"),
+        ("POST", "/v1/channels/public:1", 401, "credentials_required"),
+        ("POST", "/v1/channels/private:1/close", 401, "credentials_required"),
+        ("GET", "/v1/channels/private:1/history", 401, "credentials_required"),
+        ("GET", "/v1/position?channel=private:1", 401, "credentials_required"),
+        ("GET", "/v1/poll?channel=private:1", 401, "credentials_required"),
+        ("GET", "/v1/sse?channel=private:1", 401, "credentials_required"),
         ("POST", "/v1/tickets", 401, "credentials_required"),
     ] {
         let body = if target == "/v1/tickets" { "{}" } else { "x" };
@@ -84,12 +85,37 @@ fn nothing_is_allowed_that_is_not_granted() {
     let target = "/v1/sse?channel=private:1&channel=public:1&cursor=earliest";
     let mut events = Events::open(server.addr, target, "");
     let refused = events.until("$error");
-    assert_eq!((&refused["channel"], &refused["code"]), (&"private:1".into(), &"forbidden".into()));
+    let code = "credentials_required".into();
+    assert_eq!((&refused["channel"], &refused["code"]), (&"private:1".into(), &code));
     assert_eq!(events.next_message().data, "hello");
-    // A stream that has nothing ends, and says why.
-    let mut events = Events::open(server.addr, "/v1/sse?channel=private:1", "");
-    assert_eq!(events.until("$goaway")["reason"], "forbidden");
-    assert_eq!(events.next(), None);
+}
+
+/// [service:sse-forbidden] [service:rights-unknown] An end in a stream is none to an EventSource: it
+/// would come back for ever.
+#[test]
+fn a_stream_that_may_have_nothing_gets_a_status() {
+    let server = start(guard);
+    let narrow = ticket(&server, r#"{"user":"ann","channels":["public:*"]}"#);
+    let target = format!("/v1/sse?channel=private:1&channel=private:2&ticket={narrow}");
+    let answered = ask(server.addr, "GET", &target, "", "");
+    assert_eq!((answered.status, &answered.json()["error"]["code"]), (403, &"forbidden".into()));
+    // Whoever could show something is told to, where there are words for it.
+    let mut bare = Socket::open_as(server.addr, "/v1/ws?channel=private:1", None, None);
+    assert_eq!(bare.closed(), (4300, "unauthenticated".into()));
+    // Whether a channel has ended is for those only who may read it.
+    let (status, _) = with_key(&server, "POST", "/v1/channels/private:1", "x");
+    assert_eq!(status, 200);
+    let (status, ended) = with_key(&server, "POST", "/v1/channels/private:1/close", "");
+    assert_eq!(status, 200);
+    let cursor = ended["cursor"].as_str().expect("a cursor");
+    let target = format!("/v1/sse?channel=private:1&cursor={cursor}");
+    let refused = Events::try_open(server.addr, &target, "").err().expect("a status");
+    assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
+    let mut mixed = Events::open(server.addr, &format!("{target}&channel=public:1"), "");
+    mixed.until("$error");
+    let key = format!("Authorization: ApiKey {KEY}\r\n");
+    let ended = Events::try_open(server.addr, &target, &key).err().expect("a status");
+    assert!(ended.starts_with("HTTP/1.1 204 "), "{ended}");
 }
 
 /// [service:challenge]
@@ -101,7 +127,7 @@ fn whoever_has_to_show_something_is_told_what() {
         ("Authorization: ApiKey wrong_wrong_wrong_wrong_wrong_wrong\r\n", "/v1/publish", 401, true),
         ("Authorization: Bearer nonsense\r\n", "/v1/publish", 401, true),
         ("Authorization: Basic YTpi\r\n", "/v1/publish", 400, false),
-        ("", "/v1/channels/private:1", 403, false),
+        ("", "/v1/channels/private:1", 401, true),
     ] {
         let answered = ask(server.addr, "POST", target, headers, "{}");
         let challenge = answered.header("WWW-Authenticate");
@@ -256,6 +282,7 @@ fn an_open_server_is_for_its_own_pages() {
             ("GET", "/v1/sse?channel=a"),
             ("GET", "/v1/poll?channel=a"),
             ("GET", "/v1/ws?channel=a"),
+            ("GET", "/metrics"),
         ] {
             let answered = ask(server.addr, method, target, &header, "x");
             assert_eq!(answered.status, 403, "{foreign} {target}");

@@ -205,7 +205,7 @@ fn every_answer_may_be_read() {
         ("GET", "/v1/poll", ORIGIN, 400),
         ("GET", "/v1/poll?channel=public:1&what=1", ORIGIN, 400),
         ("GET", "/v1/position", &wrong, 401),
-        ("GET", "/v1/poll?channel=private:1", ORIGIN, 403),
+        ("GET", "/v1/poll?channel=private:1", ORIGIN, 401),
         ("GET", "/v1/nothing", ORIGIN, 404),
         ("DELETE", "/v1/publish", ORIGIN, 405),
         ("POST", "/v1/channels/public:2", ORIGIN, 409),

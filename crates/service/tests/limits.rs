@@ -9,6 +9,7 @@
 //! | all streams and polls | 1013, `$goaway`, 503 | here |
 //! | channels that are named at once | 400, error | here |
 //! | subscriptions of a stream | error, `$error`, 4002, 400 | here |
+//! | patterns of all streams | 1013, `$goaway`, 503, error | here |
 //! | parameters of a query | 400 | here |
 //! | body, message, publication | 413, 1009, error | here |
 //! | head | 431 | here |
@@ -399,6 +400,36 @@ fn subscriptions_of_a_stream() {
     assert_eq!(socket.next_json()["channels"], json!(["a", "b"]));
     let mut bare = Socket::open(server.addr, &format!("/v1/ws?{three}"), None);
     assert_eq!(bare.closed(), (4002, "forbidden".into()), "it has no words for it");
+}
+
+/// [service:passing-refusal] What has no room now may have some later: nobody is told to stop, and
+/// nobody goes on without one channel.
+#[test]
+fn patterns_of_all_streams() {
+    let server = start(|setup| {
+        setup.hub.settings.patterns = sockeye_hub::PatternUse::Allowed;
+        setup.hub.limits.patterns_max = 1;
+    });
+    let mut first = Events::open(server.addr, "/v1/sse?channel=a:*", "");
+    first.until("$sync");
+    let cursor = publish(server.addr, "b", "x");
+    publish(server.addr, "b", "y");
+    for others in ["", "&channel=b"] {
+        let target = format!("channel=c:*{others}&cursor={cursor}");
+        let mut events = Events::open(server.addr, &format!("/v1/sse?{target}"), "");
+        let goaway = events.until("$goaway");
+        assert_eq!((&goaway["code"], &goaway["cursor"]), (&1013.into(), &cursor.as_str().into()));
+        assert!(goaway["retry_ms"].is_u64(), "{goaway}");
+        let mut bare = Socket::open(server.addr, &format!("/v1/ws?{target}"), None);
+        let (code, reason) = bare.closed();
+        assert!(code == 1013 && reason.starts_with("try_again retry_ms="), "{code} {reason}");
+        let poll = asked(&server, "GET", &format!("/v1/poll?{target}"), "");
+        assert_eq!(poll, (503, "overloaded".into()));
+    }
+    let mut socket = Socket::commands(server.addr);
+    socket.send(r#"{"type":"subscribe","id":1,"channels":["c:*","b"]}"#);
+    assert_eq!(socket.until("error")["code"], "overloaded");
+    assert_eq!(socket.until("subscribed")["channels"], json!(["b"]));
 }
 
 /// [service:bound-query]

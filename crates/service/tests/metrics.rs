@@ -254,7 +254,7 @@ fn credentials_by_what_was_wrong_with_them() {
     assert_eq!(publish(&format!("ApiKey {KEY}")), 200);
     assert_eq!(publish("ApiKey nobody_has_this_key_that_I_know"), 401);
     assert_eq!(publish("Bearer a.b.c"), 401);
-    assert_eq!(ask(server.addr, "POST", "/v1/channels/a", "", "x").status, 403);
+    assert_eq!(ask(server.addr, "POST", "/v1/channels/a", "", "x").status, 401);
     // A first message that says it.
     let mut socket = Socket::commands(server.addr);
     socket.send(r#"{"type":"auth","api_key":"nobody_has_this_key_that_I_know"}"#);
@@ -266,7 +266,7 @@ fn credentials_by_what_was_wrong_with_them() {
             ("sockeye_authentications_total{outcome=\"none\"}", 2.0),
             ("sockeye_authentications_total{outcome=\"api_key_unknown\"}", 2.0),
             ("sockeye_authentications_total{outcome=\"token_key_unknown\"}", 1.0),
-            ("sockeye_publications_refused_total{code=\"forbidden\"}", 1.0),
+            ("sockeye_publications_refused_total{code=\"credentials_required\"}", 1.0),
             ("sockeye_requests_refused_total{code=\"api_key_unknown\"}", 1.0),
             (
                 "sockeye_streams_closed_total{transport=\"websocket\",by=\"server\",code=\"4300\"}",

@@ -104,7 +104,7 @@ fn request(server: &Running, caller: Caller, method: &str, target: &str, body: &
     let json = answered.json();
     match answered.status {
         200 => Answer::Done(json),
-        403 => Answer::refused(&json["error"]["code"]),
+        401 | 403 => Answer::refused(caller, &json["error"]["code"]),
         status => panic!("{status} {json}: {caller:?} {method} {target}"),
     }
 }
@@ -117,8 +117,10 @@ enum Answer {
 }
 
 impl Answer {
-    fn refused(code: &serde_json::Value) -> Self {
-        assert_eq!(code, "forbidden");
+    /// [service:rights-unknown]
+    fn refused(caller: Caller, code: &serde_json::Value) -> Self {
+        let is_nobody = caller == Caller::Nobody;
+        assert_eq!(code, if is_nobody { "credentials_required" } else { "forbidden" });
         Self::Refused
     }
 
@@ -138,21 +140,24 @@ fn command(server: &Running, caller: Caller, command: &str) -> Answer {
     assert_eq!(socket.next_json()["type"], "welcome");
     socket.send(command);
     let answer = socket.next_json();
-    if answer["type"] == "error" { Answer::refused(&answer["code"]) } else { Answer::Done(answer) }
+    match answer["type"] == "error" {
+        true => Answer::refused(caller, &answer["code"]),
+        false => Answer::Done(answer),
+    }
 }
 
 fn events(server: &Running, caller: Caller, target: &str) -> Answer {
     let (authorization, more) = shown(server, caller);
     let header = authorization.map(|it| format!("Authorization: {it}\r\n")).unwrap_or_default();
     let target = format!("/v1/sse?channel={target}{more}");
-    let mut events = Events::open(server.addr, &target, &header);
-    let first = events.next().expect("an event");
-    let data: serde_json::Value = serde_json::from_str(&first.data).expect("JSON");
-    if first.name == "$sync" {
-        return Answer::Done(data);
+    match Events::try_open(server.addr, &target, &header) {
+        Ok(mut events) => Answer::Done(events.until("$sync")),
+        Err(head) => {
+            let status = if caller == Caller::Nobody { "401" } else { "403" };
+            assert_eq!(&head[9..12], status, "{head}");
+            Answer::Refused
+        }
     }
-    assert_eq!(events.until("$goaway")["code"], 4002);
-    Answer::refused(&data["code"])
 }
 
 /// A WebSocket without the subprotocol gets what is published, or is closed.
@@ -167,7 +172,7 @@ fn bare(server: &Running, caller: Caller, channel: &str) -> Answer {
     match socket.next() {
         Some(text) => Answer::Done(text.into()),
         None => {
-            assert_eq!(socket.closed().0, 4002);
+            assert_eq!(socket.closed().0, if caller == Caller::Nobody { 4300 } else { 4002 });
             Answer::Refused
         }
     }
@@ -207,7 +212,7 @@ fn writes(server: &Running, caller: Caller, namespace: &str) -> Vec<(&'static st
     };
     let batch = match &batch["results"][0]["error"]["code"] {
         serde_json::Value::Null => Answer::Done(batch),
-        code => Answer::refused(code),
+        code => Answer::refused(caller, code),
     };
     let publish = json("socket").replacen('{', r#"{"type":"publish","#, 1);
     vec![
@@ -366,7 +371,7 @@ fn who_received_by_a_rule_is_looked_at_anew_when_it_changes() {
     assert_eq!(reload(Readers::Known), 2, "the stream and the poll of nobody");
     assert_eq!(nobody.until("$goaway")["code"], 4200);
     assert_eq!(held.join().expect("an answer").status, 204);
-    assert_eq!(poll().status, 403, "and now it is refused");
+    assert_eq!(poll().status, 401, "and now it is refused");
     granted.send(r#"{"type":"ping"}"#);
     assert_eq!(granted.next_json()["type"], "pong", "what was granted goes on");
 }

@@ -1,5 +1,9 @@
 //! Why we end a stream, and what the client is to do then.
 
+use sockeye_http1::Status;
+
+use super::Problem;
+
 /// Why a stream is ended by us. Its number closes a WebSocket and stands in `goaway` everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
@@ -143,6 +147,15 @@ impl CloseReason {
             Self::Unauthenticated | Self::AuthTimeout | Self::Expired | Self::Revoked => {
                 Advice::Authenticate
             }
+        }
+    }
+
+    /// Why a stream ends that cannot have what it was opened for.
+    pub fn of_refusal(problem: &Problem) -> Self {
+        match problem.code.status() {
+            Status::UNAUTHORIZED => Self::Unauthenticated,
+            Status::TOO_MANY_REQUESTS | Status::SERVICE_UNAVAILABLE => Self::TryAgain,
+            _ => Self::Forbidden,
         }
     }
 

@@ -108,17 +108,24 @@ pub struct Events {
 impl Events {
     /// Opens `target`; it has to be a stream.
     pub fn open(addr: SocketAddr, target: &str, headers: &str) -> Self {
+        Self::try_open(addr, target, headers).unwrap_or_else(|head| panic!("{head}"))
+    }
+
+    /// Opens `target`; gives the head of a response that is no stream.
+    pub fn try_open(addr: SocketAddr, target: &str, headers: &str) -> Result<Self, String> {
         let mut stream = connect(addr);
         let request = format!("GET {target} HTTP/1.1\r\nHost: {addr}\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).expect("it is read");
         let (head, bytes) = read_head(&mut stream);
-        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        if !head.starts_with("HTTP/1.1 200") {
+            return Err(head);
+        }
         let chunks = chunked::Decoder::new(chunked::Limits::DEFAULT);
         let parser = Parser::default();
         let mut events =
             Self { stream, chunks, parser, bytes, ready: VecDeque::new(), over: false };
         events.digest();
-        events
+        Ok(events)
     }
 
     fn digest(&mut self) {

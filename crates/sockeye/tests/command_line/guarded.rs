@@ -311,7 +311,7 @@ fn clients_say_who_they_are() {
     }
     assert!(complaint(&publish(&["a:mine", "x"], &both)).contains("which one?"));
     assert!(complaint(&publish(&["a:1", "x"], &both[1..])).ends_with("(forbidden)"));
-    assert!(complaint(&publish(&["a:1", "x"], &[])).contains("forbidden"));
+    assert!(complaint(&publish(&["a:1", "x"], &[])).contains("credentials_required"));
     let args = ["--api-key-file", &key, "--token-file", &file, "a", "x"];
     assert_eq!(publish(&args, &[]).status.code(), Some(2));
 }
