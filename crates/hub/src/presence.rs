@@ -176,6 +176,11 @@ impl<I> Presence<I> {
         self.rooms.get(room).map_or(0, BTreeMap::len)
     }
 
+    /// Whether somebody is a member of a room; also who may come back.
+    pub fn has(&self, room: &str, member: &str) -> bool {
+        self.rooms.get(room).is_some_and(|members| members.contains_key(member))
+    }
+
     /// Members of all rooms.
     pub const fn members(&self) -> usize {
         self.members
@@ -235,6 +240,7 @@ mod tests {
         assert_eq!(presence.join("r", "ann", 1), Ok(Joined::Arrived));
         assert!(presence.leave("r", "ann", 5_000, 100));
         assert_eq!((presence.count("r"), presence.next_deadline()), (1, Some(5_100)));
+        assert!(presence.has("r", "ann") && !presence.has("r", "bob") && !presence.has("s", "ann"));
         assert_eq!(presence.expire(5_099), None);
         let left = presence.expire(5_100).expect("the time is over");
         assert_eq!((&*left.room, &*left.member, left.info), ("r", "ann", 1));

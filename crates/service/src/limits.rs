@@ -19,21 +19,27 @@ pub struct Limits {
     pub wait_ms_max: u64,
     /// Messages in one answer to a poll.
     pub poll_messages_max: usize,
-    /// Bytes of messages in one answer to a poll; the first message may exceed it.
-    pub poll_bytes_max: usize,
+    /// Bytes of what is listed in one answer: messages, gaps and ends of a poll, a page of history
+    /// or of who is there. Its first item may exceed it. An answer that nobody reads is held as what
+    /// waits for a stream is, so it is never more than `queue_bytes_max`. The answer to a batch
+    /// cannot come in parts: some 300 bytes for each of its lines, and so bounded by these.
+    pub answer_bytes_max: usize,
     /// Messages in one page of history.
     pub history_messages_max: usize,
     /// Members of channels whose namespace keeps who is there. Whoever is above it is counted as a
     /// stream without a user.
     pub presence: sockeye_hub::presence::Limits,
+    /// Channels in which one user is a member at a time, so that nobody takes the places of all.
+    pub presence_channels_per_user: usize,
     /// Users named in one presence event.
     pub presence_names_max: usize,
     /// Users in one page of the list.
     pub presence_page_max: usize,
     /// Changes of one channel within so many milliseconds are one event.
     pub presence_interval_ms: u64,
-    /// Presence events a second, of all streams together; where more are watched, the interval
-    /// grows.
+    /// Presence events a second: of the watchers of one channel, whose interval grows where there
+    /// are more, and of all together. Where all want more, half of it goes to the channels that
+    /// have waited longest, and half to those with the fewest watchers.
     pub presence_events_per_second: u64,
     /// How often a WebSocket is pinged, as clients are told; the server's limits decide.
     pub ping_ms: u64,
@@ -77,9 +83,10 @@ impl Default for Limits {
             retry_ms: 1_000,
             wait_ms_max: 60_000,
             poll_messages_max: 256,
-            poll_bytes_max: 1024 * 1024,
+            answer_bytes_max: 64 * 1024,
             history_messages_max: 1_000,
             presence: presence_limits(),
+            presence_channels_per_user: 1_000,
             presence_names_max: 64,
             presence_page_max: 1_000,
             presence_interval_ms: 1_000,
@@ -97,6 +104,13 @@ impl Default for Limits {
             handshakes_burst: 10_000,
             handshake_wait_ms_max: 60_000,
         }
+    }
+}
+
+impl Limits {
+    /// Bytes of what one answer lists.
+    pub(crate) fn answer_bytes(&self) -> usize {
+        self.answer_bytes_max.min(self.queue_bytes_max)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Polls: a request is a subscriber for as long as it waits, and its answer is all it gets.
 
-use sockeye_hub::{Budget, Cursor, Item, Kind, Progress, Start, SubscriberKey, Target};
+use sockeye_hub::{Budget, Cursor, Entry, Item, Kind, Progress, Start, SubscriberKey, Target};
 use sockeye_server::{Answer, Context, Hold, Reply, Request, Status, StreamKey, Time};
 
 use crate::access::Who;
+use crate::body::Body;
 use crate::presence::Watch;
 use crate::reply::{self, NO_STORE, json};
 use crate::session::{Form, Session};
@@ -37,6 +38,7 @@ impl Service {
                 .is_ok_and(|target| who.may_subscribe(target, &self.namespaces).is_ok())
         };
         if wait_ms == 0 && channels.iter().all(may) && is_known(request, &tag) {
+            self.is_still_there(&channels, who);
             let reply = Reply::empty(Status::NOT_MODIFIED).header(NO_STORE);
             return Ok(reply.header(reply::text("ETag", &tag)).into());
         }
@@ -51,39 +53,26 @@ impl Service {
             self.leave(subscriber);
             return Err(problem);
         }
-        let (mut body, rest) = self.fill(subscriber);
+        let (mut body, rest, cursor) = self.fill(subscriber);
         for channel in taken.ended {
-            body.ended(channel, &CursorText::new(self.cursor_of(subscriber)));
+            body.ended(channel, &CursorText::new(cursor));
         }
         let is_over = wait_ms == 0 || context.is_draining();
         if is_over || !body.is_empty() || rest == Rest::More {
-            return Ok(self.answer_at_once(subscriber, who, (body, rest), &tag).into());
+            self.leave(subscriber);
+            self.is_still_there(&channels, who);
+            let cursor = self.proved(cursor, who);
+            return Ok(answer_at_once(body, rest, &cursor, &tag).into());
         }
         if let Err(problem) = self.admit_user(who) {
             self.leave(subscriber);
             return Err(problem);
         }
-        Ok(self.wait_for_something(subscriber, who, wait_ms, context.now()))
-    }
-
-    /// Answers a poll that was never held.
-    fn answer_at_once(
-        &mut self,
-        subscriber: SubscriberKey,
-        who: &Who,
-        (body, rest): (PollBody, Rest),
-        tag: &str,
-    ) -> Reply {
-        let cursor = self.cursor_of(subscriber);
-        let cursor = self.proved(cursor, who);
-        self.leave(subscriber);
-        let reply = json(Status::OK, body.finish(&cursor, rest));
-        let reply = reply.header(reply::cursor(&cursor));
-        match rest {
-            Rest::Nothing => reply.header(reply::text("ETag", tag)),
-            // Who asks again has to get the rest, though nothing has changed.
-            Rest::More => reply,
+        // [service:presence-polls] Now that nothing of it was refused, and it is to be held.
+        for target in channels.iter().filter_map(|name| Target::new(name).ok()) {
+            self.is_there(subscriber, target, who, Watch::No);
         }
+        Ok(self.wait_for_something(subscriber, who, wait_ms, context.now()))
     }
 
     fn wait_for_something(
@@ -139,15 +128,14 @@ impl Service {
     fn answer(&mut self, key: SubscriberKey, patience: Patience, context: &mut Context<'_>) {
         let Some(session) = self.sessions.of_subscriber(key) else { return };
         let (stream, who) = (session.stream, session.who.clone());
-        let (body, rest) = match who.has_ended(self.now_ms) {
-            true => (PollBody::new(), Rest::Nothing),
+        let (body, rest, cursor) = match who.has_ended(self.now_ms) {
+            true => (PollBody::new(), Rest::Nothing, self.cursor_of(key)),
             false => self.fill(key),
         };
         let is_empty = body.is_empty() && rest == Rest::Nothing;
         if is_empty && patience == Patience::Wait {
             return;
         }
-        let cursor = self.cursor_of(key);
         let cursor = self.proved(cursor, &who);
         self.counters.polls.answered += 1;
         self.disconnect(stream);
@@ -167,33 +155,44 @@ impl Service {
         proved.unwrap_or_else(|| CursorText::new(cursor))
     }
 
-    /// What there is for a poll, as much as one answer may have.
-    fn fill(&mut self, key: SubscriberKey) -> (PollBody, Rest) {
-        let mut body = PollBody::new();
-        let Some(mut subscriber) = self.hub.subscriber(key) else { return (body, Rest::Nothing) };
-        let budget =
-            Budget { messages: self.limits.poll_messages_max, bytes: self.limits.poll_bytes_max };
-        let progress = subscriber.pull(budget, self.now_ms, &mut self.items);
-        let mut replayed = 0;
-        for item in self.items.drain(..) {
+    /// What there is for a poll, as much as one answer may have, and the cursor behind it.
+    ///
+    /// [service:bound-answer] What came out of history and finds no room in the answer comes with
+    /// the next poll, whose cursor is before it.
+    fn fill(&mut self, key: SubscriberKey) -> (PollBody, Rest, Cursor) {
+        let (mut body, mut items) = (PollBody::new(), core::mem::take(&mut self.items));
+        let bytes = self.limits.answer_bytes();
+        // As many as may be in it, however short they are written.
+        let messages = self.limits.poll_messages_max;
+        let overhead = messages.saturating_mul(Entry::<Body>::OVERHEAD_BYTES);
+        let budget = Budget { messages, bytes: bytes.saturating_add(overhead) };
+        let pulled =
+            self.hub.subscriber(key).map(|mut it| it.pull(budget, self.now_ms, &mut items));
+        let (mut replayed, mut reached, mut cut) = (0, None, None);
+        for item in items.drain(..) {
             match item {
                 Item::Message(entry) => {
                     if !entry.body.payload().is_expired(entry.time_ms, self.now_ms) {
+                        if !body.entry_within(&entry, &CursorText::new(entry.position), bytes) {
+                            cut = reached;
+                            break;
+                        }
                         replayed += u64::from(entry.kind == Kind::Message);
-                        body.entry(&entry, &CursorText::new(entry.position));
                     }
+                    reached = Some(entry.position);
                 }
                 Item::Gap(gap) => body.gap(Gap::from(&gap)),
                 // Of what it caught up with, this answer has all.
                 Item::Sync(sync) => body.sync(&CursorText::new(sync.cursor), sync.gaps, replayed),
             }
         }
-        let rest = match progress {
-            Progress::Live => Rest::Nothing,
+        self.items = items;
+        let rest = match (cut, pulled) {
+            (None, None | Some(Progress::Live)) => Rest::Nothing,
             // Overrun while it waited: the next poll, from the same cursor, is told of the gap.
-            Progress::More | Progress::Overrun(_) => Rest::More,
+            (Some(_), _) | (None, Some(Progress::More | Progress::Overrun(_))) => Rest::More,
         };
-        (body, rest)
+        (body, rest, cut.unwrap_or_else(|| self.cursor_of(key)))
     }
 
     /// The entity tag of what a poll over these channels would get: it changes when something in
@@ -214,4 +213,15 @@ impl Service {
 fn is_known(request: &Request<'_>, tag: &str) -> bool {
     let mut known = request.head.headers().elements("If-None-Match");
     known.any(|it| it.strip_prefix(b"W/").unwrap_or(it) == tag.as_bytes())
+}
+
+/// The answer to a poll that was never held.
+fn answer_at_once(body: PollBody, rest: Rest, cursor: &CursorText, tag: &str) -> Reply {
+    let reply = json(Status::OK, body.finish(cursor, rest));
+    let reply = reply.header(reply::cursor(cursor));
+    match rest {
+        Rest::Nothing => reply.header(reply::text("ETag", tag)),
+        // Who asks again has to get the rest, though nothing has changed.
+        Rest::More => reply,
+    }
 }

@@ -1,9 +1,11 @@
 //! Who is there: the members of channels, on request and to those who asked to be told.
 //!
-//! A member is a user with a stream that subscribes the channel by its name; a poll is one, too. It is
-//! not in the log and has no cursor: whoever misses an event is told everything anew.
+//! A member is a user with a stream that subscribes the channel by its name; a poll is one, too,
+//! while it is held. It is not in the log and has no cursor: whoever misses an event is told everything
+//! anew.
 
 mod telling;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -12,6 +14,7 @@ use sockeye_hub::SubscriberKey;
 use sockeye_hub::presence::{Joined, Presence as Members};
 use sockeye_server::{SharedEvent, SharedMessage, Time};
 
+use self::turns::Turns;
 use crate::Limits;
 use crate::wire::{self, Control};
 
@@ -30,12 +33,13 @@ pub(crate) struct Presence {
     rooms: HashMap<Rc<str>, Room>,
     /// What each stream is in. Never walked through.
     places: HashMap<SubscriberKey, Vec<Place>>,
-    /// Rooms with something to tell, by when.
-    due: BTreeSet<(Time, Rc<str>)>,
-    /// Watchers of all rooms.
-    watchers: u64,
+    /// In how many rooms each user is a member. Never walked through.
+    users: HashMap<Rc<str>, usize>,
+    /// Rooms with something to tell.
+    turns: Turns,
     version: u64,
     names_max: usize,
+    rooms_per_user: usize,
 }
 
 /// A channel.
@@ -71,22 +75,24 @@ impl Presence {
             members: Members::new(limits.presence.clone()),
             rooms: HashMap::new(),
             places: HashMap::new(),
-            due: BTreeSet::new(),
-            watchers: 0,
+            users: HashMap::new(),
+            turns: Turns::default(),
             version: 0,
             names_max: limits.presence_names_max,
+            rooms_per_user: limits.presence_channels_per_user,
         }
     }
 
     /// When something is to be done.
     pub(crate) fn deadline(&self) -> Time {
         let leaves = self.members.next_deadline().map_or(Time::NEVER, Time::from_millis);
-        self.due.first().map_or(leaves, |(due, _)| leaves.min(*due))
+        leaves.min(self.turns.deadline())
     }
 
     /// What is held: nothing, once everybody is gone and their time to come back is over.
     pub(crate) fn held(&self) -> usize {
-        self.rooms.len() + self.places.len() + self.due.len() + self.members.members()
+        let members = self.members.members() + self.users.len();
+        self.rooms.len() + self.places.len() + self.turns.len() + members
     }
 
     /// A stream comes into a channel, as a user if it is one.
@@ -99,24 +105,42 @@ impl Presence {
         now: Time,
     ) {
         let channel = self.room(channel, now);
+        let user = user.filter(|user| self.is_welcome(&channel, user));
         let joined = user.map(|user| (user, self.members.join(&channel, user, ())));
         // [service:presence-bounds] Whom there is no room for is counted without a name.
         let user: Option<Rc<str>> =
             joined.and_then(|(user, joined)| joined.is_ok().then(|| user.into()));
         // [service:presence-grace] Who has come back in time never left.
         let arrived = user.as_ref().filter(|_| matches!(joined, Some((_, Ok(Joined::Arrived)))));
+        if let Some(user) = arrived {
+            *self.users.entry(Rc::clone(user)).or_default() += 1;
+        }
         if let Some(room) = self.rooms.get_mut(&channel) {
             room.streams += 1;
         }
         self.note(&channel, arrived.map(|user| (user, true)), now);
-        if watch == Watch::Yes {
-            self.watchers += 1;
-            if let Some(room) = self.rooms.get_mut(&channel) {
-                room.watchers.insert(key);
-            }
+        if watch == Watch::Yes
+            && let Some(room) = self.rooms.get_mut(&channel)
+        {
+            room.watchers.insert(key);
         }
         let owed = watch == Watch::Yes;
         self.places.entry(key).or_default().push(Place { channel, user, watch, owed });
+    }
+
+    /// [service:presence-bounds] Whether a user may be a member there, as far as others of them go.
+    fn is_welcome(&self, channel: &str, user: &str) -> bool {
+        let rooms = self.users.get(user).copied().unwrap_or_default();
+        rooms < self.rooms_per_user || self.members.has(channel, user)
+    }
+
+    /// A user who is a member has another grace time, if nothing of it is there.
+    fn renew(&mut self, channel: &str, user: &str, grace_ms: u64, now: Time) {
+        if self.members.has(channel, user) {
+            let known = self.members.join(channel, user, ());
+            debug_assert_eq!(known, Ok(Joined::Known), "it is a member");
+            self.members.leave(channel, user, grace_ms, now.as_millis());
+        }
     }
 
     /// A stream goes from a channel. Its user is there for `grace_ms` more, if nothing else of it is.
@@ -129,7 +153,6 @@ impl Presence {
             room.streams -= 1;
             if watch == Watch::Yes {
                 room.watchers.remove(&key);
-                self.watchers -= 1;
             }
         }
         self.note(&channel, None, now);
@@ -139,6 +162,12 @@ impl Presence {
     /// Those whose time to come back is over have left.
     fn expire(&mut self, now: Time) {
         while let Some(left) = self.members.expire(now.as_millis()) {
+            if let Some(rooms) = self.users.get_mut(&left.member) {
+                *rooms -= 1;
+                if *rooms == 0 {
+                    self.users.remove(&left.member);
+                }
+            }
             self.note(&left.room, Some((&left.member, false)), now);
             self.sweep(&left.room);
         }
@@ -180,7 +209,7 @@ impl Presence {
         }
         if room.due == Time::NEVER {
             room.due = now.max(room.rested);
-            self.due.insert((room.due, Rc::clone(channel)));
+            self.turns.add(room.due, channel);
         }
     }
 
@@ -188,7 +217,7 @@ impl Presence {
     fn sweep(&mut self, channel: &Rc<str>) {
         let Some(room) = self.rooms.get_mut(channel) else { return };
         if room.watchers.is_empty() {
-            self.due.remove(&(room.due, Rc::clone(channel)));
+            self.turns.remove(room.due, channel);
             (room.due, room.anew) = (Time::NEVER, false);
             room.changed.clear();
         }
@@ -217,11 +246,10 @@ impl Presence {
 
     /// The next channel whose watchers are to be told now, what they are told, and who they are.
     fn next(&mut self, limits: &Limits, now: Time) -> Option<(Rc<str>, Told, Vec<SubscriberKey>)> {
-        let (_, channel) = self.due.first().filter(|(due, _)| *due <= now)?.clone();
-        self.due.pop_first();
-        let rest_ms = self.rest_ms(limits);
+        let size = |channel: &str| self.rooms.get(channel).map_or(0, |room| room.watchers.len());
+        let channel = self.turns.next(size, limits.presence_events_per_second, now)?;
         let room = self.rooms.get_mut(&channel)?;
-        (room.due, room.rested) = (Time::NEVER, now + rest_ms);
+        (room.due, room.rested) = (Time::NEVER, now + room.rest_ms(limits));
         let changed = core::mem::take(&mut room.changed);
         let anew = core::mem::take(&mut room.anew);
         let watchers = room.watchers.iter().copied().collect();
@@ -240,12 +268,15 @@ impl Presence {
         }
         told.map(|told| (channel, told, watchers))
     }
+}
 
-    /// [service:presence-coalesced] How long a channel rests once its watchers were told: as if all
-    /// were told each time.
+impl Room {
+    /// [service:presence-coalesced] How long it rests once its watchers were told. Not those of other
+    /// rooms: a crowd elsewhere that nobody comes to or goes from costs nothing.
     fn rest_ms(&self, limits: &Limits) -> u64 {
         let per_second = limits.presence_events_per_second.max(1);
-        limits.presence_interval_ms.max(self.watchers.saturating_mul(1_000) / per_second)
+        let watchers = self.watchers.len() as u64;
+        limits.presence_interval_ms.max(watchers.saturating_mul(1_000) / per_second)
     }
 }
 
@@ -296,96 +327,4 @@ impl Presence {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use sockeye_hub::{Config, Epoch, Hub};
-
-    fn keys(count: usize) -> Vec<SubscriberKey> {
-        let mut hub: Hub<()> = Hub::new(Epoch(1), Config::default());
-        (0..count).map(|_| hub.connect().unwrap()).collect()
-    }
-
-    fn leave(presence: &mut Presence, key: SubscriberKey, grace_ms: u64, now: Time) {
-        for place in presence.places.remove(&key).unwrap() {
-            presence.leave(key, place, grace_ms, now);
-        }
-    }
-
-    /// [service:presence-coalesced] Ten thousand who come one after the other, each told of the others.
-    #[test]
-    fn a_crowd_is_told_of_itself_at_a_rate() {
-        const CROWD: u64 = 10_000;
-        let limits = Limits::default();
-        let mut presence = Presence::new(&limits);
-        let keys = keys(10_000);
-        let (mut told, mut now) = (0, Time::from_millis(0));
-        // A thousand a second, and then nobody for a while.
-        for at in 0..CROWD * 3 {
-            now = Time::from_millis(at);
-            if let Some(key) = usize::try_from(at).ok().and_then(|at| keys.get(at)) {
-                presence.join(*key, "room", Some(&format!("user{at}")), Watch::Yes, now);
-            }
-            while let Some((_, _, watchers)) = presence.next(&limits, now) {
-                told += watchers.len() as u64;
-            }
-        }
-        assert_eq!(presence.due.len(), 0, "all has been told");
-        assert!((CROWD..=CROWD * 20).contains(&told), "{told}");
-        assert_eq!(presence.state("room").users, CROWD);
-        // They all go at once: one more event, to nobody.
-        for key in keys {
-            leave(&mut presence, key, 5, now);
-        }
-        assert_eq!(presence.next(&limits, now + 60_000).map(|_| ()), None);
-        presence.expire(now + 5);
-        assert_eq!(presence.held(), 0);
-    }
-
-    /// [service:presence-bounds]
-    #[test]
-    fn names_are_bounded() {
-        let mut limits = Limits { presence_names_max: 2, ..Limits::default() };
-        limits.presence.room_members_max = 3;
-        let mut presence = Presence::new(&limits);
-        let (keys, now) = (keys(6), Time::from_millis(0));
-        presence.join(keys[0], "a", None, Watch::Yes, now);
-        for (key, user) in keys[1..].iter().zip(["a", "b", "c", "d", "e"]) {
-            presence.join(*key, "a", Some(user), Watch::No, now);
-        }
-        let state = presence.state("a");
-        assert_eq!((state.users, state.streams), (3, 6), "two more without a name");
-        assert!(presence.rooms["a"].anew && presence.rooms["a"].changed.is_empty());
-        presence.all("a", |control| {
-            let Control::Presence(it) = control else { panic!("{control:?}") };
-            assert_eq!((it.joined, it.more, it.fresh), (&["a", "b"][..], true, true));
-        });
-        for key in keys {
-            leave(&mut presence, key, 0, now);
-        }
-        presence.expire(now);
-        assert_eq!(presence.held(), 0);
-    }
-
-    #[test]
-    fn what_happens_between_two_events_is_told_by_how_it_ends() {
-        let limits = Limits::default();
-        let mut presence = Presence::new(&limits);
-        let (keys, now) = (keys(3), Time::from_millis(0));
-        presence.join(keys[0], "a", None, Watch::Yes, now);
-        presence.join(keys[1], "a", Some("ann"), Watch::No, now);
-        leave(&mut presence, keys[1], 0, now);
-        presence.expire(now);
-        presence.join(keys[2], "a", Some("bob"), Watch::No, now);
-        let room = &presence.rooms["a"];
-        let changed: Vec<(&str, bool)> = room.changed.iter().map(|(it, is)| (&**it, *is)).collect();
-        assert_eq!(changed, [("ann", false), ("bob", true)]);
-        assert!(presence.next(&limits, now).is_some());
-        assert_eq!(presence.deadline(), Time::NEVER);
-        // Not again before it has rested.
-        leave(&mut presence, keys[2], 0, now + 1);
-        presence.expire(now + 1);
-        assert_eq!(presence.deadline(), now + 1_000);
-        assert!(presence.next(&limits, now + 999).is_none());
-        assert!(presence.next(&limits, now + 1_000).is_some());
-    }
-}
+mod tests;

@@ -25,8 +25,9 @@ impl Service {
     /// A stream whose key is gone, or whose token's key is, ends with 4303; one whose rights are
     /// others now ends with 4200 and gets them when it comes back, and so does one that received by
     /// what a namespace gives, if namespaces let others receive now. Tickets that are outstanding and
-    /// sessions that they began go on. Bounds other than history's, and whether it is kept who is
-    /// there, hold for what comes.
+    /// sessions that they began go on. Bounds other than history's hold for what comes. Where it is
+    /// not kept any more who is there, that is forgotten, and watchers are told nothing more; where
+    /// it is kept from now on, it is of who comes.
     pub fn reload(
         &mut self,
         access: Access,
@@ -39,6 +40,7 @@ impl Service {
         self.limits = limits;
         let others = namespaces.give_others(&self.namespaces);
         self.namespaces = namespaces;
+        self.forget_presence();
         self.hub.reconfigure(hub, self.now_ms);
         let former = core::mem::replace(&mut self.access, Access::Open);
         self.access = access.succeed(former);

@@ -12,7 +12,7 @@ use crate::reply::{self, NO_STORE, json};
 use crate::routes::{Method, Resource};
 use crate::service::envelope;
 use crate::session::Form;
-use crate::wire::reply::{history, position};
+use crate::wire::reply::{cut_history, history, position};
 use crate::wire::{
     Batch, Code, Options, Problem, Query, path_segment, publish_json, publish_raw, resume,
 };
@@ -251,9 +251,10 @@ impl Service {
         };
         let mut entries = Vec::new();
         let limit = limit.min(self.limits.history_messages_max);
-        let page = self.hub.history(name, part, limit, self.now_ms, &mut entries);
+        let mut page = self.hub.history(name, part, limit, self.now_ms, &mut entries);
         // [service:ttl] Dead on arrival, like anywhere else.
         entries.retain(|entry| !entry.body.payload().is_expired(entry.time_ms, self.now_ms));
+        page.more |= cut_history(&mut entries, part, self.limits.answer_bytes());
         Ok(json(Status::OK, history(&channel, &page, &entries)).into())
     }
 

@@ -175,9 +175,10 @@ impl Service {
                 }
                 let mut subscriber = self.hub.subscriber(key).expect("it was connected");
                 let subscribed = subscriber.subscribe(target, start, self.now_ms)?;
-                self.is_there(key, target, who, watch);
+                // A poll is none yet, and may be refused for what it names next.
                 if let Some(session) = self.sessions.of_subscriber_mut(key) {
                     session.by_rule |= !who.is_granted(target);
+                    self.is_there(key, target, who, watch);
                 }
                 Ok(subscribed)
             });

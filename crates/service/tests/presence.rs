@@ -101,9 +101,13 @@ fn users_are_listed_with_their_streams_whatever_they_read_by() {
     // Elsewhere, and by a pattern: not in this channel.
     let _other = socket(&server, "eve", "room:2", false);
     let _pattern = socket(&server, "eve", "room:*", false);
-    // A poll that does not even wait: there for as long as who comes back.
-    let poll = ask(server.addr, "GET", "/v1/poll?channel=room:1", &header(&server, "cyd"), "");
-    assert_eq!(poll.status, 200);
+    // A poll that is over: there for as long as who comes back.
+    let target = "/v1/poll?channel=room:1&wait=60";
+    let (addr, cyd) = (server.addr, header(&server, "cyd"));
+    let poll = std::thread::spawn(move || ask(addr, "GET", target, &cyd, ""));
+    server.wait_for_streams(8);
+    common::publish(server.addr, "room:1", "x");
+    assert_eq!(poll.join().expect("an answer").status, 200);
 
     server.wait_for_streams(7);
     let list = presence(&server, "");
@@ -120,8 +124,7 @@ fn users_are_listed_with_their_streams_whatever_they_read_by() {
         (&page["members"], &page["more"]),
         (&serde_json::json!([members[2]]), &false.into())
     );
-    assert_eq!(presence(&server, "?limit=0")["more"], true);
-    for bad in ["?limit=x", "?after=a&after=b", "?cursor=now"] {
+    for bad in ["?limit=x", "?limit=0", "?after=a&after=b", "?cursor=now"] {
         let target = format!("/v1/channels/room:1/presence{bad}");
         assert_eq!(ask(server.addr, "GET", &target, "", "").status, 400, "{bad}");
     }
@@ -246,6 +249,102 @@ fn more_than_an_event_names_is_said_to_be_more() {
     let list = presence(&server, "?limit=100");
     assert_eq!((list["members"].as_array().map(Vec::len), &list["more"]), (Some(2), &true.into()));
     drop(streams);
+}
+
+/// [service:presence-polls]
+#[test]
+fn only_who_waits_or_streams_comes() {
+    let server = start(|it| {
+        setup(it, LONG);
+        it.hub.limits.subscriptions_max = 2;
+        it.limits.connections_per_user = 1;
+    });
+    let ann = header(&server, "ann");
+    let poll = |query: &str| {
+        let answered =
+            ask(server.addr, "GET", &format!("/v1/poll?channel=room:1{query}"), &ann, "");
+        answered.status
+    };
+    let held = || server.run(|server| server.app().holdings().presence);
+    // Without waiting, with something there already, and with one channel that is refused.
+    common::publish(server.addr, "room:1", "x");
+    assert_eq!((poll(""), poll("&wait=60&cursor=earliest")), (200, 200));
+    let refused = "&channel=room:2&channel=room:3";
+    assert_eq!((poll(&format!("{refused}&wait=60")), poll(refused)), (400, 400));
+    assert_eq!(held(), 0);
+    // Nor who has too many connections.
+    let _stream = socket(&server, "ann", "quiet:1", false);
+    assert_eq!((poll("&wait=60"), held()), (429, 0));
+    assert_eq!(presence(&server, "")["users"], 0);
+}
+
+/// [service:presence-bounds]
+#[test]
+fn a_user_is_a_member_of_so_many_channels() {
+    let server = start(|it| {
+        setup(it, 0);
+        it.limits.presence_channels_per_user = 2;
+    });
+    let _two = ["room:2", "room:3"].map(|channel| socket(&server, "ann", channel, false));
+    let third = socket(&server, "ann", "room:1", false);
+    let list = presence(&server, "");
+    assert_eq!((&list["users"], &list["streams"]), (&0.into(), &1.into()), "one without a name");
+    let _bob = socket(&server, "bob", "room:1", false);
+    assert_eq!(presence(&server, "")["users"], 1, "others have their own bound");
+    drop((_two, third));
+    server.wait_for_streams(1);
+    let _again = socket(&server, "ann", "room:1", false);
+    assert_eq!(presence(&server, "")["members"][0]["user"], "ann", "there is room again");
+}
+
+/// [service:bound-answer]
+#[test]
+fn pages_of_who_is_there_are_cut_to_the_byte() {
+    let list = |queue_bytes: usize, query: &str| {
+        let server = start(|it| {
+            setup(it, LONG);
+            it.limits.queue_bytes_max = queue_bytes;
+        });
+        let _all = ["ann", "bob", "cyd"].map(|user| socket(&server, user, "room:1", false));
+        let list = presence(&server, &format!("?limit=9{query}"));
+        let members = list["members"].to_string();
+        (list["members"].as_array().map(Vec::len), list["more"] == true, members.len() - 2)
+    };
+    let (_, _, bytes) = list(64 * 1024, "");
+    let one = (bytes - 2) / 3;
+    assert_eq!(list(bytes, ""), (Some(3), false, bytes));
+    assert_eq!(list(bytes - 1, ""), (Some(2), true, one * 2 + 1));
+    assert_eq!(list(one * 2 + 1, "&after=ann"), (Some(2), false, one * 2 + 1));
+    assert_eq!(list(one * 2, ""), (Some(1), true, one));
+    assert_eq!(list(1, ""), (Some(1), true, one));
+}
+
+/// [service:presence-off]
+#[test]
+fn where_it_is_not_kept_any_more_nobody_is_told() {
+    let server = start(|it| setup(it, 0));
+    let ann = socket(&server, "ann", "room:1", false);
+    let mut bob = socket(&server, "bob", "room:1", true);
+    until_counts(&mut bob, 2, 2);
+    server.run(|server| {
+        server.with_app(|service, context| {
+            let mut it = Setup::default();
+            setup(&mut it, 0);
+            let access = it.access.expect("it has one");
+            service.reload(access, Namespaces::default(), it.hub, it.limits, context)
+        })
+    });
+    server.wait_until(|service| service.holdings().presence == 0);
+    drop(ann);
+    server.wait_for_streams(1);
+    common::publish(server.addr, "room:1", "x");
+    loop {
+        let next = bob.next_json();
+        assert_ne!(next["type"], "presence");
+        if next["type"] == "message" {
+            break;
+        }
+    }
 }
 
 /// [service:presence-slow] An event is not kept for who has no room: it is told all later.

@@ -6,6 +6,7 @@ use sockeye_server::{Answer, Context, Status};
 use super::{Place, Told, Watch};
 use crate::Service;
 use crate::access::Who;
+use crate::namespaces::Namespaces;
 use crate::reply::json;
 use crate::session::Form;
 use crate::wire::{self, Code, Problem, Query, reply};
@@ -40,6 +41,33 @@ impl Service {
         }
     }
 
+    /// Somebody has polled these, and was answered at once.
+    ///
+    /// [service:presence-polls] That makes nobody a member, but who is one has another grace time.
+    pub(crate) fn is_still_there(&mut self, channels: &[&str], who: &Who) {
+        let Some(user) = who.user() else { return };
+        for channel in channels.iter().filter_map(|name| ChannelName::new(name).ok()) {
+            if let Some(grace_ms) = self.namespaces.of(channel.namespace()).presence_ms {
+                self.presence.renew(channel.as_str(), user, grace_ms, self.now);
+            }
+        }
+    }
+
+    /// [service:presence-off] What is not kept any more is forgotten, and nobody told.
+    pub(crate) fn forget_presence(&mut self) {
+        let namespaces = &self.namespaces;
+        let mut gone = Vec::new();
+        for (key, places) in &mut self.presence.places {
+            let out = places.extract_if(.., |place| grace(namespaces, &place.channel).is_none());
+            gone.extend(out.map(|place| (*key, place)));
+        }
+        self.presence.places.retain(|_, places| !places.is_empty());
+        gone.sort_by(|one, other| (one.0, &one.1.channel).cmp(&(other.0, &other.1.channel)));
+        for (key, place) in gone {
+            self.go(key, place);
+        }
+    }
+
     /// A stream has unsubscribed this.
     pub(crate) fn is_gone_from(&mut self, key: SubscriberKey, channel: &str) {
         let Some(places) = self.presence.places.get_mut(&key) else { return };
@@ -59,8 +87,7 @@ impl Service {
     }
 
     fn go(&mut self, key: SubscriberKey, place: Place) {
-        let namespace = ChannelName::new(&place.channel).map_or("", ChannelName::namespace);
-        let grace_ms = self.namespaces.of(namespace).presence_ms.unwrap_or(0);
+        let grace_ms = grace(&self.namespaces, &place.channel).unwrap_or(0);
         self.presence.leave(key, place, grace_ms, self.now);
     }
 
@@ -118,6 +145,10 @@ impl Service {
         who.may_subscribe(target, &self.namespaces)?;
         self.check_watch(target)?;
         let limit = query.number("limit")?.unwrap_or(PAGE_USERS);
+        if limit == 0 {
+            // It would have nobody, and so nobody after whom to go on.
+            return Err(Problem::new(Code::BadQuery, "limit has to be 1 at least"));
+        }
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let limit = limit.min(self.limits.presence_page_max);
         let after = query.one("after")?;
@@ -125,11 +156,20 @@ impl Service {
         let listed = members.list(channel.as_str(), after, limit + 1);
         let mut page: Vec<(&str, u32)> =
             listed.map(|(name, streams, ())| (name, streams)).collect();
-        let more = page.len() > limit;
-        page.truncate(limit);
+        // [service:bound-answer]
+        let lengths = page.iter().map(|(user, streams)| reply::member_bytes(user, *streams));
+        let fits = reply::fits(self.limits.answer_bytes(), lengths).min(limit);
+        let more = page.len() > fits;
+        page.truncate(fits);
         let wire::Presence { channel, version, users, streams, .. } =
             self.presence.state(channel.as_str());
         let body = reply::Members { channel, version, users, streams, page: &page, more };
         Ok(json(Status::OK, reply::presence(&body)).into())
     }
+}
+
+/// For how long a user is kept in a channel, if it is kept who is there.
+fn grace(namespaces: &Namespaces, channel: &str) -> Option<u64> {
+    let namespace = ChannelName::new(channel).map_or("", ChannelName::namespace);
+    namespaces.of(namespace).presence_ms
 }

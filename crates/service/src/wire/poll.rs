@@ -36,6 +36,24 @@ impl PollBody {
         }
     }
 
+    /// The same if the whole stays within so many bytes, or if it is the first; whether it was
+    /// added.
+    pub(crate) fn entry_within<M: AsRef<Payload>>(
+        &mut self,
+        entry: &Entry<M>,
+        cursor: &CursorText,
+        bytes_max: usize,
+    ) -> bool {
+        let (messages, ended) = (self.messages.len(), self.ended.len());
+        self.entry(entry, cursor);
+        let fits = self.len() <= bytes_max || messages + ended == 0;
+        if !fits {
+            self.messages.truncate(messages);
+            self.ended.truncate(ended);
+        }
+        fits
+    }
+
     /// Adds the end of a channel that had ended before.
     pub fn ended(&mut self, channel: &str, cursor: &CursorText) {
         separate(&mut self.ended);

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use sockeye_hub::{ChannelState, Cursor, Entry, Page};
+use sockeye_hub::{ChannelState, Cursor, Entry, Page, Query};
 
 use super::json::Object;
 use super::message::fragment;
@@ -112,10 +112,7 @@ pub fn presence(members: &Members<'_>) -> String {
         if !list.is_empty() {
             list.push(',');
         }
-        let mut object = Object::new(&mut list);
-        object.text("user", user);
-        object.number("streams", u64::from(*streams));
-        object.end();
+        write_member(user, *streams, &mut list);
     }
     let mut out = String::with_capacity(list.len() + 160);
     let mut object = Object::new(&mut out);
@@ -127,6 +124,65 @@ pub fn presence(members: &Members<'_>) -> String {
     object.boolean("more", members.more);
     object.end();
     out
+}
+
+fn write_member(user: &str, streams: u32, out: &mut String) {
+    let mut object = Object::new(out);
+    object.text("user", user);
+    object.number("streams", u64::from(streams));
+    object.end();
+}
+
+/// The bytes of a user in a page, with the comma before it.
+pub(crate) fn member_bytes(user: &str, streams: u32) -> usize {
+    let mut out = String::from(",");
+    write_member(user, streams, &mut out);
+    out.len()
+}
+
+/// The bytes of a message in a page, with the comma before it; a channel's end has none.
+fn message_bytes<M: AsRef<Payload>>(entry: &Entry<M>) -> usize {
+    if is_end(entry) {
+        return 0;
+    }
+    let mut out = String::from(",");
+    fragment(entry, &CursorText::new(entry.position), &mut out);
+    out.len()
+}
+
+/// How many of these have room in a page, of which each needs so many bytes; one that needs any
+/// always has.
+pub(crate) fn fits(bytes_max: usize, lengths: impl Iterator<Item = usize>) -> usize {
+    let mut taken = 0_usize;
+    let fitting = lengths.take_while(|bytes| {
+        let is_first = taken == 0;
+        taken = taken.saturating_add(*bytes);
+        // The first has no comma before it.
+        is_first || taken <= bytes_max.saturating_add(1)
+    });
+    fitting.count()
+}
+
+/// Leaves as many messages as a page has room for: the first of those after a place, and the last
+/// of those before one. Whether it took some out.
+///
+/// [service:bound-answer]
+pub(crate) fn cut_history<M: AsRef<Payload>>(
+    entries: &mut Vec<Rc<Entry<M>>>,
+    part: Query,
+    bytes_max: usize,
+) -> bool {
+    let lengths = entries.iter().map(|entry| message_bytes(entry));
+    match part {
+        Query::After(_) => {
+            let fits = fits(bytes_max, lengths);
+            entries.drain(fits..).next().is_some()
+        }
+        Query::Before(_) => {
+            let fits = fits(bytes_max, lengths.rev());
+            entries.drain(..entries.len() - fits).next().is_some()
+        }
+    }
 }
 
 /// The answer to `GET …/history`. The end of a channel is no message of it, but is said.

@@ -37,7 +37,7 @@ pub(crate) fn service_limits(queue_bytes: usize, random: &mut Random) -> sockeye
     limits.queue_bytes_max = queue_bytes;
     limits.wait_ms_max = [20, 150, 1_000][random.below(3)];
     limits.poll_messages_max = [1, 3, 256][random.below(3)];
-    limits.poll_bytes_max = [1, 1_000, 1 << 20][random.below(3)];
+    limits.answer_bytes_max = [1, 1_000, 1 << 20][random.below(3)];
     limits.publishing_max = [2, 4_096, 4_096][random.below(3)];
     limits
 }
