@@ -1,9 +1,13 @@
-//! Where messages go, and what is told when a signal ends it.
+//! Where messages go, what is told when a signal ends it, and what if nobody reads it any more.
 
+use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -58,6 +62,33 @@ pub(super) fn watch_signals(output: Arc<Output>) -> Result<(), Failure> {
     };
     let thread = std::thread::Builder::new().name("signals".into()).spawn(watch);
     thread.or_fail(|| "cannot watch for signals".into()).map(drop)
+}
+
+/// Ends the program, and well, once nobody reads its standard output any more: on a silent channel
+/// there is nothing to write, and so nothing that would fail. Terminals and files have no such end.
+pub(super) fn watch_reader() -> Result<(), Failure> {
+    let stdout = io::stdout().as_fd().try_clone_to_owned();
+    let stdout = File::from(stdout.or_fail(|| "cannot watch standard output".into())?);
+    let kind = stdout.metadata().or_fail(|| "cannot watch standard output".into())?.file_type();
+    if !kind.is_fifo() && !kind.is_socket() {
+        return Ok(());
+    }
+    let watch = move || {
+        // Without a wish there remains what is always told: that the other end is gone.
+        let mut waited = [PollFd::new(&stdout, PollFlags::empty())];
+        loop {
+            match poll(&mut waited, None) {
+                Ok(_) if waited[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) => {
+                    std::process::exit(0);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                // Then it is found out by the next line.
+                Ok(_) | Err(_) => return,
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("stdout".into()).spawn(watch);
+    thread.or_fail(|| "cannot watch standard output".into()).map(drop)
 }
 
 /// The lock, unless whoever has it is stuck: then the line is cut.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::args::{SubscribeOptions, Transport};
 use super::backoff::Backoff;
-use super::output::watch_signals;
+use super::output::{watch_reader, watch_signals};
 use super::polls::Polls;
 use super::session::Session;
 use super::{Break, Remote, entropy, events, polls, socket};
@@ -18,6 +18,7 @@ pub(crate) fn run(options: &SubscribeOptions) -> Result<(), Failure> {
     let remote = Remote::new(&options.server)?;
     let mut session = Session::new(options);
     watch_signals(session.output())?;
+    watch_reader()?;
     let mut backoff = Backoff::default();
     loop {
         let start = Instant::now();

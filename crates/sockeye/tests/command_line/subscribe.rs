@@ -174,6 +174,34 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     }
 }
 
+/// `sockeye subscribe --from earliest p | head -1`, where nothing more is ever published.
+#[test]
+fn a_reader_that_is_gone_is_noticed_in_silence() {
+    let serving = serve_anywhere();
+    good(&publish(&serving, &["p", "the only one"]));
+    for transport in TRANSPORTS {
+        let args = ["subscribe", "--transport", transport, "--from", "earliest", "p"];
+        let mut command = client_of(&serving, &args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("text");
+        assert!(line.contains("the only one"), "{line}");
+        drop(stdout);
+        let start = std::time::Instant::now();
+        while child.try_wait().expect("our child").is_none() {
+            if start.elapsed() > PATIENCE {
+                child.kill().expect("our child");
+                panic!("{transport}: it does not end");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        let output = child.wait_with_output().expect("our child");
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{transport}");
+    }
+}
+
 /// Somebody else's JSON keeps its own line ends on the way; a line of ours is a line.
 #[test]
 fn json_of_others_stays_one_line() {
