@@ -15,8 +15,7 @@ const REFUSED_NOTICE_MS: u64 = 1_000;
 /// What was said already, and when something may be said again.
 #[derive(Default)]
 pub(crate) struct Watch {
-    pauses: u64,
-    full_next: Time,
+    full: FullNotice,
     refused_next: Time,
     closing: bool,
 }
@@ -42,11 +41,8 @@ impl Watch {
     /// That accepting has to rest is the one thing that an operator would otherwise see only as
     /// clients that hang.
     fn look_at_room(&mut self, server: &Server<MioNet, Front>, now: Time) {
-        let pauses = server.stats().accept_pauses;
-        if pauses > self.pauses && now >= self.full_next {
-            let connections = server.connections();
-            log::warn!(connections; "nobody more is let in for now");
-            (self.pauses, self.full_next) = (pauses, now + FULL_NOTICE_MS);
+        if self.full.is_due(server.stats().accept_pauses, now) {
+            log::warn!(connections = server.connections(); "nobody more is let in for now");
         }
     }
 
@@ -61,5 +57,44 @@ impl Watch {
         let (code, path, others) = (refused.code, refused.target.as_str(), refused.others);
         log::warn!(code, path, peer, others; "credentials refused");
         self.refused_next = now + REFUSED_NOTICE_MS;
+    }
+}
+
+/// When to say that nobody more can be let in.
+#[derive(Default)]
+struct FullNotice {
+    /// How often accepting has rested, said or not.
+    pauses: u64,
+    next: Time,
+}
+
+impl FullNotice {
+    /// Whether it is to be said now, in the turn in which it is so. What was not said then is not made
+    /// up for: later it may not be true any more.
+    fn is_due(&mut self, pauses: u64, now: Time) -> bool {
+        let is_news = core::mem::replace(&mut self.pauses, pauses) < pauses;
+        let is_due = is_news && now >= self.next;
+        if is_due {
+            self.next = now + FULL_NOTICE_MS;
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_it_is_full_is_said_while_it_is() {
+        let (mut notice, start) = (FullNotice::default(), Time::default());
+        let mut at = |ms, pauses| notice.is_due(pauses, start + ms);
+        assert!(!at(0, 0), "there is room");
+        assert!(at(1, 1), "at once");
+        assert!(!at(2, 2), "and then not too often");
+        assert!(!at(FULL_NOTICE_MS + 1, 2), "there is room again: too late to say it");
+        assert!(at(FULL_NOTICE_MS + 2, 3));
+        assert!(!at(2 * FULL_NOTICE_MS + 1, 9));
+        assert!(at(2 * FULL_NOTICE_MS + 2, 10), "it still is");
     }
 }
