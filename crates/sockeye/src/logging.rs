@@ -15,6 +15,10 @@ use serde::Deserialize;
 
 use crate::Failure;
 
+/// The environment's word for what is logged, and below it the one that all programs share.
+const SOCKEYE_LOG: &str = "SOCKEYE_LOG";
+const RUST_LOG: &str = "RUST_LOG";
+
 /// What is written, and how.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -60,16 +64,16 @@ static SWITCH: Switch = Switch(RwLock::new(None));
 /// `SOCKEYE_LOG_FORMAT` over the format.
 ///
 /// # Errors
-/// The environment names no format.
+/// The environment names no format, or in `SOCKEYE_LOG` no level.
 pub(crate) fn apply(config: &LogConfig) -> Result<(), Failure> {
     let format = match std::env::var("SOCKEYE_LOG_FORMAT") {
         Err(_) => config.format,
         Ok(name) => Format::by_name(&name)?,
     };
     let mut builder = env_logger::Builder::new();
-    let filters = ["SOCKEYE_LOG", "RUST_LOG"].into_iter().find_map(|it| std::env::var(it).ok());
-    match filters.filter(|filters| !filters.is_empty()) {
-        Some(filters) => builder.parse_filters(&filters),
+    let filters = filters()?;
+    match &filters {
+        Some((_, filters)) => builder.parse_filters(filters),
         None => builder.filter_level(config.level.filter()),
     };
     builder.format(match format {
@@ -81,7 +85,53 @@ pub(crate) fn apply(config: &LogConfig) -> Result<(), Failure> {
     *SWITCH.0.write().unwrap_or_else(PoisonError::into_inner) = Some(logger);
     // Whoever has set it before has set the same.
     let _ = log::set_logger(&SWITCH);
+    if let Some((RUST_LOG, filters)) = &filters {
+        tell_of_modules(filters);
+    }
     Ok(())
+}
+
+/// What is to be logged by the environment, and the variable that says so.
+fn filters() -> Result<Option<(&'static str, String)>, Failure> {
+    let found = [SOCKEYE_LOG, RUST_LOG]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().map(|filters| (name, filters)));
+    let Some((name, filters)) = found.filter(|(_, filters)| !filters.is_empty()) else {
+        return Ok(None);
+    };
+    let odd = directives(&filters).find(|it| level_of(it).parse::<LevelFilter>().is_err());
+    match odd {
+        Some(odd) if name == SOCKEYE_LOG => Err(Failure(format!(
+            "{SOCKEYE_LOG}: {} is none of off, error, warn, info, debug, trace",
+            crate::remote::plain(level_of(odd))
+        ))),
+        _ => Ok(Some((name, filters))),
+    }
+}
+
+/// The parts of `warn,sockeye_server=debug`.
+fn directives(filters: &str) -> impl Iterator<Item = &str> {
+    let (directives, _) = filters.split_once('/').unwrap_or((filters, ""));
+    directives.split(',').map(str::trim).filter(|it| !it.is_empty())
+}
+
+/// The level of a directive; all of it if it names no module.
+fn level_of(directive: &str) -> &str {
+    directive.split_once('=').map_or(directive, |(_, level)| level).trim()
+}
+
+/// In `RUST_LOG` a word alone may be a module's name. One that was meant as a level would silence
+/// everything, so it is told once how it was taken.
+fn tell_of_modules(filters: &str) {
+    static TOLD: std::sync::Once = std::sync::Once::new();
+    let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+    let words = directives(filters).filter(|it| !it.contains('=') && !is_level(it));
+    TOLD.call_once(|| {
+        for word in words {
+            // As a line of that module it is let through.
+            log::warn!(target: word, word; "RUST_LOG: no level, so the name of a module");
+        }
+    });
 }
 
 impl log::Log for Switch {

@@ -207,3 +207,37 @@ fn the_file_says_what_is_logged_and_the_environment_wins() {
     let said = String::from_utf8(output.stderr).expect("text");
     assert!(said.contains("SOCKEYE_LOG_FORMAT is neither text nor json"), "{said}");
 }
+
+/// Such a server would log nothing at all.
+#[test]
+fn a_word_that_is_no_level_is_not_taken_for_one() {
+    for (filters, word) in
+        [("junk", "junk"), ("info,junk", "junk"), ("sockeye=loud", "loud"), ("warn,inf/x", "inf")]
+    {
+        let mut command = crate::common::sockeye(&["serve", "--listen", "192.0.2.1:0"]);
+        let output = command.env("SOCKEYE_LOG", filters).output().expect("it starts");
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8(output.stderr).expect("text");
+        let complaint = format!("SOCKEYE_LOG: {word} is none of off, error, warn, info, debug, tr");
+        assert!(said.contains(&complaint) && said.lines().count() == 1, "{said}");
+    }
+    let place = Place::new();
+    place.write("sockeye.toml", "");
+    for good in ["", "INFO", "warn,sockeye=info", " info , mio=off"] {
+        let serving = place.serve(|command| {
+            command.env("SOCKEYE_LOG", good);
+        });
+        place.until_logged("serving", 1);
+        drop(serving);
+    }
+    // There it may be a module's name: it is said how it was taken, and once.
+    let serving = place.serve(|command| {
+        command.env("RUST_LOG", "junk").env("SOCKEYE_LOG_FORMAT", "json");
+    });
+    assert_eq!(request(&serving, "GET", "/readyz", "", "").0, 200);
+    let log = place.log();
+    let said: serde_json::Value = serde_json::from_str(&log).expect("one line of JSON");
+    assert_eq!((&said["level"], &said["word"]), (&"warn".into(), &"junk".into()), "{log}");
+    let said = said["message"].as_str().expect("text");
+    assert!(said.starts_with("RUST_LOG: no level"), "{log}");
+}
