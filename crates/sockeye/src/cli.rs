@@ -5,18 +5,56 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::remote::args::{PublishOptions, SubscribeOptions};
 use crate::remote::ticket::TicketOptions;
 use crate::token::TokenAction;
+use crate::values;
 
-/// Real-time delivery from first principles: WebSocket and server-sent events in one binary.
+/// Real-time delivery: ordered channels over WebSocket, server-sent events and polls, in one binary.
 ///
-/// Without a command it serves the demo on the loopback interface.
+/// Without a command it serves, as `sockeye serve` does: on http://127.0.0.1:8080, if nothing else is
+/// said.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) serve: ServeOptions,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  sockeye                                          # serve, and print what to try
+  sockeye publish news 'hello, river'
+  sockeye subscribe --from earliest news
+  sockeye config default > sockeye.toml            # every setting, and what it means
+  sockeye serve --config sockeye.toml --data data";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  sockeye serve --listen 127.0.0.1:9000
+  sockeye serve --config sockeye.toml --data data
+  SOCKEYE_LOG=debug SOCKEYE_LOG_FORMAT=json sockeye serve 2> log
+
+Then, from another terminal:
+  curl -N 'http://127.0.0.1:8080/v1/sse?channel=news'
+  curl -d 'hello' http://127.0.0.1:8080/v1/channels/news
+
+Signals:
+  TERM, INT  drain: nobody new is let in, streams are told when to come back; a second one ends at once
+  HUP        read the configuration file again; one that could not be served changes nothing
+
+The exit status is 0 after a drain, 1 if it cannot start, and 2 for a bad command line.";
+
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  sockeye config default > sockeye.toml
+  sockeye config check sockeye.toml && kill -HUP \"$(pidof sockeye)\"";
+
+const TOKEN_EXAMPLES: &str = "\
+Examples:
+  sockeye token key HS256 --out users.key >> sockeye.toml
+  sockeye token new --key users.key --algorithm HS256 --user ann --channel 'chat:*' > ann.token
+  sockeye token check --config sockeye.toml < ann.token";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -26,9 +64,16 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the demo: a page at `/`, a WebSocket echo at `/echo`, server-sent events at `/clock`.
+    /// Serve the hub under /v1: publishing, event streams, WebSockets, polls, history
+    ///
+    /// Each message has a cursor; a client that comes back with it gets what it missed, on whatever
+    /// transport, or is told that something is missing. /healthz, /readyz and /metrics are for probes
+    /// and monitoring. Without [access] in the configuration everybody may do everything, so then it
+    /// listens on a loopback address only, and there is a demo: a page at /, /admin, /echo, /clock.
+    #[command(after_help = SERVE_EXAMPLES, verbatim_doc_comment)]
     Serve(ServeOptions),
     /// Print or check a configuration file.
+    #[command(after_help = CONFIG_EXAMPLES)]
     Config {
         #[command(subcommand)]
         action: ConfigAction,
@@ -40,6 +85,7 @@ pub(crate) enum Command {
     /// Get a one-time ticket from a running server.
     Ticket(TicketOptions),
     /// Make keys for a server that asks who it is, and tokens for its users.
+    #[command(after_help = TOKEN_EXAMPLES)]
     Token {
         #[command(subcommand)]
         action: TokenAction,
@@ -80,7 +126,7 @@ pub(crate) enum ConfigAction {
 pub(crate) struct ServeOptions {
     /// Address and port to listen on; port 0 takes a free one and prints it.
     /// [default: 127.0.0.1:8080]
-    #[arg(long, env = "SOCKEYE_LISTEN", value_name = "ADDRESS")]
+    #[arg(long, env = "SOCKEYE_LISTEN", value_name = "ADDRESS", value_parser = values::address)]
     pub(crate) listen: Option<std::net::SocketAddr>,
 
     /// Configuration file, as `sockeye config default` prints one; the environment and flags win.
@@ -93,7 +139,13 @@ pub(crate) struct ServeOptions {
 
     /// Seconds to let connections finish after SIGTERM or Ctrl-C; a second signal ends at once.
     /// [default: 10]
-    #[arg(long, env = "SOCKEYE_DRAIN", value_name = "SECONDS")]
+    #[arg(
+        long,
+        env = "SOCKEYE_DRAIN",
+        value_name = "SECONDS",
+        value_parser = values::number,
+        allow_negative_numbers = true
+    )]
     pub(crate) drain: Option<u64>,
 }
 

@@ -14,6 +14,7 @@ mod serve;
 mod span;
 mod testee;
 mod token;
+mod values;
 mod watch;
 
 use std::io::Write as _;
@@ -25,7 +26,9 @@ use crate::cli::{Cli, Command, ConfigAction, Shell};
 use crate::logging::LogConfig;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| {
+        values::blame(error, &Cli::command(), std::env::args_os().skip(1)).exit()
+    });
     let logs = logging::apply(&LogConfig::default());
     let done = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         _ if logs.is_err() => logs,

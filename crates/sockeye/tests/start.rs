@@ -94,6 +94,36 @@ fn a_bad_command_line() {
 }
 
 #[test]
+fn who_has_said_something_bad_is_named() {
+    for (variable, flag, value, expected) in [
+        (
+            "SOCKEYE_LISTEN",
+            "--listen",
+            "junk",
+            "expected an address with a port, as 127.0.0.1:8080",
+        ),
+        ("SOCKEYE_DRAIN", "--drain", "-1", "expected a whole number, 0 or more"),
+        ("SOCKEYE_DATA", "--data", "", ""),
+    ] {
+        for bare in [true, false] {
+            let mut command = sockeye(if bare { &[] } else { &["serve"] });
+            let output = command.env(variable, value).output().expect("it starts");
+            let said = String::from_utf8(output.stderr).expect("text");
+            assert_eq!(output.status.code(), Some(2), "{said}");
+            let named = format!("environment variable {variable}'");
+            assert!(said.contains(&named) && said.contains(expected), "{said}");
+            assert!(!said.contains(flag), "nobody has written it: {said}");
+        }
+        // The flag wins, also when it is the one that is wrong.
+        let mut command = sockeye(&["serve", flag, value]);
+        let output = command.env(variable, value).output().expect("it starts");
+        let said = String::from_utf8(output.stderr).expect("text");
+        assert!(said.contains(&format!("'{flag} <")) && said.contains(expected), "{said}");
+        assert!(!said.contains(variable), "{said}");
+    }
+}
+
+#[test]
 fn port_zero_is_told() {
     let serving = serve_anywhere();
     assert_ne!(serving.addr.port(), 0);

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::values;
+
 /// Where the hub is, and who asks.
 #[derive(Debug, Args)]
 pub(crate) struct ServerOptions {
@@ -104,7 +106,12 @@ pub(crate) struct PublishOptions {
     pub(super) expect: Option<String>,
 
     /// After so many milliseconds the message is not delivered any more.
-    #[arg(long, value_name = "N")]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = values::ttl_ms,
+        allow_negative_numbers = true
+    )]
     pub(super) ttl_ms: Option<u64>,
 
     /// The data is JSON, not text.
@@ -155,7 +162,12 @@ pub(crate) struct SubscribeOptions {
     pub(super) from: From,
 
     /// End after so many messages.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = values::count,
+        allow_negative_numbers = true
+    )]
     pub(super) count: Option<u64>,
 
     /// Print lines of JSON, also on a terminal.

@@ -5,7 +5,11 @@ use crate::program::{client, good};
 #[test]
 fn help_teaches_by_example_and_shows_no_secret() {
     for command in [
-        &["publish"][..],
+        &[][..],
+        &["serve"],
+        &["config"],
+        &["token"],
+        &["publish"],
         &["subscribe"],
         &["completions"],
         &["ticket"],
@@ -21,6 +25,19 @@ fn help_teaches_by_example_and_shows_no_secret() {
         let help = good(&output);
         assert!(help.contains("Examples:\n  "), "{help}");
         assert!(!help.contains("sesame") && !help.contains("=open"), "{help}");
+    }
+}
+
+#[test]
+fn help_says_what_is_served_and_what_signals_do() {
+    for (command, says) in [
+        (&["--help"][..], &["ordered channels", "sockeye publish", "/v1"][..]),
+        (&["serve", "--help"], &["/v1", "/metrics", "cursor", "TERM", "HUP", "[access]"]),
+    ] {
+        let output = client(command).output().expect("it starts");
+        for part in says {
+            assert!(good(&output).contains(part), "{part}: {}", good(&output));
+        }
     }
 }
 

@@ -43,6 +43,25 @@ fn each_line_of_the_input_is_a_message_in_order() {
 }
 
 #[test]
+fn a_bad_number_is_told_its_range() {
+    for bad in ["-1", "0", "2592000001", "1.5", "soon"] {
+        let output = client(&["publish", "--ttl-ms", bad, "c", "x"]).output().expect("it starts");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = text(&output.stderr);
+        let expected =
+            format!("invalid value '{bad}' for '--ttl-ms <N>': expected a whole number, 1");
+        assert!(said.contains(&expected) && said.contains(" to 2592000000 (30 days)"), "{said}");
+    }
+    for bad in ["-1", "0"] {
+        let output = client(&["subscribe", "--count", bad, "c"]).output().expect("it starts");
+        let said = text(&output.stderr);
+        assert!(said.contains("'--count <N>': expected a whole number, at least 1"), "{said}");
+    }
+    let output = publish(&serve_anywhere(), &["--ttl-ms", "2592000000", "c", "x"]);
+    assert_eq!(good(&output), "published 1 message\n");
+}
+
+#[test]
 fn receipts_are_lines_of_json() {
     let serving = serve_anywhere();
     let output = publish_from(&serving, &["--json", "--event", "tick", "r"], "a\nb\n");
