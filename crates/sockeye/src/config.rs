@@ -4,6 +4,7 @@ mod access;
 mod default;
 mod rules;
 mod source;
+mod words;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use crate::{Failure, OrFail};
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
+    #[serde(deserialize_with = "rules::some_path")]
     pub(crate) data: Option<PathBuf>,
     /// Whether the page and what belongs to it are there; if nothing is said, where all is open.
     pub(crate) demo: Option<bool>,
@@ -36,6 +38,9 @@ pub(crate) struct Config {
     /// The file that it stands in.
     #[serde(skip)]
     source: Source,
+    /// The file and line of `listen`, if it was not said otherwise.
+    #[serde(skip)]
+    listen_from: String,
 }
 
 /// How the server goes away.
@@ -56,8 +61,11 @@ pub(crate) struct DrainConfig {
 pub(crate) struct LimitsConfig {
     pub(crate) connections: usize,
     pub(crate) connections_per_address: usize,
+    #[serde(deserialize_with = "rules::positive")]
     pub(crate) connections_per_user: usize,
+    #[serde(deserialize_with = "rules::positive")]
     pub(crate) messages_per_second: u32,
+    #[serde(deserialize_with = "rules::positive")]
     pub(crate) handshakes_per_second: u32,
     pub(crate) subscriptions_per_stream: usize,
     pub(crate) channels: usize,
@@ -69,8 +77,10 @@ pub(crate) struct LimitsConfig {
     pub(crate) queue_bytes: usize,
     pub(crate) socket_bytes: usize,
     /// Silence on an event stream after which it gets a heartbeat.
+    #[serde(deserialize_with = "rules::positive")]
     pub(crate) heartbeat_seconds: u64,
     /// Silence on a WebSocket after which it is pinged.
+    #[serde(deserialize_with = "rules::positive")]
     pub(crate) ping_seconds: u64,
     /// How old a stream may become; 0 for as old as it likes.
     pub(crate) lifetime_seconds: u64,
@@ -125,6 +135,7 @@ impl Default for Config {
             access: None,
             log: LogConfig::default(),
             source: Source::default(),
+            listen_from: String::new(),
         }
     }
 }
@@ -171,6 +182,7 @@ impl Config {
             .map_err(|problem| Failure(format!("{}: {problem}", path.display())))?;
         let source = Source::new(path, text);
         config.source = source.clone();
+        config.listen_from = source.line_of("", "listen");
         let beside = path.parent().unwrap_or_else(|| Path::new(""));
         if let Some(data) = &mut config.data {
             *data = beside.join(&*data);
@@ -181,12 +193,15 @@ impl Config {
         Ok(config)
     }
 
+    /// Listens elsewhere than the file says.
+    pub(crate) fn listen_on(&mut self, addr: SocketAddr) {
+        self.listen = addr;
+        self.listen_from.clear();
+    }
+
     /// Reads the text of a file; the problem says in which line, and what was expected.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error| {
-            let line = source::line(text, error.span().map_or(0, |span| span.start));
-            format!("line {line}: {}", error.message().replace('\n', " "))
-        })
+        toml::from_str(text).map_err(|error| words::problem(text, &error))
     }
 
     /// Whether the demo is served: it is for trying out, not for the world.
@@ -233,24 +248,9 @@ impl Config {
     pub(crate) fn check(&self) -> Result<(), Failure> {
         if self.access.is_none() && !self.listen.ip().is_loopback() {
             return Err(Failure(format!(
-                "listening on {} without [access] would let everybody publish: configure it, or \
+                "{}listening on {} without [access] would let everybody publish: configure it, or \
                  listen on the loopback interface",
-                self.listen
-            )));
-        }
-        if self.limits.heartbeat_seconds == 0 || self.limits.ping_seconds == 0 {
-            return Err(Failure(
-                self.source.of("[limits]: heartbeat_seconds and ping_seconds are at least 1"),
-            ));
-        }
-        let limits = &self.limits;
-        if limits.connections_per_user == 0
-            || limits.messages_per_second == 0
-            || limits.handshakes_per_second == 0
-        {
-            return Err(Failure(self.source.of(
-                "[limits]: connections_per_user, messages_per_second and handshakes_per_second \
-                 are at least 1",
+                self.listen_from, self.listen
             )));
         }
         for name in self.namespaces.keys() {
@@ -352,13 +352,37 @@ mod tests {
     fn a_problem_names_its_line_and_what_was_expected() {
         for (text, problem) in [
             ("listen = \"127.0.0.1:80\"\nlissten = 1\n", "line 2: unknown field `lissten`"),
-            ("[drain]\n\nwindow = \"long\"\n", "line 3: invalid type: string \"long\""),
-            ("listen = 5", "line 1: invalid type: integer `5`"),
-            ("[channels]\non_gap = \"all\"", "line 2: unknown variant `all`, expected one of"),
+            (
+                "[drain]\n\nwindow = \"long\"\n",
+                "line 3: window: \"long\", expected a whole number, 0 or more",
+            ),
+            ("listen = 5", "line 1: listen: 5, expected an address with a port, as 127.0.0.1:8080"),
+            (
+                "[channels]\non_gap = \"all\"",
+                "line 2: on_gap: \"all\", expected one of \"nothing\", ",
+            ),
+            (
+                "listen = \"x\"",
+                "line 1: listen: expected an address with a port, as 127.0.0.1:8080",
+            ),
+            (
+                "[log]\nformat = \"xml\"",
+                "line 2: format: \"xml\", expected one of \"text\", \"json\"",
+            ),
+            (
+                "[limits]\nchannels = 99999999999999999999",
+                "line 2: channels: 99999999999999999999, exp",
+            ),
+            ("drain = 5", "line 1: drain: 5, expected a table"),
+            ("[access]\norigins = \"x\"", "line 2: origins: \"x\", expected a list"),
+            ("data = \"\"", "line 1: data: the path is empty"),
             ("[x\n", "line 1: "),
         ] {
             let found = Config::parse(text).unwrap_err();
             assert!(found.starts_with(problem), "{found}");
+            for ours in ["usize", "u64", "u32", "i128", "struct", "variant", "socket", "sequence"] {
+                assert!(!found.contains(ours), "{found}");
+            }
         }
     }
 
@@ -380,8 +404,8 @@ mod tests {
         let bad = Config::parse("[namespaces.\"a:b\"]\n").unwrap();
         assert!(bad.check().is_err());
         for bound in ["connections_per_user", "messages_per_second", "handshakes_per_second"] {
-            let none = Config::parse(&format!("[limits]\n{bound} = 0\n")).unwrap();
-            assert!(none.check().unwrap_err().to_string().contains(bound));
+            let none = Config::parse(&format!("[limits]\n{bound} = 0\n")).unwrap_err();
+            assert_eq!(none, format!("line 2: {bound}: 0, expected at least 1"));
         }
     }
 
@@ -406,7 +430,7 @@ mod tests {
             ("[limits]\nheartbeat_seconds = 0\n", false),
             ("[limits]\nping_seconds = 0\n", false),
         ] {
-            assert_eq!(Config::parse(text).unwrap().check().is_ok(), is_good, "{text}");
+            assert_eq!(Config::parse(text).is_ok(), is_good, "{text}");
         }
     }
 }

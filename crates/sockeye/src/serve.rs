@@ -113,7 +113,9 @@ pub(crate) fn configure(options: &ServeOptions) -> Result<Config, Failure> {
         Some(file) => Config::read(file)?,
         None => Config::default(),
     };
-    config.listen = options.listen.unwrap_or(config.listen);
+    if let Some(addr) = options.listen {
+        config.listen_on(addr);
+    }
     config.data = options.data.clone().or(config.data);
     config.drain.rest = options.drain.unwrap_or(config.drain.rest);
     config.check()?;

@@ -10,7 +10,7 @@ use sockeye_auth::{
 use sockeye_service::Guard;
 use toml::Spanned;
 
-use super::Source;
+use super::{Source, rules};
 use crate::{Failure, OrFail};
 
 /// Who may do what.
@@ -18,10 +18,10 @@ use crate::{Failure, OrFail};
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AccessConfig {
     /// What everybody may do who shows nothing.
-    subscribe: Vec<String>,
-    publish: Vec<String>,
+    subscribe: Option<Spanned<Vec<String>>>,
+    publish: Option<Spanned<Vec<String>>>,
     /// Pages of which sites may use the server: for CORS, and for cookies.
-    origins: Vec<String>,
+    origins: Option<Spanned<Vec<String>>>,
     api_keys: Vec<Spanned<ApiKeyConfig>>,
     jwt: Option<Spanned<JwtConfig>>,
     tickets: Option<Spanned<TicketConfig>>,
@@ -36,6 +36,7 @@ pub(crate) struct AccessConfig {
 struct ApiKeyConfig {
     name: String,
     sha256: Option<String>,
+    #[serde(default, deserialize_with = "rules::some_path")]
     key_file: Option<PathBuf>,
     #[serde(default)]
     subscribe: Vec<String>,
@@ -66,6 +67,7 @@ struct JwtConfig {
 struct JwtKeyConfig {
     algorithm: String,
     kid: Option<String>,
+    #[serde(deserialize_with = "rules::path")]
     file: PathBuf,
 }
 
@@ -73,6 +75,7 @@ struct JwtKeyConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TicketConfig {
+    #[serde(deserialize_with = "rules::path")]
     secret_file: PathBuf,
 }
 
@@ -98,12 +101,14 @@ impl AccessConfig {
             key.add_to(&mut keys).or_fail(|| format!("{at}[[access.api_keys]] {}", key.name))?;
         }
         let everybody = Identity {
-            subscribe: grants(&self.subscribe).or_fail(|| self.source.of("[access] subscribe"))?,
-            publish: grants(&self.publish).or_fail(|| self.source.of("[access] publish"))?,
+            subscribe: grants(list(&self.subscribe))
+                .or_fail(|| self.at(&self.subscribe, "[access] subscribe"))?,
+            publish: grants(list(&self.publish))
+                .or_fail(|| self.at(&self.publish, "[access] publish"))?,
             ..Identity::anonymous()
         };
         let tokens = self.jwt.as_ref().map(|jwt| self.verifier(jwt, limits)).transpose()?;
-        let taken = self.taken().or_fail(|| self.source.of("[access] origins"))?;
+        let taken = self.taken().or_fail(|| self.at(&self.origins, "[access] origins"))?;
         let tickets = self.tickets.as_ref().map(|it| {
             let at = self.source.at(it.span().start);
             it.get_ref().tickets(limits).or_fail(|| format!("{at}[access.tickets]"))
@@ -115,8 +120,14 @@ impl AccessConfig {
         Ok(Guard { keys, tokens, tickets, taken, everybody, entropy })
     }
 
+    /// `what`, behind the place of a list.
+    fn at(&self, list: &Option<Spanned<Vec<String>>>, what: &str) -> String {
+        let at = list.as_ref().map(|list| self.source.at(list.span().start)).unwrap_or_default();
+        format!("{at}{what}")
+    }
+
     fn taken(&self) -> Result<Taken, String> {
-        let origins = AllowedOrigins::new(self.origins.iter().map(String::as_str));
+        let origins = AllowedOrigins::new(list(&self.origins).iter().map(String::as_str));
         Ok(Taken {
             cookie: self.jwt.as_ref().and_then(|jwt| jwt.get_ref().cookie.clone()),
             origins: origins.map_err(|error| error.to_string())?,
@@ -187,6 +198,11 @@ impl TicketConfig {
         let secret = secret.map_err(|error| error.to_string())?;
         Tickets::new(vec![secret], limits).map_err(|error| error.to_string())
     }
+}
+
+/// What a list has; nothing if there is none.
+fn list(list: &Option<Spanned<Vec<String>>>) -> &[String] {
+    list.as_ref().map_or(&[], |list| list.get_ref())
 }
 
 fn grants(texts: &[String]) -> Result<Grants, String> {

@@ -1,8 +1,11 @@
 //! The part of the configuration that says what a namespace gives to whom.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Deserializer, de::Error as _};
 use sockeye_service::{Publishers, Readers, Rules};
 
+use super::words::EMPTY_PATH;
 use super::{ChannelConfig, Config};
 use crate::Failure;
 
@@ -42,6 +45,29 @@ pub(super) fn presence_seconds<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<u64>, D::Error> {
     seconds(from, PRESENCE_SECONDS_MAX)
+}
+
+/// A path, which has to lead somewhere: an empty one would be the directory of the file.
+pub(super) fn path<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+    let path = PathBuf::deserialize(from)?;
+    if path.as_os_str().is_empty() { Err(D::Error::custom(EMPTY_PATH)) } else { Ok(path) }
+}
+
+pub(super) fn some_path<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+    path(from).map(Some)
+}
+
+/// A number that cannot be 0.
+pub(super) fn positive<'de, D, N>(from: D) -> Result<N, D::Error>
+where
+    D: Deserializer<'de>,
+    N: Deserialize<'de> + Default + PartialEq,
+{
+    let number = N::deserialize(from)?;
+    if number == N::default() {
+        return Err(D::Error::custom("0, expected at least 1"));
+    }
+    Ok(number)
 }
 
 /// A bounded time; what refuses it knows the line.
@@ -90,8 +116,10 @@ impl Config {
                 (Some(Subscribe::Known), _) => "subscribe = \"known\"",
                 _ => continue,
             };
+            let key = line.split(' ').next().unwrap_or_default();
+            let at = self.source.line_of(&table, key);
             return Err(Failure(format!(
-                "[{table}] {line}: without [access] nobody has a credential to show; expected \
+                "{at}[{table}] {line}: without [access] nobody has a credential to show; expected \
                  \"granted\" or \"anyone\", or [access]"
             )));
         }
@@ -133,10 +161,13 @@ mod tests {
         for (text, problem) in [
             ("[channels]\nkey_seconds = 2592001", "line 2: 2592001 seconds, expected at most"),
             ("[namespaces.a]\n\npresence_seconds = 3601", "line 3: 3601 seconds, expected at most"),
-            ("[channels]\npresence_seconds = -1", "line 2: invalid value: integer `-1`"),
-            ("[channels]\npresence = 1", "line 2: invalid type: integer `1`, expected a boolean"),
-            ("[channels]\npublish = \"nobody\"", "line 2: unknown variant `nobody`, expected one"),
-            ("[channels]\nsubscribe = \"keys\"", "line 2: unknown variant `keys`, expected one"),
+            (
+                "[channels]\npresence_seconds = -1",
+                "line 2: presence_seconds: -1, expected a whole number",
+            ),
+            ("[channels]\npresence = 1", "line 2: presence: 1, expected true or false"),
+            ("[channels]\npublish = \"nobody\"", "line 2: publish: \"nobody\", expected one of"),
+            ("[channels]\nsubscribe = \"keys\"", "line 2: subscribe: \"keys\", expected one of"),
         ] {
             let found = Config::parse(text).unwrap_err();
             assert!(found.starts_with(problem), "{found}");

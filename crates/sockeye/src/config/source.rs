@@ -30,13 +30,27 @@ impl Source {
         }
     }
 
-    /// `what` behind the file's name.
-    pub(crate) fn of(&self, what: &str) -> String {
-        match self.0.as_deref() {
-            Some((path, _)) => format!("{path}: {what}"),
-            None => what.to_owned(),
+    /// The same for a key of a table, as both are usually written; the table "" is the one at the top.
+    /// Nothing if it is not found.
+    pub(crate) fn line_of(&self, table: &str, key: &str) -> String {
+        let Some((path, text)) = self.0.as_deref() else { return String::new() };
+        let mut within = "";
+        for (line, number) in text.lines().map(str::trim).zip(1..) {
+            if let Some(header) = line.strip_prefix('[') {
+                within = header.split(']').next().unwrap_or_default().trim();
+            } else if within == table && key_of(line) == Some(key) {
+                return format!("{path}: line {number}: ");
+            }
         }
+        String::new()
     }
+}
+
+/// The bare key that a line begins with.
+pub(super) fn key_of(line: &str) -> Option<&str> {
+    let key = line.split_once('=')?.0.trim();
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    (!key.is_empty() && key.chars().all(is_bare)).then_some(key)
 }
 
 /// The number of the line in which a byte is.

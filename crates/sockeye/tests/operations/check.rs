@@ -40,8 +40,19 @@ fn files_that_it_names_are_read_and_keys_looked_at() {
         (tickets("nothing"), "line 2: [access.tickets]: "),
         (tickets("short.key"), "line 2: [access.tickets]: "),
         ("\n[namespaces.\"a:b\"]\n".to_owned(), "line 2: [namespaces.a:b]: "),
-        ("[log]\nlevel = \"loud\"\n".to_owned(), "line 2: unknown variant `loud`, expected one of"),
-        ("[access]\nsubscribe = [\"a b\"]\n".to_owned(), "sockeye.toml: [access] subscribe: "),
+        ("[log]\nlevel = \"loud\"\n".to_owned(), "line 2: level: \"loud\", expected one of"),
+        ("[access]\nsubscribe = [\"a b\"]\n".to_owned(), "line 2: [access] subscribe: "),
+        ("[access]\n\norigins = [\"app.example\"]\n".to_owned(), "line 3: [access] origins: "),
+        ("[limits]\nping_seconds = 0\n".to_owned(), "line 2: ping_seconds: 0, expected at least 1"),
+        ("listen = \"0.0.0.0:80\"\n".to_owned(), "line 1: listening on 0.0.0.0:80 without [acc"),
+        (
+            "[channels]\n[namespaces.a]\npublish = \"keys\"\n".to_owned(),
+            "line 3: [namespaces.a] publish = \"keys\": without [access]",
+        ),
+        ("\ndata = \"\"\n".to_owned(), "line 2: data: the path is empty"),
+        (key(""), "line 5: key_file: the path is empty"),
+        (jwt(""), "line 6: file: the path is empty"),
+        (tickets(""), "line 3: secret_file: the path is empty"),
     ] {
         place.write("sockeye.toml", &text);
         let (status, said) = check(&place);

@@ -1,0 +1,63 @@
+//! What is wrong with a file, in words of the file and not of our types.
+
+use super::source;
+use crate::values::ADDRESS;
+
+/// What a path that is empty is refused with.
+pub(super) const EMPTY_PATH: &str = "the path is empty";
+
+/// Says where and why a file cannot be read.
+pub(super) fn problem(text: &str, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start);
+    let line = source::line(text, start);
+    let message = error.message().replace('\n', " ");
+    let Some(told) = value(&message) else { return format!("line {line}: {message}") };
+    let key = text.lines().nth(line - 1).and_then(|it| source::key_of(it.trim()));
+    let key = key.map_or_else(String::new, |key| format!("{key}: "));
+    format!("line {line}: {key}{told}")
+}
+
+/// What is wrong with a value, if that is what is wrong.
+fn value(message: &str) -> Option<String> {
+    if message == EMPTY_PATH || message.ends_with(", expected at least 1") {
+        return Some(message.to_owned());
+    }
+    if message == "invalid socket address syntax" {
+        return Some(format!("expected {ADDRESS}"));
+    }
+    if let Some(unknown) = message.strip_prefix("unknown variant ") {
+        let (found, expected) = unknown.rsplit_once(", expected ")?;
+        let expected = expected.strip_prefix("one of ").unwrap_or(expected);
+        let expected = expected.replace(" or ", ", ").replace('`', "\"");
+        return Some(format!("{}, expected one of {expected}", found.replace('`', "\"")));
+    }
+    let odd = message.strip_prefix("invalid type: ");
+    let odd = odd.or_else(|| message.strip_prefix("invalid value: "))?;
+    let (found, expected) = odd.rsplit_once(", expected ")?;
+    let (found, is_huge) = found.strip_suffix(" as i128").map_or((found, false), |it| (it, true));
+    let expected = match expected {
+        _ if is_huge => "a smaller number",
+        "usize" | "u64" => "a whole number, 0 or more",
+        "u32" => "a whole number, 0 to 4294967295",
+        "socket address" => ADDRESS,
+        "path string" => "a path in quotes",
+        "a string" | "string or map" => "a text in quotes",
+        "a boolean" => "true or false",
+        "a sequence" => "a list, as [\"a\", \"b\"]",
+        "a map" => "a table",
+        it if it.starts_with("struct ") => "a table",
+        it => it,
+    };
+    let found = found
+        .replace("floating point ", "")
+        .replace("integer ", "")
+        .replace("string ", "")
+        .replace("boolean ", "")
+        .replace('`', "");
+    let found = match &*found {
+        "map" => "a table",
+        "sequence" => "a list",
+        found => found,
+    };
+    Some(format!("{found}, expected {expected}"))
+}
