@@ -2,7 +2,8 @@
 
 mod refile;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::rc::Rc;
 
 use crate::channel::Channel;
@@ -19,6 +20,8 @@ pub(crate) struct Channels<M> {
     free: Vec<u32>,
     /// Keyed against chosen collisions, never walked through.
     by_name: HashMap<Rc<str>, u32>,
+    /// The same in the order of names, for patterns.
+    names: BTreeMap<Rc<str>, u32>,
     pub(crate) tombstones: Tombstones,
     /// Records with a message in this life of theirs, by the newest one.
     written: Order,
@@ -49,6 +52,7 @@ impl<M> Default for Channels<M> {
             records: Vec::new(),
             free: Vec::new(),
             by_name: HashMap::new(),
+            names: BTreeMap::new(),
             tombstones: Tombstones::default(),
             written: Order::default(),
             holding: Order::default(),
@@ -153,6 +157,17 @@ impl<M> Channels<M> {
         newest_first.take_while(move |(_, record)| record.past.last > seq)
     }
 
+    /// Whether there is a message in this life of the record.
+    pub(crate) fn is_written(&self, index: u32) -> bool {
+        self.written.has(index)
+    }
+
+    /// Records in the order of their names, from `name` on.
+    pub(crate) fn named_from(&self, name: &str) -> impl Iterator<Item = (&Rc<str>, u32)> {
+        let names = self.names.range::<str, _>((Bound::Included(name), Bound::Unbounded));
+        names.map(|(name, index)| (name, *index))
+    }
+
     /// Makes room for one more record of a namespace if there is none; false if all are in use.
     pub(crate) fn make_room(&mut self, id: SettingsId, config: &Config) -> bool {
         while self.len() >= config.limits.channels_max {
@@ -198,6 +213,7 @@ impl<M> Channels<M> {
                 u32::try_from(self.records.len() - 1).expect("channels are bounded")
             }
         };
+        self.names.insert(Rc::clone(&name), index);
         self.by_name.insert(name, index);
         index
     }
@@ -356,6 +372,7 @@ impl<M> Channels<M> {
         *count_mut(&mut self.held, record.settings.slot()) -= 1;
         debug_assert!(record.is_unused(), "a used record stays");
         self.by_name.remove(&record.name);
+        self.names.remove(&record.name);
         self.free.push(index);
         self.idle.remove(index);
         if self.written.has(index) {

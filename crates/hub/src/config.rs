@@ -119,6 +119,11 @@ pub struct Limits {
     /// Channels with a gap that are named to one catching-up subscriber one by one; beyond it the
     /// pattern that they match has one gap as a whole.
     pub pattern_gaps_max: usize,
+    /// Steps of one search for what a subscriber's patterns are owed: one for each channel that is
+    /// looked at and one for each segment of patterns that it is compared with. First what was
+    /// written since the cursor is looked at; if that is more, the names that begin as the patterns
+    /// do; and if that is more, too, the pattern has one gap as a whole.
+    pub pattern_steps_max: usize,
 }
 
 impl Default for Limits {
@@ -137,6 +142,7 @@ impl Default for Limits {
             replay_messages_max: 1_000,
             replay_bytes_max: 1024 * 1024,
             pattern_gaps_max: 128,
+            pattern_steps_max: 16_384,
         }
     }
 }

@@ -23,6 +23,7 @@ mod read;
 mod reconfigure;
 mod resume;
 mod ring;
+mod search;
 mod share;
 mod stats;
 mod subscriber;

@@ -1,11 +1,12 @@
 //! Catching up: what a subscriber that is behind is given, and what is declared to it.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::rc::Rc;
 
 use crate::resume::{Verdict, View};
+use crate::search::Found;
 use crate::subscribers::{Link, Place, Stage, State};
 use crate::tombstones::Past;
 use crate::{Budget, Cursor, Gap, Hub, Item, Progress, Reason, Scope, Seq, Span, Subscriber, Sync};
@@ -17,15 +18,18 @@ impl<M> Subscriber<'_, M> {
     /// Call it after subscribing, and whenever a stream that is behind has room again.
     ///
     /// # Costs
-    /// A binary search in each of the subscriber's channels; with patterns, a step for each channel
-    /// that was written since its cursor, too. Then a logarithm of the channels for each message.
+    /// A binary search in each of the subscriber's channels; with patterns, the steps of
+    /// [`Limits::pattern_steps_max`](crate::Limits::pattern_steps_max) twice at the most, too. Then
+    /// a logarithm of the channels for each message.
     pub fn pull(&mut self, budget: Budget, now_ms: u64, out: &mut Vec<Item<M>>) -> Progress {
         let Self { hub, index } = self;
         hub.advance(now_ms);
         if hub.subscribers.at(*index).place == Place::Live {
             return Progress::Live;
         }
-        let verdicts = hub.verdicts(*index);
+        let Found { views, cut, steps } = hub.find(*index);
+        hub.stats.searched += steps;
+        let verdicts = hub.verdicts(*index, views);
         // [hub:overrun-gaps] Also to who is closed: its cursor is behind these gaps already.
         hub.declare_faults(*index, out);
         let Ok(mut verdicts) = verdicts else {
@@ -33,9 +37,11 @@ impl<M> Subscriber<'_, M> {
             return Progress::Overrun(self.cursor());
         };
         hub.declare_horizons(*index, out);
+        if hub.declare_cuts(*index, &cut, out) {
+            verdicts = hub.judge_again(*index, verdicts);
+        }
         if hub.declare_pattern_gaps(*index, &verdicts, out) {
-            // Patterns are owed less now, so this time nobody is overrun and the gaps are fewer.
-            verdicts = hub.verdicts(*index).unwrap_or_default();
+            verdicts = hub.judge_again(*index, verdicts);
         }
         hub.declare_gaps(*index, &mut verdicts, out);
         let more = hub.replay(*index, &verdicts, budget, out);
@@ -77,6 +83,27 @@ impl<M> Hub<M> {
         }
     }
 
+    /// Patterns of which not all channels could be looked at have a gap as a whole, up to the head.
+    /// True if there are any.
+    fn declare_cuts(&mut self, index: u32, cut: &[usize], out: &mut Vec<Item<M>>) -> bool {
+        for slot in cut {
+            let state = self.subscribers.at(index);
+            let subscription = &state.subscriptions[*slot];
+            let after = subscription.wants.max(state.cursor(self.head));
+            let missed = Span { after, through: self.head };
+            // [hub:bound-search]
+            self.declare(index, out, self.gap(subscription.link, Reason::Limit, missed));
+            self.subscribers.at_mut(index).subscriptions[*slot].wants = self.head;
+        }
+        !cut.is_empty()
+    }
+
+    /// Patterns are owed less now, so this time nobody is overrun and the gaps are fewer.
+    fn judge_again(&self, index: u32, verdicts: Vec<(View, Verdict)>) -> Vec<(View, Verdict)> {
+        let views = verdicts.into_iter().map(|(view, _)| view).collect();
+        self.verdicts(index, views).unwrap_or_default()
+    }
+
     /// If too many channels have a gap, the patterns that match them have one as a whole, up to
     /// the head. True if so.
     fn declare_pattern_gaps(
@@ -95,11 +122,11 @@ impl<M> Hub<M> {
         }
         let after = state.cursor(self.head);
         let missed = Span { after, through: self.head };
+        let has_gap: BTreeSet<usize> =
+            gaps.flat_map(|(view, _)| view.covers.iter().map(|slot| *slot as usize)).collect();
         for slot in 0..state.subscriptions.len() {
-            let subscription = &self.subscribers.at(index).subscriptions[slot];
-            let link = subscription.link;
-            let has_gap = gaps.clone().any(|(view, _)| self.covers(subscription, view));
-            if has_gap {
+            let link = self.subscribers.at(index).subscriptions[slot].link;
+            if has_gap.contains(&slot) {
                 self.declare(index, out, self.gap(link, Reason::Limit, missed));
                 self.subscribers.at_mut(index).subscriptions[slot].wants = self.head;
             }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::config::SettingsId;
-use crate::name::{matches, namespace};
+use crate::name::namespace;
 use crate::ring::Ring;
 use crate::subscribers::{Link, Mode, Stage, State, Subscription};
 use crate::tombstones::Past;
@@ -14,10 +14,12 @@ pub(crate) struct View {
     pub(crate) name: Rc<str>,
     /// Its record; `None` for a tombstone.
     pub(crate) channel: Option<u32>,
-    settings: SettingsId,
+    pub(crate) settings: SettingsId,
     pub(crate) past: Past,
     /// Whether the subscriber has it only by patterns.
     pub(crate) by_pattern: bool,
+    /// The subscriptions that are for it, by slot, in their order.
+    pub(crate) covers: Vec<u32>,
 }
 
 /// What is to be done about a view.
@@ -42,8 +44,12 @@ struct Room {
 }
 
 impl<M> Hub<M> {
-    /// All channels with something owed, and what.
-    pub(crate) fn verdicts(&self, index: u32) -> Result<Vec<(View, Verdict)>, Overrun> {
+    /// What is owed of these channels, where anything is.
+    pub(crate) fn verdicts(
+        &self,
+        index: u32,
+        views: Vec<View>,
+    ) -> Result<Vec<(View, Verdict)>, Overrun> {
         let state = self.subscribers.at(index);
         if state.subscriptions.iter().any(|it| self.is_closed_by_horizon(state, it)) {
             return Err(Overrun);
@@ -55,57 +61,12 @@ impl<M> Hub<M> {
             bytes: bytes_max.saturating_sub(state.tally.promised_bytes),
         };
         let mut verdicts = Vec::new();
-        for view in self.views(state) {
+        for view in views {
             if let Some(verdict) = self.judge(state, &view, &mut room)? {
                 verdicts.push((view, verdict));
             }
         }
         Ok(verdicts)
-    }
-
-    /// The channels of a subscriber that have, or had, a message after its cursor.
-    fn views(&self, state: &State) -> Vec<View> {
-        let cursor = state.cursor(self.head);
-        let mut views = Vec::new();
-        for subscription in &state.subscriptions {
-            if let Link::Channel(channel) = subscription.link {
-                views.push(self.view(channel, false));
-            }
-        }
-        if state.patterns > 0 {
-            let is_exact = |channel| state.slot_of(Link::Channel(channel)).is_some();
-            for (channel, record) in self.channels.written_after(cursor) {
-                if !is_exact(channel) && self.has_pattern(state, &record.name) {
-                    views.push(self.view(channel, true));
-                }
-            }
-            for (name, past) in self.channels.tombstones.after(cursor) {
-                let known = self.channels.find(name).is_some_and(is_exact);
-                if !known && self.has_pattern(state, name) {
-                    let settings = self.config.id_of(namespace(name));
-                    let name = Rc::clone(name);
-                    views.push(View { name, channel: None, settings, past, by_pattern: true });
-                }
-            }
-        }
-        views.retain(|view| view.past.last.max(view.past.floor) > cursor);
-        views
-    }
-
-    fn view(&self, channel: u32, by_pattern: bool) -> View {
-        let record = self.channels.record(channel);
-        View {
-            name: Rc::clone(&record.name),
-            channel: Some(channel),
-            settings: record.settings,
-            past: record.past,
-            by_pattern,
-        }
-    }
-
-    fn has_pattern(&self, state: &State, name: &str) -> bool {
-        let mut links = state.subscriptions.iter().map(|it| it.link);
-        links.any(|link| matches!(link, Link::Pattern(it) if matches(self.patterns.text(it), name)))
     }
 
     /// The rule of resuming, for one channel. `None` if nothing is owed.
@@ -115,8 +76,8 @@ impl<M> Hub<M> {
         view: &View,
         room: &mut Room,
     ) -> Result<Option<Verdict>, Overrun> {
-        let covers: Vec<&Subscription> =
-            state.subscriptions.iter().filter(|it| self.covers(it, view)).collect();
+        let covers = view.covers.iter().map(|slot| &state.subscriptions[*slot as usize]);
+        let covers: Vec<&Subscription> = covers.collect();
         let cursor = state.cursor(self.head);
         let Past { last, floor, .. } = view.past;
         let had = spans(state, view, &covers, |it| it.start);
@@ -170,14 +131,6 @@ impl<M> Hub<M> {
             });
         }
         Ok(policy)
-    }
-
-    /// Whether a subscription is for the channel of a view.
-    pub(crate) fn covers(&self, subscription: &Subscription, view: &View) -> bool {
-        match subscription.link {
-            Link::Channel(channel) => view.channel == Some(channel),
-            Link::Pattern(pattern) => matches(self.patterns.text(pattern), &view.name),
-        }
     }
 
     /// Holds the replay of a new subscription to what is left of the resume's limit.

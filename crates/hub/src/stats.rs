@@ -41,6 +41,8 @@ pub struct Stats {
     pub delivered: u64,
     /// Messages that subscribers fetched from history.
     pub replayed: u64,
+    /// Channels, and nodes of patterns, that were looked at to find what patterns are owed.
+    pub searched: u64,
     /// Times a live subscriber had no room and fell behind.
     pub lagged: u64,
     /// Times a subscriber caught up without a gap.

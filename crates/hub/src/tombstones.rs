@@ -1,6 +1,7 @@
 //! What is left of forgotten channels.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::rc::Rc;
 
 use crate::config::SettingsId;
@@ -43,7 +44,9 @@ impl Past {
 /// namespace one horizon, the newest message of any of them.
 #[derive(Debug, Default)]
 pub(crate) struct Tombstones {
-    by_name: HashMap<Rc<str>, Past>,
+    by_name: BTreeMap<Rc<str>, Past>,
+    /// When the latest drop was in any channel that has ever been here.
+    newest_drop: Stamp,
     /// Of channels that have not ended, by namespace.
     spaces: Vec<Space>,
     /// How many those are.
@@ -88,6 +91,7 @@ impl Tombstones {
 
     pub(crate) fn insert(&mut self, name: Rc<str>, past: Past, id: SettingsId, config: &Config) {
         self.remove(&name, id);
+        self.newest_drop = self.newest_drop.max(past.dropped);
         self.by_name.insert(Rc::clone(&name), past);
         // [hub:ended] A fold would forget it, and the channel would take messages again.
         if past.ended {
@@ -114,6 +118,17 @@ impl Tombstones {
             }
             None => {}
         }
+    }
+
+    /// Nothing of a channel that is known here was dropped later.
+    pub(crate) fn newest_drop(&self) -> Stamp {
+        self.newest_drop
+    }
+
+    /// Those from `name` on, in the order of their names.
+    pub(crate) fn named_from(&self, name: &str) -> impl Iterator<Item = (&Rc<str>, Past)> {
+        let names = self.by_name.range::<str, _>((Bound::Included(name), Bound::Unbounded));
+        names.map(|(name, past)| (name, *past))
     }
 
     /// Those with a message after `seq`.

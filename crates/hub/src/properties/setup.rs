@@ -67,6 +67,7 @@ pub(super) fn config(choices: &mut Choices<'_>, calm: bool) -> Config {
         replay_messages_max: of(&[1_000, 1_000, 3]),
         replay_bytes_max: of(&[1 << 20, 1 << 20, 4 * entry]),
         pattern_gaps_max: of(&[100, 0]),
+        pattern_steps_max: of(&[1 << 20, 1 << 20, 12, 4]),
         ..Limits::default()
     };
     let mut settings = || Settings {

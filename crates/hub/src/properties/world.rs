@@ -25,6 +25,8 @@ pub(super) struct Glance {
     pub(super) closing: Vec<&'static str>,
     pub(super) replay_messages_max: usize,
     pub(super) replay_is_bounded_by_bytes: bool,
+    /// A pattern may have a gap because not everything could be looked at.
+    pub(super) searches_are_cut: bool,
 }
 
 #[derive(Debug)]
@@ -300,6 +302,7 @@ impl<'c> World<'c> {
             horizon: self.hub.channels.tombstones.horizon().floor,
             replay_messages_max: limits.replay_messages_max,
             replay_is_bounded_by_bytes: limits.replay_bytes_max < 10_000,
+            searches_are_cut: limits.pattern_steps_max < 100,
         }
     }
 
