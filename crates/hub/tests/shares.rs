@@ -109,6 +109,18 @@ fn what_one_namespace_forgets_no_other_does() {
     ));
 }
 
+/// [hub:shares] [hub:bound-tombstones]
+#[test]
+fn who_has_more_than_its_share_gives_way_before_who_has_the_most() {
+    let mut hub = shared(|it| (it.channels_max, it.tombstones_max) = (3, 8));
+    flood(&mut hub, "chat", 5);
+    hub.advance(1_000);
+    assert_eq!((hub.stats().channels, hub.stats().tombstones), (0, 5));
+    flood(&mut hub, "open", 50);
+    let known = |it: usize| hub.channel(name(&format!("chat:{it}"))).last.is_some();
+    assert!((0..5).all(known));
+}
+
 /// [hub:shares] [hub:bound-channels]
 #[test]
 fn a_flood_of_channels_empties_the_history_of_its_own_namespace() {
