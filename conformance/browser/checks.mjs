@@ -47,13 +47,14 @@ export class Watch {
     });
   }
 
-  /** Only the readers, only while the server is away, and only the loss of their connections. */
+  /** Only the readers and publishing, only while the server is away, and only the loss of their connections. */
   expected(message, origin) {
     const url = message.location().url;
     const isReader = /^\/clock(\?|$)/.test(url.slice(origin.length)) || url.startsWith(`${origin}/v1/sse?`) || url.startsWith(`${origin}/v1/poll?`);
+    const isPublishing = [`${origin}/v1/channels/news`, `${origin}/v1/batch`].includes(url);
     const lost = /^Failed to load resource: net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)$/;
-    const refused = /^WebSocket connection to 'ws:[^']*\/v1\/ws' failed: .*net::ERR_CONNECTION_(REFUSED|RESET)$/;
-    return this.restarting && ((isReader && lost.test(message.text())) || refused.test(message.text()));
+    const refused = /^WebSocket connection to 'ws:[^']*\/(v1\/ws|echo)' failed: .*net::ERR_CONNECTION_(REFUSED|RESET)$/;
+    return this.restarting && (((isReader || isPublishing) && lost.test(message.text())) || refused.test(message.text()));
   }
 
   none() {

@@ -208,6 +208,7 @@ export async function checkMemoryOnly(page, server, watch) {
     watch.restarting = true;
     await server.end("SIGKILL");
     await panes.each("reconnecting", (pane) => pane.state === "connecting");
+    await publishIntoNothing(panes);
     await server.start();
     const seen = await panes.live("gap");
     watch.restarting = false;
@@ -219,6 +220,27 @@ export async function checkMemoryOnly(page, server, watch) {
     await panes.each("one more", (pane) => texts(pane).at(-1) === "after the gap");
     return have(await panes.live("gap"), ["before the end", "after the gap"]);
   });
+  await check("publishing while the server is away is red, and no longer once it is back", async () => {
+    const text = () => panes.at("publish-status").innerText();
+    for (const button of ["publish", "publish-several"]) {
+      watch.restarting = true;
+      await server.end("SIGTERM");
+      await panes.each("reconnecting", (pane) => pane.state === "connecting");
+      await publishIntoNothing(panes, button);
+      await sleep(2000); // the panes have tried again, in vain
+      same(await text(), "The server does not answer.", "what is said while it is away");
+      await server.start();
+      await panes.each("live", (pane) => pane.state === "live");
+      watch.restarting = false;
+      await until("no red", async () => (await panes.at("publish-status").getAttribute("data-state")) === "idle");
+    }
+    return text();
+  });
+}
+
+async function publishIntoNothing(panes, button = "publish") {
+  await panes.at(button).click();
+  await until("a complaint", async () => (await panes.at("publish-status").getAttribute("data-state")) === "failed");
 }
 
 /** The same with a durable log: the epoch stays, and so nothing is missing. */
@@ -272,7 +294,36 @@ export async function checkAdmin(page, origin) {
     for (const id of ["connections", "streams", "channels", "subscriptions", "lagged", "replayed"]) {
       if (!/^[\d,]+$/.test(await text(id))) throw new Error(`${id} is ${await text(id)}`);
     }
-    const rows = await page.getByTestId("metrics").locator("tbody tr").count();
-    return `${rows} metrics, ${await text("published-rate")} published a second`;
+    return `${await text("published-rate")} published a second`;
   });
+  await check("admin view describes each metric once, and folds away what is 0", () => checkFamilies(page, origin));
+}
+
+async function checkFamilies(page, origin) {
+  const table = page.getByTestId("metrics");
+  const seen = () => table.evaluate((node) => ({
+    text: node.textContent,
+    names: [...node.querySelectorAll("tr[data-kind=family] code")].map((it) => it.textContent),
+    samples: [...node.querySelectorAll("tr[data-kind=sample]")].map((it) => it.cells[1].textContent),
+    folded: [...node.querySelectorAll("details")].map((it) => [it.firstChild.textContent, it.querySelectorAll("code").length]),
+    closed: node.querySelectorAll("details:not([open])").length,
+  }));
+  const metrics = await (await fetch(`${origin}/metrics`)).text();
+  const told = [...metrics.matchAll(/^# HELP (\S+) (.*)$/gm)].map(([, name, help]) => ({ name, help }));
+  const { text, names, samples, folded, closed } = await seen();
+  same(names, told.map(({ name }) => name), "the order of the families");
+  for (const { name, help } of told) same(text.split(help).length - 1, 1, `how often the help of ${name} is there`);
+  same(samples.filter((value) => value === "0" || value === ""), [], "samples that are not folded away");
+  for (const [summary, count] of folded) same(summary.replace(/ more/, ""), `${count}, all 0`, "a summary");
+  same(closed, folded.length, "the number of those that are folded");
+  // Each sample is there once: alone in its family, below it, or folded.
+  const labelled = folded.reduce((sum, [, count]) => sum + count, samples.length);
+  const lines = metrics.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  const alone = lines.filter((line) => told.some(({ name }) => line.startsWith(`${name} `)));
+  same(labelled + alone.length, lines.length, "the number of samples");
+  await table.locator("summary").first().click();
+  await sleep(2500); // it was drawn anew meanwhile
+  same((await seen()).closed, folded.length - 1, "the number of those that are folded, once one was opened");
+  await table.locator("summary").first().click();
+  return `${names.length} metrics, ${lines.length} samples, ${lines.length - labelled + samples.length} of them in view`;
 }

@@ -7,18 +7,18 @@ const NAME = "sockeye_";
 
 /* ---------------------------------------------------------------- the text format of Prometheus */
 
-/** Samples in the order they came, each with its help. */
+/** Samples in the order they came, each with its family and the family's help. */
 function parse(text) {
-  const help = new Map();
   const samples = [];
+  let family = "", help = "";
   for (const line of text.split("\n")) {
     const told = /^# HELP (\S+) (.*)$/.exec(line);
-    if (told) help.set(told[1], told[2]);
+    if (told) [, family, help] = told;
     const sample = /^([A-Za-z_:][\w:]*)(?:\{(.*)\})? (\S+)/.exec(line);
     if (!sample) continue;
     const [, name, labels = "", value] = sample;
     const by = Object.fromEntries([...labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, key, it]) => [key, it]));
-    samples.push({ name, labels, by, value: Number(value), help: help.get(name) ?? "" });
+    samples.push({ name, labels, by, value: Number(value), family, help });
   }
   return samples;
 }
@@ -91,18 +91,56 @@ function showNumbers(samples, rates) {
 
 /* A metric that the server begins to count appears here by itself. */
 function showAll(samples) {
-  const body = byId("metrics").tBodies[0];
-  samples.forEach((sample, i) => {
-    const row = body.rows[i] ?? body.insertRow();
-    if (row.cells.length === 0) row.append(element("td", "", ""), element("td", "number", ""));
-    const name = `${sample.name}${sample.labels && `{${sample.labels}}`}`;
-    if (row.dataset.name !== name) {
-      row.dataset.name = name;
-      row.cells[0].replaceChildren(element("code", "", name), element("span", "note", sample.help));
+  const table = byId("metrics");
+  const families = Map.groupBy(samples, (sample) => sample.family);
+  for (const body of [...table.tBodies]) if (!families.has(body.dataset.family)) body.remove();
+  for (const [name, of] of families) {
+    let body = [...table.tBodies].find((it) => it.dataset.family === name);
+    if (!body) {
+      body = table.createTBody();
+      body.dataset.family = name;
     }
-    row.cells[1].textContent = sample.value.toLocaleString("en");
-  });
-  while (body.rows.length > samples.length) body.deleteRow(-1);
+    showFamily(body, name, of);
+  }
+}
+
+/* Its name and help once. Below it stand the samples that are told apart by labels, and those at 0 fold away. */
+function showFamily(body, name, samples) {
+  const isOne = samples.length === 1 && samples[0].labels === "";
+  const below = isOne ? [] : samples.filter((sample) => sample.value !== 0);
+  const folded = isOne ? [] : samples.filter((sample) => sample.value === 0);
+  const shown = [...below.map(label), "", ...folded.map(label)].join("\n");
+  if (body.rows.length === 0 || body.dataset.shown !== shown) {
+    const isOpen = body.querySelector("details")?.open ?? false;
+    body.dataset.shown = shown;
+    const title = row("family", element("code", "", name), element("span", "note", samples[0].help));
+    body.replaceChildren(title, ...below.map((sample) => row("sample", element("code", "", label(sample)))));
+    if (folded.length > 0) body.append(row("folded", fold(folded, below.length > 0, isOpen)));
+  }
+  const values = isOne ? samples : [undefined, ...below];
+  values.forEach((sample, i) => { body.rows[i].cells[1].textContent = sample ? sample.value.toLocaleString("en") : ""; });
+}
+
+/** What tells a sample from the others of its family: the end of a histogram's name, and labels. */
+function label({ name, family, by }) {
+  const labels = Object.entries(by).map(([key, value]) => `${key}="${value}"`).join(", ");
+  return [name.slice(family.length), labels].filter(Boolean).join(" ");
+}
+
+function row(kind, ...content) {
+  const made = element("tr", "", "");
+  made.dataset.kind = kind;
+  made.append(element("td", "", ""), element("td", "number", kind === "folded" ? "0" : ""));
+  made.cells[0].append(...content);
+  return made;
+}
+
+function fold(samples, isMore, isOpen) {
+  const node = element("details", "", "");
+  node.open = isOpen;
+  node.append(element("summary", "", isMore ? `${samples.length} more, all 0` : `${samples.length}, all 0`));
+  for (const sample of samples) node.append(element("code", "", label(sample)));
+  return node;
 }
 
 function showRates(rates) {

@@ -3,6 +3,7 @@ import { badge, byId, bytes, element, fill, ms, roundUp, socketOrigin } from "./
 
 const LOG_ROWS_MAX = 100, SAMPLES_MAX = 240, PREVIEW_CHARS = 120;
 const BURST_MESSAGES = 200, BINARY_BYTES = 4096, PROBE_MS = 500;
+const RETRY_MS_MIN = 500, RETRY_MS_MAX = 5_000;
 const ws = `${socketOrigin}/echo`;
 
 /* ---------------------------------------------------------------- round trips */
@@ -48,7 +49,7 @@ function draw() {
 /* ---------------------------------------------------------------- echo */
 
 const log = byId("echo-log");
-let socket, waiting = [];
+let socket, waiting = [], retryMs = RETRY_MS_MIN;
 
 function row(kind, text, note, data = {}) {
   const item = document.createElement("li");
@@ -116,12 +117,15 @@ function probe() {
   }
 }
 
+/* It comes back by itself, unless the person ended it. */
 function connect() {
-  showEchoState("connecting", "Connecting");
+  let wasOpen = false;
   waiting = [];
   socket = new WebSocket(ws);
   socket.binaryType = "arraybuffer";
   socket.addEventListener("open", () => {
+    wasOpen = true;
+    retryMs = RETRY_MS_MIN;
     byId("echo-extensions").textContent = socket.extensions || "none";
     showEchoState("open", "Open");
     row("event", "Connected", "");
@@ -129,13 +133,23 @@ function connect() {
   });
   socket.addEventListener("message", (event) => receive(event.data));
   socket.addEventListener("close", (event) => {
-    const text = `${event.code}${event.reason ? ` ${event.reason}` : ""}, ${event.wasClean ? "clean" : "not clean"}`;
-    const node = byId("echo-close-code");
-    node.textContent = text;
-    node.dataset.code = event.code;
-    row("event", `Closed: ${text}`, waiting.length ? `${waiting.length} unanswered` : "");
-    showEchoState("closed", "Closed");
+    if (wasOpen) showClose(event);
+    if (byId("echo-state").dataset.state === "closing") {
+      showEchoState("closed", "Closed");
+      return;
+    }
+    showEchoState("connecting", "Retrying");
+    setTimeout(connect, retryMs);
+    retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
   });
+}
+
+function showClose(event) {
+  const text = `${event.code}${event.reason ? ` ${event.reason}` : ""}, ${event.wasClean ? "clean" : "not clean"}`;
+  const node = byId("echo-close-code");
+  node.textContent = text;
+  node.dataset.code = event.code;
+  row("event", `Closed: ${text}`, waiting.length ? `${waiting.length} unanswered` : "");
 }
 
 byId("echo-form").addEventListener("submit", (event) => {
@@ -156,7 +170,10 @@ byId("echo-close").addEventListener("click", () => {
   showEchoState("closing", "Closing");
   socket.close(1000, "until later");
 });
-byId("echo-reconnect").addEventListener("click", connect);
+byId("echo-reconnect").addEventListener("click", () => {
+  showEchoState("connecting", "Connecting");
+  connect();
+});
 setInterval(probe, PROBE_MS);
 
 fill("echo-url", ws);

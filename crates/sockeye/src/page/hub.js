@@ -12,7 +12,7 @@ const KINDS = [
   { transport: "short-poll", title: "Short poll", what: "/v1/poll, every second" },
 ];
 
-let drawing = false, starting = 0, ready, asked, queue = Promise.resolve(), number = 0;
+let drawing = false, starting = 0, ready, asked, queue = Promise.resolve(), number = 0, awayAt;
 
 /* Many things change in one turn; they are drawn once. A page that is not looked at draws nothing. */
 function changed() {
@@ -21,6 +21,7 @@ function changed() {
   requestAnimationFrame(() => {
     drawing = false;
     for (const pane of panes) pane.judge();
+    if (isBack()) say("idle", "The server answers again. If what you published is not below, publish it again.");
     byId("cut-all").textContent = anyCut() ? "Restore all" : "Cut all four lines";
   });
 }
@@ -35,8 +36,19 @@ for (const kind of KINDS) {
 }
 
 function say(state, text) {
+  awayAt = undefined;
   badge(byId("publish-status"), state, text);
 }
+
+/* What failed because the server was away is red only until it is back. */
+function failed({ text, isAway }) {
+  say("failed", text);
+  if (isAway) awayAt = performance.now();
+}
+
+/* A pane came back since, and none is still about to. */
+const isBack = () => awayAt !== undefined && !panes.some((pane) => pane.state === "connecting") &&
+  panes.some((pane) => pane.state === "live" && pane.liveAt > awayAt);
 
 const channel = () => byId("channel").value;
 
@@ -67,7 +79,7 @@ async function startIn(name, mine) {
       showCommands(name);
       return;
     }
-    say("failed", response.text);
+    failed(response);
     if (!response.mayPass) {
       asked = undefined;
       return;
@@ -82,9 +94,9 @@ async function ask(path, options = {}) {
     const response = await fetch(path, { cache: "no-store", ...options });
     const body = await response.json();
     const mayPass = response.status === 429 || response.status >= 500;
-    return { ok: response.ok, body, text: body.error?.message ?? "", mayPass };
+    return { ok: response.ok, body, text: body.error?.message ?? "", mayPass, isAway: response.status >= 500 };
   } catch {
-    return { ok: false, text: "The server does not answer.", mayPass: true };
+    return { ok: false, text: "The server does not answer.", mayPass: true, isAway: true };
   }
 }
 
@@ -107,7 +119,7 @@ async function publishOne(name, text) {
   const at = performance.now();
   const response = await ask(path(name), { method: "POST", body: text });
   if (!response.ok) {
-    say("failed", response.text);
+    failed(response);
     return;
   }
   published(name, response.body, at);
@@ -123,8 +135,9 @@ async function publishSeveral(name) {
   const response = await ask("/v1/batch", { method: "POST", body });
   const results = response.body?.results ?? [];
   for (const result of results) if (result.cursor) published(name, result, at);
-  const failed = results.find((result) => result.error);
-  if (!response.ok || failed) say("failed", response.text || failed.error.message);
+  const refused = results.find((result) => result.error);
+  if (!response.ok) failed(response);
+  else if (refused) say("failed", refused.error.message);
   else say("done", `Published ${results.length} in one batch, the last at ${results.at(-1).cursor}.`);
 }
 

@@ -182,6 +182,7 @@ export class Pane {
   // --- What is seen
 
   show(state, text, detail = "") {
+    if (state === "live" && this.state !== "live") this.liveAt = performance.now();
     this.state = state;
     badge(this.parts.state, state, text);
     this.parts.state.title = detail;
