@@ -58,7 +58,7 @@ pub(crate) fn hub_config(roomy: bool, random: &mut Random) -> Config {
         return config;
     }
     let limits = &mut config.limits;
-    limits.channels_max = [100, 100, 7][random.below(3)];
+    limits.channels_max = [100, 100, 10][random.below(3)];
     limits.tombstones_max = [100, 100, 2, 0][random.below(4)];
     limits.history_bytes_max = [1 << 20, 1_500][random.below(2)];
     limits.pending_max = [1, 100, 100][random.below(3)];
