@@ -68,7 +68,7 @@ pub(crate) enum Command {
     ///
     /// Each message has a cursor; a client that comes back with it gets what it missed, on whatever
     /// transport, or is told that something is missing. /healthz, /readyz and /metrics are for probes
-    /// and monitoring. Without [access] in the configuration everybody may do everything, so then it
+    /// and monitoring. Without `[access]` in the configuration everybody may do everything, so then it
     /// listens on a loopback address only, and there is a demo: a page at /, /admin, /echo, /clock.
     #[command(after_help = SERVE_EXAMPLES, verbatim_doc_comment)]
     Serve(ServeOptions),
