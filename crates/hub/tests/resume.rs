@@ -104,6 +104,43 @@ fn a_channel_that_would_exceed_the_replay_limit_has_a_gap() {
     assert_eq!(limited(OnGap::Latest, &["a"]), "limit a(0,3] 4 sync with 1");
 }
 
+/// What a subscription was promised counts until the subscriber is live, also if it is given up.
+///
+/// [hub:replay-limit]
+#[test]
+fn what_was_promised_counts_also_if_it_is_unsubscribed() {
+    let one = Budget { messages: 1, bytes: usize::MAX };
+    let mut limits = Limits::default();
+    limits.replay_messages_max = 3;
+    let mut hub = hub_with(settings(), limits);
+    for channel in ["a", "a", "b", "b"] {
+        publish(&mut hub, channel);
+    }
+    let unsubscribe = |hub: &mut TestHub, key, text| {
+        assert!(hub.subscriber(key).expect("it is connected").unsubscribe(target(text)));
+    };
+    let key = connect(&mut hub, &["a"], after(0));
+    unsubscribe(&mut hub, key, "a");
+    subscribe(&mut hub, key, "b", after(0)).expect("there is room");
+    assert_eq!(pull_all(&mut hub, key), "3 4 sync", "nothing was looked up, nothing promised");
+
+    let key = connect(&mut hub, &["a"], after(0));
+    assert_eq!(pull(&mut hub, key, one), (Progress::More, "1".to_owned()));
+    unsubscribe(&mut hub, key, "a");
+    subscribe(&mut hub, key, "b", after(0)).expect("there is room");
+    assert_eq!(pull_all(&mut hub, key), "limit b(0,3] 4 sync with 1", "two of three are a's");
+    unsubscribe(&mut hub, key, "b");
+    subscribe(&mut hub, key, "b", after(0)).expect("there is room");
+    assert_eq!(pull_all(&mut hub, key), "3 4 sync", "once live there is room for all");
+
+    // A pattern that is given up for one of its channels.
+    let key = connect(&mut hub, &["*"], after(2));
+    assert_eq!(pull(&mut hub, key, one), (Progress::More, "3".to_owned()));
+    subscribe(&mut hub, key, "b", after(0)).expect("there is room");
+    unsubscribe(&mut hub, key, "*");
+    assert_eq!(pull_all(&mut hub, key), "limit b(0,3] 4 sync with 1");
+}
+
 #[test]
 fn messages_that_come_while_it_catches_up_are_fetched_with_the_rest() {
     let mut hub = busy_and_quiet(OnGap::Nothing);

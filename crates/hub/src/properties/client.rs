@@ -53,6 +53,8 @@ pub(super) struct Client {
     /// Since it was last live.
     gaps_since: u32,
     replayed_since: u64,
+    /// Since then a subscription has ended that may have been promised more than it got.
+    gave_up_since: bool,
     /// With what it will come back.
     pub(super) cursor: Cursor,
 }
@@ -69,6 +71,7 @@ impl Client {
         self.recent.clear();
         self.rewind(at);
         (self.rewound, self.gaps_since, self.replayed_since) = (false, 0, 0);
+        self.gave_up_since = false;
     }
 
     fn rewind(&mut self, at: Seq) {
@@ -90,6 +93,7 @@ impl Client {
         self.unique.clear();
         self.gaps.clear();
         self.recent.clear();
+        self.gave_up_since = false;
         self.rewind(Seq::ZERO);
     }
 
@@ -101,7 +105,9 @@ impl Client {
 
     /// Ends a claim. What it covered may come again if it is asked for again.
     pub(super) fn unsubscribed(&mut self, target: &str, log: &Log) {
-        self.claims.remove(target);
+        let ended = self.claims.remove(target);
+        // Promises are made when the first message is fetched, and to who has not been live yet.
+        self.gave_up_since |= self.replayed_since > 0 && ended.is_some_and(|it| !it.steady);
         self.recent.clear();
         self.unique
             .retain(|seq| log.find(*seq).is_some_and(|record| !covers(target, record.channel)));
@@ -189,6 +195,7 @@ impl Client {
                     assert_eq!(cursor, log.position());
                     assert_eq!((gaps, replayed), (self.gaps_since, self.replayed_since));
                     (self.gaps_since, self.replayed_since) = (0, 0);
+                    self.gave_up_since = false;
                     self.reached = cursor.seq;
                     self.events.push(Event::Sync(cursor.seq));
                     for (target, claim) in &mut self.claims {
@@ -278,8 +285,9 @@ impl Client {
                 let count = glance.retained.iter().filter(owed).count();
                 let over = count + self.replayed_since as usize > glance.replay_messages_max;
                 let by_bytes = glance.replay_is_bounded_by_bytes;
-                // What was promised to two subscriptions, or dropped since, counts, too.
-                let uncertain = overlapping_anywhere || self.gaps_since > 0;
+                // What was promised to two subscriptions, or to one that has ended, or dropped
+                // since, counts, too.
+                let uncertain = overlapping_anywhere || self.gave_up_since || self.gaps_since > 0;
                 assert!(over || by_bytes || is_pattern || uncertain, "{gap:?} of {count}");
             }
         }
