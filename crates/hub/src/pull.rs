@@ -77,9 +77,10 @@ impl<M> Hub<M> {
             // [hub:horizon]
             if self.is_below_horizon(state, subscription) {
                 self.declare(index, out, self.gap(link, Reason::Trimmed, missed));
+                // Only then: who is excused is still owed what is forgotten from now on, and that
+                // may be older than the horizon.
+                self.subscribers.at_mut(index).subscriptions[slot].horizon = horizon;
             }
-            let subscription = &mut self.subscribers.at_mut(index).subscriptions[slot];
-            subscription.horizon = subscription.horizon.max(horizon);
         }
     }
 

@@ -141,6 +141,29 @@ fn what_was_promised_counts_also_if_it_is_unsubscribed() {
     assert_eq!(pull_all(&mut hub, key), "limit b(0,3] 4 sync with 1");
 }
 
+/// A horizon that a subscription is excused from hides nothing that is forgotten after it came.
+///
+/// [hub:lenient] [hub:horizon]
+#[test]
+fn what_is_forgotten_below_an_old_horizon_is_declared() {
+    let mut limits = Limits::default();
+    (limits.channels_max, limits.tombstones_max) = (2, 0);
+    let mut hub = hub_with(settings(), limits);
+    let ann = connect(&mut hub, &["b:1"], Start::Now);
+    for channel in ["b:1", "b:1", "a:1", "a:2"] {
+        publish(&mut hub, channel);
+    }
+    // `a:1` is forgotten, the horizon is 3. Of the others somebody needs each.
+    let _ = connect(&mut hub, &["a:2"], Start::Now);
+    let bob = connect(&mut hub, &["b:*"], Start::Earliest);
+    let one = Budget { messages: 1, bytes: usize::MAX };
+    assert_eq!(pull(&mut hub, bob, one), (Progress::More, "1".to_owned()));
+    let _ = hub.subscriber(ann).expect("it is connected").disconnect();
+    publish(&mut hub, "a:3");
+    assert_eq!(hub.channel(name("b:1")).last, None, "it is forgotten");
+    assert_eq!(pull_all(&mut hub, bob), "trimmed b:*(1,3] sync with 1");
+}
+
 #[test]
 fn messages_that_come_while_it_catches_up_are_fetched_with_the_rest() {
     let mut hub = busy_and_quiet(OnGap::Nothing);
