@@ -190,14 +190,18 @@ impl World {
         let last = life.last_in(&CHANNELS);
         assert!(position.seq >= last, "{position:?} is below {last}: {:?}", self.damaged);
         for channel in CHANNELS {
-            let target = format!("/v1/channels/{channel}/history?limit=1000&after=0");
-            let history = http.get(&target).expect("it lives");
-            let mut places = Vec::new();
-            for message in history["messages"].as_array().expect("messages") {
-                let at = Cursor::parse(message["cursor"].as_str().expect("a cursor"));
-                let said = crate::reader::said_in(message);
-                life.learn(at, channel, &said, message["time"].as_u64());
-                places.push(at.seq);
+            let (mut places, mut more) = (Vec::new(), true);
+            while more {
+                let after = places.last().copied().unwrap_or(0);
+                let target = format!("/v1/channels/{channel}/history?limit=1000&after={after}");
+                let page = http.get(&target).expect("it lives");
+                for message in page["messages"].as_array().expect("messages") {
+                    let at = Cursor::parse(message["cursor"].as_str().expect("a cursor"));
+                    let said = crate::reader::said_in(message);
+                    life.learn(at, channel, &said, message["time"].as_u64());
+                    places.push(at.seq);
+                }
+                more = page["more"].as_bool().expect("whether there is more");
             }
             life.has_all(channel, &places);
         }
