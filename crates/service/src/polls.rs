@@ -33,10 +33,7 @@ impl Service {
         let channels = query.channels(&self.limits.wire)?;
         let wait_ms = query.number("wait")?.unwrap_or(0).saturating_mul(1_000);
         let tag = self.tag(&channels);
-        let may = |channel: &&str| {
-            Target::new(channel)
-                .is_ok_and(|target| who.may_subscribe(target, &self.namespaces).is_ok())
-        };
+        let may = |channel: &&str| self.may_read(who, channel).is_ok();
         if wait_ms == 0 && channels.iter().all(may) && is_known(request, &tag) {
             self.is_still_there(&channels, who);
             let reply = Reply::empty(Status::NOT_MODIFIED).header(NO_STORE);

@@ -156,12 +156,13 @@ impl Service {
         };
         let start = start(request, query);
         check_targets(&channels)?;
-        let rights: Vec<_> = channels.iter().map(|name| self.may_read(who, name)).collect();
+        let refused = channels.iter().filter_map(|name| self.may_read(who, name).err());
+        let mut refused: Vec<Problem> = refused.collect();
         // [service:sse-forbidden] A URL that is right for nothing never will be: a status ends it.
-        if let Some(Err(problem)) = rights.first().filter(|_| rights.iter().all(Result::is_err)) {
-            return Err(problem.clone());
+        if refused.len() == channels.len() {
+            return Err(refused.swap_remove(0));
         }
-        if rights.iter().all(Result::is_ok) && self.have_ended(&channels, start) {
+        if refused.is_empty() && self.have_ended(&channels, start) {
             // [service:ended-204] Nothing will ever come: 204 tells an EventSource to stay away.
             return Ok(Reply::empty(Status::NO_CONTENT).header(NO_STORE).into());
         }
@@ -171,7 +172,8 @@ impl Service {
         Ok(Answer::EventStream(EventStream::default()))
     }
 
-    fn may_read(&self, who: &Who, target: &str) -> Result<(), Problem> {
+    /// Whether somebody may receive what `target` names.
+    pub(crate) fn may_read(&self, who: &Who, target: &str) -> Result<(), Problem> {
         Ok(who.may_subscribe(Target::new(target)?, &self.namespaces)?)
     }
 
