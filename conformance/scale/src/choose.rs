@@ -107,7 +107,7 @@ fn look(
 ) -> Result<Row, Failure> {
     let place = Place::new("choose")?;
     let listen = SocketAddr::from(([127, 0, 48, 1], 0));
-    let config = unhurried(program, "")?;
+    let config = unhurried("");
     let settings = Settings {
         program,
         place: &place,

@@ -77,7 +77,7 @@ fn config(size: Size, window: u64) -> String {
 
 fn restart(program: &Path, size: Size, crowd: &Crowd, checks: &mut Checks) -> Result<(), Failure> {
     let place = Place::new("drain")?;
-    let config = unhurried(program, &config(size, size.window))?;
+    let config = unhurried(&config(size, size.window));
     let listen = SocketAddr::from((ADDRESS, 0));
     let settings = Settings {
         program,
@@ -262,7 +262,7 @@ fn judge(world: &World, crowd: &Crowd, checks: &mut Checks) {
 /// A second signal means now.
 fn cut_short(program: &Path, size: Size, checks: &mut Checks) -> Result<(), Failure> {
     let place = Place::new("cut")?;
-    let config = unhurried(program, &config(size, 600))?;
+    let config = unhurried(&config(size, 600));
     let listen = SocketAddr::from((ADDRESS, 0));
     let settings = Settings {
         program,

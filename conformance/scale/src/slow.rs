@@ -58,7 +58,7 @@ pub(crate) fn run(program: &Path, size: Size, checks: &mut Checks) -> Result<(),
     let place = Place::new("slow")?;
     let long = size.has(Fault::LongQueues);
     let config = if long { "[limits]\nqueue_bytes = 16777216\n" } else { "" };
-    let config = &unhurried(program, config)?;
+    let config = &unhurried(config);
     let listen = SocketAddr::from(([127, 0, 42, 1], 0));
     let settings =
         Settings { program, place: &place, keeps: false, config, listen, descriptors: None };
