@@ -4,7 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { chromium } from "playwright-core";
 import { Watch, check, same, tally, until } from "./checks.mjs";
 import { checkAdmin, checkDurable, checkHub, checkMemoryOnly } from "./hub.mjs";
-import { Server, freePort } from "./server.mjs";
+import { freePort } from "./ports.mjs";
+import { Server } from "./server.mjs";
 
 const [binary, executablePath, out] = process.argv.slice(2);
 const MEBIBYTE = 1 << 20;

@@ -3,7 +3,8 @@ import { rmSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Watch, check, same, until } from "./checks.mjs";
-import { Server, freePort } from "./server.mjs";
+import { freePort } from "./ports.mjs";
+import { Server } from "./server.mjs";
 
 const TRANSPORTS = ["websocket", "sse", "long-poll", "short-poll"];
 

@@ -2,28 +2,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { openSync } from "node:fs";
-import net from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
+import { listening } from "./ports.mjs";
 
 const START_MS = 10_000;
 const END_MS = 20_000; // longer than a drain by default
-
-export async function freePort() {
-  const probe = net.createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, "close");
-  return port;
-}
-
-function accepts(port) {
-  return new Promise((resolve) => {
-    const socket = net.connect(port, "127.0.0.1");
-    socket.once("connect", () => { socket.destroy(); resolve(true); });
-    socket.once("error", () => resolve(false));
-  });
-}
 
 export class Server {
   /** `flags` are further ones of `serve`. */
@@ -36,11 +18,7 @@ export class Server {
       { stdio: ["ignore", this.log, this.log] });
     this.child = child;
     this.ended = once(child, "exit");
-    for (const late = Date.now() + START_MS; Date.now() < late; await sleep(20)) {
-      if (child.exitCode !== null) throw new Error(`the server ended with status ${child.exitCode}`);
-      if (await accepts(this.port)) return;
-    }
-    throw new Error("the server does not listen");
+    await listening("the server", child, this.port, START_MS);
   }
 
   async end(signal = "SIGTERM") {

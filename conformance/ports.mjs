@@ -1,9 +1,7 @@
-// Ports on the loopback interface.
+// Ports on the loopback interface, for the suites that run on Node.
 import { once } from "node:events";
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-
-const WAIT_MS = 15_000;
 
 export async function freePort() {
   const probe = net.createServer().listen(0, "127.0.0.1");
@@ -22,8 +20,9 @@ function accepts(port) {
   });
 }
 
-export async function listening(name, child, port) {
-  for (const late = Date.now() + WAIT_MS; Date.now() < late; await sleep(20)) {
+/** Waits, for so long, until a process that was started listens. */
+export async function listening(name, child, port, waitMs = 15_000) {
+  for (const late = Date.now() + waitMs; Date.now() < late; await sleep(20)) {
     if (child.exitCode !== null || child.pid === undefined) break;
     if (await accepts(port)) return;
   }
