@@ -1,0 +1,86 @@
+//! A machine with a loop of its own, for programs that may wait.
+
+use std::io;
+use std::time::Instant;
+
+use mio::{Events, Poll, Token};
+
+use crate::{Driver, Error, Limits, Machine};
+
+/// Runs a [`Machine`] on sockets, and waits where it has to.
+pub struct Blocking<M> {
+    driver: Driver<M>,
+    poll: Poll,
+    events: Events,
+}
+
+/// One source is all there is.
+const EVENTS: usize = 4;
+
+impl<M: Machine> Blocking<M> {
+    /// Gives a machine a poller of its own.
+    ///
+    /// # Errors
+    /// What the system says when a poller cannot be had.
+    pub fn new(machine: M, limits: Limits) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let driver = Driver::new(machine, limits, poll.registry(), Token(0))?;
+        Ok(Self { driver, poll, events: Events::with_capacity(EVENTS) })
+    }
+
+    /// The machine on its sockets.
+    pub const fn driver(&self) -> &Driver<M> {
+        &self.driver
+    }
+
+    /// The machine on its sockets, to act on.
+    pub const fn driver_mut(&mut self) -> &mut Driver<M> {
+        &mut self.driver
+    }
+
+    /// Waits for the next event and hands it to `take`. `None`: the client is over.
+    ///
+    /// # Errors
+    /// As [`Driver::next`].
+    pub fn next<R>(&mut self, take: impl FnMut(M::Event<'_>) -> R) -> Result<Option<R>, Error> {
+        self.next_until(None, take).map(|found| found.flatten())
+    }
+
+    /// The same, but waits no longer than until `until`. `None`: nothing came by then; `Some(None)`: the
+    /// client is over.
+    ///
+    /// # Errors
+    /// As [`Driver::next`].
+    pub fn next_until<R>(
+        &mut self,
+        until: Option<Instant>,
+        mut take: impl FnMut(M::Event<'_>) -> R,
+    ) -> Result<Option<Option<R>>, Error> {
+        loop {
+            if let Some(event) = self.driver.next(&mut take)? {
+                return Ok(Some(Some(event)));
+            }
+            if self.driver.is_over() {
+                return Ok(Some(None));
+            }
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return Ok(None);
+            }
+            self.wait(until).map_err(|error| Error::Transport(error.kind()))?;
+        }
+    }
+
+    /// Waits until the network has something, a deadline of the machine's passes, or `until` does.
+    fn wait(&mut self, until: Option<Instant>) -> io::Result<()> {
+        let at = [self.driver.deadline(), until].into_iter().flatten().min();
+        let timeout = at.map(|at| at.saturating_duration_since(Instant::now()));
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        for event in &self.events {
+            self.driver.on_event(event);
+        }
+        Ok(())
+    }
+}

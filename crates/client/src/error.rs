@@ -1,0 +1,205 @@
+//! Why a client cannot go on, or why a connection was lost.
+
+use core::fmt;
+use std::io::ErrorKind;
+
+use sockeye_handshake::VerifyError;
+use sockeye_http1::{Error as HttpError, Status};
+use sockeye_websocket::{MessageError, ProtocolError};
+
+/// What went wrong, outside of this program or with the peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The host's name has no address.
+    Resolve(ErrorKind),
+    /// None of the host's addresses takes a connection; what the last one said.
+    Connect(ErrorKind),
+    /// The proxy does not open a tunnel.
+    Proxy(Status),
+    /// TLS failed: the certificate, most of all.
+    Tls(TlsError),
+    /// The URL wants TLS, and there is none: the crate's feature `rustls` is off.
+    NoTls,
+    /// The connection broke.
+    Transport(ErrorKind),
+    /// The connection ended where more had to come.
+    Truncated,
+    /// The connection ended, and it was allowed to.
+    Ended,
+    /// The machine did not want the connection any more.
+    HungUp,
+    /// Something took longer than its limit.
+    TimedOut(Deadline),
+    /// What came is no HTTP, or over the limits of a head.
+    Http(HttpError),
+    /// The server sent more interim responses than the limit.
+    InterimResponses,
+    /// The server's answer is not the one that was asked for; it is all here, for whom it concerns.
+    Refused(Box<Refusal>),
+    /// The answer to a WebSocket's handshake does not fit it.
+    Handshake(VerifyError),
+    /// The server's choice of compression does not answer our offer.
+    Compression,
+    /// The server breaks a rule of RFC 6455.
+    WebSocket(ProtocolError),
+    /// A message is too big, corrupt or not UTF-8.
+    Message(MessageError),
+    /// An event is over the limit.
+    EventTooLarge,
+    /// The redirect leads nowhere, or there were too many.
+    Redirect,
+}
+
+/// A step that has a limit of its own in [`Limits`](crate::Limits).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Deadline {
+    /// Name, connection, proxy and TLS.
+    Connect,
+    /// The head of the response.
+    Head,
+    /// Anything at all from the server.
+    Silence,
+    /// The answer to our ping.
+    Pong,
+    /// The end of the connection after the closing handshake.
+    Close,
+}
+
+/// What TLS says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// The host's name is none that a certificate could hold.
+    Name,
+    /// The server's certificate is not trusted: unknown issuer, another name, expired, revoked.
+    Certificate,
+    /// The handshake failed in another way, or a record is bad.
+    Protocol,
+}
+
+/// An answer that is not the one that was asked for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status.
+    pub status: Status,
+    /// The header lines, in their order. What is not UTF-8 in a value has been replaced.
+    pub headers: Vec<(String, String)>,
+    /// The beginning of the body, as far as it had come with the head.
+    pub body: Vec<u8>,
+}
+
+impl Refusal {
+    /// The first value of a header, by its name in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// Shows no values: they may hold credentials.
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Refusal")
+            .field("status", &self.status)
+            .field("headers", &names)
+            .field("body_len", &self.body.len())
+            .finish()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resolve(kind) => write!(f, "the host is not found: {kind}"),
+            Self::Connect(kind) => write!(f, "cannot connect: {kind}"),
+            Self::Proxy(status) => write!(f, "the proxy opens no tunnel: status {status}"),
+            Self::Tls(error) => error.fmt(f),
+            Self::NoTls => f.write_str("built without TLS (feature rustls)"),
+            Self::Transport(kind) => write!(f, "the connection broke: {kind}"),
+            Self::Truncated => f.write_str("the connection ended before its time"),
+            Self::Ended => f.write_str("the connection ended"),
+            Self::HungUp => f.write_str("the connection was not wanted any more"),
+            Self::TimedOut(deadline) => deadline.fmt(f),
+            Self::Http(error) => error.fmt(f),
+            Self::InterimResponses => f.write_str("too many interim responses"),
+            Self::Refused(refusal) => {
+                write!(f, "the server answers with status {}", refusal.status)
+            }
+            Self::Handshake(error) => error.fmt(f),
+            Self::Compression => f.write_str("the server's compression does not answer the offer"),
+            Self::WebSocket(error) => error.fmt(f),
+            Self::Message(error) => error.fmt(f),
+            Self::EventTooLarge => f.write_str("an event is over the limit"),
+            Self::Redirect => f.write_str("redirects lead nowhere"),
+        }
+    }
+}
+
+impl fmt::Display for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connecting took too long",
+            Self::Head => "the response took too long",
+            Self::Silence => "the server was silent for too long",
+            Self::Pong => "the server did not answer a ping",
+            Self::Close => "the server did not end the connection",
+        })
+    }
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "no certificate can hold the host's name",
+            Self::Certificate => "the server's certificate is not trusted",
+            Self::Protocol => "TLS failed",
+        })
+    }
+}
+
+impl core::error::Error for Error {}
+impl core::error::Error for TlsError {}
+
+impl From<HttpError> for Error {
+    fn from(error: HttpError) -> Self {
+        Self::Http(error)
+    }
+}
+
+/// What the caller asked for and cannot have; nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UsageError {
+    /// No absolute URL, or one with what none may hold.
+    Url,
+    /// The URL's scheme is none of ours, or not one for this client.
+    Scheme,
+    /// A user or a password in the URL; there are headers for that.
+    Credentials,
+    /// A fragment in a URL of a WebSocket (RFC 6455 §3).
+    Fragment,
+    /// A header that cannot stand in this request.
+    Header,
+    /// A method that is none, or a body with one that has none.
+    Method,
+    /// A subprotocol that is no token, or twice the same.
+    Subprotocols,
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Url => "not the absolute URL of a server",
+            Self::Scheme => "a URL of this client begins with another scheme",
+            Self::Credentials => "credentials cannot stand in the URL",
+            Self::Fragment => "the URL of a WebSocket has no fragment",
+            Self::Header => "a header that cannot stand in this request",
+            Self::Method => "a method that is none, or has no body",
+            Self::Subprotocols => "a subprotocol that is no token, or twice the same",
+        })
+    }
+}
+
+impl core::error::Error for UsageError {}

@@ -1,0 +1,49 @@
+//! Every bound of a client, in one place.
+
+use sockeye_http1::{Limits as HeadLimits, chunked};
+
+/// What a server may make a client hold, and how long it may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Milliseconds for name, connection, proxy and TLS together. Default 10 000.
+    pub connect_ms: u64,
+    /// Milliseconds from the request to the end of the response's head. Default 30 000.
+    pub head_ms: u64,
+    /// The head of a response. Default 16 KiB in 128 lines: servers say more of themselves than clients.
+    pub head: HeadLimits,
+    /// What a chunked body holds beside its data.
+    pub chunked: chunked::Limits,
+    /// Interim responses (RFC 9110 §15.2) before the final one. Default 8.
+    pub interim_responses_max: u8,
+    /// Bytes of the body that are kept of an answer that was not the one asked for. Default 4096.
+    pub refusal_bytes_max: usize,
+    /// Bytes read at a time. Default 16 KiB, held while there is a connection.
+    pub read_bytes: usize,
+    /// Bytes that the caller may queue before the network has taken them. Default 4 MiB.
+    pub out_bytes_max: usize,
+}
+
+impl Limits {
+    /// The defaults as a constant.
+    pub const DEFAULT: Self = Self {
+        connect_ms: 10_000,
+        head_ms: 30_000,
+        head: HeadLimits {
+            head_bytes_max: 16 * 1024,
+            headers_max: 128,
+            line_bytes_max: 16 * 1024,
+            target_bytes_max: 8000,
+        },
+        chunked: chunked::Limits::DEFAULT,
+        interim_responses_max: 8,
+        refusal_bytes_max: 4096,
+        read_bytes: 16 * 1024,
+        out_bytes_max: 4 << 20,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

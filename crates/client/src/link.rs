@@ -1,0 +1,233 @@
+//! The way to a server, step by step: name, connection, and then bytes, on a loop of the caller's.
+
+mod resolve;
+mod stream;
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use sockeye_reactor::Time;
+
+use self::resolve::Lookup;
+use self::stream::Stream;
+use crate::{Deadline, Error, Limits, Peer, Scheme};
+
+/// How long one of several addresses may take before the next is tried, in milliseconds.
+const ADDRESS_MS: u64 = 2_500;
+
+/// At most one connection, and at most one source on the caller's registry at a time, under its token.
+pub(crate) struct Link {
+    registry: Registry,
+    token: Token,
+    step: Step,
+    deadline: Time,
+    limits: Limits,
+    /// Not known to be otherwise since the system was last asked.
+    readable: bool,
+    writable: bool,
+}
+
+enum Step {
+    None,
+    Resolving(Lookup),
+    Connecting { socket: TcpStream, rest: VecDeque<SocketAddr>, next_at: Time },
+    Up(Stream),
+}
+
+/// How far a link has come.
+#[derive(Debug)]
+pub(crate) enum Dialed {
+    /// Not there yet.
+    Pending,
+    /// Just now: the connection is there.
+    Up,
+    /// The way is closed.
+    Failed(Error),
+}
+
+impl Link {
+    pub(crate) fn new(registry: Registry, token: Token, limits: Limits) -> Self {
+        Self {
+            registry,
+            token,
+            step: Step::None,
+            deadline: Time::NEVER,
+            limits,
+            readable: false,
+            writable: false,
+        }
+    }
+
+    pub(crate) const fn is_idle(&self) -> bool {
+        matches!(self.step, Step::None)
+    }
+
+    pub(crate) const fn is_up(&self) -> bool {
+        matches!(self.step, Step::Up(_))
+    }
+
+    /// Begins the way to `peer`; [`advance`](Self::advance) goes it.
+    pub(crate) fn dial(&mut self, peer: &Peer, now: Time) -> Result<(), Error> {
+        self.close();
+        match peer.scheme {
+            Scheme::Plain => {}
+            Scheme::Secure => return Err(Error::NoTls),
+        }
+        self.deadline = now + self.limits.connect_ms;
+        let lookup = Lookup::start(&peer.host, peer.port, &self.registry, self.token);
+        self.step = Step::Resolving(lookup.map_err(|error| Error::Resolve(error.kind()))?);
+        Ok(())
+    }
+
+    /// What the registry says of our token.
+    pub(crate) fn on_event(&mut self, event: &mio::event::Event) {
+        self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        self.writable |= event.is_writable() || event.is_error();
+    }
+
+    /// When [`advance`](Self::advance) has something to do, whatever happens.
+    pub(crate) fn deadline(&self) -> Time {
+        match &self.step {
+            Step::None | Step::Up(_) => Time::NEVER,
+            Step::Resolving(_) => self.deadline,
+            Step::Connecting { next_at, .. } => self.deadline.min(*next_at),
+        }
+    }
+
+    /// Goes as far as it can without waiting.
+    pub(crate) fn advance(&mut self, now: Time) -> Dialed {
+        loop {
+            if self.deadline <= now && !self.is_up() {
+                self.close();
+                return Dialed::Failed(Error::TimedOut(Deadline::Connect));
+            }
+            let went_on = match &mut self.step {
+                Step::None | Step::Up(_) => return Dialed::Pending,
+                Step::Resolving(lookup) => match lookup.take() {
+                    None => Ok(false),
+                    Some(Ok(addrs)) => self.connect(addrs.into(), now).map(|()| true),
+                    Some(Err(error)) => Err(Error::Resolve(error.kind())),
+                },
+                Step::Connecting { .. } => self.look_after_connect(now),
+            };
+            match went_on {
+                Ok(true) if self.is_up() => return Dialed::Up,
+                Ok(true) => {}
+                Ok(false) => return Dialed::Pending,
+                Err(error) => {
+                    self.close();
+                    return Dialed::Failed(error);
+                }
+            }
+        }
+    }
+
+    /// Starts to connect to the first address that can be tried.
+    fn connect(&mut self, mut addrs: VecDeque<SocketAddr>, now: Time) -> Result<(), Error> {
+        let mut last = ErrorKind::NotFound;
+        self.step = Step::None;
+        while let Some(addr) = addrs.pop_front() {
+            match self.begin(addr) {
+                Ok(socket) => {
+                    let next_at = if addrs.is_empty() { Time::NEVER } else { now + ADDRESS_MS };
+                    self.step = Step::Connecting { socket, rest: addrs, next_at };
+                    return Ok(());
+                }
+                Err(error) => last = error.kind(),
+            }
+        }
+        Err(Error::Connect(last))
+    }
+
+    fn begin(&mut self, addr: SocketAddr) -> io::Result<TcpStream> {
+        let mut socket = TcpStream::connect(addr)?;
+        let both = Interest::READABLE.add(Interest::WRITABLE);
+        self.registry.register(&mut socket, self.token, both)?;
+        (self.readable, self.writable) = (false, false);
+        Ok(socket)
+    }
+
+    /// Whether the connection under way has come about; goes on to the next address if not.
+    fn look_after_connect(&mut self, now: Time) -> Result<bool, Error> {
+        let Step::Connecting { socket, rest, next_at } = &mut self.step else { return Ok(false) };
+        let failed = match socket.take_error() {
+            Ok(Some(error)) | Err(error) => Some(error.kind()),
+            Ok(None) if self.writable && socket.peer_addr().is_ok() => None,
+            Ok(None) if *next_at <= now => Some(ErrorKind::TimedOut),
+            Ok(None) => return Ok(false),
+        };
+        let rest = core::mem::take(rest);
+        let Step::Connecting { socket, .. } = core::mem::replace(&mut self.step, Step::None) else {
+            return Ok(false);
+        };
+        match failed {
+            Some(kind) => {
+                drop(socket);
+                self.connect(rest, now).map_err(|_| Error::Connect(kind))?;
+            }
+            None => {
+                // Writes are batched by the caller; Nagle would only delay them.
+                let _ = socket.set_nodelay(true);
+                self.step = Step::Up(Stream::Plain(socket));
+                (self.readable, self.writable) = (true, true);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads what is there: `None` if nothing is, `Some(0)` at the end.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
+        let Step::Up(stream) = &mut self.step else { return Ok(None) };
+        if !self.readable {
+            return Ok(None);
+        }
+        match stream.read(buffer) {
+            Ok(len) => Ok(Some(len)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.readable = false;
+                Ok(None)
+            }
+            Err(error) => Err(stream.explain(&error)),
+        }
+    }
+
+    /// Writes as much of `bytes` as goes, and takes it off the front.
+    pub(crate) fn write(&mut self, bytes: &mut Vec<u8>) -> Result<(), Error> {
+        let Step::Up(stream) = &mut self.step else { return Ok(()) };
+        let mut sent = 0;
+        let mut result = Ok(());
+        while self.writable && sent < bytes.len() {
+            match stream.write(&bytes[sent..]) {
+                Ok(len) => sent += len,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+                Err(error) => {
+                    result = Err(stream.explain(&error));
+                    // What the peer said before has to be looked for.
+                    self.readable = true;
+                    break;
+                }
+            }
+        }
+        bytes.drain(..sent);
+        result
+    }
+
+    /// Ends whatever there is.
+    pub(crate) fn close(&mut self) {
+        match core::mem::replace(&mut self.step, Step::None) {
+            Step::None | Step::Resolving(_) => {}
+            Step::Connecting { mut socket, .. } => {
+                let _ = self.registry.deregister(&mut socket);
+            }
+            Step::Up(mut stream) => {
+                // A peer that is gone already needs no telling.
+                let _ = stream.shutdown_write();
+                let _ = self.registry.deregister(stream.socket());
+            }
+        }
+        (self.readable, self.writable) = (false, false);
+    }
+}
