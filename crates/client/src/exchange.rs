@@ -154,3 +154,7 @@ fn take<'b>(input: &mut &'b [u8], max: usize) -> Option<&'b [u8]> {
     *input = rest;
     if piece.is_empty() { None } else { Some(piece) }
 }
+
+#[cfg(test)]
+#[path = "exchange/tests.rs"]
+mod tests;
