@@ -22,7 +22,14 @@ struct Echo;
 impl App for Echo {
     fn on_request(&mut self, _: &Request<'_>, _: &mut Context<'_>) -> Answer {
         let (subprotocols, origins, compression) = (&[], Origins::Any, None);
-        Answer::WebSocket(Upgrade { subprotocols, origins, message_bytes_max: None, compression })
+        let (message_bytes_max, headers) = (None, Vec::new());
+        Answer::WebSocket(Upgrade {
+            subprotocols,
+            origins,
+            message_bytes_max,
+            compression,
+            headers,
+        })
     }
 
     fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {

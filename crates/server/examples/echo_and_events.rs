@@ -32,6 +32,7 @@ impl App for Demo {
                 origins: Origins::SameHost,
                 message_bytes_max: None,
                 compression: None,
+                headers: Vec::new(),
             }),
             "/count" => Answer::EventStream(EventStream::default()),
             _ => Reply::text(Status::NOT_FOUND, "try /echo or /count\n").into(),

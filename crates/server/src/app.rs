@@ -63,6 +63,11 @@ pub trait App {
         let _ = (stream, message, context);
     }
 
+    /// Bytes came on a tunnel: whatever the socket had, cut anywhere.
+    fn on_bytes(&mut self, stream: StreamKey, bytes: &[u8], context: &mut Context<'_>) {
+        let _ = (stream, bytes, context);
+    }
+
     /// The outbox of a stream has fallen to [`Limits::outbox_refill_bytes`](crate::Limits) or below;
     /// called once for each time that [`Context::notify_drained`] asked for it.
     ///
@@ -201,13 +206,20 @@ pub enum Answer {
     EventStream(EventStream),
     /// A response that comes later, by [`Context::respond`].
     Hold(Hold),
+    /// The connection is the application's from here on, as bytes: what comes behind the request goes
+    /// to [`App::on_bytes`], and [`Context::send_bytes`] writes what it is given. Nothing is answered
+    /// for the application, so the response is its own to write too, from [`App::on_open`] on.
+    ///
+    /// For protocols that this server does not speak (RFC 9110 §7.8, §9.3.6), and for test hosts that
+    /// have to speak them badly.
+    Tunnel,
 }
 
 /// A header of the application's own. It cannot hold what would end a line, nor contradict the
 /// headers that the server writes itself (`Connection`, `Content-Length`, `Date`, …).
 #[derive(Clone)]
 pub struct Header {
-    name: HeaderName<'static>,
+    name: Cow<'static, str>,
     value: Cow<'static, [u8]>,
 }
 
@@ -219,7 +231,19 @@ impl Header {
     pub fn new(name: HeaderName<'static>, value: impl Into<String>) -> Result<Self, UsageError> {
         let value = value.into().into_bytes();
         HeaderValue::from_bytes(&value)?;
-        Ok(Self { name, value: Cow::Owned(value) })
+        Ok(Self { name: Cow::Borrowed(name.as_str()), value: Cow::Owned(value) })
+    }
+
+    /// A header of which neither name nor value is known before run time.
+    ///
+    /// # Errors
+    /// The name is none, or one of those that the server writes itself; or the value cannot stand in
+    /// a header line.
+    pub fn named(name: impl Into<String>, value: impl Into<String>) -> Result<Self, UsageError> {
+        let (name, value) = (name.into(), value.into().into_bytes());
+        HeaderName::new(&name)?;
+        HeaderValue::from_bytes(&value)?;
+        Ok(Self { name: Cow::Owned(name), value: Cow::Owned(value) })
     }
 
     /// A header that is part of the program; in a `const` the check happens at compile time.
@@ -228,11 +252,19 @@ impl Header {
     /// If the name or the value is none that a program may set.
     pub const fn from_static(name: &'static str, value: &'static str) -> Self {
         let value = HeaderValue::from_static(value).as_bytes();
-        Self { name: HeaderName::from_static(name), value: Cow::Borrowed(value) }
+        let name = HeaderName::from_static(name).as_str();
+        Self { name: Cow::Borrowed(name), value: Cow::Borrowed(value) }
+    }
+
+    /// Whether only the opening handshake may write it.
+    pub(crate) fn is_handshakes(&self) -> bool {
+        let prefix = "sec-websocket-";
+        self.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     }
 
     pub(crate) fn parts(&self) -> (HeaderName<'_>, HeaderValue<'_>) {
-        (self.name, HeaderValue::from_bytes(&self.value).expect("checked when it was made"))
+        let name = HeaderName::new(&self.name).expect("checked when it was made");
+        (name, HeaderValue::from_bytes(&self.value).expect("checked when it was made"))
     }
 }
 
@@ -344,6 +376,9 @@ pub struct Upgrade {
     pub message_bytes_max: Option<u64>,
     /// permessage-deflate: what we are willing to do, or `None` to decline every offer.
     pub compression: Option<ServerConfig>,
+    /// Headers of the response that accepts, a cookie for example. Those whose name begins with
+    /// `Sec-WebSocket-` are the handshake's own to write, and left out.
+    pub headers: Vec<Header>,
 }
 
 /// The head of an event stream.
@@ -369,6 +404,8 @@ pub enum Opened<'o> {
     EventStream,
     /// A request that waits for its response.
     Held,
+    /// A tunnel: bytes.
+    Tunnel,
 }
 
 /// Why a stream is over.
@@ -391,7 +428,7 @@ pub enum CloseCause {
     Transport,
     /// The peer did not read: its outbox went over its bound.
     Overflow,
-    /// We ended the event stream, or answered the held request.
+    /// We ended the event stream or the tunnel, or answered the held request.
     Finished,
     /// The server's drain ran out of time.
     Drained,
@@ -417,4 +454,6 @@ pub enum Deadline {
     WriteStall,
     /// The application did not answer a held request in time.
     Hold,
+    /// Nothing went through a tunnel in either direction.
+    Tunnel,
 }

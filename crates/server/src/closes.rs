@@ -16,6 +16,8 @@ pub enum StreamKind {
     EventStream,
     /// A request that was held.
     Held,
+    /// A tunnel.
+    Tunnel,
 }
 
 /// Who ended it.
@@ -92,7 +94,8 @@ fn ending(cause: CloseCause, said: Option<u16>) -> (ClosedBy, Option<u16>) {
             | Deadline::Pong
             | Deadline::Close
             | Deadline::WriteStall
-            | Deadline::Hold,
+            | Deadline::Hold
+            | Deadline::Tunnel,
         )
         | CloseCause::Overflow
         | CloseCause::Drained => (ClosedBy::Server, Some(ABNORMAL)),

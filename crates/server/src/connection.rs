@@ -10,6 +10,7 @@ use sockeye_websocket::{Assembler, CloseCode, Connection as Protocol};
 use crate::events::EventsRoom;
 use crate::held::HeldRoom;
 use crate::http::HttpRoom;
+use crate::tunnel::TunnelRoom;
 use crate::{CloseCause, Closes, Limits, Stats, StreamKey, StreamKind};
 
 /// What is known of one connection; its socket lies beside it, so that this is no generic type.
@@ -28,6 +29,8 @@ pub(crate) struct Connection {
     pub(crate) dirty: bool,
     /// Not read from until the outbox has drained.
     pub(crate) paused: bool,
+    /// Until when the application does not want to hear from this stream; `NEVER` while it does.
+    pub(crate) resting: Time,
     /// Whether the application wants to hear that the outbox has drained.
     pub(crate) notify: Notify,
     /// The application was told that it has, and nothing was written to the peer since.
@@ -56,6 +59,8 @@ pub(crate) enum Room {
     Events(EventsRoom),
     /// A request waits for its response.
     Held(Box<HeldRoom>),
+    /// The application has taken over.
+    Tunnel(TunnelRoom),
     /// Everything is said: flush, end our direction, discard input until the peer's end.
     Leaving(Leaving),
     /// To be taken down at the end of the turn.
@@ -145,6 +150,7 @@ impl Connection {
             serial: 0,
             dirty: false,
             paused: false,
+            resting: Time::NEVER,
             notify: Notify::No,
             told_drained: false,
             dismissed: false,
@@ -156,16 +162,21 @@ impl Connection {
     /// nothing, and may bring its end.
     pub(crate) fn may_answer(&self) -> bool {
         match &self.room {
-            Room::Http(_) => true,
+            Room::Http(_) | Room::Tunnel(_) => true,
             Room::WebSocket(room) => room.closing == Time::NEVER,
             Room::Events(_) | Room::Held(_) | Room::Leaving(_) | Room::Gone => false,
         }
     }
 
+    /// Whether nobody looks at what comes: its output waits, or the application wants a rest.
+    pub(crate) fn is_halted(&self) -> bool {
+        self.paused || self.resting != Time::NEVER
+    }
+
     /// Whether a stream is open here, be it closing.
     pub(crate) fn has_stream(&self) -> bool {
         match &self.room {
-            Room::WebSocket(_) | Room::Events(_) | Room::Held(_) => true,
+            Room::WebSocket(_) | Room::Events(_) | Room::Held(_) | Room::Tunnel(_) => true,
             Room::Http(_) | Room::Leaving(_) | Room::Gone => false,
         }
     }
@@ -174,7 +185,7 @@ impl Connection {
     pub(crate) fn is_streaming(&self) -> bool {
         match &self.room {
             Room::WebSocket(room) => room.closing == Time::NEVER,
-            Room::Events(_) | Room::Held(_) => true,
+            Room::Events(_) | Room::Held(_) | Room::Tunnel(_) => true,
             Room::Http(_) | Room::Leaving(_) | Room::Gone => false,
         }
     }
@@ -184,18 +195,20 @@ impl Connection {
         match &self.room {
             Room::Http(room) => room.has_leftover(),
             Room::WebSocket(room) => room.leftover.is_some(),
-            Room::Events(_) | Room::Held(_) | Room::Leaving(_) | Room::Gone => false,
+            Room::Events(_) | Room::Held(_) | Room::Tunnel(_) | Room::Leaving(_) | Room::Gone => {
+                false
+            }
         }
     }
 
     /// How many bytes it makes sense to read: nobody reads for a connection that is over, or for a
     /// peer that does not take what waits for it.
     pub(crate) fn read_bytes_max(&self, limits: &Limits) -> usize {
-        if self.paused || self.has_leftover() {
+        if self.is_halted() || self.has_leftover() {
             return 0;
         }
         match &self.room {
-            Room::Http(_) | Room::WebSocket(_) | Room::Events(_) => usize::MAX,
+            Room::Http(_) | Room::WebSocket(_) | Room::Events(_) | Room::Tunnel(_) => usize::MAX,
             // [server:hold-bounded]
             Room::Held(room) => limits.hold_bytes_max.saturating_sub(room.http.waiting()),
             Room::Leaving(leaving) => {
@@ -260,6 +273,7 @@ impl Core {
                 (&mut self.stats.event_streams_closed, StreamKind::EventStream, said)
             }
             Room::Held(_) => (&mut self.stats.holds_closed, StreamKind::Held, None),
+            Room::Tunnel(_) => (&mut self.stats.tunnels_closed, StreamKind::Tunnel, None),
             Room::Http(_) | Room::Leaving(_) | Room::Gone => return,
         };
         *closed += 1;
@@ -279,6 +293,7 @@ impl Core {
             Room::WebSocket(_) => &mut self.stats.websockets_opened,
             Room::Events(_) => &mut self.stats.event_streams_opened,
             Room::Held(_) => &mut self.stats.holds_opened,
+            Room::Tunnel(_) => &mut self.stats.tunnels_opened,
             Room::Http(_) | Room::Leaving(_) | Room::Gone => return None,
         };
         *opened += 1;
@@ -337,7 +352,7 @@ impl Core {
             return;
         }
         connection.room = Room::Leaving(Leaving { until: Time::NEVER, discarded: 0, ended: false });
-        connection.paused = false;
+        (connection.paused, connection.resting) = (false, Time::NEVER);
         self.touch(key);
         self.look_again(key);
     }
@@ -355,11 +370,22 @@ impl Core {
     /// Visits `key` in the next turn if it may still be read.
     pub(crate) fn look_again(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if connection.has_leftover() && !connection.paused
+        if connection.has_leftover() && !connection.is_halted()
             || connection.readiness.readable() && connection.read_bytes_max(&self.limits) > 0
         {
             self.again.add(key, &mut connection.readiness);
         }
+    }
+
+    /// The application wants to hear from `key` again. The clocks that stood still go on.
+    /// [server:pause-ends]
+    pub(crate) fn resume(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.resting = Time::NEVER;
+        if connection.stalled == Time::NEVER {
+            connection.caught_up(self.now, &self.limits);
+        }
+        self.look_again(key);
     }
 
     /// Sees to it that the wheel names `key` by its deadline.

@@ -9,7 +9,9 @@ use sockeye_websocket::{CloseCode, CloseFrame, Message, MessageCodec, UsageError
 use crate::app::Reply;
 use crate::connection::{Core, Notify, Room};
 use crate::shared::append;
-use crate::{CloseCause, Closes, SharedEvent, SharedMessage, Stats, StreamKey, drain, held};
+use crate::{
+    CloseCause, Closes, SharedEvent, SharedMessage, Stats, StreamKey, drain, held, tunnel,
+};
 
 /// The application's hands: it sends to streams, closes them, and knows the time.
 ///
@@ -231,6 +233,42 @@ impl Context<'_> {
         }
     }
 
+    /// Writes `bytes` to the peer of a tunnel as they are.
+    ///
+    /// # Errors
+    /// The stream is gone or no tunnel, or its peer does not read.
+    pub fn send_bytes(&mut self, stream: StreamKey, bytes: &[u8]) -> Result<(), SendError> {
+        tunnel::write(self.core, stream, bytes)?;
+        self.touch(stream)
+    }
+
+    /// Leaves a WebSocket or a tunnel unread for `pause_ms` milliseconds from now, at the most
+    /// [`Limits::pause_ms`](crate::Limits::pause_ms): for an application that cannot take more of it
+    /// at present. Its peer finds out once the buffers on the way are full. Asking again sets the time
+    /// anew; 0 reads on at once.
+    ///
+    /// Meanwhile nothing is heard of that stream, not even that its peer is gone, unless something is
+    /// written to it. What of a tunnel's bytes was read already is not held back.
+    pub fn pause(&mut self, stream: StreamKey, pause_ms: u64) {
+        let until = self.core.now + pause_ms.min(self.core.limits.pause_ms);
+        let Some(connection) = self.core.stream(stream) else { return };
+        match connection.room {
+            Room::WebSocket(_) | Room::Tunnel(_) if connection.is_streaming() => {}
+            Room::WebSocket(_)
+            | Room::Tunnel(_)
+            | Room::Http(_)
+            | Room::Events(_)
+            | Room::Held(_)
+            | Room::Leaving(_)
+            | Room::Gone => return,
+        }
+        connection.resting = until;
+        if pause_ms == 0 {
+            self.core.resume(stream.socket);
+        }
+        self.core.arm(stream.socket);
+    }
+
     /// The other end of the socket of `stream`; `None` if it is gone.
     pub fn peer(&self, stream: StreamKey) -> Option<SocketAddr> {
         let connection = self.core.connections.get(stream.socket);
@@ -260,23 +298,27 @@ impl Context<'_> {
 
     /// Ends a stream because the server goes away: a WebSocket by a Close with 1001, an event stream
     /// by a reconnection time (see [`Limits::drain_retry_ms`](crate::Limits::drain_retry_ms)) and
-    /// the end of the response, a held request by a 503 with `Retry-After: 1`.
+    /// the end of the response, a held request by a 503 with `Retry-After: 1`, a tunnel without a word.
     pub fn say_goodbye(&mut self, stream: StreamKey) {
         drain::say_goodbye(self.core, stream);
     }
 
     /// Closes a stream: a WebSocket by a Close frame with `code` and `reason`, an event stream by
-    /// ending the response, a held request by a 503. A key that names nothing is no error.
+    /// ending the response, a held request by a 503, a tunnel by ending our direction. A key that
+    /// names nothing is no error.
+    ///
+    /// [`CloseCode::NO_STATUS`] sends a Close frame without code and reason.
     ///
     /// # Panics
     /// In debug builds, if `code` must not stand on the wire or `reason` is over 123 bytes. In
-    /// release builds the code alone is sent, or 1011 in place of an impossible one.
+    /// release builds the code alone is sent, or none in place of an impossible one.
     pub fn close(&mut self, stream: StreamKey, code: CloseCode, reason: &str) {
         let Some(connection) = self.core.stream(stream) else { return };
         match connection.room {
             Room::WebSocket(_) => self.close_websocket(stream, code, reason),
             Room::Events(_) => self.end_events(stream, code),
             Room::Held(_) => held::give_up(self.core, stream.socket, CloseCause::Finished),
+            Room::Tunnel(_) => self.core.leave(stream.socket, CloseCause::Finished),
             Room::Http(_) | Room::Leaving(_) | Room::Gone => {}
         }
     }
@@ -286,13 +328,17 @@ impl Context<'_> {
         let Some(connection) = core.connections.get_mut(stream.socket) else { return };
         let Room::WebSocket(room) = &mut connection.room else { return };
         let frame = CloseFrame::new(code, reason).or_else(|_| CloseFrame::new(code, ""));
-        debug_assert!(frame.is_ok(), "a code that may not stand on the wire");
+        // [server:close-no-status]
+        debug_assert!(
+            frame.is_ok() || code == CloseCode::NO_STATUS,
+            "a code that may not stand on the wire"
+        );
         let out = connection.outbox.tail(&mut core.pool);
         if room.protocol.close(frame.ok(), out).is_ok() {
             room.closing = core.now + core.limits.close_ms;
             room.closing_code = code;
             // Nothing that comes now is answered, but the peer's Close is among it.
-            connection.paused = false;
+            (connection.paused, connection.resting) = (false, Time::NEVER);
             core.look_again(stream.socket);
             core.touch(stream.socket);
             core.arm(stream.socket);

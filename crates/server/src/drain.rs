@@ -187,7 +187,7 @@ pub(crate) fn dismiss<A: App>(core: &mut Core, app: &mut A, key: Key) {
 }
 
 /// Says goodbye on `stream`: 1001 on a WebSocket, a reconnection time and the end of the response on
-/// an event stream, 503 to a request that is held.
+/// an event stream, 503 to a request that is held; a tunnel just ends.
 pub(crate) fn say_goodbye(core: &mut Core, stream: StreamKey) {
     let retry = retry_ms(core.limits.drain_retry_ms, stream.socket);
     let Some(connection) = core.stream(stream) else { return };
@@ -204,6 +204,7 @@ pub(crate) fn say_goodbye(core: &mut Core, stream: StreamKey) {
             Context { core }.close(stream, CloseCode::GOING_AWAY, "");
         }
         Room::Held(_) => held::give_up(core, stream.socket, CloseCause::Finished),
+        Room::Tunnel(_) => core.leave(stream.socket, CloseCause::Finished),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::app::{Answer, EventStream, Header, Opened, Refused, Reply, Request, W
 use crate::connection::{Core, Room};
 use crate::events::{EventsRoom, Framing};
 use crate::held;
-use crate::{App, CloseCause, Context, Deadline, Limits, drain, websocket};
+use crate::{App, CloseCause, Context, Deadline, Limits, drain, tunnel, websocket};
 
 /// A connection between requests, or inside one.
 pub(crate) struct HttpRoom {
@@ -266,6 +266,7 @@ fn go_on_with<A: App>(core: &mut Core, app: &mut A, key: Key, mut input: Vec<u8>
         // A client must not send before it has seen the 101 (RFC 6455 §4.1), but frames that it
         // sent nevertheless are as good as later ones.
         Room::WebSocket(_) => websocket::receive(core, app, key, &mut input[used..]),
+        Room::Tunnel(_) => tunnel::receive(core, app, key, &input[used..]),
         // [rfc9112:9.6-nothing-after-close]
         Room::Events(_) | Room::Leaving(_) | Room::Gone => {}
     }
@@ -315,6 +316,7 @@ fn serve<A: App>(core: &mut Core, app: &mut A, key: Key, request: &Complete) {
         Answer::WebSocket(upgrade) => websocket::open(core, app, key, &head, &upgrade),
         Answer::EventStream(stream) => open_events(core, app, key, &head, &stream),
         Answer::Hold(hold) => held::open(core, app, key, Terms::of(&head), hold),
+        Answer::Tunnel => tunnel::open(core, app, key),
     }
     // A stream opened while the server goes away is told so at once, in its own language: a
     // browser's EventSource takes any status but 200 for the end of all tries.

@@ -15,6 +15,7 @@ mod server;
 mod shared;
 mod stats;
 mod timers;
+mod tunnel;
 mod websocket;
 
 pub use app::{

@@ -55,6 +55,10 @@ pub struct Limits {
     pub keep_alive_ms: u64,
     /// Longest time for which a request is held, whatever the application asks for.
     pub hold_ms: u64,
+    /// Longest time for which the application may leave a stream unread, whatever it asks for.
+    pub pause_ms: u64,
+    /// Longest time in which nothing goes through a tunnel, in either direction.
+    pub tunnel_ms: u64,
     /// Silence on a WebSocket after which it is pinged.
     pub ping_ms: u64,
     /// From a ping to any sign of life.
@@ -99,6 +103,8 @@ impl Default for Limits {
             message_ms: 120_000,
             keep_alive_ms: 60_000,
             hold_ms: 120_000,
+            pause_ms: 120_000,
+            tunnel_ms: 120_000,
             ping_ms: 25_000,
             pong_ms: 10_000,
             heartbeat_ms: 15_000,

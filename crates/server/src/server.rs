@@ -12,7 +12,9 @@ use sockeye_reactor::{Key, Net, Pool, Ready, ReadyList, Slab, Socket, Time, Whee
 use crate::addresses::Addresses;
 use crate::connection::{Connection, Core, Room};
 use crate::drain::Drain;
-use crate::{App, CloseCause, Closes, Context, Limits, Stats, held, http, timers, websocket};
+use crate::{
+    App, CloseCause, Closes, Context, Limits, Stats, held, http, timers, tunnel, websocket,
+};
 
 /// How long accepting rests when the system is out of descriptors.
 const ACCEPT_REST_MS: u64 = 100;
@@ -238,7 +240,7 @@ impl<N: Net, A: App> Server<N, A> {
         let Some(connection) = self.core.connections.get_mut(key) else { return };
         connection.readiness.unlist();
         if connection.has_leftover() {
-            if !connection.paused {
+            if !connection.is_halted() {
                 self.dispatch(key, 0);
                 self.after_visit(key);
             }
@@ -283,6 +285,7 @@ impl<N: Net, A: App> Server<N, A> {
             Room::Http(_) => http::receive(core, app, key, bytes),
             Room::WebSocket(_) => websocket::receive(core, app, key, bytes),
             Room::Held(room) => room.http.keep(bytes),
+            Room::Tunnel(_) => tunnel::receive(core, app, key, bytes),
             // The request is answered by a stream without end: nothing can follow it.
             Room::Events(_) | Room::Gone => {}
             Room::Leaving(leaving) => {
@@ -297,7 +300,8 @@ impl<N: Net, A: App> Server<N, A> {
     fn receive_end(&mut self, key: Key) {
         let Some(connection) = self.core.connections.get_mut(key) else { return };
         match &mut connection.room {
-            Room::Http(_) => http::receive_end(&mut self.core, key),
+            // [server:tunnel-end]
+            Room::Http(_) | Room::Tunnel(_) => http::receive_end(&mut self.core, key),
             Room::Held(_) => held::receive_end(&mut self.core, &mut self.app, key),
             Room::WebSocket(_) => websocket::receive_end(&mut self.core, key),
             // Its client went away; nobody reads what waits.

@@ -34,6 +34,10 @@ pub struct Stats {
     pub holds_opened: u64,
     /// Held requests that were answered, or whose client went away.
     pub holds_closed: u64,
+    /// Tunnels opened.
+    pub tunnels_opened: u64,
+    /// Tunnels closed.
+    pub tunnels_closed: u64,
     /// WebSocket messages received whole.
     pub messages_received: u64,
     /// WebSocket messages sent.

@@ -18,16 +18,23 @@ pub(crate) enum Due {
     Ping,
     /// A silent event stream gives one.
     Heartbeat,
+    /// A stream that the application wanted to be left alone by is read again.
+    Resume,
 }
 
 impl Connection {
     /// The next moment at which something is due. Activity moves it by storing a time; nobody
     /// has to tell the wheel.
     pub(crate) fn deadline(&self, limits: &Limits) -> (Time, Due) {
+        let stall = self.stalled + limits.write_stall_ms;
+        // Nobody looks whether the peer is silent, so its silence says nothing.
+        if self.resting != Time::NEVER && self.resting <= stall {
+            return (self.resting, Due::Resume);
+        }
         // While bytes wait for the peer this is the only clock: it cannot answer what it has not
         // got yet, and perhaps it is not even read from.
         if self.stalled != Time::NEVER {
-            return (self.stalled + limits.write_stall_ms, Due::LastWrite);
+            return (stall, Due::LastWrite);
         }
         self.room_deadline(limits)
     }
@@ -49,7 +56,7 @@ impl Connection {
                 }
             }
             // A held request's time is the application's, which a slow reader does not stretch.
-            Room::Events(_) | Room::Held(_) | Room::Leaving(_) | Room::Gone => {}
+            Room::Events(_) | Room::Held(_) | Room::Tunnel(_) | Room::Leaving(_) | Room::Gone => {}
         }
     }
 
@@ -73,6 +80,11 @@ impl Connection {
             }
             Room::Events(room) => (room.spoke + limits.heartbeat_ms, Due::Heartbeat),
             Room::Held(room) => (room.until, Due::GiveUp(Deadline::Hold)),
+            // [server:tunnel-silence]
+            Room::Tunnel(room) => {
+                let spoke = if room.spoke > self.heard { room.spoke } else { self.heard };
+                (spoke + limits.tunnel_ms, Due::GiveUp(Deadline::Tunnel))
+            }
             Room::Leaving(leaving) => (leaving.until, Due::GiveUp(Deadline::Close)),
             Room::Gone => (Time::NEVER, Due::GiveUp(Deadline::Close)),
         }
@@ -94,6 +106,7 @@ pub(crate) fn fire<A: App>(core: &mut Core, app: &mut A, key: Key, at: Time) {
             Due::LastWrite => return try_write(core, key),
             Due::Ping => ping(core, key),
             Due::Heartbeat => heartbeat(core, app, key),
+            Due::Resume => core.resume(key),
         }
     }
     core.arm(key);
@@ -131,7 +144,7 @@ pub(crate) fn give_up<A: App>(core: &mut Core, app: &mut A, key: Key, deadline: 
             core.stats.timeouts += 1;
             held::time_out(core, app, key);
         }
-        Deadline::Pong | Deadline::Close | Deadline::WriteStall => {
+        Deadline::Pong | Deadline::Close | Deadline::WriteStall | Deadline::Tunnel => {
             core.stats.timeouts += 1;
             core.cut(key, cause);
         }

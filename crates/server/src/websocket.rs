@@ -30,7 +30,10 @@ pub(crate) fn open<A: App>(
     let Some(connection) = core.connections.get_mut(key) else { return };
     let out = connection.outbox.tail(&mut core.pool);
     let (params, extensions) = negotiate(accept.offers(), upgrade);
-    accept.write_response(&extensions, &[], out).expect("the extension was offered");
+    // [server:upgrade-headers]
+    let headers = upgrade.headers.iter().filter(|header| !header.is_handshakes());
+    let headers: Vec<_> = headers.map(Header::parts).collect();
+    accept.write_response(&extensions, &headers, out).expect("offered, and not reserved");
     let compression =
         if params.is_some() { Compression::PerMessageDeflate } else { Compression::Off };
     let mut limits = core.limits.websocket;
@@ -148,6 +151,10 @@ fn converse<'b, A: App>(
     loop {
         let Some(connection) = core.connections.get_mut(key) else { return &mut [] };
         let Room::WebSocket(room) = &mut connection.room else { return &mut [] };
+        // [server:pause-unheard]
+        if connection.resting != Time::NEVER && !input.is_empty() {
+            return input;
+        }
         let stream = StreamKey { socket: key, serial: connection.serial };
         // Any byte is a sign of life, not only a pong.
         room.pinged = Time::NEVER;

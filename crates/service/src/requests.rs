@@ -307,6 +307,7 @@ fn upgrade(message_bytes_max: u64) -> Answer {
         origins: Origins::Any,
         message_bytes_max: Some(message_bytes_max),
         compression: Some(ServerConfig::default()),
+        headers: Vec::new(),
     })
 }
 

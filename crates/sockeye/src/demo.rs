@@ -97,6 +97,7 @@ impl App for Demo {
                 origins: Origins::Any,
                 message_bytes_max: None,
                 compression: Some(ServerConfig::default()),
+                headers: Vec::new(),
             }),
         }
     }

@@ -25,7 +25,7 @@ pub enum Told {
     Closed(StreamKey, CloseCause),
 }
 
-/// An echo at `/echo` (`/deflate` with compression), silent events at `/events`, the body back at
+/// An echo at `/echo` (`/deflate` with compression, `/cookie` with headers, `/tunnel` of bytes), silent events at `/events`, the body back at
 /// `/body`, so many bytes at `/bytes/…`, a request that is held at `/hold`.
 pub struct TestApp {
     told: Sender<Told>,
@@ -43,10 +43,19 @@ impl App for TestApp {
                 origins: Origins::Any,
                 message_bytes_max: None,
                 compression,
+                headers: Vec::new(),
             })
         };
         match request.head.path() {
             "/echo" => upgrade(None),
+            "/cookie" => Answer::WebSocket(Upgrade {
+                subprotocols: &[],
+                origins: Origins::Any,
+                message_bytes_max: None,
+                compression: None,
+                headers: cookies(),
+            }),
+            "/tunnel" => Answer::Tunnel,
             "/deflate" => upgrade(Some(ServerConfig::default())),
             "/events" => Answer::EventStream(EventStream::default()),
             "/hold" => Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() }),
@@ -63,10 +72,17 @@ impl App for TestApp {
     }
 
     fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {
+        if message == Message::Text("rest") {
+            context.pause(stream, u64::MAX);
+        }
         let large = [b'.'; 8 << 10];
         let answer =
             if message == Message::Text("8 KiB") { Message::Binary(&large) } else { message };
         let _ = context.send(stream, answer);
+    }
+
+    fn on_bytes(&mut self, stream: StreamKey, bytes: &[u8], context: &mut Context<'_>) {
+        let _ = context.send_bytes(stream, bytes);
     }
 
     fn on_close(&mut self, stream: StreamKey, cause: CloseCause, _: &mut Context<'_>) {
@@ -78,6 +94,13 @@ impl App for TestApp {
             errand(context);
         }
     }
+}
+
+/// Two lines of one name, a name that is made at run time, and one that only a handshake may write.
+fn cookies() -> Vec<Header> {
+    [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("X-Room", "9"), ("sec-websocket-accept", "no")]
+        .map(|(name, value)| Header::named(name, value).expect("a header"))
+        .to_vec()
 }
 
 /// A running server; dropped, it ends and passes its panic on.

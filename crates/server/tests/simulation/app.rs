@@ -108,6 +108,7 @@ impl App for SimApp {
                 origins: Origins::Any,
                 message_bytes_max: None,
                 compression: Some(ServerConfig::default()),
+                headers: Vec::new(),
             }),
             "/clock" | "/ending" | "/flood" => Answer::EventStream(EventStream::default()),
             "/body" => Reply::new(Status::OK, BYTES, request.body.to_vec()).into(),

@@ -58,6 +58,7 @@ impl App for Puppet {
                 origins,
                 message_bytes_max: None,
                 compression: Some(ServerConfig::default()),
+                headers: Vec::new(),
             }),
             "/events" => Answer::EventStream(EventStream::default()),
             path => Reply::text(Status::OK, path.to_owned()).into(),
