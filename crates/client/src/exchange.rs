@@ -1,7 +1,7 @@
 //! One request's response on one connection, from its first byte to its last.
 
 use sockeye_http1::chunked::{Decoder, Event as Chunk};
-use sockeye_http1::{HeadEnd, HeaderStorage, ResponseFraming, ResponseHead};
+use sockeye_http1::{HeadEnd, HeaderStorage, Headers, ResponseFraming, ResponseHead};
 
 use crate::{Error, Limits, Refusal};
 
@@ -130,22 +130,37 @@ impl Exchange {
 
     /// The answer as one that was not asked for, with what is there of its body.
     pub(crate) fn refusal(&mut self, input: &mut &mut [u8]) -> Refusal {
-        let mut body = Vec::new();
-        let mut rest: &[u8] = &*core::mem::take(input);
-        while let Ok(Some(piece)) = self.body(&mut rest) {
-            let room = self.limits.refusal_bytes_max - body.len();
-            body.extend_from_slice(&piece[..piece.len().min(room)]);
-        }
-        self.with_head(|head| Refusal {
+        let mut refusal = self.with_head(|head| Refusal {
             status: head.status(),
-            headers: head
-                .headers()
-                .iter()
-                .map(|(name, value)| (name.to_owned(), String::from_utf8_lossy(value).into_owned()))
-                .collect(),
-            body,
-        })
+            headers: head_lines(head.headers()),
+            body: Vec::new(),
+        });
+        self.add_to_refusal(&mut refusal, input);
+        refusal
     }
+
+    /// Appends what comes of the body to a refusal; true once nothing is to be added any more.
+    pub(crate) fn add_to_refusal(&mut self, refusal: &mut Refusal, input: &mut &mut [u8]) -> bool {
+        let mut rest: &[u8] = &*core::mem::take(input);
+        loop {
+            match self.body(&mut rest) {
+                Ok(Some(piece)) => {
+                    let room = self.limits.refusal_bytes_max - refusal.body.len();
+                    refusal.body.extend_from_slice(&piece[..piece.len().min(room)]);
+                }
+                Ok(None) => break,
+                // What came before is worth telling all the same.
+                Err(_) => return true,
+            }
+        }
+        self.is_over() || refusal.body.len() == self.limits.refusal_bytes_max
+    }
+}
+
+/// The lines of a head for a user. What is not UTF-8 in a value is replaced.
+pub(crate) fn head_lines(headers: Headers<'_, '_>) -> Vec<(String, String)> {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    headers.iter().map(|(name, value)| (name.to_owned(), text(value))).collect()
 }
 
 /// Takes at most `max` bytes off the front; `None` if there is nothing to take.

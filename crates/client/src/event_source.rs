@@ -1,0 +1,115 @@
+//! EventSource: the machine, and the blocking type around it.
+
+mod answer;
+pub(crate) mod event;
+pub(crate) mod machine;
+mod options;
+mod owned;
+mod request;
+
+use std::io;
+use std::time::Instant;
+
+pub use self::event::SourceOpened;
+pub use self::options::{EventSourceOptions, Reconnect};
+pub use self::owned::{OwnedSourceEvent, SourceMessage};
+use crate::sans_io::{self, SourceEvent};
+use crate::{Blocking, Entropy, Error, Limits, UsageError};
+
+/// A stream of server-sent events that finds its place again after each loss, for programs that may wait.
+///
+/// It connects with the first event that is asked for. As an iterator it gives owned events and ends when the source
+/// is over; [`next_with`](Self::next_with) lends them without a copy. Nothing is read that is not asked for, so a
+/// program that is slow makes the server wait.
+///
+/// ```no_run
+/// use sockeye_client::{EventSource, OwnedSourceEvent};
+///
+/// for event in EventSource::connect("http://localhost:8080/v1/sse?channel=news")? {
+///     match event? {
+///         OwnedSourceEvent::Message(message) => println!("{}", message.data),
+///         OwnedSourceEvent::Lost { why, wait_ms } => eprintln!("{why}; again in {wait_ms} ms"),
+///         _ => {}
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # RFC
+/// WHATWG HTML §9.2.
+pub struct EventSource {
+    blocking: Blocking<sans_io::EventSource>,
+}
+
+impl EventSource {
+    /// A source with the default options.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] with a [`UsageError`] inside if the URL is none for us; otherwise what the
+    /// system says when a poller or its entropy cannot be had.
+    pub fn connect(url: &str) -> io::Result<Self> {
+        Self::with(EventSourceOptions::new(url).map_err(invalid)?, Limits::DEFAULT)
+    }
+
+    /// A source with these options and bounds.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn with(options: EventSourceOptions, limits: Limits) -> io::Result<Self> {
+        let machine = sans_io::EventSource::new(options, limits, Entropy::system()?);
+        let machine = machine.map_err(invalid)?;
+        Ok(Self { blocking: Blocking::new(machine, limits)? })
+    }
+
+    /// Waits for the next event and lends it to `take`. `None`: the source is over.
+    ///
+    /// # Errors
+    /// Why the source has failed, once: [`Error::Refused`] for an answer that is no event stream,
+    /// [`Error::EventTooLarge`], and whatever ends a connection with [`Reconnect::Never`]. It is over then.
+    pub fn next_with<R>(
+        &mut self,
+        take: impl FnMut(SourceEvent<'_>) -> R,
+    ) -> Result<Option<R>, Error> {
+        self.blocking.next(take)
+    }
+
+    /// The next event, if it comes by then. `None`: it has not, or the source [is over](Self::is_over).
+    ///
+    /// # Errors
+    /// As [`next_with`](Self::next_with).
+    pub fn next_until(&mut self, until: Instant) -> Result<Option<OwnedSourceEvent>, Error> {
+        Ok(self.blocking.next_until(Some(until), |event| OwnedSourceEvent::from(event))?.flatten())
+    }
+
+    /// The last event ID string: what a later run begins with.
+    pub fn last_event_id(&self) -> &str {
+        self.blocking.driver().machine().last_event_id()
+    }
+
+    /// Whether nothing will come any more.
+    pub fn is_over(&self) -> bool {
+        self.blocking.driver().is_over()
+    }
+
+    /// Ends the source. Nothing comes after that, not even what is there already.
+    pub fn close(&mut self) {
+        self.blocking.driver_mut().act(|machine, _, _| machine.close());
+    }
+
+    /// Gives up the connection or the wait, and asks for the stream at once, from the last event ID on.
+    pub fn restart(&mut self) {
+        self.blocking.driver_mut().act(|machine, _, _| machine.restart());
+    }
+}
+
+impl Iterator for EventSource {
+    type Item = Result<OwnedSourceEvent, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_with(|event| OwnedSourceEvent::from(event)).transpose()
+    }
+}
+
+fn invalid(error: UsageError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, error)
+}

@@ -1,0 +1,51 @@
+//! What of a response's head decides about it.
+
+use sockeye_http1::ResponseHead;
+
+use crate::exchange::Exchange;
+
+/// The parts of a head that the rules ask for.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// All lines in one; `None` also for a body that is coded, since nobody asked for that and nobody could read it.
+    pub(super) content_type: Option<Vec<u8>>,
+    pub(super) location: Option<Vec<u8>>,
+    pub(super) retry_after_ms: Option<u64>,
+}
+
+impl Answer {
+    pub(super) fn of(exchange: &Exchange) -> Self {
+        exchange.with_head(|head| Self {
+            status: head.status().code(),
+            content_type: content_type(head).filter(|_| !is_coded(head)),
+            location: location(head),
+            retry_after_ms: retry_after_ms(head),
+        })
+    }
+}
+
+fn content_type(head: &ResponseHead<'_, '_>) -> Option<Vec<u8>> {
+    let lines: Vec<&[u8]> = head.headers().all("content-type").collect();
+    (!lines.is_empty()).then(|| lines.join(&b", "[..]))
+}
+
+/// [sse:content-coding] Whether the body is anything but itself.
+fn is_coded(head: &ResponseHead<'_, '_>) -> bool {
+    let mut codings = head.headers().tokens("content-encoding");
+    codings.any(|coding| !coding.eq_ignore_ascii_case("identity"))
+}
+
+/// Several locations lead to none in particular, as an empty one does.
+fn location(head: &ResponseHead<'_, '_>) -> Option<Vec<u8>> {
+    let mut lines = head.headers().all("location");
+    let first = lines.next()?.to_vec();
+    Some(if lines.next().is_some() { Vec::new() } else { first })
+}
+
+/// `Retry-After` in its form with seconds. That with a date would need a clock that tells dates.
+fn retry_after_ms(head: &ResponseHead<'_, '_>) -> Option<u64> {
+    let value = head.headers().single("retry-after").ok()??;
+    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    // More digits than fit are the longest wait there is.
+    is_number.then(|| value.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(1000))
+}
