@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use mio::{Events, Poll, Token};
 
-use crate::{Driver, Error, Limits, Machine};
+use crate::{Driver, Error, Machine, Network};
 
 /// Runs a [`Machine`] on sockets, and waits where it has to.
 pub struct Blocking<M> {
@@ -22,9 +22,9 @@ impl<M: Machine> Blocking<M> {
     ///
     /// # Errors
     /// What the system says when a poller cannot be had.
-    pub fn new(machine: M, limits: Limits) -> io::Result<Self> {
+    pub fn new(machine: M, network: impl Into<Network>) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let driver = Driver::new(machine, limits, poll.registry(), Token(0))?;
+        let driver = Driver::new(machine, network, poll.registry(), Token(0))?;
         Ok(Self { driver, poll, events: Events::with_capacity(EVENTS) })
     }
 
@@ -66,12 +66,12 @@ impl<M: Machine> Blocking<M> {
             if until.is_some_and(|until| until <= Instant::now()) {
                 return Ok(None);
             }
-            self.wait(until).map_err(|error| Error::Transport(error.kind()))?;
+            self.wait(until).map_err(|error| Error::System(error.kind()))?;
         }
     }
 
     /// Waits until the network has something, a deadline of the machine's passes, or `until` does.
-    fn wait(&mut self, until: Option<Instant>) -> io::Result<()> {
+    pub(crate) fn wait(&mut self, until: Option<Instant>) -> io::Result<()> {
         let at = [self.driver.deadline(), until].into_iter().flatten().min();
         let timeout = at.map(|at| at.saturating_duration_since(Instant::now()));
         match self.poll.poll(&mut self.events, timeout) {

@@ -7,7 +7,12 @@ use mio::{Registry, Token};
 use sockeye_reactor::Time;
 
 use crate::link::{Dialed, Link};
-use crate::{Error, Limits, Machine};
+use crate::{Error, Machine, Network};
+
+/// Reads in one call of [`Driver::next`] that give no event; then others have their turn.
+const READS_MAX: u8 = 32;
+/// A vector that has grown beyond this is given back once it is empty.
+const OUT_KEPT_BYTES_MAX: usize = 64 * 1024;
 
 /// Runs a [`Machine`] on sockets, inside a loop of the caller's.
 ///
@@ -18,10 +23,12 @@ pub struct Driver<M> {
     machine: M,
     link: Link,
     input: Input,
-    out: Vec<u8>,
+    out: Out,
     start: Instant,
     /// Writing failed; to be told once the input is taken.
     broken: Option<Error>,
+    /// There may be more to read, which no poller will tell of.
+    has_more: bool,
 }
 
 /// Bytes that came and have not been taken.
@@ -31,19 +38,34 @@ struct Input {
     len: usize,
 }
 
+/// Bytes to be sent, behind those that were.
+#[derive(Default)]
+struct Out {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
 impl<M: Machine> Driver<M> {
     /// Puts a machine on a registry. Nothing happens before the first [`next`](Self::next).
     ///
     /// # Errors
     /// What the system says when the registry cannot be shared.
-    pub fn new(machine: M, limits: Limits, registry: &Registry, token: Token) -> io::Result<Self> {
+    pub fn new(
+        machine: M,
+        network: impl Into<Network>,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Self> {
+        let network = network.into();
+        let read_bytes = network.limits.read_bytes.max(1);
         Ok(Self {
             machine,
-            link: Link::new(registry.try_clone()?, token, limits),
-            input: Input { bytes: vec![0; limits.read_bytes.max(1)], taken: 0, len: 0 },
-            out: Vec::new(),
+            link: Link::new(registry.try_clone()?, token, network),
+            input: Input { bytes: vec![0; read_bytes], taken: 0, len: 0 },
+            out: Out::default(),
             start: Instant::now(),
             broken: None,
+            has_more: false,
         })
     }
 
@@ -55,14 +77,14 @@ impl<M: Machine> Driver<M> {
     /// Has the machine do something, with the time and the vector for what is to be sent; sends that.
     pub fn act<R>(&mut self, act: impl FnOnce(&mut M, Time, &mut Vec<u8>) -> R) -> R {
         let now = self.now();
-        let done = act(&mut self.machine, now, &mut self.out);
+        let done = act(&mut self.machine, now, &mut self.out.bytes);
         self.flush();
         done
     }
 
     /// Bytes that the network has not taken yet.
-    pub const fn unsent(&self) -> usize {
-        self.out.len()
+    pub fn unsent(&self) -> usize {
+        self.out.bytes.len() - self.out.sent + usize::from(self.link.holds_unsent())
     }
 
     /// Takes note of what the poller reported of our token.
@@ -72,6 +94,9 @@ impl<M: Machine> Driver<M> {
 
     /// When [`next`](Self::next) has to be called again at the latest; `None` for never.
     pub fn deadline(&self) -> Option<Instant> {
+        if self.has_more {
+            return Some(self.start);
+        }
         let at = self.machine.deadline().min(self.link.deadline());
         (at != Time::NEVER).then(|| self.start + Duration::from_millis(at.as_millis()))
     }
@@ -86,11 +111,13 @@ impl<M: Machine> Driver<M> {
     /// # Errors
     /// Why the client has failed, once. It is over then.
     pub fn next<R>(&mut self, mut take: impl FnMut(M::Event<'_>) -> R) -> Result<Option<R>, Error> {
-        loop {
+        self.has_more = false;
+        for _ in 0..READS_MAX {
             let now = self.now();
             self.follow(now);
+            self.catch_up(now);
             let mut rest = &mut self.input.bytes[self.input.taken..self.input.len];
-            let found = self.machine.next(now, &mut rest, &mut self.out, &mut take);
+            let found = self.machine.next(now, &mut rest, &mut self.out.bytes, &mut take);
             self.input.taken = self.input.len - rest.len();
             self.flush();
             match found {
@@ -102,6 +129,8 @@ impl<M: Machine> Driver<M> {
                 }
             }
         }
+        self.has_more = true;
+        Ok(None)
     }
 
     /// Has a connection where the machine wants one, and none where it does not.
@@ -118,10 +147,18 @@ impl<M: Machine> Driver<M> {
         match self.link.advance(now) {
             Dialed::Pending => {}
             Dialed::Up => {
-                self.machine.connected(now, &mut self.out);
+                self.machine.connected(now, &mut self.out.bytes);
                 self.flush();
             }
             Dialed::Failed(error) => self.machine.disconnected(now, error),
+        }
+    }
+
+    /// Reads before a deadline is told: what came in time may lie in the socket, if nobody has looked for a while.
+    fn catch_up(&mut self, now: Time) {
+        if self.input.is_empty() && self.machine.deadline() <= now {
+            self.link.look_again();
+            self.read_more(now);
         }
     }
 
@@ -150,7 +187,7 @@ impl<M: Machine> Driver<M> {
     fn end(&mut self, now: Time, why: Error) {
         self.link.close();
         self.broken = None;
-        self.out.clear();
+        self.out = Out::default();
         self.input.clear();
         self.machine.disconnected(now, why);
     }
@@ -160,14 +197,16 @@ impl<M: Machine> Driver<M> {
         self.end(now, Error::HungUp);
     }
 
-    /// Writes what goes. A connection that breaks is read to its end first: the server may have said why.
-    fn flush(&mut self) {
+    /// Writes what goes, and says how much is left. A connection that breaks is read to its end first: the
+    /// server may have said why.
+    pub(crate) fn flush(&mut self) -> usize {
         if self.link.is_up()
             && self.broken.is_none()
-            && let Err(error) = self.link.write(&mut self.out)
+            && let Err(error) = self.out.write_to(&mut self.link)
         {
             self.broken = Some(error);
         }
+        self.unsent()
     }
 
     fn now(&self) -> Time {
@@ -179,5 +218,24 @@ impl<M: Machine> Driver<M> {
 impl Input {
     const fn clear(&mut self) {
         (self.taken, self.len) = (0, 0);
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.taken == self.len
+    }
+}
+
+impl Out {
+    /// Moves what is left to the front only when that is the smaller part, so that the work is linear.
+    fn write_to(&mut self, link: &mut Link) -> Result<(), Error> {
+        let result = link.write(&self.bytes, &mut self.sent);
+        if self.sent * 2 >= self.bytes.len() {
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
+        }
+        if self.bytes.is_empty() {
+            self.bytes.shrink_to(OUT_KEPT_BYTES_MAX);
+        }
+        result
     }
 }

@@ -12,7 +12,10 @@ use sockeye_websocket::MaskKey;
 /// The masking keys of a WebSocket client must be unpredictable to whoever chooses the payloads (RFC 6455
 /// §10.3), so a source that can be guessed is for tests only.
 #[derive(Clone)]
-pub struct Entropy(Arc<dyn Fn(&mut [u8]) + Send + Sync>);
+pub struct Entropy(Arc<Fill>);
+
+/// Fills what it is given.
+type Fill = dyn Fn(&mut [u8]) + Send + Sync;
 
 impl Entropy {
     /// The system's own, `/dev/urandom`, which is opened once.

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use sockeye_handshake::VerifyError;
 use sockeye_http1::{Error as HttpError, Status};
-use sockeye_websocket::{MessageError, ProtocolError};
+use sockeye_websocket::{MessageError, ProtocolError, UsageError as FrameUsage};
 
 /// What went wrong, outside of this program or with the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum Error {
     /// None of the host's addresses takes a connection; what the last one said.
     Connect(ErrorKind),
     /// The proxy does not open a tunnel.
-    Proxy(Status),
+    Proxy(ProxyError),
     /// TLS failed: the certificate, most of all.
     Tls(TlsError),
     /// The URL wants TLS, and there is none: the crate's feature `rustls` is off.
@@ -49,6 +49,10 @@ pub enum Error {
     EventTooLarge,
     /// The redirect leads nowhere, or there were too many.
     Redirect,
+    /// The system does not give what a client needs: a poller, a thread, entropy.
+    System(ErrorKind),
+    /// The caller asked for what it cannot have.
+    Usage(UsageError),
 }
 
 /// A step that has a limit of its own in [`Limits`](crate::Limits).
@@ -62,8 +66,22 @@ pub enum Deadline {
     Silence,
     /// The answer to our ping.
     Pong,
-    /// The end of the connection after the closing handshake.
+    /// The server's Close frame after ours.
     Close,
+    /// The server's taking anything of what is sent.
+    Send,
+}
+
+/// Why a proxy does not open a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProxyError {
+    /// It refuses, with this status.
+    Status(Status),
+    /// What it says is no HTTP, or over the limits of a head.
+    Http(HttpError),
+    /// It ended the connection.
+    Ended,
 }
 
 /// What TLS says.
@@ -85,7 +103,7 @@ pub struct Refusal {
     pub status: Status,
     /// The header lines, in their order. What is not UTF-8 in a value has been replaced.
     pub headers: Vec<(String, String)>,
-    /// The beginning of the body, as far as it had come with the head.
+    /// The body, up to [`Limits::refusal_bytes_max`](crate::Limits::refusal_bytes_max).
     pub body: Vec<u8>,
 }
 
@@ -114,7 +132,7 @@ impl fmt::Display for Error {
         match self {
             Self::Resolve(kind) => write!(f, "the host is not found: {kind}"),
             Self::Connect(kind) => write!(f, "cannot connect: {kind}"),
-            Self::Proxy(status) => write!(f, "the proxy opens no tunnel: status {status}"),
+            Self::Proxy(error) => write!(f, "the proxy opens no tunnel: {error}"),
             Self::Tls(error) => error.fmt(f),
             Self::NoTls => f.write_str("built without TLS (feature rustls)"),
             Self::Transport(kind) => write!(f, "the connection broke: {kind}"),
@@ -133,6 +151,8 @@ impl fmt::Display for Error {
             Self::Message(error) => error.fmt(f),
             Self::EventTooLarge => f.write_str("an event is over the limit"),
             Self::Redirect => f.write_str("redirects lead nowhere"),
+            Self::System(kind) => write!(f, "the system refuses: {kind}"),
+            Self::Usage(error) => error.fmt(f),
         }
     }
 }
@@ -144,8 +164,19 @@ impl fmt::Display for Deadline {
             Self::Head => "the response took too long",
             Self::Silence => "the server was silent for too long",
             Self::Pong => "the server did not answer a ping",
-            Self::Close => "the server did not end the connection",
+            Self::Close => "the server did not answer a Close frame",
+            Self::Send => "the server took nothing of what was sent",
         })
+    }
+}
+
+impl fmt::Display for ProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::Http(error) => error.fmt(f),
+            Self::Ended => f.write_str("it ended the connection"),
+        }
     }
 }
 
@@ -160,6 +191,7 @@ impl fmt::Display for TlsError {
 }
 
 impl core::error::Error for Error {}
+impl core::error::Error for ProxyError {}
 impl core::error::Error for TlsError {}
 
 impl From<HttpError> for Error {
@@ -168,8 +200,14 @@ impl From<HttpError> for Error {
     }
 }
 
+impl From<UsageError> for Error {
+    fn from(error: UsageError) -> Self {
+        Self::Usage(error)
+    }
+}
+
 /// What the caller asked for and cannot have; nothing was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UsageError {
     /// No absolute URL, or one with what none may hold.
@@ -186,11 +224,23 @@ pub enum UsageError {
     Method,
     /// A subprotocol that is no token, or twice the same.
     Subprotocols,
+    /// A close code that must not be sent, or a reason over 123 bytes.
+    Close,
+    /// The connection is not open: not yet, or not any more.
+    NotOpen,
+    /// As much is waiting to be sent as [`Limits::out_bytes_max`](crate::Limits::out_bytes_max).
+    OutFull,
+    /// A frame that cannot be sent now.
+    WebSocket(FrameUsage),
 }
 
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Close => "a close code or reason that cannot be sent",
+            Self::NotOpen => "the connection is not open",
+            Self::OutFull => "too much is waiting to be sent",
+            Self::WebSocket(error) => return error.fmt(f),
             Self::Url => "not the absolute URL of a server",
             Self::Scheme => "a URL of this client begins with another scheme",
             Self::Credentials => "credentials cannot stand in the URL",

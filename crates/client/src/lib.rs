@@ -9,21 +9,28 @@ mod exchange;
 mod limits;
 mod link;
 mod machine;
+mod network;
 mod url;
+mod web_socket;
 
 pub use blocking::Blocking;
 pub use driver::Driver;
 pub use entropy::Entropy;
-pub use error::{Deadline, Error, Refusal, TlsError, UsageError};
+pub use error::{Deadline, Error, ProxyError, Refusal, TlsError, UsageError};
 pub use event_source::{
     EventSource, EventSourceOptions, OwnedSourceEvent, Reconnect, SourceMessage, SourceOpened,
 };
 pub use limits::Limits;
 pub use machine::Machine;
+pub use network::{Network, Proxy};
 pub use sockeye_sse::{Comments, MessageEvent, OnBusy, Policy, ReadyState};
+/// The frames and messages of WebSocket.
+pub use sockeye_websocket as websocket;
 pub use url::{Peer, Scheme, Url};
+pub use web_socket::{ConnectOptions, Delivery, Opened, OwnedMessage, WebSocket};
 
 /// The clients as state machines, without sockets or clocks.
 pub mod sans_io {
     pub use crate::event_source::{event::SourceEvent, machine::EventSource};
+    pub use crate::web_socket::{SocketEvent, WebSocketMachine as WebSocket};
 }

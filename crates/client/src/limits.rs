@@ -21,6 +21,10 @@ pub struct Limits {
     pub read_bytes: usize,
     /// Bytes that the caller may queue before the network has taken them. Default 4 MiB.
     pub out_bytes_max: usize,
+    /// Bytes of what comes that are kept while a blocking call waits to send. Default 4 MiB.
+    pub inbox_bytes_max: usize,
+    /// Milliseconds in which the network has to take something of what a blocking call sends. Default 30 000.
+    pub send_ms: u64,
 }
 
 impl Limits {
@@ -39,6 +43,8 @@ impl Limits {
         refusal_bytes_max: 4096,
         read_bytes: 16 * 1024,
         out_bytes_max: 4 << 20,
+        inbox_bytes_max: 4 << 20,
+        send_ms: 30_000,
     };
 }
 

@@ -13,7 +13,7 @@ use sockeye_reactor::Time;
 
 use self::resolve::Lookup;
 use self::stream::Stream;
-use crate::{Deadline, Error, Limits, Peer, Scheme};
+use crate::{Deadline, Error, Network, Peer, Scheme};
 
 /// How long one of several addresses may take before the next is tried, in milliseconds.
 const ADDRESS_MS: u64 = 2_500;
@@ -24,7 +24,7 @@ pub(crate) struct Link {
     token: Token,
     step: Step,
     deadline: Time,
-    limits: Limits,
+    network: Network,
     /// Not known to be otherwise since the system was last asked.
     readable: bool,
     writable: bool,
@@ -49,13 +49,13 @@ pub(crate) enum Dialed {
 }
 
 impl Link {
-    pub(crate) fn new(registry: Registry, token: Token, limits: Limits) -> Self {
+    pub(crate) fn new(registry: Registry, token: Token, network: Network) -> Self {
         Self {
             registry,
             token,
             step: Step::None,
             deadline: Time::NEVER,
-            limits,
+            network,
             readable: false,
             writable: false,
         }
@@ -76,9 +76,9 @@ impl Link {
             Scheme::Plain => {}
             Scheme::Secure => return Err(Error::NoTls),
         }
-        self.deadline = now + self.limits.connect_ms;
+        self.deadline = now + self.network.limits.connect_ms;
         let lookup = Lookup::start(&peer.host, peer.port, &self.registry, self.token);
-        self.step = Step::Resolving(lookup.map_err(|error| Error::Resolve(error.kind()))?);
+        self.step = Step::Resolving(lookup.map_err(|error| Error::System(error.kind()))?);
         Ok(())
     }
 
@@ -194,25 +194,31 @@ impl Link {
         }
     }
 
-    /// Writes as much of `bytes` as goes, and takes it off the front.
-    pub(crate) fn write(&mut self, bytes: &mut Vec<u8>) -> Result<(), Error> {
+    /// Has [`read`](Self::read) ask the system, whatever the poller said.
+    pub(crate) const fn look_again(&mut self) {
+        self.readable = true;
+    }
+
+    /// Whether bytes that were written have not reached the socket.
+    pub(crate) const fn holds_unsent(&self) -> bool {
+        false
+    }
+
+    /// Writes as much of `bytes` behind the first `sent` as goes, and counts it there.
+    pub(crate) fn write(&mut self, bytes: &[u8], sent: &mut usize) -> Result<(), Error> {
         let Step::Up(stream) = &mut self.step else { return Ok(()) };
-        let mut sent = 0;
-        let mut result = Ok(());
-        while self.writable && sent < bytes.len() {
-            match stream.write(&bytes[sent..]) {
-                Ok(len) => sent += len,
+        while self.writable && *sent < bytes.len() {
+            match stream.write(&bytes[*sent..]) {
+                Ok(len) => *sent += len,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(error) => {
-                    result = Err(stream.explain(&error));
                     // What the peer said before has to be looked for.
                     self.readable = true;
-                    break;
+                    return Err(stream.explain(&error));
                 }
             }
         }
-        bytes.drain(..sent);
-        result
+        Ok(())
     }
 
     /// Ends whatever there is.

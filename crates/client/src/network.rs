@@ -1,0 +1,78 @@
+//! How to get to servers, and what they may make a client hold.
+
+use core::fmt;
+
+use crate::{Limits, Scheme, Url, UsageError};
+
+/// Bounds, and what stands between a client and its servers.
+///
+/// `Limits` alone is one, too: `Limits::DEFAULT.into()`.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Network {
+    /// Every bound of a connection.
+    pub limits: Limits,
+    /// Go through this proxy.
+    pub proxy: Option<Proxy>,
+}
+
+impl Network {
+    /// The defaults with other bounds.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// The same through a proxy.
+    #[must_use]
+    pub fn through(self, proxy: Proxy) -> Self {
+        Self { proxy: Some(proxy), ..self }
+    }
+}
+
+impl From<Limits> for Network {
+    fn from(limits: Limits) -> Self {
+        Self::new(limits)
+    }
+}
+
+/// An HTTP proxy that opens tunnels by `CONNECT` (RFC 9110 §9.3.6).
+#[derive(Clone)]
+pub struct Proxy {
+    pub(crate) url: Url,
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+impl Proxy {
+    /// The proxy of an `http` URL; its path means nothing.
+    ///
+    /// # Errors
+    /// [`UsageError::Scheme`] for another scheme.
+    pub fn new(url: Url) -> Result<Self, UsageError> {
+        if url.is_websocket() || url.peer().scheme == Scheme::Secure {
+            return Err(UsageError::Scheme);
+        }
+        Ok(Self { url, headers: Vec::new() })
+    }
+
+    /// Adds a header to each `CONNECT`, for example `Proxy-Authorization`.
+    ///
+    /// # Errors
+    /// [`UsageError::Header`] if it cannot stand there.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, UsageError> {
+        sockeye_http1::HeaderName::new(name).map_err(|_| UsageError::Header)?;
+        sockeye_http1::HeaderValue::new(value).map_err(|_| UsageError::Header)?;
+        self.headers.push((name.to_owned(), value.to_owned()));
+        Ok(self)
+    }
+}
+
+/// Shows no values of headers: they hold credentials.
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy")
+            .field("url", &self.url)
+            .field("headers", &self.headers.len())
+            .finish()
+    }
+}

@@ -1,0 +1,14 @@
+//! The WebSocket client: its machine, and the machine with a loop of its own.
+
+mod blocking;
+mod kept;
+mod machine;
+mod opening;
+mod options;
+mod session;
+
+pub use blocking::WebSocket;
+pub use kept::OwnedMessage;
+pub use machine::{SocketEvent, WebSocket as WebSocketMachine};
+pub use opening::Opened;
+pub use options::{ConnectOptions, Delivery};

@@ -1,0 +1,189 @@
+//! The opening handshake from the client's side (RFC 6455 §4.1).
+
+use sockeye_deflate::{ClientOffer, EXTENSION_NAME, Params};
+use sockeye_handshake::{
+    Accepted, Challenge, ClientRequest, Extensions, UsageError as HandshakeUsage, VerifyError,
+};
+use sockeye_http1::{HeaderName, HeaderValue, ResponseHead};
+use sockeye_reactor::Time;
+
+use super::ConnectOptions;
+use crate::exchange::{Exchange, head_lines};
+use crate::{Deadline, Entropy, Error, Limits, Refusal, UsageError};
+
+/// What client and server agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Opened {
+    /// The subprotocol that the server chose among those that were asked for.
+    pub subprotocol: Option<String>,
+    /// Whether messages may be compressed.
+    pub compressed: bool,
+    /// The header lines of the server's answer, in their order. What is not UTF-8 in a value has been
+    /// replaced.
+    pub headers: Vec<(String, String)>,
+}
+
+/// One attempt: what was asked, and what there is of the answer.
+pub(super) struct Opening {
+    challenge: Challenge,
+    exchange: Exchange,
+    deadline: Time,
+    /// The answer that was not asked for, while more of it is to come.
+    refusal: Option<Refusal>,
+}
+
+/// What came of the answer so far.
+pub(super) enum Answer {
+    /// Not all is there.
+    Pending,
+    /// The handshake is complete.
+    Open(Opened, Option<Params>),
+    /// There will be no WebSocket.
+    Failed(Error),
+}
+
+impl Opening {
+    /// Writes the request, with a nonce of its own.
+    pub(super) fn begin(
+        options: &ConnectOptions,
+        limits: Limits,
+        entropy: &Entropy,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) -> Self {
+        // [rfc6455:4.1-nonce-fresh]
+        let challenge = Challenge::new(entropy.bytes());
+        let written = with_request(options, |request| challenge.write_request(request, out));
+        written
+            .map(Result::ok)
+            .ok()
+            .flatten()
+            .expect("the request was tried when the options came");
+        let exchange = Exchange::new("GET", limits);
+        Self { challenge, exchange, deadline: now + limits.head_ms, refusal: None }
+    }
+
+    pub(super) const fn deadline(&self) -> Time {
+        self.deadline
+    }
+
+    /// Takes the answer up to its end, and not a byte further.
+    pub(super) fn take(
+        &mut self,
+        options: &ConnectOptions,
+        now: Time,
+        input: &mut &mut [u8],
+    ) -> Answer {
+        match self.exchange.take_head(input) {
+            Ok(true) if self.refusal.is_some() => return self.gather(now, input),
+            Ok(true) => {}
+            Ok(false) if self.deadline <= now => {
+                return Answer::Failed(Error::TimedOut(Deadline::Head));
+            }
+            Ok(false) => return Answer::Pending,
+            Err(error) => return Answer::Failed(error),
+        }
+        let verified = with_request(options, |request| {
+            let offer = options.compression.as_ref();
+            self.exchange.with_head(|head| verify(&self.challenge, request, offer, head))
+        });
+        match verified.expect("the request was tried when the options came") {
+            Ok((opened, params)) => Answer::Open(opened, params),
+            Err(Error::Handshake(VerifyError::Status(_))) => self.gather(now, input),
+            Err(error) => Answer::Failed(error),
+        }
+    }
+
+    /// Waits for the whole answer that was not asked for, or as much of it as is kept.
+    fn gather(&mut self, now: Time, input: &mut &mut [u8]) -> Answer {
+        let mut refusal = match self.refusal.take() {
+            Some(refusal) => refusal,
+            None => self.exchange.refusal(&mut &mut [][..]),
+        };
+        if self.exchange.add_to_refusal(&mut refusal, input) || self.deadline <= now {
+            return Answer::Failed(Error::Refused(Box::new(refusal)));
+        }
+        self.refusal = Some(refusal);
+        Answer::Pending
+    }
+
+    /// What it means that the connection has ended before the handshake was complete.
+    pub(super) fn cut(self, why: Error) -> Error {
+        match self.refusal {
+            // As much as there was is worth telling.
+            Some(refusal) => Error::Refused(Box::new(refusal)),
+            None if why == Error::Ended => Error::Truncated,
+            None => why,
+        }
+    }
+}
+
+/// Says whether a request can be made of these options.
+pub(super) fn check(options: &ConnectOptions) -> Result<(), UsageError> {
+    if !options.url.is_websocket() {
+        return Err(UsageError::Scheme);
+    }
+    let challenge = Challenge::new([0; 16]);
+    let written =
+        with_request(options, |request| challenge.write_request(request, &mut Vec::new()))?;
+    written.map_err(|error| match error {
+        HandshakeUsage::Subprotocols => UsageError::Subprotocols,
+        HandshakeUsage::HeaderReserved | HandshakeUsage::Origin => UsageError::Header,
+        _ => UsageError::Url,
+    })
+}
+
+/// Lends the request that the options stand for.
+fn with_request<R>(
+    options: &ConnectOptions,
+    act: impl FnOnce(&ClientRequest<'_>) -> R,
+) -> Result<R, UsageError> {
+    let mut headers = Vec::with_capacity(options.headers.len());
+    for (name, value) in &options.headers {
+        let name = HeaderName::new(name).map_err(|_| UsageError::Header)?;
+        headers.push((name, HeaderValue::new(value).map_err(|_| UsageError::Header)?));
+    }
+    let subprotocols: Vec<&str> = options.subprotocols.iter().map(String::as_str).collect();
+    let extensions = options.compression.as_ref().map_or_else(Extensions::new, offered);
+    Ok(act(&ClientRequest {
+        origin: options.origin.as_deref(),
+        subprotocols: &subprotocols,
+        extensions: &extensions,
+        headers: &headers,
+        ..ClientRequest::new(options.url.authority(), options.url.target())
+    }))
+}
+
+fn offered(offer: &ClientOffer) -> Extensions {
+    let mut text = Vec::new();
+    offer.write(&mut text);
+    Extensions::parse([&*text]).expect("an offer is well formed")
+}
+
+fn verify(
+    challenge: &Challenge,
+    request: &ClientRequest<'_>,
+    offer: Option<&ClientOffer>,
+    head: &ResponseHead<'_, '_>,
+) -> Result<(Opened, Option<Params>), Error> {
+    let accepted = challenge.verify(head, request).map_err(Error::Handshake)?;
+    let params = agreed(&accepted, offer)?;
+    let opened = Opened {
+        subprotocol: accepted.subprotocol.map(str::to_owned),
+        compressed: params.is_some(),
+        headers: head_lines(head.headers()),
+    };
+    Ok((opened, params))
+}
+
+/// The compression that the server agreed to, held to our offer.
+fn agreed(accepted: &Accepted<'_>, offer: Option<&ClientOffer>) -> Result<Option<Params>, Error> {
+    let mut named = accepted.extensions.iter().filter(|one| one.name() == EXTENSION_NAME);
+    let (Some(offer), Some(answer)) = (offer, named.next()) else { return Ok(None) };
+    // [rfc7692:5-accepted-once]
+    if named.next().is_some() {
+        return Err(Error::Compression);
+    }
+    offer.accept_response(answer.params()).map(Some).map_err(|_| Error::Compression)
+}
