@@ -12,3 +12,7 @@ pub use kept::OwnedMessage;
 pub use machine::{SocketEvent, WebSocket as WebSocketMachine};
 pub use opening::Opened;
 pub use options::{ConnectOptions, Delivery};
+
+#[cfg(test)]
+#[path = "web_socket/tests.rs"]
+mod tests;

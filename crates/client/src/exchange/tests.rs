@@ -35,9 +35,12 @@ fn read(method: &'static str, bytes: &[u8], piece: usize) -> Result<Read, Error>
     Ok(Read { status, body, over: exchange.is_over(), behind })
 }
 
+/// Method, bytes, body, whether the response is over at their end, and bytes behind it.
+type Case = (&'static str, &'static [u8], &'static [u8], bool, usize);
+
 #[test]
 fn every_split_gives_the_same_response() {
-    let cases: [(&str, &[u8], &[u8], bool, usize); 8] = [
+    let cases: [Case; 8] = [
         ("GET", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello, more", b"hello", true, 6),
         ("GET", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nx", b"", true, 1),
         ("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nx", b"abcde", true, 1),

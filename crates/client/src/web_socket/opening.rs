@@ -181,7 +181,7 @@ fn verify(
 fn agreed(accepted: &Accepted<'_>, offer: Option<&ClientOffer>) -> Result<Option<Params>, Error> {
     let mut named = accepted.extensions.iter().filter(|one| one.name() == EXTENSION_NAME);
     let (Some(offer), Some(answer)) = (offer, named.next()) else { return Ok(None) };
-    // [rfc7692:5-accepted-once]
+    // [rfc7692:6-rsv1-conflict]
     if named.next().is_some() {
         return Err(Error::Compression);
     }
