@@ -94,7 +94,8 @@ impl<M: Machine> Driver<M> {
 
     /// When [`next`](Self::next) has to be called again at the latest; `None` for never.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.has_more {
+        // A connection that is wanted, or is not any more, is no poller's business.
+        if self.has_more || self.machine.peer().is_some() == self.link.is_idle() {
             return Some(self.start);
         }
         let at = self.machine.deadline().min(self.link.deadline());

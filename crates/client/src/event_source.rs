@@ -7,14 +7,14 @@ mod options;
 mod owned;
 mod request;
 
-use std::io;
+use core::fmt;
 use std::time::Instant;
 
 pub use self::event::SourceOpened;
 pub use self::options::{EventSourceOptions, Reconnect};
 pub use self::owned::{OwnedSourceEvent, SourceMessage};
 use crate::sans_io::{self, SourceEvent};
-use crate::{Blocking, Entropy, Error, Limits, UsageError};
+use crate::{Blocking, Entropy, Error, Network};
 
 /// A stream of server-sent events that finds its place again after each loss, for programs that may wait.
 ///
@@ -32,7 +32,7 @@ use crate::{Blocking, Entropy, Error, Limits, UsageError};
 ///         _ => {}
 ///     }
 /// }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), sockeye_client::Error>(())
 /// ```
 ///
 /// # RFC
@@ -42,23 +42,23 @@ pub struct EventSource {
 }
 
 impl EventSource {
-    /// A source with the default options.
+    /// A source with the defaults.
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidInput`] with a [`UsageError`] inside if the URL is none for us; otherwise what the
-    /// system says when a poller or its entropy cannot be had.
-    pub fn connect(url: &str) -> io::Result<Self> {
-        Self::with(EventSourceOptions::new(url).map_err(invalid)?, Limits::DEFAULT)
+    /// [`Error::Usage`] for a URL that is none for us; [`Error::System`] if there is no poller or no entropy.
+    pub fn connect(url: &str) -> Result<Self, Error> {
+        Self::with(EventSourceOptions::new(url)?, Network::default())
     }
 
-    /// A source with these options and bounds.
+    /// A source with these options, by this way.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
-    pub fn with(options: EventSourceOptions, limits: Limits) -> io::Result<Self> {
-        let machine = sans_io::EventSource::new(options, limits, Entropy::system()?);
-        let machine = machine.map_err(invalid)?;
-        Ok(Self { blocking: Blocking::new(machine, limits)? })
+    pub fn with(options: EventSourceOptions, network: Network) -> Result<Self, Error> {
+        let system = |error: std::io::Error| Error::System(error.kind());
+        let entropy = Entropy::system().map_err(system)?;
+        let machine = sans_io::EventSource::new(options, network.limits, entropy)?;
+        Ok(Self { blocking: Blocking::new(machine, network).map_err(system)? })
     }
 
     /// Waits for the next event and lends it to `take`. `None`: the source is over.
@@ -110,6 +110,10 @@ impl Iterator for EventSource {
     }
 }
 
-fn invalid(error: UsageError) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, error)
+impl fmt::Debug for EventSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventSource")
+            .field("machine", self.blocking.driver().machine())
+            .finish_non_exhaustive()
+    }
 }
