@@ -1,7 +1,6 @@
 //! The `sockeye` program: real-time delivery over WebSocket and server-sent events.
 
 mod cli;
-mod client;
 mod config;
 mod demo;
 mod disk;

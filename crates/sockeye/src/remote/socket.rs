@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::Serialize;
 use sockeye_handshake::{Challenge, ClientRequest, VerifyError};
 use sockeye_http1::{HeaderStorage, Limits as HeadLimits, ResponseHead};
-use sockeye_websocket::{Assembler, CloseReason, Config, Connection, Event, Limits, Message};
+use sockeye_websocket::{
+    Assembler, CloseReason, Config, Connection, Event, Limits, MaskKey, Message,
+};
 
 use super::http::{Answer, Line};
 use super::said::Said;
@@ -42,7 +44,7 @@ pub(super) fn listen(remote: &Remote, session: &mut Session) -> Result<Infallibl
     };
     let config = Config { limits, ..Config::default() };
     let mut socket = Socket {
-        protocol: Connection::client(&config, Box::new(crate::client::system_masks())),
+        protocol: Connection::client(&config, Box::new(system_masks())),
         assembler: Assembler::new(MESSAGE_BYTES_MAX),
         out: Vec::new(),
     };
@@ -51,6 +53,21 @@ pub(super) fn listen(remote: &Remote, session: &mut Session) -> Result<Infallibl
     let _ = socket.protocol.close(None, &mut socket.out);
     let _ = line.send(&socket.out);
     end
+}
+
+/// Masking keys from the system's entropy (RFC 6455 §10.3), fetched many at a time.
+fn system_masks() -> impl FnMut() -> MaskKey + Send {
+    let mut keys = [0; 1024];
+    let mut used = keys.len();
+    move || {
+        if used == keys.len() {
+            getrandom::fill(&mut keys).expect("the system has entropy");
+            used = 0;
+        }
+        let key = keys[used..].first_chunk().copied().expect("a multiple of four");
+        used += 4;
+        MaskKey::new(key)
+    }
 }
 
 /// The opening handshake. What came behind it stays in the line.
