@@ -53,6 +53,9 @@ pub enum Error {
     System(ErrorKind),
     /// The caller asked for what it cannot have.
     Usage(UsageError),
+    /// What the hub of a subscription says or does.
+    #[cfg(feature = "hub")]
+    Hub(crate::HubError),
 }
 
 /// A step that has a limit of its own in [`Limits`](crate::Limits).
@@ -94,6 +97,8 @@ pub enum TlsError {
     Certificate,
     /// The handshake failed in another way, or a record is bad.
     Protocol,
+    /// The system has no certificates of authorities to trust.
+    Roots,
 }
 
 /// An answer that is not the one that was asked for.
@@ -153,6 +158,8 @@ impl fmt::Display for Error {
             Self::Redirect => f.write_str("redirects lead nowhere"),
             Self::System(kind) => write!(f, "the system refuses: {kind}"),
             Self::Usage(error) => error.fmt(f),
+            #[cfg(feature = "hub")]
+            Self::Hub(error) => error.fmt(f),
         }
     }
 }
@@ -186,6 +193,7 @@ impl fmt::Display for TlsError {
             Self::Name => "no certificate can hold the host's name",
             Self::Certificate => "the server's certificate is not trusted",
             Self::Protocol => "TLS failed",
+            Self::Roots => "the system has no authorities to trust",
         })
     }
 }
@@ -232,6 +240,10 @@ pub enum UsageError {
     OutFull,
     /// A frame that cannot be sent now.
     WebSocket(FrameUsage),
+    /// No channel to subscribe.
+    Channels,
+    /// No transport to subscribe it with.
+    Transports,
 }
 
 impl fmt::Display for UsageError {
@@ -248,6 +260,8 @@ impl fmt::Display for UsageError {
             Self::Header => "a header that cannot stand in this request",
             Self::Method => "a method that is none, or has no body",
             Self::Subprotocols => "a subprotocol that is no token, or twice the same",
+            Self::Channels => "no channel to subscribe",
+            Self::Transports => "no transport to subscribe it with",
         })
     }
 }

@@ -10,6 +10,8 @@ mod limits;
 mod link;
 mod machine;
 mod network;
+#[cfg(feature = "hub")]
+mod subscription;
 mod url;
 mod web_socket;
 
@@ -26,11 +28,18 @@ pub use network::{Network, Proxy};
 pub use sockeye_sse::{Comments, MessageEvent, OnBusy, Policy, ReadyState};
 /// The frames and messages of WebSocket.
 pub use sockeye_websocket as websocket;
+#[cfg(feature = "hub")]
+pub use subscription::{
+    Credentials, Data, Gap, HubError, Publication, Subscription, SubscriptionEvent,
+    SubscriptionOptions, Target, Transport,
+};
 pub use url::{Peer, Scheme, Url};
 pub use web_socket::{ConnectOptions, Delivery, Opened, OwnedMessage, WebSocket};
 
 /// The clients as state machines, without sockets or clocks.
 pub mod sans_io {
     pub use crate::event_source::{event::SourceEvent, machine::EventSource};
+    #[cfg(feature = "hub")]
+    pub use crate::subscription::SubscriptionMachine as Subscription;
     pub use crate::web_socket::{SocketEvent, WebSocketMachine as WebSocket};
 }

@@ -1,0 +1,72 @@
+//! How long to wait before coming back.
+
+/// Upper end of the random wait after the second failure in a row, in milliseconds.
+const FIRST_MS: u64 = 250;
+/// What the doubling stops at.
+const LAST_MS: u64 = 30_000;
+
+/// Counts failures in a row.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// Something went well.
+    pub(super) const fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Another failure: how long to wait, in milliseconds. [client:hub-retry] At least `hint_ms`, what the server
+    /// has asked for; on top comes a random part of a bound that doubles, so that a crowd spreads out.
+    ///
+    /// After the first failure that bound is zero: the server may have restarted, or wants us back at once. Who is
+    /// sent away (`busy`) waits at least half of the bound, since he has to come each time later.
+    pub(super) fn wait_ms(&mut self, hint_ms: u64, busy: bool, bits: u64) -> u64 {
+        self.failures = self.failures.saturating_add(1);
+        let doublings = self.failures.saturating_sub(if busy { 1 } else { 2 });
+        let bound = if self.failures == 1 && !busy {
+            0
+        } else {
+            1_u64
+                .checked_shl(doublings)
+                .map_or(LAST_MS, |it| it.saturating_mul(FIRST_MS).min(LAST_MS))
+        };
+        let least = if busy { bound / 2 } else { 0 };
+        let spread = (u128::from(bits) * u128::from(bound - least + 1)) >> 64;
+        hint_ms.saturating_add(least).saturating_add(u64::try_from(spread).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [client:hub-retry]
+    #[test]
+    fn waits_grow_to_a_bound_and_keep_the_hint() {
+        for bits in [0, u64::MAX / 3, u64::MAX] {
+            let mut backoff = Backoff::default();
+            assert_eq!(backoff.wait_ms(0, false, bits), 0);
+            let mut bound = FIRST_MS;
+            for _ in 0..80 {
+                let wait = backoff.wait_ms(0, false, bits);
+                assert!(wait <= bound, "{wait} of {bound}");
+                assert_eq!(wait, if bits == u64::MAX { bound } else { wait.min(bound / 2) });
+                bound = (bound * 2).min(LAST_MS);
+            }
+            assert!((LAST_MS / 2..=LAST_MS).contains(&backoff.wait_ms(0, true, bits)));
+            assert!(backoff.wait_ms(7, true, bits) >= LAST_MS / 2 + 7);
+            backoff.reset();
+            assert_eq!(backoff.wait_ms(1_500, false, bits), 1_500);
+        }
+    }
+
+    #[test]
+    fn whoever_is_sent_away_comes_ever_later() {
+        let mut backoff = Backoff::default();
+        let waits: Vec<u64> = (0..10).map(|_| backoff.wait_ms(0, true, 0)).collect();
+        assert_eq!(waits[..5], [125, 250, 500, 1_000, 2_000]);
+        assert_eq!(waits[9], LAST_MS / 2);
+    }
+}

@@ -1,0 +1,118 @@
+//! A subscription for programs that may wait.
+
+use core::fmt;
+use std::time::Instant;
+
+use super::event::SubscriptionEvent;
+use super::machine::Subscription as SubscriptionMachine;
+use super::options::{Credentials, SubscriptionOptions};
+use crate::{Blocking, Entropy, Error, Network};
+
+type Renew = Box<dyn FnMut(&Error) -> Option<Credentials> + Send>;
+
+/// Channels of a hub, for programs that may wait: an iterator over what comes, which ends with the channels.
+///
+/// ```no_run
+/// use sockeye_client::{Data, Network, Subscription, SubscriptionEvent, SubscriptionOptions, Url};
+///
+/// let hub = Url::parse("http://127.0.0.1:8080")?;
+/// let options = SubscriptionOptions::new(hub, &["chat:7"]);
+/// for event in Subscription::new(options, Network::default())? {
+///     match event? {
+///         SubscriptionEvent::Message(message) => match message.data {
+///             Data::Text(text) => println!("{}: {text}", message.channel),
+///             Data::Json(json) => println!("{}: {json}", message.channel),
+///         },
+///         SubscriptionEvent::Gap(gap) => println!("load anew: {:?}", gap.target),
+///         _ => {}
+///     }
+/// }
+/// # Ok::<(), sockeye_client::Error>(())
+/// ```
+pub struct Subscription {
+    inner: Blocking<SubscriptionMachine>,
+    renew: Option<Renew>,
+}
+
+impl Subscription {
+    /// A subscription. It connects when it is asked for its first event.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for options that cannot stand in a request, [`Error::System`] if there is no poller.
+    pub fn new(options: SubscriptionOptions, network: Network) -> Result<Self, Error> {
+        let system = |error: std::io::Error| Error::System(error.kind());
+        let entropy = Entropy::system().map_err(system)?;
+        let machine = SubscriptionMachine::new(options, network.limits, entropy)?;
+        Ok(Self { inner: Blocking::new(machine, network).map_err(system)?, renew: None })
+    }
+
+    /// Asks `renew` for other credentials whenever the hub wants them; it is told why, and may take its time.
+    /// `None`, or no closure at all, ends the subscription with that error.
+    #[must_use]
+    pub fn renew_with(
+        mut self,
+        renew: impl FnMut(&Error) -> Option<Credentials> + Send + 'static,
+    ) -> Self {
+        self.renew = Some(Box::new(renew));
+        self
+    }
+
+    /// The cursor behind everything that was told; another subscription goes on with it.
+    pub fn cursor(&self) -> Option<&str> {
+        self.inner.driver().machine().cursor()
+    }
+
+    /// Waits for the next event, but no longer than until `until`. `None`: nothing came by then, or the
+    /// subscription [is over](Self::is_over).
+    ///
+    /// # Errors
+    /// Why the subscription has ended before its channels, once: the hub says that coming back is of no use,
+    /// or wants credentials that nobody has.
+    pub fn receive_until(
+        &mut self,
+        until: Option<Instant>,
+    ) -> Result<Option<SubscriptionEvent<'static>>, Error> {
+        loop {
+            let found = self.inner.next_until(until, |event| event.into_owned())?;
+            match found.flatten() {
+                Some(SubscriptionEvent::CredentialsNeeded { why }) => self.renew(why)?,
+                found => return Ok(found),
+            }
+        }
+    }
+
+    /// Ends the subscription: nothing comes after that.
+    pub fn close(&mut self) {
+        self.inner.driver_mut().act(|machine, _, _| machine.close());
+    }
+
+    /// Whether nothing more will come.
+    pub fn is_over(&self) -> bool {
+        self.inner.driver().is_over()
+    }
+
+    fn renew(&mut self, why: Error) -> Result<(), Error> {
+        let new = self.renew.as_mut().and_then(|renew| renew(&why));
+        let driver = self.inner.driver_mut();
+        let Some(new) = new else {
+            driver.act(|machine, _, _| machine.close());
+            return Err(why);
+        };
+        Ok(driver.act(|machine, _, _| machine.set_credentials(Some(new)))?)
+    }
+}
+
+/// What comes, until the subscription is over.
+impl Iterator for Subscription {
+    type Item = Result<SubscriptionEvent<'static>, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.receive_until(None).transpose()
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.driver().machine().fmt(f)
+    }
+}

@@ -1,0 +1,149 @@
+//! Why a connection ends, and what that means for the next one.
+
+use sockeye_websocket::{CloseReason, MessageError};
+
+use super::said::Problem;
+use crate::{Error, HubError, Refusal};
+
+/// What is to be done now.
+#[derive(Debug)]
+pub(super) enum End {
+    /// All that was wanted is there.
+    Over,
+    /// Coming back would end the same.
+    Stop(Error),
+    /// Other credentials first.
+    Credentials(Error),
+    /// Come back, at the earliest after so many milliseconds.
+    Lost { why: Error, retry_ms: u64 },
+    /// The same, but each time later.
+    Busy { why: Error, retry_ms: u64 },
+    /// This transport cannot be had here.
+    Unfit(Error),
+    /// Nothing has happened but that another connection is needed.
+    Again,
+}
+
+impl End {
+    pub(super) const fn lost(why: Error) -> Self {
+        Self::Lost { why, retry_ms: 0 }
+    }
+
+    /// [client:hub-close-codes] What a goodbye means, by the range of its code.
+    pub(super) fn goaway(code: u16, reason: &str, retry_ms: Option<u64>, max: u64) -> Self {
+        let retry_ms = retry_ms.unwrap_or_default().min(max);
+        let why = Error::Hub(HubError::Goaway { code, reason: Box::from(reason) });
+        match code {
+            4000 => Self::Over,
+            4001..=4099 => Self::Stop(why),
+            4300..=4399 => Self::Credentials(why),
+            1012 | 1013 | 4100..=4199 => Self::Busy { why, retry_ms },
+            _ => Self::Lost { why, retry_ms },
+        }
+    }
+
+    /// A Close frame without a `goaway` before it: the word, and perhaps a time to wait.
+    pub(super) fn farewell(reason: Option<CloseReason>, max: u64) -> Self {
+        let Some(reason) = reason else { return Self::lost(Error::Ended) };
+        let (word, rest) = reason.text().split_once(' ').unwrap_or_else(|| (reason.text(), ""));
+        let retry_ms = rest.strip_prefix("retry_ms=").and_then(|text| text.parse().ok());
+        Self::goaway(u16::from(reason.code()), word, retry_ms, max)
+    }
+
+    /// What a status means that is not the one that was asked for.
+    pub(super) fn refusal(refusal: Refusal, max: u64) -> Self {
+        let status = refusal.status.code();
+        let code = serde_json::from_slice::<Problem>(&refusal.body).ok();
+        let code = code.map(|problem| problem.error.code);
+        let seconds = refusal.header("Retry-After").and_then(|text| text.parse::<u64>().ok());
+        let retry_ms = seconds.unwrap_or_default().saturating_mul(1000).min(max);
+        let why = Error::Refused(Box::new(refusal));
+        match (status, code.as_deref()) {
+            (401, _) => Self::Credentials(why),
+            (408 | 429 | 500 | 502..=504, _) => Self::Busy { why, retry_ms },
+            // What stands between us and the hub answers so, or has taken our `Upgrade` away.
+            (_, None | Some("upgrade_required" | "not_found" | "method_not_allowed")) => {
+                Self::Unfit(why)
+            }
+            (_, Some(_)) => Self::Stop(why),
+        }
+    }
+
+    /// What an error of the WebSocket means.
+    pub(super) fn socket(error: Error, max: u64) -> Self {
+        match error {
+            Error::Refused(refusal) => Self::refusal(*refusal, max),
+            Error::Handshake(_) | Error::Compression => Self::Unfit(error),
+            // It would come again.
+            Error::Message(MessageError::TooBig) => Self::Stop(error),
+            other => Self::lost(other),
+        }
+    }
+}
+
+/// Whether what was refused with this code may be taken later.
+pub(super) fn is_passing(code: &str) -> bool {
+    ["overloaded", "unavailable", "rate_limited", "internal", "too_many_connections"]
+        .contains(&code)
+}
+
+/// Whether other credentials may help.
+pub(super) fn is_about_credentials(code: &str) -> bool {
+    let words = ["unauthenticated", "credentials_required", "query_token_off", "api_key_unknown"];
+    let tickets = ["ticket_used_or_expired", "session_over"];
+    words.contains(&code) || tickets.contains(&code) || code.starts_with("token_")
+}
+
+#[cfg(test)]
+mod tests {
+    use sockeye_http1::Status;
+
+    use super::*;
+
+    /// [client:hub-close-codes]
+    #[test]
+    fn a_code_says_what_to_do() {
+        let end = |code| End::goaway(code, "word", Some(1_500), 3_600_000);
+        assert!(matches!(end(4000), End::Over));
+        for code in [4001, 4002, 4003, 4099] {
+            assert!(matches!(end(code), End::Stop(_)), "{code}");
+        }
+        for code in [4300, 4301, 4302, 4303, 4399] {
+            assert!(matches!(end(code), End::Credentials(_)), "{code}");
+        }
+        for code in [1012, 1013, 4100, 4102, 4199] {
+            assert!(matches!(end(code), End::Busy { retry_ms: 1_500, .. }), "{code}");
+        }
+        for code in [0, 1000, 1001, 1006, 4200, 4202, 4299, 4400, 65_535] {
+            assert!(matches!(end(code), End::Lost { retry_ms: 1_500, .. }), "{code}");
+        }
+        let forever = End::goaway(4100, "", Some(u64::MAX), 3_600_000);
+        assert!(matches!(forever, End::Busy { retry_ms: 3_600_000, .. }));
+    }
+
+    #[test]
+    fn a_status_says_what_to_do() {
+        let refusal = |status, body: &str, retry: &str| Refusal {
+            status: Status::new(status).expect("a status"),
+            headers: vec![("retry-after".to_owned(), retry.to_owned())],
+            body: body.as_bytes().to_vec(),
+        };
+        let end = |status, body: &str| End::refusal(refusal(status, body, "2"), 3_600_000);
+        let coded = |code: &str| format!(r#"{{"error":{{"code":"{code}","message":"m"}}}}"#);
+        assert!(matches!(end(401, &coded("token_expired")), End::Credentials(_)));
+        for status in [408, 429, 500, 502, 503, 504] {
+            assert!(matches!(end(status, ""), End::Busy { retry_ms: 2_000, .. }), "{status}");
+        }
+        assert!(matches!(end(403, &coded("forbidden")), End::Stop(_)));
+        assert!(matches!(end(400, &coded("bad_channel")), End::Stop(_)));
+        for (status, body) in
+            [(403, "<html>"), (404, ""), (302, ""), (426, &*coded("upgrade_required")), (200, "")]
+        {
+            assert!(matches!(end(status, body), End::Unfit(_)), "{status}");
+        }
+        let odd = End::refusal(refusal(503, "", "Fri, 31 Dec"), 1);
+        assert!(matches!(odd, End::Busy { retry_ms: 0, .. }));
+        let long = End::refusal(refusal(503, "", "99999999999999999"), 1);
+        assert!(matches!(long, End::Busy { retry_ms: 1, .. }));
+    }
+}

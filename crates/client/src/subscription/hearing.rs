@@ -1,0 +1,276 @@
+//! What becomes of a word of the hub's: an event, a move of the cursor, the end of the connection.
+
+use std::borrow::Cow;
+
+use super::end::{End, is_about_credentials, is_passing};
+use super::event::{Gap, Publication, SubscriptionEvent, Target};
+use super::ledger::{Ledger, Place};
+use super::position::Position;
+use super::said::{self, Said};
+use super::{Take, Transport};
+use crate::{Error, HubError};
+
+/// All that is known over all connections, and a little of the present one.
+pub(super) struct Hearing {
+    pub(super) ledger: Ledger,
+    pub(super) retry_ms_max: u64,
+    transport: Transport,
+    /// Why this connection is to be left.
+    pub(super) verdict: Option<End>,
+    /// A word that is heard again, behind the gap that was declared for its sake.
+    again: Option<(Cow<'static, str>, String, Option<String>)>,
+    /// The hub has taken us in on this connection, and it was told.
+    opened: bool,
+    /// The hub has said a word of its own on this connection.
+    pub(super) settled: bool,
+    /// Whether cursors on this connection are about us yet.
+    counts: bool,
+    /// A message came on this connection.
+    pub(super) messages: bool,
+    /// It was told on this connection that everything is there.
+    synced: bool,
+}
+
+impl Hearing {
+    pub(super) const fn new(ledger: Ledger, transport: Transport, retry_ms_max: u64) -> Self {
+        Self {
+            ledger,
+            retry_ms_max,
+            transport,
+            verdict: None,
+            again: None,
+            opened: false,
+            settled: false,
+            counts: false,
+            messages: false,
+            synced: false,
+        }
+    }
+
+    /// Another connection. `goes_on`: nobody was told that the last one has ended.
+    pub(super) fn begin(&mut self, transport: Transport, goes_on: bool) {
+        let goes_on = goes_on && self.transport == transport;
+        self.ledger.begin();
+        self.transport = transport;
+        self.again = None;
+        (self.settled, self.messages) = (false, false);
+        (self.opened, self.synced) = (self.opened && goes_on, self.synced && goes_on);
+        // [client:hub-cursor] What a WebSocket says before `subscribed` is where the log is.
+        self.counts = transport != Transport::WebSocket;
+    }
+
+    pub(super) const fn counts(&self) -> bool {
+        self.counts
+    }
+
+    /// The hub has taken us in.
+    pub(super) fn open<R>(&mut self, take: Take<'_, R>) -> Option<R> {
+        if core::mem::replace(&mut self.opened, true) {
+            return None;
+        }
+        Some(take(SubscriptionEvent::Connected { transport: self.transport }))
+    }
+
+    /// The word that had to wait, if there is one.
+    pub(super) fn hear_again<R>(&mut self, take: Take<'_, R>) -> Option<R> {
+        let (kind, json, beside) = self.again.take()?;
+        match &*kind {
+            "" => self.hint(&json, take),
+            kind => self.hear(kind, &json, beside.as_deref(), take),
+        }
+    }
+
+    /// Takes in an object of this kind, and the cursor that came beside it.
+    pub(super) fn hear<R>(
+        &mut self,
+        kind: &str,
+        json: &str,
+        beside: Option<&str>,
+        take: Take<'_, R>,
+    ) -> Option<R> {
+        let heard = said::read(kind, json).and_then(|found| match found {
+            None => Ok(None),
+            Some((said, own)) => Ok(Some((said, said::cursor(beside, own)?))),
+        });
+        let (said, cursor) = match heard {
+            Ok(Some(heard)) => heard,
+            Ok(None) => return None,
+            Err(error) => return self.fail(error),
+        };
+        if let (Said::Message(_) | Said::Sync { .. } | Said::End { .. }, Some(cursor)) =
+            (&said, &cursor)
+            && self.ledger.place(cursor.at) == Place::Foreign
+        {
+            return self.declare(kind, json, beside, take);
+        }
+        match said {
+            // The socket looks after that.
+            Said::Welcome { .. } => None,
+            Said::Subscribed => {
+                self.counts = true;
+                if let Some(cursor) = cursor {
+                    self.ledger.hint(&cursor.text, cursor.at);
+                }
+                None
+            }
+            Said::Message(message) => self.message(message, cursor, take),
+            Said::Gap(gap) => self.gap(gap, take),
+            Said::Sync { recovered, gaps, replayed } => {
+                let Some(said::Cursor { text, at }) = cursor else {
+                    return self.fail(HubError::Strange);
+                };
+                self.ledger.hear();
+                self.ledger.reach(&text, at);
+                // Each poll is told that it has caught up; once is enough.
+                let is_news = !core::mem::replace(&mut self.synced, true) || gaps > 0;
+                let sync = SubscriptionEvent::Sync { cursor: text, recovered, gaps, replayed };
+                is_news.then(|| take(sync))
+            }
+            Said::End { channel } => self.end(channel, cursor, take),
+            Said::Error { channel, code, message } => self.refused(channel, code, message, take),
+            Said::Goaway { code, reason, retry_ms } => {
+                if let Some(cursor) = cursor.filter(|_| self.counts) {
+                    self.ledger.hint(&cursor.text, cursor.at);
+                }
+                self.verdict = Some(End::goaway(code, &reason, retry_ms, self.retry_ms_max));
+                None
+            }
+        }
+    }
+
+    /// A cursor that comes with nothing else.
+    pub(super) fn hint<R>(&mut self, text: &str, take: Take<'_, R>) -> Option<R> {
+        let Some(at) = Position::parse(text) else { return self.fail(HubError::Strange) };
+        match self.ledger.hint(text, at) {
+            Place::Ours => None,
+            Place::Foreign => self.declare("", text, None, take),
+        }
+    }
+
+    /// An answer with nothing behind it: of a poll that missed nothing, the hub does not say more.
+    pub(super) fn caught_up<R>(&mut self, take: Take<'_, R>) -> Option<R> {
+        let cursor = self.ledger.cursor().filter(|_| !self.synced)?.to_owned();
+        self.synced = true;
+        let cursor = Cow::Owned(cursor);
+        Some(take(SubscriptionEvent::Sync { cursor, recovered: true, gaps: 0, replayed: 0 }))
+    }
+
+    fn message<R>(
+        &mut self,
+        message: Publication<'_>,
+        cursor: Option<said::Cursor<'_>>,
+        take: Take<'_, R>,
+    ) -> Option<R> {
+        let Some(said::Cursor { text, at }) = cursor else { return self.fail(HubError::Strange) };
+        // Not dropped in silence: it may be that we do not understand our own pattern.
+        if !self.ledger.covers(&message.channel) {
+            return self.fail(HubError::Strange);
+        }
+        self.ledger.hear();
+        if self.ledger.has_shown(at) {
+            return None;
+        }
+        self.ledger.show(&text, at);
+        self.messages = true;
+        Some(take(SubscriptionEvent::Message(Publication { cursor: text, ..message })))
+    }
+
+    fn gap<R>(&mut self, gap: Gap<'_>, take: Take<'_, R>) -> Option<R> {
+        self.ledger.hear();
+        let name = match &gap.target {
+            Target::Channel(name) | Target::Pattern(name) => Some(&**name),
+            Target::All => None,
+        };
+        // (client:hub-gap) Of the others it is known what is missing.
+        if !["trimmed", "limit"].contains(&&*gap.reason) {
+            self.ledger.excuse(name);
+        }
+        if gap.ended
+            && let Target::Channel(channel) = &gap.target
+        {
+            self.strike(channel);
+        }
+        Some(take(SubscriptionEvent::Gap(gap)))
+    }
+
+    fn end<R>(
+        &mut self,
+        channel: Cow<'_, str>,
+        cursor: Option<said::Cursor<'_>>,
+        take: Take<'_, R>,
+    ) -> Option<R> {
+        let Some(said::Cursor { text, at }) = cursor else { return self.fail(HubError::Strange) };
+        if !self.ledger.covers(&channel) {
+            return self.fail(HubError::Strange);
+        }
+        self.ledger.hear();
+        if self.strike(&channel) {
+            self.ledger.reach(&text, at);
+        } else if self.ledger.is_struck(&channel) || self.ledger.has_shown(at) {
+            return None;
+        } else {
+            self.ledger.show(&text, at);
+        }
+        Some(take(SubscriptionEvent::End { channel, cursor: text }))
+    }
+
+    /// A channel has ended; without any there is nothing to stay for.
+    fn strike(&mut self, channel: &str) -> bool {
+        let was_wanted = self.ledger.strike(channel);
+        if self.ledger.wanted().is_empty() {
+            self.verdict = Some(End::Over);
+        }
+        was_wanted
+    }
+
+    fn refused<R>(
+        &mut self,
+        channel: Option<Cow<'_, str>>,
+        code: Cow<'_, str>,
+        message: Cow<'_, str>,
+        take: Take<'_, R>,
+    ) -> Option<R> {
+        let why = || {
+            let (code, message) = (Box::from(&*code), Box::from(&*message));
+            Error::Hub(HubError::Refused { code, message })
+        };
+        let Some(channel) = channel.filter(|_| !is_passing(&code)) else {
+            self.verdict = Some(if is_passing(&code) {
+                // (client:hub-busy) It would be taken later: coming back for all loses nothing.
+                End::Busy { why: why(), retry_ms: 0 }
+            } else if is_about_credentials(&code) {
+                End::Credentials(why())
+            } else {
+                End::Stop(why())
+            });
+            return None;
+        };
+        if !self.ledger.strike(&channel) {
+            return None;
+        }
+        if self.ledger.wanted().is_empty() {
+            self.verdict = Some(End::Stop(why()));
+        }
+        Some(take(SubscriptionEvent::Refused { channel, code, message }))
+    }
+
+    /// [client:hub-epoch] The hub goes on in another life of the log and has declared no gap: that is one.
+    fn declare<R>(
+        &mut self,
+        kind: &str,
+        json: &str,
+        beside: Option<&str>,
+        take: Take<'_, R>,
+    ) -> Option<R> {
+        self.again =
+            Some((Cow::Owned(kind.to_owned()), json.to_owned(), beside.map(str::to_owned)));
+        self.ledger.excuse(None);
+        let (target, reason) = (Target::All, Cow::Borrowed("epoch"));
+        Some(take(SubscriptionEvent::Gap(Gap { target, reason, missed: None, ended: false })))
+    }
+
+    fn fail<R>(&mut self, error: HubError) -> Option<R> {
+        self.verdict = Some(End::Stop(Error::Hub(error)));
+        None
+    }
+}

@@ -1,0 +1,185 @@
+//! What a subscription has and what it still wants: the client's half of the hub's promise.
+
+use super::position::Position;
+
+/// The cursor, what was shown, and which channels are still wanted.
+pub(super) struct Ledger {
+    /// All channels and patterns that were ever wanted here.
+    targets: Vec<String>,
+    /// Those of them that have neither ended nor been refused.
+    wanted: Vec<String>,
+    /// What to come back with; at first it is the caller's, who may have said a word or nonsense.
+    cursor: Option<String>,
+    /// Its place, if it has one.
+    at: Option<Position>,
+    /// Up to here everything was shown: by this subscription, or to whoever gave the first cursor.
+    shown: Option<Position>,
+    /// For these a gap of unknown size was declared, and no cursor has come since.
+    excused: Vec<String>,
+    /// Whether on this connection anything was said behind which a cursor stands.
+    heard: bool,
+}
+
+/// What a cursor of the hub's means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It is of the log that is known, or no other log was known.
+    Ours,
+    /// It is of another life of the log, and nobody has declared a gap.
+    Foreign,
+}
+
+impl Ledger {
+    /// Begins at a cursor, a word that stands for one, or now. `targets` has nothing twice.
+    pub(super) fn new(targets: Vec<String>, cursor: Option<&str>) -> Self {
+        let cursor = cursor.filter(|text| !text.is_empty() && *text != "now");
+        let at = cursor.and_then(Position::parse).filter(|at| *at != Position::NOWHERE);
+        Self {
+            wanted: targets.clone(),
+            targets,
+            cursor: cursor.map(str::to_owned),
+            at,
+            shown: at,
+            excused: Vec::new(),
+            heard: false,
+        }
+    }
+
+    pub(super) fn wanted(&self) -> &[String] {
+        &self.wanted
+    }
+
+    pub(super) fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
+
+    pub(super) const fn at(&self) -> Option<Position> {
+        self.at
+    }
+
+    /// Another connection: what it says first may be only a repetition of what we said.
+    pub(super) const fn begin(&mut self) {
+        self.heard = false;
+    }
+
+    /// From now on cursors are behind something that was said.
+    pub(super) const fn hear(&mut self) {
+        self.heard = true;
+    }
+
+    /// Whether a channel was asked for.
+    pub(super) fn covers(&self, channel: &str) -> bool {
+        self.targets.iter().any(|target| covers(target, channel))
+    }
+
+    /// [client:hub-epoch] Whether this place can be taken without a gap in front of it.
+    pub(super) fn place(&self, at: Position) -> Place {
+        let is_excused = || self.wanted.iter().all(|wanted| self.excused.contains(wanted));
+        match self.at {
+            Some(known) if known.epoch != at.epoch && !is_excused() => Place::Foreign,
+            Some(_) | None => Place::Ours,
+        }
+    }
+
+    /// [client:hub-once] Whether what stands there has been shown.
+    pub(super) fn has_shown(&self, at: Position) -> bool {
+        self.shown.is_some_and(|shown| shown.epoch == at.epoch && at.seq <= shown.seq)
+    }
+
+    /// What stands there is shown now.
+    pub(super) fn show(&mut self, text: &str, at: Position) {
+        self.shown = Some(at);
+        self.reach(text, at);
+    }
+
+    /// Everything up to there has come. Within one life of the log a cursor does not go back.
+    pub(super) fn reach(&mut self, text: &str, at: Position) {
+        let is_behind = self.at.is_some_and(|known| known.epoch == at.epoch && at.seq < known.seq);
+        // [client:hub-cursor] Only a gap of unknown size lets it go back.
+        if at == Position::NOWHERE || (is_behind && self.excused.is_empty()) {
+            return;
+        }
+        self.excused.clear();
+        self.at = Some(at);
+        if self.cursor.as_deref() != Some(text) {
+            self.cursor = Some(text.to_owned());
+        }
+    }
+
+    /// A cursor that comes with nothing else. Before the first word of a connection it says where the stream
+    /// begins; a gap that this implies may be still to come. So whoever has a cursor keeps it until then, but for
+    /// another proof behind the same place.
+    pub(super) fn hint(&mut self, text: &str, at: Position) -> Place {
+        if at == Position::NOWHERE {
+            return Place::Ours;
+        }
+        if !self.heard && self.cursor.is_some() && self.at != Some(at) {
+            return Place::Ours;
+        }
+        let place = self.place(at);
+        if place == Place::Ours {
+            self.reach(text, at);
+        }
+        place
+    }
+
+    /// (client:hub-gap) Messages of these may be missing, and nobody knows how many: what comes next is taken as
+    /// it is. `None` is all.
+    pub(super) fn excuse(&mut self, target: Option<&str>) {
+        self.shown = None;
+        match target {
+            None => self.excused = self.wanted.clone(),
+            Some(target) => {
+                let is_news = !self.excused.iter().any(|known| known == target);
+                if is_news && self.wanted.iter().any(|wanted| wanted == target) {
+                    self.excused.push(target.to_owned());
+                }
+            }
+        }
+    }
+
+    /// A channel is not wanted any more: it has ended or was refused. Whether it was wanted.
+    pub(super) fn strike(&mut self, channel: &str) -> bool {
+        let before = self.wanted.len();
+        self.wanted.retain(|wanted| wanted != channel);
+        self.wanted.len() < before
+    }
+
+    /// Whether a channel was asked for by its name and is not wanted any more.
+    pub(super) fn is_struck(&self, channel: &str) -> bool {
+        let named = |list: &[String]| list.iter().any(|it| it == channel);
+        named(&self.targets) && !named(&self.wanted)
+    }
+
+    /// Strikes out channels that had ended at a cursor which the caller brought: the hub tells an end once.
+    /// `ended` are channels with the place of their end, of the log whose newest place is `head`.
+    pub(super) fn strike_known(&mut self, head: Position, ended: &[(&str, u64)]) {
+        let at = self.at.or_else(|| self.cursor.is_none().then_some(head));
+        let Some(at) = at.filter(|at| at.epoch == head.epoch) else { return };
+        for (channel, last) in ended {
+            if at.seq >= *last {
+                self.strike(channel);
+            }
+        }
+    }
+}
+
+/// Whether a channel is `target`, or matches it: `*` stands for one segment, a last `>` for one or more.
+pub(super) fn covers(target: &str, channel: &str) -> bool {
+    let mut segments = channel.split(':');
+    let mut patterns = target.split(':').peekable();
+    while let Some(pattern) = patterns.next() {
+        let Some(segment) = segments.next() else { return false };
+        match pattern {
+            ">" if patterns.peek().is_none() => return true,
+            "*" => {}
+            _ if pattern == segment => {}
+            _ => return false,
+        }
+    }
+    segments.next().is_none()
+}
+
+#[cfg(test)]
+#[path = "ledger/tests.rs"]
+mod tests;

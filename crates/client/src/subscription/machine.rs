@@ -1,0 +1,424 @@
+//! A subscription without its network: one state machine over all its connections.
+
+use core::fmt;
+use std::collections::VecDeque;
+
+use sockeye_reactor::Time;
+
+use super::backoff::Backoff;
+use super::end::End;
+use super::event::SubscriptionEvent;
+use super::hearing::Hearing;
+use super::ledger::Ledger;
+use super::options::{self, Credentials, SubscriptionOptions};
+use super::poll::Polls;
+use super::preference::Preference;
+use super::probe::Probe;
+use super::socket::Socket;
+use super::stream::Stream;
+use super::{Context, Transport};
+use crate::{Entropy, Error, HubError, Limits, Machine, Peer, UsageError};
+
+/// A connection that has held for so long was a good one, even if nothing came.
+const STEADY_MS: u64 = 2_000;
+
+/// Channels of a hub as a [`Machine`]: one cursor through all connections and transports.
+///
+/// ```text
+///           ┌──────────────── waited ◄───────────────┐
+///           ▼                                        │
+///        dialing ──► up: WebSocket, stream, polls ──► waiting        over: all channels have ended,
+///           │                      │   lost, sent away ▲             or the hub says never
+///           └── none came ─────────┼───────────────────┤                 ▲
+///                                  └► needs credentials ┘   from anywhere ┘
+/// ```
+pub struct Subscription {
+    options: SubscriptionOptions,
+    limits: Limits,
+    entropy: Entropy,
+    credentials: Option<Credentials>,
+    /// A ticket opens one stream.
+    is_ticket_used: bool,
+    hearing: Hearing,
+    preference: Preference,
+    backoff: Backoff,
+    phase: Phase,
+    /// Whether a connection was asked for and its end was not told.
+    is_linked: bool,
+    /// Whether what had ended before has to be asked for.
+    wants_probe: bool,
+    /// The last connection has served, and nobody was told of its end.
+    goes_on: bool,
+    told: VecDeque<SubscriptionEvent<'static>>,
+    failed: Option<Error>,
+    opened_at: Time,
+}
+
+enum Phase {
+    /// Until then no connection is wanted, and none before the last one is gone.
+    Waiting(Time),
+    Dialing,
+    Up(Line),
+    /// No connection is wanted before other credentials are there, and until then.
+    NeedsCredentials(Time),
+    Over,
+}
+
+/// What is spoken on a connection.
+enum Line {
+    Probe(Box<Probe>, Transport),
+    Socket(Box<Socket>),
+    Stream(Box<Stream>),
+    Polls(Box<Polls>),
+}
+
+impl Subscription {
+    /// A subscription that is about to connect.
+    ///
+    /// # Errors
+    /// What of the options cannot stand in a request, or is missing.
+    pub fn new(
+        options: SubscriptionOptions,
+        limits: Limits,
+        entropy: Entropy,
+    ) -> Result<Self, UsageError> {
+        options.check()?;
+        let ledger = Ledger::new(options.wanted(), options.cursor.as_deref());
+        let preference = options.preference();
+        let first = preference.now();
+        let is_poll = matches!(first, Transport::LongPoll | Transport::ShortPoll);
+        Ok(Self {
+            wants_probe: ledger.at().is_some() || (ledger.cursor().is_none() && is_poll),
+            hearing: Hearing::new(ledger, first, options.retry_ms_max),
+            credentials: options.credentials.clone(),
+            is_ticket_used: false,
+            preference,
+            backoff: Backoff::default(),
+            phase: Phase::Waiting(Time::default()),
+            is_linked: false,
+            goes_on: false,
+            told: VecDeque::new(),
+            failed: None,
+            opened_at: Time::NEVER,
+            options,
+            limits,
+            entropy,
+        })
+    }
+
+    /// The cursor behind everything that was told: what another subscription goes on with. `None` before the
+    /// hub has given one.
+    pub fn cursor(&self) -> Option<&str> {
+        self.hearing.ledger.cursor()
+    }
+
+    /// Those of the channels and patterns that have neither ended nor been refused.
+    pub fn wanted(&self) -> &[String] {
+        self.hearing.ledger.wanted()
+    }
+
+    /// Gives other credentials: the answer to [`SubscriptionEvent::CredentialsNeeded`]. At any other time they are
+    /// for the next connection.
+    ///
+    /// # Errors
+    /// [`UsageError::Header`] if they cannot be sent; nothing has changed then.
+    pub fn set_credentials(&mut self, credentials: Option<Credentials>) -> Result<(), UsageError> {
+        options::check_credentials(credentials.as_ref())?;
+        (self.credentials, self.is_ticket_used) = (credentials, false);
+        if let Phase::NeedsCredentials(until) = self.phase {
+            self.phase = Phase::Waiting(until);
+        }
+        Ok(())
+    }
+
+    /// Ends the subscription: nothing comes after that.
+    pub fn close(&mut self) {
+        self.told.clear();
+        self.failed = None;
+        self.phase = Phase::Over;
+    }
+
+    /// Begins with what a connection is for.
+    fn begin(&mut self, now: Time, out: &mut Vec<u8>) {
+        let transport = self.preference.next(now);
+        let goes_on = core::mem::take(&mut self.goes_on);
+        self.hearing.begin(transport, goes_on);
+        self.opened_at = Time::NEVER;
+        let has_ticket = matches!(self.credentials, Some(Credentials::Ticket(_)));
+        // A ticket is for the stream.
+        let probe = if self.wants_probe && !has_ticket {
+            Probe::begin(&self.context(now), out)
+        } else {
+            None
+        };
+        self.phase = match probe {
+            Some(probe) => Phase::Up(Line::Probe(Box::new(probe), transport)),
+            None => self.line(transport, now, out),
+        };
+    }
+
+    fn line(&mut self, transport: Transport, now: Time, out: &mut Vec<u8>) -> Phase {
+        self.wants_probe = false;
+        self.is_ticket_used |= matches!(self.credentials, Some(Credentials::Ticket(_)));
+        let entropy = self.entropy.clone();
+        let context = self.context(now);
+        Phase::Up(match transport {
+            Transport::WebSocket => match Socket::begin(&context, &entropy, out) {
+                Ok(socket) => Line::Socket(Box::new(socket)),
+                Err(error) => {
+                    self.failed = Some(Error::Usage(error));
+                    return Phase::Over;
+                }
+            },
+            Transport::EventStream => Line::Stream(Box::new(Stream::begin(&context, out))),
+            Transport::LongPoll | Transport::ShortPoll => {
+                Line::Polls(Box::new(Polls::new(transport, now)))
+            }
+        })
+    }
+
+    fn context(&mut self, now: Time) -> Context<'_> {
+        Context {
+            now,
+            is_better_due: self.preference.is_due(now),
+            options: &self.options,
+            limits: self.limits,
+            credentials: self.credentials.as_ref(),
+            hearing: &mut self.hearing,
+        }
+    }
+
+    /// Lets the connection speak. `Ok(None)`: it has nothing more to say now.
+    fn listen<R>(
+        &mut self,
+        now: Time,
+        input: &mut &mut [u8],
+        out: &mut Vec<u8>,
+        take: super::Take<'_, R>,
+    ) -> Result<Option<R>, End> {
+        let mut context = Context {
+            now,
+            is_better_due: self.preference.is_due(now),
+            options: &self.options,
+            limits: self.limits,
+            credentials: self.credentials.as_ref(),
+            hearing: &mut self.hearing,
+        };
+        let Phase::Up(line) = &mut self.phase else { return Ok(None) };
+        if let Some(told) = context.hearing.hear_again(take) {
+            return Ok(Some(told));
+        }
+        if context.hearing.verdict.is_some() {
+            return Ok(None);
+        }
+        match line {
+            Line::Socket(socket) => socket.next(&mut context, input, out, take),
+            Line::Stream(stream) => stream.next(&mut context, input, take),
+            Line::Polls(polls) => polls.next(&mut context, input, out, take),
+            Line::Probe(probe, transport) => {
+                let transport = *transport;
+                let Some(keep_alive) = probe.next(&mut context, input)? else { return Ok(None) };
+                self.wants_probe = false;
+                if self.hearing.verdict.is_some() {
+                    return Ok(None);
+                }
+                if !keep_alive {
+                    return Err(End::Again);
+                }
+                self.phase = self.line(transport, now, out);
+                self.listen(now, input, out, take)
+            }
+        }
+    }
+
+    /// The connection has served.
+    fn leave(&mut self, now: Time, end: End, out: &mut Vec<u8>) {
+        if let Phase::Up(Line::Socket(socket)) = &mut self.phase
+            && self.is_linked
+        {
+            socket.close(now, out);
+        }
+        let was_up = matches!(self.phase, Phase::Up(_));
+        let held_ms = if self.hearing.settled { now.since(self.opened_at) } else { 0 };
+        let was_good = self.hearing.messages || held_ms >= STEADY_MS;
+        if was_up && !self.hearing.settled && matches!(end, End::Lost { .. } | End::Busy { .. }) {
+            self.preference.failed(now);
+        }
+        self.hearing.verdict = None;
+        match end {
+            End::Over => self.phase = Phase::Over,
+            End::Stop(error) => self.fail(error),
+            End::Again => (self.phase, self.goes_on) = (Phase::Waiting(now), true),
+            End::Unfit(error) if !self.preference.cannot(now) => self.fail(error),
+            End::Unfit(why) => self.wait(now, why, 0, false),
+            End::Busy { why, retry_ms } => self.wait(now, why, retry_ms, true),
+            End::Lost { why, retry_ms } => {
+                if was_good {
+                    self.backoff.reset();
+                }
+                self.wait(now, why, retry_ms, false);
+            }
+            End::Credentials(why) => {
+                if was_good {
+                    self.backoff.reset();
+                }
+                let wait_ms = self.backoff.wait_ms(0, false, self.entropy.bits());
+                self.need_credentials(now + wait_ms, why);
+            }
+        }
+    }
+
+    fn wait(&mut self, now: Time, why: Error, hint_ms: u64, busy: bool) {
+        let wait_ms = self.backoff.wait_ms(hint_ms, busy, self.entropy.bits());
+        self.told.push_back(SubscriptionEvent::Lost { why, wait_ms });
+        self.phase = Phase::Waiting(now + wait_ms);
+    }
+
+    fn need_credentials(&mut self, until: Time, why: Error) {
+        self.told.push_back(SubscriptionEvent::CredentialsNeeded { why });
+        self.phase = Phase::NeedsCredentials(until);
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.failed = Some(error);
+        self.phase = Phase::Over;
+    }
+
+    /// The wait is over: a connection, if what there is of credentials is good for one.
+    fn dial(&mut self, now: Time) {
+        let is_socket = self.preference.next(now) == Transport::WebSocket;
+        let has_proof = self.cursor().is_some_and(|cursor| cursor.contains('~'));
+        // (client:hub-ticket) A cursor with a proof comes back with the same ticket, but not to a WebSocket.
+        if self.is_ticket_used && (is_socket || !has_proof) {
+            return self.need_credentials(now, Error::Hub(HubError::TicketUsed));
+        }
+        (self.phase, self.is_linked) = (Phase::Dialing, true);
+    }
+}
+
+impl Machine for Subscription {
+    type Event<'e> = SubscriptionEvent<'e>;
+
+    fn peer(&self) -> Option<&Peer> {
+        match self.phase {
+            Phase::Dialing | Phase::Up(_) if self.is_linked => Some(self.options.url.peer()),
+            _ => None,
+        }
+    }
+
+    fn deadline(&self) -> Time {
+        if !self.told.is_empty() || self.failed.is_some() {
+            return Time::default();
+        }
+        match &self.phase {
+            Phase::Waiting(_) if self.is_linked => Time::NEVER,
+            Phase::Waiting(until) => *until,
+            Phase::Up(_) if !self.is_linked => Time::default(),
+            Phase::Up(Line::Probe(probe, _)) => probe.deadline(),
+            Phase::Up(Line::Socket(socket)) => socket.deadline(),
+            Phase::Up(Line::Stream(stream)) => stream.deadline(),
+            Phase::Up(Line::Polls(polls)) => polls.deadline(),
+            Phase::Dialing | Phase::NeedsCredentials(_) | Phase::Over => Time::NEVER,
+        }
+    }
+
+    fn connected(&mut self, now: Time, out: &mut Vec<u8>) {
+        if let Phase::Dialing = self.phase {
+            self.begin(now, out);
+        }
+    }
+
+    fn disconnected(&mut self, now: Time, why: Error) {
+        self.is_linked = false;
+        match &mut self.phase {
+            Phase::Dialing => {
+                self.hearing.settled = false;
+                self.hearing.messages = false;
+                self.wait(now, why, 0, false);
+            }
+            Phase::Up(line) => {
+                let mut context = Context {
+                    now,
+                    is_better_due: false,
+                    options: &self.options,
+                    limits: self.limits,
+                    credentials: self.credentials.as_ref(),
+                    hearing: &mut self.hearing,
+                };
+                let end = match line {
+                    Line::Probe(..) => Some(End::lost(why)),
+                    Line::Stream(stream) => Some(stream.end(why, &context)),
+                    Line::Polls(polls) => polls.end(why, &mut context),
+                    Line::Socket(socket) => {
+                        socket.disconnected(now, why);
+                        None
+                    }
+                };
+                if self.hearing.verdict.is_none() {
+                    self.hearing.verdict = end;
+                }
+            }
+            Phase::Waiting(_) | Phase::NeedsCredentials(_) | Phase::Over => {}
+        }
+    }
+
+    fn next<R>(
+        &mut self,
+        now: Time,
+        input: &mut &mut [u8],
+        out: &mut Vec<u8>,
+        take: &mut dyn FnMut(Self::Event<'_>) -> R,
+    ) -> Result<Option<R>, Error> {
+        loop {
+            if let Some(event) = self.told.pop_front() {
+                return Ok(Some(take(event)));
+            }
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            }
+            match self.phase {
+                Phase::Waiting(until) if until <= now && !self.is_linked => self.dial(now),
+                Phase::Up(_) => {
+                    let was_settled = self.hearing.settled;
+                    let heard = self.listen(now, input, out, take);
+                    if self.hearing.settled && !was_settled {
+                        self.opened_at = now;
+                        self.preference.good();
+                    }
+                    match (heard, self.hearing.verdict.is_some()) {
+                        (Ok(Some(told)), _) => return Ok(Some(told)),
+                        (Ok(None), false) => return Ok(None),
+                        (Ok(None), true) => {
+                            if let Some(end) = self.hearing.verdict.take() {
+                                self.leave(now, end, out);
+                            }
+                        }
+                        (Err(end), _) => self.leave(now, end, out),
+                    }
+                }
+                Phase::Waiting(_) | Phase::NeedsCredentials(_) | Phase::Over | Phase::Dialing => {
+                    // Of a connection that was left nothing counts any more.
+                    *input = &mut [];
+                    if self.told.is_empty() && self.failed.is_none() {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over) && self.told.is_empty() && self.failed.is_none()
+    }
+}
+
+/// Shows no cursor and no credentials.
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("url", &self.options.url)
+            .field("wanted", &self.wanted())
+            .field("transport", &self.preference.now())
+            .finish_non_exhaustive()
+    }
+}

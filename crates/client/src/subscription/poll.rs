@@ -1,0 +1,213 @@
+//! A connection on which the hub is asked again and again (`GET /v1/poll`).
+
+use std::collections::VecDeque;
+
+use serde_json::value::RawValue;
+use sockeye_reactor::Time;
+
+use super::end::End;
+use super::fetch::Fetch;
+use super::position::Position;
+use super::{Context, Take, Transport, request, said};
+use crate::{Deadline, Error, HubError};
+
+/// How long the hub may keep a poll, in seconds.
+const WAIT_S: u64 = 25;
+/// How long its answer may take on top of that, in milliseconds.
+const SILENCE_MS: u64 = 20_000;
+/// From one short poll to the next, and after an empty answer that came at once, in milliseconds.
+const PAUSE_MS: u64 = 1_000;
+
+/// Polls, one after the other.
+pub(super) struct Polls {
+    is_short: bool,
+    step: Step,
+    /// What the last answer says, in the order in which it is told.
+    items: VecDeque<Item>,
+    /// The tag of the last answer.
+    tag: Option<String>,
+    /// Whether there was an answer on this connection.
+    is_used: bool,
+}
+
+enum Step {
+    /// The next poll is sent then.
+    Pause(Time),
+    Asked {
+        fetch: Box<Fetch>,
+        at: Time,
+        until: Time,
+        waits: bool,
+    },
+    /// This connection takes no other request.
+    Ended(Time),
+}
+
+enum Item {
+    Said(&'static str, Box<RawValue>),
+    Sync(Box<RawValue>, String),
+    Cursor(String),
+    CaughtUp,
+}
+
+impl Polls {
+    pub(super) fn new(transport: Transport, now: Time) -> Self {
+        let is_short = matches!(transport, Transport::ShortPoll);
+        let (items, step) = (VecDeque::new(), Step::Pause(now));
+        Self { is_short, step, items, tag: None, is_used: false }
+    }
+
+    pub(super) const fn deadline(&self) -> Time {
+        match self.step {
+            Step::Pause(until) | Step::Ended(until) | Step::Asked { until, .. } => until,
+        }
+    }
+
+    pub(super) fn next<R>(
+        &mut self,
+        context: &mut Context<'_>,
+        input: &mut &mut [u8],
+        out: &mut Vec<u8>,
+        take: Take<'_, R>,
+    ) -> Result<Option<R>, End> {
+        loop {
+            if let Some(told) = self.tell(context, take) {
+                return Ok(Some(told));
+            }
+            if context.hearing.verdict.is_some() {
+                return Ok(None);
+            }
+            match &mut self.step {
+                Step::Pause(until) | Step::Ended(until) if context.now < *until => return Ok(None),
+                Step::Ended(_) => return Err(End::Again),
+                // [client:hub-transport] Between two polls a better transport costs nothing.
+                Step::Pause(_) if self.is_used && context.is_better_due => return Err(End::Again),
+                Step::Pause(_) => self.ask(context, out),
+                Step::Asked { fetch, until, .. } => {
+                    if !fetch.take(input).map_err(too_large_or_lost)? {
+                        if *until <= context.now {
+                            return Err(End::lost(Error::TimedOut(Deadline::Silence)));
+                        }
+                        return Ok(None);
+                    }
+                    // Bytes that nobody asked for are no part of a later answer.
+                    let is_dirty = !input.is_empty();
+                    self.answered(context, is_dirty)?;
+                }
+            }
+        }
+    }
+
+    /// The connection has ended. `None`: its end was that of an answer.
+    pub(super) fn end(&mut self, why: Error, context: &mut Context<'_>) -> Option<End> {
+        match &mut self.step {
+            Step::Pause(_) | Step::Ended(_) if self.items.is_empty() => Some(End::Again),
+            Step::Pause(_) | Step::Ended(_) => None,
+            Step::Asked { fetch, .. } => {
+                if fetch.cut() {
+                    self.answered(context, true).err()
+                } else if self.is_used && !fetch.is_begun() {
+                    // It was closed while our request was on its way.
+                    Some(End::Again)
+                } else {
+                    Some(End::lost(why))
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, context: &Context<'_>, out: &mut Vec<u8>) {
+        let ledger = &context.hearing.ledger;
+        // Without a cursor, what comes while the first answer is on its way would be missed.
+        let waits = !self.is_short && ledger.cursor().is_some();
+        let wait = if waits { WAIT_S } else { 0 };
+        let mut path = format!("/v1/poll?wait={wait}");
+        request::add_query(&mut path, ledger.wanted(), ledger.cursor(), context.credentials);
+        let tag = self.tag.take().filter(|_| !waits);
+        let header = tag.as_deref().map(|tag| ("If-None-Match", tag));
+        request::get(context.options, context.credentials, &path, header, out);
+        let fetch = Box::new(Fetch::new(context.limits, context.options.message_bytes_max));
+        let until = context.now + wait * 1_000 + SILENCE_MS;
+        self.step = Step::Asked { fetch, at: context.now, until, waits };
+    }
+
+    /// Takes an answer to pieces.
+    fn answered(&mut self, context: &mut Context<'_>, is_dirty: bool) -> Result<(), End> {
+        let now = context.now;
+        let step = core::mem::replace(&mut self.step, Step::Pause(now));
+        let Step::Asked { fetch, at, waits, .. } = step else { return Ok(()) };
+        let (status, keep_alive) = fetch.head();
+        let is_over = match status {
+            200 => self.take_apart(fetch.body()).map_err(|error| End::Stop(Error::Hub(error)))?,
+            204 | 304 => {
+                self.items.extend(fetch.header("Sockeye-Cursor").map(Item::Cursor));
+                self.items.push_back(Item::CaughtUp);
+                true
+            }
+            _ => {
+                return Err(End::refusal(fetch.into_refusal(), context.options.retry_ms_max));
+            }
+        };
+        self.tag = fetch.header("ETag");
+        (self.is_used, context.hearing.settled) = (true, true);
+        // An answer is whole: its cursors are behind all that it says.
+        context.hearing.ledger.hear();
+        let is_hasty = is_over && waits && now.since(at) < PAUSE_MS;
+        let pause = is_hasty && self.items.len() <= 2 || self.is_short && is_over;
+        let until = if pause { now + PAUSE_MS } else { now };
+        self.step = if keep_alive && !is_dirty { Step::Pause(until) } else { Step::Ended(until) };
+        Ok(())
+    }
+
+    /// Whether nothing more is to be had now.
+    fn take_apart(&mut self, body: &[u8]) -> Result<bool, HubError> {
+        let answer: said::Answer = serde_json::from_slice(body).map_err(|_| HubError::Strange)?;
+        self.items.extend(answer.gaps.into_iter().map(|gap| Item::Said("gap", gap)));
+        let mut entries: Vec<(Position, Item)> = Vec::new();
+        for (kind, list) in [("message", answer.messages), ("end", answer.ended)] {
+            for entry in list {
+                entries.push((said::place(&entry)?, Item::Said(kind, entry)));
+            }
+        }
+        // Both lists are in the order of the log.
+        entries.sort_by_key(|(at, _)| *at);
+        self.items.extend(entries.into_iter().map(|(_, item)| item));
+        let cursor = answer.cursor;
+        match answer.sync {
+            Some(sync) => self.items.push_back(Item::Sync(sync, cursor)),
+            None => self.items.push_back(Item::Cursor(cursor)),
+        }
+        if !answer.more {
+            self.items.push_back(Item::CaughtUp);
+        }
+        Ok(!answer.more)
+    }
+
+    /// Tells what is there of the last answer.
+    fn tell<R>(&mut self, context: &mut Context<'_>, take: Take<'_, R>) -> Option<R> {
+        if !self.items.is_empty()
+            && let Some(told) = context.hearing.open(take)
+        {
+            return Some(told);
+        }
+        while context.hearing.verdict.is_none()
+            && let Some(item) = self.items.pop_front()
+        {
+            let hearing = &mut *context.hearing;
+            let told = match &item {
+                Item::Said(kind, json) => hearing.hear(kind, json.get(), None, take),
+                Item::Sync(json, cursor) => hearing.hear("sync", json.get(), Some(cursor), take),
+                Item::Cursor(cursor) => hearing.hint(cursor, take),
+                Item::CaughtUp => hearing.caught_up(take),
+            };
+            if told.is_some() {
+                return told;
+            }
+        }
+        None
+    }
+}
+
+fn too_large_or_lost(error: Error) -> End {
+    if error == Error::Hub(HubError::TooLarge) { End::Stop(error) } else { End::lost(error) }
+}

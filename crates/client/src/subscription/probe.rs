@@ -1,0 +1,67 @@
+//! Channels that had ended before they were asked for (`GET /v1/position`): who has their end already is told
+//! it no more, and would wait for it.
+
+use sockeye_reactor::Time;
+
+use super::end::End;
+use super::fetch::Fetch;
+use super::position::Position;
+use super::{Context, request, said};
+use crate::Error;
+
+/// One question ahead of everything else on a connection.
+pub(super) struct Probe {
+    fetch: Fetch,
+    until: Time,
+}
+
+impl Probe {
+    /// Asks for all channels that are wanted by their names; `None` if there are none.
+    pub(super) fn begin(context: &Context<'_>, out: &mut Vec<u8>) -> Option<Self> {
+        let wanted = context.hearing.ledger.wanted();
+        let names: Vec<String> =
+            wanted.iter().filter(|name| !name.contains(['*', '>'])).cloned().collect();
+        let mut query = String::new();
+        request::add_query(&mut query, &names, None, None);
+        let path = format!("/v1/position?{}", query.strip_prefix('&')?);
+        request::get(context.options, context.credentials, &path, None, out);
+        let fetch = Fetch::new(context.limits, context.options.message_bytes_max);
+        Some(Self { fetch, until: context.now + context.limits.head_ms })
+    }
+
+    pub(super) const fn deadline(&self) -> Time {
+        self.until
+    }
+
+    /// Whether the answer has come, and whether the connection can be used again.
+    pub(super) fn next(
+        &mut self,
+        context: &mut Context<'_>,
+        input: &mut &mut [u8],
+    ) -> Result<Option<bool>, End> {
+        if !self.fetch.take(input).map_err(End::lost)? {
+            let is_late = self.until <= context.now;
+            return if is_late { Err(End::lost(Error::Truncated)) } else { Ok(None) };
+        }
+        let (status, keep_alive) = self.fetch.head();
+        if status == 200 {
+            self.strike(context);
+        }
+        Ok(Some(keep_alive && input.is_empty()))
+    }
+
+    /// Says nothing of what cannot be found out: subscribing will.
+    fn strike(&self, context: &mut Context<'_>) {
+        let Ok(found) = serde_json::from_slice::<said::Positions>(self.fetch.body()) else {
+            return;
+        };
+        let Some(head) = Position::parse(&found.cursor) else { return };
+        let ended = found.channels.iter().filter(|it| it.ended);
+        let ended: Vec<(&str, u64)> = ended.map(|it| (&*it.channel, it.last)).collect();
+        let ledger = &mut context.hearing.ledger;
+        ledger.strike_known(head, &ended);
+        if ledger.wanted().is_empty() {
+            context.hearing.verdict = Some(End::Over);
+        }
+    }
+}

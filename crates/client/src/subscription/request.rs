@@ -1,0 +1,106 @@
+//! Requests to a hub.
+
+use sockeye_http1::{Body, HeaderName, HeaderValue, RequestWriter};
+
+use super::options::{Credentials, SubscriptionOptions};
+
+/// The header lines of every request.
+pub(super) fn headers(
+    options: &SubscriptionOptions,
+    credentials: Option<&Credentials>,
+) -> Vec<(String, String)> {
+    let value = match credentials {
+        Some(Credentials::Token(token)) => Some(format!("Bearer {token}")),
+        Some(Credentials::ApiKey(key)) => Some(format!("ApiKey {key}")),
+        Some(Credentials::Ticket(_)) | None => None,
+    };
+    let mut headers = options.headers.clone();
+    headers.extend(value.map(|value| ("Authorization".to_owned(), value)));
+    headers
+}
+
+/// Appends a GET request for one of the hub's paths, with its query.
+pub(super) fn get(
+    options: &SubscriptionOptions,
+    credentials: Option<&Credentials>,
+    path: &str,
+    header: Option<(&str, &str)>,
+    out: &mut Vec<u8>,
+) {
+    let (target, headers) = (options.path(path), headers(options, credentials));
+    let Ok(mut writer) = RequestWriter::new("GET", &target, options.url.authority()) else {
+        debug_assert!(false, "the options were tried, and the query is encoded");
+        return;
+    };
+    let more = header.into_iter();
+    let all = headers.iter().map(|(name, value)| (&**name, &**value)).chain(more);
+    for (name, value) in all {
+        if let (Ok(name), Ok(value)) = (HeaderName::new(name), HeaderValue::new(value)) {
+            writer = writer.header(name, value);
+        }
+    }
+    writer.write(Body::Empty, out);
+}
+
+/// Appends what is wanted, a cursor and a ticket to a path that has a query already.
+pub(super) fn add_query(
+    path: &mut String,
+    wanted: &[String],
+    cursor: Option<&str>,
+    credentials: Option<&Credentials>,
+) {
+    let channels = wanted.iter().map(|channel| ("channel", &**channel));
+    let ticket = match credentials {
+        Some(Credentials::Ticket(ticket)) => Some(("ticket", &**ticket)),
+        _ => None,
+    };
+    for (name, value) in channels.chain(cursor.map(|it| ("cursor", it))).chain(ticket) {
+        path.push('&');
+        path.push_str(name);
+        path.push('=');
+        encode(value, path);
+    }
+}
+
+/// What could mean something else in a query is encoded (RFC 3986 §2).
+fn encode(value: &str, out: &mut String) {
+    for &byte in value.as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Url;
+
+    #[test]
+    fn a_request_says_what_is_wanted_and_who_asks() {
+        let url = Url::parse("https://hub.example/base/").expect("a URL");
+        let mut options = SubscriptionOptions::new(url, &["a"]);
+        options.headers.push(("X-More".to_owned(), "1".to_owned()));
+        let token = Credentials::Token("t.o.k".to_owned());
+        let mut path = "/v1/poll?wait=0".to_owned();
+        add_query(&mut path, &["a:b/c&d=é *>".to_owned()], Some("1a-1~p~q"), Some(&token));
+        let mut out = Vec::new();
+        get(&options, Some(&token), &path, Some(("If-None-Match", "\"x\"")), &mut out);
+        let wanted = "GET /base/v1/poll?wait=0&channel=a:b%2Fc%26d%3D%C3%A9%20%2A%3E&cursor=1a-1~p~q \
+                      HTTP/1.1\r\nHost: hub.example\r\nX-More: 1\r\nAuthorization: Bearer t.o.k\r\n\
+                      If-None-Match: \"x\"\r\n\r\n";
+        assert_eq!(String::from_utf8(out).expect("text"), wanted);
+    }
+
+    #[test]
+    fn a_ticket_stands_in_the_query_only() {
+        let ticket = Credentials::Ticket("t-1".to_owned());
+        let mut path = "/v1/sse?x=1".to_owned();
+        add_query(&mut path, &["a".to_owned()], None, Some(&ticket));
+        assert_eq!(path, "/v1/sse?x=1&channel=a&ticket=t-1");
+        let url = Url::parse("http://hub.example").expect("a URL");
+        assert_eq!(headers(&SubscriptionOptions::new(url, &["a"]), Some(&ticket)), []);
+    }
+}

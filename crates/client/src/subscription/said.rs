@@ -1,0 +1,232 @@
+//! What a hub says, on whichever transport, as its JSON has it.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use super::event::{Data, Gap, Publication, Target};
+use super::position::Position;
+use crate::HubError;
+
+/// A word of the hub's that means something here.
+pub(super) enum Said<'t> {
+    Welcome { ping_ms: u64 },
+    Subscribed,
+    Message(Publication<'t>),
+    Gap(Gap<'t>),
+    Sync { recovered: bool, gaps: u64, replayed: u64 },
+    End { channel: Cow<'t, str> },
+    Error { channel: Option<Cow<'t, str>>, code: Cow<'t, str>, message: Cow<'t, str> },
+    Goaway { code: u16, reason: Cow<'t, str>, retry_ms: Option<u64> },
+}
+
+/// A word, and its own cursor.
+pub(super) type Heard<'t> = (Said<'t>, Option<Cow<'t, str>>);
+
+/// A cursor as text, and its place.
+pub(super) struct Cursor<'t> {
+    pub(super) text: Cow<'t, str>,
+    pub(super) at: Position,
+}
+
+/// A text that is borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
+
+/// All that any object of the hub's may have.
+#[derive(Deserialize)]
+struct Object<'t> {
+    #[serde(borrow)]
+    channel: Option<Text<'t>>,
+    #[serde(borrow)]
+    pattern: Option<Text<'t>>,
+    all: Option<bool>,
+    #[serde(borrow)]
+    cursor: Option<Text<'t>>,
+    time: Option<u64>,
+    #[serde(borrow)]
+    event: Option<Text<'t>>,
+    #[serde(borrow, default, deserialize_with = "there")]
+    data: Option<&'t RawValue>,
+    #[serde(borrow)]
+    reason: Option<Text<'t>>,
+    missed: Option<Missed>,
+    ended: Option<bool>,
+    recovered: Option<bool>,
+    gaps: Option<u64>,
+    replayed: Option<u64>,
+    /// A word in an `error`, a number in a `goaway`.
+    #[serde(borrow)]
+    code: Option<&'t RawValue>,
+    #[serde(borrow)]
+    message: Option<Text<'t>>,
+    retry_ms: Option<u64>,
+    ping_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Missed {
+    after: u64,
+    through: u64,
+}
+
+#[derive(Deserialize)]
+struct Kind<'t> {
+    #[serde(borrow)]
+    r#type: Text<'t>,
+}
+
+/// `null` is a value like any other.
+fn there<'t, D: Deserializer<'t>>(from: D) -> Result<Option<&'t RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
+}
+
+const KINDS: [&str; 8] =
+    ["welcome", "subscribed", "message", "gap", "sync", "end", "error", "goaway"];
+
+/// Reads an object of the subprotocol: the kind that it says it is.
+pub(super) fn kind(json: &str) -> Result<Cow<'_, str>, HubError> {
+    let kind: Kind<'_> = serde_json::from_str(json).map_err(|_| HubError::Strange)?;
+    Ok(kind.r#type.0)
+}
+
+/// Reads an object of this kind, with its own cursor. `None`: there may be new kinds, and they are for others.
+pub(super) fn read<'t>(kind: &str, json: &'t str) -> Result<Option<Heard<'t>>, HubError> {
+    if !KINDS.contains(&kind) {
+        return Ok(None);
+    }
+    let mut object: Object<'t> = serde_json::from_str(json).map_err(|_| HubError::Strange)?;
+    let cursor = object.cursor.take().map(|text| text.0);
+    object.said(kind).map(|said| Some((said, cursor))).ok_or(HubError::Strange)
+}
+
+/// Which of two cursors counts: the one that came beside an object may have a proof that its own has not.
+pub(super) fn cursor<'t>(
+    beside: Option<&'t str>,
+    own: Option<Cow<'t, str>>,
+) -> Result<Option<Cursor<'t>>, HubError> {
+    let read = |text: Cow<'t, str>| {
+        let at = Position::parse(&text).ok_or(HubError::Strange)?;
+        Ok(Cursor { text, at })
+    };
+    let beside = beside.filter(|text| !text.is_empty()).map(|text| read(Cow::Borrowed(text)));
+    match (beside.transpose()?, own.map(read).transpose()?) {
+        (Some(beside), Some(own)) if beside.at != own.at => Ok(Some(own)),
+        (Some(cursor), _) | (None, Some(cursor)) => Ok(Some(cursor)),
+        (None, None) => Ok(None),
+    }
+}
+
+impl<'t> Object<'t> {
+    fn said(self, kind: &str) -> Option<Said<'t>> {
+        Some(match kind {
+            "welcome" => Said::Welcome { ping_ms: self.ping_ms? },
+            "subscribed" => Said::Subscribed,
+            "message" => Said::Message(Publication {
+                channel: self.channel?.0,
+                // The caller knows which one.
+                cursor: Cow::Borrowed(""),
+                time_ms: self.time?,
+                event: self.event.map(|text| text.0),
+                data: data(self.data?)?,
+            }),
+            "gap" => Said::Gap(Gap {
+                target: match (self.channel, self.pattern, self.all) {
+                    (Some(name), None, None) => Target::Channel(name.0),
+                    (None, Some(name), None) => Target::Pattern(name.0),
+                    (None, None, Some(true)) => Target::All,
+                    _ => return None,
+                },
+                reason: self.reason?.0,
+                missed: self.missed.map(|it| (it.after, it.through)),
+                ended: self.ended.unwrap_or(false),
+            }),
+            "sync" => Said::Sync {
+                recovered: self.recovered?,
+                gaps: self.gaps?,
+                replayed: self.replayed?,
+            },
+            "end" => Said::End { channel: self.channel?.0 },
+            "error" => Said::Error {
+                channel: self.channel.map(|text| text.0),
+                code: text(self.code?)?,
+                message: self.message?.0,
+            },
+            "goaway" => Said::Goaway {
+                code: serde_json::from_str(self.code?.get()).ok()?,
+                reason: self.reason?.0,
+                retry_ms: self.retry_ms,
+            },
+            _ => return None,
+        })
+    }
+}
+
+fn text(json: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Text<'_>>(json.get()).ok().map(|text| text.0)
+}
+
+fn data(json: &RawValue) -> Option<Data<'_>> {
+    if json.get().starts_with('"') {
+        text(json).map(Data::Text)
+    } else {
+        Some(Data::Json(Cow::Borrowed(json.get())))
+    }
+}
+
+/// The answer to a poll.
+#[derive(Deserialize)]
+pub(super) struct Answer {
+    pub(super) cursor: String,
+    pub(super) messages: Vec<Box<RawValue>>,
+    pub(super) gaps: Vec<Box<RawValue>>,
+    pub(super) sync: Option<Box<RawValue>>,
+    pub(super) ended: Vec<Box<RawValue>>,
+    pub(super) more: bool,
+}
+
+/// The cursor of an object in an answer, as a place.
+pub(super) fn place(json: &RawValue) -> Result<Position, HubError> {
+    #[derive(Deserialize)]
+    struct Place<'t> {
+        #[serde(borrow)]
+        cursor: Text<'t>,
+    }
+    let place: Place<'_> = serde_json::from_str(json.get()).map_err(|_| HubError::Strange)?;
+    Position::parse(&place.cursor.0).ok_or(HubError::Strange)
+}
+
+/// Where the log and some channels are.
+#[derive(Deserialize)]
+pub(super) struct Positions {
+    pub(super) cursor: String,
+    pub(super) channels: Vec<ChannelPosition>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ChannelPosition {
+    pub(super) channel: String,
+    pub(super) last: u64,
+    pub(super) ended: bool,
+}
+
+/// The body of an answer that refuses.
+#[derive(Deserialize)]
+pub(super) struct Problem {
+    pub(super) error: ProblemText,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ProblemText {
+    pub(super) code: String,
+}
+
+/// What a WebSocket asks for.
+#[derive(Serialize)]
+pub(super) struct Subscribe<'s> {
+    pub(super) r#type: &'static str,
+    pub(super) channels: &'s [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cursor: Option<&'s str>,
+}

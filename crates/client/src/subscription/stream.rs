@@ -1,0 +1,221 @@
+//! A connection on which the hub sends events (`GET /v1/sse`).
+
+use sockeye_reactor::Time;
+use sockeye_sse::{Config, Item, Parser, is_event_stream};
+
+use super::end::End;
+use super::fetch::Fetch;
+use super::hearing::Hearing;
+use super::{Context, Take, request};
+use crate::exchange::Exchange;
+use crate::{Deadline, Error};
+
+/// An event stream from its request to its end.
+pub(super) struct Stream {
+    step: Step,
+    until: Time,
+}
+
+enum Step {
+    Head(Box<Exchange>),
+    /// The head is that of something else.
+    Refused(Box<Fetch>),
+    Open(Box<Open>),
+}
+
+struct Open {
+    exchange: Exchange,
+    parser: Parser,
+    /// Of the body: what came, and how much of that was read.
+    held: Vec<u8>,
+    read: usize,
+    /// The ID that was looked at last.
+    id: String,
+}
+
+impl Stream {
+    /// Sends the request.
+    pub(super) fn begin(context: &Context<'_>, out: &mut Vec<u8>) -> Self {
+        let ledger = &context.hearing.ledger;
+        let mut path = "/v1/sse?envelope=json".to_owned();
+        request::add_query(&mut path, ledger.wanted(), ledger.cursor(), context.credentials);
+        request::get(context.options, context.credentials, &path, None, out);
+        let until = context.now + context.limits.head_ms;
+        Self { step: Step::Head(Box::new(Exchange::new("GET", context.limits))), until }
+    }
+
+    pub(super) const fn deadline(&self) -> Time {
+        self.until
+    }
+
+    pub(super) fn next<R>(
+        &mut self,
+        context: &mut Context<'_>,
+        input: &mut &mut [u8],
+        take: Take<'_, R>,
+    ) -> Result<Option<R>, End> {
+        let came = !input.is_empty();
+        if let Step::Head(_) = self.step
+            && !self.take_head(context, input)?
+        {
+            return self.look_at_time(context);
+        }
+        match &mut self.step {
+            Step::Head(_) => Ok(None),
+            Step::Refused(fetch) => {
+                let is_whole = fetch.take(input);
+                if is_whole.unwrap_or(true) || self.until <= context.now {
+                    return Err(self.refusal(context));
+                }
+                Ok(None)
+            }
+            Step::Open(open) => {
+                if let Some(told) = context.hearing.open(take) {
+                    return Ok(Some(told));
+                }
+                if let Some(told) = open.next(context.hearing, input, take)? {
+                    return Ok(Some(told));
+                }
+                if came && context.hearing.settled {
+                    self.until = context.now + context.options.silence_ms;
+                }
+                self.look_at_time(context)
+            }
+        }
+    }
+
+    /// The connection has ended.
+    pub(super) fn end(&mut self, why: Error, context: &Context<'_>) -> End {
+        match &mut self.step {
+            Step::Head(_) => End::lost(why),
+            Step::Refused(_) => self.refusal(context),
+            Step::Open(open) => {
+                let why = if why == Error::Ended { open.exchange.at_eof() } else { why };
+                // [client:hub-retry] The stream's own reconnection time is for exactly that.
+                let retry_ms = open.parser.reconnection_ms().unwrap_or_default();
+                End::Lost { why, retry_ms: retry_ms.min(context.options.retry_ms_max) }
+            }
+        }
+    }
+
+    fn take_head(&mut self, context: &Context<'_>, input: &mut &mut [u8]) -> Result<bool, End> {
+        let limits = context.limits;
+        let Step::Head(exchange) = &mut self.step else { return Ok(true) };
+        if !exchange.take_head(input).map_err(End::lost)? {
+            return Ok(false);
+        }
+        let (status, is_stream) = exchange.with_head(|head| {
+            let kind = head.headers().single("Content-Type").ok().flatten();
+            let is_stream = kind.is_some_and(|kind| is_event_stream(kind.as_bytes()));
+            (head.status().code(), is_stream)
+        });
+        // All channels have ended, and everything in them is known.
+        if status == 204 {
+            return Err(End::Over);
+        }
+        let exchange = core::mem::replace(&mut **exchange, Exchange::new("GET", limits));
+        let bounds = sockeye_sse::Limits { bytes_held_max: context.options.message_bytes_max };
+        self.step = if status == 200 && is_stream {
+            Step::Open(Box::new(Open {
+                exchange,
+                parser: Parser::new(Config { limits: bounds, ..Config::default() }),
+                held: Vec::new(),
+                read: 0,
+                id: String::new(),
+            }))
+        } else {
+            Step::Refused(Box::new(Fetch::behind(exchange, limits)))
+        };
+        Ok(true)
+    }
+
+    fn refusal(&mut self, context: &Context<'_>) -> End {
+        let step = core::mem::replace(
+            &mut self.step,
+            Step::Head(Box::new(Exchange::new("GET", context.limits))),
+        );
+        match step {
+            Step::Refused(fetch) => {
+                End::refusal(fetch.into_refusal(), context.options.retry_ms_max)
+            }
+            Step::Head(_) | Step::Open(_) => End::lost(Error::Truncated),
+        }
+    }
+
+    fn look_at_time<R>(&self, context: &Context<'_>) -> Result<Option<R>, End> {
+        if context.now < self.until {
+            return Ok(None);
+        }
+        Err(match self.step {
+            // [client:hub-transport] Somebody on the way keeps the stream to themselves.
+            Step::Open(_) if !context.hearing.settled => {
+                End::Unfit(Error::TimedOut(Deadline::Silence))
+            }
+            Step::Open(_) => End::lost(Error::TimedOut(Deadline::Silence)),
+            Step::Head(_) | Step::Refused(_) => End::lost(Error::TimedOut(Deadline::Head)),
+        })
+    }
+}
+
+impl Open {
+    fn next<R>(
+        &mut self,
+        hearing: &mut Hearing,
+        input: &mut &mut [u8],
+        take: Take<'_, R>,
+    ) -> Result<Option<R>, End> {
+        loop {
+            while self.read < self.held.len() {
+                if let Some(told) = self.read_line(hearing, take)? {
+                    return Ok(Some(told));
+                }
+                if hearing.verdict.is_some() {
+                    return Ok(None);
+                }
+            }
+            if !self.hold_more(input).map_err(End::lost)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Keeps the next piece of the body, which may hold several events.
+    fn hold_more(&mut self, input: &mut &mut [u8]) -> Result<bool, Error> {
+        let mut rest: &[u8] = input;
+        let piece = self.exchange.body(&mut rest)?;
+        self.held.clear();
+        self.read = 0;
+        self.held.extend_from_slice(piece.unwrap_or_default());
+        let (has_more, left) = (piece.is_some(), rest.len());
+        let taken = input.len() - left;
+        *input = &mut core::mem::take(input)[taken..];
+        if !has_more && self.exchange.is_over() {
+            return Err(Error::Ended);
+        }
+        Ok(has_more)
+    }
+
+    /// Reads to the end of a line and no further: an ID without an event is seen, whatever follows it.
+    fn read_line<R>(&mut self, hearing: &mut Hearing, take: Take<'_, R>) -> Result<Option<R>, End> {
+        let rest = &self.held[self.read..];
+        let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let len = end.map_or(rest.len(), |end| end + 1);
+        let mut line = &rest[..len];
+        let item = self.parser.next(&mut line);
+        self.read += len - line.len();
+        let told =
+            if let Some(Item::Event(event)) = item.map_err(|_| End::Stop(Error::EventTooLarge))? {
+                hearing.settled = true;
+                let kind = event.event_type.strip_prefix('$').unwrap_or(event.event_type);
+                hearing.hear(kind, event.data, Some(event.last_event_id), take)
+            } else if self.parser.last_event_id() != self.id {
+                hearing.settled = true;
+                hearing.hint(self.parser.last_event_id(), take)
+            } else {
+                return Ok(None);
+            };
+        self.id.clear();
+        self.id.push_str(self.parser.last_event_id());
+        Ok(told)
+    }
+}
