@@ -120,6 +120,21 @@ impl Refusal {
     }
 }
 
+/// The status; and where it is a success, what the body was said to be, which then is what is wrong.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server answers with status {}", self.status)?;
+        if !(200..300).contains(&self.status.code()) {
+            return Ok(());
+        }
+        match self.header("content-type") {
+            Some(kind) => write!(f, ", content type {kind}")?,
+            None => f.write_str(", no content type")?,
+        }
+        self.header("content-encoding").map_or(Ok(()), |coding| write!(f, ", coding {coding}"))
+    }
+}
+
 /// Shows no values: they may hold credentials.
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,9 +162,7 @@ impl fmt::Display for Error {
             Self::TimedOut(deadline) => deadline.fmt(f),
             Self::Http(error) => error.fmt(f),
             Self::InterimResponses => f.write_str("too many interim responses"),
-            Self::Refused(refusal) => {
-                write!(f, "the server answers with status {}", refusal.status)
-            }
+            Self::Refused(refusal) => refusal.fmt(f),
             Self::Handshake(error) => error.fmt(f),
             Self::Compression => f.write_str("the server's compression does not answer the offer"),
             Self::WebSocket(error) => error.fmt(f),

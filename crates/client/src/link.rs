@@ -1,7 +1,11 @@
-//! The way to a server, step by step: name, connection, and then bytes, on a loop of the caller's.
+//! The way to a server, step by step: name, connection, perhaps a proxy's tunnel, perhaps TLS, and then bytes, on a
+//! loop of the caller's.
 
 mod resolve;
 mod stream;
+#[cfg(feature = "rustls")]
+mod tls;
+mod tunnel;
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -13,6 +17,7 @@ use sockeye_reactor::Time;
 
 use self::resolve::Lookup;
 use self::stream::Stream;
+use self::tunnel::Tunnel;
 use crate::{Deadline, Error, Network, Peer, Scheme};
 
 /// How long one of several addresses may take before the next is tried, in milliseconds.
@@ -23,6 +28,8 @@ pub(crate) struct Link {
     registry: Registry,
     token: Token,
     step: Step,
+    /// To whom the way leads.
+    peer: Option<Peer>,
     deadline: Time,
     network: Network,
     /// Not known to be otherwise since the system was last asked.
@@ -33,7 +40,14 @@ pub(crate) struct Link {
 enum Step {
     None,
     Resolving(Lookup),
-    Connecting { socket: TcpStream, rest: VecDeque<SocketAddr>, next_at: Time },
+    Connecting {
+        socket: TcpStream,
+        rest: VecDeque<SocketAddr>,
+        next_at: Time,
+    },
+    Tunnelling(Box<Tunnel>),
+    #[cfg(feature = "rustls")]
+    Securing(Box<tls::Tls>),
     Up(Stream),
 }
 
@@ -54,6 +68,7 @@ impl Link {
             registry,
             token,
             step: Step::None,
+            peer: None,
             deadline: Time::NEVER,
             network,
             readable: false,
@@ -72,13 +87,14 @@ impl Link {
     /// Begins the way to `peer`; [`advance`](Self::advance) goes it.
     pub(crate) fn dial(&mut self, peer: &Peer, now: Time) -> Result<(), Error> {
         self.close();
-        match peer.scheme {
-            Scheme::Plain => {}
-            Scheme::Secure => return Err(Error::NoTls),
+        if peer.scheme == Scheme::Secure && !cfg!(feature = "rustls") {
+            return Err(Error::NoTls);
         }
         self.deadline = now + self.network.limits.connect_ms;
-        let lookup = Lookup::start(&peer.host, peer.port, &self.registry, self.token);
+        let first = self.network.proxy.as_ref().map_or(peer, |proxy| proxy.url.peer());
+        let lookup = Lookup::start(&first.host, first.port, &self.registry, self.token);
         self.step = Step::Resolving(lookup.map_err(|error| Error::System(error.kind()))?);
+        self.peer = Some(peer.clone());
         Ok(())
     }
 
@@ -92,7 +108,9 @@ impl Link {
     pub(crate) fn deadline(&self) -> Time {
         match &self.step {
             Step::None | Step::Up(_) => Time::NEVER,
-            Step::Resolving(_) => self.deadline,
+            Step::Resolving(_) | Step::Tunnelling(_) => self.deadline,
+            #[cfg(feature = "rustls")]
+            Step::Securing(_) => self.deadline,
             Step::Connecting { next_at, .. } => self.deadline.min(*next_at),
         }
     }
@@ -112,6 +130,15 @@ impl Link {
                     Some(Err(error)) => Err(Error::Resolve(error.kind())),
                 },
                 Step::Connecting { .. } => self.look_after_connect(now),
+                Step::Tunnelling(tunnel) => match tunnel.advance() {
+                    Ok(true) => self.leave_tunnel().map(|()| true),
+                    other => other,
+                },
+                #[cfg(feature = "rustls")]
+                Step::Securing(tls) => match tls.advance() {
+                    Ok(true) => self.secured().map(|()| true),
+                    other => other,
+                },
             };
             match went_on {
                 Ok(true) if self.is_up() => return Dialed::Up,
@@ -171,11 +198,62 @@ impl Link {
             None => {
                 // Writes are batched by the caller; Nagle would only delay them.
                 let _ = socket.set_nodelay(true);
-                self.step = Step::Up(Stream::Plain(socket));
-                (self.readable, self.writable) = (true, true);
+                self.arrive(socket)?;
             }
         }
         Ok(true)
+    }
+
+    /// The first connection is there.
+    fn arrive(&mut self, socket: TcpStream) -> Result<(), Error> {
+        match (&self.network.proxy, &self.peer) {
+            (Some(proxy), Some(peer)) => {
+                let tunnel = Tunnel::new(socket, proxy, peer, self.network.limits)?;
+                self.step = Step::Tunnelling(Box::new(tunnel));
+                Ok(())
+            }
+            _ => self.secure(socket),
+        }
+    }
+
+    /// The connection to the server is there, through the proxy.
+    fn leave_tunnel(&mut self) -> Result<(), Error> {
+        match core::mem::replace(&mut self.step, Step::None) {
+            Step::Tunnelling(tunnel) => self.secure(tunnel.into_socket()),
+            other => {
+                self.step = other;
+                Ok(())
+            }
+        }
+    }
+
+    /// The connection to the server is there, and may want TLS.
+    fn secure(&mut self, socket: TcpStream) -> Result<(), Error> {
+        #[cfg(feature = "rustls")]
+        if let Some(peer) = self.peer.as_ref().filter(|peer| peer.scheme == Scheme::Secure) {
+            let config = match &self.network.tls {
+                Some(config) => config.clone(),
+                None => self.network.tls.insert(tls::system_config()?).clone(),
+            };
+            self.step = Step::Securing(Box::new(tls::Tls::new(socket, config, &peer.host)?));
+            return Ok(());
+        }
+        self.go_up(Stream::Plain(socket));
+        Ok(())
+    }
+
+    #[cfg(feature = "rustls")]
+    fn secured(&mut self) -> Result<(), Error> {
+        match core::mem::replace(&mut self.step, Step::None) {
+            Step::Securing(tls) => self.go_up(Stream::Tls(tls)),
+            other => self.step = other,
+        }
+        Ok(())
+    }
+
+    fn go_up(&mut self, stream: Stream) {
+        self.step = Step::Up(stream);
+        (self.readable, self.writable) = (true, true);
     }
 
     /// Reads what is there: `None` if nothing is, `Some(0)` at the end.
@@ -200,14 +278,14 @@ impl Link {
     }
 
     /// Whether bytes that were written have not reached the socket.
-    pub(crate) const fn holds_unsent(&self) -> bool {
-        false
+    pub(crate) fn holds_unsent(&self) -> bool {
+        matches!(&self.step, Step::Up(stream) if stream.holds_unsent())
     }
 
     /// Writes as much of `bytes` behind the first `sent` as goes, and counts it there.
     pub(crate) fn write(&mut self, bytes: &[u8], sent: &mut usize) -> Result<(), Error> {
         let Step::Up(stream) = &mut self.step else { return Ok(()) };
-        while self.writable && *sent < bytes.len() {
+        while self.writable && (*sent < bytes.len() || stream.holds_unsent()) {
             match stream.write(&bytes[*sent..]) {
                 Ok(len) => *sent += len,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
@@ -227,6 +305,13 @@ impl Link {
             Step::None | Step::Resolving(_) => {}
             Step::Connecting { mut socket, .. } => {
                 let _ = self.registry.deregister(&mut socket);
+            }
+            Step::Tunnelling(mut tunnel) => {
+                let _ = self.registry.deregister(tunnel.socket());
+            }
+            #[cfg(feature = "rustls")]
+            Step::Securing(mut tls) => {
+                let _ = self.registry.deregister(tls.socket());
             }
             Step::Up(mut stream) => {
                 // A peer that is gone already needs no telling.

@@ -1,6 +1,8 @@
 //! How to get to servers, and what they may make a client hold.
 
 use core::fmt;
+#[cfg(feature = "rustls")]
+use std::sync::Arc;
 
 use crate::{Limits, Scheme, Url, UsageError};
 
@@ -14,6 +16,9 @@ pub struct Network {
     pub limits: Limits,
     /// Go through this proxy.
     pub proxy: Option<Proxy>,
+    /// How to do TLS; `None` for the defaults, which trust whom the system trusts.
+    #[cfg(feature = "rustls")]
+    pub tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 impl Network {
@@ -27,6 +32,14 @@ impl Network {
     #[must_use]
     pub fn through(self, proxy: Proxy) -> Self {
         Self { proxy: Some(proxy), ..self }
+    }
+
+    /// The same with TLS of the caller's making: its own roots, a certificate of the client. The protocol that is
+    /// spoken inside is always asked for as `http/1.1`.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn with_tls(self, config: Arc<rustls::ClientConfig>) -> Self {
+        Self { tls: Some(config), ..self }
     }
 }
 
@@ -60,6 +73,10 @@ impl Proxy {
     /// # Errors
     /// [`UsageError::Header`] if it cannot stand there.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, UsageError> {
+        let reserved = ["Host", "Connection", "Content-Length", "Transfer-Encoding", "Upgrade"];
+        if reserved.iter().any(|one| one.eq_ignore_ascii_case(name)) {
+            return Err(UsageError::Header);
+        }
         sockeye_http1::HeaderName::new(name).map_err(|_| UsageError::Header)?;
         sockeye_http1::HeaderValue::new(value).map_err(|_| UsageError::Header)?;
         self.headers.push((name.to_owned(), value.to_owned()));
