@@ -1,0 +1,51 @@
+//! Ways that lead to no server.
+
+use std::io::ErrorKind;
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use sockeye_client::{ConnectOptions, Deadline, Error, EventSourceOptions, Limits, Reconnect};
+
+use super::{LIMITS, SOON_MS, read_socket, read_source};
+
+/// Why either client fails that goes there.
+fn errors(authority: &str, limits: Limits) -> [Error; 2] {
+    let mut options = EventSourceOptions::new(&format!("http://{authority}/")).expect("a URL");
+    options.reconnect = Reconnect::Never;
+    let source = read_source(options, limits).1.expect("there is nobody");
+    let options = ConnectOptions::new(&format!("ws://{authority}/")).expect("a URL");
+    [source, read_socket(options, limits).expect("there is nobody")]
+}
+
+/// A label of 64 characters is none that could be asked for, so nobody is asked.
+#[test]
+fn a_name_without_an_address() {
+    let name = format!("{}.invalid", "a".repeat(64));
+    for error in errors(&name, LIMITS) {
+        assert!(matches!(error, Error::Resolve(_)), "{error:?}");
+    }
+}
+
+#[test]
+fn a_port_where_nobody_listens() {
+    let addr = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    for error in errors(&addr.expect("it was bound").to_string(), LIMITS) {
+        assert_eq!(error, Error::Connect(ErrorKind::ConnectionRefused));
+    }
+}
+
+/// Once as many are connected as a listener has room for, the system leaves others without an answer.
+#[test]
+fn a_black_hole() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback interface is there");
+    let addr = listener.local_addr().expect("it is bound");
+    let mut crowd = Vec::new();
+    while let Ok(one) = TcpStream::connect_timeout(&addr, Duration::from_millis(SOON_MS)) {
+        crowd.push(one);
+        assert!(crowd.len() < 900, "the listener has room for all");
+    }
+    let limits = Limits { connect_ms: SOON_MS, ..LIMITS };
+    for error in errors(&addr.to_string(), limits) {
+        assert_eq!(error, Error::TimedOut(Deadline::Connect));
+    }
+}
