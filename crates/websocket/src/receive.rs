@@ -177,7 +177,13 @@ impl Connection {
         let reason = frame.map(CloseReason::copy_of);
         self.peer_code = Some(frame.map_or(CloseCode::NO_STATUS, |frame| frame.code()));
         match self.advance(Input::ReceiveClose) {
-            Action::Answer => self.append_close(frame.map(|frame| frame.code()), "", out),
+            // [rfc6455:5.5.1-close-answered] Text and all: a page learns from the answer, and from nothing
+            // else, with which reason its socket was closed.
+            Action::Answer => {
+                let (code, reason) =
+                    (frame.map(|frame| frame.code()), frame.map_or("", |it| it.reason()));
+                self.append_close(code, reason, out);
+            }
             Action::Deliver => {}
             Action::Discard | Action::Send | Action::Refuse | Action::Ignore => return Ok(None),
         }

@@ -18,11 +18,11 @@ fn closing_server() -> End {
 
 /// [rfc6455:5.5.1-close-answered]
 #[test]
-fn a_close_is_answered_with_its_code_alone() {
+fn a_close_is_answered_in_kind() {
     let mut end = server();
     let heard = end.hear(&masked(FIN | CLOSE, &close_payload(4321, "so long".as_bytes())));
     assert_eq!(heard, [Heard::Close(Some((4321, "so long".into())))]);
-    assert_eq!(end.said(), plain(FIN | CLOSE, &close_payload(4321, b"")));
+    assert_eq!(end.said(), plain(FIN | CLOSE, &close_payload(4321, b"so long")));
     assert!(end.connection.expects_eof());
     let closed = Closed { code: CloseCode::new(4321), clean: true, truncated: false };
     assert_eq!(end.eof(), closed);
