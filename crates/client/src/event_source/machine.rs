@@ -345,8 +345,6 @@ impl Machine for EventSource {
 
     fn peer(&self) -> Option<&Peer> {
         match self.state {
-            // First things first: the loss is told before the next connection.
-            State::Asking if self.notice.is_some() => None,
             State::Asking | State::Head { .. } | State::Refused { .. } | State::Open { .. } => {
                 Some(self.request.url.peer())
             }

@@ -239,12 +239,18 @@ fn close_is_final() {
         rig.says("HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nno");
         rig
     };
-    let states: [(&str, Rig); 5] = [
+    let lost = || {
+        let mut rig = Rig::open();
+        rig.breaks_unseen();
+        rig
+    };
+    let states: [(&str, Rig); 6] = [
         ("asking", asking()),
         ("sent", sent()),
         ("open", Rig::open()),
         ("waiting", waiting()),
         ("refused", refused()),
+        ("lost, which was not told", lost()),
     ];
     for (name, mut rig) in states {
         let has_connection = ["sent", "open", "refused"].contains(&name);

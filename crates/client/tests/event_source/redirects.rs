@@ -79,7 +79,9 @@ fn credentials_stay_with_their_origin() {
         }
         assert!(request.contains("User-Agent: test\r\nContent-Length: 8\r\n\r\nquestion"));
         assert!(request.contains("Content-Type: text/plain\r\n"));
-        // Back home.
+        // On the spot, and back home.
+        rig.says(moved(307, "on"));
+        assert_eq!(rig.connect().contains("secret"), goes_along, "{location} and on");
         rig.says(moved(307, "http://a.test/v1/chat"));
         assert_eq!(rig.connect().contains("secret"), goes_along, "{location} and back");
     }

@@ -223,6 +223,12 @@ impl Random {
 }
 
 impl Rig {
+    /// The connection breaks, and nobody has asked the source about it.
+    pub(crate) fn breaks_unseen(&mut self) {
+        self.is_connected = false;
+        self.machine.disconnected(self.time(), Error::Ended);
+    }
+
     /// Time passes without a look at the source, and then there are bytes.
     pub(crate) fn says_late(&mut self, ms: u64, bytes: &[u8]) {
         self.now += ms;
