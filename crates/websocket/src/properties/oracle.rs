@@ -211,7 +211,7 @@ fn control(frame: &Frame, verdict: &mut Verdict) -> Result<(), u16> {
                     Some((CloseCode::new(code), text.to_vec()))
                 }
             };
-            verdict.said.push((8, payload[..payload.len().min(2)].to_vec()));
+            verdict.said.push((8, payload));
             verdict.heard.push(Heard::Close(heard));
             verdict.closed = true;
         }
