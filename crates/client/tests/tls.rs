@@ -1,0 +1,227 @@
+//! WebSocket over TLS: whom a client trusts, and that no byte waits for another.
+#![cfg(feature = "rustls")]
+
+mod peer;
+
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use sockeye_client::websocket::{CloseCode, Message};
+use sockeye_client::{
+    ConnectOptions, Deadline, Error, Network, OwnedMessage, Proxy, TlsError, Url, WebSocket,
+};
+
+use self::peer::{LIMITS, Once, Peer, pattern, read_head};
+
+type Secured = StreamOwned<ServerConnection, TcpStream>;
+
+macro_rules! der {
+    ($name:literal) => {
+        include_bytes!(concat!("certificates/", $name, ".der")).as_slice()
+    };
+}
+
+/// A certificate and its key.
+type Identity = (&'static [u8], &'static [u8]);
+
+const GOOD: Identity = (der!("good"), der!("good.key"));
+const EXPIRED: Identity = (der!("expired"), der!("expired.key"));
+const ELSEWHERE: Identity = (der!("elsewhere"), der!("elsewhere.key"));
+const UNTRUSTED: Identity = (der!("untrusted"), der!("untrusted.key"));
+
+fn secured((certificate, key): Identity, stream: TcpStream) -> Secured {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the defaults are supported")
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from(certificate)],
+            PrivateKeyDer::try_from(key).expect("a key"),
+        )
+        .expect("the key is the certificate's");
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    StreamOwned::new(ServerConnection::new(Arc::new(config)).expect("a good config"), stream)
+}
+
+/// A server of that identity for one WebSocket.
+fn server(
+    identity: Identity,
+    script: impl FnOnce(&mut Peer<Secured>) -> io::Result<()> + Send + 'static,
+) -> Once {
+    Once::new(move |stream| script(&mut Peer::accept(secured(identity, stream), "")?))
+}
+
+/// A client that trusts our own authority.
+fn trusting() -> Network {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(der!("trusted"))).expect("a certificate");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the defaults are supported")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Network::default().with_tls(Arc::new(config))
+}
+
+fn options(host: &str, port: u16) -> ConnectOptions {
+    let mut options = ConnectOptions::new(&format!("wss://{host}:{port}/")).expect("a URL");
+    options.limits = LIMITS;
+    options
+}
+
+fn connect(server: &Once, network: Network) -> Result<WebSocket, Error> {
+    WebSocket::with(options("localhost", server.port), network)
+}
+
+#[test]
+fn a_certificate_that_is_trusted() {
+    for host in ["localhost", "127.0.0.1"] {
+        let server = server(GOOD, |peer| {
+            assert_eq!(peer.stream.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
+            peer.echo()?;
+            peer.stream.conn.send_close_notify();
+            peer.stream.flush()?;
+            // The client says inside that it ends, too: this is no `UnexpectedEof`.
+            assert_eq!(peer.stream.read(&mut [0; 16])?, 0);
+            Ok(())
+        });
+        let mut socket =
+            WebSocket::with(options(host, server.port), trusting()).expect("it is trusted");
+        socket.send(Message::Text("over TLS")).expect("open");
+        assert_eq!(socket.receive(), Ok(Some(OwnedMessage::Text("over TLS".to_owned()))));
+        let closed = socket.close(CloseCode::NORMAL, "").expect("open");
+        assert!(closed.clean && socket.receive() == Ok(None));
+        drop(socket);
+        server.end().expect("every end was said");
+    }
+}
+
+#[test]
+fn certificates_that_are_not() {
+    for identity in [EXPIRED, ELSEWHERE, UNTRUSTED] {
+        let server = server(identity, |_| panic!("no byte of HTTP goes to such a server"));
+        let error = connect(&server, trusting()).err();
+        assert_eq!(error, Some(Error::Tls(TlsError::Certificate)));
+        assert!(server.end().is_err(), "the server is told by an alert");
+    }
+}
+
+#[test]
+fn by_default_only_the_systems_authorities_are_trusted() {
+    let server = server(GOOD, |_| panic!("no byte of HTTP goes to such a server"));
+    let error = connect(&server, Network::default()).err();
+    // A system may have no authorities at all, which is no reason to trust everybody.
+    let refused = [TlsError::Certificate, TlsError::Roots].map(|why| Some(Error::Tls(why)));
+    assert!(refused.contains(&error), "{error:?}");
+}
+
+#[test]
+fn an_end_that_was_not_said_inside_is_truncated() {
+    let server = server(GOOD, |peer| {
+        peer.send(Message::Text("one"))?;
+        peer.stream.sock.shutdown(std::net::Shutdown::Write)?;
+        let _ = io::copy(&mut peer.stream, &mut io::sink());
+        Ok(())
+    });
+    let mut socket = connect(&server, trusting()).expect("it is trusted");
+    assert_eq!(socket.receive(), Ok(Some(OwnedMessage::Text("one".to_owned()))));
+    assert_eq!(socket.receive(), Err(Error::Truncated));
+    assert_eq!(socket.receive(), Ok(None));
+}
+
+#[test]
+fn a_server_that_speaks_no_tls() {
+    let server = Once::new(|mut stream| {
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")?;
+        io::copy(&mut stream, &mut io::sink()).map(|_| ())
+    });
+    assert_eq!(connect(&server, trusting()).err(), Some(Error::Tls(TlsError::Protocol)));
+    let server = Once::new(|_| Ok(()));
+    let error = connect(&server, trusting()).err();
+    assert!(matches!(error, Some(Error::Truncated | Error::Transport(_))), "{error:?}");
+}
+
+#[test]
+fn the_handshake_has_its_time() {
+    let server = Once::new(|mut stream| io::copy(&mut stream, &mut io::sink()).map(|_| ()));
+    let mut network = trusting();
+    network.limits.connect_ms = 200;
+    let error = connect(&server, network).err();
+    assert_eq!(error, Some(Error::TimedOut(Deadline::Connect)));
+}
+
+#[test]
+fn what_was_decrypted_already_does_not_wait_for_more() {
+    const COUNT: usize = 300;
+    let server = server(GOOD, |peer| {
+        // One record with many messages, and then silence.
+        let frames = b"\x81\x03abc".repeat(COUNT);
+        peer.stream.write_all(&frames)?;
+        peer.stream.flush()?;
+        peer.echo()
+    });
+    let mut network = trusting();
+    network.limits.read_bytes = 7;
+    let mut socket = connect(&server, network).expect("it is trusted");
+    let until = Instant::now() + Duration::from_secs(20);
+    for at in 0..COUNT {
+        let message = socket.receive_until(until).expect("open");
+        assert_eq!(message, Some(OwnedMessage::Text("abc".to_owned())), "message {at}");
+    }
+    socket.close(CloseCode::NORMAL, "").expect("open");
+}
+
+#[test]
+fn big_messages_both_ways_at_once() {
+    let big = pattern(12 << 20);
+    let its_big = big.clone();
+    let server = server(GOOD, move |peer| {
+        // It reads only when it has written all.
+        peer.send(Message::Binary(&its_big))?;
+        let got = peer.receive()?;
+        assert!(got == Some(OwnedMessage::Binary(its_big)), "it is what was sent");
+        peer.close(CloseCode::NORMAL)?;
+        assert_eq!(peer.receive()?, None);
+        Ok(())
+    });
+    let mut options = options("localhost", server.port);
+    options.compression = None;
+    let mut socket = WebSocket::with(options, trusting()).expect("it is trusted");
+    socket.send(Message::Binary(&big)).expect("the server reads in the end");
+    assert!(socket.receive() == Ok(Some(OwnedMessage::Binary(big))), "it is what was sent");
+    assert_eq!(socket.receive(), Ok(None));
+    server.end().expect("both have come");
+}
+
+#[test]
+fn through_a_proxy() {
+    let server = server(GOOD, Peer::echo);
+    let port = server.port;
+    let proxy = Once::new(move |mut client| {
+        let head = read_head(&mut client)?;
+        assert!(head.starts_with(&format!("CONNECT localhost:{port} HTTP/1.1\r\n")), "{head}");
+        client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+        let server = TcpStream::connect(("127.0.0.1", port))?;
+        let (mut from, mut to) = (server.try_clone()?, client.try_clone()?);
+        let back = std::thread::spawn(move || {
+            let _ = io::copy(&mut from, &mut to);
+            to.shutdown(std::net::Shutdown::Write)
+        });
+        let _ = io::copy(&mut client, &mut &server);
+        let _ = server.shutdown(std::net::Shutdown::Write);
+        let _ = back.join();
+        Ok(())
+    });
+    let url = Url::parse(&format!("http://127.0.0.1:{}", proxy.port)).expect("a URL");
+    let network = trusting().through(Proxy::new(url).expect("http"));
+    let mut socket = connect(&server, network).expect("it is trusted");
+    socket.send(Message::Text("through")).expect("open");
+    assert_eq!(socket.receive(), Ok(Some(OwnedMessage::Text("through".to_owned()))));
+    socket.close(CloseCode::NORMAL, "").expect("open");
+}
