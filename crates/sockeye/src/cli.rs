@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::bench::BenchAction;
 use crate::remote::args::{PublishOptions, SubscribeOptions};
 use crate::remote::ticket::TicketOptions;
 use crate::token::TokenAction;
@@ -56,6 +57,14 @@ Examples:
   sockeye token new --key users.key --algorithm HS256 --user ann --channel 'chat:*' > ann.token
   sockeye token check --config sockeye.toml < ann.token";
 
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  sockeye bench echo ws://127.0.0.1:8080/echo
+  sockeye bench idle --connections 10000 ws://127.0.0.1:8080/echo
+  sockeye bench fanout --connections 1000 ws://127.0.0.1:8080/v1/ws
+  sockeye bench sse --publish http://127.0.0.1:8080/v1/channels/bench \\
+      'http://127.0.0.1:8080/v1/sse?channel=bench'";
+
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
   source <(sockeye completions bash)
@@ -84,6 +93,12 @@ pub(crate) enum Command {
     Subscribe(SubscribeOptions),
     /// Get a one-time ticket from a running server.
     Ticket(TicketOptions),
+    /// Put load on a server, ours or another, and measure it.
+    #[command(after_help = BENCH_EXAMPLES)]
+    Bench {
+        #[command(subcommand)]
+        action: Box<BenchAction>,
+    },
     /// Make keys for a server that asks who it is, and tokens for its users.
     #[command(after_help = TOKEN_EXAMPLES)]
     Token {

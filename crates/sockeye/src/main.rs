@@ -1,5 +1,6 @@
 //! The `sockeye` program: real-time delivery over WebSocket and server-sent events.
 
+mod bench;
 mod cli;
 mod config;
 mod demo;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Publish(options) => remote::publish::run(&options),
         Command::Subscribe(options) => remote::subscribe::run(&options),
         Command::Ticket(options) => remote::ticket::run(&options),
+        Command::Bench { action } => bench::run(&action),
         Command::Token { action } => token::run(&action),
         Command::Completions { shell } => complete(shell),
     };

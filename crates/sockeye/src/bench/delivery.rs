@@ -1,0 +1,367 @@
+//! One publisher, many subscribers: every publication reaches everybody, once and in order.
+
+use super::connection::Outlet;
+use super::fault::Fault;
+use super::histogram::Histogram;
+use super::load::{Lines, Scenario, Turn};
+use super::measure::{Meter, Span};
+use super::pace::Pace;
+use super::publications::Publications;
+use super::publisher::{Publisher, Reply};
+use super::report::Value;
+use super::stamp::{Found, Stamps};
+use super::wire::{Heard, Part};
+
+/// How often it is tried whether everybody listens.
+const PROBE_NS: u64 = 200_000_000;
+
+/// What a subscriber keeps of the memory for a message that came in parts.
+const HELD_BYTES_KEPT: usize = 4096;
+
+/// What was asked for.
+pub(super) struct Plan {
+    pub(super) subscribers: usize,
+    /// What a subscriber sends first, as a frame.
+    pub(super) subscribe: Option<Vec<u8>>,
+    pub(super) rate: Option<f64>,
+    pub(super) in_flight: usize,
+    pub(super) warm_up_ns: u64,
+    pub(super) duration_ns: u64,
+    pub(super) patience_ns: u64,
+    pub(super) bytes_max: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Opening,
+    /// Publications without a number until everybody has heard one; the next at this time.
+    Probing(u64),
+    WarmUp(u64),
+    Measured(u64),
+    Draining,
+    Done,
+}
+
+#[derive(Default)]
+struct Subscriber {
+    /// The number of the publication that comes next.
+    next: u64,
+    /// A message of which a part has come.
+    held: Vec<u8>,
+    is_open: bool,
+    /// It has heard a publication, so that it misses none from now on.
+    listens: bool,
+    /// What it says first has still to be said.
+    is_new: bool,
+}
+
+pub(super) struct Delivery {
+    plan: Plan,
+    stamps: Stamps,
+    /// None: the server makes the events.
+    publisher: Option<Publisher>,
+    subscribers: Vec<Subscriber>,
+    stage: Stage,
+    pace: Option<Pace>,
+    listening: usize,
+    /// Subscribers that are there.
+    open: usize,
+    heard_at: u64,
+    pub(super) publications: Publications,
+    /// Publications and deliveries of the measured time, and the bytes of these.
+    pub(super) published: u64,
+    pub(super) deliveries: u64,
+    pub(super) bytes: u64,
+    /// Messages that are none of ours.
+    pub(super) others: u64,
+    pub(super) lost: u64,
+    pub(super) each: Histogram,
+    pub(super) last: Histogram,
+    pub(super) meter: Meter,
+    pub(super) span: Span,
+}
+
+impl Delivery {
+    pub(super) fn new(
+        plan: Plan,
+        stamps: Stamps,
+        publisher: Option<Publisher>,
+        meter: Meter,
+    ) -> Self {
+        let subscriber = || Subscriber { next: 1, ..Subscriber::default() };
+        Self {
+            subscribers: (0..plan.subscribers).map(|_| subscriber()).collect(),
+            plan,
+            stamps,
+            publisher,
+            stage: Stage::Opening,
+            pace: None,
+            listening: 0,
+            open: 0,
+            heard_at: 0,
+            publications: Publications::default(),
+            published: 0,
+            deliveries: 0,
+            bytes: 0,
+            others: 0,
+            lost: 0,
+            each: Histogram::new(),
+            last: Histogram::new(),
+            meter,
+            span: Span::default(),
+        }
+    }
+
+    /// Subscribers that were open and have not failed.
+    pub(super) const fn subscribers(&self) -> usize {
+        self.open
+    }
+
+    const fn is_measured(&self) -> bool {
+        matches!(self.stage, Stage::Measured(_))
+    }
+
+    #[inline]
+    fn part(&mut self, id: usize, part: &Part<'_>, now: u64) -> Result<(), Fault> {
+        if part.offset == 0 && part.last {
+            return self.message(id, part.bytes, now);
+        }
+        let mut held = core::mem::take(&mut self.subscribers[id].held);
+        if held.len() + part.bytes.len() > self.plan.bytes_max {
+            return Err(Fault::Http("a message is longer than what was published".into()));
+        }
+        held.extend_from_slice(part.bytes);
+        if part.last {
+            self.message(id, &held, now)?;
+            held.clear();
+            held.shrink_to(HELD_BYTES_KEPT);
+        }
+        self.subscribers[id].held = held;
+        Ok(())
+    }
+
+    #[inline]
+    fn message(&mut self, id: usize, message: &[u8], now: u64) -> Result<(), Fault> {
+        self.heard_at = now;
+        match self.stamps.find(message) {
+            Found::Number(0) => {
+                let listens = core::mem::replace(&mut self.subscribers[id].listens, true);
+                self.listening += usize::from(!listens);
+                Ok(())
+            }
+            Found::Number(number) => self.delivered(id, number, message.len(), now),
+            Found::Damaged => Err(Fault::Differs),
+            Found::Other => {
+                self.others += 1;
+                if self.publisher.is_none() && self.is_measured() {
+                    self.deliveries += 1;
+                    self.bytes += message.len() as u64;
+                }
+                if self.plan.subscribe.is_some() {
+                    return Reply::of(message).into_refusal();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    #[inline]
+    fn delivered(&mut self, id: usize, number: u64, len: usize, now: u64) -> Result<(), Fault> {
+        let next = &mut self.subscribers[id].next;
+        match number.cmp(next) {
+            core::cmp::Ordering::Less => return Err(Fault::Repeated),
+            core::cmp::Ordering::Greater => return Err(Fault::OutOfOrder),
+            core::cmp::Ordering::Equal => *next += 1,
+        }
+        let Some(delivery) = self.publications.deliver(number) else {
+            return Err(Fault::Unasked);
+        };
+        if self.is_measured() {
+            let took = now.saturating_sub(delivery.sent_at);
+            self.each.record(took);
+            if delivery.was_last {
+                self.last.record(took);
+            }
+            self.deliveries += 1;
+            self.bytes += len as u64;
+        }
+        Ok(())
+    }
+
+    /// Publishes what is due.
+    fn publish(&mut self, now: u64, lines: &mut Lines) {
+        let Some(publisher) = &mut self.publisher else { return };
+        let Some(mut out) = lines.outlet(publisher.id()) else { return };
+        while self.publications.in_flight() < self.plan.in_flight {
+            let sent_at = match &mut self.pace {
+                None => now,
+                Some(pace) => match pace.due() {
+                    due if due > now => return,
+                    due => {
+                        pace.next(now);
+                        due
+                    }
+                },
+            };
+            if self.publications.in_flight() == 0 {
+                self.heard_at = now;
+            }
+            let number = self.publications.publish(sent_at, self.open as u64);
+            publisher.publish(number, &mut out);
+            self.published += u64::from(matches!(self.stage, Stage::Measured(_)));
+        }
+    }
+
+    fn probe(&mut self, now: u64, lines: &mut Lines) {
+        let Some(publisher) = &mut self.publisher else { return };
+        if let Some(mut out) = lines.outlet(publisher.id()) {
+            publisher.publish(0, &mut out);
+            self.stage = Stage::Probing(now + PROBE_NS);
+        }
+    }
+
+    /// Goes on to the next stage if it is time.
+    fn advance(&mut self, now: u64, lines: &mut Lines) {
+        let silent_at = self.heard_at.saturating_add(self.plan.patience_ns);
+        match self.stage {
+            Stage::Opening if lines.is_settled() => {
+                self.heard_at = now;
+                match &self.publisher {
+                    Some(_) => self.probe(now, lines),
+                    None => self.stage = Stage::WarmUp(now + self.plan.warm_up_ns),
+                }
+            }
+            Stage::Probing(_) if self.listening >= self.open => {
+                self.pace = self.plan.rate.map(|rate| Pace::new(now, rate, 1));
+                self.stage = Stage::WarmUp(now + self.plan.warm_up_ns);
+            }
+            Stage::Probing(_) if now > silent_at => {
+                lines.faults.add(&Fault::Silent);
+                self.stage = Stage::Done;
+            }
+            Stage::Probing(at) if now >= at => self.probe(now, lines),
+            Stage::WarmUp(until) if now >= until => {
+                self.meter.begin(now);
+                self.stage = Stage::Measured(now.saturating_add(self.plan.duration_ns));
+            }
+            Stage::Measured(until) if now >= until => {
+                self.span = self.meter.end(now);
+                self.stage = Stage::Draining;
+            }
+            Stage::WarmUp(_) | Stage::Measured(_) | Stage::Draining
+                if self.owes() > 0 && now > silent_at =>
+            {
+                self.span = if self.is_measured() { self.meter.end(now) } else { self.span };
+                self.lost += self.owes();
+                lines.faults.add(&Fault::Lost(self.owes()));
+                self.stage = Stage::Done;
+            }
+            Stage::Draining if self.owes() == 0 => self.stage = Stage::Done,
+            Stage::Opening
+            | Stage::Probing(_)
+            | Stage::WarmUp(_)
+            | Stage::Measured(_)
+            | Stage::Draining
+            | Stage::Done => {}
+        }
+    }
+
+    /// Deliveries and acknowledgements that are still to come.
+    fn owes(&self) -> u64 {
+        let replies = self.publisher.as_ref().map_or(0, Publisher::unanswered);
+        self.publications.undelivered() + replies
+    }
+
+    fn is_over(&self) -> bool {
+        let is_mute = self.publisher.as_ref().is_some_and(|it| !it.is_open());
+        !matches!(self.stage, Stage::Opening | Stage::Done) && (self.open == 0 || is_mute)
+    }
+}
+
+impl Scenario for Delivery {
+    #[inline]
+    fn hear(&mut self, id: usize, heard: Heard<'_>, now: u64) -> Result<(), Fault> {
+        if let Some(publisher) = self.publisher.as_mut().filter(|it| it.id() == id) {
+            self.heard_at = now;
+            return publisher.hear(&heard);
+        }
+        match heard {
+            Heard::Part(part) => self.part(id, &part, now),
+            Heard::Open { .. } => {
+                self.open += 1;
+                let subscriber = &mut self.subscribers[id];
+                (subscriber.is_open, subscriber.is_new) = (true, true);
+                Ok(())
+            }
+            Heard::Pong | Heard::Answer(_) => Ok(()),
+        }
+    }
+
+    #[inline]
+    fn answer(&mut self, id: usize, _: u64, out: &mut Outlet<'_>) {
+        let Some(subscriber) = self.subscribers.get_mut(id) else { return };
+        if subscriber.is_new {
+            subscriber.is_new = false;
+            if let Some(subscribe) = &self.plan.subscribe {
+                out.tail().extend_from_slice(subscribe);
+            }
+        }
+    }
+
+    fn gone(&mut self, id: usize) {
+        if let Some(publisher) = self.publisher.as_mut().filter(|it| it.id() == id) {
+            return publisher.end();
+        }
+        let subscriber = &mut self.subscribers[id];
+        if core::mem::take(&mut subscriber.is_open) {
+            self.open -= 1;
+            self.listening -= usize::from(subscriber.listens);
+            self.lost += self.publications.forget(subscriber.next);
+        }
+    }
+
+    fn turn(&mut self, now: u64, lines: &mut Lines) -> Turn {
+        // A stage may last no time at all.
+        let mut before = Stage::Done;
+        while self.stage != before {
+            before = self.stage;
+            self.advance(now, lines);
+        }
+        if self.is_over() {
+            self.span = if self.is_measured() { self.meter.end(now) } else { self.span };
+            self.lost += self.publications.undelivered();
+            self.stage = Stage::Done;
+        }
+        if matches!(self.stage, Stage::WarmUp(_) | Stage::Measured(_)) {
+            self.publish(now, lines);
+        }
+        let silent_at = self.heard_at.saturating_add(self.plan.patience_ns);
+        let given_up = if self.owes() > 0 { silent_at + 1 } else { u64::MAX };
+        match (self.stage, &self.pace) {
+            (Stage::Done, _) => Turn::Done,
+            (Stage::Opening | Stage::Draining, _) => Turn::Wait(given_up),
+            (Stage::Probing(until), _) => Turn::Wait(until.min(given_up)),
+            (Stage::WarmUp(until) | Stage::Measured(until), Some(pace))
+                if self.publications.in_flight() < self.plan.in_flight =>
+            {
+                Turn::Meet(until.min(given_up).min(pace.due()))
+            }
+            (Stage::WarmUp(until) | Stage::Measured(until), Some(_) | None) => {
+                Turn::Wait(until.min(given_up))
+            }
+        }
+    }
+
+    fn progress(&mut self) -> String {
+        let stage = match self.stage {
+            Stage::Opening => "opening connections",
+            Stage::Probing(_) => "waiting until everybody listens",
+            Stage::WarmUp(_) => "warming up",
+            Stage::Measured(_) => "measuring",
+            Stage::Draining | Stage::Done => "waiting for the last deliveries",
+        };
+        let count = Value::Count(self.deliveries).human();
+        let p99 = Value::Nanos(self.each.quantile(990)).human();
+        format!("{stage}: {count} deliveries so far, p99 {p99}")
+    }
+}

@@ -1,0 +1,172 @@
+//! `sockeye bench fanout` and `sockeye bench sse`.
+
+use sockeye_frame::{Opcode, Rsv};
+
+use super::{ENVELOPE_BYTES, mask_key, meter, play, prepare};
+use crate::bench::args::{CommonOptions, FanoutOptions, PublishingOptions, SseOptions};
+use crate::bench::delivery::{Delivery, Plan};
+use crate::bench::load::Lines;
+use crate::bench::opening::{Deflate, Opener, Purpose};
+use crate::bench::payload::frame;
+use crate::bench::publisher::{PLACE, Publisher, Route};
+use crate::bench::report::{Report, Value};
+use crate::bench::stamp::Stamps;
+use crate::bench::target::{Scheme, Target};
+use crate::{Failure, OrFail};
+
+/// Publications on their way when there is a rate.
+const FLIGHT_WITH_RATE: usize = 65_536;
+/// The hub's protocol.
+const SUBPROTOCOL: &str = "sockeye.v1.json";
+
+/// Plays it, prints the report, and says how many faults there were.
+pub(super) fn fanout(options: &FanoutOptions) -> Result<u64, Failure> {
+    let common = &options.common;
+    let mut target = Target::parse(&options.url, &[Scheme::WebSocket], common.reach())?;
+    let is_hub = !options.broadcast && options.publishing.publish.is_none();
+    let speaks = !options.broadcast && !options.bare;
+    let channel = serde_json::to_string(&options.channel).or_fail(|| "the channel".into())?;
+    let hub = Some(SUBPROTOCOL.to_owned());
+    let publisher = match &options.publishing.publish {
+        Some(url) => Target::parse(url, &[Scheme::WebSocket, Scheme::Http], common.reach())?,
+        None => target.clone(),
+    };
+    if options.bare {
+        let sign = if target.path.contains('?') { '&' } else { '?' };
+        target.path.push_str(&format!("{sign}channel={}", options.channel));
+    }
+    let (route, purpose) = match publisher.scheme {
+        Scheme::Http => (Route::Post, Purpose::Requests),
+        Scheme::WebSocket | Scheme::Tcp => {
+            let subprotocol = if is_hub { hub.clone() } else { None };
+            let route = if is_hub { Route::Hub } else { Route::Broadcast };
+            (route, Purpose::WebSocket { subprotocol, deflate: Deflate::Off })
+        }
+    };
+    let body = match route {
+        Route::Hub => format!(r#"{{"type":"publish","channel":{channel},"data":"{PLACE}"}}"#),
+        Route::Broadcast | Route::Post => options.publishing.body.clone(),
+    };
+    let subprotocol = if speaks { hub } else { None };
+    let listen = Purpose::WebSocket { subprotocol, deflate: Deflate::Off };
+    let ask = format!(r#"{{"type":"subscribe","channels":[{channel}]}}"#);
+    let kind = Kind {
+        name: "fanout",
+        listen: (target, listen),
+        publish: Some((publisher, purpose, route, body)),
+        subscribe: speaks.then_some(ask),
+    };
+    deliver(&options.url, common, &options.publishing, kind)
+}
+
+/// The same with event streams.
+pub(super) fn sse(options: &SseOptions) -> Result<u64, Failure> {
+    let common = &options.common;
+    let target = Target::parse(&options.url, &[Scheme::Http], common.reach())?;
+    let publish = match &options.publishing.publish {
+        None => None,
+        Some(url) => {
+            let to = Target::parse(url, &[Scheme::Http], common.reach())?;
+            Some((to, Purpose::Requests, Route::Post, options.publishing.body.clone()))
+        }
+    };
+    let listen = (target, Purpose::Events);
+    let kind = Kind { name: "sse", listen, publish, subscribe: None };
+    deliver(&options.url, common, &options.publishing, kind)
+}
+
+/// What differs between the loads that deliver.
+struct Kind {
+    name: &'static str,
+    listen: (Target, Purpose),
+    /// Where publications go, how, by which route, and what they are.
+    publish: Option<(Target, Purpose, Route, String)>,
+    /// What subscribers say first.
+    subscribe: Option<String>,
+}
+
+fn deliver(
+    url: &str,
+    common: &CommonOptions,
+    options: &PublishingOptions,
+    kind: Kind,
+) -> Result<u64, Failure> {
+    let subscribers = common.connections.get();
+    prepare(subscribers + 1, options.bytes)?;
+    let key = mask_key()?;
+    let bytes_max = options.bytes + ENVELOPE_BYTES;
+    let opener = |(target, purpose)| {
+        let headers = common.headers.clone();
+        Opener { target, purpose, headers, bytes_max, key }
+    };
+    let stamps = Stamps::new(run_number()?, options.bytes);
+    let mut openers = vec![opener(kind.listen)];
+    let mut wanted = vec![(0, subscribers)];
+    let mut publisher = None;
+    if let Some((target, purpose, route, body)) = kind.publish {
+        let opener = opener((target, purpose));
+        let content_type = &options.content_type;
+        publisher =
+            Some(Publisher::new(route, subscribers, &body, content_type, &stamps, &opener)?);
+        openers.push(opener);
+        wanted.push((1, 1));
+    }
+    let default = if options.rate.is_some() { FLIGHT_WITH_RATE } else { 1 };
+    let text = |text: String| frame(Opcode::Text, Rsv::NONE, text.as_bytes(), key);
+    let plan = Plan {
+        subscribers,
+        subscribe: kind.subscribe.map(text),
+        rate: options.rate,
+        in_flight: options.in_flight.unwrap_or(default),
+        warm_up_ns: common.warm_up.0,
+        duration_ns: common.duration.0,
+        patience_ns: common.patience.0,
+        bytes_max,
+    };
+    let mut delivery = Delivery::new(plan, stamps, publisher, meter(common)?);
+    let lines = play(common, openers, &wanted, &mut delivery)?;
+    let report = report_delivery(kind.name, url, options, &delivery, lines);
+    Ok(report.print(common.json))
+}
+
+fn report_delivery(
+    name: &'static str,
+    url: &str,
+    options: &PublishingOptions,
+    delivery: &Delivery,
+    lines: Lines,
+) -> Report {
+    let (span, count) = (&delivery.span, delivery.deliveries);
+    let title = format!(
+        "{name} of {} bytes at {}: {} subscribers, {}",
+        options.bytes,
+        crate::remote::plain(url),
+        delivery.subscribers(),
+        Value::Nanos(span.nanos).human(),
+    );
+    let mut report = Report::new(name, title, lines.faults);
+    let published = delivery.published;
+    report.figure("published", "published", Value::Count(published));
+    report.figure("per second", "publish_rate", Value::PerSecond(span.rate(published)));
+    report.figure("deliveries", "deliveries", Value::Count(count));
+    report.figure("per second", "delivery_rate", Value::PerSecond(span.rate(count)));
+    let bytes = Value::BytesPerSecond(span.rate(delivery.bytes));
+    report.figure("bytes", "bytes_per_second", bytes);
+    report.figure("lost", "lost", Value::Count(delivery.lost));
+    report.latency("delivery", "latency", &delivery.each);
+    report.latency("to the last", "last_delivery", &delivery.last);
+    report.detail("subscribers", Value::of(delivery.subscribers()));
+    report.detail("bytes", Value::of(options.bytes));
+    report.detail("duration_ns", Value::Nanos(span.nanos));
+    report.detail("published_in_all", Value::Count(delivery.publications.count()));
+    report.detail("other_messages", Value::Count(delivery.others));
+    report.usage(&delivery.meter, span, count, "delivery");
+    report
+}
+
+/// Tells our publications from those of another generator at the same server.
+fn run_number() -> Result<u32, Failure> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).or_fail(|| "the system gives no random numbers".into())?;
+    Ok(u32::from_ne_bytes(bytes))
+}

@@ -1,0 +1,252 @@
+//! What comes on a connection once it is open: frames, events, answers or bare bytes.
+
+use sockeye_deflate::{Engine, Params, Session, WindowBits};
+use sockeye_frame::{CloseFrame, Decoder, Header, MaskKey, Opcode, Role, Rsv, Rules};
+use sockeye_http1::{ResponseFraming, chunked};
+use sockeye_sse::{Item, Parser};
+use sockeye_websocket::{Assembler, Kind, Message, Piece};
+
+use super::connection::Outlet;
+use super::fault::Fault;
+use super::payload::frame;
+
+/// Something that was heard on a connection.
+#[derive(Debug)]
+pub(super) enum Heard<'a> {
+    /// It is open; messages may go out.
+    Open {
+        /// How far back a compressed message of ours may refer, if compression was agreed on.
+        window: Option<WindowBits>,
+    },
+    /// A part of a message, in most cases all of it.
+    Part(Part<'a>),
+    /// The answer to a ping.
+    Pong,
+    /// The answer to a request has this status.
+    Answer(u16),
+}
+
+/// A part of a message.
+#[derive(Debug)]
+pub(super) struct Part<'a> {
+    pub(super) is_text: bool,
+    /// Where in the message it begins, in bytes.
+    pub(super) offset: usize,
+    /// The message ends with it.
+    pub(super) last: bool,
+    pub(super) bytes: &'a [u8],
+}
+
+/// Who is told what was heard, and may object.
+pub(super) trait Ear: FnMut(Heard<'_>) -> Result<(), Fault> {}
+impl<F: FnMut(Heard<'_>) -> Result<(), Fault>> Ear for F {}
+
+/// The frames of a WebSocket server.
+///
+/// Not a whole `sockeye_websocket::Connection`: what comes is compared with what was sent, which says more
+/// than that it is valid text, and costs less.
+pub(super) struct Frames {
+    decoder: Decoder,
+    key: MaskKey,
+    bytes_max: usize,
+    /// The message of which a part has come.
+    under_way: Option<UnderWay>,
+    /// The payload so far of a control frame that comes in parts.
+    control: Vec<u8>,
+    inflation: Option<Box<Inflation>>,
+}
+
+#[derive(Clone, Copy)]
+struct UnderWay {
+    is_text: bool,
+    is_compressed: bool,
+    offset: usize,
+}
+
+struct Inflation {
+    session: Session,
+    assembler: Assembler,
+}
+
+impl Frames {
+    /// `bytes_max` bounds a message; pongs are masked with `key`.
+    pub(super) fn new(bytes_max: usize, key: MaskKey, params: Option<Params>) -> Self {
+        let rsv = if params.is_some() { Rsv::RSV1 } else { Rsv::NONE };
+        let rules = Rules { role: Role::Client, rsv, payload_len_max: bytes_max as u64 };
+        let inflation = params.map(|params| {
+            let session = Session::new(Role::Client, params);
+            Box::new(Inflation { session, assembler: Assembler::new(bytes_max as u64) })
+        });
+        let (decoder, control) = (Decoder::new(rules), Vec::new());
+        Self { decoder, key, bytes_max, under_way: None, control, inflation }
+    }
+
+    pub(super) fn receive(
+        &mut self,
+        mut input: &mut [u8],
+        engine: &mut Engine,
+        out: &mut Outlet<'_>,
+        hear: &mut impl Ear,
+    ) -> Result<(), Fault> {
+        while let Some(chunk) = self.decoder.next(&mut input).map_err(Fault::Frame)? {
+            let (header, is_last) = (chunk.header, chunk.is_last());
+            if header.opcode.is_control() {
+                self.control.extend_from_slice(chunk.payload);
+                if is_last {
+                    self.control(header.opcode, out, hear)?;
+                }
+                continue;
+            }
+            let mut message = match self.under_way {
+                Some(message) if !chunk.is_first() => message,
+                known => begin(known, &header)?,
+            };
+            let (offset, last) = (message.offset, header.fin && is_last);
+            message.offset += chunk.payload.len();
+            if message.offset > self.bytes_max {
+                return Err(Fault::Compressed(sockeye_websocket::MessageError::TooBig));
+            }
+            self.under_way = if last { None } else { Some(message) };
+            if message.is_compressed {
+                self.inflate(message, offset == 0, last, chunk.payload, engine, hear)?;
+            } else {
+                let bytes = &*chunk.payload;
+                hear(Heard::Part(Part { is_text: message.is_text, offset, last, bytes }))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn control(
+        &mut self,
+        opcode: Opcode,
+        out: &mut Outlet<'_>,
+        hear: &mut impl Ear,
+    ) -> Result<(), Fault> {
+        let heard = match opcode {
+            Opcode::Ping => {
+                let pong = frame(Opcode::Pong, Rsv::NONE, &self.control, self.key);
+                out.tail().extend_from_slice(&pong);
+                Ok(())
+            }
+            Opcode::Pong => hear(Heard::Pong),
+            Opcode::Close => match CloseFrame::decode(&self.control) {
+                Ok(close) => Err(Fault::Closed(close.map_or(1005, |it| it.code().to_u16()))),
+                Err(error) => Err(Fault::Frame(error)),
+            },
+            // No control frames; `receive` does not send them here.
+            Opcode::Continuation | Opcode::Text | Opcode::Binary => Ok(()),
+        };
+        self.control.clear();
+        heard
+    }
+
+    fn inflate(
+        &mut self,
+        message: UnderWay,
+        first: bool,
+        last: bool,
+        payload: &mut [u8],
+        engine: &mut Engine,
+        hear: &mut impl Ear,
+    ) -> Result<(), Fault> {
+        // The decoder lets RSV1 through only where it was negotiated.
+        let Some(inflation) = &mut self.inflation else { return Err(Fault::Sequence) };
+        let Inflation { session, assembler } = &mut **inflation;
+        let kind = if message.is_text { Kind::Text } else { Kind::Binary };
+        let piece = Piece { kind, first, last, compressed: true, payload };
+        let whole = assembler.push(piece, Some(&mut session.codec(engine)));
+        let Some(whole) = whole.map_err(Fault::Compressed)? else { return Ok(()) };
+        let is_text = matches!(whole, Message::Text(_));
+        hear(Heard::Part(Part { is_text, offset: 0, last: true, bytes: whole.as_bytes() }))
+    }
+}
+
+/// What the first part of a data frame belongs to.
+fn begin(known: Option<UnderWay>, header: &Header) -> Result<UnderWay, Fault> {
+    match (known, header.opcode) {
+        (Some(message), Opcode::Continuation) => Ok(message),
+        (None, Opcode::Text | Opcode::Binary) => Ok(UnderWay {
+            is_text: header.opcode == Opcode::Text,
+            is_compressed: header.rsv.contains(Rsv::RSV1),
+            offset: 0,
+        }),
+        (
+            Some(_) | None,
+            Opcode::Continuation
+            | Opcode::Text
+            | Opcode::Binary
+            | Opcode::Close
+            | Opcode::Ping
+            | Opcode::Pong,
+        ) => Err(Fault::Sequence),
+    }
+}
+
+/// The body of an event stream.
+pub(super) struct Events {
+    /// Unless it ends with the connection.
+    chunks: Option<chunked::Decoder>,
+    parser: Parser,
+}
+
+impl Events {
+    pub(super) fn new(framing: ResponseFraming, bytes_max: usize) -> Self {
+        let is_chunked = framing == ResponseFraming::Chunked;
+        let limits = sockeye_sse::Limits { bytes_held_max: bytes_max };
+        let config = sockeye_sse::Config { limits, ..sockeye_sse::Config::default() };
+        Self {
+            chunks: is_chunked.then(|| chunked::Decoder::new(chunked::Limits::DEFAULT)),
+            parser: Parser::new(config),
+        }
+    }
+
+    pub(super) fn receive(&mut self, mut input: &[u8], hear: &mut impl Ear) -> Result<(), Fault> {
+        let Some(chunks) = &mut self.chunks else { return events(&mut self.parser, input, hear) };
+        loop {
+            match chunks.next(&mut input).map_err(|error| Fault::Http(error.to_string()))? {
+                Some(chunked::Event::Data(data)) => events(&mut self.parser, data, hear)?,
+                Some(chunked::Event::End) => return Err(Fault::Ended),
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+fn events(parser: &mut Parser, mut data: &[u8], hear: &mut impl Ear) -> Result<(), Fault> {
+    let too_large = |error: sockeye_sse::Error| Fault::Http(error.to_string());
+    while let Some(item) = parser.next(&mut data).map_err(too_large)? {
+        match item {
+            Item::Event(event) => {
+                let bytes = event.data.as_bytes();
+                hear(Heard::Part(Part { is_text: true, offset: 0, last: true, bytes }))?;
+            }
+            Item::Retry(_) | Item::Comment(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Messages of one size without anything around them.
+pub(super) struct Bare {
+    bytes: usize,
+    offset: usize,
+}
+
+impl Bare {
+    pub(super) const fn new(bytes: usize) -> Self {
+        Self { bytes, offset: 0 }
+    }
+
+    pub(super) fn receive(&mut self, mut input: &[u8], hear: &mut impl Ear) -> Result<(), Fault> {
+        while !input.is_empty() {
+            let (bytes, rest) = input.split_at(input.len().min(self.bytes - self.offset));
+            let (offset, end) = (self.offset, self.offset + bytes.len());
+            let last = end == self.bytes;
+            self.offset = if last { 0 } else { end };
+            hear(Heard::Part(Part { is_text: false, offset, last, bytes }))?;
+            input = rest;
+        }
+        Ok(())
+    }
+}

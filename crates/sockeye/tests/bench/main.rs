@@ -1,0 +1,291 @@
+//! `sockeye bench` against the real program, against honest servers of a few lines, and against liars.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod peers;
+
+use std::process::Output;
+
+use common::{run, serve, serve_anywhere, sockeye};
+use peers::{Manner, Spread, bare, broadcast, echo};
+use serde_json::Value;
+
+/// Runs a load to its end; gives the report and what was said on standard error.
+fn bench(args: &[&str]) -> (Option<i32>, Value, String) {
+    let output: Output = run(&[&["bench"], args, &["--json", "--quiet"]].concat());
+    let report = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    let said = String::from_utf8(output.stderr).expect("text");
+    (output.status.code(), report, said)
+}
+
+/// A load at which nothing is wrong.
+fn good(args: &[&str]) -> Value {
+    let (status, report, said) = bench(args);
+    assert_eq!((status, &*said), (Some(0), ""), "{args:?}: {report}");
+    assert_eq!(number(&report, "errors"), 0, "{report}");
+    report
+}
+
+fn number(report: &Value, name: &str) -> u64 {
+    report[name].as_u64().unwrap_or_else(|| panic!("no {name} in {report}"))
+}
+
+const FEW: [&str; 6] = ["--messages", "300", "--warm-up", "0", "--connections", "3"];
+
+#[test]
+fn an_echo_is_counted_to_the_message() {
+    let server = serve_anywhere();
+    let (pid, url) = (server.child.id().to_string(), format!("ws://{}/echo", server.addr));
+    for more in [
+        &["--pid", &pid][..],
+        &["--bytes", "0"],
+        &["--bytes", "1", "--content", "text"],
+        &["--bytes", "5000", "--content", "mixed", "--pipeline", "7"],
+        &["--bytes", "300000", "--pipeline", "2"],
+        &["--bytes", "1000", "--content", "text", "--deflate", "--pipeline", "3"],
+        &["--rate", "2000"],
+    ] {
+        let report = good(&[&["echo", &url], &FEW[..], more].concat());
+        for name in ["messages", "sent", "received", "latency_count"] {
+            assert_eq!(number(&report, name), 300, "{name} with {more:?}: {report}");
+        }
+        assert_eq!(number(&report, "lost"), 0);
+        assert!(number(&report, "latency_p50_ns") <= number(&report, "latency_max_ns"));
+    }
+    let report = good(&[&["echo", &url, "--pid", &pid], &FEW[..]].concat());
+    assert!(number(&report, "server_rss_bytes") > 0, "{report}");
+    let report = good(
+        &[&["echo", &url, "--deflate", "--content", "text", "--bytes", "4096"], &FEW[..]].concat(),
+    );
+    assert!(number(&report, "wire_bytes") < 2048, "it was not compressed: {report}");
+}
+
+#[test]
+fn a_run_by_time_counts_what_came_in_it() {
+    let server = serve_anywhere();
+    let url = format!("ws://{}/echo", server.addr);
+    let report = good(&["echo", &url, "--duration", "0.3", "--warm-up", "0.1"]);
+    let (messages, received) = (number(&report, "messages"), number(&report, "received"));
+    assert!(messages > 0 && messages < received, "the warm-up is not counted: {report}");
+    assert_eq!(number(&report, "sent"), received);
+}
+
+#[test]
+fn servers_of_a_few_lines_will_do() {
+    let url = format!("tcp://{}", bare());
+    assert_eq!(number(&good(&[&["echo", &url], &FEW[..]].concat()), "messages"), 300);
+    for manner in [Manner::Honest, Manner::Fragments] {
+        let url = format!("ws://{}/", echo(manner));
+        let report = good(&[&["echo", &url, "--pipeline", "4"], &FEW[..]].concat());
+        assert_eq!(number(&report, "received"), 300, "{manner:?}");
+        let report = good(&["idle", &url, "--touch", "9", "--duration", "0.2", "--ping", "0.05"]);
+        assert_eq!(number(&report, "messages"), 64);
+        assert!(number(&report, "pong_count") >= 64, "{report}");
+    }
+}
+
+#[test]
+fn liars_are_found_out() {
+    for (manner, kind, word) in [
+        (Manner::WrongByte, "differs", "not what was sent"),
+        (Manner::Short, "differs", "not what was sent"),
+        (Manner::WrongKind, "differs", "not what was sent"),
+        // What follows the one that is missing differs from it.
+        (Manner::Swallow, "differs", "not what was sent"),
+        (Manner::Twice, "differs", "not what was sent"),
+        (Manner::FallSilent, "lost", "never came"),
+        (Manner::Close, "closed", "code 1001"),
+        (Manner::Cut, "ended", "without a Close frame"),
+        (Manner::Masked, "protocol", "mask"),
+        (Manner::Huge, "protocol", "protocol violated"),
+    ] {
+        let url = format!("ws://{}/", echo(manner));
+        let (status, report, said) =
+            bench(&[&["echo", &url, "--pipeline", "2", "--patience", "0.5"], &FEW[..]].concat());
+        assert_eq!(status, Some(1), "{manner:?}: {report}");
+        assert!(said.contains("wrong"), "{manner:?}: {said}");
+        assert!(number(&report["errors_by_kind"], kind) > 0, "{manner:?}: {report}");
+        let first = report["first_error"].as_str().expect("words");
+        assert!(first.contains(word), "{manner:?}: {first}");
+        let (sent, received) = (number(&report, "sent"), number(&report, "received"));
+        assert_eq!(sent, received + number(&report, "lost"), "{manner:?}: {report}");
+        assert!(number(&report, "lost") > 0 && received < 300, "{manner:?}: {report}");
+    }
+}
+
+#[test]
+fn a_message_too_many_at_the_very_end_is_heard() {
+    let url = format!("ws://{}/", echo(Manner::Twice));
+    let (status, report, _) =
+        bench(&["echo", &url, "--messages", "5", "--warm-up", "0", "--connections", "1"]);
+    assert_eq!((status, &report["errors_by_kind"]["unasked"]), (Some(1), &1.into()), "{report}");
+    assert_eq!((number(&report, "received"), number(&report, "lost")), (5, 0));
+}
+
+#[test]
+fn where_nothing_can_be_measured_there_is_a_line_and_no_report() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let nobody = free.local_addr().expect("it is bound");
+    drop(free);
+    for (addr, why) in [
+        (nobody, "refused"),
+        (echo(Manner::Refuse), "status 403"),
+        (echo(Manner::WrongAccept), "wrong answer to the opening handshake"),
+        (echo(Manner::Mute), "nothing came any more"),
+    ] {
+        let url = format!("ws://{addr}/");
+        let (status, report, said) = bench(&["echo", &url, "--patience", "0.3"]);
+        assert_eq!((status, &report), (Some(1), &Value::Null), "{said}");
+        assert!(said.contains(why) && said.lines().count() == 1, "{why}: {said}");
+    }
+}
+
+#[test]
+fn a_hub_delivers_everything_to_everybody() {
+    let server = serve_anywhere();
+    let (pid, http) = (server.child.id().to_string(), format!("http://{}", server.addr));
+    let url = format!("ws://{}/v1/ws", server.addr);
+    let (post, stream) = (format!("{http}/v1/channels/b"), format!("{http}/v1/sse?channel=b"));
+    let load = ["--rate", "80", "--duration", "0.5", "--warm-up", "0", "--connections", "20"];
+    for what in [
+        &["fanout", &url, "--pid", &pid][..],
+        &["fanout", &url, "--bare", "--bytes", "2000"],
+        &["fanout", &url, "--channel", "b", "--publish", &post],
+        &["sse", &stream, "--publish", &post],
+    ] {
+        let report = good(&[what, &load].concat());
+        let published = number(&report, "published");
+        // What belongs to a moment at which the time is up is not published any more.
+        assert!((39..=41).contains(&published), "{what:?}: {report}");
+        assert_eq!(number(&report, "latency_count"), number(&report, "deliveries"), "{what:?}");
+        assert!(number(&report, "deliveries") <= 20 * published, "{what:?}: {report}");
+        assert_eq!(number(&report, "published_in_all"), published, "{what:?}: {report}");
+        assert!(number(&report, "last_delivery_count") <= published, "{what:?}: {report}");
+        assert_eq!(number(&report, "lost"), 0);
+    }
+    let report = good(&["fanout", &url, "--duration", "0.2", "--warm-up", "0", "--in-flight", "3"]);
+    assert!(number(&report, "deliveries") > 0, "{report}");
+}
+
+#[test]
+fn event_streams_of_others_are_only_counted() {
+    let server = serve_anywhere();
+    let url = format!("http://{}/clock", server.addr);
+    let report = good(&["sse", &url, "--duration", "1.5", "--warm-up", "0", "--connections", "4"]);
+    assert!(number(&report, "deliveries") >= 4, "{report}");
+    assert_eq!((number(&report, "published"), number(&report, "latency_count")), (0, 0));
+}
+
+#[test]
+fn a_refused_publication_is_an_error() {
+    let mut command = sockeye(&["serve", "--listen", "127.0.0.1:0"]);
+    command.env("SOCKEYE_LOG", "off");
+    let server = serve(command);
+    let url = format!("ws://{}/v1/ws", server.addr);
+    let (status, report, _) =
+        bench(&["fanout", &url, "--channel", "$nobody", "--duration", "0.2", "--patience", "0.5"]);
+    assert_eq!(status, Some(1), "{report}");
+    assert!(number(&report["errors_by_kind"], "refused") > 0, "{report}");
+}
+
+#[test]
+fn who_sends_to_all_is_checked_for_each() {
+    let load = ["--duration", "0.4", "--warm-up", "0", "--connections", "5", "--patience", "0.5"];
+    let play = |spread| {
+        let url = format!("ws://{}/", broadcast(spread));
+        bench(&[&["fanout", "--broadcast", &url], &load[..]].concat())
+    };
+    let (status, report, said) = play(Spread::Honest);
+    assert_eq!((status, &*said), (Some(0), ""), "{report}");
+    assert!(number(&report, "deliveries") >= 5 * 20, "{report}");
+    for (spread, kind) in [
+        (Spread::Forget, "lost"),
+        (Spread::Repeat, "repeated"),
+        (Spread::Damage, "differs"),
+        (Spread::Nothing, "silent"),
+    ] {
+        let (status, report, _) = play(spread);
+        assert_eq!(status, Some(1), "{spread:?}: {report}");
+        assert!(number(&report["errors_by_kind"], kind) > 0, "{spread:?}: {report}");
+    }
+}
+
+#[test]
+fn idle_connections_are_weighed() {
+    let server = serve_anywhere();
+    let (pid, addr) = (server.child.id().to_string(), server.addr);
+    let socket = format!("ws://{addr}/v1/ws");
+    let subscribe = r#"{"type":"subscribe","channels":["bench"]}"#;
+    let load = ["--duration", "0.2", "--connections", "50", "--pid", &pid];
+    let speaks = ["idle", &socket, "--subprotocol", "sockeye.v1.json", "--send", subscribe];
+    let report = good(&[&speaks[..], &load].concat());
+    // Welcome, subscribed and sync, to each.
+    assert_eq!((number(&report, "connections"), number(&report, "messages")), (50, 150));
+    assert!(number(&report, "server_rss_bytes_after") > 0, "{report}");
+    let stream = format!("http://{addr}/v1/sse?channel=bench");
+    let report = good(&[&["idle", &stream], &load[..]].concat());
+    assert_eq!(number(&report, "connections"), 50);
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_it_begins() {
+    for (args, status, why) in [
+        (&["echo", "ws://192.0.2.1/"][..], 1, "--allow-remote"),
+        (&["echo", "wss://127.0.0.1/"], 1, "no TLS"),
+        (&["echo", "http://127.0.0.1/"], 1, "another"),
+        (&["echo", "ws://127.0.0.1:1/", "--pid", "4294967295"], 1, "cannot look at process"),
+        (
+            &["echo", "ws://127.0.0.1:1/", "--bytes", "67108864", "--connections", "64"],
+            1,
+            "at most",
+        ),
+        (&["echo", "tcp://127.0.0.1:1", "--bytes", "0"], 1, "needs a byte"),
+        (&["idle", "http://127.0.0.1:1", "--ping", "1"], 1, "can be sent nothing"),
+        (
+            &["sse", "http://127.0.0.1:1", "--publish", "http://127.0.0.1:1", "--body", "x"],
+            1,
+            "{payload}",
+        ),
+        (&["echo", "ws://127.0.0.1/", "--connections", "100001"], 2, "1 to 100000"),
+        (&["echo", "ws://127.0.0.1/", "--connections", "0"], 2, "1 to 100000"),
+        (&["echo", "ws://127.0.0.1/", "--rate", "0"], 2, "a second"),
+        (&["echo", "ws://127.0.0.1/", "--duration", "-1"], 2, ""),
+        (&["fanout", "ws://127.0.0.1/", "--bytes", "19"], 2, "20 to"),
+        (&["fanout", "ws://127.0.0.1/", "--bare", "--broadcast"], 2, "cannot be used"),
+        (&["echo", "ws://127.0.0.1/", "-H", "x"], 2, "NAME: VALUE"),
+    ] {
+        let (code, report, said) = bench(args);
+        assert_eq!((code, &report), (Some(status), &Value::Null), "{args:?}: {said}");
+        assert!(said.contains(why), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn too_few_descriptors_are_told_by_name() {
+    let mut command = std::process::Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_sockeye");
+    command.args([
+        "-c",
+        "ulimit -n 64; exec \"$0\" bench echo --connections 1000 ws://127.0.0.1:1/",
+        program,
+    ]);
+    let output = command.output().expect("a shell");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("1000 connections need 1032 descriptors") && said.contains("ulimit"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_person_gets_a_table_a_chart_and_no_colour_in_a_pipe() {
+    let server = serve_anywhere();
+    let url = format!("ws://{}/echo", server.addr);
+    let output = run(&[&["bench", "echo", &url], &FEW[..]].concat());
+    let text = String::from_utf8(output.stdout).expect("text");
+    for part in ["messages  per second", "  300  ", "p99.9", "bars grow", "█", "generator"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains('\x1b'), "{text}");
+}
