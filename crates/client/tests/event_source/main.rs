@@ -7,3 +7,4 @@ mod redirects;
 mod request;
 mod rig;
 mod streams;
+mod wpt;

@@ -55,7 +55,10 @@ impl Server {
             1 => bytes = redirect("/next?a=1#b", random),
             2 => bytes = redirect("http://b.test/away", random),
             3 => bytes = redirect("http://a.test/s", random),
-            4 => bytes = redirect(["", "ws://a.test", "/\u{1}", "http:"][random.index(4)], random),
+            4 => {
+                let nowhere = ["", "ws://a.test", "http://[::1", "http:"];
+                bytes = redirect(nowhere[random.index(nowhere.len())], random);
+            }
             5 => {
                 let after = ["", "Retry-After: 4\r\n", "Retry-After: soon\r\n"][random.index(3)];
                 let status = [429, 500, 502, 503, 504][random.index(5)];

@@ -69,6 +69,8 @@ pub(crate) struct World {
     /// When the connection came about, and when its last byte did.
     connected_at: u64,
     heard_at: u64,
+    /// The first byte of the connection's.
+    first_byte: Option<u8>,
     /// Bytes since something was told.
     untold: usize,
     over: bool,
@@ -103,6 +105,7 @@ impl World {
             due: None,
             connected_at: 0,
             heard_at: 0,
+            first_byte: None,
             untold: 0,
             over: false,
         }
@@ -190,7 +193,7 @@ impl World {
         self.machine.connected(Time::from_millis(self.now), &mut out);
         let asked = self.read_request(&String::from_utf8(out).expect("UTF-8"), is_away);
         (self.connected_at, self.heard_at, self.untold) = (self.now, self.now, 0);
-        (self.is_open, self.is_first) = (false, false);
+        (self.is_open, self.is_first, self.first_byte) = (false, false, None);
         self.counts.connections += 1;
         self.counts.away += usize::from(is_away);
         let script = self.server.answer(&asked, self.now, &mut self.random);
@@ -221,6 +224,7 @@ impl World {
         assert!(!is_late, "silence was not noticed");
         self.heard_at = self.now;
         self.untold += bytes.len();
+        self.first_byte = self.first_byte.or_else(|| bytes.first().copied());
         self.take(bytes);
     }
 
@@ -316,6 +320,8 @@ impl World {
                 }
                 self.counts.busy += 1;
             }
+            Error::Http(_) => assert_eq!(self.first_byte, Some(b'S'), "it was HTTP"),
+            Error::Ended | Error::Truncated => assert!(!self.has_more(), "more was to come"),
             _ => {}
         }
         let jitter = match self.failures {
@@ -327,6 +333,12 @@ impl World {
         self.counts.losses += 1;
         (self.is_open, self.is_first) = (false, true);
         self.due = Some(self.now + wait_ms);
+    }
+
+    /// Whether the server has bytes that did not come yet.
+    fn has_more(&self) -> bool {
+        let Link::Up(script) = &self.link else { return false };
+        script.iter().any(|(_, act)| matches!(act, Act::Bytes(_)))
     }
 
     /// IDs without an event have moved the place silently.
