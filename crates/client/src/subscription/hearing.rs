@@ -29,6 +29,8 @@ pub(super) struct Hearing {
     pub(super) messages: bool,
     /// It was told on this connection that everything is there.
     synced: bool,
+    /// Gaps that were told since everything was there, over all connections.
+    gaps: u64,
 }
 
 impl Hearing {
@@ -44,6 +46,7 @@ impl Hearing {
             counts: false,
             messages: false,
             synced: false,
+            gaps: 0,
         }
     }
 
@@ -97,6 +100,12 @@ impl Hearing {
             Ok(None) => return None,
             Err(error) => return self.fail(error),
         };
+        let is_of_the_log =
+            matches!(said, Said::Message(_) | Said::Gap(_) | Said::Sync { .. } | Said::End { .. });
+        // [client:hub-cursor] What is not subscribed yet may be told of another life of the log, too.
+        if is_of_the_log && !self.counts {
+            return None;
+        }
         if let (Said::Message(_) | Said::Sync { .. } | Said::End { .. }, Some(cursor)) =
             (&said, &cursor)
             && self.ledger.place(cursor.at) == Place::Foreign
@@ -122,9 +131,13 @@ impl Hearing {
                 self.ledger.hear();
                 self.ledger.reach(&text, at);
                 // Each poll is told that it has caught up; once is enough.
-                let is_news = !core::mem::replace(&mut self.synced, true) || gaps > 0;
-                let sync = SubscriptionEvent::Sync { cursor: text, recovered, gaps, replayed };
-                is_news.then(|| take(sync))
+                let is_known = core::mem::replace(&mut self.synced, true);
+                let gaps = core::mem::take(&mut self.gaps).max(gaps);
+                if is_known && gaps == 0 {
+                    return None;
+                }
+                let recovered = recovered && gaps == 0;
+                Some(take(SubscriptionEvent::Sync { cursor: text, recovered, gaps, replayed }))
             }
             Said::End { channel } => self.end(channel, cursor, take),
             Said::Error { channel, code, message } => self.refused(channel, code, message, take),
@@ -149,10 +162,14 @@ impl Hearing {
 
     /// An answer with nothing behind it: of a poll that missed nothing, the hub does not say more.
     pub(super) fn caught_up<R>(&mut self, take: Take<'_, R>) -> Option<R> {
-        let cursor = self.ledger.cursor().filter(|_| !self.synced)?.to_owned();
+        if self.synced && self.gaps == 0 {
+            return None;
+        }
+        let cursor = Cow::Owned(self.ledger.cursor()?.to_owned());
         self.synced = true;
-        let cursor = Cow::Owned(cursor);
-        Some(take(SubscriptionEvent::Sync { cursor, recovered: true, gaps: 0, replayed: 0 }))
+        let gaps = core::mem::take(&mut self.gaps);
+        let recovered = gaps == 0;
+        Some(take(SubscriptionEvent::Sync { cursor, recovered, gaps, replayed: 0 }))
     }
 
     fn message<R>(
@@ -167,7 +184,7 @@ impl Hearing {
             return self.fail(HubError::Strange);
         }
         self.ledger.hear();
-        if self.ledger.has_shown(at) {
+        if self.ledger.has_shown(at) || !self.ledger.wants(&message.channel) {
             return None;
         }
         self.ledger.show(&text, at);
@@ -181,6 +198,12 @@ impl Hearing {
             Target::Channel(name) | Target::Pattern(name) => Some(&**name),
             Target::All => None,
         };
+        // A channel that has ended may go on in another life of the log, which is not ours to tell.
+        if let Target::Channel(channel) = &gap.target
+            && !self.ledger.wants(channel)
+        {
+            return None;
+        }
         // (client:hub-gap) Of the others it is known what is missing.
         if !["trimmed", "limit"].contains(&&*gap.reason) {
             self.ledger.excuse(name);
@@ -190,6 +213,7 @@ impl Hearing {
         {
             self.strike(channel);
         }
+        self.gaps += 1;
         Some(take(SubscriptionEvent::Gap(gap)))
     }
 
@@ -265,6 +289,7 @@ impl Hearing {
         self.again =
             Some((Cow::Owned(kind.to_owned()), json.to_owned(), beside.map(str::to_owned)));
         self.ledger.excuse(None);
+        self.gaps += 1;
         let (target, reason) = (Target::All, Cow::Borrowed("epoch"));
         Some(take(SubscriptionEvent::Gap(Gap { target, reason, missed: None, ended: false })))
     }

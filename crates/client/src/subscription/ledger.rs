@@ -72,6 +72,11 @@ impl Ledger {
         self.targets.iter().any(|target| covers(target, channel))
     }
 
+    /// Whether a channel still is.
+    pub(super) fn wants(&self, channel: &str) -> bool {
+        self.wanted.iter().any(|target| covers(target, channel))
+    }
+
     /// [client:hub-epoch] Whether this place can be taken without a gap in front of it.
     pub(super) fn place(&self, at: Position) -> Place {
         let is_excused = || self.wanted.iter().all(|wanted| self.excused.contains(wanted));

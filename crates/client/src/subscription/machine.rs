@@ -249,8 +249,15 @@ impl Subscription {
             End::Over => self.phase = Phase::Over,
             End::Stop(error) => self.fail(error),
             End::Again => (self.phase, self.goes_on) = (Phase::Waiting(now), true),
-            End::Unfit(error) if !self.preference.cannot(now) => self.fail(error),
-            End::Unfit(why) => self.wait(now, why, 0, false),
+            End::Unfit(why) => {
+                // Whoever is slow today may be faster tomorrow.
+                let is_slow = matches!(why, Error::TimedOut(_));
+                if self.preference.cannot(now) || is_slow {
+                    self.wait(now, why, 0, false);
+                } else {
+                    self.fail(why);
+                }
+            }
             End::Busy { why, retry_ms } => self.wait(now, why, retry_ms, true),
             End::Lost { why, retry_ms } => {
                 if was_good {

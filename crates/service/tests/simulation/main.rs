@@ -5,9 +5,13 @@
 //! everything up to a place, it has: once, in order, or a gap was declared to it. Each publication
 //! is in the log once at the most, where its receipt says. Nothing is left behind.
 //!
+//! The same world has two kinds of subscribers, one kind in a run: bare connections, of which every word is held
+//! against the promise, and our own clients, of which what they show is.
+//!
 //! `SOCKEYE_SEEDS=1000000 cargo test --release -p sockeye-service --test simulation` runs more,
 //! `SOCKEYE_SEED=4711` one.
 
+mod client;
 mod events;
 mod oracle;
 mod publisher;
@@ -28,6 +32,7 @@ use sockeye_server::Server;
 use sockeye_service::{Holdings, Service};
 use sockeye_simnet::{Faults, Random, SimNet, each_seed};
 
+use client::Client;
 use publisher::Publisher;
 use subscriber::Subscriber;
 use totals::Totals;
@@ -49,19 +54,44 @@ fn every_seed_keeps_the_promise() {
     }
 }
 
+#[test]
+fn every_seed_keeps_the_promise_to_our_clients() {
+    let mut totals = Totals::default();
+    let count = each_seed(SEEDS, simulate_clients, |run| totals.add(run));
+    println!("simulation of clients: {count} seeds, {totals:?}");
+    if count >= 1_000 {
+        totals.check_clients(count);
+    }
+}
+
+/// Who subscribes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Connections,
+    Clients,
+}
+
 struct Run {
     net: SimNet,
     server: Server<SimNet, Service>,
     truth: Rc<RefCell<Truth>>,
     mood: Rc<RefCell<Mood>>,
     subscribers: Vec<Subscriber>,
+    clients: Vec<Client>,
     publishers: Vec<Publisher>,
     random: Random,
     totals: Totals,
 }
 
 fn simulate(seed: u64) -> Totals {
-    let mut run = Run::new(Random::new(seed));
+    play(Run::new(Random::new(seed), Who::Connections))
+}
+
+fn simulate_clients(seed: u64) -> Totals {
+    play(Run::new(Random::new(seed), Who::Clients))
+}
+
+fn play(mut run: Run) -> Totals {
     let drain_at = if run.random.one_in(6) { run.random.below(TURNS) } else { usize::MAX };
     for turn in 0..TURNS {
         if turn == drain_at {
@@ -83,6 +113,7 @@ fn simulate(seed: u64) -> Totals {
             run.totals.drains += 1;
         } else {
             run.subscribers.iter_mut().for_each(|it| it.go(&mut run.random));
+            run.clients.iter_mut().for_each(|it| it.go(&mut run.random));
         }
     } else {
         run.totals.drains += 1;
@@ -92,7 +123,7 @@ fn simulate(seed: u64) -> Totals {
 }
 
 impl Run {
-    fn new(mut random: Random) -> Self {
+    fn new(mut random: Random, who: Who) -> Self {
         let faults = if random.one_in(3) { Faults::default() } else { world::faults(&mut random) };
         let room_max = [100, 1_000, 30_000][random.below(3)];
         let net = SimNet::new(random.bits(), faults, room_max);
@@ -114,22 +145,37 @@ impl Run {
                 .with_log(Box::new(SimLog::new(&truth, &mood)));
         let limits = world::server_limits(queue_bytes, &mut random);
         let server = Server::new(net.clone(), service, limits);
-        let subscribers = (0..1 + random.below(3))
-            .map(|_| Subscriber::new(&truth, roomy, world::targets(&mut random), &mut random))
-            .collect();
+        let mut totals = Totals { roomy: u64::from(roomy), ..Totals::default() };
+        let (mut subscribers, mut clients) = (Vec::new(), Vec::new());
+        for _ in 0..1 + random.below(3) {
+            let targets = world::targets(&mut random);
+            match who {
+                Who::Connections => {
+                    subscribers.push(Subscriber::new(&truth, roomy, targets, &mut random));
+                }
+                Who::Clients => {
+                    let client = Client::new(&truth, roomy, &targets, &mut random, &mut totals);
+                    clients.push(client);
+                }
+            }
+        }
         let channels = world::channels();
         let publishers = (0..1 + random.below(2))
             .map(|id| Publisher::new(&truth, id, &channels, &mut random))
             .collect();
-        let totals = Totals { roomy: u64::from(roomy), ..Totals::default() };
-        Self { net, server, truth, mood, subscribers, publishers, random, totals }
+        Self { net, server, truth, mood, subscribers, clients, publishers, random, totals }
     }
 
     fn turn(&mut self) {
-        let Self { net, subscribers, publishers, random, totals, .. } = self;
+        let Self { net, subscribers, clients, publishers, random, totals, .. } = self;
         for subscriber in subscribers {
             if random.one_in(2) {
                 subscriber.step(net, random, totals);
+            }
+        }
+        for client in clients {
+            if random.one_in(2) {
+                client.step(net, random, totals);
             }
         }
         for publisher in publishers {
@@ -163,11 +209,15 @@ impl Run {
 
     fn catch_up(&mut self) {
         self.subscribers.iter_mut().for_each(Subscriber::calm_down);
+        self.clients.iter_mut().for_each(Client::calm_down);
         for turn in 0.. {
-            let Self { net, subscribers, random, totals, .. } = self;
+            let Self { net, subscribers, clients, random, totals, .. } = self;
             let (mut all, goal) = (true, self.truth.borrow().position());
             for subscriber in subscribers {
                 all &= subscriber.catch_up(net, goal, random, totals);
+            }
+            for client in clients {
+                all &= client.catch_up(net, goal, random, totals);
             }
             if all {
                 return;
@@ -180,7 +230,8 @@ impl Run {
     }
 
     fn state(&self) -> String {
-        let all: Vec<String> = self.subscribers.iter().map(Subscriber::state).collect();
+        let subscribers = self.subscribers.iter().map(Subscriber::state);
+        let all: Vec<String> = subscribers.chain(self.clients.iter().map(Client::state)).collect();
         format!("{}; drain: {}", all.join("; "), self.server.is_draining())
     }
 
@@ -189,10 +240,14 @@ impl Run {
         let Self { publishers, random, .. } = self;
         publishers.iter_mut().for_each(|it| it.judge(random));
         for turn in 0.. {
-            let Self { subscribers, publishers, random, totals, .. } = self;
+            let Self { net, subscribers, clients, publishers, random, totals, .. } = self;
             for subscriber in subscribers {
                 subscriber.listen(random, totals);
                 subscriber.read_left();
+            }
+            for client in clients {
+                client.listen(net, random, totals);
+                client.read_left();
             }
             publishers.iter_mut().for_each(Publisher::read_left);
             if self.server.connections() == 0

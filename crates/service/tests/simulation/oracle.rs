@@ -185,6 +185,38 @@ impl Ledger {
         }
     }
 
+    /// A client of ours says that everything is there; it counts gaps over all its connections.
+    pub(crate) fn hear_sync(&mut self, at: Position, totals: &mut Totals) {
+        self.hear(&Said::Sync { at, gaps: self.gaps_here }, totals);
+    }
+
+    /// A client of ours does not want the others any more: they have ended.
+    pub(crate) fn keep(&mut self, wanted: &[String]) {
+        let truth = self.truth.borrow();
+        self.accounts.retain(|account| {
+            let is_wanted = wanted.contains(&account.target);
+            assert!(is_wanted || truth.has_ended(&account.target), "{account:?} has not ended");
+            is_wanted
+        });
+    }
+
+    /// Whether of everything up to `goal` nothing is missing.
+    pub(crate) fn owes_nothing(&self, targets: &[String], goal: Position) -> bool {
+        let truth = self.truth.borrow();
+        self.accounts.iter().filter(|it| targets.contains(&it.target)).all(|account| {
+            let Base::At(done) = account.base else { return false };
+            let is_settled = |seq| {
+                let place = Position { seq, ..goal };
+                let entry = truth.get(place);
+                entry.is_none_or(|entry| {
+                    !covers(&account.target, &entry.channel)
+                        || self.is_settled(&account.target, place, entry)
+                })
+            };
+            done.epoch == goal.epoch && (done.seq + 1..=goal.seq).all(is_settled)
+        })
+    }
+
     /// An answer to a poll: its cursor is the only one that counts.
     pub(crate) fn hear_poll(&mut self, said: &[Said], at: Position, totals: &mut Totals) {
         for it in said {

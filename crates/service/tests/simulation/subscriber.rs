@@ -400,7 +400,7 @@ impl Commands {
 }
 
 /// Something that is no cursor of this log.
-fn lie(truth: &Truth, random: &mut Random) -> (Start, String) {
+pub(crate) fn lie(truth: &Truth, random: &mut Random) -> (Start, String) {
     let Position { epoch, seq } = truth.position();
     let text = match random.below(4) {
         0 => "nonsense".to_owned(),

@@ -29,6 +29,10 @@ pub(crate) struct Totals {
     pub(crate) pongs: u64,
     pub(crate) drains: u64,
     pub(crate) roomy: u64,
+    pub(crate) cuts: u64,
+    pub(crate) restarts: u64,
+    pub(crate) lost: u64,
+    pub(crate) transports: BTreeMap<String, u64>,
 }
 
 impl Totals {
@@ -68,17 +72,54 @@ impl Totals {
             (&mut self.pongs, other.pongs),
             (&mut self.drains, other.drains),
             (&mut self.roomy, other.roomy),
+            (&mut self.cuts, other.cuts),
+            (&mut self.restarts, other.restarts),
+            (&mut self.lost, other.lost),
         ];
         for (sum, more) in pairs {
             *sum += more;
         }
-        for (sums, more) in [(&mut self.gaps, &other.gaps), (&mut self.refused, &other.refused)] {
+        let maps = [
+            (&mut self.gaps, &other.gaps),
+            (&mut self.refused, &other.refused),
+            (&mut self.transports, &other.transports),
+        ];
+        for (sums, more) in maps {
             for (name, count) in more {
                 *sums.entry(name.clone()).or_default() += count;
             }
         }
         for (code, count) in &other.goaways {
             *self.goaways.entry(*code).or_default() += count;
+        }
+    }
+
+    /// The same of a simulation with our own clients.
+    pub(crate) fn check_clients(&self, seeds: u64) {
+        let all = [
+            ("messages", self.messages / seeds.max(1)),
+            ("lives", self.lives),
+            ("ends", self.ends),
+            ("syncs", self.syncs / seeds.max(1)),
+            ("resumes", self.resumes / seeds.div_ceil(2)),
+            ("lies", self.lies),
+            ("stalls", self.stalls),
+            ("cuts", self.cuts / seeds.max(1)),
+            ("restarts", self.restarts / seeds.div_ceil(2)),
+            ("lost", self.lost / seeds.max(1)),
+            ("overruns", self.overruns),
+            ("drains", self.drains),
+            ("roomy", self.roomy),
+        ];
+        for (name, count) in all {
+            assert!(count > 0, "no {name}: {self:?}");
+        }
+        for reason in ["epoch", "ahead", "trimmed", "limit", "unreadable"] {
+            assert!(self.gaps.contains_key(reason), "no gap {reason}: {self:?}");
+        }
+        for transport in ["WebSocket", "EventStream", "LongPoll", "ShortPoll"] {
+            let count = self.transports.get(transport).copied().unwrap_or_default();
+            assert!(count > seeds / 2, "too little {transport}: {self:?}");
         }
     }
 
