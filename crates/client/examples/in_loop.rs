@@ -1,0 +1,94 @@
+//! Two WebSocket clients and a timer of the program's own, in one mio loop that the program owns.
+//!
+//! The loop asks each client when it wants to be called again, and waits for no longer than that. Nothing here blocks
+//! but `poll`, and nothing needs a thread; the server that the example brings along has its own.
+
+mod server;
+
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token};
+use sockeye_client::sans_io::{SocketEvent, WebSocket};
+use sockeye_client::websocket::{CloseCode, Message};
+use sockeye_client::{ConnectOptions, Driver, Entropy, Error, Limits};
+
+const CLIENTS: usize = 2;
+const ROUNDS: usize = 3;
+const TICK: Duration = Duration::from_millis(50);
+
+/// What the program has to do about an event, once it does not borrow from the connection any more.
+enum Todo {
+    Send(usize),
+    Close,
+    Nothing,
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (url, thread) = server::start(CLIENTS)?;
+    let mut poll = Poll::new()?;
+    let mut clients = Vec::new();
+    for token in 0..CLIENTS {
+        let options = ConnectOptions::new(&url)?;
+        let machine = WebSocket::new(options, Limits::DEFAULT, Entropy::system()?)?;
+        clients.push(Driver::new(machine, Limits::DEFAULT, poll.registry(), Token(token))?);
+    }
+    run(&mut poll, &mut clients)?;
+    thread.join().expect("the server does not panic")?;
+    Ok(())
+}
+
+fn run(
+    poll: &mut Poll,
+    clients: &mut [Driver<WebSocket>],
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut events = Events::with_capacity(64);
+    let (mut ticks, mut tick_at) = (0, Instant::now() + TICK);
+    loop {
+        for (name, client) in clients.iter_mut().enumerate() {
+            turn(name, client)?;
+        }
+        if clients.iter().all(Driver::is_over) {
+            println!("all over, after {ticks} ticks of the program's own timer");
+            return Ok(());
+        }
+        let wanted = clients.iter().filter_map(Driver::deadline).min();
+        let until = wanted.map_or(tick_at, |wanted| wanted.min(tick_at));
+        poll.poll(&mut events, Some(until.saturating_duration_since(Instant::now())))?;
+        for event in &events {
+            clients[event.token().0].on_event(event);
+        }
+        if tick_at <= Instant::now() {
+            (ticks, tick_at) = (ticks + 1, Instant::now() + TICK);
+        }
+    }
+}
+
+/// Takes all that one client has to tell now.
+fn turn(name: usize, client: &mut Driver<WebSocket>) -> Result<(), Error> {
+    while let Some(todo) = client.next(|event| react(name, &event))? {
+        client.act(|machine, now, out| match todo {
+            Todo::Send(round) => machine.send(Message::Text(&format!("{round}")), out),
+            Todo::Close => machine.close(now, CloseCode::NORMAL, "", out),
+            Todo::Nothing => Ok(()),
+        })?;
+    }
+    Ok(())
+}
+
+fn react(name: usize, event: &SocketEvent<'_>) -> Todo {
+    match event {
+        SocketEvent::Open(_) => Todo::Send(1),
+        SocketEvent::Message(Message::Text(text)) => {
+            println!("client {name}: {text}");
+            match text.parse() {
+                Ok(ROUNDS) | Err(_) => Todo::Close,
+                Ok(round) => Todo::Send(round + 1),
+            }
+        }
+        SocketEvent::Closed(closed) => {
+            println!("client {name}: closed with {}", closed.code);
+            Todo::Nothing
+        }
+        _ => Todo::Nothing,
+    }
+}
