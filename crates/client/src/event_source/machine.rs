@@ -140,7 +140,10 @@ impl EventSource {
         }
         self.notice = None;
         self.parser.reset();
-        self.reconnection.handle(Input::Eof { entropy: 0 });
+        // What we give up ourselves is no failure, so an attempt under way goes on with the next request.
+        if self.ready_state() == ReadyState::Open {
+            self.reconnection.handle(Input::Eof { entropy: 0 });
+        }
         self.ask_again();
     }
 

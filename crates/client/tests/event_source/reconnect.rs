@@ -314,6 +314,15 @@ fn restart_asks_at_once_from_every_state() {
     rig.machine.restart();
     rig.machine.restart();
     assert!(rig.wants().is_some());
+    rig.take();
+    // It counts as no failure, so jitter does not come sooner.
+    for _ in 0..3 {
+        rig.connect();
+        rig.machine.restart();
+        rig.says("");
+    }
+    rig.ends(Error::Truncated);
+    assert_eq!(rig.take_one(), Told::Lost(Error::Truncated, 3000));
 }
 
 /// [html:9.2.3-fail] A busy server's answer is the end as the standard says, or a wait if that is asked for.

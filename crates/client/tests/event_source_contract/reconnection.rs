@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Instant;
 
-use sockeye_client::{Deadline, Error, EventSource, Network};
+use sockeye_client::sans_io::{self, SourceEvent};
+use sockeye_client::{Deadline, Driver, Entropy, Error, EventSource, Limits, Network};
 
 use crate::common::{Server, header, in_time};
 use crate::{NO_MORE, Told, data, event, options, read, told};
@@ -144,4 +145,45 @@ fn restart_and_close() {
     assert_eq!(rest, []);
     let ids = ids.lock().expect("nobody panics here");
     assert_eq!(*ids, [None, Some("0".to_owned()), Some("1".to_owned())]);
+}
+
+/// On a loop of the caller's, who acts and then waits: what is to be done is done at once, not with the next byte.
+#[test]
+fn orders_on_a_loop_of_the_callers() {
+    let server = Server::new(|number, client| {
+        client.open_stream()?;
+        client.piece(format!("id: {number}\ndata\n\n").as_bytes())?;
+        client.read_to_end()
+    });
+    let options = options(&server);
+    in_time(move || {
+        let entropy = Entropy::system().expect("entropy");
+        let source = sans_io::EventSource::new(options, Limits::DEFAULT, entropy).expect("it fits");
+        let mut poll = mio::Poll::new().expect("a poller");
+        let mut events = mio::Events::with_capacity(4);
+        let token = mio::Token(7);
+        let mut driver = Driver::new(source, Limits::DEFAULT, poll.registry(), token)
+            .expect("the registry can be shared");
+        while !driver.is_over() {
+            let now = Instant::now();
+            let wait = driver.deadline().map(|at| at.saturating_duration_since(now));
+            poll.poll(&mut events, wait).expect("it polls");
+            events.iter().for_each(|event| driver.on_event(event));
+            let mut id = None;
+            while let Some(found) = driver.next(|event| match event {
+                SourceEvent::Message(message) => Some(message.last_event_id.to_owned()),
+                _ => None,
+            })? {
+                id = found.or(id);
+            }
+            match id.as_deref() {
+                Some("0") => driver.act(|source, _, _| source.restart()),
+                Some(_) => driver.act(|source, _, _| source.close()),
+                None => {}
+            }
+        }
+        Ok::<(), Error>(())
+    })
+    .expect("no failure");
+    assert_eq!(server.accepted(), 2);
 }

@@ -23,6 +23,12 @@ pub(crate) struct Entry {
 /// A connection's future: at which millisecond what happens.
 pub(crate) type Script = Vec<(u64, Act)>;
 
+pub(crate) struct Answer {
+    pub(crate) script: Script,
+    /// Nothing of it was cut off.
+    pub(crate) is_whole: bool,
+}
+
 pub(crate) struct Server {
     pub(crate) log: Vec<Entry>,
     /// A server that sends an event without an end, once it has told half of its log.
@@ -46,7 +52,7 @@ impl Server {
     }
 
     /// Decides about a request that came at `now`.
-    pub(crate) fn answer(&self, asked: &Asked, now: u64, random: &mut Random) -> Script {
+    pub(crate) fn answer(&self, asked: &Asked, now: u64, random: &mut Random) -> Answer {
         let mut bytes = Vec::new();
         let mut end = Some(Error::Ended);
         match random.below(12) {
@@ -70,12 +76,14 @@ impl Server {
             _ if asked.after == self.log.len() => bytes = last_word(random),
             _ => end = self.stream(asked.after, &mut bytes, random),
         }
+        let len = bytes.len();
         if random.one_in(4) {
             // Cut anywhere, also in the head.
-            bytes.truncate(random.index(bytes.len() + 1));
+            bytes.truncate(random.index(len + 1));
             end = Some(broken(random));
         }
-        schedule(&bytes, end, now, random)
+        let is_whole = bytes.len() == len && len > 0;
+        Answer { script: schedule(&bytes, end, now, random), is_whole }
     }
 
     /// Appends head and body of a stream; gives its end.

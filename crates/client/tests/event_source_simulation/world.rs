@@ -69,6 +69,8 @@ pub(crate) struct World {
     /// When the connection came about, and when its last byte did.
     connected_at: u64,
     heard_at: u64,
+    /// Nothing of the answer will be cut off.
+    is_whole: bool,
     /// The first byte of the connection's.
     first_byte: Option<u8>,
     /// Bytes since something was told.
@@ -105,6 +107,7 @@ impl World {
             due: None,
             connected_at: 0,
             heard_at: 0,
+            is_whole: false,
             first_byte: None,
             untold: 0,
             over: false,
@@ -196,8 +199,9 @@ impl World {
         (self.is_open, self.is_first, self.first_byte) = (false, false, None);
         self.counts.connections += 1;
         self.counts.away += usize::from(is_away);
-        let script = self.server.answer(&asked, self.now, &mut self.random);
-        self.link = Link::Up(script);
+        let answer = self.server.answer(&asked, self.now, &mut self.random);
+        self.is_whole = answer.is_whole;
+        self.link = Link::Up(answer.script);
     }
 
     fn read_request(&self, request: &str, is_away: bool) -> Asked {
@@ -240,7 +244,7 @@ impl World {
                 Ok(None) => break,
             }
             match self.random.below(400) {
-                0 if self.is_open => self.restart(),
+                0 => self.restart(),
                 1 => self.close(),
                 _ => {}
             }
@@ -321,7 +325,8 @@ impl World {
                 self.counts.busy += 1;
             }
             Error::Http(_) => assert_eq!(self.first_byte, Some(b'S'), "it was HTTP"),
-            Error::Ended | Error::Truncated => assert!(!self.has_more(), "more was to come"),
+            Error::Ended => assert!(!self.has_more(), "more was to come"),
+            Error::Truncated => assert!(!self.has_more() && !self.is_whole, "it was whole"),
             _ => {}
         }
         let jitter = match self.failures {
