@@ -22,6 +22,9 @@ use crate::{Blocking, Entropy, Error, Network};
 /// is over; [`next_with`](Self::next_with) lends them without a copy. Nothing is read that is not asked for, so a
 /// program that is slow makes the server wait.
 ///
+/// Who has to act on a source while it waits (from another thread, on a signal) gives
+/// [`sans_io::EventSource`] to a [`Driver`](crate::Driver) in a loop with a waker.
+///
 /// ```no_run
 /// use sockeye_client::{EventSource, OwnedSourceEvent};
 ///
