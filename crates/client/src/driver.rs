@@ -176,7 +176,10 @@ impl<M: Machine> Driver<M> {
                 (self.input.taken, self.input.len) = (0, len);
                 return true;
             }
-            Ok(None) if self.broken.is_none() => return false,
+            Ok(None) if self.broken.is_none() => {
+                self.has_more = self.link.may_hold_more();
+                return false;
+            }
             Ok(_) => self.broken.take().unwrap_or(Error::Ended),
             Err(why) => why,
         };

@@ -268,6 +268,7 @@ impl Link {
                 self.readable = false;
                 Ok(None)
             }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(None),
             Err(error) => Err(stream.explain(&error)),
         }
     }
@@ -275,6 +276,11 @@ impl Link {
     /// Has [`read`](Self::read) ask the system, whatever the poller said.
     pub(crate) const fn look_again(&mut self) {
         self.readable = true;
+    }
+
+    /// Whether [`read`](Self::read) may find something that no poller will tell of.
+    pub(crate) const fn may_hold_more(&self) -> bool {
+        self.readable && self.is_up()
     }
 
     /// Whether bytes that were written have not reached the socket.

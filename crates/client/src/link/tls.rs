@@ -13,6 +13,8 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use crate::{Error, TlsError};
 
+/// Records without data that are taken in one call.
+const EMPTY_READS_MAX: u8 = 32;
 /// The one protocol that we speak inside.
 const ALPN: &[u8] = b"http/1.1";
 
@@ -78,8 +80,9 @@ impl Tls {
         }
     }
 
+    /// Reads what was decrypted. `Interrupted` means that much came, and no data in it: others have their turn.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
+        for _ in 0..EMPTY_READS_MAX {
             match self.session.reader().read(buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 // The end is one only if it was said inside; otherwise this is `UnexpectedEof`.
@@ -87,6 +90,7 @@ impl Tls {
             }
             self.fill()?;
         }
+        Err(ErrorKind::Interrupted.into())
     }
 
     /// Encrypts at most as much as rustls holds, and sends what goes. `WouldBlock` means that nothing of
