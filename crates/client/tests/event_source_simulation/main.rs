@@ -7,6 +7,7 @@
 //!
 //! ```sh
 //! SEED=17 cargo test -p sockeye-client --test event_source_simulation
+//! SEEDS=100000 cargo test -p sockeye-client --test event_source_simulation    # a longer run
 //! ```
 
 #[path = "../event_source/rig.rs"]
@@ -16,13 +17,15 @@ mod world;
 
 use world::World;
 
-/// Seeds of a run without `SEED`.
+/// Seeds of a run without `SEED` and `SEEDS`.
 const SEEDS: u64 = 3000;
 
 #[test]
 fn every_event_once_and_in_order_whatever_the_server_does() {
-    let only = std::env::var("SEED").ok().map(|seed| seed.parse::<u64>().expect("a number"));
-    let seeds = only.map_or(0..SEEDS, |seed| seed..seed + 1);
+    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let only = number("SEED");
+    let all = number("SEEDS").unwrap_or(SEEDS);
+    let seeds = only.map_or(0..all, |seed| seed..seed + 1);
     let mut counts = world::Counts::default();
     for seed in seeds {
         // What the panic says is the oracle's; this says where.
