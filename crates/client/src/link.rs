@@ -8,7 +8,7 @@ mod tls;
 mod tunnel;
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use mio::net::TcpStream;
@@ -163,16 +163,18 @@ impl Link {
                     self.step = Step::Connecting { socket, rest: addrs, next_at };
                     return Ok(());
                 }
-                Err(error) => last = error.kind(),
+                Err(Error::Connect(kind)) => last = kind,
+                Err(error) => return Err(error),
             }
         }
         Err(Error::Connect(last))
     }
 
-    fn begin(&mut self, addr: SocketAddr) -> io::Result<TcpStream> {
-        let mut socket = TcpStream::connect(addr)?;
+    fn begin(&mut self, addr: SocketAddr) -> Result<TcpStream, Error> {
+        let mut socket = TcpStream::connect(addr).map_err(|error| Error::Connect(error.kind()))?;
         let both = Interest::READABLE.add(Interest::WRITABLE);
-        self.registry.register(&mut socket, self.token, both)?;
+        let registered = self.registry.register(&mut socket, self.token, both);
+        registered.map_err(|error| Error::System(error.kind()))?;
         (self.readable, self.writable) = (false, false);
         Ok(socket)
     }
@@ -193,7 +195,11 @@ impl Link {
         match failed {
             Some(kind) => {
                 drop(socket);
-                self.connect(rest, now).map_err(|_| Error::Connect(kind))?;
+                // What the last address said counts, and there may be none left.
+                self.connect(rest, now).map_err(|error| match error {
+                    Error::Connect(ErrorKind::NotFound) => Error::Connect(kind),
+                    other => other,
+                })?;
             }
             None => {
                 // Writes are batched by the caller; Nagle would only delay them.

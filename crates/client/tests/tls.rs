@@ -5,14 +5,16 @@ mod peer;
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use sockeye_client::sans_io::{self, SocketEvent};
 use sockeye_client::websocket::{CloseCode, Message};
 use sockeye_client::{
-    ConnectOptions, Deadline, Error, Network, OwnedMessage, Proxy, TlsError, Url, WebSocket,
+    ConnectOptions, Deadline, Driver, Entropy, Error, EventSource, EventSourceOptions, Limits,
+    Network, OwnedMessage, OwnedSourceEvent, Proxy, Reconnect, TlsError, Url, WebSocket,
 };
 
 use self::peer::{LIMITS, Once, Peer, pattern, read_head};
@@ -133,6 +135,87 @@ fn an_end_that_was_not_said_inside_is_truncated() {
     assert_eq!(socket.receive(), Ok(Some(OwnedMessage::Text("one".to_owned()))));
     assert_eq!(socket.receive(), Err(Error::Truncated));
     assert_eq!(socket.receive(), Ok(None));
+}
+
+/// What a source of a response without a length tells, and how it ends.
+fn read_source(says_its_end: bool) -> (usize, Option<Error>) {
+    let server = Once::new(move |stream| {
+        let mut stream = secured(GOOD, stream);
+        read_head(&mut stream)?;
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: a\n\n")?;
+        if says_its_end {
+            stream.conn.send_close_notify();
+        }
+        stream.flush()?;
+        stream.sock.shutdown(std::net::Shutdown::Write)?;
+        io::copy(&mut stream.sock, &mut io::sink()).map(|_| ())
+    });
+    let mut options =
+        EventSourceOptions::new(&format!("https://localhost:{}/", server.port)).expect("a URL");
+    options.reconnect = Reconnect::Never;
+    let (mut messages, mut failure) = (0, None);
+    for event in EventSource::with(options, trusting()).expect("good options") {
+        match event {
+            Ok(OwnedSourceEvent::Message(_)) => messages += 1,
+            Ok(_) => {}
+            Err(error) => failure = Some(error),
+        }
+    }
+    (messages, failure)
+}
+
+#[test]
+fn only_an_end_that_was_said_ends_a_response_without_a_length() {
+    assert_eq!(read_source(true), (1, None));
+    assert_eq!(read_source(false), (1, Some(Error::Truncated)));
+}
+
+#[test]
+fn what_tls_holds_to_send_is_sent_without_more_to_send() {
+    let (told, count) = mpsc::channel::<usize>();
+    let server = server(GOOD, move |peer| {
+        // Nothing is read until the client can send no more.
+        for _ in 0..count.recv().expect("the test waits") {
+            peer.receive()?;
+        }
+        peer.close(CloseCode::NORMAL)?;
+        peer.receive().map(|_| ())
+    });
+    let entropy = Entropy::system().expect("there is entropy");
+    let mut options = options("localhost", server.port);
+    options.compression = None;
+    let machine = sans_io::WebSocket::new(options, Limits::DEFAULT, entropy).expect("good options");
+    let mut poll = mio::Poll::new().expect("a poller");
+    let mut driver =
+        Driver::new(machine, trusting(), poll.registry(), mio::Token(0)).expect("a registry");
+    let mut events = mio::Events::with_capacity(4);
+    let mut wait = |driver: &mut Driver<_>| {
+        let patience = Some(Duration::from_secs(20));
+        poll.poll(&mut events, patience).expect("a poller");
+        assert!(!events.is_empty(), "it waits for what does not come");
+        events.iter().for_each(|event| driver.on_event(event));
+    };
+    while driver.next(|event| matches!(event, SocketEvent::Open(_))).expect("trusted").is_none() {
+        wait(&mut driver);
+    }
+    let mut sent = 0;
+    while driver.unsent() == 0 {
+        let message = Message::Binary(&[0; 1000]);
+        driver.act(|machine, _, out| machine.send(message, out)).expect("open");
+        sent += 1;
+        assert!(sent < 1 << 16, "sockets have an end");
+    }
+    assert_eq!(driver.unsent(), 1, "all is with TLS, and not all with the socket");
+    told.send(sent).expect("the server waits");
+    loop {
+        match driver.next(|event| matches!(event, SocketEvent::Close(_))).expect("open") {
+            Some(true) => break,
+            Some(false) => {}
+            None => wait(&mut driver),
+        }
+    }
+    assert_eq!(driver.unsent(), 0);
 }
 
 #[test]

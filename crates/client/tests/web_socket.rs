@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use sockeye_client::sans_io::SocketEvent;
 use sockeye_client::websocket::{CloseCode, Fin, Message, UsageError as FrameUsage};
 use sockeye_client::{
-    ConnectOptions, Deadline, Delivery, Error, Network, OwnedMessage, UsageError, WebSocket,
+    ConnectOptions, Deadline, Delivery, Driver, Entropy, Error, Limits, Network, OwnedMessage,
+    UsageError, WebSocket,
 };
 
 use self::peer::{LIMITS, Once, Peer, pattern, read_head};
@@ -165,12 +166,14 @@ fn streams_in_both_directions() {
 #[test]
 fn an_answer_that_came_in_time_counts_however_late_it_is_read() {
     let (pinged, was_pinged) = mpsc::channel();
+    let (go, may_answer) = mpsc::channel();
     let (answered, was_answered) = mpsc::channel();
     let server = Once::of_sockets(move |peer| {
         let mut ping = [0; 6];
         io::Read::read_exact(&mut peer.stream, &mut ping)?;
         assert_eq!(ping[0], 0x89);
         pinged.send(()).expect("the test waits");
+        may_answer.recv().expect("the test waits");
         peer.send(Message::Text("alive"))?;
         answered.send(()).expect("the test waits");
         peer.receive().map(|_| ())
@@ -178,15 +181,58 @@ fn an_answer_that_came_in_time_counts_however_late_it_is_read() {
     let mut options = options(&server);
     (options.ping_ms, options.pong_ms) = (Some(20), 1_000);
     let mut socket = WebSocket::with(options, Network::default()).expect("the server accepts");
-    let mut early = None;
-    while early.is_none() && was_pinged.try_recv().is_err() {
-        early = socket.receive_until(Instant::now() + Duration::from_millis(5)).expect("open");
+    while was_pinged.try_recv().is_err() {
+        let until = Instant::now() + Duration::from_millis(5);
+        assert_eq!(socket.receive_until(until), Ok(None), "nothing was sent");
     }
+    go.send(()).expect("the server waits");
     was_answered.recv().expect("the server answers");
     // Away for longer than the deadline, while the answer lies in the socket.
     std::thread::sleep(Duration::from_millis(1_200));
-    let late = if early.is_some() { early } else { socket.receive().expect("it came in time") };
-    assert_eq!(late, Some(text("alive")));
+    assert_eq!(socket.receive(), Ok(Some(text("alive"))));
+}
+
+#[test]
+fn a_driver_leaves_the_loop_its_turn() {
+    const BYTES: usize = 64 * 1024;
+    let (sent, was_sent) = mpsc::channel();
+    let server = Once::of_sockets(move |peer| {
+        peer.send(Message::Binary(&[7; BYTES]))?;
+        sent.send(()).expect("the test waits");
+        peer.receive().map(|_| ())
+    });
+    let limits = Limits { read_bytes: 64, ..Limits::DEFAULT };
+    let machine = sockeye_client::sans_io::WebSocket::new(
+        options(&server),
+        limits,
+        Entropy::system().expect("there is entropy"),
+    );
+    let mut poll = mio::Poll::new().expect("a poller");
+    let mut driver =
+        Driver::new(machine.expect("good options"), limits, poll.registry(), mio::Token(0))
+            .expect("a registry");
+    let mut events = mio::Events::with_capacity(4);
+    while driver.next(|event| matches!(event, SocketEvent::Open(_))).expect("it connects").is_none()
+    {
+        poll.poll(&mut events, None).expect("a poller");
+        events.iter().for_each(|event| driver.on_event(event));
+    }
+    was_sent.recv().expect("the server sends");
+    // All has come. Without another word of the poller, it is taken a little at a time.
+    let mut turns = 0;
+    let len = loop {
+        let found = driver.next(|event| match event {
+            SocketEvent::Message(message) => message.as_bytes().len(),
+            other => panic!("{other:?}"),
+        });
+        if let Some(len) = found.expect("open") {
+            break len;
+        }
+        assert!(driver.deadline().is_some_and(|at| at <= Instant::now()), "it wants another turn");
+        turns += 1;
+    };
+    assert_eq!(len, BYTES);
+    assert!((20..200).contains(&turns), "{turns}");
 }
 
 #[test]
