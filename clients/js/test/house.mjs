@@ -1,0 +1,252 @@
+// What readers talk to: the real program, a proxy before it that can be in the way, and somebody who publishes.
+import { spawn } from "node:child_process";
+import { createHash, createHmac, randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import http from "node:http";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { freePort, listening } from "./ports.mjs";
+
+export const API_KEY = "js-suite-key-0123456789abcdef";
+const JWT_SECRET = "js-suite-secret-0123456789abcdef0123456789";
+const LIMITS = `[limits]
+replay_messages = 5000
+replay_bytes = 16777216
+heartbeat_seconds = 1
+ping_seconds = 1
+[channels]
+history_messages = 10000
+history_bytes = 16777216
+patterns = true
+presence = true
+`;
+
+const guarded = (origin) => `${LIMITS}
+[access]
+subscribe = ["public:>"]
+origins = ["${origin}"]
+[[access.api_keys]]
+name = "suite"
+sha256 = "${createHash("sha256").update(API_KEY).digest("hex")}"
+subscribe = [">"]
+publish = [">"]
+tickets = [">"]
+[access.jwt]
+issuer = "suite"
+audience = "sockeye"
+[[access.jwt.keys]]
+algorithm = "HS256"
+file = "jwt.secret"
+[access.tickets]
+secret_file = "ticket.secret"
+`;
+
+const children = new Set();
+process.on("exit", () => { for (const child of children) child.kill("SIGKILL"); });
+
+export async function until(what, probe, ms = 15_000) {
+  for (const late = Date.now() + ms; ; await sleep(20)) {
+    const value = await probe();
+    if (value) return value;
+    if (Date.now() > late) throw new Error(`${what}: not within ${ms / 1000} s`);
+  }
+}
+
+/** The program on a fixed port behind a proxy. */
+export class House {
+  static async build({ isGuarded = false, isDurable = false, more = "", drain = "" } = {}) {
+    const house = new House();
+    house.dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-js-"));
+    house.port = await freePort();
+    house.direct = `http://127.0.0.1:${house.port}`;
+    house.proxy = await Proxy.open(house.port);
+    house.base = `http://127.0.0.1:${house.proxy.port}`;
+    writeFileSync(path.join(house.dir, "jwt.secret"), JWT_SECRET);
+    writeFileSync(path.join(house.dir, "ticket.secret"), `js-suite-tickets-${"0123456789".repeat(4)}`);
+    writeFileSync(path.join(house.dir, "hub.toml"), drain + (isGuarded ? guarded(house.base) : LIMITS) + more);
+    house.flags = ["--config", path.join(house.dir, "hub.toml"), ...isDurable ? ["--data", path.join(house.dir, "data")] : []];
+    house.headers = isGuarded ? { Authorization: `ApiKey ${API_KEY}` } : {};
+    await house.start();
+    return house;
+  }
+
+  async start() {
+    const log = openSync(path.join(this.dir, "server.log"), "a");
+    const flags = ["serve", "--listen", `127.0.0.1:${this.port}`, ...this.flags];
+    this.child = spawn(process.env.SOCKEYE_BIN, flags, { stdio: ["ignore", log, log] });
+    closeSync(log);
+    children.add(this.child);
+    await listening("sockeye", this.child, this.port);
+  }
+
+  async stop(signal = "SIGKILL") {
+    const { child } = this;
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill(signal);
+      await once(child, "exit");
+    }
+    children.delete(child);
+  }
+
+  /** A user's token. */
+  token({ seconds = 600, channels = ["private:>"], publish = ["private:>"] } = {}) {
+    const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const now = Math.floor(Date.now() / 1000);
+    const text = `${part({ alg: "HS256", typ: "JWT" })}.${part({ iss: "suite", aud: "sockeye", sub: "u1", iat: now, exp: now + seconds, channels, publish })}`;
+    return `${text}.${createHmac("sha256", JWT_SECRET).update(text).digest("base64url")}`;
+  }
+
+  async ticket(body = { user: "u1", channels: ["private:>"], publish: ["private:>"] }) {
+    const response = await fetch(`${this.direct}/v1/tickets`, { method: "POST", headers: this.headers, body: JSON.stringify(body) });
+    if (response.status !== 200) throw new Error(`a ticket: ${response.status} ${await response.text()}`);
+    return (await response.json()).ticket;
+  }
+
+  /** Publishes once, however often it has to be sent; its receipt. */
+  async publish(channel, data, headers = {}) {
+    const key = randomUUID();
+    const url = `${this.direct}/v1/channels/${encodeURIComponent(channel)}`;
+    return until(`publishing ${data}`, async () => {
+      const response = await fetch(url, { method: "POST", body: data, headers: { "Content-Type": "text/plain", "Idempotency-Key": key, ...this.headers, ...headers } })
+        .catch(() => null);
+      if (response === null || response.status >= 500) return null;
+      if (response.status !== 200) throw new Error(`publishing: ${response.status} ${await response.text()}`);
+      return response.json().catch(() => null);
+    }, 30_000);
+  }
+
+  async endChannel(channel) {
+    const response = await fetch(`${this.direct}/v1/channels/${encodeURIComponent(channel)}/close`, { method: "POST", headers: this.headers });
+    if (response.status !== 200) throw new Error(`closing: ${response.status}`);
+  }
+
+  /** Publishes `rate` a second until it is stopped; gives the texts of all. */
+  load(channel, rate = 100) {
+    const texts = [];
+    let isOver = false;
+    const running = (async () => {
+      for (const begun = Date.now(); !isOver;) {
+        await sleep(Math.max(0, begun + (texts.length * 1000) / rate - Date.now()));
+        const text = `load ${texts.length}`;
+        await this.publish(channel, text);
+        texts.push(text);
+      }
+    })();
+    return async () => { isOver = true; await running; return texts; };
+  }
+
+  async close() {
+    await this.stop();
+    await this.proxy.close();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+/** Hands everything on, or not. */
+export class Proxy {
+  /** Upgrades: "pass", "refuse", "ignore". */
+  upgrades = "pass";
+  /** Event streams: "pass", "refuse", "buffer", or after so many milliseconds they are cut. */
+  streams = "pass";
+  /** What was asked for, by kind. */
+  counts = { ws: 0, sse: 0, poll: 0, other: 0 };
+  sockets = new Set();
+  frozen = false;
+
+  static async open(upstream) {
+    const proxy = Object.assign(new Proxy(), { upstream });
+    proxy.server = http.createServer((request, response) => proxy.pass(request, response));
+    proxy.server.keepAliveTimeout = 1_000;
+    proxy.server.on("upgrade", (request, socket, head) => proxy.upgrade(request, socket, head));
+    proxy.server.on("connection", (socket) => {
+      proxy.sockets.add(socket);
+      socket.on("close", () => proxy.sockets.delete(socket));
+      socket.on("error", () => {});
+    });
+    proxy.server.listen(0, "127.0.0.1");
+    await once(proxy.server, "listening");
+    proxy.port = proxy.server.address().port;
+    return proxy;
+  }
+
+  kindOf(url) {
+    return /^\/v1\/(ws|sse|poll)\b/.exec(url)?.[1] ?? "other";
+  }
+
+  pass(request, response) {
+    const kind = this.kindOf(request.url);
+    this.counts[kind] += 1;
+    const isStream = kind === "sse";
+    if (isStream && this.streams === "refuse") return response.writeHead(403, { "Content-Type": "text/html" }).end("<h1>No</h1>");
+    const onward = http.request({ host: "127.0.0.1", port: this.upstream, path: request.url, method: request.method, headers: request.headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.rawHeaders.filter((_, at, all) => !/^(transfer-encoding|connection)$/i.test(all[at - at % 2])));
+      response.flushHeaders();
+      const held = [];
+      answer.on("data", (piece) => { if (isStream && this.streams === "buffer") held.push(piece); else response.write(piece); });
+      answer.on("end", () => response.end(Buffer.concat(held)));
+      answer.on("error", () => response.destroy());
+      if (isStream && typeof this.streams === "number") setTimeout(() => response.destroy(), this.streams);
+    });
+    // As a browser sees it: the server is away.
+    onward.on("error", () => response.destroy());
+    response.on("close", () => onward.destroy());
+    request.pipe(onward);
+    return undefined;
+  }
+
+  upgrade(request, socket, head) {
+    this.counts.ws += 1;
+    if (this.upgrades === "refuse") return socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    if (this.upgrades === "ignore") return undefined;
+    const onward = net.connect(this.upstream, "127.0.0.1", () => {
+      const headers = request.rawHeaders.map((it, at) => (at % 2 ? `${it}\r\n` : `${it}: `)).join("");
+      onward.write(`GET ${request.url} HTTP/1.1\r\n${headers}\r\n`);
+      onward.write(head);
+    });
+    socket.on("data", (piece) => { if (!this.frozen) onward.write(piece); });
+    onward.on("data", (piece) => { if (!this.frozen) socket.write(piece); });
+    for (const [one, other] of [[socket, onward], [onward, socket]]) {
+      one.on("error", () => other.destroy());
+      one.on("close", () => { if (!this.frozen) other.destroy(); });
+    }
+    return undefined;
+  }
+
+  /** Cuts what there is. */
+  cut() {
+    for (const socket of this.sockets) socket.destroy();
+  }
+
+  async close() {
+    this.frozen = false;
+    this.server.close();
+    this.cut();
+    await once(this.server, "close");
+  }
+}
+
+// --- What has to hold of what a reader was given
+
+export const messages = (items = []) => items.filter((it) => it.type === "message");
+export const texts = (items) => messages(items).map((it) => it.data);
+
+/** In order and nothing twice, and wherever something is missing a gap stands. The last one has to be there. */
+export function checkAccount(items, published) {
+  const numbers = new Map(published.map((text, at) => [text, at]));
+  let last = null;
+  let isExcused = false;
+  for (const item of items) {
+    if (item.type === "gap") isExcused = true;
+    if (item.type !== "message") continue;
+    const at = numbers.get(item.data);
+    if (at === undefined) throw new Error(`never published: ${item.data}`);
+    if (last !== null && at <= last) throw new Error(`${item.data} after ${published[last]}`);
+    if (at !== (last ?? -1) + 1 && !isExcused) throw new Error(`${item.data} after ${last === null ? "nothing" : published[last]}: silent loss`);
+    last = at;
+    isExcused = false;
+  }
+  if (last !== published.length - 1) throw new Error(`ends at ${last} of ${published.length - 1}`);
+}

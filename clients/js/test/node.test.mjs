@@ -1,0 +1,4 @@
+import { Node } from "./places.mjs";
+import { scenarios } from "./scenarios.mjs";
+
+scenarios("node", async () => new Node());
