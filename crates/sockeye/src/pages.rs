@@ -1,4 +1,5 @@
-//! The demo's pages, in the program itself: two of HTML, and what they fetch.
+//! The demo's pages, in the program itself: two of HTML, and what they fetch, the client for browsers
+//! included.
 
 use sockeye_server::{Header, Reply, Status};
 
@@ -19,12 +20,12 @@ const SCRIPT: Header = Header::from_static("Content-Type", "text/javascript; cha
 const PAGES: [(&str, Header, &str); 12] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/admin", HTML, include_str!("page/admin.html")),
+    ("/sockeye.js", SCRIPT, include_str!("../../../clients/js/sockeye.js")),
     ("/page/style.css", STYLE, include_str!("page/style.css")),
     ("/page/common.js", SCRIPT, include_str!("page/common.js")),
     ("/page/hub.js", SCRIPT, include_str!("page/hub.js")),
     ("/page/pane.js", SCRIPT, include_str!("page/pane.js")),
     ("/page/ledger.js", SCRIPT, include_str!("page/ledger.js")),
-    ("/page/transports.js", SCRIPT, include_str!("page/transports.js")),
     ("/page/echo.js", SCRIPT, include_str!("page/echo.js")),
     ("/page/clock.js", SCRIPT, include_str!("page/clock.js")),
     ("/page/terminal.js", SCRIPT, include_str!("page/terminal.js")),

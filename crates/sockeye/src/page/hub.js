@@ -6,10 +6,10 @@ import { Pane } from "./pane.js";
 
 const CUT_MS = 8_000, RETRY_MS = 1_000, SEVERAL = 5;
 const KINDS = [
-  { transport: "websocket", title: "WebSocket", what: "/v1/ws, sockeye.v1.json" },
-  { transport: "sse", title: "EventSource", what: "/v1/sse" },
-  { transport: "long-poll", title: "Long poll", what: "/v1/poll?wait=25" },
-  { transport: "short-poll", title: "Short poll", what: "/v1/poll, every second" },
+  { transport: "websocket", title: "WebSocket", what: "/v1/ws, sockeye.v1.json", options: { transports: ["websocket"] } },
+  { transport: "sse", title: "Event stream", what: "/v1/sse", options: { transports: ["sse"] } },
+  { transport: "long-poll", title: "Long poll", what: "/v1/poll?wait=25", options: { transports: ["poll"] } },
+  { transport: "short-poll", title: "Short poll", what: "/v1/poll, every second", options: { transports: ["poll"], times: { pollMs: 0 } } },
 ];
 
 let drawing = false, starting = 0, ready, asked, queue = Promise.resolve(), number = 0, awayAt;

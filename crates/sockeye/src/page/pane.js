@@ -1,17 +1,18 @@
 // One pane: a reader of the channel over one transport, and the judgement whether it has everything.
 
+import { Sockeye } from "/sockeye.js";
 import { badge, element, ms } from "./common.js";
 import { place } from "./ledger.js";
-import { transports } from "./transports.js";
 
 const ROWS_MAX = 200;
 /** Messages remembered, to know a repetition and what is missing: more than the ledger has. */
 const REMEMBERED_MAX = 4_000;
-const RETRY_MS_MIN = 500, RETRY_MS_MAX = 5_000;
+/** A page that somebody looks at does not wait for long. */
+const RETRY_MS_MAX = 5_000;
 
 export class Pane {
-  /** Makes a pane out of the template; `transport` is one of `transports`. */
-  constructor(template, { transport, title, what }, ledger, changed) {
+  /** Makes a pane out of the template; `options` are those of its reader. */
+  constructor(template, { transport, title, what, options }, ledger, changed) {
     const node = template.content.firstElementChild.cloneNode(true);
     this.parts = Object.fromEntries(
       [...node.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
@@ -26,7 +27,7 @@ export class Pane {
     this.parts.list.addEventListener("scroll", ({ target }) => {
       this.followsEnd = target.scrollHeight - target.scrollTop - target.clientHeight < 8;
     });
-    Object.assign(this, { node, title, transport, ledger, changed, state: "new", followsEnd: true });
+    Object.assign(this, { node, title, options, ledger, changed, state: "new", followsEnd: true });
   }
 
   /** Reads a channel from a cursor on; what was there before is forgotten. */
@@ -34,7 +35,7 @@ export class Pane {
     this.close();
     Object.assign(this, {
       channel, cursor, cutMs, from: place(cursor), got: new Set(), count: 0, repeated: 0, unsaid: 0, gaps: 0,
-      sinceGap: 0, inGap: false, isCatchingUp: false, wasAway: false, retryMs: RETRY_MS_MIN,
+      sinceGap: 0, inGap: false, isCatchingUp: false, wasAway: false,
     });
     this.parts.list.replaceChildren();
     this.open();
@@ -43,25 +44,27 @@ export class Pane {
   open() {
     this.close();
     this.show("connecting", "Connecting");
-    // What a connection that was closed still says is not heard.
-    const life = {};
-    this.life = life;
-    const heard = (action) => (...said) => { if (this.life === life) action.apply(this, said); };
-    const names = ["live", "message", "gap", "synced", "at", "ended", "away", "lost", "stop"];
-    const reader = Object.fromEntries(names.map((name) => [name, heard(this[name])]));
-    Object.defineProperties(reader, {
-      channel: { get: () => this.channel }, cursor: { get: () => this.cursor },
-    });
     this.isCatchingUp = this.wasAway;
-    this.hangUp = transports[this.transport](reader);
+    const { times, ...options } = this.options;
+    const hub = new Sockeye(location.origin, { ...options, times: { retryMaxMs: RETRY_MS_MAX, ...times } });
+    this.hub = hub;
+    // What one that was closed still says is not heard.
+    const hear = (kind, action) => hub.on(kind, (it) => { if (this.hub === hub) action.call(this, it); });
+    hear("state", this.turn);
+    hear("message", this.message);
+    hear("gap", this.gap);
+    hear("sync", this.synced);
+    hear("cursor", this.at);
+    hear("end", this.ended);
+    hear("refused", ({ message }) => this.stop(message));
+    hub.subscribe(this.channel, { cursor: this.cursor, onitem() {} }); // each is heard above
   }
 
   close() {
-    this.life = undefined;
-    clearTimeout(this.timer);
     clearInterval(this.ticking);
-    this.hangUp?.();
-    this.hangUp = undefined;
+    const { hub } = this;
+    this.hub = undefined;
+    hub?.close();
   }
 
   // --- What the person does
@@ -98,10 +101,18 @@ export class Pane {
     if (this.state === "resting") this.open();
   }
 
-  // --- What the transport says
+  // --- What the reader says
+
+  turn({ state, why, error }) {
+    if (state === "stopped") this.stop(error.message);
+    if (state === "waiting") {
+      this.isCatchingUp = this.wasAway = true;
+      this.show("connecting", "Retrying", why);
+    }
+    if (state === "live") this.live();
+  }
 
   live() {
-    this.retryMs = RETRY_MS_MIN;
     this.isCatchingUp = this.wasAway = false;
     this.show("live", "Live");
   }
@@ -141,11 +152,11 @@ export class Pane {
     this.at(cursor);
     if (this.inGap) this.from = place(cursor);
     this.inGap = false;
-    this.live();
   }
 
   at(cursor) {
     const here = place(cursor);
+    if (here.epoch === "0") return; // a place in no log: a gap comes next
     if (here.epoch !== this.from.epoch && !this.inGap) {
       this.unsaid += 1; // another life of the log, and nobody has said so
       this.from = here;
@@ -158,20 +169,6 @@ export class Pane {
     this.close();
     this.row("end", "The channel has ended", {});
     this.show("ended", "Ended");
-  }
-
-  /** The connection is gone, and the transport itself sees to another. */
-  away(text) {
-    this.isCatchingUp = this.wasAway = true;
-    this.show("connecting", "Retrying", text);
-  }
-
-  lost(text, retryMs) {
-    this.close();
-    this.wasAway = true;
-    this.show("connecting", "Retrying", text);
-    this.timer = setTimeout(() => this.open(), retryMs ?? this.retryMs);
-    this.retryMs = Math.min(this.retryMs * 2, RETRY_MS_MAX);
   }
 
   stop(text) {
