@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use clap::{Args, Subcommand};
 
-use super::payload::Content;
+use super::payload::{Content, VARIANTS};
 use super::target::Reach;
 
 /// Connections that one run may have.
@@ -147,6 +147,11 @@ pub(crate) struct EchoOptions {
     /// What messages are made of.
     #[arg(long, value_enum, default_value = "binary")]
     pub(super) content: Content,
+
+    /// Different messages that are sent in turn, 64 at most, and fewer of large ones. With one, a processor
+    /// learns the text by heart, and a message that is lost shows only at the end.
+    #[arg(long, default_value = "64", value_name = "N", value_parser = variants)]
+    pub(super) variants: usize,
 
     /// Messages on their way at a time, on each connection.
     #[arg(long, short, default_value = "1", value_name = "N", value_parser = flight)]
@@ -291,6 +296,10 @@ fn bytes(text: &str) -> Result<usize, String> {
 
 fn stamped_bytes(text: &str) -> Result<usize, String> {
     within(text, super::stamp::STAMP_BYTES, BYTES_MAX)
+}
+
+fn variants(text: &str) -> Result<usize, String> {
+    within(text, 1, VARIANTS)
 }
 
 fn flight(text: &str) -> Result<usize, String> {

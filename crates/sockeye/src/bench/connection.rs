@@ -21,7 +21,11 @@ pub(super) struct Outlet<'c> {
     pool: &'c mut Pool,
 }
 
-impl Outlet<'_> {
+impl<'c> Outlet<'c> {
+    pub(super) const fn new(outbox: &'c mut Outbox, pool: &'c mut Pool) -> Self {
+        Self { outbox, pool }
+    }
+
     /// Where to append.
     #[inline]
     pub(super) fn tail(&mut self) -> &mut Vec<u8> {
@@ -81,7 +85,7 @@ impl Connection {
     }
 
     pub(super) const fn outlet<'c>(&'c mut self, pool: &'c mut Pool) -> Outlet<'c> {
-        Outlet { outbox: &mut self.outbox, pool }
+        Outlet::new(&mut self.outbox, pool)
     }
 
     /// Reads once into `buffer`.
@@ -116,7 +120,7 @@ impl Connection {
             self.wire = wire;
             hear(heard)?;
         }
-        let mut out = Outlet { outbox: &mut self.outbox, pool };
+        let mut out = Outlet::new(&mut self.outbox, pool);
         match &mut self.wire {
             Wire::Frames(frames) => frames.receive(input, engine, &mut out, hear),
             Wire::Events(events) => events.receive(input, hear),

@@ -16,7 +16,7 @@ use super::wire::Heard;
 use crate::{Failure, OrFail};
 
 /// Bytes of one read.
-const READ_BYTES: usize = 256 * 1024;
+const READ_BYTES: usize = 128 * 1024;
 /// Connections that are being opened at a time: a ramp, no storm.
 const OPENING_MAX: usize = 128;
 /// Two milliseconds: shorter waits are not left to the system where a moment has to be met.

@@ -8,9 +8,9 @@ use sockeye_reactor::Shared;
 use super::connection::Outlet;
 
 /// Different payloads that are sent in turn, so that one that is lost or doubled shows in the next.
-const VARIANTS: usize = MARKS.len();
-/// What they may take together; but there are two at least.
-const VARIANTS_BYTES: usize = 4 << 20;
+pub(super) const VARIANTS: usize = MARKS.len();
+/// What they may take together, so that they stay in a core's cache; but there are two at least.
+const VARIANTS_BYTES: usize = 512 * 1024;
 /// The first byte of each payload: no two variants are alike.
 const MARKS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-";
 /// Frames from this size on are sent by reference instead of being copied.
@@ -54,9 +54,9 @@ enum Wire {
 
 impl Payloads {
     /// Payloads as they go over a bare TCP connection.
-    pub(super) fn unframed(bytes: usize) -> Self {
+    pub(super) fn unframed(bytes: usize, variants_max: usize) -> Self {
         let content = Content::Binary;
-        let plain = variants(content, bytes);
+        let plain = variants(content, bytes, variants_max);
         let wire = plain.iter().map(|payload| Wire::new(payload.clone())).collect();
         Self { content, plain, wire }
     }
@@ -64,8 +64,13 @@ impl Payloads {
     /// Payloads in frames that are masked with `key`, all of them: what a server has to do for a frame
     /// does not depend on its key, and a key of its own for each (RFC 6455 §5.3) would have each masked
     /// anew.
-    pub(super) fn framed(content: Content, bytes: usize, key: MaskKey) -> Self {
-        let plain = variants(content, bytes);
+    pub(super) fn framed(
+        content: Content,
+        bytes: usize,
+        variants_max: usize,
+        key: MaskKey,
+    ) -> Self {
+        let plain = variants(content, bytes, variants_max);
         let frame = |payload: &Vec<u8>| Wire::new(frame(content.opcode(), Rsv::NONE, payload, key));
         let wire = plain.iter().map(frame).collect();
         Self { content, plain, wire }
@@ -143,8 +148,8 @@ pub(super) fn frame(opcode: Opcode, rsv: Rsv, payload: &[u8], key: MaskKey) -> V
     frame
 }
 
-fn variants(content: Content, bytes: usize) -> Vec<Vec<u8>> {
-    let count = (VARIANTS_BYTES / bytes.max(1)).clamp(2, VARIANTS);
+fn variants(content: Content, bytes: usize, variants_max: usize) -> Vec<Vec<u8>> {
+    let count = (VARIANTS_BYTES / bytes.max(1)).clamp(2, VARIANTS).min(variants_max);
     let mut random = Random(0x2545_F491_4F6C_DD1D);
     (0..count).map(|variant| fill(content, bytes, MARKS[variant], &mut random)).collect()
 }
@@ -193,7 +198,7 @@ mod tests {
     fn payloads_have_their_size_and_are_what_they_say() {
         for bytes in [0, 1, 2, 3, 16, 125, 4096] {
             for content in [Content::Binary, Content::Text, Content::Mixed] {
-                let all = variants(content, bytes);
+                let all = variants(content, bytes, VARIANTS);
                 assert_eq!(all.len(), VARIANTS);
                 for payload in &all {
                     assert_eq!(payload.len(), bytes, "{content:?}");
@@ -206,12 +211,13 @@ mod tests {
                 assert!(distinct.len() == all.len() || bytes == 0, "{content:?} of {bytes}");
             }
         }
-        assert_eq!(variants(Content::Mixed, 16 << 20).len(), 2);
+        assert_eq!(variants(Content::Mixed, 16 << 20, VARIANTS).len(), 2);
+        assert_eq!(variants(Content::Mixed, 16, 1).len(), 1);
     }
 
     #[test]
     fn a_lost_message_and_that_of_another_connection_show() {
-        let payloads = Payloads::unframed(16);
+        let payloads = Payloads::unframed(16, VARIANTS);
         for number in 0..200 {
             assert_ne!(payloads.plain(3, number), payloads.plain(3, number + 1));
             assert_ne!(payloads.plain(3, number), payloads.plain(4, number));

@@ -250,3 +250,72 @@ impl Bare {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sockeye_deflate::EngineConfig;
+    use sockeye_reactor::{Outbox, Pool};
+
+    use super::*;
+
+    /// Whether it is text, and what it says.
+    type Whole = (bool, Vec<u8>);
+
+    /// What is heard of `wire`, cut into pieces of `size` bytes, and how many bytes are answered.
+    fn hear(wire: &[u8], size: usize) -> (Vec<Whole>, Result<(), Fault>, usize) {
+        let mut frames = Frames::new(1000, MaskKey::new([1, 2, 3, 4]), None);
+        let mut engine = Engine::new(EngineConfig::default());
+        let (mut outbox, mut pool) = (Outbox::new(), Pool::new());
+        let (mut messages, mut held) = (Vec::new(), Vec::new());
+        let mut result = Ok(());
+        for piece in wire.chunks(size) {
+            let mut out = Outlet::new(&mut outbox, &mut pool);
+            let mut listen = |heard: Heard<'_>| {
+                if let Heard::Part(part) = heard {
+                    assert_eq!(part.offset, held.len(), "parts follow each other");
+                    held.extend_from_slice(part.bytes);
+                    if part.last {
+                        messages.push((part.is_text, core::mem::take(&mut held)));
+                    }
+                }
+                Ok(())
+            };
+            result = frames.receive(&mut piece.to_vec(), &mut engine, &mut out, &mut listen);
+            if result.is_err() {
+                break;
+            }
+        }
+        (messages, result, outbox.len())
+    }
+
+    #[test]
+    fn messages_are_the_same_wherever_they_are_cut() {
+        let wire = b"\x81\x05Hello\x02\x03abc\x89\x02hi\x00\x00\x80\x02de\x82\x00\x8a\x01x";
+        let expected = [(true, b"Hello".to_vec()), (false, b"abcde".to_vec()), (false, Vec::new())];
+        for size in 1..=wire.len() {
+            let (messages, result, answered) = hear(wire, size);
+            assert!(result.is_ok(), "{size}: {result:?}");
+            assert_eq!(messages, expected, "{size}");
+            assert_eq!(answered, 8, "one pong, masked");
+        }
+    }
+
+    #[test]
+    fn what_is_no_sequence_of_frames_is_a_fault() {
+        for (wire, name) in [
+            (&b"\x80\x01a"[..], "protocol"),
+            (b"\x01\x01a\x81\x01b", "protocol"),
+            (b"\xc1\x01a", "protocol"),
+            (b"\x81\x81\0\0\0\0a", "protocol"),
+            (b"\x88\x01a", "protocol"),
+            (b"\x88\x02\x03\xe8", "closed"),
+            (b"\x82\x7e\x03\xe9", "protocol"),
+        ] {
+            for size in 1..=wire.len() {
+                let (_, result, _) = hear(wire, size);
+                let fault = result.expect_err("it is illegal");
+                assert_eq!(fault.name(), name, "{wire:?} in pieces of {size}: {fault}");
+            }
+        }
+    }
+}

@@ -84,6 +84,18 @@ fn servers_of_a_few_lines_will_do() {
     }
 }
 
+/// No machine is too slow for this: each message of the 300 is due a millisecond after the one before it,
+/// and none but four is answered before the pause is over.
+#[test]
+fn what_piles_up_behind_a_pause_is_counted_with_its_waiting() {
+    let url = format!("ws://{}/", echo(Manner::Pause));
+    let once = ["--messages", "300", "--warm-up", "0", "--connections", "1"];
+    let report = good(&[&["echo", &url, "--rate", "1000"], &once[..]].concat());
+    assert_eq!(number(&report, "latency_count"), 300);
+    assert!(number(&report, "latency_p50_ns") >= 150_000_000, "{report}");
+    assert!(number(&report, "latency_mean_ns") >= 140_000_000, "{report}");
+}
+
 #[test]
 fn liars_are_found_out() {
     for (manner, kind, word) in [
@@ -115,7 +127,7 @@ fn liars_are_found_out() {
 
 #[test]
 fn a_message_too_many_at_the_very_end_is_heard() {
-    let url = format!("ws://{}/", echo(Manner::Twice));
+    let url = format!("ws://{}/", echo(Manner::Afterthought));
     let (status, report, _) =
         bench(&["echo", &url, "--messages", "5", "--warm-up", "0", "--connections", "1"]);
     assert_eq!((status, &report["errors_by_kind"]["unasked"]), (Some(1), &1.into()), "{report}");

@@ -28,8 +28,12 @@ pub enum Manner {
     Swallow,
     /// The fifth message is echoed twice.
     Twice,
+    /// The fifth message is echoed once more when something else comes, be it a Close frame.
+    Afterthought,
     /// The fifth message and what follows is not echoed.
     FallSilent,
+    /// The fifth message is echoed 300 ms late, and everything behind it waits.
+    Pause,
     /// The fifth message is answered by a Close frame.
     Close,
     /// After four messages the connection ends.
@@ -116,10 +120,11 @@ fn open(mut socket: TcpStream, manner: Manner) -> Option<TcpStream> {
 fn converse(mut socket: TcpStream, manner: Manner) {
     let mut protocol = Connection::server(&Config::default());
     let (mut buffer, mut out, mut count) = (vec![0; 64 * 1024], Vec::new(), 0);
-    let mut whole = Vec::new();
+    let (mut whole, mut later) = (Vec::new(), Vec::new());
     loop {
         let Ok(len @ 1..) = socket.read(&mut buffer) else { return };
         let mut input = &mut buffer[..len];
+        out.append(&mut later);
         while let Some(event) = protocol.receive(&mut input, &mut out).expect("a legal client") {
             let kind = match event {
                 Event::Message(message) => {
@@ -143,6 +148,9 @@ fn converse(mut socket: TcpStream, manner: Manner) {
                 let manner =
                     if count == 5 || manner == Manner::Fragments { manner } else { Manner::Honest };
                 answer(&mut protocol, manner, kind, &mut whole, &mut out);
+            }
+            if manner == Manner::Afterthought && count == 5 {
+                answer(&mut protocol, manner, kind, &mut whole, &mut later);
             }
             whole.clear();
         }
@@ -181,6 +189,7 @@ fn answer(
             }
             return;
         }
+        Manner::Pause => std::thread::sleep(std::time::Duration::from_millis(300)),
         Manner::WrongByte => *whole.last_mut().expect("a byte") ^= 1,
         Manner::Short => drop(whole.pop()),
         Manner::WrongKind => kind = Kind::Text,

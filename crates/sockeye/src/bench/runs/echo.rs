@@ -21,12 +21,14 @@ pub(super) fn run(options: &EchoOptions) -> Result<u64, Failure> {
         Scheme::Tcp if options.bytes == 0 => {
             return Err(Failure("without a protocol a message needs a byte".into()));
         }
-        Scheme::Tcp => (Purpose::Bare(options.bytes), Payloads::unframed(options.bytes)),
+        Scheme::Tcp => {
+            (Purpose::Bare(options.bytes), Payloads::unframed(options.bytes, options.variants))
+        }
         Scheme::WebSocket | Scheme::Http => {
             let deflate = if options.deflate { Deflate::Offered } else { Deflate::Off };
             let subprotocol = options.subprotocol.clone();
             let purpose = Purpose::WebSocket { subprotocol, deflate };
-            (purpose, Payloads::framed(options.content, options.bytes, key))
+            (purpose, Payloads::framed(options.content, options.bytes, options.variants, key))
         }
     };
     // A compressed message may be a little longer than what is in it.
@@ -67,6 +69,7 @@ fn report_echo(options: &EchoOptions, echo: &Echo, lines: Lines) -> Result<Repor
         ("connections", Value::of(options.common.connections.get())),
         ("bytes", Value::of(options.bytes)),
         ("wire_bytes", Value::of(echo.wire_bytes())),
+        ("variants", Value::of(options.variants)),
         ("pipeline", Value::of(options.pipeline)),
         ("duration_ns", Value::Nanos(span.nanos)),
         ("sent", Value::Count(echo.sent)),

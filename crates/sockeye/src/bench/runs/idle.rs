@@ -8,7 +8,7 @@ use crate::bench::args::IdleOptions;
 use crate::bench::idle::{Idle, Plan};
 use crate::bench::load::Lines;
 use crate::bench::opening::{Deflate, Opener, Purpose};
-use crate::bench::payload::{Content, Payloads, frame};
+use crate::bench::payload::{Content, Payloads, VARIANTS, frame};
 use crate::bench::report::{Report, Value};
 use crate::bench::target::{Scheme, Target};
 
@@ -35,7 +35,7 @@ pub(super) fn run(options: &IdleOptions) -> Result<u64, Failure> {
         patience_ns: common.patience.0,
         ping_ns: options.ping.map(|ping| ping.0),
         first: options.send.as_ref().map(text),
-        touch: options.touch.map(|bytes| Payloads::framed(Content::Binary, bytes, key)),
+        touch: options.touch.map(|bytes| Payloads::framed(Content::Binary, bytes, VARIANTS, key)),
         key,
     };
     let mut idle = Idle::new(plan, meter(common)?);
