@@ -44,7 +44,7 @@ impl Fetch {
         }
         let mut rest: &[u8] = input;
         while let Some(piece) = self.exchange.body(&mut rest)? {
-            // (client:hub-bounds)
+            // [client:hub-bounds]
             if self.body.len() + piece.len() > self.bytes_max {
                 return Err(Error::Hub(HubError::TooLarge));
             }

@@ -204,7 +204,7 @@ impl Hearing {
         {
             return None;
         }
-        // (client:hub-gap) Of the others it is known what is missing.
+        // [client:hub-gap] Of the others it is known what is missing.
         if !["trimmed", "limit"].contains(&&*gap.reason) {
             self.ledger.excuse(name);
         }
@@ -260,7 +260,7 @@ impl Hearing {
         };
         let Some(channel) = channel.filter(|_| !is_passing(&code)) else {
             self.verdict = Some(if is_passing(&code) {
-                // (client:hub-busy) It would be taken later: coming back for all loses nothing.
+                // [client:hub-busy] It would be taken later: coming back for all loses nothing.
                 End::Busy { why: why(), retry_ms: 0 }
             } else if is_about_credentials(&code) {
                 End::Credentials(why())

@@ -128,7 +128,7 @@ impl Ledger {
         place
     }
 
-    /// (client:hub-gap) Messages of these may be missing, and nobody knows how many: what comes next is taken as
+    /// [client:hub-gap] Messages of these may be missing, and nobody knows how many: what comes next is taken as
     /// it is. `None` is all.
     pub(super) fn excuse(&mut self, target: Option<&str>) {
         self.shown = None;

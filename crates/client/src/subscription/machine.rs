@@ -278,11 +278,13 @@ impl Subscription {
     fn wait(&mut self, now: Time, why: Error, hint_ms: u64, busy: bool) {
         let wait_ms = self.backoff.wait_ms(hint_ms, busy, self.entropy.bits());
         self.told.push_back(SubscriptionEvent::Lost { why, wait_ms });
+        self.goes_on = false;
         self.phase = Phase::Waiting(now + wait_ms);
     }
 
     fn need_credentials(&mut self, until: Time, why: Error) {
         self.told.push_back(SubscriptionEvent::CredentialsNeeded { why });
+        self.goes_on = false;
         self.phase = Phase::NeedsCredentials(until);
     }
 
@@ -295,7 +297,7 @@ impl Subscription {
     fn dial(&mut self, now: Time) {
         let is_socket = self.preference.next(now) == Transport::WebSocket;
         let has_proof = self.cursor().is_some_and(|cursor| cursor.contains('~'));
-        // (client:hub-ticket) A cursor with a proof comes back with the same ticket, but not to a WebSocket.
+        // [client:hub-ticket] A cursor with a proof comes back with the same ticket, but not to a WebSocket.
         if self.is_ticket_used && (is_socket || !has_proof) {
             return self.need_credentials(now, Error::Hub(HubError::TicketUsed));
         }
@@ -429,3 +431,7 @@ impl fmt::Debug for Subscription {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "machine/tests.rs"]
+mod tests;
