@@ -1,19 +1,14 @@
-//! `sockeye publish`, `sockeye subscribe` and `sockeye ticket`: clients of a hub, on blocking sockets.
+//! `sockeye publish`, `sockeye subscribe` and `sockeye ticket`: clients of a hub.
 
 mod address;
 pub(crate) mod args;
 mod backoff;
-mod events;
 mod http;
 mod item;
-mod known_ends;
 mod lines;
 mod output;
-mod polls;
 pub(crate) mod publish;
-mod said;
-mod session;
-mod socket;
+mod shown;
 pub(crate) mod subscribe;
 pub(crate) mod ticket;
 
@@ -37,7 +32,15 @@ struct Remote {
 
 impl Remote {
     fn new(options: &ServerOptions) -> Result<Self, Failure> {
-        let address = Address::parse(&options.url)?;
+        Self::at(Address::parse(&options.url)?, options)
+    }
+
+    /// The same, also behind TLS.
+    fn secure(options: &ServerOptions) -> Result<Self, Failure> {
+        Self::at(Address::parse_any(&options.url)?, options)
+    }
+
+    fn at(address: Address, options: &ServerOptions) -> Result<Self, Failure> {
         let authorization = authorization(options)?;
         if let Some(value) = &authorization {
             HeaderValue::new(value).or_fail(|| "the key or token cannot be sent".into())?;
@@ -93,26 +96,11 @@ enum Break {
     TooLarge(String),
     /// Asking again would end the same.
     Final(String),
-    /// All that was wanted is there, or nobody wants it any more.
-    Over,
 }
 
 impl Break {
     fn lost(why: impl Into<String>) -> Self {
         Self::Lost { why: why.into(), retry_ms: 0 }
-    }
-
-    /// What a goodbye of the server's means, by the range of its code.
-    fn goaway(code: u16, reason: &str, retry_ms: Option<u64>) -> Self {
-        let why = format!("the server ended the stream: {} ({code})", plain(reason));
-        let retry_ms = retry_ms.unwrap_or_default().min(RETRY_MS_MAX);
-        match code {
-            4000 => Self::Over,
-            4001..=4099 => Self::Final(why),
-            4300..=4399 => Self::Final(format!("{why}; other credentials are needed")),
-            1012 | 1013 | 4100..=4199 => Self::Busy { why, retry_ms },
-            _ => Self::Lost { why, retry_ms },
-        }
     }
 
     fn into_text(self) -> String {
@@ -122,7 +110,6 @@ impl Break {
             | Self::Busy { why, .. }
             | Self::TooLarge(why)
             | Self::Final(why) => why,
-            Self::Over => "it is over".into(),
         }
     }
 }
@@ -161,24 +148,6 @@ fn is_invisible(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_code_says_what_to_do() {
-        let end = |code| Break::goaway(code, "word", Some(1_500));
-        assert_eq!(end(4000), Break::Over);
-        for code in [4001, 4002, 4003, 4099, 4300, 4302, 4399] {
-            assert!(matches!(end(code), Break::Final(_)), "{code}");
-        }
-        for code in [1012, 1013, 4100, 4102, 4199] {
-            assert!(matches!(end(code), Break::Busy { retry_ms: 1_500, .. }), "{code}");
-        }
-        for code in [0, 1000, 1001, 1006, 4200, 4202, 4299, 4400, 65_535] {
-            assert!(matches!(end(code), Break::Lost { retry_ms: 1_500, .. }), "{code}");
-        }
-        let forever = Break::goaway(4100, "\n", Some(u64::MAX));
-        let why = "the server ended the stream: \\n (4100)".to_owned();
-        assert_eq!(forever, Break::Busy { why, retry_ms: RETRY_MS_MAX });
-    }
 
     #[test]
     fn no_text_moves_the_cursor_of_a_terminal() {

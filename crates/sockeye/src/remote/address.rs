@@ -4,10 +4,11 @@ use std::io::ErrorKind;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+use sockeye_client::Url;
 use sockeye_http1::{Body, RequestWriter};
 
 use super::Break;
-use crate::Failure;
+use crate::{Failure, OrFail};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -15,6 +16,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Host and port, and the path that the hub's own paths stand behind.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Address {
+    is_secure: bool,
     /// As it stands in the URL.
     pub(super) authority: String,
     prefix: String,
@@ -23,17 +25,24 @@ pub(super) struct Address {
 impl Address {
     /// Reads a URL. Nothing of one with credentials in it is ever shown.
     pub(super) fn parse(url: &str) -> Result<Self, Failure> {
+        let address = Self::parse_any(url)?;
+        if address.is_secure {
+            let hint = "use http:// to a proxy that does";
+            return Err(Failure(format!("TLS is not there yet for this; {hint}")));
+        }
+        Ok(address)
+    }
+
+    /// The same, also of one that wants TLS.
+    pub(super) fn parse_any(url: &str) -> Result<Self, Failure> {
         let (scheme, rest) = url.split_once("://").ok_or_else(|| {
             Failure("a URL begins with http://, like http://127.0.0.1:8080".into())
         })?;
-        match scheme {
-            "http" | "ws" => {}
-            "https" | "wss" => {
-                let hint = "use http:// to a proxy that does";
-                return Err(Failure(format!("TLS is not there yet, so no {scheme}://; {hint}")));
-            }
+        let is_secure = match scheme {
+            "http" | "ws" => false,
+            "https" | "wss" => true,
             _ => return Err(Failure("the URL has to begin with http:// or ws://".into())),
-        }
+        };
         if rest.contains('@') {
             let hint = "use --api-key or --token, or their variables in the environment";
             return Err(Failure(format!("credentials cannot stand in the URL; {hint}")));
@@ -42,8 +51,11 @@ impl Address {
             return Err(Failure("the URL cannot have a query or a fragment".into()));
         }
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let address =
-            Self { authority: authority.to_owned(), prefix: path.trim_end_matches('/').to_owned() };
+        let address = Self {
+            is_secure,
+            authority: authority.to_owned(),
+            prefix: path.trim_end_matches('/').to_owned(),
+        };
         let target = address.target("/");
         match RequestWriter::new("GET", &target, authority) {
             Ok(writer) if !authority.is_empty() => {
@@ -52,6 +64,13 @@ impl Address {
             }
             _ => Err(Failure(format!("not the URL of a server: {}", super::plain(url)))),
         }
+    }
+
+    /// The same for a client that knows them itself.
+    pub(super) fn url(&self) -> Result<Url, Failure> {
+        let scheme = if self.is_secure { "https" } else { "http" };
+        let url = Url::parse(&format!("{scheme}://{}{}", self.authority, self.prefix));
+        url.or_fail(|| format!("not the URL of a server: {}", super::plain(&self.authority)))
     }
 
     /// A path of the hub's, with its query, as a request's target.
@@ -93,17 +112,6 @@ impl Address {
     }
 }
 
-/// A value in a query: what could mean something else is encoded (RFC 3986 §2).
-pub(super) fn encode(value: &str, out: &mut String) {
-    for &byte in value.as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +125,16 @@ mod tests {
         ] {
             let address = Address::parse(url).expect("a URL");
             assert_eq!((&*address.authority, &*address.target("/v1/sse")), (authority, target));
+            let url = address.url().expect("a URL").to_string();
+            assert!(url.starts_with(&format!("http://{authority}/")), "{url}");
+        }
+    }
+
+    #[test]
+    fn tls_is_for_those_who_can() {
+        for url in ["https://hub.example:81/a", "wss://hub.example:81/a/"] {
+            let address = Address::parse_any(url).expect("a URL");
+            assert_eq!(address.url().expect("a URL").to_string(), "https://hub.example:81/a");
         }
     }
 
@@ -137,12 +155,5 @@ mod tests {
             assert!(failure.contains(reason), "{url}: {failure}");
             assert!(!failure.contains("secret") && !failure.contains('\n'), "{failure}");
         }
-    }
-
-    #[test]
-    fn values_are_encoded() {
-        let mut out = String::new();
-        encode("a:b/c&d=é *>", &mut out);
-        assert_eq!(out, "a:b%2Fc%26d%3D%C3%A9%20%2A%3E");
     }
 }

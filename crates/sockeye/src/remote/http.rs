@@ -19,7 +19,6 @@ const READ_BYTES: usize = 16 * 1024;
 const BODY_BYTES_MAX: usize = 16 << 20;
 /// How long a server may be silent where it has nothing to wait for.
 const SILENCE: Duration = Duration::from_secs(30);
-const IF_NONE_MATCH: HeaderName<'_> = HeaderName::from_static("If-None-Match");
 const JSON: (HeaderName<'_>, HeaderValue<'_>) =
     (HeaderName::from_static("Content-Type"), HeaderValue::from_static("application/json"));
 
@@ -35,9 +34,6 @@ pub(super) struct Line {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) retry_after_ms: u64,
-    pub(super) is_event_stream: bool,
-    pub(super) cursor: Option<String>,
-    pub(super) tag: Option<String>,
     pub(super) keep_alive: bool,
     pub(super) body: Body,
 }
@@ -110,17 +106,6 @@ impl Line {
         }
     }
 
-    /// Asks for something; with a tag, only if it has changed since.
-    pub(super) fn get(
-        &mut self,
-        remote: &Remote,
-        path: &str,
-        tag: Option<&str>,
-    ) -> Result<Answer, Break> {
-        let tag = tag.and_then(|tag| HeaderValue::new(tag).ok());
-        self.ask(remote, "GET", path, tag.map(|tag| (IF_NONE_MATCH, tag)), None)
-    }
-
     /// Sends JSON.
     pub(super) fn post(
         &mut self,
@@ -179,10 +164,6 @@ impl Answer {
         Self {
             status: head.status().code(),
             retry_after_ms: seconds.unwrap_or_default().saturating_mul(1000).min(RETRY_MS_MAX),
-            is_event_stream: single("Content-Type")
-                .is_some_and(|it| sockeye_sse::is_event_stream(it.as_bytes())),
-            cursor: single("Sockeye-Cursor").map(str::to_owned),
-            tag: single("ETag").map(str::to_owned),
             keep_alive: head.keep_alive(),
             body: match head.body(method) {
                 ResponseFraming::None => Body::Rest(0),

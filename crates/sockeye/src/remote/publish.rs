@@ -149,7 +149,7 @@ impl<'r> Publisher<'r> {
                     (why, retry_ms)
                 }
                 Err(Break::Nobody(why)) if self.answered => (why, 0),
-                Err(end @ (Break::Nobody(_) | Break::Final(_) | Break::Over)) => {
+                Err(end @ (Break::Nobody(_) | Break::Final(_))) => {
                     return Err(end.into());
                 }
             };

@@ -1,55 +1,341 @@
-//! `sockeye subscribe`: one subscription over as many connections as it takes.
+//! `sockeye subscribe`: prints what a subscription tells.
 
-use std::time::{Duration, Instant};
+use std::io::{ErrorKind, IsTerminal as _};
+use std::sync::Arc;
 
-use super::args::{SubscribeOptions, Transport};
-use super::backoff::Backoff;
-use super::output::{watch_reader, watch_signals};
-use super::polls::Polls;
-use super::session::Session;
-use super::{Break, Remote, entropy, events, polls, socket};
-use crate::Failure;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sockeye_client::{
+    Data, Error, Gap, HubError, Network, Publication, Refusal, Subscription, SubscriptionEvent,
+    SubscriptionOptions, Target, Transport as Spoken,
+};
 
-/// A connection that has held for so long was a good one, even if nothing came.
-const STEADY: Duration = Duration::from_secs(2);
+use super::args::{From, SubscribeOptions, Transport};
+use super::http::Problem;
+use super::item::one_line;
+use super::output::{Output, watch_reader, watch_signals};
+use super::{Remote, plain, shown};
+use crate::{Failure, OrFail};
 
 /// Prints messages until there are no more to come.
 pub(crate) fn run(options: &SubscribeOptions) -> Result<(), Failure> {
-    let remote = Remote::new(&options.server)?;
-    let mut session = Session::new(options);
-    watch_signals(session.output())?;
+    let remote = Remote::secure(&options.server)?;
+    let mut printer = Printer::new(options, &remote);
+    watch_signals(Arc::clone(&printer.output))?;
     watch_reader()?;
-    let mut backoff = Backoff::default();
-    loop {
-        let start = Instant::now();
-        session.begin();
-        let listened = match options.transport {
-            Transport::Ws => socket::listen(&remote, &mut session),
-            Transport::Sse => events::listen(&remote, &mut session),
-            Transport::Poll => polls::listen(Polls::Long, &remote, &mut session),
-            Transport::ShortPoll => polls::listen(Polls::Short, &remote, &mut session),
-        };
-        let Err(end) = listened;
-        let (good, messages) = session.progress();
-        let was_steady = good && start.elapsed() >= STEADY;
-        let (why, hint_ms) = match end {
-            Break::Over => return Ok(()),
-            Break::Nobody(why) if session.is_known() => (why, 0),
-            Break::Lost { why, retry_ms } if session.is_known() => {
-                if messages || was_steady {
-                    backoff.reset();
+    let subscription = Subscription::new(asked(options, &remote)?, Network::default());
+    let mut subscription = subscription.or_fail(|| "cannot subscribe".into())?;
+    while let Some(event) = subscription.next() {
+        let event = event.map_err(|error| printer.failure(&error))?;
+        if !printer.print(event, subscription.cursor())? {
+            subscription.close();
+        }
+    }
+    Ok(())
+}
+
+/// What is asked of the client.
+fn asked(options: &SubscribeOptions, remote: &Remote) -> Result<SubscriptionOptions, Failure> {
+    let targets: Vec<&str> = options.channels.iter().map(String::as_str).collect();
+    let mut asked = SubscriptionOptions::new(remote.address.url()?, &targets);
+    asked.cursor = start(options);
+    asked.transports = vec![match options.transport {
+        Transport::Ws => Spoken::WebSocket,
+        Transport::Sse => Spoken::EventStream,
+        Transport::Poll => Spoken::LongPoll,
+        Transport::ShortPoll => Spoken::ShortPoll,
+    }];
+    let value = remote.authorization.clone();
+    asked.headers.extend(value.map(|value| ("Authorization".to_owned(), value)));
+    Ok(asked)
+}
+
+fn start(options: &SubscribeOptions) -> Option<String> {
+    options.cursor.clone().or_else(|| match options.from {
+        From::Earliest => Some("earliest".into()),
+        From::Now => None,
+    })
+}
+
+/// What is printed, and what is known for that.
+struct Printer {
+    authority: String,
+    output: Arc<Output>,
+    style: Style,
+    quiet: bool,
+    /// Messages that may still come.
+    left: Option<u64>,
+    /// Those of the channels that were not refused.
+    wanted: Vec<String>,
+    /// Why the first one was.
+    refusal: Option<String>,
+    /// Whether the server has ever taken us in.
+    known: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Json,
+    Person,
+}
+
+/// A line of JSON, with the fields that its type has.
+#[derive(Default, Serialize)]
+struct Line<'l> {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pattern: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    all: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Value<'l>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missed: Option<Missed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovered: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gaps: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replayed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'l str>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Value<'l> {
+    Text(&'l str),
+    Json(&'l RawValue),
+}
+
+#[derive(Serialize)]
+struct Missed {
+    after: u64,
+    through: u64,
+}
+
+impl Printer {
+    fn new(options: &SubscribeOptions, remote: &Remote) -> Self {
+        let output = Arc::new(Output::default());
+        // Nothing is written, so nothing can fail.
+        let _ = output.write(None, start(options).filter(|it| it != "now"));
+        let person = !options.json && std::io::stdout().is_terminal();
+        Self {
+            authority: remote.address.authority.clone(),
+            output,
+            style: if person { Style::Person } else { Style::Json },
+            quiet: options.quiet,
+            left: options.count,
+            wanted: options.channels.clone(),
+            refusal: None,
+            known: false,
+        }
+    }
+
+    /// Prints one event, behind which this cursor stands; whether more are wanted.
+    fn print(
+        &mut self,
+        event: SubscriptionEvent<'_>,
+        cursor: Option<&str>,
+    ) -> Result<bool, Failure> {
+        match event {
+            SubscriptionEvent::Connected { .. } => {
+                if core::mem::replace(&mut self.known, true) {
+                    self.notice("connected again");
                 }
-                (why, retry_ms)
+                Ok(true)
             }
-            // Whoever is sent away for coming too often comes ever less often.
-            Break::Busy { why, retry_ms } => (why, retry_ms),
-            Break::Nobody(_) | Break::Lost { .. } | Break::TooLarge(_) | Break::Final(_) => {
-                return Err(end.into());
+            SubscriptionEvent::Message(message) => self.message(&message, cursor),
+            SubscriptionEvent::Gap(gap) => {
+                let line = gap_line(&gap);
+                self.line(&line, shown::gap(line.channel.or(line.pattern), &gap.reason), cursor)
+            }
+            SubscriptionEvent::Sync { cursor: at, recovered, gaps, replayed } => {
+                if self.style == Style::Person && replayed > 0 {
+                    self.notice(&format!("up to date; {replayed} came out of history"));
+                }
+                let line = Line {
+                    r#type: "sync",
+                    cursor: Some(&at),
+                    recovered: Some(recovered),
+                    gaps: Some(gaps),
+                    replayed: Some(replayed),
+                    ..Line::default()
+                };
+                self.line(&line, String::new(), cursor)
+            }
+            SubscriptionEvent::End { channel, cursor: at } => {
+                let (of, at) = (Some(&*channel), Some(&*at));
+                let line = Line { r#type: "end", channel: of, cursor: at, ..Line::default() };
+                self.line(&line, format!("-- {}: ended", plain(&channel)), cursor)
+            }
+            SubscriptionEvent::Refused { channel, code, message } => {
+                self.refused(&channel, &code, &message)
+            }
+            SubscriptionEvent::Lost { why, wait_ms } => self.lost(&why, wait_ms),
+            // There may be new ones.
+            _ => Ok(true),
+        }
+    }
+
+    fn message(
+        &mut self,
+        message: &Publication<'_>,
+        cursor: Option<&str>,
+    ) -> Result<bool, Failure> {
+        let line = Line {
+            r#type: "message",
+            channel: Some(&message.channel),
+            cursor: Some(&message.cursor),
+            time: Some(message.time_ms),
+            event: message.event.as_deref(),
+            data: match &message.data {
+                Data::Text(text) => Some(Value::Text(text)),
+                Data::Json(json) => serde_json::from_str(json).ok().map(Value::Json),
+            },
+            ..Line::default()
+        };
+        let person = match self.style {
+            Style::Json => String::new(),
+            Style::Person => {
+                let (Data::Text(data) | Data::Json(data)) = &message.data;
+                shown::message(message.time_ms, &message.channel, message.event.as_deref(), data)
             }
         };
-        let wait_ms = backoff.wait_ms(hint_ms, entropy()?);
-        let wait = Duration::from_millis(wait_ms);
-        session.notice(&format!("{why}; again in {:.1} s", wait.as_secs_f64()));
-        std::thread::sleep(wait);
+        let more = self.line(&line, person, cursor)?;
+        let Some(left) = &mut self.left else { return Ok(more) };
+        *left -= 1;
+        Ok(more && *left > 0)
+    }
+
+    fn refused(&mut self, channel: &str, code: &str, message: &str) -> Result<bool, Failure> {
+        let why = format!("{}: {} ({})", plain(channel), plain(message), plain(code));
+        let (of, code, message) = (Some(channel), Some(code), Some(message));
+        let line = Line { r#type: "error", channel: of, code, message, ..Line::default() };
+        let more = self.style == Style::Person || self.line(&line, String::new(), None)?;
+        self.wanted.retain(|wanted| wanted != channel);
+        self.refusal.get_or_insert_with(|| why.clone());
+        if !self.wanted.is_empty() {
+            crate::notice(format_args!("{why}"));
+        }
+        Ok(more)
+    }
+
+    /// Without ever having been there, only a server that has no room now is worth waiting for.
+    fn lost(&self, why: &Error, wait_ms: u64) -> Result<bool, Failure> {
+        if !self.known && !is_busy(why) {
+            return Err(self.failure(why));
+        }
+        let wait_s = std::time::Duration::from_millis(wait_ms).as_secs_f64();
+        self.notice(&format!("{}; again in {wait_s:.1} s", self.explain(why)));
+        Ok(true)
+    }
+
+    /// A notice for a person.
+    fn notice(&self, text: &str) {
+        if !self.quiet {
+            crate::notice(format_args!("{text}"));
+        }
+    }
+
+    /// Prints one of two lines, and takes down the cursor; false once nobody reads any more.
+    fn line(&self, line: &Line<'_>, person: String, cursor: Option<&str>) -> Result<bool, Failure> {
+        let text = match self.style {
+            Style::Person => Some(person).filter(|text| !text.is_empty()),
+            Style::Json => {
+                let json = serde_json::to_string(line).or_fail(|| "cannot write".into())?;
+                Some(one_line(json))
+            }
+        };
+        match self.output.write(text.as_deref(), cursor.map(str::to_owned)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(Failure(format!("cannot write: {error}"))),
+        }
+    }
+
+    /// Why it ends before its time.
+    fn failure(&self, error: &Error) -> Failure {
+        match (error, &self.refusal) {
+            (Error::Hub(HubError::Refused { .. }), Some(first)) if self.wanted.is_empty() => {
+                Failure(format!("nothing is left to subscribe: {first}"))
+            }
+            (Error::Hub(HubError::Goaway { code: 4300..=4399, .. }), _) => {
+                let why = self.explain(error);
+                Failure(format!("{why}; other credentials are needed"))
+            }
+            _ => Failure(self.explain(error)),
+        }
+    }
+
+    fn explain(&self, error: &Error) -> String {
+        let server = plain(&self.authority);
+        match error {
+            Error::Connect(ErrorKind::ConnectionRefused) => format!(
+                "cannot connect to {server}: nobody listens there. Is the server running? \
+                 (`sockeye serve` starts one, --url names another)"
+            ),
+            Error::Connect(kind) => format!("cannot connect to {server}: {kind}"),
+            Error::Resolve(kind) => format!("cannot find {server}: {kind}"),
+            Error::Refused(refusal) => refused(refusal),
+            Error::Hub(HubError::Goaway { code, reason }) => {
+                format!("the server ended the stream: {} ({code})", plain(reason))
+            }
+            Error::Hub(HubError::Refused { code, message }) => {
+                format!("the server refused: {} ({})", plain(message), plain(code))
+            }
+            other => plain(&other.to_string()),
+        }
+    }
+}
+
+fn gap_line<'l>(gap: &'l Gap<'_>) -> Line<'l> {
+    let (channel, pattern, all) = match &gap.target {
+        Target::Channel(name) => (Some(&**name), None, None),
+        Target::Pattern(name) => (None, Some(&**name), None),
+        Target::All => (None, None, Some(true)),
+    };
+    let missed = gap.missed.map(|(after, through)| Missed { after, through });
+    let (reason, ended) = (Some(&*gap.reason), gap.ended.then_some(true));
+    Line { r#type: "gap", channel, pattern, all, reason, missed, ended, ..Line::default() }
+}
+
+/// Whether the server said that it has no room now.
+fn is_busy(why: &Error) -> bool {
+    match why {
+        Error::Hub(HubError::Goaway { code, .. }) => matches!(code, 1012 | 1013 | 4100..=4199),
+        Error::Hub(HubError::Refused { .. }) => true,
+        Error::Refused(refusal) => {
+            matches!(refusal.status.code(), 408 | 429 | 500 | 502..=504)
+        }
+        _ => false,
+    }
+}
+
+fn refused(refusal: &Refusal) -> String {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        error: Problem,
+    }
+    match serde_json::from_slice::<Body>(&refusal.body) {
+        Ok(Body { error }) => format!("the server refused: {error}"),
+        Err(_) => format!(
+            "the server refused: status {} and no reason; is that a Sockeye server?",
+            refusal.status.code()
+        ),
     }
 }
