@@ -71,6 +71,9 @@ pub struct Policy {
     /// The least wait, whatever the stream says. Default 0; above it, `retry: 0` cannot make a loop
     /// without a pause.
     pub wait_ms_min: u64,
+    /// The longest wait, whatever the stream or `Retry-After` says. Default `u64::MAX`, as in the standard; below it, a
+    /// mistaken server cannot send its clients away for ever.
+    pub wait_ms_max: u64,
     /// Upper end of the random wait that the second failure in a row adds; each further failure
     /// doubles it. Default 1000.
     pub backoff_ms: u64,
@@ -87,6 +90,7 @@ impl Default for Policy {
             // [html:9.2.2-reconnection-time] A few seconds, ours to choose.
             reconnection_ms: 3000,
             wait_ms_min: 0,
+            wait_ms_max: u64::MAX,
             backoff_ms: 1000,
             backoff_ms_max: 30_000,
             on_busy: OnBusy::Fail,
@@ -272,7 +276,7 @@ impl Reconnection {
     fn reestablish(&mut self, entropy: u64, ms_min: u64) -> Action<'static> {
         self.state = State::Waiting;
         let wait = self.reconnection_ms.saturating_add(self.backoff_ms(entropy));
-        Action::Wait(wait.max(self.policy.wait_ms_min).max(ms_min))
+        Action::Wait(wait.max(self.policy.wait_ms_min).max(ms_min).min(self.policy.wait_ms_max))
     }
 
     /// [html:9.2.3-backoff] What is added after failures in a row: anything from nothing to a bound

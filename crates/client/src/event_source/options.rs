@@ -8,6 +8,9 @@ use sockeye_sse::{Comments, Policy};
 use super::request::is_writable;
 use crate::{Url, UsageError};
 
+/// How long a server may send a source away, in milliseconds: a longer wait would be a mistake, or an attack.
+const WAIT_MS_MAX: u64 = 3_600_000;
+
 /// Settings of an [`EventSource`](crate::EventSource).
 ///
 /// The defaults are a browser's: GET, and reconnecting for as long as the server does not say that it is over.
@@ -42,7 +45,7 @@ pub struct EventSourceOptions {
     /// What becomes of the source when its stream ends.
     pub reconnect: Reconnect,
     /// The waits between connections, and what a busy server's answer means. The default is the standard's, with at
-    /// least 100 ms between two connections, so that `retry: 0` makes no loop without a pause.
+    /// least 100 ms between two connections, so that `retry: 0` makes no loop without a pause, and at most an hour.
     pub policy: Policy,
     /// Whether comments are events.
     pub comments: Comments,
@@ -84,7 +87,7 @@ impl EventSourceOptions {
             body: None,
             last_event_id: String::new(),
             reconnect: Reconnect::Standard,
-            policy: Policy { wait_ms_min: 100, ..Policy::default() },
+            policy: Policy { wait_ms_min: 100, wait_ms_max: WAIT_MS_MAX, ..Policy::default() },
             comments: Comments::Skip,
             event_bytes_max: sockeye_sse::Limits::default().bytes_held_max,
             silence_ms: None,

@@ -19,6 +19,7 @@ const LIMITS: Limits = Limits { head_ms: HEAD_MS, refusal_bytes_max: 6, ..Limits
 const POLICY: Policy = Policy {
     reconnection_ms: 1000,
     wait_ms_min: 100,
+    wait_ms_max: u64::MAX,
     backoff_ms: 1000,
     backoff_ms_max: 4000,
     on_busy: OnBusy::Reconnect,

@@ -158,6 +158,14 @@ fn waits_at_the_edges() {
     machine.handle(Input::Response(GOOD));
     machine.handle(Input::Retry(0));
     assert_eq!(machine.handle(Input::Eof { entropy: 0 }), Some(Action::Wait(100)));
+
+    let policy = Policy { wait_ms_max: 60_000, on_busy: OnBusy::Reconnect, ..Policy::default() };
+    let mut machine = Reconnection::new(policy);
+    let away = Response { status: 503, retry_after_ms: Some(u64::MAX), ..GOOD };
+    assert_eq!(machine.handle(Input::Response(away)), Some(Action::Wait(60_000)));
+    machine.handle(Input::Retry(u64::MAX));
+    machine.handle(Input::WaitOver { last_event_id: "" });
+    assert_eq!(machine.handle(Input::Eof { entropy: 0 }), Some(Action::Wait(60_000)));
 }
 
 #[test]
