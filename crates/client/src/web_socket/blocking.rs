@@ -256,3 +256,7 @@ impl fmt::Debug for WebSocket {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "blocking/tests.rs"]
+mod tests;
