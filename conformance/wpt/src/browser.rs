@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::site::{HOST, OTHER_HOST, Site};
 use crate::trouble::Trouble;
@@ -57,7 +58,14 @@ impl Drop for Browser {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        // Its helpers notice that it is gone, and write no more.
-        let _ = std::fs::remove_dir_all(&self.profile);
+        // Its helpers need a moment to notice that it is gone, and may write until then.
+        for _ in 0..50 {
+            let _ = std::fs::remove_dir_all(&self.profile);
+            if !self.profile.exists() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        eprintln!("wpt: {} stays behind", self.profile.display());
     }
 }
