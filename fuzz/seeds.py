@@ -307,6 +307,65 @@ write("deflate_sessions", bytes([0xFC, 16, 0, 0]), {
 
 # Event streams
 
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+write("client_event_source", b"\x01\x00\x10\x02\x30\x05", {
+    "events": STREAM + b"\r\ndata: one\nid: 1\n\n: note\nretry: 5\nevent: t\rdata: two\r\r",
+    "chunks": STREAM + b"Transfer-Encoding: chunked\r\n\r\n5\r\ndata:\r\n4;a\r\n x\n\n\r\n0\r\nA: b\r\n\r\n",
+    "length": STREAM + b"Content-Length: 9\r\n\r\ndata: x\n\nbehind",
+    "interim": b"HTTP/1.1 103 Early Hints\r\n\r\n" + STREAM + b"\r\ndata: x\n\n",
+    "redirect": b"HTTP/1.1 307 Temporary Redirect\r\nLocation: //other/next?x#y\r\n\r\n",
+    "no-content": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "refused": b"HTTP/1.1 403 Forbidden\r\nContent-Length: 30\r\n\r\n" + b"no" * 15,
+    "busy": b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\r\n",
+    "gzip": STREAM + b"Content-Encoding: gzip\r\n\r\n\x1f\x8b",
+    "too-large": STREAM + b"\r\ndata: " + b"x" * 90,
+    "many-headers": b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 10 + b"\r\n",
+})
+write("client_web_socket", b"\x01\x00\x02\x01\x08\x30", {
+    "messages": b"\x81\x03one\x01\x02tw\x80\x01o\x82\x00",
+    "control": b"\x89\x02hi\x8a\x00\x88\x05\x03\xe8bye\x81\x01x",
+    "broken": b"\x81\x03one\xf1\x00", "masked": b"\x81\x81\x01\x02\x03\x04a",
+    "too-big": b"\x82\x7e\x01\x2d", "huge": b"\x82\x7f" + b"\xff" * 8,
+    "fragments": b"\x01\x00" + b"\x00\x00" * 12, "not-utf8": b"\x81\x02\xc3\x28",
+})
+write("client_web_socket", b"\x02\x00\x02\x01\x08\x30", {
+    "compressed": b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00" * 2, "corrupt": b"\xc1\x04" + b"\xff" * 4,
+})
+write("client_web_socket", b"\x00\x00\x02\x01\x08\x30", {
+    "refused": b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 3\r\n\r\nwho",
+    "wrong-accept": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+})
+
+
+def text(said):
+    return bytes([0x81, 126]) + len(said).to_bytes(2, "big") + said if len(said) > 125 else bytes([0x81, len(said)]) + said
+
+
+HUB = [
+    b'{"type":"welcome","cursor":"1mubbs7i8-15","session":"p3x9","ping_ms":25000}',
+    b'{"type":"subscribed","id":"s1","channels":["a","b"],"cursor":"1mubbs7i8-15"}',
+    b'{"type":"message","channel":"a","cursor":"1mubbs7i8-16","time":5,"data":{"x":1}}',
+    b'{"type":"message","channel":"b","cursor":"1mubbs7i8-17","time":5,"event":"e","data":"t"}',
+    b'{"type":"sync","cursor":"1mubbs7i8-18","recovered":true,"gaps":0,"replayed":1}',
+    b'{"type":"end","channel":"a","cursor":"1mubbs7i8-19"}',
+    b'{"type":"goaway","code":1012,"reason":"restart","retry_ms":10,"cursor":"1mubbs7i8-18"}',
+]
+write("client_subscription", b"\x00\x00\x02\x01\x08\x30", {
+    "socket": b"".join(map(text, HUB)), "strange": text(b"[") + text(b"{}"), "closed": text(HUB[0]) + b"\x88\x02\x0f\xa0",
+})
+write("client_subscription", b"\x01\x00\x02\x01\x08\x30", {
+    "refused": b"HTTP/1.1 403 Forbidden\r\nContent-Length: 40\r\n\r\n" + b"no" * 20,
+    "stream": STREAM + b'\r\nid: 1mubbs7i8-16\ndata: {"type":"message","channel":"a","cursor":"1mubbs7i8-16","time":5,"data":1}\n\n',
+})
+write("client_subscription", b"\x02\x00\x02\x01\x08\x30", {
+    "poll": b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 72\r\n\r\n{"cursor":"1mubbs7i8-15","messages":[],"gaps":[],"ended":[],"more":true}',
+})
+write("client_url", b"", {
+    "plain": b"http://host/a/b?c=d\xff../e", "all": b"wss://[::1]:8080/%c3%a9 \xc3\xa9?q\xff//other/x",
+    "scheme": b"HTTPS://Host:443\xffhttp:b", "user": b"ws://a:b@host/\xff?x", "fragment": b"http://h#f\xff#g",
+    "dots": b"http://h/./a/../..//b/.\xff./../../c/..", "empty": b"http://\xff",
+})
 write("sse_parser", b"\x30\x01\x02\x05", {
     "stocks": b"data: YHOO\ndata: +2\ndata: 10\n\n",
     "comments": b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third",

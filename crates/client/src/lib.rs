@@ -10,6 +10,8 @@ mod limits;
 mod link;
 mod machine;
 mod network;
+#[cfg(feature = "properties")]
+pub mod properties;
 #[cfg(feature = "hub")]
 mod subscription;
 mod url;

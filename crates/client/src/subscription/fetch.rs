@@ -45,10 +45,12 @@ impl Fetch {
         let mut rest: &[u8] = input;
         while let Some(piece) = self.exchange.body(&mut rest)? {
             // [client:hub-bounds]
-            if self.body.len() + piece.len() > self.bytes_max {
+            let room = self.bytes_max - self.body.len();
+            // What fits of a refusal is told, however it came.
+            self.body.extend_from_slice(&piece[..piece.len().min(room)]);
+            if piece.len() > room {
                 return Err(Error::Hub(HubError::TooLarge));
             }
-            self.body.extend_from_slice(piece);
         }
         let left = rest.len();
         let taken = input.len() - left;

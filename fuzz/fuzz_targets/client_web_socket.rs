@@ -1,0 +1,7 @@
+//! A WebSocket client and what a server sends it, whole and cut.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sockeye_client::properties::fuzz;
+
+fuzz_target!(|data: &[u8]| fuzz::client_web_socket(data));
