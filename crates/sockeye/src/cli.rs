@@ -3,6 +3,8 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::BenchAction;
+use crate::connect::args::ConnectOptions;
+use crate::events::args::EventsOptions;
 use crate::remote::args::{PublishOptions, SubscribeOptions};
 use crate::remote::ticket::TicketOptions;
 use crate::token::TokenAction;
@@ -91,6 +93,10 @@ pub(crate) enum Command {
     Publish(PublishOptions),
     /// Print the messages of channels of a running server.
     Subscribe(SubscribeOptions),
+    /// Talk to anybody's WebSocket server, a message a line.
+    Connect(Box<ConnectOptions>),
+    /// Print the events of anybody's event stream.
+    Events(Box<EventsOptions>),
     /// Get a one-time ticket from a running server.
     Ticket(TicketOptions),
     /// Put load on a server, ours or another, and measure it.

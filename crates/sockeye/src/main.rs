@@ -3,8 +3,11 @@
 mod bench;
 mod cli;
 mod config;
+mod connect;
 mod demo;
 mod disk;
+mod endpoint;
+mod events;
 mod front;
 mod logging;
 mod pages;
@@ -37,6 +40,8 @@ fn main() -> ExitCode {
         Command::Config { action } => config(&action),
         Command::Publish(options) => remote::publish::run(&options),
         Command::Subscribe(options) => remote::subscribe::run(&options),
+        Command::Connect(options) => return connect::run(&options),
+        Command::Events(options) => return events::run(&options),
         Command::Ticket(options) => remote::ticket::run(&options),
         Command::Bench { action } => bench::run(&action),
         Command::Token { action } => token::run(&action),

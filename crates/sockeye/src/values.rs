@@ -28,6 +28,12 @@ pub(crate) fn count(text: &str) -> Result<u64, String> {
     count.ok_or_else(|| "expected a whole number, at least 1".to_owned())
 }
 
+/// A size that is not none.
+pub(crate) fn bytes(text: &str) -> Result<usize, String> {
+    let bytes = text.parse().ok().filter(|bytes| *bytes > 0);
+    bytes.ok_or_else(|| "expected a number of bytes, at least 1".to_owned())
+}
+
 /// The life of a message.
 pub(crate) fn ttl_ms(text: &str) -> Result<u64, String> {
     let ttl_ms = text.parse().ok().filter(|ttl_ms| (1..=TTL_MS_MAX).contains(ttl_ms));

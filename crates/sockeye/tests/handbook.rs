@@ -1,4 +1,5 @@
-//! What `docs/operations.md` tells an operator to type, and the files that it names.
+//! What `docs/operations.md` tells an operator to type, and the files that it names; what `docs/clients.md` tells
+//! anybody.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -76,6 +77,25 @@ fn the_session_of_the_handbook_runs_as_it_stands_there() {
     for said in ["the configuration was read again", "draining", "bye"] {
         assert!(log.contains(said), "{said}: {log}");
     }
+}
+
+#[test]
+fn the_clients_of_the_document_run_as_it_says() {
+    let server = serve_anywhere();
+    let script = blocks(&read("clients.md"), "sh").join("\n");
+    let script = script.replace("127.0.0.1:8080", &server.addr.to_string());
+    let place = Place::new("clients");
+    let (succeeded, out, said) = place.bash(&script, "127.0.0.1:0");
+    assert!(succeeded, "{out}\n{said}");
+    for printed in
+        ["hello\n1000\n", "\"type\":\"text\",\"data\":\"{\\\"type\\\":\\\"pong\\\"", "00ff\nid: "]
+    {
+        assert!(out.contains(printed), "{printed}: {out}");
+    }
+    // In the stream's form, as JSON, 3 + 2 that go on from each other, and the one before a reader that left.
+    let seconds = out.match_indices("\"n\":").chain(out.match_indices("\\\"n\\\":")).count();
+    assert_eq!(seconds, 1 + 1 + 3 + 2 + 1, "{out}");
+    assert!(fs::read_to_string(place.0.join("place")).is_ok_and(|id| id.len() == 11));
 }
 
 #[test]

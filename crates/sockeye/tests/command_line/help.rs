@@ -13,6 +13,8 @@ fn help_teaches_by_example_and_shows_no_secret() {
         &["subscribe"],
         &["completions"],
         &["ticket"],
+        &["connect"],
+        &["events"],
         &["bench"],
         &["bench", "echo"],
         &["bench", "idle"],

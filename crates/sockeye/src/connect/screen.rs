@@ -1,0 +1,106 @@
+//! What is printed above the line that is being typed.
+
+use std::io::Write as _;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustyline::ExternalPrinter;
+
+use crate::endpoint::Problem;
+
+/// Text that waits for the terminal; beyond it, the server waits.
+const WAITING_BYTES_MAX: usize = 1 << 20;
+/// How long the end waits for a terminal that does not take what is left.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// One line up, and one down again: text that nobody sees.
+const NOTHING: &str = "\x1b[A\n";
+
+/// A terminal that somebody types on.
+///
+/// A thread gives the text to the line editor, which may be slow to take it, for example while its history
+/// is searched.
+pub(super) struct Screen {
+    shared: Arc<Shared>,
+    before: Option<Termios>,
+}
+
+struct Shared {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    text: String,
+    /// Nothing more will come.
+    is_last: bool,
+    /// All of it was shown.
+    is_done: bool,
+}
+
+impl Screen {
+    /// Starts the thread. The terminal is put back at the end as it is now.
+    pub(super) fn start(
+        mut printer: impl ExternalPrinter + Send + 'static,
+    ) -> Result<Self, Problem> {
+        let before = tcgetattr(std::io::stdin()).ok();
+        let shared = Arc::new(Shared { waiting: Mutex::default(), changed: Condvar::new() });
+        let ours = Arc::clone(&shared);
+        let show = move || {
+            while let Some(text) = ours.take() {
+                // The editor is gone: then the terminal is as usual.
+                if printer.print(text.clone()).is_err() {
+                    let _ = std::io::stdout().write_all(text.as_bytes());
+                }
+            }
+            // What is handed over has been taken when the next is, and shown when the one after that is.
+            let _ =
+                printer.print(NOTHING.to_owned()).and_then(|()| printer.print(NOTHING.to_owned()));
+            ours.lock().is_done = true;
+            ours.changed.notify_all();
+        };
+        let thread = std::thread::Builder::new().name("screen".into()).spawn(show);
+        thread.map_err(|error| Problem::failed("cannot write to the terminal", error))?;
+        Ok(Self { shared, before })
+    }
+
+    /// Shows text that ends with a line end; waits if too much is waiting already.
+    pub(super) fn show(&self, text: &str) {
+        let waiting = self.shared.lock();
+        let is_full = |waiting: &mut Waiting| waiting.text.len() > WAITING_BYTES_MAX;
+        let waited = self.shared.changed.wait_while(waiting, is_full);
+        waited.unwrap_or_else(PoisonError::into_inner).text.push_str(text);
+        self.shared.changed.notify_all();
+    }
+
+    /// Shows what is left, and puts the terminal back.
+    pub(super) fn finish(self) {
+        let mut waiting = self.shared.lock();
+        waiting.is_last = true;
+        self.shared.changed.notify_all();
+        let is_busy = |waiting: &mut Waiting| !waiting.is_done;
+        drop(self.shared.changed.wait_timeout_while(waiting, PATIENCE, is_busy));
+        if let Some(before) = &self.before {
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Drain, before);
+        }
+        // The prompt of a line that will not be typed.
+        let mut stdout = std::io::stdout();
+        let _ = stdout.write_all(b"\r\x1b[J").and_then(|()| stdout.flush());
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that waits; `None` at the end.
+    fn take(&self) -> Option<String> {
+        let is_idle = |waiting: &mut Waiting| waiting.text.is_empty() && !waiting.is_last;
+        let waited = self.changed.wait_while(self.lock(), is_idle);
+        let text = std::mem::take(&mut waited.unwrap_or_else(PoisonError::into_inner).text);
+        self.changed.notify_all();
+        (!text.is_empty()).then_some(text)
+    }
+}

@@ -1,0 +1,453 @@
+//! One connection, from the handshake to its end.
+
+use std::io::{self, ErrorKind, IsTerminal as _};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token, Waker};
+use sockeye_client::sans_io::{self, SocketEvent};
+use sockeye_client::websocket::{CloseCode, Closed, Message};
+use sockeye_client::{Driver, Entropy, Url, UsageError};
+
+use super::args::{ConnectOptions, usage};
+use super::editor::LineEditor;
+use super::input::{Input, read_pipe};
+use super::screen::Screen;
+use super::show::{self, Form, Line};
+use super::typed::{self, Typed};
+use crate::endpoint::output::{Output, READER, SIGNALS, Stop};
+use crate::endpoint::words::explain;
+use crate::endpoint::{GATHERED_BYTES_MAX, Problem};
+use crate::remote::plain;
+
+const SOCKET: Token = Token(0);
+const INPUT: Token = Token(1);
+
+/// What our last Ping says, behind which a server that does one thing after the other has answered everything.
+const LAST_PING: &[u8] = b"the end";
+/// How long its Pong is waited for.
+const LAST_PONG: Duration = Duration::from_secs(5);
+
+/// While more than this waits to be sent, no more is read.
+const UNSENT_BYTES_MAX: usize = 256 * 1024;
+
+pub(super) struct Session<'o> {
+    options: &'o ConnectOptions,
+    url: Url,
+    poll: Poll,
+    driver: Driver<sans_io::WebSocket>,
+    output: Output,
+    form: Form,
+    /// Whether standard output is a terminal.
+    is_terminal: bool,
+    /// Where a person types.
+    screen: Option<Screen>,
+    input: Option<Input>,
+    lines: u64,
+    /// Whether a message has come.
+    heard: bool,
+    /// Since when nothing has happened that an answer could follow.
+    quiet_since: Instant,
+    /// When we close at the latest, since nothing is to be sent any more.
+    last_pong_until: Option<Instant>,
+    /// The code that we have closed with, and why that will be no success.
+    closing: Option<CloseCode>,
+    problem: Option<Problem>,
+    /// Nothing more is printed: nobody reads it, or nobody wants it.
+    is_muted: bool,
+    /// What the server's Close frame said.
+    reason: String,
+}
+
+impl<'o> Session<'o> {
+    /// Makes everything ready; nothing is sent yet.
+    pub(super) fn open(options: &'o ConnectOptions) -> Result<Self, Problem> {
+        let asked = options.asked()?;
+        let network = options.endpoint.network()?;
+        let system = |error: io::Error| Problem::failed("the system refuses", error);
+        let entropy = Entropy::system().map_err(system)?;
+        let url = asked.url.clone();
+        let machine = sans_io::WebSocket::new(asked, network.limits, entropy).map_err(usage)?;
+        let poll = Poll::new().map_err(system)?;
+        let driver = Driver::new(machine, network, poll.registry(), SOCKET).map_err(system)?;
+        let output = Output::new(poll.registry())?;
+        let is_terminal = io::stdout().is_terminal();
+        Ok(Self {
+            form: Form::new(options, is_terminal),
+            options,
+            url,
+            poll,
+            driver,
+            output,
+            is_terminal,
+            screen: None,
+            input: None,
+            lines: 0,
+            heard: false,
+            quiet_since: Instant::now(),
+            last_pong_until: None,
+            closing: None,
+            problem: None,
+            is_muted: false,
+            reason: String::new(),
+        })
+    }
+
+    /// Runs to the end of the connection.
+    pub(super) fn run(mut self) -> Result<(), Problem> {
+        let done = self.follow().and_then(|closed| self.judge(closed));
+        let written = self.write();
+        if let Some(screen) = self.screen.take() {
+            screen.finish();
+        }
+        match (done, written) {
+            (Ok(()), Err(Stop::Failed(error))) => Err(Problem::failed("cannot write", error)),
+            (done, _) => done,
+        }
+    }
+
+    fn follow(&mut self) -> Result<Closed, Problem> {
+        let mut events = Events::with_capacity(8);
+        loop {
+            if let Some(closed) = self.receive_all()? {
+                return Ok(closed);
+            }
+            if let Err(stop) = self.write() {
+                self.stopped(stop)?;
+            }
+            self.send_all();
+            let until = [self.driver.deadline(), self.leave_at()].into_iter().flatten().min();
+            let timeout = until.map(|at| at.saturating_duration_since(Instant::now()));
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() != ErrorKind::Interrupted => {
+                    return Err(Problem::failed("cannot wait", error));
+                }
+                _ => {}
+            }
+            for event in &events {
+                match event.token() {
+                    SOCKET => self.driver.on_event(event),
+                    INPUT => {}
+                    SIGNALS | READER => {
+                        if let Err(stop) = self.output.on_event(event) {
+                            self.stopped(stop)?;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Takes what has come. `Some`: that was the end.
+    fn receive_all(&mut self) -> Result<Option<Closed>, Problem> {
+        loop {
+            let (form, is_terminal) = (self.form, self.is_terminal);
+            let (is_muted, is_typed_on) = (self.is_muted, self.screen.is_some());
+            let out = &mut self.output.bytes;
+            let told = self.driver.next(|event| match event {
+                SocketEvent::Message(message) => {
+                    if !is_muted {
+                        if is_typed_on && form != Form::Json {
+                            out.extend_from_slice(b"< ");
+                        }
+                        form.message(message, is_terminal, out);
+                    }
+                    Told::Message
+                }
+                SocketEvent::Open(opened) => Told::Opened(opened),
+                SocketEvent::Ping(payload) => Told::Control("ping", payload.to_vec()),
+                SocketEvent::Pong(payload) => Told::Control("pong", payload.to_vec()),
+                SocketEvent::Close(reason) => {
+                    Told::Reason(reason.map(|it| it.text().to_owned()).unwrap_or_default())
+                }
+                SocketEvent::Closed(closed) => Told::Closed(closed),
+                _ => Told::Nothing,
+            });
+            match told.map_err(|error| self.lost(&error))? {
+                Some(Told::Closed(closed)) => return Ok(Some(closed)),
+                Some(told) => self.heed(told)?,
+                None => return Ok(None),
+            }
+            if self.output.bytes.len() > GATHERED_BYTES_MAX
+                && let Err(stop) = self.write()
+            {
+                self.stopped(stop)?;
+            }
+        }
+    }
+
+    fn heed(&mut self, told: Told) -> Result<(), Problem> {
+        match told {
+            Told::Nothing | Told::Closed(_) => {}
+            Told::Opened(opened) => self.opened(&opened)?,
+            Told::Message => {
+                (self.heard, self.quiet_since) = (true, Instant::now());
+                if self.options.one {
+                    self.is_muted = true;
+                    self.close(self.options.close_code(), "");
+                }
+            }
+            Told::Control("pong", payload) if payload == LAST_PING => {
+                self.close(self.options.close_code(), "");
+            }
+            Told::Control(kind, payload) => {
+                if kind == "pong" && self.screen.is_some() {
+                    let text = String::from_utf8_lossy(&payload);
+                    self.notice(format!("pong {}", plain(&text)).trim_end());
+                }
+                if !self.is_muted {
+                    self.form.control(kind, &payload, &mut self.output.bytes);
+                }
+            }
+            Told::Reason(reason) => self.reason = reason,
+        }
+        Ok(())
+    }
+
+    /// The handshake is complete: what is to be sent can be read now.
+    fn opened(&mut self, opened: &sockeye_client::Opened) -> Result<(), Problem> {
+        if self.form == Form::Json {
+            let subprotocol = opened.subprotocol.as_deref();
+            let compressed = Some(opened.compressed);
+            Line { kind: "open", subprotocol, compressed, ..Line::default() }
+                .push(&mut self.output.bytes);
+        }
+        let waker = Waker::new(self.poll.registry(), INPUT);
+        let waker = waker.map_err(|error| Problem::failed("the system refuses", error))?;
+        let (input, giver) = Input::new(waker);
+        self.input = Some(input);
+        self.quiet_since = Instant::now();
+        let is_person = io::stdin().is_terminal() && self.is_terminal;
+        let editor = is_person.then(|| LineEditor::new(!self.options.no_history)).flatten();
+        let Some((editor, printer)) = editor else {
+            self.notice(&show::opened(opened));
+            return read_pipe(giver);
+        };
+        self.notice(&format!("{}; /help, or Ctrl-D to close", show::opened(opened)));
+        self.screen = Some(Screen::start(printer)?);
+        editor.run(giver)
+    }
+
+    /// Sends the lines that are there, as far as the network takes them.
+    fn send_all(&mut self) {
+        while self.closing.is_none() && self.driver.unsent() < UNSENT_BYTES_MAX {
+            let Some(line) = self.input.as_mut().and_then(Input::next) else { break };
+            let line = line.to_vec();
+            self.lines += 1;
+            self.quiet_since = Instant::now();
+            match (self.screen.is_some(), str::from_utf8(&line)) {
+                (true, Ok(text)) => self.typed(text),
+                _ => self.send(&line),
+            }
+        }
+        if self.driver.unsent() > 0 {
+            self.quiet_since = Instant::now();
+        }
+        match self.input.as_ref().and_then(Input::end) {
+            Some(Err(why)) if self.closing.is_none() => {
+                let problem = Problem::Failed(why.to_owned());
+                self.fail(problem);
+            }
+            _ => {}
+        }
+        if self.leave_at().is_some_and(|at| at <= Instant::now()) {
+            self.leave();
+        }
+    }
+
+    /// Closes after a last Ping. What comes behind our Close frame is not delivered any more, so everything
+    /// that the server has to say to what it was sent has to come before.
+    fn leave(&mut self) {
+        let is_first = self.last_pong_until.is_none();
+        let ping =
+            |machine: &mut sans_io::WebSocket, out: &mut Vec<u8>| machine.ping(LAST_PING, out);
+        if is_first && self.driver.act(|machine, _, out| ping(machine, out)).is_ok() {
+            self.last_pong_until = Some(Instant::now() + LAST_PONG);
+        } else {
+            self.close(self.options.close_code(), "");
+        }
+    }
+
+    /// When we close, if nothing happens any more.
+    fn leave_at(&self) -> Option<Instant> {
+        let is_over = self.input.as_ref().is_some_and(|input| input.end().is_some());
+        if self.closing.is_some() || !is_over {
+            return None;
+        }
+        if self.last_pong_until.is_some() {
+            return self.last_pong_until;
+        }
+        let linger_ms = if self.screen.is_some() { Some(0) } else { self.options.linger_ms() };
+        self.quiet_since.checked_add(Duration::from_millis(linger_ms?))
+    }
+
+    /// Does what a person has typed.
+    fn typed(&mut self, line: &str) {
+        match typed::read(line) {
+            Typed::Message(text) => self.send(text.as_bytes()),
+            Typed::Close(code, reason) => {
+                self.close(code.unwrap_or_else(|| self.options.close_code()), reason);
+            }
+            Typed::Help => self.show(&format!("{}\n", typed::HELP)),
+            Typed::Wrong(why) => self.notice(&plain(&why)),
+            Typed::Ping(text) => {
+                let sent = self.driver.act(|machine, _, out| machine.ping(text.as_bytes(), out));
+                self.check(sent);
+            }
+        }
+    }
+
+    /// Sends a line as the kind of message that was asked for.
+    fn send(&mut self, line: &[u8]) {
+        let line_number = self.lines;
+        let bytes;
+        let message = if self.options.hex {
+            match show::read_hex(line) {
+                Some(read) => {
+                    bytes = read;
+                    Message::Binary(&bytes)
+                }
+                None => {
+                    return self.refuse(format!("line {line_number} has other than hex digits"));
+                }
+            }
+        } else if self.options.binary {
+            Message::Binary(line)
+        } else {
+            match str::from_utf8(line) {
+                Ok(text) => Message::Text(text),
+                Err(_) => {
+                    let why = "is not UTF-8, as texts are; --binary sends it";
+                    return self.refuse(format!("line {line_number} {why}"));
+                }
+            }
+        };
+        let sent = self.driver.act(|machine, _, out| machine.send(message, out));
+        self.check(sent);
+    }
+
+    /// A line cannot be sent: a person may try again.
+    fn refuse(&mut self, why: String) {
+        if self.screen.is_some() {
+            self.notice(&why);
+        } else {
+            self.fail(Problem::Failed(why));
+        }
+    }
+
+    /// What is not open any more has been closed by the server, as it will tell.
+    fn check(&mut self, sent: Result<(), UsageError>) {
+        match sent {
+            Ok(()) | Err(UsageError::NotOpen | UsageError::WebSocket(_)) => {}
+            Err(error) => self.refuse(error.to_string()),
+        }
+    }
+
+    fn fail(&mut self, problem: Problem) {
+        self.problem.get_or_insert(problem);
+        self.close(self.options.close_code(), "");
+    }
+
+    fn close(&mut self, code: CloseCode, reason: &str) {
+        let closed = self.driver.act(|machine, now, out| machine.close(now, code, reason, out));
+        if closed.is_ok() {
+            self.closing = Some(code);
+        }
+    }
+
+    /// A signal or the reader's end: the server is told.
+    fn stopped(&mut self, stop: Stop) -> Result<(), Problem> {
+        match stop {
+            Stop::Failed(error) => return Err(Problem::failed("cannot write", error)),
+            Stop::NoReader => {
+                self.is_muted = true;
+                self.output.bytes.clear();
+            }
+            Stop::Signal if !self.driver.machine().is_open() && self.input.is_none() => {
+                return Err(Problem::Failed("interrupted before the connection was open".into()));
+            }
+            Stop::Signal => {}
+        }
+        self.close(self.options.close_code(), "");
+        Ok(())
+    }
+
+    fn lost(&self, error: &sockeye_client::Error) -> Problem {
+        Problem::Failed(explain(error, &self.url))
+    }
+
+    /// What it means how it was closed.
+    fn judge(&mut self, closed: Closed) -> Result<(), Problem> {
+        let code = closed.code;
+        if self.form == Form::Json && !self.is_muted {
+            let (number, clean) = (Some(code.to_u16()), Some(closed.clean));
+            let reason = Some(self.reason.as_str()).filter(|reason| !reason.is_empty());
+            Line { kind: "close", code: number, reason, clean, ..Line::default() }
+                .push(&mut self.output.bytes);
+        }
+        let who = if self.closing.is_some() { "closed" } else { "closed by the server" };
+        let mut words = format!("{who}: {}", show::code_words(code));
+        if !self.reason.is_empty() {
+            words.push_str(&format!(", {}", plain(&self.reason)));
+        }
+        if let Some(problem) = self.problem.take() {
+            return Err(problem);
+        }
+        let good = [CloseCode::NORMAL, CloseCode::GOING_AWAY, CloseCode::NO_STATUS];
+        if !closed.clean || !(good.contains(&code) || self.closing == Some(code)) {
+            return Err(Problem::Failed(words));
+        }
+        if self.options.one && !self.heard {
+            return Err(Problem::Failed(format!("{words}; no message has come")));
+        }
+        let has_more = self.closing.is_none()
+            && self.screen.is_none()
+            && self.input.as_mut().is_some_and(|input| input.next().is_some());
+        if has_more {
+            return Err(Problem::Failed(format!("{words}; not all of the input was sent")));
+        }
+        self.notice(&words);
+        Ok(())
+    }
+
+    /// Prints what was gathered.
+    fn write(&mut self) -> Result<(), Stop> {
+        let Some(screen) = &self.screen else { return self.output.flush() };
+        if !self.output.bytes.is_empty() {
+            screen.show(&String::from_utf8_lossy(&self.output.bytes));
+            self.output.bytes.clear();
+        }
+        Ok(())
+    }
+
+    /// Tells a person something, behind what was printed before.
+    fn notice(&mut self, text: &str) {
+        if self.options.endpoint.quiet {
+            return;
+        }
+        if self.screen.is_some() {
+            self.show(&format!("sockeye: {text}\n"));
+        } else {
+            // Whether that could be written is told by the next time.
+            let _ = self.output.flush();
+            crate::notice(format_args!("{text}"));
+        }
+    }
+
+    /// Shows text where a person types.
+    fn show(&mut self, text: &str) {
+        self.output.bytes.extend_from_slice(text.as_bytes());
+        // A screen takes everything.
+        let _ = self.write();
+    }
+}
+
+/// What an event has to do with, beside being printed.
+enum Told {
+    Nothing,
+    Opened(sockeye_client::Opened),
+    Message,
+    Control(&'static str, Vec<u8>),
+    Reason(String),
+    Closed(Closed),
+}

@@ -1,0 +1,42 @@
+//! What `sockeye connect` and `sockeye events` share: anybody's server, named by a URL.
+
+pub(crate) mod args;
+pub(crate) mod output;
+mod tls;
+pub(crate) mod words;
+
+use core::fmt::Display;
+use std::process::ExitCode;
+
+/// Bytes of output that are gathered before they are written.
+pub(crate) const GATHERED_BYTES_MAX: usize = 64 * 1024;
+
+/// Why a client of anybody's server ends without success.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// It was asked for what it cannot do: status 2.
+    Usage(String),
+    /// It did not work out: status 1.
+    Failed(String),
+}
+
+impl Problem {
+    pub(crate) fn usage(what: impl Display) -> Self {
+        Self::Usage(what.to_string())
+    }
+
+    pub(crate) fn failed(doing: &str, why: impl Display) -> Self {
+        Self::Failed(format!("{doing}: {why}"))
+    }
+}
+
+/// Tells what went wrong, if anything did, and gives the program's status.
+pub(crate) fn status(done: Result<(), Problem>) -> ExitCode {
+    let (why, status) = match done {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Problem::Usage(why)) => (why, 2),
+        Err(Problem::Failed(why)) => (why, 1),
+    };
+    crate::notice(format_args!("{why}"));
+    ExitCode::from(status)
+}

@@ -1,0 +1,133 @@
+//! Standard output, and the ways in which a client is told to stop.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use mio::event::Event;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use rustix::event::{PollFd, PollFlags, poll};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::Problem;
+
+/// Tokens of the two sources below.
+pub(crate) const SIGNALS: Token = Token(1000);
+pub(crate) const READER: Token = Token(1001);
+
+/// Who can write to a pipe can write so much without waiting (POSIX).
+const PIPE_BYTES: usize = 4096;
+
+/// Why nothing more is to be written.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// A signal asks for the end. A second one ends the program at once.
+    Signal,
+    /// Nobody reads any more.
+    NoReader,
+    /// What the system says.
+    Failed(io::Error),
+}
+
+/// What is to be written, gathered until [`flush`](Self::flush).
+pub(crate) struct Output {
+    pub(crate) bytes: Vec<u8>,
+    stdout: File,
+    signals: UnixStream,
+}
+
+impl Output {
+    /// Catches signals, and has the registry tell of them and of the reader's end.
+    pub(crate) fn new(registry: &Registry) -> Result<Self, Problem> {
+        Self::open(registry).map_err(|error| Problem::failed("cannot watch for signals", error))
+    }
+
+    fn open(registry: &Registry) -> io::Result<Self> {
+        let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let (signals, bell) = UnixStream::pair()?;
+        signals.set_nonblocking(true)?;
+        let asked = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            // In this order, so that the first signal does not see its own mark.
+            signal_hook::flag::register_conditional_shutdown(
+                signal,
+                128 + signal,
+                Arc::clone(&asked),
+            )?;
+            signal_hook::flag::register(signal, Arc::clone(&asked))?;
+            signal_hook::low_level::pipe::register(signal, bell.try_clone()?)?;
+        }
+        registry.register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
+        // Files have no reader that could go, and cannot be registered.
+        let _ = registry.register(&mut SourceFd(&stdout.as_raw_fd()), READER, Interest::WRITABLE);
+        Ok(Self { bytes: Vec::new(), stdout, signals })
+    }
+
+    /// What an event of one of the two tokens means.
+    pub(crate) fn on_event(&mut self, event: &Event) -> Result<(), Stop> {
+        match event.token() {
+            SIGNALS => {
+                // Only that something came counts, and it is there no more for `flush`.
+                let _ = self.signals.read(&mut [0; 64]);
+                Err(Stop::Signal)
+            }
+            READER if event.is_error() || event.is_write_closed() => Err(Stop::NoReader),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes what was gathered, and waits for the reader where it has to. A signal ends the wait; one that
+    /// came while nothing had to be waited for is told when all is written.
+    pub(crate) fn flush(&mut self) -> Result<(), Stop> {
+        let mut written = 0;
+        let mut is_asked_to_stop = false;
+        while written < self.bytes.len() {
+            let ready = self.wait().map_err(Stop::Failed)?;
+            is_asked_to_stop |= ready.signals;
+            if !ready.stdout {
+                self.bytes.drain(..written);
+                return Err(Stop::Signal);
+            }
+            let piece = &self.bytes[written..self.bytes.len().min(written + PIPE_BYTES)];
+            match self.stdout.write(piece) {
+                Ok(len) => written += len,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    return Err(Stop::NoReader);
+                }
+                Err(error) => return Err(Stop::Failed(error)),
+            }
+        }
+        self.bytes.clear();
+        if is_asked_to_stop { Err(Stop::Signal) } else { Ok(()) }
+    }
+
+    /// Waits until something can be written, or a signal has come.
+    fn wait(&mut self) -> io::Result<Ready> {
+        loop {
+            let mut waited = [
+                PollFd::new(&self.stdout, PollFlags::OUT),
+                PollFd::new(&self.signals, PollFlags::IN),
+            ];
+            match poll(&mut waited, None) {
+                Err(rustix::io::Errno::INTR) => continue,
+                polled => polled?,
+            };
+            let [stdout, signals] = waited.map(|it| !it.revents().is_empty());
+            if signals {
+                let _ = self.signals.read(&mut [0; 64]);
+            }
+            return Ok(Ready { stdout, signals });
+        }
+    }
+}
+
+struct Ready {
+    stdout: bool,
+    signals: bool,
+}

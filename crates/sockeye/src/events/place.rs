@@ -1,0 +1,86 @@
+//! The last event ID, and the file that keeps it from run to run.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::args::EventsOptions;
+use crate::endpoint::Problem;
+use crate::endpoint::args::read_file;
+
+/// Longest ID that is taken from a file. Servers do not take longer headers.
+const ID_BYTES_MAX: u64 = 16 * 1024;
+
+/// Where a run has come to.
+pub(super) struct Place {
+    last_event_id: String,
+    file: Option<PathBuf>,
+}
+
+impl Place {
+    /// The place that the command line names. What the file says wins: it is the later one.
+    pub(super) fn open(options: &EventsOptions) -> Result<Self, Problem> {
+        let mut last_event_id = options.last_event_id.clone();
+        let file = options.resume.clone();
+        if let Some(path) = file.as_deref().filter(|path| path.exists()) {
+            let kept = String::from_utf8(read_file(path, ID_BYTES_MAX)?);
+            let kept = kept.map_err(|_| not_an_id(path))?;
+            let kept = kept.strip_suffix('\n').unwrap_or(&kept);
+            if kept.contains(['\n', '\r', '\0']) {
+                return Err(not_an_id(path));
+            }
+            if !kept.is_empty() {
+                kept.clone_into(&mut last_event_id);
+            }
+        }
+        Ok(Self { last_event_id, file })
+    }
+
+    pub(super) fn last_event_id(&self) -> &str {
+        &self.last_event_id
+    }
+
+    /// Whether there is a file that has it.
+    pub(super) fn is_kept(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Everything up to this ID was written.
+    pub(super) fn reach(&mut self, last_event_id: &str) -> Result<(), Problem> {
+        if self.last_event_id == last_event_id {
+            return Ok(());
+        }
+        last_event_id.clone_into(&mut self.last_event_id);
+        self.keep()
+    }
+
+    /// Puts another file in the place of the old one, so that there always is a whole one.
+    pub(super) fn keep(&self) -> Result<(), Problem> {
+        let Some(path) = &self.file else { return Ok(()) };
+        let kept = replace(path, &self.last_event_id);
+        kept.map_err(|error| {
+            Problem::failed(&format!("cannot keep the place in {}", path.display()), error)
+        })
+    }
+}
+
+fn not_an_id(path: &Path) -> Problem {
+    Problem::usage(format_args!("{} has no event ID in it", path.display()))
+}
+
+fn replace(path: &Path, last_event_id: &str) -> std::io::Result<()> {
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(format!(".{}", std::process::id()));
+    let fresh = PathBuf::from(fresh);
+    let mut options = fs::OpenOptions::new();
+    // An ID may be as good as a password: some hubs put a session into it.
+    let opened = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh);
+    let written = opened
+        .and_then(|mut file| file.write_all(format!("{last_event_id}\n").as_bytes()))
+        .and_then(|()| fs::rename(&fresh, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&fresh);
+    }
+    written
+}

@@ -1,0 +1,261 @@
+//! `sockeye events` against the real program, and against servers that follow a script.
+
+#[path = "../common/child.rs"]
+mod child;
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../common/scripted.rs"]
+mod scripted;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use child::{Running, bad, good, run_with, text};
+use common::{run, serve_anywhere};
+use scripted::{answer, serve_each, serve_once};
+
+const STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+const GONE: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+
+/// A stream that ends with the server's word that there is no more.
+fn stream(body: &'static str) -> String {
+    let (addr, _) = serve_each(2, move |index, mut client| {
+        client.say(if index == 0 {
+            format!("{STREAM}retry: 1\n\n{body}")
+        } else {
+            GONE.to_owned()
+        });
+    });
+    format!("http://{addr}/events")
+}
+
+#[test]
+fn events_in_each_form() {
+    let body =
+        ": hello\nid: 7\nevent: tick\ndata: one\ndata:  two\n\ndata: {\"a\":1}\n\nid\ndata: ü\n\n";
+    for (args, expected) in [
+        (
+            &[][..],
+            "id: 7\nevent: tick\ndata: one\ndata:  two\n\nid: 7\ndata: {\"a\":1}\n\nid: \ndata: ü\n\n",
+        ),
+        (&["--data"], "one\n two\n{\"a\":1}\nü\n"),
+        (
+            &["--json", "--comments"],
+            "{\"comment\":\"hello\"}\n\
+             {\"id\":\"7\",\"event\":\"tick\",\"data\":\"one\\n two\"}\n\
+             {\"id\":\"7\",\"event\":\"message\",\"data\":\"{\\\"a\\\":1}\"}\n\
+             {\"event\":\"message\",\"data\":\"ü\"}\n",
+        ),
+        (&["--comments", "--limit", "1"], ": hello\nid: 7\nevent: tick\ndata: one\ndata:  two\n\n"),
+    ] {
+        let output = run(&[&["events", "-q", &stream(body)], args].concat());
+        assert_eq!(good(&output), expected, "{args:?}");
+        assert_eq!(text(&output.stderr), "", "{args:?}");
+    }
+}
+
+#[test]
+fn the_stream_s_own_form_can_be_read_again() {
+    let output = run(&["events", "-q", &stream("id: 1\nevent: a\ndata: x\ndata:\ndata: y\n\n")]);
+    let first = good(&output).to_owned();
+    let again = answer(format!("{STREAM}{first}"));
+    let output = run(&["events", "-q", "--limit", "1", &format!("http://{again}/")]);
+    assert_eq!(good(&output), first);
+}
+
+#[test]
+fn a_place_is_kept_over_cuts_and_runs() {
+    let file = std::env::temp_dir().join(format!("sockeye-place-{}", std::process::id()));
+    let _ = fs::remove_file(&file);
+    let path = file.to_str().expect("text");
+    let (addr, server) = serve_each(4, |index, mut client| {
+        let asked = client.header("Last-Event-ID").map(str::to_owned);
+        match index {
+            0 => client.say(format!("{STREAM}retry: 1\n\nid: 1\ndata: a\n\nid: 2\ndata: cut")),
+            1 => client.say(format!("{STREAM}id: 2\ndata: b\n\nid: 3\n\n")),
+            2 => client.say(GONE),
+            _ => client.say(format!("{STREAM}id: 4\ndata: d\n\n")),
+        }
+        assert_eq!(asked.as_deref(), [Some("0"), Some("1"), Some("3"), Some("3")][index]);
+    });
+    let url = format!("http://{addr}/");
+    let args = ["events", "--data", "--resume", path, "--last-event-id", "0", &url];
+    let output = run(&args);
+    assert_eq!(good(&output), "a\nb\n");
+    let said: Vec<&str> = text(&output.stderr).lines().collect();
+    assert!(said[0].starts_with("sockeye: the connection ended; again in 0."), "{said:?}");
+    assert_eq!(said[1], "sockeye: connected again");
+    assert_eq!(said.last(), Some(&"sockeye: the server has no more (204 No Content)"));
+    assert_eq!(fs::read_to_string(&file).expect("it is kept"), "3\n");
+    assert_eq!(fs::metadata(&file).expect("it is there").permissions().mode() & 0o777, 0o600);
+    let output = run(&[&args[..], &["--limit", "1"]].concat());
+    assert_eq!(good(&output), "d\n");
+    assert_eq!(fs::read_to_string(&file).expect("it is kept"), "4\n");
+    server.join().expect("what was asked is right");
+    fs::remove_file(&file).expect("it is there");
+}
+
+#[test]
+fn the_clock_goes_on_where_it_was() {
+    let server = serve_anywhere();
+    let url = format!("http://{}/clock", server.addr);
+    let first = run(&["events", "-q", "--limit", "1", "--json", &url]);
+    let id = |line: &str| -> u64 {
+        let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        event["id"].as_str().expect("an ID").parse().expect("a number")
+    };
+    let start = id(good(&first));
+    let from = (start - 5).to_string();
+    let output = run(&["events", "-q", "-n", "4", "--json", "--last-event-id", &from, &url]);
+    let ids: Vec<u64> = good(&output).lines().map(id).collect();
+    assert_eq!(ids, [start - 4, start - 3, start - 2, start - 1]);
+}
+
+#[test]
+fn an_answer_that_ends_is_taken_once() {
+    let body = "{\"stream\":true}";
+    let asked = |args: &[&str], input: &str, answer: String| {
+        let (addr, server) = serve_once(move |mut client| {
+            let len = client.header("Content-Length").map_or(0, |it| it.parse().expect("a number"));
+            let body = client.read(len);
+            client.say(answer);
+            (client.head, String::from_utf8(body).expect("text"))
+        });
+        let url = format!("http://{addr}/v1/chat");
+        let output = run_with(&[&["events", "--once", "--data", &url], args].concat(), input);
+        let (head, body) = server.join().expect("no panic");
+        (output, head, body)
+    };
+    let whole = format!("{STREAM}data: Hel\n\ndata: lo\n\n");
+    for (args, input) in [(["-d", body], ""), (["-d", "-"], body)] {
+        let (output, head, sent) = asked(&args, input, whole.clone());
+        assert_eq!((good(&output), &*sent), ("Hel\nlo\n", body));
+        assert!(head.starts_with("POST /v1/chat HTTP/1.1\r\n"), "{head}");
+        assert!(head.contains("Content-Type: application/json\r\n"), "{head}");
+    }
+    let (output, head, _) = asked(&["-d", "a=b", "-X", "PUT"], "", whole);
+    assert_eq!(good(&output), "Hel\nlo\n");
+    assert!(head.starts_with("PUT ") && !head.contains("Content-Type"), "{head}");
+    let (output, _, _) = asked(&[], "", format!("{STREAM}data: Hel\n\ndata: l"));
+    assert_eq!(bad(&output, 1, "the answer ended too early"), "Hel\n");
+}
+
+#[test]
+fn what_is_no_stream_is_told_in_words() {
+    let say = |status: &str, headers: &str, body: &str| {
+        let head = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
+        format!("http://{}/", answer(head + body))
+    };
+    let kind = "Content-Type: text/event-stream\r\n";
+    for (url, words) in [
+        (
+            say("200 OK", &format!("{kind}Content-Encoding: gzip\r\n"), "x"),
+            "the answer is compressed (gzip), which was not asked for",
+        ),
+        (say("200 OK", "Content-Type: text/html\r\n", "x"), "is no event stream but text/html"),
+        (say("200 OK", "", "x"), "does not say that it is an event stream"),
+        (say("404 Not Found", kind, "no such river"), "404 Not Found: no such river"),
+        (say("500 Internal Server Error", "", ""), "500 Internal Server Error"),
+        (say("302 Found", "", ""), ""),
+        ("http://127.0.0.1:1/".to_owned(), "cannot connect to 127.0.0.1, port 1"),
+        (format!("http://{}/", answer("SSH-2.0-OpenSSH\r\n\r\n")), ""),
+        (
+            format!("http://{}/", answer(format!("{STREAM}data: {}\n\n", "x".repeat(2000)))),
+            "larger than 1000",
+        ),
+    ] {
+        let output = run(&["events", "--max-event", "1000", "-H", "X-Key: sesame", &url]);
+        assert_eq!(bad(&output, 1, words), "");
+        let said = text(&output.stderr);
+        assert!(!said.contains("sesame") && said.lines().count() == 1, "{url}: {said}");
+    }
+}
+
+#[test]
+fn a_busy_server_is_asked_again_if_that_is_wanted() {
+    let busy = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n";
+    let (addr, _) = serve_each(2, move |index, mut client| match index {
+        0 => client.say(busy),
+        _ => client.say(format!("{STREAM}data: a\n\n")),
+    });
+    let url = format!("http://{addr}/");
+    let output = run(&["events", "--retry-on-busy", "--data", "--limit", "1", &url]);
+    assert_eq!(good(&output), "a\n");
+    assert!(text(&output.stderr).contains("503 Service Unavailable"), "{output:?}");
+}
+
+#[test]
+fn a_silent_stream_is_lost() {
+    let (addr, _) = serve_each(2, |index, mut client| {
+        client.say(format!("{STREAM}retry: 1\n\ndata: {index}\n\n"));
+        client.rest();
+    });
+    let url = format!("http://{addr}/");
+    let output = run(&["events", "--silence", "1", "--data", "--limit", "2", &url]);
+    assert_eq!(good(&output), "0\n1\n");
+    assert!(text(&output.stderr).contains("silent for too long; again in"), "{output:?}");
+}
+
+#[test]
+fn a_signal_and_a_reader_that_leaves_are_good_ends() {
+    for leaves in [false, true] {
+        let (addr, _) = serve_once(|mut client| {
+            client.say(format!("{STREAM}id: a\ndata: first\n\n"));
+            client.rest();
+        });
+        let url = format!("http://{addr}/");
+        let mut running = Running::start(&["events", "--data", &url]);
+        assert_eq!(running.line(), "first\n");
+        if !leaves {
+            running.interrupt();
+            assert_eq!(running.line(), "");
+        }
+        let output = running.leave();
+        let said = if leaves { "" } else { "sockeye: last event ID: a\n" };
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), said));
+    }
+}
+
+#[test]
+fn a_flood_ends_by_a_signal_and_by_its_reader() {
+    let flood = || {
+        let (addr, _) = serve_once(|mut client| {
+            client.say(STREAM);
+            let events = "data: x\n\n".repeat(10_000);
+            while std::io::Write::write_all(&mut client.socket, events.as_bytes()).is_ok() {}
+        });
+        format!("http://{addr}/")
+    };
+    let mut running = Running::start(&["events", "--data", &flood()]);
+    assert_eq!(running.line(), "x\n");
+    assert_eq!(running.leave().status.code(), Some(0));
+    // The pipe is full, and nobody reads: the signal is heard all the same.
+    let mut running = Running::start(&["events", "--data", &flood()]);
+    assert_eq!(running.line(), "x\n");
+    running.interrupt();
+    assert_eq!(running.wait(), Some(0));
+}
+
+#[test]
+fn what_cannot_be_asked_for_has_status_2() {
+    let long = std::env::temp_dir().join(format!("sockeye-no-place-{}", std::process::id()));
+    fs::write(&long, "a\nb\n").expect("written");
+    let no_place: &str = PathBuf::as_path(&long).to_str().expect("text");
+    for (args, words) in [
+        (&["localhost:8080"][..], "it begins with ws://"),
+        (&["http://a/", "-H", "sesame"], "header number 1"),
+        (&["http://a/", "-H", "Last-Event-ID: 1"], "a header that cannot stand"),
+        (&["http://a/", "-X", "HEAD"], "a method that is none"),
+        (&["http://a/", "-X", "GET", "-d", "x"], "a method that is none"),
+        (&["http://a/", "-d", "@/nowhere"], "cannot read /nowhere"),
+        (&["http://a/", "--resume", no_place], "has no event ID in it"),
+    ] {
+        let output = run(&[&["events"], args].concat());
+        bad(&output, 2, words);
+        assert!(!text(&output.stderr).contains("sesame"), "{output:?}");
+    }
+    fs::remove_file(&long).expect("it is there");
+    let nowhere = run(&["events", "--resume", "/nowhere/place", "http://127.0.0.1:1/"]);
+    bad(&nowhere, 1, "cannot keep the place in /nowhere/place");
+}
