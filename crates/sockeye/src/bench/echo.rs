@@ -47,7 +47,9 @@ enum Stage {
 #[derive(Default)]
 struct Talk {
     sent: u64,
-    got: u64,
+    /// The variants that are sent next, and that come back next.
+    sends: usize,
+    expects: usize,
     /// When each message on its way was sent, or should have been.
     stamps: VecDeque<u64>,
     is_open: bool,
@@ -81,11 +83,15 @@ pub(super) struct Echo {
 
 impl Echo {
     pub(super) fn new(plan: Plan, payloads: Payloads, talks: usize, meter: Meter) -> Self {
+        let talk = |id| {
+            let first = payloads.first(id);
+            Talk { sends: first, expects: first, ..Talk::default() }
+        };
         Self {
+            talks: (0..talks).map(talk).collect(),
             plan,
             is_text: payloads.is_text(),
             payloads,
-            talks: (0..talks).map(|_| Talk::default()).collect(),
             stage: Stage::Opening,
             pace: None,
             window: None,
@@ -124,7 +130,8 @@ impl Echo {
             if self.in_flight == 0 {
                 self.heard_at = now;
             }
-            self.payloads.send(id, talk.sent, out);
+            self.payloads.send(talk.sends, out);
+            talk.sends = self.payloads.after(talk.sends);
             talk.stamps.push_back(stamp);
             talk.sent += 1;
             self.quota -= 1;
@@ -145,7 +152,7 @@ impl Echo {
     fn part(&mut self, id: usize, part: &Part<'_>, now: u64) -> Result<(), Fault> {
         let Some(talk) = self.talks.get_mut(id) else { return Err(Fault::Unasked) };
         let Some(&stamp) = talk.stamps.front() else { return Err(Fault::Unasked) };
-        let expected = self.payloads.plain(id, talk.got);
+        let expected = self.payloads.plain(talk.expects);
         let end = part.offset + part.bytes.len();
         let is_same = expected.get(part.offset..end) == Some(part.bytes);
         if !is_same || part.is_text != self.is_text || part.last && end != expected.len() {
@@ -153,7 +160,7 @@ impl Echo {
         }
         if part.last {
             talk.stamps.pop_front();
-            talk.got += 1;
+            talk.expects = self.payloads.after(talk.expects);
             self.in_flight -= 1;
             self.received += 1;
             self.heard_at = now;

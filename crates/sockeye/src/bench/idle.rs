@@ -98,7 +98,7 @@ impl Idle {
         if line.is_touched {
             return Ok(());
         }
-        let expected = payloads.plain(id, 0);
+        let expected = payloads.plain(payloads.first(id));
         let end = part.offset + part.bytes.len();
         if expected.get(part.offset..end) != Some(part.bytes) || part.last && end != expected.len()
         {
@@ -199,7 +199,7 @@ impl Scenario for Idle {
             out.tail().extend_from_slice(first);
         }
         if let Some(payloads) = &self.plan.touch {
-            payloads.send(id, 0, out);
+            payloads.send(payloads.first(id), out);
         }
     }
 

@@ -88,26 +88,28 @@ impl Payloads {
         self.wire = self.plain.iter().map(compressed).collect();
     }
 
-    /// The variant that message `number` of connection `id` is.
-    #[inline]
-    const fn variant(&self, id: usize, number: u64) -> usize {
-        // Neighbours begin elsewhere, so that answers to another show.
-        let turn = number.wrapping_add(id as u64 * 7) % self.plain.len() as u64;
-        #[expect(clippy::cast_possible_truncation, reason = "it is less than a length")]
-        let at = turn as usize;
-        at
+    /// The variant with which connection `id` begins. Neighbours begin elsewhere, so that an answer to
+    /// another shows.
+    pub(super) const fn first(&self, id: usize) -> usize {
+        id.wrapping_mul(7) % self.plain.len()
     }
 
-    /// What message `number` of connection `id` says.
+    /// The variant that follows.
     #[inline]
-    pub(super) fn plain(&self, id: usize, number: u64) -> &[u8] {
-        &self.plain[self.variant(id, number)]
+    pub(super) const fn after(&self, variant: usize) -> usize {
+        if variant + 1 < self.plain.len() { variant + 1 } else { 0 }
     }
 
-    /// Appends message `number` of connection `id`.
+    /// What a variant says.
     #[inline]
-    pub(super) fn send(&self, id: usize, number: u64, out: &mut Outlet<'_>) {
-        match &self.wire[self.variant(id, number)] {
+    pub(super) fn plain(&self, variant: usize) -> &[u8] {
+        &self.plain[variant]
+    }
+
+    /// Appends a variant as it stands on the wire.
+    #[inline]
+    pub(super) fn send(&self, variant: usize, out: &mut Outlet<'_>) {
+        match &self.wire[variant] {
             Wire::Copied(bytes) => out.tail().extend_from_slice(bytes),
             Wire::Shared(bytes) => out.push_shared(bytes),
         }
@@ -218,9 +220,11 @@ mod tests {
     #[test]
     fn a_lost_message_and_that_of_another_connection_show() {
         let payloads = Payloads::unframed(16, VARIANTS);
-        for number in 0..200 {
-            assert_ne!(payloads.plain(3, number), payloads.plain(3, number + 1));
-            assert_ne!(payloads.plain(3, number), payloads.plain(4, number));
+        let (mut one, mut other) = (payloads.first(3), payloads.first(4));
+        for _ in 0..200 {
+            assert_ne!(payloads.plain(one), payloads.plain(payloads.after(one)));
+            assert_ne!(payloads.plain(one), payloads.plain(other));
+            (one, other) = (payloads.after(one), payloads.after(other));
         }
     }
 

@@ -97,6 +97,14 @@ impl Frames {
                 }
                 continue;
             }
+            if self.under_way.is_none() && header.fin && is_last && header.rsv == Rsv::NONE {
+                // Most messages: a frame that came whole. What is under way in a frame is never none.
+                let message = begin(None, &header)?;
+                let part =
+                    Part { is_text: message.is_text, offset: 0, last: true, bytes: chunk.payload };
+                hear(Heard::Part(part))?;
+                continue;
+            }
             let mut message = match self.under_way {
                 Some(message) if !chunk.is_first() => message,
                 known => begin(known, &header)?,
