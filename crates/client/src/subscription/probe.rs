@@ -7,7 +7,7 @@ use super::end::End;
 use super::fetch::Fetch;
 use super::position::Position;
 use super::{Context, request, said};
-use crate::Error;
+use crate::{Deadline, Error};
 
 /// One question ahead of everything else on a connection.
 pub(super) struct Probe {
@@ -41,7 +41,8 @@ impl Probe {
     ) -> Result<Option<bool>, End> {
         if !self.fetch.take(input).map_err(End::lost)? {
             let is_late = self.until <= context.now;
-            return if is_late { Err(End::lost(Error::Truncated)) } else { Ok(None) };
+            let why = Error::TimedOut(Deadline::Head);
+            return if is_late { Err(End::lost(why)) } else { Ok(None) };
         }
         let (status, keep_alive) = self.fetch.head();
         if status == 200 {

@@ -7,6 +7,7 @@ mod events;
 mod heads;
 mod network;
 mod sockets;
+mod subscriptions;
 
 use sockeye_client::{
     ConnectOptions, Error, EventSource, EventSourceOptions, Limits, OwnedSourceEvent, Reconnect,
