@@ -32,7 +32,7 @@ fn losses(options: SubscriptionOptions, limits: Limits, count: usize) -> Vec<(Er
         while losses.len() < count {
             match subscription.receive_until(Some(late)) {
                 Ok(Some(SubscriptionEvent::Lost { why, wait_ms })) => {
-                    losses.push((why, Some(wait_ms)))
+                    losses.push((why, Some(wait_ms)));
                 }
                 Ok(Some(_)) => {}
                 Ok(None) => panic!("nothing is lost; {losses:?}"),
