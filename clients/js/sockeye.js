@@ -293,7 +293,7 @@ export class Subscription {
 
   /** @internal Whether there is so much in it that coming back would not be worth it. */
   get isBusy() {
-    return this.#queue.length > this.#bound.items / 2 || this.#chars > this.#bound.chars / 2;
+    return !this.#isOver && (this.#queue.length > this.#bound.items / 2 || this.#chars > this.#bound.chars / 2);
   }
 }
 
@@ -377,7 +377,10 @@ class Ledger {
       // Of another life of the log: who comes back with it is told of a gap, which is true.
       if (typeof it === "string") safe = safe === null ? it : earlier(safe, it) ?? it;
     };
-    for (const sub of subs) lower(sub.before);
+    for (const { before } of subs) {
+      if (before === null) return null;
+      lower(before);
+    }
     for (const it of this.names.values()) if (!it.joined) lower(it.start);
     return safe;
   }
@@ -470,7 +473,9 @@ class Ledger {
   #tell(names, item) {
     const it = /** @type {Item} */ (item);
     const { cursor, chars } = this;
-    for (const sub of new Set(names.map((name) => name.sub))) sub.push(it, cursor, chars);
+    // Before the first cursor of all, it is where they began.
+    const begun = names.length > 0 ? names[0].start : null;
+    for (const sub of new Set(names.map((name) => name.sub))) sub.push(it, cursor ?? begun, chars);
     if (names.length > 0) this.#hub.told(it);
   }
 
@@ -605,7 +610,7 @@ class Wire {
 
   /** Whether each request needs a ticket of its own. */
   get hasTickets() {
-    return this.#reason.reason === "ticket" && this.#held === null;
+    return this.#reason.reason === "ticket";
   }
 
   /** The next credentials have to be others. @param {string} reason @param {number} [code] */
@@ -632,7 +637,7 @@ class Wire {
       throw new SockeyeError("bad_credentials", "credentials are one of { token }, { ticket } and { apiKey }, or null");
     }
     if (shown === null && why.reason !== "first") throw new SockeyeError(why.reason, "there are no other credentials", { closeCode: why.code });
-    this.#reason = { reason: "ticket" };
+    this.#reason = { reason: shown !== null && "ticket" in shown ? "ticket" : "first" };
     if (shown !== null && !("ticket" in shown)) this.#held = shown;
     return shown;
   }
@@ -712,6 +717,8 @@ async function problemOf(response) {
   }
 }
 
+/** Refusals of a request that are about its channels, beside all with 403. */
+const OF_CHANNELS = ["bad_channel", "bad_query", "too_many_channels", "too_many_subscriptions"];
 /** Refusals of a request that no other channels would help. */
 const FINAL = ["credentials_malformed", "credentials_ambiguous", "ticket_too_large", "origin_not_allowed"];
 /** What may pass, in an `error` or a publication's refusal. */
@@ -731,7 +738,8 @@ async function endOf(response, isNobody) {
   // A proxy says these, too: in front of a server that is away.
   if (status >= 500) return problem ? { why, code: 1013, reason, retryMs } : { why, retryMs, isAway: true };
   if (!problem) return { why };
-  return FINAL.includes(problem.code) ? { why, code: 4002, reason } : { why, refusal: problem };
+  if (FINAL.includes(problem.code)) return { why, code: 4002, reason };
+  return status === 403 || OF_CHANNELS.includes(problem.code) ? { why, refusal: problem } : { why };
 }
 
 // --- Connections ---------------------------------------------------------------------------------
@@ -762,9 +770,14 @@ function endOfGoaway({ code, reason, retry_ms }) {
 
 /** Waits, or until the signal says that it is not worth it. @param {number} ms @param {AbortSignal} signal */
 const rest = (ms, signal) => new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, { once: true });
-  if (signal.aborted) { clearTimeout(timer); resolve(); }
+  const wake = () => {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", wake);
+    resolve();
+  };
+  const timer = setTimeout(wake, ms);
+  signal.addEventListener("abort", wake);
+  if (signal.aborted) wake();
 });
 
 /** One WebSocket: what it says as objects, and how it ended. */

@@ -205,13 +205,14 @@ describe("hostile servers", () => {
         cursors.push(cursor);
         peer.say({ type: "subscribed", id, channels, cursor: cursor ?? "1a-1" });
         if (count === 1 && peer.commands.length === 2) { peer.say({ type: "sync", cursor: "1a-5", recovered: true, gaps: 0, replayed: 0 }); say(peer, 7); peer.socket.close(4200); }
-        if (count === 2) { say(peer, 9); peer.socket.terminate(); peer.oncommand = null; } // the second was not answered
+        if (count === 2) { say(peer, 9); peer.socket.close(4200); peer.oncommand = null; } // the second was not answered
         if (count === 3) say(peer, 9);
       };
     } });
     const it = reader(base, { transports: ["websocket"] });
     it.subscribe("a", names);
     await until("the third", () => cursors.length >= 5);
+    assert.equal(it.items.a.filter((item) => item.type === "message").length, 2); // it has come the second time
     await sleep(100);
     assert.deepEqual(cursors, [undefined, undefined, "1a-7", "1a-7", "1a-7"]);
     assert.deepEqual(texts(it.items.a), ["n7", "n9"]);
@@ -273,15 +274,19 @@ describe("hostile servers", () => {
 
   test("Retry-After, retry: and a retry_ms beyond all reason", async () => {
     const { base } = await liar({
-      poll: (response) => json(response, 503, { error: { code: "overloaded", message: "no room" } }, { "Retry-After": "2" }),
+      poll: (response) => json(response, 503, { error: { code: "overloaded", message: "no room" } }, { "Retry-After": "1" }),
       sse: (response) => { events(response, "id: 1a-1\nretry: 1700\n\n"); setTimeout(() => response.end(), 20); },
       socket: (peer) => peer.begin("1a-1", () => peer.say({ type: "goaway", code: 1013, reason: "try_again", retry_ms: 1e300, cursor: "1a-1" }) ?? peer.socket.close(1013)),
     });
-    for (const [transport, least, most] of [["poll", 2_000, 2_500], ["sse", 1_700, 2_200], ["websocket", 600_000, 600_500]]) {
+    for (const [transport, least, most] of [["poll", 1_000, 1_500], ["sse", 1_700, 2_200], ["websocket", 600_000, 600_500]]) {
       const it = reader(base, { transports: [transport] });
       it.subscribe("a", "a:1");
       const { ms } = await state(it, "waiting");
       assert.ok(ms >= least && ms <= most, `${transport}: ${ms}`);
+      if (transport === "poll") {
+        const waits = await until("another wait", () => { const all = it.states.filter((at) => at.state === "waiting"); return all.length > 1 && all; });
+        assert.ok(waits[1].ms >= least, `then ${waits[1].ms}`);
+      }
       it.hub.close();
     }
   });
@@ -318,6 +323,34 @@ describe("hostile servers", () => {
       bad.subscribe("a", "a:1");
       assert.equal((await state(bad, "stopped")).error, "bad_credentials");
     }
+  });
+
+  test("who has nothing to show comes back all the same", async () => {
+    const { base, counts } = await liar({ socket: (peer, count) => peer.begin("1a-1", () => (count < 4 ? peer.socket.terminate() : peer.say(message(9)))) });
+    const it = reader(base, { transports: ["websocket"], credentials: () => null });
+    it.subscribe("a", "a:1");
+    await until("the message", () => texts(it.items.a).length > 0);
+    assert.deepEqual(it.asked.map((at) => at.reason), Array(counts.ws).fill("first"));
+  });
+
+  test("a request that is refused for another reason than its channels does not lose them", async () => {
+    const { base } = await liar({
+      sse: (response) => json(response, 431, { error: { code: "head_too_large", message: "the headers are too large" } }),
+      poll: (response, _, count) => (count < 3 ? json(response, 400, { error: { code: "bad_http", message: "what?" } }) : json(response, 200, body("1a-9", [message(9)]))),
+    });
+    const it = reader(base, { transports: ["sse", "poll"] });
+    it.subscribe("a", "a:1");
+    await until("the message", () => texts(it.items.a).length > 0);
+    assert.deepEqual(it.items.a.filter((item) => item.type === "refused"), []);
+  });
+
+  test("the first items of all, not taken yet, are behind the cursor", async () => {
+    const { base } = await liar({ poll: (response, _, count) => { if (count === 1) json(response, 200, body("1a-9", [message(8), message(9)])); } });
+    const it = reader(base, { transports: ["poll"] });
+    it.subscribe("a", "a:1", { cursor: "earliest", slowMs: 1e9 });
+    await until("the first", () => texts(it.items.a).length === 1);
+    await sleep(50);
+    assert.equal(it.hub.cursor, "earliest");
   });
 
   test("what is called wrongly is refused, and what is closed stays closed", async () => {

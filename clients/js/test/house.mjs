@@ -47,7 +47,10 @@ secret_file = "ticket.secret"
 const children = new Set();
 process.on("exit", () => { for (const child of children) child.kill("SIGKILL"); });
 
-export async function until(what, probe, ms = 15_000) {
+/** How long something may take before it is taken for missing. */
+const WAIT_MS = Number(process.env.WAIT_MS ?? 15_000);
+
+export async function until(what, probe, ms = WAIT_MS) {
   for (const late = Date.now() + ms; ; await sleep(20)) {
     const value = await probe();
     if (value) return value;

@@ -30,7 +30,7 @@ export class Reader {
     const read = async () => {
       for await (const item of sub) {
         items.push(item);
-        if (slowMs > 0) await new Promise((resolve) => { setTimeout(resolve, slowMs); });
+        if (slowMs > 0) await new Promise((resolve) => { setTimeout(resolve, slowMs).unref?.(); });
       }
       return "done";
     };

@@ -379,7 +379,7 @@ export const scenarios = (name, placeOf) => describe(name, () => {
       const reader = await listen("a:1", { transports: ["websocket"] });
       const { cursor } = await house.publish("a:1", "one");
       await has(reader, "a", 1);
-      await sleep(1_500); // with pings and pongs
+      await sleep(2_800); // with pings and pongs
       assert.equal((await reader.look()).states.filter((it) => it.state === "live").length, 1);
       house.proxy.frozen = true;
       const frozen = Date.now();
