@@ -364,7 +364,7 @@ write("client_subscription", b"\x02\x00\x02\x01\x08\x30", {
 write("client_url", b"", {
     "plain": b"http://host/a/b?c=d\xff../e", "all": b"wss://[::1]:8080/%c3%a9 \xc3\xa9?q\xff//other/x",
     "scheme": b"HTTPS://Host:443\xffhttp:b", "user": b"ws://a:b@host/\xff?x", "fragment": b"http://h#f\xff#g",
-    "dots": b"http://h/./a/../..//b/.\xff./../../c/..", "empty": b"http://\xff",
+    "dots": b"http://h/./a/../..//b/.\xff./../../c/..", "empty": b"http://\xff", "dots-in-target": b"http://a\xff//.",
 })
 write("sse_parser", b"\x30\x01\x02\x05", {
     "stocks": b"data: YHOO\ndata: +2\ndata: 10\n\n",

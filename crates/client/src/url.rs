@@ -138,7 +138,7 @@ impl Url {
         Self { websocket: false, ..self.clone() }
     }
 
-    /// The same server with another path and query.
+    /// The same server with another path and query, whose dots are taken out as everywhere.
     ///
     /// # Errors
     /// [`UsageError::Url`] if `target` does not begin with a slash or holds what none may hold.
@@ -147,7 +147,7 @@ impl Url {
         if !path.starts_with('/') || target.contains('#') {
             return Err(UsageError::Url);
         }
-        Ok(Self { target: join(path, query)?, ..self.clone() })
+        Ok(Self { target: join(&remove_dots(path), query)?, ..self.clone() })
     }
 
     const fn scheme_name(&self) -> &'static str {

@@ -106,6 +106,7 @@ fn a_scheme_may_be_changed() {
         Ok("https://a:444/y?z".to_owned())
     );
     assert_eq!(url.with_target("y"), Err(UsageError::Url));
+    assert_eq!(url.with_target("/a/../b/."), parse("https://a:444/b/").with_target("/b/"));
 }
 
 #[test]

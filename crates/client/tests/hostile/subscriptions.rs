@@ -28,7 +28,7 @@ fn losses(options: SubscriptionOptions, limits: Limits, count: usize) -> Vec<(Er
     in_time(move || {
         let mut subscription = Subscription::new(options, limits.into()).expect("good options");
         let mut losses = Vec::new();
-        let late = Instant::now() + PATIENCE / 2;
+        let late = Instant::now() + PATIENCE * 3 / 4;
         while losses.len() < count {
             match subscription.receive_until(Some(late)) {
                 Ok(Some(SubscriptionEvent::Lost { why, wait_ms })) => {
@@ -164,9 +164,9 @@ fn a_hub_that_sends_away_for_ever() {
         let goaway =
             format!(r#"{{"type":"goaway","code":{code},"reason":"restart","retry_ms":0}}"#);
         let server = saying(&[WELCOME, &goaway]);
-        let waits = losses(options(&server, Transport::WebSocket), LIMITS, 6);
+        let waits = losses(options(&server, Transport::WebSocket), LIMITS, 5);
         let waited: u64 = waits.iter().filter_map(|(_, wait_ms)| *wait_ms).sum();
-        assert!(waited >= 100, "{code}: {waits:?}");
+        assert!(waited >= 50, "{code}: {waits:?}");
     }
 }
 
