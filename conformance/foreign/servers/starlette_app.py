@@ -25,7 +25,7 @@ async def numbers(request):
 
 async def pings(request):
     async def stream():
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(4.5)
         yield {"data": "after the pings"}
 
     return EventSourceResponse(stream(), ping=1)

@@ -68,10 +68,10 @@ fn of_python(house: &House, verdict: &mut Verdict) {
         options.comments = Comments::Report;
         options.reconnect = Reconnect::Never;
         // Each ping is a sign of life.
-        options.silence_ms = Some(2000);
+        options.silence_ms = Some(3000);
         let told = read(options, Network::default())?;
         same("the error", &told.error, &None)?;
-        same("the pings", &told.comments.len(), &2)?;
+        holds(&format!("{} pings", told.comments.len()), told.comments.len() >= 3)?;
         holds("a ping is another", told.comments.iter().all(|text| text.starts_with("ping - ")))?;
         same("the events", &told.messages.len(), &1)
     });
