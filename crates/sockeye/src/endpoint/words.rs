@@ -112,6 +112,7 @@ mod tests {
         for (refusal, words) in [
             (refusal(404, &[], b"no\nsuch\tthing\n"), "answers 404 Not Found: no such thing"),
             (refusal(599, &[], b""), "the server answers 599"),
+            (refusal(403, &[], b"a\x1b[2Jb"), "403 Forbidden: a\\u{1b}[2Jb"),
             (
                 refusal(401, &[("www-authenticate", "Basic realm=\"a\"")], b""),
                 "(Basic realm=\"a\"): --user or -H gives them",

@@ -6,6 +6,7 @@ mod child;
 mod common;
 #[path = "../common/scripted.rs"]
 mod scripted;
+mod secure;
 mod terminal;
 
 use child::{Running, bad, good, run_with, text};
