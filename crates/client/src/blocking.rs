@@ -66,14 +66,14 @@ impl<M: Machine> Blocking<M> {
             if until.is_some_and(|until| until <= Instant::now()) {
                 return Ok(None);
             }
-            self.wait(until).map_err(|error| Error::System(error.kind()))?;
+            let at = [self.driver.deadline(), until].into_iter().flatten().min();
+            self.wait(at).map_err(|error| Error::System(error.kind()))?;
         }
     }
 
-    /// Waits until the network has something, a deadline of the machine's passes, or `until` does.
+    /// Waits until the network has something, or `until` passes. The deadlines of the machine are the caller's.
     pub(crate) fn wait(&mut self, until: Option<Instant>) -> io::Result<()> {
-        let at = [self.driver.deadline(), until].into_iter().flatten().min();
-        let timeout = at.map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}

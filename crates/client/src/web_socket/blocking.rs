@@ -167,6 +167,8 @@ impl WebSocket {
             })?;
             match found {
                 Some(Some(message)) => return Ok(Some(message)),
+                // Pings without end are no reason to stay longer.
+                Some(None) if until.is_some_and(|until| until <= Instant::now()) => return Ok(None),
                 Some(None) => {}
                 None => return Ok(None),
             }
@@ -216,11 +218,23 @@ impl WebSocket {
             } else if until <= Instant::now() {
                 return Err(Error::TimedOut(Deadline::Send));
             }
-            if self.inbox.bytes_held() < self.limits.inbox_bytes_max && self.keep_next()? {
+            if self.has_room() && self.keep_next()? {
                 continue;
             }
-            self.inner.wait(Some(until)).map_err(|error| Error::System(error.kind()))?;
+            self.inner.wait(Some(self.wait_end(until))).map_err(|error| Error::System(error.kind()))?;
         }
+    }
+
+    /// When a wait to send ends at the latest. Without room nobody looks after the machine's deadlines, and one
+    /// that has passed would end each wait at once.
+    fn wait_end(&self, until: Instant) -> Instant {
+        let deadline = self.inner.driver().deadline().filter(|_| self.has_room());
+        deadline.map_or(until, |deadline| deadline.min(until))
+    }
+
+    /// Whether what comes while we send can be kept.
+    const fn has_room(&self) -> bool {
+        self.inbox.bytes_held() < self.limits.inbox_bytes_max
     }
 
     /// Keeps the next event, if there is one now.
