@@ -3,7 +3,7 @@
 /// Upper end of the random wait after the second failure in a row, in milliseconds.
 const FIRST_MS: u64 = 250;
 /// What the doubling stops at.
-const LAST_MS: u64 = 30_000;
+pub(super) const LAST_MS: u64 = 30_000;
 
 /// Counts failures in a row.
 #[derive(Debug, Default)]

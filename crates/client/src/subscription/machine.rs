@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use sockeye_reactor::Time;
 
-use super::backoff::Backoff;
+use super::backoff::{self, Backoff};
 use super::end::End;
 use super::event::SubscriptionEvent;
 use super::hearing::Hearing;
@@ -258,7 +258,13 @@ impl Subscription {
                     self.fail(why);
                 }
             }
-            End::Busy { why, retry_ms } => self.wait(now, why, retry_ms, true),
+            End::Busy { why, retry_ms } => {
+                // One restart after the other is not each time later, if much lies between them.
+                if held_ms >= backoff::LAST_MS {
+                    self.backoff.reset();
+                }
+                self.wait(now, why, retry_ms, true);
+            }
             End::Lost { why, retry_ms } => {
                 if was_good {
                     self.backoff.reset();

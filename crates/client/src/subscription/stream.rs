@@ -91,9 +91,7 @@ impl Stream {
             Step::Refused(_) => self.refusal(context),
             Step::Open(open) => {
                 let why = if why == Error::Ended { open.exchange.at_eof() } else { why };
-                // [client:hub-retry] The stream's own reconnection time is for exactly that.
-                let retry_ms = open.parser.reconnection_ms().unwrap_or_default();
-                End::Lost { why, retry_ms: retry_ms.min(context.options.retry_ms_max) }
+                open.lost(why, context.options.retry_ms_max)
             }
         }
     }
@@ -146,12 +144,14 @@ impl Stream {
         if context.now < self.until {
             return Ok(None);
         }
-        Err(match self.step {
+        Err(match &self.step {
             // [client:hub-transport] Somebody on the way keeps the stream to themselves.
             Step::Open(_) if !context.hearing.settled => {
                 End::Unfit(Error::TimedOut(Deadline::Silence))
             }
-            Step::Open(_) => End::lost(Error::TimedOut(Deadline::Silence)),
+            Step::Open(open) => {
+                open.lost(Error::TimedOut(Deadline::Silence), context.options.retry_ms_max)
+            }
             Step::Head(_) | Step::Refused(_) => End::lost(Error::TimedOut(Deadline::Head)),
         })
     }
@@ -173,10 +173,16 @@ impl Open {
                     return Ok(None);
                 }
             }
-            if !self.hold_more(input).map_err(End::lost)? {
+            if !self.hold_more(input).map_err(|why| self.lost(why, hearing.retry_ms_max))? {
                 return Ok(None);
             }
         }
+    }
+
+    /// [client:hub-retry] The stream's own reconnection time is for exactly that, however the stream ends.
+    fn lost(&self, why: Error, retry_ms_max: u64) -> End {
+        let retry_ms = self.parser.reconnection_ms().unwrap_or_default();
+        End::Lost { why, retry_ms: retry_ms.min(retry_ms_max) }
     }
 
     /// Keeps the next piece of the body, which may hold several events.

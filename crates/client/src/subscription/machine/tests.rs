@@ -258,6 +258,49 @@ fn no_connection_is_wanted_before_the_wait_is_over() {
     assert!(rig.events("").is_empty() && rig.machine.peer().is_some());
 }
 
+/// What it waits, told as the only event.
+fn wait_of(told: &[String]) -> u64 {
+    assert!(told.len() == 1 && told[0].starts_with("lost "), "{told:?}");
+    told[0].split(' ').nth(1).and_then(|ms| ms.parse().ok()).expect("a number")
+}
+
+/// [client:hub-retry]
+#[test]
+fn a_streams_own_time_is_kept_however_it_ends() {
+    let chunked = STREAM.replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let first = format!("{chunked}16\r\nid: 1a-1\nretry: 7000\n\n\r\n");
+    for last in ["0\r\n\r\n", "what is no chunk\r\n", ""] {
+        let mut rig = Rig::new(&[Transport::EventStream], |_| {});
+        rig.connect();
+        assert_eq!(rig.events(&first), ["EventStream"]);
+        let mut told = rig.events(last);
+        if last.is_empty() {
+            rig.now += 1_000_000;
+            told = rig.events("");
+        }
+        assert_eq!(wait_of(&told), 7_000, "{last:?}");
+    }
+}
+
+/// [client:hub-busy]
+#[test]
+fn who_is_sent_away_comes_each_time_later_unless_it_was_long_ago() {
+    let goaway = said("goaway", "", r#"{"code":1012,"reason":"restart"}"#);
+    let mut rig = streaming();
+    let mut waits = Vec::new();
+    for held_ms in [0, 0, 0, 0, 40_000] {
+        rig.now += held_ms;
+        let wait = wait_of(&rig.events(&goaway));
+        waits.push(wait);
+        rig.cut(Error::HungUp);
+        rig.now += wait;
+        rig.connect();
+        rig.events(&Rig::stream(""));
+    }
+    let later = waits[..4].is_sorted_by(|one, next| 2 * one - 1 <= *next);
+    assert!(later && waits[4] == waits[0], "{waits:?}");
+}
+
 /// [client:hub-close-codes]
 #[test]
 fn other_credentials_are_asked_for_and_waited_for() {
