@@ -148,8 +148,8 @@ pub(crate) struct EchoOptions {
     #[arg(long, value_enum, default_value = "binary")]
     pub(super) content: Content,
 
-    /// Different messages that are sent in turn, 64 at most, and fewer of large ones. With one, a processor
-    /// learns the text by heart, and a message that is lost shows only at the end.
+    /// Different messages that are sent in turn, 64 at most, and fewer of large ones. With one, mixed text
+    /// looks several times cheaper than it is, and a message that is lost shows only at the end.
     #[arg(long, default_value = "64", value_name = "N", value_parser = variants)]
     pub(super) variants: usize,
 
