@@ -46,6 +46,7 @@ secret_file = "ticket.secret"
 
 const children = new Set();
 process.on("exit", () => { for (const child of children) child.kill("SIGKILL"); });
+for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]]) process.on(signal, () => process.exit(status));
 
 /** How long something may take before it is taken for missing. */
 const WAIT_MS = Number(process.env.WAIT_MS ?? 15_000);
