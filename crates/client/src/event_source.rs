@@ -96,7 +96,10 @@ impl EventSource {
 
     /// Ends the source. Nothing comes after that, not even what is there already.
     pub fn close(&mut self) {
-        self.blocking.driver_mut().act(|machine, _, _| machine.close());
+        let driver = self.blocking.driver_mut();
+        driver.act(|machine, _, _| machine.close());
+        // The connection goes now, not with the next call; nothing is told any more.
+        let _ = driver.next(|_| ());
     }
 
     /// Gives up the connection or the wait, and asks for the stream at once, from the last event ID on.
@@ -118,5 +121,36 @@ impl fmt::Debug for EventSource {
         f.debug_struct("EventSource")
             .field("machine", self.blocking.driver().machine())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_connection_ends_with_the_source() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback interface is there");
+        let url = format!("http://{}/", listener.local_addr().expect("it is bound"));
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept()?;
+            let mut bytes = [0; 4096];
+            let asked = stream.read(&mut bytes)?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")?;
+            stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+            Ok::<_, std::io::Error>((asked > 0, stream.read(&mut bytes)?))
+        });
+        let mut source = EventSource::connect(&url).expect("a URL");
+        assert!(matches!(source.next(), Some(Ok(_))));
+        source.close();
+        assert!(source.is_over());
+        let seen = server.join().expect("it does not panic").expect("the client ends it");
+        assert_eq!(seen, (true, 0));
+        // It is there still.
+        assert!(source.next().is_none());
     }
 }

@@ -83,7 +83,10 @@ impl Subscription {
 
     /// Ends the subscription: nothing comes after that.
     pub fn close(&mut self) {
-        self.inner.driver_mut().act(|machine, _, _| machine.close());
+        let driver = self.inner.driver_mut();
+        driver.act(|machine, _, _| machine.close());
+        // The connection goes now, not with the next call; nothing is told any more.
+        let _ = driver.next(|_| ());
     }
 
     /// Whether nothing more will come.
@@ -114,5 +117,41 @@ impl Iterator for Subscription {
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.driver().machine().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Transport, Url};
+
+    #[test]
+    fn the_connection_ends_with_the_subscription() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback interface is there");
+        let url = format!("http://{}/", listener.local_addr().expect("it is bound"));
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept()?;
+            let mut bytes = [0; 4096];
+            let asked = stream.read(&mut bytes)?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")?;
+            stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+            Ok::<_, std::io::Error>((asked > 0, stream.read(&mut bytes)?))
+        });
+        let url = Url::parse(&url).expect("a URL");
+        let mut options = SubscriptionOptions::new(url, &["a"]);
+        options.transports = vec![Transport::EventStream];
+        let subscription = Subscription::new(options, Network::default());
+        let mut subscription = subscription.expect("good options");
+        assert!(matches!(subscription.next(), Some(Ok(_))));
+        subscription.close();
+        assert!(subscription.is_over());
+        let seen = server.join().expect("it does not panic").expect("the client ends it");
+        assert_eq!(seen, (true, 0));
+        // It is there still.
+        assert!(subscription.next().is_none());
     }
 }
