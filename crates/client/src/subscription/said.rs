@@ -1,7 +1,10 @@
 //! What a hub says, on whichever transport, as its JSON has it.
 
+use core::fmt;
+use core::marker::PhantomData;
 use std::borrow::Cow;
 
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -175,13 +178,45 @@ fn data(json: &RawValue) -> Option<Data<'_>> {
     }
 }
 
+/// Entries of one list. What has 64 KiB in it has fewer, and what is small in JSON is larger here.
+const ENTRIES_MAX: usize = 32 * 1024;
+
+/// [client:hub-bounds] A list that has an end.
+fn list<'t, D: Deserializer<'t>, T: Deserialize<'t>>(from: D) -> Result<Vec<T>, D::Error> {
+    struct List<T>(PhantomData<T>);
+
+    impl<'t, T: Deserialize<'t>> Visitor<'t> for List<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {ENTRIES_MAX}")
+        }
+
+        fn visit_seq<A: SeqAccess<'t>>(self, mut entries: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(entry) = entries.next_element()? {
+                if list.len() == ENTRIES_MAX {
+                    return Err(A::Error::invalid_length(ENTRIES_MAX + 1, &self));
+                }
+                list.push(entry);
+            }
+            Ok(list)
+        }
+    }
+
+    from.deserialize_seq(List(PhantomData))
+}
+
 /// The answer to a poll.
 #[derive(Deserialize)]
 pub(super) struct Answer {
     pub(super) cursor: String,
+    #[serde(deserialize_with = "list")]
     pub(super) messages: Vec<Box<RawValue>>,
+    #[serde(deserialize_with = "list")]
     pub(super) gaps: Vec<Box<RawValue>>,
     pub(super) sync: Option<Box<RawValue>>,
+    #[serde(deserialize_with = "list")]
     pub(super) ended: Vec<Box<RawValue>>,
     pub(super) more: bool,
 }
@@ -201,6 +236,7 @@ pub(super) fn place(json: &RawValue) -> Result<Position, HubError> {
 #[derive(Deserialize)]
 pub(super) struct Positions {
     pub(super) cursor: String,
+    #[serde(deserialize_with = "list")]
     pub(super) channels: Vec<ChannelPosition>,
 }
 
@@ -229,4 +265,25 @@ pub(super) struct Subscribe<'s> {
     pub(super) channels: &'s [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cursor: Option<&'s str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [client:hub-bounds]
+    #[test]
+    fn an_answers_lists_have_a_bound() {
+        let answer = |gaps: usize, ended: usize| {
+            let list = |len| vec!["0"; len].join(",");
+            let (gaps, ended) = (list(gaps), list(ended));
+            let json = format!(
+                r#"{{"cursor":"","messages":[],"gaps":[{gaps}],"ended":[{ended}],"more":true}}"#
+            );
+            serde_json::from_str::<Answer>(&json).map(|it| (it.gaps.len(), it.ended.len()))
+        };
+        assert_eq!(answer(ENTRIES_MAX, 1).ok(), Some((ENTRIES_MAX, 1)));
+        assert_eq!(answer(ENTRIES_MAX + 1, 1).ok(), None);
+        assert_eq!(answer(1, ENTRIES_MAX + 1).ok(), None);
+    }
 }
