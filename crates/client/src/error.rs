@@ -58,7 +58,7 @@ pub enum Error {
     Hub(crate::HubError),
 }
 
-/// A step that has a limit of its own in [`Limits`](crate::Limits).
+/// A step that has a limit of its own, in [`Limits`](crate::Limits) or in the options of its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Deadline {
     /// Name, connection, proxy and TLS.

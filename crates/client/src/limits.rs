@@ -17,7 +17,7 @@ pub struct Limits {
     pub interim_responses_max: u8,
     /// Bytes of the body that are kept of an answer that was not the one asked for. Default 4096.
     pub refusal_bytes_max: usize,
-    /// Bytes read at a time. Default 16 KiB, held while there is a connection.
+    /// Bytes read at a time. Default 16 KiB, held as long as there is a driver.
     pub read_bytes: usize,
     /// Bytes that the caller may queue before the network has taken them. Default 4 MiB.
     pub out_bytes_max: usize,
