@@ -168,7 +168,9 @@ impl WebSocket {
             match found {
                 Some(Some(message)) => return Ok(Some(message)),
                 // Pings without end are no reason to stay longer.
-                Some(None) if until.is_some_and(|until| until <= Instant::now()) => return Ok(None),
+                Some(None) if until.is_some_and(|until| until <= Instant::now()) => {
+                    return Ok(None);
+                }
                 Some(None) => {}
                 None => return Ok(None),
             }
@@ -221,7 +223,9 @@ impl WebSocket {
             if self.has_room() && self.keep_next()? {
                 continue;
             }
-            self.inner.wait(Some(self.wait_end(until))).map_err(|error| Error::System(error.kind()))?;
+            self.inner
+                .wait(Some(self.wait_end(until)))
+                .map_err(|error| Error::System(error.kind()))?;
         }
     }
 
