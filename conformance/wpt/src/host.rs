@@ -141,6 +141,6 @@ pub(crate) fn delayed(reply: Reply, ms: u64) -> Lead {
     if ms == 0 {
         return (reply.into(), None);
     }
-    let hold = Hold { hold_ms: ms + 1_000, headers: Vec::new() };
+    let hold = Hold { hold_ms: ms.saturating_add(1_000), headers: Vec::new() };
     (Answer::Hold(hold), Some(Box::new(Later { reply: Some(reply), ms })))
 }

@@ -7,6 +7,9 @@ use sockeye_http1::{Limits as HeadLimits, chunked};
 pub struct Limits {
     /// Milliseconds for name, connection, proxy and TLS together. Default 10 000.
     pub connect_ms: u64,
+    /// Lookups of names that may be under way for one client. The system's cannot be called off, so one that
+    /// hangs outlives the attempt that it was for. Default 4.
+    pub lookups_max: u8,
     /// Milliseconds from the request to the end of the response's head. Default 30 000.
     pub head_ms: u64,
     /// The head of a response. Default 16 KiB in 128 lines: servers say more of themselves than clients.
@@ -31,6 +34,7 @@ impl Limits {
     /// The defaults as a constant.
     pub const DEFAULT: Self = Self {
         connect_ms: 10_000,
+        lookups_max: 4,
         head_ms: 30_000,
         head: HeadLimits {
             head_bytes_max: 16 * 1024,

@@ -15,7 +15,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use sockeye_reactor::Time;
 
-use self::resolve::Lookup;
+use self::resolve::{Lookup, Running};
 use self::stream::Stream;
 use self::tunnel::Tunnel;
 use crate::{Deadline, Error, Network, Peer, Scheme};
@@ -30,6 +30,8 @@ pub(crate) struct Link {
     step: Step,
     /// To whom the way leads.
     peer: Option<Peer>,
+    /// Lookups that the system has not answered yet.
+    lookups: Running,
     deadline: Time,
     network: Network,
     /// Not known to be otherwise since the system was last asked.
@@ -69,6 +71,7 @@ impl Link {
             token,
             step: Step::None,
             peer: None,
+            lookups: Running::default(),
             deadline: Time::NEVER,
             network,
             readable: false,
@@ -92,7 +95,8 @@ impl Link {
         }
         self.deadline = now + self.network.limits.connect_ms;
         let first = self.network.proxy.as_ref().map_or(peer, |proxy| proxy.url.peer());
-        let lookup = Lookup::start(&first.host, first.port, &self.registry, self.token);
+        let lookups = (&self.lookups, self.network.limits.lookups_max);
+        let lookup = Lookup::start(&first.host, first.port, lookups, &self.registry, self.token);
         self.step = Step::Resolving(lookup.map_err(|error| Error::System(error.kind()))?);
         self.peer = Some(peer.clone());
         Ok(())

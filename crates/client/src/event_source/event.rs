@@ -7,7 +7,6 @@ use sockeye_sse::{Input, Item, MessageEvent, Reconnection};
 use crate::{Error, Url};
 
 /// What an event source tells. It may borrow from the input.
-#[derive(Debug)]
 pub enum SourceEvent<'e> {
     /// The stream is there, for the first time or again.
     Open(SourceOpened),
@@ -24,6 +23,21 @@ pub enum SourceEvent<'e> {
         /// How long, in milliseconds.
         wait_ms: u64,
     },
+}
+
+/// Shows lengths in the place of what the stream says.
+impl fmt::Debug for SourceEvent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(opened) => f.debug_tuple("Open").field(opened).finish(),
+            Self::Message(message) => f.debug_tuple("Message").field(message).finish(),
+            Self::Comment(text) => write!(f, "Comment({} bytes)", text.len()),
+            Self::Retry(ms) => f.debug_tuple("Retry").field(ms).finish(),
+            Self::Lost { why, wait_ms } => {
+                f.debug_struct("Lost").field("why", why).field("wait_ms", wait_ms).finish()
+            }
+        }
+    }
 }
 
 /// The head of a response that is an event stream.

@@ -6,7 +6,7 @@ use crate::sans_io::SourceEvent;
 use crate::{Error, SourceOpened};
 
 /// What an [`EventSource`](crate::EventSource) tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum OwnedSourceEvent {
     /// The stream is there, for the first time or again.
     Open(SourceOpened),
@@ -52,13 +52,28 @@ impl From<SourceEvent<'_>> for OwnedSourceEvent {
     }
 }
 
-/// Shows the length of the data only.
+/// Shows the length of a comment, as of data.
+impl fmt::Debug for OwnedSourceEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(opened) => f.debug_tuple("Open").field(opened).finish(),
+            Self::Message(message) => f.debug_tuple("Message").field(message).finish(),
+            Self::Comment(text) => SourceEvent::Comment(text).fmt(f),
+            Self::Retry(ms) => SourceEvent::Retry(*ms).fmt(f),
+            Self::Lost { why, wait_ms } => {
+                SourceEvent::Lost { why: why.clone(), wait_ms: *wait_ms }.fmt(f)
+            }
+        }
+    }
+}
+
+/// Shows lengths in the place of the data and the ID, which may hold a proof.
 impl fmt::Debug for SourceMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SourceMessage")
             .field("event_type", &self.event_type)
             .field("data_len", &self.data.len())
-            .field("last_event_id", &self.last_event_id)
+            .field("last_event_id_len", &self.last_event_id.len())
             .finish()
     }
 }

@@ -4,7 +4,7 @@ use core::fmt;
 use std::time::Instant;
 
 use super::event::SubscriptionEvent;
-use super::machine::Subscription as SubscriptionMachine;
+use super::machine::Subscription as Machine;
 use super::options::{Credentials, SubscriptionOptions};
 use crate::{Blocking, Entropy, Error, Network};
 
@@ -30,7 +30,7 @@ type Renew = Box<dyn FnMut(&Error) -> Option<Credentials> + Send>;
 /// # Ok::<(), sockeye_client::Error>(())
 /// ```
 pub struct Subscription {
-    inner: Blocking<SubscriptionMachine>,
+    inner: Blocking<Machine>,
     renew: Option<Renew>,
 }
 
@@ -42,7 +42,7 @@ impl Subscription {
     pub fn new(options: SubscriptionOptions, network: Network) -> Result<Self, Error> {
         let system = |error: std::io::Error| Error::System(error.kind());
         let entropy = Entropy::system().map_err(system)?;
-        let machine = SubscriptionMachine::new(options, network.limits, entropy)?;
+        let machine = Machine::new(options, network.limits, entropy)?;
         Ok(Self { inner: Blocking::new(machine, network).map_err(system)?, renew: None })
     }
 
@@ -84,7 +84,7 @@ impl Subscription {
     /// Ends the subscription: nothing comes after that.
     pub fn close(&mut self) {
         let driver = self.inner.driver_mut();
-        driver.act(|machine, _, _| machine.close());
+        driver.act(Machine::close);
         // The connection goes now, not with the next call; nothing is told any more.
         let _ = driver.next(|_| ());
     }
@@ -98,7 +98,7 @@ impl Subscription {
         let new = self.renew.as_mut().and_then(|renew| renew(&why));
         let driver = self.inner.driver_mut();
         let Some(new) = new else {
-            driver.act(|machine, _, _| machine.close());
+            driver.act(Machine::close);
             return Err(why);
         };
         Ok(driver.act(|machine, _, _| machine.set_credentials(Some(new)))?)

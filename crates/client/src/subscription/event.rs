@@ -164,12 +164,12 @@ fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
     Cow::Owned(text.into_owned())
 }
 
-/// Shows the length of the data only.
+/// Shows the length of the data only, and of the cursor what is no proof.
 impl fmt::Debug for Publication<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Publication")
             .field("channel", &self.channel)
-            .field("cursor", &self.cursor)
+            .field("cursor", &self.cursor.split('~').next().unwrap_or_default())
             .field("time_ms", &self.time_ms)
             .field("event", &self.event)
             .field("data", &self.data)

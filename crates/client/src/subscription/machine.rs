@@ -10,7 +10,7 @@ use super::end::End;
 use super::event::SubscriptionEvent;
 use super::hearing::Hearing;
 use super::ledger::Ledger;
-use super::options::{self, Credentials, SubscriptionOptions};
+use super::options::{Credentials, SubscriptionOptions};
 use super::poll::Polls;
 use super::preference::Preference;
 use super::probe::Probe;
@@ -123,7 +123,7 @@ impl Subscription {
     /// # Errors
     /// [`UsageError::Header`] if they cannot be sent; nothing has changed then.
     pub fn set_credentials(&mut self, credentials: Option<Credentials>) -> Result<(), UsageError> {
-        options::check_credentials(credentials.as_ref())?;
+        self.options.check_credentials(credentials.as_ref())?;
         (self.credentials, self.is_ticket_used) = (credentials, false);
         if let Phase::NeedsCredentials(until) = self.phase {
             self.phase = Phase::Waiting(until);
@@ -131,8 +131,10 @@ impl Subscription {
         Ok(())
     }
 
-    /// Ends the subscription: nothing comes after that.
-    pub fn close(&mut self) {
+    /// Ends the subscription: nothing comes after that. On a WebSocket a Close frame is appended to `out`; its answer
+    /// is not waited for.
+    pub fn close(&mut self, now: Time, out: &mut Vec<u8>) {
+        self.part(now, out);
         self.told.clear();
         self.failed = None;
         self.phase = Phase::Over;
@@ -231,13 +233,18 @@ impl Subscription {
         }
     }
 
-    /// The connection has served.
-    fn leave(&mut self, now: Time, end: End, out: &mut Vec<u8>) {
+    /// Says goodbye where there is a way to.
+    fn part(&mut self, now: Time, out: &mut Vec<u8>) {
         if let Phase::Up(Line::Socket(socket)) = &mut self.phase
             && self.is_linked
         {
             socket.close(now, out);
         }
+    }
+
+    /// The connection has served.
+    fn leave(&mut self, now: Time, end: End, out: &mut Vec<u8>) {
+        self.part(now, out);
         let was_up = matches!(self.phase, Phase::Up(_));
         let held_ms = if self.hearing.settled { now.since(self.opened_at) } else { 0 };
         let was_good = self.hearing.messages || held_ms >= STEADY_MS;

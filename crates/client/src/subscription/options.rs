@@ -59,7 +59,7 @@ pub struct SubscriptionOptions {
     pub transports: Vec<Transport>,
     /// Who asks. Default nobody.
     pub credentials: Option<Credentials>,
-    /// Header lines of each request beside ours.
+    /// Header lines of each request beside ours. `Authorization` can stand here only without credentials that need it.
     pub headers: Vec<(String, String)>,
     /// Longest message, and longest answer to a poll, in bytes. Default 16 MiB.
     pub message_bytes_max: usize,
@@ -102,15 +102,21 @@ impl SubscriptionOptions {
         if self.url.target().contains('?') {
             return Err(UsageError::Url);
         }
-        check_credentials(self.credentials.as_ref())?;
-        for (name, value) in &self.headers {
-            if HeaderName::new(name).is_err() || HeaderValue::new(value).is_err() {
-                return Err(UsageError::Header);
-            }
+        self.check_credentials(self.credentials.as_ref())?;
+        if !self.headers.iter().all(|(name, value)| is_header(name, value)) {
+            return Err(UsageError::Header);
         }
         RequestWriter::new("GET", self.url.target(), self.url.authority())
             .map(|writer| writer.write(Body::Empty, &mut Vec::new()))
             .map_err(|_| UsageError::Url)
+    }
+
+    /// Whether these credentials can be sent beside the headers.
+    pub(super) fn check_credentials(
+        &self,
+        credentials: Option<&Credentials>,
+    ) -> Result<(), UsageError> {
+        if fit(credentials, &self.headers) { Ok(()) } else { Err(UsageError::Header) }
     }
 
     /// The targets, each once.
@@ -134,20 +140,28 @@ impl SubscriptionOptions {
     }
 }
 
+/// Whether a line can stand beside ours, in a handshake too.
+fn is_header(name: &str, value: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let is_ours = ["last-event-id", "if-none-match"].contains(&&*lower);
+    let is_ours = is_ours || lower.starts_with("sec-websocket-");
+    !is_ours && HeaderName::new(name).is_ok() && HeaderValue::new(value).is_ok()
+}
+
 /// Whether credentials can be sent at all.
-pub(super) fn check_credentials(credentials: Option<&Credentials>) -> Result<(), UsageError> {
-    let fits = match credentials {
+fn fit(credentials: Option<&Credentials>, headers: &[(String, String)]) -> bool {
+    let has_own = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Authorization"));
+    match credentials {
         None => true,
         Some(Credentials::Token(text) | Credentials::ApiKey(text)) => {
-            HeaderValue::new(text).is_ok()
+            HeaderValue::new(text).is_ok() && !has_own
         }
         // It stands in a URL and in a subprotocol.
         Some(Credentials::Ticket(text)) => {
             let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
             !text.is_empty() && text.bytes().all(fits)
         }
-    };
-    if fits { Ok(()) } else { Err(UsageError::Header) }
+    }
 }
 
 /// Shows no cursor and no values of headers: they may hold credentials.

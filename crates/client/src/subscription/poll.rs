@@ -13,7 +13,7 @@ use crate::{Deadline, Error, HubError};
 
 /// How long the hub may keep a poll, in seconds.
 const WAIT_S: u64 = 25;
-/// How long its answer may take on top of that, in milliseconds.
+/// How long it may be silent on top of that, in milliseconds.
 const SILENCE_MS: u64 = 20_000;
 /// From one short poll to the next, and after an empty answer that came at once, in milliseconds.
 const PAUSE_MS: u64 = 1_000;
@@ -84,6 +84,10 @@ impl Polls {
                 Step::Pause(_) if self.is_used && context.is_better_due => return Err(End::Again),
                 Step::Pause(_) => self.ask(context, out),
                 Step::Asked { fetch, until, .. } => {
+                    if !input.is_empty() {
+                        // A long answer on a slow line is no silence.
+                        *until = (*until).max(context.now + SILENCE_MS);
+                    }
                     if !fetch.take(input).map_err(too_large_or_lost)? {
                         if *until <= context.now {
                             return Err(End::lost(Error::TimedOut(Deadline::Silence)));

@@ -97,9 +97,9 @@ impl Socket {
         let ledger = &context.hearing.ledger;
         let (channels, cursor) = (ledger.wanted(), ledger.cursor());
         let command = said::Subscribe { r#type: "subscribe", channels, cursor };
-        let strange = |_| End::lost(Error::Hub(HubError::Strange));
-        let text = serde_json::to_string(&command).map_err(|_| End::lost(Error::HungUp))?;
-        self.machine.send(Message::Text(&text), out).map_err(strange)
+        let text = serde_json::to_string(&command).expect("texts are always JSON");
+        let sent = self.machine.send(Message::Text(&text), out);
+        sent.map_err(|error| End::lost(Error::Usage(error)))
     }
 
     /// The connection has ended; what that means, the machine says next.

@@ -72,6 +72,9 @@ impl WebSocket {
 
     /// Waits for the next message. `None`: the connection was closed, as [`closed`](Self::closed) tells.
     ///
+    /// With [`Delivery::Pieces`](crate::Delivery::Pieces) the parts of messages are told by
+    /// [`receive_with`](Self::receive_with) only, and passed over here.
+    ///
     /// # Errors
     /// Why the connection was lost or failed, once; `None` after that.
     pub fn receive(&mut self) -> Result<Option<OwnedMessage>, Error> {

@@ -342,7 +342,11 @@ impl Client {
 
     /// The end.
     pub(crate) fn go(&mut self, random: &mut Random) {
-        self.machine.close();
+        let mut out = Vec::new();
+        self.machine.close(Time::from_millis(self.ahead_ms), &mut out);
+        if let Some(wire) = &mut self.wire {
+            wire.write(&out);
+        }
         self.hang_up(random);
     }
 

@@ -72,6 +72,12 @@ impl Rig {
         String::from_utf8_lossy(&core::mem::take(&mut self.out)).into_owned()
     }
 
+    fn close(&mut self) -> Vec<u8> {
+        let now = self.at();
+        self.machine.close(now, &mut self.out);
+        core::mem::take(&mut self.out)
+    }
+
     fn cut(&mut self, why: Error) -> Vec<Result<SubscriptionEvent<'static>, Error>> {
         let now = self.at();
         self.machine.disconnected(now, why);
@@ -419,6 +425,56 @@ fn polls_go_on_over_many_connections() {
     rig.connect();
     rig.now += 25_000;
     assert_eq!(rig.events(&answer(3)), ["LongPoll", "sync 1a-3 0"]);
+}
+
+/// On a slow line an answer may take longer than the hub may be silent.
+#[test]
+fn a_long_answer_is_no_silence() {
+    let mut rig = Rig::new(&[Transport::LongPoll], |options| {
+        options.cursor = Some("1a-1".to_owned());
+    });
+    rig.machine.hearing.ledger.strike("a");
+    rig.connect();
+    rig.now += 25_000;
+    assert_eq!(rig.events("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"), Vec::<String>::new());
+    for _ in 0..5 {
+        rig.now += 19_000;
+        assert_eq!(rig.events(" "), Vec::<String>::new());
+    }
+    rig.now += 20_000;
+    assert_eq!(rig.events(""), ["lost 0 TimedOut(Silence)"]);
+}
+
+/// RFC 6455 §7.1.2: the hub hears that it was meant.
+#[test]
+fn whoever_leaves_a_websocket_says_so() {
+    let mut rig = Rig::new(&[Transport::WebSocket], |_| {});
+    rig.connect();
+    rig.events(UPGRADE_ANSWER);
+    rig.out.clear();
+    let said = rig.close();
+    assert_eq!(said.first(), Some(&0x88), "a Close frame");
+    assert!(rig.machine.is_over() && rig.close().is_empty());
+    let mut rig = streaming();
+    assert!(rig.close().is_empty() && rig.machine.is_over());
+}
+
+#[test]
+fn headers_that_are_ours_are_refused() {
+    let new = |name: &str, credentials: Option<Credentials>| {
+        let url = Url::parse("http://hub.example").expect("a URL");
+        let mut options = SubscriptionOptions::new(url, &["a"]);
+        options.headers.push((name.to_owned(), "x".to_owned()));
+        options.credentials = credentials;
+        Subscription::new(options, Limits::DEFAULT, entropy()).err()
+    };
+    let token = || Some(Credentials::Token("t".to_owned()));
+    for name in ["Sec-WebSocket-Key", "Last-Event-ID", "If-None-Match", "Host"] {
+        assert_eq!(new(name, None), Some(UsageError::Header), "{name}");
+    }
+    assert_eq!(new("authorization", token()), Some(UsageError::Header));
+    assert_eq!(new("authorization", Some(Credentials::Ticket("t".to_owned()))), None);
+    assert_eq!(new("X-Mine", token()), None);
 }
 
 /// [client:hub-bounds]
