@@ -1,0 +1,73 @@
+//! Subscriptions that poll.
+
+use super::*;
+
+#[test]
+fn an_answer_is_told_in_the_order_of_the_log() {
+    let mut rig = Rig::new(&[Transport::LongPoll], |options| {
+        options.cursor = Some("earliest".to_owned());
+    });
+    assert!(rig.connect().starts_with("GET /v1/poll?wait=25&"));
+    let entry = |seq: u64, more: &str| format!(r#"{{"channel":"a","cursor":"1a-{seq}"{more}}}"#);
+    let body = format!(
+        r#"{{"cursor":"1a-5~s~p","messages":[{},{}],"gaps":[{}],"sync":{},"ended":[{}],"more":false}}"#,
+        entry(1, r#","time":1,"data":1"#),
+        r#"{"channel":"b:1","cursor":"1a-4","time":1,"data":4}"#,
+        r#"{"channel":"a","reason":"trimmed","missed":{"after":0,"through":0}}"#,
+        r#"{"cursor":"1a-5","recovered":false,"gaps":1,"replayed":2}"#,
+        entry(3, ""),
+    );
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let told = rig.events(&answer);
+    assert_eq!(
+        told,
+        ["LongPoll", "gap a trimmed", "a 1a-1 1", "end a 1a-3", "b:1 1a-4 4", "sync 1a-5~s~p 1"]
+    );
+    assert_eq!(rig.machine.cursor(), Some("1a-5~s~p"));
+    let asked = String::from_utf8_lossy(&rig.out).into_owned();
+    assert!(asked.starts_with("GET /v1/poll?wait=25&channel=b:%2A&cursor=1a-5~s~p "), "{asked}");
+}
+
+/// An answer may be the last one of its connection: that is told only if no other comes about.
+#[test]
+fn polls_go_on_over_many_connections() {
+    let mut rig = Rig::new(&[Transport::LongPoll], |options| {
+        options.cursor = Some("earliest".to_owned());
+    });
+    let answer = |seq: u64| {
+        format!("HTTP/1.1 204 No Content\r\nSockeye-Cursor: 1a-{seq}\r\nConnection: close\r\n\r\n")
+    };
+    rig.connect();
+    rig.now += 25_000;
+    assert_eq!(rig.events(&answer(1)), ["LongPoll", "sync 1a-1 0"]);
+    rig.machine.disconnected(rig.at(), Error::HungUp);
+    assert!(rig.connect().contains("&cursor=1a-1 "));
+    rig.now += 25_000;
+    assert_eq!(rig.events(&answer(2)), Vec::<String>::new());
+    rig.machine.disconnected(rig.at(), Error::HungUp);
+    assert!(rig.events("").is_empty() && rig.machine.peer().is_some());
+    let refused = Error::Connect(std::io::ErrorKind::ConnectionRefused);
+    let told = rig.cut(refused).into_iter().map(short).collect::<Vec<_>>();
+    assert_eq!(told, ["lost 0 Connect(ConnectionRefused)"]);
+    rig.connect();
+    rig.now += 25_000;
+    assert_eq!(rig.events(&answer(3)), ["LongPoll", "sync 1a-3 0"]);
+}
+
+/// On a slow line an answer may take longer than the hub may be silent.
+#[test]
+fn a_long_answer_is_no_silence() {
+    let mut rig = Rig::new(&[Transport::LongPoll], |options| {
+        options.cursor = Some("1a-1".to_owned());
+    });
+    rig.machine.hearing.ledger.strike("a");
+    rig.connect();
+    rig.now += 25_000;
+    assert_eq!(rig.events("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"), Vec::<String>::new());
+    for _ in 0..5 {
+        rig.now += 19_000;
+        assert_eq!(rig.events(" "), Vec::<String>::new());
+    }
+    rig.now += 20_000;
+    assert_eq!(rig.events(""), ["lost 0 TimedOut(Silence)"]);
+}
