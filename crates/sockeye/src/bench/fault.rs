@@ -89,7 +89,9 @@ impl fmt::Display for Fault {
             Self::Sequence => f.write_str("protocol violated: frames in an illegal order"),
             Self::Compressed(error) => write!(f, "protocol violated: {error}"),
             Self::Closed(code) => write!(f, "the server closed with code {code}"),
-            Self::Ended => f.write_str("the server ended the connection without a Close frame"),
+            Self::Ended => {
+                f.write_str("the server ended the stream, or a WebSocket without a Close frame")
+            }
             Self::Differs => f.write_str("what came back is not what was sent"),
             Self::Unasked => f.write_str("more messages came than were sent"),
             Self::Lost(count) => write!(f, "{count} messages never came"),
