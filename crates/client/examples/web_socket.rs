@@ -1,6 +1,6 @@
 //! A WebSocket client that waits: it sends, receives, and closes.
 //!
-//! `cargo run -p sockeye-client --example echo [URL]` goes to an echo server of yours; without a URL the example
+//! `cargo run -p sockeye-client --example web_socket [URL]` goes to an echo server of yours; without a URL the example
 //! has one of its own.
 
 mod server;
