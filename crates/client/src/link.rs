@@ -17,6 +17,8 @@ use sockeye_reactor::Time;
 
 use self::resolve::{Lookup, Running};
 use self::stream::Stream;
+#[cfg(feature = "rustls")]
+pub(crate) use self::tls::system_config as system_tls;
 use self::tunnel::Tunnel;
 use crate::{Deadline, Error, Network, Peer, Scheme};
 
@@ -241,10 +243,8 @@ impl Link {
     fn secure(&mut self, socket: TcpStream) -> Result<(), Error> {
         #[cfg(feature = "rustls")]
         if let Some(peer) = self.peer.as_ref().filter(|peer| peer.scheme == Scheme::Secure) {
-            let config = match &self.network.tls {
-                Some(config) => config.clone(),
-                None => self.network.tls.insert(tls::system_config()?).clone(),
-            };
+            let config = self.network.tls_config()?;
+            self.network.tls = Some(config.clone());
             self.step = Step::Securing(Box::new(tls::Tls::new(socket, config, &peer.host)?));
             return Ok(());
         }

@@ -41,6 +41,15 @@ impl Network {
     pub fn with_tls(self, config: Arc<rustls::ClientConfig>) -> Self {
         Self { tls: Some(config), ..self }
     }
+
+    /// How TLS is done: the caller's way, else the default. The system's authorities are read anew by each call.
+    ///
+    /// # Errors
+    /// [`TlsError::Roots`](crate::TlsError::Roots) if the system trusts nobody.
+    #[cfg(feature = "rustls")]
+    pub fn tls_config(&self) -> Result<Arc<rustls::ClientConfig>, crate::Error> {
+        self.tls.as_ref().map_or_else(crate::link::system_tls, |config| Ok(Arc::clone(config)))
+    }
 }
 
 impl From<Limits> for Network {

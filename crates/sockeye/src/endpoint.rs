@@ -2,7 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod output;
-mod tls;
+pub(crate) mod tls;
 pub(crate) mod words;
 
 use core::fmt::Display;

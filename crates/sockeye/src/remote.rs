@@ -9,13 +9,16 @@ mod lines;
 mod output;
 pub(crate) mod publish;
 mod shown;
+mod stream;
 pub(crate) mod subscribe;
 pub(crate) mod ticket;
 
+use sockeye_client::Network;
 use sockeye_http1::{HeaderName, HeaderValue};
 
 use self::address::Address;
 use self::args::ServerOptions;
+use crate::endpoint::{Problem, tls};
 use crate::{Failure, OrFail};
 
 const AUTHORIZATION: HeaderName<'_> = HeaderName::from_static("Authorization");
@@ -28,24 +31,25 @@ struct Remote {
     address: Address,
     /// The value of `Authorization`.
     authorization: Option<String>,
+    /// Whom we trust, if it is to be TLS.
+    network: Network,
 }
 
 impl Remote {
     fn new(options: &ServerOptions) -> Result<Self, Failure> {
-        Self::at(Address::parse(&options.url)?, options)
-    }
-
-    /// The same, also behind TLS.
-    fn secure(options: &ServerOptions) -> Result<Self, Failure> {
-        Self::at(Address::parse_any(&options.url)?, options)
-    }
-
-    fn at(address: Address, options: &ServerOptions) -> Result<Self, Failure> {
+        let address = Address::parse(&options.url)?;
+        let mut network = Network::default();
+        if let Some(path) = &options.cacert {
+            network = network.with_tls(tls::trusting(path)?);
+        } else if address.is_secure() {
+            let config = network.tls_config().or_fail(|| "there can be no TLS".into())?;
+            network = network.with_tls(config);
+        }
         let authorization = authorization(options)?;
         if let Some(value) = &authorization {
             HeaderValue::new(value).or_fail(|| "the key or token cannot be sent".into())?;
         }
-        Ok(Self { address, authorization })
+        Ok(Self { address, authorization, network })
     }
 
     fn headers(&self) -> Vec<(HeaderName<'_>, HeaderValue<'_>)> {
@@ -117,6 +121,13 @@ impl Break {
 impl From<Break> for Failure {
     fn from(end: Break) -> Self {
         Self(end.into_text())
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        let (Problem::Usage(why) | Problem::Failed(why)) = problem;
+        Self(why)
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Tls {
 }
 
 /// Trusts those whom the system trusts.
-pub(super) fn system_config() -> Result<Arc<ClientConfig>, Error> {
+pub(crate) fn system_config() -> Result<Arc<ClientConfig>, Error> {
     let mut roots = RootCertStore::empty();
     // A system may hold certificates that are none for us; the others count.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -14,7 +14,7 @@ use super::args::read_file;
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Trusts the authorities in a PEM file, and nobody else.
-pub(super) fn trusting(path: &Path) -> Result<Arc<ClientConfig>, Problem> {
+pub(crate) fn trusting(path: &Path) -> Result<Arc<ClientConfig>, Problem> {
     let bad = |why: &dyn core::fmt::Display| {
         Problem::usage(format_args!("--cacert {}: {why}", path.display()))
     };

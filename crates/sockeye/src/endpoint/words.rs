@@ -17,18 +17,20 @@ pub(crate) fn explain(error: &Error, url: &Url) -> String {
         }
         Error::Resolve(_) => format!("the host {} is not found", plain(&peer.host)),
         Error::Refused(refusal) => refused(refusal),
-        Error::Tls(TlsError::Certificate) => {
-            let host = plain(&peer.host);
-            format!(
-                "the certificate of {host} is not trusted: its authority is unknown, or it is \
-                     expired or another's; --cacert names an authority"
-            )
-        }
+        Error::Tls(TlsError::Certificate) => untrusted(&plain(&peer.host)),
         Error::Truncated | Error::Http(_) if peer.scheme == Scheme::Plain && peer.port == 443 => {
             format!("{error}; on this port it may have to be https:// or wss://")
         }
         error => error.to_string(),
     }
+}
+
+/// Why nothing is said to this host.
+pub(crate) fn untrusted(host: &str) -> String {
+    format!(
+        "the certificate of {host} is not trusted: its authority is unknown, or it is expired or \
+         another's; --cacert names an authority"
+    )
 }
 
 /// An answer that was not wanted: its status, what it asks for, and what it says.

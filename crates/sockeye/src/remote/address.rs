@@ -4,19 +4,21 @@ use std::io::ErrorKind;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use sockeye_client::Url;
+use sockeye_client::{Network, Peer, Scheme, Url};
 use sockeye_http1::{Body, RequestWriter};
 
 use super::Break;
-use crate::{Failure, OrFail};
+use super::stream::{Stream, Tls};
+use crate::Failure;
 
-/// How long a connection may take to come about.
+/// How long a connection may take to come about, and TLS on it as long again.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Host and port, and the path that the hub's own paths stand behind.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Address {
-    is_secure: bool,
+    /// For a client that knows the hub's paths itself.
+    pub(super) url: Url,
     /// As it stands in the URL.
     pub(super) authority: String,
     prefix: String,
@@ -25,23 +27,13 @@ pub(super) struct Address {
 impl Address {
     /// Reads a URL. Nothing of one with credentials in it is ever shown.
     pub(super) fn parse(url: &str) -> Result<Self, Failure> {
-        let address = Self::parse_any(url)?;
-        if address.is_secure {
-            let hint = "use http:// to a proxy that does";
-            return Err(Failure(format!("TLS is not there yet for this; {hint}")));
-        }
-        Ok(address)
-    }
-
-    /// The same, also of one that wants TLS.
-    pub(super) fn parse_any(url: &str) -> Result<Self, Failure> {
         let (scheme, rest) = url.split_once("://").ok_or_else(|| {
             Failure("a URL begins with http://, like http://127.0.0.1:8080".into())
         })?;
-        let is_secure = match scheme {
-            "http" | "ws" => false,
-            "https" | "wss" => true,
-            _ => return Err(Failure("the URL has to begin with http:// or ws://".into())),
+        let scheme = match scheme {
+            "http" | "ws" => "http",
+            "https" | "wss" => "https",
+            _ => return Err(Failure("the URL has to begin with http:// or https://".into())),
         };
         if rest.contains('@') {
             let hint = "use --api-key or --token, or their variables in the environment";
@@ -51,26 +43,24 @@ impl Address {
             return Err(Failure("the URL cannot have a query or a fragment".into()));
         }
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let address = Self {
-            is_secure,
-            authority: authority.to_owned(),
-            prefix: path.trim_end_matches('/').to_owned(),
-        };
+        let prefix = path.trim_end_matches('/').to_owned();
+        let strange = || Failure(format!("not the URL of a server: {}", super::plain(url)));
+        let parsed =
+            Url::parse(&format!("{scheme}://{authority}{prefix}")).map_err(|_| strange())?;
+        let address = Self { url: parsed, authority: authority.to_owned(), prefix };
         let target = address.target("/");
-        match RequestWriter::new("GET", &target, authority) {
-            Ok(writer) if !authority.is_empty() => {
-                writer.write(Body::Empty, &mut Vec::new());
-                Ok(address)
-            }
-            _ => Err(Failure(format!("not the URL of a server: {}", super::plain(url)))),
-        }
+        let writer = RequestWriter::new("GET", &target, authority).map_err(|_| strange())?;
+        writer.write(Body::Empty, &mut Vec::new());
+        Ok(address)
     }
 
-    /// The same for a client that knows them itself.
-    pub(super) fn url(&self) -> Result<Url, Failure> {
-        let scheme = if self.is_secure { "https" } else { "http" };
-        let url = Url::parse(&format!("{scheme}://{}{}", self.authority, self.prefix));
-        url.or_fail(|| format!("not the URL of a server: {}", super::plain(&self.authority)))
+    /// Host, port, and whether it is TLS.
+    pub(super) const fn peer(&self) -> &Peer {
+        self.url.peer()
+    }
+
+    pub(super) fn is_secure(&self) -> bool {
+        self.peer().scheme == Scheme::Secure
     }
 
     /// A path of the hub's, with its query, as a request's target.
@@ -78,14 +68,20 @@ impl Address {
         format!("{}{path}", self.prefix)
     }
 
-    /// Connects to the first of the host's addresses that answers.
-    pub(super) fn connect(&self) -> Result<TcpStream, Break> {
-        let has_port = self.authority.rsplit_once(':').is_some_and(|(_, port)| {
-            !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
-        });
-        let host = self.authority.trim_end_matches(':');
-        let target = if has_port { host.to_owned() } else { format!("{host}:80") };
-        let found = target
+    /// Connects to the first of the host's addresses that answers, and with `https` shakes hands.
+    pub(super) fn connect(&self, network: &Network) -> Result<Stream, Break> {
+        let socket = self.connect_socket()?;
+        if !self.is_secure() {
+            return Ok(Stream::Plain(socket));
+        }
+        let config = network.tls_config().map_err(|error| Break::Final(error.to_string()))?;
+        let tls = Tls::open(socket, config, &self.peer().host, CONNECT)?;
+        Ok(Stream::Secure(Box::new(tls)))
+    }
+
+    fn connect_socket(&self) -> Result<TcpStream, Break> {
+        let Peer { host, port, .. } = self.peer();
+        let found = (host.as_str(), *port)
             .to_socket_addrs()
             .map_err(|error| Break::Nobody(format!("cannot find {}: {error}", self.authority)))?;
         let mut failed = None;
@@ -125,16 +121,31 @@ mod tests {
         ] {
             let address = Address::parse(url).expect("a URL");
             assert_eq!((&*address.authority, &*address.target("/v1/sse")), (authority, target));
-            let url = address.url().expect("a URL").to_string();
+            let url = address.url.to_string();
             assert!(url.starts_with(&format!("http://{authority}/")), "{url}");
         }
     }
 
     #[test]
-    fn tls_is_for_those_who_can() {
+    fn ports_are_the_schemes_own() {
+        for (url, is_secure, host, port) in [
+            ("http://a", false, "a", 80),
+            ("https://a", true, "a", 443),
+            ("wss://[::1]/hub", true, "::1", 443),
+            ("https://a:81", true, "a", 81),
+            ("http://a:", false, "a", 80),
+        ] {
+            let address = Address::parse(url).expect("a URL");
+            let peer = address.peer();
+            assert_eq!((address.is_secure(), &*peer.host, peer.port), (is_secure, host, port));
+        }
+    }
+
+    #[test]
+    fn secure_urls_are_kept() {
         for url in ["https://hub.example:81/a", "wss://hub.example:81/a/"] {
-            let address = Address::parse_any(url).expect("a URL");
-            assert_eq!(address.url().expect("a URL").to_string(), "https://hub.example:81/a");
+            let address = Address::parse(url).expect("a URL");
+            assert_eq!(address.url.to_string(), "https://hub.example:81/a");
         }
     }
 
@@ -142,9 +153,8 @@ mod tests {
     fn urls_that_are_refused_in_one_line_without_credentials() {
         for (url, reason) in [
             ("127.0.0.1:8080", "begins with http://"),
-            ("ftp://a", "http:// or ws://"),
-            ("https://a", "TLS is not there yet"),
-            ("wss://a", "TLS is not there yet"),
+            ("ftp://a", "http:// or https://"),
+            ("https:///x", "not the URL"),
             ("http://user:secret@a", "cannot stand in the URL"),
             ("http://a?token=secret", "query or a fragment"),
             ("http:///x", "not the URL"),

@@ -11,7 +11,7 @@ use crate::values;
 /// Where the hub is, and who asks.
 #[derive(Debug, Args)]
 pub(crate) struct ServerOptions {
-    /// Where the hub is: http://HOST:PORT
+    /// Where the hub is: http://HOST:PORT, or https:// for TLS
     #[arg(
         long,
         env = "SOCKEYE_URL",
@@ -48,6 +48,10 @@ pub(crate) struct ServerOptions {
     /// File that has the token; the same.
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     pub(super) token_file: Option<PathBuf>,
+
+    /// For https://, trust the authorities in this PEM file, instead of the system's.
+    #[arg(long, value_name = "FILE", help_heading = "Server")]
+    pub(super) cacert: Option<PathBuf>,
 }
 
 /// What must not be shown.

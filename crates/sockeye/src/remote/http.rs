@@ -1,7 +1,6 @@
 //! Requests and answers over a blocking socket.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -11,6 +10,7 @@ use sockeye_http1::{
     ResponseFraming, ResponseHead,
 };
 
+use super::stream::Stream;
 use super::{Break, RETRY_MS_MAX, Remote, plain};
 
 /// Size of a read.
@@ -24,7 +24,7 @@ const JSON: (HeaderName<'_>, HeaderValue<'_>) =
 
 /// A connection, and what has been read from it but not looked at.
 pub(super) struct Line {
-    socket: TcpStream,
+    stream: Stream,
     pub(super) input: Vec<u8>,
     silence: Duration,
 }
@@ -48,30 +48,30 @@ pub(super) enum Body {
 
 impl Line {
     pub(super) fn open(remote: &Remote) -> Result<Self, Break> {
-        let socket = remote.address.connect()?;
-        let mut line = Self { socket, input: Vec::new(), silence: SILENCE };
+        let stream = remote.address.connect(&remote.network)?;
+        let mut line = Self { stream, input: Vec::new(), silence: SILENCE };
         line.expect_silence(SILENCE)?;
-        line.socket
-            .set_write_timeout(Some(SILENCE))
-            .map_err(|error| Break::lost(error.to_string()))?;
+        let socket = line.stream.socket();
+        socket.set_write_timeout(Some(SILENCE)).map_err(|error| Break::lost(error.to_string()))?;
         Ok(line)
     }
 
     /// How long the server may be silent from now on.
     pub(super) fn expect_silence(&mut self, silence: Duration) -> Result<(), Break> {
         self.silence = silence;
-        self.socket.set_read_timeout(Some(silence)).map_err(|error| Break::lost(error.to_string()))
+        let set = self.stream.socket().set_read_timeout(Some(silence));
+        set.map_err(|error| Break::lost(error.to_string()))
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), Break> {
-        self.socket.write_all(bytes).map_err(|error| self.broken(&error))
+        self.stream.write_all(bytes).map_err(|error| self.broken(&error))
     }
 
     /// Reads more; 0 at the end.
     pub(super) fn fill(&mut self) -> Result<usize, Break> {
         let mut buffer = [0; READ_BYTES];
         loop {
-            match self.socket.read(&mut buffer) {
+            match self.stream.read(&mut buffer) {
                 Ok(len) => {
                     self.input.extend_from_slice(&buffer[..len]);
                     return Ok(len);
@@ -87,7 +87,9 @@ impl Line {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => {
                 Break::lost(format!("the server has been silent for {:?}", self.silence))
             }
-            _ => Break::lost(error.to_string()),
+            // TLS says it when it ends.
+            ErrorKind::UnexpectedEof => Break::lost("the connection ended before its time"),
+            _ => Break::lost(plain(&error.to_string())),
         }
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sockeye_client::{
-    Data, Error, Gap, HubError, Network, Publication, Refusal, Subscription, SubscriptionEvent,
-    SubscriptionOptions, Target, Transport as Spoken,
+    Data, Error, Gap, HubError, Publication, Refusal, Subscription, SubscriptionEvent,
+    SubscriptionOptions, Target, TlsError, Transport as Spoken,
 };
 
 use super::args::{From, SubscribeOptions, Transport};
@@ -15,15 +15,16 @@ use super::http::Problem;
 use super::item::one_line;
 use super::output::{Output, watch_reader, watch_signals};
 use super::{Remote, plain, shown};
+use crate::endpoint::words;
 use crate::{Failure, OrFail};
 
 /// Prints messages until there are no more to come.
 pub(crate) fn run(options: &SubscribeOptions) -> Result<(), Failure> {
-    let remote = Remote::secure(&options.server)?;
+    let remote = Remote::new(&options.server)?;
     let mut printer = Printer::new(options, &remote);
     watch_signals(Arc::clone(&printer.output))?;
     watch_reader()?;
-    let subscription = Subscription::new(asked(options, &remote)?, Network::default());
+    let subscription = Subscription::new(asked(options, &remote)?, remote.network.clone());
     let mut subscription = subscription.or_fail(|| "cannot subscribe".into())?;
     while let Some(event) = subscription.next() {
         let event = event.map_err(|error| printer.failure(&error))?;
@@ -37,7 +38,7 @@ pub(crate) fn run(options: &SubscribeOptions) -> Result<(), Failure> {
 /// What is asked of the client.
 fn asked(options: &SubscribeOptions, remote: &Remote) -> Result<SubscriptionOptions, Failure> {
     let targets: Vec<&str> = options.channels.iter().map(String::as_str).collect();
-    let mut asked = SubscriptionOptions::new(remote.address.url()?, &targets);
+    let mut asked = SubscriptionOptions::new(remote.address.url.clone(), &targets);
     asked.cursor = start(options);
     asked.transports = vec![match options.transport {
         Transport::Ws => Spoken::WebSocket,
@@ -60,6 +61,7 @@ fn start(options: &SubscribeOptions) -> Option<String> {
 /// What is printed, and what is known for that.
 struct Printer {
     authority: String,
+    host: String,
     output: Arc<Output>,
     style: Style,
     quiet: bool,
@@ -136,6 +138,7 @@ impl Printer {
         let person = !options.json && std::io::stdout().is_terminal();
         Self {
             authority: remote.address.authority.clone(),
+            host: remote.address.peer().host.clone(),
             output,
             style: if person { Style::Person } else { Style::Json },
             quiet: options.quiet,
@@ -235,9 +238,11 @@ impl Printer {
         Ok(more)
     }
 
-    /// Without ever having been there, only a server that has no room now is worth waiting for.
+    /// Without ever having been there, only a server that has no room now is worth waiting for; one that is not
+    /// trusted never is.
     fn lost(&self, why: &Error, wait_ms: u64) -> Result<bool, Failure> {
-        if !self.known && !is_busy(why) {
+        let untrusted = matches!(why, Error::Tls(TlsError::Certificate));
+        if untrusted || !self.known && !is_busy(why) {
             return Err(self.failure(why));
         }
         let wait_s = std::time::Duration::from_millis(wait_ms).as_secs_f64();
@@ -292,6 +297,7 @@ impl Printer {
             Error::Connect(kind) => format!("cannot connect to {server}: {kind}"),
             Error::Resolve(kind) => format!("cannot find {server}: {kind}"),
             Error::Refused(refusal) => refused(refusal),
+            Error::Tls(TlsError::Certificate) => words::untrusted(&plain(&self.host)),
             Error::Hub(HubError::Goaway { code, reason }) => {
                 format!("the server ended the stream: {} ({code})", plain(reason))
             }

@@ -11,17 +11,17 @@ use crate::program::{client, client_of, complaint, good, json_lines, text};
 use crate::subscriber::{Subscriber, TRANSPORTS};
 
 /// A directory of its own, removed when dropped.
-struct Room(PathBuf);
+pub(super) struct Room(PathBuf);
 
 impl Room {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("sockeye-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a temporary directory");
         Self(path)
     }
 
     /// A file in it.
-    fn file(&self, name: &str) -> String {
+    pub(super) fn file(&self, name: &str) -> String {
         self.0.join(name).to_str().expect("UTF-8").to_owned()
     }
 
@@ -47,7 +47,7 @@ impl Drop for Room {
 }
 
 /// A guarded server with the keys in the room: `shop.key`, `users.key`, `users.pem`.
-fn guarded(room: &Room) -> Serving {
+pub(super) fn guarded(room: &Room) -> Serving {
     let mut config = String::new();
     for (kind, file) in [
         ("api-key", "shop.key"),

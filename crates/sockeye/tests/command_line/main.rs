@@ -8,5 +8,8 @@ mod help;
 mod program;
 mod publish;
 mod resume;
+mod secure;
 mod subscribe;
 mod subscriber;
+#[path = "../common/tls.rs"]
+mod tls;

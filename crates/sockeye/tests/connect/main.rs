@@ -8,6 +8,8 @@ mod common;
 mod scripted;
 mod secure;
 mod terminal;
+#[path = "../common/tls.rs"]
+mod tls;
 
 use child::{Running, bad, good, run_with, text};
 use common::{run, serve_anywhere};
