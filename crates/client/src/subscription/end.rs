@@ -1,5 +1,6 @@
 //! Why a connection ends, and what that means for the next one.
 
+use sockeye_reactor::Time;
 use sockeye_websocket::{CloseReason, MessageError};
 
 use super::said::Problem;
@@ -20,8 +21,8 @@ pub(super) enum End {
     Busy { why: Error, retry_ms: u64 },
     /// This transport cannot be had here.
     Unfit(Error),
-    /// Nothing has happened but that another connection is needed.
-    Again,
+    /// Nothing has happened but that another connection is needed, and not before then.
+    Again(Time),
 }
 
 impl End {

@@ -225,7 +225,7 @@ impl Subscription {
                     return Ok(None);
                 }
                 if !keep_alive {
-                    return Err(End::Again);
+                    return Err(End::Again(now));
                 }
                 self.phase = self.line(transport, now, out);
                 self.listen(now, input, out, take)
@@ -255,7 +255,7 @@ impl Subscription {
         match end {
             End::Over => self.phase = Phase::Over,
             End::Stop(error) => self.fail(error),
-            End::Again => (self.phase, self.goes_on) = (Phase::Waiting(now), true),
+            End::Again(at) => (self.phase, self.goes_on) = (Phase::Waiting(at), true),
             End::Unfit(why) => {
                 // Whoever is slow today may be faster tomorrow.
                 let is_slow = matches!(why, Error::TimedOut(_));

@@ -39,7 +39,7 @@ enum Step {
         until: Time,
         waits: bool,
     },
-    /// This connection takes no other request.
+    /// This connection takes no other request; the next one goes by another, then.
     Ended(Time),
 }
 
@@ -78,10 +78,12 @@ impl Polls {
                 return Ok(None);
             }
             match &mut self.step {
-                Step::Pause(until) | Step::Ended(until) if context.now < *until => return Ok(None),
-                Step::Ended(_) => return Err(End::Again),
+                Step::Pause(until) if context.now < *until => return Ok(None),
+                Step::Ended(until) => return Err(End::Again(*until)),
                 // [client:hub-transport] Between two polls a better transport costs nothing.
-                Step::Pause(_) if self.is_used && context.is_better_due => return Err(End::Again),
+                Step::Pause(_) if self.is_used && context.is_better_due => {
+                    return Err(End::Again(context.now));
+                }
                 Step::Pause(_) => self.ask(context, out),
                 Step::Asked { fetch, until, .. } => {
                     if !input.is_empty() {
@@ -105,14 +107,18 @@ impl Polls {
     /// The connection has ended. `None`: its end was that of an answer.
     pub(super) fn end(&mut self, why: Error, context: &mut Context<'_>) -> Option<End> {
         match &mut self.step {
-            Step::Pause(_) | Step::Ended(_) if self.items.is_empty() => Some(End::Again),
-            Step::Pause(_) | Step::Ended(_) => None,
+            // [client:hub-retry] The next poll has its time, whatever connection it goes by.
+            Step::Pause(until) | Step::Ended(until) => {
+                let until = *until;
+                self.step = Step::Ended(until);
+                self.items.is_empty().then_some(End::Again(until))
+            }
             Step::Asked { fetch, .. } => {
                 if fetch.cut() {
                     self.answered(context, true).err()
                 } else if self.is_used && !fetch.is_begun() {
                     // It was closed while our request was on its way.
-                    Some(End::Again)
+                    Some(End::Again(context.now))
                 } else {
                     Some(End::lost(why))
                 }

@@ -71,3 +71,30 @@ fn a_long_answer_is_no_silence() {
     rig.now += 20_000;
     assert_eq!(rig.events(""), ["lost 0 TimedOut(Silence)"]);
 }
+
+/// [client:hub-retry] Also where each answer is the last of its connection, and whoever ends that.
+#[test]
+fn a_poll_keeps_its_time_over_many_connections() {
+    let answer = "HTTP/1.1 204 No Content\r\nSockeye-Cursor: 1a-1\r\n";
+    for close in ["Connection: close\r\n", ""] {
+        for transport in [Transport::ShortPoll, Transport::LongPoll] {
+            let mut rig = Rig::new(&[transport], |options| {
+                options.cursor = Some("1a-1".to_owned());
+            });
+            rig.machine.hearing.ledger.strike("a");
+            rig.connect();
+            for _ in 0..3 {
+                rig.events(&format!("{answer}{close}\r\n"));
+                let why = if close.is_empty() { Error::Ended } else { Error::HungUp };
+                assert!(close.is_empty() || rig.machine.peer().is_none(), "it is let go");
+                assert!(rig.cut(why).is_empty());
+                let soon = Time::from_millis(rig.now + 1_000);
+                assert_eq!((rig.machine.peer(), rig.machine.deadline()), (None, soon));
+                rig.now += 999;
+                assert!(rig.events("").is_empty() && rig.machine.peer().is_none());
+                rig.now += 1;
+                assert!(rig.connect().contains("&cursor=1a-1 "));
+            }
+        }
+    }
+}
