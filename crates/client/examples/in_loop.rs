@@ -14,6 +14,8 @@ use sockeye_client::{ConnectOptions, Driver, Entropy, Error, Limits};
 
 const CLIENTS: usize = 2;
 const ROUNDS: usize = 3;
+/// Events of one client in a turn, so that one that is flooded does not keep the others waiting.
+const EVENTS_A_TURN: usize = 64;
 const TICK: Duration = Duration::from_millis(50);
 
 /// What the program has to do about an event, once it does not borrow from the connection any more.
@@ -63,9 +65,10 @@ fn run(
     }
 }
 
-/// Takes all that one client has to tell now.
+/// Takes what one client has to tell now; the rest, if it is more than its share, is for the next turn.
 fn turn(name: usize, client: &mut Driver<WebSocket>) -> Result<(), Error> {
-    while let Some(todo) = client.next(|event| react(name, &event))? {
+    for _ in 0..EVENTS_A_TURN {
+        let Some(todo) = client.next(|event| react(name, &event))? else { break };
         client.act(|machine, now, out| match todo {
             Todo::Send(round) => machine.send(Message::Text(&format!("{round}")), out),
             Todo::Close => machine.close(now, CloseCode::NORMAL, "", out),

@@ -18,7 +18,9 @@ const OUT_KEPT_BYTES_MAX: usize = 64 * 1024;
 ///
 /// It has at most one source on the registry at a time, always under the token that it was given; sockets come and go.
 /// In each turn of the loop: give it [its events](Self::on_event), call [`next`](Self::next) until nothing more
-/// comes, and wait no longer than until its [deadline](Self::deadline). Nothing here blocks.
+/// comes, and wait no longer than until its [deadline](Self::deadline). Nothing here blocks. A server that floods
+/// always has one more event, though: a loop that has others to serve takes so many a turn and no more, and the
+/// deadline is "now" for as long as something may be left.
 pub struct Driver<M> {
     machine: M,
     link: Link,
@@ -27,7 +29,7 @@ pub struct Driver<M> {
     start: Instant,
     /// Writing failed; to be told once the input is taken.
     broken: Option<Error>,
-    /// There may be more to read, which no poller will tell of.
+    /// There may be more to tell or to read, which no poller will tell of.
     has_more: bool,
 }
 
@@ -123,7 +125,11 @@ impl<M: Machine> Driver<M> {
             self.flush();
             match found {
                 Ok(None) if self.read_more(now) => {}
-                Ok(found) => return Ok(found),
+                Ok(found) => {
+                    // What lies behind an event, no poller will tell of.
+                    self.has_more = found.is_some();
+                    return Ok(found);
+                }
                 Err(error) => {
                     self.hang_up(now);
                     return Err(error);

@@ -215,6 +215,37 @@ fn a_driver_leaves_the_loop_its_turn() {
     assert!((20..200).contains(&turns), "{turns}");
 }
 
+/// A loop that takes one event a turn, because it has others to serve, is not left waiting behind it.
+#[test]
+fn what_lies_behind_an_event_wants_another_turn() {
+    let server = Once::of_sockets(|peer| {
+        for round in ["1", "2", "3"] {
+            peer.send(Message::Text(round))?;
+        }
+        peer.receive().map(|_| ())
+    });
+    let mut poll = mio::Poll::new().expect("a poller");
+    let entropy = Entropy::system().expect("entropy");
+    let machine =
+        sockeye_client::sans_io::WebSocket::new(options(&server), Limits::DEFAULT, entropy);
+    let machine = machine.expect("good options");
+    let driver = Driver::new(machine, Limits::DEFAULT, poll.registry(), mio::Token(0));
+    let mut driver = driver.expect("a registry");
+    let (mut events, mut heard) = (mio::Events::with_capacity(4), String::new());
+    while heard != "123" {
+        let found = driver.next(|event| {
+            if let SocketEvent::Message(Message::Text(text)) = event {
+                heard.push_str(text);
+            }
+        });
+        let wants_turn = driver.deadline().is_some_and(|at| at <= Instant::now());
+        assert!(found.expect("open").is_none() || wants_turn, "behind {heard:?}");
+        let timeout = driver.deadline().map(|at| at.saturating_duration_since(Instant::now()));
+        poll.poll(&mut events, timeout).expect("a poller");
+        events.iter().for_each(|event| driver.on_event(event));
+    }
+}
+
 #[test]
 fn an_answer_of_another_status() {
     let server = Once::new(|mut stream| {
