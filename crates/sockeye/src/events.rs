@@ -183,7 +183,7 @@ impl Tail<'_> {
             Stop::Signal => {
                 let id = self.place.last_event_id();
                 if !id.is_empty() && !self.place.is_kept() {
-                    self.notice(&format!("last event ID: {}", crate::remote::plain(id)));
+                    self.notice(&format!("last event ID: {}", crate::plain::plain(id)));
                 }
                 Ok(())
             }

@@ -103,7 +103,7 @@ fn filters() -> Result<Option<(&'static str, String)>, Failure> {
     match odd {
         Some(odd) if name == SOCKEYE_LOG => Err(Failure(format!(
             "{SOCKEYE_LOG}: {} is none of off, error, warn, info, debug, trace",
-            crate::remote::plain(level_of(odd))
+            crate::plain::plain(level_of(odd))
         ))),
         _ => Ok(Some((name, filters))),
     }

@@ -11,6 +11,7 @@ mod events;
 mod front;
 mod logging;
 mod pages;
+mod plain;
 mod reload;
 mod remote;
 mod serve;

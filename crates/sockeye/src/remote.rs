@@ -19,6 +19,7 @@ use sockeye_http1::{HeaderName, HeaderValue};
 use self::address::Address;
 use self::args::ServerOptions;
 use crate::endpoint::{Problem, tls};
+use crate::plain::plain;
 use crate::{Failure, OrFail};
 
 const AUTHORIZATION: HeaderName<'_> = HeaderName::from_static("Authorization");
@@ -136,33 +137,4 @@ fn entropy() -> Result<u64, Failure> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).or_fail(|| "the system gives no random numbers".into())?;
     Ok(u64::from_ne_bytes(bytes))
-}
-
-/// Text of somebody else's, for a person's terminal: it cannot move the cursor there, nor end a line.
-pub(crate) fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if letter.is_control() || is_invisible(letter) {
-            out.extend(letter.escape_default());
-        } else {
-            out.push(letter);
-        }
-    }
-    out
-}
-
-/// Letters that turn the direction of others, or separate lines.
-fn is_invisible(letter: char) -> bool {
-    matches!(letter, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_text_moves_the_cursor_of_a_terminal() {
-        assert_eq!(plain("grüß 7 \"x\" \\"), "grüß 7 \"x\" \\");
-        assert_eq!(plain("a\u{1b}[2Jb\nc\u{9b}d\u{202e}"), "a\\u{1b}[2Jb\\nc\\u{9b}d\\u{202e}");
-    }
 }

@@ -31,7 +31,7 @@ fn now_ms() -> Result<u64, Failure> {
 
 fn grants(option: &str, texts: &[String]) -> Result<Grants, Failure> {
     if let Some(bad) = texts.iter().find(|text| Target::new(text).is_err()) {
-        let bad = crate::remote::plain(bad);
+        let bad = crate::plain::plain(bad);
         return Err(Failure(format!("{option}: {bad:?} is no channel and no pattern")));
     }
     Grants::new(texts.iter().map(String::as_str), &Limits::default()).or_fail(|| option.to_owned())

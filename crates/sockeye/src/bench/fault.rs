@@ -98,7 +98,7 @@ impl fmt::Display for Fault {
             Self::OutOfOrder => f.write_str("a message is missing before another"),
             Self::Repeated => f.write_str("a message came twice"),
             Self::Silent => f.write_str("nothing came any more"),
-            Self::Refused(why) => write!(f, "refused: {}", crate::remote::plain(why)),
+            Self::Refused(why) => write!(f, "refused: {}", crate::plain::plain(why)),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use sockeye_http1::RequestWriter;
 
-use crate::remote::plain;
+use crate::plain::plain;
 use crate::{Failure, OrFail};
 
 /// What is spoken behind a URL.

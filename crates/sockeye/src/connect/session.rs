@@ -17,7 +17,7 @@ use super::typed::{self, Typed};
 use crate::endpoint::output::{Output, READER, SIGNALS, Stop};
 use crate::endpoint::words::explain;
 use crate::endpoint::{GATHERED_BYTES_MAX, Problem};
-use crate::remote::plain;
+use crate::plain::plain;
 
 const SOCKET: Token = Token(0);
 const INPUT: Token = Token(1);

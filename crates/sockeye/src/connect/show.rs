@@ -9,7 +9,7 @@ use sockeye_client::Opened;
 use sockeye_client::websocket::{CloseCode, Message};
 
 use super::args::ConnectOptions;
-use crate::remote::plain;
+use crate::plain::{json, plain};
 
 /// Bytes of a binary message that are shown of it.
 const SHOWN_BYTES_MAX: usize = 32;
@@ -53,7 +53,8 @@ pub(super) struct Line<'e> {
 
 impl Line<'_> {
     pub(super) fn push(&self, out: &mut Vec<u8>) {
-        serde_json::to_writer(&mut *out, self).expect("texts are JSON, and a vector takes them");
+        let line = json(self).expect("texts are JSON");
+        out.extend_from_slice(line.as_bytes());
         out.push(b'\n');
     }
 }

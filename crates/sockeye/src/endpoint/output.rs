@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Problem;
@@ -38,6 +38,8 @@ pub(crate) struct Output {
     pub(crate) bytes: Vec<u8>,
     stdout: File,
     signals: UnixStream,
+    /// A signal has come, and its word is taken: from now on nothing waits.
+    is_stopping: bool,
 }
 
 impl Output {
@@ -64,15 +66,14 @@ impl Output {
         registry.register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
         // Files have no reader that could go, and cannot be registered.
         let _ = registry.register(&mut SourceFd(&stdout.as_raw_fd()), READER, Interest::WRITABLE);
-        Ok(Self { bytes: Vec::new(), stdout, signals })
+        Ok(Self { bytes: Vec::new(), stdout, signals, is_stopping: false })
     }
 
     /// What an event of one of the two tokens means.
     pub(crate) fn on_event(&mut self, event: &Event) -> Result<(), Stop> {
         match event.token() {
             SIGNALS => {
-                // Only that something came counts, and it is there no more for `flush`.
-                let _ = self.signals.read(&mut [0; 64]);
+                self.take_signal();
                 Err(Stop::Signal)
             }
             READER if event.is_error() || event.is_write_closed() => Err(Stop::NoReader),
@@ -84,11 +85,8 @@ impl Output {
     /// came while nothing had to be waited for is told when all is written.
     pub(crate) fn flush(&mut self) -> Result<(), Stop> {
         let mut written = 0;
-        let mut is_asked_to_stop = false;
         while written < self.bytes.len() {
-            let ready = self.wait().map_err(Stop::Failed)?;
-            is_asked_to_stop |= ready.signals;
-            if !ready.stdout {
+            if !self.wait().map_err(Stop::Failed)? {
                 self.bytes.drain(..written);
                 return Err(Stop::Signal);
             }
@@ -104,30 +102,33 @@ impl Output {
             }
         }
         self.bytes.clear();
-        if is_asked_to_stop { Err(Stop::Signal) } else { Ok(()) }
+        if self.is_stopping { Err(Stop::Signal) } else { Ok(()) }
     }
 
-    /// Waits until something can be written, or a signal has come.
-    fn wait(&mut self) -> io::Result<Ready> {
+    /// Waits until something can be written, or a signal has come; whether it is the former. Behind a signal it
+    /// only looks.
+    fn wait(&mut self) -> io::Result<bool> {
         loop {
+            let timeout = self.is_stopping.then(Timespec::default);
             let mut waited = [
                 PollFd::new(&self.stdout, PollFlags::OUT),
                 PollFd::new(&self.signals, PollFlags::IN),
             ];
-            match poll(&mut waited, None) {
+            match poll(&mut waited, timeout.as_ref()) {
                 Err(rustix::io::Errno::INTR) => continue,
                 polled => polled?,
             };
             let [stdout, signals] = waited.map(|it| !it.revents().is_empty());
             if signals {
-                let _ = self.signals.read(&mut [0; 64]);
+                self.take_signal();
             }
-            return Ok(Ready { stdout, signals });
+            return Ok(stdout);
         }
     }
-}
 
-struct Ready {
-    stdout: bool,
-    signals: bool,
+    /// Only that something came counts.
+    fn take_signal(&mut self) {
+        let _ = self.signals.read(&mut [0; 64]);
+        self.is_stopping = true;
+    }
 }

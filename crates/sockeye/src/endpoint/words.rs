@@ -2,7 +2,7 @@
 
 use sockeye_client::{Error, Refusal, Scheme, TlsError, Url};
 
-use crate::remote::plain;
+use crate::plain::plain;
 
 /// Letters of an answer's body that are shown.
 const SHOWN_MAX: usize = 300;

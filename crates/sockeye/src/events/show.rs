@@ -1,6 +1,6 @@
 //! Events as they are printed.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 use serde::Serialize;
 use sockeye_client::sans_io::SourceEvent;
@@ -8,7 +8,7 @@ use sockeye_client::{Error, MessageEvent, Refusal, Url};
 
 use super::args::EventsOptions;
 use crate::endpoint::words;
-use crate::remote::plain;
+use crate::plain::{json, plain};
 
 /// What an event has to do with, beside being printed.
 pub(super) enum Told {
@@ -82,7 +82,7 @@ impl Show {
             SourceEvent::Retry(_) => Told::Nothing,
             SourceEvent::Comment(text) => {
                 match self.form {
-                    Form::Json => json(&CommentLine { comment: text }, out),
+                    Form::Json => push_json(&CommentLine { comment: text }, out),
                     Form::Stream | Form::Data => self.field("", text, out),
                 }
                 Told::Nothing
@@ -98,7 +98,7 @@ impl Show {
     fn message(&mut self, message: &MessageEvent<'_>, out: &mut Vec<u8>) {
         let (id, event, data) = (message.last_event_id, message.event_type, message.data);
         match self.form {
-            Form::Json => json(&EventLine { id, event, data }, out),
+            Form::Json => push_json(&EventLine { id, event, data }, out),
             Form::Data => {
                 self.text(data, out);
                 out.push(b'\n');
@@ -141,9 +141,10 @@ impl Show {
     }
 }
 
-fn json(line: &impl Serialize, out: &mut Vec<u8>) {
-    serde_json::to_writer(&mut *out, line).expect("texts are JSON, and a vector takes them");
-    out.write_all(b"\n").expect("a vector takes it");
+fn push_json(line: &impl Serialize, out: &mut Vec<u8>) {
+    let line = json(line).expect("texts are JSON");
+    out.extend_from_slice(line.as_bytes());
+    out.push(b'\n');
 }
 
 /// Why an answer is not the stream that was asked for; `None` if the server says that there is none any more.

@@ -229,7 +229,7 @@ impl<'r> Publisher<'r> {
             }
         }
         if self.json
-            && let Ok(line) = serde_json::to_string(receipt)
+            && let Ok(line) = crate::plain::json(receipt)
         {
             crate::say(format_args!("{line}"));
         }

@@ -12,7 +12,6 @@ use sockeye_client::{
 
 use super::args::{From, SubscribeOptions, Transport};
 use super::http::Problem;
-use super::item::one_line;
 use super::output::{Output, watch_reader, watch_signals};
 use super::{Remote, plain, shown};
 use crate::endpoint::words;
@@ -261,10 +260,7 @@ impl Printer {
     fn line(&self, line: &Line<'_>, person: String, cursor: Option<&str>) -> Result<bool, Failure> {
         let text = match self.style {
             Style::Person => Some(person).filter(|text| !text.is_empty()),
-            Style::Json => {
-                let json = serde_json::to_string(line).or_fail(|| "cannot write".into())?;
-                Some(one_line(json))
-            }
+            Style::Json => Some(crate::plain::json(line).or_fail(|| "cannot write".into())?),
         };
         match self.output.write(text.as_deref(), cursor.map(str::to_owned)) {
             Ok(()) => Ok(true),

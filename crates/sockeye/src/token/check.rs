@@ -8,7 +8,7 @@ use sockeye_http1::Date;
 use super::args::CheckOptions;
 use super::{identity_json, now_ms};
 use crate::config::Config;
-use crate::remote::plain;
+use crate::plain::plain;
 use crate::{Failure, OrFail};
 
 /// Most that is read of standard input; the server looks at far less.

@@ -140,7 +140,7 @@ fn report_delivery(
     let title = format!(
         "{name} of {} bytes at {}: {} subscribers, {}",
         options.bytes,
-        crate::remote::plain(url),
+        crate::plain::plain(url),
         delivery.subscribers(),
         Value::Nanos(span.nanos).human(),
     );

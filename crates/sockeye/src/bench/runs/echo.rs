@@ -52,7 +52,7 @@ fn report_echo(options: &EchoOptions, echo: &Echo, lines: Lines) -> Result<Repor
     let title = format!(
         "echo of {} bytes to {}: {} connections, {} on their way on each, {}",
         options.bytes,
-        crate::remote::plain(&options.url),
+        crate::plain::plain(&options.url),
         lines.opened(),
         options.pipeline,
         Value::Nanos(span.nanos).human(),

@@ -48,7 +48,7 @@ fn report_idle(options: &IdleOptions, idle: &Idle, lines: Lines) -> Report {
     let title = format!(
         "{} idle connections to {}, held for {}",
         opened,
-        crate::remote::plain(&options.url),
+        crate::plain::plain(&options.url),
         Value::Nanos(idle.holding.nanos).human(),
     );
     let mut report = Report::new("idle", title, lines.faults);
