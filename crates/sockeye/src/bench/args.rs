@@ -50,8 +50,8 @@ Examples:
 
 It speaks `sockeye.v1.json` unless --bare or --broadcast is given. Before it counts, it publishes until
 every subscriber has heard something. Then each has to hear every publication once and in order. A
-hub that asks who it is needs --header 'Authorization: ApiKey …'; one that does not allows strangers a
-hundred publications a second, unless `messages_per_second` in its configuration says otherwise.
+hub that asks who it is needs --header 'Authorization: ApiKey …'; a user's or stranger's rate is bounded there by
+`messages_per_second`, and a key's is not.
 
 Without --rate the next publication goes out when all but --in-flight - 1 have reached everybody. With
 it, latency is counted from the time at which a publication should have gone out.";
