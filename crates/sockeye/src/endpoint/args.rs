@@ -59,7 +59,15 @@ impl EndpointOptions {
     pub(crate) fn headers(&self) -> Result<Vec<(String, String)>, Problem> {
         let mut headers = Vec::new();
         for (index, given) in self.headers.iter().enumerate() {
-            let text = read(given.reveal())?;
+            let given = given.reveal();
+            // Only a file has several; one that came from elsewhere has no business to bring another along.
+            if !given.starts_with('@') && given.contains(['\r', '\n']) {
+                return Err(Problem::usage(format_args!(
+                    "header number {} has a line end",
+                    index + 1
+                )));
+            }
+            let text = read(given)?;
             let lines = text.lines().filter(|line| !line.trim().is_empty());
             for line in lines {
                 // The value may be a credential, so it is not shown.

@@ -117,6 +117,9 @@ impl EventsOptions {
         if let Some(method) = &self.method {
             asked.method.clone_from(method);
         }
+        if last_event_id.contains(|letter: char| letter.is_control() && letter != '\t') {
+            return Err(Problem::usage("the last event ID has a control character in it"));
+        }
         last_event_id.clone_into(&mut asked.last_event_id);
         if self.once {
             asked.reconnect = Reconnect::Never;

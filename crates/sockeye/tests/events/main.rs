@@ -245,6 +245,8 @@ fn what_cannot_be_asked_for_has_status_2() {
     for (args, words) in [
         (&["localhost:8080"][..], "it begins with ws://"),
         (&["http://a/", "-H", "sesame"], "header number 1"),
+        (&["http://a/", "-H", "A: b\nC: sesame"], "header number 1 has a line end"),
+        (&["http://a/", "--last-event-id", "a\nb"], "has a control character"),
         (&["http://a/", "-H", "Last-Event-ID: 1"], "a header that cannot stand"),
         (&["http://a/", "-X", "HEAD"], "a method that is none"),
         (&["http://a/", "-X", "GET", "-d", "x"], "a method that is none"),
