@@ -30,13 +30,17 @@ impl Problem {
     }
 }
 
-/// Tells what went wrong, if anything did, and gives the program's status.
+/// Tells what went wrong, if anything did, and gives the program's status; ends it by the signal that has asked for
+/// the end.
 pub(crate) fn status(done: Result<(), Problem>) -> ExitCode {
     let (why, status) = match done {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(Problem::Usage(why)) => (why, 2),
-        Err(Problem::Failed(why)) => (why, 1),
+        Ok(()) => (None, 0),
+        Err(Problem::Usage(why)) => (Some(why), 2),
+        Err(Problem::Failed(why)) => (Some(why), 1),
     };
-    crate::notice(format_args!("{why}"));
+    if let Some(why) = why {
+        crate::notice(format_args!("{why}"));
+    }
+    crate::signals::end();
     ExitCode::from(status)
 }

@@ -15,6 +15,7 @@ mod plain;
 mod reload;
 mod remote;
 mod serve;
+mod signals;
 mod span;
 mod testee;
 mod token;

@@ -1,11 +1,13 @@
-//! A signal drains, a second one ends at once.
+//! A signal drains a server, a second one ends it at once; a load ends by it.
 
 mod common;
 
+use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
 use common::{serve, serve_anywhere, sockeye};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
@@ -66,4 +68,19 @@ fn the_drain_is_bounded() {
     assert_eq!(other.fetch("GET", "/healthz").1, "ok\n");
     serving.signal(Signal::TERM);
     assert_eq!(serving.wait().code(), Some(0));
+}
+
+/// As `connect`, `events` and `subscribe` do, each in its own tests: shells see 128 more than the signal's number.
+#[test]
+fn a_load_ends_by_its_signal() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("ws://{}/", listener.local_addr().expect("bound"));
+        let mut load = sockeye(&["bench", "idle", "--connections", "1", "--quiet", &url]);
+        let mut load = load.spawn().expect("it starts");
+        let _held = listener.accept().expect("it is at work");
+        kill_process(Pid::from_child(&load), signal).expect("it is our child");
+        let status = load.wait().expect("it ends");
+        assert_eq!(status.signal(), Some(signal.as_raw()));
+    }
 }

@@ -27,7 +27,8 @@ and first bytes; with --hex they are lines of hexadecimal digits, and with --bin
 themselves.
 
 The exit status is 0 if the connection was closed by both sides with code 1000, 1001, none or the one that
-we sent; 1 if it was refused, lost or closed with another code; 2 for a bad command line.";
+we sent; 1 if it was refused, lost or closed with another code; 2 for a bad command line; 130 after
+SIGINT and 143 after SIGTERM, behind the closing handshake. At the prompt Ctrl-C is a key, like Ctrl-D.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]

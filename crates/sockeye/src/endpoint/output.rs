@@ -4,16 +4,14 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Problem;
+use crate::signals;
 
 /// Tokens of the two sources below.
 pub(crate) const SIGNALS: Token = Token(1000);
@@ -52,17 +50,7 @@ impl Output {
         let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         let (signals, bell) = UnixStream::pair()?;
         signals.set_nonblocking(true)?;
-        let asked = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            // In this order, so that the first signal does not see its own mark.
-            signal_hook::flag::register_conditional_shutdown(
-                signal,
-                128 + signal,
-                Arc::clone(&asked),
-            )?;
-            signal_hook::flag::register(signal, Arc::clone(&asked))?;
-            signal_hook::low_level::pipe::register(signal, bell.try_clone()?)?;
-        }
+        signals::catch(&bell)?;
         registry.register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
         // Files have no reader that could go, and cannot be registered.
         let _ = registry.register(&mut SourceFd(&stdout.as_raw_fd()), READER, Interest::WRITABLE);

@@ -26,9 +26,9 @@ Without --json or --data, events are printed in the form of the stream itself, s
 event streams can read them. A lost stream is taken up again where it was, as the standard says; --once
 is for answers that end, as those of language models.
 
-The exit status is 0 after a signal, --limit, an end with --once, the server's word that there is no more
-(204), or when nobody reads any more; 1 if the server refuses, sends something else or cannot be had in
-the first place; 2 for a bad command line.";
+The exit status is 0 after --limit, an end with --once, the server's word that there is no more (204), or
+when nobody reads any more; 1 if the server refuses, sends something else or cannot be had in the first
+place; 2 for a bad command line; 130 after Ctrl-C, 143 after SIGTERM.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]

@@ -145,7 +145,8 @@ end (of a channel) or error (a channel was refused). Gaps say where messages may
 A lost connection is taken up again where it was. When it is interrupted, it tells the last cursor, with
 which another run goes on.
 
-The exit status is 0 when all channels have ended, --count is reached or nobody reads any more.";
+The exit status is 0 when all channels have ended, --count is reached or nobody reads any more; 1 if it
+failed; 130 after Ctrl-C, 143 after SIGTERM.";
 
 #[derive(Debug, Args)]
 #[command(after_help = SUBSCRIBE_EXAMPLES)]

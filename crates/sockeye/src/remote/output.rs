@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::signals::{ENDING, end_by};
 use crate::{Failure, OrFail};
 
 /// How long a signal waits for a line that is being written, in steps of 5 ms.
@@ -48,8 +48,7 @@ impl Output {
 
 /// Ends the program when a signal asks for it, with the last cursor on standard error.
 pub(super) fn watch_signals(output: Arc<Output>) -> Result<(), Failure> {
-    let mut signals =
-        Signals::new([SIGINT, SIGTERM]).or_fail(|| "cannot watch for signals".into())?;
+    let mut signals = Signals::new(ENDING).or_fail(|| "cannot watch for signals".into())?;
     let watch = move || {
         let Some(signal) = signals.forever().next() else { return };
         // Held to the end: a line is there with its cursor, or neither is.
@@ -57,8 +56,7 @@ pub(super) fn watch_signals(output: Arc<Output>) -> Result<(), Failure> {
         if let Some(cursor) = output.cursor() {
             crate::notice(format_args!("last cursor: {}", super::plain(&cursor)));
         }
-        // As shells tell of a program that a signal has ended.
-        std::process::exit(128 + signal);
+        end_by(signal)
     };
     let thread = std::thread::Builder::new().name("signals".into()).spawn(watch);
     thread.or_fail(|| "cannot watch for signals".into()).map(drop)

@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdout, Output, Stdio};
+use std::process::{Child, ChildStdout, ExitStatus, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -63,12 +63,16 @@ impl Running {
     }
 
     pub fn interrupt(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::INT).expect("it is our child");
+        self.signal(Signal::INT);
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is our child");
     }
 
     /// Waits for the end without reading what it prints.
-    pub fn wait(&mut self) -> Option<i32> {
-        self.child.wait().expect("it ends").code()
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().expect("it ends")
     }
 
     /// Stops reading, and waits for the end.

@@ -4,6 +4,7 @@
 mod child;
 #[path = "../common/mod.rs"]
 mod common;
+mod proxies;
 #[path = "../common/scripted.rs"]
 mod scripted;
 mod secure;
@@ -11,8 +12,11 @@ mod terminal;
 #[path = "../common/tls.rs"]
 mod tls;
 
+use std::os::unix::process::ExitStatusExt as _;
+
 use child::{Running, bad, good, run_with, text};
 use common::{run, serve_anywhere};
+use rustix::process::Signal;
 use scripted::{answer, serve_once};
 
 #[test]
@@ -205,8 +209,8 @@ fn a_message_over_the_bound_is_refused() {
 }
 
 #[test]
-fn a_signal_and_a_reader_that_leaves_are_good_ends() {
-    for leaves in [false, true] {
+fn a_reader_that_leaves_is_a_good_end_and_a_signal_is_its_own() {
+    for ends_by in [None, Some(Signal::INT), Some(Signal::TERM)] {
         let (addr, server) = serve_once(|mut client| {
             client.accept("");
             client.frame(1, b"first");
@@ -214,11 +218,16 @@ fn a_signal_and_a_reader_that_leaves_are_good_ends() {
         });
         let mut running = Running::start(&["connect", "-q", "--stay", &format!("ws://{addr}/")]);
         assert_eq!(running.line(), "first\n");
-        if !leaves {
-            running.interrupt();
+        if let Some(signal) = ends_by {
+            running.signal(signal);
         }
         let output = running.leave();
-        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+        assert_eq!(
+            (output.status.signal(), text(&output.stderr)),
+            (ends_by.map(Signal::as_raw), "")
+        );
+        assert_eq!(output.status.code(), ends_by.is_none().then_some(0));
+        // The server is told either way.
         assert_eq!(server.join().expect("no panic"), 1000);
     }
 }

@@ -9,10 +9,12 @@ mod scripted;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 
 use child::{Running, bad, good, run_with, text};
 use common::{run, serve_anywhere};
+use rustix::process::Signal;
 use scripted::{answer, serve_each, serve_once};
 
 const STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
@@ -198,8 +200,8 @@ fn a_silent_stream_is_lost() {
 }
 
 #[test]
-fn a_signal_and_a_reader_that_leaves_are_good_ends() {
-    for leaves in [false, true] {
+fn a_reader_that_leaves_is_a_good_end_and_a_signal_is_its_own() {
+    for ends_by in [None, Some(Signal::INT), Some(Signal::TERM)] {
         let (addr, _) = serve_once(|mut client| {
             client.say(format!("{STREAM}id: a\ndata: first\n\n"));
             client.rest();
@@ -207,13 +209,15 @@ fn a_signal_and_a_reader_that_leaves_are_good_ends() {
         let url = format!("http://{addr}/");
         let mut running = Running::start(&["events", "--data", &url]);
         assert_eq!(running.line(), "first\n");
-        if !leaves {
-            running.interrupt();
+        if let Some(signal) = ends_by {
+            running.signal(signal);
             assert_eq!(running.line(), "");
         }
         let output = running.leave();
-        let said = if leaves { "" } else { "sockeye: last event ID: a\n" };
-        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), said));
+        let said = if ends_by.is_none() { "" } else { "sockeye: last event ID: a\n" };
+        assert_eq!(text(&output.stderr), said);
+        assert_eq!(output.status.signal(), ends_by.map(Signal::as_raw));
+        assert_eq!(output.status.code(), ends_by.is_none().then_some(0));
     }
 }
 
@@ -234,7 +238,7 @@ fn a_flood_ends_by_a_signal_and_by_its_reader() {
     let mut running = Running::start(&["events", "--data", &flood()]);
     assert_eq!(running.line(), "x\n");
     running.interrupt();
-    assert_eq!(running.wait(), Some(0));
+    assert_eq!(running.wait().signal(), Some(Signal::INT.as_raw()));
 }
 
 #[test]
