@@ -39,7 +39,13 @@ const TEXT_MAX = 16 * 1024 * 1024;
 /** Characters of channel names in one command, and bytes of a publication on a WebSocket: a server takes
     16 KiB by default, and ends the connection where it is more. */
 const NAMES_MAX = 8_000, COMMAND_BYTES_MAX = 8_192;
-const CHANNELS_MAX = 128, PUBLISHING_MAX = 256;
+const CHANNELS_MAX = 128, PUBLISHING_MAX = 256, NAME_MAX = 200;
+/** Bytes of a WebSocket's message, for the package `ws`: it gathers all of one before it shows it. */
+const PAYLOAD_MAX = 3 * TEXT_MAX;
+/** What a WebSocket may say before something is subscribed on it: a Sockeye says nothing there. */
+const EARLY_MAX = 16;
+/** Twelve days: timers cannot wait for much longer, and with more than they can they do not wait at all. */
+const TIME_MS_MAX = 2 ** 30;
 
 /** @type {Times} */
 const TIMES = {
@@ -462,7 +468,7 @@ class Ledger {
 
   /** Names on this connection that a channel is for. @param {unknown} channel */
   #for(channel) {
-    if (typeof channel !== "string") throw new Garbage("a channel that is none");
+    if (typeof channel !== "string" || channel.length > NAME_MAX) throw new Garbage("a channel that is none");
     const names = [...this.names.values()].filter((it) => it.isOn && it.isPattern && matches(it.name, channel));
     const exact = this.names.get(channel);
     if (exact?.isOn) names.push(exact);
@@ -585,11 +591,15 @@ class Wire {
   #reason = { reason: "first" };
   /** One question at a time. @type {Promise<unknown>} */
   #turn = Promise.resolve();
+  #gone;
 
-  /** @param {string | URL} base @param {import("./sockeye.d.ts").SockeyeOptions} options @param {Times} times */
-  constructor(base, options, times) {
+  /** @param {string | URL} base @param {import("./sockeye.d.ts").SockeyeOptions} options @param {Times} times
+      @param {AbortSignal} gone nobody waits for anything any more */
+  constructor(base, options, times, gone) {
+    this.#gone = gone;
     const url = new URL(base, globalThis.location?.href);
     if (!/^https?:$/.test(url.protocol)) throw new TypeError(`not an http or https URL: ${url}`);
+    if (url.username !== "" || url.password !== "") throw new TypeError("credentials in a URL are not sent: see `credentials`");
     if (!url.pathname.endsWith("/")) url.pathname += "/";
     this.#base = url;
     this.#options = options;
@@ -629,9 +639,13 @@ class Wire {
   async #ask() {
     const { credentials } = this.#options;
     if (!credentials) return null;
+    if (this.#gone.aborted) throw new Error("closed");
     const why = this.#reason;
-    const shown = await within(this.#times.credentialsMs, undefined, (signal) =>
-      Promise.race([credentials({ ...why, signal }), aborted(signal)])) ?? null;
+    const shown = await within(this.#times.credentialsMs, this.#gone, (signal) =>
+      Promise.race([credentials({ ...why, signal }), aborted(signal)])).catch((error) => {
+      // Whatever it throws is not ours, also a SockeyeError: it is asked again.
+      throw new Error(String(error?.message ?? error), { cause: error });
+    }) ?? null;
     const kinds = ["token", "ticket", "apiKey"].filter((it) => typeof (/** @type {Said} */ (shown ?? {}))[it] === "string");
     if (shown !== null && kinds.length !== 1) {
       throw new SockeyeError("bad_credentials", "credentials are one of { token }, { ticket } and { apiKey }, or null");
@@ -800,7 +814,8 @@ class Socket {
   /** @param {typeof WebSocket} Kind @param {URL} url */
   constructor(Kind, url) {
     this.ended = new Promise((resolve) => { this.#end = resolve; });
-    this.#socket = new Kind(url.href, SUBPROTOCOL);
+    const Made = /** @type {new (url: string, protocol: string, options: object) => WebSocket} */ (Kind);
+    this.#socket = new Made(url.href, SUBPROTOCOL, { maxPayload: PAYLOAD_MAX }); // which others than `ws` pass over
     this.#socket.onerror = () => {}; // `close` follows
     this.#socket.onclose = ({ code, reason }) => this.#end(this.#goaway ?? endOfClose(code, String(reason)));
     this.#socket.onmessage = ({ data }) => this.#take(data);
@@ -859,8 +874,9 @@ class Socket {
 
   /** @param {Said} said @param {number} [chars] */
   #tell(said, chars) {
-    if (this.#hear) this.#hear(said, chars);
-    else this.#early.push(said);
+    if (this.#hear) return this.#hear(said, chars);
+    if (this.#early.push(said) > EARLY_MAX) throw new Garbage("it says much before something is subscribed");
+    return undefined;
   }
 
   /** @param {object} said */
@@ -875,8 +891,9 @@ class Socket {
     // Browsers complain of one that is closed before it is open.
     if (socket.readyState === 0) socket.onopen = () => socket.close(1000);
     else socket.close(1000);
-    // Node's `ws` waits for an answer for half a minute.
-    if (socket.terminate) setTimeout(() => socket.terminate?.(), 1_000);
+    // Node's `ws` waits for an answer for half a minute, and one that never opens would stay for minutes.
+    const late = /** @type {{ unref?(): void }} */ (/** @type {unknown} */ (setTimeout(() => (socket.terminate ? socket.terminate() : socket.close()), 1_000)));
+    late.unref?.();
     this.#end(end);
   }
 }
@@ -893,11 +910,18 @@ class Conversation {
   #commands = new Map();
   /** @type {Map<unknown, (answer: Answer) => void>} */
   #publications = new Map();
+  /** There has been a `sync` since something was subscribed. */
+  #isSynced = false;
+  #isOver = false;
+  /** For a server that says nothing more while a subscription is not answered. @type {ReturnType<typeof setTimeout> | undefined} */
+  #unanswered;
+  #openMs;
 
-  /** @param {Socket} socket @param {Ledger} ledger @param {() => void} live it has caught up */
-  constructor(socket, ledger, live) {
+  /** @param {Socket} socket @param {Ledger} ledger @param {number} openMs @param {() => void} live it has caught up */
+  constructor(socket, ledger, openMs, live) {
     this.#socket = socket;
     this.#ledger = ledger;
+    this.#openMs = openMs;
     this.#live = live;
   }
 
@@ -911,8 +935,17 @@ class Conversation {
     const watch = this.#watch();
     const end = await socket.ended;
     clearInterval(watch);
-    for (const answer of this.#publications.values()) answer({ isLost: true, code: "unanswered", message: "the connection was lost" });
+    this.#isOver = true;
+    this.#await();
+    for (const answer of this.#publications.values()) answer(LOST);
     return end;
+  }
+
+  /** From now on, a subscription that is not answered may stay so for a while. */
+  #await() {
+    clearTimeout(this.#unanswered);
+    if (this.#commands.size === 0 || this.#isOver) return;
+    this.#unanswered = setTimeout(() => this.giveUp(this.#openMs), this.#openMs);
   }
 
   /** Who is silent for as long as the server's pings are apart is asked, and then has as long to answer.
@@ -965,14 +998,16 @@ class Conversation {
     for (const it of names) it.isOn = joined;
     const cursor = (joined ? this.#ledger.cursor : start) ?? undefined;
     this.#socket.send({ type: "subscribe", id, channels: names.map((it) => it.name), cursor, presence: presence || undefined });
+    this.#await();
   }
 
   /** One publication; it is answered in any case. @param {Said} fields @returns {Promise<Answer>} */
   publish(fields) {
     return new Promise((resolve) => {
+      if (this.#isOver) return resolve(LOST);
       const id = this.#nextId++;
       this.#publications.set(id, resolve);
-      this.#socket.send({ type: "publish", id, ...fields });
+      return this.#socket.send({ type: "publish", id, ...fields });
     });
   }
 
@@ -984,6 +1019,8 @@ class Conversation {
   /** @param {Said} said @param {number} [chars] */
   #hear(said, chars = 0) {
     const ledger = this.#ledger;
+    // A pong says that the line is there, and nothing about what was asked.
+    if (said.type !== "pong") this.#await();
     switch (said.type) {
       case "subscribed": return this.#subscribed(said);
       case "published": return this.#answer(said.id, { receipt: /** @type {any} */ (said) });
@@ -995,9 +1032,13 @@ class Conversation {
       default:
         ledger.chars = chars;
         ledger.hear(said.type, said);
-        if (said.type === "sync" && this.#commands.size === 0) this.#live();
-        return undefined;
+        if (said.type === "sync") this.#isSynced = true;
+        return this.#liveIfSynced();
     }
+  }
+
+  #liveIfSynced() {
+    if (this.#isSynced && this.#commands.size === 0) this.#live();
   }
 
   get #isSubscribed() {
@@ -1010,6 +1051,7 @@ class Conversation {
     if (!command) return;
     const names = [...command.names].filter((it) => Array.isArray(channels) && channels.includes(it.name));
     if (names.length < command.names.size) throw new Garbage("not all is subscribed, and nothing says why");
+    this.#isSynced = false;
     this.#answered(id, cursor);
     this.#ledger.join(names.filter((it) => this.#ledger.names.get(it.name) === it));
   }
@@ -1017,6 +1059,7 @@ class Conversation {
   /** @param {unknown} id @param {unknown} [cursor] */
   #answered(id, cursor) {
     this.#commands.delete(id);
+    this.#await();
     this.#ledger.holds = [...this.#commands.values()].some((it) => it.isOld);
     if (cursor !== undefined) this.#ledger.adopt(cursor);
   }
@@ -1036,7 +1079,7 @@ class Conversation {
       if (this.#ledger.names.get(it.name) === it) this.#ledger.refuse(it.name, said);
     }
     if (command.names.size === 0) this.#answered(id);
-    return undefined;
+    return this.#liveIfSynced();
   }
 
   /** @param {unknown} id @param {Answer} answer */
@@ -1047,6 +1090,9 @@ class Conversation {
 }
 
 /** @typedef {{ receipt?: Receipt, code?: string, message?: string, status?: number, retryMs?: number, isLost?: boolean }} Answer */
+
+/** @type {Answer} */
+const LOST = { isLost: true, code: "unanswered", message: "the connection was lost" };
 
 /** In parts that one command has room for. @template T @param {T[]} all @param {(it: T) => string} nameOf */
 function chunks(all, nameOf) {
@@ -1117,14 +1163,14 @@ export class Sockeye {
 
   /** @param {string | URL} url @param {import("./sockeye.d.ts").SockeyeOptions} [options] */
   constructor(url, options = {}) {
-    this.#times = { ...TIMES, ...options.times };
+    this.#times = timesOf(options.times ?? {});
     this.#Kind = options.WebSocket ?? globalThis.WebSocket;
     const wanted = [...options.transports ?? TRANSPORTS];
     const unknown = wanted.find((it) => !TRANSPORTS.includes(it));
     if (unknown !== undefined) throw new TypeError(`no transport: ${unknown}`);
     this.#transports = wanted.filter((it) => it !== "websocket" || this.#Kind !== undefined);
     if (this.#transports.length === 0) throw new TypeError("no transport that there is");
-    this.#wire = new Wire(url, options, this.#times);
+    this.#wire = new Wire(url, options, this.#times, this.#gone.signal);
     this.#ledger = new Ledger({
       told: (item) => this.#told(item),
       moved: () => this.#moved(),
@@ -1166,10 +1212,12 @@ export class Sockeye {
     if (start !== null && !/^[-\w.~]{1,96}$/.test(start)) throw new TypeError("not a cursor");
     if (names.length + this.#ledger.names.size > CHANNELS_MAX) throw new RangeError(`more than ${CHANNELS_MAX} channels`);
     for (const name of names) {
-      if (typeof name !== "string" || name === "" || name.length > 200) throw new TypeError("not a channel's name");
+      if (typeof name !== "string" || name === "" || name.length > NAME_MAX) throw new TypeError("not a channel's name");
       if (this.#ledger.names.has(name)) throw new TypeError(`${name} is subscribed already`);
     }
     const bound = { items: queue.items ?? 1_000, chars: queue.chars ?? 4_194_304 };
+    if (!(bound.items >= 1 && bound.chars >= 1)) throw new RangeError("a queue with room for nothing");
+    if (onitem !== undefined && typeof onitem !== "function") throw new TypeError("onitem is not a function");
     const sub = new Subscription(this.#ledger, onitem ?? null, bound);
     for (const name of names) this.#ledger.add(name, sub, start, presence);
     this.#subs.add(sub);
@@ -1213,6 +1261,7 @@ export class Sockeye {
 
   /** @param {Item} item */
   #told(item) {
+    if (this.#isOver) return;
     this.#emit(item.type, item);
     if ([...this.#subs].some((it) => it.isFull)) this.#line?.cut({ why: "nobody takes what comes", isOurs: true });
   }
@@ -1298,6 +1347,7 @@ export class Sockeye {
         this.#set({ state: "idle" });
         await this.#sleep();
       } else if ([...this.#subs].some((it) => it.isBusy) && (this.#state.state === "paused" || [...this.#subs].some((it) => it.isFull))) {
+        this.#dropProbed();
         if (this.#state.state !== "paused") this.#set({ state: "paused" });
         await this.#sleep();
       } else {
@@ -1353,6 +1403,7 @@ export class Sockeye {
       if (error instanceof SockeyeError) throw error;
       return { why: `no credentials: ${/** @type {Error} */ (error)?.message}`, isAway: true };
     }
+    if (line.signal.aborted) return { why: "cut", isOurs: true };
     return line.kind === "sse" ? this.#overEvents(line, shown) : this.#overPolls(line, shown);
   }
 
@@ -1436,6 +1487,7 @@ export class Sockeye {
       if (error instanceof SockeyeError) throw error;
       throw new Ended({ why: `no credentials: ${/** @type {Error} */ (error)?.message}`, isAway: true });
     }
+    if (signal.aborted) throw new Ended({ why: "cut", isOurs: true });
     const url = this.#wire.url("ws");
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new Socket(/** @type {typeof WebSocket} */ (this.#Kind), url);
@@ -1450,7 +1502,7 @@ export class Sockeye {
     line.signal.addEventListener("abort", () => socket.hangUp());
     if (line.signal.aborted) socket.hangUp();
     this.#opened(line);
-    const talk = new Conversation(socket, this.#ledger, () => this.#live(line));
+    const talk = new Conversation(socket, this.#ledger, this.#times.openMs, () => this.#live(line));
     line.talk = talk;
     line.update = () => talk.update();
     return talk.run();
@@ -1512,9 +1564,9 @@ export class Sockeye {
           if (end) return end;
           if (line.signal.aborted) return { why: "cut", isOurs: true };
         }
+        if (!line.isOpen) continue; // before the first event it is not known to get through
         clearTimeout(timer);
-        // Before the first event it is not known to get through.
-        timer = setTimeout(() => silent.abort(), line.isOpen ? silenceMs : openMs);
+        timer = setTimeout(() => silent.abort(), silenceMs);
       }
       return { why: "the event stream has ended", retryMs: waitOf(parser.retryMs, RETRY_MS_MAX) };
     } catch (error) {
@@ -1746,6 +1798,7 @@ export class Sockeye {
       @returns {Promise<Said>} */
   async #request(path, query, init = {}) {
     for (let isFirst = true; ; isFirst = false) {
+      this.#check();
       const shown = await this.#wire.shown();
       const { response, text, problem } = await within(this.#times.openMs, this.#gone.signal, async (signal) => {
         const got = await this.#wire.fetch(path, query, shown, { ...init, signal });
@@ -1784,6 +1837,14 @@ export class Sockeye {
   end(channel) {
     return this.#request(`channels/${encodeURIComponent(channel)}/close`, [], { method: "POST" });
   }
+}
+
+/** @param {Partial<Times>} given @returns {Times} */
+function timesOf(given) {
+  const times = Object.entries(given).filter(([, ms]) => ms !== undefined);
+  const wrong = times.find(([, ms]) => !(ms >= 0 && ms <= TIME_MS_MAX));
+  if (wrong) throw new RangeError(`${wrong[0]}: not a time in milliseconds: ${wrong[1]}`);
+  return { ...TIMES, ...Object.fromEntries(times) };
 }
 
 /** What the number of a `goaway` asks for, also one that is not known. @param {number} code */

@@ -1,90 +1,10 @@
-// Servers that say what no Sockeye says, or say it at the wrong time. In Node: what matters is the module.
+// Servers that say what no Sockeye says, or say it at the wrong time.
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import http from "node:http";
-import { afterEach, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import WebSocket, { WebSocketServer } from "ws";
 import { messages, texts, until } from "./house.mjs";
+import { TIMES, body, event, events, json, liar, message, reader, state, welcome } from "./liar.mjs";
 import { Reader } from "./reader.mjs";
-
-const TIMES = { retryMs: 50, retryMaxMs: 400, againMs: 60_000, openMs: 1_000, pollMs: 5_000, silenceMs: 500, shortPollMs: 200 };
-const cleanups = [];
-afterEach(async () => { for (const it of cleanups.splice(0).reverse()) await it(); });
-
-/** A server of which a test says what it does with each kind of request. */
-async function liar({ socket, ...requests }) {
-  const counts = { ws: 0, sse: 0, poll: 0, publish: 0, position: 0 };
-  const server = http.createServer((request, response) => {
-    const kind = /^\/v1\/(\w+)/.exec(request.url)[1];
-    counts[kind] += 1;
-    if (requests[kind]) requests[kind](response, request, counts[kind]);
-    else response.writeHead(404).end();
-  });
-  const sockets = new WebSocketServer({ noServer: true });
-  server.on("upgrade", (request, raw, head) => {
-    counts.ws += 1;
-    if (!socket) return raw.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n");
-    sockets.handleUpgrade(request, raw, head, (it) => socket(new Peer(it), counts.ws));
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  cleanups.push(async () => {
-    for (const it of sockets.clients) it.terminate();
-    server.closeAllConnections();
-    server.close();
-    await once(server, "close");
-  });
-  return { base: `http://127.0.0.1:${server.address().port}`, counts };
-}
-
-/** The server's end of a WebSocket. */
-class Peer {
-  commands = [];
-
-  constructor(socket) {
-    this.socket = socket;
-    socket.on("error", () => {});
-    socket.on("message", (data) => {
-      const said = JSON.parse(data);
-      this.commands.push(said);
-      this.oncommand?.(said);
-    });
-  }
-
-  say(...objects) {
-    for (const it of objects) this.socket.send(typeof it === "string" ? it : JSON.stringify(it));
-  }
-
-  /** As a Sockeye begins; then something else. */
-  begin(cursor, then = () => {}) {
-    this.say(welcome);
-    this.oncommand = ({ type, id, channels }) => {
-      if (type === "auth") this.say({ type: "pong", id, cursor });
-      if (type !== "subscribe") return;
-      this.say({ type: "subscribed", id, channels, cursor }, { type: "sync", cursor, recovered: true, gaps: 0, replayed: 0 });
-      then();
-    };
-  }
-}
-
-const welcome = { type: "welcome", cursor: "1a-99", session: "s", ping_ms: 25_000 };
-const message = (seq, data = `n${seq}`, epoch = "a") => ({ type: "message", channel: "a:1", cursor: `1${epoch}-${seq.toString(36)}`, time: 1, data });
-
-function reader(base, options = {}) {
-  const it = new Reader(base, { WebSocket, times: TIMES, ...options });
-  cleanups.push(() => it.hub.close());
-  return it;
-}
-const state = (it, want) => until(`state ${want}`, () => it.states.find((at) => at.state === want));
-
-const event = (name, data, id) => `${name ? `event: ${name}\n` : ""}${id ? `id: ${id}\n` : ""}data: ${JSON.stringify(data)}\n\n`;
-const events = (response, ...blocks) => {
-  response.writeHead(200, { "Content-Type": "text/event-stream" });
-  for (const it of blocks) response.write(it);
-};
-const json = (response, status, body, headers = {}) => response.writeHead(status, { "Content-Type": "application/json", ...headers }).end(JSON.stringify(body));
-const body = (cursor, list = [], more = {}) => ({ cursor, messages: list, gaps: [], ended: [], more: false, ...more });
 
 describe("hostile servers", () => {
   const BAD = ["", "null", "[]", "7", "{", "[".repeat(1_000_000), Buffer.from([1, 2]), { type: "message" }, { ...message(5), cursor: 7 },
