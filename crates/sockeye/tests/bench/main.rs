@@ -78,7 +78,7 @@ fn servers_of_a_few_lines_will_do() {
         let url = format!("ws://{}/", echo(manner));
         let report = good(&[&["echo", &url, "--pipeline", "4"], &FEW[..]].concat());
         assert_eq!(number(&report, "received"), 300, "{manner:?}");
-        let report = good(&["idle", &url, "--touch", "9", "--duration", "0.2", "--ping", "0.05"]);
+        let report = good(&["idle", &url, "--touch", "9", "--duration", "2", "--ping", "0.05"]);
         assert_eq!(number(&report, "messages"), 64);
         assert!(number(&report, "pong_count") >= 64, "{report}");
     }
@@ -112,8 +112,9 @@ fn liars_are_found_out() {
         (Manner::Huge, "protocol", "protocol violated"),
     ] {
         let url = format!("ws://{}/", echo(manner));
+        let patience = if manner == Manner::FallSilent { "0.5" } else { "20" };
         let (status, report, said) =
-            bench(&[&["echo", &url, "--pipeline", "2", "--patience", "0.5"], &FEW[..]].concat());
+            bench(&[&["echo", &url, "--pipeline", "2", "--patience", patience], &FEW[..]].concat());
         assert_eq!(status, Some(1), "{manner:?}: {report}");
         assert!(said.contains("wrong"), "{manner:?}: {said}");
         assert!(number(&report["errors_by_kind"], kind) > 0, "{manner:?}: {report}");
@@ -139,14 +140,14 @@ fn where_nothing_can_be_measured_there_is_a_line_and_no_report() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let nobody = free.local_addr().expect("it is bound");
     drop(free);
-    for (addr, why) in [
-        (nobody, "refused"),
-        (echo(Manner::Refuse), "status 403"),
-        (echo(Manner::WrongAccept), "wrong answer to the opening handshake"),
-        (echo(Manner::Mute), "nothing came any more"),
+    for (addr, patience, why) in [
+        (nobody, "20", "refused"),
+        (echo(Manner::Refuse), "20", "status 403"),
+        (echo(Manner::WrongAccept), "20", "wrong answer to the opening handshake"),
+        (echo(Manner::Mute), "0.3", "nothing came any more"),
     ] {
         let url = format!("ws://{addr}/");
-        let (status, report, said) = bench(&["echo", &url, "--patience", "0.3"]);
+        let (status, report, said) = bench(&["echo", &url, "--patience", patience]);
         assert_eq!((status, &report), (Some(1), &Value::Null), "{said}");
         assert!(said.contains(why) && said.lines().count() == 1, "{why}: {said}");
     }
@@ -202,10 +203,12 @@ fn a_refused_publication_is_an_error() {
 
 #[test]
 fn who_sends_to_all_is_checked_for_each() {
-    let load = ["--duration", "1", "--warm-up", "0", "--connections", "5", "--patience", "0.5"];
+    let load = ["--duration", "1", "--warm-up", "0", "--connections", "5"];
     let play = |spread| {
         let url = format!("ws://{}/", broadcast(spread));
-        bench(&[&["fanout", "--broadcast", &url], &load[..]].concat())
+        let waits = matches!(spread, Spread::Forget | Spread::Nothing);
+        let patience = if waits { "0.5" } else { "20" };
+        bench(&[&["fanout", "--broadcast", &url, "--patience", patience], &load[..]].concat())
     };
     let (status, report, said) = play(Spread::Honest);
     assert_eq!((status, &*said), (Some(0), ""), "{report}");
