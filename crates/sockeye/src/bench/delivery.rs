@@ -8,7 +8,7 @@ use super::measure::{Meter, Span};
 use super::pace::Pace;
 use super::publications::Publications;
 use super::publisher::{Publisher, Reply};
-use super::report::Value;
+use super::report::{Value, so_far};
 use super::stamp::{Found, Stamps};
 use super::wire::{Heard, Part};
 
@@ -361,7 +361,6 @@ impl Scenario for Delivery {
             Stage::Draining | Stage::Done => "waiting for the last deliveries",
         };
         let count = Value::Count(self.deliveries).human();
-        let p99 = Value::Nanos(self.each.quantile(990)).human();
-        format!("{stage}: {count} deliveries so far, p99 {p99}")
+        format!("{stage}: {count} deliveries so far{}", so_far(&self.each))
     }
 }

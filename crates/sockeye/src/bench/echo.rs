@@ -12,7 +12,7 @@ use super::load::{Lines, Scenario, Turn};
 use super::measure::{Meter, Span};
 use super::pace::Pace;
 use super::payload::Payloads;
-use super::report::Value;
+use super::report::{Value, so_far};
 use super::wire::{Heard, Part};
 
 /// What was asked for.
@@ -311,7 +311,6 @@ impl Scenario for Echo {
         };
         let count = Value::Count(self.received - self.shown).human();
         self.shown = self.received;
-        let p99 = Value::Nanos(self.latencies.quantile(990)).human();
-        format!("{stage}: {count} more messages, p99 {p99}")
+        format!("{stage}: {count} more messages{}", so_far(&self.latencies))
     }
 }

@@ -26,6 +26,14 @@ pub(super) enum Value {
     Share(f64),
 }
 
+/// What is shown of latencies while they are measured; nothing before the first.
+pub(super) fn so_far(latencies: &Histogram) -> String {
+    match latencies.count() {
+        0 => String::new(),
+        _ => format!(", p99 {}", Value::Nanos(latencies.quantile(990)).human()),
+    }
+}
+
 /// How long one kind of thing took.
 pub(super) struct Latency {
     /// In the table, for example `delivery`.
@@ -334,6 +342,14 @@ mod tests {
         let expected = "echo of nothing\n\n  messages  per second  errors\n     1,000         100       3\n\n           p50     p90     p99   p99.9     max\n  echo  100 ns  100 ns  100 ns  100 ns  100 ns\n\n  errors      1 differs, 2 lost; the first: 2 messages never came\n";
         assert!(text.starts_with(expected), "{text}");
         assert!(!text.contains('\x1b') && report(Faults::default()).human(true).contains('\x1b'));
+    }
+
+    #[test]
+    fn what_was_not_measured_yet_is_not_shown() {
+        let mut histogram = Histogram::new();
+        assert_eq!(so_far(&histogram), "");
+        histogram.record(100);
+        assert_eq!(so_far(&histogram), ", p99 100 ns");
     }
 
     #[test]
