@@ -6,8 +6,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use sockeye_client::websocket::{CloseCode, Message};
 use sockeye_client::{
-    ConnectOptions, Error, EventSourceOptions, Limits, Network, OwnedMessage, Reconnect, TlsError,
-    WebSocket,
+    CertificateError, ConnectOptions, Error, EventSourceOptions, Limits, Network, OwnedMessage,
+    Reconnect, TlsError, WebSocket,
 };
 
 use crate::children::{House, Outcome};
@@ -17,7 +17,7 @@ use crate::verdict::{Verdict, same};
 
 pub(crate) fn run(house: &House, verdict: &mut Verdict) -> Outcome {
     let trusting = trusting(house)?;
-    let ports = house.ports;
+    let (ports, bad) = (house.ports, TlsError::Certificate);
     for (port, what) in [(ports.good, "TLS 1.3"), (ports.older, "TLS 1.2")] {
         let network = trusting.clone();
         verdict.check(&format!("https: better-sse, {what}"), move || {
@@ -30,10 +30,10 @@ pub(crate) fn run(house: &House, verdict: &mut Verdict) -> Outcome {
     let network = trusting.clone();
     verdict.check("wss: ws, by address", move || echo("127.0.0.1", ports.good, network));
     for (port, what, wanted) in [
-        (ports.expired, "an expired certificate", TlsError::Certificate),
-        (ports.elsewhere, "another name's certificate", TlsError::Certificate),
-        (ports.untrusted, "a stranger's certificate", TlsError::Certificate),
-        (house.ws.port, "a server without TLS", TlsError::Protocol),
+        (ports.expired, "an expired certificate", bad(CertificateError::Expired)),
+        (ports.elsewhere, "another name's certificate", bad(CertificateError::Name)),
+        (ports.untrusted, "a stranger's certificate", bad(CertificateError::Issuer)),
+        (house.ws.port, "a server without TLS", TlsError::NoTls),
     ] {
         refuse(verdict, what, port, wanted, &trusting);
     }
@@ -41,7 +41,7 @@ pub(crate) fn run(house: &House, verdict: &mut Verdict) -> Outcome {
         verdict,
         "our authority, unknown",
         ports.good,
-        TlsError::Certificate,
+        bad(CertificateError::Issuer),
         &Network::default(),
     );
     verdict.check("ws: to a port that wants TLS", move || {

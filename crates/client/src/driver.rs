@@ -84,6 +84,11 @@ impl<M: Machine> Driver<M> {
         done
     }
 
+    /// Whether there is a connection to the server, through proxy and TLS.
+    pub const fn is_connected(&self) -> bool {
+        self.link.is_up()
+    }
+
     /// Bytes that the network has not taken yet.
     pub fn unsent(&self) -> usize {
         self.out.bytes.len() - self.out.sent + usize::from(self.link.holds_unsent())

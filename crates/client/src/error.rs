@@ -15,7 +15,7 @@ pub enum Error {
     Resolve(ErrorKind),
     /// None of the host's addresses takes a connection; what the last one said.
     Connect(ErrorKind),
-    /// The proxy does not open a tunnel.
+    /// It went wrong at the proxy, before anything could be heard of the server.
     Proxy(ProxyError),
     /// TLS failed: the certificate, most of all.
     Tls(TlsError),
@@ -47,8 +47,10 @@ pub enum Error {
     Message(MessageError),
     /// An event is over the limit.
     EventTooLarge,
-    /// The redirect leads nowhere, or there were too many.
+    /// The redirect leads to what is no `http` or `https` URL, or is not one place alone.
     Redirect,
+    /// There were more redirects in a row than browsers follow, which is 20.
+    Redirects,
     /// The system does not give what a client needs: a poller, a thread, entropy.
     System(ErrorKind),
     /// The caller asked for what it cannot have.
@@ -79,12 +81,22 @@ pub enum Deadline {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProxyError {
-    /// It refuses, with this status.
+    /// The name of the proxy has no address.
+    Resolve(ErrorKind),
+    /// No address of the proxy takes a connection; what the last one said.
+    Connect(ErrorKind),
+    /// It refuses, with this status; 502 and 504 may be about the server.
     Status(Status),
     /// What it says is no HTTP, or over the limits of a head.
     Http(HttpError),
+    /// It sent more interim responses than the limit.
+    InterimResponses,
+    /// The connection to it broke.
+    Transport(ErrorKind),
     /// It ended the connection.
     Ended,
+    /// There was no tunnel within [`Limits::connect_ms`](crate::Limits::connect_ms).
+    TimedOut,
 }
 
 /// What TLS says.
@@ -93,12 +105,73 @@ pub enum ProxyError {
 pub enum TlsError {
     /// The host's name is none that a certificate could hold.
     Name,
-    /// The server's certificate is not trusted: unknown issuer, another name, expired, revoked.
-    Certificate,
+    /// The server's certificate is not trusted.
+    Certificate(CertificateError),
+    /// What the server says is no TLS. It may speak plain HTTP on this port.
+    NoTls,
+    /// The server refuses, with this alert (RFC 8446 §6).
+    Alert(u8),
     /// The handshake failed in another way, or a record is bad.
     Protocol,
     /// The system has no certificates of authorities to trust.
     Roots,
+}
+
+/// Why a certificate is not trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// None of those who are trusted has issued it.
+    Issuer,
+    /// It is for other names.
+    Name,
+    /// Its time is over.
+    Expired,
+    /// Its time has not come, or the clock of this system is wrong.
+    NotYetValid,
+    /// It is an authority's own (`CA:TRUE`), which no server may use for itself. Whether the authority is trusted
+    /// makes no difference.
+    Authority,
+    /// It is for another purpose than a server.
+    Purpose,
+    /// Its issuer has taken it back.
+    Revoked,
+    /// There is none, it cannot be read, a signature is wrong, or whatever else it is.
+    Other,
+}
+
+/// What rustls says. Records that cannot be read are [`TlsError::NoTls`], as at the beginning of a handshake.
+#[cfg(feature = "rustls")]
+impl From<&rustls::Error> for TlsError {
+    fn from(error: &rustls::Error) -> Self {
+        match error {
+            rustls::Error::InvalidCertificate(why) => Self::Certificate(why.into()),
+            rustls::Error::NoCertificatesPresented => Self::Certificate(CertificateError::Other),
+            rustls::Error::InvalidMessage(_) => Self::NoTls,
+            rustls::Error::AlertReceived(alert) => Self::Alert((*alert).into()),
+            _ => Self::Protocol,
+        }
+    }
+}
+
+#[cfg(feature = "rustls")]
+impl From<&rustls::CertificateError> for CertificateError {
+    fn from(error: &rustls::CertificateError) -> Self {
+        use rustls::CertificateError as Why;
+        match error {
+            Why::UnknownIssuer => Self::Issuer,
+            Why::NotValidForName | Why::NotValidForNameContext { .. } => Self::Name,
+            Why::Expired | Why::ExpiredContext { .. } => Self::Expired,
+            Why::NotValidYet | Why::NotValidYetContext { .. } => Self::NotYetValid,
+            Why::Revoked => Self::Revoked,
+            Why::InvalidPurpose | Why::InvalidPurposeContext { .. } => Self::Purpose,
+            Why::Other(rustls::OtherError(why)) => match why.downcast_ref() {
+                Some(webpki::Error::CaUsedAsEndEntity) => Self::Authority,
+                _ => Self::Other,
+            },
+            _ => Self::Other,
+        }
+    }
 }
 
 /// An answer that is not the one that was asked for.
@@ -152,7 +225,7 @@ impl fmt::Display for Error {
         match self {
             Self::Resolve(kind) => write!(f, "the host is not found: {kind}"),
             Self::Connect(kind) => write!(f, "cannot connect: {kind}"),
-            Self::Proxy(error) => write!(f, "the proxy opens no tunnel: {error}"),
+            Self::Proxy(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::NoTls => f.write_str("built without TLS (feature rustls)"),
             Self::Transport(kind) => write!(f, "the connection broke: {kind}"),
@@ -168,7 +241,8 @@ impl fmt::Display for Error {
             Self::WebSocket(error) => error.fmt(f),
             Self::Message(error) => error.fmt(f),
             Self::EventTooLarge => f.write_str("an event is over the limit"),
-            Self::Redirect => f.write_str("redirects lead nowhere"),
+            Self::Redirect => f.write_str("a redirect leads to no URL with http:// or https://"),
+            Self::Redirects => f.write_str("redirected more than 20 times, and no answer"),
             Self::System(kind) => write!(f, "the system refuses: {kind}"),
             Self::Usage(error) => error.fmt(f),
             #[cfg(feature = "hub")]
@@ -193,20 +267,43 @@ impl fmt::Display for Deadline {
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Status(status) => write!(f, "status {status}"),
-            Self::Http(error) => error.fmt(f),
-            Self::Ended => f.write_str("it ended the connection"),
+            Self::Resolve(kind) => write!(f, "the proxy is not found: {kind}"),
+            Self::Connect(kind) => write!(f, "cannot connect to the proxy: {kind}"),
+            Self::Status(status) => write!(f, "the proxy opens no tunnel: status {status}"),
+            Self::Http(error) => write!(f, "the proxy opens no tunnel: {error}"),
+            Self::InterimResponses => f.write_str("the proxy sends too many interim responses"),
+            Self::Transport(kind) => write!(f, "the connection to the proxy broke: {kind}"),
+            Self::Ended => f.write_str("the proxy ended the connection"),
+            Self::TimedOut => f.write_str("the proxy took too long to open a tunnel"),
         }
     }
 }
 
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => f.write_str("no certificate can hold the host's name"),
+            Self::Certificate(why) => write!(f, "the server's certificate {why}"),
+            Self::NoTls => f.write_str("the server answers, but not in TLS"),
+            Self::Alert(code) => write!(f, "the server refuses TLS with alert {code}"),
+            Self::Protocol => f.write_str("TLS failed"),
+            Self::Roots => f.write_str("the system has no authorities to trust"),
+        }
+    }
+}
+
+/// What is wrong, behind "the certificate".
+impl fmt::Display for CertificateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Name => "no certificate can hold the host's name",
-            Self::Certificate => "the server's certificate is not trusted",
-            Self::Protocol => "TLS failed",
-            Self::Roots => "the system has no authorities to trust",
+            Self::Issuer => "is by no authority that is trusted",
+            Self::Name => "is for another name",
+            Self::Expired => "has expired",
+            Self::NotYetValid => "is not valid yet",
+            Self::Authority => "is an authority's own, and none for a server",
+            Self::Purpose => "is for another purpose than a server",
+            Self::Revoked => "has been revoked",
+            Self::Other => "cannot be verified",
         })
     }
 }
@@ -214,6 +311,7 @@ impl fmt::Display for TlsError {
 impl core::error::Error for Error {}
 impl core::error::Error for ProxyError {}
 impl core::error::Error for TlsError {}
+impl core::error::Error for CertificateError {}
 
 impl From<HttpError> for Error {
     fn from(error: HttpError) -> Self {

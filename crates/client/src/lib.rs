@@ -20,7 +20,7 @@ mod web_socket;
 pub use blocking::Blocking;
 pub use driver::Driver;
 pub use entropy::Entropy;
-pub use error::{Deadline, Error, ProxyError, Refusal, TlsError, UsageError};
+pub use error::{CertificateError, Deadline, Error, ProxyError, Refusal, TlsError, UsageError};
 pub use event_source::{
     EventSource, EventSourceOptions, OwnedSourceEvent, Reconnect, SourceMessage, SourceOpened,
 };

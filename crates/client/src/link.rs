@@ -20,7 +20,7 @@ use self::stream::Stream;
 #[cfg(feature = "rustls")]
 pub(crate) use self::tls::system_config as system_tls;
 use self::tunnel::Tunnel;
-use crate::{Deadline, Error, Network, Peer, Scheme};
+use crate::{Deadline, Error, Network, Peer, ProxyError, Scheme};
 
 /// How long one of several addresses may take before the next is tried, in milliseconds.
 const ADDRESS_MS: u64 = 2_500;
@@ -124,9 +124,11 @@ impl Link {
     /// Goes as far as it can without waiting.
     pub(crate) fn advance(&mut self, now: Time) -> Dialed {
         loop {
+            let at_proxy = self.is_at_proxy();
             if self.deadline <= now && !self.is_up() {
                 self.close();
-                return Dialed::Failed(Error::TimedOut(Deadline::Connect));
+                let why = Error::TimedOut(Deadline::Connect);
+                return Dialed::Failed(if at_proxy { blame_proxy(why) } else { why });
             }
             let went_on = match &mut self.step {
                 Step::None | Step::Up(_) => return Dialed::Pending,
@@ -152,10 +154,21 @@ impl Link {
                 Ok(false) => return Dialed::Pending,
                 Err(error) => {
                     self.close();
-                    return Dialed::Failed(error);
+                    return Dialed::Failed(if at_proxy { blame_proxy(error) } else { error });
                 }
             }
         }
+    }
+
+    /// Whether nothing was heard yet of any other than the proxy.
+    const fn is_at_proxy(&self) -> bool {
+        let is_first_hop = match self.step {
+            Step::Resolving(_) | Step::Connecting { .. } | Step::Tunnelling(_) => true,
+            #[cfg(feature = "rustls")]
+            Step::Securing(_) => false,
+            Step::None | Step::Up(_) => false,
+        };
+        is_first_hop && self.network.proxy.is_some()
     }
 
     /// Starts to connect to the first address that can be tried.
@@ -337,4 +350,17 @@ impl Link {
         }
         (self.readable, self.writable) = (false, false);
     }
+}
+
+/// What an error means on the way to a tunnel. Our own, and that TLS cannot begin behind it, stay what they are.
+fn blame_proxy(error: Error) -> Error {
+    Error::Proxy(match error {
+        Error::Resolve(kind) => ProxyError::Resolve(kind),
+        Error::Connect(kind) => ProxyError::Connect(kind),
+        Error::Transport(kind) => ProxyError::Transport(kind),
+        Error::Http(error) => ProxyError::Http(error),
+        Error::InterimResponses => ProxyError::InterimResponses,
+        Error::TimedOut(_) => ProxyError::TimedOut,
+        other => return other,
+    })
 }

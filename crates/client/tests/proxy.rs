@@ -3,7 +3,7 @@
 mod peer;
 
 use std::io::{self, Write as _};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc;
 
 use sockeye_client::websocket::{CloseCode, Message};
@@ -103,7 +103,7 @@ fn a_proxy_that_is_none() {
         assert_eq!(refused(answer), Error::Proxy(ProxyError::Http(why)));
     }
     let interim = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(10);
-    assert_eq!(refused(interim), Error::InterimResponses);
+    assert_eq!(refused(interim), Error::Proxy(ProxyError::InterimResponses));
 }
 
 #[test]
@@ -119,7 +119,35 @@ fn a_proxy_that_ends_or_never_answers() {
     let limits = Limits { connect_ms: 200, ..Limits::DEFAULT };
     let options = ConnectOptions::new("ws://server.example/").expect("a URL");
     let error = WebSocket::with(options, Network::new(limits).through(by(&proxy))).err();
-    assert_eq!(error, Some(Error::TimedOut(Deadline::Connect)));
+    assert_eq!(error, Some(Error::Proxy(ProxyError::TimedOut)));
+}
+
+#[test]
+fn a_proxy_that_cannot_be_had() {
+    let through = |authority: &str| {
+        let url = Url::parse(&format!("http://{authority}")).expect("a URL");
+        connect("ws://server.example/", Proxy::new(url).expect("http")).err()
+    };
+    let addr = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let nobody = through(&addr.expect("it was bound").to_string());
+    let refused = ProxyError::Connect(io::ErrorKind::ConnectionRefused);
+    assert_eq!(nobody, Some(Error::Proxy(refused)));
+    // A label of 64 characters is none that could be asked for, so nobody is asked.
+    let unknown = through(&format!("{}.invalid", "a".repeat(64)));
+    assert!(matches!(unknown, Some(Error::Proxy(ProxyError::Resolve(_)))), "{unknown:?}");
+}
+
+#[test]
+fn a_server_that_says_nothing_behind_a_proxy_is_the_servers_fault() {
+    let proxy = Once::new(|mut client| {
+        read_head(&mut client)?;
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+        io::copy(&mut client, &mut io::sink()).map(|_| ())
+    });
+    let limits = Limits { head_ms: 200, ..Limits::DEFAULT };
+    let options = ConnectOptions::new("ws://server.example/").expect("a URL");
+    let error = WebSocket::with(options, Network::new(limits).through(by(&proxy))).err();
+    assert_eq!(error, Some(Error::TimedOut(Deadline::Head)));
 }
 
 #[test]

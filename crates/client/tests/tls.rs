@@ -13,8 +13,9 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, Stream
 use sockeye_client::sans_io::{self, SocketEvent};
 use sockeye_client::websocket::{CloseCode, Message};
 use sockeye_client::{
-    ConnectOptions, Deadline, Driver, Entropy, Error, EventSource, EventSourceOptions, Limits,
-    Network, OwnedMessage, OwnedSourceEvent, Proxy, Reconnect, TlsError, Url, WebSocket,
+    CertificateError, ConnectOptions, Deadline, Driver, Entropy, Error, EventSource,
+    EventSourceOptions, Limits, Network, OwnedMessage, OwnedSourceEvent, Proxy, Reconnect,
+    TlsError, Url, WebSocket,
 };
 
 use self::peer::{LIMITS, Once, Peer, pattern, read_head};
@@ -34,6 +35,9 @@ const GOOD: Identity = (der!("good"), der!("good.key"));
 const EXPIRED: Identity = (der!("expired"), der!("expired.key"));
 const ELSEWHERE: Identity = (der!("elsewhere"), der!("elsewhere.key"));
 const UNTRUSTED: Identity = (der!("untrusted"), der!("untrusted.key"));
+const FUTURE: Identity = (der!("future"), der!("future.key"));
+/// Has signed itself.
+const OWN: Identity = (der!("own"), der!("own.key"));
 
 fn secured((certificate, key): Identity, stream: TcpStream) -> Secured {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -60,8 +64,12 @@ fn server(
 
 /// A client that trusts our own authority.
 fn trusting() -> Network {
+    trusting_in(der!("trusted"))
+}
+
+fn trusting_in(authority: &'static [u8]) -> Network {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(der!("trusted"))).expect("a certificate");
+    roots.add(CertificateDer::from(authority)).expect("a certificate");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -106,12 +114,31 @@ fn a_certificate_that_is_trusted() {
 
 #[test]
 fn certificates_that_are_not() {
-    for identity in [EXPIRED, ELSEWHERE, UNTRUSTED] {
+    for (identity, network, why) in [
+        (EXPIRED, trusting(), CertificateError::Expired),
+        (FUTURE, trusting(), CertificateError::NotYetValid),
+        (ELSEWHERE, trusting(), CertificateError::Name),
+        (UNTRUSTED, trusting(), CertificateError::Issuer),
+        (OWN, trusting(), CertificateError::Authority),
+        (OWN, trusting_in(OWN.0), CertificateError::Authority),
+    ] {
         let server = server(identity, |_| panic!("no byte of HTTP goes to such a server"));
-        let error = connect(&server, trusting()).err();
-        assert_eq!(error, Some(Error::Tls(TlsError::Certificate)));
+        let error = connect(&server, network).err();
+        assert_eq!(error, Some(Error::Tls(TlsError::Certificate(why))));
         assert!(server.end().is_err(), "the server is told by an alert");
     }
+}
+
+/// It would not become good by being asked for again and again.
+#[test]
+fn a_source_does_not_come_back_to_a_bad_certificate() {
+    let server = server(EXPIRED, |_| panic!("no byte of HTTP goes to such a server"));
+    let url = format!("https://localhost:{}/", server.port);
+    let options = EventSourceOptions::new(&url).expect("a URL");
+    let mut source = EventSource::with(options, trusting()).expect("good options");
+    let why = TlsError::Certificate(CertificateError::Expired);
+    assert_eq!(source.next(), Some(Err(Error::Tls(why))));
+    assert_eq!(source.next(), None);
 }
 
 #[test]
@@ -119,7 +146,8 @@ fn by_default_only_the_systems_authorities_are_trusted() {
     let server = server(GOOD, |_| panic!("no byte of HTTP goes to such a server"));
     let error = connect(&server, Network::default()).err();
     // A system may have no authorities at all, which is no reason to trust everybody.
-    let refused = [TlsError::Certificate, TlsError::Roots].map(|why| Some(Error::Tls(why)));
+    let unknown = TlsError::Certificate(CertificateError::Issuer);
+    let refused = [unknown, TlsError::Roots].map(|why| Some(Error::Tls(why)));
     assert!(refused.contains(&error), "{error:?}");
 }
 
@@ -220,14 +248,36 @@ fn what_tls_holds_to_send_is_sent_without_more_to_send() {
 
 #[test]
 fn a_server_that_speaks_no_tls() {
+    for answer in ["HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "SSH-2.0-OpenSSH_9\r\n"]
+    {
+        let server = Once::new(|mut stream| {
+            stream.write_all(answer.as_bytes())?;
+            io::copy(&mut stream, &mut io::sink()).map(|_| ())
+        });
+        assert_eq!(connect(&server, trusting()).err(), Some(Error::Tls(TlsError::NoTls)));
+    }
+    // An alert of TLS 1.2: handshake_failure.
     let server = Once::new(|mut stream| {
-        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")?;
+        stream.write_all(&[21, 3, 3, 0, 2, 2, 40])?;
         io::copy(&mut stream, &mut io::sink()).map(|_| ())
     });
-    assert_eq!(connect(&server, trusting()).err(), Some(Error::Tls(TlsError::Protocol)));
+    assert_eq!(connect(&server, trusting()).err(), Some(Error::Tls(TlsError::Alert(40))));
     let server = Once::new(|_| Ok(()));
     let error = connect(&server, trusting()).err();
     assert!(matches!(error, Some(Error::Truncated | Error::Transport(_))), "{error:?}");
+}
+
+#[test]
+fn a_server_that_stops_to_speak_tls() {
+    let server = server(GOOD, |peer| {
+        peer.receive()?;
+        peer.stream.sock.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")?;
+        let _ = io::copy(&mut peer.stream.sock, &mut io::sink());
+        Ok(())
+    });
+    let mut socket = connect(&server, trusting()).expect("it is trusted");
+    socket.send(Message::Text("over TLS")).expect("open");
+    assert_eq!(socket.receive(), Err(Error::Tls(TlsError::Protocol)));
 }
 
 #[test]
@@ -280,6 +330,21 @@ fn big_messages_both_ways_at_once() {
     assert!(socket.receive() == Ok(Some(OwnedMessage::Binary(big))), "it is what was sent");
     assert_eq!(socket.receive(), Ok(None));
     server.end().expect("both have come");
+}
+
+/// What is behind the tunnel is not the proxy's fault.
+#[test]
+fn no_tls_behind_a_proxy() {
+    let proxy = Once::new(|mut client| {
+        read_head(&mut client)?;
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+        client.write_all(b"220 mail.example ESMTP\r\n")?;
+        io::copy(&mut client, &mut io::sink()).map(|_| ())
+    });
+    let url = Url::parse(&format!("http://127.0.0.1:{}", proxy.port)).expect("a URL");
+    let network = trusting().through(Proxy::new(url).expect("http"));
+    let error = WebSocket::with(options("localhost", 1), network).err();
+    assert_eq!(error, Some(Error::Tls(TlsError::NoTls)));
 }
 
 #[test]

@@ -7,9 +7,13 @@ pub(crate) mod words;
 
 use core::fmt::Display;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Bytes of output that are gathered before they are written.
 pub(crate) const GATHERED_BYTES_MAX: usize = 64 * 1024;
+
+/// How long nothing may be seen before a word is said of it.
+pub(crate) const WORD: Duration = Duration::from_secs(2);
 
 /// Why a client of anybody's server ends without success.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub(crate) enum Problem {
     Usage(String),
     /// It did not work out: status 1.
     Failed(String),
+    /// The same, and it has been told already.
+    Told,
 }
 
 impl Problem {
@@ -37,6 +43,7 @@ pub(crate) fn status(done: Result<(), Problem>) -> ExitCode {
         Ok(()) => (None, 0),
         Err(Problem::Usage(why)) => (Some(why), 2),
         Err(Problem::Failed(why)) => (Some(why), 1),
+        Err(Problem::Told) => (None, 1),
     };
     if let Some(why) = why {
         crate::notice(format_args!("{why}"));

@@ -5,17 +5,17 @@ mod place;
 mod show;
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
-use sockeye_client::{Driver, Entropy, Error, sans_io};
+use sockeye_client::{Driver, Entropy, Error, UsageError, sans_io};
 
 use self::args::EventsOptions;
 use self::place::Place;
 use self::show::{Show, Told};
 use crate::endpoint::output::{Output, READER, SIGNALS, Stop};
-use crate::endpoint::words::explain;
-use crate::endpoint::{GATHERED_BYTES_MAX, Problem, status};
+use crate::endpoint::words::{Way, waiting};
+use crate::endpoint::{GATHERED_BYTES_MAX, Problem, WORD, status};
 
 const SOURCE: Token = Token(0);
 
@@ -30,15 +30,16 @@ fn tail(options: &EventsOptions) -> Result<(), Problem> {
     let network = options.endpoint.network()?;
     let system = |error: std::io::Error| Problem::failed("the system refuses", error);
     let entropy = Entropy::system().map_err(system)?;
-    let url = asked.url.clone();
+    let way = options.endpoint.way(asked.url.clone());
     let machine = sans_io::EventSource::new(asked, network.limits, entropy);
-    let machine = machine.map_err(Problem::usage)?;
+    let machine = machine.map_err(usage)?;
     let poll = Poll::new().map_err(system)?;
     let output = Output::new(poll.registry())?;
     let driver = Driver::new(machine, network, poll.registry(), SOURCE).map_err(system)?;
     place.keep()?;
     let show = Show::new(options);
-    let mut tail = Tail { options, url, driver, output, show, place, known: false };
+    let word_at = Some(Instant::now() + WORD);
+    let mut tail = Tail { options, way, driver, output, show, place, word_at };
     match tail.follow(poll) {
         Ok(()) => Ok(()),
         Err(End::Problem(problem)) => Err(problem),
@@ -46,16 +47,26 @@ fn tail(options: &EventsOptions) -> Result<(), Problem> {
     }
 }
 
+/// What cannot stand in a request.
+fn usage(error: UsageError) -> Problem {
+    let hint = match error {
+        UsageError::Header => " (Last-Event-ID: --last-event-id gives it)",
+        UsageError::Scheme => " (http:// or https://)",
+        _ => "",
+    };
+    Problem::usage(format_args!("{error}{hint}"))
+}
+
 /// A stream that is being read.
 struct Tail<'o> {
     options: &'o EventsOptions,
-    url: sockeye_client::Url,
+    way: Way,
     driver: Driver<sans_io::EventSource>,
     output: Output,
     show: Show,
     place: Place,
-    /// Whether the stream has ever been there.
-    known: bool,
+    /// When somebody who waits for an answer is told that there is none yet.
+    word_at: Option<Instant>,
 }
 
 enum End {
@@ -84,7 +95,11 @@ impl Tail<'_> {
             if over? {
                 return Ok(());
             }
-            let until = self.driver.deadline();
+            if self.word_at.is_some_and(|at| at <= Instant::now()) {
+                self.word_at = None;
+                self.notice(waiting(self.driver.is_connected()));
+            }
+            let until = [self.driver.deadline(), self.word_at].into_iter().flatten().min();
             let timeout = until.map(|at| at.saturating_duration_since(Instant::now()));
             match poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
@@ -126,22 +141,23 @@ impl Tail<'_> {
             Told::Nothing => {}
             Told::Event => return Ok(self.show.is_enough()),
             Told::Open(from) => {
-                if self.known {
+                if self.way.known {
                     self.notice("connected again");
-                } else if from != self.url {
+                } else if from != self.way.url {
                     self.notice(&format!("redirected to {from:?}"));
                 }
-                self.known = true;
+                (self.way.known, self.word_at) = (true, None);
             }
             Told::Lost { why, wait_ms } => {
-                let words = explain(&why, &self.url);
-                if !self.known && !matches!(why, Error::Refused(_)) {
+                let words = self.way.explain(&why);
+                if !self.way.known && !matches!(why, Error::Refused(_)) {
                     return Err(Problem::Failed(words).into());
                 }
                 // What came before it stands before it.
                 self.write()?;
-                let seconds = std::time::Duration::from_millis(wait_ms).as_secs_f64();
-                self.notice(&format!("{words}; again in {seconds:.1} s"));
+                let wait = Duration::from_millis(wait_ms);
+                self.notice(&format!("{words}; again in {}", crate::span::words(wait_ms)));
+                self.word_at = Some(Instant::now() + wait + WORD);
             }
         }
         Ok(false)
@@ -161,7 +177,7 @@ impl Tail<'_> {
             Error::EventTooLarge => {
                 format!("an event is larger than {} bytes (--max-event)", self.options.max_event)
             }
-            error => explain(error, &self.url),
+            error => self.way.explain(error),
         };
         Err(Problem::Failed(why).into())
     }
@@ -175,7 +191,7 @@ impl Tail<'_> {
         Ok(flushed?)
     }
 
-    /// A signal and a reader that has left are good ends.
+    /// A reader that has left is a good end; after a signal the place is told.
     fn stopped(&self, stop: Stop) -> Result<(), Problem> {
         match stop {
             Stop::NoReader => Ok(()),

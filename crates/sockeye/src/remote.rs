@@ -127,8 +127,11 @@ impl From<Break> for Failure {
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        let (Problem::Usage(why) | Problem::Failed(why)) = problem;
-        Self(why)
+        match problem {
+            Problem::Usage(why) | Problem::Failed(why) => Self(why),
+            // Nobody of ours does.
+            Problem::Told => Self("it was told before".to_owned()),
+        }
     }
 }
 

@@ -175,8 +175,11 @@ impl EventSource {
             _ => Input::NetworkError { entropy },
         };
         match (self.options.reconnect, &why) {
-            // Another attempt could only come to the same.
-            (_, Error::NoTls | Error::Tls(TlsError::Name)) => self.fail(why),
+            // [html:9.2.3-futile] Another attempt could only come to the same: no certificate becomes good by asking
+            // for it, and one that has expired waits for a person.
+            (_, Error::NoTls | Error::Tls(TlsError::Name | TlsError::Certificate(_))) => {
+                self.fail(why);
+            }
             (Reconnect::Never, Error::Ended) => match end {
                 End::Clean => self.end(),
                 // What stood there is no event, so it is not whole.
@@ -253,8 +256,14 @@ impl EventSource {
             }
             Some(Action::Follow) => self.follow(now, &head),
             action @ Some(Action::Wait(_)) => {
-                let why = match head.location {
-                    Some(_) if (300..400).contains(&head.status) => Error::Redirect,
+                let why = match &head.location {
+                    Some(to) if (300..400).contains(&head.status) => {
+                        if to.is_empty() {
+                            Error::Redirect
+                        } else {
+                            Error::Redirects
+                        }
+                    }
                     _ => Error::Refused(Box::new(exchange.refusal(input))),
                 };
                 self.wait(now, why, action);

@@ -52,7 +52,7 @@ impl Tls {
     ) -> Result<Self, Error> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| Error::Tls(TlsError::Name))?;
         let session = ClientConnection::new_with_alpn(config, name, vec![ALPN.to_vec()])
-            .map_err(|error| Error::Tls(explain(&error)))?;
+            .map_err(|error| Error::Tls(TlsError::from(&error)))?;
         Ok(Self { socket, session, failure: None })
     }
 
@@ -132,7 +132,11 @@ impl Tls {
     fn fill(&mut self) -> io::Result<usize> {
         let len = self.session.read_tls(&mut self.socket)?;
         if let Err(error) = self.session.process_new_packets() {
-            self.failure = Some(explain(&error));
+            self.failure = Some(match TlsError::from(&error) {
+                // It has spoken TLS before.
+                TlsError::NoTls if self.session.protocol_version().is_some() => TlsError::Protocol,
+                failure => failure,
+            });
             // The server is told what was wrong, if it still listens.
             let _ = self.flush();
             return Err(ErrorKind::InvalidData.into());
@@ -149,14 +153,5 @@ impl Tls {
             }
         }
         Ok(())
-    }
-}
-
-const fn explain(error: &rustls::Error) -> TlsError {
-    match error {
-        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
-            TlsError::Certificate
-        }
-        _ => TlsError::Protocol,
     }
 }

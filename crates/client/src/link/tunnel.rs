@@ -39,7 +39,7 @@ impl Tunnel {
         self.socket
     }
 
-    /// Goes as far as it can without waiting; true once the tunnel is there.
+    /// Goes as far as it can without waiting; true once the tunnel is there. What goes wrong does so at the proxy.
     pub(super) fn advance(&mut self) -> Result<bool, Error> {
         while self.sent < self.request.len() {
             match self.socket.write(&self.request[self.sent..]) {
@@ -62,7 +62,7 @@ impl Tunnel {
             let used = len - input.len();
             // Behind the head speaks the server: not a byte of that is taken.
             self.socket.read_exact(&mut bytes[..used]).map_err(|it| Error::Transport(it.kind()))?;
-            if taken.map_err(blame_proxy)? {
+            if taken? {
                 return self.judge().map(|()| true);
             }
         }
@@ -76,13 +76,6 @@ impl Tunnel {
             return Ok(());
         }
         Err(Error::Proxy(ProxyError::Status(status)))
-    }
-}
-
-fn blame_proxy(error: Error) -> Error {
-    match error {
-        Error::Http(error) => Error::Proxy(ProxyError::Http(error)),
-        other => other,
     }
 }
 

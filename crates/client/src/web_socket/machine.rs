@@ -135,6 +135,15 @@ impl WebSocket {
         matches!(&self.phase, Phase::Open(session) if session.is_open())
     }
 
+    /// What the server has done wrong, while it is given time to read our Close frame and to end the connection. Then
+    /// it is the error of [`next`](Machine::next).
+    pub const fn failure(&self) -> Option<&Error> {
+        match &self.phase {
+            Phase::Open(session) => session.failure(),
+            Phase::Dialing | Phase::Opening(_) | Phase::Ending(_) | Phase::Over => None,
+        }
+    }
+
     fn open_for(&mut self, out: &[u8]) -> Result<&mut Session, UsageError> {
         let Phase::Open(session) = &mut self.phase else { return Err(UsageError::NotOpen) };
         if out.len() >= self.limits.out_bytes_max {

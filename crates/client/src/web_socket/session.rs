@@ -181,6 +181,10 @@ impl Session {
         }
     }
 
+    pub(super) const fn failure(&self) -> Option<&Error> {
+        self.failure.as_ref()
+    }
+
     pub(super) const fn is_open(&self) -> bool {
         matches!(self.protocol.state(), State::Open)
     }

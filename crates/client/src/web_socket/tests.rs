@@ -471,6 +471,7 @@ fn a_rule_that_the_server_breaks_fails_the_connection() {
         let mut bench = Bench::open(options());
         bench.feed(bytes);
         assert_eq!(bench.failure, None, "the Close frame shall arrive first");
+        assert_eq!(bench.machine.failure(), Some(&error), "but it is known already");
         let sent = bench.sent().join(" ");
         assert!(sent.contains("Close") && sent.contains(code), "{sent}");
         bench.feed(b"whatever else");

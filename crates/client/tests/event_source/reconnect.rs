@@ -2,7 +2,9 @@
 
 use std::io::ErrorKind;
 
-use sockeye_client::{Error, OnBusy, ReadyState, Reconnect};
+use sockeye_client::{
+    CertificateError, Error, OnBusy, ProxyError, ReadyState, Reconnect, TlsError,
+};
 
 use crate::rig::{Rig, STREAM, Told, message, options};
 
@@ -218,13 +220,22 @@ impl Rig {
     }
 }
 
-/// What another attempt could not mend is the end, also for a source that reconnects.
+/// [html:9.2.3-futile] What another attempt could not mend is the end, also for a source that reconnects.
 #[test]
-fn without_tls_there_is_nothing_to_wait_for() {
-    let mut rig = Rig::new(options("https://a.test/s"));
-    rig.ends(Error::NoTls);
-    assert_eq!(rig.take_one(), Told::Failed(Error::NoTls));
-    assert!(rig.is_over());
+fn what_cannot_become_better_is_not_waited_for() {
+    let expired = TlsError::Certificate(CertificateError::Expired);
+    for error in [Error::NoTls, Error::Tls(TlsError::Name), Error::Tls(expired)] {
+        let mut rig = Rig::new(options("https://a.test/s"));
+        rig.ends(error.clone());
+        assert_eq!(rig.take_one(), Told::Failed(error));
+        assert!(rig.is_over());
+    }
+    let proxy = Error::Proxy(ProxyError::Connect(ErrorKind::ConnectionRefused));
+    for error in [Error::Tls(TlsError::NoTls), Error::Tls(TlsError::Alert(40)), proxy] {
+        let mut rig = Rig::new(options("https://a.test/s"));
+        rig.ends(error.clone());
+        assert_eq!(rig.take_one(), Told::Lost(error, 3000));
+    }
 }
 
 /// [html:9.2.2-close-final] From every state, and whatever comes after.

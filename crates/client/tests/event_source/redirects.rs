@@ -160,7 +160,7 @@ fn twenty_redirects_are_followed_and_no_more() {
     }
     rig.connect();
     rig.says(moved(302, "/s"));
-    assert_eq!(rig.take_one(), Told::Lost(Error::Redirect, 3000));
+    assert_eq!(rig.take_one(), Told::Lost(Error::Redirects, 3000));
     rig.wait_out(3000);
     // The count begins anew.
     rig.connect();

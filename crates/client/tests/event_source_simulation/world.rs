@@ -317,7 +317,7 @@ impl World {
                 assert!(!self.is_open && self.now == self.connected_at + HEAD_MS);
                 self.counts.slow_heads += 1;
             }
-            Error::Redirect => self.counts.redirect_failures += 1,
+            Error::Redirect | Error::Redirects => self.counts.redirect_failures += 1,
             Error::Refused(refusal) => {
                 assert!(refusal.body.len() <= LIMITS.refusal_bytes_max);
                 if refusal.header("retry-after") == Some("4") {

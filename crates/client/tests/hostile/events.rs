@@ -201,7 +201,7 @@ fn redirects_in_a_circle() {
             b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n",
         )
     });
-    assert_eq!(source_error(&server), Error::Redirect);
+    assert_eq!(source_error(&server), Error::Redirects);
     assert_eq!(server.accepted(), 21, "the first request, and 20 redirects as browsers follow");
 }
 

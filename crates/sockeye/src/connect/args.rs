@@ -20,7 +20,9 @@ typed. The history is kept in sockeye/connect_history under $XDG_STATE_HOME (~/.
 that begin with a space.
 
 In a pipe, the connection is closed when the input has ended, the server has been silent for --linger
-seconds, and has then answered a last Ping. A reader that is slow makes the server wait.
+seconds, and has then answered a last Ping, for which it has 5 seconds. For its Close frame, and again for
+the connection's end, it has one second each, also with -1 and after a signal; a second signal ends at once.
+A reader that is slow makes the server wait.
 
 Text is printed as it is, but on a terminal without control characters. Binary messages are told by length
 and first bytes; with --hex they are lines of hexadecimal digits, and with --binary, in a pipe, the bytes
@@ -89,7 +91,7 @@ pub(crate) struct ConnectOptions {
     #[arg(short = '1', long = "one")]
     pub(super) one: bool,
 
-    /// After the end of a piped input: seconds of silence until we close. [default: 1]
+    /// After the end of a piped input: seconds of silence until a last Ping, and then we close. [default: 1]
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     linger: Option<f64>,
 
@@ -154,7 +156,9 @@ impl ConnectOptions {
 /// What cannot stand in a request.
 pub(super) fn usage(error: UsageError) -> Problem {
     let hint = match error {
-        UsageError::Header => " (a -H that the handshake has itself, or an --origin that is none)",
+        UsageError::Header => {
+            " (a -H with Origin, Expect or Sec-WebSocket-…, or an --origin that is none)"
+        }
         _ => "",
     };
     Problem::usage(format_args!("{error}{hint}"))

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token, Waker};
 use sockeye_client::sans_io::{self, SocketEvent};
 use sockeye_client::websocket::{CloseCode, Closed, Message};
-use sockeye_client::{Driver, Entropy, Url, UsageError};
+use sockeye_client::{Deadline, Driver, Entropy, Error, Machine as _, UsageError};
 
 use super::args::{ConnectOptions, usage};
 use super::editor::LineEditor;
@@ -15,8 +15,8 @@ use super::screen::Screen;
 use super::show::{self, Form, Line};
 use super::typed::{self, Typed};
 use crate::endpoint::output::{Output, READER, SIGNALS, Stop};
-use crate::endpoint::words::explain;
-use crate::endpoint::{GATHERED_BYTES_MAX, Problem};
+use crate::endpoint::words::{Way, waiting};
+use crate::endpoint::{GATHERED_BYTES_MAX, Problem, WORD};
 use crate::plain::plain;
 
 const SOCKET: Token = Token(0);
@@ -26,13 +26,15 @@ const INPUT: Token = Token(1);
 const LAST_PING: &[u8] = b"the end";
 /// How long its Pong is waited for.
 const LAST_PONG: Duration = Duration::from_secs(5);
+/// How long the server's Close frame is waited for once ours has left, and then the connection's end.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// While more than this waits to be sent, no more is read.
 const UNSENT_BYTES_MAX: usize = 256 * 1024;
 
 pub(super) struct Session<'o> {
     options: &'o ConnectOptions,
-    url: Url,
+    way: Way,
     poll: Poll,
     driver: Driver<sans_io::WebSocket>,
     output: Output,
@@ -49,9 +51,17 @@ pub(super) struct Session<'o> {
     quiet_since: Instant,
     /// When we close at the latest, since nothing is to be sent any more.
     last_pong_until: Option<Instant>,
+    /// When nothing is waited for any more, not even the server's goodbye.
+    over_at: Option<Instant>,
+    /// What is still to be sent does not matter any more.
+    is_hurried: bool,
+    /// When somebody who waits for an answer is told that there is none yet.
+    word_at: Option<Instant>,
     /// The code that we have closed with, and why that will be no success.
     closing: Option<CloseCode>,
     problem: Option<Problem>,
+    /// What the server has done wrong was told.
+    is_told: bool,
     /// Nothing more is printed: nobody reads it, or nobody wants it.
     is_muted: bool,
     /// What the server's Close frame said.
@@ -65,7 +75,7 @@ impl<'o> Session<'o> {
         let network = options.endpoint.network()?;
         let system = |error: io::Error| Problem::failed("the system refuses", error);
         let entropy = Entropy::system().map_err(system)?;
-        let url = asked.url.clone();
+        let way = options.endpoint.way(asked.url.clone());
         let machine = sans_io::WebSocket::new(asked, network.limits, entropy).map_err(usage)?;
         let poll = Poll::new().map_err(system)?;
         let driver = Driver::new(machine, network, poll.registry(), SOCKET).map_err(system)?;
@@ -74,7 +84,7 @@ impl<'o> Session<'o> {
         Ok(Self {
             form: Form::new(options, is_terminal),
             options,
-            url,
+            way,
             poll,
             driver,
             output,
@@ -85,8 +95,12 @@ impl<'o> Session<'o> {
             heard: false,
             quiet_since: Instant::now(),
             last_pong_until: None,
+            over_at: None,
+            is_hurried: false,
+            word_at: Some(Instant::now() + WORD),
             closing: None,
             problem: None,
+            is_told: false,
             is_muted: false,
             reason: String::new(),
         })
@@ -115,7 +129,9 @@ impl<'o> Session<'o> {
                 self.stopped(stop)?;
             }
             self.send_all();
-            let until = [self.driver.deadline(), self.leave_at()].into_iter().flatten().min();
+            self.look_at_time();
+            let until = [self.driver.deadline(), self.leave_at(), self.over_at, self.word_at];
+            let until = until.into_iter().flatten().min();
             let timeout = until.map(|at| at.saturating_duration_since(Instant::now()));
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => {
@@ -199,13 +215,17 @@ impl<'o> Session<'o> {
                     self.form.control(kind, &payload, &mut self.output.bytes);
                 }
             }
-            Told::Reason(reason) => self.reason = reason,
+            Told::Reason(reason) => {
+                self.reason = reason;
+                self.over_at = Some(Instant::now() + GOODBYE);
+            }
         }
         Ok(())
     }
 
     /// The handshake is complete: what is to be sent can be read now.
     fn opened(&mut self, opened: &sockeye_client::Opened) -> Result<(), Problem> {
+        (self.way.known, self.word_at) = (true, None);
         if self.form == Form::Json {
             let subprotocol = opened.subprotocol.as_deref();
             let compressed = Some(opened.compressed);
@@ -242,6 +262,9 @@ impl<'o> Session<'o> {
         }
         if self.driver.unsent() > 0 {
             self.quiet_since = Instant::now();
+            if self.over_at.is_some() && !self.is_hurried {
+                self.over_at = Some(self.quiet_since + GOODBYE);
+            }
         }
         match self.input.as_ref().and_then(Input::end) {
             Some(Err(why)) if self.closing.is_none() => {
@@ -255,10 +278,31 @@ impl<'o> Session<'o> {
         }
     }
 
-    /// Closes after a last Ping. What comes behind our Close frame is not delivered any more, so everything
+    /// Tells what is late or wrong, and ends what was waited for long enough.
+    fn look_at_time(&mut self) {
+        let now = Instant::now();
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if is_due(self.word_at) {
+            self.word_at = None;
+            self.notice(waiting(self.driver.is_connected()));
+        }
+        let failure = self.driver.machine().failure().filter(|_| !self.is_told);
+        if let Some(words) = failure.map(|error| self.way.explain(error)) {
+            // Our Close frame says so, too; the server may still read it.
+            (self.is_told, self.over_at) = (true, Some(now + GOODBYE));
+            self.tell(&words);
+        }
+        if is_due(self.over_at) {
+            self.over_at = None;
+            let why = Error::TimedOut(Deadline::Close);
+            self.driver.act(|machine, now, _| machine.disconnected(now, why));
+        }
+    }
+
+    /// Closes, in a pipe after a last Ping. What comes behind our Close frame is not delivered any more, so everything
     /// that the server has to say to what it was sent has to come before.
     fn leave(&mut self) {
-        let is_first = self.last_pong_until.is_none();
+        let is_first = self.last_pong_until.is_none() && self.screen.is_none();
         let ping =
             |machine: &mut sans_io::WebSocket, out: &mut Vec<u8>| machine.ping(LAST_PING, out);
         if is_first && self.driver.act(|machine, _, out| ping(machine, out)).is_ok() {
@@ -351,7 +395,7 @@ impl<'o> Session<'o> {
     fn close(&mut self, code: CloseCode, reason: &str) {
         let closed = self.driver.act(|machine, now, out| machine.close(now, code, reason, out));
         if closed.is_ok() {
-            self.closing = Some(code);
+            (self.closing, self.over_at) = (Some(code), Some(Instant::now() + GOODBYE));
         }
     }
 
@@ -368,12 +412,13 @@ impl<'o> Session<'o> {
             }
             Stop::Signal => {}
         }
+        self.is_hurried = true;
         self.close(self.options.close_code(), "");
         Ok(())
     }
 
-    fn lost(&self, error: &sockeye_client::Error) -> Problem {
-        Problem::Failed(explain(error, &self.url))
+    fn lost(&self, error: &Error) -> Problem {
+        if self.is_told { Problem::Told } else { Problem::Failed(self.way.explain(error)) }
     }
 
     /// What it means how it was closed.
@@ -422,9 +467,13 @@ impl<'o> Session<'o> {
 
     /// Tells a person something, behind what was printed before.
     fn notice(&mut self, text: &str) {
-        if self.options.endpoint.quiet {
-            return;
+        if !self.options.endpoint.quiet {
+            self.tell(text);
         }
+    }
+
+    /// The same, whether or not notices are wanted.
+    fn tell(&mut self, text: &str) {
         if self.screen.is_some() {
             self.show(&format!("sockeye: {text}\n"));
         } else {

@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use sockeye_client::{Network, Proxy, Url};
+use sockeye_client::{Network, Proxy, Url, UsageError};
+use sockeye_http1::{HeaderName, HeaderValue, UsageError as NotAHeader};
 
+use super::words::Way;
 use super::{Problem, tls};
+use crate::plain::plain;
 use crate::remote::args::Secret;
 
 /// Largest file of headers, or of a name and a password.
@@ -42,12 +45,23 @@ pub(crate) struct EndpointOptions {
     pub(crate) quiet: bool,
 }
 
+const SCHEMES: &str = ": it begins with ws://, wss://, http:// or https://";
+
 /// The URL that stands on the command line.
 pub(crate) fn url(text: &str) -> Result<Url, Problem> {
     Url::parse(text).map_err(|error| {
         let hint = match error {
-            _ if !text.contains("://") => ": it begins with ws://, wss://, http:// or https://",
-            sockeye_client::UsageError::Credentials => "; --user gives them",
+            UsageError::Scheme => {
+                // No more than a scheme may have: what stands there may be a secret in the wrong place.
+                let scheme: String =
+                    text.split(':').next().unwrap_or_default().chars().take(12).collect();
+                return Problem::usage(format_args!(
+                    "no such scheme, {}://{SCHEMES}",
+                    plain(&scheme)
+                ));
+            }
+            _ if !text.contains("://") => SCHEMES,
+            UsageError::Credentials => "; --user gives them",
             _ => "",
         };
         Problem::usage(format_args!("{error}{hint}"))
@@ -71,9 +85,8 @@ impl EndpointOptions {
             let lines = text.lines().filter(|line| !line.trim().is_empty());
             for line in lines {
                 // The value may be a credential, so it is not shown.
-                headers.push(header(line).ok_or_else(|| {
-                    let place = index + 1;
-                    Problem::usage(format_args!("header number {place} is not like 'Name: value'"))
+                headers.push(header(line).map_err(|why| {
+                    Problem::usage(format_args!("header number {} {why}", index + 1))
                 })?);
             }
         }
@@ -81,6 +94,13 @@ impl EndpointOptions {
             headers.push(("Authorization".to_owned(), basic(user)?));
         }
         Ok(headers)
+    }
+
+    /// What is told of the way to this server.
+    pub(crate) fn way(&self, url: Url) -> Way {
+        let proxy = self.proxy.as_deref().and_then(|proxy| Url::parse(proxy).ok());
+        let proxy = proxy.map(|proxy| format!("{}:{}", proxy.peer().host, proxy.peer().port));
+        Way { url, proxy, known: false }
     }
 
     /// The way to the server.
@@ -100,14 +120,19 @@ impl EndpointOptions {
     }
 }
 
-fn proxy_problem(error: &sockeye_client::UsageError) -> Problem {
+fn proxy_problem(error: &UsageError) -> Problem {
     Problem::usage(format_args!("the proxy, which is given as http://HOST:PORT: {error}"))
 }
 
-fn header(line: &str) -> Option<(String, String)> {
-    let (name, value) = line.split_once(':')?;
-    let fits = !name.is_empty() && !name.contains(char::is_whitespace);
-    fits.then(|| (name.to_owned(), value.trim().to_owned()))
+fn header(line: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = line.split_once(':').ok_or("is not like 'Name: value'")?;
+    let value = value.trim();
+    HeaderName::new(name).map_err(|error| match error {
+        NotAHeader::HeaderReserved => "is one that the request has itself",
+        _ => "is not like 'Name: value'",
+    })?;
+    HeaderValue::new(value).map_err(|_| "has a control character in its value")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// The value of `Authorization` for a name and a password (RFC 7617).

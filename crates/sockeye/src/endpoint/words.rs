@@ -1,36 +1,119 @@
 //! What went wrong with a server, in words for a person.
 
-use sockeye_client::{Error, Refusal, Scheme, TlsError, Url};
+use sockeye_client::{CertificateError, Error, ProxyError, Refusal, Scheme, TlsError, Url};
+use sockeye_http1::Error as HttpError;
 
 use crate::plain::plain;
 
 /// Letters of an answer's body that are shown.
 const SHOWN_MAX: usize = 300;
 
-/// Says why there is no connection, or not any more.
-pub(crate) fn explain(error: &Error, url: &Url) -> String {
-    let peer = url.peer();
-    match error {
-        Error::Connect(kind) => {
-            let port = peer.port;
-            format!("cannot connect to {}, port {port}: {kind}", plain(&peer.host))
+/// Whom a client asks, and which way.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    pub(crate) url: Url,
+    /// Host and port of the proxy.
+    pub(crate) proxy: Option<String>,
+    /// Whether the server has ever answered as it should.
+    pub(crate) known: bool,
+}
+
+impl Way {
+    /// Says why there is no connection, or not any more.
+    pub(crate) fn explain(&self, error: &Error) -> String {
+        let peer = self.url.peer();
+        let host = plain(&peer.host);
+        match error {
+            Error::Connect(kind) => format!("cannot connect to {host}, port {}: {kind}", peer.port),
+            Error::Resolve(_) => format!("the host {host} is not found"),
+            Error::Proxy(error) => self.explain_proxy(*error),
+            Error::Refused(refusal) => refused(refusal),
+            Error::Tls(error) => tls(*error, &host),
+            Error::Redirects => "redirected more than 20 times, and no answer".to_owned(),
+            Error::Redirect => {
+                "the server redirects to what is no http:// or https:// URL".to_owned()
+            }
+            Error::Truncated | Error::Transport(_) | Error::Http(HttpError::FirstByte)
+                if peer.scheme == Scheme::Plain && !self.known =>
+            {
+                format!("{error}; perhaps it wants TLS, https:// or wss://")
+            }
+            error => error.to_string(),
         }
-        Error::Resolve(_) => format!("the host {} is not found", plain(&peer.host)),
-        Error::Refused(refusal) => refused(refusal),
-        Error::Tls(TlsError::Certificate) => untrusted(&plain(&peer.host)),
-        Error::Truncated | Error::Http(_) if peer.scheme == Scheme::Plain && peer.port == 443 => {
-            format!("{error}; on this port it may have to be https:// or wss://")
+    }
+
+    fn explain_proxy(&self, error: ProxyError) -> String {
+        let proxy = self.proxy.as_deref().map(plain).unwrap_or_default();
+        let peer = self.url.peer();
+        let target = format!("{}, port {}", plain(&peer.host), peer.port);
+        match error {
+            ProxyError::Resolve(_) => format!("the proxy {proxy} is not found"),
+            ProxyError::Connect(kind) => format!("cannot connect to the proxy {proxy}: {kind}"),
+            ProxyError::Status(status) => {
+                let hint = match status.code() {
+                    407 => "; it asks for credentials: --proxy-user gives them",
+                    400 | 404 | 405 | 426 | 501 => "; is it a proxy?",
+                    502..=504 => "; it may not reach that server",
+                    _ => "",
+                };
+                let answer = format!("{status} {}", status.reason());
+                let answer = answer.trim_end();
+                format!("the proxy {proxy} opens no tunnel to {target}: {answer}{hint}")
+            }
+            ProxyError::Http(error) => format!("{proxy} is no HTTP proxy: {error}"),
+            error => format!("{error} ({proxy})"),
         }
-        error => error.to_string(),
     }
 }
 
-/// Why nothing is said to this host.
-pub(crate) fn untrusted(host: &str) -> String {
-    format!(
-        "the certificate of {host} is not trusted: its authority is unknown, or it is expired or \
-         another's; --cacert names an authority"
-    )
+/// Why nothing is to be seen yet.
+pub(crate) const fn waiting(is_connected: bool) -> &'static str {
+    if is_connected { "connected; waiting for an answer" } else { "still connecting" }
+}
+
+/// Why there is no TLS with this host.
+pub(crate) fn tls(error: TlsError, host: &str) -> String {
+    match error {
+        TlsError::Certificate(why) => {
+            format!("the certificate of {host} is not trusted: {}", certificate(why))
+        }
+        TlsError::Name => format!("no certificate can be for {host}"),
+        TlsError::NoTls => {
+            format!("{host} answers, but not in TLS; does it speak http:// or ws:// there?")
+        }
+        TlsError::Alert(code) => format!("{host} refuses TLS: alert {code}{}", alert(code)),
+        TlsError::Roots => format!("{error}; --cacert names one"),
+        error => format!("{host}: {error}"),
+    }
+}
+
+const fn certificate(why: CertificateError) -> &'static str {
+    match why {
+        CertificateError::Issuer => "its authority is unknown; --cacert names one",
+        CertificateError::Name => "it is for another name",
+        CertificateError::Expired => "it has expired",
+        CertificateError::NotYetValid => "it is not valid yet, or the clock here is wrong",
+        CertificateError::Authority => {
+            "it is an authority's own (CA:TRUE), and a server needs another one, which that has signed"
+        }
+        CertificateError::Purpose => "it is not for servers",
+        CertificateError::Revoked => "it has been revoked",
+        _ => "it cannot be verified",
+    }
+}
+
+/// The name of an alert (RFC 8446 §6.2).
+const fn alert(code: u8) -> &'static str {
+    match code {
+        40 => " (handshake failure)",
+        48 => " (unknown authority)",
+        70 => " (protocol version)",
+        80 => " (internal error)",
+        112 => " (unrecognized name)",
+        116 => " (certificate required)",
+        120 => " (no application protocol)",
+        _ => "",
+    }
 }
 
 /// An answer that was not wanted: its status, what it asks for, and what it says.

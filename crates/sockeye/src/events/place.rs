@@ -1,7 +1,8 @@
 //! The last event ID, and the file that keeps it from run to run.
 
+use core::fmt::Display;
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,7 @@ impl Place {
     /// The place that the command line names. What the file says wins: it is the later one.
     pub(super) fn open(options: &EventsOptions) -> Result<Self, Problem> {
         let mut last_event_id = options.last_event_id.clone();
-        let file = options.resume.clone();
+        let file = options.resume.as_deref().map(regular).transpose()?;
         if let Some(path) = file.as_deref().filter(|path| path.exists()) {
             let kept = String::from_utf8(read_file(path, ID_BYTES_MAX)?);
             let kept = kept.map_err(|_| not_an_id(path))?;
@@ -62,6 +63,22 @@ impl Place {
         kept.map_err(|error| {
             Problem::failed(&format!("cannot keep the place in {}", path.display()), error)
         })
+    }
+}
+
+/// The file that a path stands for, which a link may name. Anything else could not be replaced as a whole, or would
+/// be waited for.
+fn regular(path: &Path) -> Result<PathBuf, Problem> {
+    let shown = path.display();
+    let refused = |why: &dyn Display| Err(Problem::usage(format_args!("--resume {shown}: {why}")));
+    match (fs::symlink_metadata(path), fs::canonicalize(path)) {
+        (Err(error), _) if error.kind() == ErrorKind::NotFound => Ok(path.to_owned()),
+        (Ok(_), Err(error)) if error.kind() == ErrorKind::NotFound => {
+            refused(&"this is a link to nothing")
+        }
+        (Err(error), _) | (_, Err(error)) => refused(&error),
+        (Ok(_), Ok(file)) if file.is_file() => Ok(file),
+        (Ok(_), Ok(_)) => refused(&"this is no regular file"),
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
+use sockeye_client::TlsError;
 
 use super::{Break, plain};
-use crate::endpoint::words::untrusted;
+use crate::endpoint::words;
 
 /// The one protocol that we speak inside.
 const ALPN: &[u8] = b"http/1.1";
@@ -147,14 +148,10 @@ impl Drop for Tls {
 fn explain(error: &io::Error, host: &str, patience: Duration) -> Break {
     let host = plain(host);
     match (error.get_ref().and_then(|inner| inner.downcast_ref()), error.kind()) {
-        (
-            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented),
-            _,
-        ) => Break::Final(untrusted(&host)),
-        (Some(rustls::Error::InvalidMessage(_)), _) => {
-            Break::Final(format!("{host} answers, but not in TLS; does it speak http:// there?"))
-        }
-        (Some(error), _) => Break::Final(plain(&format!("no TLS with {host}: {error}"))),
+        (Some(error), _) => Break::Final(match TlsError::from(error) {
+            TlsError::Protocol => plain(&format!("no TLS with {host}: {error}")),
+            error => words::tls(error, &host),
+        }),
         (None, ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
             Break::lost(format!("the TLS handshake with {host} took longer than {patience:?}"))
         }

@@ -240,7 +240,7 @@ impl Printer {
     /// Without ever having been there, only a server that has no room now is worth waiting for; one that is not
     /// trusted never is.
     fn lost(&self, why: &Error, wait_ms: u64) -> Result<bool, Failure> {
-        let untrusted = matches!(why, Error::Tls(TlsError::Certificate));
+        let untrusted = matches!(why, Error::Tls(TlsError::Certificate(_)));
         if untrusted || !self.known && !is_busy(why) {
             return Err(self.failure(why));
         }
@@ -293,7 +293,7 @@ impl Printer {
             Error::Connect(kind) => format!("cannot connect to {server}: {kind}"),
             Error::Resolve(kind) => format!("cannot find {server}: {kind}"),
             Error::Refused(refusal) => refused(refusal),
-            Error::Tls(TlsError::Certificate) => words::untrusted(&plain(&self.host)),
+            Error::Tls(error) => words::tls(*error, &plain(&self.host)),
             Error::Hub(HubError::Goaway { code, reason }) => {
                 format!("the server ended the stream: {} ({code})", plain(reason))
             }

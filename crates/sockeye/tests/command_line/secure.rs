@@ -109,14 +109,17 @@ fn the_systems_authorities_are_trusted_unless_one_is_named() {
 fn a_bad_certificate_ends_each_client_in_one_line() {
     let (serving, authority) = (serve_anywhere(), Authority::new());
     good(&publish(&serving, &["a", "only"]));
-    for certificates in [&[UNTRUSTED], &[ELSEWHERE], &[EXPIRED]] {
+    for (certificates, what) in [
+        (&[UNTRUSTED], "its authority is unknown; --cacert names one"),
+        (&[ELSEWHERE], "it is for another name"),
+        (&[EXPIRED], "it has expired"),
+    ] {
         let url = behind(certificates, &serving);
         let server = ["--url", &url, "--cacert", authority.path()];
         let refused = |args: &[&str], more: &[&str]| {
             let output = run(&[args, &server, more]);
-            let why = "the certificate of localhost is not trusted: its authority is unknown, or it is \
-                       expired or another's; --cacert names an authority";
-            assert!(complaint(&output).starts_with(why), "{output:?}");
+            let why = format!("the certificate of localhost is not trusted: {what}");
+            assert!(complaint(&output).starts_with(&why), "{output:?}");
             assert!(!text(&output.stdout).contains("sync"), "{output:?}");
         };
         refused(&["publish"], &["a", "x"]);

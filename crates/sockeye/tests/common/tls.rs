@@ -32,6 +32,9 @@ pub const EXPIRED: Certificate = (der!("expired"), der!("expired.key"));
 /// For `localhost`, by somebody else.
 pub const UNTRUSTED: Certificate = (der!("untrusted"), der!("untrusted.key"));
 
+/// For `localhost`, by itself.
+pub const OWN: Certificate = (der!("own"), der!("own.key"));
+
 /// The authority in a file, which is gone afterwards.
 pub struct Authority(PathBuf);
 
@@ -43,6 +46,11 @@ impl Authority {
     /// Another one, who has signed none of them.
     pub fn stranger() -> Self {
         Self::of(UNTRUSTED.0)
+    }
+
+    /// What a server has made by itself, for itself.
+    pub fn own() -> Self {
+        Self::of(OWN.0)
     }
 
     fn of(certificate: &[u8]) -> Self {

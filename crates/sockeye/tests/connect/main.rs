@@ -4,6 +4,7 @@
 mod child;
 #[path = "../common/mod.rs"]
 mod common;
+mod goodbyes;
 mod proxies;
 #[path = "../common/scripted.rs"]
 mod scripted;
@@ -236,11 +237,22 @@ fn a_reader_that_leaves_is_a_good_end_and_a_signal_is_its_own() {
 fn what_cannot_be_asked_for_has_status_2() {
     for (args, words) in [
         (&["localhost:8080"][..], "it begins with ws://"),
-        (&["ftp://a/"], "begins with another scheme"),
+        (&["ftp://a/"], "no such scheme, ftp://: it begins with ws://"),
         (&["ws://ann:sesame@a/"], "--user gives them"),
         (&["ws://a/#b"], "no fragment"),
         (&["ws://a/", "-H", "sesame"], "header number 1 is not like 'Name: value'"),
-        (&["ws://a/", "-H", "Host: sesame"], "cannot stand in this request"),
+        (
+            &["ws://a/", "-H", "A: b", "-H", "Host: sesame"],
+            "header number 2 is one that the request has itself",
+        ),
+        (
+            &["ws://a/", "-H", "A: sesame\u{7}"],
+            "header number 1 has a control character in its value",
+        ),
+        (
+            &["ws://a/", "-H", "Sec-WebSocket-Key: sesame"],
+            "cannot stand in this request (a -H with",
+        ),
         (&["ws://a/", "-H", "@/nowhere"], "cannot read /nowhere"),
         (&["ws://a/", "--user", "sesame"], "NAME:PASSWORD"),
         (&["ws://a/", "--proxy", "socks5://b"], "http://HOST:PORT"),

@@ -8,9 +8,11 @@ mod common;
 mod scripted;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use child::{Running, bad, good, run_with, text};
 use common::{run, serve_anywhere};
@@ -96,6 +98,68 @@ fn a_place_is_kept_over_cuts_and_runs() {
     assert_eq!(fs::read_to_string(&file).expect("it is kept"), "4\n");
     server.join().expect("what was asked is right");
     fs::remove_file(&file).expect("it is there");
+}
+
+#[test]
+fn a_place_may_be_a_link_and_nothing_but_a_file() {
+    let dir = std::env::temp_dir().join(format!("sockeye-places-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(dir.join("far")).expect("a directory");
+    let path = |name: &str| dir.join(name).into_os_string().into_string().expect("text");
+    fs::write(path("far/place"), "7\n").expect("written");
+    std::os::unix::fs::symlink("far/place", path("link")).expect("a link");
+    std::os::unix::fs::symlink("nowhere", path("nothing")).expect("a link");
+    let (addr, server) = serve_once(|mut client| {
+        client.say(format!("{STREAM}id: 8\ndata: a\n\n"));
+        client.header("Last-Event-ID").map(str::to_owned)
+    });
+    let url = format!("http://{addr}/");
+    good(&run(&["events", "-q", "-n", "1", "--resume", &path("link"), &url]));
+    assert_eq!(server.join().expect("no panic").as_deref(), Some("7"));
+    assert!(fs::symlink_metadata(path("link")).expect("it is there").is_symlink());
+    assert_eq!(fs::read_to_string(path("far/place")).expect("it is kept"), "8\n");
+    let pipe = std::process::Command::new("mkfifo").arg(path("pipe")).status().expect("a tool");
+    assert!(pipe.success());
+    for (name, why) in [
+        ("pipe", "this is no regular file"),
+        ("far", "this is no regular file"),
+        ("nothing", "this is a link to nothing"),
+    ] {
+        bad(&run(&["events", "--resume", &path(name), &url]), 2, why);
+    }
+    fs::remove_dir_all(&dir).expect("it is there");
+}
+
+#[test]
+fn who_waits_for_an_answer_is_told() {
+    let (told, was_told) = std::sync::mpsc::channel();
+    let (addr, _) = serve_once(move |mut client| {
+        was_told.recv().expect("the test is there");
+        client.say(format!("{STREAM}data: a\n\n"));
+        client.rest();
+    });
+    let url = format!("http://{addr}/");
+    let mut command = common::sockeye(&["events", "--data", "-n", "1", &url]);
+    let mut child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a start");
+    let mut said = String::new();
+    let stderr = child.stderr.take().expect("piped");
+    BufReader::new(stderr).read_line(&mut said).expect("text");
+    assert_eq!(said, "sockeye: connected; waiting for an answer\n");
+    told.send(()).expect("the server waits");
+    assert_eq!(good(&child.wait_with_output().expect("it ends")), "a\n");
+}
+
+#[test]
+fn redirects_that_lead_nowhere_are_told() {
+    let (addr, _) = serve_each(21, |_, mut client| {
+        client.say("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n");
+        client.rest();
+    });
+    let output = run(&["events", &format!("http://{addr}/")]);
+    bad(&output, 1, "redirected more than 20 times, and no answer");
+    let elsewhere = "HTTP/1.1 302 Found\r\nLocation: ftp://a/\r\nContent-Length: 0\r\n\r\n";
+    let output = run(&["events", &format!("http://{}/", answer(elsewhere))]);
+    bad(&output, 1, "the server redirects to what is no http:// or https:// URL");
 }
 
 #[test]
@@ -251,7 +315,8 @@ fn what_cannot_be_asked_for_has_status_2() {
         (&["http://a/", "-H", "sesame"], "header number 1"),
         (&["http://a/", "-H", "A: b\nC: sesame"], "header number 1 has a line end"),
         (&["http://a/", "--last-event-id", "a\nb"], "has a control character"),
-        (&["http://a/", "-H", "Last-Event-ID: 1"], "a header that cannot stand"),
+        (&["http://a/", "-H", "Last-Event-ID: 1"], "(Last-Event-ID: --last-event-id gives it)"),
+        (&["gopher://a/"], "no such scheme, gopher://"),
         (&["http://a/", "-X", "HEAD"], "a method that is none"),
         (&["http://a/", "-X", "GET", "-d", "x"], "a method that is none"),
         (&["http://a/", "-d", "@/nowhere"], "cannot read /nowhere"),
