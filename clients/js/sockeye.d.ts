@@ -130,7 +130,11 @@ export interface Subscription<T = any> extends AsyncIterable<Item<T>> {
   close(): void;
 }
 
-export type State =
+type OneOf<T> = T extends unknown ? T & { [K in Exclude<Field, keyof T>]?: undefined } : never;
+type Field = "transport" | "ms" | "why" | "code" | "reason" | "error";
+
+/** A field that a state has not is undefined in it, so that it can be taken apart before it is known which one it is. */
+export type State = OneOf<
   /** Nothing is subscribed. */
   | { state: "idle" }
   | { state: "connecting"; transport: Transport }
@@ -143,7 +147,8 @@ export type State =
   | { state: "paused" }
   /** The server does not want it back, or there are no credentials. */
   | { state: "stopped"; error: SockeyeError }
-  | { state: "closed" };
+  | { state: "closed" }
+>;
 
 export interface Events<T = any> {
   state: State;

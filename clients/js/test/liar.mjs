@@ -6,7 +6,7 @@ import WebSocket, { WebSocketServer } from "ws";
 import { until } from "./house.mjs";
 import { Reader } from "./reader.mjs";
 
-export const TIMES = { retryMs: 50, retryMaxMs: 400, againMs: 60_000, openMs: 1_000, pollMs: 5_000, silenceMs: 500, shortPollMs: 200 };
+export const TIMES = { retryMs: 50, retryMaxMs: 400, againMs: 60_000, openMs: 10_000, pollMs: 5_000, silenceMs: 20_000, shortPollMs: 200 };
 export const cleanups = [];
 afterEach(async () => { for (const it of cleanups.splice(0).reverse()) await it(); });
 

@@ -27,7 +27,7 @@ const BREAKS = [
   ["credentials that are none do not stop it", 'if (shown === null && why.reason !== "first") throw', "if (false) throw", "node", "never good"],
   ["queues have no bound", "    return !this.#isOver && (this.#queue", "    return false && (this.#queue", "node", "a slow consumer|a consumer that stops"],
   ["what overflows is dropped", "    this.#queue.push({ item, before, chars });", "    if (this.#queue.length >= this.#bound.items) return;\n    this.#queue.push({ item, before, chars });", "node", "a slow consumer", "this.#line?.cut({ why: \"nobody takes what comes\", isOurs: true })", "void 0"],
-  ["the cursor passes what waits", "    for (const sub of subs) lower(sub.before);", "", "node", "a consumer that stops"],
+  ["the cursor passes what waits", "      lower(before);\n", "", "node", "a consumer that stops"],
   ["what a name has had comes again", "const had = new Set(names.filter((it) => isWithin(at, it.at))", "const had = new Set(names.filter(() => false)", "node", "subscribing and leaving"],
   ["a name has had what only another one had", "if (this.#asked.size > 0 && this.#ledger.needsOne) return this.#socket.hangUp();", "", "node", "websocket.*subscribing and leaving|subscribing and leaving"],
   ["leaving is not said", "    if (!isSame) line.cut(", "    if (false) line.cut(", "node", "subscribing and leaving"],

@@ -1,11 +1,10 @@
 // What a reader has to do against the real program, in Node and in Chromium alike.
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
-import { House, checkAccount, messages, texts, until } from "./house.mjs";
+import { House, checkAccount, checkWaits, messages, texts, until } from "./house.mjs";
 
 const TRANSPORTS = ["websocket", "sse", "poll"];
-const TIMES = { retryMs: 50, retryMaxMs: 400, againMs: 500, openMs: 2_000, pollMs: 5_000, silenceMs: 4_000 };
+const TIMES = { retryMs: 50, retryMaxMs: 400, againMs: 500, openMs: 10_000, pollMs: 5_000, silenceMs: 20_000 };
 
 export const scenarios = (name, placeOf) => describe(name, () => {
   let place;
@@ -86,12 +85,12 @@ export const scenarios = (name, placeOf) => describe(name, () => {
       const reader = await listen("a:1", only);
       const stop = house.load("a:1");
       for (let round = 0; round < 2; round += 1) {
-        await sleep(700);
+        await stop.more(40);
         await house.stop();
-        await sleep(300);
+        await until("noticed", async () => (await reader.look()).state.state !== "live");
         await house.start();
       }
-      await sleep(700);
+      await stop.more(40);
       const published = await stop();
       const look = await has(reader, "a", published.length);
       assert.deepEqual(texts(look.items.a), published);
@@ -102,11 +101,11 @@ export const scenarios = (name, placeOf) => describe(name, () => {
       await build();
       const reader = await listen("a:1", only);
       const stop = house.load("a:1");
-      await sleep(500);
+      await stop.more(30);
       await house.stop();
       await house.start();
       await until("live again", async () => gaps(await reader.look()).length > 0 && (await reader.look()).state.state === "live");
-      await sleep(500);
+      await stop.more(30);
       const published = await stop();
       const look = await until("the last one", async () => { const it = await reader.look(); return texts(it.items.a).at(-1) === published.at(-1) && it; });
       checkAccount(look.items.a, published);
@@ -130,8 +129,7 @@ export const scenarios = (name, placeOf) => describe(name, () => {
       const { states, items } = await has(reader, "a", 2);
       assert.deepEqual(texts(items.a), ["before", "after"]);
       assert.deepEqual(items.a.filter((it) => it.type === "gap"), []);
-      const next = states[states.findIndex((it) => it.state === "waiting") + 1];
-      assert.ok(next.at - told.at >= told.ms - 5, `came back after ${next.at - told.at} of ${told.ms} ms`);
+      assert.ok(checkWaits(states) > 0);
     });
 
     test("a channel that ends, and one whose end is before the cursor", async () => {
@@ -173,20 +171,19 @@ export const scenarios = (name, placeOf) => describe(name, () => {
 
     test("a token that expires is replaced, and nothing is missed", async () => {
       await build({ isGuarded: true });
-      let tokens = 0;
-      const credentials = () => { tokens += 1; return { token: house.token({ seconds: tokens === 1 ? 2 : 600 }) }; };
+      const word = transport === "poll" ? "token_expired" : "expired";
+      const credentials = ({ reason }) => ({ token: house.token({ seconds: reason === word ? 600 : 2 }) });
       const reader = await open({ ...only, credentials });
       await reader.subscribe("a", "private:1");
       await reaches(reader, "live");
       const stop = house.load("private:1", 50);
-      await until("another token", () => tokens > 1);
-      await sleep(500);
+      await until("another token", async () => (await reader.look()).asked.some((it) => it.reason === word));
+      await stop.more(20);
       const published = await stop();
       const look = await has(reader, "a", published.length);
       assert.deepEqual(texts(look.items.a), published);
       assert.deepEqual(gaps(look), []);
       assert.equal(look.asked[0].reason, "first");
-      assert.match(look.asked[1].reason, transport === "poll" ? /^token_expired$/ : /^expired$/);
     });
 
     test("tickets: another one for each connection", async () => {
@@ -196,7 +193,7 @@ export const scenarios = (name, placeOf) => describe(name, () => {
       await reaches(reader, "live");
       const stop = house.load("private:1");
       for (let round = 0; round < 2; round += 1) {
-        await sleep(300);
+        await stop.more(20);
         const lives = async () => (await reader.look()).states.filter((it) => it.state === "live").length;
         const before = await lives();
         house.proxy.cut();
@@ -214,9 +211,8 @@ export const scenarios = (name, placeOf) => describe(name, () => {
       await build({ isGuarded: true });
       const reader = await open({ ...only, credentials: () => ({ token: "no.good.one" }) });
       await reader.subscribe("a", "private:1");
-      await sleep(1_500);
-      const { asked, state } = await reader.look();
-      assert.ok(asked.length >= 3 && asked.length < 40, `asked ${asked.length} times`);
+      const { asked, state, states } = await until("asked", async () => { const it = await reader.look(); return it.asked.length >= 6 && it; });
+      assert.ok(asked.length <= checkWaits(states) + 2, `asked ${asked.length} times`);
       assert.equal(asked[1].code, 4300);
       assert.notEqual(state.state, "stopped");
       const other = await open({ ...only, credentials: ({ reason }) => (reason === "first" ? { apiKey: "not-the-right-one-but-long-enough" } : null) });
@@ -230,20 +226,18 @@ export const scenarios = (name, placeOf) => describe(name, () => {
     test("a slow consumer: what waits is bounded, and nothing is lost", async () => {
       await build();
       const reader = await open(only);
-      await reader.subscribe("a", "a:1", { slowMs: 10, queue: { items: 20 } });
-      await reaches(reader, "live");
-      const published = [];
-      for (let at = 0; at < 300; at += 1) {
-        published.push(`load ${at}`);
-        await house.publish("a:1", `load ${at}`);
-      }
-      const look = await has(reader, "a", 300, 30_000);
+      const published = Array.from({ length: 300 }, (_, at) => `load ${at}`);
+      // What is there already comes faster than anybody publishes.
+      for (const text of published.slice(0, 250)) await house.publish("a:1", text);
+      await reader.subscribe("a", "a:1", { cursor: "earliest", slowMs: 5, queue: { items: 20 } });
+      for (const text of published.slice(250)) await house.publish("a:1", text);
+      const look = await has(reader, "a", 300);
       assert.deepEqual(texts(look.items.a), published);
       assert.deepEqual(gaps(look), []);
       assert.ok(look.states.some((it) => it.state === "paused"), "it never paused");
       // What nobody has taken yet is not behind the cursor.
       const place = (cursor) => parseInt(cursor.split("-")[1], 36);
-      const cursors = look.cursors.filter((it) => it !== null).map(place);
+      const cursors = look.cursors.filter((it) => it !== null && it !== "earliest").map(place);
       assert.deepEqual(cursors, cursors.toSorted((a, b) => a - b));
     });
 
@@ -274,7 +268,6 @@ export const scenarios = (name, placeOf) => describe(name, () => {
       assert.deepEqual(texts(look.items.b), ["one", "two", "three", "four", "five"]);
       assert.deepEqual(texts(look.items.a), ["three", "five"]);
       await reader.leave("b");
-      await sleep(200);
       await house.publish("b:1", "not read");
       await house.publish("a:1", "six");
       look = await has(reader, "a", 3);
@@ -295,11 +288,14 @@ export const scenarios = (name, placeOf) => describe(name, () => {
       const reader = await listen("a:1");
       assert.deepEqual(used(await reader.look()), ["sse"]);
       const stop = house.load("a:1");
-      await sleep(1_200); // it has looked meanwhile
-      assert.ok(house.proxy.counts.ws >= 2 && house.proxy.counts.ws <= 4, `${house.proxy.counts.ws} attempts`);
+      await until("another attempt", () => house.proxy.counts.ws >= 3);
+      const began = (await reader.look()).states[0].at;
+      // After 500 ms, after another 1,000, and so on.
+      const most = 2 + Math.log2(1 + (Date.now() - began) / 500);
+      assert.ok(house.proxy.counts.ws <= most, `${house.proxy.counts.ws} attempts`);
       house.proxy.upgrades = "pass";
       await until("a WebSocket", async () => used(await reader.look()).at(-1) === "websocket");
-      await sleep(300);
+      await stop.more(20);
       const published = await stop();
       const look = await has(reader, "a", published.length);
       assert.deepEqual(texts(look.items.a), published);
@@ -310,10 +306,12 @@ export const scenarios = (name, placeOf) => describe(name, () => {
     test("upgrades that are never answered and event streams that are held back: polls", async () => {
       await build();
       Object.assign(house.proxy, { upgrades: "ignore", streams: "buffer" });
-      const reader = await open({ times: { ...TIMES, openMs: 500, againMs: 60_000 } });
+      const reader = await open({ times: { ...TIMES, openMs: 1_000, againMs: 600_000 } });
       await reader.subscribe("a", "a:1");
       const look = await reaches(reader, "live");
-      assert.deepEqual(look.states.map((it) => it.transport).filter(Boolean), ["websocket", "sse", "poll", "poll", "poll"]);
+      // On a slow machine the polls may be late, too, the first time.
+      assert.deepEqual([...new Set(look.states.map((it) => it.transport).filter(Boolean))], ["websocket", "sse", "poll"]);
+      assert.deepEqual(used(look), ["poll"]);
       await house.publish("a:1", "one");
       assert.deepEqual(texts((await has(reader, "a", 1)).items.a), ["one"]);
     });
@@ -327,17 +325,22 @@ export const scenarios = (name, placeOf) => describe(name, () => {
 
     test("event streams that are cut again and again: polls, and nothing is missed", async () => {
       await build();
-      Object.assign(house.proxy, { upgrades: "refuse", streams: 300 });
-      const reader = await open({ times: { ...TIMES, againMs: 60_000 } });
+      Object.assign(house.proxy, { upgrades: "refuse" });
+      const reader = await open({ times: { ...TIMES, againMs: 600_000 } });
       await reader.subscribe("a", "a:1");
       await reaches(reader, "live");
       const stop = house.load("a:1");
-      await until("polls", async () => used(await reader.look()).at(-1) === "poll");
-      await sleep(300);
+      await until("polls", async () => {
+        const { state, states } = await reader.look();
+        if (state.state === "live" && state.transport === "sse") house.proxy.cut();
+        return used({ states }).at(-1) === "poll";
+      });
+      await stop.more(20);
       const published = await stop();
       const look = await has(reader, "a", published.length);
       assert.deepEqual(texts(look.items.a), published);
-      assert.deepEqual(used(look), ["sse", "sse", "sse", "poll"]);
+      const counts = ["sse", "poll", "websocket"].map((it) => used(look).filter((at) => at === it).length);
+      assert.ok(counts[0] >= 3 && counts[1] === 1 && counts[2] === 0, `${counts}`);
     });
 
     test("one cursor through all of them and a restart, under load", async () => {
@@ -348,7 +351,7 @@ export const scenarios = (name, placeOf) => describe(name, () => {
         Object.assign(house.proxy, next);
         house.proxy.cut();
         await until(want, async () => { const it = await reader.look(); return it.state.state === "live" && it.state.transport === want; });
-        await sleep(200);
+        await stop.more(10);
       };
       await change({ upgrades: "refuse" }, "sse");
       await change({ streams: "refuse" }, "poll");
@@ -366,30 +369,28 @@ export const scenarios = (name, placeOf) => describe(name, () => {
       const reader = await open();
       await house.stop();
       await reader.subscribe("a", "a:1");
-      await sleep(1_500);
-      const { ws, sse, poll } = house.proxy.counts;
-      assert.ok(ws + sse + poll < 40 && ws + sse + poll > 4, JSON.stringify(house.proxy.counts));
+      const { states } = await until("waits", async () => { const it = await reader.look(); return it.states.filter((at) => at.state === "waiting").length > 6 && it; });
+      checkWaits(states);
+      const tries = states.filter((it) => it.state === "connecting").length;
+      assert.ok(tries <= 3 * (states.filter((it) => it.state === "waiting").length + 1), `${tries} connections`);
       await house.start();
       await reaches(reader, "live");
       await until("a WebSocket", async () => used(await reader.look()).at(-1) === "websocket");
     });
 
     test("a WebSocket that falls silent is given up after twice its pings, and nothing is missed", async () => {
-      await build();
+      await build({ pingSeconds: 2 });
       const reader = await listen("a:1", { transports: ["websocket"] });
-      const { cursor } = await house.publish("a:1", "one");
+      await house.publish("a:1", "one");
       await has(reader, "a", 1);
-      await sleep(2_800); // with pings and pongs
-      assert.equal((await reader.look()).states.filter((it) => it.state === "live").length, 1);
+      const { heard } = house.proxy;
+      await until("pings", () => house.proxy.heard >= heard + 3);
+      assert.deepEqual((await reader.look()).states.filter((it) => /silent/.test(it.why ?? "")), []);
       house.proxy.frozen = true;
-      const frozen = Date.now();
       await house.publish("a:1", "two");
-      const look = await until("noticed", async () => { const it = await reader.look(); return it.state.state !== "live" && it; }, 5_000);
-      assert.ok(Date.now() - frozen < 5_000, `${Date.now() - frozen} ms`);
-      assert.match(look.states.at(-1).why ?? "", /silent|^$/);
+      await until("noticed", async () => (await reader.look()).states.some((it) => /silent/.test(it.why ?? "")));
       house.proxy.frozen = false;
       assert.deepEqual(texts((await has(reader, "a", 2)).items.a), ["one", "two"]);
-      assert.ok(cursor);
     });
   });
 
@@ -420,9 +421,8 @@ export const scenarios = (name, placeOf) => describe(name, () => {
         for (let at = 0; at < 150; at += 1) receipts.push(await reader.call("publish", "a:1", `own ${at}`));
       })();
       for (let round = 0; round < 3; round += 1) {
-        await sleep(100);
+        await until("some receipts", () => receipts.length >= 30 * round + 10);
         await house.stop();
-        await sleep(100);
         await house.start();
       }
       await publishing;

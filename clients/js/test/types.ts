@@ -38,9 +38,11 @@ const off: () => void = hub.on("state", (state) => {
   if (state.state === "stopped") console.log(state.error.closeCode, state.error instanceof SockeyeError);
   if (state.state === "live") console.log(state.transport);
   // @ts-expect-error only who waits has a time
-  console.log(state.ms);
+  const ms: number = state.ms;
+  console.log(ms);
 });
 off();
+hub.on("state", ({ state, transport, why }) => console.log(state, transport ?? why ?? ""));
 hub.on("cursor", (cursor: string | null) => localStorage.setItem("cursor", cursor ?? ""));
 hub.on("message", ({ channel, data }) => console.log(channel, data));
 
