@@ -235,6 +235,18 @@ describe("callbacks and options", () => {
     }
   });
 
+  test("credentials that fail when others are wanted are asked again, for the same reason", async () => {
+    const { base } = await liar({ socket: (peer, count) => peer.begin("1a-1", () => (count === 1 ? peer.socket.close(4302, "expired") : peer.say(message(9)))) });
+    let count = 0;
+    const it = reader(base, { transports: ["websocket"], credentials: () => {
+      count += 1;
+      return count === 2 || count === 3 ? Promise.reject(new Error("not now")) : { token: `t${count}` };
+    } });
+    it.subscribe("a", "a:1");
+    await until("the message", () => texts(it.items.a).length > 0);
+    assert.deepEqual(it.asked.map((at) => [at.reason, at.code]), [["first", undefined], ["expired", 4302], ["expired", 4302], ["expired", 4302]]);
+  });
+
   test("a function that throws: the others hear it, what follows comes, and the fault is seen", async () => {
     const { base } = await liar({ socket: (peer) => peer.begin("1a-1", () => peer.say(message(8), message(9))) });
     const program = `

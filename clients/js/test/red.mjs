@@ -78,6 +78,7 @@ const BREAKS = [
   ["the package ws gathers what it likes", "{ maxPayload: PAYLOAD_MAX }", "{}", "closing", "have gathered"],
   ["a refusal hides that the others have caught up", "this.#answered(id);\n    return this.#liveIfSynced();", "this.#answered(id);\n    return undefined;", "closing", "it is live"],
   ["a thrown SockeyeError is taken for our own", "throw new Error(String(error?.message ?? error), { cause: error });", "throw error;", "closing", "asked again"],
+  ["a renewal that failed forgets why it was wanted", "    const why = this.#reason;\n", "    const why = this.#reason;\n    this.#reason = { reason: \"first\" };\n", "closing", "for the same reason"],
   ["a listener's fault ends the connection", "    action(it);\n  } catch (error) {\n    queueMicrotask(() => { throw error; });", "    action(it);\n  } catch (error) {\n    throw error;", "closing", "a function that throws"],
   ["times are not checked", "  if (wrong) throw new RangeError", "  if (false) throw new RangeError", "closing", "times and bounds"],
   ["names of any length are looked at", "channel.length > NAME_MAX) throw new Garbage", "false) throw new Garbage", "closing", "a name that is none"],
