@@ -1,4 +1,4 @@
-//! Lengths of time on the command line.
+//! Lengths of time, as people write and read them.
 
 use core::str::FromStr;
 
@@ -32,9 +32,39 @@ impl FromStr for Span {
     }
 }
 
+/// A length of time in words, about as exact as it matters: `0.3 s`, `45 s`, `60 min` or `30 h`.
+pub(crate) fn words(ms: u64) -> String {
+    let rounded = |unit_ms: u64| ms / unit_ms + u64::from(ms % unit_ms >= unit_ms / 2);
+    match ms {
+        0..9_950 => format!("{}.{} s", rounded(100) / 10, rounded(100) % 10),
+        9_950..119_500 => format!("{} s", rounded(1_000)),
+        119_500..7_170_000 => format!("{} min", rounded(60_000)),
+        _ => format!("{} h", rounded(3_600_000)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_for_people() {
+        for (ms, text) in [
+            (0, "0.0 s"),
+            (49, "0.0 s"),
+            (1_250, "1.3 s"),
+            (9_949, "9.9 s"),
+            (9_950, "10 s"),
+            (119_499, "119 s"),
+            (119_500, "2 min"),
+            (3_600_000, "60 min"),
+            (7_169_999, "119 min"),
+            (7_170_000, "2 h"),
+            (u64::MAX, "5124095576030 h"),
+        ] {
+            assert_eq!(words(ms), text, "{ms}");
+        }
+    }
 
     #[test]
     fn a_number_and_a_unit() {
