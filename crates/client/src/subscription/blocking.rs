@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::event::SubscriptionEvent;
 use super::machine::Subscription as Machine;
-use super::options::{Credentials, SubscriptionOptions};
+use super::options::{Credentials, SubscriptionOptions, Transport};
 use crate::{Blocking, Entropy, Error, Network};
 
 type Renew = Box<dyn FnMut(&Error) -> Option<Credentials> + Send>;
@@ -60,6 +60,11 @@ impl Subscription {
     /// The cursor behind everything that was told; another subscription goes on with it.
     pub fn cursor(&self) -> Option<&str> {
         self.inner.driver().machine().cursor()
+    }
+
+    /// What is spoken on the connection, or else will be on the next one.
+    pub fn transport(&self) -> Transport {
+        self.inner.driver().machine().transport()
     }
 
     /// Waits for the next event, but no longer than until `until`. `None`: nothing came by then, or the
@@ -127,7 +132,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Transport, Url};
+    use crate::Url;
 
     #[test]
     fn the_connection_ends_with_the_subscription() {

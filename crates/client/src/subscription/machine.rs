@@ -47,6 +47,8 @@ pub struct Subscription {
     is_linked: bool,
     /// Whether what had ended before has to be asked for.
     wants_probe: bool,
+    /// That was asked for on this connection, and nothing has come since.
+    is_behind_probe: bool,
     /// The last connection has served, and nobody was told of its end.
     goes_on: bool,
     told: VecDeque<SubscriptionEvent<'static>>,
@@ -96,6 +98,7 @@ impl Subscription {
             backoff: Backoff::default(),
             phase: Phase::Waiting(Time::default()),
             is_linked: false,
+            is_behind_probe: false,
             goes_on: false,
             told: VecDeque::new(),
             failed: None,
@@ -110,6 +113,11 @@ impl Subscription {
     /// hub has given one.
     pub fn cursor(&self) -> Option<&str> {
         self.hearing.ledger.cursor()
+    }
+
+    /// What is spoken on the connection, or else will be on the next one.
+    pub fn transport(&self) -> Transport {
+        self.preference.now()
     }
 
     /// Those of the channels and patterns that have neither ended nor been refused.
@@ -146,6 +154,7 @@ impl Subscription {
         let goes_on = core::mem::take(&mut self.goes_on);
         self.hearing.begin(transport, goes_on);
         self.opened_at = Time::NEVER;
+        self.is_behind_probe = false;
         let has_ticket = matches!(self.credentials, Some(Credentials::Ticket(_)));
         // A ticket is for the stream.
         let probe = if self.wants_probe && !has_ticket {
@@ -213,6 +222,7 @@ impl Subscription {
         if context.hearing.verdict.is_some() {
             return Ok(None);
         }
+        self.is_behind_probe &= input.is_empty();
         match line {
             Line::Socket(socket) => socket.next(&mut context, input, out, take),
             Line::Stream(stream) => stream.next(&mut context, input, take),
@@ -228,6 +238,7 @@ impl Subscription {
                     return Err(End::Again(now));
                 }
                 self.phase = self.line(transport, now, out);
+                self.is_behind_probe = true;
                 self.listen(now, input, out, take)
             }
         }
@@ -358,6 +369,10 @@ impl Machine for Subscription {
                 self.hearing.messages = false;
                 self.wait(now, why, 0, false);
             }
+            // It was closed behind an answer, while our next request was on its way.
+            Phase::Up(_) if core::mem::take(&mut self.is_behind_probe) => {
+                self.hearing.verdict = Some(End::Again(now));
+            }
             Phase::Up(line) => {
                 let mut context = Context {
                     now,
@@ -368,7 +383,11 @@ impl Machine for Subscription {
                     hearing: &mut self.hearing,
                 };
                 let end = match line {
-                    Line::Probe(..) => Some(End::lost(why)),
+                    Line::Probe(probe, _) => {
+                        let end = probe.end(why, &mut context);
+                        self.wants_probe &= !matches!(end, End::Again(_));
+                        Some(end)
+                    }
                     Line::Stream(stream) => Some(stream.end(why, &context)),
                     Line::Polls(polls) => polls.end(why, &mut context),
                     Line::Socket(socket) => {

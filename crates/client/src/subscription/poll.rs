@@ -148,7 +148,13 @@ impl Polls {
         let Step::Asked { fetch, at, waits, .. } = step else { return Ok(()) };
         let (status, keep_alive) = fetch.head();
         let is_over = match status {
-            200 => self.take_apart(fetch.body()).map_err(|error| End::Stop(Error::Hub(error)))?,
+            200 => match self.take_apart(fetch.body()) {
+                Ok(is_over) => is_over,
+                Err(_) if !is_json(&fetch) => {
+                    return Err(End::refusal(fetch.into_refusal(), context.options.retry_ms_max));
+                }
+                Err(error) => return Err(End::Stop(Error::Hub(error))),
+            },
             204 | 304 => {
                 self.items.extend(fetch.header("Sockeye-Cursor").map(Item::Cursor));
                 self.items.push_back(Item::CaughtUp);
@@ -216,6 +222,13 @@ impl Polls {
         }
         None
     }
+}
+
+/// Whether an answer is what a hub answers, by its own word.
+fn is_json(fetch: &Fetch) -> bool {
+    let kind = fetch.header("Content-Type").unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json")
 }
 
 fn too_large_or_lost(error: Error) -> End {

@@ -51,6 +51,17 @@ impl Probe {
         Ok(Some(keep_alive && input.is_empty()))
     }
 
+    /// The connection has ended, and the answer may be whole by that.
+    pub(super) fn end(&mut self, why: Error, context: &mut Context<'_>) -> End {
+        if !self.fetch.cut() {
+            return End::lost(why);
+        }
+        if self.fetch.head().0 == 200 {
+            self.strike(context);
+        }
+        context.hearing.verdict.take().unwrap_or(End::Again(context.now))
+    }
+
     /// Says nothing of what cannot be found out: subscribing will.
     fn strike(&self, context: &mut Context<'_>) {
         let Ok(found) = serde_json::from_slice::<said::Positions>(self.fetch.body()) else {

@@ -98,3 +98,64 @@ fn a_poll_keeps_its_time_over_many_connections() {
         }
     }
 }
+
+/// A server that ends its answers with the connection is asked by one connection after the other.
+#[test]
+fn what_an_answer_says_up_to_the_end_of_its_connection_counts() {
+    let page = "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\n\r\n<title>no</title>";
+    let all_ended = r#"{"cursor":"1a-9","channels":[{"channel":"a","last":1,"ended":true}]}"#;
+    let all_ended = format!("HTTP/1.1 200 OK\r\n\r\n{all_ended}");
+    for (answer, is_over) in [(page, false), (&all_ended, true)] {
+        let mut rig = Rig::new(&[Transport::LongPoll], |options| {
+            options.targets = vec!["a".to_owned()];
+        });
+        assert!(rig.connect().starts_with("GET /v1/position?channel=a "));
+        assert!(rig.events(answer).is_empty());
+        assert!(rig.cut(Error::Ended).is_empty());
+        assert_eq!(rig.machine.is_over(), is_over);
+        if !is_over {
+            assert!(rig.connect().starts_with("GET /v1/poll?"));
+            assert!(rig.events(page).is_empty());
+            assert!(matches!(&rig.cut(Error::Ended)[..], [Err(Error::Refused(_))]));
+        }
+    }
+}
+
+/// The server may end the connection behind its answer without having said so.
+#[test]
+fn what_was_asked_behind_a_probe_is_asked_again() {
+    let cursor = |options: &mut SubscriptionOptions| options.cursor = Some("1a-1".to_owned());
+    let not_found = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    for transport in [Transport::WebSocket, Transport::EventStream, Transport::LongPoll] {
+        let mut rig = Rig::new(&[transport], cursor);
+        assert!(rig.connect().starts_with("GET /v1/position?channel=a "));
+        assert!(rig.events(not_found).is_empty() && !rig.out.is_empty());
+        let reset = Error::Transport(std::io::ErrorKind::ConnectionReset);
+        assert!(rig.cut(reset.clone()).is_empty(), "{transport:?}");
+        assert!(!rig.connect().starts_with("GET /v1/position"));
+        // Once is enough, and so is a byte.
+        assert_eq!(rig.cut(reset.clone()).len(), 1, "{transport:?}");
+        let mut rig = Rig::new(&[transport], cursor);
+        rig.connect();
+        assert!(rig.events(not_found).is_empty());
+        rig.events("H");
+        assert_eq!(rig.cut(reset).len(), 1, "{transport:?}");
+    }
+}
+
+#[test]
+fn a_page_is_no_answer_to_a_poll() {
+    let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n<p>x";
+    let json =
+        "HTTP/1.1 200 OK\r\nContent-Type: application/JSON; a=b\r\nContent-Length: 2\r\n\r\n{}";
+    let end = |transports: &[Transport], answer: &str| {
+        let mut rig = Rig::new(transports, |options| options.targets = vec!["a:*".to_owned()]);
+        rig.connect();
+        rig.events(answer)
+    };
+    assert_eq!(end(&[Transport::LongPoll], json), ["error Hub(Strange)"]);
+    assert!(end(&[Transport::LongPoll], page)[0].starts_with("error Refused("));
+    // [client:hub-transport] Somebody on the way says that.
+    let both = [Transport::LongPoll, Transport::EventStream];
+    assert!(end(&both, page)[0].starts_with("lost 0 Refused("));
+}
