@@ -12,6 +12,8 @@ mod shown;
 mod stream;
 pub(crate) mod subscribe;
 pub(crate) mod ticket;
+mod ways;
+mod words;
 
 use sockeye_client::Network;
 use sockeye_http1::{HeaderName, HeaderValue};

@@ -155,7 +155,7 @@ pub(crate) struct SubscribeOptions {
     pub(super) server: ServerOptions,
 
     /// How the messages come.
-    #[arg(long, value_enum, default_value = "ws")]
+    #[arg(long, value_enum, default_value = "auto")]
     pub(super) transport: Transport,
 
     /// Go on after this cursor, which an earlier message or run has told.
@@ -191,6 +191,8 @@ pub(crate) struct SubscribeOptions {
 /// How messages come.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Transport {
+    /// A WebSocket; where there is none, server-sent events; where those do not come through, polls.
+    Auto,
     /// A WebSocket.
     Ws,
     /// Server-sent events.

@@ -6,28 +6,35 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sockeye_client::{
-    Data, Error, Gap, HubError, Publication, Refusal, Subscription, SubscriptionEvent,
-    SubscriptionOptions, Target, TlsError, Transport as Spoken,
+    Data, Error, Gap, HubError, Publication, Subscription, SubscriptionEvent, SubscriptionOptions,
+    Target, TlsError, Transport as Spoken,
 };
 
 use super::args::{From, SubscribeOptions, Transport};
-use super::http::Problem;
 use super::output::{Output, watch_reader, watch_signals};
+use super::ways::{Ways, is_busy, name};
+use super::words::Server;
 use super::{Remote, plain, shown};
-use crate::endpoint::words;
-use crate::{Failure, OrFail};
+use crate::{Failure, OrFail, span};
 
 /// Prints messages until there are no more to come.
 pub(crate) fn run(options: &SubscribeOptions) -> Result<(), Failure> {
     let remote = Remote::new(&options.server)?;
-    let mut printer = Printer::new(options, &remote);
+    let asked = asked(options, &remote)?;
+    let mut printer = Printer::new(options, &remote, Ways::new(asked.transports.clone()));
     watch_signals(Arc::clone(&printer.output))?;
     watch_reader()?;
-    let subscription = Subscription::new(asked(options, &remote)?, remote.network.clone());
+    let subscription = Subscription::new(asked, remote.network);
     let mut subscription = subscription.or_fail(|| "cannot subscribe".into())?;
     while let Some(event) = subscription.next() {
         let event = event.map_err(|error| printer.failure(&error))?;
-        if !printer.print(event, subscription.cursor())? {
+        let more = match event {
+            SubscriptionEvent::Lost { why, wait_ms } => {
+                printer.lost(&why, wait_ms, subscription.transport())?
+            }
+            event => printer.print(event, subscription.cursor())?,
+        };
+        if !more {
             subscription.close();
         }
     }
@@ -39,12 +46,14 @@ fn asked(options: &SubscribeOptions, remote: &Remote) -> Result<SubscriptionOpti
     let targets: Vec<&str> = options.channels.iter().map(String::as_str).collect();
     let mut asked = SubscriptionOptions::new(remote.address.url.clone(), &targets);
     asked.cursor = start(options);
-    asked.transports = vec![match options.transport {
-        Transport::Ws => Spoken::WebSocket,
-        Transport::Sse => Spoken::EventStream,
-        Transport::Poll => Spoken::LongPoll,
-        Transport::ShortPoll => Spoken::ShortPoll,
-    }];
+    match options.transport {
+        // As the client prefers them.
+        Transport::Auto => {}
+        Transport::Ws => asked.transports = vec![Spoken::WebSocket],
+        Transport::Sse => asked.transports = vec![Spoken::EventStream],
+        Transport::Poll => asked.transports = vec![Spoken::LongPoll],
+        Transport::ShortPoll => asked.transports = vec![Spoken::ShortPoll],
+    }
     let value = remote.authorization.clone();
     asked.headers.extend(value.map(|value| ("Authorization".to_owned(), value)));
     Ok(asked)
@@ -59,8 +68,8 @@ fn start(options: &SubscribeOptions) -> Option<String> {
 
 /// What is printed, and what is known for that.
 struct Printer {
-    authority: String,
-    host: String,
+    server: Server,
+    ways: Ways,
     output: Arc<Output>,
     style: Style,
     quiet: bool,
@@ -70,8 +79,6 @@ struct Printer {
     wanted: Vec<String>,
     /// Why the first one was.
     refusal: Option<String>,
-    /// Whether the server has ever taken us in.
-    known: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -130,21 +137,20 @@ struct Missed {
 }
 
 impl Printer {
-    fn new(options: &SubscribeOptions, remote: &Remote) -> Self {
+    fn new(options: &SubscribeOptions, remote: &Remote, ways: Ways) -> Self {
         let output = Arc::new(Output::default());
         // Nothing is written, so nothing can fail.
         let _ = output.write(None, start(options).filter(|it| it != "now"));
         let person = !options.json && std::io::stdout().is_terminal();
         Self {
-            authority: remote.address.authority.clone(),
-            host: remote.address.peer().host.clone(),
+            server: Server::new(&remote.address),
+            ways,
             output,
             style: if person { Style::Person } else { Style::Json },
             quiet: options.quiet,
             left: options.count,
             wanted: options.channels.clone(),
             refusal: None,
-            known: false,
         }
     }
 
@@ -155,9 +161,9 @@ impl Printer {
         cursor: Option<&str>,
     ) -> Result<bool, Failure> {
         match event {
-            SubscriptionEvent::Connected { .. } => {
-                if core::mem::replace(&mut self.known, true) {
-                    self.notice("connected again");
+            SubscriptionEvent::Connected { transport } => {
+                if let Some(words) = self.ways.connected(transport) {
+                    self.notice(&words);
                 }
                 Ok(true)
             }
@@ -188,7 +194,6 @@ impl Printer {
             SubscriptionEvent::Refused { channel, code, message } => {
                 self.refused(&channel, &code, &message)
             }
-            SubscriptionEvent::Lost { why, wait_ms } => self.lost(&why, wait_ms),
             // There may be new ones.
             _ => Ok(true),
         }
@@ -237,15 +242,22 @@ impl Printer {
         Ok(more)
     }
 
-    /// Without ever having been there, only a server that has no room now is worth waiting for; one that is not
-    /// trusted never is.
-    fn lost(&self, why: &Error, wait_ms: u64) -> Result<bool, Failure> {
-        let untrusted = matches!(why, Error::Tls(TlsError::Certificate(_)));
-        if untrusted || !self.known && !is_busy(why) {
+    /// Without ever having been there, only a server that has no room now is worth waiting for, and another transport
+    /// worth a try; a server that is not trusted never is.
+    fn lost(&mut self, why: &Error, wait_ms: u64, next: Spoken) -> Result<bool, Failure> {
+        let is_known = self.ways.is_known();
+        let words = self.server.explain(why, is_known);
+        let was = self.ways.now();
+        let may_help = self.ways.lost(next, why, &words);
+        let is_untrusted = matches!(why, Error::Tls(TlsError::Certificate(_)));
+        if is_untrusted || !is_known && !may_help {
             return Err(self.failure(why));
         }
-        let wait_s = std::time::Duration::from_millis(wait_ms).as_secs_f64();
-        self.notice(&format!("{}; again in {wait_s:.1} s", self.explain(why)));
+        // What another transport mends at once is told when it has.
+        if is_known || is_busy(why) || matches!(why, Error::TimedOut(_)) {
+            let by = if next == was { String::new() } else { format!(", by {}", name(next)) };
+            self.notice(&format!("{words}; again in {}{by}", span::words(wait_ms)));
+        }
         Ok(true)
     }
 
@@ -276,31 +288,10 @@ impl Printer {
                 Failure(format!("nothing is left to subscribe: {first}"))
             }
             (Error::Hub(HubError::Goaway { code: 4300..=4399, .. }), _) => {
-                let why = self.explain(error);
+                let why = self.server.explain(error, self.ways.is_known());
                 Failure(format!("{why}; other credentials are needed"))
             }
-            _ => Failure(self.explain(error)),
-        }
-    }
-
-    fn explain(&self, error: &Error) -> String {
-        let server = plain(&self.authority);
-        match error {
-            Error::Connect(ErrorKind::ConnectionRefused) => format!(
-                "cannot connect to {server}: nobody listens there. Is the server running? \
-                 (`sockeye serve` starts one, --url names another)"
-            ),
-            Error::Connect(kind) => format!("cannot connect to {server}: {kind}"),
-            Error::Resolve(kind) => format!("cannot find {server}: {kind}"),
-            Error::Refused(refusal) => refused(refusal),
-            Error::Tls(error) => words::tls(*error, &plain(&self.host)),
-            Error::Hub(HubError::Goaway { code, reason }) => {
-                format!("the server ended the stream: {} ({code})", plain(reason))
-            }
-            Error::Hub(HubError::Refused { code, message }) => {
-                format!("the server refused: {} ({})", plain(message), plain(code))
-            }
-            other => plain(&other.to_string()),
+            _ => Failure(self.server.explain(error, self.ways.is_known())),
         }
     }
 }
@@ -314,30 +305,4 @@ fn gap_line<'l>(gap: &'l Gap<'_>) -> Line<'l> {
     let missed = gap.missed.map(|(after, through)| Missed { after, through });
     let (reason, ended) = (Some(&*gap.reason), gap.ended.then_some(true));
     Line { r#type: "gap", channel, pattern, all, reason, missed, ended, ..Line::default() }
-}
-
-/// Whether the server said that it has no room now.
-fn is_busy(why: &Error) -> bool {
-    match why {
-        Error::Hub(HubError::Goaway { code, .. }) => matches!(code, 1012 | 1013 | 4100..=4199),
-        Error::Hub(HubError::Refused { .. }) => true,
-        Error::Refused(refusal) => {
-            matches!(refusal.status.code(), 408 | 429 | 500 | 502..=504)
-        }
-        _ => false,
-    }
-}
-
-fn refused(refusal: &Refusal) -> String {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        error: Problem,
-    }
-    match serde_json::from_slice::<Body>(&refusal.body) {
-        Ok(Body { error }) => format!("the server refused: {error}"),
-        Err(_) => format!(
-            "the server refused: status {} and no reason; is that a Sockeye server?",
-            refusal.status.code()
-        ),
-    }
 }

@@ -2,6 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod fallback;
+mod foreign;
 mod goodbyes;
 mod guarded;
 mod help;

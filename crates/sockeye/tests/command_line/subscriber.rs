@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::common::{PATIENCE, Serving};
 use crate::program::client_of;
 
-pub const TRANSPORTS: [&str; 4] = ["ws", "sse", "poll", "short-poll"];
+pub const TRANSPORTS: [&str; 5] = ["auto", "ws", "sse", "poll", "short-poll"];
 
 /// Killed when dropped.
 pub struct Subscriber {

@@ -1,0 +1,91 @@
+//! What went wrong with a hub, in words for a person.
+
+use std::io::ErrorKind;
+
+use sockeye_client::{Deadline, Error, HubError, Refusal, Scheme};
+use sockeye_http1::Error as HttpError;
+
+use super::address::Address;
+use super::http::Problem;
+use super::plain;
+use crate::endpoint::words;
+
+/// The server that is to be a hub.
+pub(super) struct Server {
+    authority: String,
+    host: String,
+    is_plain: bool,
+}
+
+impl Server {
+    pub(super) fn new(address: &Address) -> Self {
+        let peer = address.peer();
+        Self {
+            authority: plain(&address.authority),
+            host: plain(&peer.host),
+            is_plain: peer.scheme == Scheme::Plain,
+        }
+    }
+
+    /// Says why there is no connection, or not any more. `is_known`: it has been there as a hub.
+    pub(super) fn explain(&self, error: &Error, is_known: bool) -> String {
+        let server = &self.authority;
+        match error {
+            Error::Connect(ErrorKind::ConnectionRefused) => format!(
+                "cannot connect to {server}: nobody listens there. Is the server running? \
+                 (`sockeye serve` starts one, --url names another)"
+            ),
+            Error::Connect(kind) => format!("cannot connect to {server}: {kind}"),
+            Error::Resolve(kind) => format!("cannot find {server}: {kind}"),
+            Error::TimedOut(Deadline::Connect) => format!("connecting to {server} took too long"),
+            Error::Refused(refusal) => refused(refusal),
+            Error::Tls(error) => words::tls(*error, &self.host),
+            Error::Ended | Error::Truncated | Error::Transport(_) if !is_known => {
+                self.doubt("ended the connection before it had answered")
+            }
+            Error::Http(HttpError::FirstByte) => self.doubt("answers, but not in HTTP"),
+            Error::Http(why) => self.doubt(&format!("answers in no HTTP that we know: {why}")),
+            Error::Hub(HubError::Strange) => {
+                self.doubt("answers, but not in the words of this version of the protocol")
+            }
+            Error::Hub(HubError::Subprotocol) => {
+                self.doubt("opens a WebSocket, but not for sockeye.v1.json")
+            }
+            Error::Hub(HubError::Goaway { code, reason }) => {
+                format!("the server ended the stream: {} ({code})", plain(reason))
+            }
+            Error::Hub(HubError::Refused { code, message }) => {
+                format!("the server refused: {} ({})", plain(message), plain(code))
+            }
+            other => plain(&other.to_string()),
+        }
+    }
+
+    /// What it does, and whether it is what was meant.
+    fn doubt(&self, does: &str) -> String {
+        let hint = if self.is_plain { ", and without TLS" } else { "" };
+        format!("{} {does}; is that a Sockeye server{hint}?", self.authority)
+    }
+}
+
+fn refused(refusal: &Refusal) -> String {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        error: Problem,
+    }
+    if let Ok(Body { error }) = serde_json::from_slice::<Body>(&refusal.body) {
+        return format!("the server refused: {error}");
+    }
+    let (status, question) = (refusal.status.code(), "is that a Sockeye server?");
+    match (status, refusal.header("Location")) {
+        // It says what the answer is, since that is what is wrong.
+        (200..=299, _) => format!("{}; {question}", plain(&refusal.to_string())),
+        (300..=399, Some(to)) => {
+            format!(
+                "the server refused: status {status}, it has moved to {}; {question}",
+                plain(to)
+            )
+        }
+        _ => format!("the server refused: status {status} and no reason; {question}"),
+    }
+}
