@@ -33,7 +33,7 @@ pub(crate) fn run(house: &House, verdict: &mut Verdict) -> Outcome {
         (ports.expired, "an expired certificate", bad(CertificateError::Expired)),
         (ports.elsewhere, "another name's certificate", bad(CertificateError::Name)),
         (ports.untrusted, "a stranger's certificate", bad(CertificateError::Issuer)),
-        (house.ws.port, "a server without TLS", TlsError::NoTls),
+        (house.ws.port, "a server without TLS", TlsError::NotTls),
     ] {
         refuse(verdict, what, port, wanted, &trusting);
     }

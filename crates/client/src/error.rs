@@ -108,7 +108,7 @@ pub enum TlsError {
     /// The server's certificate is not trusted.
     Certificate(CertificateError),
     /// What the server says is no TLS. It may speak plain HTTP on this port.
-    NoTls,
+    NotTls,
     /// The server refuses, with this alert (RFC 8446 §6).
     Alert(u8),
     /// The handshake failed in another way, or a record is bad.
@@ -140,14 +140,14 @@ pub enum CertificateError {
     Other,
 }
 
-/// What rustls says. Records that cannot be read are [`TlsError::NoTls`], as at the beginning of a handshake.
+/// What rustls says. Records that cannot be read are [`TlsError::NotTls`], as at the beginning of a handshake.
 #[cfg(feature = "rustls")]
 impl From<&rustls::Error> for TlsError {
     fn from(error: &rustls::Error) -> Self {
         match error {
             rustls::Error::InvalidCertificate(why) => Self::Certificate(why.into()),
             rustls::Error::NoCertificatesPresented => Self::Certificate(CertificateError::Other),
-            rustls::Error::InvalidMessage(_) => Self::NoTls,
+            rustls::Error::InvalidMessage(_) => Self::NotTls,
             rustls::Error::AlertReceived(alert) => Self::Alert((*alert).into()),
             _ => Self::Protocol,
         }
@@ -284,7 +284,7 @@ impl fmt::Display for TlsError {
         match self {
             Self::Name => f.write_str("no certificate can hold the host's name"),
             Self::Certificate(why) => write!(f, "the server's certificate {why}"),
-            Self::NoTls => f.write_str("the server answers, but not in TLS"),
+            Self::NotTls => f.write_str("the server answers, but not in TLS"),
             Self::Alert(code) => write!(f, "the server refuses TLS with alert {code}"),
             Self::Protocol => f.write_str("TLS failed"),
             Self::Roots => f.write_str("the system has no authorities to trust"),

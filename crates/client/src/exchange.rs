@@ -157,6 +157,9 @@ impl Exchange {
     }
 }
 
+/// How long the body of an answer that was not asked for is waited for: its status says the most.
+pub(crate) const REFUSAL_MS: u64 = 3_000;
+
 /// The lines of a head for a user. What is not UTF-8 in a value is replaced.
 pub(crate) fn head_lines(headers: Headers<'_, '_>) -> Vec<(String, String)> {
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();

@@ -254,7 +254,7 @@ fn a_server_that_speaks_no_tls() {
             stream.write_all(answer.as_bytes())?;
             io::copy(&mut stream, &mut io::sink()).map(|_| ())
         });
-        assert_eq!(connect(&server, trusting()).err(), Some(Error::Tls(TlsError::NoTls)));
+        assert_eq!(connect(&server, trusting()).err(), Some(Error::Tls(TlsError::NotTls)));
     }
     // An alert of TLS 1.2: handshake_failure.
     let server = Once::new(|mut stream| {
@@ -344,7 +344,7 @@ fn no_tls_behind_a_proxy() {
     let url = Url::parse(&format!("http://127.0.0.1:{}", proxy.port)).expect("a URL");
     let network = trusting().through(Proxy::new(url).expect("http"));
     let error = WebSocket::with(options("localhost", 1), network).err();
-    assert_eq!(error, Some(Error::Tls(TlsError::NoTls)));
+    assert_eq!(error, Some(Error::Tls(TlsError::NotTls)));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::answer::Answer;
 use super::event::{SourceEvent, SourceOpened, tell};
 use super::options::{EventSourceOptions, Reconnect};
 use super::request::Request;
-use crate::exchange::{Exchange, head_lines};
+use crate::exchange::{Exchange, REFUSAL_MS, head_lines};
 use crate::{Deadline, Entropy, Error, Limits, Machine, Peer, Refusal, TlsError, UsageError};
 
 /// An event source as a state machine.
@@ -271,6 +271,7 @@ impl EventSource {
             // [html:9.2.3-fail]
             Some(Action::Closed | Action::Connect { .. }) | None => {
                 let refusal = exchange.refusal(input);
+                let until = until.min(now + REFUSAL_MS);
                 self.state = State::Refused { exchange, refusal, until };
             }
         }

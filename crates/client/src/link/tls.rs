@@ -134,7 +134,7 @@ impl Tls {
         if let Err(error) = self.session.process_new_packets() {
             self.failure = Some(match TlsError::from(&error) {
                 // It has spoken TLS before.
-                TlsError::NoTls if self.session.protocol_version().is_some() => TlsError::Protocol,
+                TlsError::NotTls if self.session.protocol_version().is_some() => TlsError::Protocol,
                 failure => failure,
             });
             // The server is told what was wrong, if it still listens.

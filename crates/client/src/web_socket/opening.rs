@@ -8,7 +8,7 @@ use sockeye_http1::{HeaderName, HeaderValue, ResponseHead};
 use sockeye_reactor::Time;
 
 use super::ConnectOptions;
-use crate::exchange::{Exchange, head_lines};
+use crate::exchange::{Exchange, REFUSAL_MS, head_lines};
 use crate::{Deadline, Entropy, Error, Limits, Refusal, UsageError};
 
 /// What client and server agreed on.
@@ -99,7 +99,10 @@ impl Opening {
     fn gather(&mut self, now: Time, input: &mut &mut [u8]) -> Answer {
         let mut refusal = match self.refusal.take() {
             Some(refusal) => refusal,
-            None => self.exchange.refusal(&mut &mut [][..]),
+            None => {
+                self.deadline = self.deadline.min(now + REFUSAL_MS);
+                self.exchange.refusal(&mut &mut [][..])
+            }
         };
         if self.exchange.add_to_refusal(&mut refusal, input) || self.deadline <= now {
             return Answer::Failed(Error::Refused(Box::new(refusal)));

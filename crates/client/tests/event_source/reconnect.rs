@@ -231,7 +231,7 @@ fn what_cannot_become_better_is_not_waited_for() {
         assert!(rig.is_over());
     }
     let proxy = Error::Proxy(ProxyError::Connect(ErrorKind::ConnectionRefused));
-    for error in [Error::Tls(TlsError::NoTls), Error::Tls(TlsError::Alert(40)), proxy] {
+    for error in [Error::Tls(TlsError::NotTls), Error::Tls(TlsError::Alert(40)), proxy] {
         let mut rig = Rig::new(options("https://a.test/s"));
         rig.ends(error.clone());
         assert_eq!(rig.take_one(), Told::Lost(error, 3000));

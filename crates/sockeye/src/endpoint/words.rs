@@ -78,7 +78,7 @@ pub(crate) fn tls(error: TlsError, host: &str) -> String {
             format!("the certificate of {host} is not trusted: {}", certificate(why))
         }
         TlsError::Name => format!("no certificate can be for {host}"),
-        TlsError::NoTls => {
+        TlsError::NotTls => {
             format!("{host} answers, but not in TLS; does it speak http:// or ws:// there?")
         }
         TlsError::Alert(code) => format!("{host} refuses TLS: alert {code}{}", alert(code)),
@@ -189,6 +189,59 @@ mod tests {
             headers: headers.collect(),
             body: body.to_vec(),
         }
+    }
+
+    fn way(url: &str) -> Way {
+        let url = Url::parse(url).expect("a URL");
+        Way { url, proxy: Some("proxy.test:3128".to_owned()), known: false }
+    }
+
+    #[test]
+    fn whose_fault_it_is() {
+        let way = way("ws://a.test:81/");
+        let refused = std::io::ErrorKind::ConnectionRefused;
+        for (error, words) in [
+            (Error::Connect(refused), "cannot connect to a.test, port 81: connection refused"),
+            (
+                Error::Proxy(ProxyError::Connect(refused)),
+                "cannot connect to the proxy proxy.test:3128: connection refused",
+            ),
+            (Error::Proxy(ProxyError::Resolve(refused)), "the proxy proxy.test:3128 is not found"),
+            (
+                Error::Proxy(ProxyError::TimedOut),
+                "the proxy took too long to open a tunnel (proxy.test:3128)",
+            ),
+            (
+                Error::Truncated,
+                "the connection ended before its time; perhaps it wants TLS, https:// or wss://",
+            ),
+            (
+                Error::Tls(TlsError::Alert(116)),
+                "a.test refuses TLS: alert 116 (certificate required)",
+            ),
+            (Error::Tls(TlsError::Alert(41)), "a.test refuses TLS: alert 41"),
+            (Error::Tls(TlsError::Protocol), "a.test: TLS failed"),
+            (
+                Error::Tls(TlsError::Roots),
+                "the system has no authorities to trust; --cacert names one",
+            ),
+        ] {
+            assert_eq!(way.explain(&error), words);
+        }
+        let known = Way { known: true, ..way };
+        assert_eq!(known.explain(&Error::Truncated), "the connection ended before its time");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_certificate() {
+        use CertificateError::{
+            Authority, Expired, Issuer, Name, NotYetValid, Other, Purpose, Revoked,
+        };
+        let all = [Issuer, Name, Expired, NotYetValid, Authority, Purpose, Revoked, Other];
+        let mut told: Vec<_> = all.into_iter().map(certificate).collect();
+        told.sort_unstable();
+        told.dedup();
+        assert_eq!(told.len(), all.len(), "each has its own words: {told:?}");
     }
 
     #[test]
