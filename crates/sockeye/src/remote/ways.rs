@@ -1,6 +1,7 @@
 //! The transports of a subscription: which one it is now, and what has come of the others.
 
 use sockeye_client::{Deadline, Error, HubError, Transport};
+use sockeye_http1::Error as HttpError;
 
 /// What is known of the way to a hub.
 pub(super) struct Ways {
@@ -88,7 +89,7 @@ pub(super) fn is_busy(why: &Error) -> bool {
     }
 }
 
-/// Whether it went wrong on the part of the way that all transports have in common.
+/// Whether it went wrong on the part of the way that all transports have in common, which ends with HTTP.
 const fn concerns_all(why: &Error) -> bool {
     matches!(
         why,
@@ -97,6 +98,7 @@ const fn concerns_all(why: &Error) -> bool {
             | Error::Proxy(_)
             | Error::Tls(_)
             | Error::NoTls
+            | Error::Http(HttpError::FirstByte)
             | Error::System(_)
             | Error::TimedOut(Deadline::Connect)
     )
@@ -132,6 +134,7 @@ mod tests {
             (Error::Resolve(ErrorKind::NotFound), false),
             (Error::Tls(sockeye_client::TlsError::Protocol), false),
             (Error::TimedOut(Deadline::Connect), false),
+            (Error::Http(HttpError::FirstByte), false),
             (Error::TimedOut(Deadline::Head), true),
             (Error::Transport(ErrorKind::ConnectionReset), true),
         ] {

@@ -41,9 +41,9 @@ impl Server {
             Error::Refused(refusal) => refused(refusal),
             Error::Tls(error) => words::tls(*error, &self.host),
             Error::Ended | Error::Truncated | Error::Transport(_) if !is_known => {
-                self.doubt("ended the connection before it had answered")
+                self.doubt_with_tls("ended the connection before it had answered")
             }
-            Error::Http(HttpError::FirstByte) => self.doubt("answers, but not in HTTP"),
+            Error::Http(HttpError::FirstByte) => self.doubt_with_tls("answers, but not in HTTP"),
             Error::Http(why) => self.doubt(&format!("answers in no HTTP that we know: {why}")),
             Error::Hub(HubError::Strange) => {
                 self.doubt("answers, but not in the words of this version of the protocol")
@@ -63,6 +63,11 @@ impl Server {
 
     /// What it does, and whether it is what was meant.
     fn doubt(&self, does: &str) -> String {
+        format!("{} {does}; is that a Sockeye server?", self.authority)
+    }
+
+    /// The same for what a server of TLS does that is spoken to without.
+    fn doubt_with_tls(&self, does: &str) -> String {
         let hint = if self.is_plain { ", and without TLS" } else { "" };
         format!("{} {does}; is that a Sockeye server{hint}?", self.authority)
     }

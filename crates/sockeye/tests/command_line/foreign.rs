@@ -146,7 +146,7 @@ fn servers_of_something_else_are_told() {
     let sockets = sockets();
     for transport in TRANSPORTS {
         let words = match transport {
-            "ws" => "opens a WebSocket, but not for sockeye.v1.json; is that a Sockeye server",
+            "ws" => "opens a WebSocket, but not for sockeye.v1.json; is that a Sockeye server?",
             _ => "status 426 and no reason; is that a Sockeye server?",
         };
         refused(&format!("http://{sockets}"), transport, words);

@@ -2,8 +2,9 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
+use crate::foreign::{head, serve};
 use crate::program::{client, complaint, json_lines, text};
 
 /// A server that is a script: it answers the first connection with this goodbye, and the second one with
@@ -76,4 +77,23 @@ fn whoever_is_sent_away_for_good_stays_away() {
         assert!(complaint(&output).ends_with(&wanted), "{output:?}");
         assert_eq!(text(&output.stdout), "");
     }
+}
+
+#[test]
+fn a_long_wait_is_told_in_words() {
+    let addr = serve(|stream| {
+        let mut stream = BufReader::new(stream);
+        head(&mut stream);
+        let said = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nevent: $goaway\n\
+                    data: {\"code\":4100,\"reason\":\"overloaded\",\"retry_ms\":3600000}\n\n";
+        let _ = stream.get_mut().write_all(said.as_bytes());
+    });
+    let url = format!("http://{addr}");
+    let mut command = client(&["subscribe", "--transport", "sse", "--url", &url, "c"]);
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut said = String::new();
+    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+    stderr.read_line(&mut said).expect("text");
+    child.kill().and_then(|()| child.wait()).expect("our child");
+    assert_eq!(said, "sockeye: the server ended the stream: overloaded (4100); again in 60 min\n");
 }
