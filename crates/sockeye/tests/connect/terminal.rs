@@ -104,6 +104,27 @@ impl Drop for Place {
     }
 }
 
+/// Who types sees what comes, and needs no last Ping; nor is a server waited for that takes no part in the end.
+#[test]
+fn a_person_who_leaves_is_not_kept() {
+    for key in ["\u{3}", "\u{4}"] {
+        let (addr, server) = serve_once(|mut client| {
+            client.accept("");
+            let first = client.next_frame();
+            client.socket.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+            client.rest();
+            first.0
+        });
+        let place = Place::new(if key == "\u{3}" { "interrupted" } else { "gone" });
+        let mut person = Person::sits_down(&["connect", &format!("ws://{addr}/")], &place);
+        person.sees("> ");
+        person.types(key);
+        person.sees("did not answer a Close frame");
+        assert_eq!(person.leaves(), Some(1));
+        assert_eq!(server.join().expect("no panic"), 8, "the first frame is the last");
+    }
+}
+
 #[test]
 fn a_person_types_lines_and_commands() {
     let server = serve_anywhere();
