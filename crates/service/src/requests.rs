@@ -185,6 +185,11 @@ impl Service {
         who: &Who,
         query: &Query<'_>,
     ) -> Result<Answer, Problem> {
+        // A proxy that lets no Upgrade through may drop the subprotocol, too, by which the query is
+        // judged. The handshake answers 426, which sends clients to another transport.
+        if request.head.headers().all("Upgrade").next().is_none() {
+            return Ok(upgrade(self.limits.message_bytes_max));
+        }
         self.known(query, &["channel"], Cursors::Known)?;
         let mut wanted = request.head.headers().elements("Sec-WebSocket-Protocol");
         let commands = wanted.any(|it| it == SUBPROTOCOL.as_bytes());

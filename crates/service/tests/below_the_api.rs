@@ -83,6 +83,7 @@ fn with_a_whole_head_the_page_may_read_them() {
         (format!("{chunked}x\r\n"), 400, "bad_http"),
         (post("Content-Length: 9\r\n") + "part", 408, "timeout"),
         (request("GET /v1/ws?channel=a HTTP/1.1", ""), 426, "upgrade_required"),
+        (request("GET /v1/ws HTTP/1.1", ""), 426, "upgrade_required"),
         (request("GET /v1/ws?channel=a HTTP/1.0", ""), 426, "upgrade_required"),
     ];
     for (sent, status, code) in cases {

@@ -368,7 +368,9 @@ fn channels_that_are_named_at_once() {
     let answer = (400, "too_many_channels".to_owned());
     for path in ["/v1/position", "/v1/poll", "/v1/sse", "/v1/ws"] {
         let target = format!("{path}?channel=a&channel=b&channel=c");
-        assert_eq!(asked(&server, "GET", &target, ""), answer, "{path}");
+        let upgrade = if path == "/v1/ws" { "Upgrade: websocket\r\n" } else { "" };
+        let answered = ask(server.addr, "GET", &target, upgrade, "");
+        assert_eq!(refused(&answered), answer, "{path}");
     }
     let body = r#"{"channels":["a","b","c"],"data":1}"#;
     assert_eq!(asked(&server, "POST", "/v1/publish", body), answer);
