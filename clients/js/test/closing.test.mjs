@@ -54,16 +54,17 @@ describe("closing", () => {
   });
 
   for (const transport of ["websocket", "sse", "poll"]) test(`nothing is subscribed any more when the credentials come: no connection (${transport})`, async () => {
-    const { base, counts } = await liar({ socket: () => {}, sse: () => {}, poll: () => {} });
+    const { base, counts } = await liar({ sse: () => {}, poll: () => {} });
     let give;
-    const it = reader(base, { transports: [transport], credentials: () => new Promise((resolve) => { give = resolve; }) });
+    Still.made = [];
+    const it = reader(base, { transports: [transport], WebSocket: Still, credentials: () => new Promise((resolve) => { give = resolve; }) });
     it.subscribe("a", "a:1");
     await until("asked", () => give);
     it.leave("a");
     await new Promise(setImmediate);
     give({ token: "t" });
     await state(it, "idle");
-    assert.equal(counts.ws + counts.sse + counts.poll, 0);
+    assert.equal(Still.made.length + counts.sse + counts.poll, 0);
   });
 
   test("a process ends by itself, whatever was under way, if all times are an hour", async () => {
