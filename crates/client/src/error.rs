@@ -60,6 +60,14 @@ pub enum Error {
     Hub(crate::HubError),
 }
 
+impl Error {
+    /// Whether another attempt could only come to the same: no certificate becomes good by asking for it, and one that
+    /// has expired waits for a person.
+    pub(crate) const fn is_futile(&self) -> bool {
+        matches!(self, Self::NoTls | Self::Tls(TlsError::Name | TlsError::Certificate(_)))
+    }
+}
+
 /// A step that has a limit of its own, in [`Limits`](crate::Limits) or in the options of its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Deadline {
@@ -109,6 +117,8 @@ pub enum TlsError {
     Certificate(CertificateError),
     /// What the server says is no TLS. It may speak plain HTTP on this port.
     NotTls,
+    /// The connection ended within the handshake.
+    Ended,
     /// The server refuses, with this alert (RFC 8446 §6).
     Alert(u8),
     /// The handshake failed in another way, or a record is bad.
@@ -233,7 +243,8 @@ impl fmt::Display for Error {
             Self::Ended => f.write_str("the connection ended"),
             Self::HungUp => f.write_str("the connection was not wanted any more"),
             Self::TimedOut(deadline) => deadline.fmt(f),
-            Self::Http(error) => error.fmt(f),
+            Self::Http(HttpError::FirstByte) => f.write_str("the server's answer is no HTTP"),
+            Self::Http(error) => write!(f, "the server's answer cannot be taken: {error}"),
             Self::InterimResponses => f.write_str("too many interim responses"),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Handshake(error) => error.fmt(f),
@@ -270,6 +281,7 @@ impl fmt::Display for ProxyError {
             Self::Resolve(kind) => write!(f, "the proxy is not found: {kind}"),
             Self::Connect(kind) => write!(f, "cannot connect to the proxy: {kind}"),
             Self::Status(status) => write!(f, "the proxy opens no tunnel: status {status}"),
+            Self::Http(HttpError::FirstByte) => f.write_str("the proxy's answer is no HTTP"),
             Self::Http(error) => write!(f, "the proxy opens no tunnel: {error}"),
             Self::InterimResponses => f.write_str("the proxy sends too many interim responses"),
             Self::Transport(kind) => write!(f, "the connection to the proxy broke: {kind}"),
@@ -285,6 +297,7 @@ impl fmt::Display for TlsError {
             Self::Name => f.write_str("no certificate can hold the host's name"),
             Self::Certificate(why) => write!(f, "the server's certificate {why}"),
             Self::NotTls => f.write_str("the server answers, but not in TLS"),
+            Self::Ended => f.write_str("the connection ended within the TLS handshake"),
             Self::Alert(code) => write!(f, "the server refuses TLS with alert {code}"),
             Self::Protocol => f.write_str("TLS failed"),
             Self::Roots => f.write_str("the system has no authorities to trust"),

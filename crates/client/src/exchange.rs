@@ -160,6 +160,12 @@ impl Exchange {
 /// How long the body of an answer that was not asked for is waited for: its status says the most.
 pub(crate) const REFUSAL_MS: u64 = 3_000;
 
+/// Whether the body is anything but itself. No coding is asked for, and none is read.
+pub(crate) fn is_coded(head: &ResponseHead<'_, '_>) -> bool {
+    let mut codings = head.headers().tokens("content-encoding");
+    codings.any(|coding| !coding.eq_ignore_ascii_case("identity"))
+}
+
 /// The lines of a head for a user. What is not UTF-8 in a value is replaced.
 pub(crate) fn head_lines(headers: Headers<'_, '_>) -> Vec<(String, String)> {
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();

@@ -15,7 +15,7 @@ use sockeye_client::websocket::{CloseCode, Message};
 use sockeye_client::{
     CertificateError, ConnectOptions, Deadline, Driver, Entropy, Error, EventSource,
     EventSourceOptions, Limits, Network, OwnedMessage, OwnedSourceEvent, Proxy, Reconnect,
-    TlsError, Url, WebSocket,
+    Subscription, SubscriptionOptions, TlsError, Url, WebSocket,
 };
 
 use self::peer::{LIMITS, Once, Peer, pattern, read_head};
@@ -129,7 +129,7 @@ fn certificates_that_are_not() {
     }
 }
 
-/// It would not become good by being asked for again and again.
+/// [html:9.2.3-futile] It would not become good by being asked for again and again.
 #[test]
 fn a_source_does_not_come_back_to_a_bad_certificate() {
     let server = server(EXPIRED, |_| panic!("no byte of HTTP goes to such a server"));
@@ -139,6 +139,18 @@ fn a_source_does_not_come_back_to_a_bad_certificate() {
     let why = TlsError::Certificate(CertificateError::Expired);
     assert_eq!(source.next(), Some(Err(Error::Tls(why))));
     assert_eq!(source.next(), None);
+}
+
+/// [client:hub-futile]
+#[test]
+fn a_subscription_does_not_come_back_to_a_bad_certificate() {
+    let server = server(EXPIRED, |_| panic!("no byte of HTTP goes to such a server"));
+    let url = Url::parse(&format!("https://localhost:{}/", server.port)).expect("a URL");
+    let options = SubscriptionOptions::new(url, &["a"]);
+    let mut subscription = Subscription::new(options, trusting()).expect("good options");
+    let why = TlsError::Certificate(CertificateError::Expired);
+    assert_eq!(subscription.next(), Some(Err(Error::Tls(why))));
+    assert_eq!(subscription.next(), None);
 }
 
 #[test]
@@ -262,9 +274,17 @@ fn a_server_that_speaks_no_tls() {
         io::copy(&mut stream, &mut io::sink()).map(|_| ())
     });
     assert_eq!(connect(&server, trusting()).err(), Some(Error::Tls(TlsError::Alert(40))));
-    let server = Once::new(|_| Ok(()));
-    let error = connect(&server, trusting()).err();
-    assert!(matches!(error, Some(Error::Truncated | Error::Transport(_))), "{error:?}");
+}
+
+#[test]
+fn a_server_that_ends_within_the_handshake() {
+    // What lies unread when the socket is closed makes an end a reset.
+    let server = Once::new(|mut stream| {
+        assert_ne!(stream.read(&mut [0; 4096])?, 0);
+        stream.shutdown(std::net::Shutdown::Write)?;
+        io::copy(&mut stream, &mut io::sink()).map(|_| ())
+    });
+    assert_eq!(connect(&server, trusting()).err(), Some(Error::Tls(TlsError::Ended)));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use sockeye_http1::ResponseHead;
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, is_coded};
 
 /// The parts of a head that the rules ask for.
 pub(super) struct Answer {
@@ -17,6 +17,7 @@ impl Answer {
     pub(super) fn of(exchange: &Exchange) -> Self {
         exchange.with_head(|head| Self {
             status: head.status().code(),
+            // [sse:content-coding]
             content_type: content_type(head).filter(|_| !is_coded(head)),
             location: location(head),
             retry_after_ms: retry_after_ms(head),
@@ -27,12 +28,6 @@ impl Answer {
 fn content_type(head: &ResponseHead<'_, '_>) -> Option<Vec<u8>> {
     let lines: Vec<&[u8]> = head.headers().all("content-type").collect();
     (!lines.is_empty()).then(|| lines.join(&b", "[..]))
-}
-
-/// [sse:content-coding] Whether the body is anything but itself.
-fn is_coded(head: &ResponseHead<'_, '_>) -> bool {
-    let mut codings = head.headers().tokens("content-encoding");
-    codings.any(|coding| !coding.eq_ignore_ascii_case("identity"))
 }
 
 /// Several locations lead to none in particular, as an empty one does.

@@ -10,7 +10,7 @@ use super::event::{SourceEvent, SourceOpened, tell};
 use super::options::{EventSourceOptions, Reconnect};
 use super::request::Request;
 use crate::exchange::{Exchange, REFUSAL_MS, head_lines};
-use crate::{Deadline, Entropy, Error, Limits, Machine, Peer, Refusal, TlsError, UsageError};
+use crate::{Deadline, Entropy, Error, Limits, Machine, Peer, Refusal, UsageError};
 
 /// An event source as a state machine.
 ///
@@ -175,11 +175,8 @@ impl EventSource {
             _ => Input::NetworkError { entropy },
         };
         match (self.options.reconnect, &why) {
-            // [html:9.2.3-futile] Another attempt could only come to the same: no certificate becomes good by asking
-            // for it, and one that has expired waits for a person.
-            (_, Error::NoTls | Error::Tls(TlsError::Name | TlsError::Certificate(_))) => {
-                self.fail(why);
-            }
+            // [html:9.2.3-futile]
+            (_, it) if it.is_futile() => self.fail(why),
             (Reconnect::Never, Error::Ended) => match end {
                 End::Clean => self.end(),
                 // What stood there is no event, so it is not whole.

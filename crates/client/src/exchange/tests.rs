@@ -83,6 +83,17 @@ fn what_is_no_response_is_an_error() {
     }
 }
 
+/// Whoever is told has not asked for rules of HTTP.
+#[test]
+fn what_is_no_response_has_words() {
+    let words = |bytes| read("GET", bytes, 7).map_err(|error| error.to_string());
+    assert_eq!(words(b"SSH-2.0-OpenSSH_9\r\n"), Err("the server's answer is no HTTP".to_owned()));
+    let old = words(b"HTTP/1.1 20 OK\r\n\r\n");
+    assert_eq!(old, Err("the server's answer cannot be taken: malformed status line".to_owned()));
+    let proxy = crate::ProxyError::Http(HttpError::FirstByte);
+    assert_eq!(proxy.to_string(), "the proxy's answer is no HTTP");
+}
+
 #[test]
 fn the_end_of_the_connection_means_what_the_framing_says() {
     for (bytes, why) in [

@@ -72,7 +72,7 @@ impl Tls {
                 };
             }
             match self.fill() {
-                Ok(0) => return Err(Error::Truncated),
+                Ok(0) => return Err(Error::Tls(TlsError::Ended)),
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(self.explain(&error)),

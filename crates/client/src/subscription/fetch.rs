@@ -1,6 +1,6 @@
 //! An answer that is taken as a whole.
 
-use crate::exchange::{Exchange, head_lines};
+use crate::exchange::{Exchange, head_lines, is_coded};
 use crate::{Error, HubError, Limits, Refusal};
 
 /// A response and as much of its body as has come.
@@ -81,6 +81,11 @@ impl Fetch {
     pub(super) fn header(&self, name: &str) -> Option<String> {
         self.exchange
             .with_head(|head| head.headers().single(name).ok().flatten().map(str::to_owned))
+    }
+
+    /// Whether the body is in a coding, which nobody has asked for.
+    pub(super) fn is_coded(&self) -> bool {
+        self.exchange.with_head(is_coded)
     }
 
     pub(super) fn body(&self) -> &[u8] {

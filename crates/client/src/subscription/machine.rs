@@ -300,6 +300,10 @@ impl Subscription {
     }
 
     fn wait(&mut self, now: Time, why: Error, hint_ms: u64, busy: bool) {
+        // [client:hub-futile]
+        if why.is_futile() {
+            return self.fail(why);
+        }
         let wait_ms = self.backoff.wait_ms(hint_ms, busy, self.entropy.bits());
         self.told.push_back(SubscriptionEvent::Lost { why, wait_ms });
         self.goes_on = false;

@@ -148,6 +148,10 @@ impl Polls {
         let Step::Asked { fetch, at, waits, .. } = step else { return Ok(()) };
         let (status, keep_alive) = fetch.head();
         let is_over = match status {
+            // [client:hub-coding]
+            200 if fetch.is_coded() => {
+                return Err(End::refusal(fetch.into_refusal(), context.options.retry_ms_max));
+            }
             200 => match self.take_apart(fetch.body()) {
                 Ok(is_over) => is_over,
                 Err(_) if !is_json(&fetch) => {

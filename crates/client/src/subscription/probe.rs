@@ -64,6 +64,9 @@ impl Probe {
 
     /// Says nothing of what cannot be found out: subscribing will.
     fn strike(&self, context: &mut Context<'_>) {
+        if self.fetch.is_coded() {
+            return;
+        }
         let Ok(found) = serde_json::from_slice::<said::Positions>(self.fetch.body()) else {
             return;
         };

@@ -7,7 +7,7 @@ use super::end::End;
 use super::fetch::Fetch;
 use super::hearing::Hearing;
 use super::{Context, Take, request};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, REFUSAL_MS, is_coded};
 use crate::{Deadline, Error};
 
 /// An event stream from its request to its end.
@@ -105,6 +105,8 @@ impl Stream {
         let (status, is_stream) = exchange.with_head(|head| {
             let kind = head.headers().single("Content-Type").ok().flatten();
             let is_stream = kind.is_some_and(|kind| is_event_stream(kind.as_bytes()));
+            // [client:hub-coding]
+            let is_stream = is_stream && !is_coded(head);
             (head.status().code(), is_stream)
         });
         // All channels have ended, and everything in them is known.
@@ -122,6 +124,7 @@ impl Stream {
                 id: String::new(),
             }))
         } else {
+            self.until = self.until.min(context.now + REFUSAL_MS);
             Step::Refused(Box::new(Fetch::behind(exchange, limits)))
         };
         Ok(true)

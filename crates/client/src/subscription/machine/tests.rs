@@ -7,6 +7,8 @@ use super::super::event::{Data, Target};
 use super::*;
 use crate::Url;
 
+#[path = "tests/coded.rs"]
+mod coded;
 #[path = "tests/polls.rs"]
 mod polls;
 

@@ -1,0 +1,104 @@
+//! Answers in a coding that nobody has asked for.
+
+use super::*;
+
+const POLLED: &str = r#"{"cursor":"1a-3","messages":[],"gaps":[],"ended":[],"more":false}"#;
+
+fn stream(coding: &str, more: &str) -> String {
+    STREAM.replace("\r\n\r\n", &format!("\r\n{coding}\r\n\r\n{more}"))
+}
+
+fn poll(coding: &str, status: &str) -> String {
+    let len = POLLED.len();
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{coding}\r\nContent-Length: {len}\r\n\r\n{POLLED}"
+    )
+}
+
+fn is_refusal(told: &[String], status: u16) -> bool {
+    let status = format!("Refused(Refusal {{ status: Status({status})");
+    told.len() == 1 && told[0].starts_with("error ") && told[0].contains(&status)
+}
+
+/// [client:hub-coding] With no other transport that is the end, and the words say why.
+#[test]
+fn a_coded_stream_is_refused() {
+    for coding in ["Content-Encoding: gzip", "content-encoding: identity, BR"] {
+        // It ends with its answer, or stays open.
+        for is_cut in [true, false] {
+            let mut rig = Rig::new(&[Transport::EventStream], |_| {});
+            rig.connect();
+            let told = rig.feed(stream(coding, "\u{1f}id: 1a-1\n\ndata: x\n\n").as_bytes());
+            assert_eq!(told, [], "the body has a little time");
+            let told = if is_cut {
+                rig.cut(Error::Ended)
+            } else {
+                rig.now += 3_000;
+                assert!(rig.machine.deadline() <= rig.at(), "nobody would look");
+                rig.feed(b"")
+            };
+            let [Err(why)] = &told[..] else { panic!("{coding}: {told:?}") };
+            let words = why.to_string();
+            assert!(words.contains("status 200") && words.contains(", coding "), "{words}");
+            assert!(rig.machine.is_over() && rig.machine.peer().is_none());
+        }
+    }
+    for coding in ["Content-Encoding: Identity", "Content-Encoding:"] {
+        let mut rig = Rig::new(&[Transport::EventStream], |_| {});
+        rig.connect();
+        assert_eq!(rig.events(&stream(coding, "id: 1a-1\n\n")), ["EventStream"], "{coding}");
+    }
+}
+
+/// [client:hub-coding]
+#[test]
+fn a_coded_poll_is_refused() {
+    for transport in [Transport::LongPoll, Transport::ShortPoll] {
+        let asked = || {
+            let mut rig = Rig::new(&[transport], |_| {});
+            rig.machine.wants_probe = false;
+            rig.connect();
+            rig
+        };
+        let told = asked().events(&poll("Content-Encoding: gzip", "200 OK"));
+        assert!(is_refusal(&told, 200), "{told:?}");
+        let told = asked().events(&poll("Content-Encoding: identity", "200 OK"));
+        assert_eq!(told.len(), 2, "{told:?}");
+        // What it cannot read, it has not understood.
+        let told = asked().events(&poll("Content-Encoding: br", "503 No"));
+        assert_eq!(told.len(), 1);
+        assert!(told[0].starts_with("lost "), "{told:?}");
+    }
+}
+
+/// [client:hub-coding] What had ended before is not known by such an answer, and nothing else is about it.
+#[test]
+fn a_coded_position_says_nothing() {
+    let mut rig = Rig::new(&[Transport::EventStream], |options| {
+        options.targets.truncate(1);
+        options.cursor = Some("1a-9".to_owned());
+    });
+    assert!(rig.connect().starts_with("GET /v1/position?channel=a "));
+    let body = r#"{"cursor":"1a-c","channels":[{"channel":"a","last":9,"floor":0,"ended":true}]}"#;
+    let len = body.len();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: {len}\r\n\r\n");
+    assert_eq!(rig.events(&(head + body)), Vec::<String>::new());
+    assert!(!rig.machine.is_over());
+    assert!(String::from_utf8_lossy(&rig.out).starts_with("GET /v1/sse?"));
+}
+
+/// [client:hub-transport] [client:hub-coding] Each of the others has its turn, and when none is left that is the end.
+#[test]
+fn a_coded_answer_leads_to_the_next_transport() {
+    let all = [Transport::EventStream, Transport::LongPoll];
+    let mut rig = Rig::new(&all, |_| {});
+    assert!(rig.connect().starts_with("GET /v1/sse?"));
+    rig.events(&stream("Content-Encoding: gzip", "\u{1f}\u{8b}"));
+    let told = rig.cut(Error::Ended).into_iter().map(short).collect::<Vec<_>>();
+    assert_eq!(wait_of(&told), 0);
+    assert_eq!(rig.machine.transport(), Transport::LongPoll);
+    assert!(rig.connect().starts_with("GET /v1/poll?"));
+    let told = rig.events(&poll("Content-Encoding: gzip", "200 OK"));
+    assert!(is_refusal(&told, 200), "{told:?}");
+    assert!(rig.machine.is_over());
+}
