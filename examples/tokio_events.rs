@@ -10,8 +10,7 @@ use std::io;
 use std::time::Duration;
 
 use sockeye_client::sans_io::{EventSource, SourceEvent};
-use sockeye_client::{Entropy, Error, EventSourceOptions, Limits, Machine, Peer};
-use sockeye_reactor::Time;
+use sockeye_client::{Entropy, Error, EventSourceOptions, Limits, Machine, Peer, Time};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until, timeout};

@@ -1,6 +1,7 @@
 //! A source that loses its connection in the middle, finds its place again, and is told when it is over.
 //!
 //! The server stands in this file, so that the example needs no network and ends by itself.
+//! `cargo run -p sockeye-client --example event_source [URL]` reads ten events of a server of yours.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,15 +9,30 @@ use std::net::{TcpListener, TcpStream};
 use sockeye_client::{Error, EventSource, OwnedSourceEvent};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    if let Some(url) = std::env::args().nth(1) {
+        return read(&url, 10);
+    }
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}/news", listener.local_addr()?);
     let server = std::thread::spawn(move || serve(&listener));
 
-    for event in EventSource::connect(&url)? {
+    read(&url, usize::MAX)?;
+    server.join().expect("the server does not panic")?;
+    Ok(())
+}
+
+/// Prints what comes, until the server is over or so many events have come.
+fn read(url: &str, count: usize) -> Result<(), Box<dyn std::error::Error>> {
+    let mut seen = 0;
+    for event in EventSource::connect(url)? {
         match event {
             Ok(OwnedSourceEvent::Open(opened)) => println!("open: {}", opened.url),
             Ok(OwnedSourceEvent::Message(message)) => {
                 println!("{} {}: {}", message.last_event_id, message.event_type, message.data);
+                seen += 1;
+                if seen == count {
+                    break;
+                }
             }
             Ok(OwnedSourceEvent::Retry(ms)) => {
                 println!("the server wants {ms} ms between two tries");
@@ -30,7 +46,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Err(why) => return Err(why.into()),
         }
     }
-    server.join().expect("the server does not panic")?;
     Ok(())
 }
 

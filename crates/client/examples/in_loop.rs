@@ -20,7 +20,8 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// What the program has to do about an event, once it does not borrow from the connection any more.
 enum Todo {
-    Send(usize),
+    /// To be sent at the next tick.
+    Say(usize),
     Close,
     Nothing,
 }
@@ -45,11 +46,13 @@ fn run(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let mut events = Events::with_capacity(64);
     let (mut ticks, mut tick_at) = (0, Instant::now() + TICK);
+    let mut to_say = [None; CLIENTS];
     loop {
         for (name, client) in clients.iter_mut().enumerate() {
-            turn(name, client)?;
+            turn(name, client, &mut to_say[name])?;
         }
         if clients.iter().all(Driver::is_over) {
+            assert!(ticks >= ROUNDS, "a round is sent by the timer");
             println!("all over, after {ticks} ticks of the program's own timer");
             return Ok(());
         }
@@ -61,31 +64,42 @@ fn run(
         }
         if tick_at <= Instant::now() {
             (ticks, tick_at) = (ticks + 1, Instant::now() + TICK);
+            for (client, to_say) in clients.iter_mut().zip(&mut to_say) {
+                let Some(round) = to_say.take() else { continue };
+                let text = format!("{round}");
+                client.act(|machine, _, out| machine.send(Message::Text(&text), out))?;
+            }
         }
     }
 }
 
 /// Takes what one client has to tell now; the rest, if it is more than its share, is for the next turn.
-fn turn(name: usize, client: &mut Driver<WebSocket>) -> Result<(), Error> {
+fn turn(
+    name: usize,
+    client: &mut Driver<WebSocket>,
+    to_say: &mut Option<usize>,
+) -> Result<(), Error> {
     for _ in 0..EVENTS_A_TURN {
         let Some(todo) = client.next(|event| react(name, &event))? else { break };
-        client.act(|machine, now, out| match todo {
-            Todo::Send(round) => machine.send(Message::Text(&format!("{round}")), out),
-            Todo::Close => machine.close(now, CloseCode::NORMAL, "", out),
-            Todo::Nothing => Ok(()),
-        })?;
+        match todo {
+            Todo::Say(round) => *to_say = Some(round),
+            Todo::Close => {
+                client.act(|machine, now, out| machine.close(now, CloseCode::NORMAL, "", out))?;
+            }
+            Todo::Nothing => {}
+        }
     }
     Ok(())
 }
 
 fn react(name: usize, event: &SocketEvent<'_>) -> Todo {
     match event {
-        SocketEvent::Open(_) => Todo::Send(1),
+        SocketEvent::Open(_) => Todo::Say(1),
         SocketEvent::Message(Message::Text(text)) => {
             println!("client {name}: {text}");
             match text.parse() {
                 Ok(ROUNDS) | Err(_) => Todo::Close,
-                Ok(round) => Todo::Send(round + 1),
+                Ok(round) => Todo::Say(round + 1),
             }
         }
         SocketEvent::Closed(closed) => {

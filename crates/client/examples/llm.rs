@@ -3,6 +3,8 @@
 //! The model stands in this file, so that the example needs no network and ends by itself. It speaks as the
 //! usual interfaces do: JSON in each event, a comment now and then while it thinks, `[DONE]` at last. Its bytes are cut
 //! without regard to characters, as networks do.
+//!
+//! `cargo run -p sockeye-client --example llm [URL]` asks a model of yours, with the key in `API_KEY` if it wants one.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -12,15 +14,19 @@ use sockeye_client::sans_io::SourceEvent;
 use sockeye_client::{Error, EventSource, EventSourceOptions, Network, Reconnect};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    if let Some(url) = std::env::args().nth(1) {
+        ask(&url, std::env::var("API_KEY").ok().as_deref(), "What did the poet order?")?;
+        return Ok(());
+    }
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}/v1/chat/completions", listener.local_addr()?);
     let model = std::thread::spawn(move || serve(&listener));
 
-    let answer = ask(&url, "secret", "What did the poet order?")?;
+    let answer = ask(&url, Some("secret"), "What did the poet order?")?;
     assert_eq!(answer, "Un café crème 🥐, s’il vous plaît.");
 
     // What a server has against a question is told with its answer.
-    match ask(&url, "guessed", "And who paid?") {
+    match ask(&url, Some("guessed"), "And who paid?") {
         Err(Error::Refused(refusal)) => {
             println!("{}: {}", refusal.status.code(), String::from_utf8_lossy(&refusal.body));
         }
@@ -31,10 +37,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Asks, prints the answer while it comes, and gives all of it.
-fn ask(url: &str, key: &str, question: &str) -> Result<String, Error> {
+fn ask(url: &str, key: Option<&str>, question: &str) -> Result<String, Error> {
     let mut options = EventSourceOptions::new(url)?;
     options.method = "POST".to_owned();
-    options.headers.push(("Authorization".to_owned(), format!("Bearer {key}")));
+    let key = key.map(|key| ("Authorization".to_owned(), format!("Bearer {key}")));
+    options.headers.extend(key);
     options.headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
     options.body = Some(format!(r#"{{"stream":true,"prompt":"{question}"}}"#).into_bytes());
     // Asking again would be another question, and another bill.
@@ -63,9 +70,9 @@ fn ask(url: &str, key: &str, question: &str) -> Result<String, Error> {
     Ok(answer)
 }
 
-/// The text in `{"delta":"…"}`. A program of yours would use a JSON parser.
+/// The text in `{"delta":"…"}`, and anything else as it is. A program of yours would use a JSON parser.
 fn token(json: &str) -> &str {
-    json.strip_prefix(r#"{"delta":""#).and_then(|rest| rest.strip_suffix(r#""}"#)).unwrap_or("")
+    json.strip_prefix(r#"{"delta":""#).and_then(|rest| rest.strip_suffix(r#""}"#)).unwrap_or(json)
 }
 
 /// Answers one question for each connection; the second has a wrong key.

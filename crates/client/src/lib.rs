@@ -27,6 +27,8 @@ pub use event_source::{
 pub use limits::Limits;
 pub use machine::Machine;
 pub use network::{Network, Proxy};
+/// What a [`Machine`] is given: milliseconds from any moment on.
+pub use sockeye_reactor::Time;
 pub use sockeye_sse::{Comments, MessageEvent, OnBusy, Policy, ReadyState};
 /// The frames and messages of WebSocket.
 pub use sockeye_websocket as websocket;
