@@ -13,7 +13,7 @@ Examples:
   sockeye connect ws://127.0.0.1:8080/echo
   echo hi | sockeye connect -1 ws://127.0.0.1:8080/echo
   sockeye connect --subprotocol sockeye.v1.json -H @credentials wss://hub.example/v1/ws
-  sockeye connect --json --stay ws://127.0.0.1:8080/v1/ws < /dev/null | jq .data
+  sockeye connect --json --stay 'ws://127.0.0.1:8080/v1/ws?channel=news' < /dev/null | jq .data
 
 Each line is a message. On a terminal there is a line editor with a history; /help names what else can be
 typed. The history is kept in sockeye/connect_history under $XDG_STATE_HOME (~/.local/state), without lines

@@ -43,6 +43,8 @@ pub(super) struct Session<'o> {
     is_terminal: bool,
     /// Where a person types.
     screen: Option<Screen>,
+    /// Somebody types the lines, be it on a terminal without an editor.
+    is_typed: bool,
     input: Option<Input>,
     lines: u64,
     /// Whether a message has come.
@@ -90,6 +92,7 @@ impl<'o> Session<'o> {
             output,
             is_terminal,
             screen: None,
+            is_typed: false,
             input: None,
             lines: 0,
             heard: false,
@@ -158,7 +161,7 @@ impl<'o> Session<'o> {
     fn receive_all(&mut self) -> Result<Option<Closed>, Problem> {
         loop {
             let (form, is_terminal) = (self.form, self.is_terminal);
-            let (is_muted, is_typed_on) = (self.is_muted, self.screen.is_some());
+            let (is_muted, is_typed_on) = (self.is_muted, self.is_typed);
             let out = &mut self.output.bytes;
             let told = self.driver.next(|event| match event {
                 SocketEvent::Message(message) => {
@@ -207,7 +210,7 @@ impl<'o> Session<'o> {
                 self.close(self.options.close_code(), "");
             }
             Told::Control(kind, payload) => {
-                if kind == "pong" && self.screen.is_some() {
+                if kind == "pong" && self.is_typed {
                     let text = String::from_utf8_lossy(&payload);
                     self.notice(format!("pong {}", plain(&text)).trim_end());
                 }
@@ -238,14 +241,20 @@ impl<'o> Session<'o> {
         self.input = Some(input);
         self.quiet_since = Instant::now();
         let is_person = io::stdin().is_terminal() && self.is_terminal;
+        self.is_typed = is_person;
         let editor = is_person.then(|| LineEditor::new(!self.options.no_history)).flatten();
         let Some((editor, printer)) = editor else {
-            self.notice(&show::opened(opened));
+            self.greet(opened);
             return read_pipe(giver);
         };
-        self.notice(&format!("{}; /help, or Ctrl-D to close", show::opened(opened)));
+        self.greet(opened);
         self.screen = Some(Screen::start(printer)?);
         editor.run(giver)
+    }
+
+    fn greet(&mut self, opened: &sockeye_client::Opened) {
+        let help = if self.is_typed { "; /help, or Ctrl-D to close" } else { "" };
+        self.notice(&format!("{}{help}", show::opened(opened)));
     }
 
     /// Sends the lines that are there, as far as the network takes them.
@@ -255,7 +264,7 @@ impl<'o> Session<'o> {
             let line = line.to_vec();
             self.lines += 1;
             self.quiet_since = Instant::now();
-            match (self.screen.is_some(), str::from_utf8(&line)) {
+            match (self.is_typed, str::from_utf8(&line)) {
                 (true, Ok(text)) => self.typed(text),
                 _ => self.send(&line),
             }
@@ -302,7 +311,7 @@ impl<'o> Session<'o> {
     /// Closes, in a pipe after a last Ping. What comes behind our Close frame is not delivered any more, so everything
     /// that the server has to say to what it was sent has to come before.
     fn leave(&mut self) {
-        let is_first = self.last_pong_until.is_none() && self.screen.is_none();
+        let is_first = self.last_pong_until.is_none() && !self.is_typed;
         let ping =
             |machine: &mut sans_io::WebSocket, out: &mut Vec<u8>| machine.ping(LAST_PING, out);
         if is_first && self.driver.act(|machine, _, out| ping(machine, out)).is_ok() {
@@ -321,7 +330,7 @@ impl<'o> Session<'o> {
         if self.last_pong_until.is_some() {
             return self.last_pong_until;
         }
-        let linger_ms = if self.screen.is_some() { Some(0) } else { self.options.linger_ms() };
+        let linger_ms = if self.is_typed { Some(0) } else { self.options.linger_ms() };
         self.quiet_since.checked_add(Duration::from_millis(linger_ms?))
     }
 
@@ -372,7 +381,7 @@ impl<'o> Session<'o> {
 
     /// A line cannot be sent: a person may try again.
     fn refuse(&mut self, why: String) {
-        if self.screen.is_some() {
+        if self.is_typed {
             self.notice(&why);
         } else {
             self.fail(Problem::Failed(why));
@@ -446,7 +455,7 @@ impl<'o> Session<'o> {
             return Err(Problem::Failed(format!("{words}; no message has come")));
         }
         let has_more = self.closing.is_none()
-            && self.screen.is_none()
+            && !self.is_typed
             && self.input.as_mut().is_some_and(|input| input.next().is_some());
         if has_more {
             return Err(Problem::Failed(format!("{words}; not all of the input was sent")));

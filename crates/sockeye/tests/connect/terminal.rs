@@ -24,6 +24,10 @@ struct Person {
 
 impl Person {
     fn sits_down(args: &[&str], state: &Place) -> Self {
+        Self::sits_at("xterm", args, state)
+    }
+
+    fn sits_at(kind: &str, args: &[&str], state: &Place) -> Self {
         let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&keys).expect("ours");
         unlockpt(&keys).expect("ours");
@@ -34,7 +38,7 @@ impl Person {
         let end = || Stdio::from(terminal.try_clone().expect("a handle"));
         let mut command = sockeye(args);
         command.stdin(end()).stdout(end()).stderr(end());
-        command.env("TERM", "xterm").env("XDG_STATE_HOME", &state.0);
+        command.env("TERM", kind).env("XDG_STATE_HOME", &state.0);
         let child = command.spawn().expect("it starts");
         let keys = File::from(keys);
         let mut shown = keys.try_clone().expect("a handle");
@@ -165,6 +169,24 @@ fn a_person_types_lines_and_commands() {
     person.sees("< /slash\r\n");
     person.types("/close 4001 good bye\r");
     person.sees("closed: 4001 (the application's own), good bye");
+    assert_eq!(person.leaves(), Some(0));
+}
+
+/// Such a terminal has no line editor; what is typed there is typed all the same.
+#[test]
+fn a_dumb_terminal_takes_commands() {
+    let server = serve_anywhere();
+    let url = format!("ws://{}/echo", server.addr);
+    let place = Place::new("dumb");
+    let mut person = Person::sits_at("dumb", &["connect", &url], &place);
+    person.sees("connected; compressed; /help, or Ctrl-D to close\r\n");
+    person.types("/help\n");
+    person.sees("/close [CODE [REASON]]");
+    person.types("//slash\n");
+    person.sees("< /slash\r\n");
+    person.types("/quit\n");
+    person.sees("sockeye: closed: 1000 (normal)");
+    assert!(!person.seen.contains('\u{1b}'), "{:?}", person.seen);
     assert_eq!(person.leaves(), Some(0));
 }
 
