@@ -12,6 +12,7 @@ mod front;
 mod logging;
 mod pages;
 mod plain;
+mod print;
 mod reload;
 mod remote;
 mod serve;
@@ -31,11 +32,13 @@ use crate::cli::{Cli, Command, ConfigAction, Shell};
 use crate::logging::LogConfig;
 
 fn main() -> ExitCode {
-    let cli = Cli::try_parse().unwrap_or_else(|error| {
-        values::blame(error, &Cli::command(), std::env::args_os().skip(1)).exit()
-    });
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if !error.use_stderr() => return conclude(help(&error)),
+        Err(error) => values::blame(error, &Cli::command(), std::env::args_os().skip(1)).exit(),
+    };
     let logs = logging::apply(&LogConfig::default());
-    let done = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+    conclude(match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         _ if logs.is_err() => logs,
         Command::Serve(options) => serve::run(&options),
         Command::Testee { url } => testee::run(&url),
@@ -48,7 +51,11 @@ fn main() -> ExitCode {
         Command::Bench { action } => bench::run(&action),
         Command::Token { action } => token::run(&action),
         Command::Completions { shell } => complete(shell),
-    };
+    })
+}
+
+/// Says why it failed, if it did, and gives the program's status.
+fn conclude(done: Result<(), Failure>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -59,15 +66,23 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints what was asked for by --help or --version.
+fn help(error: &clap::Error) -> Result<(), Failure> {
+    let text = error.render();
+    match print::is_coloured(&std::io::stdout()) {
+        true => print::text(&text.ansi().to_string()),
+        false => print::text(&text.to_string()),
+    }
+}
+
 fn config(action: &ConfigAction) -> Result<(), Failure> {
     match action {
-        ConfigAction::Default => say(format_args!("{}", config::DEFAULT.trim_end())),
+        ConfigAction::Default => print::say(format_args!("{}", config::DEFAULT.trim_end())),
         ConfigAction::Check { file } => {
             config::Config::read(file)?.check()?;
-            say(format_args!("{}: good", file.display()));
+            print::say(format_args!("{}: good", file.display()))
         }
     }
-    Ok(())
 }
 
 /// Prints what makes a shell complete our command line.
@@ -79,20 +94,12 @@ fn complete(shell: Shell) -> Result<(), Failure> {
     };
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "sockeye", &mut script);
-    // As in `say`.
-    let _ = std::io::stdout().write_all(&script);
-    Ok(())
+    print::text(&String::from_utf8_lossy(&script))
 }
 
 /// Tells the person who started us something on standard error.
 fn notice(text: core::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "sockeye: {text}");
-}
-
-/// Writes a line for the person who started us. If nobody reads it (`sockeye | head -1`), that is
-/// no reason to end, which is what `println!` would make of it.
-fn say(text: core::fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Why the program ends: one line for the person who started it.

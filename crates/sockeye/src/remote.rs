@@ -19,7 +19,7 @@ use sockeye_client::Network;
 use sockeye_http1::{HeaderName, HeaderValue};
 
 use self::address::Address;
-use self::args::ServerOptions;
+use self::args::{Secret, ServerOptions};
 use crate::endpoint::{Problem, tls};
 use crate::plain::plain;
 use crate::{Failure, OrFail};
@@ -75,8 +75,11 @@ fn authorization(options: &ServerOptions) -> Result<Option<String>, Failure> {
     if let Some(path) = &options.token_file {
         return Ok(Some(format!("Bearer {}", read(path)?)));
     }
-    let key = options.api_key.as_ref().map(|key| format!("ApiKey {}", key.reveal()));
-    let token = options.token.as_ref().map(|token| format!("Bearer {}", token.reveal()));
+    // A variable that is empty is as good as none.
+    let given = |secret: &&Secret| !secret.reveal().is_empty();
+    let key = options.api_key.as_ref().filter(given).map(|key| format!("ApiKey {}", key.reveal()));
+    let token =
+        options.token.as_ref().filter(given).map(|token| format!("Bearer {}", token.reveal()));
     match (key, token) {
         (Some(_), Some(_)) => {
             let both = "both an API key and a token are given (SOCKEYE_API_KEY, SOCKEYE_TOKEN)";

@@ -204,7 +204,7 @@ fn announce(addr: SocketAddr, with_demo: bool) {
     } else {
         String::new()
     };
-    crate::say(format_args!(
+    let told = crate::print::say(format_args!(
         "sockeye {} listens on http://{addr}
 {demo}
   health                  curl http://{addr}/healthz
@@ -216,6 +216,10 @@ fn announce(addr: SocketAddr, with_demo: bool) {
 Ctrl-C ends it in good order.",
         env!("CARGO_PKG_VERSION"),
     ));
+    // Whom it serves does not read that.
+    if let Err(why) = told {
+        crate::notice(format_args!("{why}"));
+    }
 }
 
 /// The limits that are in force, where the machine or the file may have made them others.

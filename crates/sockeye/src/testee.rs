@@ -28,7 +28,7 @@ const LIMITS: Limits = Limits {
 /// Asks how many cases there are, echoes every message of each, has the report written.
 pub(crate) fn run(url: &str) -> Result<(), Failure> {
     let count = case_count(url)?;
-    crate::say(format_args!("{count} cases"));
+    crate::print::say(format_args!("{count} cases"))?;
     let mut broken = 0;
     for case in 1..=count {
         let path = format!("/runCase?case={case}&agent={AGENT}");
@@ -38,7 +38,7 @@ pub(crate) fn run(url: &str) -> Result<(), Failure> {
             broken += 1;
         }
         if case % 50 == 0 || case == count {
-            crate::say(format_args!("{case} of {count}"));
+            crate::print::say(format_args!("{case} of {count}"))?;
         }
     }
     let path = format!("/updateReports?agent={AGENT}");

@@ -1,6 +1,6 @@
 //! A line a second on standard error, so that a long run does not look like a hung one.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -14,7 +14,7 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(quiet: bool) -> Self {
-        let in_place = std::io::stderr().is_terminal();
+        let in_place = crate::print::is_able(&std::io::stderr());
         Self { next_at: SECOND_NS, shows: !quiet, in_place, has_shown: false }
     }
 

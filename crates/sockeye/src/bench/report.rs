@@ -1,7 +1,5 @@
 //! What a run found out, for a person and as one JSON object.
 
-use std::io::{IsTerminal as _, Write as _};
-
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
@@ -9,6 +7,7 @@ use super::chart;
 use super::fault::Faults;
 use super::histogram::Histogram;
 use super::measure::{Meter, Span};
+use crate::{Failure, print};
 
 /// Percentiles of the table and the object: per mille, and their names in both.
 const QUANTILES: [(u64, &str, &str); 4] =
@@ -121,17 +120,16 @@ impl Report {
     }
 
     /// Prints it on standard output, and says how many faults there were.
-    pub(super) fn print(&self, as_json: bool) -> u64 {
-        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    pub(super) fn print(&self, as_json: bool) -> Result<u64, Failure> {
+        let colour = print::is_coloured(&std::io::stdout());
         let mut text = if as_json {
             serde_json::to_string(self).expect("names and numbers are JSON")
         } else {
             self.human(colour)
         };
         text.push('\n');
-        // Nobody may be reading there.
-        let _ = std::io::stdout().write_all(text.as_bytes());
-        self.faults.total()
+        print::text(&text)?;
+        Ok(self.faults.total())
     }
 
     fn human(&self, colour: bool) -> String {

@@ -126,6 +126,10 @@ pub(crate) struct PublishOptions {
     #[arg(long)]
     pub(super) json: bool,
 
+    /// Do not tell on standard error of attempts that failed and are made again.
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+
     /// Where to publish.
     pub(super) channel: String,
 

@@ -1,7 +1,7 @@
 //! Where messages go, what is told when a signal ends it, and what if nobody reads it any more.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
@@ -29,10 +29,7 @@ impl Output {
     pub(super) fn write(&self, line: Option<&str>, cursor: Option<String>) -> io::Result<()> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(line) = line {
-            let mut out = io::stdout().lock();
-            out.write_all(line.as_bytes())?;
-            out.write_all(b"\n")?;
-            out.flush()?;
+            crate::print::write(&format!("{line}\n"))?;
         }
         if cursor.is_some() {
             *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = cursor;

@@ -10,7 +10,7 @@ use super::http::Line;
 use super::item::{Item, Mould, Receipt, Results};
 use super::lines;
 use super::{Break, Remote, entropy, plain};
-use crate::Failure;
+use crate::{Failure, span};
 
 /// Lines sent together, at most: fewer than a server takes by default.
 const BATCH_ITEMS_MAX: usize = 500;
@@ -23,7 +23,7 @@ const ATTEMPTS_MAX: u32 = 10;
 pub(crate) fn run(options: &PublishOptions) -> Result<(), Failure> {
     let remote = Remote::new(&options.server)?;
     let mould = Mould::new(options, entropy()?);
-    let mut publisher = Publisher::new(&remote, options.json);
+    let mut publisher = Publisher::new(&remote, options);
     let done = match options.data.as_deref() {
         Some(data) if data != "-" => {
             let item = mould.item(None, data).map_err(Failure)?;
@@ -74,7 +74,7 @@ fn publish_lines(
                     batch.push(item);
                 }
                 Ok(None) => {}
-                Err(why) => publisher.note(&Receipt::refused(Some(number), "bad_line", why)),
+                Err(why) => publisher.note(&Receipt::refused(Some(number), "bad_line", why))?,
             }
         }
         if batch.is_empty() {
@@ -97,6 +97,7 @@ fn make(mould: &Mould<'_>, number: u64, line: &[u8]) -> Result<Option<Item>, Str
 struct Publisher<'r> {
     remote: &'r Remote,
     json: bool,
+    quiet: bool,
     line: Option<Line>,
     backoff: Backoff,
     /// Whether the server has ever answered.
@@ -108,10 +109,11 @@ struct Publisher<'r> {
 }
 
 impl<'r> Publisher<'r> {
-    fn new(remote: &'r Remote, json: bool) -> Self {
+    fn new(remote: &'r Remote, options: &PublishOptions) -> Self {
         Self {
             remote,
-            json,
+            json: options.json,
+            quiet: options.quiet,
             line: None,
             backoff: Backoff::default(),
             answered: false,
@@ -136,8 +138,9 @@ impl<'r> Publisher<'r> {
                 Err(Break::TooLarge(why)) => match items.len() {
                     1 => {
                         let line = items.pop().and_then(|item| item.line);
-                        self.note(&Receipt::refused(line, "too_large", why));
-                        return Ok(());
+                        // A receipt names the code itself.
+                        let message = why.strip_suffix(" (too_large)").unwrap_or(&why);
+                        return self.note(&Receipt::refused(line, "too_large", message.to_owned()));
                     }
                     len => {
                         let second = items.split_off(len / 2);
@@ -165,6 +168,9 @@ impl<'r> Publisher<'r> {
                 return Err(Failure(format!("given up after {attempts} attempts: {why}")));
             }
             let wait_ms = self.backoff.wait_ms(hint_ms, entropy()?);
+            if !self.quiet {
+                crate::notice(format_args!("{why}; again in {}", span::words(wait_ms)));
+            }
             std::thread::sleep(Duration::from_millis(wait_ms));
         }
         Ok(())
@@ -207,14 +213,14 @@ impl<'r> Publisher<'r> {
             } else {
                 receipt.line = item.line;
                 receipt.kind = if receipt.error.is_none() { "published" } else { "error" };
-                self.note(&receipt);
+                self.note(&receipt)?;
             }
         }
         Ok(again)
     }
 
     /// Counts a receipt, and prints it if it is asked for.
-    fn note(&mut self, receipt: &Receipt) {
+    fn note(&mut self, receipt: &Receipt) -> Result<(), Failure> {
         match &receipt.error {
             None => {
                 self.published += 1;
@@ -231,21 +237,24 @@ impl<'r> Publisher<'r> {
         if self.json
             && let Ok(line) = crate::plain::json(receipt)
         {
-            crate::say(format_args!("{line}"));
+            crate::print::say(format_args!("{line}"))?;
         }
+        Ok(())
     }
 
     fn conclude(self, done: Result<(), Failure>) -> Result<(), Failure> {
         let Self { published, duplicates, refused, .. } = self;
-        if !self.json {
+        let told = if self.json {
+            Ok(())
+        } else {
             let s = if published == 1 { "" } else { "s" };
             let known = match duplicates {
                 0 => String::new(),
                 known => format!(", {known} of them known already"),
             };
-            crate::say(format_args!("published {published} message{s}{known}"));
-        }
-        done?;
+            crate::print::say(format_args!("published {published} message{s}{known}"))
+        };
+        done.and(told)?;
         let Some(first) = self.first_refusal else { return Ok(()) };
         let total = published + refused;
         Err(Failure(match total {

@@ -86,11 +86,10 @@ pub(crate) fn run(options: &TicketOptions) -> Result<(), Failure> {
     let ticket = ask(&remote, &json(&wanted)?).map_err(|end| explain(end, &remote))?;
     if options.json {
         wanted.ticket = Some(&ticket);
-        crate::say(format_args!("{}", json(&wanted)?));
+        crate::print::say(format_args!("{}", json(&wanted)?))
     } else {
-        crate::say(format_args!("{ticket}"));
+        crate::print::say(format_args!("{ticket}"))
     }
-    Ok(())
 }
 
 fn ask(remote: &Remote, body: &str) -> Result<String, Break> {

@@ -30,12 +30,11 @@ pub(super) fn run(options: &CheckOptions) -> Result<(), Failure> {
     let now_ms = now_ms()?;
     match tokens.verify(token.trim(), now_ms) {
         Ok(identity) if options.json => {
-            crate::say(format_args!("{}", identity_json(&identity, None)));
+            crate::print::say(format_args!("{}", identity_json(&identity, None)))
         }
         Ok(identity) => tell(&identity, now_ms),
-        Err(refusal) => return Err(refused(refusal, options)),
+        Err(refusal) => Err(refused(refusal, options)),
     }
-    Ok(())
 }
 
 fn token(options: &CheckOptions) -> Result<String, Failure> {
@@ -53,7 +52,7 @@ fn token(options: &CheckOptions) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn tell(identity: &Identity, now_ms: u64) {
+fn tell(identity: &Identity, now_ms: u64) -> Result<(), Failure> {
     let list = |grants: &Grants| match grants.is_empty() {
         true => "nothing".to_owned(),
         false => plain(&grants.iter().collect::<Vec<_>>().join(" ")),
@@ -63,17 +62,20 @@ fn tell(identity: &Identity, now_ms: u64) {
     let date = Date::from_unix(ends_ms / 1000);
     let date = String::from_utf8_lossy(date.as_bytes()).into_owned();
     let left = (ends_ms.saturating_sub(now_ms)) / 1000;
-    crate::say(format_args!(
+    crate::print::say(format_args!(
         "user       {user}\nsubscribe  {}\npublish    {}\nends       {date}, in {left} s",
         list(&identity.subscribe),
         list(&identity.publish),
-    ));
+    ))
 }
 
 fn refused(refusal: Refusal, options: &CheckOptions) -> Failure {
     if options.json {
         let error = serde_json::json!({ "code": refusal.code(), "message": refusal.message() });
-        crate::say(format_args!("{}", serde_json::json!({ "error": error })));
+        let line = serde_json::json!({ "error": error });
+        if let Err(failure) = crate::print::say(format_args!("{line}")) {
+            return failure;
+        }
     }
     Failure(format!("the server would refuse it: {refusal} ({})", refusal.code()))
 }

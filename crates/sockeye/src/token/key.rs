@@ -22,21 +22,31 @@ pub(super) fn run(options: &KeyOptions) -> Result<(), Failure> {
     if options.name.is_some() && options.kind != KeyKind::ApiKey {
         return Err(Failure("--name is for API keys".into()));
     }
-    let config = match options.kind {
-        KeyKind::ApiKey => api_key(options)?,
-        KeyKind::Hs256 => token_key(options, Algorithm::Hs256)?,
-        KeyKind::Es256 => token_key(options, Algorithm::Es256)?,
-        KeyKind::EdDsa => token_key(options, Algorithm::EdDsa)?,
-        KeyKind::Tickets => {
-            write_new(&options.out, &format!("{}\n", random()?), Readers::Owner)?;
-            format!("[access.tickets]\nsecret_file = {}\n", quoted_path(&options.out)?)
-        }
-    };
-    crate::say(format_args!("{config}"));
-    Ok(())
+    let mut files = Files::default();
+    let made = make(options, &mut files);
+    let told = made.and_then(|config| crate::print::say_surely(format_args!("{config}")));
+    if told.is_err() {
+        // Nobody has its hash, or knows what to write about it.
+        files.remove();
+    }
+    told
 }
 
-fn api_key(options: &KeyOptions) -> Result<String, Failure> {
+/// Makes the files; gives the configuration.
+fn make(options: &KeyOptions, files: &mut Files) -> Result<String, Failure> {
+    Ok(match options.kind {
+        KeyKind::ApiKey => api_key(options, files)?,
+        KeyKind::Hs256 => token_key(options, files, Algorithm::Hs256)?,
+        KeyKind::Es256 => token_key(options, files, Algorithm::Es256)?,
+        KeyKind::EdDsa => token_key(options, files, Algorithm::EdDsa)?,
+        KeyKind::Tickets => {
+            files.write_new(&options.out, &format!("{}\n", random()?), Readers::Owner)?;
+            format!("[access.tickets]\nsecret_file = {}\n", quoted_path(&options.out)?)
+        }
+    })
+}
+
+fn api_key(options: &KeyOptions, files: &mut Files) -> Result<String, Failure> {
     let name = match &options.name {
         Some(name) => name.clone(),
         None => stem(&options.out)?,
@@ -46,7 +56,7 @@ fn api_key(options: &KeyOptions) -> Result<String, Failure> {
     Keys::new(Limits::default())
         .add_text(&name, &key, Identity::anonymous())
         .or_fail(|| "--name".into())?;
-    write_new(&options.out, &format!("{key}\n"), Readers::Owner)?;
+    files.write_new(&options.out, &format!("{key}\n"), Readers::Owner)?;
     Ok(format!(
         "[[access.api_keys]]            # the key itself is for the back end alone\n\
          name = {}\n\
@@ -59,7 +69,11 @@ fn api_key(options: &KeyOptions) -> Result<String, Failure> {
     ))
 }
 
-fn token_key(options: &KeyOptions, algorithm: Algorithm) -> Result<String, Failure> {
+fn token_key(
+    options: &KeyOptions,
+    files: &mut Files,
+    algorithm: Algorithm,
+) -> Result<String, Failure> {
     let text = SigningKey::generate(algorithm).or_fail(|| "cannot make a key".into())?;
     let public = match algorithm {
         Algorithm::Hs256 => None,
@@ -77,9 +91,9 @@ fn token_key(options: &KeyOptions, algorithm: Algorithm) -> Result<String, Failu
         None => options.out.clone(),
     };
     let file = quoted_path(&verifies)?;
-    write_new(&options.out, &format!("{}\n", text.trim_end()), Readers::Owner)?;
+    files.write_new(&options.out, &format!("{}\n", text.trim_end()), Readers::Owner)?;
     if let Some(public) = public {
-        write_new(&verifies, &public, Readers::Everybody)?;
+        files.write_new(&verifies, &public, Readers::Everybody)?;
     }
     let kid = match &options.kid {
         Some(kid) => format!("kid = {}\n", quoted(kid)?),
@@ -95,24 +109,41 @@ enum Readers {
     Everybody,
 }
 
-/// Writes a file that was not there.
-fn write_new(path: &Path, text: &str, readers: Readers) -> Result<(), Failure> {
-    let mode = match readers {
-        Readers::Owner => 0o600,
-        Readers::Everybody => 0o644,
-    };
-    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    let mut file = opened.map_err(|error| {
-        let path = path.display();
-        Failure(match error.kind() {
-            ErrorKind::AlreadyExists => {
-                format!("{path} is there already; a key is not written over, choose another file")
-            }
-            _ => format!("cannot write {path}: {error}"),
-        })
-    })?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    written.or_fail(|| format!("cannot write {}", path.display()))
+/// Those that were made, for if they are of no use.
+#[derive(Default)]
+struct Files(Vec<PathBuf>);
+
+impl Files {
+    /// Writes a file that was not there.
+    fn write_new(&mut self, path: &Path, text: &str, readers: Readers) -> Result<(), Failure> {
+        let mode = match readers {
+            Readers::Owner => 0o600,
+            Readers::Everybody => 0o644,
+        };
+        let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+        let mut file = opened.map_err(|error| {
+            let path = path.display();
+            Failure(match error.kind() {
+                ErrorKind::AlreadyExists => {
+                    format!(
+                        "{path} is there already; a key is not written over, choose another file"
+                    )
+                }
+                _ => format!("cannot write {path}: {error}"),
+            })
+        })?;
+        self.0.push(path.to_owned());
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        written.or_fail(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Takes them away again.
+    fn remove(self) {
+        for path in self.0 {
+            // The failure that is told is why; one more would not help.
+            let _ = std::fs::remove_file(path);
+        }
+    }
 }
 
 fn random() -> Result<String, Failure> {

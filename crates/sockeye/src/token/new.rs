@@ -25,11 +25,10 @@ pub(super) fn run(options: &NewOptions) -> Result<(), Failure> {
     let token = key.token(&wanted, &claims).or_fail(|| "cannot make that token".into())?;
     let identity = look(options, &key, &token, now_ms)?;
     if options.json {
-        crate::say(format_args!("{}", identity_json(&identity, Some(&token))));
+        crate::print::say(format_args!("{}", identity_json(&identity, Some(&token))))
     } else {
-        crate::say(format_args!("{token}"));
+        crate::print::say(format_args!("{token}"))
     }
-    Ok(())
 }
 
 fn signing_key(options: &NewOptions) -> Result<SigningKey, Failure> {

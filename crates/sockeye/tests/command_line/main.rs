@@ -7,9 +7,12 @@ mod foreign;
 mod goodbyes;
 mod guarded;
 mod help;
+mod output;
 mod program;
 mod publish;
 mod resume;
+#[path = "../common/scripted.rs"]
+mod scripted;
 mod secure;
 mod subscribe;
 mod subscriber;

@@ -7,8 +7,9 @@ use serde_json::json;
 
 use crate::common::serve_anywhere;
 use crate::program::{
-    client, complaint, good, history, json_lines, nobody, publish, publish_from, text,
+    client, client_of, complaint, good, history, json_lines, nobody, publish, publish_from, text,
 };
+use crate::scripted::serve_each;
 
 #[test]
 fn an_argument_is_one_message_whatever_is_in_it() {
@@ -108,7 +109,7 @@ fn what_is_refused_is_said_in_one_line() {
     assert!(complaint(&refused).starts_with("not JSON: "), "{refused:?}");
     let big = "x".repeat(100_000);
     let refused = publish(&serving, &["e", &big]);
-    assert!(complaint(&refused).contains("(too_large)"), "{refused:?}");
+    assert_eq!(complaint(&refused).matches("(too_large)").count(), 1, "{refused:?}");
     assert_eq!(history(&serving, "e"), [json!("first")]);
 
     // One bad line does not stop the others.
@@ -184,6 +185,47 @@ fn what_had_no_answer_is_sent_again_with_the_same_key() {
     assert!(keys[0].starts_with("cli-") && keys[0].ends_with("-1"), "{keys:?}");
     let output = output.expect("it starts");
     if lines.len() == 2 {
-        assert_eq!(good(&output), "published 2 messages\n");
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(text(&output.stdout), "published 2 messages\n");
+        let said = text(&output.stderr);
+        assert!(said.starts_with("sockeye: ") && said.ends_with("; again in 0.0 s\n"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+/// Each attempt that is made again is told, with how long it takes until then.
+#[test]
+fn what_is_tried_again_is_told() {
+    const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+    const DONE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{\"results\":[{}]}";
+    for quiet in [false, true] {
+        let (addr, server) = serve_each(3, |index, mut client| {
+            client.say(if index < 2 { BUSY } else { DONE });
+            client.rest();
+        });
+        let url = format!("http://{addr}");
+        let mut command = client(&["publish", "--url", &url, "a", "b"]);
+        command.args(quiet.then_some("-q"));
+        let output = command.output().expect("it starts");
+        server.join().expect("it served");
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(text(&output.stdout), "published 1 message\n");
+        let said: Vec<&str> = text(&output.stderr).lines().collect();
+        assert_eq!(said.len(), if quiet { 0 } else { 2 }, "{said:?}");
+        for line in said {
+            assert!(line.starts_with("sockeye: the server refused: status 503"), "{line}");
+            assert!(line.contains("; again in 0."), "{line}");
+        }
+    }
+}
+
+/// As most programs have it: what is empty was not set.
+#[test]
+fn an_empty_variable_is_none() {
+    let serving = serve_anywhere();
+    for name in ["SOCKEYE_API_KEY", "SOCKEYE_TOKEN"] {
+        let mut command = client_of(&serving, &["publish", "a", "b"]);
+        let output = command.env(name, "").output().expect("it starts");
+        assert_eq!(good(&output), "published 1 message\n", "{name}");
     }
 }

@@ -125,8 +125,7 @@ fn deliver(
     };
     let mut delivery = Delivery::new(plan, stamps, publisher, meter(common)?);
     let lines = play(common, openers, &wanted, &mut delivery)?;
-    let report = report_delivery(kind.name, url, options, &delivery, lines);
-    Ok(report.print(common.json))
+    report_delivery(kind.name, url, options, &delivery, lines).print(common.json)
 }
 
 fn report_delivery(

@@ -44,7 +44,7 @@ pub(super) fn run(options: &EchoOptions) -> Result<u64, Failure> {
     };
     let mut echo = Echo::new(plan, payloads, connections, meter(common)?);
     let lines = play(common, vec![opener], &[(0, connections)], &mut echo)?;
-    report_echo(options, &echo, lines).map(|report| report.print(common.json))
+    report_echo(options, &echo, lines)?.print(common.json)
 }
 
 fn report_echo(options: &EchoOptions, echo: &Echo, lines: Lines) -> Result<Report, Failure> {

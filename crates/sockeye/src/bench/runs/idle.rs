@@ -40,7 +40,7 @@ pub(super) fn run(options: &IdleOptions) -> Result<u64, Failure> {
     };
     let mut idle = Idle::new(plan, meter(common)?);
     let lines = play(common, vec![opener], &[(0, 1)], &mut idle)?;
-    Ok(report_idle(options, &idle, lines).print(common.json))
+    report_idle(options, &idle, lines).print(common.json)
 }
 
 fn report_idle(options: &IdleOptions, idle: &Idle, lines: Lines) -> Report {
