@@ -68,6 +68,10 @@ impl Fetch {
         self.is_whole()
     }
 
+    pub(super) const fn has_head(&self) -> bool {
+        self.has_head
+    }
+
     pub(super) const fn is_begun(&self) -> bool {
         self.begun
     }

@@ -9,6 +9,7 @@ use super::end::End;
 use super::fetch::Fetch;
 use super::position::Position;
 use super::{Context, Take, Transport, request, said};
+use crate::exchange::REFUSAL_MS;
 use crate::{Deadline, Error, HubError};
 
 /// How long the hub may keep a poll, in seconds.
@@ -38,6 +39,8 @@ enum Step {
         at: Time,
         until: Time,
         waits: bool,
+        /// The head is that of something else, and its body has little time.
+        is_refused: bool,
     },
     /// This connection takes no other request; the next one goes by another, then.
     Ended(Time),
@@ -85,16 +88,26 @@ impl Polls {
                     return Err(End::Again(context.now));
                 }
                 Step::Pause(_) => self.ask(context, out),
-                Step::Asked { fetch, until, .. } => {
-                    if !input.is_empty() {
+                Step::Asked { fetch, until, is_refused, .. } => {
+                    if !input.is_empty() && !*is_refused {
                         // A long answer on a slow line is no silence.
                         *until = (*until).max(context.now + SILENCE_MS);
                     }
-                    if !fetch.take(input).map_err(too_large_or_lost)? {
-                        if *until <= context.now {
-                            return Err(End::lost(Error::TimedOut(Deadline::Silence)));
-                        }
+                    let had_head = fetch.has_head();
+                    let taken = fetch.take(input);
+                    if !had_head && fetch.has_head() && is_refusal(fetch) {
+                        (*is_refused, *until) = (true, context.now + REFUSAL_MS);
+                    }
+                    let is_whole = match taken {
+                        // What came before is worth telling all the same.
+                        Err(_) if *is_refused => true,
+                        taken => taken.map_err(too_large_or_lost)?,
+                    };
+                    if !is_whole && context.now < *until {
                         return Ok(None);
+                    }
+                    if !is_whole && !*is_refused {
+                        return Err(End::lost(Error::TimedOut(Deadline::Silence)));
                     }
                     // Bytes that nobody asked for are no part of a later answer.
                     let is_dirty = !input.is_empty();
@@ -113,8 +126,8 @@ impl Polls {
                 self.step = Step::Ended(until);
                 self.items.is_empty().then_some(End::Again(until))
             }
-            Step::Asked { fetch, .. } => {
-                if fetch.cut() {
+            Step::Asked { fetch, is_refused, .. } => {
+                if fetch.cut() || *is_refused {
                     self.answered(context, true).err()
                 } else if self.is_used && !fetch.is_begun() {
                     // It was closed while our request was on its way.
@@ -138,7 +151,7 @@ impl Polls {
         request::get(context.options, context.credentials, &path, header, out);
         let fetch = Box::new(Fetch::new(context.limits, context.options.message_bytes_max));
         let until = context.now + wait * 1_000 + SILENCE_MS;
-        self.step = Step::Asked { fetch, at: context.now, until, waits };
+        self.step = Step::Asked { fetch, at: context.now, until, waits, is_refused: false };
     }
 
     /// Takes an answer to pieces.
@@ -148,8 +161,7 @@ impl Polls {
         let Step::Asked { fetch, at, waits, .. } = step else { return Ok(()) };
         let (status, keep_alive) = fetch.head();
         let is_over = match status {
-            // [client:hub-coding]
-            200 if fetch.is_coded() => {
+            _ if is_refusal(&fetch) => {
                 return Err(End::refusal(fetch.into_refusal(), context.options.retry_ms_max));
             }
             200 => match self.take_apart(fetch.body()) {
@@ -159,13 +171,10 @@ impl Polls {
                 }
                 Err(error) => return Err(End::Stop(Error::Hub(error))),
             },
-            204 | 304 => {
+            _ => {
                 self.items.extend(fetch.header("Sockeye-Cursor").map(Item::Cursor));
                 self.items.push_back(Item::CaughtUp);
                 true
-            }
-            _ => {
-                return Err(End::refusal(fetch.into_refusal(), context.options.retry_ms_max));
             }
         };
         self.tag = fetch.header("ETag");
@@ -225,6 +234,16 @@ impl Polls {
             }
         }
         None
+    }
+}
+
+/// Whether an answer is none to a poll, by its head alone.
+fn is_refusal(fetch: &Fetch) -> bool {
+    match fetch.head().0 {
+        // [client:hub-coding]
+        200 => fetch.is_coded(),
+        204 | 304 => false,
+        _ => true,
     }
 }
 

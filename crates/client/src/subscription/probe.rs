@@ -39,7 +39,12 @@ impl Probe {
         context: &mut Context<'_>,
         input: &mut &mut [u8],
     ) -> Result<Option<bool>, End> {
+        let had_head = self.fetch.has_head();
         if !self.fetch.take(input).map_err(End::lost)? {
+            // [client:hub-coding] What nobody can read is not waited for.
+            if !had_head && self.fetch.has_head() && self.fetch.is_coded() {
+                return Ok(Some(false));
+            }
             let is_late = self.until <= context.now;
             let why = Error::TimedOut(Deadline::Head);
             return if is_late { Err(End::lost(why)) } else { Ok(None) };
