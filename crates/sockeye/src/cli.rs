@@ -51,7 +51,7 @@ The exit status is 0 after a drain, 1 if it cannot start, and 2 for a bad comman
 const CONFIG_EXAMPLES: &str = "\
 Examples:
   sockeye config default > sockeye.toml
-  sockeye config check sockeye.toml && kill -HUP \"$(pidof sockeye)\"";
+  sockeye config check sockeye.toml && kill -HUP 4711    # the server's process";
 
 const TOKEN_EXAMPLES: &str = "\
 Examples:

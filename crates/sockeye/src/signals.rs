@@ -19,6 +19,15 @@ static ASKED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
 /// Catches the signals: each writes to `bell`, and is what [`end`] ends by. A second one ends the program at once.
 pub(crate) fn catch(bell: &UnixStream) -> io::Result<()> {
+    note()?;
+    for signal in ENDING {
+        low_level::pipe::register(signal, bell.try_clone()?)?;
+    }
+    Ok(())
+}
+
+/// The same without a bell, for who [looks](is_asked) from time to time.
+pub(crate) fn note() -> io::Result<()> {
     let is_second = Arc::new(AtomicBool::new(false));
     for signal in ENDING {
         // In this order, so that the first signal does not see its own mark.
@@ -29,9 +38,13 @@ pub(crate) fn catch(bell: &UnixStream) -> io::Result<()> {
         }
         flag::register(signal, Arc::clone(&is_second))?;
         flag::register_usize(signal, Arc::clone(&ASKED), signal.unsigned_abs() as usize)?;
-        low_level::pipe::register(signal, bell.try_clone()?)?;
     }
     Ok(())
+}
+
+/// Whether a signal has asked for the end.
+pub(crate) fn is_asked() -> bool {
+    ASKED.load(Ordering::SeqCst) != 0
 }
 
 /// Ends the program if a signal that was [caught](catch) has asked for it.

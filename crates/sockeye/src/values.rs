@@ -17,6 +17,18 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("expected {ADDRESS}"))
 }
 
+/// What is wrong with a URL that [has a strange port](has_strange_port).
+pub(crate) const STRANGE_PORT: &str = "its port is not one, as 1 to 65535 are";
+
+/// Whether a URL has a number for a port that is none: no program says so by itself.
+pub(crate) fn has_strange_port(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
+    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && port.parse::<u16>().ok().is_none_or(|port| port == 0)
+}
+
 /// Any whole number.
 pub(crate) fn number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "expected a whole number, 0 or more".to_owned())

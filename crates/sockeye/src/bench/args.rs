@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use clap::{Args, Subcommand};
 
 use super::payload::{Content, VARIANTS};
-use super::target::Reach;
+use super::target::{Reach, Scheme, split};
 
 /// Connections that one run may have.
 const CONNECTIONS_MAX: usize = 100_000;
@@ -20,7 +20,7 @@ const ECHO_EXAMPLES: &str = "\
 Examples:
   sockeye bench echo ws://127.0.0.1:8080/echo
   sockeye bench echo --connections 500 --bytes 1024 --pipeline 32 ws://127.0.0.1:8080/echo
-  sockeye bench echo --rate 20000 --duration 30 --pid \"$(pidof sockeye)\" ws://127.0.0.1:8080/echo
+  sockeye bench echo --rate 20000 --duration 30 --pid 4711 ws://127.0.0.1:8080/echo
 
 Every message is compared with what was sent. Without --rate each connection sends again as soon as
 an echo is there, so a slow server is asked less often and its pauses are counted once. With --rate a
@@ -29,11 +29,12 @@ could be: what piles up behind a pause is counted with all of its waiting (no co
 To meet those times the generator does not sleep for the last two milliseconds, which takes a core.
 
 All frames are masked with one random key. tcp:// sends the payloads without any protocol, to measure
-the floor. The exit status is 0 if every message came back as it was sent, and 1 if not.";
+the floor. The exit status is 0 if every message came back as it was sent, 1 if not, and 2 for a bad
+command line. Ctrl-C ends the measurement: what was measured is printed, and the status is 130.";
 
 const IDLE_EXAMPLES: &str = "\
 Examples:
-  sockeye bench idle --connections 10000 --pid \"$(pidof sockeye)\" ws://127.0.0.1:8080/echo
+  sockeye bench idle --connections 10000 --pid 4711 ws://127.0.0.1:8080/echo
   sockeye bench idle --touch 64 --ping 10 --duration 60 ws://127.0.0.1:8080/echo
   sockeye bench idle --subprotocol sockeye.v1.json \\
       --send '{\"type\":\"subscribe\",\"channels\":[\"bench\"]}' ws://127.0.0.1:8080/v1/ws
@@ -110,7 +111,7 @@ pub(crate) struct CommonOptions {
     pub(super) headers: Vec<(String, String)>,
 
     /// The server's process on this machine: its processor time and memory are measured (Linux).
-    #[arg(long)]
+    #[arg(long, value_parser = pid)]
     pub(super) pid: Option<u32>,
 
     /// Load another machine than this one. Have its owner's consent.
@@ -135,6 +136,7 @@ impl CommonOptions {
 #[derive(Debug, Args)]
 pub(crate) struct EchoOptions {
     /// Where messages come back: ws://HOST:PORT/PATH, or tcp://HOST:PORT
+    #[arg(value_parser = echo_url)]
     pub(super) url: String,
 
     #[command(flatten)]
@@ -161,7 +163,8 @@ pub(crate) struct EchoOptions {
     #[arg(long, short, value_name = "N", value_parser = rate)]
     pub(super) rate: Option<f64>,
 
-    /// End after so many messages instead of after a time.
+    /// End after so many messages instead of after a time. Those that are on their way when it begins
+    /// are of them; without a warm-up and with one connection it is exact.
     #[arg(long, value_name = "N", conflicts_with = "duration", value_parser = crate::values::count)]
     pub(super) messages: Option<u64>,
 
@@ -177,6 +180,7 @@ pub(crate) struct EchoOptions {
 #[derive(Debug, Args)]
 pub(crate) struct IdleOptions {
     /// What to open: ws://HOST:PORT/PATH, or http://HOST:PORT/PATH for an event stream
+    #[arg(value_parser = idle_url)]
     pub(super) url: String,
 
     #[command(flatten)]
@@ -216,7 +220,7 @@ pub(crate) struct PublishingOptions {
     pub(super) in_flight: Option<usize>,
 
     /// Publish by POST requests to http://…, or by broadcast messages to ws://…
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = idle_url)]
     pub(super) publish: Option<String>,
 
     /// What is posted; `{payload}` stands for the payload, which is ASCII without quotes.
@@ -231,6 +235,7 @@ pub(crate) struct PublishingOptions {
 #[derive(Debug, Args)]
 pub(crate) struct FanoutOptions {
     /// Where subscribers connect: ws://HOST:PORT/PATH
+    #[arg(value_parser = socket_url)]
     pub(super) url: String,
 
     #[command(flatten)]
@@ -255,6 +260,7 @@ pub(crate) struct FanoutOptions {
 #[derive(Debug, Args)]
 pub(crate) struct SseOptions {
     /// The event stream: http://HOST:PORT/PATH
+    #[arg(value_parser = events_url)]
     pub(super) url: String,
 
     #[command(flatten)]
@@ -273,6 +279,30 @@ fn seconds(text: &str) -> Result<Nanos, String> {
     let seconds: f64 = seconds.ok_or("expected seconds, 0 to 86400")?;
     let duration = std::time::Duration::from_secs_f64(seconds);
     Ok(Nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+}
+
+fn pid(text: &str) -> Result<u32, String> {
+    text.trim().parse().map_err(|_| "expected the number of one process".to_owned())
+}
+
+fn url_of(text: &str, schemes: &[Scheme]) -> Result<String, &'static str> {
+    split(text, schemes).map(|_| text.to_owned())
+}
+
+fn echo_url(text: &str) -> Result<String, &'static str> {
+    url_of(text, &[Scheme::WebSocket, Scheme::Tcp])
+}
+
+fn idle_url(text: &str) -> Result<String, &'static str> {
+    url_of(text, &[Scheme::WebSocket, Scheme::Http])
+}
+
+fn socket_url(text: &str) -> Result<String, &'static str> {
+    url_of(text, &[Scheme::WebSocket])
+}
+
+fn events_url(text: &str) -> Result<String, &'static str> {
+    url_of(text, &[Scheme::Http])
 }
 
 fn rate(text: &str) -> Result<f64, String> {

@@ -352,6 +352,14 @@ impl Scenario for Delivery {
         }
     }
 
+    fn stop(&mut self, now: u64) -> bool {
+        if self.is_measured() {
+            self.span = self.meter.end(now);
+            self.stage = Stage::Draining;
+        }
+        matches!(self.stage, Stage::Draining | Stage::Done)
+    }
+
     fn progress(&mut self) -> String {
         let stage = match self.stage {
             Stage::Opening => "opening connections",

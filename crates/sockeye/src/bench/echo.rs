@@ -302,6 +302,13 @@ impl Scenario for Echo {
         }
     }
 
+    fn stop(&mut self, now: u64) -> bool {
+        if matches!(self.stage, Stage::Measured(_)) {
+            self.drain(now);
+        }
+        matches!(self.stage, Stage::Draining | Stage::Done)
+    }
+
     fn progress(&mut self) -> String {
         let stage = match self.stage {
             Stage::Opening => "opening connections",

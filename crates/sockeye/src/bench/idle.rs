@@ -231,6 +231,13 @@ impl Scenario for Idle {
         }
     }
 
+    fn stop(&mut self, now: u64) -> bool {
+        if let Stage::Holding(until) = &mut self.stage {
+            *until = now.min(*until);
+        }
+        matches!(self.stage, Stage::Holding(_) | Stage::Draining | Stage::Done)
+    }
+
     fn progress(&mut self) -> String {
         let stage = match self.stage {
             Stage::First | Stage::Opening => "opening connections",

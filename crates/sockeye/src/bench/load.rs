@@ -13,7 +13,7 @@ use super::opening::Opener;
 use super::payload::frame;
 use super::progress::Progress;
 use super::wire::Heard;
-use crate::{Failure, OrFail};
+use crate::{Failure, OrFail, signals};
 
 /// Bytes of one read.
 const READ_BYTES: usize = 128 * 1024;
@@ -21,6 +21,9 @@ const READ_BYTES: usize = 128 * 1024;
 const OPENING_MAX: usize = 128;
 /// Two milliseconds: shorter waits are not left to the system where a moment has to be met.
 const SPIN_NS: u64 = 2_000_000;
+
+/// How long a signal may wait that came just before a wait began.
+const SIGNAL_NS: u64 = 100_000_000;
 
 /// How long servers may take to end their connections when all is over.
 const CLOSE_NS: u64 = 1_000_000_000;
@@ -38,6 +41,9 @@ pub(super) trait Scenario {
 
     /// Called once a turn of the loop: what is due, and until when there is nothing to do.
     fn turn(&mut self, now: u64, lines: &mut Lines) -> Turn;
+
+    /// Ends the measurement now; whether there is one that can be reported.
+    fn stop(&mut self, now: u64) -> bool;
 
     /// How far it is, in a line.
     fn progress(&mut self) -> String;
@@ -155,8 +161,15 @@ impl Lines {
         scenario: &mut impl Scenario,
         progress: &mut Progress,
     ) -> Result<(), Failure> {
+        let mut is_stopping = false;
         loop {
             let now = self.now();
+            if !is_stopping && signals::is_asked() {
+                is_stopping = true;
+                if !scenario.stop(now) {
+                    return Err(Failure("interrupted before anything was measured".into()));
+                }
+            }
             self.advance_ramp(now, scenario);
             if self.ramp.opened == 0 && self.is_settled() && self.faults.total() > 0 {
                 // Nothing was measured, so there is nothing to report.
@@ -172,6 +185,7 @@ impl Lines {
                 Turn::Meet(until) => (until, true),
             };
             let until = until.min(self.ramp.due()).min(progress.due());
+            let until = until.min(now.saturating_add(SIGNAL_NS));
             self.wait(now, until, is_exact).or_fail(|| "waiting failed".into())?;
             self.visit_all(scenario);
         }

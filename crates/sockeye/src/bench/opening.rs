@@ -196,6 +196,11 @@ impl Opener {
         if !essence.eq_ignore_ascii_case("text/event-stream") {
             return Err(Fault::Http(format!("no event stream but {content_type:?}")));
         }
+        // Nobody has asked for a coding, and in one there are no events to be seen.
+        let coding = head.headers().single("content-encoding")?.unwrap_or("identity").trim();
+        if !coding.eq_ignore_ascii_case("identity") {
+            return Err(Fault::Http(format!("an event stream in a coding, {coding:?}")));
+        }
         Ok(Wire::Events(Box::new(Events::new(head.body("GET"), self.bytes_max))))
     }
 }

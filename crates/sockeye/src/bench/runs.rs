@@ -14,7 +14,7 @@ use super::opening::Opener;
 use super::process::Process;
 use super::progress::Progress;
 use super::report::Value;
-use crate::{Failure, OrFail};
+use crate::{Failure, OrFail, signals};
 
 /// Bytes that may be on their way at a time, of all connections together.
 const FLIGHT_BYTES_MAX: usize = 1 << 30;
@@ -25,16 +25,23 @@ const ENVELOPE_BYTES: usize = 64 * 1024;
 
 /// Plays what was asked for, prints what was found, and fails if the server did something wrong.
 pub(crate) fn run(action: &BenchAction) -> Result<(), Failure> {
-    let errors = match action {
+    signals::note().or_fail(|| "cannot watch for signals".into())?;
+    let done = match action {
         BenchAction::Echo(options) => echo::run(options),
         BenchAction::Idle(options) => idle::run(options),
         BenchAction::Fanout(options) => delivery::fanout(options),
         BenchAction::Sse(options) => delivery::sse(options),
-    }?;
-    match errors {
+    };
+    if signals::is_asked() {
+        if let Err(why) = &done {
+            crate::notice(format_args!("{why}"));
+        }
+        signals::end();
+    }
+    match done? {
         0 => Ok(()),
         1 => Err(Failure("the server did 1 thing wrong; see the report".into())),
-        _ => Err(Failure(format!("the server did {errors} things wrong; see the report"))),
+        errors => Err(Failure(format!("the server did {errors} things wrong; see the report"))),
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use sockeye_http1::RequestWriter;
 
 use crate::plain::plain;
+use crate::values;
 use crate::{Failure, OrFail};
 
 /// What is spoken behind a URL.
@@ -39,30 +40,43 @@ pub(super) enum Reach {
 impl Target {
     /// Reads a URL with one of `schemes`, and finds its host.
     pub(super) fn parse(url: &str, schemes: &[Scheme], reach: Reach) -> Result<Self, Failure> {
-        let bad = |why: &str| Failure(format!("not a URL for this: {}: {why}", plain(url)));
-        let (scheme, rest) = url.split_once("://").ok_or_else(|| bad("it has no scheme"))?;
-        let scheme = match scheme {
-            "ws" => Scheme::WebSocket,
-            "http" => Scheme::Http,
-            "tcp" => Scheme::Tcp,
-            "wss" | "https" => return Err(bad("there is no TLS")),
-            _ => return Err(bad("its scheme is none of ws, http and tcp")),
-        };
-        if !schemes.contains(&scheme) {
-            return Err(bad("its scheme is another"));
-        }
-        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        if authority.is_empty() || RequestWriter::new("GET", &path, authority).is_err() {
-            return Err(bad("host or path cannot stand in a request"));
-        }
-        let addr = find(authority)?;
+        let (scheme, authority, path) = split(url, schemes)
+            .map_err(|why| Failure(format!("not a URL for this: {}: {why}", plain(url))))?;
+        let addr = find(&authority)?;
         if reach == Reach::Loopback && !addr.ip().is_loopback() {
             let hint = "load goes to other machines only with --allow-remote";
             return Err(Failure(format!("{authority} is not this machine; {hint}")));
         }
-        Ok(Self { scheme, authority: authority.to_owned(), path, addr })
+        Ok(Self { scheme, authority, path, addr })
     }
+}
+
+/// Reads a URL with one of `schemes`: gives it with host and port, and the path. Nobody is asked
+/// where the host is.
+pub(super) fn split(
+    url: &str,
+    schemes: &[Scheme],
+) -> Result<(Scheme, String, String), &'static str> {
+    let (scheme, rest) = url.split_once("://").ok_or("it has no scheme")?;
+    let scheme = match scheme {
+        "ws" => Scheme::WebSocket,
+        "http" => Scheme::Http,
+        "tcp" => Scheme::Tcp,
+        "wss" | "https" => return Err("there is no TLS"),
+        _ => return Err("its scheme is none of ws, http and tcp"),
+    };
+    if !schemes.contains(&scheme) {
+        return Err("its scheme is another");
+    }
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    if values::has_strange_port(url) {
+        return Err(values::STRANGE_PORT);
+    }
+    if authority.is_empty() || RequestWriter::new("GET", &path, authority).is_err() {
+        return Err("host or path cannot stand in a request");
+    }
+    Ok((scheme, authority.to_owned(), path))
 }
 
 /// The first address of a host, with the port that the URL names or 80.

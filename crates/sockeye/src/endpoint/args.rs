@@ -12,6 +12,7 @@ use super::words::Way;
 use super::{Problem, tls};
 use crate::plain::plain;
 use crate::remote::args::Secret;
+use crate::values;
 
 /// Largest file of headers, or of a name and a password.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -61,6 +62,9 @@ pub(crate) fn url(text: &str) -> Result<Url, Problem> {
                 ));
             }
             _ if !text.contains("://") => SCHEMES,
+            _ if values::has_strange_port(text) => {
+                return Problem::usage(format_args!("{error}: {}", values::STRANGE_PORT));
+            }
             UsageError::Credentials => "; --user gives them",
             _ => "",
         };

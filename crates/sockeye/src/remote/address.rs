@@ -9,7 +9,7 @@ use sockeye_http1::{Body, RequestWriter};
 
 use super::Break;
 use super::stream::{Stream, Tls};
-use crate::Failure;
+use crate::{Failure, values};
 
 /// How long a connection may take to come about, and TLS on it as long again.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -44,7 +44,11 @@ impl Address {
         }
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let prefix = path.trim_end_matches('/').to_owned();
-        let strange = || Failure(format!("not the URL of a server: {}", super::plain(url)));
+        let port = match values::has_strange_port(url) {
+            true => format!(": {}", values::STRANGE_PORT),
+            false => String::new(),
+        };
+        let strange = || Failure(format!("not the URL of a server: {}{port}", super::plain(url)));
         let parsed =
             Url::parse(&format!("{scheme}://{authority}{prefix}")).map_err(|_| strange())?;
         let address = Self { url: parsed, authority: authority.to_owned(), prefix };

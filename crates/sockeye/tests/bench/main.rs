@@ -3,11 +3,17 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod peers;
+#[path = "../common/scripted.rs"]
+mod scripted;
 
-use std::process::Output;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Output, Stdio};
 
 use common::{run, serve, serve_anywhere, sockeye};
 use peers::{Manner, Spread, bare, broadcast, echo};
+use rustix::process::{Pid, Signal, kill_process};
+use scripted::answer;
 use serde_json::Value;
 
 /// Runs a load to its end; gives the report and what was said on standard error.
@@ -189,6 +195,48 @@ fn event_streams_of_others_are_only_counted() {
     assert_eq!((number(&report, "published"), number(&report, "latency_count")), (0, 0));
 }
 
+/// In a coding nobody asked for there is no event to be seen, so nothing would be measured.
+#[test]
+fn a_coded_event_stream_is_an_error() {
+    let addr = answer(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n\r\n",
+    );
+    let url = format!("http://{addr}/");
+    let (status, report, said) = bench(&["sse", &url, "--connections", "1", "--duration", "1"]);
+    assert_eq!((status, &report), (Some(1), &Value::Null), "{said}");
+    assert!(said.contains("an event stream in a coding, \"gzip\""), "{said}");
+}
+
+/// It dies of the signal, with a report of the time until then.
+#[test]
+fn a_signal_ends_the_measurement_and_not_the_report() {
+    let server = serve_anywhere();
+    let (echo, hub) = (format!("ws://{}/echo", server.addr), format!("ws://{}/v1/ws", server.addr));
+    for (args, stage) in [
+        (&["echo", &echo, "--warm-up", "0"][..], "measuring"),
+        (&["fanout", &hub, "--warm-up", "0"], "measuring"),
+        (&["idle", &echo], "holding"),
+    ] {
+        let mut command =
+            sockeye(&[&["bench"], args, &["-c", "4", "-d", "600", "--json"]].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        let said = BufReader::new(child.stderr.take().expect("piped"));
+        let mut lines = said.lines().map(|line| line.expect("text"));
+        assert!(lines.any(|line| line.contains(stage)), "{stage}");
+        kill_process(Pid::from_child(&child), Signal::INT).expect("it is our child");
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.signal(), Some(Signal::INT.as_raw()), "{args:?}");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+        assert_eq!(number(&report, "errors"), 0, "{report}");
+        if stage == "measuring" {
+            let nanos = number(&report, "duration_ns");
+            assert!((1..600_000_000_000).contains(&nanos), "{report}");
+            assert!(number(&report, "latency_count") > 0, "{report}");
+        }
+    }
+}
+
 #[test]
 fn a_refused_publication_is_an_error() {
     let mut command = sockeye(&["serve", "--listen", "127.0.0.1:0"]);
@@ -210,6 +258,11 @@ fn who_sends_to_all_is_checked_for_each() {
         let patience = if waits { "0.5" } else { "20" };
         bench(&[&["fanout", "--broadcast", &url, "--patience", patience], &load[..]].concat())
     };
+    // Who takes it for a hub is told what it may be.
+    let url = format!("ws://{}/", broadcast(Spread::Honest));
+    let (status, _, said) = bench(&[&["fanout", &url], &load[..]].concat());
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("--broadcast"), "{said}");
     let (status, report, said) = play(Spread::Honest);
     assert_eq!((status, &*said), (Some(0), ""), "{report}");
     assert!(number(&report, "deliveries") >= 5 * 20, "{report}");
@@ -246,8 +299,13 @@ fn idle_connections_are_weighed() {
 fn what_cannot_be_is_refused_before_it_begins() {
     for (args, status, why) in [
         (&["echo", "ws://192.0.2.1/"][..], 1, "--allow-remote"),
-        (&["echo", "wss://127.0.0.1/"], 1, "no TLS"),
-        (&["echo", "http://127.0.0.1/"], 1, "another"),
+        (&["echo", "wss://127.0.0.1/"], 2, "no TLS"),
+        (&["echo", "http://127.0.0.1/"], 2, "another"),
+        (&["fanout", "127.0.0.1:8080"], 2, "no scheme"),
+        (&["idle", "ws://127.0.0.1:99999/"], 2, "1 to 65535"),
+        (&["idle", "ws://127.0.0.1:0/"], 2, "1 to 65535"),
+        (&["sse", "ws://127.0.0.1/"], 2, "another"),
+        (&["echo", "ws://127.0.0.1:1/", "--pid", "1 2"], 2, "one process"),
         (&["echo", "ws://127.0.0.1:1/", "--pid", "4294967295"], 1, "cannot look at process"),
         (
             &["echo", "ws://127.0.0.1:1/", "--bytes", "67108864", "--connections", "64"],

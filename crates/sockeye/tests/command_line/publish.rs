@@ -135,6 +135,7 @@ fn a_server_that_is_not_there_and_urls_that_are_none() {
     for (url, words) in [
         (format!("http://{addr}"), "Is the server running?"),
         (format!("https://{addr}"), "Is the server running?"),
+        ("http://127.0.0.1:99999".to_owned(), "its port is not one, as 1 to 65535 are"),
         (format!("ftp://{addr}"), "the URL has to begin with http:// or https://"),
     ] {
         let output = client(&["publish", "--url", &url, "a", "b"]).output().expect("it starts");

@@ -16,6 +16,8 @@ use crate::{Failure, OrFail};
 
 /// Publications on their way when there is a rate.
 const FLIGHT_WITH_RATE: usize = 65_536;
+/// What may help where a hub's subscribers hear nothing.
+const NO_HUB: &str = "; --broadcast is for servers that are no hub";
 /// The hub's protocol.
 const SUBPROTOCOL: &str = "sockeye.v1.json";
 
@@ -112,6 +114,7 @@ fn deliver(
         wanted.push((1, 1));
     }
     let default = if options.rate.is_some() { FLIGHT_WITH_RATE } else { 1 };
+    let is_hub = kind.subscribe.is_some();
     let text = |text: String| frame(Opcode::Text, Rsv::NONE, text.as_bytes(), key);
     let plan = Plan {
         subscribers,
@@ -124,8 +127,15 @@ fn deliver(
         bytes_max,
     };
     let mut delivery = Delivery::new(plan, stamps, publisher, meter(common)?);
-    let lines = play(common, openers, &wanted, &mut delivery)?;
-    report_delivery(kind.name, url, options, &delivery, lines).print(common.json)
+    let lines = play(common, openers, &wanted, &mut delivery).map_err(|Failure(why)| {
+        let hint = if is_hub && why.contains("subprotocol") { NO_HUB } else { "" };
+        Failure(format!("{why}{hint}"))
+    })?;
+    let mut report = report_delivery(kind.name, url, options, &delivery, lines);
+    if is_hub && delivery.deliveries == 0 {
+        report.note(format!("deliveries  there were none{NO_HUB}"));
+    }
+    report.print(common.json)
 }
 
 fn report_delivery(
