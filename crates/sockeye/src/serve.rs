@@ -47,7 +47,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
     };
     let service = service.with_access(access(&config)?);
     let service = service.with_namespaces(config.rules());
-    announce(addr, config.serves_demo());
+    announce(addr, &config);
     tell(&config, &limits);
     let demo = config.serves_demo().then(Demo::new);
     let mut server = Server::new(net, Front::new(service, demo), limits);
@@ -193,8 +193,9 @@ fn start_drain(server: &mut Server<MioNet, Front>) {
     }
 }
 
-fn announce(addr: SocketAddr, with_demo: bool) {
-    let demo = if with_demo {
+fn announce(addr: SocketAddr, config: &Config) {
+    let shown = config.access.as_ref().map_or("", |access| access.shown());
+    let demo = if config.serves_demo() {
         format!(
             "
   a page to look at       http://{addr}/
@@ -209,9 +210,9 @@ fn announce(addr: SocketAddr, with_demo: bool) {
 {demo}
   health                  curl http://{addr}/healthz
 
-  subscribe to a channel  curl -N 'http://{addr}/v1/sse?channel=news'
-  publish into it         curl -d 'hello' http://{addr}/v1/channels/news
-  read its history        curl http://{addr}/v1/channels/news/history
+  subscribe to a channel  curl {shown}-N 'http://{addr}/v1/sse?channel=news'
+  publish into it         curl {shown}-d 'hello' http://{addr}/v1/channels/news
+  read its history        curl {shown}http://{addr}/v1/channels/news/history
 
 Ctrl-C ends it in good order.",
         env!("CARGO_PKG_VERSION"),

@@ -92,6 +92,15 @@ impl AccessConfig {
         }
     }
 
+    /// What an example in a shell shows, with a space behind it: a key, or else a token.
+    pub(crate) fn shown(&self) -> &'static str {
+        match (self.api_keys.is_empty(), &self.jwt) {
+            (false, _) => "-H \"Authorization: ApiKey $KEY\" ",
+            (true, Some(_)) => "-H \"Authorization: Bearer $TOKEN\" ",
+            (true, None) => "",
+        }
+    }
+
     /// What it describes, its files read.
     pub(crate) fn guard(&self) -> Result<Guard, Failure> {
         let limits = Limits::default();

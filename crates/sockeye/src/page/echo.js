@@ -177,5 +177,5 @@ byId("echo-reconnect").addEventListener("click", () => {
 setInterval(probe, PROBE_MS);
 
 fill("echo-url", ws);
-fill("websocat", `websocat ${ws}`);
+fill("connect", `sockeye connect ${ws}`);
 connect();

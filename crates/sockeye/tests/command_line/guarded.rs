@@ -73,6 +73,26 @@ fn steps() -> Vec<Vec<String>> {
     blocks.map(lines).collect()
 }
 
+/// What a server prints when it starts works as it stands, with a key in the variable.
+#[test]
+fn examples_at_the_start_have_a_place_for_the_key() {
+    let room = Room::new("examples");
+    for (mut serving, has_place) in [(guarded(&room), true), (serve_anywhere(), false)] {
+        let mut commands = Vec::new();
+        loop {
+            let line = serving.says();
+            commands.extend(line.split_once("curl ").map(|(_, command)| command.to_owned()));
+            if line.contains("Ctrl-C") {
+                break;
+            }
+        }
+        let of_hub: Vec<_> = commands.iter().filter(|command| command.contains("/v1/")).collect();
+        assert_eq!(of_hub.len(), 3, "{commands:?}");
+        let place = "-H \"Authorization: ApiKey $KEY\" ";
+        assert!(of_hub.iter().all(|it| it.starts_with(place) == has_place), "{commands:?}");
+    }
+}
+
 #[test]
 fn the_readme_goes_from_nothing_to_a_guarded_server() {
     let room = Room::new("readme");

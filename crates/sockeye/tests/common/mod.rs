@@ -60,6 +60,13 @@ pub fn serve_anywhere() -> Serving {
 }
 
 impl Serving {
+    /// The next line that it prints behind its address.
+    pub fn says(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("text");
+        line
+    }
+
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).expect("it is our child");

@@ -240,6 +240,7 @@ fn what_cannot_be_asked_for_has_status_2() {
         (&["ftp://a/"], "no such scheme, ftp://: it begins with ws://"),
         (&["ws://ann:sesame@a/"], "--user gives them"),
         (&["ws://a/#b"], "no fragment"),
+        (&["ws://a:99999/"], "its port is not one, as 1 to 65535 are"),
         (&["ws://a/", "-H", "sesame"], "header number 1 is not like 'Name: value'"),
         (
             &["ws://a/", "-H", "A: b", "-H", "Host: sesame"],
