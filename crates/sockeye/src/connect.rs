@@ -7,6 +7,7 @@ mod input;
 mod screen;
 mod session;
 mod show;
+mod turns;
 mod typed;
 
 use std::process::ExitCode;

@@ -9,19 +9,23 @@ use rustyline::{Config, Editor, ExternalPrinter};
 
 use super::history::{self, History};
 use super::input::{Given, Giver};
+use super::turns::Turns;
 use crate::endpoint::Problem;
 
 const PROMPT: &str = "> ";
 
 /// A line editor that is not running yet.
 pub(super) struct LineEditor {
-    editor: Editor<(), MemHistory>,
+    editor: Editor<Turns, MemHistory>,
     history: Option<History>,
 }
 
 impl LineEditor {
     /// Takes the terminal; gives also what prints above the line. `None` for a terminal that cannot do it.
-    pub(super) fn new(with_history: bool) -> Option<(Self, impl ExternalPrinter + Send + 'static)> {
+    pub(super) fn new(
+        with_history: bool,
+        turns: Turns,
+    ) -> Option<(Self, impl ExternalPrinter + Send + 'static)> {
         // A pasted line end is one that was typed: what is pasted is a message a line.
         let config = Config::builder()
             .max_history_size(history::LINES_MAX)
@@ -34,6 +38,7 @@ impl LineEditor {
         let mut editor = Editor::with_history(config, lines).ok()?;
         let printer = editor.create_external_printer().ok()?;
         editor.set_auto_add_history(false);
+        editor.set_helper(Some(turns));
         let mut opened = None;
         if with_history {
             match History::open() {
@@ -54,27 +59,32 @@ impl LineEditor {
     /// Reads lines until the person has no more.
     pub(super) fn run(mut self, giver: Giver) -> Result<(), Problem> {
         let reader = move || {
-            loop {
-                match self.editor.readline(PROMPT) {
-                    Ok(line) => {
-                        self.keep(&line);
-                        if !giver.give(Given::Lines(format!("{line}\n").into_bytes())) {
-                            return;
-                        }
-                    }
-                    Err(ReadlineError::Eof | ReadlineError::Interrupted) => {
-                        giver.give(Given::End);
-                        return;
-                    }
-                    Err(error) => {
-                        giver.give(Given::Failed(format!("cannot read the terminal: {error}")));
-                        return;
-                    }
-                }
+            let end = self.read(&giver);
+            if let Some(turns) = self.editor.helper() {
+                turns.end();
             }
+            giver.give(end);
         };
         let thread = Builder::new().name("editor".into()).spawn(reader);
         thread.map(drop).map_err(|error| Problem::failed("cannot read the terminal", error))
+    }
+
+    /// Gives the lines; how they end.
+    fn read(&mut self, giver: &Giver) -> Given {
+        loop {
+            match self.editor.readline(PROMPT) {
+                Ok(line) => {
+                    self.keep(&line);
+                    if !giver.give(Given::Lines(format!("{line}\n").into_bytes())) {
+                        return Given::End;
+                    }
+                }
+                Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Given::End,
+                Err(error) => {
+                    return Given::Failed(format!("cannot read the terminal: {error}"));
+                }
+            }
+        }
     }
 
     fn keep(&mut self, line: &str) {

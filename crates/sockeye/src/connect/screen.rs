@@ -7,14 +7,13 @@ use std::time::Duration;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::ExternalPrinter;
 
+use super::turns::{NOTHING, Turns};
 use crate::endpoint::Problem;
 
 /// Text that waits for the terminal; beyond it, the server waits.
 const WAITING_BYTES_MAX: usize = 1 << 20;
 /// How long the end waits for a terminal that does not take what is left.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// One line up, and one down again: text that nobody sees.
-const NOTHING: &str = "\x1b[A\n";
 
 /// A terminal that somebody types on.
 ///
@@ -43,6 +42,7 @@ impl Screen {
     /// Starts the thread. The terminal is put back at the end as it is now.
     pub(super) fn start(
         mut printer: impl ExternalPrinter + Send + 'static,
+        turns: Turns,
     ) -> Result<Self, Problem> {
         let before = tcgetattr(std::io::stdin()).ok();
         let shared = Arc::new(Shared { waiting: Mutex::default(), changed: Condvar::new() });
@@ -53,10 +53,10 @@ impl Screen {
                 if printer.print(text.clone()).is_err() {
                     let _ = std::io::stdout().write_all(text.as_bytes());
                 }
+                let _ = turns.settle(&mut printer);
             }
-            // What is handed over has been taken when the next is, and shown when the one after that is.
-            let _ =
-                printer.print(NOTHING.to_owned()).and_then(|()| printer.print(NOTHING.to_owned()));
+            // What was taken is shown when the next is taken.
+            let _ = printer.print(NOTHING.to_owned());
             ours.lock().is_done = true;
             ours.changed.notify_all();
         };

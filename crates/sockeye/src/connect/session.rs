@@ -13,6 +13,7 @@ use super::editor::LineEditor;
 use super::input::{Input, read_pipe};
 use super::screen::Screen;
 use super::show::{self, Form, Line};
+use super::turns::Turns;
 use super::typed::{self, Typed};
 use crate::endpoint::output::{Output, READER, SIGNALS, Stop};
 use crate::endpoint::words::{Way, waiting};
@@ -242,13 +243,15 @@ impl<'o> Session<'o> {
         self.quiet_since = Instant::now();
         let is_person = io::stdin().is_terminal() && self.is_terminal;
         self.is_typed = is_person;
-        let editor = is_person.then(|| LineEditor::new(!self.options.no_history)).flatten();
+        let turns = Turns::default();
+        let editor =
+            is_person.then(|| LineEditor::new(!self.options.no_history, turns.clone())).flatten();
         let Some((editor, printer)) = editor else {
             self.greet(opened);
             return read_pipe(giver);
         };
         self.greet(opened);
-        self.screen = Some(Screen::start(printer)?);
+        self.screen = Some(Screen::start(printer, turns)?);
         editor.run(giver)
     }
 

@@ -54,6 +54,11 @@ impl Person {
         Self { child, keys, terminal, seen: String::new(), screen }
     }
 
+    /// Waits for the prompt: before it, a control key is the terminal's own and not the line's.
+    fn is_asked(&mut self) {
+        self.sees("> ");
+    }
+
     fn types(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).expect("it is there");
     }
@@ -121,7 +126,7 @@ fn a_person_who_leaves_is_not_kept() {
         });
         let place = Place::new(if key == "\u{3}" { "interrupted" } else { "gone" });
         let mut person = Person::sits_down(&["connect", &format!("ws://{addr}/")], &place);
-        person.sees("> ");
+        person.is_asked();
         person.types(key);
         person.sees("did not answer a Close frame");
         assert_eq!(person.leaves(), Some(1));
@@ -136,7 +141,7 @@ fn a_person_types_lines_and_commands() {
     let place = Place::new("person");
     let mut person = Person::sits_down(&["connect", &url], &place);
     person.sees("connected; compressed; /help, or Ctrl-D to close");
-    person.sees("> ");
+    person.is_asked();
     person.types("hello\r");
     person.sees("< hello\r\n");
     // What is pasted is a message a line.
@@ -152,6 +157,7 @@ fn a_person_types_lines_and_commands() {
     person.sees("A line that begins with a space");
     person.types("//slash\r");
     person.sees("< /slash\r\n");
+    person.is_asked();
     person.types("\u{4}");
     person.sees("sockeye: closed: 1000 (normal)");
     assert_eq!(person.leaves(), Some(0));
@@ -164,11 +170,32 @@ fn a_person_types_lines_and_commands() {
 
     // The next one finds it there, by the arrow key.
     let mut person = Person::sits_down(&["connect", &url], &place);
-    person.sees("> ");
+    person.is_asked();
     person.types("\u{1b}[A\r");
     person.sees("< /slash\r\n");
     person.types("/close 4001 good bye\r");
     person.sees("closed: 4001 (the application's own), good bye");
+    assert_eq!(person.leaves(), Some(0));
+}
+
+/// What comes while one pasted line ends and before the next begins is shown behind what came before.
+#[test]
+fn answers_to_what_is_pasted_keep_their_order() {
+    let server = serve_anywhere();
+    let url = format!("ws://{}/echo", server.addr);
+    let place = Place::new("pasted");
+    let mut person = Person::sits_down(&["connect", &url], &place);
+    person.is_asked();
+    for paste in 0..20 {
+        let lines: Vec<String> = (0..25).map(|line| format!("{paste}-{line}")).collect();
+        person.types(&(lines.join("\r") + "\r"));
+        for line in lines {
+            person.sees(&format!("< {line}\r\n"));
+        }
+    }
+    person.is_asked();
+    person.types("\u{4}");
+    person.sees("closed: 1000 (normal)");
     assert_eq!(person.leaves(), Some(0));
 }
 
@@ -196,9 +223,10 @@ fn no_history_is_kept_without_one() {
     let place = Place::new("forgetful");
     let url = format!("ws://{}/echo", server.addr);
     let mut person = Person::sits_down(&["connect", "--no-history", &url], &place);
-    person.sees("> ");
+    person.is_asked();
     person.types("hello\r");
     person.sees("< hello\r\n");
+    person.is_asked();
     person.types("\u{3}");
     person.sees("closed: 1000 (normal)");
     assert_eq!(person.leaves(), Some(0));
@@ -217,11 +245,11 @@ fn a_server_that_speaks_and_leaves_while_somebody_types() {
         client.close_frame(1013, "later");
         client.rest()
     });
-    let place = Place::new("interrupted");
+    let place = Place::new("interrupting");
     let url = format!("ws://{addr}/");
     let mut person = Person::sits_down(&["connect", "--no-compress", &url], &place);
     person.sees("not compressed");
-    person.sees("> ");
+    person.is_asked();
     person.types("go\rhalf a li");
     // What a stranger says cannot clear the screen.
     person.sees("< a\tb\\u{1b}[2J\r\n");
