@@ -1,37 +1,30 @@
 //! One connection, from the handshake to its end.
 
+mod leaving;
+mod sending;
+
 use std::io::{self, ErrorKind, IsTerminal as _};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mio::{Events, Poll, Token, Waker};
 use sockeye_client::sans_io::{self, SocketEvent};
-use sockeye_client::websocket::{CloseCode, Closed, Message};
-use sockeye_client::{Deadline, Driver, Entropy, Error, Machine as _, UsageError};
+use sockeye_client::websocket::{CloseCode, Closed};
+use sockeye_client::{Driver, Entropy};
 
+use self::leaving::{GOODBYE, LAST_PING};
 use super::args::{ConnectOptions, usage};
 use super::editor::LineEditor;
 use super::input::{Input, read_pipe};
 use super::screen::Screen;
 use super::show::{self, Form, Line};
 use super::turns::Turns;
-use super::typed::{self, Typed};
 use crate::endpoint::output::{Output, READER, SIGNALS, Stop};
-use crate::endpoint::words::{Way, waiting};
+use crate::endpoint::words::Way;
 use crate::endpoint::{GATHERED_BYTES_MAX, Problem, WORD};
 use crate::plain::plain;
 
 const SOCKET: Token = Token(0);
 const INPUT: Token = Token(1);
-
-/// What our last Ping says, behind which a server that does one thing after the other has answered everything.
-const LAST_PING: &[u8] = b"the end";
-/// How long its Pong is waited for.
-const LAST_PONG: Duration = Duration::from_secs(5);
-/// How long the server's Close frame is waited for once ours has left, and then the connection's end.
-const GOODBYE: Duration = Duration::from_secs(1);
-
-/// While more than this waits to be sent, no more is read.
-const UNSENT_BYTES_MAX: usize = 256 * 1024;
 
 pub(super) struct Session<'o> {
     options: &'o ConnectOptions,
@@ -258,213 +251,6 @@ impl<'o> Session<'o> {
     fn greet(&mut self, opened: &sockeye_client::Opened) {
         let help = if self.is_typed { "; /help, or Ctrl-D to close" } else { "" };
         self.notice(&format!("{}{help}", show::opened(opened)));
-    }
-
-    /// Sends the lines that are there, as far as the network takes them.
-    fn send_all(&mut self) {
-        while self.closing.is_none() && self.driver.unsent() < UNSENT_BYTES_MAX {
-            let Some(line) = self.input.as_mut().and_then(Input::next) else { break };
-            let line = line.to_vec();
-            self.lines += 1;
-            self.quiet_since = Instant::now();
-            match (self.is_typed, str::from_utf8(&line)) {
-                (true, Ok(text)) => self.typed(text),
-                _ => self.send(&line),
-            }
-        }
-        if self.driver.unsent() > 0 {
-            self.quiet_since = Instant::now();
-            if self.over_at.is_some() && !self.is_hurried {
-                self.over_at = Some(self.quiet_since + GOODBYE);
-            }
-        }
-        match self.input.as_ref().and_then(Input::end) {
-            Some(Err(why)) if self.closing.is_none() => {
-                let problem = Problem::Failed(why.to_owned());
-                self.fail(problem);
-            }
-            _ => {}
-        }
-        if self.leave_at().is_some_and(|at| at <= Instant::now()) {
-            self.leave();
-        }
-    }
-
-    /// Tells what is late or wrong, and ends what was waited for long enough.
-    fn look_at_time(&mut self) {
-        let now = Instant::now();
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if is_due(self.word_at) {
-            self.word_at = None;
-            self.notice(waiting(self.driver.is_connected()));
-        }
-        let failure = self.driver.machine().failure().filter(|_| !self.is_told);
-        if let Some(words) = failure.map(|error| self.way.explain(error)) {
-            // Our Close frame says so, too; the server may still read it.
-            (self.is_told, self.over_at) = (true, Some(now + GOODBYE));
-            self.tell(&words);
-        }
-        if is_due(self.over_at) {
-            self.over_at = None;
-            let why = Error::TimedOut(Deadline::Close);
-            self.driver.act(|machine, now, _| machine.disconnected(now, why));
-        }
-    }
-
-    /// Closes, in a pipe after a last Ping. What comes behind our Close frame is not delivered any more, so everything
-    /// that the server has to say to what it was sent has to come before.
-    fn leave(&mut self) {
-        let is_first = self.last_pong_until.is_none() && !self.is_typed;
-        let ping =
-            |machine: &mut sans_io::WebSocket, out: &mut Vec<u8>| machine.ping(LAST_PING, out);
-        if is_first && self.driver.act(|machine, _, out| ping(machine, out)).is_ok() {
-            self.last_pong_until = Some(Instant::now() + LAST_PONG);
-        } else {
-            self.close(self.options.close_code(), "");
-        }
-    }
-
-    /// When we close, if nothing happens any more.
-    fn leave_at(&self) -> Option<Instant> {
-        let is_over = self.input.as_ref().is_some_and(|input| input.end().is_some());
-        if self.closing.is_some() || !is_over {
-            return None;
-        }
-        if self.last_pong_until.is_some() {
-            return self.last_pong_until;
-        }
-        let linger_ms = if self.is_typed { Some(0) } else { self.options.linger_ms() };
-        self.quiet_since.checked_add(Duration::from_millis(linger_ms?))
-    }
-
-    /// Does what a person has typed.
-    fn typed(&mut self, line: &str) {
-        match typed::read(line) {
-            Typed::Message(text) => self.send(text.as_bytes()),
-            Typed::Close(code, reason) => {
-                self.close(code.unwrap_or_else(|| self.options.close_code()), reason);
-            }
-            Typed::Help => self.show(&format!("{}\n", typed::HELP)),
-            Typed::Wrong(why) => self.notice(&plain(&why)),
-            Typed::Ping(text) => {
-                let sent = self.driver.act(|machine, _, out| machine.ping(text.as_bytes(), out));
-                self.check(sent);
-            }
-        }
-    }
-
-    /// Sends a line as the kind of message that was asked for.
-    fn send(&mut self, line: &[u8]) {
-        let line_number = self.lines;
-        let bytes;
-        let message = if self.options.hex {
-            match show::read_hex(line) {
-                Some(read) => {
-                    bytes = read;
-                    Message::Binary(&bytes)
-                }
-                None => {
-                    return self.refuse(format!("line {line_number} has other than hex digits"));
-                }
-            }
-        } else if self.options.binary {
-            Message::Binary(line)
-        } else {
-            match str::from_utf8(line) {
-                Ok(text) => Message::Text(text),
-                Err(_) => {
-                    let why = "is not UTF-8, as texts are; --binary sends it";
-                    return self.refuse(format!("line {line_number} {why}"));
-                }
-            }
-        };
-        let sent = self.driver.act(|machine, _, out| machine.send(message, out));
-        self.check(sent);
-    }
-
-    /// A line cannot be sent: a person may try again.
-    fn refuse(&mut self, why: String) {
-        if self.is_typed {
-            self.notice(&why);
-        } else {
-            self.fail(Problem::Failed(why));
-        }
-    }
-
-    /// What is not open any more has been closed by the server, as it will tell.
-    fn check(&mut self, sent: Result<(), UsageError>) {
-        match sent {
-            Ok(()) | Err(UsageError::NotOpen | UsageError::WebSocket(_)) => {}
-            Err(error) => self.refuse(error.to_string()),
-        }
-    }
-
-    fn fail(&mut self, problem: Problem) {
-        self.problem.get_or_insert(problem);
-        self.close(self.options.close_code(), "");
-    }
-
-    fn close(&mut self, code: CloseCode, reason: &str) {
-        let closed = self.driver.act(|machine, now, out| machine.close(now, code, reason, out));
-        if closed.is_ok() {
-            (self.closing, self.over_at) = (Some(code), Some(Instant::now() + GOODBYE));
-        }
-    }
-
-    /// A signal or the reader's end: the server is told.
-    fn stopped(&mut self, stop: Stop) -> Result<(), Problem> {
-        match stop {
-            Stop::Failed(error) => return Err(Problem::failed("cannot write", error)),
-            Stop::NoReader => {
-                self.is_muted = true;
-                self.output.bytes.clear();
-            }
-            Stop::Signal if !self.driver.machine().is_open() && self.input.is_none() => {
-                return Err(Problem::Failed("interrupted before the connection was open".into()));
-            }
-            Stop::Signal => {}
-        }
-        self.is_hurried = true;
-        self.close(self.options.close_code(), "");
-        Ok(())
-    }
-
-    fn lost(&self, error: &Error) -> Problem {
-        if self.is_told { Problem::Told } else { Problem::Failed(self.way.explain(error)) }
-    }
-
-    /// What it means how it was closed.
-    fn judge(&mut self, closed: Closed) -> Result<(), Problem> {
-        let code = closed.code;
-        if self.form == Form::Json && !self.is_muted {
-            let (number, clean) = (Some(code.to_u16()), Some(closed.clean));
-            let reason = Some(self.reason.as_str()).filter(|reason| !reason.is_empty());
-            Line { kind: "close", code: number, reason, clean, ..Line::default() }
-                .push(&mut self.output.bytes);
-        }
-        let who = if self.closing.is_some() { "closed" } else { "closed by the server" };
-        let mut words = format!("{who}: {}", show::code_words(code));
-        if !self.reason.is_empty() {
-            words.push_str(&format!(", {}", plain(&self.reason)));
-        }
-        if let Some(problem) = self.problem.take() {
-            return Err(problem);
-        }
-        let good = [CloseCode::NORMAL, CloseCode::GOING_AWAY, CloseCode::NO_STATUS];
-        if !closed.clean || !(good.contains(&code) || self.closing == Some(code)) {
-            return Err(Problem::Failed(words));
-        }
-        if self.options.one && !self.heard {
-            return Err(Problem::Failed(format!("{words}; no message has come")));
-        }
-        let has_more = self.closing.is_none()
-            && !self.is_typed
-            && self.input.as_mut().is_some_and(|input| input.next().is_some());
-        if has_more {
-            return Err(Problem::Failed(format!("{words}; not all of the input was sent")));
-        }
-        self.notice(&words);
-        Ok(())
     }
 
     /// Prints what was gathered.
