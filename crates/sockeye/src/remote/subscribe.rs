@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use sockeye_client::{
     Data, Error, Gap, HubError, Publication, Subscription, SubscriptionEvent, SubscriptionOptions,
-    Target, TlsError, Transport as Spoken,
+    Target, Transport as Spoken,
 };
 
 use super::args::{From, SubscribeOptions, Transport};
@@ -242,15 +242,14 @@ impl Printer {
         Ok(more)
     }
 
-    /// Without ever having been there, only a server that has no room now is worth waiting for, and another transport
-    /// worth a try; a server that is not trusted never is.
+    /// Without ever having been there, only a server that has no room now is worth waiting for, and another
+    /// transport worth a try.
     fn lost(&mut self, why: &Error, wait_ms: u64, next: Spoken) -> Result<bool, Failure> {
         let is_known = self.ways.is_known();
         let words = self.server.explain(why, is_known);
         let was = self.ways.now();
         let may_help = self.ways.lost(next, why, &words);
-        let is_untrusted = matches!(why, Error::Tls(TlsError::Certificate(_)));
-        if is_untrusted || !is_known && !may_help {
+        if !is_known && !may_help {
             return Err(self.failure(why));
         }
         // What another transport mends at once is told when it has.
