@@ -252,7 +252,9 @@ impl fmt::Display for Error {
             Self::WebSocket(error) => error.fmt(f),
             Self::Message(error) => error.fmt(f),
             Self::EventTooLarge => f.write_str("an event is over the limit"),
-            Self::Redirect => f.write_str("a redirect leads to no URL with http:// or https://"),
+            Self::Redirect => {
+                f.write_str("a redirect leads to no URL with http:// or https://, or to several")
+            }
             Self::Redirects => f.write_str("redirected more than 20 times, and no answer"),
             Self::System(kind) => write!(f, "the system refuses: {kind}"),
             Self::Usage(error) => error.fmt(f),

@@ -217,7 +217,7 @@ fn announce(addr: SocketAddr, config: &Config) {
 Ctrl-C ends it in good order.",
         env!("CARGO_PKG_VERSION"),
     ));
-    // Whom it serves does not read that.
+    // It serves all the same: clients do not read that.
     if let Err(why) = told {
         crate::notice(format_args!("{why}"));
     }

@@ -20,7 +20,7 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
 /// What is wrong with a URL that [has a strange port](has_strange_port).
 pub(crate) const STRANGE_PORT: &str = "its port is not one, as 1 to 65535 are";
 
-/// Whether a URL has a number for a port that is none: no program says so by itself.
+/// Whether a URL has a number for a port that is none. Of that, a URL's own error says only that it is no URL.
 pub(crate) fn has_strange_port(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

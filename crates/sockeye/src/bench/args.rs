@@ -180,7 +180,7 @@ pub(crate) struct EchoOptions {
 #[derive(Debug, Args)]
 pub(crate) struct IdleOptions {
     /// What to open: ws://HOST:PORT/PATH, or http://HOST:PORT/PATH for an event stream
-    #[arg(value_parser = idle_url)]
+    #[arg(value_parser = http_or_ws_url)]
     pub(super) url: String,
 
     #[command(flatten)]
@@ -220,7 +220,7 @@ pub(crate) struct PublishingOptions {
     pub(super) in_flight: Option<usize>,
 
     /// Publish by POST requests to http://…, or by broadcast messages to ws://…
-    #[arg(long, value_name = "URL", value_parser = idle_url)]
+    #[arg(long, value_name = "URL", value_parser = http_or_ws_url)]
     pub(super) publish: Option<String>,
 
     /// What is posted; `{payload}` stands for the payload, which is ASCII without quotes.
@@ -293,7 +293,7 @@ fn echo_url(text: &str) -> Result<String, &'static str> {
     url_of(text, &[Scheme::WebSocket, Scheme::Tcp])
 }
 
-fn idle_url(text: &str) -> Result<String, &'static str> {
+fn http_or_ws_url(text: &str) -> Result<String, &'static str> {
     url_of(text, &[Scheme::WebSocket, Scheme::Http])
 }
 

@@ -21,8 +21,8 @@ that begin with a space.
 
 In a pipe, the connection is closed when the input has ended, the server has been silent for --linger
 seconds, and has then answered a last Ping, for which it has 5 seconds. For its Close frame, and again for
-the connection's end, it has one second each, also with -1 and after a signal; a second signal ends at once.
-A reader that is slow makes the server wait.
+the connection's end, it has one second each, also with -1, and counted from when all was sent, unless a signal
+has asked for the end; a second signal ends at once. A reader that is slow makes the server wait.
 
 Text is printed as it is, but on a terminal without control characters. Binary messages are told by length
 and first bytes; with --hex they are lines of hexadecimal digits, and with --binary, in a pipe, the bytes

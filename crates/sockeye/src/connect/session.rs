@@ -122,11 +122,12 @@ impl<'o> Session<'o> {
             if let Some(closed) = self.receive_all()? {
                 return Ok(closed);
             }
+            self.send_all();
+            self.look_at_time();
+            // The last one, as a reader may be slow: what has come meanwhile is read before a deadline is looked at.
             if let Err(stop) = self.write() {
                 self.stopped(stop)?;
             }
-            self.send_all();
-            self.look_at_time();
             let until = [self.driver.deadline(), self.leave_at(), self.over_at, self.word_at];
             let until = until.into_iter().flatten().min();
             let timeout = until.map(|at| at.saturating_duration_since(Instant::now()));

@@ -3,6 +3,8 @@
 //! While a line is edited, the editor puts text of others into a queue and shows it when no key is pressed; between two
 //! lines the text is written at once. What is still in the queue when a line ends is shown with the next line only, so
 //! what comes between the two would overtake it.
+//!
+//! What is in the queue when somebody ends the last line by Ctrl-C or Ctrl-D goes with the editor.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,7 +16,7 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, ExternalPrinter, Helper};
 
 /// How long an editor is waited for that does not begin a line.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(3);
 /// One line up, and one down again: text that nobody sees.
 pub(super) const NOTHING: &str = "\x1b[A\n";
 

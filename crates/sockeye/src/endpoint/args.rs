@@ -53,7 +53,7 @@ pub(crate) fn url(text: &str) -> Result<Url, Problem> {
     Url::parse(text).map_err(|error| {
         let hint = match error {
             UsageError::Scheme => {
-                // No more than a scheme may have: what stands there may be a secret in the wrong place.
+                // 12 letters at most: what stands there may be a secret in the wrong place.
                 let scheme: String =
                     text.split(':').next().unwrap_or_default().chars().take(12).collect();
                 return Problem::usage(format_args!(

@@ -29,9 +29,8 @@ impl Way {
             Error::Proxy(error) => self.explain_proxy(*error),
             Error::Refused(refusal) => refused(refusal),
             Error::Tls(error) => tls(*error, &host),
-            Error::Redirects => "redirected more than 20 times, and no answer".to_owned(),
             Error::Redirect => {
-                "the server redirects to what is no http:// or https:// URL".to_owned()
+                "the server redirects to what is not one http:// or https:// URL".to_owned()
             }
             Error::Truncated | Error::Transport(_) | Error::Http(HttpError::FirstByte)
                 if peer.scheme == Scheme::Plain && !self.known =>

@@ -65,7 +65,10 @@ impl Tls {
         let session = ClientConnection::new_with_alpn(config, name, vec![ALPN.to_vec()])
             .map_err(|error| Break::Final(format!("TLS: {error}")))?;
         let mut tls = Self { session, socket };
-        tls.shake_hands(patience).map_err(|error| explain(&error, host, patience))?;
+        if let Err(error) = tls.shake_hands(patience) {
+            let has_spoken = tls.session.protocol_version().is_some();
+            return Err(explain(&error, has_spoken, host, patience));
+        }
         match tls.session.alpn_protocol() {
             None | Some(ALPN) => Ok(tls),
             Some(_) => Err(Break::Final("the server speaks no HTTP/1.1 inside TLS".into())),
@@ -144,13 +147,17 @@ impl Drop for Tls {
 }
 
 /// Why there is no TLS. What the server's certificate or its protocol does not allow, it will not allow the next
-/// time either.
-fn explain(error: &io::Error, host: &str, patience: Duration) -> Break {
+/// time either. `has_spoken`: the server has begun with TLS.
+fn explain(error: &io::Error, has_spoken: bool, host: &str, patience: Duration) -> Break {
     let host = plain(host);
     match (error.get_ref().and_then(|inner| inner.downcast_ref()), error.kind()) {
         (Some(error), _) => Break::Final(match TlsError::from(error) {
-            TlsError::Protocol => plain(&format!("no TLS with {host}: {error}")),
-            error => words::tls(error, &host),
+            told @ (TlsError::Protocol | TlsError::NotTls)
+                if has_spoken || told == TlsError::Protocol =>
+            {
+                plain(&format!("no TLS with {host}: {error}"))
+            }
+            told => words::tls(told, &host),
         }),
         (None, ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
             Break::lost(format!("the TLS handshake with {host} took longer than {patience:?}"))

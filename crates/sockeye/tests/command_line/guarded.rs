@@ -73,7 +73,7 @@ fn steps() -> Vec<Vec<String>> {
     blocks.map(lines).collect()
 }
 
-/// What a server prints when it starts works as it stands, with a key in the variable.
+/// What a server prints when it starts has a place for the key in a variable.
 #[test]
 fn examples_at_the_start_have_a_place_for_the_key() {
     let room = Room::new("examples");
@@ -81,6 +81,7 @@ fn examples_at_the_start_have_a_place_for_the_key() {
         let mut commands = Vec::new();
         loop {
             let line = serving.says();
+            assert!(!line.is_empty(), "it ends: {commands:?}");
             commands.extend(line.split_once("curl ").map(|(_, command)| command.to_owned()));
             if line.contains("Ctrl-C") {
                 break;

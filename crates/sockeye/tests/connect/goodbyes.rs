@@ -1,6 +1,7 @@
 //! How long the end may take, with servers that have no part in it.
 
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -38,6 +39,15 @@ fn a_server_that_answers_no_ping_answers_no_close_either() {
     assert!(server.join().expect("no panic"), "it stays");
 }
 
+/// What had us close is told, and not what became of that.
+#[test]
+fn a_wrong_line_is_told_where_a_server_answers_no_close() {
+    let (addr, server) = dumb(b"");
+    let output = run_with(&["connect", "-q", "--hex", &format!("ws://{addr}/")], "no digits");
+    bad(&output, 1, "line 1 has other than hex digits");
+    assert!(server.join().expect("no panic"), "it stays");
+}
+
 #[test]
 fn a_signal_waits_for_no_goodbye() {
     let (addr, server) = dumb(b"\x81\x02hi");
@@ -45,7 +55,7 @@ fn a_signal_waits_for_no_goodbye() {
     assert_eq!(running.line(), "hi\n");
     running.interrupt();
     assert!(server.join().expect("no panic"), "it stays");
-    assert!(!running.wait().success());
+    assert_eq!(running.wait().signal(), Some(2), "SIGINT");
 }
 
 #[test]

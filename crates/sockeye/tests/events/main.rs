@@ -159,7 +159,7 @@ fn redirects_that_lead_nowhere_are_told() {
     bad(&output, 1, "redirected more than 20 times, and no answer");
     let elsewhere = "HTTP/1.1 302 Found\r\nLocation: ftp://a/\r\nContent-Length: 0\r\n\r\n";
     let output = run(&["events", &format!("http://{}/", answer(elsewhere))]);
-    bad(&output, 1, "the server redirects to what is no http:// or https:// URL");
+    bad(&output, 1, "the server redirects to what is not one http:// or https:// URL");
 }
 
 #[test]

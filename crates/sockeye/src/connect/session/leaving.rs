@@ -98,8 +98,12 @@ impl Session<'_> {
         Ok(())
     }
 
-    pub(super) fn lost(&self, error: &Error) -> Problem {
-        if self.is_told { Problem::Told } else { Problem::Failed(self.way.explain(error)) }
+    /// Why there is no end that can be judged. What had us close comes before what became of that.
+    pub(super) fn lost(&mut self, error: &Error) -> Problem {
+        if self.is_told {
+            return Problem::Told;
+        }
+        self.problem.take().unwrap_or_else(|| Problem::Failed(self.way.explain(error)))
     }
 
     /// What it means how it was closed.
