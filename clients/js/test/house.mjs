@@ -49,7 +49,7 @@ process.on("exit", () => { for (const child of children) child.kill("SIGKILL"); 
 for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]]) process.on(signal, () => process.exit(status));
 
 /** How long something may take before it is taken for missing. */
-const WAIT_MS = Number(process.env.WAIT_MS ?? 45_000);
+export const WAIT_MS = Number(process.env.WAIT_MS ?? 45_000);
 
 export async function until(what, probe, ms = WAIT_MS) {
   for (const late = Date.now() + ms; ; await sleep(20)) {
@@ -161,7 +161,7 @@ export class Proxy {
   counts = { ws: 0, sse: 0, poll: 0, other: 0 };
   sockets = new Set();
   frozen = false;
-  /** Pieces that came over WebSockets from clients. */
+  /** Texts that came from a client since the last WebSocket was asked for, not its pongs. */
   heard = 0;
 
   static async open(upstream) {
@@ -206,6 +206,7 @@ export class Proxy {
 
   upgrade(request, socket, head) {
     this.counts.ws += 1;
+    this.heard = 0;
     if (this.upgrades === "refuse") return socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     if (this.upgrades === "ignore") return undefined;
     const onward = net.connect(this.upstream, "127.0.0.1", () => {
@@ -213,7 +214,7 @@ export class Proxy {
       onward.write(`GET ${request.url} HTTP/1.1\r\n${headers}\r\n`);
       onward.write(head);
     });
-    socket.on("data", (piece) => { this.heard += 1; if (!this.frozen) onward.write(piece); });
+    socket.on("data", (piece) => { if ((piece[0] & 0xf) === 1) this.heard += 1; if (!this.frozen) onward.write(piece); });
     onward.on("data", (piece) => { if (!this.frozen) socket.write(piece); });
     for (const [one, other] of [[socket, onward], [onward, socket]]) {
       one.on("error", () => other.destroy());

@@ -384,11 +384,12 @@ export const scenarios = (name, placeOf) => describe(name, () => {
       await house.publish("a:1", "one");
       await has(reader, "a", 1);
       const { heard } = house.proxy;
-      await until("pings", () => house.proxy.heard >= heard + 3);
-      assert.deepEqual((await reader.look()).states.filter((it) => /silent/.test(it.why ?? "")), []);
+      // A second one over the same connection: the first was answered. That there was a connection before it is no fault: slow machines are silent, too.
+      await until("pings", () => house.proxy.heard >= heard + 2);
       house.proxy.frozen = true;
+      const { states } = await reader.look();
       await house.publish("a:1", "two");
-      await until("noticed", async () => (await reader.look()).states.some((it) => /silent/.test(it.why ?? "")));
+      await until("noticed", async () => (await reader.look()).states.slice(states.length).some((it) => /silent|does not open/.test(it.why ?? "")));
       house.proxy.frozen = false;
       assert.deepEqual(texts((await has(reader, "a", 2)).items.a), ["one", "two"]);
     });
