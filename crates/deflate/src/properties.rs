@@ -117,21 +117,28 @@ pub fn sessions_do_not_mix(seed: &[u8]) {
         .map(|number| {
             let params = params(number.wrapping_add(seed.first().copied().unwrap_or(0)));
             let session = || Session::new(Role::Server, params);
-            (session(), session(), engine(2), peer(Role::Server, params), params)
+            (session(), Some((session(), engine(2))), peer(Role::Server, params))
         })
         .into();
     for (message, lane) in messages(seed).iter().zip(seed.chunks_exact(4)) {
         let lane = usize::from(lane[3]) % lanes.len();
-        let (together, alone, own_engine, receiver, _) = &mut lanes[lane];
-        let (mut wire, mut expected) = (Vec::new(), Vec::new());
+        let (together, alone, receiver) = &mut lanes[lane];
+        let mut wire = Vec::new();
         let sent = together.codec(&mut shared).compress(message, &mut wire);
-        let sent_alone = alone.codec(own_engine).compress(message, &mut expected);
-        assert_eq!(sent, sent_alone, "an engine of its own decides alike");
         if sent {
             let mut out = Vec::new();
             let bytes_max = message.len() as u64;
             receiver.codec(&mut shared).decompress(&wire, bytes_max, &mut out).expect("own window");
             assert_eq!(&out, message);
+        }
+        let Some((session, engine)) = alone else { continue };
+        let mut expected = Vec::new();
+        if session.codec(engine).compress(message, &mut expected) != sent {
+            // A deflater that goes on finds other repetitions than one that was primed. That tips the scales where
+            // there is next to nothing to gain; from here on the two have sent different things.
+            let gain = message.len() - wire.len().max(expected.len());
+            assert!(gain <= message.len() / 32 + 8, "{gain} of {} bytes", message.len());
+            *alone = None;
         }
     }
 }
