@@ -150,14 +150,15 @@ pub enum CertificateError {
     Other,
 }
 
-/// What rustls says. Records that cannot be read are [`TlsError::NotTls`], as at the beginning of a handshake.
 #[cfg(feature = "rustls")]
-impl From<&rustls::Error> for TlsError {
-    fn from(error: &rustls::Error) -> Self {
+impl TlsError {
+    /// What rustls says. `has_spoken`: the server has spoken TLS before, so a record that cannot be read is
+    /// a bad one, and not [`NotTls`](Self::NotTls).
+    pub fn of(error: &rustls::Error, has_spoken: bool) -> Self {
         match error {
             rustls::Error::InvalidCertificate(why) => Self::Certificate(why.into()),
             rustls::Error::NoCertificatesPresented => Self::Certificate(CertificateError::Other),
-            rustls::Error::InvalidMessage(_) => Self::NotTls,
+            rustls::Error::InvalidMessage(_) if !has_spoken => Self::NotTls,
             rustls::Error::AlertReceived(alert) => Self::Alert((*alert).into()),
             _ => Self::Protocol,
         }

@@ -52,7 +52,7 @@ impl Tls {
     ) -> Result<Self, Error> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| Error::Tls(TlsError::Name))?;
         let session = ClientConnection::new_with_alpn(config, name, vec![ALPN.to_vec()])
-            .map_err(|error| Error::Tls(TlsError::from(&error)))?;
+            .map_err(|error| Error::Tls(TlsError::of(&error, false)))?;
         Ok(Self { socket, session, failure: None })
     }
 
@@ -132,11 +132,8 @@ impl Tls {
     fn fill(&mut self) -> io::Result<usize> {
         let len = self.session.read_tls(&mut self.socket)?;
         if let Err(error) = self.session.process_new_packets() {
-            self.failure = Some(match TlsError::from(&error) {
-                // It has spoken TLS before.
-                TlsError::NotTls if self.session.protocol_version().is_some() => TlsError::Protocol,
-                failure => failure,
-            });
+            let has_spoken = self.session.protocol_version().is_some();
+            self.failure = Some(TlsError::of(&error, has_spoken));
             // The server is told what was wrong, if it still listens.
             let _ = self.flush();
             return Err(ErrorKind::InvalidData.into());

@@ -151,13 +151,9 @@ impl Drop for Tls {
 fn explain(error: &io::Error, has_spoken: bool, host: &str, patience: Duration) -> Break {
     let host = plain(host);
     match (error.get_ref().and_then(|inner| inner.downcast_ref()), error.kind()) {
-        (Some(error), _) => Break::Final(match TlsError::from(error) {
-            told @ (TlsError::Protocol | TlsError::NotTls)
-                if has_spoken || told == TlsError::Protocol =>
-            {
-                plain(&format!("no TLS with {host}: {error}"))
-            }
-            told => words::tls(told, &host),
+        (Some(error), _) => Break::Final(match TlsError::of(error, has_spoken) {
+            TlsError::Protocol => plain(&format!("no TLS with {host}: {error}")),
+            error => words::tls(error, &host),
         }),
         (None, ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
             Break::lost(format!("the TLS handshake with {host} took longer than {patience:?}"))
