@@ -117,6 +117,11 @@ impl HeadEnd {
         }
     }
 
+    /// Returns how many header lines there were, never more than the limits allow.
+    pub(crate) const fn headers(&self) -> usize {
+        self.headers
+    }
+
     /// Checks the first byte of a line, if it has arrived.
     fn check_line_start(&self, rest: &[u8]) -> Result<(), Error> {
         let Some(&byte) = rest.first() else { return Ok(()) };

@@ -1,27 +1,37 @@
 //! The header lines of a parsed head, and the questions one asks of them.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::{Error, HEADERS_MAX, grammar};
 
-/// Room for the header lines of one head: [`HEADERS_MAX`] pairs of references (4 KiB on 64-bit
-/// machines).
+/// Lines for which there is room without an allocation: browsers behind a proxy send about 20.
+const INLINE_MAX: usize = 24;
+
+/// Room for the header lines of one head, as pairs of references: for 24 lines in place (768 bytes
+/// on 64-bit machines), and on the heap, up to [`HEADERS_MAX`], for a head that has more.
 pub struct HeaderStorage<'b> {
-    slots: [httparse::Header<'b>; HEADERS_MAX],
+    inline: [httparse::Header<'b>; INLINE_MAX],
+    spilled: Vec<httparse::Header<'b>>,
 }
 
 impl<'b> HeaderStorage<'b> {
     /// Makes empty room.
     #[must_use]
     pub const fn new() -> Self {
-        // A constant, so that making room is one copy and not a loop over the slots.
-        Self { slots: const { [httparse::EMPTY_HEADER; HEADERS_MAX] } }
+        // A constant, so that making room is one copy and not a loop over the slots. It is the
+        // dearest step of a small head, hence the few slots.
+        Self { inline: const { [httparse::EMPTY_HEADER; INLINE_MAX] }, spilled: Vec::new() }
     }
 
-    /// Returns room for at most `count` lines.
+    /// Returns room for `count` lines, but never for more than [`HEADERS_MAX`].
     pub(crate) fn slots(&mut self, count: usize) -> &mut [httparse::Header<'b>] {
         let count = count.min(HEADERS_MAX);
-        self.slots.get_mut(..count).unwrap_or_default()
+        if count > INLINE_MAX {
+            self.spilled.resize(count, httparse::EMPTY_HEADER);
+            return &mut self.spilled;
+        }
+        self.inline.get_mut(..count).unwrap_or_default()
     }
 }
 

@@ -74,11 +74,12 @@ impl<'h, 'b> RequestHead<'h, 'b> {
         storage: &'h mut HeaderStorage<'b>,
         limits: &Limits,
     ) -> Result<Self, Error> {
-        if HeadEnd::new().find(head, limits)? != Some(head.len()) {
+        let mut head_end = HeadEnd::new();
+        if head_end.find(head, limits)? != Some(head.len()) {
             return Err(Error::HeadBoundary);
         }
         let (RequestLine { method, target, version }, fields) = RequestLine::split(head)?;
-        let slots = storage.slots(limits.headers_max);
+        let slots = storage.slots(head_end.headers());
         let lines = match httparse::parse_headers(fields, slots).map_err(Error::from_httparse)? {
             httparse::Status::Complete((_, lines)) => lines,
             httparse::Status::Partial => return Err(Error::HeadBoundary),

@@ -47,10 +47,11 @@ impl<'h, 'b> ResponseHead<'h, 'b> {
         storage: &'h mut HeaderStorage<'b>,
         limits: &Limits,
     ) -> Result<Self, Error> {
-        if HeadEnd::for_response().find(head, limits)? != Some(head.len()) {
+        let mut head_end = HeadEnd::for_response();
+        if head_end.find(head, limits)? != Some(head.len()) {
             return Err(Error::HeadBoundary);
         }
-        let mut response = httparse::Response::new(storage.slots(limits.headers_max));
+        let mut response = httparse::Response::new(storage.slots(head_end.headers()));
         let complete = response.parse(head).map_err(from_httparse)?.is_complete();
         let (true, Some(minor), Some(code)) = (complete, response.version, response.code) else {
             return Err(Error::HeadBoundary);

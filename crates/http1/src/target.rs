@@ -3,7 +3,7 @@
 use core::fmt;
 use core::net::Ipv6Addr;
 
-use crate::grammar;
+use crate::grammar::ByteSet;
 
 /// The request-target, taken apart.
 ///
@@ -163,19 +163,16 @@ fn authority_port(text: &str) -> Option<Option<&str>> {
 /// Returns whether the text is a registered name (RFC 3986 §3.2.2) that is not empty: unreserved,
 /// sub-delims and percent-encoded bytes.
 fn is_reg_name(text: &str) -> bool {
+    static PLAIN: ByteSet = ByteSet::alphanumeric_and(b"-._~!$&'()*+,;=");
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
-        rest = match (byte, tail) {
-            (b'%', [high, low, tail @ ..])
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+        rest = match tail {
+            _ if PLAIN.has(byte) => tail,
+            [high, low, tail @ ..]
+                if byte == b'%' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
             {
                 tail
             }
-            (b'%', _) => return false,
-            (b'(' | b')' | b',' | b';' | b'=', _) => tail,
-            // A tchar that is neither unreserved nor a sub-delim.
-            (b'#' | b'^' | b'`' | b'|', _) => return false,
-            (byte, _) if grammar::is_tchar(byte) => tail,
             _ => return false,
         };
     }
