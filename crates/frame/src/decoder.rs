@@ -120,13 +120,33 @@ impl Decoder {
     ///
     /// The first violation on the wire, with the rest of `input` discarded; every later call
     /// returns the same error.
-    #[inline]
+    #[inline(always)]
     pub fn next<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Chunk<'b>>, Error> {
-        match self.next_whole(input) {
+        match self.next_usual(input) {
             Some(frame) => Ok(Some(frame)),
             None if input.is_empty() && self.at_boundary() => Ok(None),
             None => self.next_part(input),
         }
+    }
+
+    /// Takes the next frame off the front of `input` if it is the usual one: an unfragmented data
+    /// frame below 64 KiB without reserved bits that breaks no rule and lies in `input` from end to
+    /// end.
+    ///
+    /// Otherwise `None`, and nothing is taken: [`next`](Self::next), which begins with this, tells
+    /// what there is.
+    #[inline(always)]
+    pub fn next_usual<'b>(&self, input: &mut &'b mut [u8]) -> Option<Chunk<'b>> {
+        if !self.at_boundary() {
+            return None;
+        }
+        let (header, len) = Header::decode_usual(input, &self.rules)?;
+        let frame_len = usize::try_from(header.payload_len).ok()?.saturating_add(len);
+        let (_, payload) = input.split_off_mut(..frame_len)?.split_at_mut_checked(len)?;
+        if let Some(key) = header.mask {
+            apply_mask(payload, key, 0);
+        }
+        Some(Chunk { header, offset: 0, payload })
     }
 
     /// Whether the input so far ends between two frames, so that an end of the stream here
@@ -145,20 +165,13 @@ impl Decoder {
         }
     }
 
-    /// The usual case on its own, for speed: at a boundary, with a whole and legal frame in
-    /// `input`. The state neither changes nor is copied.
-    #[inline]
-    fn next_whole<'b>(&self, input: &mut &'b mut [u8]) -> Option<Chunk<'b>> {
-        if !self.at_boundary() {
-            return None;
+    /// Bytes that are missing of the payload under way; none at a boundary or inside a header.
+    #[must_use]
+    pub const fn payload_missing(&self) -> u64 {
+        match self.state {
+            State::Payload { header, offset } => header.payload_len.saturating_sub(offset),
+            State::Boundary | State::Header(_) | State::Failed(_) => 0,
         }
-        let (header, len) = Header::decode_under(input, Some(&self.rules)).ok()??;
-        let frame_len = usize::try_from(header.payload_len).ok()?.checked_add(len)?;
-        let (_, payload) = input.split_off_mut(..frame_len)?.split_at_mut_checked(len)?;
-        if let Some(key) = header.mask {
-            apply_mask(payload, key, 0);
-        }
-        Some(Chunk { header, offset: 0, payload })
     }
 
     /// Every case but an empty input between frames: whatever part of a frame comes next.

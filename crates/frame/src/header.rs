@@ -11,6 +11,10 @@ const HEADER_LEN_MAX: usize = 14;
 
 const FIN: u8 = 0x80;
 const MASK: u8 = 0x80;
+const RSV: u8 = 0x70;
+const OPCODE: u8 = 0x0F;
+/// The bits of the opcode that neither Text nor Binary has.
+const NOT_DATA: u8 = 0x0C;
 /// The seven-bit length that says: the length is in the next two bytes.
 const LEN_IN_16_BITS: u8 = 126;
 /// The seven-bit length that says: the length is in the next eight bytes.
@@ -54,7 +58,7 @@ impl Opcode {
     }
 
     const fn decode(byte: u8) -> Result<Self, Error> {
-        match byte & 0x0F {
+        match byte & OPCODE {
             0x0 => Ok(Self::Continuation),
             0x1 => Ok(Self::Text),
             0x2 => Ok(Self::Binary),
@@ -88,7 +92,7 @@ impl Rsv {
     }
 
     const fn decode(byte: u8) -> Self {
-        Self(byte & 0x70)
+        Self(byte & RSV)
     }
 }
 
@@ -165,6 +169,43 @@ impl Header {
         Ok(Some((header, bytes.len().saturating_sub(after_header.len()))))
     }
 
+    /// The header of an unfragmented data frame below 64 KiB without reserved bits that breaks no
+    /// rule, and its own length in bytes; `None` for all else, right or wrong:
+    /// [`Header::decode_under`] judges it.
+    ///
+    /// Nearly every frame is such a one. Nothing here has to find out which rule was broken first,
+    /// which is most of the work.
+    #[inline(always)]
+    pub(crate) fn decode_usual(bytes: &[u8], rules: &Rules) -> Option<(Self, usize)> {
+        let (&[first, second], rest) = bytes.split_first_chunk()?;
+        if !is_usual([first, second], rules.role) {
+            return None;
+        }
+        let opcode = match first & OPCODE {
+            0x1 => Opcode::Text,
+            0x2 => Opcode::Binary,
+            _ => return None,
+        };
+        let (payload_len, rest, len) = match second & !MASK {
+            LEN_IN_16_BITS => {
+                let (len, rest) = rest.split_first_chunk()?;
+                (u16::from_be_bytes(*len), rest, 4_usize)
+            }
+            LEN_IN_64_BITS => return None,
+            len => (u16::from(len), rest, 2),
+        };
+        let is_minimal = len == 2 || payload_len >= u16::from(LEN_IN_16_BITS);
+        let payload_len = u64::from(payload_len);
+        if !is_minimal || rules.check_len(payload_len, opcode).is_err() {
+            return None;
+        }
+        let (mask, len) = match rules.role {
+            Role::Server => (Some(MaskKey::new(*rest.first_chunk()?)), len.saturating_add(4)),
+            Role::Client => (None, len),
+        };
+        Some((Self { fin: true, rsv: Rsv::NONE, opcode, mask, payload_len }, len))
+    }
+
     /// Writes the header with the length in its shortest form (RFC 6455 §5.2).
     ///
     /// The fields are written as they stand: that a control frame is short and whole, and that
@@ -184,6 +225,18 @@ impl Header {
             encode_fields([first, mask | LEN_IN_64_BITS], self.payload_len.to_be_bytes(), self.mask)
         }
     }
+}
+
+/// Whether two first bytes say: FIN, no reserved bit, Text or Binary (or 3, which is neither), masked
+/// as our role wants it. One comparison of all bits.
+#[inline]
+fn is_usual(first_two: [u8; 2], role: Role) -> bool {
+    const LOOKED_AT: u16 = u16::from_le_bytes([FIN | RSV | NOT_DATA, MASK]);
+    let masked = match role {
+        Role::Server => MASK,
+        Role::Client => 0,
+    };
+    u16::from_le_bytes(first_two) & LOOKED_AT == u16::from_le_bytes([FIN, masked])
 }
 
 #[inline]

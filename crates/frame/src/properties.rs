@@ -236,6 +236,20 @@ pub fn utf8_equals_std(text: &[u8], cuts: &[u8]) {
     if cuts.iter().any(|cut| *cut != 0) {
         utf8_in_pieces(text, cuts.iter().cycle().map(|cut| usize::from(*cut)));
     }
+    utf8_equals_std_among(text);
+}
+
+/// The same inside a text that is long enough for vectors, cut wherever `text` can be.
+fn utf8_equals_std_among(text: &[u8]) {
+    const BEFORE: &str = "é字😀a é字😀a é字😀a é字😀a é字😀a é字😀a";
+    let long = [BEFORE.as_bytes(), text, &[b'x'; 70]].concat();
+    let expected = core::str::from_utf8(&long).map_err(|_| first_impossible(&long));
+    assert_eq!(Utf8Validator::check(&long).map_err(|error| error.index), expected);
+    let end = BEFORE.len() + text.len().min(8);
+    for cut in BEFORE.len()..=end {
+        utf8_in_pieces(&long, [cut, long.len()].into_iter());
+        utf8_in_pieces(&long[..cut], core::iter::once(cut));
+    }
 }
 
 /// The index of the first byte that cannot follow what stands before it; the length if every

@@ -67,12 +67,9 @@ impl Utf8Validator {
             self.step(*byte).ok_or(Utf8Error { index })?;
             index = index.saturating_add(1);
         }
-        // The bulk goes at the standard library's speed. What it does not like is at most one
-        // code point, impossible or unfinished: the table tells which, and where.
-        let Err(error) = core::str::from_utf8(piece.get(index..).unwrap_or_default()) else {
-            return Ok(());
-        };
-        index = index.saturating_add(error.valid_up_to());
+        // The bulk goes at full speed. What is left is at most one code point, impossible or
+        // unfinished: the table tells which, and where.
+        index = index.saturating_add(valid_len(piece.get(index..).unwrap_or_default()));
         while let Some(byte) = piece.get(index) {
             self.step(*byte).ok_or(Utf8Error { index })?;
             index = index.saturating_add(1);
@@ -102,11 +99,13 @@ impl Utf8Validator {
     /// As [`push`](Self::push) and [`finish`](Self::finish).
     #[inline]
     pub fn check(message: &[u8]) -> Result<&str, Utf8Error> {
-        core::str::from_utf8(message).map_err(|_| {
-            let mut validator = Self::new();
-            let pushed = validator.push(message);
-            pushed.err().unwrap_or(Utf8Error { index: message.len() })
-        })
+        whole(message).ok_or_else(|| Self::first_error(message))
+    }
+
+    #[cold]
+    fn first_error(message: &[u8]) -> Utf8Error {
+        let pushed = Self::new().push(message);
+        pushed.err().unwrap_or(Utf8Error { index: message.len() })
     }
 
     /// One byte of the table in RFC 3629 §4; `None` if it is impossible here.
@@ -135,5 +134,59 @@ impl Utf8Validator {
             0xF4 => Self::expecting(3, 0x80, 0x8F),
             0x80..=0xC1 | 0xF5..=0xFF => return None,
         })
+    }
+}
+
+/// How many bytes at the front of `bytes` are valid; the next code point is impossible or unfinished.
+#[cfg(not(feature = "simdutf8"))]
+#[inline]
+fn valid_len(bytes: &[u8]) -> usize {
+    core::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len)
+}
+
+/// The same where the fast check cannot tell how far it came: it is asked about all but a code point
+/// that the end may cut, and what it refuses, which ends the connection, is read again.
+#[cfg(feature = "simdutf8")]
+#[inline]
+fn valid_len(bytes: &[u8]) -> usize {
+    let body = bytes.len().saturating_sub(cut_len(bytes));
+    match bytes.get(..body).and_then(whole) {
+        Some(text) => text.len(),
+        None => core::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len),
+    }
+}
+
+/// The length of a code point that the end of `bytes` cuts, by its first byte; 0 if it cuts none.
+#[cfg(feature = "simdutf8")]
+fn cut_len(bytes: &[u8]) -> usize {
+    let lacking = |byte: u8| match byte {
+        0xC0..=0xDF => 1,
+        0xE0..=0xEF => 2,
+        0xF0..=0xFF => 3,
+        0x00..=0xBF => 0,
+    };
+    let last = bytes.iter().rev().take(3).position(|&byte| byte & 0xC0 != 0x80);
+    let (Some(behind), Some(len)) = (last, last.and_then(|behind| behind.checked_add(1))) else {
+        return 0;
+    };
+    let first = bytes.len().checked_sub(len).and_then(|at| bytes.get(at));
+    if first.is_some_and(|&first| lacking(first) > behind) { len } else { 0 }
+}
+
+/// The text, if it is one from end to end: the one place that asks.
+#[cfg(not(feature = "simdutf8"))]
+#[inline]
+fn whole(bytes: &[u8]) -> Option<&str> {
+    core::str::from_utf8(bytes).ok()
+}
+
+/// Below 64 bytes the vectors would not be full, and the standard library is as fast.
+#[cfg(feature = "simdutf8")]
+#[inline]
+fn whole(bytes: &[u8]) -> Option<&str> {
+    if bytes.len() < 64 {
+        core::str::from_utf8(bytes).ok()
+    } else {
+        simdutf8::basic::from_utf8(bytes).ok()
     }
 }
