@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::{fmt, mem};
 
+use sockeye_frame::Utf8Validator;
+
 use crate::{CodecError, Kind, Message, MessageCodec, MessageError, Piece};
 
 /// A buffer of at most this capacity is used again for the next message.
@@ -128,7 +130,7 @@ impl Assembler {
         match kind {
             _ if payload.len() as u64 > self.bytes_max => Err(self.fail(MessageError::TooBig)),
             Kind::Binary => Ok(Some(Message::Binary(payload))),
-            Kind::Text => match core::str::from_utf8(payload) {
+            Kind::Text => match Utf8Validator::check(payload) {
                 Ok(text) => Ok(Some(Message::Text(text))),
                 Err(_) => Err(self.fail(MessageError::InvalidUtf8)),
             },

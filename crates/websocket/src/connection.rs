@@ -114,6 +114,19 @@ impl Connection {
         self.state
     }
 
+    /// Bytes that are missing of the frame whose payload is under way; none between two frames. So many
+    /// may be read to where the message is put together, and given to [`receive`](Self::receive) there.
+    #[must_use]
+    pub const fn payload_missing(&self) -> u64 {
+        self.decoder.payload_missing()
+    }
+
+    /// The longest message that the peer may send, in bytes.
+    #[must_use]
+    pub const fn message_bytes_max(&self) -> u64 {
+        self.incoming.bytes_max()
+    }
+
     /// Says whether nothing more will be sent or read, so that the transport should end.
     ///
     /// Flush the output first. A server then shuts its sending side down, discards input until

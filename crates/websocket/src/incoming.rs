@@ -46,6 +46,10 @@ impl Incoming {
         }
     }
 
+    pub(crate) const fn bytes_max(&self) -> u64 {
+        self.bytes_max
+    }
+
     pub(crate) const fn is_under_way(&self) -> bool {
         match self.phase {
             Phase::Idle => false,
@@ -155,7 +159,7 @@ pub(crate) fn message(opcode: Opcode, payload: &[u8]) -> Result<Message<'_>, Pro
     if opcode != Opcode::Text {
         return Ok(Message::Binary(payload));
     }
-    match core::str::from_utf8(payload) {
+    match Utf8Validator::check(payload) {
         Ok(text) => Ok(Message::Text(text)),
         // [rfc6455:8.1-utf8-message]
         Err(_) => Err(ProtocolError::InvalidUtf8),

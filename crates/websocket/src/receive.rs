@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use sockeye_frame::{Chunk, CloseCode, CloseFrame, Opcode};
 
-use crate::close::{Action, Input};
+use crate::close::{Action, Input, State, step};
 use crate::connection::Rare;
 use crate::incoming::message;
 use crate::{CloseReason, Connection, Control, Event, ProtocolError};
@@ -30,8 +30,39 @@ impl Connection {
     ///
     /// # RFC
     /// RFC 6455 §5.4, §5.5, §6.2, §7.1, §8.1.
-    #[inline]
+    #[inline(always)]
     pub fn receive<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
+        // Most messages take this way: nothing is counted, kept or copied for them.
+        if self.is_plain() {
+            if let Some(frame) = self.decoder.next_usual(input) {
+                return match message(frame.header.opcode, frame.payload) {
+                    Ok(message) => Ok(Some(Event::Message(message))),
+                    Err(error) => self.violated(error, input, out),
+                };
+            }
+            if input.is_empty() && self.decoder.at_boundary() {
+                return Ok(None);
+            }
+        }
+        self.receive_any(input, out)
+    }
+
+    /// Whether a whole message that is not compressed would be delivered as it is, and nothing
+    /// else is to do.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        step(self.state(), Input::ReceiveData) == (State::Open, Action::Deliver)
+            && self.rare.is_none()
+            && !self.incoming.is_under_way()
+    }
+
+    /// Every case.
+    #[inline(never)]
+    fn receive_any<'b>(
         &mut self,
         input: &mut &'b mut [u8],
         out: &mut Vec<u8>,
@@ -39,7 +70,6 @@ impl Connection {
         self.flush_replies(out);
         while self.state().reads() {
             match self.decoder.next(input) {
-                // Most messages take this way: nothing is counted, kept or copied for them.
                 Ok(Some(chunk)) if self.incoming.is_whole_message(&chunk) => {
                     match message(chunk.header.opcode, chunk.payload) {
                         Ok(message) if self.delivers(Input::ReceiveData) => {
@@ -63,6 +93,14 @@ impl Connection {
         }
         *input = &mut [];
         Ok(None)
+    }
+
+    /// Whether a Pong may be waiting for room: if not, [`flush_replies`](Self::flush_replies) has
+    /// nothing to append.
+    #[must_use]
+    #[inline]
+    pub const fn owes_reply(&self) -> bool {
+        self.rare.is_some()
     }
 
     /// Appends the Pong that waited for room, if there is one and there is room now.

@@ -179,6 +179,7 @@ impl Connection {
         self.rare = None;
     }
 
+    #[inline]
     fn send_whole(
         &mut self,
         opcode: Opcode,
@@ -248,16 +249,17 @@ impl Connection {
 
     #[inline]
     fn append(&mut self, opcode: Opcode, rsv: Rsv, payload: &[u8], out: &mut Vec<u8>) {
-        let mask = self.next_mask();
         // A slice is never longer than `isize::MAX`, so this is below 2^63.
         let payload_len = payload.len() as u64;
-        let header = Header { fin: true, rsv, opcode, mask, payload_len }.encode();
-        out.reserve(header.len().saturating_add(payload.len()));
-        out.extend_from_slice(&header);
-        let start = out.len();
-        out.extend_from_slice(payload);
-        if let Some(key) = mask {
-            sockeye_frame::apply_mask(out.get_mut(start..).unwrap_or_default(), key, 0);
+        let header = Header { fin: true, rsv, opcode, mask: None, payload_len };
+        if self.client.is_some() {
+            append_long(Header { mask: self.next_mask(), ..header }, payload, out);
+        } else if payload.len() <= CONTROL_PAYLOAD_LEN_MAX {
+            // The usual frame. Here the compiler knows that the header is two bytes.
+            out.extend_from_slice(&header.encode());
+            append_short(payload, out);
+        } else {
+            append_long(header, payload, out);
         }
     }
 
@@ -265,6 +267,41 @@ impl Connection {
     #[inline]
     fn next_mask(&mut self) -> Option<MaskKey> {
         self.client.as_mut().map(|client| client.masks.next_mask())
+    }
+}
+
+/// Appends a frame of any kind.
+#[inline(never)]
+fn append_long(header: Header, payload: &[u8], out: &mut Vec<u8>) {
+    let bytes = header.encode();
+    out.reserve(bytes.len().saturating_add(payload.len()));
+    out.extend_from_slice(&bytes);
+    let start = out.len();
+    out.extend_from_slice(payload);
+    if let Some(key) = header.mask {
+        sockeye_frame::apply_mask(out.get_mut(start..).unwrap_or_default(), key, 0);
+    }
+}
+
+/// Appends a short payload. Copies of a known length are a few instructions; one of any length is a
+/// call, which costs more than the rest of a small frame.
+#[inline]
+fn append_short(payload: &[u8], out: &mut Vec<u8>) {
+    match payload.len() {
+        8..16 => append_ends::<8>(payload, out),
+        16..=32 => append_ends::<16>(payload, out),
+        _ => out.extend_from_slice(payload),
+    }
+}
+
+/// Appends `N` to `2 * N` bytes: the first `N`, and the last over the end of these.
+#[inline]
+fn append_ends<const N: usize>(payload: &[u8], out: &mut Vec<u8>) {
+    if let (Some(first), Some(last)) = (payload.first_chunk::<N>(), payload.last_chunk::<N>()) {
+        let end = out.len().saturating_add(payload.len());
+        out.extend_from_slice(first);
+        out.truncate(end.saturating_sub(N));
+        out.extend_from_slice(last);
     }
 }
 
