@@ -50,10 +50,10 @@ impl Deflater {
         self.stream.reset();
     }
 
-    /// Forgets everything but the window.
+    /// Forgets everything but what the window holds.
     pub(crate) fn prime(&mut self, window: &Window) {
         self.reset();
-        let (older, newer) = window.newest(window.bits().bytes());
+        let (older, newer) = window.newest(usize::MAX);
         for part in [older, newer] {
             if !part.is_empty() {
                 let _adler = self

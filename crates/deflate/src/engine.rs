@@ -106,7 +106,7 @@ impl Engine {
         window: WindowBits,
         out: &mut Vec<u8>,
     ) -> bool {
-        self.deflate(&Window::new(window, Takeover::Forget), None, message, out).is_ok()
+        self.deflate(&Window::sent(window, Takeover::Forget), None, message, out).is_ok()
     }
 
     /// Inflates a message that refers to `window`.

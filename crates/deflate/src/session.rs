@@ -8,10 +8,11 @@ use crate::engine::Ticket;
 use crate::window::{Takeover, Window};
 use crate::{Engine, Params, WindowBits};
 
-/// The compression state of one connection: two windows of plaintext.
+/// The compression state of one connection: plaintext of two directions.
 ///
-/// Each window grows with what it holds up to the negotiated size, and is never allocated without
-/// context takeover. Nothing else is kept between messages.
+/// What was received is kept up to the negotiated window, as the peer may refer to all of it; what was
+/// sent, up to 1 KiB, as we may refer to less. Both grow with what they hold, and nothing is kept
+/// without context takeover.
 #[derive(Debug)]
 pub struct Session {
     rx: Window,
@@ -32,7 +33,12 @@ impl Session {
             Role::Server => (client, server),
             Role::Client => (server, client),
         };
-        Self { rx, tx, ticket: None, failed: None }
+        Self {
+            rx: Window::received(rx.0, rx.1),
+            tx: Window::sent(tx.0, tx.1),
+            ticket: None,
+            failed: None,
+        }
     }
 
     /// Joins the connection's windows to the loop's engine for a message or a batch of them.
@@ -63,9 +69,9 @@ impl Session {
 }
 
 /// The window of one direction as the parameters describe it.
-fn window(bits: Option<WindowBits>, no_context_takeover: bool) -> Window {
+fn window(bits: Option<WindowBits>, no_context_takeover: bool) -> (WindowBits, Takeover) {
     let takeover = if no_context_takeover { Takeover::Forget } else { Takeover::Keep };
-    Window::new(bits.unwrap_or(WindowBits::MAX), takeover)
+    (bits.unwrap_or(WindowBits::MAX), takeover)
 }
 
 /// A [`Session`] joined to the [`Engine`] that works for it.
