@@ -65,6 +65,7 @@ impl Buffers {
 
     /// Copies what the block has borrowed into the buffers, since the input will not last.
     /// The room was checked when it was borrowed.
+    #[inline(always)]
     pub(crate) fn hold(&mut self, block: &mut Borrowed<'_>) {
         if let Some(data) = block.data.take() {
             self.push_data_line(data);
@@ -75,6 +76,7 @@ impl Buffers {
     }
 
     /// [html:9.2.6-field-data] The value and one LF. The room was checked before.
+    #[inline]
     pub(crate) fn push_data_line(&mut self, text: &str) {
         self.data.push_str(text);
         self.data.push('\n');

@@ -23,14 +23,14 @@ impl Decoder {
     ) -> Result<(), Error> {
         let bytes = self.resume(bytes, &mut room, out)?;
         let (whole, cut) = split_cut(bytes);
-        let valid_len = match core::str::from_utf8(whole) {
-            Ok(text) => {
+        let valid_len = match text(whole) {
+            Some(text) => {
                 if !cut.is_empty() {
                     self.keep(cut);
                 }
                 return append(text, &mut room, out);
             }
-            Err(error) => error.valid_up_to(),
+            None => core::str::from_utf8(whole).map_or_else(|error| error.valid_up_to(), str::len),
         };
         // What comes before the first broken byte goes at full speed.
         let (whole, rest) = bytes.split_at_checked(valid_len).unwrap_or_default();
@@ -108,6 +108,44 @@ impl Decoder {
             self.tail_len = self.tail_len.saturating_add(1);
         }
     }
+}
+
+/// The text, if `bytes` are one from end to end.
+#[cfg(not(feature = "simdutf8"))]
+#[inline]
+pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
+    core::str::from_utf8(bytes).ok()
+}
+
+/// Below 64 bytes the vectors would not be full, and the standard library is as fast.
+#[cfg(feature = "simdutf8")]
+#[inline]
+pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
+    if bytes.len() < 64 {
+        core::str::from_utf8(bytes).ok()
+    } else {
+        simdutf8::basic::from_utf8(bytes).ok()
+    }
+}
+
+/// The first `len` of `bytes` as text: a value whose line ends there.
+#[cfg(not(feature = "simdutf8"))]
+#[inline]
+pub(crate) fn text_before(bytes: &[u8], len: usize) -> Option<&str> {
+    text(bytes.get(..len)?)
+}
+
+/// The same in whole vectors: what lies behind the value is checked along with it, which costs a
+/// quarter of what a short value or the end of a long one cost by themselves. Only if that fails,
+/// perhaps for a character that is cut there, the value is checked alone.
+#[cfg(feature = "simdutf8")]
+#[inline]
+pub(crate) fn text_before(bytes: &[u8], len: usize) -> Option<&str> {
+    let vectors = bytes.get(..len.max(1).checked_next_multiple_of(64)?);
+    if let Some(text) = vectors.and_then(|bytes| simdutf8::basic::from_utf8(bytes).ok()) {
+        return text.get(..len);
+    }
+    text(bytes.get(..len)?)
 }
 
 const REPLACEMENT: &str = "\u{FFFD}";

@@ -22,7 +22,7 @@ impl Field {
     ///
     /// Works on raw bytes: the names are ASCII, and a byte that the UTF-8 decoder would replace can
     /// neither belong to a known name nor swallow the colon after it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn split(line: &[u8]) -> (Self, &[u8]) {
         // The most frequent first. Nobody walks along a long line in search of a colon.
         if let Some(value) = value_of(b"data", line) {

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::buffers::{Borrowed, Buffers};
+use crate::decode;
 use crate::field::{Field, HEAD_BYTES};
 use crate::item::{Comments, Config, End, Error, Item, MessageEvent};
 use crate::scan;
@@ -33,6 +34,9 @@ use crate::scan;
 #[derive(Default)]
 pub struct Parser {
     config: Config,
+    /// Nothing is held or lent but the last event ID string, and a line begins: the next block may
+    /// be a [`Parser::plain_event`].
+    plain: bool,
     /// What the last call lent out of the buffers, to be cleared by the next.
     lent: Lent,
     start: Start,
@@ -96,6 +100,8 @@ enum Step<'b> {
     Comment,
 }
 
+/// [html:9.2.6-dispatch-type] The event type of those that name none.
+const MESSAGE: &str = "message";
 const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
 impl Parser {
@@ -116,7 +122,53 @@ impl Parser {
     /// and every later call returns the same error until [`reset`](Self::reset).
     #[inline]
     pub fn next<'a, 'b: 'a>(&'a mut self, input: &mut &'b [u8]) -> Result<Option<Item<'a>>, Error> {
-        match self.step(input) {
+        if self.plain
+            && let Some(data) = self.plain_event(input)
+        {
+            let last_event_id = &self.buffers.last_event_id;
+            return Ok(Some(Item::Event(MessageEvent {
+                event_type: MESSAGE,
+                data,
+                last_event_id,
+            })));
+        }
+        self.next_any(input)
+    }
+
+    /// The data of an event that is one line of data and a blank one, whole in `input` and ended by
+    /// LF: what most streams are made of. Otherwise nothing, and nothing is taken.
+    #[inline]
+    fn plain_event<'b>(&self, input: &mut &'b [u8]) -> Option<&'b str> {
+        // [html:9.2.6-one-space] [html:9.2.6-field-data]
+        let value = input.strip_prefix(b"data:")?;
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        let len = scan::line_end_of_text(value)?;
+        let rest = value.get(len..)?.strip_prefix(b"\n\n")?;
+        // [sse:limit-borrowed] The line's LF counts too.
+        let held = self.buffers.last_event_id.len();
+        if len.saturating_add(held) >= self.config.limits.bytes_held_max {
+            return None;
+        }
+        let text = decode::text_before(value, len)?;
+        *input = rest;
+        Some(text)
+    }
+
+    fn is_plain(&self) -> bool {
+        let in_use = match self.lent {
+            Lent::Nothing | Lent::Event => false,
+            Lent::Comment | Lent::Failed(_) => true,
+        };
+        let begins = self.line.is_start() && self.start == Start::Past && !self.after_cr;
+        begins && !in_use && self.buffers.is_between_blocks()
+    }
+
+    /// Whatever comes next.
+    #[inline(never)]
+    fn next_any<'a, 'b: 'a>(&'a mut self, input: &mut &'b [u8]) -> Result<Option<Item<'a>>, Error> {
+        let step = self.step(input);
+        self.plain = self.is_plain();
+        match step {
             Ok(None) => Ok(None),
             Ok(Some(Step::Event(block))) => Ok(Some(Item::Event(self.lend(block)))),
             Ok(Some(Step::Retry(ms))) => Ok(Some(Item::Retry(ms))),
@@ -124,6 +176,7 @@ impl Parser {
             Err(error) => {
                 *input = &[];
                 self.discard_pending();
+                self.plain = false;
                 self.lent = Lent::Failed(error);
                 Err(error)
             }
@@ -148,6 +201,7 @@ impl Parser {
     /// event ID string and the reconnection time stay.
     pub fn reset(&mut self) {
         self.discard_pending();
+        self.plain = false;
         self.lent = Lent::Nothing;
         self.start = Start::default();
         // [html:9.2.5-crlf-across-chunks] A CR at the end of one connection does not reach the next.
@@ -196,12 +250,13 @@ impl Parser {
         // the last one's store.
         let mut rest = *input;
         while let Some((line, behind)) = self.cut_line(rest) {
+            let from_line = rest;
             rest = behind;
             let step = match line {
                 [] => self.dispatch(&mut block),
                 // [html:9.2.6-comment] Heartbeats go by without a further look.
                 [b':', ..] if self.config.comments == Comments::Skip => None,
-                [_, ..] => self.whole_line(line, &mut block)?,
+                [_, ..] => self.whole_line(line, from_line, &mut block)?,
             };
             if step.is_some() {
                 *input = rest;
@@ -301,18 +356,23 @@ impl Parser {
         Some((line, rest))
     }
 
-    /// Takes a line that lies whole in the input; without a copy where one can be spared.
-    #[inline]
+    /// Takes a line that lies whole in the input, at the front of `from_line`; without a copy where one
+    /// can be spared.
+    #[inline(always)]
     fn whole_line<'b>(
         &mut self,
         line: &'b [u8],
+        from_line: &'b [u8],
         block: &mut Borrowed<'b>,
     ) -> Result<Option<Step<'b>>, Error> {
         let (field, value) = self.split(line);
         if field == Field::Unknown {
             return Ok(None);
         }
-        let Ok(text) = core::str::from_utf8(value) else {
+        // A value reaches to the end of its line.
+        let from_value = from_line.get(line.len().saturating_sub(value.len())..);
+        let text = from_value.and_then(|bytes| decode::text_before(bytes, value.len()));
+        let Some(text) = text else {
             return self.copied_line(field, value, block);
         };
         match field {
@@ -342,6 +402,7 @@ impl Parser {
     }
 
     /// Takes a whole line as if it had come in pieces.
+    #[inline(never)]
     fn copied_line<'b>(
         &mut self,
         field: Field,
@@ -383,13 +444,14 @@ impl Parser {
         let data = block.data.unwrap_or_else(held);
         let event_type = match block.event_type.unwrap_or(&self.buffers.event_type) {
             // [html:9.2.6-dispatch-type] Empty means the default, also if a line set it empty.
-            "" => "message",
+            "" => MESSAGE,
             named => named,
         };
         MessageEvent { event_type, data, last_event_id: &self.buffers.last_event_id }
     }
 
     /// Takes a piece of the line under way: no line end in it.
+    #[inline(never)]
     fn absorb(&mut self, piece: &[u8]) -> Result<(), Error> {
         match &mut self.line {
             Line::Value(field) => {

@@ -11,15 +11,21 @@ pub(crate) fn line_end(bytes: &[u8]) -> Option<usize> {
         [b':', b'\r' | b'\n', ..] => return Some(1),
         _ => {}
     }
-    let (near, far) = bytes.split_at_checked(NEAR).unwrap_or((bytes, &[]));
-    match line_end_near(near) {
-        None if !far.is_empty() => line_end_far(far).map(|at| at.saturating_add(NEAR)),
-        found => found,
-    }
+    line_end_of_text(bytes)
 }
 
 /// Most lines end within so many bytes.
 const NEAR: usize = 256;
+
+/// As [`line_end`], for a line that is probably not blank.
+#[inline(always)]
+pub(crate) fn line_end_of_text(bytes: &[u8]) -> Option<usize> {
+    let (near, far) = bytes.split_at_checked(NEAR).unwrap_or((bytes, &[]));
+    match line_end_near(near) {
+        None if !far.is_empty() => line_end_far(far).map(|at| at.wrapping_add(NEAR)),
+        found => found,
+    }
+}
 
 /// Bytes that are folded into one answer while no line end is in sight. Both folds below have a
 /// form that the compiler turns into vector instructions; the wide one costs less per byte, the
@@ -27,7 +33,7 @@ const NEAR: usize = 256;
 const NARROW: usize = 32;
 const WIDE: usize = 256;
 
-#[inline]
+#[inline(always)]
 fn line_end_near(bytes: &[u8]) -> Option<usize> {
     let (blocks, rest) = bytes.as_chunks::<NARROW>();
     let mut offset = 0_usize;
@@ -36,11 +42,11 @@ fn line_end_near(bytes: &[u8]) -> Option<usize> {
         if block.iter().fold(false, |found, &byte| found | (byte <= b'\r'))
             && let Some(at) = line_end_by_words(block)
         {
-            return Some(offset.saturating_add(at));
+            return Some(offset.wrapping_add(at));
         }
-        offset = offset.saturating_add(NARROW);
+        offset = offset.wrapping_add(NARROW);
     }
-    line_end_by_words(rest).map(|at| offset.saturating_add(at))
+    line_end_by_words(rest).map(|at| offset.wrapping_add(at))
 }
 
 #[inline(never)]
@@ -51,38 +57,54 @@ fn line_end_far(bytes: &[u8]) -> Option<usize> {
         if block.iter().fold(u8::MAX, |least, &byte| least.min(byte)) <= b'\r'
             && let Some(at) = line_end_near(block)
         {
-            return Some(offset.saturating_add(at));
+            return Some(offset.wrapping_add(at));
         }
-        offset = offset.saturating_add(WIDE);
+        offset = offset.wrapping_add(WIDE);
     }
-    line_end_near(rest).map(|at| offset.saturating_add(at))
+    line_end_near(rest).map(|at| offset.wrapping_add(at))
 }
 
 /// As [`line_end`], eight bytes at a time: for short input and for the block that has the end.
+#[inline(always)]
 fn line_end_by_words(bytes: &[u8]) -> Option<usize> {
     let (words, rest) = bytes.as_chunks::<8>();
     let mut offset = 0_usize;
     for word in words {
-        let word = u64::from_le_bytes(*word);
-        let found = zero_bytes(word ^ (EVERY * LF)) | zero_bytes(word ^ (EVERY * CR));
-        if found != 0 {
-            let at = usize::try_from(found.trailing_zeros() / 8).unwrap_or_default();
-            return Some(offset.saturating_add(at));
+        if let Some(at) = line_end_in_word(*word) {
+            return Some(offset.wrapping_add(at));
         }
-        offset = offset.saturating_add(8);
+        offset = offset.wrapping_add(8);
     }
-    let at = rest.iter().position(|&byte| matches!(byte, b'\r' | b'\n'))?;
-    Some(offset.saturating_add(at))
+    match bytes.last_chunk::<8>() {
+        // The first bytes of this word were looked at and are no line end.
+        Some(last) if !rest.is_empty() => {
+            line_end_in_word(*last).map(|at| bytes.len().wrapping_sub(8).wrapping_add(at))
+        }
+        Some(_) => None,
+        None => rest.iter().position(|&byte| matches!(byte, b'\r' | b'\n')),
+    }
 }
 
-const EVERY: u64 = 0x0101_0101_0101_0101;
-const LF: u64 = 0x0A;
-const CR: u64 = 0x0D;
+#[inline(always)]
+fn line_end_in_word(word: [u8; 8]) -> Option<usize> {
+    let word = u64::from_le_bytes(word);
+    let mut small = bytes_up_to_cr(word);
+    while small != 0 {
+        let bit = small.trailing_zeros() & 0x38;
+        if matches!(word.wrapping_shr(bit).to_le_bytes()[0], b'\r' | b'\n') {
+            return usize::try_from(bit / 8).ok();
+        }
+        small &= small.wrapping_sub(1);
+    }
+    None
+}
 
-/// Marks (in its top bit) the lowest byte of `word` that is zero. Bytes above it may be marked
-/// wrongly by the borrow, so only the lowest mark counts.
-const fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(EVERY) & !word & (EVERY << 7)
+/// Marks (in its top bit) every byte of `word` that is at most CR. A byte above such a one may be
+/// marked wrongly, by the borrow.
+const fn bytes_up_to_cr(word: u64) -> u64 {
+    const EVERY: u64 = u64::from_le_bytes([1; 8]);
+    const ABOVE_CR: u64 = u64::from_le_bytes([b'\r' + 1; 8]);
+    word.wrapping_sub(ABOVE_CR) & !word & (EVERY << 7)
 }
 
 #[cfg(test)]
