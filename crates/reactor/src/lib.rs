@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod key;
+mod memory;
 mod mio_net;
 mod net;
 mod outbox;
@@ -13,6 +14,7 @@ mod wheel;
 pub mod properties;
 
 pub use key::{Key, Slab};
+pub use memory::Lent;
 pub use mio_net::{MioNet, Waker};
 pub use net::{Net, Ready, Socket};
 pub use outbox::{Flushed, Outbox, Pool, Shared};

@@ -2,6 +2,8 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+#[cfg(target_os = "linux")]
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -27,6 +29,8 @@ pub struct MioNet {
     events: Events,
     listener: Option<TcpListener>,
     accept_ready: bool,
+    /// What the listener accepts has no delay of small writes already.
+    inherits_nodelay: bool,
     waker: Waker,
     start: Instant,
 }
@@ -58,6 +62,7 @@ impl MioNet {
             events: Events::with_capacity(EVENTS),
             listener: None,
             accept_ready: false,
+            inherits_nodelay: false,
             waker,
             start: Instant::now(),
         })
@@ -70,10 +75,20 @@ impl MioNet {
     pub fn listen(listener: std::net::TcpListener) -> io::Result<Self> {
         let mut net = Self::new()?;
         listener.set_nonblocking(true)?;
+        let (listener, inherits_nodelay) = set_nodelay(listener);
+        net.inherits_nodelay = inherits_nodelay;
         let mut listener = TcpListener::from_std(listener);
         net.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         net.listener = Some(listener);
         Ok(net)
+    }
+
+    /// The same with a time that is counted from `start`: the times of several loops with one start
+    /// can be compared.
+    #[must_use]
+    pub const fn counting_from(mut self, start: Instant) -> Self {
+        self.start = start;
+        self
     }
 
     /// Where the listening socket is bound.
@@ -136,7 +151,9 @@ impl Net for MioNet {
                 Ok((stream, addr)) => {
                     // Replies are batched by the outbox; Nagle would only delay them. A peer that
                     // is gone already shows at the first read.
-                    let _ = stream.set_nodelay(true);
+                    if !self.inherits_nodelay {
+                        let _ = stream.set_nodelay(true);
+                    }
                     return Ok(Some((stream, addr)));
                 }
                 Err(error) => match error.kind() {
@@ -171,6 +188,21 @@ impl Net for MioNet {
         // Closing the last descriptor takes the socket off the poller's list.
         drop(socket);
     }
+}
+
+/// Sets `TCP_NODELAY` once for all: on Linux what is accepted inherits it, as it does the size of its
+/// buffers, and each connection saves a call. Says whether that is so here.
+#[cfg(target_os = "linux")]
+fn set_nodelay(listener: std::net::TcpListener) -> (std::net::TcpListener, bool) {
+    // The standard library has this option for streams only.
+    let stream = std::net::TcpStream::from(OwnedFd::from(listener));
+    let is_set = stream.set_nodelay(true).is_ok();
+    (OwnedFd::from(stream).into(), is_set)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_nodelay(listener: std::net::TcpListener) -> (std::net::TcpListener, bool) {
+    (listener, false)
 }
 
 fn token(key: Key) -> Token {
@@ -211,5 +243,23 @@ fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::MioNet;
+    use crate::Net;
+
+    #[test]
+    fn small_writes_are_not_delayed() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let mut net = MioNet::listen(listener).expect("a poller");
+        let _peer = TcpStream::connect(net.local_addr().expect("bound")).expect("it listens");
+        net.poll(None, &mut Vec::new()).expect("the poller works");
+        let (stream, _) = net.accept().expect("it can").expect("one waits");
+        assert!(stream.nodelay().expect("a socket"));
     }
 }

@@ -103,6 +103,11 @@ impl ReadyList {
 }
 
 impl Readiness {
+    /// Whether the socket waits for a visit.
+    pub const fn is_listed(self) -> bool {
+        self.listed
+    }
+
     /// The visit for which the socket was listed begins.
     pub const fn unlist(&mut self) {
         self.listed = false;

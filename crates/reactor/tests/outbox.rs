@@ -5,11 +5,12 @@ use sockeye_reactor::properties::{Step, Throttled, outbox_keeps_order};
 use sockeye_reactor::{Flushed, Outbox, Pool, Shared};
 
 fn step() -> impl Strategy<Value = Step> {
-    let bytes = || prop::collection::vec(any::<u8>(), 0..300);
+    let bytes = |len_max| prop::collection::vec(any::<u8>(), 0..len_max);
     prop_oneof![
-        bytes().prop_map(Step::Append),
-        bytes().prop_map(Step::Share),
-        (0usize..500).prop_map(Step::Flush),
+        bytes(300).prop_map(Step::Append),
+        bytes(300).prop_map(Step::Share),
+        bytes(3000).prop_map(Step::Share),
+        (0usize..2000).prop_map(Step::Flush),
     ]
 }
 
@@ -22,7 +23,7 @@ proptest! {
 
 #[test]
 fn more_segments_than_one_write_takes() {
-    let steps: Vec<Step> = (0..500u16).map(|n| Step::Share(n.to_be_bytes().to_vec())).collect();
+    let steps: Vec<Step> = (0..500u16).map(|n| Step::Share(n.to_be_bytes().repeat(512))).collect();
     outbox_keeps_order(&steps, 0);
     outbox_keeps_order(&steps, 3);
 }
@@ -48,8 +49,23 @@ fn a_lone_shared_segment_goes_out_in_parts() {
 }
 
 #[test]
-fn an_empty_outbox_is_a_null_pointer_again() {
-    assert_eq!(size_of::<Outbox>(), size_of::<usize>());
+fn a_lone_message_leads_others_and_is_forgotten_with_them() {
+    let (mut outbox, mut pool) = (Outbox::new(), Pool::new());
+    let message = Shared::new(b"to many");
+    let mut socket = Throttled { room: 100, ..Throttled::default() };
+    outbox.push_shared(&message, &mut pool);
+    outbox.push_shared(&message, &mut pool);
+    outbox.tail(&mut pool).extend_from_slice(b", to one");
+    assert_eq!(outbox.flush(&mut socket, &mut pool).unwrap(), Flushed::All);
+    assert_eq!(socket.taken, b"to manyto many, to one");
+    outbox.push_shared(&message, &mut pool);
+    outbox.clear(&mut pool);
+    assert!(outbox.is_empty());
+}
+
+#[test]
+fn an_empty_outbox_is_two_null_pointers_again() {
+    assert_eq!(size_of::<Outbox>(), 2 * size_of::<usize>());
     let (mut outbox, mut pool) = (Outbox::new(), Pool::new());
     outbox.tail(&mut pool).extend_from_slice(b"x");
     outbox.push_shared(&Shared::new(b"y"), &mut pool);
