@@ -43,6 +43,18 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// Longest text form, in bytes.
+    pub const BYTES_MAX: usize = 28;
+
+    /// Writes the text form to the end of a buffer, and gives it.
+    pub fn text(self, buffer: &mut [u8; Self::BYTES_MAX]) -> &str {
+        let at = digits_before(buffer.len(), self.seq.0, buffer) - 1;
+        buffer[at] = b'-';
+        let at = digits_before(at, self.epoch.0, buffer) - 1;
+        buffer[at] = b'1';
+        str::from_utf8(&buffer[at..]).expect("digits are ASCII")
+    }
+
     /// Reads the text form, and nothing but the text form: each cursor has one spelling.
     pub fn parse(text: &str) -> Option<Self> {
         let (epoch, seq) = text.strip_prefix('1')?.split_once('-')?;
@@ -52,10 +64,7 @@ impl Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("1")?;
-        write_base36(self.epoch.0, f)?;
-        f.write_str("-")?;
-        write_base36(self.seq.0, f)
+        f.write_str(self.text(&mut [0; Self::BYTES_MAX]))
     }
 }
 
@@ -106,7 +115,7 @@ impl<'a> Token<'a> {
     }
 }
 
-/// The number that the digits mean; `None` unless they are how [`write_base36`] writes it.
+/// The number that the digits mean; `None` unless they are how [`digits_before`] writes it.
 fn base36(digits: &str) -> Option<u64> {
     if digits.is_empty() || (digits.starts_with('0') && digits.len() > 1) {
         return None;
@@ -121,19 +130,17 @@ fn base36(digits: &str) -> Option<u64> {
     })
 }
 
-fn write_base36(mut number: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    // 36^13 is above 2^64.
-    let mut digits = [0_u8; 13];
-    let mut at = digits.len();
+/// Writes a number in front of `at`, and gives where it begins. At the most 13 digits: 36^13 is above
+/// 2^64.
+fn digits_before(mut at: usize, mut number: u64, buffer: &mut [u8; Cursor::BYTES_MAX]) -> usize {
     loop {
         at -= 1;
-        digits[at] = b"0123456789abcdefghijklmnopqrstuvwxyz"[(number % 36) as usize];
+        buffer[at] = b"0123456789abcdefghijklmnopqrstuvwxyz"[(number % 36) as usize];
         number /= 36;
         if number == 0 {
-            break;
+            return at;
         }
     }
-    f.write_str(str::from_utf8(&digits[at..]).expect("digits are ASCII"))
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::{iter, mem};
 
 use crate::authority::Pending;
 use crate::channels::Channels;
 use crate::entry::Draft;
 use crate::keys::Keys;
 use crate::patterns::Patterns;
-use crate::subscribers::{Mode, Place, Stage, State, Subscribers};
+use crate::subscribers::{CatchingUp, Mode, Place, Stage, State, Subscribers};
 use crate::{Config, Cursor, Entry, Epoch, Misuse, Publication, Reason, Seq, Stats, SubscriberKey};
 
 /// What a subscriber did with a message that was named to it.
@@ -145,7 +146,7 @@ impl<M> Hub<M> {
         self.follow(seq)?;
         for subscriber in self.subscribers.iter_mut() {
             fall_behind(subscriber, self.head);
-            for subscription in &mut subscriber.subscriptions {
+            for subscription in subscriber.subscriptions.iter_mut() {
                 // No reader's fault, so nobody is sent away for it.
                 if subscription.stage == Stage::Steady {
                     subscription.stage = Stage::Resuming;
@@ -218,33 +219,49 @@ impl<M> Hub<M> {
         self.channels.push(channel, Rc::clone(&entry), &self.config);
         self.look_up_patterns(channel);
 
-        let record = self.channels.record(channel);
-        let of_patterns = record.patterns.iter().flat_map(|it| self.patterns.members(*it).iter());
-        let (mut taken, mut behind) = (0, 0);
-        for member in record.members.iter().chain(of_patterns) {
-            let subscriber = self.subscribers.at_mut(member.subscriber);
-            // [hub:named-once]
-            if subscriber.named == self.head {
-                continue;
-            }
-            subscriber.named = self.head;
-            if subscriber.place == Place::Live {
-                match deliver(subscriber.key, &entry) {
-                    Flow::Taken => taken += 1,
-                    Flow::Full => {
-                        self.stats.lagged += 1;
-                        fall_behind(subscriber, self.head.previous());
-                    }
-                    Flow::Fetches => fall_behind(subscriber, self.head.previous()),
-                }
-            }
-            behind += usize::from(subscriber.place != Place::Live);
-        }
+        let (taken, behind) = self.fan_out(channel, |subscriber| deliver(subscriber, &entry));
         self.stats.committed += 1;
         self.stats.delivered += taken as u64;
         self.channels.settle(channel, &self.config);
         self.channels.enforce(&self.config);
         Committed { entry, taken, behind }
+    }
+
+    /// Names the newest message to the channel's subscribers: how many took it, and how many are
+    /// behind now.
+    fn fan_out(
+        &mut self,
+        channel: u32,
+        mut deliver: impl FnMut(SubscriberKey) -> Flow,
+    ) -> (usize, usize) {
+        let Self { channels, patterns, subscribers, stats, head, .. } = self;
+        let record = channels.record(channel);
+        let of_patterns = record.patterns.iter().map(|it| patterns.members(*it).as_slice());
+        // Without a pattern there is one list, in which nobody stands twice.
+        let may_repeat = !record.patterns.is_empty();
+        let (mut taken, mut behind) = (0, 0);
+        for list in iter::once(record.members.as_slice()).chain(of_patterns) {
+            for member in list {
+                let subscriber = subscribers.at_mut(member.subscriber);
+                // [hub:named-once]
+                if may_repeat && mem::replace(&mut subscriber.named, *head) == *head {
+                    continue;
+                }
+                if subscriber.place == Place::LIVE {
+                    match deliver(subscriber.key) {
+                        Flow::Taken => {
+                            taken += 1;
+                            continue;
+                        }
+                        Flow::Full => stats.lagged += 1,
+                        Flow::Fetches => {}
+                    }
+                    fall_behind(subscriber, head.previous());
+                }
+                behind += 1;
+            }
+        }
+        (taken, behind)
     }
 
     fn look_up_patterns(&mut self, channel: u32) {
@@ -268,25 +285,27 @@ impl<M> Hub<M> {
 }
 
 fn fall_behind(subscriber: &mut State, cursor: Seq) {
-    if subscriber.place == Place::Live {
-        subscriber.place = Place::Behind(cursor);
+    if subscriber.place == Place::LIVE {
+        subscriber.place = Place::behind(cursor);
     }
 }
 
 /// The subscriber is at the beginning of a new life of the log, and has to be told.
 fn restart(subscriber: &mut State) {
-    subscriber.place = Place::Behind(Seq::ZERO);
+    subscriber.place = Place::behind(Seq::ZERO);
     subscriber.named = Seq::ZERO;
-    subscriber.told.clear();
-    (subscriber.tally.promised_messages, subscriber.tally.promised_bytes) = (0, 0);
-    for subscription in &mut subscriber.subscriptions {
+    if let Some(CatchingUp { told, tally }) = subscriber.caught_so_far() {
+        told.clear();
+        (tally.promised_messages, tally.promised_bytes) = (0, 0);
+    }
+    for subscription in subscriber.subscriptions.iter_mut() {
         (subscription.start, subscription.done) = (Seq::ZERO, Seq::ZERO);
         (subscription.wants, subscription.whole) = (Seq::ZERO, Seq::ZERO);
         subscription.horizon = Seq::ZERO;
         subscription.stage = Stage::Fresh;
         subscription.mode = Mode::Exact;
         // [hub:resume-epoch]
-        subscription.fault = Some((Reason::Epoch, Seq::ZERO));
+        subscription.fault = Some(Reason::Epoch);
     }
 }
 

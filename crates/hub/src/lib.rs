@@ -7,6 +7,7 @@ mod config;
 mod cursor;
 mod entry;
 mod error;
+mod few;
 mod hub;
 mod item;
 mod keys;

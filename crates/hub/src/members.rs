@@ -1,5 +1,7 @@
 //! Who is subscribed: links in both directions, so that each end can be cut in O(1).
 
+use crate::few::Few;
+
 /// The other end of a subscription: the `slot`-th one of a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Member {
@@ -9,7 +11,7 @@ pub(crate) struct Member {
 
 /// The subscriptions to one channel or pattern: a dense list for fan-out.
 #[derive(Debug, Default)]
-pub(crate) struct Members(Vec<Member>);
+pub(crate) struct Members(Few<Member>);
 
 impl Members {
     pub(crate) fn len(&self) -> usize {
@@ -20,8 +22,8 @@ impl Members {
         self.0.is_empty()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Member> {
-        self.0.iter()
+    pub(crate) fn as_slice(&self) -> &[Member] {
+        &self.0
     }
 
     /// The place of the new member.
@@ -33,9 +35,6 @@ impl Members {
     /// Cuts the member at `place`; the one that takes its place, if any, has to be told.
     pub(crate) fn remove(&mut self, place: u32) -> Option<Member> {
         self.0.swap_remove(place as usize);
-        if self.0.is_empty() {
-            self.0 = Vec::new();
-        }
         self.0.get(place as usize).copied()
     }
 

@@ -6,7 +6,7 @@
 use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Bounds of a [`Presence`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,9 +64,9 @@ pub enum Joined {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Left<I> {
     /// Where it was.
-    pub room: Rc<str>,
+    pub room: Arc<str>,
     /// Who it was.
-    pub member: Rc<str>,
+    pub member: Arc<str>,
     /// What was known of it.
     pub info: I,
 }
@@ -79,8 +79,8 @@ pub struct Left<I> {
 pub struct Presence<I> {
     limits: Limits,
     /// Never walked through.
-    rooms: HashMap<Rc<str>, BTreeMap<Rc<str>, Member<I>>>,
-    leaving: BTreeSet<(u64, Rc<str>, Rc<str>)>,
+    rooms: HashMap<Arc<str>, BTreeMap<Arc<str>, Member<I>>>,
+    leaving: BTreeSet<(u64, Arc<str>, Arc<str>)>,
     members: usize,
 }
 
@@ -113,7 +113,7 @@ impl<I> Presence<I> {
                 known.connections += 1;
                 if let Some(at) = known.leaves_at.take() {
                     let (room, _) = self.rooms.get_key_value(room).expect("it was just there");
-                    self.leaving.remove(&(at, Rc::clone(room), name));
+                    self.leaving.remove(&(at, Arc::clone(room), name));
                 }
                 return Ok(Joined::Known);
             }
@@ -138,7 +138,7 @@ impl<I> Presence<I> {
     /// there was no such connection.
     pub fn leave(&mut self, room: &str, member: &str, grace_ms: u64, now_ms: u64) -> bool {
         let Some((room, _)) = self.rooms.get_key_value(room) else { return false };
-        let room = Rc::clone(room);
+        let room = Arc::clone(room);
         let members = self.rooms.get_mut(&room).expect("it was just there");
         let Some((name, member)) = find(members, member) else { return false };
         if member.connections == 0 {
@@ -207,11 +207,11 @@ impl<I> Presence<I> {
 }
 
 fn find<'m, I>(
-    members: &'m mut BTreeMap<Rc<str>, Member<I>>,
+    members: &'m mut BTreeMap<Arc<str>, Member<I>>,
     name: &str,
-) -> Option<(Rc<str>, &'m mut Member<I>)> {
-    let name = members.get_key_value(name).map(|(name, _)| Rc::clone(name))?;
-    match members.entry(Rc::clone(&name)) {
+) -> Option<(Arc<str>, &'m mut Member<I>)> {
+    let name = members.get_key_value(name).map(|(name, _)| Arc::clone(name))?;
+    match members.entry(Arc::clone(&name)) {
         Slot::Occupied(slot) => Some((name, slot.into_mut())),
         Slot::Vacant(_) => None,
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::resume::{Verdict, View};
 use crate::search::Found;
-use crate::subscribers::{Link, Place, Stage, State};
+use crate::subscribers::{Link, Place, Stage, State, Tally};
 use crate::tombstones::Past;
 use crate::{Budget, Cursor, Gap, Hub, Item, Progress, Reason, Scope, Seq, Span, Subscriber, Sync};
 
@@ -24,7 +24,7 @@ impl<M> Subscriber<'_, M> {
     pub fn pull(&mut self, budget: Budget, now_ms: u64, out: &mut Vec<Item<M>>) -> Progress {
         let Self { hub, index } = self;
         hub.advance(now_ms);
-        if hub.subscribers.at(*index).place == Place::Live {
+        if hub.subscribers.at(*index).place == Place::LIVE {
             return Progress::Live;
         }
         let Found { views, cut, steps } = hub.find(*index);
@@ -58,8 +58,8 @@ impl<M> Hub<M> {
     fn declare_faults(&mut self, index: u32, out: &mut Vec<Item<M>>) {
         for slot in 0..self.subscribers.at(index).subscriptions.len() {
             let subscription = &mut self.subscribers.at_mut(index).subscriptions[slot];
-            let (link, fault) = (subscription.link, subscription.fault.take());
-            if let Some((reason, through)) = fault {
+            let (link, through) = (subscription.link, subscription.whole);
+            if let Some(reason) = subscription.fault.take() {
                 let missed = Span { after: Seq::ZERO, through };
                 self.declare(index, out, self.gap(link, reason, missed));
             }
@@ -115,9 +115,9 @@ impl<M> Hub<M> {
     ) -> bool {
         let state = self.subscribers.at(index);
         let gaps = verdicts.iter().filter(|(view, it)| view.by_pattern && it.gap.is_some());
-        let is_new = |(view, _): &&(View, Verdict)| !state.told.contains_key(&view.name);
+        let is_new = |(view, _): &&(View, Verdict)| state.told(&view.name).is_none();
         // [hub:bound-told]
-        let told = state.told.len() + gaps.clone().filter(is_new).count();
+        let told = state.told_len() + gaps.clone().filter(is_new).count();
         if told <= self.config.limits.pattern_gaps_max + state.subscriptions.len() {
             return false;
         }
@@ -146,7 +146,7 @@ impl<M> Hub<M> {
             let ended = view.past.ended && missed.contains(view.past.last);
             let scope = Scope::Channel(Rc::clone(&view.name));
             self.declare(index, out, Gap { scope, reason, missed, ended });
-            match self.subscribers.at_mut(index).told.entry(Rc::clone(&view.name)) {
+            match self.subscribers.at_mut(index).catching_up().told.entry(Rc::clone(&view.name)) {
                 Slot::Vacant(slot) => drop(slot.insert(missed)),
                 Slot::Occupied(mut slot) => {
                     let told = slot.get_mut();
@@ -173,7 +173,7 @@ impl<M> Hub<M> {
 
     fn declare(&mut self, index: u32, out: &mut Vec<Item<M>>, gap: Gap) {
         self.stats.count_gap(gap.reason);
-        self.subscribers.at_mut(index).tally.gaps += 1;
+        self.subscribers.at_mut(index).catching_up().tally.gaps += 1;
         out.push(Item::Gap(gap));
     }
 
@@ -220,8 +220,10 @@ impl<M> Hub<M> {
         let state = self.subscribers.at_mut(index);
         note(state, messages as u64, verdicts);
         if let Some(reached) = reached {
-            state.place = Place::Behind(reached);
-            state.told.retain(|_, span| span.through > reached);
+            state.place = Place::behind(reached);
+            if let Some(so_far) = state.caught_so_far() {
+                so_far.told.retain(|_, span| span.through > reached);
+            }
         }
         more
     }
@@ -229,7 +231,8 @@ impl<M> Hub<M> {
     fn arrive(&mut self, index: u32) -> Sync {
         let state = self.subscribers.at_mut(index);
         let cursor = Cursor { epoch: self.epoch, seq: self.head };
-        let sync = Sync { cursor, gaps: state.tally.gaps, replayed: state.tally.replayed };
+        let Tally { gaps, replayed, .. } = state.tally();
+        let sync = Sync { cursor, gaps, replayed };
         state.arrive();
         match sync.gaps {
             0 => self.stats.recovered += 1,
@@ -242,12 +245,13 @@ impl<M> Hub<M> {
 /// Keeps account of a pull. The first one after subscribing fixes what the subscription is
 /// promised of what is there, so that the limit is not spent twice on the same messages.
 fn note(state: &mut State, replayed: u64, verdicts: &[(View, Verdict)]) {
-    state.tally.replayed += replayed;
+    let tally = &mut state.catching_up().tally;
+    tally.replayed += replayed;
     for (_, Verdict { promised, .. }) in verdicts {
-        state.tally.promised_messages += promised.0;
-        state.tally.promised_bytes += promised.1;
+        tally.promised_messages += promised.0;
+        tally.promised_bytes += promised.1;
     }
-    for subscription in &mut state.subscriptions {
+    for subscription in state.subscriptions.iter_mut() {
         if subscription.stage == Stage::Fresh {
             subscription.stage = Stage::Resuming;
         }

@@ -56,9 +56,10 @@ impl<M> Hub<M> {
         }
         let limits = &self.config.limits;
         let bytes_max = limits.replay_bytes_max as u64;
+        let tally = state.tally();
         let mut room = Room {
-            messages: limits.replay_messages_max.saturating_sub(state.tally.promised_messages),
-            bytes: bytes_max.saturating_sub(state.tally.promised_bytes),
+            messages: limits.replay_messages_max.saturating_sub(tally.promised_messages),
+            bytes: bytes_max.saturating_sub(tally.promised_bytes),
         };
         let mut verdicts = Vec::new();
         for view in views {
@@ -207,7 +208,7 @@ fn spans(
     beginning: impl Fn(&Subscription) -> Seq,
 ) -> Vec<Span> {
     let spans = covers.iter().map(|it| Span { after: beginning(it), through: it.done });
-    let told = state.told.get(&view.name).copied();
+    let told = state.told(&view.name);
     spans.chain(told).filter(|span| span.after < span.through).collect()
 }
 
@@ -222,7 +223,7 @@ fn skip(had: &[Span], mut seq: Seq) -> Seq {
 /// Up to where only the newest message is wanted.
 fn newest_only(covers: &[&Subscription]) -> Seq {
     let limits = covers.iter().map(|it| match it.mode {
-        Mode::Newest(limit) => limit,
+        Mode::Newest => it.whole,
         Mode::Exact | Mode::Lenient => Seq::ZERO,
     });
     limits.min().unwrap_or_default()

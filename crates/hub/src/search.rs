@@ -87,7 +87,7 @@ impl<M> Hub<M> {
 impl<'h, M> Search<'h, M> {
     fn new(hub: &'h Hub<M>, state: &State) -> Self {
         let (mut tree, mut exact) = (Tree::default(), Vec::new());
-        for (slot, subscription) in (0..).zip(&state.subscriptions) {
+        for (slot, subscription) in (0..).zip(state.subscriptions.iter()) {
             match subscription.link {
                 Link::Channel(channel) => exact.push(channel),
                 Link::Pattern(pattern) => tree.insert(hub.patterns.text(pattern), slot),
@@ -99,7 +99,7 @@ impl<'h, M> Search<'h, M> {
 
     fn by_subscription(&mut self, state: &State) -> Vec<View> {
         let mut views = Vec::new();
-        for (slot, subscription) in (0..).zip(&state.subscriptions) {
+        for (slot, subscription) in (0..).zip(state.subscriptions.iter()) {
             let Link::Channel(channel) = subscription.link else { continue };
             let record = self.hub.channels.record(channel);
             let mut covers = vec![slot];

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::subscribers::{Link, Mode, Place, Stage, Subscription};
+use crate::subscribers::{CatchingUp, Link, Mode, Place, Stage, Subscription};
 use crate::{Cursor, Hub, OnGap, Reason, Refusal, Seq, Settings, Start, SubscriberKey, Target};
 
 /// What a new subscription begins with.
@@ -53,7 +53,6 @@ impl<M> Hub<M> {
     fn cut(&mut self, index: u32, slot: usize) {
         let state = self.subscribers.at_mut(index);
         let removed = state.subscriptions.swap_remove(slot);
-        state.patterns -= usize::from(matches!(removed.link, Link::Pattern(_)));
         if let Some(moved) = state.subscriptions.get(slot).map(|it| (it.link, it.member)) {
             let slot = u32::try_from(slot).expect("subscriptions are bounded");
             match moved {
@@ -93,7 +92,7 @@ impl<M> Subscriber<'_, M> {
 
     /// Whether messages are named to it as they are committed.
     pub fn is_live(&self) -> bool {
-        self.hub.subscribers.at(self.index).place == Place::Live
+        self.hub.subscribers.at(self.index).place == Place::LIVE
     }
 
     /// How many subscriptions it has.
@@ -149,6 +148,22 @@ impl<M> Subscriber<'_, M> {
             self.hub.cut(self.index, slot);
         }
         slot.is_some()
+    }
+
+    /// Notes that nothing is expected of the subscription to a channel by its name any more: the
+    /// client knows that the channel has ended. To say it again changes nothing.
+    pub fn finish(&mut self, channel: &str) {
+        let link = self.hub.channels.find(channel).map(Link::Channel);
+        let state = self.hub.subscribers.at_mut(self.index);
+        if let Some(slot) = link.and_then(|link| state.slot_of(link)) {
+            state.subscriptions[slot].finished = true;
+        }
+    }
+
+    /// Whether nothing is expected of any of its subscriptions. A pattern is never finished.
+    pub fn is_finished(&self) -> bool {
+        let state = self.hub.subscribers.at(self.index);
+        state.subscriptions.iter().all(|subscription| subscription.finished)
     }
 
     /// Removes the subscriber, in the time of its subscriptions; its cursor is good to resume.
@@ -228,9 +243,9 @@ impl<M> Subscriber<'_, M> {
         let (start, mode) = match (start, fault) {
             // [hub:now-behind] Its cursor is what it is told: what is left since then it gets, and
             // what was dropped before it asked it is not owed.
-            (Start::Now, None) => match place {
-                Place::Live => (head, Mode::Exact),
-                Place::Behind(seq) => (seq, Mode::Lenient),
+            (Start::Now, None) => match place.seq() {
+                None => (head, Mode::Exact),
+                Some(seq) => (seq, Mode::Lenient),
             },
             (Start::After(cursor), None) => (cursor.seq, Mode::Exact),
             (Start::Earliest, None) => (Seq::ZERO, Mode::Lenient),
@@ -239,7 +254,7 @@ impl<M> Subscriber<'_, M> {
             (_, Some(_)) => match settings.on_gap {
                 OnGap::Nothing => (head, Mode::Exact),
                 OnGap::Tail => (Seq::ZERO, Mode::Lenient),
-                OnGap::Latest => (Seq::ZERO, Mode::Newest(head)),
+                OnGap::Latest => (Seq::ZERO, Mode::Newest),
             },
         };
         Subscription {
@@ -252,7 +267,8 @@ impl<M> Subscriber<'_, M> {
             since: Default::default(),
             stage: Stage::Fresh,
             mode,
-            fault: fault.map(|reason| (reason, head)),
+            fault,
+            finished: false,
             horizon: Seq::ZERO,
         }
     }
@@ -262,10 +278,10 @@ impl<M> Subscriber<'_, M> {
         fresh.since = hub.channels.next_stamp();
         let state = hub.subscribers.at_mut(*index);
         state.rewind(fresh.start, hub.head);
-        if state.place == Place::Live && fresh.fault.is_some() {
-            state.place = Place::Behind(hub.head);
+        if state.place == Place::LIVE && fresh.fault.is_some() {
+            state.place = Place::behind(hub.head);
         }
-        if state.place == Place::Live {
+        if state.place == Place::LIVE {
             fresh.stage = Stage::Steady;
         }
         let slot = u32::try_from(state.subscriptions.len()).expect("subscriptions are bounded");
@@ -277,7 +293,6 @@ impl<M> Subscriber<'_, M> {
             }
             Link::Pattern(pattern) => hub.patterns.members_mut(pattern).add(member),
         };
-        state.patterns += usize::from(matches!(link, Link::Pattern(_)));
         state.subscriptions.push(fresh);
         hub.stats.subscriptions += 1;
     }
@@ -285,7 +300,8 @@ impl<M> Subscriber<'_, M> {
     /// A gap that was declared to other subscriptions is not declared to this one: it is to be
     /// delivered after all, or declared again.
     fn forget_told(&mut self, target: Target<'_>) {
-        let told = &mut self.hub.subscribers.at_mut(self.index).told;
+        let state = self.hub.subscribers.at_mut(self.index);
+        let Some(CatchingUp { told, .. }) = state.caught_so_far() else { return };
         match target {
             Target::Channel(name) => drop(told.remove(name.as_str())),
             Target::Pattern(pattern) => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::few::Few;
 use crate::tombstones::Stamp;
 use crate::{Reason, Seq, Span};
 
@@ -22,11 +23,23 @@ impl SubscriberKey {
 
 /// Where a subscriber is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// At the head: each new message is named to it.
-    Live,
-    /// It has everything up to here, and fetches the rest.
-    Behind(Seq),
+pub(crate) struct Place(Seq);
+
+impl Place {
+    /// At the head: each new message is named to it. No message has this number, so that a place is
+    /// one word.
+    pub(crate) const LIVE: Self = Self(Seq(u64::MAX));
+
+    /// It has everything up to `seq`, and fetches the rest.
+    pub(crate) fn behind(seq: Seq) -> Self {
+        debug_assert!(seq != Self::LIVE.0, "no log is that long");
+        Self(seq)
+    }
+
+    /// Up to where it has everything, if it is behind.
+    pub(crate) fn seq(self) -> Option<Seq> {
+        Some(self.0).filter(|_| self != Self::LIVE)
+    }
 }
 
 #[derive(Debug)]
@@ -35,12 +48,17 @@ pub(crate) struct State {
     pub(crate) place: Place,
     /// The newest message that was named to it, so that two subscriptions name it once.
     pub(crate) named: Seq,
-    pub(crate) subscriptions: Vec<Subscription>,
-    /// How many of them are patterns.
-    pub(crate) patterns: usize,
-    /// Gaps declared while catching up, where they reach further than its place.
+    pub(crate) subscriptions: Few<Subscription>,
+    /// Only while it catches up: who is live costs one word for it.
+    catching_up: Option<Box<CatchingUp>>,
+}
+
+/// What is kept of one catching-up.
+#[derive(Debug, Default)]
+pub(crate) struct CatchingUp {
+    /// Gaps that were declared, where they reach further than the subscriber's place.
     pub(crate) told: BTreeMap<Rc<str>, Span>,
-    /// What this catching-up came to so far.
+    /// What it came to so far.
     pub(crate) tally: Tally,
 }
 
@@ -77,8 +95,10 @@ pub(crate) struct Subscription {
     pub(crate) since: Stamp,
     pub(crate) stage: Stage,
     pub(crate) mode: Mode,
-    /// What is wrong with where it was to start, not declared yet, and how far the gap reaches.
-    pub(crate) fault: Option<(Reason, Seq)>,
+    /// What is wrong with where it was to start, not declared yet. The gap reaches up to `whole`.
+    pub(crate) fault: Option<Reason>,
+    /// Nothing is expected of it any more.
+    pub(crate) finished: bool,
     /// How much of the horizon has been declared.
     pub(crate) horizon: Seq,
 }
@@ -99,18 +119,40 @@ pub(crate) enum Mode {
     Exact,
     /// What had been dropped when it came is not owed.
     Lenient,
-    /// The same, and of what stood in the log when it came, up to here, only each channel's newest
+    /// The same, and of what stood in the log when it came, up to `whole`, only each channel's newest
     /// message, while it is that.
-    Newest(Seq),
+    Newest,
 }
 
 impl State {
     /// Everything up to here has been delivered or declared, for each subscription that stands.
     pub(crate) fn cursor(&self, head: Seq) -> Seq {
-        match self.place {
-            Place::Live => head,
-            Place::Behind(seq) => seq,
-        }
+        self.place.seq().unwrap_or(head)
+    }
+
+    /// What this catching-up came to so far.
+    pub(crate) fn tally(&self) -> Tally {
+        self.catching_up.as_ref().map_or_else(Tally::default, |it| it.tally)
+    }
+
+    /// The gap that was declared in a channel, where it reaches further than the place.
+    pub(crate) fn told(&self, name: &str) -> Option<Span> {
+        self.catching_up.as_ref()?.told.get(name).copied()
+    }
+
+    /// Channels of which such a gap is known.
+    pub(crate) fn told_len(&self) -> usize {
+        self.catching_up.as_ref().map_or(0, |it| it.told.len())
+    }
+
+    /// What is kept of this catching-up, made if there is nothing yet.
+    pub(crate) fn catching_up(&mut self) -> &mut CatchingUp {
+        self.catching_up.get_or_insert_default()
+    }
+
+    /// The same, if there is something.
+    pub(crate) fn caught_so_far(&mut self) -> Option<&mut CatchingUp> {
+        self.catching_up.as_deref_mut()
     }
 
     pub(crate) fn slot_of(&self, link: Link) -> Option<usize> {
@@ -123,19 +165,18 @@ impl State {
         if seq >= cursor {
             return;
         }
-        for subscription in &mut self.subscriptions {
+        for subscription in self.subscriptions.iter_mut() {
             subscription.done = subscription.done.max(cursor);
             subscription.wants = subscription.wants.max(cursor);
         }
-        self.place = Place::Behind(seq);
+        self.place = Place::behind(seq);
     }
 
     /// It has caught up.
     pub(crate) fn arrive(&mut self) {
-        self.place = Place::Live;
-        self.told.clear();
-        self.tally = Tally::default();
-        for subscription in &mut self.subscriptions {
+        self.place = Place::LIVE;
+        self.catching_up = None;
+        for subscription in self.subscriptions.iter_mut() {
             subscription.stage = Stage::Steady;
             subscription.mode = Mode::Exact;
         }
@@ -165,12 +206,10 @@ impl Subscribers {
         let key = SubscriberKey { index, generation };
         *slot = Ok(State {
             key,
-            place: Place::Live,
+            place: Place::LIVE,
             named: Seq::ZERO,
-            subscriptions: Vec::new(),
-            patterns: 0,
-            told: BTreeMap::new(),
-            tally: Tally::default(),
+            subscriptions: Few::None,
+            catching_up: None,
         });
         key
     }
@@ -201,5 +240,17 @@ impl Subscribers {
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut State> {
         self.slots.iter_mut().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each idle stream has these, so what they grow by is paid a hundred thousand times.
+    #[test]
+    fn a_subscriber_with_one_subscription_is_small() {
+        assert_eq!(size_of::<Result<State, u32>>(), 96);
+        assert_eq!(size_of::<Subscription>(), 64);
     }
 }
