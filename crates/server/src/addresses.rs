@@ -2,11 +2,54 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Open connections by address; no entry without a connection.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Addresses {
     open: HashMap<IpAddr, usize>,
+    all: usize,
+}
+
+/// Room for the connections of several servers together: one bound on all of them, and one on those
+/// from each address. A clone is the same room.
+#[derive(Clone, Debug, Default)]
+pub struct SharedRoom(Arc<Mutex<Addresses>>);
+
+/// The connections of one server, or of it and others.
+pub(crate) enum Rooms {
+    Own(Addresses),
+    Shared(SharedRoom),
+}
+
+impl Rooms {
+    /// Connections that are open, of a server that has so many.
+    pub(crate) fn open(&self, own: usize) -> usize {
+        match self {
+            Self::Own(_) => own,
+            Self::Shared(room) => room.lock().all,
+        }
+    }
+
+    pub(crate) fn enter(&mut self, address: IpAddr, max: usize) -> bool {
+        match self {
+            Self::Own(addresses) => addresses.enter(address, max),
+            Self::Shared(room) => room.lock().enter(address, max),
+        }
+    }
+
+    pub(crate) fn leave(&mut self, address: IpAddr) {
+        match self {
+            Self::Own(addresses) => addresses.leave(address),
+            Self::Shared(room) => room.lock().leave(address),
+        }
+    }
+}
+
+impl SharedRoom {
+    fn lock(&self) -> MutexGuard<'_, Addresses> {
+        self.0.lock().expect("nobody panics while holding it")
+    }
 }
 
 impl Addresses {
@@ -18,6 +61,7 @@ impl Addresses {
             return false;
         }
         self.open.insert(origin, open + 1);
+        self.all += 1;
         true
     }
 
@@ -26,6 +70,7 @@ impl Addresses {
         let origin = origin(address);
         let Some(open) = self.open.get_mut(&origin) else { return };
         *open -= 1;
+        self.all -= 1;
         if *open == 0 {
             self.open.remove(&origin);
         }
@@ -69,6 +114,18 @@ mod tests {
         assert!(addresses.open.is_empty());
         assert!(!addresses.enter(one, 0));
         assert!(addresses.open.is_empty(), "who is not let in leaves nothing behind");
+    }
+
+    #[test]
+    fn a_room_is_shared_by_those_who_have_it() {
+        let room = super::SharedRoom::default();
+        let rooms = || super::Rooms::Shared(room.clone());
+        let (mut one, mut other) = (rooms(), rooms());
+        assert!(one.enter(address("192.0.2.1"), 1) && !other.enter(address("192.0.2.1"), 1));
+        assert!(other.enter(address("192.0.2.2"), 1));
+        assert_eq!((one.open(1), other.open(1)), (2, 2));
+        one.leave(address("192.0.2.1"));
+        assert_eq!(other.open(1), 1);
     }
 
     #[test]

@@ -28,6 +28,12 @@ impl StreamKey {
     pub const fn to_u128(self) -> u128 {
         (self.socket.to_u64() as u128) << 32 | self.serial as u128
     }
+
+    /// A small number that no other stream has at the same time; for tables beside the server.
+    /// A stream that is gone may have had the same one, so what is found by it has to be compared.
+    pub const fn index(self) -> usize {
+        self.socket.index()
+    }
 }
 
 /// The application behind a [`Server`](crate::Server).

@@ -68,6 +68,13 @@ impl Closes {
         self.0.get(&Close { kind, by, code: Some(code) }).copied().unwrap_or(0)
     }
 
+    /// Counts what another server has counted.
+    pub fn include(&mut self, other: &Self) {
+        for (close, count) in other.iter() {
+            *self.0.entry(close).or_default() += count;
+        }
+    }
+
     /// Counts a stream that is over for `cause`; `said` is the code that we gave to it, if any.
     pub(crate) fn add(&mut self, kind: StreamKind, cause: CloseCause, said: Option<CloseCode>) {
         let (by, code) = ending(cause, said.map(CloseCode::to_u16));

@@ -1,16 +1,17 @@
 //! One connection and the state that all of them share.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use sockeye_deflate::{Engine, Session};
 use sockeye_http1::Date;
-use sockeye_reactor::{Key, Outbox, Pool, Readiness, ReadyList, Slab, Time, Timer, Wheel};
-use sockeye_websocket::{Assembler, CloseCode, Connection as Protocol};
+use sockeye_reactor::{Key, Lent, Outbox, Pool, Readiness, ReadyList, Slab, Time, Timer, Wheel};
+use sockeye_websocket::{CloseCode, Connection as Protocol};
 
 use crate::events::EventsRoom;
 use crate::held::HeldRoom;
 use crate::http::HttpRoom;
 use crate::tunnel::TunnelRoom;
+use crate::under_way::UnderWay;
 use crate::{CloseCause, Closes, Limits, Stats, StreamKey, StreamKind};
 
 /// What is known of one connection; its socket lies beside it, so that this is no generic type.
@@ -37,7 +38,7 @@ pub(crate) struct Connection {
     pub(crate) told_drained: bool,
     /// The server goes away and the stream's turn to hear of it has come.
     pub(crate) dismissed: bool,
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Peer,
 }
 
 /// How far a wish for [`App::on_drained`](crate::App::on_drained) is.
@@ -69,18 +70,27 @@ pub(crate) enum Room {
 
 pub(crate) struct WebSocketRoom {
     pub(crate) protocol: Protocol,
-    pub(crate) message_bytes_max: u64,
     /// Present while a message is under way that did not come whole.
     pub(crate) under_way: Option<Box<UnderWay>>,
     pub(crate) session: Option<Box<Session>>,
     /// What was read and has to wait for the next turn; rarely there.
     pub(crate) leftover: Option<Box<Leftover>>,
-    /// When the unanswered ping was sent; `NEVER` without one.
-    pub(crate) pinged: Time,
-    /// Until when the peer may answer our Close, once that is out; `NEVER` while we have sent none.
-    pub(crate) closing: Time,
-    /// The code of our Close.
-    pub(crate) closing_code: CloseCode,
+    pub(crate) awaits: Awaits,
+}
+
+/// What a WebSocket's peer has to answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Awaits {
+    Nothing,
+    /// A ping, sent then.
+    Pong {
+        since: Time,
+    },
+    /// Our Close: until then, once it is out.
+    Close {
+        until: Time,
+        code: CloseCode,
+    },
 }
 
 /// Bytes that were read and not used yet.
@@ -88,13 +98,6 @@ pub(crate) struct Leftover {
     pub(crate) bytes: Vec<u8>,
     /// So many of them are used.
     pub(crate) used: usize,
-}
-
-/// A message that arrives in parts.
-pub(crate) struct UnderWay {
-    pub(crate) assembler: Assembler,
-    /// When its first part came.
-    pub(crate) since: Time,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -130,9 +133,52 @@ pub(crate) struct Core {
     pub(crate) drained: Vec<StreamKey>,
     /// Room for a message in parts, kept warm.
     pub(crate) spare: Option<Box<UnderWay>>,
+    /// The large message that the application is looking at: who sends it gets it where it lies.
+    pub(crate) delivered: Option<Lent>,
     /// Room for compressed messages on their way out.
     pub(crate) scratch: Vec<u8>,
     pub(crate) draining: bool,
+}
+
+impl WebSocketRoom {
+    /// Whether our Close is sent.
+    pub(crate) const fn is_closing(&self) -> bool {
+        match self.awaits {
+            Awaits::Close { .. } => true,
+            Awaits::Nothing | Awaits::Pong { .. } => false,
+        }
+    }
+}
+
+/// A peer's address in three quarters of the space: a flow label, which nobody asks for, is left out.
+#[derive(Clone, Copy)]
+pub(crate) struct Peer {
+    /// An IPv4 address is written as an IPv6 one.
+    ip: Ipv6Addr,
+    scope_id: u32,
+    port: u16,
+    is_ipv4: bool,
+}
+
+impl Peer {
+    fn of(address: SocketAddr) -> Self {
+        let port = address.port();
+        match address {
+            SocketAddr::V4(of) => {
+                Self { ip: of.ip().to_ipv6_mapped(), scope_id: 0, port, is_ipv4: true }
+            }
+            SocketAddr::V6(of) => {
+                Self { ip: *of.ip(), scope_id: of.scope_id(), port, is_ipv4: false }
+            }
+        }
+    }
+
+    pub(crate) fn address(self) -> SocketAddr {
+        match self.ip.to_ipv4_mapped() {
+            Some(ip) if self.is_ipv4 => (ip, self.port).into(),
+            Some(_) | None => SocketAddrV6::new(self.ip, self.port, 0, self.scope_id).into(),
+        }
+    }
 }
 
 impl Connection {
@@ -154,8 +200,48 @@ impl Connection {
             notify: Notify::No,
             told_drained: false,
             dismissed: false,
-            peer,
+            peer: Peer::of(peer),
         }
+    }
+
+    /// Lists it for the next flush; gives what waits for the peer, which the caller has to compare
+    /// with its bound.
+    #[inline]
+    pub(crate) fn list(&mut self, key: Key, dirty: &mut Vec<Key>) -> usize {
+        if !self.dirty {
+            self.dirty = true;
+            dirty.push(key);
+        }
+        self.outbox.len()
+    }
+
+    /// Lists it for the next flush if something waits there, as [`Connection::list`] does; gives the
+    /// outbox's memory back if nothing does.
+    #[inline]
+    pub(crate) fn settle(&mut self, key: Key, pool: &mut Pool, dirty: &mut Vec<Key>) -> usize {
+        if self.outbox.is_empty() {
+            self.outbox.clear(pool);
+            return 0;
+        }
+        self.list(key, dirty)
+    }
+
+    /// Whether something is to be done once the outbox is empty: usually nothing.
+    #[inline]
+    pub(crate) fn awaits_flush(&self) -> bool {
+        let room = match &self.room {
+            Room::WebSocket(room) => room.protocol.owes_reply(),
+            Room::Leaving(_) => true,
+            Room::Http(_) | Room::Events(_) | Room::Held(_) | Room::Tunnel(_) | Room::Gone => false,
+        };
+        room || self.paused || self.stalled != Time::NEVER || self.notify == Notify::Waiting
+    }
+
+    /// Whether a visit in the next turn would find something.
+    #[inline]
+    pub(crate) fn wants_visit(&self, limits: &Limits) -> bool {
+        self.readiness.readable() && self.read_bytes_max(limits) > 0
+            || self.has_leftover() && !self.is_halted()
     }
 
     /// Whether what comes in can make us say more. If not, reading it costs the peer's silence
@@ -163,7 +249,7 @@ impl Connection {
     pub(crate) fn may_answer(&self) -> bool {
         match &self.room {
             Room::Http(_) | Room::Tunnel(_) => true,
-            Room::WebSocket(room) => room.closing == Time::NEVER,
+            Room::WebSocket(room) => !room.is_closing(),
             Room::Events(_) | Room::Held(_) | Room::Leaving(_) | Room::Gone => false,
         }
     }
@@ -184,7 +270,7 @@ impl Connection {
     /// Whether a stream is open here, and not closing.
     pub(crate) fn is_streaming(&self) -> bool {
         match &self.room {
-            Room::WebSocket(room) => room.closing == Time::NEVER,
+            Room::WebSocket(room) => !room.is_closing(),
             Room::Events(_) | Room::Held(_) | Room::Tunnel(_) => true,
             Room::Http(_) | Room::Leaving(_) | Room::Gone => false,
         }
@@ -233,30 +319,25 @@ impl Core {
     /// Lists `key` for the next flush, and cuts it if too much waits for a peer that does not read.
     pub(crate) fn touch(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if !connection.dirty {
-            connection.dirty = true;
-            self.dirty.push(key);
-        }
-        if connection.outbox.len() > self.limits.outbox_bytes_max {
-            self.stats.overflows += 1;
-            self.cut(key, CloseCause::Overflow);
+        if connection.list(key, &mut self.dirty) > self.limits.outbox_bytes_max {
+            self.overflow(key);
         }
     }
 
-    /// Whether more waits for the peer than it may leave unread while it asks for more.
-    pub(crate) fn is_full(&self, key: Key) -> bool {
-        let waiting = self.connections.get(key).map_or(0, |connection| connection.outbox.len());
-        waiting > self.limits.outbox_pause_bytes
+    /// Too much waits for a peer that does not read.
+    #[cold]
+    pub(crate) fn overflow(&mut self, key: Key) {
+        self.stats.overflows += 1;
+        self.cut(key, CloseCause::Overflow);
     }
 
     /// Lists `key` for the next flush if something waits there; gives the outbox's memory back if
     /// nothing does.
     pub(crate) fn settle(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if connection.outbox.is_empty() {
-            connection.outbox.clear(&mut self.pool);
-        } else {
-            self.touch(key);
+        let waiting = connection.settle(key, &mut self.pool, &mut self.dirty);
+        if waiting > self.limits.outbox_bytes_max {
+            self.overflow(key);
         }
     }
 
@@ -265,7 +346,10 @@ impl Core {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let (closed, kind, said) = match &connection.room {
             Room::WebSocket(room) => {
-                let said = (room.closing != Time::NEVER).then_some(room.closing_code);
+                let said = match room.awaits {
+                    Awaits::Close { code, .. } => Some(code),
+                    Awaits::Nothing | Awaits::Pong { .. } => None,
+                };
                 (&mut self.stats.websockets_closed, StreamKind::WebSocket, said)
             }
             Room::Events(room) => {
@@ -300,25 +384,36 @@ impl Core {
         Some(StreamKey { socket: key, serial: connection.serial })
     }
 
+    /// Something was heard of `key`, or was to be: pauses it if it may not ask for more, lists it if
+    /// there is more to hear, and sees to its deadline.
+    ///
     /// A peer that does not take what it asked for may not ask for more.
     /// [rfc6455:10.4-bounded-output]
-    pub(crate) fn pause_if_full(&mut self, key: Key) {
+    pub(crate) fn after_visit(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let full = connection.outbox.len() > self.limits.outbox_pause_bytes;
         if full && connection.may_answer() && !connection.paused {
             connection.paused = true;
             self.stats.read_pauses += 1;
         }
+        if connection.wants_visit(&self.limits) {
+            self.again.add(key, &mut connection.readiness);
+        }
+        let (deadline, _) = connection.deadline(&self.limits);
+        self.wheel.arm(&mut connection.timer, key, deadline);
     }
 
     /// Lists `key` for [`App::on_drained`](crate::App::on_drained) if that is waited for and the
     /// outbox has fallen far enough. [server:drained-once]
     pub(crate) fn notice_drained(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.notify != Notify::Waiting {
+            return;
+        }
         let low = connection.outbox.len() <= self.limits.outbox_refill_bytes;
         // [server:drained-news] Who asks again and sends nothing would otherwise be told in every
         // turn, and no turn would sleep.
-        if low && !connection.told_drained && connection.notify == Notify::Waiting {
+        if low && !connection.told_drained {
             connection.notify = Notify::Listed;
             self.drained.push(StreamKey { socket: key, serial: connection.serial });
         }
@@ -370,9 +465,7 @@ impl Core {
     /// Visits `key` in the next turn if it may still be read.
     pub(crate) fn look_again(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if connection.has_leftover() && !connection.is_halted()
-            || connection.readiness.readable() && connection.read_bytes_max(&self.limits) > 0
-        {
+        if connection.wants_visit(&self.limits) {
             self.again.add(key, &mut connection.readiness);
         }
     }
@@ -393,5 +486,27 @@ impl Core {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let (deadline, _) = connection.deadline(&self.limits);
         self.wheel.arm(&mut connection.timer, key, deadline);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::{Connection, Peer};
+
+    /// A crowd of idle connections is made of these.
+    #[test]
+    fn a_connection_is_small() {
+        assert_eq!(size_of::<Connection>(), 240);
+        assert_eq!(size_of::<Option<Connection>>(), size_of::<Connection>());
+    }
+
+    #[test]
+    fn an_address_is_told_as_it_came() {
+        let all = ["192.0.2.1:80", "[::ffff:192.0.2.1]:65535", "[2001:db8::1]:1", "[fe80::1%7]:9"];
+        for address in all.map(|text| text.parse::<SocketAddr>().expect("an address")) {
+            assert_eq!(Peer::of(address).address(), address);
+        }
     }
 }

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 
 use sockeye_reactor::Time;
 use sockeye_sse::Event;
-use sockeye_websocket::{CloseCode, CloseFrame, Message, MessageCodec, UsageError};
+use sockeye_websocket::{
+    CloseCode, CloseFrame, Connection as Protocol, Fin, Message, MessageCodec, UsageError,
+};
 
 use crate::app::Reply;
-use crate::connection::{Core, Notify, Room};
-use crate::shared::append;
+use crate::connection::{Awaits, Core, Notify, Room};
 use crate::{
     CloseCause, Closes, SharedEvent, SharedMessage, Stats, StreamKey, drain, held, tunnel,
 };
@@ -32,6 +33,9 @@ pub enum SendError {
     /// The peer does not read: more waits for it than
     /// [`Limits::outbox_bytes_max`](crate::Limits::outbox_bytes_max), and it is cut.
     Full,
+    /// As much waits for the peer as the caller allows, or more. Nothing was sent, and the stream
+    /// goes on.
+    NoRoom,
     /// The call cannot be put on the wire.
     Invalid(UsageError),
 }
@@ -42,6 +46,7 @@ impl core::fmt::Display for SendError {
             Self::Gone => f.write_str("no such open stream"),
             Self::Closing => f.write_str("the stream is closing"),
             Self::Full => f.write_str("the peer does not read"),
+            Self::NoRoom => f.write_str("too much waits for the peer"),
             Self::Invalid(error) => error.fmt(f),
         }
     }
@@ -103,14 +108,25 @@ impl Context<'_> {
                     room.protocol.send(message, out)
                 }
             }
-            None => room.protocol.send(message, out),
+            None => match &core.delivered {
+                Some(large) if large.is(message.as_bytes()) => {
+                    let sent = pass_on(&mut room.protocol, message, out);
+                    if sent.is_ok() {
+                        connection.outbox.push_lent(large, &mut core.pool);
+                    }
+                    sent
+                }
+                Some(_) | None => room.protocol.send(message, out),
+            },
         };
-        match sent {
-            Ok(()) => core.stats.messages_sent += 1,
-            Err(UsageError::Closed) => return Err(SendError::Closing),
-            Err(error) => return Err(SendError::Invalid(error)),
+        if let Err(error) = sent {
+            return Err(refused(error));
         }
-        self.touch(stream)
+        core.stats.messages_sent += 1;
+        if connection.list(stream.socket, &mut core.dirty) > core.limits.outbox_bytes_max {
+            return Err(self.overflow(stream));
+        }
+        Ok(())
     }
 
     /// Sends an event on an event stream.
@@ -156,17 +172,39 @@ impl Context<'_> {
         stream: StreamKey,
         message: &SharedMessage,
     ) -> Result<(), SendError> {
+        self.send_shared_below(stream, message, usize::MAX)
+    }
+
+    /// The same, if fewer than `waiting_max` bytes wait for the peer. It looks the stream up once for
+    /// both.
+    ///
+    /// # Errors
+    /// As [`Context::send`], and [`SendError::NoRoom`].
+    pub fn send_shared_below(
+        &mut self,
+        stream: StreamKey,
+        message: &SharedMessage,
+        waiting_max: usize,
+    ) -> Result<(), SendError> {
         let core = &mut *self.core;
         let connection = core.connections.get_mut(stream.socket).ok_or(SendError::Gone)?;
         let Room::WebSocket(room) = &mut connection.room else { return Err(SendError::Gone) };
         if connection.serial != stream.serial {
             return Err(SendError::Gone);
         }
-        match room.protocol.admit_message(connection.outbox.tail(&mut core.pool)) {
-            Ok(()) => core.stats.messages_sent += 1,
-            Err(UsageError::Closed) => return Err(SendError::Closing),
-            Err(error) => return Err(SendError::Invalid(error)),
+        if connection.outbox.len() >= waiting_max {
+            return Err(SendError::NoRoom);
         }
+        let mut none = Vec::new();
+        // The memory of an outbox is for those who need it: a pong that waited goes first.
+        let out = match room.protocol.owes_reply() {
+            true => connection.outbox.tail(&mut core.pool),
+            false => &mut none,
+        };
+        if let Err(error) = room.protocol.admit_message(out) {
+            return Err(refused(error));
+        }
+        core.stats.messages_sent += 1;
         let compressed = room.session.as_mut().and_then(|session| {
             let frame = message.compressed(session.tx_window(), &mut core.engine)?;
             // [server:shared-window] It is in the peer's window now, so it has to be in ours.
@@ -174,8 +212,11 @@ impl Context<'_> {
             Some(frame)
         });
         let frame = compressed.as_ref().unwrap_or_else(|| message.frame());
-        append(frame, &mut connection.outbox, &mut core.pool);
-        self.touch(stream)
+        connection.outbox.push_shared(frame, &mut core.pool);
+        if connection.list(stream.socket, &mut core.dirty) > core.limits.outbox_bytes_max {
+            return Err(self.overflow(stream));
+        }
+        Ok(())
     }
 
     /// Sends an event that others get too, as [`Context::send_event`] does, without encoding or
@@ -188,15 +229,35 @@ impl Context<'_> {
         stream: StreamKey,
         event: &SharedEvent,
     ) -> Result<(), SendError> {
+        self.send_shared_event_below(stream, event, usize::MAX)
+    }
+
+    /// The same, if fewer than `waiting_max` bytes wait for the peer. It looks the stream up once for
+    /// both.
+    ///
+    /// # Errors
+    /// As [`Context::send_event`], and [`SendError::NoRoom`].
+    pub fn send_shared_event_below(
+        &mut self,
+        stream: StreamKey,
+        event: &SharedEvent,
+        waiting_max: usize,
+    ) -> Result<(), SendError> {
         let core = &mut *self.core;
         let connection = core.connections.get_mut(stream.socket).ok_or(SendError::Gone)?;
         let Room::Events(room) = &mut connection.room else { return Err(SendError::Gone) };
         if connection.serial != stream.serial {
             return Err(SendError::Gone);
         }
+        if connection.outbox.len() >= waiting_max {
+            return Err(SendError::NoRoom);
+        }
         room.write_shared(event, &mut connection.outbox, &mut core.pool, core.now);
         core.stats.events_sent += 1;
-        self.touch(stream)
+        if connection.list(stream.socket, &mut core.dirty) > core.limits.outbox_bytes_max {
+            return Err(self.overflow(stream));
+        }
+        Ok(())
     }
 
     /// Sends a comment without text on an event stream: a sign of life that no script sees.
@@ -272,7 +333,7 @@ impl Context<'_> {
     /// The other end of the socket of `stream`; `None` if it is gone.
     pub fn peer(&self, stream: StreamKey) -> Option<SocketAddr> {
         let connection = self.core.connections.get(stream.socket);
-        connection.filter(|of| of.serial == stream.serial).map(|of| of.peer)
+        connection.filter(|of| of.serial == stream.serial).map(|of| of.peer.address())
     }
 
     /// Bytes that wait for the peer of `stream`; none if it is gone.
@@ -335,8 +396,7 @@ impl Context<'_> {
         );
         let out = connection.outbox.tail(&mut core.pool);
         if room.protocol.close(frame.ok(), out).is_ok() {
-            room.closing = core.now + core.limits.close_ms;
-            room.closing_code = code;
+            room.awaits = Awaits::Close { until: core.now + core.limits.close_ms, code };
             // Nothing that comes now is answered, but the peer's Close is among it.
             (connection.paused, connection.resting) = (false, Time::NEVER);
             core.look_again(stream.socket);
@@ -361,5 +421,33 @@ impl Context<'_> {
             Some(connection) if !matches!(connection.room, Room::Gone) => Ok(()),
             _ => Err(SendError::Full),
         }
+    }
+
+    #[cold]
+    fn overflow(&mut self, stream: StreamKey) -> SendError {
+        self.core.overflow(stream.socket);
+        SendError::Full
+    }
+}
+
+/// Appends what stands before the bytes of `message`, which follow as they lie.
+#[cold]
+fn pass_on(
+    protocol: &mut Protocol,
+    message: Message<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), UsageError> {
+    protocol.flush_replies(out);
+    let start = protocol.begin(message.kind(), message.as_bytes().len() as u64, Fin::Final)?;
+    out.extend_from_slice(start.header());
+    Ok(())
+}
+
+/// Why a WebSocket's protocol did not take a message.
+#[cold]
+const fn refused(error: UsageError) -> SendError {
+    match error {
+        UsageError::Closed => SendError::Closing,
+        _ => SendError::Invalid(error),
     }
 }

@@ -4,7 +4,7 @@ use sockeye_http1::chunked;
 use sockeye_reactor::{Outbox, Pool, Time};
 use sockeye_websocket::CloseCode;
 
-use crate::shared::{SharedEvent, append};
+use crate::shared::SharedEvent;
 
 /// A `text/event-stream` response under way.
 pub(crate) struct EventsRoom {
@@ -55,8 +55,8 @@ impl EventsRoom {
     ) {
         self.spoke = now;
         match self.framing {
-            Framing::Chunked => append(event.chunk(), outbox, pool),
-            Framing::UntilClose => append(event.block(), outbox, pool),
+            Framing::Chunked => outbox.push_shared(event.chunk(), pool),
+            Framing::UntilClose => outbox.push_shared(event.block(), pool),
         }
     }
 

@@ -65,9 +65,7 @@ pub(crate) fn respond(core: &mut Core, key: Key, reply: &Reply, cause: CloseCaus
     connection.heard = core.now;
     // [server:hold-headers]
     http::write_reply(core, key, terms, reply, &headers);
-    core.pause_if_full(key);
-    core.look_again(key);
-    core.arm(key);
+    core.after_visit(key);
 }
 
 /// The deadline has come: answers that there is no answer, in the application's words.

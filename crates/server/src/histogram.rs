@@ -22,6 +22,14 @@ impl Histogram {
         self.sum_us = self.sum_us.saturating_add(us.saturating_mul(times));
     }
 
+    /// Counts what another one has counted.
+    pub fn add(&mut self, other: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count = count.saturating_add(more);
+        }
+        self.sum_us = self.sum_us.saturating_add(other.sum_us);
+    }
+
     /// For each bound how many took so long or less. The last one is of all, and has no bound.
     pub fn cumulative(&self) -> impl Iterator<Item = (Option<u64>, u64)> + '_ {
         let bounds = Self::BOUNDS_US.iter().copied().map(Some).chain([None]);

@@ -304,7 +304,7 @@ pub(crate) fn refuse<A: App>(core: &mut Core, app: &mut A, key: Key, status: Sta
 fn serve<A: App>(core: &mut Core, app: &mut A, key: Key, request: &Complete) {
     let Some(connection) = core.connections.get_mut(key) else { return };
     core.stats.requests += 1;
-    let peer = connection.peer;
+    let peer = connection.peer.address();
     let mut storage = HeaderStorage::new();
     let head = match RequestHead::parse(&request.head, &mut storage, &core.limits.http) {
         Ok(head) => head,

@@ -16,8 +16,10 @@ mod shared;
 mod stats;
 mod timers;
 mod tunnel;
+mod under_way;
 mod websocket;
 
+pub use addresses::SharedRoom;
 pub use app::{
     Answer, App, CloseCause, Deadline, EventStream, Header, Hold, Opened, Origins, Refused, Reply,
     Request, StreamKey, Upgrade, Wording,

@@ -9,7 +9,7 @@ use sockeye_deflate::{Engine, EngineConfig};
 use sockeye_http1::Date;
 use sockeye_reactor::{Key, Net, Pool, Ready, ReadyList, Slab, Socket, Time, Wheel};
 
-use crate::addresses::Addresses;
+use crate::addresses::{Addresses, Rooms, SharedRoom};
 use crate::connection::{Connection, Core, Room};
 use crate::drain::Drain;
 use crate::{
@@ -36,7 +36,7 @@ pub struct Server<N: Net, A> {
     /// No connection is accepted before this.
     accept_from: Time,
     /// Connections by where they come from.
-    addresses: Addresses,
+    addresses: Rooms,
     pub(crate) drain: Drain,
 }
 
@@ -55,9 +55,17 @@ impl<N: Net, A: App> Server<N, A> {
             visits: Vec::new(),
             fired: Vec::new(),
             accept_from: now,
-            addresses: Addresses::default(),
+            addresses: Rooms::Own(Addresses::default()),
             drain: Drain::default(),
         }
+    }
+
+    /// The same server with a bound on connections, and on those from one address, that it shares with
+    /// others: what its limits say of these is of all together.
+    #[must_use]
+    pub fn with_room(mut self, room: SharedRoom) -> Self {
+        self.addresses = Rooms::Shared(room);
+        self
     }
 
     /// Waits for work, at the most for `wait_max` (`None`: until there is some), and does it.
@@ -68,8 +76,12 @@ impl<N: Net, A: App> Server<N, A> {
     pub fn turn(&mut self, wait_max: Option<Duration>) -> io::Result<()> {
         let wait = self.wait(wait_max);
         self.net.poll(wait, &mut self.ready)?;
-        self.core.tick(self.net.now(), self.net.unix_seconds());
         let began_us = self.net.now_us();
+        let now = Time::from_millis(began_us / 1_000);
+        // The calendar is as fine as the time of a turn needs.
+        if now > self.core.now {
+            self.core.tick(now, self.net.unix_seconds());
+        }
         self.accept();
         self.read();
         self.run_timers();
@@ -119,6 +131,11 @@ impl<N: Net, A: App> Server<N, A> {
         visit(&mut self.app, &mut Context { core: &mut self.core })
     }
 
+    /// The time of the last turn.
+    pub const fn now(&self) -> Time {
+        self.core.now
+    }
+
     /// Connections open now.
     pub fn connections(&self) -> usize {
         self.core.connections.len()
@@ -152,12 +169,15 @@ impl<N: Net, A: App> Server<N, A> {
     /// How long the next turn may wait.
     fn wait(&self, wait_max: Option<Duration>) -> Option<Duration> {
         let core = &self.core;
-        let now = self.net.now();
         let busy = !core.dirty.is_empty()
             || !core.again.is_empty()
             || !core.closed.is_empty()
             || !core.drained.is_empty();
-        if busy || self.may_accept(now) {
+        if busy {
+            return Some(Duration::ZERO);
+        }
+        let now = self.net.now();
+        if self.may_accept(now) {
             return Some(Duration::ZERO);
         }
         let mut next = core.wheel.next().min(self.app.deadline()).min(self.drain.next());
@@ -179,7 +199,8 @@ impl<N: Net, A: App> Server<N, A> {
             if !self.may_accept(self.core.now) {
                 return;
             }
-            if self.core.connections.len() >= self.core.limits.connections_max {
+            let open = self.addresses.open(self.core.connections.len());
+            if open >= self.core.limits.connections_max {
                 return self.rest_accepting();
             }
             match self.net.accept() {
@@ -219,18 +240,26 @@ impl<N: Net, A: App> Server<N, A> {
 
     /// Visits every connection that the poller named, and those left over from the last turn.
     fn read(&mut self) {
-        for ready in self.ready.drain(..) {
+        let mut visits = core::mem::take(&mut self.visits);
+        self.core.again.take(&mut visits);
+        let mut ready = core::mem::take(&mut self.ready);
+        for ready in ready.drain(..) {
             let Some(connection) = self.core.connections.get_mut(ready.key) else { continue };
             connection.readiness.merge(ready);
             if ready.writable && !connection.outbox.is_empty() {
-                self.core.touch(ready.key);
+                connection.list(ready.key, &mut self.core.dirty);
             }
-            self.core.look_again(ready.key);
+            // Who is left over from the last turn has its visit below, and only that one.
+            if !connection.readiness.is_listed() {
+                self.visit(ready.key);
+            }
         }
-        let mut visits = core::mem::take(&mut self.visits);
-        self.core.again.take(&mut visits);
+        self.ready = ready;
         for &key in &visits {
-            self.visit(key);
+            if let Some(connection) = self.core.connections.get_mut(key) {
+                connection.readiness.unlist();
+                self.visit(key);
+            }
         }
         self.visits = visits;
     }
@@ -238,11 +267,10 @@ impl<N: Net, A: App> Server<N, A> {
     /// One read of one connection, or a look at what is left of an earlier one.
     fn visit(&mut self, key: Key) {
         let Some(connection) = self.core.connections.get_mut(key) else { return };
-        connection.readiness.unlist();
         if connection.has_leftover() {
             if !connection.is_halted() {
-                self.dispatch(key, 0);
-                self.after_visit(key);
+                self.go_on(key);
+                self.core.after_visit(key);
             }
             return;
         }
@@ -251,7 +279,12 @@ impl<N: Net, A: App> Server<N, A> {
             return;
         }
         let Some(socket) = &mut self.sockets[key.index()] else { return };
-        match socket.read(&mut self.buffer[..bytes_max]) {
+        let (direct, into) = match connection.room.direct() {
+            Some(room) => (true, room),
+            None => (false, &mut self.buffer[..bytes_max]),
+        };
+        let bytes_max = into.len();
+        match socket.read(into) {
             Ok(0) => {
                 connection.readiness.after_end();
                 self.receive_end(key);
@@ -260,7 +293,11 @@ impl<N: Net, A: App> Server<N, A> {
                 connection.readiness.after_read(len, bytes_max);
                 connection.heard = self.core.now;
                 self.core.stats.bytes_received += len as u64;
-                self.dispatch(key, len);
+                if direct {
+                    websocket::receive_direct(&mut self.core, &mut self.app, key, len);
+                } else {
+                    self.dispatch(key, len);
+                }
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 connection.readiness.after_read_blocked();
@@ -268,13 +305,18 @@ impl<N: Net, A: App> Server<N, A> {
             // [server:hold-peer-gone]
             Err(_) => self.core.cut(key, CloseCause::Transport),
         }
-        self.after_visit(key);
+        self.core.after_visit(key);
     }
 
-    fn after_visit(&mut self, key: Key) {
-        self.core.pause_if_full(key);
-        self.core.look_again(key);
-        self.core.arm(key);
+    /// Lets the connection's room go on with what it has.
+    fn go_on(&mut self, key: Key) {
+        let (core, app) = (&mut self.core, &mut self.app);
+        let Some(connection) = core.connections.get_mut(key) else { return };
+        match &connection.room {
+            Room::Http(_) => http::receive(core, app, key, &[]),
+            Room::WebSocket(_) => websocket::go_on(core, app, key),
+            Room::Events(_) | Room::Held(_) | Room::Tunnel(_) | Room::Leaving(_) | Room::Gone => {}
+        }
     }
 
     /// Hands the first `len` bytes of the receive buffer to the connection's room.
@@ -364,6 +406,7 @@ impl Core {
             closed: Vec::new(),
             drained: Vec::new(),
             spare: None,
+            delivered: None,
             scratch: Vec::new(),
             draining: false,
         }

@@ -6,21 +6,15 @@ use std::rc::Rc;
 
 use sockeye_deflate::{Engine, WindowBits};
 use sockeye_http1::chunked;
-use sockeye_reactor::{Outbox, Pool, Shared};
+use sockeye_reactor::Shared;
 use sockeye_sse::Event;
 use sockeye_websocket::{Compression, Config, Connection as Protocol, Kind, Limits, Message};
-
-/// Wire forms shorter than this are copied into each outbox. From about here on a reference costs
-/// less (42 ns against 90 at 1 KiB, 42 against 140 at 4 KiB, a thousand outboxes in a row), and a
-/// slow reader's backlog is no copy. Below, several messages in a flush go out in one plain write,
-/// which is 200 to 300 ns less than a vectored one.
-const SHARED_BYTES_MIN: usize = 1024;
 
 /// A WebSocket message for many streams: [`Context::send_shared`](crate::Context::send_shared).
 ///
 /// Its frame is made once, and once more for each size of compression window that a recipient has.
 /// A clone is the same message and costs a counter. All recipients' outboxes refer to one
-/// allocation, unless the frame is so short that a copy costs less.
+/// allocation, unless the frame is short and joins others that wait.
 #[derive(Clone)]
 pub struct SharedMessage(Rc<MessageForms>);
 
@@ -102,7 +96,7 @@ fn encoder() -> Protocol {
 /// An event for many streams: [`Context::send_shared_event`](crate::Context::send_shared_event).
 ///
 /// It is encoded once. A clone is the same event and costs a counter. All recipients' outboxes refer
-/// to one allocation, unless the event is so short that a copy costs less.
+/// to one allocation, unless the event is short and joins others that wait.
 #[derive(Clone)]
 pub struct SharedEvent(Rc<EventForms>);
 
@@ -145,15 +139,6 @@ impl SharedEvent {
 impl fmt::Debug for SharedEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SharedEvent({} bytes)", self.0.block_len)
-    }
-}
-
-/// Appends `bytes` to an outbox, by reference where that is cheaper than a copy.
-pub(crate) fn append(bytes: &Shared, outbox: &mut Outbox, pool: &mut Pool) {
-    if bytes.len() < SHARED_BYTES_MIN {
-        outbox.tail(pool).extend_from_slice(bytes);
-    } else {
-        outbox.push_shared(bytes, pool);
     }
 }
 

@@ -60,3 +60,63 @@ pub struct Stats {
     /// everybody else had to wait.
     pub turns: Histogram,
 }
+
+impl Stats {
+    /// Counts what another server has counted.
+    pub fn add(&mut self, other: &Self) {
+        let Self {
+            accepted,
+            closed,
+            accept_pauses,
+            crowded_out,
+            requests,
+            refused,
+            websockets_opened,
+            websockets_closed,
+            event_streams_opened,
+            event_streams_closed,
+            holds_opened,
+            holds_closed,
+            tunnels_opened,
+            tunnels_closed,
+            messages_received,
+            messages_sent,
+            events_sent,
+            bytes_received,
+            bytes_sent,
+            protocol_errors,
+            timeouts,
+            overflows,
+            read_pauses,
+            turns,
+        } = self;
+        for (sum, more) in [
+            (accepted, other.accepted),
+            (closed, other.closed),
+            (accept_pauses, other.accept_pauses),
+            (crowded_out, other.crowded_out),
+            (requests, other.requests),
+            (refused, other.refused),
+            (websockets_opened, other.websockets_opened),
+            (websockets_closed, other.websockets_closed),
+            (event_streams_opened, other.event_streams_opened),
+            (event_streams_closed, other.event_streams_closed),
+            (holds_opened, other.holds_opened),
+            (holds_closed, other.holds_closed),
+            (tunnels_opened, other.tunnels_opened),
+            (tunnels_closed, other.tunnels_closed),
+            (messages_received, other.messages_received),
+            (messages_sent, other.messages_sent),
+            (events_sent, other.events_sent),
+            (bytes_received, other.bytes_received),
+            (bytes_sent, other.bytes_sent),
+            (protocol_errors, other.protocol_errors),
+            (timeouts, other.timeouts),
+            (overflows, other.overflows),
+            (read_pauses, other.read_pauses),
+        ] {
+            *sum += more;
+        }
+        turns.add(&other.turns);
+    }
+}

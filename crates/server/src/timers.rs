@@ -4,7 +4,7 @@ use sockeye_http1::Status;
 use sockeye_reactor::{Key, Time};
 use sockeye_websocket::CloseCode;
 
-use crate::connection::{Connection, Core, Room};
+use crate::connection::{Awaits, Connection, Core, Room};
 use crate::{App, CloseCause, Context, Deadline, Limits, StreamKey, held, http, websocket};
 
 /// What is due when a connection's deadline has come.
@@ -45,11 +45,10 @@ impl Connection {
         match &mut self.room {
             Room::Http(room) => room.restart(now),
             Room::WebSocket(room) => {
-                if room.pinged != Time::NEVER {
-                    room.pinged = now;
-                }
-                if room.closing != Time::NEVER {
-                    room.closing = now + limits.close_ms;
+                match &mut room.awaits {
+                    Awaits::Nothing => {}
+                    Awaits::Pong { since } => *since = now,
+                    Awaits::Close { until, .. } => *until = now + limits.close_ms,
                 }
                 if let Some(under_way) = &mut room.under_way {
                     under_way.since = now;
@@ -66,13 +65,11 @@ impl Connection {
                 let (at, deadline) = room.deadline(self.heard, limits);
                 (at, Due::GiveUp(deadline))
             }
-            Room::WebSocket(room) if room.closing != Time::NEVER => {
-                (room.closing, Due::GiveUp(Deadline::Close))
-            }
             Room::WebSocket(room) => {
-                let life = match room.pinged {
-                    Time::NEVER => (self.heard + limits.ping_ms, Due::Ping),
-                    pinged => (pinged + limits.pong_ms, Due::GiveUp(Deadline::Pong)),
+                let life = match room.awaits {
+                    Awaits::Nothing => (self.heard + limits.ping_ms, Due::Ping),
+                    Awaits::Pong { since } => (since + limits.pong_ms, Due::GiveUp(Deadline::Pong)),
+                    Awaits::Close { until, .. } => return (until, Due::GiveUp(Deadline::Close)),
                 };
                 let since = room.under_way.as_ref().map_or(Time::NEVER, |part| part.since);
                 let message = (since + limits.message_ms, Due::GiveUp(Deadline::Message));
@@ -155,7 +152,7 @@ pub(crate) fn give_up<A: App>(core: &mut Core, app: &mut A, key: Key, deadline: 
 fn ping(core: &mut Core, key: Key) {
     let Some(connection) = core.connections.get_mut(key) else { return };
     let Room::WebSocket(room) = &mut connection.room else { return };
-    room.pinged = core.now;
+    room.awaits = Awaits::Pong { since: core.now };
     if room.protocol.ping(b"", connection.outbox.tail(&mut core.pool)).is_ok() {
         core.touch(key);
     }

@@ -3,17 +3,15 @@
 use sockeye_deflate::{EXTENSION_NAME, Params, Session, accept_offer};
 use sockeye_handshake::{Accept, Extensions, Origins as Allowed, Policy, Reject, decide};
 use sockeye_http1::RequestHead;
-use sockeye_reactor::{Key, Time};
+use sockeye_reactor::{Key, Lent, Time};
 use sockeye_websocket::{
-    Assembler, CloseCode, Compression, Config, Connection as Protocol, Event, Piece, Role,
+    CloseCode, Compression, Config, Connection as Protocol, Event, Kind, Piece, ProtocolError, Role,
 };
 
 use crate::app::{Header, Opened, Origins, Refused, Upgrade, Wording};
-use crate::connection::{Core, Leftover, Room, UnderWay, WebSocketRoom};
+use crate::connection::{Awaits, Core, Leftover, Room, WebSocketRoom};
+use crate::under_way::{LARGE_BYTES_MIN, UnderWay, typed};
 use crate::{App, CloseCause, Context, StreamKey};
-
-/// Memory that the spare assembler keeps warm between messages.
-const SPARE_BYTES_MAX: usize = 64 * 1024;
 
 /// Decides an opening handshake, answers it, and opens the stream if it was in order.
 pub(crate) fn open<A: App>(
@@ -43,13 +41,10 @@ pub(crate) fn open<A: App>(
     let config = Config { limits, compression };
     let room = Room::WebSocket(WebSocketRoom {
         protocol: Protocol::server(&config),
-        message_bytes_max: limits.message_bytes_max,
         under_way: None,
         session: params.map(|params| Box::new(Session::new(Role::Server, params))),
         leftover: None,
-        pinged: Time::NEVER,
-        closing: Time::NEVER,
-        closing_code: CloseCode::NO_STATUS,
+        awaits: Awaits::Nothing,
     });
     let Some(stream) = core.begin_stream(key, room) else { return };
     core.touch(key);
@@ -112,18 +107,19 @@ fn negotiate(offers: &Extensions, upgrade: &Upgrade) -> (Option<Params>, Extensi
     (agreed, Extensions::parse([&*text]).expect("our own answer is well formed"))
 }
 
-/// Takes in bytes for the WebSocket room of `key`, or goes on with those that had to wait.
+/// Takes in bytes for the WebSocket room of `key`, in which none wait.
 pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, key: Key, bytes: &mut [u8]) {
+    let rest = converse(core, app, key, bytes);
+    if !rest.is_empty() {
+        hold(core, key, Box::new(Leftover { bytes: rest.to_vec(), used: 0 }));
+    }
+}
+
+/// Goes on with the bytes that had to wait.
+pub(crate) fn go_on<A: App>(core: &mut Core, app: &mut A, key: Key) {
     let Some(connection) = core.connections.get_mut(key) else { return };
     let Room::WebSocket(room) = &mut connection.room else { return };
-    let Some(mut held) = room.leftover.take() else {
-        let rest = converse(core, app, key, bytes);
-        if !rest.is_empty() {
-            hold(core, key, Box::new(Leftover { bytes: rest.to_vec(), used: 0 }));
-        }
-        return;
-    };
-    debug_assert!(bytes.is_empty(), "nobody reads while bytes wait");
+    let Some(mut held) = room.leftover.take() else { return };
     let rest = converse(core, app, key, &mut held.bytes[held.used..]).len();
     held.used = held.bytes.len() - rest;
     if rest > 0 {
@@ -148,16 +144,26 @@ fn converse<'b, A: App>(
     mut input: &'b mut [u8],
 ) -> &'b mut [u8] {
     let mut share = core.limits.message_bytes_per_turn_max;
+    let mut heard = false;
     loop {
         let Some(connection) = core.connections.get_mut(key) else { return &mut [] };
         let Room::WebSocket(room) = &mut connection.room else { return &mut [] };
-        // [server:pause-unheard]
-        if connection.resting != Time::NEVER && !input.is_empty() {
+        if !input.is_empty() {
+            let full = share == 0 || connection.outbox.len() > core.limits.outbox_pause_bytes;
+            // [server:pause-unheard]
+            if heard && full || connection.resting != Time::NEVER {
+                return input;
+            }
+        } else if heard {
+            let waiting = connection.settle(key, &mut core.pool, &mut core.dirty);
+            if waiting > core.limits.outbox_bytes_max {
+                core.overflow(key);
+            }
             return input;
         }
+        heard = true;
         let stream = StreamKey { socket: key, serial: connection.serial };
-        // Any byte is a sign of life, not only a pong.
-        room.pinged = Time::NEVER;
+        room.note_life();
         let out = connection.outbox.tail(&mut core.pool);
         let used = match room.protocol.receive(&mut input, out) {
             Ok(Some(Event::Message(message))) => {
@@ -177,16 +183,36 @@ fn converse<'b, A: App>(
                 return &mut [];
             }
             Err(error) => {
-                core.stats.protocol_errors += 1;
-                // The Close that says why is in the outbox; the rest is discarded unread.
-                // [rfc6455:7.1.7-close-then-end]
-                core.leave(key, CloseCause::Failed(error));
+                fail(core, key, error);
                 return &mut [];
             }
         };
         share = share.saturating_sub(used);
-        if !input.is_empty() && (share == 0 || core.is_full(key)) {
-            return input;
+    }
+}
+
+/// The peer broke a rule. The Close that says so is in the outbox; what else it sent is discarded
+/// unread. [rfc6455:7.1.7-close-then-end]
+fn fail(core: &mut Core, key: Key, error: ProtocolError) {
+    core.stats.protocol_errors += 1;
+    core.leave(key, CloseCause::Failed(error));
+}
+
+impl Room {
+    /// Where the next bytes may be read to, if they are the message under way and nothing else.
+    #[inline]
+    pub(crate) fn direct(&mut self) -> Option<&mut [u8]> {
+        match self {
+            Self::WebSocket(WebSocketRoom { under_way: Some(under_way), protocol, .. }) => {
+                under_way.room(protocol.payload_missing())
+            }
+            Self::WebSocket(_)
+            | Self::Http(_)
+            | Self::Events(_)
+            | Self::Held(_)
+            | Self::Tunnel(_)
+            | Self::Leaving(_)
+            | Self::Gone => None,
         }
     }
 }
@@ -194,9 +220,19 @@ fn converse<'b, A: App>(
 impl WebSocketRoom {
     /// Why the stream is over now that the peer's Close is here.
     fn cause_of_close(&self, code: Option<CloseCode>) -> CloseCause {
-        match self.closing {
-            Time::NEVER => CloseCause::Remote(code.unwrap_or(CloseCode::NO_STATUS)),
-            _ => CloseCause::Local(self.closing_code),
+        match self.awaits {
+            Awaits::Close { code, .. } => CloseCause::Local(code),
+            Awaits::Nothing | Awaits::Pong { .. } => {
+                CloseCause::Remote(code.unwrap_or(CloseCode::NO_STATUS))
+            }
+        }
+    }
+
+    /// Any byte is a sign of life, not only a pong.
+    #[inline]
+    fn note_life(&mut self) {
+        if let Awaits::Pong { .. } = self.awaits {
+            self.awaits = Awaits::Nothing;
         }
     }
 }
@@ -205,8 +241,10 @@ impl WebSocketRoom {
 pub(crate) fn flush_replies(core: &mut Core, key: Key) {
     let Some(connection) = core.connections.get_mut(key) else { return };
     let Room::WebSocket(room) = &mut connection.room else { return };
-    room.protocol.flush_replies(connection.outbox.tail(&mut core.pool));
-    core.settle(key);
+    if room.protocol.owes_reply() {
+        room.protocol.flush_replies(connection.outbox.tail(&mut core.pool));
+        core.settle(key);
+    }
 }
 
 /// The peer will send nothing more. What waits for it is still delivered: it may have ended only
@@ -232,17 +270,40 @@ fn receive_piece<A: App>(
 ) -> usize {
     let Some(connection) = core.connections.get_mut(stream.socket) else { return 0 };
     let Room::WebSocket(room) = &mut connection.room else { return 0 };
-    // The assembler is taken out of the room, so that the application may send on this very
-    // stream, and even close it, while it looks at the message.
-    let bytes_max = room.message_bytes_max;
-    let fresh = || Box::new(UnderWay { assembler: Assembler::new(bytes_max), since: Time::NEVER });
+    // It is taken out of the room, so that the application may send on this very stream, and even
+    // close it, while it looks at the message.
     let held = room.under_way.take().or_else(|| core.spare.take());
-    let mut under_way = held.unwrap_or_else(fresh);
+    let mut under_way = held.unwrap_or_else(|| Box::new(UnderWay::new()));
     if piece.first {
-        under_way.since = core.now;
-        under_way.assembler.set_message_bytes_max(bytes_max);
+        under_way.begin(core.now, room.protocol.message_bytes_max(), piece.compressed);
     }
-    let cost_min = if piece.compressed { INFLATE_COST } else { 0 };
+    if piece.compressed {
+        return receive_compressed(core, app, stream, piece, under_way);
+    }
+    let (kind, last, missing) = (piece.kind, piece.last, room.protocol.payload_missing());
+    match under_way.append(piece.payload, missing, &mut core.pool) {
+        Ok(()) if last => deliver(core, app, stream, kind, under_way),
+        Ok(()) => {
+            room.under_way = Some(under_way);
+            0
+        }
+        Err(error) => {
+            refuse(core, stream.socket, error.close_code());
+            0
+        }
+    }
+}
+
+/// The same of a compressed one.
+fn receive_compressed<A: App>(
+    core: &mut Core,
+    app: &mut A,
+    stream: StreamKey,
+    piece: Piece<'_>,
+    mut under_way: Box<UnderWay>,
+) -> usize {
+    let Some(connection) = core.connections.get_mut(stream.socket) else { return 0 };
+    let Room::WebSocket(room) = &mut connection.room else { return 0 };
     let assembler = &mut under_way.assembler;
     let pushed = match &mut room.session {
         Some(session) => assembler.push(piece, Some(&mut session.codec(&mut core.engine))),
@@ -253,11 +314,10 @@ fn receive_piece<A: App>(
             core.stats.messages_received += 1;
             app.on_message(stream, message, &mut Context { core });
             let len = message.as_bytes().len();
-            if assembler.bytes_held() > SPARE_BYTES_MAX {
-                assembler.release();
-            }
+            let (memory, _) = under_way.take();
+            under_way.keep(memory);
             core.spare = Some(under_way);
-            len.max(cost_min)
+            len.max(INFLATE_COST)
         }
         Ok(None) => {
             room.under_way = Some(under_way);
@@ -268,6 +328,75 @@ fn receive_piece<A: App>(
             0
         }
     }
+}
+
+/// Hands over a message that has become whole; gives its length.
+fn deliver<A: App>(
+    core: &mut Core,
+    app: &mut A,
+    stream: StreamKey,
+    kind: Kind,
+    mut under_way: Box<UnderWay>,
+) -> usize {
+    let (memory, len) = under_way.take();
+    if len >= LARGE_BYTES_MIN {
+        core.spare = Some(under_way);
+        deliver_large(core, app, stream, kind, Lent::new(memory, len));
+        return len;
+    }
+    deliver_bytes(core, app, stream, kind, &memory[..len]);
+    under_way.keep(memory);
+    core.spare = Some(under_way);
+    len
+}
+
+/// [server:passed-on] Whoever sends this very message on gets it by reference.
+fn deliver_large<A: App>(core: &mut Core, app: &mut A, stream: StreamKey, kind: Kind, bytes: Lent) {
+    core.delivered = Some(bytes.clone());
+    deliver_bytes(core, app, stream, kind, &bytes);
+    core.delivered = None;
+    core.pool.give_back(bytes);
+}
+
+fn deliver_bytes<A: App>(
+    core: &mut Core,
+    app: &mut A,
+    stream: StreamKey,
+    kind: Kind,
+    bytes: &[u8],
+) {
+    match typed(kind, bytes) {
+        Ok(message) => {
+            core.stats.messages_received += 1;
+            app.on_message(stream, message, &mut Context { core });
+        }
+        Err(error) => refuse(core, stream.socket, error.close_code()),
+    }
+}
+
+/// Takes in `len` bytes that were read to where the message under way is put together.
+pub(crate) fn receive_direct<A: App>(core: &mut Core, app: &mut A, key: Key, len: usize) {
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    let Room::WebSocket(room) = &mut connection.room else { return };
+    let Some(mut under_way) = room.under_way.take() else { return };
+    let stream = StreamKey { socket: key, serial: connection.serial };
+    room.note_life();
+    let mut input = under_way.fresh(len);
+    let out = connection.outbox.tail(&mut core.pool);
+    match room.protocol.receive(&mut input, out) {
+        Ok(Some(Event::Piece(Piece { kind, last, .. }))) => {
+            under_way.adopt(len);
+            if last {
+                deliver(core, app, stream, kind, under_way);
+            } else {
+                room.under_way = Some(under_way);
+            }
+        }
+        // Our Close is sent: what comes is checked and forgotten.
+        Ok(_) => room.under_way = Some(under_way),
+        Err(error) => return fail(core, key, error),
+    }
+    core.settle(key);
 }
 
 /// Fails the connection because a message cannot be taken (RFC 6455 §7.1.7).

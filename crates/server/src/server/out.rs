@@ -35,9 +35,11 @@ impl<N: Net, A: App> Server<N, A> {
         let Some(socket) = &mut self.sockets[key.index()] else { return };
         let before = connection.outbox.len();
         let flushed = connection.outbox.flush(socket, &mut core.pool);
-        connection.told_drained &= connection.outbox.len() == before;
-        core.stats.bytes_sent += (before - connection.outbox.len()) as u64;
+        let written = before - connection.outbox.len();
+        connection.told_drained &= written == 0;
+        core.stats.bytes_sent += written as u64;
         match flushed {
+            Ok(Flushed::All) if !connection.awaits_flush() => return,
             Ok(Flushed::All) => {
                 if connection.stalled != Time::NEVER {
                     connection.caught_up(core.now, &core.limits);
@@ -109,7 +111,7 @@ impl<N: Net, A: App> Server<N, A> {
         for key in core::mem::take(&mut self.core.gone) {
             let Some(mut connection) = self.core.connections.remove(key) else { continue };
             connection.outbox.clear(&mut self.core.pool);
-            self.addresses.leave(connection.peer.ip());
+            self.addresses.leave(connection.peer.address().ip());
             self.core.stats.closed += 1;
             // A descriptor is free again.
             self.accept_from = self.accept_from.min(self.core.now);
