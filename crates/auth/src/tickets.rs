@@ -7,7 +7,7 @@
 
 use core::fmt;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use ring::digest::{SHA256, digest};
@@ -92,6 +92,13 @@ impl fmt::Debug for Secret {
 pub struct Tickets {
     secrets: Vec<Secret>,
     limits: Limits,
+    store: Arc<Mutex<Store>>,
+}
+
+/// The tickets that are outstanding. Several threads of a process may have one store, so that a ticket
+/// is good in each of them and once in all; whoever has it for itself never waits for it.
+#[derive(Default)]
+struct Store {
     /// By hash.
     outstanding: HashMap<[u8; 32], Outstanding>,
     by_expiry: BTreeSet<(u64, [u8; 32])>,
@@ -112,8 +119,7 @@ impl Tickets {
     /// [`Misuse::NoKey`] without a secret; [`Misuse::TooManyKeys`].
     pub fn new(secrets: Vec<Secret>, limits: Limits) -> Result<Self, Misuse> {
         check_secrets(&secrets, &limits)?;
-        let (outstanding, by_expiry) = (HashMap::new(), BTreeSet::new());
-        Ok(Self { secrets, limits, outstanding, by_expiry, by_user: HashMap::new() })
+        Ok(Self { secrets, limits, store: Arc::default() })
     }
 
     // [auth:secret-change]
@@ -160,11 +166,12 @@ impl Tickets {
         if identity.has_ended(now_ms) {
             return Err(Refusal::SessionOver);
         }
-        self.expire(now_ms);
+        let mut store = lock(&self.store);
+        store.expire(now_ms);
         let user = counts_for(issuer, identity);
         // [auth:tickets-bound] [auth:tickets-per-user]
-        let of_user = user.and_then(|user| self.by_user.get(user)).copied().unwrap_or(0);
-        if self.outstanding.len() >= self.limits.tickets_max
+        let of_user = user.and_then(|user| store.by_user.get(user)).copied().unwrap_or(0);
+        if store.outstanding.len() >= self.limits.tickets_max
             || of_user >= self.limits.tickets_per_user_max
         {
             return Err(Refusal::TicketsFull);
@@ -181,10 +188,10 @@ impl Tickets {
         // [auth:ticket-hashed]
         let hash = sha256(&ticket);
         // The same entropy for the same content: one ticket, which is outstanding once.
-        self.take(&hash);
-        let user = user.map(|user| self.count(user));
-        self.outstanding.insert(hash, Outstanding { expires_ms, user });
-        self.by_expiry.insert((expires_ms, hash));
+        store.take(&hash);
+        let user = user.map(|user| store.count(user));
+        store.outstanding.insert(hash, Outstanding { expires_ms, user });
+        store.by_expiry.insert((expires_ms, hash));
         Ok(ticket)
     }
 
@@ -208,7 +215,8 @@ impl Tickets {
         }
         let binding = sha256(ticket);
         // [auth:ticket-once]
-        if let Some(expires_ms) = self.take(&binding) {
+        let taken = lock(&self.store).take(&binding);
+        if let Some(expires_ms) = taken {
             // [auth:ticket-life]
             if expires_ms <= now_ms {
                 return Err(Refusal::Ticket);
@@ -234,16 +242,21 @@ impl Tickets {
     /// that is not among its own is void.
     #[must_use]
     pub fn succeed(mut self, former: Self) -> Self {
-        let Self { outstanding, by_expiry, by_user, secrets: _, limits: _ } = former;
-        (self.outstanding, self.by_expiry) = (outstanding, by_expiry);
-        self.by_user = by_user;
+        self.store = former.store;
         self
+    }
+
+    /// Has what is outstanding in common with another: a ticket of either is good for both, and once.
+    /// What was outstanding here is forgotten.
+    pub fn share(&mut self, other: &Self) {
+        self.store = Arc::clone(&other.store);
     }
 
     /// How many tickets are outstanding.
     pub fn outstanding(&mut self, now_ms: u64) -> usize {
-        self.expire(now_ms);
-        self.outstanding.len()
+        let mut store = lock(&self.store);
+        store.expire(now_ms);
+        store.outstanding.len()
     }
 
     fn resume(
@@ -273,7 +286,9 @@ impl Tickets {
         let content = secret.open(&base64url::decode(ticket)?)?;
         read_content(&content, &self.limits)
     }
+}
 
+impl Store {
     /// Forgets what has expired, each ticket once.
     fn expire(&mut self, now_ms: u64) {
         while let Some(&(expires_ms, hash)) = self.by_expiry.first() {
@@ -310,6 +325,10 @@ impl Tickets {
     }
 }
 
+fn lock(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
+    store.lock().expect("nobody panics while holding it")
+}
+
 /// Whose room a ticket takes; of a back end's nameless ones only that of all.
 fn counts_for<'i>(issuer: &'i Identity, identity: &'i Identity) -> Option<&'i str> {
     if issuer.tickets.is_empty() {
@@ -322,7 +341,7 @@ impl fmt::Debug for Tickets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tickets")
             .field("secrets", &self.secrets.len())
-            .field("outstanding", &self.outstanding.len())
+            .field("outstanding", &lock(&self.store).outstanding.len())
             .finish_non_exhaustive()
     }
 }

@@ -3,8 +3,9 @@
 mod brought;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use sockeye_auth::{
     Action, Grants, Identity, KeyId, Keys, Refusal, Session, Taken, Tickets, Verifier,
@@ -73,26 +74,43 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// Somebody on a stream, or behind a request.
+/// Somebody on a stream, or behind a request. Small, as each stream has one: what is the same for
+/// many is shared.
 #[derive(Clone)]
 pub(crate) struct Who {
-    identity: Rc<Identity>,
+    of: Rc<Somebody>,
+    /// Where it comes from; an IPv4 address in the form of an IPv6 one.
+    origin: Ipv6Addr,
+}
+
+/// What is known of somebody, wherever it comes from.
+struct Somebody {
+    identity: Identity,
     /// What a ticket began: its cursors carry a proof.
-    pub(crate) session: Option<Rc<Session>>,
+    session: Option<Session>,
     shown: Shown,
     /// The key, or that of the token.
     came_by: Option<KeyId>,
-    /// On whose account goes what it does; `None` for whom nobody counts.
-    pub(crate) account: Option<Account>,
+    counted: Counted,
+}
+
+/// On whose account goes what somebody does.
+enum Counted {
+    /// On nobody's.
+    Not,
+    /// On the user's of this name.
+    AsUser(Arc<str>),
+    /// On that of where it comes from.
+    ByOrigin,
 }
 
 /// Whose messages are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Account {
     /// A user's.
-    User(Rc<str>),
+    User(Arc<str>),
     /// Those of all from one address who have no name.
-    Address(IpAddr),
+    Address(Ipv6Addr),
 }
 
 /// What has become of somebody since other settings are in force.
@@ -118,43 +136,39 @@ enum Shown {
 /// Shows who, and nothing that was shown.
 impl fmt::Debug for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Who").field("user", &self.identity.user).finish_non_exhaustive()
+        f.debug_struct("Who").field("user", &self.of.identity.user).finish_non_exhaustive()
     }
 }
 
 impl Who {
-    fn of(identity: Identity, shown: Shown) -> Self {
-        let user = identity.user.as_deref().map(|user| Account::User(user.into()));
-        let user = user.unwrap_or(Account::Address(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
-        let account = match shown {
-            Shown::Nothing | Shown::Credential => Some(user),
-            // A back end speaks for many.
-            Shown::ApiKey => None,
-        };
-        Self { identity: Rc::new(identity), session: None, shown, came_by: None, account }
-    }
-
     /// The same, at this address.
-    pub(crate) fn at(mut self, origin: IpAddr) -> Self {
-        if let Some(Account::Address(address)) = &mut self.account {
-            *address = origin;
-        }
-        self
+    pub(crate) fn at(self, origin: IpAddr) -> Self {
+        let origin = match origin {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        };
+        Self { origin, ..self }
     }
 
     /// The same, at the address of somebody else.
     pub(crate) fn where_is(self, other: &Self) -> Self {
-        match &other.account {
-            Some(Account::Address(address)) => self.at(*address),
-            Some(Account::User(_)) | None => self,
+        Self { origin: other.origin, ..self }
+    }
+
+    /// On whose account goes what it does; `None` for whom nobody counts.
+    pub(crate) fn account(&self) -> Option<Account> {
+        match &self.of.counted {
+            Counted::Not => None,
+            Counted::AsUser(name) => Some(Account::User(Arc::clone(name))),
+            Counted::ByOrigin => Some(Account::Address(self.origin)),
         }
     }
 
     /// The name, if it is a user that has one and whose connections are counted.
-    pub(crate) fn counted_user(&self) -> Option<&Rc<str>> {
-        match &self.account {
-            Some(Account::User(name)) => Some(name),
-            Some(Account::Address(_)) | None => None,
+    pub(crate) fn counted_user(&self) -> Option<&Arc<str>> {
+        match &self.of.counted {
+            Counted::AsUser(name) => Some(name),
+            Counted::Not | Counted::ByOrigin => None,
         }
     }
 
@@ -183,7 +197,7 @@ impl Who {
 
     /// Whether it may receive this whatever namespaces give.
     pub(crate) fn is_granted(&self, target: Target<'_>) -> bool {
-        self.identity.allows_target(Action::Subscribe, target)
+        self.of.identity.allows_target(Action::Subscribe, target)
     }
 
     /// Whether it may publish there, or close the channel: the one place for every way of doing it.
@@ -192,7 +206,7 @@ impl Who {
         channel: ChannelName<'_>,
         namespaces: &Namespaces,
     ) -> Result<(), Refusal> {
-        let granted = self.identity.allows(Action::Publish, channel);
+        let granted = self.of.identity.allows(Action::Publish, channel);
         // [service:rights-publish]
         let allowed = match namespaces.of(channel.namespace()).publish {
             Publishers::Granted => granted,
@@ -205,28 +219,52 @@ impl Who {
 
     /// Whether a credential was shown.
     pub(crate) fn is_known(&self) -> bool {
-        self.shown != Shown::Nothing
+        self.of.shown != Shown::Nothing
     }
 
     /// The user's name; none of a back end, and of those who came without.
     pub(crate) fn user(&self) -> Option<&str> {
-        self.identity.user.as_deref().filter(|_| !self.is_api_key())
+        self.of.identity.user.as_deref().filter(|_| !self.is_api_key())
     }
 
     /// Whether it is a back end, which has shown an API key.
     pub(crate) fn is_api_key(&self) -> bool {
-        self.shown == Shown::ApiKey
+        self.of.shown == Shown::ApiKey
+    }
+
+    /// Whether a ticket began what it does.
+    pub(crate) fn has_ticket(&self) -> bool {
+        self.of.session.is_some()
     }
 
     /// Whether its time is over. Streams are ended by a timer; what comes in the same turn before
     /// it is looked at with this.
     pub(crate) fn has_ended(&self, now_ms: u64) -> bool {
-        self.identity.has_ended(now_ms)
+        self.of.identity.has_ended(now_ms)
     }
 
     /// When it ends, in milliseconds since 1970.
     pub(crate) fn ends_ms(&self) -> Option<u64> {
-        self.identity.ends_ms
+        self.of.identity.ends_ms
+    }
+}
+
+impl Somebody {
+    fn of(identity: Identity, shown: Shown) -> Self {
+        let user = identity.user.as_deref().map(|user| Counted::AsUser(user.into()));
+        let counted = match shown {
+            Shown::Nothing | Shown::Credential => user.unwrap_or(Counted::ByOrigin),
+            // A back end speaks for many.
+            Shown::ApiKey => Counted::Not,
+        };
+        Self { identity, session: None, shown, came_by: None, counted }
+    }
+}
+
+/// Somebody of whom it is not known yet where it is.
+impl From<Somebody> for Who {
+    fn from(somebody: Somebody) -> Self {
+        Self { of: Rc::new(somebody), origin: Ipv6Addr::UNSPECIFIED }
     }
 }
 
@@ -241,10 +279,19 @@ impl Access {
             },
             Self::Guarded(guard) => guard.everybody.clone(),
         };
-        let who = Who::of(identity, Shown::Nothing);
+        let somebody = Somebody::of(identity, Shown::Nothing);
         match self {
-            Self::Open => Who { account: None, ..who },
-            Self::Guarded(_) => who,
+            Self::Open => Somebody { counted: Counted::Not, ..somebody }.into(),
+            Self::Guarded(_) => somebody.into(),
+        }
+    }
+
+    /// Has the tickets that are outstanding in common with another service of the process.
+    pub fn share_tickets(&mut self, other: &Self) {
+        if let (Self::Guarded(guard), Self::Guarded(other)) = (self, other)
+            && let (Some(tickets), Some(others)) = (&mut guard.tickets, &other.tickets)
+        {
+            tickets.share(others);
         }
     }
 
@@ -261,12 +308,12 @@ impl Access {
 
     /// What has become of somebody who was let in by other settings.
     pub(crate) fn standing(&self, who: &Who, anybody: &Who, now_ms: u64) -> Standing {
-        let changed = |now: &Identity| match *now == *who.identity {
+        let changed = |now: &Identity| match *now == who.of.identity {
             true => Standing::Same,
             false => Standing::Changed,
         };
-        match (self, who.shown, who.came_by) {
-            (_, Shown::Nothing, _) => changed(&anybody.identity),
+        match (self, who.of.shown, who.of.came_by) {
+            (_, Shown::Nothing, _) => changed(&anybody.of.identity),
             // Whoever was let in may do here what everybody may.
             (Self::Open, ..) => Standing::Same,
             (Self::Guarded(guard), Shown::ApiKey, Some(key)) => {
@@ -335,7 +382,7 @@ impl Access {
     /// What has to follow each cursor of a stream that a ticket opened.
     /// [service:ticket-reconnect]
     pub(crate) fn proof(&self, who: &Who, now_ms: u64) -> Option<String> {
-        let (Self::Guarded(guard), Some(session)) = (self, &who.session) else { return None };
+        let (Self::Guarded(guard), Some(session)) = (self, &who.of.session) else { return None };
         Some(guard.tickets.as_ref()?.proof(session, now_ms))
     }
 
@@ -360,14 +407,14 @@ impl Access {
         if !who.is_known() {
             return Err(Refusal::Required.into());
         }
-        if !who.identity.may_issue(wanted) {
+        if !who.of.identity.may_issue(wanted) {
             return Err(Refusal::Forbidden.into());
         }
         let mut entropy = [0; 24];
         (guard.entropy)(&mut entropy);
-        let ends_ms = [who.identity.ends_ms, wanted.ends_ms].into_iter().flatten().min();
+        let ends_ms = [who.of.identity.ends_ms, wanted.ends_ms].into_iter().flatten().min();
         let wanted = Identity { ends_ms, ..wanted.clone() };
-        Ok(tickets.issue(&who.identity, &wanted, life_ms, &entropy, now_ms)?)
+        Ok(tickets.issue(&who.of.identity, &wanted, life_ms, &entropy, now_ms)?)
     }
 }
 

@@ -29,6 +29,10 @@ impl Body {
         }
     }
 
+    pub(crate) fn into_payload(self) -> Payload {
+        self.payload
+    }
+
     pub(crate) const fn payload(&self) -> &Payload {
         &self.payload
     }
@@ -62,7 +66,8 @@ pub(crate) const fn wire_form(envelope: Envelope) -> wire::Form {
 /// The entry as a message of the subprotocol.
 pub(crate) fn message(entry: &Entry<Body>) -> &SharedMessage {
     entry.body.message.get_or_init(|| {
-        let mut text = String::new();
+        // A message is its data and its envelope, which seldom has more than that.
+        let mut text = String::with_capacity(entry.body.payload.cost() + entry.channel.len() + 160);
         wire::message(entry, &CursorText::new(entry.position), &mut text);
         SharedMessage::text(&text)
     })

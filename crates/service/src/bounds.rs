@@ -5,6 +5,7 @@ use sockeye_server::{StreamKey, Time};
 
 use crate::Service;
 use crate::access::{Account, Who};
+use crate::commons::Common;
 use crate::limits::Limits;
 use crate::rates::{Before, Bucket, Queue, Rate, Rates};
 use crate::service::NOWHERE;
@@ -13,12 +14,28 @@ use crate::wire::{CloseReason, Code, Problem};
 /// What has been done lately, and how often something was refused for it.
 #[derive(Debug)]
 pub(crate) struct Bounds {
-    messages: Rates<Account>,
-    handshakes: Bucket,
-    queue: Queue,
+    pub(crate) lately: Common<Lately>,
     pub(crate) rejections: Rejections,
     /// Answers that told a client to come back later, for spreading them.
     sent_away: u32,
+}
+
+/// What has been done lately.
+#[derive(Debug)]
+pub(crate) struct Lately {
+    messages: Rates<Account>,
+    handshakes: Bucket,
+    queue: Queue,
+}
+
+impl Lately {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            messages: Rates::new(limits.message_rate()),
+            handshakes: Bucket::default(),
+            queue: Queue::default(),
+        }
+    }
 }
 
 /// How often something was refused because of a bound, by bound.
@@ -34,12 +51,19 @@ pub(crate) struct Rejections {
     pub(crate) full: u64,
 }
 
+impl Rejections {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.handshakes += other.handshakes;
+        self.connections += other.connections;
+        self.full += other.full;
+    }
+}
+
 impl Bounds {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            messages: Rates::new(limits.message_rate()),
-            handshakes: Bucket::default(),
-            queue: Queue::default(),
+            lately: Common::Own(Lately::new(limits)),
             rejections: Rejections::default(),
             sent_away: 0,
         }
@@ -63,10 +87,11 @@ impl Service {
     /// It is one too many.
     // [service:bound-rate]
     pub(crate) fn count_message(&mut self, who: &Who) -> Result<Before, Problem> {
-        let Some(account) = &who.account else { return Ok(Before::Full) };
-        let (limits, rate) = (&self.limits, self.limits.message_rate());
-        let messages = &mut self.bounds.messages;
-        messages.take(account, rate, limits.rated_max, self.now_ms).map_err(|wait_ms| {
+        let Some(account) = who.account() else { return Ok(Before::Full) };
+        let (limits, rate, now_ms) = (&self.limits, self.limits.message_rate(), self.now_ms);
+        let lately = &mut self.bounds.lately;
+        let taken = lately.with(|it| it.messages.take(&account, rate, limits.rated_max, now_ms));
+        taken.map_err(|wait_ms| {
             self.bounds.rejections.messages += 1;
             let most = limits.messages_per_second;
             let message = format!("more than {most} a second; the next is taken in {wait_ms} ms");
@@ -83,10 +108,13 @@ impl Service {
     ) -> Result<(), (CloseReason, u64)> {
         let (rate, retry_ms) = (self.limits.handshake_rate(), self.retry_ms(stream));
         // [service:bound-handshakes]
-        if self.bounds.handshakes.take(rate, self.now_ms).is_err() {
+        let (wait_ms_max, now_ms) = (self.limits.handshake_wait_ms_max, self.now_ms);
+        let wait_ms = self.bounds.lately.with(|it| {
+            let taken = it.handshakes.take(rate, now_ms);
+            taken.err().map(|_| it.queue.wait_ms(rate, wait_ms_max, now_ms))
+        });
+        if let Some(wait_ms) = wait_ms {
             self.bounds.rejections.handshakes += 1;
-            let wait_ms_max = self.limits.handshake_wait_ms_max;
-            let wait_ms = self.bounds.queue.wait_ms(rate, wait_ms_max, self.now_ms);
             return Err((CloseReason::TryAgain, retry_ms + wait_ms));
         }
         match self.admit_user(who) {

@@ -8,7 +8,7 @@ use sockeye_server::Histogram;
 use crate::wire::Code;
 
 /// Plain numbers: the loop is one thread.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Counters {
     /// When the service looked at the calendar first, in seconds since 1970.
     pub(crate) started_s: Option<u64>,
@@ -33,8 +33,38 @@ pub(crate) struct Counters {
     pub(crate) delivery: DeliveryLag,
 }
 
+impl Counters {
+    /// Counts what another service has counted.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let starts = [self.started_s, other.started_s];
+        self.started_s = starts.into_iter().flatten().min();
+        for (sum, more) in [
+            (&mut self.polls.opened, other.polls.opened),
+            (&mut self.polls.answered, other.polls.answered),
+            (&mut self.polls.gone, other.polls.gone),
+            (&mut self.nothing_shown, other.nothing_shown),
+            (&mut self.authenticated, other.authenticated),
+            (&mut self.caught_up, other.caught_up),
+            (&mut self.skipped, other.skipped),
+            (&mut self.log_refusals, other.log_refusals),
+        ] {
+            *sum += more;
+        }
+        add_all(&mut self.not_authenticated, &other.not_authenticated);
+        add_all(&mut self.requests_refused, &other.requests_refused);
+        add_all(&mut self.publications_refused, &other.publications_refused);
+        self.delivery.histogram.add(&other.delivery.histogram);
+    }
+}
+
+fn add_all<K: Copy + Ord>(sums: &mut BTreeMap<K, u64>, others: &BTreeMap<K, u64>) {
+    for (why, count) in others {
+        *sums.entry(*why).or_default() += count;
+    }
+}
+
 /// Polls that were held.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Polls {
     pub(crate) opened: u64,
     pub(crate) answered: u64,
@@ -46,7 +76,7 @@ pub(crate) struct Polls {
 ///
 /// It costs a delivery nothing: live streams are one observation a message, all of one turn are
 /// entered when its outboxes were flushed, and the only clock that is read is the turn's.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct DeliveryLag {
     histogram: Histogram,
     /// Milliseconds up to this turn, and how many messages took as long.

@@ -8,7 +8,7 @@ const TRY_AGAIN_MS: u64 = 10_000;
 
 /// How the log is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Health {
+pub enum Health {
     /// It took what it was given last.
     #[default]
     Good,

@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 mod access;
+pub mod backbone;
 mod body;
 mod bounds;
 mod clock;
+mod commons;
 mod cors;
 mod counters;
 mod exposition;
+mod following;
 mod health;
 mod limits;
 mod line;
@@ -27,10 +30,13 @@ mod service;
 mod session;
 mod sockets;
 mod streams;
+mod surveys;
 mod tickets;
 pub mod wire;
 
 pub use access::{Access, Entropy, Guard};
+pub use commons::Commons;
+pub use health::Health;
 pub use limits::Limits;
 pub use log::{Log, LogState, Record};
 pub use namespaces::{Namespaces, Publishers, Readers, Rules};

@@ -8,6 +8,9 @@ use crate::body::{self, Body};
 use crate::session::{Form, Session};
 use crate::wire::{self, CloseReason, Control, CursorText, Problem, position_event};
 
+/// Room for what is usually said, so that it does not grow bit by bit.
+const CONTROL_BYTES: usize = 256;
+
 /// A stream and how it is spoken to.
 pub(crate) struct Line<'l, 'c> {
     pub(crate) stream: StreamKey,
@@ -71,7 +74,7 @@ impl Line<'_, '_> {
 
     /// Says something beside the log, where the form has words for it.
     pub(crate) fn control(&mut self, control: &Control<'_>) -> Result<(), SendError> {
-        let mut text = String::new();
+        let mut text = String::with_capacity(CONTROL_BYTES);
         match self.form {
             Form::Events(_) => self.context.send_event(self.stream, &control.event(&mut text)),
             Form::Commands | Form::Greeting => {

@@ -53,3 +53,12 @@ pub enum LogState {
     /// It has failed, and will not recover by itself: what was not safe may or may not be there.
     Failed,
 }
+
+/// What `log` says next: nothing once there is no log, or it says the same twice.
+pub(crate) fn next_state(
+    log: Option<&mut (dyn Log + 'static)>,
+    before: &mut Option<LogState>,
+) -> Option<LogState> {
+    let state = log?.settled();
+    (before.replace(state) != Some(state)).then_some(state)
+}

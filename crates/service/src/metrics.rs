@@ -4,29 +4,92 @@
 use std::collections::BTreeMap;
 
 use sockeye_auth::Refusal;
-use sockeye_server::{ClosedBy, Context, Header, Reply, Status, StreamKind};
+use sockeye_server::{ClosedBy, Closes, Context, Header, Reply, Stats, Status, StreamKind};
 
 use crate::Service;
+use crate::bounds::Rejections;
+use crate::counters::Counters;
 use crate::exposition::{Kind, Page};
+use crate::health::Health;
 use crate::reply::NO_STORE;
 use crate::wire::{CloseReason, Code};
 
 const TEXT: Header =
     Header::from_static("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
 
+/// What one service, or several together, have counted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    server: Stats,
+    closes: Closes,
+    unsent_bytes: u64,
+    /// What each counts of its own streams.
+    hub: sockeye_hub::Stats,
+    /// What is counted of publications where places are given out.
+    authority: sockeye_hub::Stats,
+    counters: Counters,
+    rejections: Rejections,
+    is_durable: bool,
+    health: Health,
+}
+
 impl Service {
+    /// What it has counted.
+    pub(crate) fn tally(&self, context: &Context<'_>) -> Tally {
+        let hub = self.hub.stats();
+        let figures = self.backbone.as_ref().map(|backbone| backbone.figures());
+        let mut counters = self.counters.clone();
+        if let Some(figures) = figures {
+            // Each has the same number of one authority: it is counted below, once.
+            counters.log_refusals = figures.log_refusals;
+        }
+        Tally {
+            server: *context.stats(),
+            closes: context.closes().clone(),
+            unsent_bytes: context.unsent_bytes(),
+            hub,
+            authority: figures.map_or(hub, |figures| figures.hub),
+            counters,
+            rejections: self.bounds.rejections,
+            is_durable: figures.map_or_else(|| self.log.is_some(), |figures| figures.durable),
+            health: self.log_health,
+        }
+    }
+}
+
+impl Tally {
+    /// Counts what another service of the process has counted.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.server.add(&other.server);
+        self.closes.include(&other.closes);
+        self.unsent_bytes += other.unsent_bytes;
+        self.hub.add(&other.hub);
+        // The latest of several views of one authority.
+        if other.authority.admitted >= self.authority.admitted {
+            self.authority = other.authority;
+        }
+        let log_refusals = self.counters.log_refusals.max(other.counters.log_refusals);
+        self.counters.add(&other.counters);
+        self.counters.log_refusals = log_refusals;
+        self.rejections.add(other.rejections);
+        self.is_durable |= other.is_durable;
+        if self.health == Health::Good {
+            self.health = other.health;
+        }
+    }
+
     /// `GET /metrics`.
-    pub(crate) fn metrics(&self, context: &Context<'_>) -> Reply {
+    pub(crate) fn page(&self) -> Reply {
         let mut page = Page::default();
         self.about(&mut page);
-        connections(&mut page, context);
-        self.streams(&mut page, context);
-        self.requests(&mut page, context);
+        self.connections(&mut page);
+        self.streams(&mut page);
+        self.requests(&mut page);
         self.publications(&mut page);
         self.delivery(&mut page);
         self.resumes(&mut page);
         self.log_state(&mut page);
-        traffic(&mut page, context);
+        self.traffic(&mut page);
         Reply::new(Status::OK, TEXT, page.finish().into_bytes()).header(NO_STORE)
     }
 
@@ -37,8 +100,8 @@ impl Service {
         page.one(Kind::Gauge, "start_time_seconds", help, self.counters.started_s.unwrap_or(0));
     }
 
-    fn streams(&self, page: &mut Page, context: &Context<'_>) {
-        let (stats, polls) = (context.stats(), &self.counters.polls);
+    fn streams(&self, page: &mut Page) {
+        let (stats, polls) = (&self.server, &self.counters.polls);
         let polls_over = polls.answered + polls.gone;
         let opened = [
             ("websocket", stats.websockets_opened),
@@ -59,21 +122,21 @@ impl Service {
                     what it said, in a Close or in $goaway (1006: nothing, the connection was \
                     cut); of the client's, what its Close said (1005: a Close without a code, \
                     1006: no Close, other: a code of its own). A poll that was answered is 1000.";
-        page.labelled(Kind::Counter, "streams_closed_total", help, self.closes(context));
-        let hub = self.hub.stats();
+        page.labelled(Kind::Counter, "streams_closed_total", help, self.closes());
+        let hub = self.hub;
         let help = "Subscriptions of all streams.";
         page.one(Kind::Gauge, "subscriptions", help, hub.subscriptions as u64);
     }
 
     /// All ends that there were, and those with a meaning of ours also before there is one.
-    fn closes(&self, context: &Context<'_>) -> Vec<(String, u64)> {
+    fn closes(&self) -> Vec<(String, u64)> {
         let mut rows = BTreeMap::new();
         for transport in ["websocket", "sse"] {
             for reason in CloseReason::ALL {
                 rows.insert((transport, "server", reason.code()), 0);
             }
         }
-        for (close, count) in context.closes().iter() {
+        for (close, count) in self.closes.iter() {
             let transport = match close.kind {
                 StreamKind::WebSocket => "websocket",
                 StreamKind::EventStream => "sse",
@@ -96,8 +159,8 @@ impl Service {
         rows.into_iter().map(row).collect()
     }
 
-    fn requests(&self, page: &mut Page, context: &Context<'_>) {
-        let (stats, counters) = (context.stats(), &self.counters);
+    fn requests(&self, page: &mut Page) {
+        let (stats, counters) = (&self.server, &self.counters);
         let help = "Requests that arrived whole.";
         page.one(Kind::Counter, "requests_total", help, stats.requests);
         let help = "Responses with a status of 400 or above, to what was no request among them.";
@@ -106,7 +169,7 @@ impl Service {
                     let in to be told so among them.";
         let rows = by_code(&counters.requests_refused);
         page.by(Kind::Counter, "requests_refused_total", help, "code", rows);
-        let rejections = self.bounds.rejections;
+        let rejections = self.rejections;
         let rows = [
             ("message_rate", rejections.messages),
             ("handshake_rate", rejections.handshakes),
@@ -127,7 +190,7 @@ impl Service {
     }
 
     fn publications(&self, page: &mut Page) {
-        let hub = self.hub.stats();
+        let hub = self.authority;
         let counters = [
             ("published_total", "Messages that came into the log.", hub.committed),
             ("duplicates_total", "Publications that repeated a key.", hub.duplicates),
@@ -149,7 +212,7 @@ impl Service {
     }
 
     fn delivery(&self, page: &mut Page) {
-        let (hub, counters) = (self.hub.stats(), &self.counters);
+        let (hub, counters) = (self.hub, &self.counters);
         let help = "Messages that live streams took.";
         page.one(Kind::Counter, "delivered_total", help, hub.delivered);
         let help = "Messages fetched from history: by resumes, polls and slow readers.";
@@ -172,7 +235,7 @@ impl Service {
     }
 
     fn resumes(&self, page: &mut Page) {
-        let hub = self.hub.stats();
+        let hub = self.hub;
         let rows = [("complete", hub.recovered), ("gap", hub.recovered_with_gaps)];
         let help = "Times a stream that was behind came to be live: after a resume, or as a slow \
                     reader; a poll each time that it fetched.";
@@ -188,10 +251,10 @@ impl Service {
     }
 
     fn log_state(&self, page: &mut Page) {
-        let health = self.log_health;
+        let health = self.health;
         let gauges = [
-            ("log_enabled", "Whether there is a log on disk.", u64::from(self.log.is_some())),
-            ("log_pending", "Messages that wait for the log.", self.hub.stats().pending as u64),
+            ("log_enabled", "Whether there is a log on disk.", u64::from(self.is_durable)),
+            ("log_pending", "Messages that wait for the log.", self.authority.pending as u64),
             ("log_failed", "Whether the log has failed for good.", u64::from(health.has_failed())),
             (
                 "log_refusing",
@@ -205,46 +268,54 @@ impl Service {
         let help = "Times the log could not take what it was given.";
         page.one(Kind::Counter, "log_refusals_total", help, self.counters.log_refusals);
     }
-}
 
-fn connections(page: &mut Page, context: &Context<'_>) {
-    let stats = context.stats();
-    page.one(Kind::Gauge, "connections", "Sockets open.", stats.accepted - stats.closed);
-    let help = "Connections closed as soon as they were accepted.";
-    let rows = [("address", stats.crowded_out)];
-    page.by(Kind::Counter, "connections_rejected_total", help, "reason", rows);
-    let counters = [
-        ("connections_accepted_total", "Connections accepted.", stats.accepted),
-        ("connections_closed_total", "Connections closed.", stats.closed),
-        (
-            "accept_pauses_total",
-            "Times accepting rested: out of descriptors, or as many open as may be.",
-            stats.accept_pauses,
-        ),
-        (
-            "timeouts_total",
-            "Connections and held requests given up for a deadline.",
-            stats.timeouts,
-        ),
-        ("protocol_errors_total", "WebSockets failed for a peer's fault.", stats.protocol_errors),
-        ("overflows_total", "Connections cut with too much unsent.", stats.overflows),
-        ("read_pauses_total", "Times a peer that did not read was not read.", stats.read_pauses),
-    ];
-    for (name, help, value) in counters {
-        page.one(Kind::Counter, name, help, value);
+    fn connections(&self, page: &mut Page) {
+        let stats = &self.server;
+        page.one(Kind::Gauge, "connections", "Sockets open.", stats.accepted - stats.closed);
+        let help = "Connections closed as soon as they were accepted.";
+        let rows = [("address", stats.crowded_out)];
+        page.by(Kind::Counter, "connections_rejected_total", help, "reason", rows);
+        let counters = [
+            ("connections_accepted_total", "Connections accepted.", stats.accepted),
+            ("connections_closed_total", "Connections closed.", stats.closed),
+            (
+                "accept_pauses_total",
+                "Times accepting rested: out of descriptors, or as many open as may be.",
+                stats.accept_pauses,
+            ),
+            (
+                "timeouts_total",
+                "Connections and held requests given up for a deadline.",
+                stats.timeouts,
+            ),
+            (
+                "protocol_errors_total",
+                "WebSockets failed for a peer's fault.",
+                stats.protocol_errors,
+            ),
+            ("overflows_total", "Connections cut with too much unsent.", stats.overflows),
+            (
+                "read_pauses_total",
+                "Times a peer that did not read was not read.",
+                stats.read_pauses,
+            ),
+        ];
+        for (name, help, value) in counters {
+            page.one(Kind::Counter, name, help, value);
+        }
     }
-}
 
-fn traffic(page: &mut Page, context: &Context<'_>) {
-    let stats = context.stats();
-    let help = "Bytes read from sockets.";
-    page.one(Kind::Counter, "bytes_received_total", help, stats.bytes_received);
-    page.one(Kind::Counter, "bytes_sent_total", "Bytes written to sockets.", stats.bytes_sent);
-    let help = "Bytes that wait for their peers, in all outboxes.";
-    page.one(Kind::Gauge, "queue_bytes", help, context.unsent_bytes());
-    let help = "How long turns of the loop took, from the end of the wait until all outboxes were \
-                flushed: for so long everybody else had to wait.";
-    page.histogram("loop_turn_seconds", help, &stats.turns);
+    fn traffic(&self, page: &mut Page) {
+        let stats = &self.server;
+        let help = "Bytes read from sockets.";
+        page.one(Kind::Counter, "bytes_received_total", help, stats.bytes_received);
+        page.one(Kind::Counter, "bytes_sent_total", "Bytes written to sockets.", stats.bytes_sent);
+        let help = "Bytes that wait for their peers, in all outboxes.";
+        page.one(Kind::Gauge, "queue_bytes", help, self.unsent_bytes);
+        let help = "How long turns of the loop took, from the end of the wait until all outboxes were \
+                    flushed: for so long everybody else had to wait.";
+        page.histogram("loop_turn_seconds", help, &stats.turns);
+    }
 }
 
 /// All codes of errors, with how often each was.

@@ -4,18 +4,22 @@
 //! while it is held. It is not in the log and has no cursor: whoever misses an event is told everything
 //! anew.
 
+mod census;
 mod telling;
 mod turns;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::rc::Rc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use sockeye_hub::SubscriberKey;
-use sockeye_hub::presence::{Joined, Presence as Members};
 use sockeye_server::{SharedEvent, SharedMessage, Time};
 
+pub(crate) use self::census::Census;
+use self::census::{Came, News, State};
 use self::turns::Turns;
 use crate::Limits;
+use crate::commons::{Common, WakeOne};
 use crate::wire::{self, Control};
 
 /// Whether a stream is told who comes and goes.
@@ -25,33 +29,44 @@ pub(crate) enum Watch {
     No,
 }
 
-/// The members of all channels.
+/// The members of all channels, and those of our streams who are told of them.
 #[derive(Debug)]
 pub(crate) struct Presence {
-    members: Members<()>,
-    /// Channels with a stream, a watcher or a member that may come back. Never walked through.
-    rooms: HashMap<Rc<str>, Room>,
+    census: Common<Census>,
+    /// Which service this is, of those that have the census in common.
+    me: usize,
+    others: Option<Others>,
+    /// Channels with a stream of ours. Never walked through.
+    rooms: HashMap<Arc<str>, Room>,
     /// What each stream is in. Never walked through.
     places: HashMap<SubscriberKey, Vec<Place>>,
-    /// In how many rooms each user is a member. Never walked through.
-    users: HashMap<Rc<str>, usize>,
     /// Rooms with something to tell.
     turns: Turns,
-    version: u64,
     names_max: usize,
-    rooms_per_user: usize,
+    /// When a leave is to be announced, as far as this service has to see to it.
+    leaves: Time,
 }
 
-/// A channel.
+/// The services that have a census in common, and how they hear of what it has for them.
+#[derive(Clone)]
+pub(crate) struct Others {
+    pub(crate) wake: WakeOne,
+    /// Whether there is something for each.
+    pub(crate) mail: Arc<[AtomicBool]>,
+}
+
+impl core::fmt::Debug for Others {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Others").field("mail", &self.mail).finish_non_exhaustive()
+    }
+}
+
+/// A channel with a stream of ours.
 #[derive(Debug)]
 struct Room {
     streams: u64,
     watchers: BTreeSet<SubscriberKey>,
-    version: u64,
-    /// Who has come or gone since watchers were told, and whether they are there now.
-    changed: BTreeMap<Rc<str>, bool>,
-    /// More of them than are named: everything is told anew.
-    anew: bool,
+    news: News,
     /// When watchers are told next; `NEVER` if there is nothing to tell.
     due: Time,
     /// When they may be told again.
@@ -61,9 +76,9 @@ struct Room {
 /// A stream in a channel.
 #[derive(Debug)]
 struct Place {
-    channel: Rc<str>,
+    channel: Arc<str>,
     /// As which member it is counted.
-    user: Option<Rc<str>>,
+    user: Option<Arc<str>>,
     watch: Watch,
     /// It has not been told who is there, or has missed something of it.
     owed: bool,
@@ -72,27 +87,48 @@ struct Place {
 impl Presence {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            members: Members::new(limits.presence.clone()),
+            census: Common::Own(Census::new(limits, 1)),
+            me: 0,
+            others: None,
             rooms: HashMap::new(),
             places: HashMap::new(),
-            users: HashMap::new(),
             turns: Turns::default(),
-            version: 0,
             names_max: limits.presence_names_max,
-            rooms_per_user: limits.presence_channels_per_user,
+            leaves: Time::NEVER,
         }
+    }
+
+    /// Has the census in common with others, among which it is `me`.
+    pub(crate) fn share(&mut self, census: Arc<Mutex<Census>>, me: usize, others: Others) {
+        (self.census, self.me, self.others) = (Common::Shared(census), me, Some(others));
     }
 
     /// When something is to be done.
     pub(crate) fn deadline(&self) -> Time {
-        let leaves = self.members.next_deadline().map_or(Time::NEVER, Time::from_millis);
-        leaves.min(self.turns.deadline())
+        self.leaves.min(self.turns.deadline())
     }
 
     /// What is held: nothing, once everybody is gone and their time to come back is over.
     pub(crate) fn held(&self) -> usize {
-        let members = self.members.members() + self.users.len();
+        let members = self.census.see(Census::held);
         self.rooms.len() + self.places.len() + self.turns.len() + members
+    }
+
+    /// Does something to the census, and lets the others know whom it concerns.
+    fn change<R>(&mut self, change: impl FnOnce(&mut Census, usize) -> R) -> R {
+        let me = self.me;
+        let (done, others, leaves) = self.census.with(|census| {
+            let done = change(census, me);
+            (done, census.take_woken(), census.next_leave())
+        });
+        self.leaves = leaves;
+        if let Some(all) = &self.others {
+            for other in others {
+                all.mail[other].store(true, Ordering::Release);
+                (all.wake)(other);
+            }
+        }
+        done
     }
 
     /// A stream comes into a channel, as a user if it is one.
@@ -105,54 +141,39 @@ impl Presence {
         now: Time,
     ) {
         let channel = self.room(channel, now);
-        let user = user.filter(|user| self.is_welcome(&channel, user));
-        let joined = user.map(|user| (user, self.members.join(&channel, user, ())));
-        // [service:presence-bounds] Whom there is no room for is counted without a name.
-        let user: Option<Rc<str>> =
-            joined.and_then(|(user, joined)| joined.is_ok().then(|| user.into()));
-        // [service:presence-grace] Who has come back in time never left.
-        let arrived = user.as_ref().filter(|_| matches!(joined, Some((_, Ok(Joined::Arrived)))));
-        if let Some(user) = arrived {
-            *self.users.entry(Rc::clone(user)).or_default() += 1;
-        }
+        let joined = self.change(|census, me| census.join(&channel, user, me));
+        let Came { user, arrived } = joined;
         if let Some(room) = self.rooms.get_mut(&channel) {
             room.streams += 1;
         }
-        self.note(&channel, arrived.map(|user| (user, true)), now);
+        self.note(&channel, user.as_ref().filter(|_| arrived).map(|user| (user, true)), now);
         if watch == Watch::Yes
             && let Some(room) = self.rooms.get_mut(&channel)
         {
             room.watchers.insert(key);
+            self.change(|census, me| census.watch(&channel, me));
         }
         let owed = watch == Watch::Yes;
         self.places.entry(key).or_default().push(Place { channel, user, watch, owed });
     }
 
-    /// [service:presence-bounds] Whether a user may be a member there, as far as others of them go.
-    fn is_welcome(&self, channel: &str, user: &str) -> bool {
-        let rooms = self.users.get(user).copied().unwrap_or_default();
-        rooms < self.rooms_per_user || self.members.has(channel, user)
-    }
-
     /// A user who is a member has another grace time, if nothing of it is there.
     fn renew(&mut self, channel: &str, user: &str, grace_ms: u64, now: Time) {
-        if self.members.has(channel, user) {
-            let known = self.members.join(channel, user, ());
-            debug_assert_eq!(known, Ok(Joined::Known), "it is a member");
-            self.members.leave(channel, user, grace_ms, now.as_millis());
-        }
+        self.change(|census, _| census.renew(channel, user, grace_ms, now.as_millis()));
     }
 
     /// A stream goes from a channel. Its user is there for `grace_ms` more, if nothing else of it is.
     fn leave(&mut self, key: SubscriberKey, place: Place, grace_ms: u64, now: Time) {
         let Place { channel, user, watch, owed: _ } = place;
-        if let Some(user) = user {
-            self.members.leave(&channel, &user, grace_ms, now.as_millis());
-        }
+        let ms = now.as_millis();
+        self.change(|census, me| census.leave(&channel, user.as_deref(), grace_ms, ms, me));
         if let Some(room) = self.rooms.get_mut(&channel) {
             room.streams -= 1;
             if watch == Watch::Yes {
                 room.watchers.remove(&key);
+                if room.watchers.is_empty() {
+                    self.change(|census, me| census.look_away(&channel, me));
+                }
             }
         }
         self.note(&channel, None, now);
@@ -161,97 +182,106 @@ impl Presence {
 
     /// Those whose time to come back is over have left.
     fn expire(&mut self, now: Time) {
-        while let Some(left) = self.members.expire(now.as_millis()) {
-            if let Some(rooms) = self.users.get_mut(&left.member) {
-                *rooms -= 1;
-                if *rooms == 0 {
-                    self.users.remove(&left.member);
-                }
-            }
-            self.note(&left.room, Some((&left.member, false)), now);
-            self.sweep(&left.room);
+        if self.leaves > now {
+            return;
+        }
+        let left = self.change(|census, me| census.expire(now.as_millis(), me));
+        for (channel, user) in left {
+            self.note(&channel, Some((&user, false)), now);
+            self.sweep(&channel);
         }
     }
 
-    fn room(&mut self, channel: &str, now: Time) -> Rc<str> {
-        if let Some((channel, _)) = self.rooms.get_key_value(channel) {
-            return Rc::clone(channel);
+    /// What other services have seen come and go.
+    pub(crate) fn hear(&mut self, now: Time) {
+        let has_mail = |all: &Others| all.mail[self.me].swap(false, Ordering::Acquire);
+        if !self.others.as_ref().is_some_and(has_mail) {
+            return;
         }
-        let channel: Rc<str> = channel.into();
+        let heard = self.census.with(|census| census.take_mail(self.me));
+        for (channel, news) in heard {
+            let Some(room) = self.rooms.get_mut(&channel) else { continue };
+            if !room.watchers.is_empty() {
+                room.news.add(news, self.names_max);
+                self.tell_in_turn(&channel, now);
+            }
+        }
+    }
+
+    fn room(&mut self, channel: &str, now: Time) -> Arc<str> {
+        if let Some((channel, _)) = self.rooms.get_key_value(channel) {
+            return Arc::clone(channel);
+        }
+        let channel: Arc<str> = channel.into();
         let room = Room {
             streams: 0,
             watchers: BTreeSet::new(),
-            version: 0,
-            changed: BTreeMap::new(),
-            anew: false,
+            news: News::default(),
             due: Time::NEVER,
             rested: now,
         };
-        self.rooms.insert(Rc::clone(&channel), room);
+        self.rooms.insert(Arc::clone(&channel), room);
         channel
     }
 
     /// Something has changed in a channel; watchers are told once they may be.
-    fn note(&mut self, channel: &Rc<str>, user: Option<(&Rc<str>, bool)>, now: Time) {
+    fn note(&mut self, channel: &Arc<str>, user: Option<(&Arc<str>, bool)>, now: Time) {
         let Some(room) = self.rooms.get_mut(channel) else { return };
-        self.version += 1;
-        room.version = self.version;
         if room.watchers.is_empty() {
             return;
         }
-        if let Some((user, is_there)) = user.filter(|_| !room.anew) {
-            room.changed.insert(Rc::clone(user), is_there);
-        }
-        // [service:presence-bounds]
-        if room.changed.len() > self.names_max {
-            room.anew = true;
-            room.changed.clear();
-        }
+        room.news.note(user, self.names_max);
+        self.tell_in_turn(channel, now);
+    }
+
+    fn tell_in_turn(&mut self, channel: &Arc<str>, now: Time) {
+        let Some(room) = self.rooms.get_mut(channel) else { return };
         if room.due == Time::NEVER {
             room.due = now.max(room.rested);
             self.turns.add(room.due, channel);
         }
     }
 
-    /// Forgets a channel that nobody is in or may come back to.
-    fn sweep(&mut self, channel: &Rc<str>) {
+    /// Forgets a channel that no stream of ours is in.
+    fn sweep(&mut self, channel: &Arc<str>) {
         let Some(room) = self.rooms.get_mut(channel) else { return };
         if room.watchers.is_empty() {
             self.turns.remove(room.due, channel);
-            (room.due, room.anew) = (Time::NEVER, false);
-            room.changed.clear();
+            (room.due, room.news) = (Time::NEVER, News::default());
         }
-        if room.streams == 0 && self.members.count(channel) == 0 {
+        if room.streams == 0 {
             self.rooms.remove(channel);
         }
     }
 
     /// What is known of a channel, but for the names.
     fn state<'c>(&self, channel: &'c str) -> wire::Presence<'c> {
-        let (version, streams) =
-            self.rooms.get(channel).map_or((self.version, 0), |room| (room.version, room.streams));
-        let users = self.members.count(channel) as u64;
+        let State { version, streams, users } = self.census.see(|census| census.state(channel));
         let (joined, left): (&[_], &[_]) = (&[], &[]);
         wire::Presence { channel, version, users, streams, fresh: true, joined, left, more: false }
     }
 
+    /// A page of who is there, each with the streams that it has.
+    fn page(&self, channel: &str, after: Option<&str>, limit: usize) -> Vec<(Box<str>, u32)> {
+        self.census.see(|census| census.page(channel, after, limit))
+    }
+
     /// Everybody who is there, as far as one event names them.
     fn all(&self, channel: &str, say: impl FnOnce(&Control<'_>)) {
-        let names: Vec<&str> =
-            self.members.list(channel, None, self.names_max).map(|(name, ..)| name).collect();
         let state = self.state(channel);
+        let names = self.page(channel, None, self.names_max);
+        let names: Vec<&str> = names.iter().map(|(name, _)| &**name).collect();
         let more = state.users > names.len() as u64;
         say(&Control::Presence(wire::Presence { joined: &names, more, ..state }));
     }
 
     /// The next channel whose watchers are to be told now, what they are told, and who they are.
-    fn next(&mut self, limits: &Limits, now: Time) -> Option<(Rc<str>, Told, Vec<SubscriberKey>)> {
+    fn next(&mut self, limits: &Limits, now: Time) -> Option<(Arc<str>, Told, Vec<SubscriberKey>)> {
         let size = |channel: &str| self.rooms.get(channel).map_or(0, |room| room.watchers.len());
         let channel = self.turns.next(size, limits.presence_events_per_second, now)?;
         let room = self.rooms.get_mut(&channel)?;
         (room.due, room.rested) = (Time::NEVER, now + room.rest_ms(limits));
-        let changed = core::mem::take(&mut room.changed);
-        let anew = core::mem::take(&mut room.anew);
+        let News { changed, anew } = core::mem::take(&mut room.news);
         let watchers = room.watchers.iter().copied().collect();
         let mut told = None;
         if anew {
@@ -320,9 +350,9 @@ impl Presence {
     }
 
     /// A channel of which a stream is to be told everything.
-    fn owed(&self, key: SubscriberKey) -> Option<Rc<str>> {
+    fn owed(&self, key: SubscriberKey) -> Option<Arc<str>> {
         let mut places = self.places.get(&key)?.iter();
-        places.find(|place| place.owed).map(|place| Rc::clone(&place.channel))
+        places.find(|place| place.owed).map(|place| Arc::clone(&place.channel))
     }
 }
 

@@ -2,12 +2,13 @@
 
 mod settling;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sockeye_hub::{Admission, ChannelName, Cursor, Kind, Publication, Seq};
 use sockeye_server::{Answer, Context, Hold, Reply, Status, StreamKey};
 
 use crate::access::Who;
+use crate::backbone::Ticket;
 use crate::body::Body;
 use crate::counters::count;
 use crate::log::Record;
@@ -58,11 +59,11 @@ struct Item {
 
 /// A receipt without its channel.
 #[derive(Clone, Copy, Debug)]
-struct Settled {
-    position: Cursor,
-    level: Level,
-    duplicate: bool,
-    subscribers: u64,
+pub(crate) struct Settled {
+    pub(crate) position: Cursor,
+    pub(crate) level: Level,
+    pub(crate) duplicate: bool,
+    pub(crate) subscribers: u64,
 }
 
 /// Jobs whose publications wait for the log.
@@ -74,6 +75,9 @@ pub(crate) struct Jobs {
     held: HashSet<StreamKey>,
     /// By the place waited for: the job, the item in it, and whether it is a duplicate.
     waiting: BTreeMap<Seq, Vec<(u64, usize, bool)>>,
+    /// By the ticket under which a publication was handed over: the job, and the item in it.
+    handed: HashMap<Ticket, (u64, usize)>,
+    tickets: Ticket,
     /// Entries in all of that: several may wait for one place.
     unsettled: usize,
 }
@@ -81,7 +85,12 @@ pub(crate) struct Jobs {
 /// Where a publication is after it was taken.
 enum Placed {
     Settled(Settled),
-    Waiting { seq: Seq, duplicate: bool },
+    Waiting {
+        seq: Seq,
+        duplicate: bool,
+    },
+    /// With whoever gives out the places.
+    Handed(Ticket),
 }
 
 impl Service {
@@ -208,6 +217,9 @@ impl Service {
         publication: Publication<'_, Body>,
         context: &mut Context<'_>,
     ) -> Result<Placed, Problem> {
+        if self.backbone.is_some() {
+            return self.hand_over(publication).map(Placed::Handed);
+        }
         let Some(log) = &mut self.log else {
             let admission = self.hub.admit(publication, self.now_ms)?;
             return Ok(Placed::Settled(match admission {
@@ -253,12 +265,18 @@ impl Service {
         channel: Option<String>,
         placed: Result<Placed, Problem>,
     ) {
-        let Jobs { open, waiting, unsettled, .. } = &mut self.jobs;
+        let Jobs { open, waiting, handed, unsettled, .. } = &mut self.jobs;
         let Some(job) = open.get_mut(&id) else { return };
         let result = match placed {
             Ok(Placed::Settled(settled)) => Some(Ok(settled)),
             Ok(Placed::Waiting { seq, duplicate }) => {
                 waiting.entry(seq).or_default().push((id, job.items.len(), duplicate));
+                job.unsettled += 1;
+                *unsettled += 1;
+                None
+            }
+            Ok(Placed::Handed(ticket)) => {
+                handed.insert(ticket, (id, job.items.len()));
                 job.unsettled += 1;
                 *unsettled += 1;
                 None
@@ -288,6 +306,28 @@ impl Jobs {
         }
     }
 
+    /// What the next publication that is handed over is called.
+    pub(crate) fn next_ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        self.tickets
+    }
+
+    /// Publications that wait for an outcome.
+    pub(crate) const fn unsettled(&self) -> usize {
+        self.unsettled
+    }
+
+    /// What was handed over has this outcome; gives its job.
+    pub(crate) fn settle_ticket(
+        &mut self,
+        ticket: Ticket,
+        result: Result<Settled, Problem>,
+    ) -> Option<u64> {
+        let (id, at) = self.handed.remove(&ticket)?;
+        self.settle(id, at, result);
+        Some(id)
+    }
+
     /// Whether a job's request is held by this stream.
     pub(crate) fn holds(&self, stream: StreamKey) -> bool {
         self.held.contains(&stream)
@@ -295,7 +335,7 @@ impl Jobs {
 
     /// Requests that are held, jobs, and places that the log has not answered for.
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
-        (self.held.len(), self.open.len(), self.waiting.len())
+        (self.held.len(), self.open.len(), self.waiting.len() + self.handed.len())
     }
 
     fn take_settled(&mut self, id: u64) -> Option<Job> {
@@ -351,10 +391,10 @@ impl Item {
     }
 }
 
-const fn duplicate(position: Cursor, level: Level) -> Settled {
+pub(crate) const fn duplicate(position: Cursor, level: Level) -> Settled {
     Settled { position, level, duplicate: true, subscribers: 0 }
 }
 
-fn failed_log() -> Problem {
+pub(crate) fn failed_log() -> Problem {
     Problem::new(Code::Unavailable, "the log has failed; this message may or may not be kept")
 }

@@ -53,7 +53,7 @@ impl Service {
         }
         self.access.check_page(request)?;
         if resource == Resource::Metrics {
-            return Ok(self.metrics(context).into());
+            return Ok(self.survey(context));
         }
         let proof = resume(request.head.headers().iter(), &query)
             .and_then(|cursor| Token::parse(cursor).proof);

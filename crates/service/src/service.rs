@@ -1,6 +1,7 @@
 //! The application: requests to resources, streams to sessions, publications to the log.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sockeye_hub::{Config, Cursor, Epoch, Hub, Item, Seq, Start, SubscriberKey};
 use sockeye_server::{
@@ -9,9 +10,11 @@ use sockeye_server::{
 };
 
 use crate::access::{Access, Who};
+use crate::backbone::Backbone;
 use crate::body::Body;
 use crate::bounds::Bounds;
 use crate::clock::Clock;
+use crate::commons::{Common, Commons};
 use crate::counters::{Counters, count};
 use crate::health::Health;
 use crate::log::Log;
@@ -21,6 +24,7 @@ use crate::presence::{Presence, Watch};
 use crate::publishing::Jobs;
 use crate::reply::json;
 use crate::session::{Envelope, Form, Sessions};
+use crate::surveys::Survey;
 use crate::wire::{CloseReason, Code, Problem};
 use crate::{Limits, cors, reply};
 
@@ -32,6 +36,8 @@ pub struct Service {
     pub(crate) sessions: Sessions,
     pub(crate) jobs: Jobs,
     pub(crate) log: Option<Box<dyn Log>>,
+    /// Who gives out the places, if it is not this service.
+    pub(crate) backbone: Option<Box<dyn Backbone>>,
     pub(crate) log_health: Health,
     pub(crate) counters: Counters,
     /// What an operator has not heard of yet.
@@ -56,6 +62,8 @@ pub struct Service {
     pub(crate) items: Vec<Item<Body>>,
     /// What has been done lately.
     pub(crate) bounds: Bounds,
+    /// The figures of all services of the process, if there are others.
+    pub(crate) survey: Option<Survey>,
 }
 
 /// How much is held for streams and requests. See [`Service::holdings`].
@@ -91,6 +99,8 @@ pub(crate) enum Opening {
     Poll(SubscriberKey, Time, Who),
     /// A job whose publications wait for the log.
     Publishing(u64),
+    /// A page of figures that others have to write, too.
+    Survey(u64),
 }
 
 impl Service {
@@ -102,6 +112,7 @@ impl Service {
             sessions: Sessions::default(),
             jobs: Jobs::default(),
             log: None,
+            backbone: None,
             log_health: Health::default(),
             counters: Counters::default(),
             refused: None,
@@ -117,7 +128,20 @@ impl Service {
             due: BTreeSet::new(),
             answerable: Vec::new(),
             items: Vec::new(),
+            survey: None,
         }
+    }
+
+    /// The same as one of several services of a process, which one it is counted from 0.
+    #[must_use]
+    pub fn with_commons(mut self, commons: &Commons, which: usize) -> Self {
+        let Commons { services, others, users, lately, census, board } = commons.clone();
+        let wake = Arc::clone(&others.wake);
+        self.sessions.users = Common::Shared(users);
+        self.bounds.lately = Common::Shared(lately);
+        self.presence.share(census, which, others);
+        self.survey = Some(Survey::new(board, which, wake, services));
+        self
     }
 
     /// The same for some only.
@@ -151,7 +175,7 @@ impl Service {
             streams: self.sessions.len(),
             due: self.due.len() + self.answerable.len(),
             jobs,
-            held,
+            held: held + self.surveys_held(),
             publications,
             presence: self.presence.held(),
             users: self.sessions.users(),
@@ -175,14 +199,20 @@ impl Service {
 
     /// Whether a stream is one of the service's.
     pub fn owns(&self, stream: StreamKey) -> bool {
-        self.sessions.of_stream(stream).is_some() || self.jobs.holds(stream)
+        let is_session = self.sessions.of_stream(stream).is_some();
+        is_session || self.jobs.holds(stream) || self.surveys(stream)
     }
 
     pub(crate) fn look_at_the_clock(&mut self, context: &Context<'_>) {
         let (now, unix) = (context.now(), context.unix_seconds());
+        self.counters.started_s.get_or_insert(unix);
+        if let Some(backbone) = &mut self.backbone {
+            // A message is as old here as anywhere.
+            (self.now, self.now_ms) = (now, self.now_ms.max(backbone.now_ms(now, unix)));
+            return;
+        }
         let clock = self.clock.get_or_insert_with(|| Clock::new(now, unix, self.now_ms));
         (self.now, self.now_ms) = (now, clock.look(now, unix));
-        self.counters.started_s.get_or_insert(unix);
     }
 
     /// What was to open and did not, because the handshake was refused, is forgotten.
@@ -193,7 +223,8 @@ impl Service {
                 Opening::Subscribed { .. }
                 | Opening::Commands(_)
                 | Opening::Refused(_)
-                | Opening::Publishing(_),
+                | Opening::Publishing(_)
+                | Opening::Survey(_),
             )
             | None => {}
         }
@@ -258,6 +289,7 @@ impl Service {
 impl App for Service {
     fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer {
         self.look_at_the_clock(context);
+        self.follow(context);
         self.abandon_opening();
         let mut answer = match self.answer_request(request, context) {
             Ok(answer) => answer,
@@ -298,12 +330,14 @@ impl App for Service {
                 self.open_poll(stream, subscriber, until, who);
             }
             Some(Opening::Publishing(id)) => self.hold_publishing(id, stream),
+            Some(Opening::Survey(question)) => self.hold_survey(stream, question),
             None => {}
         }
     }
 
     fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
+        self.follow(context);
         self.take_message(stream, message, context);
     }
 
@@ -313,11 +347,12 @@ impl App for Service {
             self.counters.polls.gone += 1;
         }
         self.disconnect(stream);
+        self.forget_survey(stream);
     }
 
     fn deadline(&self) -> Time {
         let due = self.due.first().map_or(Time::NEVER, |(due, _)| *due);
-        due.min(self.presence.deadline())
+        due.min(self.presence.deadline()).min(self.survey_deadline())
     }
 
     fn on_timer(&mut self, context: &mut Context<'_>) {
@@ -328,8 +363,12 @@ impl App for Service {
 
     fn on_turn(&mut self, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
+        self.follow(context);
         self.settle(context);
         self.answer_polls(context);
+        self.hear_of_presence();
+        self.answer_survey(context);
+        self.conclude_surveys(context);
     }
 
     fn on_flushed(&mut self, turn_us: u64) {

@@ -1,13 +1,14 @@
 //! The streams that are subscribed, and how each wants what it gets.
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use sockeye_hub::{Item, Kind, SubscriberKey};
 use sockeye_server::{StreamKey, Time};
 
 use crate::access::Who;
 use crate::body::Body;
+use crate::commons::Common;
 use crate::wire::CloseReason;
 
 /// One subscribed stream.
@@ -18,9 +19,6 @@ pub(crate) struct Session {
     pub(crate) form: Form,
     /// Who is behind it.
     pub(crate) who: Who,
-    /// The channels and patterns in which something may still come; not of streams that can ask
-    /// for others.
-    open: Vec<Box<str>>,
     /// Something of it is not granted but given by a namespace; perhaps, if it is a poll.
     pub(crate) by_rule: bool,
     /// When something is due: an answer to a poll, a greeting, the end of who it is or of its life.
@@ -47,7 +45,6 @@ impl Session {
             subscriber,
             form,
             who,
-            open: Vec::new(),
             by_rule: matches!(form, Form::Poll),
             due: Time::NEVER,
             ends_as: CloseReason::Expired,
@@ -57,10 +54,11 @@ impl Session {
         }
     }
 
-    /// Whether nothing will come any more.
-    pub(crate) const fn is_over(&self) -> bool {
+    /// Whether it is over once nothing is expected of its subscriptions any more: it cannot ask for
+    /// others.
+    pub(crate) const fn ends_with_its_channels(&self) -> bool {
         match self.form {
-            Form::Events(_) | Form::Bare => self.open.is_empty(),
+            Form::Events(_) | Form::Bare => true,
             Form::Commands | Form::Greeting | Form::Poll => false,
         }
     }
@@ -91,12 +89,24 @@ pub(crate) enum Envelope {
 }
 
 /// All of them, found by either key.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Sessions {
     by_subscriber: Vec<Option<Session>>,
-    by_stream: HashMap<StreamKey, SubscriberKey>,
-    /// How many each user has; nobody has none.
-    by_user: HashMap<Rc<str>, usize>,
+    /// By a stream's index where its session may be. It is its own if it has the stream's key.
+    by_stream: Vec<u32>,
+    len: usize,
+    pub(crate) users: Common<Users>,
+}
+
+/// How many streams each user has; nobody has none.
+#[derive(Debug, Default)]
+pub(crate) struct Users(HashMap<Arc<str>, usize>);
+
+impl Default for Sessions {
+    fn default() -> Self {
+        let users = Common::Own(Users::default());
+        Self { by_subscriber: Vec::new(), by_stream: Vec::new(), len: 0, users }
+    }
 }
 
 impl Sessions {
@@ -105,14 +115,21 @@ impl Sessions {
         if self.by_subscriber.len() <= index {
             self.by_subscriber.resize_with(index + 1, || None);
         }
-        self.by_stream.insert(session.stream, session.subscriber);
+        let stream = session.stream.index();
+        if self.by_stream.len() <= stream {
+            self.by_stream.resize(stream + 1, 0);
+        }
+        self.by_stream[stream] = u32::try_from(index).expect("subscribers are bounded");
         self.enter(&session.who);
-        self.by_subscriber[index] = Some(session);
+        let before = self.by_subscriber[index].replace(session);
+        self.len += usize::from(before.is_none());
     }
 
     pub(crate) fn remove(&mut self, stream: StreamKey) -> Option<Session> {
-        let subscriber = self.by_stream.remove(&stream)?;
-        let session = self.by_subscriber.get_mut(subscriber.index())?.take()?;
+        let index = *self.by_stream.get(stream.index())?;
+        let slot = self.by_subscriber.get_mut(index as usize)?;
+        let session = slot.take_if(|session| session.stream == stream)?;
+        self.len -= 1;
         self.leave(&session.who);
         Some(session)
     }
@@ -128,22 +145,25 @@ impl Sessions {
 
     /// How many a user has.
     pub(crate) fn of_user(&self, who: &Who) -> usize {
-        who.counted_user().and_then(|user| self.by_user.get(user)).copied().unwrap_or_default()
+        let Some(user) = who.counted_user() else { return 0 };
+        self.users.see(|users| users.0.get(user).copied().unwrap_or_default())
     }
 
     fn enter(&mut self, who: &Who) {
         if let Some(user) = who.counted_user() {
-            *self.by_user.entry(Rc::clone(user)).or_default() += 1;
+            self.users.with(|users| *users.0.entry(Arc::clone(user)).or_default() += 1);
         }
     }
 
     fn leave(&mut self, who: &Who) {
         let Some(user) = who.counted_user() else { return };
-        let Some(count) = self.by_user.get_mut(user) else { return };
-        *count -= 1;
-        if *count == 0 {
-            self.by_user.remove(user);
-        }
+        self.users.with(|users| {
+            let Some(count) = users.0.get_mut(user) else { return };
+            *count -= 1;
+            if *count == 0 {
+                users.0.remove(user);
+            }
+        });
     }
 
     /// Counts a message that catching up gives a stream, unless it has expired or is an end, which
@@ -168,11 +188,13 @@ impl Sessions {
 
     /// How many users there are.
     pub(crate) fn users(&self) -> usize {
-        self.by_user.len()
+        self.users.see(|users| users.0.len())
     }
 
     pub(crate) fn of_stream(&self, stream: StreamKey) -> Option<&Session> {
-        self.of_subscriber(*self.by_stream.get(&stream)?)
+        let index = *self.by_stream.get(stream.index())?;
+        let session = self.by_subscriber.get(index as usize)?.as_ref()?;
+        (session.stream == stream).then_some(session)
     }
 
     pub(crate) fn of_subscriber_mut(&mut self, subscriber: SubscriberKey) -> Option<&mut Session> {
@@ -185,28 +207,22 @@ impl Sessions {
         (session.subscriber == subscriber).then_some(session)
     }
 
-    /// One more target in which something may still come.
-    pub(crate) fn open_one(&mut self, subscriber: SubscriberKey, target: &str) {
-        let Some(session) = self.of_subscriber_mut(subscriber) else { return };
-        match session.form {
-            Form::Events(_) | Form::Bare => session.open.push(target.into()),
-            Form::Commands | Form::Greeting | Form::Poll => {}
-        }
-    }
-
-    /// One channel fewer. Names and not a count: that a channel has ended may be said twice, and
-    /// a pattern goes on when a channel that it matches has ended.
-    pub(crate) fn end_one(&mut self, subscriber: SubscriberKey, channel: &str) {
-        if let Some(session) = self.of_subscriber_mut(subscriber) {
-            session.open.retain(|target| **target != *channel);
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.by_stream.len()
+    pub(crate) const fn len(&self) -> usize {
+        self.len
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Session> {
         self.by_subscriber.iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each idle stream has one, so what it grows by is paid a hundred thousand times.
+    #[test]
+    fn a_session_is_small() {
+        assert_eq!(size_of::<Option<Session>>(), 72);
     }
 }

@@ -5,11 +5,11 @@ mod catching_up;
 use std::rc::Rc;
 
 use sockeye_hub::{Cursor, Entry, Flow, Kind, Seq, Start, SubscriberKey, Target};
-use sockeye_server::{Context, StreamKey, Time};
+use sockeye_server::{Context, SendError, StreamKey, Time};
 
 use crate::Service;
 use crate::access::{Access, Who};
-use crate::body::Body;
+use crate::body::{self, Body};
 use crate::line::Line;
 use crate::presence::Watch;
 use crate::session::{Form, Session, Sessions};
@@ -28,6 +28,8 @@ pub(crate) struct Taken<'t> {
 pub(crate) struct Delivery<'d, 'c> {
     pub(crate) sessions: &'d mut Sessions,
     pub(crate) answerable: &'d mut Vec<SubscriberKey>,
+    /// Those who have been told that the channel has ended.
+    pub(crate) ended: Vec<SubscriberKey>,
     pub(crate) access: &'d Access,
     pub(crate) now_ms: u64,
     pub(crate) queue_bytes_max: usize,
@@ -41,8 +43,9 @@ impl Delivery<'_, '_> {
     /// cursor.
     pub(crate) fn deliver(&mut self, key: SubscriberKey, entry: &Rc<Entry<Body>>) -> Flow {
         let Some(session) = self.sessions.of_subscriber(key) else { return Flow::Full };
-        // [service:expiry] Nothing from then on, not even in the turn that ends it.
-        if session.who.has_ended(self.now_ms) {
+        // [service:expiry] Nothing from then on, not even in the turn that ends it. For whom nothing
+        // is due there is no end, or it was told.
+        if session.due != Time::NEVER && session.who.has_ended(self.now_ms) {
             return Flow::Full;
         }
         if session.form == Form::Poll {
@@ -50,30 +53,56 @@ impl Delivery<'_, '_> {
             self.answerable.push(key);
             return Flow::Fetches;
         }
-        if self.context.outbox_bytes(session.stream) >= self.queue_bytes_max {
-            self.context.notify_drained(session.stream);
-            if let Some(session) = self.sessions.of_subscriber_mut(key) {
-                session.lags = true;
+        match offer(session, entry, self.access, self.now_ms, self.queue_bytes_max, self.context) {
+            Ok(()) => {}
+            Err(SendError::NoRoom) => {
+                self.context.notify_drained(session.stream);
+                if let Some(session) = self.sessions.of_subscriber_mut(key) {
+                    session.lags = true;
+                }
+                return Flow::Full;
             }
-            return Flow::Full;
-        }
-        let mut line = Line::of(session, self.access, self.now_ms, self.context);
-        if line.entry(entry).is_err() {
-            return Flow::Full;
+            Err(_) => return Flow::Full,
         }
         if entry.kind == Kind::End {
-            self.sessions.end_one(key, &entry.channel);
-            end_if_over(self.sessions, key, &mut line, entry.position);
+            self.ended.push(key);
         }
         Flow::Taken
     }
 }
 
-/// Ends a stream whose channels have all ended, if it cannot ask for others.
-fn end_if_over(sessions: &Sessions, key: SubscriberKey, line: &mut Line<'_, '_>, cursor: Cursor) {
-    if sessions.of_subscriber(key).is_some_and(Session::is_over) {
-        line.goaway(CloseReason::Ended, None, cursor);
+/// Sends a message of the log, unless too much waits for the peer already. For what many get as it is the
+/// stream is looked up once.
+fn offer(
+    session: &Session,
+    entry: &Entry<Body>,
+    access: &Access,
+    now_ms: u64,
+    waiting_max: usize,
+    context: &mut Context<'_>,
+) -> Result<(), SendError> {
+    let stream = session.stream;
+    match session.form {
+        Form::Bare => {
+            if let Some(message) = body::bare(entry) {
+                return context.send_shared_below(stream, message, waiting_max);
+            }
+        }
+        Form::Commands | Form::Greeting => {
+            return context.send_shared_below(stream, body::message(entry), waiting_max);
+        }
+        Form::Events(envelope) => {
+            if !session.who.has_ticket() {
+                let event = body::event(entry, envelope);
+                return context.send_shared_event_below(stream, event, waiting_max);
+            }
+        }
+        Form::Poll => return Ok(()),
     }
+    if context.outbox_bytes(stream) >= waiting_max {
+        return Err(SendError::NoRoom);
+    }
+    Line::of(session, access, now_ms, context).entry(entry)
 }
 
 impl Service {
@@ -107,6 +136,27 @@ impl Service {
                 line.goaway(reason, Some(retry_ms), cursor);
                 None
             }
+        }
+    }
+
+    /// A stream has been told that a channel has ended. If all of its channels have, and it cannot ask
+    /// for others, it is ended.
+    pub(crate) fn end_one(
+        &mut self,
+        key: SubscriberKey,
+        channel: &str,
+        at: Cursor,
+        context: &mut Context<'_>,
+    ) {
+        self.expect_nothing(key, channel);
+        self.end_if_over(key, at, context);
+    }
+
+    fn end_if_over(&mut self, key: SubscriberKey, at: Cursor, context: &mut Context<'_>) {
+        let is_finished = self.hub.subscriber(key).is_none_or(|it| it.is_finished());
+        let Some(session) = self.sessions.of_subscriber(key) else { return };
+        if is_finished && session.ends_with_its_channels() {
+            self.line(session, context).goaway(CloseReason::Ended, None, at);
         }
     }
 
@@ -186,15 +236,24 @@ impl Service {
                 Ok(subscribed) => {
                     taken.targets.push(*text);
                     match self.end_is_known(start, subscribed.ended) {
-                        EndIs::ToCome => self.sessions.open_one(key, text),
-                        EndIs::Known => {}
-                        EndIs::Unsaid => taken.ended.push(*text),
+                        EndIs::ToCome => {}
+                        EndIs::Known => self.expect_nothing(key, text),
+                        EndIs::Unsaid => {
+                            self.expect_nothing(key, text);
+                            taken.ended.push(*text);
+                        }
                     }
                 }
                 Err(problem) => refused(text, problem),
             }
         }
         taken
+    }
+
+    fn expect_nothing(&mut self, key: SubscriberKey, channel: &str) {
+        if let Some(mut subscriber) = self.hub.subscriber(key) {
+            subscriber.finish(channel);
+        }
     }
 
     /// What a client that starts there knows of a channel's end.
@@ -230,7 +289,7 @@ impl Service {
             // Whoever is gone is reported by itself.
             let _ = line.control(&Control::End { channel, cursor: &cursor });
         }
-        end_if_over(&self.sessions, key, &mut line, position);
+        self.end_if_over(key, position, context);
     }
 
     /// Where a subscriber is.
@@ -247,11 +306,12 @@ impl Service {
 
     /// [service:expiry] Whether a stream's identity has ended, which ends the stream.
     pub(crate) fn has_expired(&mut self, key: SubscriberKey, context: &mut Context<'_>) -> bool {
-        let cursor = self.cursor_of(key);
         let session = self.sessions.of_subscriber(key);
-        let Some(session) = session.filter(|it| it.who.has_ended(self.now_ms)) else {
+        if !session.is_some_and(|it| it.who.has_ended(self.now_ms)) {
             return false;
-        };
+        }
+        let cursor = self.cursor_of(key);
+        let Some(session) = self.sessions.of_subscriber(key) else { return false };
         self.line(session, context).goaway(CloseReason::Expired, None, cursor);
         self.set_due(key, Time::NEVER);
         true

@@ -1,11 +1,9 @@
 //! What a request or a first message brought, and who that is.
 
-use std::rc::Rc;
-
 use sockeye_auth::{Brought, Credential, Keys, Refusal};
 use sockeye_server::Request;
 
-use super::{Access, Guard, Shown, Who};
+use super::{Access, Guard, Shown, Somebody, Who};
 use crate::wire;
 
 impl Access {
@@ -86,21 +84,23 @@ impl Guard {
     ) -> Result<Who, Refusal> {
         match credential {
             Credential::ApiKey(key) => {
-                let who = Who::of(self.keys.identify(key, now_ms)?.clone(), Shown::ApiKey);
-                Ok(Who { came_by: Some(Keys::id(key)), ..who })
+                let identity = self.keys.identify(key, now_ms)?.clone();
+                let somebody = Somebody::of(identity, Shown::ApiKey);
+                Ok(Somebody { came_by: Some(Keys::id(key)), ..somebody }.into())
             }
             Credential::Bearer(token)
             | Credential::QueryToken(token)
             | Credential::Cookie(token) => {
                 let tokens = self.tokens.as_ref().ok_or(Refusal::TokenKey)?;
                 let (identity, key) = tokens.verify_by(token, now_ms)?;
-                Ok(Who { came_by: Some(key), ..Who::of(identity, Shown::Credential) })
+                let somebody = Somebody::of(identity, Shown::Credential);
+                Ok(Somebody { came_by: Some(key), ..somebody }.into())
             }
             Credential::Ticket(ticket) => {
                 let tickets = self.tickets.as_mut().ok_or(Refusal::Ticket)?;
                 let session = tickets.enter(ticket, proof, now_ms)?;
-                let who = Who::of(session.identity().clone(), Shown::Credential);
-                Ok(Who { session: Some(Rc::new(session)), ..who })
+                let somebody = Somebody::of(session.identity().clone(), Shown::Credential);
+                Ok(Somebody { session: Some(session), ..somebody }.into())
             }
         }
     }

@@ -91,6 +91,11 @@ impl Service {
         self.presence.leave(key, place, grace_ms, self.now);
     }
 
+    /// Hears who has come and gone at other services.
+    pub(crate) fn hear_of_presence(&mut self) {
+        self.presence.hear(self.now);
+    }
+
     /// Tells who has come and gone, where it is time to.
     pub(crate) fn tell_presence(&mut self, context: &mut Context<'_>) {
         self.presence.expire(self.now);
@@ -152,10 +157,9 @@ impl Service {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let limit = limit.min(self.limits.presence_page_max);
         let after = query.one("after")?;
-        let members = &self.presence.members;
-        let listed = members.list(channel.as_str(), after, limit + 1);
+        let listed = self.presence.page(channel.as_str(), after, limit + 1);
         let mut page: Vec<(&str, u32)> =
-            listed.map(|(name, streams, ())| (name, streams)).collect();
+            listed.iter().map(|(name, streams)| (&**name, *streams)).collect();
         // [service:bound-answer]
         let lengths = page.iter().map(|(user, streams)| reply::member_bytes(user, *streams));
         let fits = reply::fits(self.limits.answer_bytes(), lengths).min(limit);

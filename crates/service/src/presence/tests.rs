@@ -57,7 +57,7 @@ fn names_are_bounded() {
     }
     let state = presence.state("a");
     assert_eq!((state.users, state.streams), (3, 6), "two more without a name");
-    assert!(presence.rooms["a"].anew && presence.rooms["a"].changed.is_empty());
+    assert!(presence.rooms["a"].news.anew && presence.rooms["a"].news.changed.is_empty());
     presence.all("a", |control| {
         let Control::Presence(it) = control else { panic!("{control:?}") };
         assert_eq!((it.joined, it.more, it.fresh), (&["a", "b"][..], true, true));
@@ -112,7 +112,7 @@ fn many_crowds_have_no_more_than_all_may_have_and_leave_turns_to_others() {
     for at in 0..60_000 {
         let now = Time::from_millis(at);
         for room in (0..100).map(|room| format!("crowd{room}")).chain(["small".to_owned()]) {
-            let room: Rc<str> = room.into();
+            let room: Arc<str> = room.into();
             presence.note(&room, None, now);
         }
         while let Some((room, _, watchers)) = presence.next(&limits, now) {
@@ -155,7 +155,8 @@ fn what_happens_between_two_events_is_told_by_how_it_ends() {
     presence.expire(now);
     presence.join(keys[2], "a", Some("bob"), Watch::No, now);
     let room = &presence.rooms["a"];
-    let changed: Vec<(&str, bool)> = room.changed.iter().map(|(it, is)| (&**it, *is)).collect();
+    let changed: Vec<(&str, bool)> =
+        room.news.changed.iter().map(|(it, is)| (&**it, *is)).collect();
     assert_eq!(changed, [("ann", false), ("bob", true)]);
     assert!(presence.next(&limits, now).is_some());
     assert_eq!(presence.deadline(), Time::NEVER);

@@ -2,7 +2,7 @@
 //! much in a time.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use sockeye_server::Time;
 
@@ -13,11 +13,11 @@ const AHEAD_US: u64 = 1_000_000;
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     /// Those that still rest, and those whose time has come, by when that is or was.
-    due: BTreeSet<(Time, Rc<str>)>,
+    due: BTreeSet<(Time, Arc<str>)>,
     /// Those whose time has come, as they were seen, by how many there are to tell.
-    by_size: BTreeSet<(usize, Time, Rc<str>)>,
+    by_size: BTreeSet<(usize, Time, Arc<str>)>,
     /// The same by their time, with how many there were.
-    by_age: BTreeSet<(Time, Rc<str>, usize)>,
+    by_age: BTreeSet<(Time, Arc<str>, usize)>,
     /// When what has been told is paid for, in microseconds of the loop's time.
     paid_us: u64,
     /// The next turn is the smallest room's.
@@ -26,17 +26,17 @@ pub(super) struct Turns {
 
 impl Turns {
     /// A room has something to tell from then on.
-    pub(super) fn add(&mut self, due: Time, room: &Rc<str>) {
-        self.due.insert((due, Rc::clone(room)));
+    pub(super) fn add(&mut self, due: Time, room: &Arc<str>) {
+        self.due.insert((due, Arc::clone(room)));
     }
 
     /// It has nobody to tell any more.
-    pub(super) fn remove(&mut self, due: Time, room: &Rc<str>) {
-        self.due.remove(&(due, Rc::clone(room)));
-        let from = (due, Rc::clone(room), 0);
+    pub(super) fn remove(&mut self, due: Time, room: &Arc<str>) {
+        self.due.remove(&(due, Arc::clone(room)));
+        let from = (due, Arc::clone(room), 0);
         let found = self.by_age.range(from..).next().filter(|it| it.0 == due && it.1 == *room);
         if let Some((due, room, size)) = found.cloned() {
-            self.by_age.remove(&(due, Rc::clone(&room), size));
+            self.by_age.remove(&(due, Arc::clone(&room), size));
             self.by_size.remove(&(size, due, room));
         }
     }
@@ -71,11 +71,11 @@ impl Turns {
         size: impl Fn(&str) -> usize,
         per_second: u64,
         now: Time,
-    ) -> Option<Rc<str>> {
+    ) -> Option<Arc<str>> {
         while let Some((due, room)) = self.due.first().filter(|(due, _)| *due <= now).cloned() {
             self.due.pop_first();
             let size = size(&room);
-            self.by_size.insert((size, due, Rc::clone(&room)));
+            self.by_size.insert((size, due, Arc::clone(&room)));
             self.by_age.insert((due, room, size));
         }
         if self.free() > now {
@@ -87,8 +87,8 @@ impl Turns {
         };
         let (seen, due, room) = turn?;
         self.smallest = !self.smallest;
-        self.by_age.remove(&(due, Rc::clone(&room), seen));
-        self.by_size.remove(&(seen, due, Rc::clone(&room)));
+        self.by_age.remove(&(due, Arc::clone(&room), seen));
+        self.by_size.remove(&(seen, due, Arc::clone(&room)));
         let cost_us = (size(&room) as u64).saturating_mul(1_000_000) / per_second.max(1);
         let now_us = now.as_millis().saturating_mul(1_000);
         self.paid_us = self.paid_us.max(now_us).saturating_add(cost_us);

@@ -1,6 +1,6 @@
 //! What becomes of publications that have their place: the log's word, the subscribers, the answer.
 
-use sockeye_hub::{Committed, Cursor, Seq};
+use sockeye_hub::{Committed, Cursor, Hub, Seq};
 use sockeye_server::Context;
 
 use super::{Asker, Settled, failed_log};
@@ -9,7 +9,7 @@ use crate::body::Body;
 use crate::counters::count;
 use crate::health::Health;
 use crate::line::Line;
-use crate::log::LogState;
+use crate::log::{LogState, next_state};
 use crate::session::Form;
 use crate::streams::Delivery;
 use crate::wire::{Code, Control, Level, Problem};
@@ -21,13 +21,7 @@ impl Service {
         if let Some(log) = &mut self.log {
             log.advance(self.now_ms);
         }
-        loop {
-            let Some(log) = &mut self.log else { return };
-            let state = log.settled();
-            if before == Some(state) {
-                return;
-            }
-            before = Some(state);
+        while let Some(state) = next_state(self.log.as_deref_mut(), &mut before) {
             let through = match state {
                 LogState::Through(seq) => {
                     self.log_health.taken(seq);
@@ -96,7 +90,7 @@ impl Service {
     }
 
     /// Answers if nothing of the job is open any more.
-    pub(super) fn conclude(&mut self, id: u64, context: &mut Context<'_>) {
+    pub(crate) fn conclude(&mut self, id: u64, context: &mut Context<'_>) {
         let Some(job) = self.jobs.take_settled(id) else { return };
         match &job.asker {
             Asker::Request(Some(stream)) => {
@@ -127,13 +121,30 @@ impl Service {
         position: Cursor,
         context: &mut Context<'_>,
     ) -> Committed<Body> {
+        let now_ms = self.now_ms;
+        self.deliver(context, |hub, delivery| {
+            let deliver = |subscriber, entry: &_| delivery.deliver(subscriber, entry);
+            let committed = hub.commit(position, now_ms, deliver);
+            committed.expect("places are settled in their order")
+        })
+    }
+
+    /// Has `into` take a message into the hub: whoever is subscribed gets it.
+    pub(crate) fn deliver(
+        &mut self,
+        context: &mut Context<'_>,
+        into: impl FnOnce(&mut Hub<Body>, &mut Delivery<'_, '_>) -> Committed<Body>,
+    ) -> Committed<Body> {
         let Self { hub, sessions, answerable, access, limits, now_ms, .. } = self;
         let (now_ms, queue_bytes_max) = (*now_ms, limits.queue_bytes_max);
+        let ended = Vec::new();
         let mut delivery =
-            Delivery { sessions, answerable, access, now_ms, queue_bytes_max, context };
-        let deliver = |subscriber, entry: &_| delivery.deliver(subscriber, entry);
-        let committed = hub.commit(position, now_ms, deliver);
-        let committed = committed.expect("places are settled in their order");
+            Delivery { sessions, answerable, ended, access, now_ms, queue_bytes_max, context };
+        let committed = into(hub, &mut delivery);
+        for subscriber in delivery.ended {
+            let (channel, position) = (&committed.entry.channel, committed.entry.position);
+            self.end_one(subscriber, channel, position, context);
+        }
         if committed.taken > 0 {
             let age_ms = now_ms.saturating_sub(committed.entry.time_ms);
             self.counters.delivery.note(age_ms);

@@ -3,7 +3,6 @@
 use sockeye_hub::{Budget, Cursor, Gap, Item, Kind, Progress, Scope, Seq, SubscriberKey};
 use sockeye_server::Context;
 
-use super::end_if_over;
 use crate::Service;
 use crate::body::Body;
 use crate::line::Line;
@@ -61,8 +60,7 @@ impl Service {
                 let replayed = self.sessions.count_replayed(key, &item, self.now_ms);
                 say(&mut line, &item, replayed, self.now_ms);
                 if let Some((channel, at)) = end_in(&item) {
-                    self.sessions.end_one(key, channel);
-                    end_if_over(&self.sessions, key, &mut line, Cursor { seq: at, ..position });
+                    self.end_one(key, channel, Cursor { seq: at, ..position }, line.context);
                 }
             }
             match progress {

@@ -66,6 +66,13 @@ impl Id<'_> {
     /// Longest one, in bytes.
     pub const BYTES_MAX: usize = 64;
 
+    fn is_short(&self) -> bool {
+        match self {
+            Self::Text(text) => (1..=Self::BYTES_MAX).contains(&text.len()),
+            Self::Number(_) => true,
+        }
+    }
+
     /// The same, for as long as an answer takes.
     pub fn into_owned(self) -> Id<'static> {
         match self {
@@ -233,14 +240,14 @@ enum Rest<'t> {
 fn take_id<'t>(fields: &mut Fields<'t>) -> Result<Option<Id<'t>>, Problem> {
     let expected = "a string of 1 to 64 bytes or a whole number below 2^53";
     let Some(value) = fields.take("id") else { return Ok(None) };
-    let wrong = fields.wrong("id", expected);
-    if let Ok(number) = serde_json::from_str::<u64>(value.get()) {
-        return if number <= NUMBER_MAX { Ok(Some(Id::Number(number))) } else { Err(wrong) };
-    }
-    match super::fields::text(value.get()) {
-        Some(text) if (1..=Id::BYTES_MAX).contains(&text.len()) => Ok(Some(Id::Text(text))),
-        Some(_) | None => Err(wrong),
-    }
+    let id = match super::fields::text(value.get()) {
+        Some(text) => Some(Id::Text(text)).filter(|id| id.is_short()),
+        None => {
+            let number = serde_json::from_str(value.get()).ok();
+            number.filter(|number| *number <= NUMBER_MAX).map(Id::Number)
+        }
+    };
+    id.map(Some).ok_or_else(|| fields.wrong("id", expected))
 }
 
 fn subscribe<'t>(fields: &mut Fields<'t>, limits: &Limits) -> Result<Rest<'t>, Problem> {

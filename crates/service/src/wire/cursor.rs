@@ -20,7 +20,8 @@ impl CursorText {
     /// A cursor without a proof.
     pub fn new(cursor: Cursor) -> Self {
         let mut text = Self { bytes: [0; Token::BYTES_MAX], len: 0 };
-        write!(text, "{cursor}").expect("a cursor has 28 bytes at the most");
+        let written = text.write_str(cursor.text(&mut [0; Cursor::BYTES_MAX]));
+        written.expect("a cursor has fewer bytes than there are");
         text
     }
 

@@ -50,7 +50,8 @@ impl<'t> Fields<'t> {
 
     /// Takes out a string.
     pub(super) fn text(&mut self, name: &str) -> Result<Option<Cow<'t, str>>, Problem> {
-        self.typed::<Text<'t>>(name, "a string").map(|text| text.map(|Text(text)| text))
+        let Some(value) = self.take(name) else { return Ok(None) };
+        text(value.get()).map(Some).ok_or_else(|| self.wrong(name, "a string"))
     }
 
     /// Takes out a number without sign and fraction.
@@ -114,8 +115,11 @@ impl<'t> Fields<'t> {
     }
 }
 
-/// What a JSON string says; `None` if it is none.
+/// What a JSON string says; `None` if it is none. The text has to be JSON already.
 pub(super) fn text(json: &str) -> Option<Cow<'_, str>> {
+    if let Some(text) = super::json::plain(json) {
+        return Some(Cow::Borrowed(text));
+    }
     serde_json::from_str(json).ok().map(|Text(text)| text)
 }
 

@@ -105,7 +105,16 @@ pub(super) fn string(text: &str, out: &mut String) {
 }
 
 pub(super) fn number(value: u64, out: &mut String) {
-    write!(out, "{value}").expect("a String takes all");
+    let (mut digits, mut at, mut rest) = ([0_u8; 20], 20, value);
+    loop {
+        at -= 1;
+        digits[at] = b"0123456789"[(rest % 10) as usize];
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.push_str(str::from_utf8(&digits[at..]).expect("digits are ASCII"));
 }
 
 /// Reads a whole text as one JSON value that can be passed on as it is.
@@ -166,6 +175,13 @@ fn after_string(mut bytes: &[u8]) -> Result<&[u8], Problem> {
             [] => return Ok(bytes),
         };
     }
+}
+
+/// What a JSON string says that has no escapes: the text between its quotes. `None` for all else. The
+/// text has to be JSON already.
+pub(super) fn plain(json: &str) -> Option<&str> {
+    let text = json.strip_prefix('"')?.strip_suffix('"')?;
+    (!text.as_bytes().contains(&b'\\')).then_some(text)
 }
 
 /// The UTF-16 unit that four hexadecimal digits mean.

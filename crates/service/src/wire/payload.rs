@@ -1,7 +1,7 @@
 //! What is published.
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use sockeye_hub::{Entry, Kind};
 
@@ -47,7 +47,7 @@ impl AsRef<Self> for Payload {
 #[derive(Clone, PartialEq, Eq)]
 pub enum Data {
     /// Any text.
-    Text(Rc<str>),
+    Text(Arc<str>),
     /// A JSON value, kept as its text: big numbers, repeated names, the order of names and spaces
     /// inside it arrive as they were sent.
     Json(Json),
@@ -55,7 +55,7 @@ pub enum Data {
 
 impl Data {
     /// Any text.
-    pub fn text(text: impl Into<Rc<str>>) -> Self {
+    pub fn text(text: impl Into<Arc<str>>) -> Self {
         Self::Text(text.into())
     }
 
@@ -71,6 +71,9 @@ impl Data {
 
     /// What a member `data` means: a string is a text, every other value is itself.
     pub(super) fn member(json: &str, limits: &Limits) -> Result<Self, Problem> {
+        if let Some(text) = json::plain(json) {
+            return Ok(Self::text(text));
+        }
         json::passable(json, limits.json_depth_max)?;
         if !json.starts_with('"') {
             return Ok(Self::Json(Json(json.into())));
@@ -101,7 +104,7 @@ impl fmt::Debug for Data {
 
 /// A text that is one JSON value.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Json(Rc<str>);
+pub struct Json(Arc<str>);
 
 impl Json {
     /// The value, without white space around it.
@@ -119,7 +122,7 @@ impl fmt::Debug for Json {
 
 /// The name of an event: 1 to 64 bytes without control characters, not beginning with `$`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventName(Rc<str>);
+pub struct EventName(Arc<str>);
 
 impl EventName {
     /// Longest name, in bytes.

@@ -251,6 +251,9 @@ fn check_channels(channels: &Channels<'_>) -> Result<(), Problem> {
             return Err(Problem::new(Code::BadChannel, message));
         }
     }
+    if names.len() == 1 {
+        return Ok(());
+    }
     let mut sorted: Vec<&str> = names.iter().map(|name| &**name).collect();
     sorted.sort_unstable();
     match sorted.windows(2).find(|pair| pair[0] == pair[1]) {

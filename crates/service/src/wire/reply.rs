@@ -22,7 +22,7 @@ pub struct Outcome<'a> {
 
 /// The answer to one publication.
 pub fn published(receipt: &Receipt<'_>) -> String {
-    let mut out = String::new();
+    let mut out = String::with_capacity(receipt.channel.len() + 160);
     let mut object = Object::new(&mut out);
     receipt.write_members(&mut object);
     object.end();

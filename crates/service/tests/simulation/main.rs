@@ -21,6 +21,7 @@ mod subscriber;
 mod totals;
 mod truth;
 mod wire;
+mod workers;
 mod world;
 
 use std::cell::RefCell;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use sockeye_hub::Epoch;
 use sockeye_server::Server;
+use sockeye_service::backbone::Authority;
 use sockeye_service::{Holdings, Service};
 use sockeye_simnet::{Faults, Random, SimNet, each_seed};
 
@@ -37,6 +39,7 @@ use publisher::Publisher;
 use subscriber::Subscriber;
 use totals::Totals;
 use truth::{Mood, SimLog, Truth};
+use workers::Order;
 
 /// Seeds in a run that does not say how many.
 const SEEDS: u64 = 10_000;
@@ -64,6 +67,28 @@ fn every_seed_keeps_the_promise_to_our_clients() {
     }
 }
 
+/// [service:follow-first] The same world, with several services that share one log.
+#[test]
+fn every_seed_keeps_the_promise_on_any_worker() {
+    let mut totals = Totals::default();
+    let count = each_seed(SEEDS, simulate_workers, |run| totals.add(run));
+    println!("simulation of workers: {count} seeds, {totals:?}");
+    if count >= 1_000 {
+        totals.check(count);
+        assert!(totals.full > 0, "the log between workers is never full: {totals:?}");
+    }
+}
+
+#[test]
+fn every_seed_keeps_the_promise_to_our_clients_on_any_worker() {
+    let mut totals = Totals::default();
+    let count = each_seed(SEEDS / 2, simulate_clients_of_workers, |run| totals.add(run));
+    println!("simulation of clients of workers: {count} seeds, {totals:?}");
+    if count >= 1_000 {
+        totals.check_clients(count);
+    }
+}
+
 /// Who subscribes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Who {
@@ -72,8 +97,11 @@ enum Who {
 }
 
 struct Run {
-    net: SimNet,
-    server: Server<SimNet, Service>,
+    /// The servers, each with its network.
+    nets: Vec<SimNet>,
+    servers: Vec<Server<SimNet, Service>>,
+    /// What joins them, if they are several.
+    order: Option<Order>,
     truth: Rc<RefCell<Truth>>,
     mood: Rc<RefCell<Mood>>,
     subscribers: Vec<Subscriber>,
@@ -84,32 +112,44 @@ struct Run {
 }
 
 fn simulate(seed: u64) -> Totals {
-    play(Run::new(Random::new(seed), Who::Connections))
+    play(Run::new(Random::new(seed), Who::Connections, 1))
 }
 
 fn simulate_clients(seed: u64) -> Totals {
-    play(Run::new(Random::new(seed), Who::Clients))
+    play(Run::new(Random::new(seed), Who::Clients, 1))
+}
+
+fn simulate_workers(seed: u64) -> Totals {
+    let mut random = Random::new(seed);
+    let workers = 2 + random.below(3);
+    play(Run::new(random, Who::Connections, workers))
+}
+
+fn simulate_clients_of_workers(seed: u64) -> Totals {
+    let mut random = Random::new(seed);
+    let workers = 2 + random.below(3);
+    play(Run::new(random, Who::Clients, workers))
 }
 
 fn play(mut run: Run) -> Totals {
     let drain_at = if run.random.one_in(6) { run.random.below(TURNS) } else { usize::MAX };
     for turn in 0..TURNS {
         if turn == drain_at {
-            run.server.drain();
+            run.drain();
         }
         run.turn();
         if turn > 100 && run.publishers.iter().all(Publisher::is_done) && run.random.one_in(30) {
             break;
         }
     }
-    run.net.calm_down();
+    run.nets.iter().for_each(SimNet::calm_down);
     let mood = &run.mood;
     (mood.borrow_mut().settles_at_once, mood.borrow_mut().no_room) = (true, 0);
-    if !run.server.is_draining() {
+    if !run.is_draining() {
         run.publish_the_rest();
         run.catch_up();
         if run.random.one_in(4) {
-            run.server.drain();
+            run.drain();
             run.totals.drains += 1;
         } else {
             run.subscribers.iter_mut().for_each(|it| it.go(&mut run.random));
@@ -123,10 +163,10 @@ fn play(mut run: Run) -> Totals {
 }
 
 impl Run {
-    fn new(mut random: Random, who: Who) -> Self {
+    fn new(mut random: Random, who: Who, workers: usize) -> Self {
         let faults = if random.one_in(3) { Faults::default() } else { world::faults(&mut random) };
         let room_max = [100, 1_000, 30_000][random.below(3)];
-        let net = SimNet::new(random.bits(), faults, room_max);
+        let mut nets = vec![SimNet::new(random.bits(), faults, room_max)];
         let epoch = 1_000 + random.below(1_000) as u64;
         let truth = Truth { epoch, entries: Vec::new(), settled: 0, failed: false };
         let truth = Rc::new(RefCell::new(truth));
@@ -140,11 +180,25 @@ impl Run {
         let roomy = random.one_in(4);
         let queue_bytes = [150, 600, 3_000][random.below(3)];
         let hub = world::hub_config(roomy, &mut random);
-        let service =
-            Service::new(Epoch(epoch), hub, world::service_limits(queue_bytes, &mut random))
-                .with_log(Box::new(SimLog::new(&truth, &mood)));
+        let service_limits = world::service_limits(queue_bytes, &mut random);
         let limits = world::server_limits(queue_bytes, &mut random);
-        let server = Server::new(net.clone(), service, limits);
+        let log = Box::new(SimLog::new(&truth, &mood));
+        let service = || Service::new(Epoch(epoch), hub.clone(), service_limits.clone());
+        let (order, services) = match workers {
+            1 => (None, vec![service().with_log(log)]),
+            _ => {
+                let authority = Authority::new(Epoch(epoch), hub.clone()).with_log(log);
+                let (order, members) = Order::new(workers, authority, &mut random);
+                let members = members.into_iter();
+                (Some(order), members.map(|it| service().with_backbone(Box::new(it))).collect())
+            }
+        };
+        while nets.len() < workers {
+            nets.push(SimNet::new(random.bits(), faults, room_max));
+        }
+        let servers = nets.iter().zip(services);
+        let server = |(net, it): (&SimNet, Service)| Server::new(net.clone(), it, limits.clone());
+        let servers = servers.map(server).collect();
         let mut totals = Totals { roomy: u64::from(roomy), ..Totals::default() };
         let (mut subscribers, mut clients) = (Vec::new(), Vec::new());
         for _ in 0..1 + random.below(3) {
@@ -163,46 +217,87 @@ impl Run {
         let publishers = (0..1 + random.below(2))
             .map(|id| Publisher::new(&truth, id, &channels, &mut random))
             .collect();
-        Self { net, server, truth, mood, subscribers, clients, publishers, random, totals }
+        Self { nets, servers, order, truth, mood, subscribers, clients, publishers, random, totals }
     }
 
     fn turn(&mut self) {
-        let Self { net, subscribers, clients, publishers, random, totals, .. } = self;
+        let Self { nets, subscribers, clients, publishers, random, totals, .. } = self;
         for subscriber in subscribers {
             if random.one_in(2) {
-                subscriber.step(net, random, totals);
+                subscriber.step(any(nets, random), random, totals);
             }
         }
         for client in clients {
             if random.one_in(2) {
-                client.step(net, random, totals);
+                client.step(any(nets, random), random, totals);
             }
         }
         for publisher in publishers {
             if random.one_in(2) {
-                publisher.step(net, random, totals);
+                publisher.step(any(nets, random), random, totals);
             }
         }
-        self.server_turn();
-        self.net.advance(self.random.below(8) as u64);
+        match &mut self.order {
+            None => self.server_turn(),
+            Some(_) => self.some_turn(),
+        }
+        let ms = self.random.below(8) as u64;
+        self.advance(ms);
     }
 
+    /// Each server has a turn, and before them whoever gives out the places.
     fn server_turn(&mut self) {
+        if let Some(order) = &mut self.order {
+            order.step();
+        }
         let wait = Duration::from_millis(self.random.below(5) as u64);
-        self.server.turn(Some(wait)).expect("the poller never fails here");
+        for server in &mut self.servers {
+            server.turn(Some(wait)).expect("the poller never fails here");
+        }
+    }
+
+    /// Some servers have a turn, and whoever gives out the places at some time between them: what one
+    /// has heard long ago, another may still have to hear.
+    fn some_turn(&mut self) {
+        let wait = Duration::from_millis(self.random.below(5) as u64);
+        for server in &mut self.servers {
+            if self.random.one_in(3)
+                && let Some(order) = &mut self.order
+            {
+                order.step();
+            }
+            if self.random.one_in(2) {
+                server.turn(Some(wait)).expect("the poller never fails here");
+            }
+        }
+    }
+
+    fn advance(&mut self, ms: u64) {
+        self.nets.iter().for_each(|net| net.advance(ms));
+        if let Some(order) = &self.order {
+            order.advance(ms);
+        }
+    }
+
+    fn drain(&mut self) {
+        self.servers.iter_mut().for_each(Server::drain);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.servers.iter().any(Server::is_draining)
     }
 
     fn publish_the_rest(&mut self) {
         for turn in 0.. {
-            let Self { net, publishers, random, totals, .. } = self;
+            let Self { nets, publishers, random, totals, .. } = self;
             for publisher in &mut *publishers {
-                publisher.proceed(net, random, totals);
+                publisher.proceed(any(nets, random), random, totals);
             }
             if publishers.iter().all(Publisher::is_done) {
                 return;
             }
             self.server_turn();
-            self.net.advance(2);
+            self.advance(2);
             assert!(turn < 2_000, "publishers get no answer");
         }
     }
@@ -211,20 +306,20 @@ impl Run {
         self.subscribers.iter_mut().for_each(Subscriber::calm_down);
         self.clients.iter_mut().for_each(Client::calm_down);
         for turn in 0.. {
-            let Self { net, subscribers, clients, random, totals, .. } = self;
+            let Self { nets, subscribers, clients, random, totals, .. } = self;
             let (mut all, goal) = (true, self.truth.borrow().position());
             for subscriber in subscribers {
-                all &= subscriber.catch_up(net, goal, random, totals);
+                all &= subscriber.catch_up(any(nets, random), goal, random, totals);
             }
             for client in clients {
-                all &= client.catch_up(net, goal, random, totals);
+                all &= client.catch_up(any(nets, random), goal, random, totals);
             }
             if all {
                 return;
             }
             self.server_turn();
             // Slower than the fastest heartbeat, which keeps an outbox from being empty.
-            self.net.advance(60);
+            self.advance(60);
             assert!(turn < 3_000, "somebody never catches up with {goal:?}: {}", self.state());
         }
     }
@@ -232,7 +327,7 @@ impl Run {
     fn state(&self) -> String {
         let subscribers = self.subscribers.iter().map(Subscriber::state);
         let all: Vec<String> = subscribers.chain(self.clients.iter().map(Client::state)).collect();
-        format!("{}; drain: {}", all.join("; "), self.server.is_draining())
+        format!("{}; drain: {}", all.join("; "), self.is_draining())
     }
 
     /// Everybody is gone, and nothing is left.
@@ -240,39 +335,51 @@ impl Run {
         let Self { publishers, random, .. } = self;
         publishers.iter_mut().for_each(|it| it.judge(random));
         for turn in 0.. {
-            let Self { net, subscribers, clients, publishers, random, totals, .. } = self;
+            let Self { nets, subscribers, clients, publishers, random, totals, .. } = self;
             for subscriber in subscribers {
                 subscriber.listen(random, totals);
                 subscriber.read_left();
             }
             for client in clients {
-                client.listen(net, random, totals);
+                client.listen(any(nets, random), random, totals);
                 client.read_left();
             }
             publishers.iter_mut().for_each(Publisher::read_left);
-            if self.server.connections() == 0
-                && self.server.timers() == 0
-                && turn > 3
-                && self.net.waiting() == 0
-            {
+            let connections: usize = self.servers.iter().map(Server::connections).sum();
+            let timers: usize = self.servers.iter().map(Server::timers).sum();
+            let waiting: usize = self.nets.iter().map(SimNet::waiting).sum();
+            if connections == 0 && timers == 0 && turn > 3 && waiting == 0 {
                 break;
             }
             self.server_turn();
-            self.net.advance(50);
-            let left = (self.server.connections(), self.server.timers(), self.net.waiting());
+            self.advance(50);
+            let left = (connections, timers, waiting);
             assert!(turn < 4_000, "connections are left: {left:?}: {}", self.state());
         }
-        let service = self.server.app();
-        assert_eq!(service.holdings(), Holdings::default(), "left behind");
-        let stats = service.hub_stats();
-        let left = (stats.subscribers, stats.subscriptions, stats.patterns, stats.pending);
-        assert_eq!(left, (0, 0, 0, 0), "left in the hub");
-        let served = self.server.stats();
-        assert_eq!(served.accepted, served.closed);
-        assert_eq!(served.holds_opened, served.holds_closed);
-        self.totals.held += served.holds_opened;
-        self.totals.lagged += stats.lagged;
-        self.totals.overruns += stats.overruns;
+        if let Some(order) = &self.order {
+            order.check(&mut self.totals);
+        }
+        for server in &self.servers {
+            let service = server.app();
+            assert_eq!(service.holdings(), Holdings::default(), "left behind");
+            let stats = service.hub_stats();
+            let left = (stats.subscribers, stats.subscriptions, stats.patterns, stats.pending);
+            assert_eq!(left, (0, 0, 0, 0), "left in the hub");
+            let served = server.stats();
+            assert_eq!(served.accepted, served.closed);
+            assert_eq!(served.holds_opened, served.holds_closed);
+            self.totals.held += served.holds_opened;
+            self.totals.lagged += stats.lagged;
+            self.totals.overruns += stats.overruns;
+        }
         self.totals.lives += u64::from(self.truth.borrow().failed);
+    }
+}
+
+/// The network of one of the servers.
+fn any<'n>(nets: &'n [SimNet], random: &mut Random) -> &'n SimNet {
+    match nets {
+        [net] => net,
+        nets => &nets[random.below(nets.len())],
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Totals {
     pub(crate) cuts: u64,
     pub(crate) restarts: u64,
     pub(crate) lost: u64,
+    /// Publications for which the log between workers had no room.
+    pub(crate) full: u64,
     pub(crate) transports: BTreeMap<String, u64>,
 }
 
@@ -75,6 +77,7 @@ impl Totals {
             (&mut self.cuts, other.cuts),
             (&mut self.restarts, other.restarts),
             (&mut self.lost, other.lost),
+            (&mut self.full, other.full),
         ];
         for (sum, more) in pairs {
             *sum += more;

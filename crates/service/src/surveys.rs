@@ -1,0 +1,162 @@
+//! The figures of all services of a process on one page: whoever is asked for them asks the others.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use sockeye_server::{Answer, Context, Hold, StreamKey, Time};
+
+use crate::commons::WakeOne;
+use crate::metrics::Tally;
+use crate::{Opening, Service};
+
+/// How long the others are waited for: one whose loop stands still is counted as it was last.
+const PATIENCE_MS: u64 = 1_000;
+
+/// Where each service writes its figures when somebody asks.
+#[derive(Debug)]
+pub(crate) struct Board {
+    /// How often somebody has asked.
+    asked: AtomicU64,
+    slots: Mutex<Vec<Slot>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Slot {
+    tally: Tally,
+    /// Which question these answer; `u64::MAX` for all that will come.
+    answers: u64,
+}
+
+impl Board {
+    pub(crate) fn new(services: usize) -> Self {
+        Self { asked: AtomicU64::new(0), slots: Mutex::new(vec![Slot::default(); services]) }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
+        self.slots.lock().expect("nobody panics while holding it")
+    }
+
+    /// Whether all have answered.
+    fn is_complete(&self, question: u64) -> bool {
+        self.slots().iter().all(|slot| slot.answers >= question)
+    }
+
+    fn sum(&self) -> Tally {
+        let mut sum = Tally::default();
+        self.slots().iter().for_each(|slot| sum.add(&slot.tally));
+        sum
+    }
+}
+
+/// A service's part in it.
+pub(crate) struct Survey {
+    board: Arc<Board>,
+    me: usize,
+    wake: WakeOne,
+    services: usize,
+    /// The question that was answered last.
+    answered: u64,
+    /// Requests that wait for the others.
+    waiting: Vec<Waiting>,
+}
+
+#[derive(Clone, Copy)]
+struct Waiting {
+    stream: StreamKey,
+    question: u64,
+    until: Time,
+}
+
+impl Survey {
+    pub(crate) fn new(board: Arc<Board>, me: usize, wake: WakeOne, services: usize) -> Self {
+        Self { board, me, wake, services, answered: 0, waiting: Vec::new() }
+    }
+
+    fn wake_others(&self) {
+        (0..self.services).filter(|it| *it != self.me).for_each(|other| (self.wake)(other));
+    }
+}
+
+impl Service {
+    /// Answers `GET /metrics` once all have written their figures.
+    pub(crate) fn survey(&mut self, context: &Context<'_>) -> Answer {
+        let Some(survey) = &self.survey else { return self.tally(context).page().into() };
+        let question = survey.board.asked.fetch_add(1, Ordering::AcqRel) + 1;
+        survey.wake_others();
+        self.answer_survey(context);
+        self.opening = Some(Opening::Survey(question));
+        Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() })
+    }
+
+    /// The request is held now.
+    pub(crate) fn hold_survey(&mut self, stream: StreamKey, question: u64) {
+        let until = self.now + PATIENCE_MS;
+        if let Some(survey) = &mut self.survey {
+            survey.waiting.push(Waiting { stream, question, until });
+        }
+    }
+
+    /// Writes its figures, if somebody has asked since it did.
+    pub(crate) fn answer_survey(&mut self, context: &Context<'_>) {
+        let Some(survey) = &self.survey else { return };
+        let question = survey.board.asked.load(Ordering::Acquire);
+        if question == survey.answered {
+            return;
+        }
+        let tally = self.tally(context);
+        let Some(survey) = &mut self.survey else { return };
+        survey.answered = question;
+        let mut slots = survey.board.slots();
+        slots[survey.me] = Slot { tally, answers: question };
+        let is_complete = slots.iter().all(|slot| slot.answers >= question);
+        drop(slots);
+        if is_complete {
+            survey.wake_others();
+        }
+    }
+
+    /// Answers the requests for which all have written, or that have waited long enough.
+    pub(crate) fn conclude_surveys(&mut self, context: &mut Context<'_>) {
+        let Some(survey) = &mut self.survey else { return };
+        if survey.waiting.is_empty() {
+            return;
+        }
+        let (board, now) = (Arc::clone(&survey.board), context.now());
+        let is_over = |it: &mut Waiting| it.until <= now || board.is_complete(it.question);
+        for Waiting { stream, .. } in survey.waiting.extract_if(.., is_over) {
+            // A client that is gone is told nothing.
+            let _ = context.respond(stream, board.sum().page());
+        }
+    }
+
+    /// It serves nobody any more: its figures stay as they are.
+    pub fn sign_off(&mut self, context: &Context<'_>) {
+        let tally = self.tally(context);
+        let Some(survey) = &mut self.survey else { return };
+        survey.board.slots()[survey.me] = Slot { tally, answers: u64::MAX };
+        survey.wake_others();
+    }
+
+    /// When somebody has waited long enough.
+    pub(crate) fn survey_deadline(&self) -> Time {
+        let first = self.survey.iter().flat_map(|it| &it.waiting).map(|it| it.until).min();
+        first.unwrap_or(Time::NEVER)
+    }
+
+    /// Whether a stream is a request that waits for the others.
+    pub(crate) fn surveys(&self, stream: StreamKey) -> bool {
+        self.survey.iter().flat_map(|it| &it.waiting).any(|it| it.stream == stream)
+    }
+
+    /// How many wait.
+    pub(crate) fn surveys_held(&self) -> usize {
+        self.survey.as_ref().map_or(0, |it| it.waiting.len())
+    }
+
+    /// A stream is gone.
+    pub(crate) fn forget_survey(&mut self, stream: StreamKey) {
+        if let Some(survey) = &mut self.survey {
+            survey.waiting.retain(|it| it.stream != stream);
+        }
+    }
+}
