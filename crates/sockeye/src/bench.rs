@@ -4,6 +4,7 @@
 //! server's own figures are read from the system, so that client and neighbours are not counted as server.
 
 mod args;
+mod channels;
 mod chart;
 mod connection;
 mod delivery;

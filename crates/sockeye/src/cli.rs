@@ -168,6 +168,11 @@ pub(crate) struct ServeOptions {
         allow_negative_numbers = true
     )]
     pub(crate) drain: Option<u64>,
+
+    /// Loops that serve together, each on a thread of its own; more than one needs Linux.
+    /// [default: 1]
+    #[arg(long, env = "SOCKEYE_WORKERS", value_name = "NUMBER", value_parser = values::workers)]
+    pub(crate) workers: Option<usize>,
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ pub(crate) struct Config {
     pub(crate) data: Option<PathBuf>,
     /// Whether the page and what belongs to it are there; if nothing is said, where all is open.
     pub(crate) demo: Option<bool>,
+    /// Loops that serve together.
+    #[serde(deserialize_with = "rules::workers")]
+    pub(crate) workers: usize,
     pub(crate) drain: DrainConfig,
     pub(crate) limits: LimitsConfig,
     pub(crate) channels: ChannelConfig,
@@ -128,6 +131,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             data: None,
             demo: None,
+            workers: 1,
             drain: DrainConfig::default(),
             limits: LimitsConfig::default(),
             channels: ChannelConfig::default(),
@@ -252,6 +256,11 @@ impl Config {
                  listen on the loopback interface",
                 self.listen_from, self.listen
             )));
+        }
+        if self.workers > 1 && !cfg!(target_os = "linux") {
+            let why =
+                "workers: more than one needs Linux, which alone divides a port's connections";
+            return Err(Failure(why.into()));
         }
         for name in self.namespaces.keys() {
             let is_segment = !name.contains(':') && sockeye_hub::ChannelName::new(name).is_ok();

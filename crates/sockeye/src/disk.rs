@@ -1,8 +1,9 @@
 //! The log on disk behind the service.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use sockeye_hub::{ChannelName, Config, Cursor, Epoch, Seq};
+use sockeye_hub::{ChannelName, Config, Cursor, Epoch, Kind, Seq};
 use sockeye_log::{Limits, Outcome, Recovered, Start, Store, Writer};
 use sockeye_server::Waker;
 use sockeye_service::wire::Payload;
@@ -86,6 +87,104 @@ impl Log for Disk {
     }
 }
 
+/// A log that was opened, and nothing else done with it.
+pub(crate) struct Opened {
+    store: Store,
+    found: Recovered,
+    dir: PathBuf,
+    record_bytes_max: u64,
+}
+
+/// What takes back what a log has, in this order.
+#[derive(Clone, Debug)]
+pub(crate) enum Kept {
+    /// What was up to there is no longer there.
+    Floor(Seq),
+    Record(Arc<KeptRecord>),
+    /// The place above which it goes on.
+    Head(Seq),
+}
+
+#[derive(Debug)]
+pub(crate) struct KeptRecord {
+    position: Cursor,
+    channel: String,
+    pub(crate) time_ms: u64,
+    kind: Kind,
+    payload: Payload,
+    key: Option<String>,
+}
+
+impl KeptRecord {
+    /// The record as the service has it.
+    pub(crate) fn record(&self) -> Result<Record<'_>, String> {
+        let channel = ChannelName::new(&self.channel);
+        Ok(Record {
+            position: self.position,
+            channel: channel.map_err(|_| at(self.position.seq.0, "no channel"))?,
+            time_ms: self.time_ms,
+            kind: self.kind,
+            payload: &self.payload,
+            key: self.key.as_deref(),
+        })
+    }
+}
+
+impl Opened {
+    pub(crate) fn new(dir: &Path, fresh_epoch: Epoch, hub: &Config) -> Result<Self, Failure> {
+        if dir.exists() && !dir.is_dir() {
+            let dir = dir.display();
+            let why = format!("{dir} is no directory; the log needs one for its files");
+            return Err(Failure(why));
+        }
+        let log_limits = log_limits(hub);
+        let record_bytes_max = log_limits.record_bytes_max;
+        let (store, found) =
+            Store::open(dir, log_limits, fresh_epoch.0).or_fail(|| opening(dir))?;
+        tell(&found);
+        Ok(Self { store, found, dir: dir.to_owned(), record_bytes_max })
+    }
+
+    /// The life of the log.
+    pub(crate) const fn epoch(&self) -> Epoch {
+        Epoch(self.found.epoch)
+    }
+
+    /// Gives all that the log has, in its order.
+    pub(crate) fn replay(
+        &self,
+        mut each: impl FnMut(Kept) -> Result<(), String>,
+    ) -> Result<(), Failure> {
+        let mut problem = each(Kept::Floor(Seq(self.found.floor))).err();
+        let replayed = self.store.replay(|kept| {
+            if problem.is_none() {
+                let record = kept_record(self.found.epoch, kept);
+                problem = record.and_then(|record| each(Kept::Record(Arc::new(record)))).err();
+            }
+        });
+        replayed.or_fail(|| opening(&self.dir))?;
+        let done = match problem {
+            Some(problem) => Err(problem),
+            None => each(Kept::Head(Seq(self.found.head))),
+        };
+        done.or_fail(|| opening(&self.dir))
+    }
+
+    /// The log behind its thread, which calls `wake` when there is something to ask for.
+    pub(crate) fn into_log(self, wake: Box<dyn Fn() + Send>) -> Result<Box<dyn Log>, Failure> {
+        let Self { store, found, dir, record_bytes_max } = self;
+        let writer = Writer::spawn(store, wake).or_fail(|| opening(&dir))?;
+        Ok(Box::new(Disk {
+            writer,
+            record_bytes_max,
+            through: Seq(found.head),
+            failed: false,
+            refusing: false,
+            expired_ms: 0,
+        }))
+    }
+}
+
 /// Opens the log in `dir`, and gives a service that goes on where it was.
 pub(crate) fn recover(
     dir: &Path,
@@ -94,30 +193,29 @@ pub(crate) fn recover(
     limits: sockeye_service::Limits,
     waker: Waker,
 ) -> Result<Service, Failure> {
-    if dir.exists() && !dir.is_dir() {
-        let dir = dir.display();
-        return Err(Failure(format!("{dir} is no directory; the log needs one for its files")));
-    }
-    let opening = || format!("cannot open the log in {}", dir.display());
-    let log_limits = log_limits(&hub);
-    let record_bytes_max = log_limits.record_bytes_max;
-    let (store, found) = Store::open(dir, log_limits, fresh_epoch.0).or_fail(opening)?;
-    tell(&found);
-    let mut service = Service::new(Epoch(found.epoch), hub, limits);
-    restore(&mut service, &store, &found).or_fail(opening)?;
+    let opened = Opened::new(dir, fresh_epoch, &hub)?;
+    let mut service = Service::new(opened.epoch(), hub, limits);
+    opened.replay(|kept| restore(&mut service, &kept))?;
     let wake = Box::new(move || {
         // A loop that cannot be woken has ended already.
         let _ = waker.wake();
     });
-    let writer = Writer::spawn(store, wake).or_fail(opening)?;
-    Ok(service.with_log(Box::new(Disk {
-        writer,
-        record_bytes_max,
-        through: Seq(found.head),
-        failed: false,
-        refusing: false,
-        expired_ms: 0,
-    })))
+    Ok(service.with_log(opened.into_log(wake)?))
+}
+
+/// Lets a service take this back.
+pub(crate) fn restore(service: &mut Service, kept: &Kept) -> Result<(), String> {
+    let restored = match kept {
+        Kept::Floor(floor) => service.restore_floor(*floor),
+        Kept::Record(record) => service.restore(&record.record()?),
+        Kept::Head(head) => service.restore_head(*head),
+    };
+    restored.map_err(|error| error.to_string())
+}
+
+/// What could not be done.
+fn opening(dir: &Path) -> String {
+    format!("cannot open the log in {}", dir.display())
 }
 
 /// Cost of the largest message that any namespace takes.
@@ -144,33 +242,21 @@ fn log_limits(hub: &Config) -> Limits {
     limits
 }
 
-fn restore(service: &mut Service, store: &Store, found: &Recovered) -> Result<(), String> {
-    let mut problem = None;
-    service.restore_floor(Seq(found.floor)).map_err(|error| error.to_string())?;
-    let replayed = store.replay(|kept| {
-        if problem.is_none() {
-            problem = take_back(service, found.epoch, &kept).err();
-        }
-    });
-    replayed.map_err(|error| error.to_string())?;
-    match problem {
-        Some(problem) => Err(problem),
-        None => service.restore_head(Seq(found.head)).map_err(|error| error.to_string()),
-    }
+fn kept_record(epoch: u64, kept: sockeye_log::Record) -> Result<KeptRecord, String> {
+    let payload = Payload::from_log(&kept.body);
+    Ok(KeptRecord {
+        position: Cursor { epoch: Epoch(epoch), seq: Seq(kept.seq) },
+        channel: kept.channel,
+        time_ms: kept.time_ms,
+        kind: Record::kind_of(kept.kind).ok_or_else(|| at(kept.seq, "an unknown kind"))?,
+        payload: payload.ok_or_else(|| at(kept.seq, "no payload"))?,
+        key: kept.key,
+    })
 }
 
-fn take_back(service: &mut Service, epoch: u64, kept: &sockeye_log::Record) -> Result<(), String> {
-    let place = |what: &str| format!("the record at {} has {what}", kept.seq);
-    let payload = Payload::from_log(&kept.body).ok_or_else(|| place("no payload"))?;
-    let record = Record {
-        position: Cursor { epoch: Epoch(epoch), seq: Seq(kept.seq) },
-        channel: ChannelName::new(&kept.channel).map_err(|_| place("no channel"))?,
-        time_ms: kept.time_ms,
-        kind: Record::kind_of(kept.kind).ok_or_else(|| place("an unknown kind"))?,
-        payload: &payload,
-        key: kept.key.as_deref(),
-    };
-    service.restore(&record).map_err(|error| error.to_string())
+/// What is wrong with a record.
+fn at(seq: u64, what: &str) -> String {
+    format!("the record at {seq} has {what}")
 }
 
 fn tell(found: &Recovered) {

@@ -22,6 +22,7 @@ mod testee;
 mod token;
 mod values;
 mod watch;
+mod workers;
 
 use std::io::Write as _;
 use std::process::ExitCode;

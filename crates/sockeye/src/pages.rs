@@ -1,5 +1,5 @@
-//! The demo's pages, in the program itself: two of HTML, and what they fetch, the client for browsers
-//! included.
+//! The demo's pages, in the program itself: two of HTML, what they fetch, the client for browsers
+//! included, and what was measured.
 
 use sockeye_server::{Header, Reply, Status};
 
@@ -14,12 +14,14 @@ const NO_SNIFF: Header = Header::from_static("X-Content-Type-Options", "nosniff"
 
 const HTML: Header = Header::from_static("Content-Type", "text/html; charset=utf-8");
 const STYLE: Header = Header::from_static("Content-Type", "text/css; charset=utf-8");
+const TEXT: Header = Header::from_static("Content-Type", "text/plain; charset=utf-8");
 const SCRIPT: Header = Header::from_static("Content-Type", "text/javascript; charset=utf-8");
 
 /// Path, type and text of each.
-const PAGES: [(&str, Header, &str); 12] = [
+const PAGES: [(&str, Header, &str); 13] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/admin", HTML, include_str!("page/admin.html")),
+    ("/performance.md", TEXT, include_str!("../../../docs/performance.md")),
     ("/sockeye.js", SCRIPT, include_str!("../../../clients/js/sockeye.js")),
     ("/page/style.css", STYLE, include_str!("page/style.css")),
     ("/page/common.js", SCRIPT, include_str!("page/common.js")),

@@ -4,11 +4,46 @@ use std::cell::Cell;
 
 use sockeye_hub::Config as Hub;
 use sockeye_server::{MioNet, Server};
+use sockeye_service::{Access, Namespaces};
 
 use crate::cli::ServeOptions;
 use crate::config::Config;
 use crate::front::Front;
 use crate::{Failure, disk, logging, serve};
+
+/// What a loop has to go by from now on.
+pub(crate) struct Settings {
+    access: Access,
+    namespaces: Namespaces,
+    pub(crate) hub: Hub,
+    service: sockeye_service::Limits,
+    limits: sockeye_server::Limits,
+}
+
+impl Settings {
+    pub(crate) fn apply(self, server: &mut Server<MioNet, Front>) -> Changed {
+        let Self { access, namespaces, hub, service, limits } = self;
+        server.set_limits(limits);
+        let reloaded = server.with_app(|front, context| {
+            front.service().reload(access, namespaces, hub, service, context)
+        });
+        Changed { revoked: reloaded.revoked, moved: reloaded.moved }
+    }
+}
+
+/// What that meant for the streams that were open.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Changed {
+    pub(crate) revoked: usize,
+    pub(crate) moved: usize,
+}
+
+impl Changed {
+    pub(crate) fn tell(self) {
+        let Self { revoked, moved } = self;
+        log::info!(revoked, moved; "the configuration was read again");
+    }
+}
 
 /// What it takes to read the configuration again.
 pub(crate) struct Reloader<'o> {
@@ -29,18 +64,26 @@ impl<'o> Reloader<'o> {
 
     /// Reads the file again. What cannot be run changes nothing.
     pub(crate) fn reload(&self, server: &mut Server<MioNet, Front>) {
-        if self.options.config.is_none() {
-            log::warn!("there is no configuration file to read again: --config names one");
-            return;
-        }
-        if let Err(problem) = self.try_reload(server) {
-            log::error!(problem:%; "the configuration stays as it was");
+        for settings in self.read(1) {
+            settings.apply(server).tell();
         }
     }
 
-    fn try_reload(&self, server: &mut Server<MioNet, Front>) -> Result<(), Failure> {
-        let config = serve::configure(self.options)?;
-        let access = serve::access(&config)?;
+    /// Reads the file again, for so many loops: the settings of each, or none.
+    pub(crate) fn read(&self, loops: usize) -> Vec<Settings> {
+        if self.options.config.is_none() {
+            log::warn!("there is no configuration file to read again: --config names one");
+            return Vec::new();
+        }
+        self.try_read(loops).unwrap_or_else(|problem| {
+            log::error!(problem:%; "the configuration stays as it was");
+            Vec::new()
+        })
+    }
+
+    fn try_read(&self, loops: usize) -> Result<Vec<Settings>, Failure> {
+        let mut config = serve::configure(self.options)?;
+        let access = serve::accesses(&config, loops)?;
         // An empty or cut file is valid, and would let everybody in.
         if self.guarded.get() && config.access.is_none() {
             return Err(Failure("[access] is gone: that opens a server only at its start".into()));
@@ -50,17 +93,18 @@ impl<'o> Reloader<'o> {
         for name in self.fixed(&config, &mut hub) {
             log::warn!(name; "needs a restart to change");
         }
+        config.workers = self.started.workers;
         let limits = serve::limits(self.descriptors, &config);
-        let service_limits = serve::service_limits(&config, &limits);
-        server.set_limits(limits);
-        let namespaces = config.rules();
-        let reloaded = server.with_app(|front, context| {
-            front.service().reload(access, namespaces, hub, service_limits, context)
-        });
+        let service = serve::service_limits(&config, &limits);
         self.guarded.set(config.access.is_some());
-        let (revoked, moved) = (reloaded.revoked, reloaded.moved);
-        log::info!(revoked, moved; "the configuration was read again");
-        Ok(())
+        let settings = access.into_iter().map(|access| Settings {
+            access,
+            namespaces: config.rules(),
+            hub: hub.clone(),
+            service: service.clone(),
+            limits: limits.clone(),
+        });
+        Ok(settings.collect())
     }
 
     /// What differs and cannot change; in the hub it is set to what it has to stay.
@@ -71,6 +115,7 @@ impl<'o> Reloader<'o> {
             ("listen", config.listen != started.listen),
             ("data", config.data != started.data),
             ("demo", config.serves_demo() != started.serves_demo()),
+            ("workers", config.workers != started.workers),
             ("limits.socket_bytes", config.limits.socket_bytes != started.limits.socket_bytes),
         ] {
             if differs {

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use sockeye_hub::Epoch;
-use sockeye_server::{Limits, MioNet, Server, Waker};
+use sockeye_server::{Limits, MioNet, Server};
 use sockeye_service::{Access, Service};
 
 use crate::cli::ServeOptions;
@@ -18,7 +19,7 @@ use crate::demo::Demo;
 use crate::front::Front;
 use crate::reload::Reloader;
 use crate::watch::Watch;
-use crate::{Failure, OrFail, disk, logging};
+use crate::{Failure, OrFail, disk, logging, workers};
 
 /// Connections that may wait to be accepted; the system cuts it down to its own maximum.
 const BACKLOG: i32 = 4096;
@@ -33,10 +34,17 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let config = configure(options)?;
     logging::apply(&config.log)?;
     let descriptors = raise_descriptor_limit();
+    if config.workers > 1 {
+        return workers::run(options, config, descriptors);
+    }
     let listener = bind(config.listen, config.limits.socket_bytes)?;
     let net = MioNet::listen(listener).or_fail(|| "cannot poll".into())?;
     let addr = net.local_addr().unwrap_or(config.listen);
-    let asked = watch_signals(net.waker())?;
+    let waker = net.waker();
+    let asked = watch_signals(move || {
+        // A loop that cannot be woken has ended already.
+        let _ = waker.wake();
+    })?;
     let limits = limits(descriptors, &config);
 
     let (epoch, hub) = (new_epoch()?, config.hub());
@@ -51,14 +59,29 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
     tell(&config, &limits);
     let demo = config.serves_demo().then(Demo::new);
     let mut server = Server::new(net, Front::new(service, demo), limits);
-    let (mut watch, reloader) = (Watch::default(), Reloader::new(options, descriptors, config));
-    while !server.is_drained() {
-        let patience = watch.patience(&mut server);
-        server.turn(patience).or_fail(|| "the poller failed".into())?;
-        watch.look(&mut server);
-        if asked.reloads.swap(0, Ordering::Relaxed) > 0 {
-            reloader.reload(&mut server);
+    let reloader = Reloader::new(options, descriptors, config);
+    turns(&mut server, &asked, Watch::default(), |server| {
+        if asked.is_reload() {
+            reloader.reload(server);
         }
+    })?;
+    log::info!(requests = server.stats().requests; "bye");
+    Ok(())
+}
+
+/// Turns until a drain is over, or a second signal has cut it short. `between` is called after each
+/// turn.
+pub(crate) fn turns(
+    server: &mut Server<MioNet, Front>,
+    asked: &Asked,
+    mut watch: Watch,
+    mut between: impl FnMut(&mut Server<MioNet, Front>),
+) -> Result<(), Failure> {
+    while !server.is_drained() {
+        let patience = watch.patience(server);
+        server.turn(patience).or_fail(|| "the poller failed".into())?;
+        watch.look(server);
+        between(server);
         let signals = asked.ends.load(Ordering::Relaxed);
         if signals > 1 && server.is_draining() {
             log::warn!(connections = server.connections(); "a second signal: what is open is cut");
@@ -66,37 +89,48 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
         }
         // Two signals that arrive at once still mean a drain first.
         if signals > 0 {
-            start_drain(&mut server);
+            start_drain(server);
         }
     }
-    log::info!(requests = server.stats().requests; "bye");
     Ok(())
 }
 
 /// A life of the log that has not been before: what is in memory dies with the process.
-fn new_epoch() -> Result<Epoch, Failure> {
+pub(crate) fn new_epoch() -> Result<Epoch, Failure> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).or_fail(|| "the system gives no random numbers".into())?;
     Ok(Epoch(u64::from_ne_bytes(bytes)))
 }
 
 fn bind(addr: SocketAddr, socket_bytes: usize) -> Result<TcpListener, Failure> {
-    let listener = TcpListener::bind(addr).map_err(|error| {
-        let hint = match error.kind() {
-            ErrorKind::AddrInUse => "another program listens there; choose a port with --listen",
-            ErrorKind::PermissionDenied => "ports below 1024 need privileges; choose another",
-            ErrorKind::AddrNotAvailable => "this machine does not have that address",
-            _ => return Failure(format!("cannot listen on {addr}: {error}")),
-        };
-        Failure(format!("cannot listen on {addr}: {hint}"))
-    })?;
+    let listener = TcpListener::bind(addr).map_err(|error| cannot_listen(addr, &error))?;
+    listen(&listener, addr, socket_bytes)?;
+    Ok(listener)
+}
+
+/// Why somebody cannot listen there.
+pub(crate) fn cannot_listen(addr: SocketAddr, error: &std::io::Error) -> Failure {
+    let hint = match error.kind() {
+        ErrorKind::AddrInUse => "another program listens there; choose a port with --listen",
+        ErrorKind::PermissionDenied => "ports below 1024 need privileges; choose another",
+        ErrorKind::AddrNotAvailable => "this machine does not have that address",
+        _ => return Failure(format!("cannot listen on {addr}: {error}")),
+    };
+    Failure(format!("cannot listen on {addr}: {hint}"))
+}
+
+/// Listens, with room for a crowd.
+pub(crate) fn listen(
+    socket: impl AsFd,
+    addr: SocketAddr,
+    socket_bytes: usize,
+) -> Result<(), Failure> {
     // std asks for a backlog of 128; a crowd that reconnects at once needs more.
-    rustix::net::listen(&listener, BACKLOG).or_fail(|| format!("cannot listen on {addr}"))?;
+    rustix::net::listen(&socket, BACKLOG).or_fail(|| format!("cannot listen on {addr}"))?;
     // Connections inherit it. Left to itself the system keeps up to 4 MiB for each reader that has
     // stopped, and a thousand of them take the memory of all sockets of the machine.
-    rustix::net::sockopt::set_socket_send_buffer_size(&listener, socket_bytes)
-        .or_fail(|| format!("cannot bound what the system keeps for {addr}"))?;
-    Ok(listener)
+    rustix::net::sockopt::set_socket_send_buffer_size(&socket, socket_bytes)
+        .or_fail(|| format!("cannot bound what the system keeps for {addr}"))
 }
 
 /// Raises the soft limit on descriptors to the hard one; gives what is in force.
@@ -118,6 +152,7 @@ pub(crate) fn configure(options: &ServeOptions) -> Result<Config, Failure> {
     }
     config.data = options.data.clone().or(config.data);
     config.drain.rest = options.drain.unwrap_or(config.drain.rest);
+    config.workers = options.workers.unwrap_or(config.workers);
     config.check()?;
     Ok(config)
 }
@@ -130,12 +165,28 @@ pub(crate) fn access(config: &Config) -> Result<Access, Failure> {
     }
 }
 
+/// The same for each of several loops; tickets are good in all of them.
+pub(crate) fn accesses(config: &Config, loops: usize) -> Result<Vec<Access>, Failure> {
+    let mut all: Vec<Access> = Vec::with_capacity(loops);
+    for _ in 0..loops {
+        let mut access = access(config)?;
+        if let Some(first) = all.first() {
+            access.share_tickets(first);
+        }
+        all.push(access);
+    }
+    Ok(all)
+}
+
 pub(crate) fn service_limits(config: &Config, limits: &Limits) -> sockeye_service::Limits {
     let mut service = sockeye_service::Limits::default();
     service.queue_bytes_max = config.limits.queue_bytes;
     service.ping_ms = limits.ping_ms;
     service.message_bytes_max = config.limits.message_bytes;
     config.bound(&mut service);
+    // Each loop tells its own watchers, and all together no more than one would.
+    let loops = u64::try_from(config.workers).unwrap_or(u64::MAX);
+    service.presence_events_per_second = (service.presence_events_per_second / loops).max(1);
     service
 }
 
@@ -161,15 +212,22 @@ pub(crate) fn limits(descriptors: u64, config: &Config) -> Limits {
 
 /// What signals have asked for.
 #[derive(Default)]
-struct Asked {
+pub(crate) struct Asked {
     /// To end.
-    ends: AtomicUsize,
+    pub(crate) ends: AtomicUsize,
     /// To read the configuration again.
     reloads: AtomicUsize,
 }
 
-/// Counts the signals, and wakes the loop for each.
-fn watch_signals(waker: Waker) -> Result<Arc<Asked>, Failure> {
+impl Asked {
+    /// Whether the configuration is to be read again; said once.
+    pub(crate) fn is_reload(&self) -> bool {
+        self.reloads.swap(0, Ordering::Relaxed) > 0
+    }
+}
+
+/// Counts the signals, and calls `wake` for each.
+pub(crate) fn watch_signals(wake: impl Fn() + Send + 'static) -> Result<Arc<Asked>, Failure> {
     let mut signals =
         Signals::new([SIGTERM, SIGINT, SIGHUP]).or_fail(|| "cannot watch for signals".into())?;
     let asked = Arc::new(Asked::default());
@@ -178,8 +236,7 @@ fn watch_signals(waker: Waker) -> Result<Arc<Asked>, Failure> {
         for signal in signals.forever() {
             let count = if signal == SIGHUP { &counted.reloads } else { &counted.ends };
             count.fetch_add(1, Ordering::Relaxed);
-            // A loop that cannot be woken has ended already.
-            let _ = waker.wake();
+            wake();
         }
     });
     Ok(asked)
@@ -193,7 +250,7 @@ fn start_drain(server: &mut Server<MioNet, Front>) {
     }
 }
 
-fn announce(addr: SocketAddr, config: &Config) {
+pub(crate) fn announce(addr: SocketAddr, config: &Config) {
     let shown = config.access.as_ref().map_or("", |access| access.shown());
     let demo = if config.serves_demo() {
         format!(
@@ -224,7 +281,7 @@ Ctrl-C ends it in good order.",
 }
 
 /// The limits that are in force, where the machine or the file may have made them others.
-fn tell(config: &Config, limits: &Limits) {
+pub(crate) fn tell(config: &Config, limits: &Limits) {
     log::info!(
         connections = limits.connections_max,
         connections_per_address = limits.connections_per_address_max,
@@ -233,6 +290,7 @@ fn tell(config: &Config, limits: &Limits) {
         publish_bytes = limits.body_bytes_max,
         message_bytes = config.limits.message_bytes,
         queue_bytes = config.limits.queue_bytes,
+        workers = config.workers,
         guarded = config.access.is_some(),
         durable = config.data.is_some();
         "serving"

@@ -34,6 +34,15 @@ pub(crate) fn number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "expected a whole number, 0 or more".to_owned())
 }
 
+/// The most loops of a process: what gives out the places is one.
+pub(crate) const WORKERS_MAX: usize = 64;
+
+/// How many loops.
+pub(crate) fn workers(text: &str) -> Result<usize, String> {
+    let workers = text.parse().ok().filter(|workers| (1..=WORKERS_MAX).contains(workers));
+    workers.ok_or_else(|| format!("expected a whole number, 1 to {WORKERS_MAX}"))
+}
+
 /// How many messages.
 pub(crate) fn count(text: &str) -> Result<u64, String> {
     let count = text.parse().ok().filter(|count| *count > 0);

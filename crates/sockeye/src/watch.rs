@@ -1,8 +1,10 @@
 //! What an operator hears of a running server, and no more often than it helps.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sockeye_server::{MioNet, Net, Server, Time};
+use sockeye_server::{MioNet, Server, Time};
 
 use crate::front::Front;
 
@@ -16,14 +18,20 @@ const REFUSED_NOTICE_MS: u64 = 1_000;
 #[derive(Default)]
 pub(crate) struct Watch {
     full: FullNotice,
-    refused_next: Time,
+    /// When a refused credential may be told of next, in milliseconds of the loops' time.
+    refused_next: Arc<AtomicU64>,
     closing: bool,
 }
 
 impl Watch {
+    /// One for another loop: what may be said once in a time is said by one of them.
+    pub(crate) fn for_another(&self) -> Self {
+        Self { refused_next: Arc::clone(&self.refused_next), ..Self::default() }
+    }
+
     /// Looks at the server after a turn.
     pub(crate) fn look(&mut self, server: &mut Server<MioNet, Front>) {
-        let now = server.net().now();
+        let now = server.now();
         self.look_at_room(server, now);
         self.look_at_refused(server, now);
         if server.is_closing() && !self.closing {
@@ -49,14 +57,23 @@ impl Watch {
     /// A line a second at the most, however many come.
     fn look_at_refused(&mut self, server: &mut Server<MioNet, Front>, now: Time) {
         let service = server.app_mut().service();
-        if !service.has_refused() || now < self.refused_next {
+        if !service.has_refused() || !self.may_tell_of_refused(now.as_millis()) {
             return;
         }
         let Some(refused) = service.take_refused() else { return };
         let peer = refused.peer.map_or_else(String::new, |peer| peer.to_string());
         let (code, path, others) = (refused.code, refused.target.as_str(), refused.others);
         log::warn!(code, path, peer, others; "credentials refused");
-        self.refused_next = now + REFUSED_NOTICE_MS;
+    }
+
+    /// Whether it is time, and no other loop has just said something.
+    fn may_tell_of_refused(&self, now_ms: u64) -> bool {
+        let next = self.refused_next.load(Ordering::Relaxed);
+        let after = now_ms.saturating_add(REFUSED_NOTICE_MS);
+        let take = |next, after| {
+            self.refused_next.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed)
+        };
+        now_ms >= next && take(next, after).is_ok()
     }
 }
 

@@ -56,6 +56,7 @@ fn every_file_that_a_page_names_is_there() {
         let kind = match known[at].rsplit_once('.') {
             Some((_, "js")) => "text/javascript",
             Some((_, "css")) => "text/css",
+            Some((_, "md")) => "text/plain",
             _ => "text/html",
         };
         assert!(head.contains(&format!("\r\nContent-Type: {kind}; charset=utf-8\r\n")), "{head}");
@@ -71,13 +72,13 @@ fn every_file_that_a_page_names_is_there() {
         }
         at += 1;
     }
-    assert_eq!(known.len(), 12, "{known:?}");
+    assert_eq!(known.len(), 13, "{known:?}");
 }
 
 /// Paths of style and scripts: in attributes of HTML, and in imports of scripts.
 fn named_in(text: &str) -> Vec<String> {
     let quoted = text.split('"').skip(1).step_by(2);
-    let files = quoted.filter(|it| it.ends_with(".js") || it.ends_with(".css"));
+    let files = quoted.filter(|it| [".js", ".css", ".md"].iter().any(|end| it.ends_with(end)));
     let path = |it: &str| match it.strip_prefix("./") {
         Some(beside) => format!("/page/{beside}"),
         None => it.to_owned(),

@@ -13,6 +13,8 @@ const CONNECTIONS_MAX: usize = 100_000;
 const SECONDS_MAX: f64 = 86_400.0;
 /// Largest message of a load, in bytes.
 const BYTES_MAX: usize = 64 << 20;
+/// Channels of one run: what fits into the digits of their names.
+const CHANNELS_MAX: usize = 1_000_000;
 /// Messages on their way on one connection, or publications.
 const FLIGHT_MAX: usize = 65_536;
 
@@ -194,6 +196,10 @@ pub(crate) struct IdleOptions {
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(super) touch: Option<usize>,
 
+    /// Offer permessage-deflate, and have what --touch sends compressed.
+    #[arg(long, requires = "touch")]
+    pub(super) deflate: bool,
+
     /// First send this text on each connection.
     #[arg(long, value_name = "TEXT")]
     pub(super) send: Option<String>,
@@ -234,8 +240,8 @@ pub(crate) struct PublishingOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct FanoutOptions {
-    /// Where subscribers connect: ws://HOST:PORT/PATH
-    #[arg(value_parser = socket_url)]
+    /// Where subscribers connect: ws://HOST:PORT/PATH, or with --broadcast tcp://HOST:PORT
+    #[arg(value_parser = echo_url)]
     pub(super) url: String,
 
     #[command(flatten)]
@@ -252,8 +258,20 @@ pub(crate) struct FanoutOptions {
     #[arg(long)]
     pub(super) bare: bool,
 
+    /// So many channels, NAME:000000 and on, published to in turn; the connections share them out.
+    #[arg(long, default_value = "1", value_name = "N", value_parser = channels)]
+    pub(super) channels: usize,
+
+    /// Subscribe them by a pattern, on one connection; the server's configuration has to allow patterns.
+    #[arg(long)]
+    pub(super) pattern: bool,
+
+    /// Offer permessage-deflate; the server has to agree.
+    #[arg(long)]
+    pub(super) deflate: bool,
+
     /// No hub: a server that sends what one connection says to all.
-    #[arg(long, conflicts_with_all = ["bare", "channel"])]
+    #[arg(long, conflicts_with_all = ["bare", "channel", "channels", "pattern"])]
     pub(super) broadcast: bool,
 }
 
@@ -297,10 +315,6 @@ fn http_or_ws_url(text: &str) -> Result<String, &'static str> {
     url_of(text, &[Scheme::WebSocket, Scheme::Http])
 }
 
-fn socket_url(text: &str) -> Result<String, &'static str> {
-    url_of(text, &[Scheme::WebSocket])
-}
-
 fn events_url(text: &str) -> Result<String, &'static str> {
     url_of(text, &[Scheme::Http])
 }
@@ -326,6 +340,10 @@ fn bytes(text: &str) -> Result<usize, String> {
 
 fn stamped_bytes(text: &str) -> Result<usize, String> {
     within(text, super::stamp::STAMP_BYTES, BYTES_MAX)
+}
+
+fn channels(text: &str) -> Result<usize, String> {
+    within(text, 1, CHANNELS_MAX)
 }
 
 fn variants(text: &str) -> Result<usize, String> {

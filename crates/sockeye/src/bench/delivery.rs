@@ -1,5 +1,6 @@
 //! One publisher, many subscribers: every publication reaches everybody, once and in order.
 
+use super::channels::Channels;
 use super::connection::Outlet;
 use super::fault::Fault;
 use super::histogram::Histogram;
@@ -21,8 +22,9 @@ const HELD_BYTES_KEPT: usize = 4096;
 /// What was asked for.
 pub(super) struct Plan {
     pub(super) subscribers: usize,
-    /// What a subscriber sends first, as a frame.
-    pub(super) subscribe: Option<Vec<u8>>,
+    pub(super) channels: Channels,
+    /// What each subscriber sends first, as a frame, or all of them.
+    pub(super) subscribe: Vec<Vec<u8>>,
     pub(super) rate: Option<f64>,
     pub(super) in_flight: usize,
     pub(super) warm_up_ns: u64,
@@ -88,9 +90,10 @@ impl Delivery {
         publisher: Option<Publisher>,
         meter: Meter,
     ) -> Self {
-        let subscriber = || Subscriber { next: 1, ..Subscriber::default() };
+        let first = |id| plan.channels.first(id);
+        let subscriber = |id| Subscriber { next: first(id), ..Subscriber::default() };
         Self {
-            subscribers: (0..plan.subscribers).map(|_| subscriber()).collect(),
+            subscribers: (0..plan.subscribers).map(subscriber).collect(),
             plan,
             stamps,
             publisher,
@@ -157,7 +160,7 @@ impl Delivery {
                     self.deliveries += 1;
                     self.bytes += message.len() as u64;
                 }
-                if self.plan.subscribe.is_some() {
+                if !self.plan.subscribe.is_empty() {
                     return Reply::of(message).into_refusal();
                 }
                 Ok(())
@@ -171,7 +174,7 @@ impl Delivery {
         match number.cmp(next) {
             core::cmp::Ordering::Less => return Err(Fault::Repeated),
             core::cmp::Ordering::Greater => return Err(Fault::OutOfOrder),
-            core::cmp::Ordering::Equal => *next += 1,
+            core::cmp::Ordering::Equal => *next += self.plan.channels.step(),
         }
         let Some(delivery) = self.publications.deliver(number) else {
             return Err(Fault::Unasked);
@@ -192,6 +195,7 @@ impl Delivery {
     fn publish(&mut self, now: u64, lines: &mut Lines) {
         let Some(publisher) = &mut self.publisher else { return };
         let Some(mut out) = lines.outlet(publisher.id()) else { return };
+        let channels = self.plan.channels;
         while self.publications.in_flight() < self.plan.in_flight {
             let sent_at = match &mut self.pace {
                 None => now,
@@ -206,8 +210,8 @@ impl Delivery {
             if self.publications.in_flight() == 0 {
                 self.heard_at = now;
             }
-            let number = self.publications.publish(sent_at, self.open as u64);
-            publisher.publish(number, &mut out);
+            let number = self.publications.publish(sent_at, channels.receivers(self.open));
+            publisher.publish(number, channels.channel(number), &mut out);
             self.published += u64::from(matches!(self.stage, Stage::Measured(_)));
         }
     }
@@ -215,7 +219,9 @@ impl Delivery {
     fn probe(&mut self, now: u64, lines: &mut Lines) {
         let Some(publisher) = &mut self.publisher else { return };
         if let Some(mut out) = lines.outlet(publisher.id()) {
-            publisher.publish(0, &mut out);
+            for channel in self.plan.channels.probed() {
+                publisher.publish(0, channel, &mut out);
+            }
             self.stage = Stage::Probing(now + PROBE_NS);
         }
     }
@@ -302,7 +308,8 @@ impl Scenario for Delivery {
         let Some(subscriber) = self.subscribers.get_mut(id) else { return };
         if subscriber.is_new {
             subscriber.is_new = false;
-            if let Some(subscribe) = &self.plan.subscribe {
+            let all = &self.plan.subscribe;
+            if let Some(subscribe) = all.get(id).or_else(|| all.first()) {
                 out.tail().extend_from_slice(subscribe);
             }
         }
@@ -316,7 +323,7 @@ impl Scenario for Delivery {
         if core::mem::take(&mut subscriber.is_open) {
             self.open -= 1;
             self.listening -= usize::from(subscriber.listens);
-            self.lost += self.publications.forget(subscriber.next);
+            self.lost += self.publications.forget(subscriber.next, self.plan.channels.step());
         }
     }
 

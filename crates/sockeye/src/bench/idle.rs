@@ -1,5 +1,6 @@
 //! Connections that do nothing.
 
+use sockeye_deflate::WindowBits;
 use sockeye_frame::{MaskKey, Opcode, Rsv};
 
 use super::connection::Outlet;
@@ -24,7 +25,7 @@ pub(super) struct Plan {
     pub(super) ping_ns: Option<u64>,
     /// What is sent first, as a frame.
     pub(super) first: Option<Vec<u8>>,
-    /// One of these is sent, and has to come back.
+    /// One of these is sent, and has to come back; compressed if that was agreed on.
     pub(super) touch: Option<Payloads>,
     pub(super) key: MaskKey,
 }
@@ -44,7 +45,8 @@ enum Stage {
 
 #[derive(Clone, Copy, Default)]
 struct Line {
-    is_open: bool,
+    /// What was agreed on.
+    window: Option<WindowBits>,
     is_touched: bool,
     /// When the ping was sent that is not answered yet.
     pinged_at: Option<u64>,
@@ -55,6 +57,10 @@ pub(super) struct Idle {
     lines: Vec<Line>,
     stage: Stage,
     pace: Option<Pace>,
+    /// Connections that are open and have not been sent anything yet.
+    new: Vec<usize>,
+    /// How far back a compressed message may refer, once the messages are compressed for it.
+    window: Option<WindowBits>,
     untouched: usize,
     unanswered: usize,
     heard_at: u64,
@@ -75,6 +81,8 @@ impl Idle {
             plan,
             stage: Stage::First,
             pace: None,
+            new: Vec::new(),
+            window: None,
             untouched: 0,
             unanswered: 0,
             heard_at: 0,
@@ -109,6 +117,26 @@ impl Idle {
             self.untouched -= 1;
         }
         Ok(())
+    }
+
+    /// Sends those that are new what is sent first.
+    fn greet(&mut self, lines: &mut Lines) {
+        for id in core::mem::take(&mut self.new) {
+            let window = self.lines[id].window;
+            if let (Some(window), Some(payloads)) = (window, &mut self.plan.touch)
+                && self.window.is_none_or(|known| window < known)
+            {
+                payloads.compress(&mut lines.engine, window, self.plan.key);
+                self.window = Some(window);
+            }
+            let Some(mut out) = lines.outlet(id) else { continue };
+            if let Some(first) = &self.plan.first {
+                out.tail().extend_from_slice(first);
+            }
+            if let Some(payloads) = &self.plan.touch {
+                payloads.send(payloads.first(id), &mut out);
+            }
+        }
     }
 
     fn ping(&mut self, now: u64, lines: &mut Lines) {
@@ -171,8 +199,9 @@ impl Scenario for Idle {
     fn hear(&mut self, id: usize, heard: Heard<'_>, now: u64) -> Result<(), Fault> {
         self.heard_at = now;
         match heard {
-            Heard::Open { .. } => {
-                self.lines[id].is_open = true;
+            Heard::Open { window } => {
+                self.lines[id].window = window;
+                self.new.push(id);
                 self.untouched += usize::from(self.plan.touch.is_some());
             }
             Heard::Part(part) => {
@@ -191,17 +220,7 @@ impl Scenario for Idle {
         Ok(())
     }
 
-    fn answer(&mut self, id: usize, _: u64, out: &mut Outlet<'_>) {
-        if !core::mem::take(&mut self.lines[id].is_open) {
-            return;
-        }
-        if let Some(first) = &self.plan.first {
-            out.tail().extend_from_slice(first);
-        }
-        if let Some(payloads) = &self.plan.touch {
-            payloads.send(payloads.first(id), out);
-        }
-    }
+    fn answer(&mut self, _: usize, _: u64, _: &mut Outlet<'_>) {}
 
     fn gone(&mut self, id: usize) {
         let line = &mut self.lines[id];
@@ -209,6 +228,7 @@ impl Scenario for Idle {
     }
 
     fn turn(&mut self, now: u64, lines: &mut Lines) -> Turn {
+        self.greet(lines);
         self.ping(now, lines);
         // A stage may last no time at all.
         let mut before = Stage::Done;

@@ -66,11 +66,14 @@ impl Publications {
         Some(delivered)
     }
 
-    /// A subscriber has gone that waited for number `next`; says how many it has not had.
-    pub(super) fn forget(&mut self, next: u64) -> u64 {
+    /// A subscriber has gone that waited for number `next`, and then for each that is `step` further; says
+    /// how many it has not had.
+    pub(super) fn forget(&mut self, next: u64, step: u64) -> u64 {
         let skip = usize::try_from(next.saturating_sub(self.done + 1)).unwrap_or(usize::MAX);
+        let step = usize::try_from(step).unwrap_or(usize::MAX).max(1);
         let mut forgotten = 0;
-        for publication in self.open.iter_mut().skip(skip).filter(|it| it.remaining > 0) {
+        let awaited = self.open.iter_mut().skip(skip).step_by(step);
+        for publication in awaited.filter(|it| it.remaining > 0) {
             publication.remaining -= 1;
             forgotten += 1;
             self.done_in_window += usize::from(publication.remaining == 0);
@@ -113,8 +116,11 @@ mod tests {
         // One has had the first, the other has had all and stays.
         let delivered = [1, 1, 2, 3].map(|number| all.deliver(number).map(|it| it.was_last));
         assert_eq!(delivered, [Some(false), Some(true), Some(false), Some(false)]);
-        assert_eq!(all.forget(2), 2);
+        assert_eq!(all.forget(2, 1), 2);
         assert_eq!((all.in_flight(), all.undelivered(), all.count()), (0, 0, 3));
-        assert_eq!(all.forget(9), 0);
+        assert_eq!(all.forget(9, 1), 0);
+        // Nor for every second one, where those are another's.
+        assert_eq!([4, 5, 6].map(|at| all.publish(at, 1)), [4, 5, 6]);
+        assert_eq!((all.forget(4, 2), all.in_flight()), (2, 1));
     }
 }

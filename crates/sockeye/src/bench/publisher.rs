@@ -3,6 +3,7 @@
 use sockeye_frame::{MaskKey, Opcode, Rsv};
 use sockeye_http1::{Body, HeaderName, HeaderValue, RequestWriter};
 
+use super::channels::DIGITS;
 use super::connection::Outlet;
 use super::fault::Fault;
 use super::opening::Opener;
@@ -21,6 +22,8 @@ pub(super) enum Route {
     Hub,
     /// As they are; a server sends them to all, and perhaps to us.
     Broadcast,
+    /// The same without frames around them.
+    Bare,
     /// By POST requests; each is answered.
     Post,
 }
@@ -33,6 +36,8 @@ pub(super) struct Publisher {
     message: Vec<u8>,
     /// Where the payload is in it.
     payload_at: usize,
+    /// Where the digits of the channel are in it, if there are many.
+    channel_at: Option<usize>,
     key: MaskKey,
     sent: u64,
     answered: u64,
@@ -59,7 +64,7 @@ impl Publisher {
         }
         let body = body.replace(PLACE, stamps.text());
         let message = match route {
-            Route::Hub | Route::Broadcast => body.into_bytes(),
+            Route::Hub | Route::Broadcast | Route::Bare => body.into_bytes(),
             Route::Post => request(&body, content_type, opener).map_err(Failure)?,
         };
         let payload = stamps.text().as_bytes();
@@ -70,12 +75,21 @@ impl Publisher {
             id,
             message,
             payload_at,
+            channel_at: None,
             key: opener.key,
             sent: 0,
             answered: 0,
             held: Vec::new(),
             is_open: false,
         })
+    }
+
+    /// Tells apart the channels that begin like the one in the message, which is called `name`.
+    pub(super) fn with_channels(mut self, name: &str) -> Self {
+        let name = name.as_bytes();
+        let at = self.message.windows(name.len()).position(|window| window == name);
+        self.channel_at = at.map(|at| at + name.len() - DIGITS);
+        self
     }
 
     pub(super) const fn id(&self) -> usize {
@@ -93,15 +107,22 @@ impl Publisher {
     /// Publications whose answer has not come.
     pub(super) const fn unanswered(&self) -> u64 {
         match self.route {
-            Route::Broadcast => 0,
+            Route::Broadcast | Route::Bare => 0,
             Route::Hub | Route::Post => self.sent - self.answered,
         }
     }
 
-    pub(super) fn publish(&mut self, number: u64, out: &mut Outlet<'_>) {
+    pub(super) fn publish(&mut self, number: u64, channel: usize, out: &mut Outlet<'_>) {
         Stamps::renumber(&mut self.message, self.payload_at, number);
+        if let Some(at) = self.channel_at {
+            let mut rest = channel;
+            for digit in self.message[at..at + DIGITS].iter_mut().rev() {
+                *digit = b"0123456789"[rest % 10];
+                rest /= 10;
+            }
+        }
         match self.route {
-            Route::Post => out.tail().extend_from_slice(&self.message),
+            Route::Post | Route::Bare => out.tail().extend_from_slice(&self.message),
             Route::Hub | Route::Broadcast => {
                 let frame = frame(Opcode::Text, Rsv::NONE, &self.message, self.key);
                 out.tail().extend_from_slice(&frame);

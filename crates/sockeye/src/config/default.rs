@@ -3,12 +3,15 @@
 /// A file that says what is so anyway, and how to say something else.
 pub(crate) const DEFAULT: &str = r#"# Sockeye's configuration: everything here is the default.
 # Environment variables win over this file, and flags win over both. SIGHUP has it read again:
-# all but listen, data, demo and socket_bytes then holds without a restart.
+# all but listen, data, demo, workers and socket_bytes then holds without a restart.
 
 listen = "127.0.0.1:8080"      # SOCKEYE_LISTEN, --listen
 
 # Keep what is published on disk; without it, messages live in memory only.
 # data = "data"                # SOCKEYE_DATA, --data; relative to this file
+
+# Loops that serve together, each on a thread of its own (Linux); one core each, and one log.
+workers = 1                    # 1 to 64; SOCKEYE_WORKERS, --workers
 
 # The page at /, /admin, /echo and /clock: there unless there is [access].
 # demo = false

@@ -8,6 +8,7 @@ use sockeye_service::{Publishers, Readers, Rules};
 use super::words::EMPTY_PATH;
 use super::{ChannelConfig, Config};
 use crate::Failure;
+use crate::values::WORKERS_MAX;
 
 /// How long somebody whose last stream has gone is still there, if the file does not say.
 pub(super) const PRESENCE_SECONDS: u64 = 5;
@@ -68,6 +69,14 @@ where
         return Err(D::Error::custom("0, expected at least 1"));
     }
     Ok(number)
+}
+
+/// How many loops.
+pub(super) fn workers<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    match usize::deserialize(from)? {
+        workers if (1..=WORKERS_MAX).contains(&workers) => Ok(workers),
+        workers => Err(D::Error::custom(format!("{workers}, expected 1 to {WORKERS_MAX}"))),
+    }
 }
 
 /// A bounded time; what refuses it knows the line.

@@ -11,7 +11,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Output, Stdio};
 
 use common::{run, serve, serve_anywhere, sockeye};
-use peers::{Manner, Spread, bare, broadcast, echo};
+use peers::{Manner, Spread, bare, bare_broadcast, broadcast, echo};
 use rustix::process::{Pid, Signal, kill_process};
 use scripted::answer;
 use serde_json::Value;
@@ -187,6 +187,38 @@ fn a_hub_delivers_everything_to_everybody() {
 }
 
 #[test]
+fn channels_are_shared_out_and_published_to_in_turn() {
+    let server = serve_anywhere();
+    let url = format!("ws://{}/v1/ws", server.addr);
+    let load = ["--duration", "0.3", "--warm-up", "0", "--connections", "4", "--in-flight", "3"];
+    let report = good(&[&["fanout", &url, "--channels", "12"], &load[..]].concat());
+    // One subscriber each.
+    let published = number(&report, "published_in_all");
+    assert!(number(&report, "deliveries") > 12 && number(&report, "deliveries") <= published);
+    let (_, history) = server.connect().fetch("GET", "/v1/channels/bench:000011/history");
+    assert!(history.contains("\"data\":\"~"), "{history}");
+    let pattern = ["--pattern", "--channels", "12", "--connections", "2"];
+    let (status, _, said) = bench(&[&["fanout", &url], &pattern[..]].concat());
+    assert!(status == Some(1) && said.contains("one connection"), "{said}");
+    let (status, _, said) = bench(&[&["fanout", &url, "--channels", "10"], &load[..]].concat());
+    assert!(status == Some(1) && said.contains("cannot be shared out"), "{said}");
+}
+
+#[test]
+fn what_is_delivered_may_be_compressed_or_without_a_protocol() {
+    let server = serve_anywhere();
+    let url = format!("ws://{}/v1/ws", server.addr);
+    let load = ["--duration", "0.3", "--warm-up", "0", "--connections", "4", "--bytes", "2000"];
+    let report = good(&[&["fanout", &url, "--deflate"], &load[..]].concat());
+    assert!(number(&report, "deliveries") > 0, "{report}");
+    let url = format!("tcp://{}", bare_broadcast());
+    let report = good(&[&["fanout", "--broadcast", &url], &load[..]].concat());
+    assert!(number(&report, "deliveries") > 0, "{report}");
+    let (status, _, said) = bench(&["fanout", &url]);
+    assert!(status == Some(1) && said.contains("--broadcast"), "{said}");
+}
+
+#[test]
 fn event_streams_of_others_are_only_counted() {
     let server = serve_anywhere();
     let url = format!("http://{}/clock", server.addr);
@@ -293,6 +325,12 @@ fn idle_connections_are_weighed() {
     let stream = format!("http://{addr}/v1/sse?channel=bench");
     let report = good(&[&["idle", &stream], &load[..]].concat());
     assert_eq!(number(&report, "connections"), 50);
+    let echo = format!("ws://{addr}/echo");
+    let touch = ["idle", &echo, "--touch", "70000", "--deflate"];
+    let report = good(&[&touch[..], &load].concat());
+    assert_eq!((number(&report, "connections"), number(&report, "messages")), (50, 50));
+    // Both windows are full: of 4 KiB each, as the server chooses.
+    assert!(number(&report, "server_rss_bytes_per_connection") > 8_000, "{report}");
 }
 
 #[test]

@@ -71,6 +71,24 @@ pub fn bare() -> SocketAddr {
     })
 }
 
+/// Starts a server without any protocol that sends what one says to all others.
+pub fn bare_broadcast() -> SocketAddr {
+    let all: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
+    serve(move |mut socket| {
+        let own = socket.peer_addr().expect("it was connected");
+        all.lock().expect("no panic").push(socket.try_clone().expect("a descriptor"));
+        let mut buffer = [0; 4096];
+        while let Ok(len @ 1..) = socket.read(&mut buffer) {
+            for other in all.lock().expect("no panic").iter_mut() {
+                if other.peer_addr().is_ok_and(|addr| addr != own) {
+                    // It may have gone.
+                    let _ = other.write_all(&buffer[..len]);
+                }
+            }
+        }
+    })
+}
+
 /// Runs `serve_one` on a thread for each connection, until the test ends.
 fn serve(serve_one: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");

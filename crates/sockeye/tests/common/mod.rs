@@ -12,13 +12,14 @@ use rustix::process::{Pid, Signal, kill_process};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the program reads of its environment.
-const ENVIRONMENT: [&str; 7] = [
+const ENVIRONMENT: [&str; 8] = [
     "SOCKEYE_CONFIG",
     "SOCKEYE_DATA",
     "SOCKEYE_DRAIN",
     "SOCKEYE_LISTEN",
     "SOCKEYE_LOG",
     "SOCKEYE_LOG_FORMAT",
+    "SOCKEYE_WORKERS",
     "RUST_LOG",
 ];
 
@@ -28,6 +29,10 @@ pub fn sockeye(args: &[&str]) -> Command {
     command.args(args).stdin(Stdio::null());
     for name in ENVIRONMENT {
         command.env_remove(name);
+    }
+    // `SOCKEYE_TEST_WORKERS=4 cargo test -p sockeye` does all of this to servers with several loops.
+    if let Ok(workers) = std::env::var("SOCKEYE_TEST_WORKERS") {
+        command.env("SOCKEYE_WORKERS", workers);
     }
     command
 }

@@ -4,6 +4,7 @@ use sockeye_frame::{Opcode, Rsv};
 
 use super::{ENVELOPE_BYTES, mask_key, meter, play, prepare};
 use crate::bench::args::{CommonOptions, FanoutOptions, PublishingOptions, SseOptions};
+use crate::bench::channels::{By, Channels};
 use crate::bench::delivery::{Delivery, Plan};
 use crate::bench::load::Lines;
 use crate::bench::opening::{Deflate, Opener, Purpose};
@@ -24,11 +25,22 @@ const SUBPROTOCOL: &str = "sockeye.v1.json";
 /// Plays it, prints the report, and says how many faults there were.
 pub(super) fn fanout(options: &FanoutOptions) -> Result<u64, Failure> {
     let common = &options.common;
-    let mut target = Target::parse(&options.url, &[Scheme::WebSocket], common.reach())?;
+    let schemes = [Scheme::WebSocket, Scheme::Tcp];
+    let mut target = Target::parse(&options.url, &schemes, common.reach())?;
+    let is_bare_tcp = target.scheme == Scheme::Tcp;
+    if is_bare_tcp && !options.broadcast {
+        return Err(Failure("without a protocol there are no channels: add --broadcast".into()));
+    }
     let is_hub = !options.broadcast && options.publishing.publish.is_none();
     let speaks = !options.broadcast && !options.bare;
-    let channel = serde_json::to_string(&options.channel).or_fail(|| "the channel".into())?;
-    let hub = Some(SUBPROTOCOL.to_owned());
+    let subscribers = common.connections.get();
+    let by = if options.pattern { By::Pattern } else { By::Name };
+    let channels = Channels::new(options.channels, subscribers, by).map_err(Failure)?;
+    let knows_channels = speaks && is_hub;
+    if !(channels.is_one() || knows_channels) {
+        return Err(Failure("many channels are for those who speak the hub's protocol".into()));
+    }
+    let name = channels.name(&options.channel, 0);
     let publisher = match &options.publishing.publish {
         Some(url) => Target::parse(url, &[Scheme::WebSocket, Scheme::Http], common.reach())?,
         None => target.clone(),
@@ -37,28 +49,51 @@ pub(super) fn fanout(options: &FanoutOptions) -> Result<u64, Failure> {
         let sign = if target.path.contains('?') { '&' } else { '?' };
         target.path.push_str(&format!("{sign}channel={}", options.channel));
     }
-    let (route, purpose) = match publisher.scheme {
-        Scheme::Http => (Route::Post, Purpose::Requests),
-        Scheme::WebSocket | Scheme::Tcp => {
-            let subprotocol = if is_hub { hub.clone() } else { None };
-            let route = if is_hub { Route::Hub } else { Route::Broadcast };
-            (route, Purpose::WebSocket { subprotocol, deflate: Deflate::Off })
-        }
-    };
+    let (route, purpose) = route(publisher.scheme, is_hub, options.publishing.bytes);
     let body = match route {
-        Route::Hub => format!(r#"{{"type":"publish","channel":{channel},"data":"{PLACE}"}}"#),
-        Route::Broadcast | Route::Post => options.publishing.body.clone(),
+        Route::Hub => {
+            format!(r#"{{"type":"publish","channel":{},"data":"{PLACE}"}}"#, json(&name)?)
+        }
+        Route::Broadcast | Route::Bare | Route::Post => options.publishing.body.clone(),
     };
-    let subprotocol = if speaks { hub } else { None };
-    let listen = Purpose::WebSocket { subprotocol, deflate: Deflate::Off };
-    let ask = format!(r#"{{"type":"subscribe","channels":[{channel}]}}"#);
+    let subprotocol = speaks.then(|| SUBPROTOCOL.to_owned());
+    let deflate = if options.deflate { Deflate::Offered } else { Deflate::Off };
+    let listen = match is_bare_tcp {
+        true => Purpose::Bare(options.publishing.bytes),
+        false => Purpose::WebSocket { subprotocol, deflate },
+    };
+    let asked = if channels.is_one() { 1 } else { subscribers };
+    let ask = |subscriber| {
+        let names = channels.names(&options.channel, subscriber);
+        let names = names.iter().map(|name| json(name));
+        let names: Result<Vec<String>, Failure> = names.collect();
+        Ok(format!(r#"{{"type":"subscribe","channels":[{}]}}"#, names?.join(",")))
+    };
+    let asks: Result<Vec<String>, Failure> = (0..asked).map(ask).collect();
     let kind = Kind {
         name: "fanout",
         listen: (target, listen),
         publish: Some((publisher, purpose, route, body)),
-        subscribe: speaks.then_some(ask),
+        subscribe: if speaks { asks? } else { Vec::new() },
+        channels,
+        channel: name,
     };
     deliver(&options.url, common, &options.publishing, kind)
+}
+
+fn json(text: &str) -> Result<String, Failure> {
+    serde_json::to_string(text).or_fail(|| "the channel".into())
+}
+
+/// How is published to somebody who speaks this.
+fn route(scheme: Scheme, is_hub: bool, bytes: usize) -> (Route, Purpose) {
+    let socket = |subprotocol| Purpose::WebSocket { subprotocol, deflate: Deflate::Off };
+    match scheme {
+        Scheme::Http => (Route::Post, Purpose::Requests),
+        Scheme::WebSocket if is_hub => (Route::Hub, socket(Some(SUBPROTOCOL.to_owned()))),
+        Scheme::WebSocket => (Route::Broadcast, socket(None)),
+        Scheme::Tcp => (Route::Bare, Purpose::Bare(bytes)),
+    }
 }
 
 /// The same with event streams.
@@ -73,7 +108,9 @@ pub(super) fn sse(options: &SseOptions) -> Result<u64, Failure> {
         }
     };
     let listen = (target, Purpose::Events);
-    let kind = Kind { name: "sse", listen, publish, subscribe: None };
+    let channels = Channels::new(1, common.connections.get(), By::Name).map_err(Failure)?;
+    let (subscribe, channel) = (Vec::new(), String::new());
+    let kind = Kind { name: "sse", listen, publish, subscribe, channels, channel };
     deliver(&options.url, common, &options.publishing, kind)
 }
 
@@ -83,8 +120,11 @@ struct Kind {
     listen: (Target, Purpose),
     /// Where publications go, how, by which route, and what they are.
     publish: Option<(Target, Purpose, Route, String)>,
-    /// What subscribers say first.
-    subscribe: Option<String>,
+    /// What subscribers say first: each its own, or all the same.
+    subscribe: Vec<String>,
+    channels: Channels,
+    /// The first channel.
+    channel: String,
 }
 
 fn deliver(
@@ -108,17 +148,19 @@ fn deliver(
     if let Some((target, purpose, route, body)) = kind.publish {
         let opener = opener((target, purpose));
         let content_type = &options.content_type;
-        publisher =
-            Some(Publisher::new(route, subscribers, &body, content_type, &stamps, &opener)?);
+        let one = Publisher::new(route, subscribers, &body, content_type, &stamps, &opener)?;
+        let is_one = kind.channels.is_one();
+        publisher = Some(if is_one { one } else { one.with_channels(&kind.channel) });
         openers.push(opener);
         wanted.push((1, 1));
     }
     let default = if options.rate.is_some() { FLIGHT_WITH_RATE } else { 1 };
-    let is_hub = kind.subscribe.is_some();
-    let text = |text: String| frame(Opcode::Text, Rsv::NONE, text.as_bytes(), key);
+    let is_hub = !kind.subscribe.is_empty();
+    let text = |text: &String| frame(Opcode::Text, Rsv::NONE, text.as_bytes(), key);
     let plan = Plan {
         subscribers,
-        subscribe: kind.subscribe.map(text),
+        channels: kind.channels,
+        subscribe: kind.subscribe.iter().map(text).collect(),
         rate: options.rate,
         in_flight: options.in_flight.unwrap_or(default),
         warm_up_ns: common.warm_up.0,

@@ -24,9 +24,12 @@ pub(super) fn run(options: &IdleOptions) -> Result<u64, Failure> {
     prepare(connections, options.touch.unwrap_or(0))?;
     let key = mask_key()?;
     let subprotocol = options.subprotocol.clone();
-    let socket = Purpose::WebSocket { subprotocol, deflate: Deflate::Off };
+    let deflate = if options.deflate { Deflate::Offered } else { Deflate::Off };
+    let socket = Purpose::WebSocket { subprotocol, deflate };
     let purpose = if is_socket { socket } else { Purpose::Events };
-    let bytes_max = super::ENVELOPE_BYTES.max(options.touch.unwrap_or(0));
+    // Random bytes do not shrink.
+    let content = if options.deflate { Content::Text } else { Content::Binary };
+    let bytes_max = super::ENVELOPE_BYTES.max(2 * options.touch.unwrap_or(0));
     let opener = Opener { target, purpose, headers: common.headers.clone(), bytes_max, key };
     let text = |text: &String| frame(Opcode::Text, Rsv::NONE, text.as_bytes(), key);
     let plan = Plan {
@@ -35,7 +38,7 @@ pub(super) fn run(options: &IdleOptions) -> Result<u64, Failure> {
         patience_ns: common.patience.0,
         ping_ns: options.ping.map(|ping| ping.0),
         first: options.send.as_ref().map(text),
-        touch: options.touch.map(|bytes| Payloads::framed(Content::Binary, bytes, VARIANTS, key)),
+        touch: options.touch.map(|bytes| Payloads::framed(content, bytes, VARIANTS, key)),
         key,
     };
     let mut idle = Idle::new(plan, meter(common)?);
