@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod body;
 mod key;
 mod memory;
 mod mio_net;
 mod net;
 mod outbox;
+mod pool;
 mod readiness;
 mod time;
 mod wheel;
@@ -17,7 +19,8 @@ pub use key::{Key, Slab};
 pub use memory::Lent;
 pub use mio_net::{MioNet, Waker};
 pub use net::{Net, Ready, Socket};
-pub use outbox::{Flushed, Outbox, Pool, Shared};
+pub use outbox::{Flushed, Outbox, Shared};
+pub use pool::Pool;
 pub use readiness::{Readiness, ReadyList};
 pub use time::Time;
 pub use wheel::{Timer, Wheel};

@@ -389,9 +389,12 @@ impl Core {
     ///
     /// A peer that does not take what it asked for may not ask for more.
     /// [rfc6455:10.4-bounded-output]
-    pub(crate) fn after_visit(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let full = connection.outbox.len() > self.limits.outbox_pause_bytes;
+    ///
+    /// Tells the bytes that wait for the flush.
+    pub(crate) fn after_visit(&mut self, key: Key) -> usize {
+        let Some(connection) = self.connections.get_mut(key) else { return 0 };
+        let waiting = connection.outbox.len();
+        let full = waiting > self.limits.outbox_pause_bytes;
         if full && connection.may_answer() && !connection.paused {
             connection.paused = true;
             self.stats.read_pauses += 1;
@@ -401,6 +404,7 @@ impl Core {
         }
         let (deadline, _) = connection.deadline(&self.limits);
         self.wheel.arm(&mut connection.timer, key, deadline);
+        waiting
     }
 
     /// Lists `key` for [`App::on_drained`](crate::App::on_drained) if that is waited for and the

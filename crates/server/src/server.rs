@@ -305,7 +305,9 @@ impl<N: Net, A: App> Server<N, A> {
             // [server:hold-peer-gone]
             Err(_) => self.core.cut(key, CloseCause::Transport),
         }
-        self.core.after_visit(key);
+        if self.core.after_visit(key) >= out::ANSWER_BYTES_MIN {
+            self.flush_answer(key);
+        }
     }
 
     /// Lets the connection's room go on with what it has.

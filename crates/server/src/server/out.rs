@@ -6,6 +6,9 @@ use super::Server;
 use crate::connection::{Leaving, Room};
 use crate::{App, CloseCause, Deadline, Limits, timers, websocket};
 
+/// An answer of so many bytes is written right after the visit in which it was made.
+pub(super) const ANSWER_BYTES_MIN: usize = 4 * 1024;
+
 impl<N: Net, A: App> Server<N, A> {
     /// Writes out everything that this turn has appended, once for each connection.
     pub(super) fn flush(&mut self) {
@@ -18,6 +21,17 @@ impl<N: Net, A: App> Server<N, A> {
         self.core.dirty = dirty;
     }
 
+    /// Writes out at once what a visit has made its connection say, where that is much: it is still in
+    /// the cache, and its memory serves the next connection.
+    #[inline(never)]
+    pub(super) fn flush_answer(&mut self, key: Key) {
+        // Who was listed earlier in the turn has its place there.
+        if self.core.dirty.pop_if(|last| *last == key).is_some() {
+            self.flush_one(key);
+        }
+    }
+
+    #[inline(always)]
     fn flush_one(&mut self, key: Key) {
         let core = &mut self.core;
         let Some(connection) = core.connections.get_mut(key) else { return };
@@ -25,7 +39,8 @@ impl<N: Net, A: App> Server<N, A> {
         if matches!(connection.room, Room::Gone) {
             return;
         }
-        if connection.outbox.is_empty() {
+        let before = connection.outbox.len();
+        if before == 0 {
             connection.outbox.clear(&mut core.pool);
             return self.after_flush(key);
         }
@@ -33,7 +48,6 @@ impl<N: Net, A: App> Server<N, A> {
             return;
         }
         let Some(socket) = &mut self.sockets[key.index()] else { return };
-        let before = connection.outbox.len();
         let flushed = connection.outbox.flush(socket, &mut core.pool);
         let written = before - connection.outbox.len();
         connection.told_drained &= written == 0;

@@ -1,0 +1,206 @@
+//! What waits in an outbox: segments, and a tail that grows.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice};
+use std::ops::Deref;
+
+use crate::{Flushed, Lent, Pool, Shared, Socket};
+
+/// Slices handed to one vectored write; more only cost stack.
+const SLICES: usize = 64;
+/// Shared bytes shorter than this are copied to what waits already. From about here on a reference
+/// costs less (42 ns against 90 at 1 KiB, 42 against 140 at 4 KiB, a thousand outboxes in a row), and a
+/// slow reader's backlog is no copy. Below, several messages in a flush go out in one plain write,
+/// which is 200 to 300 ns less than a vectored one.
+const SHARED_BYTES_MIN: usize = 1024;
+/// Sent bytes at the front of a buffer that are not worth moving the others for.
+const SENT_BYTES_MAX: usize = 64 * 1024;
+
+#[derive(Default)]
+pub(crate) struct Body {
+    /// Segments before `tail`.
+    segments: VecDeque<Segment>,
+    /// The last segment: where bytes are appended. With `segments` empty it is also the first.
+    tail: Vec<u8>,
+    /// Bytes of the first segment that are sent already.
+    sent: usize,
+    /// Unsent bytes in `segments` (not counting `tail`), `sent` already taken off.
+    queued: usize,
+}
+
+pub(crate) enum Segment {
+    Owned(Vec<u8>),
+    Shared(Shared),
+    Lent(Lent),
+}
+
+impl Deref for Segment {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Owned(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+            Self::Lent(bytes) => bytes,
+        }
+    }
+}
+
+impl Body {
+    pub(crate) fn len(&self) -> usize {
+        match self.segments.is_empty() {
+            true => self.tail.len() - self.sent,
+            false => self.queued + self.tail.len(),
+        }
+    }
+
+    pub(crate) fn push_shared(&mut self, bytes: &Shared) {
+        if bytes.len() < SHARED_BYTES_MIN {
+            self.tail.extend_from_slice(bytes);
+        } else {
+            self.push(Segment::Shared(bytes.clone()));
+        }
+    }
+
+    pub(crate) fn push(&mut self, segment: Segment) {
+        self.seal_tail();
+        self.queued += segment.len();
+        self.segments.push_back(segment);
+    }
+
+    /// Keeps a tail that is sent bit by bit from growing at its end for ever. Each byte is moved
+    /// at most once for each byte sent.
+    #[cold]
+    fn make_room(&mut self) {
+        if self.segments.is_empty() && self.sent > self.tail.len() / 2 {
+            self.tail.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+
+    /// Turns the tail into a segment, so that something can follow it.
+    fn seal_tail(&mut self) {
+        let first = self.segments.is_empty();
+        if self.tail.len() == if first { self.sent } else { 0 } {
+            if first {
+                self.tail.clear();
+                self.sent = 0;
+            }
+            return;
+        }
+        self.queued += self.tail.len() - if first { self.sent } else { 0 };
+        self.segments.push_back(Segment::Owned(core::mem::take(&mut self.tail)));
+    }
+
+    /// Writes until everything is sent, which leaves the memory to be cleared, or the socket takes no more.
+    pub(crate) fn flush(
+        &mut self,
+        socket: &mut impl Socket,
+        pool: &mut Pool,
+    ) -> io::Result<Flushed> {
+        let mut written = 0;
+        loop {
+            let expected = self.next_write_len();
+            if expected == 0 {
+                return Ok(Flushed::All);
+            }
+            match self.write(socket) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(bytes) if bytes == expected && self.segments.is_empty() => {
+                    return Ok(Flushed::All);
+                }
+                Ok(bytes) => {
+                    self.advance(bytes, pool);
+                    written += bytes;
+                    if bytes < expected {
+                        return Ok(Flushed::Blocked { bytes: written });
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Ok(Flushed::Blocked { bytes: written });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Where to append.
+    #[inline]
+    pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
+        if self.sent > SENT_BYTES_MAX {
+            self.make_room();
+        }
+        &mut self.tail
+    }
+
+    /// Forgets everything and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        // Most bodies never had a segment.
+        if self.segments.capacity() > 0 {
+            self.segments.clear();
+            self.segments.shrink_to(SLICES);
+        }
+        self.tail.clear();
+        (self.sent, self.queued) = (0, 0);
+    }
+
+    /// The bytes that the next write offers; none once everything is sent.
+    #[inline]
+    fn next_write_len(&self) -> usize {
+        if self.segments.len() < SLICES {
+            return self.len();
+        }
+        let offered: usize = self.segments.iter().take(SLICES).map(|segment| segment.len()).sum();
+        offered - self.sent
+    }
+
+    #[inline]
+    fn write(&self, socket: &mut impl Socket) -> io::Result<usize> {
+        if self.segments.is_empty() {
+            return socket.write(&self.tail[self.sent..]);
+        }
+        self.write_segments(socket)
+    }
+
+    fn write_segments(&self, socket: &mut impl Socket) -> io::Result<usize> {
+        // A vectored write costs more, and one shared message to each of many is the usual case.
+        if let (1, true, Some(only)) =
+            (self.segments.len(), self.tail.is_empty(), self.segments.front())
+        {
+            return socket.write(&only[self.sent..]);
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let parts = self.segments.iter().map(|segment| &**segment).chain([&*self.tail]);
+        let mut count = 0;
+        for (slice, part) in slices.iter_mut().zip(parts) {
+            *slice = IoSlice::new(if count == 0 { &part[self.sent..] } else { part });
+            count += 1;
+        }
+        socket.write_vectored(&slices[..count])
+    }
+
+    /// What it costs to keep it.
+    pub(crate) const fn bytes(&self) -> usize {
+        size_of::<Self>() + self.tail.capacity()
+    }
+
+    /// Takes `bytes` sent bytes off the front.
+    #[inline]
+    pub(crate) fn advance(&mut self, mut bytes: usize, pool: &mut Pool) {
+        while let Some(first) = self.segments.front() {
+            let rest = first.len() - self.sent;
+            if bytes < rest {
+                self.sent += bytes;
+                self.queued -= bytes;
+                return;
+            }
+            bytes -= rest;
+            self.queued -= rest;
+            self.sent = 0;
+            if let Some(Segment::Lent(bytes)) = self.segments.pop_front() {
+                pool.give_back(bytes);
+            }
+        }
+        self.sent += bytes;
+    }
+}

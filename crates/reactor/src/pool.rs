@@ -1,0 +1,107 @@
+//! What drained outboxes leave behind, kept for the next ones.
+
+use std::fmt;
+
+use crate::Lent;
+use crate::body::Body;
+use crate::memory::Warm;
+
+/// Buffers a pool keeps: a message to a crowd lies in as many outboxes at a time, and making them
+/// anew takes as long as all else that is done for a recipient.
+const POOLED_MAX: usize = 2048;
+/// Memory that a pool keeps in all: enough for a few large messages, whose memory would
+/// otherwise be mapped and given back for each of them.
+const POOLED_BYTES_MAX: usize = 4 << 20;
+
+/// The drained bodies of a loop's outboxes, and memory for large messages: kept warm for the next
+/// ones.
+#[derive(Default)]
+pub struct Pool {
+    #[expect(clippy::vec_box, reason = "an outbox holds its body by one pointer")]
+    bodies: Vec<Box<Body>>,
+    /// The memory of all of them.
+    bytes: usize,
+    large: Warm,
+}
+
+impl Pool {
+    /// An empty pool; allocates nothing.
+    pub const fn new() -> Self {
+        Self { bodies: Vec::new(), bytes: 0, large: Warm::new() }
+    }
+
+    /// Initialised memory for a message of `bytes_wanted` bytes: what is there, which may be more or
+    /// less, or nothing. It is memory that was used and given back; a message for which there is none
+    /// has to grow by what arrives.
+    pub fn take_memory(&mut self, bytes_wanted: usize) -> Option<Vec<u8>> {
+        self.large.take(bytes_wanted)
+    }
+
+    /// Keeps `memory` for another message, unless enough is kept.
+    pub fn keep_memory(&mut self, memory: Vec<u8>) {
+        self.large.keep(memory);
+    }
+
+    /// Takes the memory of `bytes` back, if nobody else has it any more.
+    pub fn give_back(&mut self, bytes: Lent) {
+        if let Some(memory) = bytes.into_memory() {
+            self.large.keep(memory);
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Box<Body> {
+        let Some(body) = self.bodies.pop() else { return Box::default() };
+        self.bytes -= body.bytes();
+        body
+    }
+
+    pub(crate) fn put(&mut self, mut body: Box<Body>) {
+        let bytes = self.bytes + body.bytes();
+        if self.bodies.len() >= POOLED_MAX || bytes > POOLED_BYTES_MAX {
+            return;
+        }
+        self.bytes = bytes;
+        body.clear();
+        self.bodies.push(body);
+    }
+}
+
+/// Shows counts only: what was sent may still lie in the memory.
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("bodies", &self.bodies.len())
+            .field("bytes", &self.bytes)
+            .field("large_bytes", &self.large.bytes())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Body, POOLED_BYTES_MAX, POOLED_MAX, Pool};
+    use crate::Outbox;
+
+    fn drained(pool: &mut Pool, outboxes: usize, bytes: usize) {
+        let mut full: Vec<Outbox> = (0..outboxes).map(|_| Outbox::new()).collect();
+        full.iter_mut().for_each(|outbox| outbox.tail(pool).resize(bytes, 0));
+        full.iter_mut().for_each(|outbox| outbox.clear(pool));
+    }
+
+    #[test]
+    fn a_pool_keeps_large_buffers_within_its_bound() {
+        let mut pool = Pool::new();
+        let large = POOLED_BYTES_MAX / 4 - size_of::<Body>();
+        drained(&mut pool, 9, large);
+        assert_eq!((pool.bodies.len(), pool.bytes), (4, POOLED_BYTES_MAX));
+        assert_eq!(Outbox::new().tail(&mut pool).capacity(), large, "warm memory");
+        assert_eq!((pool.bodies.len(), pool.bytes), (3, POOLED_BYTES_MAX / 4 * 3));
+    }
+
+    #[test]
+    fn a_pool_keeps_no_crowd_of_small_buffers() {
+        let mut pool = Pool::new();
+        drained(&mut pool, POOLED_MAX + 9, 1);
+        assert_eq!(pool.bodies.len(), POOLED_MAX);
+    }
+}
