@@ -37,7 +37,7 @@ fn group(len: usize) -> Group {
             &["tungstenite"],
             3.0,
         ),
-        65_536 => group.target("sockeye-frame", &["floor: copy and XOR"], 0.85).target(
+        65_536 | 1_048_576 => group.target("sockeye-frame", &["floor: copy and XOR"], 0.85).target(
             "sockeye-websocket",
             &["floor: copy and XOR"],
             0.85,

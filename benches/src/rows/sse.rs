@@ -17,6 +17,7 @@ use crate::inputs::{EventStream, ascii, event_streams};
 
 /// A packet, and a large read.
 const CHUNKS: [usize; 2] = [1448, 16 << 10];
+const FLOOR: &str = "floor: memcpy and memchr";
 const PEERS: &[&str] = &["sse-stream", "sseer", "eventsource-stream"];
 
 pub(super) fn groups() -> Vec<Group> {
@@ -44,14 +45,35 @@ fn parse(stream: &EventStream, chunk_bytes: usize) -> Group {
             }
         }
     };
-    Group::new(format!("parse {}, chunks of {chunk_bytes} B", stream.name), stream.bytes.len())
+    let name = format!("parse {}, chunks of {chunk_bytes} B", stream.name);
+    let group = Group::new(name, stream.bytes.len())
         .parts(events)
         .row("sockeye-sse", row(sockeye))
         .row("sse-stream", row(sse_stream))
         .row("sseer", row(sseer))
         .row("eventsource-stream", row(eventsource_stream))
-        .target("sockeye-sse", PEERS, 1.5)
-        .target("sockeye-sse", &["eventsource-stream"], 6.0)
+        .row(FLOOR, row(floor));
+    match stream.bytes.len() / events {
+        0..100 => group.target("sockeye-sse", PEERS, 2.0),
+        1000.. => group.target("sockeye-sse", &[FLOOR], 0.6),
+        _ => group.target("sockeye-sse", PEERS, 1.5),
+    }
+}
+
+/// Copies the chunks and finds their line feeds and the blank lines among them.
+fn floor(chunks: &[Bytes]) -> usize {
+    let mut buffer = [0; CHUNKS[1]];
+    let (mut events, mut line_bytes) = (0, 0);
+    for chunk in chunks {
+        let mut rest = &mut buffer[..chunk.len()];
+        rest.copy_from_slice(black_box(chunk));
+        while let Some(len) = memchr::memchr(b'\n', rest) {
+            events += usize::from(line_bytes + len == 0);
+            (line_bytes, rest) = (0, &mut rest[len + 1..]);
+        }
+        line_bytes += rest.len();
+    }
+    events
 }
 
 fn sockeye(chunks: &[Bytes]) -> usize {

@@ -10,7 +10,10 @@ use crate::inputs::{ascii, mixed};
 pub(super) fn groups() -> Vec<Group> {
     let lens = [16, 125, 1024, 64 << 10];
     let plain = lens.map(|len| group(format!("UTF-8, ASCII, {len} B"), ascii(len)));
-    let mixed = lens.map(|len| group(format!("UTF-8, 1 to 4 bytes, {len} B"), mixed(len)));
+    let mixed = lens.map(|len| {
+        let group = group(format!("UTF-8, 1 to 4 bytes, {len} B"), mixed(len));
+        if len < 64 << 10 { group } else { group.target("sockeye-frame, whole", &["std"], 10.0) }
+    });
     plain.into_iter().chain(mixed).collect()
 }
 

@@ -1,0 +1,383 @@
+//! Which servers are there, and why the others are not.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::args::Args;
+use crate::builds::Builds;
+use crate::server::{Places, Server};
+
+/// What was found.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) servers: Vec<Server>,
+    /// Those that are not there, and why.
+    pub(crate) absent: Vec<(&'static str, String)>,
+    /// What has to stay on disk while servers run.
+    pub(crate) scratch: Option<Scratch>,
+}
+
+/// A directory for configurations; removed when dropped.
+pub(crate) struct Scratch(pub(crate) PathBuf);
+
+impl Scratch {
+    fn new() -> std::io::Result<Self> {
+        let dir = std::env::temp_dir().join(format!("sockeye-load-{}", std::process::id()));
+        std::fs::create_dir_all(&dir)?;
+        Ok(Self(dir))
+    }
+
+    fn file(&self, name: &str, text: &str) -> Result<String, String> {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(path.to_string_lossy().into_owned())
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Nobody misses what cannot be removed.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Thousands come at once here, and all from one machine: the rates that hold a crowd back are raised.
+/// Every bound on memory stays as it is. Patterns are for the loads with many channels.
+const CONFIG: &str = "\
+[limits]
+connections_per_address = 100000
+handshakes_per_second = 1000000
+[channels]
+patterns = true
+";
+
+/// Nchan for WebSockets and event streams, keeping no messages for those that come later.
+const NCHAN: &str = "\
+load_module MODULE;
+worker_processes 1;
+daemon off;
+pid DIR/nginx.pid;
+error_log DIR/nginx.log error;
+worker_rlimit_nofile LIMIT;
+events { worker_connections WORKERS; use epoll; multi_accept on; }
+http {
+  access_log off;
+  tcp_nodelay on;
+  keepalive_requests 1000000000;
+  keepalive_timeout 3600s;
+  nchan_max_reserved_memory 256M;
+  server {
+    listen 127.0.0.1:PORT backlog=4096;
+    location = /sub {
+      nchan_subscriber websocket eventsource;
+      nchan_channel_id channel;
+      nchan_subscriber_first_message newest;
+      nchan_websocket_ping_interval 0;
+    }
+    location = /pub {
+      nchan_publisher websocket http;
+      nchan_channel_id channel;
+      nchan_store_messages off;
+    }
+  }
+}
+";
+
+impl Found {
+    /// Builds and looks for all that are wanted by `is_wanted`.
+    pub(crate) fn look(args: &Args, builds: &Builds, sockeye: &Path, wanted: &[&str]) -> Self {
+        let mut found = Self { scratch: Scratch::new().ok(), ..Self::default() };
+        let is_wanted = |name: &str| wanted.contains(&name);
+        found.add_sockeye(sockeye, builds, &is_wanted);
+        found.add_bare(builds, &is_wanted);
+        found.add_uws(args, builds, &is_wanted);
+        found.add_nchan(&is_wanted);
+        found.add_node(builds, &is_wanted);
+        found.add_rust(builds, &is_wanted);
+        if let Some(other) = &args.other {
+            found.add_other(other);
+        }
+        found
+    }
+
+    /// The server of that name.
+    pub(crate) fn server(&self, name: &str) -> Option<&Server> {
+        self.servers.iter().find(|server| server.name == name)
+    }
+
+    fn add_all(&mut self, servers: Result<Vec<Server>, String>, names: &[&'static str]) {
+        match servers {
+            Ok(servers) => self.servers.extend(servers),
+            Err(why) => self.absent.extend(names.iter().map(|name| (*name, why.clone()))),
+        }
+    }
+
+    fn add_sockeye(&mut self, sockeye: &Path, builds: &Builds, is_wanted: &dyn Fn(&str) -> bool) {
+        let config = self.scratch.as_ref().ok_or_else(|| "no directory for files".to_owned());
+        let config = match config.and_then(|scratch| scratch.file("sockeye.toml", CONFIG)) {
+            Ok(config) => config,
+            Err(why) => return self.add_all(Err(why), &["sockeye", "plain", "baseline"]),
+        };
+        let version =
+            said(Command::new(sockeye).arg("--version")).unwrap_or_else(|| "Sockeye".into());
+        let version = version.replace("sockeye", "Sockeye");
+        for (name, what) in [("sockeye", ""), ("plain", ", without envelopes and cursors")] {
+            if is_wanted(name) {
+                let label = format!("{version}{what}");
+                self.servers.push(sockeye_server(name, label, sockeye, &config));
+            }
+        }
+        // Without other flags there is no other build.
+        if is_wanted("baseline") && builds.is_native {
+            let label = format!("{version}, built for the baseline");
+            let server = builds.sockeye_baseline();
+            let server = server.map(|it| vec![sockeye_server("baseline", label, &it, &config)]);
+            self.add_all(server, &["baseline"]);
+        }
+    }
+
+    fn add_bare(&mut self, builds: &Builds, is_wanted: &dyn Fn(&str) -> bool) {
+        let names = ["bare", "bare-fanout"];
+        if !names.iter().any(|name| is_wanted(name)) {
+            return;
+        }
+        let servers = builds.bare().map(|program| {
+            let program = program.to_string_lossy();
+            let url = "tcp://127.0.0.1:{port}".to_owned();
+            let mut echo =
+                Server::new("bare", "bare epoll echo".into(), &[&program, "echo", "{port}"]);
+            echo.places.echo = Some(url.clone());
+            let label = "bare loop of sends".into();
+            let mut fanout = Server::new("bare-fanout", label, &[&program, "fanout", "{port}"]);
+            fanout.places.fanout = vec!["--broadcast".into(), url];
+            vec![echo, fanout]
+        });
+        self.add_all(servers, &names);
+    }
+
+    fn add_uws(&mut self, args: &Args, builds: &Builds, is_wanted: &dyn Fn(&str) -> bool) {
+        let names = ["uws", "uws-deflate"];
+        if !names.iter().any(|name| is_wanted(name)) {
+            return;
+        }
+        let Some(checkouts) = &args.uws else {
+            return self.add_all(Err("no checkouts are named (--uws)".into()), &names);
+        };
+        let version = commit(&checkouts.join("uWebSockets"));
+        let servers = builds.uws(checkouts).map(|program| {
+            let program = program.to_string_lossy();
+            let label = format!("uWebSockets {version}");
+            let mut plain = Server::new("uws", label.clone(), &[&program, "{port}"]);
+            plain.places = Places {
+                echo: Some("ws://127.0.0.1:{port}/echo".into()),
+                fanout: vec![
+                    "--broadcast".into(),
+                    "--publish=ws://127.0.0.1:{port}/pub".into(),
+                    "ws://127.0.0.1:{port}/sub".into(),
+                ],
+                events: Vec::new(),
+                health: Some("/healthz".into()),
+            };
+            let deflate = Server {
+                name: "uws-deflate",
+                label: format!("{label}, a compressor for each"),
+                command: [&*plain.command, &["deflate".to_owned()]].concat(),
+                ..plain.clone()
+            };
+            vec![plain, deflate]
+        });
+        self.add_all(servers, &names);
+    }
+
+    fn add_nchan(&mut self, is_wanted: &dyn Fn(&str) -> bool) {
+        if is_wanted("nchan") {
+            let server = self.nchan().map(|server| vec![server]);
+            self.add_all(server, &["nchan"]);
+        }
+    }
+
+    fn nchan(&self) -> Result<Server, String> {
+        let module = ["/usr/lib/nginx/modules", "/usr/share/nginx/modules", "/etc/nginx/modules"];
+        let module = module.iter().map(|dir| Path::new(dir).join("ngx_nchan_module.so"));
+        let module =
+            module.into_iter().find(|path| path.exists()).ok_or("nchan is not installed")?;
+        let version = said(Command::new("nginx").arg("-v")).ok_or("nginx is not installed")?;
+        let scratch = self.scratch.as_ref().ok_or("no directory for files")?;
+        let dir = scratch.0.to_string_lossy();
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+        let limit = limit.unwrap_or(100_000);
+        let text = NCHAN
+            .replace("MODULE", &module.to_string_lossy())
+            .replace("DIR", &dir)
+            .replace("LIMIT", &limit.to_string())
+            .replace("WORKERS", &(limit - limit / 40).to_string());
+        // The port is known only when it starts: the shell puts it in.
+        let template = scratch.file("nchan.conf", &text)?;
+        let start = format!(
+            "sed s/PORT/{{port}}/ {template} > {template}.{{port}} && exec nginx -c {template}.{{port}}"
+        );
+        let version = version.replace("nginx version: ", "").replace('/', " ");
+        let mut server =
+            Server::new("nchan", format!("nchan on {version}"), &["/bin/sh", "-c", &start]);
+        server.has_worker = true;
+        server.places = Places {
+            echo: None,
+            fanout: vec![
+                "--broadcast".into(),
+                "--publish=ws://127.0.0.1:{port}/pub".into(),
+                "ws://127.0.0.1:{port}/sub".into(),
+            ],
+            events: vec![
+                "--publish=http://127.0.0.1:{port}/pub".into(),
+                "http://127.0.0.1:{port}/sub".into(),
+            ],
+            health: Some("/".into()),
+        };
+        Ok(server)
+    }
+
+    fn add_node(&mut self, builds: &Builds, is_wanted: &dyn Fn(&str) -> bool) {
+        let names = ["ws", "node", "better-sse"];
+        if !names.iter().any(|name| is_wanted(name)) {
+            return;
+        }
+        let Some(node) = said(Command::new("node").arg("--version")) else {
+            return self.add_all(Err("node is not installed".into()), &names);
+        };
+        let servers = builds.node_peers().map(|dir| {
+            let script = |name: &str| dir.join(name).to_string_lossy().into_owned();
+            let version = |package: &str| package_version(&dir.join("node_modules").join(package));
+            let label = format!("ws {} on node {node}", version("ws"));
+            let mut ws = Server::new("ws", label, &["node", &script("ws.mjs"), "{port}"]);
+            ws.places.echo = Some("ws://127.0.0.1:{port}/echo".into());
+            ws.places.fanout = vec![
+                "--broadcast".into(),
+                "--publish=ws://127.0.0.1:{port}/pub".into(),
+                "ws://127.0.0.1:{port}/sub".into(),
+            ];
+            ws.places.health = Some("/".into());
+            let events = vec![
+                "--publish=http://127.0.0.1:{port}/pub".to_owned(),
+                "http://127.0.0.1:{port}/sub".to_owned(),
+            ];
+            let label = format!("http of node {node}");
+            let mut plain = Server::new("node", label, &["node", &script("sse.mjs"), "{port}"]);
+            plain.places.events.clone_from(&events);
+            let label = format!("better-sse {} on node {node}", version("better-sse"));
+            let command = ["node", &*script("sse.mjs"), "{port}", "better"];
+            let mut better = Server::new("better-sse", label, &command);
+            better.places.events = events;
+            vec![ws, plain, better]
+        });
+        self.add_all(servers, &names);
+    }
+
+    fn add_rust(&mut self, builds: &Builds, is_wanted: &dyn Fn(&str) -> bool) {
+        const CRATES: [(&str, &str, bool); 5] = [
+            ("tungstenite", "tokio-tungstenite", true),
+            ("yawc", "yawc", true),
+            ("sockudo", "sockudo-ws", true),
+            ("tokio-websockets", "tokio-websockets", false),
+            ("fastwebsockets", "fastwebsockets", false),
+        ];
+        let names = CRATES.map(|it| it.0);
+        if !names.iter().any(|name| is_wanted(name)) {
+            return;
+        }
+        let lock = builds.root.join("benches/load/peers/rust/Cargo.lock");
+        let lock = std::fs::read_to_string(lock).unwrap_or_default();
+        let servers = builds.rust_peers().map(|dir| {
+            let wanted = CRATES.into_iter().filter(|it| is_wanted(it.0));
+            let server = |(name, package, is_batched): (&'static str, &str, bool)| {
+                let version = locked_version(&lock, package).unwrap_or("of unknown version");
+                let program = dir.join(name).to_string_lossy().into_owned();
+                let mut command = vec![&*program, "{port}"];
+                command.extend(is_batched.then_some("batch"));
+                let label =
+                    format!("{package} {version}{}", if is_batched { ", batched" } else { "" });
+                let mut server = Server::new(name, label, &command);
+                server.places.echo = Some("ws://127.0.0.1:{port}/".into());
+                server
+            };
+            wanted.map(server).collect()
+        });
+        self.add_all(servers, &names);
+    }
+
+    fn add_other(&mut self, other: &str) {
+        let mut parts = other.splitn(3, ',');
+        let (url, pid) = (parts.next(), parts.next().and_then(|pid| pid.parse().ok()));
+        let (Some(url), Some(pid)) = (url, pid) else {
+            return self.absent.push(("other", "expected URL,PID,LABEL".into()));
+        };
+        let label = parts.next().unwrap_or("another server").to_owned();
+        let mut server = Server::new("other", label, &[]);
+        server.pid = Some(pid);
+        server.places.echo = Some(url.to_owned());
+        self.servers.push(server);
+    }
+}
+
+fn sockeye_server(name: &'static str, label: String, program: &Path, config: &str) -> Server {
+    let program = program.to_string_lossy();
+    let listen = "127.0.0.1:{port}";
+    let command = [&*program, "serve", "--listen", listen, "--drain", "0", "--config", config];
+    let mut server = Server::new(name, label, &command);
+    let socket = "ws://127.0.0.1:{port}/v1/ws".to_owned();
+    server.places = Places {
+        echo: Some("ws://127.0.0.1:{port}/echo".into()),
+        fanout: if name == "plain" { vec!["--bare".into(), socket] } else { vec![socket] },
+        events: vec![
+            "--publish=http://127.0.0.1:{port}/v1/channels/bench".into(),
+            "http://127.0.0.1:{port}/v1/sse?channel=bench".into(),
+        ],
+        health: Some("/healthz".into()),
+    };
+    server
+}
+
+/// The first line that a program says, on whichever stream.
+pub(crate) fn said(command: &mut Command) -> Option<String> {
+    let output = command.output().ok()?;
+    let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
+    String::from_utf8_lossy(&text).lines().next().map(|line| line.trim().to_owned())
+}
+
+/// The commit of a checkout, if it is one.
+fn commit(dir: &Path) -> String {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(dir).args(["describe", "--tags", "--always"]);
+    match git.output() {
+        Ok(output) if output.status.success() => {
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        }
+        Ok(_) | Err(_) => "of unknown version".into(),
+    }
+}
+
+/// The version of a package in a lock file of cargo's.
+fn locked_version<'t>(lock: &'t str, package: &str) -> Option<&'t str> {
+    let name = format!("name = \"{package}\"");
+    let mut lines = lock.lines().skip_while(|line| *line != name);
+    lines.nth(1)?.strip_prefix("version = \"")?.strip_suffix('"')
+}
+
+/// The version of a package of npm's.
+fn package_version(dir: &Path) -> String {
+    let text = std::fs::read_to_string(dir.join("package.json")).unwrap_or_default();
+    let package: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    package["version"].as_str().unwrap_or("of unknown version").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_file_tells_versions() {
+        let lock = "[[package]]\nname = \"yawc\"\nversion = \"0.5.0\"\n\n[[package]]\nname = \"z\"\nversion = \"1\"\n";
+        assert_eq!(locked_version(lock, "yawc"), Some("0.5.0"));
+        assert_eq!(locked_version(lock, "z"), Some("1"));
+        assert_eq!(locked_version(lock, "ya"), None);
+    }
+}
