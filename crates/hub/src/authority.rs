@@ -226,7 +226,10 @@ impl<M> Hub<M> {
     ) -> Result<Admission, Refusal> {
         let Publication { channel, body, cost, kind, key, expect: _ } = publication;
         let name = channel.as_str();
-        let id = self.config.id_of(channel.namespace());
+        let id = match record {
+            Some(index) => self.channels.record(index).settings,
+            None => self.config.id_of(channel.namespace()),
+        };
         // [hub:bound-ended]
         if kind == Kind::End && !self.channels.may_end(id, &self.config) {
             return Err(Refusal::Endings);

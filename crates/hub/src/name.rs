@@ -25,7 +25,7 @@ impl<'a> ChannelName<'a> {
     /// # Errors
     /// [`NameError`] says what is wrong with it.
     pub fn new(name: &'a str) -> Result<Self, NameError> {
-        check(name, |segment| segment.bytes().all(is_plain))?;
+        check(name)?;
         Ok(Self(name))
     }
 
@@ -65,9 +65,8 @@ impl<'a> Pattern<'a> {
     /// # Errors
     /// [`NameError`] says what is wrong with it.
     pub fn new(pattern: &'a str) -> Result<Self, NameError> {
-        let plain = |segment: &str| segment == "*" || segment.bytes().all(is_plain);
         let front = pattern.strip_suffix(":>").or_else(|| (pattern == ">").then_some("*"));
-        check(front.unwrap_or(pattern), plain)?;
+        check_segments(front.unwrap_or(pattern))?;
         if pattern.len() > BYTES_MAX {
             return Err(NameError::TooLong);
         }
@@ -167,7 +166,7 @@ impl fmt::Display for NameError {
 impl core::error::Error for NameError {}
 
 pub(crate) fn namespace(name: &str) -> &str {
-    name.split_once(':').map_or(name, |(first, _)| first)
+    name.bytes().position(|byte| byte == b':').map_or(name, |end| &name[..end])
 }
 
 /// Whether a valid pattern matches a valid name.
@@ -187,24 +186,42 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-fn check(name: &str, is_segment: impl Fn(&str) -> bool) -> Result<(), NameError> {
+/// Each publication's name is looked at here: once through its bytes.
+fn check(name: &str) -> Result<(), NameError> {
     if name.len() > BYTES_MAX {
         return Err(NameError::TooLong);
     }
-    for segment in name.split(':') {
-        if segment.is_empty() {
-            return Err(NameError::EmptySegment);
+    let mut before = b':';
+    for byte in name.bytes() {
+        match byte {
+            b':' if before == b':' => return Err(NameError::EmptySegment),
+            b':' => {}
+            byte if !PLAIN[usize::from(byte)] => return Err(NameError::Byte),
+            _ => {}
         }
-        if !is_segment(segment) {
-            return Err(NameError::Byte);
-        }
+        before = byte;
     }
-    Ok(())
+    if before == b':' { Err(NameError::EmptySegment) } else { Ok(()) }
 }
 
-const fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'~' | b'@' | b'/' | b'-')
+/// The same for a pattern, where `*` may be a segment.
+fn check_segments(pattern: &str) -> Result<(), NameError> {
+    if pattern.len() > BYTES_MAX {
+        return Err(NameError::TooLong);
+    }
+    pattern.split(':').try_for_each(|segment| if segment == "*" { Ok(()) } else { check(segment) })
 }
+
+/// The bytes that segments are made of.
+const PLAIN: [bool; 256] = {
+    let plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.~@/-";
+    let (mut bytes, mut at) = ([false; 256], 0);
+    while at < plain.len() {
+        bytes[plain[at] as usize] = true;
+        at += 1;
+    }
+    bytes
+};
 
 #[cfg(test)]
 mod tests {
@@ -222,6 +239,10 @@ mod tests {
         }
         for bad in ["a b", "ä", "*", "a:>", "$x", "a\0", "a,b", "a:b*"] {
             assert_eq!(ChannelName::new(bad), Err(NameError::Byte), "{bad}");
+        }
+        for char in (0..=0xFF).map(char::from).filter(|char| *char != ':') {
+            let plain = char.is_ascii_alphanumeric() || "_.~@/-".contains(char);
+            assert_eq!(ChannelName::new(&char.to_string()).is_ok(), plain, "{char:?}");
         }
         assert_eq!(ChannelName::new("chat:7").map(ChannelName::namespace), Ok("chat"));
         assert_eq!(ChannelName::new("chat").map(ChannelName::namespace), Ok("chat"));
