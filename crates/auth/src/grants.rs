@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use sockeye_hub::{ChannelName, Pattern, Target};
+use sockeye_hub::{ChannelName, Target};
 
 use crate::{Limits, Misuse};
 
@@ -58,13 +58,8 @@ impl Grants {
     /// Whether one of them is the same as the target, or wider. Several that only together are
     /// as wide do not count.
     pub fn cover(&self, wanted: Target<'_>) -> bool {
-        self.iter().any(|grant| match wanted {
-            Target::Channel(channel) => match Pattern::new(grant) {
-                Ok(pattern) => pattern.matches(channel),
-                Err(_) => grant == channel.as_str(),
-            },
-            Target::Pattern(pattern) => is_wider(grant, pattern.as_str()),
-        })
+        // No grant has the service's own.
+        !wanted.as_str().starts_with('$') && self.iter().any(|it| is_wider(it, wanted.as_str()))
     }
 
     /// Whether each of the others is covered.
@@ -79,7 +74,8 @@ impl fmt::Debug for Grants {
     }
 }
 
-/// Whether each name that `narrow` matches is matched by `wide`, too. Both are valid.
+/// Whether each name that `narrow` matches is matched by `wide`, too. Both are valid; a channel's name
+/// matches itself.
 fn is_wider(wide: &str, narrow: &str) -> bool {
     // [auth:pattern-cover]
     let (mut wide, mut narrow) = (wide.split(':'), narrow.split(':'));
