@@ -1,8 +1,10 @@
 //! The HTTP/1.1 room: requests in, answers out, one at a time.
 
+mod body;
+
 use sockeye_http1::{
     Body, BodyFraming, Error, HeadEnd, HeaderStorage, HeaderValue, Persistence, RequestHead,
-    Response, Status, Version, chunked,
+    Response, Status, Version,
 };
 use sockeye_reactor::{Key, Time};
 
@@ -11,6 +13,7 @@ use crate::connection::{Core, Room};
 use crate::events::{EventsRoom, Framing};
 use crate::held;
 use crate::{App, CloseCause, Context, Deadline, Limits, drain, tunnel, websocket};
+use body::{Pending, whole_body};
 
 /// A connection between requests, or inside one.
 pub(crate) struct HttpRoom {
@@ -33,19 +36,6 @@ enum Stage {
     Head,
     /// The head is complete and the body is not.
     Body(Box<Pending>),
-}
-
-struct Pending {
-    head: Vec<u8>,
-    body: Vec<u8>,
-    rest: Rest,
-    since: Time,
-}
-
-/// What of the body is missing.
-enum Rest {
-    Bytes(u64),
-    Chunks(chunked::Decoder),
 }
 
 /// A request whose bytes are complete.
@@ -126,14 +116,8 @@ impl HttpRoom {
         }
     }
 
-    /// Takes in bytes; gives the next request once it is complete.
-    fn advance(
-        &mut self,
-        bytes: &[u8],
-        now: Time,
-        limits: &Limits,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<Complete>, Error> {
+    /// Takes in what was read, if anything was.
+    fn take_in(&mut self, bytes: &[u8], now: Time) {
         if self.is_idle() && !self.first {
             self.started = now;
         }
@@ -141,43 +125,34 @@ impl HttpRoom {
             self.keep(bytes);
         }
         self.unseen = false;
-        if matches!(self.stage, Stage::Head) {
-            let found = self.head_end.find(&self.input[self.used..], &limits.http)?;
-            let Some(len) = found else {
-                return Ok(None);
-            };
-            self.take_head(len, now, limits, out)?;
-        }
-        self.take_body(limits)
     }
 
-    /// The head ends at `len`: looks at what follows it.
-    fn take_head(
+    /// The length of the next request's head, once it is complete.
+    fn find_head(&mut self, limits: &Limits) -> Result<Option<usize>, Error> {
+        let found = self.head_end.find(&self.input[self.used..], &limits.http)?;
+        if found.is_some() {
+            (self.head_end, self.first) = (HeadEnd::new(), false);
+        }
+        Ok(found)
+    }
+
+    /// Waits for a body whose head is here; `alone`: nothing of the body has come with it.
+    fn expect_body(
         &mut self,
-        len: usize,
-        now: Time,
-        limits: &Limits,
+        (head, bytes): (&RequestHead<'_, '_>, &[u8]),
+        alone: bool,
+        (now, limits): (Time, &Limits),
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let bytes = self.input[self.used..self.used + len].to_vec();
-        self.used += len;
-        (self.head_end, self.first) = (HeadEnd::new(), false);
-        let mut storage = HeaderStorage::new();
-        let head = RequestHead::parse(&bytes, &mut storage, &limits.http)?;
-        let rest = match head.body() {
-            BodyFraming::None => Rest::Bytes(0),
-            BodyFraming::Length(len) => Rest::Bytes(len),
-            BodyFraming::Chunked => Rest::Chunks(chunked::Decoder::new(chunked::Limits::DEFAULT)),
-        };
-        let too_long = matches!(rest, Rest::Bytes(len) if len > limits.body_bytes_max as u64);
+        let too_long =
+            matches!(head.body(), BodyFraming::Length(len) if len > limits.body_bytes_max as u64);
         // RFC 9110 §10.1.1: a client that waits is told to go on, unless its body is here already.
         // A body that is too long is refused below instead.
         // [rfc9110:10.1.1-continue] [rfc9110:10.1.1-final-instead]
-        if head.expect_continue() && self.used == self.input.len() && !too_long {
+        if head.expect_continue() && alone && !too_long {
             Response::new(Status::CONTINUE).write(Body::Empty, out);
         }
-        let pending = Pending { head: bytes, body: Vec::new(), rest, since: now };
-        self.stage = Stage::Body(Box::new(pending));
+        self.stage = Stage::Body(Box::new(Pending::new(bytes, head.body(), now)));
         // [rfc9110:15.5.14-content-too-large]
         if too_long { Err(Error::ContentLengthTooBig) } else { Ok(()) }
     }
@@ -197,52 +172,60 @@ impl HttpRoom {
     }
 }
 
-impl Pending {
-    /// Takes what belongs to the body off `input`; true once the body is complete. No more is
-    /// ever held than has arrived.
-    fn take(&mut self, input: &mut &[u8], bytes_max: usize) -> Result<bool, Error> {
-        match &mut self.rest {
-            Rest::Bytes(rest) => {
-                let len = usize::try_from(*rest).unwrap_or(usize::MAX).min(input.len());
-                let (bytes, after) = input.split_at(len);
-                self.body.extend_from_slice(bytes);
-                *input = after;
-                *rest -= len as u64;
-                Ok(*rest == 0)
-            }
-            Rest::Chunks(decoder) => {
-                while let Some(event) = decoder.next(input)? {
-                    match event {
-                        chunked::Event::End => return Ok(true),
-                        chunked::Event::Data(data) => {
-                            if self.body.len() + data.len() > bytes_max {
-                                return Err(Error::ContentLengthTooBig);
-                            }
-                            self.body.extend_from_slice(data);
-                        }
-                    }
-                }
-                Ok(false)
-            }
-        }
-    }
-}
-
 /// Takes in bytes for the HTTP room of `key` and answers at most one request.
 pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, key: Key, bytes: &[u8]) {
     let Some(connection) = core.connections.get_mut(key) else { return };
     let Room::Http(room) = &mut connection.room else { return };
-    let out = connection.outbox.tail(&mut core.pool);
-    match room.advance(bytes, core.now, &core.limits, out) {
-        Ok(None) => core.settle(key),
-        Ok(Some(request)) => {
-            let input = core::mem::take(&mut room.input);
-            let used = core::mem::take(&mut room.used);
-            serve(core, app, key, &request);
-            go_on_with(core, app, key, input, used);
-        }
-        Err(error) => refuse(core, app, key, error.status(), &error.to_string()),
+    room.take_in(bytes, core.now);
+    let received = match room.stage {
+        Stage::Head => receive_head(core, app, key),
+        Stage::Body(_) => receive_body(core, app, key),
+    };
+    if let Err(error) = received {
+        refuse(core, app, key, error.status(), &error.to_string());
     }
+}
+
+/// Looks for a head. A request of which all is here is answered where it lies; for what is missing of
+/// another one, the head is put by.
+fn receive_head<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Error> {
+    let Some(connection) = core.connections.get_mut(key) else { return Ok(()) };
+    let Room::Http(room) = &mut connection.room else { return Ok(()) };
+    let Some(len) = room.find_head(&core.limits)? else {
+        core.settle(key);
+        return Ok(());
+    };
+    let (input, used) = (core::mem::take(&mut room.input), core::mem::take(&mut room.used) + len);
+    let (bytes, rest) = (&input[used - len..used], &input[used..]);
+    let mut storage = HeaderStorage::new();
+    let head = RequestHead::parse(bytes, &mut storage, &core.limits.http)?;
+    if let Some(body) = whole_body(head.body(), rest, core.limits.body_bytes_max) {
+        let (used, peer) = (used + body.len(), connection.peer.address());
+        serve(core, app, key, &Request { head: &head, body, peer });
+        go_on_with(core, app, key, input, used);
+        return Ok(());
+    }
+    let out = connection.outbox.tail(&mut core.pool);
+    let expected = room.expect_body((&head, bytes), rest.is_empty(), (core.now, &core.limits), out);
+    (room.input, room.used) = (input, used);
+    expected.and_then(|()| receive_body(core, app, key))
+}
+
+/// Looks for the end of a body whose head was put by.
+fn receive_body<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Error> {
+    let Some(connection) = core.connections.get_mut(key) else { return Ok(()) };
+    let Room::Http(room) = &mut connection.room else { return Ok(()) };
+    let Some(request) = room.take_body(&core.limits)? else {
+        core.settle(key);
+        return Ok(());
+    };
+    let (input, used) = (core::mem::take(&mut room.input), core::mem::take(&mut room.used));
+    let mut storage = HeaderStorage::new();
+    let head = RequestHead::parse(&request.head, &mut storage, &core.limits.http)?;
+    let peer = connection.peer.address();
+    serve(core, app, key, &Request { head: &head, body: &request.body, peer });
+    go_on_with(core, app, key, input, used);
+    Ok(())
 }
 
 /// What came behind a request, which used so many bytes of `input`, belongs to whatever room its
@@ -301,21 +284,14 @@ pub(crate) fn refuse<A: App>(core: &mut Core, app: &mut A, key: Key, status: Sta
     core.leave(key, CloseCause::Ended);
 }
 
-fn serve<A: App>(core: &mut Core, app: &mut A, key: Key, request: &Complete) {
-    let Some(connection) = core.connections.get_mut(key) else { return };
+fn serve<A: App>(core: &mut Core, app: &mut A, key: Key, request: &Request<'_>) {
     core.stats.requests += 1;
-    let peer = connection.peer.address();
-    let mut storage = HeaderStorage::new();
-    let head = match RequestHead::parse(&request.head, &mut storage, &core.limits.http) {
-        Ok(head) => head,
-        Err(error) => return refuse(core, app, key, error.status(), &error.to_string()),
-    };
-    let request = Request { head: &head, body: &request.body, peer };
-    match app.on_request(&request, &mut Context { core }) {
-        Answer::Reply(reply) => write_reply(core, key, Terms::of(&head), &reply, &[]),
-        Answer::WebSocket(upgrade) => websocket::open(core, app, key, &head, &upgrade),
-        Answer::EventStream(stream) => open_events(core, app, key, &head, &stream),
-        Answer::Hold(hold) => held::open(core, app, key, Terms::of(&head), hold),
+    let head = request.head;
+    match app.on_request(request, &mut Context { core }) {
+        Answer::Reply(reply) => write_reply(core, key, Terms::of(head), &reply, &[]),
+        Answer::WebSocket(upgrade) => websocket::open(core, app, key, head, &upgrade),
+        Answer::EventStream(stream) => open_events(core, app, key, head, &stream),
+        Answer::Hold(hold) => held::open(core, app, key, Terms::of(head), hold),
         Answer::Tunnel => tunnel::open(core, app, key),
     }
     // A stream opened while the server goes away is told so at once, in its own language: a

@@ -1,0 +1,68 @@
+//! The body of a request, in one piece with its head or bit by bit.
+
+use sockeye_http1::{BodyFraming, Error, chunked};
+use sockeye_reactor::Time;
+
+/// A request of which the head is here, and the body is not.
+pub(super) struct Pending {
+    pub(super) head: Vec<u8>,
+    pub(super) body: Vec<u8>,
+    rest: Rest,
+    pub(super) since: Time,
+}
+
+impl Pending {
+    pub(super) fn new(head: &[u8], framing: BodyFraming, now: Time) -> Self {
+        let rest = match framing {
+            BodyFraming::None => Rest::Bytes(0),
+            BodyFraming::Length(len) => Rest::Bytes(len),
+            BodyFraming::Chunked => Rest::Chunks(chunked::Decoder::new(chunked::Limits::DEFAULT)),
+        };
+        Self { head: head.to_vec(), body: Vec::new(), rest, since: now }
+    }
+
+    /// Takes what belongs to the body off `input`; true once the body is complete. No more is
+    /// ever held than has arrived.
+    pub(super) fn take(&mut self, input: &mut &[u8], bytes_max: usize) -> Result<bool, Error> {
+        match &mut self.rest {
+            Rest::Bytes(rest) => {
+                let len = usize::try_from(*rest).unwrap_or(usize::MAX).min(input.len());
+                let (bytes, after) = input.split_at(len);
+                self.body.extend_from_slice(bytes);
+                *input = after;
+                *rest -= len as u64;
+                Ok(*rest == 0)
+            }
+            Rest::Chunks(decoder) => {
+                while let Some(event) = decoder.next(input)? {
+                    match event {
+                        chunked::Event::End => return Ok(true),
+                        chunked::Event::Data(data) => {
+                            if self.body.len() + data.len() > bytes_max {
+                                return Err(Error::ContentLengthTooBig);
+                            }
+                            self.body.extend_from_slice(data);
+                        }
+                    }
+                }
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// What of the body is missing.
+enum Rest {
+    Bytes(u64),
+    Chunks(chunked::Decoder),
+}
+
+/// The body of a request, if it is all here and there is room for it.
+pub(super) fn whole_body(framing: BodyFraming, rest: &[u8], bytes_max: usize) -> Option<&[u8]> {
+    let len = match framing {
+        BodyFraming::None => 0,
+        BodyFraming::Length(len) => usize::try_from(len).ok().filter(|len| *len <= bytes_max)?,
+        BodyFraming::Chunked => return None,
+    };
+    rest.get(..len)
+}
