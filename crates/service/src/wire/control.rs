@@ -207,7 +207,7 @@ impl<'a> Control<'a> {
     /// Appends it as `sockeye.v1.json` has it.
     pub fn write_json(&self, out: &mut String) {
         let mut object = Object::new(out);
-        object.text("type", &self.event_name()[1..]);
+        object.word("type", &self.event_name()[1..]);
         self.write_members(&mut object);
         object.end();
     }
@@ -268,14 +268,14 @@ impl<'a> Control<'a> {
     fn write_members(&self, object: &mut Object<'_>) {
         match *self {
             Self::Welcome { cursor, session, ping_ms } => {
-                object.text("cursor", cursor.as_str());
+                object.word("cursor", cursor.as_str());
                 object.text("session", session);
                 object.number("ping_ms", ping_ms);
             }
             Self::Subscribed { id, channels, cursor } => {
                 write_id(id, object);
                 object.texts("channels", channels.iter().copied());
-                object.text("cursor", cursor.as_str());
+                object.word("cursor", cursor.as_str());
             }
             Self::Unsubscribed { id, channels } => {
                 write_id(id, object);
@@ -288,7 +288,7 @@ impl<'a> Control<'a> {
             Self::Presence(presence) => presence.write_members(object),
             Self::End { channel, cursor } => {
                 object.text("channel", channel);
-                object.text("cursor", cursor.as_str());
+                object.word("cursor", cursor.as_str());
             }
             Self::Published { id, receipt } => {
                 write_id(id, object);
@@ -299,20 +299,20 @@ impl<'a> Control<'a> {
                 if let Some(channel) = channel {
                     object.text("channel", echoed(channel));
                 }
-                object.text("code", problem.code.as_str());
+                object.word("code", problem.code.as_str());
                 object.text("message", &problem.message);
             }
             Self::Pong { id, cursor } => {
                 write_id(id, object);
-                object.text("cursor", cursor.as_str());
+                object.word("cursor", cursor.as_str());
             }
             Self::Goaway { reason, retry_ms, cursor } => {
                 object.number("code", u64::from(reason.code()));
-                object.text("reason", reason.as_str());
+                object.word("reason", reason.as_str());
                 if let Some(ms) = retry_ms {
                     object.number("retry_ms", ms);
                 }
-                object.text("cursor", cursor.as_str());
+                object.word("cursor", cursor.as_str());
             }
         }
     }
@@ -354,16 +354,16 @@ impl Presence<'_> {
 impl Receipt<'_> {
     pub(super) fn write_members(&self, object: &mut Object<'_>) {
         object.text("channel", self.channel);
-        object.text("cursor", CursorText::new(self.position).as_str());
+        object.word("cursor", self.position.text(&mut [0; Cursor::BYTES_MAX]));
         object.number("seq", self.position.seq.0);
-        object.text("level", self.level.as_str());
+        object.word("level", self.level.as_str());
         object.boolean("duplicate", self.duplicate);
         object.number("subscribers", self.subscribers);
     }
 }
 
 pub(super) fn write_sync(cursor: &CursorText, gaps: u32, replayed: u64, object: &mut Object<'_>) {
-    object.text("cursor", cursor.as_str());
+    object.word("cursor", cursor.as_str());
     object.boolean("recovered", gaps == 0);
     object.number("gaps", u64::from(gaps));
     object.number("replayed", replayed);

@@ -19,11 +19,8 @@ impl<'o> Object<'o> {
     }
 
     fn name(&mut self, name: &str) {
-        if !self.empty {
-            self.out.push(',');
-        }
+        self.out.push_str(if self.empty { "\"" } else { ",\"" });
         self.empty = false;
-        self.out.push('"');
         self.out.push_str(name);
         self.out.push_str("\":");
     }
@@ -31,6 +28,15 @@ impl<'o> Object<'o> {
     pub(super) fn text(&mut self, name: &str, value: &str) {
         self.name(name);
         string(value, self.out);
+    }
+
+    /// A text of ours that needs no escapes.
+    pub(super) fn word(&mut self, name: &str, value: &str) {
+        debug_assert!(!value.bytes().any(is_special));
+        self.name(name);
+        self.out.push('"');
+        self.out.push_str(value);
+        self.out.push('"');
     }
 
     pub(super) fn number(&mut self, name: &str, value: u64) {
@@ -82,8 +88,22 @@ impl<'o> Object<'o> {
 pub(super) fn string(text: &str, out: &mut String) {
     out.reserve(text.len() + 2);
     out.push('"');
+    // All of it without an early end, so that it becomes vectors: mostly there is nothing to find.
+    if text.bytes().fold(false, |found, byte| found | is_special(byte)) {
+        escape(text, out);
+    } else {
+        out.push_str(text);
+    }
+    out.push('"');
+}
+
+const fn is_special(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | ..=0x1F)
+}
+
+fn escape(text: &str, out: &mut String) {
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | ..=0x1F)) {
+    while let Some(at) = rest.bytes().position(is_special) {
         let (plain, tail) = rest.split_at(at);
         out.push_str(plain);
         let (special, tail) = tail.split_at(1);
@@ -101,21 +121,23 @@ pub(super) fn string(text: &str, out: &mut String) {
         rest = tail;
     }
     out.push_str(rest);
-    out.push('"');
 }
 
 pub(super) fn number(value: u64, out: &mut String) {
+    if value < 10 {
+        out.push(char::from(DIGITS[(value % 10) as usize]));
+        return;
+    }
     let (mut digits, mut at, mut rest) = ([0_u8; 20], 20, value);
-    loop {
+    while rest > 0 {
         at -= 1;
-        digits[at] = b"0123456789"[(rest % 10) as usize];
+        digits[at] = DIGITS[(rest % 10) as usize];
         rest /= 10;
-        if rest == 0 {
-            break;
-        }
     }
     out.push_str(str::from_utf8(&digits[at..]).expect("digits are ASCII"));
 }
+
+const DIGITS: &[u8; 10] = b"0123456789";
 
 /// Reads a whole text as one JSON value that can be passed on as it is.
 pub(super) fn value<'t>(text: &'t str, depth_max: usize) -> Result<&'t str, Problem> {

@@ -25,7 +25,7 @@ pub fn message<M: AsRef<Payload>>(entry: &Entry<M>, cursor: &CursorText, out: &m
         return end(entry, cursor).write_json(out);
     }
     let mut object = Object::new(out);
-    object.text("type", "message");
+    object.word("type", "message");
     write_members(entry, cursor, object);
 }
 
@@ -79,7 +79,7 @@ pub(super) fn fragment<M: AsRef<Payload>>(entry: &Entry<M>, cursor: &CursorText,
 fn write_members<M: AsRef<Payload>>(entry: &Entry<M>, cursor: &CursorText, mut object: Object<'_>) {
     let payload = entry.body.as_ref();
     object.text("channel", &entry.channel);
-    object.text("cursor", cursor.as_str());
+    object.word("cursor", cursor.as_str());
     object.number("time", entry.time_ms);
     if let Some(event) = &payload.event {
         object.text("event", event.as_str());
