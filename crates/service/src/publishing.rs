@@ -1,76 +1,31 @@
 //! Publications: into the log, out to the subscribers, and an answer to who sent them.
 
+mod job;
 mod settling;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::mem;
 
 use sockeye_hub::{Admission, ChannelName, Cursor, Kind, Publication, Seq};
-use sockeye_server::{Answer, Context, Hold, Reply, Status, StreamKey};
+use sockeye_server::{Answer, Context, Hold, StreamKey};
 
 use crate::access::Who;
 use crate::backbone::Ticket;
 use crate::body::Body;
 use crate::counters::count;
 use crate::log::Record;
-use crate::reply::{json, problem};
-use crate::wire::reply::{Outcome, published, results};
-use crate::wire::{Channels, Code, Id, Level, Payload, Problem, Publish, Receipt};
+use crate::wire::{Channels, Code, Level, Payload, Problem, Publish};
 use crate::{Opening, Service};
-
-/// Who is told what became of publications.
-#[derive(Debug)]
-pub(crate) enum Asker {
-    /// A request, whose stream is known once it is held.
-    Request(Option<StreamKey>),
-    /// A command on a WebSocket.
-    Socket {
-        /// The stream.
-        stream: StreamKey,
-        /// The command's ID.
-        id: Option<Id<'static>>,
-    },
-}
-
-/// How the answer looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
-    /// One publication.
-    One,
-    /// A list.
-    Many,
-}
-
-/// What was asked for at once, and what has become of it so far.
-#[derive(Debug)]
-struct Job {
-    asker: Asker,
-    shape: Shape,
-    items: Vec<Item>,
-    unsettled: usize,
-}
-
-#[derive(Debug)]
-struct Item {
-    line: Option<u64>,
-    channel: Option<String>,
-    /// `None` while the log has not answered.
-    result: Option<Result<Settled, Problem>>,
-}
-
-/// A receipt without its channel.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settled {
-    pub(crate) position: Cursor,
-    pub(crate) level: Level,
-    pub(crate) duplicate: bool,
-    pub(crate) subscribers: u64,
-}
+pub(crate) use job::{Asker, Settled, Shape};
+use job::{Item, Job};
 
 /// Jobs whose publications wait for the log.
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
     next: u64,
-    open: BTreeMap<u64, Job>,
+    /// By their numbers.
+    open: BTreeMap<u64, Job<'static>>,
     /// The streams of requests that wait.
     held: HashSet<StreamKey>,
     /// By the place waited for: the job, the item in it, and whether it is a duplicate.
@@ -97,14 +52,17 @@ impl Service {
     /// Publishes for a command.
     pub(crate) fn publish(
         &mut self,
-        asker: Asker,
+        asker: Asker<'_>,
         who: &Who,
         publish: Publish<'_>,
         context: &mut Context<'_>,
     ) {
-        let id = self.begin(asker, Shape::One);
-        self.add(id, who, None, Ok(publish), context);
-        self.conclude(id, context);
+        let mut job = self.jobs.begin(asker, Shape::One);
+        self.add(&mut job, who, None, Ok(publish), context);
+        match job.unsettled {
+            0 => self.tell(&job, context),
+            _ => self.jobs.put_by(job),
+        }
     }
 
     /// Publishes for a request: answers, or holds it until the log has answered.
@@ -115,11 +73,11 @@ impl Service {
         items: impl Iterator<Item = (Option<u64>, Result<Publish<'p>, Problem>)>,
         context: &mut Context<'_>,
     ) -> Answer {
-        let id = self.begin(Asker::Request(None), shape);
+        let mut job = self.jobs.begin(Asker::Request(None), shape);
         for (line, item) in items {
-            self.add(id, who, line, item, context);
+            self.add(&mut job, who, line, item, context);
         }
-        self.answer_or_hold(id)
+        self.answer_or_hold(job)
     }
 
     /// Ends a channel for a request.
@@ -129,7 +87,7 @@ impl Service {
         channel: &str,
         context: &mut Context<'_>,
     ) -> Answer {
-        let id = self.begin(Asker::Request(None), Shape::One);
+        let mut job = self.jobs.begin(Asker::Request(None), Shape::One);
         let placed = ChannelName::new(channel).map_err(Problem::from).and_then(|name| {
             who.may_publish(name, &self.namespaces)?;
             self.count_message(who)?;
@@ -139,16 +97,17 @@ impl Service {
             };
             self.place(publication, context)
         });
-        self.note(id, None, Some(channel.to_owned()), placed);
-        self.answer_or_hold(id)
+        self.note(&mut job, None, Some(Cow::Borrowed(channel)), placed);
+        self.answer_or_hold(job)
     }
 
     /// Answers a job's request if all is settled, or holds it.
-    fn answer_or_hold(&mut self, id: u64) -> Answer {
-        match self.jobs.take_settled(id) {
-            Some(job) => job.reply(self.spread_ms()).into(),
-            None => {
-                self.opening = Some(Opening::Publishing(id));
+    fn answer_or_hold(&mut self, job: Job<'_>) -> Answer {
+        match job.unsettled {
+            0 => job.reply(self.spread_ms()).into(),
+            _ => {
+                self.opening = Some(Opening::Publishing(job.id));
+                self.jobs.put_by(job);
                 Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() })
             }
         }
@@ -162,37 +121,30 @@ impl Service {
         }
     }
 
-    fn begin(&mut self, asker: Asker, shape: Shape) -> u64 {
-        self.jobs.next += 1;
-        let job = Job { asker, shape, items: Vec::new(), unsettled: 0 };
-        self.jobs.open.insert(self.jobs.next, job);
-        self.jobs.next
-    }
-
     /// Publishes one item of a job, once for each of its channels.
-    fn add(
+    fn add<'p>(
         &mut self,
-        id: u64,
+        job: &mut Job<'p>,
         who: &Who,
         line: Option<u64>,
-        item: Result<Publish<'_>, Problem>,
+        item: Result<Publish<'p>, Problem>,
         context: &mut Context<'_>,
     ) {
-        let Some(job) = self.jobs.open.get_mut(&id) else { return };
         // A command was counted when it came.
         let counts = matches!(job.asker, Asker::Request(_));
         let publish = match item {
             Ok(publish) => publish,
             Err(problem) => {
                 let counted = if counts { self.count_message(who).map(|_| ()) } else { Ok(()) };
-                return self.note(id, line, None, Err(counted.err().unwrap_or(problem)));
+                return self.note(job, line, None, Err(counted.err().unwrap_or(problem)));
             }
         };
         if let Channels::Many(_) = &publish.channels {
             job.shape = Shape::Many;
         }
-        let Publish { channels, payload, key, expect } = &publish;
-        for channel in channels.names() {
+        let Publish { mut channels, payload, key, expect } = publish;
+        for name in channels.as_mut_slice() {
+            let channel = ChannelName::new(name).expect("checked when it was read");
             let expect = expect.map(|expect| expect.in_epoch(self.hub.position().epoch));
             let placed = expect.transpose().and_then(|expect| {
                 if counts {
@@ -207,7 +159,7 @@ impl Service {
                 };
                 self.place(publication, context)
             });
-            self.note(id, line, Some(channel.as_str().to_owned()), placed);
+            self.note(job, line, Some(mem::take(name)), placed);
         }
     }
 
@@ -258,25 +210,24 @@ impl Service {
     }
 
     /// Writes down where an item of a job is.
-    fn note(
+    fn note<'p>(
         &mut self,
-        id: u64,
+        job: &mut Job<'p>,
         line: Option<u64>,
-        channel: Option<String>,
+        channel: Option<Cow<'p, str>>,
         placed: Result<Placed, Problem>,
     ) {
-        let Jobs { open, waiting, handed, unsettled, .. } = &mut self.jobs;
-        let Some(job) = open.get_mut(&id) else { return };
+        let Jobs { waiting, handed, unsettled, .. } = &mut self.jobs;
         let result = match placed {
             Ok(Placed::Settled(settled)) => Some(Ok(settled)),
             Ok(Placed::Waiting { seq, duplicate }) => {
-                waiting.entry(seq).or_default().push((id, job.items.len(), duplicate));
+                waiting.entry(seq).or_default().push((job.id, job.items.len(), duplicate));
                 job.unsettled += 1;
                 *unsettled += 1;
                 None
             }
             Ok(Placed::Handed(ticket)) => {
-                handed.insert(ticket, (id, job.items.len()));
+                handed.insert(ticket, (job.id, job.items.len()));
                 job.unsettled += 1;
                 *unsettled += 1;
                 None
@@ -291,6 +242,16 @@ impl Service {
 }
 
 impl Jobs {
+    fn begin<'p>(&mut self, asker: Asker<'p>, shape: Shape) -> Job<'p> {
+        self.next += 1;
+        Job { id: self.next, asker, shape, items: Vec::new(), unsettled: 0 }
+    }
+
+    /// A job waits for the log.
+    fn put_by(&mut self, job: Job<'_>) {
+        self.open.insert(job.id, job.into_owned());
+    }
+
     /// The first place that waits for the log.
     fn first_waiting(&self) -> Option<Seq> {
         self.waiting.first_key_value().map(|(seq, _)| *seq)
@@ -338,56 +299,9 @@ impl Jobs {
         (self.held.len(), self.open.len(), self.waiting.len() + self.handed.len())
     }
 
-    fn take_settled(&mut self, id: u64) -> Option<Job> {
+    fn take_settled(&mut self, id: u64) -> Option<Job<'static>> {
         self.open.get(&id).filter(|job| job.unsettled == 0)?;
         self.open.remove(&id)
-    }
-}
-
-impl Job {
-    /// Why nothing of it was looked at: all of it came too soon, and may come again.
-    fn refusal_of_all(&self) -> Option<&Problem> {
-        let too_soon = |item: &Item| {
-            let refusal = item.receipt().err();
-            refusal.is_some_and(|problem| problem.code == Code::RateLimited)
-        };
-        let first = self.items.first()?.receipt().err();
-        first.filter(|_| self.items.iter().all(too_soon))
-    }
-
-    fn reply(&self, retry_ms: u64) -> Reply {
-        if let Some(refusal) = self.refusal_of_all() {
-            return problem(refusal, retry_ms);
-        }
-        match (self.shape, self.items.as_slice()) {
-            (Shape::One, [item]) => match item.receipt() {
-                Ok(receipt) => json(Status::OK, published(&receipt)),
-                Err(refusal) => problem(refusal, retry_ms),
-            },
-            (_, items) => {
-                let outcomes: Vec<Outcome<'_>> = items
-                    .iter()
-                    .map(|item| Outcome {
-                        line: item.line,
-                        channel: item.channel.as_deref(),
-                        result: item.receipt(),
-                    })
-                    .collect();
-                json(Status::OK, results(&outcomes))
-            }
-        }
-    }
-}
-
-impl Item {
-    fn receipt(&self) -> Result<Receipt<'_>, &Problem> {
-        let Settled { position, level, duplicate, subscribers } =
-            match self.result.as_ref().expect("asked for once all is settled") {
-                Ok(settled) => *settled,
-                Err(problem) => return Err(problem),
-            };
-        let channel = self.channel.as_deref().unwrap_or_default();
-        Ok(Receipt { channel, position, level, duplicate, subscribers })
     }
 }
 

@@ -279,7 +279,7 @@ impl Service {
         publish: Publish<'_>,
         context: &mut Context<'_>,
     ) {
-        let asker = Asker::Socket { stream, id: id.map(Id::into_owned) };
+        let asker = Asker::Socket { stream, id };
         let Some(session) = self.sessions.of_stream(stream) else { return };
         let who = session.who.clone();
         self.publish(asker, &who, publish, context);

@@ -3,7 +3,7 @@
 use sockeye_hub::{Committed, Cursor, Hub, Seq};
 use sockeye_server::Context;
 
-use super::{Asker, Settled, failed_log};
+use super::{Asker, Job, Settled, failed_log};
 use crate::Service;
 use crate::body::Body;
 use crate::counters::count;
@@ -91,7 +91,13 @@ impl Service {
 
     /// Answers if nothing of the job is open any more.
     pub(crate) fn conclude(&mut self, id: u64, context: &mut Context<'_>) {
-        let Some(job) = self.jobs.take_settled(id) else { return };
+        if let Some(job) = self.jobs.take_settled(id) {
+            self.tell(&job, context);
+        }
+    }
+
+    /// Tells who asked what became of a job of which all is settled.
+    pub(super) fn tell(&mut self, job: &Job<'_>, context: &mut Context<'_>) {
         match &job.asker {
             Asker::Request(Some(stream)) => {
                 self.jobs.held.remove(stream);

@@ -29,14 +29,25 @@ pub enum Channels<'t> {
     Many(Vec<Cow<'t, str>>),
 }
 
-impl Channels<'_> {
+impl<'t> Channels<'t> {
     /// The names.
     pub fn names(&self) -> impl Iterator<Item = ChannelName<'_>> {
-        let names = match self {
+        let names = self.as_slice().iter();
+        names.map(|name| ChannelName::new(name).expect("checked when it was read"))
+    }
+
+    fn as_slice(&self) -> &[Cow<'t, str>] {
+        match self {
             Self::One(name) => std::slice::from_ref(name),
             Self::Many(names) => names,
-        };
-        names.iter().map(|name| ChannelName::new(name).expect("checked when it was read"))
+        }
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [Cow<'t, str>] {
+        match self {
+            Self::One(name) => std::slice::from_mut(name),
+            Self::Many(names) => names,
+        }
     }
 }
 
@@ -241,10 +252,7 @@ fn check_ttl(ttl_ms: Option<u64>, limits: &Limits) -> Result<(), String> {
 }
 
 fn check_channels(channels: &Channels<'_>) -> Result<(), Problem> {
-    let names = match channels {
-        Channels::One(name) => std::slice::from_ref(name),
-        Channels::Many(names) => names,
-    };
+    let names = channels.as_slice();
     for name in names {
         if let Err(error) = ChannelName::new(name) {
             let message = format!("channel {}: {error}", quoted(name));

@@ -1,0 +1,123 @@
+//! What was asked for at once, and the answer to it.
+
+use std::borrow::Cow;
+
+use sockeye_hub::Cursor;
+use sockeye_server::{Reply, Status, StreamKey};
+
+use crate::reply::{json, problem};
+use crate::wire::reply::{Outcome, published, results};
+use crate::wire::{Code, Id, Level, Problem, Receipt};
+
+/// Who is told what became of publications.
+#[derive(Debug)]
+pub(crate) enum Asker<'p> {
+    /// A request, whose stream is known once it is held.
+    Request(Option<StreamKey>),
+    /// A command on a WebSocket.
+    Socket {
+        /// The stream.
+        stream: StreamKey,
+        /// The command's ID.
+        id: Option<Id<'p>>,
+    },
+}
+
+/// How the answer looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// One publication.
+    One,
+    /// A list.
+    Many,
+}
+
+/// What was asked for at once, and what has become of it so far. It borrows from what was asked until it
+/// has to wait.
+#[derive(Debug)]
+pub(super) struct Job<'p> {
+    pub(super) id: u64,
+    pub(super) asker: Asker<'p>,
+    pub(super) shape: Shape,
+    pub(super) items: Vec<Item<'p>>,
+    pub(super) unsettled: usize,
+}
+
+impl Job<'_> {
+    pub(super) fn into_owned(self) -> Job<'static> {
+        let Self { id, asker, shape, items, unsettled } = self;
+        let asker = match asker {
+            Asker::Request(stream) => Asker::Request(stream),
+            Asker::Socket { stream, id } => Asker::Socket { stream, id: id.map(Id::into_owned) },
+        };
+        let owned = |Item { line, channel, result }: Item<'_>| Item {
+            line,
+            channel: channel.map(|name| Cow::Owned(name.into_owned())),
+            result,
+        };
+        Job { id, asker, shape, items: items.into_iter().map(owned).collect(), unsettled }
+    }
+
+    /// Why nothing of it was looked at: all of it came too soon, and may come again.
+    fn refusal_of_all(&self) -> Option<&Problem> {
+        let too_soon = |item: &Item<'_>| {
+            let refusal = item.receipt().err();
+            refusal.is_some_and(|problem| problem.code == Code::RateLimited)
+        };
+        let first = self.items.first()?.receipt().err();
+        first.filter(|_| self.items.iter().all(too_soon))
+    }
+
+    pub(super) fn reply(&self, retry_ms: u64) -> Reply {
+        if let Some(refusal) = self.refusal_of_all() {
+            return problem(refusal, retry_ms);
+        }
+        match (self.shape, self.items.as_slice()) {
+            (Shape::One, [item]) => match item.receipt() {
+                Ok(receipt) => json(Status::OK, published(&receipt)),
+                Err(refusal) => problem(refusal, retry_ms),
+            },
+            (_, items) => {
+                let outcomes: Vec<Outcome<'_>> = items
+                    .iter()
+                    .map(|item| Outcome {
+                        line: item.line,
+                        channel: item.channel.as_deref(),
+                        result: item.receipt(),
+                    })
+                    .collect();
+                json(Status::OK, results(&outcomes))
+            }
+        }
+    }
+}
+
+/// One publication in one channel.
+#[derive(Debug)]
+pub(super) struct Item<'p> {
+    pub(super) line: Option<u64>,
+    pub(super) channel: Option<Cow<'p, str>>,
+    /// `None` while the log has not answered.
+    pub(super) result: Option<Result<Settled, Problem>>,
+}
+
+impl Item<'_> {
+    pub(super) fn receipt(&self) -> Result<Receipt<'_>, &Problem> {
+        let Settled { position, level, duplicate, subscribers } =
+            match self.result.as_ref().expect("asked for once all is settled") {
+                Ok(settled) => *settled,
+                Err(problem) => return Err(problem),
+            };
+        let channel = self.channel.as_deref().unwrap_or_default();
+        Ok(Receipt { channel, position, level, duplicate, subscribers })
+    }
+}
+
+/// A receipt without its channel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settled {
+    pub(crate) position: Cursor,
+    pub(crate) level: Level,
+    pub(crate) duplicate: bool,
+    pub(crate) subscribers: u64,
+}
