@@ -12,6 +12,9 @@ use super::{Code, Problem};
 /// More members than any object of ours has; so looking one up is a walk over a few.
 const FIELDS_MAX: usize = 16;
 
+/// Members of most objects.
+const FIELDS_USUAL: usize = 8;
+
 /// The members of an object that nobody has taken yet. Values are still text.
 pub(super) struct Fields<'t> {
     members: Vec<(Cow<'t, str>, &'t RawValue)>,
@@ -23,7 +26,7 @@ impl<'t> Fields<'t> {
     /// Reads a text as one object. If it is none, the members before the place where it goes wrong
     /// are there all the same.
     pub(super) fn read(text: &'t str, code: Code) -> (Self, Result<(), Problem>) {
-        let mut fields = Self { members: Vec::new(), code };
+        let mut fields = Self { members: Vec::with_capacity(FIELDS_USUAL), code };
         if !text.trim_start_matches([' ', '\n', '\r', '\t']).starts_with('{') {
             return (fields, Err(Problem::new(code, "not a JSON object")));
         }

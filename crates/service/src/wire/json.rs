@@ -1,6 +1,7 @@
 //! Writing JSON, and what is asked of JSON that is passed on as its text.
 
 use std::fmt::Write as _;
+use std::mem;
 
 use serde_json::value::RawValue;
 
@@ -19,8 +20,10 @@ impl<'o> Object<'o> {
     }
 
     fn name(&mut self, name: &str) {
-        self.out.push_str(if self.empty { "\"" } else { ",\"" });
-        self.empty = false;
+        if !mem::replace(&mut self.empty, false) {
+            self.out.push(',');
+        }
+        self.out.push('"');
         self.out.push_str(name);
         self.out.push_str("\":");
     }
