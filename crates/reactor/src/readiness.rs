@@ -6,42 +6,49 @@ use crate::{Key, Ready};
 ///
 /// The poller reports edges: it says "readable" once, and again only after more has come. So the
 /// bits stay set until a read or a write proves them wrong.
+///
+/// Every connection has one: a byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Readiness {
-    readable: bool,
-    writable: bool,
-    read_closed: bool,
-    listed: bool,
-}
+pub struct Readiness(u8);
 
 impl Readiness {
+    const READABLE: u8 = 1;
+    const WRITABLE: u8 = 1 << 1;
+    const READ_CLOSED: u8 = 1 << 2;
+    const LISTED: u8 = 1 << 3;
+
+    const fn has(self, bits: u8) -> bool {
+        self.0 & bits != 0
+    }
+
     /// Takes in what the poller reported.
     pub fn merge(&mut self, ready: Ready) {
-        self.readable |= ready.readable;
-        self.writable |= ready.writable;
-        self.read_closed |= ready.read_closed;
+        let of = |is_so: bool, bit: u8| if is_so { bit } else { 0 };
+        self.0 |= of(ready.readable, Self::READABLE);
+        self.0 |= of(ready.writable, Self::WRITABLE);
+        self.0 |= of(ready.read_closed, Self::READ_CLOSED);
     }
 
     /// The owner has a reason to write although the poller did not say so: the socket is new, or
     /// a deadline has come. At worst the write blocks.
     pub const fn assume_writable(&mut self) {
-        self.writable = true;
+        self.0 |= Self::WRITABLE;
     }
 
     /// The owner wants to read again what the poller reports once only: the end of the stream. At
     /// worst the read blocks.
     pub const fn assume_readable(&mut self) {
-        self.readable = true;
+        self.0 |= Self::READABLE;
     }
 
     /// Whether a read may bring something.
     pub const fn readable(self) -> bool {
-        self.readable || self.read_closed
+        self.has(Self::READABLE | Self::READ_CLOSED)
     }
 
     /// Whether a write may get rid of something.
     pub const fn writable(self) -> bool {
-        self.writable
+        self.has(Self::WRITABLE)
     }
 
     /// A read brought `len` bytes into room for `room`.
@@ -51,25 +58,23 @@ impl Readiness {
     /// edge is already spent, so the socket stays readable until the end itself has been read.
     pub const fn after_read(&mut self, len: usize, room: usize) {
         if len < room {
-            self.readable = false;
+            self.0 &= !Self::READABLE;
         }
     }
 
     /// The end of the stream was read.
     pub const fn after_end(&mut self) {
-        self.readable = false;
-        self.read_closed = false;
+        self.0 &= !(Self::READABLE | Self::READ_CLOSED);
     }
 
     /// A read would block.
     pub const fn after_read_blocked(&mut self) {
-        self.readable = false;
-        self.read_closed = false;
+        self.0 &= !(Self::READABLE | Self::READ_CLOSED);
     }
 
     /// A write could not take everything.
     pub const fn after_short_write(&mut self) {
-        self.writable = false;
+        self.0 &= !Self::WRITABLE;
     }
 }
 
@@ -83,8 +88,8 @@ pub struct ReadyList {
 impl ReadyList {
     /// Lists `key` unless it is listed already.
     pub fn add(&mut self, key: Key, readiness: &mut Readiness) {
-        if !readiness.listed {
-            readiness.listed = true;
+        if !readiness.is_listed() {
+            readiness.0 |= Readiness::LISTED;
             self.keys.push(key);
         }
     }
@@ -105,12 +110,12 @@ impl ReadyList {
 impl Readiness {
     /// Whether the socket waits for a visit.
     pub const fn is_listed(self) -> bool {
-        self.listed
+        self.has(Self::LISTED)
     }
 
     /// The visit for which the socket was listed begins.
     pub const fn unlist(&mut self) {
-        self.listed = false;
+        self.0 &= !Self::LISTED;
     }
 }
 

@@ -1,5 +1,7 @@
 //! One lazy timer wheel for a whole loop.
 
+use core::num::NonZeroU32;
+
 use crate::{Key, Time};
 
 /// Milliseconds a slot stands for: how late a timer may fire, never early.
@@ -30,23 +32,42 @@ impl Default for Timer {
 #[derive(Debug)]
 pub struct Wheel {
     /// Where each slot's list begins in `entries`.
-    slots: Vec<Option<u32>>,
+    slots: Vec<Option<Link>>,
     /// One bit a slot: not empty.
     occupied: [u64; SLOTS / 64],
     /// The links of all slots' lists, and those that are free.
     entries: Vec<Entry>,
     /// Where the list of free links begins.
-    free: Option<u32>,
+    free: Option<Link>,
     /// The first tick that has not been handed out.
     tick: u64,
     len: usize,
 }
 
+/// Every connection has one: 16 bytes.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     key: Key,
-    at: Time,
-    next: Option<u32>,
+    /// The lower half of the time for which it is armed; [`Wheel::time_of`] knows the other.
+    at: u32,
+    next: Option<Link>,
+}
+
+/// Where an entry lies.
+#[derive(Clone, Copy, Debug)]
+struct Link(NonZeroU32);
+
+impl Link {
+    /// # Panics
+    /// When 2³² entries are in the wheel.
+    fn to(index: usize) -> Self {
+        let number = u32::try_from(index + 1).expect("fewer than 2^32 entries");
+        Self(NonZeroU32::new(number).expect("one more than an index"))
+    }
+
+    const fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
 }
 
 impl Wheel {
@@ -75,7 +96,8 @@ impl Wheel {
     /// Sees to it that `key` is handed back at `deadline` or earlier.
     ///
     /// Does nothing when the timer is armed for no later a time already; the earlier visit will
-    /// find the deadline moved and arm again. [`Time::NEVER`] is not armed.
+    /// find the deadline moved and arm again. [`Time::NEVER`] is not armed. A deadline that is more
+    /// than 49 days away has such an earlier visit, too.
     ///
     /// # Panics
     /// When 2³² entries are in the wheel.
@@ -83,27 +105,43 @@ impl Wheel {
         if deadline >= timer.armed {
             return;
         }
-        timer.armed = deadline;
+        let at = deadline.as_millis().clamp(self.floor(), self.floor() + u64::from(u32::MAX));
+        if Time::from_millis(at) >= timer.armed {
+            return;
+        }
+        timer.armed = Time::from_millis(at);
         // Rounded up: a timer fires late by up to a tick, never early.
-        let tick = deadline.as_millis().div_ceil(TICK_MS).max(self.tick);
+        let tick = at.div_ceil(TICK_MS).max(self.tick);
         let slot = slot_of(tick);
-        let entry = Entry { key, at: deadline, next: self.slots[slot] };
+        let entry = Entry { key, at: lower_half(at), next: self.slots[slot] };
         self.slots[slot] = Some(self.link(entry));
         self.occupied[slot / 64] |= 1 << (slot % 64);
         self.len += 1;
     }
 
+    /// No entry is for an earlier time than that: the beginning of the last tick that was handed out.
+    const fn floor(&self) -> u64 {
+        self.tick.saturating_sub(1) * TICK_MS
+    }
+
+    /// The time for which `entry` is armed: the one with its lower half in the 2³² milliseconds
+    /// from the floor on, as there is no other in the wheel.
+    const fn time_of(&self, entry: Entry) -> Time {
+        let floor = self.floor();
+        Time::from_millis(floor + entry.at.wrapping_sub(lower_half(floor)) as u64)
+    }
+
     /// Puts `entry` into a free link, or a new one.
-    fn link(&mut self, entry: Entry) -> u32 {
-        if let Some(index) = self.free {
-            let link = &mut self.entries[index as usize];
-            self.free = link.next;
-            *link = entry;
-            return index;
+    fn link(&mut self, entry: Entry) -> Link {
+        if let Some(link) = self.free {
+            let place = &mut self.entries[link.index()];
+            self.free = place.next;
+            *place = entry;
+            return link;
         }
-        let index = u32::try_from(self.entries.len()).expect("fewer than 2^32 entries");
+        let link = Link::to(self.entries.len());
         self.entries.push(entry);
-        index
+        link
     }
 
     /// Appends everything armed for `now` or earlier to `fired`, in no particular order.
@@ -128,14 +166,15 @@ impl Wheel {
     /// Hands out what is due in `slot`; what is for a later turn stays.
     fn empty_slot(&mut self, slot: usize, now: Time, fired: &mut Vec<(Key, Time)>) {
         let mut rest = self.slots[slot].take();
-        while let Some(index) = rest {
-            let entry = &mut self.entries[index as usize];
+        while let Some(link) = rest {
+            let at = self.time_of(self.entries[link.index()]);
+            let entry = &mut self.entries[link.index()];
             rest = entry.next;
-            if entry.at > now {
-                entry.next = self.slots[slot].replace(index);
+            if at > now {
+                entry.next = self.slots[slot].replace(link);
             } else {
-                fired.push((entry.key, entry.at));
-                entry.next = self.free.replace(index);
+                fired.push((entry.key, at));
+                entry.next = self.free.replace(link);
                 self.len -= 1;
             }
         }
@@ -181,6 +220,12 @@ impl Timer {
     }
 }
 
+const fn lower_half(ms: u64) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+    let half = ms as u32;
+    half
+}
+
 fn slot_of(tick: u64) -> usize {
     #[expect(clippy::cast_possible_truncation, reason = "less than SLOTS")]
     let slot = (tick % SLOTS as u64) as usize;
@@ -189,7 +234,7 @@ fn slot_of(tick: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{SLOTS, TICK_MS, Timer, Wheel};
+    use super::{Entry, SLOTS, TICK_MS, Timer, Wheel};
     use crate::{Key, Time};
 
     fn key(n: u64) -> Key {
@@ -241,6 +286,45 @@ mod tests {
             assert!(visits < 10, "one early visit a turn at the most");
         }
         assert!(now >= far && now.since(far) <= TICK_MS);
+    }
+
+    /// A crowd of idle connections has one each.
+    #[test]
+    fn an_entry_is_small() {
+        assert_eq!((size_of::<Entry>(), size_of::<Option<super::Link>>()), (16, 4));
+    }
+
+    /// 2³² milliseconds are 49 days.
+    #[test]
+    fn a_deadline_months_away_is_kept_wherever_the_clock_stands() {
+        for start in [0, 5, (1 << 32) - 40, 1 << 32, (3 << 32) - 1] {
+            let (deadline, mut now) =
+                (Time::from_millis(start + (5 << 31)), Time::from_millis(start));
+            let (mut wheel, mut timer) = (Wheel::new(now), Timer::default());
+            let (mut fired, mut visits) = (Vec::new(), 0);
+            while now < deadline {
+                wheel.arm(&mut timer, key(1), deadline);
+                assert_eq!(wheel.len(), 1, "armed once for one deadline");
+                // Days go by at a time.
+                now = (now + (1 << 28)).min(deadline + 1);
+                wheel.advance(now, &mut fired);
+                visits += fired.drain(..).filter(|(_, at)| timer.fire(*at) && *at <= now).count();
+            }
+            assert_eq!((visits, wheel.len()), (3, 0), "two early visits, and the deadline's own");
+        }
+    }
+
+    #[test]
+    fn a_deadline_in_the_past_is_armed_once() {
+        let mut wheel = Wheel::new(Time::from_millis(1 << 33));
+        let mut timer = Timer::default();
+        for ms in [7, 7, 3, 1 << 32] {
+            wheel.arm(&mut timer, key(1), Time::from_millis(ms));
+        }
+        assert_eq!(wheel.len(), 1);
+        let mut fired = Vec::new();
+        wheel.advance(Time::from_millis((1 << 33) + TICK_MS), &mut fired);
+        assert!(fired.len() == 1 && timer.fire(fired[0].1));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One connection and the state that all of them share.
 
-use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::collections::HashMap;
+use std::net::{SocketAddr, SocketAddrV6};
 
 use sockeye_deflate::{Engine, Session};
 use sockeye_http1::Date;
@@ -73,24 +74,21 @@ pub(crate) struct WebSocketRoom {
     /// Present while a message is under way that did not come whole.
     pub(crate) under_way: Option<Box<UnderWay>>,
     pub(crate) session: Option<Box<Session>>,
-    /// What was read and has to wait for the next turn; rarely there.
-    pub(crate) leftover: Option<Box<Leftover>>,
+    /// Since when a pong is awaited, or until when a Close.
+    pub(crate) awaits_at: Time,
     pub(crate) awaits: Awaits,
+    /// Something in [`Core::leftovers`] was read here.
+    pub(crate) has_leftover: bool,
 }
 
 /// What a WebSocket's peer has to answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Awaits {
     Nothing,
-    /// A ping, sent then.
-    Pong {
-        since: Time,
-    },
-    /// Our Close: until then, once it is out.
-    Close {
-        until: Time,
-        code: CloseCode,
-    },
+    /// A ping.
+    Pong,
+    /// Our Close, once it is out.
+    Close(CloseCode),
 }
 
 /// Bytes that were read and not used yet.
@@ -125,6 +123,8 @@ pub(crate) struct Core {
     pub(crate) dirty: Vec<Key>,
     /// Connections to visit in the next turn though the poller will not name them.
     pub(crate) again: ReadyList,
+    /// What was read of WebSockets and has to wait for the next turn. Few have something here.
+    pub(crate) leftovers: HashMap<Key, Leftover>,
     /// Connections to take down at the end of the turn.
     pub(crate) gone: Vec<Key>,
     /// Streams that are over and of which the application has not heard yet.
@@ -144,39 +144,65 @@ impl WebSocketRoom {
     /// Whether our Close is sent.
     pub(crate) const fn is_closing(&self) -> bool {
         match self.awaits {
-            Awaits::Close { .. } => true,
-            Awaits::Nothing | Awaits::Pong { .. } => false,
+            Awaits::Close(_) => true,
+            Awaits::Nothing | Awaits::Pong => false,
         }
     }
 }
 
-/// A peer's address in three quarters of the space: a flow label, which nobody asks for, is left out.
+/// A peer's address in 20 bytes instead of 32: a flow label, which nobody asks for, is left out, and a
+/// scope is there for the only addresses that have one.
 #[derive(Clone, Copy)]
-pub(crate) struct Peer {
-    /// An IPv4 address is written as an IPv6 one.
-    ip: Ipv6Addr,
-    scope_id: u32,
-    port: u16,
-    is_ipv4: bool,
+pub(crate) enum Peer {
+    V4 {
+        ip: [u8; 4],
+        port: u16,
+    },
+    V6 {
+        ip: [u8; 16],
+        port: u16,
+    },
+    /// In fe80::/64 (RFC 4291 §2.5.6), of which there is one on each link.
+    LinkLocal {
+        interface: [u8; 8],
+        scope_id: [u8; 4],
+        port: u16,
+    },
 }
+
+/// The first half of every link-local address.
+const LINK_LOCAL: [u8; 8] = [0xfe, 0x80, 0, 0, 0, 0, 0, 0];
 
 impl Peer {
     fn of(address: SocketAddr) -> Self {
         let port = address.port();
         match address {
-            SocketAddr::V4(of) => {
-                Self { ip: of.ip().to_ipv6_mapped(), scope_id: 0, port, is_ipv4: true }
-            }
+            SocketAddr::V4(of) => Self::V4 { ip: of.ip().octets(), port },
             SocketAddr::V6(of) => {
-                Self { ip: *of.ip(), scope_id: of.scope_id(), port, is_ipv4: false }
+                let ip = of.ip().octets();
+                match ip.split_first_chunk() {
+                    Some((&LINK_LOCAL, interface)) => Self::LinkLocal {
+                        interface: interface.try_into().expect("the other half"),
+                        scope_id: of.scope_id().to_ne_bytes(),
+                        port,
+                    },
+                    Some(_) | None => Self::V6 { ip, port },
+                }
             }
         }
     }
 
     pub(crate) fn address(self) -> SocketAddr {
-        match self.ip.to_ipv4_mapped() {
-            Some(ip) if self.is_ipv4 => (ip, self.port).into(),
-            Some(_) | None => SocketAddrV6::new(self.ip, self.port, 0, self.scope_id).into(),
+        match self {
+            Self::V4 { ip, port } => (ip, port).into(),
+            Self::V6 { ip, port } => (ip, port).into(),
+            Self::LinkLocal { interface, scope_id, port } => {
+                let mut ip = [0; 16];
+                let (network, rest) = ip.split_at_mut(LINK_LOCAL.len());
+                network.copy_from_slice(&LINK_LOCAL);
+                rest.copy_from_slice(&interface);
+                SocketAddrV6::new(ip.into(), port, 0, u32::from_ne_bytes(scope_id)).into()
+            }
         }
     }
 }
@@ -280,7 +306,7 @@ impl Connection {
     pub(crate) fn has_leftover(&self) -> bool {
         match &self.room {
             Room::Http(room) => room.has_leftover(),
-            Room::WebSocket(room) => room.leftover.is_some(),
+            Room::WebSocket(room) => room.has_leftover,
             Room::Events(_) | Room::Held(_) | Room::Tunnel(_) | Room::Leaving(_) | Room::Gone => {
                 false
             }
@@ -346,9 +372,12 @@ impl Core {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let (closed, kind, said) = match &connection.room {
             Room::WebSocket(room) => {
+                if room.has_leftover {
+                    self.leftovers.remove(&key);
+                }
                 let said = match room.awaits {
-                    Awaits::Close { code, .. } => Some(code),
-                    Awaits::Nothing | Awaits::Pong { .. } => None,
+                    Awaits::Close(code) => Some(code),
+                    Awaits::Nothing | Awaits::Pong => None,
                 };
                 (&mut self.stats.websockets_closed, StreamKind::WebSocket, said)
             }
@@ -502,13 +531,20 @@ mod tests {
     /// A crowd of idle connections is made of these.
     #[test]
     fn a_connection_is_small() {
-        assert_eq!(size_of::<Connection>(), 240);
+        assert_eq!(size_of::<Connection>(), 224);
         assert_eq!(size_of::<Option<Connection>>(), size_of::<Connection>());
     }
 
     #[test]
     fn an_address_is_told_as_it_came() {
-        let all = ["192.0.2.1:80", "[::ffff:192.0.2.1]:65535", "[2001:db8::1]:1", "[fe80::1%7]:9"];
+        let all = [
+            "192.0.2.1:80",
+            "[::ffff:192.0.2.1]:65535",
+            "[2001:db8::1]:1",
+            "[fe80::1:2:3:4%7]:9",
+            "[fe80::1]:9",
+            "[fe81::1]:9",
+        ];
         for address in all.map(|text| text.parse::<SocketAddr>().expect("an address")) {
             assert_eq!(Peer::of(address).address(), address);
         }

@@ -396,7 +396,8 @@ impl Context<'_> {
         );
         let out = connection.outbox.tail(&mut core.pool);
         if room.protocol.close(frame.ok(), out).is_ok() {
-            room.awaits = Awaits::Close { until: core.now + core.limits.close_ms, code };
+            room.awaits = Awaits::Close(code);
+            room.awaits_at = core.now + core.limits.close_ms;
             // Nothing that comes now is answered, but the peer's Close is among it.
             (connection.paused, connection.resting) = (false, Time::NEVER);
             core.look_again(stream.socket);

@@ -2,6 +2,7 @@
 
 mod out;
 
+use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
@@ -404,6 +405,7 @@ impl Core {
             unix_seconds,
             dirty: Vec::new(),
             again: ReadyList::default(),
+            leftovers: HashMap::new(),
             gone: Vec::new(),
             closed: Vec::new(),
             drained: Vec::new(),

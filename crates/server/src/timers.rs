@@ -45,10 +45,10 @@ impl Connection {
         match &mut self.room {
             Room::Http(room) => room.restart(now),
             Room::WebSocket(room) => {
-                match &mut room.awaits {
+                match room.awaits {
                     Awaits::Nothing => {}
-                    Awaits::Pong { since } => *since = now,
-                    Awaits::Close { until, .. } => *until = now + limits.close_ms,
+                    Awaits::Pong => room.awaits_at = now,
+                    Awaits::Close(_) => room.awaits_at = now + limits.close_ms,
                 }
                 if let Some(under_way) = &mut room.under_way {
                     under_way.since = now;
@@ -66,10 +66,11 @@ impl Connection {
                 (at, Due::GiveUp(deadline))
             }
             Room::WebSocket(room) => {
+                let at = room.awaits_at;
                 let life = match room.awaits {
                     Awaits::Nothing => (self.heard + limits.ping_ms, Due::Ping),
-                    Awaits::Pong { since } => (since + limits.pong_ms, Due::GiveUp(Deadline::Pong)),
-                    Awaits::Close { until, .. } => return (until, Due::GiveUp(Deadline::Close)),
+                    Awaits::Pong => (at + limits.pong_ms, Due::GiveUp(Deadline::Pong)),
+                    Awaits::Close(_) => return (at, Due::GiveUp(Deadline::Close)),
                 };
                 let since = room.under_way.as_ref().map_or(Time::NEVER, |part| part.since);
                 let message = (since + limits.message_ms, Due::GiveUp(Deadline::Message));
@@ -152,7 +153,7 @@ pub(crate) fn give_up<A: App>(core: &mut Core, app: &mut A, key: Key, deadline: 
 fn ping(core: &mut Core, key: Key) {
     let Some(connection) = core.connections.get_mut(key) else { return };
     let Room::WebSocket(room) = &mut connection.room else { return };
-    room.awaits = Awaits::Pong { since: core.now };
+    (room.awaits, room.awaits_at) = (Awaits::Pong, core.now);
     if room.protocol.ping(b"", connection.outbox.tail(&mut core.pool)).is_ok() {
         core.touch(key);
     }

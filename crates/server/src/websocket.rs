@@ -43,8 +43,9 @@ pub(crate) fn open<A: App>(
         protocol: Protocol::server(&config),
         under_way: None,
         session: params.map(|params| Box::new(Session::new(Role::Server, params))),
-        leftover: None,
+        awaits_at: Time::NEVER,
         awaits: Awaits::Nothing,
+        has_leftover: false,
     });
     let Some(stream) = core.begin_stream(key, room) else { return };
     core.touch(key);
@@ -111,7 +112,7 @@ fn negotiate(offers: &Extensions, upgrade: &Upgrade) -> (Option<Params>, Extensi
 pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, key: Key, bytes: &mut [u8]) {
     let rest = converse(core, app, key, bytes);
     if !rest.is_empty() {
-        hold(core, key, Box::new(Leftover { bytes: rest.to_vec(), used: 0 }));
+        hold(core, key, Leftover { bytes: rest.to_vec(), used: 0 });
     }
 }
 
@@ -119,7 +120,8 @@ pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, key: Key, bytes: &mu
 pub(crate) fn go_on<A: App>(core: &mut Core, app: &mut A, key: Key) {
     let Some(connection) = core.connections.get_mut(key) else { return };
     let Room::WebSocket(room) = &mut connection.room else { return };
-    let Some(mut held) = room.leftover.take() else { return };
+    room.has_leftover = false;
+    let Some(mut held) = core.leftovers.remove(&key) else { return };
     let rest = converse(core, app, key, &mut held.bytes[held.used..]).len();
     held.used = held.bytes.len() - rest;
     if rest > 0 {
@@ -128,10 +130,11 @@ pub(crate) fn go_on<A: App>(core: &mut Core, app: &mut A, key: Key) {
 }
 
 /// Keeps what is left for the next turn.
-fn hold(core: &mut Core, key: Key, leftover: Box<Leftover>) {
+fn hold(core: &mut Core, key: Key, leftover: Leftover) {
     let Some(connection) = core.connections.get_mut(key) else { return };
     let Room::WebSocket(room) = &mut connection.room else { return };
-    room.leftover = Some(leftover);
+    room.has_leftover = true;
+    core.leftovers.insert(key, leftover);
     core.settle(key);
 }
 
@@ -221,8 +224,8 @@ impl WebSocketRoom {
     /// Why the stream is over now that the peer's Close is here.
     fn cause_of_close(&self, code: Option<CloseCode>) -> CloseCause {
         match self.awaits {
-            Awaits::Close { code, .. } => CloseCause::Local(code),
-            Awaits::Nothing | Awaits::Pong { .. } => {
+            Awaits::Close(code) => CloseCause::Local(code),
+            Awaits::Nothing | Awaits::Pong => {
                 CloseCause::Remote(code.unwrap_or(CloseCode::NO_STATUS))
             }
         }
@@ -231,7 +234,7 @@ impl WebSocketRoom {
     /// Any byte is a sign of life, not only a pong.
     #[inline]
     fn note_life(&mut self) {
-        if let Awaits::Pong { .. } = self.awaits {
+        if let Awaits::Pong = self.awaits {
             self.awaits = Awaits::Nothing;
         }
     }
