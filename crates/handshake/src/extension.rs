@@ -71,6 +71,8 @@ impl Extensions {
         let (mut lines_seen, mut len) = (false, 0);
         for line in lines {
             lines_seen = true;
+            // Its canonical text is hardly longer.
+            list.text.reserve(line.len());
             list.read_line(&mut Scanner { rest: line }, &mut len)?;
         }
         // [rfc6455:9.1-at-least-one]

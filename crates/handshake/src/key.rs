@@ -45,10 +45,14 @@ pub(crate) fn encode_nonce(nonce: [u8; 16]) -> [u8; KEY_BYTES] {
 /// Whether `key` is the one canonical base64 text of some 16 bytes: 24 characters of the standard
 /// alphabet, padding among them, and zero in the bits that the last of them has to spare.
 pub(crate) fn is_valid(key: &[u8]) -> bool {
-    // What the decoder asks room for: 24 characters might be 18 bytes, and more do not fit.
-    let mut nonce = [0; 18];
+    // 21 characters have six bits each, and the 22nd the last two of 128.
     // [rfc6455:4.2.1-key-16-bytes]
-    STANDARD.decode_slice(key, &mut nonce) == Ok(16)
+    match key {
+        [full @ .., b'A' | b'Q' | b'g' | b'w', b'=', b'='] if full.len() == 21 => {
+            full.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -61,6 +65,24 @@ mod tests {
         let key = encode_nonce(*b"the sample nonce");
         assert_eq!(&key, b"dGhlIHNhbXBsZSBub25jZQ==");
         assert_eq!(&accept_key(&key), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    /// [rfc6455:4.2.1-key-16-bytes]: what a decoder of base64 says of every byte at every place.
+    #[test]
+    fn a_key_is_what_decodes_to_16_bytes() {
+        let key = encode_nonce(*b"the sample nonce");
+        let mut valid_count = 0;
+        for place in 0..key.len() {
+            for byte in 0..=u8::MAX {
+                let mut other = key;
+                other[place] = byte;
+                // What the decoder asks room for: 24 characters might be 18 bytes.
+                let decoded = STANDARD.decode_slice(other, &mut [0; 18]);
+                assert_eq!(is_valid(&other), decoded == Ok(16), "{}", other.escape_ascii());
+                valid_count += usize::from(is_valid(&other));
+            }
+        }
+        assert_eq!(valid_count, 21 * 64 + 4 + 2);
     }
 
     /// [rfc6455:4.2.1-key-16-bytes]

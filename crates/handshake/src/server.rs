@@ -91,7 +91,8 @@ impl<'b> Accept<'b> {
         out: &mut Vec<u8>,
     ) -> Result<(), UsageError> {
         // [rfc6455:9.1-accept-offered]
-        if !extensions.iter().all(|extension| self.terms.offers.contains(extension.name())) {
+        let offered = |name: &str| self.terms.offers.contains(name);
+        if !extensions.is_empty() && !extensions.iter().all(|it| offered(it.name())) {
             return Err(UsageError::ExtensionNotOffered);
         }
         fields::check_application(headers)?;
@@ -131,10 +132,10 @@ impl<'b> Terms<'b> {
         check_version(headers)?;
         check_origin(headers, host, policy.origins)?;
         // [rfc6455:11.3.4-lines-join]
-        let offered = subprotocol::parse(headers.elements("sec-websocket-protocol"))
+        let offered = subprotocol::parse(headers.elements("Sec-WebSocket-Protocol"))
             .ok_or(Reject::Subprotocols)?;
         // [rfc6455:11.3.2-lines-join]
-        let offers = Extensions::parse(headers.all("sec-websocket-extensions"))
+        let offers = Extensions::parse(headers.all("Sec-WebSocket-Extensions"))
             .map_err(|_| Reject::Extensions)?;
         Ok(Self { subprotocol: subprotocol::choose(&offered, policy.subprotocols), offers })
     }
@@ -158,11 +159,11 @@ fn check_upgrade(head: &RequestHead<'_, '_>) -> Result<(), Reject> {
     }
     // [rfc6455:4.2.1-upgrade]: one of the protocols in the list (RFC 9110 §7.8), without a
     // version: `websocket/13` is another protocol.
-    if !head.headers().has_token("upgrade", "websocket") {
+    if !head.headers().has_token("Upgrade", "websocket") {
         return Err(Reject::Upgrade);
     }
     // [rfc6455:4.2.1-connection]: a whole element of the list over all lines.
-    if !head.headers().has_token("connection", "upgrade") {
+    if !head.headers().has_token("Connection", "Upgrade") {
         return Err(Reject::Connection);
     }
     Ok(())
@@ -179,7 +180,7 @@ fn check_content(framing: BodyFraming) -> Result<(), Reject> {
 
 fn check_version(headers: Headers<'_, '_>) -> Result<(), Reject> {
     // [rfc6455:4.2.1-version] [rfc6455:11.3.5-version-once]: missing, repeated and malformed alike.
-    let value = headers.single("sec-websocket-version").ok().flatten();
+    let value = headers.single_bytes("Sec-WebSocket-Version").ok().flatten();
     match value.and_then(version::parse) {
         Some(version::SUPPORTED) => Ok(()),
         // [rfc6455:4.2.2-version-unsupported]
@@ -194,7 +195,7 @@ fn check_origin(
     origins: Origins<'_>,
 ) -> Result<(), Reject> {
     // [rfc6454:7.3-origin-once]
-    match headers.single("origin").map_err(|_| Reject::Origin)? {
+    match headers.single("Origin").map_err(|_| Reject::Origin)? {
         Some(origin) if !origins.allow(origin, host) => Err(Reject::OriginForbidden),
         Some(_) | None => Ok(()),
     }
@@ -202,8 +203,8 @@ fn check_origin(
 
 fn accept_key(headers: Headers<'_, '_>) -> Result<[u8; 28], Reject> {
     // [rfc6455:11.3.1-key-once]
-    match headers.single("sec-websocket-key") {
-        Ok(Some(key)) if key::is_valid(key.as_bytes()) => Ok(key::accept_key(key.as_bytes())),
+    match headers.single_bytes("Sec-WebSocket-Key") {
+        Ok(Some(key)) if key::is_valid(key) => Ok(key::accept_key(key)),
         Ok(_) | Err(_) => Err(Reject::Key),
     }
 }

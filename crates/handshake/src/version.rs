@@ -6,11 +6,15 @@ use sockeye_http1::ResponseHead;
 pub(crate) const SUPPORTED: u8 = 13;
 
 /// Reads a version: a number from 0 to 255, without leading zeros.
-pub(crate) fn parse(text: &str) -> Option<u8> {
-    // [rfc6455:4.3-version-grammar]: `parse` by itself would let `+13` and `013` pass.
-    let digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
-    let leading_zero = text.len() > 1 && text.starts_with('0');
-    if digits_only && !leading_zero { text.parse().ok() } else { None }
+pub(crate) fn parse(text: &[u8]) -> Option<u8> {
+    // [rfc6455:4.3-version-grammar]: the standard library would let `+13` and `013` pass.
+    match text {
+        [] | [b'0', _, ..] => None,
+        digits => digits.iter().try_fold(0_u8, |number, digit| {
+            let digit = digit.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+            number.checked_mul(10)?.checked_add(digit)
+        }),
+    }
 }
 
 /// The versions of the protocol that a server names when it refuses ours, in its order, over all
@@ -24,7 +28,7 @@ pub(crate) fn parse(text: &str) -> Option<u8> {
 /// RFC 6455 §4.4.
 pub fn supported_versions<'h>(head: &ResponseHead<'h, '_>) -> impl Iterator<Item = u8> + use<'h> {
     // [rfc6455:4.4-versions-over-lines]
-    head.headers().tokens("sec-websocket-version").filter_map(parse)
+    head.headers().tokens("sec-websocket-version").map(str::as_bytes).filter_map(parse)
 }
 
 #[cfg(test)]
@@ -35,10 +39,10 @@ mod tests {
     #[test]
     fn versions_are_numbers_of_one_byte() {
         for version in 0..=u8::MAX {
-            assert_eq!(parse(&alloc::format!("{version}")), Some(version));
+            assert_eq!(parse(alloc::format!("{version}").as_bytes()), Some(version));
         }
         for text in ["", "013", "00", "+13", "-13", "13 ", "1.3", "256", "999", "0x0d", "13,8"] {
-            assert_eq!(parse(text), None, "{text}");
+            assert_eq!(parse(text.as_bytes()), None, "{text}");
         }
     }
 }

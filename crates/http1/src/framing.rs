@@ -47,14 +47,17 @@ pub(crate) fn of_response(
 
 /// Returns whether the body is chunked; every other `Transfer-Encoding` is an error.
 fn is_chunked(headers: Headers<'_, '_>, version: Version) -> Result<bool, Error> {
-    let mut codings = headers.elements("transfer-encoding");
+    if !headers.contains("Transfer-Encoding") {
+        return Ok(false);
+    }
+    let mut codings = headers.elements("Transfer-Encoding");
     let Some(first) = codings.next() else { return Ok(false) };
     // [rfc9112:6.1-not-in-http10]
     if version == Version::Http10 {
         return Err(Error::TransferEncoding);
     }
     // [rfc9112:6.1-not-both]
-    if headers.contains("content-length") {
+    if headers.contains("Content-Length") {
         return Err(Error::FramingConflict);
     }
     let mut last = first;
@@ -80,7 +83,7 @@ fn is_chunked(headers: Headers<'_, '_>, version: Version) -> Result<bool, Error>
 /// Deviation: a list of equal values, or equal values on several lines, is refused, although
 /// RFC 9112 §6.3 lets a recipient collapse them: no honest peer sends them.
 fn content_length(headers: Headers<'_, '_>) -> Result<Option<u64>, Error> {
-    let mut values = headers.all("content-length");
+    let mut values = headers.all("Content-Length");
     let Some(value) = values.next() else { return Ok(None) };
     // [rfc9112:6.3-content-length-once]
     if values.next().is_some() {

@@ -1,5 +1,7 @@
 //! Finds where a head ends, without ever looking at a byte twice.
 
+use core::fmt;
+
 use crate::{Error, HEADERS_MAX, Limits, grammar};
 
 /// Finds the end of a head in bytes that arrive in any pieces.
@@ -43,6 +45,34 @@ pub struct HeadEnd {
     place: Place,
     #[cfg(any(test, feature = "properties"))]
     examined: usize,
+}
+
+/// A complete head of a request, all of whose bytes one scanner has looked at in one go.
+///
+/// [`HeadEnd::find_request`] gives it, and
+/// [`RequestHead::of`](crate::RequestHead::of) parses it without another look for what no head may
+/// hold.
+#[derive(Clone, Copy)]
+pub struct ScannedHead<'b> {
+    pub(crate) bytes: &'b [u8],
+    /// How many header lines there are, never more than the limits allow.
+    pub(crate) headers: usize,
+}
+
+impl ScannedHead<'_> {
+    /// Returns the length of the head, its empty line included.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "no head is empty")]
+    pub const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// Shows the length only: heads hold credentials.
+impl fmt::Debug for ScannedHead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ScannedHead({} bytes)", self.len())
+    }
 }
 
 /// Which line of the head comes next or is under way.
@@ -114,6 +144,32 @@ impl HeadEnd {
                 // [rfc9110:5.5-no-control-bytes]
                 [_, ..] => return Err(Error::ControlByte),
             }
+        }
+    }
+
+    /// As [`find`](Self::find) on a scanner of requests, and gives the head itself.
+    ///
+    /// A head that came in one piece is looked at once. One that trickled in is looked at once more
+    /// from its beginning: what earlier calls were shown may have been something else, and there is no
+    /// order of calls that gets an unchecked head parsed.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub fn find_request<'b>(
+        &mut self,
+        received: &'b [u8],
+        limits: &Limits,
+    ) -> Result<Option<ScannedHead<'b>>, Error> {
+        let in_one_go = self.scanned == 0 && self.place == Place::RequestStart;
+        let Some(len) = self.find(received, limits)? else { return Ok(None) };
+        let bytes = received.get(..len).unwrap_or(received);
+        if in_one_go {
+            return Ok(Some(ScannedHead { bytes, headers: self.headers }));
+        }
+        let mut again = Self::new();
+        match again.find(bytes, limits)? {
+            Some(end) if end == len => Ok(Some(ScannedHead { bytes, headers: again.headers })),
+            Some(_) | None => Err(Error::HeadBoundary),
         }
     }
 
@@ -208,7 +264,7 @@ impl Default for HeadEnd {
 }
 
 /// Returns how many bytes precede the first control byte (below 0x20, or DEL).
-fn text_len(bytes: &[u8]) -> usize {
+pub(crate) fn text_len(bytes: &[u8]) -> usize {
     let (words, tail) = bytes.as_chunks::<8>();
     let mut text = 0_usize;
     for word in words {

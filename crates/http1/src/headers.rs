@@ -80,7 +80,7 @@ impl<'h, 'b> Headers<'h, 'b> {
     pub fn all<'n>(self, name: &'n str) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b, 'n> {
         self.lines
             .iter()
-            .filter(move |line| line.name.eq_ignore_ascii_case(name))
+            .filter(move |line| is_same(line.name.as_bytes(), name.as_bytes()))
             .map(|line| grammar::trim_ows(line.value))
     }
 
@@ -96,12 +96,23 @@ impl<'h, 'b> Headers<'h, 'b> {
     /// [`Error::HeaderRepeated`] if it stands twice, [`Error::HeaderNotAscii`] if its value holds
     /// anything but visible ASCII, SP and HTAB.
     pub fn single(self, name: &str) -> Result<Option<&'b str>, Error> {
+        match self.single_bytes(name)? {
+            Some(value) => ascii(value).map(Some).ok_or(Error::HeaderNotAscii),
+            None => Ok(None),
+        }
+    }
+
+    /// As [`single`](Self::single), for a caller who checks the value's bytes itself.
+    ///
+    /// # Errors
+    /// [`Error::HeaderRepeated`] if the header stands twice.
+    pub fn single_bytes(self, name: &str) -> Result<Option<&'b [u8]>, Error> {
         let mut values = self.all(name);
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
             return Err(Error::HeaderRepeated);
         }
-        ascii(value).map(Some).ok_or(Error::HeaderNotAscii)
+        Ok(Some(value))
     }
 
     /// Iterates over the elements of a comma-separated list over all lines of that name, without
@@ -132,7 +143,13 @@ impl<'h, 'b> Headers<'h, 'b> {
     /// part of a longer one nor a quoted string.
     #[must_use]
     pub fn has_token(self, name: &str, token: &str) -> bool {
-        self.tokens(name).any(|element| element.eq_ignore_ascii_case(token))
+        let token = token.as_bytes();
+        let mut values = self.all(name);
+        values.any(|value| {
+            // Most lists have one element.
+            is_same(value, token)
+                || Elements { rest: Some(value) }.any(|element| element.eq_ignore_ascii_case(token))
+        })
     }
 }
 
@@ -179,6 +196,12 @@ fn element_len(list: &[u8]) -> usize {
             byte == b',' && !quoted
         })
         .unwrap_or(list.len())
+}
+
+/// Returns whether both are the same but for the case of ASCII letters. Quickest where it need not
+/// look at cases: for a name in the case that browsers send it in.
+fn is_same(left: &[u8], right: &[u8]) -> bool {
+    left.len() == right.len() && (left == right || left.eq_ignore_ascii_case(right))
 }
 
 /// Returns the bytes as text if they are visible ASCII, SP and HTAB only.

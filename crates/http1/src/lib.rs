@@ -32,7 +32,7 @@ pub use error::{Error, UsageError};
 pub use field::{HeaderName, HeaderValue};
 pub use framing::{BodyFraming, ResponseFraming};
 pub use grammar::is_tchar;
-pub use head_end::HeadEnd;
+pub use head_end::{HeadEnd, ScannedHead};
 pub use headers::{HeaderStorage, Headers};
 pub use limits::{HEADERS_MAX, Limits};
 pub use query::QueryPairs;

@@ -107,6 +107,10 @@ pub fn parsed_request_is_unambiguous(bytes: &[u8]) {
     let mut storage = HeaderStorage::new();
     let Ok(head) = RequestHead::parse(bytes, &mut storage, &limits) else { return };
     assert_eq!(HeadEnd::new().find(bytes, &limits), Ok(Some(bytes.len())));
+    let found = HeadEnd::new().find_request(bytes, &limits).unwrap().unwrap();
+    let mut other_storage = HeaderStorage::new();
+    let other = RequestHead::of(found, &mut other_storage, &limits).unwrap();
+    assert!(other.headers().iter().eq(head.headers().iter()));
     assert!(grammar::is_token(head.method().as_bytes()));
     assert!(head.path().bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#'));
     let headers = head.headers();

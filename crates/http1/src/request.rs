@@ -3,8 +3,8 @@
 use core::fmt;
 
 use crate::{
-    BodyFraming, Error, HeadEnd, HeaderStorage, Headers, Limits, Persistence, Target, framing,
-    grammar, target,
+    BodyFraming, Error, HeadEnd, HeaderStorage, Headers, Limits, Persistence, ScannedHead, Target,
+    framing, grammar, head_end, target,
 };
 
 /// The protocol version of a message.
@@ -74,12 +74,23 @@ impl<'h, 'b> RequestHead<'h, 'b> {
         storage: &'h mut HeaderStorage<'b>,
         limits: &Limits,
     ) -> Result<Self, Error> {
-        let mut head_end = HeadEnd::new();
-        if head_end.find(head, limits)? != Some(head.len()) {
-            return Err(Error::HeadBoundary);
+        match HeadEnd::new().find_request(head, limits)? {
+            Some(scanned) if scanned.len() == head.len() => Self::of(scanned, storage, limits),
+            Some(_) | None => Err(Error::HeadBoundary),
         }
-        let (RequestLine { method, target, version }, fields) = RequestLine::split(head)?;
-        let slots = storage.slots(head_end.headers());
+    }
+
+    /// Parses a head that [`HeadEnd::find_request`] has found.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn of(
+        head: ScannedHead<'b>,
+        storage: &'h mut HeaderStorage<'b>,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
+        let (RequestLine { method, target, version }, fields) = RequestLine::split(head.bytes)?;
+        let slots = storage.slots(head.headers);
         let lines = match httparse::parse_headers(fields, slots).map_err(Error::from_httparse)? {
             httparse::Status::Complete((_, lines)) => lines,
             httparse::Status::Partial => return Err(Error::HeadBoundary),
@@ -197,7 +208,7 @@ pub(crate) fn keep_alive(headers: Headers<'_, '_>, version: Version) -> bool {
 
 /// Checks that there is exactly one valid `Host`; HTTP/1.0 may do without.
 fn check_host<'b>(headers: Headers<'_, 'b>, version: Version) -> Result<Option<&'b str>, Error> {
-    let mut values = headers.all("host");
+    let mut values = headers.all("Host");
     let Some(value) = values.next() else {
         // [rfc9112:3.2-host-missing]
         return match version {
@@ -226,7 +237,10 @@ fn check_expect(
     body: BodyFraming,
 ) -> Result<bool, Error> {
     let mut expected = false;
-    for expectation in headers.elements("expect") {
+    if !headers.contains("Expect") {
+        return Ok(false);
+    }
+    for expectation in headers.elements("Expect") {
         // [rfc9110:10.1.1-unknown-expectation]
         if !expectation.eq_ignore_ascii_case(b"100-continue") {
             return Err(Error::Expectation);
@@ -267,21 +281,35 @@ impl<'b> RequestLine<'b> {
     /// httparse would do this too, but refuses the minor versions that do not exist yet.
     fn split(head: &'b [u8]) -> Result<(Self, &'b [u8]), Error> {
         let head = head.strip_prefix(b"\r\n").unwrap_or(head);
-        let len = head.iter().position(|&byte| byte == b'\r').ok_or(Error::HeadBoundary)?;
-        let (line, fields) = head.split_at_checked(len).ok_or(Error::HeadBoundary)?;
+        let (line, fields) = head.split_at_checked(line_len(head)).ok_or(Error::HeadBoundary)?;
         let fields = fields.strip_prefix(b"\r\n").ok_or(Error::HeadBoundary)?;
-        // [rfc9112:3-request-line] Three parts, one space between each two.
-        let mut parts = line.split(|&byte| byte == b' ');
-        let (Some(method), Some(target), Some(version), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(Error::RequestLine);
-        };
+        // [rfc9112:3-request-line] Three parts, one space between each two: no version holds one.
+        let (method, rest) = split_at_space(line).ok_or(Error::RequestLine)?;
+        let (target, version) = split_at_space(rest).ok_or(Error::RequestLine)?;
         if !grammar::is_token(method) || target.is_empty() {
             return Err(Error::RequestLine);
         }
         let version = Version::parse(version)?;
         let text = |part| core::str::from_utf8(part).map_err(|_| Error::Target);
-        Ok((Self { method: text(method)?, target: text(target)?, version }, fields))
+        // The only one that opens a WebSocket, and the most frequent.
+        let method = if method == b"GET" { "GET" } else { text(method)? };
+        Ok((Self { method, target: text(target)?, version }, fields))
     }
+}
+
+/// Returns how many bytes stand before the first CR.
+fn line_len(head: &[u8]) -> usize {
+    let text = head_end::text_len(head);
+    match head.get(text) {
+        // A tab, which no request line may hold, as its parts will tell.
+        Some(b'\t') => head.iter().position(|&byte| byte == b'\r').unwrap_or(head.len()),
+        Some(_) | None => text,
+    }
+}
+
+/// Returns what stands before the first space, and what behind it.
+fn split_at_space(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let len = line.iter().position(|&byte| byte == b' ')?;
+    let (before, from) = line.split_at_checked(len)?;
+    Some((before, from.split_first()?.1))
 }

@@ -41,7 +41,7 @@ impl<'b> Target<'b> {
     /// Takes a request-target apart; `None` if the method does not allow it.
     pub(crate) fn parse(method: &str, target: &'b str) -> Option<Self> {
         // No fragment, no control byte, no space, nothing beyond ASCII. [rfc9112:3.2-target-bytes]
-        if target.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'#') {
+        if !target.bytes().all(|byte| TARGET.has(byte)) {
             return None;
         }
         if method == "CONNECT" {
@@ -126,6 +126,9 @@ impl fmt::Debug for Target<'_> {
     }
 }
 
+/// Every visible character of ASCII but `#`.
+static TARGET: ByteSet = ByteSet::alphanumeric_and(b"!\"$%&'()*+,-./:;<=>?@[\\]^_`{|}~");
+
 fn split_query(target: &str) -> (&str, Option<&str>) {
     match target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
@@ -164,6 +167,9 @@ fn authority_port(text: &str) -> Option<Option<&str>> {
 /// sub-delims and percent-encoded bytes.
 fn is_reg_name(text: &str) -> bool {
     static PLAIN: ByteSet = ByteSet::alphanumeric_and(b"-._~!$&'()*+,;=");
+    if text.bytes().all(|byte| PLAIN.has(byte)) {
+        return !text.is_empty();
+    }
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
         rest = match tail {

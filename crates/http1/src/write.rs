@@ -77,7 +77,7 @@ impl<'a> Response<'a> {
     /// Adds a header line; lines stand in the order they were added.
     #[must_use]
     pub fn header(mut self, name: HeaderName<'a>, value: HeaderValue<'a>) -> Self {
-        self.fields.headers.push((name, value));
+        self.fields.add(name, value);
         self
     }
 
@@ -188,7 +188,7 @@ impl<'a> RequestWriter<'a> {
     /// Adds a header line; lines stand in the order they were added.
     #[must_use]
     pub fn header(mut self, name: HeaderName<'a>, value: HeaderValue<'a>) -> Self {
-        self.fields.headers.push((name, value));
+        self.fields.add(name, value);
         self
     }
 
@@ -244,15 +244,25 @@ impl fmt::Debug for RequestWriter<'_> {
 /// The header lines that do not depend on the body.
 #[derive(Clone, Debug)]
 struct Fields<'a> {
-    headers: Vec<(HeaderName<'a>, HeaderValue<'a>)>,
+    /// In place: the answer to an opening handshake has no other.
+    first: Option<(HeaderName<'a>, HeaderValue<'a>)>,
+    others: Vec<(HeaderName<'a>, HeaderValue<'a>)>,
     connection: Persistence,
     upgrade: Option<HeaderValue<'a>>,
     date: Option<Date>,
 }
 
-impl Fields<'_> {
+impl<'a> Fields<'a> {
     const fn new() -> Self {
-        Self { headers: Vec::new(), connection: Persistence::Persist, upgrade: None, date: None }
+        let connection = Persistence::Persist;
+        Self { first: None, others: Vec::new(), connection, upgrade: None, date: None }
+    }
+
+    fn add(&mut self, name: HeaderName<'a>, value: HeaderValue<'a>) {
+        match self.first {
+            None => self.first = Some((name, value)),
+            Some(_) => self.others.push((name, value)),
+        }
     }
 
     fn write(&self, connection: Persistence, out: &mut Vec<u8>) {
@@ -274,7 +284,7 @@ impl Fields<'_> {
         if let Some(options) = options {
             push_line("Connection", options.as_bytes(), out);
         }
-        for (name, value) in &self.headers {
+        for (name, value) in self.first.iter().chain(&self.others) {
             push_line(name.as_str(), value.as_bytes(), out);
         }
     }

@@ -1,6 +1,6 @@
 //! Where a head ends, and how early an impossible one is refused.
 
-use sockeye_http1::{Error, HeadEnd, Limits, Status};
+use sockeye_http1::{Error, HeadEnd, HeaderStorage, Limits, RequestHead, Status};
 
 const HEAD: &[u8] = b"GET /a HTTP/1.1\r\nHost: a.example\r\nX:\t1\r\n\r\n";
 
@@ -185,4 +185,41 @@ fn an_endless_header_is_refused_at_the_limit() {
     let refused = reads.map(|len| scanner.find(&endless[..len], &limits)).position(|r| r.is_err());
     assert_eq!(refused, Some(2));
     assert!(scanner.examined() < 8192 + 64);
+}
+
+#[test]
+fn a_found_request_is_parsed_whether_it_trickled_in_or_not() {
+    let limits = Limits::DEFAULT;
+    let received = [HEAD, b"what follows"].concat();
+    for seen in 0..HEAD.len() {
+        let mut scanner = HeadEnd::new();
+        assert!(scanner.find_request(&received[..seen], &limits).is_ok_and(|it| it.is_none()));
+        let head = scanner.find_request(&received, &limits).unwrap().unwrap();
+        assert_eq!(head.len(), HEAD.len());
+        let mut storage = HeaderStorage::new();
+        let parsed = RequestHead::of(head, &mut storage, &limits).unwrap();
+        assert_eq!((parsed.path(), parsed.headers().len()), ("/a", 2));
+    }
+}
+
+/// A scanner that was shown one thing, and is asked for the head in another.
+#[test]
+fn no_order_of_calls_gets_an_unchecked_head() {
+    let limits = Limits::DEFAULT;
+    let seen = HEAD.len() - 2;
+    for place in 0..seen {
+        let mut changed = HEAD.to_vec();
+        changed[place] = 0;
+        let shown = || {
+            let mut scanner = HeadEnd::new();
+            assert_eq!(scanner.find(&HEAD[..seen], &limits), Ok(None));
+            scanner
+        };
+        assert_eq!(shown().find(&changed, &limits), Ok(Some(HEAD.len())), "it believes us");
+        assert!(shown().find_request(&changed, &limits).is_err(), "it looks again");
+    }
+    let mut of_response = HeadEnd::for_response();
+    let found = of_response.find_request(b"HTTP/1.1 200 OK\r\n\r\n", &limits).unwrap().unwrap();
+    let mut storage = HeaderStorage::new();
+    assert!(RequestHead::of(found, &mut storage, &limits).is_err(), "it is no request");
 }

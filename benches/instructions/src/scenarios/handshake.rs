@@ -34,9 +34,9 @@ pub(super) fn complete(head: fn() -> Vec<u8>) -> u64 {
 
 fn answer(head: &[u8], out: &mut Vec<u8>) {
     let limits = &Limits::DEFAULT;
-    let len = HeadEnd::new().find(head, limits).expect("legal").expect("complete");
+    let head = HeadEnd::new().find_request(head, limits).expect("legal").expect("complete");
     let mut storage = HeaderStorage::new();
-    let request = RequestHead::parse(&head[..len], &mut storage, limits).expect("legal");
+    let request = RequestHead::of(head, &mut storage, limits).expect("legal");
     let accept = decide(&request, &POLICY).expect("it is one");
     accept.write_response(&Extensions::default(), &[], out).expect("nothing is reserved");
 }
