@@ -38,6 +38,26 @@ fn the_end_of_the_peers_direction_waits_for_the_answers() {
 }
 
 #[test]
+fn a_body_ends_where_the_next_request_begins() {
+    let server = start(|_| {});
+    let mut peer = server.connect();
+    let post = |rest: &str| format!("POST /body HTTP/1.1\r\nHost: test\r\n{rest}");
+    let whole = post("Content-Length: 3\r\n\r\na c");
+    let chunked = post("Transfer-Encoding: chunked\r\n\r\n3\r\ndef\r\n0\r\n\r\n");
+    // Whoever has begun to send a body is not told to go on. [rfc9110:10.1.1-continue]
+    let cut = post("Content-Length: 3\r\nExpect: 100-continue\r\n\r\ng");
+    peer.send([whole.clone(), chunked, whole, cut].concat());
+    for body in ["a c", "def", "a c"] {
+        assert_eq!(peer.read_response().1, body.as_bytes());
+    }
+    peer.send("hiGET /a HTTP/1.1\r\nHost: test\r\n\r\n");
+    for body in ["ghi", "/a"] {
+        let (head, answer) = peer.read_response();
+        assert_eq!(answer, body.as_bytes(), "{head}");
+    }
+}
+
+#[test]
 fn frames_behind_the_upgrade_are_taken() {
     let server = start(|_| {});
     let mut peer = server.connect();
