@@ -1,13 +1,14 @@
 //! How many connections come from where.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Open connections by address; no entry without a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
-    open: HashMap<IpAddr, usize>,
+    open: HashMap<u128, usize>,
     all: usize,
 }
 
@@ -55,24 +56,24 @@ impl SharedRoom {
 impl Addresses {
     /// Counts a connection from `address`, unless as many as `max` are open from there.
     pub(crate) fn enter(&mut self, address: IpAddr, max: usize) -> bool {
-        let origin = origin(address);
-        let open = self.open.get(&origin).copied().unwrap_or(0);
-        if open >= max {
-            return false;
+        match self.open.entry(origin_bits(address)) {
+            Entry::Occupied(mut open) if *open.get() < max => *open.get_mut() += 1,
+            Entry::Vacant(none) if max > 0 => {
+                none.insert(1);
+            }
+            Entry::Occupied(_) | Entry::Vacant(_) => return false,
         }
-        self.open.insert(origin, open + 1);
         self.all += 1;
         true
     }
 
     /// A connection that entered is gone.
     pub(crate) fn leave(&mut self, address: IpAddr) {
-        let origin = origin(address);
-        let Some(open) = self.open.get_mut(&origin) else { return };
-        *open -= 1;
+        let Entry::Occupied(mut open) = self.open.entry(origin_bits(address)) else { return };
+        *open.get_mut() -= 1;
         self.all -= 1;
-        if *open == 0 {
-            self.open.remove(&origin);
+        if *open.get() == 0 {
+            open.remove();
         }
     }
 }
@@ -86,6 +87,14 @@ pub(crate) fn origin(address: IpAddr) -> IpAddr {
             let [a, b, c, d, ..] = address.segments();
             IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
         }
+    }
+}
+
+/// The same as one number: an IPv4 address as IPv6 writes it, which is the network part of none.
+fn origin_bits(address: IpAddr) -> u128 {
+    match origin(address) {
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(network) => network.to_bits(),
     }
 }
 
@@ -135,6 +144,10 @@ mod tests {
             ("192.0.2.1", "192.0.2.2", false),
             ("2001:db8::1", "2001:db8::ffff:0:0:1", true),
             ("2001:db8::1", "2001:db8:0:1::1", false),
+            ("::ffff:c000:201", "192.0.2.1", true),
+            ("0:0:0:ffff::", "0.0.0.0", false),
+            ("::1", "0.0.0.0", false),
+            ("::1", "127.0.0.1", false),
         ];
         for (one, other, same) in table {
             let mut addresses = Addresses::default();

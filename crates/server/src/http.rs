@@ -4,7 +4,7 @@ mod body;
 
 use sockeye_http1::{
     Body, BodyFraming, Error, HeadEnd, HeaderStorage, HeaderValue, Persistence, RequestHead,
-    Response, Status, Version,
+    Response, ScannedHead, Status, Version,
 };
 use sockeye_reactor::{Key, Time};
 
@@ -127,9 +127,13 @@ impl HttpRoom {
         self.unseen = false;
     }
 
-    /// The length of the next request's head, once it is complete.
-    fn find_head(&mut self, limits: &Limits) -> Result<Option<usize>, Error> {
-        let found = self.head_end.find(&self.input[self.used..], &limits.http)?;
+    /// The next request's head, once it is complete.
+    fn find_head<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        limits: &Limits,
+    ) -> Result<Option<ScannedHead<'b>>, Error> {
+        let found = self.head_end.find_request(bytes, &limits.http)?;
         if found.is_some() {
             (self.head_end, self.first) = (HeadEnd::new(), false);
         }
@@ -191,14 +195,16 @@ pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, key: Key, bytes: &[u
 fn receive_head<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Error> {
     let Some(connection) = core.connections.get_mut(key) else { return Ok(()) };
     let Room::Http(room) = &mut connection.room else { return Ok(()) };
-    let Some(len) = room.find_head(&core.limits)? else {
+    let (input, used) = (core::mem::take(&mut room.input), core::mem::take(&mut room.used));
+    let Some(found) = room.find_head(&input[used..], &core.limits)? else {
+        (room.input, room.used) = (input, used);
         core.settle(key);
         return Ok(());
     };
-    let (input, used) = (core::mem::take(&mut room.input), core::mem::take(&mut room.used) + len);
-    let (bytes, rest) = (&input[used - len..used], &input[used..]);
+    let (bytes, rest) = input[used..].split_at(found.len());
+    let used = used + bytes.len();
     let mut storage = HeaderStorage::new();
-    let head = RequestHead::parse(bytes, &mut storage, &core.limits.http)?;
+    let head = RequestHead::of(found, &mut storage, &core.limits.http)?;
     if let Some(body) = whole_body(head.body(), rest, core.limits.body_bytes_max) {
         let (used, peer) = (used + body.len(), connection.peer.address());
         serve(core, app, key, &Request { head: &head, body, peer });
