@@ -67,16 +67,27 @@ pub(crate) struct Args {
 impl Args {
     /// Whether a load is wanted.
     pub(crate) fn wants(&self, name: &str) -> bool {
-        let is = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(beginning) => name.starts_with(beginning),
-            None => name == pattern,
-        };
-        self.only.is_empty() || self.only.iter().any(is)
+        self.only.is_empty() || self.only.iter().any(|pattern| chooses(pattern, name))
+    }
+
+    /// What `--only` or `--peers` name that none of these is.
+    pub(crate) fn unknown(&self, loads: &[&str], servers: &[&str]) -> Option<&str> {
+        let load = |pattern: &&String| !loads.iter().any(|name| chooses(pattern, name));
+        let server = |name: &&String| !servers.contains(&name.as_str());
+        let unknown = self.only.iter().find(load).or_else(|| self.peers.iter().find(server));
+        unknown.map(String::as_str)
     }
 
     /// Whether a server is wanted.
     pub(crate) fn wants_server(&self, name: &str) -> bool {
         self.peers.is_empty() || self.peers.iter().any(|wanted| wanted == name)
+    }
+}
+
+fn chooses(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => name == pattern,
     }
 }
 
@@ -91,5 +102,17 @@ mod tests {
         assert!(!args.wants("echo16x32") && !args.wants("idle"));
         assert!(args.wants_server("uws") && !args.wants_server("bare"));
         assert!(Args::parse_from(["load"]).wants("idle"));
+    }
+
+    #[test]
+    fn names_of_nothing_are_told() {
+        let unknown = |words: &[&str]| {
+            let args = Args::parse_from([&["load"], words].concat());
+            args.unknown(&["echo16", "fan10k"], &["sockeye", "uws"]).map(str::to_owned)
+        };
+        assert_eq!(unknown(&["--only", "echo*,fan10k", "--peers", "uws"]), None);
+        assert_eq!(unknown(&["--only", "echo16,fam*"]).as_deref(), Some("fam*"));
+        assert_eq!(unknown(&["--only", "echo"]).as_deref(), Some("echo"));
+        assert_eq!(unknown(&["--peers", "sockeye,uwz"]).as_deref(), Some("uwz"));
     }
 }

@@ -73,7 +73,7 @@ fn run(args: &Args) -> Result<bool, String> {
     signal.map_err(|error| error.to_string())?;
     let machine = Machine::look();
     let builds = Builds::new(args);
-    let chosen = choose(args, &machine);
+    let chosen = choose(args, &machine)?;
     let wanted: Vec<&str> = chosen.iter().flat_map(|scenario| scenario.servers).copied().collect();
     let wanted: Vec<&str> = wanted.into_iter().filter(|name| args.wants_server(name)).collect();
     let sockeye = match &args.sockeye {
@@ -133,10 +133,15 @@ fn write(builds: &Builds, name: &str, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The loads that are wanted. A server that is named beside the table plays all echoes.
-fn choose(args: &Args, machine: &Machine) -> Vec<Scenario> {
-    let all = scenario::all(scenario::crowd(machine.descriptors)).into_iter();
-    all.filter(|scenario| args.wants(&scenario.name)).collect()
+/// The loads that are wanted. A name that chooses nothing would leave out silently what was meant.
+fn choose(args: &Args, machine: &Machine) -> Result<Vec<Scenario>, String> {
+    let all = scenario::all(scenario::crowd(machine.descriptors));
+    let loads: Vec<&str> = all.iter().map(|it| &*it.name).chain([MEMORY]).collect();
+    let servers: Vec<&str> = all.iter().flat_map(|it| it.servers).copied().collect();
+    if let Some(name) = args.unknown(&loads, &servers) {
+        return Err(format!("there is no {name}: --list names loads and servers"));
+    }
+    Ok(all.into_iter().filter(|scenario| args.wants(&scenario.name)).collect())
 }
 
 fn measure(
