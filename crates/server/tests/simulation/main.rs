@@ -7,6 +7,7 @@
 //! `SOCKEYE_SEEDS=1000000 cargo test --release -p sockeye-server --test simulation` runs more,
 //! `SOCKEYE_SEED=4711` one.
 
+mod answers;
 mod app;
 mod deadlines;
 mod draining;
