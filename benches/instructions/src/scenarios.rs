@@ -27,7 +27,7 @@ const fn scenario(name: &'static str, unit: &'static str, run: fn() -> u64) -> S
 }
 
 /// All of them; README.md says what each is.
-pub(crate) const SCENARIOS: [Scenario; 32] = [
+pub(crate) const SCENARIOS: [Scenario; 33] = [
     scenario("decode-16", "frame", || frames::decode(16, usize::MAX)),
     scenario("decode-125", "frame", || frames::decode(125, usize::MAX)),
     scenario("decode-1k-cut", "frame", || frames::decode(1024, 1448)),
@@ -53,6 +53,7 @@ pub(crate) const SCENARIOS: [Scenario; 32] = [
     scenario("echo-16-depth-1", "message", || server::echo(16, 1)),
     scenario("echo-16-depth-32", "message", || server::echo(16, 32)),
     scenario("echo-1k-depth-1", "message", || server::echo(1024, 1)),
+    scenario("echo-64k-depth-1", "message", || server::echo(64 << 10, 1)),
     scenario("idle-minute", "connection", server::idle_minute),
     scenario("fanout-websocket-1", "delivery", || hub::fanout(hub::WEBSOCKET, 1)),
     scenario("fanout-websocket-10", "delivery", || hub::fanout(hub::WEBSOCKET, 10)),
