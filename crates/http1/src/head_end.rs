@@ -1,4 +1,4 @@
-//! Finds where a head ends, without ever looking at a byte twice.
+//! Finds where a head ends, in linear time however it trickles in.
 
 use core::fmt;
 

@@ -244,7 +244,7 @@ impl fmt::Debug for RequestWriter<'_> {
 /// The header lines that do not depend on the body.
 #[derive(Clone, Debug)]
 struct Fields<'a> {
-    /// In place: the answer to an opening handshake has no other.
+    /// In place: the plainest answer to an opening handshake has no other.
     first: Option<(HeaderName<'a>, HeaderValue<'a>)>,
     others: Vec<(HeaderName<'a>, HeaderValue<'a>)>,
     connection: Persistence,

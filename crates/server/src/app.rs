@@ -39,7 +39,8 @@ impl StreamKey {
 /// The application behind a [`Server`](crate::Server).
 ///
 /// Every call is made from the one thread of the loop and must not block. Whatever is sent
-/// through the [`Context`] is appended to outboxes, which the loop flushes once a turn.
+/// through the [`Context`] is appended to outboxes, which the loop flushes at the end of the turn, or
+/// after a read of the peer for whom much waits.
 pub trait App {
     /// Answers a complete request, its body included.
     ///

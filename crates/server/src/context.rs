@@ -16,7 +16,7 @@ use crate::{
 
 /// The application's hands: it sends to streams, closes them, and knows the time.
 ///
-/// Nothing here makes a system call. Bytes go to outboxes, which the loop flushes once a turn.
+/// Nothing here makes a system call. Bytes go to outboxes, which the loop flushes.
 pub struct Context<'c> {
     pub(crate) core: &'c mut Core,
 }

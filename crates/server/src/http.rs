@@ -190,8 +190,8 @@ pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, key: Key, bytes: &[u
     }
 }
 
-/// Looks for a head. A request of which all is here is answered where it lies; for what is missing of
-/// another one, the head is put by.
+/// Looks for a head. A request of which all is here in one piece is answered where it lies; for a body in
+/// chunks, or what is missing of one, the head is put by.
 fn receive_head<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Error> {
     let Some(connection) = core.connections.get_mut(key) else { return Ok(()) };
     let Room::Http(room) = &mut connection.room else { return Ok(()) };

@@ -57,7 +57,7 @@ enum Rest {
     Chunks(chunked::Decoder),
 }
 
-/// The body of a request, if it is all here and there is room for it.
+/// The body of a request, if it is all here in one piece, which no chunks are, and within the bound.
 pub(super) fn whole_body(framing: BodyFraming, rest: &[u8], bytes_max: usize) -> Option<&[u8]> {
     let len = match framing {
         BodyFraming::None => 0,

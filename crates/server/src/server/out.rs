@@ -6,7 +6,7 @@ use super::Server;
 use crate::connection::{Leaving, Room};
 use crate::{App, CloseCause, Deadline, Limits, timers, websocket};
 
-/// [server:long-answers] An answer of so many bytes is written right after the visit in which it was made.
+/// [server:long-answers] Where so many bytes wait for a peer after a read of it, they are written at once.
 pub(super) const ANSWER_BYTES_MIN: usize = 4 * 1024;
 
 impl<N: Net, A: App> Server<N, A> {
