@@ -271,7 +271,7 @@ impl<N: Net, A: App> Server<N, A> {
         if connection.has_leftover() {
             if !connection.is_halted() {
                 self.go_on(key);
-                self.core.after_visit(key);
+                self.end_visit(key);
             }
             return;
         }
@@ -306,9 +306,7 @@ impl<N: Net, A: App> Server<N, A> {
             // [server:hold-peer-gone]
             Err(_) => self.core.cut(key, CloseCause::Transport),
         }
-        if self.core.after_visit(key) >= out::ANSWER_BYTES_MIN {
-            self.flush_answer(key);
-        }
+        self.end_visit(key);
     }
 
     /// Lets the connection's room go on with what it has.

@@ -6,8 +6,8 @@ use super::Server;
 use crate::connection::{Leaving, Room};
 use crate::{App, CloseCause, Deadline, Limits, timers, websocket};
 
-/// [server:long-answers] Where so many bytes wait for a peer after a read of it, they are written at once.
-pub(super) const ANSWER_BYTES_MIN: usize = 4 * 1024;
+/// [server:long-answers] Where so many bytes wait for a peer after a visit, they are written at once.
+const ANSWER_BYTES_MIN: usize = 4 * 1024;
 
 impl<N: Net, A: App> Server<N, A> {
     /// Writes out everything that this turn has appended, once for each connection.
@@ -21,10 +21,18 @@ impl<N: Net, A: App> Server<N, A> {
         self.core.dirty = dirty;
     }
 
+    /// A visit is over, of what was read now or has waited since an earlier turn.
+    #[inline]
+    pub(super) fn end_visit(&mut self, key: Key) {
+        if self.core.after_visit(key) >= ANSWER_BYTES_MIN {
+            self.flush_answer(key);
+        }
+    }
+
     /// Writes out at once what a visit has made its connection say, where that is much: it is still in
     /// the cache, and its memory serves the next connection.
     #[inline(never)]
-    pub(super) fn flush_answer(&mut self, key: Key) {
+    fn flush_answer(&mut self, key: Key) {
         // Who was listed earlier in the turn has its place there.
         if self.core.dirty.pop_if(|last| *last == key).is_some() {
             self.flush_one(key);
@@ -124,6 +132,7 @@ impl<N: Net, A: App> Server<N, A> {
     pub(super) fn bury(&mut self) {
         for key in core::mem::take(&mut self.core.gone) {
             let Some(mut connection) = self.core.connections.remove(key) else { continue };
+            debug_assert!(!self.core.leftovers.contains_key(&key), "the stream's end took it");
             connection.outbox.clear(&mut self.core.pool);
             self.addresses.leave(connection.peer.address().ip());
             self.core.stats.closed += 1;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sockeye_server::{
     Answer, App, Context, Limits, Message, Opened, Origins, Request, Server, StreamKey, Upgrade,
 };
-use sockeye_simnet::{Faults, SimNet};
+use sockeye_simnet::{Faults, Peer, SimNet};
 
 use crate::stage::upgrade;
 
@@ -44,24 +44,49 @@ impl App for Onlooker {
 /// [server:long-answers]
 #[test]
 fn a_long_one_leaves_with_its_visit_and_a_short_one_with_its_turn() {
-    let net = SimNet::new(1, Faults::default(), 1 << 20);
-    let mut server = Server::new(net.clone(), Onlooker::default(), Limits::default());
-    let mut turn = || {
-        server.turn(Some(Duration::ZERO)).expect("the poller never fails here");
-        server.app().waiting
-    };
-    let mut peer = net.connect().expect("it listens");
-    peer.write(upgrade("").as_bytes());
-    let head = (0..9).find_map(|_| {
-        turn();
-        peer.read(usize::MAX).filter(|head| !head.is_empty())
-    });
-    assert!(head.is_some_and(|head| head.starts_with(b"HTTP/1.1 101 ")));
-
+    let (mut server, mut peer) = open(Limits::default());
     for (messages, waiting) in [(1, 102), (39, 39 * 102), (41, 0)] {
-        peer.write(&[&[0x82, 0x80 | 100, 0, 0, 0, 0][..], &[7; 100]].concat().repeat(messages));
-        assert_eq!(turn(), waiting, "{messages} messages");
+        peer.write(&message().repeat(messages));
+        assert_eq!(turn(&mut server), waiting, "{messages} messages");
         let echo = peer.read(usize::MAX).expect("it is open");
         assert_eq!(echo.len(), messages * 102);
     }
+}
+
+/// What was read in one turn and is looked at in the next: that is a visit, too. [server:long-answers]
+#[test]
+fn a_long_one_leaves_with_a_visit_that_reads_nothing() {
+    let mut limits = Limits::default();
+    limits.message_bytes_per_turn_max = 50 * 100;
+    let (mut server, mut peer) = open(limits);
+    peer.write(&message().repeat(150));
+    for part in 1..=3 {
+        assert_eq!(turn(&mut server), 0, "part {part}");
+        let echo = peer.read(usize::MAX).expect("it is open");
+        assert_eq!(echo.len(), 50 * 102, "part {part}");
+    }
+}
+
+fn open(limits: Limits) -> (Server<SimNet, Onlooker>, Peer) {
+    let net = SimNet::new(1, Faults::default(), 1 << 20);
+    let mut server = Server::new(net.clone(), Onlooker::default(), limits);
+    let mut peer = net.connect().expect("it listens");
+    peer.write(upgrade("").as_bytes());
+    let head = (0..9).find_map(|_| {
+        turn(&mut server);
+        peer.read(usize::MAX).filter(|head| !head.is_empty())
+    });
+    assert!(head.is_some_and(|head| head.starts_with(b"HTTP/1.1 101 ")));
+    (server, peer)
+}
+
+/// Bytes that wait for the peer towards the end of a turn.
+fn turn(server: &mut Server<SimNet, Onlooker>) -> usize {
+    server.turn(Some(Duration::ZERO)).expect("the poller never fails here");
+    server.app().waiting
+}
+
+/// A masked message of 100 bytes, whose echo has 102.
+fn message() -> Vec<u8> {
+    [&[0x82, 0x80 | 100, 0, 0, 0, 0][..], &[7; 100]].concat()
 }
