@@ -197,12 +197,12 @@ impl fmt::Debug for RequestHead<'_, '_> {
 /// Decides persistence: `close` wins, then the version decides, then `keep-alive` on HTTP/1.0.
 pub(crate) fn keep_alive(headers: Headers<'_, '_>, version: Version) -> bool {
     // [rfc9112:9.3-close]
-    if headers.has_token("connection", "close") {
+    if headers.has_token("Connection", "close") {
         return false;
     }
     match version {
         Version::Http11 => true,
-        Version::Http10 => headers.has_token("connection", "keep-alive"),
+        Version::Http10 => headers.has_token("Connection", "keep-alive"),
     }
 }
 
