@@ -320,6 +320,11 @@ impl Peer {
         self.with(|pipe| pipe.taken)
     }
 
+    /// How often the server has written to this peer, or tried to.
+    pub fn writes(&mut self) -> u64 {
+        self.with(|pipe| pipe.writes)
+    }
+
     /// How many bytes the server may write that this peer has not read.
     pub fn room(&mut self) -> usize {
         self.with(|pipe| pipe.room)

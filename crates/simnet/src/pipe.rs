@@ -20,6 +20,8 @@ pub(crate) struct Pipe {
     /// Bytes that the server has read, and written.
     pub(crate) taken: u64,
     pub(crate) given: u64,
+    /// The server's writes, the refused ones as well.
+    pub(crate) writes: u64,
     fin_sent: bool,
     pub(crate) reset: bool,
     /// The server has given its end back.
@@ -47,6 +49,7 @@ impl Pipe {
             room,
             taken: 0,
             given: 0,
+            writes: 0,
             fin_sent: false,
             reset: false,
             closed: false,
@@ -89,6 +92,7 @@ impl Pipe {
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
         if self.reset {
             return Err(ErrorKind::BrokenPipe.into());
         }

@@ -1,0 +1,88 @@
+//! What it costs to reach many.
+
+use std::time::Duration;
+
+use sockeye_hub::{Config, Epoch};
+use sockeye_server::Server;
+use sockeye_service::{Limits, Service};
+use sockeye_simnet::{Faults, Peer, SimNet};
+
+const SUBSCRIBERS: usize = 500;
+const PUBLICATIONS: usize = 10;
+const SUBSCRIBE: &[u8] = br#"{"type":"subscribe","channels":["news:1"]}"#;
+const UPGRADE: &str = "GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Protocol: sockeye.v1.json\r\n\r\n";
+
+struct World {
+    net: SimNet,
+    server: Server<SimNet, Service>,
+}
+
+impl World {
+    fn new() -> Self {
+        let net = SimNet::new(1, Faults::default(), 1 << 20);
+        let service = Service::new(Epoch(7), Config::default(), Limits::default());
+        let server = Server::new(net.clone(), service, sockeye_server::Limits::default());
+        Self { net, server }
+    }
+
+    fn turn(&mut self) {
+        self.server.turn(Some(Duration::ZERO)).expect("the poller never fails here");
+    }
+
+    /// Peers that have said `request`, and what else is said once they were answered.
+    fn open(&mut self, count: usize, request: &str, then: &[u8]) -> Vec<Peer> {
+        let connect = |_| self.net.connect().expect("it listens");
+        let mut peers: Vec<Peer> = (0..count).map(connect).collect();
+        for said in [request.as_bytes(), then] {
+            peers.iter_mut().for_each(|peer| peer.write(said));
+            (0..count / 50 + 5).for_each(|_| self.turn());
+            let is_answered = |peer: &mut Peer| said.is_empty() || !is_refused(&read(peer));
+            assert!(peers.iter_mut().all(is_answered));
+        }
+        peers
+    }
+}
+
+fn read(peer: &mut Peer) -> String {
+    let bytes = peer.read(usize::MAX).expect("it is open");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn is_refused(answer: &str) -> bool {
+    answer.is_empty() || answer.contains("error")
+}
+
+/// A masked message by the key of nothing.
+fn frame(text: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(text.len()).expect("it is short");
+    [&[0x81, 0x80 | len, 0, 0, 0, 0][..], text].concat()
+}
+
+/// Whoever publishes in a turn: what a subscriber gets of it leaves in one write.
+#[test]
+fn a_turn_of_publications_is_one_write_to_each_subscriber() {
+    let mut world = World::new();
+    let mut sockets = world.open(SUBSCRIBERS, UPGRADE, &frame(SUBSCRIBE));
+    let events = "GET /v1/sse?channel=news:1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let events = world.open(SUBSCRIBERS, events, b"");
+    let mut publishers =
+        world.open(PUBLICATIONS, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", b"");
+    sockets.extend(events);
+
+    for round in 0..3 {
+        let before: Vec<u64> = sockets.iter_mut().map(Peer::writes).collect();
+        for publisher in &mut publishers {
+            let head =
+                "POST /v1/channels/news:1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 7\r\n\r\n";
+            publisher.write(format!("{head}\"hello\"").as_bytes());
+        }
+        world.turn();
+        for (peer, before) in sockets.iter_mut().zip(before) {
+            assert_eq!(read(peer).matches("hello").count(), PUBLICATIONS, "round {round}");
+            assert_eq!(peer.writes() - before, 1, "round {round}");
+        }
+        publishers.iter_mut().for_each(|publisher| assert!(read(publisher).contains("accepted")));
+    }
+}
