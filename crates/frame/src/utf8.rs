@@ -173,7 +173,7 @@ fn cut_len(bytes: &[u8]) -> usize {
     if first.is_some_and(|&first| lacking(first) > behind) { len } else { 0 }
 }
 
-/// The text, if it is one from end to end: the one place that asks.
+/// The text, if it is one from end to end: the one place in this crate that asks.
 #[cfg(not(feature = "simdutf8"))]
 #[inline]
 fn whole(bytes: &[u8]) -> Option<&str> {

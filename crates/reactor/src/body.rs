@@ -180,8 +180,8 @@ impl Body {
     }
 
     /// What it costs to keep it.
-    pub(crate) const fn bytes(&self) -> usize {
-        size_of::<Self>() + self.tail.capacity()
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.tail.capacity() + self.segments.capacity() * size_of::<Segment>()
     }
 
     /// Takes `bytes` sent bytes off the front.

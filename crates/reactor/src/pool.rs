@@ -56,12 +56,12 @@ impl Pool {
     }
 
     pub(crate) fn put(&mut self, mut body: Box<Body>) {
+        body.clear();
         let bytes = self.bytes + body.bytes();
         if self.bodies.len() >= POOLED_MAX || bytes > POOLED_BYTES_MAX {
             return;
         }
         self.bytes = bytes;
-        body.clear();
         self.bodies.push(body);
     }
 }
@@ -80,7 +80,7 @@ impl fmt::Debug for Pool {
 #[cfg(test)]
 mod tests {
     use super::{Body, POOLED_BYTES_MAX, POOLED_MAX, Pool};
-    use crate::Outbox;
+    use crate::{Outbox, Shared};
 
     fn drained(pool: &mut Pool, outboxes: usize, bytes: usize) {
         let mut full: Vec<Outbox> = (0..outboxes).map(|_| Outbox::new()).collect();
@@ -96,6 +96,17 @@ mod tests {
         assert_eq!((pool.bodies.len(), pool.bytes), (4, POOLED_BYTES_MAX));
         assert_eq!(Outbox::new().tail(&mut pool).capacity(), large, "warm memory");
         assert_eq!((pool.bodies.len(), pool.bytes), (3, POOLED_BYTES_MAX / 4 * 3));
+    }
+
+    #[test]
+    fn a_pool_counts_where_segments_were() {
+        let (mut pool, shared) = (Pool::new(), Shared::new(&[0; 2000]));
+        let mut outbox = Outbox::new();
+        (0..9).for_each(|_| outbox.push_shared(&shared, &mut pool));
+        outbox.clear(&mut pool);
+        assert!(pool.bytes > size_of::<Body>() + 8 * size_of::<Shared>(), "{}", pool.bytes);
+        let _ = Outbox::new().tail(&mut pool);
+        assert_eq!((pool.bodies.len(), pool.bytes), (0, 0));
     }
 
     #[test]

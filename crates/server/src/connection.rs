@@ -151,7 +151,7 @@ impl WebSocketRoom {
 }
 
 /// A peer's address in 20 bytes instead of 32: a flow label, which nobody asks for, is left out, and a
-/// scope is there for the only addresses that have one.
+/// scope is kept for the addresses that RFC 4291 gives one.
 #[derive(Clone, Copy)]
 pub(crate) enum Peer {
     V4 {
