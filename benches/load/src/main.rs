@@ -156,14 +156,10 @@ fn measure(
     let servers = |scenario: &Scenario| -> usize {
         found.servers.iter().filter(|server| scenario.suits(server)).count()
     };
-    let rounds_of = |scenario: &Scenario| if scenario.is_exact() { 1 } else { rounds };
-    let planned: f64 = scenarios
-        .iter()
-        .map(|it| seconds(it) * servers(it) as f64 * f64::from(rounds_of(it)))
-        .sum();
-    let mut progress = Progress::new(planned);
+    let planned: f64 = scenarios.iter().map(|it| seconds(it) * servers(it) as f64).sum();
+    let mut progress = Progress::new(planned * f64::from(rounds));
     for round in 0..rounds {
-        for scenario in scenarios.iter().filter(|scenario| round < rounds_of(scenario)) {
+        for scenario in scenarios {
             let suited: Vec<_> =
                 found.servers.iter().filter(|server| scenario.suits(server)).collect();
             for turn in 0..suited.len() {

@@ -59,7 +59,7 @@ fn calls(counted: Counted, server: &Server, generator: &Generator) -> Result<Sam
             let count = (echo.connections * echo.pipeline) as u64;
             (Extent::Messages(4 * count), Extent::Messages((20 * count).max(20_000)))
         }
-        Counted::Deliver(_) => (Extent::Seconds(2.0), Extent::Seconds(6.0)),
+        Counted::Deliver(_) => (Extent::Seconds(2.0), Extent::Seconds(10.0)),
     };
     let (short, long) =
         (traced(counted, server, generator, few)?, traced(counted, server, generator, many)?);

@@ -132,11 +132,6 @@ impl Scenario {
         }
     }
 
-    /// Whether it needs only one round: counts and sizes are not noisy.
-    pub(crate) const fn is_exact(&self) -> bool {
-        matches!(self.load, Load::Calls(_))
-    }
-
     /// Whether `server` can be asked.
     pub(crate) fn suits(&self, server: &Server) -> bool {
         let is_other = server.name == "other" && matches!(self.load, Load::Echo(_));
