@@ -49,44 +49,31 @@ const TURNS: usize = 220;
 
 #[test]
 fn every_seed_keeps_the_promise() {
-    let mut totals = Totals::default();
-    let count = each_seed(SEEDS, simulate, |run| totals.add(run));
-    println!("simulation: {count} seeds, {totals:?}");
-    if count >= 1_000 {
-        totals.check(count);
-    }
+    each_world("simulation", SEEDS, simulate, Totals::check);
 }
 
 #[test]
 fn every_seed_keeps_the_promise_to_our_clients() {
-    let mut totals = Totals::default();
-    let count = each_seed(SEEDS, simulate_clients, |run| totals.add(run));
-    println!("simulation of clients: {count} seeds, {totals:?}");
-    if count >= 1_000 {
-        totals.check_clients(count);
-    }
+    each_world("simulation of clients", SEEDS, simulate_clients, Totals::check_clients);
 }
 
 /// [service:follow-first] The same world, with several services that share one log.
 #[test]
 fn every_seed_keeps_the_promise_on_any_worker() {
-    let mut totals = Totals::default();
-    let count = each_seed(SEEDS, simulate_workers, |run| totals.add(run));
-    println!("simulation of workers: {count} seeds, {totals:?}");
-    if count >= 1_000 {
+    each_world("simulation of workers", SEEDS, simulate_workers, |totals, count| {
         totals.check(count);
         assert!(totals.full > 0, "the log between workers is never full: {totals:?}");
-    }
+    });
 }
 
 #[test]
 fn every_seed_keeps_the_promise_to_our_clients_on_any_worker() {
-    let mut totals = Totals::default();
-    let count = each_seed(SEEDS / 2, simulate_clients_of_workers, |run| totals.add(run));
-    println!("simulation of clients of workers: {count} seeds, {totals:?}");
-    if count >= 1_000 {
-        totals.check_clients(count);
-    }
+    each_world(
+        "simulation of clients of workers",
+        SEEDS / 2,
+        simulate_clients_of_workers,
+        Totals::check_clients,
+    );
 }
 
 /// Who subscribes.
@@ -109,6 +96,16 @@ struct Run {
     publishers: Vec<Publisher>,
     random: Random,
     totals: Totals,
+}
+
+/// Plays a world by each seed; where they are many, all that can happen has to have happened.
+fn each_world(what: &str, seeds: u64, simulate: fn(u64) -> Totals, check: fn(&Totals, u64)) {
+    let mut totals = Totals::default();
+    let count = each_seed(seeds, simulate, |run| totals.add(run));
+    println!("{what}: {count} seeds, {totals:?}");
+    if count >= 1_000 {
+        check(&totals, count);
+    }
 }
 
 fn simulate(seed: u64) -> Totals {
