@@ -1,9 +1,9 @@
-//! `--workers`: several loops that share a port and a log.
+//! `--workers`: several event loops that share one port and one log.
 //!
-//! Each loop is a thread with its own listening socket, streams, hub and history. This, the first
-//! thread, gives out the places: it has the order authority, and the log on disk if there is one.
+//! Each worker thread has its own listening socket, streams, hub and history. The main thread runs
+//! the order authority, and the log on disk if there is one.
 
-mod crew;
+mod pool;
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -15,7 +15,7 @@ use sockeye_server::{MioNet, Time};
 use sockeye_service::Log;
 use sockeye_service::backbone::{Authority, Joint, JointLimits};
 
-use self::crew::{Crew, Orders};
+use self::pool::{Reload, WorkerPool};
 use crate::cli::ServeOptions;
 use crate::config::Config;
 use crate::disk::{Kept, Opened};
@@ -23,14 +23,14 @@ use crate::reload::Reloader;
 use crate::serve::{self, Asked};
 use crate::{Failure, OrFail, disk};
 
-/// Several of the largest publications may be on their way between the loops, and not only one.
+/// How many publications of the largest size may be on their way between the loops at once.
 const LARGEST_MIN: usize = 4;
 
-/// How often the log is asked to let go of what is old while nothing happens.
-const LOOK: Duration = Duration::from_secs(10);
+/// How often an idle main thread has the log drop old records.
+const IDLE_STEP: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> Result<(), Failure> {
-    // The port first: whoever cannot have it touches no log.
+    // The port comes first: a process that cannot have it must not touch the log.
     let (sockets, addr) = bind(config.listen, config.workers)?;
     let me = std::thread::current();
     let asked = serve::watch_signals(move || me.unpark())?;
@@ -44,13 +44,13 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     let me = std::thread::current();
     joint.wake_authority(Box::new(move || me.unpark()));
 
-    let mut crew = Crew::hire(&config, descriptors, epoch, &joint, &asked)?;
+    let mut pool = WorkerPool::start(&config, descriptors, epoch, &joint, &asked)?;
     if let Some(opened) = opened {
-        let log = take_back(opened, &mut authority, &crew, &joint)?;
+        let log = restore(opened, &mut authority, &pool, &joint)?;
         authority = authority.with_log(log);
     }
     joint.begin(&authority);
-    crew.is_ready()?;
+    pool.wait_until_ready()?;
     for socket in &sockets {
         serve::listen(socket, addr, config.limits.socket_bytes)?;
     }
@@ -59,23 +59,23 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
         let net = MioNet::listen(socket.into()).or_fail(|| "cannot poll".into())?;
         nets.push(net.counting_from(start));
     }
-    crew.begin(nets, &joint);
+    pool.serve(nets, &joint);
     serve::announce(addr, &config);
     serve::tell(&config, &serve::limits(descriptors, &config));
     let reloader = Reloader::new(options, descriptors, config);
-    give_out_places(&joint, &mut authority, &mut crew, (&reloader, &asked, start))?;
+    run_sequencer(&joint, &mut authority, &mut pool, (&reloader, &asked, start))?;
     log::info!("bye");
     Ok(())
 }
 
-/// Gives the places until all loops have ended.
-fn give_out_places(
+/// Gives publications their positions until all workers have ended.
+fn run_sequencer(
     joint: &Joint,
     authority: &mut Authority,
-    crew: &mut Crew,
+    pool: &mut WorkerPool,
     (reloader, asked, start): (&Reloader<'_>, &Asked, Instant),
 ) -> Result<(), Failure> {
-    let mut heard = 0;
+    let mut ends_seen = 0;
     loop {
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let now_ms = joint.now_ms(Time::from_millis(ms), unix_seconds());
@@ -85,24 +85,24 @@ fn give_out_places(
             if let Some(one) = settings.first() {
                 authority.reconfigure(one.hub.clone(), now_ms);
             }
-            crew.order(Orders::all(settings));
+            pool.reload(Reload::all(settings));
         }
         let ends = asked.ends.load(Ordering::Relaxed);
-        if core::mem::replace(&mut heard, ends) < ends {
-            crew.wake();
+        if core::mem::replace(&mut ends_seen, ends) < ends {
+            pool.wake();
         }
-        if crew.has_ended()? {
+        if pool.has_ended()? {
             return Ok(());
         }
-        std::thread::park_timeout(LOOK);
+        std::thread::park_timeout(IDLE_STEP);
     }
 }
 
-/// Gives what the log has to the loops and to whoever gives out its places.
-fn take_back(
+/// Gives the records of the log to all workers and to the order authority.
+fn restore(
     opened: Opened,
     authority: &mut Authority,
-    crew: &Crew,
+    pool: &WorkerPool,
     joint: &Joint,
 ) -> Result<Box<dyn Log>, Failure> {
     opened.replay(|kept| {
@@ -115,15 +115,15 @@ fn take_back(
             Kept::Head(head) => authority.restore_head(*head),
         };
         restored.map_err(|error| error.to_string())?;
-        crew.restore(&kept);
+        pool.restore(&kept);
         Ok(())
     })?;
     let me = std::thread::current();
     opened.into_log(Box::new(move || me.unpark()))
 }
 
-/// Sockets that share a port and do not listen yet. The system gives each connection to one of those
-/// that listen, by its addresses.
+/// Binds `count` sockets to one port. They do not listen yet. Once they do, the kernel hands each
+/// connection to one of them, by its addresses.
 fn bind(addr: SocketAddr, count: usize) -> Result<(Vec<OwnedFd>, SocketAddr), Failure> {
     let mut sockets = Vec::with_capacity(count);
     let mut bound = addr;

@@ -1,0 +1,291 @@
+//! The worker threads, and the messages that the main thread sends them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Thread;
+
+use sockeye_hub::{Config as Hub, Epoch};
+use sockeye_server::{Limits, MioNet, Server, SharedRoom, Waker};
+use sockeye_service::backbone::{Joint, Member};
+use sockeye_service::{Access, Commons, Namespaces, Service};
+
+use crate::config::Config;
+use crate::demo::Demo;
+use crate::disk::Kept;
+use crate::front::Front;
+use crate::reload::{Changed, Settings};
+use crate::serve::{self, Asked};
+use crate::watch::Watch;
+use crate::{Failure, OrFail, disk};
+
+/// Log records that may be queued for one worker while it restores its hub.
+const RESTORED_MAX: usize = 1_024;
+
+/// The worker threads of a process. Each runs one event loop.
+pub(super) struct WorkerPool {
+    workers: Vec<Worker>,
+    exits: Receiver<Result<(), Failure>>,
+    running: usize,
+}
+
+/// The main thread's handle to one worker.
+struct Worker {
+    /// Sends the records that the log has kept; `None` once all are sent.
+    restored: Option<SyncSender<Kept>>,
+    ready: Receiver<Result<(), String>>,
+    net: Option<Sender<MioNet>>,
+    waker: Option<Waker>,
+    mailbox: Arc<Mailbox>,
+}
+
+/// Holds new settings until the worker takes them.
+#[derive(Default)]
+struct Mailbox {
+    is_full: AtomicBool,
+    reload: Mutex<Option<Reload>>,
+}
+
+/// New settings for one worker, and the totals that all workers add their effects to.
+pub(super) struct Reload {
+    settings: Settings,
+    totals: Arc<Mutex<Totals>>,
+}
+
+/// The effects of new settings, summed over the workers that have applied them.
+struct Totals {
+    changed: Changed,
+    workers_left: usize,
+}
+
+impl Reload {
+    /// One reload for each worker's settings.
+    pub(super) fn all(settings: Vec<Settings>) -> Vec<Self> {
+        let totals = Totals { changed: Changed::default(), workers_left: settings.len() };
+        let totals = Arc::new(Mutex::new(totals));
+        let one = |settings| Self { settings, totals: Arc::clone(&totals) };
+        settings.into_iter().map(one).collect()
+    }
+
+    /// Applies the settings. The last worker to do so logs the totals.
+    fn apply(self, server: &mut Server<MioNet, Front>) {
+        let Changed { revoked, moved } = self.settings.apply(server);
+        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        totals.changed.revoked += revoked;
+        totals.changed.moved += moved;
+        totals.workers_left -= 1;
+        if totals.workers_left == 0 {
+            totals.changed.tell();
+        }
+    }
+}
+
+impl WorkerPool {
+    /// Starts the threads. Each restores the records that it is [sent](Self::restore), and then
+    /// waits for its network.
+    pub(super) fn start(
+        config: &Config,
+        descriptors: u64,
+        epoch: Epoch,
+        joint: &Arc<Joint>,
+        asked: &Arc<Asked>,
+    ) -> Result<Self, Failure> {
+        let limits = serve::limits(descriptors, config);
+        let (exit, exits) = channel();
+        let room = SharedRoom::default();
+        let watch = Watch::default();
+        let waking = Arc::clone(joint);
+        let service_limits = serve::service_limits(config, &limits);
+        let commons =
+            Commons::new(config.workers, &service_limits, move |worker| waking.wake(worker));
+        let mut accesses = serve::accesses(config, config.workers)?.into_iter();
+        let mut workers = Vec::with_capacity(config.workers);
+        for number in 0..config.workers {
+            let (restored, records) = sync_channel(RESTORED_MAX);
+            let (ready, is_ready) = channel();
+            let (net, network) = channel();
+            let mailbox = Arc::new(Mailbox::default());
+            let task = WorkerTask {
+                epoch,
+                hub: config.hub(),
+                service_limits: service_limits.clone(),
+                limits: limits.clone(),
+                access: accesses.next().expect("one for each"),
+                namespaces: config.rules(),
+                has_demo: config.serves_demo(),
+                member: joint.member(number),
+                room: room.clone(),
+                commons: commons.clone(),
+                watch: watch.for_another(),
+                number,
+                records,
+                ready,
+                network,
+                asked: Arc::clone(asked),
+                mailbox: Arc::clone(&mailbox),
+            };
+            let notice =
+                ExitNotice { exit: exit.clone(), main: std::thread::current(), result: None };
+            std::thread::Builder::new()
+                .name(format!("worker {number}"))
+                .spawn(move || task.run(notice))
+                .or_fail(|| "cannot start a worker".into())?;
+            let (restored, net) = (Some(restored), Some(net));
+            workers.push(Worker { restored, ready: is_ready, net, waker: None, mailbox });
+        }
+        Ok(Self { running: workers.len(), workers, exits })
+    }
+
+    /// Sends a record of the log to every worker.
+    pub(super) fn restore(&self, kept: &Kept) {
+        for worker in &self.workers {
+            if let Some(restored) = &worker.restored {
+                // A worker that has stopped reading reports its error through `ready`.
+                let _ = restored.send(kept.clone());
+            }
+        }
+    }
+
+    /// Waits until every worker has restored all records.
+    pub(super) fn wait_until_ready(&mut self) -> Result<(), Failure> {
+        for worker in &mut self.workers {
+            worker.restored = None;
+        }
+        for worker in &self.workers {
+            let ready = worker.ready.recv().unwrap_or_else(|_| Err("a worker ended".to_owned()));
+            ready.or_fail(|| "cannot take back the log".into())?;
+        }
+        Ok(())
+    }
+
+    /// Gives each worker its network, on which it begins to serve.
+    ///
+    /// All wakers are set before the first worker runs: a wake without a waker would be lost, and
+    /// no second one would follow.
+    pub(super) fn serve(&mut self, nets: Vec<MioNet>, joint: &Joint) {
+        for (number, (worker, net)) in self.workers.iter_mut().zip(&nets).enumerate() {
+            let waker = net.waker();
+            worker.waker = Some(waker.clone());
+            let wake = move || {
+                // A loop that cannot be woken has ended already.
+                let _ = waker.wake();
+            };
+            joint.wake_worker(number, Box::new(wake));
+        }
+        for (worker, net) in self.workers.iter_mut().zip(nets) {
+            if let Some(begin) = worker.net.take() {
+                let _ = begin.send(net);
+            }
+        }
+    }
+
+    /// Puts its reload into each worker's mailbox.
+    pub(super) fn reload(&self, reloads: Vec<Reload>) {
+        for (worker, reload) in self.workers.iter().zip(reloads) {
+            let mut slot = worker.mailbox.reload.lock().unwrap_or_else(PoisonError::into_inner);
+            *slot = Some(reload);
+            worker.mailbox.is_full.store(true, Ordering::Release);
+        }
+        self.wake();
+    }
+
+    /// Wakes all workers.
+    pub(super) fn wake(&self) {
+        for waker in self.workers.iter().filter_map(|worker| worker.waker.as_ref()) {
+            let _ = waker.wake();
+        }
+    }
+
+    /// Whether all workers have ended.
+    ///
+    /// # Errors
+    /// A worker has failed. The others must not go on without it.
+    pub(super) fn has_ended(&mut self) -> Result<bool, Failure> {
+        loop {
+            match self.exits.try_recv() {
+                Ok(result) => {
+                    result?;
+                    self.running -= 1;
+                }
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
+                    return Ok(self.running == 0);
+                }
+            }
+        }
+    }
+}
+
+/// The state with which a worker thread begins.
+struct WorkerTask {
+    epoch: Epoch,
+    hub: Hub,
+    service_limits: sockeye_service::Limits,
+    limits: Limits,
+    access: Access,
+    namespaces: Namespaces,
+    has_demo: bool,
+    member: Member,
+    room: SharedRoom,
+    commons: Commons,
+    watch: Watch,
+    number: usize,
+    records: Receiver<Kept>,
+    ready: Sender<Result<(), String>>,
+    network: Receiver<MioNet>,
+    asked: Arc<Asked>,
+    mailbox: Arc<Mailbox>,
+}
+
+impl WorkerTask {
+    fn run(self, mut notice: ExitNotice) {
+        notice.result = Some(self.serve());
+    }
+
+    fn serve(self) -> Result<(), Failure> {
+        let service = Service::new(self.epoch, self.hub, self.service_limits);
+        let mut service = service.with_access(self.access).with_namespaces(self.namespaces);
+        let records = self.records;
+        let restored = records.iter().try_for_each(|kept| disk::restore(&mut service, &kept));
+        // A sender must not wait for a worker that has stopped reading.
+        drop(records);
+        let is_good = restored.is_ok();
+        let _ = self.ready.send(restored);
+        let Some(net) = self.network.recv().ok().filter(|_| is_good) else { return Ok(()) };
+        let service = service.with_backbone(Box::new(self.member));
+        let service = service.with_commons(&self.commons, self.number);
+        let demo = self.has_demo.then(Demo::new);
+        let server = Server::new(net, Front::new(service, demo), self.limits);
+        let mut server = server.with_room(self.room);
+        serve::turns(&mut server, &self.asked, self.watch, |server| {
+            if let Some(reload) = self.mailbox.take() {
+                reload.apply(server);
+            }
+        })?;
+        server.with_app(|front, context| front.service().sign_off(context));
+        Ok(())
+    }
+}
+
+impl Mailbox {
+    fn take(&self) -> Option<Reload> {
+        if !self.is_full.swap(false, Ordering::Acquire) {
+            return None;
+        }
+        self.reload.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Tells the main thread how a worker ended, even after a panic.
+struct ExitNotice {
+    exit: Sender<Result<(), Failure>>,
+    main: Thread,
+    result: Option<Result<(), Failure>>,
+}
+
+impl Drop for ExitNotice {
+    fn drop(&mut self) {
+        let panicked = || Err(Failure("a worker panicked".into()));
+        let _ = self.exit.send(self.result.take().unwrap_or_else(panicked));
+        self.main.unpark();
+    }
+}
