@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod body;
 mod key;
 mod memory;
 mod mio_net;
@@ -8,6 +7,7 @@ mod net;
 mod outbox;
 mod pool;
 mod readiness;
+mod segment_queue;
 mod time;
 mod wheel;
 
@@ -16,7 +16,7 @@ mod wheel;
 pub mod properties;
 
 pub use key::{Key, Slab};
-pub use memory::Lent;
+pub use memory::PooledBytes;
 pub use mio_net::{MioNet, Waker};
 pub use net::{Net, Ready, Socket};
 pub use outbox::{Flushed, Outbox, Shared};

@@ -54,12 +54,12 @@ impl Warm {
 /// Who passes it on lends it to one or more [`Outbox`](crate::Outbox)es instead of copying it there. The
 /// memory goes back to the [`Pool`](crate::Pool) with the last of them.
 #[derive(Clone)]
-pub struct Lent {
+pub struct PooledBytes {
     memory: Arc<Vec<u8>>,
     len: usize,
 }
 
-impl Lent {
+impl PooledBytes {
     /// The first `len` bytes of `memory`; all of it, if it has fewer.
     pub fn new(memory: Vec<u8>, len: usize) -> Self {
         let len = len.min(memory.len());
@@ -77,7 +77,7 @@ impl Lent {
     }
 }
 
-impl Deref for Lent {
+impl Deref for PooledBytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -86,15 +86,15 @@ impl Deref for Lent {
 }
 
 /// Shows the length only: the bytes are somebody's message.
-impl fmt::Debug for Lent {
+impl fmt::Debug for PooledBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Lent({} bytes)", self.len)
+        write!(f, "PooledBytes({} bytes)", self.len)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Lent, WARM_BYTES_MAX, WARM_MAX, Warm};
+    use super::{PooledBytes, WARM_BYTES_MAX, WARM_MAX, Warm};
 
     #[test]
     fn the_smallest_that_suffices_is_taken() {
@@ -123,10 +123,10 @@ mod tests {
     #[test]
     fn memory_comes_back_from_the_last_who_has_it() {
         let (one, other) = (b"the same".to_vec(), b"the same".to_vec());
-        let lent = Lent::new(one, 8);
-        assert!(lent.is(&lent) && !lent.is(&other) && !lent.is(&lent[1..]));
-        let second = lent.clone();
-        assert_eq!(lent.into_memory(), None);
+        let pooled = PooledBytes::new(one, 8);
+        assert!(pooled.is(&pooled) && !pooled.is(&other) && !pooled.is(&pooled[1..]));
+        let second = pooled.clone();
+        assert_eq!(pooled.into_memory(), None);
         assert_eq!(second.into_memory(), Some(other));
     }
 }

@@ -5,8 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::{fmt, mem};
 
-use crate::body::{Body, Segment};
-use crate::{Lent, Pool, Socket};
+use crate::segment_queue::{Segment, SegmentQueue};
+use crate::{Pool, PooledBytes, Socket};
 
 /// Bytes that several outboxes hold at once: encoded once, sent to many.
 #[derive(Clone, PartialEq, Eq)]
@@ -28,9 +28,9 @@ impl Deref for Shared {
     }
 }
 
-/// The bytes one socket still has to take, in order: owned ones, shared ones and lent ones.
+/// The bytes one socket still has to take, in order: owned, shared and pooled ones.
 ///
-/// An outbox with nothing in it owns nothing. Its body comes from a [`Pool`] with the first byte and
+/// An outbox with nothing in it owns nothing. Its queue comes from a [`Pool`] with the first byte and
 /// returns there with the last one sent, so a steady exchange of small messages allocates nothing
 /// and an idle connection is two words.
 #[derive(Default)]
@@ -40,10 +40,10 @@ pub struct Outbox(Waiting);
 enum Waiting {
     #[default]
     Nothing,
-    /// One shared message and nothing else: most outboxes of a fan-out never need a body, and thousands
-    /// of bodies are more memory than a cache holds.
+    /// One shared message and nothing else: most outboxes of a fan-out never need a queue, and thousands
+    /// of queues are more memory than a cache holds.
     Lone(Shared),
-    Body(Box<Body>),
+    Queue(Box<SegmentQueue>),
 }
 
 /// How a [`Outbox::flush`] ended.
@@ -70,7 +70,7 @@ impl Outbox {
         match &self.0 {
             Waiting::Nothing => 0,
             Waiting::Lone(lone) => lone.len(),
-            Waiting::Body(body) => body.len(),
+            Waiting::Queue(queue) => queue.len(),
         }
     }
 
@@ -86,7 +86,7 @@ impl Outbox {
     /// may be sent in part.
     #[inline]
     pub fn tail(&mut self, pool: &mut Pool) -> &mut Vec<u8> {
-        self.body(pool).tail()
+        self.queue(pool).tail()
     }
 
     /// Appends `bytes`: by reference, unless they are few and something waits already.
@@ -94,34 +94,34 @@ impl Outbox {
     pub fn push_shared(&mut self, bytes: &Shared, pool: &mut Pool) {
         match &mut self.0 {
             Waiting::Nothing if !bytes.is_empty() => self.0 = Waiting::Lone(bytes.clone()),
-            Waiting::Body(body) => body.push_shared(bytes),
-            Waiting::Nothing | Waiting::Lone(_) => self.body(pool).push_shared(bytes),
+            Waiting::Queue(queue) => queue.push_shared(bytes),
+            Waiting::Nothing | Waiting::Lone(_) => self.queue(pool).push_shared(bytes),
         }
     }
 
     /// Appends `bytes` where they lie, without copying them.
-    pub fn push_lent(&mut self, bytes: &Lent, pool: &mut Pool) {
-        self.push(Segment::Lent(bytes.clone()), pool);
+    pub fn push_pooled(&mut self, bytes: &PooledBytes, pool: &mut Pool) {
+        self.push(Segment::Pooled(bytes.clone()), pool);
     }
 
     fn push(&mut self, segment: Segment, pool: &mut Pool) {
         if segment.is_empty() {
             return;
         }
-        self.body(pool).push(segment);
+        self.queue(pool).push(segment);
     }
 
     #[inline]
-    fn body(&mut self, pool: &mut Pool) -> &mut Body {
-        if !matches!(self.0, Waiting::Body(_)) {
-            let mut body = pool.take();
+    fn queue(&mut self, pool: &mut Pool) -> &mut SegmentQueue {
+        if !matches!(self.0, Waiting::Queue(_)) {
+            let mut queue = pool.take();
             if let Waiting::Lone(lone) = &self.0 {
-                body.push_shared(lone);
+                queue.push_shared(lone);
             }
-            self.0 = Waiting::Body(body);
+            self.0 = Waiting::Queue(queue);
         }
         match &mut self.0 {
-            Waiting::Body(body) => body,
+            Waiting::Queue(queue) => queue,
             Waiting::Nothing | Waiting::Lone(_) => unreachable!("it has just got one"),
         }
     }
@@ -134,8 +134,8 @@ impl Outbox {
         match &mut self.0 {
             Waiting::Nothing => Ok(Flushed::All),
             Waiting::Lone(_) => self.flush_lone(socket, pool),
-            Waiting::Body(body) => {
-                let flushed = body.flush(socket, pool)?;
+            Waiting::Queue(queue) => {
+                let flushed = queue.flush(socket, pool)?;
                 if flushed == Flushed::All {
                     self.clear(pool);
                 }
@@ -144,7 +144,7 @@ impl Outbox {
         }
     }
 
-    /// The same for a lone message, which gets a body once a part of it is sent.
+    /// The same for a lone message, which gets a queue once a part of it is sent.
     #[inline]
     fn flush_lone(&mut self, socket: &mut impl Socket, pool: &mut Pool) -> io::Result<Flushed> {
         let Waiting::Lone(lone) = &self.0 else { return Ok(Flushed::All) };
@@ -155,7 +155,7 @@ impl Outbox {
             }
             Ok(0) => Err(ErrorKind::WriteZero.into()),
             Ok(bytes) => {
-                self.body(pool).advance(bytes, pool);
+                self.queue(pool).advance(bytes, pool);
                 Ok(Flushed::Blocked { bytes })
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -167,8 +167,8 @@ impl Outbox {
 
     /// Forgets everything unsent and gives the memory back.
     pub fn clear(&mut self, pool: &mut Pool) {
-        if let Waiting::Body(body) = mem::take(&mut self.0) {
-            pool.put(body);
+        if let Waiting::Queue(queue) = mem::take(&mut self.0) {
+            pool.put(queue);
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::Lent;
-use crate::body::Body;
+use crate::PooledBytes;
 use crate::memory::Warm;
+use crate::segment_queue::SegmentQueue;
 
 /// Buffers a pool keeps: a message to a crowd lies in as many outboxes at a time, and making them
 /// anew takes as long as all else that is done for a recipient.
@@ -13,12 +13,12 @@ const POOLED_MAX: usize = 2048;
 /// otherwise be mapped and given back for each of them.
 const POOLED_BYTES_MAX: usize = 4 << 20;
 
-/// The drained bodies of a loop's outboxes, and memory for large messages: kept warm for the next
+/// The drained queues of a loop's outboxes, and memory for large messages: kept warm for the next
 /// ones.
 #[derive(Default)]
 pub struct Pool {
-    #[expect(clippy::vec_box, reason = "an outbox holds its body by one pointer")]
-    bodies: Vec<Box<Body>>,
+    #[expect(clippy::vec_box, reason = "an outbox holds its queue by one pointer")]
+    queues: Vec<Box<SegmentQueue>>,
     /// The memory of all of them.
     bytes: usize,
     large: Warm,
@@ -27,7 +27,7 @@ pub struct Pool {
 impl Pool {
     /// An empty pool; allocates nothing.
     pub const fn new() -> Self {
-        Self { bodies: Vec::new(), bytes: 0, large: Warm::new() }
+        Self { queues: Vec::new(), bytes: 0, large: Warm::new() }
     }
 
     /// Initialised memory for a message of `bytes_wanted` bytes: what is there, which may be more or
@@ -43,26 +43,26 @@ impl Pool {
     }
 
     /// Takes the memory of `bytes` back, if nobody else has it any more.
-    pub fn give_back(&mut self, bytes: Lent) {
+    pub fn give_back(&mut self, bytes: PooledBytes) {
         if let Some(memory) = bytes.into_memory() {
             self.large.keep(memory);
         }
     }
 
-    pub(crate) fn take(&mut self) -> Box<Body> {
-        let Some(body) = self.bodies.pop() else { return Box::default() };
-        self.bytes -= body.bytes();
-        body
+    pub(crate) fn take(&mut self) -> Box<SegmentQueue> {
+        let Some(queue) = self.queues.pop() else { return Box::default() };
+        self.bytes -= queue.bytes();
+        queue
     }
 
-    pub(crate) fn put(&mut self, mut body: Box<Body>) {
-        body.clear();
-        let bytes = self.bytes + body.bytes();
-        if self.bodies.len() >= POOLED_MAX || bytes > POOLED_BYTES_MAX {
+    pub(crate) fn put(&mut self, mut queue: Box<SegmentQueue>) {
+        queue.clear();
+        let bytes = self.bytes + queue.bytes();
+        if self.queues.len() >= POOLED_MAX || bytes > POOLED_BYTES_MAX {
             return;
         }
         self.bytes = bytes;
-        self.bodies.push(body);
+        self.queues.push(queue);
     }
 }
 
@@ -70,7 +70,7 @@ impl Pool {
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
-            .field("bodies", &self.bodies.len())
+            .field("queues", &self.queues.len())
             .field("bytes", &self.bytes)
             .field("large_bytes", &self.large.bytes())
             .finish()
@@ -79,7 +79,7 @@ impl fmt::Debug for Pool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Body, POOLED_BYTES_MAX, POOLED_MAX, Pool};
+    use super::{POOLED_BYTES_MAX, POOLED_MAX, Pool, SegmentQueue};
     use crate::{Outbox, Shared};
 
     fn drained(pool: &mut Pool, outboxes: usize, bytes: usize) {
@@ -91,11 +91,11 @@ mod tests {
     #[test]
     fn a_pool_keeps_large_buffers_within_its_bound() {
         let mut pool = Pool::new();
-        let large = POOLED_BYTES_MAX / 4 - size_of::<Body>();
+        let large = POOLED_BYTES_MAX / 4 - size_of::<SegmentQueue>();
         drained(&mut pool, 9, large);
-        assert_eq!((pool.bodies.len(), pool.bytes), (4, POOLED_BYTES_MAX));
+        assert_eq!((pool.queues.len(), pool.bytes), (4, POOLED_BYTES_MAX));
         assert_eq!(Outbox::new().tail(&mut pool).capacity(), large, "warm memory");
-        assert_eq!((pool.bodies.len(), pool.bytes), (3, POOLED_BYTES_MAX / 4 * 3));
+        assert_eq!((pool.queues.len(), pool.bytes), (3, POOLED_BYTES_MAX / 4 * 3));
     }
 
     #[test]
@@ -104,15 +104,15 @@ mod tests {
         let mut outbox = Outbox::new();
         (0..9).for_each(|_| outbox.push_shared(&shared, &mut pool));
         outbox.clear(&mut pool);
-        assert!(pool.bytes > size_of::<Body>() + 8 * size_of::<Shared>(), "{}", pool.bytes);
+        assert!(pool.bytes > size_of::<SegmentQueue>() + 8 * size_of::<Shared>(), "{}", pool.bytes);
         let _ = Outbox::new().tail(&mut pool);
-        assert_eq!((pool.bodies.len(), pool.bytes), (0, 0));
+        assert_eq!((pool.queues.len(), pool.bytes), (0, 0));
     }
 
     #[test]
     fn a_pool_keeps_no_crowd_of_small_buffers() {
         let mut pool = Pool::new();
         drained(&mut pool, POOLED_MAX + 9, 1);
-        assert_eq!(pool.bodies.len(), POOLED_MAX);
+        assert_eq!(pool.queues.len(), POOLED_MAX);
     }
 }

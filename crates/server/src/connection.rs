@@ -5,7 +5,9 @@ use std::net::{SocketAddr, SocketAddrV6};
 
 use sockeye_deflate::{Engine, Session};
 use sockeye_http1::Date;
-use sockeye_reactor::{Key, Lent, Outbox, Pool, Readiness, ReadyList, Slab, Time, Timer, Wheel};
+use sockeye_reactor::{
+    Key, Outbox, Pool, PooledBytes, Readiness, ReadyList, Slab, Time, Timer, Wheel,
+};
 use sockeye_websocket::{CloseCode, Connection as Protocol};
 
 use crate::events::EventsRoom;
@@ -134,7 +136,7 @@ pub(crate) struct Core {
     /// Room for a message in parts, kept warm.
     pub(crate) spare: Option<Box<UnderWay>>,
     /// The large message that the application is looking at: who sends it gets it where it lies.
-    pub(crate) delivered: Option<Lent>,
+    pub(crate) delivered: Option<PooledBytes>,
     /// Room for compressed messages on their way out.
     pub(crate) scratch: Vec<u8>,
     pub(crate) draining: bool,

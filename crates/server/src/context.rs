@@ -112,7 +112,7 @@ impl Context<'_> {
                 Some(large) if large.is(message.as_bytes()) => {
                     let sent = pass_on(&mut room.protocol, message, out);
                     if sent.is_ok() {
-                        connection.outbox.push_lent(large, &mut core.pool);
+                        connection.outbox.push_pooled(large, &mut core.pool);
                     }
                     sent
                 }

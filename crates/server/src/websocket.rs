@@ -3,7 +3,7 @@
 use sockeye_deflate::{EXTENSION_NAME, Params, Session, accept_offer};
 use sockeye_handshake::{Accept, Extensions, Origins as Allowed, Policy, Reject, decide};
 use sockeye_http1::RequestHead;
-use sockeye_reactor::{Key, Lent, Time};
+use sockeye_reactor::{Key, PooledBytes, Time};
 use sockeye_websocket::{
     CloseCode, Compression, Config, Connection as Protocol, Event, Kind, Piece, ProtocolError, Role,
 };
@@ -344,7 +344,7 @@ fn deliver<A: App>(
     let (memory, len) = under_way.take();
     if len >= LARGE_BYTES_MIN {
         core.spare = Some(under_way);
-        deliver_large(core, app, stream, kind, Lent::new(memory, len));
+        deliver_large(core, app, stream, kind, PooledBytes::new(memory, len));
         return len;
     }
     deliver_bytes(core, app, stream, kind, &memory[..len]);
@@ -354,7 +354,13 @@ fn deliver<A: App>(
 }
 
 /// [server:passed-on] Whoever sends this very message on gets it by reference.
-fn deliver_large<A: App>(core: &mut Core, app: &mut A, stream: StreamKey, kind: Kind, bytes: Lent) {
+fn deliver_large<A: App>(
+    core: &mut Core,
+    app: &mut A,
+    stream: StreamKey,
+    kind: Kind,
+    bytes: PooledBytes,
+) {
     core.delivered = Some(bytes.clone());
     deliver_bytes(core, app, stream, kind, &bytes);
     core.delivered = None;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
 use std::ops::Deref;
 
-use crate::{Flushed, Lent, Pool, Shared, Socket};
+use crate::{Flushed, Pool, PooledBytes, Shared, Socket};
 
 /// Slices handed to one vectored write; more only cost stack.
 const SLICES: usize = 64;
@@ -17,7 +17,7 @@ const SHARED_BYTES_MIN: usize = 1024;
 const SENT_BYTES_MAX: usize = 64 * 1024;
 
 #[derive(Default)]
-pub(crate) struct Body {
+pub(crate) struct SegmentQueue {
     /// Segments before `tail`.
     segments: VecDeque<Segment>,
     /// The last segment: where bytes are appended. With `segments` empty it is also the first.
@@ -31,7 +31,7 @@ pub(crate) struct Body {
 pub(crate) enum Segment {
     Owned(Vec<u8>),
     Shared(Shared),
-    Lent(Lent),
+    Pooled(PooledBytes),
 }
 
 impl Deref for Segment {
@@ -41,12 +41,12 @@ impl Deref for Segment {
         match self {
             Self::Owned(bytes) => bytes,
             Self::Shared(bytes) => bytes,
-            Self::Lent(bytes) => bytes,
+            Self::Pooled(bytes) => bytes,
         }
     }
 }
 
-impl Body {
+impl SegmentQueue {
     pub(crate) fn len(&self) -> usize {
         match self.segments.is_empty() {
             true => self.tail.len() - self.sent,
@@ -135,7 +135,7 @@ impl Body {
 
     /// Forgets everything and keeps the memory.
     pub(crate) fn clear(&mut self) {
-        // Most bodies never had a segment.
+        // Most queues never had a segment.
         if self.segments.capacity() > 0 {
             self.segments.clear();
             self.segments.shrink_to(SLICES);
@@ -197,7 +197,7 @@ impl Body {
             bytes -= rest;
             self.queued -= rest;
             self.sent = 0;
-            if let Some(Segment::Lent(bytes)) = self.segments.pop_front() {
+            if let Some(Segment::Pooled(bytes)) = self.segments.pop_front() {
                 pool.give_back(bytes);
             }
         }
