@@ -39,15 +39,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) no_build: bool,
 
-    /// Directory with checkouts of uWebSockets and of uSockets.
-    #[arg(long, env = "UWS", value_name = "DIR")]
-    pub(crate) uws: Option<PathBuf>,
-
     /// Another Sockeye to be measured than the one of this tree.
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) sockeye: Option<PathBuf>,
 
-    /// A server that runs already: its echo, its process and what it is called.
+    /// A server that already runs: the URL of its echo, its process, and its name in the table.
     #[arg(long, value_name = "URL,PID,LABEL")]
     pub(crate) other: Option<String>,
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::args::Args;
+use crate::found::said;
 use crate::generator::program;
 
 /// The project, and where its builds go.
@@ -106,38 +107,28 @@ impl Builds {
         there(dir.join("node_modules")).map(|_| dir)
     }
 
-    /// uWebSockets from a directory with checkouts of `uWebSockets` and `uSockets`.
-    pub(crate) fn uws(&self, checkouts: &Path) -> Result<PathBuf, String> {
-        let source = self.root.join("benches/load/peers/uws/uws.cpp");
+    /// uWebSockets: our few lines of C, linked with the library in PyPI's package.
+    pub(crate) fn uws(&self) -> Result<PathBuf, String> {
         let made = self.target.join("load-uws");
-        let is_old = |made: &Path| {
-            let time = |path: &Path| path.metadata().and_then(|it| it.modified()).ok();
-            time(made) < time(&source)
-        };
-        if self.is_wanted && is_old(&made) {
-            self.compile_uws(checkouts, &source, &made)?;
+        if self.is_wanted {
+            self.link_uws(&made)?;
         }
         there(made)
     }
 
-    fn compile_uws(&self, checkouts: &Path, source: &Path, made: &Path) -> Result<(), String> {
-        let (headers, sockets) =
-            (checkouts.join("uWebSockets/src"), checkouts.join("uSockets/src"));
-        let objects = self.target.join("load-uws-objects");
-        std::fs::create_dir_all(&objects).map_err(|error| error.to_string())?;
-        let mut flags = vec!["-O3", "-flto", "-DLIBUS_NO_SSL"];
-        if self.is_native {
-            flags.push("-march=native");
-        }
+    fn link_uws(&self, made: &Path) -> Result<(), String> {
+        let peer = self.root.join("benches/load/peers/uws");
+        let mut venv = Command::new(self.root.join("conformance/venv"));
+        venv.arg(self.target.join("load-uws-venv")).arg(peer.join("requirements.txt"));
+        let python = said(&mut venv).ok_or("no Python with the packages of load/peers/uws")?;
+        let mut place = Command::new(python);
+        place.args(["-c", "from importlib import util; print(util.find_spec('socketify').origin)"]);
+        let place = said(&mut place).map(PathBuf::from).unwrap_or_default();
+        let place = place.parent().ok_or("Python does not find socketify")?;
+        let library = there(place.join("libsocketify_linux_amd64.so"))?;
         let mut c = Command::new("gcc");
-        c.current_dir(&objects).args(&flags).arg("-I").arg(&sockets).arg("-c");
-        c.args(files(&sockets, "c")).args(files(&sockets.join("eventing"), "c"));
-        run(c
-            .args(files(&sockets.join("crypto"), "c"))
-            .args(files(&sockets.join("io_uring"), "c")))?;
-        let mut link = Command::new("g++");
-        link.arg("-std=c++20").args(&flags).arg("-I").arg(headers).arg("-I").arg(&sockets);
-        run(link.arg(source).args(files(&objects, "o")).arg("-lz").arg("-o").arg(made))
+        c.arg("-O2").arg(peer.join("uws.c")).arg(library).arg("-o").arg(made);
+        run(c.arg(format!("-Wl,-rpath,{}", place.display())))
     }
 
     fn cargo(
@@ -160,13 +151,6 @@ impl Builds {
         eprintln!("building {manifest} {}", what.join(" "));
         run(&mut cargo)
     }
-}
-
-/// The files of a directory with this ending, if there are any.
-fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
-    let paths = entries.flatten().map(|entry| entry.path());
-    paths.filter(|path| path.extension().is_some_and(|it| it == ending)).collect()
 }
 
 fn run(command: &mut Command) -> Result<(), String> {

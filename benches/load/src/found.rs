@@ -90,7 +90,7 @@ impl Found {
         let is_wanted = |name: &str| wanted.contains(&name);
         found.add_sockeye(sockeye, builds, &is_wanted);
         found.add_bare(builds, &is_wanted);
-        found.add_uws(args, builds, &is_wanted);
+        found.add_uws(builds, &is_wanted);
         found.add_nchan(&is_wanted);
         found.add_node(builds, &is_wanted);
         found.add_rust(builds, &is_wanted);
@@ -155,18 +155,17 @@ impl Found {
         self.add_all(servers, &names);
     }
 
-    fn add_uws(&mut self, args: &Args, builds: &Builds, is_wanted: &dyn Fn(&str) -> bool) {
+    fn add_uws(&mut self, builds: &Builds, is_wanted: &dyn Fn(&str) -> bool) {
         let names = ["uws", "uws-deflate"];
         if !names.iter().any(|name| is_wanted(name)) {
             return;
         }
-        let Some(checkouts) = &args.uws else {
-            return self.add_all(Err("no checkouts are named (--uws)".into()), &names);
-        };
-        let version = commit(&checkouts.join("uWebSockets"));
-        let servers = builds.uws(checkouts).map(|program| {
+        let servers = builds.uws().map(|program| {
+            let list = builds.root.join("benches/load/peers/uws/requirements.txt");
+            let list = std::fs::read_to_string(list).unwrap_or_default();
+            let package = list.trim().replace("==", " ");
             let program = program.to_string_lossy();
-            let label = format!("uWebSockets {version}");
+            let label = format!("uWebSockets of {package}, on libuv");
             let mut plain = Server::new("uws", label.clone(), &[&program, "{port}"]);
             plain.places = Places {
                 echo: Some("ws://127.0.0.1:{port}/echo".into()),
@@ -341,18 +340,6 @@ pub(crate) fn said(command: &mut Command) -> Option<String> {
     let output = command.output().ok()?;
     let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
     String::from_utf8_lossy(&text).lines().next().map(|line| line.trim().to_owned())
-}
-
-/// The commit of a checkout, if it is one.
-fn commit(dir: &Path) -> String {
-    let mut git = Command::new("git");
-    git.arg("-C").arg(dir).args(["describe", "--tags", "--always"]);
-    match git.output() {
-        Ok(output) if output.status.success() => {
-            String::from_utf8_lossy(&output.stdout).trim().to_owned()
-        }
-        Ok(_) | Err(_) => "of unknown version".into(),
-    }
 }
 
 /// The version of a package in a lock file of cargo's.

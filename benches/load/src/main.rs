@@ -81,7 +81,7 @@ fn run(args: &Args) -> Result<bool, String> {
         None => builds.sockeye()?,
     };
     let found = Found::look(args, &builds, &sockeye, &wanted);
-    let told = sizes(args, &builds, &sockeye, &found);
+    let told = sizes(args, &builds, &sockeye);
     let ratios = args.wants(MEMORY).then(|| builds.ratios());
     let (measured_s, warm_up_s) = if args.quick { (0.25, 0.05) } else { (0.5, 0.15) };
     let generator =
@@ -219,19 +219,10 @@ fn in_memory(outcomes: Result<Vec<target::Outcome>, String>) -> (Target, Vec<tar
 }
 
 /// Sizes of the programs, and on request the time of a clean build.
-fn sizes(
-    args: &Args,
-    builds: &Builds,
-    sockeye: &std::path::Path,
-    found: &Found,
-) -> Vec<(String, String)> {
-    let size = |path: &std::path::Path| {
-        path.metadata().map(|it| format!("{:.1} MB", it.len() as f64 / 1e6)).unwrap_or_default()
-    };
-    let mut told = vec![("size of the program".to_owned(), format!("sockeye {}", size(sockeye)))];
-    if let Some(uws) = found.server("uws") {
-        told[0].1 += &format!("; uws {}", size(std::path::Path::new(&uws.command[0])));
-    }
+fn sizes(args: &Args, builds: &Builds, sockeye: &std::path::Path) -> Vec<(String, String)> {
+    let size = sockeye.metadata().map(|it| format!("{:.1} MB", it.len() as f64 / 1e6));
+    let size = format!("sockeye {}", size.unwrap_or_default());
+    let mut told = vec![("size of the program".to_owned(), size)];
     if args.build_time {
         let time = builds.clean_build_s();
         let time = time.map_or_else(|why| why, |seconds| format!("{seconds:.0} s"));
@@ -246,7 +237,7 @@ fn shown_args(args: &[String]) -> String {
     let mut hides_next = false;
     for arg in args {
         shown.push(if hides_next { "DIR".to_owned() } else { arg.clone() });
-        hides_next = matches!(&**arg, "--uws" | "--sockeye");
+        hides_next = arg == "--sockeye";
     }
     shown.join(" ")
 }
