@@ -14,7 +14,7 @@ use sockeye_client::{
     WebSocket,
 };
 
-use self::common::{Client, Server, in_time};
+use crate::common::{Client, Server, in_time};
 
 /// What servers send where nothing stops them.
 const SENT: usize = 64 << 20;

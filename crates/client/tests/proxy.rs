@@ -1,7 +1,5 @@
 //! WebSocket through an HTTP proxy.
 
-mod peer;
-
 use std::io::{self, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc;
@@ -12,7 +10,7 @@ use sockeye_client::{
     UsageError, WebSocket,
 };
 
-use self::peer::{Once, Peer, read_head};
+use crate::peer::{Once, Peer, read_head};
 
 type HttpError = sockeye_http1::Error;
 

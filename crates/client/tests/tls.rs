@@ -1,8 +1,6 @@
 //! WebSocket over TLS: whom a client trusts, and that no byte waits for another.
 #![cfg(feature = "rustls")]
 
-mod peer;
-
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::{Arc, mpsc};
@@ -18,7 +16,7 @@ use sockeye_client::{
     Subscription, SubscriptionOptions, TlsError, Url, WebSocket,
 };
 
-use self::peer::{LIMITS, Once, Peer, pattern, read_head};
+use crate::peer::{LIMITS, Once, Peer, pattern, read_head};
 
 type Secured = StreamOwned<ServerConnection, TcpStream>;
 

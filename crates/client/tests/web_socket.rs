@@ -1,7 +1,5 @@
 //! WebSocket on real sockets: what the machine's own tests cannot show.
 
-mod peer;
-
 use std::io::{self, Write as _};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -13,7 +11,7 @@ use sockeye_client::{
     WebSocket,
 };
 
-use self::peer::{LIMITS, Once, Peer, pattern, read_head};
+use crate::peer::{LIMITS, Once, Peer, pattern, read_head};
 
 fn options(server: &Once) -> ConnectOptions {
     let mut options = ConnectOptions::new(&server.url()).expect("a URL");

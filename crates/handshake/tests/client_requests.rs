@@ -1,10 +1,8 @@
 //! What a client writes, and what it refuses to write.
 
-mod support;
-
+use crate::support::{NONCE, text};
 use sockeye_handshake::{Challenge, ClientRequest, Extensions, UsageError};
 use sockeye_http1::{self as http1, HeaderName, HeaderValue};
-use support::{NONCE, text};
 
 fn write(request: &ClientRequest<'_>) -> Result<Vec<u8>, UsageError> {
     let mut out = Vec::new();

@@ -1,10 +1,8 @@
 //! Each rule that an answer can break.
 
-mod support;
-
+use crate::support::{response_with, verify};
 use sockeye_handshake::{ClientRequest, Extensions, VerifyError, supported_versions};
 use sockeye_http1::{HeaderStorage, Limits, ResponseHead, Status};
-use support::{response_with, verify};
 
 fn refused(expected: VerifyError, line: &str, replacements: &[&[&str]]) {
     let offered = Extensions::parse([&b"foo, bar"[..]]).unwrap();

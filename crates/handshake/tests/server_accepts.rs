@@ -1,10 +1,8 @@
 //! Requests that open a connection, and the answer that they get.
 
-mod support;
-
+use crate::support::{decide_on, request_with, text};
 use sockeye_handshake::{Extensions, Origins, Policy, UsageError};
 use sockeye_http1::{HeaderName, HeaderValue};
-use support::{decide_on, request_with, text};
 
 const ANY: Policy<'_> = Policy { subprotocols: &[], origins: Origins::Any };
 

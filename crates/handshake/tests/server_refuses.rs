@@ -1,10 +1,8 @@
 //! Each clause that a request can fail, and the exact answer to it.
 
-mod support;
-
+use crate::support::{decide_on, request_with, text};
 use sockeye_handshake::{Origins, Policy, Reject};
 use sockeye_http1::Date;
-use support::{decide_on, request_with, text};
 
 const ANY: Policy<'_> = Policy { subprotocols: &["chat"], origins: Origins::Any };
 

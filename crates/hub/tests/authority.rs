@@ -1,11 +1,9 @@
 //! What is admitted, and what becomes of it.
 
-mod support;
-
+use crate::support::*;
 use sockeye_hub::{
     Admission, Config, Epoch, Flow, Hub, Kind, Limits, Misuse, Publication, Refusal, Seq, Start,
 };
-use support::*;
 
 fn keyed(key: &'static str) -> Publication<'static, &'static str> {
     Publication { key: Some(key), ..message("a", "m") }

@@ -1,9 +1,7 @@
 //! Bounds, and what is still known of what went over them.
 
-mod support;
-
+use crate::support::*;
 use sockeye_hub::{Entry, Limits, Misuse, Query, Refusal, Start, SubscriberKey, Target};
-use support::*;
 
 fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
     let mut limits = Limits::default();

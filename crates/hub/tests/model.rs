@@ -1,6 +1,6 @@
 //! The hub against the model, by seed.
 //!
-//! `SOCKEYE_SEEDS=1000000 cargo test --release -p sockeye-hub --test model` runs more,
+//! `SOCKEYE_SEEDS=1000000 cargo test --release -p sockeye-hub model::` runs more,
 //! `SOCKEYE_SEED=4711` one.
 //!
 //! [hub:resume-epoch] [hub:resume-ahead] [hub:resume-complete] [hub:resume-trimmed]

@@ -1,9 +1,7 @@
 //! Settings that change while the hub runs.
 
-mod support;
-
+use crate::support::*;
 use sockeye_hub::{Config, Flow, OnGap, OnOverrun, PatternUse, Seq, Settings, Start};
-use support::*;
 
 fn config(settings: Settings, namespaces: Vec<(String, Settings)>) -> Config {
     Config { limits: sockeye_hub::Limits::default(), settings, namespaces }

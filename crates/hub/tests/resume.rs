@@ -1,9 +1,7 @@
 //! The resume table, row by row.
 
-mod support;
-
+use crate::support::*;
 use sockeye_hub::{Budget, Cursor, Epoch, Flow, Limits, OnGap, Progress, Seq, Start, Target};
-use support::*;
 
 /// `a` has lost 1 and 2 and kept 3, 4 and 6; `b` has 5.
 fn busy_and_quiet(on_gap: OnGap) -> TestHub {

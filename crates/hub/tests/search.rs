@@ -1,9 +1,7 @@
 //! How much is looked at to find what patterns are owed, in steps and not in time.
 
-mod support;
-
+use crate::support::*;
 use sockeye_hub::{Flow, Limits, Progress, Start};
-use support::*;
 
 const STEPS: usize = 300;
 

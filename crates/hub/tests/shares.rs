@@ -1,12 +1,10 @@
 //! What is never forgotten, what is said to be forgotten, and what a flood in one namespace takes
 //! from another.
 
-mod support;
-
+use crate::support::*;
 use sockeye_hub::{
     Admission, Config, Entry, Hub, Kind, Limits, Publication, Refusal, Seq, Settings, Start,
 };
-use support::*;
 
 /// Two namespaces of their own, `chat` and `open`, besides all others.
 fn shared(set: impl FnOnce(&mut Limits)) -> TestHub {

@@ -1,9 +1,7 @@
 //! Streams that are full, and what history does for them.
 
-mod support;
-
+use crate::support::*;
 use sockeye_hub::{Cursor, Epoch, Flow, Limits, OnOverrun, Progress, Seq, Start};
-use support::*;
 
 fn stalled(on_overrun: OnOverrun, messages: usize) -> (TestHub, sockeye_hub::SubscriberKey) {
     let mut settings = settings();

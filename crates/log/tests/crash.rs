@@ -4,16 +4,14 @@
 //! The test starts its own executable again as the process to be killed. 60 kills in a normal run;
 //! `SOCKEYE_LOG_KILLS` for more.
 
-mod support;
-
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::support::{Dir, Numbers, limits, record, records};
 use sockeye_log::{Error, Limits, Outcome, Start, Store, Writer};
-use support::{Dir, Numbers, limits, record, records};
 
 const CHILD: &str = "SOCKEYE_LOG_CHILD";
 const BODY_MAX: u64 = 9_000;

@@ -1,12 +1,10 @@
 //! Whatever happens to the files: the log is intact, or a new life with the damage declared.
 
-mod support;
-
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::support::{Dir, Numbers, batch, limits, record, records};
 use sockeye_log::{Damage, Error, Record, Start, Store};
-use support::{Dir, Numbers, batch, limits, record, records};
 
 const EPOCH: u64 = 1_000;
 const LAST: u64 = 40;

@@ -1,12 +1,10 @@
 //! Against a model that keeps everything in a vector.
 
-mod support;
-
 use std::collections::VecDeque;
 
+use crate::support::{Dir, limits, record, records};
 use proptest::prelude::*;
 use sockeye_log::{Limits, Record, Start, Store};
-use support::{Dir, limits, record, records};
 
 const AGE_MS: u64 = 300;
 

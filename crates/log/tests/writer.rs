@@ -1,12 +1,10 @@
 //! The writer: never waits, bounded, tells what became of each record.
 
-mod support;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 
+use crate::support::{Dir, batch, limits, record, records};
 use sockeye_log::{Limits, Outcome, Record, Refused, Start, Store, Writer};
-use support::{Dir, batch, limits, record, records};
 
 fn narrow() -> Limits {
     let mut limits = limits();

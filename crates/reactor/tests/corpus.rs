@@ -1,7 +1,6 @@
 //! The committed inputs of the fuzz targets, replayed.
 
-#[path = "../../../fuzz/replay.rs"]
-mod replay;
+use crate::replay;
 
 #[test]
 fn committed_inputs_hold() {

@@ -1,10 +1,8 @@
 //! A peer that does not read costs bounded memory, and only its own connection.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{BINARY, PING, PONG, TEXT, frame, start};
+use crate::common::{BINARY, PING, PONG, TEXT, frame, start};
 use sockeye_server::{CloseCause, Message, SendError};
 
 // [rfc6455:10.4-bounded-output]

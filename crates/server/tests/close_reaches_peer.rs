@@ -1,6 +1,6 @@
 //! Our last word arrives, whatever the peer is still sending (RFC 6455 §7.1.1, RFC 9112 §9.6).
 
-mod common;
+use crate::common;
 
 use common::{CLOSE, TEXT, frame, start};
 use sockeye_server::{CloseCause, CloseCode};

@@ -1,8 +1,6 @@
 //! How streams ended is counted, by kind, by who ended it, and by the code.
 
-mod common;
-
-use common::{CLOSE, TEXT, frame, start};
+use crate::common::{CLOSE, TEXT, frame, start};
 use sockeye_server::{Close, CloseCode, ClosedBy, StreamKind};
 
 fn close(kind: StreamKind, by: ClosedBy, code: u16) -> impl Fn(&Close) -> bool {

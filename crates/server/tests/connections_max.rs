@@ -1,8 +1,6 @@
 //! Above `connections_max` connections wait in the system's backlog.
 
-mod common;
-
-use common::start;
+use crate::common::start;
 
 #[test]
 fn who_comes_too_many_waits_for_a_place() {

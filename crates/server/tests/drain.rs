@@ -1,11 +1,9 @@
 //! Going away in good order.
 
-mod common;
-
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use common::{BINARY, CLOSE, TEXT, frame, start, upgrade_request};
+use crate::common::{BINARY, CLOSE, TEXT, frame, start, upgrade_request};
 use sockeye_server::{CloseCause, CloseCode};
 
 #[test]

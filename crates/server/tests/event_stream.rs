@@ -1,8 +1,6 @@
 //! An event stream from its head to its end, for both versions of HTTP/1.
 
-mod common;
-
-use common::start;
+use crate::common::start;
 use sockeye_server::{CloseCause, CloseCode, Event, SendError};
 
 #[test]

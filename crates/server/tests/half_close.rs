@@ -1,8 +1,6 @@
 //! A peer that ends its own direction still gets everything that it asked for.
 
-mod common;
-
-use common::{BINARY, CLOSE, TEXT, frame, start};
+use crate::common::{BINARY, CLOSE, TEXT, frame, start};
 use sockeye_server::CloseCause;
 
 #[test]

@@ -1,10 +1,8 @@
 //! A silent event stream says now and then that it lives.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::start;
+use crate::common::start;
 use sockeye_server::Event;
 
 #[test]

@@ -1,10 +1,8 @@
 //! Requests that are answered later, on real sockets.
 
-mod common;
-
 use std::time::Instant;
 
-use common::{PATIENCE, Told, start};
+use crate::common::{PATIENCE, Told, start};
 use sockeye_server::{CloseCause, Deadline, Reply, Status};
 
 const HOLD: &str = "GET /hold HTTP/1.1\r\nHost: test\r\n\r\n";

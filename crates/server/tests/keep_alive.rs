@@ -1,10 +1,8 @@
 //! Which connections carry another request, and for how long.
 
-mod common;
-
 use std::time::Duration;
 
-use common::start;
+use crate::common::start;
 
 #[test]
 fn http11_persists_until_it_is_idle_for_too_long() {

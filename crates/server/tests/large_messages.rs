@@ -1,6 +1,6 @@
 //! Large messages: put together in memory that is used again, and passed on where they lie.
 
-mod common;
+use crate::common;
 
 use common::{BINARY, PATIENCE, PING, PONG, Peer, TEXT, start};
 

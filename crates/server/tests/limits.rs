@@ -1,6 +1,6 @@
 //! Every bound on a request has its own status, and holds at its very border.
 
-mod common;
+use crate::common;
 
 use common::{Running, start};
 

@@ -1,8 +1,6 @@
 //! A stream that the application leaves unread for a while.
 
-mod common;
-
-use common::{BINARY, CLOSE, Peer, Running, TEXT, frame, start};
+use crate::common::{BINARY, CLOSE, Peer, Running, TEXT, frame, start};
 use sockeye_server::{CloseCause, CloseCode, StreamKey};
 
 fn pause(server: &Running, stream: StreamKey, pause_ms: u64) {

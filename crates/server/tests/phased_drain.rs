@@ -1,6 +1,6 @@
 //! The phases of a drain on real sockets. To the millisecond they are tested in the simulation.
 
-mod common;
+use crate::common;
 
 use std::net::TcpStream;
 

@@ -1,10 +1,8 @@
 //! A silent WebSocket is pinged, and given up if it stays silent.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{BINARY, PING, PONG, TEXT, frame, start};
+use crate::common::{BINARY, PING, PONG, TEXT, frame, start};
 use sockeye_server::{CloseCause, Deadline};
 
 #[test]

@@ -1,10 +1,8 @@
 //! Requests sent without waiting are answered in order, and leave nothing behind.
 
-mod common;
-
 use std::fmt::Write as _;
 
-use common::{TEXT, frame, start, upgrade_request};
+use crate::common::{TEXT, frame, start, upgrade_request};
 
 #[test]
 fn many_at_once_are_answered_in_order() {

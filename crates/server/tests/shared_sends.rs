@@ -1,6 +1,6 @@
 //! One message to many real sockets, among them one that does not read.
 
-mod common;
+use crate::common;
 
 use common::{BINARY, Peer, start};
 use sockeye_server::SharedMessage;

@@ -1,8 +1,6 @@
 //! A body that does not come in time is answered 408.
 
-mod common;
-
-use common::start;
+use crate::common::start;
 
 fn is_answered_408(request: &str) {
     let server = start(|limits| limits.body_ms = 150);

@@ -1,10 +1,8 @@
 //! A head that does not come in time is answered 408; one that we kept waiting ourselves is not.
 
-mod common;
-
 use std::time::Duration;
 
-use common::start;
+use crate::common::start;
 
 #[test]
 fn a_head_that_trickles_in_is_answered_408() {

@@ -1,10 +1,8 @@
 //! A message that begins has to end: holding it costs memory, so its time is bounded.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{CLOSE, TEXT, frame, start};
+use crate::common::{CLOSE, TEXT, frame, start};
 use sockeye_server::{CloseCause, CloseCode};
 
 #[test]

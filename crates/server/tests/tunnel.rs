@@ -1,8 +1,6 @@
 //! A connection that the application takes over.
 
-mod common;
-
-use common::{PATIENCE, start};
+use crate::common::{PATIENCE, start};
 use sockeye_server::{CloseCause, CloseCode, ClosedBy, Deadline, SendError, StreamKind};
 
 const TUNNEL: &str = "GET /tunnel HTTP/1.1\r\nHost: test\r\n\r\n";

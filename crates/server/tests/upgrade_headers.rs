@@ -1,8 +1,6 @@
 //! What an application may add to the closing and the opening handshake.
 
-mod common;
-
-use common::{CLOSE, start, upgrade_request};
+use crate::common::{CLOSE, start, upgrade_request};
 use sockeye_server::{CloseCode, Header};
 
 /// [server:upgrade-headers]

@@ -1,10 +1,8 @@
 //! A peer that takes nothing for too long is given up; a slow one is not.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{BINARY, frame, start};
+use crate::common::{BINARY, frame, start};
 use sockeye_server::{CloseCause, Deadline};
 
 #[test]

@@ -1,6 +1,6 @@
 //! Who may do what, over real sockets.
 
-mod common;
+use crate::common;
 
 use common::{Events, Running, Setup, Socket, ask, guarded_by, publish, start, tickets};
 use sockeye_auth::{

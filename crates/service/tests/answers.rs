@@ -1,8 +1,6 @@
 //! How much one answer may be: [service:bound-answer], to the byte.
 
-mod common;
-
-use common::{Running, ask, publish, start};
+use crate::common::{Running, ask, publish, start};
 use serde_json::Value;
 
 /// A text of so many bytes that is written as six times as many.

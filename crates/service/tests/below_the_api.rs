@@ -1,11 +1,9 @@
 //! What the server refuses before it is a request has the API's body.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use common::{Answered, PATIENCE, Running, guarded_by, start};
+use crate::common::{Answered, PATIENCE, Running, guarded_by, start};
 use sockeye_auth::{AllowedOrigins, Identity, Keys, Limits, Taken};
 use sockeye_service::{Access, Guard};
 

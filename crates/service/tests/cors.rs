@@ -1,6 +1,6 @@
 //! What pages of other sites may ask, and read of the answers.
 
-mod common;
+use crate::common;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

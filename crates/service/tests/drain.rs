@@ -1,8 +1,6 @@
 //! A server that goes away: polls are answered, streams are told where to go on.
 
-mod common;
-
-use common::{Events, Socket, ask, publish, start};
+use crate::common::{Events, Socket, ask, publish, start};
 
 /// [service:goaway]
 #[test]

@@ -1,11 +1,9 @@
 //! Nothing is for somebody whose time is over.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use common::{Events, Running, Setup, Socket, ask, guarded_by, publish, start, tickets};
+use crate::common::{Events, Running, Setup, Socket, ask, guarded_by, publish, start, tickets};
 use serde_json::Value;
 use sockeye_auth::{Grants, Identity, Keys, Limits};
 use sockeye_service::{Access, Guard};

@@ -1,13 +1,11 @@
 //! Clients that end their direction behind a request that is held.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{PATIENCE, Slow, start};
+use crate::common::{PATIENCE, Slow, start};
 
 fn send(addr: SocketAddr, request: &str) -> TcpStream {
     let mut stream = TcpStream::connect(addr).expect("it listens");

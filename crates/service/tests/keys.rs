@@ -1,8 +1,6 @@
 //! How long idempotency keys are remembered, by namespace.
 
-mod common;
-
-use common::{ask, start};
+use crate::common::{ask, start};
 use sockeye_hub::{ChannelName, Cursor, Epoch, Kind, Seq};
 use sockeye_service::wire::{Data, Payload};
 use sockeye_service::{Record, Service};

@@ -23,7 +23,7 @@
 //! | unsent bytes of a stream | 4202 or a gap | `slow_readers.rs` |
 //! | sockets, sockets of an address, deadlines of heads and bodies | | `sockeye-server`'s own tests |
 
-mod common;
+use crate::common;
 
 use common::{Events, Running, Setup, Socket, ask, guarded_by, publish, start, tickets};
 use serde_json::{Value, json};

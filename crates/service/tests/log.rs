@@ -1,14 +1,12 @@
 //! A service in front of a log that does what a test says, over real sockets.
 
-mod common;
-
 use std::collections::VecDeque;
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
-use common::{Events, Running, Setup, Socket, ask, start};
+use crate::common::{Events, Running, Setup, Socket, ask, start};
 use serde_json::{Value, json};
 use sockeye_hub::{ChannelName, Cursor, Epoch, Kind, Seq};
 use sockeye_service::wire::{Data, Payload};

@@ -1,6 +1,6 @@
 //! What `/metrics` says is what was done, in the format that Prometheus reads.
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! Who is there: counted, listed, and told to those who ask.
 
-mod common;
+use crate::common;
 
 use common::{Events, Running, Setup, Socket, ask, guarded_by, start};
 use sockeye_auth::{Grants, Identity, JwtRules, Keys, Limits, SigningKey, TokenClaims, Verifier};

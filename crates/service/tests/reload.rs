@@ -1,8 +1,6 @@
 //! Other settings while it runs: who stays, who is sent away, and what is kept.
 
-mod common;
-
-use common::{Events, Running, Socket, ask, guarded_by, publish, start, tickets};
+use crate::common::{Events, Running, Socket, ask, guarded_by, publish, start, tickets};
 use sockeye_auth::{
     Grants, Identity, JwtKey, JwtRules, Keys, Limits, SigningKey, TokenClaims, Verifier,
 };

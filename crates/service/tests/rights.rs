@@ -1,8 +1,6 @@
 //! Rights by namespace: each rule, for each kind of identity, on each way in.
 
-mod common;
-
-use common::{Events, Running, Setup, Socket, ask, guarded_by, start, tickets};
+use crate::common::{Events, Running, Setup, Socket, ask, guarded_by, start, tickets};
 use sockeye_auth::{Grants, Identity, JwtRules, Keys, Limits, SigningKey, TokenClaims, Verifier};
 use sockeye_hub::PatternUse;
 use sockeye_service::{Access, Guard, Namespaces, Publishers, Readers, Rules};

@@ -1,8 +1,6 @@
 //! A reader that stalls costs its cursor, and gets what it missed when it reads again.
 
-mod common;
-
-use common::{Events, Running, Socket, publish, start};
+use crate::common::{Events, Running, Socket, publish, start};
 use sockeye_hub::OnOverrun;
 
 /// More than a socket's buffers hold, in messages of 16 KiB.

@@ -1,8 +1,6 @@
 //! One ordered stream over four transports, on one cursor.
 
-mod common;
-
-use common::{Events, Socket, ask, publish, start};
+use crate::common::{Events, Socket, ask, publish, start};
 
 #[test]
 fn a_message_reaches_all_four_with_the_same_cursor() {

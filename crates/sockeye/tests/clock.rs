@@ -1,8 +1,6 @@
 //! The clock's ids are seconds, so they go on across connections and restarts.
 
-mod common;
-
-use common::{Peer, serve_anywhere};
+use crate::common::{Peer, serve_anywhere};
 
 /// The ids of the next `count` ticks.
 fn ids(peer: &mut Peer, count: usize) -> Vec<u64> {

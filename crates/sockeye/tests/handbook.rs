@@ -2,14 +2,12 @@
 //! anybody.
 #![cfg(target_os = "linux")]
 
-mod common;
-
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::serve_anywhere;
+use crate::common::serve_anywhere;
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")

@@ -1,8 +1,6 @@
 //! The demo's pages: what is there, what is not, and which methods they know.
 
-mod common;
-
-use common::serve_anywhere;
+use crate::common::serve_anywhere;
 
 #[test]
 fn every_page_in_one_connection() {

@@ -1,12 +1,10 @@
 //! A signal drains a server, a second one ends it at once; a load ends by it.
 
-mod common;
-
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
-use common::{serve, serve_anywhere, sockeye};
+use crate::common::{serve, serve_anywhere, sockeye};
 use rustix::process::{Pid, Signal, kill_process};
 
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\n\

@@ -1,6 +1,6 @@
 //! Starting: where it listens, and what it says when it cannot.
 
-mod common;
+use crate::common;
 
 use std::fs::Permissions;
 use std::net::TcpListener;

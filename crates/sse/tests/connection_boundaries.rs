@@ -2,8 +2,7 @@
 
 use sockeye_sse::{Comments, Config, End, Item, Parser};
 
-mod support;
-use support::{feed, read};
+use crate::support::{feed, read};
 
 fn data(parser: &mut Parser, mut chunk: &[u8]) -> Vec<String> {
     let mut events = Vec::new();

@@ -9,7 +9,7 @@
 //! [html:9.2.6-dispatch-needs-data] [html:9.2.6-dispatch-final-lf] [html:9.2.6-dispatch-type]
 //! [html:9.2.6-dispatch-clears] [html:9.2.6-eof-discards] [html:9.2.6-id-buffer-carried]
 
-mod support;
+use crate::support;
 
 use serde::Deserialize;
 use sockeye_sse::{Action, EncodeError, Event, EventId, EventName, Input, Parser, Policy};

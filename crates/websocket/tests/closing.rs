@@ -1,7 +1,6 @@
 //! The closing handshake as the peer sees it (RFC 6455 §5.5.1, §7.1).
 
-mod common;
-use common::*;
+use crate::common::*;
 use sockeye_websocket::{
     CloseCode, CloseFrame, Closed, FrameError, Kind, Message, ProtocolError, State, UsageError,
 };

@@ -1,7 +1,6 @@
 //! Pings, pongs and the room they get (RFC 6455 §5.5.2, §5.5.3).
 
-mod common;
-use common::*;
+use crate::common::*;
 use sockeye_websocket::{Connection, Limits, Message, State, UsageError};
 
 fn with_room(replies_bytes_max: usize) -> End {

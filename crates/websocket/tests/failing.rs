@@ -1,7 +1,6 @@
 //! Failing the connection (RFC 6455 §7.1.7): the right code, once, and silence after it.
 
-mod common;
-use common::*;
+use crate::common::*;
 use sockeye_websocket::{CloseCode, FrameError, ProtocolError, State};
 
 /// [rfc6455:7.1.7-fail-sends-close]

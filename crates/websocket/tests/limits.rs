@@ -1,7 +1,6 @@
 //! The bounds on a peer (RFC 6455 §10.4).
 
-mod common;
-use common::*;
+use crate::common::*;
 use sockeye_websocket::{Connection, FrameError, Limits, ProtocolError};
 
 fn limited(limits: Limits) -> End {

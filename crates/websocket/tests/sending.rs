@@ -1,7 +1,6 @@
 //! What goes on the wire (RFC 6455 §5.2 to §5.4, §6.1).
 
-mod common;
-use common::*;
+use crate::common::*;
 use sockeye_websocket::{Config, Connection, Fin, Kind, Limits, MaskKey, Message, UsageError};
 
 #[test]

@@ -1,7 +1,6 @@
 //! Fragmented messages and what may stand between their fragments (RFC 6455 §5.4).
 
-mod common;
-use common::*;
+use crate::common::*;
 use sockeye_websocket::{Connection, Kind, ProtocolError, State};
 
 /// [rfc6455:5.4-continuation-needs-start]

@@ -1,7 +1,6 @@
 //! Text is UTF-8 (RFC 6455 §5.6, §8.1).
 
-mod common;
-use common::*;
+use crate::common::*;
 use sockeye_websocket::{Kind, ProtocolError};
 
 /// [rfc6455:8.1-utf8-message]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use sockeye_client::{Error, Limits};
 
-use crate::rig::{Rig, STREAM, Told, options};
+use crate::event_source::rig::{Rig, STREAM, Told, options};
 
 #[derive(Deserialize)]
 struct File {

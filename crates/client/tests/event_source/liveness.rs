@@ -2,7 +2,7 @@
 
 use sockeye_client::{Deadline, Error, Limits};
 
-use crate::rig::{Rig, STREAM, Told, message, options};
+use crate::event_source::rig::{Rig, STREAM, Told, message, options};
 
 #[test]
 fn a_head_that_does_not_come() {

@@ -6,7 +6,7 @@ use sockeye_client::{
     CertificateError, Error, OnBusy, ProxyError, ReadyState, Reconnect, TlsError,
 };
 
-use crate::rig::{Rig, STREAM, Told, message, options};
+use crate::event_source::rig::{Rig, STREAM, Told, message, options};
 
 const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
     Transfer-Encoding: chunked\r\n\r\n";

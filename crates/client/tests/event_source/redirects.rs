@@ -2,7 +2,7 @@
 
 use sockeye_client::{Error, EventSourceOptions};
 
-use crate::rig::{Rig, STREAM, Told, options};
+use crate::event_source::rig::{Rig, STREAM, Told, options};
 
 fn moved(status: u16, location: &str) -> String {
     format!("HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n")

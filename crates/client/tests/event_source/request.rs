@@ -3,7 +3,7 @@
 use sockeye_client::sans_io::EventSource;
 use sockeye_client::{Entropy, Error, EventSourceOptions, Limits, UsageError};
 
-use crate::rig::{Rig, STREAM, options};
+use crate::event_source::rig::{Rig, STREAM, options};
 
 #[test]
 fn the_default_request() {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use sockeye_client::{Comments, Error, OwnedSourceEvent, SourceMessage};
 
-use crate::rig::{Random, Rig, STREAM, Told, message, options};
+use crate::event_source::rig::{Random, Rig, STREAM, Told, message, options};
 
 /// Interim head, chunks with extensions and trailer, a mark, all line ends, all fields, broken UTF-8.
 fn response() -> Vec<u8> {

@@ -3,7 +3,7 @@
 
 use sockeye_client::{EventSourceOptions, ReadyState, UsageError};
 
-use crate::rig::{Rig, STREAM, Told, message, options};
+use crate::event_source::rig::{Rig, STREAM, Told, message, options};
 
 /// What comes of a stream, its end left out.
 fn stream(bytes: impl AsRef<[u8]>) -> Vec<Told> {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::common::{Client, Server, header};
-use crate::{NO_MORE, Told, data, options, read};
+use crate::event_source_contract::{NO_MORE, Told, data, options, read};
 
 /// A server that keeps the requests that it gets, and answers each as `answer` says.
 fn keeping(

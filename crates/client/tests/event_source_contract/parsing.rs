@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Told, check, data, event};
+use crate::event_source_contract::{Told, check, data, event};
 
 /// Pieces that are parts of a text, and what comes of them.
 type Row<'r> = (&'r str, &'r [&'r [u8]], Vec<Told>);

@@ -7,7 +7,7 @@ use sockeye_client::sans_io::{self, SourceEvent};
 use sockeye_client::{Deadline, Driver, Entropy, Error, EventSource, Limits, Network};
 
 use crate::common::{Server, header, in_time};
-use crate::{NO_MORE, Told, data, event, options, read, told};
+use crate::event_source_contract::{NO_MORE, Told, data, event, options, read, told};
 
 /// A server whose connections get these streams in turn, and the IDs that were asked for.
 fn streams(streams: &'static [&'static [u8]]) -> (Server, Arc<Mutex<Vec<Option<String>>>>) {
@@ -19,7 +19,7 @@ fn streams(streams: &'static [&'static [u8]]) -> (Server, Arc<Mutex<Vec<Option<S
         ids.lock().expect("nobody panics here").push(id);
         match streams.get(number) {
             Some(stream) => {
-                client.send(crate::STREAM.as_bytes())?;
+                client.send(crate::event_source_contract::STREAM.as_bytes())?;
                 // Broken off where a chunk should follow.
                 client.piece(stream)
             }

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use sockeye_client::Error;
 
-use crate::rig::Random;
+use crate::event_source::rig::Random;
 
 /// What happens on a connection, at a time.
 pub(crate) enum Act {

@@ -9,8 +9,8 @@ use sockeye_client::{
 };
 use sockeye_reactor::Time;
 
-use crate::rig::{Random, Told, options};
-use crate::server::{Act, Asked, HOSTILE_BYTES, Script, Server};
+use crate::event_source::rig::{Random, Told, options};
+use crate::event_source_simulation::server::{Act, Asked, HOSTILE_BYTES, Script, Server};
 
 const HEAD_MS: u64 = 3000;
 const SILENCE_MS: u64 = 5000;

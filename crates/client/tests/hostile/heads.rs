@@ -152,7 +152,7 @@ fn an_answer_before_the_request() {
             let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
             client.send(format!("{head}data: early\n\n").as_bytes())?;
         } else {
-            let answer = super::common::switching("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "");
+            let answer = crate::common::switching("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "");
             client.send(answer.as_bytes())?;
         }
         client.read_request()?;

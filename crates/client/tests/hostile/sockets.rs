@@ -8,8 +8,8 @@ use sockeye_client::{ConnectOptions, Deadline, Error, Limits, UsageError, WebSoc
 use sockeye_deflate::{Engine, EngineConfig, Params, Session};
 use sockeye_handshake::VerifyError;
 
-use super::common::switching;
 use super::{LIMITS, SOON_MS, Server, in_time, read_socket, socket, socket_error};
+use crate::common::switching;
 
 type FrameError = sockeye_client::websocket::FrameError;
 

@@ -8,8 +8,8 @@ use sockeye_client::{
     Transport, Url,
 };
 
-use super::common::{Client, PATIENCE};
 use super::{LIMITS, SOON_MS, Server, in_time};
+use crate::common::{Client, PATIENCE};
 
 type HttpError = sockeye_http1::Error;
 

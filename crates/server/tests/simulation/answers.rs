@@ -7,7 +7,7 @@ use sockeye_server::{
 };
 use sockeye_simnet::{Faults, Peer, SimNet};
 
-use crate::stage::upgrade;
+use crate::simulation::stage::upgrade;
 
 /// An echo that looks, before the turn ends, at what still waits for its one peer.
 #[derive(Default)]

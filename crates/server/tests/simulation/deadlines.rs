@@ -5,7 +5,7 @@ use std::time::Duration;
 use sockeye_server::{CloseCause, CloseCode, Limits, Server};
 use sockeye_simnet::{Faults, Peer, SimNet};
 
-use crate::app::SimApp;
+use crate::simulation::app::SimApp;
 
 const UPGRADE: &str = "HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";

@@ -3,7 +3,7 @@
 use sockeye_server::{CloseCause, CloseCode, Message, StreamKey};
 use sockeye_simnet::Peer;
 
-use crate::stage::{Stage, Told, get, read, read_to_end, upgrade};
+use crate::simulation::stage::{Stage, Told, get, read, read_to_end, upgrade};
 
 const ROOM: usize = 1_000_000;
 const GOING_AWAY: &str = "\u{fffd}\u{2}\u{3}\u{fffd}";

@@ -12,7 +12,7 @@ use sockeye_websocket::{
     MessageCodec, Role,
 };
 
-use crate::{Client, World, app};
+use crate::simulation::{Client, World, app};
 
 /// How the client means to leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

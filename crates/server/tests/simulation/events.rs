@@ -6,7 +6,7 @@ use sockeye_server::CloseCause;
 use sockeye_simnet::{Peer, Random};
 use sockeye_sse::{Item, Parser};
 
-use crate::{Client, World, app};
+use crate::simulation::{Client, World, app};
 
 /// Events after which the client has seen enough.
 const ENOUGH: u64 = 5;

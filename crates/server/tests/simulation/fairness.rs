@@ -7,7 +7,7 @@ use sockeye_server::{Limits, Server};
 use sockeye_simnet::{Faults, Peer, SimNet};
 use sockeye_websocket::{MessageCodec, Role};
 
-use crate::app::SimApp;
+use crate::simulation::app::SimApp;
 
 /// Turns from the arrival of a small message to its echo: one that reads it and writes the answer.
 const TURNS: usize = 1;

@@ -4,7 +4,7 @@ use sockeye_server::{
     CloseCause, CloseCode, Context, Deadline, Reply, SendError, Status, StreamKey,
 };
 
-use crate::stage::{Stage, Told, get, read, read_to_end};
+use crate::simulation::stage::{Stage, Told, get, read, read_to_end};
 
 const ROOM: usize = 1_000_000;
 

@@ -4,7 +4,7 @@ use sockeye_http1::{HeadEnd, HeaderStorage, Limits, ResponseFraming, ResponseHea
 use sockeye_server::CloseCause;
 use sockeye_simnet::{Peer, Random};
 
-use crate::{Client, World, app};
+use crate::simulation::{Client, World, app};
 
 pub(crate) struct Requests {
     peer: Peer,

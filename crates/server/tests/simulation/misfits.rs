@@ -3,7 +3,7 @@
 use sockeye_server::{CloseCause, Deadline, Limits};
 use sockeye_simnet::{Peer, Random};
 
-use crate::{Client, World};
+use crate::simulation::{Client, World};
 
 /// Sends noise.
 pub(crate) struct Garbage {

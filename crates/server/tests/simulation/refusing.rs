@@ -1,6 +1,6 @@
 //! What the server refuses by itself, in the application's words.
 
-use crate::stage::{Stage, Told, get, read, read_to_end, upgrade};
+use crate::simulation::stage::{Stage, Told, get, read, read_to_end, upgrade};
 
 const ROOM: usize = 1_000_000;
 

@@ -9,7 +9,7 @@ use sockeye_websocket::{
     Assembler, Compression, Config, Connection, Event as Received, Limits, MessageCodec, Role,
 };
 
-use crate::stage::{Stage, get, read, upgrade};
+use crate::simulation::stage::{Stage, get, read, upgrade};
 
 const ROOM: usize = 100_000_000;
 

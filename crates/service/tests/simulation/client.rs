@@ -16,12 +16,12 @@ use sockeye_client::{
 use sockeye_reactor::{Net as _, Time};
 use sockeye_simnet::{Peer, Random, SimNet};
 
-use crate::oracle::{Ledger, Start};
-use crate::said::{Data, Envelope, Gap, Message, Said};
-use crate::subscriber::lie;
-use crate::totals::Totals;
-use crate::truth::{Position, Truth};
-use crate::wire::Wire;
+use crate::simulation::oracle::{Ledger, Start};
+use crate::simulation::said::{Data, Envelope, Gap, Message, Said};
+use crate::simulation::subscriber::lie;
+use crate::simulation::totals::Totals;
+use crate::simulation::truth::{Position, Truth};
+use crate::simulation::wire::Wire;
 
 pub(crate) struct Client {
     truth: Rc<RefCell<Truth>>,

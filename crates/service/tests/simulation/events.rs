@@ -3,9 +3,9 @@
 use sockeye_http1::ResponseFraming;
 use sockeye_sse::{Item, Parser};
 
-use crate::said::{self, Data, Message, Said};
-use crate::truth::Position;
-use crate::wire::{Chunks, Response, Wire};
+use crate::simulation::said::{self, Data, Message, Said};
+use crate::simulation::truth::Position;
+use crate::simulation::wire::{Chunks, Response, Wire};
 
 pub(crate) struct Events {
     pub(crate) wire: Wire,

@@ -7,9 +7,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::said::{Data, Gap, Message, Said};
-use crate::totals::Totals;
-use crate::truth::{Entry, Position, Truth};
+use crate::simulation::said::{Data, Gap, Message, Said};
+use crate::simulation::totals::Totals;
+use crate::simulation::truth::{Entry, Position, Truth};
 
 /// Messages that live no longer than this may have expired before anybody could get them.
 pub(crate) const SHORT_MS: u64 = 1_000;

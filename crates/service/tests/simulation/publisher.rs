@@ -7,12 +7,12 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 use sockeye_simnet::{Peer, Random, SimNet};
 
-use crate::oracle::SHORT_MS;
-use crate::said::Said;
-use crate::socket::Socket;
-use crate::totals::Totals;
-use crate::truth::{Position, Truth};
-use crate::wire::{Response, Wire, encode};
+use crate::simulation::oracle::SHORT_MS;
+use crate::simulation::said::Said;
+use crate::simulation::socket::Socket;
+use crate::simulation::totals::Totals;
+use crate::simulation::truth::{Position, Truth};
+use crate::simulation::wire::{Response, Wire, encode};
 
 pub(crate) struct Publisher {
     truth: Rc<RefCell<Truth>>,
@@ -309,7 +309,7 @@ impl Publisher {
         let truth = self.truth.borrow();
         for item in self.done.iter().chain(&self.queue).filter(|item| !item.is_end) {
             for channel in &item.channels {
-                let is_it = |entry: &&crate::truth::Entry| {
+                let is_it = |entry: &&crate::simulation::truth::Entry| {
                     entry.data == item.text() && entry.channel == *channel && !entry.is_void
                 };
                 let entries: Vec<_> = truth.entries.iter().filter(is_it).collect();

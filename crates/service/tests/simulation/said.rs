@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::truth::Position;
+use crate::simulation::truth::Position;
 
 /// One thing that a subscriber was told.
 #[derive(Debug)]

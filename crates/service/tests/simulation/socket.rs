@@ -2,8 +2,8 @@
 
 use sockeye_websocket::{Assembler, Config, Connection, Event, MaskKey, Message, Piece};
 
-use crate::said::{self, Said};
-use crate::wire::Wire;
+use crate::simulation::said::{self, Said};
+use crate::simulation::wire::Wire;
 
 pub(crate) struct Socket {
     pub(crate) wire: Wire,

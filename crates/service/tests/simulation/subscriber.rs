@@ -5,13 +5,13 @@ use std::rc::Rc;
 
 use sockeye_simnet::{Peer, Random, SimNet};
 
-use crate::events::{Asked, Events, Polled, Polls};
-use crate::oracle::{Ledger, Start};
-use crate::said::{self, Said};
-use crate::socket::Socket;
-use crate::totals::Totals;
-use crate::truth::{Position, Truth};
-use crate::wire::{Wire, encode};
+use crate::simulation::events::{Asked, Events, Polled, Polls};
+use crate::simulation::oracle::{Ledger, Start};
+use crate::simulation::said::{self, Said};
+use crate::simulation::socket::Socket;
+use crate::simulation::totals::Totals;
+use crate::simulation::truth::{Position, Truth};
+use crate::simulation::wire::{Wire, encode};
 
 pub(crate) struct Subscriber {
     truth: Rc<RefCell<Truth>>,

@@ -10,7 +10,7 @@ use sockeye_service::backbone::{
 };
 use sockeye_simnet::Random;
 
-use crate::totals::Totals;
+use crate::simulation::totals::Totals;
 
 /// Milliseconds since 1970 at the start.
 const START_MS: u64 = 1_790_000_000_000;

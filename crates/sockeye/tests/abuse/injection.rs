@@ -3,9 +3,9 @@
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::abuse::peer::{Event, Peer, ask, raw};
+use crate::abuse::world::{KEY, World};
 use crate::common::PATIENCE;
-use crate::peer::{Event, Peer, ask, raw};
-use crate::world::{KEY, World};
 
 /// What begins a line of its own if an end of a line gets through.
 const MARK: &str = "INJECTED";

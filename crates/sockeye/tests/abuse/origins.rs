@@ -1,7 +1,7 @@
 //! Pages of other sites: browsers add the cookie of who looks at them.
 
-use crate::peer::{Peer, ask};
-use crate::world::World;
+use crate::abuse::peer::{Peer, ask};
+use crate::abuse::world::World;
 
 /// Origins that are none of `https://app.example`'s, as header lines.
 const FOREIGN: [&str; 14] = [

@@ -2,8 +2,8 @@
 
 use std::sync::Barrier;
 
-use crate::peer::{Answer, Peer, ask};
-use crate::world::{World, now_ms};
+use crate::abuse::peer::{Answer, Peer, ask};
+use crate::abuse::world::{World, now_ms};
 
 const ANN: &str = r#"{"user":"ann","channels":["chat:*"],"publish":["chat:*"]}"#;
 const USED: &str = "ticket_used_or_expired";

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sockeye_auth::{Algorithm, SigningKey};
 
-use crate::peer::{Answer, Peer, ask, raw};
-use crate::world::{KEY, PUBLIC, World, now_ms, token_of};
+use crate::abuse::peer::{Answer, Peer, ask, raw};
+use crate::abuse::world::{KEY, PUBLIC, World, now_ms, token_of};
 
 const TARGET: &str = "/v1/position?channel=a";
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use sockeye_auth::{Algorithm, Grants, Identity, Limits, SigningKey, TokenClaims};
 
+use crate::abuse::peer::{Answer, ask};
 use crate::common::{Serving, serve, sockeye};
-use crate::peer::{Answer, ask};
 
 /// The back end's key.
 pub const KEY: &str = "sk_a_back_end_s_key_of_a_good_length_01";

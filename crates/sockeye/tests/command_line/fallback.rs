@@ -4,10 +4,10 @@ use std::io::{self, BufReader, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use crate::command_line::foreign::{head, serve};
+use crate::command_line::program::{good, publish};
+use crate::command_line::subscriber::Subscriber;
 use crate::common::{Serving, serve_anywhere};
-use crate::foreign::{head, serve};
-use crate::program::{good, publish};
-use crate::subscriber::Subscriber;
 
 /// What becomes of a request.
 #[derive(Clone, Copy)]

@@ -3,10 +3,10 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
+use crate::command_line::program::{client, complaint, text};
+use crate::command_line::subscriber::TRANSPORTS;
+use crate::common::tls::{Authority, GOOD, forward};
 use crate::common::{PATIENCE, serve_anywhere};
-use crate::program::{client, complaint, text};
-use crate::subscriber::TRANSPORTS;
-use crate::tls::{Authority, GOOD, forward};
 
 /// A server that does this with each connection.
 pub(crate) fn serve(act: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {

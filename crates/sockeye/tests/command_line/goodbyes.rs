@@ -4,8 +4,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::process::{Output, Stdio};
 
-use crate::foreign::{head, serve};
-use crate::program::{client, complaint, json_lines, text};
+use crate::command_line::foreign::{head, serve};
+use crate::command_line::program::{client, complaint, json_lines, text};
 
 /// A server that is a script: it answers the first connection with this goodbye, and the second one with
 /// a message. Gives how many came.

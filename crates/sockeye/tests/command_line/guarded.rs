@@ -6,9 +6,9 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
 
+use crate::command_line::program::{client, client_of, complaint, good, json_lines, text};
+use crate::command_line::subscriber::{Subscriber, TRANSPORTS};
 use crate::common::{Serving, serve, serve_anywhere, sockeye};
-use crate::program::{client, client_of, complaint, good, json_lines, text};
-use crate::subscriber::{Subscriber, TRANSPORTS};
 
 /// A directory of its own, removed when dropped.
 pub(super) struct Room(PathBuf);

@@ -1,6 +1,6 @@
 //! What the program says about itself.
 
-use crate::program::{client, good};
+use crate::command_line::program::{client, good};
 
 #[test]
 fn help_teaches_by_example_and_shows_no_secret() {

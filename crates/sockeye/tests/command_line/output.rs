@@ -4,8 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::command_line::program::{client, complaint, good};
 use crate::common::{serve, sockeye};
-use crate::program::{client, complaint, good};
 
 const FULL: &str = "cannot write: No space left on device (os error 28)";
 

@@ -5,11 +5,11 @@ use std::net::TcpListener;
 
 use serde_json::json;
 
-use crate::common::serve_anywhere;
-use crate::program::{
+use crate::command_line::program::{
     client, client_of, complaint, good, history, json_lines, nobody, publish, publish_from, text,
 };
-use crate::scripted::serve_each;
+use crate::common::scripted::serve_each;
+use crate::common::serve_anywhere;
 
 #[test]
 fn an_argument_is_one_message_whatever_is_in_it() {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
+use crate::command_line::program::{good, publish, publish_from};
+use crate::command_line::subscriber::{Subscriber, TRANSPORTS};
 use crate::common::{Serving, serve, sockeye};
-use crate::program::{good, publish, publish_from};
-use crate::subscriber::{Subscriber, TRANSPORTS};
 
 /// A directory that is gone afterwards.
 struct Room(PathBuf);

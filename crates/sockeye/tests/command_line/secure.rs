@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 use std::process::Output;
 
-use crate::common::{Serving, serve_anywhere};
-use crate::guarded::{Room, guarded};
-use crate::program::{client, complaint, good, history, json_lines, publish, publish_from, text};
-use crate::subscriber::{Subscriber, TRANSPORTS};
-use crate::tls::{
+use crate::command_line::guarded::{Room, guarded};
+use crate::command_line::program::{
+    client, complaint, good, history, json_lines, publish, publish_from, text,
+};
+use crate::command_line::subscriber::{Subscriber, TRANSPORTS};
+use crate::common::tls::{
     Authority, Certificate, ELSEWHERE, EXPIRED, Ending, GOOD, UNTRUSTED, answer, forward,
 };
+use crate::common::{Serving, serve_anywhere};
 
 const ISSUED: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"ticket\":\"t1\"}";
 

@@ -7,9 +7,11 @@ use std::process::Stdio;
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::command_line::program::{
+    client, client_of, complaint, good, nobody, publish, publish_from, text,
+};
+use crate::command_line::subscriber::{Subscriber, TRANSPORTS};
 use crate::common::{PATIENCE, Serving, serve_anywhere};
-use crate::program::{client, client_of, complaint, good, nobody, publish, publish_from, text};
-use crate::subscriber::{Subscriber, TRANSPORTS};
 
 fn close(serving: &Serving, channel: &str) {
     let (head, _) = serving.connect().fetch("POST", &format!("/v1/channels/{channel}/close"));

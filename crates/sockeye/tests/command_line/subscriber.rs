@@ -9,8 +9,8 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::command_line::program::client_of;
 use crate::common::{PATIENCE, Serving};
-use crate::program::client_of;
 
 pub const TRANSPORTS: [&str; 5] = ["auto", "ws", "sse", "poll", "short-poll"];
 

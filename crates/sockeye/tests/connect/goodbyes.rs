@@ -5,9 +5,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::child::{Running, bad, good, run_with, text};
+use crate::common::child::{Running, bad, good, run_with, text};
+use crate::common::scripted::{Client, serve_once};
 use crate::common::serve_anywhere;
-use crate::scripted::{Client, serve_once};
 
 /// Longer than any client waits for such a server, and shorter than the protocol's own wait for a Close frame.
 const SOON: Duration = Duration::from_secs(4);

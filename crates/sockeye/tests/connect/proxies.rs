@@ -2,9 +2,9 @@
 
 use std::net::TcpListener;
 
-use crate::child::bad;
+use crate::common::child::bad;
 use crate::common::run;
-use crate::scripted::answer;
+use crate::common::scripted::answer;
 
 #[test]
 fn a_proxy_that_opens_no_tunnel_is_named() {

@@ -3,9 +3,9 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
-use crate::child::{bad, text};
+use crate::common::child::{bad, text};
 use crate::common::run;
-use crate::tls::{Authority, ELSEWHERE, EXPIRED, Ending, GOOD, OWN, UNTRUSTED, answer};
+use crate::common::tls::{Authority, ELSEWHERE, EXPIRED, Ending, GOOD, OWN, UNTRUSTED, answer};
 
 const REFUSAL: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 8\r\n\r\nover TLS";
 

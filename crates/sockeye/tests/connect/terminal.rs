@@ -10,8 +10,8 @@ use std::sync::mpsc::{Receiver, channel};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
+use crate::common::scripted::serve_once;
 use crate::common::{PATIENCE, serve_anywhere, sockeye};
-use crate::scripted::serve_once;
 
 /// A person at a terminal.
 struct Person {

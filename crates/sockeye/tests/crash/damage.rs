@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::random::Random;
+use crate::crash::random::Random;
 
 /// Damages the log in `dir`; gives what was done to it, or `None` if there was nothing to damage.
 pub(crate) fn damage(dir: &Path, random: &mut Random) -> Option<String> {

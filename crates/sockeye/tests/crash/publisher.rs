@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::clients::{Gone, Http, Socket};
-use crate::random::Random;
-use crate::round::Round;
-use crate::truth::{CHANNELS, Cursor};
+use crate::crash::clients::{Gone, Http, Socket};
+use crate::crash::random::Random;
+use crate::crash::round::Round;
+use crate::crash::truth::{CHANNELS, Cursor};
 
 /// New messages of a publisher while a process lives. All of them together stay below what a
 /// channel keeps, so that no reader who is one round behind has a gap.

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::clients::{Event, Events, Gone, Http, Socket};
-use crate::random::Random;
-use crate::round::Round;
-use crate::truth::{CHANNELS, Cursor, Life};
+use crate::crash::clients::{Event, Events, Gone, Http, Socket};
+use crate::crash::random::Random;
+use crate::crash::round::Round;
+use crate::crash::truth::{CHANNELS, Cursor, Life};
 
 /// What it was told of one life, without a hole: messages above `from`, up to its cursor.
 #[derive(Debug)]

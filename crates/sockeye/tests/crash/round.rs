@@ -4,7 +4,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::common::PATIENCE;
-use crate::truth::{Cursor, Life};
+use crate::crash::truth::{Cursor, Life};
 
 /// What is shared while the process lives.
 pub(crate) struct Round {

@@ -5,14 +5,14 @@ use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::clients::Http;
 use crate::common::{PATIENCE, Serving, serve, sockeye};
-use crate::damage::damage;
-use crate::publisher::Publisher;
-use crate::random::Random;
-use crate::reader::Reader;
-use crate::round::{Alarm, Round};
-use crate::truth::{CHANNELS, Cursor, Life};
+use crate::crash::clients::Http;
+use crate::crash::damage::damage;
+use crate::crash::publisher::Publisher;
+use crate::crash::random::Random;
+use crate::crash::reader::Reader;
+use crate::crash::round::{Alarm, Round};
+use crate::crash::truth::{CHANNELS, Cursor, Life};
 
 const PUBLISHERS: usize = 4;
 const READERS: usize = 6;
@@ -197,7 +197,7 @@ impl World {
                 let page = http.get(&target).expect("it lives");
                 for message in page["messages"].as_array().expect("messages") {
                     let at = Cursor::parse(message["cursor"].as_str().expect("a cursor"));
-                    let said = crate::reader::said_in(message);
+                    let said = crate::crash::reader::said_in(message);
                     life.learn(at, channel, &said, message["time"].as_u64());
                     places.push(at.seq);
                 }

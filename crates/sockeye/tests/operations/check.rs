@@ -1,7 +1,7 @@
 //! `sockeye config check`: what could not be served is found before it is, with its line.
 
 use crate::common::run;
-use crate::place::Place;
+use crate::operations::place::Place;
 
 fn check(place: &Place) -> (Option<i32>, String) {
     let output = run(&["config", "check", &place.path("sockeye.toml")]);

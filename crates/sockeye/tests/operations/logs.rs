@@ -3,7 +3,7 @@
 use sockeye_auth::{Identity, SigningKey, TokenClaims};
 
 use crate::common::{Peer, Serving};
-use crate::place::{Place, request};
+use crate::operations::place::{Place, request};
 
 const KEY: &str = "a_back_end_s_key_of_a_good_length_01";
 const WRONG_KEY: &str = "somebody_guessed_this_key_and_was_wrong";

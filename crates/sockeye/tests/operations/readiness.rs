@@ -5,7 +5,7 @@ use std::process::Stdio;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::common::sockeye;
-use crate::place::{Place, request};
+use crate::operations::place::{Place, request};
 
 #[test]
 fn a_disk_that_takes_nothing_more_is_seen_by_the_balancer_and_said_once() {

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use crate::common::{Peer, Serving, serve_anywhere};
-use crate::place::{Place, request};
+use crate::operations::place::{Place, request};
 
 const KEY: &str = "a_back_end_s_key_of_a_good_length_01";
 const OTHER: &str = "a_back_end_s_key_of_a_good_length_02";

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::MANY;
 use crate::common::{Serving, serve, sockeye};
-use crate::stream::{Stream, ask};
+use crate::workers::MANY;
+use crate::workers::stream::{Stream, ask};
 
 const KEY: &str = "sk_a_back_end_s_key_of_a_good_length_01";
 const OTHER: &str = "sk_a_back_end_s_key_of_a_good_length_02";

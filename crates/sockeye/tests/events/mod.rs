@@ -1,11 +1,6 @@
 //! `sockeye events` against the real program, and against servers that follow a script.
 
-#[path = "../common/child.rs"]
-mod child;
-#[path = "../common/mod.rs"]
-mod common;
-#[path = "../common/scripted.rs"]
-mod scripted;
+use crate::common;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -14,10 +9,10 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use child::{Running, bad, good, run_with, text};
+use crate::common::child::{Running, bad, good, run_with, text};
+use crate::common::scripted::{answer, serve_each, serve_once};
 use common::{run, serve_anywhere};
 use rustix::process::Signal;
-use scripted::{answer, serve_each, serve_once};
 
 const STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
 const GONE: &str = "HTTP/1.1 204 No Content\r\n\r\n";

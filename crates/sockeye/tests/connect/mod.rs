@@ -1,24 +1,16 @@
 //! `sockeye connect` against the real program, and against servers that follow a script.
 
-#[path = "../common/child.rs"]
-mod child;
-#[path = "../common/mod.rs"]
-mod common;
 mod goodbyes;
 mod proxies;
-#[path = "../common/scripted.rs"]
-mod scripted;
 mod secure;
 mod terminal;
-#[path = "../common/tls.rs"]
-mod tls;
 
 use std::os::unix::process::ExitStatusExt as _;
 
-use child::{Running, bad, good, run_with, text};
-use common::{run, serve_anywhere};
+use crate::common::child::{Running, bad, good, run_with, text};
+use crate::common::scripted::{answer, serve_once};
+use crate::common::{run, serve_anywhere};
 use rustix::process::Signal;
-use scripted::{answer, serve_once};
 
 #[test]
 fn lines_come_back_as_they_went() {

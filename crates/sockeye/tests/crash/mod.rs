@@ -11,13 +11,12 @@
 //! - if the files were damaged in between, either nothing was lost or the epoch is new and each
 //!   subscriber is told of a gap before anything else.
 //!
-//! `SOCKEYE_CRASHES=20000 cargo test -p sockeye --test crash` kills so many processes instead of
+//! `SOCKEYE_CRASHES=20000 cargo test -p sockeye crash::` kills so many processes instead of
 //! 520; `SOCKEYE_SEED` asks for another run than the usual one. The files of a world that fails stay
 //! in the system's temporary directory, with what the processes wrote to their standard error.
 
 mod clients;
-#[path = "../common/mod.rs"]
-mod common;
+use crate::common;
 mod damage;
 mod publisher;
 mod random;

@@ -3,8 +3,6 @@
 //!
 //! The groups are those of LaunchDarkly's suite, which `conformance/contract` is the counterpart of.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod http;
 mod parsing;
 mod reconnection;
@@ -12,7 +10,7 @@ mod reconnection;
 use std::io;
 use std::time::Duration;
 
-use common::{Client, Server, in_time};
+use crate::common::{Client, Server, in_time};
 use sockeye_client::{
     Comments, Error, EventSource, EventSourceOptions, Network, OwnedSourceEvent, SourceMessage,
 };

@@ -4,7 +4,7 @@
 //! behind in slab, wheel or outbox; the application hears of every stream's end once; the server
 //! waits when there is nothing to do; what it counted is what happened.
 //!
-//! `SOCKEYE_SEEDS=1000000 cargo test --release -p sockeye-server --test simulation` runs more,
+//! `SOCKEYE_SEEDS=1000000 cargo test --release -p sockeye-server simulation::` runs more,
 //! `SOCKEYE_SEED=4711` one.
 
 mod answers;

@@ -1,8 +1,6 @@
 //! What operators do to a running server and see of it: logs, SIGHUP, readiness.
 
 mod check;
-#[path = "../common/mod.rs"]
-mod common;
 mod logs;
 mod place;
 mod readiness;

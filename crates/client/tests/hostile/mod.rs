@@ -1,8 +1,6 @@
 //! Servers that want to harm: each is answered by an error that says what was wrong, soon, and in bounded memory
 //! (which `tests/memory.rs` measures).
 
-#[path = "../common/mod.rs"]
-mod common;
 mod events;
 mod heads;
 mod network;
@@ -14,7 +12,7 @@ use sockeye_client::{
     SourceMessage, WebSocket,
 };
 
-use self::common::{Server, in_time};
+use crate::common::{Server, in_time};
 
 /// Times that a test can wait for. What is not about time is over long before.
 const LIMITS: Limits = Limits { connect_ms: 20_000, head_ms: 20_000, ..Limits::DEFAULT };

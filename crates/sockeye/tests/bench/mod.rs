@@ -1,19 +1,15 @@
 //! `sockeye bench` against the real program, against honest servers of a few lines, and against liars.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod peers;
-#[path = "../common/scripted.rs"]
-mod scripted;
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Output, Stdio};
 
-use common::{run, serve, serve_anywhere, sockeye};
+use crate::common::scripted::answer;
+use crate::common::{run, serve, serve_anywhere, sockeye};
 use peers::{Manner, Spread, bare, bare_broadcast, broadcast, echo};
 use rustix::process::{Pid, Signal, kill_process};
-use scripted::answer;
 use serde_json::Value;
 
 /// Runs a load to its end; gives the report and what was said on standard error.

@@ -5,6 +5,6 @@ mod liveness;
 mod reconnect;
 mod redirects;
 mod request;
-mod rig;
+pub(crate) mod rig;
 mod streams;
 mod wpt;

@@ -1,14 +1,12 @@
 //! Several loops in one process. Each connection may come to any of them: what is asked of one
 //! connection is asked of many.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod guarded;
 mod stream;
 
 use std::sync::Barrier;
 
-use common::{Serving, run, serve, sockeye};
+use crate::common::{Serving, run, serve, sockeye};
 use rustix::process::Signal;
 use stream::{Stream, ask, publish, seq_of};
 

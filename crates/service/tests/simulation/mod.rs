@@ -8,7 +8,7 @@
 //! The same world has two kinds of subscribers, one kind in a run: bare connections, of which every word is held
 //! against the promise, and our own clients, of which what they show is.
 //!
-//! `SOCKEYE_SEEDS=1000000 cargo test --release -p sockeye-service --test simulation` runs more,
+//! `SOCKEYE_SEEDS=1000000 cargo test --release -p sockeye-service simulation::` runs more,
 //! `SOCKEYE_SEED=4711` one.
 
 mod client;

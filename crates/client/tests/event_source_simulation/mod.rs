@@ -6,12 +6,10 @@
 //! credentials at home, nothing after the end. A failure prints its seed:
 //!
 //! ```sh
-//! SEED=17 cargo test -p sockeye-client --test event_source_simulation
-//! SEEDS=100000 cargo test -p sockeye-client --test event_source_simulation    # a longer run
+//! SEED=17 cargo test -p sockeye-client event_source_simulation::
+//! SEEDS=100000 cargo test -p sockeye-client event_source_simulation::    # a longer run
 //! ```
 
-#[path = "../event_source/rig.rs"]
-mod rig;
 mod server;
 mod world;
 

@@ -1,0 +1,31 @@
+//! The tests of this crate, as one program: each file is a module.
+
+mod access;
+mod answers;
+mod backbone;
+mod below_the_api;
+mod commands;
+mod common;
+mod controls;
+mod corpus;
+mod cors;
+mod drain;
+mod expiry;
+mod fan_out;
+mod half_close;
+mod keys;
+mod limits;
+mod log;
+mod metrics;
+mod presence;
+mod properties;
+mod protocol;
+mod refusals;
+mod reload;
+#[path = "../../../fuzz/replay.rs"]
+mod replay;
+mod requests;
+mod rights;
+mod simulation;
+mod slow_readers;
+mod transports;
