@@ -20,16 +20,15 @@ const REQUEST: &[u8] = b"GET /echo HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r
 struct Echo;
 
 impl App for Echo {
+    type Pending = ();
+
     fn on_request(&mut self, _: &Request<'_>, _: &mut Context<'_>) -> Answer {
         let (subprotocols, origins, compression) = (&[], Origins::Any, None);
         let (message_bytes_max, headers) = (None, Vec::new());
-        Answer::WebSocket(Upgrade {
-            subprotocols,
-            origins,
-            message_bytes_max,
-            compression,
-            headers,
-        })
+        Answer::WebSocket(
+            Upgrade { subprotocols, origins, message_bytes_max, compression, headers },
+            (),
+        )
     }
 
     fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {

@@ -49,7 +49,7 @@ pub(crate) fn answer(request: &Request<'_>) -> Option<Lead> {
         "/echo_exit" | "/echo_close_data" => Some(Box::new(UntilGoodbye)),
         _ => return None,
     };
-    Some((Answer::WebSocket(upgrade()), script))
+    script.map(|script| Answer::WebSocket(upgrade(), script))
 }
 
 /// What pages ask for.
@@ -71,7 +71,7 @@ fn uncompressed() -> Upgrade {
 }
 
 fn open(upgrade: Upgrade, script: impl Script + 'static) -> Lead {
-    (Answer::WebSocket(upgrade), Some(Box::new(script)))
+    Answer::WebSocket(upgrade, Box::new(script))
 }
 
 fn with_cookies(cookies: Vec<String>) -> Lead {
@@ -98,7 +98,7 @@ fn basic_auth(request: &Request<'_>) -> Lead {
     if header(request.head, "authorization").as_deref() == Some("Basic Zm9vOmJhcg==") {
         return open(upgrade(), Mute);
     }
-    (Reply::empty(Status::UNAUTHORIZED).header(ASK).into(), None)
+    Reply::empty(Status::UNAUTHORIZED).header(ASK).into()
 }
 
 /// Sends everything back, and goes when it is told goodbye.

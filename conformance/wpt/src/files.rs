@@ -34,7 +34,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 pub(crate) fn answer(site: &Site, request: &Request<'_>) -> Lead {
     let head = request.head;
     if let Some(name) = head.path().strip_prefix("/own/") {
-        return (own(name).into(), None);
+        return own(name).into();
     }
     let reply = site.checkout.as_deref().and_then(|root| from_checkout(site, root, head));
     let reply = reply.unwrap_or_else(|| Reply::text(Status::NOT_FOUND, "no such file\n"));

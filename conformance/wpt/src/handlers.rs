@@ -83,7 +83,7 @@ pub(crate) fn answer(site: &Site, request: &Request<'_>, memory: &mut Memory) ->
         }
         _ => return None,
     };
-    Some((reply.into(), None))
+    Some(reply.into())
 }
 
 /// A header out of a request. What cannot stand in a line becomes a name that shows it.
@@ -120,7 +120,7 @@ fn endless() -> Lead {
                  Connection: close\r\n\r\n";
     let block = b"data:msg\ndata: msg\n\n:\nfalsefield:msg\n\nfalsefield:msg\nData:data\n\n\
                   data\n\ndata:end\n\n";
-    (Answer::Tunnel, Some(Box::new(Repeat { head, block, ms: 2_000 })))
+    Answer::Tunnel(Box::new(Repeat { head, block, ms: 2_000 }))
 }
 
 fn last_event_id(head: &RequestHead<'_, '_>, query: &Query) -> Reply {

@@ -14,8 +14,8 @@ use crate::script::{Later, Script, Stage};
 use crate::site::Site;
 use crate::{endpoints, files, odd};
 
-/// What a request leads to, and who talks on it.
-pub(crate) type Lead = (Answer, Option<Box<dyn Script>>);
+/// The answer to a request, with the script that talks on the stream it opens.
+pub(crate) type Lead = Answer<Box<dyn Script>>;
 
 const HTML: Header = Header::from_static("Content-Type", "text/html; charset=utf-8");
 const JSON: Header = Header::from_static("Content-Type", "application/json");
@@ -26,8 +26,6 @@ pub(crate) struct Host {
     site: Site,
     runner: Arc<Mutex<Runner>>,
     memory: Memory,
-    /// Who talks on the stream that the last request asked for.
-    waiting: Option<Box<dyn Script>>,
     scripts: BTreeMap<StreamKey, Box<dyn Script>>,
     alarms: BTreeSet<(Time, StreamKey)>,
 }
@@ -38,7 +36,6 @@ impl Host {
             site,
             runner,
             memory: Memory::default(),
-            waiting: None,
             scripts: BTreeMap::new(),
             alarms: BTreeSet::new(),
         }
@@ -47,7 +44,7 @@ impl Host {
     fn answer(&mut self, request: &Request<'_>) -> Lead {
         let path = request.head.path();
         if let Some(name) = path.strip_prefix("/runner/") {
-            return (self.run(name, request).into(), None);
+            return self.run(name, request).into();
         }
         handlers::answer(&self.site, request, &mut self.memory)
             .or_else(|| odd::answer(request))
@@ -92,17 +89,21 @@ impl Host {
 }
 
 impl App for Host {
-    fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer {
-        let (answer, script) = self.answer(request);
-        self.waiting = script;
-        answer
+    type Pending = Box<dyn Script>;
+
+    fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Lead {
+        self.answer(request)
     }
 
-    fn on_open(&mut self, stream: StreamKey, _: &Opened<'_>, context: &mut Context<'_>) {
-        if let Some(script) = self.waiting.take() {
-            self.scripts.insert(stream, script);
-            self.play(stream, context, |script, stage| script.open(stage));
-        }
+    fn on_open(
+        &mut self,
+        stream: StreamKey,
+        script: Box<dyn Script>,
+        _: &Opened<'_>,
+        context: &mut Context<'_>,
+    ) {
+        self.scripts.insert(stream, script);
+        self.play(stream, context, |script, stage| script.open(stage));
     }
 
     fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {
@@ -139,8 +140,8 @@ impl App for Host {
 /// `reply`, `ms` milliseconds later.
 pub(crate) fn delayed(reply: Reply, ms: u64) -> Lead {
     if ms == 0 {
-        return (reply.into(), None);
+        return reply.into();
     }
     let hold = Hold { hold_ms: ms.saturating_add(1_000), headers: Vec::new() };
-    (Answer::Hold(hold), Some(Box::new(Later { reply: Some(reply), ms })))
+    Answer::Hold(hold, Box::new(Later { reply: Some(reply), ms }))
 }

@@ -55,7 +55,7 @@ pub(crate) fn answer(request: &Request<'_>) -> Option<Lead> {
         _ => return None,
     };
     let key = header(head, "sec-websocket-key").unwrap_or_default();
-    Some((Answer::Tunnel, Some(Box::new(Odd::new(way, &key)))))
+    Some(Answer::Tunnel(Box::new(Odd::new(way, &key))))
 }
 
 struct Odd {

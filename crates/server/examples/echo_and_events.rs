@@ -25,21 +25,26 @@ struct Demo {
 }
 
 impl App for Demo {
+    type Pending = ();
+
     fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer {
         match request.head.path() {
-            "/echo" => Answer::WebSocket(Upgrade {
-                subprotocols: &[],
-                origins: Origins::SameHost,
-                message_bytes_max: None,
-                compression: None,
-                headers: Vec::new(),
-            }),
-            "/count" => Answer::EventStream(EventStream::default()),
+            "/echo" => Answer::WebSocket(
+                Upgrade {
+                    subprotocols: &[],
+                    origins: Origins::SameHost,
+                    message_bytes_max: None,
+                    compression: None,
+                    headers: Vec::new(),
+                },
+                (),
+            ),
+            "/count" => Answer::EventStream(EventStream::default(), ()),
             _ => Reply::text(Status::NOT_FOUND, "try /echo or /count\n").into(),
         }
     }
 
-    fn on_open(&mut self, stream: StreamKey, open: &Opened<'_>, context: &mut Context<'_>) {
+    fn on_open(&mut self, stream: StreamKey, _: (), open: &Opened<'_>, context: &mut Context<'_>) {
         if *open == Opened::EventStream {
             self.watchers.insert(stream);
             self.deadline = context.now() + TICK_MS;

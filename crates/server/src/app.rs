@@ -42,12 +42,18 @@ impl StreamKey {
 /// through the [`Context`] is appended to outboxes, which the loop flushes at the end of the turn, or
 /// after a read of the peer for whom much waits.
 pub trait App {
+    /// What a request tells the stream that its answer opens; `()` for nothing.
+    type Pending;
+
     /// Answers a complete request, its body included.
     ///
-    /// Where the answer opens a stream, [`App::on_open`] is the very next call of this application:
-    /// what the two have to tell each other can lie in a field. Not every such answer opens one (a
-    /// handshake may be refused, HEAD has no stream), so the field is to be set by each request.
-    fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer;
+    /// Where the answer opens a stream, [`App::on_open`] is the very next call of this application,
+    /// with what the answer carries. Where it does not open one after all, [`App::on_unopened`] is.
+    fn on_request(
+        &mut self,
+        request: &Request<'_>,
+        context: &mut Context<'_>,
+    ) -> Answer<Self::Pending>;
 
     /// Words a refusal that the server makes by itself: of what is no request, or too much, or too
     /// late. `None` is a line of plain text.
@@ -61,8 +67,20 @@ pub trait App {
 
     /// The stream that the last [`App::on_request`] asked for is open. No other call comes between
     /// the two.
-    fn on_open(&mut self, stream: StreamKey, open: &Opened<'_>, context: &mut Context<'_>) {
-        let _ = (stream, open, context);
+    fn on_open(
+        &mut self,
+        stream: StreamKey,
+        pending: Self::Pending,
+        open: &Opened<'_>,
+        context: &mut Context<'_>,
+    ) {
+        let _ = (stream, pending, open, context);
+    }
+
+    /// The stream that the last [`App::on_request`] asked for does not open: the handshake was
+    /// refused, or the request was HEAD. By default `pending` is dropped.
+    fn on_unopened(&mut self, pending: Self::Pending, context: &mut Context<'_>) {
+        let _ = (pending, context);
     }
 
     /// A whole WebSocket message arrived.
@@ -201,25 +219,39 @@ impl Wording {
     }
 }
 
-/// What becomes of a request.
+/// What becomes of a request. An answer that opens a stream carries what [`App::on_open`] is to get.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Answer {
+pub enum Answer<P = ()> {
     /// A response with a body of known length.
     Reply(Reply),
     /// The opening handshake of a WebSocket; the server checks every clause and refuses by itself.
-    WebSocket(Upgrade),
+    WebSocket(Upgrade, P),
     /// A stream of server-sent events.
-    EventStream(EventStream),
+    EventStream(EventStream, P),
     /// A response that comes later, by [`Context::respond`].
-    Hold(Hold),
+    Hold(Hold, P),
     /// The connection is the application's from here on, as bytes: what comes behind the request goes
     /// to [`App::on_bytes`], and [`Context::send_bytes`] writes what it is given. Nothing is answered
     /// for the application, so the response is its own to write too, from [`App::on_open`] on.
     ///
     /// For protocols that this server does not speak (RFC 9110 §7.8, §9.3.6), and for test hosts that
     /// have to speak them badly.
-    Tunnel,
+    Tunnel(P),
+}
+
+impl<P> Answer<P> {
+    /// The same answer, with something else for the stream that it opens: for an application that
+    /// stands before another.
+    pub fn map<Q>(self, convert: impl FnOnce(P) -> Q) -> Answer<Q> {
+        match self {
+            Self::Reply(reply) => Answer::Reply(reply),
+            Self::WebSocket(upgrade, pending) => Answer::WebSocket(upgrade, convert(pending)),
+            Self::EventStream(stream, pending) => Answer::EventStream(stream, convert(pending)),
+            Self::Hold(hold, pending) => Answer::Hold(hold, convert(pending)),
+            Self::Tunnel(pending) => Answer::Tunnel(convert(pending)),
+        }
+    }
 }
 
 /// A header of the application's own. It cannot hold what would end a line, nor contradict the
@@ -337,7 +369,7 @@ impl fmt::Debug for Reply {
     }
 }
 
-impl From<Reply> for Answer {
+impl<P> From<Reply> for Answer<P> {
     fn from(reply: Reply) -> Self {
         Self::Reply(reply)
     }

@@ -24,16 +24,20 @@ pub(crate) struct HeldRoom {
 const RETRY_AFTER: Header = Header::from_static("Retry-After", "1");
 
 /// Holds the request that has just come.
-pub(crate) fn open<A: App>(core: &mut Core, app: &mut A, key: Key, terms: Terms, hold: Hold) {
+pub(crate) fn open(
+    core: &mut Core,
+    key: Key,
+    terms: Terms,
+    hold: Hold,
+) -> Option<(StreamKey, Opened<'static>)> {
     let until = core.now + hold.hold_ms.min(core.limits.hold_ms);
-    let Some(connection) = core.connections.get_mut(key) else { return };
+    let connection = core.connections.get_mut(key)?;
     let Room::Http(http) = core::mem::replace(&mut connection.room, Room::Gone) else {
         unreachable!("a request was served in another room");
     };
     let room =
         Room::Held(Box::new(HeldRoom { http, terms, until, headers: hold.headers, ended: false }));
-    let Some(stream) = core.begin_stream(key, room) else { return };
-    app.on_open(stream, &Opened::Held, &mut Context { core });
+    Some((core.begin_stream(key, room)?, Opened::Held))
 }
 
 /// The client sends nothing more; that it takes nothing more is not said. A publication that is

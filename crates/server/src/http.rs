@@ -12,7 +12,7 @@ use crate::app::{Answer, EventStream, Header, Opened, Refused, Reply, Request, W
 use crate::connection::{Core, Room};
 use crate::events::{EventsRoom, Framing};
 use crate::held;
-use crate::{App, CloseCause, Context, Deadline, Limits, drain, tunnel, websocket};
+use crate::{App, CloseCause, Context, Deadline, Limits, StreamKey, drain, tunnel, websocket};
 use body::{Pending, whole_body};
 
 /// A connection between requests, or inside one.
@@ -295,15 +295,40 @@ fn serve<A: App>(core: &mut Core, app: &mut A, key: Key, request: &Request<'_>) 
     let head = request.head;
     match app.on_request(request, &mut Context { core }) {
         Answer::Reply(reply) => write_reply(core, key, Terms::of(head), &reply, &[]),
-        Answer::WebSocket(upgrade) => websocket::open(core, app, key, head, &upgrade),
-        Answer::EventStream(stream) => open_events(core, app, key, head, &stream),
-        Answer::Hold(hold) => held::open(core, app, key, Terms::of(head), hold),
-        Answer::Tunnel => tunnel::open(core, app, key),
+        Answer::WebSocket(upgrade, pending) => {
+            let opened = websocket::open(core, app, key, head, &upgrade);
+            announce(core, app, opened, pending);
+        }
+        Answer::EventStream(stream, pending) => {
+            let opened = open_events(core, key, head, &stream);
+            announce(core, app, opened, pending);
+        }
+        Answer::Hold(hold, pending) => {
+            let opened = held::open(core, key, Terms::of(head), hold);
+            announce(core, app, opened, pending);
+        }
+        Answer::Tunnel(pending) => {
+            let opened = tunnel::open(core, key);
+            announce(core, app, opened, pending);
+        }
     }
     // A stream opened while the server goes away is told so at once, in its own language: a
     // browser's EventSource takes any status but 200 for the end of all tries.
     if core.draining {
         drain::dismiss(core, app, key);
+    }
+}
+
+/// Tells the application whether the stream that it asked for is open.
+fn announce<A: App>(
+    core: &mut Core,
+    app: &mut A,
+    opened: Option<(StreamKey, Opened<'_>)>,
+    pending: A::Pending,
+) {
+    match opened {
+        Some((stream, opened)) => app.on_open(stream, pending, &opened, &mut Context { core }),
+        None => app.on_unopened(pending, &mut Context { core }),
     }
 }
 
@@ -359,14 +384,13 @@ const NO_STORE: Field = field("Cache-Control", "no-store, no-transform");
 /// nginx would collect the stream in its buffers otherwise.
 const NO_BUFFERING: Field = field("X-Accel-Buffering", "no");
 
-fn open_events<A: App>(
+fn open_events(
     core: &mut Core,
-    app: &mut A,
     key: Key,
     head: &RequestHead<'_, '_>,
     stream: &EventStream,
-) {
-    let Some(connection) = core.connections.get_mut(key) else { return };
+) -> Option<(StreamKey, Opened<'static>)> {
+    let connection = core.connections.get_mut(key)?;
     // Nothing can follow a stream without end. [rfc9112:9.6-close-announced]
     let response = Response::new(Status::OK).date(core.date).connection(Persistence::Close);
     let response = [EVENT_STREAM, NO_STORE, NO_BUFFERING]
@@ -383,10 +407,11 @@ fn open_events<A: App>(
         Framing::UntilClose => response.write_until_close(out),
     }
     if head.method() == "HEAD" {
-        return core.leave(key, CloseCause::Finished);
+        core.leave(key, CloseCause::Finished);
+        return None;
     }
     let room = Room::Events(EventsRoom::open(framing, core.now, out));
-    let Some(stream) = core.begin_stream(key, room) else { return };
+    let stream = core.begin_stream(key, room)?;
     core.touch(key);
-    app.on_open(stream, &Opened::EventStream, &mut Context { core });
+    Some((stream, Opened::EventStream))
 }

@@ -13,11 +13,11 @@ pub(crate) struct TunnelRoom {
 }
 
 /// The request that has just come is the last that we understand here. [server:tunnel-verbatim]
-pub(crate) fn open<A: App>(core: &mut Core, app: &mut A, key: Key) {
+pub(crate) fn open(core: &mut Core, key: Key) -> Option<(StreamKey, Opened<'static>)> {
     let room = Room::Tunnel(TunnelRoom { spoke: core.now });
-    let Some(stream) = core.begin_stream(key, room) else { return };
+    let stream = core.begin_stream(key, room)?;
     core.touch(key);
-    app.on_open(stream, &Opened::Tunnel, &mut Context { core });
+    Some((stream, Opened::Tunnel))
 }
 
 /// Hands on what came.

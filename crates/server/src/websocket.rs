@@ -14,18 +14,21 @@ use crate::under_way::{LARGE_BYTES_MIN, UnderWay, typed};
 use crate::{App, CloseCause, Context, StreamKey};
 
 /// Decides an opening handshake, answers it, and opens the stream if it was in order.
-pub(crate) fn open<A: App>(
+pub(crate) fn open<'b, A: App>(
     core: &mut Core,
     app: &mut A,
     key: Key,
-    head: &RequestHead<'_, '_>,
+    head: &RequestHead<'_, 'b>,
     upgrade: &Upgrade,
-) {
+) -> Option<(StreamKey, Opened<'b>)> {
     let accept = match decide_upgrade(head, upgrade) {
         Ok(accept) => accept,
-        Err(reject) => return refuse_upgrade(core, app, key, head, reject),
+        Err(reject) => {
+            refuse_upgrade(core, app, key, head, reject);
+            return None;
+        }
     };
-    let Some(connection) = core.connections.get_mut(key) else { return };
+    let connection = core.connections.get_mut(key)?;
     let out = connection.outbox.tail(&mut core.pool);
     let (params, extensions) = negotiate(accept.offers(), upgrade);
     // [server:upgrade-headers]
@@ -47,13 +50,13 @@ pub(crate) fn open<A: App>(
         awaits: Awaits::Nothing,
         has_leftover: false,
     });
-    let Some(stream) = core.begin_stream(key, room) else { return };
+    let stream = core.begin_stream(key, room)?;
     core.touch(key);
     let opened = Opened::WebSocket {
         subprotocol: accept.subprotocol(),
         compressed: compression == Compression::PerMessageDeflate,
     };
-    app.on_open(stream, &opened, &mut Context { core });
+    Some((stream, opened))
 }
 
 /// Refuses a handshake in the application's words, or else the handshake's own.

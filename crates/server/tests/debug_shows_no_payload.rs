@@ -20,9 +20,9 @@ fn an_answer_shows_no_content() {
     let stream = EventStream { headers: vec![COOKIE] };
     assert_silent(&COOKIE);
     assert_silent(&reply);
-    assert_silent(&Answer::Reply(reply));
+    assert_silent(&Answer::<()>::Reply(reply));
     assert_silent(&stream);
-    assert_silent(&Answer::EventStream(stream));
+    assert_silent(&Answer::EventStream(stream, ()));
 }
 
 #[test]

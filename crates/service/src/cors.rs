@@ -76,12 +76,12 @@ pub(crate) fn headers(access: &Access, head: &RequestHead<'_, '_>) -> Vec<Header
 
 /// The answer with these headers, whenever it comes. A WebSocket needs none: browsers do not hide
 /// it from pages, and its handshake has rules of its own for origins.
-pub(crate) fn add(answer: &mut Answer, headers: Vec<Header>) {
+pub(crate) fn add<P>(answer: &mut Answer<P>, headers: Vec<Header>) {
     // [service:cors-every-answer]
     match answer {
         Answer::Reply(reply) => reply.headers.extend(headers),
-        Answer::EventStream(stream) => stream.headers.extend(headers),
-        Answer::Hold(hold) => hold.headers.extend(headers),
+        Answer::EventStream(stream, _) => stream.headers.extend(headers),
+        Answer::Hold(hold, _) => hold.headers.extend(headers),
         _ => {}
     }
 }

@@ -42,5 +42,5 @@ pub use log::{Log, LogState, Record};
 pub use namespaces::{Namespaces, Publishers, Readers, Rules};
 pub use notices::RefusedCredential;
 pub use reload::Reloaded;
-use service::Opening;
-pub use service::{Holdings, Service};
+use service::Pending;
+pub use service::{Holdings, PendingStream, Service};

@@ -9,7 +9,7 @@ use crate::presence::Watch;
 use crate::reply::{self, NO_STORE, json};
 use crate::session::{Form, Session};
 use crate::wire::{CursorText, Gap, PollBody, Problem, Query, Rest};
-use crate::{Opening, Service};
+use crate::{Pending, Service};
 
 /// When a poll is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Service {
         query: &Query<'_>,
         start: Start,
         context: &mut Context<'_>,
-    ) -> Result<Answer, Problem> {
+    ) -> Result<Answer<Pending>, Problem> {
         let channels = query.channels(&self.limits.wire)?;
         let wait_ms = query.number("wait")?.unwrap_or(0).saturating_mul(1_000);
         let tag = self.tag(&channels);
@@ -78,13 +78,13 @@ impl Service {
         who: &Who,
         wait_ms: u64,
         now: Time,
-    ) -> Answer {
+    ) -> Answer<Pending> {
         // [service:expiry]
         let left_ms = who.ends_ms().map_or(u64::MAX, |ends| ends.saturating_sub(self.now_ms));
         let until = now + wait_ms.min(self.limits.wait_ms_max).min(left_ms);
-        self.opening = Some(Opening::Poll(subscriber, until, who.clone()));
         // The service's own clock answers before the server's.
-        Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() })
+        let hold = Hold { hold_ms: u64::MAX, headers: Vec::new() };
+        Answer::Hold(hold, Pending::Poll(subscriber, until, who.clone()))
     }
 
     /// A poll is held.

@@ -16,7 +16,7 @@ use crate::body::Body;
 use crate::counters::count;
 use crate::log::Record;
 use crate::wire::{Channels, Code, Level, Payload, Problem, Publish};
-use crate::{Opening, Service};
+use crate::{Pending, Service};
 pub(crate) use job::{Asker, Settled, Shape};
 use job::{Item, Job};
 
@@ -72,7 +72,7 @@ impl Service {
         shape: Shape,
         items: impl Iterator<Item = (Option<u64>, Result<Publish<'p>, Problem>)>,
         context: &mut Context<'_>,
-    ) -> Answer {
+    ) -> Answer<Pending> {
         let mut job = self.jobs.begin(Asker::Request(None), shape);
         for (line, item) in items {
             self.add(&mut job, who, line, item, context);
@@ -86,7 +86,7 @@ impl Service {
         who: &Who,
         channel: &str,
         context: &mut Context<'_>,
-    ) -> Answer {
+    ) -> Answer<Pending> {
         let mut job = self.jobs.begin(Asker::Request(None), Shape::One);
         let placed = ChannelName::new(channel).map_err(Problem::from).and_then(|name| {
             who.may_publish(name, &self.namespaces)?;
@@ -102,13 +102,13 @@ impl Service {
     }
 
     /// Answers a job's request if all is settled, or holds it.
-    fn answer_or_hold(&mut self, job: Job<'_>) -> Answer {
+    fn answer_or_hold(&mut self, job: Job<'_>) -> Answer<Pending> {
         match job.unsettled {
             0 => job.reply(self.spread_ms()).into(),
             _ => {
-                self.opening = Some(Opening::Publishing(job.id));
+                let pending = Pending::Publishing(job.id);
                 self.jobs.put_by(job);
-                Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() })
+                Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() }, pending)
             }
         }
     }

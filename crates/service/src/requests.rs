@@ -16,7 +16,7 @@ use crate::wire::reply::{cut_history, history, position};
 use crate::wire::{
     Batch, Code, Options, Problem, Query, path_segment, publish_json, publish_raw, resume,
 };
-use crate::{Opening, Service, cors};
+use crate::{Pending, Service, cors};
 
 /// The subprotocol of commands.
 const SUBPROTOCOL: &str = "sockeye.v1.json";
@@ -34,7 +34,7 @@ impl Service {
         &mut self,
         request: &Request<'_>,
         context: &mut Context<'_>,
-    ) -> Result<Answer, Problem> {
+    ) -> Result<Answer<Pending>, Problem> {
         let path = request.head.path();
         let resource = Resource::at(path)
             .ok_or_else(|| Problem::new(Code::NotFound, "there is nothing here"))?;
@@ -62,8 +62,7 @@ impl Service {
         let who = match shown {
             Ok(who) => who.unwrap_or_else(|| self.anybody.clone()).at(request.origin()),
             Err(refusal) if resource == Resource::Socket => {
-                self.opening = Some(Opening::Refused(refusal.into()));
-                return Ok(upgrade(self.limits.message_bytes_max));
+                return Ok(self.upgrade(Pending::Refused(refusal.into())));
             }
             Err(refusal) => return Err(refusal.into()),
         };
@@ -93,7 +92,7 @@ impl Service {
         who: &Who,
         query: &Query<'_>,
         context: &mut Context<'_>,
-    ) -> Result<Answer, Problem> {
+    ) -> Result<Answer<Pending>, Problem> {
         match resource {
             Resource::Events => self.events(request, who, query),
             Resource::Socket => self.socket(request, who, query),
@@ -141,7 +140,7 @@ impl Service {
         request: &Request<'_>,
         who: &Who,
         query: &Query<'_>,
-    ) -> Result<Answer, Problem> {
+    ) -> Result<Answer<Pending>, Problem> {
         self.known(query, &["channel", "envelope", "presence"], Cursors::Known)?;
         let channels = query.channels(&self.limits.wire)?;
         let Some(envelope) = envelope(query.one("envelope")?) else {
@@ -168,8 +167,8 @@ impl Service {
         }
         let channels = channels.into_iter().map(str::to_owned).collect();
         let form = Form::Events(envelope);
-        self.opening = Some(Opening::Subscribed { form, channels, start, watch, who: who.clone() });
-        Ok(Answer::EventStream(EventStream::default()))
+        let pending = Pending::Subscribed { form, channels, start, watch, who: who.clone() };
+        Ok(Answer::EventStream(EventStream::default(), pending))
     }
 
     /// Whether somebody may receive what `target` names.
@@ -184,27 +183,40 @@ impl Service {
         request: &Request<'_>,
         who: &Who,
         query: &Query<'_>,
-    ) -> Result<Answer, Problem> {
+    ) -> Result<Answer<Pending>, Problem> {
         // A proxy that lets no Upgrade through may drop the subprotocol, too, by which the query is
         // judged. The handshake answers 426, which sends clients to another transport.
         if request.head.headers().all("Upgrade").next().is_none() {
-            return Ok(upgrade(self.limits.message_bytes_max));
+            return Ok(self.upgrade(Pending::Commands(who.clone())));
         }
         self.known(query, &["channel"], Cursors::Known)?;
         let mut wanted = request.head.headers().elements("Sec-WebSocket-Protocol");
         let commands = wanted.any(|it| it == SUBPROTOCOL.as_bytes());
         let who = who.clone();
-        self.opening = Some(if commands {
+        let pending = if commands {
             self.known(query, &[], Cursors::Unknown)?;
-            Opening::Commands(who)
+            Pending::Commands(who)
         } else {
             let channels = query.channels(&self.limits.wire)?;
             check_targets(&channels)?;
             let channels = channels.into_iter().map(str::to_owned).collect();
             let start = start(request, query);
-            Opening::Subscribed { form: Form::Bare, channels, start, watch: Watch::No, who }
-        });
-        Ok(upgrade(self.limits.message_bytes_max))
+            Pending::Subscribed { form: Form::Bare, channels, start, watch: Watch::No, who }
+        };
+        Ok(self.upgrade(pending))
+    }
+
+    /// Which page may connect is decided by the credential: one that a browser sends by itself
+    /// counts only with an origin on the list, and without a credential there is nothing to abuse.
+    fn upgrade(&self, pending: Pending) -> Answer<Pending> {
+        let upgrade = Upgrade {
+            subprotocols: &[SUBPROTOCOL],
+            origins: Origins::Any,
+            message_bytes_max: Some(self.limits.message_bytes_max),
+            compression: Some(ServerConfig::default()),
+            headers: Vec::new(),
+        };
+        Answer::WebSocket(upgrade, pending)
     }
 
     /// Whether nothing will come in any of these channels, and the client has all that did.
@@ -222,7 +234,7 @@ impl Service {
     }
 
     /// `GET /v1/position`: read it, load your state, and then subscribe from it.
-    fn position(&self, who: &Who, query: &Query<'_>) -> Result<Answer, Problem> {
+    fn position(&self, who: &Who, query: &Query<'_>) -> Result<Answer<Pending>, Problem> {
         self.known(query, &["channel"], Cursors::Unknown)?;
         let names: Vec<&str> = query.all("channel").collect();
         if names.len() > self.limits.wire.channels_max {
@@ -241,7 +253,12 @@ impl Service {
     }
 
     /// `GET /v1/channels/{channel}/history`: the newest messages, or those after or before a place.
-    fn history(&mut self, who: &Who, channel: &str, query: &Query<'_>) -> Result<Answer, Problem> {
+    fn history(
+        &mut self,
+        who: &Who,
+        channel: &str,
+        query: &Query<'_>,
+    ) -> Result<Answer<Pending>, Problem> {
         self.known(query, &["limit", "after", "before"], Cursors::Unknown)?;
         let channel = path_segment(channel)?;
         let name = ChannelName::new(&channel)?;
@@ -273,7 +290,7 @@ impl Service {
         request: &Request<'_>,
         query: &Query<'_>,
         context: &mut Context<'_>,
-    ) -> Result<Answer, Problem> {
+    ) -> Result<Answer<Pending>, Problem> {
         self.known(query, &Options::PARAMETERS, Cursors::Unknown)?;
         let headers = request.head.headers();
         let content_type = headers.all("Content-Type").next();
@@ -302,18 +319,6 @@ impl Service {
 enum Cursors {
     Known,
     Unknown,
-}
-
-/// Which page may connect is decided by the credential: one that a browser sends by itself counts
-/// only with an origin on the list, and without a credential there is nothing to abuse.
-fn upgrade(message_bytes_max: u64) -> Answer {
-    Answer::WebSocket(Upgrade {
-        subprotocols: &[SUBPROTOCOL],
-        origins: Origins::Any,
-        message_bytes_max: Some(message_bytes_max),
-        compression: Some(ServerConfig::default()),
-        headers: Vec::new(),
-    })
 }
 
 /// From where the client wants its channels: from now on if it does not say.

@@ -52,8 +52,6 @@ pub struct Service {
     /// Milliseconds since 1970, as of this call.
     pub(crate) now_ms: u64,
     clock: Option<Clock>,
-    /// What the stream that opens next is for.
-    pub(crate) opening: Option<Opening>,
     /// Streams for which something is due, by when.
     pub(crate) due: BTreeSet<(Time, SubscriberKey)>,
     /// The polls for which something has come in this turn.
@@ -88,7 +86,11 @@ pub struct Holdings {
 
 /// What a request told about the stream that its answer opens.
 #[derive(Debug)]
-pub(crate) enum Opening {
+pub struct PendingStream(pub(crate) Pending);
+
+/// The streams that a request can open, with what each needs once it is open.
+#[derive(Debug)]
+pub(crate) enum Pending {
     /// An event stream, or a WebSocket without the subprotocol.
     Subscribed { form: Form, channels: Vec<String>, start: Start, watch: Watch, who: Who },
     /// A WebSocket with the subprotocol, which says later what it wants.
@@ -124,7 +126,6 @@ impl Service {
             anybody: Access::Open.anybody(),
             now_ms: 0,
             clock: None,
-            opening: None,
             due: BTreeSet::new(),
             answerable: Vec::new(),
             items: Vec::new(),
@@ -215,21 +216,6 @@ impl Service {
         (self.now, self.now_ms) = (now, clock.look(now, unix));
     }
 
-    /// What was to open and did not, because the handshake was refused, is forgotten.
-    fn abandon_opening(&mut self) {
-        match self.opening.take() {
-            Some(Opening::Poll(subscriber, ..)) => self.leave(subscriber),
-            Some(
-                Opening::Subscribed { .. }
-                | Opening::Commands(_)
-                | Opening::Refused(_)
-                | Opening::Publishing(_)
-                | Opening::Survey(_),
-            )
-            | None => {}
-        }
-    }
-
     /// Whether what is missing from there on can be known, so that there is no gap for that.
     pub(crate) fn is_in_the_log(&self, start: Start) -> bool {
         let position = self.hub.position();
@@ -287,10 +273,15 @@ impl Service {
 }
 
 impl App for Service {
-    fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer {
+    type Pending = PendingStream;
+
+    fn on_request(
+        &mut self,
+        request: &Request<'_>,
+        context: &mut Context<'_>,
+    ) -> Answer<PendingStream> {
         self.look_at_the_clock(context);
         self.follow(context);
-        self.abandon_opening();
         let mut answer = match self.answer_request(request, context) {
             Ok(answer) => answer,
             Err(problem) => {
@@ -299,7 +290,7 @@ impl App for Service {
             }
         };
         cors::add(&mut answer, cors::headers(&self.access, request.head));
-        answer
+        answer.map(PendingStream)
     }
 
     /// Here too where it is not known what was asked for: whoever reads it is a program.
@@ -315,23 +306,39 @@ impl App for Service {
         Some(Wording { headers, body })
     }
 
-    fn on_open(&mut self, stream: StreamKey, _: &Opened<'_>, context: &mut Context<'_>) {
-        match self.opening.take() {
-            Some(Opening::Commands(who)) => self.open_commands(stream, who, context),
-            Some(Opening::Refused(problem)) => {
+    fn on_open(
+        &mut self,
+        stream: StreamKey,
+        PendingStream(pending): PendingStream,
+        _: &Opened<'_>,
+        context: &mut Context<'_>,
+    ) {
+        match pending {
+            Pending::Commands(who) => self.open_commands(stream, who, context),
+            Pending::Refused(problem) => {
                 count(&mut self.counters.requests_refused, problem.code);
                 let code = CloseCode::new(problem.close_code());
                 context.close(stream, code, problem.code.as_str());
             }
-            Some(Opening::Subscribed { form, channels, start, watch, who }) => {
+            Pending::Subscribed { form, channels, start, watch, who } => {
                 self.open_subscribed(stream, form, &channels, (start, watch), &who, context);
             }
-            Some(Opening::Poll(subscriber, until, who)) => {
+            Pending::Poll(subscriber, until, who) => {
                 self.open_poll(stream, subscriber, until, who);
             }
-            Some(Opening::Publishing(id)) => self.hold_publishing(id, stream),
-            Some(Opening::Survey(question)) => self.hold_survey(stream, question),
-            None => {}
+            Pending::Publishing(id) => self.hold_publishing(id, stream),
+            Pending::Survey(question) => self.hold_survey(stream, question),
+        }
+    }
+
+    fn on_unopened(&mut self, PendingStream(pending): PendingStream, _: &mut Context<'_>) {
+        match pending {
+            Pending::Poll(subscriber, ..) => self.leave(subscriber),
+            Pending::Subscribed { .. }
+            | Pending::Commands(_)
+            | Pending::Refused(_)
+            | Pending::Publishing(_)
+            | Pending::Survey(_) => {}
         }
     }
 

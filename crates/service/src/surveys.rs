@@ -7,7 +7,7 @@ use sockeye_server::{Answer, Context, Hold, StreamKey, Time};
 
 use crate::commons::WakeOne;
 use crate::metrics::Tally;
-use crate::{Opening, Service};
+use crate::{Pending, Service};
 
 /// How long the others are waited for: one whose loop stands still is counted as it was last.
 const PATIENCE_MS: u64 = 1_000;
@@ -79,13 +79,13 @@ impl Survey {
 
 impl Service {
     /// Answers `GET /metrics` once all have written their figures.
-    pub(crate) fn survey(&mut self, context: &Context<'_>) -> Answer {
+    pub(crate) fn survey(&mut self, context: &Context<'_>) -> Answer<Pending> {
         let Some(survey) = &self.survey else { return self.tally(context).page().into() };
         let question = survey.board.asked.fetch_add(1, Ordering::AcqRel) + 1;
         survey.wake_others();
         self.answer_survey(context);
-        self.opening = Some(Opening::Survey(question));
-        Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() })
+        let hold = Hold { hold_ms: u64::MAX, headers: Vec::new() };
+        Answer::Hold(hold, Pending::Survey(question))
     }
 
     /// The request is held now.

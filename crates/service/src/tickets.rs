@@ -5,10 +5,10 @@ use serde_json::error::Category;
 use sockeye_auth::{Grants, Identity, Limits};
 use sockeye_server::{Answer, Request, Status};
 
-use crate::Service;
 use crate::access::Who;
 use crate::reply::json;
 use crate::wire::{Code, Problem, Query};
+use crate::{Pending, Service};
 
 /// How long a ticket may wait to be redeemed if the request does not say, in milliseconds.
 const LIFE_MS: u64 = 30_000;
@@ -37,7 +37,7 @@ impl Service {
         who: &Who,
         request: &Request<'_>,
         query: &Query<'_>,
-    ) -> Result<Answer, Problem> {
+    ) -> Result<Answer<Pending>, Problem> {
         query.only(&[])?;
         let wanted = wanted(request.body)?;
         let limits = Limits::default();

@@ -26,13 +26,11 @@ pub(crate) struct Demo {
     /// The last second that was sent, counted from 1970: it goes on after a restart.
     second: u64,
     deadline: Time,
-    /// Where the stream that is just being opened wants to go on.
-    resume: Option<u64>,
 }
 
 impl Demo {
     pub(crate) fn new() -> Self {
-        Self { watchers: BTreeSet::new(), second: 0, deadline: Time::NEVER, resume: None }
+        Self { watchers: BTreeSet::new(), second: 0, deadline: Time::NEVER }
     }
 
     /// Sends the ticks after `last` up to the present one to `stream`.
@@ -74,7 +72,10 @@ impl Tick {
 }
 
 impl App for Demo {
-    fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer {
+    /// The last tick that the client has seen.
+    type Pending = Option<u64>;
+
+    fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer<Option<u64>> {
         let path = request.head.path();
         let page = crate::pages::at(path);
         if page.is_none() && !matches!(path, "/echo" | "/clock") {
@@ -88,21 +89,27 @@ impl App for Demo {
         }
         match (page, path) {
             (Some(page), _) => page.into(),
-            (None, "/clock") => {
-                self.resume = last_event_id(request);
-                Answer::EventStream(EventStream::default())
+            (None, "/clock") => Answer::EventStream(EventStream::default(), last_event_id(request)),
+            (None, _) => {
+                let upgrade = Upgrade {
+                    subprotocols: &[],
+                    origins: Origins::Any,
+                    message_bytes_max: None,
+                    compression: Some(ServerConfig::default()),
+                    headers: Vec::new(),
+                };
+                Answer::WebSocket(upgrade, None)
             }
-            (None, _) => Answer::WebSocket(Upgrade {
-                subprotocols: &[],
-                origins: Origins::Any,
-                message_bytes_max: None,
-                compression: Some(ServerConfig::default()),
-                headers: Vec::new(),
-            }),
         }
     }
 
-    fn on_open(&mut self, stream: StreamKey, open: &Opened<'_>, context: &mut Context<'_>) {
+    fn on_open(
+        &mut self,
+        stream: StreamKey,
+        resume: Option<u64>,
+        open: &Opened<'_>,
+        context: &mut Context<'_>,
+    ) {
         if *open != Opened::EventStream {
             return;
         }
@@ -111,7 +118,6 @@ impl App for Demo {
             self.deadline = context.now() + LOOK_MS;
         }
         self.watchers.insert(stream);
-        let resume = self.resume.take();
         self.replay(stream, resume, context);
     }
 

@@ -3,7 +3,7 @@
 use sockeye_server::{
     Answer, App, CloseCause, Context, Message, Opened, Refused, Request, StreamKey, Time, Wording,
 };
-use sockeye_service::Service;
+use sockeye_service::{PendingStream, Service};
 
 use crate::demo::Demo;
 
@@ -11,19 +11,17 @@ use crate::demo::Demo;
 pub(crate) struct Front {
     service: Service,
     demo: Option<Demo>,
-    /// Who was asked last, and so whose the stream is that opens next.
-    asked: Asked,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    Service,
-    Demo,
+/// What the request of either application tells the stream that it opens.
+pub(crate) enum Pending {
+    Service(PendingStream),
+    Demo(Option<u64>),
 }
 
 impl Front {
     pub(crate) fn new(service: Service, demo: Option<Demo>) -> Self {
-        Self { service, demo, asked: Asked::Service }
+        Self { service, demo }
     }
 
     /// The hub.
@@ -31,11 +29,9 @@ impl Front {
         &mut self.service
     }
 
-    fn of(&mut self, stream: StreamKey) -> &mut dyn App {
-        match &mut self.demo {
-            Some(demo) if !self.service.owns(stream) => demo,
-            _ => &mut self.service,
-        }
+    /// The demo, if the stream is the demo's.
+    fn demo_of(&mut self, stream: StreamKey) -> Option<&mut Demo> {
+        self.demo.as_mut().filter(|_| !self.service.owns(stream))
     }
 }
 
@@ -49,7 +45,9 @@ impl core::fmt::Display for Name {
 }
 
 impl App for Front {
-    fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer {
+    type Pending = Pending;
+
+    fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer<Pending> {
         if log::log_enabled!(log::Level::Debug) {
             let path = self.service.redacted(request.head.path(), request.head.query());
             let (method, peer) = (request.head.method(), request.peer);
@@ -57,13 +55,9 @@ impl App for Front {
         }
         match &mut self.demo {
             Some(demo) if !Service::serves(request.head.path()) => {
-                self.asked = Asked::Demo;
-                demo.on_request(request, context)
+                demo.on_request(request, context).map(Pending::Demo)
             }
-            _ => {
-                self.asked = Asked::Service;
-                self.service.on_request(request, context)
-            }
+            _ => self.service.on_request(request, context).map(Pending::Service),
         }
     }
 
@@ -75,16 +69,33 @@ impl App for Front {
         if is_elsewhere { None } else { self.service.refusal(refused) }
     }
 
-    fn on_open(&mut self, stream: StreamKey, open: &Opened<'_>, context: &mut Context<'_>) {
+    fn on_open(
+        &mut self,
+        stream: StreamKey,
+        pending: Pending,
+        open: &Opened<'_>,
+        context: &mut Context<'_>,
+    ) {
         log::debug!(stream:% = Name(stream), kind:? = open; "stream opened");
-        match &mut self.demo {
-            Some(demo) if self.asked == Asked::Demo => demo.on_open(stream, open, context),
-            _ => self.service.on_open(stream, open, context),
+        match (pending, &mut self.demo) {
+            (Pending::Service(pending), _) => self.service.on_open(stream, pending, open, context),
+            (Pending::Demo(resume), Some(demo)) => demo.on_open(stream, resume, open, context),
+            (Pending::Demo(_), None) => {}
+        }
+    }
+
+    fn on_unopened(&mut self, pending: Pending, context: &mut Context<'_>) {
+        match pending {
+            Pending::Service(pending) => self.service.on_unopened(pending, context),
+            Pending::Demo(_) => {}
         }
     }
 
     fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {
-        self.of(stream).on_message(stream, message, context);
+        match self.demo_of(stream) {
+            Some(demo) => demo.on_message(stream, message, context),
+            None => self.service.on_message(stream, message, context),
+        }
     }
 
     fn on_close(&mut self, stream: StreamKey, cause: CloseCause, context: &mut Context<'_>) {
@@ -119,15 +130,24 @@ impl App for Front {
     }
 
     fn on_drained(&mut self, stream: StreamKey, context: &mut Context<'_>) {
-        self.of(stream).on_drained(stream, context);
+        match self.demo_of(stream) {
+            Some(demo) => demo.on_drained(stream, context),
+            None => self.service.on_drained(stream, context),
+        }
     }
 
     fn on_heartbeat(&mut self, stream: StreamKey, context: &mut Context<'_>) {
-        self.of(stream).on_heartbeat(stream, context);
+        match self.demo_of(stream) {
+            Some(demo) => demo.on_heartbeat(stream, context),
+            None => self.service.on_heartbeat(stream, context),
+        }
     }
 
     fn on_half_close(&mut self, stream: StreamKey, context: &mut Context<'_>) {
-        self.of(stream).on_half_close(stream, context);
+        match self.demo_of(stream) {
+            Some(demo) => demo.on_half_close(stream, context),
+            None => self.service.on_half_close(stream, context),
+        }
     }
 
     fn on_drain(&mut self, context: &mut Context<'_>) {
@@ -135,6 +155,9 @@ impl App for Front {
     }
 
     fn on_goodbye(&mut self, stream: StreamKey, context: &mut Context<'_>) {
-        self.of(stream).on_goodbye(stream, context);
+        match self.demo_of(stream) {
+            Some(demo) => demo.on_goodbye(stream, context),
+            None => self.service.on_goodbye(stream, context),
+        }
     }
 }

@@ -11,14 +11,19 @@ use crate::inputs::{ascii, masked_frame, small_head};
 struct Echo;
 
 impl App for Echo {
+    type Pending = ();
+
     fn on_request(&mut self, _: &Request<'_>, _: &mut Context<'_>) -> Answer {
-        Answer::WebSocket(Upgrade {
-            subprotocols: &[],
-            origins: Origins::Any,
-            message_bytes_max: None,
-            compression: None,
-            headers: Vec::new(),
-        })
+        Answer::WebSocket(
+            Upgrade {
+                subprotocols: &[],
+                origins: Origins::Any,
+                message_bytes_max: None,
+                compression: None,
+                headers: Vec::new(),
+            },
+            (),
+        )
     }
 
     fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {

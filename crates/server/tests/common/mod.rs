@@ -36,29 +36,37 @@ type Errand = Box<dyn FnOnce(&mut Context<'_>) + Send>;
 type Job = Box<dyn FnOnce(&mut Server<MioNet, TestApp>) + Send>;
 
 impl App for TestApp {
+    type Pending = ();
+
     fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer {
         let upgrade = |compression| {
-            Answer::WebSocket(Upgrade {
-                subprotocols: &[],
-                origins: Origins::Any,
-                message_bytes_max: None,
-                compression,
-                headers: Vec::new(),
-            })
+            Answer::WebSocket(
+                Upgrade {
+                    subprotocols: &[],
+                    origins: Origins::Any,
+                    message_bytes_max: None,
+                    compression,
+                    headers: Vec::new(),
+                },
+                (),
+            )
         };
         match request.head.path() {
             "/echo" => upgrade(None),
-            "/cookie" => Answer::WebSocket(Upgrade {
-                subprotocols: &[],
-                origins: Origins::Any,
-                message_bytes_max: None,
-                compression: None,
-                headers: cookies(),
-            }),
-            "/tunnel" => Answer::Tunnel,
+            "/cookie" => Answer::WebSocket(
+                Upgrade {
+                    subprotocols: &[],
+                    origins: Origins::Any,
+                    message_bytes_max: None,
+                    compression: None,
+                    headers: cookies(),
+                },
+                (),
+            ),
+            "/tunnel" => Answer::Tunnel(()),
             "/deflate" => upgrade(Some(ServerConfig::default())),
-            "/events" => Answer::EventStream(EventStream::default()),
-            "/hold" => Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() }),
+            "/events" => Answer::EventStream(EventStream::default(), ()),
+            "/hold" => Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() }, ()),
             "/body" => Reply::new(Status::OK, BYTES, request.body.to_vec()).into(),
             path => match path.strip_prefix("/bytes/").and_then(|count| count.parse().ok()) {
                 Some(count) => Reply::new(Status::OK, BYTES, vec![b'.'; count]).into(),
@@ -67,7 +75,7 @@ impl App for TestApp {
         }
     }
 
-    fn on_open(&mut self, stream: StreamKey, _: &Opened<'_>, _: &mut Context<'_>) {
+    fn on_open(&mut self, stream: StreamKey, _: (), _: &Opened<'_>, _: &mut Context<'_>) {
         let _ = self.told.send(Told::Opened(stream));
     }
 

@@ -88,6 +88,8 @@ pub(crate) struct Counts {
 }
 
 impl App for SimApp {
+    type Pending = ();
+
     fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer {
         self.nothing_is_opening();
         self.counts.requests += 1;
@@ -103,20 +105,23 @@ impl App for SimApp {
         let client = request.head.query().and_then(|id| id.parse().ok());
         self.opening = client.map(|client| Stream { client, count: 0, count_max, kind });
         match path {
-            "/echo" | "/closing" => Answer::WebSocket(Upgrade {
-                subprotocols: &[],
-                origins: Origins::Any,
-                message_bytes_max: None,
-                compression: Some(ServerConfig::default()),
-                headers: Vec::new(),
-            }),
-            "/clock" | "/ending" | "/flood" => Answer::EventStream(EventStream::default()),
+            "/echo" | "/closing" => Answer::WebSocket(
+                Upgrade {
+                    subprotocols: &[],
+                    origins: Origins::Any,
+                    message_bytes_max: None,
+                    compression: Some(ServerConfig::default()),
+                    headers: Vec::new(),
+                },
+                (),
+            ),
+            "/clock" | "/ending" | "/flood" => Answer::EventStream(EventStream::default(), ()),
             "/body" => Reply::new(Status::OK, BYTES, request.body.to_vec()).into(),
             path => Reply::text(Status::NOT_FOUND, path.to_owned()).into(),
         }
     }
 
-    fn on_open(&mut self, key: StreamKey, open: &Opened<'_>, context: &mut Context<'_>) {
+    fn on_open(&mut self, key: StreamKey, _: (), open: &Opened<'_>, context: &mut Context<'_>) {
         let stream = self.opening.take().expect("right after the request that named the client");
         assert!(self.open.insert(key, stream).is_none(), "a key names two open streams");
         match (stream.kind, open) {
@@ -276,7 +281,7 @@ impl SimApp {
         // Its key is not known yet, and nothing comes between this and its opening.
         self.hold_next = Some((due, path.to_owned()));
         let hold_ms = if due == Time::NEVER { HOLD_MS } else { u64::MAX };
-        Answer::Hold(Hold { hold_ms, headers: Vec::new() })
+        Answer::Hold(Hold { hold_ms, headers: Vec::new() }, ())
     }
 
     fn begin_hold(&mut self, key: StreamKey, context: &mut Context<'_>) {

@@ -70,6 +70,17 @@ fn the_application_words_what_the_server_refuses() {
     }
 }
 
+/// The application gets back what it gave for a stream that does not open.
+#[test]
+fn a_stream_that_does_not_open_is_told_as_such() {
+    for sent in [get("/ws"), get("/events").replace("GET", "HEAD")] {
+        let mut stage = stage();
+        let _peer = stage.peer(&sent);
+        let path = sent.split(' ').nth(1).expect("a request line").to_owned();
+        assert_eq!(stage.told(), [Told::Unopened(path)]);
+    }
+}
+
 #[test]
 fn without_words_there_is_a_line_of_text() {
     for (sent, status, _, reason) in refused() {

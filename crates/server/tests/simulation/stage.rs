@@ -10,9 +10,11 @@ use sockeye_server::{
 use sockeye_simnet::{Faults, Peer, SimNet};
 
 /// What the application was told, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
     Opened(StreamKey),
+    /// The path whose stream did not open.
+    Unopened(String),
     Drained(StreamKey),
     Heartbeat(StreamKey),
     Drain,
@@ -39,28 +41,33 @@ pub(crate) struct Puppet {
     /// Asks once more from within each notice.
     pub(crate) asks_again: bool,
     errands: VecDeque<Errand>,
-    is_now: bool,
 }
 
 impl App for Puppet {
-    fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer {
+    /// The path.
+    type Pending = String;
+
+    fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer<String> {
         let path = request.head.path();
-        self.is_now = path == "/now";
         let origins = match &self.origins {
             Some(list) => Origins::List(list.clone().into()),
             None => Origins::Any,
         };
+        let pending = path.to_owned();
         match path {
-            "/hold" | "/now" => hold(u64::MAX),
-            "/hold/second" => hold(1_000),
-            "/ws" => Answer::WebSocket(Upgrade {
-                subprotocols: &[],
-                origins,
-                message_bytes_max: None,
-                compression: Some(ServerConfig::default()),
-                headers: Vec::new(),
-            }),
-            "/events" => Answer::EventStream(EventStream::default()),
+            "/hold" | "/now" => hold(u64::MAX, pending),
+            "/hold/second" => hold(1_000, pending),
+            "/ws" => Answer::WebSocket(
+                Upgrade {
+                    subprotocols: &[],
+                    origins,
+                    message_bytes_max: None,
+                    compression: Some(ServerConfig::default()),
+                    headers: Vec::new(),
+                },
+                pending,
+            ),
+            "/events" => Answer::EventStream(EventStream::default(), pending),
             path => Reply::text(Status::OK, path.to_owned()).into(),
         }
     }
@@ -74,12 +81,22 @@ impl App for Puppet {
         self.words.then(|| Wording { headers: vec![WORDED], body: body.into_bytes().into() })
     }
 
-    fn on_open(&mut self, stream: StreamKey, _: &Opened<'_>, context: &mut Context<'_>) {
+    fn on_open(
+        &mut self,
+        stream: StreamKey,
+        path: String,
+        _: &Opened<'_>,
+        context: &mut Context<'_>,
+    ) {
         self.told.push(Told::Opened(stream));
-        if self.is_now {
+        if path == "/now" {
             let body = String::from_utf8(self.body.clone()).expect("text");
             context.respond(stream, Reply::text(Status::OK, body)).expect("it is held");
         }
+    }
+
+    fn on_unopened(&mut self, path: String, _: &mut Context<'_>) {
+        self.told.push(Told::Unopened(path));
     }
 
     fn on_drained(&mut self, stream: StreamKey, context: &mut Context<'_>) {
@@ -122,8 +139,8 @@ impl App for Puppet {
 const WORDED: Header = Header::from_static("Content-Type", "text/words");
 const MARK: Header = Header::from_static("X-Held", "yes");
 
-fn hold(hold_ms: u64) -> Answer {
-    Answer::Hold(Hold { hold_ms, headers: vec![MARK] })
+fn hold(hold_ms: u64, pending: String) -> Answer<String> {
+    Answer::Hold(Hold { hold_ms, headers: vec![MARK] }, pending)
 }
 
 pub(crate) struct Stage {

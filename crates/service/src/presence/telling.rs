@@ -4,12 +4,12 @@ use sockeye_hub::{ChannelName, SubscriberKey, Target};
 use sockeye_server::{Answer, Context, Status};
 
 use super::{Place, Told, Watch};
-use crate::Service;
 use crate::access::Who;
 use crate::namespaces::Namespaces;
 use crate::reply::json;
 use crate::session::Form;
 use crate::wire::{self, Code, Problem, Query, reply};
+use crate::{Pending, Service};
 
 /// Users in a page of the list if the request does not say how many.
 const PAGE_USERS: u64 = 100;
@@ -145,7 +145,7 @@ impl Service {
         who: &Who,
         channel: ChannelName<'_>,
         query: &Query<'_>,
-    ) -> Result<Answer, Problem> {
+    ) -> Result<Answer<Pending>, Problem> {
         let target = Target::Channel(channel);
         who.may_subscribe(target, &self.namespaces)?;
         self.check_watch(target)?;
