@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::{iter, mem};
 
-use crate::authority::Pending;
 use crate::channels::Channels;
 use crate::entry::Draft;
 use crate::keys::Keys;
 use crate::patterns::Patterns;
+use crate::sequencer::Pending;
 use crate::subscribers::{CatchingUp, Mode, Place, Stage, State, Subscribers};
 use crate::{Config, Cursor, Entry, Epoch, Misuse, Publication, Reason, Seq, Stats, SubscriberKey};
 
@@ -189,6 +189,13 @@ impl<M> Hub<M> {
             restart(subscriber);
         }
         Ok(())
+    }
+
+    /// Begins the epoch with the next number, as [`begin_epoch`](Self::begin_epoch) does.
+    pub fn begin_next_epoch(&mut self) -> Epoch {
+        let epoch = Epoch(self.epoch.0.wrapping_add(1));
+        self.begin_epoch(epoch).expect("the next number is another number");
+        epoch
     }
 
     /// Drops what has grown old. Other calls that take the time do so, too; call it at

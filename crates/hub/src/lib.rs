@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod authority;
 mod channel;
 mod channels;
 mod config;
@@ -25,13 +24,13 @@ mod reconfigure;
 mod resume;
 mod ring;
 mod search;
+mod sequencer;
 mod share;
 mod stats;
 mod subscriber;
 mod subscribers;
 mod tombstones;
 
-pub use authority::{Admission, Published};
 pub use config::{Config, Limits, OnGap, OnOverrun, PatternUse, Settings};
 pub use cursor::{Cursor, Epoch, Seq, Start, Token};
 pub use entry::{Entry, Kind, Publication};
@@ -40,6 +39,7 @@ pub use hub::{Committed, Flow, Hub};
 pub use item::{Budget, Gap, Item, Progress, Reason, Scope, Span, Sync};
 pub use name::{ChannelName, NameError, Pattern, Target};
 pub use read::{ChannelState, Page, Query};
+pub use sequencer::{Admission, Published};
 pub use stats::Stats;
 pub use subscriber::{Subscribed, Subscriber};
 pub use subscribers::SubscriberKey;

@@ -5,10 +5,10 @@ use sockeye_server::{StreamKey, Time};
 
 use crate::Service;
 use crate::access::{Account, Who};
-use crate::commons::Common;
 use crate::limits::Limits;
 use crate::rates::{Before, Bucket, Queue, Rate, Rates};
 use crate::service::NOWHERE;
+use crate::shared_state::Common;
 use crate::wire::{CloseReason, Code, Problem};
 
 /// What has been done lately, and how often something was refused for it.

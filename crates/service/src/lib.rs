@@ -1,19 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod access;
-pub mod backbone;
 mod body;
 mod bounds;
-mod clock;
-mod commons;
 mod cors;
 mod counters;
 mod exposition;
-mod following;
-mod health;
 mod limits;
 mod line;
-mod log;
 mod metrics;
 mod namespaces;
 mod notices;
@@ -26,8 +20,10 @@ mod reply;
 mod requests;
 mod restore;
 mod routes;
+pub mod sequencing;
 mod service;
 mod session;
+mod shared_state;
 mod sockets;
 mod streams;
 mod surveys;
@@ -35,12 +31,11 @@ mod tickets;
 pub mod wire;
 
 pub use access::{Access, Entropy, Guard};
-pub use commons::Commons;
-pub use health::Health;
 pub use limits::Limits;
-pub use log::{Log, LogState, Record};
 pub use namespaces::{Namespaces, Publishers, Readers, Rules};
 pub use notices::RefusedCredential;
 pub use reload::Reloaded;
+pub use sequencing::{Health, Log, LogState, Record};
 use service::Pending;
 pub use service::{Holdings, PendingStream, Service};
+pub use shared_state::SharedState;

@@ -10,8 +10,8 @@ use crate::Service;
 use crate::bounds::Rejections;
 use crate::counters::Counters;
 use crate::exposition::{Kind, Page};
-use crate::health::Health;
 use crate::reply::NO_STORE;
+use crate::sequencing::Health;
 use crate::wire::{CloseReason, Code};
 
 const TEXT: Header =
@@ -25,8 +25,8 @@ pub(crate) struct Tally {
     unsent_bytes: u64,
     /// What each counts of its own streams.
     hub: sockeye_hub::Stats,
-    /// What is counted of publications where places are given out.
-    authority: sockeye_hub::Stats,
+    /// What the deciding hub counts of publications.
+    sequencer: sockeye_hub::Stats,
     counters: Counters,
     rejections: Rejections,
     is_durable: bool,
@@ -37,22 +37,19 @@ impl Service {
     /// What it has counted.
     pub(crate) fn tally(&self, context: &Context<'_>) -> Tally {
         let hub = self.hub.stats();
-        let figures = self.backbone.as_ref().map(|backbone| backbone.figures());
-        let mut counters = self.counters.clone();
-        if let Some(figures) = figures {
-            // Each has the same number of one authority: it is counted below, once.
-            counters.log_refusals = figures.log_refusals;
-        }
+        let figures = self.sequencing.figures(hub);
+        // Services that share a sequencer have the same number: it is counted below, once.
+        let counters = Counters { log_refusals: figures.log_refusals, ..self.counters.clone() };
         Tally {
             server: *context.stats(),
             closes: context.closes().clone(),
             unsent_bytes: context.unsent_bytes(),
             hub,
-            authority: figures.map_or(hub, |figures| figures.hub),
+            sequencer: figures.hub,
             counters,
             rejections: self.bounds.rejections,
-            is_durable: figures.map_or_else(|| self.log.is_some(), |figures| figures.durable),
-            health: self.log_health,
+            is_durable: figures.durable,
+            health: self.sequencing.health(),
         }
     }
 }
@@ -64,9 +61,9 @@ impl Tally {
         self.closes.include(&other.closes);
         self.unsent_bytes += other.unsent_bytes;
         self.hub.add(&other.hub);
-        // The latest of several views of one authority.
-        if other.authority.admitted >= self.authority.admitted {
-            self.authority = other.authority;
+        // The latest of several views of one sequencer.
+        if other.sequencer.admitted >= self.sequencer.admitted {
+            self.sequencer = other.sequencer;
         }
         let log_refusals = self.counters.log_refusals.max(other.counters.log_refusals);
         self.counters.add(&other.counters);
@@ -190,7 +187,7 @@ impl Tally {
     }
 
     fn publications(&self, page: &mut Page) {
-        let hub = self.authority;
+        let hub = self.sequencer;
         let counters = [
             ("published_total", "Messages that came into the log.", hub.committed),
             ("duplicates_total", "Publications that repeated a key.", hub.duplicates),
@@ -254,7 +251,7 @@ impl Tally {
         let health = self.health;
         let gauges = [
             ("log_enabled", "Whether there is a log on disk.", u64::from(self.is_durable)),
-            ("log_pending", "Messages that wait for the log.", self.authority.pending as u64),
+            ("log_pending", "Messages that wait for the log.", self.sequencer.pending as u64),
             ("log_failed", "Whether the log has failed for good.", u64::from(health.has_failed())),
             (
                 "log_refusing",

@@ -19,7 +19,7 @@ pub(crate) use self::census::Census;
 use self::census::{Came, News, State};
 use self::turns::Turns;
 use crate::Limits;
-use crate::commons::{Common, WakeOne};
+use crate::shared_state::{Common, WakeOne};
 use crate::wire::{self, Control};
 
 /// Whether a stream is told who comes and goes.

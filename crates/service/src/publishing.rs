@@ -1,5 +1,6 @@
-//! Publications: into the log, out to the subscribers, and an answer to who sent them.
+//! Publications: into the log, out to the subscribers, and an answer to their publishers.
 
+mod following;
 mod job;
 mod settling;
 
@@ -7,20 +8,19 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::mem;
 
-use sockeye_hub::{Admission, ChannelName, Cursor, Kind, Publication, Seq};
+use sockeye_hub::{ChannelName, Kind, Publication};
 use sockeye_server::{Answer, Context, Hold, StreamKey};
 
 use crate::access::Who;
-use crate::backbone::Ticket;
 use crate::body::Body;
 use crate::counters::count;
-use crate::log::Record;
-use crate::wire::{Channels, Code, Level, Payload, Problem, Publish};
+use crate::sequencing::{Decision, Sequencing, Ticket, Verdict};
+use crate::wire::{Channels, Code, Payload, Problem, Publish};
 use crate::{Pending, Service};
 pub(crate) use job::{Asker, Settled, Shape};
 use job::{Item, Job};
 
-/// Jobs whose publications wait for the log.
+/// Jobs with publications that wait for their outcome.
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
     next: u64,
@@ -28,24 +28,15 @@ pub(crate) struct Jobs {
     open: BTreeMap<u64, Job<'static>>,
     /// The streams of requests that wait.
     held: HashSet<StreamKey>,
-    /// By the place waited for: the job, the item in it, and whether it is a duplicate.
-    waiting: BTreeMap<Seq, Vec<(u64, usize, bool)>>,
-    /// By the ticket under which a publication was handed over: the job, and the item in it.
-    handed: HashMap<Ticket, (u64, usize)>,
+    /// The job of each waiting publication, and the item in it.
+    waiting: HashMap<Ticket, (u64, usize)>,
     tickets: Ticket,
-    /// Entries in all of that: several may wait for one place.
-    unsettled: usize,
 }
 
-/// Where a publication is after it was taken.
+/// A publication that was not refused.
 enum Placed {
     Settled(Settled),
-    Waiting {
-        seq: Seq,
-        duplicate: bool,
-    },
-    /// With whoever gives out the places.
-    Handed(Ticket),
+    Waiting(Ticket),
 }
 
 impl Service {
@@ -65,7 +56,7 @@ impl Service {
         }
     }
 
-    /// Publishes for a request: answers, or holds it until the log has answered.
+    /// Publishes for a request: answers it, or holds it until every publication has its outcome.
     pub(crate) fn publish_request<'p>(
         &mut self,
         who: &Who,
@@ -163,53 +154,36 @@ impl Service {
         }
     }
 
-    /// Gives a publication its place, and hands it to the log if there is one.
+    /// Has a publication decided: by this service's hub, or behind the backbone.
     fn place(
         &mut self,
         publication: Publication<'_, Body>,
         context: &mut Context<'_>,
     ) -> Result<Placed, Problem> {
-        if self.backbone.is_some() {
-            return self.hand_over(publication).map(Placed::Handed);
+        if self.sequencing.health().has_failed() {
+            return result_of(Verdict::Failed).map(Placed::Settled);
         }
-        let Some(log) = &mut self.log else {
-            let admission = self.hub.admit(publication, self.now_ms)?;
-            return Ok(Placed::Settled(match admission {
-                Admission::Pending(position) => {
-                    let committed = self.commit(position, context);
-                    let subscribers = (committed.taken + committed.behind) as u64;
-                    Settled { position, level: Level::Accepted, duplicate: false, subscribers }
-                }
-                Admission::Duplicate(position) | Admission::DuplicatePending(position) => {
-                    duplicate(position, Level::Accepted)
-                }
-            }));
+        let is_full = self.jobs.waiting.len() >= self.limits.publishing_max;
+        if is_full && self.sequencing.makes_wait() {
+            return Err(no_room());
+        }
+        let ticket = self.jobs.next_ticket();
+        let decider = match &mut self.sequencing {
+            Sequencing::InLoop { decider, .. } => decider,
+            Sequencing::Behind { backbone, .. } => {
+                following::hand_over(backbone.as_mut(), publication, ticket)?;
+                return Ok(Placed::Waiting(ticket));
+            }
         };
-        if self.log_health.has_failed() {
-            return Err(failed_log());
-        }
-        // Before it has a place: a place that stays empty would look like a loss later.
-        if !log.has_room() || self.jobs.unsettled >= self.limits.publishing_max {
-            return Err(Problem::new(Code::Overloaded, "too much waits for the log"));
-        }
-        let (channel, kind) = (publication.channel, publication.kind);
-        let (payload, key) = (publication.body.payload().clone(), publication.key);
-        match self.hub.admit(publication, self.now_ms)? {
-            Admission::Pending(position) => {
-                let time_ms = self.now_ms;
-                log.append(&Record { position, channel, time_ms, kind, payload: &payload, key });
-                Ok(Placed::Waiting { seq: position.seq, duplicate: false })
-            }
-            Admission::Duplicate(position) => {
-                Ok(Placed::Settled(duplicate(position, Level::Logged)))
-            }
-            Admission::DuplicatePending(position) => {
-                Ok(Placed::Waiting { seq: position.seq, duplicate: true })
-            }
+        let payload = |body: &Body| body.payload().clone();
+        match decider.decide(&mut self.hub, publication, payload, ticket, self.now_ms) {
+            Decision::Commit(position) => Ok(Placed::Settled(self.commit(position, context))),
+            Decision::Pending | Decision::PendingRepeat => Ok(Placed::Waiting(ticket)),
+            Decision::Answer(verdict) => result_of(verdict).map(Placed::Settled),
         }
     }
 
-    /// Writes down where an item of a job is.
+    /// Adds a publication to its job.
     fn note<'p>(
         &mut self,
         job: &mut Job<'p>,
@@ -217,19 +191,11 @@ impl Service {
         channel: Option<Cow<'p, str>>,
         placed: Result<Placed, Problem>,
     ) {
-        let Jobs { waiting, handed, unsettled, .. } = &mut self.jobs;
         let result = match placed {
             Ok(Placed::Settled(settled)) => Some(Ok(settled)),
-            Ok(Placed::Waiting { seq, duplicate }) => {
-                waiting.entry(seq).or_default().push((job.id, job.items.len(), duplicate));
+            Ok(Placed::Waiting(ticket)) => {
+                self.jobs.waiting.insert(ticket, (job.id, job.items.len()));
                 job.unsettled += 1;
-                *unsettled += 1;
-                None
-            }
-            Ok(Placed::Handed(ticket)) => {
-                handed.insert(ticket, (job.id, job.items.len()));
-                job.unsettled += 1;
-                *unsettled += 1;
                 None
             }
             Err(problem) => {
@@ -247,45 +213,22 @@ impl Jobs {
         Job { id: self.next, asker, shape, items: Vec::new(), unsettled: 0 }
     }
 
-    /// A job waits for the log.
+    /// Keeps a job until all of it is settled.
     fn put_by(&mut self, job: Job<'_>) {
         self.open.insert(job.id, job.into_owned());
     }
 
-    /// The first place that waits for the log.
-    fn first_waiting(&self) -> Option<Seq> {
-        self.waiting.first_key_value().map(|(seq, _)| *seq)
-    }
-
-    fn settle(&mut self, id: u64, at: usize, result: Result<Settled, Problem>) {
-        if let Some(job) = self.open.get_mut(&id)
-            && let Some(item) = job.items.get_mut(at)
-        {
-            item.result = Some(result);
-            job.unsettled -= 1;
-            self.unsettled -= 1;
-        }
-    }
-
-    /// What the next publication that is handed over is called.
-    pub(crate) fn next_ticket(&mut self) -> Ticket {
+    fn next_ticket(&mut self) -> Ticket {
         self.tickets += 1;
         self.tickets
     }
 
-    /// Publications that wait for an outcome.
-    pub(crate) const fn unsettled(&self) -> usize {
-        self.unsettled
-    }
-
-    /// What was handed over has this outcome; gives its job.
-    pub(crate) fn settle_ticket(
-        &mut self,
-        ticket: Ticket,
-        result: Result<Settled, Problem>,
-    ) -> Option<u64> {
-        let (id, at) = self.handed.remove(&ticket)?;
-        self.settle(id, at, result);
+    /// Gives a waiting publication its result; returns its job.
+    fn settle(&mut self, ticket: Ticket, result: Result<Settled, Problem>) -> Option<u64> {
+        let (id, at) = self.waiting.remove(&ticket)?;
+        let job = self.open.get_mut(&id)?;
+        job.items.get_mut(at)?.result = Some(result);
+        job.unsettled -= 1;
         Some(id)
     }
 
@@ -294,9 +237,9 @@ impl Jobs {
         self.held.contains(&stream)
     }
 
-    /// Requests that are held, jobs, and places that the log has not answered for.
+    /// The number of requests that are held, of jobs, and of publications that wait.
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
-        (self.held.len(), self.open.len(), self.waiting.len() + self.handed.len())
+        (self.held.len(), self.open.len(), self.waiting.len())
     }
 
     fn take_settled(&mut self, id: u64) -> Option<Job<'static>> {
@@ -305,10 +248,20 @@ impl Jobs {
     }
 }
 
-pub(crate) const fn duplicate(position: Cursor, level: Level) -> Settled {
-    Settled { position, level, duplicate: true, subscribers: 0 }
+/// The result of a publication that made no new message.
+fn result_of(verdict: Verdict) -> Result<Settled, Problem> {
+    let unavailable = |message| Err(Problem::new(Code::Unavailable, message));
+    match verdict {
+        Verdict::Duplicate(position, level) => {
+            Ok(Settled { position, level, duplicate: true, subscribers: 0 })
+        }
+        Verdict::Refused(refusal) => Err(refusal.into()),
+        Verdict::NoRoom => Err(no_room()),
+        Verdict::NotKept => unavailable("the log could not take it"),
+        Verdict::Failed => unavailable("the log has failed; this message may or may not be kept"),
+    }
 }
 
-pub(crate) fn failed_log() -> Problem {
-    Problem::new(Code::Unavailable, "the log has failed; this message may or may not be kept")
+fn no_room() -> Problem {
+    Problem::new(Code::Overloaded, "too much waits for the log")
 }

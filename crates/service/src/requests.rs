@@ -73,7 +73,7 @@ impl Service {
     fn ready(&self, context: &Context<'_>) -> Reply {
         let reason = match context.is_draining() {
             true => Some("draining"),
-            false => self.log_health.objection(self.now_ms),
+            false => self.sequencing.health().objection(self.now_ms),
         };
         match reason {
             Some(reason) => {

@@ -7,7 +7,7 @@ use sockeye_hub::{Entry, Flow, Kind, Misuse, Publication, Seq, SubscriberKey};
 
 use crate::Service;
 use crate::body::Body;
-use crate::log::Record;
+use crate::sequencing::Record;
 use crate::wire::{self, Data, EventName, Payload};
 
 /// A payload as it is kept.

@@ -10,20 +10,18 @@ use sockeye_server::{
 };
 
 use crate::access::{Access, Who};
-use crate::backbone::Backbone;
 use crate::body::Body;
 use crate::bounds::Bounds;
-use crate::clock::Clock;
-use crate::commons::{Common, Commons};
+
 use crate::counters::{Counters, count};
-use crate::health::Health;
-use crate::log::Log;
 use crate::namespaces::Namespaces;
 use crate::notices::RefusedCredential;
 use crate::presence::{Presence, Watch};
 use crate::publishing::Jobs;
 use crate::reply::json;
+use crate::sequencing::{Backbone, Log, Sequencing};
 use crate::session::{Envelope, Form, Sessions};
+use crate::shared_state::{Common, SharedState};
 use crate::surveys::Survey;
 use crate::wire::{CloseReason, Code, Problem};
 use crate::{Limits, cors, reply};
@@ -35,10 +33,8 @@ pub struct Service {
     pub(crate) limits: Limits,
     pub(crate) sessions: Sessions,
     pub(crate) jobs: Jobs,
-    pub(crate) log: Option<Box<dyn Log>>,
-    /// Who gives out the places, if it is not this service.
-    pub(crate) backbone: Option<Box<dyn Backbone>>,
-    pub(crate) log_health: Health,
+    /// Where publications are decided.
+    pub(crate) sequencing: Sequencing,
     pub(crate) counters: Counters,
     /// What an operator has not heard of yet.
     pub(crate) refused: Option<RefusedCredential>,
@@ -51,7 +47,6 @@ pub struct Service {
     pub(crate) now: Time,
     /// Milliseconds since 1970, as of this call.
     pub(crate) now_ms: u64,
-    clock: Option<Clock>,
     /// Streams for which something is due, by when.
     pub(crate) due: BTreeSet<(Time, SubscriberKey)>,
     /// The polls for which something has come in this turn.
@@ -113,9 +108,7 @@ impl Service {
             bounds: Bounds::new(&limits),
             sessions: Sessions::default(),
             jobs: Jobs::default(),
-            log: None,
-            backbone: None,
-            log_health: Health::default(),
+            sequencing: Sequencing::in_memory(),
             counters: Counters::default(),
             refused: None,
             access: Access::Open,
@@ -125,7 +118,6 @@ impl Service {
             now: Time::default(),
             anybody: Access::Open.anybody(),
             now_ms: 0,
-            clock: None,
             due: BTreeSet::new(),
             answerable: Vec::new(),
             items: Vec::new(),
@@ -133,10 +125,10 @@ impl Service {
         }
     }
 
-    /// The same as one of several services of a process, which one it is counted from 0.
+    /// Makes it the service number `which`, from 0, of those that share `state`.
     #[must_use]
-    pub fn with_commons(mut self, commons: &Commons, which: usize) -> Self {
-        let Commons { services, others, users, lately, census, board } = commons.clone();
+    pub fn with_shared_state(mut self, state: &SharedState, which: usize) -> Self {
+        let SharedState { services, others, users, lately, census, board } = state.clone();
         let wake = Arc::clone(&others.wake);
         self.sessions.users = Common::Shared(users);
         self.bounds.lately = Common::Shared(lately);
@@ -160,24 +152,32 @@ impl Service {
         self
     }
 
-    /// Puts a log behind it: publications are answered once it says that they are safe. What it
-    /// has already is [restored](Self::restore) before.
+    /// Has publications wait for a log's answer. What the log has already is
+    /// [restored](Self::restore) before.
     #[must_use]
     pub fn with_log(mut self, log: Box<dyn Log>) -> Self {
-        self.log = Some(log);
+        self.sequencing = Sequencing::with_log(log);
+        self
+    }
+
+    /// Has publications decided behind a backbone, whose outcomes this service follows. What the
+    /// log has already is [restored](Self::restore) before.
+    #[must_use]
+    pub fn with_backbone(mut self, backbone: Box<dyn Backbone>) -> Self {
+        self.sequencing = Sequencing::behind(backbone);
         self
     }
 
     /// What is held for streams and requests that are open: nothing, once they are gone and the log
     /// has answered.
     pub fn holdings(&self) -> Holdings {
-        let (held, jobs, publications) = self.jobs.counts();
+        let (held, jobs, waiting) = self.jobs.counts();
         Holdings {
             streams: self.sessions.len(),
             due: self.due.len() + self.answerable.len(),
             jobs,
             held: held + self.surveys_held(),
-            publications,
+            publications: self.sequencing.pending().unwrap_or(waiting),
             presence: self.presence.held(),
             users: self.sessions.users(),
         }
@@ -207,13 +207,8 @@ impl Service {
     pub(crate) fn look_at_the_clock(&mut self, context: &Context<'_>) {
         let (now, unix) = (context.now(), context.unix_seconds());
         self.counters.started_s.get_or_insert(unix);
-        if let Some(backbone) = &mut self.backbone {
-            // A message is as old here as anywhere.
-            (self.now, self.now_ms) = (now, self.now_ms.max(backbone.now_ms(now, unix)));
-            return;
-        }
-        let clock = self.clock.get_or_insert_with(|| Clock::new(now, unix, self.now_ms));
-        (self.now, self.now_ms) = (now, clock.look(now, unix));
+        self.now = now;
+        self.now_ms = self.sequencing.now_ms(now, unix, self.now_ms);
     }
 
     /// Whether what is missing from there on can be known, so that there is no gap for that.

@@ -8,7 +8,7 @@ use sockeye_server::{StreamKey, Time};
 
 use crate::access::Who;
 use crate::body::Body;
-use crate::commons::Common;
+use crate::shared_state::Common;
 use crate::wire::CloseReason;
 
 /// One subscribed stream.

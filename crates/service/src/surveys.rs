@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use sockeye_server::{Answer, Context, Hold, StreamKey, Time};
 
-use crate::commons::WakeOne;
 use crate::metrics::Tally;
+use crate::shared_state::WakeOne;
 use crate::{Pending, Service};
 
 /// How long the others are waited for: one whose loop stands still is counted as it was last.

@@ -16,6 +16,7 @@ mod half_close;
 mod keys;
 mod limits;
 mod log;
+mod lost_entries;
 mod metrics;
 mod presence;
 mod properties;

@@ -1,7 +1,7 @@
 //! `--workers`: several event loops that share one port and one log.
 //!
 //! Each worker thread has its own listening socket, streams, hub and history. The main thread runs
-//! the order authority, and the log on disk if there is one.
+//! the sequencer, and the log on disk if there is one.
 
 mod pool;
 
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use sockeye_server::{MioNet, Time};
 use sockeye_service::Log;
-use sockeye_service::backbone::{Authority, Joint, JointLimits};
+use sockeye_service::sequencing::{LoopBackbone, LoopBackboneLimits, Sequencer};
 
 use self::pool::{Reload, WorkerPool};
 use crate::cli::ServeOptions;
@@ -39,17 +39,18 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     let epoch = opened.as_ref().map_or(fresh_epoch, Opened::epoch);
 
     let start = Instant::now();
-    let mut authority = Authority::new(epoch, hub);
-    let joint = Joint::new(config.workers, joint_limits(&config), unix_seconds() * 1_000);
+    let mut sequencer = Sequencer::new(epoch, hub);
+    let backbone =
+        LoopBackbone::new(config.workers, backbone_limits(&config), unix_seconds() * 1_000);
     let me = std::thread::current();
-    joint.wake_authority(Box::new(move || me.unpark()));
+    backbone.wake_sequencer(Box::new(move || me.unpark()));
 
-    let mut pool = WorkerPool::start(&config, descriptors, epoch, &joint, &asked)?;
+    let mut pool = WorkerPool::start(&config, descriptors, epoch, &backbone, &asked)?;
     if let Some(opened) = opened {
-        let log = restore(opened, &mut authority, &pool, &joint)?;
-        authority = authority.with_log(log);
+        let log = restore(opened, &mut sequencer, &pool, &backbone)?;
+        sequencer = sequencer.with_log(log);
     }
-    joint.begin(&authority);
+    backbone.begin(&sequencer);
     pool.wait_until_ready()?;
     for socket in &sockets {
         serve::listen(socket, addr, config.limits.socket_bytes)?;
@@ -59,31 +60,31 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
         let net = MioNet::listen(socket.into()).or_fail(|| "cannot poll".into())?;
         nets.push(net.counting_from(start));
     }
-    pool.serve(nets, &joint);
+    pool.serve(nets, &backbone);
     serve::announce(addr, &config);
     serve::tell(&config, &serve::limits(descriptors, &config));
     let reloader = Reloader::new(options, descriptors, config);
-    run_sequencer(&joint, &mut authority, &mut pool, (&reloader, &asked, start))?;
+    run_sequencer(&backbone, &mut sequencer, &mut pool, (&reloader, &asked, start))?;
     log::info!("bye");
     Ok(())
 }
 
 /// Gives publications their positions until all workers have ended.
 fn run_sequencer(
-    joint: &Joint,
-    authority: &mut Authority,
+    backbone: &LoopBackbone,
+    sequencer: &mut Sequencer,
     pool: &mut WorkerPool,
     (reloader, asked, start): (&Reloader<'_>, &Asked, Instant),
 ) -> Result<(), Failure> {
     let mut ends_seen = 0;
     loop {
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let now_ms = joint.now_ms(Time::from_millis(ms), unix_seconds());
-        joint.step(authority, now_ms);
+        let now_ms = backbone.now_ms(Time::from_millis(ms), unix_seconds());
+        backbone.step(sequencer, now_ms);
         if asked.is_reload() {
-            let settings = reloader.read(joint.workers());
+            let settings = reloader.read(backbone.workers());
             if let Some(one) = settings.first() {
-                authority.reconfigure(one.hub.clone(), now_ms);
+                sequencer.reconfigure(one.hub.clone(), now_ms);
             }
             pool.reload(Reload::all(settings));
         }
@@ -98,21 +99,21 @@ fn run_sequencer(
     }
 }
 
-/// Gives the records of the log to all workers and to the order authority.
+/// Gives the records of the log to all workers and to the sequencer.
 fn restore(
     opened: Opened,
-    authority: &mut Authority,
+    sequencer: &mut Sequencer,
     pool: &WorkerPool,
-    joint: &Joint,
+    backbone: &LoopBackbone,
 ) -> Result<Box<dyn Log>, Failure> {
     opened.replay(|kept| {
         let restored = match &kept {
-            Kept::Floor(floor) => authority.restore_floor(*floor),
+            Kept::Floor(floor) => sequencer.restore_floor(*floor),
             Kept::Record(record) => {
-                joint.no_earlier_than(record.time_ms);
-                authority.restore(&record.record()?)
+                backbone.no_earlier_than(record.time_ms);
+                sequencer.restore(&record.record()?)
             }
-            Kept::Head(head) => authority.restore_head(*head),
+            Kept::Head(head) => sequencer.restore_head(*head),
         };
         restored.map_err(|error| error.to_string())?;
         pool.restore(&kept);
@@ -149,8 +150,8 @@ fn socket(addr: SocketAddr) -> rustix::io::Result<OwnedFd> {
     Ok(socket)
 }
 
-fn joint_limits(config: &Config) -> JointLimits {
-    let mut limits = JointLimits::default();
+fn backbone_limits(config: &Config) -> LoopBackboneLimits {
+    let mut limits = LoopBackboneLimits::default();
     let largest = disk::message_bytes_max(&config.hub()).max(config.limits.publish_bytes);
     limits.bytes_max = limits.bytes_max.max(largest.saturating_mul(LARGEST_MIN));
     limits

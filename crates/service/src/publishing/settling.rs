@@ -1,102 +1,51 @@
-//! What becomes of publications that have their place: the log's word, the subscribers, the answer.
+//! Publications that this service's hub has decided: the log's answers, fan-out, and the receipts.
 
-use sockeye_hub::{Committed, Cursor, Hub, Seq};
+use sockeye_hub::{Committed, Cursor, Hub};
 use sockeye_server::Context;
 
-use super::{Asker, Job, Settled, failed_log};
+use super::{Asker, Job, Settled};
 use crate::Service;
 use crate::body::Body;
-use crate::counters::count;
-use crate::health::Health;
 use crate::line::Line;
-use crate::log::{LogState, next_state};
+use crate::sequencing::{Sequencing, Step};
 use crate::session::Form;
 use crate::streams::Delivery;
-use crate::wire::{Code, Control, Level, Problem};
+use crate::wire::Control;
 
 impl Service {
-    /// Takes in what the log has done since it was asked last.
+    /// Takes in the log's answers since the last call.
     pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
-        let mut before = None;
-        if let Some(log) = &mut self.log {
-            log.advance(self.now_ms);
-        }
-        while let Some(state) = next_state(self.log.as_deref_mut(), &mut before) {
-            let through = match state {
-                LogState::Through(seq) => {
-                    self.log_health.taken(seq);
-                    seq
+        let Sequencing::InLoop { decider, .. } = &mut self.sequencing else { return };
+        let mut steps = Vec::new();
+        decider.settle(self.now_ms, &mut steps);
+        for step in steps {
+            match step {
+                Step::Commit(position, ticket) => {
+                    let settled = self.commit(position, context);
+                    self.settle_ticket(ticket, Ok(settled), context);
                 }
-                LogState::Refused(seq) => {
-                    self.counters.log_refusals += 1;
-                    self.log_health = Health::Refusing { through: seq, at_ms: self.now_ms };
-                    seq
+                Step::Void(position) => {
+                    let aborted = self.hub.abort(position);
+                    debug_assert!(aborted.is_ok(), "a message that waits is pending");
                 }
-                LogState::Failed => return self.give_up_on_the_log(context),
-            };
-            while let Some(next) = self.jobs.first_waiting().filter(|next| *next <= through) {
-                match state {
-                    LogState::Refused(_) => self.refuse_one(next, context),
-                    LogState::Through(_) | LogState::Failed => self.settle_one(next, context),
+                Step::NextEpoch => {
+                    self.hub.begin_next_epoch();
+                    self.pull_all(context);
                 }
+                Step::Health(_) => {}
+                Step::Answer(ticket, verdict) => self.answer_ticket(ticket, verdict, context),
             }
         }
     }
 
-    /// The log has not got the message at this place, and never will.
-    fn refuse_one(&mut self, seq: Seq, context: &mut Context<'_>) {
-        let position = Cursor { epoch: self.hub.position().epoch, seq };
-        let aborted = self.hub.abort(position);
-        debug_assert!(aborted.is_ok(), "what waits is pending");
-        for (id, at, _) in self.jobs.waiting.remove(&seq).unwrap_or_default() {
-            let problem = Problem::new(Code::Unavailable, "the log could not take it");
-            count(&mut self.counters.publications_refused, problem.code);
-            self.jobs.settle(id, at, Err(problem));
-            self.conclude(id, context);
-        }
-    }
-
-    /// The log has the message at this place.
-    fn settle_one(&mut self, seq: Seq, context: &mut Context<'_>) {
-        let position = Cursor { epoch: self.hub.position().epoch, seq };
-        let committed = self.commit(position, context);
-        let subscribers = (committed.taken + committed.behind) as u64;
-        for (id, at, duplicate) in self.jobs.waiting.remove(&seq).unwrap_or_default() {
-            let subscribers = if duplicate { 0 } else { subscribers };
-            let settled = Settled { position, level: Level::Logged, duplicate, subscribers };
-            self.jobs.settle(id, at, Ok(settled));
-            self.conclude(id, context);
-        }
-    }
-
-    /// Nothing that waits can be promised any more: it may or may not be on disk. A new life of
-    /// the log begins, in which nothing is taken.
-    fn give_up_on_the_log(&mut self, context: &mut Context<'_>) {
-        self.log_health = Health::Failed;
-        if self.jobs.waiting.is_empty() {
-            return;
-        }
-        let waiting = core::mem::take(&mut self.jobs.waiting);
-        for (id, at, _) in waiting.into_values().flatten() {
-            let problem = failed_log();
-            count(&mut self.counters.publications_refused, problem.code);
-            self.jobs.settle(id, at, Err(problem));
-            self.conclude(id, context);
-        }
-        let epoch = self.hub.position().epoch;
-        let anew = self.hub.begin_epoch(sockeye_hub::Epoch(epoch.0.wrapping_add(1)));
-        debug_assert!(anew.is_ok(), "the next number is another number");
-        self.pull_all(context);
-    }
-
-    /// Answers if nothing of the job is open any more.
+    /// Answers a job if all of it is settled.
     pub(crate) fn conclude(&mut self, id: u64, context: &mut Context<'_>) {
         if let Some(job) = self.jobs.take_settled(id) {
             self.tell(&job, context);
         }
     }
 
-    /// Tells who asked what became of a job of which all is settled.
+    /// Gives the results of a settled job to the client that asked.
     pub(super) fn tell(&mut self, job: &Job<'_>, context: &mut Context<'_>) {
         match &job.asker {
             Asker::Request(Some(stream)) => {
@@ -121,21 +70,19 @@ impl Service {
         }
     }
 
-    /// The message at this place is in the log: whoever is subscribed gets it.
-    pub(super) fn commit(
-        &mut self,
-        position: Cursor,
-        context: &mut Context<'_>,
-    ) -> Committed<Body> {
-        let now_ms = self.now_ms;
-        self.deliver(context, |hub, delivery| {
+    /// Commits the pending message at this position, and delivers it to its subscribers.
+    pub(super) fn commit(&mut self, position: Cursor, context: &mut Context<'_>) -> Settled {
+        let (now_ms, level) = (self.now_ms, self.sequencing.level());
+        let committed = self.deliver(context, |hub, delivery| {
             let deliver = |subscriber, entry: &_| delivery.deliver(subscriber, entry);
             let committed = hub.commit(position, now_ms, deliver);
-            committed.expect("places are settled in their order")
-        })
+            committed.expect("messages are settled in order")
+        });
+        let subscribers = (committed.taken + committed.behind) as u64;
+        Settled { position, level, duplicate: false, subscribers }
     }
 
-    /// Has `into` take a message into the hub: whoever is subscribed gets it.
+    /// Runs `into`, which puts a message into the hub, and delivers it to the subscribers.
     pub(crate) fn deliver(
         &mut self,
         context: &mut Context<'_>,

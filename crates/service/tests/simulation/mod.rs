@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use sockeye_hub::Epoch;
 use sockeye_server::Server;
-use sockeye_service::backbone::Authority;
+use sockeye_service::sequencing::Sequencer;
 use sockeye_service::{Holdings, Service};
 use sockeye_simnet::{Faults, Random, SimNet, each_seed};
 
@@ -184,8 +184,8 @@ impl Run {
         let (order, services) = match workers {
             1 => (None, vec![service().with_log(log)]),
             _ => {
-                let authority = Authority::new(Epoch(epoch), hub.clone()).with_log(log);
-                let (order, members) = Order::new(workers, authority, &mut random);
+                let sequencer = Sequencer::new(Epoch(epoch), hub.clone()).with_log(log);
+                let (order, members) = Order::new(workers, sequencer, &mut random);
                 let members = members.into_iter();
                 (Some(order), members.map(|it| service().with_backbone(Box::new(it))).collect())
             }

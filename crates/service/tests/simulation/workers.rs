@@ -1,12 +1,13 @@
-//! What joins several services: the order authority, a bounded log, and a time for all.
+//! What joins several services: the sequencer, a bounded log, and a time for all.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use sockeye_server::Time;
-use sockeye_service::backbone::{
-    Authority, Backbone, Figures, Full, Joint, JointLimits, Member, Offer, Outcome, Ticket,
+use sockeye_service::sequencing::{
+    Backbone, Figures, Full, LoopBackbone, LoopBackboneLimits, Member, Offer, Outcome, Sequencer,
+    Ticket,
 };
 use sockeye_simnet::Random;
 
@@ -16,8 +17,8 @@ use crate::simulation::totals::Totals;
 const START_MS: u64 = 1_790_000_000_000;
 
 pub(crate) struct Order {
-    joint: Arc<Joint>,
-    authority: Authority,
+    backbone: Arc<LoopBackbone>,
+    sequencer: Sequencer,
     /// One for all: the networks' own may jump apart.
     clock: Rc<Cell<u64>>,
     full: Rc<Cell<u64>>,
@@ -54,29 +55,29 @@ impl Backbone for Watched {
 impl Order {
     pub(crate) fn new(
         workers: usize,
-        authority: Authority,
+        sequencer: Sequencer,
         random: &mut Random,
     ) -> (Self, Vec<Watched>) {
         let clock = Rc::new(Cell::new(0));
-        let limits = JointLimits {
+        let limits = LoopBackboneLimits {
             entries_max: [1, 3, 1_000][random.below(3)],
             bytes_max: [2_000, 1 << 20][random.below(2)],
         };
-        let joint = Joint::new(workers, limits, START_MS);
+        let backbone = LoopBackbone::new(workers, limits, START_MS);
         let full = Rc::new(Cell::new(0));
         let members = (0..workers).map(|worker| Watched {
-            member: joint.member(worker),
+            member: backbone.member(worker),
             clock: Rc::clone(&clock),
             full: Rc::clone(&full),
         });
         let members = members.collect();
-        (Self { joint, authority, clock, full }, members)
+        (Self { backbone, sequencer, clock, full }, members)
     }
 
     /// Whoever gives out the places has a turn.
     pub(crate) fn step(&mut self) {
         let now_ms = START_MS + self.clock.get();
-        self.joint.step(&mut self.authority, now_ms);
+        self.backbone.step(&mut self.sequencer, now_ms);
     }
 
     pub(crate) fn advance(&self, ms: u64) {
@@ -85,7 +86,7 @@ impl Order {
 
     /// Everybody has heard everything.
     pub(crate) fn check(&self, totals: &mut Totals) {
-        assert_eq!(self.joint.entries(), 0, "left in the log between workers");
+        assert_eq!(self.backbone.entries(), 0, "left in the log between workers");
         totals.full += self.full.get();
     }
 }

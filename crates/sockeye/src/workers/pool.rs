@@ -7,8 +7,8 @@ use std::thread::Thread;
 
 use sockeye_hub::{Config as Hub, Epoch};
 use sockeye_server::{Limits, MioNet, Server, SharedRoom, Waker};
-use sockeye_service::backbone::{Joint, Member};
-use sockeye_service::{Access, Commons, Namespaces, Service};
+use sockeye_service::sequencing::{LoopBackbone, Member};
+use sockeye_service::{Access, Namespaces, Service, SharedState};
 
 use crate::config::Config;
 use crate::demo::Demo;
@@ -87,17 +87,17 @@ impl WorkerPool {
         config: &Config,
         descriptors: u64,
         epoch: Epoch,
-        joint: &Arc<Joint>,
+        backbone: &Arc<LoopBackbone>,
         asked: &Arc<Asked>,
     ) -> Result<Self, Failure> {
         let limits = serve::limits(descriptors, config);
         let (exit, exits) = channel();
         let room = SharedRoom::default();
         let watch = Watch::default();
-        let waking = Arc::clone(joint);
+        let waking = Arc::clone(backbone);
         let service_limits = serve::service_limits(config, &limits);
-        let commons =
-            Commons::new(config.workers, &service_limits, move |worker| waking.wake(worker));
+        let shared_state =
+            SharedState::new(config.workers, &service_limits, move |worker| waking.wake(worker));
         let mut accesses = serve::accesses(config, config.workers)?.into_iter();
         let mut workers = Vec::with_capacity(config.workers);
         for number in 0..config.workers {
@@ -113,9 +113,9 @@ impl WorkerPool {
                 access: accesses.next().expect("one for each"),
                 namespaces: config.rules(),
                 has_demo: config.serves_demo(),
-                member: joint.member(number),
+                member: backbone.member(number),
                 room: room.clone(),
-                commons: commons.clone(),
+                shared_state: shared_state.clone(),
                 watch: watch.for_another(),
                 number,
                 records,
@@ -162,7 +162,7 @@ impl WorkerPool {
     ///
     /// All wakers are set before the first worker runs: a wake without a waker would be lost, and
     /// no second one would follow.
-    pub(super) fn serve(&mut self, nets: Vec<MioNet>, joint: &Joint) {
+    pub(super) fn serve(&mut self, nets: Vec<MioNet>, backbone: &LoopBackbone) {
         for (number, (worker, net)) in self.workers.iter_mut().zip(&nets).enumerate() {
             let waker = net.waker();
             worker.waker = Some(waker.clone());
@@ -170,7 +170,7 @@ impl WorkerPool {
                 // A loop that cannot be woken has ended already.
                 let _ = waker.wake();
             };
-            joint.wake_worker(number, Box::new(wake));
+            backbone.wake_worker(number, Box::new(wake));
         }
         for (worker, net) in self.workers.iter_mut().zip(nets) {
             if let Some(begin) = worker.net.take() {
@@ -226,7 +226,7 @@ struct WorkerTask {
     has_demo: bool,
     member: Member,
     room: SharedRoom,
-    commons: Commons,
+    shared_state: SharedState,
     watch: Watch,
     number: usize,
     records: Receiver<Kept>,
@@ -252,7 +252,7 @@ impl WorkerTask {
         let _ = self.ready.send(restored);
         let Some(net) = self.network.recv().ok().filter(|_| is_good) else { return Ok(()) };
         let service = service.with_backbone(Box::new(self.member));
-        let service = service.with_commons(&self.commons, self.number);
+        let service = service.with_shared_state(&self.shared_state, self.number);
         let demo = self.has_demo.then(Demo::new);
         let server = Server::new(net, Front::new(service, demo), self.limits);
         let mut server = server.with_room(self.room);

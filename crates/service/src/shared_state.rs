@@ -45,7 +45,7 @@ pub(crate) type WakeOne = Arc<dyn Fn(usize) + Send + Sync>;
 
 /// What several services of one process have in common: made once, and given to each.
 #[derive(Clone)]
-pub struct Commons {
+pub struct SharedState {
     pub(crate) services: usize,
     pub(crate) others: Others,
     pub(crate) users: Arc<Mutex<Users>>,
@@ -54,7 +54,7 @@ pub struct Commons {
     pub(crate) board: Arc<Board>,
 }
 
-impl Commons {
+impl SharedState {
     /// For so many services with these limits. `wake` wakes the loop of one of them.
     pub fn new(
         services: usize,
@@ -75,8 +75,8 @@ impl Commons {
     }
 }
 
-impl core::fmt::Debug for Commons {
+impl core::fmt::Debug for SharedState {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Commons").field("services", &self.services).finish_non_exhaustive()
+        f.debug_struct("SharedState").field("services", &self.services).finish_non_exhaustive()
     }
 }

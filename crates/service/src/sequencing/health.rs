@@ -1,30 +1,30 @@
-//! Whether the log takes what it is given.
+//! The log's health: whether it takes records.
 
 use sockeye_hub::Seq;
 
-/// How long after a refusal somebody has to try again, in milliseconds: only a publication can show
-/// that there is room again, and a balancer that sends nobody would never see it.
+/// How long `/readyz` reports a refusal, in milliseconds. After that a balancer sends publications
+/// again: only a publication can show that the log has room.
 const TRY_AGAIN_MS: u64 = 10_000;
 
-/// How the log is.
+/// Whether the log takes records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Health {
-    /// It took what it was given last.
+    /// It took the last record.
     #[default]
     Good,
-    /// It could not take what it was given last, up to that place.
+    /// It refused the last records.
     Refusing {
-        /// The place.
+        /// The position of the last refused record.
         through: Seq,
-        /// When that was, in milliseconds since 1970.
+        /// When it refused, in milliseconds since 1970.
         at_ms: u64,
     },
-    /// It takes nothing more.
+    /// It has failed and takes no more records.
     Failed,
 }
 
 impl Health {
-    /// The log has everything up to that place, but for what it refused.
+    /// Notes that the log has answered for every record up to `through`.
     pub(crate) fn taken(&mut self, through: Seq) {
         match *self {
             Self::Refusing { through: refused, .. } if through > refused => *self = Self::Good,
@@ -32,7 +32,7 @@ impl Health {
         }
     }
 
-    /// Why clients should not be sent here, if they should not.
+    /// Why a balancer should send no clients here, if it should not.
     pub(crate) const fn objection(self, now_ms: u64) -> Option<&'static str> {
         match self {
             Self::Good => None,

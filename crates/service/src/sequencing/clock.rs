@@ -2,27 +2,27 @@
 
 use sockeye_server::Time;
 
-/// How far the calendar may be from what was counted before it is believed, in milliseconds.
-const STEP_MS: u64 = 2_000;
+/// How far the calendar has to be ahead of the counted time before it is believed, in milliseconds.
+pub(super) const STEP_MS: u64 = 2_000;
 
-/// Milliseconds since 1970 that never go back.
+/// Counts milliseconds since 1970, and never goes back.
 ///
-/// The loop's clock has milliseconds and no date, the calendar has seconds and may be set. This
-/// one goes with the loop's, and jumps forward where the calendar has.
+/// The loop's clock has milliseconds and no date. The calendar has seconds and may be set. This
+/// clock goes with the loop's, and jumps forward where the calendar does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    /// The loop's time at the last look.
+    /// The loop's time at the last call of `look`.
     seen: Time,
     now_ms: u64,
 }
 
 impl Clock {
-    /// A clock that starts at `floor_ms`, or later if the calendar says so.
+    /// A clock that starts at the calendar's time, or at `floor_ms` if that is later.
     pub(crate) fn new(seen: Time, unix_seconds: u64, floor_ms: u64) -> Self {
         Self { seen, now_ms: unix_seconds.saturating_mul(1_000).max(floor_ms) }
     }
 
-    /// The time, as of this look.
+    /// Advances the clock to the loop's time `now`, and returns its own.
     pub(crate) fn look(&mut self, now: Time, unix_seconds: u64) -> u64 {
         self.now_ms = self.now_ms.saturating_add(now.since(self.seen));
         self.seen = now;

@@ -1,0 +1,237 @@
+//! The one path on which publications get their positions: offer, verdict, entry.
+//!
+//! The verdict code is the same everywhere ([`Decider`]); only the place where it runs differs.
+//!
+//! | place | who decides | a publication is settled | type |
+//! |---|---|---|---|
+//! | in the loop | the service's own hub | at once | [`Sequencing::InLoop`] |
+//! | in the loop, behind a disk | the service's own hub | when the [`Log`] has it | [`Sequencing::InLoop`] with a log |
+//! | on a thread that all loops of a process share | [`Sequencer`] | when its [`Outcome`] comes back | [`Sequencing::Behind`] a [`LoopBackbone`] |
+//!
+//! ```text
+//!  offer ─► Backbone::append ─► (bounded queue) ─► Sequence: verdict, and its log
+//!                                                            │
+//!  streams, receipt ◄─ hub: apply, void, lose, begin_epoch ◄─ Backbone::next
+//! ```
+//!
+//! A fourth place is left open: an engine that several machines share. It belongs between the
+//! bounded queue and the [`Sequencer`], as a type that implements [`Sequence`]: its `offer` appends
+//! to the engine, and its `settle` reads the engine's entries and has a [`Sequencer`] decide them in
+//! the engine's order. Nothing else of the path changes.
+
+mod clock;
+mod decider;
+mod health;
+mod log;
+mod loop_backbone;
+mod sequencer;
+
+use std::sync::Arc;
+
+use sockeye_hub::{Cursor, Epoch, Kind, Refusal, Seq};
+use sockeye_server::Time;
+
+use self::clock::Clock;
+pub(crate) use self::decider::{Decider, Decision, Step};
+pub use self::health::Health;
+pub use self::log::{Log, LogState, Record};
+pub use self::loop_backbone::{LoopBackbone, LoopBackboneLimits, Member, Wake};
+pub use self::sequencer::{Origin, Sequence, Sequencer, SequencerEvent};
+use crate::wire::{Level, Payload};
+
+/// Where the publications of a service are decided.
+pub(crate) enum Sequencing {
+    /// In the service's loop, by its own hub.
+    InLoop {
+        /// The verdicts; with a log, what waits for it.
+        decider: Decider<Ticket>,
+        /// The time of messages; `None` until the loop has told the time.
+        clock: Option<Clock>,
+    },
+    /// Elsewhere. The service hands its publications over and follows the outcomes.
+    Behind {
+        /// The way there.
+        backbone: Box<dyn Backbone>,
+        /// Whether the log there takes entries.
+        health: Health,
+    },
+}
+
+impl Sequencing {
+    /// In the loop, without a log: this memory is the log.
+    pub(crate) fn in_memory() -> Self {
+        Self::InLoop { decider: Decider::new(), clock: None }
+    }
+
+    /// In the loop, behind the answers of a log.
+    pub(crate) fn with_log(log: Box<dyn Log>) -> Self {
+        Self::InLoop { decider: Decider::new().with_log(log), clock: None }
+    }
+
+    /// Behind a backbone.
+    pub(crate) fn behind(backbone: Box<dyn Backbone>) -> Self {
+        Self::Behind { backbone, health: Health::Good }
+    }
+
+    /// Whether the log takes entries.
+    pub(crate) const fn health(&self) -> Health {
+        match self {
+            Self::InLoop { decider, .. } => decider.health(),
+            Self::Behind { health, .. } => *health,
+        }
+    }
+
+    /// How durable a message is that this service's hub has committed.
+    pub(crate) const fn level(&self) -> Level {
+        match self {
+            Self::InLoop { decider, .. } => decider.level(),
+            Self::Behind { .. } => Level::Accepted,
+        }
+    }
+
+    /// Messages of this service's hub that wait for the log; `None` if another hub decides.
+    pub(crate) fn pending(&self) -> Option<usize> {
+        match self {
+            Self::InLoop { decider, .. } => Some(decider.waiting()),
+            Self::Behind { .. } => None,
+        }
+    }
+
+    /// Whether publications have to wait for an outcome.
+    pub(crate) const fn makes_wait(&self) -> bool {
+        match self {
+            Self::InLoop { decider, .. } => decider.has_log(),
+            Self::Behind { .. } => true,
+        }
+    }
+
+    /// The time that messages carry, in milliseconds since 1970. It never goes back behind
+    /// `floor_ms`.
+    pub(crate) fn now_ms(&mut self, now: Time, unix_seconds: u64, floor_ms: u64) -> u64 {
+        match self {
+            Self::InLoop { clock, .. } => {
+                let clock = clock.get_or_insert_with(|| Clock::new(now, unix_seconds, floor_ms));
+                clock.look(now, unix_seconds)
+            }
+            Self::Behind { backbone, .. } => floor_ms.max(backbone.now_ms(now, unix_seconds)),
+        }
+    }
+
+    /// The sequencer's figures. `hub` are those of the service's own hub.
+    pub(crate) fn figures(&self, hub: sockeye_hub::Stats) -> Figures {
+        match self {
+            Self::InLoop { decider, .. } => decider.figures(hub),
+            Self::Behind { backbone, .. } => backbone.figures(),
+        }
+    }
+}
+
+/// A number that a service gives to each publication that waits, and that the outcome bears.
+pub type Ticket = u64;
+
+/// One service's way to a sequencer that stands elsewhere, and back.
+///
+/// No call may block. The implementation wakes the service's loop when [`next`](Self::next) has
+/// an outcome.
+pub trait Backbone {
+    /// Takes an offer over. Exactly one outcome that bears its ticket comes out of
+    /// [`next`](Self::next): [`Outcome::Entry`] or [`Outcome::Answer`].
+    ///
+    /// # Errors
+    /// [`Full`]: the offer was not taken, and may come again.
+    fn append(&mut self, ticket: Ticket, offer: Offer) -> Result<(), Full>;
+
+    /// The next outcome, in the order of the log, which is the same for every service; `None` if
+    /// none has arrived.
+    ///
+    /// `None` does not promise that this service is as far as others: a client may bring a cursor
+    /// that was given out elsewhere and is ahead of this service.
+    fn next(&mut self) -> Option<Outcome>;
+
+    /// The time that all services of the log share, in milliseconds since 1970. It follows the
+    /// loop's time `now` and the calendar, and never goes back.
+    fn now_ms(&mut self, now: Time, unix_seconds: u64) -> u64;
+
+    /// The sequencer's figures, as of the last outcome.
+    fn figures(&self) -> Figures;
+}
+
+/// A publication on its way to the sequencer.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// Its channel, a checked name.
+    pub channel: Box<str>,
+    /// The payload.
+    pub payload: Payload,
+    /// Whether it ends its channel.
+    pub kind: Kind,
+    /// Its idempotency key.
+    pub key: Option<Box<str>>,
+    /// Its condition: the channel's newest message.
+    pub expect: Option<Seq>,
+}
+
+/// An offer was not taken: too many are under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// One change of the log, or the answer to one offer.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The log's next message. The service that offered it gets its ticket.
+    Entry(Arc<Sequenced>, Option<Ticket>),
+    /// The positions up to this one are empty. No message was there.
+    Void(Seq),
+    /// The log has lost its entries up to this position. Subscribers who have not received them
+    /// have a gap.
+    Lost(Seq),
+    /// A new epoch of the log begins.
+    Epoch(Epoch),
+    /// The log's health has changed.
+    Health(Health),
+    /// The offer with this ticket made no new message.
+    Answer(Ticket, Verdict),
+}
+
+/// A message in the log.
+#[derive(Clone, Debug)]
+pub struct Sequenced {
+    /// Its position.
+    pub position: Cursor,
+    /// Its channel, a checked name.
+    pub channel: Box<str>,
+    /// The payload.
+    pub payload: Payload,
+    /// Whether it ends its channel.
+    pub kind: Kind,
+    /// When it was admitted, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// How durable it is.
+    pub level: Level,
+}
+
+/// Why an offer made no new message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A message in the log has its key.
+    Duplicate(Cursor, Level),
+    /// The hub refused it.
+    Refused(Refusal),
+    /// Too much waits for the log.
+    NoRoom,
+    /// The log could not take it.
+    NotKept,
+    /// The log has failed: the message may or may not be kept.
+    Failed,
+}
+
+/// Figures that only the sequencer counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Whether messages are kept beyond memory.
+    pub durable: bool,
+    /// What the deciding hub has admitted and refused, and what it holds.
+    pub hub: sockeye_hub::Stats,
+    /// How often the log refused entries.
+    pub log_refusals: u64,
+}

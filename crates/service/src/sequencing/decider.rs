@@ -1,0 +1,202 @@
+//! The verdicts on publications, and the order in which a log settles them.
+
+use std::collections::VecDeque;
+
+use sockeye_hub::{Admission, Cursor, Hub, Publication, Seq};
+
+use super::health::Health;
+use super::log::{Log, LogState, Record, next_state};
+use super::{Figures, Verdict};
+use crate::wire::{Level, Payload};
+
+/// Decides publications over a hub that the caller owns, and keeps those that wait for the log.
+///
+/// It is a state machine without I/O but for the log: [`decide`](Self::decide) and
+/// [`settle`](Self::settle) say what the caller has to do to its hub. `T` is how the caller names
+/// a publication.
+pub(crate) struct Decider<T> {
+    /// Makes messages durable; without it they are settled as soon as they have a position.
+    log: Option<Box<dyn Log>>,
+    health: Health,
+    /// Messages that the log has not answered for, by position.
+    waiting: VecDeque<Waiting<T>>,
+    log_refusals: u64,
+}
+
+struct Waiting<T> {
+    position: Cursor,
+    first: T,
+    /// Publications with the same key.
+    repeats: Vec<T>,
+}
+
+/// What becomes of a publication for now.
+pub(crate) enum Decision {
+    /// It has this position. The caller commits it at once.
+    Commit(Cursor),
+    /// It has a position and waits for the log.
+    Pending,
+    /// It repeats a publication that waits for the log, and waits with it.
+    PendingRepeat,
+    /// It makes no new message.
+    Answer(Verdict),
+}
+
+/// One thing that the caller has to do, in this order, because of the log's answers.
+pub(crate) enum Step<T> {
+    /// Commit the pending message at this position, and give its publisher the receipt.
+    Commit(Cursor, T),
+    /// Abort the pending message at this position.
+    Void(Cursor),
+    /// Begin the hub's next epoch.
+    NextEpoch,
+    /// Note the log's health.
+    Health(Health),
+    /// Answer a publisher whose publication made no new message.
+    Answer(T, Verdict),
+}
+
+impl<T> Decider<T> {
+    /// A decider without a log.
+    pub(crate) const fn new() -> Self {
+        Self { log: None, health: Health::Good, waiting: VecDeque::new(), log_refusals: 0 }
+    }
+
+    /// Has messages wait for a log's answer.
+    pub(crate) fn with_log(mut self, log: Box<dyn Log>) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    pub(crate) const fn has_log(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// Whether the log takes entries.
+    pub(crate) const fn health(&self) -> Health {
+        self.health
+    }
+
+    /// How durable a committed message is.
+    pub(crate) const fn level(&self) -> Level {
+        if self.log.is_some() { Level::Logged } else { Level::Accepted }
+    }
+
+    /// Messages that wait for the log.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The figures, with those of the hub.
+    pub(crate) const fn figures(&self, hub: sockeye_hub::Stats) -> Figures {
+        Figures { durable: self.log.is_some(), hub, log_refusals: self.log_refusals }
+    }
+
+    /// Decides a publication. `payload` gives what the log has to keep of its body.
+    pub(crate) fn decide<M>(
+        &mut self,
+        hub: &mut Hub<M>,
+        publication: Publication<'_, M>,
+        payload: impl FnOnce(&M) -> Payload,
+        who: T,
+        now_ms: u64,
+    ) -> Decision {
+        if self.health.has_failed() {
+            return Decision::Answer(Verdict::Failed);
+        }
+        // Before it has a position: one that stays empty would look like a loss later.
+        if self.log.as_ref().is_some_and(|log| !log.has_room()) {
+            return Decision::Answer(Verdict::NoRoom);
+        }
+        let (channel, kind, key) = (publication.channel, publication.kind, publication.key);
+        let logged = self.log.as_mut().map(|log| (log, payload(&publication.body)));
+        match hub.admit(publication, now_ms) {
+            Ok(Admission::Pending(position)) => {
+                let Some((log, payload)) = logged else { return Decision::Commit(position) };
+                let (time_ms, payload) = (now_ms, &payload);
+                log.append(&Record { position, channel, time_ms, kind, payload, key });
+                self.waiting.push_back(Waiting { position, first: who, repeats: Vec::new() });
+                Decision::Pending
+            }
+            Ok(Admission::Duplicate(position)) => {
+                Decision::Answer(Verdict::Duplicate(position, self.level()))
+            }
+            Ok(Admission::DuplicatePending(position)) => {
+                let at = self.waiting.binary_search_by_key(&position.seq, |it| it.position.seq);
+                let first = at.ok().and_then(|at| self.waiting.get_mut(at));
+                first.expect("a pending message waits for the log").repeats.push(who);
+                Decision::PendingRepeat
+            }
+            Err(refusal) => Decision::Answer(Verdict::Refused(refusal)),
+        }
+    }
+
+    /// Asks the log for its answers since the last call.
+    pub(crate) fn settle(&mut self, now_ms: u64, steps: &mut Vec<Step<T>>) {
+        if let Some(log) = &mut self.log {
+            log.advance(now_ms);
+        }
+        let mut before = None;
+        while let Some(state) = next_state(self.log.as_deref_mut(), &mut before) {
+            let was = self.health;
+            match state {
+                LogState::Through(seq) => {
+                    self.health.taken(seq);
+                    while let Some(first) = self.pop_through(seq) {
+                        self.commit(first, steps);
+                    }
+                }
+                LogState::Refused(seq) => {
+                    self.log_refusals += 1;
+                    self.health = Health::Refusing { through: seq, at_ms: now_ms };
+                    while let Some(first) = self.pop_through(seq) {
+                        steps.push(Step::Void(first.position));
+                        steps.extend(first.answers(Verdict::NotKept));
+                    }
+                }
+                LogState::Failed => {
+                    self.health = Health::Failed;
+                    self.give_up(steps);
+                }
+            }
+            if self.health != was {
+                steps.push(Step::Health(self.health));
+            }
+            if self.health.has_failed() {
+                return;
+            }
+        }
+    }
+
+    /// The oldest message that waits, if it is at `through` or before.
+    fn pop_through(&mut self, through: Seq) -> Option<Waiting<T>> {
+        self.waiting.front().filter(|first| first.position.seq <= through)?;
+        self.waiting.pop_front()
+    }
+
+    fn commit(&self, waiting: Waiting<T>, steps: &mut Vec<Step<T>>) {
+        let Waiting { position, first, repeats } = waiting;
+        steps.push(Step::Commit(position, first));
+        let duplicate = Verdict::Duplicate(position, self.level());
+        steps.extend(repeats.into_iter().map(|who| Step::Answer(who, duplicate)));
+    }
+
+    /// Answers everybody who waits. Their messages may or may not be on disk, so the log's history
+    /// is uncertain: a new epoch begins, in which no publication is taken.
+    fn give_up(&mut self, steps: &mut Vec<Step<T>>) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        for waiting in self.waiting.drain(..) {
+            steps.extend(waiting.answers(Verdict::Failed));
+        }
+        steps.push(Step::NextEpoch);
+    }
+}
+
+impl<T> Waiting<T> {
+    fn answers(self, verdict: Verdict) -> impl Iterator<Item = Step<T>> {
+        let all = [self.first].into_iter().chain(self.repeats);
+        all.map(move |who| Step::Answer(who, verdict))
+    }
+}

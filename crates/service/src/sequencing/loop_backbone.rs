@@ -1,0 +1,279 @@
+//! The backbone inside one process: bounded queues between its loops and the sequencer's thread.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+
+use sockeye_server::Time;
+
+use super::clock::STEP_MS;
+use super::{Backbone, Figures, Full, Offer, Origin, Outcome, Sequence, SequencerEvent, Ticket};
+
+/// The bytes that an offer counts as, besides its payload.
+const OVERHEAD_BYTES: usize = 512;
+
+/// Bounds of a [`LoopBackbone`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoopBackboneLimits {
+    /// Offers under way: from `append` until every worker has read the outcome.
+    pub entries_max: usize,
+    /// Their bytes.
+    pub bytes_max: usize,
+}
+
+impl Default for LoopBackboneLimits {
+    fn default() -> Self {
+        Self { entries_max: 16_384, bytes_max: 64 * 1024 * 1024 }
+    }
+}
+
+/// Wakes a thread.
+pub type Wake = Box<dyn Fn() + Send + Sync>;
+
+/// The bounded log between the loops of a process.
+///
+/// Each loop has a [`Member`]. The thread that has the [`Sequence`] calls [`step`](Self::step) when
+/// it is woken. The lock is held only while lists are appended to or copied, never while a thread
+/// waits or decides, so no loop stops for another.
+pub struct LoopBackbone {
+    limits: LoopBackboneLimits,
+    /// The time since 1970 at the beginning of the loops' time, in milliseconds.
+    begin_ms: AtomicU64,
+    state: Mutex<State>,
+    /// The number after the newest event: a member that has read up to it need not lock.
+    end: AtomicU64,
+    /// Wakes each worker.
+    wake_workers: Vec<OnceLock<Wake>>,
+    /// Wakes the sequencer's thread.
+    wake_sequencer: OnceLock<Wake>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Offers that the sequencer has not taken.
+    offers: VecDeque<(Offer, Origin)>,
+    /// Events that some worker has not read.
+    events: VecDeque<SequencerEvent>,
+    /// The number of the first of these.
+    first: u64,
+    readers: Vec<Reader>,
+    /// Offers under way, and their bytes.
+    entries: usize,
+    bytes: usize,
+    /// The sequencer's figures.
+    figures: Figures,
+}
+
+#[derive(Clone, Copy)]
+struct Reader {
+    /// The number of the event that it reads next; `u64::MAX` once it is gone.
+    next: u64,
+    /// It was woken and has not read since.
+    woken: bool,
+}
+
+impl LoopBackbone {
+    /// A backbone between `workers` loops whose time begins at `begin_ms`, in milliseconds since
+    /// 1970.
+    pub fn new(workers: usize, limits: LoopBackboneLimits, begin_ms: u64) -> Arc<Self> {
+        let readers = vec![Reader { next: 0, woken: false }; workers];
+        Arc::new(Self {
+            limits,
+            begin_ms: AtomicU64::new(begin_ms),
+            state: Mutex::new(State { readers, ..State::default() }),
+            end: AtomicU64::new(0),
+            wake_workers: (0..workers).map(|_| OnceLock::new()).collect(),
+            wake_sequencer: OnceLock::new(),
+        })
+    }
+
+    /// A worker's end. Each worker has one.
+    pub fn member(self: &Arc<Self>, worker: usize) -> Member {
+        Member { backbone: Arc::clone(self), worker, next: 0, read: VecDeque::new() }
+    }
+
+    /// Sets how a worker is woken. Called once for each.
+    pub fn wake_worker(&self, worker: usize, wake: Wake) {
+        let _ = self.wake_workers[worker].set(wake);
+    }
+
+    /// Sets how the sequencer's thread is woken. Called once.
+    pub fn wake_sequencer(&self, wake: Wake) {
+        let _ = self.wake_sequencer.set(wake);
+    }
+
+    /// The number of workers.
+    pub fn workers(&self) -> usize {
+        self.wake_workers.len()
+    }
+
+    /// Has the sequencer decide the offers and take in its log's answers, and gives every worker
+    /// the events.
+    pub fn step(&self, sequencer: &mut impl Sequence, now_ms: u64) {
+        let offers = core::mem::take(&mut self.lock().offers);
+        let is_idle = offers.is_empty();
+        let mut events = Vec::with_capacity(offers.len());
+        for (offer, origin) in offers {
+            sequencer.offer(offer, origin, now_ms, &mut events);
+        }
+        sequencer.settle(now_ms, &mut events);
+        if !is_idle || !events.is_empty() {
+            self.spread(events, sequencer.figures());
+        }
+    }
+
+    /// The time that all workers share, in milliseconds since 1970. It goes with the loops' time,
+    /// which has no date, and jumps forward for all at once where the calendar does.
+    pub fn now_ms(&self, now: Time, unix_seconds: u64) -> u64 {
+        let calendar_ms = unix_seconds.saturating_mul(1_000);
+        let now_ms = self.begin_ms.load(Ordering::Relaxed).saturating_add(now.as_millis());
+        if calendar_ms <= now_ms.saturating_add(STEP_MS) {
+            return now_ms;
+        }
+        let begin_ms = calendar_ms.saturating_sub(now.as_millis());
+        let before = self.begin_ms.fetch_max(begin_ms, Ordering::Relaxed);
+        before.max(begin_ms).saturating_add(now.as_millis())
+    }
+
+    /// Raises the time to that of a restored message: the calendar may be behind it.
+    pub fn no_earlier_than(&self, now_ms: u64) {
+        self.begin_ms.fetch_max(now_ms, Ordering::Relaxed);
+    }
+
+    /// Offers under way.
+    pub fn entries(&self) -> usize {
+        self.lock().entries
+    }
+
+    /// Wakes a worker.
+    pub fn wake(&self, worker: usize) {
+        if let Some(wake) = self.wake_workers[worker].get() {
+            wake();
+        }
+    }
+
+    /// Sets the figures that members see before the first event.
+    pub fn begin(&self, sequencer: &impl Sequence) {
+        self.lock().figures = sequencer.figures();
+    }
+
+    fn spread(&self, events: Vec<SequencerEvent>, figures: Figures) {
+        let mut state = self.lock();
+        state.figures = figures;
+        let mut wake = Vec::with_capacity(self.workers());
+        for (worker, reader) in state.readers.iter_mut().enumerate() {
+            let is_there = reader.next != u64::MAX;
+            // [service:one-wake]
+            if is_there && !reader.woken && events.iter().any(|it| it.is_for(worker)) {
+                reader.woken = true;
+                wake.push(worker);
+            }
+        }
+        state.events.extend(events);
+        self.end.store(state.end(), Ordering::Release);
+        state.drop_read();
+        drop(state);
+        wake.into_iter().for_each(|worker| self.wake(worker));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics while holding it")
+    }
+}
+
+impl State {
+    fn end(&self) -> u64 {
+        self.first + self.events.len() as u64
+    }
+
+    /// Drops the events that every worker has read, and frees the room of their offers.
+    fn drop_read(&mut self) {
+        let read = self.readers.iter().map(|reader| reader.next).min().unwrap_or(u64::MAX);
+        while self.first < read {
+            let Some(event) = self.events.pop_front() else { return };
+            self.first += 1;
+            if let Some(origin) = event.settles() {
+                self.entries -= 1;
+                self.bytes -= origin.bytes;
+            }
+        }
+    }
+}
+
+impl core::fmt::Debug for LoopBackbone {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("LoopBackbone").field("workers", &self.workers()).finish_non_exhaustive()
+    }
+}
+
+/// One worker's end of a [`LoopBackbone`].
+///
+/// All members read one list: `next` gives `None` only if this one has read every event that
+/// another member had read before. A dropped member holds back nobody.
+#[derive(Debug)]
+pub struct Member {
+    backbone: Arc<LoopBackbone>,
+    worker: usize,
+    /// The number of the event that it reads next.
+    next: u64,
+    /// Outcomes that were read and not given out.
+    read: VecDeque<Outcome>,
+}
+
+impl Member {
+    fn read_all(&mut self) {
+        let mut state = self.backbone.lock();
+        let from = usize::try_from(self.next - state.first).expect("no longer than a list");
+        let unread = state.events.range(from..);
+        self.read.extend(unread.filter_map(|event| event.outcome_for(self.worker)));
+        self.next = state.end();
+        state.readers[self.worker] = Reader { next: self.next, woken: false };
+        state.drop_read();
+    }
+}
+
+impl Backbone for Member {
+    fn append(&mut self, ticket: Ticket, offer: Offer) -> Result<(), Full> {
+        let key = offer.key.as_ref().map_or(0, |key| key.len());
+        let bytes = offer.payload.cost() + offer.channel.len() + key + OVERHEAD_BYTES;
+        let LoopBackboneLimits { entries_max, bytes_max } = self.backbone.limits;
+        let mut state = self.backbone.lock();
+        // [service:bound-backbone]
+        if state.entries >= entries_max || state.bytes + bytes > bytes_max {
+            return Err(Full);
+        }
+        state.entries += 1;
+        state.bytes += bytes;
+        let was_empty = state.offers.is_empty();
+        state.offers.push_back((offer, Origin { worker: self.worker, ticket, bytes }));
+        drop(state);
+        // The sequencer takes all offers at once: one wake is enough.
+        if was_empty && let Some(wake) = self.backbone.wake_sequencer.get() {
+            wake();
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<Outcome> {
+        if self.read.is_empty() && self.backbone.end.load(Ordering::Acquire) != self.next {
+            self.read_all();
+        }
+        self.read.pop_front()
+    }
+
+    fn now_ms(&mut self, now: Time, unix_seconds: u64) -> u64 {
+        self.backbone.now_ms(now, unix_seconds)
+    }
+
+    fn figures(&self) -> Figures {
+        self.backbone.lock().figures
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let mut state = self.backbone.lock();
+        state.readers[self.worker].next = u64::MAX;
+        state.drop_read();
+    }
+}

@@ -1,0 +1,226 @@
+//! The sequencer of services that share a log: it decides for all of them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use sockeye_hub::{ChannelName, Config, Cursor, Epoch, Flow, Hub, Misuse, Publication, Seq};
+
+use super::decider::{Decider, Decision, Step};
+use super::health::Health;
+use super::log::{Log, Record};
+use super::{Figures, Offer, Outcome, Sequenced, Ticket, Verdict};
+
+/// Gives the offers of several services one order.
+///
+/// [`LoopBackbone::step`](super::LoopBackbone::step) drives it and spreads its events. An
+/// implementation may decide at once, as [`Sequencer`] does, or send offers through an engine that
+/// other machines share and decide them as they come back.
+pub trait Sequence {
+    /// Takes one offer.
+    fn offer(
+        &mut self,
+        offer: Offer,
+        origin: Origin,
+        now_ms: u64,
+        events: &mut Vec<SequencerEvent>,
+    );
+
+    /// Takes in the answers of the log since the last call.
+    fn settle(&mut self, now_ms: u64, events: &mut Vec<SequencerEvent>);
+
+    /// The figures.
+    fn figures(&self) -> Figures;
+}
+
+/// Decides the offers of several services, and has a log keep them if there is one.
+///
+/// It holds a hub without subscribers and without bodies, so the code that decides is that of a
+/// service that is alone. It knows no threads.
+pub struct Sequencer {
+    hub: Hub<()>,
+    decider: Decider<Origin>,
+    /// The offers of messages that wait for the log, by position.
+    offers: VecDeque<Offer>,
+}
+
+/// Which offer of which worker, and the room that it holds until every worker has its outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The worker's number.
+    pub worker: usize,
+    /// The worker's own number for the offer.
+    pub ticket: Ticket,
+    /// The bytes that it holds.
+    pub bytes: usize,
+}
+
+/// One change of the log for all workers, or an answer for one.
+#[derive(Clone, Debug)]
+pub enum SequencerEvent {
+    /// The log's next message, and the offer of this process that it comes from.
+    Entry(Arc<Sequenced>, Option<Origin>),
+    /// As [`Outcome::Void`].
+    Void(Seq),
+    /// As [`Outcome::Lost`].
+    Lost(Seq),
+    /// As [`Outcome::Epoch`].
+    Epoch(Epoch),
+    /// As [`Outcome::Health`].
+    Health(Health),
+    /// As [`Outcome::Answer`], to the worker of that offer.
+    Answer(Origin, Verdict),
+}
+
+impl Sequencer {
+    /// A sequencer over an empty log, in an epoch that has not been before.
+    pub fn new(epoch: Epoch, config: Config) -> Self {
+        Self { hub: Hub::new(epoch, config), decider: Decider::new(), offers: VecDeque::new() }
+    }
+
+    /// Has messages wait for a log's answer.
+    #[must_use]
+    pub fn with_log(mut self, log: Box<dyn Log>) -> Self {
+        self.decider = self.decider.with_log(log);
+        self
+    }
+
+    /// As [`Service::restore_floor`](crate::Service::restore_floor).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn restore_floor(&mut self, floor: Seq) -> Result<(), Misuse> {
+        if floor == Seq::ZERO { Ok(()) } else { self.hub.lose(floor) }
+    }
+
+    /// As [`Service::restore`](crate::Service::restore).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn restore(&mut self, record: &Record<'_>) -> Result<(), Misuse> {
+        self.restore_head(record.position.seq.previous())?;
+        let publication = Publication {
+            kind: record.kind,
+            key: record.key,
+            ..Publication::new(record.channel, (), record.payload.cost())
+        };
+        let nobody = |_, _: &_| Flow::Full;
+        self.hub.apply(record.position.seq, publication, record.time_ms, nobody).map(|_| ())
+    }
+
+    /// As [`Service::restore_head`](crate::Service::restore_head).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn restore_head(&mut self, head: Seq) -> Result<(), Misuse> {
+        if head > self.hub.position().seq { self.hub.void(head) } else { Ok(()) }
+    }
+
+    /// Decides by other settings from now on.
+    pub fn reconfigure(&mut self, config: Config, now_ms: u64) {
+        self.hub.reconfigure(config, now_ms);
+    }
+
+    fn commit(&mut self, position: Cursor, offer: Offer, now_ms: u64) -> Arc<Sequenced> {
+        let committed = self.hub.commit(position, now_ms, |_, _| Flow::Full);
+        let time_ms = committed.expect("messages are settled in order").entry.time_ms;
+        let Offer { channel, payload, kind, key: _, expect: _ } = offer;
+        let level = self.decider.level();
+        Arc::new(Sequenced { position, channel, payload, kind, time_ms, level })
+    }
+}
+
+impl Sequence for Sequencer {
+    fn offer(
+        &mut self,
+        offer: Offer,
+        origin: Origin,
+        now_ms: u64,
+        events: &mut Vec<SequencerEvent>,
+    ) {
+        let publication = Publication {
+            channel: ChannelName::new(&offer.channel).expect("services check names"),
+            body: (),
+            cost: offer.payload.cost(),
+            kind: offer.kind,
+            key: offer.key.as_deref(),
+            expect: offer.expect,
+        };
+        let payload = |(): &()| offer.payload.clone();
+        match self.decider.decide(&mut self.hub, publication, payload, origin, now_ms) {
+            Decision::Commit(position) => {
+                let entry = self.commit(position, offer, now_ms);
+                events.push(SequencerEvent::Entry(entry, Some(origin)));
+            }
+            Decision::Pending => self.offers.push_back(offer),
+            Decision::PendingRepeat => {}
+            Decision::Answer(verdict) => events.push(SequencerEvent::Answer(origin, verdict)),
+        }
+    }
+
+    fn settle(&mut self, now_ms: u64, events: &mut Vec<SequencerEvent>) {
+        let mut steps = Vec::new();
+        self.decider.settle(now_ms, &mut steps);
+        for step in steps {
+            events.push(match step {
+                Step::Commit(position, origin) => {
+                    let offer = self.offers.pop_front().expect("a pending message has its offer");
+                    SequencerEvent::Entry(self.commit(position, offer, now_ms), Some(origin))
+                }
+                Step::Void(position) => {
+                    self.offers.pop_front();
+                    let aborted = self.hub.abort(position);
+                    debug_assert!(aborted.is_ok(), "a message that waits is pending");
+                    SequencerEvent::Void(position.seq)
+                }
+                Step::NextEpoch => {
+                    self.offers.clear();
+                    SequencerEvent::Epoch(self.hub.begin_next_epoch())
+                }
+                Step::Health(health) => SequencerEvent::Health(health),
+                Step::Answer(origin, verdict) => SequencerEvent::Answer(origin, verdict),
+            });
+        }
+    }
+
+    fn figures(&self) -> Figures {
+        self.decider.figures(self.hub.stats())
+    }
+}
+
+impl SequencerEvent {
+    /// The outcome that a worker gets; `None` if the event is for another one.
+    pub(super) fn outcome_for(&self, worker: usize) -> Option<Outcome> {
+        match self {
+            Self::Entry(entry, origin) => {
+                let own = origin.filter(|origin| origin.worker == worker);
+                Some(Outcome::Entry(Arc::clone(entry), own.map(|origin| origin.ticket)))
+            }
+            Self::Void(seq) => Some(Outcome::Void(*seq)),
+            Self::Lost(seq) => Some(Outcome::Lost(*seq)),
+            Self::Epoch(epoch) => Some(Outcome::Epoch(*epoch)),
+            Self::Health(health) => Some(Outcome::Health(*health)),
+            Self::Answer(origin, verdict) => {
+                (origin.worker == worker).then_some(Outcome::Answer(origin.ticket, *verdict))
+            }
+        }
+    }
+
+    /// Whether a worker gets an outcome of it.
+    pub(super) const fn is_for(&self, worker: usize) -> bool {
+        match self {
+            Self::Answer(origin, _) => origin.worker == worker,
+            Self::Entry(..) | Self::Void(_) | Self::Lost(_) | Self::Epoch(_) | Self::Health(_) => {
+                true
+            }
+        }
+    }
+
+    /// The offer whose room is free again once every worker has this event.
+    pub(super) const fn settles(&self) -> Option<Origin> {
+        match self {
+            Self::Entry(_, origin) => *origin,
+            Self::Answer(origin, _) => Some(*origin),
+            Self::Void(_) | Self::Lost(_) | Self::Epoch(_) | Self::Health(_) => None,
+        }
+    }
+}

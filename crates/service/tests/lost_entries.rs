@@ -1,0 +1,114 @@
+//! A service behind a backbone whose log loses entries.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use sockeye_hub::{Cursor, Epoch, Kind, Seq};
+use sockeye_server::Time;
+use sockeye_service::sequencing::{
+    Backbone, Figures, Full, Offer, Outcome, Sequenced, Ticket, Verdict,
+};
+use sockeye_service::wire::{Data, Level, Payload};
+
+use crate::common::{Events, Running, Socket, ask, start};
+
+/// Gives the outcomes that a test puts into it.
+#[derive(Clone, Default)]
+struct Scripted(Arc<Mutex<VecDeque<Outcome>>>);
+
+impl Scripted {
+    /// Adds outcomes, and has the service follow them.
+    fn say(&self, server: &Running, outcomes: impl IntoIterator<Item = Outcome>) {
+        self.0.lock().expect("no test has failed inside").extend(outcomes);
+        server.run(|_| ());
+    }
+}
+
+impl Backbone for Scripted {
+    fn append(&mut self, _: Ticket, _: Offer) -> Result<(), Full> {
+        Err(Full)
+    }
+
+    fn next(&mut self) -> Option<Outcome> {
+        self.0.lock().expect("no test has failed inside").pop_front()
+    }
+
+    fn now_ms(&mut self, now: Time, _: u64) -> u64 {
+        now.as_millis()
+    }
+
+    fn figures(&self) -> Figures {
+        Figures::default()
+    }
+}
+
+fn entry(seq: u64) -> Outcome {
+    let payload = Payload { event: None, data: Data::text(seq.to_string()), ttl_ms: None };
+    Outcome::Entry(
+        Arc::new(Sequenced {
+            position: Cursor { epoch: Epoch(7), seq: Seq(seq) },
+            channel: "c".into(),
+            payload,
+            kind: Kind::Message,
+            time_ms: 0,
+            level: Level::Logged,
+        }),
+        None,
+    )
+}
+
+fn following() -> (Running, Scripted) {
+    let backbone = Scripted::default();
+    let theirs = backbone.clone();
+    let server = start(|setup| {
+        setup.prepare = Some(Box::new(|service| service.with_backbone(Box::new(theirs))));
+    });
+    (server, backbone)
+}
+
+/// A subscriber that has the first message, and the service.
+fn subscribed() -> (Running, Scripted, Events, Socket) {
+    let (server, backbone) = following();
+    let mut events = Events::open(server.addr, "/v1/sse?channel=c&envelope=json", "");
+    events.until("$sync");
+    let mut socket = Socket::commands(server.addr);
+    socket.send(r#"{"type":"subscribe","channels":["c"]}"#);
+    socket.until("sync");
+    backbone.say(&server, [entry(1)]);
+    assert_eq!(socket.until("message")["cursor"], "7-1");
+    (server, backbone, events, socket)
+}
+
+/// [service:lost-entries]
+#[test]
+fn lost_entries_are_a_gap_for_every_subscriber() {
+    let (server, backbone, mut events, mut socket) = subscribed();
+    backbone.say(&server, [Outcome::Lost(Seq(5)), entry(6)]);
+    assert_eq!(socket.until("gap")["reason"], "trimmed");
+    assert_eq!(socket.until("message")["cursor"], "7-6");
+    assert_eq!(events.until("$gap")["reason"], "trimmed");
+    // A client that comes back from before the loss hears of it, too.
+    let poll = ask(server.addr, "GET", "/v1/poll?channel=c&cursor=7-1", "", "").json();
+    assert_eq!(poll["gaps"][0]["reason"], "trimmed", "{poll}");
+    assert_eq!(poll["messages"][0]["cursor"], "7-6", "{poll}");
+    let poll = ask(server.addr, "GET", "/v1/poll?channel=c&cursor=7-6", "", "").json();
+    assert_eq!((&poll["gaps"], &poll["messages"]), (&json!([]), &json!([])));
+}
+
+/// [service:lost-entries]
+#[test]
+fn an_entry_behind_a_hole_declares_the_hole_lost() {
+    let (server, backbone, _events, mut socket) = subscribed();
+    backbone.say(&server, [entry(4)]);
+    assert_eq!(socket.until("gap")["reason"], "trimmed");
+    assert_eq!(socket.until("message")["cursor"], "7-4");
+}
+
+/// An answer that belongs to nobody here changes nothing.
+#[test]
+fn an_answer_without_a_publication_is_ignored() {
+    let (server, backbone, _events, mut socket) = subscribed();
+    backbone.say(&server, [Outcome::Answer(9, Verdict::NotKept), entry(2)]);
+    assert_eq!(socket.until("message")["cursor"], "7-2");
+}
