@@ -1,10 +1,9 @@
 //! The simulated network, whose own work is not counted: it stands for the system.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use sockeye_reactor::{Key, Net, Ready, Socket, Time};
+use sockeye_reactor::{Accepted, Key, Net, Ready, Socket, Time};
 use sockeye_simnet::{Faults, Peer, SimNet, SimSocket};
 
 use crate::counting::aside;
@@ -51,9 +50,13 @@ impl Net for Network {
         aside(|| self.0.poll(timeout, ready))
     }
 
-    fn accept(&mut self) -> io::Result<Option<(Line, SocketAddr)>> {
+    fn accept(&mut self) -> io::Result<Option<Accepted<Line>>> {
         let accepted = aside(|| self.0.accept());
-        accepted.map(|accepted| accepted.map(|(socket, addr)| (Line(socket), addr)))
+        Ok(accepted?.map(|it| Accepted {
+            socket: Line(it.socket),
+            peer: it.peer,
+            listener: it.listener,
+        }))
     }
 
     fn accept_ready(&self) -> bool {

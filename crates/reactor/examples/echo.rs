@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use sockeye_reactor::{
-    Flushed, MioNet, Net, Outbox, Pool, Readiness, Slab, Socket, Time, Timer, Wheel,
+    Accepted, Flushed, MioNet, Net, Outbox, Pool, Readiness, Slab, Socket, Time, Timer, Wheel,
 };
 
 struct Connection<S> {
@@ -33,7 +33,7 @@ fn main() -> std::io::Result<()> {
         let wait = wheel.next().wait_from(net.now()).unwrap_or(Duration::from_millis(50));
         net.poll(Some(wait.min(Duration::from_millis(50))), &mut ready)?;
         let now = net.now();
-        while let Some((socket, _)) = net.accept()? {
+        while let Some(Accepted { socket, .. }) = net.accept()? {
             let key = connections.insert(Connection {
                 socket,
                 readiness: Readiness::default(),
@@ -77,10 +77,10 @@ fn echo<S: Socket>(connection: &mut Connection<S>, buffer: &mut [u8], pool: &mut
         match connection.socket.read(buffer) {
             Ok(0) => return true,
             Ok(len) => {
-                connection.readiness.after_read(len, buffer.len());
+                connection.readiness.after_read(len, buffer.len(), &connection.socket);
                 connection.outbox.tail(pool).extend_from_slice(&buffer[..len]);
             }
-            Err(_) => connection.readiness.after_read_blocked(),
+            Err(_) => connection.readiness.after_read_blocked(&connection.socket),
         }
     }
     match connection.outbox.flush(&mut connection.socket, pool) {

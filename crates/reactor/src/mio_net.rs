@@ -11,28 +11,40 @@ use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use crate::{Key, Net, Ready, Socket, Time};
+use crate::{Accepted, Key, Net, Ready, Socket, Time};
 
 // A key rides in the poller's token whole, generation included.
 const _: () = assert!(usize::BITS >= 64, "keys need 64-bit tokens");
 
-const LISTENER: Token = Token(usize::MAX);
-const WAKER: Token = Token(usize::MAX - 1);
+// The keys of a slot in its last generation would come here; no slot has lived that long.
+const WAKER: Token = Token(usize::MAX);
+const LISTENER_MAX: usize = usize::MAX - 1;
+/// Listening sockets of one loop at the most. Their tokens count down from [`LISTENER_MAX`].
+const LISTENERS_MAX: usize = 64;
+const LISTENER_MIN: usize = LISTENER_MAX + 1 - LISTENERS_MAX;
 
 /// Events taken from the system at a time.
 const EVENTS: usize = 1024;
 
-/// A [`Net`] on the machine's sockets: one poller, at most one listening socket, a waker.
+/// A [`Net`] on the machine's sockets: one poller, listening sockets, a waker.
 #[derive(Debug)]
 pub struct MioNet {
     poll: Poll,
     events: Events,
-    listener: Option<TcpListener>,
-    accept_ready: bool,
-    /// What the listener accepts has no delay of small writes already.
-    inherits_nodelay: bool,
+    listeners: Vec<Listener>,
+    /// The listener that is asked first, so that none starves another.
+    first: usize,
     waker: Waker,
     start: Instant,
+}
+
+#[derive(Debug)]
+struct Listener {
+    socket: TcpListener,
+    /// Connections may be waiting.
+    is_ready: bool,
+    /// Its connections do not delay small writes: they inherit that from the listening socket.
+    inherits_nodelay: bool,
 }
 
 /// Wakes a waiting [`MioNet::poll`](Net::poll) from another thread.
@@ -50,19 +62,18 @@ impl Waker {
 }
 
 impl MioNet {
-    /// A network without a listening socket: what a client needs.
+    /// A network without a listening socket, for clients.
     ///
     /// # Errors
-    /// What the system says when a poller cannot be had.
+    /// The system's error if there is no poller to be had.
     pub fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker(Arc::new(mio::Waker::new(poll.registry(), WAKER)?));
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS),
-            listener: None,
-            accept_ready: false,
-            inherits_nodelay: false,
+            listeners: Vec::new(),
+            first: 0,
             waker,
             start: Instant::now(),
         })
@@ -71,29 +82,43 @@ impl MioNet {
     /// A network that accepts connections from `listener`, which is made non-blocking.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn listen(listener: std::net::TcpListener) -> io::Result<Self> {
         let mut net = Self::new()?;
-        listener.set_nonblocking(true)?;
-        let (listener, inherits_nodelay) = set_nodelay(listener);
-        net.inherits_nodelay = inherits_nodelay;
-        let mut listener = TcpListener::from_std(listener);
-        net.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        net.listener = Some(listener);
+        net.add_listener(listener)?;
         Ok(net)
     }
 
-    /// The same with a time that is counted from `start`: the times of several loops with one start
-    /// can be compared.
+    /// Accepts connections from `listener`, too. Gives its number, which its connections
+    /// [carry](Accepted::listener); the first one is 0.
+    ///
+    /// # Errors
+    /// The system's error; `InvalidInput` for the 65th listener.
+    pub fn add_listener(&mut self, listener: std::net::TcpListener) -> io::Result<usize> {
+        let number = self.listeners.len();
+        if number == LISTENERS_MAX {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        listener.set_nonblocking(true)?;
+        let (listener, inherits_nodelay) = set_nodelay(listener);
+        let mut socket = TcpListener::from_std(listener);
+        let token = Token(LISTENER_MAX - number);
+        self.poll.registry().register(&mut socket, token, Interest::READABLE)?;
+        self.listeners.push(Listener { socket, is_ready: false, inherits_nodelay });
+        Ok(number)
+    }
+
+    /// The same network with a time that counts from `start`. Times of loops with one start can be
+    /// compared.
     #[must_use]
     pub const fn counting_from(mut self, start: Instant) -> Self {
         self.start = start;
         self
     }
 
-    /// Where the listening socket is bound.
+    /// The address to which the first listening socket is bound.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.listener.as_ref()?.local_addr().ok()
+        self.listeners.first()?.socket.local_addr().ok()
     }
 
     /// A handle with which other threads interrupt the wait.
@@ -136,47 +161,45 @@ impl Net for MioNet {
         }
         for event in &self.events {
             match event.token() {
-                LISTENER => self.accept_ready = true,
                 WAKER => {}
+                Token(bits @ LISTENER_MIN..=LISTENER_MAX) => {
+                    if let Some(listener) = self.listeners.get_mut(LISTENER_MAX - bits) {
+                        listener.is_ready = true;
+                    }
+                }
                 Token(bits) => ready.push(to_ready(bits, event)),
             }
         }
         Ok(())
     }
 
-    fn accept(&mut self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
-        let Some(listener) = &self.listener else { return Ok(None) };
-        loop {
-            match listener.accept() {
-                Ok((stream, addr)) => {
-                    // Replies are batched by the outbox; Nagle would only delay them. A peer that
-                    // is gone already shows at the first read.
-                    if !self.inherits_nodelay {
-                        let _ = stream.set_nodelay(true);
-                    }
-                    return Ok(Some((stream, addr)));
+    fn accept(&mut self) -> io::Result<Option<Accepted<TcpStream>>> {
+        let (count, mut asked) = (self.listeners.len(), 0_u64);
+        // The poller may not have said yet that connections wait at the others.
+        for only_ready in [true, false] {
+            for number in (0..count).map(|at| (self.first + at) % count) {
+                let listener = &mut self.listeners[number];
+                if asked & 1 << number != 0 || only_ready && !listener.is_ready {
+                    continue;
                 }
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => {
-                        self.accept_ready = false;
-                        return Ok(None);
-                    }
-                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
-                    _ => return Err(error),
-                },
+                asked |= 1 << number;
+                if let Some((socket, peer)) = listener.accept()? {
+                    self.first = number + 1;
+                    return Ok(Some(Accepted { socket, peer, listener: number }));
+                }
             }
         }
+        Ok(None)
     }
 
     fn accept_ready(&self) -> bool {
-        self.accept_ready
+        self.listeners.iter().any(|listener| listener.is_ready)
     }
 
     fn stop_listening(&mut self) {
-        if let Some(mut listener) = self.listener.take() {
-            let _ = self.poll.registry().deregister(&mut listener);
+        for mut listener in self.listeners.drain(..) {
+            let _ = self.poll.registry().deregister(&mut listener.socket);
         }
-        self.accept_ready = false;
     }
 
     fn register(&mut self, socket: &mut TcpStream, key: Key) -> io::Result<()> {
@@ -190,7 +213,33 @@ impl Net for MioNet {
     }
 }
 
-/// Sets `TCP_NODELAY` once for all: on Linux what is accepted inherits it, as it does the size of its
+impl Listener {
+    /// The next connection that waits here, if one does.
+    fn accept(&mut self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+        loop {
+            match self.socket.accept() {
+                Ok((stream, addr)) => {
+                    // Replies are batched by the outbox; Nagle would only delay them. A peer that
+                    // is gone already shows at the first read.
+                    if !self.inherits_nodelay {
+                        let _ = stream.set_nodelay(true);
+                    }
+                    return Ok(Some((stream, addr)));
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => {
+                        self.is_ready = false;
+                        return Ok(None);
+                    }
+                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+}
+
+/// Sets `TCP_NODELAY` once for all: on Linux an accepted socket inherits it, as it does the size of its
 /// buffers, and each connection saves a call. Says whether that is so here.
 #[cfg(target_os = "linux")]
 fn set_nodelay(listener: std::net::TcpListener) -> (std::net::TcpListener, bool) {
@@ -253,13 +302,36 @@ mod tests {
     use super::MioNet;
     use crate::Net;
 
+    fn accepted(net: &mut MioNet) -> crate::Accepted<mio::net::TcpStream> {
+        net.poll(None, &mut Vec::new()).expect("the poller works");
+        net.accept().expect("it can").expect("one waits")
+    }
+
     #[test]
     fn small_writes_are_not_delayed() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let mut net = MioNet::listen(listener).expect("a poller");
         let _peer = TcpStream::connect(net.local_addr().expect("bound")).expect("it listens");
-        net.poll(None, &mut Vec::new()).expect("the poller works");
-        let (stream, _) = net.accept().expect("it can").expect("one waits");
-        assert!(stream.nodelay().expect("a socket"));
+        assert!(accepted(&mut net).socket.nodelay().expect("a socket"));
+    }
+
+    #[test]
+    fn a_connection_names_its_listener() {
+        let mut net = MioNet::new().expect("a poller");
+        let addrs = [0, 1, 2].map(|number| {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let addr = listener.local_addr().expect("bound");
+            assert_eq!(net.add_listener(listener).expect("few"), number);
+            addr
+        });
+        for number in [2, 0, 1, 1] {
+            let peer = TcpStream::connect(addrs[number]).expect("it listens");
+            let accepted = accepted(&mut net);
+            assert_eq!(accepted.listener, number);
+            assert_eq!(accepted.peer, peer.local_addr().expect("a socket"));
+            assert!(net.accept().expect("it can").is_none() && !net.accept_ready());
+        }
+        net.stop_listening();
+        assert!(TcpStream::connect(addrs[2]).is_err());
     }
 }

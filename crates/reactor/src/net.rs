@@ -1,12 +1,12 @@
 //! The seam between a loop and the world: a network and a clock.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::{Key, Time};
+use crate::{Key, Socket, Time};
 
-/// What the network reported of one socket since it was last asked.
+/// A network's report on one socket since the last [`Net::poll`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ready {
     /// The socket's key, as given to [`Net::register`]. It may be stale: look it up.
@@ -19,40 +19,21 @@ pub struct Ready {
     pub read_closed: bool,
 }
 
-/// One connected stream socket that never blocks.
-///
-/// `ErrorKind::WouldBlock` means "not now"; readiness is reported afresh after that.
-/// `ErrorKind::Interrupted` never comes out.
-pub trait Socket {
-    /// Reads into `buffer`; `Ok(0)` is the end of the peer's stream.
-    ///
-    /// # Errors
-    /// What the system says; anything but `WouldBlock` ends the connection.
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
-
-    /// Writes from one slice.
-    ///
-    /// # Errors
-    /// As [`Socket::read`].
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
-
-    /// Writes from several slices in one call, in order.
-    ///
-    /// # Errors
-    /// As [`Socket::read`].
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
-
-    /// Tells the peer that nothing more will be written; reading goes on.
-    ///
-    /// # Errors
-    /// What the system says, for example that the peer is gone already.
-    fn shutdown_write(&mut self) -> io::Result<()>;
+/// A connection that a listening socket has accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Accepted<S> {
+    /// The connection.
+    pub socket: S,
+    /// The peer's address.
+    pub peer: SocketAddr,
+    /// Number of the listening socket that accepted it, in the order in which they were added.
+    pub listener: usize,
 }
 
 /// A network with a clock: the machine's own ([`MioNet`](crate::MioNet)) or a simulated one.
 ///
-/// Everything that a server does to the world outside goes through here, so a seeded simulation
-/// can drive the whole of it.
+/// Everything that a server does to the world outside goes through this trait, so a seeded simulation
+/// can drive the whole server.
 pub trait Net {
     /// The sockets of this network.
     type Socket: Socket;
@@ -60,7 +41,7 @@ pub trait Net {
     /// The present moment. It never goes back.
     fn now(&self) -> Time;
 
-    /// The same in microseconds, for measuring: as fine as the clock is, and of the same life.
+    /// The same moment in microseconds, for measuring, as exactly as the clock tells it.
     fn now_us(&self) -> u64 {
         self.now().as_millis().saturating_mul(1_000)
     }
@@ -75,26 +56,26 @@ pub trait Net {
     /// Only where the poller itself is broken; an interrupted wait is no error.
     fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()>;
 
-    /// The next waiting connection, or `None` when there is none now. Whether it is worth asking
-    /// is told by [`Net::accept_ready`].
+    /// The next waiting connection, or `None` when there is none now. [`Net::accept_ready`] says whether
+    /// it is worth asking.
     ///
     /// # Errors
-    /// What the system says, running out of descriptors included.
-    fn accept(&mut self) -> io::Result<Option<(Self::Socket, SocketAddr)>>;
+    /// The system's error, running out of descriptors included.
+    fn accept(&mut self) -> io::Result<Option<Accepted<Self::Socket>>>;
 
     /// Whether connections may be waiting.
     fn accept_ready(&self) -> bool;
 
-    /// Closes the listening socket for good.
+    /// Closes all listening sockets for good.
     fn stop_listening(&mut self);
 
-    /// Has `socket` reported under `key` from now on, for both directions, once and for all.
+    /// Reports `socket` under `key` from now on, in both directions, until it is closed.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     fn register(&mut self, socket: &mut Self::Socket, key: Key) -> io::Result<()>;
 
-    /// Gives `socket` back. Unread input makes the system reset the connection, which is why a
-    /// server drains first.
+    /// Closes `socket`. Unread input makes the system reset the connection, which is why a server
+    /// drains first.
     fn close(&mut self, socket: Self::Socket);
 }

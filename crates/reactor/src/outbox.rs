@@ -28,11 +28,12 @@ impl Deref for Shared {
     }
 }
 
-/// The bytes one socket still has to take, in order: owned, shared and pooled ones.
+/// The unsent bytes of one socket, in order: owned, shared and pooled ones, and the number of those
+/// that the socket [holds](Socket::held_output).
 ///
-/// An outbox with nothing in it owns nothing. Its queue comes from a [`Pool`] with the first byte and
-/// returns there with the last one sent, so a steady exchange of small messages allocates nothing
-/// and an idle connection is two words.
+/// An empty outbox owns nothing. Its queue comes from a [`Pool`] with the first byte and returns there
+/// with the last one sent, so a steady exchange of small messages allocates nothing and an idle
+/// connection is two words.
 #[derive(Default)]
 pub struct Outbox(Waiting);
 
@@ -41,7 +42,7 @@ enum Waiting {
     #[default]
     Nothing,
     /// One shared message and nothing else: most outboxes of a fan-out never need a queue, and thousands
-    /// of queues are more memory than a cache holds.
+    /// of queues are more memory than a cache holds. The socket holds nothing.
     Lone(Shared),
     Queue(Box<SegmentQueue>),
 }
@@ -49,11 +50,11 @@ enum Waiting {
 /// How a [`Outbox::flush`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flushed {
-    /// Nothing is left.
+    /// Nothing is left, neither here nor in the socket.
     All,
-    /// The socket took `bytes` and will say when it takes more.
+    /// The socket takes no more now; the poller reports when it does.
     Blocked {
-        /// Bytes written by this flush; zero means no progress.
+        /// Bytes that this flush has moved on; zero means no progress.
         bytes: usize,
     },
 }
@@ -64,14 +65,40 @@ impl Outbox {
         Self(Waiting::Nothing)
     }
 
-    /// Bytes not yet sent.
+    /// Bytes not yet sent, those that the socket holds included.
     #[inline]
     pub fn len(&self) -> usize {
         match &self.0 {
             Waiting::Nothing => 0,
             Waiting::Lone(lone) => lone.len(),
+            Waiting::Queue(queue) => queue.len() + queue.held,
+        }
+    }
+
+    /// Bytes that the socket has not taken.
+    #[inline]
+    pub fn queued(&self) -> usize {
+        match &self.0 {
+            Waiting::Nothing => 0,
+            Waiting::Lone(lone) => lone.len(),
             Waiting::Queue(queue) => queue.len(),
         }
+    }
+
+    /// Takes note of the output that `socket` holds now: a read or a handshake may have made some. Says
+    /// whether there is any, which the owner has to [flush](Self::flush).
+    #[inline]
+    pub fn note_held<S: Socket>(&mut self, socket: &S, pool: &mut Pool) -> bool {
+        if !S::BUFFERS {
+            return false;
+        }
+        let held = socket.held_output();
+        match &mut self.0 {
+            Waiting::Queue(queue) => queue.held = held,
+            Waiting::Nothing | Waiting::Lone(_) if held > 0 => self.queue(pool).held = held,
+            Waiting::Nothing | Waiting::Lone(_) => {}
+        }
+        held > 0
     }
 
     /// Whether everything is sent.
@@ -129,8 +156,11 @@ impl Outbox {
     /// Writes until everything is sent or the socket takes no more.
     ///
     /// # Errors
-    /// What the socket says, `WouldBlock` excepted; a socket that takes zero bytes is `WriteZero`.
-    pub fn flush(&mut self, socket: &mut impl Socket, pool: &mut Pool) -> io::Result<Flushed> {
+    /// The socket's error, `WouldBlock` excepted; `WriteZero` if it takes zero bytes.
+    pub fn flush<S: Socket>(&mut self, socket: &mut S, pool: &mut Pool) -> io::Result<Flushed> {
+        if S::BUFFERS {
+            return self.flush_through(socket, pool);
+        }
         match &mut self.0 {
             Waiting::Nothing => Ok(Flushed::All),
             Waiting::Lone(_) => self.flush_lone(socket, pool),
@@ -144,7 +174,33 @@ impl Outbox {
         }
     }
 
-    /// The same for a lone message, which gets a queue once a part of it is sent.
+    /// Flushes into a socket that holds output: bytes that it took are sent once it has flushed them.
+    fn flush_through<S: Socket>(&mut self, socket: &mut S, pool: &mut Pool) -> io::Result<Flushed> {
+        let mut moved = 0;
+        loop {
+            moved += socket.flush()?;
+            if socket.held_output() > 0 || self.queued() == 0 {
+                break;
+            }
+            let queue = self.queue(pool);
+            let queued = queue.len();
+            match queue.flush(socket, pool)? {
+                Flushed::All => {
+                    moved += queued;
+                    queue.clear();
+                }
+                Flushed::Blocked { bytes: 0 } => break,
+                Flushed::Blocked { bytes } => moved += bytes,
+            }
+        }
+        if self.note_held(socket, pool) || self.queued() > 0 {
+            return Ok(Flushed::Blocked { bytes: moved });
+        }
+        self.clear(pool);
+        Ok(Flushed::All)
+    }
+
+    /// Flushes a lone message, which gets a queue once a part of it is sent.
     #[inline]
     fn flush_lone(&mut self, socket: &mut impl Socket, pool: &mut Pool) -> io::Result<Flushed> {
         let Waiting::Lone(lone) = &self.0 else { return Ok(Flushed::All) };
@@ -165,7 +221,7 @@ impl Outbox {
         }
     }
 
-    /// Forgets everything unsent and gives the memory back.
+    /// Drops everything unsent and gives the memory back.
     pub fn clear(&mut self, pool: &mut Pool) {
         if let Waiting::Queue(queue) = mem::take(&mut self.0) {
             pool.put(queue);

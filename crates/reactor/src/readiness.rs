@@ -1,13 +1,12 @@
-//! What a socket was last said to be ready for, and the list of those to visit again.
+//! The readiness of sockets as remembered between turns, and the list of those to visit again.
 
-use crate::{Key, Ready};
+use crate::{Key, Ready, Socket};
 
-/// The readiness of one socket as remembered between turns.
+/// The readiness of one socket as remembered between turns, in one byte.
 ///
-/// The poller reports edges: it says "readable" once, and again only after more has come. So the
-/// bits stay set until a read or a write proves them wrong.
-///
-/// Every connection has one: a byte.
+/// The poller reports edges: it says "readable" once, and again only after more has come. So a bit
+/// stays set until a read or a write proves it wrong. Methods that follow a read take the socket: one
+/// that [holds input](Socket::holds_input) stays readable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness(u8);
 
@@ -16,12 +15,13 @@ impl Readiness {
     const WRITABLE: u8 = 1 << 1;
     const READ_CLOSED: u8 = 1 << 2;
     const LISTED: u8 = 1 << 3;
+    const HANDSHAKING: u8 = 1 << 4;
 
     const fn has(self, bits: u8) -> bool {
         self.0 & bits != 0
     }
 
-    /// Takes in what the poller reported.
+    /// Adds a report of the poller's.
     pub fn merge(&mut self, ready: Ready) {
         let of = |is_so: bool, bit: u8| if is_so { bit } else { 0 };
         self.0 |= of(ready.readable, Self::READABLE);
@@ -29,13 +29,13 @@ impl Readiness {
         self.0 |= of(ready.read_closed, Self::READ_CLOSED);
     }
 
-    /// The owner has a reason to write although the poller did not say so: the socket is new, or
-    /// a deadline has come. At worst the write blocks.
+    /// Marks the socket writable without a report: it is new, or a deadline has come. At worst the
+    /// write blocks.
     pub const fn assume_writable(&mut self) {
         self.0 |= Self::WRITABLE;
     }
 
-    /// The owner wants to read again what the poller reports once only: the end of the stream. At
+    /// Marks the socket readable without a report, for example to read the end of the stream again. At
     /// worst the read blocks.
     pub const fn assume_readable(&mut self) {
         self.0 |= Self::READABLE;
@@ -51,13 +51,14 @@ impl Readiness {
         self.has(Self::WRITABLE)
     }
 
-    /// A read brought `len` bytes into room for `room`.
+    /// A read of `socket` brought `len` bytes into room for `room`.
     ///
-    /// A short read means drained: on a stream socket the next byte comes with a new edge. The
-    /// exception is an end of stream that was reported together with the bytes before it: its
-    /// edge is already spent, so the socket stays readable until the end itself has been read.
-    pub const fn after_read(&mut self, len: usize, room: usize) {
-        if len < room {
+    /// A short read means drained, unless the socket holds input: the next byte comes with a new edge.
+    /// An end of stream that was reported together with the bytes before it has no edge of its own, so
+    /// the socket stays readable until the end itself has been read.
+    #[inline]
+    pub fn after_read<S: Socket>(&mut self, len: usize, room: usize, socket: &S) {
+        if len < room && !socket.holds_input() {
             self.0 &= !Self::READABLE;
         }
     }
@@ -67,19 +68,44 @@ impl Readiness {
         self.0 &= !(Self::READABLE | Self::READ_CLOSED);
     }
 
-    /// A read would block.
-    pub const fn after_read_blocked(&mut self) {
-        self.0 &= !(Self::READABLE | Self::READ_CLOSED);
+    /// A read of `socket` would block.
+    #[inline]
+    pub fn after_read_blocked<S: Socket>(&mut self, socket: &S) {
+        if !socket.holds_input() {
+            self.0 &= !(Self::READABLE | Self::READ_CLOSED);
+        }
     }
 
     /// A write could not take everything.
     pub const fn after_short_write(&mut self) {
         self.0 &= !Self::WRITABLE;
     }
+
+    /// The socket has a handshake before it.
+    pub const fn begin_handshake(&mut self) {
+        self.0 |= Self::HANDSHAKING;
+    }
+
+    /// Whether the handshake is under way.
+    pub const fn is_handshaking(self) -> bool {
+        self.has(Self::HANDSHAKING)
+    }
+
+    /// The handshake of `socket` went as far as it could: it is over, or waits for input. Input behind it
+    /// may have come together with its end.
+    #[inline]
+    pub fn after_handshake<S: Socket>(&mut self, socket: &S) {
+        if socket.is_handshaking() {
+            self.0 &= !Self::READABLE;
+        } else {
+            self.0 &= !Self::HANDSHAKING;
+            self.0 |= Self::READABLE;
+        }
+    }
 }
 
-/// Sockets to be visited in the next turn although the poller will not name them again: those that
-/// used up their read budget, and those whose reading was paused and may go on.
+/// Sockets to visit in the next turn although the poller will not name them again: they used up
+/// their read budget, hold input, or were paused and may go on.
 #[derive(Debug, Default)]
 pub struct ReadyList {
     keys: Vec<Key>,
@@ -94,7 +120,7 @@ impl ReadyList {
         }
     }
 
-    /// Whether nobody waits for a visit.
+    /// Whether no socket waits for a visit.
     pub const fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
@@ -113,7 +139,7 @@ impl Readiness {
         self.has(Self::LISTED)
     }
 
-    /// The visit for which the socket was listed begins.
+    /// Takes the socket off the list: its visit begins.
     pub const fn unlist(&mut self) {
         self.0 &= !Self::LISTED;
     }
@@ -121,8 +147,47 @@ impl Readiness {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, IoSlice};
+
     use super::{Readiness, ReadyList};
-    use crate::{Key, Ready};
+    use crate::{Key, Ready, Socket};
+
+    const PLAIN: Idle = Idle { holds_input: false, is_handshaking: false };
+
+    /// A socket of which only the state counts.
+    #[derive(Clone, Copy)]
+    struct Idle {
+        holds_input: bool,
+        is_handshaking: bool,
+    }
+
+    impl Socket for Idle {
+        const BUFFERS: bool = true;
+
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            unreachable!("nobody reads here")
+        }
+
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            unreachable!("nobody writes here")
+        }
+
+        fn write_vectored(&mut self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+            unreachable!("nobody writes here")
+        }
+
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            unreachable!("nobody writes here")
+        }
+
+        fn holds_input(&self) -> bool {
+            self.holds_input
+        }
+
+        fn is_handshaking(&self) -> bool {
+            self.is_handshaking
+        }
+    }
 
     fn ready(readable: bool, read_closed: bool) -> Ready {
         Ready { key: Key::from_u64(1), readable, writable: false, read_closed }
@@ -132,9 +197,9 @@ mod tests {
     fn a_short_read_means_drained() {
         let mut readiness = Readiness::default();
         readiness.merge(ready(true, false));
-        readiness.after_read(10, 10);
+        readiness.after_read(10, 10, &PLAIN);
         assert!(readiness.readable(), "a full read may have left something");
-        readiness.after_read(9, 10);
+        readiness.after_read(9, 10, &PLAIN);
         assert!(!readiness.readable());
     }
 
@@ -142,10 +207,35 @@ mod tests {
     fn an_end_reported_with_data_is_still_read() {
         let mut readiness = Readiness::default();
         readiness.merge(ready(true, true));
-        readiness.after_read(3, 10);
+        readiness.after_read(3, 10, &PLAIN);
         assert!(readiness.readable(), "the end has no edge of its own any more");
         readiness.after_end();
         assert!(!readiness.readable());
+    }
+
+    #[test]
+    fn a_socket_that_holds_input_stays_readable() {
+        let holding = Idle { holds_input: true, ..PLAIN };
+        let mut readiness = Readiness::default();
+        readiness.merge(ready(true, false));
+        readiness.after_read(3, 10, &holding);
+        assert!(readiness.readable(), "a short read says nothing of what it holds");
+        readiness.after_read_blocked(&holding);
+        assert!(readiness.readable());
+        readiness.after_read_blocked(&PLAIN);
+        assert!(!readiness.readable());
+    }
+
+    #[test]
+    fn a_handshake_leaves_the_input_behind_it_to_be_read() {
+        let mut readiness = Readiness::default();
+        readiness.begin_handshake();
+        readiness.merge(ready(true, false));
+        readiness.after_handshake(&Idle { is_handshaking: true, ..PLAIN });
+        assert!(readiness.is_handshaking() && !readiness.readable(), "it waits for more");
+        readiness.merge(ready(true, false));
+        readiness.after_handshake(&PLAIN);
+        assert!(!readiness.is_handshaking() && readiness.readable());
     }
 
     #[test]

@@ -477,6 +477,8 @@ pub enum CloseCause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Deadline {
+    /// The socket's handshake did not end in time.
+    Handshake,
     /// The request's head did not come in time.
     Head,
     /// The request's body did not come in time.

@@ -94,7 +94,8 @@ fn ending(cause: CloseCause, said: Option<u16>) -> (ClosedBy, Option<u16>) {
         CloseCause::Failed(error) => (ClosedBy::Server, Some(error.close_code().to_u16())),
         CloseCause::Finished => (ClosedBy::Server, Some(NORMAL)),
         CloseCause::Timeout(
-            Deadline::Head
+            Deadline::Handshake
+            | Deadline::Head
             | Deadline::Body
             | Deadline::Message
             | Deadline::KeepAlive

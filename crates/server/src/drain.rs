@@ -147,8 +147,8 @@ impl<N: Net, A: App> Server<N, A> {
                 break;
             }
             // Without descriptors nothing more can be done for them.
-            let Ok(Some((socket, peer))) = self.net.accept() else { break };
-            self.admit(socket, peer);
+            let Ok(Some(accepted)) = self.net.accept() else { break };
+            self.admit(accepted);
         }
         self.net.stop_listening();
     }

@@ -44,7 +44,10 @@ pub struct Limits {
     pub hold_bytes_max: usize,
     /// Bytes discarded after the last word on a connection, while waiting for the peer's end.
     pub discard_bytes_max: u64,
-    /// From accept, or from the first byte of a later request, to its complete head.
+    /// From accept to the end of the socket's handshake, if it has one: TLS has, TCP has not.
+    pub handshake_ms: u64,
+    /// From accept or the end of the handshake, or from the first byte of a later request, to its complete
+    /// head.
     pub head_ms: u64,
     /// From a request's head to the end of its body.
     pub body_ms: u64,
@@ -98,6 +101,7 @@ impl Default for Limits {
             outbox_bytes_max: 64 * 1024 * 1024,
             hold_bytes_max: 16 * 1024,
             discard_bytes_max: 16 * 1024 * 1024,
+            handshake_ms: 5_000,
             head_ms: 5_000,
             body_ms: 30_000,
             message_ms: 120_000,

@@ -1,5 +1,6 @@
 //! The turn: accept, read, timers, application, flush.
 
+mod buffered;
 mod out;
 
 use std::collections::HashMap;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use sockeye_deflate::{Engine, EngineConfig};
 use sockeye_http1::Date;
-use sockeye_reactor::{Key, Net, Pool, Ready, ReadyList, Slab, Socket, Time, Wheel};
+use sockeye_reactor::{Accepted, Key, Net, Pool, Ready, ReadyList, Slab, Socket, Time, Wheel};
 
 use crate::addresses::{Addresses, Rooms, SharedRoom};
 use crate::connection::{Connection, Core, Room};
@@ -205,7 +206,7 @@ impl<N: Net, A: App> Server<N, A> {
                 return self.rest_accepting();
             }
             match self.net.accept() {
-                Ok(Some((socket, peer))) => self.admit(socket, peer),
+                Ok(Some(accepted)) => self.admit(accepted),
                 Ok(None) => return,
                 // Out of descriptors or memory: what is open stays open, and the backlog waits
                 // until something has been closed, or a moment has passed.
@@ -219,7 +220,8 @@ impl<N: Net, A: App> Server<N, A> {
         self.accept_from = self.core.now + ACCEPT_REST_MS;
     }
 
-    pub(crate) fn admit(&mut self, mut socket: N::Socket, peer: std::net::SocketAddr) {
+    pub(crate) fn admit(&mut self, accepted: Accepted<N::Socket>) {
+        let Accepted { mut socket, peer, .. } = accepted;
         // [server:address-bound]
         if !self.addresses.enter(peer.ip(), self.core.limits.connections_per_address_max) {
             self.core.stats.crowded_out += 1;
@@ -236,6 +238,9 @@ impl<N: Net, A: App> Server<N, A> {
         }
         self.sockets[key.index()] = Some(socket);
         self.core.stats.accepted += 1;
+        if N::Socket::BUFFERS {
+            self.begin_handshake(key);
+        }
         self.core.arm(key);
     }
 
@@ -267,6 +272,9 @@ impl<N: Net, A: App> Server<N, A> {
 
     /// One read of one connection, or a look at what is left of an earlier one.
     fn visit(&mut self, key: Key) {
+        if N::Socket::BUFFERS && !self.shake_hands(key) {
+            return;
+        }
         let Some(connection) = self.core.connections.get_mut(key) else { return };
         if connection.has_leftover() {
             if !connection.is_halted() {
@@ -291,7 +299,7 @@ impl<N: Net, A: App> Server<N, A> {
                 self.receive_end(key);
             }
             Ok(len) => {
-                connection.readiness.after_read(len, bytes_max);
+                connection.readiness.after_read(len, bytes_max, socket);
                 connection.heard = self.core.now;
                 self.core.stats.bytes_received += len as u64;
                 if direct {
@@ -301,10 +309,13 @@ impl<N: Net, A: App> Server<N, A> {
                 }
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                connection.readiness.after_read_blocked();
+                connection.readiness.after_read_blocked(socket);
             }
             // [server:hold-peer-gone]
             Err(_) => self.core.cut(key, CloseCause::Transport),
+        }
+        if N::Socket::BUFFERS {
+            self.note_held(key);
         }
         self.end_visit(key);
     }

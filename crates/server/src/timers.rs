@@ -61,6 +61,9 @@ impl Connection {
 
     fn room_deadline(&self, limits: &Limits) -> (Time, Due) {
         match &self.room {
+            Room::Http(_) if self.readiness.is_handshaking() => {
+                (self.heard + limits.handshake_ms, Due::GiveUp(Deadline::Handshake))
+            }
             Room::Http(room) => {
                 let (at, deadline) = room.deadline(self.heard, limits);
                 (at, Due::GiveUp(deadline))
@@ -142,7 +145,11 @@ pub(crate) fn give_up<A: App>(core: &mut Core, app: &mut A, key: Key, deadline: 
             core.stats.timeouts += 1;
             held::time_out(core, app, key);
         }
-        Deadline::Pong | Deadline::Close | Deadline::WriteStall | Deadline::Tunnel => {
+        Deadline::Handshake
+        | Deadline::Pong
+        | Deadline::Close
+        | Deadline::WriteStall
+        | Deadline::Tunnel => {
             core.stats.timeouts += 1;
             core.cut(key, cause);
         }

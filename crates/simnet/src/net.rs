@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use sockeye_reactor::{Key, Net, Ready, Socket, Time};
+use sockeye_reactor::{Accepted, Key, Net, Ready, Socket, Time};
 
 use crate::Random;
 use crate::pipe::Pipe;
@@ -219,7 +219,7 @@ impl Net for SimNet {
         Ok(())
     }
 
-    fn accept(&mut self) -> io::Result<Option<(SimSocket, SocketAddr)>> {
+    fn accept(&mut self) -> io::Result<Option<Accepted<SimSocket>>> {
         let mut world = self.0.borrow_mut();
         let no_descriptors = world.faults.no_descriptors;
         if !world.backlog.is_empty() && world.random.one_in(no_descriptors) {
@@ -228,7 +228,7 @@ impl Net for SimNet {
         let Some(index) = world.backlog.pop_front() else { return Ok(None) };
         let port = u16::try_from(index % 60_000).unwrap_or(0) + 1024;
         let socket = SimSocket { world: Rc::clone(&self.0), index };
-        Ok(Some((socket, (Ipv4Addr::LOCALHOST, port).into())))
+        Ok(Some(Accepted { socket, peer: (Ipv4Addr::LOCALHOST, port).into(), listener: 0 }))
     }
 
     fn accept_ready(&self) -> bool {

@@ -47,17 +47,19 @@ impl<N: Net, A: App> Server<N, A> {
         if matches!(connection.room, Room::Gone) {
             return;
         }
-        let before = connection.outbox.len();
-        if before == 0 {
+        let waiting = connection.outbox.len();
+        // A socket that holds output may have sent the last of it within a read.
+        if waiting == 0 && !N::Socket::BUFFERS {
             connection.outbox.clear(&mut core.pool);
             return self.after_flush(key);
         }
-        if !connection.readiness.writable() {
+        if waiting > 0 && !connection.readiness.writable() {
             return;
         }
         let Some(socket) = &mut self.sockets[key.index()] else { return };
+        let queued = connection.outbox.queued();
         let flushed = connection.outbox.flush(socket, &mut core.pool);
-        let written = before - connection.outbox.len();
+        let written = queued - connection.outbox.queued();
         connection.told_drained &= written == 0;
         core.stats.bytes_sent += written as u64;
         match flushed {
@@ -71,6 +73,10 @@ impl<N: Net, A: App> Server<N, A> {
             }
             Ok(Flushed::Blocked { bytes }) => {
                 connection.readiness.after_short_write();
+                // A handshake has a deadline of its own, which progress does not move.
+                if N::Socket::BUFFERS && connection.readiness.is_handshaking() {
+                    return;
+                }
                 if bytes > 0 || connection.stalled == Time::NEVER {
                     connection.stalled = core.now;
                 } else if connection.stalled + core.limits.write_stall_ms <= core.now {
@@ -103,10 +109,13 @@ impl<N: Net, A: App> Server<N, A> {
                 core.now,
                 &core.limits,
             );
-            if leaving.ended {
-                core.cut(key, CloseCause::Ended);
+            let ended = leaving.ended;
+            // The socket may have a farewell of its own to send.
+            let holds_output = N::Socket::BUFFERS && self.note_held(key);
+            if ended && !holds_output {
+                self.core.cut(key, CloseCause::Ended);
             } else {
-                core.arm(key);
+                self.core.arm(key);
             }
         }
     }

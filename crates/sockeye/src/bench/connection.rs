@@ -94,11 +94,11 @@ impl Connection {
         match Socket::read(socket, buffer) {
             Ok(0) => Err(Fault::Ended),
             Ok(len) => {
-                self.readiness.after_read(len, buffer.len());
+                self.readiness.after_read(len, buffer.len(), socket);
                 Ok(len)
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.readiness.after_read_blocked();
+                self.readiness.after_read_blocked(socket);
                 Ok(0)
             }
             Err(error) => Err(error.into()),

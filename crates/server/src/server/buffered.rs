@@ -1,0 +1,70 @@
+//! Sockets that hold bytes, for example below TLS: see [`Socket`]. For others none of this is compiled.
+
+use sockeye_reactor::{Key, Net, Socket};
+
+use super::Server;
+use crate::connection::Room;
+use crate::{App, CloseCause};
+
+/// The protocol that this server speaks, by its ALPN name (RFC 7301 §6).
+const HTTP_1_1: &[u8] = b"http/1.1";
+
+impl<N: Net, A: App> Server<N, A> {
+    /// A connection was accepted on `key`: its handshake comes first, if it has one.
+    pub(super) fn begin_handshake(&mut self, key: Key) {
+        let Some(connection) = self.core.connections.get_mut(key) else { return };
+        let Some(socket) = &self.sockets[key.index()] else { return };
+        if socket.is_handshaking() {
+            connection.readiness.begin_handshake();
+        }
+        self.note_held(key);
+    }
+
+    /// Goes on with the handshake of `key`. True: there is none, or it is over, and data can be read.
+    ///
+    pub(super) fn shake_hands(&mut self, key: Key) -> bool {
+        let core = &mut self.core;
+        let Some(connection) = core.connections.get_mut(key) else { return false };
+        if !connection.readiness.is_handshaking() {
+            return true;
+        }
+        let Room::Http(room) = &mut connection.room else { return false };
+        let Some(socket) = &mut self.sockets[key.index()] else { return false };
+        if !connection.readiness.readable() {
+            return false;
+        }
+        if socket.handshake().is_err() {
+            core.cut(key, CloseCause::Transport);
+            return false;
+        }
+        connection.readiness.after_handshake(socket);
+        let is_over = !connection.readiness.is_handshaking();
+        if is_over {
+            if socket.protocol().is_some_and(|protocol| protocol != HTTP_1_1) {
+                core.cut(key, CloseCause::Transport);
+                return false;
+            }
+            // The request's time begins now, and that of output that the handshake has left.
+            connection.heard = core.now;
+            connection.readiness.assume_writable();
+            room.restart(core.now);
+            core.arm(key);
+        }
+        self.note_held(key);
+        is_over
+    }
+
+    /// Takes note of the output that the socket holds, which a read or a handshake may have made or sent,
+    /// and lists `key` for the next flush. Tells whether there is any.
+    pub(super) fn note_held(&mut self, key: Key) -> bool {
+        let core = &mut self.core;
+        let Some(connection) = core.connections.get_mut(key) else { return false };
+        let Some(socket) = &self.sockets[key.index()] else { return false };
+        let waited = !connection.outbox.is_empty();
+        let holds_output = connection.outbox.note_held(socket, &mut core.pool);
+        if holds_output || waited {
+            connection.list(key, &mut core.dirty);
+        }
+        holds_output
+    }
+}
