@@ -1,16 +1,14 @@
-// Drives headless Chromium over the demo page: node drive.mjs BINARY CHROMIUM OUTDIR
+// Drives headless Chromium over the demo page: node drive.mjs BINARY OUTDIR
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { chromium } from "playwright-core";
+import { launch } from "../harness/chromium.mjs";
+import { freePort } from "../harness/ports.mjs";
+import { Sockeye } from "../harness/sockeye.mjs";
 import { Watch, check, same, tally, until } from "./checks.mjs";
 import { checkAdmin, checkDurable, checkHub, checkMemoryOnly } from "./hub.mjs";
-import { freePort } from "./ports.mjs";
-import { Server } from "./server.mjs";
 
-const [binary, executablePath, out] = process.argv.slice(2);
+const [binary, out] = process.argv.slice(2);
 const MEBIBYTE = 1 << 20;
-const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-  "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
 /** The page as its tests see it. */
 class Demo {
@@ -218,9 +216,9 @@ async function checkLooks(page, name) {
 async function main() {
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
-  const server = new Server(binary, port, path.join(out, "server.log"));
+  const server = new Sockeye(binary, port, path.join(out, "server.log"));
   await server.start();
-  const browser = await chromium.launch({ executablePath, args: FLAGS });
+  const browser = await launch();
   try {
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
     const watch = new Watch(page, origin);
@@ -244,7 +242,7 @@ async function main() {
     await checkDurable(browser, binary, out);
   } finally {
     await browser.close();
-    await server.end();
+    await server.end("SIGTERM");
   }
 }
 

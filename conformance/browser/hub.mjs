@@ -2,9 +2,9 @@
 import { rmSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "../harness/ports.mjs";
+import { Sockeye } from "../harness/sockeye.mjs";
 import { Watch, check, same, until } from "./checks.mjs";
-import { freePort } from "./ports.mjs";
-import { Server } from "./server.mjs";
 
 const TRANSPORTS = ["websocket", "sse", "long-poll", "short-poll"];
 
@@ -250,7 +250,7 @@ export async function checkDurable(browser, binary, out) {
   rmSync(data, { recursive: true, force: true });
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
-  const server = new Server(binary, port, path.join(out, "durable.log"), ["--data", data]);
+  const server = new Sockeye(binary, port, path.join(out, "durable.log"), ["--data", data]);
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
   const watch = new Watch(page, origin);
   const panes = new Panes(page);
@@ -280,7 +280,7 @@ export async function checkDurable(browser, binary, out) {
     await check("nothing unexpected on the console with --data", () => watch.none());
   } finally {
     await page.close();
-    await server.end();
+    await server.end("SIGTERM");
   }
 }
 

@@ -4,7 +4,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { createParser } from "eventsource-parser";
-import { end, start } from "./children.mjs";
+import { end, start } from "../harness/processes.mjs";
 import { PAUSE_MS, loop, sseUrl } from "./readers.mjs";
 
 const headerArgs = (headers = {}) => Object.entries(headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);

@@ -1,12 +1,12 @@
-// Other people's clients, each way: node drive.mjs BINARY CHROMIUM OUTDIR PROXIES
-import "./children.mjs"; // first: it ends what is left, also after an error
+// Other people's clients, each way: node drive.mjs BINARY OUTDIR PROXIES
+import "../harness/processes.mjs"; // first: it ends what is left, also after an error
 import { House } from "./house.mjs";
 import { Browser } from "./page.mjs";
 import { KINDS } from "./proxies.mjs";
 import { runWay } from "./scenarios.mjs";
 import { report, tally } from "./verdict.mjs";
 
-const [binary, chromium, out, docs] = process.argv.slice(2);
+const [binary, out, docs] = process.argv.slice(2);
 const DEADLINE_MS = 360_000;
 const ways = (process.env.WAYS ?? ["direct", ...Object.keys(KINDS)].join(",")).split(",");
 
@@ -26,7 +26,7 @@ for (const event of ["uncaughtException", "unhandledRejection"]) {
   });
 }
 
-const browser = await Browser.launch(chromium, out);
+const browser = await Browser.launch(out);
 for (const way of ways) {
   const begun = Date.now();
   const house = await House.build({ way, binary, out, docs });

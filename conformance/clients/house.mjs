@@ -1,10 +1,11 @@
 // A server and the way to it: nothing, or a proxy before it.
 import { createHmac, createHash } from "node:crypto";
-import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { end, start } from "./children.mjs";
+import { freePort } from "../harness/ports.mjs";
+import { end } from "../harness/processes.mjs";
+import { Sockeye } from "../harness/sockeye.mjs";
 import { Proxy } from "./proxies.mjs";
-import { freePort, listening } from "./ports.mjs";
 
 const API_KEY = "clients-suite-key-0123456789abcdef";
 const JWT_SECRET = "clients-suite-secret-0123456789abcdef0123456789";
@@ -40,24 +41,6 @@ file = "jwt.secret"
 secret_file = "ticket.secret"
 `;
 
-/** The real process, on a fixed port. */
-class Server {
-  constructor(binary, port, log) {
-    Object.assign(this, { binary, port, log, flags: [], child: null });
-  }
-
-  async start() {
-    const log = openSync(this.log, "a");
-    this.child = start(this.binary, ["serve", "--listen", `127.0.0.1:${this.port}`, ...this.flags], { stdio: ["ignore", log, log] });
-    closeSync(log);
-    await listening("sockeye", this.child, this.port);
-  }
-
-  kill() {
-    return end(this.child);
-  }
-}
-
 export class House {
   static async build({ way, binary, out, docs }) {
     const house = Object.assign(new House(), { way, out, dir: path.join(out, `house-${way}`) });
@@ -70,7 +53,7 @@ export class House {
     house.direct = `http://127.0.0.1:${upstream}`;
     house.base = `http://127.0.0.1:${port}`;
     house.proxy = way === "direct" ? null : new Proxy(way, { docs, out, port, upstream, admin: await freePort() });
-    house.server = new Server(binary, upstream, path.join(house.dir, "server.log"));
+    house.server = new Sockeye(binary, upstream, path.join(house.dir, "server.log"));
     return house;
   }
 
@@ -114,6 +97,6 @@ export class House {
 
   async end() {
     await end(this.proxy?.child);
-    await this.server.kill();
+    await this.server.end();
   }
 }

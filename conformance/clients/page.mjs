@@ -1,16 +1,14 @@
 // Chromium's own EventSource and WebSocket, and a polyfill, in a page that came the same way.
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { chromium } from "playwright-core";
+import { launch } from "../harness/chromium.mjs";
 import { sseUrl } from "./readers.mjs";
 
-const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--no-proxy-server",
-  "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const LOOK_MS = 30;
 
 export class Browser {
-  static async launch(executablePath, out) {
-    const browser = await chromium.launch({ executablePath, args: FLAGS, handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false });
+  static async launch(out) {
+    const browser = await launch();
     const polyfill = readFileSync(path.join(out, "node_modules/event-source-polyfill/src/eventsource.js"), "utf8");
     return Object.assign(new Browser(), { browser, polyfill });
   }

@@ -4,8 +4,8 @@ import { execFile } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
-import { end, start } from "./children.mjs";
-import { listening } from "./ports.mjs";
+import { listening } from "../harness/ports.mjs";
+import { end, start } from "../harness/processes.mjs";
 
 const run = promisify(execFile);
 const WAIT_MS = 10_000;

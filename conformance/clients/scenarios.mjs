@@ -141,7 +141,7 @@ async function live(house, browser) {
       await room.step("proxy reloaded under load", () => underLoad(room, 3, () => house.proxy.reload()), wasCut(room));
     }
     await room.step("server killed under load", () =>
-      underLoad(room, 3, () => house.server.kill(), pause(AWAY_MS), () => house.server.start()), wasCut(room));
+      underLoad(room, 3, () => house.server.end(), pause(AWAY_MS), () => house.server.start()), wasCut(room));
     await room.step("end of the channel", () => endChannel(room), (it) => {
       if (!it.ended || !hasLeft(it)) return `told the end: ${it.ended}; stays away: ${it.done}`;
       return it.opens === it.opensThen ? null : "it came back after the end";
@@ -234,7 +234,7 @@ async function credentials(house, browser) {
 
 function cut({ proxy, server }) {
   const [kill, again] = proxy === null
-    ? [() => server.kill(), () => server.start()]
+    ? [() => server.end(), () => server.start()]
     : [() => proxy.kill(), () => proxy.again()];
   return [kill, pause(200), again];
 }

@@ -1,14 +1,14 @@
 // What readers talk to: the real program, a proxy before it that can be in the way, and somebody who publishes.
-import { spawn } from "node:child_process";
 import { createHash, createHmac, randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { freePort, listening } from "./ports.mjs";
+import { freePort } from "../harness/ports.mjs";
+import { Sockeye } from "../harness/sockeye.mjs";
 
 export const API_KEY = "js-suite-key-0123456789abcdef";
 const JWT_SECRET = "js-suite-secret-0123456789abcdef0123456789";
@@ -44,10 +44,6 @@ file = "jwt.secret"
 secret_file = "ticket.secret"
 `;
 
-const children = new Set();
-process.on("exit", () => { for (const child of children) child.kill("SIGKILL"); });
-for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]]) process.on(signal, () => process.exit(status));
-
 /** How long something may take before it is taken for missing. */
 export const WAIT_MS = Number(process.env.WAIT_MS ?? 45_000);
 
@@ -71,28 +67,19 @@ export class House {
     writeFileSync(path.join(house.dir, "jwt.secret"), JWT_SECRET);
     writeFileSync(path.join(house.dir, "ticket.secret"), `js-suite-tickets-${"0123456789".repeat(4)}`);
     writeFileSync(path.join(house.dir, "hub.toml"), drain + limits(pingSeconds) + (isGuarded ? guarded(house.base) : "") + more);
-    house.flags = ["--config", path.join(house.dir, "hub.toml"), ...isDurable ? ["--data", path.join(house.dir, "data")] : []];
+    const flags = ["--config", path.join(house.dir, "hub.toml"), ...isDurable ? ["--data", path.join(house.dir, "data")] : []];
+    house.server = new Sockeye(process.env.SOCKEYE_BIN, house.port, path.join(house.dir, "server.log"), flags);
     house.headers = isGuarded ? { Authorization: `ApiKey ${API_KEY}` } : {};
     await house.start();
     return house;
   }
 
-  async start() {
-    const log = openSync(path.join(this.dir, "server.log"), "a");
-    const flags = ["serve", "--listen", `127.0.0.1:${this.port}`, ...this.flags];
-    this.child = spawn(process.env.SOCKEYE_BIN, flags, { stdio: ["ignore", log, log] });
-    closeSync(log);
-    children.add(this.child);
-    await listening("sockeye", this.child, this.port);
+  start() {
+    return this.server.start();
   }
 
-  async stop(signal = "SIGKILL") {
-    const { child } = this;
-    if (child.exitCode === null && child.signalCode === null) {
-      child.kill(signal);
-      await once(child, "exit");
-    }
-    children.delete(child);
+  stop(signal) {
+    return this.server.end(signal);
   }
 
   /** A user's token. */

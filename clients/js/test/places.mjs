@@ -3,9 +3,6 @@ import { readFileSync } from "node:fs";
 import WebSocket from "ws";
 import { Reader } from "./reader.mjs";
 
-const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--no-proxy-server",
-  "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-
 export class Node {
   name = "node";
   #readers = [];
@@ -34,9 +31,8 @@ export class Chromium {
   #pages = [];
 
   static async launch() {
-    const { chromium } = await import("playwright-core");
-    const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: FLAGS, handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false });
-    return Object.assign(new Chromium(), { browser });
+    const { launch } = await import("../harness/chromium.mjs");
+    return Object.assign(new Chromium(), { browser: await launch() });
   }
 
   /** In a page that comes from the server (to one that did not, Chromium opens no WebSocket on the loopback

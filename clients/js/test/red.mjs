@@ -5,7 +5,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const dir = path.join(here, "red");
+const dir = path.join(here, "..", "js-red"); // beside the harness, as the tests are
 const source = readFileSync(path.join(here, "sockeye.js"), "utf8");
 
 /** What is broken; the text, and what stands in its place; the file, and the test that has to fail. */

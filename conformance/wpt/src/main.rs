@@ -1,7 +1,6 @@
-//! A test host on `sockeye-server`: it serves Web Platform Tests out of a checkout, or pages of our
-//! own, and drives a real browser over them. See the README.
+//! A test host on `sockeye-server`: it serves Web Platform Tests from a folder, or our own pages, to a
+//! real browser, and judges what the browser reports. See the README.
 
-mod browser;
 mod endpoints;
 mod expectations;
 mod files;
@@ -35,18 +34,15 @@ use runner::Runner;
 use site::Site;
 use trouble::Trouble;
 
-/// Serves Web Platform Tests, or pages of our own, and drives Chromium over them.
+/// Serves Web Platform Tests, or our own pages, to a browser, and judges what it reports.
 #[derive(Parser)]
 struct Options {
-    /// A checkout of Web Platform Tests; without it the pages are our own.
-    checkout: Option<PathBuf>,
-    /// The browser's binary: not a script that starts it.
-    #[arg(long)]
-    chromium: Option<PathBuf>,
+    /// A folder with Web Platform Tests; without it the host serves our own pages.
+    folder: Option<PathBuf>,
     /// Only pages whose address contains this; several may be given. Nothing is required then.
     #[arg(long)]
     only: Vec<String>,
-    /// Serves, and leaves the browser to you.
+    /// Serves until it is killed, and judges nothing.
     #[arg(long)]
     serve: bool,
 }
@@ -68,19 +64,17 @@ fn main() -> ExitCode {
 /// Whether everything that has to pass did.
 fn run(options: &Options) -> Result<bool, Trouble> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    let site = Site::new(options.checkout.as_deref(), listener.local_addr()?.port())?;
+    let site = Site::new(options.folder.as_deref(), listener.local_addr()?.port())?;
     let pages = chosen(&site, &options.only)?;
     println!("wpt: {} pages on {}", pages.len(), site.origin());
     let (tell, told) = channel();
     let runner = Arc::new(Mutex::new(Runner::new(pages, Expectations::read(&site)?, tell)));
     let server = Running::start(listener, Host::new(site.clone(), Arc::clone(&runner)))?;
+    println!("wpt: open {}/runner/ in Chromium with {}", site.origin(), site::resolver_rules());
     if options.serve {
-        println!("wpt: {}/runner/ begins, {} stays", site.origin(), site::HOST);
         return server.join().map(|()| true);
     }
-    let browser = browser::start(options.chromium.as_deref(), &site)?;
     let finished = follow(&told);
-    drop(browser);
     server.end()?;
     finished?;
     let runner = runner.lock().unwrap_or_else(PoisonError::into_inner);

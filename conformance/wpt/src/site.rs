@@ -76,6 +76,13 @@ impl Site {
     }
 }
 
+/// The option by which Chromium finds all hosts of the pages on this machine, and no other host at all.
+pub(crate) fn resolver_rules() -> String {
+    let rules =
+        [HOST, OTHER_HOST].map(|host| format!("MAP {host} 127.0.0.1, MAP *.{host} 127.0.0.1"));
+    format!("--host-resolver-rules={}, MAP * ~NOTFOUND", rules.join(", "))
+}
+
 fn checked(checkout: &Path) -> Result<PathBuf, Trouble> {
     let missing = |_| Trouble::from(format!("{}: no such checkout", checkout.display()));
     let root = checkout.canonicalize().map_err(missing)?;

@@ -1,4 +1,4 @@
-// Ports on the loopback interface, for the suites that run on Node.
+// Ports on the loopback interface.
 import { once } from "node:events";
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -1,4 +1,4 @@
-// Processes that we start: each in a group of its own, which is ended by its id, whatever happens.
+// Processes of a suite: each leads a group of its own, which ends at the latest with the suite.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
