@@ -1,14 +1,11 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sockeye_cli::{ConnectOptions, EventsOptions, PublishOptions, SubscribeOptions, TicketOptions};
+use sockeye_load::BenchAction;
+use sockeye_terminal::values;
 
-use crate::bench::BenchAction;
-use crate::connect::args::ConnectOptions;
-use crate::events::args::EventsOptions;
-use crate::remote::args::{PublishOptions, SubscribeOptions};
-use crate::remote::ticket::TicketOptions;
 use crate::token::TokenAction;
-use crate::values;
 
 /// Real-time delivery: ordered channels over WebSocket, server-sent events and polls, in one binary.
 ///

@@ -14,10 +14,10 @@ use sockeye_hub::{OnGap, OnOverrun, PatternUse, Settings};
 
 pub(crate) use access::AccessConfig;
 pub(crate) use default::DEFAULT;
+use sockeye_terminal::{Failure, OrFail};
 use source::Source;
 
 use crate::logging::LogConfig;
-use crate::{Failure, OrFail};
 
 /// Everything that the file may say. What it does not say is as `sockeye config default` prints it.
 #[derive(Clone, Debug, Deserialize)]

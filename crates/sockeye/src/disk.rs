@@ -8,8 +8,7 @@ use sockeye_log::{Limits, Outcome, Recovered, Start, Store, Writer};
 use sockeye_server::Waker;
 use sockeye_service::wire::Payload;
 use sockeye_service::{Log, LogState, Record, Service};
-
-use crate::{Failure, OrFail};
+use sockeye_terminal::{Failure, OrFail};
 
 /// Bytes of a record for each byte of a message: JSON may write a control character as six.
 const ESCAPED_MAX: u64 = 6;

@@ -12,8 +12,7 @@ use env_logger::fmt::Formatter;
 use log::kv::{Error, Key, Value, VisitSource};
 use log::{LevelFilter, Record};
 use serde::Deserialize;
-
-use crate::Failure;
+use sockeye_terminal::{Failure, plain::plain};
 
 /// The environment's word for what is logged, and below it the one that all programs share.
 const SOCKEYE_LOG: &str = "SOCKEYE_LOG";
@@ -103,7 +102,7 @@ fn filters() -> Result<Option<(&'static str, String)>, Failure> {
     match odd {
         Some(odd) if name == SOCKEYE_LOG => Err(Failure(format!(
             "{SOCKEYE_LOG}: {} is none of off, error, warn, info, debug, trace",
-            crate::plain::plain(level_of(odd))
+            plain(level_of(odd))
         ))),
         _ => Ok(Some((name, filters))),
     }

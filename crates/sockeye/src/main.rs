@@ -1,26 +1,15 @@
 //! The `sockeye` program: real-time delivery over WebSocket and server-sent events.
 
-mod bench;
 mod cli;
 mod config;
-mod connect;
 mod demo;
 mod disk;
-mod endpoint;
-mod events;
 mod front;
 mod logging;
 mod pages;
-mod plain;
-mod print;
 mod reload;
-mod remote;
 mod serve;
-mod signals;
-mod span;
-mod testee;
 mod token;
-mod values;
 mod watch;
 mod workers;
 
@@ -28,6 +17,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser};
+use sockeye_terminal::{Failure, print, values};
 
 use crate::cli::{Cli, Command, ConfigAction, Shell};
 use crate::logging::LogConfig;
@@ -42,14 +32,14 @@ fn main() -> ExitCode {
     conclude(match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         _ if logs.is_err() => logs,
         Command::Serve(options) => serve::run(&options),
-        Command::Testee { url } => testee::run(&url),
+        Command::Testee { url } => sockeye_cli::testee(&url),
         Command::Config { action } => config(&action),
-        Command::Publish(options) => remote::publish::run(&options),
-        Command::Subscribe(options) => remote::subscribe::run(&options),
-        Command::Connect(options) => return connect::run(&options),
-        Command::Events(options) => return events::run(&options),
-        Command::Ticket(options) => remote::ticket::run(&options),
-        Command::Bench { action } => bench::run(&action),
+        Command::Publish(options) => sockeye_cli::publish(&options),
+        Command::Subscribe(options) => sockeye_cli::subscribe(&options),
+        Command::Connect(options) => return sockeye_cli::connect(&options),
+        Command::Events(options) => return sockeye_cli::events(&options),
+        Command::Ticket(options) => sockeye_cli::ticket(&options),
+        Command::Bench { action } => sockeye_load::run(&action),
         Command::Token { action } => token::run(&action),
         Command::Completions { shell } => complete(shell),
     })
@@ -96,30 +86,4 @@ fn complete(shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "sockeye", &mut script);
     print::text(&String::from_utf8_lossy(&script))
-}
-
-/// Tells the person who started us something on standard error.
-fn notice(text: core::fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr(), "sockeye: {text}");
-}
-
-/// Why the program ends: one line for the person who started it.
-#[derive(Debug)]
-struct Failure(String);
-
-impl core::fmt::Display for Failure {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Adds to an error what was being done.
-trait OrFail<T> {
-    fn or_fail(self, doing: impl FnOnce() -> String) -> Result<T, Failure>;
-}
-
-impl<T, E: core::fmt::Display> OrFail<T> for Result<T, E> {
-    fn or_fail(self, doing: impl FnOnce() -> String) -> Result<T, Failure> {
-        self.map_err(|error| Failure(format!("{}: {error}", doing())))
-    }
 }

@@ -5,11 +5,12 @@ use std::cell::Cell;
 use sockeye_hub::Config as Hub;
 use sockeye_server::{MioNet, Server};
 use sockeye_service::{Access, Namespaces};
+use sockeye_terminal::Failure;
 
 use crate::cli::ServeOptions;
 use crate::config::Config;
 use crate::front::Front;
-use crate::{Failure, disk, logging, serve};
+use crate::{disk, logging, serve};
 
 /// What a loop has to go by from now on.
 pub(crate) struct Settings {

@@ -12,6 +12,7 @@ use signal_hook::iterator::Signals;
 use sockeye_hub::Epoch;
 use sockeye_server::{Limits, MioNet, Server};
 use sockeye_service::{Access, Service};
+use sockeye_terminal::{Failure, OrFail, notice, print};
 
 use crate::cli::ServeOptions;
 use crate::config::Config;
@@ -19,7 +20,7 @@ use crate::demo::Demo;
 use crate::front::Front;
 use crate::reload::Reloader;
 use crate::watch::Watch;
-use crate::{Failure, OrFail, disk, logging, workers};
+use crate::{disk, logging, workers};
 
 /// Connections that may wait to be accepted; the system cuts it down to its own maximum.
 const BACKLOG: i32 = 4096;
@@ -262,7 +263,7 @@ pub(crate) fn announce(addr: SocketAddr, config: &Config) {
     } else {
         String::new()
     };
-    let told = crate::print::say(format_args!(
+    let told = print::say(format_args!(
         "sockeye {} listens on http://{addr}
 {demo}
   health                  curl http://{addr}/healthz
@@ -276,7 +277,7 @@ Ctrl-C ends it in good order.",
     ));
     // It serves all the same: clients do not read that.
     if let Err(why) = told {
-        crate::notice(format_args!("{why}"));
+        notice(format_args!("{why}"));
     }
 }
 

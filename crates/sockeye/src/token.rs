@@ -10,9 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sockeye_auth::{Grants, Identity, Limits};
 use sockeye_hub::Target;
+use sockeye_terminal::{Failure, OrFail, plain::plain};
 
 pub(crate) use self::args::TokenAction;
-use crate::{Failure, OrFail};
 
 pub(crate) fn run(action: &TokenAction) -> Result<(), Failure> {
     match action {
@@ -31,7 +31,7 @@ fn now_ms() -> Result<u64, Failure> {
 
 fn grants(option: &str, texts: &[String]) -> Result<Grants, Failure> {
     if let Some(bad) = texts.iter().find(|text| Target::new(text).is_err()) {
-        let bad = crate::plain::plain(bad);
+        let bad = plain(bad);
         return Err(Failure(format!("{option}: {bad:?} is no channel and no pattern")));
     }
     Grants::new(texts.iter().map(String::as_str), &Limits::default()).or_fail(|| option.to_owned())

@@ -14,14 +14,15 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use sockeye_server::{MioNet, Time};
 use sockeye_service::Log;
 use sockeye_service::sequencing::{LoopBackbone, LoopBackboneLimits, Sequencer};
+use sockeye_terminal::{Failure, OrFail};
 
 use self::pool::{Reload, WorkerPool};
 use crate::cli::ServeOptions;
 use crate::config::Config;
+use crate::disk;
 use crate::disk::{Kept, Opened};
 use crate::reload::Reloader;
 use crate::serve::{self, Asked};
-use crate::{Failure, OrFail, disk};
 
 /// How many publications of the largest size may be on their way between the loops at once.
 const LARGEST_MIN: usize = 4;

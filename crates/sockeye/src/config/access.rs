@@ -8,10 +8,10 @@ use sockeye_auth::{
     Tickets, Verifier,
 };
 use sockeye_service::Guard;
+use sockeye_terminal::{Failure, OrFail};
 use toml::Spanned;
 
 use super::{Source, rules};
-use crate::{Failure, OrFail};
 
 /// Who may do what.
 #[derive(Clone, Debug, Default, Deserialize)]

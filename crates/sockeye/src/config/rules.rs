@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 use sockeye_service::{Publishers, Readers, Rules};
+use sockeye_terminal::{Failure, values::WORKERS_MAX};
 
 use super::words::EMPTY_PATH;
 use super::{ChannelConfig, Config};
-use crate::Failure;
-use crate::values::WORKERS_MAX;
 
 /// How long somebody whose last stream has gone is still there, if the file does not say.
 pub(super) const PRESENCE_SECONDS: u64 = 5;

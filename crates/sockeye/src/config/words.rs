@@ -1,7 +1,8 @@
 //! What is wrong with a file, in words of the file and not of our types.
 
+use sockeye_terminal::values::ADDRESS;
+
 use super::source;
-use crate::values::ADDRESS;
 
 /// What a path that is empty is refused with.
 pub(super) const EMPTY_PATH: &str = "the path is empty";

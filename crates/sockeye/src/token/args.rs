@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-
-use crate::remote::args::Secret;
-use crate::span::Span;
+use sockeye_terminal::{Secret, span::Span};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenAction {

@@ -4,12 +4,11 @@ use std::io::{IsTerminal as _, Read as _};
 
 use sockeye_auth::{Grants, Identity, Refusal};
 use sockeye_http1::Date;
+use sockeye_terminal::{Failure, OrFail, notice, plain::plain, print};
 
 use super::args::CheckOptions;
 use super::{identity_json, now_ms};
 use crate::config::Config;
-use crate::plain::plain;
-use crate::{Failure, OrFail};
 
 /// Most that is read of standard input; the server looks at far less.
 const INPUT_BYTES_MAX: u64 = 64 * 1024;
@@ -30,7 +29,7 @@ pub(super) fn run(options: &CheckOptions) -> Result<(), Failure> {
     let now_ms = now_ms()?;
     match tokens.verify(token.trim(), now_ms) {
         Ok(identity) if options.json => {
-            crate::print::say(format_args!("{}", identity_json(&identity, None)))
+            print::say(format_args!("{}", identity_json(&identity, None)))
         }
         Ok(identity) => tell(&identity, now_ms),
         Err(refusal) => Err(refused(refusal, options)),
@@ -44,7 +43,7 @@ fn token(options: &CheckOptions) -> Result<String, Failure> {
     }
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
-        crate::notice(format_args!("the token comes from standard input; Ctrl-D ends it"));
+        notice(format_args!("the token comes from standard input; Ctrl-D ends it"));
     }
     let mut text = String::new();
     let read = stdin.lock().take(INPUT_BYTES_MAX).read_to_string(&mut text);
@@ -62,7 +61,7 @@ fn tell(identity: &Identity, now_ms: u64) -> Result<(), Failure> {
     let date = Date::from_unix(ends_ms / 1000);
     let date = String::from_utf8_lossy(date.as_bytes()).into_owned();
     let left = (ends_ms.saturating_sub(now_ms)) / 1000;
-    crate::print::say(format_args!(
+    print::say(format_args!(
         "user       {user}\nsubscribe  {}\npublish    {}\nends       {date}, in {left} s",
         list(&identity.subscribe),
         list(&identity.publish),
@@ -73,7 +72,7 @@ fn refused(refusal: Refusal, options: &CheckOptions) -> Failure {
     if options.json {
         let error = serde_json::json!({ "code": refusal.code(), "message": refusal.message() });
         let line = serde_json::json!({ "error": error });
-        if let Err(failure) = crate::print::say(format_args!("{line}")) {
+        if let Err(failure) = print::say(format_args!("{line}")) {
             return failure;
         }
     }

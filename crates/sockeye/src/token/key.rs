@@ -6,9 +6,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sockeye_auth::{Algorithm, Identity, Keys, Limits, SigningKey};
+use sockeye_terminal::{Failure, OrFail, print};
 
 use super::args::{KeyKind, KeyOptions};
-use crate::{Failure, OrFail};
 
 /// Random bytes of an API key and of a secret: nobody guesses them, so a fast hash keeps the key.
 const RANDOM_BYTES: usize = 32;
@@ -24,7 +24,7 @@ pub(super) fn run(options: &KeyOptions) -> Result<(), Failure> {
     }
     let mut files = Files::default();
     let made = make(options, &mut files);
-    let told = made.and_then(|config| crate::print::say_surely(format_args!("{config}")));
+    let told = made.and_then(|config| print::say_surely(format_args!("{config}")));
     if told.is_err() {
         // Nobody has its hash, or knows what to write about it.
         files.remove();

@@ -1,10 +1,10 @@
 //! `sockeye token new`.
 
 use sockeye_auth::{Algorithm, Identity, JwtRules, Limits, SigningKey, TokenClaims, Verifier};
+use sockeye_terminal::{Failure, OrFail, print};
 
 use super::args::{AlgorithmName, NewOptions};
 use super::{grants, identity_json, now_ms, read};
-use crate::{Failure, OrFail};
 
 /// Makes a token, looks at it as a server would, and prints it.
 pub(super) fn run(options: &NewOptions) -> Result<(), Failure> {
@@ -25,9 +25,9 @@ pub(super) fn run(options: &NewOptions) -> Result<(), Failure> {
     let token = key.token(&wanted, &claims).or_fail(|| "cannot make that token".into())?;
     let identity = look(options, &key, &token, now_ms)?;
     if options.json {
-        crate::print::say(format_args!("{}", identity_json(&identity, Some(&token))))
+        print::say(format_args!("{}", identity_json(&identity, Some(&token))))
     } else {
-        crate::print::say(format_args!("{token}"))
+        print::say(format_args!("{token}"))
     }
 }
 

@@ -9,15 +9,16 @@ use sockeye_hub::{Config as Hub, Epoch};
 use sockeye_server::{Limits, MioNet, Server, SharedRoom, Waker};
 use sockeye_service::sequencing::{LoopBackbone, Member};
 use sockeye_service::{Access, Namespaces, Service, SharedState};
+use sockeye_terminal::{Failure, OrFail};
 
 use crate::config::Config;
 use crate::demo::Demo;
+use crate::disk;
 use crate::disk::Kept;
 use crate::front::Front;
 use crate::reload::{Changed, Settings};
 use crate::serve::{self, Asked};
 use crate::watch::Watch;
-use crate::{Failure, OrFail, disk};
 
 /// Log records that may be queued for one worker while it restores its hub.
 const RESTORED_MAX: usize = 1_024;

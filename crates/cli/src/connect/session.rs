@@ -1,0 +1,301 @@
+//! One connection, from the handshake to its end.
+
+mod leaving;
+mod sending;
+
+use std::io::{self, ErrorKind, IsTerminal as _};
+use std::time::Instant;
+
+use mio::{Events, Poll, Token, Waker};
+use sockeye_client::sans_io::{self, SocketEvent};
+use sockeye_client::websocket::{CloseCode, Closed};
+use sockeye_client::{Driver, Entropy};
+use sockeye_terminal::{notice, plain::plain};
+
+use self::leaving::{GOODBYE, LAST_PING};
+use super::args::{ConnectOptions, usage};
+use super::editor::LineEditor;
+use super::input::{Input, read_pipe};
+use super::screen::Screen;
+use super::show::{self, Form, Line};
+use super::turns::Turns;
+use crate::endpoint::output::{Output, READER, SIGNALS, Stop};
+use crate::endpoint::words::Way;
+use crate::endpoint::{GATHERED_BYTES_MAX, Problem, WORD};
+
+const SOCKET: Token = Token(0);
+const INPUT: Token = Token(1);
+
+pub(super) struct Session<'o> {
+    options: &'o ConnectOptions,
+    way: Way,
+    poll: Poll,
+    driver: Driver<sans_io::WebSocket>,
+    output: Output,
+    form: Form,
+    /// Whether standard output is a terminal.
+    is_terminal: bool,
+    /// Where a person types.
+    screen: Option<Screen>,
+    /// Somebody types the lines, be it on a terminal without an editor.
+    is_typed: bool,
+    input: Option<Input>,
+    lines: u64,
+    /// Whether a message has come.
+    heard: bool,
+    /// Since when nothing has happened that an answer could follow.
+    quiet_since: Instant,
+    /// When we close at the latest, since nothing is to be sent any more.
+    last_pong_until: Option<Instant>,
+    /// When nothing is waited for any more, not even the server's goodbye.
+    over_at: Option<Instant>,
+    /// What is still to be sent does not matter any more.
+    is_hurried: bool,
+    /// When somebody who waits for an answer is told that there is none yet.
+    word_at: Option<Instant>,
+    /// The code that we have closed with, and why that will be no success.
+    closing: Option<CloseCode>,
+    problem: Option<Problem>,
+    /// What the server has done wrong was told.
+    is_told: bool,
+    /// Nothing more is printed: nobody reads it, or nobody wants it.
+    is_muted: bool,
+    /// What the server's Close frame said.
+    reason: String,
+}
+
+impl<'o> Session<'o> {
+    /// Makes everything ready; nothing is sent yet.
+    pub(super) fn open(options: &'o ConnectOptions) -> Result<Self, Problem> {
+        let asked = options.asked()?;
+        let network = options.endpoint.network()?;
+        let system = |error: io::Error| Problem::failed("the system refuses", error);
+        let entropy = Entropy::system().map_err(system)?;
+        let way = options.endpoint.way(asked.url.clone());
+        let machine = sans_io::WebSocket::new(asked, network.limits, entropy).map_err(usage)?;
+        let poll = Poll::new().map_err(system)?;
+        let driver = Driver::new(machine, network, poll.registry(), SOCKET).map_err(system)?;
+        let output = Output::new(poll.registry())?;
+        let is_terminal = io::stdout().is_terminal();
+        Ok(Self {
+            form: Form::new(options, is_terminal),
+            options,
+            way,
+            poll,
+            driver,
+            output,
+            is_terminal,
+            screen: None,
+            is_typed: false,
+            input: None,
+            lines: 0,
+            heard: false,
+            quiet_since: Instant::now(),
+            last_pong_until: None,
+            over_at: None,
+            is_hurried: false,
+            word_at: Some(Instant::now() + WORD),
+            closing: None,
+            problem: None,
+            is_told: false,
+            is_muted: false,
+            reason: String::new(),
+        })
+    }
+
+    /// Runs to the end of the connection.
+    pub(super) fn run(mut self) -> Result<(), Problem> {
+        let done = self.follow().and_then(|closed| self.judge(closed));
+        let written = self.write();
+        if let Some(screen) = self.screen.take() {
+            screen.finish();
+        }
+        match (done, written) {
+            (Ok(()), Err(Stop::Failed(error))) => Err(Problem::failed("cannot write", error)),
+            (done, _) => done,
+        }
+    }
+
+    fn follow(&mut self) -> Result<Closed, Problem> {
+        let mut events = Events::with_capacity(8);
+        loop {
+            if let Some(closed) = self.receive_all()? {
+                return Ok(closed);
+            }
+            self.send_all();
+            self.look_at_time();
+            // The last one, as a reader may be slow: what has come meanwhile is read before a deadline is looked at.
+            if let Err(stop) = self.write() {
+                self.stopped(stop)?;
+            }
+            let until = [self.driver.deadline(), self.leave_at(), self.over_at, self.word_at];
+            let until = until.into_iter().flatten().min();
+            let timeout = until.map(|at| at.saturating_duration_since(Instant::now()));
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() != ErrorKind::Interrupted => {
+                    return Err(Problem::failed("cannot wait", error));
+                }
+                _ => {}
+            }
+            for event in &events {
+                match event.token() {
+                    SOCKET => self.driver.on_event(event),
+                    INPUT => {}
+                    SIGNALS | READER => {
+                        if let Err(stop) = self.output.on_event(event) {
+                            self.stopped(stop)?;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Takes what has come. `Some`: that was the end.
+    fn receive_all(&mut self) -> Result<Option<Closed>, Problem> {
+        loop {
+            let (form, is_terminal) = (self.form, self.is_terminal);
+            let (is_muted, is_typed_on) = (self.is_muted, self.is_typed);
+            let out = &mut self.output.bytes;
+            let told = self.driver.next(|event| match event {
+                SocketEvent::Message(message) => {
+                    if !is_muted {
+                        if is_typed_on && form != Form::Json {
+                            out.extend_from_slice(b"< ");
+                        }
+                        form.message(message, is_terminal, out);
+                    }
+                    Told::Message
+                }
+                SocketEvent::Open(opened) => Told::Opened(opened),
+                SocketEvent::Ping(payload) => Told::Control("ping", payload.to_vec()),
+                SocketEvent::Pong(payload) => Told::Control("pong", payload.to_vec()),
+                SocketEvent::Close(reason) => {
+                    Told::Reason(reason.map(|it| it.text().to_owned()).unwrap_or_default())
+                }
+                SocketEvent::Closed(closed) => Told::Closed(closed),
+                _ => Told::Nothing,
+            });
+            match told.map_err(|error| self.lost(&error))? {
+                Some(Told::Closed(closed)) => return Ok(Some(closed)),
+                Some(told) => self.heed(told)?,
+                None => return Ok(None),
+            }
+            if self.output.bytes.len() > GATHERED_BYTES_MAX
+                && let Err(stop) = self.write()
+            {
+                self.stopped(stop)?;
+            }
+        }
+    }
+
+    fn heed(&mut self, told: Told) -> Result<(), Problem> {
+        match told {
+            Told::Nothing | Told::Closed(_) => {}
+            Told::Opened(opened) => self.opened(&opened)?,
+            Told::Message => {
+                (self.heard, self.quiet_since) = (true, Instant::now());
+                if self.options.one {
+                    self.is_muted = true;
+                    self.close(self.options.close_code(), "");
+                }
+            }
+            Told::Control("pong", payload) if payload == LAST_PING => {
+                self.close(self.options.close_code(), "");
+            }
+            Told::Control(kind, payload) => {
+                if kind == "pong" && self.is_typed {
+                    let text = String::from_utf8_lossy(&payload);
+                    self.notice(format!("pong {}", plain(&text)).trim_end());
+                }
+                if !self.is_muted {
+                    self.form.control(kind, &payload, &mut self.output.bytes);
+                }
+            }
+            Told::Reason(reason) => {
+                self.reason = reason;
+                self.over_at = Some(Instant::now() + GOODBYE);
+            }
+        }
+        Ok(())
+    }
+
+    /// The handshake is complete: what is to be sent can be read now.
+    fn opened(&mut self, opened: &sockeye_client::Opened) -> Result<(), Problem> {
+        (self.way.known, self.word_at) = (true, None);
+        if self.form == Form::Json {
+            let subprotocol = opened.subprotocol.as_deref();
+            let compressed = Some(opened.compressed);
+            Line { kind: "open", subprotocol, compressed, ..Line::default() }
+                .push(&mut self.output.bytes);
+        }
+        let waker = Waker::new(self.poll.registry(), INPUT);
+        let waker = waker.map_err(|error| Problem::failed("the system refuses", error))?;
+        let (input, giver) = Input::new(waker);
+        self.input = Some(input);
+        self.quiet_since = Instant::now();
+        let is_person = io::stdin().is_terminal() && self.is_terminal;
+        self.is_typed = is_person;
+        let turns = Turns::default();
+        let editor =
+            is_person.then(|| LineEditor::new(!self.options.no_history, turns.clone())).flatten();
+        let Some((editor, printer)) = editor else {
+            self.greet(opened);
+            return read_pipe(giver);
+        };
+        self.greet(opened);
+        self.screen = Some(Screen::start(printer, turns)?);
+        editor.run(giver)
+    }
+
+    fn greet(&mut self, opened: &sockeye_client::Opened) {
+        let help = if self.is_typed { "; /help, or Ctrl-D to close" } else { "" };
+        self.notice(&format!("{}{help}", show::opened(opened)));
+    }
+
+    /// Prints what was gathered.
+    fn write(&mut self) -> Result<(), Stop> {
+        let Some(screen) = &self.screen else { return self.output.flush() };
+        if !self.output.bytes.is_empty() {
+            screen.show(&String::from_utf8_lossy(&self.output.bytes));
+            self.output.bytes.clear();
+        }
+        Ok(())
+    }
+
+    /// Tells a person something, behind what was printed before.
+    fn notice(&mut self, text: &str) {
+        if !self.options.endpoint.quiet {
+            self.tell(text);
+        }
+    }
+
+    /// The same, whether or not notices are wanted.
+    fn tell(&mut self, text: &str) {
+        if self.screen.is_some() {
+            self.show(&format!("sockeye: {text}\n"));
+        } else {
+            // Whether that could be written is told by the next time.
+            let _ = self.output.flush();
+            notice(format_args!("{text}"));
+        }
+    }
+
+    /// Shows text where a person types.
+    fn show(&mut self, text: &str) {
+        self.output.bytes.extend_from_slice(text.as_bytes());
+        // A screen takes everything.
+        let _ = self.write();
+    }
+}
+
+/// What an event has to do with, beside being printed.
+enum Told {
+    Nothing,
+    Opened(sockeye_client::Opened),
+    Message,
+    Control(&'static str, Vec<u8>),
+    Reason(String),
+    Closed(Closed),
+}

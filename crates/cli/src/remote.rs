@@ -1,0 +1,147 @@
+//! `sockeye publish`, `sockeye subscribe` and `sockeye ticket`: clients of a hub.
+
+mod address;
+pub(crate) mod args;
+mod backoff;
+mod http;
+mod item;
+mod lines;
+mod output;
+pub(crate) mod publish;
+mod shown;
+mod stream;
+pub(crate) mod subscribe;
+pub(crate) mod ticket;
+mod ways;
+mod words;
+
+use sockeye_client::Network;
+use sockeye_http1::{HeaderName, HeaderValue};
+use sockeye_terminal::{Failure, OrFail, Secret, plain::plain};
+
+use self::address::Address;
+use self::args::ServerOptions;
+use crate::endpoint::{Problem, tls};
+
+const AUTHORIZATION: HeaderName<'_> = HeaderName::from_static("Authorization");
+
+/// Longest wait that a server may ask for, in milliseconds.
+const RETRY_MS_MAX: u64 = 3_600_000;
+
+/// The hub, and who we are to it.
+struct Remote {
+    address: Address,
+    /// The value of `Authorization`.
+    authorization: Option<String>,
+    /// Whom we trust, if it is to be TLS.
+    network: Network,
+}
+
+impl Remote {
+    fn new(options: &ServerOptions) -> Result<Self, Failure> {
+        let address = Address::parse(&options.url)?;
+        let mut network = Network::default();
+        if let Some(path) = &options.cacert {
+            network = network.with_tls(tls::trusting(path)?);
+        } else if address.is_secure() {
+            let config = network.tls_config().or_fail(|| "there can be no TLS".into())?;
+            network = network.with_tls(config);
+        }
+        let authorization = authorization(options)?;
+        if let Some(value) = &authorization {
+            HeaderValue::new(value).or_fail(|| "the key or token cannot be sent".into())?;
+        }
+        Ok(Self { address, authorization, network })
+    }
+
+    fn headers(&self) -> Vec<(HeaderName<'_>, HeaderValue<'_>)> {
+        let value = self.authorization.as_deref();
+        let value = value.and_then(|value| HeaderValue::new(value).ok());
+        value.map(|value| (AUTHORIZATION, value)).into_iter().collect()
+    }
+}
+
+/// The value of `Authorization`: from a file that was named, else from the environment or a flag.
+fn authorization(options: &ServerOptions) -> Result<Option<String>, Failure> {
+    let read = |path: &std::path::PathBuf| -> Result<String, Failure> {
+        let text = std::fs::read_to_string(path);
+        let text = text.or_fail(|| format!("cannot read {}", path.display()))?;
+        Ok(text.trim().to_owned())
+    };
+    if let Some(path) = &options.api_key_file {
+        return Ok(Some(format!("ApiKey {}", read(path)?)));
+    }
+    if let Some(path) = &options.token_file {
+        return Ok(Some(format!("Bearer {}", read(path)?)));
+    }
+    // A variable that is empty is as good as none.
+    let given = |secret: &&Secret| !secret.reveal().is_empty();
+    let key = options.api_key.as_ref().filter(given).map(|key| format!("ApiKey {}", key.reveal()));
+    let token =
+        options.token.as_ref().filter(given).map(|token| format!("Bearer {}", token.reveal()));
+    match (key, token) {
+        (Some(_), Some(_)) => {
+            let both = "both an API key and a token are given (SOCKEYE_API_KEY, SOCKEYE_TOKEN)";
+            Err(Failure(format!("{both}: which one?")))
+        }
+        (key, token) => Ok(key.or(token)),
+    }
+}
+
+/// Why a connection ends, or the asking.
+#[derive(Debug, PartialEq, Eq)]
+enum Break {
+    /// Nobody listens there.
+    Nobody(String),
+    /// The connection failed or broke: asking again may help.
+    Lost {
+        why: String,
+        /// How long the server has asked to wait in that case.
+        retry_ms: u64,
+    },
+    /// The server cannot do it now, and may have said when to ask again.
+    Busy { why: String, retry_ms: u64 },
+    /// What was sent is too large.
+    TooLarge(String),
+    /// Asking again would end the same.
+    Final(String),
+}
+
+impl Break {
+    fn lost(why: impl Into<String>) -> Self {
+        Self::Lost { why: why.into(), retry_ms: 0 }
+    }
+
+    fn into_text(self) -> String {
+        match self {
+            Self::Nobody(why)
+            | Self::Lost { why, .. }
+            | Self::Busy { why, .. }
+            | Self::TooLarge(why)
+            | Self::Final(why) => why,
+        }
+    }
+}
+
+impl From<Break> for Failure {
+    fn from(end: Break) -> Self {
+        Self(end.into_text())
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::Usage(why) | Problem::Failed(why) => Self(why),
+            // Nobody of ours does.
+            Problem::Told => Self("it was told before".to_owned()),
+        }
+    }
+}
+
+/// 64 random bits.
+fn entropy() -> Result<u64, Failure> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).or_fail(|| "the system gives no random numbers".into())?;
+    Ok(u64::from_ne_bytes(bytes))
+}

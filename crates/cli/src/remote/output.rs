@@ -1,0 +1,100 @@
+//! Where messages go, what is told when a signal ends it, and what if nobody reads it any more.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileTypeExt as _;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use signal_hook::iterator::Signals;
+use sockeye_terminal::{
+    Failure, OrFail, notice, print,
+    signals::{ENDING, end_by},
+};
+
+/// How long a signal waits for a line that is being written, in steps of 5 ms.
+const STEPS_MAX: u32 = 100;
+
+/// Standard output, and the cursor of what has been written there.
+#[derive(Default)]
+pub(super) struct Output {
+    /// Held while a line is written and its cursor taken down, so that a signal finds both or neither.
+    writing: Mutex<()>,
+    cursor: Mutex<Option<String>>,
+}
+
+impl Output {
+    /// Writes a line, if there is one, and takes down the cursor that counts once it is written.
+    pub(super) fn write(&self, line: Option<&str>, cursor: Option<String>) -> io::Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = line {
+            print::write(&format!("{line}\n"))?;
+        }
+        if cursor.is_some() {
+            *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = cursor;
+        }
+        Ok(())
+    }
+
+    /// The last cursor.
+    pub(super) fn cursor(&self) -> Option<String> {
+        self.cursor.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Ends the program when a signal asks for it, with the last cursor on standard error.
+pub(super) fn watch_signals(output: Arc<Output>) -> Result<(), Failure> {
+    let mut signals = Signals::new(ENDING).or_fail(|| "cannot watch for signals".into())?;
+    let watch = move || {
+        let Some(signal) = signals.forever().next() else { return };
+        // Held to the end: a line is there with its cursor, or neither is.
+        let _writing = patiently(&output.writing);
+        if let Some(cursor) = output.cursor() {
+            notice(format_args!("last cursor: {}", super::plain(&cursor)));
+        }
+        end_by(signal)
+    };
+    let thread = std::thread::Builder::new().name("signals".into()).spawn(watch);
+    thread.or_fail(|| "cannot watch for signals".into()).map(drop)
+}
+
+/// Ends the program, and well, once nobody reads its standard output any more: on a silent channel
+/// there is nothing to write, and so nothing that would fail. Terminals and files have no such end.
+pub(super) fn watch_reader() -> Result<(), Failure> {
+    let stdout = io::stdout().as_fd().try_clone_to_owned();
+    let stdout = File::from(stdout.or_fail(|| "cannot watch standard output".into())?);
+    let kind = stdout.metadata().or_fail(|| "cannot watch standard output".into())?.file_type();
+    if !kind.is_fifo() && !kind.is_socket() {
+        return Ok(());
+    }
+    let watch = move || {
+        // Without a wish there remains what is always told: that the other end is gone.
+        let mut waited = [PollFd::new(&stdout, PollFlags::empty())];
+        loop {
+            match poll(&mut waited, None) {
+                Ok(_) if waited[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) => {
+                    std::process::exit(0);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                // Then it is found out by the next line.
+                Ok(_) | Err(_) => return,
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("stdout".into()).spawn(watch);
+    thread.or_fail(|| "cannot watch standard output".into()).map(drop)
+}
+
+/// The lock, unless whoever has it is stuck: then the line is cut.
+fn patiently(lock: &Mutex<()>) -> Option<std::sync::MutexGuard<'_, ()>> {
+    for _ in 0..STEPS_MAX {
+        match lock.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(error)) => return Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+    None
+}

@@ -1,0 +1,124 @@
+//! `sockeye ticket`: asks a server for a one-time ticket.
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use sockeye_terminal::{Failure, OrFail, print, span::Span};
+
+use super::args::ServerOptions;
+use super::http::Line;
+use super::{Break, Remote};
+
+const EXAMPLES: &str = "\
+Examples:
+  export SOCKEYE_API_KEY=\"$(cat shop.key)\"
+  sockeye ticket --user ann --channel 'chat:*' --publish chat:7
+  curl -N \"http://127.0.0.1:8080/v1/sse?channel=chat:7&ticket=$(sockeye ticket --channel chat:7)\"
+
+A ticket opens one stream. An event stream or a poll that comes back with its last cursor is the same
+session; a WebSocket needs another ticket. API keys give tickets for what the server's configuration
+says in `tickets`; a user's token gives them for the same user and no more than the token allows.
+
+The exit status is 0 and standard output has the ticket, or it is 1 and standard error says why not.";
+
+/// The options of `sockeye ticket`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct TicketOptions {
+    #[command(flatten)]
+    server: ServerOptions,
+
+    /// Whose ticket it is; nobody's if it is not said.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+
+    /// A channel or pattern that its holder may subscribe; can be repeated.
+    #[arg(long, value_name = "CHANNEL")]
+    channel: Vec<String>,
+
+    /// A channel or pattern that its holder may publish to; can be repeated.
+    #[arg(long, value_name = "CHANNEL")]
+    publish: Vec<String>,
+
+    /// How long it may wait to be used, a minute at the most. [default: 30s]
+    #[arg(long, value_name = "TIME")]
+    life: Option<Span>,
+
+    /// How long what it opens may last, a day at the most. [default: a day]
+    #[arg(long, value_name = "TIME")]
+    session: Option<Span>,
+
+    /// Print a JSON object with what was asked for, too, instead of the ticket alone.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is asked for, and with the ticket in it what is printed.
+#[derive(Serialize)]
+struct Wanted<'w> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket: Option<&'w str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'w str>,
+    channels: &'w [String],
+    publish: &'w [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    life_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Issued {
+    ticket: String,
+}
+
+/// Asks once and prints what came.
+pub fn run(options: &TicketOptions) -> Result<(), Failure> {
+    let remote = Remote::new(&options.server)?;
+    let mut wanted = Wanted {
+        ticket: None,
+        user: options.user.as_deref(),
+        channels: &options.channel,
+        publish: &options.publish,
+        life_ms: options.life.map(|span| span.ms),
+        session_ms: options.session.map(|span| span.ms),
+    };
+    let ticket = ask(&remote, &json(&wanted)?).map_err(|end| explain(end, &remote))?;
+    if options.json {
+        wanted.ticket = Some(&ticket);
+        print::say(format_args!("{}", json(&wanted)?))
+    } else {
+        print::say(format_args!("{ticket}"))
+    }
+}
+
+fn ask(remote: &Remote, body: &str) -> Result<String, Break> {
+    let mut line = Line::open(remote)?;
+    let mut answer = line.post(remote, "/v1/tickets", body.as_bytes())?;
+    if answer.status != 200 {
+        return Err(answer.refusal(&mut line));
+    }
+    let body = answer.whole(&mut line)?;
+    let issued: Issued = serde_json::from_slice(&body)
+        .map_err(|error| Break::Final(format!("the server's answer is strange: {error}")))?;
+    // It goes on into URLs and shells.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if issued.ticket.is_empty() || !issued.ticket.bytes().all(is_plain) {
+        return Err(Break::Final("the server's answer is strange: that is no ticket".into()));
+    }
+    Ok(issued.ticket)
+}
+
+fn explain(end: Break, remote: &Remote) -> Failure {
+    let hint = match end {
+        Break::Final(_) if remote.authorization.is_none() => {
+            "; SOCKEYE_API_KEY or --api-key-file says who asks"
+        }
+        _ => "",
+    };
+    Failure(format!("{}{hint}", end.into_text()))
+}
+
+fn json(wanted: &Wanted<'_>) -> Result<String, Failure> {
+    serde_json::to_string(wanted).or_fail(|| "cannot ask for that".into())
+}

@@ -1,0 +1,206 @@
+//! How connections are opened: what is asked for, and whether the answer gives it.
+
+use sockeye_deflate::{ClientOffer, EXTENSION_NAME, Params, Session};
+use sockeye_frame::{MaskKey, Role};
+use sockeye_handshake::{Challenge, ClientRequest, Extensions, VerifyError};
+use sockeye_http1::{
+    Body, HeaderName, HeaderStorage, HeaderValue, Limits, RequestWriter, ResponseHead, Status,
+};
+use sockeye_terminal::{Failure, OrFail};
+
+use super::fault::Fault;
+use super::http::{Answers, HeadReader};
+use super::target::Target;
+use super::wire::{Bare, Events, Frames, Heard};
+
+/// What some of the connections are for, and what they have in common.
+pub(super) struct Opener {
+    pub(super) target: Target,
+    pub(super) purpose: Purpose,
+    /// Header lines of the user's.
+    pub(super) headers: Vec<(String, String)>,
+    /// Largest message that is taken, in bytes.
+    pub(super) bytes_max: usize,
+    /// Masks every frame: what a server has to do does not depend on the key.
+    pub(super) key: MaskKey,
+}
+
+/// What a connection carries.
+#[derive(Clone, Debug)]
+pub(super) enum Purpose {
+    WebSocket {
+        subprotocol: Option<String>,
+        /// Compression is offered, and has to be agreed on.
+        deflate: Deflate,
+    },
+    /// An event stream.
+    Events,
+    /// Requests, one after the other.
+    Requests,
+    /// Messages of so many bytes, without a protocol.
+    Bare(usize),
+}
+
+/// Whether compression is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deflate {
+    Off,
+    Offered,
+}
+
+/// Where a connection is in its life, as far as what comes on it is concerned.
+pub(super) enum Wire {
+    Opening(Box<Opening>),
+    Frames(Box<Frames>),
+    Events(Box<Events>),
+    Answers(Box<Answers>),
+    Bare(Bare),
+}
+
+/// A request that is not answered yet.
+pub(super) struct Opening {
+    challenge: Option<Challenge>,
+    head: HeadReader,
+}
+
+impl Opener {
+    /// Checks that the requests can be written at all.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.begin(&mut Vec::new()).or_fail(|| "the request cannot be written".into()).map(drop)
+    }
+
+    /// Writes what a connection begins with.
+    pub(super) fn begin(&self, out: &mut Vec<u8>) -> Result<Wire, String> {
+        let headers = self.headers()?;
+        let mut challenge = None;
+        match &self.purpose {
+            Purpose::WebSocket { subprotocol, deflate } => {
+                let mut nonce = [0; 16];
+                getrandom::fill(&mut nonce).map_err(|error| error.to_string())?;
+                let attempt = Challenge::new(nonce);
+                let written = self.ask(subprotocol.as_deref(), *deflate, &headers, |request| {
+                    attempt.write_request(request, out)
+                });
+                written.map_err(|error| error.to_string())?;
+                challenge = Some(attempt);
+            }
+            Purpose::Events => {
+                let target = &self.target;
+                let accept = HeaderValue::from_static("text/event-stream");
+                let request = RequestWriter::new("GET", &target.path, &target.authority)
+                    .map_err(|error| error.to_string())?
+                    .header(HeaderName::from_static("Accept"), accept);
+                let request =
+                    headers.iter().fold(request, |to, (name, value)| to.header(*name, *value));
+                request.write(Body::Empty, out);
+            }
+            Purpose::Requests => return Ok(Wire::Answers(Box::new(Answers::new()))),
+            Purpose::Bare(bytes) => return Ok(Wire::Bare(Bare::new(*bytes))),
+        }
+        Ok(Wire::Opening(Box::new(Opening { challenge, head: HeadReader::new() })))
+    }
+
+    /// The user's header lines, as they are written.
+    pub(super) fn headers(&self) -> Result<Vec<(HeaderName<'_>, HeaderValue<'_>)>, String> {
+        self.headers
+            .iter()
+            .map(|(name, value)| {
+                let name = HeaderName::new(name).map_err(|error| error.to_string())?;
+                let value = HeaderValue::new(value).map_err(|error| error.to_string())?;
+                Ok((name, value))
+            })
+            .collect()
+    }
+
+    /// Does something with the request for a WebSocket.
+    fn ask<R>(
+        &self,
+        subprotocol: Option<&str>,
+        deflate: Deflate,
+        headers: &[(HeaderName<'_>, HeaderValue<'_>)],
+        act: impl FnOnce(&ClientRequest<'_>) -> R,
+    ) -> R {
+        let mut text = Vec::new();
+        if deflate == Deflate::Offered {
+            ClientOffer::default().write(&mut text);
+        }
+        let offered = (!text.is_empty()).then_some(&*text);
+        let extensions = Extensions::parse(offered).expect("our own offer is well formed");
+        let subprotocols: Vec<&str> = subprotocol.into_iter().collect();
+        act(&ClientRequest {
+            extensions: &extensions,
+            subprotocols: &subprotocols,
+            headers,
+            ..ClientRequest::new(&self.target.authority, &self.target.path)
+        })
+    }
+
+    /// Reads on in the answer; gives what comes behind it, once it is there.
+    pub(super) fn advance(
+        &self,
+        opening: &mut Opening,
+        input: &mut &mut [u8],
+    ) -> Result<Option<(Wire, Heard<'static>)>, Fault> {
+        while let Some(head) = opening.head.read(input)? {
+            let mut storage = HeaderStorage::new();
+            let head = ResponseHead::parse(&head, &mut storage, &Limits::DEFAULT)?;
+            let status = head.status();
+            if status.is_informational() && status != Status::SWITCHING_PROTOCOLS {
+                continue;
+            }
+            let opened = match &opening.challenge {
+                Some(challenge) => self.open_websocket(challenge, &head)?,
+                None => (self.open_events(&head)?, Heard::Open { window: None }),
+            };
+            return Ok(Some(opened));
+        }
+        Ok(None)
+    }
+
+    fn open_websocket(
+        &self,
+        challenge: &Challenge,
+        head: &ResponseHead<'_, '_>,
+    ) -> Result<(Wire, Heard<'static>), Fault> {
+        let Purpose::WebSocket { subprotocol, deflate } = &self.purpose else {
+            return Err(Fault::Sequence);
+        };
+        let verified = self
+            .ask(subprotocol.as_deref(), *deflate, &[], |request| challenge.verify(head, request));
+        let accepted = verified.map_err(|error| match error {
+            VerifyError::Status(status) => Fault::Status(status.code()),
+            error => Fault::Handshake(error),
+        })?;
+        if subprotocol.is_some() && accepted.subprotocol.is_none() {
+            return Err(Fault::Refused("the server does not speak the subprotocol".into()));
+        }
+        let agreed = accepted.extensions.iter().find(|it| it.name() == EXTENSION_NAME);
+        let params: Option<Params> = agreed
+            .map(|agreed| ClientOffer::default().accept_response(agreed.params()))
+            .transpose()
+            .map_err(|error| Fault::Refused(error.to_string()))?;
+        if *deflate == Deflate::Offered && params.is_none() {
+            return Err(Fault::Refused("the server does not compress".into()));
+        }
+        let window = params.map(|params| Session::new(Role::Client, params).tx_window());
+        let frames = Frames::new(self.bytes_max, self.key, params);
+        Ok((Wire::Frames(Box::new(frames)), Heard::Open { window }))
+    }
+
+    fn open_events(&self, head: &ResponseHead<'_, '_>) -> Result<Wire, Fault> {
+        if head.status() != Status::OK {
+            return Err(Fault::Status(head.status().code()));
+        }
+        let content_type = head.headers().single("content-type")?.unwrap_or_default();
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("text/event-stream") {
+            return Err(Fault::Http(format!("no event stream but {content_type:?}")));
+        }
+        // Nobody has asked for a coding, and in one there are no events to be seen.
+        let coding = head.headers().single("content-encoding")?.unwrap_or("identity").trim();
+        if !coding.eq_ignore_ascii_case("identity") {
+            return Err(Fault::Http(format!("an event stream in a coding, {coding:?}")));
+        }
+        Ok(Wire::Events(Box::new(Events::new(head.body("GET"), self.bytes_max))))
+    }
+}

@@ -1,0 +1,126 @@
+//! Where the load goes.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use sockeye_http1::RequestWriter;
+use sockeye_terminal::{Failure, OrFail, plain::plain, values};
+
+/// What is spoken behind a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// `ws`: a WebSocket.
+    WebSocket,
+    /// `http`: an event stream, or publications.
+    Http,
+    /// `tcp`: bytes as they are, to measure what the system itself costs.
+    Tcp,
+}
+
+/// A URL of a server.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) scheme: Scheme,
+    /// Host and port as they stand in the URL.
+    pub(super) authority: String,
+    /// Path and query, beginning with a slash.
+    pub(super) path: String,
+    pub(super) addr: SocketAddr,
+}
+
+/// Whether only this machine may be loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    Loopback,
+    Anywhere,
+}
+
+impl Target {
+    /// Reads a URL with one of `schemes`, and finds its host.
+    pub(super) fn parse(url: &str, schemes: &[Scheme], reach: Reach) -> Result<Self, Failure> {
+        let (scheme, authority, path) = split(url, schemes)
+            .map_err(|why| Failure(format!("not a URL for this: {}: {why}", plain(url))))?;
+        let addr = find(&authority)?;
+        if reach == Reach::Loopback && !addr.ip().is_loopback() {
+            let hint = "load goes to other machines only with --allow-remote";
+            return Err(Failure(format!("{authority} is not this machine; {hint}")));
+        }
+        Ok(Self { scheme, authority, path, addr })
+    }
+}
+
+/// Reads a URL with one of `schemes`: gives it with host and port, and the path. Nobody is asked
+/// where the host is.
+pub(super) fn split(
+    url: &str,
+    schemes: &[Scheme],
+) -> Result<(Scheme, String, String), &'static str> {
+    let (scheme, rest) = url.split_once("://").ok_or("it has no scheme")?;
+    let scheme = match scheme {
+        "ws" => Scheme::WebSocket,
+        "http" => Scheme::Http,
+        "tcp" => Scheme::Tcp,
+        "wss" | "https" => return Err("there is no TLS"),
+        _ => return Err("its scheme is none of ws, http and tcp"),
+    };
+    if !schemes.contains(&scheme) {
+        return Err("its scheme is another");
+    }
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    if values::has_strange_port(url) {
+        return Err(values::STRANGE_PORT);
+    }
+    if authority.is_empty() || RequestWriter::new("GET", &path, authority).is_err() {
+        return Err("host or path cannot stand in a request");
+    }
+    Ok((scheme, authority.to_owned(), path))
+}
+
+/// The first address of a host, with the port that the URL names or 80.
+fn find(authority: &str) -> Result<SocketAddr, Failure> {
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| {
+        !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let host = authority.trim_end_matches(':');
+    let with_port = if has_port { host.to_owned() } else { format!("{host}:80") };
+    let mut found = with_port.to_socket_addrs().or_fail(|| format!("cannot find {authority}"))?;
+    found.next().ok_or_else(|| Failure(format!("{authority} has no address")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Scheme; 3] = [Scheme::WebSocket, Scheme::Http, Scheme::Tcp];
+
+    #[test]
+    fn urls_that_are_taken() {
+        for (url, authority, path, port) in [
+            ("ws://127.0.0.1:81/echo?a=b", "127.0.0.1:81", "/echo?a=b", 81),
+            ("http://127.0.0.1?channel=a", "127.0.0.1", "/?channel=a", 80),
+            ("tcp://[::1]:7", "[::1]:7", "/", 7),
+        ] {
+            let target = Target::parse(url, &ALL, Reach::Loopback).expect(url);
+            assert_eq!((&*target.authority, &*target.path), (authority, path));
+            assert_eq!(target.addr.port(), port);
+        }
+    }
+
+    #[test]
+    fn urls_that_are_refused() {
+        for (url, why) in [
+            ("127.0.0.1:80", "no scheme"),
+            ("wss://127.0.0.1", "no TLS"),
+            ("ftp://127.0.0.1", "none of ws"),
+            ("ws:///x", "cannot stand in a request"),
+            ("ws://127.0.0.1/a b", "cannot stand in a request"),
+            ("ws://192.0.2.1/echo", "--allow-remote"),
+        ] {
+            let failure = Target::parse(url, &ALL, Reach::Loopback).expect_err(url).to_string();
+            assert!(failure.contains(why), "{url}: {failure}");
+        }
+        let only = [Scheme::WebSocket];
+        assert!(Target::parse("http://127.0.0.1/", &only, Reach::Loopback).is_err());
+        assert!(Target::parse("ws://192.0.2.1/", &only, Reach::Anywhere).is_ok());
+    }
+}
