@@ -43,7 +43,7 @@ impl CloseCode {
     /// 1015: the TLS handshake failed. Local only, never on the wire.
     pub const TLS_HANDSHAKE: Self = Self(1015);
 
-    /// Any number; whether it may appear in a Close frame, [`is_valid_on_wire`](Self::is_valid_on_wire) tells.
+    /// A code of any number. [`is_valid_on_wire`](Self::is_valid_on_wire) tells whether a Close frame may carry it.
     #[must_use]
     pub const fn new(code: u16) -> Self {
         Self(code)
@@ -151,7 +151,7 @@ impl<'a> CloseFrame<'a> {
 /// The encoded payload of a Close frame: at most 125 bytes, inline.
 pub type CloseBytes = InlineBytes<CONTROL_PAYLOAD_LEN_MAX>;
 
-/// Why a [`CloseFrame`] cannot be sent. Ours, not the peer's.
+/// Why a [`CloseFrame`] cannot be sent: a usage error, not the peer's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseFrameError {

@@ -4,10 +4,10 @@ use core::fmt;
 
 use crate::{Error, Header, HeaderBytes, Opcode, Role, Rsv, apply_mask};
 
-/// What one connection allows its peer to send.
+/// The rules that a connection applies to its peer's frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rules {
-    /// Which end we are; it decides whether the peer must mask or must not.
+    /// Our role. It decides whether the peer's frames must be masked.
     pub role: Role,
     /// The reserved bits that negotiated extensions claim. They are legal on Text and Binary
     /// frames only, never on a continuation or a control frame.
@@ -77,7 +77,7 @@ impl Chunk<'_> {
     }
 }
 
-/// Without the payload's bytes, which belong in no log.
+/// Omits the payload: its bytes belong in no log.
 impl fmt::Debug for Chunk<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chunk")
@@ -88,7 +88,7 @@ impl fmt::Debug for Chunk<'_> {
     }
 }
 
-/// Cuts a peer's bytes into frames, at whatever places they arrive cut.
+/// Splits a peer's bytes into frames. The bytes may arrive in any pieces.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     rules: Rules,
@@ -133,8 +133,8 @@ impl Decoder {
     /// frame below 64 KiB without reserved bits that breaks no rule and lies in `input` from end to
     /// end.
     ///
-    /// Otherwise `None`, and nothing is taken: [`next`](Self::next), which begins with this, tells
-    /// what there is.
+    /// Returns `None` otherwise, and takes nothing. [`next`](Self::next) calls this first, and handles
+    /// every other frame.
     #[inline(always)]
     pub fn next_usual<'b>(&self, input: &mut &'b mut [u8]) -> Option<Chunk<'b>> {
         if !self.at_boundary() {
@@ -165,7 +165,7 @@ impl Decoder {
         }
     }
 
-    /// Bytes that are missing of the payload under way; none at a boundary or inside a header.
+    /// The missing bytes of a partial payload; none at a boundary or inside a header.
     #[must_use]
     pub const fn payload_missing(&self) -> u64 {
         match self.state {
@@ -174,7 +174,7 @@ impl Decoder {
         }
     }
 
-    /// Every case but an empty input between frames: whatever part of a frame comes next.
+    /// Takes the next part of a frame. Handles every case except empty input between frames.
     #[inline(never)]
     fn next_part<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Chunk<'b>>, Error> {
         let stashed = match self.state {
@@ -189,7 +189,7 @@ impl Decoder {
         Ok(header.and_then(|header| self.next_payload(header, 0, input)))
     }
 
-    /// Goes on with a header; stashes it as long as it is not whole.
+    /// Continues a header, and stashes it while it is incomplete.
     fn next_header(
         &mut self,
         stashed: HeaderBytes,
@@ -211,7 +211,7 @@ impl Decoder {
         }
     }
 
-    /// Takes what there is of a payload, which may be nothing yet.
+    /// Takes the available part of a payload, which may be empty.
     fn next_payload<'b>(
         &mut self,
         header: Header,
@@ -235,7 +235,7 @@ impl Decoder {
         Some(Chunk { header, offset, payload })
     }
 
-    /// Remembers the violation; what lies behind it is never read (RFC 6455 §7.1.7).
+    /// Stores the violation. Bytes behind it are never read (RFC 6455 §7.1.7).
     // [rfc6455:7.1.7-nothing-after-failure]
     #[cold]
     fn fail(&mut self, error: Error, input: &mut &mut [u8]) -> Error {

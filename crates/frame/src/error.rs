@@ -1,4 +1,4 @@
-//! What a peer can do wrong on the wire, and the close code it has earned.
+//! Violations by the peer, and the close code of each.
 
 use core::fmt;
 
@@ -6,7 +6,7 @@ use crate::{CloseCode, Utf8Error};
 
 /// A violation by the peer. Each one fails the connection (RFC 6455 §7.1.7).
 ///
-/// Our own misuse never appears here; it has types of its own, such as
+/// Usage errors have types of their own, such as
 /// [`CloseFrameError`](crate::CloseFrameError).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

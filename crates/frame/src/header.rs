@@ -1,4 +1,4 @@
-//! The header of a frame: its fields, its two first bytes' rules, its lengths (RFC 6455 §5.2).
+//! The header of a frame: its fields, the rules of its first two bytes, its lengths (RFC 6455 §5.2).
 
 use core::{fmt, ops};
 
@@ -13,11 +13,11 @@ const FIN: u8 = 0x80;
 const MASK: u8 = 0x80;
 const RSV: u8 = 0x70;
 const OPCODE: u8 = 0x0F;
-/// The bits of the opcode that neither Text nor Binary has.
+/// The opcode bits that are clear in both Text and Binary.
 const NOT_DATA: u8 = 0x0C;
-/// The seven-bit length that says: the length is in the next two bytes.
+/// The seven-bit length value that announces a 16-bit length.
 const LEN_IN_16_BITS: u8 = 126;
-/// The seven-bit length that says: the length is in the next eight bytes.
+/// The seven-bit length value that announces a 64-bit length.
 const LEN_IN_64_BITS: u8 = 127;
 
 /// Which end of the connection *we* are.
@@ -29,7 +29,7 @@ pub enum Role {
     Server,
 }
 
-/// What a frame is (RFC 6455 §5.2, §11.8).
+/// The type of a frame (RFC 6455 §5.2, §11.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Opcode {
@@ -41,7 +41,7 @@ pub enum Opcode {
     Binary = 0x2,
     /// The last frame an endpoint sends.
     Close = 0x8,
-    /// A question that a Pong answers.
+    /// A frame that a Pong answers.
     Ping = 0x9,
     /// The answer to a Ping, or an unasked heartbeat.
     Pong = 0xA,
@@ -110,14 +110,14 @@ impl fmt::Debug for Rsv {
     }
 }
 
-/// Everything that a frame says before its payload (RFC 6455 §5.2).
+/// The part of a frame before its payload (RFC 6455 §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Header {
     /// Whether this is the message's last fragment.
     pub fin: bool,
     /// The reserved bits that are set.
     pub rsv: Rsv,
-    /// What the frame is.
+    /// The type of the frame.
     pub opcode: Opcode,
     /// The key, if the payload is masked.
     pub mask: Option<MaskKey>,
@@ -141,8 +141,8 @@ impl Header {
         Self::decode_under(bytes, None)
     }
 
-    /// [`Header::decode`] with a connection's rules woven in byte by byte, so that the first
-    /// violation on the wire is the one reported, however the input was cut.
+    /// [`Header::decode`] with the rules of a connection applied byte by byte. It reports the first
+    /// violation on the wire, wherever the input was cut.
     #[inline]
     pub(crate) fn decode_under(
         bytes: &[u8],
@@ -173,8 +173,8 @@ impl Header {
     /// rule, and its own length in bytes; `None` for all else, right or wrong:
     /// [`Header::decode_under`] judges it.
     ///
-    /// Nearly every frame is such a one. Nothing here has to find out which rule was broken first,
-    /// which is most of the work.
+    /// Nearly every frame is of this kind. This path does not have to find the rule that was broken
+    /// first, which is most of the work.
     #[inline(always)]
     pub(crate) fn decode_usual(bytes: &[u8], rules: &Rules) -> Option<(Self, usize)> {
         let (&[first, second], rest) = bytes.split_first_chunk()?;
@@ -208,8 +208,8 @@ impl Header {
 
     /// Writes the header with the length in its shortest form (RFC 6455 §5.2).
     ///
-    /// The fields are written as they stand: that a control frame is short and whole, and that
-    /// a client masks, is the caller's to see to.
+    /// Writes the fields unchecked. The caller ensures that a control frame is short and whole, and
+    /// that a client masks.
     #[must_use]
     #[inline]
     pub fn encode(&self) -> HeaderBytes {
@@ -227,8 +227,8 @@ impl Header {
     }
 }
 
-/// Whether two first bytes say: FIN, no reserved bit, Text or Binary (or 3, which is neither), masked
-/// as our role wants it. One comparison of all bits.
+/// Whether the first two bytes have FIN, no reserved bit, Text or Binary (or 3, which is neither), and
+/// the MASK bit that our role requires. One comparison of all bits.
 #[inline]
 fn is_usual(first_two: [u8; 2], role: Role) -> bool {
     const LOOKED_AT: u16 = u16::from_le_bytes([FIN | RSV | NOT_DATA, MASK]);
@@ -254,7 +254,7 @@ fn encode_fields<const N: usize>(
     bytes
 }
 
-/// FIN, the reserved bits and the opcode: all that the first byte can get wrong.
+/// Checks FIN, the reserved bits and the opcode: everything in the first byte.
 #[inline]
 fn decode_first(byte: u8, rules: Option<&Rules>) -> Result<(bool, Rsv, Opcode), Error> {
     let opcode = Opcode::decode(byte)?;
@@ -285,7 +285,7 @@ fn decode_second(byte: u8, opcode: Opcode, rules: Option<&Rules>) -> Result<(boo
     Ok((masked, len))
 }
 
-/// The payload length, in whichever of its three forms, and what follows it.
+/// Reads the payload length in any of its three forms, and the masking key behind it.
 #[inline]
 fn decode_len(len: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, Error> {
     let (len, len_min, rest) = match len {

@@ -1,4 +1,4 @@
-//! A few bytes held by value: headers and control payloads need no allocator.
+//! A few bytes held by value, so that headers and control payloads need no allocator.
 
 use core::{fmt, ops};
 

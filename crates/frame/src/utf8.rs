@@ -1,8 +1,8 @@
-//! UTF-8 checked as it arrives (RFC 6455 §8.1, RFC 3629 §4).
+//! Incremental UTF-8 validation (RFC 6455 §8.1, RFC 3629 §4).
 
 use core::fmt;
 
-/// Text stopped being UTF-8.
+/// The text is not UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Utf8Error {
@@ -19,7 +19,7 @@ impl fmt::Display for Utf8Error {
 
 impl core::error::Error for Utf8Error {}
 
-/// Checks a text message piece by piece, wherever the pieces are cut.
+/// Checks a text message piece by piece. A piece may end anywhere.
 ///
 /// Three bytes of state: how many continuation bytes the current code point still lacks, and
 /// the range that the next one must lie in.
@@ -38,7 +38,7 @@ impl Default for Utf8Validator {
 
 impl Utf8Validator {
     const BOUNDARY: Self = Self::expecting(0, 0x80, 0xBF);
-    /// Lacks a byte that no byte can be.
+    /// The failed state: it needs a byte that does not exist.
     const FAILED: Self = Self::expecting(1, 1, 0);
 
     /// A validator at the start of a message.
@@ -67,8 +67,8 @@ impl Utf8Validator {
             self.step(*byte).ok_or(Utf8Error { index })?;
             index = index.saturating_add(1);
         }
-        // The bulk goes at full speed. What is left is at most one code point, impossible or
-        // unfinished: the table tells which, and where.
+        // The fast check takes the bulk. The rest is at most one code point, impossible or
+        // unfinished: the table finds which, and where.
         index = index.saturating_add(valid_len(piece.get(index..).unwrap_or_default()));
         while let Some(byte) = piece.get(index) {
             self.step(*byte).ok_or(Utf8Error { index })?;
@@ -137,15 +137,15 @@ impl Utf8Validator {
     }
 }
 
-/// How many bytes at the front of `bytes` are valid; the next code point is impossible or unfinished.
+/// The length of the valid prefix of `bytes`. The next code point is impossible or unfinished.
 #[cfg(not(feature = "simdutf8"))]
 #[inline]
 fn valid_len(bytes: &[u8]) -> usize {
     core::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len)
 }
 
-/// The same where the fast check cannot tell how far it came: it is asked about all but a code point
-/// that the end may cut, and what it refuses, which ends the connection, is read again.
+/// The same, by a fast check that does not report how far it came. It checks everything but a code
+/// point that the end may cut. Text that it refuses, which ends the connection, is read again.
 #[cfg(feature = "simdutf8")]
 #[inline]
 fn valid_len(bytes: &[u8]) -> usize {
@@ -173,7 +173,7 @@ fn cut_len(bytes: &[u8]) -> usize {
     if first.is_some_and(|&first| lacking(first) > behind) { len } else { 0 }
 }
 
-/// The text, if it is one from end to end: the one place in this crate that asks.
+/// The bytes as text, if all of them are valid: the only such check in this crate.
 #[cfg(not(feature = "simdutf8"))]
 #[inline]
 fn whole(bytes: &[u8]) -> Option<&str> {

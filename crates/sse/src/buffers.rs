@@ -1,4 +1,4 @@
-//! What the parser holds of the block under way.
+//! The buffers of a partial block.
 
 use alloc::string::String;
 
@@ -6,7 +6,7 @@ use crate::decode::Decoder;
 use crate::field::{Digits, Field};
 use crate::item::Error;
 
-/// The parts of the block under way that still lie in the input and need no copy so far.
+/// The parts of a partial block that still lie in the input, without a copy.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Borrowed<'b> {
     /// The only data line so far.
@@ -40,8 +40,8 @@ pub(crate) struct Buffers {
     digits: Digits,
 }
 
-/// Capacity that a buffer keeps when its event is done. More is given back, so that one huge event
-/// does not stay on the bill of a connection that idles for hours.
+/// The capacity that a buffer keeps when its event is done. More is freed, so that one huge event
+/// does not cost memory on a connection that idles for hours.
 const CAPACITY_KEPT: usize = 64 << 10;
 
 impl Buffers {
@@ -63,7 +63,7 @@ impl Buffers {
         self.data.is_empty() && self.event_type.is_empty() && !self.id_pending
     }
 
-    /// Copies what the block has borrowed into the buffers, since the input will not last.
+    /// Copies the borrowed parts of the block into the buffers, because the input will not last.
     /// The room was checked when it was borrowed.
     #[inline(always)]
     pub(crate) fn hold(&mut self, block: &mut Borrowed<'_>) {
@@ -142,12 +142,12 @@ impl Buffers {
         Ok(())
     }
 
-    /// What the `retry` line that just ended says, if it is valid.
+    /// The value of the `retry` line that just ended, if it is valid.
     pub(crate) const fn retry_ms(&self) -> Option<u64> {
         self.digits.finish()
     }
 
-    /// The last event ID string becomes what the buffer says.
+    /// Sets the last event ID string from the buffer.
     ///
     /// [html:9.2.6-id-buffer-carried] Without an `id` the buffer says what the string says, in the
     /// first block of a later connection too.
@@ -187,12 +187,12 @@ fn is_id(text: &str) -> bool {
     !text.as_bytes().contains(&0)
 }
 
-/// Empties a buffer and gives back what an unusually large event made of it.
+/// Empties a buffer, and frees the capacity of an unusually large event.
 #[inline]
 fn empty(buffer: &mut String) {
     buffer.clear();
     if buffer.capacity() > CAPACITY_KEPT {
-        // Not shrunk: allocators learn from what is freed, not from what is made smaller.
+        // Freed and not shrunk: allocators adapt to blocks that are freed, and not to blocks that shrink.
         *buffer = String::new();
     }
 }

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use crate::item::Error;
 
-/// Decodes pieces of a value. A sequence that the end of a piece cuts is kept for the next piece.
+/// Decodes a value piece by piece, and keeps a cut sequence for the next piece.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Decoder {
     tail: [u8; 3],
@@ -12,7 +12,7 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    /// Appends what `bytes` mean to `out`, which may grow by `room` bytes and no more.
+    /// Decodes `bytes` and appends the text to `out`, which may grow by at most `room` bytes.
     ///
     /// [html:9.2.5-utf8-replacement] Each maximal subpart of a broken sequence becomes one U+FFFD.
     pub(crate) fn push(
@@ -32,7 +32,7 @@ impl Decoder {
             }
             None => core::str::from_utf8(whole).map_or_else(|error| error.valid_up_to(), str::len),
         };
-        // What comes before the first broken byte goes at full speed.
+        // The fast path: everything before the first broken byte.
         let (whole, rest) = bytes.split_at_checked(valid_len).unwrap_or_default();
         append(core::str::from_utf8(whole).unwrap_or_default(), &mut room, out)?;
         let mut left = rest.len();
@@ -49,7 +49,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// The value ends here, so a sequence that was cut will never be whole.
+    /// Ends the value. A cut sequence will never be whole.
     ///
     /// [html:9.2.5-utf8-keeps-delimiters] The line end stays a line end.
     pub(crate) fn finish(&mut self, mut room: usize, out: &mut String) -> Result<(), Error> {
@@ -110,7 +110,7 @@ impl Decoder {
     }
 }
 
-/// The text, if `bytes` are one from end to end.
+/// The bytes as text, if all of them are valid.
 #[cfg(not(feature = "simdutf8"))]
 #[inline]
 pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
@@ -135,9 +135,9 @@ pub(crate) fn text_before(bytes: &[u8], len: usize) -> Option<&str> {
     text(bytes.get(..len)?)
 }
 
-/// The same in whole vectors: what lies behind the value is checked along with it, which costs a
-/// quarter of what a short value or the end of a long one cost by themselves. Only if that fails,
-/// perhaps for a character that is cut there, the value is checked alone.
+/// The same in whole vectors. The bytes behind the value are checked along with it, which costs a
+/// quarter of checking a short value, or the end of a long one, alone. If that check fails (perhaps
+/// for a character that is cut there), the value is checked alone.
 #[cfg(feature = "simdutf8")]
 #[inline]
 pub(crate) fn text_before(bytes: &[u8], len: usize) -> Option<&str> {
@@ -161,7 +161,7 @@ fn split_cut(bytes: &[u8]) -> (&[u8], &[u8]) {
         .unwrap_or((bytes, &[]))
 }
 
-/// Whether more bytes could still make a character of this.
+/// Whether more bytes could complete this to a character.
 fn is_incomplete(sequence: &[u8]) -> bool {
     core::str::from_utf8(sequence)
         .is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())

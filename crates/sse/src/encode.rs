@@ -1,16 +1,16 @@
-//! The encoder: blocks that say what was meant and nothing else.
+//! The encoder: writes blocks into which nothing can be injected.
 
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::scan;
 
-/// One block to be written: any of its parts may be absent.
+/// One block of an event stream. Each part is optional.
 ///
 /// Without `data` a block is no event to its receiver: with an `id` it moves the cursor silently,
 /// with `retry_ms` it sets the reconnection time.
 ///
-/// A block is bytes like any other: encode it once and share them among all subscribers.
+/// Encode a block once, and share the bytes among all subscribers.
 ///
 /// ```
 /// use sockeye_sse::{Event, EventId, EventName};
@@ -27,9 +27,9 @@ use crate::scan;
 /// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Event<'a> {
-    /// The event type; receivers take none, or an empty one, for `message`.
+    /// The event type. Without one, or with an empty one, receivers use `message`.
     pub name: Option<EventName<'a>>,
-    /// The new last event ID; an empty one takes it back.
+    /// The new last event ID. An empty one resets it.
     pub id: Option<EventId<'a>>,
     /// The new reconnection time in milliseconds.
     pub retry_ms: Option<u64>,
@@ -143,7 +143,7 @@ impl<'a> EventId<'a> {
     }
 }
 
-/// A name or an ID that cannot be written. Our own misuse, never the peer's.
+/// A name or an ID that cannot be written: a usage error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeError {
@@ -167,7 +167,7 @@ impl core::error::Error for EncodeError {}
 /// Room for the names of all fields, a number and short values.
 const PARTS_LEN: usize = 64;
 
-/// [html:9.2.5-encode-no-injection] What has a line break never becomes a name or an ID.
+/// [html:9.2.5-encode-no-injection] A text with a line break is no name and no ID.
 fn check(value: &[u8]) -> Result<(), EncodeError> {
     match scan::line_end(value) {
         None => Ok(()),

@@ -1,6 +1,6 @@
-//! One line's field: its name, where its value begins, and the digits of `retry`.
+//! The field of a line: its name, the start of its value, and the digits of `retry`.
 
-/// What a line is about.
+/// The field that a line sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
     Data,
@@ -24,7 +24,7 @@ impl Field {
     /// neither belong to a known name nor swallow the colon after it.
     #[inline(always)]
     pub(crate) fn split(line: &[u8]) -> (Self, &[u8]) {
-        // The most frequent first. Nobody walks along a long line in search of a colon.
+        // The most frequent names first. No search for a colon along a long line.
         if let Some(value) = value_of(b"data", line) {
             (Self::Data, value)
         } else if let Some(value) = value_of(b"", line) {
@@ -37,7 +37,7 @@ impl Field {
         } else if let Some(value) = value_of(b"retry", line) {
             (Self::Retry, value)
         } else {
-            // [html:9.2.6-unknown-field] Whatever it says, nobody will look at it.
+            // [html:9.2.6-unknown-field] Its value is ignored.
             (Self::Unknown, &[])
         }
     }

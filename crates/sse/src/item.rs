@@ -1,8 +1,8 @@
-//! What the parser gives out, and its settings.
+//! The items that the parser returns, and its settings.
 
 use core::fmt;
 
-/// What the parser found.
+/// An item of an event stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Item<'a> {
     /// A dispatched event.
@@ -27,8 +27,8 @@ impl fmt::Debug for Item<'_> {
 
 /// One event as the standard dispatches it.
 ///
-/// Names like `open` or `error` come from the peer like any other: they say nothing about the
-/// connection. `Debug` shows the length of the data only.
+/// The peer chooses the type. `open` and `error` say nothing about the connection. `Debug` shows the
+/// length of the data only.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct MessageEvent<'a> {
     /// The event type: `message` unless the block named another.
@@ -54,7 +54,7 @@ impl fmt::Debug for MessageEvent<'_> {
 pub struct Config {
     /// The bounds on what the peer can make the parser hold.
     pub limits: Limits,
-    /// What becomes of comments.
+    /// The handling of comments.
     pub comments: Comments,
 }
 
@@ -76,10 +76,10 @@ impl Default for Limits {
     }
 }
 
-/// What becomes of comments.
+/// The handling of comments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Comments {
-    /// Passed over without storage.
+    /// Skipped, without storage.
     #[default]
     Skip,
     /// Each one is an [`Item::Comment`].
@@ -95,7 +95,7 @@ pub enum End {
     Truncated,
 }
 
-/// What the peer did wrong. The stream itself cannot be malformed, only too large.
+/// A violation by the peer. A stream cannot be malformed, only too large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {

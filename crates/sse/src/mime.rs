@@ -1,4 +1,4 @@
-//! Whether a response says that it is an event stream.
+//! Recognises the content type of an event stream.
 
 /// The MIME type of an event stream, as a server sends it and a client asks for it in `Accept`.
 pub const MIME_TYPE: &str = "text/event-stream";
@@ -30,7 +30,7 @@ pub fn is_event_stream(content_type: &[u8]) -> bool {
     })
 }
 
-/// Type and subtype of one value; `None` if it is no MIME type at all, or the `*/*` of nobody.
+/// Type and subtype of one value; `None` if it is no MIME type, or `*/*`.
 fn essence(value: &[u8]) -> Option<(&[u8], &[u8])> {
     // [mimesniff:4.4-parameters] What follows the first semicolon plays no part.
     let essence = value.split(|&byte| byte == b';').next().unwrap_or_default();
@@ -42,7 +42,7 @@ fn essence(value: &[u8]) -> Option<(&[u8], &[u8])> {
     is_type.then_some((kind, subtype))
 }
 
-/// Where a list of header values stands with its quoted strings.
+/// The state of a scan through a list of header values with quoted strings.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Quote {
     Outside,

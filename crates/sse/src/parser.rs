@@ -1,4 +1,4 @@
-//! The event stream parser: bytes in, in any pieces; events out, borrowed where they lie whole.
+//! The event stream parser: takes bytes in any pieces, and returns events, borrowed where they lie whole.
 
 use core::fmt;
 
@@ -10,7 +10,7 @@ use crate::scan;
 
 /// Incremental parser of `text/event-stream`, exact to the standard.
 ///
-/// Give it the bytes of one response body after the other, in whatever pieces they come. Between
+/// It takes the bytes of one response body after the other, in any pieces. Between
 /// connections call [`finish`](Self::finish) or [`reset`](Self::reset): the last event ID string
 /// lives on, the rest of the state does not.
 ///
@@ -37,7 +37,7 @@ pub struct Parser {
     /// Nothing is held or lent but the last event ID string, and a line begins: the next block may
     /// be a [`Parser::plain_event`].
     plain: bool,
-    /// What the last call lent out of the buffers, to be cleared by the next.
+    /// The buffers that the last call lent out. The next call clears them.
     lent: Lent,
     start: Start,
     /// The last byte was a CR: a LF now belongs to that line end.
@@ -60,7 +60,7 @@ impl Default for Start {
     }
 }
 
-/// What is known of the line under way.
+/// The state of a partial line.
 #[derive(Clone, Copy, Debug)]
 enum Line {
     /// Its first bytes, too few to decide. None: at a line start.
@@ -93,7 +93,7 @@ enum Lent {
     Failed(Error),
 }
 
-/// What one step came to: an [`Item`] before the buffers are lent to it.
+/// The result of one step: an [`Item`] before the buffers are lent to it.
 enum Step<'b> {
     Event(Borrowed<'b>),
     Retry(u64),
@@ -135,8 +135,8 @@ impl Parser {
         self.next_any(input)
     }
 
-    /// The data of an event that is one line of data and a blank one, whole in `input` and ended by
-    /// LF: what most streams are made of. Otherwise nothing, and nothing is taken.
+    /// The data of an event of one data line and a blank line, whole in `input` and ended by LF. Most
+    /// events look so. Returns nothing otherwise, and takes nothing.
     #[inline]
     fn plain_event<'b>(&self, input: &mut &'b [u8]) -> Option<&'b str> {
         // [html:9.2.6-one-space] [html:9.2.6-field-data]
@@ -163,7 +163,7 @@ impl Parser {
         begins && !in_use && self.buffers.is_between_blocks()
     }
 
-    /// Whatever comes next.
+    /// The next item of any kind.
     #[inline(never)]
     fn next_any<'a, 'b: 'a>(&'a mut self, input: &mut &'b [u8]) -> Result<Option<Item<'a>>, Error> {
         let step = self.step(input);
@@ -183,8 +183,8 @@ impl Parser {
         }
     }
 
-    /// Ends the connection's stream and makes ready for the next connection, as
-    /// [`reset`](Self::reset) does. Says whether something was cut off.
+    /// Ends the stream of a connection, and prepares for the next one as [`reset`](Self::reset) does.
+    /// Says whether a block was cut off.
     ///
     /// [html:9.2.6-eof-discards] An unfinished block is no event, and its ID is not taken over.
     pub fn finish(&mut self) -> End {
@@ -197,8 +197,8 @@ impl Parser {
         if between_blocks { End::Clean } else { End::Truncated }
     }
 
-    /// Starts a new connection: what is pending is dropped and an error is forgotten. The last
-    /// event ID string and the reconnection time stay.
+    /// Starts a new connection. Drops the partial block and forgets an error; keeps the last event ID
+    /// string and the reconnection time.
     pub fn reset(&mut self) {
         self.discard_pending();
         self.plain = false;
@@ -234,7 +234,7 @@ impl Parser {
         self.buffers.held()
     }
 
-    /// Works through the lines, then keeps what is left.
+    /// Parses whole lines, then keeps the partial one.
     #[inline]
     fn step<'b>(&mut self, input: &mut &'b [u8]) -> Result<Option<Step<'b>>, Error> {
         self.settle()?;
@@ -254,7 +254,7 @@ impl Parser {
             rest = behind;
             let step = match line {
                 [] => self.dispatch(&mut block),
-                // [html:9.2.6-comment] Heartbeats go by without a further look.
+                // [html:9.2.6-comment] Heartbeats need no further look.
                 [b':', ..] if self.config.comments == Comments::Skip => None,
                 [_, ..] => self.whole_line(line, from_line, &mut block)?,
             };
@@ -298,7 +298,7 @@ impl Parser {
         Ok(())
     }
 
-    /// Passes over what may precede a line: the LF of a CRLF that was cut, the byte order mark.
+    /// Skips what may precede a line: the LF of a cut CRLF, and the byte order mark.
     #[inline]
     fn pass_start(&mut self, input: &mut &[u8]) -> Result<(), Error> {
         if self.after_cr
@@ -338,7 +338,7 @@ impl Parser {
         Ok(())
     }
 
-    /// The rest of the line under way, and what is behind its line end.
+    /// Splits the rest of the partial line from the bytes behind its line end.
     #[inline(always)]
     fn cut_line<'b>(&mut self, input: &'b [u8]) -> Option<(&'b [u8], &'b [u8])> {
         let (line, rest) = input.split_at_checked(scan::line_end(input)?)?;
@@ -415,7 +415,7 @@ impl Parser {
         self.end(field)
     }
 
-    /// [html:9.2.6-blank-dispatches] What a blank line does: dispatch, in the standard's order.
+    /// [html:9.2.6-blank-dispatches] Handles a blank line: dispatch, in the standard's order.
     #[inline]
     fn dispatch<'b>(&mut self, block: &mut Borrowed<'b>) -> Option<Step<'b>> {
         // [html:9.2.6-dispatch-id-first] The ID counts even if there is no event to dispatch.

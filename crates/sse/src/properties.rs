@@ -1,4 +1,4 @@
-//! What must hold for every input: for proptest, fuzz targets and corpus replay alike.
+//! Properties of every input. proptest, the fuzz targets and the corpus replay call them.
 //!
 //! Every function panics on a violation. The oracle may index: it is no wire code.
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
@@ -19,7 +19,7 @@ enum Owned {
     Failed(Error),
 }
 
-/// What a connection came to.
+/// The result of a connection.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     items: Vec<Owned>,
@@ -55,7 +55,7 @@ pub fn stays_within_limit(input: &[u8], cuts: &[u8], bytes_held_max: usize) {
     }
 }
 
-/// What the encoder writes, the parser reads as it was meant.
+/// The parser reads each encoded event back as it was.
 pub fn round_trips(name: &str, id: &str, retry_ms: u64, data: &str, comment: &str) {
     let lines: Vec<&str> = split_lines(data);
     let event = Event {

@@ -1,13 +1,13 @@
-//! When to connect, how long to wait, when to give up: EventSource's rules without its clock.
+//! EventSource's reconnection rules without a clock: when to connect, how long to wait, when to give up.
 
 use crate::mime::is_event_stream;
 
-/// What happened, as the caller saw it. `entropy` is 64 random bits, used for nothing but jitter.
+/// An event that the caller saw. `entropy` is 64 random bits, used for jitter only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input<'i> {
     /// A response head arrived.
     Response(Response<'i>),
-    /// The connection failed: name, route, TLS, a reset, a redirect to what is no URL, a timeout.
+    /// The connection failed: name, route, TLS, a reset, a timeout, or a redirect without a valid URL.
     NetworkError {
         /// Random bits.
         entropy: u64,
@@ -24,11 +24,11 @@ pub enum Input<'i> {
     },
     /// The stream set the reconnection time (`Item::Retry`), in milliseconds.
     Retry(u64),
-    /// Our user wants no more.
+    /// The user closes the source.
     Close,
 }
 
-/// What decides about a response.
+/// The parts of a response that decide what to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Response<'i> {
     /// The status code.
@@ -43,7 +43,7 @@ pub struct Response<'i> {
     pub entropy: u64,
 }
 
-/// What the caller has to do.
+/// An action for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action<'i> {
     /// Announce the connection: the body is an event stream.
@@ -77,10 +77,10 @@ pub struct Policy {
     /// Upper end of the random wait that the second failure in a row adds; each further failure
     /// doubles it. Default 1000.
     pub backoff_ms: u64,
-    /// What the doubling stops at. It bounds what is added, not the stream's own reconnection time.
+    /// The bound of the doubling. It limits the added wait, and not the stream's reconnection time.
     /// Default 30 000.
     pub backoff_ms_max: u64,
-    /// What a busy server's answer means.
+    /// The meaning of a busy server's answer.
     pub on_busy: OnBusy,
 }
 
@@ -190,11 +190,11 @@ impl Reconnection {
         }
     }
 
-    /// Takes one input. `None` means that nothing is to be done: most of all for whatever comes
-    /// after the end, and for a late echo such as an `Eof` while waiting.
+    /// Handles one input. `None` means that there is nothing to do, for instance after the end, or for
+    /// a late input such as an `Eof` while waiting.
     pub fn handle<'i>(&mut self, input: Input<'i>) -> Option<Action<'i>> {
         match (self.state, input) {
-            // [html:9.2.2-close-final] Closed is for good: nothing that comes late changes it.
+            // [html:9.2.2-close-final] Closed is for good: a late input changes nothing.
             (State::Closed, _) => None,
             (_, Input::Close) => Some(self.fail()),
             // [html:9.2.6-retry-sets-time]
@@ -279,8 +279,8 @@ impl Reconnection {
         Action::Wait(wait.max(self.policy.wait_ms_min).max(ms_min).min(self.policy.wait_ms_max))
     }
 
-    /// [html:9.2.3-backoff] What is added after failures in a row: anything from nothing to a bound
-    /// that doubles ("full jitter"). It never shortens the wait.
+    /// [html:9.2.3-backoff] The wait that failures in a row add: between nothing and a bound that
+    /// doubles ("full jitter"). It never shortens the wait.
     fn backoff_ms(&self, entropy: u64) -> u64 {
         let Some(doublings) = self.failures.checked_sub(2) else { return 0 };
         let factor = 1_u64.checked_shl(doublings).unwrap_or(u64::MAX);

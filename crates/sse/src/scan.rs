@@ -1,4 +1,4 @@
-//! Where a line ends: the one loop that touches every byte of a stream.
+//! Finds the end of a line: the one loop that touches every byte of a stream.
 
 /// The position of the first CR or LF.
 ///
