@@ -6,14 +6,14 @@ use core::fmt;
 use crate::parameter::ParameterList;
 use crate::{NegotiationError, Params, WindowBits};
 
-/// What a client offers: one element of `Sec-WebSocket-Extensions`, written by `Display`.
+/// A client's offer: one element of `Sec-WebSocket-Extensions`, written by `Display`.
 ///
 /// The default is what browsers send: `permessage-deflate; client_max_window_bits`.
 ///
 /// RFC: 7692 §7.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientOffer {
-    /// Ask the server to forget its window after each message.
+    /// Asks the server to forget its window after each message.
     pub server_no_context_takeover: bool,
     /// We forget our window after each message, whatever the server answers.
     pub client_no_context_takeover: bool,
@@ -23,10 +23,10 @@ pub struct ClientOffer {
     pub client_max_window_bits: ClientWindowOffer,
 }
 
-/// What an offer says about `client_max_window_bits`.
+/// The parameter `client_max_window_bits` of an offer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientWindowOffer {
-    /// Nothing: the server must not limit the client's window.
+    /// Absent: the server must not limit the client's window.
     #[default]
     Absent,
     /// The name without a value: the server may limit the window.
@@ -52,7 +52,7 @@ impl ClientOffer {
         out.extend_from_slice(alloc::format!("{self}").as_bytes());
     }
 
-    /// Checks the parameters that the server answered this offer with.
+    /// Checks the parameters of the server's answer to this offer.
     ///
     /// The result also holds what this offer promised on its own: a window limit or a
     /// no-context-takeover hint of ours binds us even where the response is silent.

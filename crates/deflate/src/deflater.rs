@@ -15,14 +15,14 @@ use crate::window::Window;
 /// tests measure that bound with an inflater of their own. [rfc7692:7.1.2-encoder-window]
 const ENCODER_BITS_MIN: u8 = 9;
 
-/// What a flush ends with and the sender strips.
+/// The end of a flush, which the sender strips.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
 pub(crate) struct Deflater {
     stream: Deflate,
     config: DeflateConfig,
-    /// Names the session and the message whose end the stream stands at, if it is one that a
-    /// session can go on from.
+    /// Names the session and the message at whose end the stream is, if the session can continue from
+    /// there.
     ticket: Option<u64>,
 }
 
@@ -35,7 +35,7 @@ impl Deflater {
         Self { stream: Deflate::new_with_config(config), config, ticket: None }
     }
 
-    /// Takes the ticket away: whoever shows it can go on where it was issued.
+    /// Takes the ticket. The session that holds it can continue where it was issued.
     pub(crate) const fn take_ticket(&mut self) -> Option<u64> {
         self.ticket.take()
     }
@@ -50,7 +50,7 @@ impl Deflater {
         self.stream.reset();
     }
 
-    /// Forgets everything but what the window holds.
+    /// Forgets everything but the window.
     pub(crate) fn prime(&mut self, window: &Window) {
         self.reset();
         let (older, newer) = window.newest(usize::MAX);
@@ -64,8 +64,8 @@ impl Deflater {
         }
     }
 
-    /// Compresses a message and appends what has to be sent, or appends nothing and returns false
-    /// if that is not shorter than the message.
+    /// Compresses a message, appends the payload and returns true. If the payload is not shorter than
+    /// the message, it appends nothing and returns false.
     pub(crate) fn deflate(
         &mut self,
         scratch: &mut [u8],
@@ -83,7 +83,8 @@ impl Deflater {
         worthwhile
     }
 
-    /// Compresses and flushes. Keeps nothing (false) of what cannot be shorter than the message.
+    /// Compresses and flushes. Appends nothing and returns false if the result is not shorter than the
+    /// message.
     ///
     /// Even then the stream is brought to the end of its flush: a reset of zlib-rs (0.6.8) forgets
     /// that its own buffer was emptied in part, and the next message would overrun it, a panic.
@@ -93,7 +94,7 @@ impl Deflater {
         loop {
             let (read, written) = (self.stream.total_in(), self.stream.total_out());
             if self.stream.compress(input, scratch, DeflateFlush::SyncFlush).is_err() {
-                // Never seen. Where such a stream stands is not known.
+                // Never seen. The state of such a stream is unknown.
                 self.stream = Deflate::new_with_config(self.config);
                 return false;
             }
@@ -106,8 +107,8 @@ impl Deflater {
             if worthwhile {
                 out.extend_from_slice(produced);
             }
-            // Room left over means that the flush is complete. A flush that fills the buffer to
-            // the last byte is asked for once more and adds another empty block: still valid.
+            // Room left over means that the flush is complete. If a flush fills the buffer to the last
+            // byte, another flush adds an empty block, which is valid.
             if !rest.is_empty() && input.is_empty() {
                 return worthwhile;
             }

@@ -1,4 +1,4 @@
-//! What the connections of one loop share.
+//! The codec that the connections of one loop share.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -16,7 +16,7 @@ use crate::window::{Takeover, Window};
 /// The step in which data are inflated and deflated.
 const SCRATCH_BYTES: usize = 16 * 1024;
 
-/// How hard to look for repetitions: a level of zlib, 1 to 9.
+/// The compression level of zlib, 1 to 9.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Level(u8);
 
@@ -51,7 +51,7 @@ pub struct EngineConfig {
 }
 
 impl Default for EngineConfig {
-    /// The fastest level for messages from 256 bytes: the README has the measurements.
+    /// The fastest level, for messages from 256 bytes. The README has the measurements.
     fn default() -> Self {
         Self { level: Level::FASTEST, message_bytes_min: 256 }
     }
@@ -59,7 +59,7 @@ impl Default for EngineConfig {
 
 /// The inflater and the deflaters that all connections of one loop share.
 ///
-/// Each part is made when it is first needed: 48 KiB for the inflater, 16 KiB of scratch, and for
+/// Each part is allocated when it is first needed: 48 KiB for the inflater, 16 KiB of scratch, and for
 /// each window size in use one deflater of 190 to 380 KB.
 pub struct Engine {
     config: EngineConfig,
@@ -72,8 +72,8 @@ pub struct Engine {
     tickets: u64,
 }
 
-/// A proof that a deflater stands at the end of the session's latest compressed message, so that
-/// the session's next one needs no priming, if no other session came in between.
+/// A proof that a deflater is at the end of the session's latest compressed message. The session's
+/// next message then needs no priming.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     engine: Arc<()>,
@@ -94,8 +94,8 @@ impl Engine {
         }
     }
 
-    /// Compresses one message for many connections: appends its payload to `out` and returns true,
-    /// or leaves `out` as it is and returns false: send the message uncompressed.
+    /// Compresses one message for many connections: appends its payload to `out` and returns true. If
+    /// the message is better sent uncompressed, it leaves `out` as it is and returns false.
     ///
     /// The result refers to nothing before the message and to no distance beyond `window`, so it is
     /// valid for every connection whose [`tx_window`](crate::Session::tx_window) is at least that.

@@ -40,7 +40,7 @@ pub(crate) fn inflate(
     run.tail()
 }
 
-/// One message under way.
+/// A message that is being inflated.
 struct Run<'r> {
     stream: &'r mut Inflate,
     scratch: &'r mut [u8],
@@ -61,7 +61,7 @@ enum Stop {
     FinalBlock,
     /// The scratch buffer is full: call again, there may be more.
     Full,
-    /// All that the input could give was given; or, where that is asked for, a block ended.
+    /// The input is exhausted; or a block ended, if the caller asked to stop there.
     Paused,
 }
 
@@ -117,11 +117,11 @@ impl Run<'_> {
                 Stop::Full | Stop::Paused => {}
             }
         }
-        // [rfc7692:7.2.1-complete] A block that is not over here was cut off.
+        // [rfc7692:7.2.1-complete] A block that has not ended here was cut off.
         if input.is_empty() {
             return Err(CodecError::Corrupt);
         }
-        // With `Block` a final block that ended in the tail says so only when asked again.
+        // With `Block`, only another call reports a final block that ended in the tail.
         match self.step(&mut input, InflateFlush::Block)? {
             Stop::FinalBlock => self.count_final_block(),
             Stop::Full | Stop::Paused => Ok(()),

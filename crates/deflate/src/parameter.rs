@@ -1,4 +1,4 @@
-//! The four parameters: their names, their values, and that each stands there at most once.
+//! The four parameters: their names and values. Each may appear at most once.
 
 use core::fmt;
 
@@ -9,7 +9,7 @@ const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
 const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
 const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 
-/// Why a list of parameters is not acceptable.
+/// The error of an unacceptable parameter list.
 ///
 /// A server declines such an offer; a client fails the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 pub enum NegotiationError {
     /// RFC 7692 does not define a parameter of this name.
     UnknownParameter,
-    /// A parameter stands there twice.
+    /// A parameter is repeated.
     DuplicateParameter,
     /// A value is missing, superfluous, or not a number from 8 to 15 without leading zeros.
     InvalidValue,

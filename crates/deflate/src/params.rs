@@ -1,4 +1,4 @@
-//! What two endpoints agreed on, and how it is written.
+//! The negotiated parameters, and their form in a header.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -20,7 +20,7 @@ pub struct WindowBits(u8);
 impl WindowBits {
     /// 256 bytes.
     pub const MIN: Self = Self(8);
-    /// 32 KiB, and what an absent parameter means.
+    /// 32 KiB, the meaning of an absent parameter.
     pub const MAX: Self = Self(15);
 
     /// The window of `2^bits` bytes, or `None` unless `bits` is between 8 and 15.
@@ -29,7 +29,7 @@ impl WindowBits {
         if bits >= Self::MIN.0 && bits <= Self::MAX.0 { Some(Self(bits)) } else { None }
     }
 
-    /// The logarithm, as it stands in a header.
+    /// The logarithm, as headers carry it.
     #[must_use]
     pub const fn to_u8(self) -> u8 {
         self.0

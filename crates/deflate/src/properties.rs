@@ -1,5 +1,5 @@
-//! What must hold for every input: called by the property tests, the fuzz targets and the replay of
-//! corpora. Each function panics on a violation.
+//! Properties of every input. The property tests, the fuzz targets and the replay of corpora call them.
+//! Each function panics on a violation.
 
 #![allow(
     clippy::indexing_slicing,
@@ -110,7 +110,7 @@ pub fn messages_round_trip(number: u8, level: u8, plain: &[u8], messages: &[Vec<
     }
 }
 
-/// Sessions that share an engine do what they would do alone.
+/// Sessions that share an engine behave as they would alone.
 pub fn sessions_do_not_mix(seed: &[u8]) {
     let mut shared = engine(2);
     let mut lanes: Vec<_> = [0_u8, 0, 0b1110, 0xFC, 0xFF]
@@ -190,7 +190,7 @@ pub fn inflate_any(number: u8, bytes_max: u64, data: &[u8]) {
         assert!(out.capacity() as u64 <= 2 * bytes_max + 64, "nor allocated for it");
         let expected = lenient.inflate(message, bytes_max);
         assert_eq!(verdict.is_ok(), expected.is_ok(), "{verdict:?} but {expected:?}");
-        // What the strict oracle reads, we read.
+        // We read everything that the strict oracle reads.
         if let Some(oracle) = &mut strict {
             let accepted = oracle.inflate(message, bytes_max).map(<[u8]>::to_vec);
             assert!(verdict.is_ok() || accepted.is_err());

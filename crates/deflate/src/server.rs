@@ -3,7 +3,7 @@
 use crate::parameter::ParameterList;
 use crate::{ClientWindowOffer, Params, WindowBits};
 
-/// What a server is willing to agree on.
+/// A server's rules for negotiation.
 ///
 /// The default asks for windows of 4 KiB in both directions and keeps them between messages: on
 /// messages of a few kilobytes that costs little compression, and a fully used connection holds
@@ -20,12 +20,12 @@ pub struct ServerConfig {
     pub client_no_context_takeover: bool,
 }
 
-/// How much a server insists on a limit of the client's window.
+/// How strictly a server requires a limit of the client's window.
 ///
 /// Only a client that offers `client_max_window_bits` can be limited (RFC 7692 §7.1.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientWindow {
-    /// Limit those who can be limited; accept 32 KiB from the others.
+    /// Limit the clients that allow it; accept 32 KiB from the others.
     Prefer(WindowBits),
     /// Decline the offer of a client that cannot be limited.
     Require(WindowBits),
@@ -93,7 +93,7 @@ pub fn accept_offer<'o>(
     })
 }
 
-/// Our own window, or `None` where nothing has to be said about it.
+/// Our own window, or `None` if the response need not name it.
 fn server_window(offered: Option<WindowBits>, willing: WindowBits) -> Option<WindowBits> {
     match offered {
         // [rfc7692:7.1.2.1-at-most-offered] RFC 7692 §7.1.2.1: confirmed, equal or smaller.

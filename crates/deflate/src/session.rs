@@ -1,4 +1,4 @@
-//! What one connection keeps.
+//! The compression state of one connection.
 
 use alloc::vec::Vec;
 
@@ -10,16 +10,16 @@ use crate::{Engine, Params, WindowBits};
 
 /// The compression state of one connection: plaintext of two directions.
 ///
-/// What was received is kept up to the negotiated window, as the peer may refer to all of it; what was
-/// sent, up to 1 KiB, as we may refer to less. Both grow with what they hold, and nothing is kept
-/// without context takeover.
+/// It keeps received bytes up to the negotiated window, because the peer may refer to all of them, and
+/// sent bytes up to 1 KiB, because we may refer to fewer. Both windows grow with their content. Without
+/// context takeover it keeps nothing.
 #[derive(Debug)]
 pub struct Session {
     rx: Window,
     tx: Window,
-    /// Where the deflater stood after our latest compressed message.
+    /// The ticket of our latest compressed message.
     ticket: Option<Ticket>,
-    /// A message was lost, and with it the meaning of every later one.
+    /// A message failed to inflate, so no later one can be read.
     failed: Option<CodecError>,
 }
 
@@ -41,7 +41,7 @@ impl Session {
         }
     }
 
-    /// Joins the connection's windows to the loop's engine for a message or a batch of them.
+    /// Joins the connection's windows to the loop's engine, for one or more messages.
     pub const fn codec<'c>(&'c mut self, engine: &'c mut Engine) -> Codec<'c> {
         Codec { session: self, engine }
     }
@@ -53,7 +53,7 @@ impl Session {
         self.tx.bits()
     }
 
-    /// Takes note that a message of [`Engine::compress_shared`] is sent on this connection.
+    /// Records that a message of [`Engine::compress_shared`] is sent on this connection.
     ///
     /// `message` is the plaintext. Call it once for each, in the order of sending.
     pub fn note_shared(&mut self, message: &[u8]) {
@@ -116,7 +116,7 @@ impl MessageCodec for Codec<'_> {
                 *ticket = (tx.takeover() == Takeover::Keep).then_some(issued);
                 true
             }
-            // [rfc7692:7.2.3.2-window] What is sent uncompressed never enters the window.
+            // [rfc7692:7.2.3.2-window] An uncompressed message never enters the window.
             Err(_) => false,
         }
     }

@@ -5,26 +5,25 @@ use core::fmt;
 
 use crate::WindowBits;
 
-/// How much a sender remembers.
+/// The bytes that a sender keeps.
 ///
-/// A sender may refer to less than it agreed on, and hardly anything is worth going back farther for:
-/// with 1 KiB a kilobyte of JSON takes 392 bytes, with 4 KiB 378, with nothing 474. But every byte
-/// of it costs the deflater the same each time that another connection was served in between.
+/// A sender may refer to less than the negotiated window, and a larger one gains little: a kilobyte of
+/// JSON takes 392 bytes with 1 KiB, 378 with 4 KiB, and 474 with none. Every byte of the window costs
+/// the deflater time whenever another connection was served in between.
 const HISTORY_BYTES_MAX: u32 = 1024;
 
-/// A ring that grows with what it holds, up to its size, and that holds nothing at all without
-/// context takeover.
+/// A ring that grows with its content, up to its size. It holds nothing without context takeover.
 pub(crate) struct Window {
     /// In order from `start`, then from 0. `start` is 0 until the ring is full.
     bytes: Vec<u8>,
     start: usize,
-    /// Bytes that it holds at the most.
+    /// The size, in bytes.
     size: u32,
     bits: WindowBits,
     takeover: Takeover,
 }
 
-/// What becomes of the window at the end of a message.
+/// The fate of the window at the end of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Takeover {
     Keep,
@@ -32,12 +31,12 @@ pub(crate) enum Takeover {
 }
 
 impl Window {
-    /// All that a peer may refer to.
+    /// The negotiated window: a peer may refer to all of it.
     pub(crate) const fn received(bits: WindowBits, takeover: Takeover) -> Self {
         Self::new(bits, 1 << bits.to_u8(), takeover)
     }
 
-    /// What we go back to ourselves.
+    /// The smaller window that we refer to ourselves.
     pub(crate) const fn sent(bits: WindowBits, takeover: Takeover) -> Self {
         let may = 1 << bits.to_u8();
         let size = if may < HISTORY_BYTES_MAX { may } else { HISTORY_BYTES_MAX };
@@ -72,7 +71,7 @@ impl Window {
         (suffix(older, len.saturating_sub(newer.len())), newer)
     }
 
-    /// Takes note of a message that went through the compressor.
+    /// Appends a message that went through the compressor.
     pub(crate) fn push(&mut self, message: &[u8]) {
         match self.takeover {
             // [rfc7692:7.1.1-no-context-takeover] RFC 7692 §7.1.1: the next message starts anew.

@@ -1,5 +1,7 @@
 //! The event stream parser: takes bytes in any pieces, and returns events, borrowed where they lie whole.
 
+mod partial_line;
+
 use core::fmt;
 
 use crate::buffers::{Borrowed, Buffers};
@@ -269,22 +271,6 @@ impl Parser {
         Ok(None)
     }
 
-    /// Goes on with the line under way, to its end or to the end of the input.
-    #[inline(never)]
-    fn finish_line<'b>(&mut self, input: &mut &[u8]) -> Result<Option<Step<'b>>, Error> {
-        match self.cut_line(input) {
-            Some((line, rest)) => {
-                *input = rest;
-                self.absorb(line)?;
-                self.end_line()
-            }
-            None => {
-                self.absorb(core::mem::take(input))?;
-                Ok(None)
-            }
-        }
-    }
-
     /// Clears what the last item borrowed.
     #[inline]
     fn settle(&mut self) -> Result<(), Error> {
@@ -356,8 +342,8 @@ impl Parser {
         Some((line, rest))
     }
 
-    /// Takes a line that lies whole in the input, at the front of `from_line`; without a copy where one
-    /// can be spared.
+    /// Takes a line that lies whole in the input, at the front of `from_line`, without a copy if
+    /// possible.
     #[inline(always)]
     fn whole_line<'b>(
         &mut self,
@@ -448,68 +434,6 @@ impl Parser {
             named => named,
         };
         MessageEvent { event_type, data, last_event_id: &self.buffers.last_event_id }
-    }
-
-    /// Takes a piece of the line under way: no line end in it.
-    #[inline(never)]
-    fn absorb(&mut self, piece: &[u8]) -> Result<(), Error> {
-        match &mut self.line {
-            Line::Value(field) => {
-                let field = *field;
-                self.push(field, piece)
-            }
-            Line::Head { bytes, len } => {
-                let mut piece = piece;
-                for to in bytes.iter_mut().skip(*len) {
-                    let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
-                    (*to, piece) = (byte, rest);
-                    *len = len.saturating_add(1);
-                }
-                let head = *bytes;
-                let field = self.begin(&head)?;
-                self.push(field, piece)
-            }
-        }
-    }
-
-    /// Decides the field of the line under way by its head, and begins its value.
-    fn begin(&mut self, head: &[u8]) -> Result<Field, Error> {
-        let (field, value) = self.split(head);
-        self.line = Line::Value(field);
-        self.buffers.begin(field);
-        self.push(field, value)?;
-        Ok(field)
-    }
-
-    fn push(&mut self, field: Field, value: &[u8]) -> Result<(), Error> {
-        self.buffers.push(field, value, self.room())
-    }
-
-    /// The line under way ends: its field counts from now on.
-    fn end_line<'b>(&mut self) -> Result<Option<Step<'b>>, Error> {
-        let field = match core::mem::take(&mut self.line) {
-            Line::Value(field) => field,
-            Line::Head { bytes, len } => self.begin(bytes.get(..len).unwrap_or_default())?,
-        };
-        self.line = Line::START;
-        self.end(field)
-    }
-
-    fn end<'b>(&mut self, field: Field) -> Result<Option<Step<'b>>, Error> {
-        let room = self.room();
-        self.buffers.end(field, room)?;
-        Ok(match field {
-            // [html:9.2.6-retry-at-line-end] No blank line is needed, nor data.
-            Field::Retry => self.buffers.retry_ms().map(|ms| {
-                self.reconnection_ms = Some(ms);
-                Step::Retry(ms)
-            }),
-            Field::Comment => {
-                self.lent = Lent::Comment;
-                Some(Step::Comment)
-            }
-            Field::Data | Field::EventType | Field::Id | Field::Unknown => None,
-        })
     }
 
     /// [`Field::split`], with a comment that nobody asked for among the unknown.

@@ -1,4 +1,4 @@
-//! Whole messages from pieces.
+//! Assembles messages from pieces.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,12 +8,12 @@ use sockeye_frame::Utf8Validator;
 
 use crate::{CodecError, Kind, Message, MessageCodec, MessageError, Piece};
 
-/// A buffer of at most this capacity is used again for the next message.
+/// A buffer of at most this capacity is reused for the next message.
 const RECYCLED_BYTES_MAX: usize = 4096;
-/// The least memory that a message under way is given.
+/// The least capacity of a buffer for a partial message.
 const HELD_BYTES_MIN: usize = 64;
 
-/// Puts messages together, for those who want them whole.
+/// Assembles the pieces of a message, for applications that want whole messages.
 ///
 /// It holds a buffer only from the first piece of a message until the message was used: call
 /// [`release`](Self::release) when done with it, or leave it to the next [`push`](Self::push),
@@ -37,8 +37,8 @@ pub struct Assembler {
     failed: Option<MessageError>,
 }
 
-/// The memory: bytes that arrive or arrived, or a text that proved to be one. The distinction
-/// saves checking a text twice.
+/// The buffer: bytes, or text that is known to be valid. The distinction saves a second check of the
+/// text.
 enum Held {
     Bytes(Vec<u8>),
     Text(String),
@@ -52,18 +52,18 @@ impl Assembler {
         Self { held: Held::EMPTY, bytes_max: message_bytes_max, failed: None }
     }
 
-    /// Sets the bound anew, for the message that begins next: one assembler may serve connections
-    /// with different bounds.
+    /// Sets the bound for the next message. One assembler may serve connections with different
+    /// bounds.
     pub const fn set_message_bytes_max(&mut self, message_bytes_max: u64) {
         self.bytes_max = message_bytes_max;
     }
 
-    /// Takes the next piece; gives the message when it is whole.
+    /// Takes the next piece, and returns the message when it is whole.
     ///
     /// A compressed message goes through `codec` once its last piece is here. A piece that is a
-    /// whole message is not copied: it is handed on where it lies, or decompressed from there.
-    /// Pieces come in the order in which a connection gives them; a first piece forgets whatever
-    /// was under way.
+    /// whole message is not copied: it is returned where it lies, or decompressed from there.
+    /// Pieces come in the order in which a connection returns them. A first piece discards a
+    /// partial message.
     ///
     /// # Errors
     /// The message is too big, corrupt or not UTF-8. The memory is given back, every later call
@@ -106,7 +106,7 @@ impl Assembler {
         }
     }
 
-    /// Gives all memory back. A message under way is forgotten.
+    /// Frees all memory, and discards a partial message.
     pub fn release(&mut self) {
         self.held = Held::EMPTY;
     }
@@ -120,7 +120,7 @@ impl Assembler {
         }
     }
 
-    /// Hands a whole message on without copying it.
+    /// Returns a whole message without copying it.
     fn pass<'m>(
         &mut self,
         kind: Kind,
@@ -184,7 +184,7 @@ impl Held {
     }
 }
 
-/// Empties a buffer for the next message, and gives the memory of a large one back.
+/// Empties a buffer for the next message, and frees a large one.
 fn recycle(buffer: &mut Vec<u8>) {
     if buffer.capacity() > RECYCLED_BYTES_MAX {
         *buffer = Vec::new();
@@ -192,8 +192,8 @@ fn recycle(buffer: &mut Vec<u8>) {
     buffer.clear();
 }
 
-/// Appends what arrived. Grows by what is there, never by what a header announced, and by a
-/// quarter at least, so that copying stays linear. [rfc6455:10.4-bytes-held]
+/// Appends a piece. The buffer grows by the bytes that arrived, never by an announced length, and by
+/// a quarter at least, so that copying stays linear. [rfc6455:10.4-bytes-held]
 fn hold(buffer: &mut Vec<u8>, part: &[u8], bytes_max: u64) -> Result<(), MessageError> {
     let len = buffer.len().saturating_add(part.len());
     if len as u64 > bytes_max {

@@ -1,7 +1,7 @@
 //! The closing handshake as one table (RFC 6455 §5.5.1, §7.1).
 //!
-//! [`step`] is the only place that decides what a connection may still do. The other files look the
-//! answer up and carry it out, so "may I?" is never asked twice in two ways.
+//! [`step`] is the only place that decides what a connection may still do. The other files look up
+//! the answer and carry it out, so no two places can decide differently.
 
 /// How far a connection is from its end.
 ///
@@ -10,8 +10,8 @@
 pub enum State {
     /// Messages flow in both directions.
     Open,
-    /// Our Close frame went out, the peer's is awaited. We send no data any more; what the peer
-    /// still sends is checked and discarded, its pings are answered.
+    /// Our Close frame is sent, and the peer's is awaited. We send no more data. Data of the peer is
+    /// checked and discarded; its pings are answered.
     CloseSent,
     /// Both Close frames were exchanged. Nothing more is sent and nothing more is read.
     Closed,
@@ -22,7 +22,7 @@ pub enum State {
 }
 
 impl State {
-    /// Says whether bytes from the peer still mean something.
+    /// Whether the connection still reads the peer's bytes.
     pub(crate) const fn reads(self) -> bool {
         match self {
             Self::Open | Self::CloseSent => true,
@@ -31,7 +31,7 @@ impl State {
     }
 }
 
-/// What can happen to a connection.
+/// An input of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
     /// A part of a data message arrived.
@@ -54,14 +54,14 @@ pub(crate) enum Input {
     SendClose,
 }
 
-/// What a connection does about it.
+/// The action of a connection for an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Hand what arrived to the application.
+    /// Hand the input to the application.
     Deliver,
-    /// Send the reply that the frame asks for, and hand the frame to the application.
+    /// Send the reply that the frame needs, and hand the frame to the application.
     Answer,
-    /// Check it as ever, then drop it.
+    /// Check the input as usual, then drop it.
     Discard,
     /// Send the frame.
     Send,
@@ -89,47 +89,27 @@ pub(crate) const fn step(state: State, input: Input) -> (State, Action) {
         },
         State::CloseSent => match input {
             Input::ReceiveData => (State::CloseSent, Action::Discard),
-            // RFC 6455 §5.5.2 excuses from the Pong only who has *received* a Close.
+            // RFC 6455 §5.5.2: only an endpoint that has *received* a Close need not send a Pong.
             // [rfc6455:5.5.2-pong-until-close-received]
             Input::ReceivePing => (State::CloseSent, Action::Answer),
             Input::ReceivePong => (State::CloseSent, Action::Deliver),
             // Covers both sides closing at once: no second Close. [rfc6455:7.1.3-simultaneous-close]
             Input::ReceiveClose => (State::Closed, Action::Deliver),
-            // Our Close is out already, a second one would be data after it.
+            // Our Close is sent already; a second one would be data after it.
             Input::Fail => (State::Failed, Action::Discard),
             Input::ReceiveEof => (State::Ended, Action::Deliver),
-            // RFC 6455 §5.5.1: no data after our Close. Deviation: we hold our own pings and
-            // unsolicited pongs back as well, nothing good can come of them.
+            // RFC 6455 §5.5.1: no data after our Close. Deviation: we refuse our own pings and
+            // unsolicited pongs as well, because they serve no purpose there.
             // [rfc6455:5.5.1-no-data-after-close]
             Input::SendData | Input::SendControl | Input::SendClose => {
                 (State::CloseSent, Action::Refuse)
             }
         },
         // RFC 6455 §1.4: what follows the peer's Close is discarded. [rfc6455:1.4-ignore-after-close]
-        State::Closed => match input {
-            Input::ReceiveData
-            | Input::ReceivePing
-            | Input::ReceivePong
-            | Input::ReceiveClose
-            | Input::Fail => (State::Closed, Action::Ignore),
-            Input::ReceiveEof => (State::Ended, Action::Deliver),
-            Input::SendData | Input::SendControl | Input::SendClose => {
-                (State::Closed, Action::Refuse)
-            }
-        },
+        State::Closed => silent(State::Closed, input),
         // RFC 6455 §7.1.7: a failed connection processes no more data, a Close included.
         // [rfc6455:7.1.7-ignore-after-failure]
-        State::Failed => match input {
-            Input::ReceiveData
-            | Input::ReceivePing
-            | Input::ReceivePong
-            | Input::ReceiveClose
-            | Input::Fail => (State::Failed, Action::Ignore),
-            Input::ReceiveEof => (State::Ended, Action::Deliver),
-            Input::SendData | Input::SendControl | Input::SendClose => {
-                (State::Failed, Action::Refuse)
-            }
-        },
+        State::Failed => silent(State::Failed, input),
         State::Ended => match input {
             Input::ReceiveData
             | Input::ReceivePing
@@ -141,6 +121,19 @@ pub(crate) const fn step(state: State, input: Input) -> (State, Action) {
                 (State::Ended, Action::Refuse)
             }
         },
+    }
+}
+
+/// A connection that only waits for the end of the stream.
+const fn silent(state: State, input: Input) -> (State, Action) {
+    match input {
+        Input::ReceiveData
+        | Input::ReceivePing
+        | Input::ReceivePong
+        | Input::ReceiveClose
+        | Input::Fail => (state, Action::Ignore),
+        Input::ReceiveEof => (State::Ended, Action::Deliver),
+        Input::SendData | Input::SendControl | Input::SendClose => (state, Action::Refuse),
     }
 }
 

@@ -1,11 +1,11 @@
-//! The seam at which a compression extension joins in.
+//! The trait of a compression extension.
 
 use alloc::vec::Vec;
 use core::fmt;
 
 /// Compresses and decompresses whole messages (RFC 7692 §6).
 ///
-/// `sockeye-deflate` implements it; this crate only knows the reserved bit that marks such messages.
+/// `sockeye-deflate` implements it. This crate only knows the reserved bit that marks such messages.
 pub trait MessageCodec {
     /// Decompresses one message and appends it to `out`.
     ///
@@ -24,8 +24,8 @@ pub trait MessageCodec {
     ) -> Result<(), CodecError>;
 
     /// Compresses one message, appends it to `out` in the form that
-    /// [`Connection::send_compressed`](crate::Connection::send_compressed) takes, and returns true;
-    /// or leaves `out` as it is and returns false: the message is better sent uncompressed.
+    /// [`Connection::send_compressed`](crate::Connection::send_compressed) takes, and returns true.
+    /// If the message is better sent uncompressed, it leaves `out` as it is and returns false.
     fn compress(&mut self, message: &[u8], out: &mut Vec<u8>) -> bool;
 }
 
@@ -33,7 +33,7 @@ pub trait MessageCodec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// The compressed data make no sense.
+    /// The compressed data is corrupt.
     Corrupt,
     /// The message would exceed the bound.
     TooBig,

@@ -1,4 +1,4 @@
-//! The connection: what it remembers, and its end.
+//! The connection: its state, and its end.
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -9,7 +9,7 @@ use crate::close::{Action, Input, State, step};
 use crate::incoming::Incoming;
 use crate::{Compression, Config, Control, Kind};
 
-/// Where a client's masking keys come from.
+/// The source of a client's masking keys.
 ///
 /// Every frame asks for a key of its own. Keys must be unpredictable to whoever chooses the
 /// payloads (RFC 6455 §5.3, §10.3): take them from the system's entropy or from a generator for
@@ -28,9 +28,9 @@ impl<F: FnMut() -> MaskKey> MaskSource for F {
 /// One end of a WebSocket connection after the opening handshake.
 ///
 /// It owns no buffer and no socket: [`receive`](Self::receive) reads from the caller's slice, and
-/// whatever is to be sent is appended to the caller's vector, replies included.
+/// all output is appended to the caller's vector, replies included.
 ///
-/// One vector per connection takes everything that this connection says, in order. Between the
+/// One vector per connection takes all output of this connection, in order. Between the
 /// header that [`begin`](Self::begin) returns and the end of that frame's payload nothing else may
 /// be put on the wire, so do not call [`receive`](Self::receive) with that vector in between.
 pub struct Connection {
@@ -50,12 +50,12 @@ pub struct Connection {
     state: State,
 }
 
-/// What only a client has.
+/// The state of a client.
 pub(crate) struct Client {
     pub(crate) masks: Box<dyn MaskSource + Send>,
 }
 
-/// What few connections need at any moment, kept out of line.
+/// State that few connections need at any moment, kept out of line.
 #[derive(Default)]
 pub(crate) struct Rare {
     /// The payload so far of a control frame that arrives in parts.
@@ -99,7 +99,7 @@ impl Connection {
         }
     }
 
-    /// Which end we are.
+    /// Our role.
     #[must_use]
     pub const fn role(&self) -> Role {
         match self.client {
@@ -114,8 +114,8 @@ impl Connection {
         self.state
     }
 
-    /// Bytes that are missing of the frame whose payload is under way; none between two frames. So many
-    /// may be read to where the message is put together, and given to [`receive`](Self::receive) there.
+    /// The missing bytes of a partial frame's payload; none between two frames. The caller may read so
+    /// many into the buffer that assembles the message, and give them to [`receive`](Self::receive) there.
     #[must_use]
     pub const fn payload_missing(&self) -> u64 {
         self.decoder.payload_missing()
@@ -127,7 +127,7 @@ impl Connection {
         self.incoming.bytes_max()
     }
 
-    /// Says whether nothing more will be sent or read, so that the transport should end.
+    /// Whether nothing more will be sent or read, so that the transport should end.
     ///
     /// Flush the output first. A server then shuts its sending side down, discards input until
     /// the end of the stream or a deadline, and closes (RFC 6455 §7.1.1): closing with unread
@@ -141,7 +141,7 @@ impl Connection {
         }
     }
 
-    /// Takes note that the transport ended, and says how the connection ended (RFC 6455 §7.1.5).
+    /// Records the end of the transport, and returns how the connection ended (RFC 6455 §7.1.5).
     ///
     /// Further calls give the same answer.
     pub fn receive_eof(&mut self) -> Closed {
@@ -165,7 +165,7 @@ impl Connection {
         !self.decoder.at_boundary() || self.incoming.is_under_way()
     }
 
-    /// Moves along the table and says what to do.
+    /// Looks up the input in the table, moves to the next state, and returns the action.
     #[inline]
     pub(crate) fn advance(&mut self, input: Input) -> Action {
         let (state, action) = step(self.state, input);

@@ -71,7 +71,7 @@ impl core::error::Error for ProtocolError {
     }
 }
 
-/// A message that could not be put together. Give [`close_code`](Self::close_code) to
+/// A message that could not be assembled. Give [`close_code`](Self::close_code) to
 /// [`Connection::fail`](crate::Connection::fail).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

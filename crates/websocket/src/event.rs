@@ -1,10 +1,10 @@
-//! What a connection hands to the application.
+//! The events that a connection returns.
 
 use core::fmt;
 
 use crate::{CloseReason, Control};
 
-/// Something that the peer said.
+/// An event of a connection.
 #[derive(Debug)]
 pub enum Event<'b> {
     /// A whole uncompressed message that lay in the input in one piece. Text is valid UTF-8.

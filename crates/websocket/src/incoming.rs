@@ -4,7 +4,7 @@ use sockeye_frame::{Chunk, Header, Opcode, Rsv, Utf8Validator};
 
 use crate::{Kind, Limits, Message, Piece, ProtocolError};
 
-/// Counters and flags about the message under way. It holds none of its bytes.
+/// Counters and flags of a partial message. It holds none of its bytes.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     bytes: u64,
@@ -13,7 +13,7 @@ pub(crate) struct Incoming {
     fragments_max: u32,
     overhead: u32,
     overhead_max: u32,
-    /// Stands between two characters whenever no text is under way, so it needs no reset.
+    /// Is between two characters whenever there is no partial text, so it needs no reset.
     utf8: Utf8Validator,
     phase: Phase,
     compressed: bool,
@@ -21,7 +21,7 @@ pub(crate) struct Incoming {
     announced: bool,
 }
 
-/// What the next data frame has to be.
+/// The data frame that has to come next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// The first of a message.
@@ -57,7 +57,7 @@ impl Incoming {
         }
     }
 
-    /// Judges a data frame by its header, whose payload may still be far away.
+    /// Checks the header of a data frame before its payload arrives.
     pub(crate) fn announce(&mut self, header: &Header) -> Result<(), ProtocolError> {
         if self.announced {
             return Ok(());
@@ -90,7 +90,7 @@ impl Incoming {
         self.overhead = header_len(header);
     }
 
-    /// Adds a continuation frame to the message's account.
+    /// Counts a continuation frame against the message's limits.
     fn count(&mut self, header: &Header) -> Result<(), ProtocolError> {
         self.bytes = self.bytes.saturating_add(header.payload_len);
         self.fragments = self.fragments.saturating_add(1);
@@ -110,8 +110,8 @@ impl Incoming {
         }
     }
 
-    /// Whether a chunk is a whole message for which nothing has to be remembered: one frame, not
-    /// compressed, that lies in the input from end to end.
+    /// Whether a chunk is a whole message that needs no state: one uncompressed frame that lies in the
+    /// input from end to end.
     #[inline]
     pub(crate) fn is_whole_message(&self, chunk: &Chunk<'_>) -> bool {
         let header = &chunk.header;

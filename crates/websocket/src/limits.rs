@@ -48,7 +48,7 @@ impl Default for Limits {
     }
 }
 
-/// Which compression the opening handshake agreed on.
+/// The compression that the opening handshake negotiated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
     /// None: RSV1 is an error.
@@ -58,7 +58,7 @@ pub enum Compression {
     PerMessageDeflate,
 }
 
-/// What a connection is told when it starts.
+/// The configuration of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// Bounds on the peer.

@@ -1,5 +1,5 @@
-//! Properties that hold for every input. Tests, fuzz targets and corpus replay call them; each
-//! panics where it does not hold.
+//! Properties of every input. Tests, fuzz targets and corpus replay call them. Each function panics on
+//! a violation.
 
 // These are tests that live in `src` so that others can call them.
 #![allow(
@@ -38,10 +38,10 @@ pub const CONFIG: Config = Config {
 
 const KEY: [u8; 4] = [0xA5, 0x01, 0xFE, 0x3C];
 
-/// What a conversation amounts to, however its input was cut.
+/// The result of a conversation, which does not depend on the cuts of its input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Everything that was told to the application, messages as wholes.
+    /// All events, with whole messages.
     pub heard: Vec<Heard>,
     /// The rule that the peer broke.
     pub error: Option<ProtocolError>,
@@ -53,7 +53,7 @@ pub struct Outcome {
     pub closed: Closed,
 }
 
-/// One thing that was told to the application.
+/// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// A message; if it is compressed, as it stands on the wire.

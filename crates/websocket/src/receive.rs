@@ -1,4 +1,4 @@
-//! From the peer's bytes to events and replies.
+//! Receiving: the peer's bytes become events and replies.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -36,7 +36,7 @@ impl Connection {
         input: &mut &'b mut [u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
-        // Most messages take this way: nothing is counted, kept or copied for them.
+        // The fast path of most messages: it counts, keeps and copies nothing.
         if self.is_plain() {
             if let Some(frame) = self.decoder.next_usual(input) {
                 return match message(frame.header.opcode, frame.payload) {
@@ -51,8 +51,7 @@ impl Connection {
         self.receive_any(input, out)
     }
 
-    /// Whether a whole message that is not compressed would be delivered as it is, and nothing
-    /// else is to do.
+    /// Whether a whole uncompressed message could be delivered without any other work.
     #[inline]
     fn is_plain(&self) -> bool {
         step(self.state(), Input::ReceiveData) == (State::Open, Action::Deliver)
@@ -60,7 +59,7 @@ impl Connection {
             && !self.incoming.is_under_way()
     }
 
-    /// Every case.
+    /// Handles every case.
     #[inline(never)]
     fn receive_any<'b>(
         &mut self,
@@ -124,7 +123,7 @@ impl Connection {
         Err(error)
     }
 
-    /// Takes what is not a whole message.
+    /// Takes a chunk that is not a whole message.
     #[inline(never)]
     fn take<'b>(
         &mut self,
@@ -140,7 +139,7 @@ impl Connection {
         }
     }
 
-    /// Moves along the table; says whether what arrived goes to the application.
+    /// Looks up the input in the table; returns whether it goes to the application.
     #[inline]
     fn delivers(&mut self, input: Input) -> bool {
         match self.advance(input) {
@@ -149,7 +148,7 @@ impl Connection {
         }
     }
 
-    /// Judges a data frame whose header is here and whose payload is not.
+    /// Checks a data frame whose header is here and whose payload is not.
     fn announce(&mut self) -> Result<(), ProtocolError> {
         match self.decoder.header() {
             Some(header) => self.incoming.announce(&header),
@@ -215,8 +214,8 @@ impl Connection {
         let reason = frame.map(CloseReason::copy_of);
         self.peer_code = Some(frame.map_or(CloseCode::NO_STATUS, |frame| frame.code()));
         match self.advance(Input::ReceiveClose) {
-            // [rfc6455:5.5.1-close-answered] Text and all: a page learns from the answer, and from nothing
-            // else, with which reason its socket was closed.
+            // [rfc6455:5.5.1-close-answered] The answer repeats the reason: a page learns the reason of its
+            // own close from the answer alone.
             Action::Answer => {
                 let (code, reason) =
                     (frame.map(|frame| frame.code()), frame.map_or("", |it| it.reason()));
@@ -274,8 +273,8 @@ mod tests {
 
     fn is_copy<T: Copy>() {}
 
-    /// Nothing on the way from a small message to its echo can allocate but the output: events
-    /// are plain data, and the connection owns no box.
+    /// Only the output can allocate on the way from a small message to its echo: events are plain
+    /// data, and the connection owns no box.
     #[test]
     fn ten_thousand_small_messages_leave_no_box_behind() {
         is_copy::<(Message<'_>, Control, CloseReason)>();

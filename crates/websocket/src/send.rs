@@ -1,4 +1,4 @@
-//! From the application's calls to bytes.
+//! Sending: the application's calls become bytes.
 
 use alloc::vec::Vec;
 
@@ -18,7 +18,7 @@ pub enum Fin {
     Final,
 }
 
-/// The beginning of a frame whose payload the caller sends by itself.
+/// The header of a frame whose payload the caller sends.
 ///
 /// Send [`header`](Self::header), then exactly the announced number of payload bytes after
 /// [`apply_mask`](Self::apply_mask), and nothing in between.
@@ -72,10 +72,10 @@ impl Connection {
         self.send_whole(opcode_of(kind), Rsv::RSV1, deflated, out)
     }
 
-    /// Takes note that the caller sends a whole message by itself: a frame that another connection
-    /// of a server encoded, which is the same bytes on every one, since servers do not mask.
+    /// Records that the caller sends a whole message itself: a frame that another connection of a
+    /// server encoded. Servers do not mask, so its bytes are the same on every connection.
     ///
-    /// Appends the reply that was held back, if there is one. The frame has to follow it.
+    /// Appends the delayed reply, if there is one. The frame has to follow it.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -92,7 +92,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Begins a frame of `payload_len` bytes, for sending without a buffer of our own.
+    /// Begins a frame of `payload_len` bytes, whose payload is sent without a buffer in between.
     ///
     /// The first frame of a message carries its kind, the following ones continue it. Control
     /// frames may go between two frames, never inside one: send the whole payload before the next
@@ -212,7 +212,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Asks the table whether a frame may be sent.
+    /// Looks up in the table whether a frame may be sent.
     #[inline]
     fn admit(&mut self, input: Input) -> Result<(), UsageError> {
         match self.advance(input) {
@@ -255,7 +255,7 @@ impl Connection {
         if self.client.is_some() {
             append_long(Header { mask: self.next_mask(), ..header }, payload, out);
         } else if payload.len() <= CONTROL_PAYLOAD_LEN_MAX {
-            // The usual frame. Here the compiler knows that the header is two bytes.
+            // The usual frame: the compiler knows that its header is two bytes.
             out.extend_from_slice(&header.encode());
             append_short(payload, out);
         } else {
