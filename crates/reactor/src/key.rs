@@ -105,6 +105,25 @@ impl<T> Slab<T> {
         if slot.generation == key.generation { slot.value.as_mut() } else { None }
     }
 
+    /// The value in the slot `index`, with its key: for a name that proves by itself which value it
+    /// means.
+    #[inline]
+    pub fn at(&self, index: usize) -> Option<(Key, &T)> {
+        let slot = self.pages.get(index / PAGE)?.get(index % PAGE)?;
+        #[expect(clippy::cast_possible_truncation, reason = "insert keeps indices in u32")]
+        let key = Key { index: index as u32, generation: slot.generation };
+        slot.value.as_ref().map(|value| (key, value))
+    }
+
+    /// The same, mutably.
+    #[inline]
+    pub fn at_mut(&mut self, index: usize) -> Option<(Key, &mut T)> {
+        let slot = self.pages.get_mut(index / PAGE)?.get_mut(index % PAGE)?;
+        #[expect(clippy::cast_possible_truncation, reason = "insert keeps indices in u32")]
+        let key = Key { index: index as u32, generation: slot.generation };
+        slot.value.as_mut().map(|value| (key, value))
+    }
+
     /// Takes the value named `key` out; the key names nothing from now on.
     pub fn remove(&mut self, key: Key) -> Option<T> {
         let slot = self.slot_mut(key.index)?;
@@ -157,6 +176,19 @@ mod tests {
         assert_eq!(slab.remove(old), None);
         assert_eq!(slab.get(new), Some(&"new"));
         assert_eq!(slab.len(), 1);
+    }
+
+    #[test]
+    fn a_slot_tells_its_key() {
+        let mut slab = Slab::new();
+        let old = slab.insert("old");
+        slab.remove(old);
+        assert_eq!(slab.at(0), None);
+        assert_eq!(slab.at_mut(0), None);
+        let new = slab.insert("new");
+        assert_eq!(slab.at(new.index()), Some((new, &"new")));
+        assert_eq!(slab.at_mut(new.index()), Some((new, &mut "new")));
+        assert_eq!((slab.at(1), slab.at(PAGE)), (None, None));
     }
 
     #[test]

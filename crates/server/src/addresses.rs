@@ -12,42 +12,42 @@ pub(crate) struct Addresses {
     all: usize,
 }
 
-/// Room for the connections of several servers together: one bound on all of them, and one on those
-/// from each address. A clone is the same room.
+/// A quota of connections that several servers share: one bound on all of them, and one on those from
+/// each address. A clone is the same quota.
 #[derive(Clone, Debug, Default)]
-pub struct SharedRoom(Arc<Mutex<Addresses>>);
+pub struct ConnectionQuota(Arc<Mutex<Addresses>>);
 
-/// The connections of one server, or of it and others.
-pub(crate) enum Rooms {
+/// The connections that count against the bounds: of one server, or of several that share a quota.
+pub(crate) enum Quota {
     Own(Addresses),
-    Shared(SharedRoom),
+    Shared(ConnectionQuota),
 }
 
-impl Rooms {
+impl Quota {
     /// Connections that are open, of a server that has so many.
     pub(crate) fn open(&self, own: usize) -> usize {
         match self {
             Self::Own(_) => own,
-            Self::Shared(room) => room.lock().all,
+            Self::Shared(quota) => quota.lock().all,
         }
     }
 
     pub(crate) fn enter(&mut self, address: IpAddr, max: usize) -> bool {
         match self {
             Self::Own(addresses) => addresses.enter(address, max),
-            Self::Shared(room) => room.lock().enter(address, max),
+            Self::Shared(quota) => quota.lock().enter(address, max),
         }
     }
 
     pub(crate) fn leave(&mut self, address: IpAddr) {
         match self {
             Self::Own(addresses) => addresses.leave(address),
-            Self::Shared(room) => room.lock().leave(address),
+            Self::Shared(quota) => quota.lock().leave(address),
         }
     }
 }
 
-impl SharedRoom {
+impl ConnectionQuota {
     fn lock(&self) -> MutexGuard<'_, Addresses> {
         self.0.lock().expect("nobody panics while holding it")
     }
@@ -126,10 +126,10 @@ mod tests {
     }
 
     #[test]
-    fn a_room_is_shared_by_those_who_have_it() {
-        let room = super::SharedRoom::default();
-        let rooms = || super::Rooms::Shared(room.clone());
-        let (mut one, mut other) = (rooms(), rooms());
+    fn a_quota_is_shared_by_its_clones() {
+        let quota = super::ConnectionQuota::default();
+        let quotas = || super::Quota::Shared(quota.clone());
+        let (mut one, mut other) = (quotas(), quotas());
         assert!(one.enter(address("192.0.2.1"), 1) && !other.enter(address("192.0.2.1"), 1));
         assert!(other.enter(address("192.0.2.2"), 1));
         assert_eq!((one.open(1), other.open(1)), (2, 2));

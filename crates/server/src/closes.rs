@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sockeye_websocket::CloseCode;
 
-use crate::{CloseCause, Deadline};
+use crate::cause::{CloseCause, Deadline};
 
 /// What a stream was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,211 +1,104 @@
-//! One connection and the state that all of them share.
+//! One connection: what its socket is doing, and what it carries.
 
-use std::collections::HashMap;
-use std::net::{SocketAddr, SocketAddrV6};
+pub(crate) mod life;
 
-use sockeye_deflate::{Engine, Session};
-use sockeye_http1::Date;
-use sockeye_reactor::{
-    Key, Outbox, Pool, PooledBytes, Readiness, ReadyList, Slab, Time, Timer, Wheel,
-};
-use sockeye_websocket::{CloseCode, Connection as Protocol};
+use std::net::SocketAddr;
 
-use crate::events::EventsRoom;
-use crate::held::HeldRoom;
-use crate::http::HttpRoom;
-use crate::tunnel::TunnelRoom;
-use crate::under_way::UnderWay;
-use crate::{CloseCause, Closes, Limits, Stats, StreamKey, StreamKind};
+use sockeye_reactor::{Key, Outbox, Pool, Readiness, Slab, Time, Timer};
 
-/// What is known of one connection; its socket lies beside it, so that this is no generic type.
+use crate::cause::Deadline;
+use crate::key::StreamKey;
+use crate::limits::Limits;
+use crate::peer::Peer;
+use crate::request_reader::RequestReader;
+use crate::stream::{Due, Kind, Stream};
+use life::State;
+
+/// One connection. Its socket lies beside it, so that this is no generic type.
 pub(crate) struct Connection {
-    pub(crate) room: Room,
+    pub(crate) phase: Phase,
+    /// What waits for the socket. HTTP/1.1 carries one stream at a time, so this is the stream's
+    /// outbox, too.
     pub(crate) outbox: Outbox,
     pub(crate) readiness: Readiness,
     pub(crate) timer: Timer,
-    /// When the last bytes came; the time of accepting before that.
-    pub(crate) heard: Time,
-    /// Since when the peer has taken none of the bytes that wait; `NEVER` while none wait.
-    pub(crate) stalled: Time,
-    /// Number of the stream that is open, or was open last, on this socket.
-    pub(crate) serial: u32,
+    /// While the peer is stalled: when it last took some of the bytes that wait. Otherwise: when its
+    /// last bytes came, or when it was accepted.
+    clock: Time,
+    /// Bytes wait, and the socket takes no more.
+    stalled: bool,
     /// Listed for the next flush.
     pub(crate) dirty: bool,
     /// Not read from until the outbox has drained.
-    pub(crate) paused: bool,
-    /// Until when the application does not want to hear from this stream; `NEVER` while it does.
-    pub(crate) resting: Time,
-    /// Whether the application wants to hear that the outbox has drained.
-    pub(crate) notify: Notify,
-    /// The application was told that it has, and nothing was written to the peer since.
-    pub(crate) told_drained: bool,
-    /// The server goes away and the stream's turn to hear of it has come.
-    pub(crate) dismissed: bool,
+    pub(crate) backpressured: bool,
     pub(crate) peer: Peer,
 }
 
-/// How far a wish for [`App::on_drained`](crate::App::on_drained) is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Notify {
-    /// There is none.
-    No,
-    /// The outbox is still over the mark.
-    Waiting,
-    /// It is in [`Core::drained`].
-    Listed,
+/// What a connection is busy with. HTTP/2 will stand beside `Http1`, with a table of streams.
+pub(crate) enum Phase {
+    Http1(Http1),
+    /// Everything is said.
+    Over(Over),
 }
 
-/// Where a connection is in its life. HTTP/2 will be one more room beside `Http`.
-pub(crate) enum Room {
-    /// Between requests, or inside one.
-    Http(Box<HttpRoom>),
-    WebSocket(WebSocketRoom),
-    Events(EventsRoom),
-    /// A request waits for its response.
-    Held(Box<HeldRoom>),
-    /// The application has taken over.
-    Tunnel(TunnelRoom),
-    /// Everything is said: flush, end our direction, discard input until the peer's end.
-    Leaving(Leaving),
-    /// To be taken down at the end of the turn.
-    Gone,
+/// HTTP/1.1 serves one request or stream at a time.
+pub(crate) struct Http1 {
+    /// The requests as they arrive. A stream that took the connection over has no use for them.
+    pub(crate) requests: Option<Box<RequestReader>>,
+    /// The one stream that is open.
+    pub(crate) stream: Option<Stream>,
 }
 
-pub(crate) struct WebSocketRoom {
-    pub(crate) protocol: Protocol,
-    /// Present while a message is under way that did not come whole.
-    pub(crate) under_way: Option<Box<UnderWay>>,
-    pub(crate) session: Option<Box<Session>>,
-    /// Since when a pong is awaited, or until when a Close.
-    pub(crate) awaits_at: Time,
-    pub(crate) awaits: Awaits,
-    /// Something in [`Core::leftovers`] was read here.
-    pub(crate) has_leftover: bool,
-}
-
-/// What a WebSocket's peer has to answer.
+/// A connection on which everything is said.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Awaits {
-    Nothing,
-    /// A ping.
-    Pong,
-    /// Our Close, once it is out.
-    Close(CloseCode),
-}
-
-/// Bytes that were read and not used yet.
-pub(crate) struct Leftover {
-    pub(crate) bytes: Vec<u8>,
-    /// So many of them are used.
-    pub(crate) used: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Leaving {
-    /// Our direction is ended; the peer has until then to end its own.
+pub(crate) struct Over {
+    pub(crate) state: State,
+    /// Once our direction has ended: until when the peer has to end its own.
     pub(crate) until: Time,
+    /// Bytes of input that were discarded.
     pub(crate) discarded: u64,
-    /// The peer's direction has ended.
-    pub(crate) ended: bool,
 }
 
-/// All that connections share, and all that a [`Context`](crate::Context) may touch.
-pub(crate) struct Core {
-    pub(crate) connections: Slab<Connection>,
-    pub(crate) pool: Pool,
-    pub(crate) wheel: Wheel,
-    pub(crate) limits: Limits,
-    pub(crate) stats: Stats,
-    pub(crate) closes: Closes,
-    pub(crate) engine: Engine,
-    pub(crate) now: Time,
-    pub(crate) date: Date,
-    pub(crate) unix_seconds: u64,
-    /// Connections whose outbox changed since the last flush.
-    pub(crate) dirty: Vec<Key>,
-    /// Connections to visit in the next turn though the poller will not name them.
-    pub(crate) again: ReadyList,
-    /// What was read of WebSockets and has to wait for the next turn. Few have something here.
-    pub(crate) leftovers: HashMap<Key, Leftover>,
-    /// Connections to take down at the end of the turn.
-    pub(crate) gone: Vec<Key>,
-    /// Streams that are over and of which the application has not heard yet.
-    pub(crate) closed: Vec<(StreamKey, CloseCause)>,
-    /// Streams whose outbox has drained and whose application wants to know.
-    pub(crate) drained: Vec<StreamKey>,
-    /// Room for a message in parts, kept warm.
-    pub(crate) spare: Option<Box<UnderWay>>,
-    /// The large message that the application is looking at: who sends it gets it where it lies.
-    pub(crate) delivered: Option<PooledBytes>,
-    /// Room for compressed messages on their way out.
-    pub(crate) scratch: Vec<u8>,
-    pub(crate) draining: bool,
+/// An open stream, and where it writes to.
+pub(crate) struct OpenStream<'c> {
+    /// The connection that carries the stream.
+    pub(crate) connection: Key,
+    pub(crate) stream: &'c mut Stream,
+    /// What waits for the peer. On HTTP/1.1 this is the connection's own outbox.
+    pub(crate) outbox: &'c mut Outbox,
+    dirty: &'c mut bool,
 }
 
-impl WebSocketRoom {
-    /// Whether our Close is sent.
-    pub(crate) const fn is_closing(&self) -> bool {
-        match self.awaits {
-            Awaits::Close(_) => true,
-            Awaits::Nothing | Awaits::Pong => false,
-        }
+/// The open stream that `key` names.
+#[inline]
+pub(crate) fn find(connections: &mut Slab<Connection>, key: StreamKey) -> Option<OpenStream<'_>> {
+    let (connection, carrier) = connections.at_mut(key.connection())?;
+    let Phase::Http1(Http1 { stream: Some(stream), .. }) = &mut carrier.phase else { return None };
+    let (outbox, dirty) = (&mut carrier.outbox, &mut carrier.dirty);
+    (stream.id == key.id).then_some(OpenStream { connection, stream, outbox, dirty })
+}
+
+impl OpenStream<'_> {
+    /// Lists the connection for the next flush. Returns how many bytes wait for the peer; the caller
+    /// has to compare them with their bound.
+    #[inline]
+    pub(crate) fn mark_dirty(&mut self, list: &mut Vec<Key>) -> usize {
+        mark_dirty(self.dirty, self.connection, list);
+        self.outbox.len()
     }
 }
 
-/// A peer's address in 20 bytes instead of 32: a flow label, which nobody asks for, is left out, and a
-/// scope is kept for the addresses that RFC 4291 gives one.
-#[derive(Clone, Copy)]
-pub(crate) enum Peer {
-    V4 {
-        ip: [u8; 4],
-        port: u16,
-    },
-    V6 {
-        ip: [u8; 16],
-        port: u16,
-    },
-    /// In fe80::/64 (RFC 4291 §2.5.6), of which there is one on each link.
-    LinkLocal {
-        interface: [u8; 8],
-        scope_id: [u8; 4],
-        port: u16,
-    },
+#[inline]
+fn mark_dirty(dirty: &mut bool, key: Key, list: &mut Vec<Key>) {
+    if !*dirty {
+        *dirty = true;
+        list.push(key);
+    }
 }
 
-/// The first half of every link-local address.
-const LINK_LOCAL: [u8; 8] = [0xfe, 0x80, 0, 0, 0, 0, 0, 0];
-
-impl Peer {
-    fn of(address: SocketAddr) -> Self {
-        let port = address.port();
-        match address {
-            SocketAddr::V4(of) => Self::V4 { ip: of.ip().octets(), port },
-            SocketAddr::V6(of) => {
-                let ip = of.ip().octets();
-                match ip.split_first_chunk() {
-                    Some((&LINK_LOCAL, interface)) => Self::LinkLocal {
-                        interface: interface.try_into().expect("the other half"),
-                        scope_id: of.scope_id().to_ne_bytes(),
-                        port,
-                    },
-                    Some(_) | None => Self::V6 { ip, port },
-                }
-            }
-        }
-    }
-
-    pub(crate) fn address(self) -> SocketAddr {
-        match self {
-            Self::V4 { ip, port } => (ip, port).into(),
-            Self::V6 { ip, port } => (ip, port).into(),
-            Self::LinkLocal { interface, scope_id, port } => {
-                let mut ip = [0; 16];
-                let (network, rest) = ip.split_at_mut(LINK_LOCAL.len());
-                network.copy_from_slice(&LINK_LOCAL);
-                rest.copy_from_slice(&interface);
-                SocketAddrV6::new(ip.into(), port, 0, u32::from_ne_bytes(scope_id)).into()
-            }
-        }
+impl Over {
+    pub(crate) const fn new(state: State) -> Self {
+        Self { state, until: Time::NEVER, discarded: 0 }
     }
 }
 
@@ -214,55 +107,138 @@ impl Connection {
         let mut readiness = Readiness::default();
         // A fresh socket takes bytes; whether it has some, the poller will say.
         readiness.assume_writable();
+        let requests = Some(Box::new(RequestReader::new(now)));
         Self {
-            room: Room::Http(Box::new(HttpRoom::new(now))),
+            phase: Phase::Http1(Http1 { requests, stream: None }),
             outbox: Outbox::new(),
             readiness,
             timer: Timer::default(),
-            heard: now,
-            stalled: Time::NEVER,
-            serial: 0,
+            clock: now,
+            stalled: false,
             dirty: false,
-            paused: false,
-            resting: Time::NEVER,
-            notify: Notify::No,
-            told_drained: false,
-            dismissed: false,
+            backpressured: false,
             peer: Peer::of(peer),
         }
     }
 
-    /// Lists it for the next flush; gives what waits for the peer, which the caller has to compare
-    /// with its bound.
-    #[inline]
-    pub(crate) fn list(&mut self, key: Key, dirty: &mut Vec<Key>) -> usize {
-        if !self.dirty {
-            self.dirty = true;
-            dirty.push(key);
+    /// How far the connection is from its end.
+    pub(crate) const fn life(&self) -> State {
+        match &self.phase {
+            Phase::Http1(_) => State::Open,
+            Phase::Over(over) => over.state,
         }
+    }
+
+    /// The stream that the connection carries.
+    #[inline]
+    pub(crate) const fn stream(&self) -> Option<&Stream> {
+        match &self.phase {
+            Phase::Http1(http) => http.stream.as_ref(),
+            Phase::Over(_) => None,
+        }
+    }
+
+    /// The key of that stream; `key` is the connection's own.
+    pub(crate) fn stream_key(&self, key: Key) -> Option<StreamKey> {
+        self.stream().map(|stream| StreamKey::new(stream.id, key))
+    }
+
+    /// Where the next bytes may be read to, if they are a message in progress and nothing else.
+    #[inline]
+    pub(crate) fn direct(&mut self) -> Option<&mut [u8]> {
+        match &mut self.phase {
+            Phase::Http1(http) => http.stream.as_mut()?.direct(),
+            Phase::Over(_) => None,
+        }
+    }
+
+    /// How the connection ends, once everything is said.
+    pub(crate) const fn over(&mut self) -> Option<&mut Over> {
+        match &mut self.phase {
+            Phase::Http1(_) => None,
+            Phase::Over(over) => Some(over),
+        }
+    }
+
+    /// The requests as they arrive, and where their answers go.
+    pub(crate) fn requests(&mut self) -> Option<(&mut RequestReader, &mut Outbox)> {
+        match &mut self.phase {
+            Phase::Http1(Http1 { requests: Some(requests), stream: None }) => {
+                Some((requests, &mut self.outbox))
+            }
+            Phase::Http1(_) | Phase::Over(_) => None,
+        }
+    }
+
+    /// Lists the connection for the next flush. Returns how many bytes wait for the peer; the caller
+    /// has to compare them with their bound.
+    #[inline]
+    pub(crate) fn mark_dirty(&mut self, key: Key, list: &mut Vec<Key>) -> usize {
+        mark_dirty(&mut self.dirty, key, list);
         self.outbox.len()
     }
 
-    /// Lists it for the next flush if something waits there, as [`Connection::list`] does; gives the
-    /// outbox's memory back if nothing does.
+    /// Lists the connection for the next flush if something waits, as [`Connection::mark_dirty`]
+    /// does. Otherwise gives the outbox's memory back.
     #[inline]
-    pub(crate) fn settle(&mut self, key: Key, pool: &mut Pool, dirty: &mut Vec<Key>) -> usize {
+    pub(crate) fn settle(&mut self, key: Key, pool: &mut Pool, list: &mut Vec<Key>) -> usize {
         if self.outbox.is_empty() {
             self.outbox.clear(pool);
             return 0;
         }
-        self.list(key, dirty)
+        self.mark_dirty(key, list)
+    }
+
+    /// Notes that bytes of the peer came.
+    #[inline]
+    pub(crate) const fn note_heard(&mut self, now: Time) {
+        // A stalled peer's clock is that of its stall, and every clock starts afresh behind it.
+        if !self.stalled {
+            self.clock = now;
+        }
+    }
+
+    /// Notes that bytes were written to the peer.
+    #[inline]
+    pub(crate) const fn note_written(&mut self) {
+        if let Phase::Http1(Http1 { stream: Some(stream), .. }) = &mut self.phase {
+            stream.told_drained = false;
+        }
+    }
+
+    pub(crate) const fn is_stalled(&self) -> bool {
+        self.stalled
+    }
+
+    /// The socket takes no more, and took `bytes` now. Whether the peer has been stalled for too
+    /// long.
+    pub(crate) fn note_blocked(&mut self, bytes: usize, now: Time, limits: &Limits) -> bool {
+        if bytes > 0 || !self.stalled {
+            (self.stalled, self.clock) = (true, now);
+            return false;
+        }
+        self.clock + limits.write_stall_ms <= now
+    }
+
+    /// The peer has taken everything that waited, or is read again: the other clocks, which stood
+    /// still, go on.
+    pub(crate) fn caught_up(&mut self, now: Time, limits: &Limits) {
+        (self.stalled, self.clock) = (false, now);
+        match &mut self.phase {
+            Phase::Http1(Http1 { stream: Some(stream), .. }) => stream.restart(now, limits),
+            Phase::Http1(Http1 { requests: Some(requests), .. }) => requests.restart(now),
+            Phase::Http1(_) | Phase::Over(_) => {}
+        }
     }
 
     /// Whether something is to be done once the outbox is empty: usually nothing.
     #[inline]
     pub(crate) fn awaits_flush(&self) -> bool {
-        let room = match &self.room {
-            Room::WebSocket(room) => room.protocol.owes_reply(),
-            Room::Leaving(_) => true,
-            Room::Http(_) | Room::Events(_) | Room::Held(_) | Room::Tunnel(_) | Room::Gone => false,
+        let carried = match &self.phase {
+            Phase::Http1(http) => http.stream.as_ref().is_some_and(Stream::awaits_flush),
+            Phase::Over(_) => true,
         };
-        room || self.paused || self.stalled != Time::NEVER || self.notify == Notify::Waiting
+        carried || self.backpressured || self.stalled
     }
 
     /// Whether a visit in the next turn would find something.
@@ -272,283 +248,96 @@ impl Connection {
             || self.has_leftover() && !self.is_halted()
     }
 
-    /// Whether what comes in can make us say more. If not, reading it costs the peer's silence
-    /// nothing, and may bring its end.
-    pub(crate) fn may_answer(&self) -> bool {
-        match &self.room {
-            Room::Http(_) | Room::Tunnel(_) => true,
-            Room::WebSocket(room) => !room.is_closing(),
-            Room::Events(_) | Room::Held(_) | Room::Leaving(_) | Room::Gone => false,
+    /// Whether input can make us say more. If not, reading it costs the peer's silence nothing, and
+    /// may bring its end.
+    pub(crate) const fn may_answer(&self) -> bool {
+        match &self.phase {
+            Phase::Http1(Http1 { stream: Some(stream), .. }) => stream.may_answer(),
+            Phase::Http1(_) => true,
+            Phase::Over(_) => false,
         }
     }
 
-    /// Whether nobody looks at what comes: its output waits, or the application wants a rest.
+    /// Whether nobody looks at what comes: output waits, or the application has paused the stream.
+    #[inline]
     pub(crate) fn is_halted(&self) -> bool {
-        self.paused || self.resting != Time::NEVER
+        self.backpressured || self.stream().is_some_and(|stream| stream.paused != Time::NEVER)
     }
 
-    /// Whether a stream is open here, be it closing.
-    pub(crate) fn has_stream(&self) -> bool {
-        match &self.room {
-            Room::WebSocket(_) | Room::Events(_) | Room::Held(_) | Room::Tunnel(_) => true,
-            Room::Http(_) | Room::Leaving(_) | Room::Gone => false,
-        }
-    }
-
-    /// Whether a stream is open here, and not closing.
-    pub(crate) fn is_streaming(&self) -> bool {
-        match &self.room {
-            Room::WebSocket(room) => !room.is_closing(),
-            Room::Events(_) | Room::Held(_) | Room::Tunnel(_) => true,
-            Room::Http(_) | Room::Leaving(_) | Room::Gone => false,
-        }
-    }
-
-    /// Whether bytes are here that wait for a turn of their own: it needs no read.
+    /// Whether bytes are here that wait for a turn of their own, which needs no read.
+    #[inline]
     pub(crate) fn has_leftover(&self) -> bool {
-        match &self.room {
-            Room::Http(room) => room.has_leftover(),
-            Room::WebSocket(room) => room.has_leftover,
-            Room::Events(_) | Room::Held(_) | Room::Tunnel(_) | Room::Leaving(_) | Room::Gone => {
-                false
-            }
+        match &self.phase {
+            Phase::Http1(Http1 { stream: Some(stream), .. }) => stream.has_leftover,
+            Phase::Http1(Http1 { requests: Some(requests), .. }) => requests.has_leftover(),
+            Phase::Http1(_) | Phase::Over(_) => false,
         }
     }
 
-    /// How many bytes it makes sense to read: nobody reads for a connection that is over, or for a
-    /// peer that does not take what waits for it.
+    /// How many bytes it makes sense to read: none for a connection that is over, or for a peer that
+    /// does not take what waits for it.
+    #[inline]
     pub(crate) fn read_bytes_max(&self, limits: &Limits) -> usize {
         if self.is_halted() || self.has_leftover() {
             return 0;
         }
-        match &self.room {
-            Room::Http(_) | Room::WebSocket(_) | Room::Events(_) | Room::Tunnel(_) => usize::MAX,
+        match &self.phase {
             // [server:hold-bounded]
-            Room::Held(room) => limits.hold_bytes_max.saturating_sub(room.http.waiting()),
-            Room::Leaving(leaving) => {
-                if leaving.ended {
-                    0
-                } else {
-                    usize::MAX
-                }
+            Phase::Http1(Http1 {
+                requests: Some(requests),
+                stream: Some(Stream { kind: Kind::Held(_), .. }),
+            }) => limits.hold_bytes_max.saturating_sub(requests.waiting()),
+            Phase::Http1(_) => usize::MAX,
+            Phase::Over(over) => match over.state {
+                State::Open | State::Closing | State::Lingering => usize::MAX,
+                State::Ending | State::Gone => 0,
+            },
+        }
+    }
+
+    /// The next moment at which something is due. Activity moves it by storing a time; nobody has to
+    /// tell the wheel.
+    #[inline]
+    pub(crate) fn deadline(&self, limits: &Limits) -> (Time, Due) {
+        let paused = self.stream().map_or(Time::NEVER, |stream| stream.paused);
+        if self.stalled || paused != Time::NEVER {
+            return self.halted_deadline(paused, limits);
+        }
+        match &self.phase {
+            Phase::Http1(Http1 { stream: Some(stream), .. }) => stream.deadline(self.clock, limits),
+            Phase::Http1(_) if self.readiness.is_handshaking() => {
+                (self.clock + limits.handshake_ms, Due::GiveUp(Deadline::Handshake))
             }
-            Room::Gone => 0,
-        }
-    }
-}
-
-impl Core {
-    /// The connection of an open stream.
-    pub(crate) fn stream(&mut self, stream: StreamKey) -> Option<&mut Connection> {
-        let connection = self.connections.get_mut(stream.socket)?;
-        (connection.serial == stream.serial).then_some(connection)
-    }
-
-    /// Lists `key` for the next flush, and cuts it if too much waits for a peer that does not read.
-    pub(crate) fn touch(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        if connection.list(key, &mut self.dirty) > self.limits.outbox_bytes_max {
-            self.overflow(key);
-        }
-    }
-
-    /// Too much waits for a peer that does not read.
-    #[cold]
-    pub(crate) fn overflow(&mut self, key: Key) {
-        self.stats.overflows += 1;
-        self.cut(key, CloseCause::Overflow);
-    }
-
-    /// Lists `key` for the next flush if something waits there; gives the outbox's memory back if
-    /// nothing does.
-    pub(crate) fn settle(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let waiting = connection.settle(key, &mut self.pool, &mut self.dirty);
-        if waiting > self.limits.outbox_bytes_max {
-            self.overflow(key);
-        }
-    }
-
-    /// The stream on `key`, if one is open, is over for `cause`.
-    pub(crate) fn end_stream(&mut self, key: Key, cause: CloseCause) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let (closed, kind, said) = match &connection.room {
-            Room::WebSocket(room) => {
-                if room.has_leftover {
-                    self.leftovers.remove(&key);
-                }
-                let said = match room.awaits {
-                    Awaits::Close(code) => Some(code),
-                    Awaits::Nothing | Awaits::Pong => None,
-                };
-                (&mut self.stats.websockets_closed, StreamKind::WebSocket, said)
+            Phase::Http1(Http1 { requests: Some(requests), .. }) => {
+                let (at, deadline) = requests.deadline(self.clock, limits);
+                (at, Due::GiveUp(deadline))
             }
-            Room::Events(room) => {
-                let said = room.closing_code;
-                (&mut self.stats.event_streams_closed, StreamKind::EventStream, said)
-            }
-            Room::Held(_) => (&mut self.stats.holds_closed, StreamKind::Held, None),
-            Room::Tunnel(_) => (&mut self.stats.tunnels_closed, StreamKind::Tunnel, None),
-            Room::Http(_) | Room::Leaving(_) | Room::Gone => return,
-        };
-        *closed += 1;
-        self.closes.add(kind, cause, said);
-        connection.notify = Notify::No;
-        let stream = StreamKey { socket: key, serial: connection.serial };
-        self.closed.push((stream, cause));
-    }
-
-    /// A stream begins on `key`.
-    pub(crate) fn begin_stream(&mut self, key: Key, room: Room) -> Option<StreamKey> {
-        let connection = self.connections.get_mut(key)?;
-        connection.room = room;
-        connection.serial = connection.serial.wrapping_add(1);
-        connection.told_drained = false;
-        let opened = match &connection.room {
-            Room::WebSocket(_) => &mut self.stats.websockets_opened,
-            Room::Events(_) => &mut self.stats.event_streams_opened,
-            Room::Held(_) => &mut self.stats.holds_opened,
-            Room::Tunnel(_) => &mut self.stats.tunnels_opened,
-            Room::Http(_) | Room::Leaving(_) | Room::Gone => return None,
-        };
-        *opened += 1;
-        Some(StreamKey { socket: key, serial: connection.serial })
-    }
-
-    /// Something was heard of `key`, or was to be: pauses it if it may not ask for more, lists it if
-    /// there is more to hear, and sees to its deadline.
-    ///
-    /// A peer that does not take what it asked for may not ask for more.
-    /// [rfc6455:10.4-bounded-output]
-    ///
-    /// Tells the bytes that wait for the flush.
-    pub(crate) fn after_visit(&mut self, key: Key) -> usize {
-        let Some(connection) = self.connections.get_mut(key) else { return 0 };
-        let waiting = connection.outbox.len();
-        let full = waiting > self.limits.outbox_pause_bytes;
-        if full && connection.may_answer() && !connection.paused {
-            connection.paused = true;
-            self.stats.read_pauses += 1;
-        }
-        if connection.wants_visit(&self.limits) {
-            self.again.add(key, &mut connection.readiness);
-        }
-        let (deadline, _) = connection.deadline(&self.limits);
-        self.wheel.arm(&mut connection.timer, key, deadline);
-        waiting
-    }
-
-    /// Lists `key` for [`App::on_drained`](crate::App::on_drained) if that is waited for and the
-    /// outbox has fallen far enough. [server:drained-once]
-    pub(crate) fn notice_drained(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        if connection.notify != Notify::Waiting {
-            return;
-        }
-        let low = connection.outbox.len() <= self.limits.outbox_refill_bytes;
-        // [server:drained-news] Who asks again and sends nothing would otherwise be told in every
-        // turn, and no turn would sleep.
-        if low && !connection.told_drained {
-            connection.notify = Notify::Listed;
-            self.drained.push(StreamKey { socket: key, serial: connection.serial });
+            Phase::Http1(_) => (Time::NEVER, Due::GiveUp(Deadline::Close)),
+            Phase::Over(over) => (over.until, Due::GiveUp(Deadline::Close)),
         }
     }
 
-    /// Whether the application is to be told that the outbox of `stream` has drained: it may have
-    /// been filled again since, or the stream may be closing.
-    pub(crate) fn take_notice(&mut self, stream: StreamKey) -> bool {
-        let mark = self.limits.outbox_refill_bytes;
-        let Some(connection) = self.stream(stream) else { return false };
-        if connection.notify != Notify::Listed {
-            return false;
+    /// The same of a connection that is not read from, or whose peer does not read.
+    fn halted_deadline(&self, paused: Time, limits: &Limits) -> (Time, Due) {
+        let stall = if self.stalled { self.clock + limits.write_stall_ms } else { Time::NEVER };
+        // Nobody looks whether the peer is silent, so its silence says nothing.
+        if paused != Time::NEVER && paused <= stall {
+            return (paused, Due::Resume);
         }
-        let low = connection.outbox.len() <= mark;
-        connection.notify = if low { Notify::No } else { Notify::Waiting };
-        // [server:drained-open-only]
-        if !connection.is_streaming() {
-            connection.notify = Notify::No;
-            return false;
-        }
-        connection.told_drained |= low;
-        low
-    }
-
-    /// Nothing more will be said on `key` than what its outbox holds (RFC 6455 §7.1.1, and the
-    /// same for HTTP): flush, end our direction, wait for the peer's end within bounds.
-    pub(crate) fn leave(&mut self, key: Key, cause: CloseCause) {
-        self.end_stream(key, cause);
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        if matches!(connection.room, Room::Leaving(_) | Room::Gone) {
-            return;
-        }
-        connection.room = Room::Leaving(Leaving { until: Time::NEVER, discarded: 0, ended: false });
-        (connection.paused, connection.resting) = (false, Time::NEVER);
-        self.touch(key);
-        self.look_again(key);
-    }
-
-    /// Takes the connection down without another word.
-    pub(crate) fn cut(&mut self, key: Key, cause: CloseCause) {
-        self.end_stream(key, cause);
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        if !matches!(connection.room, Room::Gone) {
-            connection.room = Room::Gone;
-            self.gone.push(key);
-        }
-    }
-
-    /// Visits `key` in the next turn if it may still be read.
-    pub(crate) fn look_again(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        if connection.wants_visit(&self.limits) {
-            self.again.add(key, &mut connection.readiness);
-        }
-    }
-
-    /// The application wants to hear from `key` again. The clocks that stood still go on.
-    /// [server:pause-ends]
-    pub(crate) fn resume(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.resting = Time::NEVER;
-        if connection.stalled == Time::NEVER {
-            connection.caught_up(self.now, &self.limits);
-        }
-        self.look_again(key);
-    }
-
-    /// Sees to it that the wheel names `key` by its deadline.
-    pub(crate) fn arm(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let (deadline, _) = connection.deadline(&self.limits);
-        self.wheel.arm(&mut connection.timer, key, deadline);
+        // While bytes wait for the peer this is the only clock: it cannot answer what it has not got
+        // yet, and perhaps it is not even read from.
+        (stall, Due::LastWrite)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
+    use super::Connection;
 
-    use super::{Connection, Peer};
-
-    /// A crowd of idle connections is made of these.
+    /// A crowd of idle connections is made of these, each with the one stream of HTTP/1.1 inside.
     #[test]
     fn a_connection_is_small() {
         assert_eq!(size_of::<Connection>(), 224);
         assert_eq!(size_of::<Option<Connection>>(), size_of::<Connection>());
-    }
-
-    #[test]
-    fn an_address_is_told_as_it_came() {
-        let all = [
-            "192.0.2.1:80",
-            "[::ffff:192.0.2.1]:65535",
-            "[2001:db8::1]:1",
-            "[fe80::1:2:3:4%7]:9",
-            "[fe80::1]:9",
-            "[fe81::1]:9",
-        ];
-        for address in all.map(|text| text.parse::<SocketAddr>().expect("an address")) {
-            assert_eq!(Peer::of(address).address(), address);
-        }
     }
 }

@@ -5,18 +5,23 @@ use std::net::SocketAddr;
 use sockeye_reactor::Time;
 use sockeye_sse::Event;
 use sockeye_websocket::{
-    CloseCode, CloseFrame, Connection as Protocol, Fin, Message, MessageCodec, UsageError,
+    CloseCode, Connection as Protocol, Fin, Message, MessageCodec, UsageError,
 };
 
-use crate::app::Reply;
-use crate::connection::{Awaits, Core, Notify, Room};
-use crate::{
-    CloseCause, Closes, SharedEvent, SharedMessage, Stats, StreamKey, drain, held, tunnel,
-};
+use crate::answer::Reply;
+use crate::cause::CloseCause;
+use crate::closes::Closes;
+use crate::connection::find;
+use crate::key::StreamKey;
+use crate::shared::{SharedEvent, SharedMessage};
+use crate::state::Core;
+use crate::stats::Stats;
+use crate::stream::{Kind, Notify, life};
+use crate::{closing, responses};
 
-/// The application's hands: it sends to streams, closes them, and knows the time.
+/// Sends to streams, closes them, and tells the time: all that an application does, it does here.
 ///
-/// Nothing here makes a system call. Bytes go to outboxes, which the loop flushes.
+/// No call makes a system call. Bytes go to outboxes, which the loop flushes.
 pub struct Context<'c> {
     pub(crate) core: &'c mut Core,
 }
@@ -35,7 +40,7 @@ pub enum SendError {
     Full,
     /// As much waits for the peer as the caller allows, or more. Nothing was sent, and the stream
     /// goes on.
-    NoRoom,
+    Backpressure,
     /// The call cannot be put on the wire.
     Invalid(UsageError),
 }
@@ -46,7 +51,7 @@ impl core::fmt::Display for SendError {
             Self::Gone => f.write_str("no such open stream"),
             Self::Closing => f.write_str("the stream is closing"),
             Self::Full => f.write_str("the peer does not read"),
-            Self::NoRoom => f.write_str("too much waits for the peer"),
+            Self::Backpressure => f.write_str("too much waits for the peer"),
             Self::Invalid(error) => error.fmt(f),
         }
     }
@@ -92,38 +97,35 @@ impl Context<'_> {
     /// The stream is gone or closing, or its peer does not read.
     pub fn send(&mut self, stream: StreamKey, message: Message<'_>) -> Result<(), SendError> {
         let core = &mut *self.core;
-        let connection = core.connections.get_mut(stream.socket).ok_or(SendError::Gone)?;
-        let Room::WebSocket(room) = &mut connection.room else { return Err(SendError::Gone) };
-        if connection.serial != stream.serial {
-            return Err(SendError::Gone);
-        }
-        let out = connection.outbox.tail(&mut core.pool);
-        let sent = match &mut room.session {
+        let mut open = find(&mut core.connections, stream).ok_or(SendError::Gone)?;
+        let Kind::WebSocket(websocket) = &mut open.stream.kind else { return Err(SendError::Gone) };
+        let out = open.outbox.tail(&mut core.pool);
+        let sent = match &mut websocket.session {
             Some(session) => {
                 core.scratch.clear();
                 let mut codec = session.codec(&mut core.engine);
                 if codec.compress(message.as_bytes(), &mut core.scratch) {
-                    room.protocol.send_compressed(message.kind(), &core.scratch, out)
+                    websocket.protocol.send_compressed(message.kind(), &core.scratch, out)
                 } else {
-                    room.protocol.send(message, out)
+                    websocket.protocol.send(message, out)
                 }
             }
             None => match &core.delivered {
                 Some(large) if large.is(message.as_bytes()) => {
-                    let sent = pass_on(&mut room.protocol, message, out);
+                    let sent = pass_on(&mut websocket.protocol, message, out);
                     if sent.is_ok() {
-                        connection.outbox.push_pooled(large, &mut core.pool);
+                        open.outbox.push_pooled(large, &mut core.pool);
                     }
                     sent
                 }
-                Some(_) | None => room.protocol.send(message, out),
+                Some(_) | None => websocket.protocol.send(message, out),
             },
         };
         if let Err(error) = sent {
             return Err(refused(error));
         }
         core.stats.messages_sent += 1;
-        if connection.list(stream.socket, &mut core.dirty) > core.limits.outbox_bytes_max {
+        if open.mark_dirty(&mut core.dirty) > core.limits.outbox_bytes_max {
             return Err(self.overflow(stream));
         }
         Ok(())
@@ -134,28 +136,14 @@ impl Context<'_> {
     /// # Errors
     /// The stream is gone, or its peer does not read.
     pub fn send_event(&mut self, stream: StreamKey, event: &Event<'_>) -> Result<(), SendError> {
-        self.write_block(stream, event)?;
-        self.core.stats.events_sent += 1;
-        self.touch(stream)
-    }
-
-    /// Appends what [`Context::send_event`] sends.
-    pub(crate) fn write_block(
-        &mut self,
-        stream: StreamKey,
-        event: &Event<'_>,
-    ) -> Result<(), SendError> {
         let core = &mut *self.core;
-        let now = core.now;
-        let connection = core.connections.get_mut(stream.socket).ok_or(SendError::Gone)?;
-        let Room::Events(room) = &mut connection.room else { return Err(SendError::Gone) };
-        if connection.serial != stream.serial {
-            return Err(SendError::Gone);
-        }
+        let open = find(&mut core.connections, stream).ok_or(SendError::Gone)?;
+        let Kind::Events(events) = &mut open.stream.kind else { return Err(SendError::Gone) };
         core.scratch.clear();
         event.encode(&mut core.scratch);
-        room.write(&core.scratch, connection.outbox.tail(&mut core.pool), now);
-        Ok(())
+        events.write(&core.scratch, open.outbox.tail(&mut core.pool), core.now);
+        core.stats.events_sent += 1;
+        self.flush(stream)
     }
 
     /// Sends a message that others get too, as [`Context::send`] does, without encoding or copying
@@ -179,7 +167,7 @@ impl Context<'_> {
     /// both.
     ///
     /// # Errors
-    /// As [`Context::send`], and [`SendError::NoRoom`].
+    /// As [`Context::send`], and [`SendError::Backpressure`].
     pub fn send_shared_below(
         &mut self,
         stream: StreamKey,
@@ -187,33 +175,30 @@ impl Context<'_> {
         waiting_max: usize,
     ) -> Result<(), SendError> {
         let core = &mut *self.core;
-        let connection = core.connections.get_mut(stream.socket).ok_or(SendError::Gone)?;
-        let Room::WebSocket(room) = &mut connection.room else { return Err(SendError::Gone) };
-        if connection.serial != stream.serial {
-            return Err(SendError::Gone);
-        }
-        if connection.outbox.len() >= waiting_max {
-            return Err(SendError::NoRoom);
+        let mut open = find(&mut core.connections, stream).ok_or(SendError::Gone)?;
+        let Kind::WebSocket(websocket) = &mut open.stream.kind else { return Err(SendError::Gone) };
+        if open.outbox.len() >= waiting_max {
+            return Err(SendError::Backpressure);
         }
         let mut none = Vec::new();
         // The memory of an outbox is for those who need it: a pong that waited goes first.
-        let out = match room.protocol.owes_reply() {
-            true => connection.outbox.tail(&mut core.pool),
+        let out = match websocket.protocol.owes_reply() {
+            true => open.outbox.tail(&mut core.pool),
             false => &mut none,
         };
-        if let Err(error) = room.protocol.admit_message(out) {
+        if let Err(error) = websocket.protocol.admit_message(out) {
             return Err(refused(error));
         }
         core.stats.messages_sent += 1;
-        let compressed = room.session.as_mut().and_then(|session| {
+        let compressed = websocket.session.as_mut().and_then(|session| {
             let frame = message.compressed(session.tx_window(), &mut core.engine)?;
             // [server:shared-window] It is in the peer's window now, so it has to be in ours.
             session.note_shared(message.as_bytes());
             Some(frame)
         });
         let frame = compressed.as_ref().unwrap_or_else(|| message.frame());
-        connection.outbox.push_shared(frame, &mut core.pool);
-        if connection.list(stream.socket, &mut core.dirty) > core.limits.outbox_bytes_max {
+        open.outbox.push_shared(frame, &mut core.pool);
+        if open.mark_dirty(&mut core.dirty) > core.limits.outbox_bytes_max {
             return Err(self.overflow(stream));
         }
         Ok(())
@@ -236,7 +221,7 @@ impl Context<'_> {
     /// both.
     ///
     /// # Errors
-    /// As [`Context::send_event`], and [`SendError::NoRoom`].
+    /// As [`Context::send_event`], and [`SendError::Backpressure`].
     pub fn send_shared_event_below(
         &mut self,
         stream: StreamKey,
@@ -244,17 +229,14 @@ impl Context<'_> {
         waiting_max: usize,
     ) -> Result<(), SendError> {
         let core = &mut *self.core;
-        let connection = core.connections.get_mut(stream.socket).ok_or(SendError::Gone)?;
-        let Room::Events(room) = &mut connection.room else { return Err(SendError::Gone) };
-        if connection.serial != stream.serial {
-            return Err(SendError::Gone);
+        let mut open = find(&mut core.connections, stream).ok_or(SendError::Gone)?;
+        let Kind::Events(events) = &mut open.stream.kind else { return Err(SendError::Gone) };
+        if open.outbox.len() >= waiting_max {
+            return Err(SendError::Backpressure);
         }
-        if connection.outbox.len() >= waiting_max {
-            return Err(SendError::NoRoom);
-        }
-        room.write_shared(event, &mut connection.outbox, &mut core.pool, core.now);
+        events.write_shared(event, open.outbox, &mut core.pool, core.now);
         core.stats.events_sent += 1;
-        if connection.list(stream.socket, &mut core.dirty) > core.limits.outbox_bytes_max {
+        if open.mark_dirty(&mut core.dirty) > core.limits.outbox_bytes_max {
             return Err(self.overflow(stream));
         }
         Ok(())
@@ -266,13 +248,10 @@ impl Context<'_> {
     /// As [`Context::send_event`].
     pub fn send_comment(&mut self, stream: StreamKey) -> Result<(), SendError> {
         let core = &mut *self.core;
-        let connection = core.connections.get_mut(stream.socket).ok_or(SendError::Gone)?;
-        let Room::Events(room) = &mut connection.room else { return Err(SendError::Gone) };
-        if connection.serial != stream.serial {
-            return Err(SendError::Gone);
-        }
-        room.write_comment(connection.outbox.tail(&mut core.pool), core.now);
-        self.touch(stream)
+        let open = find(&mut core.connections, stream).ok_or(SendError::Gone)?;
+        let Kind::Events(events) = &mut open.stream.kind else { return Err(SendError::Gone) };
+        events.write_comment(open.outbox.tail(&mut core.pool), core.now);
+        self.flush(stream)
     }
 
     /// Answers a held request. The stream is over with it ([`CloseCause::Finished`]), and the
@@ -283,14 +262,14 @@ impl Context<'_> {
     /// client did not read what it got before.
     #[expect(clippy::needless_pass_by_value, reason = "a reply is given away, as in an answer")]
     pub fn respond(&mut self, stream: StreamKey, reply: Reply) -> Result<(), SendError> {
-        let held = self.core.stream(stream).is_some_and(|of| matches!(of.room, Room::Held(_)));
+        let held = find(&mut self.core.connections, stream)
+            .is_some_and(|open| matches!(open.stream.kind, Kind::Held(_)));
         if !held {
             return Err(SendError::Gone);
         }
-        held::respond(self.core, stream.socket, &reply, CloseCause::Finished);
-        match self.core.connections.get(stream.socket) {
-            Some(connection) if !matches!(connection.room, Room::Gone) => Ok(()),
-            _ => Err(SendError::Full),
+        match responses::respond(self.core, stream, &reply, CloseCause::Finished) {
+            true => Ok(()),
+            false => Err(SendError::Full),
         }
     }
 
@@ -299,8 +278,12 @@ impl Context<'_> {
     /// # Errors
     /// The stream is gone or no tunnel, or its peer does not read.
     pub fn send_bytes(&mut self, stream: StreamKey, bytes: &[u8]) -> Result<(), SendError> {
-        tunnel::write(self.core, stream, bytes)?;
-        self.touch(stream)
+        let core = &mut *self.core;
+        let open = find(&mut core.connections, stream).ok_or(SendError::Gone)?;
+        let Kind::Tunnel(tunnel) = &mut open.stream.kind else { return Err(SendError::Gone) };
+        tunnel.wrote = core.now;
+        open.outbox.tail(&mut core.pool).extend_from_slice(bytes);
+        self.flush(stream)
     }
 
     /// Leaves a WebSocket or a tunnel unread for `pause_ms` milliseconds from now, at the most
@@ -311,36 +294,32 @@ impl Context<'_> {
     /// Meanwhile nothing is heard of that stream, not even that its peer is gone, unless something is
     /// written to it. What of a tunnel's bytes was read already is not held back.
     pub fn pause(&mut self, stream: StreamKey, pause_ms: u64) {
-        let until = self.core.now + pause_ms.min(self.core.limits.pause_ms);
-        let Some(connection) = self.core.stream(stream) else { return };
-        match connection.room {
-            Room::WebSocket(_) | Room::Tunnel(_) if connection.is_streaming() => {}
-            Room::WebSocket(_)
-            | Room::Tunnel(_)
-            | Room::Http(_)
-            | Room::Events(_)
-            | Room::Held(_)
-            | Room::Leaving(_)
-            | Room::Gone => return,
+        let core = &mut *self.core;
+        let until = core.now + pause_ms.min(core.limits.pause_ms);
+        let Some(open) = find(&mut core.connections, stream) else { return };
+        if !open.stream.can_pause() {
+            return;
         }
-        connection.resting = until;
+        open.stream.paused = until;
+        let connection = open.connection;
         if pause_ms == 0 {
-            self.core.resume(stream.socket);
+            core.resume(stream);
         }
-        self.core.arm(stream.socket);
+        core.arm(connection);
     }
 
-    /// The other end of the socket of `stream`; `None` if it is gone.
+    /// The other end of the connection of `stream`; `None` if the stream is gone.
     pub fn peer(&self, stream: StreamKey) -> Option<SocketAddr> {
-        let connection = self.core.connections.get(stream.socket);
-        connection.filter(|of| of.serial == stream.serial).map(|of| of.peer.address())
+        let (_, connection) = self.core.connections.at(stream.connection())?;
+        let open = connection.stream().is_some_and(|open| open.id == stream.id);
+        open.then(|| connection.peer.address())
     }
 
-    /// Bytes that wait for the peer of `stream`; none if it is gone.
+    /// Bytes that wait for the peer of `stream`; none if the stream is gone.
     pub fn outbox_bytes(&self, stream: StreamKey) -> usize {
-        let connection = self.core.connections.get(stream.socket);
-        let open = connection.filter(|connection| connection.serial == stream.serial);
-        open.filter(|connection| connection.has_stream()).map_or(0, |of| of.outbox.len())
+        let connection = self.core.connections.at(stream.connection()).map(|(_, of)| of);
+        let open = connection.filter(|of| of.stream().is_some_and(|open| open.id == stream.id));
+        open.map_or(0, |of| of.outbox.len())
     }
 
     /// Asks for one call of [`App::on_drained`](crate::App::on_drained) once no more than
@@ -350,10 +329,10 @@ impl Context<'_> {
     /// that an application which has nothing to send may ask all the same. A stream that is gone or
     /// closing is not reported.
     pub fn notify_drained(&mut self, stream: StreamKey) {
-        let Some(connection) = self.core.stream(stream) else { return };
-        if connection.is_streaming() && connection.notify == Notify::No {
-            connection.notify = Notify::Waiting;
-            self.core.notice_drained(stream.socket);
+        let Some(open) = find(&mut self.core.connections, stream) else { return };
+        if open.stream.notify == Notify::No && open.stream.applies(life::Input::AwaitDrained) {
+            open.stream.notify = Notify::Waiting;
+            self.core.notice_drained(stream);
         }
     }
 
@@ -361,7 +340,7 @@ impl Context<'_> {
     /// by a reconnection time (see [`Limits::drain_retry_ms`](crate::Limits::drain_retry_ms)) and
     /// the end of the response, a held request by a 503 with `Retry-After: 1`, a tunnel without a word.
     pub fn say_goodbye(&mut self, stream: StreamKey) {
-        drain::say_goodbye(self.core, stream);
+        closing::say_goodbye(self.core, stream);
     }
 
     /// Closes a stream: a WebSocket by a Close frame with `code` and `reason`, an event stream by
@@ -374,59 +353,16 @@ impl Context<'_> {
     /// In debug builds, if `code` must not stand on the wire or `reason` is over 123 bytes. In
     /// release builds the code alone is sent, or none in place of an impossible one.
     pub fn close(&mut self, stream: StreamKey, code: CloseCode, reason: &str) {
-        let Some(connection) = self.core.stream(stream) else { return };
-        match connection.room {
-            Room::WebSocket(_) => self.close_websocket(stream, code, reason),
-            Room::Events(_) => self.end_events(stream, code),
-            Room::Held(_) => held::give_up(self.core, stream.socket, CloseCause::Finished),
-            Room::Tunnel(_) => self.core.leave(stream.socket, CloseCause::Finished),
-            Room::Http(_) | Room::Leaving(_) | Room::Gone => {}
-        }
+        closing::close(self.core, stream, code, reason);
     }
 
-    fn close_websocket(&mut self, stream: StreamKey, code: CloseCode, reason: &str) {
-        let core = &mut *self.core;
-        let Some(connection) = core.connections.get_mut(stream.socket) else { return };
-        let Room::WebSocket(room) = &mut connection.room else { return };
-        let frame = CloseFrame::new(code, reason).or_else(|_| CloseFrame::new(code, ""));
-        // [server:close-no-status]
-        debug_assert!(
-            frame.is_ok() || code == CloseCode::NO_STATUS,
-            "a code that may not stand on the wire"
-        );
-        let out = connection.outbox.tail(&mut core.pool);
-        if room.protocol.close(frame.ok(), out).is_ok() {
-            room.awaits = Awaits::Close(code);
-            room.awaits_at = core.now + core.limits.close_ms;
-            // Nothing that comes now is answered, but the peer's Close is among it.
-            (connection.paused, connection.resting) = (false, Time::NEVER);
-            core.look_again(stream.socket);
-            core.touch(stream.socket);
-            core.arm(stream.socket);
-        }
-    }
-
-    fn end_events(&mut self, stream: StreamKey, code: CloseCode) {
-        let core = &mut *self.core;
-        let Some(connection) = core.connections.get_mut(stream.socket) else { return };
-        if let Room::Events(room) = &mut connection.room {
-            room.closing_code = Some(code);
-            room.finish(connection.outbox.tail(&mut core.pool));
-            core.leave(stream.socket, CloseCause::Finished);
-        }
-    }
-
-    fn touch(&mut self, stream: StreamKey) -> Result<(), SendError> {
-        self.core.touch(stream.socket);
-        match self.core.stream(stream) {
-            Some(connection) if !matches!(connection.room, Room::Gone) => Ok(()),
-            _ => Err(SendError::Full),
-        }
+    fn flush(&mut self, stream: StreamKey) -> Result<(), SendError> {
+        if self.core.flush_stream(stream) { Ok(()) } else { Err(SendError::Full) }
     }
 
     #[cold]
     fn overflow(&mut self, stream: StreamKey) -> SendError {
-        self.core.overflow(stream.socket);
+        self.core.overflow_stream(stream);
         SendError::Full
     }
 }

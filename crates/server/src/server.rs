@@ -1,22 +1,25 @@
 //! The turn: accept, read, timers, application, flush.
 
 mod buffered;
+mod drain;
+mod input;
 mod out;
 
-use std::collections::HashMap;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::time::Duration;
 
-use sockeye_deflate::{Engine, EngineConfig};
-use sockeye_http1::Date;
-use sockeye_reactor::{Accepted, Key, Net, Pool, Ready, ReadyList, Slab, Socket, Time, Wheel};
+use sockeye_reactor::{Accepted, Key, Net, Ready, Socket, Time};
 
-use crate::addresses::{Addresses, Rooms, SharedRoom};
-use crate::connection::{Connection, Core, Room};
+use crate::addresses::{Addresses, ConnectionQuota, Quota};
+use crate::app::App;
+use crate::closes::Closes;
+use crate::connection::Connection;
+use crate::context::Context;
 use crate::drain::Drain;
-use crate::{
-    App, CloseCause, Closes, Context, Limits, Stats, held, http, timers, tunnel, websocket,
-};
+use crate::limits::Limits;
+use crate::state::Core;
+use crate::stats::Stats;
+use crate::timers;
 
 /// How long accepting rests when the system is out of descriptors.
 const ACCEPT_REST_MS: u64 = 100;
@@ -38,7 +41,7 @@ pub struct Server<N: Net, A> {
     /// No connection is accepted before this.
     accept_from: Time,
     /// Connections by where they come from.
-    addresses: Rooms,
+    addresses: Quota,
     pub(crate) drain: Drain,
 }
 
@@ -57,16 +60,16 @@ impl<N: Net, A: App> Server<N, A> {
             visits: Vec::new(),
             fired: Vec::new(),
             accept_from: now,
-            addresses: Rooms::Own(Addresses::default()),
+            addresses: Quota::Own(Addresses::default()),
             drain: Drain::default(),
         }
     }
 
-    /// The same server with a bound on connections, and on those from one address, that it shares with
-    /// others: what its limits say of these is of all together.
+    /// The same server under a quota of connections that it shares with others:
+    /// [`Limits::connections_max`] and [`Limits::connections_per_address_max`] bound all of them together.
     #[must_use]
-    pub fn with_room(mut self, room: SharedRoom) -> Self {
-        self.addresses = Rooms::Shared(room);
+    pub fn with_quota(mut self, quota: ConnectionQuota) -> Self {
+        self.addresses = Quota::Shared(quota);
         self
     }
 
@@ -220,7 +223,7 @@ impl<N: Net, A: App> Server<N, A> {
         self.accept_from = self.core.now + ACCEPT_REST_MS;
     }
 
-    pub(crate) fn admit(&mut self, accepted: Accepted<N::Socket>) {
+    fn admit(&mut self, accepted: Accepted<N::Socket>) {
         let Accepted { mut socket, peer, .. } = accepted;
         // [server:address-bound]
         if !self.addresses.enter(peer.ip(), self.core.limits.connections_per_address_max) {
@@ -244,130 +247,6 @@ impl<N: Net, A: App> Server<N, A> {
         self.core.arm(key);
     }
 
-    /// Visits every connection that the poller named, and those left over from the last turn.
-    fn read(&mut self) {
-        let mut visits = core::mem::take(&mut self.visits);
-        self.core.again.take(&mut visits);
-        let mut ready = core::mem::take(&mut self.ready);
-        for ready in ready.drain(..) {
-            let Some(connection) = self.core.connections.get_mut(ready.key) else { continue };
-            connection.readiness.merge(ready);
-            if ready.writable && !connection.outbox.is_empty() {
-                connection.list(ready.key, &mut self.core.dirty);
-            }
-            // Who is left over from the last turn has its visit below, and only that one.
-            if !connection.readiness.is_listed() {
-                self.visit(ready.key);
-            }
-        }
-        self.ready = ready;
-        for &key in &visits {
-            if let Some(connection) = self.core.connections.get_mut(key) {
-                connection.readiness.unlist();
-                self.visit(key);
-            }
-        }
-        self.visits = visits;
-    }
-
-    /// One read of one connection, or a look at what is left of an earlier one.
-    fn visit(&mut self, key: Key) {
-        if N::Socket::BUFFERS && !self.shake_hands(key) {
-            return;
-        }
-        let Some(connection) = self.core.connections.get_mut(key) else { return };
-        if connection.has_leftover() {
-            if !connection.is_halted() {
-                self.go_on(key);
-                self.end_visit(key);
-            }
-            return;
-        }
-        let bytes_max = connection.read_bytes_max(&self.core.limits).min(self.buffer.len());
-        if !connection.readiness.readable() || bytes_max == 0 {
-            return;
-        }
-        let Some(socket) = &mut self.sockets[key.index()] else { return };
-        let (direct, into) = match connection.room.direct() {
-            Some(room) => (true, room),
-            None => (false, &mut self.buffer[..bytes_max]),
-        };
-        let bytes_max = into.len();
-        match socket.read(into) {
-            Ok(0) => {
-                connection.readiness.after_end();
-                self.receive_end(key);
-            }
-            Ok(len) => {
-                connection.readiness.after_read(len, bytes_max, socket);
-                connection.heard = self.core.now;
-                self.core.stats.bytes_received += len as u64;
-                if direct {
-                    websocket::receive_direct(&mut self.core, &mut self.app, key, len);
-                } else {
-                    self.dispatch(key, len);
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                connection.readiness.after_read_blocked(socket);
-            }
-            // [server:hold-peer-gone]
-            Err(_) => self.core.cut(key, CloseCause::Transport),
-        }
-        if N::Socket::BUFFERS {
-            self.note_held(key);
-        }
-        self.end_visit(key);
-    }
-
-    /// Lets the connection's room go on with what it has.
-    fn go_on(&mut self, key: Key) {
-        let (core, app) = (&mut self.core, &mut self.app);
-        let Some(connection) = core.connections.get_mut(key) else { return };
-        match &connection.room {
-            Room::Http(_) => http::receive(core, app, key, &[]),
-            Room::WebSocket(_) => websocket::go_on(core, app, key),
-            Room::Events(_) | Room::Held(_) | Room::Tunnel(_) | Room::Leaving(_) | Room::Gone => {}
-        }
-    }
-
-    /// Hands the first `len` bytes of the receive buffer to the connection's room.
-    fn dispatch(&mut self, key: Key, len: usize) {
-        let (core, app, bytes) = (&mut self.core, &mut self.app, &mut self.buffer[..len]);
-        let Some(connection) = core.connections.get_mut(key) else { return };
-        match &mut connection.room {
-            Room::Http(_) => http::receive(core, app, key, bytes),
-            Room::WebSocket(_) => websocket::receive(core, app, key, bytes),
-            Room::Held(room) => room.http.keep(bytes),
-            Room::Tunnel(_) => tunnel::receive(core, app, key, bytes),
-            // The request is answered by a stream without end: nothing can follow it.
-            Room::Events(_) | Room::Gone => {}
-            Room::Leaving(leaving) => {
-                leaving.discarded += len as u64;
-                if leaving.discarded > core.limits.discard_bytes_max {
-                    core.cut(key, CloseCause::Ended);
-                }
-            }
-        }
-    }
-
-    fn receive_end(&mut self, key: Key) {
-        let Some(connection) = self.core.connections.get_mut(key) else { return };
-        match &mut connection.room {
-            // [server:tunnel-end]
-            Room::Http(_) | Room::Tunnel(_) => http::receive_end(&mut self.core, key),
-            Room::Held(_) => held::receive_end(&mut self.core, &mut self.app, key),
-            Room::WebSocket(_) => websocket::receive_end(&mut self.core, key),
-            // Its client went away; nobody reads what waits.
-            Room::Events(_) => self.core.cut(key, CloseCause::Ended),
-            Room::Leaving(leaving) => {
-                leaving.ended = true;
-                self.core.touch(key);
-            }
-            Room::Gone => {}
-        }
-    }
-
     fn run_timers(&mut self) {
         self.core.wheel.advance(self.core.now, &mut self.fired);
         for (key, at) in self.fired.drain(..) {
@@ -381,7 +260,7 @@ impl<N: Net, A: App> Server<N, A> {
             self.app.on_timer(&mut context);
         }
         self.app.on_turn(&mut context);
-        // Who asks again from within is told in the next turn.
+        // An application that asks again from within is told in the next turn.
         let mut drained = core::mem::take(&mut context.core.drained);
         for stream in drained.drain(..) {
             if context.core.take_notice(stream) {
@@ -394,43 +273,8 @@ impl<N: Net, A: App> Server<N, A> {
         while !context.core.closed.is_empty() {
             for (stream, cause) in core::mem::take(&mut context.core.closed) {
                 self.app.on_close(stream, cause, &mut context);
+                context.core.ids.give_back(stream.id);
             }
-        }
-    }
-}
-
-impl Core {
-    fn new(now: Time, unix_seconds: u64, limits: Limits) -> Self {
-        Self {
-            connections: Slab::new(),
-            pool: Pool::new(),
-            wheel: Wheel::new(now),
-            limits,
-            stats: Stats::default(),
-            closes: Closes::default(),
-            engine: Engine::new(EngineConfig::default()),
-            now,
-            date: Date::from_unix(unix_seconds),
-            unix_seconds,
-            dirty: Vec::new(),
-            again: ReadyList::default(),
-            leftovers: HashMap::new(),
-            gone: Vec::new(),
-            closed: Vec::new(),
-            drained: Vec::new(),
-            spare: None,
-            delivered: None,
-            scratch: Vec::new(),
-            draining: false,
-        }
-    }
-
-    /// A turn begins.
-    pub(crate) fn tick(&mut self, now: Time, unix_seconds: u64) {
-        self.now = self.now.max(now);
-        if unix_seconds != self.unix_seconds {
-            self.unix_seconds = unix_seconds;
-            self.date = Date::from_unix(unix_seconds);
         }
     }
 }

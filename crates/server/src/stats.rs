@@ -1,6 +1,6 @@
 //! What the server counted.
 
-use crate::Histogram;
+use crate::histogram::Histogram;
 
 /// Counters of one server since its start, and the gauges that follow from them.
 ///
@@ -18,9 +18,9 @@ pub struct Stats {
     /// Connections closed as soon as they were accepted, because as many as may be were open from
     /// their address; they count neither as accepted nor as closed.
     pub crowded_out: u64,
-    /// Requests that arrived whole, and were put to the application.
+    /// RequestReader that arrived whole, and were put to the application.
     pub requests: u64,
-    /// Requests answered with a status of 400 or above.
+    /// RequestReader answered with a status of 400 or above.
     pub refused: u64,
     /// WebSockets opened.
     pub websockets_opened: u64,
@@ -30,7 +30,7 @@ pub struct Stats {
     pub event_streams_opened: u64,
     /// Event streams closed.
     pub event_streams_closed: u64,
-    /// Requests held.
+    /// RequestReader held.
     pub holds_opened: u64,
     /// Held requests that were answered, or whose client went away.
     pub holds_closed: u64,

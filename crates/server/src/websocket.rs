@@ -1,177 +1,80 @@
-//! The WebSocket room: the handshake that opens it, and the messages that come in.
+//! Messages in: what arrives on a WebSocket, from bytes to [`App::on_message`].
 
-use sockeye_deflate::{EXTENSION_NAME, Params, Session, accept_offer};
-use sockeye_handshake::{Accept, Extensions, Origins as Allowed, Policy, Reject, decide};
-use sockeye_http1::RequestHead;
-use sockeye_reactor::{Key, PooledBytes, Time};
-use sockeye_websocket::{
-    CloseCode, Compression, Config, Connection as Protocol, Event, Kind, Piece, ProtocolError, Role,
-};
+use sockeye_reactor::{Outbox, PooledBytes, Slab, Time};
+use sockeye_websocket::{CloseCode, Event, Kind as MessageKind, Piece, ProtocolError};
 
-use crate::app::{Header, Opened, Origins, Refused, Upgrade, Wording};
-use crate::connection::{Awaits, Core, Leftover, Room, WebSocketRoom};
-use crate::under_way::{LARGE_BYTES_MIN, UnderWay, typed};
-use crate::{App, CloseCause, Context, StreamKey};
+use crate::app::App;
+use crate::cause::CloseCause;
+use crate::connection::{Connection, OpenStream, find};
+use crate::context::Context;
+use crate::key::StreamKey;
+use crate::partial_message::{LARGE_BYTES_MIN, PartialMessage, typed};
+use crate::state::{Core, Leftover};
+use crate::stream::{Kind, WebSocketStream, cause_of_close};
 
-/// Decides an opening handshake, answers it, and opens the stream if it was in order.
-pub(crate) fn open<'b, A: App>(
-    core: &mut Core,
-    app: &mut A,
-    key: Key,
-    head: &RequestHead<'_, 'b>,
-    upgrade: &Upgrade,
-) -> Option<(StreamKey, Opened<'b>)> {
-    let accept = match decide_upgrade(head, upgrade) {
-        Ok(accept) => accept,
-        Err(reject) => {
-            refuse_upgrade(core, app, key, head, reject);
-            return None;
-        }
-    };
-    let connection = core.connections.get_mut(key)?;
-    let out = connection.outbox.tail(&mut core.pool);
-    let (params, extensions) = negotiate(accept.offers(), upgrade);
-    // [server:upgrade-headers]
-    let headers = upgrade.headers.iter().filter(|header| !header.is_handshakes());
-    let headers: Vec<_> = headers.map(Header::parts).collect();
-    accept.write_response(&extensions, &headers, out).expect("offered, and not reserved");
-    let compression =
-        if params.is_some() { Compression::PerMessageDeflate } else { Compression::Off };
-    let mut limits = core.limits.websocket;
-    if let Some(bytes_max) = upgrade.message_bytes_max {
-        limits.message_bytes_max = limits.message_bytes_max.min(bytes_max);
+/// The WebSocket that `stream` names, and what waits for its peer.
+#[inline]
+fn websocket(
+    connections: &mut Slab<Connection>,
+    stream: StreamKey,
+) -> Option<(&mut WebSocketStream, &mut Outbox)> {
+    let OpenStream { stream, outbox, .. } = find(connections, stream)?;
+    match &mut stream.kind {
+        Kind::WebSocket(websocket) => Some((websocket, outbox)),
+        Kind::Events(_) | Kind::Held(_) | Kind::Tunnel(_) => None,
     }
-    let config = Config { limits, compression };
-    let room = Room::WebSocket(WebSocketRoom {
-        protocol: Protocol::server(&config),
-        under_way: None,
-        session: params.map(|params| Box::new(Session::new(Role::Server, params))),
-        awaits_at: Time::NEVER,
-        awaits: Awaits::Nothing,
-        has_leftover: false,
-    });
-    let stream = core.begin_stream(key, room)?;
-    core.touch(key);
-    let opened = Opened::WebSocket {
-        subprotocol: accept.subprotocol(),
-        compressed: compression == Compression::PerMessageDeflate,
-    };
-    Some((stream, opened))
 }
 
-/// Refuses a handshake in the application's words, or else the handshake's own.
-fn refuse_upgrade<A: App>(
-    core: &mut Core,
-    app: &mut A,
-    key: Key,
-    head: &RequestHead<'_, '_>,
-    reject: Reject,
-) {
-    let Some(connection) = core.connections.get_mut(key) else { return };
-    core.stats.refused += 1;
-    let (status, reason) = (reject.status(), &*reject.to_string());
-    let refused = Refused { status, reason, head: Some(head), stream: None };
-    let (wording, out) = (app.refusal(&refused), connection.outbox.tail(&mut core.pool));
-    match &wording {
-        // [server:refusal-words]
-        Some(Wording { headers, body }) => {
-            let headers: Vec<_> = headers.iter().map(Header::parts).collect();
-            reject.write_worded_response(Some(core.date), &headers, body, out);
-        }
-        None => reject.write_response(Some(core.date), out),
-    }
-    core.leave(key, CloseCause::Finished);
-}
-
-/// Puts the question to the handshake in its own terms.
-fn decide_upgrade<'b>(head: &RequestHead<'_, 'b>, upgrade: &Upgrade) -> Result<Accept<'b>, Reject> {
-    let subprotocols = upgrade.subprotocols;
-    let list: Vec<&str>;
-    let origins = match &upgrade.origins {
-        Origins::Any => Allowed::Any,
-        Origins::SameHost => Allowed::SameHost,
-        Origins::List(origins) => {
-            list = origins.iter().map(String::as_str).collect();
-            Allowed::List(&list)
-        }
-    };
-    decide(head, &Policy { subprotocols, origins })
-}
-
-/// Takes the first offer of permessage-deflate that suits (RFC 7692 §5.1).
-fn negotiate(offers: &Extensions, upgrade: &Upgrade) -> (Option<Params>, Extensions) {
-    let Some(config) = &upgrade.compression else { return (None, Extensions::new()) };
-    let agreed = offers
-        .iter()
-        .filter(|offer| offer.name() == EXTENSION_NAME)
-        .find_map(|offer| accept_offer(offer.params(), config));
-    let Some(params) = agreed else { return (None, Extensions::new()) };
-    let mut text = Vec::new();
-    params.write_response(&mut text);
-    (agreed, Extensions::parse([&*text]).expect("our own answer is well formed"))
-}
-
-/// Takes in bytes for the WebSocket room of `key`, in which none wait.
-pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, key: Key, bytes: &mut [u8]) {
-    let rest = converse(core, app, key, bytes);
+/// Takes in bytes for `stream`, of which none wait.
+pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, stream: StreamKey, bytes: &mut [u8]) {
+    let rest = converse(core, app, stream, bytes);
     if !rest.is_empty() {
-        hold(core, key, Leftover { bytes: rest.to_vec(), used: 0 });
+        keep_leftover(core, stream, Leftover { bytes: rest.to_vec(), used: 0 });
     }
 }
 
 /// Goes on with the bytes that had to wait.
-pub(crate) fn go_on<A: App>(core: &mut Core, app: &mut A, key: Key) {
-    let Some(connection) = core.connections.get_mut(key) else { return };
-    let Room::WebSocket(room) = &mut connection.room else { return };
-    room.has_leftover = false;
-    let Some(mut held) = core.leftovers.remove(&key) else { return };
-    let rest = converse(core, app, key, &mut held.bytes[held.used..]).len();
-    held.used = held.bytes.len() - rest;
+pub(crate) fn go_on<A: App>(core: &mut Core, app: &mut A, stream: StreamKey) {
+    let Some(open) = find(&mut core.connections, stream) else { return };
+    open.stream.has_leftover = false;
+    let Some(mut leftover) = core.leftovers.remove(&stream) else { return };
+    let rest = converse(core, app, stream, &mut leftover.bytes[leftover.used..]).len();
+    leftover.used = leftover.bytes.len() - rest;
     if rest > 0 {
-        hold(core, key, held);
+        keep_leftover(core, stream, leftover);
     }
 }
 
-/// Keeps what is left for the next turn.
-fn hold(core: &mut Core, key: Key, leftover: Leftover) {
-    let Some(connection) = core.connections.get_mut(key) else { return };
-    let Room::WebSocket(room) = &mut connection.room else { return };
-    room.has_leftover = true;
-    core.leftovers.insert(key, leftover);
-    core.settle(key);
+/// Keeps bytes for the next turn.
+fn keep_leftover(core: &mut Core, stream: StreamKey, leftover: Leftover) {
+    let Some(open) = find(&mut core.connections, stream) else { return };
+    open.stream.has_leftover = true;
+    core.leftovers.insert(stream, leftover);
 }
 
 /// Takes in bytes until they or the turn's share are used up, or until more waits for the peer than
-/// it may leave unread; gives what is left.
+/// it may leave unread. Returns the bytes that are left.
 fn converse<'b, A: App>(
     core: &mut Core,
     app: &mut A,
-    key: Key,
+    stream: StreamKey,
     mut input: &'b mut [u8],
 ) -> &'b mut [u8] {
     let mut share = core.limits.message_bytes_per_turn_max;
     let mut heard = false;
-    loop {
-        let Some(connection) = core.connections.get_mut(key) else { return &mut [] };
-        let Room::WebSocket(room) = &mut connection.room else { return &mut [] };
-        if !input.is_empty() {
-            let full = share == 0 || connection.outbox.len() > core.limits.outbox_pause_bytes;
-            // [server:pause-unheard]
-            if heard && full || connection.resting != Time::NEVER {
-                return input;
-            }
-        } else if heard {
-            let waiting = connection.settle(key, &mut core.pool, &mut core.dirty);
-            if waiting > core.limits.outbox_bytes_max {
-                core.overflow(key);
-            }
+    while !input.is_empty() {
+        let Some(open) = find(&mut core.connections, stream) else { return &mut [] };
+        let OpenStream { stream: of, outbox, .. } = open;
+        let full = share == 0 || outbox.len() > core.limits.outbox_pause_bytes;
+        // [server:pause-unheard]
+        if heard && full || of.paused != Time::NEVER {
             return input;
         }
         heard = true;
-        let stream = StreamKey { socket: key, serial: connection.serial };
-        room.note_life();
-        let out = connection.outbox.tail(&mut core.pool);
-        let used = match room.protocol.receive(&mut input, out) {
+        let (life, closed_with) = (of.life(), of.closed_with);
+        let Kind::WebSocket(websocket) = &mut of.kind else { return &mut [] };
+        websocket.note_life(life);
+        let used = match websocket.protocol.receive(&mut input, outbox.tail(&mut core.pool)) {
             Ok(Some(Event::Message(message))) => {
                 core.stats.messages_received += 1;
                 app.on_message(stream, message, &mut Context { core });
@@ -180,86 +83,46 @@ fn converse<'b, A: App>(
             Ok(Some(Event::Piece(piece))) => receive_piece(core, app, stream, piece),
             Ok(Some(Event::Ping(_) | Event::Pong(_))) => 0,
             Ok(Some(Event::Close(reason))) => {
-                let cause = room.cause_of_close(reason.map(|reason| reason.code()));
-                core.leave(key, cause);
+                let cause = cause_of_close(closed_with, reason.map(|reason| reason.code()));
+                core.finish_stream(stream, cause);
                 return &mut [];
             }
-            Ok(None) => {
-                core.settle(key);
-                return &mut [];
-            }
+            Ok(None) => return &mut [],
             Err(error) => {
-                fail(core, key, error);
+                fail(core, stream, error);
                 return &mut [];
             }
         };
         share = share.saturating_sub(used);
     }
+    input
 }
 
 /// The peer broke a rule. The Close that says so is in the outbox; what else it sent is discarded
 /// unread. [rfc6455:7.1.7-close-then-end]
-fn fail(core: &mut Core, key: Key, error: ProtocolError) {
+fn fail(core: &mut Core, stream: StreamKey, error: ProtocolError) {
     core.stats.protocol_errors += 1;
-    core.leave(key, CloseCause::Failed(error));
-}
-
-impl Room {
-    /// Where the next bytes may be read to, if they are the message under way and nothing else.
-    #[inline]
-    pub(crate) fn direct(&mut self) -> Option<&mut [u8]> {
-        match self {
-            Self::WebSocket(WebSocketRoom { under_way: Some(under_way), protocol, .. }) => {
-                under_way.room(protocol.payload_missing())
-            }
-            Self::WebSocket(_)
-            | Self::Http(_)
-            | Self::Events(_)
-            | Self::Held(_)
-            | Self::Tunnel(_)
-            | Self::Leaving(_)
-            | Self::Gone => None,
-        }
-    }
-}
-
-impl WebSocketRoom {
-    /// Why the stream is over now that the peer's Close is here.
-    fn cause_of_close(&self, code: Option<CloseCode>) -> CloseCause {
-        match self.awaits {
-            Awaits::Close(code) => CloseCause::Local(code),
-            Awaits::Nothing | Awaits::Pong => {
-                CloseCause::Remote(code.unwrap_or(CloseCode::NO_STATUS))
-            }
-        }
-    }
-
-    /// Any byte is a sign of life, not only a pong.
-    #[inline]
-    fn note_life(&mut self) {
-        if let Awaits::Pong = self.awaits {
-            self.awaits = Awaits::Nothing;
-        }
-    }
+    core.finish_stream(stream, CloseCause::Failed(error));
 }
 
 /// The outbox is empty: a pong that found it full goes now.
-pub(crate) fn flush_replies(core: &mut Core, key: Key) {
-    let Some(connection) = core.connections.get_mut(key) else { return };
-    let Room::WebSocket(room) = &mut connection.room else { return };
-    if room.protocol.owes_reply() {
-        room.protocol.flush_replies(connection.outbox.tail(&mut core.pool));
-        core.settle(key);
+pub(crate) fn flush_replies(core: &mut Core, stream: StreamKey) {
+    let Some((websocket, outbox)) = websocket(&mut core.connections, stream) else { return };
+    if websocket.protocol.owes_reply() {
+        websocket.protocol.flush_replies(outbox.tail(&mut core.pool));
+        core.flush_stream(stream);
     }
 }
 
-/// The peer will send nothing more. What waits for it is still delivered: it may have ended only
-/// its own direction.
-pub(crate) fn receive_end(core: &mut Core, key: Key) {
-    let Some(connection) = core.connections.get_mut(key) else { return };
-    let Room::WebSocket(room) = &mut connection.room else { return };
-    room.protocol.receive_eof();
-    crate::http::receive_end(core, key);
+/// Pings a silent peer. Any byte will do for an answer (RFC 6455 §5.5.2).
+/// [rfc6455:5.5.2-ping-keeps-alive]
+pub(crate) fn ping(core: &mut Core, stream: StreamKey) {
+    let now = core.now;
+    let Some((websocket, outbox)) = websocket(&mut core.connections, stream) else { return };
+    websocket.awaits = now;
+    if websocket.protocol.ping(b"", outbox.tail(&mut core.pool)).is_ok() {
+        core.flush_stream(stream);
+    }
 }
 
 /// What a compressed message costs at the least, in bytes of the turn's share: the inflater is
@@ -274,27 +137,26 @@ fn receive_piece<A: App>(
     stream: StreamKey,
     piece: Piece<'_>,
 ) -> usize {
-    let Some(connection) = core.connections.get_mut(stream.socket) else { return 0 };
-    let Room::WebSocket(room) = &mut connection.room else { return 0 };
-    // It is taken out of the room, so that the application may send on this very stream, and even
+    let Some((websocket, _)) = websocket(&mut core.connections, stream) else { return 0 };
+    // It is taken out of the stream, so that the application may send on this very stream, and even
     // close it, while it looks at the message.
-    let held = room.under_way.take().or_else(|| core.spare.take());
-    let mut under_way = held.unwrap_or_else(|| Box::new(UnderWay::new()));
+    let held = websocket.partial.take().or_else(|| core.spare.take());
+    let mut partial = held.unwrap_or_else(|| Box::new(PartialMessage::new()));
     if piece.first {
-        under_way.begin(core.now, room.protocol.message_bytes_max(), piece.compressed);
+        partial.begin(core.now, websocket.protocol.message_bytes_max(), piece.compressed);
     }
     if piece.compressed {
-        return receive_compressed(core, app, stream, piece, under_way);
+        return receive_compressed(core, app, stream, piece, partial);
     }
-    let (kind, last, missing) = (piece.kind, piece.last, room.protocol.payload_missing());
-    match under_way.append(piece.payload, missing, &mut core.pool) {
-        Ok(()) if last => deliver(core, app, stream, kind, under_way),
+    let (kind, last, missing) = (piece.kind, piece.last, websocket.protocol.payload_missing());
+    match partial.append(piece.payload, missing, &mut core.pool) {
+        Ok(()) if last => deliver(core, app, stream, kind, partial),
         Ok(()) => {
-            room.under_way = Some(under_way);
+            websocket.partial = Some(partial);
             0
         }
         Err(error) => {
-            refuse(core, stream.socket, error.close_code());
+            refuse(core, stream, error.close_code());
             0
         }
     }
@@ -306,12 +168,11 @@ fn receive_compressed<A: App>(
     app: &mut A,
     stream: StreamKey,
     piece: Piece<'_>,
-    mut under_way: Box<UnderWay>,
+    mut partial: Box<PartialMessage>,
 ) -> usize {
-    let Some(connection) = core.connections.get_mut(stream.socket) else { return 0 };
-    let Room::WebSocket(room) = &mut connection.room else { return 0 };
-    let assembler = &mut under_way.assembler;
-    let pushed = match &mut room.session {
+    let Some((websocket, _)) = websocket(&mut core.connections, stream) else { return 0 };
+    let assembler = &mut partial.assembler;
+    let pushed = match &mut websocket.session {
         Some(session) => assembler.push(piece, Some(&mut session.codec(&mut core.engine))),
         None => assembler.push(piece, None),
     };
@@ -320,17 +181,17 @@ fn receive_compressed<A: App>(
             core.stats.messages_received += 1;
             app.on_message(stream, message, &mut Context { core });
             let len = message.as_bytes().len();
-            let (memory, _) = under_way.take();
-            under_way.keep(memory);
-            core.spare = Some(under_way);
+            let (memory, _) = partial.take();
+            partial.keep(memory);
+            core.spare = Some(partial);
             len.max(INFLATE_COST)
         }
         Ok(None) => {
-            room.under_way = Some(under_way);
+            websocket.partial = Some(partial);
             0
         }
         Err(error) => {
-            refuse(core, stream.socket, error.close_code());
+            refuse(core, stream, error.close_code());
             0
         }
     }
@@ -341,27 +202,27 @@ fn deliver<A: App>(
     core: &mut Core,
     app: &mut A,
     stream: StreamKey,
-    kind: Kind,
-    mut under_way: Box<UnderWay>,
+    kind: MessageKind,
+    mut partial: Box<PartialMessage>,
 ) -> usize {
-    let (memory, len) = under_way.take();
+    let (memory, len) = partial.take();
     if len >= LARGE_BYTES_MIN {
-        core.spare = Some(under_way);
+        core.spare = Some(partial);
         deliver_large(core, app, stream, kind, PooledBytes::new(memory, len));
         return len;
     }
     deliver_bytes(core, app, stream, kind, &memory[..len]);
-    under_way.keep(memory);
-    core.spare = Some(under_way);
+    partial.keep(memory);
+    core.spare = Some(partial);
     len
 }
 
-/// [server:passed-on] Whoever sends this very message on gets it by reference.
+/// [server:passed-on] An application that sends this very message on sends it by reference.
 fn deliver_large<A: App>(
     core: &mut Core,
     app: &mut A,
     stream: StreamKey,
-    kind: Kind,
+    kind: MessageKind,
     bytes: PooledBytes,
 ) {
     core.delivered = Some(bytes.clone());
@@ -374,7 +235,7 @@ fn deliver_bytes<A: App>(
     core: &mut Core,
     app: &mut A,
     stream: StreamKey,
-    kind: Kind,
+    kind: MessageKind,
     bytes: &[u8],
 ) {
     match typed(kind, bytes) {
@@ -382,40 +243,49 @@ fn deliver_bytes<A: App>(
             core.stats.messages_received += 1;
             app.on_message(stream, message, &mut Context { core });
         }
-        Err(error) => refuse(core, stream.socket, error.close_code()),
+        Err(error) => refuse(core, stream, error.close_code()),
     }
 }
 
-/// Takes in `len` bytes that were read to where the message under way is put together.
-pub(crate) fn receive_direct<A: App>(core: &mut Core, app: &mut A, key: Key, len: usize) {
-    let Some(connection) = core.connections.get_mut(key) else { return };
-    let Room::WebSocket(room) = &mut connection.room else { return };
-    let Some(mut under_way) = room.under_way.take() else { return };
-    let stream = StreamKey { socket: key, serial: connection.serial };
-    room.note_life();
-    let mut input = under_way.fresh(len);
-    let out = connection.outbox.tail(&mut core.pool);
-    match room.protocol.receive(&mut input, out) {
+/// Takes in `len` bytes that were read to where the message in progress is put together.
+pub(crate) fn receive_direct<A: App>(core: &mut Core, app: &mut A, stream: StreamKey, len: usize) {
+    let Some(open) = find(&mut core.connections, stream) else { return };
+    let OpenStream { stream: of, outbox, .. } = open;
+    let life = of.life();
+    let Kind::WebSocket(websocket) = &mut of.kind else { return };
+    let Some(mut partial) = websocket.partial.take() else { return };
+    websocket.note_life(life);
+    let mut input = partial.fresh(len);
+    match websocket.protocol.receive(&mut input, outbox.tail(&mut core.pool)) {
         Ok(Some(Event::Piece(Piece { kind, last, .. }))) => {
-            under_way.adopt(len);
+            partial.adopt(len);
             if last {
-                deliver(core, app, stream, kind, under_way);
+                deliver(core, app, stream, kind, partial);
             } else {
-                room.under_way = Some(under_way);
+                websocket.partial = Some(partial);
             }
         }
         // Our Close is sent: what comes is checked and forgotten.
-        Ok(_) => room.under_way = Some(under_way),
-        Err(error) => return fail(core, key, error),
+        Ok(_) => websocket.partial = Some(partial),
+        Err(error) => fail(core, stream, error),
     }
-    core.settle(key);
 }
 
-/// Fails the connection because a message cannot be taken (RFC 6455 §7.1.7).
-pub(crate) fn refuse(core: &mut Core, key: Key, code: CloseCode) {
-    let Some(connection) = core.connections.get_mut(key) else { return };
-    let Room::WebSocket(room) = &mut connection.room else { return };
-    room.protocol.fail(code, "", connection.outbox.tail(&mut core.pool));
+/// Fails the WebSocket because a message cannot be taken (RFC 6455 §7.1.7).
+pub(crate) fn refuse(core: &mut Core, stream: StreamKey, code: CloseCode) {
+    let Some((websocket, outbox)) = websocket(&mut core.connections, stream) else { return };
+    websocket.protocol.fail(code, "", outbox.tail(&mut core.pool));
     core.stats.protocol_errors += 1;
-    core.leave(key, CloseCause::Refused(code));
+    core.finish_stream(stream, CloseCause::Refused(code));
+}
+
+/// The peer will send nothing more. What waits for it is still delivered: it may have ended only its
+/// own direction.
+pub(crate) fn receive_end(core: &mut Core, stream: StreamKey) {
+    let Some(open) = find(&mut core.connections, stream) else { return };
+    if let Kind::WebSocket(websocket) = &mut open.stream.kind {
+        websocket.protocol.receive_eof();
+    }
+    let key = open.connection;
+    core.peer_ended(key);
 }

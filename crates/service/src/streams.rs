@@ -55,7 +55,7 @@ impl Delivery<'_, '_> {
         }
         match offer(session, entry, self.access, self.now_ms, self.queue_bytes_max, self.context) {
             Ok(()) => {}
-            Err(SendError::NoRoom) => {
+            Err(SendError::Backpressure) => {
                 self.context.notify_drained(session.stream);
                 if let Some(session) = self.sessions.of_subscriber_mut(key) {
                     session.lags = true;
@@ -100,7 +100,7 @@ fn offer(
         Form::Poll => return Ok(()),
     }
     if context.outbox_bytes(stream) >= waiting_max {
-        return Err(SendError::NoRoom);
+        return Err(SendError::Backpressure);
     }
     Line::of(session, access, now_ms, context).entry(entry)
 }

@@ -3,8 +3,8 @@
 use sockeye_reactor::{Key, Net, Socket};
 
 use super::Server;
-use crate::connection::Room;
-use crate::{App, CloseCause};
+use crate::app::App;
+use crate::cause::CloseCause;
 
 /// The protocol that this server speaks, by its ALPN name (RFC 7301 §6).
 const HTTP_1_1: &[u8] = b"http/1.1";
@@ -21,33 +21,33 @@ impl<N: Net, A: App> Server<N, A> {
     }
 
     /// Goes on with the handshake of `key`. True: there is none, or it is over, and data can be read.
-    ///
     pub(super) fn shake_hands(&mut self, key: Key) -> bool {
         let core = &mut self.core;
         let Some(connection) = core.connections.get_mut(key) else { return false };
         if !connection.readiness.is_handshaking() {
             return true;
         }
-        let Room::Http(room) = &mut connection.room else { return false };
+        if connection.requests().is_none() {
+            return false;
+        }
         let Some(socket) = &mut self.sockets[key.index()] else { return false };
         if !connection.readiness.readable() {
             return false;
         }
         if socket.handshake().is_err() {
-            core.cut(key, CloseCause::Transport);
+            core.abort(key, CloseCause::Transport);
             return false;
         }
         connection.readiness.after_handshake(socket);
         let is_over = !connection.readiness.is_handshaking();
         if is_over {
             if socket.protocol().is_some_and(|protocol| protocol != HTTP_1_1) {
-                core.cut(key, CloseCause::Transport);
+                core.abort(key, CloseCause::Transport);
                 return false;
             }
             // The request's time begins now, and that of output that the handshake has left.
-            connection.heard = core.now;
+            connection.caught_up(core.now, &core.limits);
             connection.readiness.assume_writable();
-            room.restart(core.now);
             core.arm(key);
         }
         self.note_held(key);
@@ -63,7 +63,7 @@ impl<N: Net, A: App> Server<N, A> {
         let waited = !connection.outbox.is_empty();
         let holds_output = connection.outbox.note_held(socket, &mut core.pool);
         if holds_output || waited {
-            connection.list(key, &mut core.dirty);
+            connection.mark_dirty(key, &mut core.dirty);
         }
         holds_output
     }

@@ -1,10 +1,12 @@
-//! The end of a turn: what was appended is written out, and who is gone is taken down.
+//! The end of a turn: outboxes are written out, and connections that are gone are taken down.
 
 use sockeye_reactor::{Flushed, Key, Net, Socket, Time};
 
 use super::Server;
-use crate::connection::{Leaving, Room};
-use crate::{App, CloseCause, Deadline, Limits, timers, websocket};
+use crate::app::App;
+use crate::cause::{CloseCause, Deadline};
+use crate::connection::{Connection, Phase, life};
+use crate::{timers, websocket};
 
 /// [server:long-answers] Where so many bytes wait for a peer after a visit, they are written at once.
 const ANSWER_BYTES_MIN: usize = 4 * 1024;
@@ -33,7 +35,7 @@ impl<N: Net, A: App> Server<N, A> {
     /// the cache, and its memory serves the next connection.
     #[inline(never)]
     fn flush_answer(&mut self, key: Key) {
-        // Who was listed earlier in the turn has its place there.
+        // A connection that was listed earlier in the turn has its place there.
         if self.core.dirty.pop_if(|last| *last == key).is_some() {
             self.flush_one(key);
         }
@@ -44,7 +46,7 @@ impl<N: Net, A: App> Server<N, A> {
         let core = &mut self.core;
         let Some(connection) = core.connections.get_mut(key) else { return };
         connection.dirty = false;
-        if matches!(connection.room, Room::Gone) {
+        if connection.life() == life::State::Gone {
             return;
         }
         let waiting = connection.outbox.len();
@@ -60,16 +62,21 @@ impl<N: Net, A: App> Server<N, A> {
         let queued = connection.outbox.queued();
         let flushed = connection.outbox.flush(socket, &mut core.pool);
         let written = queued - connection.outbox.queued();
-        connection.told_drained &= written == 0;
+        if written > 0 {
+            connection.note_written();
+        }
         core.stats.bytes_sent += written as u64;
         match flushed {
             Ok(Flushed::All) if !connection.awaits_flush() => return,
             Ok(Flushed::All) => {
-                if connection.stalled != Time::NEVER {
+                let stream = connection.stream_key(key);
+                if connection.is_stalled() {
                     connection.caught_up(core.now, &core.limits);
                     core.arm(key);
                 }
-                websocket::flush_replies(core, key);
+                if let Some(stream) = stream {
+                    websocket::flush_replies(core, stream);
+                }
             }
             Ok(Flushed::Blocked { bytes }) => {
                 connection.readiness.after_short_write();
@@ -77,71 +84,67 @@ impl<N: Net, A: App> Server<N, A> {
                 if N::Socket::BUFFERS && connection.readiness.is_handshaking() {
                     return;
                 }
-                if bytes > 0 || connection.stalled == Time::NEVER {
-                    connection.stalled = core.now;
-                } else if connection.stalled + core.limits.write_stall_ms <= core.now {
+                if connection.note_blocked(bytes, core.now, &core.limits) {
                     return timers::give_up(core, &mut self.app, key, Deadline::WriteStall);
                 }
                 core.arm(key);
             }
-            Err(_) => return core.cut(key, CloseCause::Transport),
+            Err(_) => return core.abort(key, CloseCause::Transport),
         }
         self.after_flush(key);
     }
 
-    /// The outbox is shorter now: reading may go on, or the last word is said.
+    /// The outbox is shorter now: reading may go on, or the last byte is out.
     fn after_flush(&mut self, key: Key) {
         let core = &mut self.core;
-        core.notice_drained(key);
+        let Some(connection) = core.connections.get(key) else { return };
+        if let Some(stream) = connection.stream_key(key) {
+            core.notice_drained(stream);
+        }
         let Some(connection) = core.connections.get_mut(key) else { return };
-        if connection.paused && connection.outbox.len() <= core.limits.outbox_pause_bytes / 2 {
-            connection.paused = false;
+        if connection.backpressured && connection.outbox.len() <= core.limits.outbox_pause_bytes / 2
+        {
+            connection.backpressured = false;
             core.look_again(key);
             return;
         }
-        if !connection.outbox.is_empty() {
-            return;
-        }
-        if let Room::Leaving(leaving) = &mut connection.room {
-            Self::end_our_direction(
-                leaving,
-                &mut self.sockets[key.index()],
-                core.now,
-                &core.limits,
-            );
-            let ended = leaving.ended;
-            // The socket may have a farewell of its own to send.
-            let holds_output = N::Socket::BUFFERS && self.note_held(key);
-            if ended && !holds_output {
-                self.core.cut(key, CloseCause::Ended);
-            } else {
-                self.core.arm(key);
-            }
+        if connection.outbox.is_empty() {
+            self.end_our_direction(key);
         }
     }
 
-    /// RFC 6455 §7.1.1: the last byte is out, so our direction ends. Closing at once would reset
-    /// the connection if the peer had sent something that nobody read, and could destroy that
-    /// last byte on its way. [rfc6455:7.1.1-server-closes-first] [rfc9112:9.6-lingering-close]
-    fn end_our_direction(
-        leaving: &mut Leaving,
-        socket: &mut Option<N::Socket>,
-        now: Time,
-        limits: &Limits,
-    ) {
-        if leaving.until != Time::NEVER {
+    /// Ends our direction if everything is said on the connection.
+    fn end_our_direction(&mut self, key: Key) {
+        let core = &mut self.core;
+        let Some(connection) = core.connections.get_mut(key) else { return };
+        let Phase::Over(over) = &mut connection.phase else { return };
+        let (next, action) = life::step(over.state, life::Input::Flushed);
+        if action != life::Action::ShutDown {
             return;
         }
-        leaving.until = now + limits.close_ms;
-        let ended = socket.as_mut().is_none_or(|socket| socket.shutdown_write().is_err());
-        leaving.ended |= ended;
+        let mut failed = false;
+        if over.until == Time::NEVER {
+            over.until = core.now + core.limits.close_ms;
+            let socket = self.sockets[key.index()].as_mut();
+            failed = socket.is_none_or(|socket| socket.shutdown_write().is_err());
+        }
+        // The socket may have a farewell of its own to send.
+        let holds_output = N::Socket::BUFFERS && self.note_held(key);
+        let (core, ends) = (&mut self.core, failed || next == life::State::Gone);
+        if ends && !holds_output {
+            return core.abort(key, CloseCause::Ended);
+        }
+        if let Some(over) = core.connections.get_mut(key).and_then(Connection::over) {
+            over.state = if ends { life::State::Ending } else { next };
+        }
+        core.arm(key);
     }
 
     /// Takes down what this turn has given up.
     pub(super) fn bury(&mut self) {
         for key in core::mem::take(&mut self.core.gone) {
             let Some(mut connection) = self.core.connections.remove(key) else { continue };
-            debug_assert!(!self.core.leftovers.contains_key(&key), "the stream's end took it");
+            debug_assert!(connection.stream().is_none(), "its end was told");
             connection.outbox.clear(&mut self.core.pool);
             self.addresses.leave(connection.peer.address().ip());
             self.core.stats.closed += 1;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 
 use sockeye_hub::{Config as Hub, Epoch};
-use sockeye_server::{Limits, MioNet, Server, SharedRoom, Waker};
+use sockeye_server::{ConnectionQuota, Limits, MioNet, Server, Waker};
 use sockeye_service::sequencing::{LoopBackbone, Member};
 use sockeye_service::{Access, Namespaces, Service, SharedState};
 use sockeye_terminal::{Failure, OrFail};
@@ -93,7 +93,7 @@ impl WorkerPool {
     ) -> Result<Self, Failure> {
         let limits = serve::limits(descriptors, config);
         let (exit, exits) = channel();
-        let room = SharedRoom::default();
+        let quota = ConnectionQuota::default();
         let watch = Watch::default();
         let waking = Arc::clone(backbone);
         let service_limits = serve::service_limits(config, &limits);
@@ -115,7 +115,7 @@ impl WorkerPool {
                 namespaces: config.rules(),
                 has_demo: config.serves_demo(),
                 member: backbone.member(number),
-                room: room.clone(),
+                quota: quota.clone(),
                 shared_state: shared_state.clone(),
                 watch: watch.for_another(),
                 number,
@@ -226,7 +226,7 @@ struct WorkerTask {
     namespaces: Namespaces,
     has_demo: bool,
     member: Member,
-    room: SharedRoom,
+    quota: ConnectionQuota,
     shared_state: SharedState,
     watch: Watch,
     number: usize,
@@ -256,7 +256,7 @@ impl WorkerTask {
         let service = service.with_shared_state(&self.shared_state, self.number);
         let demo = self.has_demo.then(Demo::new);
         let server = Server::new(net, Front::new(service, demo), self.limits);
-        let mut server = server.with_room(self.room);
+        let mut server = server.with_quota(self.quota);
         serve::turns(&mut server, &self.asked, self.watch, |server| {
             if let Some(reload) = self.mailbox.take() {
                 reload.apply(server);

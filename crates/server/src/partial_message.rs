@@ -3,20 +3,20 @@
 use sockeye_reactor::{Pool, Time};
 use sockeye_websocket::{Assembler, Kind, Message, MessageError};
 
-/// The least memory that a message under way is given.
+/// The least memory that a message in progress is given.
 const HELD_BYTES_MIN: usize = 64;
 /// From here on a message is put together in memory that a loop keeps warm, if there is some, and
 /// is passed on where it lies.
 pub(crate) const LARGE_BYTES_MIN: usize = 32 * 1024;
 /// Memory that is kept with the spare between two messages.
 const SPARE_BYTES_MAX: usize = 2 * LARGE_BYTES_MIN;
-/// Room for which a read straight to it is worth a read that does not see what comes behind it.
+/// The least space that is worth a read of its own, which does not see the bytes behind the message.
 const DIRECT_BYTES_MIN: usize = 16 * 1024;
 /// Most bytes of such a read: the share of a connection in one turn, of bytes which nobody looks at.
 const DIRECT_BYTES_MAX: usize = 512 * 1024;
 
 /// A message that arrives in parts.
-pub(crate) struct UnderWay {
+pub(crate) struct PartialMessage {
     /// When its first part came.
     pub(crate) since: Time,
     /// Puts it together if it is compressed.
@@ -28,7 +28,7 @@ pub(crate) struct UnderWay {
     compressed: bool,
 }
 
-impl UnderWay {
+impl PartialMessage {
     pub(crate) fn new() -> Self {
         Self {
             since: Time::NEVER,
@@ -65,8 +65,8 @@ impl UnderWay {
         if self.arrived == 0 && wanted >= LARGE_BYTES_MIN && wanted > self.memory.len() {
             self.memory = pool.take_memory(wanted).unwrap_or_default();
         }
-        if let Some(room) = self.memory.get_mut(self.arrived..len) {
-            room.copy_from_slice(part);
+        if let Some(space) = self.memory.get_mut(self.arrived..len) {
+            space.copy_from_slice(part);
         } else {
             self.memory.truncate(self.arrived);
             if len > self.memory.capacity() {
@@ -78,16 +78,16 @@ impl UnderWay {
         Ok(())
     }
 
-    /// Where the next bytes of the frame under way, of which `missing` are announced, may be read
+    /// Where the next bytes of the frame in progress, of which `missing` are announced, may be read
     /// to. There is room only in warm memory: none is made for what has not arrived.
-    pub(crate) fn room(&mut self, missing: u64) -> Option<&mut [u8]> {
+    pub(crate) fn read_space(&mut self, missing: u64) -> Option<&mut [u8]> {
         let missing = usize::try_from(missing).unwrap_or(usize::MAX).min(DIRECT_BYTES_MAX);
-        let room = self.memory.get_mut(self.arrived..)?;
-        let len = missing.min(room.len());
-        (len >= DIRECT_BYTES_MIN && !self.compressed).then(|| &mut room[..len])
+        let space = self.memory.get_mut(self.arrived..)?;
+        let len = missing.min(space.len());
+        (len >= DIRECT_BYTES_MIN && !self.compressed).then(|| &mut space[..len])
     }
 
-    /// The first `len` bytes of [`UnderWay::room`], into which they were read.
+    /// The first `len` bytes of [`PartialMessage::read_space`], into which they were read.
     pub(crate) fn fresh(&mut self, len: usize) -> &mut [u8] {
         &mut self.memory[self.arrived..][..len]
     }
@@ -128,57 +128,57 @@ mod tests {
     use sockeye_reactor::{Pool, Time};
     use sockeye_websocket::MessageError;
 
-    use super::{DIRECT_BYTES_MAX, DIRECT_BYTES_MIN, LARGE_BYTES_MIN, UnderWay};
+    use super::{DIRECT_BYTES_MAX, DIRECT_BYTES_MIN, LARGE_BYTES_MIN, PartialMessage};
 
     const ANNOUNCED: u64 = 1 << 40;
 
-    fn begun(bytes_max: u64) -> UnderWay {
-        let mut under_way = UnderWay::new();
-        under_way.begin(Time::from_millis(1), bytes_max, false);
-        under_way
+    fn begun(bytes_max: u64) -> PartialMessage {
+        let mut partial = PartialMessage::new();
+        partial.begin(Time::from_millis(1), bytes_max, false);
+        partial
     }
 
     #[test]
     fn what_is_announced_takes_no_memory() {
-        let (mut pool, mut under_way) = (Pool::new(), begun(u64::MAX));
+        let (mut pool, mut partial) = (Pool::new(), begun(u64::MAX));
         for part in [1, 99, 10_000, 1, 50_000, 100_000] {
-            under_way.append(&vec![7; part], ANNOUNCED, &mut pool).expect("within the bound");
-            let held = under_way.memory.capacity();
-            assert!(held <= under_way.arrived + under_way.arrived / 4 + 64, "{held}");
-            assert_eq!(under_way.room(ANNOUNCED), None, "no room is made before bytes arrive");
+            partial.append(&vec![7; part], ANNOUNCED, &mut pool).expect("within the bound");
+            let held = partial.memory.capacity();
+            assert!(held <= partial.arrived + partial.arrived / 4 + 64, "{held}");
+            assert_eq!(partial.read_space(ANNOUNCED), None, "no room is made before bytes arrive");
         }
-        assert_eq!(under_way.take(), (vec![7; 160_101], 160_101));
+        assert_eq!(partial.take(), (vec![7; 160_101], 160_101));
     }
 
     #[test]
     fn warm_memory_is_read_into_and_comes_back() {
         let mut pool = Pool::new();
         pool.keep_memory(vec![9; 2 * DIRECT_BYTES_MAX]);
-        let mut under_way = begun(u64::MAX);
-        under_way.append(&[1; 10], ANNOUNCED, &mut pool).expect("within the bound");
-        assert_eq!(under_way.room(ANNOUNCED).map(|room| room.len()), Some(DIRECT_BYTES_MAX));
-        assert_eq!(under_way.room(20_000).map(|room| room.len()), Some(20_000));
-        assert_eq!(under_way.room(DIRECT_BYTES_MIN as u64 - 1), None);
-        under_way.room(20_000).expect("there is room").fill(2);
-        assert!(under_way.fresh(20_000).iter().all(|byte| *byte == 2));
-        under_way.adopt(20_000);
-        under_way.append(&[3; 10], 0, &mut pool).expect("within the bound");
-        let (memory, len) = under_way.take();
+        let mut partial = begun(u64::MAX);
+        partial.append(&[1; 10], ANNOUNCED, &mut pool).expect("within the bound");
+        assert_eq!(partial.read_space(ANNOUNCED).map(|space| space.len()), Some(DIRECT_BYTES_MAX));
+        assert_eq!(partial.read_space(20_000).map(|space| space.len()), Some(20_000));
+        assert_eq!(partial.read_space(DIRECT_BYTES_MIN as u64 - 1), None);
+        partial.read_space(20_000).expect("there is room").fill(2);
+        assert!(partial.fresh(20_000).iter().all(|byte| *byte == 2));
+        partial.adopt(20_000);
+        partial.append(&[3; 10], 0, &mut pool).expect("within the bound");
+        let (memory, len) = partial.take();
         assert_eq!((len, memory.len()), (20_020, 2 * DIRECT_BYTES_MAX));
         assert_eq!(memory[..len], [vec![1; 10], vec![2; 20_000], vec![3; 10]].concat());
-        under_way.keep(memory);
-        assert_eq!(under_way.memory.capacity(), 0, "large memory is not the spare's");
-        under_way.begin(Time::from_millis(1), u64::MAX, true);
-        assert_eq!(under_way.room(ANNOUNCED), None, "compressed bytes are no message yet");
+        partial.keep(memory);
+        assert_eq!(partial.memory.capacity(), 0, "large memory is not the spare's");
+        partial.begin(Time::from_millis(1), u64::MAX, true);
+        assert_eq!(partial.read_space(ANNOUNCED), None, "compressed bytes are no message yet");
     }
 
     #[test]
     fn a_message_has_its_bound_and_a_small_one_its_own_memory() {
         let mut pool = Pool::new();
         pool.keep_memory(vec![9; LARGE_BYTES_MIN]);
-        let mut under_way = begun(100);
-        under_way.append(&[1; 60], 40, &mut pool).expect("within the bound");
-        assert!(under_way.memory.capacity() < LARGE_BYTES_MIN, "warm memory is for large ones");
-        assert_eq!(under_way.append(&[1; 41], 0, &mut pool), Err(MessageError::TooBig));
+        let mut partial = begun(100);
+        partial.append(&[1; 60], 40, &mut pool).expect("within the bound");
+        assert!(partial.memory.capacity() < LARGE_BYTES_MIN, "warm memory is for large ones");
+        assert_eq!(partial.append(&[1; 41], 0, &mut pool), Err(MessageError::TooBig));
     }
 }

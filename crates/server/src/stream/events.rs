@@ -1,18 +1,15 @@
-//! The room of an event stream: a response that does not end.
+//! An event stream: a response that does not end.
 
 use sockeye_http1::chunked;
 use sockeye_reactor::{Outbox, Pool, Time};
-use sockeye_websocket::CloseCode;
 
 use crate::shared::SharedEvent;
 
 /// A `text/event-stream` response under way.
-pub(crate) struct EventsRoom {
+pub(crate) struct EventsStream {
     framing: Framing,
     /// When something was last written.
-    pub(crate) spoke: Time,
-    /// The code with which the application ended it.
-    pub(crate) closing_code: Option<CloseCode>,
+    pub(crate) wrote: Time,
 }
 
 /// How the body is delimited.
@@ -27,18 +24,18 @@ pub(crate) enum Framing {
 /// A comment without text: it keeps proxies and half-open connections honest (HTML 9.2.7).
 const HEARTBEAT: &[u8] = b":\n\n";
 
-impl EventsRoom {
-    /// A stream whose head has just been written. A first comment follows it at once, so that
-    /// every proxy on the way passes the head on.
+impl EventsStream {
+    /// A stream whose head has just been written. A first comment follows the head at once, so that
+    /// every proxy on the way passes it on.
     pub(crate) fn open(framing: Framing, now: Time, out: &mut Vec<u8>) -> Self {
-        let mut room = Self { framing, spoke: now, closing_code: None };
-        room.write(HEARTBEAT, out, now);
-        room
+        let mut stream = Self { framing, wrote: now };
+        stream.write(HEARTBEAT, out, now);
+        stream
     }
 
     /// Writes one encoded block.
     pub(crate) fn write(&mut self, block: &[u8], out: &mut Vec<u8>, now: Time) {
-        self.spoke = now;
+        self.wrote = now;
         match self.framing {
             Framing::Chunked => chunked::encode(block, out),
             Framing::UntilClose => out.extend_from_slice(block),
@@ -53,14 +50,14 @@ impl EventsRoom {
         pool: &mut Pool,
         now: Time,
     ) {
-        self.spoke = now;
+        self.wrote = now;
         match self.framing {
             Framing::Chunked => outbox.push_shared(event.chunk(), pool),
             Framing::UntilClose => outbox.push_shared(event.block(), pool),
         }
     }
 
-    /// Writes a comment that says only that we live.
+    /// Writes a comment, a sign of life.
     pub(crate) fn write_comment(&mut self, out: &mut Vec<u8>, now: Time) {
         self.write(HEARTBEAT, out, now);
     }

@@ -4,15 +4,15 @@ use sockeye_http1::{BodyFraming, Error, chunked};
 use sockeye_reactor::Time;
 
 /// A request of which the head is here, and the body is not.
-pub(super) struct Pending {
-    pub(super) head: Vec<u8>,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Pending {
+    pub(crate) head: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     rest: Rest,
-    pub(super) since: Time,
+    pub(crate) since: Time,
 }
 
 impl Pending {
-    pub(super) fn new(head: &[u8], framing: BodyFraming, now: Time) -> Self {
+    pub(crate) fn new(head: &[u8], framing: BodyFraming, now: Time) -> Self {
         let rest = match framing {
             BodyFraming::None => Rest::Bytes(0),
             BodyFraming::Length(len) => Rest::Bytes(len),
@@ -23,7 +23,7 @@ impl Pending {
 
     /// Takes what belongs to the body off `input`; true once the body is complete. No more is
     /// ever held than has arrived.
-    pub(super) fn take(&mut self, input: &mut &[u8], bytes_max: usize) -> Result<bool, Error> {
+    pub(crate) fn take(&mut self, input: &mut &[u8], bytes_max: usize) -> Result<bool, Error> {
         match &mut self.rest {
             Rest::Bytes(rest) => {
                 let len = usize::try_from(*rest).unwrap_or(usize::MAX).min(input.len());
@@ -58,7 +58,7 @@ enum Rest {
 }
 
 /// The body of a request, if it is all here in one piece, which no chunks are, and within the bound.
-pub(super) fn whole_body(framing: BodyFraming, rest: &[u8], bytes_max: usize) -> Option<&[u8]> {
+pub(crate) fn whole_body(framing: BodyFraming, rest: &[u8], bytes_max: usize) -> Option<&[u8]> {
     let len = match framing {
         BodyFraming::None => 0,
         BodyFraming::Length(len) => usize::try_from(len).ok().filter(|len| *len <= bytes_max)?,

@@ -1,0 +1,232 @@
+//! What an application may answer.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use sockeye_deflate::ServerConfig;
+use sockeye_http1::{HeaderName, HeaderValue, Status, UsageError};
+
+/// What a refusal says.
+#[derive(Clone, Debug)]
+pub struct Wording {
+    /// `Content-Type`, and whatever goes with it.
+    pub headers: Vec<Header>,
+    /// The body. For HEAD it is measured and not sent.
+    pub body: Cow<'static, [u8]>,
+}
+
+impl Wording {
+    pub(crate) fn text(text: &'static str) -> Self {
+        Self { headers: vec![TEXT], body: Cow::Borrowed(text.as_bytes()) }
+    }
+}
+
+/// What becomes of a request. An answer that opens a stream carries what [`App::on_open`] is to get.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Answer<P = ()> {
+    /// A response with a body of known length.
+    Reply(Reply),
+    /// The opening handshake of a WebSocket; the server checks every clause and refuses by itself.
+    WebSocket(Upgrade, P),
+    /// A stream of server-sent events.
+    EventStream(EventStream, P),
+    /// A response that comes later, by [`Context::respond`].
+    Hold(Hold, P),
+    /// The connection is the application's from here on, as bytes: what comes behind the request goes
+    /// to [`App::on_bytes`], and [`Context::send_bytes`] writes what it is given. Nothing is answered
+    /// for the application, so the response is its own to write too, from [`App::on_open`] on.
+    ///
+    /// For protocols that this server does not speak (RFC 9110 §7.8, §9.3.6), and for test hosts that
+    /// have to speak them badly.
+    Tunnel(P),
+}
+
+impl<P> Answer<P> {
+    /// The same answer, with something else for the stream that it opens: for an application that
+    /// stands before another.
+    pub fn map<Q>(self, convert: impl FnOnce(P) -> Q) -> Answer<Q> {
+        match self {
+            Self::Reply(reply) => Answer::Reply(reply),
+            Self::WebSocket(upgrade, pending) => Answer::WebSocket(upgrade, convert(pending)),
+            Self::EventStream(stream, pending) => Answer::EventStream(stream, convert(pending)),
+            Self::Hold(hold, pending) => Answer::Hold(hold, convert(pending)),
+            Self::Tunnel(pending) => Answer::Tunnel(convert(pending)),
+        }
+    }
+}
+
+/// A header of the application's own. It cannot hold what would end a line, nor contradict the
+/// headers that the server writes itself (`Connection`, `Content-Length`, `Date`, …).
+#[derive(Clone)]
+pub struct Header {
+    name: Cow<'static, str>,
+    value: Cow<'static, [u8]>,
+}
+
+impl Header {
+    /// A header whose value is not known before run time.
+    ///
+    /// # Errors
+    /// The value cannot stand in a header line (RFC 9110 §5.5).
+    pub fn new(name: HeaderName<'static>, value: impl Into<String>) -> Result<Self, UsageError> {
+        let value = value.into().into_bytes();
+        HeaderValue::from_bytes(&value)?;
+        Ok(Self { name: Cow::Borrowed(name.as_str()), value: Cow::Owned(value) })
+    }
+
+    /// A header of which neither name nor value is known before run time.
+    ///
+    /// # Errors
+    /// The name is none, or one of those that the server writes itself; or the value cannot stand in
+    /// a header line.
+    pub fn named(name: impl Into<String>, value: impl Into<String>) -> Result<Self, UsageError> {
+        let (name, value) = (name.into(), value.into().into_bytes());
+        HeaderName::new(&name)?;
+        HeaderValue::from_bytes(&value)?;
+        Ok(Self { name: Cow::Owned(name), value: Cow::Owned(value) })
+    }
+
+    /// A header that is part of the program; in a `const` the check happens at compile time.
+    ///
+    /// # Panics
+    /// If the name or the value is none that a program may set.
+    pub const fn from_static(name: &'static str, value: &'static str) -> Self {
+        let value = HeaderValue::from_static(value).as_bytes();
+        let name = HeaderName::from_static(name).as_str();
+        Self { name: Cow::Borrowed(name), value: Cow::Borrowed(value) }
+    }
+
+    /// Whether only the opening handshake may write it.
+    pub(crate) fn is_handshakes(&self) -> bool {
+        let prefix = "sec-websocket-";
+        self.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    }
+
+    pub(crate) fn parts(&self) -> (HeaderName<'_>, HeaderValue<'_>) {
+        let name = HeaderName::new(&self.name).expect("checked when it was made");
+        (name, HeaderValue::from_bytes(&self.value).expect("checked when it was made"))
+    }
+}
+
+/// Shows the value's length only: values hold credentials.
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Header")
+            .field("name", &self.name)
+            .field("value_len", &self.value.len())
+            .finish()
+    }
+}
+
+const TEXT: Header = Header::from_static("Content-Type", "text/plain; charset=utf-8");
+
+/// A response with a body of known length.
+#[derive(Clone)]
+pub struct Reply {
+    /// The status.
+    pub status: Status,
+    /// Headers beside those that the server writes itself (`Content-Length`, `Date`, `Connection`).
+    pub headers: Vec<Header>,
+    /// The body. For HEAD it is measured and not sent.
+    pub body: Cow<'static, [u8]>,
+}
+
+impl Reply {
+    /// A response of `status` without content type and content.
+    pub const fn empty(status: Status) -> Self {
+        Self { status, headers: Vec::new(), body: Cow::Borrowed(&[]) }
+    }
+
+    /// A response of `status` with a plain-text body.
+    pub fn text(status: Status, text: impl Into<Cow<'static, str>>) -> Self {
+        let body = match text.into() {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        };
+        Self::new(status, TEXT, body)
+    }
+
+    /// A response of `status` with a body, described by its `Content-Type` header.
+    pub fn new(status: Status, content_type: Header, body: impl Into<Cow<'static, [u8]>>) -> Self {
+        Self { status, headers: vec![content_type], body: body.into() }
+    }
+
+    /// The same with one more header.
+    #[must_use]
+    pub fn header(mut self, header: Header) -> Self {
+        self.headers.push(header);
+        self
+    }
+}
+
+/// Shows the body's length only.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("body_len", &self.body.len())
+            .finish()
+    }
+}
+
+impl<P> From<Reply> for Answer<P> {
+    fn from(reply: Reply) -> Self {
+        Self::Reply(reply)
+    }
+}
+
+/// A request that is answered later: a stream that ends with its one response.
+///
+/// What the client has sent behind it waits, and is served in order once the response is written.
+/// A client that ends its direction meanwhile still gets the response: [`App::on_half_close`].
+#[derive(Clone, Debug)]
+pub struct Hold {
+    /// After so many milliseconds the server answers by itself: 503 with `Retry-After: 1`. At the
+    /// most [`Limits::hold_ms`](crate::Limits).
+    pub hold_ms: u64,
+    /// Headers that the response gets beside its own, whoever gives it: what is known of the
+    /// request now need not be kept by the application.
+    pub headers: Vec<Header>,
+}
+
+/// Which web pages may open a WebSocket (RFC 6455 §10.2): [`sockeye_handshake::Origins`] with a list
+/// that need not be known before run time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origins {
+    /// Every origin, `null` among them.
+    Any,
+    /// Only pages from the host and port that the request itself addresses.
+    SameHost,
+    /// Only these origins, each written as browsers send it: `https://example.com`. An empty list
+    /// allows no page.
+    List(Arc<[String]>),
+}
+
+/// How a WebSocket handshake is to be decided.
+#[derive(Clone, Debug)]
+pub struct Upgrade {
+    /// Subprotocols spoken here, most wanted first.
+    pub subprotocols: &'static [&'static str],
+    /// Which pages may connect.
+    pub origins: Origins,
+    /// Longest message that is taken on this stream, in bytes, where that is shorter than what
+    /// [`Limits::websocket`](crate::Limits::websocket) allows; a longer one is refused with 1009.
+    pub message_bytes_max: Option<u64>,
+    /// permessage-deflate: what we are willing to do, or `None` to decline every offer.
+    pub compression: Option<ServerConfig>,
+    /// Headers of the response that accepts, a cookie for example. Those whose name begins with
+    /// `Sec-WebSocket-` are the handshake's own to write, and left out.
+    pub headers: Vec<Header>,
+}
+
+/// The head of an event stream.
+#[derive(Clone, Debug, Default)]
+pub struct EventStream {
+    /// Headers beside `Content-Type`, `Cache-Control` and `X-Accel-Buffering`, which are written
+    /// by the server.
+    pub headers: Vec<Header>,
+}

@@ -1,0 +1,55 @@
+//! Why a stream ended.
+
+use sockeye_websocket::{CloseCode, ProtocolError};
+
+/// Why a stream is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseCause {
+    /// The peer closed first, with this code ([`CloseCode::NO_STATUS`] if it gave none).
+    Remote(CloseCode),
+    /// We closed first, with this code, and the peer answered.
+    Local(CloseCode),
+    /// The peer broke the protocol; it was told by a Close frame.
+    Failed(ProtocolError),
+    /// A message could not be taken; the peer was told by a Close frame with this code.
+    Refused(CloseCode),
+    /// A deadline passed.
+    Timeout(Deadline),
+    /// The peer's stream ended without a Close frame, or the client of an event stream went away.
+    Ended,
+    /// The socket failed.
+    Transport,
+    /// The peer did not read: its outbox went over its bound.
+    Overflow,
+    /// We ended the event stream or the tunnel, or answered the held request.
+    Finished,
+    /// The server's drain ran out of time.
+    Drained,
+}
+
+/// The deadlines that can end a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Deadline {
+    /// The socket's handshake did not end in time.
+    Handshake,
+    /// The request's head did not come in time.
+    Head,
+    /// The request's body did not come in time.
+    Body,
+    /// A message that began did not end in time.
+    Message,
+    /// No further request came on a kept connection.
+    KeepAlive,
+    /// No sign of life after a ping.
+    Pong,
+    /// The peer did not finish the closing handshake, or did not end its stream.
+    Close,
+    /// The peer took none of the bytes that waited for it.
+    WriteStall,
+    /// The application did not answer a held request in time.
+    Hold,
+    /// Nothing went through a tunnel in either direction.
+    Tunnel,
+}

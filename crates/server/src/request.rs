@@ -1,0 +1,72 @@
+//! What the server tells an application about a request and the stream it opened.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use sockeye_http1::{RequestHead, Status};
+
+use crate::addresses::origin;
+use crate::key::StreamKey;
+
+/// A complete request.
+pub struct Request<'r> {
+    /// The head: method, target, headers.
+    pub head: &'r RequestHead<'r, 'r>,
+    /// The body, whatever its transfer coding was; often empty.
+    pub body: &'r [u8],
+    /// The other end of the socket.
+    pub peer: SocketAddr,
+}
+
+impl Request<'_> {
+    /// Where it comes from, as [`Limits::connections_per_address_max`](crate::Limits) counts: an
+    /// IPv4 address, in whichever form, or the network part of an IPv6 address.
+    pub fn origin(&self) -> IpAddr {
+        origin(self.peer.ip())
+    }
+}
+
+/// Shows the body's length only.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("head", self.head)
+            .field("body_len", &self.body.len())
+            .field("peer", &self.peer)
+            .finish()
+    }
+}
+
+/// What the server refuses by itself.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Refused<'r> {
+    /// The status that it answers with.
+    pub status: Status,
+    /// Why, in a few words. They are the server's own: nothing that the peer sent is in them.
+    pub reason: &'r str,
+    /// The head, if that was complete and in order.
+    pub head: Option<&'r RequestHead<'r, 'r>>,
+    /// The held request that the application did not answer in time. Its head is not known any
+    /// more, and [`Hold::headers`] are in the response anyway.
+    pub stream: Option<StreamKey>,
+}
+
+/// How a stream began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Opened<'o> {
+    /// A WebSocket, with the subprotocol that was agreed on.
+    WebSocket {
+        /// The chosen subprotocol.
+        subprotocol: Option<&'o str>,
+        /// Whether permessage-deflate was agreed on.
+        compressed: bool,
+    },
+    /// An event stream.
+    EventStream,
+    /// A request that waits for its response.
+    Held,
+    /// A tunnel: bytes.
+    Tunnel,
+}

@@ -1,0 +1,190 @@
+//! The requests of one HTTP/1.1 connection as they arrive: the head, then the body.
+
+mod body;
+
+use sockeye_http1::{
+    Body, BodyFraming, Error, HeadEnd, RequestHead, Response, ScannedHead, Status,
+};
+use sockeye_reactor::Time;
+
+use crate::cause::Deadline;
+use crate::limits::Limits;
+use body::Pending;
+
+pub(crate) use body::whole_body;
+
+/// The state between two requests, or inside one.
+pub(crate) struct RequestReader {
+    /// Bytes received: the head in progress, or what follows the present request.
+    input: Vec<u8>,
+    /// So many bytes at the front of `input` are used. They are moved out of the way once a read,
+    /// not once a request, or a packet of many small requests would cost its square.
+    used: usize,
+    head_end: HeadEnd,
+    stage: Stage,
+    /// When the present request's first byte came; the time of accepting for the first one.
+    started: Time,
+    first: bool,
+    /// Nobody has looked at `input` yet.
+    unseen: bool,
+}
+
+/// How far the present request is.
+enum Stage {
+    Head,
+    /// The head is complete and the body is not.
+    Body(Box<Pending>),
+}
+
+/// A request whose bytes are complete.
+pub(crate) struct Complete {
+    pub(crate) head: Vec<u8>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl RequestReader {
+    pub(crate) fn new(now: Time) -> Self {
+        Self {
+            input: Vec::new(),
+            used: 0,
+            head_end: HeadEnd::new(),
+            stage: Stage::Head,
+            started: now,
+            first: true,
+            unseen: false,
+        }
+    }
+
+    /// Whether the connection is kept between two requests. One on which no request has come yet
+    /// is not: its first one may be on its way.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.is_idle() && !self.first
+    }
+
+    /// Whether no request is in progress.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.used == self.input.len() && matches!(self.stage, Stage::Head)
+    }
+
+    /// Whether the next request's head is awaited, and no body.
+    pub(crate) const fn is_in_head(&self) -> bool {
+        matches!(self.stage, Stage::Head)
+    }
+
+    /// Lends out the bytes that were received, and how many of them are used.
+    pub(crate) fn take_input(&mut self) -> (Vec<u8>, usize) {
+        (core::mem::take(&mut self.input), core::mem::take(&mut self.used))
+    }
+
+    /// Takes back what [`RequestReader::take_input`] lent, with so many bytes used.
+    pub(crate) fn put_back(&mut self, input: Vec<u8>, used: usize) {
+        (self.input, self.used) = (input, used);
+    }
+
+    /// The head of the request whose body is in progress.
+    pub(crate) fn head(&self) -> Option<&[u8]> {
+        match &self.stage {
+            Stage::Head => None,
+            Stage::Body(pending) => Some(&pending.head),
+        }
+    }
+
+    /// Whether bytes are here that nobody has looked at: pipelined requests, served in order, one
+    /// a turn, so that no connection keeps the others waiting. [rfc9112:9.3.2-in-order]
+    pub(crate) fn has_leftover(&self) -> bool {
+        self.unseen && self.used < self.input.len()
+    }
+
+    /// The clocks start afresh: the peer was not read from, or was busy with what it asked for.
+    pub(crate) fn restart(&mut self, now: Time) {
+        self.started = now;
+        if let Stage::Body(pending) = &mut self.stage {
+            pending.since = now;
+        }
+    }
+
+    /// Bytes that are here and not used.
+    pub(crate) fn waiting(&self) -> usize {
+        self.input.len() - self.used
+    }
+
+    /// Takes in bytes for later.
+    pub(crate) fn keep(&mut self, bytes: &[u8]) {
+        self.input.drain(..core::mem::take(&mut self.used));
+        self.input.extend_from_slice(bytes);
+    }
+
+    /// The present request is answered: what came behind it is to be looked at.
+    pub(crate) fn go_on(&mut self, now: Time) {
+        (self.started, self.unseen) = (now, true);
+    }
+
+    pub(crate) fn deadline(&self, heard: Time, limits: &Limits) -> (Time, Deadline) {
+        match &self.stage {
+            Stage::Body(pending) => (pending.since + limits.body_ms, Deadline::Body),
+            Stage::Head if self.first || !self.is_idle() => {
+                (self.started + limits.head_ms, Deadline::Head)
+            }
+            Stage::Head => (heard + limits.keep_alive_ms, Deadline::KeepAlive),
+        }
+    }
+
+    /// Takes in what was read, if anything was.
+    pub(crate) fn take_in(&mut self, bytes: &[u8], now: Time) {
+        if self.is_idle() && !self.first {
+            self.started = now;
+        }
+        if !bytes.is_empty() {
+            self.keep(bytes);
+        }
+        self.unseen = false;
+    }
+
+    /// The next request's head, once it is complete.
+    pub(crate) fn find_head<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        limits: &Limits,
+    ) -> Result<Option<ScannedHead<'b>>, Error> {
+        let found = self.head_end.find_request(bytes, &limits.http)?;
+        if found.is_some() {
+            (self.head_end, self.first) = (HeadEnd::new(), false);
+        }
+        Ok(found)
+    }
+
+    /// Waits for a body whose head is here; `alone`: nothing of the body has come with it.
+    pub(crate) fn expect_body(
+        &mut self,
+        (head, bytes): (&RequestHead<'_, '_>, &[u8]),
+        alone: bool,
+        (now, limits): (Time, &Limits),
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let too_long =
+            matches!(head.body(), BodyFraming::Length(len) if len > limits.body_bytes_max as u64);
+        // RFC 9110 §10.1.1: a client that waits is told to go on, unless its body is here already.
+        // A body that is too long is refused below instead.
+        // [rfc9110:10.1.1-continue] [rfc9110:10.1.1-final-instead]
+        if head.expect_continue() && alone && !too_long {
+            Response::new(Status::CONTINUE).write(Body::Empty, out);
+        }
+        self.stage = Stage::Body(Box::new(Pending::new(bytes, head.body(), now)));
+        // [rfc9110:15.5.14-content-too-large]
+        if too_long { Err(Error::ContentLengthTooBig) } else { Ok(()) }
+    }
+
+    pub(crate) fn take_body(&mut self, limits: &Limits) -> Result<Option<Complete>, Error> {
+        let Stage::Body(pending) = &mut self.stage else { return Ok(None) };
+        let mut input = &self.input[self.used..];
+        let complete = pending.take(&mut input, limits.body_bytes_max)?;
+        self.used = self.input.len() - input.len();
+        if !complete {
+            return Ok(None);
+        }
+        let Stage::Body(pending) = core::mem::replace(&mut self.stage, Stage::Head) else {
+            return Ok(None);
+        };
+        Ok(Some(Complete { head: pending.head, body: pending.body }))
+    }
+}

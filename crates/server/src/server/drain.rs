@@ -1,0 +1,130 @@
+//! A drain, step by step.
+
+use sockeye_reactor::{Key, Net, Time};
+
+use super::Server;
+use crate::app::App;
+use crate::cause::CloseCause;
+use crate::connection::{Http1, Phase};
+use crate::context::Context;
+use crate::drain::dismiss;
+use crate::key::StreamKey;
+use crate::stream::life;
+
+/// Connections taken out of the system's backlog before it is given up, at the most. It is about
+/// what a system keeps there.
+const BACKLOG_MAX: usize = 4096;
+
+impl<N: Net, A: App> Server<N, A> {
+    /// Begins to go away, in three steps.
+    ///
+    /// For [`Limits::drain_accept_ms`](crate::Limits::drain_accept_ms) everything goes on, so that
+    /// whoever sends clients here can notice; but responses end their connections, and a stream that
+    /// is opened is told at once. Then what waits in the backlog is accepted, the listening socket
+    /// closed, kept connections are ended, and over
+    /// [`Limits::drain_window_ms`](crate::Limits::drain_window_ms) the streams are told one by one,
+    /// at an even rate and in scattered order: [`App::on_goodbye`]. RequestReader under way are answered
+    /// and then their connections ended. What is left
+    /// [`Limits::drain_ms`](crate::Limits::drain_ms) later is cut.
+    ///
+    /// Calling it again changes nothing.
+    pub fn drain(&mut self) {
+        if self.core.draining {
+            return;
+        }
+        self.core.draining = true;
+        self.core.tick(self.net.now(), self.net.unix_seconds());
+        self.drain.window_at = self.core.now + self.core.limits.drain_accept_ms;
+        self.drain.window_ms = self.core.limits.drain_window_ms;
+        self.app.on_drain(&mut Context { core: &mut self.core });
+        self.run_drain();
+    }
+
+    /// Cuts a drain short, or begins a short one: accepting ends now, every stream that was not told
+    /// yet is told now, and what is left [`Limits::drain_ms`](crate::Limits::drain_ms) from now is
+    /// cut.
+    pub fn drain_now(&mut self) {
+        self.drain();
+        self.core.tick(self.net.now(), self.net.unix_seconds());
+        let now = self.core.now;
+        self.drain.window_at = self.drain.window_at.min(now);
+        self.drain.window_ms = 0;
+        self.drain.cut_at = self.drain.cut_at.min(now + self.core.limits.drain_ms);
+        self.run_drain();
+    }
+
+    /// Whether a drain has begun.
+    pub const fn is_draining(&self) -> bool {
+        self.core.draining
+    }
+
+    /// Whether a drain has come to where nobody is accepted any more, and streams are told to go.
+    pub const fn is_closing(&self) -> bool {
+        self.drain.is_open
+    }
+
+    /// Whether a drain has begun, nobody is accepted any more, every connection is gone, and the
+    /// application has heard of it.
+    pub fn is_drained(&self) -> bool {
+        self.drain.is_open && self.core.connections.is_empty() && self.core.closed.is_empty()
+    }
+
+    /// Does what is due of a drain.
+    pub(crate) fn run_drain(&mut self) {
+        let now = self.core.now;
+        if !self.drain.is_open {
+            // [server:drain-accepts]
+            if self.drain.window_at > now {
+                return;
+            }
+            self.accept_backlog();
+            self.open_window();
+        }
+        while let Some(stream) = self.drain.next_told(now) {
+            dismiss(&mut self.core, &mut self.app, stream);
+        }
+        if self.drain.cut_at <= now {
+            self.drain.cut_at = Time::NEVER;
+            let keys: Vec<Key> = self.core.connections.keys().collect();
+            for key in keys {
+                self.core.abort(key, CloseCause::Drained);
+            }
+        }
+    }
+
+    /// Whoever waits in the backlog has a connection already, and perhaps sent a request on it:
+    /// closing the listening socket would reset it. [server:drain-backlog]
+    fn accept_backlog(&mut self) {
+        for _ in 0..BACKLOG_MAX {
+            if self.core.connections.len() >= self.core.limits.connections_max {
+                break;
+            }
+            // Without descriptors nothing more can be done for them.
+            let Ok(Some(accepted)) = self.net.accept() else { break };
+            self.admit(accepted);
+        }
+        self.net.stop_listening();
+    }
+
+    /// Ends kept connections and lines up the streams.
+    fn open_window(&mut self) {
+        let core = &mut self.core;
+        let keys: Vec<Key> = core.connections.keys().collect();
+        let mut crowd = Vec::new();
+        for key in keys {
+            let Some(connection) = core.connections.get(key) else { continue };
+            match &connection.phase {
+                Phase::Http1(Http1 { stream: Some(stream), .. }) => {
+                    if stream.applies(life::Input::Dismiss) {
+                        crowd.push(StreamKey::new(stream.id, key));
+                    }
+                }
+                Phase::Http1(Http1 { requests: Some(requests), .. }) if requests.is_kept() => {
+                    core.close_gracefully(key, CloseCause::Drained);
+                }
+                Phase::Http1(_) | Phase::Over(_) => {}
+            }
+        }
+        self.drain.open(crowd, core.now, core.limits.drain_ms);
+    }
+}

@@ -1,0 +1,357 @@
+//! What all connections of a server share, and how connections and streams begin and end.
+
+use std::collections::HashMap;
+
+use sockeye_deflate::{Engine, EngineConfig};
+use sockeye_http1::Date;
+use sockeye_reactor::{Key, Pool, PooledBytes, ReadyList, Slab, Time, Wheel};
+
+use crate::cause::CloseCause;
+use crate::closes::{Closes, StreamKind};
+use crate::connection::{Connection, OpenStream, Over, Phase, find, life as connection_life};
+use crate::key::{StreamIds, StreamKey};
+use crate::limits::Limits;
+use crate::partial_message::PartialMessage;
+use crate::stats::Stats;
+use crate::stream::{Kind, Notify, Stream, life as stream_life};
+
+/// All that connections share, and all that a [`Context`](crate::Context) may touch.
+pub(crate) struct Core {
+    pub(crate) connections: Slab<Connection>,
+    pub(crate) ids: StreamIds,
+    pub(crate) pool: Pool,
+    pub(crate) wheel: Wheel,
+    pub(crate) limits: Limits,
+    pub(crate) stats: Stats,
+    pub(crate) closes: Closes,
+    pub(crate) engine: Engine,
+    pub(crate) now: Time,
+    pub(crate) date: Date,
+    pub(crate) unix_seconds: u64,
+    /// Connections whose outbox changed since the last flush.
+    pub(crate) dirty: Vec<Key>,
+    /// Connections to visit in the next turn though the poller will not name them.
+    pub(crate) again: ReadyList,
+    /// Bytes that were read of streams and have to wait for the next turn. Few streams have some.
+    pub(crate) leftovers: HashMap<StreamKey, Leftover>,
+    /// Connections to take down at the end of the turn.
+    pub(crate) gone: Vec<Key>,
+    /// Streams that are over and of which the application has not heard yet.
+    pub(crate) closed: Vec<(StreamKey, CloseCause)>,
+    /// Streams whose outbox has drained and whose application wants to know.
+    pub(crate) drained: Vec<StreamKey>,
+    /// Memory for a message in parts, kept warm.
+    pub(crate) spare: Option<Box<PartialMessage>>,
+    /// The large message that the application is looking at: an application that sends it on sends
+    /// it where it lies.
+    pub(crate) delivered: Option<PooledBytes>,
+    /// Memory for compressed messages on their way out.
+    pub(crate) scratch: Vec<u8>,
+    pub(crate) draining: bool,
+}
+
+/// Bytes that were read and not used yet.
+pub(crate) struct Leftover {
+    pub(crate) bytes: Vec<u8>,
+    /// So many of them are used.
+    pub(crate) used: usize,
+}
+
+impl Core {
+    pub(crate) fn new(now: Time, unix_seconds: u64, limits: Limits) -> Self {
+        Self {
+            connections: Slab::new(),
+            ids: StreamIds::default(),
+            pool: Pool::new(),
+            wheel: Wheel::new(now),
+            limits,
+            stats: Stats::default(),
+            closes: Closes::default(),
+            engine: Engine::new(EngineConfig::default()),
+            now,
+            date: Date::from_unix(unix_seconds),
+            unix_seconds,
+            dirty: Vec::new(),
+            again: ReadyList::default(),
+            leftovers: HashMap::new(),
+            gone: Vec::new(),
+            closed: Vec::new(),
+            drained: Vec::new(),
+            spare: None,
+            delivered: None,
+            scratch: Vec::new(),
+            draining: false,
+        }
+    }
+
+    /// A turn begins.
+    pub(crate) fn tick(&mut self, now: Time, unix_seconds: u64) {
+        self.now = self.now.max(now);
+        if unix_seconds != self.unix_seconds {
+            self.unix_seconds = unix_seconds;
+            self.date = Date::from_unix(unix_seconds);
+        }
+    }
+}
+
+/// Streams.
+impl Core {
+    /// Opens a stream of `kind` on the connection `key`.
+    pub(crate) fn begin_stream(&mut self, key: Key, kind: Kind) -> Option<StreamKey> {
+        let connection = self.connections.get_mut(key)?;
+        let Phase::Http1(http) = &mut connection.phase else { return None };
+        let opened = match &kind {
+            Kind::WebSocket(_) => &mut self.stats.websockets_opened,
+            Kind::Events(_) => &mut self.stats.event_streams_opened,
+            Kind::Held(_) => &mut self.stats.holds_opened,
+            Kind::Tunnel(_) => &mut self.stats.tunnels_opened,
+        };
+        *opened += 1;
+        // HTTP/1.1: behind a held request others follow, behind any other stream nothing does.
+        if !matches!(kind, Kind::Held(_)) {
+            http.requests = None;
+        }
+        let id = self.ids.take();
+        http.stream = Some(Stream::new(id, kind));
+        Some(StreamKey::new(id, key))
+    }
+
+    /// The stream is over, and its last byte is in the outbox.
+    pub(crate) fn finish_stream(&mut self, stream: StreamKey, cause: CloseCause) {
+        self.end_stream(stream, stream_life::Input::Finish, cause);
+    }
+
+    /// The stream is over without another byte.
+    pub(crate) fn abort_stream(&mut self, stream: StreamKey, cause: CloseCause) {
+        self.end_stream(stream, stream_life::Input::Abort, cause);
+    }
+
+    /// The one place at which the end of a stream ends its connection. HTTP/1.1 wants it: a WebSocket
+    /// or a tunnel has taken the connection over, and an event stream ends with it (RFC 9112 §6.3).
+    /// A held request that is answered does not come here.
+    fn end_stream(&mut self, stream: StreamKey, ending: stream_life::Input, cause: CloseCause) {
+        let Some(open) = find(&mut self.connections, stream) else { return };
+        if stream_life::step(open.stream.life(), ending).1 != stream_life::Action::Report {
+            return;
+        }
+        let of_connection = match ending {
+            stream_life::Input::Abort => connection_life::Input::Abort,
+            stream_life::Input::Finish
+            | stream_life::Input::Pause
+            | stream_life::Input::AwaitDrained
+            | stream_life::Input::Dismiss
+            | stream_life::Input::Close => connection_life::Input::Close,
+        };
+        let key = open.connection;
+        self.step(key, of_connection, cause);
+    }
+
+    /// Counts the end of the stream on `key`, if one is open, and lists it for the application. The
+    /// caller takes the stream off its connection.
+    pub(crate) fn report_end(&mut self, key: Key, cause: CloseCause) {
+        let Some(connection) = self.connections.get(key) else { return };
+        let Some(stream) = connection.stream() else { return };
+        let ended = StreamKey::new(stream.id, key);
+        if stream.has_leftover {
+            self.leftovers.remove(&ended);
+        }
+        let kind = stream.stream_kind();
+        let closed = match kind {
+            StreamKind::WebSocket => &mut self.stats.websockets_closed,
+            StreamKind::EventStream => &mut self.stats.event_streams_closed,
+            StreamKind::Held => &mut self.stats.holds_closed,
+            StreamKind::Tunnel => &mut self.stats.tunnels_closed,
+        };
+        *closed += 1;
+        self.closes.add(kind, cause, stream.closed_with);
+        self.closed.push((ended, cause));
+    }
+
+    /// Lists the connection of `stream` for the next flush, and aborts the stream if too much waits
+    /// for a peer that does not read. Returns whether it goes on.
+    pub(crate) fn flush_stream(&mut self, stream: StreamKey) -> bool {
+        let Some(mut open) = find(&mut self.connections, stream) else { return false };
+        let fits = open.mark_dirty(&mut self.dirty) <= self.limits.outbox_bytes_max;
+        if !fits {
+            self.overflow_stream(stream);
+        }
+        fits
+    }
+
+    /// Too much waits for a peer that does not read.
+    #[cold]
+    pub(crate) fn overflow_stream(&mut self, stream: StreamKey) {
+        self.stats.overflows += 1;
+        self.abort_stream(stream, CloseCause::Overflow);
+    }
+
+    /// Lists `stream` for [`App::on_drained`](crate::App::on_drained) if that is waited for and the
+    /// outbox has fallen far enough. [server:drained-once]
+    pub(crate) fn notice_drained(&mut self, stream: StreamKey) {
+        let Some(open) = find(&mut self.connections, stream) else { return };
+        if open.stream.notify != Notify::Waiting {
+            return;
+        }
+        let low = open.outbox.len() <= self.limits.outbox_refill_bytes;
+        // [server:drained-news] An application that asks again and sends nothing would otherwise be
+        // told in every turn, and no turn would sleep.
+        if low && !open.stream.told_drained {
+            open.stream.notify = Notify::Listed;
+            self.drained.push(stream);
+        }
+    }
+
+    /// Whether the application is to be told that the outbox of `stream` has drained: it may have
+    /// been filled again since, or the stream may be closing.
+    pub(crate) fn take_notice(&mut self, stream: StreamKey) -> bool {
+        let mark = self.limits.outbox_refill_bytes;
+        let Some(OpenStream { stream, outbox, .. }) = find(&mut self.connections, stream) else {
+            return false;
+        };
+        if stream.notify != Notify::Listed {
+            return false;
+        }
+        let low = outbox.len() <= mark;
+        if !stream.applies(stream_life::Input::AwaitDrained) {
+            stream.notify = Notify::No;
+            return false;
+        }
+        stream.notify = if low { Notify::No } else { Notify::Waiting };
+        stream.told_drained |= low;
+        low
+    }
+
+    /// The application wants to hear from `stream` again. The clocks that stood still go on.
+    /// [server:pause-ends]
+    pub(crate) fn resume(&mut self, stream: StreamKey) {
+        let Some(open) = find(&mut self.connections, stream) else { return };
+        open.stream.paused = Time::NEVER;
+        let key = open.connection;
+        if let Some(connection) = self.connections.get_mut(key)
+            && !connection.is_stalled()
+        {
+            connection.caught_up(self.now, &self.limits);
+        }
+        self.look_again(key);
+    }
+}
+
+/// Connections.
+impl Core {
+    /// Lists `key` for the next flush, and aborts it if too much waits for a peer that does not read.
+    pub(crate) fn mark_dirty(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.mark_dirty(key, &mut self.dirty) > self.limits.outbox_bytes_max {
+            self.overflow(key);
+        }
+    }
+
+    /// Too much waits for a peer that does not read.
+    #[cold]
+    fn overflow(&mut self, key: Key) {
+        self.stats.overflows += 1;
+        self.abort(key, CloseCause::Overflow);
+    }
+
+    /// A visit is over: lists what waits, halts the connection if it may not ask for more, lists it
+    /// for another visit if there is more to hear, and arms its timer.
+    ///
+    /// A peer that does not take what it asked for may not ask for more.
+    /// [rfc6455:10.4-bounded-output]
+    ///
+    /// Returns how many bytes wait for the flush.
+    pub(crate) fn after_visit(&mut self, key: Key) -> usize {
+        let Some(connection) = self.connections.get_mut(key) else { return 0 };
+        let waiting = connection.settle(key, &mut self.pool, &mut self.dirty);
+        if waiting > self.limits.outbox_pause_bytes {
+            let is_gone = connection.life() == connection_life::State::Gone;
+            if waiting > self.limits.outbox_bytes_max && !is_gone {
+                self.overflow(key);
+                return waiting;
+            }
+            if connection.may_answer() && !connection.backpressured {
+                connection.backpressured = true;
+                self.stats.read_pauses += 1;
+            }
+        }
+        if connection.wants_visit(&self.limits) {
+            self.again.add(key, &mut connection.readiness);
+        }
+        let (deadline, _) = connection.deadline(&self.limits);
+        self.wheel.arm(&mut connection.timer, key, deadline);
+        waiting
+    }
+
+    /// Nothing more will be said on `key` than what its outbox holds (RFC 6455 §7.1.1, and the same
+    /// for HTTP): flush, end our direction, wait for the peer's end within bounds.
+    pub(crate) fn close_gracefully(&mut self, key: Key, cause: CloseCause) {
+        self.step(key, connection_life::Input::Close, cause);
+    }
+
+    /// Takes the connection down without another word.
+    pub(crate) fn abort(&mut self, key: Key, cause: CloseCause) {
+        self.step(key, connection_life::Input::Abort, cause);
+    }
+
+    /// The peer sends nothing more, and nothing more is to be said: a request in progress stays
+    /// incomplete, an answer on its way is still delivered.
+    pub(crate) fn peer_ended(&mut self, key: Key) {
+        self.close_gracefully(key, CloseCause::Ended);
+        self.step(key, connection_life::Input::PeerEnds, CloseCause::Ended);
+    }
+
+    /// Carries out what the life of a connection decides about `input`.
+    fn step(&mut self, key: Key, input: connection_life::Input, cause: CloseCause) {
+        let Some(connection) = self.connections.get(key) else { return };
+        let (state, action) = connection_life::step(connection.life(), input);
+        match action {
+            connection_life::Action::Flush => {
+                self.leave_open(key, state, cause);
+                self.mark_dirty(key);
+                self.look_again(key);
+            }
+            connection_life::Action::Remove => {
+                self.leave_open(key, state, cause);
+                self.gone.push(key);
+            }
+            // The flush itself ends our direction, and what the connection carries was asked.
+            connection_life::Action::ShutDown
+            | connection_life::Action::Ask
+            | connection_life::Action::Ignore => {}
+        }
+    }
+
+    /// The connection carries nothing from here on: a stream on it is over for `cause`.
+    fn leave_open(&mut self, key: Key, state: connection_life::State, cause: CloseCause) {
+        self.report_end(key, cause);
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        match &mut connection.phase {
+            Phase::Over(over) => over.state = state,
+            Phase::Http1(_) => connection.phase = Phase::Over(Over::new(state)),
+        }
+        connection.backpressured = false;
+    }
+
+    /// Visits `key` in the next turn if it may still be read.
+    pub(crate) fn look_again(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.wants_visit(&self.limits) {
+            self.again.add(key, &mut connection.readiness);
+        }
+    }
+
+    /// Reads `key` again, whatever waits for its peer.
+    pub(crate) fn read_again(&mut self, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.backpressured = false;
+        }
+        self.look_again(key);
+    }
+
+    /// Arms the wheel for the deadline of `key`.
+    pub(crate) fn arm(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let (deadline, _) = connection.deadline(&self.limits);
+        self.wheel.arm(&mut connection.timer, key, deadline);
+    }
+}

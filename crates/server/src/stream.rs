@@ -1,0 +1,183 @@
+//! One stream: what it carries, and what the application asked about it.
+//!
+//! A stream knows no socket and no version of HTTP. What it sends goes to the outbox that its
+//! connection hands to it.
+
+mod events;
+mod held;
+pub(crate) mod life;
+mod websocket;
+
+use sockeye_reactor::Time;
+use sockeye_websocket::CloseCode;
+
+use crate::cause::Deadline;
+use crate::closes::StreamKind;
+use crate::key::StreamId;
+use crate::limits::Limits;
+use life::{Action, Input, State};
+
+pub(crate) use events::{EventsStream, Framing};
+pub(crate) use held::{HeldRequest, Terms};
+pub(crate) use websocket::{WebSocketStream, cause_of_close};
+
+/// One open stream.
+pub(crate) struct Stream {
+    pub(crate) id: StreamId,
+    pub(crate) kind: Kind,
+    /// Until when the application does not want to hear from the stream; `NEVER` while it does.
+    pub(crate) paused: Time,
+    /// The code with which the application closed the stream.
+    pub(crate) closed_with: Option<CloseCode>,
+    /// Whether the application wants to hear that the outbox has drained.
+    pub(crate) notify: Notify,
+    /// The application was told that it has, and nothing was written to the peer since.
+    pub(crate) told_drained: bool,
+    /// The server drains, and the application was told that the stream's turn has come.
+    pub(crate) dismissed: bool,
+    /// Bytes of the stream were read and wait for the next turn.
+    pub(crate) has_leftover: bool,
+}
+
+/// What a stream carries.
+pub(crate) enum Kind {
+    WebSocket(WebSocketStream),
+    Events(EventsStream),
+    /// A request waits for its response.
+    Held(HeldRequest),
+    /// Bytes both ways; the application has taken over.
+    Tunnel(Tunnel),
+}
+
+/// A stream of bytes that the application understands.
+pub(crate) struct Tunnel {
+    /// When something was last written.
+    pub(crate) wrote: Time,
+}
+
+/// How far a wish for [`App::on_drained`](crate::App::on_drained) is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notify {
+    /// There is none.
+    No,
+    /// The outbox is still over the mark.
+    Waiting,
+    /// The stream is listed for the call.
+    Listed,
+}
+
+/// What is due when a deadline has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// The peer is given up.
+    GiveUp(Deadline),
+    /// A peer that took nothing for so long is tried once more, and then given up.
+    LastWrite,
+    /// A silent WebSocket is asked for a sign of life.
+    Ping,
+    /// A silent event stream gives one.
+    Heartbeat,
+    /// A stream that the application paused is read again.
+    Resume,
+}
+
+impl Stream {
+    pub(crate) const fn new(id: StreamId, kind: Kind) -> Self {
+        Self {
+            id,
+            kind,
+            paused: Time::NEVER,
+            closed_with: None,
+            notify: Notify::No,
+            told_drained: false,
+            dismissed: false,
+            has_leftover: false,
+        }
+    }
+
+    /// How far the stream is from its end.
+    #[inline]
+    pub(crate) const fn life(&self) -> State {
+        if self.closed_with.is_some() { State::Closing } else { State::Open }
+    }
+
+    /// Whether `input` is to be carried out in this state of the stream.
+    #[inline]
+    pub(crate) const fn applies(&self, input: Input) -> bool {
+        matches!(life::step(self.life(), input), (_, Action::Apply))
+    }
+
+    /// Whether the application may pause the stream now. Nothing is read of the other kinds.
+    pub(crate) const fn can_pause(&self) -> bool {
+        match self.kind {
+            Kind::WebSocket(_) | Kind::Tunnel(_) => self.applies(Input::Pause),
+            Kind::Events(_) | Kind::Held(_) => false,
+        }
+    }
+
+    /// Whether input of the stream can make us say more. If not, reading it costs the peer's silence
+    /// nothing, and may bring its end.
+    #[inline]
+    pub(crate) const fn may_answer(&self) -> bool {
+        match self.kind {
+            Kind::WebSocket(_) => matches!(self.life(), State::Open),
+            Kind::Tunnel(_) => true,
+            Kind::Events(_) | Kind::Held(_) => false,
+        }
+    }
+
+    /// Whether something is to be done once the outbox is empty: usually nothing.
+    #[inline]
+    pub(crate) fn awaits_flush(&self) -> bool {
+        let owes_reply = match &self.kind {
+            Kind::WebSocket(websocket) => websocket.protocol.owes_reply(),
+            Kind::Events(_) | Kind::Held(_) | Kind::Tunnel(_) => false,
+        };
+        owes_reply || self.notify == Notify::Waiting
+    }
+
+    /// Where the next bytes may be read to, if they are the message in progress and nothing else.
+    #[inline]
+    pub(crate) fn direct(&mut self) -> Option<&mut [u8]> {
+        match &mut self.kind {
+            Kind::WebSocket(websocket) => websocket.direct(),
+            Kind::Events(_) | Kind::Held(_) | Kind::Tunnel(_) => None,
+        }
+    }
+
+    /// The next moment at which something is due on the stream, whose peer was last heard at `heard`.
+    #[inline]
+    pub(crate) fn deadline(&self, heard: Time, limits: &Limits) -> (Time, Due) {
+        match &self.kind {
+            Kind::WebSocket(websocket) => websocket.deadline(self.life(), heard, limits),
+            Kind::Events(events) => (events.wrote + limits.heartbeat_ms, Due::Heartbeat),
+            Kind::Held(held) => (held.until, Due::GiveUp(Deadline::Hold)),
+            // [server:tunnel-silence]
+            Kind::Tunnel(tunnel) => {
+                let last = if tunnel.wrote > heard { tunnel.wrote } else { heard };
+                (last + limits.tunnel_ms, Due::GiveUp(Deadline::Tunnel))
+            }
+        }
+    }
+
+    /// The clocks of the stream start afresh: the peer has taken everything that waited, or is read
+    /// again.
+    pub(crate) fn restart(&mut self, now: Time, limits: &Limits) {
+        let life = self.life();
+        match &mut self.kind {
+            Kind::WebSocket(websocket) => websocket.restart(life, now, limits),
+            // A held request's time is the application's, which a slow reader does not stretch.
+            Kind::Events(_) | Kind::Held(_) | Kind::Tunnel(_) => {}
+        }
+    }
+
+    /// What the stream is, for the counters.
+    pub(crate) const fn stream_kind(&self) -> StreamKind {
+        match self.kind {
+            Kind::WebSocket(_) => StreamKind::WebSocket,
+            Kind::Events(_) => StreamKind::EventStream,
+            Kind::Held(_) => StreamKind::Held,
+            Kind::Tunnel(_) => StreamKind::Tunnel,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! A request between its last byte and its response.
+
+use sockeye_http1::{Persistence, RequestHead};
+use sockeye_reactor::Time;
+
+use crate::answer::Header;
+
+/// A request that the application answers later.
+pub(crate) struct HeldRequest {
+    pub(crate) terms: Terms,
+    /// When the server answers by itself.
+    pub(crate) until: Time,
+    /// What the response has beside its own headers.
+    pub(crate) headers: Vec<Header>,
+    /// The client has ended its direction.
+    pub(crate) half_closed: bool,
+}
+
+/// What a response owes to the request that it answers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) is_head: bool,
+    pub(crate) persistence: Persistence,
+}
+
+impl Terms {
+    pub(crate) fn of(head: &RequestHead<'_, '_>) -> Self {
+        Self { is_head: head.method() == "HEAD", persistence: head.connection() }
+    }
+}
