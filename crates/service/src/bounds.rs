@@ -1,5 +1,7 @@
 //! What is refused because of a bound on a user's connections, or on what is done in a time.
 
+use std::sync::{Arc, Mutex};
+
 use sockeye_hub::{Cursor, Seq, Start};
 use sockeye_server::{StreamKey, Time};
 
@@ -8,13 +10,13 @@ use crate::access::{Account, Who};
 use crate::limits::Limits;
 use crate::rates::{Before, Bucket, Queue, Rate, Rates};
 use crate::service::NOWHERE;
-use crate::shared_state::Common;
+use crate::shared_state::{RateLimits, lock};
 use crate::wire::{CloseReason, Code, Problem};
 
 /// What has been done lately, and how often something was refused for it.
 #[derive(Debug)]
 pub(crate) struct Bounds {
-    pub(crate) lately: Common<Lately>,
+    pub(crate) rates: Arc<dyn RateLimits>,
     pub(crate) rejections: Rejections,
     /// Answers that told a client to come back later, for spreading them.
     sent_away: u32,
@@ -35,6 +37,24 @@ impl Lately {
             handshakes: Bucket::default(),
             queue: Queue::default(),
         }
+    }
+}
+
+impl RateLimits for Mutex<Lately> {
+    fn take_message(
+        &self,
+        account: &Account,
+        rate: Rate,
+        rated_max: usize,
+        now_ms: u64,
+    ) -> Result<Before, u64> {
+        lock(self).messages.take(account, rate, rated_max, now_ms)
+    }
+
+    fn take_handshake(&self, rate: Rate, wait_ms_max: u64, now_ms: u64) -> Result<(), u64> {
+        let mut lately = lock(self);
+        let taken = lately.handshakes.take(rate, now_ms);
+        taken.map(|_| ()).map_err(|_| lately.queue.wait_ms(rate, wait_ms_max, now_ms))
     }
 }
 
@@ -63,7 +83,7 @@ impl Rejections {
 impl Bounds {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            lately: Common::Own(Lately::new(limits)),
+            rates: Arc::new(Mutex::new(Lately::new(limits))),
             rejections: Rejections::default(),
             sent_away: 0,
         }
@@ -89,8 +109,7 @@ impl Service {
     pub(crate) fn count_message(&mut self, who: &Who) -> Result<Before, Problem> {
         let Some(account) = who.account() else { return Ok(Before::Full) };
         let (limits, rate, now_ms) = (&self.limits, self.limits.message_rate(), self.now_ms);
-        let lately = &mut self.bounds.lately;
-        let taken = lately.with(|it| it.messages.take(&account, rate, limits.rated_max, now_ms));
+        let taken = self.bounds.rates.take_message(&account, rate, limits.rated_max, now_ms);
         taken.map_err(|wait_ms| {
             self.bounds.rejections.messages += 1;
             let most = limits.messages_per_second;
@@ -109,11 +128,7 @@ impl Service {
         let (rate, retry_ms) = (self.limits.handshake_rate(), self.retry_ms(stream));
         // [service:bound-handshakes]
         let (wait_ms_max, now_ms) = (self.limits.handshake_wait_ms_max, self.now_ms);
-        let wait_ms = self.bounds.lately.with(|it| {
-            let taken = it.handshakes.take(rate, now_ms);
-            taken.err().map(|_| it.queue.wait_ms(rate, wait_ms_max, now_ms))
-        });
-        if let Some(wait_ms) = wait_ms {
+        if let Err(wait_ms) = self.bounds.rates.take_handshake(rate, wait_ms_max, now_ms) {
             self.bounds.rejections.handshakes += 1;
             return Err((CloseReason::TryAgain, retry_ms + wait_ms));
         }

@@ -5,6 +5,7 @@
 //! anew.
 
 mod census;
+mod registry;
 mod telling;
 mod turns;
 
@@ -17,9 +18,11 @@ use sockeye_server::{SharedEvent, SharedMessage, Time};
 
 pub(crate) use self::census::Census;
 use self::census::{Came, News, State};
+use self::registry::Changed;
+pub(crate) use self::registry::Registry;
 use self::turns::Turns;
 use crate::Limits;
-use crate::shared_state::{Common, WakeOne};
+use crate::shared_state::WakeOne;
 use crate::wire::{self, Control};
 
 /// Whether a stream is told who comes and goes.
@@ -32,8 +35,8 @@ pub(crate) enum Watch {
 /// The members of all channels, and those of our streams who are told of them.
 #[derive(Debug)]
 pub(crate) struct Presence {
-    census: Common<Census>,
-    /// Which service this is, of those that have the census in common.
+    registry: Arc<dyn Registry>,
+    /// Which service this is, of those that share the registry.
     me: usize,
     others: Option<Others>,
     /// Channels with a stream of ours. Never walked through.
@@ -47,7 +50,7 @@ pub(crate) struct Presence {
     leaves: Time,
 }
 
-/// The services that have a census in common, and how they hear of what it has for them.
+/// The services that share a registry, and how each learns that it has news.
 #[derive(Clone)]
 pub(crate) struct Others {
     pub(crate) wake: WakeOne,
@@ -87,7 +90,7 @@ struct Place {
 impl Presence {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            census: Common::Own(Census::new(limits, 1)),
+            registry: Arc::new(Mutex::new(Census::new(limits, 1))),
             me: 0,
             others: None,
             rooms: HashMap::new(),
@@ -98,9 +101,9 @@ impl Presence {
         }
     }
 
-    /// Has the census in common with others, among which it is `me`.
-    pub(crate) fn share(&mut self, census: Arc<Mutex<Census>>, me: usize, others: Others) {
-        (self.census, self.me, self.others) = (Common::Shared(census), me, Some(others));
+    /// Shares a registry with others, among which it is `me`.
+    pub(crate) fn share(&mut self, registry: Arc<dyn Registry>, me: usize, others: Others) {
+        (self.registry, self.me, self.others) = (registry, me, Some(others));
     }
 
     /// When something is to be done.
@@ -110,20 +113,15 @@ impl Presence {
 
     /// What is held: nothing, once everybody is gone and their time to come back is over.
     pub(crate) fn held(&self) -> usize {
-        let members = self.census.see(Census::held);
-        self.rooms.len() + self.places.len() + self.turns.len() + members
+        self.rooms.len() + self.places.len() + self.turns.len() + self.registry.held()
     }
 
-    /// Does something to the census, and lets the others know whom it concerns.
-    fn change<R>(&mut self, change: impl FnOnce(&mut Census, usize) -> R) -> R {
-        let me = self.me;
-        let (done, others, leaves) = self.census.with(|census| {
-            let done = change(census, me);
-            (done, census.take_woken(), census.next_leave())
-        });
-        self.leaves = leaves;
+    /// Changes the registry, and wakes the services that have news of it.
+    fn change<R>(&mut self, change: impl FnOnce(&dyn Registry, usize) -> Changed<R>) -> R {
+        let Changed { done, woken, next_leave } = change(self.registry.as_ref(), self.me);
+        self.leaves = next_leave;
         if let Some(all) = &self.others {
-            for other in others {
+            for other in woken {
                 all.mail[other].store(true, Ordering::Release);
                 (all.wake)(other);
             }
@@ -141,7 +139,7 @@ impl Presence {
         now: Time,
     ) {
         let channel = self.room(channel, now);
-        let joined = self.change(|census, me| census.join(&channel, user, me));
+        let joined = self.change(|registry, me| registry.join(&channel, user, me));
         let Came { user, arrived } = joined;
         if let Some(room) = self.rooms.get_mut(&channel) {
             room.streams += 1;
@@ -151,7 +149,7 @@ impl Presence {
             && let Some(room) = self.rooms.get_mut(&channel)
         {
             room.watchers.insert(key);
-            self.change(|census, me| census.watch(&channel, me));
+            self.change(|registry, me| registry.watch(&channel, me));
         }
         let owed = watch == Watch::Yes;
         self.places.entry(key).or_default().push(Place { channel, user, watch, owed });
@@ -159,20 +157,20 @@ impl Presence {
 
     /// A user who is a member has another grace time, if nothing of it is there.
     fn renew(&mut self, channel: &str, user: &str, grace_ms: u64, now: Time) {
-        self.change(|census, _| census.renew(channel, user, grace_ms, now.as_millis()));
+        self.change(|registry, _| registry.renew(channel, user, grace_ms, now.as_millis()));
     }
 
     /// A stream goes from a channel. Its user is there for `grace_ms` more, if nothing else of it is.
     fn leave(&mut self, key: SubscriberKey, place: Place, grace_ms: u64, now: Time) {
         let Place { channel, user, watch, owed: _ } = place;
         let ms = now.as_millis();
-        self.change(|census, me| census.leave(&channel, user.as_deref(), grace_ms, ms, me));
+        self.change(|registry, me| registry.leave(&channel, user.as_deref(), grace_ms, ms, me));
         if let Some(room) = self.rooms.get_mut(&channel) {
             room.streams -= 1;
             if watch == Watch::Yes {
                 room.watchers.remove(&key);
                 if room.watchers.is_empty() {
-                    self.change(|census, me| census.look_away(&channel, me));
+                    self.change(|registry, me| registry.look_away(&channel, me));
                 }
             }
         }
@@ -185,7 +183,7 @@ impl Presence {
         if self.leaves > now {
             return;
         }
-        let left = self.change(|census, me| census.expire(now.as_millis(), me));
+        let left = self.change(|registry, me| registry.expire(now.as_millis(), me));
         for (channel, user) in left {
             self.note(&channel, Some((&user, false)), now);
             self.sweep(&channel);
@@ -198,8 +196,7 @@ impl Presence {
         if !self.others.as_ref().is_some_and(has_mail) {
             return;
         }
-        let heard = self.census.with(|census| census.take_mail(self.me));
-        for (channel, news) in heard {
+        for (channel, news) in self.registry.take_mail(self.me) {
             let Some(room) = self.rooms.get_mut(&channel) else { continue };
             if !room.watchers.is_empty() {
                 room.news.add(news, self.names_max);
@@ -256,14 +253,14 @@ impl Presence {
 
     /// What is known of a channel, but for the names.
     fn state<'c>(&self, channel: &'c str) -> wire::Presence<'c> {
-        let State { version, streams, users } = self.census.see(|census| census.state(channel));
+        let State { version, streams, users } = self.registry.state(channel);
         let (joined, left): (&[_], &[_]) = (&[], &[]);
         wire::Presence { channel, version, users, streams, fresh: true, joined, left, more: false }
     }
 
     /// A page of who is there, each with the streams that it has.
     fn page(&self, channel: &str, after: Option<&str>, limit: usize) -> Vec<(Box<str>, u32)> {
-        self.census.see(|census| census.page(channel, after, limit))
+        self.registry.page(channel, after, limit)
     }
 
     /// Everybody who is there, as far as one event names them.

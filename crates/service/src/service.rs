@@ -21,7 +21,7 @@ use crate::publishing::Jobs;
 use crate::reply::json;
 use crate::sequencing::{Backbone, Log, Sequencing};
 use crate::session::{Envelope, Form, Sessions};
-use crate::shared_state::{Common, SharedState};
+use crate::shared_state::SharedState;
 use crate::surveys::Survey;
 use crate::wire::{CloseReason, Code, Problem};
 use crate::{Limits, cors, reply};
@@ -128,11 +128,11 @@ impl Service {
     /// Makes it the service number `which`, from 0, of those that share `state`.
     #[must_use]
     pub fn with_shared_state(mut self, state: &SharedState, which: usize) -> Self {
-        let SharedState { services, others, users, lately, census, board } = state.clone();
+        let SharedState { services, others, users, rates, presence, board } = state.clone();
         let wake = Arc::clone(&others.wake);
-        self.sessions.users = Common::Shared(users);
-        self.bounds.lately = Common::Shared(lately);
-        self.presence.share(census, which, others);
+        self.sessions.users = users;
+        self.bounds.rates = rates;
+        self.presence.share(presence, which, others);
         self.survey = Some(Survey::new(board, which, wake, services));
         self
     }

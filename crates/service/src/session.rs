@@ -1,14 +1,14 @@
 //! The streams that are subscribed, and how each wants what it gets.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use sockeye_hub::{Item, Kind, SubscriberKey};
 use sockeye_server::{StreamKey, Time};
 
 use crate::access::Who;
 use crate::body::Body;
-use crate::shared_state::Common;
+use crate::shared_state::{UserStreams, lock};
 use crate::wire::CloseReason;
 
 /// One subscribed stream.
@@ -95,16 +95,39 @@ pub(crate) struct Sessions {
     /// By a stream's index where its session may be. It is its own if it has the stream's key.
     by_stream: Vec<u32>,
     len: usize,
-    pub(crate) users: Common<Users>,
+    pub(crate) users: Arc<dyn UserStreams>,
 }
 
-/// How many streams each user has; nobody has none.
+/// How many streams each user has. A user without a stream is not in it.
 #[derive(Debug, Default)]
 pub(crate) struct Users(HashMap<Arc<str>, usize>);
 
+impl UserStreams for Mutex<Users> {
+    fn open(&self, user: &Arc<str>) {
+        *lock(self).0.entry(Arc::clone(user)).or_default() += 1;
+    }
+
+    fn close(&self, user: &str) {
+        let mut users = lock(self);
+        let Some(count) = users.0.get_mut(user) else { return };
+        *count -= 1;
+        if *count == 0 {
+            users.0.remove(user);
+        }
+    }
+
+    fn count(&self, user: &str) -> usize {
+        lock(self).0.get(user).copied().unwrap_or_default()
+    }
+
+    fn users(&self) -> usize {
+        lock(self).0.len()
+    }
+}
+
 impl Default for Sessions {
     fn default() -> Self {
-        let users = Common::Own(Users::default());
+        let users = Arc::new(Mutex::new(Users::default()));
         Self { by_subscriber: Vec::new(), by_stream: Vec::new(), len: 0, users }
     }
 }
@@ -145,25 +168,19 @@ impl Sessions {
 
     /// How many a user has.
     pub(crate) fn of_user(&self, who: &Who) -> usize {
-        let Some(user) = who.counted_user() else { return 0 };
-        self.users.see(|users| users.0.get(user).copied().unwrap_or_default())
+        who.counted_user().map_or(0, |user| self.users.count(user))
     }
 
-    fn enter(&mut self, who: &Who) {
+    fn enter(&self, who: &Who) {
         if let Some(user) = who.counted_user() {
-            self.users.with(|users| *users.0.entry(Arc::clone(user)).or_default() += 1);
+            self.users.open(user);
         }
     }
 
-    fn leave(&mut self, who: &Who) {
-        let Some(user) = who.counted_user() else { return };
-        self.users.with(|users| {
-            let Some(count) = users.0.get_mut(user) else { return };
-            *count -= 1;
-            if *count == 0 {
-                users.0.remove(user);
-            }
-        });
+    fn leave(&self, who: &Who) {
+        if let Some(user) = who.counted_user() {
+            self.users.close(user);
+        }
     }
 
     /// Counts a message that catching up gives a stream, unless it has expired or is an end, which
@@ -188,7 +205,7 @@ impl Sessions {
 
     /// How many users there are.
     pub(crate) fn users(&self) -> usize {
-        self.users.see(|users| users.0.len())
+        self.users.users()
     }
 
     pub(crate) fn of_stream(&self, stream: StreamKey) -> Option<&Session> {

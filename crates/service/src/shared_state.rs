@@ -1,61 +1,76 @@
-//! What the services of one process have in common besides their log: who is there, bounds on what
-//! users do, figures.
+//! State that several services share besides the log: users' streams, rates, presence, figures.
+//!
+//! Each kind stands behind a trait. Today all services are loops of one process, and a structure
+//! behind a lock implements each trait. An implementation for several machines takes its place here.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::Limits;
+use crate::access::Account;
 use crate::bounds::Lately;
-use crate::presence::{Census, Others};
+use crate::presence::{Census, Others, Registry};
+use crate::rates::{Before, Rate};
 use crate::session::Users;
 use crate::surveys::Board;
 
-/// Something that is a service's own, or that it has in common with others.
-///
-/// What is common is behind a lock. It is touched when a stream comes or goes and when somebody
-/// publishes whose rate is bounded, and never for a delivery.
-#[derive(Debug)]
-pub(crate) enum Common<T> {
-    Own(T),
-    Shared(Arc<Mutex<T>>),
+/// Counts the streams of each user. It is called when a stream opens or closes.
+pub(crate) trait UserStreams: core::fmt::Debug + Send + Sync {
+    /// Counts one more stream of a user.
+    fn open(&self, user: &Arc<str>);
+
+    /// Counts one stream less.
+    fn close(&self, user: &str);
+
+    /// The streams of a user.
+    fn count(&self, user: &str) -> usize;
+
+    /// The number of users with a stream.
+    fn users(&self) -> usize;
 }
 
-impl<T> Common<T> {
-    pub(crate) fn with<R>(&mut self, visit: impl FnOnce(&mut T) -> R) -> R {
-        match self {
-            Self::Own(own) => visit(own),
-            Self::Shared(shared) => visit(&mut lock(shared)),
-        }
-    }
+/// Limits how much is done in a time. It is never called for a delivery.
+pub(crate) trait RateLimits: core::fmt::Debug + Send + Sync {
+    /// Counts a message of an account, of which at most `rated_max` are remembered.
+    ///
+    /// # Errors
+    /// The account is above `rate`: milliseconds until its next message is taken.
+    fn take_message(
+        &self,
+        account: &Account,
+        rate: Rate,
+        rated_max: usize,
+        now_ms: u64,
+    ) -> Result<Before, u64>;
 
-    pub(crate) fn see<R>(&self, visit: impl FnOnce(&T) -> R) -> R {
-        match self {
-            Self::Own(own) => visit(own),
-            Self::Shared(shared) => visit(&lock(shared)),
-        }
-    }
+    /// Counts a stream that opens.
+    ///
+    /// # Errors
+    /// All streams together are above `rate`: milliseconds until this client is to come back.
+    fn take_handshake(&self, rate: Rate, wait_ms_max: u64, now_ms: u64) -> Result<(), u64>;
 }
 
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks a structure that services share.
+pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().expect("nobody panics while holding it")
 }
 
-/// Wakes one of the services.
+/// Wakes the service with this number.
 pub(crate) type WakeOne = Arc<dyn Fn(usize) + Send + Sync>;
 
-/// What several services of one process have in common: made once, and given to each.
+/// The state that the services of one process share: made once, and given to each.
 #[derive(Clone)]
 pub struct SharedState {
     pub(crate) services: usize,
     pub(crate) others: Others,
-    pub(crate) users: Arc<Mutex<Users>>,
-    pub(crate) lately: Arc<Mutex<Lately>>,
-    pub(crate) census: Arc<Mutex<Census>>,
+    pub(crate) users: Arc<dyn UserStreams>,
+    pub(crate) rates: Arc<dyn RateLimits>,
+    pub(crate) presence: Arc<dyn Registry>,
     pub(crate) board: Arc<Board>,
 }
 
 impl SharedState {
-    /// For so many services with these limits. `wake` wakes the loop of one of them.
+    /// The state of `services` services with these limits. `wake` wakes the loop of one of them.
     pub fn new(
         services: usize,
         limits: &Limits,
@@ -67,9 +82,9 @@ impl SharedState {
                 wake: Arc::new(wake),
                 mail: (0..services).map(|_| AtomicBool::new(false)).collect(),
             },
-            users: Arc::default(),
-            lately: Arc::new(Mutex::new(Lately::new(limits))),
-            census: Arc::new(Mutex::new(Census::new(limits, services))),
+            users: Arc::new(Mutex::new(Users::default())),
+            rates: Arc::new(Mutex::new(Lately::new(limits))),
+            presence: Arc::new(Mutex::new(Census::new(limits, services))),
             board: Arc::new(Board::new(services)),
         }
     }

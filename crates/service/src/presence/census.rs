@@ -66,7 +66,7 @@ impl News {
 }
 
 /// What a join came to.
-pub(super) struct Came {
+pub(crate) struct Came {
     /// As which member the stream is counted.
     pub(super) user: Option<Arc<str>>,
     /// That member is new.
@@ -74,7 +74,7 @@ pub(super) struct Came {
 }
 
 /// What is known of a channel, but for the names.
-pub(super) struct State {
+pub(crate) struct State {
     pub(super) version: u64,
     pub(super) streams: u64,
     pub(super) users: u64,
