@@ -1,9 +1,12 @@
-//! Checks of the workspace on itself, which CI runs: `cargo xtask arrows | trace | tidy | nostd`.
+//! Checks of the workspace on itself, which CI runs: `cargo xtask COMMAND`.
 //!
 //! Each prints what it found, then one closing line that says what it counted, and ends with
 //! status 0 only if nothing was wrong.
 
 mod arrows;
+mod circles;
+mod lines;
+mod modules;
 mod nostd;
 mod outcome;
 mod rust;
@@ -13,36 +16,46 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use outcome::{Check, Outcome};
-use tidy::Notes;
+use outcome::{Check, Notes, Outcome};
 use workspace::Workspace;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
-  arrows           who may depend on whom, and how many external crates that costs
-  trace            each requirement has a line that enforces it and a test
-  tidy [--notes]   sizes, README, examples, lints, leftovers, paths, commits, changelog
-  nostd            the no_std crates link and run without std and without libc";
+  arrows              who may depend on whom, and how many external crates that costs
+  circles [--notes]   no files of a crate import each other in a circle
+  trace               each requirement has a line that enforces it and a test
+  tidy [--notes]      sizes, README, examples, lints, leftovers, forgotten files, paths, commits, changelog
+  nostd               the no_std crates link and run without std and without libc
+  lines [COMMIT]      lines of Rust outside tests, beside those of a commit";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let check: fn(&Workspace) -> Outcome<Check> = match arguments[..] {
-        ["arrows"] => arrows::run,
-        ["trace"] => trace::run,
-        ["tidy"] => |workspace| tidy::run(workspace, Notes::Hide),
-        ["tidy", "--notes"] => |workspace| tidy::run(workspace, Notes::Show),
-        ["nostd"] => nostd::run,
-        _ => {
+    match Workspace::find().and_then(|workspace| run(&workspace, &arguments)) {
+        Ok(Some(check)) => check.report(arguments[0]),
+        Ok(None) => {
             eprintln!("{USAGE}");
-            return ExitCode::from(2);
+            ExitCode::from(2)
         }
-    };
-    match Workspace::find().and_then(|workspace| check(&workspace)) {
-        Ok(check) => check.report(arguments[0]),
         Err(why) => {
-            eprintln!("{}: could not be checked: {why}", arguments[0]);
+            eprintln!("{}: could not be checked: {why}", arguments.join(" "));
             ExitCode::from(2)
         }
     }
+}
+
+/// Makes the check that the command line names; `None` if it names none.
+fn run(workspace: &Workspace, arguments: &[&str]) -> Outcome<Option<Check>> {
+    let notes = if arguments.last() == Some(&"--notes") { Notes::Show } else { Notes::Hide };
+    let check = match arguments {
+        ["arrows"] => arrows::run(workspace),
+        ["circles"] | ["circles", "--notes"] => circles::run(workspace, notes),
+        ["trace"] => trace::run(workspace),
+        ["tidy"] | ["tidy", "--notes"] => tidy::run(workspace, notes),
+        ["nostd"] => nostd::run(workspace),
+        ["lines"] => lines::run(workspace, None),
+        ["lines", commit] => lines::run(workspace, Some(commit)),
+        _ => return Ok(None),
+    };
+    check.map(Some)
 }

@@ -6,6 +6,13 @@ use std::process::ExitCode;
 /// The result of what may be impossible to do at all: a file or program is missing, say.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 
+/// Whether to name also what is worth knowing and not wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notes {
+    Hide,
+    Show,
+}
+
 /// A check that was made.
 #[derive(Debug, Default)]
 pub(crate) struct Check {

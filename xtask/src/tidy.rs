@@ -1,19 +1,13 @@
 //! What reviewers would otherwise have to look for again and again.
 
+mod forgotten;
 mod leftovers;
 mod packages;
 mod sizes;
 mod words;
 
-use crate::outcome::{Check, Outcome};
+use crate::outcome::{Check, Notes, Outcome};
 use crate::workspace::{TextFile, Workspace};
-
-/// Whether to name also what is within the limits, but larger than aimed at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Notes {
-    Hide,
-    Show,
-}
 
 pub(crate) fn run(workspace: &Workspace, notes: Notes) -> Outcome<Check> {
     let files = workspace.files(&[""])?;
@@ -24,6 +18,7 @@ pub(crate) fn run(workspace: &Workspace, notes: Notes) -> Outcome<Check> {
     let sizes = sizes::check(&sources);
     let mut problems = sizes.problems;
     problems.extend(leftovers::check(workspace, &sources));
+    problems.extend(forgotten::check(workspace, &sources)?);
     problems.extend(packages::check(workspace)?);
     problems.extend(files.iter().flat_map(|file| rules.check(&file.path, &file.text)));
     problems.extend(commits.iter().flat_map(|commit| rules.check_commit(commit)));
