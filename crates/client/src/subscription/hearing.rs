@@ -124,21 +124,10 @@ impl Hearing {
             }
             Said::Message(message) => self.message(message, cursor, take),
             Said::Gap(gap) => self.gap(gap, take),
-            Said::Sync { recovered, gaps, replayed } => {
-                let Some(said::Cursor { text, at }) = cursor else {
-                    return self.fail(HubError::Strange);
-                };
-                self.ledger.hear();
-                self.ledger.reach(&text, at);
-                // Each poll is told that it has caught up; once is enough.
-                let is_known = core::mem::replace(&mut self.synced, true);
-                let gaps = core::mem::take(&mut self.gaps).max(gaps);
-                if is_known && gaps == 0 {
-                    return None;
-                }
-                let recovered = recovered && gaps == 0;
-                Some(take(SubscriptionEvent::Sync { cursor: text, recovered, gaps, replayed }))
-            }
+            Said::Sync { recovered, gaps, replayed } => match cursor {
+                Some(cursor) => self.sync(cursor, recovered, gaps, replayed, take),
+                None => self.fail(HubError::Strange),
+            },
             Said::End { channel } => self.end(channel, cursor, take),
             Said::Error { channel, code, message } => self.refused(channel, code, message, take),
             Said::Goaway { code, reason, retry_ms } => {
@@ -149,6 +138,27 @@ impl Hearing {
                 None
             }
         }
+    }
+
+    /// The hub has told everything up to this cursor.
+    fn sync<R>(
+        &mut self,
+        said::Cursor { text, at }: said::Cursor<'_>,
+        recovered: bool,
+        gaps: u64,
+        replayed: u64,
+        take: Take<'_, R>,
+    ) -> Option<R> {
+        self.ledger.hear();
+        self.ledger.reach(&text, at);
+        // Each poll is told that it has caught up; once is enough.
+        let is_known = core::mem::replace(&mut self.synced, true);
+        let gaps = core::mem::take(&mut self.gaps).max(gaps);
+        if is_known && gaps == 0 {
+            return None;
+        }
+        let recovered = recovered && gaps == 0;
+        Some(take(SubscriptionEvent::Sync { cursor: text, recovered, gaps, replayed }))
     }
 
     /// A cursor that comes with nothing else.
