@@ -11,12 +11,13 @@ use std::mem;
 use sockeye_hub::{ChannelName, Kind, Publication};
 use sockeye_server::{Answer, Context, Hold, StreamKey};
 
-use crate::access::Who;
-use crate::body::Body;
-use crate::counters::count;
+use crate::Pending;
+use crate::engine::Engine;
+use crate::engine::access::Principal;
+use crate::engine::body::Body;
+use crate::engine::counters::count;
 use crate::sequencing::{Decision, Sequencing, Ticket, Verdict};
 use crate::wire::{Channels, Code, Payload, Problem, Publish};
-use crate::{Pending, Service};
 pub(crate) use job::{Asker, Settled, Shape};
 use job::{Item, Job};
 
@@ -39,12 +40,12 @@ enum Placed {
     Waiting(Ticket),
 }
 
-impl Service {
+impl Engine {
     /// Publishes for a command.
     pub(crate) fn publish(
         &mut self,
         asker: Asker<'_>,
-        who: &Who,
+        who: &Principal,
         publish: Publish<'_>,
         context: &mut Context<'_>,
     ) {
@@ -59,7 +60,7 @@ impl Service {
     /// Publishes for a request: answers it, or holds it until every publication has its outcome.
     pub(crate) fn publish_request<'p>(
         &mut self,
-        who: &Who,
+        who: &Principal,
         shape: Shape,
         items: impl Iterator<Item = (Option<u64>, Result<Publish<'p>, Problem>)>,
         context: &mut Context<'_>,
@@ -74,7 +75,7 @@ impl Service {
     /// Ends a channel for a request.
     pub(crate) fn end_channel(
         &mut self,
-        who: &Who,
+        who: &Principal,
         channel: &str,
         context: &mut Context<'_>,
     ) -> Answer<Pending> {
@@ -116,7 +117,7 @@ impl Service {
     fn add<'p>(
         &mut self,
         job: &mut Job<'p>,
-        who: &Who,
+        who: &Principal,
         line: Option<u64>,
         item: Result<Publish<'p>, Problem>,
         context: &mut Context<'_>,

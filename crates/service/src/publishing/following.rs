@@ -4,9 +4,9 @@ use sockeye_hub::{ChannelName, Publication};
 use sockeye_server::Context;
 
 use super::{Settled, no_room, result_of};
-use crate::Service;
-use crate::body::Body;
-use crate::counters::count;
+use crate::engine::Engine;
+use crate::engine::body::Body;
+use crate::engine::counters::count;
 use crate::sequencing::{Backbone, Full, Offer, Outcome, Sequenced, Sequencing, Ticket, Verdict};
 use crate::wire::Problem;
 
@@ -27,7 +27,7 @@ pub(super) fn hand_over(
     backbone.append(ticket, offer).map_err(|Full| no_room())
 }
 
-impl Service {
+impl Engine {
     /// Takes in the outcomes that have arrived. Runs before any request that may bring a cursor,
     /// because another service may have given that out and be further on.
     // [service:follow-first]

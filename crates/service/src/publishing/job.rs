@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use sockeye_hub::Cursor;
 use sockeye_server::{Reply, Status, StreamKey};
 
-use crate::reply::{json, problem};
+use crate::dialect::reply::{json, problem};
 use crate::wire::reply::{Outcome, published, results};
 use crate::wire::{Code, Id, Level, Problem, Receipt};
 

@@ -4,15 +4,15 @@ use sockeye_hub::{Committed, Cursor, Hub};
 use sockeye_server::Context;
 
 use super::{Asker, Job, Settled};
-use crate::Service;
-use crate::body::Body;
-use crate::line::Line;
+use crate::dialect::writer::StreamWriter;
+use crate::engine::Engine;
+use crate::engine::body::Body;
+use crate::engine::session::Delivery;
+use crate::engine::streams::FanOut;
 use crate::sequencing::{Sequencing, Step};
-use crate::session::Form;
-use crate::streams::Delivery;
 use crate::wire::Control;
 
-impl Service {
+impl Engine {
     /// Takes in the log's answers since the last call.
     pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
         let Sequencing::InLoop { decider, .. } = &mut self.sequencing else { return };
@@ -55,8 +55,8 @@ impl Service {
             }
             Asker::Request(None) => {}
             Asker::Socket { stream, id } => {
-                let (stream, form) = (*stream, Form::Commands);
-                let mut line = Line { stream, form, proof: None, context };
+                let (stream, form) = (*stream, Delivery::Commands);
+                let mut line = StreamWriter { stream, form, proof: None, context };
                 for item in &job.items {
                     let (id, channel) = (id.as_ref(), item.channel.as_deref());
                     let said = match item.receipt() {
@@ -86,13 +86,13 @@ impl Service {
     pub(crate) fn deliver(
         &mut self,
         context: &mut Context<'_>,
-        into: impl FnOnce(&mut Hub<Body>, &mut Delivery<'_, '_>) -> Committed<Body>,
+        into: impl FnOnce(&mut Hub<Body>, &mut FanOut<'_, '_>) -> Committed<Body>,
     ) -> Committed<Body> {
         let Self { hub, sessions, answerable, access, limits, now_ms, .. } = self;
         let (now_ms, queue_bytes_max) = (*now_ms, limits.queue_bytes_max);
         let ended = Vec::new();
         let mut delivery =
-            Delivery { sessions, answerable, ended, access, now_ms, queue_bytes_max, context };
+            FanOut { sessions, answerable, ended, access, now_ms, queue_bytes_max, context };
         let committed = into(hub, &mut delivery);
         for subscriber in delivery.ended {
             let (channel, position) = (&committed.entry.channel, committed.entry.position);

@@ -1,19 +1,42 @@
 //! What a request or a first message brought, and who that is.
 
-use sockeye_auth::{Brought, Credential, Keys, Refusal};
+use std::net::IpAddr;
+
+use sockeye_auth::{Brought, Credential, Refusal};
+use sockeye_handshake::Origins;
 use sockeye_server::Request;
 
-use super::{Access, Guard, Shown, Somebody, Who};
-use crate::wire;
+use crate::engine::access::{Access, Principal};
+use crate::wire::{self, Code, Problem};
 
 impl Access {
+    /// Refuses other sites' pages where nobody has to show anything: any page that somebody looks
+    /// at could publish to a server on their own machine.
+    pub(crate) fn check_page(&self, request: &Request<'_>) -> Result<(), Problem> {
+        // [service:open-same-host]
+        let headers = request.head.headers();
+        let single = |name| headers.single(name).map_err(|_| Problem::from(Refusal::Ambiguous));
+        let host = single("Host")?;
+        if matches!(self, Self::Open) && !host.is_some_and(is_this_machine) {
+            // A name that somebody made point here (DNS rebinding) makes a foreign page its own.
+            let message = "an open server is asked for by its address, or as localhost";
+            return Err(Problem::new(Code::Forbidden, message));
+        }
+        match (self, single("Origin")?) {
+            (Self::Open, Some(origin)) if !Origins::SameHost.allow(origin, host) => {
+                Err(Problem::new(Code::Forbidden, "an open server is for its own pages only"))
+            }
+            (Self::Open | Self::Guarded(_), _) => Ok(()),
+        }
+    }
+
     /// Who is behind a request, if it shows something. `proof` is what came with its cursor.
     pub(crate) fn of_request(
         &mut self,
         request: &Request<'_>,
         proof: Option<&str>,
         now_ms: u64,
-    ) -> Result<Option<Who>, Refusal> {
+    ) -> Result<Option<Principal>, Refusal> {
         let Self::Guarded(guard) = self else { return Ok(None) };
         let headers = request.head.headers();
         let single = |name| headers.single(name).map_err(|_| Refusal::Ambiguous);
@@ -36,7 +59,7 @@ impl Access {
             sec_fetch_site: site,
         };
         match guard.taken.credential(&brought)? {
-            Some(credential) => guard.look_at(credential, proof, now_ms).map(Some),
+            Some(credential) => guard.identify(credential, proof, now_ms).map(Some),
             None => Ok(None),
         }
     }
@@ -64,44 +87,22 @@ impl Access {
         &mut self,
         credential: &wire::Credential<'_>,
         now_ms: u64,
-    ) -> Result<Who, Refusal> {
+    ) -> Result<Principal, Refusal> {
         let Self::Guarded(guard) = self else { return Ok(self.anybody()) };
         let credential = match credential {
             wire::Credential::Token(token) => Credential::Bearer(token),
             wire::Credential::Ticket(ticket) => Credential::Ticket(ticket),
             wire::Credential::ApiKey(key) => Credential::ApiKey(key),
         };
-        guard.look_at(credential, None, now_ms)
+        guard.identify(credential, None, now_ms)
     }
 }
 
-impl Guard {
-    fn look_at(
-        &mut self,
-        credential: Credential<'_>,
-        proof: Option<&str>,
-        now_ms: u64,
-    ) -> Result<Who, Refusal> {
-        match credential {
-            Credential::ApiKey(key) => {
-                let identity = self.keys.identify(key, now_ms)?.clone();
-                let somebody = Somebody::of(identity, Shown::ApiKey);
-                Ok(Somebody { came_by: Some(Keys::id(key)), ..somebody }.into())
-            }
-            Credential::Bearer(token)
-            | Credential::QueryToken(token)
-            | Credential::Cookie(token) => {
-                let tokens = self.tokens.as_ref().ok_or(Refusal::TokenKey)?;
-                let (identity, key) = tokens.verify_by(token, now_ms)?;
-                let somebody = Somebody::of(identity, Shown::Credential);
-                Ok(Somebody { came_by: Some(key), ..somebody }.into())
-            }
-            Credential::Ticket(ticket) => {
-                let tickets = self.tickets.as_mut().ok_or(Refusal::Ticket)?;
-                let session = tickets.enter(ticket, proof, now_ms)?;
-                let somebody = Somebody::of(session.identity().clone(), Shown::Credential);
-                Ok(Somebody { session: Some(session), ..somebody }.into())
-            }
-        }
-    }
+/// Whether a `Host` names a machine by its address, or this one as nobody else can.
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
 }

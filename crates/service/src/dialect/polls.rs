@@ -3,11 +3,11 @@
 use sockeye_hub::{Budget, Cursor, Entry, Item, Kind, Progress, Start, SubscriberKey, Target};
 use sockeye_server::{Answer, Context, Hold, Reply, Request, Status, StreamKey, Time};
 
-use crate::access::Who;
-use crate::body::Body;
-use crate::presence::Watch;
-use crate::reply::{self, NO_STORE, json};
-use crate::session::{Form, Session};
+use crate::dialect::reply::{self, NO_STORE, json};
+use crate::engine::access::Principal;
+use crate::engine::body::Body;
+use crate::engine::presence::Watch;
+use crate::engine::session::{Delivery, Session};
 use crate::wire::{CursorText, Gap, PollBody, Problem, Query, Rest};
 use crate::{Pending, Service};
 
@@ -25,29 +25,30 @@ impl Service {
     pub(crate) fn poll(
         &mut self,
         request: &Request<'_>,
-        who: &Who,
+        who: &Principal,
         query: &Query<'_>,
         start: Start,
         context: &mut Context<'_>,
     ) -> Result<Answer<Pending>, Problem> {
-        let channels = query.channels(&self.limits.wire)?;
+        let channels = query.channels(&self.engine.limits.wire)?;
         let wait_ms = query.number("wait")?.unwrap_or(0).saturating_mul(1_000);
         let tag = self.tag(&channels);
         let may = |channel: &&str| self.may_read(who, channel).is_ok();
         if wait_ms == 0 && channels.iter().all(may) && is_known(request, &tag) {
-            self.is_still_there(&channels, who);
+            self.engine.is_still_there(&channels, who);
             let reply = Reply::empty(Status::NOT_MODIFIED).header(NO_STORE);
             return Ok(reply.header(reply::text("ETag", &tag)).into());
         }
-        let subscriber = self.hub.connect().inspect_err(|_| self.bounds.rejections.full += 1)?;
+        let subscriber =
+            self.engine.hub.connect().inspect_err(|_| self.engine.bounds.rejections.full += 1)?;
         let mut refusal = None;
         let from = (start, Watch::No);
-        let taken = self.subscribe(subscriber, who, &channels, from, |_, problem| {
+        let taken = self.engine.subscribe(subscriber, who, &channels, from, |_, problem| {
             refusal.get_or_insert(problem);
         });
         if let Some(problem) = refusal {
             // An answer without one of the channels would look like silence in it.
-            self.leave(subscriber);
+            self.engine.leave(subscriber);
             return Err(problem);
         }
         let (mut body, rest, cursor) = self.fill(subscriber);
@@ -56,18 +57,18 @@ impl Service {
         }
         let is_over = wait_ms == 0 || context.is_draining();
         if is_over || !body.is_empty() || rest == Rest::More {
-            self.leave(subscriber);
-            self.is_still_there(&channels, who);
+            self.engine.leave(subscriber);
+            self.engine.is_still_there(&channels, who);
             let cursor = self.proved(cursor, who);
             return Ok(answer_at_once(body, rest, &cursor, &tag).into());
         }
-        if let Err(problem) = self.admit_user(who) {
-            self.leave(subscriber);
+        if let Err(problem) = self.engine.admit_user(who) {
+            self.engine.leave(subscriber);
             return Err(problem);
         }
         // [service:presence-polls] Now that nothing of it was refused, and it is to be held.
         for target in channels.iter().filter_map(|name| Target::new(name).ok()) {
-            self.is_there(subscriber, target, who, Watch::No);
+            self.engine.is_there(subscriber, target, who, Watch::No);
         }
         Ok(self.wait_for_something(subscriber, who, wait_ms, context.now()))
     }
@@ -75,13 +76,14 @@ impl Service {
     fn wait_for_something(
         &mut self,
         subscriber: SubscriberKey,
-        who: &Who,
+        who: &Principal,
         wait_ms: u64,
         now: Time,
     ) -> Answer<Pending> {
         // [service:expiry]
-        let left_ms = who.ends_ms().map_or(u64::MAX, |ends| ends.saturating_sub(self.now_ms));
-        let until = now + wait_ms.min(self.limits.wait_ms_max).min(left_ms);
+        let left_ms =
+            who.ends_ms().map_or(u64::MAX, |ends| ends.saturating_sub(self.engine.now_ms));
+        let until = now + wait_ms.min(self.engine.limits.wait_ms_max).min(left_ms);
         // The service's own clock answers before the server's.
         let hold = Hold { hold_ms: u64::MAX, headers: Vec::new() };
         Answer::Hold(hold, Pending::Poll(subscriber, until, who.clone()))
@@ -93,17 +95,17 @@ impl Service {
         stream: StreamKey,
         subscriber: SubscriberKey,
         until: Time,
-        who: Who,
+        who: Principal,
     ) {
-        self.counters.polls.opened += 1;
-        self.sessions.add(Session::new(stream, subscriber, Form::Poll, who));
-        self.set_due(subscriber, until);
+        self.engine.counters.polls.opened += 1;
+        self.engine.sessions.add(Session::new(stream, subscriber, Delivery::Poll, who));
+        self.engine.set_due(subscriber, until);
     }
 
     /// Answers the polls for which something has come, at the end of a turn: whatever came in it
     /// is in one answer.
     pub(crate) fn answer_polls(&mut self, context: &mut Context<'_>) {
-        for subscriber in core::mem::take(&mut self.answerable) {
+        for subscriber in core::mem::take(&mut self.engine.answerable) {
             self.answer(subscriber, Patience::Wait, context);
         }
     }
@@ -115,7 +117,7 @@ impl Service {
 
     /// Answers every poll: the server goes away.
     pub(crate) fn answer_all_polls(&mut self, context: &mut Context<'_>) {
-        let polls = self.sessions.iter().filter(|session| session.form == Form::Poll);
+        let polls = self.engine.sessions.iter().filter(|session| session.form == Delivery::Poll);
         let polls: Vec<SubscriberKey> = polls.map(|session| session.subscriber).collect();
         for subscriber in polls {
             self.answer(subscriber, Patience::None, context);
@@ -123,10 +125,10 @@ impl Service {
     }
 
     fn answer(&mut self, key: SubscriberKey, patience: Patience, context: &mut Context<'_>) {
-        let Some(session) = self.sessions.of_subscriber(key) else { return };
+        let Some(session) = self.engine.sessions.of_subscriber(key) else { return };
         let (stream, who) = (session.stream, session.who.clone());
-        let (body, rest, cursor) = match who.has_ended(self.now_ms) {
-            true => (PollBody::new(), Rest::Nothing, self.cursor_of(key)),
+        let (body, rest, cursor) = match who.has_ended(self.engine.now_ms) {
+            true => (PollBody::new(), Rest::Nothing, self.engine.cursor_of(key)),
             false => self.fill(key),
         };
         let is_empty = body.is_empty() && rest == Rest::Nothing;
@@ -134,8 +136,8 @@ impl Service {
             return;
         }
         let cursor = self.proved(cursor, &who);
-        self.counters.polls.answered += 1;
-        self.disconnect(stream);
+        self.engine.counters.polls.answered += 1;
+        self.engine.disconnect(stream);
         let reply = if is_empty {
             Reply::empty(Status::NO_CONTENT).header(NO_STORE)
         } else {
@@ -146,8 +148,8 @@ impl Service {
     }
 
     /// A cursor with what proves whose it is, if the poll came with a ticket.
-    fn proved(&self, cursor: Cursor, who: &Who) -> CursorText {
-        let proof = self.access.proof(who, self.now_ms);
+    fn proved(&self, cursor: Cursor, who: &Principal) -> CursorText {
+        let proof = self.engine.access.proof(who, self.engine.now_ms);
         let proved = proof.and_then(|proof| CursorText::with_proof(cursor, &proof));
         proved.unwrap_or_else(|| CursorText::new(cursor))
     }
@@ -157,19 +159,18 @@ impl Service {
     /// [service:bound-answer] What came out of history and finds no room in the answer comes with
     /// the next poll, whose cursor is before it.
     fn fill(&mut self, key: SubscriberKey) -> (PollBody, Rest, Cursor) {
-        let (mut body, mut items) = (PollBody::new(), core::mem::take(&mut self.items));
-        let bytes = self.limits.answer_bytes();
+        let mut body = PollBody::new();
+        let bytes = self.engine.limits.answer_bytes();
         // As many as may be in it, however short they are written.
-        let messages = self.limits.poll_messages_max;
+        let messages = self.engine.limits.poll_messages_max;
         let overhead = messages.saturating_mul(Entry::<Body>::OVERHEAD_BYTES);
         let budget = Budget { messages, bytes: bytes.saturating_add(overhead) };
-        let pulled =
-            self.hub.subscriber(key).map(|mut it| it.pull(budget, self.now_ms, &mut items));
+        let (mut items, pulled) = self.engine.fetch_items(key, budget);
         let (mut replayed, mut reached, mut cut) = (0, None, None);
         for item in items.drain(..) {
             match item {
                 Item::Message(entry) => {
-                    if !entry.body.payload().is_expired(entry.time_ms, self.now_ms) {
+                    if !entry.body.payload().is_expired(entry.time_ms, self.engine.now_ms) {
                         if !body.entry_within(&entry, &CursorText::new(entry.position), bytes) {
                             cut = reached;
                             break;
@@ -183,22 +184,22 @@ impl Service {
                 Item::Sync(sync) => body.sync(&CursorText::new(sync.cursor), sync.gaps, replayed),
             }
         }
-        self.items = items;
+        self.engine.keep_room(items);
         let rest = match (cut, pulled) {
             (None, None | Some(Progress::Live)) => Rest::Nothing,
             // Overrun while it waited: the next poll, from the same cursor, is told of the gap.
             (Some(_), _) | (None, Some(Progress::More | Progress::Overrun(_))) => Rest::More,
         };
-        (body, rest, cut.unwrap_or_else(|| self.cursor_of(key)))
+        (body, rest, cut.unwrap_or_else(|| self.engine.cursor_of(key)))
     }
 
     /// The entity tag of what a poll over these channels would get: it changes when something in
     /// one of them does.
     fn tag(&self, channels: &[&str]) -> String {
         let names = channels.iter().map(|name| sockeye_hub::ChannelName::new(name));
-        let position = self.hub.position();
+        let position = self.engine.hub.position();
         let seq = match names.collect::<Result<Vec<_>, _>>() {
-            Ok(names) => self.hub.changed(names),
+            Ok(names) => self.engine.hub.changed(names),
             // Patterns: anything may be for them.
             Err(_) => position.seq,
         };

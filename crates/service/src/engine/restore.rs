@@ -5,8 +5,8 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 use sockeye_hub::{Entry, Flow, Kind, Misuse, Publication, Seq, SubscriberKey};
 
-use crate::Service;
-use crate::body::Body;
+use crate::engine::Engine;
+use crate::engine::body::Body;
 use crate::sequencing::Record;
 use crate::wire::{self, Data, EventName, Payload};
 
@@ -48,12 +48,12 @@ impl Payload {
     }
 }
 
-impl Service {
+impl Engine {
     /// Begins in the middle of a log: what was up to `floor` is no longer there.
     ///
     /// # Errors
     /// If something has been restored or published already.
-    pub fn restore_floor(&mut self, floor: Seq) -> Result<(), Misuse> {
+    pub(crate) fn restore_floor(&mut self, floor: Seq) -> Result<(), Misuse> {
         if floor == Seq::ZERO { Ok(()) } else { self.hub.lose(floor) }
     }
 
@@ -62,7 +62,7 @@ impl Service {
     ///
     /// # Errors
     /// If its place is not above that of the one before.
-    pub fn restore(&mut self, record: &Record<'_>) -> Result<(), Misuse> {
+    pub(crate) fn restore(&mut self, record: &Record<'_>) -> Result<(), Misuse> {
         self.restore_head(Seq(record.position.seq.0.saturating_sub(1)))?;
         let publication = Publication {
             kind: record.kind,
@@ -82,7 +82,7 @@ impl Service {
     ///
     /// # Errors
     /// None, once all that was restored is at or below it.
-    pub fn restore_head(&mut self, head: Seq) -> Result<(), Misuse> {
+    pub(crate) fn restore_head(&mut self, head: Seq) -> Result<(), Misuse> {
         if head > self.hub.position().seq { self.hub.void(head) } else { Ok(()) }
     }
 }

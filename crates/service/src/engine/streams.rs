@@ -7,12 +7,12 @@ use std::rc::Rc;
 use sockeye_hub::{Cursor, Entry, Flow, Kind, Seq, Start, SubscriberKey, Target};
 use sockeye_server::{Context, SendError, StreamKey, Time};
 
-use crate::Service;
-use crate::access::{Access, Who};
-use crate::body::{self, Body};
-use crate::line::Line;
-use crate::presence::Watch;
-use crate::session::{Form, Session, Sessions};
+use crate::dialect::writer::StreamWriter;
+use crate::engine::Engine;
+use crate::engine::access::{Access, Principal};
+use crate::engine::body::{self, Body};
+use crate::engine::presence::Watch;
+use crate::engine::session::{Delivery, Session, Sessions};
 use crate::wire::{CloseReason, Control, Problem};
 
 /// What a subscription came to.
@@ -25,7 +25,7 @@ pub(crate) struct Taken<'t> {
 }
 
 /// What delivery touches: everything but the hub, which delivers.
-pub(crate) struct Delivery<'d, 'c> {
+pub(crate) struct FanOut<'d, 'c> {
     pub(crate) sessions: &'d mut Sessions,
     pub(crate) answerable: &'d mut Vec<SubscriberKey>,
     /// Those who have been told that the channel has ended.
@@ -36,7 +36,7 @@ pub(crate) struct Delivery<'d, 'c> {
     pub(crate) context: &'d mut Context<'c>,
 }
 
-impl Delivery<'_, '_> {
+impl FanOut<'_, '_> {
     /// Hands a message that has just come into the log to one live stream, if it has room.
     ///
     /// [service:slow-readers] A stream that has none gets nothing, and keeps nothing but its
@@ -48,7 +48,7 @@ impl Delivery<'_, '_> {
         if session.due != Time::NEVER && session.who.has_ended(self.now_ms) {
             return Flow::Full;
         }
-        if session.form == Form::Poll {
+        if session.form == Delivery::Poll {
             // It fetches all there is at the end of the turn.
             self.answerable.push(key);
             return Flow::Fetches;
@@ -83,35 +83,35 @@ fn offer(
 ) -> Result<(), SendError> {
     let stream = session.stream;
     match session.form {
-        Form::Bare => {
+        Delivery::Bare => {
             if let Some(message) = body::bare(entry) {
                 return context.send_shared_below(stream, message, waiting_max);
             }
         }
-        Form::Commands | Form::Greeting => {
+        Delivery::Commands | Delivery::Greeting => {
             return context.send_shared_below(stream, body::message(entry), waiting_max);
         }
-        Form::Events(envelope) => {
+        Delivery::Events(envelope) => {
             if !session.who.has_ticket() {
                 let event = body::event(entry, envelope);
                 return context.send_shared_event_below(stream, event, waiting_max);
             }
         }
-        Form::Poll => return Ok(()),
+        Delivery::Poll => return Ok(()),
     }
     if context.outbox_bytes(stream) >= waiting_max {
         return Err(SendError::Backpressure);
     }
-    Line::of(session, access, now_ms, context).entry(entry)
+    StreamWriter::of(session, access, now_ms, context).entry(entry)
 }
 
-impl Service {
+impl Engine {
     /// Adds a subscriber for a stream; `None` and a goodbye if there is no room for one.
     pub(crate) fn connect(
         &mut self,
         stream: StreamKey,
-        form: Form,
-        who: Who,
+        form: Delivery,
+        who: Principal,
         start: Start,
         context: &mut Context<'_>,
     ) -> Option<SubscriberKey> {
@@ -130,9 +130,9 @@ impl Service {
             }
             Err((reason, retry_ms)) => {
                 // With what it came with, its proof as well: a ticket is used up by now.
-                let proof = Line::proof(form, &who, &self.access, self.now_ms);
+                let proof = StreamWriter::proof(form, &who, &self.access, self.now_ms);
                 let cursor = self.begin_again_at(start);
-                let mut line = Line { stream, form, proof, context };
+                let mut line = StreamWriter { stream, form, proof, context };
                 line.goaway(reason, Some(retry_ms), cursor);
                 None
             }
@@ -165,8 +165,8 @@ impl Service {
         &self,
         session: &Session,
         context: &'l mut Context<'c>,
-    ) -> Line<'l, 'c> {
-        Line::of(session, &self.access, self.now_ms, context)
+    ) -> StreamWriter<'l, 'c> {
+        StreamWriter::of(session, &self.access, self.now_ms, context)
     }
 
     /// Says when a stream is ended, and as what.
@@ -187,31 +187,31 @@ impl Service {
         }
     }
 
-    /// Does what is due.
-    pub(crate) fn do_what_is_due(&mut self, context: &mut Context<'_>) {
+    /// Ends the sessions whose end is due. Stops at one that fetches, which its dialect answers.
+    pub(crate) fn do_what_is_due(&mut self, context: &mut Context<'_>) -> Option<SubscriberKey> {
         while let Some(&(due, subscriber)) = self.due.first() {
             if due > context.now() {
-                return;
+                return None;
             }
             self.set_due(subscriber, Time::NEVER);
             let cursor = self.cursor_of(subscriber);
             let Some(session) = self.sessions.of_subscriber(subscriber) else { continue };
             let reason = match session.form {
-                Form::Poll => {
-                    self.answer_late(subscriber, context);
-                    continue;
+                Delivery::Poll => return Some(subscriber),
+                Delivery::Events(_) | Delivery::Commands | Delivery::Greeting | Delivery::Bare => {
+                    session.ends_as
                 }
-                Form::Events(_) | Form::Commands | Form::Greeting | Form::Bare => session.ends_as,
             };
             self.line(session, context).goaway(reason, None, cursor);
         }
+        None
     }
 
     /// Subscribes a stream to targets; each that is refused is named, and the others go on.
     pub(crate) fn subscribe<'t>(
         &mut self,
         key: SubscriberKey,
-        who: &Who,
+        who: &Principal,
         targets: &[&'t str],
         (start, watch): (Start, Watch),
         mut refused: impl FnMut(&'t str, Problem),

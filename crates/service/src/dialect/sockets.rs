@@ -6,13 +6,13 @@ use sockeye_hub::{Start, SubscriberKey, Target, Token};
 use sockeye_server::{CloseCode, Context, Message, StreamKey};
 
 use crate::Service;
-use crate::access::Who;
-use crate::line::Line;
-use crate::presence::Watch;
+use crate::dialect::writer::StreamWriter;
+use crate::engine::Before;
+use crate::engine::NOWHERE;
+use crate::engine::access::Principal;
+use crate::engine::presence::Watch;
+use crate::engine::session::Delivery;
 use crate::publishing::Asker;
-use crate::rates::Before;
-use crate::service::NOWHERE;
-use crate::session::Form;
 use crate::wire::{
     CloseReason, Code, Command, Control, Credential, CursorText, Id, Problem, Publish, Refused,
 };
@@ -25,20 +25,20 @@ impl Service {
         message: Message<'_>,
         context: &mut Context<'_>,
     ) {
-        let Some(session) = self.sessions.of_stream(stream) else { return };
+        let Some(session) = self.engine.sessions.of_stream(stream) else { return };
         let (subscriber, form) = (session.subscriber, session.form);
-        if self.has_expired(subscriber, context) {
+        if self.engine.has_expired(subscriber, context) {
             return;
         }
         let Some(command) = self.read_command(form, message) else {
-            let cursor = self.cursor_of(subscriber);
-            let mut line = Line { stream, form, proof: None, context };
+            let cursor = self.engine.cursor_of(subscriber);
+            let mut line = StreamWriter { stream, form, proof: None, context };
             return line.goaway(CloseReason::BadCommand, None, cursor);
         };
-        let greeting = form == Form::Greeting;
+        let greeting = form == Delivery::Greeting;
         // Who it is can be said once, and where it has to be said, nothing else is taken.
         let counts = !greeting
-            || !(self.access.asks_first(&self.namespaces)
+            || !(self.engine.access.asks_first(&self.engine.namespaces)
                 || matches!(command, Ok(Command::Auth { .. })));
         if counts && let Err(problem) = self.count_command(subscriber) {
             let id = command.as_ref().map_or_else(|it| it.id.as_ref(), Command::id);
@@ -50,7 +50,7 @@ impl Service {
             }
             Ok(command) => {
                 if greeting {
-                    let who = self.anybody.clone();
+                    let who = self.engine.anybody.clone();
                     self.let_in(subscriber, who, context);
                 }
                 self.obey(stream, subscriber, command, context);
@@ -63,17 +63,19 @@ impl Service {
     /// does a stream without it know any.
     fn read_command<'m>(
         &self,
-        form: Form,
+        form: Delivery,
         message: Message<'m>,
     ) -> Option<Result<Command<'m>, Refused<'m>>> {
         let Message::Text(text) = message else { return None };
-        let limits = &self.limits.wire;
+        let limits = &self.engine.limits.wire;
         match form {
-            Form::Greeting if self.access.asks_first(&self.namespaces) => {
+            Delivery::Greeting if self.engine.access.asks_first(&self.engine.namespaces) => {
                 Some(Command::parse_first(text.as_bytes(), limits))
             }
-            Form::Greeting | Form::Commands => Some(Command::parse(text.as_bytes(), limits)),
-            Form::Bare | Form::Events(_) | Form::Poll => None,
+            Delivery::Greeting | Delivery::Commands => {
+                Some(Command::parse(text.as_bytes(), limits))
+            }
+            Delivery::Bare | Delivery::Events(_) | Delivery::Poll => None,
         }
     }
 
@@ -81,16 +83,16 @@ impl Service {
     fn refuse_unread(
         &mut self,
         stream: StreamKey,
-        form: Form,
+        form: Delivery,
         Refused { id, problem }: &Refused<'_>,
         context: &mut Context<'_>,
     ) {
-        let mut line = Line { stream, form, proof: None, context };
+        let mut line = StreamWriter { stream, form, proof: None, context };
         // Whoever is gone is reported by itself, here and below.
         let _ = line.control(&Control::Error { id: id.as_ref(), channel: None, problem });
-        if form == Form::Greeting
-            && self.access.asks_first(&self.namespaces)
-            && let Some(cursor) = self.cursor_of_stream(stream)
+        if form == Delivery::Greeting
+            && self.engine.access.asks_first(&self.engine.namespaces)
+            && let Some(cursor) = self.engine.cursor_of_stream(stream)
         {
             // [service:auth-first] There is no second first message.
             line.goaway(CloseReason::Unauthenticated, None, cursor);
@@ -106,23 +108,27 @@ impl Service {
         credential: &Credential<'_>,
         context: &mut Context<'_>,
     ) {
-        let shown = self.access.of_command(credential, self.now_ms);
+        let shown = self.engine.access.of_command(credential, self.engine.now_ms);
         self.note_greeting(shown.as_ref().err().copied(), context.peer(stream));
         match shown {
             Ok(who) => {
-                if self.admit_user(&who).is_err() {
-                    let (cursor, retry) = (self.cursor_of(subscriber), self.retry_ms(stream));
-                    let mut line = Line { stream, form: Form::Commands, proof: None, context };
+                if self.engine.admit_user(&who).is_err() {
+                    let (cursor, retry) =
+                        (self.engine.cursor_of(subscriber), self.engine.retry_ms(stream));
+                    let mut line =
+                        StreamWriter { stream, form: Delivery::Commands, proof: None, context };
                     return line.goaway(CloseReason::TooManyConnections, Some(retry), cursor);
                 }
                 self.let_in(subscriber, who, context);
-                let cursor = CursorText::new(self.cursor_of(subscriber));
-                let mut line = Line { stream, form: Form::Commands, proof: None, context };
+                let cursor = CursorText::new(self.engine.cursor_of(subscriber));
+                let mut line =
+                    StreamWriter { stream, form: Delivery::Commands, proof: None, context };
                 let _ = line.control(&Control::Pong { id, cursor: &cursor });
             }
             Err(refusal) => {
                 let problem = Problem::from(refusal);
-                let mut line = Line { stream, form: Form::Commands, proof: None, context };
+                let mut line =
+                    StreamWriter { stream, form: Delivery::Commands, proof: None, context };
                 let _ = line.control(&Control::Error { id, channel: None, problem: &problem });
                 let code = CloseCode::new(problem.close_code());
                 context.close(stream, code, problem.code.as_str());
@@ -131,21 +137,23 @@ impl Service {
     }
 
     /// From now on the stream is this one's.
-    fn let_in(&mut self, subscriber: SubscriberKey, who: Who, context: &Context<'_>) {
-        let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
-        let (end, reason) = self.end_of(session.stream, &who, context.now());
-        self.set_end(subscriber, end, reason);
-        let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
+    fn let_in(&mut self, subscriber: SubscriberKey, who: Principal, context: &Context<'_>) {
+        let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
+        let (end, reason) = self.engine.end_of(session.stream, &who, context.now());
+        self.engine.set_end(subscriber, end, reason);
+        let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
         let who = who.where_is(&session.who);
-        self.sessions.let_in(subscriber, &who);
+        self.engine.sessions.let_in(subscriber, &who);
     }
 
     /// Counts a message of a stream.
     fn count_command(&mut self, subscriber: SubscriberKey) -> Result<(), Problem> {
-        let Some(session) = self.sessions.of_subscriber(subscriber) else { return Ok(()) };
+        let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return Ok(()) };
         let who = session.who.clone();
-        let counted = self.count_message(&who);
-        let Some(session) = self.sessions.of_subscriber_mut(subscriber) else { return Ok(()) };
+        let counted = self.engine.count_message(&who);
+        let Some(session) = self.engine.sessions.of_subscriber_mut(subscriber) else {
+            return Ok(());
+        };
         match &counted {
             Ok(Before::Full) => session.refused = 0,
             Ok(Before::Used) => {}
@@ -162,13 +170,13 @@ impl Service {
         problem: &Problem,
         context: &mut Context<'_>,
     ) {
-        let cursor = self.cursor_of(subscriber);
-        let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
-        let (refused, retry) = (session.refused, self.retry_ms(session.stream));
-        let mut line = self.line(session, context);
+        let cursor = self.engine.cursor_of(subscriber);
+        let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
+        let (refused, retry) = (session.refused, self.engine.retry_ms(session.stream));
+        let mut line = self.engine.line(session, context);
         // Whoever is gone is reported by itself.
         let _ = line.control(&Control::Error { id, channel: None, problem });
-        if refused >= self.limits.messages_burst.max(1) {
+        if refused >= self.engine.limits.messages_burst.max(1) {
             line.goaway(CloseReason::RateLimited, Some(retry), cursor);
         }
     }
@@ -180,7 +188,7 @@ impl Service {
         command: Command<'_>,
         context: &mut Context<'_>,
     ) {
-        let form = Form::Commands;
+        let form = Delivery::Commands;
         match command {
             Command::Subscribe { id, channels, cursor, presence } => {
                 // [service:cursor-empty]
@@ -196,14 +204,14 @@ impl Service {
                 self.publish_command(stream, id, publish, context);
             }
             Command::Ping { id } => {
-                let cursor = CursorText::new(self.cursor_of(subscriber));
+                let cursor = CursorText::new(self.engine.cursor_of(subscriber));
                 let pong = Control::Pong { id: id.as_ref(), cursor: &cursor };
-                let _ = Line { stream, form, proof: None, context }.control(&pong);
+                let _ = StreamWriter { stream, form, proof: None, context }.control(&pong);
             }
             Command::Auth { id, credential: _ } => {
                 let problem = Problem::new(Code::BadCommand, "auth can only be the first message");
                 let error = Control::Error { id: id.as_ref(), channel: None, problem: &problem };
-                let _ = Line { stream, form, proof: None, context }.control(&error);
+                let _ = StreamWriter { stream, form, proof: None, context }.control(&error);
             }
         }
     }
@@ -217,12 +225,12 @@ impl Service {
         (start, watch): (Start, Watch),
         context: &mut Context<'_>,
     ) {
-        let mut line = Line { stream, form: Form::Commands, proof: None, context };
+        let mut line = StreamWriter { stream, form: Delivery::Commands, proof: None, context };
         let targets: Vec<&str> = channels.iter().map(|channel| &**channel).collect();
-        let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
+        let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
         let who = session.who.clone();
         let from = (start, watch);
-        let taken = self.subscribe(subscriber, &who, &targets, from, |channel, problem| {
+        let taken = self.engine.subscribe(subscriber, &who, &targets, from, |channel, problem| {
             let error = Control::Error { id, channel: Some(channel), problem: &problem };
             let _ = line.control(&error);
         });
@@ -230,13 +238,13 @@ impl Service {
             return;
         }
         // Not behind a gap that is yet to come: as for an event stream's first frame.
-        let known = self.is_in_the_log(start);
-        let cursor = if known { self.cursor_of(subscriber) } else { NOWHERE };
+        let known = self.engine.is_in_the_log(start);
+        let cursor = if known { self.engine.cursor_of(subscriber) } else { NOWHERE };
         let (cursor, channels) = (line.cursor(cursor), &taken.targets);
         let _ = line.control(&Control::Subscribed { id, channels, cursor: &cursor });
-        self.say_ended(subscriber, &taken.ended, context);
-        self.catch_up(subscriber, context);
-        self.tell_owed(subscriber, context);
+        self.engine.say_ended(subscriber, &taken.ended, context);
+        self.engine.catch_up(subscriber, context);
+        self.engine.tell_owed(subscriber, context);
     }
 
     fn unsubscribe_command(
@@ -248,8 +256,8 @@ impl Service {
         context: &mut Context<'_>,
     ) {
         let key = subscriber;
-        let Some(mut subscriber) = self.hub.subscriber(key) else { return };
-        let mut line = Line { stream, form: Form::Commands, proof: None, context };
+        let Some(mut subscriber) = self.engine.hub.subscriber(key) else { return };
+        let mut line = StreamWriter { stream, form: Delivery::Commands, proof: None, context };
         let mut gone = Vec::new();
         for channel in channels {
             let removed = Target::new(channel).map_err(Problem::from).and_then(|target| {
@@ -268,7 +276,7 @@ impl Service {
             let _ = line.control(&Control::Unsubscribed { id, channels: &gone });
         }
         for channel in gone {
-            self.is_gone_from(key, channel);
+            self.engine.is_gone_from(key, channel);
         }
     }
 
@@ -280,27 +288,32 @@ impl Service {
         context: &mut Context<'_>,
     ) {
         let asker = Asker::Socket { stream, id };
-        let Some(session) = self.sessions.of_stream(stream) else { return };
+        let Some(session) = self.engine.sessions.of_stream(stream) else { return };
         let who = session.who.clone();
-        self.publish(asker, &who, publish, context);
+        self.engine.publish(asker, &who, publish, context);
     }
 
     /// A WebSocket with the subprotocol is open.
-    pub(crate) fn open_commands(&mut self, stream: StreamKey, who: Who, context: &mut Context<'_>) {
+    pub(crate) fn open_commands(
+        &mut self,
+        stream: StreamKey,
+        who: Principal,
+        context: &mut Context<'_>,
+    ) {
         let (known, form) = match who.is_known() {
-            true => (true, Form::Commands),
-            false => (false, Form::Greeting),
+            true => (true, Delivery::Commands),
+            false => (false, Delivery::Greeting),
         };
-        let connected = self.connect(stream, form, who, Start::Now, context);
+        let connected = self.engine.connect(stream, form, who, Start::Now, context);
         let Some(subscriber) = connected else { return };
-        if !known && self.access.asks_first(&self.namespaces) {
-            let end = context.now() + self.limits.greeting_ms;
-            self.set_end(subscriber, end, CloseReason::AuthTimeout);
+        if !known && self.engine.access.asks_first(&self.engine.namespaces) {
+            let end = context.now() + self.engine.limits.greeting_ms;
+            self.engine.set_end(subscriber, end, CloseReason::AuthTimeout);
         }
-        let cursor = CursorText::new(self.cursor_of(subscriber));
+        let cursor = CursorText::new(self.engine.cursor_of(subscriber));
         let session = format!("{:x}", stream.to_u128());
-        let ping_ms = self.limits.ping_ms;
+        let ping_ms = self.engine.limits.ping_ms;
         let welcome = Control::Welcome { cursor: &cursor, session: &session, ping_ms };
-        let _ = Line { stream, form, proof: None, context }.control(&welcome);
+        let _ = StreamWriter { stream, form, proof: None, context }.control(&welcome);
     }
 }

@@ -3,11 +3,12 @@
 use sockeye_hub::{Config, SubscriberKey};
 use sockeye_server::Context;
 
-use crate::access::{Access, Standing};
-use crate::namespaces::Namespaces;
-use crate::session::Form;
+use crate::engine::Engine;
+use crate::engine::access::{Access, Standing};
+use crate::engine::limits::Limits;
+use crate::engine::namespaces::Namespaces;
+use crate::engine::session::Delivery;
 use crate::wire::CloseReason;
-use crate::{Limits, Service};
 
 /// What other settings meant for the streams that were open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,23 +20,17 @@ pub struct Reloaded {
     pub moved: usize,
 }
 
-impl Service {
-    /// Other settings from now on: who may do what, what channels keep, bounds.
-    ///
-    /// A stream whose key is gone, or whose token's key is, ends with 4303; one whose rights are
-    /// others now ends with 4200 and gets them when it comes back, and so does one that received by
-    /// what a namespace gives, if namespaces let others receive now. Tickets that are outstanding and
-    /// sessions that they began go on. Bounds other than history's hold for what comes. Where it is
-    /// not kept any more who is there, that is forgotten, and watchers are told nothing more; where
-    /// it is kept from now on, it is of who comes.
-    pub fn reload(
+impl Engine {
+    /// Puts other settings in force, and ends the sessions that they take rights from or give rights
+    /// to. Returns the sessions that fetch among these: their dialect answers them.
+    pub(crate) fn reload(
         &mut self,
         access: Access,
         namespaces: Namespaces,
         hub: Config,
         limits: Limits,
         context: &mut Context<'_>,
-    ) -> Reloaded {
+    ) -> (Reloaded, Vec<SubscriberKey>) {
         self.look_at_the_clock(context);
         self.limits = limits;
         let others = namespaces.give_others(&self.namespaces);
@@ -49,8 +44,12 @@ impl Service {
     }
 
     /// `others`: namespaces let others receive now.
-    fn look_at_everybody(&mut self, others: bool, context: &mut Context<'_>) -> Reloaded {
-        let mut reloaded = Reloaded::default();
+    fn look_at_everybody(
+        &mut self,
+        others: bool,
+        context: &mut Context<'_>,
+    ) -> (Reloaded, Vec<SubscriberKey>) {
+        let (mut reloaded, mut fetching) = (Reloaded::default(), Vec::new());
         let everybody = self.sessions.iter();
         let standings: Vec<(SubscriberKey, Standing)> = everybody
             .map(|session| {
@@ -70,39 +69,54 @@ impl Service {
                 // [service:revoked]
                 Standing::Revoked => (&mut reloaded.revoked, CloseReason::Revoked),
             };
-            *count += usize::from(self.send_away(subscriber, reason, context));
+            match self.send_away(subscriber, reason, context) {
+                SentAway::No => {}
+                SentAway::Yes => *count += 1,
+                SentAway::Fetches => {
+                    *count += 1;
+                    fetching.push(subscriber);
+                }
+            }
         }
-        reloaded
+        (reloaded, fetching)
     }
 
-    /// Whether there was somebody to send away.
+    /// Ends a session whose rights are others now.
     fn send_away(
         &mut self,
         subscriber: SubscriberKey,
         reason: CloseReason,
         context: &mut Context<'_>,
-    ) -> bool {
+    ) -> SentAway {
         let (cursor, anybody) = (self.cursor_of(subscriber), self.anybody.clone());
-        let Some(session) = self.sessions.of_subscriber_mut(subscriber) else { return false };
+        let Some(session) = self.sessions.of_subscriber_mut(subscriber) else {
+            return SentAway::No;
+        };
         match session.form {
             // It has nothing yet, and says next who it is.
-            Form::Greeting => {
+            Delivery::Greeting => {
                 session.who = anybody.where_is(&session.who);
-                false
+                SentAway::No
             }
             // What it asks next is looked at anew.
-            Form::Poll => {
-                self.answer_late(subscriber, context);
-                true
-            }
-            Form::Events(_) | Form::Commands | Form::Bare => {
-                let Some(session) = self.sessions.of_subscriber(subscriber) else { return false };
+            Delivery::Poll => SentAway::Fetches,
+            Delivery::Events(_) | Delivery::Commands | Delivery::Bare => {
+                let session = self.sessions.of_subscriber(subscriber);
+                let Some(session) = session else { return SentAway::No };
                 // All of them at once: they are not to come back so.
                 let retry = Some(self.retry_ms(session.stream));
                 let retry = retry.filter(|_| reason != CloseReason::Revoked);
                 self.line(session, context).goaway(reason, retry, cursor);
-                true
+                SentAway::Yes
             }
         }
     }
+}
+
+/// Whether a session was sent away.
+enum SentAway {
+    No,
+    Yes,
+    /// Its dialect has to answer it.
+    Fetches,
 }

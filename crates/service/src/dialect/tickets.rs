@@ -5,8 +5,8 @@ use serde_json::error::Category;
 use sockeye_auth::{Grants, Identity, Limits};
 use sockeye_server::{Answer, Request, Status};
 
-use crate::access::Who;
-use crate::reply::json;
+use crate::dialect::reply::json;
+use crate::engine::access::Principal;
 use crate::wire::{Code, Problem, Query};
 use crate::{Pending, Service};
 
@@ -34,7 +34,7 @@ struct Wanted {
 impl Service {
     pub(crate) fn ticket(
         &mut self,
-        who: &Who,
+        who: &Principal,
         request: &Request<'_>,
         query: &Query<'_>,
     ) -> Result<Answer<Pending>, Problem> {
@@ -58,11 +58,11 @@ impl Service {
             user: wanted.user.clone(),
             subscribe: grants(&wanted.channels)?,
             publish: grants(&wanted.publish)?,
-            ends_ms: wanted.session_ms.map(|ms| self.now_ms.saturating_add(ms)),
+            ends_ms: wanted.session_ms.map(|ms| self.engine.now_ms.saturating_add(ms)),
             ..Identity::anonymous()
         };
         let life_ms = wanted.life_ms.unwrap_or(LIFE_MS);
-        let ticket = self.access.issue(who, &identity, life_ms, self.now_ms)?;
+        let ticket = self.engine.access.issue(who, &identity, life_ms, self.engine.now_ms)?;
         let body = serde_json::json!({ "ticket": ticket }).to_string();
         Ok(json(Status::OK, body).into())
     }

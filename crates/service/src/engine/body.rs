@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use sockeye_hub::Entry;
 use sockeye_server::{SharedEvent, SharedMessage};
 
-use crate::session::Envelope;
+use crate::engine::session::Envelope;
 use crate::wire::{self, CursorText, Payload};
 
 /// A payload and its encodings. Each is made when the first stream wants it, and once for all.

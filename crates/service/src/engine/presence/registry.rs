@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use sockeye_server::Time;
 
 use super::census::{Came, Census, News, State};
-use crate::shared_state::lock;
+use crate::engine::shared_state::lock;
 
 /// Knows the members of all channels, whichever service their streams are at.
 ///

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use sockeye_hub::{Cursor, Seq, Start};
 use sockeye_server::{StreamKey, Time};
 
-use crate::Service;
-use crate::access::{Account, Who};
-use crate::limits::Limits;
-use crate::rates::{Before, Bucket, Queue, Rate, Rates};
-use crate::service::NOWHERE;
-use crate::shared_state::{RateLimits, lock};
+use crate::engine::Engine;
+use crate::engine::NOWHERE;
+use crate::engine::access::{Account, Principal};
+use crate::engine::limits::Limits;
+use crate::engine::rates::{Before, Bucket, Queue, Rate, Rates};
+use crate::engine::shared_state::{RateLimits, lock};
 use crate::wire::{CloseReason, Code, Problem};
 
 /// What has been done lately, and how often something was refused for it.
@@ -100,13 +100,13 @@ impl Limits {
     }
 }
 
-impl Service {
+impl Engine {
     /// Counts a command or a publication of somebody.
     ///
     /// # Errors
     /// It is one too many.
     // [service:bound-rate]
-    pub(crate) fn count_message(&mut self, who: &Who) -> Result<Before, Problem> {
+    pub(crate) fn count_message(&mut self, who: &Principal) -> Result<Before, Problem> {
         let Some(account) = who.account() else { return Ok(Before::Full) };
         let (limits, rate, now_ms) = (&self.limits, self.limits.message_rate(), self.now_ms);
         let taken = self.bounds.rates.take_message(&account, rate, limits.rated_max, now_ms);
@@ -123,7 +123,7 @@ impl Service {
     pub(crate) fn admit_stream(
         &mut self,
         stream: StreamKey,
-        who: &Who,
+        who: &Principal,
     ) -> Result<(), (CloseReason, u64)> {
         let (rate, retry_ms) = (self.limits.handshake_rate(), self.retry_ms(stream));
         // [service:bound-handshakes]
@@ -140,7 +140,7 @@ impl Service {
 
     /// Whether a known user may have one more stream or waiting poll.
     // [service:bound-user]
-    pub(crate) fn admit_user(&mut self, who: &Who) -> Result<(), Problem> {
+    pub(crate) fn admit_user(&mut self, who: &Principal) -> Result<(), Problem> {
         let most = self.limits.connections_per_user;
         if self.sessions.of_user(who) < most {
             return Ok(());
@@ -163,7 +163,12 @@ impl Service {
     }
 
     /// When a stream that begins now ends at the latest, and as what.
-    pub(crate) fn end_of(&self, stream: StreamKey, who: &Who, now: Time) -> (Time, CloseReason) {
+    pub(crate) fn end_of(
+        &self,
+        stream: StreamKey,
+        who: &Principal,
+        now: Time,
+    ) -> (Time, CloseReason) {
         let expires = who.ends_ms().map_or(Time::NEVER, |it| now + it.saturating_sub(self.now_ms));
         // [service:lifetime]
         let grown_old = match self.limits.lifetime_ms {

@@ -7,10 +7,10 @@ use sockeye_auth::Refusal;
 use sockeye_server::{ClosedBy, Closes, Context, Header, Reply, Stats, Status, StreamKind};
 
 use crate::Service;
-use crate::bounds::Rejections;
-use crate::counters::Counters;
-use crate::exposition::{Kind, Page};
-use crate::reply::NO_STORE;
+use crate::dialect::exposition::{Kind, Page};
+use crate::dialect::reply::NO_STORE;
+use crate::engine::bounds::Rejections;
+use crate::engine::counters::Counters;
 use crate::sequencing::Health;
 use crate::wire::{CloseReason, Code};
 
@@ -36,10 +36,11 @@ pub(crate) struct Tally {
 impl Service {
     /// What it has counted.
     pub(crate) fn tally(&self, context: &Context<'_>) -> Tally {
-        let hub = self.hub.stats();
-        let figures = self.sequencing.figures(hub);
+        let hub = self.engine.hub.stats();
+        let figures = self.engine.sequencing.figures(hub);
         // Services that share a sequencer have the same number: it is counted below, once.
-        let counters = Counters { log_refusals: figures.log_refusals, ..self.counters.clone() };
+        let counters =
+            Counters { log_refusals: figures.log_refusals, ..self.engine.counters.clone() };
         Tally {
             server: *context.stats(),
             closes: context.closes().clone(),
@@ -47,9 +48,9 @@ impl Service {
             hub,
             sequencer: figures.hub,
             counters,
-            rejections: self.bounds.rejections,
+            rejections: self.engine.bounds.rejections,
             is_durable: figures.durable,
-            health: self.sequencing.health(),
+            health: self.engine.sequencing.health(),
         }
     }
 }

@@ -1,20 +1,16 @@
 //! What the service does with who is there: keeps it of streams, tells it, and lists it.
 
 use sockeye_hub::{ChannelName, SubscriberKey, Target};
-use sockeye_server::{Answer, Context, Status};
+use sockeye_server::Context;
 
 use super::{Place, Told, Watch};
-use crate::access::Who;
-use crate::namespaces::Namespaces;
-use crate::reply::json;
-use crate::session::Form;
-use crate::wire::{self, Code, Problem, Query, reply};
-use crate::{Pending, Service};
+use crate::engine::Engine;
+use crate::engine::access::Principal;
+use crate::engine::namespaces::Namespaces;
+use crate::engine::session::Delivery;
+use crate::wire::{Code, Problem};
 
-/// Users in a page of the list if the request does not say how many.
-const PAGE_USERS: u64 = 100;
-
-impl Service {
+impl Engine {
     /// Whether a target can be watched.
     pub(crate) fn check_watch(&self, target: Target<'_>) -> Result<(), Problem> {
         let Target::Channel(channel) = target else {
@@ -31,7 +27,7 @@ impl Service {
         &mut self,
         key: SubscriberKey,
         target: Target<'_>,
-        who: &Who,
+        who: &Principal,
         watch: Watch,
     ) {
         let Target::Channel(channel) = target else { return };
@@ -44,7 +40,7 @@ impl Service {
     /// Somebody has polled these, and was answered at once.
     ///
     /// [service:presence-polls] That makes nobody a member, but who is one has another grace time.
-    pub(crate) fn is_still_there(&mut self, channels: &[&str], who: &Who) {
+    pub(crate) fn is_still_there(&mut self, channels: &[&str], who: &Principal) {
         let Some(user) = who.user() else { return };
         for channel in channels.iter().filter_map(|name| ChannelName::new(name).ok()) {
             if let Some(grace_ms) = self.namespaces.of(channel.namespace()).presence_ms {
@@ -119,9 +115,9 @@ impl Service {
         }
         // Whoever is gone is reported by itself.
         let _ = match session.form {
-            Form::Events(_) => context.send_shared_event(session.stream, &told.event),
-            Form::Commands => context.send_shared(session.stream, &told.message),
-            Form::Greeting | Form::Bare | Form::Poll => Ok(()),
+            Delivery::Events(_) => context.send_shared_event(session.stream, &told.event),
+            Delivery::Commands => context.send_shared(session.stream, &told.message),
+            Delivery::Greeting | Delivery::Bare | Delivery::Poll => Ok(()),
         };
         Some(())
     }
@@ -137,38 +133,6 @@ impl Service {
             }
             self.presence.paid(key, &channel);
         }
-    }
-
-    /// `GET /v1/channels/{channel}/presence`: how many are there, and a page of who.
-    pub(crate) fn list_presence(
-        &self,
-        who: &Who,
-        channel: ChannelName<'_>,
-        query: &Query<'_>,
-    ) -> Result<Answer<Pending>, Problem> {
-        let target = Target::Channel(channel);
-        who.may_subscribe(target, &self.namespaces)?;
-        self.check_watch(target)?;
-        let limit = query.number("limit")?.unwrap_or(PAGE_USERS);
-        if limit == 0 {
-            // It would have nobody, and so nobody after whom to go on.
-            return Err(Problem::new(Code::BadQuery, "limit has to be 1 at least"));
-        }
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let limit = limit.min(self.limits.presence_page_max);
-        let after = query.one("after")?;
-        let listed = self.presence.page(channel.as_str(), after, limit + 1);
-        let mut page: Vec<(&str, u32)> =
-            listed.iter().map(|(name, streams)| (&**name, *streams)).collect();
-        // [service:bound-answer]
-        let lengths = page.iter().map(|(user, streams)| reply::member_bytes(user, *streams));
-        let fits = reply::fits(self.limits.answer_bytes(), lengths).min(limit);
-        let more = page.len() > fits;
-        page.truncate(fits);
-        let wire::Presence { channel, version, users, streams, .. } =
-            self.presence.state(channel.as_str());
-        let body = reply::Members { channel, version, users, streams, page: &page, more };
-        Ok(json(Status::OK, reply::presence(&body)).into())
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use sockeye_hub::{Item, Kind, SubscriberKey};
 use sockeye_server::{StreamKey, Time};
 
-use crate::access::Who;
-use crate::body::Body;
-use crate::shared_state::{UserStreams, lock};
+use crate::engine::access::Principal;
+use crate::engine::body::Body;
+use crate::engine::shared_state::{UserStreams, lock};
 use crate::wire::CloseReason;
 
 /// One subscribed stream.
@@ -16,9 +16,9 @@ use crate::wire::CloseReason;
 pub(crate) struct Session {
     pub(crate) stream: StreamKey,
     pub(crate) subscriber: SubscriberKey,
-    pub(crate) form: Form,
+    pub(crate) form: Delivery,
     /// Who is behind it.
-    pub(crate) who: Who,
+    pub(crate) who: Principal,
     /// Something of it is not granted but given by a namespace; perhaps, if it is a poll.
     pub(crate) by_rule: bool,
     /// When something is due: an answer to a poll, a greeting, the end of who it is or of its life.
@@ -37,15 +37,15 @@ impl Session {
     pub(crate) const fn new(
         stream: StreamKey,
         subscriber: SubscriberKey,
-        form: Form,
-        who: Who,
+        form: Delivery,
+        who: Principal,
     ) -> Self {
         Self {
             stream,
             subscriber,
             form,
             who,
-            by_rule: matches!(form, Form::Poll),
+            by_rule: matches!(form, Delivery::Poll),
             due: Time::NEVER,
             ends_as: CloseReason::Expired,
             lags: false,
@@ -58,15 +58,15 @@ impl Session {
     /// others.
     pub(crate) const fn ends_with_its_channels(&self) -> bool {
         match self.form {
-            Form::Events(_) | Form::Bare => true,
-            Form::Commands | Form::Greeting | Form::Poll => false,
+            Delivery::Events(_) | Delivery::Bare => true,
+            Delivery::Commands | Delivery::Greeting | Delivery::Poll => false,
         }
     }
 }
 
 /// What a stream carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum Delivery {
     /// Server-sent events.
     Events(Envelope),
     /// A WebSocket with the subprotocol.
@@ -158,26 +158,26 @@ impl Sessions {
     }
 
     /// A stream turns out to be somebody's.
-    pub(crate) fn let_in(&mut self, subscriber: SubscriberKey, who: &Who) {
+    pub(crate) fn let_in(&mut self, subscriber: SubscriberKey, who: &Principal) {
         let Some(session) = self.of_subscriber_mut(subscriber) else { return };
-        session.form = Form::Commands;
+        session.form = Delivery::Commands;
         let before = core::mem::replace(&mut session.who, who.clone());
         self.leave(&before);
         self.enter(who);
     }
 
     /// How many a user has.
-    pub(crate) fn of_user(&self, who: &Who) -> usize {
+    pub(crate) fn of_user(&self, who: &Principal) -> usize {
         who.counted_user().map_or(0, |user| self.users.count(user))
     }
 
-    fn enter(&self, who: &Who) {
+    fn enter(&self, who: &Principal) {
         if let Some(user) = who.counted_user() {
             self.users.open(user);
         }
     }
 
-    fn leave(&self, who: &Who) {
+    fn leave(&self, who: &Principal) {
         if let Some(user) = who.counted_user() {
             self.users.close(user);
         }

@@ -21,8 +21,8 @@ use self::census::{Came, News, State};
 use self::registry::Changed;
 pub(crate) use self::registry::Registry;
 use self::turns::Turns;
-use crate::Limits;
-use crate::shared_state::WakeOne;
+use crate::engine::limits::Limits;
+use crate::engine::shared_state::WakeOne;
 use crate::wire::{self, Control};
 
 /// Whether a stream is told who comes and goes.
@@ -252,14 +252,19 @@ impl Presence {
     }
 
     /// What is known of a channel, but for the names.
-    fn state<'c>(&self, channel: &'c str) -> wire::Presence<'c> {
+    pub(crate) fn state<'c>(&self, channel: &'c str) -> wire::Presence<'c> {
         let State { version, streams, users } = self.registry.state(channel);
         let (joined, left): (&[_], &[_]) = (&[], &[]);
         wire::Presence { channel, version, users, streams, fresh: true, joined, left, more: false }
     }
 
     /// A page of who is there, each with the streams that it has.
-    fn page(&self, channel: &str, after: Option<&str>, limit: usize) -> Vec<(Box<str>, u32)> {
+    pub(crate) fn page(
+        &self,
+        channel: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Vec<(Box<str>, u32)> {
         self.registry.page(channel, after, limit)
     }
 

@@ -1,20 +1,16 @@
 //! Who may do what: the credential of a request, and what it allows.
 
-mod brought;
-
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use sockeye_auth::{
-    Action, Grants, Identity, KeyId, Keys, Refusal, Session, Taken, Tickets, Verifier,
+    Action, Credential, Grants, Identity, KeyId, Keys, Refusal, Session, Taken, Tickets, Verifier,
 };
-use sockeye_handshake::Origins;
 use sockeye_hub::{ChannelName, Target};
-use sockeye_server::Request;
 
-use crate::namespaces::{Namespaces, Publishers, Readers};
+use crate::engine::namespaces::{Namespaces, Publishers, Readers};
 use crate::wire::{Code, Problem};
 
 /// Who may do what.
@@ -77,7 +73,7 @@ impl fmt::Debug for Guard {
 /// Somebody on a stream, or behind a request. Small, as each stream has one: what is the same for
 /// many is shared.
 #[derive(Clone)]
-pub(crate) struct Who {
+pub(crate) struct Principal {
     of: Rc<Somebody>,
     /// Where it comes from; an IPv4 address in the form of an IPv6 one.
     origin: Ipv6Addr,
@@ -134,13 +130,13 @@ enum Shown {
 }
 
 /// Shows who, and nothing that was shown.
-impl fmt::Debug for Who {
+impl fmt::Debug for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Who").field("user", &self.of.identity.user).finish_non_exhaustive()
+        f.debug_struct("Principal").field("user", &self.of.identity.user).finish_non_exhaustive()
     }
 }
 
-impl Who {
+impl Principal {
     /// The same, at this address.
     pub(crate) fn at(self, origin: IpAddr) -> Self {
         let origin = match origin {
@@ -262,7 +258,7 @@ impl Somebody {
 }
 
 /// Somebody of whom it is not known yet where it is.
-impl From<Somebody> for Who {
+impl From<Somebody> for Principal {
     fn from(somebody: Somebody) -> Self {
         Self { of: Rc::new(somebody), origin: Ipv6Addr::UNSPECIFIED }
     }
@@ -270,7 +266,7 @@ impl From<Somebody> for Who {
 
 impl Access {
     /// Whoever shows nothing.
-    pub(crate) fn anybody(&self) -> Who {
+    pub(crate) fn anybody(&self) -> Principal {
         let identity = match self {
             Self::Open => Identity {
                 subscribe: Grants::everything(),
@@ -307,7 +303,7 @@ impl Access {
     }
 
     /// What has become of somebody who was let in by other settings.
-    pub(crate) fn standing(&self, who: &Who, anybody: &Who, now_ms: u64) -> Standing {
+    pub(crate) fn standing(&self, who: &Principal, anybody: &Principal, now_ms: u64) -> Standing {
         let changed = |now: &Identity| match *now == who.of.identity {
             true => Standing::Same,
             false => Standing::Changed,
@@ -327,26 +323,6 @@ impl Access {
             }
             // A session that a ticket began has its own end.
             (Self::Guarded(_), Shown::ApiKey | Shown::Credential, None) => Standing::Same,
-        }
-    }
-
-    /// Refuses other sites' pages where nobody has to show anything: any page that somebody looks
-    /// at could publish to a server on their own machine.
-    pub(crate) fn check_page(&self, request: &Request<'_>) -> Result<(), Problem> {
-        // [service:open-same-host]
-        let headers = request.head.headers();
-        let single = |name| headers.single(name).map_err(|_| Problem::from(Refusal::Ambiguous));
-        let host = single("Host")?;
-        if matches!(self, Self::Open) && !host.is_some_and(is_this_machine) {
-            // A name that somebody made point here (DNS rebinding) makes a foreign page its own.
-            let message = "an open server is asked for by its address, or as localhost";
-            return Err(Problem::new(Code::Forbidden, message));
-        }
-        match (self, single("Origin")?) {
-            (Self::Open, Some(origin)) if !Origins::SameHost.allow(origin, host) => {
-                Err(Problem::new(Code::Forbidden, "an open server is for its own pages only"))
-            }
-            (Self::Open | Self::Guarded(_), _) => Ok(()),
         }
     }
 
@@ -381,7 +357,7 @@ impl Access {
 
     /// What has to follow each cursor of a stream that a ticket opened.
     /// [service:ticket-reconnect]
-    pub(crate) fn proof(&self, who: &Who, now_ms: u64) -> Option<String> {
+    pub(crate) fn proof(&self, who: &Principal, now_ms: u64) -> Option<String> {
         let (Self::Guarded(guard), Some(session)) = (self, &who.of.session) else { return None };
         Some(guard.tickets.as_ref()?.proof(session, now_ms))
     }
@@ -389,7 +365,7 @@ impl Access {
     /// Issues a ticket for `wanted`.
     pub(crate) fn issue(
         &mut self,
-        who: &Who,
+        who: &Principal,
         wanted: &Identity,
         life_ms: u64,
         now_ms: u64,
@@ -418,11 +394,34 @@ impl Access {
     }
 }
 
-/// Whether a `Host` names a machine by its address, or this one as nobody else can.
-fn is_this_machine(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+impl Guard {
+    /// The principal behind a credential. `proof` is what came with its cursor.
+    pub(crate) fn identify(
+        &mut self,
+        credential: Credential<'_>,
+        proof: Option<&str>,
+        now_ms: u64,
+    ) -> Result<Principal, Refusal> {
+        match credential {
+            Credential::ApiKey(key) => {
+                let identity = self.keys.identify(key, now_ms)?.clone();
+                let somebody = Somebody::of(identity, Shown::ApiKey);
+                Ok(Somebody { came_by: Some(Keys::id(key)), ..somebody }.into())
+            }
+            Credential::Bearer(token)
+            | Credential::QueryToken(token)
+            | Credential::Cookie(token) => {
+                let tokens = self.tokens.as_ref().ok_or(Refusal::TokenKey)?;
+                let (identity, key) = tokens.verify_by(token, now_ms)?;
+                let somebody = Somebody::of(identity, Shown::Credential);
+                Ok(Somebody { came_by: Some(key), ..somebody }.into())
+            }
+            Credential::Ticket(ticket) => {
+                let tickets = self.tickets.as_mut().ok_or(Refusal::Ticket)?;
+                let session = tickets.enter(ticket, proof, now_ms)?;
+                let somebody = Somebody::of(session.identity().clone(), Shown::Credential);
+                Ok(Somebody { session: Some(session), ..somebody }.into())
+            }
+        }
+    }
 }

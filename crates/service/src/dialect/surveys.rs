@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use sockeye_server::{Answer, Context, Hold, StreamKey, Time};
 
-use crate::metrics::Tally;
-use crate::shared_state::WakeOne;
+use crate::dialect::metrics::Tally;
+use crate::engine::shared_state::WakeOne;
 use crate::{Pending, Service};
 
 /// How long the others are waited for: one whose loop stands still is counted as it was last.
@@ -90,7 +90,7 @@ impl Service {
 
     /// The request is held now.
     pub(crate) fn hold_survey(&mut self, stream: StreamKey, question: u64) {
-        let until = self.now + PATIENCE_MS;
+        let until = self.engine.now + PATIENCE_MS;
         if let Some(survey) = &mut self.survey {
             survey.waiting.push(Waiting { stream, question, until });
         }

@@ -3,24 +3,24 @@
 use sockeye_hub::{Cursor, Entry};
 use sockeye_server::{CloseCode, Context, Message, SendError, StreamKey};
 
-use crate::access::{Access, Who};
-use crate::body::{self, Body};
-use crate::session::{Form, Session};
+use crate::engine::access::{Access, Principal};
+use crate::engine::body::{self, Body};
+use crate::engine::session::{Delivery, Session};
 use crate::wire::{self, CloseReason, Control, CursorText, Problem, position_event};
 
 /// Room for what is usually said, so that it does not grow bit by bit.
 const CONTROL_BYTES: usize = 256;
 
 /// A stream and how it is spoken to.
-pub(crate) struct Line<'l, 'c> {
+pub(crate) struct StreamWriter<'l, 'c> {
     pub(crate) stream: StreamKey,
-    pub(crate) form: Form,
+    pub(crate) form: Delivery,
     /// What follows each cursor that is handed out here.
     pub(crate) proof: Option<String>,
     pub(crate) context: &'l mut Context<'c>,
 }
 
-impl<'l, 'c> Line<'l, 'c> {
+impl<'l, 'c> StreamWriter<'l, 'c> {
     /// The line of a session.
     pub(crate) fn of(
         session: &Session,
@@ -33,16 +33,21 @@ impl<'l, 'c> Line<'l, 'c> {
     }
 
     /// What follows the cursors of a stream of this form.
-    pub(crate) fn proof(form: Form, who: &Who, access: &Access, now_ms: u64) -> Option<String> {
+    pub(crate) fn proof(
+        form: Delivery,
+        who: &Principal,
+        access: &Access,
+        now_ms: u64,
+    ) -> Option<String> {
         match form {
             // Where the next request brings the cursor and the ticket together.
-            Form::Events(_) => access.proof(who, now_ms),
-            Form::Commands | Form::Greeting | Form::Bare | Form::Poll => None,
+            Delivery::Events(_) => access.proof(who, now_ms),
+            Delivery::Commands | Delivery::Greeting | Delivery::Bare | Delivery::Poll => None,
         }
     }
 }
 
-impl Line<'_, '_> {
+impl StreamWriter<'_, '_> {
     /// A cursor as this stream is to be given it.
     pub(crate) fn cursor(&self, cursor: Cursor) -> CursorText {
         let proved = self.proof.as_ref().and_then(|it| CursorText::with_proof(cursor, it));
@@ -52,23 +57,23 @@ impl Line<'_, '_> {
     /// Sends a message of the log.
     pub(crate) fn entry(&mut self, entry: &Entry<Body>) -> Result<(), SendError> {
         match self.form {
-            Form::Events(envelope) if self.proof.is_none() => {
+            Delivery::Events(envelope) if self.proof.is_none() => {
                 self.context.send_shared_event(self.stream, body::event(entry, envelope))
             }
-            Form::Events(envelope) => {
+            Delivery::Events(envelope) => {
                 let (cursor, mut text) = (self.cursor(entry.position), String::new());
                 let event = wire::event(entry, &cursor, body::wire_form(envelope), &mut text);
                 self.context.send_event(self.stream, &event)
             }
-            Form::Commands | Form::Greeting => {
+            Delivery::Commands | Delivery::Greeting => {
                 self.context.send_shared(self.stream, body::message(entry))
             }
-            Form::Bare => match body::bare(entry) {
+            Delivery::Bare => match body::bare(entry) {
                 Some(message) => self.context.send_shared(self.stream, message),
                 None => Ok(()),
             },
             // What a poll gets stands in its response.
-            Form::Poll => Ok(()),
+            Delivery::Poll => Ok(()),
         }
     }
 
@@ -76,18 +81,18 @@ impl Line<'_, '_> {
     pub(crate) fn control(&mut self, control: &Control<'_>) -> Result<(), SendError> {
         let mut text = String::with_capacity(CONTROL_BYTES);
         match self.form {
-            Form::Events(_) => self.context.send_event(self.stream, &control.event(&mut text)),
-            Form::Commands | Form::Greeting => {
+            Delivery::Events(_) => self.context.send_event(self.stream, &control.event(&mut text)),
+            Delivery::Commands | Delivery::Greeting => {
                 control.write_json(&mut text);
                 self.context.send(self.stream, Message::Text(&text))
             }
-            Form::Bare | Form::Poll => Ok(()),
+            Delivery::Bare | Delivery::Poll => Ok(()),
         }
     }
 
     /// Names a channel that was refused. A stream without words for it is ended.
     pub(crate) fn refusal(&mut self, channel: &str, problem: &Problem) {
-        if self.form == Form::Bare {
+        if self.form == Delivery::Bare {
             let reason = CloseReason::of_refusal(problem);
             return self.context.close(self.stream, CloseCode::new(reason.code()), reason.as_str());
         }
@@ -102,11 +107,11 @@ impl Line<'_, '_> {
         retry_ms: Option<u64>,
     ) -> Result<(), SendError> {
         match self.form {
-            Form::Events(_) => {
+            Delivery::Events(_) => {
                 let cursor = self.cursor(cursor);
                 self.context.send_event(self.stream, &position_event(&cursor, retry_ms))
             }
-            Form::Commands | Form::Greeting | Form::Bare | Form::Poll => Ok(()),
+            Delivery::Commands | Delivery::Greeting | Delivery::Bare | Delivery::Poll => Ok(()),
         }
     }
 

@@ -5,18 +5,18 @@ use sockeye_server::{
     Answer, Context, EventStream, Header, Origins, Reply, Request, ServerConfig, Status, Upgrade,
 };
 
-use crate::access::Who;
-use crate::presence::Watch;
+use super::cors;
+use crate::dialect::reply::{self, NO_STORE, json};
+use crate::dialect::routes::{Method, Resource};
+use crate::engine::access::Principal;
+use crate::engine::presence::Watch;
+use crate::engine::session::{Delivery, Envelope};
 use crate::publishing::Shape;
-use crate::reply::{self, NO_STORE, json};
-use crate::routes::{Method, Resource};
-use crate::service::envelope;
-use crate::session::Form;
 use crate::wire::reply::{cut_history, history, position};
 use crate::wire::{
     Batch, Code, Options, Problem, Query, path_segment, publish_json, publish_raw, resume,
 };
-use crate::{Pending, Service, cors};
+use crate::{Pending, Service};
 
 /// The subprotocol of commands.
 const SUBPROTOCOL: &str = "sockeye.v1.json";
@@ -39,28 +39,30 @@ impl Service {
         let resource = Resource::at(path)
             .ok_or_else(|| Problem::new(Code::NotFound, "there is nothing here"))?;
         if cors::is_preflight(request.head) {
-            self.access.check_page(request)?;
-            return Ok(cors::preflight(&self.access, request.head, resource.method())?.into());
+            self.engine.access.check_page(request)?;
+            return Ok(
+                cors::preflight(&self.engine.access, request.head, resource.method())?.into()
+            );
         }
         if !resource.method().takes(request.head.method()) {
             return Ok(wrong_method(resource.method()).into());
         }
-        let query = Query::parse(request.head.query(), &self.limits.wire)?;
+        let query = Query::parse(request.head.query(), &self.engine.limits.wire)?;
         match resource {
             Resource::Health => return Ok(plain(Status::OK, "ok\n").into()),
             Resource::Ready => return Ok(self.ready(context).into()),
             _ => {}
         }
-        self.access.check_page(request)?;
+        self.engine.access.check_page(request)?;
         if resource == Resource::Metrics {
             return Ok(self.survey(context));
         }
         let proof = resume(request.head.headers().iter(), &query)
             .and_then(|cursor| Token::parse(cursor).proof);
-        let shown = self.access.of_request(request, proof, self.now_ms);
+        let shown = self.engine.access.of_request(request, proof, self.engine.now_ms);
         self.note_shown(&shown, request);
         let who = match shown {
-            Ok(who) => who.unwrap_or_else(|| self.anybody.clone()).at(request.origin()),
+            Ok(who) => who.unwrap_or_else(|| self.engine.anybody.clone()).at(request.origin()),
             Err(refusal) if resource == Resource::Socket => {
                 return Ok(self.upgrade(Pending::Refused(refusal.into())));
             }
@@ -73,7 +75,7 @@ impl Service {
     fn ready(&self, context: &Context<'_>) -> Reply {
         let reason = match context.is_draining() {
             true => Some("draining"),
-            false => self.sequencing.health().objection(self.now_ms),
+            false => self.engine.sequencing.health().objection(self.engine.now_ms),
         };
         match reason {
             Some(reason) => {
@@ -89,7 +91,7 @@ impl Service {
         &mut self,
         request: &Request<'_>,
         resource: Resource<'_>,
-        who: &Who,
+        who: &Principal,
         query: &Query<'_>,
         context: &mut Context<'_>,
     ) -> Result<Answer<Pending>, Problem> {
@@ -112,20 +114,20 @@ impl Service {
             Resource::Tickets => self.ticket(who, request, query),
             Resource::Publish => {
                 self.known(query, &[], Cursors::Unknown)?;
-                let publish = publish_json(request.body, &self.limits.wire)?;
+                let publish = publish_json(request.body, &self.engine.limits.wire)?;
                 let items = std::iter::once((None, Ok(publish)));
-                Ok(self.publish_request(who, Shape::One, items, context))
+                Ok(self.engine.publish_request(who, Shape::One, items, context))
             }
             Resource::Batch => {
                 self.known(query, &[], Cursors::Unknown)?;
-                let batch = Batch::new(request.body, &self.limits.wire)?;
+                let batch = Batch::new(request.body, &self.engine.limits.wire)?;
                 let items = batch.map(|(line, item)| (Some(line), item));
-                Ok(self.publish_request(who, Shape::Many, items, context))
+                Ok(self.engine.publish_request(who, Shape::Many, items, context))
             }
             Resource::Close(channel) => {
                 self.known(query, &[], Cursors::Unknown)?;
                 let channel = path_segment(channel)?;
-                Ok(self.end_channel(who, &channel, context))
+                Ok(self.engine.end_channel(who, &channel, context))
             }
             Resource::Health | Resource::Ready | Resource::Metrics => {
                 Err(Problem::new(Code::Internal, "answered before"))
@@ -138,11 +140,11 @@ impl Service {
     fn events(
         &mut self,
         request: &Request<'_>,
-        who: &Who,
+        who: &Principal,
         query: &Query<'_>,
     ) -> Result<Answer<Pending>, Problem> {
         self.known(query, &["channel", "envelope", "presence"], Cursors::Known)?;
-        let channels = query.channels(&self.limits.wire)?;
+        let channels = query.channels(&self.engine.limits.wire)?;
         let Some(envelope) = envelope(query.one("envelope")?) else {
             return Err(Problem::new(Code::BadQuery, "envelope has to be json"));
         };
@@ -166,14 +168,14 @@ impl Service {
             return Ok(Reply::empty(Status::NO_CONTENT).header(NO_STORE).into());
         }
         let channels = channels.into_iter().map(str::to_owned).collect();
-        let form = Form::Events(envelope);
+        let form = Delivery::Events(envelope);
         let pending = Pending::Subscribed { form, channels, start, watch, who: who.clone() };
         Ok(Answer::EventStream(EventStream::default(), pending))
     }
 
     /// Whether somebody may receive what `target` names.
-    pub(crate) fn may_read(&self, who: &Who, target: &str) -> Result<(), Problem> {
-        Ok(who.may_subscribe(Target::new(target)?, &self.namespaces)?)
+    pub(crate) fn may_read(&self, who: &Principal, target: &str) -> Result<(), Problem> {
+        Ok(who.may_subscribe(Target::new(target)?, &self.engine.namespaces)?)
     }
 
     /// `GET /v1/ws`: commands if the subprotocol is asked for, and otherwise payloads of the
@@ -181,7 +183,7 @@ impl Service {
     fn socket(
         &mut self,
         request: &Request<'_>,
-        who: &Who,
+        who: &Principal,
         query: &Query<'_>,
     ) -> Result<Answer<Pending>, Problem> {
         // A proxy that lets no Upgrade through may drop the subprotocol, too, by which the query is
@@ -197,11 +199,11 @@ impl Service {
             self.known(query, &[], Cursors::Unknown)?;
             Pending::Commands(who)
         } else {
-            let channels = query.channels(&self.limits.wire)?;
+            let channels = query.channels(&self.engine.limits.wire)?;
             check_targets(&channels)?;
             let channels = channels.into_iter().map(str::to_owned).collect();
             let start = start(request, query);
-            Pending::Subscribed { form: Form::Bare, channels, start, watch: Watch::No, who }
+            Pending::Subscribed { form: Delivery::Bare, channels, start, watch: Watch::No, who }
         };
         Ok(self.upgrade(pending))
     }
@@ -212,7 +214,7 @@ impl Service {
         let upgrade = Upgrade {
             subprotocols: &[SUBPROTOCOL],
             origins: Origins::Any,
-            message_bytes_max: Some(self.limits.message_bytes_max),
+            message_bytes_max: Some(self.engine.limits.message_bytes_max),
             compression: Some(ServerConfig::default()),
             headers: Vec::new(),
         };
@@ -222,22 +224,22 @@ impl Service {
     /// Whether nothing will come in any of these channels, and the client has all that did.
     fn have_ended(&self, channels: &[&str], start: Start) -> bool {
         let Start::After(cursor) = start else { return false };
-        let position = self.hub.position();
+        let position = self.engine.hub.position();
         cursor.epoch == position.epoch
             && cursor.seq <= position.seq
             && channels.iter().all(|name| {
                 ChannelName::new(name).is_ok_and(|name| {
-                    let state = self.hub.channel(name);
+                    let state = self.engine.hub.channel(name);
                     state.ended && state.last.is_some_and(|last| last <= cursor.seq)
                 })
             })
     }
 
     /// `GET /v1/position`: read it, load your state, and then subscribe from it.
-    fn position(&self, who: &Who, query: &Query<'_>) -> Result<Answer<Pending>, Problem> {
+    fn position(&self, who: &Principal, query: &Query<'_>) -> Result<Answer<Pending>, Problem> {
         self.known(query, &["channel"], Cursors::Unknown)?;
         let names: Vec<&str> = query.all("channel").collect();
-        if names.len() > self.limits.wire.channels_max {
+        if names.len() > self.engine.limits.wire.channels_max {
             return Err(Problem::new(Code::TooManyChannels, "too many channels"));
         }
         let mut channels: Vec<(&str, ChannelState)> = Vec::new();
@@ -246,23 +248,23 @@ impl Service {
             if channels.iter().any(|(it, _)| *it == name) {
                 return Err(Problem::new(Code::BadQuery, format!("{name} is named twice")));
             }
-            who.may_subscribe(Target::Channel(channel), &self.namespaces)?;
-            channels.push((name, self.hub.channel(channel)));
+            who.may_subscribe(Target::Channel(channel), &self.engine.namespaces)?;
+            channels.push((name, self.engine.hub.channel(channel)));
         }
-        Ok(json(Status::OK, position(self.hub.position(), &channels)).into())
+        Ok(json(Status::OK, position(self.engine.hub.position(), &channels)).into())
     }
 
     /// `GET /v1/channels/{channel}/history`: the newest messages, or those after or before a place.
     fn history(
         &mut self,
-        who: &Who,
+        who: &Principal,
         channel: &str,
         query: &Query<'_>,
     ) -> Result<Answer<Pending>, Problem> {
         self.known(query, &["limit", "after", "before"], Cursors::Unknown)?;
         let channel = path_segment(channel)?;
         let name = ChannelName::new(&channel)?;
-        who.may_subscribe(Target::Channel(name), &self.namespaces)?;
+        who.may_subscribe(Target::Channel(name), &self.engine.namespaces)?;
         let limit = query.number("limit")?.unwrap_or(HISTORY_MESSAGES);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let part = match (query.number("after")?, query.number("before")?) {
@@ -274,18 +276,18 @@ impl Service {
             }
         };
         let mut entries = Vec::new();
-        let limit = limit.min(self.limits.history_messages_max);
-        let mut page = self.hub.history(name, part, limit, self.now_ms, &mut entries);
+        let limit = limit.min(self.engine.limits.history_messages_max);
+        let mut page = self.engine.hub.history(name, part, limit, self.engine.now_ms, &mut entries);
         // [service:ttl] Dead on arrival, like anywhere else.
-        entries.retain(|entry| !entry.body.payload().is_expired(entry.time_ms, self.now_ms));
-        page.more |= cut_history(&mut entries, part, self.limits.answer_bytes());
+        entries.retain(|entry| !entry.body.payload().is_expired(entry.time_ms, self.engine.now_ms));
+        page.more |= cut_history(&mut entries, part, self.engine.limits.answer_bytes());
         Ok(json(Status::OK, history(&channel, &page, &entries)).into())
     }
 
     /// `POST /v1/channels/{channel}`: the body is the publication.
     fn publish_raw(
         &mut self,
-        who: &Who,
+        who: &Principal,
         channel: &str,
         request: &Request<'_>,
         query: &Query<'_>,
@@ -296,10 +298,10 @@ impl Service {
         let content_type = headers.all("Content-Type").next();
         let options = Options::read(query, headers.iter())?;
         let channel = path_segment(channel)?;
-        let limits = self.limits.wire;
+        let limits = self.engine.limits.wire;
         let publish = publish_raw(channel, content_type, request.body, options, &limits)?;
         let items = std::iter::once((None, Ok(publish)));
-        Ok(self.publish_request(who, Shape::One, items, context))
+        Ok(self.engine.publish_request(who, Shape::One, items, context))
     }
 
     /// Refuses parameters that are none of these, no credential's, and no cursor's where one may
@@ -309,7 +311,7 @@ impl Service {
             Cursors::Known => &CURSORS[..],
             Cursors::Unknown => &[],
         };
-        let all = names.iter().chain(cursors).copied().chain(self.access.parameters());
+        let all = names.iter().chain(cursors).copied().chain(self.engine.access.parameters());
         query.only(&all.collect::<Vec<&str>>())
     }
 }
@@ -344,4 +346,13 @@ fn wrong_method(method: Method) -> Reply {
 
 fn plain(status: Status, text: &'static str) -> Reply {
     Reply::new(status, PLAIN, text.as_bytes()).header(NO_STORE)
+}
+
+/// How an event stream is asked for its envelope.
+fn envelope(wanted: Option<&str>) -> Option<Envelope> {
+    match wanted {
+        None => Some(Envelope::None),
+        Some("json") => Some(Envelope::Json),
+        Some(_) => None,
+    }
 }

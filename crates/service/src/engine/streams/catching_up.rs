@@ -3,17 +3,17 @@
 use sockeye_hub::{Budget, Cursor, Gap, Item, Kind, Progress, Scope, Seq, SubscriberKey};
 use sockeye_server::Context;
 
-use crate::Service;
-use crate::body::Body;
-use crate::line::Line;
-use crate::service::NOWHERE;
-use crate::session::Form;
+use crate::dialect::writer::StreamWriter;
+use crate::engine::Engine;
+use crate::engine::NOWHERE;
+use crate::engine::body::Body;
+use crate::engine::session::Delivery;
 use crate::wire::{self, CloseReason, Control};
 
 /// Messages fetched from history in one go.
 const PULL_MESSAGES: usize = 64;
 
-impl Service {
+impl Engine {
     /// Brings a stream that has just subscribed up to the head, and says so even if it missed
     /// nothing.
     pub(crate) fn catch_up(&mut self, subscriber: SubscriberKey, context: &mut Context<'_>) {
@@ -75,6 +75,23 @@ impl Service {
                 }
             }
         }
+        self.keep_room(items);
+    }
+
+    /// What there is for a session that fetches, within a budget. `None` if there is no such session.
+    pub(crate) fn fetch_items(
+        &mut self,
+        key: SubscriberKey,
+        budget: Budget,
+    ) -> (Vec<Item<Body>>, Option<Progress>) {
+        let mut items = core::mem::take(&mut self.items);
+        let subscriber = self.hub.subscriber(key);
+        let progress = subscriber.map(|mut it| it.pull(budget, self.now_ms, &mut items));
+        (items, progress)
+    }
+
+    /// Keeps the allocation of fetched items for the next pull.
+    pub(crate) fn keep_room(&mut self, mut items: Vec<Item<Body>>) {
         items.clear();
         self.items = items;
     }
@@ -100,12 +117,12 @@ impl Service {
 
     /// Lets every stream catch up: a new life of the log has begun.
     pub(crate) fn pull_all(&mut self, context: &mut Context<'_>) {
-        let all: Vec<(SubscriberKey, Form)> =
+        let all: Vec<(SubscriberKey, Delivery)> =
             self.sessions.iter().map(|session| (session.subscriber, session.form)).collect();
         for (subscriber, form) in all {
             match form {
-                Form::Poll => self.answerable.push(subscriber),
-                Form::Events(_) | Form::Commands | Form::Greeting | Form::Bare => {
+                Delivery::Poll => self.answerable.push(subscriber),
+                Delivery::Events(_) | Delivery::Commands | Delivery::Greeting | Delivery::Bare => {
                     self.fetch(subscriber, Full::GapsFirst, context);
                 }
             }
@@ -135,7 +152,7 @@ fn end_in(item: &Item<Body>) -> Option<(&str, Seq)> {
 }
 
 /// Says one thing that catching up gave.
-fn say(line: &mut Line<'_, '_>, item: &Item<Body>, replayed: u64, now_ms: u64) {
+fn say(line: &mut StreamWriter<'_, '_>, item: &Item<Body>, replayed: u64, now_ms: u64) {
     let said = match item {
         Item::Message(entry) => {
             if entry.body.payload().is_expired(entry.time_ms, now_ms) {
@@ -144,7 +161,7 @@ fn say(line: &mut Line<'_, '_>, item: &Item<Body>, replayed: u64, now_ms: u64) {
             line.entry(entry)
         }
         Item::Gap(gap) => {
-            if line.form == Form::Bare {
+            if line.form == Delivery::Bare {
                 // It has no words for a gap, and a loss is never silent.
                 line.goaway(CloseReason::Reconnect, None, NOWHERE);
                 return;

@@ -6,8 +6,8 @@ use sockeye_auth::{Refusal, redacted};
 use sockeye_server::Request;
 
 use crate::Service;
-use crate::access::Who;
-use crate::counters::count;
+use crate::engine::access::Principal;
+use crate::engine::counters::count;
 
 /// Longest target that is kept for a log, in bytes.
 const TARGET_BYTES_MAX: usize = 256;
@@ -45,7 +45,7 @@ impl Service {
         if let Some(query) = query {
             target.extend(["?", query]);
         }
-        let mut shown = redacted(&target, self.access.query_token()).into_owned();
+        let mut shown = redacted(&target, self.engine.access.query_token()).into_owned();
         if shown.len() > TARGET_BYTES_MAX {
             let fits = (0..=TARGET_BYTES_MAX).rev().find(|at| shown.is_char_boundary(*at));
             shown.truncate(fits.unwrap_or(0));
@@ -57,12 +57,12 @@ impl Service {
     /// A request has shown something, or nothing, or nothing good.
     pub(crate) fn note_shown(
         &mut self,
-        shown: &Result<Option<Who>, Refusal>,
+        shown: &Result<Option<Principal>, Refusal>,
         request: &Request<'_>,
     ) {
         match shown {
-            Ok(Some(_)) => self.counters.authenticated += 1,
-            Ok(None) => self.counters.nothing_shown += 1,
+            Ok(Some(_)) => self.engine.counters.authenticated += 1,
+            Ok(None) => self.engine.counters.nothing_shown += 1,
             Err(refusal) => {
                 let (path, query) = (request.head.path(), request.head.query());
                 self.note_refused(*refusal, path, query, Some(request.peer));
@@ -73,7 +73,7 @@ impl Service {
     /// A first message has shown something, which was refused or not.
     pub(crate) fn note_greeting(&mut self, refusal: Option<Refusal>, peer: Option<SocketAddr>) {
         match refusal {
-            None => self.counters.authenticated += 1,
+            None => self.engine.counters.authenticated += 1,
             Some(refusal) => self.note_refused(refusal, "/v1/ws", None, peer),
         }
     }
@@ -85,7 +85,7 @@ impl Service {
         query: Option<&str>,
         peer: Option<SocketAddr>,
     ) {
-        count(&mut self.counters.not_authenticated, refusal);
+        count(&mut self.engine.counters.not_authenticated, refusal);
         match &mut self.refused {
             Some(refused) => refused.others += 1,
             None => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sockeye_hub::presence::{Joined, Presence as Members};
 use sockeye_server::Time;
 
-use crate::Limits;
+use crate::engine::limits::Limits;
 
 /// The members of all channels, through whichever service they are there.
 #[derive(Debug)]

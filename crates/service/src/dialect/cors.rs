@@ -8,8 +8,8 @@ use sockeye_auth::Refusal;
 use sockeye_http1::{HeaderName, RequestHead};
 use sockeye_server::{Answer, Header, Reply, Status};
 
-use crate::access::Access;
-use crate::routes::Method;
+use crate::dialect::routes::Method;
+use crate::engine::access::Access;
 use crate::wire::{Code, Problem};
 
 /// Request headers that something here reads.

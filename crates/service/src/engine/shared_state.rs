@@ -6,13 +6,13 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::Limits;
-use crate::access::Account;
-use crate::bounds::Lately;
-use crate::presence::{Census, Others, Registry};
-use crate::rates::{Before, Rate};
-use crate::session::Users;
-use crate::surveys::Board;
+use crate::dialect::surveys::Board;
+use crate::engine::access::Account;
+use crate::engine::bounds::Lately;
+use crate::engine::limits::Limits;
+use crate::engine::presence::{Census, Others, Registry};
+use crate::engine::rates::{Before, Rate};
+use crate::engine::session::Users;
 
 /// Counts the streams of each user. It is called when a stream opens or closes.
 pub(crate) trait UserStreams: core::fmt::Debug + Send + Sync {

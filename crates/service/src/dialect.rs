@@ -1,0 +1,19 @@
+//! Our dialect: `/v1` over HTTP, commands of `sockeye.v1.json`, event streams and polls.
+
+mod cors;
+mod credentials;
+mod events;
+mod exposition;
+mod members;
+pub(crate) mod metrics;
+pub(crate) mod notices;
+mod polls;
+pub(crate) mod reply;
+mod requests;
+pub(crate) mod routes;
+mod sockets;
+pub(crate) mod surveys;
+mod tickets;
+pub(crate) mod writer;
+
+pub(crate) use self::cors::{add as add_cors, headers as cors_headers};

@@ -1,0 +1,58 @@
+//! Event streams, and WebSockets without the subprotocol: their channels stand in the request.
+
+use sockeye_hub::Start;
+use sockeye_server::{Context, StreamKey};
+
+use crate::Service;
+use crate::engine::NOWHERE;
+use crate::engine::access::Principal;
+use crate::engine::presence::Watch;
+use crate::engine::session::Delivery;
+use crate::wire::CloseReason;
+
+impl Service {
+    /// An event stream, or a bare WebSocket, is open.
+    pub(crate) fn open_subscribed(
+        &mut self,
+        stream: StreamKey,
+        form: Delivery,
+        channels: &[String],
+        (start, watch): (Start, Watch),
+        who: &Principal,
+        context: &mut Context<'_>,
+    ) {
+        let connected = self.engine.connect(stream, form, who.clone(), start, context);
+        let Some(subscriber) = connected else { return };
+        let retry = self.engine.retry_ms(stream);
+        let targets: Vec<&str> = channels.iter().map(String::as_str).collect();
+        let mut problems = Vec::new();
+        let from = (start, watch);
+        let taken = self.engine.subscribe(subscriber, who, &targets, from, |channel, problem| {
+            problems.push((channel, problem));
+        });
+        let cursor = self.engine.cursor_of(subscriber);
+        let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
+        let mut line = self.engine.line(session, context);
+        let mut reasons = problems.iter().map(|(_, problem)| CloseReason::of_refusal(problem));
+        // [service:passing-refusal] It cannot ask for one channel again, so it comes back for all.
+        if reasons.clone().any(|reason| reason == CloseReason::TryAgain) {
+            let cursor = self.engine.begin_again_at(start);
+            return line.goaway(CloseReason::TryAgain, Some(retry), cursor);
+        }
+        // Whoever is gone is reported by itself, here and below.
+        // [service:cursor-first] But not before a gap: a client that is cut in between would come
+        // back behind it, and never hear of it.
+        let first = if self.engine.is_in_the_log(start) { cursor } else { NOWHERE };
+        let _ = line.position(first, Some(retry));
+        for (channel, problem) in &problems {
+            line.refusal(channel, problem);
+        }
+        if taken.targets.is_empty() {
+            let reason = reasons.next().unwrap_or(CloseReason::Forbidden);
+            return line.goaway(reason, None, cursor);
+        }
+        self.engine.say_ended(subscriber, &taken.ended, context);
+        self.engine.catch_up(subscriber, context);
+        self.engine.tell_owed(subscriber, context);
+    }
+}

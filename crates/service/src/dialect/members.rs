@@ -1,0 +1,46 @@
+//! The list of a channel's members.
+
+use sockeye_hub::{ChannelName, Target};
+use sockeye_server::{Answer, Status};
+
+use super::reply::json;
+use crate::engine::access::Principal;
+use crate::wire::{self, Code, Problem, Query, reply};
+use crate::{Pending, Service};
+
+/// Users in a page of the list if the request does not say how many.
+const PAGE_USERS: u64 = 100;
+
+impl Service {
+    /// `GET /v1/channels/{channel}/presence`: how many are there, and a page of who.
+    pub(crate) fn list_presence(
+        &self,
+        who: &Principal,
+        channel: ChannelName<'_>,
+        query: &Query<'_>,
+    ) -> Result<Answer<Pending>, Problem> {
+        let target = Target::Channel(channel);
+        who.may_subscribe(target, &self.engine.namespaces)?;
+        self.engine.check_watch(target)?;
+        let limit = query.number("limit")?.unwrap_or(PAGE_USERS);
+        if limit == 0 {
+            // It would have nobody, and so nobody after whom to go on.
+            return Err(Problem::new(Code::BadQuery, "limit has to be 1 at least"));
+        }
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let limit = limit.min(self.engine.limits.presence_page_max);
+        let after = query.one("after")?;
+        let listed = self.engine.presence.page(channel.as_str(), after, limit + 1);
+        let mut page: Vec<(&str, u32)> =
+            listed.iter().map(|(name, streams)| (&**name, *streams)).collect();
+        // [service:bound-answer]
+        let lengths = page.iter().map(|(user, streams)| reply::member_bytes(user, *streams));
+        let fits = reply::fits(self.engine.limits.answer_bytes(), lengths).min(limit);
+        let more = page.len() > fits;
+        page.truncate(fits);
+        let wire::Presence { channel, version, users, streams, .. } =
+            self.engine.presence.state(channel.as_str());
+        let body = reply::Members { channel, version, users, streams, page: &page, more };
+        Ok(json(Status::OK, reply::presence(&body)).into())
+    }
+}

@@ -1,0 +1,114 @@
+//! The engine: sessions, publishing, catching up, presence, access, limits and figures.
+//!
+//! It knows no paths, no JSON and no close codes: a dialect stands before it.
+
+pub(crate) mod access;
+pub(crate) mod body;
+pub(crate) mod bounds;
+pub(crate) mod counters;
+pub(crate) mod limits;
+pub(crate) mod namespaces;
+pub(crate) mod presence;
+mod rates;
+pub(crate) mod reload;
+mod restore;
+pub(crate) mod session;
+pub(crate) mod shared_state;
+pub(crate) mod streams;
+
+use std::collections::BTreeSet;
+
+use sockeye_hub::{Config, Cursor, Epoch, Hub, Item, Seq, Start, SubscriberKey};
+use sockeye_server::{Context, Time};
+
+use self::access::{Access, Principal};
+use self::body::Body;
+use self::bounds::Bounds;
+use self::counters::Counters;
+use self::limits::Limits;
+use self::namespaces::Namespaces;
+use self::presence::Presence;
+use self::session::Sessions;
+use crate::publishing::Jobs;
+use crate::sequencing::Sequencing;
+
+pub(crate) use self::rates::Before;
+
+/// A cursor of no epoch: a client that comes back with it is told of a gap.
+pub(crate) const NOWHERE: Cursor = Cursor { epoch: Epoch(0), seq: Seq::ZERO };
+
+/// The hub with the sessions that are subscribed to it, and with all that decides who may do what,
+/// and how much.
+pub(crate) struct Engine {
+    pub(crate) hub: Hub<Body>,
+    pub(crate) limits: Limits,
+    pub(crate) sessions: Sessions,
+    pub(crate) jobs: Jobs,
+    /// Where publications are decided.
+    pub(crate) sequencing: Sequencing,
+    pub(crate) counters: Counters,
+    pub(crate) access: Access,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) presence: Presence,
+    /// The principal of a client that shows no credential.
+    pub(crate) anybody: Principal,
+    /// The loop's time, as of this call.
+    pub(crate) now: Time,
+    /// Milliseconds since 1970, as of this call.
+    pub(crate) now_ms: u64,
+    /// Sessions for which something is due, by when.
+    pub(crate) due: BTreeSet<(Time, SubscriberKey)>,
+    /// Sessions that fetch, and for which something has come in this turn.
+    pub(crate) answerable: Vec<SubscriberKey>,
+    /// Room for the items of a pull, kept between pulls.
+    items: Vec<Item<Body>>,
+    /// Rates, and what they refused.
+    pub(crate) bounds: Bounds,
+}
+
+impl Engine {
+    /// An engine with an empty log of a new epoch, open to everybody.
+    pub(crate) fn new(epoch: Epoch, hub: Config, limits: Limits) -> Self {
+        Self {
+            hub: Hub::new(epoch, hub),
+            bounds: Bounds::new(&limits),
+            sessions: Sessions::default(),
+            jobs: Jobs::default(),
+            sequencing: Sequencing::in_memory(),
+            counters: Counters::default(),
+            access: Access::Open,
+            namespaces: Namespaces::default(),
+            presence: Presence::new(&limits),
+            limits,
+            now: Time::default(),
+            anybody: Access::Open.anybody(),
+            now_ms: 0,
+            due: BTreeSet::new(),
+            answerable: Vec::new(),
+            items: Vec::new(),
+        }
+    }
+
+    /// When something is due next.
+    pub(crate) fn deadline(&self) -> Time {
+        let due = self.due.first().map_or(Time::NEVER, |(due, _)| *due);
+        due.min(self.presence.deadline())
+    }
+
+    pub(crate) fn look_at_the_clock(&mut self, context: &Context<'_>) {
+        let (now, unix) = (context.now(), context.unix_seconds());
+        self.counters.started_s.get_or_insert(unix);
+        self.now = now;
+        self.now_ms = self.sequencing.now_ms(now, unix, self.now_ms);
+    }
+
+    /// Whether the log can tell what a client that starts there has missed, so that this is no gap.
+    pub(crate) fn is_in_the_log(&self, start: Start) -> bool {
+        let position = self.hub.position();
+        match start {
+            Start::Now | Start::Earliest => true,
+            Start::After(cursor) => cursor.epoch == position.epoch && cursor.seq <= position.seq,
+            Start::Unreadable => false,
+        }
+    }
+}
