@@ -9,8 +9,9 @@
 
 use std::error::Error;
 
+use sockeye_http::Status;
 use sockeye_http1::chunked::{self, Decoder};
-use sockeye_http1::{HeadEnd, HeaderStorage, Limits, ResponseFraming, ResponseHead, Status};
+use sockeye_http1::{HeadEnd, HeaderStorage, Limits, ResponseFraming, ResponseHead};
 use sockeye_sse::{Item, MessageEvent, Parser, is_event_stream};
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\

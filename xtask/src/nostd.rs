@@ -12,7 +12,7 @@ use crate::outcome::{Check, Outcome};
 use crate::workspace::{Workspace, binaries, output, utf8};
 
 /// What each target without an operating system has to compile, too, where one is installed.
-const CRATES: [&str; 5] = ["frame", "http1", "handshake", "websocket", "sse"];
+const CRATES: [&str; 6] = ["frame", "http", "http1", "handshake", "websocket", "sse"];
 /// A program that panicked hangs.
 const DEADLINE: Duration = Duration::from_secs(5);
 

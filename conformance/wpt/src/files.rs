@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use sockeye_http1::RequestHead;
+use sockeye_http::RequestHead;
 use sockeye_server::{Header, Reply, Request, Status};
 
 use crate::host::{Lead, delayed};
@@ -85,7 +85,7 @@ fn from_checkout(site: &Site, root: &Path, head: &RequestHead<'_, '_>) -> Option
 fn decoded(path: &str) -> Option<String> {
     // A plus is a plus in a path.
     let escaped = path.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
-    let (path, _) = sockeye_http1::QueryPairs::new(&escaped).next()?;
+    let (path, _) = sockeye_http::QueryPairs::new(&escaped).next()?;
     (!path.split('/').any(|part| part == ".." || part.contains('\0'))).then(|| path.into_owned())
 }
 

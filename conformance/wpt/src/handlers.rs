@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sockeye_http1::RequestHead;
+use sockeye_http::{Method, RequestHead};
 use sockeye_server::{Answer, Header, Reply, Request, Status};
 
 use crate::host::{Lead, delayed};
@@ -221,7 +221,7 @@ fn cors_cookie(head: &RequestHead<'_, '_>, query: &Query) -> Reply {
 /// for first.
 fn unsafe_id(head: &RequestHead<'_, '_>, query: &Query, memory: &mut Memory) -> Reply {
     let token = query.first_or("token", "");
-    let reply = if head.method() == "OPTIONS" {
+    let reply = if head.method() == Method::OPTIONS {
         let asked = header(head, "access-control-request-headers").unwrap_or_default();
         if asked.split(',').any(|name| name.trim().eq_ignore_ascii_case("last-event-id")) {
             memory.count(token);
@@ -263,7 +263,7 @@ fn redirect(head: &RequestHead<'_, '_>, query: &Query) -> Reply {
 fn set_cookie(head: &RequestHead<'_, '_>) -> Reply {
     // `=` separates nothing here: the decoder gets it as part of a name.
     let escaped = head.query().unwrap_or("").replace('=', "%3D").replace('&', "%26");
-    let pair = sockeye_http1::QueryPairs::new(&escaped).next();
+    let pair = sockeye_http::QueryPairs::new(&escaped).next();
     let cookie = pair.map(|(name, _)| name.into_owned()).unwrap_or_default();
     Reply::empty(Status::OK).header(TEXT).header(named("Set-Cookie", &cookie))
 }

@@ -1,6 +1,6 @@
 //! What a request asks for, by name.
 
-use sockeye_http1::{QueryPairs, RequestHead};
+use sockeye_http::{QueryPairs, RequestHead};
 
 /// The parameters of a request.
 pub(crate) struct Query(Vec<(String, String)>);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sockeye_http1::RequestHead;
+use sockeye_http::RequestHead;
 
 use crate::query::Query;
 use crate::trouble::Trouble;

@@ -16,7 +16,7 @@ mod ways;
 mod words;
 
 use sockeye_client::Network;
-use sockeye_http1::{HeaderName, HeaderValue};
+use sockeye_http::{HeaderName, HeaderValue};
 use sockeye_terminal::{Failure, OrFail, Secret, plain::plain};
 
 use self::address::Address;

@@ -4,7 +4,8 @@ use core::fmt;
 use std::io::ErrorKind;
 
 use sockeye_handshake::VerifyError;
-use sockeye_http1::{Error as HttpError, Status};
+use sockeye_http::Status;
+use sockeye_http1::Error as HttpError;
 use sockeye_websocket::{MessageError, ProtocolError, UsageError as FrameUsage};
 
 /// What went wrong, outside of this program or with the peer.

@@ -1,7 +1,8 @@
 //! One request's response on one connection, from its first byte to its last.
 
+use sockeye_http::Headers;
 use sockeye_http1::chunked::{Decoder, Event as Chunk};
-use sockeye_http1::{HeadEnd, HeaderStorage, Headers, ResponseFraming, ResponseHead};
+use sockeye_http1::{HeadEnd, HeaderStorage, ResponseFraming, ResponseHead};
 
 use crate::{Error, Limits, Refusal};
 

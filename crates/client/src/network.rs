@@ -86,8 +86,8 @@ impl Proxy {
         if reserved.iter().any(|one| one.eq_ignore_ascii_case(name)) {
             return Err(UsageError::Header);
         }
-        sockeye_http1::HeaderName::new(name).map_err(|_| UsageError::Header)?;
-        sockeye_http1::HeaderValue::new(value).map_err(|_| UsageError::Header)?;
+        sockeye_http::HeaderName::new(name).map_err(|_| UsageError::Header)?;
+        sockeye_http::HeaderValue::new(value).map_err(|_| UsageError::Header)?;
         self.headers.push((name.to_owned(), value.to_owned()));
         Ok(self)
     }

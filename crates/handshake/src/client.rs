@@ -5,9 +5,8 @@ use crate::{UsageError, fields, key, subprotocol};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use sockeye_http1::{
-    Body, HeaderName, HeaderValue, Headers, RequestWriter, ResponseHead, Status, Version,
-};
+use sockeye_http::{HeaderName, HeaderValue, Headers, Status};
+use sockeye_http1::{Body, RequestWriter, ResponseHead, Version};
 
 static NO_EXTENSIONS: Extensions = Extensions::new();
 

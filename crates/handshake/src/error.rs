@@ -15,11 +15,11 @@ pub enum UsageError {
     /// The origin is empty, or not visible ASCII.
     Origin,
     /// The host or the request-target, as `sockeye-http1` sees it.
-    Http(sockeye_http1::UsageError),
+    Http(sockeye_http::UsageError),
 }
 
-impl From<sockeye_http1::UsageError> for UsageError {
-    fn from(error: sockeye_http1::UsageError) -> Self {
+impl From<sockeye_http::UsageError> for UsageError {
+    fn from(error: sockeye_http::UsageError) -> Self {
         Self::Http(error)
     }
 }

@@ -3,7 +3,7 @@
 use crate::token::{is_whitespace, token};
 use alloc::string::String;
 use core::fmt;
-use sockeye_http1::is_tchar;
+use sockeye_http::grammar::is_tchar;
 
 /// The extensions that one `Sec-WebSocket-Extensions` list may name.
 ///

@@ -1,7 +1,7 @@
 //! The headers of the handshake, and which of them the application may not add.
 
 use crate::UsageError;
-use sockeye_http1::{HeaderName, HeaderValue};
+use sockeye_http::{HeaderName, HeaderValue};
 
 pub(crate) const ACCEPT: HeaderName<'_> = HeaderName::from_static("Sec-WebSocket-Accept");
 pub(crate) const EXTENSIONS: HeaderName<'_> = HeaderName::from_static("Sec-WebSocket-Extensions");

@@ -8,8 +8,9 @@ use crate::{Accept, Challenge, ClientRequest, Extensions, ExtensionsError, Origi
 use crate::{Reject, VerifyError, decide, supported_versions};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use sockeye_http::Status;
 use sockeye_http1::{HeadEnd, HeaderStorage, Limits, RequestHead, ResponseHead};
-use sockeye_http1::{ResponseFraming, Status, Version};
+use sockeye_http1::{ResponseFraming, Version};
 
 /// The nonce of RFC 6455 §1.3, whose key the corpora hold.
 const NONCE: [u8; 16] = *b"the sample nonce";
@@ -44,7 +45,7 @@ fn check_accept(head: &RequestHead<'_, '_>, accept: &Accept<'_>) {
         let lower = lines(name).join(",").to_lowercase();
         lower.split(',').any(|element| element.trim_matches([' ', '\t']) == token)
     };
-    assert_eq!((head.method(), head.version()), ("GET", Version::Http11));
+    assert_eq!((head.method(), head.version()), (sockeye_http::Method::GET, Version::Http11));
     assert!(names("upgrade", "websocket") && names("connection", "upgrade"));
     assert_eq!(lines("sec-websocket-version"), ["13"]);
     assert_eq!(lines("sec-websocket-key").first().map(String::len), Some(24));

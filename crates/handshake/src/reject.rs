@@ -3,7 +3,8 @@
 use crate::fields;
 use alloc::vec::Vec;
 use core::fmt;
-use sockeye_http1::{Body, Date, HeaderName, HeaderValue, Persistence, Response, Status};
+use sockeye_http::{Date, HeaderName, HeaderValue, Status};
+use sockeye_http1::{Body, Persistence, Response};
 
 const ALLOW: HeaderName<'_> = HeaderName::from_static("Allow");
 const GET: HeaderValue<'_> = HeaderValue::from_static("GET");

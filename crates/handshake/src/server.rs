@@ -6,9 +6,8 @@ use crate::origin::Origins;
 use crate::reject::Reject;
 use crate::{UsageError, fields, key, subprotocol, version};
 use alloc::vec::Vec;
-use sockeye_http1::{
-    Body, BodyFraming, HeaderName, HeaderValue, Headers, RequestHead, Response, Status, Version,
-};
+use sockeye_http::{self as http, HeaderName, HeaderValue, Headers, Method, Status};
+use sockeye_http1::{Body, BodyFraming, RequestHead, Response, Version};
 
 /// What a server agrees to, beyond the protocol itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +45,7 @@ pub fn decide<'b>(head: &RequestHead<'_, 'b>, policy: &Policy<'_>) -> Result<Acc
     check_method(head.method())?;
     check_upgrade(head)?;
     check_content(head.body())?;
-    let terms = Terms::negotiate(head.headers(), head.host(), policy)?;
+    let terms = Terms::negotiate(head, policy)?;
     Ok(Accept { accept_key: accept_key(head.headers())?, terms })
 }
 
@@ -115,8 +114,9 @@ impl<'b> Accept<'b> {
 
 /// What is agreed whichever way the connection is opened.
 ///
-/// An extended CONNECT (RFC 8441 §5) has neither method `GET` nor `Upgrade`, key or answer to it,
-/// but the same version, origin, subprotocols and extensions.
+/// It is decided from the head as every version of HTTP gives it: an extended CONNECT
+/// (RFC 8441 §5) has neither method `GET` nor `Upgrade`, key or answer to it, but the same version,
+/// origin, subprotocols and extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Terms<'b> {
     subprotocol: Option<&'b str>,
@@ -124,13 +124,10 @@ struct Terms<'b> {
 }
 
 impl<'b> Terms<'b> {
-    fn negotiate(
-        headers: Headers<'_, 'b>,
-        host: Option<&str>,
-        policy: &Policy<'_>,
-    ) -> Result<Self, Reject> {
+    fn negotiate(head: &http::RequestHead<'_, 'b>, policy: &Policy<'_>) -> Result<Self, Reject> {
+        let headers = head.headers();
         check_version(headers)?;
-        check_origin(headers, host, policy.origins)?;
+        check_origin(headers, head.authority(), policy.origins)?;
         // [rfc6455:11.3.4-lines-join]
         let offered = subprotocol::parse(headers.elements("Sec-WebSocket-Protocol"))
             .ok_or(Reject::Subprotocols)?;
@@ -141,11 +138,11 @@ impl<'b> Terms<'b> {
     }
 }
 
-fn check_method(method: &str) -> Result<(), Reject> {
+fn check_method(method: Method<'_>) -> Result<(), Reject> {
     // [rfc6455:4.2.1-method]: methods are case-sensitive.
     match method {
-        "GET" => Ok(()),
-        "HEAD" => Err(Reject::MethodHead),
+        Method::GET => Ok(()),
+        Method::HEAD => Err(Reject::MethodHead),
         _ => Err(Reject::Method),
     }
 }

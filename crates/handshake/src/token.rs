@@ -1,6 +1,6 @@
 //! Tokens, and the whitespace between them (RFC 9110 §5.6.2, §5.6.3).
 
-use sockeye_http1::is_tchar;
+use sockeye_http::grammar::is_tchar;
 
 /// `text` as a token: one or more token characters, hence ASCII.
 pub(crate) fn token(text: &[u8]) -> Option<&str> {

@@ -2,7 +2,7 @@
 
 use crate::support::{NONCE, text};
 use sockeye_handshake::{Challenge, ClientRequest, Extensions, UsageError};
-use sockeye_http1::{self as http1, HeaderName, HeaderValue};
+use sockeye_http::{self as http, HeaderName, HeaderValue};
 
 fn write(request: &ClientRequest<'_>) -> Result<Vec<u8>, UsageError> {
     let mut out = Vec::new();
@@ -46,11 +46,11 @@ fn the_fullest_request() {
 fn hosts_and_targets_that_http_refuses() {
     for host in ["", " ", "a b", "a\r\nX: y", "user@host", "host:port", "[::1", "a/b"] {
         let error = write(&ClientRequest::new(host, "/")).err();
-        assert_eq!(error, Some(UsageError::Http(http1::UsageError::Host)), "{host:?}");
+        assert_eq!(error, Some(UsageError::Http(http::UsageError::Host)), "{host:?}");
     }
     for target in ["", "chat", "/a b", "/a\r\nX: y", "/#fragment", "*", "ws://example.com/"] {
         let error = write(&ClientRequest::new("example.com", target)).err();
-        assert_eq!(error, Some(UsageError::Http(http1::UsageError::Target)), "{target:?}");
+        assert_eq!(error, Some(UsageError::Http(http::UsageError::Target)), "{target:?}");
     }
 }
 

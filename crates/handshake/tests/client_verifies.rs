@@ -2,7 +2,8 @@
 
 use crate::support::{response_with, verify};
 use sockeye_handshake::{ClientRequest, Extensions, VerifyError, supported_versions};
-use sockeye_http1::{HeaderStorage, Limits, ResponseHead, Status};
+use sockeye_http::Status;
+use sockeye_http1::{HeaderStorage, Limits, ResponseHead};
 
 fn refused(expected: VerifyError, line: &str, replacements: &[&[&str]]) {
     let offered = Extensions::parse([&b"foo, bar"[..]]).unwrap();

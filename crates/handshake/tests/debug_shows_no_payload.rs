@@ -3,7 +3,7 @@
 use core::fmt::Debug;
 
 use sockeye_handshake::{Challenge, ClientRequest};
-use sockeye_http1::{HeaderName, HeaderValue};
+use sockeye_http::{HeaderName, HeaderValue};
 
 const COOKIE: HeaderName<'_> = HeaderName::from_static("Cookie");
 const SECRET: HeaderValue<'_> = HeaderValue::from_static("hunter2");

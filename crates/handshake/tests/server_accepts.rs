@@ -2,7 +2,7 @@
 
 use crate::support::{decide_on, request_with, text};
 use sockeye_handshake::{Extensions, Origins, Policy, UsageError};
-use sockeye_http1::{HeaderName, HeaderValue};
+use sockeye_http::{HeaderName, HeaderValue};
 
 const ANY: Policy<'_> = Policy { subprotocols: &[], origins: Origins::Any };
 

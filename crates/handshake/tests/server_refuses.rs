@@ -2,7 +2,7 @@
 
 use crate::support::{decide_on, request_with, text};
 use sockeye_handshake::{Origins, Policy, Reject};
-use sockeye_http1::Date;
+use sockeye_http::Date;
 
 const ANY: Policy<'_> = Policy { subprotocols: &["chat"], origins: Origins::Any };
 

@@ -2,10 +2,11 @@
 //!
 //! Run with `cargo run -p sockeye-http1 --example one_exchange`.
 
+use sockeye_http::{Date, HeaderName, HeaderValue, QueryPairs, Status};
 use sockeye_http1::chunked::{self, Decoder, Event};
 use sockeye_http1::{
-    Body, Date, Error, HeadEnd, HeaderName, HeaderStorage, HeaderValue, Limits, QueryPairs,
-    RequestHead, RequestWriter, Response, ResponseFraming, ResponseHead, Status,
+    Body, Error, HeadEnd, HeaderStorage, Limits, RequestHead, RequestWriter, Response,
+    ResponseFraming, ResponseHead,
 };
 
 const CONTENT_TYPE: HeaderName<'_> = HeaderName::from_static("Content-Type");

@@ -12,7 +12,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Deref;
 
-use crate::{Error, grammar, query};
+use sockeye_http::grammar;
+
+use crate::Error;
 
 /// The bytes after a chunk's data.
 pub const TAIL: &[u8] = b"\r\n";
@@ -242,7 +244,7 @@ impl Decoder {
     }
 
     fn step_size(&mut self, size: u64, digits: u8, byte: u8) -> Result<State, Error> {
-        if let Some(digit) = query::hex(byte) {
+        if let Some(digit) = grammar::hex_value(byte) {
             // Sixteen digits cannot overflow, and bound the zeros in front.
             // [rfc9112:7.1-chunk-size-overflow]
             if digits == 16 {

@@ -1,8 +1,8 @@
-//! What the peer did wrong, what we did wrong, and the status that says so.
+//! What the peer did wrong, and the status that says so.
 
 use core::fmt;
 
-use crate::Status;
+use sockeye_http::Status;
 
 /// A violation by the peer. The connection cannot go on: where the next message starts is
 /// no longer known, or no longer safe to believe.
@@ -46,10 +46,6 @@ pub enum Error {
     HostRepeated,
     /// `Host`, or the authority of the request-target, is not `uri-host [ ":" port ]`.
     HostInvalid,
-    /// A header that may stand once stands twice.
-    HeaderRepeated,
-    /// A header value that has to be visible ASCII is not.
-    HeaderNotAscii,
     /// `Content-Length` is not one run of digits, or stands more than once.
     ContentLength,
     /// `Content-Length` does not fit 64 bits.
@@ -91,8 +87,6 @@ impl Error {
             | Self::HostMissing
             | Self::HostRepeated
             | Self::HostInvalid
-            | Self::HeaderRepeated
-            | Self::HeaderNotAscii
             | Self::ContentLength
             | Self::TransferEncoding
             | Self::FramingConflict
@@ -133,8 +127,6 @@ impl Error {
             Self::HostMissing => "no Host",
             Self::HostRepeated => "more than one Host",
             Self::HostInvalid => "invalid host",
-            Self::HeaderRepeated => "a header that may stand once is repeated",
-            Self::HeaderNotAscii => "a header value is not visible ASCII",
             Self::ContentLength => "invalid Content-Length",
             Self::ContentLengthTooBig => "Content-Length is too big",
             Self::TransferEncoding => "invalid Transfer-Encoding",
@@ -157,36 +149,3 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
-
-/// A mistake of the caller: an argument that cannot stand on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum UsageError {
-    /// A header name that is not a token.
-    HeaderName,
-    /// A header that the writers produce themselves from typed arguments.
-    HeaderReserved,
-    /// A header value with CR, LF, NUL or another control byte, or with whitespace at an end.
-    HeaderValue,
-    /// A method that is not a token.
-    Method,
-    /// A request-target that the method does not allow.
-    Target,
-    /// A host that is not `uri-host [ ":" port ]`.
-    Host,
-}
-
-impl fmt::Display for UsageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::HeaderName => "header name is not a token",
-            Self::HeaderReserved => "header is written by the writer itself",
-            Self::HeaderValue => "header value cannot stand on the wire",
-            Self::Method => "method is not a token",
-            Self::Target => "request-target not allowed",
-            Self::Host => "invalid host",
-        })
-    }
-}
-
-impl core::error::Error for UsageError {}

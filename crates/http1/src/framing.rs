@@ -1,6 +1,8 @@
 //! How long the body is (RFC 9112 §6): the rules that request smuggling lives from, in one place.
 
-use crate::{Error, Headers, Version};
+use sockeye_http::Headers;
+
+use crate::{Error, Version};
 
 /// How the body of a request is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use crate::{Error, HEADERS_MAX, Limits, grammar};
+use sockeye_http::grammar;
+
+use crate::{Error, HEADERS_MAX, Limits};
 
 /// Finds the end of a head in bytes that arrive in any pieces.
 ///

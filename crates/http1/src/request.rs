@@ -1,10 +1,13 @@
 //! The head of a request, parsed strictly when it is complete.
 
 use core::fmt;
+use core::ops::Deref;
+
+use sockeye_http::{self as http, Headers, Method, is_authority};
 
 use crate::{
-    BodyFraming, Error, HeadEnd, HeaderStorage, Headers, Limits, Persistence, ScannedHead, Target,
-    framing, grammar, head_end, target,
+    BodyFraming, Error, HeadEnd, HeaderStorage, Limits, Persistence, ScannedHead, framing,
+    head_end, target,
 };
 
 /// The protocol version of a message.
@@ -33,18 +36,22 @@ impl Version {
     }
 }
 
-/// The head of a request that has passed every check of RFC 9112 that needs no knowledge of the
-/// application: there is no such value for a head that is ambiguous.
+/// The head of an HTTP/1.1 request that has passed every check of RFC 9112 that needs no knowledge
+/// of the application: there is no such value for a head that is ambiguous.
+///
+/// It is a [`sockeye_http::RequestHead`], to which it derefs, and what only HTTP/1.1 says beside
+/// it: the version, how the body is delimited, whether the connection persists.
 ///
 /// It borrows from the received bytes (`'b`) and from the storage (`'h`); nothing is copied.
 ///
 /// # Examples
 /// ```
+/// use sockeye_http::Method;
 /// use sockeye_http1::{BodyFraming, HeaderStorage, Limits, RequestHead};
 /// let head = b"GET /chat?room=1 HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\n\r\n";
 /// let mut storage = HeaderStorage::new();
 /// let request = RequestHead::parse(head, &mut storage, &Limits::DEFAULT)?;
-/// assert_eq!((request.method(), request.path()), ("GET", "/chat"));
+/// assert_eq!((request.method(), request.path()), (Method::GET, "/chat"));
 /// assert_eq!(request.query(), Some("room=1"));
 /// assert!(request.headers().has_token("connection", "upgrade"));
 /// assert_eq!(request.body(), BodyFraming::None);
@@ -52,11 +59,8 @@ impl Version {
 /// ```
 #[derive(Clone, Copy)]
 pub struct RequestHead<'h, 'b> {
-    method: &'b str,
-    target: Target<'b>,
+    head: http::RequestHead<'h, 'b>,
     version: Version,
-    host: Option<&'b str>,
-    headers: Headers<'h, 'b>,
     body: BodyFraming,
     expect_continue: bool,
 }
@@ -90,66 +94,28 @@ impl<'h, 'b> RequestHead<'h, 'b> {
         limits: &Limits,
     ) -> Result<Self, Error> {
         let (RequestLine { method, target, version }, fields) = RequestLine::split(head.bytes)?;
-        let slots = storage.slots(head.headers);
-        let lines = match httparse::parse_headers(fields, slots).map_err(Error::from_httparse)? {
-            httparse::Status::Complete((_, lines)) => lines,
-            httparse::Status::Partial => return Err(Error::HeadBoundary),
-        };
-        let headers = Headers::new(lines);
+        let (headers, ()) = storage.fill(head.headers, |slots| {
+            match httparse::parse_headers(fields, slots).map_err(Error::from_httparse)? {
+                httparse::Status::Complete((_, lines)) => Ok((lines.len(), ())),
+                httparse::Status::Partial => Err(Error::HeadBoundary),
+            }
+        })?;
         // [rfc9112:3-target-too-long]
         if target.len() > limits.target_bytes_max {
             return Err(Error::TargetTooLong);
         }
-        let target = Target::parse(method, target).ok_or(Error::Target)?;
+        let target = target::parse(method, target).ok_or(Error::Target)?;
         let host = check_host(headers, version)?;
         let body = framing::of_request(headers, version)?;
         let expect_continue = check_expect(headers, version, body)?;
-        // The target's own authority outranks Host. [rfc9112:3.2.2-authority-outranks-host]
-        let host = target.authority().or(host);
-        Ok(Self { method, target, version, host, headers, body, expect_continue })
-    }
-
-    /// Returns the method, a token; methods are case-sensitive (RFC 9110 §9.1).
-    #[must_use]
-    pub const fn method(&self) -> &'b str {
-        self.method
-    }
-
-    /// Returns the request-target.
-    #[must_use]
-    pub const fn target(&self) -> Target<'b> {
-        self.target
-    }
-
-    /// Returns the path of the target, still percent-encoded: see [`Target::path`].
-    #[must_use]
-    pub const fn path(&self) -> &'b str {
-        self.target.path()
-    }
-
-    /// Returns the query of the target, still percent-encoded, without the `?`.
-    #[must_use]
-    pub const fn query(&self) -> Option<&'b str> {
-        self.target.query()
+        let head = http::RequestHead::new(method, target.with_host(host), headers);
+        Ok(Self { head, version, body, expect_continue })
     }
 
     /// Returns the version.
     #[must_use]
     pub const fn version(&self) -> Version {
         self.version
-    }
-
-    /// Returns the authority that the request is for: that of the target, else `Host`. `None`
-    /// happens on HTTP/1.0 only.
-    #[must_use]
-    pub const fn host(&self) -> Option<&'b str> {
-        self.host
-    }
-
-    /// Returns the header lines.
-    #[must_use]
-    pub const fn headers(&self) -> Headers<'h, 'b> {
-        self.headers
     }
 
     /// Returns how the body is delimited. Whether its length is welcome is for the caller to say.
@@ -167,7 +133,7 @@ impl<'h, 'b> RequestHead<'h, 'b> {
     /// Returns whether the client wants the connection to stay open (RFC 9112 §9.3).
     #[must_use]
     pub fn keep_alive(&self) -> bool {
-        keep_alive(self.headers, self.version)
+        keep_alive(self.headers(), self.version)
     }
 
     /// Returns the connection option to answer with, if we want the connection to stay open too.
@@ -181,14 +147,21 @@ impl<'h, 'b> RequestHead<'h, 'b> {
     }
 }
 
-/// Shows no values: they hold credentials.
+/// What every version of HTTP says of a request.
+impl<'h, 'b> Deref for RequestHead<'h, 'b> {
+    type Target = http::RequestHead<'h, 'b>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.head
+    }
+}
+
+/// Shows neither query nor values: they hold credentials.
 impl fmt::Debug for RequestHead<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestHead")
-            .field("method", &self.method)
-            .field("path", &self.path())
+            .field("head", &self.head)
             .field("version", &self.version)
-            .field("headers", &self.headers)
             .field("body", &self.body)
             .finish_non_exhaustive()
     }
@@ -224,7 +197,7 @@ fn check_host<'b>(headers: Headers<'_, 'b>, version: Version) -> Result<Option<&
     // [rfc9112:3.2-host-valid]
     core::str::from_utf8(value)
         .ok()
-        .filter(|host| target::is_authority(host))
+        .filter(|host| is_authority(host))
         .map(Some)
         .ok_or(Error::HostInvalid)
 }
@@ -270,7 +243,7 @@ impl Error {
 
 /// The parts of a request line, each of the right shape (RFC 9112 §3).
 struct RequestLine<'b> {
-    method: &'b str,
+    method: Method<'b>,
     target: &'b str,
     version: Version,
 }
@@ -286,14 +259,13 @@ impl<'b> RequestLine<'b> {
         // [rfc9112:3-request-line] Three parts, one space between each two: no version holds one.
         let (method, rest) = split_at_space(line).ok_or(Error::RequestLine)?;
         let (target, version) = split_at_space(rest).ok_or(Error::RequestLine)?;
-        if !grammar::is_token(method) || target.is_empty() {
+        let method = Method::from_bytes(method).ok_or(Error::RequestLine)?;
+        if target.is_empty() {
             return Err(Error::RequestLine);
         }
         let version = Version::parse(version)?;
-        let text = |part| core::str::from_utf8(part).map_err(|_| Error::Target);
-        // The only one that opens a WebSocket, and the most frequent.
-        let method = if method == b"GET" { "GET" } else { text(method)? };
-        Ok((Self { method, target: text(target)?, version }, fields))
+        let target = core::str::from_utf8(target).map_err(|_| Error::Target)?;
+        Ok((Self { method, target, version }, fields))
     }
 }
 

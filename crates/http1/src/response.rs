@@ -2,10 +2,9 @@
 
 use core::fmt;
 
-use crate::{
-    Error, HeadEnd, HeaderStorage, Headers, Limits, ResponseFraming, Status, Version, framing,
-    request,
-};
+use sockeye_http::{Headers, Status};
+
+use crate::{Error, HeadEnd, HeaderStorage, Limits, ResponseFraming, Version, framing, request};
 
 /// The head of a response.
 ///
@@ -18,7 +17,8 @@ use crate::{
 ///
 /// # Examples
 /// ```
-/// use sockeye_http1::{HeaderStorage, Limits, ResponseFraming, ResponseHead, Status};
+/// use sockeye_http::Status;
+/// use sockeye_http1::{HeaderStorage, Limits, ResponseFraming, ResponseHead};
 /// let head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
 /// let mut storage = HeaderStorage::new();
 /// let response = ResponseHead::parse(head, &mut storage, &Limits::DEFAULT)?;
@@ -51,16 +51,19 @@ impl<'h, 'b> ResponseHead<'h, 'b> {
         if head_end.find(head, limits)? != Some(head.len()) {
             return Err(Error::HeadBoundary);
         }
-        let mut response = httparse::Response::new(storage.slots(head_end.headers()));
-        let complete = response.parse(head).map_err(from_httparse)?.is_complete();
-        let (true, Some(minor), Some(code)) = (complete, response.version, response.code) else {
+        let (headers, line) = storage.fill(head_end.headers(), |slots| {
+            let mut response = httparse::Response::new(slots);
+            let complete = response.parse(head).map_err(from_httparse)?.is_complete();
+            let line = complete.then_some((response.version, response.code, response.reason));
+            Ok((response.headers.len(), line))
+        })?;
+        let Some((Some(minor), Some(code), reason)) = line else {
             return Err(Error::HeadBoundary);
         };
         let version = Version::from_minor(minor);
         let status = Status::new(code).ok_or(Error::StatusLine)?;
-        let headers = Headers::new(response.headers);
         let framing = framing::of_response(headers, version)?;
-        Ok(Self { version, status, reason: response.reason.unwrap_or(""), headers, framing })
+        Ok(Self { version, status, reason: reason.unwrap_or(""), headers, framing })
     }
 
     /// Returns the version.

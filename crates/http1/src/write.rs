@@ -4,7 +4,9 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::{Date, HeaderName, HeaderValue, Status, Target, UsageError, grammar, target};
+use sockeye_http::{Date, HeaderName, HeaderValue, Method, Status, UsageError, is_authority};
+
+use crate::target;
 
 /// The body that goes with a head.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +49,8 @@ pub enum Persistence {
 ///
 /// # Examples
 /// ```
-/// use sockeye_http1::{Body, Date, HeaderName, HeaderValue, Response, Status};
+/// use sockeye_http::{Date, HeaderName, HeaderValue, Status};
+/// use sockeye_http1::{Body, Response};
 /// const TYPE: HeaderName<'_> = HeaderName::from_static("Content-Type");
 /// const TEXT: HeaderValue<'_> = HeaderValue::from_static("text/plain");
 /// let mut out = Vec::new();
@@ -158,11 +161,11 @@ impl<'a> Response<'a> {
 /// let mut out = Vec::new();
 /// RequestWriter::new("GET", "/v1/sse?channel=a", "hub.example")?.write(Body::Empty, &mut out);
 /// assert_eq!(out, b"GET /v1/sse?channel=a HTTP/1.1\r\nHost: hub.example\r\n\r\n");
-/// # Ok::<(), sockeye_http1::UsageError>(())
+/// # Ok::<(), sockeye_http::UsageError>(())
 /// ```
 #[derive(Clone)]
 pub struct RequestWriter<'a> {
-    method: &'a str,
+    method: Method<'a>,
     target: &'a str,
     host: &'a str,
     fields: Fields<'a>,
@@ -175,11 +178,9 @@ impl<'a> RequestWriter<'a> {
     /// [`UsageError::Method`], [`UsageError::Target`] or [`UsageError::Host`] if one of them is
     /// what [`RequestHead::parse`](crate::RequestHead::parse) would refuse.
     pub fn new(method: &'a str, target: &'a str, host: &'a str) -> Result<Self, UsageError> {
-        if !grammar::is_token(method.as_bytes()) {
-            return Err(UsageError::Method);
-        }
-        Target::parse(method, target).ok_or(UsageError::Target)?;
-        if !target::is_authority(host) {
+        let method = Method::new(method)?;
+        target::parse(method, target).ok_or(UsageError::Target)?;
+        if !is_authority(host) {
             return Err(UsageError::Host);
         }
         Ok(Self { method, target, host, fields: Fields::new() })
@@ -210,12 +211,14 @@ impl<'a> RequestWriter<'a> {
     /// that are expected to have content (RFC 9110 §8.6).
     pub fn write(&self, body: Body<'_>, out: &mut Vec<u8>) {
         // [rfc9112:3.2-client-sends-host]
-        for part in [self.method, " ", self.target, " HTTP/1.1\r\nHost: ", self.host, "\r\n"] {
+        for part in
+            [self.method.as_str(), " ", self.target, " HTTP/1.1\r\nHost: ", self.host, "\r\n"]
+        {
             out.extend_from_slice(part.as_bytes());
         }
         self.fields.write(self.fields.connection, out);
         match body {
-            Body::Empty if matches!(self.method, "POST" | "PUT" | "PATCH") => {
+            Body::Empty if matches!(self.method, Method::POST | Method::PUT | Method::PATCH) => {
                 end_with_length(0, out);
             }
             Body::Empty => out.extend_from_slice(b"\r\n"),
@@ -234,7 +237,7 @@ impl fmt::Debug for RequestWriter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestWriter")
             .field("method", &self.method)
-            .field("target", &Target::parse(self.method, self.target))
+            .field("target", &target::parse(self.method, self.target))
             .field("host", &self.host)
             .field("fields", &self.fields)
             .finish()

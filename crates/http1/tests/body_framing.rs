@@ -1,7 +1,8 @@
 //! How long a body is: the rules that keep two readers of one message in agreement.
 
+use sockeye_http::Status;
 use sockeye_http1::{
-    BodyFraming, Error, HeaderStorage, Limits, RequestHead, ResponseFraming, ResponseHead, Status,
+    BodyFraming, Error, HeaderStorage, Limits, RequestHead, ResponseFraming, ResponseHead,
 };
 
 fn request(version: &str, lines: &str) -> Result<BodyFraming, Error> {

@@ -1,7 +1,8 @@
 //! The chunked coding, byte by byte.
 
+use sockeye_http::Status;
+use sockeye_http1::Error;
 use sockeye_http1::chunked::{ChunkHead, Decoder, Event, LAST, Limits, TAIL, encode};
-use sockeye_http1::{Error, Status};
 
 /// Decodes byte by byte; returns the data, and how many bytes had arrived at the end or error.
 fn decode(bytes: &[u8], limits: Limits) -> (Vec<u8>, usize, Result<bool, Error>) {

@@ -1,6 +1,7 @@
 //! Where a head ends, and how early an impossible one is refused.
 
-use sockeye_http1::{Error, HeadEnd, HeaderStorage, Limits, RequestHead, Status};
+use sockeye_http::Status;
+use sockeye_http1::{Error, HeadEnd, HeaderStorage, Limits, RequestHead};
 
 const HEAD: &[u8] = b"GET /a HTTP/1.1\r\nHost: a.example\r\nX:\t1\r\n\r\n";
 

@@ -5,9 +5,7 @@ mod chunked_coding;
 mod corpus;
 mod debug_shows_no_payload;
 mod head_end;
-mod header_lookup;
 mod properties;
-mod query_pairs;
 #[path = "../../../fuzz/replay.rs"]
 mod replay;
 mod request_head;

@@ -1,5 +1,6 @@
 //! Heads and bodies of answers.
 
+use sockeye_http::HeaderError;
 use sockeye_http1::{
     Error, HeadEnd, HeaderStorage, Limits, ResponseFraming, ResponseHead, chunked,
 };
@@ -9,6 +10,12 @@ use super::wire::{Ear, Heard};
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
+        Self::Http(error.to_string())
+    }
+}
+
+impl From<HeaderError> for Fault {
+    fn from(error: HeaderError) -> Self {
         Self::Http(error.to_string())
     }
 }

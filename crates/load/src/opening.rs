@@ -3,9 +3,8 @@
 use sockeye_deflate::{ClientOffer, EXTENSION_NAME, Params, Session};
 use sockeye_frame::{MaskKey, Role};
 use sockeye_handshake::{Challenge, ClientRequest, Extensions, VerifyError};
-use sockeye_http1::{
-    Body, HeaderName, HeaderStorage, HeaderValue, Limits, RequestWriter, ResponseHead, Status,
-};
+use sockeye_http::{HeaderName, HeaderValue, Status};
+use sockeye_http1::{Body, HeaderStorage, Limits, RequestWriter, ResponseHead};
 use sockeye_terminal::{Failure, OrFail};
 
 use super::fault::Fault;

@@ -1,7 +1,8 @@
 //! The connection that publishes.
 
 use sockeye_frame::{MaskKey, Opcode, Rsv};
-use sockeye_http1::{Body, HeaderName, HeaderValue, RequestWriter};
+use sockeye_http::{HeaderName, HeaderValue};
+use sockeye_http1::{Body, RequestWriter};
 use sockeye_terminal::Failure;
 
 use super::channels::DIGITS;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use sockeye_deflate::ServerConfig;
-use sockeye_http1::{HeaderName, HeaderValue, Status, UsageError};
+use sockeye_http::{HeaderName, HeaderValue, Status, UsageError};
 
 /// What a refusal says.
 #[derive(Clone, Debug)]

@@ -1,6 +1,9 @@
 //! HTTP/1.1: requests in, answers out, one at a time.
 
-use sockeye_http1::{Error, HeaderStorage, Persistence, RequestHead, Response, Status};
+use std::net::SocketAddr;
+
+use sockeye_http::{Method, Status};
+use sockeye_http1::{Error, HeaderStorage, Persistence, RequestHead, Response};
 use sockeye_reactor::Key;
 
 use crate::answer::{Answer, Wording};
@@ -48,7 +51,7 @@ fn receive_head<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Er
     let head = RequestHead::of(found, &mut storage, &core.limits.http)?;
     if let Some(body) = whole_body(head.body(), rest, core.limits.body_bytes_max) {
         let used = used + body.len();
-        serve(core, app, key, &Request { head: &head, body, peer: peer.address() });
+        serve(core, app, key, &head, (body, peer.address()));
         go_on_with(core, app, key, input, used);
         return Ok(());
     }
@@ -67,7 +70,7 @@ fn receive_body<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Er
     let (input, used) = requests.take_input();
     let mut storage = HeaderStorage::new();
     let head = RequestHead::parse(&request.head, &mut storage, &core.limits.http)?;
-    serve(core, app, key, &Request { head: &head, body: &request.body, peer });
+    serve(core, app, key, &head, (&request.body, peer));
     go_on_with(core, app, key, input, used);
     Ok(())
 }
@@ -120,18 +123,23 @@ pub(crate) fn refuse<A: App>(core: &mut Core, app: &mut A, key: Key, status: Sta
     let head = head.map(|head| RequestHead::parse(head, &mut storage, &core.limits.http));
     let head = head.and_then(Result::ok);
     // [server:refusal-words]
-    let wording = app.refusal(&Refused { status, reason, head: head.as_ref(), stream: None });
+    let wording = app.refusal(&Refused { status, reason, head: head.as_deref(), stream: None });
     let wording = wording.unwrap_or_else(|| Wording::text(status.reason()));
-    let body = content(head.is_some_and(|head| head.method() == "HEAD"), &wording.body);
+    let body = content(head.is_some_and(|head| head.method() == Method::HEAD), &wording.body);
     let response = Response::new(status).date(core.date).connection(Persistence::Close);
     add(response, &wording.headers).write(body, outbox.tail(&mut core.pool));
     core.close_gracefully(key, CloseCause::Ended);
 }
 
-fn serve<A: App>(core: &mut Core, app: &mut A, key: Key, request: &Request<'_>) {
+fn serve<A: App>(
+    core: &mut Core,
+    app: &mut A,
+    key: Key,
+    head: &RequestHead<'_, '_>,
+    (body, peer): (&[u8], SocketAddr),
+) {
     core.stats.requests += 1;
-    let head = request.head;
-    match app.on_request(request, &mut Context { core }) {
+    match app.on_request(&Request { head, body, peer }, &mut Context { core }) {
         Answer::Reply(reply) => responses::write_reply(core, key, Terms::of(head), &reply, &[]),
         Answer::WebSocket(upgrade, pending) => {
             let opened = opening::web_socket(core, app, key, head, &upgrade);

@@ -42,7 +42,7 @@ pub use shared::{SharedEvent, SharedMessage};
 pub use stats::Stats;
 
 pub use sockeye_deflate::ServerConfig;
-pub use sockeye_http1::{RequestHead, Status};
+pub use sockeye_http::{RequestHead, Status};
 pub use sockeye_reactor::{MioNet, Net, Shared, Time, Waker};
 pub use sockeye_sse::Event;
 pub use sockeye_websocket::{CloseCode, Message};

@@ -2,9 +2,8 @@
 
 use sockeye_deflate::{EXTENSION_NAME, Params, Session, accept_offer};
 use sockeye_handshake::{Accept, Extensions, Origins as Allowed, Policy, Reject, decide};
-use sockeye_http1::{
-    Body, HeaderName, HeaderValue, Persistence, RequestHead, Response, Status, Version,
-};
+use sockeye_http::{HeaderName, HeaderValue, Method, Status};
+use sockeye_http1::{Body, Persistence, RequestHead, Response, Version};
 use sockeye_reactor::Key;
 use sockeye_websocket::{Compression, Config, Connection as Protocol, Role};
 
@@ -153,7 +152,7 @@ pub(crate) fn event_stream(
         Framing::Chunked => response.write(Body::Chunked, out),
         Framing::UntilClose => response.write_until_close(out),
     }
-    if head.method() == "HEAD" {
+    if head.method() == Method::HEAD {
         core.close_gracefully(key, CloseCause::Finished);
         return None;
     }

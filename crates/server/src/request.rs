@@ -3,14 +3,14 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use sockeye_http1::{RequestHead, Status};
+use sockeye_http::{RequestHead, Status};
 
 use crate::addresses::origin;
 use crate::key::StreamKey;
 
 /// A complete request.
 pub struct Request<'r> {
-    /// The head: method, target, headers.
+    /// The head: method, target, headers, whichever version of HTTP carried it.
     pub head: &'r RequestHead<'r, 'r>,
     /// The body, whatever its transfer coding was; often empty.
     pub body: &'r [u8],

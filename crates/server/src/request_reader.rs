@@ -2,9 +2,8 @@
 
 mod body;
 
-use sockeye_http1::{
-    Body, BodyFraming, Error, HeadEnd, RequestHead, Response, ScannedHead, Status,
-};
+use sockeye_http::Status;
+use sockeye_http1::{Body, BodyFraming, Error, HeadEnd, RequestHead, Response, ScannedHead};
 use sockeye_reactor::Time;
 
 use crate::cause::Deadline;

@@ -1,6 +1,7 @@
 //! Responses of known length, at once or to a request that was held.
 
-use sockeye_http1::{Body, Persistence, Response, Status};
+use sockeye_http::Status;
+use sockeye_http1::{Body, Persistence, Response};
 use sockeye_reactor::Key;
 
 use crate::answer::{Header, Reply, Wording};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sockeye_deflate::{Engine, EngineConfig};
-use sockeye_http1::Date;
+use sockeye_http::Date;
 use sockeye_reactor::{Key, Pool, PooledBytes, ReadyList, Slab, Time, Wheel};
 
 use crate::cause::CloseCause;

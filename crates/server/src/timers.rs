@@ -1,6 +1,6 @@
 //! What happens when a deadline has come.
 
-use sockeye_http1::Status;
+use sockeye_http::Status;
 use sockeye_reactor::{Key, Time};
 use sockeye_websocket::CloseCode;
 

@@ -3,7 +3,8 @@
 use std::fmt::Debug;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use sockeye_http1::{HeaderStorage, Limits, RequestHead, Status};
+use sockeye_http::Status;
+use sockeye_http1::{HeaderStorage, Limits, RequestHead};
 use sockeye_server::{Answer, EventStream, Header, Reply, Request};
 
 const COOKIE: Header = Header::from_static("Set-Cookie", "hunter2");

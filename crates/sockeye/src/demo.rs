@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sockeye_http1::Date;
+use sockeye_http::{Date, Method};
 use sockeye_server::{
     Answer, App, CloseCause, Context, Event, EventStream, Header, Message, Opened, Origins, Reply,
     Request, SendError, ServerConfig, Status, StreamKey, Time, Upgrade,
@@ -81,7 +81,7 @@ impl App for Demo {
         if page.is_none() && !matches!(path, "/echo" | "/clock") {
             return Reply::text(Status::NOT_FOUND, "no such page\n").into();
         }
-        let readable = matches!(request.head.method(), "GET" | "HEAD");
+        let readable = matches!(request.head.method(), Method::GET | Method::HEAD);
         // The handshake answers for other methods itself.
         if !readable && path != "/echo" {
             let text = "only GET and HEAD here\n";

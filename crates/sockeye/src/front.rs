@@ -50,7 +50,7 @@ impl App for Front {
     fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer<Pending> {
         if log::log_enabled!(log::Level::Debug) {
             let path = self.service.redacted(request.head.path(), request.head.query());
-            let (method, peer) = (request.head.method(), request.peer);
+            let (method, peer) = (request.head.method().as_str(), request.peer);
             log::debug!(method, path, peer:%; "request");
         }
         match &mut self.demo {

@@ -7,9 +7,9 @@ extern crate alloc;
 use alloc::vec::Vec;
 use core::hint::black_box;
 
+use sockeye_http::{Date, Status};
 use sockeye_http1::{
-    Body, Date, HeadEnd, HeaderStorage, Limits, RequestHead, Response, ResponseHead, Status,
-    chunked,
+    Body, HeadEnd, HeaderStorage, Limits, RequestHead, Response, ResponseHead, chunked,
 };
 use sockeye_nostd::{expect, program};
 use static_alloc::Bump;
@@ -25,7 +25,7 @@ fn run() -> Option<()> {
     let len = HeadEnd::new().find(received, &limits).ok()??;
     let mut storage = HeaderStorage::new();
     let head = RequestHead::parse(received.get(..len)?, &mut storage, &limits).ok()?;
-    expect(head.path() == "/a" && head.host() == Some("hub.example"))?;
+    expect(head.path() == "/a" && head.authority() == Some("hub.example"))?;
 
     let mut out = Vec::new();
     Response::new(Status::OK).date(Date::from_unix(0)).write(Body::Bytes(b"hello"), &mut out);

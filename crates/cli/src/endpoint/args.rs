@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use sockeye_client::{Network, Proxy, Url, UsageError};
-use sockeye_http1::{HeaderName, HeaderValue, UsageError as NotAHeader};
+use sockeye_http::{HeaderName, HeaderValue, UsageError as NotAHeader};
 use sockeye_terminal::{Secret, plain::plain, values};
 
 use super::words::Way;

@@ -183,7 +183,7 @@ mod tests {
     fn refusal(code: u16, headers: &[(&str, &str)], body: &[u8]) -> Refusal {
         let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         Refusal {
-            status: sockeye_http1::Status::new(code).expect("a status"),
+            status: sockeye_http::Status::new(code).expect("a status"),
             headers: headers.collect(),
             body: body.to_vec(),
         }

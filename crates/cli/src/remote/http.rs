@@ -4,10 +4,10 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use serde::Deserialize;
+use sockeye_http::{HeaderName, HeaderValue};
 use sockeye_http1::chunked::{Decoder, Event, Limits as ChunkedLimits};
 use sockeye_http1::{
-    Body as Content, HeadEnd, HeaderName, HeaderStorage, HeaderValue, Limits, RequestWriter,
-    ResponseFraming, ResponseHead,
+    Body as Content, HeadEnd, HeaderStorage, Limits, RequestWriter, ResponseFraming, ResponseHead,
 };
 
 use super::stream::Stream;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use sockeye_http1::{HeaderName, HeaderValue, is_tchar};
+use sockeye_http::{HeaderName, HeaderValue, Method};
 use sockeye_sse::{Comments, Policy};
 
 use super::request::is_writable;
@@ -99,7 +99,7 @@ impl EventSourceOptions {
         if self.url.is_websocket() {
             return Err(UsageError::Scheme);
         }
-        let is_token = !self.method.is_empty() && self.method.bytes().all(is_tchar);
+        let is_token = Method::new(&self.method).is_ok();
         // The answers to these have no body, or are none that ends a line of events.
         let has_stream = !["HEAD", "CONNECT", "TRACE"].contains(&self.method.as_str());
         if !is_token || !has_stream || (self.method == "GET" && self.body.is_some()) {

@@ -1,6 +1,7 @@
 //! One request for an event stream, and what a redirect makes of it.
 
-use sockeye_http1::{Body, HeaderName, HeaderValue, RequestWriter};
+use sockeye_http::{HeaderName, HeaderValue};
+use sockeye_http1::{Body, RequestWriter};
 
 use super::options::EventSourceOptions;
 use crate::Url;

@@ -3,7 +3,8 @@
 use std::io::{ErrorKind, Read, Write};
 
 use mio::net::TcpStream;
-use sockeye_http1::{Body, HeaderName, HeaderValue, RequestWriter};
+use sockeye_http::{HeaderName, HeaderValue};
+use sockeye_http1::{Body, RequestWriter};
 
 use crate::exchange::Exchange;
 use crate::{Error, Limits, Peer, Proxy, ProxyError, UsageError};

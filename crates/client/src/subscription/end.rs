@@ -97,7 +97,7 @@ pub(super) fn is_about_credentials(code: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use sockeye_http1::Status;
+    use sockeye_http::Status;
 
     use super::*;
 

@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use sockeye_http1::{Body, HeaderName, HeaderValue, RequestWriter};
+use sockeye_http::{HeaderName, HeaderValue};
+use sockeye_http1::{Body, RequestWriter};
 
 use super::preference::Preference;
 use crate::{Url, UsageError};

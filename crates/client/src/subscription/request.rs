@@ -1,6 +1,7 @@
 //! Requests to a hub.
 
-use sockeye_http1::{Body, HeaderName, HeaderValue, RequestWriter};
+use sockeye_http::{HeaderName, HeaderValue};
+use sockeye_http1::{Body, RequestWriter};
 
 use super::options::{Credentials, SubscriptionOptions};
 

@@ -4,7 +4,8 @@ use sockeye_deflate::{ClientOffer, EXTENSION_NAME, Params};
 use sockeye_handshake::{
     Accepted, Challenge, ClientRequest, Extensions, UsageError as HandshakeUsage, VerifyError,
 };
-use sockeye_http1::{HeaderName, HeaderValue, ResponseHead};
+use sockeye_http::{HeaderName, HeaderValue};
+use sockeye_http1::ResponseHead;
 use sockeye_reactor::Time;
 
 use super::ConnectOptions;

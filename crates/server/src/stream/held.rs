@@ -1,5 +1,6 @@
 //! A request between its last byte and its response.
 
+use sockeye_http::Method;
 use sockeye_http1::{Persistence, RequestHead};
 use sockeye_reactor::Time;
 
@@ -25,6 +26,6 @@ pub(crate) struct Terms {
 
 impl Terms {
     pub(crate) fn of(head: &RequestHead<'_, '_>) -> Self {
-        Self { is_head: head.method() == "HEAD", persistence: head.connection() }
+        Self { is_head: head.method() == Method::HEAD, persistence: head.connection() }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use sockeye_deflate::{ClientOffer, Engine, EngineConfig, Session};
 use sockeye_frame::MaskKey;
-use sockeye_http1::{HeadEnd, HeaderStorage, Limits as HeadLimits, ResponseHead, Status};
+use sockeye_http::Status;
+use sockeye_http1::{HeadEnd, HeaderStorage, Limits as HeadLimits, ResponseHead};
 use sockeye_server::{CloseCause, CloseCode};
 use sockeye_simnet::{Peer, Random};
 use sockeye_websocket::{

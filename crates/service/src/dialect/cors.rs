@@ -5,7 +5,7 @@
 //! decided by the credential, and what a page must not read is kept from it by its browser alone.
 
 use sockeye_auth::Refusal;
-use sockeye_http1::{HeaderName, RequestHead};
+use sockeye_http::{HeaderName, Method as HttpMethod, RequestHead};
 use sockeye_server::{Answer, Header, Reply, Status};
 
 use crate::dialect::routes::Method;
@@ -31,7 +31,7 @@ const VARY: Header = Header::from_static("Vary", "Origin");
 pub(crate) fn is_preflight(head: &RequestHead<'_, '_>) -> bool {
     let has = |name| head.headers().all(name).next().is_some();
     is_for_pages(head)
-        && head.method() == "OPTIONS"
+        && head.method() == HttpMethod::OPTIONS
         && has("Origin")
         && has("Access-Control-Request-Method")
 }

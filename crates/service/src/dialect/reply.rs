@@ -1,6 +1,6 @@
 //! Responses, as all of the service's are.
 
-use sockeye_http1::HeaderName;
+use sockeye_http::HeaderName;
 use sockeye_server::{Header, Reply, Status};
 
 use crate::wire::{CursorText, Problem};

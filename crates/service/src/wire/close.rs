@@ -1,6 +1,6 @@
 //! Why we end a stream, and what the client is to do then.
 
-use sockeye_http1::Status;
+use sockeye_http::Status;
 
 use super::Problem;
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use sockeye_auth::Refusal as Refused;
-use sockeye_http1::Status;
+use sockeye_http::Status;
 use sockeye_hub::{Misuse, NameError, Refusal};
 
 use super::json::Object;

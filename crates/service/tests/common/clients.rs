@@ -5,9 +5,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use sockeye_handshake::{Challenge, ClientRequest};
-use sockeye_http1::{
-    HeadEnd, HeaderName, HeaderStorage, HeaderValue, Limits, ResponseHead, chunked,
-};
+use sockeye_http::{HeaderName, HeaderValue};
+use sockeye_http1::{HeadEnd, HeaderStorage, Limits, ResponseHead, chunked};
 use sockeye_sse::{Item, Parser};
 use sockeye_websocket::{Assembler, Config, Connection, Event as Frame, MaskKey, Message};
 

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Read as _};
 
 use sockeye_auth::{Grants, Identity, Refusal};
-use sockeye_http1::Date;
+use sockeye_http::Date;
 use sockeye_terminal::{Failure, OrFail, notice, plain::plain, print};
 
 use super::args::CheckOptions;

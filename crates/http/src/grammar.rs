@@ -1,4 +1,4 @@
-//! The byte classes of RFC 9110 §5 and RFC 3986, each in one place.
+//! The byte classes of RFC 9110 §5 and RFC 3986, each in one place, for the parsers of all versions.
 
 /// A set of bytes: what is asked of every byte of a head is one load and no branches.
 pub(crate) struct ByteSet([bool; 256]);
@@ -45,12 +45,16 @@ pub const fn is_tchar(byte: u8) -> bool {
 
 /// Returns whether the byte may stand in a field value: HTAB, SP, VCHAR or obs-text
 /// (RFC 9110 §5.5).
-pub(crate) const fn is_field_byte(byte: u8) -> bool {
+#[must_use]
+#[inline]
+pub const fn is_field_byte(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 
 /// Returns whether the text is a token: not empty, tchars only.
-pub(crate) const fn is_token(text: &[u8]) -> bool {
+#[must_use]
+#[inline]
+pub const fn is_token(text: &[u8]) -> bool {
     let mut rest = text;
     while let Some((&byte, tail)) = rest.split_first() {
         if !is_tchar(byte) {
@@ -62,7 +66,9 @@ pub(crate) const fn is_token(text: &[u8]) -> bool {
 }
 
 /// Returns the bytes without optional whitespace (SP, HTAB) at both ends (RFC 9110 §5.6.3).
-pub(crate) const fn trim_ows(mut bytes: &[u8]) -> &[u8] {
+#[must_use]
+#[inline]
+pub const fn trim_ows(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
     }
@@ -79,6 +85,14 @@ pub(crate) const fn eq_ignore_case(mut left: &[u8], mut right: &[u8]) -> bool {
         right = right_tail;
     }
     left.is_empty() && right.is_empty()
+}
+
+/// Returns the value of a hexadecimal digit.
+#[must_use]
+#[inline]
+pub fn hex_value(digit: u8) -> Option<u8> {
+    let value = char::from(digit).to_digit(16)?;
+    value.to_le_bytes().first().copied()
 }
 
 #[cfg(test)]

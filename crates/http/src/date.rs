@@ -12,7 +12,7 @@ use core::fmt;
 ///
 /// # Examples
 /// ```
-/// use sockeye_http1::Date;
+/// use sockeye_http::Date;
 /// assert_eq!(Date::from_unix(784_111_777).as_bytes(), b"Sun, 06 Nov 1994 08:49:37 GMT");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

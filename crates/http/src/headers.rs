@@ -1,49 +1,27 @@
 //! The header lines of a parsed head, and the questions one asks of them.
 
-use alloc::vec::Vec;
 use core::fmt;
 
-use crate::{Error, HEADERS_MAX, grammar};
+use crate::{HeaderError, grammar};
 
-/// Lines for which there is room without an allocation: browsers behind a proxy send about 20.
-const INLINE_MAX: usize = 24;
-
-/// Room for the header lines of one head, as pairs of references: for 24 lines in place (768 bytes
-/// on 64-bit machines), and on the heap, up to [`HEADERS_MAX`], for a head that has more.
-pub struct HeaderStorage<'b> {
-    inline: [httparse::Header<'b>; INLINE_MAX],
-    spilled: Vec<httparse::Header<'b>>,
+/// One header line of a parsed head.
+#[derive(Clone, Copy)]
+pub struct HeaderLine<'b> {
+    /// The name as sent: a token, as its parser has checked.
+    pub name: &'b str,
+    /// The value as sent. [`Headers`] gives it without the whitespace around it.
+    pub value: &'b [u8],
 }
 
-impl<'b> HeaderStorage<'b> {
-    /// Makes empty room.
-    #[must_use]
-    pub const fn new() -> Self {
-        // A constant, so that making room is one copy and not a loop over the slots. It is the
-        // dearest step of a small head, hence the few slots.
-        Self { inline: const { [httparse::EMPTY_HEADER; INLINE_MAX] }, spilled: Vec::new() }
-    }
-
-    /// Returns room for `count` lines, but never for more than [`HEADERS_MAX`].
-    pub(crate) fn slots(&mut self, count: usize) -> &mut [httparse::Header<'b>] {
-        let count = count.min(HEADERS_MAX);
-        if count > INLINE_MAX {
-            self.spilled.resize(count, httparse::EMPTY_HEADER);
-            return &mut self.spilled;
-        }
-        self.inline.get_mut(..count).unwrap_or_default()
-    }
+impl HeaderLine<'_> {
+    /// No line: what a place for one holds before it is parsed.
+    pub const EMPTY: Self = Self { name: "", value: b"" };
 }
 
-impl Default for HeaderStorage<'_> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for HeaderStorage<'_> {
+/// Shows the name only: values hold credentials.
+impl fmt::Debug for HeaderLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HeaderStorage")
+        f.write_str(self.name)
     }
 }
 
@@ -51,11 +29,14 @@ impl fmt::Debug for HeaderStorage<'_> {
 /// to case (RFC 9110 §5.1).
 #[derive(Clone, Copy)]
 pub struct Headers<'h, 'b> {
-    lines: &'h [httparse::Header<'b>],
+    lines: &'h [HeaderLine<'b>],
 }
 
 impl<'h, 'b> Headers<'h, 'b> {
-    pub(crate) const fn new(lines: &'h [httparse::Header<'b>]) -> Self {
+    /// Looks at lines that a parser has checked.
+    #[must_use]
+    #[inline]
+    pub const fn new(lines: &'h [HeaderLine<'b>]) -> Self {
         Self { lines }
     }
 
@@ -93,11 +74,11 @@ impl<'h, 'b> Headers<'h, 'b> {
     /// Returns the value of a header that may stand at most once; `None` if it does not stand.
     ///
     /// # Errors
-    /// [`Error::HeaderRepeated`] if it stands twice, [`Error::HeaderNotAscii`] if its value holds
+    /// [`HeaderError::Repeated`] if it stands twice, [`HeaderError::NotAscii`] if its value holds
     /// anything but visible ASCII, SP and HTAB.
-    pub fn single(self, name: &str) -> Result<Option<&'b str>, Error> {
+    pub fn single(self, name: &str) -> Result<Option<&'b str>, HeaderError> {
         match self.single_bytes(name)? {
-            Some(value) => ascii(value).map(Some).ok_or(Error::HeaderNotAscii),
+            Some(value) => ascii(value).map(Some).ok_or(HeaderError::NotAscii),
             None => Ok(None),
         }
     }
@@ -105,12 +86,12 @@ impl<'h, 'b> Headers<'h, 'b> {
     /// As [`single`](Self::single), for a caller who checks the value's bytes itself.
     ///
     /// # Errors
-    /// [`Error::HeaderRepeated`] if the header stands twice.
-    pub fn single_bytes(self, name: &str) -> Result<Option<&'b [u8]>, Error> {
+    /// [`HeaderError::Repeated`] if the header stands twice.
+    pub fn single_bytes(self, name: &str) -> Result<Option<&'b [u8]>, HeaderError> {
         let mut values = self.all(name);
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
-            return Err(Error::HeaderRepeated);
+            return Err(HeaderError::Repeated);
         }
         Ok(Some(value))
     }

@@ -26,7 +26,7 @@ const RESERVED: [&str; 10] = [
 ///
 /// # Examples
 /// ```
-/// use sockeye_http1::{HeaderName, UsageError};
+/// use sockeye_http::{HeaderName, UsageError};
 /// const RETRY_AFTER: HeaderName<'_> = HeaderName::from_static("Retry-After");
 /// assert_eq!(RETRY_AFTER.as_str(), "Retry-After");
 /// assert_eq!(HeaderName::new("X-A\r\nX-B"), Err(UsageError::HeaderName));
@@ -81,7 +81,7 @@ impl HeaderName<'static> {
 ///
 /// # Examples
 /// ```
-/// use sockeye_http1::{HeaderValue, UsageError};
+/// use sockeye_http::{HeaderValue, UsageError};
 /// const NO_STORE: HeaderValue<'_> = HeaderValue::from_static("no-store");
 /// assert_eq!(NO_STORE.as_bytes(), b"no-store");
 /// assert_eq!(HeaderValue::new("a\r\nSet-Cookie: b"), Err(UsageError::HeaderValue));

@@ -1,6 +1,6 @@
 //! Query strings as HTML forms encode them.
 
-use sockeye_http1::QueryPairs;
+use sockeye_http::QueryPairs;
 
 fn pairs(query: &str) -> Vec<(String, String)> {
     QueryPairs::new(query).map(|(name, value)| (name.into_owned(), value.into_owned())).collect()

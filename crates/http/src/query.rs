@@ -5,6 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::grammar::hex_value;
+
 /// The (name, value) pairs of a query, decoded as HTML forms encode them.
 ///
 /// Pairs are separated by `&`, a pair without `=` has an empty value, empty pieces are left out,
@@ -14,7 +16,7 @@ use core::fmt;
 ///
 /// # Examples
 /// ```
-/// use sockeye_http1::QueryPairs;
+/// use sockeye_http::QueryPairs;
 /// let mut pairs = QueryPairs::new("room=lobby&name=J%C3%B6rg+K.&now");
 /// assert_eq!(pairs.next(), Some(("room".into(), "lobby".into())));
 /// assert_eq!(pairs.next(), Some(("name".into(), "Jörg K.".into())));
@@ -66,7 +68,7 @@ fn decode(text: &str) -> Cow<'_, str> {
     while let Some((&byte, tail)) = rest.split_first() {
         let (byte, tail) = match (byte, tail) {
             (b'+', tail) => (b' ', tail),
-            (b'%', [high, low, after @ ..]) => match (hex(*high), hex(*low)) {
+            (b'%', [high, low, after @ ..]) => match (hex_value(*high), hex_value(*low)) {
                 (Some(high), Some(low)) => (high << 4 | low, after),
                 (None, _) | (_, None) => (b'%', tail),
             },
@@ -76,10 +78,4 @@ fn decode(text: &str) -> Cow<'_, str> {
         rest = tail;
     }
     Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
-}
-
-/// Returns the value of a hexadecimal digit.
-pub(crate) fn hex(digit: u8) -> Option<u8> {
-    let value = char::from(digit).to_digit(16)?;
-    value.to_le_bytes().first().copied()
 }

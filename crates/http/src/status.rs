@@ -5,7 +5,7 @@ use core::fmt;
 /// A status code. A newtype and not an enum, because the registry grows.
 ///
 /// # RFC
-/// RFC 9110 §15: three digits, the first of them 1 to 5. The codes without a constant here can
+/// RFC 9110 §15: three digits, the first of them 1 to 5. Codes without a constant here can
 /// be made with [`Status::new`] and have no reason phrase, which is legal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Status(u16);
@@ -19,7 +19,8 @@ macro_rules! statuses {
                 pub const $name: Self = Self($code);
             )*
 
-            /// Returns the reason phrase of the registry; empty for codes without a constant.
+            /// Returns the reason phrase that RFC 9110 §15 recommends; empty for codes without a
+            /// constant. HTTP/1.1 writes it behind the number, later versions have no place for it.
             #[must_use]
             pub const fn reason(self) -> &'static str {
                 match self.0 {
@@ -95,14 +96,15 @@ impl Status {
     }
 
     /// Returns whether a response of this status never has content: 1xx, 204 and 304
-    /// (RFC 9112 §6.3).
+    /// (RFC 9110 §6.4.1).
     #[must_use]
     pub const fn is_bodiless(self) -> bool {
         self.is_informational() || self.0 == 204 || self.0 == 304
     }
 
     /// Returns the three digits.
-    pub(crate) fn digits(self) -> [u8; 3] {
+    #[must_use]
+    pub fn digits(self) -> [u8; 3] {
         // At most 599, so each quotient is a digit.
         [self.0 / 100, self.0 / 10 % 10, self.0 % 10]
             .map(|digit| b'0'.wrapping_add(digit.to_le_bytes()[0]))

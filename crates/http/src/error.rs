@@ -1,0 +1,57 @@
+//! The two kinds of mistakes: a header that a peer sent wrongly, an argument that a caller got wrong.
+
+use core::fmt;
+
+/// A header of the peer that is not what the question asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HeaderError {
+    /// A header that may stand once stands twice.
+    Repeated,
+    /// A header value that has to be visible ASCII is not.
+    NotAscii,
+}
+
+impl fmt::Display for HeaderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Repeated => "a header that may stand once is repeated",
+            Self::NotAscii => "a header value is not visible ASCII",
+        })
+    }
+}
+
+impl core::error::Error for HeaderError {}
+
+/// A mistake of the caller: an argument that cannot stand in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UsageError {
+    /// A header name that is not a token.
+    HeaderName,
+    /// A header that the writers produce themselves from typed arguments.
+    HeaderReserved,
+    /// A header value with CR, LF, NUL or another control byte, or with whitespace at an end.
+    HeaderValue,
+    /// A method that is not a token.
+    Method,
+    /// A request target that the method does not allow.
+    Target,
+    /// A host that is not `uri-host [ ":" port ]`.
+    Host,
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HeaderName => "header name is not a token",
+            Self::HeaderReserved => "header is written by the writer itself",
+            Self::HeaderValue => "header value cannot stand on the wire",
+            Self::Method => "method is not a token",
+            Self::Target => "request-target not allowed",
+            Self::Host => "invalid host",
+        })
+    }
+}
+
+impl core::error::Error for UsageError {}
