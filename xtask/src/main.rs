@@ -10,6 +10,7 @@ mod modules;
 mod nostd;
 mod outcome;
 mod rust;
+mod tally;
 mod tidy;
 mod trace;
 mod workspace;
@@ -26,26 +27,44 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   trace               each requirement has a line that enforces it and a test
   tidy [--notes]      sizes, README, examples, lints, leftovers, forgotten files, paths, commits, changelog
   nostd               the no_std crates link and run without std and without libc
-  lines [COMMIT]      lines of Rust outside tests, beside those of a commit";
+  lines [COMMIT]      lines of Rust outside tests, beside those of a commit
+
+and for .ci/run:
+
+  targets KIND...     the targets of these kinds, each behind the name of its package
+  tally LOG SUITE...  how many tests or cases of these suites passed, as a log says";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match Workspace::find().and_then(|workspace| run(&workspace, &arguments)) {
-        Ok(Some(check)) => check.report(arguments[0]),
+    match run(&arguments) {
+        Ok(Some(status)) => status,
         Ok(None) => {
             eprintln!("{USAGE}");
             ExitCode::from(2)
         }
         Err(why) => {
-            eprintln!("{}: could not be checked: {why}", arguments.join(" "));
+            eprintln!("{}: {why}", arguments.join(" "));
             ExitCode::from(2)
         }
     }
 }
 
+/// Does what the command line says; `None` if it says nothing that there is.
+fn run(arguments: &[&str]) -> Outcome<Option<ExitCode>> {
+    match arguments {
+        ["tally", log, suites @ ..] => println!("{}", tally::run(log, suites)?),
+        ["targets", kinds @ ..] => println!("{}", Workspace::find()?.targets(kinds)),
+        _ => {
+            let check = check(&Workspace::find()?, arguments)?;
+            return Ok(check.map(|check| check.report(arguments[0])));
+        }
+    }
+    Ok(Some(ExitCode::SUCCESS))
+}
+
 /// Makes the check that the command line names; `None` if it names none.
-fn run(workspace: &Workspace, arguments: &[&str]) -> Outcome<Option<Check>> {
+fn check(workspace: &Workspace, arguments: &[&str]) -> Outcome<Option<Check>> {
     let notes = if arguments.last() == Some(&"--notes") { Notes::Show } else { Notes::Hide };
     let check = match arguments {
         ["arrows"] => arrows::run(workspace),

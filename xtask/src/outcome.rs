@@ -20,13 +20,16 @@ pub(crate) struct Check {
     pub(crate) remarks: Vec<String>,
     /// What is wrong.
     pub(crate) problems: Vec<String>,
-    /// What was counted.
+    /// What was counted; a number comes first.
     pub(crate) summary: String,
 }
 
 impl Check {
     /// Prints the check of this name; its closing line comes last.
-    pub(crate) fn report(self, name: &str) -> ExitCode {
+    pub(crate) fn report(mut self, name: &str) -> ExitCode {
+        if self.summary.starts_with("0 ") {
+            self.problems.push("nothing was checked".to_owned());
+        }
         self.remarks.iter().for_each(|remark| println!("{name}: {remark}"));
         self.problems.iter().for_each(|problem| println!("{name}: error: {problem}"));
         if self.problems.is_empty() {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fs};
 
 use serde::Deserialize;
 
@@ -58,8 +58,8 @@ pub(crate) struct TextFile {
 impl Workspace {
     /// The workspace that this program is a member of.
     pub(crate) fn find() -> Outcome<Self> {
-        let here = env::var("CARGO_MANIFEST_DIR")?;
-        let root = Path::new(&here).parent().ok_or("xtask lies at the root")?.to_owned();
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = here.parent().ok_or("xtask lies at the root")?.to_owned();
         let metadata = metadata(&root)?;
         Ok(Self { root, target: metadata.target_directory, packages: metadata.packages })
     }
@@ -78,6 +78,17 @@ impl Workspace {
             }
         }
         Ok(files)
+    }
+
+    /// The targets of these kinds, a line each, behind the name of their package. Names of examples repeat.
+    pub(crate) fn targets(&self, kinds: &[&str]) -> String {
+        let mut lines = Vec::new();
+        for package in &self.packages {
+            let is_wanted = |target: &&Target| kinds.contains(&target.kind[0].as_str());
+            let targets = package.targets.iter().filter(is_wanted);
+            lines.extend(targets.map(|target| format!("{} {}", package.name, target.name)));
+        }
+        lines.join("\n")
     }
 
     /// The text of one file.
