@@ -305,6 +305,7 @@ impl Connection {
         }
         match &self.phase {
             Phase::Http1(Http1 { stream: Some(stream), .. }) => stream.deadline(self.clock, limits),
+            // [server:handshake-deadline]
             Phase::Http1(_) if self.readiness.is_handshaking() => {
                 (self.clock + limits.handshake_ms, Due::GiveUp(Deadline::Handshake))
             }

@@ -3,8 +3,11 @@
 mod net;
 mod pipe;
 mod random;
+mod record;
+mod sealed;
 mod seeds;
 
 pub use net::{Faults, Peer, SimNet, SimSocket, World};
 pub use random::Random;
+pub use sealed::{SealedNet, SealedSocket};
 pub use seeds::each_seed;

@@ -43,6 +43,8 @@ pub struct World {
     backlog: VecDeque<usize>,
     listening: bool,
     room_max: usize,
+    /// Connections speak in records.
+    sealed: bool,
     last_wait: Option<Duration>,
     last_reports: usize,
 }
@@ -84,6 +86,7 @@ impl SimNet {
             backlog: VecDeque::new(),
             listening: true,
             room_max: room_max.max(1),
+            sealed: false,
             last_wait: None,
             last_reports: 0,
         })))
@@ -91,6 +94,16 @@ impl SimNet {
 
     /// A new peer, which waits to be accepted; `None` once the server has stopped listening.
     pub fn connect(&self) -> Option<Peer> {
+        let sealed = self.0.borrow().sealed;
+        self.connect_as(sealed)
+    }
+
+    /// The same, but it speaks in no records, whatever the server expects.
+    pub fn connect_unsealed(&self) -> Option<Peer> {
+        self.connect_as(false)
+    }
+
+    fn connect_as(&self, sealed: bool) -> Option<Peer> {
         let mut world = self.0.borrow_mut();
         if !world.listening {
             return None;
@@ -98,9 +111,18 @@ impl SimNet {
         let room_max = world.room_max;
         let room = 1 + world.random.below(room_max);
         let index = world.pipes.len();
-        world.pipes.push(Connection { pipe: Pipe::new(room), key: None });
+        let mut pipe = Pipe::new(room);
+        if sealed {
+            pipe.seal(Random::new(world.random.bits()));
+        }
+        world.pipes.push(Connection { pipe, key: None });
         world.backlog.push_back(index);
         Some(Peer { world: Rc::clone(&self.0), index })
+    }
+
+    /// Peers that connect from now on speak in records.
+    pub(crate) fn seal(&self) {
+        self.0.borrow_mut().sealed = true;
     }
 
     /// Moves the clock.
@@ -128,6 +150,12 @@ impl SimNet {
         let world = self.0.borrow();
         let pipes = world.pipes.iter().map(|connection| &connection.pipe);
         pipes.fold((0, 0), |(taken, given), pipe| (taken + pipe.taken, given + pipe.given))
+    }
+
+    /// Bytes that were written to the line, over all connections: on a [`SealedNet`](crate::SealedNet) more
+    /// than the server wrote, and later.
+    pub fn sent(&self) -> u64 {
+        self.0.borrow().pipes.iter().map(|connection| connection.pipe.sent).sum()
     }
 
     /// Peers that wait to be accepted.
@@ -161,6 +189,7 @@ impl World {
             if pipe.closed || pipe.reset {
                 continue;
             }
+            pipe.shake_hands();
             if random.one_in(faults.reset) {
                 pipe.break_off();
             } else if !pipe.is_quiet() {
@@ -207,6 +236,10 @@ impl Net for SimNet {
     fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
         let mut world = self.0.borrow_mut();
         world.last_wait = timeout;
+        if timeout != Some(Duration::ZERO) {
+            let asleep = world.pipes.iter().position(|it| it.pipe.is_held_for_nothing());
+            assert_eq!(asleep, None, "the server waits, and a socket holds output that would go");
+        }
         world.live();
         world.report(ready);
         world.last_reports = ready.len();
@@ -264,6 +297,31 @@ impl SimSocket {
         assert!(!pipe.closed, "a socket is used after it was given back");
         call(pipe)
     }
+
+    /// A source of chance for whatever goes on above this socket.
+    pub(crate) fn fork_random(&mut self) -> Random {
+        Random::new(self.world.borrow_mut().random.bits())
+    }
+
+    /// How many bytes the peer may leave unread.
+    pub(crate) fn room(&mut self) -> usize {
+        self.with(|pipe| pipe.room)
+    }
+
+    /// The server's socket holds so many bytes above this one.
+    pub(crate) fn hold(&mut self, bytes: usize) {
+        self.with(|pipe| pipe.held = bytes);
+    }
+
+    /// The server has read `bytes` from the socket above this one.
+    pub(crate) fn count_taken(&mut self, bytes: usize) {
+        self.with(|pipe| pipe.taken += bytes as u64);
+    }
+
+    /// The socket above this one has taken `bytes` of the server's.
+    pub(crate) fn count_given(&mut self, bytes: usize) {
+        self.with(|pipe| pipe.given += bytes as u64);
+    }
 }
 
 impl Socket for SimSocket {
@@ -292,11 +350,7 @@ impl Peer {
 
     /// Sends bytes on their way.
     pub fn write(&mut self, bytes: &[u8]) {
-        self.with(|pipe| {
-            if !pipe.reset && !pipe.fin_in_flight {
-                pipe.in_flight.extend(bytes);
-            }
-        });
+        self.with(|pipe| pipe.peer_write(bytes));
     }
 
     /// Reads up to `max` bytes; empty when there are none now, `None` at the end of the server's
@@ -307,7 +361,7 @@ impl Peer {
 
     /// Ends the peer's direction, behind everything that it has sent.
     pub fn shutdown(&mut self) {
-        self.with(|pipe| pipe.fin_in_flight = true);
+        self.with(Pipe::peer_shutdown);
     }
 
     /// Breaks the connection off.
@@ -328,6 +382,16 @@ impl Peer {
     /// How many bytes the server may write that this peer has not read.
     pub fn room(&mut self) -> usize {
         self.with(|pipe| pipe.room)
+    }
+
+    /// Whether the connection speaks in records.
+    pub fn is_sealed(&mut self) -> bool {
+        self.with(|pipe| pipe.is_sealed())
+    }
+
+    /// Whether the server has ended its direction, and not in the way that records have for it.
+    pub fn is_truncated(&mut self) -> bool {
+        self.with(|pipe| pipe.is_truncated())
     }
 
     /// Whether the connection was reset, by either side or by the world.

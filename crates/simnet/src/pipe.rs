@@ -3,6 +3,9 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 
+use crate::Random;
+use crate::record::Envelope;
+
 /// A connection as the server's machine sees it.
 #[derive(Debug)]
 pub(crate) struct Pipe {
@@ -20,6 +23,8 @@ pub(crate) struct Pipe {
     /// Bytes that the server has read, and written.
     pub(crate) taken: u64,
     pub(crate) given: u64,
+    /// Bytes that went to the line, the application's or not.
+    pub(crate) sent: u64,
     /// The server's writes, the refused ones as well.
     pub(crate) writes: u64,
     fin_sent: bool,
@@ -29,6 +34,11 @@ pub(crate) struct Pipe {
     pub(crate) edges: Edges,
     /// The last write did not fit: room is news.
     wants_room: bool,
+    /// The peer's half, if the connection speaks in records. Then only bytes of the application's are counted
+    /// above.
+    envelope: Option<Envelope>,
+    /// Bytes that the server's socket holds above this connection.
+    pub(crate) held: usize,
 }
 
 /// What the poller has not reported yet.
@@ -49,13 +59,67 @@ impl Pipe {
             room,
             taken: 0,
             given: 0,
+            sent: 0,
             writes: 0,
             fin_sent: false,
             reset: false,
             closed: false,
             edges: Edges { readable: false, writable: true },
             wants_room: false,
+            envelope: None,
+            held: 0,
         }
+    }
+
+    /// The connection speaks in records.
+    pub(crate) fn seal(&mut self, random: Random) {
+        self.envelope = Some(Envelope::begin(random, &mut self.in_flight));
+    }
+
+    /// The peer's half of the handshake, which goes on without its application.
+    pub(crate) fn shake_hands(&mut self) {
+        let Some(envelope) = &mut self.envelope else { return };
+        let before = self.outgoing.len();
+        let (_, ended) = envelope.shake_hands(&mut self.outgoing, &mut self.in_flight);
+        self.fin_in_flight |= ended;
+        self.give_room(before);
+    }
+
+    /// Output that the server's socket holds and that would go: nobody will say so.
+    pub(crate) fn is_held_for_nothing(&self) -> bool {
+        let is_open = !self.closed && !self.reset;
+        self.held > 0 && is_open && !self.wants_room && !self.edges.writable
+    }
+
+    /// The peer sends bytes.
+    pub(crate) fn peer_write(&mut self, bytes: &[u8]) {
+        if self.reset || self.fin_in_flight {
+            return;
+        }
+        match &mut self.envelope {
+            Some(envelope) => envelope.write(bytes, &mut self.in_flight),
+            None => self.in_flight.extend(bytes),
+        }
+    }
+
+    /// The peer ends its direction, behind everything that it has sent.
+    pub(crate) fn peer_shutdown(&mut self) {
+        if self.fin_in_flight {
+            return;
+        }
+        self.fin_in_flight = match &mut self.envelope {
+            Some(envelope) => envelope.end(&mut self.in_flight),
+            None => true,
+        };
+    }
+
+    pub(crate) const fn is_sealed(&self) -> bool {
+        self.envelope.is_some()
+    }
+
+    /// The server has ended its direction without the record that says so, or will have.
+    pub(crate) fn is_truncated(&self) -> bool {
+        self.fin_sent && !self.reset && self.envelope.as_ref().is_some_and(|it| !it.farewell)
     }
 
     /// Lets up to `bytes` bytes arrive, and the end once nothing is before it.
@@ -87,7 +151,9 @@ impl Pipe {
         for (to, from) in buffer.iter_mut().zip(self.arrived.drain(..len)) {
             *to = from;
         }
-        self.taken += len as u64;
+        if !self.is_sealed() {
+            self.taken += len as u64;
+        }
         Ok(len)
     }
 
@@ -99,7 +165,10 @@ impl Pipe {
         assert!(!self.fin_sent, "the server writes after it ended its direction");
         let len = bytes.len().min(self.room - self.outgoing.len());
         self.outgoing.extend(&bytes[..len]);
-        self.given += len as u64;
+        self.sent += len as u64;
+        if !self.is_sealed() {
+            self.given += len as u64;
+        }
         self.wants_room |= len < bytes.len();
         if len == 0 && !bytes.is_empty() { Err(ErrorKind::WouldBlock.into()) } else { Ok(len) }
     }
@@ -124,16 +193,22 @@ impl Pipe {
 
     /// What the peer reads: up to `max` bytes, or `None` at the end or after a reset.
     pub(crate) fn peer_read(&mut self, max: usize) -> Option<Vec<u8>> {
-        if self.outgoing.is_empty() {
-            return if self.fin_sent || self.reset { None } else { Some(Vec::new()) };
-        }
-        let len = max.min(self.outgoing.len());
-        let bytes = self.outgoing.drain(..len).collect();
-        if self.wants_room && len > 0 {
+        let before = self.outgoing.len();
+        let bytes: Vec<u8> = match &mut self.envelope {
+            Some(envelope) => envelope.read(max, &mut self.outgoing),
+            None => self.outgoing.drain(..max.min(before)).collect(),
+        };
+        self.give_room(before);
+        let is_over = self.outgoing.is_empty() && (self.fin_sent || self.reset);
+        if bytes.is_empty() && is_over && max > 0 { None } else { Some(bytes) }
+    }
+
+    /// The peer has taken bytes off the line, on which there were `before`.
+    fn give_room(&mut self, before: usize) {
+        if self.wants_room && self.outgoing.len() < before {
             self.wants_room = false;
             self.edges.writable = true;
         }
-        Some(bytes)
     }
 
     /// The connection breaks: nothing more gets through in either direction.

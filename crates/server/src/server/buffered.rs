@@ -21,6 +21,7 @@ impl<N: Net, A: App> Server<N, A> {
     }
 
     /// Goes on with the handshake of `key`. True: there is none, or it is over, and data can be read.
+    /// [server:handshake-first]
     pub(super) fn shake_hands(&mut self, key: Key) -> bool {
         let core = &mut self.core;
         let Some(connection) = core.connections.get_mut(key) else { return false };
@@ -55,7 +56,7 @@ impl<N: Net, A: App> Server<N, A> {
     }
 
     /// Takes note of the output that the socket holds, which a read or a handshake may have made or sent,
-    /// and lists `key` for the next flush. Tells whether there is any.
+    /// and lists `key` for the next flush. Tells whether there is any. [server:held-output]
     pub(super) fn note_held(&mut self, key: Key) -> bool {
         let core = &mut self.core;
         let Some(connection) = core.connections.get_mut(key) else { return false };

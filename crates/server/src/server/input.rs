@@ -83,6 +83,7 @@ impl<N: Net, A: App> Server<N, A> {
                 self.receive_end(key);
             }
             Ok(len) => {
+                // [server:held-input]
                 connection.readiness.after_read(len, bytes_max, socket);
                 connection.note_heard(self.core.now);
                 self.core.stats.bytes_received += len as u64;

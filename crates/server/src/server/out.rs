@@ -128,7 +128,7 @@ impl<N: Net, A: App> Server<N, A> {
             let socket = self.sockets[key.index()].as_mut();
             failed = socket.is_none_or(|socket| socket.shutdown_write().is_err());
         }
-        // The socket may have a farewell of its own to send.
+        // The socket may have a farewell of its own to send. [server:held-farewell]
         let holds_output = N::Socket::BUFFERS && self.note_held(key);
         let (core, ends) = (&mut self.core, failed || next == life::State::Gone);
         if ends && !holds_output {

@@ -369,7 +369,7 @@ impl Echo {
         match self.peer.read(most) {
             None => {
                 self.over = true;
-                self.ended_well = !self.peer.is_reset();
+                self.ended_well = !self.peer.is_reset() && !self.peer.is_truncated();
             }
             Some(bytes) if bytes.is_empty() => {}
             Some(bytes) if self.open.is_some() => self.receive(bytes),

@@ -115,7 +115,8 @@ impl Watcher {
     fn read(&mut self, most: usize) {
         match self.peer.read(most) {
             None => {
-                self.complete |= matches!(self.body, Body::UntilClose) && !self.peer.is_reset();
+                let ended_well = !self.peer.is_reset() && !self.peer.is_truncated();
+                self.complete |= matches!(self.body, Body::UntilClose) && ended_well;
                 self.over = true;
             }
             Some(bytes) => self.receive(&bytes),

@@ -1,0 +1,293 @@
+//! A network whose sockets hold bytes, as those of TLS do.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice};
+use std::time::Duration;
+
+use sockeye_reactor::{Accepted, Key, Net, Ready, Socket, Time};
+
+use crate::record::{Kind, Records, seal, seal_data};
+use crate::{Random, SimNet, SimSocket};
+
+/// A [`SimNet`] on which both sides speak in records: the server's sockets use all that
+/// [`Socket`] allows to one that holds bytes.
+///
+/// A handshake comes first. Reads are short while input is held; output is held until the next flush, or
+/// longer; records without data ask for an answer; an end is a record, too. Peers notice nothing of it.
+#[derive(Clone, Debug)]
+pub struct SealedNet(SimNet);
+
+/// The server's end of a connection on a [`SealedNet`].
+#[derive(Debug)]
+pub struct SealedSocket {
+    socket: SimSocket,
+    random: Random,
+    stage: Stage,
+    inbound: Records,
+    /// Opened, not read by the server.
+    plain: VecDeque<u8>,
+    /// Nothing is left in the socket below.
+    is_drained: bool,
+    end: End,
+    /// Sealed, not sent.
+    out: VecDeque<u8>,
+    /// The direction ends behind `out`.
+    is_ending: bool,
+    /// Bytes that one write takes at the most.
+    write_bytes_max: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    AwaitsHello,
+    AwaitsFinished,
+    Open,
+}
+
+/// The peer's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    None,
+    /// It is here, and the server has not read it.
+    Untold,
+    Told,
+}
+
+impl From<SimNet> for SealedNet {
+    /// Peers that connect from now on speak in records.
+    fn from(net: SimNet) -> Self {
+        net.seal();
+        Self(net)
+    }
+}
+
+impl Net for SealedNet {
+    type Socket = SealedSocket;
+
+    fn now(&self) -> Time {
+        self.0.now()
+    }
+
+    fn unix_seconds(&self) -> u64 {
+        self.0.unix_seconds()
+    }
+
+    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        self.0.poll(timeout, ready)
+    }
+
+    fn accept(&mut self) -> io::Result<Option<Accepted<SealedSocket>>> {
+        let Some(Accepted { mut socket, peer, listener }) = self.0.accept()? else {
+            return Ok(None);
+        };
+        let random = socket.fork_random();
+        let socket = SealedSocket::new(socket, random);
+        Ok(Some(Accepted { socket, peer, listener }))
+    }
+
+    fn accept_ready(&self) -> bool {
+        self.0.accept_ready()
+    }
+
+    fn stop_listening(&mut self) {
+        self.0.stop_listening();
+    }
+
+    fn register(&mut self, socket: &mut SealedSocket, key: Key) -> io::Result<()> {
+        self.0.register(&mut socket.socket, key)
+    }
+
+    fn close(&mut self, socket: SealedSocket) {
+        self.0.close(socket.socket);
+    }
+}
+
+impl SealedSocket {
+    fn new(socket: SimSocket, mut random: Random) -> Self {
+        Self {
+            socket,
+            stage: Stage::AwaitsHello,
+            inbound: Records::default(),
+            plain: VecDeque::new(),
+            is_drained: false,
+            end: End::None,
+            out: VecDeque::new(),
+            is_ending: false,
+            write_bytes_max: [1 + random.below(9), 1_000, 16_384, 65_536][random.below(4)],
+            random,
+        }
+    }
+
+    /// Reads a piece of the line and opens what is whole of it.
+    fn fill(&mut self) -> io::Result<()> {
+        let mut piece = [0; 2_048];
+        let len = 1 + self.random.skewed(piece.len() - 1);
+        let read = self.socket.read(&mut piece[..len]);
+        self.is_drained = matches!(&read, Err(error) if error.kind() == ErrorKind::WouldBlock);
+        match read? {
+            // The line ended, and the peer did not say so.
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            len => self.inbound.push(piece[..len].iter().copied()),
+        }
+        self.open_records()
+    }
+
+    /// Takes the whole records in, no further than to the end of the handshake.
+    fn open_records(&mut self) -> io::Result<()> {
+        let was_open = self.stage == Stage::Open;
+        while was_open || self.stage != Stage::Open {
+            let Some((kind, payload)) = self.inbound.next().map_err(|_| ErrorKind::InvalidData)?
+            else {
+                break;
+            };
+            self.take_in(kind, &payload)?;
+        }
+        self.tell_held();
+        Ok(())
+    }
+
+    fn take_in(&mut self, kind: Kind, payload: &[u8]) -> io::Result<()> {
+        match (self.stage, kind) {
+            (Stage::AwaitsHello, Kind::Hello) => {
+                // What a narrow line takes in the time that there is for a handshake.
+                let most = self.socket.room().saturating_mul(40).min(4_000);
+                let answer = vec![0; self.random.below(most)];
+                seal(Kind::Answer, &answer, &mut self.out);
+                self.stage = Stage::AwaitsFinished;
+            }
+            (Stage::AwaitsFinished, Kind::Finished) => {
+                seal(Kind::Reply, &[0; 40], &mut self.out);
+                self.stage = Stage::Open;
+            }
+            (Stage::Open, Kind::Data) if self.end == End::None => self.plain.extend(payload),
+            (Stage::Open, Kind::Update) => {
+                if !self.is_ending {
+                    seal(Kind::Reply, &[0; 4], &mut self.out);
+                }
+            }
+            (Stage::Open, Kind::Farewell) => self.end = End::Untold,
+            _ => return Err(ErrorKind::InvalidData.into()),
+        }
+        Ok(())
+    }
+
+    /// The network checks that the server does not wait on output that would go.
+    fn tell_held(&mut self) {
+        self.socket.hold(self.out.len());
+    }
+
+    /// Sends what the line takes.
+    fn send(&mut self) -> io::Result<usize> {
+        let mut sent = 0;
+        while !self.out.is_empty() {
+            match self.socket.write(self.out.make_contiguous()) {
+                Ok(len) => {
+                    self.out.drain(..len);
+                    sent += len;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.tell_held();
+        if self.out.is_empty() && self.is_ending {
+            self.socket.shutdown_write()?;
+        }
+        Ok(sent)
+    }
+}
+
+impl Socket for SealedSocket {
+    const BUFFERS: bool = true;
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        assert!(!self.is_handshaking(), "the server reads before the handshake is over");
+        // What came together with the end of the handshake is in no socket.
+        self.open_records()?;
+        while self.plain.is_empty() {
+            if self.end != End::None {
+                self.end = End::Told;
+                return Ok(0);
+            }
+            self.fill()?;
+            // Others have their turn now and then, as where many records have no data.
+            if self.plain.is_empty() && self.random.one_in(4) {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+        }
+        let most = buffer.len().min(self.plain.len());
+        let len = if self.random.one_in(3) { 1 + self.random.below(most) } else { most };
+        for (to, from) in buffer.iter_mut().zip(self.plain.drain(..len)) {
+            *to = from;
+        }
+        self.socket.count_taken(len);
+        Ok(len)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        assert!(!self.is_handshaking(), "the server writes before the handshake is over");
+        assert!(!self.is_ending, "the server writes after it ended its direction");
+        self.send()?;
+        if !self.out.is_empty() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let len = bytes.len().min(self.write_bytes_max);
+        seal_data(&bytes[..len], &mut self.random, &mut self.out);
+        self.socket.count_given(len);
+        self.tell_held();
+        if self.random.one_in(2) {
+            // The bytes are taken. An error comes again with the next flush.
+            let _ = self.send();
+        }
+        Ok(len)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+        self.write(&bytes)
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        if !self.is_ending {
+            seal(Kind::Farewell, &[], &mut self.out);
+            self.is_ending = true;
+            self.tell_held();
+        }
+        if self.random.one_in(2) { self.send().map(|_| ()) } else { Ok(()) }
+    }
+
+    fn holds_input(&self) -> bool {
+        match self.end {
+            End::None => !self.plain.is_empty() || !self.is_drained,
+            End::Untold => true,
+            End::Told => false,
+        }
+    }
+
+    fn held_output(&self) -> usize {
+        self.out.len()
+    }
+
+    fn flush(&mut self) -> io::Result<usize> {
+        self.send()
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.stage != Stage::Open
+    }
+
+    fn handshake(&mut self) -> io::Result<()> {
+        while self.is_handshaking() {
+            match self.fill() {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn protocol(&self) -> Option<&[u8]> {
+        (self.stage == Stage::Open).then_some(b"http/1.1")
+    }
+}
