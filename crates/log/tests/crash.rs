@@ -67,7 +67,7 @@ fn say(line: &str) {
 
 fn start(dir: &Dir) -> (Child, impl Iterator<Item = String>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture"])
+        .args(["--exact", "crash::child", "--nocapture"])
         .env(CHILD, dir.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
