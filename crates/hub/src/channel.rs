@@ -1,4 +1,4 @@
-//! What the hub knows of one channel.
+//! The record of one channel.
 
 use std::rc::Rc;
 
@@ -8,21 +8,22 @@ use crate::ring::Ring;
 use crate::tombstones::Past;
 use crate::{Entry, Kind};
 
+/// The record of one channel: settings, history, subscribers.
 #[derive(Debug)]
 pub(crate) struct Channel<M> {
     pub(crate) name: Rc<str>,
     pub(crate) settings: SettingsId,
     pub(crate) past: Past,
     pub(crate) ring: Ring<M>,
-    /// Exact subscriptions.
+    /// Subscriptions by name.
     pub(crate) members: Members,
     /// Messages that wait for the log.
     pub(crate) pending: u32,
-    /// Whether the channel's last is one of them, and so the newest.
+    /// Whether one of them ends the channel. That is the newest.
     pub(crate) ending: bool,
-    /// When the oldest message is looked at again. It may have gone before.
+    /// When the oldest message is checked for expiry.
     pub(crate) alarm: Option<u64>,
-    /// The patterns that match, as of a version of the hub's patterns.
+    /// The patterns that match, as of `patterns_version`.
     pub(crate) patterns: Vec<u32>,
     pub(crate) patterns_version: Option<u64>,
 }
@@ -43,18 +44,18 @@ impl<M> Channel<M> {
         }
     }
 
-    /// Whether nobody needs the record.
+    /// Whether the record has neither subscribers nor pending messages.
     pub(crate) fn is_unused(&self) -> bool {
         self.members.is_empty() && self.pending == 0
     }
 
-    /// One pending message has come into the log or never will.
+    /// Counts one pending message less.
     pub(crate) fn settle_pending(&mut self, kind: Kind) {
         self.pending -= 1;
         self.ending &= kind != Kind::End;
     }
 
-    /// Takes a message that is the newest in the log.
+    /// Appends the newest message of the log.
     pub(crate) fn push(&mut self, entry: Rc<Entry<M>>) {
         self.past.last = entry.seq();
         self.past.ended = entry.kind == Kind::End;

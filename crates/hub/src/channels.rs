@@ -1,4 +1,4 @@
-//! All channels: their records, their history within bounds, and how they are forgotten.
+//! All channels: their records, the bounds on their history, and their eviction.
 
 mod refile;
 
@@ -14,34 +14,39 @@ use crate::share::{largest, share, slots};
 use crate::tombstones::{Past, Stamp, Tombstones};
 use crate::{Config, Entry, Kind, Seq};
 
+/// All channels of a hub, in a slab.
+///
+/// A channel with history, subscribers or pending messages has a record. An evicted one has a
+/// tombstone.
 #[derive(Debug)]
 pub(crate) struct Channels<M> {
     records: Vec<Option<Channel<M>>>,
     free: Vec<u32>,
-    /// Keyed against chosen collisions, never walked through.
+    /// Random keys prevent chosen collisions. Never iterated.
     by_name: HashMap<Rc<str>, u32>,
-    /// The same in the order of names, for patterns.
+    /// The same, sorted by name, for patterns.
     names: BTreeMap<Rc<str>, u32>,
     pub(crate) tombstones: Tombstones,
-    /// Records with a message in this life of theirs, by the newest one.
+    /// Records with a message since they were created, by newest message.
     written: Order,
-    /// Records with history, a list by namespace, by the newest message.
+    /// Records with history, by newest message, a list for each namespace.
     holding: Order,
-    /// Bytes of history by namespace.
+    /// Bytes of history of each namespace.
     held_bytes: Vec<usize>,
-    /// Written records that nobody uses, a list by namespace, by when somebody did.
+    /// Written records without subscribers or pending messages, by last use, a list for each
+    /// namespace.
     idle: Order,
-    /// How many records each namespace has.
+    /// Records of each namespace.
     held: Vec<usize>,
-    /// How many channels of each namespace have ended or are about to.
+    /// Channels of each namespace that have ended or are about to.
     endings: Vec<usize>,
-    /// When messages grow old: one alarm a record, at its oldest message's time or earlier.
+    /// When messages expire: one alarm for each record, at its oldest message's time or earlier.
     alarms: BTreeSet<(u64, u32)>,
     stamp: Stamp,
     /// Messages and bytes of history.
     messages: u64,
     bytes: u64,
-    /// Records turned into tombstones for lack of room, messages dropped for it.
+    /// Records evicted, and messages dropped, for lack of room.
     pub(crate) evicted_channels: u64,
     pub(crate) evicted_messages: u64,
 }
@@ -97,7 +102,7 @@ impl<M> Channels<M> {
         record.expect("a used record stays")
     }
 
-    /// What is known of the channel, with a record or without.
+    /// What is remembered of a channel, with a record or without.
     pub(crate) fn past(&self, name: &str, config: &Config) -> Past {
         match self.find(name) {
             Some(index) => self.record(index).past,
@@ -105,7 +110,7 @@ impl<M> Channels<M> {
         }
     }
 
-    /// Channels that have ended or are about to.
+    /// The number of channels that have ended or are about to.
     pub(crate) fn endings(&self) -> usize {
         self.endings.iter().sum()
     }
@@ -117,13 +122,14 @@ impl<M> Channels<M> {
         self.endings() < first || count(&self.endings, id.slot()) < share(ended_max - first, config)
     }
 
-    /// Whether subscribers may have a record made: those without a message leave publishers room.
+    /// Whether a subscription may create a record. Records without a message are at most half of
+    /// all, so that publishers find room.
     pub(crate) fn may_add_bare(&self, config: &Config) -> bool {
         // [hub:bound-bare]
         self.len() - self.written.len() < config.limits.channels_max.div_ceil(2)
     }
 
-    /// A message of the channel begins to wait for the log.
+    /// Counts a message of the channel that waits for the log.
     pub(crate) fn begin_pending(&mut self, index: u32, kind: Kind) {
         self.engage(index);
         let record = self.record_mut(index);
@@ -135,7 +141,7 @@ impl<M> Channels<M> {
         }
     }
 
-    /// One has come into the log or never will.
+    /// Counts one that waits no more.
     pub(crate) fn settle_pending(&mut self, index: u32, kind: Kind) {
         let record = self.record_mut(index);
         record.settle_pending(kind);
@@ -145,7 +151,7 @@ impl<M> Channels<M> {
         }
     }
 
-    /// Moves time in the hub's own order on; drops and subscriptions are stamped with it.
+    /// The next stamp, for a drop or a subscription.
     pub(crate) fn next_stamp(&mut self) -> Stamp {
         self.stamp.0 += 1;
         self.stamp
@@ -157,32 +163,32 @@ impl<M> Channels<M> {
         newest_first.take_while(move |(_, record)| record.past.last > seq)
     }
 
-    /// Whether there is a message in this life of the record.
+    /// Whether the record has had a message since it was created.
     pub(crate) fn is_written(&self, index: u32) -> bool {
         self.written.has(index)
     }
 
-    /// Records in the order of their names, from `name` on.
+    /// Records from `name` on, in the order of names.
     pub(crate) fn named_from(&self, name: &str) -> impl Iterator<Item = (&Rc<str>, u32)> {
         let names = self.names.range::<str, _>((Bound::Included(name), Bound::Unbounded));
         names.map(|(name, index)| (name, *index))
     }
 
-    /// Makes room for one more record of a namespace if there is none; false if all are in use.
+    /// Evicts idle records until one more fits; false if none is idle.
     pub(crate) fn make_room(&mut self, id: SettingsId, config: &Config) -> bool {
         while self.len() >= config.limits.channels_max {
             // [hub:bound-channels]
-            let Some(index) = self.gives_way(id, config) else { return false };
+            let Some(index) = self.record_to_evict(id, config) else { return false };
             self.evicted_channels += 1;
             self.retire(index, config);
         }
         true
     }
 
-    /// The idle record that goes for a new one: of its own namespace, if that has its share. Or
-    /// else of the one that has the most; that has more than its share, unless the new one's
-    /// has less.
-    fn gives_way(&self, id: SettingsId, config: &Config) -> Option<u32> {
+    /// The idle record to evict for a newcomer: of the newcomer's namespace if that is at its
+    /// share, else of the largest namespace. A namespace within its share loses a record only to a
+    /// newcomer whose namespace is below its own.
+    fn record_to_evict(&self, id: SettingsId, config: &Config) -> Option<u32> {
         let share = share(config.limits.channels_max, config);
         let held = |slot| count(&self.held, slot);
         let has_share = held(id.slot()) >= share;
@@ -195,8 +201,8 @@ impl<M> Channels<M> {
         self.idle.first_of(largest(others, held)?)
     }
 
-    /// Makes the record of a channel that has none. What was known of it stays known: the
-    /// tombstone goes only when there is a newer message to tell the same.
+    /// Creates the record of a channel that has none. Its tombstone stays until a newer message
+    /// replaces it.
     pub(crate) fn add(&mut self, name: &str, config: &Config) -> u32 {
         let past = self.tombstones.past(name, config);
         let name: Rc<str> = name.into();
@@ -218,12 +224,12 @@ impl<M> Channels<M> {
         index
     }
 
-    /// Somebody begins to need the record.
+    /// Notes that the record is in use.
     pub(crate) fn engage(&mut self, index: u32) {
         self.idle.remove(index);
     }
 
-    /// Somebody no longer needs the record.
+    /// Makes the record idle, or removes it, if it is no longer in use.
     pub(crate) fn settle(&mut self, index: u32, config: &Config) {
         if !self.record(index).is_unused() {
             return;
@@ -235,7 +241,7 @@ impl<M> Channels<M> {
         }
     }
 
-    /// Takes the newest message of the log into its channel's history.
+    /// Appends the newest message of the log to its channel's history.
     pub(crate) fn push(&mut self, index: u32, entry: Rc<Entry<M>>, config: &Config) {
         let id = self.record(index).settings;
         if !self.written.has(index) {
@@ -257,7 +263,7 @@ impl<M> Channels<M> {
         self.set_alarm(index, history_ms);
     }
 
-    /// Drops what is over a channel's own bounds.
+    /// Drops messages above the channel's own bounds.
     fn trim(&mut self, index: u32, config: &Config) {
         // [hub:bound-ring]
         loop {
@@ -271,9 +277,9 @@ impl<M> Channels<M> {
         }
     }
 
-    /// Drops what is over the bounds of the whole hub.
+    /// Drops messages and evicts records above the bounds of the whole hub.
     pub(crate) fn enforce(&mut self, config: &Config) {
-        // [hub:bound-bytes] [hub:shares] Whose is the most has more than its share.
+        // [hub:bound-bytes] [hub:shares] The largest namespace is above its share.
         while self.bytes > config.limits.history_bytes_max as u64 {
             let slot = largest(0..slots(config), |slot| count(&self.held_bytes, slot));
             let Some(index) = slot.and_then(|slot| self.holding.first_of(slot)) else { break };
@@ -290,7 +296,7 @@ impl<M> Channels<M> {
         }
     }
 
-    /// Drops what has grown old.
+    /// Drops expired messages.
     pub(crate) fn expire(&mut self, now_ms: u64, config: &Config) {
         while let Some((deadline, index)) = self.alarms.first().copied() {
             if deadline > now_ms {
@@ -311,7 +317,7 @@ impl<M> Channels<M> {
         self.alarms.first().map(|(deadline, _)| *deadline)
     }
 
-    /// Forgets all history. Up to `floor` there may have been messages in any channel.
+    /// Drops all history. Messages up to `floor` may have been in any channel.
     pub(crate) fn reset(&mut self, floor: Seq, config: &Config) {
         let dropped = self.next_stamp();
         for index in 0..self.records.len() {
@@ -332,7 +338,7 @@ impl<M> Channels<M> {
         self.endings.clear();
     }
 
-    /// Whatever was pending is not any more.
+    /// Forgets all pending messages.
     pub(crate) fn clear_pending(&mut self) {
         for record in self.records.iter_mut().flatten() {
             (record.pending, record.ending) = (0, false);
@@ -356,14 +362,14 @@ impl<M> Channels<M> {
         }
     }
 
-    /// An idle channel without history is worth a tombstone, no more.
+    /// Replaces an idle record without history by a tombstone.
     fn retire_if_bare(&mut self, index: u32, config: &Config) {
         if self.idle.has(index) && self.record(index).ring.is_empty() {
             self.retire(index, config);
         }
     }
 
-    /// Forgets a record that nobody uses, down to a tombstone.
+    /// Evicts an unused record: drops its history and leaves a tombstone.
     fn retire(&mut self, index: u32, config: &Config) {
         while !self.record(index).ring.is_empty() {
             self.drop_oldest(index);

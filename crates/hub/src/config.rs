@@ -1,33 +1,33 @@
-//! What an operator sets: bounds of the whole hub, and the settings of each namespace.
+//! The configuration: limits of the whole hub, and the settings of each namespace.
 
-/// What a channel of a namespace keeps, and what happens to who missed something.
+/// The settings of a namespace: history, patterns, keys, and what follows a gap.
 ///
-/// History is bounded by count, bytes *and* age, whichever comes first; the oldest goes first.
+/// Count, bytes *and* age bound a channel's history. The oldest message is dropped first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Messages that a channel keeps. Zero: no history; who falls behind has a gap.
+    /// Messages that a channel keeps. With zero a subscriber that falls behind has a gap.
     pub history_messages_max: usize,
     /// Bytes that a channel keeps, counted as [`Entry::bytes`](crate::Entry::bytes).
     pub history_bytes_max: usize,
-    /// How long a message is kept. `u64::MAX`: until it is pushed out.
+    /// How long a message is kept. `u64::MAX`: until another bound drops it.
     pub history_ms: u64,
-    /// Cost of the largest message that is taken.
+    /// The cost of the largest message.
     pub message_bytes_max: usize,
-    /// What a resume with a gap gets.
+    /// What follows the gap of a resume.
     pub on_gap: OnGap,
-    /// What happens to a slow reader that history overran.
+    /// What happens to a slow reader that history has overrun.
     pub on_overrun: OnOverrun,
     /// Whether patterns may be subscribed.
     pub patterns: PatternUse,
-    /// How long an idempotency key is remembered once its message is in the log. All keys together
-    /// are bounded by [`Limits::keys_max`].
+    /// How long an idempotency key is remembered after its commit. [`Limits::keys_max`] bounds all
+    /// keys together.
     pub key_ms: u64,
 }
 
 impl Default for Settings {
-    /// 256 messages, 256 KiB, five minutes; messages of 64 KiB; nothing after a gap; slow readers
-    /// are sent away; no patterns; keys for five minutes.
+    /// History of 256 messages, 256 KiB and five minutes; messages of 64 KiB; nothing after a gap;
+    /// slow readers are closed; no patterns; keys for five minutes.
     fn default() -> Self {
         Self {
             history_messages_max: 256,
@@ -42,31 +42,31 @@ impl Default for Settings {
     }
 }
 
-/// What follows a gap that a resume began with.
+/// The messages that follow the gap of a resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnGap {
-    /// Nothing from before: the client loads its state anew.
+    /// No old message: the client loads its state again.
     Nothing,
-    /// What is left.
+    /// The messages that history still has.
     Tail,
     /// The newest message only.
     Latest,
 }
 
-/// What happens when history no longer has what a slow reader is owed.
+/// What happens when history no longer has the messages that a slow reader is owed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnOverrun {
-    /// It is to be closed, with its cursor.
+    /// The reader is closed, with its cursor.
     Close,
-    /// A gap is declared, and it goes on with what is left.
+    /// A gap is declared, and the reader goes on with what history still has.
     Gap,
-    /// A gap is declared, and it goes on with the newest message.
+    /// A gap is declared, and the reader goes on with the newest message.
     Latest,
 }
 
-/// Whether patterns over a namespace may be subscribed.
+/// Whether clients may subscribe patterns over a namespace.
 ///
-/// One that begins with a wildcard needs all namespaces to allow it.
+/// A pattern that begins with a wildcard needs all namespaces to allow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PatternUse {
     /// They are refused.
@@ -75,54 +75,57 @@ pub enum PatternUse {
     Allowed,
 }
 
-/// Every bound of a hub. Memory is a function of these and of nothing that clients choose.
+/// The bounds of a hub. Its memory is a function of these, and of nothing that clients choose.
+///
+/// Channels, history, tombstones and keys are shared by all namespaces. A namespace's *share* is
+/// the limit divided by the number of namespaces. A full table evicts the oldest item of the
+/// newcomer's namespace if that is above its share, else of the largest namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Subscribers at a time: streams, that is, and polls while they wait.
+    /// Subscribers at a time: streams, and polls while they wait.
     pub subscribers_max: usize,
-    /// Subscriptions of one subscriber: what a resume has to look through.
+    /// Subscriptions of one subscriber.
     pub subscriptions_max: usize,
-    /// Channels with a record. Above it the one that has been idle for longest is forgotten, down
-    /// to a tombstone; if none is idle, new channels are refused. The one that goes is of the
-    /// namespace of the one that comes, if that has its equal share already; a namespace that keeps to
-    /// its share loses nothing to one that does not. Those that nobody has published to take at
-    /// most half, so that subscriptions leave room for publishers.
+    /// Channels with a record. When full, the longest-idle channel becomes a tombstone: of the
+    /// newcomer's namespace if that is at its share, else of the largest. If none is idle, new
+    /// channels are refused. Channels without a message take at most half, so that subscribers
+    /// leave room for publishers.
     pub channels_max: usize,
-    /// Forgotten channels of which the name and the last place are kept, so that a quiet channel
-    /// does not report a gap that it never had. Above it the oldest fold into the horizon of their
-    /// namespace: first of the one that comes, if that has more than an equal share, or else of
-    /// the one that has the most. What was folded is unknown, and a condition on it is refused.
+    /// Tombstones: forgotten channels whose name and newest message are remembered, so that a quiet
+    /// channel does not report a false gap. When full, the oldest tombstone of the over-share
+    /// newcomer's namespace, else of the largest, is folded into its namespace's horizon. A
+    /// condition on a folded channel is refused.
     pub tombstones_max: usize,
-    /// Channels that have ended. They stay known for as long as the epoch, record or not; above it
-    /// no channel can end any more. Half is for whoever comes first, and of the other half each
-    /// namespace has an equal part. What another authority ends is kept beyond it.
+    /// Channels that have ended. They are remembered until the epoch ends; when full, no more
+    /// channel can end. The first half is for any namespace, and each namespace has an equal part
+    /// of the other half. Channels that another sequencer ends may exceed it.
     pub ended_max: usize,
     /// Different patterns subscribed at a time.
     pub patterns_max: usize,
-    /// Bytes of history in all channels. Above it, of the namespace that has the most, the channel
-    /// that was written least recently loses its oldest message.
+    /// Bytes of history in all channels. When full, the least recently written channel of the
+    /// largest namespace drops its oldest message.
     pub history_bytes_max: usize,
-    /// Messages admitted and not yet in the log.
+    /// Messages that wait for the log.
     pub pending_max: usize,
-    /// Idempotency keys remembered, each for [`Settings::key_ms`]. One channel has at most a
-    /// sixteenth of them; above that its oldest is forgotten. Above the whole it is the oldest of the
-    /// namespace of the one that comes, if that has more than an equal share, or else of the one
-    /// that has the most.
+    /// Idempotency keys remembered, each for [`Settings::key_ms`]. A channel has at most a
+    /// sixteenth, and above that forgets its oldest. When full, the oldest key of the over-share
+    /// incoming namespace is forgotten, else of the largest.
     pub keys_max: usize,
-    /// Longest key.
+    /// The longest idempotency key.
     pub key_bytes_max: usize,
-    /// Messages replayed to one resume; a channel that would exceed it has a gap.
+    /// Messages replayed to one resume. A channel that would exceed it has a gap.
     pub replay_messages_max: usize,
     /// Bytes replayed to one resume, likewise.
     pub replay_bytes_max: usize,
-    /// Channels with a gap that are named to one catching-up subscriber one by one; beyond it the
-    /// pattern that they match has one gap as a whole.
+    /// Gaps of single channels that one catch-up declares. Above it, a pattern gets one gap for all
+    /// its channels.
     pub pattern_gaps_max: usize,
-    /// Steps of one search for what a subscriber's patterns are owed: one for each channel that is
-    /// looked at and one for each segment of patterns that it is compared with. First what was
-    /// written since the cursor is looked at; if that is more, the names that begin as the patterns
-    /// do; and if that is more, too, the pattern has one gap as a whole.
+    /// Steps of one search for the channels of a subscriber's patterns: one for each channel
+    /// visited and one for each pattern node compared. The search goes by time first, through the
+    /// channels written since the cursor. If that hits the limit, it goes by name, through each
+    /// pattern's prefix. A pattern for which this hits the limit, too, has one gap for all its
+    /// channels.
     pub pattern_steps_max: usize,
 }
 
@@ -147,23 +150,23 @@ impl Default for Limits {
     }
 }
 
-/// Limits of the hub and settings by namespace.
+/// The limits of the hub and the settings of each namespace.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// Bounds of the whole hub.
+    /// The limits of the whole hub.
     pub limits: Limits,
-    /// For namespaces that are not named below.
+    /// The settings of namespaces that are not named below.
     pub settings: Settings,
-    /// Namespaces with settings of their own; of two with the same name the first counts.
+    /// Namespaces with their own settings. The first of two with the same name counts.
     pub namespaces: Vec<(String, Settings)>,
 }
 
-/// Which settings: an index that channels keep instead of a name.
+/// A namespace's index, which channels keep instead of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SettingsId(u32);
 
 impl SettingsId {
-    /// Its place in lists by namespace; the last is for those without settings of their own.
+    /// The index in lists by namespace. The last one stands for namespaces without own settings.
     pub(crate) const fn slot(self) -> usize {
         self.0 as usize
     }
@@ -175,7 +178,7 @@ impl Config {
         self.by_id(self.id_of(namespace))
     }
 
-    /// A scan, done once per channel and subscription: an operator writes few namespaces.
+    /// A linear scan, once for each channel and subscription: operators configure few namespaces.
     pub(crate) fn id_of(&self, namespace: &str) -> SettingsId {
         let at = self.namespaces.iter().position(|(name, _)| name == namespace);
         let slot = at.unwrap_or(self.namespaces.len());
@@ -186,7 +189,7 @@ impl Config {
         self.namespaces.get(id.0 as usize).map_or(&self.settings, |(_, settings)| settings)
     }
 
-    /// Whether a pattern that stays in `namespace`, or in none, may be subscribed.
+    /// Whether clients may subscribe a pattern within `namespace`, or across all.
     pub(crate) fn allows_patterns(&self, namespace: Option<&str>) -> bool {
         let allows = |settings: &Settings| settings.patterns == PatternUse::Allowed;
         match namespace {

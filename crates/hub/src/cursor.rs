@@ -1,15 +1,16 @@
-//! Where in the log: epochs, sequence numbers, cursors and their text.
+//! Positions in the log: epochs, sequence numbers, cursors and their text form.
 
 use core::fmt;
 
-/// One unbroken life of a log, compared before any arithmetic on sequence numbers.
+/// Identifies an unbroken stretch of a log. Sequence numbers of different epochs are not
+/// comparable.
 ///
-/// It changes whenever history was lost or rewritten. Milliseconds of the log's birth are a good
-/// choice; what matters is that no two lives of one log share a number.
+/// A new epoch begins whenever history was lost or rewritten. No two epochs of one log may share a
+/// number; the milliseconds of its beginning are a good choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
 
-/// A place in the log. The authority numbers messages 1, 2, 3 … without holes.
+/// A sequence number: a message's position within its epoch. They are dense: 1, 2, 3 …
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(pub u64);
 
@@ -17,28 +18,30 @@ impl Seq {
     /// Before the first message.
     pub const ZERO: Self = Self(0);
 
-    /// The place after this one.
+    /// The next number.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 
-    /// The place before this one; [`ZERO`](Self::ZERO) has none and is its own.
+    /// The number before this one; that of [`ZERO`](Self::ZERO) is itself.
     #[must_use]
     pub const fn previous(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
 }
 
-/// "Everything up to `seq` of the log's life `epoch` that I was entitled to has reached me."
+/// A position in the log, from which a client can resume.
 ///
-/// Also the position of a message, which is the cursor of who has received it. The text form is
-/// `1<epoch>-<seq>`, both in base 36 without leading zeros; `1` is the form's version.
+/// As a client's cursor it says: "I have everything that I was entitled to, up to `seq` of
+/// `epoch`." The position of a message is the cursor of a client that has just received it. The
+/// text form is `1<epoch>-<seq>`, both in base 36 without leading zeros; `1` is the version of the
+/// form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Cursor {
-    /// The life of the log that `seq` belongs to.
+    /// The epoch that `seq` belongs to.
     pub epoch: Epoch,
-    /// The place in it.
+    /// The sequence number.
     pub seq: Seq,
 }
 
@@ -46,7 +49,7 @@ impl Cursor {
     /// Longest text form, in bytes.
     pub const BYTES_MAX: usize = 28;
 
-    /// Writes the text form to the end of a buffer, and gives it.
+    /// Writes the text form to the end of a buffer, and returns it.
     pub fn text(self, buffer: &mut [u8; Self::BYTES_MAX]) -> &str {
         let at = digits_before(buffer.len(), self.seq.0, buffer) - 1;
         buffer[at] = b'-';
@@ -68,35 +71,37 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// From where a subscription wants its channel.
+/// Where a subscription starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// From here on; nothing is owed from before. A subscriber that is behind gets what is left
-    /// since its cursor, as that is the place it knows. Written `now`.
+    /// At the head. A subscriber that is behind also gets what history still has since its cursor.
+    /// Written `now`.
     Now,
-    /// Everything that is still there. What was dropped before is not owed. Written `earliest`.
+    /// At the oldest message in history. Messages that were dropped before are not owed. Written
+    /// `earliest`.
     Earliest,
-    /// Everything after the cursor.
+    /// After the cursor.
     After(Cursor),
-    /// The client named a position that cannot be read: a gap is declared to it.
+    /// Nowhere: the client's position cannot be read, so a gap is declared.
     Unreadable,
 }
 
-/// What a client sends to resume: a [`Start`], and a proof of its session that is not ours to read.
+/// The token that a client sends to resume: a [`Start`], and a proof of its session that the hub
+/// does not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token<'a> {
-    /// From where.
+    /// The start.
     pub start: Start,
-    /// What follows the first `~`, as it came.
+    /// The text after the first `~`.
     pub proof: Option<&'a str>,
 }
 
 impl<'a> Token<'a> {
-    /// Longest text that is looked at, in bytes.
+    /// Longest text that is parsed, in bytes.
     pub const BYTES_MAX: usize = 96;
 
-    /// Reads a `Last-Event-ID` or cursor parameter. It never fails: what cannot be read becomes
-    /// [`Start::Unreadable`], which resolves to a declared gap.
+    /// Parses a `Last-Event-ID` or cursor parameter. It never fails: an invalid text becomes
+    /// [`Start::Unreadable`], which leads to a declared gap.
     pub fn parse(text: &'a str) -> Self {
         if text.len() > Self::BYTES_MAX {
             return Self { start: Start::Unreadable, proof: None };
@@ -115,7 +120,7 @@ impl<'a> Token<'a> {
     }
 }
 
-/// The number that the digits mean; `None` unless they are how [`digits_before`] writes it.
+/// Parses base 36; `None` unless [`digits_before`] writes the number with these digits.
 fn base36(digits: &str) -> Option<u64> {
     if digits.is_empty() || (digits.starts_with('0') && digits.len() > 1) {
         return None;
@@ -130,8 +135,8 @@ fn base36(digits: &str) -> Option<u64> {
     })
 }
 
-/// Writes a number in front of `at`, and gives where it begins. At the most 13 digits: 36^13 is above
-/// 2^64.
+/// Writes a number in base 36 before `at`, and returns where it begins. At most 13 digits: 36^13 is
+/// above 2^64.
 fn digits_before(mut at: usize, mut number: u64, buffer: &mut [u8; Cursor::BYTES_MAX]) -> usize {
     loop {
         at -= 1;

@@ -1,30 +1,30 @@
-//! Messages: as they are handed in, and as they stand in the log.
+//! Messages: on their way into the log, and in it.
 
 use std::rc::Rc;
 
 use crate::{ChannelName, Cursor, Epoch, Seq};
 
-/// What a message is to its channel.
+/// Whether a message ends its channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// One of any number.
+    /// Another message may follow.
     Message,
-    /// The last one: the channel takes no more, and subscribers learn that it has ended.
+    /// The last message: the channel takes no more, and its subscribers learn that it has ended.
     End,
 }
 
 /// A message on its way into the log.
 ///
-/// `M` is the body: whatever the layer above has encoded once for all subscribers.
+/// `M` is the body, which the layer above defines.
 #[derive(Clone, Copy, Debug)]
 pub struct Publication<'a, M> {
-    /// Where to.
+    /// The channel.
     pub channel: ChannelName<'a>,
-    /// What.
+    /// The body.
     pub body: M,
-    /// Bytes that the body holds, for the bounds on history.
+    /// The bytes of the body, for the bounds on history.
     pub cost: usize,
-    /// Whether it is the channel's last.
+    /// Whether it ends its channel.
     pub kind: Kind,
     /// The publisher's idempotency key: a repeat is answered with the first one's position.
     pub key: Option<&'a str>,
@@ -40,19 +40,19 @@ impl<'a, M> Publication<'a, M> {
     }
 }
 
-/// A message in the log, shared by everybody who still needs it.
+/// A message in the log.
 #[derive(Debug)]
 pub struct Entry<M> {
-    /// Its place, and so the cursor of who has received it.
+    /// Its position, which is the cursor of a subscriber that has received it.
     pub position: Cursor,
-    /// The message before it in the same channel, if the hub knows: a client that saw another one
-    /// last has missed something.
+    /// The message before it in the same channel, if the hub knows it. A client that saw another
+    /// one last has missed messages.
     pub previous: Option<Seq>,
     /// Its channel.
     pub channel: Rc<str>,
     /// When it was admitted, in the caller's milliseconds.
     pub time_ms: u64,
-    /// Whether it is the channel's last.
+    /// Whether it ends its channel.
     pub kind: Kind,
     /// The body.
     pub body: M,
@@ -60,21 +60,21 @@ pub struct Entry<M> {
 }
 
 impl<M> Entry<M> {
-    /// What an entry is counted as, besides its body: itself, its count of owners, its slot.
+    /// The bytes that an entry counts as, besides its body.
     pub const OVERHEAD_BYTES: usize = size_of::<Self>() + 32;
 
-    /// What it is counted as.
+    /// The bytes that it counts as.
     pub const fn bytes(&self) -> usize {
         self.cost.saturating_add(Self::OVERHEAD_BYTES)
     }
 
-    /// Its place in the log.
+    /// Its sequence number.
     pub const fn seq(&self) -> Seq {
         self.position.seq
     }
 }
 
-/// What makes an [`Entry`] as soon as its place is certain.
+/// An [`Entry`] whose position is not final yet.
 #[derive(Debug)]
 pub(crate) struct Draft<M> {
     pub(crate) body: M,

@@ -1,16 +1,16 @@
-//! What is refused, and what was misused.
+//! Errors: requests that are refused, and calls that the hub's owner must not make.
 
 use core::fmt;
 
 use crate::{Cursor, Seq};
 
-/// A client's or a publisher's request that was refused. Nothing has changed.
+/// Why a client's request was refused. The hub is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The message costs more than the namespace takes.
+    /// The message costs more than its namespace allows.
     MessageTooLarge {
-        /// What it takes.
+        /// The namespace's limit.
         bytes_max: usize,
     },
     /// The idempotency key is longer than [`Limits::key_bytes_max`](crate::Limits::key_bytes_max),
@@ -23,42 +23,41 @@ pub enum Refusal {
     },
     /// The newest message of the channel is not the expected one.
     Unexpected {
-        /// The newest that the hub knows of, or zero.
+        /// The newest that the hub knows, or zero.
         last: Seq,
     },
-    /// The hub has forgotten what was in the channel, if anything was, and so cannot say whether
-    /// the condition holds. Publish without one.
+    /// The hub has forgotten the channel, and cannot say whether the condition holds. Publish
+    /// without a condition.
     Forgotten {
-        /// Of what is up to here it no longer knows.
+        /// Messages up to here may have been forgotten.
         through: Seq,
     },
-    /// Whether the condition holds depends on a message that is not in the log yet. Ask again
-    /// when it is.
+    /// The condition depends on a message that is still pending. Try again when it is settled.
     Undecided {
         /// That message.
         pending: Cursor,
     },
     /// Too many messages wait for the log.
     Backlog,
-    /// No room for another channel: none is idle, or too many are there for subscribers only.
+    /// No room for another channel: none is idle, or too many have subscribers only.
     Channels,
-    /// As many channels have ended as can be remembered, so this one cannot.
+    /// Too many channels have ended to remember another.
     Endings,
     /// No room for another pattern.
     Patterns,
-    /// The namespace takes no patterns.
+    /// The namespace allows no patterns.
     PatternsOff,
     /// No room for another subscriber.
     Subscribers,
-    /// The subscriber has as many subscriptions as it may.
+    /// The subscriber has too many subscriptions.
     Subscriptions,
-    /// It has this subscription already.
+    /// The subscriber has this subscription already.
     Subscribed,
 }
 
 impl Refusal {
-    /// Whether the same request may be taken later without anything being different about it:
-    /// something is full that empties. Whoever is refused for good is not to come back with it.
+    /// Whether the same request may succeed later, because a full table may empty. With any other
+    /// refusal the client should not repeat it.
     pub const fn passes(self) -> bool {
         match self {
             Self::Undecided { .. }
@@ -106,20 +105,21 @@ impl fmt::Display for Refusal {
 
 impl core::error::Error for Refusal {}
 
-/// A call that the hub's owner should not have made. Nothing has changed.
+/// A call that the hub's owner must not make. The hub is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misuse {
-    /// Nothing is pending there: never admitted, settled already, or of another epoch.
+    /// No message is pending at this position: none was admitted, it is settled, or the epoch is
+    /// another.
     NotPending,
-    /// An older message is still pending: the log's order is the order of commits.
+    /// An older message comes first: commits follow the log's order.
     OutOfOrder {
-        /// The oldest one that is pending, or what the log has to go on with.
+        /// The position that comes next.
         next: Seq,
     },
-    /// The hub's own messages are pending: it cannot follow another authority meanwhile.
+    /// Messages of the hub's own are pending, so it cannot follow another sequencer.
     Pending,
-    /// The epoch is not a new one.
+    /// The epoch is the current one.
     SameEpoch,
 }
 

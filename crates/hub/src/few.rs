@@ -1,9 +1,10 @@
-//! A list that usually has one item, which then lies in the list itself.
+//! A list that stores a single item inline.
 
 use std::ops::{Deref, DerefMut};
 
-/// Most streams have one subscription, and most channels of one user's have one subscriber: that one
-/// costs no allocation, and nothing of a larger list is kept once it is alone again.
+/// A list that allocates only for two items or more.
+///
+/// Most streams have one subscription, and most channels of a single user have one subscriber.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Few<T> {
     #[default]
@@ -13,7 +14,7 @@ pub(crate) enum Few<T> {
 }
 
 impl<T> Few<T> {
-    /// Appends.
+    /// Appends an item.
     pub(crate) fn push(&mut self, item: T) {
         *self = match std::mem::take(self) {
             Self::None => Self::One(item),
@@ -25,7 +26,7 @@ impl<T> Few<T> {
         };
     }
 
-    /// Takes the item at `at` out; the last one takes its place.
+    /// Removes the item at `at` and moves the last item there.
     ///
     /// # Panics
     /// If there is none.

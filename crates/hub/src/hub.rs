@@ -1,4 +1,4 @@
-//! The hub: the order authority, the log's head, and fan-out.
+//! The hub: the log's head, fan-out, and following another sequencer's log.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -9,47 +9,47 @@ use crate::entry::Draft;
 use crate::keys::Keys;
 use crate::patterns::Patterns;
 use crate::sequencer::Pending;
-use crate::subscribers::{CatchingUp, Mode, Place, Stage, State, Subscribers};
+use crate::subscribers::{CatchUp, Mode, ReadPosition, Stage, State, Subscribers};
 use crate::{Config, Cursor, Entry, Epoch, Misuse, Publication, Reason, Seq, Stats, SubscriberKey};
 
-/// What a subscriber did with a message that was named to it.
+/// A subscriber's answer to a message that was offered to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
-    /// It has the message.
+    /// It took the message.
     Taken,
-    /// It has no room. It has not got the message and is behind from here on: nothing more is
-    /// named to it until it has caught up with [`Subscriber::pull`](crate::Subscriber::pull).
+    /// It has no room, and did not take the message. From here on it is behind: nothing more is
+    /// offered to it until it has caught up with [`Subscriber::pull`](crate::Subscriber::pull).
     Full,
-    /// It fetches by itself, as a poll does: the same, and nobody counts it as slow.
+    /// It pulls by itself, as a poll does. It is behind as with `Full`, but does not count as slow.
     Fetches,
 }
 
-/// A message that is in the log now.
+/// A message that has just entered the log.
 #[derive(Debug)]
 pub struct Committed<M> {
     /// The message.
     pub entry: Rc<Entry<M>>,
     /// Subscribers that took it.
     pub taken: usize,
-    /// Subscribers that are behind, and find it in history if that is long enough.
+    /// Subscribers that are behind. They find it in history, if history is long enough.
     pub behind: usize,
 }
 
-/// Channels, history, subscribers: the whole state of one log's hub.
+/// The whole state of one log's hub: channels, their history, subscribers.
 ///
-/// Times are milliseconds of any clock that the caller keeps to. What belongs to one subscriber is
-/// at [`subscriber`](Self::subscriber).
+/// Times are milliseconds of any one clock of the caller. The calls for one subscriber are at
+/// [`subscriber`](Self::subscriber).
 ///
 /// # Costs
-/// An admission looks the channel up by name, once, and a commit does not; neither touches anything
-/// that grows with the number of channels. Fan-out walks dense lists of those who are subscribed, one step
-/// for each. A commit allocates the entry and nothing else, where the channel is known. What has
-/// grown old is dropped by whichever call comes first, in time proportional to what is dropped.
+/// An admission looks up the channel's name once, a commit not at all. Neither touches anything
+/// that grows with the number of channels. Fan-out walks dense lists of subscriptions, one step for
+/// each. A commit to a known channel allocates the entry and nothing else. The first call after
+/// messages or keys have expired drops them, in time proportional to their number.
 #[derive(Debug)]
 pub struct Hub<M> {
     pub(crate) config: Config,
     pub(crate) epoch: Epoch,
-    /// The newest message in the log, or what stands for one that failed.
+    /// The newest position of the log: a message, or a void.
     pub(crate) head: Seq,
     pub(crate) channels: Channels<M>,
     pub(crate) patterns: Patterns,
@@ -60,7 +60,7 @@ pub struct Hub<M> {
 }
 
 impl<M> Hub<M> {
-    /// An empty hub, in a life of its log that has not been before.
+    /// An empty hub, in an epoch that has not been before.
     pub fn new(epoch: Epoch, config: Config) -> Self {
         Self {
             config,
@@ -75,18 +75,18 @@ impl<M> Hub<M> {
         }
     }
 
-    /// What the hub was made with.
+    /// The configuration.
     pub const fn config(&self) -> &Config {
         &self.config
     }
 
-    /// The position of the newest message in the log: what a client that has loaded its state
-    /// now subscribes from.
+    /// The position of the newest message in the log. A client that has just loaded its state
+    /// subscribes from here.
     pub const fn position(&self) -> Cursor {
         Cursor { epoch: self.epoch, seq: self.head }
     }
 
-    /// What is counted, and how large everything is.
+    /// The counters and gauges.
     pub fn stats(&self) -> Stats {
         Stats {
             channels: self.channels.len(),
@@ -104,12 +104,13 @@ impl<M> Hub<M> {
         }
     }
 
-    /// Takes a message that another authority has put in order: the next one of its log. Its
-    /// conditions are that authority's business; its key is remembered.
+    /// Applies the next message of a log that another sequencer orders. That sequencer has judged
+    /// its condition and key; the key is remembered.
     ///
     /// # Errors
-    /// [`Misuse::OutOfOrder`] if it is not the next one: if it is a later one, [`lose`](Self::lose)
-    /// what is missing first. [`Misuse::Pending`] if the hub itself is the authority.
+    /// [`Misuse::OutOfOrder`] if it is not the next one. If it is a later one, call
+    /// [`lose`](Self::lose) for the missing ones first. [`Misuse::Pending`] if messages of this hub
+    /// are pending.
     pub fn apply(
         &mut self,
         seq: Seq,
@@ -137,17 +138,19 @@ impl<M> Hub<M> {
         Ok(self.append(index, Draft { body, cost, kind, time_ms: now_ms }, deliver))
     }
 
-    /// What another authority's log had up to `seq`, this hub will never see: history from before
-    /// goes, who was live is behind, and has a gap. Also how a hub starts in the middle of a log.
+    /// Notes that the entries of another sequencer's log up to `seq` are lost to this hub. It drops
+    /// all history; live subscribers are behind and have a gap. A hub that starts in the middle of
+    /// a log calls it, too.
     ///
     /// # Errors
-    /// [`Misuse::OutOfOrder`] if it has that already, [`Misuse::Pending`] as for `apply`.
+    /// [`Misuse::OutOfOrder`] if the head has reached `seq` already, [`Misuse::Pending`] as for
+    /// [`apply`](Self::apply).
     pub fn lose(&mut self, seq: Seq) -> Result<(), Misuse> {
         self.follow(seq)?;
         for subscriber in self.subscribers.iter_mut() {
             fall_behind(subscriber, self.head);
             for subscription in subscriber.subscriptions.iter_mut() {
-                // No reader's fault, so nobody is sent away for it.
+                // The readers were not slow, so `OnOverrun::Close` must not close them.
                 if subscription.stage == Stage::Steady {
                     subscription.stage = Stage::Resuming;
                 }
@@ -158,8 +161,8 @@ impl<M> Hub<M> {
         Ok(())
     }
 
-    /// The places up to `seq` are empty in another authority's log: no message has them, and none
-    /// will. Nobody has missed anything.
+    /// Notes that the positions up to `seq` are void in another sequencer's log: no message has
+    /// them or ever will. Nobody has missed anything.
     ///
     /// # Errors
     /// As for [`lose`](Self::lose).
@@ -169,12 +172,12 @@ impl<M> Hub<M> {
         Ok(())
     }
 
-    /// The log's history was lost or rewritten: a new life begins, from nothing. What is pending is
-    /// gone, and its callers are to be told that it may or may not have been kept. Keys are
-    /// forgotten. Every subscriber is behind and has a gap.
+    /// Begins an epoch, because the log's history was lost or rewritten. The log starts empty, keys
+    /// are forgotten, and every subscriber is behind and has a gap. Pending messages are dropped;
+    /// the caller has to tell their publishers that they may or may not have been kept.
     ///
     /// # Errors
-    /// [`Misuse::SameEpoch`].
+    /// [`Misuse::SameEpoch`] if it is not a new epoch.
     pub fn begin_epoch(&mut self, epoch: Epoch) -> Result<(), Misuse> {
         if epoch == self.epoch {
             return Err(Misuse::SameEpoch);
@@ -198,20 +201,20 @@ impl<M> Hub<M> {
         epoch
     }
 
-    /// Drops what has grown old. Other calls that take the time do so, too; call it at
-    /// [`next_deadline`](Self::next_deadline) so that memory is free again while nothing happens.
+    /// Drops expired messages and keys. Every other call that takes the time does so, too. Call it
+    /// at [`next_deadline`](Self::next_deadline) to free memory while the hub is idle.
     pub fn advance(&mut self, now_ms: u64) {
         self.keys.expire(now_ms);
         self.channels.expire(now_ms, &self.config);
     }
 
-    /// When [`advance`](Self::advance) may have something to do next, in the caller's milliseconds.
+    /// When [`advance`](Self::advance) may have something to drop, in the caller's milliseconds.
     pub fn next_deadline(&self) -> Option<u64> {
         let deadlines = [self.channels.next_deadline(), self.keys.deadline()];
         deadlines.into_iter().flatten().min()
     }
 
-    /// The head moves on by one message: history, fan-out, bounds.
+    /// Appends one message to the log: history, fan-out, bounds.
     pub(crate) fn append(
         &mut self,
         channel: u32,
@@ -234,8 +237,8 @@ impl<M> Hub<M> {
         Committed { entry, taken, behind }
     }
 
-    /// Names the newest message to the channel's subscribers: how many took it, and how many are
-    /// behind now.
+    /// Offers the newest message to the channel's subscribers. Returns how many took it, and how
+    /// many are behind now.
     fn fan_out(
         &mut self,
         channel: u32,
@@ -244,7 +247,7 @@ impl<M> Hub<M> {
         let Self { channels, patterns, subscribers, stats, head, .. } = self;
         let record = channels.record(channel);
         let of_patterns = record.patterns.iter().map(|it| patterns.members(*it).as_slice());
-        // Without a pattern there is one list, in which nobody stands twice.
+        // Without a pattern there is only the channel's list, which has each subscriber once.
         let may_repeat = !record.patterns.is_empty();
         let (mut taken, mut behind) = (0, 0);
         for list in iter::once(record.members.as_slice()).chain(of_patterns) {
@@ -254,7 +257,7 @@ impl<M> Hub<M> {
                 if may_repeat && mem::replace(&mut subscriber.named, *head) == *head {
                     continue;
                 }
-                if subscriber.place == Place::LIVE {
+                if subscriber.position == ReadPosition::LIVE {
                     match deliver(subscriber.key) {
                         Flow::Taken => {
                             taken += 1;
@@ -281,7 +284,7 @@ impl<M> Hub<M> {
         }
     }
 
-    /// What has to come next from another authority.
+    /// Checks that `seq` is above the head, and returns the next position.
     fn follow(&self, seq: Seq) -> Result<Seq, Misuse> {
         let next = self.head.next();
         if !self.pending.is_empty() {
@@ -292,23 +295,23 @@ impl<M> Hub<M> {
 }
 
 fn fall_behind(subscriber: &mut State, cursor: Seq) {
-    if subscriber.place == Place::LIVE {
-        subscriber.place = Place::behind(cursor);
+    if subscriber.position == ReadPosition::LIVE {
+        subscriber.position = ReadPosition::behind(cursor);
     }
 }
 
-/// The subscriber is at the beginning of a new life of the log, and has to be told.
+/// Puts a subscriber to the beginning of a new epoch, with a gap to declare.
 fn restart(subscriber: &mut State) {
-    subscriber.place = Place::behind(Seq::ZERO);
+    subscriber.position = ReadPosition::behind(Seq::ZERO);
     subscriber.named = Seq::ZERO;
-    if let Some(CatchingUp { told, tally }) = subscriber.caught_so_far() {
-        told.clear();
+    if let Some(CatchUp { declared, tally }) = subscriber.catch_up() {
+        declared.clear();
         (tally.promised_messages, tally.promised_bytes) = (0, 0);
     }
     for subscription in subscriber.subscriptions.iter_mut() {
-        (subscription.start, subscription.done) = (Seq::ZERO, Seq::ZERO);
-        (subscription.wants, subscription.whole) = (Seq::ZERO, Seq::ZERO);
-        subscription.horizon = Seq::ZERO;
+        (subscription.had_after, subscription.had_through) = (Seq::ZERO, Seq::ZERO);
+        (subscription.wanted_after, subscription.complete_after) = (Seq::ZERO, Seq::ZERO);
+        subscription.horizon_told = Seq::ZERO;
         subscription.stage = Stage::Fresh;
         subscription.mode = Mode::Exact;
         // [hub:resume-epoch]

@@ -1,78 +1,78 @@
-//! What a subscriber that catches up is given.
+//! The results of a pull: messages, gaps, and the end of catching up.
 
 use std::rc::Rc;
 
 use crate::{Cursor, Entry, Seq};
 
-/// The next thing to put on a subscriber's stream, in this order.
+/// One item for a subscriber's stream.
 #[derive(Debug)]
 pub enum Item<M> {
-    /// A message. Its position is the subscriber's cursor once it has it.
+    /// A message. Its position is the subscriber's cursor after it.
     Message(Rc<Entry<M>>),
-    /// Messages that it was entitled to, or may have been, and will not get.
+    /// Messages that the subscriber was, or may have been, entitled to and will not get.
     Gap(Gap),
-    /// It has everything; from here on messages are named to it as they are committed.
+    /// The subscriber has everything, and is live from here on.
     Sync(Sync),
 }
 
-/// A declared gap. Whoever keeps state of the channel has to load it anew.
+/// A declared gap. A client that keeps state of the channel has to load it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// Where.
+    /// The channel or the pattern.
     pub scope: Scope,
-    /// Why.
+    /// The cause.
     pub reason: Reason,
-    /// Messages of this part of the log may be missing. With [`Reason::Epoch`], `Ahead` and
-    /// `Unreadable` it begins at zero: how much is missing cannot be known, and what is left, if
-    /// the namespace wants that to follow, lies inside.
+    /// The part of the log in which messages may be missing. With [`Reason::Epoch`], `Ahead` and
+    /// `Unreadable` it begins at zero, because nobody knows how much is missing. Messages that the
+    /// namespace has follow such a gap lie inside it.
     pub missed: Span,
-    /// The channel has ended inside the gap: nothing will come.
+    /// The channel has ended inside the gap: nothing will follow.
     pub ended: bool,
 }
 
-/// The part of the log after one place and up to another.
+/// A part of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Not in it.
+    /// The position before the first one.
     pub after: Seq,
-    /// The last in it.
+    /// The last position.
     pub through: Seq,
 }
 
 impl Span {
-    /// Whether the place is in it.
+    /// Whether the position is in it.
     pub const fn contains(&self, seq: Seq) -> bool {
         self.after.0 < seq.0 && seq.0 <= self.through.0
     }
 }
 
-/// What a gap is a gap in.
+/// The scope of a gap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// One channel.
     Channel(Rc<str>),
-    /// Channels that match a pattern, some or all.
+    /// Some or all channels that match a pattern.
     Pattern(Rc<str>),
 }
 
-/// Why there is a gap.
+/// The cause of a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// The cursor is of another life of the log.
+    /// The cursor belongs to another epoch.
     Epoch,
-    /// The cursor is above the head: the log has lost what the client has seen.
+    /// The cursor is above the head: the log has lost messages that the client has seen.
     Ahead,
-    /// History no longer has what was missed.
+    /// History no longer has the messages.
     Trimmed,
-    /// It would be more than one resume may replay, or gaps in more channels than are named one by
-    /// one.
+    /// The messages are more than a resume may replay, or too many channels have a gap to name
+    /// each.
     Limit,
     /// The cursor could not be read.
     Unreadable,
 }
 
 impl Reason {
-    /// The word that clients are told.
+    /// The word on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Epoch => "epoch",
@@ -87,15 +87,15 @@ impl Reason {
 /// The end of catching up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sync {
-    /// Where the subscriber is.
+    /// The subscriber's cursor.
     pub cursor: Cursor,
-    /// Gaps declared since it was last live. Zero: it has recovered everything.
+    /// Gaps declared since the subscriber was last live. Zero: it has recovered everything.
     pub gaps: u32,
-    /// Messages fetched since it was last live.
+    /// Messages pulled since it was last live.
     pub replayed: u64,
 }
 
-/// How much one [`pull`](crate::Subscriber::pull) may hand out: what the stream has room for.
+/// The room of a stream: how much one [`pull`](crate::Subscriber::pull) may hand out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// Messages. One is always handed out.
@@ -110,10 +110,10 @@ pub struct Budget {
 pub enum Progress {
     /// The subscriber is live.
     Live,
-    /// There is more for when there is room again.
+    /// The budget is spent. Pull again when the stream has room.
     More,
-    /// History has overrun a slow reader, and its namespace wants it closed. It may come back with
-    /// this cursor. No message was handed out, and no gap but those of subscriptions that began
-    /// with a cursor that is none: these it has to be told, its cursor says nothing of them.
+    /// History has overrun a slow reader, and its namespace closes such readers. It may come back
+    /// with this cursor. Only gaps caused by invalid start cursors were handed out: the client has
+    /// to hear of them, because this cursor does not cover them.
     Overrun(Cursor),
 }

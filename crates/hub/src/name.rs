@@ -1,26 +1,26 @@
-//! Names of channels and patterns over them.
+//! Channel names, and patterns over them.
 
 use core::fmt;
 
 /// Longest name or pattern, in bytes.
 const BYTES_MAX: usize = 200;
 
-/// Most segments of a pattern, a last `>` not counted.
+/// Most segments of a pattern, not counting a last `>`.
 pub(crate) const PATTERN_SEGMENTS_MAX: usize = 16;
 
-/// Most `*` in a pattern. Together with the segments it bounds how often the tree of patterns
-/// forks for a name.
+/// Most `*` in a pattern. With the number of segments it bounds the nodes that the pattern tree
+/// visits for a name.
 const PATTERN_STARS_MAX: usize = 3;
 
 /// The name of a channel: 1 to 200 bytes of `[A-Za-z0-9_.:~@/-]`, in segments that `:` separates.
 ///
-/// No segment is empty. The first one names the namespace, whose [`Settings`](crate::Settings)
-/// apply. Names that begin with `$` are the service's own: see [`reserved`](Self::reserved).
+/// No segment is empty. The first segment is the namespace, whose [`Settings`](crate::Settings)
+/// apply. Names that begin with `$` are [reserved](Self::reserved) for the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelName<'a>(&'a str);
 
 impl<'a> ChannelName<'a> {
-    /// A name that clients may use.
+    /// Checks a name that clients may use.
     ///
     /// # Errors
     /// [`NameError`] says what is wrong with it.
@@ -29,7 +29,7 @@ impl<'a> ChannelName<'a> {
         Ok(Self(name))
     }
 
-    /// A name of the service itself, `$presence:room:7` say: `$`, then as for clients.
+    /// Checks a reserved name, for example `$presence:room:7`: `$`, then a name as for clients.
     ///
     /// # Errors
     /// [`NameError`] says what is wrong with it.
@@ -52,15 +52,15 @@ impl<'a> ChannelName<'a> {
     }
 }
 
-/// Many channels at once: `*` stands for exactly one segment, a last `>` for one or more.
+/// A pattern over channel names: `*` stands for exactly one segment, a last `>` for one or more.
 ///
-/// A wildcard is a whole segment. None of them matches a first segment that begins with `$`. There
-/// are at most 16 segments before a last `>`, and at most 3 `*` among them.
+/// A wildcard is a whole segment. No wildcard matches a first segment that begins with `$`. A
+/// pattern has at most 16 segments before a last `>`, and at most 3 of them are `*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pattern<'a>(&'a str);
 
 impl<'a> Pattern<'a> {
-    /// A pattern with a wildcard at least.
+    /// Checks a pattern, which has at least one wildcard.
     ///
     /// # Errors
     /// [`NameError`] says what is wrong with it.
@@ -90,28 +90,28 @@ impl<'a> Pattern<'a> {
         self.0
     }
 
-    /// The namespace that it stays in; `None` if the first segment is a wildcard.
+    /// The namespace of all channels that it matches; `None` if the first segment is a wildcard.
     pub fn namespace(self) -> Option<&'a str> {
         Some(namespace(self.0)).filter(|first| !matches!(*first, "*" | ">"))
     }
 
-    /// Whether the channel is one of them.
+    /// Whether it matches a channel.
     pub fn matches(self, channel: ChannelName<'_>) -> bool {
         matches(self.0, channel.0)
     }
 }
 
-/// What a subscription is for.
+/// The target of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target<'a> {
     /// One channel.
     Channel(ChannelName<'a>),
-    /// All channels that match, also those to come.
+    /// All channels that match, also future ones.
     Pattern(Pattern<'a>),
 }
 
 impl<'a> Target<'a> {
-    /// Reads a pattern if there is a wildcard in it, a channel's name otherwise.
+    /// Checks a text: as a pattern if it has a wildcard, else as a channel name.
     ///
     /// # Errors
     /// [`NameError`] says what is wrong with it.
@@ -136,13 +136,13 @@ impl<'a> Target<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NameError {
-    /// Nothing between two colons, or nothing at all.
+    /// An empty segment, or an empty name.
     EmptySegment,
     /// More than 200 bytes.
     TooLong,
-    /// A byte that names do not have, a wildcard that is not a whole segment, a `$` that is not ours.
+    /// A byte that names may not have, a wildcard that is not a whole segment, or a reserved `$`.
     Byte,
-    /// A pattern that is a plain name.
+    /// A pattern without a wildcard.
     NoWildcard,
     /// A pattern with more than 16 segments before a last `>`.
     ManySegments,
@@ -186,7 +186,7 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Each publication's name is looked at here: once through its bytes.
+/// Checks a name in one pass. Every publication's name is checked here.
 fn check(name: &str) -> Result<(), NameError> {
     if name.len() > BYTES_MAX {
         return Err(NameError::TooLong);
@@ -204,7 +204,7 @@ fn check(name: &str) -> Result<(), NameError> {
     if before == b':' { Err(NameError::EmptySegment) } else { Ok(()) }
 }
 
-/// The same for a pattern, where `*` may be a segment.
+/// Checks a pattern without its last `>`: as a name in which `*` may be a segment.
 fn check_segments(pattern: &str) -> Result<(), NameError> {
     if pattern.len() > BYTES_MAX {
         return Err(NameError::TooLong);
@@ -212,7 +212,7 @@ fn check_segments(pattern: &str) -> Result<(), NameError> {
     pattern.split(':').try_for_each(|segment| if segment == "*" { Ok(()) } else { check(segment) })
 }
 
-/// The bytes that segments are made of.
+/// The bytes that segments may have.
 const PLAIN: [bool; 256] = {
     let plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.~@/-";
     let (mut bytes, mut at) = ([false; 256], 0);

@@ -1,9 +1,9 @@
-//! Lists of slab indices in an order of use, with O(1) for everything.
+//! Linked lists of slab indices, with O(1) for every operation.
 
 const NONE: u32 = u32::MAX;
 
-/// Indices in the order in which they were last put to the end of their list. An index is in one
-/// list at most.
+/// Lists of indices, each in the order in which `put_last` was called. An index is in at most one
+/// list.
 #[derive(Debug, Default)]
 pub(crate) struct Order {
     links: Vec<Link>,
@@ -42,12 +42,12 @@ impl Order {
         self.links.get(index as usize).is_some_and(|link| link.list != NONE)
     }
 
-    /// Puts `index` to the end of the first list, wherever it was.
+    /// Moves `index` to the end of the first list.
     pub(crate) fn put_last(&mut self, index: u32) {
         self.put_last_of(0, index);
     }
 
-    /// Puts `index` to the end of a list, wherever it was.
+    /// Moves `index` to the end of a list.
     pub(crate) fn put_last_of(&mut self, list: usize, index: u32) {
         if self.lists.len() <= list {
             self.lists.resize(list + 1, EMPTY);
@@ -88,7 +88,7 @@ impl Order {
         self.links[index as usize] = UNLISTED;
     }
 
-    /// Empties all lists, one behind the other.
+    /// Empties all lists, one after the other.
     pub(crate) fn drain(&mut self) -> Vec<u32> {
         let mut all = Vec::with_capacity(self.len());
         for list in 0..self.lists.len() {
@@ -100,7 +100,7 @@ impl Order {
         all
     }
 
-    /// The first list from the end to the beginning.
+    /// The first list, from its end to its beginning.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = u32> + '_ {
         let mut at = self.lists.first().map_or(NONE, |list| list.last);
         std::iter::from_fn(move || {

@@ -1,18 +1,18 @@
-//! The patterns that are subscribed, and which of them match a name.
+//! The subscribed patterns, and a tree that finds those that match a name.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::members::Members;
 
-/// Subscribed patterns. All subscribers of one share a record.
+/// All subscribed patterns. The subscribers of a pattern share its record.
 #[derive(Debug, Default)]
 pub(crate) struct Patterns {
     records: Vec<Option<Record>>,
     free: Vec<u32>,
     by_text: HashMap<Rc<str>, u32>,
     tree: Tree,
-    /// Changes with the set of patterns: what a channel has looked up is good for one version.
+    /// Changes with the set of patterns. A channel's cached matches are valid for one version.
     version: u64,
 }
 
@@ -48,7 +48,7 @@ impl Patterns {
         &mut record.expect("subscriptions hold indices of records").members
     }
 
-    /// The record of the pattern, made if there is none.
+    /// The index of a pattern's record, created if there is none.
     pub(crate) fn find_or_add(&mut self, text: &str) -> u32 {
         if let Some(index) = self.find(text) {
             return index;
@@ -71,7 +71,7 @@ impl Patterns {
         index
     }
 
-    /// Forgets the pattern if nobody is subscribed to it.
+    /// Removes a pattern that has no subscribers.
     pub(crate) fn settle(&mut self, index: u32) {
         if !self.members(index).is_empty() {
             return;
@@ -95,7 +95,7 @@ impl Patterns {
     }
 }
 
-/// Patterns, each with a number, in a tree of their segments.
+/// Numbered patterns, in a tree of their segments.
 #[derive(Debug, Default)]
 pub(crate) struct Tree(Node);
 
@@ -108,22 +108,20 @@ impl Tree {
         self.0.remove(text.split(':'));
     }
 
-    /// Appends the numbers of the patterns that match a name, and says how many nodes it looked
-    /// at, the root not counted. It goes to a node by the segments of the name, with a `*` in the
-    /// place of three of them at the most: of 16 segments that is 3,212 nodes, whatever the
-    /// patterns are.
+    /// Appends the numbers of the patterns that match a name, and returns how many nodes it visited
+    /// below the root. A path replaces at most three segments of the name by `*`, so a name of 16
+    /// segments visits at most 3,212 nodes, whatever the patterns are.
     pub(crate) fn matching(&self, name: &str, out: &mut Vec<u32>) -> usize {
         // [hub:reserved-names]
         if name.starts_with('$') { 0 } else { self.0.matching(name, out) }
     }
 }
 
-/// What patterns may go on with after the same segments. A path is as long as patterns have
-/// segments.
+/// A node of the tree: the continuations of patterns that begin with the same segments.
 #[derive(Debug, Default)]
 struct Node {
     literals: HashMap<Box<str>, Self>,
-    /// After a `*`.
+    /// The patterns that continue with a `*`.
     any: Option<Box<Self>>,
     /// The pattern that ends here.
     here: Option<u32>,
@@ -175,7 +173,8 @@ impl Node {
         self.literals.is_empty() && self.any.is_none() && self.here.is_none() && self.rest.is_none()
     }
 
-    /// `name` is what is left of it, never empty. How many nodes below this one it looked at.
+    /// Matches the rest of a name, which is never empty. Returns the number of nodes visited below
+    /// this one.
     fn matching(&self, name: &str, out: &mut Vec<u32>) -> usize {
         out.extend(self.rest);
         let (segment, left) = match name.split_once(':') {

@@ -1,7 +1,7 @@
-//! Who is there: members of rooms, with a grace time before a leave is announced.
+//! Presence: the members of rooms, with a grace time before a leave is announced.
 //!
-//! Apart from the hub on purpose: presence has no history and no order to keep. The layer above
-//! announces what it is told here, on a channel of its own.
+//! It is separate from the hub, because presence has no history and no order. The layer above
+//! announces arrivals and leaves on a channel of its own.
 
 use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Members of one room, leaving ones included.
+    /// Members of one room, including those in their grace time.
     pub room_members_max: usize,
     /// Members of all rooms together.
     pub members_max: usize,
@@ -26,7 +26,7 @@ impl Default for Limits {
     }
 }
 
-/// Why somebody could not join.
+/// Why a member could not join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -50,35 +50,36 @@ impl core::fmt::Display for Refusal {
 
 impl core::error::Error for Refusal {}
 
-/// What a join changed.
+/// The result of a join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Joined {
-    /// The member is new: announce it.
+    /// The member is new. Announce it.
     Arrived,
-    /// It was there, through another connection or within its grace time: say nothing.
+    /// The member was there already, through another connection or in its grace time. Announce
+    /// nothing.
     Known,
 }
 
-/// A member whose grace time is over: announce that it left.
+/// A member whose grace time is over. Announce that it has left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Left<I> {
-    /// Where it was.
+    /// The room.
     pub room: Arc<str>,
-    /// Who it was.
+    /// The member.
     pub member: Arc<str>,
-    /// What was known of it.
+    /// The member's information.
     pub info: I,
 }
 
-/// Members of rooms. A member may be there through several connections.
+/// The members of all rooms. A member may have several connections in a room.
 ///
-/// `I` is what others may know of a member. Joins, leaves and expiries cost logarithms of the
-/// members of one room and of those that are leaving.
+/// `I` is what other members may know of one. Joins, leaves and expiries cost the logarithm of a
+/// room's members and of those in their grace time.
 #[derive(Debug)]
 pub struct Presence<I> {
     limits: Limits,
-    /// Never walked through.
+    /// Never iterated.
     rooms: HashMap<Arc<str>, BTreeMap<Arc<str>, Member<I>>>,
     leaving: BTreeSet<(u64, Arc<str>, Arc<str>)>,
     members: usize,
@@ -88,21 +89,21 @@ pub struct Presence<I> {
 struct Member<I> {
     info: I,
     connections: u32,
-    /// When its leave is to be announced.
+    /// When its grace time is over, if it has no connection.
     leaves_at: Option<u64>,
 }
 
 impl<I> Presence<I> {
-    /// Empty rooms.
+    /// No rooms, and no members.
     pub fn new(limits: Limits) -> Self {
         Self { limits, rooms: HashMap::new(), leaving: BTreeSet::new(), members: 0 }
     }
 
-    /// A connection of `member` comes into `room`. What is known of the member is what its newest
-    /// connection said.
+    /// Adds a connection of `member` to `room`. The newest connection's `info` replaces the
+    /// member's.
     ///
     /// # Errors
-    /// [`Refusal`] if there is no room.
+    /// [`Refusal`] if a limit is reached or the name is invalid.
     pub fn join(&mut self, room: &str, member: &str, info: I) -> Result<Joined, Refusal> {
         if member.is_empty() || member.len() > self.limits.member_bytes_max {
             return Err(Refusal::Name);
@@ -133,9 +134,10 @@ impl<I> Presence<I> {
         Ok(Joined::Arrived)
     }
 
-    /// A connection of `member` goes from `room`. With the last one its grace time begins: who
-    /// comes back within it never left. The leave comes out of [`expire`](Self::expire). False if
-    /// there was no such connection.
+    /// Removes a connection of `member` from `room`; false if there was none.
+    ///
+    /// The last connection begins the grace time. A member who comes back within it has never left;
+    /// any other comes out of [`expire`](Self::expire).
     pub fn leave(&mut self, room: &str, member: &str, grace_ms: u64, now_ms: u64) -> bool {
         let Some((room, _)) = self.rooms.get_key_value(room) else { return false };
         let room = Arc::clone(room);
@@ -153,7 +155,7 @@ impl<I> Presence<I> {
         true
     }
 
-    /// The next member whose grace time is over, until there is none.
+    /// Removes and returns the next member whose grace time is over.
     pub fn expire(&mut self, now_ms: u64) -> Option<Left<I>> {
         self.leaving.first().filter(|(at, ..)| *at <= now_ms)?;
         let (_, room, name) = self.leaving.pop_first()?;
@@ -166,12 +168,12 @@ impl<I> Presence<I> {
         Some(Left { room, member: name, info: member.info })
     }
 
-    /// When [`expire`](Self::expire) has something to say next.
+    /// When the next grace time is over.
     pub fn next_deadline(&self) -> Option<u64> {
         self.leaving.first().map(|(at, ..)| *at)
     }
 
-    /// Members of a room, those included that may come back.
+    /// The number of a room's members, including those in their grace time.
     pub fn count(&self, room: &str) -> usize {
         self.rooms.get(room).map_or(0, BTreeMap::len)
     }
@@ -191,8 +193,8 @@ impl<I> Presence<I> {
         self.rooms.len()
     }
 
-    /// Members of a room by name, the first `limit` after the name `after`: pages of a list. Each with
-    /// the connections that it has; those that may come back have none.
+    /// A page of a room's members: the first `limit` names after `after`, each with its number of
+    /// connections. A member in its grace time has none.
     pub fn list<'a>(
         &'a self,
         room: &str,

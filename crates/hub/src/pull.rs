@@ -1,4 +1,4 @@
-//! Catching up: what a subscriber that is behind is given, and what is declared to it.
+//! Catching up: the messages that a subscriber pulls, and the gaps that are declared to it.
 
 use std::cmp::Reverse;
 use std::collections::btree_map::Entry as Slot;
@@ -7,37 +7,38 @@ use std::rc::Rc;
 
 use crate::resume::{Verdict, View};
 use crate::search::Found;
-use crate::subscribers::{Link, Place, Stage, State, Tally};
+use crate::subscribers::{Link, ReadPosition, Stage, State, Tally};
 use crate::tombstones::Past;
 use crate::{Budget, Cursor, Gap, Hub, Item, Progress, Reason, Scope, Seq, Span, Subscriber, Sync};
 
 impl<M> Subscriber<'_, M> {
-    /// Fetches what is owed, merged over all channels in the order of the log, as much as the
-    /// budget has room for. Gaps come before what is after them.
+    /// Appends what is owed to `out`, as far as the budget reaches: messages of all channels in the
+    /// order of the log, and each gap before the messages that follow it.
     ///
     /// Call it after subscribing, and whenever a stream that is behind has room again.
     ///
     /// # Costs
-    /// A binary search in each of the subscriber's channels; with patterns, the steps of
-    /// [`Limits::pattern_steps_max`](crate::Limits::pattern_steps_max) twice at the most, too. Then
-    /// a logarithm of the channels for each message.
+    /// A binary search in each of the subscriber's channels. With patterns, also at most twice the
+    /// steps of [`Limits::pattern_steps_max`](crate::Limits::pattern_steps_max). Then, for each
+    /// message, the logarithm of the number of channels.
     pub fn pull(&mut self, budget: Budget, now_ms: u64, out: &mut Vec<Item<M>>) -> Progress {
         let Self { hub, index } = self;
         hub.advance(now_ms);
-        if hub.subscribers.at(*index).place == Place::LIVE {
+        if hub.subscribers.at(*index).position == ReadPosition::LIVE {
             return Progress::Live;
         }
-        let Found { views, cut, steps } = hub.find(*index);
+        let Found { views, unsearched, steps } = hub.find(*index);
         hub.stats.searched += steps;
         let verdicts = hub.verdicts(*index, views);
-        // [hub:overrun-gaps] Also to who is closed: its cursor is behind these gaps already.
+        // [hub:overrun-gaps] Declared even to a subscriber that is to be closed: its cursor does
+        // not cover these gaps.
         hub.declare_faults(*index, out);
         let Ok(mut verdicts) = verdicts else {
             hub.stats.overruns += 1;
             return Progress::Overrun(self.cursor());
         };
         hub.declare_horizons(*index, out);
-        if hub.declare_cuts(*index, &cut, out) {
+        if hub.declare_unsearched(*index, &unsearched, out) {
             verdicts = hub.judge_again(*index, verdicts);
         }
         if hub.declare_pattern_gaps(*index, &verdicts, out) {
@@ -48,17 +49,17 @@ impl<M> Subscriber<'_, M> {
         if more {
             return Progress::More;
         }
-        out.push(Item::Sync(hub.arrive(*index)));
+        out.push(Item::Sync(hub.finish_catch_up(*index)));
         Progress::Live
     }
 }
 
 impl<M> Hub<M> {
-    /// Declares what is wrong with where subscriptions were to start.
+    /// Declares the gaps of invalid start cursors.
     fn declare_faults(&mut self, index: u32, out: &mut Vec<Item<M>>) {
         for slot in 0..self.subscribers.at(index).subscriptions.len() {
             let subscription = &mut self.subscribers.at_mut(index).subscriptions[slot];
-            let (link, through) = (subscription.link, subscription.whole);
+            let (link, through) = (subscription.link, subscription.complete_after);
             if let Some(reason) = subscription.fault.take() {
                 let missed = Span { after: Seq::ZERO, through };
                 self.declare(index, out, self.gap(link, reason, missed));
@@ -66,47 +67,53 @@ impl<M> Hub<M> {
         }
     }
 
-    /// Declares what patterns may have missed below the horizon.
+    /// Declares the gaps of patterns that may have missed channels below the horizon.
     fn declare_horizons(&mut self, index: u32, out: &mut Vec<Item<M>>) {
         for slot in 0..self.subscribers.at(index).subscriptions.len() {
             let state = self.subscribers.at(index);
             let subscription = &state.subscriptions[slot];
             let horizon = self.channels.tombstones.horizon().floor;
-            let after = subscription.wants.max(state.cursor(self.head));
+            let after = subscription.wanted_after.max(state.cursor(self.head));
             let (link, missed) = (subscription.link, Span { after, through: horizon });
             // [hub:horizon]
             if self.is_below_horizon(state, subscription) {
                 self.declare(index, out, self.gap(link, Reason::Trimmed, missed));
-                // Only then: who is excused is still owed what is forgotten from now on, and that
-                // may be older than the horizon.
-                self.subscribers.at_mut(index).subscriptions[slot].horizon = horizon;
+                // Advance only here: a subscription that is exempt must still hear of later
+                // evictions, which may be older than this horizon.
+                self.subscribers.at_mut(index).subscriptions[slot].horizon_told = horizon;
             }
         }
     }
 
-    /// Patterns of which not all channels could be looked at have a gap as a whole, up to the head.
-    /// True if there are any.
-    fn declare_cuts(&mut self, index: u32, cut: &[usize], out: &mut Vec<Item<M>>) -> bool {
-        for slot in cut {
+    /// Declares a gap up to the head for each pattern whose search hit the step limit. True if
+    /// there are any.
+    fn declare_unsearched(
+        &mut self,
+        index: u32,
+        unsearched: &[usize],
+        out: &mut Vec<Item<M>>,
+    ) -> bool {
+        for slot in unsearched {
             let state = self.subscribers.at(index);
             let subscription = &state.subscriptions[*slot];
-            let after = subscription.wants.max(state.cursor(self.head));
+            let after = subscription.wanted_after.max(state.cursor(self.head));
             let missed = Span { after, through: self.head };
             // [hub:bound-search]
             self.declare(index, out, self.gap(subscription.link, Reason::Limit, missed));
-            self.subscribers.at_mut(index).subscriptions[*slot].wants = self.head;
+            self.subscribers.at_mut(index).subscriptions[*slot].wanted_after = self.head;
         }
-        !cut.is_empty()
+        !unsearched.is_empty()
     }
 
-    /// Patterns are owed less now, so this time nobody is overrun and the gaps are fewer.
+    /// Judges again after a pattern's gap was declared. Less is owed now, so there are fewer gaps
+    /// and no overrun.
     fn judge_again(&self, index: u32, verdicts: Vec<(View, Verdict)>) -> Vec<(View, Verdict)> {
         let views = verdicts.into_iter().map(|(view, _)| view).collect();
         self.verdicts(index, views).unwrap_or_default()
     }
 
-    /// If too many channels have a gap, the patterns that match them have one as a whole, up to
-    /// the head. True if so.
+    /// Declares one gap up to the head for each pattern, instead of one for each channel that it
+    /// matches, if too many channels have a gap. True if so.
     fn declare_pattern_gaps(
         &mut self,
         index: u32,
@@ -115,10 +122,10 @@ impl<M> Hub<M> {
     ) -> bool {
         let state = self.subscribers.at(index);
         let gaps = verdicts.iter().filter(|(view, it)| view.by_pattern && it.gap.is_some());
-        let is_new = |(view, _): &&(View, Verdict)| state.told(&view.name).is_none();
+        let is_new = |(view, _): &&(View, Verdict)| state.declared_gap(&view.name).is_none();
         // [hub:bound-told]
-        let told = state.told_len() + gaps.clone().filter(is_new).count();
-        if told <= self.config.limits.pattern_gaps_max + state.subscriptions.len() {
+        let declared = state.declared_gaps() + gaps.clone().filter(is_new).count();
+        if declared <= self.config.limits.pattern_gaps_max + state.subscriptions.len() {
             return false;
         }
         let after = state.cursor(self.head);
@@ -129,7 +136,7 @@ impl<M> Hub<M> {
             let link = self.subscribers.at(index).subscriptions[slot].link;
             if has_gap.contains(&slot) {
                 self.declare(index, out, self.gap(link, Reason::Limit, missed));
-                self.subscribers.at_mut(index).subscriptions[slot].wants = self.head;
+                self.subscribers.at_mut(index).subscriptions[slot].wanted_after = self.head;
             }
         }
         true
@@ -146,12 +153,18 @@ impl<M> Hub<M> {
             let ended = view.past.ended && missed.contains(view.past.last);
             let scope = Scope::Channel(Rc::clone(&view.name));
             self.declare(index, out, Gap { scope, reason, missed, ended });
-            match self.subscribers.at_mut(index).catching_up().told.entry(Rc::clone(&view.name)) {
+            match self
+                .subscribers
+                .at_mut(index)
+                .catch_up_mut()
+                .declared
+                .entry(Rc::clone(&view.name))
+            {
                 Slot::Vacant(slot) => drop(slot.insert(missed)),
                 Slot::Occupied(mut slot) => {
-                    let told = slot.get_mut();
-                    told.after = told.after.min(missed.after);
-                    told.through = told.through.max(missed.through);
+                    let known = slot.get_mut();
+                    known.after = known.after.min(missed.after);
+                    known.through = known.through.max(missed.through);
                 }
             }
         }
@@ -173,11 +186,11 @@ impl<M> Hub<M> {
 
     fn declare(&mut self, index: u32, out: &mut Vec<Item<M>>, gap: Gap) {
         self.stats.count_gap(gap.reason);
-        self.subscribers.at_mut(index).catching_up().tally.gaps += 1;
+        self.subscribers.at_mut(index).catch_up_mut().tally.gaps += 1;
         out.push(Item::Gap(gap));
     }
 
-    /// Merges histories in the order of the log, as far as the budget reaches; whether there is
+    /// Merges the histories in the order of the log, as far as the budget reaches. True if there is
     /// more.
     fn replay(
         &mut self,
@@ -220,20 +233,20 @@ impl<M> Hub<M> {
         let state = self.subscribers.at_mut(index);
         note(state, messages as u64, verdicts);
         if let Some(reached) = reached {
-            state.place = Place::behind(reached);
-            if let Some(so_far) = state.caught_so_far() {
-                so_far.told.retain(|_, span| span.through > reached);
+            state.position = ReadPosition::behind(reached);
+            if let Some(so_far) = state.catch_up() {
+                so_far.declared.retain(|_, span| span.through > reached);
             }
         }
         more
     }
 
-    fn arrive(&mut self, index: u32) -> Sync {
+    fn finish_catch_up(&mut self, index: u32) -> Sync {
         let state = self.subscribers.at_mut(index);
         let cursor = Cursor { epoch: self.epoch, seq: self.head };
         let Tally { gaps, replayed, .. } = state.tally();
         let sync = Sync { cursor, gaps, replayed };
-        state.arrive();
+        state.become_live();
         match sync.gaps {
             0 => self.stats.recovered += 1,
             _ => self.stats.recovered_with_gaps += 1,
@@ -242,10 +255,10 @@ impl<M> Hub<M> {
     }
 }
 
-/// Keeps account of a pull. The first one after subscribing fixes what the subscription is
-/// promised of what is there, so that the limit is not spent twice on the same messages.
+/// Adds a pull to the totals. The first pull after subscribing fixes what the subscription is
+/// promised, so that the replay limit is not spent twice on the same messages.
 fn note(state: &mut State, replayed: u64, verdicts: &[(View, Verdict)]) {
-    let tally = &mut state.catching_up().tally;
+    let tally = &mut state.catch_up_mut().tally;
     tally.replayed += replayed;
     for (_, Verdict { promised, .. }) in verdicts {
         tally.promised_messages += promised.0;

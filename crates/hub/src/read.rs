@@ -1,49 +1,48 @@
-//! Reading without subscribing.
+//! Reading a channel without subscribing it.
 
 use std::rc::Rc;
 
 use crate::{ChannelName, Cursor, Entry, Hub, Seq};
 
-/// What the hub knows of one channel.
+/// The state of one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChannelState {
-    /// Its newest message, if the hub knows of one.
+    /// The newest message, if the hub knows one.
     pub last: Option<Seq>,
-    /// The newest message that was ever dropped from it, or may have been: history is complete
-    /// after this.
+    /// The newest message that was, or may have been, dropped. History is complete after this.
     pub floor: Seq,
-    /// Whether the newest message was its last for good.
+    /// Whether the newest message ended the channel.
     pub ended: bool,
     /// Messages in its history.
     pub messages: usize,
     /// Bytes in its history.
     pub bytes: u64,
-    /// Subscribers by its name. Those by pattern are not among them.
+    /// Subscribers by name. Subscribers by pattern do not count.
     pub subscribers: usize,
 }
 
 /// A part of a channel's history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Query {
-    /// The oldest messages after this place.
+    /// The oldest messages after this position.
     After(Seq),
-    /// The newest messages before this place, in the order of the log.
+    /// The newest messages before this position, in the order of the log.
     Before(Seq),
 }
 
-/// What a query found out.
+/// The result of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Where the hub was: subscribe from here to go on without a hole.
+    /// The hub's position. A subscription from here continues without a hole.
     pub position: Cursor,
-    /// History is complete after this place.
+    /// History is complete after this position.
     pub floor: Seq,
-    /// The query has more messages than the limit let through.
+    /// The query matches more messages than the limit.
     pub more: bool,
 }
 
 impl<M> Hub<M> {
-    /// What is known of a channel; nothing is made for one that is unknown.
+    /// The state of a channel. An unknown channel is not created.
     pub fn channel(&self, name: ChannelName<'_>) -> ChannelState {
         let past = self.channels.past(name.as_str(), &self.config);
         let record = self.channels.find(name.as_str()).map(|index| self.channels.record(index));
@@ -85,8 +84,8 @@ impl<M> Hub<M> {
         Page { position: self.position(), floor, more }
     }
 
-    /// The newest place at which one of these channels may have changed: as long as it is the same,
-    /// a poll over them has nothing new. For an `ETag`, put the epoch before it.
+    /// The newest position at which one of these channels may have changed. As long as it stays the
+    /// same, a poll over them finds nothing new. In an `ETag`, put the epoch before it.
     pub fn changed<'a>(&self, names: impl IntoIterator<Item = ChannelName<'a>>) -> Seq {
         let past = |name: ChannelName<'_>| self.channels.past(name.as_str(), &self.config);
         let pasts = names.into_iter().map(past);

@@ -1,13 +1,13 @@
-//! Other settings while it runs.
+//! New limits and settings for a running hub.
 
 use crate::{Config, Hub};
 
 impl<M> Hub<M> {
-    /// Other bounds and settings from now on.
+    /// Replaces limits and settings.
     ///
-    /// History that is over the new bounds goes at once, and whoever was owed it has a gap, as for
-    /// anything that was pushed out. Other settings hold for what comes: a pattern that is subscribed
-    /// stays so, and what is over a bound that is not history's is taken from nobody.
+    /// Only history is trimmed to the new limits, at once; a subscriber that was owed a trimmed
+    /// message has a gap, as after any eviction. Everything else applies to new requests: existing
+    /// subscriptions, channels and keys stay, even above a new limit.
     pub fn reconfigure(&mut self, config: Config, now_ms: u64) {
         let names = |config: &Config| -> Vec<String> {
             config.namespaces.iter().map(|(name, _)| name.clone()).collect()

@@ -1,4 +1,4 @@
-//! The rule of resuming: what a subscriber that is behind is owed, and what of that is missing.
+//! The resume rule: which messages a subscriber that is behind is owed, and which are missing.
 
 use std::rc::Rc;
 
@@ -9,42 +9,42 @@ use crate::subscribers::{Link, Mode, Stage, State, Subscription};
 use crate::tombstones::Past;
 use crate::{Hub, OnGap, OnOverrun, Reason, Seq, Span};
 
-/// One channel of those in which something is owed.
+/// One channel in which the subscriber may be owed messages.
 pub(crate) struct View {
     pub(crate) name: Rc<str>,
-    /// Its record; `None` for a tombstone.
+    /// The index of its record; `None` for a tombstone.
     pub(crate) channel: Option<u32>,
     pub(crate) settings: SettingsId,
     pub(crate) past: Past,
-    /// Whether the subscriber has it only by patterns.
+    /// Whether only patterns match it.
     pub(crate) by_pattern: bool,
-    /// The subscriptions that are for it, by slot, in their order.
+    /// The subscriptions that match it, by slot, in ascending order.
     pub(crate) covers: Vec<u32>,
 }
 
-/// What is to be done about a view.
+/// What a pull does about one channel.
 pub(crate) struct Verdict {
-    /// What comes after this is to be delivered …
+    /// Deliver the messages after this …
     pub(crate) from: Seq,
-    /// … but for these.
+    /// … except these.
     pub(crate) had: Vec<Span>,
     pub(crate) gap: Option<(Reason, Span)>,
-    /// Messages and bytes that a new subscription is promised of this.
+    /// Messages and bytes that a new subscription is promised of this channel.
     pub(crate) promised: (usize, u64),
 }
 
-/// A slow reader is to be closed.
+/// History has overrun a slow reader, which is to be closed.
 pub(crate) struct Overrun;
 
-/// What can still be promised to new subscriptions of one catching-up.
+/// How much this catch-up may still promise to new subscriptions.
 #[derive(Clone, Copy)]
-struct Room {
+struct ReplayQuota {
     messages: usize,
     bytes: u64,
 }
 
 impl<M> Hub<M> {
-    /// What is owed of these channels, where anything is.
+    /// Judges these channels, and drops those in which nothing is owed.
     pub(crate) fn verdicts(
         &self,
         index: u32,
@@ -57,7 +57,7 @@ impl<M> Hub<M> {
         let limits = &self.config.limits;
         let bytes_max = limits.replay_bytes_max as u64;
         let tally = state.tally();
-        let mut room = Room {
+        let mut room = ReplayQuota {
             messages: limits.replay_messages_max.saturating_sub(tally.promised_messages),
             bytes: bytes_max.saturating_sub(tally.promised_bytes),
         };
@@ -70,24 +70,25 @@ impl<M> Hub<M> {
         Ok(verdicts)
     }
 
-    /// The rule of resuming, for one channel. `None` if nothing is owed.
+    /// Applies the resume rule to one channel. `None` if nothing is owed.
     fn judge(
         &self,
         state: &State,
         view: &View,
-        room: &mut Room,
+        room: &mut ReplayQuota,
     ) -> Result<Option<Verdict>, Overrun> {
         let covers = view.covers.iter().map(|slot| &state.subscriptions[*slot as usize]);
         let covers: Vec<&Subscription> = covers.collect();
         let cursor = state.cursor(self.head);
         let Past { last, floor, .. } = view.past;
-        let had = spans(state, view, &covers, |it| it.start);
-        let had_whole = spans(state, view, &covers, |it| it.whole);
-        let wants = covers.iter().map(|it| it.wants).min().unwrap_or(self.head).max(cursor);
-        // Up to here a gap was declared already, and of what is left only the newest is wanted.
+        let had = spans(state, view, &covers, |it| it.had_after);
+        let had_whole = spans(state, view, &covers, |it| it.complete_after);
+        let wanted_after =
+            covers.iter().map(|it| it.wanted_after).min().unwrap_or(self.head).max(cursor);
+        // Up to here a gap was declared already, and only the newest message is wanted.
         let newest_only = newest_only(&covers);
-        let owed = skip(&had_whole, wants.max(newest_only));
-        let from = skip(&had, wants.max(newest_only.min(last.previous())));
+        let owed = skip(&had_whole, wanted_after.max(newest_only));
+        let from = skip(&had, wanted_after.max(newest_only.min(last.previous())));
         if last <= from && floor <= owed {
             return Ok(None);
         }
@@ -109,8 +110,7 @@ impl<M> Hub<M> {
         Ok(Some(verdict))
     }
 
-    /// What follows a gap, by the subscriptions that have it; `None` if none of them is owed what
-    /// was dropped.
+    /// The policy after a gap; `None` if no subscription is owed the dropped messages.
     fn policy(
         &self,
         covers: &[&Subscription],
@@ -120,7 +120,7 @@ impl<M> Hub<M> {
         let settings = self.config.by_id(view.settings);
         let mut policy = None;
         for it in covers {
-            if it.wants.max(cursor) >= view.past.floor || is_excused(it, view.past) {
+            if it.wanted_after.max(cursor) >= view.past.floor || is_excused(it, view.past) {
                 continue;
             }
             policy = Some(match (it.stage, settings.on_overrun) {
@@ -134,8 +134,8 @@ impl<M> Hub<M> {
         Ok(policy)
     }
 
-    /// Holds the replay of a new subscription to what is left of the resume's limit.
-    fn limit(&self, view: &View, owed: Seq, room: &mut Room, verdict: &mut Verdict) {
+    /// Bounds the replay of a new subscription by the resume's remaining quota.
+    fn limit(&self, view: &View, owed: Seq, room: &mut ReplayQuota, verdict: &mut Verdict) {
         let Some(channel) = view.channel else { return };
         let ring = &self.channels.record(channel).ring;
         let first = ring.index_after(verdict.from);
@@ -160,15 +160,17 @@ impl<M> Hub<M> {
         room.bytes = room.bytes.saturating_sub(verdict.promised.1);
     }
 
-    /// Whether channels that are no longer known may be missing from a pattern.
+    /// Whether a pattern may have missed messages of forgotten channels.
     pub(crate) fn is_below_horizon(&self, state: &State, subscription: &Subscription) -> bool {
         let horizon = self.channels.tombstones.horizon();
-        let seen = subscription.wants.max(subscription.horizon).max(state.cursor(self.head));
+        let seen =
+            subscription.wanted_after.max(subscription.horizon_told).max(state.cursor(self.head));
         matches!(subscription.link, Link::Pattern(_))
             && seen < horizon.floor
             && !is_excused(subscription, horizon)
     }
 
+    /// Whether such a miss has to close a slow reader.
     fn is_closed_by_horizon(&self, state: &State, subscription: &Subscription) -> bool {
         let Link::Pattern(pattern) = subscription.link else { return false };
         let namespace = namespace(self.patterns.text(pattern));
@@ -178,10 +180,10 @@ impl<M> Hub<M> {
     }
 }
 
-/// Whether a new subscription wants what was not promised to the others.
+/// Whether a new subscription wants messages that the others were not promised.
 fn asks_for_more(covers: &[&Subscription]) -> bool {
     let (fresh, others): (Vec<_>, Vec<_>) = covers.iter().partition(|it| it.stage == Stage::Fresh);
-    let wants = |of: Vec<&&Subscription>| of.into_iter().map(|it| it.wants).min();
+    let wants = |of: Vec<&&Subscription>| of.into_iter().map(|it| it.wanted_after).min();
     match (wants(fresh), wants(others)) {
         (None, _) => false,
         (Some(_), None) => true,
@@ -189,7 +191,7 @@ fn asks_for_more(covers: &[&Subscription]) -> bool {
     }
 }
 
-/// Messages and bytes from `first` on, but for what was had.
+/// Messages and bytes from `first` on, without those that the subscriber has had.
 fn promise<M>(ring: &Ring<M>, first: usize, had: &[Span]) -> (usize, u64) {
     let entries = || (first..ring.len()).filter_map(|at| ring.entry(at));
     if entries().next().is_some_and(|entry| had.iter().all(|it| it.through < entry.seq())) {
@@ -199,20 +201,20 @@ fn promise<M>(ring: &Ring<M>, first: usize, had: &[Span]) -> (usize, u64) {
     new.fold((0, 0), |(count, bytes), entry| (count + 1, bytes + entry.bytes() as u64))
 }
 
-/// The parts of a channel that were delivered to the subscriber, or declared missing, by what is
-/// asked to be the beginning of each subscription.
+/// The parts of a channel that were delivered to the subscriber or declared missing. `beginning`
+/// gives the begin of each subscription's part.
 fn spans(
     state: &State,
     view: &View,
     covers: &[&Subscription],
     beginning: impl Fn(&Subscription) -> Seq,
 ) -> Vec<Span> {
-    let spans = covers.iter().map(|it| Span { after: beginning(it), through: it.done });
-    let told = state.told(&view.name);
-    spans.chain(told).filter(|span| span.after < span.through).collect()
+    let spans = covers.iter().map(|it| Span { after: beginning(it), through: it.had_through });
+    let declared = state.declared_gap(&view.name);
+    spans.chain(declared).filter(|span| span.after < span.through).collect()
 }
 
-/// The first place from `seq` on after which something has not been had.
+/// The first position from `seq` on whose successor the subscriber has not had.
 fn skip(had: &[Span], mut seq: Seq) -> Seq {
     while let Some(span) = had.iter().find(|span| span.contains(seq.next())) {
         seq = span.through;
@@ -220,18 +222,18 @@ fn skip(had: &[Span], mut seq: Seq) -> Seq {
     seq
 }
 
-/// Up to where only the newest message is wanted.
+/// The position up to which only the newest message is wanted.
 fn newest_only(covers: &[&Subscription]) -> Seq {
     let limits = covers.iter().map(|it| match it.mode {
-        Mode::Newest => it.whole,
+        Mode::Newest => it.complete_after,
         Mode::Exact | Mode::Lenient => Seq::ZERO,
     });
     limits.min().unwrap_or_default()
 }
 
-/// Whether everything that was dropped was dropped before the subscription came, and it is not
-/// owed that.
+/// Whether a subscription is not owed the dropped messages, because all of them were dropped before
+/// it was added.
 fn is_excused(subscription: &Subscription, past: Past) -> bool {
     // [hub:lenient]
-    subscription.mode != Mode::Exact && past.dropped < subscription.since
+    subscription.mode != Mode::Exact && past.dropped < subscription.added_at
 }

@@ -5,8 +5,10 @@ use std::rc::Rc;
 
 use crate::{Entry, Seq};
 
-/// Entries in the order of the log, with the bytes before each, so that both "what comes after
-/// this place" and "how much is that" are a binary search.
+/// The entries in a channel's history, in the order of the log.
+///
+/// Each slot has the sum of bytes before it, so that a binary search finds both the entries after a
+/// position and their bytes.
 #[derive(Debug)]
 pub(crate) struct Ring<M> {
     slots: VecDeque<Slot<M>>,
@@ -38,7 +40,7 @@ impl<M> Ring<M> {
         self.slots.is_empty()
     }
 
-    /// Bytes held.
+    /// The bytes of all entries.
     pub(crate) fn bytes(&self) -> u64 {
         self.pushed - self.popped
     }
@@ -49,7 +51,7 @@ impl<M> Ring<M> {
         self.slots.push_back(Slot { entry, bytes_before });
     }
 
-    /// Takes the oldest out. An emptied ring owns no memory.
+    /// Removes the oldest entry. An empty ring owns no memory.
     pub(crate) fn pop(&mut self) -> Option<Rc<Entry<M>>> {
         let Slot { entry, .. } = self.slots.pop_front()?;
         self.popped += entry.bytes() as u64;
@@ -77,7 +79,7 @@ impl<M> Ring<M> {
         self.slots.get(index).map_or(0, |slot| self.pushed - slot.bytes_before)
     }
 
-    /// The index from which on there are at most so many messages and bytes.
+    /// The first index from which there are at most so many messages and bytes.
     pub(crate) fn index_of_last(&self, messages: usize, bytes: u64) -> usize {
         let by_count = self.len().saturating_sub(messages);
         let fits = |slot: &Slot<M>| self.pushed - slot.bytes_before <= bytes;

@@ -1,9 +1,9 @@
-//! In which channels a subscriber may be owed something.
+//! The search for channels in which a subscriber is owed messages.
 //!
-//! Channels that are subscribed by name are at hand. Those of patterns have to be searched for, in
-//! what was written since the cursor or among the names that begin as the pattern does, and how
-//! much is looked at for one pull is bounded: a client chooses its patterns and its cursor, and
-//! all others wait meanwhile.
+//! A channel that is subscribed by name needs no search. The channels of patterns are searched by
+//! time (those written since the cursor) or by name (those with the pattern's prefix). The steps of
+//! one search are bounded, because clients choose patterns and cursors and the loop stands still
+//! meanwhile.
 
 use std::cmp::Reverse;
 use std::rc::Rc;
@@ -15,50 +15,52 @@ use crate::subscribers::{Link, Mode, State};
 use crate::tombstones::Past;
 use crate::{Hub, Seq};
 
-/// What a search came to.
+/// The result of a search.
 pub(crate) struct Found {
     pub(crate) views: Vec<View>,
-    /// The subscriptions, all of patterns, of which not all channels could be looked at. What is
-    /// found of only these is left out.
-    pub(crate) cut: Vec<usize>,
-    /// Channels and nodes of patterns that were looked at.
+    /// Patterns whose search hit the step limit, by slot. `views` has no channel that only these
+    /// match.
+    pub(crate) unsearched: Vec<usize>,
+    /// Channels and pattern nodes that were visited.
     pub(crate) steps: u64,
 }
 
-/// A pattern that may be owed something.
-struct Seeker<'h> {
+/// A pattern that is behind the head.
+struct PatternQuery<'h> {
     slot: usize,
-    /// What it begins with, up to its first wildcard.
+    /// Its text before the first wildcard.
     prefix: &'h str,
-    /// It has had all up to here …
+    /// It has had every message up to here …
     after: Seq,
-    /// … and of channels without a record all up to here.
+    /// … and of channels without a record, every message up to here.
     buried_after: Seq,
 }
 
 struct Search<'h, M> {
     hub: &'h Hub<M>,
-    /// The subscriber's patterns by slot: a channel is matched once, not once for each of them.
+    /// The subscriber's patterns, by slot. One walk matches a channel with all of them.
     tree: Tree,
-    /// Channels subscribed by name, in the order of their indices.
+    /// Channels subscribed by name, sorted by index.
     exact: Vec<u32>,
+    /// Steps before the search hits its limit.
     left: usize,
     steps: u64,
     covers: Vec<u32>,
 }
 
 impl<M> Hub<M> {
-    /// The channels of a subscriber that have, or had, a message after its cursor.
+    /// Finds the subscriber's channels that have, or had, a message after its cursor.
     pub(crate) fn find(&self, index: u32) -> Found {
         let state = self.subscribers.at(index);
         let mut search = Search::new(self, state);
-        let mut found = Found { views: search.by_subscription(state), cut: Vec::new(), steps: 0 };
-        let seekers = self.seekers(state);
-        if !seekers.is_empty() {
+        let mut found =
+            Found { views: search.by_subscription(state), unsearched: Vec::new(), steps: 0 };
+        let queries = self.queries(state);
+        if !queries.is_empty() {
             search.left = self.config.limits.pattern_steps_max;
-            match search.by_time(&seekers) {
+            match search.by_time(&queries) {
                 Some(views) => found.views.extend(views),
-                None => search.by_names(&seekers, &mut found),
+                None => search.by_names(&queries, &mut found),
             }
         }
         found.steps = search.steps;
@@ -67,18 +69,18 @@ impl<M> Hub<M> {
         found
     }
 
-    fn seekers<'h>(&'h self, state: &'h State) -> Vec<Seeker<'h>> {
+    fn queries<'h>(&'h self, state: &'h State) -> Vec<PatternQuery<'h>> {
         let cursor = state.cursor(self.head);
         let newest_drop = self.channels.tombstones.newest_drop();
         let all = state.subscriptions.iter().enumerate().filter_map(|(slot, it)| {
             let Link::Pattern(pattern) = it.link else { return None };
             let text = &**self.patterns.text(pattern);
             let wild = text.find(['*', '>']).unwrap_or(text.len());
-            let after = it.wants.max(cursor);
-            // [hub:lenient] It is not owed what was dropped before it came.
-            let excused = it.mode != Mode::Exact && newest_drop < it.since;
+            let after = it.wanted_after.max(cursor);
+            // [hub:lenient] It is not owed messages that were dropped before it was added.
+            let excused = it.mode != Mode::Exact && newest_drop < it.added_at;
             let buried_after = if excused { self.head } else { after };
-            Some(Seeker { slot, prefix: &text[..wild], after, buried_after })
+            Some(PatternQuery { slot, prefix: &text[..wild], after, buried_after })
         });
         all.filter(|it| it.after < self.head).collect()
     }
@@ -112,11 +114,11 @@ impl<'h, M> Search<'h, M> {
         views
     }
 
-    /// All that was written since the first of them begins; `None` if that is too much.
-    fn by_time(&mut self, seekers: &[Seeker<'_>]) -> Option<Vec<View>> {
+    /// The channels written since the earliest query's start; `None` if the search hits its limit.
+    fn by_time(&mut self, queries: &[PatternQuery<'_>]) -> Option<Vec<View>> {
         let channels = &self.hub.channels;
-        let after = seekers.iter().map(|it| it.after).min()?;
-        let buried_after = seekers.iter().map(|it| it.buried_after).min()?;
+        let after = queries.iter().map(|it| it.after).min()?;
+        let buried_after = queries.iter().map(|it| it.buried_after).min()?;
         let mut views = Vec::new();
         for (channel, record) in channels.written_after(after) {
             views.extend(self.look(&record.name, Some(channel), record.past)?);
@@ -127,19 +129,19 @@ impl<'h, M> Search<'h, M> {
         Some(views)
     }
 
-    /// For each of them the names that begin as it does. Each has an equal part of the steps, so
-    /// that a wide one takes nothing from a narrow one.
-    fn by_names(&mut self, seekers: &[Seeker<'_>], found: &mut Found) {
+    /// The channels with each query's prefix. Each query has an equal part of the steps, so that a
+    /// wide pattern takes none from a narrow one.
+    fn by_names(&mut self, queries: &[PatternQuery<'_>], found: &mut Found) {
         let mut views = Vec::new();
-        for seeker in seekers {
-            self.left = self.hub.config.limits.pattern_steps_max / seekers.len();
-            match self.by_name(seeker) {
+        for query in queries {
+            self.left = self.hub.config.limits.pattern_steps_max / queries.len();
+            match self.by_name(query) {
                 Some(more) => views.extend(more),
                 // [hub:bound-search]
-                None => found.cut.push(seeker.slot),
+                None => found.unsearched.push(query.slot),
             }
         }
-        // In the order of a search by time. No two channels share a newest message.
+        // The order of a search by time. No two channels share a newest message.
         views.sort_by_key(|view| match view.channel {
             Some(_) => (0, Reverse(view.past.last.0)),
             None => (1, Reverse(u64::MAX - view.past.last.0)),
@@ -148,25 +150,25 @@ impl<'h, M> Search<'h, M> {
         found.views.extend(views);
     }
 
-    fn by_name(&mut self, seeker: &Seeker<'_>) -> Option<Vec<View>> {
+    fn by_name(&mut self, query: &PatternQuery<'_>) -> Option<Vec<View>> {
         let channels = &self.hub.channels;
-        let prefix = Some(seeker.prefix).filter(|it| !it.is_empty())?;
+        let prefix = Some(query.prefix).filter(|it| !it.is_empty())?;
         let mut views = Vec::new();
         let begins = |name: &str| name.starts_with(prefix);
         for (name, channel) in channels.named_from(prefix).take_while(|(name, _)| begins(name)) {
             let past = channels.record(channel).past;
-            if channels.is_written(channel) && past.last > seeker.after {
+            if channels.is_written(channel) && past.last > query.after {
                 views.extend(self.look(name, Some(channel), past)?);
             } else {
                 self.step(1)?;
             }
         }
-        if seeker.buried_after >= self.hub.head {
+        if query.buried_after >= self.hub.head {
             return Some(views);
         }
         let buried = channels.tombstones.named_from(prefix);
         for (name, past) in buried.take_while(|(name, _)| begins(name)) {
-            if past.last > seeker.buried_after {
+            if past.last > query.buried_after {
                 views.extend(self.look(name, None, past)?);
             } else {
                 self.step(1)?;
@@ -175,7 +177,8 @@ impl<'h, M> Search<'h, M> {
         Some(views)
     }
 
-    /// Looks at one channel; `None` if the search ends here, nothing inside if no pattern matches.
+    /// Visits one channel. The outer `None` means that the search hit its limit, the inner one that
+    /// no pattern matches, or that the channel is subscribed by name.
     fn look(&mut self, name: &Rc<str>, channel: Option<u32>, past: Past) -> Option<Option<View>> {
         self.covers.clear();
         let nodes = self.tree.matching(name, &mut self.covers);

@@ -1,4 +1,4 @@
-//! The order authority: which message is taken, and which place it gets.
+//! The sequencer: which messages are admitted, and which positions they get.
 
 use std::rc::Rc;
 
@@ -8,43 +8,43 @@ use crate::{
     Committed, Cursor, Entry, Flow, Hub, Kind, Misuse, Publication, Refusal, Seq, SubscriberKey,
 };
 
-/// What became of a publication that was not refused.
+/// The answer to a publication that was not refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Admission {
-    /// It has its position, and waits for [`Hub::commit`] or [`Hub::abort`].
+    /// The message has this position, and waits for [`Hub::commit`] or [`Hub::abort`].
     Pending(Cursor),
-    /// Its key is that of a message in the log: answer with that one's position.
+    /// A message in the log has the same key: answer with its position.
     Duplicate(Cursor),
-    /// Its key is that of a message that is pending: answer when that one is settled.
+    /// A pending message has the same key: answer when that one is settled.
     DuplicatePending(Cursor),
 }
 
-/// What [`Hub::publish`] came to.
+/// The result of [`Hub::publish`].
 #[derive(Debug)]
 pub enum Published<M> {
-    /// It is in the log.
+    /// The message is in the log.
     Committed(Committed<M>),
-    /// Its key is that of a message in the log, which stands here.
+    /// A message in the log has the same key. This is its position.
     Duplicate(Cursor),
 }
 
-/// A message that has its place and waits for the log. The first one's is after the head, and
-/// there are no holes.
+/// A message that has its position and waits for the log. The first pending one follows the head,
+/// and the others follow it without holes.
 #[derive(Debug)]
 pub(crate) struct Pending<M> {
     channel: u32,
     key: Option<Rc<str>>,
-    /// `None` if it failed: its place stays empty.
+    /// `None` if it was aborted: its position is void.
     draft: Option<Draft<M>>,
 }
 
 impl<M> Hub<M> {
-    /// Gives a message its place in the order, or says why not.
+    /// Gives a message its position, or refuses it.
     ///
-    /// From [`Admission::Pending`] on the caller owes a [`commit`](Self::commit) once the log has
-    /// it, or an [`abort`](Self::abort) if the log certainly has not and never will. What may or
-    /// may not be there takes a [new epoch](Self::begin_epoch). Several messages may be pending.
+    /// After [`Admission::Pending`] the caller owes a [`commit`](Self::commit) once the log has the
+    /// message, or an [`abort`](Self::abort) if the log certainly never will. If nobody knows, the
+    /// caller [begins an epoch](Self::begin_epoch). Several messages may be pending.
     ///
     /// # Errors
     /// [`Refusal`] says why the message was not taken.
@@ -69,11 +69,12 @@ impl<M> Hub<M> {
         admission
     }
 
-    /// The log has the oldest pending message, which is the one at this position: subscribers get
-    /// it. `deliver` is called once for each that is live, and says whether it took it.
+    /// Commits the oldest pending message, which has to be the one at this position, because the
+    /// log has it. `deliver` is called once for each live subscriber, and says whether that took
+    /// it.
     ///
     /// # Errors
-    /// [`Misuse`] if something else is to be settled first, or nothing is pending there.
+    /// [`Misuse`] if an older message is pending, or none is pending at this position.
     pub fn commit(
         &mut self,
         position: Cursor,
@@ -101,11 +102,11 @@ impl<M> Hub<M> {
         Ok(committed)
     }
 
-    /// The log has not got this pending message and never will. Its place stays empty: no other
-    /// message gets it, the order goes on behind it, and its key is free again.
+    /// Aborts a pending message, because the log never will have it. Its position stays void, later
+    /// positions stay as they are, and its key is free again.
     ///
     /// # Errors
-    /// [`Misuse::NotPending`].
+    /// [`Misuse::NotPending`] if none is pending at this position.
     pub fn abort(&mut self, position: Cursor) -> Result<(), Misuse> {
         let at = self.pending_at(position)?;
         let pending = &mut self.pending[at];
@@ -122,13 +123,13 @@ impl<M> Hub<M> {
         Ok(())
     }
 
-    /// [`admit`](Self::admit) and [`commit`](Self::commit) in one, for a log that is this memory.
+    /// [Admits](Self::admit) and [commits](Self::commit) a message, if memory is the log.
     ///
     /// # Errors
     /// [`Refusal`] says why the message was not taken.
     ///
     /// # Panics
-    /// If messages are pending: a hub has one log.
+    /// If messages are pending: they wait for another log, and a hub has one.
     pub fn publish(
         &mut self,
         publication: Publication<'_, M>,
@@ -147,7 +148,7 @@ impl<M> Hub<M> {
         }
     }
 
-    /// What is already known about a publication, or that it may be enqueued.
+    /// The answer to a publication whose key is known; `None` if it may be enqueued.
     fn decide(
         &mut self,
         publication: &Publication<'_, M>,
@@ -184,8 +185,8 @@ impl<M> Hub<M> {
         Ok(None)
     }
 
-    /// Whether the channel is where the publication needs it to be. That must not hang on what is
-    /// pending: if that failed, a message would stand in the log against its condition.
+    /// Checks the publication's condition. It must not depend on a pending message: if that were
+    /// aborted, a message would be in the log against its condition.
     fn check_conditions(
         &self,
         publication: &Publication<'_, M>,
@@ -249,7 +250,7 @@ impl<M> Hub<M> {
         Ok(Admission::Pending(Cursor { epoch: self.epoch, seq }))
     }
 
-    /// The head moves over the places of messages that failed.
+    /// Moves the head over void positions.
     fn pass_voids(&mut self) {
         while self.pending.front().is_some_and(|pending| pending.draft.is_none()) {
             self.pending.pop_front();
@@ -257,7 +258,7 @@ impl<M> Hub<M> {
         }
     }
 
-    /// The index of a pending message.
+    /// The index of the pending message at this position.
     fn pending_at(&self, position: Cursor) -> Result<usize, Misuse> {
         let before =
             position.seq.0.checked_sub(self.head.0 + 1).filter(|_| position.epoch == self.epoch);

@@ -1,21 +1,21 @@
-//! Who gives way when a table that all namespaces share is full.
+//! Shares: which namespace loses an item when a table of all namespaces is full.
 
 use crate::Config;
 
-/// What is kept apart by namespace is a list with a slot for each that has settings of its own,
-/// and one for the rest.
+/// The length of lists by namespace: one slot for each namespace with own settings, and one for the
+/// rest.
 pub(crate) fn slots(config: &Config) -> usize {
     config.namespaces.len() + 1
 }
 
-/// The part of a table that is a namespace's own.
+/// The share of one namespace in a table.
 pub(crate) fn share(max: usize, config: &Config) -> usize {
     max / slots(config)
 }
 
-/// Which namespace loses its oldest: the one that has just taken more than its share, or else the
-/// one that holds the most. So a flood in one forgets nothing of another that keeps to its share.
-pub(crate) fn gives_way(
+/// The namespace that loses its oldest item: the incoming one if it is above its share, else the
+/// largest. So a flood in one namespace evicts nothing from another within its share.
+pub(crate) fn evicted_namespace(
     held: impl Fn(usize) -> usize,
     own: usize,
     max: usize,
@@ -28,7 +28,7 @@ pub(crate) fn gives_way(
     largest(0..slots(config), held).unwrap_or(own)
 }
 
-/// The first of those that hold the most.
+/// The first of the largest namespaces.
 pub(crate) fn largest(
     slots: impl Iterator<Item = usize>,
     held: impl Fn(usize) -> usize,

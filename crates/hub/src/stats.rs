@@ -1,15 +1,14 @@
-//! What the hub counted.
+//! Counters and gauges.
 
 /// Counters since the hub was made, and gauges of what it holds now.
 ///
-/// Plain numbers, read through [`Hub::stats`](crate::Hub::stats). What depends on sockets (bytes
-/// sent, delivery lag, queues) is counted where those are.
+/// [`Hub::stats`](crate::Hub::stats) returns them. The server counts what depends on sockets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     /// Gauge: channels with a record.
     pub channels: usize,
-    /// Gauge: forgotten channels whose last place is known, and that have not ended.
+    /// Gauge: tombstones of channels that have not ended.
     pub tombstones: usize,
     /// Gauge: channels that have ended, or are about to.
     pub endings: usize,
@@ -27,21 +26,21 @@ pub struct Stats {
     pub pending: usize,
     /// Gauge: idempotency keys remembered, those of pending messages included.
     pub keys: usize,
-    /// Messages that were given a place.
+    /// Messages that were given a position.
     pub admitted: u64,
     /// Publications that repeated a key.
     pub duplicates: u64,
     /// Publications that were refused.
     pub refused: u64,
-    /// Messages that came into the log.
+    /// Messages that were committed.
     pub committed: u64,
-    /// Messages that did not.
+    /// Messages that were aborted.
     pub aborted: u64,
     /// Messages that live subscribers took.
     pub delivered: u64,
     /// Messages that subscribers fetched from history.
     pub replayed: u64,
-    /// Channels, and nodes of patterns, that were looked at to find what patterns are owed.
+    /// Channels and pattern nodes that searches for patterns visited.
     pub searched: u64,
     /// Times a live subscriber had no room and fell behind.
     pub lagged: u64,
@@ -49,9 +48,9 @@ pub struct Stats {
     pub recovered: u64,
     /// Times a subscriber caught up with a gap at least.
     pub recovered_with_gaps: u64,
-    /// Times history overran a slow reader that is to be closed for it.
+    /// Times history overran a slow reader, which was closed.
     pub overruns: u64,
-    /// Gaps declared because the epoch was another one.
+    /// Gaps declared because the cursor was of another epoch.
     pub gaps_epoch: u64,
     /// Gaps declared because the cursor was above the head.
     pub gaps_ahead: u64,
@@ -61,14 +60,14 @@ pub struct Stats {
     pub gaps_limit: u64,
     /// Gaps declared because the cursor could not be read.
     pub gaps_unreadable: u64,
-    /// Channels forgotten, down to a tombstone, for lack of room.
+    /// Channels evicted, down to a tombstone, for lack of room.
     pub evicted_channels: u64,
     /// Messages dropped for lack of room in the whole hub.
     pub evicted_messages: u64,
 }
 
 impl Stats {
-    /// Counts what another hub has counted, and what it holds.
+    /// Adds the counters and gauges of another hub.
     pub fn add(&mut self, other: &Self) {
         for (sum, more) in [
             (&mut self.channels, other.channels),

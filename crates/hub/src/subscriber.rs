@@ -1,29 +1,30 @@
-//! One subscriber's side of the hub.
+//! The calls of one subscriber: subscribe, unsubscribe, disconnect.
 
 use std::rc::Rc;
 
-use crate::subscribers::{CatchingUp, Link, Mode, Place, Stage, Subscription};
+use crate::subscribers::{CatchUp, Link, Mode, ReadPosition, Stage, Subscription};
 use crate::{Cursor, Hub, OnGap, Reason, Refusal, Seq, Settings, Start, SubscriberKey, Target};
 
-/// What a new subscription begins with.
+/// The state of a new subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subscribed {
-    /// The subscriber's cursor now. It is lower than before if the new subscription has to catch
-    /// up; then [`Subscriber::pull`] is due.
+    /// The subscriber's cursor. It is lower than before if the new subscription has to catch up. In
+    /// that case [`Subscriber::pull`] is due.
     pub cursor: Cursor,
-    /// Whether it is live. Then it has missed nothing, and no [`Sync`](crate::Sync) will say so.
+    /// Whether the subscriber is live. In that case it has missed nothing, and no
+    /// [`Sync`](crate::Sync) follows.
     pub live: bool,
-    /// The channel has ended with this message: behind it nothing will come.
+    /// The message that ended the channel, if one did. Nothing will follow it.
     pub ended: Option<Seq>,
 }
 
 /// One subscriber of a hub: a stream, or a poll while it waits.
 ///
-/// It is either *live*, and each commit names its messages to it, or *behind*, and fetches what it
-/// missed from history in the order of the log. Nothing is queued for one that is behind, so a
-/// stalled reader costs the same whatever it misses. Who resumes and who is slow is behind for
-/// different reasons and in the same way; messages that are committed meanwhile are fetched with
-/// the rest, so between replay and live there is no seam.
+/// A *live* subscriber is offered each message by the commit. A subscriber that is *behind* pulls
+/// the messages from history, in the order of the log. Nothing is queued for it, so a stalled
+/// reader costs the same however much it misses. A resume and a slow reader are behind in the same
+/// way. Messages that are committed meanwhile are pulled with the rest, so there is no seam between
+/// replay and live.
 #[derive(Debug)]
 pub struct Subscriber<'h, M> {
     pub(crate) hub: &'h mut Hub<M>,
@@ -31,10 +32,10 @@ pub struct Subscriber<'h, M> {
 }
 
 impl<M> Hub<M> {
-    /// Adds a subscriber. It is live, at the head, without subscriptions.
+    /// Adds a subscriber. It is live and has no subscriptions.
     ///
     /// # Errors
-    /// [`Refusal::Subscribers`].
+    /// [`Refusal::Subscribers`] if the hub is full.
     pub fn connect(&mut self) -> Result<SubscriberKey, Refusal> {
         // [hub:bound-subscribers]
         if self.subscribers.len() >= self.config.limits.subscribers_max {
@@ -43,14 +44,14 @@ impl<M> Hub<M> {
         Ok(self.subscribers.add())
     }
 
-    /// The subscriber, if it is still there.
+    /// The subscriber, if it has not disconnected.
     pub fn subscriber(&mut self, key: SubscriberKey) -> Option<Subscriber<'_, M>> {
         let index = self.subscribers.find(key)?;
         Some(Subscriber { hub: self, index })
     }
 
-    /// Cuts one subscription at both ends.
-    fn cut(&mut self, index: u32, slot: usize) {
+    /// Removes one subscription, at the subscriber and at the channel or pattern.
+    fn unlink(&mut self, index: u32, slot: usize) {
         let state = self.subscribers.at_mut(index);
         let removed = state.subscriptions.swap_remove(slot);
         if let Some(moved) = state.subscriptions.get(slot).map(|it| (it.link, it.member)) {
@@ -83,34 +84,35 @@ impl<M> Hub<M> {
 }
 
 impl<M> Subscriber<'_, M> {
-    /// What to hand to the client: resuming from here repeats and misses nothing of what has been
-    /// handed out so far.
+    /// The cursor for the client. A resume from here neither repeats nor misses any message that
+    /// was handed out so far.
     pub fn cursor(&self) -> Cursor {
         let seq = self.hub.subscribers.at(self.index).cursor(self.hub.head);
         Cursor { epoch: self.hub.epoch, seq }
     }
 
-    /// Whether messages are named to it as they are committed.
+    /// Whether it is offered messages as they are committed.
     pub fn is_live(&self) -> bool {
-        self.hub.subscribers.at(self.index).place == Place::LIVE
+        self.hub.subscribers.at(self.index).position == ReadPosition::LIVE
     }
 
-    /// How many subscriptions it has.
+    /// The number of its subscriptions.
     pub fn subscriptions(&self) -> usize {
         self.hub.subscribers.at(self.index).subscriptions.len()
     }
 
     /// Adds a subscription, also while others catch up.
     ///
-    /// From [`Start::Now`] a live subscriber stays live. From anywhere else it is behind until it
-    /// has pulled. What the other subscriptions had they do not get again; the cursor goes back
-    /// with the new one, though, and whoever disconnects before the end resumes all from there.
+    /// With [`Start::Now`] a live subscriber stays live. With any other start it is behind until it
+    /// has pulled. The other subscriptions do not get again what they have had. The cursor goes
+    /// back with the new one, though: a subscriber that disconnects before it has caught up resumes
+    /// all subscriptions from there.
     ///
     /// # Errors
-    /// [`Refusal`] says why not.
+    /// [`Refusal`] says why it was not added.
     ///
     /// # Costs
-    /// The channel's name is looked up; the subscriber's other subscriptions are walked through.
+    /// One lookup of the channel's name, and a walk through the subscriber's other subscriptions.
     pub fn subscribe(
         &mut self,
         target: Target<'_>,
@@ -121,7 +123,7 @@ impl<M> Subscriber<'_, M> {
         let link = self.link(target)?;
         let fresh = self.fresh(link, start, self.settings(target));
         self.add(link, fresh);
-        self.forget_told(target);
+        self.forget_declared_gaps(target);
         let ended = match link {
             Link::Channel(channel) => Some(self.hub.channels.record(channel).past),
             Link::Pattern(_) => None,
@@ -133,10 +135,10 @@ impl<M> Subscriber<'_, M> {
         })
     }
 
-    /// Ends a subscription; false if there is none.
+    /// Removes a subscription; false if there is none.
     ///
-    /// What it covered is forgotten with it: who subscribes again, from an older cursor, gets
-    /// again what is after that.
+    /// The hub forgets what the subscription has had. If the client subscribes again from an older
+    /// cursor, it gets the messages after that again.
     pub fn unsubscribe(&mut self, target: Target<'_>) -> bool {
         let link = match target {
             Target::Channel(name) => self.hub.channels.find(name.as_str()).map(Link::Channel),
@@ -145,13 +147,13 @@ impl<M> Subscriber<'_, M> {
         let state = self.hub.subscribers.at(self.index);
         let slot = link.and_then(|link| state.slot_of(link));
         if let Some(slot) = slot {
-            self.hub.cut(self.index, slot);
+            self.hub.unlink(self.index, slot);
         }
         slot.is_some()
     }
 
-    /// Notes that nothing is expected of the subscription to a channel by its name any more: the
-    /// client knows that the channel has ended. To say it again changes nothing.
+    /// Marks the subscription to a channel as finished: the client knows that the channel has
+    /// ended. A repeat changes nothing.
     pub fn finish(&mut self, channel: &str) {
         let link = self.hub.channels.find(channel).map(Link::Channel);
         let state = self.hub.subscribers.at_mut(self.index);
@@ -160,23 +162,24 @@ impl<M> Subscriber<'_, M> {
         }
     }
 
-    /// Whether nothing is expected of any of its subscriptions. A pattern is never finished.
+    /// Whether all its subscriptions are finished. A pattern is never finished.
     pub fn is_finished(&self) -> bool {
         let state = self.hub.subscribers.at(self.index);
         state.subscriptions.iter().all(|subscription| subscription.finished)
     }
 
-    /// Removes the subscriber, in the time of its subscriptions; its cursor is good to resume.
+    /// Removes the subscriber and returns the cursor to resume from. Takes time in proportion to
+    /// its subscriptions.
     pub fn disconnect(self) -> Cursor {
         let cursor = self.cursor();
         for slot in (0..self.subscriptions()).rev() {
-            self.hub.cut(self.index, slot);
+            self.hub.unlink(self.index, slot);
         }
         self.hub.subscribers.remove(self.index);
         cursor
     }
 
-    /// The record to link to, if there may be one more link to it.
+    /// The channel or pattern to subscribe, created if it is new.
     fn link(&mut self, target: Target<'_>) -> Result<Link, Refusal> {
         let Self { hub, index } = self;
         let limits = &hub.config.limits;
@@ -227,10 +230,10 @@ impl<M> Subscriber<'_, M> {
         }
     }
 
-    /// A subscription as it starts.
+    /// A subscription that starts there.
     fn fresh(&self, link: Link, start: Start, settings: &Settings) -> Subscription {
         let Hub { epoch, head, .. } = *self.hub;
-        let place = self.hub.subscribers.at(self.index).place;
+        let position = self.hub.subscribers.at(self.index).position;
         let fault = match start {
             Start::Now | Start::Earliest => None,
             // [hub:resume-epoch]
@@ -241,9 +244,9 @@ impl<M> Subscriber<'_, M> {
             Start::Unreadable => Some(Reason::Unreadable),
         };
         let (start, mode) = match (start, fault) {
-            // [hub:now-behind] Its cursor is what it is told: what is left since then it gets, and
-            // what was dropped before it asked it is not owed.
-            (Start::Now, None) => match place.seq() {
+            // [hub:now-behind] A subscriber that is behind gets what history still has since its
+            // cursor. It is not owed messages that were dropped before.
+            (Start::Now, None) => match position.seq() {
                 None => (head, Mode::Exact),
                 Some(seq) => (seq, Mode::Lenient),
             },
@@ -260,28 +263,28 @@ impl<M> Subscriber<'_, M> {
         Subscription {
             link,
             member: 0,
-            start,
-            whole: if mode == Mode::Exact { start } else { head },
-            done: start,
-            wants: start,
-            since: Default::default(),
+            had_after: start,
+            complete_after: if mode == Mode::Exact { start } else { head },
+            had_through: start,
+            wanted_after: start,
+            added_at: Default::default(),
             stage: Stage::Fresh,
             mode,
             fault,
             finished: false,
-            horizon: Seq::ZERO,
+            horizon_told: Seq::ZERO,
         }
     }
 
     fn add(&mut self, link: Link, mut fresh: Subscription) {
         let Self { hub, index } = self;
-        fresh.since = hub.channels.next_stamp();
+        fresh.added_at = hub.channels.next_stamp();
         let state = hub.subscribers.at_mut(*index);
-        state.rewind(fresh.start, hub.head);
-        if state.place == Place::LIVE && fresh.fault.is_some() {
-            state.place = Place::behind(hub.head);
+        state.rewind(fresh.had_after, hub.head);
+        if state.position == ReadPosition::LIVE && fresh.fault.is_some() {
+            state.position = ReadPosition::behind(hub.head);
         }
-        if state.place == Place::LIVE {
+        if state.position == ReadPosition::LIVE {
             fresh.stage = Stage::Steady;
         }
         let slot = u32::try_from(state.subscriptions.len()).expect("subscriptions are bounded");
@@ -297,16 +300,16 @@ impl<M> Subscriber<'_, M> {
         hub.stats.subscriptions += 1;
     }
 
-    /// A gap that was declared to other subscriptions is not declared to this one: it is to be
-    /// delivered after all, or declared again.
-    fn forget_told(&mut self, target: Target<'_>) {
+    /// Forgets gaps that were declared to other subscriptions of the same channels: the new one has
+    /// to get those messages, or a gap of its own.
+    fn forget_declared_gaps(&mut self, target: Target<'_>) {
         let state = self.hub.subscribers.at_mut(self.index);
-        let Some(CatchingUp { told, .. }) = state.caught_so_far() else { return };
+        let Some(CatchUp { declared, .. }) = state.catch_up() else { return };
         match target {
-            Target::Channel(name) => drop(told.remove(name.as_str())),
+            Target::Channel(name) => drop(declared.remove(name.as_str())),
             Target::Pattern(pattern) => {
                 let stays = |name: &Rc<str>| !crate::name::matches(pattern.as_str(), name);
-                told.retain(|name, _| stays(name));
+                declared.retain(|name, _| stays(name));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Subscribers and what each is subscribed to.
+//! The state of subscribers and of their subscriptions.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -7,7 +7,7 @@ use crate::few::Few;
 use crate::tombstones::Stamp;
 use crate::{Reason, Seq, Span};
 
-/// Names a subscriber. It stays unknown for good once the subscriber is gone.
+/// Identifies a subscriber. The key of a removed subscriber is never valid again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubscriberKey {
     index: u32,
@@ -15,54 +15,55 @@ pub struct SubscriberKey {
 }
 
 impl SubscriberKey {
-    /// A small number that no other subscriber has at the same time; for tables beside the hub.
+    /// A small number that no other present subscriber has. It can index tables beside the hub.
     pub const fn index(self) -> usize {
         self.index as usize
     }
 }
 
-/// Where a subscriber is in the log.
+/// The position up to which a subscriber has everything, or that it is live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place(Seq);
+pub(crate) struct ReadPosition(Seq);
 
-impl Place {
-    /// At the head: each new message is named to it. No message has this number, so that a place is
-    /// one word.
+impl ReadPosition {
+    /// Live: the subscriber is at the head, and each new message is delivered to it. No message has
+    /// this number, so a position is one word.
     pub(crate) const LIVE: Self = Self(Seq(u64::MAX));
 
-    /// It has everything up to `seq`, and fetches the rest.
+    /// Behind: the subscriber has everything up to `seq`, and pulls the rest.
     pub(crate) fn behind(seq: Seq) -> Self {
         debug_assert!(seq != Self::LIVE.0, "no log is that long");
         Self(seq)
     }
 
-    /// Up to where it has everything, if it is behind.
+    /// The position of a subscriber that is behind; `None` if it is live.
     pub(crate) fn seq(self) -> Option<Seq> {
         Some(self.0).filter(|_| self != Self::LIVE)
     }
 }
 
+/// The state of one subscriber.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) key: SubscriberKey,
-    pub(crate) place: Place,
-    /// The newest message that was named to it, so that two subscriptions name it once.
+    pub(crate) position: ReadPosition,
+    /// The newest message that was offered to it. Of two subscriptions that match a message, only
+    /// the first offers it.
     pub(crate) named: Seq,
     pub(crate) subscriptions: Few<Subscription>,
-    /// Only while it catches up: who is live costs one word for it.
-    catching_up: Option<Box<CatchingUp>>,
+    /// Present only while it catches up, so that it costs a live subscriber one word.
+    catch_up: Option<Box<CatchUp>>,
 }
 
-/// What is kept of one catching-up.
+/// The bookkeeping of one catch-up.
 #[derive(Debug, Default)]
-pub(crate) struct CatchingUp {
-    /// Gaps that were declared, where they reach further than the subscriber's place.
-    pub(crate) told: BTreeMap<Rc<str>, Span>,
-    /// What it came to so far.
+pub(crate) struct CatchUp {
+    /// Gaps that were declared and reach beyond the subscriber's position, by channel.
+    pub(crate) declared: BTreeMap<Rc<str>, Span>,
     pub(crate) tally: Tally,
 }
 
-/// What one catching-up came to.
+/// The totals of one catch-up.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) gaps: u32,
@@ -78,104 +79,116 @@ pub(crate) enum Link {
     Pattern(u32),
 }
 
-/// One subscription.
+/// One subscription, with the parts of the log that it wants and that it has had.
 ///
-/// It wants the messages after `wants`, and has had those after `start` up to `done`: delivered,
-/// or a gap declared. Where two overlap, nobody gets what either has had.
+/// ```text
+///  had_after            complete_after             had_through
+/// ─────┼──────────────────────┼─────────────────────────┼──────────────────────────► log
+///      │ had what history     │ had everything          │ owed, if it is after
+///      │ still held           │                         │ wanted_after
+/// ```
+///
+/// "Had" means delivered, or a gap declared. Where two subscriptions match the same channel,
+/// neither gets what the other has had.
 #[derive(Clone, Debug)]
 pub(crate) struct Subscription {
     pub(crate) link: Link,
-    /// Where in the channel's or pattern's list of members.
+    /// The index in the channel's or pattern's list of members.
     pub(crate) member: u32,
-    pub(crate) start: Seq,
-    /// From here on it has had *all*; between `start` and this, what was left when it came.
-    pub(crate) whole: Seq,
-    pub(crate) done: Seq,
-    pub(crate) wants: Seq,
-    pub(crate) since: Stamp,
+    /// It has had messages after this, up to `had_through`.
+    pub(crate) had_after: Seq,
+    /// Between `had_after` and this it has had only what history still held when it was added.
+    /// After this it has had everything.
+    pub(crate) complete_after: Seq,
+    pub(crate) had_through: Seq,
+    /// It wants messages after this.
+    pub(crate) wanted_after: Seq,
+    /// When it was added, in the hub's own order of drops.
+    pub(crate) added_at: Stamp,
     pub(crate) stage: Stage,
     pub(crate) mode: Mode,
-    /// What is wrong with where it was to start, not declared yet. The gap reaches up to `whole`.
+    /// Why its start cursor was invalid, until that gap is declared. The gap ends at
+    /// `complete_after`.
     pub(crate) fault: Option<Reason>,
-    /// Nothing is expected of it any more.
+    /// The client knows that the channel has ended, so nothing more is expected.
     pub(crate) finished: bool,
-    /// How much of the horizon has been declared.
-    pub(crate) horizon: Seq,
+    /// The part of the horizon that was declared to it.
+    pub(crate) horizon_told: Seq,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Nothing was looked up yet.
+    /// No pull has looked at it yet.
     Fresh,
-    /// It was promised what it gets; the end is not reached.
+    /// A pull has fixed what it is promised. It has not caught up yet.
     Resuming,
-    /// It has been live.
+    /// It has been live since it was added.
     Steady,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Everything after `start` is owed.
+    /// It is owed everything after `had_after`.
     Exact,
-    /// What had been dropped when it came is not owed.
+    /// It is not owed messages that were dropped before it was added.
     Lenient,
-    /// The same, and of what stood in the log when it came, up to `whole`, only each channel's newest
-    /// message, while it is that.
+    /// As `Lenient`. Of the messages up to `complete_after`, it is owed only the newest of each
+    /// channel, as long as no newer one follows.
     Newest,
 }
 
 impl State {
-    /// Everything up to here has been delivered or declared, for each subscription that stands.
+    /// The cursor: every subscription has had everything up to here.
     pub(crate) fn cursor(&self, head: Seq) -> Seq {
-        self.place.seq().unwrap_or(head)
+        self.position.seq().unwrap_or(head)
     }
 
-    /// What this catching-up came to so far.
+    /// The totals of this catch-up so far.
     pub(crate) fn tally(&self) -> Tally {
-        self.catching_up.as_ref().map_or_else(Tally::default, |it| it.tally)
+        self.catch_up.as_ref().map_or_else(Tally::default, |it| it.tally)
     }
 
-    /// The gap that was declared in a channel, where it reaches further than the place.
-    pub(crate) fn told(&self, name: &str) -> Option<Span> {
-        self.catching_up.as_ref()?.told.get(name).copied()
+    /// The gap that was declared in a channel and reaches beyond the position.
+    pub(crate) fn declared_gap(&self, name: &str) -> Option<Span> {
+        self.catch_up.as_ref()?.declared.get(name).copied()
     }
 
-    /// Channels of which such a gap is known.
-    pub(crate) fn told_len(&self) -> usize {
-        self.catching_up.as_ref().map_or(0, |it| it.told.len())
+    /// The number of channels with such a gap.
+    pub(crate) fn declared_gaps(&self) -> usize {
+        self.catch_up.as_ref().map_or(0, |it| it.declared.len())
     }
 
-    /// What is kept of this catching-up, made if there is nothing yet.
-    pub(crate) fn catching_up(&mut self) -> &mut CatchingUp {
-        self.catching_up.get_or_insert_default()
+    /// The bookkeeping of this catch-up, created if there is none.
+    pub(crate) fn catch_up_mut(&mut self) -> &mut CatchUp {
+        self.catch_up.get_or_insert_default()
     }
 
-    /// The same, if there is something.
-    pub(crate) fn caught_so_far(&mut self) -> Option<&mut CatchingUp> {
-        self.catching_up.as_deref_mut()
+    /// The bookkeeping of this catch-up, if there is any.
+    pub(crate) fn catch_up(&mut self) -> Option<&mut CatchUp> {
+        self.catch_up.as_deref_mut()
     }
 
     pub(crate) fn slot_of(&self, link: Link) -> Option<usize> {
         self.subscriptions.iter().position(|it| it.link == link)
     }
 
-    /// Goes back to `seq` for the sake of a new subscription. What the others had stays had.
+    /// Moves back to `seq` for a new subscription. The others do not get again what they have had.
     pub(crate) fn rewind(&mut self, seq: Seq, head: Seq) {
         let cursor = self.cursor(head);
         if seq >= cursor {
             return;
         }
         for subscription in self.subscriptions.iter_mut() {
-            subscription.done = subscription.done.max(cursor);
-            subscription.wants = subscription.wants.max(cursor);
+            subscription.had_through = subscription.had_through.max(cursor);
+            subscription.wanted_after = subscription.wanted_after.max(cursor);
         }
-        self.place = Place::behind(seq);
+        self.position = ReadPosition::behind(seq);
     }
 
-    /// It has caught up.
-    pub(crate) fn arrive(&mut self) {
-        self.place = Place::LIVE;
-        self.catching_up = None;
+    /// Makes the subscriber live once it has caught up.
+    pub(crate) fn become_live(&mut self) {
+        self.position = ReadPosition::LIVE;
+        self.catch_up = None;
         for subscription in self.subscriptions.iter_mut() {
             subscription.stage = Stage::Steady;
             subscription.mode = Mode::Exact;
@@ -183,7 +196,7 @@ impl State {
     }
 }
 
-/// All subscribers.
+/// All subscribers, in a slab.
 #[derive(Debug, Default)]
 pub(crate) struct Subscribers {
     slots: Vec<Result<State, u32>>,
@@ -195,7 +208,7 @@ impl Subscribers {
         self.slots.len() - self.free.len()
     }
 
-    /// A new one at the head.
+    /// Adds a live subscriber.
     pub(crate) fn add(&mut self) -> SubscriberKey {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Err(0));
@@ -206,10 +219,10 @@ impl Subscribers {
         let key = SubscriberKey { index, generation };
         *slot = Ok(State {
             key,
-            place: Place::LIVE,
+            position: ReadPosition::LIVE,
             named: Seq::ZERO,
             subscriptions: Few::None,
-            catching_up: None,
+            catch_up: None,
         });
         key
     }
@@ -217,7 +230,7 @@ impl Subscribers {
     pub(crate) fn remove(&mut self, index: u32) {
         let slot = &mut self.slots[index as usize];
         let Ok(subscriber) = slot else { return };
-        // After four billion lives a slot is left alone.
+        // A slot whose generations are used up is not used again.
         let next = subscriber.key.generation.checked_add(1);
         *slot = Err(next.unwrap_or(u32::MAX));
         if next.is_some() {
@@ -247,7 +260,7 @@ impl Subscribers {
 mod tests {
     use super::*;
 
-    /// Each idle stream has these, so what they grow by is paid a hundred thousand times.
+    /// Each idle stream has both, so each byte is paid a hundred thousand times.
     #[test]
     fn a_subscriber_with_one_subscription_is_small() {
         assert_eq!(size_of::<Result<State, u32>>(), 96);

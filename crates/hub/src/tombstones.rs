@@ -1,4 +1,4 @@
-//! What is left of forgotten channels.
+//! Tombstones: the name and newest message of each forgotten channel, and horizons for the rest.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -6,66 +6,68 @@ use std::rc::Rc;
 
 use crate::config::SettingsId;
 use crate::name::namespace;
-use crate::share::gives_way;
+use crate::share::evicted_namespace;
 use crate::{Config, Seq};
 
-/// A point in the hub's own order of drops and subscriptions. The log's order is too coarse for
-/// it: messages grow old, and subscribers come, while nothing is published.
+/// A point in the hub's own order of drops and subscriptions. Log positions are too coarse for it,
+/// because messages expire and subscribers come while nothing is published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp(pub(crate) u64);
 
-/// How far back the hub knows a channel.
+/// What the hub remembers of a channel's messages, whether they are still in history or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Past {
-    /// The newest message, zero if none is known.
+    /// The newest message; zero if none is known.
     pub(crate) last: Seq,
-    /// The newest message that was ever dropped, or may have been.
+    /// The floor: the newest message that was, or may have been, dropped.
     pub(crate) floor: Seq,
-    /// When the last one was dropped.
+    /// When the last message was dropped.
     pub(crate) dropped: Stamp,
-    /// Whether the newest message is the channel's last for good.
+    /// Whether the newest message ended the channel.
     pub(crate) ended: bool,
 }
 
 impl Past {
-    /// Whether there may have been messages of which the hub no longer knows.
+    /// Whether there may have been messages that the hub has forgotten.
     pub(crate) fn is_forgotten(self) -> bool {
         self.last == Seq::ZERO && self.floor > Seq::ZERO
     }
 
-    /// What is true of either channel.
-    fn or(self, other: Self) -> Self {
+    /// The horizon that covers both.
+    fn covering(self, other: Self) -> Self {
         let (floor, dropped) = (self.floor.max(other.floor), self.dropped.max(other.dropped));
         Self { floor, dropped, ..Self::default() }
     }
 }
 
-/// Channels without a record: of some of them the name and the last place, for the rest of each
-/// namespace one horizon, the newest message of any of them.
+/// All channels without a record.
+///
+/// A tombstone keeps a channel's name and newest message. When there are too many, the oldest of a
+/// namespace is folded into its *horizon*: the newest message of any folded channel.
 #[derive(Debug, Default)]
 pub(crate) struct Tombstones {
     by_name: BTreeMap<Rc<str>, Past>,
-    /// When the latest drop was in any channel that has ever been here.
+    /// The latest drop in any channel that has ever had a tombstone.
     newest_drop: Stamp,
-    /// Of channels that have not ended, by namespace.
-    spaces: Vec<Space>,
-    /// How many those are.
+    /// Tombstones of channels that have not ended, by namespace.
+    spaces: Vec<Namespace>,
+    /// The number of those.
     len: usize,
-    /// Of channels that have ended. These are never forgotten: how many channels end is bounded.
+    /// Tombstones of ended channels. They are never forgotten; their number is bounded.
     ended: BTreeMap<Seq, Rc<str>>,
-    /// The horizon of all namespaces.
+    /// The horizon of channels of unknown namespace, from before a `reset` or `refile`.
     base: Past,
 }
 
 #[derive(Debug, Default)]
-struct Space {
-    /// No two messages share a place, so no two channels share a newest one.
+struct Namespace {
+    /// By newest message, which no two channels share.
     by_last: BTreeMap<Seq, Rc<str>>,
     horizon: Past,
 }
 
 impl Tombstones {
-    /// Of channels that have not ended.
+    /// The number of tombstones of channels that have not ended.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -75,25 +77,25 @@ impl Tombstones {
         self.ended.values()
     }
 
-    /// The newest message of which the channel is no longer known, in any namespace.
+    /// The newest message of a forgotten channel, in any namespace.
     pub(crate) fn horizon(&self) -> Past {
-        self.spaces.iter().fold(self.base, |past, space| past.or(space.horizon))
+        self.spaces.iter().fold(self.base, |past, space| past.covering(space.horizon))
     }
 
-    /// What is known of a channel without a record.
+    /// What is remembered of a channel without a record.
     pub(crate) fn past(&self, name: &str, config: &Config) -> Past {
         if let Some(past) = self.by_name.get(name) {
             return *past;
         }
         let space = self.spaces.get(config.id_of(namespace(name)).slot());
-        space.map_or(self.base, |space| self.base.or(space.horizon))
+        space.map_or(self.base, |space| self.base.covering(space.horizon))
     }
 
     pub(crate) fn insert(&mut self, name: Rc<str>, past: Past, id: SettingsId, config: &Config) {
         self.remove(&name, id);
         self.newest_drop = self.newest_drop.max(past.dropped);
         self.by_name.insert(Rc::clone(&name), past);
-        // [hub:ended] A fold would forget it, and the channel would take messages again.
+        // [hub:ended] If it were folded, the channel would take messages again.
         if past.ended {
             self.ended.insert(past.last, name);
             return;
@@ -103,8 +105,8 @@ impl Tombstones {
         let tombstones_max = config.limits.tombstones_max;
         // [hub:bound-tombstones]
         while self.len > tombstones_max {
-            let held = |slot| self.spaces.get(slot).map_or(0, |it: &Space| it.by_last.len());
-            let slot = gives_way(held, id.slot(), tombstones_max, config);
+            let held = |slot| self.spaces.get(slot).map_or(0, |it: &Namespace| it.by_last.len());
+            let slot = evicted_namespace(held, id.slot(), tombstones_max, config);
             self.fold(slot);
         }
     }
@@ -120,31 +122,32 @@ impl Tombstones {
         }
     }
 
-    /// Nothing of a channel that is known here was dropped later.
+    /// No message of a channel with a tombstone was dropped later.
     pub(crate) fn newest_drop(&self) -> Stamp {
         self.newest_drop
     }
 
-    /// Those from `name` on, in the order of their names.
+    /// Tombstones from `name` on, in the order of names.
     pub(crate) fn named_from(&self, name: &str) -> impl Iterator<Item = (&Rc<str>, Past)> {
         let names = self.by_name.range::<str, _>((Bound::Included(name), Bound::Unbounded));
         names.map(|(name, past)| (name, *past))
     }
 
-    /// Those with a message after `seq`.
+    /// Tombstones with a message after `seq`.
     pub(crate) fn after(&self, seq: Seq) -> impl Iterator<Item = (&Rc<str>, Past)> {
         let lists = self.spaces.iter().map(|space| &space.by_last).chain([&self.ended]);
         let newer = lists.flat_map(move |by_last| by_last.range(seq.next()..));
         newer.filter_map(|(_, name)| self.by_name.get(name).map(|past| (name, *past)))
     }
 
-    /// Forgets all; what was up to `floor` may have been in any channel.
+    /// Forgets every tombstone. Messages up to `floor` may have been in any channel.
     pub(crate) fn reset(&mut self, floor: Seq, dropped: Stamp) {
         *self = Self::default();
         self.base = Past { floor, dropped, ..Past::default() };
     }
 
-    /// Takes on other namespaces. What was forgotten in one may be another's channel now.
+    /// Sorts the tombstones into other namespaces. A forgotten channel may belong to another one
+    /// now, so all horizons become one.
     pub(crate) fn refile(&mut self, config: &Config) {
         self.base = self.horizon();
         self.len = 0;
@@ -157,19 +160,20 @@ impl Tombstones {
         }
     }
 
-    fn space(&mut self, id: SettingsId) -> &mut Space {
+    fn space(&mut self, id: SettingsId) -> &mut Namespace {
         if self.spaces.len() <= id.slot() {
-            self.spaces.resize_with(id.slot() + 1, Space::default);
+            self.spaces.resize_with(id.slot() + 1, Namespace::default);
         }
         &mut self.spaces[id.slot()]
     }
 
-    /// The oldest of a namespace becomes a part of its horizon.
+    /// Folds a namespace's oldest tombstone into its horizon.
     fn fold(&mut self, slot: usize) {
         let Some(space) = self.spaces.get_mut(slot) else { return };
         if let Some((last, name)) = space.by_last.pop_first() {
             let dropped = self.by_name.remove(&name).map_or(Stamp(0), |past| past.dropped);
-            space.horizon = space.horizon.or(Past { floor: last, dropped, ..Past::default() });
+            space.horizon =
+                space.horizon.covering(Past { floor: last, dropped, ..Past::default() });
             self.len -= 1;
         }
     }

@@ -1,12 +1,12 @@
-//! Other bounds, and other namespaces.
+//! New limits and new namespaces for existing channels.
 
 use super::{Channels, count_mut};
 use crate::Config;
 use crate::name::namespace;
 
 impl<M> Channels<M> {
-    /// Takes on other settings: each channel those of its namespace, and what no longer fits goes
-    /// now, the oldest first, as if it had been pushed out.
+    /// Applies new settings: drops the oldest messages of each channel until it fits its
+    /// namespace's bounds.
     pub(crate) fn reconfigure(&mut self, config: &Config) {
         for index in 0..self.records.len() {
             let index = u32::try_from(index).expect("channels are bounded");
@@ -14,7 +14,7 @@ impl<M> Channels<M> {
                 continue;
             }
             self.trim(index, config);
-            // The alarm stands at the time by the former settings.
+            // The alarm is set by the former settings.
             self.clear_alarm(index);
             self.set_alarm(index, config.by_id(self.record(index).settings).history_ms);
             self.retire_if_bare(index, config);
@@ -22,7 +22,7 @@ impl<M> Channels<M> {
         self.enforce(config);
     }
 
-    /// Takes on other namespaces: counts and lists by them are made anew.
+    /// Sorts the records into new namespaces, and counts each namespace anew.
     pub(crate) fn refile(&mut self, config: &Config) {
         self.tombstones.refile(config);
         (self.held, self.held_bytes, self.endings) = (Vec::new(), Vec::new(), Vec::new());
@@ -34,7 +34,7 @@ impl<M> Channels<M> {
             let bytes = usize::try_from(record.ring.bytes()).expect("history is in memory");
             *count_mut(&mut self.held_bytes, id) += bytes;
             let index = u32::try_from(slot).expect("channels are bounded");
-            // One that was not written has a tombstone, which is counted below.
+            // A record that was not written has a tombstone, which is counted below.
             let ended = record.past.ended && self.written.has(index);
             *count_mut(&mut self.endings, id) += usize::from(ended || record.ending);
         }
