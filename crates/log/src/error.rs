@@ -1,40 +1,40 @@
-//! What can go wrong: at work, and with what is on disk.
+//! Errors at work, and damage on disk.
 
 use std::{fmt, io};
 
-/// Why the log did not do what it was asked for.
+/// Why a call to the log failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// Another process, or another store of this one, has the directory.
+    /// Another process, or another store in this one, has locked the directory.
     Locked,
-    /// The directory was written by a later version, in this format.
+    /// A later version wrote the directory, in this format.
     Format(u8),
-    /// The limits contradict each other: a record fits into a batch, a batch into the log and a
-    /// record into the queue.
+    /// The limits contradict each other. A record has to fit into a batch, a batch into the log,
+    /// and a record into the queue.
     Limits,
     /// The directory, or a file in it, cannot be used.
     Io(io::ErrorKind),
-    /// The disk, or the log's share of it, is full. Nothing of the batch was kept, and the next one
-    /// may be tried.
+    /// The disk, or the log's part of it, is full. No record of the batch was kept. A later batch
+    /// may succeed.
     Full,
     /// SQLite failed, with its extended result code.
     Database(i32),
-    /// A place is not above all that came before.
+    /// A position is not above all earlier ones.
     Order {
-        /// The highest place so far.
+        /// The highest position so far.
         head: u64,
     },
     /// A record or a batch is larger than the limits allow.
     TooLarge,
-    /// After an earlier failure nobody knows what is on disk: open the directory again.
+    /// After an earlier failure nobody knows what is on disk. Open the directory again.
     Broken,
 }
 
 impl Error {
-    /// Whether the batch that it was said of is certainly not in the log.
+    /// Whether the failed batch is certainly not in the log.
     ///
-    /// Otherwise it may or may not be, which only opening the directory again can tell.
+    /// Otherwise it may or may not be; only opening the directory again tells.
     pub const fn is_certain(self) -> bool {
         match self {
             Self::Full | Self::Order { .. } | Self::TooLarge | Self::Broken | Self::Limits => true,
@@ -74,7 +74,7 @@ impl From<io::Error> for Error {
     }
 }
 
-/// What was found wrong with the log on disk. Its history is gone; a new life has begun.
+/// The damage found in the log on disk. Its history is gone, and a new epoch has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Damage {
@@ -86,21 +86,21 @@ pub enum Damage {
     Unreadable(i32),
     /// SQLite finds the file's structure unsound.
     Structure,
-    /// A record is not what was written.
+    /// A record does not match its checksum.
     Checksum {
-        /// Its place.
+        /// Its position.
         seq: u64,
     },
-    /// Records are missing before this place.
+    /// Records are missing before this position.
     Hole {
-        /// The place of the record that lacks the one before it.
+        /// The position of the record whose predecessor is missing.
         seq: u64,
     },
     /// The newest records are missing.
     Tail {
-        /// The highest place found.
+        /// The highest position found.
         found: u64,
-        /// The highest place that was reported durable.
+        /// The highest position that was reported durable.
         durable: u64,
     },
 }

@@ -1,32 +1,32 @@
-//! Every bound of the log.
+//! The limits of the log.
 
 use crate::Error;
 
 /// Bytes of a page of the database.
 pub(crate) const PAGE_BYTES: u64 = 4096;
 
-/// Every bound: what stays on disk, what one commit takes, what waits.
+/// The limits of the log: records kept, records in a commit, records that wait.
 ///
-/// Bytes of records are counted as [`Record::bytes`](crate::Record::bytes).
+/// [`Record::bytes`](crate::Record::bytes) counts the bytes of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Records kept. Above it the oldest go, in the commit that brings the new ones.
+    /// Records kept. Above it, the commit of new records drops the oldest.
     pub records_max: u64,
     /// Bytes of records kept, likewise.
     pub bytes_max: u64,
-    /// How long a record is kept: [`Store::expire`](crate::Store::expire) drops what is older.
-    /// Idempotency keys live as long as their records, so this is no shorter than theirs should be.
+    /// How long a record is kept. [`Store::expire`](crate::Store::expire) drops older ones.
+    /// Idempotency keys live as long as their records, so do not set it below their lifetime.
     pub age_ms: u64,
-    /// Largest record that is taken.
+    /// The largest record.
     pub record_bytes_max: u64,
     /// Records in one commit.
     pub batch_records_max: u64,
     /// Bytes of records in one commit.
     pub batch_bytes_max: u64,
-    /// Records handed to a writer whose outcome has not been fetched yet.
+    /// Records queued in a writer, until their outcome is polled.
     pub queue_records_max: u64,
-    /// Bytes of them.
+    /// Their bytes.
     pub queue_bytes_max: u64,
 }
 
@@ -48,34 +48,34 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What the directory holds at the most, in bytes, a log that was set aside as damaged not
-    /// counted: that is once as much again.
+    /// The most bytes that the directory holds. A damaged log that was set aside may take as many
+    /// again.
     ///
-    /// Twice the records' bytes, because a record that needs pages of its own may leave almost one
+    /// It is twice the records' bytes, because a record with pages of its own may leave almost one
     /// empty, and the write-ahead log.
     pub const fn disk_bytes_max(&self) -> u64 {
         self.pages_max() * PAGE_BYTES + self.wal_bytes_max() + 2 * self.wal_batch_bytes_max()
     }
 
-    /// Pages that the database may have: SQLite refuses the one above it.
+    /// The most pages of the database. SQLite refuses more.
     pub(crate) const fn pages_max(&self) -> u64 {
         let kept = self.bytes_max.saturating_add(self.batch_bytes_max);
         kept.saturating_mul(2) / PAGE_BYTES + 64
     }
 
-    /// Length of the write-ahead log above which it has to be moved into the database before
-    /// anything else is written. SQLite does so by itself at about 4 MiB, if it can.
+    /// The length of the write-ahead log above which it is moved into the database before the next
+    /// write. SQLite does so by itself at about 4 MiB, if it can.
     pub(crate) const fn wal_bytes_max(&self) -> u64 {
         (16 << 20) + 2 * self.wal_batch_bytes_max()
     }
 
-    /// What one commit adds to the write-ahead log at the most: new pages, and the old ones that
+    /// The most bytes that one commit adds to the write-ahead log: new pages, and the pages that
     /// the deletion of as many records touches.
     const fn wal_batch_bytes_max(&self) -> u64 {
         self.batch_bytes_max.saturating_mul(4).saturating_add(64 * PAGE_BYTES)
     }
 
-    /// The order that the bounds have to have among themselves.
+    /// Checks that the limits do not contradict each other.
     pub(crate) const fn check(&self) -> Result<(), Error> {
         let sound = self.record_bytes_max > 0
             && self.record_bytes_max <= self.batch_bytes_max

@@ -1,9 +1,9 @@
-//! The mark: a file of one small record beside the database, that says how far the log has come.
+//! The mark: a small file beside the database with the highest durable position.
 //!
-//! SQLite drops the end of a damaged write-ahead log without a word: the log would be shorter, and
-//! sound. The mark is what it is held against. It is overwritten in place after each commit and
-//! before anybody is told. It is not synced then: a killed process leaves it exact, and after a loss of power
-//! it may say less than is there, never more.
+//! SQLite silently drops the end of a damaged write-ahead log, which leaves a shorter log that
+//! looks sound. The mark reveals the loss. It is overwritten in place after each commit, before the
+//! commit is reported. It is not synced then: after a kill it is exact, and after a power loss it
+//! may be behind the log, never ahead.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -18,18 +18,18 @@ const MAGIC: &[u8; 7] = b"sockeye";
 const FORMAT: u8 = 1;
 const BYTES: usize = 36;
 
-/// What it says.
+/// The contents of the mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
-    /// The log's life.
+    /// The log's epoch.
     pub(crate) epoch: u64,
-    /// The highest place that was reported durable.
+    /// The highest position that was reported durable.
     pub(crate) durable: u64,
-    /// The highest place that was given out and then refused: nobody else gets it.
+    /// The highest position that was given out and refused. It is never given out again.
     pub(crate) void: u64,
 }
 
-/// What is in the file.
+/// The result of reading the file.
 pub(crate) enum Read {
     Absent,
     Unreadable,
@@ -42,6 +42,8 @@ pub(crate) struct MarkFile {
 }
 
 impl MarkFile {
+    /// Reads the mark.
+    ///
     /// # Errors
     /// [`Error::Format`] if a later version wrote it.
     pub(crate) fn read(dir: &Path) -> Result<Read, Error> {
@@ -58,7 +60,7 @@ impl MarkFile {
         Ok(Self { file: OpenOptions::new().write(true).open(dir.join(NAME))? })
     }
 
-    /// Takes the place of whatever is there, whole or not at all.
+    /// Replaces the mark file atomically.
     pub(crate) fn create(dir: &Path, mark: Mark) -> Result<Self, Error> {
         let new = dir.join(NEW_NAME);
         let file = OpenOptions::new().write(true).create(true).truncate(true).open(&new)?;
@@ -69,7 +71,8 @@ impl MarkFile {
         Ok(Self { file })
     }
 
-    /// One write inside one page: a kill leaves the old one or the new one.
+    /// Overwrites the mark. The write is within one page, so a kill leaves the old mark or the new
+    /// one.
     pub(crate) fn write(&self, mark: Mark) -> Result<(), Error> {
         Ok(self.file.write_all_at(&encode(mark), 0)?)
     }

@@ -1,4 +1,4 @@
-//! Opening a directory: who has it, what is in it, whether it is what was written.
+//! Opening a directory: the lock, the checks, and the decision to resume or to begin an epoch.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -14,46 +14,46 @@ use crate::{Damage, Error, Limits};
 const LOCK: &str = "lock";
 const DATABASE: &str = "log.sqlite";
 
-/// What was found in the directory.
+/// The log that was found in the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recovered {
-    /// The log's life: that of before, or a new one.
+    /// The log's epoch: the old one, or a new one.
     pub epoch: u64,
-    /// The highest place that was ever given out in this life: new ones are above.
+    /// The highest position ever given out in this epoch. New ones are above it.
     pub head: u64,
-    /// The highest place whose record was dropped, or zero: nothing at or below it is left.
+    /// The highest position whose record was dropped, or zero. No record is at or below it.
     pub floor: u64,
-    /// How many records there are.
+    /// The number of records.
     pub records: u64,
-    /// Bytes in them, counted as [`Record::bytes`](crate::Record::bytes).
+    /// Their bytes, by [`Record::bytes`](crate::Record::bytes).
     pub bytes: u64,
-    /// Whether it goes on.
+    /// Whether the log resumes.
     pub start: Start,
 }
 
-/// How a log's life begins or goes on.
+/// How a log starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// There was no log.
     Fresh,
-    /// The same life, with every record that was reported durable and not trimmed.
+    /// The epoch goes on, with every record that was reported durable and not trimmed.
     Resumed,
-    /// A new life: something of the old one was lost. What was found is set aside.
+    /// A new epoch begins, because a part of the old one was lost. The old database is set aside.
     Damaged(Damage),
 }
 
-/// What a store starts from.
+/// The parts of a store that opening yields.
 pub(crate) struct Found {
     pub(crate) lock: File,
     pub(crate) table: Table,
     pub(crate) mark: MarkFile,
     pub(crate) last: Mark,
-    /// The place of the newest record that ever was: the chain goes on from here.
+    /// The position of the newest record ever written. The checksum chain goes on from here.
     pub(crate) tail: u64,
     pub(crate) recovered: Recovered,
 }
 
-/// A sound log's sums.
+/// The totals of a sound log.
 struct Sums {
     state: State,
     tail: u64,
@@ -61,7 +61,7 @@ struct Sums {
     bytes: u64,
 }
 
-/// Why what is there is not taken.
+/// Why the existing log is not resumed.
 enum Trouble {
     Damage(Damage),
     Error(Error),
@@ -83,7 +83,7 @@ pub(crate) fn open(dir: &Path, limits: &Limits, fresh_epoch: u64) -> Result<Foun
         (None, Read::Absent) => Start::Fresh,
         (None, Read::Unreadable | Read::Is(_)) => Start::Damaged(Damage::Missing),
         (Some(_), Read::Unreadable) => Start::Damaged(Damage::Mark),
-        // Nothing is reported durable before there is a mark, so nothing is lost with this one.
+        // Before there is a mark, no record is reported durable. So none is lost.
         (Some(0), Read::Absent) => Start::Fresh,
         (Some(_), Read::Absent) => match examine(&database, limits) {
             Ok((_, Sums { tail: 0, .. }))
@@ -103,7 +103,7 @@ pub(crate) fn open(dir: &Path, limits: &Limits, fresh_epoch: u64) -> Result<Foun
     begin(dir, lock, limits, fresh_epoch, start)
 }
 
-/// One process a directory. The kernel takes the lock back when the process is gone.
+/// Locks the directory for this process. The kernel releases the lock when the process ends.
 fn lock(dir: &Path) -> Result<File, Error> {
     let lock = OpenOptions::new().write(true).create(true).truncate(false).open(dir.join(LOCK))?;
     // [log:lock]
@@ -114,9 +114,9 @@ fn lock(dir: &Path) -> Result<File, Error> {
     }
 }
 
-/// Reads everything: what is handed on is what was written.
+/// Reads and checks the whole database.
 fn examine(database: &Path, limits: &Limits) -> Result<(Table, Sums), Trouble> {
-    // What cannot be written to is not damaged, but nor is it of use.
+    // A file without write permission is an error, not damage.
     OpenOptions::new().read(true).write(true).open(database).map_err(Error::from)?;
     let table = Table::open(database, limits.pages_max())?;
     if !table.is_sound()? {
@@ -155,16 +155,16 @@ fn compare(table: &Table, sums: &Sums, mark: Mark) -> Result<(), Trouble> {
         let damage = Damage::Tail { found: sums.tail, durable: mark.durable };
         return Err(Trouble::Damage(damage));
     }
-    // A field in the file may say that it is read-only. A full disk says nothing about the file.
+    // A damaged header may make the file read-only. A full disk is no damage.
     match table.touch(sums.state) {
         Ok(()) | Err(Error::Full) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
-/// The same life goes on.
+/// Resumes the epoch.
 fn resume(dir: &Path, lock: File, table: Table, sums: &Sums, last: Mark) -> Result<Found, Error> {
-    // What was committed and not yet reported counts from here on.
+    // Records that were committed but not reported count as durable from here on.
     let last = Mark { durable: sums.tail, ..last };
     let mark = MarkFile::open(dir)?;
     mark.write(last)?;
@@ -181,8 +181,8 @@ fn resume(dir: &Path, lock: File, table: Table, sums: &Sums, last: Mark) -> Resu
     Ok(Found { lock, table, mark, last, tail: sums.tail, recovered })
 }
 
-/// A life begins. The mark comes last, so that who is stopped in between finds no log, or that of
-/// another life than the mark's.
+/// Begins an epoch. The mark is written last: after a crash in between, the next start finds no
+/// log, or one whose epoch is not the mark's.
 fn begin(
     dir: &Path,
     lock: File,
@@ -201,7 +201,7 @@ fn begin(
     Ok(Found { lock, table, mark, last, tail: 0, recovered })
 }
 
-/// The highest life that anything in the directory still speaks of. [log:new-epoch]
+/// The highest epoch that a file in the directory still has. [log:new-epoch]
 fn highest_epoch(dir: &Path, limits: &Limits) -> u64 {
     let mark = match MarkFile::read(dir) {
         Ok(Read::Is(mark)) => mark.epoch,
@@ -215,9 +215,9 @@ fn highest_epoch(dir: &Path, limits: &Limits) -> u64 {
     state.map_or(mark, |state| mark.max(state.epoch))
 }
 
-/// What is damaged is kept once, for whoever wants to look at it; of an earlier one nothing stays.
+/// Sets a damaged database aside for inspection. It replaces an earlier one.
 fn set_aside(database: &Path, start: Start) -> Result<(), Error> {
-    // The write-ahead log first: alone it would be read as that of the next database.
+    // The write-ahead log first: left alone, SQLite would apply it to the next database.
     for suffix in ["-wal", "-shm", "-journal", ""] {
         let from = with_suffix(database, suffix);
         let done = match start {

@@ -1,12 +1,12 @@
-//! What stands between a loop and the thread that waits for the disk.
+//! The queues between a loop and the log's thread.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::{Limits, Outcome, Record};
 
-/// Shared by the two. The lock is held for as long as it takes to move what is in the queues,
-/// never while the disk works.
+/// The queues that loop and thread share. The lock is held only while items are moved, never while
+/// the disk works.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     inner: Mutex<Inner>,
@@ -17,14 +17,14 @@ pub(crate) struct Queue {
 pub(crate) struct Inner {
     pub(crate) waiting: VecDeque<Record>,
     pub(crate) outcomes: VecDeque<Settled>,
-    /// The time up to which records are to be expired, if that is still to be done.
+    /// The time for which expired records have to be dropped, until that is done.
     pub(crate) expire: Option<u64>,
     pub(crate) closing: bool,
-    /// The thread takes nothing any more.
+    /// The thread has ended.
     pub(crate) stopped: bool,
 }
 
-/// An outcome, and what it frees.
+/// An outcome, and the room in the queue that it frees.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settled {
     pub(crate) outcome: Outcome,
@@ -32,7 +32,7 @@ pub(crate) struct Settled {
     pub(crate) bytes: u64,
 }
 
-/// What the thread is to do next.
+/// The next task of the thread.
 #[derive(Debug)]
 pub(crate) enum Work {
     Append,
@@ -42,7 +42,8 @@ pub(crate) enum Work {
 
 impl Queue {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Nothing inside panics half-way: whoever panicked did so elsewhere.
+        // No code panics while it changes the queues, so they are sound even if the lock is
+        // poisoned.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -50,7 +51,7 @@ impl Queue {
         self.work.notify_one();
     }
 
-    /// Waits for work. A batch is put into `batch`: all that waits, up to the bounds of a commit.
+    /// Waits for a task. Fills `batch` with the records that wait, up to the limits of a commit.
     pub(crate) fn next(&self, limits: &Limits, batch: &mut Vec<Record>) -> Work {
         let mut inner = self.lock();
         loop {
@@ -70,7 +71,7 @@ impl Queue {
 }
 
 impl Inner {
-    /// [log:group]
+    /// Moves waiting records into a batch. [log:group]
     fn take(&mut self, limits: &Limits, batch: &mut Vec<Record>) {
         let (mut records, mut bytes) = (0, 0);
         while let Some(next) = self.waiting.front() {
@@ -83,8 +84,8 @@ impl Inner {
         }
     }
 
-    /// Adds an outcome, to the one before if they are alike. Answers whether it is the only one,
-    /// and so nobody was woken for it yet.
+    /// Adds an outcome, and merges it with the last one if both are `Durable`. Returns whether the
+    /// queue was empty, so that the loop has to be woken.
     pub(crate) fn settle(&mut self, settled: Settled) -> bool {
         let first = self.outcomes.is_empty();
         match self.outcomes.back_mut() {

@@ -1,28 +1,27 @@
-//! What the log keeps.
+//! The record of the log.
 
-/// A publication in the log.
+/// A message in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Its place. Each is above the one before; places may be left out, none comes twice.
+    /// Its position, above that of the record before. Positions may be left out.
     pub seq: u64,
-    /// When it was taken, in the caller's milliseconds; its age counts from here.
+    /// When it was admitted, in the caller's milliseconds. Its age counts from here.
     pub time_ms: u64,
-    /// What it is to its channel: the caller's code.
+    /// Its kind, a code of the caller.
     pub kind: u8,
     /// Its channel.
     pub channel: String,
     /// The publisher's idempotency key.
     pub key: Option<String>,
-    /// The body, which is the caller's business.
+    /// The body, opaque to the log.
     pub body: Vec<u8>,
 }
 
 impl Record {
-    /// What a record is counted as besides its channel, key and body: the numbers beside them and
-    /// the store's own bookkeeping.
+    /// The bytes that a record counts as, besides its channel, key and body.
     pub const OVERHEAD_BYTES: u64 = 64;
 
-    /// What it is counted as.
+    /// The bytes that it counts as.
     pub const fn bytes(&self) -> u64 {
         let key = match &self.key {
             Some(key) => key.len(),
@@ -31,14 +30,14 @@ impl Record {
         (self.channel.len() + key + self.body.len()) as u64 + Self::OVERHEAD_BYTES
     }
 
-    /// Over everything that can be read back, the log's life, and the place of the record before:
-    /// one that is missing breaks the chain, one from another life does not fit in.
+    /// The checksum over the record, the epoch, and the position of the record before. A missing
+    /// record breaks the chain; a record of another epoch does not fit.
     pub(crate) fn checksum(&self, epoch: u64, previous: u64) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
         for number in [epoch, previous, self.seq, self.time_ms, u64::from(self.kind)] {
             hasher.update(&number.to_le_bytes());
         }
-        // With their lengths, so that nothing moves from one to the next unseen.
+        // The lengths come first, so that bytes cannot move from one field to the next unseen.
         let key = self.key.as_deref();
         let key_len = key.map_or(u64::MAX, |key| key.len() as u64);
         hasher.update(&(self.channel.len() as u64).to_le_bytes());

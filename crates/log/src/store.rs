@@ -1,4 +1,4 @@
-//! The log itself: blocking, one caller.
+//! The log on disk, with blocking calls for one caller.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -11,36 +11,35 @@ use crate::open::{self, Found, wal_path};
 use crate::table::{Old, Table};
 use crate::{Error, Limits, Record, Recovered};
 
-/// Records that one call of [`Store::expire`] drops at the most, and that one look at the oldest
-/// brings into memory.
+/// The most records that one [`Store::expire`] drops, and that one query for the oldest loads.
 const CHUNK: u32 = 4096;
 
 /// The log on disk. Its calls block until the disk is done.
 ///
-/// Dropping it closes it. What is not in it after that was never reported durable.
+/// Dropping it closes it. A record that is missing afterwards was never reported durable.
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
     limits: Limits,
     table: Table,
     mark: MarkFile,
-    /// What the mark says.
+    /// The contents of the mark file.
     last: Mark,
-    /// The highest place ever given out.
+    /// The highest position ever given out.
     head: u64,
-    /// The place of the newest record that ever was.
+    /// The position of the newest record ever written.
     tail: u64,
     floor: u64,
     records: u64,
     bytes: u64,
-    /// The oldest records, some of them or none.
+    /// A cache of the oldest records; it may be empty.
     oldest: VecDeque<Old>,
     broken: bool,
-    /// Last, so that the database is closed before the next one may have it.
+    /// The last field, so that the database is closed before another process can lock it.
     _lock: File,
 }
 
-/// What goes for new records or for its age.
+/// The oldest records, which one commit drops.
 #[derive(Clone, Copy, Debug, Default)]
 struct Drops {
     records: usize,
@@ -49,15 +48,15 @@ struct Drops {
 }
 
 impl Store {
-    /// Opens the log in a directory, makes it if there is none, and checks all that is in it.
+    /// Opens the log in a directory, or creates it, and checks everything in it.
     ///
-    /// If anything that had been reported durable is lost, a new life begins, and
-    /// [`Recovered::start`] says so. A new life's epoch is `fresh_epoch` (milliseconds since 1970
-    /// are a good choice), or higher if the directory knows of a higher one.
+    /// If a record that had been reported durable is lost, a new epoch begins, and
+    /// [`Recovered::start`] says so. A new epoch's number is `fresh_epoch` (milliseconds since 1970
+    /// are a good choice), or higher if the directory has seen a higher one.
     ///
     /// # Errors
-    /// [`Error::Locked`], [`Error::Format`], [`Error::Limits`]; [`Error::Io`], [`Error::Database`] and
-    /// [`Error::Full`] if the directory cannot be used now. Nothing in it is given up then.
+    /// [`Error::Locked`], [`Error::Format`], [`Error::Limits`]; [`Error::Io`], [`Error::Database`]
+    /// and [`Error::Full`] if the directory cannot be used now. Its contents stay as they are.
     pub fn open(dir: &Path, limits: Limits, fresh_epoch: u64) -> Result<(Self, Recovered), Error> {
         let Found { lock, table, mark, last, tail, recovered } =
             open::open(dir, &limits, fresh_epoch)?;
@@ -76,7 +75,7 @@ impl Store {
             broken: false,
             _lock: lock,
         };
-        // The bounds may be narrower than they were.
+        // The limits may be narrower than before.
         while store.records > limits.records_max || store.bytes > limits.bytes_max {
             let drops = store.drops_for_room(0, 0)?;
             store.write(&[], drops)?;
@@ -85,7 +84,7 @@ impl Store {
         Ok((store, Recovered { floor, records, bytes, ..recovered }))
     }
 
-    /// All records, oldest first.
+    /// Passes all records to `each`, oldest first.
     ///
     /// # Errors
     /// [`Error::Database`] if they can no longer be read.
@@ -96,29 +95,29 @@ impl Store {
         })
     }
 
-    /// Appends the records in one commit, and drops the oldest beyond the bounds. When it returns
-    /// they are on disk, and the answer is the highest place.
+    /// Appends the records in one commit, and drops the oldest above the limits. When it returns,
+    /// they are on disk. Returns the highest position.
     ///
     /// # Errors
-    /// Nothing was kept, if [`Error::is_certain`]; otherwise it may or may not have been, and the
-    /// store takes no more. Either way no place of the batch is given out again after a restart.
+    /// With [`Error::is_certain`] nothing was kept. Otherwise nobody knows, and the store takes no
+    /// more. In both cases no position of the batch is given out again after a restart.
     pub fn append(&mut self, records: &[Record]) -> Result<u64, Error> {
         let Some(newest) = records.last() else { return Ok(self.head) };
         let done = self.try_append(records);
         match done {
             // Nothing was given out.
             Ok(()) | Err(Error::Order { .. }) => {}
-            // What the mark cannot say makes the store broken; the caller is told what came first.
+            // If the mark cannot be written, the store is broken. The caller gets the first error.
             Err(_) => drop(self.void(newest.seq)),
         }
-        // [log:unknown] What a failed sync has left behind nobody knows.
+        // [log:unknown] Nobody knows what a failed sync has left on disk.
         self.broken |= done.is_err_and(|error| !error.is_certain());
         done.map(|()| newest.seq)
     }
 
     fn try_append(&mut self, records: &[Record]) -> Result<(), Error> {
         let bytes = self.check(records)?;
-        self.make_way()?;
+        self.bound_wal()?;
         let drops = self.drops_for_room(records.len() as u64, bytes)?;
         self.write(records, drops)?;
         self.records += records.len() as u64;
@@ -126,8 +125,7 @@ impl Store {
         Ok(())
     }
 
-    /// Drops the records that are `age_ms` old, oldest first, at most 4096 of them: call it again
-    /// until it answers zero.
+    /// Drops up to 4096 records that are `age_ms` old, oldest first. Call it until it returns zero.
     ///
     /// # Errors
     /// As for [`append`](Self::append).
@@ -137,8 +135,7 @@ impl Store {
         self.drop_while(|old| old.time_ms.saturating_add(age_ms) <= now_ms)
     }
 
-    /// Drops the records up to a place, oldest first, at most 4096 of them: call it again until it
-    /// answers zero.
+    /// Drops up to 4096 records up to a position, oldest first. Call it until it returns zero.
     ///
     /// # Errors
     /// As for [`append`](Self::append).
@@ -146,13 +143,14 @@ impl Store {
         self.drop_while(|old| old.seq <= through)
     }
 
-    /// A place that was given out and never comes into the log: nobody else gets it, not even after
-    /// a restart.
+    /// Marks a position as void: it was given out, will have no record, and is never given out
+    /// again, not even after a restart.
     ///
-    /// Places of refused batches are kept from others without it.
+    /// The positions of a refused batch are void without this call.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Full`] if that could not be written; the store takes no more then.
+    /// [`Error::Io`] or [`Error::Full`] if the mark could not be written. The store takes no more
+    /// then.
     pub fn void(&mut self, seq: u64) -> Result<(), Error> {
         self.head = self.head.max(seq);
         self.last.void = self.last.void.max(seq);
@@ -161,22 +159,22 @@ impl Store {
         done
     }
 
-    /// What it was opened with.
+    /// The limits that it was opened with.
     pub const fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// The highest place ever given out.
+    /// The highest position ever given out.
     pub const fn head(&self) -> u64 {
         self.head
     }
 
-    /// Records and their bytes, as they are kept now.
+    /// The number of records kept, and their bytes.
     pub const fn kept(&self) -> (u64, u64) {
         (self.records, self.bytes)
     }
 
-    /// Whether an earlier failure keeps it from taking anything.
+    /// Whether an earlier failure stops it from taking records.
     pub const fn is_broken(&self) -> bool {
         self.broken
     }
@@ -205,14 +203,15 @@ impl Store {
         Ok(bytes)
     }
 
-    /// SQLite empties its write-ahead log by itself, and does not say if it cannot.
-    fn make_way(&self) -> Result<(), Error> {
+    /// Empties the write-ahead log if it is too long. SQLite does so by itself, but does not report
+    /// when it cannot.
+    fn bound_wal(&self) -> Result<(), Error> {
         let wal_bytes = fs::metadata(wal_path(&self.dir)).map_or(0, |it| it.len());
         // [log:bound-disk]
         if wal_bytes > self.limits.wal_bytes_max() { self.table.checkpoint() } else { Ok(()) }
     }
 
-    /// The oldest records that go so that new ones have room. [log:bound-kept]
+    /// The oldest records, as many as new ones need room. [log:bound-kept]
     fn drops_for_room(&mut self, records: u64, bytes: u64) -> Result<Drops, Error> {
         let Limits { records_max, bytes_max, .. } = self.limits;
         let (kept_records, kept_bytes) = (self.records + records, self.bytes + bytes);
@@ -234,13 +233,13 @@ impl Store {
     fn try_drop(&mut self, goes: impl Fn(Old) -> bool) -> Result<u64, Error> {
         let drops = self.drops(|drops, old| drops.records < CHUNK as usize && goes(old))?;
         if drops.records > 0 {
-            self.make_way()?;
+            self.bound_wal()?;
             self.write(&[], drops)?;
         }
         Ok(drops.records as u64)
     }
 
-    /// The oldest records, as long as `goes` says so of the next one.
+    /// The oldest records, as long as `goes` is true of the next one.
     fn drops(&mut self, goes: impl Fn(Drops, Old) -> bool) -> Result<Drops, Error> {
         let mut drops = Drops::default();
         loop {
@@ -259,14 +258,14 @@ impl Store {
         }
     }
 
-    /// One commit, and the mark after it.
+    /// Commits records and drops, and then writes the mark.
     fn write(&mut self, records: &[Record], drops: Drops) -> Result<(), Error> {
         let epoch = self.last.epoch;
         self.table.write(epoch, self.tail, records, drops.through)?;
         if let Some(newest) = records.last() {
             (self.tail, self.head) = (newest.seq, newest.seq);
             self.last.durable = newest.seq;
-            // If that fails the records are there, but their loss would not be seen: no lie.
+            // If this fails, the records are on disk, but a loss of them would go unseen.
             self.mark.write(self.last).map_err(|_| Error::Database(SQLITE_IOERR_WRITE))?;
         }
         self.floor = drops.through.unwrap_or(self.floor);

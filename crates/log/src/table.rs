@@ -1,4 +1,4 @@
-//! The database: two tables, and everything that is said to SQLite.
+//! The SQLite database: its two tables and all statements.
 
 use std::path::Path;
 
@@ -7,20 +7,20 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Row, ffi, params};
 use crate::limits::PAGE_BYTES;
 use crate::{Error, Record};
 
-/// Kept as they are, and compared with what is in the file: a schema that differs is damage.
-/// Channels and keys are bytes to SQLite, so that no text encoding comes between.
+/// The schema. It is compared with the file's as text; any difference is damage. Channels and keys
+/// are BLOBs, so that no text encoding interferes.
 const LOG: &str = "CREATE TABLE log (seq INTEGER PRIMARY KEY, previous INTEGER NOT NULL, \
     time_ms INTEGER NOT NULL, kind INTEGER NOT NULL, channel BLOB NOT NULL, key BLOB, \
     body BLOB NOT NULL, checksum INTEGER NOT NULL) STRICT";
 const STATE: &str = "CREATE TABLE state (id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, \
     floor INTEGER NOT NULL, checksum INTEGER NOT NULL) STRICT";
 
-/// What holds for the log as a whole.
+/// The state of the log as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct State {
-    /// The log's life.
+    /// The log's epoch.
     pub(crate) epoch: u64,
-    /// The highest place that was ever dropped.
+    /// The highest position whose record was dropped.
     pub(crate) floor: u64,
 }
 
@@ -33,14 +33,14 @@ impl State {
     }
 }
 
-/// A record as it came back, not checked yet.
+/// A record as read from the database, not checked yet.
 pub(crate) struct Stored {
     pub(crate) record: Record,
     pub(crate) previous: u64,
     pub(crate) checksum: u32,
 }
 
-/// What has to be known of a record to drop it in time.
+/// The parts of a record that decide when it is dropped.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Old {
     pub(crate) seq: u64,
@@ -63,8 +63,10 @@ impl Table {
         Ok(table)
     }
 
+    /// Opens an existing database.
+    ///
     /// # Errors
-    /// Also for what is no such database: see [`damage_code`].
+    /// Also if the file is no such database: see [`damage_code`].
     pub(crate) fn open(path: &Path, pages_max: u64) -> Result<Self, Error> {
         let table = Self::connect(path, pages_max)?;
         table.check_schema()?;
@@ -78,7 +80,7 @@ impl Table {
             | OpenFlags::SQLITE_OPEN_EXRESCODE;
         let db = Connection::open_with_flags(path, flags).map_err(error)?;
         // FULL: each commit syncs the write-ahead log before it returns. [log:durable]
-        // Exclusive: no index of the write-ahead log in shared memory.
+        // EXCLUSIVE: the index of the write-ahead log is not in shared memory.
         db.execute_batch(&format!(
             "PRAGMA page_size = {PAGE_BYTES};
              PRAGMA locking_mode = EXCLUSIVE;
@@ -106,7 +108,8 @@ impl Table {
         }
     }
 
-    /// Whether SQLite finds the whole file sound: pages used twice, say, would be overwritten later.
+    /// Whether SQLite finds the file's structure sound. A page that is used twice, for example,
+    /// would be overwritten later.
     pub(crate) fn is_sound(&self) -> Result<bool, Error> {
         let verdict: String =
             self.db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(error)?;
@@ -125,12 +128,12 @@ impl Table {
         if state.checksum() == checksum { Ok(state) } else { Err(CORRUPT) }
     }
 
-    /// Writes the state as it is: whether anything can be written.
+    /// Writes the same state again, to check that the file can be written.
     pub(crate) fn touch(&self, state: State) -> Result<(), Error> {
         set_state(&self.db, state)
     }
 
-    /// All records in order, until `each` fails.
+    /// Passes all records to `each` in order, until it fails.
     pub(crate) fn scan<E: From<Error>>(
         &self,
         mut each: impl FnMut(Stored) -> Result<(), E>,
@@ -145,7 +148,7 @@ impl Table {
         Ok(())
     }
 
-    /// The oldest records after a place, in order.
+    /// The oldest records after a position, in order.
     pub(crate) fn oldest(&self, after: u64, count: u32) -> Result<Vec<Old>, Error> {
         let sql = "SELECT seq, time_ms, length(channel) + coalesce(length(key), 0) + length(body) \
                    FROM log WHERE seq > ? ORDER BY seq LIMIT ?";
@@ -159,7 +162,8 @@ impl Table {
 
     /// One commit: the new records, after `tail`, and what has to go for them.
     ///
-    /// `drop_to` is the new floor if the log's floor moves. When it returns the records are on disk.
+    /// `drop_to` is the new floor if the log's floor moves. When it returns the records are on
+    /// disk.
     pub(crate) fn write(
         &mut self,
         epoch: u64,
@@ -209,15 +213,15 @@ impl Table {
 
 const CORRUPT: Error = Error::Database(ffi::SQLITE_CORRUPT);
 
-/// The code if the error means that the file is not what was written, rather than that it cannot
-/// be got at: then nothing on disk may be touched.
+/// The SQLite code, if the error means that the file is damaged. `None` if the file cannot be
+/// accessed: then nothing on disk may be touched.
 pub(crate) fn damage_code(error: Error) -> Option<i32> {
     let Error::Database(code) = error else { return None };
     let damaged = match code & 0xff {
         ffi::SQLITE_IOERR => {
             [ffi::SQLITE_IOERR_SHORT_READ, ffi::SQLITE_IOERR_CORRUPTFS].contains(&code)
         }
-        // Whether the file may be written was tried before: now it is a field in it that says no.
+        // Write permission was checked before, so a damaged header makes the file read-only.
         ffi::SQLITE_READONLY => true,
         ffi::SQLITE_CORRUPT
         | ffi::SQLITE_NOTADB
@@ -265,7 +269,7 @@ fn error(error: rusqlite::Error) -> Error {
         Some(why) if why.code == ErrorCode::DiskFull => Error::Full,
         Some(why) if why.code == ErrorCode::DatabaseBusy => Error::Locked,
         Some(why) => Error::Database(why.extended_code),
-        // A value that is not what was written there.
+        // A value of another type than was written.
         None => CORRUPT,
     }
 }

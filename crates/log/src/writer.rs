@@ -1,4 +1,4 @@
-//! The log on a thread of its own, for a loop that must not wait for the disk.
+//! The log on its own thread, for a loop that must not wait for the disk.
 
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
@@ -7,42 +7,42 @@ use std::{fmt, io};
 use crate::queue::{Queue, Settled, Work};
 use crate::{Error, Limits, Record, Store};
 
-/// What became of records, in the order of their places.
+/// The outcome of records, in the order of their positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All up to this place that no other outcome has named are on disk.
+    /// The records up to this position that no earlier outcome covers are on disk.
     Durable {
-        /// The highest of them.
+        /// The highest position.
         through: u64,
     },
-    /// All after the last outcome up to this place are not in the log and never will be. Later ones
-    /// may be: the disk was full.
+    /// The records after the last outcome up to this position are not in the log and never will be.
+    /// The disk was full, say; later records may succeed.
     Refused {
-        /// The highest of them.
+        /// The highest position.
         through: u64,
-        /// Why.
+        /// The cause.
         why: Error,
     },
-    /// All after the last outcome up to this place may or may not be in the log. The writer takes no
-    /// more; opening the directory again tells.
+    /// The records after the last outcome up to this position may or may not be in the log. The
+    /// writer takes no more. Only opening the directory again tells.
     Unknown {
-        /// The highest of them.
+        /// The highest position.
         through: u64,
-        /// Why.
+        /// The cause.
         why: Error,
     },
 }
 
-/// Why a record was not queued. Nothing is known of it anywhere.
+/// Why a record was not queued. It has left no trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// As much waits as may wait: try again later.
+    /// The queue is full. Try again later.
     Busy,
-    /// The record is larger than the limits allow.
+    /// The record is larger than [`Limits::record_bytes_max`].
     TooLarge,
-    /// Its place is not above that of the one before.
+    /// Its position is not above that of the last record.
     Order,
-    /// The writer has failed; its last outcome said why.
+    /// The writer has failed. Its last outcome has the cause.
     Stopped,
 }
 
@@ -59,39 +59,39 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// What a writer has to do and has done.
+/// The figures of a writer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Records whose outcome was not fetched yet.
+    /// Records without a polled outcome.
     pub pending: u64,
-    /// Bytes of them.
+    /// Their bytes.
     pub pending_bytes: u64,
-    /// Records that came to be durable.
+    /// Records that became durable.
     pub durable: u64,
-    /// Records that did not, or of which nobody knows.
+    /// Records that did not, or may not have.
     pub failed: u64,
 }
 
-/// Takes records, commits all that wait together, and tells what became of them. No call waits for
-/// the disk, but [`close`](Self::close) and dropping it.
+/// Commits queued records in groups on its own thread, and reports their outcomes. Only
+/// [`close`](Self::close) and dropping it wait for the disk.
 #[derive(Debug)]
 pub struct Writer {
     queue: Arc<Queue>,
     thread: Option<JoinHandle<Store>>,
     limits: Limits,
-    /// The last place that was queued.
+    /// The last position that was queued.
     last: u64,
     counts: Counts,
     stopped: bool,
 }
 
 impl Writer {
-    /// Gives the store a thread.
+    /// Moves the store to a new thread.
     ///
-    /// `wake` is called on that thread when [`poll`](Self::poll) has something after it had nothing.
+    /// That thread calls `wake` when [`poll`](Self::poll) has an outcome after it had none.
     ///
     /// # Errors
-    /// If no thread can be had.
+    /// If the thread cannot be started.
     pub fn spawn(store: Store, wake: Box<dyn Fn() + Send>) -> io::Result<Self> {
         let (limits, last) = (*store.limits(), store.head());
         let queue = Arc::new(Queue::default());
@@ -107,12 +107,13 @@ impl Writer {
         Ok(Self { queue, thread: Some(thread), limits, last, counts, stopped })
     }
 
-    /// Whether a record of so many bytes, as [`Record::bytes`] counts them, would be queued now. Ask
-    /// before giving out a place: only [`push`](Self::push) takes room away, and a place that was
-    /// given out and not queued may be given out again after a restart.
+    /// Checks whether a record of so many bytes, by [`Record::bytes`], would be queued now.
+    ///
+    /// Check before giving out a position: one that is given out and not queued may be given out
+    /// again after a restart. Only [`push`](Self::push) takes room away.
     ///
     /// # Errors
-    /// [`Refused`], but not for its place.
+    /// Any [`Refused`] except `Order`.
     pub const fn room(&self, record_bytes: u64) -> Result<(), Refused> {
         if self.stopped {
             return Err(Refused::Stopped);
@@ -133,7 +134,7 @@ impl Writer {
     /// Queues a record.
     ///
     /// # Errors
-    /// [`Refused`]. After [`room`](Self::room) has said yes, only for its place.
+    /// [`Refused`] says why not. After [`room`](Self::room) has succeeded, only `Order` can occur.
     pub fn push(&mut self, record: Record) -> Result<(), Refused> {
         let bytes = record.bytes();
         self.room(bytes)?;
@@ -145,7 +146,7 @@ impl Writer {
         self.counts.pending_bytes += bytes;
         let mut inner = self.queue.lock();
         inner.waiting.push_back(record);
-        // Otherwise the thread has not come back for the first one yet.
+        // With others in the queue the thread has been notified already.
         let first = inner.waiting.len() == 1;
         drop(inner);
         if first {
@@ -177,19 +178,19 @@ impl Writer {
         Some(outcome)
     }
 
-    /// Has what has grown old dropped, in pieces, between commits.
+    /// Has expired records dropped, in pieces, between commits.
     pub fn expire(&self, now_ms: u64) {
         self.queue.lock().expire = Some(now_ms);
         self.queue.notify();
     }
 
-    /// What is counted.
+    /// The figures.
     pub const fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// Waits until the disk has all that was queued, and gives the store back. Outcomes that were
-    /// not fetched are in the second part.
+    /// Waits until all queued records are settled, and returns the store and the outcomes that were
+    /// not polled.
     ///
     /// # Panics
     /// If the thread has panicked.
@@ -210,13 +211,13 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if let Some(thread) = self.begin_close() {
-            // It has panicked if not: that was said on its own thread.
+            // An error is a panic, which the thread has reported itself.
             drop(thread.join());
         }
     }
 }
 
-/// Says that the thread is gone, however it went.
+/// Reports the end of the thread, even after a panic.
 struct Alive<'a> {
     queue: &'a Queue,
     wake: &'a dyn Fn(),
@@ -243,7 +244,7 @@ fn run(mut store: Store, queue: &Queue, wake: &dyn Fn()) -> Store {
                     wake();
                 }
             }
-            // A failure shows with the next batch: the store is broken then, or the disk full.
+            // The next batch reports a failure: the store is broken, or the disk full.
             Work::Expire(now_ms) => {
                 if store.expire(now_ms).is_ok_and(|dropped| dropped > 0) {
                     let mut inner = queue.lock();
