@@ -122,7 +122,7 @@ impl Engine {
         item: Result<Publish<'p>, Problem>,
         context: &mut Context<'_>,
     ) {
-        // A command was counted when it came.
+        // A command was counted when it arrived.
         let counts = matches!(job.asker, Asker::Request(_));
         let publish = match item {
             Ok(publish) => publish,

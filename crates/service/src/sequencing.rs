@@ -16,8 +16,8 @@
 //!
 //! A fourth place is left open: an engine that several machines share. It belongs between the
 //! bounded queue and the [`Sequencer`], as a type that implements [`Sequence`]: its `offer` appends
-//! to the engine, and its `settle` reads the engine's entries and has a [`Sequencer`] decide them in
-//! the engine's order. Nothing else of the path changes.
+//! to the engine, and its `settle` reads the engine's entries and has a [`Sequencer`] decide them
+//! in the engine's order. Nothing else of the path changes.
 
 mod clock;
 mod decider;

@@ -1,4 +1,4 @@
-//! Coming back with what a log has kept.
+//! Restoring a service from its log, and the form of payloads in the log.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use crate::engine::body::Body;
 use crate::sequencing::Record;
 use crate::wire::{self, Data, EventName, Payload};
 
-/// A payload as it is kept.
+/// A payload as the log stores it, in JSON.
 #[derive(Deserialize, Serialize)]
 struct Kept<'k> {
     #[serde(borrow, skip_serializing_if = "Option::is_none", rename = "e")]
@@ -24,7 +24,7 @@ struct Kept<'k> {
 }
 
 impl Payload {
-    /// The payload as bytes for a log.
+    /// Encodes the payload for a log.
     pub fn to_log(&self) -> Vec<u8> {
         let (text, json) = match &self.data {
             Data::Text(text) => (Some((&**text).into()), None),
@@ -35,7 +35,7 @@ impl Payload {
         serde_json::to_vec(&kept).expect("texts and numbers can be written")
     }
 
-    /// The payload that a log has kept; `None` if these bytes are none.
+    /// Decodes a payload from a log; `None` if the bytes are not one.
     pub fn from_log(bytes: &[u8]) -> Option<Self> {
         let kept: Kept<'_> = serde_json::from_slice(bytes).ok()?;
         let data = match (kept.text, kept.json) {
@@ -49,7 +49,7 @@ impl Payload {
 }
 
 impl Engine {
-    /// Begins in the middle of a log: what was up to `floor` is no longer there.
+    /// Begins in the middle of a log: the messages up to `floor` have been dropped.
     ///
     /// # Errors
     /// If something has been restored or published already.
@@ -57,11 +57,11 @@ impl Engine {
         if floor == Seq::ZERO { Ok(()) } else { self.hub.lose(floor) }
     }
 
-    /// Takes back a publication that the log has kept; call it in the log's order, before the
-    /// server runs. Places between two records are void.
+    /// Restores a message from the log. Call it in the log's order, before the server runs. Positions
+    /// between two records are void.
     ///
     /// # Errors
-    /// If its place is not above that of the one before.
+    /// If its position is not above that of the last record.
     pub(crate) fn restore(&mut self, record: &Record<'_>) -> Result<(), Misuse> {
         self.restore_head(Seq(record.position.seq.0.saturating_sub(1)))?;
         let publication = Publication {
@@ -78,16 +78,16 @@ impl Engine {
         self.hub.apply(record.position.seq, publication, self.now_ms, nobody).map(|_| ())
     }
 
-    /// Goes on above this place: no message is at it or below it that was not restored.
+    /// Moves the head to `head`. Positions up to it that had no record are void.
     ///
     /// # Errors
-    /// None, once all that was restored is at or below it.
+    /// Never, before the server runs: a lower `head` changes nothing.
     pub(crate) fn restore_head(&mut self, head: Seq) -> Result<(), Misuse> {
         if head > self.hub.position().seq { self.hub.void(head) } else { Ok(()) }
     }
 }
 
-/// How a log writes what kind of message it is.
+/// The number of a message's kind in the log.
 impl Record<'_> {
     /// The kind as a number.
     pub const fn kind_number(&self) -> u8 {

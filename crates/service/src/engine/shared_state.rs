@@ -1,7 +1,8 @@
 //! State that several services share besides the log: users' streams, rates, presence, figures.
 //!
 //! Each kind stands behind a trait. Today all services are loops of one process, and a structure
-//! behind a lock implements each trait. An implementation for several machines takes its place here.
+//! behind a lock implements each trait. An implementation for several machines takes its place
+//! here.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -1,4 +1,4 @@
-//! What was asked for at once, and the answer to it.
+//! A job: the publications of one request or command, and the answer to it.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,10 @@ use crate::dialect::reply::{json, problem};
 use crate::wire::reply::{Outcome, published, results};
 use crate::wire::{Code, Id, Level, Problem, Receipt};
 
-/// Who is told what became of publications.
+/// The client that gets the results of a job.
 #[derive(Debug)]
 pub(crate) enum Asker<'p> {
-    /// A request, whose stream is known once it is held.
+    /// A request. Its stream is known once it is held.
     Request(Option<StreamKey>),
     /// A command on a WebSocket.
     Socket {
@@ -23,7 +23,7 @@ pub(crate) enum Asker<'p> {
     },
 }
 
-/// How the answer looks.
+/// The form of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// One publication.
@@ -32,8 +32,8 @@ pub(crate) enum Shape {
     Many,
 }
 
-/// What was asked for at once, and what has become of it so far. It borrows from what was asked until it
-/// has to wait.
+/// The publications of one request or command, and their results so far. It borrows from the request
+/// until it has to wait.
 #[derive(Debug)]
 pub(super) struct Job<'p> {
     pub(super) id: u64,
@@ -58,7 +58,7 @@ impl Job<'_> {
         Job { id, asker, shape, items: items.into_iter().map(owned).collect(), unsettled }
     }
 
-    /// Why nothing of it was looked at: all of it came too soon, and may come again.
+    /// The refusal of the whole job, if every item was above the rate limit.
     fn refusal_of_all(&self) -> Option<&Problem> {
         let too_soon = |item: &Item<'_>| {
             let refusal = item.receipt().err();
@@ -97,7 +97,7 @@ impl Job<'_> {
 pub(super) struct Item<'p> {
     pub(super) line: Option<u64>,
     pub(super) channel: Option<Cow<'p, str>>,
-    /// `None` while the log has not answered.
+    /// `None` while it waits for its outcome.
     pub(super) result: Option<Result<Settled, Problem>>,
 }
 
@@ -113,7 +113,7 @@ impl Item<'_> {
     }
 }
 
-/// A receipt without its channel.
+/// The result of a publication that was not refused: a receipt without its channel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settled {
     pub(crate) position: Cursor,
