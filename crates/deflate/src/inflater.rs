@@ -45,7 +45,7 @@ struct Run<'r> {
     stream: &'r mut Inflate,
     scratch: &'r mut [u8],
     window: &'r Window,
-    /// What may still be appended to `out`.
+    /// The bytes that may still be appended to `out`.
     room: u64,
     /// The final blocks that may still come.
     final_blocks: usize,

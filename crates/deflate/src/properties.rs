@@ -259,7 +259,7 @@ pub fn bomb_stops(bytes: usize, bytes_max: u64) -> Vec<u8> {
     wire
 }
 
-/// What is written parses back, for every pair of an offer and a configuration.
+/// A written element parses back, for every pair of an offer and a configuration.
 pub fn negotiation(offer: &ClientOffer, config: &ServerConfig) -> Option<Params> {
     let offered = offer.to_string();
     let params = accept_offer(parse(&offered), config)?;

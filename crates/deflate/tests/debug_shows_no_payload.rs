@@ -1,4 +1,4 @@
-//! What a session remembers of its messages never reaches a log through `Debug`.
+//! `Debug` never writes the plaintext of a session to a log.
 
 use std::fmt::Debug;
 

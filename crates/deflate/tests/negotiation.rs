@@ -213,7 +213,7 @@ fn responses_that_the_offer_does_not_permit() {
         DuplicateParameter, InvalidValue, Missing, UnknownParameter, Unsolicited, WindowTooLarge,
     };
     for (offer, response, expected) in [
-        // What was offered has to be confirmed.
+        // The response has to confirm the offer.
         (forgetful(), "", Missing),
         (forgetful(), "; client_no_context_takeover", Missing),
         (limited(), "", Missing),

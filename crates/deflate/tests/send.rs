@@ -1,4 +1,4 @@
-//! What may move between threads, as the README says.
+//! The types that may move between threads, as the README says.
 
 use sockeye_deflate::{Engine, Session};
 

@@ -7,7 +7,7 @@ use std::{env, error, fs};
 
 use sockeye_frame::{CloseFrame, Decoder, Header, Opcode, Role, Rsv, Rules};
 
-/// What a client sent: a ping amid a fragmented text, a binary frame, a Close.
+/// A client's bytes: a ping amid a fragmented text, a binary frame, a Close.
 const RECORDING: &[u8] = &[
     0x01, 0x84, 0x37, 0xFA, 0x21, 0x3D, 0x44, 0x95, 0x42,
     0x56, // text "sock", to be continued

@@ -1,4 +1,4 @@
-//! What holds for every input: shared by the tests, the fuzz targets and corpus replays.
+//! Properties of every input, shared by the tests, the fuzz targets and corpus replays.
 //!
 //! Each function panics where its property does not hold. The oracles are written for
 //! plainness: a byte at a time, everything allocated, nothing shared with the real code but
@@ -19,7 +19,7 @@ use crate::{
     Utf8Validator, apply_mask,
 };
 
-/// What a decoder has told, with chunk borders taken away.
+/// The events of a decoder, without the borders of chunks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// The frames of which a payload byte, or the empty whole, has come.
@@ -119,7 +119,7 @@ fn oracle(bytes: &[u8], rules: Rules) -> Seen {
     seen
 }
 
-/// What the newest byte of a header gets wrong.
+/// The violation in the newest byte of a header.
 fn oracle_byte(head: &[u8], rules: Rules) -> Result<(), Error> {
     let (opcode, control) = (head[0] & 15, head[0] & 8 != 0);
     let len = head.get(1).map(|byte| byte & 127);

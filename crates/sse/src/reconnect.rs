@@ -98,7 +98,7 @@ impl Default for Policy {
     }
 }
 
-/// What the statuses 429, 500, 502, 503 and 504 mean.
+/// The meaning of the statuses 429, 500, 502, 503 and 504.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnBusy {
     /// The end, as the standard says.

@@ -1,4 +1,4 @@
-//! What lives on from one connection to the next, and what a chunk's end may and may not do.
+//! State that survives a connection, and the effects of a chunk's end.
 
 use sockeye_sse::{Comments, Config, End, Item, Parser};
 

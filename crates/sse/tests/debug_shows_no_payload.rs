@@ -1,4 +1,4 @@
-//! What events and comments say never reaches a log through `Debug`.
+//! `Debug` never writes the content of events and comments to a log.
 
 use core::fmt::Debug;
 

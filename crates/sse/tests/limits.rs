@@ -1,4 +1,4 @@
-//! What a peer can make the parser hold.
+//! The bounds on the memory that a peer can make the parser hold.
 //!
 //! [sse:limit-while-arriving] [sse:limit-skipped] [sse:limit-borrowed]
 

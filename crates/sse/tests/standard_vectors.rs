@@ -103,7 +103,7 @@ enum Retry {
 }
 
 impl Retry {
-    /// What is beyond the range is clamped to its top.
+    /// A value beyond the range is clamped to its maximum.
     fn ms(&self) -> u64 {
         match self {
             Self::Ms(ms) => *ms,

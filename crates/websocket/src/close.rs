@@ -225,7 +225,7 @@ mod tests {
                     next == state || next != State::CloseSent || state == State::Open,
                     "{case}"
                 );
-                // Who does not read ignores everything but the end, and the other way round.
+                // A state that does not read ignores everything but the end, and the other way round.
                 let from_peer = !is_send(input) && input != Input::ReceiveEof;
                 assert_eq!(
                     from_peer && action == Action::Ignore,

@@ -1,4 +1,4 @@
-//! What holds for every input; the functions are in `sockeye_websocket::properties`.
+//! Properties of every input; the functions are in `sockeye_websocket::properties`.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

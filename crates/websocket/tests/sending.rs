@@ -1,4 +1,4 @@
-//! What goes on the wire (RFC 6455 §5.2 to §5.4, §6.1).
+//! The bytes of sent frames (RFC 6455 §5.2 to §5.4, §6.1).
 
 use crate::common::*;
 use sockeye_websocket::{Config, Connection, Fin, Kind, Limits, MaskKey, Message, UsageError};

@@ -1,4 +1,4 @@
-//! What an idle connection costs.
+//! The memory of an idle connection.
 
 use sockeye_websocket::{Assembler, Connection, MessageError, ProtocolError, UsageError};
 

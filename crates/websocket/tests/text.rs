@@ -45,7 +45,7 @@ fn a_frame_may_end_inside_a_character() {
 fn a_message_must_not_end_inside_a_character() {
     let wire = [masked(TEXT, b"\xF0\x9F"), masked(FIN | CONTINUATION, b"\x90")].concat();
     assert_eq!(server().error(&wire), ProtocolError::InvalidUtf8);
-    // What was begun does not leak into the next message.
+    // A partial message does not leak into the next one.
     let wire = [masked(FIN | BINARY, b"\xF0\x9F"), masked(FIN | TEXT, b"a")].concat();
     assert_eq!(server().hear(&wire)[1], Heard::Text("a".into()));
 }

@@ -11,13 +11,13 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// What a distance may reach.
+/// The reach of a distance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// RFC 7692 §7.1.2: the negotiated window, and nothing else.
     Window,
-    /// What an inflater cannot but have: the window as it was before the message (or before what
-    /// follows a final block), and everything since.
+    /// The history of any inflater: the window before the message (or before the part behind a final
+    /// block), and everything since.
     History,
 }
 

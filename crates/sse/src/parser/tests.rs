@@ -1,4 +1,4 @@
-//! What the parser allocates, keeps and gives back.
+//! The parser's memory: what it allocates, keeps and frees.
 
 use alloc::vec::Vec;
 

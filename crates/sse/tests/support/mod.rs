@@ -1,4 +1,4 @@
-//! What several tests share: owned events, a driver for chunks, base64 and SHA-256 for the vectors.
+//! Helpers of several tests: owned events, a driver for chunks, base64 and SHA-256 for the vectors.
 
 // Each test file uses its own part of this; the hashes cut words to size on purpose.
 #![allow(dead_code, clippy::cast_possible_truncation)]

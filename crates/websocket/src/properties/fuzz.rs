@@ -46,7 +46,7 @@ fn conversation(role: Role, data: &[u8]) {
     memory_follows_input(role, &wire, cuts);
 }
 
-/// Who sends, and three cuts; then a script of what it sends.
+/// The sender, and three cuts; then a script of its messages.
 pub fn two_ends(data: &[u8]) {
     let Some(([sender, cuts @ ..], script)) = data.split_first_chunk::<4>() else { return };
     let sender = if sender & 1 == 0 { Role::Server } else { Role::Client };

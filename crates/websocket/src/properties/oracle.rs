@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::{CONFIG, Heard, Outcome, connection, converse};
 use crate::{CloseCode, Kind, Role};
 
-/// What the oracle makes of an input.
+/// The oracle's reading of an input.
 #[derive(Default)]
 struct Verdict {
     heard: Vec<Heard>,
@@ -57,7 +57,7 @@ struct Frame {
     opcode: u8,
     header_len: usize,
     declared: u64,
-    /// What is there of it, unmasked.
+    /// The part that has arrived, unmasked.
     payload: Vec<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! What the behaviour tests share: frames written out by hand, and an end that listens.
+//! Helpers of the behaviour tests: frames written out by hand, and an end that listens.
 #![allow(dead_code, clippy::cast_possible_truncation)] // Each test file uses its part of this.
 
 use sockeye_websocket::{
@@ -67,7 +67,7 @@ pub(crate) fn client() -> End {
     End::new(Connection::client(&Config::default(), Box::new(|| MaskKey::new(KEY))))
 }
 
-/// What an end heard, free of borrows.
+/// The events of an end, free of borrows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     Text(String),
@@ -145,7 +145,7 @@ impl End {
         self.try_hear(wire).1.expect("the input breaks a rule")
     }
 
-    /// What is to be sent, taken.
+    /// Takes the output.
     pub(crate) fn said(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)
     }
