@@ -126,7 +126,7 @@ fn history_ends_where_the_window_ends() {
     let message = [&fin[..], &reach_back_257("")].concat();
     assert_eq!(receive(&mut session(8), &message), Err(CodecError::Corrupt));
     assert_eq!(receive(&mut session(9), &message).unwrap()[300..], [43, 44, 45]);
-    // What the README says is not caught: the message's own bytes push nothing out of reach. The
+    // The uncaught distance of the README: the own bytes of a message push nothing out of reach. The
     // same distance behind a literal `H` is one too many for the window and still history.
     let mut narrow = session(8);
     assert_eq!(receive(&mut narrow, &stored).unwrap(), past);

@@ -7,8 +7,8 @@
 use sockeye_sse::{Action, Comments, Config, End, Input, Item, Parser, Policy, Reconnection};
 use sockeye_sse::{Error, Response};
 
-/// What was recorded, and how many bytes of it got lost at the end: the first connection breaks off
-/// inside a character, the second goes on behind event 3.
+/// The recorded bytes, and how many were lost at the end: the first connection is cut
+/// inside a character, the second continues behind event 3.
 const CONNECTIONS: [(&str, usize); 2] = [
     (
         ": PROCESSING\n\n: PROCESSING\n\n\
