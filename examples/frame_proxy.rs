@@ -12,7 +12,7 @@ use sockeye_frame::{
     CloseFrame, Decoder, Header, MaskKey, Opcode, Role, Rsv, Rules, Utf8Validator, apply_mask,
 };
 
-/// What the client may send. To the client the proxy is the server; the reserved bit of
+/// The rules for the client's frames. To the client the proxy is the server; the reserved bit of
 /// permessage-deflate passes through, since nobody here looks inside a message.
 const FROM_CLIENT: Rules = Rules { role: Role::Server, rsv: Rsv::RSV1, payload_len_max: 16 << 20 };
 
@@ -27,7 +27,7 @@ struct Upstream<W, K> {
     tally: Tally,
 }
 
-/// What passed through, by kind of frame.
+/// The count of passed frames, by kind.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Tally {
     messages: u64,
@@ -108,7 +108,7 @@ fn frame(opcode: Opcode, fin: bool, key: [u8; 4], payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What the server behind the proxy reads: the texts' bytes, and the last Close.
+/// The input of the server behind the proxy: the texts' bytes, and the last Close.
 fn read(mut wire: Vec<u8>) -> Result<(String, Option<u16>), Box<dyn Error>> {
     let mut decoder = Decoder::new(FROM_CLIENT);
     let (mut utf8, mut text, mut closed) = (Utf8Validator::new(), Vec::new(), None);

@@ -45,12 +45,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{} bytes, cut in {} ways: {ANSWER}", recording.len(), recording.len());
 
-    // What was cut off is not taken for an answer.
+    // A cut answer is an error.
     let mut stream = ChatStream::new();
     stream.receive(&recording[..recording.len() - 1])?;
     assert!(!stream.is_complete);
 
-    // What comes instead of an answer is an error from the head on.
+    // A refusal is an error from the head on.
     let refused = ChatStream::new().receive(b"HTTP/1.1 429 Too Many Requests\r\n\r\n");
     println!("{}", refused.err().ok_or("429 is no answer")?);
     Ok(())

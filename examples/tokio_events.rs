@@ -72,7 +72,7 @@ async fn drive<M: Machine>(
             (None, Some(peer)) => match connect(peer).await {
                 Ok(connected) => {
                     stream = Some(connected);
-                    // What was not sent on another connection is not for this one.
+                    // Unsent output of another connection is not for this one.
                     out.clear();
                     machine.connected(now(), &mut out);
                 }

@@ -1,4 +1,4 @@
-//! What a case is: an id, the clause it stands on, how binding that clause is, and a check.
+//! A case: an id, the clause that it tests, how binding that clause is, and a check.
 
 use std::borrow::Cow;
 
@@ -36,7 +36,7 @@ pub(crate) enum Pace {
     Slow,
 }
 
-/// What a check comes to: `Ok` is a pass.
+/// The result of a check: `Ok` is a pass.
 pub(crate) type Outcome = Result<(), Miss>;
 
 /// Why a check did not pass.
@@ -45,7 +45,7 @@ pub(crate) enum Miss {
     /// The server did something else.
     Failed {
         expected: String,
-        /// What was on the wire instead.
+        /// The bytes on the wire instead.
         seen: String,
     },
     /// The server does not offer what the case is about.

@@ -3,7 +3,7 @@
 //! Ready-made inflaters copy from anywhere in their output, so they cannot tell a server that keeps
 //! to `server_max_window_bits` from one that does not.
 
-/// What one side remembers of earlier messages, and how far back it may refer.
+/// One side's history of earlier messages, and how far back it may refer.
 pub(crate) struct Window {
     history: Vec<u8>,
     bits: u8,

@@ -22,13 +22,13 @@ pub(crate) struct Peer {
     /// How much of `inbox` was taken.
     taken: usize,
     pub(crate) timeout: Duration,
-    /// What the server may refer to, once permessage-deflate is agreed.
+    /// The history that the server may refer to, with permessage-deflate.
     pub(crate) window: Option<Window>,
     /// The server begins each message afresh.
     pub(crate) server_forgets: bool,
 }
 
-/// What came next.
+/// The next input.
 pub(crate) enum Seen {
     Frame(Frame),
     /// The server broke a rule.
@@ -142,7 +142,7 @@ impl Peer {
         }
     }
 
-    /// What is in the inbox and was not taken.
+    /// The rest of the inbox.
     pub(crate) fn waiting(&self) -> &[u8] {
         &self.inbox[self.taken..]
     }
@@ -310,7 +310,7 @@ impl Peer {
         self.expect_pong("still there?")
     }
 
-    /// What stands for a response in a report.
+    /// A response as a report shows it.
     fn describe(&self, response: &Response) -> String {
         format!("{} {}", response.version, response.status)
     }

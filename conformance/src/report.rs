@@ -1,4 +1,4 @@
-//! What is printed: a line for each case, a summary, or JSON.
+//! The output: a line for each case, a summary, or JSON.
 
 use std::collections::BTreeMap;
 

@@ -13,7 +13,7 @@ use sockeye_websocket::{
 
 use crate::Failure;
 
-/// What is sent in three fragments.
+/// The text that is sent in three fragments.
 pub(crate) const LETTER: [&str; 3] = ["Dear river,\n", "I am coming home.\n", "Yours, S.\n"];
 
 /// Holds the whole conversation, and returns the texts that were heard.

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::end::End;
 use crate::{Failure, PATIENCE, SharedEngine};
 
-/// What a conversation came to.
+/// The result of a conversation.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) text_bytes: usize,
@@ -106,7 +106,7 @@ async fn open(
     Ok((agreed(&offer, &accepted.extensions)?, early))
 }
 
-/// What the server made of our one offer.
+/// The server's answer to our one offer.
 fn agreed(offer: &ClientOffer, accepted: &Extensions) -> Result<Option<Params>, Failure> {
     let mut accepted = accepted.iter();
     match (accepted.next(), accepted.next()) {

@@ -18,7 +18,7 @@ pub(crate) struct End {
     session: Option<Session>,
     engine: SharedEngine,
     deflated: Vec<u8>,
-    /// What is to be sent. Whoever sends it clears it.
+    /// The output. The sender clears it.
     pub(crate) out: Vec<u8>,
 }
 

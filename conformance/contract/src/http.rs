@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sockeye_client::Url;
 
-/// What a request may hold at the most.
+/// The largest request, in bytes.
 const BYTES_MAX: u64 = 64 << 20;
 /// How long the other program may take for a step.
 const STEP: Duration = Duration::from_secs(10);

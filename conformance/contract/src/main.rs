@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::http::{Answer, Request};
 use crate::stream::{Order, Stream};
 
-/// What the tests may ask of us.
+/// The capabilities that the service claims.
 const STATUS: &str = r#"{"name":"sockeye-client","capabilities":["bom","comments","headers","last-event-id","post","read-timeout","report","restart","server-directed-shutdown-request"]}"#;
 
 #[derive(Deserialize)]
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         let Ok(request) = Request::read(&mut connection) else { continue };
         let quit = request.method == "DELETE" && request.path == "/";
         let answer = service.answer(&request);
-        // Who does not wait for the answer does not need it.
+        // A client that does not wait for the answer does not need it.
         let _ = answer.write(&mut connection);
         if quit {
             break;

@@ -17,7 +17,7 @@ use crate::http;
 const SOURCE: Token = Token(0);
 const ORDERS: Token = Token(1);
 
-/// What the tests say of a stream that they want.
+/// The tests' description of a stream.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Parameters {
@@ -32,7 +32,7 @@ pub(crate) struct Parameters {
     headers: BTreeMap<String, String>,
 }
 
-/// What is to be done with a stream under way.
+/// An order for an open stream.
 pub(crate) enum Order {
     Restart,
     Close,

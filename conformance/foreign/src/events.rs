@@ -10,7 +10,7 @@ use crate::verdict::{Verdict, holds, same};
 
 pub(crate) type Found<T> = Result<T, Box<dyn core::error::Error + Send + Sync>>;
 
-/// What a source told until it was over.
+/// The events of a source until its end.
 #[derive(Default)]
 pub(crate) struct Told {
     pub(crate) messages: Vec<SourceMessage>,

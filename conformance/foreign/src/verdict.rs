@@ -1,4 +1,4 @@
-//! What has to hold, and how it is counted.
+//! Checks, and their count.
 
 use core::fmt::Debug;
 use std::process::ExitCode;

@@ -17,7 +17,7 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
     negotiation::cases().chain(stream::cases()).chain(windows::cases())
 }
 
-/// What the server agreed to.
+/// The parameters that the server accepted.
 struct Agreed {
     server_forgets: bool,
     client_forgets: bool,

@@ -30,7 +30,7 @@ struct Variant {
     exact: Option<(Exact, Level)>,
 }
 
-/// What the server makes of a request.
+/// The server's answer to a request.
 #[derive(Clone, Copy)]
 enum Answer {
     /// A correct 101, after which the connection works.

@@ -52,7 +52,7 @@ pub(crate) fn answer(request: &Request<'_>) -> Option<Lead> {
     script.map(|script| Answer::WebSocket(upgrade(), script))
 }
 
-/// What pages ask for.
+/// The subprotocols that the tests offer.
 const SPOKEN: &[&str] = &["foobar", "foobar2", "alpha", "beta"];
 
 fn upgrade() -> Upgrade {
@@ -65,7 +65,7 @@ fn upgrade() -> Upgrade {
     }
 }
 
-/// What is compressed fills no buffer.
+/// An upgrade without compression: compressed messages would fill no buffer.
 fn uncompressed() -> Upgrade {
     Upgrade { compression: None, ..upgrade() }
 }

@@ -1,4 +1,4 @@
-//! What is known not to pass, and why that is not the host's fault; and what has to pass at least.
+//! The known failures with their reasons, and the least number of passes.
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! What answers a request with more than a file: statuses, types, cookies, redirects, delays.
+//! Handlers for requests that need more than a file: statuses, types, cookies, redirects, delays.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::query::{Query, cookie, header};
 use crate::script::Repeat;
 use crate::site::Site;
 
-/// What handlers remember between requests, by token.
+/// The state of handlers between requests, by token.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     counts: BTreeMap<String, u64>,

@@ -52,7 +52,7 @@ impl Host {
             .unwrap_or_else(|| files::answer(&self.site, request))
     }
 
-    /// What the runner's page asks for.
+    /// Answers a request of the runner's page.
     fn run(&self, name: &str, request: &Request<'_>) -> Reply {
         let mut runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner);
         match name {

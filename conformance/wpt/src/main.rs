@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether everything that has to pass did.
+/// Whether all required tests passed.
 fn run(options: &Options) -> Result<bool, Trouble> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let site = Site::new(options.folder.as_deref(), listener.local_addr()?.port())?;

@@ -28,7 +28,7 @@ enum Way {
     LateThenOver,
     /// The response comes late; then an echo.
     LateThenEcho,
-    /// What is said is repeated as bytes, not as a message.
+    /// Repeats the peer's bytes, not its message.
     Raw,
     /// The peer's Close is answered late.
     LateClose,
@@ -64,7 +64,7 @@ struct Odd {
     opened: bool,
     connection: Connection,
     assembler: Assembler,
-    /// What the machine wants to say.
+    /// The machine's output.
     out: Vec<u8>,
 }
 

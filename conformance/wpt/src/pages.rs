@@ -88,7 +88,7 @@ fn pages_of(file: &str, text: &str) -> Vec<Page> {
     stems.iter().map(page).collect()
 }
 
-/// What a test says about itself.
+/// A test's own declarations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Meta {
     pub(crate) title: Option<String>,

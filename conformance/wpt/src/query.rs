@@ -1,4 +1,4 @@
-//! What a request asks for, by name.
+//! The parameters of a request, by name.
 
 use sockeye_http::{QueryPairs, RequestHead};
 

@@ -1,4 +1,4 @@
-//! What is still to do, and what came out: each page once, and once more if it did badly.
+//! The queue of pages, and their results: each page runs once, and once more if it failed.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::Sender;
@@ -15,7 +15,7 @@ pub(crate) const WHOLE: &str = "(page)";
 const WAIT_MS: u64 = 25_000;
 const LONG_WAIT_MS: u64 = 75_000;
 
-/// What the runner's page sends about one page.
+/// The runner's report on one page.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Outcome {
     url: String,
@@ -41,7 +41,7 @@ pub(crate) struct Failure {
     pub(crate) reason: Option<String>,
 }
 
-/// What is known of one page.
+/// The state of one page.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Record {
     pub(crate) total: usize,
@@ -51,13 +51,13 @@ pub(crate) struct Record {
     pub(crate) unsteady: bool,
 }
 
-/// What whoever waits is told.
+/// A notice for the thread that waits for the run.
 pub(crate) enum Note {
     Line(String),
     Done,
 }
 
-/// What the runner's page is told to do.
+/// An order to the runner's page.
 pub(crate) enum Next {
     Page { url: String, wait_ms: u64 },
     Done,
@@ -81,7 +81,7 @@ impl Runner {
         Self { pages, expectations, records, queue, again, is_second, tell }
     }
 
-    /// What comes next.
+    /// The next order.
     pub(crate) fn next(&mut self) -> Next {
         if self.queue.is_empty() && !self.is_second {
             self.is_second = true;

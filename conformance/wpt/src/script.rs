@@ -1,4 +1,4 @@
-//! What one stream does with what it hears: each endpoint is one of these.
+//! The behaviour of one stream: each endpoint is a script.
 
 use sockeye_server::{CloseCode, Context, Message, Reply, StreamKey, Time};
 
@@ -24,13 +24,13 @@ pub(crate) trait Script: Send {
         let _ = stage;
     }
 
-    /// What was sent is out.
+    /// Called when the output has left.
     fn drained(&mut self, stage: &mut Stage<'_, '_>) {
         let _ = stage;
     }
 }
 
-/// What a script acts on.
+/// The objects that a script acts on.
 pub(crate) struct Stage<'s, 'c> {
     pub(crate) stream: StreamKey,
     pub(crate) context: &'s mut Context<'c>,
@@ -38,7 +38,7 @@ pub(crate) struct Stage<'s, 'c> {
     pub(crate) alarm: Option<Time>,
 }
 
-/// That a stream is gone, which sending finds out, is told to the host anyway.
+/// Sending ignores errors: the host hears of a closed stream anyway.
 impl Stage<'_, '_> {
     pub(crate) fn send(&mut self, message: Message<'_>) {
         let _ = self.context.send(self.stream, message);

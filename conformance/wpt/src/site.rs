@@ -12,10 +12,10 @@ use crate::trouble::Trouble;
 pub(crate) const HOST: &str = "web-platform.test";
 /// A name of another site.
 pub(crate) const OTHER_HOST: &str = "not-web-platform.test";
-/// What is served only over TLS has a port on which nobody listens.
+/// The port of pages that are served over TLS only: nothing listens there.
 const NO_PORT: &str = "9";
 
-/// What is served.
+/// The served site.
 #[derive(Clone, Debug)]
 pub(crate) struct Site {
     /// The checkout, absolute; without it there are only pages of our own.

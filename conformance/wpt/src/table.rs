@@ -1,4 +1,4 @@
-//! What came out, for people: a line a file, a line a folder, and whether that is enough.
+//! The results for people: a line a file, a line a folder, and the verdict.
 
 use std::collections::BTreeMap;
 

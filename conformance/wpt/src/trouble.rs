@@ -1,4 +1,4 @@
-//! What keeps a run from being one.
+//! Errors that stop a run.
 
 use std::fmt;
 

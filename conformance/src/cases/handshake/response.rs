@@ -1,4 +1,4 @@
-//! What the 101 itself says, and what happens around it.
+//! The response 101 itself, and the bytes around it.
 
 use crate::case::{Case, Level, Miss, Outcome, Pace, Row, failed, table};
 use crate::digest::{accept_key, base64, sha1};
