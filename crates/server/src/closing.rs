@@ -1,6 +1,5 @@
 //! How streams are closed: in the application's words, or because the server goes away.
 
-use sockeye_reactor::Time;
 use sockeye_sse::Event;
 use sockeye_websocket::{CloseCode, CloseFrame};
 
@@ -18,8 +17,8 @@ pub(crate) fn close(core: &mut Core, stream: StreamKey, code: CloseCode, reason:
     match &mut open.stream.kind {
         Kind::WebSocket(_) => close_websocket(core, stream, code, reason),
         Kind::Events(events) => {
-            open.stream.closed_with = Some(code);
             events.finish(open.outbox.tail(&mut core.pool));
+            open.stream.note_closed(code);
             core.finish_stream(stream, CloseCause::Finished);
         }
         Kind::Held(_) => {
@@ -45,7 +44,7 @@ fn close_websocket(core: &mut Core, stream: StreamKey, code: CloseCode, reason: 
     }
     websocket.awaits = core.now + core.limits.close_ms;
     // Nothing that comes now is answered, but the peer's Close is among it.
-    (of.closed_with, of.paused) = (Some(code), Time::NEVER);
+    of.note_closed(code);
     core.read_again(key);
     core.mark_dirty(key);
     core.arm(key);

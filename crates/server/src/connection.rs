@@ -72,10 +72,40 @@ pub(crate) struct OpenStream<'c> {
 /// The open stream that `key` names.
 #[inline]
 pub(crate) fn find(connections: &mut Slab<Connection>, key: StreamKey) -> Option<OpenStream<'_>> {
+    find_kind(connections, key, |_| true)
+}
+
+/// The same of a WebSocket only. To ask for the kind here saves a comparison for each message.
+#[inline]
+pub(crate) fn find_web_socket(
+    connections: &mut Slab<Connection>,
+    key: StreamKey,
+) -> Option<OpenStream<'_>> {
+    find_kind(connections, key, |kind| matches!(kind, Kind::WebSocket(_)))
+}
+
+/// The same of an event stream only.
+#[inline]
+pub(crate) fn find_events(
+    connections: &mut Slab<Connection>,
+    key: StreamKey,
+) -> Option<OpenStream<'_>> {
+    find_kind(connections, key, |kind| matches!(kind, Kind::Events(_)))
+}
+
+#[inline(always)]
+fn find_kind(
+    connections: &mut Slab<Connection>,
+    key: StreamKey,
+    is_wanted: impl FnOnce(&Kind) -> bool,
+) -> Option<OpenStream<'_>> {
     let (connection, carrier) = connections.at_mut(key.connection())?;
     let Phase::Http1(Http1 { stream: Some(stream), .. }) = &mut carrier.phase else { return None };
+    if !is_wanted(&stream.kind) {
+        return None;
+    }
     let (outbox, dirty) = (&mut carrier.outbox, &mut carrier.dirty);
-    (stream.id == key.id).then_some(OpenStream { connection, stream, outbox, dirty })
+    stream.id.is(key.id).then_some(OpenStream { connection, stream, outbox, dirty })
 }
 
 impl OpenStream<'_> {
@@ -182,11 +212,13 @@ impl Connection {
     /// does. Otherwise gives the outbox's memory back.
     #[inline]
     pub(crate) fn settle(&mut self, key: Key, pool: &mut Pool, list: &mut Vec<Key>) -> usize {
-        if self.outbox.is_empty() {
+        let waiting = self.outbox.len();
+        if waiting == 0 {
             self.outbox.clear(pool);
-            return 0;
+        } else {
+            mark_dirty(&mut self.dirty, key, list);
         }
-        self.mark_dirty(key, list)
+        waiting
     }
 
     /// Notes that bytes of the peer came.

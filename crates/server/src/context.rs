@@ -11,7 +11,7 @@ use sockeye_websocket::{
 use crate::answer::Reply;
 use crate::cause::CloseCause;
 use crate::closes::Closes;
-use crate::connection::find;
+use crate::connection::{find, find_events, find_web_socket};
 use crate::key::StreamKey;
 use crate::shared::{SharedEvent, SharedMessage};
 use crate::state::Core;
@@ -97,7 +97,7 @@ impl Context<'_> {
     /// The stream is gone or closing, or its peer does not read.
     pub fn send(&mut self, stream: StreamKey, message: Message<'_>) -> Result<(), SendError> {
         let core = &mut *self.core;
-        let mut open = find(&mut core.connections, stream).ok_or(SendError::Gone)?;
+        let mut open = find_web_socket(&mut core.connections, stream).ok_or(SendError::Gone)?;
         let Kind::WebSocket(websocket) = &mut open.stream.kind else { return Err(SendError::Gone) };
         let out = open.outbox.tail(&mut core.pool);
         let sent = match &mut websocket.session {
@@ -137,7 +137,7 @@ impl Context<'_> {
     /// The stream is gone, or its peer does not read.
     pub fn send_event(&mut self, stream: StreamKey, event: &Event<'_>) -> Result<(), SendError> {
         let core = &mut *self.core;
-        let open = find(&mut core.connections, stream).ok_or(SendError::Gone)?;
+        let open = find_events(&mut core.connections, stream).ok_or(SendError::Gone)?;
         let Kind::Events(events) = &mut open.stream.kind else { return Err(SendError::Gone) };
         core.scratch.clear();
         event.encode(&mut core.scratch);
@@ -175,7 +175,7 @@ impl Context<'_> {
         waiting_max: usize,
     ) -> Result<(), SendError> {
         let core = &mut *self.core;
-        let mut open = find(&mut core.connections, stream).ok_or(SendError::Gone)?;
+        let mut open = find_web_socket(&mut core.connections, stream).ok_or(SendError::Gone)?;
         let Kind::WebSocket(websocket) = &mut open.stream.kind else { return Err(SendError::Gone) };
         if open.outbox.len() >= waiting_max {
             return Err(SendError::Backpressure);
@@ -229,7 +229,7 @@ impl Context<'_> {
         waiting_max: usize,
     ) -> Result<(), SendError> {
         let core = &mut *self.core;
-        let mut open = find(&mut core.connections, stream).ok_or(SendError::Gone)?;
+        let mut open = find_events(&mut core.connections, stream).ok_or(SendError::Gone)?;
         let Kind::Events(events) = &mut open.stream.kind else { return Err(SendError::Gone) };
         if open.outbox.len() >= waiting_max {
             return Err(SendError::Backpressure);
@@ -248,7 +248,7 @@ impl Context<'_> {
     /// As [`Context::send_event`].
     pub fn send_comment(&mut self, stream: StreamKey) -> Result<(), SendError> {
         let core = &mut *self.core;
-        let open = find(&mut core.connections, stream).ok_or(SendError::Gone)?;
+        let open = find_events(&mut core.connections, stream).ok_or(SendError::Gone)?;
         let Kind::Events(events) = &mut open.stream.kind else { return Err(SendError::Gone) };
         events.write_comment(open.outbox.tail(&mut core.pool), core.now);
         self.flush(stream)
@@ -311,14 +311,14 @@ impl Context<'_> {
     /// The other end of the connection of `stream`; `None` if the stream is gone.
     pub fn peer(&self, stream: StreamKey) -> Option<SocketAddr> {
         let (_, connection) = self.core.connections.at(stream.connection())?;
-        let open = connection.stream().is_some_and(|open| open.id == stream.id);
+        let open = connection.stream().is_some_and(|open| open.id.is(stream.id));
         open.then(|| connection.peer.address())
     }
 
     /// Bytes that wait for the peer of `stream`; none if the stream is gone.
     pub fn outbox_bytes(&self, stream: StreamKey) -> usize {
         let connection = self.core.connections.at(stream.connection()).map(|(_, of)| of);
-        let open = connection.filter(|of| of.stream().is_some_and(|open| open.id == stream.id));
+        let open = connection.filter(|of| of.stream().is_some_and(|open| open.id.is(stream.id)));
         open.map_or(0, |of| of.outbox.len())
     }
 

@@ -20,6 +20,18 @@ pub(crate) struct StreamId {
     generation: u32,
 }
 
+impl StreamId {
+    /// Whether both are the same: one comparison, where `==` takes two.
+    #[inline]
+    pub(crate) const fn is(self, other: Self) -> bool {
+        self.joined() == other.joined()
+    }
+
+    const fn joined(self) -> u64 {
+        (self.generation as u64) << 32 | self.index as u64
+    }
+}
+
 impl StreamKey {
     /// The stream `id` on `connection`.
     #[inline]

@@ -20,6 +20,7 @@ use crate::stream::{EventsStream, Framing, HeldRequest, Kind, Terms, Tunnel, Web
 type OpenedStream<'o> = (StreamKey, Opened<'o>);
 
 /// Opens a stream of `kind`, whose beginning is in the outbox of `key`.
+#[inline]
 fn open(core: &mut Core, key: Key, kind: Kind) -> Option<StreamKey> {
     let stream = core.begin_stream(key, kind)?;
     core.mark_dirty(key);

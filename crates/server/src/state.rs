@@ -97,6 +97,7 @@ impl Core {
 /// Streams.
 impl Core {
     /// Opens a stream of `kind` on the connection `key`.
+    #[inline]
     pub(crate) fn begin_stream(&mut self, key: Key, kind: Kind) -> Option<StreamKey> {
         let connection = self.connections.get_mut(key)?;
         let Phase::Http1(http) = &mut connection.phase else { return None };
@@ -163,7 +164,7 @@ impl Core {
             StreamKind::Tunnel => &mut self.stats.tunnels_closed,
         };
         *closed += 1;
-        self.closes.add(kind, cause, stream.closed_with);
+        self.closes.add(kind, cause, stream.closed_with());
         self.closed.push((ended, cause));
     }
 

@@ -3,6 +3,7 @@
 //! A stream knows no socket and no version of HTTP. What it sends goes to the outbox that its
 //! connection hands to it.
 
+mod due;
 mod events;
 mod held;
 pub(crate) mod life;
@@ -17,6 +18,7 @@ use crate::key::StreamId;
 use crate::limits::Limits;
 use life::{Action, Input, State};
 
+pub(crate) use due::Due;
 pub(crate) use events::{EventsStream, Framing};
 pub(crate) use held::{HeldRequest, Terms};
 pub(crate) use websocket::{WebSocketStream, cause_of_close};
@@ -27,8 +29,10 @@ pub(crate) struct Stream {
     pub(crate) kind: Kind,
     /// Until when the application does not want to hear from the stream; `NEVER` while it does.
     pub(crate) paused: Time,
-    /// The code with which the application closed the stream.
-    pub(crate) closed_with: Option<CloseCode>,
+    /// Whether the application has closed the stream, and with which code. (An `Option` would take
+    /// more memory, and a look-up of a stream another comparison.)
+    is_closed: bool,
+    code: CloseCode,
     /// Whether the application wants to hear that the outbox has drained.
     pub(crate) notify: Notify,
     /// The application was told that it has, and nothing was written to the peer since.
@@ -66,28 +70,15 @@ pub(crate) enum Notify {
     Listed,
 }
 
-/// What is due when a deadline has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Due {
-    /// The peer is given up.
-    GiveUp(Deadline),
-    /// A peer that took nothing for so long is tried once more, and then given up.
-    LastWrite,
-    /// A silent WebSocket is asked for a sign of life.
-    Ping,
-    /// A silent event stream gives one.
-    Heartbeat,
-    /// A stream that the application paused is read again.
-    Resume,
-}
-
 impl Stream {
+    #[inline]
     pub(crate) const fn new(id: StreamId, kind: Kind) -> Self {
         Self {
             id,
             kind,
             paused: Time::NEVER,
-            closed_with: None,
+            is_closed: false,
+            code: CloseCode::NO_STATUS,
             notify: Notify::No,
             told_drained: false,
             dismissed: false,
@@ -98,7 +89,17 @@ impl Stream {
     /// How far the stream is from its end.
     #[inline]
     pub(crate) const fn life(&self) -> State {
-        if self.closed_with.is_some() { State::Closing } else { State::Open }
+        if self.is_closed { State::Closing } else { State::Open }
+    }
+
+    /// The code with which the application closed the stream.
+    pub(crate) const fn closed_with(&self) -> Option<CloseCode> {
+        if self.is_closed { Some(self.code) } else { None }
+    }
+
+    /// Notes that the application closed the stream with `code`. Nobody pauses it any more.
+    pub(crate) const fn note_closed(&mut self, code: CloseCode) {
+        (self.is_closed, self.code, self.paused) = (true, code, Time::NEVER);
     }
 
     /// Whether `input` is to be carried out in this state of the stream.

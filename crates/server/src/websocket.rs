@@ -5,7 +5,7 @@ use sockeye_websocket::{CloseCode, Event, Kind as MessageKind, Piece, ProtocolEr
 
 use crate::app::App;
 use crate::cause::CloseCause;
-use crate::connection::{Connection, OpenStream, find};
+use crate::connection::{Connection, OpenStream, find, find_web_socket};
 use crate::context::Context;
 use crate::key::StreamKey;
 use crate::partial_message::{LARGE_BYTES_MIN, PartialMessage, typed};
@@ -63,15 +63,15 @@ fn converse<'b, A: App>(
     let mut share = core.limits.message_bytes_per_turn_max;
     let mut heard = false;
     while !input.is_empty() {
-        let Some(open) = find(&mut core.connections, stream) else { return &mut [] };
+        let Some(open) = find_web_socket(&mut core.connections, stream) else { return &mut [] };
         let OpenStream { stream: of, outbox, .. } = open;
-        let full = share == 0 || outbox.len() > core.limits.outbox_pause_bytes;
+        let is_full = || share == 0 || outbox.len() > core.limits.outbox_pause_bytes;
         // [server:pause-unheard]
-        if heard && full || of.paused != Time::NEVER {
+        if heard && is_full() || of.paused != Time::NEVER {
             return input;
         }
         heard = true;
-        let (life, closed_with) = (of.life(), of.closed_with);
+        let life = of.life();
         let Kind::WebSocket(websocket) = &mut of.kind else { return &mut [] };
         websocket.note_life(life);
         let used = match websocket.protocol.receive(&mut input, outbox.tail(&mut core.pool)) {
@@ -83,7 +83,7 @@ fn converse<'b, A: App>(
             Ok(Some(Event::Piece(piece))) => receive_piece(core, app, stream, piece),
             Ok(Some(Event::Ping(_) | Event::Pong(_))) => 0,
             Ok(Some(Event::Close(reason))) => {
-                let cause = cause_of_close(closed_with, reason.map(|reason| reason.code()));
+                let cause = cause_of_close(of.closed_with(), reason.map(|reason| reason.code()));
                 core.finish_stream(stream, cause);
                 return &mut [];
             }

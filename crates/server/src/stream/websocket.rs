@@ -4,7 +4,7 @@ use sockeye_deflate::Session;
 use sockeye_reactor::Time;
 use sockeye_websocket::{CloseCode, Connection as Protocol};
 
-use super::Due;
+use super::due::Due;
 use super::life::State;
 use crate::cause::{CloseCause, Deadline};
 use crate::limits::Limits;
