@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use sockeye_reactor::Time;
+use sockeye_reactor::{Socket, Time};
 
 use self::resolve::{Lookup, Running};
 use self::stream::Stream;
@@ -51,7 +51,7 @@ enum Step {
     },
     Tunnelling(Box<Tunnel>),
     #[cfg(feature = "rustls")]
-    Securing(Box<tls::Tls>),
+    Securing(tls::Tls<TcpStream>),
     Up(Stream),
 }
 
@@ -258,17 +258,17 @@ impl Link {
         if let Some(peer) = self.peer.as_ref().filter(|peer| peer.scheme == Scheme::Secure) {
             let config = self.network.tls_config()?;
             self.network.tls = Some(config.clone());
-            self.step = Step::Securing(Box::new(tls::Tls::new(socket, config, &peer.host)?));
+            self.step = Step::Securing(tls::Tls::new(socket, config, &peer.host)?);
             return Ok(());
         }
-        self.go_up(Stream::Plain(socket));
+        self.go_up(stream::plain(socket));
         Ok(())
     }
 
     #[cfg(feature = "rustls")]
     fn secured(&mut self) -> Result<(), Error> {
         match core::mem::replace(&mut self.step, Step::None) {
-            Step::Securing(tls) => self.go_up(Stream::Tls(tls)),
+            Step::Securing(tls) => self.go_up(Stream::Buffering(tls)),
             other => self.step = other,
         }
         Ok(())
@@ -288,11 +288,10 @@ impl Link {
         match stream.read(buffer) {
             Ok(len) => Ok(Some(len)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.readable = false;
+                self.readable = stream.holds_input();
                 Ok(None)
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(None),
-            Err(error) => Err(stream.explain(&error)),
+            Err(error) => Err(stream::explain(stream, &error)),
         }
     }
 
@@ -308,20 +307,27 @@ impl Link {
 
     /// Whether bytes that were written have not reached the socket.
     pub(crate) fn holds_unsent(&self) -> bool {
-        matches!(&self.step, Step::Up(stream) if stream.holds_unsent())
+        matches!(&self.step, Step::Up(stream) if stream.held_output() > 0)
     }
 
     /// Writes as much of `bytes` behind the first `sent` as goes, and counts it there.
     pub(crate) fn write(&mut self, bytes: &[u8], sent: &mut usize) -> Result<(), Error> {
         let Step::Up(stream) = &mut self.step else { return Ok(()) };
-        while self.writable && (*sent < bytes.len() || stream.holds_unsent()) {
-            match stream.write(&bytes[*sent..]) {
-                Ok(len) => *sent += len,
+        while self.writable && (*sent < bytes.len() || stream.held_output() > 0) {
+            let written = match &bytes[*sent..] {
+                [] => stream.flush().map(|_| 0),
+                rest => stream.write(rest),
+            };
+            match written {
+                Ok(len) => {
+                    *sent += len;
+                    self.writable = stream.held_output() == 0;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(error) => {
-                    // What the peer said before has to be looked for.
+                    // The peer may have said why: that has to be read.
                     self.readable = true;
-                    return Err(stream.explain(&error));
+                    return Err(stream::explain(stream, &error));
                 }
             }
         }
@@ -345,7 +351,7 @@ impl Link {
             Step::Up(mut stream) => {
                 // A peer that is gone already needs no telling.
                 let _ = stream.shutdown_write();
-                let _ = self.registry.deregister(stream.socket());
+                let _ = self.registry.deregister(stream::system_socket(&mut stream));
             }
         }
         (self.readable, self.writable) = (false, false);

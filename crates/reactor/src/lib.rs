@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod either;
 mod key;
 mod memory;
 mod mio_net;
@@ -16,6 +17,7 @@ mod wheel;
 #[cfg(feature = "properties")]
 pub mod properties;
 
+pub use either::EitherSocket;
 pub use key::{Key, Slab};
 pub use memory::PooledBytes;
 pub use mio_net::{MioNet, Waker};

@@ -1,70 +1,46 @@
-//! The bytes of a connection, whatever they go through.
+//! The bytes of a connection, with TLS or without.
 
 use std::io;
 
 use mio::net::TcpStream;
-use sockeye_reactor::Socket;
+#[cfg(feature = "rustls")]
+use sockeye_reactor::EitherSocket;
 
 #[cfg(feature = "rustls")]
 use super::tls::Tls;
 use crate::Error;
 
-pub(super) enum Stream {
-    Plain(TcpStream),
+/// The socket of a connection that is up.
+#[cfg(feature = "rustls")]
+pub(super) type Stream = EitherSocket<TcpStream, Tls<TcpStream>>;
+#[cfg(not(feature = "rustls"))]
+pub(super) type Stream = TcpStream;
+
+/// A connection without TLS.
+pub(super) fn plain(socket: TcpStream) -> Stream {
     #[cfg(feature = "rustls")]
-    Tls(Box<Tls>),
+    return EitherSocket::Plain(socket);
+    #[cfg(not(feature = "rustls"))]
+    socket
 }
 
-impl Stream {
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => Socket::read(socket, buffer),
-            #[cfg(feature = "rustls")]
-            Self::Tls(tls) => tls.read(buffer),
-        }
+/// What `error` means on `stream`.
+pub(super) fn explain(stream: &Stream, error: &io::Error) -> Error {
+    #[cfg(feature = "rustls")]
+    if let EitherSocket::Buffering(tls) = stream {
+        return tls.explain(error);
     }
+    let _ = stream;
+    Error::Transport(error.kind())
+}
 
-    /// Takes bytes from the front of `bytes`; with none it sends what is [held](Self::holds_unsent).
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => Socket::write(socket, bytes),
-            #[cfg(feature = "rustls")]
-            Self::Tls(tls) => tls.write(bytes),
-        }
-    }
-
-    /// Whether bytes that were taken by [`write`](Self::write) have not reached the socket.
-    pub(super) fn holds_unsent(&self) -> bool {
-        match self {
-            Self::Plain(_) => false,
-            #[cfg(feature = "rustls")]
-            Self::Tls(tls) => tls.holds_unsent(),
-        }
-    }
-
-    /// Says that nothing more will come, in the way that the connection has for it.
-    pub(super) fn shutdown_write(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(socket) => Socket::shutdown_write(socket),
-            #[cfg(feature = "rustls")]
-            Self::Tls(tls) => tls.shutdown_write(),
-        }
-    }
-
-    pub(super) fn explain(&self, error: &io::Error) -> Error {
-        match self {
-            Self::Plain(_) => Error::Transport(error.kind()),
-            #[cfg(feature = "rustls")]
-            Self::Tls(tls) => tls.explain(error),
-        }
-    }
-
-    /// What is registered.
-    pub(super) fn socket(&mut self) -> &mut TcpStream {
-        match self {
-            Self::Plain(socket) => socket,
-            #[cfg(feature = "rustls")]
-            Self::Tls(tls) => tls.socket(),
-        }
-    }
+/// The system's socket, which is registered.
+pub(super) const fn system_socket(stream: &mut Stream) -> &mut TcpStream {
+    #[cfg(feature = "rustls")]
+    return match stream {
+        EitherSocket::Plain(socket) => socket,
+        EitherSocket::Buffering(tls) => tls.socket(),
+    };
+    #[cfg(not(feature = "rustls"))]
+    stream
 }
