@@ -7,6 +7,7 @@ mod exposition;
 mod members;
 pub(crate) mod metrics;
 pub(crate) mod notices;
+pub(crate) mod outlet;
 mod polls;
 pub(crate) mod reply;
 mod requests;

@@ -6,6 +6,7 @@ pub(crate) mod access;
 pub(crate) mod body;
 pub(crate) mod bounds;
 pub(crate) mod counters;
+pub(crate) mod dialect;
 pub(crate) mod limits;
 pub(crate) mod namespaces;
 pub(crate) mod presence;
@@ -19,12 +20,13 @@ pub(crate) mod streams;
 use std::collections::BTreeSet;
 
 use sockeye_hub::{Config, Cursor, Epoch, Hub, Item, Seq, Start, SubscriberKey};
-use sockeye_server::{Context, Time};
+use sockeye_server::Time;
 
 use self::access::{Access, Principal};
 use self::body::Body;
 use self::bounds::Bounds;
 use self::counters::Counters;
+use self::dialect::Dialect;
 use self::limits::Limits;
 use self::namespaces::Namespaces;
 use self::presence::Presence;
@@ -39,10 +41,10 @@ pub(crate) const NOWHERE: Cursor = Cursor { epoch: Epoch(0), seq: Seq::ZERO };
 
 /// The hub with the sessions that are subscribed to it, and with all that decides who may do what,
 /// and how much.
-pub(crate) struct Engine {
-    pub(crate) hub: Hub<Body>,
+pub(crate) struct Engine<D: Dialect> {
+    pub(crate) hub: Hub<Body<D::Forms>>,
     pub(crate) limits: Limits,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: Sessions<D>,
     pub(crate) jobs: Jobs,
     /// Where publications are decided.
     pub(crate) sequencing: Sequencing,
@@ -61,12 +63,12 @@ pub(crate) struct Engine {
     /// Sessions that fetch, and for which something has come in this turn.
     pub(crate) answerable: Vec<SubscriberKey>,
     /// Room for the items of a pull, kept between pulls.
-    items: Vec<Item<Body>>,
+    items: Vec<Item<Body<D::Forms>>>,
     /// Rates, and what they refused.
     pub(crate) bounds: Bounds,
 }
 
-impl Engine {
+impl<D: Dialect> Engine<D> {
     /// An engine with an empty log of a new epoch, open to everybody.
     pub(crate) fn new(epoch: Epoch, hub: Config, limits: Limits) -> Self {
         Self {
@@ -95,11 +97,11 @@ impl Engine {
         due.min(self.presence.deadline())
     }
 
-    pub(crate) fn look_at_the_clock(&mut self, context: &Context<'_>) {
-        let (now, unix) = (context.now(), context.unix_seconds());
-        self.counters.started_s.get_or_insert(unix);
+    /// Takes the loop's time, and the calendar's in seconds since 1970.
+    pub(crate) fn tell_time(&mut self, now: Time, unix_seconds: u64) {
+        self.counters.started_s.get_or_insert(unix_seconds);
         self.now = now;
-        self.now_ms = self.sequencing.now_ms(now, unix, self.now_ms);
+        self.now_ms = self.sequencing.now_ms(now, unix_seconds, self.now_ms);
     }
 
     /// Whether the log can tell what a client that starts there has missed, so that this is no gap.

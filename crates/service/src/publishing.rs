@@ -12,9 +12,9 @@ use sockeye_hub::{ChannelName, Kind, Publication};
 use sockeye_server::{Answer, Context, Hold, StreamKey};
 
 use crate::Pending;
+use crate::dialect::outlet::{EntryBody, V1};
 use crate::engine::Engine;
 use crate::engine::access::Principal;
-use crate::engine::body::Body;
 use crate::engine::counters::count;
 use crate::sequencing::{Decision, Sequencing, Ticket, Verdict};
 use crate::wire::{Channels, Code, Payload, Problem, Publish};
@@ -40,7 +40,7 @@ enum Placed {
     Waiting(Ticket),
 }
 
-impl Engine {
+impl Engine<V1> {
     /// Publishes for a command.
     pub(crate) fn publish(
         &mut self,
@@ -85,7 +85,7 @@ impl Engine {
             self.count_message(who)?;
             let publication = Publication {
                 kind: Kind::End,
-                ..Publication::new(name, Body::new(Payload::empty()), 0)
+                ..Publication::new(name, EntryBody::new(Payload::empty()), 0)
             };
             self.place(publication, context)
         });
@@ -143,7 +143,7 @@ impl Engine {
                     self.count_message(who)?;
                 }
                 who.may_publish(channel, &self.namespaces)?;
-                let body = Body::new(payload.clone());
+                let body = EntryBody::new(payload.clone());
                 let publication = Publication {
                     key: key.as_deref(),
                     expect,
@@ -158,7 +158,7 @@ impl Engine {
     /// Has a publication decided: by this service's hub, or behind the backbone.
     fn place(
         &mut self,
-        publication: Publication<'_, Body>,
+        publication: Publication<'_, EntryBody>,
         context: &mut Context<'_>,
     ) -> Result<Placed, Problem> {
         if self.sequencing.health().has_failed() {
@@ -176,7 +176,7 @@ impl Engine {
                 return Ok(Placed::Waiting(ticket));
             }
         };
-        let payload = |body: &Body| body.payload().clone();
+        let payload = |body: &EntryBody| body.payload().clone();
         match decider.decide(&mut self.hub, publication, payload, ticket, self.now_ms) {
             Decision::Commit(position) => Ok(Placed::Settled(self.commit(position, context))),
             Decision::Pending | Decision::PendingRepeat => Ok(Placed::Waiting(ticket)),

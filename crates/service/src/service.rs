@@ -9,6 +9,7 @@ use sockeye_server::{
 };
 
 use crate::dialect::notices::RefusedCredential;
+use crate::dialect::outlet::{Delivery, V1};
 use crate::dialect::reply::{self, json};
 use crate::dialect::surveys::Survey;
 use crate::dialect::{add_cors, cors_headers, routes::Resource};
@@ -19,7 +20,6 @@ use crate::engine::limits::Limits;
 use crate::engine::namespaces::Namespaces;
 use crate::engine::presence::Watch;
 use crate::engine::reload::Reloaded;
-use crate::engine::session::Delivery;
 use crate::engine::shared_state::SharedState;
 use crate::sequencing::{Backbone, Log, Record, Sequencing};
 use crate::wire::{CloseReason, Code, Problem};
@@ -27,7 +27,7 @@ use crate::wire::{CloseReason, Code, Problem};
 /// The hub behind HTTP: channels over WebSocket, event streams, long polls and short polls, and
 /// publishing into them. An [`App`] to run in a [`sockeye_server::Server`].
 pub struct Service {
-    pub(crate) engine: Engine,
+    pub(crate) engine: Engine<V1>,
     /// The refused credential that an operator has not heard of yet.
     pub(crate) refused: Option<RefusedCredential>,
     /// The figures of all services of the process, if there are others.
@@ -139,6 +139,10 @@ impl Service {
         }
     }
 
+    fn look_at_the_clock(&mut self, context: &Context<'_>) {
+        self.engine.tell_time(context.now(), context.unix_seconds());
+    }
+
     /// Puts other settings in force: who may do what, what channels keep, bounds.
     ///
     /// - A stream whose key is gone, or whose token's key is, ends with 4303.
@@ -156,6 +160,7 @@ impl Service {
         limits: Limits,
         context: &mut Context<'_>,
     ) -> Reloaded {
+        self.look_at_the_clock(context);
         let (reloaded, polls) = self.engine.reload(access, namespaces, hub, limits, context);
         for subscriber in polls {
             self.answer_late(subscriber, context);
@@ -218,7 +223,7 @@ impl App for Service {
         request: &Request<'_>,
         context: &mut Context<'_>,
     ) -> Answer<PendingStream> {
-        self.engine.look_at_the_clock(context);
+        self.look_at_the_clock(context);
         self.engine.follow(context);
         let mut answer = match self.answer_request(request, context) {
             Ok(answer) => answer,
@@ -281,14 +286,14 @@ impl App for Service {
     }
 
     fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {
-        self.engine.look_at_the_clock(context);
+        self.look_at_the_clock(context);
         self.engine.follow(context);
         self.take_message(stream, message, context);
     }
 
     fn on_close(&mut self, stream: StreamKey, _: CloseCause, context: &mut Context<'_>) {
-        self.engine.look_at_the_clock(context);
-        if self.engine.sessions.of_stream(stream).is_some_and(|it| it.form == Delivery::Poll) {
+        self.look_at_the_clock(context);
+        if self.engine.sessions.of_stream(stream).is_some_and(|it| it.delivery == Delivery::Poll) {
             self.engine.counters.polls.gone += 1;
         }
         self.engine.disconnect(stream);
@@ -300,7 +305,7 @@ impl App for Service {
     }
 
     fn on_timer(&mut self, context: &mut Context<'_>) {
-        self.engine.look_at_the_clock(context);
+        self.look_at_the_clock(context);
         while let Some(subscriber) = self.engine.do_what_is_due(context) {
             self.answer_late(subscriber, context);
         }
@@ -308,7 +313,7 @@ impl App for Service {
     }
 
     fn on_turn(&mut self, context: &mut Context<'_>) {
-        self.engine.look_at_the_clock(context);
+        self.look_at_the_clock(context);
         self.engine.follow(context);
         self.engine.settle(context);
         self.answer_polls(context);
@@ -322,7 +327,7 @@ impl App for Service {
     }
 
     fn on_drained(&mut self, stream: StreamKey, context: &mut Context<'_>) {
-        self.engine.look_at_the_clock(context);
+        self.look_at_the_clock(context);
         if let Some(subscriber) = self.engine.sessions.of_stream(stream).map(|it| it.subscriber) {
             self.engine.tell_owed(subscriber, context);
             self.engine.pull(subscriber, context);
@@ -331,15 +336,15 @@ impl App for Service {
 
     fn on_heartbeat(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         let Some(cursor) = self.engine.cursor_of_stream(stream) else { return };
-        let Some(session) = self.engine.sessions.of_stream(stream) else { return };
-        // Whoever is gone is reported by itself.
-        let _ = self.engine.line(session, context).position(cursor, None);
+        let Some(mut writer) = self.writer(stream, context) else { return };
+        // The loop reports a stream that is gone.
+        let _ = writer.position(cursor, None);
     }
 
     /// [service:half-closed] A publication is answered when the log has it; a poll now, or it would
     /// be held to its end for a client that may be gone.
     fn on_half_close(&mut self, stream: StreamKey, context: &mut Context<'_>) {
-        self.engine.look_at_the_clock(context);
+        self.look_at_the_clock(context);
         if let Some(session) = self.engine.sessions.of_stream(stream) {
             self.answer_late(session.subscriber, context);
         }
@@ -351,8 +356,9 @@ impl App for Service {
 
     fn on_goodbye(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         let Some(cursor) = self.engine.cursor_of_stream(stream) else { return };
-        let Some(session) = self.engine.sessions.of_stream(stream) else { return };
         let retry = Some(self.engine.retry_ms(stream));
-        self.engine.line(session, context).goaway(CloseReason::Restart, retry, cursor);
+        if let Some(mut writer) = self.writer(stream, context) {
+            writer.goaway(CloseReason::Restart, retry, cursor);
+        }
     }
 }

@@ -4,10 +4,11 @@ use sockeye_hub::Start;
 use sockeye_server::{Context, StreamKey};
 
 use crate::Service;
+use crate::dialect::outlet::Delivery;
+use crate::dialect::writer::StreamWriter;
 use crate::engine::NOWHERE;
 use crate::engine::access::Principal;
 use crate::engine::presence::Watch;
-use crate::engine::session::Delivery;
 use crate::wire::CloseReason;
 
 impl Service {
@@ -32,7 +33,7 @@ impl Service {
         });
         let cursor = self.engine.cursor_of(subscriber);
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
-        let mut line = self.engine.line(session, context);
+        let mut line = StreamWriter { to: self.engine.recipient(session), context };
         let mut reasons = problems.iter().map(|(_, problem)| CloseReason::of_refusal(problem));
         // [service:passing-refusal] It cannot ask for one channel again, so it comes back for all.
         if reasons.clone().any(|reason| reason == CloseReason::TryAgain) {

@@ -3,11 +3,11 @@
 use sockeye_hub::{Budget, Cursor, Entry, Item, Kind, Progress, Start, SubscriberKey, Target};
 use sockeye_server::{Answer, Context, Hold, Reply, Request, Status, StreamKey, Time};
 
+use crate::dialect::outlet::{Delivery, EntryBody};
 use crate::dialect::reply::{self, NO_STORE, json};
 use crate::engine::access::Principal;
-use crate::engine::body::Body;
 use crate::engine::presence::Watch;
-use crate::engine::session::{Delivery, Session};
+use crate::engine::session::Session;
 use crate::wire::{CursorText, Gap, PollBody, Problem, Query, Rest};
 use crate::{Pending, Service};
 
@@ -117,7 +117,8 @@ impl Service {
 
     /// Answers every poll: the server goes away.
     pub(crate) fn answer_all_polls(&mut self, context: &mut Context<'_>) {
-        let polls = self.engine.sessions.iter().filter(|session| session.form == Delivery::Poll);
+        let polls =
+            self.engine.sessions.iter().filter(|session| session.delivery == Delivery::Poll);
         let polls: Vec<SubscriberKey> = polls.map(|session| session.subscriber).collect();
         for subscriber in polls {
             self.answer(subscriber, Patience::None, context);
@@ -126,7 +127,7 @@ impl Service {
 
     fn answer(&mut self, key: SubscriberKey, patience: Patience, context: &mut Context<'_>) {
         let Some(session) = self.engine.sessions.of_subscriber(key) else { return };
-        let (stream, who) = (session.stream, session.who.clone());
+        let (stream, who) = (session.stream, session.principal.clone());
         let (body, rest, cursor) = match who.has_ended(self.engine.now_ms) {
             true => (PollBody::new(), Rest::Nothing, self.engine.cursor_of(key)),
             false => self.fill(key),
@@ -163,7 +164,7 @@ impl Service {
         let bytes = self.engine.limits.answer_bytes();
         // As many as may be in it, however short they are written.
         let messages = self.engine.limits.poll_messages_max;
-        let overhead = messages.saturating_mul(Entry::<Body>::OVERHEAD_BYTES);
+        let overhead = messages.saturating_mul(Entry::<EntryBody>::OVERHEAD_BYTES);
         let budget = Budget { messages, bytes: bytes.saturating_add(overhead) };
         let (mut items, pulled) = self.engine.fetch_items(key, budget);
         let (mut replayed, mut reached, mut cut) = (0, None, None);

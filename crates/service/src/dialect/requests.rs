@@ -6,11 +6,11 @@ use sockeye_server::{
 };
 
 use super::cors;
+use crate::dialect::outlet::{Delivery, Envelope};
 use crate::dialect::reply::{self, NO_STORE, json};
 use crate::dialect::routes::{Method, Resource};
 use crate::engine::access::Principal;
 use crate::engine::presence::Watch;
-use crate::engine::session::{Delivery, Envelope};
 use crate::publishing::Shape;
 use crate::wire::reply::{cut_history, history, position};
 use crate::wire::{

@@ -6,12 +6,12 @@ use sockeye_hub::{Start, SubscriberKey, Target, Token};
 use sockeye_server::{CloseCode, Context, Message, StreamKey};
 
 use crate::Service;
+use crate::dialect::outlet::Delivery;
 use crate::dialect::writer::StreamWriter;
 use crate::engine::Before;
 use crate::engine::NOWHERE;
 use crate::engine::access::Principal;
 use crate::engine::presence::Watch;
-use crate::engine::session::Delivery;
 use crate::publishing::Asker;
 use crate::wire::{
     CloseReason, Code, Command, Control, Credential, CursorText, Id, Problem, Publish, Refused,
@@ -26,13 +26,13 @@ impl Service {
         context: &mut Context<'_>,
     ) {
         let Some(session) = self.engine.sessions.of_stream(stream) else { return };
-        let (subscriber, form) = (session.subscriber, session.form);
+        let (subscriber, form) = (session.subscriber, session.delivery);
         if self.engine.has_expired(subscriber, context) {
             return;
         }
         let Some(command) = self.read_command(form, message) else {
             let cursor = self.engine.cursor_of(subscriber);
-            let mut line = StreamWriter { stream, form, proof: None, context };
+            let mut line = StreamWriter::new(stream, form, context);
             return line.goaway(CloseReason::BadCommand, None, cursor);
         };
         let greeting = form == Delivery::Greeting;
@@ -87,7 +87,7 @@ impl Service {
         Refused { id, problem }: &Refused<'_>,
         context: &mut Context<'_>,
     ) {
-        let mut line = StreamWriter { stream, form, proof: None, context };
+        let mut line = StreamWriter::new(stream, form, context);
         // Whoever is gone is reported by itself, here and below.
         let _ = line.control(&Control::Error { id: id.as_ref(), channel: None, problem });
         if form == Delivery::Greeting
@@ -115,20 +115,17 @@ impl Service {
                 if self.engine.admit_user(&who).is_err() {
                     let (cursor, retry) =
                         (self.engine.cursor_of(subscriber), self.engine.retry_ms(stream));
-                    let mut line =
-                        StreamWriter { stream, form: Delivery::Commands, proof: None, context };
+                    let mut line = StreamWriter::commands(stream, context);
                     return line.goaway(CloseReason::TooManyConnections, Some(retry), cursor);
                 }
                 self.let_in(subscriber, who, context);
                 let cursor = CursorText::new(self.engine.cursor_of(subscriber));
-                let mut line =
-                    StreamWriter { stream, form: Delivery::Commands, proof: None, context };
+                let mut line = StreamWriter::commands(stream, context);
                 let _ = line.control(&Control::Pong { id, cursor: &cursor });
             }
             Err(refusal) => {
                 let problem = Problem::from(refusal);
-                let mut line =
-                    StreamWriter { stream, form: Delivery::Commands, proof: None, context };
+                let mut line = StreamWriter::commands(stream, context);
                 let _ = line.control(&Control::Error { id, channel: None, problem: &problem });
                 let code = CloseCode::new(problem.close_code());
                 context.close(stream, code, problem.code.as_str());
@@ -142,14 +139,14 @@ impl Service {
         let (end, reason) = self.engine.end_of(session.stream, &who, context.now());
         self.engine.set_end(subscriber, end, reason);
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
-        let who = who.where_is(&session.who);
-        self.engine.sessions.let_in(subscriber, &who);
+        let who = who.where_is(&session.principal);
+        self.engine.sessions.let_in(subscriber, &who, Delivery::Commands);
     }
 
     /// Counts a message of a stream.
     fn count_command(&mut self, subscriber: SubscriberKey) -> Result<(), Problem> {
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return Ok(()) };
-        let who = session.who.clone();
+        let who = session.principal.clone();
         let counted = self.engine.count_message(&who);
         let Some(session) = self.engine.sessions.of_subscriber_mut(subscriber) else {
             return Ok(());
@@ -173,7 +170,7 @@ impl Service {
         let cursor = self.engine.cursor_of(subscriber);
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
         let (refused, retry) = (session.refused, self.engine.retry_ms(session.stream));
-        let mut line = self.engine.line(session, context);
+        let mut line = StreamWriter { to: self.engine.recipient(session), context };
         // Whoever is gone is reported by itself.
         let _ = line.control(&Control::Error { id, channel: None, problem });
         if refused >= self.engine.limits.messages_burst.max(1) {
@@ -206,12 +203,12 @@ impl Service {
             Command::Ping { id } => {
                 let cursor = CursorText::new(self.engine.cursor_of(subscriber));
                 let pong = Control::Pong { id: id.as_ref(), cursor: &cursor };
-                let _ = StreamWriter { stream, form, proof: None, context }.control(&pong);
+                let _ = StreamWriter::new(stream, form, context).control(&pong);
             }
             Command::Auth { id, credential: _ } => {
                 let problem = Problem::new(Code::BadCommand, "auth can only be the first message");
                 let error = Control::Error { id: id.as_ref(), channel: None, problem: &problem };
-                let _ = StreamWriter { stream, form, proof: None, context }.control(&error);
+                let _ = StreamWriter::new(stream, form, context).control(&error);
             }
         }
     }
@@ -225,10 +222,10 @@ impl Service {
         (start, watch): (Start, Watch),
         context: &mut Context<'_>,
     ) {
-        let mut line = StreamWriter { stream, form: Delivery::Commands, proof: None, context };
+        let mut line = StreamWriter::commands(stream, context);
         let targets: Vec<&str> = channels.iter().map(|channel| &**channel).collect();
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
-        let who = session.who.clone();
+        let who = session.principal.clone();
         let from = (start, watch);
         let taken = self.engine.subscribe(subscriber, &who, &targets, from, |channel, problem| {
             let error = Control::Error { id, channel: Some(channel), problem: &problem };
@@ -257,7 +254,7 @@ impl Service {
     ) {
         let key = subscriber;
         let Some(mut subscriber) = self.engine.hub.subscriber(key) else { return };
-        let mut line = StreamWriter { stream, form: Delivery::Commands, proof: None, context };
+        let mut line = StreamWriter::commands(stream, context);
         let mut gone = Vec::new();
         for channel in channels {
             let removed = Target::new(channel).map_err(Problem::from).and_then(|target| {
@@ -289,7 +286,7 @@ impl Service {
     ) {
         let asker = Asker::Socket { stream, id };
         let Some(session) = self.engine.sessions.of_stream(stream) else { return };
-        let who = session.who.clone();
+        let who = session.principal.clone();
         self.engine.publish(asker, &who, publish, context);
     }
 
@@ -314,6 +311,6 @@ impl Service {
         let session = format!("{:x}", stream.to_u128());
         let ping_ms = self.engine.limits.ping_ms;
         let welcome = Control::Welcome { cursor: &cursor, session: &session, ping_ms };
-        let _ = StreamWriter { stream, form, proof: None, context }.control(&welcome);
+        let _ = StreamWriter::new(stream, form, context).control(&welcome);
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use sockeye_hub::{Cursor, Seq, Start};
-use sockeye_server::{StreamKey, Time};
+use sockeye_server::Time;
 
 use crate::engine::Engine;
 use crate::engine::NOWHERE;
 use crate::engine::access::{Account, Principal};
+use crate::engine::dialect::{Dialect, StreamName};
 use crate::engine::limits::Limits;
 use crate::engine::rates::{Before, Bucket, Queue, Rate, Rates};
 use crate::engine::shared_state::{RateLimits, lock};
@@ -100,7 +101,7 @@ impl Limits {
     }
 }
 
-impl Engine {
+impl<D: Dialect> Engine<D> {
     /// Counts a command or a publication of somebody.
     ///
     /// # Errors
@@ -122,7 +123,7 @@ impl Engine {
     /// away.
     pub(crate) fn admit_stream(
         &mut self,
-        stream: StreamKey,
+        stream: D::Stream,
         who: &Principal,
     ) -> Result<(), (CloseReason, u64)> {
         let (rate, retry_ms) = (self.limits.handshake_rate(), self.retry_ms(stream));
@@ -158,14 +159,14 @@ impl Engine {
     }
 
     /// How long one client of many is to wait before it comes back, spread by its key.
-    pub(crate) fn retry_ms(&self, stream: StreamKey) -> u64 {
-        scatter(self.limits.retry_ms, stream.to_u128() >> 32)
+    pub(crate) fn retry_ms(&self, stream: D::Stream) -> u64 {
+        scatter(self.limits.retry_ms, stream.spread())
     }
 
     /// When a stream that begins now ends at the latest, and as what.
     pub(crate) fn end_of(
         &self,
-        stream: StreamKey,
+        stream: D::Stream,
         who: &Principal,
         now: Time,
     ) -> (Time, CloseReason) {
@@ -173,7 +174,7 @@ impl Engine {
         // [service:lifetime]
         let grown_old = match self.limits.lifetime_ms {
             0 => Time::NEVER,
-            ms => now + (ms - (scatter(ms / 10, stream.to_u128() >> 32) - ms / 10)),
+            ms => now + (ms - (scatter(ms / 10, stream.spread()) - ms / 10)),
         };
         match grown_old < expires {
             true => (grown_old, CloseReason::Lifetime),

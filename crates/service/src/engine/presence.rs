@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use sockeye_hub::SubscriberKey;
-use sockeye_server::{SharedEvent, SharedMessage, Time};
+use sockeye_server::Time;
 
 pub(crate) use self::census::Census;
 use self::census::{Came, News, State};
@@ -23,7 +23,7 @@ pub(crate) use self::registry::Registry;
 use self::turns::Turns;
 use crate::engine::limits::Limits;
 use crate::engine::shared_state::WakeOne;
-use crate::wire::{self, Control};
+use crate::wire;
 
 /// Whether a stream is told who comes and goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,37 +268,40 @@ impl Presence {
         self.registry.page(channel, after, limit)
     }
 
-    /// Everybody who is there, as far as one event names them.
-    fn all(&self, channel: &str, say: impl FnOnce(&Control<'_>)) {
+    /// Tells everybody who is there, as far as one event names them.
+    fn all<R>(&self, channel: &str, tell: impl FnOnce(&wire::Presence<'_>) -> R) -> R {
         let state = self.state(channel);
         let names = self.page(channel, None, self.names_max);
         let names: Vec<&str> = names.iter().map(|(name, _)| &**name).collect();
         let more = state.users > names.len() as u64;
-        say(&Control::Presence(wire::Presence { joined: &names, more, ..state }));
+        tell(&wire::Presence { joined: &names, more, ..state })
     }
 
-    /// The next channel whose watchers are to be told now, what they are told, and who they are.
-    fn next(&mut self, limits: &Limits, now: Time) -> Option<(Arc<str>, Told, Vec<SubscriberKey>)> {
+    /// The next channel whose watchers are to be told now, what `tell` makes of it, and who they are.
+    fn next<R>(
+        &mut self,
+        limits: &Limits,
+        now: Time,
+        tell: impl FnOnce(&wire::Presence<'_>) -> R,
+    ) -> Option<(Arc<str>, R, Vec<SubscriberKey>)> {
         let size = |channel: &str| self.rooms.get(channel).map_or(0, |room| room.watchers.len());
         let channel = self.turns.next(size, limits.presence_events_per_second, now)?;
         let room = self.rooms.get_mut(&channel)?;
         (room.due, room.rested) = (Time::NEVER, now + room.rest_ms(limits));
         let News { changed, anew } = core::mem::take(&mut room.news);
         let watchers = room.watchers.iter().copied().collect();
-        let mut told = None;
         if anew {
-            self.all(&channel, |control| told = Some(Told::new(control)));
-        } else {
-            let of = |there| {
-                let of = changed.iter().filter(move |(_, is_there)| **is_there == there);
-                of.map(|(name, _)| &**name).collect::<Vec<&str>>()
-            };
-            let (joined, left) = (of(true), of(false));
-            let state = self.state(&channel);
-            let state = wire::Presence { fresh: false, joined: &joined, left: &left, ..state };
-            told = Some(Told::new(&Control::Presence(state)));
+            let told = self.all(&channel, tell);
+            return Some((channel, told, watchers));
         }
-        told.map(|told| (channel, told, watchers))
+        let of = |there| {
+            let of = changed.iter().filter(move |(_, is_there)| **is_there == there);
+            of.map(|(name, _)| &**name).collect::<Vec<&str>>()
+        };
+        let (joined, left) = (of(true), of(false));
+        let state = self.state(&channel);
+        let told = tell(&wire::Presence { fresh: false, joined: &joined, left: &left, ..state });
+        Some((channel, told, watchers))
     }
 }
 
@@ -309,22 +312,6 @@ impl Room {
         let per_second = limits.presence_events_per_second.max(1);
         let watchers = self.watchers.len() as u64;
         limits.presence_interval_ms.max(watchers.saturating_mul(1_000) / per_second)
-    }
-}
-
-/// What all watchers of a channel are told: written once.
-struct Told {
-    event: SharedEvent,
-    message: SharedMessage,
-}
-
-impl Told {
-    fn new(control: &Control<'_>) -> Self {
-        let mut text = String::new();
-        let event = SharedEvent::new(&control.event(&mut text));
-        let mut text = String::new();
-        control.write_json(&mut text);
-        Self { event, message: SharedMessage::text(&text) }
     }
 }
 

@@ -1,13 +1,12 @@
 //! Other settings while it runs.
 
 use sockeye_hub::{Config, SubscriberKey};
-use sockeye_server::Context;
 
 use crate::engine::Engine;
 use crate::engine::access::{Access, Standing};
+use crate::engine::dialect::{Delivery, Dialect, Outlet};
 use crate::engine::limits::Limits;
 use crate::engine::namespaces::Namespaces;
-use crate::engine::session::Delivery;
 use crate::wire::CloseReason;
 
 /// What other settings meant for the streams that were open.
@@ -20,7 +19,7 @@ pub struct Reloaded {
     pub moved: usize,
 }
 
-impl Engine {
+impl<D: Dialect> Engine<D> {
     /// Puts other settings in force, and ends the sessions that they take rights from or give rights
     /// to. Returns the sessions that fetch among these: their dialect answers them.
     pub(crate) fn reload(
@@ -29,9 +28,8 @@ impl Engine {
         namespaces: Namespaces,
         hub: Config,
         limits: Limits,
-        context: &mut Context<'_>,
+        out: &mut impl Outlet<D>,
     ) -> (Reloaded, Vec<SubscriberKey>) {
-        self.look_at_the_clock(context);
         self.limits = limits;
         let others = namespaces.give_others(&self.namespaces);
         self.namespaces = namespaces;
@@ -40,20 +38,20 @@ impl Engine {
         let former = core::mem::replace(&mut self.access, Access::Open);
         self.access = access.succeed(former);
         self.anybody = self.access.anybody();
-        self.look_at_everybody(others, context)
+        self.look_at_everybody(others, out)
     }
 
     /// `others`: namespaces let others receive now.
     fn look_at_everybody(
         &mut self,
         others: bool,
-        context: &mut Context<'_>,
+        out: &mut impl Outlet<D>,
     ) -> (Reloaded, Vec<SubscriberKey>) {
         let (mut reloaded, mut fetching) = (Reloaded::default(), Vec::new());
         let everybody = self.sessions.iter();
         let standings: Vec<(SubscriberKey, Standing)> = everybody
             .map(|session| {
-                let standing = self.access.standing(&session.who, &self.anybody, self.now_ms);
+                let standing = self.access.standing(&session.principal, &self.anybody, self.now_ms);
                 // [service:rights-reload]
                 let standing = match standing {
                     Standing::Same if others && session.by_rule => Standing::Changed,
@@ -69,7 +67,7 @@ impl Engine {
                 // [service:revoked]
                 Standing::Revoked => (&mut reloaded.revoked, CloseReason::Revoked),
             };
-            match self.send_away(subscriber, reason, context) {
+            match self.send_away(subscriber, reason, out) {
                 SentAway::No => {}
                 SentAway::Yes => *count += 1,
                 SentAway::Fetches => {
@@ -86,30 +84,27 @@ impl Engine {
         &mut self,
         subscriber: SubscriberKey,
         reason: CloseReason,
-        context: &mut Context<'_>,
+        out: &mut impl Outlet<D>,
     ) -> SentAway {
         let (cursor, anybody) = (self.cursor_of(subscriber), self.anybody.clone());
         let Some(session) = self.sessions.of_subscriber_mut(subscriber) else {
             return SentAway::No;
         };
-        match session.form {
+        if session.delivery.is_unidentified() {
             // It has nothing yet, and says next who it is.
-            Delivery::Greeting => {
-                session.who = anybody.where_is(&session.who);
-                SentAway::No
-            }
-            // What it asks next is looked at anew.
-            Delivery::Poll => SentAway::Fetches,
-            Delivery::Events(_) | Delivery::Commands | Delivery::Bare => {
-                let session = self.sessions.of_subscriber(subscriber);
-                let Some(session) = session else { return SentAway::No };
-                // All of them at once: they are not to come back so.
-                let retry = Some(self.retry_ms(session.stream));
-                let retry = retry.filter(|_| reason != CloseReason::Revoked);
-                self.line(session, context).goaway(reason, retry, cursor);
-                SentAway::Yes
-            }
+            session.principal = anybody.where_is(&session.principal);
+            return SentAway::No;
         }
+        if session.delivery.fetches() {
+            // What it asks next is looked at anew.
+            return SentAway::Fetches;
+        }
+        let Some(session) = self.sessions.of_subscriber(subscriber) else { return SentAway::No };
+        // All of them at once: they are not to come back so.
+        let retry = Some(self.retry_ms(session.stream));
+        let retry = retry.filter(|_| reason != CloseReason::Revoked);
+        out.end(&self.recipient(session), reason, retry, cursor);
+        SentAway::Yes
     }
 }
 

@@ -7,6 +7,7 @@ use sockeye_hub::{Entry, Flow, Kind, Misuse, Publication, Seq, SubscriberKey};
 
 use crate::engine::Engine;
 use crate::engine::body::Body;
+use crate::engine::dialect::Dialect;
 use crate::sequencing::Record;
 use crate::wire::{self, Data, EventName, Payload};
 
@@ -48,7 +49,7 @@ impl Payload {
     }
 }
 
-impl Engine {
+impl<D: Dialect> Engine<D> {
     /// Begins in the middle of a log: the messages up to `floor` have been dropped.
     ///
     /// # Errors
@@ -74,7 +75,7 @@ impl Engine {
             )
         };
         self.now_ms = self.now_ms.max(record.time_ms);
-        let nobody = |_: SubscriberKey, _: &Rc<Entry<Body>>| Flow::Full;
+        let nobody = |_: SubscriberKey, _: &Rc<Entry<Body<D::Forms>>>| Flow::Full;
         self.hub.apply(record.position.seq, publication, self.now_ms, nobody).map(|_| ())
     }
 

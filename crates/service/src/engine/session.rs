@@ -4,21 +4,21 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use sockeye_hub::{Item, Kind, SubscriberKey};
-use sockeye_server::{StreamKey, Time};
+use sockeye_server::Time;
 
 use crate::engine::access::Principal;
 use crate::engine::body::Body;
+use crate::engine::dialect::{Delivery, Dialect, StreamName};
 use crate::engine::shared_state::{UserStreams, lock};
 use crate::wire::CloseReason;
 
 /// One subscribed stream.
 #[derive(Debug)]
-pub(crate) struct Session {
-    pub(crate) stream: StreamKey,
+pub(crate) struct Session<D: Dialect> {
+    pub(crate) stream: D::Stream,
     pub(crate) subscriber: SubscriberKey,
-    pub(crate) form: Delivery,
-    /// Who is behind it.
-    pub(crate) who: Principal,
+    pub(crate) delivery: D::Delivery,
+    pub(crate) principal: Principal,
     /// Something of it is not granted but given by a namespace; perhaps, if it is a poll.
     pub(crate) by_rule: bool,
     /// When something is due: an answer to a poll, a greeting, the end of who it is or of its life.
@@ -33,19 +33,19 @@ pub(crate) struct Session {
     pub(crate) replayed: u64,
 }
 
-impl Session {
-    pub(crate) const fn new(
-        stream: StreamKey,
+impl<D: Dialect> Session<D> {
+    pub(crate) fn new(
+        stream: D::Stream,
         subscriber: SubscriberKey,
-        form: Delivery,
-        who: Principal,
+        delivery: D::Delivery,
+        principal: Principal,
     ) -> Self {
         Self {
             stream,
             subscriber,
-            form,
-            who,
-            by_rule: matches!(form, Delivery::Poll),
+            delivery,
+            principal,
+            by_rule: delivery.fetches(),
             due: Time::NEVER,
             ends_as: CloseReason::Expired,
             lags: false,
@@ -53,45 +53,12 @@ impl Session {
             replayed: 0,
         }
     }
-
-    /// Whether it is over once nothing is expected of its subscriptions any more: it cannot ask for
-    /// others.
-    pub(crate) const fn ends_with_its_channels(&self) -> bool {
-        match self.form {
-            Delivery::Events(_) | Delivery::Bare => true,
-            Delivery::Commands | Delivery::Greeting | Delivery::Poll => false,
-        }
-    }
-}
-
-/// What a stream carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivery {
-    /// Server-sent events.
-    Events(Envelope),
-    /// A WebSocket with the subprotocol.
-    Commands,
-    /// The same before its first message, which may say who it is.
-    Greeting,
-    /// A WebSocket without: payloads and nothing else.
-    Bare,
-    /// A request that waits for something to answer with.
-    Poll,
-}
-
-/// How the data of an event are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Envelope {
-    /// As they were published.
-    None,
-    /// As JSON that also tells channel, position and time.
-    Json,
 }
 
 /// All of them, found by either key.
 #[derive(Debug)]
-pub(crate) struct Sessions {
-    by_subscriber: Vec<Option<Session>>,
+pub(crate) struct Sessions<D: Dialect> {
+    by_subscriber: Vec<Option<Session<D>>>,
     /// By a stream's index where its session may be. It is its own if it has the stream's key.
     by_stream: Vec<u32>,
     len: usize,
@@ -125,15 +92,15 @@ impl UserStreams for Mutex<Users> {
     }
 }
 
-impl Default for Sessions {
+impl<D: Dialect> Default for Sessions<D> {
     fn default() -> Self {
         let users = Arc::new(Mutex::new(Users::default()));
         Self { by_subscriber: Vec::new(), by_stream: Vec::new(), len: 0, users }
     }
 }
 
-impl Sessions {
-    pub(crate) fn add(&mut self, session: Session) {
+impl<D: Dialect> Sessions<D> {
+    pub(crate) fn add(&mut self, session: Session<D>) {
         let index = session.subscriber.index();
         if self.by_subscriber.len() <= index {
             self.by_subscriber.resize_with(index + 1, || None);
@@ -143,27 +110,32 @@ impl Sessions {
             self.by_stream.resize(stream + 1, 0);
         }
         self.by_stream[stream] = u32::try_from(index).expect("subscribers are bounded");
-        self.enter(&session.who);
+        self.enter(&session.principal);
         let before = self.by_subscriber[index].replace(session);
         self.len += usize::from(before.is_none());
     }
 
-    pub(crate) fn remove(&mut self, stream: StreamKey) -> Option<Session> {
+    pub(crate) fn remove(&mut self, stream: D::Stream) -> Option<Session<D>> {
         let index = *self.by_stream.get(stream.index())?;
         let slot = self.by_subscriber.get_mut(index as usize)?;
         let session = slot.take_if(|session| session.stream == stream)?;
         self.len -= 1;
-        self.leave(&session.who);
+        self.leave(&session.principal);
         Some(session)
     }
 
-    /// A stream turns out to be somebody's.
-    pub(crate) fn let_in(&mut self, subscriber: SubscriberKey, who: &Principal) {
+    /// Gives a session to a principal that has shown who it is, and is spoken to as `delivery` now.
+    pub(crate) fn let_in(
+        &mut self,
+        subscriber: SubscriberKey,
+        principal: &Principal,
+        delivery: D::Delivery,
+    ) {
         let Some(session) = self.of_subscriber_mut(subscriber) else { return };
-        session.form = Delivery::Commands;
-        let before = core::mem::replace(&mut session.who, who.clone());
+        session.delivery = delivery;
+        let before = core::mem::replace(&mut session.principal, principal.clone());
         self.leave(&before);
-        self.enter(who);
+        self.enter(principal);
     }
 
     /// How many a user has.
@@ -188,7 +160,7 @@ impl Sessions {
     pub(crate) fn count_replayed(
         &mut self,
         subscriber: SubscriberKey,
-        item: &Item<Body>,
+        item: &Item<Body<D::Forms>>,
         now_ms: u64,
     ) -> u64 {
         let Some(session) = self.of_subscriber_mut(subscriber) else { return 0 };
@@ -208,18 +180,21 @@ impl Sessions {
         self.users.users()
     }
 
-    pub(crate) fn of_stream(&self, stream: StreamKey) -> Option<&Session> {
+    pub(crate) fn of_stream(&self, stream: D::Stream) -> Option<&Session<D>> {
         let index = *self.by_stream.get(stream.index())?;
         let session = self.by_subscriber.get(index as usize)?.as_ref()?;
         (session.stream == stream).then_some(session)
     }
 
-    pub(crate) fn of_subscriber_mut(&mut self, subscriber: SubscriberKey) -> Option<&mut Session> {
+    pub(crate) fn of_subscriber_mut(
+        &mut self,
+        subscriber: SubscriberKey,
+    ) -> Option<&mut Session<D>> {
         let session = self.by_subscriber.get_mut(subscriber.index())?.as_mut()?;
         (session.subscriber == subscriber).then_some(session)
     }
 
-    pub(crate) fn of_subscriber(&self, subscriber: SubscriberKey) -> Option<&Session> {
+    pub(crate) fn of_subscriber(&self, subscriber: SubscriberKey) -> Option<&Session<D>> {
         let session = self.by_subscriber.get(subscriber.index())?.as_ref()?;
         (session.subscriber == subscriber).then_some(session)
     }
@@ -228,7 +203,7 @@ impl Sessions {
         self.len
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Session> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Session<D>> {
         self.by_subscriber.iter().flatten()
     }
 }
@@ -240,6 +215,6 @@ mod tests {
     /// Each idle stream has one, so what it grows by is paid a hundred thousand times.
     #[test]
     fn a_session_is_small() {
-        assert_eq!(size_of::<Option<Session>>(), 72);
+        assert_eq!(size_of::<Option<Session<crate::dialect::outlet::V1>>>(), 72);
     }
 }

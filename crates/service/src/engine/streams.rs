@@ -4,16 +4,16 @@ mod catching_up;
 
 use std::rc::Rc;
 
-use sockeye_hub::{Cursor, Entry, Flow, Kind, Seq, Start, SubscriberKey, Target};
-use sockeye_server::{Context, SendError, StreamKey, Time};
+use sockeye_hub::{Committed, Cursor, Entry, Flow, Hub, Kind, Seq, Start, SubscriberKey, Target};
+use sockeye_server::Time;
 
-use crate::dialect::writer::StreamWriter;
 use crate::engine::Engine;
 use crate::engine::access::{Access, Principal};
-use crate::engine::body::{self, Body};
+use crate::engine::body::Body;
+use crate::engine::dialect::{Delivery, Dialect, NotSent, Notice, Outlet, Recipient};
 use crate::engine::presence::Watch;
-use crate::engine::session::{Delivery, Session, Sessions};
-use crate::wire::{CloseReason, Control, Problem};
+use crate::engine::session::{Session, Sessions};
+use crate::wire::{CloseReason, Problem};
 
 /// What a subscription came to.
 #[derive(Debug, Default)]
@@ -24,45 +24,50 @@ pub(crate) struct Taken<'t> {
     pub(crate) ended: Vec<&'t str>,
 }
 
-/// What delivery touches: everything but the hub, which delivers.
-pub(crate) struct FanOut<'d, 'c> {
-    pub(crate) sessions: &'d mut Sessions,
+/// Hands an entry to the sessions that are live: all of the engine but the hub, which calls it.
+pub(crate) struct FanOut<'d, D: Dialect, O> {
+    pub(crate) sessions: &'d mut Sessions<D>,
     pub(crate) answerable: &'d mut Vec<SubscriberKey>,
-    /// Those who have been told that the channel has ended.
+    /// Sessions that have been told that the channel has ended.
     pub(crate) ended: Vec<SubscriberKey>,
     pub(crate) access: &'d Access,
     pub(crate) now_ms: u64,
     pub(crate) queue_bytes_max: usize,
-    pub(crate) context: &'d mut Context<'c>,
+    pub(crate) out: &'d mut O,
 }
 
-impl FanOut<'_, '_> {
-    /// Hands a message that has just come into the log to one live stream, if it has room.
+impl<D: Dialect, O: Outlet<D>> FanOut<'_, D, O> {
+    /// Hands a new entry of the log to one live session, if its stream has room.
     ///
     /// [service:slow-readers] A stream that has none gets nothing, and keeps nothing but its
     /// cursor.
-    pub(crate) fn deliver(&mut self, key: SubscriberKey, entry: &Rc<Entry<Body>>) -> Flow {
+    pub(crate) fn deliver(
+        &mut self,
+        key: SubscriberKey,
+        entry: &Rc<Entry<Body<D::Forms>>>,
+    ) -> Flow {
         let Some(session) = self.sessions.of_subscriber(key) else { return Flow::Full };
-        // [service:expiry] Nothing from then on, not even in the turn that ends it. For whom nothing
-        // is due there is no end, or it was told.
-        if session.due != Time::NEVER && session.who.has_ended(self.now_ms) {
+        // [service:expiry] Nothing from then on, not even in the turn that ends it. `NEVER`: no
+        // expiry, or already announced.
+        if session.due != Time::NEVER && session.principal.has_ended(self.now_ms) {
             return Flow::Full;
         }
-        if session.form == Delivery::Poll {
+        if session.delivery.fetches() {
             // It fetches all there is at the end of the turn.
             self.answerable.push(key);
             return Flow::Fetches;
         }
-        match offer(session, entry, self.access, self.now_ms, self.queue_bytes_max, self.context) {
+        let to = Recipient::of_session(session, self.access, self.now_ms);
+        match self.out.entry(&to, entry, self.queue_bytes_max) {
             Ok(()) => {}
-            Err(SendError::Backpressure) => {
-                self.context.notify_drained(session.stream);
+            Err(NotSent::Full) => {
+                self.out.notify_drained(to.stream);
                 if let Some(session) = self.sessions.of_subscriber_mut(key) {
                     session.lags = true;
                 }
                 return Flow::Full;
             }
-            Err(_) => return Flow::Full,
+            Err(NotSent::Gone) => return Flow::Full,
         }
         if entry.kind == Kind::End {
             self.ended.push(key);
@@ -71,49 +76,15 @@ impl FanOut<'_, '_> {
     }
 }
 
-/// Sends a message of the log, unless too much waits for the peer already. For what many get as it is the
-/// stream is looked up once.
-fn offer(
-    session: &Session,
-    entry: &Entry<Body>,
-    access: &Access,
-    now_ms: u64,
-    waiting_max: usize,
-    context: &mut Context<'_>,
-) -> Result<(), SendError> {
-    let stream = session.stream;
-    match session.form {
-        Delivery::Bare => {
-            if let Some(message) = body::bare(entry) {
-                return context.send_shared_below(stream, message, waiting_max);
-            }
-        }
-        Delivery::Commands | Delivery::Greeting => {
-            return context.send_shared_below(stream, body::message(entry), waiting_max);
-        }
-        Delivery::Events(envelope) => {
-            if !session.who.has_ticket() {
-                let event = body::event(entry, envelope);
-                return context.send_shared_event_below(stream, event, waiting_max);
-            }
-        }
-        Delivery::Poll => return Ok(()),
-    }
-    if context.outbox_bytes(stream) >= waiting_max {
-        return Err(SendError::Backpressure);
-    }
-    StreamWriter::of(session, access, now_ms, context).entry(entry)
-}
-
-impl Engine {
+impl<D: Dialect> Engine<D> {
     /// Adds a subscriber for a stream; `None` and a goodbye if there is no room for one.
     pub(crate) fn connect(
         &mut self,
-        stream: StreamKey,
-        form: Delivery,
+        stream: D::Stream,
+        delivery: D::Delivery,
         who: Principal,
         start: Start,
-        context: &mut Context<'_>,
+        out: &mut impl Outlet<D>,
     ) -> Option<SubscriberKey> {
         let admitted = self.admit_stream(stream, &who).and_then(|()| {
             self.hub.connect().map_err(|_| {
@@ -123,20 +94,41 @@ impl Engine {
         });
         match admitted {
             Ok(subscriber) => {
-                let (end, reason) = self.end_of(stream, &who, context.now());
-                self.sessions.add(Session::new(stream, subscriber, form, who));
+                let (end, reason) = self.end_of(stream, &who, out.now());
+                self.sessions.add(Session::new(stream, subscriber, delivery, who));
                 self.set_end(subscriber, end, reason);
                 Some(subscriber)
             }
             Err((reason, retry_ms)) => {
                 // With what it came with, its proof as well: a ticket is used up by now.
-                let proof = StreamWriter::proof(form, &who, &self.access, self.now_ms);
-                let cursor = self.begin_again_at(start);
-                let mut line = StreamWriter { stream, form, proof, context };
-                line.goaway(reason, Some(retry_ms), cursor);
+                let to = Recipient::of(stream, delivery, &who, &self.access, self.now_ms);
+                out.end(&to, reason, Some(retry_ms), self.begin_again_at(start));
                 None
             }
         }
+    }
+
+    /// Runs `into`, which puts a message into the hub, and delivers it to the subscribers.
+    pub(crate) fn deliver<O: Outlet<D>>(
+        &mut self,
+        out: &mut O,
+        into: impl FnOnce(&mut Hub<Body<D::Forms>>, &mut FanOut<'_, D, O>) -> Committed<Body<D::Forms>>,
+    ) -> Committed<Body<D::Forms>> {
+        let Self { hub, sessions, answerable, access, limits, now_ms, .. } = self;
+        let (now_ms, queue_bytes_max) = (*now_ms, limits.queue_bytes_max);
+        let ended = Vec::new();
+        let mut delivery =
+            FanOut { sessions, answerable, ended, access, now_ms, queue_bytes_max, out };
+        let committed = into(hub, &mut delivery);
+        for subscriber in delivery.ended {
+            let (channel, position) = (&committed.entry.channel, committed.entry.position);
+            self.end_one(subscriber, channel, position, out);
+        }
+        if committed.taken > 0 {
+            let age_ms = now_ms.saturating_sub(committed.entry.time_ms);
+            self.counters.delivery.note(age_ms);
+        }
+        committed
     }
 
     /// A stream has been told that a channel has ended. If all of its channels have, and it cannot ask
@@ -146,27 +138,23 @@ impl Engine {
         key: SubscriberKey,
         channel: &str,
         at: Cursor,
-        context: &mut Context<'_>,
+        out: &mut impl Outlet<D>,
     ) {
         self.expect_nothing(key, channel);
-        self.end_if_over(key, at, context);
+        self.end_if_over(key, at, out);
     }
 
-    fn end_if_over(&mut self, key: SubscriberKey, at: Cursor, context: &mut Context<'_>) {
+    fn end_if_over(&mut self, key: SubscriberKey, at: Cursor, out: &mut impl Outlet<D>) {
         let is_finished = self.hub.subscriber(key).is_none_or(|it| it.is_finished());
         let Some(session) = self.sessions.of_subscriber(key) else { return };
-        if is_finished && session.ends_with_its_channels() {
-            self.line(session, context).goaway(CloseReason::Ended, None, at);
+        if is_finished && session.delivery.ends_with_its_channels() {
+            out.end(&self.recipient(session), CloseReason::Ended, None, at);
         }
     }
 
-    /// A stream as something to say things on.
-    pub(crate) fn line<'l, 'c>(
-        &self,
-        session: &Session,
-        context: &'l mut Context<'c>,
-    ) -> StreamWriter<'l, 'c> {
-        StreamWriter::of(session, &self.access, self.now_ms, context)
+    /// The stream of a session, to be written to.
+    pub(crate) fn recipient(&self, session: &Session<D>) -> Recipient<D> {
+        Recipient::of_session(session, &self.access, self.now_ms)
     }
 
     /// Says when a stream is ended, and as what.
@@ -188,21 +176,19 @@ impl Engine {
     }
 
     /// Ends the sessions whose end is due. Stops at one that fetches, which its dialect answers.
-    pub(crate) fn do_what_is_due(&mut self, context: &mut Context<'_>) -> Option<SubscriberKey> {
+    pub(crate) fn do_what_is_due(&mut self, out: &mut impl Outlet<D>) -> Option<SubscriberKey> {
         while let Some(&(due, subscriber)) = self.due.first() {
-            if due > context.now() {
+            if due > out.now() {
                 return None;
             }
             self.set_due(subscriber, Time::NEVER);
             let cursor = self.cursor_of(subscriber);
             let Some(session) = self.sessions.of_subscriber(subscriber) else { continue };
-            let reason = match session.form {
-                Delivery::Poll => return Some(subscriber),
-                Delivery::Events(_) | Delivery::Commands | Delivery::Greeting | Delivery::Bare => {
-                    session.ends_as
-                }
-            };
-            self.line(session, context).goaway(reason, None, cursor);
+            if session.delivery.fetches() {
+                return Some(subscriber);
+            }
+            let reason = session.ends_as;
+            out.end(&self.recipient(session), reason, None, cursor);
         }
         None
     }
@@ -278,18 +264,16 @@ impl Engine {
         &mut self,
         key: SubscriberKey,
         ended: &[&str],
-        context: &mut Context<'_>,
+        out: &mut impl Outlet<D>,
     ) {
         let (position, cursor) = (self.hub.position(), self.cursor_of(key));
         let Some(session) = self.sessions.of_subscriber(key) else { return };
-        let mut line = self.line(session, context);
+        let to = self.recipient(session);
         for channel in ended {
             // The place of its last entry would take the client back behind what it has.
-            let cursor = line.cursor(cursor);
-            // Whoever is gone is reported by itself.
-            let _ = line.control(&Control::End { channel, cursor: &cursor });
+            out.notice(&to, Notice::Ended { channel, cursor });
         }
-        self.end_if_over(key, position, context);
+        self.end_if_over(key, position, out);
     }
 
     /// Where a subscriber is.
@@ -299,20 +283,20 @@ impl Engine {
     }
 
     /// Where the subscriber of a stream is.
-    pub(crate) fn cursor_of_stream(&mut self, stream: StreamKey) -> Option<Cursor> {
+    pub(crate) fn cursor_of_stream(&mut self, stream: D::Stream) -> Option<Cursor> {
         let subscriber = self.sessions.of_stream(stream)?.subscriber;
         Some(self.cursor_of(subscriber))
     }
 
     /// [service:expiry] Whether a stream's identity has ended, which ends the stream.
-    pub(crate) fn has_expired(&mut self, key: SubscriberKey, context: &mut Context<'_>) -> bool {
+    pub(crate) fn has_expired(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) -> bool {
         let session = self.sessions.of_subscriber(key);
-        if !session.is_some_and(|it| it.who.has_ended(self.now_ms)) {
+        if !session.is_some_and(|it| it.principal.has_ended(self.now_ms)) {
             return false;
         }
         let cursor = self.cursor_of(key);
         let Some(session) = self.sessions.of_subscriber(key) else { return false };
-        self.line(session, context).goaway(CloseReason::Expired, None, cursor);
+        out.end(&self.recipient(session), CloseReason::Expired, None, cursor);
         self.set_due(key, Time::NEVER);
         true
     }
@@ -326,7 +310,7 @@ impl Engine {
     }
 
     /// A stream is gone: its subscriptions go with it.
-    pub(crate) fn disconnect(&mut self, stream: StreamKey) {
+    pub(crate) fn disconnect(&mut self, stream: D::Stream) {
         let Some(session) = self.sessions.remove(stream) else { return };
         self.due.remove(&(session.due, session.subscriber));
         self.leave(session.subscriber);

@@ -4,8 +4,8 @@ use sockeye_hub::{ChannelName, Publication};
 use sockeye_server::Context;
 
 use super::{Settled, no_room, result_of};
+use crate::dialect::outlet::{EntryBody, V1};
 use crate::engine::Engine;
-use crate::engine::body::Body;
 use crate::engine::counters::count;
 use crate::sequencing::{Backbone, Full, Offer, Outcome, Sequenced, Sequencing, Ticket, Verdict};
 use crate::wire::Problem;
@@ -13,7 +13,7 @@ use crate::wire::Problem;
 /// Hands a publication over. Its outcome bears `ticket`.
 pub(super) fn hand_over(
     backbone: &mut dyn Backbone,
-    publication: Publication<'_, Body>,
+    publication: Publication<'_, EntryBody>,
     ticket: Ticket,
 ) -> Result<(), Problem> {
     let Publication { channel, body, kind, key, expect, cost: _ } = publication;
@@ -27,7 +27,7 @@ pub(super) fn hand_over(
     backbone.append(ticket, offer).map_err(|Full| no_room())
 }
 
-impl Engine {
+impl Engine<V1> {
     /// Takes in the outcomes that have arrived. Runs before any request that may bring a cursor,
     /// because another service may have given that out and be further on.
     // [service:follow-first]
@@ -78,7 +78,7 @@ impl Engine {
         let cost = payload.cost();
         // The sequencer has judged its key.
         let publication =
-            Publication { kind, ..Publication::new(name, Body::new(payload.clone()), cost) };
+            Publication { kind, ..Publication::new(name, EntryBody::new(payload.clone()), cost) };
         let committed = self.deliver(context, |hub, delivery| {
             let deliver = |subscriber, entry: &_| delivery.deliver(subscriber, entry);
             let committed = hub.apply(position.seq, publication, time_ms, deliver);

@@ -1,18 +1,16 @@
 //! Publications that this service's hub has decided: the log's answers, fan-out, and the receipts.
 
-use sockeye_hub::{Committed, Cursor, Hub};
+use sockeye_hub::Cursor;
 use sockeye_server::Context;
 
 use super::{Asker, Job, Settled};
+use crate::dialect::outlet::V1;
 use crate::dialect::writer::StreamWriter;
 use crate::engine::Engine;
-use crate::engine::body::Body;
-use crate::engine::session::Delivery;
-use crate::engine::streams::FanOut;
 use crate::sequencing::{Sequencing, Step};
 use crate::wire::Control;
 
-impl Engine {
+impl Engine<V1> {
     /// Takes in the log's answers since the last call.
     pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
         let Sequencing::InLoop { decider, .. } = &mut self.sequencing else { return };
@@ -55,8 +53,7 @@ impl Engine {
             }
             Asker::Request(None) => {}
             Asker::Socket { stream, id } => {
-                let (stream, form) = (*stream, Delivery::Commands);
-                let mut line = StreamWriter { stream, form, proof: None, context };
+                let mut line = StreamWriter::commands(*stream, context);
                 for item in &job.items {
                     let (id, channel) = (id.as_ref(), item.channel.as_deref());
                     let said = match item.receipt() {
@@ -80,28 +77,5 @@ impl Engine {
         });
         let subscribers = (committed.taken + committed.behind) as u64;
         Settled { position, level, duplicate: false, subscribers }
-    }
-
-    /// Runs `into`, which puts a message into the hub, and delivers it to the subscribers.
-    pub(crate) fn deliver(
-        &mut self,
-        context: &mut Context<'_>,
-        into: impl FnOnce(&mut Hub<Body>, &mut FanOut<'_, '_>) -> Committed<Body>,
-    ) -> Committed<Body> {
-        let Self { hub, sessions, answerable, access, limits, now_ms, .. } = self;
-        let (now_ms, queue_bytes_max) = (*now_ms, limits.queue_bytes_max);
-        let ended = Vec::new();
-        let mut delivery =
-            FanOut { sessions, answerable, ended, access, now_ms, queue_bytes_max, context };
-        let committed = into(hub, &mut delivery);
-        for subscriber in delivery.ended {
-            let (channel, position) = (&committed.entry.channel, committed.entry.position);
-            self.end_one(subscriber, channel, position, context);
-        }
-        if committed.taken > 0 {
-            let age_ms = now_ms.saturating_sub(committed.entry.time_ms);
-            self.counters.delivery.note(age_ms);
-        }
-        committed
     }
 }

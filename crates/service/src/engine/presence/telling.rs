@@ -1,16 +1,15 @@
 //! What the service does with who is there: keeps it of streams, tells it, and lists it.
 
 use sockeye_hub::{ChannelName, SubscriberKey, Target};
-use sockeye_server::Context;
 
-use super::{Place, Told, Watch};
+use super::{Place, Watch};
 use crate::engine::Engine;
 use crate::engine::access::Principal;
+use crate::engine::dialect::{Dialect, Outlet, Recipient};
 use crate::engine::namespaces::Namespaces;
-use crate::engine::session::Delivery;
 use crate::wire::{Code, Problem};
 
-impl Engine {
+impl<D: Dialect> Engine<D> {
     /// Whether a target can be watched.
     pub(crate) fn check_watch(&self, target: Target<'_>) -> Result<(), Problem> {
         let Target::Channel(channel) = target else {
@@ -93,13 +92,15 @@ impl Engine {
     }
 
     /// Tells who has come and gone, where it is time to.
-    pub(crate) fn tell_presence(&mut self, context: &mut Context<'_>) {
+    pub(crate) fn tell_presence(&mut self, out: &mut impl Outlet<D>) {
         self.presence.expire(self.now);
-        while let Some((channel, told, watchers)) = self.presence.next(&self.limits, self.now) {
+        while let Some((channel, told, watchers)) =
+            self.presence.next(&self.limits, self.now, D::announce)
+        {
             for key in watchers {
                 // Whoever is owed everything is told it instead.
                 let is_owed = self.presence.is_owed(key, &channel);
-                if !is_owed && self.tell_one(key, &told, context).is_none() {
+                if !is_owed && self.tell_one(key, &told, out).is_none() {
                     self.presence.owe(key, &channel);
                 }
             }
@@ -107,28 +108,26 @@ impl Engine {
     }
 
     /// [service:presence-slow] `None` if the stream has no room: it is told everything later.
-    fn tell_one(&self, key: SubscriberKey, told: &Told, context: &mut Context<'_>) -> Option<()> {
+    fn tell_one(
+        &self,
+        key: SubscriberKey,
+        told: &D::Announcement,
+        out: &mut impl Outlet<D>,
+    ) -> Option<()> {
         let session = self.sessions.of_subscriber(key)?;
-        if context.outbox_bytes(session.stream) >= self.limits.queue_bytes_max {
-            context.notify_drained(session.stream);
+        if out.waiting_bytes(session.stream) >= self.limits.queue_bytes_max {
+            out.notify_drained(session.stream);
             return None;
         }
-        // Whoever is gone is reported by itself.
-        let _ = match session.form {
-            Delivery::Events(_) => context.send_shared_event(session.stream, &told.event),
-            Delivery::Commands => context.send_shared(session.stream, &told.message),
-            Delivery::Greeting | Delivery::Bare | Delivery::Poll => Ok(()),
-        };
+        out.announcement(&Recipient::new(session.stream, session.delivery), told);
         Some(())
     }
 
     /// Tells a stream who is there in the channels of which it has asked and not been told.
-    pub(crate) fn tell_owed(&mut self, key: SubscriberKey, context: &mut Context<'_>) {
+    pub(crate) fn tell_owed(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
         while let Some(channel) = self.presence.owed(key) {
-            let mut told = None;
-            self.presence.all(&channel, |control| told = Some(Told::new(control)));
-            let Some(told) = told else { return };
-            if self.tell_one(key, &told, context).is_none() {
+            let told = self.presence.all(&channel, D::announce);
+            if self.tell_one(key, &told, out).is_none() {
                 return;
             }
             self.presence.paid(key, &channel);

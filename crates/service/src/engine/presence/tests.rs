@@ -28,7 +28,7 @@ fn a_crowd_is_told_of_itself_at_a_rate() {
         if let Some(key) = usize::try_from(at).ok().and_then(|at| keys.get(at)) {
             presence.join(*key, "room", Some(&format!("user{at}")), Watch::Yes, now);
         }
-        while let Some((_, _, watchers)) = presence.next(&limits, now) {
+        while let Some((_, _, watchers)) = presence.next(&limits, now, |_| ()) {
             told += watchers.len() as u64;
         }
     }
@@ -39,7 +39,7 @@ fn a_crowd_is_told_of_itself_at_a_rate() {
     for key in keys {
         leave(&mut presence, key, 5, now);
     }
-    assert_eq!(presence.next(&limits, now + 60_000).map(|_| ()), None);
+    assert_eq!(presence.next(&limits, now + 60_000, |_| ()).map(|_| ()), None);
     presence.expire(now + 5);
     assert_eq!(presence.held(), 0);
 }
@@ -58,8 +58,7 @@ fn names_are_bounded() {
     let state = presence.state("a");
     assert_eq!((state.users, state.streams), (3, 6), "two more without a name");
     assert!(presence.rooms["a"].news.anew && presence.rooms["a"].news.changed.is_empty());
-    presence.all("a", |control| {
-        let Control::Presence(it) = control else { panic!("{control:?}") };
+    presence.all("a", |it| {
         assert_eq!((it.joined, it.more, it.fresh), (&["a", "b"][..], true, true));
     });
     for key in keys {
@@ -81,7 +80,7 @@ fn a_room_rests_by_its_own_watchers() {
         }
     }
     let told = |presence: &mut Presence, now| {
-        core::iter::from_fn(|| presence.next(&limits, now)).map(|(_, _, to)| to.len()).sum()
+        core::iter::from_fn(|| presence.next(&limits, now, |_| ())).map(|(_, _, to)| to.len()).sum()
     };
     let mut now = Time::from_millis(60_000);
     while told(&mut presence, now) > 0_usize {
@@ -115,7 +114,7 @@ fn many_crowds_have_no_more_than_all_may_have_and_leave_turns_to_others() {
             let room: Arc<str> = room.into();
             presence.note(&room, None, now);
         }
-        while let Some((room, _, watchers)) = presence.next(&limits, now) {
+        while let Some((room, _, watchers)) = presence.next(&limits, now, |_| ()) {
             told += watchers.len() as u64;
             small += u64::from(&*room == "small");
             crowds.insert(room);
@@ -158,12 +157,12 @@ fn what_happens_between_two_events_is_told_by_how_it_ends() {
     let changed: Vec<(&str, bool)> =
         room.news.changed.iter().map(|(it, is)| (&**it, *is)).collect();
     assert_eq!(changed, [("ann", false), ("bob", true)]);
-    assert!(presence.next(&limits, now).is_some());
+    assert!(presence.next(&limits, now, |_| ()).is_some());
     assert_eq!(presence.deadline(), Time::NEVER);
     // Not again before it has rested.
     leave(&mut presence, keys[2], 0, now + 1);
     presence.expire(now + 1);
     assert_eq!(presence.deadline(), now + 1_000);
-    assert!(presence.next(&limits, now + 999).is_none());
-    assert!(presence.next(&limits, now + 1_000).is_some());
+    assert!(presence.next(&limits, now + 999, |_| ()).is_none());
+    assert!(presence.next(&limits, now + 1_000, |_| ()).is_some());
 }

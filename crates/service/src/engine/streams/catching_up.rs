@@ -1,52 +1,49 @@
 //! Streams that are behind: what they missed, out of history, as far as they have room.
 
 use sockeye_hub::{Budget, Cursor, Gap, Item, Kind, Progress, Scope, Seq, SubscriberKey};
-use sockeye_server::Context;
 
-use crate::dialect::writer::StreamWriter;
 use crate::engine::Engine;
-use crate::engine::NOWHERE;
 use crate::engine::body::Body;
-use crate::engine::session::Delivery;
-use crate::wire::{self, CloseReason, Control};
+use crate::engine::dialect::{Delivery, Dialect, Notice, Outlet, Recipient};
+use crate::wire::CloseReason;
+
+/// What a pull gives.
+type Items<D> = Vec<Item<Body<<D as Dialect>::Forms>>>;
 
 /// Messages fetched from history in one go.
 const PULL_MESSAGES: usize = 64;
 
-impl Engine {
+impl<D: Dialect> Engine<D> {
     /// Brings a stream that has just subscribed up to the head, and says so even if it missed
     /// nothing.
-    pub(crate) fn catch_up(&mut self, subscriber: SubscriberKey, context: &mut Context<'_>) {
+    pub(crate) fn catch_up(&mut self, subscriber: SubscriberKey, out: &mut impl Outlet<D>) {
         let live = self.hub.subscriber(subscriber).is_some_and(|it| it.is_live());
         if !live {
-            return self.fetch(subscriber, Full::GapsFirst, context);
+            return self.fetch(subscriber, Full::GapsFirst, out);
         }
         let cursor = self.cursor_of(subscriber);
         let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
-        let mut line = self.line(session, context);
-        let cursor = line.cursor(cursor);
-        // Whoever is gone is reported by itself, here and below.
-        let _ = line.control(&Control::Sync { cursor: &cursor, gaps: 0, replayed: 0 });
+        out.notice(&self.recipient(session), Notice::Sync { cursor, gaps: 0, replayed: 0 });
     }
 
     /// Gives a stream that is behind what its outbox has room for.
-    pub(crate) fn pull(&mut self, key: SubscriberKey, context: &mut Context<'_>) {
-        self.fetch(key, Full::Waits, context);
+    pub(crate) fn pull(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
+        self.fetch(key, Full::Waits, out);
     }
 
-    fn fetch(&mut self, key: SubscriberKey, mut full: Full, context: &mut Context<'_>) {
-        if self.has_expired(key, context) {
+    fn fetch(&mut self, key: SubscriberKey, mut full: Full, out: &mut impl Outlet<D>) {
+        if self.has_expired(key, out) {
             return;
         }
         let Some(session) = self.sessions.of_subscriber(key) else { return };
-        let (lags, mut line) = (session.lags, self.line(session, context));
+        let (lags, to) = (session.lags, self.recipient(session));
         let position = self.hub.position();
         let mut items = core::mem::take(&mut self.items);
         loop {
-            let queued = line.context.outbox_bytes(line.stream);
+            let queued = out.waiting_bytes(to.stream);
             let bytes = self.limits.queue_bytes_max.saturating_sub(queued);
             if bytes == 0 && full == Full::Waits {
-                line.context.notify_drained(line.stream);
+                out.notify_drained(to.stream);
                 break;
             }
             full = Full::Waits;
@@ -58,9 +55,9 @@ impl Engine {
                     self.count_late(&item);
                 }
                 let replayed = self.sessions.count_replayed(key, &item, self.now_ms);
-                say(&mut line, &item, replayed, self.now_ms);
+                tell(&to, &item, replayed, self.now_ms, out);
                 if let Some((channel, at)) = end_in(&item) {
-                    self.end_one(key, channel, Cursor { seq: at, ..position }, line.context);
+                    self.end_one(key, channel, Cursor { seq: at, ..position }, out);
                 }
             }
             match progress {
@@ -70,7 +67,7 @@ impl Engine {
                 }
                 Progress::More => {}
                 Progress::Overrun(cursor) => {
-                    line.goaway(CloseReason::SlowReader, None, cursor);
+                    out.end(&to, CloseReason::SlowReader, None, cursor);
                     break;
                 }
             }
@@ -83,7 +80,7 @@ impl Engine {
         &mut self,
         key: SubscriberKey,
         budget: Budget,
-    ) -> (Vec<Item<Body>>, Option<Progress>) {
+    ) -> (Items<D>, Option<Progress>) {
         let mut items = core::mem::take(&mut self.items);
         let subscriber = self.hub.subscriber(key);
         let progress = subscriber.map(|mut it| it.pull(budget, self.now_ms, &mut items));
@@ -91,13 +88,13 @@ impl Engine {
     }
 
     /// Keeps the allocation of fetched items for the next pull.
-    pub(crate) fn keep_room(&mut self, mut items: Vec<Item<Body>>) {
+    pub(crate) fn keep_room(&mut self, mut items: Items<D>) {
         items.clear();
         self.items = items;
     }
 
     /// Counts what a slow reader gets later than others.
-    fn count_late(&mut self, item: &Item<Body>) {
+    fn count_late(&mut self, item: &Item<Body<D::Forms>>) {
         match item {
             Item::Message(entry) => {
                 let age_ms = self.now_ms.saturating_sub(entry.time_ms);
@@ -116,15 +113,14 @@ impl Engine {
     }
 
     /// Lets every stream catch up: a new life of the log has begun.
-    pub(crate) fn pull_all(&mut self, context: &mut Context<'_>) {
-        let all: Vec<(SubscriberKey, Delivery)> =
-            self.sessions.iter().map(|session| (session.subscriber, session.form)).collect();
-        for (subscriber, form) in all {
-            match form {
-                Delivery::Poll => self.answerable.push(subscriber),
-                Delivery::Events(_) | Delivery::Commands | Delivery::Greeting | Delivery::Bare => {
-                    self.fetch(subscriber, Full::GapsFirst, context);
-                }
+    pub(crate) fn pull_all(&mut self, out: &mut impl Outlet<D>) {
+        let sessions = self.sessions.iter();
+        let all: Vec<(SubscriberKey, bool)> =
+            sessions.map(|session| (session.subscriber, session.delivery.fetches())).collect();
+        for (subscriber, fetches) in all {
+            match fetches {
+                true => self.answerable.push(subscriber),
+                false => self.fetch(subscriber, Full::GapsFirst, out),
             }
         }
     }
@@ -141,7 +137,7 @@ enum Full {
 }
 
 /// Which channel ended, and where, if this says so.
-fn end_in(item: &Item<Body>) -> Option<(&str, Seq)> {
+fn end_in<F>(item: &Item<Body<F>>) -> Option<(&str, Seq)> {
     match item {
         Item::Message(entry) => (entry.kind == Kind::End).then(|| (&*entry.channel, entry.seq())),
         Item::Gap(Gap { scope: Scope::Channel(name), missed, ended: true, .. }) => {
@@ -151,28 +147,25 @@ fn end_in(item: &Item<Body>) -> Option<(&str, Seq)> {
     }
 }
 
-/// Says one thing that catching up gave.
-fn say(line: &mut StreamWriter<'_, '_>, item: &Item<Body>, replayed: u64, now_ms: u64) {
-    let said = match item {
+/// Tells a stream one thing that catching up gave.
+fn tell<D: Dialect>(
+    to: &Recipient<D>,
+    item: &Item<Body<D::Forms>>,
+    replayed: u64,
+    now_ms: u64,
+    out: &mut impl Outlet<D>,
+) {
+    match item {
         Item::Message(entry) => {
-            if entry.body.payload().is_expired(entry.time_ms, now_ms) {
-                return;
+            if !entry.body.payload().is_expired(entry.time_ms, now_ms) {
+                // The loop reports a stream that is gone.
+                let _ = out.entry(to, entry, usize::MAX);
             }
-            line.entry(entry)
         }
-        Item::Gap(gap) => {
-            if line.form == Delivery::Bare {
-                // It has no words for a gap, and a loss is never silent.
-                line.goaway(CloseReason::Reconnect, None, NOWHERE);
-                return;
-            }
-            line.control(&Control::Gap(wire::Gap::from(gap)))
-        }
+        Item::Gap(gap) => out.notice(to, Notice::Gap(gap)),
         Item::Sync(sync) => {
-            let cursor = line.cursor(sync.cursor);
-            line.control(&Control::Sync { cursor: &cursor, gaps: sync.gaps, replayed })
+            let (cursor, gaps) = (sync.cursor, sync.gaps);
+            out.notice(to, Notice::Sync { cursor, gaps, replayed });
         }
-    };
-    // Whoever is gone is reported by itself.
-    let _ = said;
+    }
 }

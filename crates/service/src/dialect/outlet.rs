@@ -1,0 +1,261 @@
+//! What our dialect makes of the engine's deliveries: the forms of an entry, and the words beside it.
+
+use std::cell::OnceCell;
+
+use sockeye_hub::{Cursor, Entry};
+use sockeye_server::{
+    CloseCode, Context, Message, SendError, SharedEvent, SharedMessage, StreamKey, Time,
+};
+
+use crate::engine::NOWHERE;
+use crate::engine::body::Body;
+use crate::engine::dialect::{self, Dialect, NotSent, Notice, Outlet, StreamName};
+use crate::wire::{self, CloseReason, Control, CursorText};
+
+/// Our dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct V1;
+
+/// The body of an entry, with our encodings.
+pub(crate) type EntryBody = Body<Forms>;
+
+/// One of our streams, to be written to.
+pub(crate) type Recipient = dialect::Recipient<V1>;
+
+/// The encodings of a message.
+#[derive(Debug, Default)]
+pub(crate) struct Forms {
+    raw: OnceCell<SharedEvent>,
+    envelope: OnceCell<SharedEvent>,
+    message: OnceCell<SharedMessage>,
+    bare: OnceCell<Option<SharedMessage>>,
+}
+
+/// How a stream gets what it has subscribed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// Server-sent events.
+    Events(Envelope),
+    /// A WebSocket with the subprotocol.
+    Commands,
+    /// The same before its first message, which may say who it is.
+    Greeting,
+    /// A WebSocket without the subprotocol: payloads and nothing else.
+    Bare,
+    /// A request that waits for something to answer with.
+    Poll,
+}
+
+/// How the data of an event are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Envelope {
+    /// As they were published.
+    None,
+    /// As JSON that also tells channel, position and time.
+    Json,
+}
+
+impl Envelope {
+    const fn form(self) -> wire::Form {
+        match self {
+            Self::None => wire::Form::Raw,
+            Self::Json => wire::Form::Envelope,
+        }
+    }
+}
+
+impl dialect::Delivery for Delivery {
+    fn fetches(self) -> bool {
+        self == Self::Poll
+    }
+
+    fn ends_with_its_channels(self) -> bool {
+        match self {
+            Self::Events(_) | Self::Bare => true,
+            Self::Commands | Self::Greeting | Self::Poll => false,
+        }
+    }
+
+    fn is_unidentified(self) -> bool {
+        self == Self::Greeting
+    }
+
+    fn carries_proof(self) -> bool {
+        match self {
+            // Where the next request brings the cursor and the ticket together.
+            Self::Events(_) => true,
+            Self::Commands | Self::Greeting | Self::Bare | Self::Poll => false,
+        }
+    }
+}
+
+impl StreamName for StreamKey {
+    fn index(self) -> usize {
+        self.index()
+    }
+
+    fn spread(self) -> u128 {
+        self.to_u128() >> 32
+    }
+}
+
+/// The presence of a channel, as events and as messages.
+#[derive(Debug)]
+pub(crate) struct Announcement {
+    event: SharedEvent,
+    message: SharedMessage,
+}
+
+impl Dialect for V1 {
+    type Stream = StreamKey;
+    type Delivery = Delivery;
+    type Forms = Forms;
+    type Announcement = Announcement;
+
+    fn announce(presence: &wire::Presence<'_>) -> Announcement {
+        let (control, mut text) = (Control::Presence(*presence), String::new());
+        let event = SharedEvent::new(&control.event(&mut text));
+        let mut text = String::new();
+        control.write_json(&mut text);
+        Announcement { event, message: SharedMessage::text(&text) }
+    }
+}
+
+impl Outlet<V1> for Context<'_> {
+    fn now(&self) -> Time {
+        self.now()
+    }
+
+    fn waiting_bytes(&self, stream: StreamKey) -> usize {
+        self.outbox_bytes(stream)
+    }
+
+    fn notify_drained(&mut self, stream: StreamKey) {
+        self.notify_drained(stream);
+    }
+
+    fn entry(
+        &mut self,
+        to: &Recipient,
+        entry: &Entry<EntryBody>,
+        waiting_max: usize,
+    ) -> Result<(), NotSent> {
+        let sent = match to.delivery {
+            Delivery::Events(envelope) if to.proof.is_none() => {
+                self.send_shared_event_below(to.stream, event(entry, envelope), waiting_max)
+            }
+            Delivery::Events(_) if self.outbox_bytes(to.stream) >= waiting_max => {
+                Err(SendError::Backpressure)
+            }
+            Delivery::Events(envelope) => {
+                let (cursor, mut text) = (cursor_text(to, entry.position), String::new());
+                self.send_event(to.stream, &wire::event(entry, &cursor, envelope.form(), &mut text))
+            }
+            Delivery::Commands | Delivery::Greeting => {
+                self.send_shared_below(to.stream, message(entry), waiting_max)
+            }
+            Delivery::Bare => match bare(entry) {
+                Some(message) => self.send_shared_below(to.stream, message, waiting_max),
+                None if self.outbox_bytes(to.stream) >= waiting_max => Err(SendError::Backpressure),
+                None => Ok(()),
+            },
+            // What a poll gets stands in its response.
+            Delivery::Poll => Ok(()),
+        };
+        sent.map_err(|error| match error {
+            SendError::Backpressure => NotSent::Full,
+            _ => NotSent::Gone,
+        })
+    }
+
+    fn notice(&mut self, to: &Recipient, notice: Notice<'_>) {
+        // The loop reports a stream that is gone.
+        let _ = match notice {
+            // It has no words for a gap, and a loss is never silent.
+            Notice::Gap(_) if to.delivery == Delivery::Bare => {
+                return self.end(to, CloseReason::Reconnect, None, NOWHERE);
+            }
+            Notice::Gap(gap) => control(self, to, &Control::Gap(wire::Gap::from(gap))),
+            Notice::Sync { cursor, gaps, replayed } => {
+                let cursor = cursor_text(to, cursor);
+                control(self, to, &Control::Sync { cursor: &cursor, gaps, replayed })
+            }
+            Notice::Ended { channel, cursor } => {
+                let cursor = cursor_text(to, cursor);
+                control(self, to, &Control::End { channel, cursor: &cursor })
+            }
+        };
+    }
+
+    fn announcement(&mut self, to: &Recipient, told: &Announcement) {
+        // The loop reports a stream that is gone.
+        let _ = match to.delivery {
+            Delivery::Events(_) => self.send_shared_event(to.stream, &told.event),
+            Delivery::Commands => self.send_shared(to.stream, &told.message),
+            Delivery::Greeting | Delivery::Bare | Delivery::Poll => Ok(()),
+        };
+    }
+
+    /// [service:goaway]
+    fn end(&mut self, to: &Recipient, reason: CloseReason, retry_ms: Option<u64>, cursor: Cursor) {
+        let cursor = cursor_text(to, cursor);
+        // The loop reports a stream that is gone.
+        let _ = control(self, to, &Control::Goaway { reason, retry_ms, cursor: &cursor });
+        self.close(to.stream, CloseCode::new(reason.code()), &reason.text(retry_ms));
+    }
+}
+
+/// A cursor as a stream is given it.
+pub(crate) fn cursor_text(to: &Recipient, cursor: Cursor) -> CursorText {
+    let proved = to.proof.as_ref().and_then(|proof| CursorText::with_proof(cursor, proof));
+    proved.unwrap_or_else(|| CursorText::new(cursor))
+}
+
+/// Room for the usual control message, so that its text does not grow bit by bit.
+const CONTROL_BYTES: usize = 256;
+
+/// Sends what is no message of the log, where the stream has words for it.
+pub(crate) fn control(
+    context: &mut Context<'_>,
+    to: &Recipient,
+    control: &Control<'_>,
+) -> Result<(), SendError> {
+    let mut text = String::with_capacity(CONTROL_BYTES);
+    match to.delivery {
+        Delivery::Events(_) => context.send_event(to.stream, &control.event(&mut text)),
+        Delivery::Commands | Delivery::Greeting => {
+            control.write_json(&mut text);
+            context.send(to.stream, Message::Text(&text))
+        }
+        Delivery::Bare | Delivery::Poll => Ok(()),
+    }
+}
+
+/// The entry as an event without a proof in its ID.
+fn event(entry: &Entry<EntryBody>, envelope: Envelope) -> &SharedEvent {
+    let forms = entry.body.forms();
+    let cell = match envelope {
+        Envelope::None => &forms.raw,
+        Envelope::Json => &forms.envelope,
+    };
+    cell.get_or_init(|| {
+        let (cursor, mut text) = (CursorText::new(entry.position), String::new());
+        SharedEvent::new(&wire::event(entry, &cursor, envelope.form(), &mut text))
+    })
+}
+
+/// The entry as a message of the subprotocol.
+fn message(entry: &Entry<EntryBody>) -> &SharedMessage {
+    entry.body.forms().message.get_or_init(|| {
+        // A message is its data and its envelope, which seldom has more than that.
+        let len = entry.body.payload().cost() + entry.channel.len() + 160;
+        let mut text = String::with_capacity(len);
+        wire::message(entry, &CursorText::new(entry.position), &mut text);
+        SharedMessage::text(&text)
+    })
+}
+
+/// The payload alone. The end of a channel has none.
+fn bare(entry: &Entry<EntryBody>) -> Option<&SharedMessage> {
+    entry.body.forms().bare.get_or_init(|| wire::bare(entry).map(SharedMessage::text)).as_ref()
+}

@@ -1,0 +1,171 @@
+//! The seam between the engine and the protocols that stand before it.
+//!
+//! A dialect reads requests and commands, calls the engine, and writes what the engine delivers.
+//! Nothing here costs a message anything: a dialect is a type, and every call is static.
+//!
+//! What three other dialects would bring, and what they would need:
+//!
+//! | dialect | [`Delivery`] | [`Forms`](Dialect::Forms) | of the engine |
+//! |---|---|---|---|
+//! | Pusher | one kind of WebSocket; a publication comes by `POST` | one JSON text | sessions that are let in later, presence with data of a member's own |
+//! | Mercure | event streams; topics are URLs, escaped into channel names | one event | a publication in several channels at once, patterns for URI templates |
+//! | Durable Streams | none that is pushed: a `GET` reads from an offset | none, or one chunk | sessions that [fetch](Delivery::fetches), and a cursor's position as an offset |
+
+use core::fmt::Debug;
+
+use sockeye_hub::{Cursor, Entry, Gap};
+use sockeye_server::Time;
+
+use super::access::{Access, Principal};
+use super::body::Body;
+use super::session::Session;
+use crate::wire::{self, CloseReason};
+
+/// A protocol that clients speak with the engine.
+pub(crate) trait Dialect: Sized + 'static {
+    /// Names a stream, for as long as it is open.
+    type Stream: StreamName;
+
+    /// How a stream gets what it has subscribed.
+    type Delivery: Delivery;
+
+    /// The encodings of one message. They are made when the first stream wants one, and belong to
+    /// all streams.
+    type Forms: Default + Debug;
+
+    /// What all watchers of a channel are told of its members, encoded once.
+    type Announcement;
+
+    /// Encodes what watchers are told.
+    fn announce(presence: &wire::Presence<'_>) -> Self::Announcement;
+}
+
+/// The name of a stream.
+pub(crate) trait StreamName: Copy + Eq + Debug {
+    /// A small number that no other open stream has.
+    fn index(self) -> usize;
+
+    /// A number that spreads: streams that open one after the other have different ones.
+    fn spread(self) -> u128;
+}
+
+/// How a stream gets what it has subscribed.
+pub(crate) trait Delivery: Copy + Eq + Debug {
+    /// Whether nothing is pushed to the stream: its dialect fetches for it, and answers.
+    fn fetches(self) -> bool;
+
+    /// Whether the stream is over with its channels, because it cannot ask for others.
+    fn ends_with_its_channels(self) -> bool;
+
+    /// Whether the stream has not shown yet who it is, and gets nothing before it does.
+    fn is_unidentified(self) -> bool;
+
+    /// Whether each cursor on the stream is followed by a proof of its ticket.
+    fn carries_proof(self) -> bool;
+}
+
+/// A stream that is written to.
+#[derive(Debug)]
+pub(crate) struct Recipient<D: Dialect> {
+    pub(crate) stream: D::Stream,
+    pub(crate) delivery: D::Delivery,
+    /// What follows each cursor that the stream is given.
+    pub(crate) proof: Option<String>,
+}
+
+impl<D: Dialect> Recipient<D> {
+    /// A stream whose cursors need no proof.
+    pub(crate) const fn new(stream: D::Stream, delivery: D::Delivery) -> Self {
+        Self { stream, delivery, proof: None }
+    }
+
+    /// The stream of a principal.
+    pub(crate) fn of(
+        stream: D::Stream,
+        delivery: D::Delivery,
+        principal: &Principal,
+        access: &Access,
+        now_ms: u64,
+    ) -> Self {
+        let proof = match delivery.carries_proof() && principal.has_ticket() {
+            true => access.proof(principal, now_ms),
+            false => None,
+        };
+        Self { stream, delivery, proof }
+    }
+
+    /// The stream of a session.
+    pub(crate) fn of_session(session: &Session<D>, access: &Access, now_ms: u64) -> Self {
+        Self::of(session.stream, session.delivery, &session.principal, access, now_ms)
+    }
+}
+
+/// Why an entry was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotSent {
+    /// Too much waits for the peer already.
+    Full,
+    /// The stream is gone, or ends.
+    Gone,
+}
+
+/// What the engine tells a stream beside messages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Notice<'n> {
+    /// Messages are missing.
+    Gap(&'n Gap),
+    /// The stream is at the head of the log.
+    Sync {
+        /// Its cursor.
+        cursor: Cursor,
+        /// The gaps on the way.
+        gaps: u32,
+        /// The messages on the way.
+        replayed: u64,
+    },
+    /// A channel had ended before it was subscribed.
+    Ended {
+        /// The channel.
+        channel: &'n str,
+        /// The stream's cursor.
+        cursor: Cursor,
+    },
+}
+
+/// Where the engine's deliveries go for the time of one call.
+///
+/// No call fails loudly: the loop reports a stream that is gone by itself.
+pub(crate) trait Outlet<D: Dialect> {
+    /// The loop's time.
+    fn now(&self) -> Time;
+
+    /// The bytes that wait for a peer.
+    fn waiting_bytes(&self, stream: D::Stream) -> usize;
+
+    /// Asks to be told when a peer has taken most of what waits for it.
+    fn notify_drained(&mut self, stream: D::Stream);
+
+    /// Sends an entry, if less than `waiting_max` bytes wait for the peer. The one place where a
+    /// dialect decides how an entry looks.
+    fn entry(
+        &mut self,
+        to: &Recipient<D>,
+        entry: &Entry<Body<D::Forms>>,
+        waiting_max: usize,
+    ) -> Result<(), NotSent>;
+
+    /// Sends a notice, where the dialect has words for it.
+    fn notice(&mut self, to: &Recipient<D>, notice: Notice<'_>);
+
+    /// Sends what watchers of a channel are told.
+    fn announcement(&mut self, to: &Recipient<D>, announcement: &D::Announcement);
+
+    /// Ends a stream, and says why.
+    fn end(
+        &mut self,
+        to: &Recipient<D>,
+        reason: CloseReason,
+        retry_ms: Option<u64>,
+        cursor: Cursor,
+    );
+}
