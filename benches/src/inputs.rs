@@ -1,4 +1,4 @@
-//! What the rows work on.
+//! The input of the rows.
 
 use sockeye_frame::{Header, MaskKey, Opcode, Rsv, apply_mask};
 

@@ -18,23 +18,23 @@ pub use ratios::measure;
 
 /// Several ways to do the same work on the same input.
 pub struct Group {
-    /// What is done, to how much.
+    /// The work and its size.
     pub name: String,
     /// Bytes of payload in one unit of work, for throughput.
     pub unit_bytes: u64,
-    /// Messages or events in one unit of work: what times are given for.
+    /// Messages or events in one unit of work: times are given for one of them.
     pub unit_parts: u64,
     /// The ways; ours come first.
     pub rows: Vec<Row>,
-    /// What is asked of ours.
+    /// The target of our row.
     pub targets: Vec<Target>,
 }
 
 /// One way to do a group's work.
 pub struct Row {
-    /// Who does it; ours begin with `sockeye`.
+    /// The library that does it; ours begin with `sockeye`.
     pub name: &'static str,
-    /// Does that many units of work, and consumes what comes out.
+    /// Does that many units of work, and consumes the results.
     pub run: Box<dyn FnMut(u64)>,
 }
 

@@ -1,4 +1,4 @@
-//! The arrows between our crates and the price of the external ones, against `arrows.toml`.
+//! Compares the dependencies between our crates, and the number of external ones, with `arrows.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::workspace::{Package, Workspace, output, utf8};
 const TABLE: &str = "xtask/arrows.toml";
 const PLATFORM: &str = "x86_64-unknown-linux-gnu";
 
-/// What one crate depends on.
+/// The dependencies of one crate.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Arrows {
@@ -85,7 +85,7 @@ fn external_crates(tree: &str, ours: &BTreeSet<&str>) -> usize {
     crates.filter(|(name, _)| !ours.contains(name)).collect::<BTreeSet<_>>().len()
 }
 
-/// What differs between the table and what was built.
+/// The differences between the table and the workspace.
 fn compare(allowed: &Table, built: &Table) -> Vec<String> {
     let mut problems = Vec::new();
     for name in allowed.keys().filter(|name| !built.contains_key(*name)) {

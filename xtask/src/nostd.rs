@@ -1,6 +1,6 @@
-//! The crates that promise `no_std`, linked into programs without std and without a C library.
+//! Builds the `no_std` crates into programs without std and without a C library, inspects and runs them.
 //!
-//! The programs are those of `conformance/nostd`. They are compiled, looked into and run.
+//! `conformance/nostd` holds the programs.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::outcome::{Check, Outcome};
 use crate::workspace::{Workspace, binaries, output, utf8};
 
-/// What each target without an operating system has to compile, too, where one is installed.
+/// The crates that must also compile for each installed target without an operating system.
 const CRATES: [&str; 6] = ["frame", "http", "http1", "handshake", "websocket", "sse"];
 /// A program that panicked hangs.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -50,7 +50,7 @@ fn build(manifest: &Path, target: &Path) -> Outcome<()> {
     output("cargo", arguments.chain(rest)).map(drop)
 }
 
-/// What speaks against a program being free of std and libc.
+/// The signs of std or libc in a program, and the faults of its run.
 fn faults(program: &Path) -> Outcome<Vec<String>> {
     let mut faults = Vec::new();
     let undefined = output("nm", ["--undefined-only", utf8(program)?])?;
@@ -82,7 +82,7 @@ fn text_bytes(sizes: &str) -> Option<u64> {
     sizes.lines().nth(1)?.split_whitespace().next()?.parse().ok()
 }
 
-/// Runs a program; what is wrong with its end.
+/// Runs a program and returns what was wrong with its end.
 fn ending(program: &Path) -> Outcome<Option<String>> {
     let mut child = Command::new(program).stdin(Stdio::null()).spawn()?;
     let begun = Instant::now();

@@ -1,31 +1,31 @@
-//! What a check comes to.
+//! The result of a check.
 
 use std::error::Error;
 use std::process::ExitCode;
 
-/// The result of what may be impossible to do at all: a file or program is missing, say.
+/// A result whose error says that a check could not be made, for example because a program is missing.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Whether to name also what is worth knowing and not wrong.
+/// Whether to print notes on what is allowed but not aimed at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Notes {
     Hide,
     Show,
 }
 
-/// A check that was made.
+/// The findings of a check.
 #[derive(Debug, Default)]
 pub(crate) struct Check {
-    /// What is worth knowing either way.
+    /// Remarks, printed in any case.
     pub(crate) remarks: Vec<String>,
-    /// What is wrong.
+    /// Errors.
     pub(crate) problems: Vec<String>,
-    /// What was counted; a number comes first.
+    /// The count, a number first.
     pub(crate) summary: String,
 }
 
 impl Check {
-    /// Prints the check of this name; its closing line comes last.
+    /// Prints the findings under the name of the check, the closing line last.
     pub(crate) fn report(mut self, name: &str) -> ExitCode {
         if self.summary.starts_with("0 ") {
             self.problems.push("nothing was checked".to_owned());

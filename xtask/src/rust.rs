@@ -1,9 +1,8 @@
-//! As much of Rust's grammar as the checks need: what is code, what comment, where tests begin,
-//! how long functions are.
+//! Takes Rust sources apart: code and comments, the beginning of tests, the lengths of functions.
 
 use std::ops::Range;
 
-/// What a stretch of a source is.
+/// The kind of a stretch of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Code,
@@ -12,14 +11,13 @@ enum Kind {
     Literal,
 }
 
-/// A source, taken apart. Both texts have the lines of the source; what does not belong into them
-/// is blank.
+/// A source, taken apart. Both texts have the lines of the source, with everything else blanked out.
 pub(crate) struct Source {
     pub(crate) code: String,
     pub(crate) comments: String,
 }
 
-/// A function and how many lines it has from `fn` to the closing brace.
+/// A function and its number of lines, from `fn` to the closing brace.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Function {
     pub(crate) name: String,
@@ -34,7 +32,7 @@ impl Source {
         Self { code: only(text, &spans, Kind::Code), comments: only(text, &spans, Kind::Comment) }
     }
 
-    /// How many lines stand before the tests: before the first `#[cfg(test)]` at the margin.
+    /// The number of lines before the tests: before the first `#[cfg(test)]` at the margin.
     pub(crate) fn lines_before_tests(&self) -> usize {
         self.code.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count()
     }
@@ -75,7 +73,7 @@ fn is_word(it: char) -> bool {
     it.is_alphanumeric() || it == '_'
 }
 
-/// The text with all that is not of this kind made blank.
+/// The text of one kind, everything else blanked out.
 fn only(text: &str, spans: &[(Kind, Range<usize>)], kind: Kind) -> String {
     let mut out = String::with_capacity(text.len());
     for (other, range) in spans {

@@ -1,4 +1,4 @@
-//! What reviewers would otherwise have to look for again and again.
+//! A reviewer's routine questions: sizes, leftovers, metadata, forbidden words.
 
 mod forgotten;
 mod leftovers;

@@ -26,12 +26,12 @@ struct Requirement {
     text: String,
 }
 
-/// Where the markers are: each id with the first place that has it, as `path:line`.
+/// The markers: each id with its first place, as `path:line`.
 #[derive(Debug, Default)]
 struct Markers {
     enforced: BTreeMap<String, String>,
     tested: BTreeMap<String, String>,
-    /// In examples, say: it counts for nothing, but has to be an id all the same.
+    /// Elsewhere, for example in an example: it counts for nothing, but the id must exist.
     elsewhere: BTreeMap<String, String>,
 }
 
@@ -117,7 +117,7 @@ impl Markers {
     }
 }
 
-/// What a file is to the trace.
+/// The role of a file in the trace.
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
     /// Under `crates/*/src`: enforces, until its tests begin.

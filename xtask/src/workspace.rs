@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::outcome::Outcome;
 
-/// Where the workspace is and what it consists of.
+/// The workspace: its place, and its packages.
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     /// `CARGO_TARGET_DIR`, or `target`.
@@ -23,7 +23,7 @@ pub(crate) struct Workspace {
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) manifest_path: PathBuf,
-    /// The registries it may go to: none at all if it is not published.
+    /// The registries to which it may be published; empty if it is not published.
     publish: Option<Vec<String>>,
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) targets: Vec<Target>,
@@ -127,7 +127,7 @@ pub(crate) fn binaries(directory: &Path) -> Outcome<Vec<String>> {
     Ok(binaries.map(|target| target.name).collect())
 }
 
-/// What a program prints, if it ends well.
+/// The output of a program; an error if it fails.
 pub(crate) fn output<A: AsRef<OsStr>>(
     program: &str,
     arguments: impl IntoIterator<Item = A>,
@@ -145,7 +145,7 @@ pub(crate) fn utf8(path: &Path) -> Outcome<&str> {
     Ok(path.to_str().ok_or("a path that is not UTF-8")?)
 }
 
-/// How often each of `names` stands there.
+/// Each name with the number of times that it occurs.
 pub(crate) fn counts<T: Ord>(names: impl IntoIterator<Item = T>) -> BTreeMap<T, usize> {
     let mut counts = BTreeMap::new();
     names.into_iter().for_each(|name| *counts.entry(name).or_default() += 1);

@@ -17,10 +17,10 @@ const TUNABLES: &str = "glibc.cpu.x86_rep_movsb_threshold=1000000000:\
     glibc.cpu.x86_rep_stosb_threshold=1000000000:\
     glibc.cpu.x86_non_temporal_threshold=1000000000";
 
-/// What a counted process says of itself at its end.
+/// The last words of a counted process.
 pub(crate) struct Report {
     units: u64,
-    /// What code that asks the processor finds in it, as valgrind shows it.
+    /// The processor features that valgrind shows to the code.
     vectors: String,
 }
 
@@ -121,7 +121,7 @@ fn count_one(scenario: Scenario, directory: &Path) -> Result<(Row, Report), Stri
     Ok((Row { name: name.into(), per_unit, unit: unit.into() }, report))
 }
 
-/// What else the counts depend on, besides the code.
+/// Everything besides the code that the counts depend on.
 fn versions(vectors: String) -> Result<Versions, String> {
     let first = |text: String| text.lines().next().unwrap_or_default().to_owned();
     let manifest = env!("CARGO_MANIFEST_DIR");
@@ -134,7 +134,7 @@ fn versions(vectors: String) -> Result<Versions, String> {
     ]))
 }
 
-/// What a command says, which has to succeed.
+/// The output of a command, which must succeed.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|why| format!("{program}: {why}"))?;

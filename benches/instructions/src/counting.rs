@@ -1,4 +1,4 @@
-//! What is counted and what is not.
+//! Turns counting on and off.
 //!
 //! The program that counts (callgrind) sees functions come and go. At each call and each return of
 //! one of the two `switch_` functions it changes its mind on whether it counts: so [`counted`] counts,
@@ -14,7 +14,7 @@ thread_local! {
     static COUNTS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Counts what `work` does.
+/// Counts the instructions of `work`.
 pub(crate) fn counted<T>(work: impl FnOnce() -> T) -> T {
     let nested = COUNTS.replace(true);
     assert!(!nested, "what is counted is counted once");
@@ -23,7 +23,7 @@ pub(crate) fn counted<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Does not count what `work` does, whether it is called from what is counted or not.
+/// Leaves out the instructions of `work`, also inside counted work.
 pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
     if COUNTS.get() { through(switch_off, work) } else { work() }
 }

@@ -1,4 +1,4 @@
-//! What the scenarios work on: the same bytes each time.
+//! The input of the scenarios: the same bytes each time.
 
 use sockeye_frame::{Header, MaskKey, Opcode, Rsv, apply_mask};
 

@@ -1,4 +1,4 @@
-//! What is counted: fixed work on fixed input, warmed up before.
+//! The scenarios: fixed work on fixed input, warmed up before.
 
 mod deflate;
 mod frames;
@@ -13,9 +13,9 @@ mod world;
 /// Some work.
 #[derive(Clone, Copy)]
 pub(crate) struct Scenario {
-    /// What it is called in the table.
+    /// Its name in the table.
     pub(crate) name: &'static str,
-    /// What its instructions are divided by.
+    /// The number of units by which its instructions are divided.
     pub(crate) unit: &'static str,
     /// Does it, and says how many units were done while it was counted.
     pub(crate) run: fn() -> u64,
@@ -26,7 +26,7 @@ const fn scenario(name: &'static str, unit: &'static str, run: fn() -> u64) -> S
     Scenario { name, unit, run }
 }
 
-/// All of them; README.md says what each is.
+/// All scenarios; README.md describes them.
 pub(crate) const SCENARIOS: [Scenario; 33] = [
     scenario("decode-16", "frame", || frames::decode(16, usize::MAX)),
     scenario("decode-125", "frame", || frames::decode(125, usize::MAX)),

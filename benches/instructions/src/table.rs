@@ -1,4 +1,4 @@
-//! What was counted, and how it compares.
+//! The counts, and their comparison with the baseline.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ pub(crate) struct Row {
     pub(crate) unit: String,
 }
 
-/// What the counts depend on besides the code: compiler, counter, C library, processor.
+/// The tools that the counts depend on: compiler, counter, C library, processor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Versions(pub(crate) Vec<String>);
 

@@ -1,4 +1,4 @@
-//! What has to be built first, and where it then lies.
+//! Builds the programs of a run, and finds them.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -98,7 +98,7 @@ impl Builds {
         there(program(&target, "ratios"))
     }
 
-    /// Directory of the peers on Node, with what they need.
+    /// Directory of the peers on Node, with their packages.
     pub(crate) fn node_peers(&self) -> Result<PathBuf, String> {
         let dir = self.root.join("benches/load/peers/node");
         if self.is_wanted && !dir.join("node_modules").is_dir() {

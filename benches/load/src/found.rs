@@ -1,4 +1,4 @@
-//! Which servers are there, and why the others are not.
+//! The servers that are installed, and the reasons why others are missing.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,13 +7,13 @@ use crate::args::Args;
 use crate::builds::Builds;
 use crate::server::{Places, Server};
 
-/// What was found.
+/// The result of the search.
 #[derive(Default)]
 pub(crate) struct Found {
     pub(crate) servers: Vec<Server>,
     /// Those that are not there, and why.
     pub(crate) absent: Vec<(&'static str, String)>,
-    /// What has to stay on disk while servers run.
+    /// Files that running servers need.
     pub(crate) scratch: Option<Scratch>,
 }
 
@@ -41,8 +41,8 @@ impl Drop for Scratch {
     }
 }
 
-/// Thousands come at once here, and all from one machine: the rates that hold a crowd back are raised.
-/// Every bound on memory stays as it is. Patterns are for the loads with many channels.
+/// Thousands of clients come at once here, all from one machine, so the rate limits are raised. Every bound
+/// on memory stays. The loads with many channels need patterns.
 const CONFIG: &str = "\
 [limits]
 connections_per_address = 100000

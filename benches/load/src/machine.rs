@@ -1,4 +1,4 @@
-//! Where and when it was measured.
+//! The machine and the time of a measurement.
 
 use std::fs;
 use std::process::Command;
@@ -8,7 +8,7 @@ use rustix::system::uname;
 
 use crate::found::said;
 
-/// What a record says of the machine.
+/// The description of the machine in a record.
 pub(crate) struct Machine {
     pub(crate) processor: String,
     pub(crate) cores: usize,

@@ -1,6 +1,6 @@
 //! Sockeye beside its peers under load: one command, one table.
 //!
-//! See `README.md` of the benches, and `docs/performance.md` for what came out.
+//! See `README.md` of the benches, and `docs/performance.md` for the results.
 
 #![forbid(unsafe_code)]
 
@@ -133,7 +133,7 @@ fn write(builds: &Builds, name: &str, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The loads that are wanted. A name that chooses nothing would leave out silently what was meant.
+/// The chosen loads. A name that chooses nothing is an error, because a typing error would drop a load in silence.
 fn choose(args: &Args, machine: &Machine) -> Result<Vec<Scenario>, String> {
     let all = scenario::all(scenario::crowd(machine.descriptors));
     let loads: Vec<&str> = all.iter().map(|it| &*it.name).chain([MEMORY]).collect();

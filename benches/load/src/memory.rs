@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::pinned::{SERVER_CORE, on_core};
 use crate::target::{Outcome, Verdict};
 
-/// What concerns this table.
+/// The concerns that this table shows.
 const CONCERNS: [&str; 3] = ["decode", "utf8", "sse"];
 
 /// Runs it and reads its verdicts.

@@ -10,7 +10,7 @@ use crate::scenario::{Counted, Load, Scenario, deliver_factor};
 use crate::server::{Running, Server};
 use crate::syscalls::Trace;
 
-/// Plays it and says what was found, or why nothing was.
+/// Plays a load and returns its figures, or the reason why there are none.
 pub(crate) fn play(
     scenario: &Scenario,
     server: &Server,

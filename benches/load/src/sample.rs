@@ -1,4 +1,4 @@
-//! What one run of one load against one server found out, and all of them together.
+//! The figures of one run of one load against one server, and of all runs.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub(crate) enum Figure {
     Start,
 }
 
-/// What one run found out.
+/// The figures of one run.
 pub(crate) type Sample = BTreeMap<Figure, f64>;
 
 /// All samples: by scenario, server and round.
@@ -43,7 +43,7 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    /// Adds what a round gave. Rounds are added in order.
+    /// Adds the sample of a round. Rounds are added in order.
     pub(crate) fn add(
         &mut self,
         scenario: &str,
@@ -82,7 +82,7 @@ impl Board {
     }
 }
 
-/// What stands in a report of `sockeye bench`; `unit` is the noun that it counts.
+/// Reads a report of `sockeye bench`; `unit` is the noun that it counts.
 pub(crate) fn read(report: &Value, unit: &str) -> Result<Sample, String> {
     let number = |key: &str| report.get(key).and_then(Value::as_f64);
     if number("errors").is_none_or(|errors| errors > 0.0) {

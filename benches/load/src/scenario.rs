@@ -1,4 +1,4 @@
-//! What is measured: the loads, by name.
+//! The loads, by name.
 
 use crate::server::Server;
 
@@ -9,7 +9,7 @@ pub(crate) struct Scenario {
     /// For people.
     pub(crate) title: String,
     pub(crate) load: Load,
-    /// Whom it is played to, by name.
+    /// The servers it is played to, by name.
     pub(crate) servers: &'static [&'static str],
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct Idle {
     pub(crate) hold_s: u32,
 }
 
-/// What an idle connection has done before.
+/// The traffic of a connection before it is idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Before {
     Nothing,
@@ -72,7 +72,7 @@ pub(crate) enum Before {
     Subscription,
 }
 
-/// What system calls are counted of.
+/// The load whose system calls are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counted {
     Echo(Echo),

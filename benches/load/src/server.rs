@@ -51,7 +51,7 @@ pub(crate) struct Places {
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     pub(crate) name: &'static str,
-    /// What it is, with its version.
+    /// Its name in the table, with its version.
     pub(crate) label: String,
     /// Program and arguments, with `{port}`; empty for one that runs already.
     pub(crate) command: Vec<String>,

@@ -66,7 +66,7 @@ impl Trace {
 }
 
 impl Tracer {
-    /// Ends it, and says what it counted.
+    /// Ends the tracer and returns its counts.
     pub(crate) fn finish(mut self) -> Result<Trace, String> {
         self.interrupt();
         let end = Instant::now() + Duration::from_secs(PATIENCE_S);

@@ -14,7 +14,7 @@ pub(crate) struct Table<'t> {
     pub(crate) board: &'t Board,
     pub(crate) found: &'t Found,
     pub(crate) scenarios: &'t [Scenario],
-    /// Each target with what its demands came to.
+    /// Each target with the outcomes of its demands.
     pub(crate) judged: Vec<(Target, Vec<Outcome>)>,
     /// Rows that are told and not judged: what, and how much.
     pub(crate) told: Vec<(String, String)>,
@@ -185,7 +185,7 @@ fn summary(outcomes: &[Outcome]) -> String {
     format!("{medians}{hits} of {} hit", outcomes.len())
 }
 
-/// What is shown of a load; the first is what is compared.
+/// The figures that a row shows; ratios compare the first.
 const fn columns(load: Load) -> &'static [(&'static str, Figure)] {
     match load {
         Load::Echo(_) => &[

@@ -1,4 +1,4 @@
-//! What is asked of Sockeye, and whether it is so.
+//! The targets of Sockeye, and the verdicts on them.
 
 use crate::ratio::{Spread, by_round, is_within};
 use crate::sample::{Board, Figure};
@@ -12,7 +12,7 @@ pub(crate) struct Target {
     pub(crate) demands: Vec<Demand>,
 }
 
-/// What is asked of one load.
+/// One demand on one load.
 #[derive(Clone, Debug)]
 pub(crate) struct Demand {
     pub(crate) scenario: String,
@@ -22,11 +22,11 @@ pub(crate) struct Demand {
 
 #[derive(Clone, Debug)]
 enum Rule {
-    /// At the most so many times what the cheapest of these has in the same load.
+    /// At most so many times the figure of the cheapest of these servers in the same load.
     TimesCheapest(&'static [&'static str], f64),
     /// At least so many times less than it.
     TimesLess(&'static str, f64),
-    /// At the most so many times what we have in another load ourselves.
+    /// At most so many times our own figure in another load.
     TimesOwn(&'static str, f64),
     /// At the most so much.
     AtMost(f64),
@@ -46,7 +46,7 @@ pub(crate) enum Verdict {
     Told,
 }
 
-/// What a demand came to.
+/// The outcome of a demand.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) load: String,
@@ -92,7 +92,7 @@ impl Demand {
         Self { scenario: scenario.to_owned(), figure, rule }
     }
 
-    /// Whether those whom it compares were asked at all.
+    /// Whether the servers that it compares took part at all.
     pub(crate) fn is_measurable(&self, board: &Board) -> bool {
         let has = |scenario: &str, peer| !board.figures(scenario, peer, self.figure).is_empty();
         match &self.rule {

@@ -1,5 +1,5 @@
-//! Sources that no target of their package compiles: a module that nobody declares is dropped in silence,
-//! and its tests with it.
+//! Sources that no target of their package compiles. Cargo drops a module that nobody declares, and its
+//! tests, in silence.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

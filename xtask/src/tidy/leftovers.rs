@@ -1,9 +1,9 @@
-//! What is left over from work in progress.
+//! Leftovers of work in progress: prints in libraries, unfinished macros, ignored tests.
 
 use crate::rust::Source;
 use crate::workspace::{TextFile, Workspace};
 
-/// A library has its errors and events to speak with.
+/// A library reports by errors and events.
 const PRINTS: [&str; 5] = ["print", "println", "eprint", "eprintln", "dbg"];
 const UNFINISHED: [&str; 2] = ["todo", "unimplemented"];
 

@@ -1,4 +1,4 @@
-//! What each published crate has to bring along.
+//! The files and metadata that each crate must have.
 
 use std::fs;
 
@@ -75,7 +75,7 @@ fn root_source(package: &Package) -> Outcome<String> {
     Ok(fs::read_to_string(&root.ok_or("a package without a target")?.src_path)?)
 }
 
-/// Whether a text has a name as a whole: `sockeye-frame` does not mention `sockeye`.
+/// Whether a text contains a name as a whole word: `sockeye-frame` does not mention `sockeye`.
 fn mentions(text: &str, name: &str) -> bool {
     let part_of_name = |it: char| it.is_alphanumeric() || matches!(it, '-' | '_');
     text.split(|it| !part_of_name(it)).any(|word| word == name)

@@ -3,7 +3,7 @@
 use crate::rust::Source;
 use crate::workspace::TextFile;
 
-/// What is aimed at and what is the most, in lines.
+/// A number of lines to aim at, and the maximum.
 struct Bound {
     aim: usize,
     max: usize,

@@ -1,5 +1,5 @@
-//! What must not stand in a committed text or in a commit's message: paths and hosts of one
-//! machine. The words are in `tidy.toml`, the only file that is not searched for them.
+//! Words that no committed text and no commit message may contain: paths and hosts of one machine.
+//! `tidy.toml` lists them and is the only file that the check leaves out.
 
 use serde::Deserialize;
 
@@ -16,16 +16,16 @@ pub(super) struct Rules {
     paths: Vec<String>,
     /// Hosts that a URL must not name.
     hosts: Vec<String>,
-    /// Endings of names that only one network knows.
+    /// Endings of host names that exist only in one network.
     private_suffixes: Vec<String>,
     /// The one registry that a Cargo.lock may name.
     cargo_registry: String,
-    /// What is all right, and why.
+    /// Lines that are allowed, with the reason.
     #[serde(default)]
     exceptions: Vec<Exception>,
 }
 
-/// A line of a file that may say what others may not.
+/// An allowed line of a file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Exception {
@@ -64,7 +64,7 @@ impl Rules {
         Ok(toml::from_str(&workspace.read(RULES)?)?)
     }
 
-    /// What is wrong with a file's words.
+    /// The problems of a file's words.
     pub(super) fn check(&self, path: &str, text: &str) -> Vec<String> {
         if path == RULES {
             return Vec::new();
@@ -83,7 +83,7 @@ impl Rules {
         problems
     }
 
-    /// What is wrong with a commit's message.
+    /// The problems of a commit's message.
     pub(super) fn check_commit(&self, commit: &Commit) -> Vec<String> {
         let Commit { id, subject, body } = commit;
         let mut problems: Vec<String> = [subject, body]
