@@ -1,5 +1,5 @@
 // What readers talk to: the real program, a proxy before it that can be in the way, and somebody who publishes.
-import { createHash, createHmac, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
@@ -7,11 +7,10 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import * as access from "../harness/access.mjs";
 import { freePort } from "../harness/ports.mjs";
 import { Sockeye } from "../harness/sockeye.mjs";
 
-export const API_KEY = "js-suite-key-0123456789abcdef";
-const JWT_SECRET = "js-suite-secret-0123456789abcdef0123456789";
 const limits = (pingSeconds) => `[limits]
 replay_messages = 5000
 replay_bytes = 16777216
@@ -22,26 +21,6 @@ history_messages = 10000
 history_bytes = 16777216
 patterns = true
 presence = true
-`;
-
-const guarded = (origin) => `
-[access]
-subscribe = ["public:>"]
-origins = ["${origin}"]
-[[access.api_keys]]
-name = "suite"
-sha256 = "${createHash("sha256").update(API_KEY).digest("hex")}"
-subscribe = [">"]
-publish = [">"]
-tickets = [">"]
-[access.jwt]
-issuer = "suite"
-audience = "sockeye"
-[[access.jwt.keys]]
-algorithm = "HS256"
-file = "jwt.secret"
-[access.tickets]
-secret_file = "ticket.secret"
 `;
 
 /** How long something may take before it is taken for missing. */
@@ -64,12 +43,10 @@ export class House {
     house.direct = `http://127.0.0.1:${house.port}`;
     house.proxy = await Proxy.open(house.port);
     house.base = `http://127.0.0.1:${house.proxy.port}`;
-    writeFileSync(path.join(house.dir, "jwt.secret"), JWT_SECRET);
-    writeFileSync(path.join(house.dir, "ticket.secret"), `js-suite-tickets-${"0123456789".repeat(4)}`);
-    writeFileSync(path.join(house.dir, "hub.toml"), drain + limits(pingSeconds) + (isGuarded ? guarded(house.base) : "") + more);
+    writeFileSync(path.join(house.dir, "hub.toml"), drain + limits(pingSeconds) + (isGuarded ? access.guarded(house.dir, house.base) : "") + more);
     const flags = ["--config", path.join(house.dir, "hub.toml"), ...isDurable ? ["--data", path.join(house.dir, "data")] : []];
     house.server = new Sockeye(process.env.SOCKEYE_BIN, house.port, path.join(house.dir, "server.log"), flags);
-    house.headers = isGuarded ? { Authorization: `ApiKey ${API_KEY}` } : {};
+    house.headers = isGuarded ? access.BACKEND : {};
     await house.start();
     return house;
   }
@@ -82,18 +59,12 @@ export class House {
     return this.server.end(signal);
   }
 
-  /** A user's token. */
-  token({ seconds = 600, channels = ["private:>"], publish = ["private:>"] } = {}) {
-    const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-    const now = Math.floor(Date.now() / 1000);
-    const text = `${part({ alg: "HS256", typ: "JWT" })}.${part({ iss: "suite", aud: "sockeye", sub: "u1", iat: now, exp: now + seconds, channels, publish })}`;
-    return `${text}.${createHmac("sha256", JWT_SECRET).update(text).digest("base64url")}`;
+  token(claims) {
+    return access.token({ publish: ["private:>"], ...claims });
   }
 
-  async ticket(body = { user: "u1", channels: ["private:>"], publish: ["private:>"] }) {
-    const response = await fetch(`${this.direct}/v1/tickets`, { method: "POST", headers: this.headers, body: JSON.stringify(body) });
-    if (response.status !== 200) throw new Error(`a ticket: ${response.status} ${await response.text()}`);
-    return (await response.json()).ticket;
+  ticket() {
+    return access.ticket(this.direct, { user: "u1", channels: ["private:>"], publish: ["private:>"] });
   }
 
   /** Publishes once, however often it has to be sent; its receipt. */
