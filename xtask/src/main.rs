@@ -25,7 +25,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   arrows              who may depend on whom, and how many external crates that costs
   circles [--notes]   no files of a crate import each other in a circle
   trace               each requirement has a line that enforces it and a test
-  tidy [--notes]      sizes, README, examples, lints, leftovers, forgotten files, paths, commits, changelog
+  tidy [--notes]      circles, sizes, README, examples, lints, leftovers, forgotten files, paths, commits, changelog
   nostd               the no_std crates link and run without std and without libc
   lines [COMMIT]      lines of Rust outside tests, beside those of a commit
 

@@ -6,6 +6,7 @@ mod packages;
 mod sizes;
 mod words;
 
+use crate::circles;
 use crate::outcome::{Check, Notes, Outcome};
 use crate::workspace::{TextFile, Workspace};
 
@@ -19,6 +20,7 @@ pub(crate) fn run(workspace: &Workspace, notes: Notes) -> Outcome<Check> {
     let mut problems = sizes.problems;
     problems.extend(leftovers::check(workspace, &sources));
     problems.extend(forgotten::check(workspace, &sources)?);
+    problems.extend(circles::run(workspace, Notes::Hide)?.problems);
     problems.extend(packages::check(workspace)?);
     problems.extend(files.iter().flat_map(|file| rules.check(&file.path, &file.text)));
     problems.extend(commits.iter().flat_map(|commit| rules.check_commit(commit)));
