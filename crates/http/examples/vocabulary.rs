@@ -9,9 +9,9 @@ const RETRY_AFTER: HeaderName<'_> = HeaderName::from_static("Retry-After");
 
 fn main() {
     let lines = [
-        HeaderLine { name: "Accept", value: b"text/event-stream, text/plain;q=0.5" },
-        HeaderLine { name: "Cache-Control", value: b" no-cache " },
-        HeaderLine { name: "accept", value: b"*/*;q=0.1" },
+        HeaderLine { name: b"Accept", value: b"text/event-stream, text/plain;q=0.5" },
+        HeaderLine { name: b"Cache-Control", value: b" no-cache " },
+        HeaderLine { name: b"accept", value: b"*/*;q=0.1" },
     ];
     let target = Target::origin("/v1/sse?channel=a%20b&since=7").expect("a valid target");
     let target = target.with_host(Some("hub.example"));

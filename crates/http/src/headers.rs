@@ -8,20 +8,25 @@ use crate::{HeaderError, grammar};
 #[derive(Clone, Copy)]
 pub struct HeaderLine<'b> {
     /// The name as sent: a token, as its parser has checked.
-    pub name: &'b str,
+    pub name: &'b [u8],
     /// The value as sent. [`Headers`] gives it without the whitespace around it.
     pub value: &'b [u8],
 }
 
-impl HeaderLine<'_> {
+impl<'b> HeaderLine<'b> {
     /// No line: what a place for one holds before it is parsed.
-    pub const EMPTY: Self = Self { name: "", value: b"" };
+    pub const EMPTY: Self = Self { name: b"", value: b"" };
+
+    /// Returns the name as text, which every token is.
+    fn name(&self) -> &'b str {
+        core::str::from_utf8(self.name).unwrap_or_default()
+    }
 }
 
 /// Shows the name only: values hold credentials.
 impl fmt::Debug for HeaderLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
+        f.write_str(self.name())
     }
 }
 
@@ -54,14 +59,14 @@ impl<'h, 'b> Headers<'h, 'b> {
 
     /// Iterates over all lines as (name as sent, value without surrounding whitespace).
     pub fn iter(self) -> impl Iterator<Item = (&'b str, &'b [u8])> + 'h {
-        self.lines.iter().map(|line| (line.name, grammar::trim_ows(line.value)))
+        self.lines.iter().map(|line| (line.name(), grammar::trim_ows(line.value)))
     }
 
     /// Iterates over the values of all lines of that name.
     pub fn all<'n>(self, name: &'n str) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b, 'n> {
         self.lines
             .iter()
-            .filter(move |line| is_same(line.name.as_bytes(), name.as_bytes()))
+            .filter(move |line| is_same(line.name, name.as_bytes()))
             .map(|line| grammar::trim_ows(line.value))
     }
 
@@ -137,7 +142,7 @@ impl<'h, 'b> Headers<'h, 'b> {
 /// Shows names only: values hold credentials.
 impl fmt::Debug for Headers<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.lines.iter().map(|line| line.name)).finish()
+        f.debug_list().entries(self.lines.iter().map(HeaderLine::name)).finish()
     }
 }
 

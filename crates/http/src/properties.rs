@@ -22,7 +22,7 @@ pub fn target_round_trip(text: &str) {
 /// The elements of a list over several lines are those that a slow reader finds, and a token is
 /// found where one of them is it.
 pub fn elements_match_oracle(values: &[&[u8]]) {
-    let lines: Vec<_> = values.iter().map(|value| HeaderLine { name: "L", value }).collect();
+    let lines: Vec<_> = values.iter().map(|value| HeaderLine { name: b"L", value }).collect();
     let headers = Headers::new(&lines);
     let found: Vec<_> = headers.elements("l").collect();
     let expected: Vec<_> = values.iter().flat_map(|value| elements_oracle(value)).collect();

@@ -15,7 +15,7 @@ use crate::{Headers, Method, Target};
 /// # Examples
 /// ```
 /// use sockeye_http::{HeaderLine, Headers, Method, RequestHead, Target};
-/// let lines = [HeaderLine { name: "Accept", value: b"text/event-stream" }];
+/// let lines = [HeaderLine { name: b"Accept", value: b"text/event-stream" }];
 /// let target = Target::origin("/v1/sse?channel=a").unwrap().with_host(Some("hub.example"));
 /// let head = RequestHead::new(Method::GET, target, Headers::new(&lines));
 /// assert_eq!((head.method(), head.path()), (Method::GET, "/v1/sse"));

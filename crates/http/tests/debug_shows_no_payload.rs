@@ -19,7 +19,7 @@ fn queries_are_not_shown() {
 
 #[test]
 fn heads_show_no_values() {
-    let lines = [HeaderLine { name: "Cookie", value: b"hunter2" }];
+    let lines = [HeaderLine { name: b"Cookie", value: b"hunter2" }];
     let target = Target::origin("/?token=hunter2").expect("a valid target");
     assert_silent(&lines);
     assert_silent(&Headers::new(&lines));

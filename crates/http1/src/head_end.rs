@@ -266,7 +266,7 @@ impl Default for HeadEnd {
 }
 
 /// Returns how many bytes precede the first control byte (below 0x20, or DEL).
-pub(crate) fn text_len(bytes: &[u8]) -> usize {
+fn text_len(bytes: &[u8]) -> usize {
     let (words, tail) = bytes.as_chunks::<8>();
     let mut text = 0_usize;
     for word in words {

@@ -13,6 +13,7 @@ mod error;
 mod framing;
 mod head_end;
 mod limits;
+mod lines;
 #[cfg(feature = "properties")]
 #[doc(hidden)]
 pub mod properties;

@@ -6,8 +6,8 @@ use core::ops::Deref;
 use sockeye_http::{self as http, Headers, Method, is_authority};
 
 use crate::{
-    BodyFraming, Error, HeadEnd, HeaderStorage, Limits, Persistence, ScannedHead, framing,
-    head_end, target,
+    BodyFraming, Error, HeadEnd, HeaderStorage, Limits, Persistence, ScannedHead, framing, lines,
+    target,
 };
 
 /// The protocol version of a message.
@@ -29,10 +29,6 @@ impl Version {
             [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Err(Error::Version),
             _ => Err(Error::RequestLine),
         }
-    }
-
-    pub(crate) const fn from_minor(minor: u8) -> Self {
-        if minor == 0 { Self::Http10 } else { Self::Http11 }
     }
 }
 
@@ -94,12 +90,7 @@ impl<'h, 'b> RequestHead<'h, 'b> {
         limits: &Limits,
     ) -> Result<Self, Error> {
         let (RequestLine { method, target, version }, fields) = RequestLine::split(head.bytes)?;
-        let (headers, ()) = storage.fill(head.headers, |slots| {
-            match httparse::parse_headers(fields, slots).map_err(Error::from_httparse)? {
-                httparse::Status::Complete((_, lines)) => Ok((lines.len(), ())),
-                httparse::Status::Partial => Err(Error::HeadBoundary),
-            }
-        })?;
+        let headers = lines::parse(fields, head.headers, storage)?;
         // [rfc9112:3-target-too-long]
         if target.len() > limits.target_bytes_max {
             return Err(Error::TargetTooLong);
@@ -225,22 +216,6 @@ fn check_expect(
     Ok(expected && has_body && version == Version::Http11)
 }
 
-impl Error {
-    /// Translates what httparse finds wrong with header lines that are complete.
-    const fn from_httparse(error: httparse::Error) -> Self {
-        match error {
-            httparse::Error::TooManyHeaders => Self::TooManyHeaders,
-            // [rfc9112:5.1-no-space-before-colon]
-            httparse::Error::HeaderName
-            | httparse::Error::HeaderValue
-            | httparse::Error::NewLine
-            | httparse::Error::Version
-            | httparse::Error::Status
-            | httparse::Error::Token => Self::Header,
-        }
-    }
-}
-
 /// The parts of a request line, each of the right shape (RFC 9112 §3).
 struct RequestLine<'b> {
     method: Method<'b>,
@@ -250,12 +225,8 @@ struct RequestLine<'b> {
 
 impl<'b> RequestLine<'b> {
     /// Takes the request line off a complete head; also gives the header lines behind it.
-    ///
-    /// httparse would do this too, but refuses the minor versions that do not exist yet.
     fn split(head: &'b [u8]) -> Result<(Self, &'b [u8]), Error> {
-        let head = head.strip_prefix(b"\r\n").unwrap_or(head);
-        let (line, fields) = head.split_at_checked(line_len(head)).ok_or(Error::HeadBoundary)?;
-        let fields = fields.strip_prefix(b"\r\n").ok_or(Error::HeadBoundary)?;
+        let (line, fields) = lines::split_first(head.strip_prefix(b"\r\n").unwrap_or(head))?;
         // [rfc9112:3-request-line] Three parts, one space between each two: no version holds one.
         let (method, rest) = split_at_space(line).ok_or(Error::RequestLine)?;
         let (target, version) = split_at_space(rest).ok_or(Error::RequestLine)?;
@@ -266,16 +237,6 @@ impl<'b> RequestLine<'b> {
         let version = Version::parse(version)?;
         let target = core::str::from_utf8(target).map_err(|_| Error::Target)?;
         Ok((Self { method, target, version }, fields))
-    }
-}
-
-/// Returns how many bytes stand before the first CR.
-fn line_len(head: &[u8]) -> usize {
-    let text = head_end::text_len(head);
-    match head.get(text) {
-        // A tab, which no request line may hold, as its parts will tell.
-        Some(b'\t') => head.iter().position(|&byte| byte == b'\r').unwrap_or(head.len()),
-        Some(_) | None => text,
     }
 }
 

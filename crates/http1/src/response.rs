@@ -4,7 +4,9 @@ use core::fmt;
 
 use sockeye_http::{Headers, Status};
 
-use crate::{Error, HeadEnd, HeaderStorage, Limits, ResponseFraming, Version, framing, request};
+use crate::{
+    Error, HeadEnd, HeaderStorage, Limits, ResponseFraming, Version, framing, lines, request,
+};
 
 /// The head of a response.
 ///
@@ -51,19 +53,11 @@ impl<'h, 'b> ResponseHead<'h, 'b> {
         if head_end.find(head, limits)? != Some(head.len()) {
             return Err(Error::HeadBoundary);
         }
-        let (headers, line) = storage.fill(head_end.headers(), |slots| {
-            let mut response = httparse::Response::new(slots);
-            let complete = response.parse(head).map_err(from_httparse)?.is_complete();
-            let line = complete.then_some((response.version, response.code, response.reason));
-            Ok((response.headers.len(), line))
-        })?;
-        let Some((Some(minor), Some(code), reason)) = line else {
-            return Err(Error::HeadBoundary);
-        };
-        let version = Version::from_minor(minor);
+        let (StatusLine { version, code, reason }, fields) = StatusLine::split(head)?;
+        let headers = lines::parse(fields, head_end.headers(), storage)?;
         let status = Status::new(code).ok_or(Error::StatusLine)?;
         let framing = framing::of_response(headers, version)?;
-        Ok(Self { version, status, reason: reason.unwrap_or(""), headers, framing })
+        Ok(Self { version, status, reason, headers, framing })
     }
 
     /// Returns the version.
@@ -120,14 +114,35 @@ impl fmt::Debug for ResponseHead<'_, '_> {
     }
 }
 
-/// Translates what httparse finds wrong with a response head that is complete.
-const fn from_httparse(error: httparse::Error) -> Error {
-    match error {
-        httparse::Error::HeaderName | httparse::Error::HeaderValue => Error::Header,
-        httparse::Error::TooManyHeaders => Error::TooManyHeaders,
-        httparse::Error::Version => Error::Version,
-        httparse::Error::NewLine | httparse::Error::Status | httparse::Error::Token => {
-            Error::StatusLine
-        }
+/// The parts of a status line, each of the right shape (RFC 9112 §4).
+struct StatusLine<'b> {
+    version: Version,
+    code: u16,
+    reason: &'b str,
+}
+
+impl<'b> StatusLine<'b> {
+    /// Takes the status line off a complete head; also gives the header lines behind it.
+    fn split(head: &'b [u8]) -> Result<(Self, &'b [u8]), Error> {
+        let (line, fields) = lines::split_first(head)?;
+        let (version, rest) = match line.split_first_chunk() {
+            Some((b"HTTP/1.0 ", rest)) => (Version::Http10, rest),
+            Some((b"HTTP/1.1 ", rest)) => (Version::Http11, rest),
+            Some(_) | None => return Err(Error::Version),
+        };
+        let Some((digits @ [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9'], rest)) =
+            rest.split_first_chunk()
+        else {
+            return Err(Error::StatusLine);
+        };
+        let [hundreds, tens, ones] = digits.map(|digit| u16::from(digit.wrapping_sub(b'0')));
+        let code = hundreds.wrapping_mul(100).wrapping_add(tens.wrapping_mul(10));
+        let reason = match rest {
+            [] => "",
+            [b' ', reason @ ..] if reason.is_ascii() => core::str::from_utf8(reason).unwrap_or(""),
+            [b' ', ..] => "",
+            [_, ..] => return Err(Error::StatusLine),
+        };
+        Ok((Self { version, code: code.wrapping_add(ones), reason }, fields))
     }
 }

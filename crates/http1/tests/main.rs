@@ -1,5 +1,6 @@
 //! The tests of this crate, as one program: each file is a module.
 
+mod against_httparse;
 mod body_framing;
 mod chunked_coding;
 mod corpus;

@@ -16,7 +16,7 @@ static HEAP: Bump<[u8; 1 << 12]> = Bump::uninit();
 program!(run);
 
 fn run() -> Option<()> {
-    let lines = [HeaderLine { name: "Accept", value: black_box(b"a, \"b, c\" ,d") }];
+    let lines = [HeaderLine { name: b"Accept", value: black_box(b"a, \"b, c\" ,d") }];
     let target = Target::origin(black_box("/a?b=c%20d"))?.with_host(Some("hub.example"));
     let head = RequestHead::new(Method::from_bytes(b"GET")?, target, Headers::new(&lines));
     expect(head.path() == "/a" && head.authority() == Some("hub.example"))?;
