@@ -1,6 +1,6 @@
 //! What is encoded once and sent to many.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
@@ -95,17 +95,19 @@ fn encoder() -> Protocol {
 
 /// An event for many streams: [`Context::send_shared_event`](crate::Context::send_shared_event).
 ///
-/// It is encoded once. A clone is the same event and costs a counter. All recipients' outboxes refer
-/// to one allocation, unless the event is short and joins others that wait.
+/// It is encoded once, and each form that a version of HTTP asks for is made once, when it is asked
+/// for. A clone is the same event and costs a counter. All recipients' outboxes refer to one
+/// allocation, unless the event is short and joins others that wait.
 #[derive(Clone)]
 pub struct SharedEvent(Rc<EventForms>);
 
 struct EventForms {
-    /// The block as one chunk: what HTTP/1.1 clients get.
-    chunk: Shared,
-    block_at: usize,
+    /// The encoded block, until the first form takes it.
+    encoded: Cell<Vec<u8>>,
     block_len: usize,
-    /// The block by itself, for HTTP/1.0 clients, once there is one.
+    /// The block as one chunk: what HTTP/1.1 clients get.
+    chunk: OnceCell<Shared>,
+    /// The block by itself, where nothing or another layer frames it.
     block: OnceCell<Shared>,
 }
 
@@ -114,24 +116,51 @@ impl SharedEvent {
     pub fn new(event: &Event<'_>) -> Self {
         let mut block = Vec::new();
         event.encode(&mut block);
-        let mut chunk = Vec::with_capacity(block.len() + 20);
-        chunked::encode(&block, &mut chunk);
-        let block_at = chunk.len() - chunked::TAIL.len() - block.len();
-        let (chunk, block_len) = (Shared::new(&chunk), block.len());
-        Self(Rc::new(EventForms { chunk, block_at, block_len, block: OnceCell::new() }))
+        Self(Rc::new(EventForms {
+            block_len: block.len(),
+            encoded: Cell::new(block),
+            chunk: OnceCell::new(),
+            block: OnceCell::new(),
+        }))
     }
 
     /// The encoded block.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0.chunk[self.0.block_at..self.0.block_at + self.0.block_len]
+        match self.0.chunk.get() {
+            Some(chunk) => self.0.block_in(chunk),
+            None => self.block(),
+        }
     }
 
+    /// The block as one chunk.
     pub(crate) fn chunk(&self) -> &Shared {
-        &self.0.chunk
+        self.0.chunk.get_or_init(|| self.0.make_chunk())
     }
 
+    /// The block without a frame.
     pub(crate) fn block(&self) -> &Shared {
-        self.0.block.get_or_init(|| Shared::new(self.as_bytes()))
+        self.0.block.get_or_init(|| match self.0.chunk.get() {
+            Some(chunk) => Shared::new(self.0.block_in(chunk)),
+            None => Shared::new(&self.0.encoded.take()),
+        })
+    }
+}
+
+impl EventForms {
+    #[cold]
+    fn make_chunk(&self) -> Shared {
+        let mut chunk = Vec::with_capacity(self.block_len + 20);
+        match self.block.get() {
+            Some(block) => chunked::encode(block, &mut chunk),
+            None => chunked::encode(&self.encoded.take(), &mut chunk),
+        }
+        Shared::new(&chunk)
+    }
+
+    /// The block inside its chunk.
+    fn block_in<'c>(&self, chunk: &'c Shared) -> &'c [u8] {
+        let end = chunk.len() - chunked::TAIL.len();
+        &chunk[end - self.block_len..end]
     }
 }
 
@@ -165,9 +194,26 @@ mod tests {
         }
         assert_eq!(message.0.compressed.borrow().len(), 2, "one for each window");
         assert_eq!(message.as_bytes(), text.as_bytes());
-        let event = SharedEvent::new(&sockeye_sse::Event::message(&text));
-        assert!(same(event.block(), event.clone().block()));
-        assert!(event.chunk().windows(event.as_bytes().len()).any(|w| w == &**event.block()));
+    }
+
+    #[test]
+    fn an_event_has_the_forms_that_were_asked_for() {
+        let new = || SharedEvent::new(&sockeye_sse::Event::message("again"));
+        let (block, chunk) = (&b"data:again\n\n"[..], &b"C\r\ndata:again\n\n\r\n"[..]);
+        let chunk_first = new();
+        assert_eq!((&**chunk_first.chunk(), chunk_first.0.block.get()), (chunk, None));
+        assert_eq!(chunk_first.as_bytes(), block);
+        assert!(chunk_first.0.block.get().is_none(), "the chunk has its bytes");
+        let block_first = new();
+        assert_eq!((&**block_first.block(), block_first.0.chunk.get()), (block, None));
+        for event in [chunk_first, block_first, new()] {
+            assert_eq!(
+                (event.as_bytes(), &**event.block(), &**event.chunk()),
+                (block, block, chunk)
+            );
+            assert!(same(event.block(), event.clone().block()));
+            assert!(same(event.chunk(), event.clone().chunk()));
+        }
     }
 
     #[test]
