@@ -55,10 +55,8 @@ impl<N: Net, A: App> Server<N, A> {
             if !self.shake_hands(key) {
                 return;
             }
-            match self.core.connections.get_mut(key) {
-                Some(found) => connection = found,
-                None => return,
-            }
+            let Some(found) = self.core.connections.get_mut(key) else { return };
+            connection = found;
         }
         if connection.has_leftover() {
             if !connection.is_halted() {
