@@ -1,8 +1,8 @@
-//! The hub against a model that never forgets anything, for proptest, fuzz targets and seeds alike.
+//! The hub against a model that forgets nothing, for proptest, fuzz targets and seeds.
 //!
-//! The model keeps the whole log and, for each client, what it asked for, what it got and what it
-//! was told. It knows the hub's promise, not the hub's rules: where it has to know what is still in
-//! history, it looks. Every function panics on a violation.
+//! The model keeps the whole log and, for each client, its subscriptions, deliveries and declared
+//! gaps. It knows the hub's promise, not its rules: it looks into the hub's history where it needs
+//! to know what is still there. Every function panics on a violation.
 #![allow(clippy::cast_possible_truncation)]
 
 mod choices;
@@ -17,17 +17,18 @@ pub use setup::Totals;
 use choices::Choices;
 use world::World;
 
-/// Plays the game that these bytes choose, to the end.
+/// Plays the game that these bytes choose.
 pub fn keeps_the_promise(choices: &[u8]) -> Totals {
     World::new(Choices::new(choices)).play()
 }
 
-/// The same, with choices from a seed.
+/// Plays the game that a seed chooses.
 pub fn keeps_the_promise_by_seed(seed: u64) -> Totals {
     keeps_the_promise(&choices::from_seed(seed))
 }
 
-/// A cursor's text is read as what was written, in one spelling only, and no text makes it fail.
+/// Checks that a cursor's text form round-trips, that it is unique, and that no text fails to
+/// parse.
 pub fn cursors_round_trip(epoch: u64, seq: u64, text: &str) {
     use crate::{Cursor, Epoch, Seq, Start, Token};
     let cursor = Cursor { epoch: Epoch(epoch), seq: Seq(seq) };

@@ -1,6 +1,7 @@
-//! Where a game's decisions come from.
+//! The source of a game's decisions.
 
-/// Bytes, one for each decision; zeros once they are used up, so that prefixes are simpler games.
+/// Decides by one byte each. After the last byte it decides by zeros, so that a prefix is a simpler
+/// game.
 #[derive(Debug)]
 pub(super) struct Choices<'a> {
     left: &'a [u8],
@@ -35,7 +36,7 @@ impl<'a> Choices<'a> {
     }
 }
 
-/// Bytes of a seed (SplitMix64), as many as it says, mostly some hundreds.
+/// The bytes of a seed (SplitMix64), mostly some hundreds.
 pub(super) fn from_seed(seed: u64) -> Vec<u8> {
     let mut state = seed;
     let mut bits = move || {

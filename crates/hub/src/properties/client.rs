@@ -1,4 +1,4 @@
-//! A client of the model: what it asked for, what it got, what it was told.
+//! A client of the model: its subscriptions, deliveries and declared gaps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,22 +7,22 @@ use super::world::Glance;
 use crate::name::{matches, namespace};
 use crate::{Cursor, Entry, Gap, Item, Reason, Scope, Seq, Span, SubscriberKey, Sync};
 
-/// What is owed to a subscription.
+/// The messages that a subscription is owed.
 #[derive(Clone, Debug)]
 pub(super) struct Claim {
     /// Everything after this.
     pub(super) start: Seq,
-    /// And these, from before.
+    /// Also these, from before.
     pub(super) before: BTreeSet<Seq>,
-    /// Nothing up to here may come at all.
+    /// No message up to here may be delivered.
     pub(super) allowed_after: Seq,
     /// A gap that has to be declared first.
     pub(super) fault: Option<Reason>,
-    /// It was live once.
+    /// It has been live.
     pub(super) steady: bool,
 }
 
-/// What came over a connection, in order.
+/// The deliveries over a connection, in order.
 #[derive(Clone, Debug)]
 enum Event {
     Message(Seq),
@@ -30,32 +30,32 @@ enum Event {
     Sync(Seq),
 }
 
-/// A session: connections that resume each other.
+/// A session: connections, each of which resumes the one before.
 #[derive(Debug, Default)]
 pub(super) struct Client {
     pub(super) key: Option<SubscriberKey>,
     pub(super) claims: BTreeMap<&'static str, Claim>,
-    /// What it keeps of the session.
+    /// What the client keeps of its session.
     seen: BTreeSet<Seq>,
     gaps: Vec<Gap>,
-    /// Those in one channel since it last subscribed or unsubscribed.
+    /// Messages of one channel since the client last subscribed or unsubscribed.
     recent: Vec<(String, Span)>,
-    /// Of what it has seen, what a subscription that stands has covered: never to come again.
+    /// Messages that a present subscription has had. They must not be delivered again.
     unique: BTreeSet<Seq>,
-    /// Of that, what came over this connection.
+    /// Those of them that came over this connection.
     here: BTreeSet<Seq>,
-    /// This connection since its last step back.
+    /// The deliveries over this connection since its cursor last went back.
     events: Vec<Event>,
-    /// Where that began.
+    /// The cursor at that time.
     began: Seq,
     reached: Seq,
     rewound: bool,
-    /// Since it was last live.
+    /// Gaps and messages since it was last live.
     gaps_since: u32,
     replayed_since: u64,
-    /// Since then a subscription has ended that may have been promised more than it got.
+    /// Since then a subscription was removed that may have been promised more than it got.
     gave_up_since: bool,
-    /// With what it will come back.
+    /// The cursor with which it will come back.
     pub(super) cursor: Cursor,
 }
 
@@ -64,7 +64,7 @@ pub(super) fn covers(target: &str, channel: &str) -> bool {
 }
 
 impl Client {
-    /// A connection begins, at the head or where a resume takes it.
+    /// Begins a connection, at the head or at a resume's cursor.
     pub(super) fn connected(&mut self, key: SubscriberKey, at: Seq) {
         self.key = Some(key);
         self.here.clear();
@@ -79,15 +79,15 @@ impl Client {
         (self.began, self.reached) = (at, at);
     }
 
-    /// A new subscription takes the cursor back. What came over this connection does not come
-    /// again over it; what came over earlier ones may.
+    /// Moves the cursor back for a new subscription. Messages that came over this connection do not
+    /// come again over it; those of earlier connections may.
     pub(super) fn step_back(&mut self, at: Seq) {
         self.rewound |= !self.claims.is_empty();
         self.unique.retain(|seq| self.here.contains(seq));
         self.rewind(at);
     }
 
-    /// The session is over, or its log is.
+    /// Ends the session, or its epoch.
     pub(super) fn forget(&mut self) {
         self.seen.clear();
         self.unique.clear();
@@ -97,16 +97,17 @@ impl Client {
         self.rewind(Seq::ZERO);
     }
 
-    /// Adds a claim. What was declared missing before may be given to it, or declared again.
+    /// Adds a claim. Messages that were declared missing before may be delivered to it, or declared
+    /// again.
     pub(super) fn subscribed(&mut self, target: &'static str, claim: Claim) {
         self.recent.clear();
         self.claims.insert(target, claim);
     }
 
-    /// Ends a claim. What it covered may come again if it is asked for again.
+    /// Removes a claim. Messages that it covered may come again if they are subscribed again.
     pub(super) fn unsubscribed(&mut self, target: &str, log: &Log) {
         let ended = self.claims.remove(target);
-        // Promises are made when the first message is fetched, and to who has not been live yet.
+        // The first pull makes promises, to subscriptions that have not been live.
         self.gave_up_since |= self.replayed_since > 0 && ended.is_some_and(|it| !it.steady);
         self.recent.clear();
         self.unique
@@ -117,14 +118,13 @@ impl Client {
         self.claims.keys().any(|target| covers(target, channel))
     }
 
-    /// The connection is gone, and with it some of the last that came over it: `kept` says how
-    /// much the client has of it.
+    /// Ends the connection. The client has received only the first `kept` of the last deliveries.
     pub(super) fn lost(&mut self, cursor: Cursor, kept: impl FnOnce(usize) -> usize) {
         self.key = None;
         self.cursor = cursor;
         let kept = kept(self.events.len() + 1);
         if self.rewound {
-            // Its cursor has gone back, and what is after it comes again.
+            // Its cursor is lower, so the messages after it come again.
             self.seen.retain(|seq| *seq <= cursor.seq);
             self.unique.retain(|seq| *seq <= cursor.seq);
         }
@@ -148,7 +148,7 @@ impl Client {
         self.cursor.seq = places.unwrap_or(self.began);
     }
 
-    /// A message: owed or allowed, in order, never twice.
+    /// Checks a message: owed or allowed, in order, never twice.
     pub(super) fn message(&mut self, entry: &Entry<u64>, log: &Log) {
         let seq = entry.seq();
         let record = log.find(seq).expect("only what is in the log is delivered");
@@ -177,7 +177,7 @@ impl Client {
         self.events.push(Event::Message(seq));
     }
 
-    /// What a pull handed out.
+    /// Checks the items of a pull.
     pub(super) fn pulled(&mut self, items: Vec<Item<u64>>, log: &Log, glance: &Glance) {
         for item in items {
             match item {
@@ -207,7 +207,7 @@ impl Client {
         }
     }
 
-    /// Everything that is owed up to the cursor was delivered, or a gap covers it.
+    /// Checks that every owed message up to the cursor was delivered, or is in a gap.
     pub(super) fn is_complete(&self, cursor: Seq, log: &Log) {
         for record in log.records.iter().take_while(|record| record.seq <= cursor) {
             if self.seen.contains(&record.seq) || !self.is_owed(record.seq, record.channel) {
@@ -227,7 +227,7 @@ impl Client {
         })
     }
 
-    /// Something is owed, not delivered, and in the gap.
+    /// Whether an owed message that was not delivered is in the gap.
     fn misses(&self, gap: &Gap, log: &Log, of: impl Fn(Seq) -> bool) -> bool {
         log.records.iter().any(|record| {
             covers(scope(gap), record.channel)
@@ -238,15 +238,15 @@ impl Client {
         })
     }
 
-    /// It came over this connection to a subscription that still stands.
+    /// Whether it came over this connection to a present subscription.
     fn has(&self, seq: Seq) -> bool {
         self.here.contains(&seq) && self.unique.contains(&seq)
     }
 
-    /// A gap is declared where something is missing, and nowhere else.
+    /// Checks that a gap is declared where a message is missing, and nowhere else.
     fn judge(&mut self, gap: &Gap, log: &Log, glance: &Glance) {
         let is_gone = |seq: Seq| !glance.retained.contains(&seq);
-        // Where the hub has forgotten channels it may say that something is missing without knowing.
+        // Below the horizon the hub may declare a gap without knowing of a missing message.
         let forgotten = gap.missed.after < glance.horizon;
         let twice = |channel: &&&str| {
             self.claims.keys().filter(|target| covers(target, channel)).count() > 1
@@ -285,22 +285,22 @@ impl Client {
                 let count = glance.retained.iter().filter(owed).count();
                 let over = count + self.replayed_since as usize > glance.replay_messages_max;
                 let by_bytes = glance.replay_is_bounded_by_bytes;
-                // What was promised to two subscriptions, or to one that has ended, or dropped
-                // since, counts, too.
+                // Messages promised to two subscriptions, to a removed one, or dropped since, count
+                // too.
                 let uncertain = overlapping_anywhere || self.gave_up_since || self.gaps_since > 0;
                 assert!(over || by_bytes || is_pattern || uncertain, "{gap:?} of {count}");
             }
         }
     }
 
-    /// A gap in one channel: it does not begin before another one ends.
+    /// Checks that gaps of one channel do not overlap.
     fn declared(&mut self, name: &str, missed: Span) {
         let other = self.recent.iter().find(|(it, span)| it == name && missed.after < span.through);
         assert_eq!(other, None, "{name} misses {missed:?} twice");
         self.recent.push((name.to_owned(), missed));
     }
 
-    /// Something after the cursor that is owed is no longer there.
+    /// Whether an owed message after the cursor is no longer in history.
     pub(super) fn is_overrun(&self, cursor: Seq, log: &Log, glance: &Glance) -> bool {
         let mut newer = log.records.iter().filter(|record| record.seq > cursor);
         let lost = |seq: Seq, channel: &str| {

@@ -1,4 +1,4 @@
-//! The log as it is, with nothing forgotten, and what may be admitted to it.
+//! The model's log, which forgets nothing, and its own verdicts on publications.
 
 use std::collections::VecDeque;
 
@@ -42,7 +42,7 @@ struct Key {
     time_ms: u64,
 }
 
-/// One life of a log.
+/// One epoch of a log.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     pub(super) epoch: Epoch,
@@ -50,7 +50,7 @@ pub(super) struct Log {
     pub(super) records: Vec<Record>,
     pub(super) pending: VecDeque<Pending>,
     keys: VecDeque<Key>,
-    /// Nothing up to here is in history.
+    /// History has no message up to here.
     pub(super) lost: Seq,
 }
 
@@ -75,7 +75,7 @@ impl Log {
         self.records.iter().filter(move |record| record.channel == channel)
     }
 
-    /// What has to come of a publication if there is room for its channel.
+    /// The expected verdict on a publication, if there is room for its channel.
     pub(super) fn expected(
         &mut self,
         hub: &Hub<u64>,
@@ -99,7 +99,7 @@ impl Log {
         if publication.cost > bytes_max {
             return Err(Refusal::MessageTooLarge { bytes_max });
         }
-        // That a channel has ended is never forgotten; what was lost was never known.
+        // The hub never forgets that a channel has ended, except for lost entries.
         let last = self.of(name).next_back().filter(|it| it.seq > self.lost);
         if let Some(last) = last.filter(|it| it.kind == Kind::End) {
             return Err(Refusal::Ended { at: last.seq });
@@ -113,7 +113,7 @@ impl Log {
             return Err(Refusal::Undecided { pending: at(newest.seq) });
         }
         let last = last.map_or(Seq::ZERO, |it| it.seq);
-        // The hub may have forgotten the newest message, and then it says so and does not guess.
+        // A hub that has forgotten the newest message has to say so.
         let state = hub.channel(publication.channel);
         let through = state.floor;
         assert!(state.last.map_or(last <= through, |it| it == last), "{name}");
@@ -132,7 +132,7 @@ impl Log {
         Ok(Admission::Pending(at(Seq(self.head.0 + 1 + self.pending.len() as u64))))
     }
 
-    /// Whether there is room to remember that one more channel has ended.
+    /// Whether one more channel may end.
     fn may_end(&self, name: &str, config: &Config) -> bool {
         let has_ended = |channel: &str| {
             self.of(channel)
@@ -149,7 +149,7 @@ impl Log {
         all.len() < config.limits.ended_max / 2 || own < second / (config.namespaces.len() + 1)
     }
 
-    /// Forgets the keys whose namespace has had them remembered for long enough.
+    /// Forgets expired keys.
     fn forget_keys(&mut self, config: &Config, now_ms: u64) {
         self.keys.retain(|it| {
             let key_ms = config.settings_of(namespace(it.channel)).key_ms;
@@ -157,7 +157,7 @@ impl Log {
         });
     }
 
-    /// The oldest pending message has come into the log.
+    /// Commits the oldest pending message.
     pub(super) fn commit(&mut self, config: &Config, now_ms: u64) -> Option<Record> {
         let Pending { record, key, .. } = self.pending.pop_front()?;
         if let Some(key) = key {
@@ -211,8 +211,8 @@ impl Log {
         }
     }
 
-    /// What history has of a channel, checked: the newest messages without a hole, within bounds,
-    /// and all that the bounds allow unless the hub was short of room.
+    /// Reads a channel's history and checks it: the newest messages without a hole, within the
+    /// bounds, and as many as the bounds allow unless the hub was short of room.
     pub(super) fn retained(&self, hub: &mut Hub<u64>, name: &str, now_ms: u64) -> Vec<Seq> {
         let channel = ChannelName::new(name).expect("names of the model are valid");
         let mut entries = Vec::new();
@@ -246,7 +246,7 @@ impl Log {
     }
 }
 
-/// Which namespace a channel is in; those that are not named are one.
+/// The index of a channel's namespace. All unnamed namespaces share one.
 fn space(config: &Config, channel: &str) -> usize {
     let named = config.namespaces.iter().position(|(it, _)| it == namespace(channel));
     named.unwrap_or(config.namespaces.len())

@@ -1,4 +1,4 @@
-//! What clients do: come, ask, fetch, go, and come back.
+//! The actions of clients: connect, subscribe, pull, disconnect, resume.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +36,7 @@ impl World<'_> {
         }
     }
 
-    /// The same session over a new connection.
+    /// Resumes a session over a new connection.
     fn resume(&mut self, client: usize, key: SubscriberKey) {
         let session = &mut self.clients[client];
         let cursor = session.cursor;
@@ -87,7 +87,7 @@ impl World<'_> {
     fn subscribe_to(&mut self, client: usize, target: &'static str, start: Start) {
         let glance = self.glance();
         let key = self.clients[client].key.expect("it is connected");
-        // There may be so many channels that nobody has published to.
+        // The hub may be full of channels without a message.
         let named = self.clients.iter().filter(|it| it.key.is_some());
         let named = named.flat_map(|it| it.claims.keys().copied());
         let named: BTreeSet<&str> = named.filter(|it| CHANNELS.contains(it)).collect();
@@ -118,7 +118,7 @@ impl World<'_> {
         };
         let mut claim = self.claim(target, start, &glance);
         if start == Start::Now && !was_live {
-            // [hub:now-behind] What is left since where it is, and nothing that is gone.
+            // [hub:now-behind] It gets what history still has since its cursor.
             claim.allowed_after = had.seq;
             claim.before = glance.retained.iter().copied().filter(|seq| *seq > had.seq).collect();
         }
@@ -133,7 +133,7 @@ impl World<'_> {
         session.subscribed(target, Claim { steady: subscribed.live, ..claim });
     }
 
-    /// What a subscription from there is owed.
+    /// The claim of a subscription that starts there.
     fn claim(&self, target: &str, start: Start, glance: &Glance) -> Claim {
         let Cursor { epoch, seq: head } = self.log.position();
         let fault = match start {
@@ -218,7 +218,7 @@ impl World<'_> {
         assert!(progress != Progress::More || messages > 0, "a pull gets on");
         let session = &mut self.clients[client];
         if let Progress::Overrun(cursor) = progress {
-            // [hub:overrun-gaps] With this cursor nobody would hear of them any more.
+            // [hub:overrun-gaps] The new cursor does not cover these gaps.
             assert!(items.iter().all(|it| matches!(it, Item::Gap(_))) && cursor == before);
             session.pulled(items, &self.log, &glance);
             let told = session.claims.values().all(|claim| claim.fault.is_none());

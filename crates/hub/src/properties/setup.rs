@@ -1,20 +1,20 @@
-//! What a game is played with, and what it came to.
+//! The configuration of a game, and its totals.
 
 use super::choices::Choices;
 use crate::{Config, Entry, Limits, OnGap, OnOverrun, PatternUse, Settings};
 
-/// What happened in a game, so that one sees that something did.
+/// The totals of games, which show that each case occurs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Messages in the log.
     pub committed: u64,
     /// Messages that live subscribers took.
     pub delivered: u64,
-    /// Messages that were fetched.
+    /// Messages that were pulled.
     pub replayed: u64,
-    /// Times somebody caught up without a gap, after having missed something or not.
+    /// Times a client caught up without a gap.
     pub recovered: u64,
-    /// Times somebody caught up with gaps.
+    /// Times a client caught up with gaps.
     pub recovered_with_gaps: u64,
     /// Gaps by reason: epoch, ahead, trimmed, limit, unreadable.
     pub gaps: [u64; 5],
@@ -31,7 +31,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Adds another game's.
+    /// Adds the totals of another game.
     pub fn add(&mut self, other: &Self) {
         let pairs = [
             (&mut self.committed, other.committed),

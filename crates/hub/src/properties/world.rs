@@ -1,4 +1,4 @@
-//! The game: a hub, its log and some clients, and what may happen to them.
+//! The game: a hub, its log, some clients, and random events.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -14,18 +14,18 @@ use crate::{
 
 const KEYS: [&str; 3] = ["k", "l", "m"];
 
-/// What a look at the hub shows.
+/// A view of the hub that the checks need.
 #[derive(Debug)]
 pub(super) struct Glance {
-    /// Everything in history.
+    /// All messages in history.
     pub(super) retained: BTreeSet<Seq>,
-    /// Up to here channels may have been forgotten.
+    /// The horizon: channels with messages up to here may have been forgotten.
     pub(super) horizon: Seq,
     /// Namespaces that close slow readers.
     pub(super) closing: Vec<&'static str>,
     pub(super) replay_messages_max: usize,
     pub(super) replay_is_bounded_by_bytes: bool,
-    /// A pattern may have a gap because not everything could be looked at.
+    /// A search may have hit the step limit, so a pattern may have a gap.
     pub(super) searches_are_cut: bool,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct World<'c> {
     pub(super) clients: Vec<Client>,
     pub(super) now_ms: u64,
     next_id: u64,
-    /// There is room for everything and the log lost nothing: nothing that is owed may be missing.
+    /// There is room for everything and the log lost nothing, so no owed message may be missing.
     calm: bool,
 }
 
@@ -150,7 +150,7 @@ impl<'c> World<'c> {
         }
     }
 
-    /// The log says something about a pending message.
+    /// Settles a pending message.
     fn settle(&mut self) {
         if self.log.pending.is_empty() {
             return;
@@ -184,14 +184,14 @@ impl<'c> World<'c> {
         self.fanned_out(record, &wanted, &named, (committed.taken, committed.behind));
     }
 
-    /// For each client whether it is live.
+    /// Whether each client is live.
     fn wanted(&mut self) -> Vec<bool> {
         let hub = &mut self.hub;
         let live = |it: &Client| Some(hub.subscriber(it.key?)?.is_live());
         self.clients.iter().map(live).map(Option::unwrap_or_default).collect()
     }
 
-    /// Exactly the live ones that want the message had it named to them.
+    /// Checks that the message was offered to exactly the live clients that want it.
     fn fanned_out(
         &mut self,
         record: Record,
@@ -265,7 +265,7 @@ impl<'c> World<'c> {
         }
     }
 
-    /// What must not be done changes nothing.
+    /// Checks that misuse changes nothing.
     fn misuse(&mut self) {
         let Cursor { epoch, seq } = self.log.position();
         let far = Seq(seq.0 + 100);
@@ -340,7 +340,7 @@ impl<'c> World<'c> {
         assert_eq!(stats.subscriptions, connected.map(|it| it.claims.len()).sum::<usize>());
     }
 
-    /// Everybody catches up, everybody goes, everything grows old.
+    /// Ends the game: every client catches up and disconnects, and everything expires.
     fn wind_up(&mut self) {
         self.commit_all();
         let all = Budget { messages: 3, bytes: usize::MAX };
