@@ -1,12 +1,12 @@
 //! The tests of this crate, as one program: each file is a module.
 
-mod authority;
-mod forgetting;
+mod eviction;
 mod model;
 mod properties;
 mod reconfigure;
 mod resume;
 mod search;
+mod sequencer;
 mod shares;
 mod slow_reader;
 mod support;

@@ -1,4 +1,4 @@
-//! How much is looked at to find what patterns are owed, in steps and not in time.
+//! The cost of searches for the channels of patterns, in steps.
 
 use crate::support::*;
 use sockeye_hub::{Flow, Limits, Progress, Start};

@@ -1,5 +1,5 @@
-//! What is never forgotten, what is said to be forgotten, and what a flood in one namespace takes
-//! from another.
+//! Shares of namespaces: what is never forgotten, what is declared forgotten, and what a flood
+//! evicts.
 
 use crate::support::*;
 use sockeye_hub::{

@@ -1,4 +1,4 @@
-//! Streams that are full, and what history does for them.
+//! Slow readers: full streams that catch up from history.
 
 use crate::support::*;
 use sockeye_hub::{Cursor, Epoch, Flow, Limits, OnOverrun, Progress, Seq, Start};
@@ -51,7 +51,7 @@ fn who_has_resumed_is_a_reader_like_any_other() {
     assert_eq!(pull(&mut hub, key, ALL), (Progress::Overrun(at(1)), String::new()));
 }
 
-/// [hub:overrun-gaps] Its cursor is of this log: who comes back with it would never hear of the gap.
+/// [hub:overrun-gaps] The overrun's cursor does not cover the gap.
 #[test]
 fn who_is_closed_is_told_of_a_cursor_that_was_none() {
     for (start, gap) in [

@@ -1,5 +1,4 @@
-//! A process that is killed at a random moment, again and again: nothing that it acknowledged is
-//! missing afterwards.
+//! Kills a process at random moments: no acknowledged record is missing afterwards.
 //!
 //! The test starts its own executable again as the process to be killed. 60 kills in a normal run;
 //! `SOCKEYE_LOG_KILLS` for more.

@@ -84,8 +84,9 @@ fn subscribed() -> (Running, Scripted, Events, Socket) {
 #[test]
 fn lost_entries_are_a_gap_for_every_subscriber() {
     let (server, backbone, mut events, mut socket) = subscribed();
-    backbone.say(&server, [Outcome::Lost(Seq(5)), entry(6)]);
+    backbone.say(&server, [Outcome::Lost(Seq(5))]);
     assert_eq!(socket.until("gap")["reason"], "trimmed");
+    backbone.say(&server, [entry(6)]);
     assert_eq!(socket.until("message")["cursor"], "17-6");
     assert_eq!(events.until("$gap")["reason"], "trimmed");
     // A client that comes back from before the loss hears of it, too.
@@ -102,6 +103,15 @@ fn an_entry_behind_a_hole_declares_the_hole_lost() {
     backbone.say(&server, [entry(4)]);
     assert_eq!(socket.until("gap")["reason"], "trimmed");
     assert_eq!(socket.until("message")["cursor"], "17-4");
+}
+
+/// [service:lost-entries]
+#[test]
+fn entries_that_a_service_has_are_not_lost_to_it() {
+    let (server, backbone, _events, mut socket) = subscribed();
+    backbone.say(&server, [Outcome::Lost(Seq(1)), entry(2)]);
+    let next = socket.next_json();
+    assert_eq!((&next["type"], &next["cursor"]), (&"message".into(), &"17-2".into()), "{next}");
 }
 
 /// An answer that belongs to nobody here changes nothing.

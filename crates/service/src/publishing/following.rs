@@ -1,6 +1,6 @@
 //! Publications that are decided elsewhere: handing them over, and following the outcomes.
 
-use sockeye_hub::{ChannelName, Publication};
+use sockeye_hub::{ChannelName, Publication, Seq};
 use sockeye_server::Context;
 
 use super::{Settled, no_room, result_of};
@@ -42,9 +42,8 @@ impl Engine<V1> {
                 }
                 Outcome::Void(seq) => self.hub.void(seq),
                 Outcome::Lost(seq) => {
-                    let lost = self.hub.lose(seq);
-                    self.pull_all(context);
-                    lost
+                    self.lose(seq, context);
+                    Ok(())
                 }
                 Outcome::Epoch(epoch) => {
                     let begun = self.hub.begin_epoch(epoch);
@@ -68,12 +67,8 @@ impl Engine<V1> {
     /// if that is one of this service's.
     fn take_in(&mut self, entry: &Sequenced, ticket: Option<Ticket>, context: &mut Context<'_>) {
         let Sequenced { position, ref channel, ref payload, kind, time_ms, level } = *entry;
-        // [service:lost-entries] Entries that never came are lost.
-        if position.seq > self.hub.position().seq.next() {
-            let lost = self.hub.lose(position.seq.previous());
-            debug_assert!(lost.is_ok(), "the lost entries are above the head: {lost:?}");
-            self.pull_all(context);
-        }
+        // Entries between the head and this one never came.
+        self.lose(position.seq.previous(), context);
         let name = ChannelName::new(channel).expect("names are checked where they come");
         let cost = payload.cost();
         // The sequencer has judged its key.
@@ -88,6 +83,17 @@ impl Engine<V1> {
             let subscribers = (committed.taken + committed.behind) as u64;
             let settled = Settled { position, level, duplicate: false, subscribers };
             self.settle_ticket(ticket, Ok(settled), context);
+        }
+    }
+
+    /// Notes that the log has lost its entries up to `through`. Subscribers that have not received
+    /// them get a gap. Entries that this service has are not lost to it.
+    fn lose(&mut self, through: Seq, context: &mut Context<'_>) {
+        // [service:lost-entries]
+        if through > self.hub.position().seq {
+            let lost = self.hub.lose(through);
+            debug_assert!(lost.is_ok(), "the lost entries are above the head: {lost:?}");
+            self.pull_all(context);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Bounds, and what is still known of what went over them.
+//! The bounds, and what the hub remembers of evicted channels.
 
 use crate::support::*;
 use sockeye_hub::{Entry, Limits, Misuse, Query, Refusal, Start, SubscriberKey, Target};

@@ -1,4 +1,4 @@
-//! What is admitted, and what becomes of it.
+//! Admission, commit and abort, and following another sequencer.
 
 use crate::support::*;
 use sockeye_hub::{
@@ -80,7 +80,7 @@ fn a_namespace_says_how_long_its_keys_are_remembered() {
     }
     assert_eq!(hub.stats().keys, 3);
     assert!(matches!(hub.admit(long(), 0), Ok(Admission::Pending(_))), "forgotten by count");
-    // What another authority has put in order is remembered by the same rule.
+    // Keys of another sequencer's messages are remembered by the same rule.
     let mut follower: Hub<&str> = Hub::new(EPOCH, hub.config().clone());
     follower.apply(Seq(1), long(), 0, |_, _| Flow::Full).expect("the next one");
     follower.apply(Seq(2), short(), 0, |_, _| Flow::Full).expect("the next one");
@@ -151,7 +151,7 @@ fn an_ended_channel_takes_no_more_and_says_so() {
 }
 
 #[test]
-fn another_authority_is_followed_without_holes() {
+fn another_sequencer_is_followed_without_holes() {
     let mut hub = hub();
     let take = |_, _: &_| Flow::Taken;
     assert_eq!(hub.lose(Seq(40)), Ok(()), "a start in the middle");
