@@ -127,7 +127,7 @@ fn mark_dirty(dirty: &mut bool, key: Key, list: &mut Vec<Key>) {
 }
 
 impl Over {
-    pub(crate) const fn new(state: State) -> Self {
+    const fn new(state: State) -> Self {
         Self { state, until: Time::NEVER, discarded: 0 }
     }
 }
@@ -166,6 +166,15 @@ impl Connection {
             Phase::Http1(http) => http.stream.as_ref(),
             Phase::Over(_) => None,
         }
+    }
+
+    /// The connection carries nothing from here on, and is in `state`.
+    pub(crate) fn close_down(&mut self, state: State) {
+        match &mut self.phase {
+            Phase::Over(over) => over.state = state,
+            Phase::Http1(_) => self.phase = Phase::Over(Over::new(state)),
+        }
+        self.backpressured = false;
     }
 
     /// The key of that stream; `key` is the connection's own.

@@ -8,7 +8,7 @@ use sockeye_reactor::{Key, Pool, PooledBytes, ReadyList, Slab, Time, Wheel};
 
 use crate::cause::CloseCause;
 use crate::closes::{Closes, StreamKind};
-use crate::connection::{Connection, OpenStream, Over, Phase, find, life as connection_life};
+use crate::connection::{Connection, OpenStream, Phase, find, life as connection_life};
 use crate::key::{StreamIds, StreamKey};
 use crate::limits::Limits;
 use crate::partial_message::PartialMessage;
@@ -301,36 +301,34 @@ impl Core {
         self.step(key, connection_life::Input::PeerEnds, CloseCause::Ended);
     }
 
-    /// Carries out what the life of a connection decides about `input`.
+    /// Carries out what the life of a connection decides about `input`: a connection that leaves
+    /// `Open` carries nothing from here on, and a stream on it is over for `cause`.
     fn step(&mut self, key: Key, input: connection_life::Input, cause: CloseCause) {
         let Some(connection) = self.connections.get(key) else { return };
         let (state, action) = connection_life::step(connection.life(), input);
-        match action {
-            connection_life::Action::Flush => {
-                self.leave_open(key, state, cause);
-                self.mark_dirty(key);
-                self.look_again(key);
-            }
-            connection_life::Action::Remove => {
-                self.leave_open(key, state, cause);
-                self.gone.push(key);
-            }
+        let is_last = match action {
+            connection_life::Action::Flush => false,
+            connection_life::Action::Remove => true,
             // The flush itself ends our direction, and what the connection carries was asked.
             connection_life::Action::ShutDown
             | connection_life::Action::Ask
-            | connection_life::Action::Ignore => {}
+            | connection_life::Action::Ignore => return,
+        };
+        if connection.stream().is_some() {
+            self.report_end(key, cause);
         }
-    }
-
-    /// The connection carries nothing from here on: a stream on it is over for `cause`.
-    fn leave_open(&mut self, key: Key, state: connection_life::State, cause: CloseCause) {
-        self.report_end(key, cause);
         let Some(connection) = self.connections.get_mut(key) else { return };
-        match &mut connection.phase {
-            Phase::Over(over) => over.state = state,
-            Phase::Http1(_) => connection.phase = Phase::Over(Over::new(state)),
+        connection.close_down(state);
+        if is_last {
+            return self.gone.push(key);
         }
-        connection.backpressured = false;
+        let waiting = connection.mark_dirty(key, &mut self.dirty);
+        if waiting > self.limits.outbox_bytes_max {
+            return self.overflow(key);
+        }
+        if connection.wants_visit(&self.limits) {
+            self.again.add(key, &mut connection.readiness);
+        }
     }
 
     /// Visits `key` in the next turn if it may still be read.

@@ -97,18 +97,21 @@ impl<N: Net, A: App> Server<N, A> {
     /// The outbox is shorter now: reading may go on, or the last byte is out.
     fn after_flush(&mut self, key: Key) {
         let core = &mut self.core;
-        let Some(connection) = core.connections.get(key) else { return };
+        let Some(mut connection) = core.connections.get_mut(key) else { return };
         if let Some(stream) = connection.stream_key(key) {
             core.notice_drained(stream);
+            match core.connections.get_mut(key) {
+                Some(found) => connection = found,
+                None => return,
+            }
         }
-        let Some(connection) = core.connections.get_mut(key) else { return };
         if connection.backpressured && connection.outbox.len() <= core.limits.outbox_pause_bytes / 2
         {
             connection.backpressured = false;
             core.look_again(key);
             return;
         }
-        if connection.outbox.is_empty() {
+        if connection.outbox.is_empty() && connection.over().is_some() {
             self.end_our_direction(key);
         }
     }
