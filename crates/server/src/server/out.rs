@@ -100,10 +100,8 @@ impl<N: Net, A: App> Server<N, A> {
         let Some(mut connection) = core.connections.get_mut(key) else { return };
         if let Some(stream) = connection.stream_key(key) {
             core.notice_drained(stream);
-            match core.connections.get_mut(key) {
-                Some(found) => connection = found,
-                None => return,
-            }
+            let Some(found) = core.connections.get_mut(key) else { return };
+            connection = found;
         }
         if connection.backpressured && connection.outbox.len() <= core.limits.outbox_pause_bytes / 2
         {
