@@ -23,6 +23,7 @@ mod simulation;
 mod slow_body;
 mod slow_head;
 mod slow_message;
+mod stream_index;
 mod tunnel;
 mod upgrade_headers;
 mod write_stall;
