@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn an_event_has_the_forms_that_were_asked_for() {
         let new = || SharedEvent::new(&sockeye_sse::Event::message("again"));
-        let (block, chunk) = (&b"data:again\n\n"[..], &b"C\r\ndata:again\n\n\r\n"[..]);
+        let (block, chunk) = (&b"data: again\n\n"[..], &b"d\r\ndata: again\n\n\r\n"[..]);
         let chunk_first = new();
         assert_eq!((&**chunk_first.chunk(), chunk_first.0.block.get()), (chunk, None));
         assert_eq!(chunk_first.as_bytes(), block);
