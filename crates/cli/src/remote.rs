@@ -2,28 +2,24 @@
 
 mod address;
 pub(crate) mod args;
-mod backoff;
 mod http;
 mod item;
 mod lines;
 mod output;
 pub(crate) mod publish;
 mod shown;
-mod stream;
 pub(crate) mod subscribe;
 pub(crate) mod ticket;
 mod ways;
 mod words;
 
 use sockeye_client::Network;
-use sockeye_http::{HeaderName, HeaderValue};
+use sockeye_http::HeaderValue;
 use sockeye_terminal::{Failure, OrFail, Secret, plain::plain};
 
 use self::address::Address;
 use self::args::ServerOptions;
 use crate::endpoint::{Problem, tls};
-
-const AUTHORIZATION: HeaderName<'_> = HeaderName::from_static("Authorization");
 
 /// Longest wait that a server may ask for, in milliseconds.
 const RETRY_MS_MAX: u64 = 3_600_000;
@@ -52,12 +48,6 @@ impl Remote {
             HeaderValue::new(value).or_fail(|| "the key or token cannot be sent".into())?;
         }
         Ok(Self { address, authorization, network })
-    }
-
-    fn headers(&self) -> Vec<(HeaderName<'_>, HeaderValue<'_>)> {
-        let value = self.authorization.as_deref();
-        let value = value.and_then(|value| HeaderValue::new(value).ok());
-        value.map(|value| (AUTHORIZATION, value)).into_iter().collect()
     }
 }
 

@@ -13,6 +13,8 @@ mod network;
 #[cfg(feature = "properties")]
 pub mod properties;
 #[cfg(feature = "hub")]
+mod requests;
+#[cfg(feature = "hub")]
 mod subscription;
 mod url;
 mod web_socket;
@@ -27,6 +29,8 @@ pub use event_source::{
 pub use limits::Limits;
 pub use machine::Machine;
 pub use network::{Network, Proxy};
+#[cfg(feature = "hub")]
+pub use requests::{Requests, Response};
 /// What a [`Machine`] is given: milliseconds from any moment on.
 pub use sockeye_reactor::Time;
 pub use sockeye_sse::{Comments, MessageEvent, OnBusy, Policy, ReadyState};
@@ -34,7 +38,7 @@ pub use sockeye_sse::{Comments, MessageEvent, OnBusy, Policy, ReadyState};
 pub use sockeye_websocket as websocket;
 #[cfg(feature = "hub")]
 pub use subscription::{
-    Credentials, Data, Gap, HubError, Publication, Subscription, SubscriptionEvent,
+    Backoff, Credentials, Data, Gap, HubError, Publication, Subscription, SubscriptionEvent,
     SubscriptionOptions, Target, Transport,
 };
 pub use url::{Peer, Scheme, Url};
@@ -43,6 +47,8 @@ pub use web_socket::{ConnectOptions, Delivery, Opened, OwnedMessage, WebSocket};
 /// The clients as state machines, without sockets or clocks.
 pub mod sans_io {
     pub use crate::event_source::{event::SourceEvent, machine::EventSource};
+    #[cfg(feature = "hub")]
+    pub use crate::requests::RequestsMachine as Requests;
     #[cfg(feature = "hub")]
     pub use crate::subscription::SubscriptionMachine as Subscription;
     pub use crate::web_socket::{SocketEvent, WebSocketMachine as WebSocket};

@@ -5,7 +5,7 @@ mod blocking;
 mod end;
 mod error;
 mod event;
-mod fetch;
+pub(crate) mod fetch;
 mod hearing;
 mod ledger;
 mod machine;
@@ -21,6 +21,7 @@ mod stream;
 
 use sockeye_reactor::Time;
 
+pub use backoff::Backoff;
 pub use blocking::Subscription;
 pub use error::HubError;
 pub use event::{Data, Gap, Publication, SubscriptionEvent, Target};

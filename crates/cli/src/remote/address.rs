@@ -1,18 +1,8 @@
 //! The address of a hub.
 
-use std::io::ErrorKind;
-use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Duration;
-
-use sockeye_client::{Network, Peer, Scheme, Url};
+use sockeye_client::{Peer, Scheme, Url};
 use sockeye_http1::{Body, RequestWriter};
 use sockeye_terminal::{Failure, values};
-
-use super::Break;
-use super::stream::{Stream, Tls};
-
-/// How long a connection may take to come about, and TLS on it as long again.
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// Host and port, and the path that the hub's own paths stand behind.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,45 +60,6 @@ impl Address {
     /// A path of the hub's, with its query, as a request's target.
     pub(super) fn target(&self, path: &str) -> String {
         format!("{}{path}", self.prefix)
-    }
-
-    /// Connects to the first of the host's addresses that answers, and with `https` shakes hands.
-    pub(super) fn connect(&self, network: &Network) -> Result<Stream, Break> {
-        let socket = self.connect_socket()?;
-        if !self.is_secure() {
-            return Ok(Stream::Plain(socket));
-        }
-        let config = network.tls_config().map_err(|error| Break::Final(error.to_string()))?;
-        let tls = Tls::open(socket, config, &self.peer().host, CONNECT)?;
-        Ok(Stream::Secure(Box::new(tls)))
-    }
-
-    fn connect_socket(&self) -> Result<TcpStream, Break> {
-        let Peer { host, port, .. } = self.peer();
-        let found = (host.as_str(), *port)
-            .to_socket_addrs()
-            .map_err(|error| Break::Nobody(format!("cannot find {}: {error}", self.authority)))?;
-        let mut failed = None;
-        for addr in found {
-            match TcpStream::connect_timeout(&addr, CONNECT) {
-                Ok(socket) => {
-                    // Requests are written whole; only waiting could delay them.
-                    let _ = socket.set_nodelay(true);
-                    return Ok(socket);
-                }
-                Err(error) => failed = Some(error),
-            }
-        }
-        let why = match failed {
-            None => "it has no address".to_owned(),
-            Some(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                "nobody listens there. Is the server running? (`sockeye serve` starts one, --url \
-                 names another)"
-                    .to_owned()
-            }
-            Some(error) => error.to_string(),
-        };
-        Err(Break::Nobody(format!("cannot connect to {}: {why}", self.authority)))
     }
 }
 

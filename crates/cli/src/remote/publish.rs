@@ -4,11 +4,10 @@ use std::io::IsTerminal as _;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
+use sockeye_client::{Backoff, Requests};
 use sockeye_terminal::{Failure, notice, plain, print, span};
 
 use super::args::PublishOptions;
-use super::backoff::Backoff;
-use super::http::Line;
 use super::item::{Item, Mould, Receipt, Results};
 use super::lines;
 use super::{Break, Remote, entropy, plain};
@@ -99,8 +98,10 @@ struct Publisher<'r> {
     remote: &'r Remote,
     json: bool,
     quiet: bool,
-    line: Option<Line>,
+    requests: Option<Requests>,
     backoff: Backoff,
+    /// Whether an attempt has failed since the last success.
+    has_failed: bool,
     /// Whether the server has ever answered.
     answered: bool,
     published: u64,
@@ -115,8 +116,9 @@ impl<'r> Publisher<'r> {
             remote,
             json: options.json,
             quiet: options.quiet,
-            line: None,
+            requests: None,
             backoff: Backoff::default(),
+            has_failed: false,
             answered: false,
             published: 0,
             duplicates: 0,
@@ -159,6 +161,7 @@ impl<'r> Publisher<'r> {
             };
             if items.len() < before {
                 attempts = 0;
+                self.has_failed = false;
                 self.backoff.reset();
             }
             if items.is_empty() {
@@ -168,7 +171,11 @@ impl<'r> Publisher<'r> {
             if attempts == ATTEMPTS_MAX {
                 return Err(Failure(format!("given up after {attempts} attempts: {why}")));
             }
-            let wait_ms = self.backoff.wait_ms(hint_ms, entropy()?);
+            // A server that has restarted is there again at once.
+            let wait_ms = match core::mem::replace(&mut self.has_failed, true) {
+                false => hint_ms,
+                true => self.backoff.when_busy(hint_ms, entropy()?),
+            };
             if !self.quiet {
                 notice(format_args!("{why}; again in {}", span::words(wait_ms)));
             }
@@ -179,24 +186,18 @@ impl<'r> Publisher<'r> {
 
     /// One attempt.
     fn send(&mut self, items: &[Item]) -> Result<Vec<Receipt>, Break> {
-        let mut line = match self.line.take() {
-            Some(line) => line,
-            None => Line::open(self.remote)?,
+        let mut requests = match self.requests.take() {
+            Some(requests) => requests,
+            None => self.remote.requests()?,
         };
         let mut body = String::new();
         for item in items {
             body.push_str(&item.json);
             body.push('\n');
         }
-        let mut answer = line.post(self.remote, "/v1/batch", body.as_bytes())?;
-        self.answered = true;
-        if answer.status != 200 {
-            return Err(answer.refusal(&mut line));
-        }
-        let body = answer.whole(&mut line)?;
-        if answer.keep_alive {
-            self.line = Some(line);
-        }
+        let json = body.as_bytes();
+        let body = self.remote.post(&mut requests, "/v1/batch", json, &mut self.answered)?;
+        self.requests = requests.is_reusable().then_some(requests);
         let results: Results = serde_json::from_slice(&body)
             .map_err(|error| Break::Final(format!("the server's answer is strange: {error}")))?;
         Ok(results.results)

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use sockeye_terminal::{Failure, OrFail, print, span::Span};
 
 use super::args::ServerOptions;
-use super::http::Line;
 use super::{Break, Remote};
 
 const EXAMPLES: &str = "\
@@ -93,12 +92,8 @@ pub fn run(options: &TicketOptions) -> Result<(), Failure> {
 }
 
 fn ask(remote: &Remote, body: &str) -> Result<String, Break> {
-    let mut line = Line::open(remote)?;
-    let mut answer = line.post(remote, "/v1/tickets", body.as_bytes())?;
-    if answer.status != 200 {
-        return Err(answer.refusal(&mut line));
-    }
-    let body = answer.whole(&mut line)?;
+    let mut requests = remote.requests()?;
+    let body = remote.post(&mut requests, "/v1/tickets", body.as_bytes(), &mut false)?;
     let issued: Issued = serde_json::from_slice(&body)
         .map_err(|error| Break::Final(format!("the server's answer is strange: {error}")))?;
     // It goes on into URLs and shells.

@@ -5,23 +5,34 @@ const FIRST_MS: u64 = 250;
 /// What the doubling stops at.
 pub(super) const LAST_MS: u64 = 30_000;
 
-/// Counts failures in a row.
+/// How long a client of a hub waits before its next attempt: counts failures in a row.
+///
+/// Each wait is what the server asked for, plus a random part of a bound. The bound doubles with each failure, from
+/// 250 ms to 30 s, so that a crowd of clients spreads out.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// Something went well.
-    pub(super) const fn reset(&mut self) {
+    pub const fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// Another failure: how long to wait, in milliseconds. [client:hub-retry] At least `hint_ms`, what the server
-    /// has asked for; on top comes a random part of a bound that doubles, so that a crowd spreads out.
-    ///
-    /// After the first failure that bound is zero: the server may have restarted, or wants us back at once. Who is
-    /// sent away (`busy`) waits at least half of the bound, since he has to come each time later.
+    /// The wait after a lost connection, in milliseconds, from 64 random bits. The first one is `hint_ms` alone: the
+    /// server may have restarted.
+    pub fn after_loss(&mut self, hint_ms: u64, bits: u64) -> u64 {
+        self.wait_ms(hint_ms, false, bits)
+    }
+
+    /// The wait after a refusal for lack of room, in milliseconds, from 64 random bits. It is at least half of the
+    /// bound, so that each attempt comes later than the one before.
+    pub fn when_busy(&mut self, hint_ms: u64, bits: u64) -> u64 {
+        self.wait_ms(hint_ms, true, bits)
+    }
+
+    /// Counts a failure, and gives the wait. [client:hub-retry] It is at least `hint_ms`.
     pub(super) fn wait_ms(&mut self, hint_ms: u64, busy: bool, bits: u64) -> u64 {
         self.failures = self.failures.saturating_add(1);
         let doublings = self.failures.saturating_sub(if busy { 1 } else { 2 });

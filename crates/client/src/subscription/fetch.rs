@@ -1,10 +1,10 @@
 //! An answer that is taken as a whole.
 
 use crate::exchange::{Exchange, head_lines, is_coded};
-use crate::{Error, HubError, Limits, Refusal};
+use crate::{Error, HubError, Limits, Refusal, Response};
 
 /// A response and as much of its body as has come.
-pub(super) struct Fetch {
+pub(crate) struct Fetch {
     exchange: Exchange,
     refusal_bytes_max: usize,
     body: Vec<u8>,
@@ -17,8 +17,8 @@ pub(super) struct Fetch {
 }
 
 impl Fetch {
-    /// The answer to a GET request.
-    pub(super) const fn new(limits: Limits, bytes_max: usize) -> Self {
+    /// The answer to a GET or POST request; both frame it alike.
+    pub(crate) const fn new(limits: Limits, bytes_max: usize) -> Self {
         Self {
             exchange: Exchange::new("GET", limits),
             refusal_bytes_max: limits.refusal_bytes_max,
@@ -37,7 +37,7 @@ impl Fetch {
     }
 
     /// Takes input; whether the whole answer is there.
-    pub(super) fn take(&mut self, input: &mut &mut [u8]) -> Result<bool, Error> {
+    pub(crate) fn take(&mut self, input: &mut &mut [u8]) -> Result<bool, Error> {
         self.begun |= !input.is_empty();
         if !self.has_head {
             self.has_head = self.exchange.take_head(input)?;
@@ -63,12 +63,12 @@ impl Fetch {
     }
 
     /// The connection has ended; whether the answer is whole by that.
-    pub(super) fn cut(&mut self) -> bool {
+    pub(crate) fn cut(&mut self) -> bool {
         self.cut |= self.has_head && self.exchange.at_eof() == Error::Ended;
         self.is_whole()
     }
 
-    pub(super) const fn has_head(&self) -> bool {
+    pub(crate) const fn has_head(&self) -> bool {
         self.has_head
     }
 
@@ -77,7 +77,7 @@ impl Fetch {
     }
 
     /// Status, whether the connection can be used again, and a header's value.
-    pub(super) fn head(&self) -> (u16, bool) {
+    pub(crate) fn head(&self) -> (u16, bool) {
         let keep_alive = !self.cut;
         self.exchange.with_head(|head| (head.status().code(), keep_alive && head.keep_alive()))
     }
@@ -94,6 +94,16 @@ impl Fetch {
 
     pub(super) fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// The answer itself.
+    pub(crate) fn into_response(self) -> Response {
+        let body = self.body;
+        self.exchange.with_head(|head| Response {
+            status: head.status(),
+            headers: head_lines(head.headers()),
+            body,
+        })
     }
 
     /// The answer as one that was not asked for.
