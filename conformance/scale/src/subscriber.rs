@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Deserialize;
+use sockeye_http1::ResponseHead;
 use sockeye_reactor::Key;
 
 use crate::lines::Ways;
@@ -304,7 +305,13 @@ impl Subscriber {
     }
 
     /// A poll was answered, or a stream refused.
-    fn hear_answer(&mut self, status: u16, head: &str, body: &[u8], link: &mut Link<'_>) {
+    fn hear_answer(
+        &mut self,
+        status: u16,
+        head: &ResponseHead<'_, '_>,
+        body: &[u8],
+        link: &mut Link<'_>,
+    ) {
         let is_poll = matches!(self.transport, Transport::LongPoll | Transport::ShortPoll(_));
         match status {
             200 | 204 | 304 if is_poll => {}

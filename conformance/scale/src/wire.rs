@@ -1,6 +1,8 @@
 //! What comes on a connection, whatever form it has.
 
-use sockeye_http1::chunked;
+use sockeye_client::Limits;
+use sockeye_client::sans_io::Exchange;
+use sockeye_http1::{ResponseHead, chunked};
 use sockeye_sse::{Item, Parser};
 use sockeye_websocket::{Assembler, Config, Connection, Event, MaskKey, Message};
 
@@ -18,7 +20,7 @@ pub(crate) enum Said<'a> {
     /// A whole response.
     Response {
         status: u16,
-        head: &'a str,
+        head: &'a ResponseHead<'a, 'a>,
         body: &'a [u8],
     },
     /// The stream is open.
@@ -36,15 +38,9 @@ pub(crate) enum Said<'a> {
     Finished,
 }
 
-/// Bytes of a head, at the most.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
-
 pub(crate) enum Wire {
     /// A head is expected, or a body that belongs to it.
-    Http {
-        held: Vec<u8>,
-        form: Form,
-    },
+    Http(Box<Answers>),
     WebSocket(Box<(Connection, Assembler)>),
     Events(Box<(chunked::Decoder, Parser, String)>),
 }
@@ -54,8 +50,12 @@ fn mask() -> MaskKey {
 }
 
 impl Wire {
-    pub(crate) const fn new(form: Form) -> Self {
-        Self::Http { held: Vec::new(), form }
+    pub(crate) fn new(form: Form) -> Self {
+        Self::Http(Box::new(Answers {
+            answer: Exchange::new("GET", Limits::DEFAULT),
+            body: Vec::new(),
+            form,
+        }))
     }
 
     /// Takes what was read; what it said goes to `said`, what has to be answered to `out`.
@@ -71,12 +71,13 @@ impl Wire {
         match self {
             Self::WebSocket(inner) => frames(&mut inner.0, &mut inner.1, bytes, out, said),
             Self::Events(inner) => events(&mut inner.0, &mut inner.1, &mut inner.2, bytes, said),
-            Self::Http { held, form } => {
-                held.extend_from_slice(bytes);
-                let form = *form;
-                let Some(mut rest) = responses(held, form, said)? else { return Ok(()) };
+            Self::Http(answers) => {
+                let mut rest = bytes;
+                if !answers.receive(&mut rest, said)? {
+                    return Ok(());
+                }
                 said(Said::Open);
-                *self = match form {
+                *self = match answers.form {
                     Form::WebSocket => {
                         let connection = Connection::client(&Config::default(), Box::new(mask));
                         Self::WebSocket(Box::new((connection, Assembler::new(1 << 20))))
@@ -86,7 +87,7 @@ impl Wire {
                         Self::Events(Box::new((chunks, Parser::default(), String::new())))
                     }
                 };
-                self.receive(&mut rest, out, said)
+                self.receive(rest, out, said)
             }
         }
     }
@@ -100,51 +101,52 @@ impl Wire {
     }
 }
 
-/// Takes responses from the front of `held`; gives what follows a head that opens a stream.
-fn responses(
-    held: &mut Vec<u8>,
+/// The responses on a connection, up to the one that opens a stream.
+pub(crate) struct Answers {
+    answer: Exchange,
+    body: Vec<u8>,
     form: Form,
-    said: &mut dyn FnMut(Said<'_>),
-) -> Result<Option<Vec<u8>>, String> {
-    let mut used = 0;
-    let opened = loop {
-        let rest = &held[used..];
-        let Some(head_len) = head_len(rest) else {
-            if rest.len() > HEAD_BYTES_MAX {
-                return Err("a head without end".into());
-            }
-            break false;
-        };
-        let head = core::str::from_utf8(&rest[..head_len]).map_err(|_| "a head that is no text")?;
-        let status = head.get(9..12).and_then(|text| text.parse().ok());
-        let status: u16 = status.ok_or("a head without a status")?;
-        let opens = match form {
-            Form::Whole => false,
-            Form::WebSocket => status == 101,
-            Form::EventStream => status == 200,
-        };
-        if opens {
-            used += head_len;
-            break true;
-        }
-        let len = field(head, "content-length").map_or(Ok(0), str::parse::<usize>);
-        let end = head_len + len.map_err(|_| "a length that is no number")?;
-        let Some(body) = rest.get(head_len..end) else { break false };
-        said(Said::Response { status, head, body });
-        used += end;
-    };
-    held.drain(..used);
-    Ok(opened.then(|| core::mem::take(held)))
 }
 
-fn head_len(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
+impl Answers {
+    /// Tells of whole responses; true behind the head that opens a stream, whose bytes are left in `input`.
+    fn receive(
+        &mut self,
+        input: &mut &mut [u8],
+        said: &mut dyn FnMut(Said<'_>),
+    ) -> Result<bool, String> {
+        while self.answer.take_head(input).map_err(|error| error.to_string())? {
+            let status = self.answer.with_head(|head| head.status().code());
+            let opens = match self.form {
+                Form::Whole => false,
+                Form::WebSocket => status == 101,
+                Form::EventStream => status == 200,
+            };
+            if opens {
+                return Ok(true);
+            }
+            let mut rest = &**input;
+            while let Some(piece) =
+                self.answer.body(&mut rest).map_err(|error| error.to_string())?
+            {
+                self.body.extend_from_slice(piece);
+            }
+            let used = input.len() - rest.len();
+            *input = &mut core::mem::take(input)[used..];
+            if !self.answer.is_over() {
+                return Ok(false);
+            }
+            let body = core::mem::take(&mut self.body);
+            self.answer.with_head(|head| said(Said::Response { status, head, body: &body }));
+            self.answer = Exchange::new("GET", Limits::DEFAULT);
+        }
+        Ok(false)
+    }
 }
 
 /// The value of a field in a head.
-pub(crate) fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
-    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
-    fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+pub(crate) fn field<'h>(head: &'h ResponseHead<'_, '_>, name: &str) -> Option<&'h str> {
+    head.headers().single(name).ok().flatten()
 }
 
 fn frames(

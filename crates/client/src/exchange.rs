@@ -6,14 +6,16 @@ use sockeye_http1::{HeadEnd, HeaderStorage, ResponseFraming, ResponseHead};
 
 use crate::{Error, Limits, Refusal};
 
-/// Reads a response: interim ones are passed over, the head is given whole, the body in pieces.
+/// Reads one response: skips interim responses, gives the final head whole and the body in pieces.
+///
+/// The input behind the response stays where it is, so the next reader of the same connection takes it.
 ///
 /// ```text
 /// head ── interim: the next head ──┐
 ///  │ ▲─────────────────────────────┘
 ///  └─ final ──► body ── its end, or the connection's ──► over
 /// ```
-pub(crate) struct Exchange {
+pub struct Exchange {
     method: &'static str,
     limits: Limits,
     head: Vec<u8>,
@@ -34,7 +36,7 @@ enum Body {
 
 impl Exchange {
     /// The response to a request with this method.
-    pub(crate) const fn new(method: &'static str, limits: Limits) -> Self {
+    pub const fn new(method: &'static str, limits: Limits) -> Self {
         Self {
             method,
             limits,
@@ -46,7 +48,10 @@ impl Exchange {
     }
 
     /// Takes input until the final head is there; true once it is.
-    pub(crate) fn take_head(&mut self, input: &mut &mut [u8]) -> Result<bool, Error> {
+    ///
+    /// # Errors
+    /// What the server did wrong: no HTTP, a head over its limits, too many interim responses.
+    pub fn take_head(&mut self, input: &mut &mut [u8]) -> Result<bool, Error> {
         while matches!(self.body, Body::Ahead) {
             if !self.take_one_head(input)? {
                 return Ok(false);
@@ -89,15 +94,18 @@ impl Exchange {
     /// Lends the final head to `read`.
     ///
     /// # Panics
-    /// Before [`take_head`](Self::take_head) has said that it is there.
-    pub(crate) fn with_head<R>(&self, read: impl FnOnce(&ResponseHead<'_, '_>) -> R) -> R {
+    /// Before [`take_head`](Self::take_head) returned `true`.
+    pub fn with_head<R>(&self, read: impl FnOnce(&ResponseHead<'_, '_>) -> R) -> R {
         let mut storage = HeaderStorage::new();
         let head = ResponseHead::parse(&self.head, &mut storage, &self.limits.head);
         read(&head.expect("the head was parsed when it was complete"))
     }
 
     /// The next piece of the body, behind its head. `None`: all input is taken, or the body is over.
-    pub(crate) fn body<'b>(&mut self, input: &mut &'b [u8]) -> Result<Option<&'b [u8]>, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Http`] for chunks that are none.
+    pub fn body<'b>(&mut self, input: &mut &'b [u8]) -> Result<Option<&'b [u8]>, Error> {
         match &mut self.body {
             Body::Ahead | Body::Over => return Ok(None),
             Body::None | Body::Length(0) => self.body = Body::Over,
@@ -117,12 +125,12 @@ impl Exchange {
     }
 
     /// Whether the response has come to its end by what it said of its length.
-    pub(crate) const fn is_over(&self) -> bool {
+    pub const fn is_over(&self) -> bool {
         matches!(self.body, Body::Over | Body::None | Body::Length(0))
     }
 
     /// What the end of the connection means for the response.
-    pub(crate) const fn at_eof(&self) -> Error {
+    pub const fn at_eof(&self) -> Error {
         match self.body {
             Body::Over | Body::None | Body::Length(0) | Body::UntilClose => Error::Ended,
             Body::Ahead | Body::Length(_) | Body::Chunked(_) => Error::Truncated,

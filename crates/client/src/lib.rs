@@ -47,6 +47,7 @@ pub use web_socket::{ConnectOptions, Delivery, Opened, OwnedMessage, WebSocket};
 /// The clients as state machines, without sockets or clocks.
 pub mod sans_io {
     pub use crate::event_source::{event::SourceEvent, machine::EventSource};
+    pub use crate::exchange::Exchange;
     #[cfg(feature = "hub")]
     pub use crate::requests::RequestsMachine as Requests;
     #[cfg(feature = "hub")]

@@ -20,7 +20,7 @@ use crate::{Blocking, Error, Network, Url};
 ///
 /// let hub = Url::parse("http://127.0.0.1:8080")?;
 /// let headers = vec![("Authorization".to_owned(), "ApiKey …".to_owned())];
-/// let mut requests = Requests::new(hub, headers, Network::default())?;
+/// let mut requests = Requests::new(&hub, headers, Network::default())?;
 /// let answer = requests.post("/v1/batch", br#"{"channel":"news","data":"hello","key":"1"}"#)?;
 /// assert_eq!(answer.status.code(), 200);
 /// # Ok::<(), sockeye_client::Error>(())
@@ -34,7 +34,7 @@ impl Requests {
     ///
     /// # Errors
     /// [`Error::Usage`] for headers that cannot stand in a request, [`Error::System`] if there is no poller.
-    pub fn new(url: Url, headers: Vec<(String, String)>, network: Network) -> Result<Self, Error> {
+    pub fn new(url: &Url, headers: Vec<(String, String)>, network: Network) -> Result<Self, Error> {
         let machine = RequestsMachine::new(url, headers, network.limits)?;
         let inner = Blocking::new(machine, network).map_err(|error| Error::System(error.kind()))?;
         Ok(Self { inner })

@@ -1,14 +1,16 @@
 //! How connections are opened: what is asked for, and whether the answer gives it.
 
+use sockeye_client::Limits;
+use sockeye_client::sans_io::Exchange;
 use sockeye_deflate::{ClientOffer, EXTENSION_NAME, Params, Session};
 use sockeye_frame::{MaskKey, Role};
 use sockeye_handshake::{Challenge, ClientRequest, Extensions, VerifyError};
 use sockeye_http::{HeaderName, HeaderValue, Status};
-use sockeye_http1::{Body, HeaderStorage, Limits, RequestWriter, ResponseHead};
+use sockeye_http1::{Body, RequestWriter, ResponseHead};
 use sockeye_terminal::{Failure, OrFail};
 
 use super::fault::Fault;
-use super::http::{Answers, HeadReader};
+use super::http::Answers;
 use super::target::Target;
 use super::wire::{Bare, Events, Frames, Heard};
 
@@ -59,7 +61,7 @@ pub(super) enum Wire {
 /// A request that is not answered yet.
 pub(super) struct Opening {
     challenge: Option<Challenge>,
-    head: HeadReader,
+    answer: Exchange,
 }
 
 impl Opener {
@@ -96,7 +98,10 @@ impl Opener {
             Purpose::Requests => return Ok(Wire::Answers(Box::new(Answers::new()))),
             Purpose::Bare(bytes) => return Ok(Wire::Bare(Bare::new(*bytes))),
         }
-        Ok(Wire::Opening(Box::new(Opening { challenge, head: HeadReader::new() })))
+        Ok(Wire::Opening(Box::new(Opening {
+            challenge,
+            answer: Exchange::new("GET", Limits::DEFAULT),
+        })))
     }
 
     /// The user's header lines, as they are written.
@@ -140,20 +145,14 @@ impl Opener {
         opening: &mut Opening,
         input: &mut &mut [u8],
     ) -> Result<Option<(Wire, Heard<'static>)>, Fault> {
-        while let Some(head) = opening.head.read(input)? {
-            let mut storage = HeaderStorage::new();
-            let head = ResponseHead::parse(&head, &mut storage, &Limits::DEFAULT)?;
-            let status = head.status();
-            if status.is_informational() && status != Status::SWITCHING_PROTOCOLS {
-                continue;
-            }
-            let opened = match &opening.challenge {
-                Some(challenge) => self.open_websocket(challenge, &head)?,
-                None => (self.open_events(&head)?, Heard::Open { window: None }),
-            };
-            return Ok(Some(opened));
+        if !opening.answer.take_head(input)? {
+            return Ok(None);
         }
-        Ok(None)
+        let opened = opening.answer.with_head(|head| match &opening.challenge {
+            Some(challenge) => self.open_websocket(challenge, head),
+            None => Ok((self.open_events(head)?, Heard::Open { window: None })),
+        });
+        opened.map(Some)
     }
 
     fn open_websocket(

@@ -11,8 +11,7 @@ impl Remote {
     pub(super) fn requests(&self) -> Result<Requests, Break> {
         let headers =
             self.authorization.iter().map(|value| ("Authorization".to_owned(), value.clone()));
-        let url = self.address.url.clone();
-        let requests = Requests::new(url, headers.collect(), self.network.clone());
+        let requests = Requests::new(&self.address.url, headers.collect(), self.network.clone());
         requests.map_err(|error| self.explain(&error))
     }
 

@@ -50,7 +50,7 @@ impl Requests {
     /// # Errors
     /// [`UsageError::Header`] if they cannot stand in a request.
     pub fn new(
-        url: Url,
+        url: &Url,
         headers: Vec<(String, String)>,
         limits: Limits,
     ) -> Result<Self, UsageError> {

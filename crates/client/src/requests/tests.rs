@@ -7,7 +7,7 @@ const START: Time = Time::from_millis(1_000);
 fn machine() -> Requests {
     let url = Url::parse("http://hub.example/base/").expect("a URL");
     let headers = vec![("Authorization".to_owned(), "ApiKey k".to_owned())];
-    Requests::new(url, headers, Limits::DEFAULT).expect("good headers")
+    Requests::new(&url, headers, Limits::DEFAULT).expect("good headers")
 }
 
 /// A machine whose request is on its way.
@@ -124,7 +124,7 @@ fn silence_has_a_bound_and_bytes_are_none() {
 fn what_cannot_stand_in_a_request_is_refused() {
     let url = Url::parse("http://hub.example").expect("a URL");
     let headers = vec![("A".to_owned(), "b\r\nc".to_owned())];
-    let bad = Requests::new(url, headers, Limits::DEFAULT).map(|_| ());
+    let bad = Requests::new(&url, headers, Limits::DEFAULT).map(|_| ());
     assert_eq!(bad, Err(UsageError::Header));
     let bad = machine().post("/a b", b"", START, &mut Vec::new());
     assert_eq!(bad, Err(Error::Usage(UsageError::Url)));
