@@ -29,10 +29,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use sockeye_hub::Epoch;
-use sockeye_server::Server;
+use sockeye_server::{Net, Server};
 use sockeye_service::sequencing::Sequencer;
 use sockeye_service::{Holdings, Service};
-use sockeye_simnet::{Faults, Random, SimNet, each_seed};
+use sockeye_simnet::{Faults, Random, SealedNet, SimNet, each_seed};
 
 use client::Client;
 use publisher::Publisher;
@@ -83,10 +83,10 @@ enum Who {
     Clients,
 }
 
-struct Run {
+struct Run<N: Net> {
     /// The servers, each with its network.
     nets: Vec<SimNet>,
-    servers: Vec<Server<SimNet, Service>>,
+    servers: Vec<Server<N, Service>>,
     /// What joins them, if they are several.
     order: Option<Order>,
     truth: Rc<RefCell<Truth>>,
@@ -109,26 +109,34 @@ fn each_world(what: &str, seeds: u64, simulate: fn(u64) -> Totals, check: fn(&To
 }
 
 fn simulate(seed: u64) -> Totals {
-    play(Run::new(Random::new(seed), Who::Connections, 1))
+    simulate_world(seed, Random::new(seed), Who::Connections, 1)
 }
 
 fn simulate_clients(seed: u64) -> Totals {
-    play(Run::new(Random::new(seed), Who::Clients, 1))
+    simulate_world(seed, Random::new(seed), Who::Clients, 1)
 }
 
 fn simulate_workers(seed: u64) -> Totals {
     let mut random = Random::new(seed);
     let workers = 2 + random.below(3);
-    play(Run::new(random, Who::Connections, workers))
+    simulate_world(seed, random, Who::Connections, workers)
 }
 
 fn simulate_clients_of_workers(seed: u64) -> Totals {
     let mut random = Random::new(seed);
     let workers = 2 + random.below(3);
-    play(Run::new(random, Who::Clients, workers))
+    simulate_world(seed, random, Who::Clients, workers)
 }
 
-fn play(mut run: Run) -> Totals {
+/// A quarter of the worlds has sockets that hold bytes, as those of TLS do.
+fn simulate_world(seed: u64, random: Random, who: Who, workers: usize) -> Totals {
+    match seed % 4 {
+        3 => play(Run::<SealedNet>::new(random, who, workers)),
+        _ => play(Run::<SimNet>::new(random, who, workers)),
+    }
+}
+
+fn play<N: Net + From<SimNet>>(mut run: Run<N>) -> Totals {
     let drain_at = if run.random.one_in(6) { run.random.below(TURNS) } else { usize::MAX };
     for turn in 0..TURNS {
         if turn == drain_at {
@@ -159,7 +167,7 @@ fn play(mut run: Run) -> Totals {
     run.totals
 }
 
-impl Run {
+impl<N: Net + From<SimNet>> Run<N> {
     fn new(mut random: Random, who: Who, workers: usize) -> Self {
         let faults = if random.one_in(3) { Faults::default() } else { world::faults(&mut random) };
         let room_max = [100, 1_000, 30_000][random.below(3)];
@@ -194,7 +202,8 @@ impl Run {
             nets.push(SimNet::new(random.bits(), faults, room_max));
         }
         let servers = nets.iter().zip(services);
-        let server = |(net, it): (&SimNet, Service)| Server::new(net.clone(), it, limits.clone());
+        let server =
+            |(net, it): (&SimNet, Service)| Server::new(N::from(net.clone()), it, limits.clone());
         let servers = servers.map(server).collect();
         let mut totals = Totals { roomy: u64::from(roomy), ..Totals::default() };
         let (mut subscribers, mut clients) = (Vec::new(), Vec::new());
