@@ -11,6 +11,7 @@ pub(crate) mod limits;
 pub(crate) mod namespaces;
 pub(crate) mod presence;
 mod rates;
+pub(crate) mod refusal;
 pub(crate) mod reload;
 mod restore;
 pub(crate) mod session;

@@ -128,6 +128,7 @@ impl Engine<V1> {
             Ok(publish) => publish,
             Err(problem) => {
                 let counted = if counts { self.count_message(who).map(|_| ()) } else { Ok(()) };
+                let counted = counted.map_err(Problem::from);
                 return self.note(job, line, None, Err(counted.err().unwrap_or(problem)));
             }
         };

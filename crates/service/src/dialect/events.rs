@@ -9,7 +9,7 @@ use crate::dialect::writer::StreamWriter;
 use crate::engine::NOWHERE;
 use crate::engine::access::Principal;
 use crate::engine::presence::Watch;
-use crate::wire::CloseReason;
+use crate::wire::{CloseReason, Problem};
 
 impl Service {
     /// An event stream, or a bare WebSocket, is open.
@@ -28,8 +28,8 @@ impl Service {
         let targets: Vec<&str> = channels.iter().map(String::as_str).collect();
         let mut problems = Vec::new();
         let from = (start, watch);
-        let taken = self.engine.subscribe(subscriber, who, &targets, from, |channel, problem| {
-            problems.push((channel, problem));
+        let taken = self.engine.subscribe(subscriber, who, &targets, from, |channel, refusal| {
+            problems.push((channel, Problem::from(refusal)));
         });
         let cursor = self.engine.cursor_of(subscriber);
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };

@@ -10,6 +10,7 @@ use sockeye_server::{
 use crate::engine::NOWHERE;
 use crate::engine::body::Body;
 use crate::engine::dialect::{self, Dialect, NotSent, Notice, Outlet, StreamName};
+use crate::engine::refusal::End;
 use crate::wire::{self, CloseReason, Control, CursorText};
 
 /// Our dialect.
@@ -173,7 +174,7 @@ impl Outlet<V1> for Context<'_> {
         let _ = match notice {
             // It has no words for a gap, and a loss is never silent.
             Notice::Gap(_) if to.delivery == Delivery::Bare => {
-                return self.end(to, CloseReason::Reconnect, None, NOWHERE);
+                return goaway(self, to, CloseReason::Reconnect, None, NOWHERE);
             }
             Notice::Gap(gap) => control(self, to, &Control::Gap(wire::Gap::from(gap))),
             Notice::Sync { cursor, gaps, replayed } => {
@@ -196,13 +197,23 @@ impl Outlet<V1> for Context<'_> {
         };
     }
 
-    /// [service:goaway]
-    fn end(&mut self, to: &Recipient, reason: CloseReason, retry_ms: Option<u64>, cursor: Cursor) {
-        let cursor = cursor_text(to, cursor);
-        // The loop reports a stream that is gone.
-        let _ = control(self, to, &Control::Goaway { reason, retry_ms, cursor: &cursor });
-        self.close(to.stream, CloseCode::new(reason.code()), &reason.text(retry_ms));
+    fn end(&mut self, to: &Recipient, reason: End, retry_ms: Option<u64>, cursor: Cursor) {
+        goaway(self, to, reason.into(), retry_ms, cursor);
     }
+}
+
+/// Says why a stream ends, and ends it. [service:goaway]
+pub(crate) fn goaway(
+    context: &mut Context<'_>,
+    to: &Recipient,
+    reason: CloseReason,
+    retry_ms: Option<u64>,
+    cursor: Cursor,
+) {
+    let cursor = cursor_text(to, cursor);
+    // The loop reports a stream that is gone.
+    let _ = control(context, to, &Control::Goaway { reason, retry_ms, cursor: &cursor });
+    context.close(to.stream, CloseCode::new(reason.code()), &reason.text(retry_ms));
 }
 
 /// A cursor as a stream is given it.

@@ -43,13 +43,13 @@ impl Service {
             self.engine.hub.connect().inspect_err(|_| self.engine.bounds.rejections.full += 1)?;
         let mut refusal = None;
         let from = (start, Watch::No);
-        let taken = self.engine.subscribe(subscriber, who, &channels, from, |_, problem| {
-            refusal.get_or_insert(problem);
+        let taken = self.engine.subscribe(subscriber, who, &channels, from, |_, refused| {
+            refusal.get_or_insert(refused);
         });
-        if let Some(problem) = refusal {
+        if let Some(refusal) = refusal {
             // An answer without one of the channels would look like silence in it.
             self.engine.leave(subscriber);
-            return Err(problem);
+            return Err(refusal.into());
         }
         let (mut body, rest, cursor) = self.fill(subscriber);
         for channel in taken.ended {
@@ -62,9 +62,9 @@ impl Service {
             let cursor = self.proved(cursor, who);
             return Ok(answer_at_once(body, rest, &cursor, &tag).into());
         }
-        if let Err(problem) = self.engine.admit_user(who) {
+        if let Err(refusal) = self.engine.admit_user(who) {
             self.engine.leave(subscriber);
-            return Err(problem);
+            return Err(refusal.into());
         }
         // [service:presence-polls] Now that nothing of it was refused, and it is to be held.
         for target in channels.iter().filter_map(|name| Target::new(name).ok()) {

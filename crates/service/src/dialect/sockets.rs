@@ -12,6 +12,7 @@ use crate::engine::Before;
 use crate::engine::NOWHERE;
 use crate::engine::access::Principal;
 use crate::engine::presence::Watch;
+use crate::engine::refusal::End;
 use crate::publishing::Asker;
 use crate::wire::{
     CloseReason, Code, Command, Control, Credential, CursorText, Id, Problem, Publish, Refused,
@@ -156,7 +157,7 @@ impl Service {
             Ok(Before::Used) => {}
             Err(_) => session.refused += 1,
         }
-        counted.map(|_| ())
+        counted.map(|_| ()).map_err(Problem::from)
     }
 
     /// Refuses a command that came too soon. Who does not listen to that is sent away.
@@ -227,7 +228,8 @@ impl Service {
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
         let who = session.principal.clone();
         let from = (start, watch);
-        let taken = self.engine.subscribe(subscriber, &who, &targets, from, |channel, problem| {
+        let taken = self.engine.subscribe(subscriber, &who, &targets, from, |channel, refusal| {
+            let problem = Problem::from(refusal);
             let error = Control::Error { id, channel: Some(channel), problem: &problem };
             let _ = line.control(&error);
         });
@@ -305,7 +307,7 @@ impl Service {
         let Some(subscriber) = connected else { return };
         if !known && self.engine.access.asks_first(&self.engine.namespaces) {
             let end = context.now() + self.engine.limits.greeting_ms;
-            self.engine.set_end(subscriber, end, CloseReason::AuthTimeout);
+            self.engine.set_end(subscriber, end, End::Unidentified);
         }
         let cursor = CursorText::new(self.engine.cursor_of(subscriber));
         let session = format!("{:x}", stream.to_u128());

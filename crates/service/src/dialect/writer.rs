@@ -5,7 +5,6 @@ use sockeye_server::{CloseCode, Context, SendError, StreamKey};
 
 use super::outlet::{self, Delivery, Recipient};
 use crate::Service;
-use crate::engine::dialect::Outlet;
 use crate::wire::{CloseReason, Control, CursorText, Problem, position_event};
 
 /// A stream, and where to write what it is told.
@@ -69,7 +68,7 @@ impl StreamWriter<'_, '_> {
 
     /// Says why the stream ends, and ends it.
     pub(crate) fn goaway(&mut self, reason: CloseReason, retry_ms: Option<u64>, cursor: Cursor) {
-        self.context.end(&self.to, reason, retry_ms, cursor);
+        outlet::goaway(self.context, &self.to, reason, retry_ms, cursor);
     }
 }
 

@@ -11,7 +11,7 @@ use sockeye_auth::{
 use sockeye_hub::{ChannelName, Target};
 
 use crate::engine::namespaces::{Namespaces, Publishers, Readers};
-use crate::wire::{Code, Problem};
+use crate::engine::refusal as engine;
 
 /// Who may do what.
 #[derive(Debug)]
@@ -369,15 +369,12 @@ impl Access {
         wanted: &Identity,
         life_ms: u64,
         now_ms: u64,
-    ) -> Result<String, Problem> {
-        let none = |message| Problem::new(Code::Forbidden, message);
+    ) -> Result<String, engine::Refusal> {
         let Self::Guarded(guard) = self else {
-            return Err(none("an open server has no tickets, and needs none"));
+            return Err(engine::Refusal::TicketsNotNeeded);
         };
         let Some(tickets) = &mut guard.tickets else {
-            return Err(none(
-                "this server has no tickets: its configuration has no secret for them",
-            ));
+            return Err(engine::Refusal::TicketsOff);
         };
         // Whoever shows nothing could fill the store with tickets for nothing.
         if !who.is_known() {

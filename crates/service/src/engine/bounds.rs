@@ -11,8 +11,8 @@ use crate::engine::access::{Account, Principal};
 use crate::engine::dialect::{Dialect, StreamName};
 use crate::engine::limits::Limits;
 use crate::engine::rates::{Before, Bucket, Queue, Rate, Rates};
+use crate::engine::refusal::{End, Refusal};
 use crate::engine::shared_state::{RateLimits, lock};
-use crate::wire::{CloseReason, Code, Problem};
 
 /// What has been done lately, and how often something was refused for it.
 #[derive(Debug)]
@@ -107,15 +107,13 @@ impl<D: Dialect> Engine<D> {
     /// # Errors
     /// It is one too many.
     // [service:bound-rate]
-    pub(crate) fn count_message(&mut self, who: &Principal) -> Result<Before, Problem> {
+    pub(crate) fn count_message(&mut self, who: &Principal) -> Result<Before, Refusal> {
         let Some(account) = who.account() else { return Ok(Before::Full) };
         let (limits, rate, now_ms) = (&self.limits, self.limits.message_rate(), self.now_ms);
         let taken = self.bounds.rates.take_message(&account, rate, limits.rated_max, now_ms);
         taken.map_err(|wait_ms| {
             self.bounds.rejections.messages += 1;
-            let most = limits.messages_per_second;
-            let message = format!("more than {most} a second; the next is taken in {wait_ms} ms");
-            Problem::new(Code::RateLimited, message)
+            Refusal::RateLimited { per_second: limits.messages_per_second, wait_ms }
         })
     }
 
@@ -125,30 +123,29 @@ impl<D: Dialect> Engine<D> {
         &mut self,
         stream: D::Stream,
         who: &Principal,
-    ) -> Result<(), (CloseReason, u64)> {
+    ) -> Result<(), (End, u64)> {
         let (rate, retry_ms) = (self.limits.handshake_rate(), self.retry_ms(stream));
         // [service:bound-handshakes]
         let (wait_ms_max, now_ms) = (self.limits.handshake_wait_ms_max, self.now_ms);
         if let Err(wait_ms) = self.bounds.rates.take_handshake(rate, wait_ms_max, now_ms) {
             self.bounds.rejections.handshakes += 1;
-            return Err((CloseReason::TryAgain, retry_ms + wait_ms));
+            return Err((End::TryAgain, retry_ms + wait_ms));
         }
         match self.admit_user(who) {
             Ok(()) => Ok(()),
-            Err(_) => Err((CloseReason::TooManyConnections, retry_ms)),
+            Err(_) => Err((End::TooManyConnections, retry_ms)),
         }
     }
 
     /// Whether a known user may have one more stream or waiting poll.
     // [service:bound-user]
-    pub(crate) fn admit_user(&mut self, who: &Principal) -> Result<(), Problem> {
+    pub(crate) fn admit_user(&mut self, who: &Principal) -> Result<(), Refusal> {
         let most = self.limits.connections_per_user;
         if self.sessions.of_user(who) < most {
             return Ok(());
         }
         self.bounds.rejections.connections += 1;
-        let message = format!("this user has {most} connections already");
-        Err(Problem::new(Code::TooManyConnections, message))
+        Err(Refusal::TooManyConnections { most })
     }
 
     /// How long a client that is refused by a status is to wait: spread, so that a crowd does not
@@ -164,12 +161,7 @@ impl<D: Dialect> Engine<D> {
     }
 
     /// When a stream that begins now ends at the latest, and as what.
-    pub(crate) fn end_of(
-        &self,
-        stream: D::Stream,
-        who: &Principal,
-        now: Time,
-    ) -> (Time, CloseReason) {
+    pub(crate) fn end_of(&self, stream: D::Stream, who: &Principal, now: Time) -> (Time, End) {
         let expires = who.ends_ms().map_or(Time::NEVER, |it| now + it.saturating_sub(self.now_ms));
         // [service:lifetime]
         let grown_old = match self.limits.lifetime_ms {
@@ -177,8 +169,8 @@ impl<D: Dialect> Engine<D> {
             ms => now + (ms - (scatter(ms / 10, stream.spread()) - ms / 10)),
         };
         match grown_old < expires {
-            true => (grown_old, CloseReason::Lifetime),
-            false => (expires, CloseReason::Expired),
+            true => (grown_old, End::Lifetime),
+            false => (expires, End::Expired),
         }
     }
 

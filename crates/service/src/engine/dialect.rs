@@ -18,8 +18,9 @@ use sockeye_server::Time;
 
 use super::access::{Access, Principal};
 use super::body::Body;
+use super::refusal::End;
 use super::session::Session;
-use crate::wire::{self, CloseReason};
+use crate::wire;
 
 /// A protocol that clients speak with the engine.
 pub(crate) trait Dialect: Sized + 'static {
@@ -161,11 +162,5 @@ pub(crate) trait Outlet<D: Dialect> {
     fn announcement(&mut self, to: &Recipient<D>, announcement: &D::Announcement);
 
     /// Ends a stream, and says why.
-    fn end(
-        &mut self,
-        to: &Recipient<D>,
-        reason: CloseReason,
-        retry_ms: Option<u64>,
-        cursor: Cursor,
-    );
+    fn end(&mut self, to: &Recipient<D>, reason: End, retry_ms: Option<u64>, cursor: Cursor);
 }

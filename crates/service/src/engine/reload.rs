@@ -7,7 +7,7 @@ use crate::engine::access::{Access, Standing};
 use crate::engine::dialect::{Delivery, Dialect, Outlet};
 use crate::engine::limits::Limits;
 use crate::engine::namespaces::Namespaces;
-use crate::wire::CloseReason;
+use crate::engine::refusal::End;
 
 /// What other settings meant for the streams that were open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,9 +63,9 @@ impl<D: Dialect> Engine<D> {
         for (subscriber, standing) in standings {
             let (count, reason) = match standing {
                 Standing::Same => continue,
-                Standing::Changed => (&mut reloaded.moved, CloseReason::Reconnect),
+                Standing::Changed => (&mut reloaded.moved, End::RightsChanged),
                 // [service:revoked]
-                Standing::Revoked => (&mut reloaded.revoked, CloseReason::Revoked),
+                Standing::Revoked => (&mut reloaded.revoked, End::Revoked),
             };
             match self.send_away(subscriber, reason, out) {
                 SentAway::No => {}
@@ -83,7 +83,7 @@ impl<D: Dialect> Engine<D> {
     fn send_away(
         &mut self,
         subscriber: SubscriberKey,
-        reason: CloseReason,
+        reason: End,
         out: &mut impl Outlet<D>,
     ) -> SentAway {
         let (cursor, anybody) = (self.cursor_of(subscriber), self.anybody.clone());
@@ -102,7 +102,7 @@ impl<D: Dialect> Engine<D> {
         let Some(session) = self.sessions.of_subscriber(subscriber) else { return SentAway::No };
         // All of them at once: they are not to come back so.
         let retry = Some(self.retry_ms(session.stream));
-        let retry = retry.filter(|_| reason != CloseReason::Revoked);
+        let retry = retry.filter(|_| reason != End::Revoked);
         out.end(&self.recipient(session), reason, retry, cursor);
         SentAway::Yes
     }

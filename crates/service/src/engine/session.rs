@@ -9,8 +9,8 @@ use sockeye_server::Time;
 use crate::engine::access::Principal;
 use crate::engine::body::Body;
 use crate::engine::dialect::{Delivery, Dialect, StreamName};
+use crate::engine::refusal::End;
 use crate::engine::shared_state::{UserStreams, lock};
-use crate::wire::CloseReason;
 
 /// One subscribed stream.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Session<D: Dialect> {
     /// When something is due: an answer to a poll, a greeting, the end of who it is or of its life.
     pub(crate) due: Time,
     /// As what it is ended then, if it is no poll.
-    pub(crate) ends_as: CloseReason,
+    pub(crate) ends_as: End,
     /// It was live and had no room: a slow reader, until it has caught up.
     pub(crate) lags: bool,
     /// Messages refused for their rate since it last rested.
@@ -47,7 +47,7 @@ impl<D: Dialect> Session<D> {
             principal,
             by_rule: delivery.fetches(),
             due: Time::NEVER,
-            ends_as: CloseReason::Expired,
+            ends_as: End::Expired,
             lags: false,
             refused: 0,
             replayed: 0,

@@ -12,8 +12,8 @@ use crate::engine::access::{Access, Principal};
 use crate::engine::body::Body;
 use crate::engine::dialect::{Delivery, Dialect, NotSent, Notice, Outlet, Recipient};
 use crate::engine::presence::Watch;
+use crate::engine::refusal::{End, Refusal};
 use crate::engine::session::{Session, Sessions};
-use crate::wire::{CloseReason, Problem};
 
 /// What a subscription came to.
 #[derive(Debug, Default)]
@@ -89,7 +89,7 @@ impl<D: Dialect> Engine<D> {
         let admitted = self.admit_stream(stream, &who).and_then(|()| {
             self.hub.connect().map_err(|_| {
                 self.bounds.rejections.full += 1;
-                (CloseReason::TryAgain, self.retry_ms(stream))
+                (End::TryAgain, self.retry_ms(stream))
             })
         });
         match admitted {
@@ -148,7 +148,7 @@ impl<D: Dialect> Engine<D> {
         let is_finished = self.hub.subscriber(key).is_none_or(|it| it.is_finished());
         let Some(session) = self.sessions.of_subscriber(key) else { return };
         if is_finished && session.delivery.ends_with_its_channels() {
-            out.end(&self.recipient(session), CloseReason::Ended, None, at);
+            out.end(&self.recipient(session), End::ChannelsEnded, None, at);
         }
     }
 
@@ -158,7 +158,7 @@ impl<D: Dialect> Engine<D> {
     }
 
     /// Says when a stream is ended, and as what.
-    pub(crate) fn set_end(&mut self, subscriber: SubscriberKey, end: Time, reason: CloseReason) {
+    pub(crate) fn set_end(&mut self, subscriber: SubscriberKey, end: Time, reason: End) {
         if let Some(session) = self.sessions.of_subscriber_mut(subscriber) {
             session.ends_as = reason;
         }
@@ -200,11 +200,11 @@ impl<D: Dialect> Engine<D> {
         who: &Principal,
         targets: &[&'t str],
         (start, watch): (Start, Watch),
-        mut refused: impl FnMut(&'t str, Problem),
+        mut refused: impl FnMut(&'t str, Refusal),
     ) -> Taken<'t> {
         let mut taken = Taken::default();
         for text in targets {
-            let subscribed = Target::new(text).map_err(Problem::from).and_then(|target| {
+            let subscribed = Target::new(text).map_err(Refusal::from).and_then(|target| {
                 who.may_subscribe(target, &self.namespaces)?;
                 if watch == Watch::Yes {
                     self.check_watch(target)?;
@@ -230,7 +230,7 @@ impl<D: Dialect> Engine<D> {
                         }
                     }
                 }
-                Err(problem) => refused(text, problem),
+                Err(refusal) => refused(text, refusal),
             }
         }
         taken
@@ -296,7 +296,7 @@ impl<D: Dialect> Engine<D> {
         }
         let cursor = self.cursor_of(key);
         let Some(session) = self.sessions.of_subscriber(key) else { return false };
-        out.end(&self.recipient(session), CloseReason::Expired, None, cursor);
+        out.end(&self.recipient(session), End::Expired, None, cursor);
         self.set_due(key, Time::NEVER);
         true
     }

@@ -7,17 +7,17 @@ use crate::engine::Engine;
 use crate::engine::access::Principal;
 use crate::engine::dialect::{Dialect, Outlet, Recipient};
 use crate::engine::namespaces::Namespaces;
-use crate::wire::{Code, Problem};
+use crate::engine::refusal::Refusal;
 
 impl<D: Dialect> Engine<D> {
     /// Whether a target can be watched.
-    pub(crate) fn check_watch(&self, target: Target<'_>) -> Result<(), Problem> {
+    pub(crate) fn check_watch(&self, target: Target<'_>) -> Result<(), Refusal> {
         let Target::Channel(channel) = target else {
-            return Err(Problem::new(Code::PresenceOff, "presence is of channels, by their names"));
+            return Err(Refusal::PresenceOfPattern);
         };
         match self.namespaces.of(channel.namespace()).presence_ms {
             Some(_) => Ok(()),
-            None => Err(Problem::new(Code::PresenceOff, "it is not kept who is there")),
+            None => Err(Refusal::PresenceOff),
         }
     }
 

@@ -5,7 +5,7 @@ use sockeye_hub::{Budget, Cursor, Gap, Item, Kind, Progress, Scope, Seq, Subscri
 use crate::engine::Engine;
 use crate::engine::body::Body;
 use crate::engine::dialect::{Delivery, Dialect, Notice, Outlet, Recipient};
-use crate::wire::CloseReason;
+use crate::engine::refusal::End;
 
 /// What a pull gives.
 type Items<D> = Vec<Item<Body<<D as Dialect>::Forms>>>;
@@ -67,7 +67,7 @@ impl<D: Dialect> Engine<D> {
                 }
                 Progress::More => {}
                 Progress::Overrun(cursor) => {
-                    out.end(&to, CloseReason::SlowReader, None, cursor);
+                    out.end(&to, End::SlowReader, None, cursor);
                     break;
                 }
             }

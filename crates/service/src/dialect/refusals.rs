@@ -1,0 +1,51 @@
+//! The engine's refusals and ends, in the words and codes of our dialect.
+
+use crate::engine::refusal::{End, Refusal};
+use crate::wire::{CloseReason, Code, Problem};
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Name(error) => error.into(),
+            Refusal::Hub(refusal) => refusal.into(),
+            Refusal::Access(refusal) => refusal.into(),
+            Refusal::RateLimited { per_second, wait_ms } => {
+                let message =
+                    format!("more than {per_second} a second; the next is taken in {wait_ms} ms");
+                Self::new(Code::RateLimited, message)
+            }
+            Refusal::TooManyConnections { most } => {
+                let message = format!("this user has {most} connections already");
+                Self::new(Code::TooManyConnections, message)
+            }
+            Refusal::PresenceOfPattern => {
+                Self::new(Code::PresenceOff, "presence is of channels, by their names")
+            }
+            Refusal::PresenceOff => Self::new(Code::PresenceOff, "it is not kept who is there"),
+            Refusal::TicketsNotNeeded => {
+                Self::new(Code::Forbidden, "an open server has no tickets, and needs none")
+            }
+            Refusal::TicketsOff => {
+                let message =
+                    "this server has no tickets: its configuration has no secret for them";
+                Self::new(Code::Forbidden, message)
+            }
+        }
+    }
+}
+
+impl From<End> for CloseReason {
+    fn from(end: End) -> Self {
+        match end {
+            End::TryAgain => Self::TryAgain,
+            End::TooManyConnections => Self::TooManyConnections,
+            End::ChannelsEnded => Self::Ended,
+            End::SlowReader => Self::SlowReader,
+            End::Lifetime => Self::Lifetime,
+            End::RightsChanged => Self::Reconnect,
+            End::Unidentified => Self::AuthTimeout,
+            End::Expired => Self::Expired,
+            End::Revoked => Self::Revoked,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Why the engine refuses something, and why it ends a stream.
+
+use sockeye_hub::NameError;
+
+/// Why the engine does not do what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The name of a channel is none, or the text of a pattern.
+    Name(NameError),
+    /// The hub does not take it.
+    Hub(sockeye_hub::Refusal),
+    /// The principal may not do it.
+    Access(sockeye_auth::Refusal),
+    /// The principal's rate limit is reached.
+    RateLimited {
+        /// The limit.
+        per_second: u32,
+        /// When the next message is taken, in milliseconds from now.
+        wait_ms: u64,
+    },
+    /// The user has as many streams as a user may have.
+    TooManyConnections {
+        /// How many these are.
+        most: usize,
+    },
+    /// Presence is kept of channels, and this is a pattern.
+    PresenceOfPattern,
+    /// Presence is not kept in this namespace.
+    PresenceOff,
+    /// Everybody may do everything here, so nobody needs a ticket.
+    TicketsNotNeeded,
+    /// There is no secret for tickets.
+    TicketsOff,
+}
+
+impl From<NameError> for Refusal {
+    fn from(error: NameError) -> Self {
+        Self::Name(error)
+    }
+}
+
+impl From<sockeye_hub::Refusal> for Refusal {
+    fn from(refusal: sockeye_hub::Refusal) -> Self {
+        Self::Hub(refusal)
+    }
+}
+
+impl From<sockeye_auth::Refusal> for Refusal {
+    fn from(refusal: sockeye_auth::Refusal) -> Self {
+        Self::Access(refusal)
+    }
+}
+
+/// Why the engine ends a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// There is no room now.
+    TryAgain,
+    /// The user has as many streams as a user may have.
+    TooManyConnections,
+    /// Every channel of the stream has ended.
+    ChannelsEnded,
+    /// History has overrun the reader.
+    SlowReader,
+    /// The stream is as old as streams get.
+    Lifetime,
+    /// The principal has other rights now.
+    RightsChanged,
+    /// The client did not say in time who it is.
+    Unidentified,
+    /// The principal's time is over.
+    Expired,
+    /// The credential is no longer good.
+    Revoked,
+}
