@@ -9,6 +9,7 @@ pub(crate) mod metrics;
 pub(crate) mod notices;
 pub(crate) mod outlet;
 mod polls;
+pub(crate) mod publishing;
 mod refusals;
 pub(crate) mod reply;
 mod requests;

@@ -10,6 +10,7 @@ pub(crate) mod dialect;
 pub(crate) mod limits;
 pub(crate) mod namespaces;
 pub(crate) mod presence;
+pub(crate) mod publishing;
 mod rates;
 pub(crate) mod refusal;
 pub(crate) mod reload;
@@ -32,8 +33,7 @@ use self::limits::Limits;
 use self::namespaces::Namespaces;
 use self::presence::Presence;
 use self::session::Sessions;
-use crate::publishing::Jobs;
-use crate::sequencing::Sequencing;
+use crate::sequencing::{Sequencing, Ticket};
 
 pub(crate) use self::rates::Before;
 
@@ -46,7 +46,10 @@ pub(crate) struct Engine<D: Dialect> {
     pub(crate) hub: Hub<Body<D::Forms>>,
     pub(crate) limits: Limits,
     pub(crate) sessions: Sessions<D>,
-    pub(crate) jobs: Jobs,
+    /// The ticket of the last publication.
+    tickets: Ticket,
+    /// Publications that wait for their outcome.
+    pub(crate) waiting: usize,
     /// Where publications are decided.
     pub(crate) sequencing: Sequencing,
     pub(crate) counters: Counters,
@@ -76,7 +79,8 @@ impl<D: Dialect> Engine<D> {
             hub: Hub::new(epoch, hub),
             bounds: Bounds::new(&limits),
             sessions: Sessions::default(),
-            jobs: Jobs::default(),
+            tickets: 0,
+            waiting: 0,
             sequencing: Sequencing::in_memory(),
             counters: Counters::default(),
             access: Access::Open,

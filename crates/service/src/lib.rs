@@ -2,7 +2,6 @@
 
 mod dialect;
 mod engine;
-mod publishing;
 pub mod sequencing;
 mod service;
 pub mod wire;

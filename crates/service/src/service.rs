@@ -10,6 +10,7 @@ use sockeye_server::{
 
 use crate::dialect::notices::RefusedCredential;
 use crate::dialect::outlet::{Delivery, V1};
+use crate::dialect::publishing::Jobs;
 use crate::dialect::reply::{self, json};
 use crate::dialect::surveys::Survey;
 use crate::dialect::{add_cors, cors_headers, routes::Resource};
@@ -28,6 +29,8 @@ use crate::wire::{CloseReason, Code, Problem};
 /// publishing into them. An [`App`] to run in a [`sockeye_server::Server`].
 pub struct Service {
     pub(crate) engine: Engine<V1>,
+    /// Publications of requests and commands that wait for their outcomes.
+    pub(crate) jobs: Jobs,
     /// The refused credential that an operator has not heard of yet.
     pub(crate) refused: Option<RefusedCredential>,
     /// The figures of all services of the process, if there are others.
@@ -78,7 +81,12 @@ pub(crate) enum Pending {
 impl Service {
     /// A service with an empty log, in a life of it that has not been before.
     pub fn new(epoch: Epoch, hub: Config, limits: Limits) -> Self {
-        Self { engine: Engine::new(epoch, hub, limits), refused: None, survey: None }
+        Self {
+            engine: Engine::new(epoch, hub, limits),
+            jobs: Jobs::default(),
+            refused: None,
+            survey: None,
+        }
     }
 
     /// Makes it the service number `which`, from 0, of those that share `state`.
@@ -127,7 +135,7 @@ impl Service {
     /// What is held for streams and requests that are open: nothing, once they are gone and the log
     /// has answered.
     pub fn holdings(&self) -> Holdings {
-        let (held, jobs, waiting) = self.engine.jobs.counts();
+        let (held, jobs, waiting) = self.jobs.counts();
         Holdings {
             streams: self.engine.sessions.len(),
             due: self.engine.due.len() + self.engine.answerable.len(),
@@ -211,7 +219,7 @@ impl Service {
     /// Whether a stream is one of the service's.
     pub fn owns(&self, stream: StreamKey) -> bool {
         let is_session = self.engine.sessions.of_stream(stream).is_some();
-        is_session || self.engine.jobs.holds(stream) || self.surveys(stream)
+        is_session || self.jobs.holds(stream) || self.surveys(stream)
     }
 }
 
@@ -224,7 +232,7 @@ impl App for Service {
         context: &mut Context<'_>,
     ) -> Answer<PendingStream> {
         self.look_at_the_clock(context);
-        self.engine.follow(context);
+        self.follow(context);
         let mut answer = match self.answer_request(request, context) {
             Ok(answer) => answer,
             Err(problem) => {
@@ -269,7 +277,7 @@ impl App for Service {
             Pending::Poll(subscriber, until, who) => {
                 self.open_poll(stream, subscriber, until, who);
             }
-            Pending::Publishing(id) => self.engine.hold_publishing(id, stream),
+            Pending::Publishing(id) => self.hold_publishing(id, stream),
             Pending::Survey(question) => self.hold_survey(stream, question),
         }
     }
@@ -287,7 +295,7 @@ impl App for Service {
 
     fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
-        self.engine.follow(context);
+        self.follow(context);
         self.take_message(stream, message, context);
     }
 
@@ -314,8 +322,8 @@ impl App for Service {
 
     fn on_turn(&mut self, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
-        self.engine.follow(context);
-        self.engine.settle(context);
+        self.follow(context);
+        self.settle(context);
         self.answer_polls(context);
         self.engine.hear_of_presence();
         self.answer_survey(context);

@@ -30,6 +30,12 @@ impl From<Refusal> for Problem {
                     "this server has no tickets: its configuration has no secret for them";
                 Self::new(Code::Forbidden, message)
             }
+            Refusal::NoRoom => Self::new(Code::Overloaded, "too much waits for the log"),
+            Refusal::NotKept => Self::new(Code::Unavailable, "the log could not take it"),
+            Refusal::LogFailed => {
+                let message = "the log has failed; this message may or may not be kept";
+                Self::new(Code::Unavailable, message)
+            }
         }
     }
 }

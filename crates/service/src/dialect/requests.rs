@@ -7,11 +7,11 @@ use sockeye_server::{
 
 use super::cors;
 use crate::dialect::outlet::{Delivery, Envelope};
+use crate::dialect::publishing::Shape;
 use crate::dialect::reply::{self, NO_STORE, json};
 use crate::dialect::routes::{Method, Resource};
 use crate::engine::access::Principal;
 use crate::engine::presence::Watch;
-use crate::publishing::Shape;
 use crate::wire::reply::{cut_history, history, position};
 use crate::wire::{
     Batch, Code, Options, Problem, Query, path_segment, publish_json, publish_raw, resume,
@@ -116,18 +116,18 @@ impl Service {
                 self.known(query, &[], Cursors::Unknown)?;
                 let publish = publish_json(request.body, &self.engine.limits.wire)?;
                 let items = std::iter::once((None, Ok(publish)));
-                Ok(self.engine.publish_request(who, Shape::One, items, context))
+                Ok(self.publish_request(who, Shape::One, items, context))
             }
             Resource::Batch => {
                 self.known(query, &[], Cursors::Unknown)?;
                 let batch = Batch::new(request.body, &self.engine.limits.wire)?;
                 let items = batch.map(|(line, item)| (Some(line), item));
-                Ok(self.engine.publish_request(who, Shape::Many, items, context))
+                Ok(self.publish_request(who, Shape::Many, items, context))
             }
             Resource::Close(channel) => {
                 self.known(query, &[], Cursors::Unknown)?;
                 let channel = path_segment(channel)?;
-                Ok(self.engine.end_channel(who, &channel, context))
+                Ok(self.end_channel(who, &channel, context))
             }
             Resource::Health | Resource::Ready | Resource::Metrics => {
                 Err(Problem::new(Code::Internal, "answered before"))
@@ -301,7 +301,7 @@ impl Service {
         let limits = self.engine.limits.wire;
         let publish = publish_raw(channel, content_type, request.body, options, &limits)?;
         let items = std::iter::once((None, Ok(publish)));
-        Ok(self.engine.publish_request(who, Shape::One, items, context))
+        Ok(self.publish_request(who, Shape::One, items, context))
     }
 
     /// Refuses parameters that are none of these, no credential's, and no cursor's where one may

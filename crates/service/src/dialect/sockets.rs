@@ -7,13 +7,13 @@ use sockeye_server::{CloseCode, Context, Message, StreamKey};
 
 use crate::Service;
 use crate::dialect::outlet::Delivery;
+use crate::dialect::publishing::Asker;
 use crate::dialect::writer::StreamWriter;
 use crate::engine::Before;
 use crate::engine::NOWHERE;
 use crate::engine::access::Principal;
 use crate::engine::presence::Watch;
 use crate::engine::refusal::End;
-use crate::publishing::Asker;
 use crate::wire::{
     CloseReason, Code, Command, Control, Credential, CursorText, Id, Problem, Publish, Refused,
 };
@@ -289,7 +289,7 @@ impl Service {
         let asker = Asker::Socket { stream, id };
         let Some(session) = self.engine.sessions.of_stream(stream) else { return };
         let who = session.principal.clone();
-        self.engine.publish(asker, &who, publish, context);
+        self.publish_one(asker, &who, publish, context);
     }
 
     /// A WebSocket with the subprotocol is open.

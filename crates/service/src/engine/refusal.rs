@@ -31,6 +31,12 @@ pub(crate) enum Refusal {
     TicketsNotNeeded,
     /// There is no secret for tickets.
     TicketsOff,
+    /// Too much waits for the log.
+    NoRoom,
+    /// The log could not take the publication.
+    NotKept,
+    /// The log has failed: the publication may or may not be kept.
+    LogFailed,
 }
 
 impl From<NameError> for Refusal {

@@ -6,6 +6,7 @@ use sockeye_hub::Cursor;
 use sockeye_server::{Reply, Status, StreamKey};
 
 use crate::dialect::reply::{json, problem};
+use crate::engine::publishing::Settled;
 use crate::wire::reply::{Outcome, published, results};
 use crate::wire::{Code, Id, Level, Problem, Receipt};
 
@@ -111,13 +112,4 @@ impl Item<'_> {
         let channel = self.channel.as_deref().unwrap_or_default();
         Ok(Receipt { channel, position, level, duplicate, subscribers })
     }
-}
-
-/// The result of a publication that was not refused: a receipt without its channel.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settled {
-    pub(crate) position: Cursor,
-    pub(crate) level: Level,
-    pub(crate) duplicate: bool,
-    pub(crate) subscribers: u64,
 }

@@ -1,8 +1,6 @@
 //! Publications: into the log, out to the subscribers, and an answer to their publishers.
 
-mod following;
 mod job;
-mod settling;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -11,14 +9,14 @@ use std::mem;
 use sockeye_hub::{ChannelName, Kind, Publication};
 use sockeye_server::{Answer, Context, Hold, StreamKey};
 
-use crate::Pending;
-use crate::dialect::outlet::{EntryBody, V1};
-use crate::engine::Engine;
+use super::writer::StreamWriter;
 use crate::engine::access::Principal;
 use crate::engine::counters::count;
-use crate::sequencing::{Decision, Sequencing, Ticket, Verdict};
-use crate::wire::{Channels, Code, Payload, Problem, Publish};
-pub(crate) use job::{Asker, Settled, Shape};
+use crate::engine::publishing::{Answered, Placed, Settled};
+use crate::sequencing::Ticket;
+use crate::wire::{Channels, Control, Payload, Problem, Publish};
+use crate::{Pending, Service};
+pub(crate) use job::{Asker, Shape};
 use job::{Item, Job};
 
 /// Jobs with publications that wait for their outcome.
@@ -31,18 +29,11 @@ pub(crate) struct Jobs {
     held: HashSet<StreamKey>,
     /// The job of each waiting publication, and the item in it.
     waiting: HashMap<Ticket, (u64, usize)>,
-    tickets: Ticket,
 }
 
-/// A publication that was not refused.
-enum Placed {
-    Settled(Settled),
-    Waiting(Ticket),
-}
-
-impl Engine<V1> {
+impl Service {
     /// Publishes for a command.
-    pub(crate) fn publish(
+    pub(crate) fn publish_one(
         &mut self,
         asker: Asker<'_>,
         who: &Principal,
@@ -81,13 +72,11 @@ impl Engine<V1> {
     ) -> Answer<Pending> {
         let mut job = self.jobs.begin(Asker::Request(None), Shape::One);
         let placed = ChannelName::new(channel).map_err(Problem::from).and_then(|name| {
-            who.may_publish(name, &self.namespaces)?;
-            self.count_message(who)?;
-            let publication = Publication {
-                kind: Kind::End,
-                ..Publication::new(name, EntryBody::new(Payload::empty()), 0)
-            };
-            self.place(publication, context)
+            who.may_publish(name, &self.engine.namespaces)?;
+            self.engine.count_message(who)?;
+            let end =
+                Publication { kind: Kind::End, ..Publication::new(name, Payload::empty(), 0) };
+            Ok(self.engine.publish(who, end, context)?)
         });
         self.note(&mut job, None, Some(Cow::Borrowed(channel)), placed);
         self.answer_or_hold(job)
@@ -96,7 +85,7 @@ impl Engine<V1> {
     /// Answers a job's request if all is settled, or holds it.
     fn answer_or_hold(&mut self, job: Job<'_>) -> Answer<Pending> {
         match job.unsettled {
-            0 => job.reply(self.spread_ms()).into(),
+            0 => job.reply(self.engine.spread_ms()).into(),
             _ => {
                 let pending = Pending::Publishing(job.id);
                 self.jobs.put_by(job);
@@ -127,7 +116,8 @@ impl Engine<V1> {
         let publish = match item {
             Ok(publish) => publish,
             Err(problem) => {
-                let counted = if counts { self.count_message(who).map(|_| ()) } else { Ok(()) };
+                let counted =
+                    if counts { self.engine.count_message(who).map(|_| ()) } else { Ok(()) };
                 let counted = counted.map_err(Problem::from);
                 return self.note(job, line, None, Err(counted.err().unwrap_or(problem)));
             }
@@ -138,50 +128,19 @@ impl Engine<V1> {
         let Publish { mut channels, payload, key, expect } = publish;
         for name in channels.as_mut_slice() {
             let channel = ChannelName::new(name).expect("checked when it was read");
-            let expect = expect.map(|expect| expect.in_epoch(self.hub.position().epoch));
+            let expect = expect.map(|expect| expect.in_epoch(self.engine.hub.position().epoch));
             let placed = expect.transpose().and_then(|expect| {
                 if counts {
-                    self.count_message(who)?;
+                    self.engine.count_message(who)?;
                 }
-                who.may_publish(channel, &self.namespaces)?;
-                let body = EntryBody::new(payload.clone());
                 let publication = Publication {
                     key: key.as_deref(),
                     expect,
-                    ..Publication::new(channel, body, payload.cost())
+                    ..Publication::new(channel, payload.clone(), payload.cost())
                 };
-                self.place(publication, context)
+                Ok(self.engine.publish(who, publication, context)?)
             });
             self.note(job, line, Some(mem::take(name)), placed);
-        }
-    }
-
-    /// Has a publication decided: by this service's hub, or behind the backbone.
-    fn place(
-        &mut self,
-        publication: Publication<'_, EntryBody>,
-        context: &mut Context<'_>,
-    ) -> Result<Placed, Problem> {
-        if self.sequencing.health().has_failed() {
-            return result_of(Verdict::Failed).map(Placed::Settled);
-        }
-        let is_full = self.jobs.waiting.len() >= self.limits.publishing_max;
-        if is_full && self.sequencing.makes_wait() {
-            return Err(no_room());
-        }
-        let ticket = self.jobs.next_ticket();
-        let decider = match &mut self.sequencing {
-            Sequencing::InLoop { decider, .. } => decider,
-            Sequencing::Behind { backbone, .. } => {
-                following::hand_over(backbone.as_mut(), publication, ticket)?;
-                return Ok(Placed::Waiting(ticket));
-            }
-        };
-        let payload = |body: &EntryBody| body.payload().clone();
-        match decider.decide(&mut self.hub, publication, payload, ticket, self.now_ms) {
-            Decision::Commit(position) => Ok(Placed::Settled(self.commit(position, context))),
-            Decision::Pending | Decision::PendingRepeat => Ok(Placed::Waiting(ticket)),
-            Decision::Answer(verdict) => result_of(verdict).map(Placed::Settled),
         }
     }
 
@@ -201,11 +160,70 @@ impl Engine<V1> {
                 None
             }
             Err(problem) => {
-                count(&mut self.counters.publications_refused, problem.code);
+                count(&mut self.engine.counters.publications_refused, problem.code);
                 Some(Err(problem))
             }
         };
         job.items.push(Item { line, channel, result });
+    }
+
+    /// Takes in the outcomes that have arrived from other services, and answers their publishers.
+    pub(crate) fn follow(&mut self, context: &mut Context<'_>) {
+        while let Some(answered) = self.engine.follow(context) {
+            self.settle_one(answered, context);
+        }
+    }
+
+    /// Takes in the log's answers since the last call.
+    pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
+        for step in self.engine.log_steps() {
+            if let Some(answered) = self.engine.take_step(step, context) {
+                self.settle_one(answered, context);
+            }
+        }
+    }
+
+    /// Gives a waiting publication its result, and answers its job if nothing else of it waits.
+    fn settle_one(&mut self, answered: Answered, context: &mut Context<'_>) {
+        let Answered { ticket, result } = answered;
+        let result = result.map_err(Problem::from);
+        if let Err(problem) = &result {
+            count(&mut self.engine.counters.publications_refused, problem.code);
+        }
+        if let Some(job) = self.jobs.settle(ticket, result) {
+            self.conclude(job, context);
+        }
+    }
+
+    /// Answers a job if all of it is settled.
+    fn conclude(&mut self, id: u64, context: &mut Context<'_>) {
+        if let Some(job) = self.jobs.take_settled(id) {
+            self.tell(&job, context);
+        }
+    }
+
+    /// Gives the results of a settled job to the client that asked.
+    fn tell(&mut self, job: &Job<'_>, context: &mut Context<'_>) {
+        match &job.asker {
+            Asker::Request(Some(stream)) => {
+                self.jobs.held.remove(stream);
+                // A client that is gone is told nothing; the message is in the log.
+                let _ = context.respond(*stream, job.reply(self.engine.spread_ms()));
+            }
+            Asker::Request(None) => {}
+            Asker::Socket { stream, id } => {
+                let mut line = StreamWriter::commands(*stream, context);
+                for item in &job.items {
+                    let (id, channel) = (id.as_ref(), item.channel.as_deref());
+                    let said = match item.receipt() {
+                        Ok(receipt) => line.control(&Control::Published { id, receipt }),
+                        Err(problem) => line.control(&Control::Error { id, channel, problem }),
+                    };
+                    // The loop reports a stream that is gone.
+                    let _ = said;
+                }
+            }
+        }
     }
 }
 
@@ -218,11 +236,6 @@ impl Jobs {
     /// Keeps a job until all of it is settled.
     fn put_by(&mut self, job: Job<'_>) {
         self.open.insert(job.id, job.into_owned());
-    }
-
-    fn next_ticket(&mut self) -> Ticket {
-        self.tickets += 1;
-        self.tickets
     }
 
     /// Gives a waiting publication its result; returns its job.
@@ -248,22 +261,4 @@ impl Jobs {
         self.open.get(&id).filter(|job| job.unsettled == 0)?;
         self.open.remove(&id)
     }
-}
-
-/// The result of a publication that made no new message.
-fn result_of(verdict: Verdict) -> Result<Settled, Problem> {
-    let unavailable = |message| Err(Problem::new(Code::Unavailable, message));
-    match verdict {
-        Verdict::Duplicate(position, level) => {
-            Ok(Settled { position, level, duplicate: true, subscribers: 0 })
-        }
-        Verdict::Refused(refusal) => Err(refusal.into()),
-        Verdict::NoRoom => Err(no_room()),
-        Verdict::NotKept => unavailable("the log could not take it"),
-        Verdict::Failed => unavailable("the log has failed; this message may or may not be kept"),
-    }
-}
-
-fn no_room() -> Problem {
-    Problem::new(Code::Overloaded, "too much waits for the log")
 }

@@ -1,0 +1,242 @@
+//! Publishing: from an offer to an entry of the log, and from there to the sessions.
+//!
+//! A publication is settled at once, or waits for its outcome under a ticket. Outcomes come one by
+//! one, each behind what it is about: so a client has its message before its receipt.
+
+use sockeye_hub::{ChannelName, Cursor, Publication, Seq};
+
+use super::refusal::Refusal;
+use crate::engine::Engine;
+use crate::engine::access::Principal;
+use crate::engine::body::Body;
+use crate::engine::dialect::{Dialect, Outlet};
+use crate::sequencing::{
+    Backbone, Decision, Full, Offer, Outcome, Sequenced, Sequencing, Step, Ticket, Verdict,
+};
+use crate::wire::{Level, Payload};
+
+/// A publication that was not refused.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Placed {
+    /// It is in the log.
+    Settled(Settled),
+    /// It waits for its outcome.
+    Waiting(Ticket),
+}
+
+/// The receipt of a publication.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settled {
+    pub(crate) position: Cursor,
+    /// How safe it is.
+    pub(crate) level: Level,
+    /// Whether its key is that of an earlier message, which this is the receipt of.
+    pub(crate) duplicate: bool,
+    /// The sessions that were subscribed to its channel.
+    pub(crate) subscribers: u64,
+}
+
+/// The outcome of a publication that waited.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) ticket: Ticket,
+    pub(crate) result: Result<Settled, Refusal>,
+}
+
+impl<D: Dialect> Engine<D> {
+    /// Publishes for a principal. It does not count against a rate limit: a dialect counts what it
+    /// takes for a message.
+    ///
+    /// # Errors
+    /// The principal may not publish there, or the log does not take the publication.
+    pub(crate) fn publish(
+        &mut self,
+        principal: &Principal,
+        publication: Publication<'_, Payload>,
+        out: &mut impl Outlet<D>,
+    ) -> Result<Placed, Refusal> {
+        principal.may_publish(publication.channel, &self.namespaces)?;
+        if self.sequencing.health().has_failed() {
+            return Err(Refusal::LogFailed);
+        }
+        if self.waiting >= self.limits.publishing_max && self.sequencing.makes_wait() {
+            return Err(Refusal::NoRoom);
+        }
+        self.tickets += 1;
+        let (ticket, now_ms) = (self.tickets, self.now_ms);
+        let decider = match &mut self.sequencing {
+            Sequencing::InLoop { decider, .. } => decider,
+            Sequencing::Behind { backbone, .. } => {
+                hand_over(backbone.as_mut(), publication, ticket)?;
+                return Ok(self.wait_for(ticket));
+            }
+        };
+        let publication = encodable(publication);
+        let payload = |body: &Body<D::Forms>| body.payload().clone();
+        match decider.decide(&mut self.hub, publication, payload, ticket, now_ms) {
+            Decision::Commit(position) => Ok(Placed::Settled(self.commit(position, out))),
+            Decision::Pending | Decision::PendingRepeat => Ok(self.wait_for(ticket)),
+            Decision::Answer(verdict) => result_of(verdict).map(Placed::Settled),
+        }
+    }
+
+    fn wait_for(&mut self, ticket: Ticket) -> Placed {
+        self.waiting += 1;
+        Placed::Waiting(ticket)
+    }
+
+    /// Takes in the outcomes that have arrived from elsewhere, up to the next that answers a
+    /// publication of this engine; `None` if there is no more. Call it until then before any request
+    /// that may bring a cursor, because another engine may have given that out and be further on.
+    // [service:follow-first]
+    pub(crate) fn follow(&mut self, out: &mut impl Outlet<D>) -> Option<Answered> {
+        while let Sequencing::Behind { backbone, health } = &mut self.sequencing
+            && let Some(outcome) = backbone.next()
+        {
+            let mut answered = None;
+            let followed = match outcome {
+                Outcome::Entry(entry, ticket) => {
+                    let settled = self.take_in(&entry, out);
+                    answered = ticket.map(|ticket| self.answer(ticket, Ok(settled)));
+                    Ok(())
+                }
+                Outcome::Void(seq) => self.hub.void(seq),
+                Outcome::Lost(seq) => {
+                    self.lose(seq, out);
+                    Ok(())
+                }
+                Outcome::Epoch(epoch) => {
+                    let begun = self.hub.begin_epoch(epoch);
+                    self.pull_all(out);
+                    begun
+                }
+                Outcome::Health(now) => {
+                    *health = now;
+                    Ok(())
+                }
+                Outcome::Answer(ticket, verdict) => {
+                    answered = Some(self.answer(ticket, result_of(verdict)));
+                    Ok(())
+                }
+            };
+            debug_assert!(followed.is_ok(), "outcomes come in the log's order: {followed:?}");
+            if answered.is_some() {
+                return answered;
+            }
+        }
+        None
+    }
+
+    /// The steps that the answers of this engine's own log ask for, since the last call.
+    pub(crate) fn log_steps(&mut self) -> Vec<Step<Ticket>> {
+        let mut steps = Vec::new();
+        if let Sequencing::InLoop { decider, .. } = &mut self.sequencing {
+            decider.settle(self.now_ms, &mut steps);
+        }
+        steps
+    }
+
+    /// Takes one of these steps.
+    pub(crate) fn take_step(
+        &mut self,
+        step: Step<Ticket>,
+        out: &mut impl Outlet<D>,
+    ) -> Option<Answered> {
+        match step {
+            Step::Commit(position, ticket) => {
+                let settled = self.commit(position, out);
+                return Some(self.answer(ticket, Ok(settled)));
+            }
+            Step::Answer(ticket, verdict) => return Some(self.answer(ticket, result_of(verdict))),
+            Step::Void(position) => {
+                let aborted = self.hub.abort(position);
+                debug_assert!(aborted.is_ok(), "a message that waits is pending");
+            }
+            Step::NextEpoch => {
+                self.hub.begin_next_epoch();
+                self.pull_all(out);
+            }
+            Step::Health(_) => {}
+        }
+        None
+    }
+
+    fn answer(&mut self, ticket: Ticket, result: Result<Settled, Refusal>) -> Answered {
+        // A backbone may answer a ticket that it was never given.
+        self.waiting = self.waiting.saturating_sub(1);
+        Answered { ticket, result }
+    }
+
+    /// Delivers an entry that was decided elsewhere.
+    fn take_in(&mut self, entry: &Sequenced, out: &mut impl Outlet<D>) -> Settled {
+        let Sequenced { position, ref channel, ref payload, kind, time_ms, level } = *entry;
+        // Entries between the head and this one never came.
+        self.lose(position.seq.previous(), out);
+        let name = ChannelName::new(channel).expect("names are checked where they come");
+        let cost = payload.cost();
+        // The sequencer has judged its key.
+        let publication =
+            Publication { kind, ..Publication::new(name, Body::new(payload.clone()), cost) };
+        let committed = self.deliver(out, |hub, delivery| {
+            let deliver = |subscriber, entry: &_| delivery.deliver(subscriber, entry);
+            let committed = hub.apply(position.seq, publication, time_ms, deliver);
+            committed.expect("no entry comes twice")
+        });
+        let subscribers = (committed.taken + committed.behind) as u64;
+        Settled { position, level, duplicate: false, subscribers }
+    }
+
+    /// Notes that the log has lost its entries up to `through`. Sessions that have not received them
+    /// get a gap. Entries that this engine has are not lost to it.
+    fn lose(&mut self, through: Seq, out: &mut impl Outlet<D>) {
+        // [service:lost-entries]
+        if through > self.hub.position().seq {
+            let lost = self.hub.lose(through);
+            debug_assert!(lost.is_ok(), "the lost entries are above the head: {lost:?}");
+            self.pull_all(out);
+        }
+    }
+
+    /// Commits the pending message at this position, and delivers it to its subscribers.
+    fn commit(&mut self, position: Cursor, out: &mut impl Outlet<D>) -> Settled {
+        let (now_ms, level) = (self.now_ms, self.sequencing.level());
+        let committed = self.deliver(out, |hub, delivery| {
+            let deliver = |subscriber, entry: &_| delivery.deliver(subscriber, entry);
+            let committed = hub.commit(position, now_ms, deliver);
+            committed.expect("messages are settled in order")
+        });
+        let subscribers = (committed.taken + committed.behind) as u64;
+        Settled { position, level, duplicate: false, subscribers }
+    }
+}
+
+/// The publication with room for its encodings.
+fn encodable<F: Default>(publication: Publication<'_, Payload>) -> Publication<'_, Body<F>> {
+    let Publication { channel, body, kind, key, expect, cost } = publication;
+    Publication { channel, body: Body::new(body), kind, key, expect, cost }
+}
+
+/// Hands a publication over. Its outcome bears `ticket`.
+fn hand_over(
+    backbone: &mut dyn Backbone,
+    publication: Publication<'_, Payload>,
+    ticket: Ticket,
+) -> Result<(), Refusal> {
+    let Publication { channel, body, kind, key, expect, cost: _ } = publication;
+    let (channel, key) = (channel.as_str().into(), key.map(Into::into));
+    let offer = Offer { channel, payload: body, kind, key, expect };
+    backbone.append(ticket, offer).map_err(|Full| Refusal::NoRoom)
+}
+
+/// The result of a publication that made no new message.
+fn result_of(verdict: Verdict) -> Result<Settled, Refusal> {
+    match verdict {
+        Verdict::Duplicate(position, level) => {
+            Ok(Settled { position, level, duplicate: true, subscribers: 0 })
+        }
+        Verdict::Refused(refusal) => Err(refusal.into()),
+        Verdict::NoRoom => Err(Refusal::NoRoom),
+        Verdict::NotKept => Err(Refusal::NotKept),
+        Verdict::Failed => Err(Refusal::LogFailed),
+    }
+}
