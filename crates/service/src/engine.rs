@@ -33,6 +33,7 @@ use self::limits::Limits;
 use self::namespaces::Namespaces;
 use self::presence::Presence;
 use self::session::Sessions;
+use self::shared_state::SharedEngineState;
 use crate::sequencing::{Sequencing, Ticket};
 
 pub(crate) use self::rates::Before;
@@ -94,6 +95,14 @@ impl<D: Dialect> Engine<D> {
             answerable: Vec::new(),
             items: Vec::new(),
         }
+    }
+
+    /// Makes it the engine number `which`, from 0, of those that share `state`.
+    pub(crate) fn share(&mut self, state: SharedEngineState, which: usize) {
+        let SharedEngineState { others, users, rates, presence } = state;
+        self.sessions.users = users;
+        self.bounds.rates = rates;
+        self.presence.share(presence, which, others);
     }
 
     /// When something is due next.

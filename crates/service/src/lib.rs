@@ -2,8 +2,10 @@
 
 mod dialect;
 mod engine;
+mod payload;
 pub mod sequencing;
 mod service;
+mod shared_state;
 pub mod wire;
 
 pub use dialect::notices::RefusedCredential;
@@ -11,7 +13,7 @@ pub use engine::access::{Access, Entropy, Guard};
 pub use engine::limits::Limits;
 pub use engine::namespaces::{Namespaces, Publishers, Readers, Rules};
 pub use engine::reload::Reloaded;
-pub use engine::shared_state::SharedState;
 pub use sequencing::{Health, Log, LogState, Record};
 use service::Pending;
 pub use service::{Holdings, PendingStream, Service};
+pub use shared_state::SharedState;

@@ -37,7 +37,7 @@ pub use self::health::Health;
 pub use self::log::{Log, LogState, Record};
 pub use self::loop_backbone::{LoopBackbone, LoopBackboneLimits, Member, Wake};
 pub use self::sequencer::{Origin, Sequence, Sequencer, SequencerEvent};
-use crate::wire::{Level, Payload};
+use crate::payload::{Level, Payload};
 
 /// Where the publications of a service are decided.
 pub(crate) enum Sequencing {

@@ -8,6 +8,7 @@ use sockeye_server::{
     StreamKey, Time, Wording,
 };
 
+use crate::dialect::counters::{RequestCounters, count};
 use crate::dialect::notices::RefusedCredential;
 use crate::dialect::outlet::{Delivery, V1};
 use crate::dialect::publishing::Jobs;
@@ -16,19 +17,19 @@ use crate::dialect::surveys::Survey;
 use crate::dialect::{add_cors, cors_headers, routes::Resource};
 use crate::engine::Engine;
 use crate::engine::access::{Access, Principal};
-use crate::engine::counters::count;
 use crate::engine::limits::Limits;
 use crate::engine::namespaces::Namespaces;
 use crate::engine::presence::Watch;
 use crate::engine::reload::Reloaded;
-use crate::engine::shared_state::SharedState;
 use crate::sequencing::{Backbone, Log, Record, Sequencing};
+use crate::shared_state::SharedState;
 use crate::wire::{CloseReason, Code, Problem};
 
 /// The hub behind HTTP: channels over WebSocket, event streams, long polls and short polls, and
 /// publishing into them. An [`App`] to run in a [`sockeye_server::Server`].
 pub struct Service {
     pub(crate) engine: Engine<V1>,
+    pub(crate) counters: RequestCounters,
     /// Publications of requests and commands that wait for their outcomes.
     pub(crate) jobs: Jobs,
     /// The refused credential that an operator has not heard of yet.
@@ -84,6 +85,7 @@ impl Service {
         Self {
             engine: Engine::new(epoch, hub, limits),
             jobs: Jobs::default(),
+            counters: RequestCounters::default(),
             refused: None,
             survey: None,
         }
@@ -92,11 +94,9 @@ impl Service {
     /// Makes it the service number `which`, from 0, of those that share `state`.
     #[must_use]
     pub fn with_shared_state(mut self, state: &SharedState, which: usize) -> Self {
-        let SharedState { services, others, users, rates, presence, board } = state.clone();
-        let wake = Arc::clone(&others.wake);
-        self.engine.sessions.users = users;
-        self.engine.bounds.rates = rates;
-        self.engine.presence.share(presence, which, others);
+        let SharedState { services, engine, board } = state.clone();
+        let wake = Arc::clone(&engine.others.wake);
+        self.engine.share(engine, which);
         self.survey = Some(Survey::new(board, which, wake, services));
         self
     }
@@ -236,7 +236,7 @@ impl App for Service {
         let mut answer = match self.answer_request(request, context) {
             Ok(answer) => answer,
             Err(problem) => {
-                count(&mut self.engine.counters.requests_refused, problem.code);
+                count(&mut self.counters.requests_refused, problem.code);
                 reply::problem(&problem, self.engine.spread_ms()).into()
             }
         };
@@ -247,7 +247,7 @@ impl App for Service {
     /// Here too where it is not known what was asked for: whoever reads it is a program.
     fn refusal(&mut self, refused: &Refused<'_>) -> Option<Wording> {
         let code = Code::of_status(refused.status);
-        count(&mut self.engine.counters.requests_refused, code);
+        count(&mut self.counters.requests_refused, code);
         let problem = Problem::new(code, refused.reason.to_owned());
         let Reply { mut headers, body, .. } = json(refused.status, problem.to_json());
         if let Some(head) = refused.head {
@@ -267,7 +267,7 @@ impl App for Service {
         match pending {
             Pending::Commands(who) => self.open_commands(stream, who, context),
             Pending::Refused(problem) => {
-                count(&mut self.engine.counters.requests_refused, problem.code);
+                count(&mut self.counters.requests_refused, problem.code);
                 let code = CloseCode::new(problem.close_code());
                 context.close(stream, code, problem.code.as_str());
             }
@@ -302,7 +302,7 @@ impl App for Service {
     fn on_close(&mut self, stream: StreamKey, _: CloseCause, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
         if self.engine.sessions.of_stream(stream).is_some_and(|it| it.delivery == Delivery::Poll) {
-            self.engine.counters.polls.gone += 1;
+            self.counters.polls.gone += 1;
         }
         self.engine.disconnect(stream);
         self.forget_survey(stream);

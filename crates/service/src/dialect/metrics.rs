@@ -7,6 +7,7 @@ use sockeye_auth::Refusal;
 use sockeye_server::{ClosedBy, Closes, Context, Header, Reply, Stats, Status, StreamKind};
 
 use crate::Service;
+use crate::dialect::counters::RequestCounters;
 use crate::dialect::exposition::{Kind, Page};
 use crate::dialect::reply::NO_STORE;
 use crate::engine::bounds::Rejections;
@@ -27,7 +28,8 @@ pub(crate) struct Tally {
     hub: sockeye_hub::Stats,
     /// What the deciding hub counts of publications.
     sequencer: sockeye_hub::Stats,
-    counters: Counters,
+    engine: Counters,
+    requests: RequestCounters,
     rejections: Rejections,
     is_durable: bool,
     health: Health,
@@ -47,7 +49,8 @@ impl Service {
             unsent_bytes: context.unsent_bytes(),
             hub,
             sequencer: figures.hub,
-            counters,
+            engine: counters,
+            requests: self.counters.clone(),
             rejections: self.engine.bounds.rejections,
             is_durable: figures.durable,
             health: self.engine.sequencing.health(),
@@ -66,9 +69,10 @@ impl Tally {
         if other.sequencer.admitted >= self.sequencer.admitted {
             self.sequencer = other.sequencer;
         }
-        let log_refusals = self.counters.log_refusals.max(other.counters.log_refusals);
-        self.counters.add(&other.counters);
-        self.counters.log_refusals = log_refusals;
+        let log_refusals = self.engine.log_refusals.max(other.engine.log_refusals);
+        self.engine.add(&other.engine);
+        self.requests.add(&other.requests);
+        self.engine.log_refusals = log_refusals;
         self.rejections.add(other.rejections);
         self.is_durable |= other.is_durable;
         if self.health == Health::Good {
@@ -95,11 +99,11 @@ impl Tally {
         let version = concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"").to_owned();
         page.labelled(Kind::Gauge, "build_info", "Which build this is; always 1.", [(version, 1)]);
         let help = "When the process began to serve, in seconds since 1970.";
-        page.one(Kind::Gauge, "start_time_seconds", help, self.counters.started_s.unwrap_or(0));
+        page.one(Kind::Gauge, "start_time_seconds", help, self.engine.started_s.unwrap_or(0));
     }
 
     fn streams(&self, page: &mut Page) {
-        let (stats, polls) = (&self.server, &self.counters.polls);
+        let (stats, polls) = (&self.server, &self.requests.polls);
         let polls_over = polls.answered + polls.gone;
         let opened = [
             ("websocket", stats.websockets_opened),
@@ -147,7 +151,7 @@ impl Tally {
             };
             *rows.entry((transport, by, close.code.unwrap_or(0))).or_default() += count;
         }
-        let polls = &self.counters.polls;
+        let polls = &self.requests.polls;
         rows.insert(("poll", "server", 1000), polls.answered);
         rows.insert(("poll", "client", 1006), polls.gone);
         let row = |((transport, by, code), count): ((&str, &str, u16), u64)| {
@@ -158,7 +162,7 @@ impl Tally {
     }
 
     fn requests(&self, page: &mut Page) {
-        let (stats, counters) = (&self.server, &self.counters);
+        let (stats, counters) = (&self.server, &self.requests);
         let help = "Requests that arrived whole.";
         page.one(Kind::Counter, "requests_total", help, stats.requests);
         let help = "Responses with a status of 400 or above, to what was no request among them.";
@@ -197,7 +201,7 @@ impl Tally {
             page.one(Kind::Counter, name, help, value);
         }
         let help = "Publications that were refused, by the code of the error.";
-        let rows = by_code(&self.counters.publications_refused);
+        let rows = by_code(&self.requests.publications_refused);
         page.by(Kind::Counter, "publications_refused_total", help, "code", rows);
         let gauges = [
             ("channels", "Channels with a record.", hub.channels as u64),
@@ -210,7 +214,7 @@ impl Tally {
     }
 
     fn delivery(&self, page: &mut Page) {
-        let (hub, counters) = (self.hub, &self.counters);
+        let (hub, counters) = (self.hub, &self.engine);
         let help = "Messages that live streams took.";
         page.one(Kind::Counter, "delivered_total", help, hub.delivered);
         let help = "Messages fetched from history: by resumes, polls and slow readers.";
@@ -264,7 +268,7 @@ impl Tally {
             page.one(Kind::Gauge, name, help, value);
         }
         let help = "Times the log could not take what it was given.";
-        page.one(Kind::Counter, "log_refusals_total", help, self.counters.log_refusals);
+        page.one(Kind::Counter, "log_refusals_total", help, self.engine.log_refusals);
     }
 
     fn connections(&self, page: &mut Page) {

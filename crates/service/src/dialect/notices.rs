@@ -6,8 +6,8 @@ use sockeye_auth::{Refusal, redacted};
 use sockeye_server::Request;
 
 use crate::Service;
+use crate::dialect::counters::count;
 use crate::engine::access::Principal;
-use crate::engine::counters::count;
 
 /// Longest target that is kept for a log, in bytes.
 const TARGET_BYTES_MAX: usize = 256;
@@ -61,8 +61,8 @@ impl Service {
         request: &Request<'_>,
     ) {
         match shown {
-            Ok(Some(_)) => self.engine.counters.authenticated += 1,
-            Ok(None) => self.engine.counters.nothing_shown += 1,
+            Ok(Some(_)) => self.counters.authenticated += 1,
+            Ok(None) => self.counters.nothing_shown += 1,
             Err(refusal) => {
                 let (path, query) = (request.head.path(), request.head.query());
                 self.note_refused(*refusal, path, query, Some(request.peer));
@@ -73,7 +73,7 @@ impl Service {
     /// A first message has shown something, which was refused or not.
     pub(crate) fn note_greeting(&mut self, refusal: Option<Refusal>, peer: Option<SocketAddr>) {
         match refusal {
-            None => self.engine.counters.authenticated += 1,
+            None => self.counters.authenticated += 1,
             Some(refusal) => self.note_refused(refusal, "/v1/ws", None, peer),
         }
     }
@@ -85,7 +85,7 @@ impl Service {
         query: Option<&str>,
         peer: Option<SocketAddr>,
     ) {
-        count(&mut self.engine.counters.not_authenticated, refusal);
+        count(&mut self.counters.not_authenticated, refusal);
         match &mut self.refused {
             Some(refused) => refused.others += 1,
             None => {

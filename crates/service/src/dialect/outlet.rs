@@ -10,6 +10,7 @@ use sockeye_server::{
 use crate::engine::NOWHERE;
 use crate::engine::body::Body;
 use crate::engine::dialect::{self, Dialect, NotSent, Notice, Outlet, StreamName};
+use crate::engine::presence::Roster;
 use crate::engine::refusal::End;
 use crate::wire::{self, CloseReason, Control, CursorText};
 
@@ -113,7 +114,7 @@ impl Dialect for V1 {
     type Forms = Forms;
     type Announcement = Announcement;
 
-    fn announce(presence: &wire::Presence<'_>) -> Announcement {
+    fn announce(presence: &Roster<'_>) -> Announcement {
         let (control, mut text) = (Control::Presence(*presence), String::new());
         let event = SharedEvent::new(&control.event(&mut text));
         let mut text = String::new();
@@ -269,4 +270,16 @@ fn message(entry: &Entry<EntryBody>) -> &SharedMessage {
 /// The payload alone. The end of a channel has none.
 fn bare(entry: &Entry<EntryBody>) -> Option<&SharedMessage> {
     entry.body.forms().bare.get_or_init(|| wire::bare(entry).map(SharedMessage::text)).as_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::V1;
+    use crate::engine::session::Session;
+
+    /// Each idle stream has one, so what it grows by is paid a hundred thousand times.
+    #[test]
+    fn a_session_is_small() {
+        assert_eq!(size_of::<Option<Session<V1>>>(), 72);
+    }
 }

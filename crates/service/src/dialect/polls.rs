@@ -97,7 +97,7 @@ impl Service {
         until: Time,
         who: Principal,
     ) {
-        self.engine.counters.polls.opened += 1;
+        self.counters.polls.opened += 1;
         self.engine.sessions.add(Session::new(stream, subscriber, Delivery::Poll, who));
         self.engine.set_due(subscriber, until);
     }
@@ -137,7 +137,7 @@ impl Service {
             return;
         }
         let cursor = self.proved(cursor, &who);
-        self.engine.counters.polls.answered += 1;
+        self.counters.polls.answered += 1;
         self.engine.disconnect(stream);
         let reply = if is_empty {
             Reply::empty(Status::NO_CONTENT).header(NO_STORE)

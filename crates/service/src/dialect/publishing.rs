@@ -10,8 +10,8 @@ use sockeye_hub::{ChannelName, Kind, Publication};
 use sockeye_server::{Answer, Context, Hold, StreamKey};
 
 use super::writer::StreamWriter;
+use crate::dialect::counters::count;
 use crate::engine::access::Principal;
-use crate::engine::counters::count;
 use crate::engine::publishing::{Answered, Placed, Settled};
 use crate::sequencing::Ticket;
 use crate::wire::{Channels, Control, Payload, Problem, Publish};
@@ -160,7 +160,7 @@ impl Service {
                 None
             }
             Err(problem) => {
-                count(&mut self.engine.counters.publications_refused, problem.code);
+                count(&mut self.counters.publications_refused, problem.code);
                 Some(Err(problem))
             }
         };
@@ -188,7 +188,7 @@ impl Service {
         let Answered { ticket, result } = answered;
         let result = result.map_err(Problem::from);
         if let Err(problem) = &result {
-            count(&mut self.engine.counters.publications_refused, problem.code);
+            count(&mut self.counters.publications_refused, problem.code);
         }
         if let Some(job) = self.jobs.settle(ticket, result) {
             self.conclude(job, context);

@@ -1,6 +1,6 @@
 //! What the hub keeps of a publication.
 
-use crate::wire::Payload;
+use crate::payload::Payload;
 
 /// A payload, and the encodings that a dialect has made of it.
 #[derive(Debug)]
@@ -17,10 +17,6 @@ impl<F: Default> Body<F> {
 }
 
 impl<F> Body<F> {
-    pub(crate) fn into_payload(self) -> Payload {
-        self.payload
-    }
-
     pub(crate) const fn payload(&self) -> &Payload {
         &self.payload
     }

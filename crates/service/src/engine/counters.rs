@@ -1,29 +1,12 @@
-//! What only the service can count, beside what the hub and the server do.
+//! What the engine counts, beside the hub.
 
-use std::collections::BTreeMap;
-
-use sockeye_auth::Refusal;
 use sockeye_server::Histogram;
-
-use crate::wire::Code;
 
 /// Plain numbers: the loop is one thread.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counters {
-    /// When the service looked at the calendar first, in seconds since 1970.
+    /// When the engine was told the time first, in seconds since 1970.
     pub(crate) started_s: Option<u64>,
-    /// Polls that were held, what became of them.
-    pub(crate) polls: Polls,
-    /// Requests that showed nothing.
-    pub(crate) nothing_shown: u64,
-    /// Credentials that were good.
-    pub(crate) authenticated: u64,
-    /// Credentials that were not, by why.
-    pub(crate) not_authenticated: BTreeMap<Refusal, u64>,
-    /// Requests that were refused, by why.
-    pub(crate) requests_refused: BTreeMap<Code, u64>,
-    /// Publications that were refused, by why.
-    pub(crate) publications_refused: BTreeMap<Code, u64>,
     /// Times a slow reader caught up.
     pub(crate) caught_up: u64,
     /// Times a slow reader was told of a gap, and went on.
@@ -39,37 +22,14 @@ impl Counters {
         let starts = [self.started_s, other.started_s];
         self.started_s = starts.into_iter().flatten().min();
         for (sum, more) in [
-            (&mut self.polls.opened, other.polls.opened),
-            (&mut self.polls.answered, other.polls.answered),
-            (&mut self.polls.gone, other.polls.gone),
-            (&mut self.nothing_shown, other.nothing_shown),
-            (&mut self.authenticated, other.authenticated),
             (&mut self.caught_up, other.caught_up),
             (&mut self.skipped, other.skipped),
             (&mut self.log_refusals, other.log_refusals),
         ] {
             *sum += more;
         }
-        add_all(&mut self.not_authenticated, &other.not_authenticated);
-        add_all(&mut self.requests_refused, &other.requests_refused);
-        add_all(&mut self.publications_refused, &other.publications_refused);
         self.delivery.histogram.add(&other.delivery.histogram);
     }
-}
-
-fn add_all<K: Copy + Ord>(sums: &mut BTreeMap<K, u64>, others: &BTreeMap<K, u64>) {
-    for (why, count) in others {
-        *sums.entry(*why).or_default() += count;
-    }
-}
-
-/// Polls that were held.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Polls {
-    pub(crate) opened: u64,
-    pub(crate) answered: u64,
-    /// Their clients went away, or the server cut them.
-    pub(crate) gone: u64,
 }
 
 /// How long messages took to those who were waiting for them.
@@ -109,11 +69,6 @@ impl DeliveryLag {
     pub(crate) const fn histogram(&self) -> &Histogram {
         &self.histogram
     }
-}
-
-/// One more of what is counted by why.
-pub(crate) fn count<K: Ord>(counters: &mut BTreeMap<K, u64>, why: K) {
-    *counters.entry(why).or_default() += 1;
 }
 
 #[cfg(test)]

@@ -18,9 +18,9 @@ use sockeye_server::Time;
 
 use super::access::{Access, Principal};
 use super::body::Body;
+use super::presence::Roster;
 use super::refusal::End;
 use super::session::Session;
-use crate::wire;
 
 /// A protocol that clients speak with the engine.
 pub(crate) trait Dialect: Sized + 'static {
@@ -38,7 +38,7 @@ pub(crate) trait Dialect: Sized + 'static {
     type Announcement;
 
     /// Encodes what watchers are told.
-    fn announce(presence: &wire::Presence<'_>) -> Self::Announcement;
+    fn announce(presence: &Roster<'_>) -> Self::Announcement;
 }
 
 /// The name of a stream.

@@ -23,13 +23,33 @@ pub(crate) use self::registry::Registry;
 use self::turns::Turns;
 use crate::engine::limits::Limits;
 use crate::engine::shared_state::WakeOne;
-use crate::wire;
 
 /// Whether a stream is told who comes and goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Watch {
     Yes,
     No,
+}
+
+/// Who is in a channel, as it is told to those who asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roster<'a> {
+    /// Which.
+    pub channel: &'a str,
+    /// Grows with each change: what has a lower one is older.
+    pub version: u64,
+    /// Users, those included that may come back.
+    pub users: u64,
+    /// Streams, with a user or without.
+    pub streams: u64,
+    /// What was known is void: `joined` says who is there.
+    pub fresh: bool,
+    /// Users who are there now. Some may have been there before.
+    pub joined: &'a [&'a str],
+    /// Users who are not there any more.
+    pub left: &'a [&'a str],
+    /// More are there than `joined` names.
+    pub more: bool,
 }
 
 /// The members of all channels, and those of our streams who are told of them.
@@ -252,10 +272,10 @@ impl Presence {
     }
 
     /// What is known of a channel, but for the names.
-    pub(crate) fn state<'c>(&self, channel: &'c str) -> wire::Presence<'c> {
+    pub(crate) fn state<'c>(&self, channel: &'c str) -> Roster<'c> {
         let State { version, streams, users } = self.registry.state(channel);
         let (joined, left): (&[_], &[_]) = (&[], &[]);
-        wire::Presence { channel, version, users, streams, fresh: true, joined, left, more: false }
+        Roster { channel, version, users, streams, fresh: true, joined, left, more: false }
     }
 
     /// A page of who is there, each with the streams that it has.
@@ -269,12 +289,12 @@ impl Presence {
     }
 
     /// Tells everybody who is there, as far as one event names them.
-    fn all<R>(&self, channel: &str, tell: impl FnOnce(&wire::Presence<'_>) -> R) -> R {
+    fn all<R>(&self, channel: &str, tell: impl FnOnce(&Roster<'_>) -> R) -> R {
         let state = self.state(channel);
         let names = self.page(channel, None, self.names_max);
         let names: Vec<&str> = names.iter().map(|(name, _)| &**name).collect();
         let more = state.users > names.len() as u64;
-        tell(&wire::Presence { joined: &names, more, ..state })
+        tell(&Roster { joined: &names, more, ..state })
     }
 
     /// The next channel whose watchers are to be told now, what `tell` makes of it, and who they are.
@@ -282,7 +302,7 @@ impl Presence {
         &mut self,
         limits: &Limits,
         now: Time,
-        tell: impl FnOnce(&wire::Presence<'_>) -> R,
+        tell: impl FnOnce(&Roster<'_>) -> R,
     ) -> Option<(Arc<str>, R, Vec<SubscriberKey>)> {
         let size = |channel: &str| self.rooms.get(channel).map_or(0, |room| room.watchers.len());
         let channel = self.turns.next(size, limits.presence_events_per_second, now)?;
@@ -300,7 +320,7 @@ impl Presence {
         };
         let (joined, left) = (of(true), of(false));
         let state = self.state(&channel);
-        let told = tell(&wire::Presence { fresh: false, joined: &joined, left: &left, ..state });
+        let told = tell(&Roster { fresh: false, joined: &joined, left: &left, ..state });
         Some((channel, told, watchers))
     }
 }

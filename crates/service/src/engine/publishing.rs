@@ -10,10 +10,10 @@ use crate::engine::Engine;
 use crate::engine::access::Principal;
 use crate::engine::body::Body;
 use crate::engine::dialect::{Dialect, Outlet};
+use crate::payload::{Level, Payload};
 use crate::sequencing::{
     Backbone, Decision, Full, Offer, Outcome, Sequenced, Sequencing, Step, Ticket, Verdict,
 };
-use crate::wire::{Level, Payload};
 
 /// A publication that was not refused.
 #[derive(Clone, Copy, Debug)]

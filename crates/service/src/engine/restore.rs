@@ -1,53 +1,13 @@
-//! Restoring a service from its log, and the form of payloads in the log.
+//! Restoring a service from its log.
 
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
 use sockeye_hub::{Entry, Flow, Kind, Misuse, Publication, Seq, SubscriberKey};
 
 use crate::engine::Engine;
 use crate::engine::body::Body;
 use crate::engine::dialect::Dialect;
 use crate::sequencing::Record;
-use crate::wire::{self, Data, EventName, Payload};
-
-/// A payload as the log stores it, in JSON.
-#[derive(Deserialize, Serialize)]
-struct Kept<'k> {
-    #[serde(borrow, skip_serializing_if = "Option::is_none", rename = "e")]
-    event: Option<std::borrow::Cow<'k, str>>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none", rename = "t")]
-    text: Option<std::borrow::Cow<'k, str>>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none", rename = "j")]
-    json: Option<std::borrow::Cow<'k, str>>,
-    #[serde(skip_serializing_if = "Option::is_none", rename = "l")]
-    ttl_ms: Option<u64>,
-}
-
-impl Payload {
-    /// Encodes the payload for a log.
-    pub fn to_log(&self) -> Vec<u8> {
-        let (text, json) = match &self.data {
-            Data::Text(text) => (Some((&**text).into()), None),
-            Data::Json(json) => (None, Some(json.as_str().into())),
-        };
-        let event = self.event.as_ref().map(|event| event.as_str().into());
-        let kept = Kept { event, text, json, ttl_ms: self.ttl_ms };
-        serde_json::to_vec(&kept).expect("texts and numbers can be written")
-    }
-
-    /// Decodes a payload from a log; `None` if the bytes are not one.
-    pub fn from_log(bytes: &[u8]) -> Option<Self> {
-        let kept: Kept<'_> = serde_json::from_slice(bytes).ok()?;
-        let data = match (kept.text, kept.json) {
-            (Some(text), None) => Data::text(text.as_ref()),
-            (None, Some(json)) => Data::json(&json, &wire::Limits::DEFAULT).ok()?,
-            _ => return None,
-        };
-        let event = kept.event.map(|event| EventName::new(&event)).transpose().ok()?;
-        Some(Self { event, data, ttl_ms: kept.ttl_ms })
-    }
-}
 
 impl<D: Dialect> Engine<D> {
     /// Begins in the middle of a log: the messages up to `floor` have been dropped.

@@ -207,14 +207,3 @@ impl<D: Dialect> Sessions<D> {
         self.by_subscriber.iter().flatten()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Each idle stream has one, so what it grows by is paid a hundred thousand times.
-    #[test]
-    fn a_session_is_small() {
-        assert_eq!(size_of::<Option<Session<crate::dialect::outlet::V1>>>(), 72);
-    }
-}

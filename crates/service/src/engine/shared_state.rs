@@ -7,7 +7,6 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::dialect::surveys::Board;
 use crate::engine::access::Account;
 use crate::engine::bounds::Lately;
 use crate::engine::limits::Limits;
@@ -59,40 +58,24 @@ pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Wakes the service with this number.
 pub(crate) type WakeOne = Arc<dyn Fn(usize) + Send + Sync>;
 
-/// The state that the services of one process share: made once, and given to each.
+/// The state that the engines of one process share: made once, and given to each.
 #[derive(Clone)]
-pub struct SharedState {
-    pub(crate) services: usize,
+pub(crate) struct SharedEngineState {
     pub(crate) others: Others,
     pub(crate) users: Arc<dyn UserStreams>,
     pub(crate) rates: Arc<dyn RateLimits>,
     pub(crate) presence: Arc<dyn Registry>,
-    pub(crate) board: Arc<Board>,
 }
 
-impl SharedState {
-    /// The state of `services` services with these limits. `wake` wakes the loop of one of them.
-    pub fn new(
-        services: usize,
-        limits: &Limits,
-        wake: impl Fn(usize) + Send + Sync + 'static,
-    ) -> Self {
+impl SharedEngineState {
+    /// The state of `engines` engines with these limits. `wake` wakes the loop of one of them.
+    pub(crate) fn new(engines: usize, limits: &Limits, wake: WakeOne) -> Self {
+        let mail = (0..engines).map(|_| AtomicBool::new(false)).collect();
         Self {
-            services,
-            others: Others {
-                wake: Arc::new(wake),
-                mail: (0..services).map(|_| AtomicBool::new(false)).collect(),
-            },
+            others: Others { wake, mail },
             users: Arc::new(Mutex::new(Users::default())),
             rates: Arc::new(Mutex::new(Lately::new(limits))),
-            presence: Arc::new(Mutex::new(Census::new(limits, services))),
-            board: Arc::new(Board::new(services)),
+            presence: Arc::new(Mutex::new(Census::new(limits, engines))),
         }
-    }
-}
-
-impl core::fmt::Debug for SharedState {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("SharedState").field("services", &self.services).finish_non_exhaustive()
     }
 }

@@ -7,7 +7,7 @@ use sockeye_hub::{Admission, Cursor, Hub, Publication, Seq};
 use super::health::Health;
 use super::log::{Log, LogState, Record, next_state};
 use super::{Figures, Verdict};
-use crate::wire::{Level, Payload};
+use crate::payload::{Level, Payload};
 
 /// Decides publications over a hub that the caller owns, and keeps those that wait for the log.
 ///

@@ -2,7 +2,7 @@
 
 use sockeye_hub::{ChannelName, Cursor, Kind, Seq};
 
-use crate::wire::Payload;
+use crate::payload::Payload;
 
 /// A log that keeps messages beyond this process's memory.
 ///

@@ -5,7 +5,7 @@ use sockeye_sse::{Event, EventId};
 
 use super::json::Object;
 use super::message::sse_name;
-use super::{CloseReason, CursorText, Id, Problem};
+use super::{CloseReason, CursorText, Id, Level, Presence, Problem};
 
 /// Everything that is said to a client besides publications.
 #[derive(Clone, Copy, Debug)]
@@ -89,27 +89,6 @@ pub enum Control<'a> {
     },
 }
 
-/// Who is in a channel, as it is told to those who asked for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Presence<'a> {
-    /// Which.
-    pub channel: &'a str,
-    /// Grows with each change: what has a lower one is older.
-    pub version: u64,
-    /// Users, those included that may come back.
-    pub users: u64,
-    /// Streams, with a user or without.
-    pub streams: u64,
-    /// What was known is void: `joined` says who is there.
-    pub fresh: bool,
-    /// Users who are there now. Some may have been there before.
-    pub joined: &'a [&'a str],
-    /// Users who are not there any more.
-    pub left: &'a [&'a str],
-    /// More are there than `joined` names.
-    pub more: bool,
-}
-
 /// A gap, as it is told. Where nothing is known to be missing exactly, `missed` is absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap<'a> {
@@ -162,28 +141,6 @@ pub struct Receipt<'a> {
     pub duplicate: bool,
     /// Subscribers that it was meant for when it came; zero for a duplicate.
     pub subscribers: u64,
-}
-
-/// How safe a publication is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Level {
-    /// In memory.
-    Accepted,
-    /// On disk, or in the backbone.
-    Logged,
-    /// In more than one place.
-    Replicated,
-}
-
-impl Level {
-    /// The word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Logged => "logged",
-            Self::Replicated => "replicated",
-        }
-    }
 }
 
 impl<'a> Control<'a> {
@@ -285,7 +242,7 @@ impl<'a> Control<'a> {
             Self::Sync { cursor, gaps, replayed } => {
                 write_sync(cursor, gaps, replayed, object);
             }
-            Self::Presence(presence) => presence.write_members(object),
+            Self::Presence(presence) => write_presence(&presence, object),
             Self::End { channel, cursor } => {
                 object.text("channel", channel);
                 object.word("cursor", cursor.as_str());
@@ -338,17 +295,15 @@ impl Gap<'_> {
     }
 }
 
-impl Presence<'_> {
-    fn write_members(&self, object: &mut Object<'_>) {
-        object.text("channel", self.channel);
-        object.number("version", self.version);
-        object.number("users", self.users);
-        object.number("streams", self.streams);
-        object.boolean("fresh", self.fresh);
-        object.texts("joined", self.joined.iter().copied());
-        object.texts("left", self.left.iter().copied());
-        object.boolean("more", self.more);
-    }
+fn write_presence(presence: &Presence<'_>, object: &mut Object<'_>) {
+    object.text("channel", presence.channel);
+    object.number("version", presence.version);
+    object.number("users", presence.users);
+    object.number("streams", presence.streams);
+    object.boolean("fresh", presence.fresh);
+    object.texts("joined", presence.joined.iter().copied());
+    object.texts("left", presence.left.iter().copied());
+    object.boolean("more", presence.more);
 }
 
 impl Receipt<'_> {

@@ -1,64 +1,11 @@
-//! What is published.
-
-use std::fmt;
-use std::sync::Arc;
+//! Checks what is published.
 
 use sockeye_hub::{Entry, Kind};
 
 use super::{Code, Limits, Problem, json};
-
-/// What is published: the body of an [`Entry`].
-///
-/// It is checked when it is made, so that it can be written in every form. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Payload {
-    /// The event's name, if it has one.
-    pub event: Option<EventName>,
-    /// The content.
-    pub data: Data,
-    /// After so many milliseconds it is not worth delivering any more.
-    pub ttl_ms: Option<u64>,
-}
-
-impl Payload {
-    /// What ends a channel carries: nothing.
-    pub fn empty() -> Self {
-        Self { event: None, data: Data::text(""), ttl_ms: None }
-    }
-
-    /// The bytes that it holds, for the bounds on history.
-    pub fn cost(&self) -> usize {
-        self.data.as_str().len() + self.event.as_ref().map_or(0, |name| name.as_str().len())
-    }
-
-    /// Whether an entry with this payload is past its time.
-    pub fn is_expired(&self, admitted_ms: u64, now_ms: u64) -> bool {
-        self.ttl_ms.is_some_and(|ttl| now_ms.saturating_sub(admitted_ms) >= ttl)
-    }
-}
-
-impl AsRef<Self> for Payload {
-    fn as_ref(&self) -> &Self {
-        self
-    }
-}
-
-/// The content of a publication, as its publisher wrote it.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Data {
-    /// Any text.
-    Text(Arc<str>),
-    /// A JSON value, kept as its text: big numbers, repeated names, the order of names and spaces
-    /// inside it arrive as they were sent.
-    Json(Json),
-}
+use crate::payload::{Data, EventName, Json};
 
 impl Data {
-    /// Any text.
-    pub fn text(text: impl Into<Arc<str>>) -> Self {
-        Self::Text(text.into())
-    }
-
     /// A JSON value, from its text. White space around it goes.
     ///
     /// # Errors
@@ -66,7 +13,7 @@ impl Data {
     /// a surrogate pair in a string.
     pub fn json(text: &str, limits: &Limits) -> Result<Self, Problem> {
         // [service:json-kept]
-        json::value(text, limits.json_depth_max).map(|json| Self::Json(Json(json.into())))
+        json::value(text, limits.json_depth_max).map(|json| Self::Json(Json::checked(json)))
     }
 
     /// What a member `data` means: a string is a text, every other value is itself.
@@ -76,53 +23,12 @@ impl Data {
         }
         json::passable(json, limits.json_depth_max)?;
         if !json.starts_with('"') {
-            return Ok(Self::Json(Json(json.into())));
+            return Ok(Self::Json(Json::checked(json)));
         }
         let text: String = serde_json::from_str(json).map_err(|error| json::not_json(&error))?;
         Ok(Self::text(text))
     }
-
-    /// As it was published.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Text(text) => text,
-            Self::Json(json) => json.as_str(),
-        }
-    }
 }
-
-/// Shows the length only.
-impl fmt::Debug for Data {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self {
-            Self::Text(_) => "Text",
-            Self::Json(_) => "Json",
-        };
-        write!(f, "{kind}({} bytes)", self.as_str().len())
-    }
-}
-
-/// A text that is one JSON value.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Json(Arc<str>);
-
-impl Json {
-    /// The value, without white space around it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Shows the length only.
-impl fmt::Debug for Json {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Json({} bytes)", self.0.len())
-    }
-}
-
-/// The name of an event: 1 to 64 bytes without control characters, not beginning with `$`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventName(Arc<str>);
 
 impl EventName {
     /// Longest name, in bytes.
@@ -144,12 +50,7 @@ impl EventName {
         if name.chars().any(char::is_control) {
             return problem("an event name has no control characters");
         }
-        Ok(Self(name.into()))
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
+        Ok(Self::checked(name))
     }
 }
 

@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 
-use sockeye_hub::Cursor;
 use sockeye_server::{Reply, Status, StreamKey};
 
 use crate::dialect::reply::{json, problem};
 use crate::engine::publishing::Settled;
 use crate::wire::reply::{Outcome, published, results};
-use crate::wire::{Code, Id, Level, Problem, Receipt};
+use crate::wire::{Code, Id, Problem, Receipt};
 
 /// The client that gets the results of a job.
 #[derive(Debug)]
