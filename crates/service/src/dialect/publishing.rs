@@ -177,7 +177,7 @@ impl Service {
     /// Takes in the log's answers since the last call.
     pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
         for step in self.engine.log_steps() {
-            if let Some(answered) = self.engine.take_step(step, context) {
+            if let Some(answered) = self.engine.take_step(&step, context) {
                 self.settle_one(answered, context);
             }
         }

@@ -37,7 +37,7 @@ pub(crate) struct Settled {
 }
 
 /// The outcome of a publication that waited.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Answered {
     pub(crate) ticket: Ticket,
     pub(crate) result: Result<Settled, Refusal>,
@@ -139,10 +139,10 @@ impl<D: Dialect> Engine<D> {
     /// Takes one of these steps.
     pub(crate) fn take_step(
         &mut self,
-        step: Step<Ticket>,
+        step: &Step<Ticket>,
         out: &mut impl Outlet<D>,
     ) -> Option<Answered> {
-        match step {
+        match *step {
             Step::Commit(position, ticket) => {
                 let settled = self.commit(position, out);
                 return Some(self.answer(ticket, Ok(settled)));
