@@ -78,7 +78,7 @@ impl Addresses {
     }
 }
 
-/// What counts as one address: an IPv4 address, in whichever form, or the network part of an IPv6
+/// The address that counts: an IPv4 address, in whichever form, or the network part of an IPv6
 /// address.
 pub(crate) fn origin(address: IpAddr) -> IpAddr {
     match address.to_canonical() {

@@ -1,4 +1,4 @@
-//! What an application may answer.
+//! The answers that an application may give.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -180,7 +180,7 @@ impl<P> From<Reply> for Answer<P> {
 
 /// A request that is answered later: a stream that ends with its one response.
 ///
-/// What the client has sent behind it waits, and is served in order once the response is written.
+/// Requests behind it wait, and are served in order once the response is written.
 /// A client that ends its direction meanwhile still gets the response: [`App::on_half_close`].
 #[derive(Clone, Debug)]
 pub struct Hold {

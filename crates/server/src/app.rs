@@ -1,4 +1,4 @@
-//! What an application is to the server.
+//! The trait that an application implements.
 
 use sockeye_reactor::Time;
 use sockeye_websocket::Message;
@@ -13,7 +13,7 @@ use crate::request::{Opened, Refused, Request};
 ///
 /// Every call is made from the one thread of the loop and must not block. Whatever is sent
 /// through the [`Context`] is appended to outboxes, which the loop flushes at the end of the turn, or
-/// after a read of the peer for whom much waits.
+/// right after the read that filled one with 4 KiB or more.
 pub trait App {
     /// What a request tells the stream that its answer opens; `()` for nothing.
     type Pending;

@@ -20,7 +20,7 @@ pub enum StreamKind {
     Tunnel,
 }
 
-/// Who ended it.
+/// The side that ended a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ClosedBy {
@@ -34,9 +34,9 @@ pub enum ClosedBy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Close {
-    /// What it was.
+    /// The kind of stream.
     pub kind: StreamKind,
-    /// Who ended it.
+    /// The side that ended it.
     pub by: ClosedBy,
     /// With which code. Of ours, whatever [`Context::close`](crate::Context::close) was given, also
     /// for an event stream, where no code goes over the line. Of a peer's, what RFC 6455 §7.4.1
@@ -82,7 +82,7 @@ impl Closes {
     }
 }
 
-/// Who ended a stream, and with which code. What we said counts, however the peer took it.
+/// The side that ended a stream, and the code. A code that we sent counts, whatever came back.
 fn ending(cause: CloseCause, said: Option<u16>) -> (ClosedBy, Option<u16>) {
     if let Some(code) = said {
         return (ClosedBy::Server, Some(code));

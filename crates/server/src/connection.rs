@@ -17,7 +17,7 @@ use life::State;
 /// One connection. Its socket lies beside it, so that this is no generic type.
 pub(crate) struct Connection {
     pub(crate) phase: Phase,
-    /// What waits for the socket. HTTP/1.1 carries one stream at a time, so this is the stream's
+    /// Bytes that wait for the socket. HTTP/1.1 carries one stream at a time, so this is the stream's
     /// outbox, too.
     pub(crate) outbox: Outbox,
     pub(crate) readiness: Readiness,
@@ -64,7 +64,7 @@ pub(crate) struct OpenStream<'c> {
     /// The connection that carries the stream.
     pub(crate) connection: Key,
     pub(crate) stream: &'c mut Stream,
-    /// What waits for the peer. On HTTP/1.1 this is the connection's own outbox.
+    /// Bytes that wait for the peer. On HTTP/1.1 this is the connection's own outbox.
     pub(crate) outbox: &'c mut Outbox,
     dirty: &'c mut bool,
 }

@@ -181,7 +181,7 @@ impl Context<'_> {
             return Err(SendError::Backpressure);
         }
         let mut none = Vec::new();
-        // The memory of an outbox is for those who need it: a pong that waited goes first.
+        // An outbox gets memory of its own only for a pong that waited, which goes first.
         let out = match websocket.protocol.owes_reply() {
             true => open.outbox.tail(&mut core.pool),
             false => &mut none,

@@ -9,7 +9,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// What the counts are divided by, in microseconds: what took exactly so long is counted there.
+    /// The upper bounds of the counts, in microseconds, inclusive.
     pub const BOUNDS_US: [u64; 15] = [
         100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
         1_000_000, 2_500_000, 10_000_000,

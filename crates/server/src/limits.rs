@@ -80,8 +80,8 @@ pub struct Limits {
     pub drain_window_ms: u64,
     /// From there to cutting what is left.
     pub drain_ms: u64,
-    /// What an event stream's client is told to wait, at least, when the server goes away; up to
-    /// as much again is added to spread the crowd.
+    /// The least reconnection time that event streams are sent when the server goes away. Up to as
+    /// much again is added, so that the clients do not come back at once.
     pub drain_retry_ms: u32,
 }
 

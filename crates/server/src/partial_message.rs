@@ -21,7 +21,7 @@ pub(crate) struct PartialMessage {
     pub(crate) since: Time,
     /// Puts it together if it is compressed.
     pub(crate) assembler: Assembler,
-    /// What arrived of it otherwise, and then what the memory held before.
+    /// The bytes that arrived of an uncompressed message; behind them, what the memory held before.
     memory: Vec<u8>,
     arrived: usize,
     bytes_max: u64,

@@ -37,7 +37,7 @@ impl fmt::Debug for Request<'_> {
     }
 }
 
-/// What the server refuses by itself.
+/// A refusal that the server makes by itself.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Refused<'r> {

@@ -111,7 +111,7 @@ impl<N: Net, A: App> Server<N, A> {
         Ok(())
     }
 
-    /// What was counted so far.
+    /// The counters since the start.
     pub fn stats(&self) -> &Stats {
         &self.core.stats
     }

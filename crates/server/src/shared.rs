@@ -1,4 +1,4 @@
-//! What is encoded once and sent to many.
+//! Messages and events that are encoded once and sent to many.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What the server counted.
+//! The counters of a server.
 
 use crate::histogram::Histogram;
 

@@ -172,7 +172,7 @@ impl Stream {
         }
     }
 
-    /// What the stream is, for the counters.
+    /// The kind of the stream, for the counters.
     pub(crate) const fn stream_kind(&self) -> StreamKind {
         match self.kind {
             Kind::WebSocket(_) => StreamKind::WebSocket,

@@ -98,7 +98,7 @@ fn heartbeat<A: App>(core: &mut Core, app: &mut A, key: StreamKey) {
     let Kind::Events(events) = &mut stream.kind else { return };
     // The next one is due after another silence, whatever the application makes of this one.
     events.wrote = now;
-    // What waits already is sign of life enough, once the peer reads it.
+    // Bytes that wait already are sign of life enough, once the peer reads them.
     if outbox.is_empty() {
         app.on_heartbeat(key, &mut Context { core });
     }

@@ -51,7 +51,7 @@ impl Pending {
     }
 }
 
-/// What of the body is missing.
+/// The part of a body that is missing.
 enum Rest {
     Bytes(u64),
     Chunks(chunked::Decoder),

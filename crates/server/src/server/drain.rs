@@ -92,8 +92,8 @@ impl<N: Net, A: App> Server<N, A> {
         }
     }
 
-    /// Whoever waits in the backlog has a connection already, and perhaps sent a request on it:
-    /// closing the listening socket would reset it. [server:drain-backlog]
+    /// Accepts the connections in the backlog. Closing the listening socket would reset them, and a
+    /// client may have sent a request already. [server:drain-backlog]
     fn accept_backlog(&mut self) {
         for _ in 0..BACKLOG_MAX {
             if self.core.connections.len() >= self.core.limits.connections_max {

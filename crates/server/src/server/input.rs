@@ -127,8 +127,8 @@ impl<N: Net, A: App> Server<N, A> {
         match &mut stream.kind {
             // [server:tunnel-end]
             Kind::Tunnel(_) => core.peer_ended(key),
-            // That the client takes nothing more is not said. A publication that is stored has to be
-            // answered. [server:hold-half-closed]
+            // The client may still read: a publication that is stored has to be answered.
+            // [server:hold-half-closed]
             Kind::Held(held) => {
                 if !core::mem::replace(&mut held.half_closed, true) {
                     self.app.on_half_close(of, &mut Context { core });

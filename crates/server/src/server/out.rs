@@ -18,7 +18,7 @@ impl<N: Net, A: App> Server<N, A> {
         for key in dirty.drain(..) {
             self.flush_one(key);
         }
-        // What the flush itself listed waits for the next turn.
+        // Connections that the flush itself listed wait for the next turn.
         dirty.append(&mut self.core.dirty);
         self.core.dirty = dirty;
     }

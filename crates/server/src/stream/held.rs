@@ -11,7 +11,7 @@ pub(crate) struct HeldRequest {
     pub(crate) terms: Terms,
     /// When the server answers by itself.
     pub(crate) until: Time,
-    /// What the response has beside its own headers.
+    /// Headers of the response beside its own.
     pub(crate) headers: Vec<Header>,
     /// The client has ended its direction.
     pub(crate) half_closed: bool,
