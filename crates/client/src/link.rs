@@ -1,5 +1,4 @@
-//! The way to a server, step by step: name, connection, perhaps a proxy's tunnel, perhaps TLS, and then bytes, on a
-//! loop of the caller's.
+//! A connection to a server, on the caller's loop. It is made step by step: name, TCP connection, proxy's tunnel, TLS.
 
 mod resolve;
 mod stream;
@@ -30,7 +29,7 @@ pub(crate) struct Link {
     registry: Registry,
     token: Token,
     step: Step,
-    /// To whom the way leads.
+    /// The server to reach.
     peer: Option<Peer>,
     /// Lookups that the system has not answered yet.
     lookups: Running,
@@ -104,7 +103,7 @@ impl Link {
         Ok(())
     }
 
-    /// What the registry says of our token.
+    /// Takes in an event of our token.
     pub(crate) fn on_event(&mut self, event: &mio::event::Event) {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.writable |= event.is_writable() || event.is_error();
@@ -160,7 +159,7 @@ impl Link {
         }
     }
 
-    /// Whether nothing was heard yet of any other than the proxy.
+    /// Whether only the proxy has been reached so far.
     const fn is_at_proxy(&self) -> bool {
         let is_first_hop = match self.step {
             Step::Resolving(_) | Step::Connecting { .. } | Step::Tunnelling(_) => true,
@@ -198,7 +197,7 @@ impl Link {
         Ok(socket)
     }
 
-    /// Whether the connection under way has come about; goes on to the next address if not.
+    /// Whether the TCP connection is made; if it failed, tries the next address.
     fn look_after_connect(&mut self, now: Time) -> Result<bool, Error> {
         let Step::Connecting { socket, rest, next_at } = &mut self.step else { return Ok(false) };
         let failed = match socket.take_error() {
@@ -214,7 +213,7 @@ impl Link {
         match failed {
             Some(kind) => {
                 drop(socket);
-                // What the last address said counts, and there may be none left.
+                // With no address left, the error of the last one counts.
                 self.connect(rest, now).map_err(|error| match error {
                     Error::Connect(ErrorKind::NotFound) => Error::Connect(kind),
                     other => other,
@@ -358,7 +357,7 @@ impl Link {
     }
 }
 
-/// What an error means on the way to a tunnel. Our own, and that TLS cannot begin behind it, stay what they are.
+/// Blames the proxy for an error on the way to a tunnel. Errors of our own, and of TLS behind it, stay as they are.
 fn blame_proxy(error: Error) -> Error {
     Error::Proxy(match error {
         Error::Resolve(kind) => ProxyError::Resolve(kind),

@@ -1,4 +1,4 @@
-//! Memory for large messages, kept warm: mapping it anew for each of them costs a fault a page.
+//! Warm memory for large messages: mapping fresh memory for each of them costs a fault a page.
 
 use std::fmt;
 use std::ops::Deref;
@@ -9,7 +9,7 @@ const WARM_BYTES_MAX: usize = 8 << 20;
 /// Buffers that it keeps; below this size each an allocator is as good.
 const WARM_MAX: usize = 64;
 
-/// Initialised buffers that nobody uses now.
+/// Initialised buffers that are not in use.
 #[derive(Default)]
 pub(crate) struct Warm {
     buffers: Vec<Vec<u8>>,
@@ -49,9 +49,9 @@ impl Warm {
     }
 }
 
-/// A large message that arrived, in the memory in which it was put together.
+/// A large message that has arrived, in memory of a [`Pool`](crate::Pool)'s.
 ///
-/// Who passes it on lends it to one or more [`Outbox`](crate::Outbox)es instead of copying it there. The
+/// Several [`Outbox`](crate::Outbox)es can send it without copying it. The
 /// memory goes back to the [`Pool`](crate::Pool) with the last of them.
 #[derive(Clone)]
 pub struct PooledBytes {
@@ -71,7 +71,7 @@ impl PooledBytes {
         self.as_ptr_range() == bytes.as_ptr_range()
     }
 
-    /// The memory, if nobody else has it any more.
+    /// The memory, if no other outbox uses it.
     pub(crate) fn into_memory(self) -> Option<Vec<u8>> {
         Arc::try_unwrap(self.memory).ok()
     }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded() {
+    fn the_memory_kept_is_bounded() {
         let mut warm = Warm::new();
         (0..3).for_each(|_| warm.keep(Vec::with_capacity(WARM_BYTES_MAX / 2)));
         assert_eq!((warm.buffers.len(), warm.bytes), (2, WARM_BYTES_MAX));
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_comes_back_from_the_last_who_has_it() {
+    fn memory_comes_back_from_its_last_user() {
         let (one, other) = (b"the same".to_vec(), b"the same".to_vec());
         let pooled = PooledBytes::new(one, 8);
         assert!(pooled.is(&pooled) && !pooled.is(&other) && !pooled.is(&pooled[1..]));

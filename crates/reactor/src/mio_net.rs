@@ -55,7 +55,7 @@ impl Waker {
     /// Makes the present or the next wait return. Many calls may cause one return.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn wake(&self) -> io::Result<()> {
         self.0.wake()
     }
@@ -130,7 +130,7 @@ impl MioNet {
     /// at the first read or write.
     ///
     /// # Errors
-    /// What the system says at once.
+    /// The system's immediate error.
     pub fn connect(&mut self, addr: SocketAddr) -> io::Result<TcpStream> {
         let stream = TcpStream::connect(addr)?;
         stream.set_nodelay(true)?;

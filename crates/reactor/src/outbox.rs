@@ -1,4 +1,4 @@
-//! Bytes on their way to one socket.
+//! The unsent bytes of one socket.
 
 use std::io::{self, ErrorKind};
 use std::ops::Deref;
@@ -8,7 +8,7 @@ use std::{fmt, mem};
 use crate::segment_queue::{Segment, SegmentQueue};
 use crate::{Pool, PooledBytes, Socket};
 
-/// Bytes that several outboxes hold at once: encoded once, sent to many.
+/// Bytes that are encoded once and sent by many outboxes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Shared(Arc<Box<[u8]>>);
 
@@ -107,7 +107,7 @@ impl Outbox {
         self.len() == 0
     }
 
-    /// Where to append: a vector that holds unsent bytes only from [`Pool`]'s warm memory.
+    /// The vector to append to; it holds unsent bytes only. Its memory comes from the [`Pool`].
     ///
     /// The caller may only append. What the vector holds already belongs to earlier writers and
     /// may be sent in part.

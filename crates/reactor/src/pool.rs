@@ -1,4 +1,4 @@
-//! What drained outboxes leave behind, kept for the next ones.
+//! The memory of drained outboxes, kept for the next ones.
 
 use std::fmt;
 
@@ -6,15 +6,14 @@ use crate::PooledBytes;
 use crate::memory::Warm;
 use crate::segment_queue::SegmentQueue;
 
-/// Buffers a pool keeps: a message to a crowd lies in as many outboxes at a time, and making them
-/// anew takes as long as all else that is done for a recipient.
+/// Queues that a pool keeps. A message to a crowd lies in as many outboxes at a time, and allocating
+/// their queues takes as long as the rest of the work for a recipient.
 const POOLED_MAX: usize = 2048;
 /// Memory that a pool keeps in all: enough for a few large messages, whose memory would
 /// otherwise be mapped and given back for each of them.
 const POOLED_BYTES_MAX: usize = 4 << 20;
 
-/// The drained queues of a loop's outboxes, and memory for large messages: kept warm for the next
-/// ones.
+/// Warm memory of a loop: the queues of drained outboxes, and buffers for large messages.
 #[derive(Default)]
 pub struct Pool {
     #[expect(clippy::vec_box, reason = "an outbox holds its queue by one pointer")]
@@ -30,9 +29,8 @@ impl Pool {
         Self { queues: Vec::new(), bytes: 0, large: Warm::new() }
     }
 
-    /// Initialised memory for a message of `bytes_wanted` bytes: what is there, which may be more or
-    /// less, or nothing. It is memory that was used and given back; a message for which there is none
-    /// has to grow by what arrives.
+    /// Initialised memory for a message of `bytes_wanted` bytes, if the pool has any. It may be larger or
+    /// smaller: it was used by an earlier message and given back.
     pub fn take_memory(&mut self, bytes_wanted: usize) -> Option<Vec<u8>> {
         self.large.take(bytes_wanted)
     }
@@ -42,7 +40,7 @@ impl Pool {
         self.large.keep(memory);
     }
 
-    /// Takes the memory of `bytes` back, if nobody else has it any more.
+    /// Takes the memory of `bytes` back, if no other outbox uses it.
     pub fn give_back(&mut self, bytes: PooledBytes) {
         if let Some(memory) = bytes.into_memory() {
             self.large.keep(memory);
@@ -66,7 +64,7 @@ impl Pool {
     }
 }
 
-/// Shows counts only: what was sent may still lie in the memory.
+/// Shows counts only: sent messages may still lie in the memory.
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")

@@ -81,7 +81,7 @@ impl SegmentQueue {
         }
     }
 
-    /// Turns the tail into a segment, so that something can follow it.
+    /// Turns the tail into a segment, so that other segments can follow it.
     fn seal_tail(&mut self) {
         let first = self.segments.is_empty();
         if self.tail.len() == if first { self.sent } else { 0 } {
@@ -129,7 +129,7 @@ impl SegmentQueue {
         }
     }
 
-    /// Where to append.
+    /// The vector to append to.
     #[inline]
     pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
         if self.sent > SENT_BYTES_MAX {

@@ -156,7 +156,7 @@ impl Wheel {
         }
         self.tick = self.tick.max(last + 1);
         if self.len == 0 {
-            // What a crowd needed is not held for ever.
+            // The memory that a crowd needed is given back.
             self.entries.clear();
             self.entries.shrink_to(SLOTS);
             self.free = None;

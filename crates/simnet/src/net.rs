@@ -348,7 +348,7 @@ impl Peer {
         call(&mut self.world.borrow_mut().pipes[self.index].pipe)
     }
 
-    /// Sends bytes on their way.
+    /// Sends bytes.
     pub fn write(&mut self, bytes: &[u8]) {
         self.with(|pipe| pipe.peer_write(bytes));
     }
@@ -389,7 +389,7 @@ impl Peer {
         self.with(|pipe| pipe.is_sealed())
     }
 
-    /// Whether the server has ended its direction, and not in the way that records have for it.
+    /// Whether the server has ended its direction without the record that announces the end.
     pub fn is_truncated(&mut self) -> bool {
         self.with(|pipe| pipe.is_truncated())
     }
@@ -399,7 +399,7 @@ impl Peer {
         self.with(|pipe| pipe.reset)
     }
 
-    /// Whether the server has given its end back.
+    /// Whether the server has closed its socket.
     pub fn is_closed(&mut self) -> bool {
         self.with(|pipe| pipe.closed)
     }

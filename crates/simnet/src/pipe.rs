@@ -41,7 +41,7 @@ pub(crate) struct Pipe {
     pub(crate) held: usize,
 }
 
-/// What the poller has not reported yet.
+/// The edges that the poller has not reported yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Edges {
     pub(crate) readable: bool,
@@ -191,7 +191,7 @@ impl Pipe {
         }
     }
 
-    /// What the peer reads: up to `max` bytes, or `None` at the end or after a reset.
+    /// Takes what the peer reads: up to `max` bytes, or `None` at the end or after a reset.
     pub(crate) fn peer_read(&mut self, max: usize) -> Option<Vec<u8>> {
         let before = self.outgoing.len();
         let bytes: Vec<u8> = match &mut self.envelope {

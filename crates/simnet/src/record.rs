@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::Random;
 
-/// What a record carries.
+/// The content of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The peer begins the handshake.

@@ -149,7 +149,7 @@ impl SealedSocket {
     fn take_in(&mut self, kind: Kind, payload: &[u8]) -> io::Result<()> {
         match (self.stage, kind) {
             (Stage::AwaitsHello, Kind::Hello) => {
-                // What a narrow line takes in the time that there is for a handshake.
+                // A narrow line has to take it before the deadline of a handshake.
                 let most = self.socket.room().saturating_mul(40).min(4_000);
                 let answer = vec![0; self.random.below(most)];
                 seal(Kind::Answer, &answer, &mut self.out);
@@ -202,7 +202,7 @@ impl Socket for SealedSocket {
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         assert!(!self.is_handshaking(), "the server reads before the handshake is over");
-        // What came together with the end of the handshake is in no socket.
+        // Records may have come together with the end of the handshake.
         self.open_records()?;
         while self.plain.is_empty() {
             if self.end != End::None {

@@ -24,7 +24,7 @@ pub(super) fn plain(socket: TcpStream) -> Stream {
     socket
 }
 
-/// What `error` means on `stream`.
+/// The client's error for an `error` of `stream`.
 pub(super) fn explain(stream: &Stream, error: &io::Error) -> Error {
     #[cfg(feature = "rustls")]
     if let EitherSocket::Buffering(tls) = stream {
