@@ -1,4 +1,4 @@
-//! One-time tickets, and the sessions that they begin.
+//! One-time tickets: issues them, redeems them, and resumes the sessions that they began.
 //!
 //! ```text
 //!  ticket = base64url( seed, 24 bytes | sealed identity | tag, 16 bytes )
@@ -23,15 +23,15 @@ const SEED_BYTES: usize = 24;
 const MAC_BYTES: usize = 16;
 const MINUTE_MS: u64 = 60_000;
 
-/// What tickets are sealed and proofs are made with. Whoever has it can make both.
+/// The key that seals tickets and makes proofs. Whoever has it can make both.
 pub struct Secret {
     seal: hmac::Key,
     proof: hmac::Key,
 }
 
 impl Secret {
-    /// From at least 32 random bytes. The same secret in the next process, or in another one,
-    /// takes up the sessions of this one.
+    /// Makes a secret from at least 32 random bytes. Another process with the same secret resumes
+    /// the sessions of this one.
     ///
     /// # Errors
     /// [`Misuse::SecretTooShort`].
@@ -45,8 +45,8 @@ impl Secret {
         Ok(Self { seal: derive(b"sockeye ticket 1"), proof: derive(b"sockeye proof 1") })
     }
 
-    /// The ticket. Its seed is random because the entropy is, and differs with the content even
-    /// if the entropy does not: no key ever seals two contents.
+    /// Seals a ticket. Its seed depends on the entropy and on the content, so no key ever seals two
+    /// contents, even if the entropy repeats.
     fn seal(&self, content: &[u8], entropy: &[u8; SEED_BYTES]) -> String {
         let seed = keyed(&self.seal, &[b"seed", entropy, content]);
         let seed = &seed.as_ref()[..SEED_BYTES];
@@ -57,7 +57,7 @@ impl Secret {
         base64url::encode(&[seed, &sealed].concat())
     }
 
-    /// What was sealed with this secret.
+    /// Opens a ticket that this secret sealed.
     fn open(&self, ticket: &[u8]) -> Option<Vec<u8>> {
         let (seed, sealed) = ticket.split_at_checked(SEED_BYTES)?;
         let mut sealed = sealed.to_vec();
@@ -83,37 +83,37 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The tickets that are outstanding, and the secrets behind them.
+/// The unused tickets, and the secrets that seal them.
 ///
-/// A ticket opens one stream: it is redeemed by its removal. What it grants is sealed in it, so
-/// that here is nothing but its hash. A stream that it opened gets a [`proof`](Self::proof)
-/// appended to its cursors; with that, the same ticket opens the next stream of the session, in
-/// this process or in another one that has the secret.
+/// A ticket opens one stream, and is removed when it does. Its grants are sealed in it, so this
+/// table keeps only its hash. The stream gets a [`proof`](Self::proof) appended to its cursors;
+/// with the proof, the same ticket opens the next stream of the session, in this process or in
+/// another one that has the secret.
 pub struct Tickets {
     secrets: Vec<Secret>,
     limits: Limits,
     store: Arc<Mutex<Store>>,
 }
 
-/// The tickets that are outstanding. Several threads of a process may have one store, so that a ticket
-/// is good in each of them and once in all; whoever has it for itself never waits for it.
+/// The table of unused tickets. Several threads of a process may share one, so that a ticket is good
+/// in each of them and once in all. A table that is not shared never waits for its lock.
 #[derive(Default)]
 struct Store {
     /// By hash.
     outstanding: HashMap<[u8; 32], Outstanding>,
     by_expiry: BTreeSet<(u64, [u8; 32])>,
-    /// How many of them each user has; nobody is in it without any.
+    /// How many tickets each user has; a user without any has no entry.
     by_user: HashMap<Arc<str>, usize>,
 }
 
 struct Outstanding {
     expires_ms: u64,
-    /// Whose it is, if it counts for somebody.
+    /// The user whose quota it counts against, if any.
     user: Option<Arc<str>>,
 }
 
 impl Tickets {
-    /// With secrets of which the first one makes tickets and proofs, and all of them are taken.
+    /// Makes an empty table. The first secret makes tickets and proofs; all of them are accepted.
     ///
     /// # Errors
     /// [`Misuse::NoKey`] without a secret; [`Misuse::TooManyKeys`].
@@ -123,7 +123,7 @@ impl Tickets {
     }
 
     // [auth:secret-change]
-    /// Other secrets from now on. Tickets and proofs of one that is not among them are void.
+    /// Replaces the secrets. Tickets and proofs of a secret that is not among them are void.
     ///
     /// # Errors
     /// As for [`new`](Self::new); then nothing has changed.
@@ -133,15 +133,14 @@ impl Tickets {
         Ok(())
     }
 
-    /// A ticket for the identity, good for `life_ms` or [`Limits::ticket_ms_max`], whichever is
-    /// less. `entropy` is from the system's source of randomness. Whether the issuer may, is to be
-    /// asked before: [`Identity::may_issue`].
+    /// Issues a ticket for the identity, good for `life_ms` or [`Limits::ticket_ms_max`], whichever
+    /// is less. `entropy` is from the system's source of randomness. The caller asks before whether
+    /// the issuer may: [`Identity::may_issue`].
     ///
-    /// The ticket counts for its user, or for an issuer who may have them only for itself, also
-    /// where that has no name.
+    /// The ticket counts against its user's quota, or against that of an issuer that may issue
+    /// tickets for itself only, named or not.
     ///
-    /// The session that it begins ends with the identity, and after
-    /// [`Limits::session_ms_max`].
+    /// The session ends with the identity, and after [`Limits::session_ms_max`] at the latest.
     ///
     /// # Errors
     /// [`Refusal::TicketsFull`], [`Refusal::TicketTooLarge`]; [`Refusal::SessionOver`] if the
@@ -195,15 +194,17 @@ impl Tickets {
         Ok(ticket)
     }
 
-    /// Begins the session of a ticket that is outstanding, which it then is no more; or takes
-    /// up the session again that it has begun, if the proof is that session's.
+    /// Redeems an unused ticket, or resumes its session.
+    ///
+    /// A ticket is redeemed once. Later it resumes the session that it began, if the proof is that
+    /// session's.
     ///
     /// The proof is [`Token::proof`](sockeye_hub::Token::proof) of what the client resumes from.
     /// One of another session is no fault: a page may come with a new ticket and an old cursor.
     ///
     /// # Errors
-    /// [`Refusal::Ticket`] if it neither is outstanding nor has its proof;
-    /// [`Refusal::SessionOver`] if it has, but the session is over or was away for too long.
+    /// [`Refusal::Ticket`] if it is neither unused nor has its proof; [`Refusal::SessionOver`] if
+    /// it has its proof, and the session is over or was away for too long.
     pub fn enter(
         &mut self,
         ticket: &str,
@@ -228,7 +229,7 @@ impl Tickets {
         self.resume(ticket, binding, proof.ok_or(Refusal::Ticket)?, now_ms)
     }
 
-    /// What is appended to the session's cursors behind a `~`: 30 bytes.
+    /// Makes the proof that is appended to the session's cursors behind a `~`: 30 bytes.
     ///
     /// It is the same for a minute, and good for [`Limits::resume_ms`] at least.
     pub fn proof(&self, session: &Session, now_ms: u64) -> String {

@@ -1,4 +1,4 @@
-//! Why a client cannot go on, or why a connection was lost.
+//! The errors of a client: its own, the peer's, the proxy's, and those of TLS.
 
 use core::fmt;
 use std::io::ErrorKind;
@@ -8,35 +8,35 @@ use sockeye_http::Status;
 use sockeye_http1::Error as HttpError;
 use sockeye_websocket::{MessageError, ProtocolError, UsageError as FrameUsage};
 
-/// What went wrong, outside of this program or with the peer.
+/// Why a connection failed or was lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
     /// The host's name has no address.
     Resolve(ErrorKind),
-    /// None of the host's addresses takes a connection; what the last one said.
+    /// No address of the host accepts a connection; the error is the last one's.
     Connect(ErrorKind),
-    /// It went wrong at the proxy, before anything could be heard of the server.
+    /// The proxy failed, before the server was reached.
     Proxy(ProxyError),
-    /// TLS failed: the certificate, most of all.
+    /// TLS failed, most often at the certificate.
     Tls(TlsError),
-    /// The URL wants TLS, and there is none: the crate's feature `rustls` is off.
+    /// The URL needs TLS, and the crate's feature `rustls` is off.
     NoTls,
     /// The connection broke.
     Transport(ErrorKind),
-    /// The connection ended where more had to come.
+    /// The connection ended inside a message.
     Truncated,
-    /// The connection ended, and it was allowed to.
+    /// The connection ended where it may end.
     Ended,
-    /// The machine did not want the connection any more.
+    /// The client ended the connection by itself.
     HungUp,
-    /// Something took longer than its limit.
+    /// A step took longer than its limit.
     TimedOut(Deadline),
-    /// What came is no HTTP, or over the limits of a head.
+    /// The answer is not HTTP, or exceeds the limits of a head.
     Http(HttpError),
     /// The server sent more interim responses than the limit.
     InterimResponses,
-    /// The server's answer is not the one that was asked for; it is all here, for whom it concerns.
+    /// The server answered with something else than what was asked for; the whole answer is here.
     Refused(Box<Refusal>),
     /// The answer to a WebSocket's handshake does not fit it.
     Handshake(VerifyError),
@@ -48,41 +48,40 @@ pub enum Error {
     Message(MessageError),
     /// An event is over the limit.
     EventTooLarge,
-    /// The redirect leads to what is no `http` or `https` URL, or is not one place alone.
+    /// The redirect names no `http` or `https` URL, or several.
     Redirect,
-    /// There were more redirects in a row than browsers follow, which is 20.
+    /// More than 20 redirects came in a row, which is as many as browsers follow.
     Redirects,
-    /// The system does not give what a client needs: a poller, a thread, entropy.
+    /// The system refuses what a client needs: a poller, a thread, entropy.
     System(ErrorKind),
-    /// The caller asked for what it cannot have.
+    /// The caller's mistake.
     Usage(UsageError),
-    /// What the hub of a subscription says or does.
+    /// The hub refused the subscription, or broke its protocol.
     #[cfg(feature = "hub")]
     Hub(crate::HubError),
 }
 
 impl Error {
-    /// Whether another attempt could only come to the same: no certificate becomes good by asking for it, and one that
-    /// has expired waits for a person.
+    /// Whether another attempt must fail in the same way: a bad certificate needs a person.
     pub(crate) const fn is_futile(&self) -> bool {
         matches!(self, Self::NoTls | Self::Tls(TlsError::Name | TlsError::Certificate(_)))
     }
 }
 
-/// A step that has a limit of its own, in [`Limits`](crate::Limits) or in the options of its client.
+/// A step with a time limit in [`Limits`](crate::Limits) or in its client's options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Deadline {
     /// Name, connection, proxy and TLS.
     Connect,
     /// The head of the response.
     Head,
-    /// Anything at all from the server.
+    /// The next byte of the server.
     Silence,
     /// The answer to our ping.
     Pong,
     /// The server's Close frame after ours.
     Close,
-    /// The server's taking anything of what is sent.
+    /// Progress of what is sent: the server reads nothing.
     Send,
 }
 
@@ -92,35 +91,35 @@ pub enum Deadline {
 pub enum ProxyError {
     /// The name of the proxy has no address.
     Resolve(ErrorKind),
-    /// No address of the proxy takes a connection; what the last one said.
+    /// No address of the proxy accepts a connection; the error is the last one's.
     Connect(ErrorKind),
-    /// It refuses, with this status; 502 and 504 may be about the server.
+    /// The proxy refuses with this status; 502 and 504 may be about the server.
     Status(Status),
-    /// What it says is no HTTP, or over the limits of a head.
+    /// The proxy's answer is not HTTP, or exceeds the limits of a head.
     Http(HttpError),
-    /// It sent more interim responses than the limit.
+    /// The proxy sent more interim responses than the limit.
     InterimResponses,
-    /// The connection to it broke.
+    /// The connection to the proxy broke.
     Transport(ErrorKind),
-    /// It ended the connection.
+    /// The proxy ended the connection.
     Ended,
-    /// There was no tunnel within [`Limits::connect_ms`](crate::Limits::connect_ms).
+    /// The proxy opened no tunnel within [`Limits::connect_ms`](crate::Limits::connect_ms).
     TimedOut,
 }
 
-/// What TLS says.
+/// Why TLS failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// The host's name is none that a certificate could hold.
+    /// No certificate can hold the host's name.
     Name,
     /// The server's certificate is not trusted.
     Certificate(CertificateError),
-    /// What the server says is no TLS. It may speak plain HTTP on this port.
+    /// The server does not speak TLS on this port; it may speak plain HTTP.
     NotTls,
     /// The connection ended within the handshake.
     Ended,
-    /// The server refuses, with this alert (RFC 8446 §6).
+    /// The server refuses with this alert (RFC 8446 §6).
     Alert(u8),
     /// The handshake failed in another way, or a record is bad.
     Protocol,
@@ -132,29 +131,28 @@ pub enum TlsError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CertificateError {
-    /// None of those who are trusted has issued it.
+    /// No trusted authority issued it.
     Issuer,
     /// It is for other names.
     Name,
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// Its time has not come, or the clock of this system is wrong.
+    /// It is not valid yet, or this system's clock is wrong.
     NotYetValid,
-    /// It is an authority's own (`CA:TRUE`), which no server may use for itself. Whether the authority is trusted
-    /// makes no difference.
+    /// It is an authority's own (`CA:TRUE`), which no server may use, trusted or not.
     Authority,
     /// It is for another purpose than a server.
     Purpose,
-    /// Its issuer has taken it back.
+    /// Its issuer has revoked it.
     Revoked,
-    /// There is none, it cannot be read, a signature is wrong, or whatever else it is.
+    /// Any other fault: no certificate, an unreadable one, a wrong signature.
     Other,
 }
 
 #[cfg(feature = "rustls")]
 impl TlsError {
-    /// What rustls says. `has_spoken`: the server has spoken TLS before, so a record that cannot be read is
-    /// a bad one, and not [`NotTls`](Self::NotTls).
+    /// Translates an error of rustls. `has_spoken`: the server has sent TLS before, so an unreadable record is
+    /// a bad one and not [`NotTls`](Self::NotTls).
     pub fn of(error: &rustls::Error, has_spoken: bool) -> Self {
         match error {
             rustls::Error::InvalidCertificate(why) => Self::Certificate(why.into()),
@@ -186,7 +184,7 @@ impl From<&rustls::CertificateError> for CertificateError {
     }
 }
 
-/// An answer that is not the one that was asked for.
+/// An HTTP answer other than the one that was asked for.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The status.
@@ -198,14 +196,14 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The first value of a header, by its name in any case.
+    /// Returns the first value of a header; the name is compared without regard to case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 }
 
-/// The status; and where it is a success, what the body was said to be, which then is what is wrong.
+/// Shows the status or, for 2xx, also the unexpected content type and coding.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the server answers with status {}", self.status)?;
@@ -309,7 +307,7 @@ impl fmt::Display for TlsError {
     }
 }
 
-/// What is wrong, behind "the certificate".
+/// Completes a sentence that begins "the certificate".
 impl fmt::Display for CertificateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -342,29 +340,29 @@ impl From<UsageError> for Error {
     }
 }
 
-/// What the caller asked for and cannot have; nothing was sent.
+/// A mistake of the caller; nothing was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UsageError {
-    /// No absolute URL, or one with what none may hold.
+    /// Not an absolute URL, or one with a byte that no URL may hold.
     Url,
-    /// The URL's scheme is none of ours, or not one for this client.
+    /// A scheme that this client does not speak.
     Scheme,
-    /// A user or a password in the URL; there are headers for that.
+    /// A user or a password in the URL: credentials belong in headers.
     Credentials,
     /// A fragment in a URL of a WebSocket (RFC 6455 §3).
     Fragment,
     /// A header that cannot stand in this request.
     Header,
-    /// A method that is none, or a body with one that has none.
+    /// A method that is no token or has no stream, or a body with `GET`.
     Method,
-    /// A subprotocol that is no token, or twice the same.
+    /// A subprotocol that is no token, or stands twice.
     Subprotocols,
     /// A close code that must not be sent, or a reason over 123 bytes.
     Close,
     /// The connection is not open: not yet, or not any more.
     NotOpen,
-    /// As much is waiting to be sent as [`Limits::out_bytes_max`](crate::Limits::out_bytes_max).
+    /// The unsent bytes have reached [`Limits::out_bytes_max`](crate::Limits::out_bytes_max).
     OutFull,
     /// A frame that cannot be sent now.
     WebSocket(FrameUsage),

@@ -1,4 +1,4 @@
-//! What becomes of a word of the hub's: an event, a move of the cursor, the end of the connection.
+//! Turns each message of the hub into an event, a move of the cursor, or the end of the connection.
 
 use std::borrow::Cow;
 
@@ -10,26 +10,26 @@ use super::said::{self, Said};
 use super::{Take, Transport};
 use crate::{Error, HubError};
 
-/// All that is known over all connections, and a little of the present one.
+/// The state of a subscription: its ledger, kept over all connections, and what this connection said.
 pub(super) struct Hearing {
     pub(super) ledger: Ledger,
     pub(super) retry_ms_max: u64,
     transport: Transport,
-    /// Why this connection is to be left.
+    /// Why the client must leave this connection, once there is a reason.
     pub(super) verdict: Option<End>,
-    /// A word that is heard again, behind the gap that was declared for its sake.
-    again: Option<(Cow<'static, str>, String, Option<String>)>,
-    /// The hub has taken us in on this connection, and it was told.
+    /// A message deferred until its implied gap is reported: kind, JSON, and the cursor beside it.
+    deferred: Option<(Cow<'static, str>, String, Option<String>)>,
+    /// `Connected` was reported.
     opened: bool,
-    /// The hub has said a word of its own on this connection.
+    /// The hub has sent anything on this connection.
     pub(super) settled: bool,
-    /// Whether cursors on this connection are about us yet.
+    /// Cursors on this connection belong to this subscription: on a WebSocket only after `subscribed`.
     counts: bool,
     /// A message came on this connection.
     pub(super) messages: bool,
-    /// It was told on this connection that everything is there.
+    /// `Sync` was reported on this connection.
     synced: bool,
-    /// Gaps that were told since everything was there, over all connections.
+    /// Gaps reported since the last `Sync`, over all connections.
     gaps: u64,
 }
 
@@ -40,7 +40,7 @@ impl Hearing {
             retry_ms_max,
             transport,
             verdict: None,
-            again: None,
+            deferred: None,
             opened: false,
             settled: false,
             counts: false,
@@ -50,15 +50,15 @@ impl Hearing {
         }
     }
 
-    /// Another connection. `goes_on`: nobody was told that the last one has ended.
+    /// Begins another connection. `goes_on`: the end of the last one was not reported.
     pub(super) fn begin(&mut self, transport: Transport, goes_on: bool) {
         let goes_on = goes_on && self.transport == transport;
         self.ledger.begin();
         self.transport = transport;
-        self.again = None;
+        self.deferred = None;
         (self.settled, self.messages) = (false, false);
         (self.opened, self.synced) = (self.opened && goes_on, self.synced && goes_on);
-        // [client:hub-cursor] What a WebSocket says before `subscribed` is where the log is.
+        // [client:hub-cursor] Before `subscribed`, a WebSocket's cursors are those of the log.
         self.counts = transport != Transport::WebSocket;
     }
 
@@ -66,7 +66,7 @@ impl Hearing {
         self.counts
     }
 
-    /// The hub has taken us in.
+    /// Reports that the hub accepted the connection, once.
     pub(super) fn open<R>(&mut self, take: Take<'_, R>) -> Option<R> {
         if core::mem::replace(&mut self.opened, true) {
             return None;
@@ -74,16 +74,16 @@ impl Hearing {
         Some(take(SubscriptionEvent::Connected { transport: self.transport }))
     }
 
-    /// The word that had to wait, if there is one.
-    pub(super) fn hear_again<R>(&mut self, take: Take<'_, R>) -> Option<R> {
-        let (kind, json, beside) = self.again.take()?;
+    /// Takes in the deferred message, if there is one.
+    pub(super) fn hear_deferred<R>(&mut self, take: Take<'_, R>) -> Option<R> {
+        let (kind, json, beside) = self.deferred.take()?;
         match &*kind {
             "" => self.hint(&json, take),
             kind => self.hear(kind, &json, beside.as_deref(), take),
         }
     }
 
-    /// Takes in an object of this kind, and the cursor that came beside it.
+    /// Takes in a message of this kind, and the cursor that came beside it.
     pub(super) fn hear<R>(
         &mut self,
         kind: &str,
@@ -102,7 +102,7 @@ impl Hearing {
         };
         let is_of_the_log =
             matches!(said, Said::Message(_) | Said::Gap(_) | Said::Sync { .. } | Said::End { .. });
-        // [client:hub-cursor] What is not subscribed yet may be told of another life of the log, too.
+        // [client:hub-cursor] Before the subscription, messages may be of another epoch.
         if is_of_the_log && !self.counts {
             return None;
         }
@@ -112,6 +112,16 @@ impl Hearing {
         {
             return self.declare(kind, json, beside, take);
         }
+        self.act(said, cursor, take)
+    }
+
+    /// Acts on a message whose cursor, if it has one, is of the epoch that the ledger knows.
+    fn act<R>(
+        &mut self,
+        said: Said<'_>,
+        cursor: Option<said::Cursor<'_>>,
+        take: Take<'_, R>,
+    ) -> Option<R> {
         match said {
             // The socket looks after that.
             Said::Welcome { .. } => None,
@@ -140,7 +150,7 @@ impl Hearing {
         }
     }
 
-    /// The hub has told everything up to this cursor.
+    /// Reports that the client has everything up to this cursor.
     fn sync<R>(
         &mut self,
         said::Cursor { text, at }: said::Cursor<'_>,
@@ -151,7 +161,7 @@ impl Hearing {
     ) -> Option<R> {
         self.ledger.hear();
         self.ledger.reach(&text, at);
-        // Each poll is told that it has caught up; once is enough.
+        // The hub says so in each poll; the caller is told once.
         let is_known = core::mem::replace(&mut self.synced, true);
         let gaps = core::mem::take(&mut self.gaps).max(gaps);
         if is_known && gaps == 0 {
@@ -161,7 +171,7 @@ impl Hearing {
         Some(take(SubscriptionEvent::Sync { cursor: text, recovered, gaps, replayed }))
     }
 
-    /// A cursor that comes with nothing else.
+    /// Takes in a cursor that comes with nothing else.
     pub(super) fn hint<R>(&mut self, text: &str, take: Take<'_, R>) -> Option<R> {
         let Some(at) = Position::parse(text) else { return self.fail(HubError::Strange) };
         match self.ledger.hint(text, at) {
@@ -170,7 +180,7 @@ impl Hearing {
         }
     }
 
-    /// An answer with nothing behind it: of a poll that missed nothing, the hub does not say more.
+    /// Reports `Sync` for an empty answer: the hub sends no more to a poll that missed nothing.
     pub(super) fn caught_up<R>(&mut self, take: Take<'_, R>) -> Option<R> {
         if self.synced && self.gaps == 0 {
             return None;
@@ -189,7 +199,7 @@ impl Hearing {
         take: Take<'_, R>,
     ) -> Option<R> {
         let Some(said::Cursor { text, at }) = cursor else { return self.fail(HubError::Strange) };
-        // Not dropped in silence: it may be that we do not understand our own pattern.
+        // An error, and not ignored: client and hub may read a pattern differently.
         if !self.ledger.covers(&message.channel) {
             return self.fail(HubError::Strange);
         }
@@ -208,13 +218,13 @@ impl Hearing {
             Target::Channel(name) | Target::Pattern(name) => Some(&**name),
             Target::All => None,
         };
-        // A channel that has ended may go on in another life of the log, which is not ours to tell.
+        // A channel that ended may begin again in another epoch; the caller left it.
         if let Target::Channel(channel) = &gap.target
             && !self.ledger.wants(channel)
         {
             return None;
         }
-        // [client:hub-gap] Of the others it is known what is missing.
+        // [client:hub-gap] Only these two reasons say how much is missing.
         if !["trimmed", "limit"].contains(&&*gap.reason) {
             self.ledger.excuse(name);
         }
@@ -248,7 +258,7 @@ impl Hearing {
         Some(take(SubscriptionEvent::End { channel, cursor: text }))
     }
 
-    /// A channel has ended; without any there is nothing to stay for.
+    /// Takes an ended channel off the ledger; the subscription is over without any.
     fn strike(&mut self, channel: &str) -> bool {
         let was_wanted = self.ledger.strike(channel);
         if self.ledger.wanted().is_empty() {
@@ -270,7 +280,7 @@ impl Hearing {
         };
         let Some(channel) = channel.filter(|_| !is_passing(&code)) else {
             self.verdict = Some(if is_passing(&code) {
-                // [client:hub-busy] It would be taken later: coming back for all loses nothing.
+                // [client:hub-busy] A later attempt may succeed, and a reconnect loses nothing.
                 End::Busy { why: why(), retry_ms: 0 }
             } else if is_about_credentials(&code) {
                 End::Credentials(why())
@@ -288,7 +298,7 @@ impl Hearing {
         Some(take(SubscriptionEvent::Refused { channel, code, message }))
     }
 
-    /// [client:hub-epoch] The hub goes on in another life of the log and has declared no gap: that is one.
+    /// [client:hub-epoch] Reports the gap that a change of epoch implies, and defers the message behind it.
     fn declare<R>(
         &mut self,
         kind: &str,
@@ -296,7 +306,7 @@ impl Hearing {
         beside: Option<&str>,
         take: Take<'_, R>,
     ) -> Option<R> {
-        self.again =
+        self.deferred =
             Some((Cow::Owned(kind.to_owned()), json.to_owned(), beside.map(str::to_owned)));
         self.ledger.excuse(None);
         self.gaps += 1;

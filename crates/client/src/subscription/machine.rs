@@ -216,7 +216,7 @@ impl Subscription {
             hearing: &mut self.hearing,
         };
         let Phase::Up(line) = &mut self.phase else { return Ok(None) };
-        if let Some(told) = context.hearing.hear_again(take) {
+        if let Some(told) = context.hearing.hear_deferred(take) {
             return Ok(Some(told));
         }
         if context.hearing.verdict.is_some() {
