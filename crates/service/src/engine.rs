@@ -1,6 +1,21 @@
 //! The engine: sessions, publishing, catching up, presence, access, limits and figures.
 //!
-//! It knows no paths, no JSON and no close codes: a dialect stands before it.
+//! The engine knows no paths, no JSON and no close codes. A [`Dialect`] stands before it: it reads what
+//! clients send, calls the engine, and writes what the engine hands to its [`Outlet`].
+//!
+//! ```text
+//!  request, command ─► dialect ─► connect, subscribe, publish, disconnect ─► engine ─► hub
+//!  bytes ◄───────────── dialect ◄─ Outlet: entry, notice, announcement, end ◄─┘
+//! ```
+//!
+//! | what | call |
+//! |---|---|
+//! | the time goes by | [`Engine::tell_time`] before anything else, [`Engine::deadline`], [`Engine::do_what_is_due`] |
+//! | a principal's stream opens and closes | [`Engine::connect`], [`Engine::disconnect`] |
+//! | a session subscribes, and gets what it missed | [`Engine::subscribe`], [`Engine::catch_up`] |
+//! | a stream has room again | [`Engine::pull`] |
+//! | a principal publishes | [`Engine::publish`] |
+//! | others publish elsewhere | [`Engine::follow`] |
 
 pub(crate) mod access;
 pub(crate) mod body;
@@ -24,11 +39,9 @@ use std::collections::BTreeSet;
 use sockeye_hub::{Config, Cursor, Epoch, Hub, Item, Seq, Start, SubscriberKey};
 use sockeye_server::Time;
 
-use self::access::{Access, Principal};
-use self::body::Body;
+use self::access::Access;
 use self::bounds::Bounds;
 use self::counters::Counters;
-use self::dialect::Dialect;
 use self::limits::Limits;
 use self::namespaces::Namespaces;
 use self::presence::Presence;
@@ -36,14 +49,21 @@ use self::session::Sessions;
 use self::shared_state::SharedEngineState;
 use crate::sequencing::{Sequencing, Ticket};
 
+pub use self::access::Principal;
+pub use self::body::Body;
+pub use self::dialect::{Delivery, Dialect, NotSent, Notice, Outlet, Recipient, StreamName};
+pub use self::presence::{Roster, Watch};
+pub use self::publishing::{Answered, Placed, Settled};
 pub(crate) use self::rates::Before;
+pub use self::refusal::{End, Refusal};
+pub use self::streams::Taken;
 
 /// A cursor of no epoch: a client that comes back with it is told of a gap.
 pub(crate) const NOWHERE: Cursor = Cursor { epoch: Epoch(0), seq: Seq::ZERO };
 
 /// The hub with the sessions that are subscribed to it, and with all that decides who may do what,
 /// and how much.
-pub(crate) struct Engine<D: Dialect> {
+pub struct Engine<D: Dialect> {
     pub(crate) hub: Hub<Body<D::Forms>>,
     pub(crate) limits: Limits,
     pub(crate) sessions: Sessions<D>,
@@ -75,7 +95,7 @@ pub(crate) struct Engine<D: Dialect> {
 
 impl<D: Dialect> Engine<D> {
     /// An engine with an empty log of a new epoch, open to everybody.
-    pub(crate) fn new(epoch: Epoch, hub: Config, limits: Limits) -> Self {
+    pub fn new(epoch: Epoch, hub: Config, limits: Limits) -> Self {
         Self {
             hub: Hub::new(epoch, hub),
             bounds: Bounds::new(&limits),
@@ -105,14 +125,27 @@ impl<D: Dialect> Engine<D> {
         self.presence.share(presence, which, others);
     }
 
+    /// The principal of a client that shows no credential.
+    pub fn anybody(&self) -> Principal {
+        self.anybody.clone()
+    }
+
+    /// Puts rules of access in force.
+    #[must_use]
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.anybody = access.anybody();
+        self.access = access;
+        self
+    }
+
     /// When something is due next.
-    pub(crate) fn deadline(&self) -> Time {
+    pub fn deadline(&self) -> Time {
         let due = self.due.first().map_or(Time::NEVER, |(due, _)| *due);
         due.min(self.presence.deadline())
     }
 
     /// Takes the loop's time, and the calendar's in seconds since 1970.
-    pub(crate) fn tell_time(&mut self, now: Time, unix_seconds: u64) {
+    pub fn tell_time(&mut self, now: Time, unix_seconds: u64) {
         self.counters.started_s.get_or_insert(unix_seconds);
         self.now = now;
         self.now_ms = self.sequencing.now_ms(now, unix_seconds, self.now_ms);

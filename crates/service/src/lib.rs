@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod dialect;
-mod engine;
+pub mod engine;
 mod payload;
 pub mod sequencing;
 mod service;

@@ -104,8 +104,7 @@ impl Service {
     /// The same for some only.
     #[must_use]
     pub fn with_access(mut self, access: Access) -> Self {
-        self.engine.anybody = access.anybody();
-        self.engine.access = access;
+        self.engine = self.engine.with_access(access);
         self
     }
 

@@ -73,7 +73,7 @@ impl fmt::Debug for Guard {
 /// Somebody on a stream, or behind a request. Small, as each stream has one: what is the same for
 /// many is shared.
 #[derive(Clone)]
-pub(crate) struct Principal {
+pub struct Principal {
     of: Rc<Somebody>,
     /// Where it comes from; an IPv4 address in the form of an IPv6 one.
     origin: Ipv6Addr,

@@ -4,7 +4,7 @@ use crate::payload::Payload;
 
 /// A payload, and the encodings that a dialect has made of it.
 #[derive(Debug)]
-pub(crate) struct Body<F> {
+pub struct Body<F> {
     payload: Payload,
     forms: F,
 }
@@ -17,12 +17,13 @@ impl<F: Default> Body<F> {
 }
 
 impl<F> Body<F> {
-    pub(crate) const fn payload(&self) -> &Payload {
+    /// What was published.
+    pub const fn payload(&self) -> &Payload {
         &self.payload
     }
 
     /// The encodings.
-    pub(crate) const fn forms(&self) -> &F {
+    pub const fn forms(&self) -> &F {
         &self.forms
     }
 }

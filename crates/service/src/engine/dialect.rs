@@ -23,7 +23,7 @@ use super::refusal::End;
 use super::session::Session;
 
 /// A protocol that clients speak with the engine.
-pub(crate) trait Dialect: Sized + 'static {
+pub trait Dialect: Sized + 'static {
     /// Names a stream, for as long as it is open.
     type Stream: StreamName;
 
@@ -42,7 +42,7 @@ pub(crate) trait Dialect: Sized + 'static {
 }
 
 /// The name of a stream.
-pub(crate) trait StreamName: Copy + Eq + Debug {
+pub trait StreamName: Copy + Eq + Debug {
     /// A small number that no other open stream has.
     fn index(self) -> usize;
 
@@ -50,33 +50,43 @@ pub(crate) trait StreamName: Copy + Eq + Debug {
     fn spread(self) -> u128;
 }
 
-/// How a stream gets what it has subscribed.
-pub(crate) trait Delivery: Copy + Eq + Debug {
+/// How a stream gets what it has subscribed. By default everything is pushed to it.
+pub trait Delivery: Copy + Eq + Debug {
     /// Whether nothing is pushed to the stream: its dialect fetches for it, and answers.
-    fn fetches(self) -> bool;
+    fn fetches(self) -> bool {
+        false
+    }
 
     /// Whether the stream is over with its channels, because it cannot ask for others.
-    fn ends_with_its_channels(self) -> bool;
+    fn ends_with_its_channels(self) -> bool {
+        false
+    }
 
     /// Whether the stream has not shown yet who it is, and gets nothing before it does.
-    fn is_unidentified(self) -> bool;
+    fn is_unidentified(self) -> bool {
+        false
+    }
 
     /// Whether each cursor on the stream is followed by a proof of its ticket.
-    fn carries_proof(self) -> bool;
+    fn carries_proof(self) -> bool {
+        false
+    }
 }
 
 /// A stream that is written to.
 #[derive(Debug)]
-pub(crate) struct Recipient<D: Dialect> {
-    pub(crate) stream: D::Stream,
-    pub(crate) delivery: D::Delivery,
+pub struct Recipient<D: Dialect> {
+    /// Its name.
+    pub stream: D::Stream,
+    /// How it gets what it has subscribed.
+    pub delivery: D::Delivery,
     /// What follows each cursor that the stream is given.
-    pub(crate) proof: Option<String>,
+    pub proof: Option<String>,
 }
 
 impl<D: Dialect> Recipient<D> {
     /// A stream whose cursors need no proof.
-    pub(crate) const fn new(stream: D::Stream, delivery: D::Delivery) -> Self {
+    pub const fn new(stream: D::Stream, delivery: D::Delivery) -> Self {
         Self { stream, delivery, proof: None }
     }
 
@@ -103,7 +113,7 @@ impl<D: Dialect> Recipient<D> {
 
 /// Why an entry was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotSent {
+pub enum NotSent {
     /// Too much waits for the peer already.
     Full,
     /// The stream is gone, or ends.
@@ -112,7 +122,7 @@ pub(crate) enum NotSent {
 
 /// What the engine tells a stream beside messages.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Notice<'n> {
+pub enum Notice<'n> {
     /// Messages are missing.
     Gap(&'n Gap),
     /// The stream is at the head of the log.
@@ -136,7 +146,7 @@ pub(crate) enum Notice<'n> {
 /// Where the engine's deliveries go for the time of one call.
 ///
 /// No call fails loudly: the loop reports a stream that is gone by itself.
-pub(crate) trait Outlet<D: Dialect> {
+pub trait Outlet<D: Dialect> {
     /// The loop's time.
     fn now(&self) -> Time;
 
@@ -148,6 +158,9 @@ pub(crate) trait Outlet<D: Dialect> {
 
     /// Sends an entry, if less than `waiting_max` bytes wait for the peer. The one place where a
     /// dialect decides how an entry looks.
+    ///
+    /// # Errors
+    /// The entry was not sent.
     fn entry(
         &mut self,
         to: &Recipient<D>,

@@ -26,8 +26,10 @@ use crate::engine::shared_state::WakeOne;
 
 /// Whether a stream is told who comes and goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Watch {
+pub enum Watch {
+    /// It is told.
     Yes,
+    /// It is not.
     No,
 }
 

@@ -17,7 +17,7 @@ use crate::sequencing::{
 
 /// A publication that was not refused.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Placed {
+pub enum Placed {
     /// It is in the log.
     Settled(Settled),
     /// It waits for its outcome.
@@ -26,21 +26,24 @@ pub(crate) enum Placed {
 
 /// The receipt of a publication.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Settled {
-    pub(crate) position: Cursor,
+pub struct Settled {
+    /// Its place in the log.
+    pub position: Cursor,
     /// How safe it is.
-    pub(crate) level: Level,
+    pub level: Level,
     /// Whether its key is that of an earlier message, which this is the receipt of.
-    pub(crate) duplicate: bool,
+    pub duplicate: bool,
     /// The sessions that were subscribed to its channel.
-    pub(crate) subscribers: u64,
+    pub subscribers: u64,
 }
 
 /// The outcome of a publication that waited.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Answered {
-    pub(crate) ticket: Ticket,
-    pub(crate) result: Result<Settled, Refusal>,
+pub struct Answered {
+    /// Which publication, as [`Placed::Waiting`] named it.
+    pub ticket: Ticket,
+    /// What became of it.
+    pub result: Result<Settled, Refusal>,
 }
 
 impl<D: Dialect> Engine<D> {
@@ -49,7 +52,7 @@ impl<D: Dialect> Engine<D> {
     ///
     /// # Errors
     /// The principal may not publish there, or the log does not take the publication.
-    pub(crate) fn publish(
+    pub fn publish(
         &mut self,
         principal: &Principal,
         publication: Publication<'_, Payload>,
@@ -89,7 +92,7 @@ impl<D: Dialect> Engine<D> {
     /// publication of this engine; `None` if there is no more. Call it until then before any request
     /// that may bring a cursor, because another engine may have given that out and be further on.
     // [service:follow-first]
-    pub(crate) fn follow(&mut self, out: &mut impl Outlet<D>) -> Option<Answered> {
+    pub fn follow(&mut self, out: &mut impl Outlet<D>) -> Option<Answered> {
         while let Sequencing::Behind { backbone, health } = &mut self.sequencing
             && let Some(outcome) = backbone.next()
         {

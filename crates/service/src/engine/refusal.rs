@@ -4,7 +4,7 @@ use sockeye_hub::NameError;
 
 /// Why the engine does not do what it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// The name of a channel is none, or the text of a pattern.
     Name(NameError),
     /// The hub does not take it.
@@ -59,7 +59,7 @@ impl From<sockeye_auth::Refusal> for Refusal {
 
 /// Why the engine ends a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
     /// There is no room now.
     TryAgain,
     /// The user has as many streams as a user may have.

@@ -17,11 +17,11 @@ use crate::engine::session::{Session, Sessions};
 
 /// What a subscription came to.
 #[derive(Debug, Default)]
-pub(crate) struct Taken<'t> {
+pub struct Taken<'t> {
     /// The targets that are subscribed now.
-    pub(crate) targets: Vec<&'t str>,
+    pub targets: Vec<&'t str>,
     /// Those among them that had ended, which nothing that follows will say.
-    pub(crate) ended: Vec<&'t str>,
+    pub ended: Vec<&'t str>,
 }
 
 /// Hands an entry to the sessions that are live: all of the engine but the hub, which calls it.
@@ -77,8 +77,9 @@ impl<D: Dialect, O: Outlet<D>> FanOut<'_, D, O> {
 }
 
 impl<D: Dialect> Engine<D> {
-    /// Adds a subscriber for a stream; `None` and a goodbye if there is no room for one.
-    pub(crate) fn connect(
+    /// Opens a session for a principal's stream; ends the stream and returns `None` if there is no room
+    /// for one.
+    pub fn connect(
         &mut self,
         stream: D::Stream,
         delivery: D::Delivery,
@@ -176,7 +177,7 @@ impl<D: Dialect> Engine<D> {
     }
 
     /// Ends the sessions whose end is due. Stops at one that fetches, which its dialect answers.
-    pub(crate) fn do_what_is_due(&mut self, out: &mut impl Outlet<D>) -> Option<SubscriberKey> {
+    pub fn do_what_is_due(&mut self, out: &mut impl Outlet<D>) -> Option<SubscriberKey> {
         while let Some(&(due, subscriber)) = self.due.first() {
             if due > out.now() {
                 return None;
@@ -194,7 +195,7 @@ impl<D: Dialect> Engine<D> {
     }
 
     /// Subscribes a stream to targets; each that is refused is named, and the others go on.
-    pub(crate) fn subscribe<'t>(
+    pub fn subscribe<'t>(
         &mut self,
         key: SubscriberKey,
         who: &Principal,
@@ -277,7 +278,7 @@ impl<D: Dialect> Engine<D> {
     }
 
     /// Where a subscriber is.
-    pub(crate) fn cursor_of(&mut self, subscriber: SubscriberKey) -> Cursor {
+    pub fn cursor_of(&mut self, subscriber: SubscriberKey) -> Cursor {
         let cursor = self.hub.subscriber(subscriber).map(|subscriber| subscriber.cursor());
         cursor.unwrap_or_else(|| self.hub.position())
     }
@@ -310,7 +311,7 @@ impl<D: Dialect> Engine<D> {
     }
 
     /// A stream is gone: its subscriptions go with it.
-    pub(crate) fn disconnect(&mut self, stream: D::Stream) {
+    pub fn disconnect(&mut self, stream: D::Stream) {
         let Some(session) = self.sessions.remove(stream) else { return };
         self.due.remove(&(session.due, session.subscriber));
         self.leave(session.subscriber);

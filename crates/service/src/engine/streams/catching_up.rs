@@ -16,7 +16,7 @@ const PULL_MESSAGES: usize = 64;
 impl<D: Dialect> Engine<D> {
     /// Brings a stream that has just subscribed up to the head, and says so even if it missed
     /// nothing.
-    pub(crate) fn catch_up(&mut self, subscriber: SubscriberKey, out: &mut impl Outlet<D>) {
+    pub fn catch_up(&mut self, subscriber: SubscriberKey, out: &mut impl Outlet<D>) {
         let live = self.hub.subscriber(subscriber).is_some_and(|it| it.is_live());
         if !live {
             return self.fetch(subscriber, Full::GapsFirst, out);
@@ -27,7 +27,7 @@ impl<D: Dialect> Engine<D> {
     }
 
     /// Gives a stream that is behind what its outbox has room for.
-    pub(crate) fn pull(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
+    pub fn pull(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
         self.fetch(key, Full::Waits, out);
     }
 
