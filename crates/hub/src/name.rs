@@ -37,7 +37,7 @@ impl<'a> ChannelName<'a> {
         if name.len() > BYTES_MAX {
             return Err(NameError::TooLong);
         }
-        let rest = name.strip_prefix('$').ok_or(NameError::Byte)?;
+        let rest = name.strip_prefix('$').ok_or_else(|| not_allowed(name))?;
         Self::new(rest).map(|_| Self(name))
     }
 
@@ -140,8 +140,8 @@ pub enum NameError {
     EmptySegment,
     /// More than 200 bytes.
     TooLong,
-    /// A byte that names may not have, a wildcard that is not a whole segment, or a reserved `$`.
-    Byte,
+    /// A character that names may not have, a wildcard that is not a whole segment, or a reserved `$`.
+    NotAllowed(char),
     /// A pattern without a wildcard.
     NoWildcard,
     /// A pattern with more than 16 segments before a last `>`.
@@ -153,12 +153,14 @@ pub enum NameError {
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::EmptySegment => "a name has a segment without a byte",
-            Self::TooLong => "a name has more than 200 bytes",
-            Self::Byte => "a name has a byte that names do not have",
-            Self::NoWildcard => "a pattern has no wildcard",
-            Self::ManySegments => "a pattern has more than 16 segments before a last >",
-            Self::ManyStars => "a pattern has more than three *",
+            Self::EmptySegment => "a segment is empty (: stands between two segments)",
+            Self::TooLong => "it is longer than 200 bytes",
+            Self::NotAllowed(found) => {
+                return write!(f, "{found:?} is not allowed (allowed: {ALLOWED})");
+            }
+            Self::NoWildcard => "a pattern needs a wildcard, * or >",
+            Self::ManySegments => "a pattern has at most 16 segments before a last >",
+            Self::ManyStars => "a pattern has at most three *",
         })
     }
 }
@@ -196,12 +198,20 @@ fn check(name: &str) -> Result<(), NameError> {
         match byte {
             b':' if before == b':' => return Err(NameError::EmptySegment),
             b':' => {}
-            byte if !PLAIN[usize::from(byte)] => return Err(NameError::Byte),
+            byte if !PLAIN[usize::from(byte)] => return Err(not_allowed(name)),
             _ => {}
         }
         before = byte;
     }
     if before == b':' { Err(NameError::EmptySegment) } else { Ok(()) }
+}
+
+/// Names the first character that a bad name may not have.
+#[cold]
+fn not_allowed(name: &str) -> NameError {
+    let is_plain = |it: char| u8::try_from(it).is_ok_and(|byte| PLAIN[usize::from(byte)]);
+    let found = name.chars().find(|it| *it != ':' && !is_plain(*it));
+    NameError::NotAllowed(found.or_else(|| name.chars().next()).unwrap_or('$'))
 }
 
 /// Checks a pattern without its last `>`: as a name in which `*` may be a segment.
@@ -211,6 +221,9 @@ fn check_segments(pattern: &str) -> Result<(), NameError> {
     }
     pattern.split(':').try_for_each(|segment| if segment == "*" { Ok(()) } else { check(segment) })
 }
+
+/// The characters of names, for people.
+const ALLOWED: &str = "A-Z a-z 0-9 _ . : ~ @ / -";
 
 /// The bytes that segments may have.
 const PLAIN: [bool; 256] = {
@@ -237,9 +250,20 @@ mod tests {
         for empty in ["", ":", "a:", ":a", "a::b"] {
             assert_eq!(ChannelName::new(empty), Err(NameError::EmptySegment), "{empty}");
         }
-        for bad in ["a b", "ä", "*", "a:>", "$x", "a\0", "a,b", "a:b*"] {
-            assert_eq!(ChannelName::new(bad), Err(NameError::Byte), "{bad}");
+        for (bad, found) in [
+            ("a b", ' '),
+            ("ä", 'ä'),
+            ("*", '*'),
+            ("a:>", '>'),
+            ("$x", '$'),
+            ("a\0", '\0'),
+            ("a,b", ','),
+            ("a:b*", '*'),
+        ] {
+            assert_eq!(ChannelName::new(bad), Err(NameError::NotAllowed(found)), "{bad}");
         }
+        let told = NameError::NotAllowed(' ').to_string();
+        assert_eq!(told, "' ' is not allowed (allowed: A-Z a-z 0-9 _ . : ~ @ / -)");
         for char in (0..=0xFF).map(char::from).filter(|char| *char != ':') {
             let plain = char.is_ascii_alphanumeric() || "_.~@/-".contains(char);
             assert_eq!(ChannelName::new(&char.to_string()).is_ok(), plain, "{char:?}");
@@ -256,8 +280,8 @@ mod tests {
             ChannelName::reserved(&format!("${}", "a".repeat(200))),
             Err(NameError::TooLong)
         );
-        assert_eq!(ChannelName::reserved("meta"), Err(NameError::Byte));
-        assert_eq!(ChannelName::reserved("$$a"), Err(NameError::Byte));
+        assert_eq!(ChannelName::reserved("meta"), Err(NameError::NotAllowed('m')));
+        assert_eq!(ChannelName::reserved("$$a"), Err(NameError::NotAllowed('$')));
         assert_eq!(ChannelName::reserved("$"), Err(NameError::EmptySegment));
     }
 
@@ -267,7 +291,8 @@ mod tests {
             assert_eq!(Pattern::new(good).map(Pattern::as_str), Ok(good));
         }
         for bad in ["a*", "a:b>", ">:a", "a:>:b", "$a:*", "**", ">>"] {
-            assert_eq!(Pattern::new(bad), Err(NameError::Byte), "{bad}");
+            let found = bad.chars().find(|it| "*>$".contains(*it)).expect("one of them");
+            assert_eq!(Pattern::new(bad), Err(NameError::NotAllowed(found)), "{bad}");
         }
         assert_eq!(Pattern::new("a:b"), Err(NameError::NoWildcard));
         assert_eq!(Pattern::new(":>"), Err(NameError::EmptySegment));

@@ -324,6 +324,6 @@ impl From<Refused> for Problem {
 
 impl From<NameError> for Problem {
     fn from(error: NameError) -> Self {
-        Self::new(Code::BadChannel, error.to_string())
+        Self::new(Code::BadChannel, format!("invalid channel name: {error}"))
     }
 }

@@ -255,7 +255,7 @@ fn check_channels(channels: &Channels<'_>) -> Result<(), Problem> {
     let names = channels.as_slice();
     for name in names {
         if let Err(error) = ChannelName::new(name) {
-            let message = format!("channel {}: {error}", quoted(name));
+            let message = format!("invalid channel name {}: {error}", quoted(name));
             return Err(Problem::new(Code::BadChannel, message));
         }
     }
