@@ -1,4 +1,4 @@
-//! Keys in PEM: just the three kinds that tokens are signed with.
+//! Reads the three kinds of PEM keys that tokens are signed with.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! Channels and patterns that somebody was given.
+//! The channels and patterns that a principal was granted.
 
 use core::fmt;
 

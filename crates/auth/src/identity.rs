@@ -1,10 +1,10 @@
-//! Who somebody is to the hub, and what that allows.
+//! The identity of a principal: its name, its grants, and when they end.
 
 use sockeye_hub::{ChannelName, Target};
 
 use crate::{Grants, Limits, Misuse};
 
-/// What can be done with a channel.
+/// An action on a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {
@@ -18,8 +18,8 @@ pub enum Action {
     Admin,
 }
 
-/// Somebody, and what they may do. It grants nothing that is not written in it; what a namespace
-/// gives to everybody is the service's to add.
+/// A principal and its grants. It grants only what is written in it; the service adds what a
+/// namespace gives to everybody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// Their name, if they have one: of a user, or of an API key with `key:` before it.
@@ -102,10 +102,10 @@ impl Identity {
     }
 }
 
-/// What the names of API keys have before them, and no user's.
+/// The prefix of the names of API keys; no user's name has it.
 pub(crate) const KEY_PREFIX: &str = "key:";
 
-/// A user's name as it came.
+/// Checks a user's name.
 pub(crate) fn user(name: &str, limits: &Limits) -> Result<String, Misuse> {
     // [auth:user-name]
     if name.is_empty() || name.len() > limits.user_bytes_max || name.chars().any(char::is_control) {

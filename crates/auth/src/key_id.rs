@@ -1,11 +1,11 @@
-//! Which key somebody came by.
+//! Names the key that a principal came by.
 
 use core::fmt;
 
 use ring::digest::{Context, SHA256};
 
-/// A name of a key that is the same in each process, and from which nothing can be done: so that
-/// it can be found out later whether the key is still configured.
+/// A name of a key, the same in each process, that grants nothing. It tells later whether the key
+/// is still configured.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId([u8; 32]);
 

@@ -1,4 +1,4 @@
-//! API keys of back ends.
+//! The API keys of back ends: a table of hashes and identities.
 
 use core::fmt;
 
@@ -7,10 +7,10 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use crate::{Identity, KeyId, Limits, Misuse, Refusal};
 
-/// Fewest bytes of a key that is configured as text: 128 bits in base64url.
+/// The fewest bytes of a key that is configured as text: 128 bits in base64url.
 const BYTES_MIN: usize = 22;
 
-/// The API keys, each with what it allows. Only their SHA-256 is kept.
+/// The API keys, each with its identity. Only their SHA-256 hashes are kept.
 pub struct Keys {
     limits: Limits,
     keys: Vec<(String, [u8; 32], Identity)>,

@@ -1,4 +1,4 @@
-//! Every bound, in one place.
+//! Every bound of the crate, in one place.
 
 /// Every bound of the crate. Bytes are bytes of text as it came, times are milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

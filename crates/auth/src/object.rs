@@ -1,4 +1,4 @@
-//! The JSON objects of a token, which everybody has to read alike.
+//! Parses the JSON objects of a token, and refuses those that two readers could understand differently.
 
 use serde_json::{Map, Value};
 

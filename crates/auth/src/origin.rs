@@ -1,4 +1,4 @@
-//! Pages whose cookies count.
+//! The origins of pages whose cookies are accepted.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! What logs may show of a target.
+//! Removes credentials from a target before it is logged.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What is refused, and what was configured wrongly.
+//! The errors: credentials that are refused, and a wrong configuration.
 
 use core::fmt;
 

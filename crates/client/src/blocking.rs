@@ -1,4 +1,4 @@
-//! A machine with a loop of its own, for programs that may wait.
+//! Runs a machine on a loop of its own, for programs that may block.
 
 use std::io;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! A machine on a mio loop that the caller owns.
+//! Runs a machine on a mio loop that the caller owns.
 
 use std::io;
 use std::time::{Duration, Instant};

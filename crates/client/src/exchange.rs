@@ -1,4 +1,4 @@
-//! One request's response on one connection, from its first byte to its last.
+//! Reads one HTTP response from a connection, from its first byte to its last.
 
 use sockeye_http::Headers;
 use sockeye_http1::chunked::{Decoder, Event as Chunk};

@@ -1,19 +1,19 @@
-//! A client without its network: what all three machines have in common.
+//! The trait of a client without its network, which all three machines implement.
 
 use sockeye_reactor::Time;
 
 use crate::{Error, Peer};
 
-/// A client as a state machine: bytes and time in, events and bytes out, and the wish for a connection.
+/// A client as a state machine: bytes and time in, events and bytes out, and whether it wants a connection.
 ///
-/// Who drives it does this, over and over:
+/// Its driver repeats these steps:
 ///
 /// 1. ask [`peer`](Self::peer). Wanted and not there: connect, then [`connected`](Self::connected), or
 ///    [`disconnected`](Self::disconnected) if that fails. There and not wanted: close it, then
 ///    `disconnected` with [`Error::HungUp`];
 /// 2. send what is in `out`;
-/// 3. call [`next`](Self::next) with what came until it gives nothing more. Only when all input is taken may
-///    the end of the connection be told, by `disconnected`;
+/// 3. call [`next`](Self::next) with what came until it gives nothing more. Report the end of the connection by
+///    `disconnected`, and only when all input is taken;
 /// 4. wait for bytes, but no longer than until [`deadline`](Self::deadline).
 pub trait Machine: 'static {
     /// What the machine tells its user; it may borrow from the input.

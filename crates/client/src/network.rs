@@ -1,4 +1,4 @@
-//! How to get to servers, and what they may make a client hold.
+//! The configuration of connections: limits, proxy, and TLS.
 
 use core::fmt;
 #[cfg(feature = "rustls")]
@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use crate::{Limits, Scheme, Url, UsageError};
 
-/// Bounds, and what stands between a client and its servers.
+/// The limits of a client's connections, its proxy, and its TLS configuration.
 ///
-/// `Limits` alone is one, too: `Limits::DEFAULT.into()`.
+/// `Limits` alone make one: `Limits::DEFAULT.into()`.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Network {
     /// Every bound of a connection.
     pub limits: Limits,
-    /// Go through this proxy.
+    /// The proxy that every connection goes through.
     pub proxy: Option<Proxy>,
-    /// How to do TLS; `None` for the defaults, which trust whom the system trusts.
+    /// The TLS configuration; `None` trusts the authorities that the system trusts.
     #[cfg(feature = "rustls")]
     pub tls: Option<Arc<rustls::ClientConfig>>,
 }

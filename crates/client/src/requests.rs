@@ -1,4 +1,4 @@
-//! Requests to a hub that are no subscription: publishing, tickets.
+//! Requests to a hub beside a subscription: publications and tickets.
 
 mod machine;
 

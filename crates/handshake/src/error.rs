@@ -1,4 +1,4 @@
-//! Our own mistakes.
+//! The caller's mistakes.
 
 use core::fmt;
 

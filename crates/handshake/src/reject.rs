@@ -1,4 +1,4 @@
-//! The answers that refuse (RFC 6455 §4.2.1, §4.2.2; RFC 9110 §15.5).
+//! The refusals of the opening handshake, and the response of each (RFC 6455 §4.2.1, §4.2.2; RFC 9110 §15.5).
 
 use crate::fields;
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! How long the body is (RFC 9112 §6): the rules that request smuggling lives from, in one place.
+//! Decides how a body is delimited (RFC 9112 §6): the rules that request smuggling lives from.
 
 use sockeye_http::Headers;
 

@@ -1,4 +1,4 @@
-//! What of a response's head decides about it.
+//! Takes from a response's head the fields that decide what an event source does next.
 
 use sockeye_http1::ResponseHead;
 
@@ -30,14 +30,14 @@ fn content_type(head: &ResponseHead<'_, '_>) -> Option<Vec<u8>> {
     (!lines.is_empty()).then(|| lines.join(&b", "[..]))
 }
 
-/// Several locations lead to none in particular, as an empty one does.
+/// Returns `Location`. Several lines are given as an empty one, which leads nowhere.
 fn location(head: &ResponseHead<'_, '_>) -> Option<Vec<u8>> {
     let mut lines = head.headers().all("location");
     let first = lines.next()?.to_vec();
     Some(if lines.next().is_some() { Vec::new() } else { first })
 }
 
-/// `Retry-After` in its form with seconds. That with a date would need a clock that tells dates.
+/// Reads `Retry-After` in seconds. Its other form, a date, would need a calendar clock.
 fn retry_after_ms(head: &ResponseHead<'_, '_>) -> Option<u64> {
     let value = head.headers().single("retry-after").ok()??;
     let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! What an event source tells, borrowed.
+//! The events that an event source reports, borrowed.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! What a caller asks of an event source.
+//! The options of an event source.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! Events that own what they say.
+//! The same events, owned.
 
 use core::fmt;
 

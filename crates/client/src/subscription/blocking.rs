@@ -1,4 +1,4 @@
-//! A subscription for programs that may wait.
+//! A subscription for programs that may block.
 
 use core::fmt;
 use std::time::Instant;

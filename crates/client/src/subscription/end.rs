@@ -1,4 +1,4 @@
-//! Why a connection ends, and what that means for the next one.
+//! The reasons for which a connection ends, and what each means for the next one.
 
 use sockeye_reactor::Time;
 use sockeye_websocket::{CloseReason, MessageError};

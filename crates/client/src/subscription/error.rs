@@ -1,4 +1,4 @@
-//! What is wrong between a subscription and its hub.
+//! The errors between a subscription and its hub.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! What a subscription tells.
+//! The events that a subscription reports.
 
 use core::fmt;
 use std::borrow::Cow;

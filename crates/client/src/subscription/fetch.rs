@@ -1,4 +1,4 @@
-//! An answer that is taken as a whole.
+//! Collects a whole HTTP answer before it is read.
 
 use crate::exchange::{Exchange, head_lines, is_coded};
 use crate::{Error, HubError, Limits, Refusal, Response};

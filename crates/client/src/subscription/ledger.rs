@@ -1,4 +1,4 @@
-//! What a subscription has and what it still wants: the client's half of the hub's promise.
+//! Keeps which messages a subscription has shown and which channels it still wants.
 
 use super::position::Position;
 

@@ -1,4 +1,4 @@
-//! What a caller asks of a hub.
+//! The options of a subscription.
 
 use core::fmt;
 

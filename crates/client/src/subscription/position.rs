@@ -1,4 +1,4 @@
-//! Cursors as far as a client looks into them: which life of the log, and how far in it.
+//! Reads a cursor as far as a client needs it: its epoch, and its place in the log.
 
 /// Longest cursor that a hub gives, in bytes.
 const CURSOR_BYTES_MAX: usize = 96;

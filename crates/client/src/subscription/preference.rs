@@ -1,4 +1,4 @@
-//! Which transport comes next.
+//! Chooses the transport of the next connection.
 
 use sockeye_reactor::Time;
 

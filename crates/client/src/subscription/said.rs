@@ -1,4 +1,4 @@
-//! What a hub says, on whichever transport, as its JSON has it.
+//! Parses the JSON messages of a hub, which are the same on all transports.
 
 use core::fmt;
 use core::marker::PhantomData;

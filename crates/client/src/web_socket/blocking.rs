@@ -1,4 +1,4 @@
-//! A WebSocket for programs that may wait.
+//! A WebSocket for programs that may block.
 
 use core::fmt;
 use std::time::{Duration, Instant};

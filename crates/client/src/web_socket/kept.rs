@@ -1,4 +1,4 @@
-//! What came while the caller was sending, and owns itself.
+//! Events that arrived while the caller was sending, owned.
 
 use std::collections::VecDeque;
 

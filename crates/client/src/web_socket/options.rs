@@ -1,4 +1,4 @@
-//! What a WebSocket client asks for.
+//! The options of a WebSocket client.
 
 use core::fmt;
 
