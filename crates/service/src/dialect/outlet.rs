@@ -136,38 +136,48 @@ impl Outlet<V1> for Context<'_> {
         self.notify_drained(stream);
     }
 
+    #[inline(always)]
     fn entry(
         &mut self,
-        to: &Recipient,
+        stream: StreamKey,
+        delivery: Delivery,
         entry: &Entry<EntryBody>,
         waiting_max: usize,
     ) -> Result<(), NotSent> {
-        let sent = match to.delivery {
-            Delivery::Events(envelope) if to.proof.is_none() => {
-                self.send_shared_event_below(to.stream, event(entry, envelope), waiting_max)
-            }
-            Delivery::Events(_) if self.outbox_bytes(to.stream) >= waiting_max => {
-                Err(SendError::Backpressure)
-            }
+        let sent = match delivery {
             Delivery::Events(envelope) => {
-                let (cursor, mut text) = (cursor_text(to, entry.position), String::new());
-                self.send_event(to.stream, &wire::event(entry, &cursor, envelope.form(), &mut text))
+                self.send_shared_event_below(stream, event(entry, envelope), waiting_max)
             }
             Delivery::Commands | Delivery::Greeting => {
-                self.send_shared_below(to.stream, message(entry), waiting_max)
+                self.send_shared_below(stream, message(entry), waiting_max)
             }
             Delivery::Bare => match bare(entry) {
-                Some(message) => self.send_shared_below(to.stream, message, waiting_max),
-                None if self.outbox_bytes(to.stream) >= waiting_max => Err(SendError::Backpressure),
+                Some(message) => self.send_shared_below(stream, message, waiting_max),
+                None if self.outbox_bytes(stream) >= waiting_max => Err(SendError::Backpressure),
                 None => Ok(()),
             },
             // What a poll gets stands in its response.
             Delivery::Poll => Ok(()),
         };
-        sent.map_err(|error| match error {
-            SendError::Backpressure => NotSent::Full,
-            _ => NotSent::Gone,
-        })
+        sent.map_err(not_sent)
+    }
+
+    /// The ID of an event carries the proof, so that the event is this stream's own.
+    fn proved_entry(
+        &mut self,
+        to: &Recipient,
+        entry: &Entry<EntryBody>,
+        waiting_max: usize,
+    ) -> Result<(), NotSent> {
+        let (Delivery::Events(envelope), Some(_)) = (to.delivery, &to.proof) else {
+            return self.entry(to.stream, to.delivery, entry, waiting_max);
+        };
+        if self.outbox_bytes(to.stream) >= waiting_max {
+            return Err(NotSent::Full);
+        }
+        let (cursor, mut text) = (cursor_text(to, entry.position), String::new());
+        let event = wire::event(entry, &cursor, envelope.form(), &mut text);
+        self.send_event(to.stream, &event).map_err(not_sent)
     }
 
     fn notice(&mut self, to: &Recipient, notice: Notice<'_>) {
@@ -215,6 +225,13 @@ pub(crate) fn goaway(
     // The loop reports a stream that is gone.
     let _ = control(context, to, &Control::Goaway { reason, retry_ms, cursor: &cursor });
     context.close(to.stream, CloseCode::new(reason.code()), &reason.text(retry_ms));
+}
+
+fn not_sent(error: SendError) -> NotSent {
+    match error {
+        SendError::Backpressure => NotSent::Full,
+        _ => NotSent::Gone,
+    }
 }
 
 /// A cursor as a stream is given it.

@@ -156,17 +156,31 @@ pub trait Outlet<D: Dialect> {
     /// Asks to be told when a peer has taken most of what waits for it.
     fn notify_drained(&mut self, stream: D::Stream);
 
-    /// Sends an entry, if less than `waiting_max` bytes wait for the peer. The one place where a
-    /// dialect decides how an entry looks.
+    /// Sends an entry to a stream whose cursors need no proof, if less than `waiting_max` bytes wait
+    /// for the peer. The encodings in the entry's body are for all such streams.
     ///
     /// # Errors
     /// The entry was not sent.
     fn entry(
         &mut self,
-        to: &Recipient<D>,
+        stream: D::Stream,
+        delivery: D::Delivery,
         entry: &Entry<Body<D::Forms>>,
         waiting_max: usize,
     ) -> Result<(), NotSent>;
+
+    /// Sends an entry to a stream whose cursors may need a proof.
+    ///
+    /// # Errors
+    /// The entry was not sent.
+    fn proved_entry(
+        &mut self,
+        to: &Recipient<D>,
+        entry: &Entry<Body<D::Forms>>,
+        waiting_max: usize,
+    ) -> Result<(), NotSent> {
+        self.entry(to.stream, to.delivery, entry, waiting_max)
+    }
 
     /// Sends a notice, where the dialect has words for it.
     fn notice(&mut self, to: &Recipient<D>, notice: Notice<'_>);

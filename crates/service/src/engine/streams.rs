@@ -37,6 +37,18 @@ pub(crate) struct FanOut<'d, D: Dialect, O> {
 }
 
 impl<D: Dialect, O: Outlet<D>> FanOut<'_, D, O> {
+    /// Hands an entry to a session whose cursors carry the proof of a ticket.
+    #[cold]
+    fn deliver_proved(
+        &mut self,
+        key: SubscriberKey,
+        entry: &Entry<Body<D::Forms>>,
+    ) -> Result<(), NotSent> {
+        let session = self.sessions.of_subscriber(key).ok_or(NotSent::Gone)?;
+        let to = Recipient::of_session(session, self.access, self.now_ms);
+        self.out.proved_entry(&to, entry, self.queue_bytes_max)
+    }
+
     /// Hands a new entry of the log to one live session, if its stream has room.
     ///
     /// [service:slow-readers] A stream that has none gets nothing, and keeps nothing but its
@@ -57,11 +69,15 @@ impl<D: Dialect, O: Outlet<D>> FanOut<'_, D, O> {
             self.answerable.push(key);
             return Flow::Fetches;
         }
-        let to = Recipient::of_session(session, self.access, self.now_ms);
-        match self.out.entry(&to, entry, self.queue_bytes_max) {
+        let (stream, delivery) = (session.stream, session.delivery);
+        let sent = match delivery.carries_proof() && session.principal.has_ticket() {
+            true => self.deliver_proved(key, entry),
+            false => self.out.entry(stream, delivery, entry, self.queue_bytes_max),
+        };
+        match sent {
             Ok(()) => {}
             Err(NotSent::Full) => {
-                self.out.notify_drained(to.stream);
+                self.out.notify_drained(stream);
                 if let Some(session) = self.sessions.of_subscriber_mut(key) {
                     session.lags = true;
                 }

@@ -159,7 +159,7 @@ fn tell<D: Dialect>(
         Item::Message(entry) => {
             if !entry.body.payload().is_expired(entry.time_ms, now_ms) {
                 // The loop reports a stream that is gone.
-                let _ = out.entry(to, entry, usize::MAX);
+                let _ = out.proved_entry(to, entry, usize::MAX);
             }
         }
         Item::Gap(gap) => out.notice(to, Notice::Gap(gap)),
