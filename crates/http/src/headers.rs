@@ -62,6 +62,12 @@ impl<'h, 'b> Headers<'h, 'b> {
         self.lines.iter().map(|line| (line.name(), grammar::trim_ows(line.value)))
     }
 
+    /// Iterates over all lines as [`iter`](Self::iter) does, with each name as the bytes that it is: no
+    /// name has to be made text to be compared.
+    pub fn bytes(self) -> impl Iterator<Item = (&'b [u8], &'b [u8])> + 'h {
+        self.lines.iter().map(|line| (line.name, grammar::trim_ows(line.value)))
+    }
+
     /// Iterates over the values of all lines of that name.
     pub fn all<'n>(self, name: &'n str) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b, 'n> {
         self.lines

@@ -44,11 +44,16 @@ fn a_raw_body_is_text_unless_its_media_type_says_json() {
     }
 }
 
+/// A header line as the parser gives it.
+fn bytes<'h>((name, value): (&'h str, &'h [u8])) -> (&'h [u8], &'h [u8]) {
+    (name.as_bytes(), value)
+}
+
 #[test]
 fn options_stand_in_the_query_or_in_headers_once() {
     let text = query("event=sold&expect=1a-7");
     let headers = [("idempotency-key", &b"k 1"[..]), ("Sockeye-Ttl-Ms", b"250"), ("Accept", b"*")];
-    let options = Options::read(&text, headers).expect("they are fine");
+    let options = Options::read(&text, headers.map(bytes)).expect("they are fine");
     assert_eq!((options.event.as_deref(), options.key.as_deref()), (Some("sold"), Some("k 1")));
     assert_eq!(options.ttl_ms, Some(250));
     assert_eq!(options.expect, Some(Expect::At(Cursor { epoch: Epoch(10), seq: Seq(7) })));
@@ -57,7 +62,8 @@ fn options_stand_in_the_query_or_in_headers_once() {
 
     let wrong = |text: &str, headers: &[(&str, &[u8])]| {
         let query = query(text);
-        let problem = Options::read(&query, headers.iter().copied()).expect_err("it is wrong");
+        let problem =
+            Options::read(&query, headers.iter().copied().map(bytes)).expect_err("it is wrong");
         assert_eq!(problem.code, Code::BadQuery);
         problem.message.into_owned()
     };
@@ -241,7 +247,7 @@ fn parameters_that_nobody_reads_are_named() {
 fn where_a_cursor_is_looked_for() {
     let id = |value: &'static str| ("last-event-id", value.as_bytes());
     let all = query("cursor=c&lastEventId=l&last_event_id=u");
-    assert_eq!(resume([("Accept", &b"*"[..]), id("h")], &all), Some("h"));
+    assert_eq!(resume([("Accept", &b"*"[..]), id("h")].map(bytes), &all), Some("h"));
     assert_eq!(resume([], &all), Some("u"));
     for (text, found) in
         [("cursor=c&lastEventId=l", Some("l")), ("cursor=c", Some("c")), ("a", None)]
@@ -251,8 +257,8 @@ fn where_a_cursor_is_looked_for() {
     // What is said twice, or not in UTF-8, is no silent start but a declared gap.
     let twice = query("cursor=10-7&cursor=10-7");
     let garbage = [
-        resume([id("10-7"), id("10-7")], &all),
-        resume([("Last-Event-ID", &b"\xff"[..])], &all),
+        resume([id("10-7"), id("10-7")].map(bytes), &all),
+        resume([("Last-Event-ID", &b"\xff"[..])].map(bytes), &all),
         resume([], &twice),
     ];
     for text in garbage {
@@ -265,9 +271,9 @@ fn where_a_cursor_is_looked_for() {
 fn an_empty_cursor_is_none() {
     let empty = ("Last-Event-ID", &b""[..]);
     for text in ["cursor", "cursor=", "last_event_id=&cursor="] {
-        assert_eq!(resume([empty], &query(text)), None, "{text}");
+        assert_eq!(resume([empty].map(bytes), &query(text)), None, "{text}");
     }
-    assert_eq!(resume([empty], &query("last_event_id=&cursor=c")), Some("c"));
+    assert_eq!(resume([empty].map(bytes), &query("last_event_id=&cursor=c")), Some("c"));
 }
 
 /// [service:cursor-text]

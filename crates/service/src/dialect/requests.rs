@@ -57,7 +57,7 @@ impl Service {
         if resource == Resource::Metrics {
             return Ok(self.survey(context));
         }
-        let proof = resume(request.head.headers().iter(), &query)
+        let proof = resume(request.head.headers().bytes(), &query)
             .and_then(|cursor| Token::parse(cursor).proof);
         let shown = self.engine.access.of_request(request, proof, self.engine.now_ms);
         self.note_shown(&shown, request);
@@ -296,7 +296,7 @@ impl Service {
         self.known(query, &Options::PARAMETERS, Cursors::Unknown)?;
         let headers = request.head.headers();
         let content_type = headers.all("Content-Type").next();
-        let options = Options::read(query, headers.iter())?;
+        let options = Options::read(query, headers.bytes())?;
         let channel = path_segment(channel)?;
         let limits = self.engine.limits.wire;
         let publish = publish_raw(channel, content_type, request.body, options, &limits)?;
@@ -325,7 +325,7 @@ enum Cursors {
 
 /// From where the client wants its channels: from now on if it does not say.
 fn start(request: &Request<'_>, query: &Query<'_>) -> Start {
-    let cursor = resume(request.head.headers().iter(), query);
+    let cursor = resume(request.head.headers().bytes(), query);
     cursor.map_or(Start::Now, |cursor| Token::parse(cursor).start)
 }
 

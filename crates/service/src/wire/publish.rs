@@ -108,21 +108,23 @@ impl<'t> Options<'t> {
     /// [`Code::BadQuery`] names what is given twice, or cannot be read.
     pub fn read(
         query: &'t Query<'_>,
-        headers: impl IntoIterator<Item = (&'t str, &'t [u8])>,
+        headers: impl IntoIterator<Item = (&'t [u8], &'t [u8])>,
     ) -> Result<Self, Problem> {
         let mut found = Self::PARAMETERS.map(|name| query.one(name));
         for (header, value) in headers {
             let at = match header {
-                it if it.eq_ignore_ascii_case("Sockeye-Event") => 0,
-                it if it.eq_ignore_ascii_case("Idempotency-Key") => 1,
-                it if it.eq_ignore_ascii_case("Sockeye-Expect") => 2,
-                it if it.eq_ignore_ascii_case("Sockeye-Ttl-Ms") => 3,
+                it if it.eq_ignore_ascii_case(b"Sockeye-Event") => 0,
+                it if it.eq_ignore_ascii_case(b"Idempotency-Key") => 1,
+                it if it.eq_ignore_ascii_case(b"Sockeye-Expect") => 2,
+                it if it.eq_ignore_ascii_case(b"Sockeye-Ttl-Ms") => 3,
                 _ => continue,
             };
             let name = Self::PARAMETERS[at];
             found[at] = match (&found[at], str::from_utf8(value)) {
                 (Ok(None), Ok(value)) => Ok(Some(value)),
-                (Ok(None), Err(_)) => Err(bad_query(format!("{header} is not UTF-8"))),
+                (Ok(None), Err(_)) => {
+                    Err(bad_query(format!("{} is not UTF-8", header.escape_ascii())))
+                }
                 (Ok(Some(_)), _) => Err(bad_query(format!("{name} is given twice"))),
                 (Err(problem), _) => Err(problem.clone()),
             };

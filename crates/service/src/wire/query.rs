@@ -119,12 +119,12 @@ pub fn path_segment(segment: &str) -> Result<Cow<'_, str>, Problem> {
 /// one is none, as EventSource has it. What is repeated, or is not UTF-8, is given as a text that
 /// cannot be read, so a gap is declared.
 pub fn resume<'a>(
-    headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    headers: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
     query: &'a Query<'_>,
 ) -> Option<&'a str> {
     // [service:cursor-sources]
     let headers =
-        headers.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case("Last-Event-ID"));
+        headers.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"Last-Event-ID"));
     let values = headers.map(|(_, value)| str::from_utf8(value).unwrap_or(UNREADABLE));
     if let Some(value) = the_one(values) {
         return Some(value);
