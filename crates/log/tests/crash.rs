@@ -9,8 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::support::{Dir, Numbers, limits, record, records};
+mod support;
+
 use sockeye_log::{Error, Limits, Outcome, Start, Store, Writer};
+use support::{Dir, Numbers, limits, record, records};
 
 const CHILD: &str = "SOCKEYE_LOG_CHILD";
 const BODY_MAX: u64 = 9_000;
@@ -66,7 +68,7 @@ fn say(line: &str) {
 
 fn start(dir: &Dir) -> (Child, impl Iterator<Item = String>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "crash::child", "--nocapture"])
+        .args(["--exact", "child", "--nocapture"])
         .env(CHILD, dir.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -1,6 +1,5 @@
 //! The tests of this crate, as one program: each file is a module.
 
-mod crash;
 mod damage;
 mod model;
 mod support;

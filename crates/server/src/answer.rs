@@ -22,7 +22,7 @@ impl Wording {
     }
 }
 
-/// What becomes of a request. An answer that opens a stream carries what [`App::on_open`] is to get.
+/// What becomes of a request. An answer that opens a stream carries what [`App::on_open`](crate::App::on_open) is to get.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Answer<P = ()> {
@@ -32,11 +32,11 @@ pub enum Answer<P = ()> {
     WebSocket(Upgrade, P),
     /// A stream of server-sent events.
     EventStream(EventStream, P),
-    /// A response that comes later, by [`Context::respond`].
+    /// A response that comes later, by [`Context::respond`](crate::Context::respond).
     Hold(Hold, P),
     /// The connection is the application's from here on, as bytes: what comes behind the request goes
-    /// to [`App::on_bytes`], and [`Context::send_bytes`] writes what it is given. Nothing is answered
-    /// for the application, so the response is its own to write too, from [`App::on_open`] on.
+    /// to [`App::on_bytes`](crate::App::on_bytes), and [`Context::send_bytes`](crate::Context::send_bytes) writes what it is given. Nothing is answered
+    /// for the application, so the response is its own to write too, from [`App::on_open`](crate::App::on_open) on.
     ///
     /// For protocols that this server does not speak (RFC 9110 §7.8, §9.3.6), and for test hosts that
     /// have to speak them badly.
@@ -181,7 +181,7 @@ impl<P> From<Reply> for Answer<P> {
 /// A request that is answered later: a stream that ends with its one response.
 ///
 /// Requests behind it wait, and are served in order once the response is written.
-/// A client that ends its direction meanwhile still gets the response: [`App::on_half_close`].
+/// A client that ends its direction meanwhile still gets the response: [`App::on_half_close`](crate::App::on_half_close).
 #[derive(Clone, Debug)]
 pub struct Hold {
     /// After so many milliseconds the server answers by itself: 503 with `Retry-After: 1`. At the

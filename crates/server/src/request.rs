@@ -48,7 +48,7 @@ pub struct Refused<'r> {
     /// The head, if that was complete and in order.
     pub head: Option<&'r RequestHead<'r, 'r>>,
     /// The held request that the application did not answer in time. Its head is not known any
-    /// more, and [`Hold::headers`] are in the response anyway.
+    /// more, and [`Hold::headers`](crate::Hold::headers) are in the response anyway.
     pub stream: Option<StreamKey>,
 }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// What is published: the body of an [`Entry`].
+/// What is published: the body of an [`Entry`](sockeye_hub::Entry).
 ///
 /// It is checked when it is made, so that it can be written in every form. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! The one path on which publications get their positions: offer, verdict, entry.
 //!
-//! The verdict code is the same everywhere ([`Decider`]); only the place where it runs differs.
+//! The verdict code is the same everywhere (`Decider`); only the place where it runs differs.
 //!
 //! | place | who decides | a publication is settled | type |
 //! |---|---|---|---|
-//! | in the loop | the service's own hub | at once | [`Sequencing::InLoop`] |
-//! | in the loop, behind a disk | the service's own hub | when the [`Log`] has it | [`Sequencing::InLoop`] with a log |
-//! | on a thread that all loops of a process share | [`Sequencer`] | when its [`Outcome`] comes back | [`Sequencing::Behind`] a [`LoopBackbone`] |
+//! | in the loop | the service's own hub | at once | `Sequencing::InLoop` |
+//! | in the loop, behind a disk | the service's own hub | when the [`Log`] has it | `Sequencing::InLoop` with a log |
+//! | on a thread that all loops of a process share | [`Sequencer`] | when its [`Outcome`] comes back | `Sequencing::Behind` a [`LoopBackbone`] |
 //!
 //! ```text
 //!  offer ─► Backbone::append ─► (bounded queue) ─► Sequence: verdict, and its log
