@@ -4,7 +4,7 @@ import re
 from contract import METHODS, ROOT
 from hub import ORIGIN
 
-ROUTES = ROOT / "crates" / "service" / "src" / "routes.rs"
+ROUTES = ROOT / "crates" / "service" / "src" / "dialect" / "routes.rs"
 PROTOCOL = ROOT / "docs" / "protocol.md"
 PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
 PROBED = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
