@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[&str]) -> Outcome<Option<ExitCode>> {
     match arguments {
         ["tally", log, suites @ ..] => println!("{}", tally::run(log, suites)?),
-        ["targets", kinds @ ..] => println!("{}", Workspace::find()?.targets(kinds)),
+        ["targets", kinds @ ..] => print!("{}", Workspace::find()?.targets(kinds)),
         _ => {
             let check = check(&Workspace::find()?, arguments)?;
             return Ok(check.map(|check| check.report(arguments[0])));

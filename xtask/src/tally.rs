@@ -19,6 +19,9 @@ pub(crate) fn run(path: &str, suites: &[&str]) -> Outcome<u64> {
         if *suite != TESTS && said.len() != runs {
             return Err(format!("{suite}: {} closing lines instead of {runs}", said.len()).into());
         }
+        if *suite != TESTS && said.contains(&0) {
+            return Err(format!("{suite}: nothing passed").into());
+        }
         total += said.iter().sum::<u64>();
     }
     if total == 0 {
@@ -35,7 +38,8 @@ fn closing_lines(log: &str, suite: &str) -> Vec<u64> {
     log.lines().filter_map(passed).collect()
 }
 
-/// What each test program says. An ignored test is one that does not run.
+/// What each test program says. An ignored test is one that does not run, and a filter that lets no test
+/// through names tests that are gone.
 fn tests(log: &str) -> Outcome<Vec<u64>> {
     let results = log.lines().filter_map(|line| line.strip_prefix("test result: "));
     results
@@ -44,7 +48,11 @@ fn tests(log: &str) -> Outcome<Vec<u64>> {
                 let part = result.split([';', '.']).find_map(|part| part.trim().strip_suffix(what));
                 part.and_then(|number| number.trim().parse::<u64>().ok())
             };
+            let filtered = number(" filtered out").unwrap_or_default();
             match (number(" passed"), number(" failed"), number(" ignored")) {
+                (Some(0), Some(0), Some(0)) if filtered > 0 => {
+                    Err(format!("a filter that no test passes: {result}").into())
+                }
                 (Some(passed), Some(0), Some(0)) => Ok(passed),
                 _ => Err(format!("failed or ignored tests: {result}").into()),
             }
@@ -66,13 +74,18 @@ mod tests {
 
     #[test]
     fn test_programs_are_added_up() {
-        let line = |counts: &str| {
-            format!("x\ntest result: ok. {counts}; 0 measured; 1 filtered out; finished in 0.00s\n")
-        };
-        let log = line("5 passed; 0 failed; 0 ignored") + &line("0 passed; 0 failed; 0 ignored");
-        assert_eq!(tests(&log).expect("all passed"), [5, 0]);
-        assert!(tests(&line("5 passed; 1 failed; 0 ignored")).is_err());
-        assert!(tests(&line("5 passed; 0 failed; 1 ignored")).is_err());
+        let line = |counts: &str| format!("x\ntest result: ok. {counts}; finished in 0.00s\n");
+        let all = line("5 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
+        let some = line("2 passed; 0 failed; 0 ignored; 0 measured; 3 filtered out");
+        let none = line("0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
+        assert_eq!(tests(&(all + &some + &none)).expect("all passed"), [5, 2, 0]);
+        for wrong in [
+            "5 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out",
+            "5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out",
+            "0 passed; 0 failed; 0 ignored; 0 measured; 5 filtered out",
+        ] {
+            assert!(tests(&line(wrong)).is_err(), "{wrong}");
+        }
         assert!(tests("test result: ?").is_err());
     }
 }

@@ -86,9 +86,9 @@ impl Workspace {
         for package in &self.packages {
             let is_wanted = |target: &&Target| kinds.contains(&target.kind[0].as_str());
             let targets = package.targets.iter().filter(is_wanted);
-            lines.extend(targets.map(|target| format!("{} {}", package.name, target.name)));
+            lines.extend(targets.map(|target| format!("{} {}\n", package.name, target.name)));
         }
-        lines.join("\n")
+        lines.concat()
     }
 
     /// The text of one file.
