@@ -335,6 +335,8 @@ impl Link {
 
     /// Ends whatever there is.
     pub(crate) fn close(&mut self) {
+        // It bounds the way to a peer, and there is none any more.
+        self.deadline = Time::NEVER;
         match core::mem::replace(&mut self.step, Step::None) {
             Step::None | Step::Resolving(_) => {}
             Step::Connecting { mut socket, .. } => {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use sockeye_client::{ConnectOptions, Deadline, Error, EventSourceOptions, Limits, Reconnect};
 
-use super::{LIMITS, SOON_MS, read_socket, read_source};
+use super::{LIMITS, SOON_MS, read_socket, read_source, source};
+use crate::common::Server;
 
 /// Why either client fails that goes there.
 fn errors(authority: &str, limits: Limits) -> [Error; 2] {
@@ -48,4 +49,21 @@ fn a_black_hole() {
     for error in errors(&addr.to_string(), limits) {
         assert_eq!(error, Error::TimedOut(Deadline::Connect));
     }
+}
+
+/// The time to connect bounds the way to a server, not what comes after a connection that is over.
+#[test]
+fn a_redirect_that_comes_after_the_time_to_connect() {
+    let server = Server::new(|number, client| {
+        client.read_request()?;
+        if number > 0 {
+            return client.send(b"HTTP/1.1 204 No Content\r\n\r\n");
+        }
+        std::thread::sleep(Duration::from_millis(2 * SOON_MS));
+        client.send(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n")
+    });
+    let limits = Limits { connect_ms: SOON_MS, ..LIMITS };
+    let (_, error) = read_source(source(&server), limits);
+    let Some(Error::Refused(refusal)) = error else { panic!("no answer came through: {error:?}") };
+    assert_eq!((refusal.status.code(), server.accepted()), (204, 2));
 }
