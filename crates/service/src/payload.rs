@@ -1,5 +1,6 @@
-//! What is published, and how safe it is: the words that the engine, the sequencer and the dialect
-//! have in common.
+//! Payloads: the types that the engine, the sequencer and the dialect share.
+//!
+//! `wire/payload.rs` makes payloads from text, and checks them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -120,7 +121,7 @@ impl EventName {
 pub enum Level {
     /// In memory.
     Accepted,
-    /// On disk, or in the backbone.
+    /// In a log on disk.
     Logged,
     /// In more than one place.
     Replicated,

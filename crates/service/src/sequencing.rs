@@ -14,10 +14,19 @@
 //!  streams, receipt ◄─ hub: apply, void, lose, begin_epoch ◄─ Backbone::next
 //! ```
 //!
-//! A fourth place is left open: an engine that several machines share. It belongs between the
-//! bounded queue and the [`Sequencer`], as a type that implements [`Sequence`]: its `offer` appends
-//! to the engine, and its `settle` reads the engine's entries and has a [`Sequencer`] decide them
-//! in the engine's order. Nothing else of the path changes.
+//! A fourth place is left open: a log that several machines share. Its driver belongs between the
+//! bounded queue and the [`Sequencer`], as a type that implements [`Sequence`]. Its `offer` appends
+//! to the shared log, and its `settle` reads the entries of that log and has a [`Sequencer`] decide
+//! them in the log's order. Such a driver has to
+//!
+//! - emit the entries of other machines as [`SequencerEvent::Entry`] without an [`Origin`], and
+//!   drop the answers to them: no service here waits for them;
+//! - give each message the position that it has in the shared log: [`Sequencer::restore_head`]
+//!   moves to the position before it first, and a [`SequencerEvent::Void`] tells the services of
+//!   positions that this skips;
+//! - pass the entry's time as `now_ms`: it becomes the message's time, which all machines share.
+//!
+//! Nothing else of the path changes.
 
 mod clock;
 mod decider;

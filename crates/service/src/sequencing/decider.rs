@@ -30,7 +30,7 @@ struct Waiting<T> {
     repeats: Vec<T>,
 }
 
-/// What becomes of a publication for now.
+/// The verdict on a publication, for now.
 pub(crate) enum Decision {
     /// It has this position. The caller commits it at once.
     Commit(Cursor),

@@ -13,8 +13,9 @@ use super::{Figures, Offer, Outcome, Sequenced, Ticket, Verdict};
 /// Gives the offers of several services one order.
 ///
 /// [`LoopBackbone::step`](super::LoopBackbone::step) drives it and spreads its events. An
-/// implementation may decide at once, as [`Sequencer`] does, or send offers through an engine that
-/// other machines share and decide them as they come back.
+/// implementation may decide at once, as [`Sequencer`] does. It may also append offers to a log
+/// that several machines share, and decide them as they come back:
+/// [`sequencing`](crate::sequencing) says what it has to do then.
 pub trait Sequence {
     /// Takes one offer.
     fn offer(
@@ -43,7 +44,8 @@ pub struct Sequencer {
     offers: VecDeque<Offer>,
 }
 
-/// Which offer of which worker, and the room that it holds until every worker has its outcome.
+/// The worker and the ticket of an offer, and the room that it holds until every worker has read
+/// its outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The worker's number.

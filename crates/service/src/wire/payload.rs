@@ -1,4 +1,4 @@
-//! Checks what is published.
+//! Makes payloads and event names from text, and checks them. `payload.rs` has the types.
 
 use sockeye_hub::{Entry, Kind};
 
