@@ -1,8 +1,8 @@
-//! Who is there: the members of channels, on request and to those who asked to be told.
+//! Presence: the members of channels, for requests and for watchers.
 //!
-//! A member is a user with a stream that subscribes the channel by its name; a poll is one, too,
-//! while it is held. It is not in the log and has no cursor: whoever misses an event is told everything
-//! anew.
+//! A member is a user with a stream that subscribes the channel by name, or with a held poll.
+//! Presence is not in the log and has no cursor: a watcher that misses an event gets the whole list
+//! again.
 
 mod census;
 mod registry;
@@ -24,51 +24,51 @@ use self::turns::Turns;
 use crate::engine::limits::Limits;
 use crate::engine::shared_state::WakeOne;
 
-/// Whether a stream is told who comes and goes.
+/// Whether a stream watches presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watch {
-    /// It is told.
+    /// It gets presence events.
     Yes,
-    /// It is not.
+    /// It gets none.
     No,
 }
 
-/// Who is in a channel, as it is told to those who asked for it.
+/// A presence event: the members of a channel, or what has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Roster<'a> {
-    /// Which.
+    /// The channel.
     pub channel: &'a str,
-    /// Grows with each change: what has a lower one is older.
+    /// Grows with each change: of two events, the lower one is older.
     pub version: u64,
-    /// Users, those included that may come back.
+    /// Users, with those in their grace time.
     pub users: u64,
     /// Streams, with a user or without.
     pub streams: u64,
-    /// What was known is void: `joined` says who is there.
+    /// The client drops what it knew: `joined` says who is there.
     pub fresh: bool,
     /// Users who are there now. Some may have been there before.
     pub joined: &'a [&'a str],
     /// Users who are not there any more.
     pub left: &'a [&'a str],
-    /// More are there than `joined` names.
+    /// There are more users than `joined` names.
     pub more: bool,
 }
 
-/// The members of all channels, and those of our streams who are told of them.
+/// The presence of this service's streams, before the registry that all services share.
 #[derive(Debug)]
 pub(crate) struct Presence {
     registry: Arc<dyn Registry>,
-    /// Which service this is, of those that share the registry.
+    /// The number of this service, of those that share the registry.
     me: usize,
     others: Option<Others>,
-    /// Channels with a stream of ours. Never walked through.
+    /// Channels with a stream of this service. Never iterated.
     rooms: HashMap<Arc<str>, Room>,
-    /// What each stream is in. Never walked through.
+    /// The channels of each stream. Never iterated.
     places: HashMap<SubscriberKey, Vec<Place>>,
-    /// Rooms with something to tell.
+    /// Channels that have an event to send.
     turns: Turns,
     names_max: usize,
-    /// When a leave is to be announced, as far as this service has to see to it.
+    /// When the next grace time is over, as far as this service has to see to it.
     leaves: Time,
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct Presence {
 #[derive(Clone)]
 pub(crate) struct Others {
     pub(crate) wake: WakeOne,
-    /// Whether there is something for each.
+    /// Whether each service has news.
     pub(crate) mail: Arc<[AtomicBool]>,
 }
 
@@ -86,15 +86,15 @@ impl core::fmt::Debug for Others {
     }
 }
 
-/// A channel with a stream of ours.
+/// A channel with a stream of this service.
 #[derive(Debug)]
 struct Room {
     streams: u64,
     watchers: BTreeSet<SubscriberKey>,
     news: News,
-    /// When watchers are told next; `NEVER` if there is nothing to tell.
+    /// When its watchers get the next event; `NEVER` if nothing has changed.
     due: Time,
-    /// When they may be told again.
+    /// From when on they may get one.
     rested: Time,
 }
 
@@ -102,10 +102,10 @@ struct Room {
 #[derive(Debug)]
 struct Place {
     channel: Arc<str>,
-    /// As which member it is counted.
+    /// The member that it is counted as.
     user: Option<Arc<str>>,
     watch: Watch,
-    /// It has not been told who is there, or has missed something of it.
+    /// It needs the whole list: it has not got one yet, or missed an event.
     owed: bool,
 }
 
@@ -123,17 +123,17 @@ impl Presence {
         }
     }
 
-    /// Shares a registry with others, among which it is `me`.
+    /// Shares a registry with other services, among which it has the number `me`.
     pub(crate) fn share(&mut self, registry: Arc<dyn Registry>, me: usize, others: Others) {
         (self.registry, self.me, self.others) = (registry, me, Some(others));
     }
 
-    /// When something is to be done.
+    /// When the next thing is due.
     pub(crate) fn deadline(&self) -> Time {
         self.leaves.min(self.turns.deadline())
     }
 
-    /// What is held: nothing, once everybody is gone and their time to come back is over.
+    /// The items that are held: none, once all streams are gone and all grace times are over.
     pub(crate) fn held(&self) -> usize {
         self.rooms.len() + self.places.len() + self.turns.len() + self.registry.held()
     }
@@ -151,7 +151,7 @@ impl Presence {
         done
     }
 
-    /// A stream comes into a channel, as a user if it is one.
+    /// Adds a stream to a channel, as a member if it has a user.
     fn join(
         &mut self,
         key: SubscriberKey,
@@ -177,12 +177,13 @@ impl Presence {
         self.places.entry(key).or_default().push(Place { channel, user, watch, owed });
     }
 
-    /// A user who is a member has another grace time, if nothing of it is there.
+    /// Gives a member who has no stream in the channel another grace time.
     fn renew(&mut self, channel: &str, user: &str, grace_ms: u64, now: Time) {
         self.change(|registry, _| registry.renew(channel, user, grace_ms, now.as_millis()));
     }
 
-    /// A stream goes from a channel. Its user is there for `grace_ms` more, if nothing else of it is.
+    /// Removes a stream from a channel. Its user, if it has no other stream there, stays for
+    /// `grace_ms`.
     fn leave(&mut self, key: SubscriberKey, place: Place, grace_ms: u64, now: Time) {
         let Place { channel, user, watch, owed: _ } = place;
         let ms = now.as_millis();
@@ -200,7 +201,7 @@ impl Presence {
         self.sweep(&channel);
     }
 
-    /// Those whose time to come back is over have left.
+    /// Removes the members whose grace time is over.
     fn expire(&mut self, now: Time) {
         if self.leaves > now {
             return;
@@ -212,7 +213,7 @@ impl Presence {
         }
     }
 
-    /// What other services have seen come and go.
+    /// Takes in the changes that other services have seen.
     pub(crate) fn hear(&mut self, now: Time) {
         let has_mail = |all: &Others| all.mail[self.me].swap(false, Ordering::Acquire);
         if !self.others.as_ref().is_some_and(has_mail) {
@@ -243,7 +244,7 @@ impl Presence {
         channel
     }
 
-    /// Something has changed in a channel; watchers are told once they may be.
+    /// Notes a change in a channel. Its watchers get an event once they may.
     fn note(&mut self, channel: &Arc<str>, user: Option<(&Arc<str>, bool)>, now: Time) {
         let Some(room) = self.rooms.get_mut(channel) else { return };
         if room.watchers.is_empty() {
@@ -261,7 +262,7 @@ impl Presence {
         }
     }
 
-    /// Forgets a channel that no stream of ours is in.
+    /// Forgets a channel without a stream of this service.
     fn sweep(&mut self, channel: &Arc<str>) {
         let Some(room) = self.rooms.get_mut(channel) else { return };
         if room.watchers.is_empty() {
@@ -273,14 +274,14 @@ impl Presence {
         }
     }
 
-    /// What is known of a channel, but for the names.
+    /// The counts of a channel, without names.
     pub(crate) fn state<'c>(&self, channel: &'c str) -> Roster<'c> {
         let State { version, streams, users } = self.registry.state(channel);
         let (joined, left): (&[_], &[_]) = (&[], &[]);
         Roster { channel, version, users, streams, fresh: true, joined, left, more: false }
     }
 
-    /// A page of who is there, each with the streams that it has.
+    /// A page of the members, each with the number of its streams.
     pub(crate) fn page(
         &self,
         channel: &str,
@@ -290,7 +291,7 @@ impl Presence {
         self.registry.page(channel, after, limit)
     }
 
-    /// Tells everybody who is there, as far as one event names them.
+    /// Makes an event of the whole list, as far as one event names the members.
     fn all<R>(&self, channel: &str, tell: impl FnOnce(&Roster<'_>) -> R) -> R {
         let state = self.state(channel);
         let names = self.page(channel, None, self.names_max);
@@ -299,7 +300,7 @@ impl Presence {
         tell(&Roster { joined: &names, more, ..state })
     }
 
-    /// The next channel whose watchers are to be told now, what `tell` makes of it, and who they are.
+    /// The next channel whose event is to be sent now, what `tell` makes of it, and its watchers.
     fn next<R>(
         &mut self,
         limits: &Limits,
@@ -328,8 +329,8 @@ impl Presence {
 }
 
 impl Room {
-    /// [service:presence-coalesced] How long it rests once its watchers were told. Not those of other
-    /// rooms: a crowd elsewhere that nobody comes to or goes from costs nothing.
+    /// [service:presence-coalesced] How long a channel rests after an event. Only its own watchers
+    /// count: a crowd in another channel, where nobody comes or goes, costs nothing.
     fn rest_ms(&self, limits: &Limits) -> u64 {
         let per_second = limits.presence_events_per_second.max(1);
         let watchers = self.watchers.len() as u64;
@@ -338,12 +339,12 @@ impl Room {
 }
 
 impl Presence {
-    /// A stream has missed what its channel was told.
+    /// Notes that a stream has missed an event of a channel.
     fn owe(&mut self, key: SubscriberKey, channel: &str) {
         self.set_owed(key, channel, true);
     }
 
-    /// A stream has been told everything.
+    /// Notes that a stream has got the whole list.
     fn paid(&mut self, key: SubscriberKey, channel: &str) {
         self.set_owed(key, channel, false);
     }
@@ -360,7 +361,7 @@ impl Presence {
         places.any(|place| place.owed && *place.channel == *channel)
     }
 
-    /// A channel of which a stream is to be told everything.
+    /// A channel of which a stream needs the whole list.
     fn owed(&self, key: SubscriberKey) -> Option<Arc<str>> {
         let mut places = self.places.get(&key)?.iter();
         places.find(|place| place.owed).map(|place| Arc::clone(&place.channel))

@@ -1,4 +1,4 @@
-//! Who is in which channel: one for all services of a process.
+//! The census: the members of every channel, one for all services of a process.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use sockeye_server::Time;
 
 use crate::engine::limits::Limits;
 
-/// The members of all channels, through whichever service they are there.
+/// The members of all channels, whichever service their streams are at.
 #[derive(Debug)]
 pub(crate) struct Census {
     members: Members<()>,
-    /// Channels with a stream or a member that may come back. Never walked through.
+    /// Channels with a stream, or with a member in its grace time. Never iterated.
     rooms: HashMap<Arc<str>, Count>,
-    /// In how many rooms each user is a member. Never walked through.
+    /// The number of channels in which each user is a member. Never iterated.
     users: HashMap<Arc<str>, usize>,
     version: u64,
     rooms_per_user: usize,
     names_max: usize,
-    /// What each service has to tell its watchers, and has not fetched. Only of what these watch.
+    /// The news that each service has for its watchers and has not fetched, by channel.
     mail: Vec<BTreeMap<Arc<str>, News>>,
-    /// Services that are to be woken for it.
+    /// Services to be woken for their news.
     woken: BTreeSet<usize>,
 }
 
@@ -33,12 +33,12 @@ struct Count {
     watching: BTreeSet<usize>,
 }
 
-/// What has changed in a channel since watchers were told.
+/// The changes in a channel since its watchers got an event.
 #[derive(Debug, Default)]
 pub(crate) struct News {
-    /// Who has come or gone, and whether they are there now.
+    /// Users who have come or gone, and whether they are there now.
     pub(super) changed: BTreeMap<Arc<str>, bool>,
-    /// More of them than are named: everything is told anew.
+    /// More users have changed than an event names: watchers get the whole list.
     pub(super) anew: bool,
 }
 
@@ -65,15 +65,15 @@ impl News {
     }
 }
 
-/// What a join came to.
+/// The result of a join.
 pub(crate) struct Came {
-    /// As which member the stream is counted.
+    /// The member that the stream is counted as.
     pub(super) user: Option<Arc<str>>,
-    /// That member is new.
+    /// Whether that member is new.
     pub(super) arrived: bool,
 }
 
-/// What is known of a channel, but for the names.
+/// The counts of a channel, without names.
 pub(crate) struct State {
     pub(super) version: u64,
     pub(super) streams: u64,
@@ -98,19 +98,19 @@ impl Census {
         self.rooms.len() + self.members.members() + self.users.len()
     }
 
-    /// When a leave is to be announced.
+    /// When the next grace time is over.
     pub(super) fn next_leave(&self) -> Time {
         self.members.next_deadline().map_or(Time::NEVER, Time::from_millis)
     }
 
-    /// A stream of one service comes into a channel.
+    /// Adds a stream of one service to a channel.
     pub(super) fn join(&mut self, channel: &Arc<str>, user: Option<&str>, from: usize) -> Came {
         let user = user.filter(|user| self.is_welcome(channel, user));
         let joined = user.map(|user| (user, self.members.join(channel, user, ())));
-        // [service:presence-bounds] Whom there is no room for is counted without a name.
+        // [service:presence-bounds] A user for whom there is no room is counted without a name.
         let user: Option<Arc<str>> =
             joined.and_then(|(user, joined)| joined.is_ok().then(|| user.into()));
-        // [service:presence-grace] Who has come back in time never left.
+        // [service:presence-grace] A user who comes back in time never left.
         let arrived = matches!(joined, Some((_, Ok(Joined::Arrived))));
         let new = user.as_ref().filter(|_| arrived);
         if let Some(user) = new {
@@ -121,7 +121,8 @@ impl Census {
         Came { user, arrived }
     }
 
-    /// [service:presence-bounds] Whether a user may be a member there, as far as others of them go.
+    /// [service:presence-bounds] Whether the bound on a user's channels lets the user be a member
+    /// here.
     fn is_welcome(&self, channel: &str, user: &str) -> bool {
         let rooms = self.users.get(user).copied().unwrap_or_default();
         rooms < self.rooms_per_user || self.members.has(channel, user)
@@ -135,7 +136,7 @@ impl Census {
         }
     }
 
-    /// A stream of one service goes from a channel.
+    /// Removes a stream of one service from a channel.
     pub(super) fn leave(
         &mut self,
         channel: &Arc<str>,
@@ -154,7 +155,7 @@ impl Census {
         self.sweep(channel);
     }
 
-    /// Those whose time to come back is over have left.
+    /// Removes the members whose grace time is over.
     pub(super) fn expire(&mut self, now_ms: u64, from: usize) -> Vec<(Arc<str>, Arc<str>)> {
         let mut all = Vec::new();
         while let Some(left) = self.members.expire(now_ms) {
@@ -171,14 +172,14 @@ impl Census {
         all
     }
 
-    /// A service has a watcher there.
+    /// Notes that a service has a watcher in a channel.
     pub(super) fn watch(&mut self, channel: &str, from: usize) {
         if let Some(room) = self.rooms.get_mut(channel) {
             room.watching.insert(from);
         }
     }
 
-    /// It has none any more.
+    /// Notes that a service has no watcher there any more.
     pub(super) fn look_away(&mut self, channel: &str, from: usize) {
         if let Some(room) = self.rooms.get_mut(channel) {
             room.watching.remove(&from);
@@ -186,12 +187,12 @@ impl Census {
         self.mail[from].remove(channel);
     }
 
-    /// What a service has to tell its watchers of what others have seen.
+    /// Takes the news of a service, which other services have noted for it.
     pub(super) fn take_mail(&mut self, to: usize) -> BTreeMap<Arc<str>, News> {
         core::mem::take(&mut self.mail[to])
     }
 
-    /// Who is to be woken for it.
+    /// Takes the services to be woken.
     pub(super) fn take_woken(&mut self) -> BTreeSet<usize> {
         core::mem::take(&mut self.woken)
     }
@@ -213,7 +214,7 @@ impl Census {
         listed.map(|(name, streams, ())| (name.into(), streams)).collect()
     }
 
-    /// Something has changed in a channel: other services that have watchers are told.
+    /// Notes a change in a channel, for the other services that have watchers there.
     fn note(&mut self, channel: &Arc<str>, user: Option<(&Arc<str>, bool)>, from: usize) {
         let Some(room) = self.rooms.get_mut(channel) else { return };
         self.version += 1;
@@ -224,7 +225,7 @@ impl Census {
         }
     }
 
-    /// Forgets a channel that nobody is in or may come back to.
+    /// Forgets a channel without streams and without members.
     fn sweep(&mut self, channel: &Arc<str>) {
         let is_empty = self.rooms.get(channel).is_some_and(|room| room.streams == 0);
         if is_empty && self.members.count(channel) == 0 {

@@ -1,4 +1,4 @@
-//! What the service does with who is there: keeps it of streams, tells it, and lists it.
+//! The engine's calls for presence: they add and remove streams, and send events to watchers.
 
 use sockeye_hub::{ChannelName, SubscriberKey, Target};
 
@@ -21,7 +21,7 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
-    /// A stream has subscribed this.
+    /// Adds a stream that has subscribed a target.
     pub(crate) fn is_there(
         &mut self,
         key: SubscriberKey,
@@ -30,15 +30,16 @@ impl<D: Dialect> Engine<D> {
         watch: Watch,
     ) {
         let Target::Channel(channel) = target else { return };
-        // [service:presence-off] Where it is not kept, nothing is.
+        // [service:presence-off] Without presence in the namespace, nothing is kept.
         if self.namespaces.of(channel.namespace()).presence_ms.is_some() {
             self.presence.join(key, channel.as_str(), who.user(), watch, self.now);
         }
     }
 
-    /// Somebody has polled these, and was answered at once.
+    /// Renews the grace time of a user whose poll was answered at once.
     ///
-    /// [service:presence-polls] That makes nobody a member, but who is one has another grace time.
+    /// [service:presence-polls] Such a poll makes nobody a member, but a member gets another grace
+    /// time.
     pub(crate) fn is_still_there(&mut self, channels: &[&str], who: &Principal) {
         let Some(user) = who.user() else { return };
         for channel in channels.iter().filter_map(|name| ChannelName::new(name).ok()) {
@@ -48,7 +49,7 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
-    /// [service:presence-off] What is not kept any more is forgotten, and nobody told.
+    /// [service:presence-off] Forgets presence that is no longer kept, and sends no event.
     pub(crate) fn forget_presence(&mut self) {
         let namespaces = &self.namespaces;
         let mut gone = Vec::new();
@@ -63,7 +64,7 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
-    /// A stream has unsubscribed this.
+    /// Removes a stream that has unsubscribed a channel.
     pub(crate) fn is_gone_from(&mut self, key: SubscriberKey, channel: &str) {
         let Some(places) = self.presence.places.get_mut(&key) else { return };
         let Some(at) = places.iter().position(|place| *place.channel == *channel) else { return };
@@ -74,7 +75,7 @@ impl<D: Dialect> Engine<D> {
         self.go(key, place);
     }
 
-    /// A stream is gone.
+    /// Removes a stream that has closed.
     pub(crate) fn is_gone(&mut self, key: SubscriberKey) {
         for place in self.presence.places.remove(&key).unwrap_or_default() {
             self.go(key, place);
@@ -86,19 +87,19 @@ impl<D: Dialect> Engine<D> {
         self.presence.leave(key, place, grace_ms, self.now);
     }
 
-    /// Hears who has come and gone at other services.
+    /// Takes in the changes that other services have seen.
     pub(crate) fn hear_of_presence(&mut self) {
         self.presence.hear(self.now);
     }
 
-    /// Tells who has come and gone, where it is time to.
+    /// Sends the presence events that are due.
     pub(crate) fn tell_presence(&mut self, out: &mut impl Outlet<D>) {
         self.presence.expire(self.now);
         while let Some((channel, told, watchers)) =
             self.presence.next(&self.limits, self.now, D::announce)
         {
             for key in watchers {
-                // Whoever is owed everything is told it instead.
+                // A stream that needs the whole list gets that instead.
                 let is_owed = self.presence.is_owed(key, &channel);
                 if !is_owed && self.tell_one(key, &told, out).is_none() {
                     self.presence.owe(key, &channel);
@@ -107,7 +108,8 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
-    /// [service:presence-slow] `None` if the stream has no room: it is told everything later.
+    /// [service:presence-slow] Sends an event to a watcher; `None` if its stream has no room: it
+    /// gets the whole list later.
     fn tell_one(
         &self,
         key: SubscriberKey,
@@ -123,7 +125,7 @@ impl<D: Dialect> Engine<D> {
         Some(())
     }
 
-    /// Tells a stream who is there in the channels of which it has asked and not been told.
+    /// Sends a stream the whole list of each channel of which it needs it.
     pub(crate) fn tell_owed(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
         while let Some(channel) = self.presence.owed(key) {
             let told = self.presence.all(&channel, D::announce);
@@ -135,7 +137,7 @@ impl<D: Dialect> Engine<D> {
     }
 }
 
-/// For how long a user is kept in a channel, if it is kept who is there.
+/// The grace time of a channel's members; `None` if its namespace has no presence.
 fn grace(namespaces: &Namespaces, channel: &str) -> Option<u64> {
     let namespace = ChannelName::new(channel).map_or("", ChannelName::namespace);
     namespaces.of(namespace).presence_ms

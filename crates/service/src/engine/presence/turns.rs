@@ -1,36 +1,37 @@
-//! Whose turn it is to be told: rooms that have something to tell, of which all together may tell so
-//! much in a time.
+//! Turns: the order in which channels send presence events, under one rate for all channels
+//! together.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sockeye_server::Time;
 
-/// How far ahead of its rate the whole may be, in microseconds.
+/// How far the events may run ahead of their rate, in microseconds.
 const AHEAD_US: u64 = 1_000_000;
 
-/// Rooms with something to tell.
+/// Channels that have an event to send.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    /// Those that still rest, and those whose time has come, by when that is or was.
+    /// Channels by the time from which they may send, until [`next`](Self::next) sees that it has
+    /// come.
     due: BTreeSet<(Time, Arc<str>)>,
-    /// Those whose time has come, as they were seen, by how many there are to tell.
+    /// Channels whose time has come, by the number of their watchers at that time.
     by_size: BTreeSet<(usize, Time, Arc<str>)>,
-    /// The same by their time, with how many there were.
+    /// The same channels by their time, each with that number.
     by_age: BTreeSet<(Time, Arc<str>, usize)>,
-    /// When what has been told is paid for, in microseconds of the loop's time.
+    /// When the events sent so far are paid for, in microseconds of the loop's time.
     paid_us: u64,
-    /// The next turn is the smallest room's.
+    /// Whether the next turn is that of the smallest channel.
     smallest: bool,
 }
 
 impl Turns {
-    /// A room has something to tell from then on.
+    /// Adds a channel that may send its event from `due` on.
     pub(super) fn add(&mut self, due: Time, room: &Arc<str>) {
         self.due.insert((due, Arc::clone(room)));
     }
 
-    /// It has nobody to tell any more.
+    /// Removes a channel that has no watchers any more.
     pub(super) fn remove(&mut self, due: Time, room: &Arc<str>) {
         self.due.remove(&(due, Arc::clone(room)));
         let from = (due, Arc::clone(room), 0);
@@ -50,22 +51,22 @@ impl Turns {
         let next = self.due.first().map_or(Time::NEVER, |(due, _)| *due);
         match self.by_size.is_empty() {
             true => next,
-            // By then enough is paid for; rooms that come to wait meanwhile are noticed then.
+            // Nothing may be sent before; channels that become due meanwhile are seen then.
             false => self.free(),
         }
     }
 
-    /// From when on something may be told.
+    /// From when on an event may be sent.
     fn free(&self) -> Time {
         Time::from_millis(self.paid_us.saturating_sub(AHEAD_US).div_ceil(1_000))
     }
 
-    /// The next room to be told now, if there is one.
+    /// The next channel that is to send its event now, if there is one.
     ///
-    /// [service:presence-shares] Each telling is as dear as there are who are told. While more is
-    /// wanted than may be told, every other turn is that of the smallest room: otherwise a few large
-    /// ones would make all wait. The turn between is that of who has waited longest, so that nobody
-    /// waits for ever.
+    /// [service:presence-shares] An event costs as much as the channel has watchers. When not all
+    /// channels can send, every other turn is that of the smallest: otherwise a few large channels
+    /// would make all others wait. The turn between is that of the channel that has waited longest,
+    /// so that none waits for ever.
     pub(super) fn next(
         &mut self,
         size: impl Fn(&str) -> usize,
