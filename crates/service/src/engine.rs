@@ -1,7 +1,7 @@
 //! The engine: sessions, publishing, catching up, presence, access, limits and figures.
 //!
-//! The engine knows no paths, no JSON and no close codes. A [`Dialect`] stands before it: it reads what
-//! clients send, calls the engine, and writes what the engine hands to its [`Outlet`].
+//! The engine has no routes, no encoders and no close codes. A [`Dialect`] stands before it: it
+//! reads what clients send, calls the engine, and writes what the engine hands to its [`Outlet`].
 //!
 //! ```text
 //!  request, command ─► dialect ─► connect, subscribe, publish, disconnect ─► engine ─► hub
@@ -58,11 +58,11 @@ pub(crate) use self::rates::Before;
 pub use self::refusal::{End, Refusal};
 pub use self::streams::Taken;
 
-/// A cursor of no epoch: a client that comes back with it is told of a gap.
+/// A cursor of no epoch: a client that resumes from it gets a gap.
 pub(crate) const NOWHERE: Cursor = Cursor { epoch: Epoch(0), seq: Seq::ZERO };
 
-/// The hub with the sessions that are subscribed to it, and with all that decides who may do what,
-/// and how much.
+/// The hub with its subscribed sessions, and everything that decides about rights, quotas and rate
+/// limits.
 pub struct Engine<D: Dialect> {
     pub(crate) hub: Hub<Body<D::Forms>>,
     pub(crate) limits: Limits,
@@ -85,11 +85,11 @@ pub struct Engine<D: Dialect> {
     pub(crate) now_ms: u64,
     /// Sessions for which something is due, by when.
     pub(crate) due: BTreeSet<(Time, SubscriberKey)>,
-    /// Sessions that fetch, and for which something has come in this turn.
+    /// Sessions that fetch, and for which a message has come in this turn.
     pub(crate) answerable: Vec<SubscriberKey>,
     /// Room for the items of a pull, kept between pulls.
     items: Vec<Item<Body<D::Forms>>>,
-    /// Rates, and what they refused.
+    /// Rate limits, and how often each bound refused something.
     pub(crate) bounds: Bounds,
 }
 
@@ -151,7 +151,7 @@ impl<D: Dialect> Engine<D> {
         self.now_ms = self.sequencing.now_ms(now, unix_seconds, self.now_ms);
     }
 
-    /// Whether the log can tell what a client that starts there has missed, so that this is no gap.
+    /// Whether this log knows the position. A client that starts at any other position gets a gap.
     pub(crate) fn is_in_the_log(&self, start: Start) -> bool {
         let position = self.hub.position();
         match start {

@@ -1,4 +1,6 @@
-//! The state that the services of one process share besides their log.
+//! The state that services share besides their log.
+//!
+//! It has the engines' part, [`SharedEngineState`], and the dialect's: the board of figures.
 
 use std::sync::Arc;
 

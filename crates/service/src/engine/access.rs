@@ -1,4 +1,4 @@
-//! Who may do what: the credential of a request, and what it allows.
+//! Access: the credential of a request, and the rights of its principal.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,16 +13,16 @@ use sockeye_hub::{ChannelName, Target};
 use crate::engine::namespaces::{Namespaces, Publishers, Readers};
 use crate::engine::refusal as engine;
 
-/// Who may do what.
+/// The rules of access: of an open server, or of a guarded one.
 #[derive(Debug)]
 pub enum Access {
     /// Everybody may do everything: for the loopback interface, and for nothing else.
     Open,
-    /// Whoever shows something good may do what it says.
+    /// A client has the rights of its credential; without one, those of [`Guard::everybody`].
     Guarded(Box<Guard>),
 }
 
-/// What is taken for good, and what it takes to look.
+/// The credentials that a guarded server accepts, and what verifies them.
 ///
 /// ```
 /// use sockeye_auth::{Identity, Keys, Limits, Taken};
@@ -42,14 +42,14 @@ pub enum Access {
 pub struct Guard {
     /// API keys of back ends.
     pub keys: Keys,
-    /// What verifies JSON Web Tokens.
+    /// The verifier of JSON Web Tokens.
     pub tokens: Option<Verifier>,
     /// One-time tickets.
     pub tickets: Option<Tickets>,
-    /// Where else a credential may stand: a cookie, or the query; and the origins of pages, for the
-    /// cookie and for CORS.
+    /// Where else a credential may stand: in a cookie, or in the query. Its list of origins is for
+    /// the cookie and for CORS.
     pub taken: Taken,
-    /// What everybody may do who shows nothing.
+    /// The rights of clients that show no credential.
     pub everybody: Identity,
     /// Fills bytes with what nobody can guess.
     pub entropy: Entropy,
@@ -70,66 +70,66 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// Somebody on a stream, or behind a request. Small, as each stream has one: what is the same for
-/// many is shared.
+/// The principal on a stream or behind a request. Each stream has one, so it is small: principals
+/// of one credential share everything but the address.
 #[derive(Clone)]
 pub struct Principal {
     of: Rc<Somebody>,
-    /// Where it comes from; an IPv4 address in the form of an IPv6 one.
+    /// Its address; an IPv4 address is mapped to an IPv6 one.
     origin: Ipv6Addr,
 }
 
-/// What is known of somebody, wherever it comes from.
+/// The part of a principal that does not depend on its address.
 struct Somebody {
     identity: Identity,
-    /// What a ticket began: its cursors carry a proof.
+    /// The session that a ticket began. Its cursors carry a proof.
     session: Option<Session>,
     shown: Shown,
-    /// The key, or that of the token.
+    /// The API key, or the key that verified the token.
     came_by: Option<KeyId>,
     counted: Counted,
 }
 
-/// On whose account goes what somebody does.
+/// The account that a principal's messages count against.
 enum Counted {
-    /// On nobody's.
+    /// None.
     Not,
-    /// On the user's of this name.
+    /// That of the user with this name.
     AsUser(Arc<str>),
-    /// On that of where it comes from.
+    /// That of its address.
     ByOrigin,
 }
 
-/// Whose messages are counted together.
+/// An account: the messages of one account have one rate limit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Account {
-    /// A user's.
+    /// A user.
     User(Arc<str>),
-    /// Those of all from one address who have no name.
+    /// All clients without a name at one address.
     Address(Ipv6Addr),
 }
 
-/// What has become of somebody since other settings are in force.
+/// The rights of an admitted principal after a reload, compared with those before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// All is as it was.
+    /// The same rights.
     Same,
-    /// It would be let in, with other rights.
+    /// It would be admitted with other rights.
     Changed,
-    /// It would not be let in.
+    /// It would not be admitted.
     Revoked,
 }
 
-/// What somebody has shown.
+/// The kind of credential that a principal has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shown {
     Nothing,
-    /// A token or a ticket that is good.
+    /// A good token or ticket.
     Credential,
     ApiKey,
 }
 
-/// Shows who, and nothing that was shown.
+/// Shows the user, and no credential.
 impl fmt::Debug for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Principal").field("user", &self.of.identity.user).finish_non_exhaustive()
@@ -137,7 +137,7 @@ impl fmt::Debug for Principal {
 }
 
 impl Principal {
-    /// The same, at this address.
+    /// The same principal at this address.
     pub(crate) fn at(self, origin: IpAddr) -> Self {
         let origin = match origin {
             IpAddr::V4(address) => address.to_ipv6_mapped(),
@@ -146,12 +146,12 @@ impl Principal {
         Self { origin, ..self }
     }
 
-    /// The same, at the address of somebody else.
+    /// The same principal at the address of another one.
     pub(crate) fn where_is(self, other: &Self) -> Self {
         Self { origin: other.origin, ..self }
     }
 
-    /// On whose account goes what it does; `None` for whom nobody counts.
+    /// The account that its messages count against; `None` if they are not counted.
     pub(crate) fn account(&self) -> Option<Account> {
         match &self.of.counted {
             Counted::Not => None,
@@ -160,7 +160,7 @@ impl Principal {
         }
     }
 
-    /// The name, if it is a user that has one and whose connections are counted.
+    /// The user's name, if the user has one and its streams are counted.
     pub(crate) fn counted_user(&self) -> Option<&Arc<str>> {
         match &self.of.counted {
             Counted::AsUser(name) => Some(name),
@@ -168,7 +168,7 @@ impl Principal {
         }
     }
 
-    /// Whether it may receive this: the one place that decides for every way of reading.
+    /// Whether the principal may receive this target. Every way of reading is decided here.
     ///
     /// [service:rights-subscribe] A namespace adds to what was granted, and takes nothing of it.
     pub(crate) fn may_subscribe(
@@ -186,17 +186,17 @@ impl Principal {
         allowed.then_some(()).ok_or_else(|| self.refusal())
     }
 
-    /// [service:rights-unknown] Whoever has shown nothing may have something to show.
+    /// [service:rights-unknown] A client without a credential is asked for one: it may have one.
     fn refusal(&self) -> Refusal {
         if self.is_known() { Refusal::Forbidden } else { Refusal::Required }
     }
 
-    /// Whether it may receive this whatever namespaces give.
+    /// Whether a grant alone lets it receive this target.
     pub(crate) fn is_granted(&self, target: Target<'_>) -> bool {
         self.of.identity.allows_target(Action::Subscribe, target)
     }
 
-    /// Whether it may publish there, or close the channel: the one place for every way of doing it.
+    /// Whether it may publish to the channel, or close it. Every way of publishing is decided here.
     pub(crate) fn may_publish(
         &self,
         channel: ChannelName<'_>,
@@ -218,7 +218,7 @@ impl Principal {
         self.of.shown != Shown::Nothing
     }
 
-    /// The user's name; none of a back end, and of those who came without.
+    /// The user's name; `None` for a back end, and for a client without a name.
     pub(crate) fn user(&self) -> Option<&str> {
         self.of.identity.user.as_deref().filter(|_| !self.is_api_key())
     }
@@ -228,18 +228,18 @@ impl Principal {
         self.of.shown == Shown::ApiKey
     }
 
-    /// Whether a ticket began what it does.
+    /// Whether a ticket began its session.
     pub(crate) fn has_ticket(&self) -> bool {
         self.of.session.is_some()
     }
 
-    /// Whether its time is over. Streams are ended by a timer; what comes in the same turn before
-    /// it is looked at with this.
+    /// Whether its credential has expired. A timer ends its streams; this check refuses what comes
+    /// in the same turn before that.
     pub(crate) fn has_ended(&self, now_ms: u64) -> bool {
         self.of.identity.has_ended(now_ms)
     }
 
-    /// When it ends, in milliseconds since 1970.
+    /// When its credential expires, in milliseconds since 1970.
     pub(crate) fn ends_ms(&self) -> Option<u64> {
         self.of.identity.ends_ms
     }
@@ -250,14 +250,14 @@ impl Somebody {
         let user = identity.user.as_deref().map(|user| Counted::AsUser(user.into()));
         let counted = match shown {
             Shown::Nothing | Shown::Credential => user.unwrap_or(Counted::ByOrigin),
-            // A back end speaks for many.
+            // A back end speaks for many users.
             Shown::ApiKey => Counted::Not,
         };
         Self { identity, session: None, shown, came_by: None, counted }
     }
 }
 
-/// Somebody of whom it is not known yet where it is.
+/// A principal whose address is not known yet.
 impl From<Somebody> for Principal {
     fn from(somebody: Somebody) -> Self {
         Self { of: Rc::new(somebody), origin: Ipv6Addr::UNSPECIFIED }
@@ -265,7 +265,7 @@ impl From<Somebody> for Principal {
 }
 
 impl Access {
-    /// Whoever shows nothing.
+    /// The principal of a client that shows no credential.
     pub(crate) fn anybody(&self) -> Principal {
         let identity = match self {
             Self::Open => Identity {
@@ -282,7 +282,7 @@ impl Access {
         }
     }
 
-    /// Has the tickets that are outstanding in common with another service of the process.
+    /// Shares the outstanding tickets of another service of the process.
     pub fn share_tickets(&mut self, other: &Self) {
         if let (Self::Guarded(guard), Self::Guarded(other)) = (self, other)
             && let (Some(tickets), Some(others)) = (&mut guard.tickets, &other.tickets)
@@ -291,7 +291,7 @@ impl Access {
         }
     }
 
-    /// The same settings, with the tickets that are outstanding under the former ones.
+    /// The same settings, with the outstanding tickets of the former ones.
     pub(crate) fn succeed(mut self, former: Self) -> Self {
         if let (Self::Guarded(guard), Self::Guarded(former)) = (&mut self, former) {
             guard.tickets = match (guard.tickets.take(), former.tickets) {
@@ -302,7 +302,7 @@ impl Access {
         self
     }
 
-    /// What has become of somebody who was let in by other settings.
+    /// Compares the rights of an admitted principal with those that these settings give it.
     pub(crate) fn standing(&self, who: &Principal, anybody: &Principal, now_ms: u64) -> Standing {
         let changed = |now: &Identity| match *now == who.of.identity {
             true => Standing::Same,
@@ -310,7 +310,7 @@ impl Access {
         };
         match (self, who.of.shown, who.of.came_by) {
             (_, Shown::Nothing, _) => changed(&anybody.of.identity),
-            // Whoever was let in may do here what everybody may.
+            // An open server gives everybody every right.
             (Self::Open, ..) => Standing::Same,
             (Self::Guarded(guard), Shown::ApiKey, Some(key)) => {
                 guard.keys.by_id(key, now_ms).map_or(Standing::Revoked, changed)
@@ -326,8 +326,8 @@ impl Access {
         }
     }
 
-    /// Whether pages of this origin are on the list. An open server has none: its own pages need
-    /// no leave, and no others are served.
+    /// Whether pages of this origin are on the list. An open server has no list: its own pages need
+    /// none, and it serves no others.
     pub(crate) fn is_listed(&self, origin: &str) -> bool {
         match self {
             Self::Open => false,
@@ -335,7 +335,7 @@ impl Access {
         }
     }
 
-    /// Whether a cookie may say who it is.
+    /// Whether a cookie counts as a credential.
     pub(crate) fn takes_cookies(&self) -> bool {
         match self {
             Self::Open => false,
@@ -343,7 +343,8 @@ impl Access {
         }
     }
 
-    /// Whether somebody who has shown nothing has to before anything else.
+    /// Whether a client has to show a credential before anything else, because it has no rights
+    /// without.
     pub(crate) fn asks_first(&self, namespaces: &Namespaces) -> bool {
         match self {
             Self::Open => false,
@@ -355,7 +356,7 @@ impl Access {
         }
     }
 
-    /// What has to follow each cursor of a stream that a ticket opened.
+    /// The proof that has to follow each cursor of a stream that a ticket opened.
     /// [service:ticket-reconnect]
     pub(crate) fn proof(&self, who: &Principal, now_ms: u64) -> Option<String> {
         let (Self::Guarded(guard), Some(session)) = (self, &who.of.session) else { return None };
@@ -376,7 +377,7 @@ impl Access {
         let Some(tickets) = &mut guard.tickets else {
             return Err(engine::Refusal::TicketsOff);
         };
-        // Whoever shows nothing could fill the store with tickets for nothing.
+        // A client without a credential could fill the table of tickets.
         if !who.is_known() {
             return Err(Refusal::Required.into());
         }

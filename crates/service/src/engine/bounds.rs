@@ -1,4 +1,4 @@
-//! What is refused because of a bound on a user's connections, or on what is done in a time.
+//! Quotas and rate limits: refuses streams and messages above them.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,16 +14,16 @@ use crate::engine::rates::{Before, Bucket, Queue, Rate, Rates};
 use crate::engine::refusal::{End, Refusal};
 use crate::engine::shared_state::{RateLimits, lock};
 
-/// What has been done lately, and how often something was refused for it.
+/// The rate limits, and how often each bound refused something.
 #[derive(Debug)]
 pub(crate) struct Bounds {
     pub(crate) rates: Arc<dyn RateLimits>,
     pub(crate) rejections: Rejections,
-    /// Answers that told a client to come back later, for spreading them.
+    /// Answers that told a client to come back later. Their number spreads the waits.
     sent_away: u32,
 }
 
-/// What has been done lately.
+/// The rate limiters.
 #[derive(Debug)]
 pub(crate) struct Lately {
     messages: Rates<Account>,
@@ -59,14 +59,14 @@ impl RateLimits for Mutex<Lately> {
     }
 }
 
-/// How often something was refused because of a bound, by bound.
+/// How often each bound refused something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rejections {
-    /// Commands and publications above their rate.
+    /// Commands and publications above their rate limit.
     pub(crate) messages: u64,
-    /// Streams above the rate of all of them.
+    /// Streams above the rate limit of all streams.
     pub(crate) handshakes: u64,
-    /// Streams and polls of a user who has enough.
+    /// Streams and polls above a user's quota.
     pub(crate) connections: u64,
     /// Streams and polls that the hub had no room for.
     pub(crate) full: u64,
@@ -102,10 +102,10 @@ impl Limits {
 }
 
 impl<D: Dialect> Engine<D> {
-    /// Counts a command or a publication of somebody.
+    /// Counts a command or a publication against its sender's rate limit.
     ///
     /// # Errors
-    /// It is one too many.
+    /// The sender is above its rate limit.
     // [service:bound-rate]
     pub(crate) fn count_message(&mut self, who: &Principal) -> Result<Before, Refusal> {
         let Some(account) = who.account() else { return Ok(Before::Full) };
@@ -117,8 +117,7 @@ impl<D: Dialect> Engine<D> {
         })
     }
 
-    /// Whether one more stream may be opened; if not, why, and for how long its client is to stay
-    /// away.
+    /// Admits one more stream, or says why not and how long its client is to wait.
     pub(crate) fn admit_stream(
         &mut self,
         stream: D::Stream,
@@ -137,7 +136,7 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
-    /// Whether a known user may have one more stream or waiting poll.
+    /// Checks the quota of a known user that opens one more stream or waiting poll.
     // [service:bound-user]
     pub(crate) fn admit_user(&mut self, who: &Principal) -> Result<(), Refusal> {
         let most = self.limits.connections_per_user;
@@ -148,19 +147,19 @@ impl<D: Dialect> Engine<D> {
         Err(Refusal::TooManyConnections { most })
     }
 
-    /// How long a client that is refused by a status is to wait: spread, so that a crowd does not
-    /// come back as one.
+    /// How long a client that gets a refusing status is to wait. The times are spread, so that a
+    /// crowd does not come back at once.
     pub(crate) fn spread_ms(&mut self) -> u64 {
         self.bounds.sent_away = self.bounds.sent_away.wrapping_add(1);
         scatter(self.limits.retry_ms, u128::from(self.bounds.sent_away))
     }
 
-    /// How long one client of many is to wait before it comes back, spread by its key.
+    /// How long a client is to wait before it comes back. The stream's name spreads the times.
     pub(crate) fn retry_ms(&self, stream: D::Stream) -> u64 {
         scatter(self.limits.retry_ms, stream.spread())
     }
 
-    /// When a stream that begins now ends at the latest, and as what.
+    /// When a stream that begins now ends at the latest, and why.
     pub(crate) fn end_of(&self, stream: D::Stream, who: &Principal, now: Time) -> (Time, End) {
         let expires = who.ends_ms().map_or(Time::NEVER, |it| now + it.saturating_sub(self.now_ms));
         // [service:lifetime]
@@ -174,8 +173,8 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
-    /// With what a client is to come back that was turned away before it had anything: from where
-    /// it wanted to begin, or it would never hear of what lies between.
+    /// The cursor for a client that is turned away before it received anything: the start that it
+    /// asked for. With the head as its cursor it would miss the messages in between, without a gap.
     pub(crate) fn begin_again_at(&self, start: Start) -> Cursor {
         match start {
             Start::After(cursor) => cursor,

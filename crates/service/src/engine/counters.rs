@@ -1,4 +1,4 @@
-//! What the engine counts, beside the hub.
+//! The counters of the engine, besides the hub's.
 
 use sockeye_server::Histogram;
 
@@ -32,7 +32,7 @@ impl Counters {
     }
 }
 
-/// How long messages took to those who were waiting for them.
+/// The delivery lag: how long messages took to live subscribers and slow readers.
 ///
 /// It costs a delivery nothing: live streams are one observation a message, all of one turn are
 /// entered when its outboxes were flushed, and the only clock that is read is the turn's.
@@ -48,7 +48,7 @@ pub(crate) struct DeliveryLag {
 const AGES_MAX: usize = 64;
 
 impl DeliveryLag {
-    /// A message of that age has been appended to outboxes.
+    /// Notes a message of that age, which was appended to outboxes.
     pub(crate) fn note(&mut self, age_ms: u64) {
         let is_full = self.fresh.len() == AGES_MAX;
         match self.fresh.last_mut() {
@@ -58,7 +58,7 @@ impl DeliveryLag {
         }
     }
 
-    /// The outboxes were flushed, at the end of a turn that took so long.
+    /// Notes that the outboxes were flushed, at the end of a turn that took so long.
     pub(crate) fn flushed(&mut self, turn_us: u64) {
         for (age_ms, times) in self.fresh.drain(..) {
             let us = age_ms.saturating_mul(1_000).saturating_add(turn_us);

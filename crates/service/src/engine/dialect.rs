@@ -27,17 +27,17 @@ pub trait Dialect: Sized + 'static {
     /// Names a stream, for as long as it is open.
     type Stream: StreamName;
 
-    /// How a stream gets what it has subscribed.
+    /// How a stream receives its messages.
     type Delivery: Delivery;
 
     /// The encodings of one message. They are made when the first stream wants one, and belong to
     /// all streams.
     type Forms: Default + Debug;
 
-    /// What all watchers of a channel are told of its members, encoded once.
+    /// One presence event, encoded once for all watchers of a channel.
     type Announcement;
 
-    /// Encodes what watchers are told.
+    /// Encodes a presence event.
     fn announce(presence: &Roster<'_>) -> Self::Announcement;
 }
 
@@ -46,23 +46,24 @@ pub trait StreamName: Copy + Eq + Debug {
     /// A small number that no other open stream has.
     fn index(self) -> usize;
 
-    /// A number that spreads: streams that open one after the other have different ones.
+    /// A number that differs between streams that open one after the other. It spreads their waits.
     fn spread(self) -> u128;
 }
 
-/// How a stream gets what it has subscribed. By default everything is pushed to it.
+/// How a stream receives its messages. By default the engine pushes them.
 pub trait Delivery: Copy + Eq + Debug {
-    /// Whether nothing is pushed to the stream: its dialect fetches for it, and answers.
+    /// Whether the dialect fetches the stream's messages, and the engine pushes none.
     fn fetches(self) -> bool {
         false
     }
 
-    /// Whether the stream is over with its channels, because it cannot ask for others.
+    /// Whether the stream ends when all of its channels have ended, because it cannot subscribe
+    /// others.
     fn ends_with_its_channels(self) -> bool {
         false
     }
 
-    /// Whether the stream has not shown yet who it is, and gets nothing before it does.
+    /// Whether the client has not shown yet who it is. Its stream gets nothing before.
     fn is_unidentified(self) -> bool {
         false
     }
@@ -78,9 +79,9 @@ pub trait Delivery: Copy + Eq + Debug {
 pub struct Recipient<D: Dialect> {
     /// Its name.
     pub stream: D::Stream,
-    /// How it gets what it has subscribed.
+    /// How it receives its messages.
     pub delivery: D::Delivery,
-    /// What follows each cursor that the stream is given.
+    /// The proof of the stream's ticket, which follows each cursor that the stream is given.
     pub proof: Option<String>,
 }
 
@@ -120,7 +121,7 @@ pub enum NotSent {
     Gone,
 }
 
-/// What the engine tells a stream beside messages.
+/// What the engine tells a stream besides messages.
 #[derive(Clone, Copy, Debug)]
 pub enum Notice<'n> {
     /// Messages are missing.

@@ -1,53 +1,54 @@
-//! Bounds of the service that are not the hub's and not the server's.
+//! The limits of the service: of requests, streams, presence and rates.
 
 use crate::wire;
 
-/// Bounds of the service. The hub's are in [`sockeye_hub::Config`], the connections' in
-/// [`sockeye_server::Limits`].
+/// Limits of the service, with those of requests and presence in them. [`sockeye_hub::Config`] has
+/// the limits of channels and history, [`sockeye_server::Limits`] those of connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// What requests and commands may hold.
+    /// Bounds on requests and commands.
     pub wire: wire::Limits,
-    /// Unsent bytes above which a stream gets nothing more until its peer has read; then it is
-    /// given what it missed from history. Keep it below the server's own marks.
+    /// Unsent bytes above which a stream gets nothing more until its peer has read. It then gets
+    /// what it missed from history. Keep it below the server's own marks.
     pub queue_bytes_max: usize,
-    /// How long a client that is sent away is told to wait, at least, in milliseconds; up to as
-    /// much again is added to spread a crowd.
+    /// Shortest time that a client that is sent away is told to wait, in milliseconds. Up to as
+    /// much again is added, to spread a crowd.
     pub retry_ms: u64,
     /// Longest time for which a poll is held, in milliseconds.
     pub wait_ms_max: u64,
     /// Messages in one answer to a poll.
     pub poll_messages_max: usize,
-    /// Bytes of what is listed in one answer: messages, gaps and ends of a poll, a page of history
-    /// or of who is there. Its first item may exceed it. An answer that nobody reads is held as what
-    /// waits for a stream is, so it is never more than `queue_bytes_max`. The answer to a batch
-    /// cannot come in parts: some 300 bytes for each of its lines, and so bounded by these.
+    /// Bytes of the items in one answer: messages, gaps and ends of a poll, a page of history or of
+    /// members. The first item may exceed it. An unread answer is held like what waits for a
+    /// stream, so the bound is never above `queue_bytes_max`. The answer to a batch cannot come in
+    /// parts: it has some 300 bytes for each line, and [`wire::Limits::batch_items_max`] bounds it.
     pub answer_bytes_max: usize,
     /// Messages in one page of history.
     pub history_messages_max: usize,
-    /// Members of channels whose namespace keeps who is there. Whoever is above it is counted as a
-    /// stream without a user.
+    /// Bounds on the members of channels. A user above them is counted as a stream without a user.
     pub presence: sockeye_hub::presence::Limits,
-    /// Channels in which one user is a member at a time, so that nobody takes the places of all.
+    /// Channels in which one user may be a member at a time, so that no user takes the room of all.
     pub presence_channels_per_user: usize,
     /// Users named in one presence event.
     pub presence_names_max: usize,
-    /// Users in one page of the list.
+    /// Users in one page of members.
     pub presence_page_max: usize,
-    /// Changes of one channel within so many milliseconds are one event.
+    /// Shortest time between two presence events of a channel, in milliseconds. All changes within
+    /// it are one event.
     pub presence_interval_ms: u64,
-    /// Presence events a second: of the watchers of one channel, whose interval grows where there
-    /// are more, and of all together. Where all want more, half of it goes to the channels that
-    /// have waited longest, and half to those with the fewest watchers.
+    /// Presence events sent in a second: to the watchers of one channel, whose interval grows with
+    /// their number, and to all watchers together. When that is not enough, half of it goes to the
+    /// channels that have waited longest, and half to those with the fewest watchers.
     pub presence_events_per_second: u64,
-    /// How often a WebSocket is pinged, as clients are told; the server's limits decide.
+    /// How often a WebSocket is pinged, as clients are told, in milliseconds. The server's limits
+    /// decide.
     pub ping_ms: u64,
-    /// From opening a WebSocket to the first message, where that has to say who it is, in
-    /// milliseconds.
+    /// Longest time from opening a WebSocket to its first message, in milliseconds, if that message
+    /// has to identify the client.
     pub greeting_ms: u64,
-    /// How old a stream may become, in milliseconds; 0 for no bound. Each ends up to a tenth earlier,
-    /// so that those that came as a crowd do not come back as one. Polls have their own bound.
+    /// Longest life of a stream, in milliseconds; 0 for no bound. Each stream ends up to a tenth
+    /// earlier, so that streams of a crowd do not come back at once. Polls have their own bound.
     pub lifetime_ms: u64,
     /// Longest message that a WebSocket's client may send, in bytes.
     pub message_bytes_max: u64,
@@ -57,21 +58,22 @@ pub struct Limits {
     /// program that opens one after the other and forgets them would take the places of others.
     /// Back ends with an API key are not counted.
     pub connections_per_user: usize,
-    /// Commands and publications of one user in a second, in the long run, or of one address for
-    /// all from there who are nobody's. Each goes to all subscribers, so its sender's share of the
-    /// server is many times its own traffic. Not for API keys, nor where access is open.
+    /// Commands and publications in a second, in the long run: of one user, or of all clients
+    /// without a name at one address. Each goes to all subscribers, so its sender's share of the
+    /// server's work is many times its own traffic. API keys have no such limit, nor has an open
+    /// server.
     pub messages_per_second: u32,
-    /// So many of these at once, after a rest. A WebSocket that has been refused so many without
-    /// a rest is closed.
+    /// The burst of these after a rest. A WebSocket is closed once as many of its messages were
+    /// refused without a rest.
     pub messages_burst: u32,
-    /// Users and addresses whose rate is remembered.
+    /// Users and addresses whose rate limit is remembered.
     pub rated_max: usize,
     /// Streams opened in a second, in the long run, by all clients together: each costs signatures,
     /// a place and a replay. When a server comes back, all of its clients do.
     pub handshakes_per_second: u32,
-    /// So many of these at once, after a rest.
+    /// The burst of these after a rest.
     pub handshakes_burst: u32,
-    /// Longest time over which clients are spread that could not be let in, in milliseconds.
+    /// Longest time over which the return of refused clients is spread, in milliseconds.
     pub handshake_wait_ms_max: u64,
 }
 
@@ -108,13 +110,13 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Bytes of what one answer lists.
+    /// Bytes of the items in one answer.
     pub(crate) fn answer_bytes(&self) -> usize {
         self.answer_bytes_max.min(self.queue_bytes_max)
     }
 }
 
-/// A user's name is as long as credentials let it be.
+/// Limits of presence. A user's name may be as long as in a credential.
 fn presence_limits() -> sockeye_hub::presence::Limits {
     let mut limits = sockeye_hub::presence::Limits::default();
     limits.member_bytes_max = sockeye_auth::Limits::default().user_bytes_max;

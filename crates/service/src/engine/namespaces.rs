@@ -1,8 +1,9 @@
-//! What a namespace gives to those who come, besides what they were granted.
+//! Rules by namespace: the rights that a namespace gives to clients besides their grants.
 
 use sockeye_hub::Target;
 
-/// Rules by namespace. What a channel keeps is the hub's; this is who may do what with it.
+/// Rules of access by namespace. The hub's settings say what a channel keeps; these say who may use
+/// it.
 ///
 /// ```
 /// use sockeye_service::{Namespaces, Publishers, Readers, Rules};
@@ -28,13 +29,13 @@ pub struct Rules {
     pub subscribe: Readers,
     /// Who may publish, and close channels.
     pub publish: Publishers,
-    /// Whether it is kept who subscribes a channel, and for how long somebody whose last stream
-    /// has gone is still there, in milliseconds. `None`: it is not kept.
+    /// The grace time of presence, in milliseconds: how long a user remains a member after their
+    /// last stream has closed. `None`: the namespace has no presence.
     pub presence_ms: Option<u64>,
 }
 
 impl Default for Rules {
-    /// What is granted and nothing else; nobody is counted.
+    /// Grants alone give rights, and there is no presence.
     fn default() -> Self {
         Self { subscribe: Readers::Granted, publish: Publishers::Granted, presence_ms: None }
     }
@@ -43,9 +44,9 @@ impl Default for Rules {
 /// Who may receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers {
-    /// Whoever was granted the channel.
+    /// Clients that were granted the channel.
     Granted,
-    /// They, and whoever has shown a credential that is good.
+    /// They, and every client with a good credential.
     Known,
     /// Everybody.
     Anyone,
@@ -54,13 +55,13 @@ pub enum Readers {
 /// Who may publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Publishers {
-    /// Whoever was granted the channel.
+    /// Clients that were granted the channel.
     Granted,
-    /// They, and whoever has shown a credential that is good.
+    /// They, and every client with a good credential.
     Known,
     /// Everybody.
     Anyone,
-    /// API keys that were granted the channel: a token or a ticket that grants it does not count.
+    /// API keys that were granted the channel. A token or a ticket that grants it does not count.
     Keys,
 }
 
@@ -71,7 +72,7 @@ impl Namespaces {
         named.map_or(&self.rules, |(_, rules)| rules)
     }
 
-    /// Whether all namespaces that a target reaches into have this said of them.
+    /// Whether a condition holds for the rules of every namespace that a target reaches into.
     pub(crate) fn all(&self, target: Target<'_>, is_so: impl Fn(&Rules) -> bool) -> bool {
         let namespace = match target {
             Target::Channel(channel) => Some(channel.namespace()),
@@ -79,19 +80,20 @@ impl Namespaces {
         };
         match namespace {
             Some(namespace) => is_so(self.of(namespace)),
-            // [service:rights-patterns] The first segment is a wildcard: every namespace there is.
+            // [service:rights-patterns] The first segment is a wildcard, so it reaches into every
+            // namespace.
             None => is_so(&self.rules) && self.named.iter().all(|(_, rules)| is_so(rules)),
         }
     }
 
-    /// Whether others may receive by these than by the former.
+    /// Whether these rules let other clients receive than the former rules do.
     pub(crate) fn give_others(&self, former: &Self) -> bool {
         let mut names = self.named.iter().chain(&former.named).map(|(name, _)| name);
         self.rules.subscribe != former.rules.subscribe
             || names.any(|name| self.of(name).subscribe != former.of(name).subscribe)
     }
 
-    /// Whether there is anything for those who show nothing.
+    /// Whether a rule gives any right to clients without a credential.
     pub(crate) fn give_to_anyone(&self) -> bool {
         let gives = |rules: &Rules| {
             rules.subscribe == Readers::Anyone || rules.publish == Publishers::Anyone

@@ -1,7 +1,7 @@
 //! Publishing: from an offer to an entry of the log, and from there to the sessions.
 //!
 //! A publication is settled at once, or waits for its outcome under a ticket. Outcomes come one by
-//! one, each behind what it is about: so a client has its message before its receipt.
+//! one, each after the delivery that it is about: so a client has its message before its receipt.
 
 use sockeye_hub::{ChannelName, Cursor, Publication, Seq};
 
@@ -27,11 +27,11 @@ pub enum Placed {
 /// The receipt of a publication.
 #[derive(Clone, Copy, Debug)]
 pub struct Settled {
-    /// Its place in the log.
+    /// Its position in the log.
     pub position: Cursor,
     /// How safe it is.
     pub level: Level,
-    /// Whether its key is that of an earlier message, which this is the receipt of.
+    /// Whether an earlier message has its key. This is the receipt of that message.
     pub duplicate: bool,
     /// The sessions that were subscribed to its channel.
     pub subscribers: u64,
@@ -47,8 +47,7 @@ pub struct Answered {
 }
 
 impl<D: Dialect> Engine<D> {
-    /// Publishes for a principal. It does not count against a rate limit: a dialect counts what it
-    /// takes for a message.
+    /// Publishes for a principal. No rate limit applies here: the caller counts its messages.
     ///
     /// # Errors
     /// The principal may not publish there, or the log does not take the publication.

@@ -1,17 +1,17 @@
-//! How much may be done in how much time: token buckets, in whole numbers.
+//! Rate limits: token buckets in whole numbers.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
-/// A token in the unit of buckets, of which `per_second` come in a millisecond: so the refill of any
-/// time is a whole number, and nothing is lost by rounding however often it is looked at.
+/// One token, in the unit of buckets. A bucket gains `per_second` units in a millisecond, so each
+/// refill is a whole number, and rounding loses nothing.
 const TOKEN: u128 = 1_000;
 
-/// Buckets that are full again and forgotten with one take: more than come, so the table shrinks,
-/// and few, so no call is long.
+/// Full buckets that one `take` forgets at the most. A `take` adds one bucket at the most, so with
+/// two the table shrinks; and two are few, so no call takes long.
 const FORGOTTEN_MAX: usize = 2;
 
-/// So many a second in the long run, and so many at once after a rest. At least one of each.
+/// A rate: tokens a second in the long run, and the burst after a rest. Each is at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate {
     per_second: u32,
@@ -33,35 +33,36 @@ impl Rate {
         u128::from(self.burst) * TOKEN
     }
 
-    /// Milliseconds in which so much comes, rounded up.
+    /// Milliseconds in which so many units come, rounded up.
     fn ms(self, units: u128) -> u64 {
         u64::try_from(units.div_ceil(u128::from(self.per_second))).unwrap_or(u64::MAX)
     }
 }
 
-/// What a bucket was before one more was taken from it.
+/// The state of a bucket before a token was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Before {
-    /// Full: whoever has it has rested.
+    /// Full: its owner has rested.
     Full,
     /// Not full.
     Used,
 }
 
-/// A bucket: nothing but the time at which it is full. A new one is full.
+/// A token bucket, kept as the time at which it is full. A new one is full.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bucket {
     full_at: u128,
 }
 
 impl Bucket {
-    /// Takes one.
+    /// Takes a token.
     ///
     /// # Errors
-    /// Milliseconds until there is one to take, if there is none. To be refused costs nothing.
+    /// Without a token: milliseconds until the next one. A refusal takes nothing.
     pub(crate) fn take(&mut self, rate: Rate, now_ms: u64) -> Result<Before, u64> {
         let now = rate.scaled(now_ms);
-        // No emptier than empty, whatever a clock that went back or another rate makes of it.
+        // No bucket is emptier than empty, whatever a clock that went back or another rate makes of
+        // it.
         let lacks = self.full_at.saturating_sub(now).min(rate.room());
         self.full_at = now + lacks;
         let after = lacks + TOKEN;
@@ -73,15 +74,16 @@ impl Bucket {
     }
 }
 
-/// When those who are turned away are to come back: one after the other, as fast as they can be
-/// let in, so that a crowd of any size does not come back as one.
+/// Schedules the return of clients that are turned away: one after the other, as fast as they can
+/// be admitted, so that a crowd of any size does not come back at once.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Queue {
     last: u128,
 }
 
 impl Queue {
-    /// How long the next one is to wait, in milliseconds; above `wait_ms_max` it begins anew.
+    /// How long the next client is to wait, in milliseconds. Above `wait_ms_max` the schedule
+    /// begins anew.
     pub(crate) fn wait_ms(&mut self, rate: Rate, wait_ms_max: u64, now_ms: u64) -> u64 {
         let now = rate.scaled(now_ms);
         let ahead = self.last.saturating_sub(now);
@@ -91,12 +93,13 @@ impl Queue {
     }
 }
 
-/// A bucket each for many.
+/// Token buckets, one for each key.
 ///
-/// Bounded: a bucket that is full again says nothing, and is forgotten. Beyond the bound the fullest
-/// one goes. What its owner gains is what it lacked, and to be forgotten lacking so much it would
-/// take that as many others as the bound lack more at the same moment: somebody would have to
-/// do within the limits of all of them, without pause, to get past that of one.
+/// The table is bounded. A bucket that is full again says nothing, and is forgotten. Above the
+/// bound, the fullest other bucket is forgotten, and its owner gains the tokens that it lacked. To
+/// gain many tokens, the owner would need as many other accounts as the table has places, each with
+/// an emptier bucket at that moment: it would have to use the limits of all of them, without a
+/// pause, to exceed that of one.
 #[derive(Debug)]
 pub(crate) struct Rates<K> {
     rate: Rate,
@@ -109,7 +112,7 @@ impl<K: Clone + Eq + Hash + Ord> Rates<K> {
         Self { rate, buckets: HashMap::new(), by_full_at: BTreeSet::new() }
     }
 
-    /// Takes one from the bucket of `key`. Another rate than before begins with full buckets.
+    /// Takes a token from the bucket of `key`. After a change of the rate, all buckets begin full.
     ///
     /// # Errors
     /// As [`Bucket::take`].
@@ -143,7 +146,7 @@ impl<K: Clone + Eq + Hash + Ord> Rates<K> {
         }
     }
 
-    /// Forgets some that are full, and of the others the fullest where they are too many.
+    /// Forgets some full buckets, and above the bound the fullest others.
     fn forget(&mut self, entries_max: usize, now_ms: u64) {
         let now = self.rate.scaled(now_ms);
         let mut forgotten = 0;

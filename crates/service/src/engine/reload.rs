@@ -1,4 +1,4 @@
-//! Other settings while it runs.
+//! Reload: applies new settings while the service runs.
 
 use sockeye_hub::{Config, SubscriberKey};
 
@@ -9,19 +9,19 @@ use crate::engine::limits::Limits;
 use crate::engine::namespaces::Namespaces;
 use crate::engine::refusal::End;
 
-/// What other settings meant for the streams that were open.
+/// How many open streams a reload ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reloaded {
-    /// Ended because what they came by is not good any more.
+    /// Streams that ended because their credential is no longer good.
     pub revoked: usize,
-    /// Sent away to come back at once, because they may do other things now.
+    /// Streams that were sent away to come back at once, because their rights have changed.
     pub moved: usize,
 }
 
 impl<D: Dialect> Engine<D> {
-    /// Puts other settings in force, and ends the sessions that they take rights from or give rights
-    /// to. Returns the sessions that fetch among these: their dialect answers them.
+    /// Applies new settings, and ends the sessions whose rights have changed. Returns the ended
+    /// sessions that fetch: their dialect answers them.
     pub(crate) fn reload(
         &mut self,
         access: Access,
@@ -41,7 +41,8 @@ impl<D: Dialect> Engine<D> {
         self.look_at_everybody(others, out)
     }
 
-    /// `others`: namespaces let others receive now.
+    /// Ends the sessions whose rights have changed. `others`: the namespaces' rules let other
+    /// clients receive.
     fn look_at_everybody(
         &mut self,
         others: bool,
@@ -79,7 +80,7 @@ impl<D: Dialect> Engine<D> {
         (reloaded, fetching)
     }
 
-    /// Ends a session whose rights are others now.
+    /// Ends a session whose rights have changed.
     fn send_away(
         &mut self,
         subscriber: SubscriberKey,
@@ -91,16 +92,16 @@ impl<D: Dialect> Engine<D> {
             return SentAway::No;
         };
         if session.delivery.is_unidentified() {
-            // It has nothing yet, and says next who it is.
+            // The client has received nothing yet, and identifies itself next.
             session.principal = anybody.where_is(&session.principal);
             return SentAway::No;
         }
         if session.delivery.fetches() {
-            // What it asks next is looked at anew.
+            // Its next request is checked anew.
             return SentAway::Fetches;
         }
         let Some(session) = self.sessions.of_subscriber(subscriber) else { return SentAway::No };
-        // All of them at once: they are not to come back so.
+        // All of them end at once. The delays spread their return.
         let retry = Some(self.retry_ms(session.stream));
         let retry = retry.filter(|_| reason != End::Revoked);
         out.end(&self.recipient(session), reason, retry, cursor);

@@ -1,4 +1,4 @@
-//! The streams that are subscribed, and how each wants what it gets.
+//! Sessions: the subscribed streams, with their principals and deadlines.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -19,17 +19,19 @@ pub(crate) struct Session<D: Dialect> {
     pub(crate) subscriber: SubscriberKey,
     pub(crate) delivery: D::Delivery,
     pub(crate) principal: Principal,
-    /// Something of it is not granted but given by a namespace; perhaps, if it is a poll.
+    /// A namespace's rule, and no grant, gave it a subscription. A session that fetches always
+    /// counts as such.
     pub(crate) by_rule: bool,
-    /// When something is due: an answer to a poll, a greeting, the end of who it is or of its life.
+    /// When something is due: the answer to a poll, the first message, the end of the credential or
+    /// of the stream's life.
     pub(crate) due: Time,
-    /// As what it is ended then, if it is no poll.
+    /// Why the stream ends then, if the session does not fetch.
     pub(crate) ends_as: End,
-    /// It was live and had no room: a slow reader, until it has caught up.
+    /// It is a slow reader: it was live, had no room, and has not caught up yet.
     pub(crate) lags: bool,
-    /// Messages refused for their rate since it last rested.
+    /// Messages that the rate limit refused since its last rest.
     pub(crate) refused: u32,
-    /// Messages given to it since it was last live.
+    /// Replayed messages since it was last live.
     pub(crate) replayed: u64,
 }
 
@@ -55,17 +57,18 @@ impl<D: Dialect> Session<D> {
     }
 }
 
-/// All of them, found by either key.
+/// All sessions, found by stream or by subscriber.
 #[derive(Debug)]
 pub(crate) struct Sessions<D: Dialect> {
     by_subscriber: Vec<Option<Session<D>>>,
-    /// By a stream's index where its session may be. It is its own if it has the stream's key.
+    /// By a stream's index, where its session may be. It is the stream's only if it names the
+    /// stream.
     by_stream: Vec<u32>,
     len: usize,
     pub(crate) users: Arc<dyn UserStreams>,
 }
 
-/// How many streams each user has. A user without a stream is not in it.
+/// The number of streams of each user. A user without a stream has no entry.
 #[derive(Debug, Default)]
 pub(crate) struct Users(HashMap<Arc<str>, usize>);
 
@@ -124,7 +127,7 @@ impl<D: Dialect> Sessions<D> {
         Some(session)
     }
 
-    /// Gives a session to a principal that has shown who it is, and is spoken to as `delivery` now.
+    /// Gives a session the principal that its client has shown, and its new delivery.
     pub(crate) fn let_in(
         &mut self,
         subscriber: SubscriberKey,
@@ -138,7 +141,7 @@ impl<D: Dialect> Sessions<D> {
         self.enter(principal);
     }
 
-    /// How many a user has.
+    /// The number of a user's streams.
     pub(crate) fn of_user(&self, who: &Principal) -> usize {
         who.counted_user().map_or(0, |user| self.users.count(user))
     }
@@ -155,8 +158,8 @@ impl<D: Dialect> Sessions<D> {
         }
     }
 
-    /// Counts a message that catching up gives a stream, unless it has expired or is an end, which
-    /// are no messages to a client; how many there are by now. The count begins anew with a `Sync`.
+    /// Counts a message that catching up gives to a stream, and returns the count. Expired messages
+    /// and ends of channels do not count. A `Sync` begins a new count.
     pub(crate) fn count_replayed(
         &mut self,
         subscriber: SubscriberKey,
@@ -175,7 +178,7 @@ impl<D: Dialect> Sessions<D> {
         }
     }
 
-    /// How many users there are.
+    /// The number of users.
     pub(crate) fn users(&self) -> usize {
         self.users.users()
     }

@@ -1,4 +1,7 @@
-//! State that several services share besides the log: users' streams, rates, presence, figures.
+//! The engines' part of the state that services share: users' streams, rate limits and presence.
+//!
+//! The public [`SharedState`](crate::SharedState) has it, and the dialect's part: the board of
+//! figures.
 //!
 //! Each kind stands behind a trait. Today all services are loops of one process, and a structure
 //! behind a lock implements each trait. An implementation for several machines takes its place

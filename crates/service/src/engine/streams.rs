@@ -1,4 +1,4 @@
-//! Streams that are open: subscribing, delivering, catching up, ending.
+//! Open streams: connecting, subscribing, delivering, ending.
 
 mod catching_up;
 
@@ -15,20 +15,20 @@ use crate::engine::presence::Watch;
 use crate::engine::refusal::{End, Refusal};
 use crate::engine::session::{Session, Sessions};
 
-/// What a subscription came to.
+/// The result of a subscription.
 #[derive(Debug, Default)]
 pub struct Taken<'t> {
     /// The targets that are subscribed now.
     pub targets: Vec<&'t str>,
-    /// Those among them that had ended, which nothing that follows will say.
+    /// Those among them that had ended before. Nothing that the stream gets later says so.
     pub ended: Vec<&'t str>,
 }
 
-/// Hands an entry to the sessions that are live: all of the engine but the hub, which calls it.
+/// Delivers an entry to live sessions. It has all of the engine but the hub, which calls it.
 pub(crate) struct FanOut<'d, D: Dialect, O> {
     pub(crate) sessions: &'d mut Sessions<D>,
     pub(crate) answerable: &'d mut Vec<SubscriberKey>,
-    /// Sessions that have been told that the channel has ended.
+    /// Sessions that have got the end of the channel.
     pub(crate) ended: Vec<SubscriberKey>,
     pub(crate) access: &'d Access,
     pub(crate) now_ms: u64,
@@ -51,8 +51,7 @@ impl<D: Dialect, O: Outlet<D>> FanOut<'_, D, O> {
 
     /// Hands a new entry of the log to one live session, if its stream has room.
     ///
-    /// [service:slow-readers] A stream that has none gets nothing, and keeps nothing but its
-    /// cursor.
+    /// [service:slow-readers] A stream without room gets nothing, and keeps only its cursor.
     pub(crate) fn deliver(
         &mut self,
         key: SubscriberKey,
@@ -65,7 +64,7 @@ impl<D: Dialect, O: Outlet<D>> FanOut<'_, D, O> {
             return Flow::Full;
         }
         if session.delivery.fetches() {
-            // It fetches all there is at the end of the turn.
+            // It fetches everything at the end of the turn.
             self.answerable.push(key);
             return Flow::Fetches;
         }
@@ -117,7 +116,7 @@ impl<D: Dialect> Engine<D> {
                 Some(subscriber)
             }
             Err((reason, retry_ms)) => {
-                // With what it came with, its proof as well: a ticket is used up by now.
+                // Its ticket is used up by now, so the cursor that it gets needs a proof.
                 let to = Recipient::of(stream, delivery, &who, &self.access, self.now_ms);
                 out.end(&to, reason, Some(retry_ms), self.begin_again_at(start));
                 None
@@ -148,8 +147,8 @@ impl<D: Dialect> Engine<D> {
         committed
     }
 
-    /// A stream has been told that a channel has ended. If all of its channels have, and it cannot ask
-    /// for others, it is ended.
+    /// Notes that a stream has got a channel's end. A stream that cannot subscribe others ends with
+    /// the last of its channels.
     pub(crate) fn end_one(
         &mut self,
         key: SubscriberKey,
@@ -169,12 +168,12 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
-    /// The stream of a session, to be written to.
+    /// The stream of a session, as a recipient.
     pub(crate) fn recipient(&self, session: &Session<D>) -> Recipient<D> {
         Recipient::of_session(session, &self.access, self.now_ms)
     }
 
-    /// Says when a stream is ended, and as what.
+    /// Sets when a stream ends, and why.
     pub(crate) fn set_end(&mut self, subscriber: SubscriberKey, end: Time, reason: End) {
         if let Some(session) = self.sessions.of_subscriber_mut(subscriber) {
             session.ends_as = reason;
@@ -182,7 +181,7 @@ impl<D: Dialect> Engine<D> {
         self.set_due(subscriber, end);
     }
 
-    /// Says when something is due for a stream next.
+    /// Sets when something is due for a stream.
     pub(crate) fn set_due(&mut self, subscriber: SubscriberKey, due: Time) {
         let Some(session) = self.sessions.of_subscriber_mut(subscriber) else { return };
         self.due.remove(&(session.due, subscriber));
@@ -210,7 +209,7 @@ impl<D: Dialect> Engine<D> {
         None
     }
 
-    /// Subscribes a stream to targets; each that is refused is named, and the others go on.
+    /// Subscribes a stream to targets. A refused target is reported, and the others go on.
     pub fn subscribe<'t>(
         &mut self,
         key: SubscriberKey,
@@ -228,7 +227,7 @@ impl<D: Dialect> Engine<D> {
                 }
                 let mut subscriber = self.hub.subscriber(key).expect("it was connected");
                 let subscribed = subscriber.subscribe(target, start, self.now_ms)?;
-                // A poll is none yet, and may be refused for what it names next.
+                // A poll has no session yet: its next target may be refused.
                 if let Some(session) = self.sessions.of_subscriber_mut(key) {
                     session.by_rule |= !who.is_granted(target);
                     self.is_there(key, target, who, watch);
@@ -259,12 +258,12 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
-    /// What a client that starts there knows of a channel's end.
+    /// What a client with this start knows of a channel's end.
     fn end_is_known(&self, start: Start, ended: Option<Seq>) -> EndIs {
         let Some(last) = ended else { return EndIs::ToCome };
         match start {
             Start::Now => EndIs::Unsaid,
-            // Above the head there is a gap to come, which says it.
+            // A cursor above the head gets a gap, which says it.
             Start::After(cursor) if self.is_in_the_log(start) => {
                 if cursor.seq >= last {
                     EndIs::Known
@@ -287,25 +286,25 @@ impl<D: Dialect> Engine<D> {
         let Some(session) = self.sessions.of_subscriber(key) else { return };
         let to = self.recipient(session);
         for channel in ended {
-            // The place of its last entry would take the client back behind what it has.
+            // The cursor of its last entry would take the client back.
             out.notice(&to, Notice::Ended { channel, cursor });
         }
         self.end_if_over(key, position, out);
     }
 
-    /// Where a subscriber is.
+    /// The cursor of a subscriber.
     pub fn cursor_of(&mut self, subscriber: SubscriberKey) -> Cursor {
         let cursor = self.hub.subscriber(subscriber).map(|subscriber| subscriber.cursor());
         cursor.unwrap_or_else(|| self.hub.position())
     }
 
-    /// Where the subscriber of a stream is.
+    /// The cursor of a stream's subscriber.
     pub(crate) fn cursor_of_stream(&mut self, stream: D::Stream) -> Option<Cursor> {
         let subscriber = self.sessions.of_stream(stream)?.subscriber;
         Some(self.cursor_of(subscriber))
     }
 
-    /// [service:expiry] Whether a stream's identity has ended, which ends the stream.
+    /// [service:expiry] Whether a stream's credential has expired, which ends the stream.
     pub(crate) fn has_expired(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) -> bool {
         let session = self.sessions.of_subscriber(key);
         if !session.is_some_and(|it| it.principal.has_ended(self.now_ms)) {
@@ -326,7 +325,7 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
-    /// A stream is gone: its subscriptions go with it.
+    /// Removes a stream that has closed, with its subscriptions.
     pub fn disconnect(&mut self, stream: D::Stream) {
         let Some(session) = self.sessions.remove(stream) else { return };
         self.due.remove(&(session.due, session.subscriber));
@@ -336,10 +335,10 @@ impl<D: Dialect> Engine<D> {
 
 /// What a client knows of the end of a channel that it subscribes.
 enum EndIs {
-    /// Nothing: it may still come, or be replayed.
+    /// Nothing yet: the end may come live, from history, or in a gap.
     ToCome,
-    /// All.
+    /// Everything: it lies before the client's cursor.
     Known,
-    /// Nothing, and nothing that follows will say it.
+    /// Nothing, and nothing that it gets from this start says it.
     Unsaid,
 }

@@ -1,4 +1,4 @@
-//! Streams that are behind: what they missed, out of history, as far as they have room.
+//! Catching up: gives streams that are behind what they missed, from history.
 
 use sockeye_hub::{Budget, Cursor, Gap, Item, Kind, Progress, Scope, Seq, SubscriberKey};
 
@@ -14,7 +14,7 @@ type Items<D> = Vec<Item<Body<<D as Dialect>::Forms>>>;
 const PULL_MESSAGES: usize = 64;
 
 impl<D: Dialect> Engine<D> {
-    /// Brings a stream that has just subscribed up to the head, and says so even if it missed
+    /// Brings a stream that has just subscribed up to the head. It gets a `Sync` even if it missed
     /// nothing.
     pub fn catch_up(&mut self, subscriber: SubscriberKey, out: &mut impl Outlet<D>) {
         let live = self.hub.subscriber(subscriber).is_some_and(|it| it.is_live());
@@ -26,7 +26,7 @@ impl<D: Dialect> Engine<D> {
         out.notice(&self.recipient(session), Notice::Sync { cursor, gaps: 0, replayed: 0 });
     }
 
-    /// Gives a stream that is behind what its outbox has room for.
+    /// Gives a stream that is behind as much as its outbox has room for.
     pub fn pull(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
         self.fetch(key, Full::Waits, out);
     }
@@ -93,7 +93,7 @@ impl<D: Dialect> Engine<D> {
         self.items = items;
     }
 
-    /// Counts what a slow reader gets later than others.
+    /// Counts an item that a slow reader gets late.
     fn count_late(&mut self, item: &Item<Body<D::Forms>>) {
         match item {
             Item::Message(entry) => {
@@ -105,14 +105,15 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
-    /// A stream is live again, if it was not.
+    /// Notes that a stream is live.
     fn has_caught_up(&mut self, key: SubscriberKey) {
         let Some(session) = self.sessions.of_subscriber_mut(key) else { return };
         self.counters.caught_up += u64::from(session.lags);
         session.lags = false;
     }
 
-    /// Lets every stream catch up: a new life of the log has begun.
+    /// Lets every stream catch up: a gap concerns all of them, because a new epoch begins or
+    /// entries are lost.
     pub(crate) fn pull_all(&mut self, out: &mut impl Outlet<D>) {
         let sessions = self.sessions.iter();
         let all: Vec<(SubscriberKey, bool)> =
@@ -126,17 +127,18 @@ impl<D: Dialect> Engine<D> {
     }
 }
 
-/// What a stream gets that has no room.
+/// What to do for a stream without room.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Full {
-    /// Nothing until it has some.
+    /// Nothing, until it has room.
     Waits,
-    /// Gaps where it asked to begin, and a message at the most. Its cursor is behind them already:
-    /// a pong or a goodbye would hand that out, and who comes back with it never hears of them.
+    /// Hand out its gaps, and one message at the most, in spite of the full outbox. The hub has
+    /// moved the cursor behind these gaps already. A pong or a goodbye would hand that cursor out,
+    /// and a client that resumes from it would never hear of the gaps.
     GapsFirst,
 }
 
-/// Which channel ended, and where, if this says so.
+/// The channel that has ended, and where, if the item says so.
 fn end_in<F>(item: &Item<Body<F>>) -> Option<(&str, Seq)> {
     match item {
         Item::Message(entry) => (entry.kind == Kind::End).then(|| (&*entry.channel, entry.seq())),
@@ -147,7 +149,7 @@ fn end_in<F>(item: &Item<Body<F>>) -> Option<(&str, Seq)> {
     }
 }
 
-/// Tells a stream one thing that catching up gave.
+/// Sends one item of catching up to a stream.
 fn tell<D: Dialect>(
     to: &Recipient<D>,
     item: &Item<Body<D::Forms>>,
