@@ -44,21 +44,21 @@ pub struct Service {
 pub struct Holdings {
     /// Streams with a subscriber; polls that wait are among them.
     pub streams: usize,
-    /// Streams for which something is due: what a poll waits for or its time, a greeting, an end.
+    /// Streams for which something is due: the answer to a poll, a first message, or an end.
     pub due: usize,
     /// Requests and commands that wait for the log.
     pub jobs: usize,
     /// Streams of requests that wait for the log.
     pub held: usize,
-    /// Places that the log has not answered for.
+    /// Messages that the log has not answered for.
     pub publications: usize,
-    /// What is kept of who is there, in rooms, streams and members.
+    /// Items of presence: channels, streams and members.
     pub presence: usize,
-    /// Users with a stream or a poll that waits.
+    /// Users with a stream or a waiting poll.
     pub users: usize,
 }
 
-/// What a request told about the stream that its answer opens.
+/// What a request leaves for the stream that its answer opens.
 #[derive(Debug)]
 pub struct PendingStream(pub(crate) Pending);
 
@@ -67,20 +67,21 @@ pub struct PendingStream(pub(crate) Pending);
 pub(crate) enum Pending {
     /// An event stream, or a WebSocket without the subprotocol.
     Subscribed { form: Delivery, channels: Vec<String>, start: Start, watch: Watch, who: Principal },
-    /// A WebSocket with the subprotocol, which says later what it wants.
+    /// A WebSocket with the subprotocol, whose commands name its channels later.
     Commands(Principal),
-    /// A WebSocket that is told by its close code what a status could not tell a browser's script.
+    /// A refused WebSocket. It opens all the same: a browser's script sees its close code, but no
+    /// status.
     Refused(Problem),
-    /// A poll, which is subscribed already, and its end.
+    /// A poll that is subscribed already, and the time at which it ends.
     Poll(SubscriberKey, Time, Principal),
     /// A job whose publications wait for the log.
     Publishing(u64),
-    /// A page of figures that others have to write, too.
+    /// A page of figures that waits for those of other services.
     Survey(u64),
 }
 
 impl Service {
-    /// A service with an empty log, in a life of it that has not been before.
+    /// A service with an empty log, in an epoch that has not been before.
     pub fn new(epoch: Epoch, hub: Config, limits: Limits) -> Self {
         Self {
             engine: Engine::new(epoch, hub, limits),
@@ -101,38 +102,37 @@ impl Service {
         self
     }
 
-    /// The same for some only.
+    /// The same service with these rules of access. Without them it is open to everybody.
     #[must_use]
     pub fn with_access(mut self, access: Access) -> Self {
         self.engine = self.engine.with_access(access);
         self
     }
 
-    /// The same with rules by namespace.
+    /// The same service with rules by namespace.
     #[must_use]
     pub fn with_namespaces(mut self, namespaces: Namespaces) -> Self {
         self.engine.namespaces = namespaces;
         self
     }
 
-    /// Has publications wait for a log's answer. What the log has already is
-    /// [restored](Self::restore) before.
+    /// Has publications wait for a log's answer. [Restore](Self::restore) the log's entries before.
     #[must_use]
     pub fn with_log(mut self, log: Box<dyn Log>) -> Self {
         self.engine.sequencing = Sequencing::with_log(log);
         self
     }
 
-    /// Has publications decided behind a backbone, whose outcomes this service follows. What the
-    /// log has already is [restored](Self::restore) before.
+    /// Has publications decided behind a backbone, whose outcomes this service follows.
+    /// [Restore](Self::restore) the log's entries before.
     #[must_use]
     pub fn with_backbone(mut self, backbone: Box<dyn Backbone>) -> Self {
         self.engine.sequencing = Sequencing::behind(backbone);
         self
     }
 
-    /// What is held for streams and requests that are open: nothing, once they are gone and the log
-    /// has answered.
+    /// The items that open streams and requests hold: none, once they are gone and the log has
+    /// answered.
     pub fn holdings(&self) -> Holdings {
         let (held, jobs, waiting) = self.jobs.counts();
         Holdings {
@@ -150,15 +150,15 @@ impl Service {
         self.engine.tell_time(context.now(), context.unix_seconds());
     }
 
-    /// Puts other settings in force: who may do what, what channels keep, bounds.
+    /// Applies new settings: access, namespaces, the hub's and the service's limits.
     ///
-    /// - A stream whose key is gone, or whose token's key is, ends with 4303.
-    /// - A stream whose rights are others now ends with 4200, and gets them when it comes back. So
-    ///   does one that received by a namespace's rule, if these rules have changed.
-    /// - Outstanding tickets and the sessions that they began go on.
-    /// - Bounds other than history's hold for what comes.
-    /// - Where presence is no longer kept, it is forgotten and watchers hear nothing more. Where it is
-    ///   kept from now on, it has those who come from now on.
+    /// - A stream ends with 4303 if its API key, or the key of its token, is gone.
+    /// - A stream ends with 4200 if its rights have changed, and gets the new ones when it comes
+    ///   back. So does a stream that receives by a namespace's rule, if such rules have changed.
+    /// - Outstanding tickets, and the sessions that tickets began, go on.
+    /// - History is trimmed to its new limits at once. All other limits hold for new requests only.
+    /// - Presence that is switched off is forgotten, and watchers get no more events. Presence that
+    ///   is switched on begins with the streams that come from now on.
     pub fn reload(
         &mut self,
         access: Access,
@@ -175,7 +175,7 @@ impl Service {
         reloaded
     }
 
-    /// Begins in the middle of a log: what was up to `floor` is no longer there.
+    /// Begins in the middle of a log: its entries up to `floor` have been dropped.
     ///
     /// # Errors
     /// If something has been restored or published already.
@@ -183,19 +183,20 @@ impl Service {
         self.engine.restore_floor(floor)
     }
 
-    /// Takes back a publication that the log has kept; call it in the log's order, before the
-    /// server runs. Places between two records are void.
+    /// Restores an entry of the log. Call it in the log's order, before the server runs. Positions
+    /// between two records are void.
     ///
     /// # Errors
-    /// If its place is not above that of the one before.
+    /// If its position is not above that of the last record.
     pub fn restore(&mut self, record: &Record<'_>) -> Result<(), Misuse> {
         self.engine.restore(record)
     }
 
-    /// Goes on above this place: no message is at it or below it that was not restored.
+    /// Moves the head to `head`: new messages get positions above it. Positions up to it that had
+    /// no record are void.
     ///
     /// # Errors
-    /// None, once all that was restored is at or below it.
+    /// None before the server runs: a lower `head` changes nothing.
     pub fn restore_head(&mut self, head: Seq) -> Result<(), Misuse> {
         self.engine.restore_head(head)
     }
@@ -243,7 +244,8 @@ impl App for Service {
         answer.map(PendingStream)
     }
 
-    /// Here too where it is not known what was asked for: whoever reads it is a program.
+    /// Words a refusal of the server itself. It is JSON even if no resource is known: its reader is
+    /// a program.
     fn refusal(&mut self, refused: &Refused<'_>) -> Option<Wording> {
         let code = Code::of_status(refused.status);
         count(&mut self.counters.requests_refused, code);
@@ -348,8 +350,8 @@ impl App for Service {
         let _ = writer.position(cursor, None);
     }
 
-    /// [service:half-closed] A publication is answered when the log has it; a poll now, or it would
-    /// be held to its end for a client that may be gone.
+    /// [service:half-closed] Answers a poll now: its client may be gone, so it is not held to its
+    /// end. A publication is still answered when the log has it.
     fn on_half_close(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
         if let Some(session) = self.engine.sessions.of_stream(stream) {
