@@ -78,8 +78,9 @@ pub enum PatternUse {
 /// The bounds of a hub. Its memory is a function of these, and of nothing that clients choose.
 ///
 /// Channels, history, tombstones and keys are shared by all namespaces. A namespace's *share* is
-/// the limit divided by the number of namespaces. A full table evicts the oldest item of the
-/// newcomer's namespace if that is above its share, else of the largest namespace.
+/// the limit divided by the number of configured namespaces plus one, which stands for the rest. A
+/// full table evicts the oldest item of the newcomer's namespace if that is above its share, else
+/// of the largest namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {

@@ -32,7 +32,8 @@ pub enum Refusal {
         /// Messages up to here may have been forgotten.
         through: Seq,
     },
-    /// The condition depends on a message that is still pending. Try again when it is settled.
+    /// The condition depends on a pending message. Or the channel's end is pending, and then any new
+    /// publication to it is refused with this. Try again when that message is settled.
     Undecided {
         /// That message.
         pending: Cursor,
@@ -56,8 +57,9 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Whether the same request may succeed later, because a full table may empty. With any other
-    /// refusal the client should not repeat it.
+    /// Whether the same request may succeed later without a change by its client: the pending
+    /// message is settled, or a full table has room again. After any other refusal the client
+    /// should not repeat it.
     pub const fn passes(self) -> bool {
         match self {
             Self::Undecided { .. }
