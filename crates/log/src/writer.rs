@@ -42,7 +42,8 @@ pub enum Refused {
     TooLarge,
     /// Its position is not above that of the last record.
     Order,
-    /// The writer has failed. Its last outcome has the cause.
+    /// The writer has failed, and takes no more records. If a commit failed, the last outcome has
+    /// its cause. After a failure outside of a commit there may be no outcome with it.
     Stopped,
 }
 
@@ -178,7 +179,8 @@ impl Writer {
         Some(outcome)
     }
 
-    /// Has expired records dropped, in pieces, between commits.
+    /// Has expired records dropped, in pieces, while no record waits for its commit. A failure has
+    /// no outcome of its own: the next commit reports it.
     pub fn expire(&self, now_ms: u64) {
         self.queue.lock().expire = Some(now_ms);
         self.queue.notify();
