@@ -14,7 +14,7 @@ pub enum Action {
     Publish,
     /// Issue tickets that grant the channel to others.
     Ticket,
-    /// Close the channel, and see and do what is an operator's.
+    /// Reserved: no call asks for it, and no ticket grants it.
     Admin,
 }
 
@@ -30,9 +30,9 @@ pub struct Identity {
     pub publish: Grants,
     /// Channels that they may issue tickets for.
     pub tickets: Grants,
-    /// Channels that they may close and look into.
+    /// Reserved, with [`Action::Admin`].
     pub admin: Grants,
-    /// From when on it holds no more, in Unix milliseconds.
+    /// When it ends, in Unix milliseconds.
     pub ends_ms: Option<u64>,
 }
 
@@ -74,7 +74,7 @@ impl Identity {
         self.grants(action).cover(target)
     }
 
-    /// Whether its time is over.
+    /// Whether the identity has ended.
     pub fn has_ended(&self, now_ms: u64) -> bool {
         self.ends_ms.is_some_and(|end| end <= now_ms)
     }

@@ -146,8 +146,8 @@ impl Refusal {
         }
     }
 
-    /// The status of an HTTP response. An EventSource never comes back after any of them: send
-    /// it 200, the close code in an event, and the end.
+    /// The status of an HTTP response. An EventSource never comes back after any of them. The
+    /// caller chooses: this status, or 200 with the close code in an event, and then the end.
     pub const fn status(self) -> u16 {
         match self {
             Self::Malformed | Self::Ambiguous | Self::TicketTooLarge => 400,
@@ -173,8 +173,9 @@ impl Refusal {
         }
     }
 
-    /// The WebSocket close code, also in `goaway`. 4300 to 4399: bring new credentials first. What
-    /// no new credential mends is below 4100: stop. 4100 to 4199: come back later.
+    /// The WebSocket close code, also in `goaway`. From 4300 to 4399 the client needs new
+    /// credentials. From 4100 to 4199 it comes back later. Below 4100 it stops: no new credential
+    /// would help.
     pub const fn close_code(self) -> u16 {
         match self {
             Self::Malformed | Self::Ambiguous | Self::TicketTooLarge => 4001,

@@ -239,16 +239,16 @@ impl Tickets {
     }
 
     // [auth:tickets-survive]
-    /// Takes over what is outstanding of another store, whose secrets are forgotten: a ticket of one
-    /// that is not among its own is void.
+    /// Takes over the outstanding tickets of another store, and drops that store's secrets. A
+    /// ticket that was sealed by a secret that this store does not have is void.
     #[must_use]
     pub fn succeed(mut self, former: Self) -> Self {
         self.store = former.store;
         self
     }
 
-    /// Has what is outstanding in common with another: a ticket of either is good for both, and once.
-    /// What was outstanding here is forgotten.
+    /// Shares the outstanding tickets of another store. Each of them is then good in both stores,
+    /// and once in all. The tickets that were outstanding here are forgotten.
     pub fn share(&mut self, other: &Self) {
         self.store = Arc::clone(&other.store);
     }
@@ -301,7 +301,7 @@ impl Store {
         }
     }
 
-    /// Removes an outstanding ticket from everywhere; gives when it would have expired.
+    /// Removes an outstanding ticket from everywhere; returns when it would have expired.
     fn take(&mut self, hash: &[u8; 32]) -> Option<u64> {
         let Outstanding { expires_ms, user } = self.outstanding.remove(hash)?;
         self.by_expiry.remove(&(expires_ms, *hash));
@@ -330,7 +330,8 @@ fn lock(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
     store.lock().expect("nobody panics while holding it")
 }
 
-/// Whose room a ticket takes; of a back end's nameless ones only that of all.
+/// The user whose quota a ticket counts against. A nameless ticket of an issuer that may issue
+/// tickets for others has none: only the bound on all tickets holds for it.
 fn counts_for<'i>(issuer: &'i Identity, identity: &'i Identity) -> Option<&'i str> {
     if issuer.tickets.is_empty() {
         return Some(issuer.user.as_deref().unwrap_or_default());
@@ -347,7 +348,7 @@ impl fmt::Debug for Tickets {
     }
 }
 
-/// What a ticket has begun.
+/// A session that a ticket began.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Session {
     identity: Identity,
@@ -356,12 +357,12 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whose it is. It always has an end.
+    /// The identity of the session. It always has an end.
     pub const fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// Whether it was taken up again, rather than begun.
+    /// Whether the session was resumed, rather than begun.
     pub const fn is_resumed(&self) -> bool {
         self.resumed
     }
