@@ -12,7 +12,7 @@ use crate::dialect::routes::Method;
 use crate::engine::access::Access;
 use crate::wire::{Code, Problem};
 
-/// Request headers that something here reads.
+/// Request headers that the service reads.
 const ALLOW_HEADERS: Header = Header::from_static(
     "Access-Control-Allow-Headers",
     "Authorization, Content-Type, If-None-Match, Last-Event-ID, Idempotency-Key, Sockeye-Event, \
@@ -24,10 +24,10 @@ const EXPOSE: Header =
 const CREDENTIALS: Header = Header::from_static("Access-Control-Allow-Credentials", "true");
 /// Two hours: Chromium remembers no preflight for longer.
 const MAX_AGE: Header = Header::from_static("Access-Control-Max-Age", "7200");
-/// What is said to one origin is not for another, should anybody keep it.
+/// An answer for one origin is not for another, should a cache keep it.
 const VARY: Header = Header::from_static("Vary", "Origin");
 
-/// Whether a browser asks if a page may ask.
+/// Whether a request is a preflight: a browser asks whether its page may send another request.
 pub(crate) fn is_preflight(head: &RequestHead<'_, '_>) -> bool {
     let has = |name| head.headers().all(name).next().is_some();
     is_for_pages(head)
@@ -39,7 +39,7 @@ pub(crate) fn is_preflight(head: &RequestHead<'_, '_>) -> bool {
 /// Answers a preflight for a resource that takes `method`.
 ///
 /// # Errors
-/// The page is of no site on the list.
+/// The page's origin is not on the list.
 pub(crate) fn preflight(
     access: &Access,
     head: &RequestHead<'_, '_>,
@@ -55,8 +55,7 @@ pub(crate) fn preflight(
     Ok(reply.header(methods).header(ALLOW_HEADERS).header(MAX_AGE))
 }
 
-/// What every answer to a request says to the browser of the page that made it: nothing, if its
-/// site is not on the list or no page asks.
+/// The CORS headers of an answer: none if no page asks, or if its origin is not on the list.
 pub(crate) fn headers(access: &Access, head: &RequestHead<'_, '_>) -> Vec<Header> {
     // [service:cors-listed-only]
     let Some(origin) = allowed_origin(access, head) else { return Vec::new() };
@@ -74,7 +73,7 @@ pub(crate) fn headers(access: &Access, head: &RequestHead<'_, '_>) -> Vec<Header
     headers
 }
 
-/// The answer with these headers, whenever it comes. A WebSocket needs none: browsers do not hide
+/// Adds the headers to an answer, whenever it comes. A WebSocket needs none: browsers do not hide
 /// it from pages, and its handshake has rules of its own for origins.
 pub(crate) fn add<P>(answer: &mut Answer<P>, headers: Vec<Header>) {
     // [service:cors-every-answer]

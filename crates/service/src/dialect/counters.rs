@@ -1,4 +1,4 @@
-//! What our dialect counts, beside the engine and the server.
+//! The counters of the dialect, besides the engine's and the server's.
 
 use std::collections::BTreeMap;
 
@@ -46,11 +46,11 @@ impl RequestCounters {
 pub(crate) struct Polls {
     pub(crate) opened: u64,
     pub(crate) answered: u64,
-    /// Their clients went away, or the server cut them.
+    /// Polls whose clients went away, or that the server cut.
     pub(crate) gone: u64,
 }
 
-/// One more of what is counted by why.
+/// Adds one to the counter of a reason.
 pub(crate) fn count<K: Ord>(counters: &mut BTreeMap<K, u64>, why: K) {
     *counters.entry(why).or_default() += 1;
 }

@@ -1,4 +1,4 @@
-//! What a request or a first message brought, and who that is.
+//! Credentials of requests and first messages: finds the credential, and the principal behind it.
 
 use std::net::IpAddr;
 
@@ -10,15 +10,15 @@ use crate::engine::access::{Access, Principal};
 use crate::wire::{self, Code, Problem};
 
 impl Access {
-    /// Refuses other sites' pages where nobody has to show anything: any page that somebody looks
-    /// at could publish to a server on their own machine.
+    /// Refuses pages of other sites on an open server: any page that somebody looks at could
+    /// publish to a server on their own machine.
     pub(crate) fn check_page(&self, request: &Request<'_>) -> Result<(), Problem> {
         // [service:open-same-host]
         let headers = request.head.headers();
         let single = |name| headers.single(name).map_err(|_| Problem::from(Refusal::Ambiguous));
         let host = single("Host")?;
         if matches!(self, Self::Open) && !host.is_some_and(is_this_machine) {
-            // A name that somebody made point here (DNS rebinding) makes a foreign page its own.
+            // A foreign page has the same host if its name was made to point here (DNS rebinding).
             let message = "an open server is asked for by its address, or as localhost";
             return Err(Problem::new(Code::Forbidden, message));
         }

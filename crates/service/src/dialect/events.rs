@@ -1,4 +1,4 @@
-//! Event streams, and WebSockets without the subprotocol: their channels stand in the request.
+//! Opens event streams, and WebSockets without the subprotocol: their requests name the channels.
 
 use sockeye_hub::Start;
 use sockeye_server::{Context, StreamKey};
@@ -12,7 +12,7 @@ use crate::engine::presence::Watch;
 use crate::wire::{CloseReason, Problem};
 
 impl Service {
-    /// An event stream, or a bare WebSocket, is open.
+    /// Opens an event stream or a bare WebSocket.
     pub(crate) fn open_subscribed(
         &mut self,
         stream: StreamKey,
@@ -40,9 +40,9 @@ impl Service {
             let cursor = self.engine.begin_again_at(start);
             return line.goaway(CloseReason::TryAgain, Some(retry), cursor);
         }
-        // Whoever is gone is reported by itself, here and below.
-        // [service:cursor-first] But not before a gap: a client that is cut in between would come
-        // back behind it, and never hear of it.
+        // The loop reports a stream that is gone, here and below.
+        // [service:cursor-first] No cursor is given before a gap that is to come: a client that is
+        // cut in between would resume behind the gap, and never hear of it.
         let first = if self.engine.is_in_the_log(start) { cursor } else { NOWHERE };
         let _ = line.position(first, Some(retry));
         for (channel, problem) in &problems {

@@ -24,7 +24,7 @@ impl Service {
         self.engine.check_watch(target)?;
         let limit = query.number("limit")?.unwrap_or(PAGE_USERS);
         if limit == 0 {
-            // It would have nobody, and so nobody after whom to go on.
+            // An empty page names no member after whom to go on.
             return Err(Problem::new(Code::BadQuery, "limit has to be 1 at least"));
         }
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);

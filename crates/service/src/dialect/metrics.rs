@@ -18,7 +18,7 @@ use crate::wire::{CloseReason, Code};
 const TEXT: Header =
     Header::from_static("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
 
-/// What one service, or several together, have counted.
+/// The figures of one service, or of several together.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
     server: Stats,
@@ -36,7 +36,7 @@ pub(crate) struct Tally {
 }
 
 impl Service {
-    /// What it has counted.
+    /// The figures of this service.
     pub(crate) fn tally(&self, context: &Context<'_>) -> Tally {
         let hub = self.engine.hub.stats();
         let figures = self.engine.sequencing.figures(hub);
@@ -59,7 +59,7 @@ impl Service {
 }
 
 impl Tally {
-    /// Counts what another service of the process has counted.
+    /// Adds the figures of another service of the process.
     pub(crate) fn add(&mut self, other: &Self) {
         self.server.add(&other.server);
         self.closes.include(&other.closes);

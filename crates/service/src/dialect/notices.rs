@@ -1,4 +1,4 @@
-//! What an operator should hear of.
+//! Refused credentials: counts them, and keeps one for an operator's log.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use crate::engine::access::Principal;
 /// Longest target that is kept for a log, in bytes.
 const TARGET_BYTES_MAX: usize = 256;
 
-/// A credential that was refused, and how many others were since the last one that was fetched.
+/// A refused credential, and how many more were refused after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RefusedCredential {
@@ -54,7 +54,7 @@ impl Service {
         shown
     }
 
-    /// A request has shown something, or nothing, or nothing good.
+    /// Counts a request by its credential: none, a good one, or a refused one.
     pub(crate) fn note_shown(
         &mut self,
         shown: &Result<Option<Principal>, Refusal>,
@@ -70,7 +70,7 @@ impl Service {
         }
     }
 
-    /// A first message has shown something, which was refused or not.
+    /// Counts a first message by its credential, which was refused or not.
     pub(crate) fn note_greeting(&mut self, refusal: Option<Refusal>, peer: Option<SocketAddr>) {
         match refusal {
             None => self.counters.authenticated += 1,

@@ -1,4 +1,4 @@
-//! What our dialect makes of the engine's deliveries: the forms of an entry, and the words beside it.
+//! The outlet of the dialect `/v1`: writes entries, notices and ends in each stream's own form.
 
 use std::cell::OnceCell;
 
@@ -14,14 +14,14 @@ use crate::engine::presence::Roster;
 use crate::engine::refusal::End;
 use crate::wire::{self, CloseReason, Control, CursorText};
 
-/// Our dialect.
+/// The dialect `/v1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct V1;
 
-/// The body of an entry, with our encodings.
+/// The body of an entry, with the encodings of this dialect.
 pub(crate) type EntryBody = Body<Forms>;
 
-/// One of our streams, to be written to.
+/// A stream of this dialect, as a recipient.
 pub(crate) type Recipient = dialect::Recipient<V1>;
 
 /// The encodings of a message.
@@ -33,18 +33,18 @@ pub(crate) struct Forms {
     bare: OnceCell<Option<SharedMessage>>,
 }
 
-/// How a stream gets what it has subscribed.
+/// The form in which a stream receives its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
     /// Server-sent events.
     Events(Envelope),
     /// A WebSocket with the subprotocol.
     Commands,
-    /// The same before its first message, which may say who it is.
+    /// The same before its first message, which may identify the client.
     Greeting,
     /// A WebSocket without the subprotocol: payloads and nothing else.
     Bare,
-    /// A request that waits for something to answer with.
+    /// A request that is held until there is something to answer with.
     Poll,
 }
 
@@ -84,7 +84,7 @@ impl dialect::Delivery for Delivery {
 
     fn carries_proof(self) -> bool {
         match self {
-            // Where the next request brings the cursor and the ticket together.
+            // Its next request brings the cursor and the ticket together.
             Self::Events(_) => true,
             Self::Commands | Self::Greeting | Self::Bare | Self::Poll => false,
         }
@@ -183,7 +183,7 @@ impl Outlet<V1> for Context<'_> {
     fn notice(&mut self, to: &Recipient, notice: Notice<'_>) {
         // The loop reports a stream that is gone.
         let _ = match notice {
-            // It has no words for a gap, and a loss is never silent.
+            // A bare WebSocket has no words for a gap, and no loss is silent.
             Notice::Gap(_) if to.delivery == Delivery::Bare => {
                 return goaway(self, to, CloseReason::Reconnect, None, NOWHERE);
             }
@@ -294,7 +294,7 @@ mod tests {
     use super::V1;
     use crate::engine::session::Session;
 
-    /// Each idle stream has one, so what it grows by is paid a hundred thousand times.
+    /// Each idle stream has one, so its size is paid a hundred thousand times.
     #[test]
     fn a_session_is_small() {
         assert_eq!(size_of::<Option<Session<V1>>>(), 72);

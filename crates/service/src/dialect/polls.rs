@@ -1,4 +1,4 @@
-//! Polls: a request is a subscriber for as long as it waits, and its answer is all it gets.
+//! Polls: a held request is a subscriber, and its answer is all that it gets.
 
 use sockeye_hub::{Budget, Cursor, Entry, Item, Kind, Progress, Start, SubscriberKey, Target};
 use sockeye_server::{Answer, Context, Hold, Reply, Request, Status, StreamKey, Time};
@@ -11,12 +11,12 @@ use crate::engine::session::Session;
 use crate::wire::{CursorText, Gap, PollBody, Problem, Query, Rest};
 use crate::{Pending, Service};
 
-/// When a poll is answered.
+/// Whether a poll may be held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Patience {
-    /// Once there is something.
+    /// Until there is something to answer with.
     Wait,
-    /// Now.
+    /// Never: it is answered now.
     None,
 }
 
@@ -47,7 +47,7 @@ impl Service {
             refusal.get_or_insert(refused);
         });
         if let Some(refusal) = refusal {
-            // An answer without one of the channels would look like silence in it.
+            // An answer that lacks one of the channels would look as if that were silent.
             self.engine.leave(subscriber);
             return Err(refusal.into());
         }
@@ -66,7 +66,7 @@ impl Service {
             self.engine.leave(subscriber);
             return Err(refusal.into());
         }
-        // [service:presence-polls] Now that nothing of it was refused, and it is to be held.
+        // [service:presence-polls] Only now: nothing of it was refused, and it will be held.
         for target in channels.iter().filter_map(|name| Target::new(name).ok()) {
             self.engine.is_there(subscriber, target, who, Watch::No);
         }
@@ -89,7 +89,7 @@ impl Service {
         Answer::Hold(hold, Pending::Poll(subscriber, until, who.clone()))
     }
 
-    /// A poll is held.
+    /// Keeps a poll whose request is held now.
     pub(crate) fn open_poll(
         &mut self,
         stream: StreamKey,
@@ -102,8 +102,8 @@ impl Service {
         self.engine.set_due(subscriber, until);
     }
 
-    /// Answers the polls for which something has come, at the end of a turn: whatever came in it
-    /// is in one answer.
+    /// Answers the polls that have something to get, at the end of a turn: one answer has all that
+    /// came in the turn.
     pub(crate) fn answer_polls(&mut self, context: &mut Context<'_>) {
         for subscriber in core::mem::take(&mut self.engine.answerable) {
             self.answer(subscriber, Patience::Wait, context);
@@ -115,7 +115,7 @@ impl Service {
         self.answer(subscriber, Patience::None, context);
     }
 
-    /// Answers every poll: the server goes away.
+    /// Answers every poll, because the server shuts down.
     pub(crate) fn answer_all_polls(&mut self, context: &mut Context<'_>) {
         let polls =
             self.engine.sessions.iter().filter(|session| session.delivery == Delivery::Poll);
@@ -144,25 +144,25 @@ impl Service {
         } else {
             json(Status::OK, body.finish(&cursor, rest))
         };
-        // Whoever is gone is reported by itself, and comes back with the cursor it had.
+        // The loop reports a client that is gone; it comes back with the cursor that it had.
         let _ = context.respond(stream, reply.header(reply::cursor(&cursor)));
     }
 
-    /// A cursor with what proves whose it is, if the poll came with a ticket.
+    /// A cursor, with its proof if the poll came with a ticket.
     fn proved(&self, cursor: Cursor, who: &Principal) -> CursorText {
         let proof = self.engine.access.proof(who, self.engine.now_ms);
         let proved = proof.and_then(|proof| CursorText::with_proof(cursor, &proof));
         proved.unwrap_or_else(|| CursorText::new(cursor))
     }
 
-    /// What there is for a poll, as much as one answer may have, and the cursor behind it.
+    /// The items of a poll, as many as one answer may have, and the cursor behind them.
     ///
-    /// [service:bound-answer] What came out of history and finds no room in the answer comes with
-    /// the next poll, whose cursor is before it.
+    /// [service:bound-answer] An item that was fetched and has no room in the answer comes with the
+    /// next poll, whose cursor is before it.
     fn fill(&mut self, key: SubscriberKey) -> (PollBody, Rest, Cursor) {
         let mut body = PollBody::new();
         let bytes = self.engine.limits.answer_bytes();
-        // As many as may be in it, however short they are written.
+        // As many as fit into it, however short they are.
         let messages = self.engine.limits.poll_messages_max;
         let overhead = messages.saturating_mul(Entry::<EntryBody>::OVERHEAD_BYTES);
         let budget = Budget { messages, bytes: bytes.saturating_add(overhead) };
@@ -181,7 +181,7 @@ impl Service {
                     reached = Some(entry.position);
                 }
                 Item::Gap(gap) => body.gap(Gap::from(&gap)),
-                // Of what it caught up with, this answer has all.
+                // The answer has everything that the stream caught up with.
                 Item::Sync(sync) => body.sync(&CursorText::new(sync.cursor), sync.gaps, replayed),
             }
         }

@@ -1,4 +1,4 @@
-//! Publications: into the log, out to the subscribers, and an answer to their publishers.
+//! Publishing: takes publications from requests and commands, and answers their publishers.
 
 mod job;
 
@@ -94,7 +94,7 @@ impl Service {
         }
     }
 
-    /// The request of a job is held now.
+    /// Notes the stream of a job's held request.
     pub(crate) fn hold_publishing(&mut self, id: u64, stream: StreamKey) {
         if let Some(job) = self.jobs.open.get_mut(&id) {
             job.asker = Asker::Request(Some(stream));

@@ -1,4 +1,4 @@
-//! Responses, as all of the service's are.
+//! Builds the service's responses: JSON bodies, refusals, and the headers that several share.
 
 use sockeye_http::HeaderName;
 use sockeye_server::{Header, Reply, Status};
@@ -6,7 +6,7 @@ use sockeye_server::{Header, Reply, Status};
 use crate::wire::{CursorText, Problem};
 
 const JSON: Header = Header::from_static("Content-Type", "application/json");
-/// What a client gets now is not what it gets next.
+/// Forbids caches to keep an answer: the next one may differ.
 pub(crate) const NO_STORE: Header = Header::from_static("Cache-Control", "no-store");
 
 /// A JSON body.

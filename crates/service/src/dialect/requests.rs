@@ -71,7 +71,7 @@ impl Service {
         self.answer_known(request, resource, &who, &query, context)
     }
 
-    /// Whether new clients are welcome: a load balancer asks.
+    /// `GET /readyz`: whether a load balancer should send new clients here.
     fn ready(&self, context: &Context<'_>) -> Reply {
         let reason = match context.is_draining() {
             true => Some("draining"),
@@ -86,7 +86,7 @@ impl Service {
         }
     }
 
-    /// Answers a request of somebody who is known, or need not be.
+    /// Answers a request whose principal is known, or that needs none.
     fn answer_known(
         &mut self,
         request: &Request<'_>,
@@ -135,8 +135,8 @@ impl Service {
         }
     }
 
-    /// `GET /v1/sse`. What is wrong for good is told by a status, after which a browser's
-    /// EventSource does not come back; what may pass is told inside a stream.
+    /// `GET /v1/sse`. A lasting refusal is a status, after which a browser's EventSource does not
+    /// come back. A passing one is told inside a stream.
     fn events(
         &mut self,
         request: &Request<'_>,
@@ -186,8 +186,9 @@ impl Service {
         who: &Principal,
         query: &Query<'_>,
     ) -> Result<Answer<Pending>, Problem> {
-        // A proxy that lets no Upgrade through may drop the subprotocol, too, by which the query is
-        // judged. The handshake answers 426, which sends clients to another transport.
+        // A proxy that lets no Upgrade through may drop the subprotocol, too, without which the
+        // query would be refused. The handshake answers 426, which sends clients to another
+        // transport.
         if request.head.headers().all("Upgrade").next().is_none() {
             return Ok(self.upgrade(Pending::Commands(who.clone())));
         }
@@ -208,8 +209,8 @@ impl Service {
         Ok(self.upgrade(pending))
     }
 
-    /// Which page may connect is decided by the credential: one that a browser sends by itself
-    /// counts only with an origin on the list, and without a credential there is nothing to abuse.
+    /// The credential decides which page may connect: a cookie counts only with an origin on the
+    /// list, and without a credential there is nothing to abuse.
     fn upgrade(&self, pending: Pending) -> Answer<Pending> {
         let upgrade = Upgrade {
             subprotocols: &[SUBPROTOCOL],
@@ -221,7 +222,7 @@ impl Service {
         Answer::WebSocket(upgrade, pending)
     }
 
-    /// Whether nothing will come in any of these channels, and the client has all that did.
+    /// Whether all of these channels have ended, and the client has every message of them.
     fn have_ended(&self, channels: &[&str], start: Start) -> bool {
         let Start::After(cursor) = start else { return false };
         let position = self.engine.hub.position();
@@ -304,8 +305,8 @@ impl Service {
         Ok(self.publish_request(who, Shape::One, items, context))
     }
 
-    /// Refuses parameters that are none of these, no credential's, and no cursor's where one may
-    /// stand.
+    /// Refuses unknown parameters. Known are `names`, those that hold a credential, and those that
+    /// hold a cursor where one may stand.
     fn known(&self, query: &Query<'_>, names: &[&str], cursors: Cursors) -> Result<(), Problem> {
         let cursors = match cursors {
             Cursors::Known => &CURSORS[..],
@@ -323,7 +324,7 @@ enum Cursors {
     Unknown,
 }
 
-/// From where the client wants its channels: from now on if it does not say.
+/// The start that the client asks for: now, if it names none.
 fn start(request: &Request<'_>, query: &Query<'_>) -> Start {
     let cursor = resume(request.head.headers().bytes(), query);
     cursor.map_or(Start::Now, |cursor| Token::parse(cursor).start)

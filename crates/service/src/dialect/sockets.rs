@@ -19,7 +19,7 @@ use crate::wire::{
 };
 
 impl Service {
-    /// A message came on a WebSocket.
+    /// Takes a message that came on a WebSocket.
     pub(crate) fn take_message(
         &mut self,
         stream: StreamKey,
@@ -37,7 +37,8 @@ impl Service {
             return line.goaway(CloseReason::BadCommand, None, cursor);
         };
         let greeting = form == Delivery::Greeting;
-        // Who it is can be said once, and where it has to be said, nothing else is taken.
+        // A client says only once who it is, and no other command is taken where it has to: so
+        // neither counts.
         let counts = !greeting
             || !(self.engine.access.asks_first(&self.engine.namespaces)
                 || matches!(command, Ok(Command::Auth { .. })));
@@ -60,8 +61,8 @@ impl Service {
         }
     }
 
-    /// `None` where there are no such messages: neither does the subprotocol know binary ones, nor
-    /// does a stream without it know any.
+    /// Reads a message as a command; `None` if the stream takes no such message. The subprotocol
+    /// has no binary messages, and a stream without it takes none at all.
     fn read_command<'m>(
         &self,
         form: Delivery,
@@ -80,7 +81,7 @@ impl Service {
         }
     }
 
-    /// A message could not be read as a command.
+    /// Refuses a message that could not be read as a command.
     fn refuse_unread(
         &mut self,
         stream: StreamKey,
@@ -89,18 +90,18 @@ impl Service {
         context: &mut Context<'_>,
     ) {
         let mut line = StreamWriter::new(stream, form, context);
-        // Whoever is gone is reported by itself, here and below.
+        // The loop reports a stream that is gone, here and below.
         let _ = line.control(&Control::Error { id: id.as_ref(), channel: None, problem });
         if form == Delivery::Greeting
             && self.engine.access.asks_first(&self.engine.namespaces)
             && let Some(cursor) = self.engine.cursor_of_stream(stream)
         {
-            // [service:auth-first] There is no second first message.
+            // [service:auth-first] A first message has no second try.
             line.goaway(CloseReason::Unauthenticated, None, cursor);
         }
     }
 
-    /// The first message says who it is.
+    /// Takes the first message, which says who the client is.
     fn greet(
         &mut self,
         stream: StreamKey,
@@ -134,7 +135,7 @@ impl Service {
         }
     }
 
-    /// From now on the stream is this one's.
+    /// Gives the stream this principal from now on.
     fn let_in(&mut self, subscriber: SubscriberKey, who: Principal, context: &Context<'_>) {
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
         let (end, reason) = self.engine.end_of(session.stream, &who, context.now());
@@ -160,7 +161,7 @@ impl Service {
         counted.map(|_| ()).map_err(Problem::from)
     }
 
-    /// Refuses a command that came too soon. Who does not listen to that is sent away.
+    /// Refuses a command above the rate limit. A client that goes on regardless is sent away.
     fn refuse_command(
         &mut self,
         subscriber: SubscriberKey,
@@ -172,7 +173,7 @@ impl Service {
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
         let (refused, retry) = (session.refused, self.engine.retry_ms(session.stream));
         let mut line = StreamWriter { to: self.engine.recipient(session), context };
-        // Whoever is gone is reported by itself.
+        // The loop reports a stream that is gone.
         let _ = line.control(&Control::Error { id, channel: None, problem });
         if refused >= self.engine.limits.messages_burst.max(1) {
             line.goaway(CloseReason::RateLimited, Some(retry), cursor);
@@ -236,7 +237,7 @@ impl Service {
         if taken.targets.is_empty() {
             return;
         }
-        // Not behind a gap that is yet to come: as for an event stream's first frame.
+        // No cursor is given before a gap that is to come, as in an event stream's first frame.
         let known = self.engine.is_in_the_log(start);
         let cursor = if known { self.engine.cursor_of(subscriber) } else { NOWHERE };
         let (cursor, channels) = (line.cursor(cursor), &taken.targets);
@@ -292,7 +293,7 @@ impl Service {
         self.publish_one(asker, &who, publish, context);
     }
 
-    /// A WebSocket with the subprotocol is open.
+    /// Opens a WebSocket with the subprotocol.
     pub(crate) fn open_commands(
         &mut self,
         stream: StreamKey,

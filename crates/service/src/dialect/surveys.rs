@@ -1,4 +1,7 @@
-//! The figures of all services of a process on one page: whoever is asked for them asks the others.
+//! Surveys: collect the figures of all services of a process for one page of metrics.
+//!
+//! The service that is asked for the page asks the others, and holds the request until they have
+//! answered.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,13 +12,14 @@ use crate::dialect::metrics::Tally;
 use crate::engine::shared_state::WakeOne;
 use crate::{Pending, Service};
 
-/// How long the others are waited for: one whose loop stands still is counted as it was last.
+/// How long a survey waits, in milliseconds. A service whose loop stands still counts with its last
+/// figures.
 const PATIENCE_MS: u64 = 1_000;
 
-/// Where each service writes its figures when somebody asks.
+/// The board on which each service writes its figures when one of them asks.
 #[derive(Debug)]
 pub(crate) struct Board {
-    /// How often somebody has asked.
+    /// The number of the last question.
     asked: AtomicU64,
     slots: Mutex<Vec<Slot>>,
 }
@@ -23,7 +27,7 @@ pub(crate) struct Board {
 #[derive(Clone, Debug, Default)]
 struct Slot {
     tally: Tally,
-    /// Which question these answer; `u64::MAX` for all that will come.
+    /// The question that these figures answer; `u64::MAX` for all that will come.
     answers: u64,
 }
 
@@ -36,7 +40,7 @@ impl Board {
         self.slots.lock().expect("nobody panics while holding it")
     }
 
-    /// Whether all have answered.
+    /// Whether all services have answered a question.
     fn is_complete(&self, question: u64) -> bool {
         self.slots().iter().all(|slot| slot.answers >= question)
     }
@@ -48,7 +52,7 @@ impl Board {
     }
 }
 
-/// A service's part in it.
+/// One service's part in the surveys.
 pub(crate) struct Survey {
     board: Arc<Board>,
     me: usize,
@@ -88,7 +92,7 @@ impl Service {
         Answer::Hold(hold, Pending::Survey(question))
     }
 
-    /// The request is held now.
+    /// Keeps the stream of a request that is held now.
     pub(crate) fn hold_survey(&mut self, stream: StreamKey, question: u64) {
         let until = self.engine.now + PATIENCE_MS;
         if let Some(survey) = &mut self.survey {
@@ -96,7 +100,7 @@ impl Service {
         }
     }
 
-    /// Writes its figures, if somebody has asked since it did.
+    /// Writes this service's figures, if somebody has asked since it did.
     pub(crate) fn answer_survey(&mut self, context: &Context<'_>) {
         let Some(survey) = &self.survey else { return };
         let question = survey.board.asked.load(Ordering::Acquire);
@@ -115,7 +119,7 @@ impl Service {
         }
     }
 
-    /// Answers the requests for which all have written, or that have waited long enough.
+    /// Answers the requests for which all services have written, or that have waited long enough.
     pub(crate) fn conclude_surveys(&mut self, context: &mut Context<'_>) {
         let Some(survey) = &mut self.survey else { return };
         if survey.waiting.is_empty() {
@@ -129,7 +133,7 @@ impl Service {
         }
     }
 
-    /// It serves nobody any more: its figures stay as they are.
+    /// Signs the service off: it serves nobody any more, and its figures stay as they are.
     pub fn sign_off(&mut self, context: &Context<'_>) {
         let tally = self.tally(context);
         let Some(survey) = &mut self.survey else { return };
@@ -137,7 +141,7 @@ impl Service {
         survey.wake_others();
     }
 
-    /// When somebody has waited long enough.
+    /// When the oldest request has waited long enough.
     pub(crate) fn survey_deadline(&self) -> Time {
         let first = self.survey.iter().flat_map(|it| &it.waiting).map(|it| it.until).min();
         first.unwrap_or(Time::NEVER)
@@ -148,12 +152,12 @@ impl Service {
         self.survey.iter().flat_map(|it| &it.waiting).any(|it| it.stream == stream)
     }
 
-    /// How many wait.
+    /// The number of requests that wait.
     pub(crate) fn surveys_held(&self) -> usize {
         self.survey.as_ref().map_or(0, |it| it.waiting.len())
     }
 
-    /// A stream is gone.
+    /// Forgets the request of a stream that has closed.
     pub(crate) fn forget_survey(&mut self, stream: StreamKey) {
         if let Some(survey) = &mut self.survey {
             survey.waiting.retain(|it| it.stream != stream);

@@ -13,7 +13,7 @@ use crate::{Pending, Service};
 /// How long a ticket may wait to be redeemed if the request does not say, in milliseconds.
 const LIFE_MS: u64 = 30_000;
 
-/// What a ticket is to be good for.
+/// The body of a request for a ticket.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 struct Wanted {
@@ -27,7 +27,7 @@ struct Wanted {
     publish: Vec<String>,
     /// Milliseconds until it has to be redeemed.
     life_ms: Option<u64>,
-    /// Milliseconds that what it opens may last.
+    /// Milliseconds that the ticket's session may last.
     session_ms: Option<u64>,
 }
 
@@ -46,7 +46,7 @@ impl Service {
             Grants::new(texts, &limits)
                 .map_err(|error| Problem::new(Code::BadChannel, error.to_string()))
         };
-        // Sealed it could be, but not redeemed: a ticket is read as strictly as a token.
+        // Issuing refuses such a name, too, but without a reason that helps.
         let is_name = |it: &String| {
             !it.is_empty() && it.len() <= limits.user_bytes_max && !it.chars().any(char::is_control)
         };

@@ -70,8 +70,8 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// The principal on a stream or behind a request. Each stream has one, so it is small: principals
-/// of one credential share everything but the address.
+/// The principal on a stream or behind a request. Each stream has one, so it is small: clones share
+/// everything but the address.
 #[derive(Clone)]
 pub struct Principal {
     of: Rc<Somebody>,
