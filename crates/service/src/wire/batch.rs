@@ -1,4 +1,4 @@
-//! Many publications in one body, a line each.
+//! Reads a batch: many publications in one body, a line each.
 
 use super::fields::Fields;
 use super::publish::publish_one;

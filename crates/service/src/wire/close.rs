@@ -1,10 +1,10 @@
-//! Why we end a stream, and what the client is to do then.
+//! Close reasons: why the server ends a stream, and what the client is to do then.
 
 use sockeye_http::Status;
 
 use super::Problem;
 
-/// Why a stream is ended by us. Its number closes a WebSocket and stands in `goaway` everywhere.
+/// Why the server ends a stream. Its number closes a WebSocket, and stands in `goaway` everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
     /// Reserved: this server goes away.
@@ -29,7 +29,7 @@ pub enum CloseReason {
     TooManyConnections,
     /// What the client may do has changed, or its stream has no words for a gap.
     Reconnect,
-    /// Reserved: no answer to a ping. Whoever gives none is cut without a word.
+    /// Reserved: no answer to a ping. Such a connection is cut without a close frame.
     PongTimeout,
     /// History has overrun the reader.
     SlowReader,
@@ -105,7 +105,7 @@ impl CloseReason {
         }
     }
 
-    /// The word.
+    /// The word for programs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::GoingAway => "going_away",
@@ -150,7 +150,7 @@ impl CloseReason {
         }
     }
 
-    /// Why a stream ends that cannot have what it was opened for.
+    /// The reason that ends a stream which cannot have what it was opened for.
     pub fn of_refusal(problem: &Problem) -> Self {
         match problem.code.status() {
             Status::UNAUTHORIZED => Self::Unauthenticated,

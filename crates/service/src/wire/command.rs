@@ -1,4 +1,4 @@
-//! What clients say in `sockeye.v1.json`.
+//! Commands: reads what clients send in `sockeye.v1.json`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,45 +15,45 @@ const NUMBER_MAX: u64 = (1 << 53) - 1;
 pub enum Command<'t> {
     /// Subscribe these.
     Subscribe {
-        /// For the answer.
+        /// Its ID, for the answer.
         id: Option<Id<'t>>,
         /// Names and patterns, unchecked: one bad one does not stop the others. See
         /// [`Target::new`](sockeye_hub::Target::new).
         channels: Vec<Cow<'t, str>>,
-        /// From where, unread: see [`Token::parse`](sockeye_hub::Token::parse). `None` is now.
+        /// Where to begin, unread: see [`Token::parse`](sockeye_hub::Token::parse). `None` is now.
         cursor: Option<Cow<'t, str>>,
-        /// Tell who else is there, too.
+        /// Whether to send presence events, too.
         presence: bool,
     },
     /// End these subscriptions.
     Unsubscribe {
-        /// For the answer.
+        /// Its ID, for the answer.
         id: Option<Id<'t>>,
-        /// As they were subscribed.
+        /// Names and patterns, as they were subscribed.
         channels: Vec<Cow<'t, str>>,
     },
     /// Publish to one channel.
     Publish {
-        /// For the answer.
+        /// Its ID, for the answer.
         id: Option<Id<'t>>,
-        /// What.
+        /// The publication.
         publish: Publish<'t>,
     },
     /// Answer, and say where the stream is.
     Ping {
-        /// For the answer.
+        /// Its ID, for the answer.
         id: Option<Id<'t>>,
     },
-    /// Who this is.
+    /// Say who the client is.
     Auth {
-        /// For the answer.
+        /// Its ID, for the answer.
         id: Option<Id<'t>>,
-        /// What shows it.
+        /// The credential.
         credential: Credential<'t>,
     },
 }
 
-/// What a client calls a command by: 1 to 64 bytes, or a number.
+/// The ID that a client gives a command: 1 to 64 bytes, or a number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Id<'t> {
     /// A string.
@@ -82,7 +82,7 @@ impl Id<'_> {
     }
 }
 
-/// What shows who a client is. Never shown by `Debug`.
+/// A credential. `Debug` never shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential<'t> {
     /// A JWT.
@@ -103,10 +103,10 @@ impl fmt::Debug for Credential<'_> {
     }
 }
 
-/// A command that is none, with its ID if that could be read.
+/// A message that is no command, with its ID if that could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused<'t> {
-    /// For the answer.
+    /// Its ID, for the answer.
     pub id: Option<Id<'t>>,
     /// What is wrong.
     pub problem: Problem,
@@ -132,8 +132,8 @@ impl<'t> Command<'t> {
         Self::read(text, limits, Wanted::Any)
     }
 
-    /// Reads the first message of a connection that has not shown who it is: `auth`, and nothing
-    /// of any other command is looked at.
+    /// Reads the first message of a client that has not shown who it is. It has to be `auth`; of
+    /// any other command nothing else is read.
     ///
     /// # Errors
     /// As [`parse`](Self::parse); [`Code::Unauthenticated`] for other commands,

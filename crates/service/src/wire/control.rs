@@ -1,4 +1,4 @@
-//! What a stream says besides publications.
+//! Control messages: everything that a stream says besides publications.
 
 use sockeye_hub::{Cursor, Reason, Scope, Span};
 use sockeye_sse::{Event, EventId};
@@ -7,7 +7,7 @@ use super::json::Object;
 use super::message::sse_name;
 use super::{CloseReason, CursorText, Id, Level, Presence, Problem};
 
-/// Everything that is said to a client besides publications.
+/// A control message: anything said to a client besides publications.
 #[derive(Clone, Copy, Debug)]
 pub enum Control<'a> {
     /// The first thing on a WebSocket.
@@ -16,12 +16,12 @@ pub enum Control<'a> {
         cursor: &'a CursorText,
         /// Its name, for logs of both sides.
         session: &'a str,
-        /// How often a ping comes.
+        /// How often a ping comes, in milliseconds.
         ping_ms: u64,
     },
     /// An answer: these subscriptions are there. Those that were refused have an error each.
     Subscribed {
-        /// Of the command.
+        /// The ID of the command.
         id: Option<&'a Id<'a>>,
         /// Names and patterns.
         channels: &'a [&'a str],
@@ -30,7 +30,7 @@ pub enum Control<'a> {
     },
     /// An answer: these subscriptions are gone.
     Unsubscribed {
-        /// Of the command.
+        /// The ID of the command.
         id: Option<&'a Id<'a>>,
         /// Names and patterns.
         channels: &'a [&'a str],
@@ -50,51 +50,51 @@ pub enum Control<'a> {
     Presence(Presence<'a>),
     /// A channel has ended: nothing more will come in it.
     End {
-        /// Which.
+        /// The channel.
         channel: &'a str,
-        /// Of its last entry.
+        /// The position of its last entry.
         cursor: &'a CursorText,
     },
     /// An answer: the publication is in the log.
     Published {
-        /// Of the command.
+        /// The ID of the command.
         id: Option<&'a Id<'a>>,
         /// Where it is.
         receipt: Receipt<'a>,
     },
     /// Something was refused.
     Error {
-        /// Of the command.
+        /// The ID of the command.
         id: Option<&'a Id<'a>>,
         /// The channel that it is about, as the client named it.
         channel: Option<&'a str>,
-        /// What and why.
+        /// The refusal.
         problem: &'a Problem,
     },
     /// An answer to a `ping`.
     Pong {
-        /// Of the command.
+        /// The ID of the command.
         id: Option<&'a Id<'a>>,
         /// Where the stream is.
         cursor: &'a CursorText,
     },
     /// The stream ends now.
     Goaway {
-        /// Why.
+        /// The reason.
         reason: CloseReason,
-        /// How long to wait before coming back.
+        /// How long to wait before coming back, in milliseconds.
         retry_ms: Option<u64>,
         /// Where to go on.
         cursor: &'a CursorText,
     },
 }
 
-/// A gap, as it is told. Where nothing is known to be missing exactly, `missed` is absent.
+/// A gap, as the client is told of it. `missed` is absent if nobody knows what is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap<'a> {
-    /// In what.
+    /// The scope.
     pub scope: GapScope<'a>,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
     /// The part of the log that messages may be missing of.
     pub missed: Option<Span>,
@@ -102,7 +102,7 @@ pub struct Gap<'a> {
     pub ended: bool,
 }
 
-/// What a gap is in.
+/// The scope of a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GapScope<'a> {
     /// One channel.
@@ -128,7 +128,7 @@ impl<'a> From<&'a sockeye_hub::Gap> for Gap<'a> {
     }
 }
 
-/// Where a publication is, and how safe.
+/// The receipt of a publication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt<'a> {
     /// Its channel.
@@ -137,14 +137,14 @@ pub struct Receipt<'a> {
     pub position: Cursor,
     /// How safe it is.
     pub level: Level,
-    /// Its idempotency key was known: it was there before, at this position.
+    /// Its idempotency key was known: the message was there before, at this position.
     pub duplicate: bool,
-    /// Subscribers that it was meant for when it came; zero for a duplicate.
+    /// Subscribers of the channel when it came; zero for a duplicate.
     pub subscribers: u64,
 }
 
 impl<'a> Control<'a> {
-    /// The word that says which it is, after the `$` that makes it an event's name.
+    /// The word of its type, which follows the `$` in an event's name.
     const fn event_name(&self) -> &'static str {
         match self {
             Self::Welcome { .. } => "$welcome",
@@ -161,7 +161,7 @@ impl<'a> Control<'a> {
         }
     }
 
-    /// Appends it as `sockeye.v1.json` has it.
+    /// Appends it as an object of `sockeye.v1.json`.
     pub fn write_json(&self, out: &mut String) {
         let mut object = Object::new(out);
         object.word("type", &self.event_name()[1..]);
@@ -176,8 +176,9 @@ impl<'a> Control<'a> {
         object.end();
     }
 
-    /// It as an event, whose data is written to `text`. Where it says how far the stream has come,
-    /// that is the event's ID. Wherever a script reads `retry_ms`, EventSource is told it too.
+    /// The control message as an event, whose data is written to `text`. If it says how far the
+    /// stream has come, the event's ID is that cursor. If it has a `retry_ms`, the event tells
+    /// EventSource, too.
     pub fn event<'e>(&self, text: &'e mut String) -> Event<'e>
     where
         'a: 'e,
@@ -204,8 +205,8 @@ impl<'a> Control<'a> {
         }
     }
 
-    /// The stream's cursor. A `subscribed` or a receipt names a place, but not how far the stream
-    /// has come.
+    /// The stream's cursor, if it has it. The cursor of a `subscribed` or a receipt names a
+    /// position, but not how far the stream has come.
     fn event_id(&self) -> Option<EventId<'a>> {
         match self {
             Self::Welcome { cursor, .. }
@@ -332,7 +333,7 @@ fn write_id(id: Option<&Id<'_>>, object: &mut Object<'_>) {
     }
 }
 
-/// As much of a channel's name as could be one: what is refused may be of any length.
+/// The part of a channel's name that is echoed: a refused name may be of any length.
 fn echoed(name: &str) -> &str {
     const BYTES_MAX: usize = 200;
     let mut end = name.len().min(BYTES_MAX);

@@ -1,4 +1,4 @@
-//! Cursors as they are handed out.
+//! The text of cursors, as clients get them.
 
 use std::fmt::{self, Write as _};
 
@@ -25,7 +25,7 @@ impl CursorText {
         text
     }
 
-    /// A cursor and what proves whose it is. `None` if the proof has other characters than
+    /// A cursor with the proof of its session. `None` if the proof has other characters than
     /// `[A-Za-z0-9._~-]`, or both together are longer than [`Token::BYTES_MAX`].
     pub fn with_proof(cursor: Cursor, proof: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);

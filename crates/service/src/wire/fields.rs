@@ -1,4 +1,4 @@
-//! Objects that clients send, read strictly.
+//! Reads the JSON objects that clients send, strictly.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{Code, Problem};
 
-/// More members than any object of ours has; so looking one up is a walk over a few.
+/// More members than any object of the protocol has, and few: looking one up is a short walk.
 const FIELDS_MAX: usize = 16;
 
 /// Members of most objects.
@@ -18,12 +18,12 @@ const FIELDS_USUAL: usize = 8;
 /// The members of an object that nobody has taken yet. Values are still text.
 pub(super) struct Fields<'t> {
     members: Vec<(Cow<'t, str>, &'t RawValue)>,
-    /// What is refused is refused with this.
+    /// The code of each refusal.
     code: Code,
 }
 
 impl<'t> Fields<'t> {
-    /// Reads a text as one object. If it is none, the members before the place where it goes wrong
+    /// Reads a text as one object. If the text is wrong somewhere, the members before that place
     /// are there all the same.
     pub(super) fn read(text: &'t str, code: Code) -> (Self, Result<(), Problem>) {
         let mut fields = Self { members: Vec::with_capacity(FIELDS_USUAL), code };
@@ -35,7 +35,8 @@ impl<'t> Fields<'t> {
             .deserialize(&mut deserializer)
             .and_then(|()| deserializer.end());
         let read = read.map_err(|error| match error.classify() {
-            // The message is that of a visitor below, and has nothing of the client's unescaped.
+            // The message is that of a visitor below, and repeats no text of the client's
+            // unescaped.
             serde_json::error::Category::Data => Problem::new(code, error.to_string()),
             _ if code == Code::BadCommand => {
                 Problem::new(code, super::json::not_json(&error).message)
@@ -97,7 +98,7 @@ impl<'t> Fields<'t> {
 
     /// Refuses members that are not among these. [service:strict-fields]
     ///
-    /// Before any is missed: it may be there, misspelt.
+    /// Call it before a missing member is refused: that may be there, misspelt.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), Problem> {
         match self.members.iter().find(|(name, _)| !known.contains(&&**name)) {
             Some((name, _)) => {
@@ -118,12 +119,12 @@ impl<'t> Fields<'t> {
     }
 }
 
-/// What a JSON string says; `None` if it is none. The text has to be JSON already.
+/// The content of a JSON string; `None` for any other value. The text has to be JSON already.
 pub(super) fn text(json: &str) -> Option<Cow<'_, str>> {
     if let Some(text) = super::json::plain(json) {
         return Some(Cow::Borrowed(text));
     }
-    // Asking the parser would be answered with an error in words, which costs more than the rest.
+    // The parser would say in words what is wrong, which costs more than all the rest.
     if !json.starts_with('"') {
         return None;
     }
@@ -134,7 +135,7 @@ pub(super) fn too_many_channels(max: usize) -> Problem {
     Problem::new(Code::TooManyChannels, format!("more than {max} channels at once"))
 }
 
-/// A text of the client's as it may stand in a message: short, and nothing in it that ends a line.
+/// A text of the client's, made fit for a message: short, and nothing in it ends a line.
 /// [service:no-injection]
 pub(super) fn quoted(text: &str) -> String {
     const CHARS_MAX: usize = 40;
@@ -191,7 +192,8 @@ impl<'t> Visitor<'t> for Members<'_, 't> {
 
     fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Text(name)) = map.next_key()? {
-            // [service:strict-fields] Who reads the first and who reads the last would disagree.
+            // [service:strict-fields] Two readers could disagree: one takes the first, another the
+            // last.
             if self.0.iter().any(|(it, _)| *it == name) {
                 return Err(A::Error::custom(format_args!("field {} twice", quoted(&name))));
             }

@@ -1,4 +1,4 @@
-//! Writing JSON, and what is asked of JSON that is passed on as its text.
+//! Writes JSON, and checks JSON that is passed on as its text.
 
 use std::fmt::Write as _;
 use std::mem;
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{Code, Problem};
 
-/// An object on its way out. Names are ours and need no escapes.
+/// An object that is being written. Its names need no escapes.
 pub(super) struct Object<'o> {
     out: &'o mut String,
     empty: bool,
@@ -33,7 +33,7 @@ impl<'o> Object<'o> {
         string(value, self.out);
     }
 
-    /// A text of ours that needs no escapes.
+    /// A text of the service's, which needs no escapes.
     pub(super) fn word(&mut self, name: &str, value: &str) {
         debug_assert!(!value.bytes().any(is_special));
         self.name(name);
@@ -91,7 +91,8 @@ impl<'o> Object<'o> {
 pub(super) fn string(text: &str, out: &mut String) {
     out.reserve(text.len() + 2);
     out.push('"');
-    // All of it without an early end, so that it becomes vectors: mostly there is nothing to find.
+    // The whole text without an early end, so that the loop becomes vectors: mostly nothing is
+    // found.
     if text.bytes().fold(false, |found, byte| found | is_special(byte)) {
         escape(text, out);
     } else {
@@ -154,8 +155,8 @@ pub(super) fn not_json(error: &serde_json::Error) -> Problem {
     Problem::new(Code::BadJson, format!("not JSON at line {line}, column {column}"))
 }
 
-/// Whether a JSON text will be understood by those to whom it is passed on: not too deep, and no
-/// half of a surrogate pair in a string, which stands for nothing and which many parsers refuse.
+/// Checks that other parsers will understand a JSON text: it is not too deep, and no string has
+/// half of a surrogate pair, which stands for nothing and which many parsers refuse.
 ///
 /// The text has to be JSON already; then quotes, backslashes and brackets are what they seem.
 pub(super) fn passable(json: &str, depth_max: usize) -> Result<(), Problem> {
@@ -180,7 +181,7 @@ pub(super) fn passable(json: &str, depth_max: usize) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What follows a string whose opening quote is gone.
+/// The bytes after a string whose opening quote was read.
 fn after_string(mut bytes: &[u8]) -> Result<&[u8], Problem> {
     let lone = || Problem::new(Code::BadJson, "the JSON has half of a surrogate pair in a string");
     loop {
@@ -202,8 +203,8 @@ fn after_string(mut bytes: &[u8]) -> Result<&[u8], Problem> {
     }
 }
 
-/// What a JSON string says that has no escapes: the text between its quotes. `None` for all else. The
-/// text has to be JSON already.
+/// The content of a JSON string without escapes, which is the text between its quotes. `None` for
+/// anything else. The text has to be JSON already.
 pub(super) fn plain(json: &str) -> Option<&str> {
     let text = json.strip_prefix('"')?.strip_suffix('"')?;
     // Without an early end, so that it becomes vectors.

@@ -1,4 +1,4 @@
-//! The form of payloads in a log.
+//! The form of payloads in a log on disk.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,12 +1,12 @@
 //! Bounds on what clients send.
 
-/// Bounds on what is read off the line. Bodies and messages as a whole are bounded by the server.
+/// Bounds on what is read from clients. The server bounds bodies and messages as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Channels that one command or request names. A stream holds no more subscriptions.
     pub channels_max: usize,
-    /// Arrays and objects inside each other in a publication's JSON. Subscribers parse it with
-    /// parsers of their own, whose bounds begin at about 100, three levels inside of ours.
+    /// Arrays and objects inside each other in a publication's JSON. Subscribers parse it inside
+    /// three levels of the protocol's, with parsers whose own bounds begin at about 100.
     pub json_depth_max: usize,
     /// Lines of a batch. Each one that is not blank has a result, which is held until all are there.
     pub batch_items_max: usize,

@@ -1,4 +1,4 @@
-//! An entry of the log in each of its forms.
+//! Writes an entry of the log in each of its forms.
 
 use sockeye_hub::Entry;
 use sockeye_sse::Event;
@@ -35,7 +35,8 @@ pub fn bare<M: AsRef<Payload>>(entry: &Entry<M>) -> Option<&str> {
     (!is_end(entry)).then(|| entry.body.as_ref().data.as_str())
 }
 
-/// An entry as an event. What the event borrows, and the entry does not have, is written to `text`.
+/// The entry as an event. Text that the event needs and the entry does not have is written to
+/// `text`.
 pub fn event<'a, M: AsRef<Payload>>(
     entry: &'a Entry<M>,
     cursor: &'a CursorText,

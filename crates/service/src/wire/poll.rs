@@ -1,4 +1,4 @@
-//! The answer to a poll.
+//! Writes the answer to a poll.
 
 use sockeye_hub::Entry;
 
@@ -10,8 +10,8 @@ use super::{Control, CursorText, Gap, Payload};
 
 /// The body of a poll's answer, while it is filled.
 ///
-/// Its messages are in the log's order. Gaps and ends stand apart, since who reads a poll reads all of it:
-/// where there is a gap, state is to be loaded anew, whichever messages came with it.
+/// Its messages are in the log's order. Gaps and ends stand apart, because a client reads the whole
+/// answer: after a gap it loads its state anew, whichever messages came with it.
 #[derive(Clone, Debug, Default)]
 pub struct PollBody {
     messages: String,
@@ -36,8 +36,8 @@ impl PollBody {
         }
     }
 
-    /// The same if the whole stays within so many bytes, or if it is the first; whether it was
-    /// added.
+    /// Adds it likewise if the whole stays within so many bytes, or if it is the first. Returns
+    /// whether it was added.
     pub(crate) fn entry_within<M: AsRef<Payload>>(
         &mut self,
         entry: &Entry<M>,
@@ -101,12 +101,12 @@ impl PollBody {
     }
 }
 
-/// Whether an answer has everything that there is.
+/// Whether an answer leaves something for the next poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rest {
-    /// It has.
+    /// It has everything.
     Nothing,
-    /// There is more for the next one.
+    /// There is more for the next poll.
     More,
 }
 

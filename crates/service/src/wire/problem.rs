@@ -1,4 +1,4 @@
-//! What clients are told when something is refused.
+//! Problems: what clients are told when something is refused.
 
 use std::borrow::Cow;
 
@@ -8,13 +8,13 @@ use sockeye_hub::{Misuse, NameError, Refusal};
 
 use super::json::Object;
 
-/// What is wrong, in a word that stays the same. Messages beside it may change.
+/// A code: what is wrong, in a word that stays the same. The message beside it may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Code {
     /// Not JSON, or JSON that cannot be passed on.
     BadJson,
-    /// A request that is not what this place takes.
+    /// A request that this resource does not take.
     BadRequest,
     /// A command that is not one of the subprotocol's.
     BadCommand,
@@ -30,13 +30,13 @@ pub enum Code {
     TooManyChannels,
     /// The stream has as many subscriptions as it may.
     TooManySubscriptions,
-    /// Nobody has shown who this is.
+    /// The client has not shown who it is.
     Unauthenticated,
-    /// It is known who this is, and that this may not be done.
+    /// The principal is known, and may not do this.
     Forbidden,
     /// The namespace takes no patterns.
     PatternsOff,
-    /// The namespace does not keep who is there.
+    /// The namespace has no presence.
     PresenceOff,
     /// There is nothing here.
     NotFound,
@@ -54,7 +54,7 @@ pub enum Code {
     TooLarge,
     /// The batch has too many lines.
     TooManyItems,
-    /// Too much in too little time.
+    /// The rate limit is reached.
     RateLimited,
     /// The user has as many connections as one may have.
     TooManyConnections,
@@ -62,9 +62,9 @@ pub enum Code {
     Overloaded,
     /// Not now: a restart, or a log that does not answer.
     Unavailable,
-    /// Our fault.
+    /// A fault of the server.
     Internal,
-    /// Not HTTP/1.1 as it has to be: below everything else here.
+    /// Not valid HTTP/1.1.
     BadHttp,
     /// The request did not come in time.
     Timeout,
@@ -72,7 +72,7 @@ pub enum Code {
     TargetTooLong,
     /// `Expect` wants something else than `100-continue`.
     UnknownExpectation,
-    /// A WebSocket is here, and nothing else.
+    /// This resource is a WebSocket, and nothing else.
     UpgradeRequired,
     /// The request's head is too large.
     HeadTooLarge,
@@ -85,7 +85,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// All of our own.
+    /// All codes of the service's own.
     pub const ALL: [Self; 34] = [
         Self::BadJson,
         Self::BadRequest,
@@ -206,7 +206,7 @@ impl Code {
     }
 
     // [service:statuses-below]
-    /// What a refusal is called that was made below, where there are only statuses.
+    /// The code of a refusal that the server below made, which has only a status.
     pub(crate) fn of_status(status: Status) -> Self {
         match status {
             Status::FORBIDDEN => Self::Forbidden,
@@ -252,7 +252,7 @@ impl Problem {
         self.code.status()
     }
 
-    /// The close code of a WebSocket that is refused for this.
+    /// The close code of a WebSocket that is refused with this problem.
     pub const fn close_code(&self) -> u16 {
         match self.code {
             Code::Access(refused) => refused.close_code(),
@@ -302,14 +302,14 @@ impl From<Refusal> for Problem {
             Refusal::PatternsOff => Code::PatternsOff,
             Refusal::Subscriptions => Code::TooManySubscriptions,
             Refusal::Subscribed => Code::AlreadySubscribed,
-            // The hub may learn to refuse more. What it is, its message says.
+            // The hub may learn to refuse more. The message says what.
             _ => Code::Unavailable,
         };
         Self::new(code, refusal.to_string())
     }
 }
 
-/// A misuse is a fault of ours, and what it was is not the client's business.
+/// A misuse is a fault of the server, and its details are not the client's business.
 impl From<Misuse> for Problem {
     fn from(_: Misuse) -> Self {
         Self::new(Code::Internal, "the hub could not do that")

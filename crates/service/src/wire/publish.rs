@@ -1,4 +1,4 @@
-//! Publications as they come over HTTP and in commands.
+//! Reads publications, from HTTP and from commands.
 
 use std::borrow::Cow;
 
@@ -7,12 +7,12 @@ use sockeye_hub::{ChannelName, Cursor, Epoch, Seq};
 use super::fields::{Fields, quoted};
 use super::{Code, Data, EventName, Limits, Payload, Problem, Query};
 
-/// What somebody wants to be published.
+/// A publication, as a client asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publish<'t> {
-    /// Where to.
+    /// The channels.
     pub channels: Channels<'t>,
-    /// What.
+    /// The payload.
     pub payload: Payload,
     /// The idempotency key.
     pub key: Option<Cow<'t, str>>,
@@ -51,20 +51,20 @@ impl<'t> Channels<'t> {
     }
 }
 
-/// What a channel's newest message has to be.
+/// A condition: what a channel's newest message has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// The one with this number, in whatever life of the log; zero for none.
+    /// The message with this sequence number, in any epoch of the log; zero for no message.
     Seq(Seq),
-    /// The one at this position.
+    /// The message at this position.
     At(Cursor),
 }
 
 impl Expect {
-    /// The number to look for in this life of the log.
+    /// The sequence number to look for in this epoch.
     ///
     /// # Errors
-    /// [`Code::ExpectFailed`] if the position is of another life.
+    /// [`Code::ExpectFailed`] if the position is of another epoch.
     pub fn in_epoch(self, epoch: Epoch) -> Result<Seq, Problem> {
         match self {
             Self::Seq(seq) => Ok(seq),
@@ -102,7 +102,7 @@ impl<'t> Options<'t> {
     /// Names of the query's parameters.
     pub const PARAMETERS: [&'static str; 4] = ["event", "key", "expect", "ttl_ms"];
 
-    /// Collects them.
+    /// Reads them from a query and headers.
     ///
     /// # Errors
     /// [`Code::BadQuery`] names what is given twice, or cannot be read.
@@ -230,11 +230,11 @@ fn finish<'t>(
 ) -> Result<Publish<'t>, Problem> {
     check_channels(&channels)?;
     if expect.is_some() && matches!(channels, Channels::Many(_)) {
-        // Numbers are the log's, so no two channels have the same newest one.
+        // Sequence numbers are the log's, so no two channels have the same newest one.
         return Err(Problem::new(Code::BadRequest, "expect goes with one channel"));
     }
     let event = event.map(|name| EventName::new(&name)).transpose()?;
-    // [service:keys] It comes back in logs of ours; how long it may be, the hub knows.
+    // [service:keys] The key comes back in logs of the service. The hub bounds its length.
     if key.as_ref().is_some_and(|key| key.is_empty() || key.chars().any(char::is_control)) {
         let message = "an idempotency key is not empty and has no control characters";
         return Err(Problem::new(Code::BadKey, message));
@@ -242,8 +242,8 @@ fn finish<'t>(
     Ok(Publish { channels, payload: Payload { event, data, ttl_ms }, key, expect })
 }
 
-/// Whether a time to live is one; if not, what was expected. Whoever reads it says where it stood:
-/// what is wrong there has one code, whichever way it is wrong.
+/// Checks a time to live; the error says what was expected. The caller adds where the value stood,
+/// and gives every fault at that place the same code.
 fn check_ttl(ttl_ms: Option<u64>, limits: &Limits) -> Result<(), String> {
     match ttl_ms {
         Some(ttl_ms) if ttl_ms == 0 || ttl_ms > limits.ttl_ms_max => {
@@ -285,7 +285,7 @@ fn bad_query(message: String) -> Problem {
     Problem::new(Code::BadQuery, message)
 }
 
-/// A number as we write numbers: digits, no sign, no leading zero.
+/// A number in its one spelling: digits, no sign, no leading zero.
 pub(super) fn number(text: &str) -> Option<u64> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let plain = digits && (text == "0" || !text.starts_with('0'));

@@ -132,10 +132,10 @@ pub fn resume<'a>(
     ["last_event_id", "lastEventId", "cursor"].into_iter().find_map(|name| the_one(query.all(name)))
 }
 
-/// What no cursor is.
+/// A text that no cursor has.
 const UNREADABLE: &str = "?";
 
-/// The one that says something, if there is one and no other beside it.
+/// The only value that is not empty; unreadable, if there are several.
 fn the_one<'a>(values: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // [service:cursor-empty]
     let mut values = values.filter(|value| !value.is_empty());
@@ -143,7 +143,7 @@ fn the_one<'a>(values: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     Some(if values.next().is_none() { value } else { UNREADABLE })
 }
 
-/// What a plus sign is.
+/// The meaning of a plus sign.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Plus {
     Space,

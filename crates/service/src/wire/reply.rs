@@ -1,4 +1,4 @@
-//! The bodies of other responses.
+//! Writes the bodies of all other responses.
 
 use std::rc::Rc;
 
@@ -9,14 +9,14 @@ use super::message::fragment;
 use super::payload::is_end;
 use super::{CursorText, Payload, Problem, Receipt};
 
-/// What became of one publication among several.
+/// The outcome of one publication among several.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome<'a> {
     /// The line of a batch.
     pub line: Option<u64>,
     /// The channel, if it could be read.
     pub channel: Option<&'a str>,
-    /// Where it is, or why it is nowhere.
+    /// The receipt, or the refusal.
     pub result: Result<Receipt<'a>, &'a Problem>,
 }
 
@@ -88,7 +88,7 @@ pub fn position(cursor: Cursor, channels: &[(&str, ChannelState)]) -> String {
     out
 }
 
-/// One page of who is in a channel.
+/// One page of a channel's members.
 #[derive(Clone, Copy, Debug)]
 pub struct Members<'a> {
     /// The channel.
@@ -99,7 +99,8 @@ pub struct Members<'a> {
     pub users: u64,
     /// Streams in the channel, with a user or without.
     pub streams: u64,
-    /// Users by name, with their streams. None at all: they are gone and may come back.
+    /// Users by name, with the number of their streams. Without a stream a user is in its grace
+    /// time.
     pub page: &'a [(&'a str, u32)],
     /// There are more users after these.
     pub more: bool,
@@ -150,8 +151,7 @@ fn message_bytes<M: AsRef<Payload>>(entry: &Entry<M>) -> usize {
     out.len()
 }
 
-/// How many of these have room in a page, of which each needs so many bytes; one that needs any
-/// always has.
+/// How many items have room in a page, by the bytes of each. The first item always has.
 pub(crate) fn fits(bytes_max: usize, lengths: impl Iterator<Item = usize>) -> usize {
     let mut taken = 0_usize;
     let fitting = lengths.take_while(|bytes| {
