@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::{AllowedOrigins, Refusal};
 
-/// What somebody shows. Its text is never in its `Debug`.
+/// A credential that a request brings. Its text is never in its `Debug`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Credential<'a> {
     /// A JSON Web Token, from `Authorization: Bearer`.
@@ -20,7 +20,7 @@ pub enum Credential<'a> {
 }
 
 impl Credential<'_> {
-    /// What kind it is, for logs and counters.
+    /// The kind of credential, for logs and counters.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Bearer(_) => "bearer",
@@ -39,17 +39,17 @@ impl fmt::Debug for Credential<'_> {
     }
 }
 
-/// What a request may bring a credential in. Header values as they came, one line each.
+/// The parts of a request that may have a credential. Header values as they came, one line each.
 ///
-/// Of a header that has to be there once, give the value only if it is. `cookie` may be joined of
-/// several lines by `; `, `protocols` by `,`.
+/// Give the value of a header that may occur once only if it does. The lines of `cookie` may be
+/// joined by `; `, those of `protocols` by `,`.
 #[derive(Clone, Copy, Default)]
 pub struct Brought<'a> {
     /// `Authorization`.
     pub authorization: Option<&'a str>,
     /// `Sec-WebSocket-Protocol`.
     pub protocols: Option<&'a str>,
-    /// What is behind the `?` of the target.
+    /// The text behind the `?` of the target.
     pub query: Option<&'a str>,
     /// `Cookie`.
     pub cookie: Option<&'a str>,
@@ -79,22 +79,22 @@ pub struct Taken {
     pub cookie: Option<String>,
     /// Whose pages may bring it.
     pub origins: AllowedOrigins,
-    /// The name of the query's token, if one is taken: `access_token` say. URLs get into logs and
-    /// histories, so prefer a ticket.
+    /// The name of the query's parameter that may have a token: `access_token`, say. URLs get into
+    /// logs and histories, so prefer a ticket.
     pub query_token: Option<String>,
 }
 
-/// Under which name the query has a ticket.
+/// The name of the query's parameter that has a ticket.
 const TICKET: &str = "ticket";
-/// Names under which a token is refused in the query while none is taken, rather than ignored.
+/// Parameters that are refused, rather than ignored, while no token is taken from the query.
 const QUERY_TOKENS: [&str; 2] = ["token", "access_token"];
-/// What a ticket has before it in `Sec-WebSocket-Protocol`.
+/// The text before a ticket in `Sec-WebSocket-Protocol`.
 const TICKET_PROTOCOL: &str = "sockeye.ticket.";
 
 impl Taken {
     /// The one credential of the request; `None` if there is none.
     ///
-    /// What the client shows on purpose counts before the cookie, which browsers add.
+    /// A credential that the client shows on purpose counts before the cookie, which browsers add.
     ///
     /// # Errors
     /// [`Refusal::Ambiguous`] for more than one shown on purpose, or one twice;
@@ -155,16 +155,16 @@ fn authorization(value: &str) -> Result<Credential<'_>, Refusal> {
     }
 }
 
-/// The ticket among offered subprotocols, `sockeye.v1.json, sockeye.ticket.<ticket>`. It is never
-/// to be chosen.
+/// The ticket among the offered subprotocols, `sockeye.v1.json, sockeye.ticket.<ticket>`. The
+/// server must never choose that one.
 fn protocol_ticket(value: &str) -> Result<Option<Credential<'_>>, Refusal> {
     let names = value.split(',').map(|name| name.trim_matches([' ', '\t']));
     let ticket = one(names.filter_map(|name| name.strip_prefix(TICKET_PROTOCOL)))?;
     Ok(ticket.map(Credential::Ticket))
 }
 
-/// The value of a cookie (RFC 6265 §4.2.1). Two of the same name are for different paths or
-/// domains, and which one comes first is not ours to rely on.
+/// The value of a cookie (RFC 6265 §4.2.1). Two cookies of one name are refused: they are for
+/// different paths or domains, and nothing says which comes first.
 fn cookie<'a>(header: &'a str, name: &str) -> Result<Option<&'a str>, Refusal> {
     let pairs = header.split(';').filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='));
     one(pairs.filter(|(one, _)| *one == name).map(|(_, value)| value))

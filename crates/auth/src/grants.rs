@@ -50,15 +50,15 @@ impl Grants {
         self.0.iter().map(|grant| &**grant)
     }
 
-    /// Whether the channel is one of them.
+    /// Whether a grant matches the channel.
     pub fn allow(&self, channel: ChannelName<'_>) -> bool {
         self.cover(Target::Channel(channel))
     }
 
-    /// Whether one of them is the same as the target, or wider. Several that only together are
-    /// as wide do not count.
+    /// Whether a single grant is the same as the target, or wider. Several grants that are as wide
+    /// only together do not count.
     pub fn cover(&self, wanted: Target<'_>) -> bool {
-        // No grant has the service's own.
+        // No grant holds for the service's own channels.
         !wanted.as_str().starts_with('$') && self.iter().any(|it| is_wider(it, wanted.as_str()))
     }
 
@@ -74,8 +74,8 @@ impl fmt::Debug for Grants {
     }
 }
 
-/// Whether each name that `narrow` matches is matched by `wide`, too. Both are valid; a channel's name
-/// matches itself.
+/// Whether `wide` matches each name that `narrow` matches. Both are valid; a channel's name matches
+/// itself.
 fn is_wider(wide: &str, narrow: &str) -> bool {
     // [auth:pattern-cover]
     let (mut wide, mut narrow) = (wide.split(':'), narrow.split(':'));

@@ -16,13 +16,13 @@ use crate::{Grants, Identity, JwtKey, KeyId, Limits, Misuse, Refusal, base64url,
 /// beyond it.
 const DATE_MAX: f64 = 253_402_300_800.0;
 
-/// What is asked of a token beside its signature and its `exp`.
+/// The requirements on a token, besides its signature and its `exp`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JwtRules {
     /// The issuers; if any, `iss` has to be one of them.
     pub issuers: Vec<String>,
-    /// Our names; if any, `aud` has to have one of them. If none, a token that has an `aud` is
-    /// refused: it is for somebody else (RFC 7519 §4.1.3).
+    /// The names of this audience; if any, `aud` has to have one of them. If none, a token that has
+    /// an `aud` is refused: it is for another audience (RFC 7519 §4.1.3).
     pub audiences: Vec<String>,
     /// How far the issuer's clock may be off, in milliseconds. A token is good for so much longer.
     pub leeway_ms: u64,
@@ -38,7 +38,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// With these keys.
+    /// A verifier with these keys.
     ///
     /// # Errors
     /// [`Misuse`]: no key or too many, two of one `kid`, or more leeway than the bound.
@@ -62,7 +62,7 @@ impl Verifier {
         Ok(Self { rules, keys, limits })
     }
 
-    /// Whose token it is. The identity ends with the token's `exp`, and the leeway.
+    /// Verifies a token and returns its identity, which ends with the token's `exp` and the leeway.
     ///
     /// # Errors
     /// [`Refusal`] says what is wrong with the token. Claims are looked at only if the signature
@@ -71,7 +71,7 @@ impl Verifier {
         self.verify_by(token, now_ms).map(|(identity, _)| identity)
     }
 
-    /// The same, and by which key.
+    /// Verifies a token likewise, and returns the key that verified it, too.
     ///
     /// # Errors
     /// As [`verify`](Self::verify).
@@ -147,7 +147,7 @@ impl Verifier {
         })
     }
 
-    /// The time claims (RFC 7519 §4.1.4 to §4.1.6); the token's end.
+    /// Checks the time claims (RFC 7519 §4.1.4 to §4.1.6), and returns the token's end.
     fn check_times(&self, claims: &Object, now_ms: u64) -> Result<u64, Refusal> {
         let leeway_ms = self.rules.leeway_ms;
         // [auth:jwt-exp]
@@ -213,7 +213,7 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// What a header may not say, whoever signed it.
+/// Refuses a header with members that no token may have here.
 fn check_header(header: &Object) -> Result<(), Refusal> {
     // [auth:jwt-crit] RFC 7515 §4.1.11: no extension is understood here. RFC 7797 §6 wants `b64`
     // among them, so one that is not is a mistake.

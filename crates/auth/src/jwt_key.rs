@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 use crate::der::{self, PublicKey};
 use crate::{KeyId, Misuse, base64url};
 
-/// What a key verifies with. There is no other: in particular no `none`, and a key is for exactly
-/// one of them.
+/// The algorithm that a key verifies with. There is no `none`, and each key is for exactly one of
+/// these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// HMAC with SHA-256: a secret shared with who signs.
+    /// HMAC with SHA-256: a secret that is shared with the issuer.
     Hs256,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     Rs256,
@@ -131,7 +131,8 @@ impl JwtKey {
         self
     }
 
-    /// What a stream that came by a token of this key keeps of it. Its `kid` is not in it.
+    /// The name of the key, which a stream keeps that came by one of its tokens. Its `kid` is not
+    /// in it.
     pub const fn id(&self) -> KeyId {
         self.id
     }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use ring::digest::{Context, SHA256};
 
-/// A name of a key, the same in each process, that grants nothing. It tells later whether the key
+/// The name of a key, the same in each process. It grants nothing: it tells later whether the key
 /// is still configured.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId([u8; 32]);

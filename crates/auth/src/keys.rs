@@ -53,7 +53,7 @@ impl Keys {
         sha256(key).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Who has this key.
+    /// The identity of a key.
     ///
     /// It takes the same time for every key that is not configured, and for every one that is.
     ///
@@ -85,7 +85,8 @@ impl Keys {
     }
 
     // [auth:key-still-there]
-    /// Who has the key of that name now; `None` if it is configured no more, or its time is over.
+    /// The identity of the key with that ID now; `None` if it is no longer configured, or has
+    /// ended.
     pub fn by_id(&self, wanted: KeyId, now_ms: u64) -> Option<&Identity> {
         let (.., identity) = self.keys.iter().find(|(_, hash, _)| id(hash) == wanted)?;
         Some(identity).filter(|identity| !identity.has_ended(now_ms))

@@ -7,7 +7,7 @@ pub struct Limits {
     /// head that carries it has a bound of its own.
     pub token_bytes_max: usize,
     /// How deep objects and lists may nest in a token's header and claims, the outermost counted.
-    /// Claims that we know need two.
+    /// The claims that this crate reads need two levels.
     pub token_depth_max: usize,
     /// Longest ticket. It is in a URL, so it has to stay far below what proxies take.
     pub ticket_bytes_max: usize,
@@ -15,7 +15,7 @@ pub struct Limits {
     pub key_bytes_max: usize,
     /// Longest name of a user.
     pub user_bytes_max: usize,
-    /// Most channels and patterns in one list of grants; each is compared at each question.
+    /// Most channels and patterns in one list of grants. Each question compares all of them.
     pub grants_max: usize,
     /// Most API keys, and most keys of tokens. Each API key is compared at each login, and each
     /// token key may be tried for a token without `kid`.
@@ -24,8 +24,8 @@ pub struct Limits {
     pub leeway_ms_max: u64,
     /// Most tickets that were issued and are neither redeemed nor expired.
     pub tickets_max: usize,
-    /// Most of those for one user, so that one cannot take the room of all: whom a ticket is for, or
-    /// who issues it to themselves.
+    /// Most of those that count against one user, so that no user takes the room of all. A ticket
+    /// counts against the user that it is for, or against a user who issues it to themselves.
     pub tickets_per_user_max: usize,
     /// Longest life of a ticket before it is redeemed.
     pub ticket_ms_max: u64,

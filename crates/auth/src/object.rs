@@ -27,7 +27,7 @@ pub(crate) fn read(part: &str, depth_max: usize) -> Result<Object, Refusal> {
     Ok(object)
 }
 
-/// What can be seen of JSON without reading it.
+/// What a scan finds in a JSON text without parsing it.
 struct Shape {
     depth: usize,
     /// Colons outside of strings: as many as objects have members.
@@ -54,7 +54,7 @@ impl Shape {
     }
 }
 
-/// Up to the string's end. What is behind a backslash ends none.
+/// Skips to the end of a string. A character behind a backslash does not end it.
 fn skip_string(bytes: &mut core::slice::Iter<'_, u8>) {
     while let Some(byte) = bytes.next() {
         match byte {

@@ -6,9 +6,9 @@ use crate::{Misuse, Refusal};
 
 /// The origins of pages that may bring a cookie.
 ///
-/// A browser sends the cookies of a site with requests that any page makes to it. It says in
-/// `Origin` which page it was, and nothing else protects a WebSocket from a page of somebody
-/// else's: no preflight, no same-origin policy.
+/// A browser sends a site's cookies with each request to it, whichever page makes the request.
+/// `Origin` names that page. Nothing else protects a WebSocket from pages of other sites: it has no
+/// preflight and no same-origin policy.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct AllowedOrigins(Vec<Box<str>>);
 
@@ -24,7 +24,7 @@ impl AllowedOrigins {
         origins.into_iter().map(check).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether a cookie counts that came with this `Origin`, and with this `Sec-Fetch-Site`.
+    /// Whether a cookie counts, given the request's `Origin` and `Sec-Fetch-Site`.
     ///
     /// A browser sends no `Origin` with a GET of the page's own site, an EventSource's or a
     /// poll's. `Sec-Fetch-Site`, which no script can set, then has to say `same-origin`. With a
@@ -48,7 +48,7 @@ impl fmt::Debug for AllowedOrigins {
     }
 }
 
-/// Whether that is a tuple origin as RFC 6454 §6.2 writes it.
+/// Whether the text is a tuple origin as RFC 6454 §6.2 writes it.
 fn is_serialized(origin: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let default_port = match scheme {

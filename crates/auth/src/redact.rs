@@ -7,10 +7,10 @@ const SECRETS: [&str; 5] = ["ticket", "token", "access_token", "api_key", "apike
 /// Parameters whose value has a proof behind its `~`.
 const CURSORS: [&str; 3] = ["cursor", "last_event_id", "lastEventId"];
 
-/// A request's target, or a text with one in it, as logs may show it: `/v1/sse?ticket=…`.
+/// A request's target, or a text that contains one, without its secrets: `/v1/sse?ticket=…`.
 ///
-/// Whatever else has a secret in it (`Authorization`, `Cookie`, `Sec-WebSocket-Protocol`,
-/// `Last-Event-ID`) is not for logs at all. `query_token` is the name of [`Taken`](crate::Taken).
+/// Other places of secrets (`Authorization`, `Cookie`, `Sec-WebSocket-Protocol`, `Last-Event-ID`)
+/// do not belong in logs at all. `query_token` is that of [`Taken`](crate::Taken).
 pub fn redacted<'a>(target: &'a str, query_token: Option<&str>) -> Cow<'a, str> {
     let Some((path, query)) = target.split_once('?') else { return Cow::Borrowed(target) };
     let mut out = String::with_capacity(target.len());

@@ -2,20 +2,20 @@
 
 use core::fmt;
 
-/// Why somebody's credential, or what they want to do with it, is refused.
+/// Why a credential, or what its principal wants to do, is refused.
 ///
-/// The code is stable and for programs, the message for people. None of them says what was
-/// presented, nor anything that helps to guess.
+/// The code is stable and for programs, the message for people. Neither says what was presented,
+/// nor anything that helps to guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Nothing was brought where something is needed.
+    /// A credential is required, and none was brought.
     Required,
-    /// What was brought cannot be read as what it should be.
+    /// The credential cannot be read as what it should be.
     Malformed,
     /// More than one credential was brought, or one of them twice.
     Ambiguous,
-    /// A token in the URL, which the configuration does not take.
+    /// The token is in the URL, and the configuration takes none from there.
     QueryTokenOff,
     /// No such API key.
     KeyUnknown,
@@ -30,8 +30,8 @@ pub enum Refusal {
     TokenKey,
     /// The signature is not right.
     TokenSignature,
-    /// The token has a header that is not for tokens like ours (`crit`, another `typ`), something
-    /// twice, or a claim of another type or range than it should be.
+    /// The token has a header that does not belong here (`crit`, another `typ`), a member twice, or
+    /// a claim of a wrong type or range.
     TokenClaims,
     /// The token has no `exp`.
     TokenWithoutEnd,
@@ -49,7 +49,7 @@ pub enum Refusal {
     Ticket,
     /// The session that a ticket began is over, or was away for too long.
     SessionOver,
-    /// What the ticket should carry is too large for a ticket.
+    /// The identity has more grants than fit into a ticket.
     TicketTooLarge,
     /// Too many tickets are outstanding, of all or of this user.
     TicketsFull,
@@ -60,7 +60,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// All of them, in the order of their declaration.
+    /// All refusals, in the order of their declaration.
     pub const ALL: [Self; 23] = [
         Self::Required,
         Self::Malformed,

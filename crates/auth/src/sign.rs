@@ -31,7 +31,7 @@ enum Material {
     Ed25519(Ed25519KeyPair),
 }
 
-/// What a token says besides whose it is.
+/// The claims of a token besides those of its identity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TokenClaims<'a> {
     /// When it was issued, in Unix milliseconds; written in seconds, rounded down.
@@ -102,14 +102,14 @@ impl SigningKey {
         }
     }
 
-    /// The name that its tokens give.
+    /// Sets the `kid` of its tokens.
     #[must_use]
     pub fn with_kid(mut self, kid: &str) -> Self {
         self.kid = Some(kid.into());
         self
     }
 
-    /// What it signs with.
+    /// The algorithm that it signs with.
     pub const fn algorithm(&self) -> Algorithm {
         match &self.material {
             Material::Hmac(_) => Algorithm::Hs256,
@@ -124,7 +124,7 @@ impl SigningKey {
         self.public().map(|key| der::to_pem("PUBLIC KEY", &der::to_subject_public_key_info(&key)))
     }
 
-    /// The half that verifies, with the same `kid`.
+    /// The key that verifies its tokens, with the same `kid`.
     ///
     /// # Errors
     /// [`Misuse::RsaSize`].
