@@ -32,7 +32,7 @@ pub enum Refusal {
         /// Messages up to here may have been forgotten.
         through: Seq,
     },
-    /// The condition depends on a pending message. Or the channel's end is pending, and then any new
+    /// The condition depends on a pending message. If the channel's end is pending, any new
     /// publication to it is refused with this. Try again when that message is settled.
     Undecided {
         /// That message.
