@@ -85,7 +85,7 @@ pub struct Engine<D: Dialect> {
     pub(crate) now_ms: u64,
     /// Sessions for which something is due, by when.
     pub(crate) due: BTreeSet<(Time, SubscriberKey)>,
-    /// Sessions that fetch, and for which a message has come in this turn.
+    /// Sessions that fetch, and for which something has come in this turn.
     pub(crate) answerable: Vec<SubscriberKey>,
     /// Room for the items of a pull, kept between pulls.
     items: Vec<Item<Body<D::Forms>>>,

@@ -82,7 +82,7 @@ impl Access {
         guard.map(|_| "ticket").into_iter().chain(token)
     }
 
-    /// Who shows this in a first message.
+    /// The principal of a credential in a first message.
     pub(crate) fn of_command(
         &mut self,
         credential: &wire::Credential<'_>,

@@ -220,7 +220,7 @@ fn answer_at_once(body: PollBody, rest: Rest, cursor: &CursorText, tag: &str) ->
     let reply = reply.header(reply::cursor(cursor));
     match rest {
         Rest::Nothing => reply.header(reply::text("ETag", tag)),
-        // Who asks again has to get the rest, though nothing has changed.
+        // The next request has to get the rest, though nothing has changed.
         Rest::More => reply,
     }
 }

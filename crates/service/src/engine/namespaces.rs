@@ -25,9 +25,9 @@ pub struct Namespaces {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rules {
-    /// Who may receive: subscribe, poll, read history, position and presence.
+    /// The clients that may receive: subscribe, poll, read history, position and presence.
     pub subscribe: Readers,
-    /// Who may publish, and close channels.
+    /// The clients that may publish, and close channels.
     pub publish: Publishers,
     /// The grace time of presence, in milliseconds: how long a user remains a member after their
     /// last stream has closed. `None`: the namespace has no presence.
@@ -41,7 +41,7 @@ impl Default for Rules {
     }
 }
 
-/// Who may receive.
+/// The clients that may receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers {
     /// Clients that were granted the channel.
@@ -52,7 +52,7 @@ pub enum Readers {
     Anyone,
 }
 
-/// Who may publish.
+/// The clients that may publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Publishers {
     /// Clients that were granted the channel.

@@ -46,7 +46,7 @@ pub enum Control<'a> {
         /// Messages fetched since it was last live.
         replayed: u64,
     },
-    /// Who is in a channel, or what has changed there.
+    /// The members of a channel, or what has changed there.
     Presence(Presence<'a>),
     /// A channel has ended: nothing more will come in it.
     End {
