@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// What is published: the body of an [`Entry`](sockeye_hub::Entry).
+/// The payload of a publication: the body of an [`Entry`](sockeye_hub::Entry).
 ///
 /// It is checked when it is made, so that it can be written in every form. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// What ends a channel carries: nothing.
+    /// The payload of a message that ends a channel: nothing.
     pub fn empty() -> Self {
         Self { event: None, data: Data::text(""), ttl_ms: None }
     }

@@ -239,7 +239,7 @@ pub enum Verdict {
 pub struct Figures {
     /// Whether messages are kept beyond memory.
     pub durable: bool,
-    /// What the deciding hub has admitted and refused, and what it holds.
+    /// The counters and gauges of the deciding hub.
     pub hub: sockeye_hub::Stats,
     /// How often the log refused entries.
     pub log_refusals: u64,

@@ -206,7 +206,7 @@ impl Service {
         self.engine.now_ms
     }
 
-    /// What the hub holds and has counted.
+    /// The counters and gauges of the hub.
     pub fn hub_stats(&self) -> sockeye_hub::Stats {
         self.engine.hub.stats()
     }

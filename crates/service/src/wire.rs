@@ -1,4 +1,4 @@
-//! What goes over the line: pure functions between bytes and the hub's types, no I/O.
+//! The wire format: pure functions between bytes and the hub's types, without I/O.
 //!
 //! Outgoing: [`message`], [`bare`] and [`event`] write an entry of the log, [`Control`] everything
 //! else that a stream says; [`PollBody`] and the functions of [`reply`] write the bodies of responses.

@@ -24,9 +24,9 @@ pub(crate) struct Tally {
     server: Stats,
     closes: Closes,
     unsent_bytes: u64,
-    /// What each counts of its own streams.
+    /// The figures of each hub about its own streams.
     hub: sockeye_hub::Stats,
-    /// What the deciding hub counts of publications.
+    /// The figures of the deciding hub about publications.
     sequencer: sockeye_hub::Stats,
     engine: Counters,
     requests: RequestCounters,
@@ -130,7 +130,7 @@ impl Tally {
         page.one(Kind::Gauge, "subscriptions", help, hub.subscriptions as u64);
     }
 
-    /// All ends that there were, and those with a meaning of ours also before there is one.
+    /// All close codes that occurred, and also those of this protocol that did not.
     fn closes(&self) -> Vec<(String, u64)> {
         let mut rows = BTreeMap::new();
         for transport in ["websocket", "sse"] {
@@ -322,7 +322,7 @@ impl Tally {
 
 /// All codes of errors, with how often each was.
 fn by_code(counted: &BTreeMap<Code, u64>) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-    // Some words are both ours and of the credentials.
+    // A word may be a code of the service and one of the credentials.
     let mut rows: BTreeMap<&'static str, u64> = BTreeMap::new();
     for code in Code::ALL.into_iter().chain(Refusal::ALL.map(Code::Access)) {
         *rows.entry(code.as_str()).or_default() += counted.get(&code).copied().unwrap_or(0);

@@ -156,7 +156,7 @@ impl Outlet<V1> for Context<'_> {
                 None if self.outbox_bytes(stream) >= waiting_max => Err(SendError::Backpressure),
                 None => Ok(()),
             },
-            // What a poll gets stands in its response.
+            // A poll gets everything in its response.
             Delivery::Poll => Ok(()),
         };
         sent.map_err(not_sent)

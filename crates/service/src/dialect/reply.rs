@@ -38,7 +38,7 @@ pub(crate) fn cursor(cursor: &CursorText) -> Header {
     text("Sockeye-Cursor", cursor.as_str())
 }
 
-/// A header whose value is one of ours.
+/// A header whose value the service makes.
 pub(crate) fn text(name: &'static str, value: &str) -> Header {
     Header::new(HeaderName::from_static(name), value)
         .expect("cursors, tags and numbers may stand in a header")

@@ -24,7 +24,7 @@ const SUBPROTOCOL: &str = "sockeye.v1.json";
 /// A page of history if the request does not say how long.
 const HISTORY_MESSAGES: u64 = 100;
 
-/// What names a cursor, wherever one may stand.
+/// The query's parameters that hold a cursor.
 const CURSORS: [&str; 3] = ["last_event_id", "lastEventId", "cursor"];
 
 const PLAIN: Header = Header::from_static("Content-Type", "text/plain; charset=utf-8");

@@ -1,4 +1,4 @@
-//! Which resource a request names, and which methods it takes.
+//! Routes: the resource that a request names, and the methods that it takes.
 
 use sockeye_http::Method as HttpMethod;
 
@@ -35,7 +35,7 @@ pub(crate) enum Resource<'p> {
     Metrics,
 }
 
-/// What a resource is asked with.
+/// The methods of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     /// GET: a handshake has no HEAD (RFC 6455 §4.1).
@@ -81,7 +81,7 @@ impl<'p> Resource<'p> {
         }
     }
 
-    /// What it is asked with.
+    /// The methods that it takes.
     pub(crate) const fn method(self) -> Method {
         match self {
             Self::Publish | Self::Batch | Self::Channel(_) | Self::Close(_) | Self::Tickets => {

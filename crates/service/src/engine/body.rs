@@ -1,4 +1,4 @@
-//! What the hub keeps of a publication.
+//! The body of an entry, as the hub keeps it.
 
 use crate::payload::Payload;
 
@@ -17,7 +17,7 @@ impl<F: Default> Body<F> {
 }
 
 impl<F> Body<F> {
-    /// What was published.
+    /// The payload.
     pub const fn payload(&self) -> &Payload {
         &self.payload
     }

@@ -3,7 +3,7 @@
 //! A dialect reads requests and commands, calls the engine, and writes what the engine delivers.
 //! Nothing here costs a message anything: a dialect is a type, and every call is static.
 //!
-//! What three other dialects would bring, and what they would need:
+//! Three other dialects, with what each would bring, and what it would need of the engine:
 //!
 //! | dialect | [`Delivery`] | [`Forms`](Dialect::Forms) | of the engine |
 //! |---|---|---|---|

@@ -40,9 +40,9 @@ pub struct Settled {
 /// The outcome of a publication that waited.
 #[derive(Clone, Copy, Debug)]
 pub struct Answered {
-    /// Which publication, as [`Placed::Waiting`] named it.
+    /// The publication, as [`Placed::Waiting`] named it.
     pub ticket: Ticket,
-    /// What became of it.
+    /// Its receipt, or its refusal.
     pub result: Result<Settled, Refusal>,
 }
 

@@ -27,7 +27,7 @@ pub enum CloseReason {
     RateLimited,
     /// The user has too many streams.
     TooManyConnections,
-    /// What the client may do has changed, or its stream has no words for a gap.
+    /// The client's rights have changed, or its stream has no words for a gap.
     Reconnect,
     /// Reserved: no answer to a ping. Such a connection is cut without a close frame.
     PongTimeout,

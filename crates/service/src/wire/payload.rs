@@ -16,7 +16,7 @@ impl Data {
         json::value(text, limits.json_depth_max).map(|json| Self::Json(Json::checked(json)))
     }
 
-    /// What a member `data` means: a string is a text, every other value is itself.
+    /// The data in a member `data`: a string is a text, every other value is itself.
     pub(super) fn member(json: &str, limits: &Limits) -> Result<Self, Problem> {
         if let Some(text) = json::plain(json) {
             return Ok(Self::text(text));
@@ -43,7 +43,7 @@ impl EventName {
         if name.is_empty() || name.len() > Self::BYTES_MAX {
             return problem("an event name has 1 to 64 bytes");
         }
-        // [service:event-names] What is ours cannot be forged, and no line can be ended.
+        // [service:event-names] No client can forge an event of the service, or end a line.
         if name.starts_with('$') {
             return problem("an event name that begins with $ is the service's own");
         }

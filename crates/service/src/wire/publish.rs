@@ -84,7 +84,7 @@ impl Expect {
     }
 }
 
-/// What stands beside a raw body: in the query as `event`, `key`, `expect`, `ttl_ms`, or in the
+/// The options beside a raw body: in the query as `event`, `key`, `expect`, `ttl_ms`, or in the
 /// headers `Sockeye-Event`, `Idempotency-Key`, `Sockeye-Expect`, `Sockeye-Ttl-Ms`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options<'t> {

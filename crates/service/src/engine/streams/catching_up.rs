@@ -7,7 +7,7 @@ use crate::engine::body::Body;
 use crate::engine::dialect::{Delivery, Dialect, Notice, Outlet, Recipient};
 use crate::engine::refusal::End;
 
-/// What a pull gives.
+/// The items of a pull.
 type Items<D> = Vec<Item<Body<<D as Dialect>::Forms>>>;
 
 /// Messages fetched from history in one go.
@@ -75,7 +75,8 @@ impl<D: Dialect> Engine<D> {
         self.keep_room(items);
     }
 
-    /// What there is for a session that fetches, within a budget. `None` if there is no such session.
+    /// Fetches the items of a session, within a budget. The progress is `None` if there is no such
+    /// session.
     pub(crate) fn fetch_items(
         &mut self,
         key: SubscriberKey,
