@@ -1,11 +1,11 @@
-//! How many connections come from where.
+//! Counts connections by the address that they come from.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Open connections by address; no entry without a connection.
+/// Open connections by address. An address without a connection has no entry.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
     open: HashMap<u128, usize>,
@@ -24,7 +24,7 @@ pub(crate) enum Quota {
 }
 
 impl Quota {
-    /// Connections that are open, of a server that has so many.
+    /// Connections that count against `connections_max`; `own` is how many this server has open.
     pub(crate) fn open(&self, own: usize) -> usize {
         match self {
             Self::Own(_) => own,
@@ -54,7 +54,7 @@ impl ConnectionQuota {
 }
 
 impl Addresses {
-    /// Counts a connection from `address`, unless as many as `max` are open from there.
+    /// Counts a connection from `address`, unless `max` are open from there. Returns whether it did.
     pub(crate) fn enter(&mut self, address: IpAddr, max: usize) -> bool {
         match self.open.entry(origin_bits(address)) {
             Entry::Occupied(mut open) if *open.get() < max => *open.get_mut() += 1,
@@ -67,7 +67,7 @@ impl Addresses {
         true
     }
 
-    /// A connection that entered is gone.
+    /// Takes a connection from `address` off the count.
     pub(crate) fn leave(&mut self, address: IpAddr) {
         let Entry::Occupied(mut open) = self.open.entry(origin_bits(address)) else { return };
         *open.get_mut() -= 1;
@@ -90,7 +90,8 @@ pub(crate) fn origin(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The same as one number: an IPv4 address as IPv6 writes it, which is the network part of none.
+/// The address that counts, as one number. An IPv4 address becomes `::ffff:a.b.c.d`; no network part of
+/// an IPv6 address is such a number, because the lower half of a network part is zero.
 fn origin_bits(address: IpAddr) -> u128 {
     match origin(address) {
         IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),

@@ -22,7 +22,8 @@ impl Wording {
     }
 }
 
-/// What becomes of a request. An answer that opens a stream carries what [`App::on_open`](crate::App::on_open) is to get.
+/// What becomes of a request. An answer that opens a stream carries a value for
+/// [`App::on_open`](crate::App::on_open).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Answer<P = ()> {
@@ -34,9 +35,10 @@ pub enum Answer<P = ()> {
     EventStream(EventStream, P),
     /// A response that comes later, by [`Context::respond`](crate::Context::respond).
     Hold(Hold, P),
-    /// The connection is the application's from here on, as bytes: what comes behind the request goes
-    /// to [`App::on_bytes`](crate::App::on_bytes), and [`Context::send_bytes`](crate::Context::send_bytes) writes what it is given. Nothing is answered
-    /// for the application, so the response is its own to write too, from [`App::on_open`](crate::App::on_open) on.
+    /// From here on the connection carries bytes of the application. Bytes behind the request go to
+    /// [`App::on_bytes`](crate::App::on_bytes), and
+    /// [`Context::send_bytes`](crate::Context::send_bytes) writes bytes as they are. The server writes
+    /// no response: the application does, from [`App::on_open`](crate::App::on_open) on.
     ///
     /// For protocols that this server does not speak (RFC 9110 §7.8, §9.3.6), and for test hosts that
     /// have to speak them badly.
@@ -44,8 +46,8 @@ pub enum Answer<P = ()> {
 }
 
 impl<P> Answer<P> {
-    /// The same answer, with something else for the stream that it opens: for an application that
-    /// stands before another.
+    /// Converts the value that the answer carries for its stream. An application that wraps another
+    /// needs it.
     pub fn map<Q>(self, convert: impl FnOnce(P) -> Q) -> Answer<Q> {
         match self {
             Self::Reply(reply) => Answer::Reply(reply),
@@ -57,8 +59,8 @@ impl<P> Answer<P> {
     }
 }
 
-/// A header of the application's own. It cannot hold what would end a line, nor contradict the
-/// headers that the server writes itself (`Connection`, `Content-Length`, `Date`, …).
+/// A header of the application's own. It cannot end a line early, nor contradict the headers that the
+/// server writes itself (`Connection`, `Content-Length`, `Date`, …).
 #[derive(Clone)]
 pub struct Header {
     name: Cow<'static, str>,
@@ -79,8 +81,8 @@ impl Header {
     /// A header of which neither name nor value is known before run time.
     ///
     /// # Errors
-    /// The name is none, or one of those that the server writes itself; or the value cannot stand in
-    /// a header line.
+    /// The name is not a token, or is reserved for the server; or the value cannot stand in a header
+    /// line.
     pub fn named(name: impl Into<String>, value: impl Into<String>) -> Result<Self, UsageError> {
         let (name, value) = (name.into(), value.into().into_bytes());
         HeaderName::new(&name)?;
@@ -91,7 +93,7 @@ impl Header {
     /// A header that is part of the program; in a `const` the check happens at compile time.
     ///
     /// # Panics
-    /// If the name or the value is none that a program may set.
+    /// If [`Header::named`] would refuse the name or the value.
     pub const fn from_static(name: &'static str, value: &'static str) -> Self {
         let value = HeaderValue::from_static(value).as_bytes();
         let name = HeaderName::from_static(name).as_str();
@@ -184,11 +186,11 @@ impl<P> From<Reply> for Answer<P> {
 /// A client that ends its direction meanwhile still gets the response: [`App::on_half_close`](crate::App::on_half_close).
 #[derive(Clone, Debug)]
 pub struct Hold {
-    /// After so many milliseconds the server answers by itself: 503 with `Retry-After: 1`. At the
-    /// most [`Limits::hold_ms`](crate::Limits).
+    /// After this time, in milliseconds, the server answers by itself: 503 with `Retry-After: 1`. It
+    /// is at the most [`Limits::hold_ms`](crate::Limits).
     pub hold_ms: u64,
-    /// Headers that the response gets beside its own, whoever gives it: what is known of the
-    /// request now need not be kept by the application.
+    /// Headers that the response gets beside its own, whether the application or the server answers.
+    /// So the application need not keep what these headers depend on.
     pub headers: Vec<Header>,
 }
 

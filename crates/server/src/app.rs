@@ -11,8 +11,8 @@ use crate::request::{Opened, Refused, Request};
 
 /// The application behind a [`Server`](crate::Server).
 ///
-/// Every call is made from the one thread of the loop and must not block. Whatever is sent
-/// through the [`Context`] is appended to outboxes, which the loop flushes at the end of the turn, or
+/// The loop makes every call from its one thread, so no call may block. Bytes sent through the
+/// [`Context`] are appended to outboxes, which the loop flushes at the end of the turn, or
 /// right after the read that filled one with 4 KiB or more.
 pub trait App {
     /// What a request tells the stream that its answer opens; `()` for nothing.
@@ -20,26 +20,28 @@ pub trait App {
 
     /// Answers a complete request, its body included.
     ///
-    /// Where the answer opens a stream, [`App::on_open`] is the very next call of this application,
-    /// with what the answer carries. Where it does not open one after all, [`App::on_unopened`] is.
+    /// If the answer opens a stream, the next call is [`App::on_open`], with the value that the answer
+    /// carries. If the answer asked for a stream and none opens, it is [`App::on_unopened`];
+    /// [`App::refusal`] may come before that one, to word why.
     fn on_request(
         &mut self,
         request: &Request<'_>,
         context: &mut Context<'_>,
     ) -> Answer<Self::Pending>;
 
-    /// Words a refusal that the server makes by itself: of what is no request, or too much, or too
-    /// late. `None` is a line of plain text.
+    /// Words a refusal that the server makes by itself: of bytes that are no request, of a request
+    /// that is too large, or of one that came too late. With `None` the server writes a line of plain
+    /// text.
     ///
-    /// Only the words are asked for: the status, the end of the connection and what the protocol
-    /// wants besides (`Retry-After`, `Allow`, `Upgrade`) are the server's.
+    /// The application gives the words only. The server decides on the status, the end of the
+    /// connection and the headers that the protocol wants (`Retry-After`, `Allow`, `Upgrade`).
     fn refusal(&mut self, refused: &Refused<'_>) -> Option<Wording> {
         let _ = refused;
         None
     }
 
     /// The stream that the last [`App::on_request`] asked for is open. No other call comes between
-    /// the two.
+    /// these two.
     fn on_open(
         &mut self,
         stream: StreamKey,
@@ -66,41 +68,42 @@ pub trait App {
         let _ = (stream, bytes, context);
     }
 
-    /// The outbox of a stream has fallen to [`Limits::outbox_refill_bytes`](crate::Limits) or below;
-    /// called once for each time that [`Context::notify_drained`] asked for it.
+    /// The outbox of a stream has fallen to [`Limits::outbox_refill_bytes`](crate::Limits) or below.
+    /// The server calls it once for each wish by [`Context::notify_drained`].
     ///
-    /// It comes before the outboxes are flushed, so what is sent here leaves in the same turn. A
-    /// stream that is closing meanwhile is not asked any more.
+    /// The call comes before the outboxes are flushed, so bytes sent in it leave in the same turn. A
+    /// stream that has begun to close gets no such call.
     fn on_drained(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         let _ = (stream, context);
     }
 
     /// Nothing was sent on an event stream for [`Limits::heartbeat_ms`](crate::Limits), and nothing
-    /// waits: something should be, or proxies drop it. By default a comment.
+    /// waits. The application should send something, or proxies drop the stream. By default it sends a
+    /// comment.
     fn on_heartbeat(&mut self, stream: StreamKey, context: &mut Context<'_>) {
-        // A stream that is gone meanwhile is reported by itself.
+        // If the stream is gone, `on_close` reports it.
         let _ = context.send_comment(stream);
     }
 
-    /// The client of a held request has ended its direction: it waits for the answer, or is gone, and
-    /// only writing to it would tell which. Called once for each such stream.
+    /// The client of a held request has ended its direction. It waits for the answer, or it is gone;
+    /// only a write to it would tell which. Called once for each such stream.
     ///
-    /// By default nothing: the request is answered when the application has the answer, or at its
-    /// deadline. An answer that may never come had better be given now.
+    /// By default it does nothing: the request is answered when the application has the answer, or at
+    /// its deadline. If the answer may never come, answer the request here.
     fn on_half_close(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         let _ = (stream, context);
     }
 
-    /// A drain begins: the place to answer requests that are held.
+    /// A drain begins. Answer requests that are held here.
     fn on_drain(&mut self, context: &mut Context<'_>) {
         let _ = context;
     }
 
-    /// The server goes away, and the turn of this stream has come; called at most once for each
-    /// stream, and right after [`App::on_open`] for one that is opened during a drain.
+    /// The server goes away, and it is this stream's turn to hear of it. Called at most once for each
+    /// stream, and right after [`App::on_open`] for a stream that opens during a drain.
     ///
-    /// By default it is ended as [`Context::say_goodbye`] does. One that is left open is cut when
-    /// the drain's time is over.
+    /// By default it calls [`Context::say_goodbye`], which ends the stream. A stream that is left open
+    /// is cut when the drain's time is over.
     fn on_goodbye(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         context.say_goodbye(stream);
     }
@@ -120,14 +123,14 @@ pub trait App {
         let _ = context;
     }
 
-    /// Called once a turn after the outboxes were flushed: what was appended in this turn was offered
-    /// to the system. `turn_us` is how long the turn took, in microseconds; a place to count.
+    /// Called once a turn, after the outboxes were flushed: all bytes of this turn were offered to the
+    /// system. `turn_us` is how long the turn took, in microseconds. Update counters here.
     fn on_flushed(&mut self, turn_us: u64) {
         let _ = turn_us;
     }
 
-    /// Called once a turn before the outboxes are flushed; the place to take in what other
-    /// threads left behind before they woke the loop.
+    /// Called once a turn, before the outboxes are flushed. Take in here what other threads left behind
+    /// before they woke the loop.
     fn on_turn(&mut self, context: &mut Context<'_>) {
         let _ = context;
     }

@@ -10,9 +10,9 @@ pub enum CloseCause {
     Remote(CloseCode),
     /// We closed first, with this code, and the peer answered.
     Local(CloseCode),
-    /// The peer broke the protocol; it was told by a Close frame.
+    /// The peer broke the protocol; a Close frame told it.
     Failed(ProtocolError),
-    /// A message could not be taken; the peer was told by a Close frame with this code.
+    /// The server did not accept a message; a Close frame with this code told the peer.
     Refused(CloseCode),
     /// A deadline passed.
     Timeout(Deadline),
@@ -28,7 +28,7 @@ pub enum CloseCause {
     Drained,
 }
 
-/// The deadlines that can end a connection.
+/// The deadlines that can end a stream or a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Deadline {
@@ -44,7 +44,7 @@ pub enum Deadline {
     KeepAlive,
     /// No sign of life after a ping.
     Pong,
-    /// The peer did not finish the closing handshake, or did not end its stream.
+    /// The peer did not finish the closing handshake, or did not end its direction.
     Close,
     /// The peer took none of the bytes that waited for it.
     WriteStall,

@@ -24,9 +24,10 @@ pub enum StreamKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ClosedBy {
-    /// We did: with a word, or by cutting a peer that was silent, slow or wrong.
+    /// The server: by a Close or an end of the response, or by a cut of a peer that was silent, slow or
+    /// wrong.
     Server,
-    /// The peer, or the network between us.
+    /// The peer, or the network.
     Client,
 }
 
@@ -38,15 +39,20 @@ pub struct Close {
     pub kind: StreamKind,
     /// The side that ended it.
     pub by: ClosedBy,
-    /// With which code. Of ours, whatever [`Context::close`](crate::Context::close) was given, also
-    /// for an event stream, where no code goes over the line. Of a peer's, what RFC 6455 §7.4.1
-    /// names, and `None` for all others: a peer may choose among thousands. 1006 if there was none:
-    /// a connection that was cut, or that ended without a Close; 1000 for an answered request.
+    /// The code.
+    ///
+    /// | the stream ended | code |
+    /// |---|---|
+    /// | by [`Context::close`](crate::Context::close) | the code given there, also for an event stream, to which no code is sent |
+    /// | by our Close to a peer that broke a rule, or whose message was refused | the code of that Close |
+    /// | by the peer's Close | its code if RFC 6455 §7.4.1 or its registry names it, else `None`: a peer may choose among thousands |
+    /// | by a cut, or without a Close | 1006 |
+    /// | by an answer to a held request, or by the end of a response | 1000 |
     pub code: Option<u16>,
 }
 
-/// How many streams ended in which way. It has one number for each code that the application uses,
-/// and for a peer's at most those of RFC 6455.
+/// How many streams ended in each way. It has one number for each code that the application uses, and
+/// for the codes of peers at most those of RFC 6455.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Closes(BTreeMap<Close, u64>);
 
@@ -82,7 +88,7 @@ impl Closes {
     }
 }
 
-/// The side that ended a stream, and the code. A code that we sent counts, whatever came back.
+/// The side that ended a stream, and the code. A code that we sent counts, whatever code came back.
 fn ending(cause: CloseCause, said: Option<u16>) -> (ClosedBy, Option<u16>) {
     if let Some(code) = said {
         return (ClosedBy::Server, Some(code));

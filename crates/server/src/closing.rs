@@ -1,4 +1,4 @@
-//! How streams are closed: in the application's words, or because the server goes away.
+//! Closes streams: because the application wants it, or because the server goes away.
 
 use sockeye_sse::Event;
 use sockeye_websocket::{CloseCode, CloseFrame};
@@ -43,7 +43,7 @@ fn close_websocket(core: &mut Core, stream: StreamKey, code: CloseCode, reason: 
         return;
     }
     websocket.awaits = core.now + core.limits.close_ms;
-    // Nothing that comes now is answered, but the peer's Close is among it.
+    // Input is not answered any more, but the peer's Close is still to be read.
     of.note_closed(code);
     core.read_again(key);
     core.mark_dirty(key);
@@ -65,8 +65,8 @@ pub(crate) fn say_goodbye(core: &mut Core, stream: StreamKey) {
     close(core, stream, CloseCode::GOING_AWAY, "");
 }
 
-/// The wait told to one client of many: between `base` and twice that, spread by its key, so that a
-/// crowd does not come back as one.
+/// The reconnection time for one client of many: between `base` and twice that, spread by its key, so
+/// that the clients do not come back at once.
 fn retry_ms(base: u32, stream: StreamKey) -> u64 {
     u64::from(base) + ((u64::from(base) * u64::from(scattered(stream))) >> 32)
 }

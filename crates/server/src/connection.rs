@@ -22,8 +22,8 @@ pub(crate) struct Connection {
     pub(crate) outbox: Outbox,
     pub(crate) readiness: Readiness,
     pub(crate) timer: Timer,
-    /// While the peer is stalled: when it last took some of the bytes that wait. Otherwise: when its
-    /// last bytes came, or when it was accepted.
+    /// While the peer is stalled: when it last took some of the bytes that wait for it. Otherwise: when
+    /// its last bytes came, or when the connection was accepted.
     clock: Time,
     /// Bytes wait, and the socket takes no more.
     stalled: bool,
@@ -34,7 +34,7 @@ pub(crate) struct Connection {
     pub(crate) peer: Peer,
 }
 
-/// What a connection is busy with. HTTP/2 will stand beside `Http1`, with a table of streams.
+/// What a connection is busy with. HTTP/2 would stand beside `Http1`, with a table of streams.
 pub(crate) enum Phase {
     Http1(Http1),
     /// Everything is said.
@@ -75,7 +75,7 @@ pub(crate) fn find(connections: &mut Slab<Connection>, key: StreamKey) -> Option
     find_kind(connections, key, |_| true)
 }
 
-/// The same of a WebSocket only. To ask for the kind here saves a comparison for each message.
+/// The open WebSocket that `key` names. To check the kind here saves a comparison for each message.
 #[inline]
 pub(crate) fn find_web_socket(
     connections: &mut Slab<Connection>,
@@ -84,7 +84,7 @@ pub(crate) fn find_web_socket(
     find_kind(connections, key, |kind| matches!(kind, Kind::WebSocket(_)))
 }
 
-/// The same of an event stream only.
+/// The open event stream that `key` names.
 #[inline]
 pub(crate) fn find_events(
     connections: &mut Slab<Connection>,
@@ -177,12 +177,12 @@ impl Connection {
         self.backpressured = false;
     }
 
-    /// The key of that stream; `key` is the connection's own.
+    /// The key of the stream that the connection carries; `key` is the connection's own.
     pub(crate) fn stream_key(&self, key: Key) -> Option<StreamKey> {
         self.stream().map(|stream| StreamKey::new(stream.id, key))
     }
 
-    /// Where the next bytes may be read to, if they are a message in progress and nothing else.
+    /// Where to read the next bytes to, if they belong to a message in progress and to nothing else.
     #[inline]
     pub(crate) fn direct(&mut self) -> Option<&mut [u8]> {
         match &mut self.phase {
@@ -233,7 +233,7 @@ impl Connection {
     /// Notes that bytes of the peer came.
     #[inline]
     pub(crate) const fn note_heard(&mut self, now: Time) {
-        // A stalled peer's clock is that of its stall, and every clock starts afresh behind it.
+        // While the peer is stalled the clock measures the stall. Every clock starts afresh after it.
         if !self.stalled {
             self.clock = now;
         }
@@ -251,7 +251,7 @@ impl Connection {
         self.stalled
     }
 
-    /// The socket takes no more, and took `bytes` now. Whether the peer has been stalled for too
+    /// The socket took `bytes` now and takes no more. Returns whether the peer has been stalled for too
     /// long.
     pub(crate) fn note_blocked(&mut self, bytes: usize, now: Time, limits: &Limits) -> bool {
         if bytes > 0 || !self.stalled {
@@ -272,7 +272,7 @@ impl Connection {
         }
     }
 
-    /// Whether something is to be done once the outbox is empty: usually nothing.
+    /// Whether the connection has work for the moment at which its outbox is empty. Usually it has none.
     #[inline]
     pub(crate) fn awaits_flush(&self) -> bool {
         let carried = match &self.phase {
@@ -289,8 +289,8 @@ impl Connection {
             || self.has_leftover() && !self.is_halted()
     }
 
-    /// Whether input can make us say more. If not, reading it costs the peer's silence nothing, and
-    /// may bring its end.
+    /// Whether the server may answer input. If not, the connection is read even under backpressure:
+    /// its input adds no output, and the peer's end may be behind it.
     pub(crate) const fn may_answer(&self) -> bool {
         match &self.phase {
             Phase::Http1(Http1 { stream: Some(stream), .. }) => stream.may_answer(),
@@ -299,13 +299,13 @@ impl Connection {
         }
     }
 
-    /// Whether nobody looks at what comes: output waits, or the application has paused the stream.
+    /// Whether input stays unread: too much output waits, or the application has paused the stream.
     #[inline]
     pub(crate) fn is_halted(&self) -> bool {
         self.backpressured || self.stream().is_some_and(|stream| stream.paused != Time::NEVER)
     }
 
-    /// Whether bytes are here that wait for a turn of their own, which needs no read.
+    /// Whether bytes that were read already wait for a later turn, which needs no read.
     #[inline]
     pub(crate) fn has_leftover(&self) -> bool {
         match &self.phase {
@@ -315,8 +315,8 @@ impl Connection {
         }
     }
 
-    /// How many bytes it makes sense to read: none for a connection that is over, or for a peer that
-    /// does not take what waits for it.
+    /// How many bytes to read at the most: none from a connection that is over, or from a peer that
+    /// does not take the bytes that wait for it.
     #[inline]
     pub(crate) fn read_bytes_max(&self, limits: &Limits) -> usize {
         if self.is_halted() || self.has_leftover() {
@@ -336,8 +336,8 @@ impl Connection {
         }
     }
 
-    /// The next moment at which something is due. Activity moves it by storing a time; nobody has to
-    /// tell the wheel.
+    /// The next moment at which something is due. Activity moves it by storing a time, without a call of
+    /// the wheel.
     #[inline]
     pub(crate) fn deadline(&self, limits: &Limits) -> (Time, Due) {
         let paused = self.stream().map_or(Time::NEVER, |stream| stream.paused);
@@ -359,15 +359,15 @@ impl Connection {
         }
     }
 
-    /// The same of a connection that is not read from, or whose peer does not read.
+    /// The deadline of a connection that is not read from, or whose peer does not read.
     fn halted_deadline(&self, paused: Time, limits: &Limits) -> (Time, Due) {
         let stall = if self.stalled { self.clock + limits.write_stall_ms } else { Time::NEVER };
-        // Nobody looks whether the peer is silent, so its silence says nothing.
+        // The connection is not read from, so the peer's silence says nothing.
         if paused != Time::NEVER && paused <= stall {
             return (paused, Due::Resume);
         }
-        // While bytes wait for the peer this is the only clock: it cannot answer what it has not got
-        // yet, and perhaps it is not even read from.
+        // While bytes wait for the peer this is the only clock: the peer cannot answer bytes that it
+        // has not got yet, and the connection may not even be read from.
         (stall, Due::LastWrite)
     }
 }

@@ -19,7 +19,7 @@ use crate::stats::Stats;
 use crate::stream::{Kind, Notify, life};
 use crate::{closing, responses};
 
-/// Sends to streams, closes them, and tells the time: all that an application does, it does here.
+/// Sends to streams, closes them, and tells the time. An application acts through it only.
 ///
 /// No call makes a system call. Bytes go to outboxes, which the loop flushes.
 pub struct Context<'c> {
@@ -38,7 +38,7 @@ pub enum SendError {
     /// The peer does not read: more waits for it than
     /// [`Limits::outbox_bytes_max`](crate::Limits::outbox_bytes_max), and it is cut.
     Full,
-    /// As much waits for the peer as the caller allows, or more. Nothing was sent, and the stream
+    /// At least as many bytes wait for the peer as the caller allows. Nothing was sent, and the stream
     /// goes on.
     Backpressure,
     /// The call cannot be put on the wire.
@@ -80,8 +80,7 @@ impl Context<'_> {
         &self.core.closes
     }
 
-    /// Bytes that wait for their peers in all outboxes. It looks at every connection: for a look now
-    /// and then.
+    /// Bytes that wait for their peers in all outboxes. It visits every connection, so call it rarely.
     pub fn unsent_bytes(&self) -> u64 {
         self.core.connections.iter().map(|(_, connection)| connection.outbox.len() as u64).sum()
     }
@@ -149,9 +148,8 @@ impl Context<'_> {
     /// Sends a message that others get too, as [`Context::send`] does, without encoding or copying
     /// it for each of them.
     ///
-    /// Where compression was agreed on, each window size in use costs one compression, which refers
-    /// to nothing that the peer got before: for a single recipient [`Context::send`] compresses
-    /// better.
+    /// Where compression was agreed on, each window size in use costs one compression. Such a form
+    /// refers to no earlier message, so for a single recipient [`Context::send`] compresses better.
     ///
     /// # Errors
     /// As [`Context::send`].
@@ -163,8 +161,8 @@ impl Context<'_> {
         self.send_shared_below(stream, message, usize::MAX)
     }
 
-    /// The same, if fewer than `waiting_max` bytes wait for the peer. It looks the stream up once for
-    /// both.
+    /// Sends as [`Context::send_shared`] does, if fewer than `waiting_max` bytes wait for the peer. One
+    /// look-up of the stream serves both.
     ///
     /// # Errors
     /// As [`Context::send`], and [`SendError::Backpressure`].
@@ -192,7 +190,7 @@ impl Context<'_> {
         core.stats.messages_sent += 1;
         let compressed = websocket.session.as_mut().and_then(|session| {
             let frame = message.compressed(session.tx_window(), &mut core.engine)?;
-            // [server:shared-window] It is in the peer's window now, so it has to be in ours.
+            // [server:shared-window] The message is in the peer's window now, so ours needs it, too.
             session.note_shared(message.as_bytes());
             Some(frame)
         });
@@ -217,8 +215,8 @@ impl Context<'_> {
         self.send_shared_event_below(stream, event, usize::MAX)
     }
 
-    /// The same, if fewer than `waiting_max` bytes wait for the peer. It looks the stream up once for
-    /// both.
+    /// Sends as [`Context::send_shared_event`] does, if fewer than `waiting_max` bytes wait for the peer.
+    /// One look-up of the stream serves both.
     ///
     /// # Errors
     /// As [`Context::send_event`], and [`SendError::Backpressure`].
@@ -287,12 +285,12 @@ impl Context<'_> {
     }
 
     /// Leaves a WebSocket or a tunnel unread for `pause_ms` milliseconds from now, at the most
-    /// [`Limits::pause_ms`](crate::Limits::pause_ms): for an application that cannot take more of it
-    /// at present. Its peer finds out once the buffers on the way are full. Asking again sets the time
-    /// anew; 0 reads on at once.
+    /// [`Limits::pause_ms`](crate::Limits::pause_ms). It is for an application that cannot take more
+    /// input at present. The peer notices when the buffers on the way are full. Another call sets the
+    /// time anew; with 0 the stream is read again at once.
     ///
-    /// Meanwhile nothing is heard of that stream, not even that its peer is gone, unless something is
-    /// written to it. What of a tunnel's bytes was read already is not held back.
+    /// Meanwhile the application hears nothing of that stream. Only a write would show that its peer is
+    /// gone. Bytes of a tunnel that were read already are not held back.
     pub fn pause(&mut self, stream: StreamKey, pause_ms: u64) {
         let core = &mut *self.core;
         let until = core.now + pause_ms.min(core.limits.pause_ms);
@@ -322,12 +320,13 @@ impl Context<'_> {
         open.map_or(0, |of| of.outbox.len())
     }
 
-    /// Asks for one call of [`App::on_drained`](crate::App::on_drained) once no more than
+    /// Asks for one call of [`App::on_drained`](crate::App::on_drained) when no more than
     /// [`Limits::outbox_refill_bytes`](crate::Limits::outbox_refill_bytes) wait for the peer of
-    /// `stream`: in this turn or the next if that is so already. Asking again before it came changes
-    /// nothing; after it came, something has to be written to the peer before there is another, so
-    /// that an application which has nothing to send may ask all the same. A stream that is gone or
-    /// closing is not reported.
+    /// `stream`. If that is so already, the call comes in this turn or the next.
+    ///
+    /// A second wish before the call changes nothing. After the call, another one comes only when bytes
+    /// were written to the peer in between: an application that has nothing to send may ask again
+    /// without being called in every turn. A stream that is gone or closing gets no call.
     pub fn notify_drained(&mut self, stream: StreamKey) {
         let Some(open) = find(&mut self.core.connections, stream) else { return };
         if open.stream.notify == Notify::No && open.stream.applies(life::Input::AwaitDrained) {
@@ -367,7 +366,7 @@ impl Context<'_> {
     }
 }
 
-/// Appends what stands before the bytes of `message`, which follow as they lie.
+/// Appends the frame header of `message`. The caller appends the payload by reference.
 #[cold]
 fn pass_on(
     protocol: &mut Protocol,

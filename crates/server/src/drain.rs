@@ -1,4 +1,4 @@
-//! Going away in good order.
+//! The steps of a drain, and when each is due.
 //!
 //! ```text
 //! drain()            window opens                    cut
@@ -16,16 +16,16 @@ use crate::key::StreamKey;
 use crate::state::Core;
 use crate::stream::life;
 
-/// How far a drain is; before one, nothing is due.
+/// How far a drain is. Before a drain nothing is due.
 pub(crate) struct Drain {
-    /// When accepting ends; later, when it did.
+    /// When accepting ends or ended.
     pub(crate) window_at: Time,
     /// Accepting has ended.
     pub(crate) is_open: bool,
     pub(crate) window_ms: u64,
     /// The streams to tell, in the order of telling.
     crowd: Vec<StreamKey>,
-    /// So many of them were told.
+    /// How many of them were told.
     told: usize,
     pub(crate) cut_at: Time,
 }
@@ -38,9 +38,10 @@ impl Default for Drain {
 }
 
 impl Drain {
-    /// Opens the window, in which the streams of `crowd` are told one by one. What is left `drain_ms` after it is aborted.
+    /// Opens the window, in which the streams of `crowd` are told one by one. Connections that are left
+    /// `drain_ms` after it are aborted.
     pub(crate) fn open(&mut self, mut crowd: Vec<StreamKey>, now: Time, drain_ms: u64) {
-        // Neighbours in the table came about the same time, often from the same place.
+        // Neighbours in the table often came at about the same time and from the same place.
         crowd.sort_unstable_by_key(|stream| scattered(*stream));
         (self.crowd, self.is_open, self.window_at) = (crowd, true, now);
         self.cut_at = self.cut_at.min(now + self.window_ms + drain_ms);

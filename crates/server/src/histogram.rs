@@ -1,7 +1,7 @@
-//! How long things took.
+//! Counts events by how long they took.
 
-/// How many of something took how long: a count for each of [`BOUNDS_US`](Self::BOUNDS_US) and one
-/// for what took longer, and the sum.
+/// Counts of events by how long each took. Each bound of [`BOUNDS_US`](Self::BOUNDS_US) has a count, and
+/// one more is for events above the last bound. The sum of all times stands beside them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
     counts: [u64; Self::BOUNDS_US.len() + 1],
@@ -15,14 +15,14 @@ impl Histogram {
         1_000_000, 2_500_000, 10_000_000,
     ];
 
-    /// Counts `times` things that took `us` microseconds each.
+    /// Counts `times` events that took `us` microseconds each.
     pub fn observe(&mut self, us: u64, times: u64) {
         let at = Self::BOUNDS_US.partition_point(|bound| *bound < us);
         self.counts[at] = self.counts[at].saturating_add(times);
         self.sum_us = self.sum_us.saturating_add(us.saturating_mul(times));
     }
 
-    /// Counts what another one has counted.
+    /// Adds the counts of another histogram.
     pub fn add(&mut self, other: &Self) {
         for (count, more) in self.counts.iter_mut().zip(other.counts) {
             *count = count.saturating_add(more);
@@ -30,7 +30,8 @@ impl Histogram {
         self.sum_us = self.sum_us.saturating_add(other.sum_us);
     }
 
-    /// For each bound how many took so long or less. The last one is of all, and has no bound.
+    /// For each bound, the number of events that took so long or less. The last item counts all events
+    /// and has no bound.
     pub fn cumulative(&self) -> impl Iterator<Item = (Option<u64>, u64)> + '_ {
         let bounds = Self::BOUNDS_US.iter().copied().map(Some).chain([None]);
         let sums = self.counts.iter().scan(0_u64, |sum, count| {
@@ -40,12 +41,12 @@ impl Histogram {
         bounds.zip(sums)
     }
 
-    /// How many there were.
+    /// The number of events.
     pub fn count(&self) -> u64 {
         self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// Microseconds of all together.
+    /// The sum of all times, in microseconds.
     pub const fn sum_us(&self) -> u64 {
         self.sum_us
     }

@@ -34,8 +34,8 @@ pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, key: Key, bytes: &[u
     }
 }
 
-/// Looks for a head. A request that is here in one piece is answered where it lies; for a body in
-/// chunks, or one of which something is missing, the head is put by.
+/// Looks for a head. A request that is complete and in one piece is answered from the input buffer. If
+/// the body is chunked or incomplete, the head is kept until the body is there.
 fn receive_head<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Error> {
     let Some(connection) = core.connections.get_mut(key) else { return Ok(()) };
     let peer = connection.peer;
@@ -61,7 +61,7 @@ fn receive_head<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Er
     expected.and_then(|()| receive_body(core, app, key))
 }
 
-/// Looks for the end of a body whose head was put by.
+/// Looks for the end of a body whose head was kept.
 fn receive_body<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Error> {
     let Some(connection) = core.connections.get_mut(key) else { return Ok(()) };
     let peer = connection.peer.address();
@@ -75,8 +75,8 @@ fn receive_body<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Er
     Ok(())
 }
 
-/// Gives what came behind a request, which used so many bytes of `input`, to whatever the answer has
-/// led to.
+/// Passes on the bytes behind a request, which took the first `used` bytes of `input`. They go to the
+/// next request, or to the stream that the answer opened.
 fn go_on_with<A: App>(core: &mut Core, app: &mut A, key: Key, mut input: Vec<u8>, used: usize) {
     let Some(connection) = core.connections.get_mut(key) else { return };
     let stream = connection.stream_key(key);
@@ -84,7 +84,7 @@ fn go_on_with<A: App>(core: &mut Core, app: &mut A, key: Key, mut input: Vec<u8>
     let Phase::Http1(Http1 { requests, stream: open }) = &mut connection.phase else { return };
     match (requests, open.as_ref().map(|open| &open.kind)) {
         (Some(requests), None) => {
-            // The next request's time begins with its first byte, and it is here.
+            // The time of the next request begins with its first byte, which may be here.
             requests.go_on(core.now);
             if used < input.len() {
                 requests.put_back(input, used);
@@ -94,8 +94,8 @@ fn go_on_with<A: App>(core: &mut Core, app: &mut A, key: Key, mut input: Vec<u8>
         (Some(requests), Some(Kind::Held(_))) if used < input.len() => {
             requests.put_back(input, used);
         }
-        // A client must not send before it has seen the 101 (RFC 6455 §4.1), but frames that it
-        // sent nevertheless are as good as later ones.
+        // A client must not send before it has seen the 101 (RFC 6455 §4.1). Frames that it sent
+        // nevertheless are taken like later ones.
         (_, Some(Kind::WebSocket(_))) => {
             if let Some(stream) = stream {
                 websocket::receive(core, app, stream, &mut input[used..]);
@@ -112,8 +112,8 @@ fn go_on_with<A: App>(core: &mut Core, app: &mut A, key: Key, mut input: Vec<u8>
     }
 }
 
-/// Answers with `status` in the application's words, or else a fixed text, and ends the connection:
-/// where the next request would start is not known. Nothing of the peer's bytes is repeated.
+/// Answers with `status` in the application's words, or else in a fixed text. Then it ends the connection,
+/// because the start of a next request is not known. The answer repeats no bytes of the peer.
 pub(crate) fn refuse<A: App>(core: &mut Core, app: &mut A, key: Key, status: Status, reason: &str) {
     let requests = core.connections.get_mut(key).and_then(Connection::requests);
     let Some((requests, outbox)) = requests else { return };
@@ -158,8 +158,8 @@ fn serve<A: App>(
             announce(core, app, opened, pending);
         }
     }
-    // A stream opened while the server goes away is told so at once, in its own language: a
-    // browser's EventSource takes any status but 200 for the end of all tries.
+    // A stream that opens during a drain is told at once, by the means of its kind: a browser's
+    // EventSource never tries again after a status other than 200.
     if core.draining
         && let Some(stream) = core.connections.get(key).and_then(|of| of.stream_key(key))
     {

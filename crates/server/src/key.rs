@@ -4,7 +4,7 @@ use sockeye_reactor::Key;
 
 /// Names one stream for as long as it is open, and nothing afterwards.
 ///
-/// A stream is not a socket: a connection may carry several, one after the other or at a time.
+/// A stream is not a socket: a connection may carry several streams, one after the other or together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamKey {
     pub(crate) id: StreamId,
@@ -21,7 +21,7 @@ pub(crate) struct StreamId {
 }
 
 impl StreamId {
-    /// Whether both are the same: one comparison, where `==` takes two.
+    /// Whether both are the same. It takes one comparison, and `==` takes two.
     #[inline]
     pub(crate) const fn is(self, other: Self) -> bool {
         self.joined() == other.joined()

@@ -1,6 +1,6 @@
-//! Every bound of the server, in one place.
+//! The bounds of the server that its owner may set.
 
-/// Every bound of the server: sizes in bytes, times in milliseconds.
+/// The bounds of the server that its owner may set: sizes in bytes, times in milliseconds.
 ///
 /// The defaults suit a public server with small messages. There is no "unlimited": a bound that
 /// does not matter to you can be large.
@@ -15,12 +15,13 @@ pub struct Limits {
     /// the descriptor limit, files and logs need some too.
     pub connections_max: usize,
     /// Sockets open at a time from one address. One more is closed as soon as it is accepted. An
-    /// IPv6 host has 2⁶⁴ addresses to choose from, so those that share a /64 count as one.
+    /// IPv6 host has 2⁶⁴ addresses to choose from, so all addresses of a /64 count as one.
     pub connections_per_address_max: usize,
     /// Connections accepted in one turn, so that a storm of them does not starve the others.
     pub accepts_per_turn_max: usize,
-    /// Size of the loop's one receive buffer, which is also the read budget of a connection in
-    /// one turn. Larger ones fall out of the processor's cache.
+    /// Size of the loop's one receive buffer, and so the read budget of a connection in one turn. A
+    /// larger buffer falls out of the processor's cache. The exception is a long WebSocket message: up
+    /// to 512 KiB of it are read in one turn, straight to its place.
     pub read_bytes: usize,
     /// Bounds on request heads.
     pub http: sockeye_http1::Limits,
@@ -28,9 +29,9 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// Bounds on frames, messages and fragments.
     pub websocket: sockeye_websocket::Limits,
-    /// Bytes of messages that one WebSocket may have handed to the application in one turn, a
-    /// message more or less; the rest of what was read waits for the next turn. Compressed
-    /// messages can be a thousand times what was read.
+    /// Bytes of messages that one WebSocket may hand to the application in one turn. The message that
+    /// passes this bound is still handed over; the bytes behind it wait for the next turn. Compressed
+    /// messages can be a thousand times as long as the bytes that were read.
     pub message_bytes_per_turn_max: usize,
     /// Unsent bytes above which a connection is no longer read from.
     pub outbox_pause_bytes: usize,
@@ -39,12 +40,13 @@ pub struct Limits {
     pub outbox_refill_bytes: usize,
     /// Unsent bytes above which the application's sends are refused and the connection is cut.
     pub outbox_bytes_max: usize,
-    /// Bytes read from a client whose request is held; what it sends beyond them waits in its
-    /// socket, and so does the end behind it: that the client is gone is noticed with the response.
+    /// Bytes read from a client while its request is held. Bytes beyond them wait in its socket, and so
+    /// does the end of the connection behind them. The server then notices only when it writes the
+    /// response that such a client is gone.
     pub hold_bytes_max: usize,
     /// Bytes discarded after the last word on a connection, while waiting for the peer's end.
     pub discard_bytes_max: u64,
-    /// From accept to the end of the socket's handshake, if it has one: TLS has, TCP has not.
+    /// From accept to the end of the socket's handshake, if it has one: TLS has one, TCP has none.
     pub handshake_ms: u64,
     /// From accept or the end of the handshake, or from the first byte of a later request, to its complete
     /// head.
@@ -68,17 +70,18 @@ pub struct Limits {
     pub pong_ms: u64,
     /// Silence of ours on an event stream after which a comment is sent (the standard names 15 s).
     pub heartbeat_ms: u64,
-    /// From our Close, or our last byte, to the end of the peer's stream; counted from when it was
-    /// written out.
+    /// From our Close, or our last byte, to the end of the peer's stream. It counts from the moment
+    /// when that Close or byte was written out.
     pub close_ms: u64,
     /// Longest time in which a peer takes none of the bytes that wait for it.
     pub write_stall_ms: u64,
     /// From the start of a drain to the end of accepting: the time in which a load balancer is to
-    /// notice that nobody more should come.
+    /// notice that it should send no more clients.
     pub drain_accept_ms: u64,
-    /// From there, the time over which the streams are told to go, one by one at an even rate.
+    /// From the end of accepting, the time over which the streams are told to go, one by one at an even
+    /// rate.
     pub drain_window_ms: u64,
-    /// From there to cutting what is left.
+    /// From the end of that time to the cut of the connections that are left.
     pub drain_ms: u64,
     /// The least reconnection time that event streams are sent when the server goes away. Up to as
     /// much again is added, so that the clients do not come back at once.

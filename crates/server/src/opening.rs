@@ -19,7 +19,7 @@ use crate::stream::{EventsStream, Framing, HeldRequest, Kind, Terms, Tunnel, Web
 /// A stream that was opened, and how.
 type OpenedStream<'o> = (StreamKey, Opened<'o>);
 
-/// Opens a stream of `kind`, whose beginning is in the outbox of `key`.
+/// Opens a stream of `kind`, whose first bytes are in the outbox of `key`.
 #[inline]
 fn open(core: &mut Core, key: Key, kind: Kind) -> Option<StreamKey> {
     let stream = core.begin_stream(key, kind)?;
@@ -89,7 +89,7 @@ fn refuse_upgrade<A: App>(
     core.close_gracefully(key, CloseCause::Finished);
 }
 
-/// Puts the question to the handshake in its own terms.
+/// Has the handshake decide about `head`.
 fn decide_upgrade<'b>(head: &RequestHead<'_, 'b>, upgrade: &Upgrade) -> Result<Accept<'b>, Reject> {
     let subprotocols = upgrade.subprotocols;
     let list: Vec<&str>;
@@ -125,7 +125,7 @@ const fn field(name: &'static str, value: &'static str) -> Field {
 }
 
 const EVENT_STREAM: Field = field("Content-Type", "text/event-stream");
-/// `no-transform`: a proxy that compresses also collects.
+/// `no-transform`: a proxy that compresses also collects bytes before it passes them on.
 const NO_STORE: Field = field("Cache-Control", "no-store, no-transform");
 /// nginx would collect the stream in its buffers otherwise.
 const NO_BUFFERING: Field = field("X-Accel-Buffering", "no");
@@ -138,7 +138,7 @@ pub(crate) fn event_stream(
     stream: &EventStream,
 ) -> Option<OpenedStream<'static>> {
     let connection = core.connections.get_mut(key)?;
-    // Nothing can follow a stream without end. [rfc9112:9.6-close-announced]
+    // No response can follow a stream without end. [rfc9112:9.6-close-announced]
     let response = Response::new(Status::OK).date(core.date).connection(Persistence::Close);
     let response = [EVENT_STREAM, NO_STORE, NO_BUFFERING]
         .into_iter()

@@ -5,14 +5,16 @@ use sockeye_websocket::{Assembler, Kind, Message, MessageError};
 
 /// The least memory that a message in progress is given.
 const HELD_BYTES_MIN: usize = 64;
-/// From here on a message is put together in memory that a loop keeps warm, if there is some, and
-/// is passed on where it lies.
+/// A message of this length or more is put together in memory that the loop keeps warm, if there is
+/// some. An application that sends such a message on sends it by reference.
 pub(crate) const LARGE_BYTES_MIN: usize = 32 * 1024;
 /// Memory that is kept with the spare between two messages.
 const SPARE_BYTES_MAX: usize = 2 * LARGE_BYTES_MIN;
-/// The least space that is worth a read of its own, which does not see the bytes behind the message.
+/// The least space that is worth a read straight into the message. Such a read cannot bring the bytes
+/// behind the message, so a short one would only add a system call.
 const DIRECT_BYTES_MIN: usize = 16 * 1024;
-/// Most bytes of such a read: the share of a connection in one turn, of bytes which nobody looks at.
+/// The most bytes that one such read brings. It is more than a read into the loop's buffer may bring,
+/// because the bytes of an unfinished message cost no work but the read.
 const DIRECT_BYTES_MAX: usize = 512 * 1024;
 
 /// A message that arrives in parts.
@@ -47,10 +49,11 @@ impl PartialMessage {
         self.arrived = 0;
     }
 
-    /// Takes the next part of a message that is not compressed. `missing` more bytes are announced:
-    /// memory that is warm already may be chosen by that, but whatever was announced, it grows by
-    /// what arrived, and by a quarter at least, so that copying stays linear.
-    /// [rfc6455:10.4-bytes-held]
+    /// Takes the next part of a message that is not compressed.
+    ///
+    /// The peer has announced `missing` more bytes. The announcement only chooses among buffers that
+    /// are there already. A buffer grows with the bytes that arrived, and by a quarter at the least, so
+    /// that copying stays linear. [rfc6455:10.4-bytes-held]
     pub(crate) fn append(
         &mut self,
         part: &[u8],
@@ -78,8 +81,8 @@ impl PartialMessage {
         Ok(())
     }
 
-    /// Where the next bytes of the frame in progress, of which `missing` are announced, may be read
-    /// to. There is room only in warm memory: none is made for what has not arrived.
+    /// Where to read the next bytes of the frame in progress to, of which `missing` are announced. Only
+    /// warm memory has room: no memory is made for bytes that have not arrived.
     pub(crate) fn read_space(&mut self, missing: u64) -> Option<&mut [u8]> {
         let missing = usize::try_from(missing).unwrap_or(usize::MAX).min(DIRECT_BYTES_MAX);
         let space = self.memory.get_mut(self.arrived..)?;
@@ -92,12 +95,12 @@ impl PartialMessage {
         &mut self.memory[self.arrived..][..len]
     }
 
-    /// They belong to the message.
+    /// Adds those `len` bytes to the message.
     pub(crate) fn adopt(&mut self, len: usize) {
         self.arrived += len;
     }
 
-    /// The memory of a message that is whole, and its length.
+    /// Takes the memory of a whole message, and its length.
     pub(crate) fn take(&mut self) -> (Vec<u8>, usize) {
         (core::mem::take(&mut self.memory), core::mem::take(&mut self.arrived))
     }
@@ -113,7 +116,7 @@ impl PartialMessage {
     }
 }
 
-/// Types the bytes of a whole message.
+/// Gives the bytes of a whole message their type.
 pub(crate) fn typed(kind: Kind, bytes: &[u8]) -> Result<Message<'_>, MessageError> {
     match kind {
         Kind::Binary => Ok(Message::Binary(bytes)),

@@ -4,8 +4,8 @@ use std::net::{SocketAddr, SocketAddrV6};
 
 /// A peer's address in 20 bytes instead of 32.
 ///
-/// The flow label is left out, because nobody asks for it. The scope is kept only for link-local
-/// addresses, the ones to which RFC 4291 gives one.
+/// The flow label is left out, because nothing needs it. The scope is kept for link-local addresses
+/// only, because RFC 4291 gives no other address a scope.
 #[derive(Clone, Copy)]
 pub(crate) enum Peer {
     V4 {
@@ -16,7 +16,7 @@ pub(crate) enum Peer {
         ip: [u8; 16],
         port: u16,
     },
-    /// In fe80::/64 (RFC 4291 §2.5.6), of which there is one on each link.
+    /// In fe80::/64 (RFC 4291 §2.5.6). Each link has such a network.
     LinkLocal {
         interface: [u8; 8],
         scope_id: [u8; 4],

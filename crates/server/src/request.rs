@@ -1,4 +1,4 @@
-//! What the server tells an application about a request and the stream it opened.
+//! What the server tells an application about a request, and about the stream that it opened.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -19,8 +19,8 @@ pub struct Request<'r> {
 }
 
 impl Request<'_> {
-    /// Where it comes from, as [`Limits::connections_per_address_max`](crate::Limits) counts: an
-    /// IPv4 address, in whichever form, or the network part of an IPv6 address.
+    /// The address that [`Limits::connections_per_address_max`](crate::Limits) counts: an IPv4 address,
+    /// or the network part of an IPv6 address. An IPv4 address in IPv6 form counts as the IPv4 address.
     pub fn origin(&self) -> IpAddr {
         origin(self.peer.ip())
     }

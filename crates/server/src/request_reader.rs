@@ -16,15 +16,15 @@ pub(crate) use body::whole_body;
 pub(crate) struct RequestReader {
     /// Bytes received: the head in progress, or what follows the present request.
     input: Vec<u8>,
-    /// So many bytes at the front of `input` are used. They are moved out of the way once a read,
-    /// not once a request, or a packet of many small requests would cost its square.
+    /// How many bytes at the front of `input` are used. They are removed once a read and not once a
+    /// request: otherwise the cost of many small requests in one packet would grow with their square.
     used: usize,
     head_end: HeadEnd,
     stage: Stage,
     /// When the present request's first byte came; the time of accepting for the first one.
     started: Time,
     first: bool,
-    /// Nobody has looked at `input` yet.
+    /// `input` holds bytes that were not parsed yet.
     unseen: bool,
 }
 
@@ -54,8 +54,8 @@ impl RequestReader {
         }
     }
 
-    /// Whether the connection is kept between two requests. One on which no request has come yet
-    /// is not: its first one may be on its way.
+    /// Whether the connection is kept between two requests. A connection without any request yet is
+    /// not: its first one may be on its way.
     pub(crate) fn is_kept(&self) -> bool {
         self.is_idle() && !self.first
     }
@@ -88,13 +88,13 @@ impl RequestReader {
         }
     }
 
-    /// Whether bytes are here that nobody has looked at: pipelined requests, served in order, one
-    /// a turn, so that no connection keeps the others waiting. [rfc9112:9.3.2-in-order]
+    /// Whether pipelined requests wait here. They are served in order, one a turn, so that no
+    /// connection keeps the others waiting. [rfc9112:9.3.2-in-order]
     pub(crate) fn has_leftover(&self) -> bool {
         self.unseen && self.used < self.input.len()
     }
 
-    /// The clocks start afresh: the peer was not read from, or was busy with what it asked for.
+    /// The clocks start afresh: the peer was not read from, or was busy taking earlier answers.
     pub(crate) fn restart(&mut self, now: Time) {
         self.started = now;
         if let Stage::Body(pending) = &mut self.stage {
@@ -113,7 +113,7 @@ impl RequestReader {
         self.input.extend_from_slice(bytes);
     }
 
-    /// The present request is answered: what came behind it is to be looked at.
+    /// The present request is answered: the bytes behind it come next.
     pub(crate) fn go_on(&mut self, now: Time) {
         (self.started, self.unseen) = (now, true);
     }
@@ -152,7 +152,7 @@ impl RequestReader {
         Ok(found)
     }
 
-    /// Waits for a body whose head is here; `alone`: nothing of the body has come with it.
+    /// Waits for a body whose head is here. `alone` says that no byte of the body has come with it.
     pub(crate) fn expect_body(
         &mut self,
         (head, bytes): (&RequestHead<'_, '_>, &[u8]),

@@ -60,10 +60,10 @@ pub(crate) fn respond(
         requests.go_on(core.now);
     }
     if half_closed {
-        // The client's end is read once more, behind what it sent before: that is answered, too.
+        // The client's end is read again, behind requests that it sent before: they are answered, too.
         connection.readiness.assume_readable();
     }
-    // The client was waiting for us: its time between two requests begins now.
+    // The client has waited for the server, so its time between two requests begins now.
     connection.note_heard(core.now);
     // [server:hold-headers]
     write_reply(core, key, terms, reply, &headers);

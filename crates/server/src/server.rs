@@ -40,7 +40,7 @@ pub struct Server<N: Net, A> {
     fired: Vec<(Key, Time)>,
     /// No connection is accepted before this.
     accept_from: Time,
-    /// Connections by where they come from.
+    /// Counts connections by address.
     addresses: Quota,
     pub(crate) drain: Drain,
 }
@@ -76,14 +76,14 @@ impl<N: Net, A: App> Server<N, A> {
     /// Waits for work, at the most for `wait_max` (`None`: until there is some), and does it.
     ///
     /// # Errors
-    /// Only where the poller itself is broken. What happens on one connection ends that
-    /// connection and no other.
+    /// Only if the poller itself is broken. A failure on one connection ends that connection and no
+    /// other.
     pub fn turn(&mut self, wait_max: Option<Duration>) -> io::Result<()> {
         let wait = self.wait(wait_max);
         self.net.poll(wait, &mut self.ready)?;
         let began_us = self.net.now_us();
         let now = Time::from_millis(began_us / 1_000);
-        // The calendar is as fine as the time of a turn needs.
+        // The calendar is read only when the millisecond has changed.
         if now > self.core.now {
             self.core.tick(now, self.net.unix_seconds());
         }
@@ -121,16 +121,16 @@ impl<N: Net, A: App> Server<N, A> {
         &self.core.closes
     }
 
-    /// The bounds from now on. What was measured by the former ones stays as it is: an open
-    /// connection meets the new ones as it goes on. [`Limits::read_bytes`] stays as it was.
+    /// Sets the bounds that hold from now on. A deadline that is armed stays as it is; an open connection
+    /// meets the new bounds as it goes on. [`Limits::read_bytes`] stays as it was.
     pub fn set_limits(&mut self, limits: Limits) {
         let read_bytes = self.core.limits.read_bytes;
         self.core.limits = limits;
         self.core.limits.read_bytes = read_bytes;
     }
 
-    /// Lets the application do something between two turns. What it sends leaves with the next
-    /// one, which then does not wait.
+    /// Lets the application do something between two turns. Bytes that it sends leave in the next turn,
+    /// which then does not wait.
     pub fn with_app<R>(&mut self, visit: impl FnOnce(&mut A, &mut Context<'_>) -> R) -> R {
         self.core.tick(self.net.now(), self.net.unix_seconds());
         visit(&mut self.app, &mut Context { core: &mut self.core })
@@ -211,8 +211,8 @@ impl<N: Net, A: App> Server<N, A> {
             match self.net.accept() {
                 Ok(Some(accepted)) => self.admit(accepted),
                 Ok(None) => return,
-                // Out of descriptors or memory: what is open stays open, and the backlog waits
-                // until something has been closed, or a moment has passed.
+                // Out of descriptors or memory: open connections stay open, and the backlog waits
+                // until one of them closes, or ACCEPT_REST_MS have passed.
                 Err(_) => return self.rest_accepting(),
             }
         }
@@ -260,7 +260,7 @@ impl<N: Net, A: App> Server<N, A> {
             self.app.on_timer(&mut context);
         }
         self.app.on_turn(&mut context);
-        // An application that asks again from within is told in the next turn.
+        // A wish that the application makes inside `on_drained` is served in the next turn.
         let mut drained = core::mem::take(&mut context.core.drained);
         for stream in drained.drain(..) {
             if context.core.take_notice(stream) {
@@ -269,7 +269,7 @@ impl<N: Net, A: App> Server<N, A> {
         }
         drained.append(&mut context.core.drained);
         context.core.drained = drained;
-        // An application that hears of a close may close others: their closes follow here.
+        // The application may close other streams inside `on_close`; their closes follow here.
         while !context.core.closed.is_empty() {
             for (stream, cause) in core::mem::take(&mut context.core.closed) {
                 self.app.on_close(stream, cause, &mut context);

@@ -12,8 +12,8 @@ use sockeye_websocket::{Compression, Config, Connection as Protocol, Kind, Limit
 
 /// A WebSocket message for many streams: [`Context::send_shared`](crate::Context::send_shared).
 ///
-/// Its frame is made once, and once more for each size of compression window that a recipient has.
-/// A clone is the same message and costs a counter. All recipients' outboxes refer to one
+/// Its plain frame is made with it. A compressed frame is made for each size of window that a recipient
+/// has, when the first such recipient gets the message. A clone is the same message and costs a counter. All recipients' outboxes refer to one
 /// allocation, unless the frame is short and joins others that wait.
 #[derive(Clone)]
 pub struct SharedMessage(Rc<MessageForms>);
@@ -87,7 +87,7 @@ impl fmt::Debug for SharedMessage {
     }
 }
 
-/// A server's end on which nothing happened yet: its frames are those of every other.
+/// A fresh server's end of a WebSocket. Frames of a server have no mask, so they suit every connection.
 fn encoder() -> Protocol {
     let compression = Compression::PerMessageDeflate;
     Protocol::server(&Config { limits: Limits::default(), compression })
@@ -95,8 +95,7 @@ fn encoder() -> Protocol {
 
 /// An event for many streams: [`Context::send_shared_event`](crate::Context::send_shared_event).
 ///
-/// It is encoded once, and each form that a version of HTTP asks for is made once, when it is asked
-/// for. A clone is the same event and costs a counter. All recipients' outboxes refer to one
+/// It is encoded once. Each form that a version of HTTP needs is made once, when it is first needed. A clone is the same event and costs a counter. All recipients' outboxes refer to one
 /// allocation, unless the event is short and joins others that wait.
 #[derive(Clone)]
 pub struct SharedEvent(Rc<EventForms>);
@@ -107,7 +106,7 @@ struct EventForms {
     block_len: usize,
     /// The block as one chunk: what HTTP/1.1 clients get.
     chunk: OnceCell<Shared>,
-    /// The block by itself, where nothing or another layer frames it.
+    /// The block by itself, for HTTP/1.0, or if another layer frames it.
     block: OnceCell<Shared>,
 }
 

@@ -15,7 +15,7 @@ use crate::partial_message::PartialMessage;
 use crate::stats::Stats;
 use crate::stream::{Kind, Notify, Stream, life as stream_life};
 
-/// All that connections share, and all that a [`Context`](crate::Context) may touch.
+/// The state that connections share, and that a [`Context`](crate::Context) may change.
 pub(crate) struct Core {
     pub(crate) connections: Slab<Connection>,
     pub(crate) ids: StreamIds,
@@ -30,20 +30,20 @@ pub(crate) struct Core {
     pub(crate) unix_seconds: u64,
     /// Connections whose outbox changed since the last flush.
     pub(crate) dirty: Vec<Key>,
-    /// Connections to visit in the next turn though the poller will not name them.
+    /// Connections to visit in the next turn although the poller will not report them.
     pub(crate) again: ReadyList,
-    /// Bytes that were read of streams and have to wait for the next turn. Few streams have some.
+    /// Bytes of streams that were read and wait for the next turn. Few streams have such bytes.
     pub(crate) leftovers: HashMap<StreamKey, Leftover>,
     /// Connections to take down at the end of the turn.
     pub(crate) gone: Vec<Key>,
-    /// Streams that are over and of which the application has not heard yet.
+    /// Streams that are over, and whose end the application has not heard yet.
     pub(crate) closed: Vec<(StreamKey, CloseCause)>,
     /// Streams whose outbox has drained and whose application wants to know.
     pub(crate) drained: Vec<StreamKey>,
     /// Memory for a message in parts, kept warm.
     pub(crate) spare: Option<Box<PartialMessage>>,
-    /// The large message that the application is looking at: an application that sends it on sends
-    /// it where it lies.
+    /// The large message that the application is looking at. If the application sends it on, the outbox
+    /// refers to it.
     pub(crate) delivered: Option<PooledBytes>,
     /// Memory for compressed messages on their way out.
     pub(crate) scratch: Vec<u8>,
@@ -53,7 +53,7 @@ pub(crate) struct Core {
 /// Bytes that were read and not used yet.
 pub(crate) struct Leftover {
     pub(crate) bytes: Vec<u8>,
-    /// So many of them are used.
+    /// How many of them are used.
     pub(crate) used: usize,
 }
 
@@ -127,7 +127,7 @@ impl Core {
         self.end_stream(stream, stream_life::Input::Abort, cause);
     }
 
-    /// The one place at which the end of a stream ends its connection. HTTP/1.1 wants it: a WebSocket
+    /// Ends the connection because its stream ends; no other place does. HTTP/1.1 wants it: a WebSocket
     /// or a tunnel has taken the connection over, and an event stream ends with it (RFC 9112 §6.3).
     /// A held request that is answered does not come here.
     fn end_stream(&mut self, stream: StreamKey, ending: stream_life::Input, cause: CloseCause) {
@@ -186,8 +186,8 @@ impl Core {
         self.abort_stream(stream, CloseCause::Overflow);
     }
 
-    /// Lists `stream` for [`App::on_drained`](crate::App::on_drained) if that is waited for and the
-    /// outbox has fallen far enough. [server:drained-once]
+    /// Lists `stream` for [`App::on_drained`](crate::App::on_drained) if the application waits for it and
+    /// the outbox has fallen far enough. [server:drained-once]
     pub(crate) fn notice_drained(&mut self, stream: StreamKey) {
         let Some(open) = find(&mut self.connections, stream) else { return };
         if open.stream.notify != Notify::Waiting {
@@ -254,13 +254,11 @@ impl Core {
         self.abort(key, CloseCause::Overflow);
     }
 
-    /// A visit is over: lists what waits, halts the connection if it may not ask for more, lists it
-    /// for another visit if there is more to hear, and arms its timer.
+    /// Ends a visit: lists the connection for the flush if bytes wait, for another visit if input waits,
+    /// and arms its timer. Returns how many bytes wait for the flush.
     ///
-    /// A peer that does not take what it asked for may not ask for more.
-    /// [rfc6455:10.4-bounded-output]
-    ///
-    /// Returns how many bytes wait for the flush.
+    /// If too many bytes wait, the connection is not read from: a peer that does not take its answers
+    /// may not ask for more. [rfc6455:10.4-bounded-output]
     pub(crate) fn after_visit(&mut self, key: Key) -> usize {
         let Some(connection) = self.connections.get_mut(key) else { return 0 };
         let waiting = connection.settle(key, &mut self.pool, &mut self.dirty);
@@ -283,8 +281,8 @@ impl Core {
         waiting
     }
 
-    /// Nothing more will be said on `key` than what its outbox holds (RFC 6455 §7.1.1, and the same
-    /// for HTTP): flush, end our direction, wait for the peer's end within bounds.
+    /// Closes `key` once its outbox is written: flush, end our direction, wait for the peer's end within
+    /// bounds (RFC 6455 §7.1.1, and the same for HTTP).
     pub(crate) fn close_gracefully(&mut self, key: Key, cause: CloseCause) {
         self.step(key, connection_life::Input::Close, cause);
     }
@@ -294,22 +292,22 @@ impl Core {
         self.step(key, connection_life::Input::Abort, cause);
     }
 
-    /// The peer sends nothing more, and nothing more is to be said: a request in progress stays
-    /// incomplete, an answer on its way is still delivered.
+    /// Closes `key` because the peer has ended its direction. A request in progress stays incomplete; an
+    /// answer on its way is still delivered.
     pub(crate) fn peer_ended(&mut self, key: Key) {
         self.close_gracefully(key, CloseCause::Ended);
         self.step(key, connection_life::Input::PeerEnds, CloseCause::Ended);
     }
 
-    /// Carries out what the life of a connection decides about `input`: a connection that leaves
-    /// `Open` carries nothing from here on, and a stream on it is over for `cause`.
+    /// Carries out the decision of the table about `input`. A connection that leaves `Open` carries
+    /// nothing from here on, and a stream on it is over for `cause`.
     fn step(&mut self, key: Key, input: connection_life::Input, cause: CloseCause) {
         let Some(connection) = self.connections.get(key) else { return };
         let (state, action) = connection_life::step(connection.life(), input);
         let is_last = match action {
             connection_life::Action::Flush => false,
             connection_life::Action::Remove => true,
-            // The flush itself ends our direction, and what the connection carries was asked.
+            // `server/out.rs` ends our direction, and `server/input.rs` has asked the request or stream.
             connection_life::Action::ShutDown
             | connection_life::Action::Ask
             | connection_life::Action::Ignore => return,

@@ -15,12 +15,12 @@ pub struct Stats {
     pub closed: u64,
     /// Times accepting was paused: out of descriptors, or at `connections_max`.
     pub accept_pauses: u64,
-    /// Connections closed as soon as they were accepted, because as many as may be were open from
-    /// their address; they count neither as accepted nor as closed.
+    /// Connections closed as soon as they were accepted, because their address was at
+    /// `connections_per_address_max`. They count neither as accepted nor as closed.
     pub crowded_out: u64,
-    /// RequestReader that arrived whole, and were put to the application.
+    /// Requests that arrived whole and went to the application.
     pub requests: u64,
-    /// RequestReader answered with a status of 400 or above.
+    /// Requests answered with a status of 400 or above.
     pub refused: u64,
     /// WebSockets opened.
     pub websockets_opened: u64,
@@ -30,7 +30,7 @@ pub struct Stats {
     pub event_streams_opened: u64,
     /// Event streams closed.
     pub event_streams_closed: u64,
-    /// RequestReader held.
+    /// Requests held.
     pub holds_opened: u64,
     /// Held requests that were answered, or whose client went away.
     pub holds_closed: u64,
@@ -56,8 +56,8 @@ pub struct Stats {
     pub overflows: u64,
     /// Times a connection was not read from because its outbox was over the mark.
     pub read_pauses: u64,
-    /// How long turns took, from the end of the wait until all outboxes were flushed: as long as
-    /// everybody else had to wait.
+    /// How long turns took, from the end of the wait until all outboxes were flushed. A connection
+    /// that becomes ready meanwhile waits that long.
     pub turns: Histogram,
 }
 

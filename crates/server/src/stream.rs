@@ -35,7 +35,7 @@ pub(crate) struct Stream {
     code: CloseCode,
     /// Whether the application wants to hear that the outbox has drained.
     pub(crate) notify: Notify,
-    /// The application was told that it has, and nothing was written to the peer since.
+    /// The application was told that the outbox has drained, and nothing was written to the peer since.
     pub(crate) told_drained: bool,
     /// The server drains, and the application was told that the stream's turn has come.
     pub(crate) dismissed: bool,
@@ -97,7 +97,7 @@ impl Stream {
         if self.is_closed { Some(self.code) } else { None }
     }
 
-    /// Notes that the application closed the stream with `code`. Nobody pauses it any more.
+    /// Notes that the application closed the stream with `code`, and ends a pause.
     pub(crate) const fn note_closed(&mut self, code: CloseCode) {
         (self.is_closed, self.code, self.paused) = (true, code, Time::NEVER);
     }
@@ -108,7 +108,7 @@ impl Stream {
         matches!(life::step(self.life(), input), (_, Action::Apply))
     }
 
-    /// Whether the application may pause the stream now. Nothing is read of the other kinds.
+    /// Whether the application may pause the stream now. Kinds without input have no pause.
     pub(crate) const fn can_pause(&self) -> bool {
         match self.kind {
             Kind::WebSocket(_) | Kind::Tunnel(_) => self.applies(Input::Pause),
@@ -116,8 +116,8 @@ impl Stream {
         }
     }
 
-    /// Whether input of the stream can make us say more. If not, reading it costs the peer's silence
-    /// nothing, and may bring its end.
+    /// Whether the server may answer input of the stream. If not, the stream is read even under
+    /// backpressure: its input adds no output, and the peer's end may be behind it.
     #[inline]
     pub(crate) const fn may_answer(&self) -> bool {
         match self.kind {
@@ -127,7 +127,7 @@ impl Stream {
         }
     }
 
-    /// Whether something is to be done once the outbox is empty: usually nothing.
+    /// Whether the stream has work for the moment at which the outbox is empty. Usually it has none.
     #[inline]
     pub(crate) fn awaits_flush(&self) -> bool {
         let owes_reply = match &self.kind {
@@ -137,7 +137,7 @@ impl Stream {
         owes_reply || self.notify == Notify::Waiting
     }
 
-    /// Where the next bytes may be read to, if they are the message in progress and nothing else.
+    /// Where to read the next bytes to, if they belong to the message in progress and to nothing else.
     #[inline]
     pub(crate) fn direct(&mut self) -> Option<&mut [u8]> {
         match &mut self.kind {

@@ -14,8 +14,8 @@ use crate::state::Core;
 use crate::stream::{Due, Kind};
 use crate::{http, responses, websocket};
 
-/// The wheel named `key`, armed for `at`: does what is due, or arms for the moment to which activity
-/// has moved the deadline.
+/// Does what is due on `key`, whose timer was armed for `at`. If activity has moved the deadline, it arms
+/// the timer for that later moment.
 pub(crate) fn fire<A: App>(core: &mut Core, app: &mut A, key: Key, at: Time) {
     let Some(connection) = core.connections.get_mut(key) else { return };
     if !connection.timer.fire(at) {
@@ -25,7 +25,7 @@ pub(crate) fn fire<A: App>(core: &mut Core, app: &mut A, key: Key, at: Time) {
     if deadline <= core.now {
         match (due, connection.stream_key(key)) {
             (Due::GiveUp(deadline), _) => give_up(core, app, key, deadline),
-            // This turn's flush will tell.
+            // The flush of this turn shows whether the peer takes something.
             (Due::LastWrite, _) => return try_write(core, key),
             (Due::Ping, Some(stream)) => websocket::ping(core, stream),
             (Due::Heartbeat, Some(stream)) => heartbeat(core, app, stream),
@@ -36,18 +36,19 @@ pub(crate) fn fire<A: App>(core: &mut Core, app: &mut A, key: Key, at: Time) {
     core.arm(key);
 }
 
-/// Lists `key` for a write although the poller did not name it: it does so only once a good part of
-/// the socket's buffer is free, which takes a slow reader longer than any deadline.
+/// Lists `key` for a write, although the poller did not report it as writable. The poller does that only
+/// when a good part of the socket's buffer is free, and a slow reader may need longer than the deadline
+/// for that.
 fn try_write(core: &mut Core, key: Key) {
     let Some(connection) = core.connections.get_mut(key) else { return };
     connection.readiness.assume_writable();
     core.mark_dirty(key);
 }
 
-/// `deadline` has passed on `key`, or on the stream that it carries.
+/// Ends the connection `key`, or the stream that it carries, because `deadline` has passed.
 pub(crate) fn give_up<A: App>(core: &mut Core, app: &mut A, key: Key, deadline: Deadline) {
     let cause = CloseCause::Timeout(deadline);
-    // No fault of the peer's: the connection simply is not kept any longer.
+    // The peer did nothing wrong: the connection is not kept any longer.
     // [rfc9112:9.5-idle-close]
     if deadline == Deadline::KeepAlive {
         return core.close_gracefully(key, cause);
@@ -84,21 +85,22 @@ pub(crate) fn give_up<A: App>(core: &mut Core, app: &mut A, key: Key, deadline: 
     }
 }
 
-/// Answers a held request that there is no answer, in the application's words.
+/// Answers a held request with 503 in the application's words, because its time is over.
 fn time_out_held<A: App>(core: &mut Core, app: &mut A, stream: StreamKey) {
     let (status, reason) = (Status::SERVICE_UNAVAILABLE, "there was no answer in time");
     let wording = app.refusal(&Refused { status, reason, head: None, stream: Some(stream) });
     responses::give_up(core, stream, wording, CloseCause::Timeout(Deadline::Hold));
 }
 
-/// HTML 9.2.7: proxies drop what is silent. [html:9.2.7-heartbeat]
+/// Has the application send a sign of life, because proxies drop silent streams (HTML 9.2.7).
+/// [html:9.2.7-heartbeat]
 fn heartbeat<A: App>(core: &mut Core, app: &mut A, key: StreamKey) {
     let now = core.now;
     let Some(OpenStream { stream, outbox, .. }) = find(&mut core.connections, key) else { return };
     let Kind::Events(events) = &mut stream.kind else { return };
-    // The next one is due after another silence, whatever the application makes of this one.
+    // The next heartbeat is due after another silence, whatever the application does in this one.
     events.wrote = now;
-    // Bytes that wait already are sign of life enough, once the peer reads them.
+    // Bytes that wait already are a sign of life, once the peer reads them.
     if outbox.is_empty() {
         app.on_heartbeat(key, &mut Context { core });
     }

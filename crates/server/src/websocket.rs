@@ -25,7 +25,7 @@ fn websocket(
     }
 }
 
-/// Takes in bytes for `stream`, of which none wait.
+/// Takes in bytes for `stream`, for which no earlier bytes wait.
 pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, stream: StreamKey, bytes: &mut [u8]) {
     let rest = converse(core, app, stream, bytes);
     if !rest.is_empty() {
@@ -33,7 +33,7 @@ pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, stream: StreamKey, b
     }
 }
 
-/// Goes on with the bytes that had to wait.
+/// Takes in the bytes of `stream` that had to wait.
 pub(crate) fn go_on<A: App>(core: &mut Core, app: &mut A, stream: StreamKey) {
     let Some(open) = find(&mut core.connections, stream) else { return };
     open.stream.has_leftover = false;
@@ -52,8 +52,8 @@ fn keep_leftover(core: &mut Core, stream: StreamKey, leftover: Leftover) {
     core.leftovers.insert(stream, leftover);
 }
 
-/// Takes in bytes until they or the turn's share are used up, or until more waits for the peer than
-/// it may leave unread. Returns the bytes that are left.
+/// Takes in bytes until they or the turn's share are used up, or until too many bytes wait for the
+/// peer. Returns the bytes that are left.
 fn converse<'b, A: App>(
     core: &mut Core,
     app: &mut A,
@@ -98,14 +98,14 @@ fn converse<'b, A: App>(
     input
 }
 
-/// The peer broke a rule. The Close that says so is in the outbox; what else it sent is discarded
-/// unread. [rfc6455:7.1.7-close-then-end]
+/// Ends a WebSocket whose peer broke a rule. The Close that says so is in the outbox; further input is
+/// discarded unread. [rfc6455:7.1.7-close-then-end]
 fn fail(core: &mut Core, stream: StreamKey, error: ProtocolError) {
     core.stats.protocol_errors += 1;
     core.finish_stream(stream, CloseCause::Failed(error));
 }
 
-/// The outbox is empty: a pong that found it full goes now.
+/// Sends a pong that had to wait while the outbox was full. The outbox is empty now.
 pub(crate) fn flush_replies(core: &mut Core, stream: StreamKey) {
     let Some((websocket, outbox)) = websocket(&mut core.connections, stream) else { return };
     if websocket.protocol.owes_reply() {
@@ -125,12 +125,12 @@ pub(crate) fn ping(core: &mut Core, stream: StreamKey) {
     }
 }
 
-/// What a compressed message costs at the least, in bytes of the turn's share: the inflater is
+/// The least that a compressed message takes of the turn's share, in bytes: the inflater is
 /// primed with up to 32 KiB for it, however small it is.
 const INFLATE_COST: usize = 2048;
 
-/// Takes in a part of a message that did not come whole, or came compressed; gives what the
-/// message that became whole with it takes of the turn's share.
+/// Takes in a part of a message that did not come whole, or came compressed. If the message is whole
+/// now, returns how much of the turn's share it takes.
 fn receive_piece<A: App>(
     core: &mut Core,
     app: &mut A,
@@ -138,8 +138,8 @@ fn receive_piece<A: App>(
     piece: Piece<'_>,
 ) -> usize {
     let Some((websocket, _)) = websocket(&mut core.connections, stream) else { return 0 };
-    // It is taken out of the stream, so that the application may send on this very stream, and even
-    // close it, while it looks at the message.
+    // The partial message is taken out of the stream, so that the application may send on this very
+    // stream, and even close it, while it looks at the message.
     let held = websocket.partial.take().or_else(|| core.spare.take());
     let mut partial = held.unwrap_or_else(|| Box::new(PartialMessage::new()));
     if piece.first {
@@ -162,7 +162,7 @@ fn receive_piece<A: App>(
     }
 }
 
-/// The same of a compressed one.
+/// Takes in a part of a compressed message.
 fn receive_compressed<A: App>(
     core: &mut Core,
     app: &mut A,
@@ -197,7 +197,7 @@ fn receive_compressed<A: App>(
     }
 }
 
-/// Hands over a message that has become whole; gives its length.
+/// Hands a message that has become whole to the application. Returns its length.
 fn deliver<A: App>(
     core: &mut Core,
     app: &mut A,
@@ -265,7 +265,7 @@ pub(crate) fn receive_direct<A: App>(core: &mut Core, app: &mut A, stream: Strea
                 websocket.partial = Some(partial);
             }
         }
-        // Our Close is sent: what comes is checked and forgotten.
+        // Our Close is sent: input is checked and dropped.
         Ok(_) => websocket.partial = Some(partial),
         Err(error) => fail(core, stream, error),
     }
@@ -279,8 +279,8 @@ pub(crate) fn refuse(core: &mut Core, stream: StreamKey, code: CloseCode) {
     core.finish_stream(stream, CloseCause::Refused(code));
 }
 
-/// The peer will send nothing more. What waits for it is still delivered: it may have ended only its
-/// own direction.
+/// Ends a WebSocket whose peer will send nothing more. Bytes that wait are still delivered, because the
+/// peer may have ended only its own direction.
 pub(crate) fn receive_end(core: &mut Core, stream: StreamKey) {
     let Some(open) = find(&mut core.connections, stream) else { return };
     if let Kind::WebSocket(websocket) = &mut open.stream.kind {

@@ -8,9 +8,9 @@
 pub(crate) enum State {
     /// The connection carries requests and streams.
     Open,
-    /// Nothing more will be said than what the outbox holds. Input is discarded.
+    /// The bytes in the outbox are the last ones. Input is discarded.
     Closing,
-    /// The peer has ended its direction. The connection goes with the last byte of the outbox.
+    /// The peer has ended its direction. The connection ends with the last byte of the outbox.
     Ending,
     /// Everything is written and our direction has ended. Input is discarded until the peer ends its
     /// own.
@@ -22,7 +22,7 @@ pub(crate) enum State {
 /// What can happen to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
-    /// Everything is said.
+    /// The last byte is in the outbox.
     Close,
     /// The peer has ended its direction.
     PeerEnds,
@@ -35,7 +35,7 @@ pub(crate) enum Input {
 /// What the server does about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Let the request or the stream decide that the connection carries.
+    /// Let the request or the stream on the connection decide.
     Ask,
     /// Write out what waits.
     Flush,
@@ -74,7 +74,7 @@ pub(crate) const fn step(state: State, input: Input) -> (State, Action) {
         },
         State::Lingering => match input {
             Input::Close | Input::Flushed => (State::Lingering, Action::Ignore),
-            // The socket may still hold a farewell of its own.
+            // The socket may still hold a last record of its own.
             Input::PeerEnds => (State::Ending, Action::Flush),
             Input::Abort => (State::Gone, Action::Remove),
         },

@@ -1,9 +1,9 @@
-//! The body of a request, in one piece with its head or bit by bit.
+//! The body of a request, which comes in one piece with its head or in parts.
 
 use sockeye_http1::{BodyFraming, Error, chunked};
 use sockeye_reactor::Time;
 
-/// A request of which the head is here, and the body is not.
+/// A request whose head is complete and whose body is not.
 pub(crate) struct Pending {
     pub(crate) head: Vec<u8>,
     pub(crate) body: Vec<u8>,
@@ -21,8 +21,8 @@ impl Pending {
         Self { head: head.to_vec(), body: Vec::new(), rest, since: now }
     }
 
-    /// Takes what belongs to the body off `input`; true once the body is complete. No more is
-    /// ever held than has arrived.
+    /// Takes the bytes of the body off `input`. Returns true once the body is complete. It holds no more
+    /// memory than for bytes that have arrived.
     pub(crate) fn take(&mut self, input: &mut &[u8], bytes_max: usize) -> Result<bool, Error> {
         match &mut self.rest {
             Rest::Bytes(rest) => {
@@ -57,7 +57,7 @@ enum Rest {
     Chunks(chunked::Decoder),
 }
 
-/// The body of a request, if it is all here in one piece, which no chunks are, and within the bound.
+/// The body of a request, if it is complete, in one piece (so not chunked) and within the bound.
 pub(crate) fn whole_body(framing: BodyFraming, rest: &[u8], bytes_max: usize) -> Option<&[u8]> {
     let len = match framing {
         BodyFraming::None => 0,

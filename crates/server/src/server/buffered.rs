@@ -1,4 +1,5 @@
-//! Sockets that hold bytes, for example below TLS: see [`Socket`]. For others none of this is compiled.
+//! Handles sockets that hold bytes, such as TLS: see [`Socket`]. For plain sockets none of this is
+//! compiled.
 
 use sockeye_reactor::{Key, Net, Socket};
 
@@ -20,7 +21,8 @@ impl<N: Net, A: App> Server<N, A> {
         self.note_held(key);
     }
 
-    /// Goes on with the handshake of `key`. True: there is none, or it is over, and data can be read.
+    /// Goes on with the handshake of `key`. Returns true if there is none or it is over, so that data can
+    /// be read.
     /// [server:handshake-first]
     pub(super) fn shake_hands(&mut self, key: Key) -> bool {
         let core = &mut self.core;
@@ -46,7 +48,7 @@ impl<N: Net, A: App> Server<N, A> {
                 core.abort(key, CloseCause::Transport);
                 return false;
             }
-            // The request's time begins now, and that of output that the handshake has left.
+            // The time of the request begins now, and so does that of output which the handshake left.
             connection.caught_up(core.now, &core.limits);
             connection.readiness.assume_writable();
             core.arm(key);
@@ -55,8 +57,8 @@ impl<N: Net, A: App> Server<N, A> {
         is_over
     }
 
-    /// Takes note of the output that the socket holds, which a read or a handshake may have made or sent,
-    /// and lists `key` for the next flush. Tells whether there is any. [server:held-output]
+    /// Notes how much output the socket holds, and lists `key` for the next flush. A read or a handshake
+    /// may have made or sent some. Returns whether there is any. [server:held-output]
     pub(super) fn note_held(&mut self, key: Key) -> bool {
         let core = &mut self.core;
         let Some(connection) = core.connections.get_mut(key) else { return false };

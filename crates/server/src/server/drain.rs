@@ -18,14 +18,14 @@ const BACKLOG_MAX: usize = 4096;
 impl<N: Net, A: App> Server<N, A> {
     /// Begins to go away, in three steps.
     ///
-    /// For [`Limits::drain_accept_ms`](crate::Limits::drain_accept_ms) everything goes on, so that
-    /// whoever sends clients here can notice; but responses end their connections, and a stream that
-    /// is opened is told at once. Then what waits in the backlog is accepted, the listening socket
-    /// closed, kept connections are ended, and over
-    /// [`Limits::drain_window_ms`](crate::Limits::drain_window_ms) the streams are told one by one,
-    /// at an even rate and in scattered order: [`App::on_goodbye`]. RequestReader under way are answered
-    /// and then their connections ended. What is left
-    /// [`Limits::drain_ms`](crate::Limits::drain_ms) later is cut.
+    /// 1. For [`Limits::drain_accept_ms`](crate::Limits::drain_accept_ms) the server still accepts, so
+    ///    that a load balancer can notice. Each response ends its connection, and a stream that opens
+    ///    is told at once.
+    /// 2. The server accepts the connections in the backlog, closes the listening socket, and ends kept
+    ///    connections. Over [`Limits::drain_window_ms`](crate::Limits::drain_window_ms) it tells the
+    ///    streams one by one, at an even rate and in scattered order: [`App::on_goodbye`]. Requests
+    ///    under way are answered, and then their connections end.
+    /// 3. [`Limits::drain_ms`](crate::Limits::drain_ms) later it cuts the connections that are left.
     ///
     /// Calling it again changes nothing.
     pub fn drain(&mut self) {
@@ -58,12 +58,13 @@ impl<N: Net, A: App> Server<N, A> {
         self.core.draining
     }
 
-    /// Whether a drain has come to where nobody is accepted any more, and streams are told to go.
+    /// Whether a drain has reached its second step: no connection is accepted any more, and streams
+    /// are told to go.
     pub const fn is_closing(&self) -> bool {
         self.drain.is_open
     }
 
-    /// Whether a drain has begun, nobody is accepted any more, every connection is gone, and the
+    /// Whether a drain is over: no connection is accepted any more, every connection is gone, and the
     /// application has heard of it.
     pub fn is_drained(&self) -> bool {
         self.drain.is_open && self.core.connections.is_empty() && self.core.closed.is_empty()
@@ -99,7 +100,7 @@ impl<N: Net, A: App> Server<N, A> {
             if self.core.connections.len() >= self.core.limits.connections_max {
                 break;
             }
-            // Without descriptors nothing more can be done for them.
+            // Out of descriptors: the rest of the backlog cannot be served.
             let Ok(Some(accepted)) = self.net.accept() else { break };
             self.admit(accepted);
         }

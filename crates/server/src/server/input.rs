@@ -1,4 +1,4 @@
-//! Input: one read of each connection that has some, and whom the bytes go to.
+//! Input: one read of each connection that has some, and the recipient of the bytes.
 
 use std::io::ErrorKind;
 
@@ -15,21 +15,21 @@ use crate::state::Core;
 use crate::stream::Kind;
 use crate::{http, websocket};
 
-/// Whom the bytes of a connection are for.
+/// The recipient of the bytes of a connection.
 #[derive(Clone, Copy)]
 enum Recipient {
     /// The next request.
     Requests,
     WebSocket(StreamKey),
     Tunnel(StreamKey),
-    /// Nobody: they are kept for later, or discarded.
+    /// None: the bytes are kept for later, or discarded.
     Nobody,
-    /// Nobody, and more was discarded than may be.
+    /// None, and more bytes were discarded than `discard_bytes_max`.
     Excess,
 }
 
 impl<N: Net, A: App> Server<N, A> {
-    /// Visits every connection that the poller named, and those left over from the last turn.
+    /// Visits every connection that the poller reported, and those left over from the last turn.
     pub(super) fn read(&mut self) {
         let mut visits = core::mem::take(&mut self.visits);
         self.core.again.take(&mut visits);
@@ -44,8 +44,8 @@ impl<N: Net, A: App> Server<N, A> {
         self.visits = visits;
     }
 
-    /// One read of one connection, or a look at what is left of an earlier one. The poller named it
-    /// as `ready`, or it was listed for another visit.
+    /// Reads one connection once, or goes on with bytes of an earlier read. The poller reported it as
+    /// `ready`, or it was listed for another visit.
     fn visit(&mut self, key: Key, ready: Option<Ready>) {
         let Some(mut connection) = self.core.connections.get_mut(key) else { return };
         if !note_ready(connection, key, ready, &mut self.core.dirty) {
@@ -116,7 +116,7 @@ impl<N: Net, A: App> Server<N, A> {
         }
     }
 
-    /// The peer has ended its direction: whatever the connection carries decides what follows.
+    /// The peer has ended its direction: the request or stream on the connection decides what follows.
     fn receive_end(&mut self, key: Key) {
         let core = &mut self.core;
         let Some(connection) = core.connections.get_mut(key) else { return };
@@ -135,7 +135,7 @@ impl<N: Net, A: App> Server<N, A> {
                 }
             }
             Kind::WebSocket(_) => websocket::receive_end(core, of),
-            // Its client went away; nobody reads what waits.
+            // The client went away: nobody reads the bytes that wait.
             Kind::Events(_) => core.abort_stream(of, CloseCause::Ended),
         }
     }
@@ -162,7 +162,7 @@ fn note_ready(
     !connection.readiness.is_listed()
 }
 
-/// Finds out whom `bytes` are for. A held request's successors are kept.
+/// Finds the recipient of `bytes`. Requests behind a held request are kept.
 #[inline]
 fn recipient(connection: &mut Connection, key: Key, bytes: &[u8], limits: &Limits) -> Recipient {
     match &mut connection.phase {

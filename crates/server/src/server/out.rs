@@ -23,7 +23,7 @@ impl<N: Net, A: App> Server<N, A> {
         self.core.dirty = dirty;
     }
 
-    /// A visit is over, of what was read now or has waited since an earlier turn.
+    /// Ends a visit, whether its bytes were read now or have waited since an earlier turn.
     #[inline]
     pub(super) fn end_visit(&mut self, key: Key) {
         if self.core.after_visit(key) >= ANSWER_BYTES_MIN {
@@ -31,11 +31,11 @@ impl<N: Net, A: App> Server<N, A> {
         }
     }
 
-    /// Writes out at once what a visit has made its connection say, where that is much: it is still in
-    /// the cache, and its memory serves the next connection.
+    /// Writes out at once a long answer that a visit has caused: its bytes are still in the cache, and
+    /// their memory serves the next connection.
     #[inline(never)]
     fn flush_answer(&mut self, key: Key) {
-        // A connection that was listed earlier in the turn has its place there.
+        // A connection that was listed earlier in the turn keeps its place in the list.
         if self.core.dirty.pop_if(|last| *last == key).is_some() {
             self.flush_one(key);
         }
@@ -94,7 +94,7 @@ impl<N: Net, A: App> Server<N, A> {
         self.after_flush(key);
     }
 
-    /// The outbox is shorter now: reading may go on, or the last byte is out.
+    /// Reads on if the outbox has become short enough, or ends our direction if the last byte is out.
     fn after_flush(&mut self, key: Key) {
         let core = &mut self.core;
         let Some(mut connection) = core.connections.get_mut(key) else { return };
@@ -114,7 +114,7 @@ impl<N: Net, A: App> Server<N, A> {
         }
     }
 
-    /// Ends our direction if everything is said on the connection.
+    /// Ends our direction if nothing more will be written on the connection.
     fn end_our_direction(&mut self, key: Key) {
         let core = &mut self.core;
         let Some(connection) = core.connections.get_mut(key) else { return };
@@ -129,7 +129,7 @@ impl<N: Net, A: App> Server<N, A> {
             let socket = self.sockets[key.index()].as_mut();
             failed = socket.is_none_or(|socket| socket.shutdown_write().is_err());
         }
-        // The socket may have a farewell of its own to send. [server:held-farewell]
+        // The socket may have a last record of its own to send (close_notify). [server:held-farewell]
         let holds_output = N::Socket::BUFFERS && self.note_held(key);
         let (core, ends) = (&mut self.core, failed || next == life::State::Gone);
         if ends && !holds_output {
@@ -141,7 +141,7 @@ impl<N: Net, A: App> Server<N, A> {
         core.arm(key);
     }
 
-    /// Takes down what this turn has given up.
+    /// Takes down the connections that this turn has given up.
     pub(super) fn bury(&mut self) {
         for key in core::mem::take(&mut self.core.gone) {
             let Some(mut connection) = self.core.connections.remove(key) else { continue };

@@ -1,4 +1,4 @@
-//! What deadlines are for.
+//! What the server does when a deadline has come.
 
 use crate::cause::Deadline;
 
@@ -7,11 +7,11 @@ use crate::cause::Deadline;
 pub(crate) enum Due {
     /// The peer is given up.
     GiveUp(Deadline),
-    /// A peer that took nothing for so long is tried once more, and then given up.
+    /// A peer that took nothing for its time gets one more write, and is then given up.
     LastWrite,
     /// A silent WebSocket is asked for a sign of life.
     Ping,
-    /// A silent event stream gives one.
+    /// A silent event stream gives a sign of life.
     Heartbeat,
     /// A stream that the application paused is read again.
     Resume,

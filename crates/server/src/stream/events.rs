@@ -21,7 +21,7 @@ pub(crate) enum Framing {
     UntilClose,
 }
 
-/// A comment without text: it keeps proxies and half-open connections honest (HTML 9.2.7).
+/// A comment without text. With it proxies keep the stream, and a dead connection shows (HTML 9.2.7).
 const HEARTBEAT: &[u8] = b":\n\n";
 
 impl EventsStream {

@@ -17,7 +17,7 @@ pub(crate) struct HeldRequest {
     pub(crate) half_closed: bool,
 }
 
-/// What a response owes to the request that it answers.
+/// The properties of a request that its response depends on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
     pub(crate) is_head: bool,

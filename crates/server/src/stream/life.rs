@@ -1,7 +1,7 @@
 //! The life of a stream as one table.
 //!
-//! [`step`] is the only place that decides what may still happen to a stream. The other files look
-//! the answer up and carry it out.
+//! [`step`] alone decides what may still happen to a stream. The other files look the answer up and
+//! carry it out.
 
 /// How far a stream is from its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(crate) enum Input {
     Pause,
     /// The application wants to hear that the outbox has drained.
     AwaitDrained,
-    /// The server drains, and the stream's turn to hear of it has come.
+    /// The server drains, and it is the stream's turn to hear of it.
     Dismiss,
     /// The application closes a stream that has a closing handshake.
     Close,

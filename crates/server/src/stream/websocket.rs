@@ -12,7 +12,7 @@ use crate::partial_message::PartialMessage;
 
 pub(crate) struct WebSocketStream {
     pub(crate) protocol: Protocol,
-    /// Present while a message is in progress that did not come whole.
+    /// The message in progress, if it did not come whole.
     pub(crate) partial: Option<Box<PartialMessage>>,
     /// The compression that was agreed on.
     pub(crate) session: Option<Box<Session>>,
@@ -26,7 +26,7 @@ impl WebSocketStream {
         Self { protocol, partial: None, session, awaits: Time::NEVER }
     }
 
-    /// Where the next bytes may be read to, if they are the message in progress and nothing else.
+    /// Where to read the next bytes to, if they belong to the message in progress and to nothing else.
     #[inline]
     pub(super) fn direct(&mut self) -> Option<&mut [u8]> {
         self.partial.as_mut()?.read_space(self.protocol.payload_missing())
