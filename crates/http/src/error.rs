@@ -1,8 +1,8 @@
-//! The two kinds of mistakes: a header that a peer sent wrongly, an argument that a caller got wrong.
+//! The two kinds of mistakes: a wrong header from a peer, and a wrong argument from a caller.
 
 use core::fmt;
 
-/// A header of the peer that is not what the question asks for.
+/// A header of the peer that does not have the form that the caller asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HeaderError {
@@ -29,7 +29,7 @@ impl core::error::Error for HeaderError {}
 pub enum UsageError {
     /// A header name that is not a token.
     HeaderName,
-    /// A header that the writers produce themselves from typed arguments.
+    /// A header name that a caller may not write: [`HeaderName`](crate::HeaderName) lists them.
     HeaderReserved,
     /// A header value with CR, LF, NUL or another control byte, or with whitespace at an end.
     HeaderValue,

@@ -1,10 +1,11 @@
 //! The byte classes of RFC 9110 §5 and RFC 3986, each in one place, for the parsers of all versions.
 
-/// A set of bytes: what is asked of every byte of a head is one load and no branches.
+/// A set of bytes as a table. A parser asks it about every byte of a head, so the answer is one load
+/// without a branch.
 pub(crate) struct ByteSet([bool; 256]);
 
 impl ByteSet {
-    /// The letters and digits of ASCII, and these.
+    /// The letters and digits of ASCII, and `others`.
     pub(crate) const fn alphanumeric_and(others: &[u8]) -> Self {
         let mut set = [false; 256];
         let mut rest: &mut [bool] = &mut set;

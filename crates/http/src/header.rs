@@ -1,11 +1,13 @@
-//! Header names and values that cannot hold what would end a line.
+//! Header names and values that cannot end a header line early.
 
 use core::fmt;
 
 use crate::{UsageError, grammar};
 
-/// The names that the writers produce from typed arguments, so that they can neither be
-/// forgotten nor contradict the body: framing, connection options, `Date`, `Host`.
+/// The names that a caller may not write. The writers produce six of them from typed arguments
+/// (`Connection`, `Content-Length`, `Date`, `Host`, `Transfer-Encoding`, `Upgrade`), so that those neither
+/// go missing nor contradict the body. The other four would say something about the connection or the
+/// trailers that the writers do not mean.
 const RESERVED: [&str; 10] = [
     "connection",
     "content-length",
@@ -19,10 +21,11 @@ const RESERVED: [&str; 10] = [
     "upgrade",
 ];
 
-/// The name of a header to write: a token, and none of those that the writers add themselves.
+/// The name of a header to write: a token that is not reserved.
 ///
-/// `Connection`, `Content-Length`, `Date`, `Host`, `Keep-Alive`, `Proxy-Connection`, `TE`,
-/// `Trailer`, `Transfer-Encoding` and `Upgrade` are refused: they come from typed arguments.
+/// `Connection`, `Content-Length`, `Date`, `Host`, `Transfer-Encoding` and `Upgrade` are reserved, because
+/// the writers produce them from typed arguments. `Keep-Alive`, `Proxy-Connection`, `TE` and `Trailer`
+/// are reserved, because they would say what the writers do not mean.
 ///
 /// # Examples
 /// ```
@@ -40,7 +43,7 @@ impl<'a> HeaderName<'a> {
     ///
     /// # Errors
     /// [`UsageError::HeaderName`] if it is not a token (RFC 9110 §5.1),
-    /// [`UsageError::HeaderReserved`] if the writers add it themselves.
+    /// [`UsageError::HeaderReserved`] if it is reserved.
     pub const fn new(name: &'a str) -> Result<Self, UsageError> {
         // [rfc9110:5.1-name-is-token]
         if !grammar::is_token(name.as_bytes()) {

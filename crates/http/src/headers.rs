@@ -1,4 +1,4 @@
-//! The header lines of a parsed head, and the questions one asks of them.
+//! The header lines of a parsed head, and look-ups in them.
 
 use core::fmt;
 
@@ -14,7 +14,7 @@ pub struct HeaderLine<'b> {
 }
 
 impl<'b> HeaderLine<'b> {
-    /// No line: what a place for one holds before it is parsed.
+    /// A place for a line that is not parsed yet.
     pub const EMPTY: Self = Self { name: b"", value: b"" };
 
     /// Returns the name as text, which every token is.
@@ -62,8 +62,8 @@ impl<'h, 'b> Headers<'h, 'b> {
         self.lines.iter().map(|line| (line.name(), grammar::trim_ows(line.value)))
     }
 
-    /// Iterates over all lines as [`iter`](Self::iter) does, with each name as the bytes that it is: no
-    /// name has to be made text to be compared.
+    /// Iterates over all lines as [`iter`](Self::iter) does, with each name as bytes. A caller that only
+    /// compares names saves the conversion to text.
     pub fn bytes(self) -> impl Iterator<Item = (&'b [u8], &'b [u8])> + 'h {
         self.lines.iter().map(|line| (line.name, grammar::trim_ows(line.value)))
     }
@@ -82,11 +82,11 @@ impl<'h, 'b> Headers<'h, 'b> {
         self.all(name).next().is_some()
     }
 
-    /// Returns the value of a header that may stand at most once; `None` if it does not stand.
+    /// Returns the value of a header that may stand at most once; `None` if it is missing.
     ///
     /// # Errors
-    /// [`HeaderError::Repeated`] if it stands twice, [`HeaderError::NotAscii`] if its value holds
-    /// anything but visible ASCII, SP and HTAB.
+    /// [`HeaderError::Repeated`] if several lines have that name. [`HeaderError::NotAscii`] if the value
+    /// holds a byte other than visible ASCII, SP and HTAB.
     pub fn single(self, name: &str) -> Result<Option<&'b str>, HeaderError> {
         match self.single_bytes(name)? {
             Some(value) => ascii(value).map(Some).ok_or(HeaderError::NotAscii),
@@ -94,10 +94,10 @@ impl<'h, 'b> Headers<'h, 'b> {
         }
     }
 
-    /// As [`single`](Self::single), for a caller who checks the value's bytes itself.
+    /// As [`single`](Self::single), for a caller that checks the bytes of the value itself.
     ///
     /// # Errors
-    /// [`HeaderError::Repeated`] if the header stands twice.
+    /// [`HeaderError::Repeated`] if several lines have that name.
     pub fn single_bytes(self, name: &str) -> Result<Option<&'b [u8]>, HeaderError> {
         let mut values = self.all(name);
         let Some(value) = values.next() else { return Ok(None) };
@@ -109,8 +109,8 @@ impl<'h, 'b> Headers<'h, 'b> {
 
     /// Iterates over the elements of a comma-separated list over all lines of that name, without
     /// surrounding whitespace. Commas inside quoted strings do not separate. Empty elements are
-    /// given, for those headers whose own grammar forbids them; a line with an empty value is one
-    /// empty element.
+    /// given, because the grammar of some headers forbids them. A line with an empty value is one empty
+    /// element.
     ///
     /// # RFC
     /// RFC 9110 §5.3 (several lines are one list), §5.6.1 (lists), §5.6.4 (quoted strings).
@@ -131,8 +131,8 @@ impl<'h, 'b> Headers<'h, 'b> {
             .map(|element| ascii(element).unwrap_or("\u{FFFD}"))
     }
 
-    /// Returns whether the list holds exactly that token as a whole element, in any case: neither
-    /// part of a longer one nor a quoted string.
+    /// Returns whether a whole element of the list is that token, in any case. Neither a part of a longer
+    /// element nor a quoted string counts.
     #[must_use]
     pub fn has_token(self, name: &str, token: &str) -> bool {
         let token = token.as_bytes();
@@ -190,8 +190,8 @@ fn element_len(list: &[u8]) -> usize {
         .unwrap_or(list.len())
 }
 
-/// Returns whether both are the same but for the case of ASCII letters. Quickest where it need not
-/// look at cases: for a name in the case that browsers send it in.
+/// Returns whether both are the same but for the case of ASCII letters. It is quickest if the cases are
+/// equal too, so callers write names as browsers send them.
 fn is_same(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len() && (left == right || left.eq_ignore_ascii_case(right))
 }

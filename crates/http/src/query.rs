@@ -11,8 +11,9 @@ use crate::grammar::hex_value;
 ///
 /// Pairs are separated by `&`, a pair without `=` has an empty value, empty pieces are left out,
 /// `+` is a space (send `%2B` for a plus), `%XX` is a byte, a `%` without two digits is itself,
-/// and bytes that are not UTF-8 become U+FFFD. Nothing is allocated for a part without escapes;
-/// what is, is no longer than three times the query, which the head's limits bound.
+/// and bytes that are not UTF-8 become U+FFFD. A part without escapes costs no
+/// allocation. A decoded part is at the most three times as long as the query, which the limits of the
+/// head bound.
 ///
 /// # Examples
 /// ```

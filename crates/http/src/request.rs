@@ -6,9 +6,8 @@ use crate::{Headers, Method, Target};
 
 /// The head of a request: method, target and header lines.
 ///
-/// Every version of HTTP is parsed into it, so what is decided from it holds for all of them. How
-/// the content is delimited and whether the connection persists belong to the version, and are not
-/// in it.
+/// A parser of any version of HTTP makes it, so a decision about it holds for all versions. The length
+/// of the content and the persistence of the connection belong to the version, and are not in it.
 ///
 /// It borrows from the received bytes (`'b`) and from the parsed lines (`'h`); nothing is copied.
 ///
@@ -51,8 +50,8 @@ impl<'h, 'b> RequestHead<'h, 'b> {
         self.target
     }
 
-    /// Returns the authority that the request is for: that of the target, else `Host`. `None`
-    /// happens on HTTP/1.0 only.
+    /// Returns the authority that the request is for: that of the target, else that of `Host`. Only an
+    /// HTTP/1.0 request may have none.
     #[must_use]
     #[inline]
     pub const fn authority(&self) -> Option<&'b str> {

@@ -7,8 +7,14 @@ use crate::grammar::ByteSet;
 
 /// The target of a request: scheme, authority, path and query, as far as the request names them.
 ///
-/// HTTP/1.1 writes it in four forms (RFC 9112 §3.2), HTTP/2 in pseudo-header fields
-/// (RFC 9113 §8.3.1); there is a constructor for each.
+/// HTTP/1.1 writes it in four forms (RFC 9112 §3.2), and each form has a constructor: [`origin`],
+/// [`absolute`], [`connect`] and [`ASTERISK`]. HTTP/2 writes it in pseudo-header fields (RFC 9113 §8.3.1),
+/// which are the arguments of [`absolute`].
+///
+/// [`origin`]: Self::origin
+/// [`absolute`]: Self::absolute
+/// [`connect`]: Self::connect
+/// [`ASTERISK`]: Self::ASTERISK
 ///
 /// # RFC
 /// RFC 9110 §7.1.
@@ -79,7 +85,7 @@ impl<'b> Target<'b> {
         (!port.is_empty()).then_some(target)
     }
 
-    /// The same for the authority that `Host` names, unless the target names one itself.
+    /// Adds the authority that `Host` names, unless the target has an authority of its own.
     #[must_use]
     #[inline]
     pub const fn with_host(self, host: Option<&'b str>) -> Self {
@@ -131,7 +137,7 @@ impl fmt::Debug for Target<'_> {
     }
 }
 
-/// Returns whether no fragment, no control byte, no space and nothing beyond ASCII is in the text.
+/// Returns whether the text has visible ASCII characters only, and no `#` (a fragment).
 fn is_visible(text: &str) -> bool {
     // Every visible character of ASCII but `#`.
     static TARGET: ByteSet = ByteSet::alphanumeric_and(b"!\"$%&'()*+,-./:;<=>?@[\\]^_`{|}~");

@@ -66,11 +66,11 @@ impl Deref for ChunkHead {
     }
 }
 
-/// The bounds on what a body holds beside its data. All sizes are in bytes.
+/// The bounds on the bytes of a body that are not data, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// All chunk extensions of the body together. They are ignored, so this bounds only how much
-    /// a peer can send for nothing. Default 4 KiB.
+    /// All chunk extensions of the body together. The decoder ignores them, so this bounds only how many
+    /// useless bytes a peer can send. Default 4 KiB.
     pub extension_bytes_max: u32,
     /// The whole trailer section without the empty line. Default 4 KiB.
     pub trailer_bytes_max: u32,

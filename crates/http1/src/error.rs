@@ -1,11 +1,11 @@
-//! What the peer did wrong, and the status that says so.
+//! The faults of a peer, and the status that answers each.
 
 use core::fmt;
 
 use sockeye_http::Status;
 
-/// A violation by the peer. The connection cannot go on: where the next message starts is
-/// no longer known, or no longer safe to believe.
+/// A violation by the peer. The connection cannot go on: the start of the next message is not known
+/// any more, or cannot be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Error {
@@ -36,7 +36,8 @@ pub enum Error {
     /// A request of another major version than HTTP/1, or a response of another version than 1.0
     /// and 1.1.
     Version,
-    /// The request-target has a form that the method does not allow, or a byte that none allows.
+    /// The request-target has a form that the method does not allow, an invalid authority, or a byte
+    /// that no target may hold.
     Target,
     /// A header line is not `token ":" field-value`; also whitespace before the colon.
     Header,
@@ -44,7 +45,7 @@ pub enum Error {
     HostMissing,
     /// More than one `Host` line.
     HostRepeated,
-    /// `Host`, or the authority of the request-target, is not `uri-host [ ":" port ]`.
+    /// The value of `Host` is not `uri-host [ ":" port ]`.
     HostInvalid,
     /// `Content-Length` is not one run of digits, or stands more than once.
     ContentLength,
@@ -71,8 +72,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns the status a server answers with. For a fault that only a response can have it
-    /// is the one a gateway would answer with: 502.
+    /// Returns the status that a server answers with. For a fault that only a response can have it is
+    /// 502, as a gateway answers.
     #[must_use]
     pub const fn status(self) -> Status {
         match self {

@@ -1,4 +1,4 @@
-//! Decides how a body is delimited (RFC 9112 §6): the rules that request smuggling lives from.
+//! Decides how a body is delimited (RFC 9112 §6). Request smuggling exploits lax versions of these rules.
 
 use sockeye_http::Headers;
 
@@ -9,7 +9,7 @@ use crate::{Error, Version};
 pub enum BodyFraming {
     /// No body: neither `Content-Length` nor `Transfer-Encoding`.
     None,
-    /// This many bytes; 0 if `Content-Length: 0` was said.
+    /// This many bytes; 0 for `Content-Length: 0`.
     Length(u64),
     /// The chunked coding: see [`chunked::Decoder`](crate::chunked::Decoder).
     Chunked,
@@ -28,7 +28,7 @@ pub enum ResponseFraming {
     UntilClose,
 }
 
-/// Decides the framing of a request, and checks that it can be believed.
+/// Decides the framing of a request, and checks that it is unambiguous.
 pub(crate) fn of_request(headers: Headers<'_, '_>, version: Version) -> Result<BodyFraming, Error> {
     if is_chunked(headers, version)? {
         return Ok(BodyFraming::Chunked);

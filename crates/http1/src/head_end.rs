@@ -9,9 +9,9 @@ use crate::{Error, HEADERS_MAX, Limits};
 /// Finds the end of a head in bytes that arrive in any pieces.
 ///
 /// The scanner remembers its place, so a head that trickles in byte by byte costs as much as one
-/// that comes at once. What no head may hold is refused as soon as it is seen, long before the
-/// head is complete: an impossible first byte, a line end other than CRLF, control bytes, folded
-/// lines, and whatever is over [`Limits`].
+/// that comes at once. It refuses bytes that no head may hold as soon as it sees them, long before the
+/// head is complete: an impossible first byte, a line end other than CRLF, control bytes, folded lines,
+/// and a length or count over [`Limits`].
 ///
 /// One scanner serves one head: the next request on the connection gets a new one.
 ///
@@ -49,11 +49,10 @@ pub struct HeadEnd {
     examined: usize,
 }
 
-/// A complete head of a request, all of whose bytes one scanner has looked at in one go.
+/// A complete head of a request that one scanner has checked from its first byte to its last.
 ///
-/// [`HeadEnd::find_request`] gives it, and
-/// [`RequestHead::of`](crate::RequestHead::of) parses it without another look for what no head may
-/// hold.
+/// [`HeadEnd::find_request`] gives it, and [`RequestHead::of`](crate::RequestHead::of) parses it without
+/// a second scan.
 #[derive(Clone, Copy)]
 pub struct ScannedHead<'b> {
     pub(crate) bytes: &'b [u8],
@@ -114,8 +113,8 @@ impl HeadEnd {
 
     /// Returns the length of the head, its empty line included, or `None` if it is not complete.
     ///
-    /// `head` is everything received so far, from the same first byte in every call; only what
-    /// the last call has not seen is looked at. What follows the head is never looked at.
+    /// `head` is everything received so far, from the same first byte in every call. A call scans only the
+    /// bytes that earlier calls have not seen, and no bytes behind the head.
     ///
     /// # Errors
     /// What makes the head impossible, as early as it can be known. A later call with the same
@@ -151,9 +150,9 @@ impl HeadEnd {
 
     /// As [`find`](Self::find) on a scanner of requests, and gives the head itself.
     ///
-    /// A head that came in one piece is looked at once. One that trickled in is looked at once more
-    /// from its beginning: what earlier calls were shown may have been something else, and there is no
-    /// order of calls that gets an unchecked head parsed.
+    /// A head that came in one piece is scanned once. A head that came in parts is scanned once more from
+    /// its beginning: earlier calls may have been shown other bytes, and no order of calls may get an
+    /// unchecked head parsed.
     ///
     /// # Errors
     /// As [`find`](Self::find).
@@ -188,7 +187,7 @@ impl HeadEnd {
             Place::RequestLine if grammar::is_tchar(byte) => Ok(()),
             Place::StatusLine if byte == b'H' => Ok(()),
             Place::Headers if byte == b'\r' || grammar::is_tchar(byte) => Ok(()),
-            // A lone LF is named what it is, wherever it stands.
+            // A lone LF at the start of a line gets its own error, not that of a bad first byte.
             Place::RequestStart | Place::Headers if byte == b'\n' => Err(Error::LineEnd),
             // [rfc9112:5.2-no-obs-fold] [rfc9112:2.2-no-space-before-headers]
             Place::Headers if byte == b' ' || byte == b'\t' => Err(Error::LineFolding),
@@ -234,7 +233,7 @@ impl HeadEnd {
         Ok(None)
     }
 
-    /// Returns the error of a head that fills its whole allowance without an end.
+    /// Returns the error of a head that has reached `head_bytes_max` without an end.
     const fn too_long(&self) -> Error {
         match self.place {
             Place::RequestStart | Place::RequestLine => Error::RequestLineTooLong,

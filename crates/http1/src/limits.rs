@@ -8,8 +8,8 @@ pub const HEADERS_MAX: usize = 128;
 pub struct Limits {
     /// The whole head, from its first byte to the end of the empty line. Over it: 431.
     ///
-    /// Default 8 KiB: what common servers and proxies grant, room for a token and some cookies,
-    /// and all that a connection without a finished head can make us hold.
+    /// Default 8 KiB, as common servers and proxies grant: enough for a token and some cookies. It also
+    /// bounds the memory that a connection without a finished head takes.
     pub head_bytes_max: usize,
     /// Header lines in the head, at most [`HEADERS_MAX`] whatever stands here. Over it: 431.
     ///

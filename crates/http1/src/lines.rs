@@ -46,7 +46,7 @@ fn line_len(bytes: &[u8]) -> usize {
     let (words, tail) = bytes.as_chunks::<8>();
     let mut before = 0_usize;
     for word in words {
-        // A byte that is CR is zero here; a borrow can mark a byte wrongly, but only above one.
+        // A byte that is CR is zero here. A borrow can mark another byte wrongly, but only above a CR.
         let differs = u64::from_le_bytes(*word) ^ RETURNS;
         let returns = differs.wrapping_sub(ONES) & !differs & HIGH;
         if returns != 0 {

@@ -32,11 +32,11 @@ impl Version {
     }
 }
 
-/// The head of an HTTP/1.1 request that has passed every check of RFC 9112 that needs no knowledge
-/// of the application: there is no such value for a head that is ambiguous.
+/// The head of an HTTP/1.1 request that has passed every check of RFC 9112 which needs no knowledge of
+/// the application. An ambiguous head is never parsed into this type.
 ///
-/// It is a [`sockeye_http::RequestHead`], to which it derefs, and what only HTTP/1.1 says beside
-/// it: the version, how the body is delimited, whether the connection persists.
+/// It derefs to a [`sockeye_http::RequestHead`]. Beside that it has the facts that only HTTP/1.1 states:
+/// the version, how the body is delimited, whether the connection persists.
 ///
 /// It borrows from the received bytes (`'b`) and from the storage (`'h`); nothing is copied.
 ///
@@ -138,7 +138,7 @@ impl<'h, 'b> RequestHead<'h, 'b> {
     }
 }
 
-/// What every version of HTTP says of a request.
+/// The part of a request that every version of HTTP has.
 impl<'h, 'b> Deref for RequestHead<'h, 'b> {
     type Target = http::RequestHead<'h, 'b>;
 
@@ -180,7 +180,7 @@ fn check_host<'b>(headers: Headers<'_, 'b>, version: Version) -> Result<Option<&
             Version::Http11 => Err(Error::HostMissing),
         };
     };
-    // Also if the target is in absolute form, and also if both say the same.
+    // Two lines are refused even if the target is in absolute form, and even if both are equal.
     // [rfc9112:3.2-one-host]
     if values.next().is_some() {
         return Err(Error::HostRepeated);
@@ -227,7 +227,7 @@ impl<'b> RequestLine<'b> {
     /// Takes the request line off a complete head; also gives the header lines behind it.
     fn split(head: &'b [u8]) -> Result<(Self, &'b [u8]), Error> {
         let (line, fields) = lines::split_first(head.strip_prefix(b"\r\n").unwrap_or(head))?;
-        // [rfc9112:3-request-line] Three parts, one space between each two: no version holds one.
+        // [rfc9112:3-request-line] Three parts with one space between each two. A version holds no space.
         let (method, rest) = split_at_space(line).ok_or(Error::RequestLine)?;
         let (target, version) = split_at_space(rest).ok_or(Error::RequestLine)?;
         let method = Method::from_bytes(method).ok_or(Error::RequestLine)?;

@@ -95,8 +95,8 @@ impl<'h, 'b> ResponseHead<'h, 'b> {
         self.framing
     }
 
-    /// Returns whether the server lets the connection stay open (RFC 9112 §9.3). After a body
-    /// that lasts until the close there is of course nothing to keep.
+    /// Returns whether the server lets the connection stay open (RFC 9112 §9.3). A body that lasts until
+    /// the close ends the connection all the same.
     #[must_use]
     pub fn keep_alive(&self) -> bool {
         request::keep_alive(self.headers, self.version)

@@ -1,5 +1,5 @@
-//! Writers of heads: framing and connection options come from typed arguments, the rest from
-//! validated names and values, so that nothing a caller passes can end a line early.
+//! Writers of heads. Framing and connection options come from typed arguments, other lines from
+//! validated names and values, so no argument of a caller can end a line early.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -34,12 +34,12 @@ impl fmt::Debug for Body<'_> {
     }
 }
 
-/// What becomes of the connection after the message, as `Connection` says it (RFC 9112 §9).
+/// Whether the connection persists after the message, as `Connection` says it (RFC 9112 §9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Persistence {
     /// It persists, as HTTP/1.1 does without saying so.
     Persist,
-    /// It persists, and this is said: HTTP/1.0 needs to hear `keep-alive`.
+    /// It persists, and the head says `keep-alive`, which HTTP/1.0 needs.
     KeepAlive,
     /// It ends: `close`.
     Close,

@@ -105,8 +105,8 @@ impl<T> Slab<T> {
         if slot.generation == key.generation { slot.value.as_mut() } else { None }
     }
 
-    /// The value in the slot `index`, with its key: for a name that proves by itself which value it
-    /// means.
+    /// The value in the slot `index`, with its key. The caller must tell by other means that this is the
+    /// value it wants: a slot is reused.
     #[inline]
     pub fn at(&self, index: usize) -> Option<(Key, &T)> {
         let slot = self.pages.get(index / PAGE)?.get(index % PAGE)?;
@@ -115,7 +115,7 @@ impl<T> Slab<T> {
         slot.value.as_ref().map(|value| (key, value))
     }
 
-    /// The same, mutably.
+    /// The value in the slot `index`, mutably, with its key: see [`at`](Self::at).
     #[inline]
     pub fn at_mut(&mut self, index: usize) -> Option<(Key, &mut T)> {
         let slot = self.pages.get_mut(index / PAGE)?.get_mut(index % PAGE)?;

@@ -1,12 +1,14 @@
-//! Warm memory for large messages: mapping fresh memory for each of them costs a fault a page.
+//! Keeps buffers for large messages. A fresh buffer for each message would cost a page fault for each of
+//! its pages.
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// Capacity that a loop keeps in all: a few large messages on their way in and out.
+/// Capacity that a loop keeps in all, enough for a few large messages on their way in and out.
 const WARM_BYTES_MAX: usize = 8 << 20;
-/// Buffers that it keeps; below this size each an allocator is as good.
+/// The most buffers that a loop keeps. With this many, each has 128 KiB on average; for smaller ones the
+/// allocator is as good.
 const WARM_MAX: usize = 64;
 
 /// Initialised buffers that are not in use.
@@ -33,12 +35,12 @@ impl Warm {
         Some(buffer)
     }
 
-    /// Keeps `buffer` for the next one, as long as there is not enough of them.
+    /// Keeps `buffer` for a later message, unless the bounds are reached.
     pub(crate) fn keep(&mut self, mut buffer: Vec<u8>) {
         let bytes = self.bytes + buffer.capacity();
         if bytes <= WARM_BYTES_MAX && self.buffers.len() < WARM_MAX {
             self.bytes = bytes;
-            // Once: a buffer that comes back has been here before.
+            // Only a new buffer is filled here; one that comes back has its full length already.
             buffer.resize(buffer.capacity(), 0);
             self.buffers.push(buffer);
         }
@@ -49,10 +51,10 @@ impl Warm {
     }
 }
 
-/// A large message that has arrived, in memory of a [`Pool`](crate::Pool)'s.
+/// A large message that has arrived, in a buffer of a [`Pool`](crate::Pool).
 ///
-/// Several [`Outbox`](crate::Outbox)es can send it without copying it. The
-/// memory goes back to the [`Pool`](crate::Pool) with the last of them.
+/// Several [`Outbox`](crate::Outbox)es can send it without a copy. The buffer goes back to the
+/// [`Pool`](crate::Pool) when the last of them has sent it.
 #[derive(Clone)]
 pub struct PooledBytes {
     memory: Arc<Vec<u8>>,
@@ -66,7 +68,7 @@ impl PooledBytes {
         Self { memory: Arc::new(memory), len }
     }
 
-    /// Whether `bytes` are these very bytes, and not others that are equal.
+    /// Whether `bytes` is this very memory, and not an equal copy.
     pub fn is(&self, bytes: &[u8]) -> bool {
         self.as_ptr_range() == bytes.as_ptr_range()
     }

@@ -13,10 +13,11 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::{Accepted, Key, Net, Ready, Socket, Time};
 
-// A key rides in the poller's token whole, generation included.
+// The poller's token holds the whole key, its generation included.
 const _: () = assert!(usize::BITS >= 64, "keys need 64-bit tokens");
 
-// The keys of a slot in its last generation would come here; no slot has lived that long.
+// The highest tokens are for the waker and the listeners. Only a key in the last of its 2³² generations
+// could be equal to one of them, and no slot is reused that often.
 const WAKER: Token = Token(usize::MAX);
 const LISTENER_MAX: usize = usize::MAX - 1;
 /// Listening sockets of one loop at the most. Their tokens count down from [`LISTENER_MAX`].
@@ -32,7 +33,7 @@ pub struct MioNet {
     poll: Poll,
     events: Events,
     listeners: Vec<Listener>,
-    /// The listener that is asked first, so that none starves another.
+    /// The listener that is asked first. It changes, so that no listener starves another.
     first: usize,
     waker: Waker,
     start: Instant,
@@ -43,7 +44,7 @@ struct Listener {
     socket: TcpListener,
     /// Connections may be waiting.
     is_ready: bool,
-    /// Its connections do not delay small writes: they inherit that from the listening socket.
+    /// Its connections inherit `TCP_NODELAY` from the listening socket.
     inherits_nodelay: bool,
 }
 
@@ -108,8 +109,7 @@ impl MioNet {
         Ok(number)
     }
 
-    /// The same network with a time that counts from `start`. Times of loops with one start can be
-    /// compared.
+    /// Makes the time count from `start`. Loops with the same start have comparable times.
     #[must_use]
     pub const fn counting_from(mut self, start: Instant) -> Self {
         self.start = start;
@@ -175,7 +175,7 @@ impl Net for MioNet {
 
     fn accept(&mut self) -> io::Result<Option<Accepted<TcpStream>>> {
         let (count, mut asked) = (self.listeners.len(), 0_u64);
-        // The poller may not have said yet that connections wait at the others.
+        // The poller may not have reported yet that connections wait at the others.
         for only_ready in [true, false] {
             for number in (0..count).map(|at| (self.first + at) % count) {
                 let listener = &mut self.listeners[number];
@@ -239,8 +239,8 @@ impl Listener {
     }
 }
 
-/// Sets `TCP_NODELAY` once for all: on Linux an accepted socket inherits it, as it does the size of its
-/// buffers, and each connection saves a call. Says whether that is so here.
+/// Sets `TCP_NODELAY` on the listening socket, if accepted sockets inherit it, and returns whether they
+/// do. On Linux they do, so each connection saves a call.
 #[cfg(target_os = "linux")]
 fn set_nodelay(listener: std::net::TcpListener) -> (std::net::TcpListener, bool) {
     // The standard library has this option for streams only.

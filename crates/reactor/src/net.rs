@@ -1,4 +1,4 @@
-//! The seam between a loop and the world: a network and a clock.
+//! The trait between a loop and the world outside: a network and a clock.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,11 +11,11 @@ use crate::{Key, Socket, Time};
 pub struct Ready {
     /// The socket's key, as given to [`Net::register`]. It may be stale: look it up.
     pub key: Key,
-    /// A read may bring something, an end or an error included.
+    /// A read may bring bytes, the end or an error.
     pub readable: bool,
-    /// A write may get rid of something.
+    /// The socket may take bytes.
     pub writable: bool,
-    /// The peer will send nothing more (its end may still lie behind unread bytes).
+    /// The peer will send nothing more. Its end may be behind unread bytes.
     pub read_closed: bool,
 }
 
@@ -53,7 +53,7 @@ pub trait Net {
     /// is ready to `ready`. Spurious and repeated reports are allowed.
     ///
     /// # Errors
-    /// Only where the poller itself is broken; an interrupted wait is no error.
+    /// Only if the poller itself is broken; an interrupted wait is no error.
     fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()>;
 
     /// The next waiting connection, or `None` when there is none now. [`Net::accept_ready`] says whether

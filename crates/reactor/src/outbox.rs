@@ -15,7 +15,7 @@ pub struct Shared(Arc<Box<[u8]>>);
 impl Shared {
     /// Takes `bytes` into memory of its own, which is counted.
     pub fn new(bytes: &[u8]) -> Self {
-        // A reference is one pointer wide, as every outbox has room for one.
+        // A reference is one pointer wide, because every outbox has room for one.
         Self(Arc::new(Box::from(bytes)))
     }
 }
@@ -47,14 +47,15 @@ enum Waiting {
     Queue(Box<SegmentQueue>),
 }
 
-/// How a [`Outbox::flush`] ended.
+/// How an [`Outbox::flush`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flushed {
     /// Nothing is left, neither here nor in the socket.
     All,
-    /// The socket takes no more now; the poller reports when it does.
+    /// The socket takes no more now. The poller reports when it takes bytes again.
     Blocked {
-        /// Bytes that this flush has moved on; zero means no progress.
+        /// Bytes that this flush has moved: those that the socket took, and those that the system took out
+        /// of the socket's own buffer. Zero means no progress.
         bytes: usize,
     },
 }
@@ -85,8 +86,8 @@ impl Outbox {
         }
     }
 
-    /// Takes note of the output that `socket` holds now: a read or a handshake may have made some. Says
-    /// whether there is any, which the owner has to [flush](Self::flush).
+    /// Notes how much output `socket` holds now: a read or a handshake may have made some. Returns whether
+    /// there is any; the owner then has to [flush](Self::flush).
     #[inline]
     pub fn note_held<S: Socket>(&mut self, socket: &S, pool: &mut Pool) -> bool {
         if !S::BUFFERS {
@@ -116,7 +117,7 @@ impl Outbox {
         self.queue(pool).tail()
     }
 
-    /// Appends `bytes`: by reference, unless they are few and something waits already.
+    /// Appends `bytes` by reference, or copies them if they are few and other bytes wait already.
     #[inline]
     pub fn push_shared(&mut self, bytes: &Shared, pool: &mut Pool) {
         match &mut self.0 {
@@ -126,7 +127,7 @@ impl Outbox {
         }
     }
 
-    /// Appends `bytes` where they lie, without copying them.
+    /// Appends `bytes` by reference.
     pub fn push_pooled(&mut self, bytes: &PooledBytes, pool: &mut Pool) {
         self.push(Segment::Pooled(bytes.clone()), pool);
     }
@@ -174,7 +175,7 @@ impl Outbox {
         }
     }
 
-    /// Flushes into a socket that holds output: bytes that it took are sent once it has flushed them.
+    /// Flushes into a socket that holds output. Bytes that it took count as sent when it has flushed them.
     fn flush_through<S: Socket>(&mut self, socket: &mut S, pool: &mut Pool) -> io::Result<Flushed> {
         let mut moved = 0;
         loop {

@@ -6,11 +6,11 @@ use crate::PooledBytes;
 use crate::memory::Warm;
 use crate::segment_queue::SegmentQueue;
 
-/// Queues that a pool keeps. A message to a crowd lies in as many outboxes at a time, and allocating
-/// their queues takes as long as the rest of the work for a recipient.
+/// Queues that a pool keeps. A message to many recipients is in many outboxes at a time, and to allocate
+/// a queue takes as long as the rest of the work for its recipient.
 const POOLED_MAX: usize = 2048;
-/// Memory that a pool keeps in all: enough for a few large messages, whose memory would
-/// otherwise be mapped and given back for each of them.
+/// Memory of queues that a pool keeps in all, enough for a few large messages. Without it the allocator
+/// would map memory from the system for each of them, and give it back.
 const POOLED_BYTES_MAX: usize = 4 << 20;
 
 /// Warm memory of a loop: the queues of drained outboxes, and buffers for large messages.
@@ -29,8 +29,8 @@ impl Pool {
         Self { queues: Vec::new(), bytes: 0, large: Warm::new() }
     }
 
-    /// Initialised memory for a message of `bytes_wanted` bytes, if the pool has any. It may be larger or
-    /// smaller: it was used by an earlier message and given back.
+    /// Initialised memory for a message of `bytes_wanted` bytes, if the pool has any. An earlier message
+    /// has used it, so it may be larger or smaller.
     pub fn take_memory(&mut self, bytes_wanted: usize) -> Option<Vec<u8>> {
         self.large.take(bytes_wanted)
     }

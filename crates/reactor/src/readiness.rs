@@ -1,4 +1,4 @@
-//! The readiness of sockets as remembered between turns, and the list of those to visit again.
+//! The readiness of sockets, remembered between turns, and the list of sockets to visit again.
 
 use crate::{Key, Ready, Socket};
 
@@ -41,12 +41,12 @@ impl Readiness {
         self.0 |= Self::READABLE;
     }
 
-    /// Whether a read may bring something.
+    /// Whether a read may bring bytes, the end or an error.
     pub const fn readable(self) -> bool {
         self.has(Self::READABLE | Self::READ_CLOSED)
     }
 
-    /// Whether a write may get rid of something.
+    /// Whether the socket may take bytes.
     pub const fn writable(self) -> bool {
         self.has(Self::WRITABLE)
     }
@@ -81,7 +81,7 @@ impl Readiness {
         self.0 &= !Self::WRITABLE;
     }
 
-    /// The socket has a handshake before it.
+    /// The socket begins with a handshake.
     pub const fn begin_handshake(&mut self) {
         self.0 |= Self::HANDSHAKING;
     }

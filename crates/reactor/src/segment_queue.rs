@@ -13,7 +13,7 @@ const SLICES: usize = 64;
 /// slow reader's backlog is no copy. Below, several messages in a flush go out in one plain write,
 /// which is 200 to 300 ns less than a vectored one.
 const SHARED_BYTES_MIN: usize = 1024;
-/// Sent bytes at the front of a buffer that are not worth moving the others for.
+/// Up to so many sent bytes may stay at the front of a buffer before the others are moved.
 const SENT_BYTES_MAX: usize = 64 * 1024;
 
 #[derive(Default)]
@@ -26,7 +26,7 @@ pub(crate) struct SegmentQueue {
     sent: usize,
     /// Unsent bytes in `segments` (not counting `tail`), `sent` already taken off.
     queued: usize,
-    /// Bytes that were in front of these and that the socket holds; [`SegmentQueue::len`] leaves them out.
+    /// Bytes that the socket has taken and holds. [`SegmentQueue::len`] does not count them.
     pub(crate) held: usize,
 }
 

@@ -9,9 +9,9 @@ use std::io::{self, IoSlice};
 ///
 /// # Sockets that hold bytes
 ///
-/// A plain socket implements the first four methods and holds nothing: what it reads comes from the
-/// system, and what it takes is with the system. The other items have defaults that say so, and a loop
-/// that is generic over its sockets compiles to the same code as one that never asks.
+/// A plain socket implements the first four methods and holds nothing: it reads from the system, and bytes
+/// that it takes are with the system. The other items have defaults that say so. A loop that is generic
+/// over its sockets then compiles to the same code as a loop that never asks.
 ///
 /// TLS holds bytes in both directions, and speaks before and after its application does. Such a socket
 /// sets [`BUFFERS`](Self::BUFFERS) and implements the other methods, too:
@@ -26,7 +26,7 @@ use std::io::{self, IoSlice};
 ///                               handshake, close_notify
 /// ```
 ///
-/// What the loop owes to it:
+/// The duties of the loop:
 ///
 /// | when | the loop |
 /// |---|---|
@@ -36,7 +36,9 @@ use std::io::{self, IoSlice};
 /// | for all limits and deadlines | counts held output as unsent |
 /// | after [`shutdown_write`](Self::shutdown_write) | goes on to flush, and closes only then |
 ///
-/// [`Readiness`](crate::Readiness) and [`Outbox`](crate::Outbox) do the first half of this.
+/// [`Readiness`](crate::Readiness) remembers the handshake and held input, and
+/// [`Outbox`](crate::Outbox) counts and flushes held output. The rest is the loop's own work: calling the
+/// handshake, listing the socket for another visit, and the end.
 pub trait Socket {
     /// Whether sockets of this type may hold bytes. It is a constant so that a plain socket costs nothing.
     const BUFFERS: bool = false;
@@ -52,7 +54,7 @@ pub trait Socket {
     /// Writes from one slice.
     ///
     /// A socket that holds output sends that first. If some of it remains, it takes nothing more
-    /// (`WouldBlock`): so the amount held is at most what one call takes.
+    /// (`WouldBlock`), so it never holds more than the bytes of one call.
     ///
     /// # Errors
     /// As [`Socket::read`].
@@ -72,22 +74,22 @@ pub trait Socket {
     /// The system's error, for example that the peer is gone already.
     fn shutdown_write(&mut self) -> io::Result<()>;
 
-    /// Whether a read may bring something that the poller will not announce: bytes that are decrypted, or
-    /// bytes in the system's buffer of which a short read says nothing.
+    /// Whether a read may bring bytes that the poller will not announce: bytes that are decrypted already,
+    /// or bytes that are still in the system's buffer after a short read.
     #[inline]
     fn holds_input(&self) -> bool {
         false
     }
 
-    /// Bytes that the socket has to send and the system has not taken, of the caller's or of its own. An
-    /// estimate is enough; it is zero if and only if there are none.
+    /// The number of bytes, of the caller or of its own, that the socket has to send and the system has not
+    /// taken. An estimate is enough, but it is zero if and only if there are none.
     #[inline]
     fn held_output(&self) -> usize {
         0
     }
 
-    /// Sends held output until none is left or the system takes no more, and gives the number of bytes
-    /// that went.
+    /// Sends held output until none is left or the system takes no more. Returns the number of bytes that
+    /// the system took.
     ///
     /// # Errors
     /// As [`Socket::read`], except that `WouldBlock` is no error here.
@@ -102,11 +104,11 @@ pub trait Socket {
         false
     }
 
-    /// Goes on with the handshake as far as what has arrived allows. Its output is held as any other, and so
-    /// is the input behind its end.
+    /// Goes on with the handshake as far as the bytes that have arrived allow. The socket holds the output
+    /// of the handshake, and the input behind its end, like any other.
     ///
     /// # Errors
-    /// Why there will be no connection. `WouldBlock` is no error here.
+    /// The reason why the handshake failed. `WouldBlock` is no error here.
     #[inline]
     fn handshake(&mut self) -> io::Result<()> {
         Ok(())

@@ -4,12 +4,12 @@ use core::num::NonZeroU32;
 
 use crate::{Key, Time};
 
-/// Milliseconds a slot stands for: how late a timer may fire, never early.
+/// Milliseconds of one slot. A timer fires up to so much late, and never early.
 const TICK_MS: u64 = 16;
 /// Slots in the wheel; entries further away than a full turn stay in their slot for another one.
 const SLOTS: usize = 1024;
 
-/// The timer of one connection: what of it is in the wheel.
+/// The timer of one connection: the time for which it is armed in the wheel.
 ///
 /// The owner keeps its true deadline itself and moves it as often as it likes without touching
 /// the wheel. The wheel hands the key back when the *armed* time is reached; the owner then
@@ -27,8 +27,8 @@ impl Default for Timer {
 
 /// A hashed timer wheel: arming is O(1), advancing costs the slots that went by.
 ///
-/// Its memory is that of the most entries it ever held at a time, until it is empty again: arming
-/// over and over allocates nothing.
+/// Its memory is that of the most entries that it held at a time, until it is empty again. Arming again
+/// and again allocates nothing.
 #[derive(Debug)]
 pub struct Wheel {
     /// Where each slot's list begins in `entries`.
@@ -93,11 +93,11 @@ impl Wheel {
         self.len == 0
     }
 
-    /// Sees to it that `key` is handed back at `deadline` or earlier.
+    /// Arms `timer` so that the wheel hands `key` back at `deadline` or earlier.
     ///
-    /// Does nothing when the timer is armed for no later a time already; the earlier visit will
-    /// find the deadline moved and arm again. [`Time::NEVER`] is not armed. A deadline that is more
-    /// than 49 days away has such an earlier visit, too.
+    /// It does nothing if the timer is armed for that time or an earlier one: when the timer fires, the
+    /// owner finds its deadline moved, and arms again. The same happens to a deadline that is more than
+    /// 49 days away. [`Time::NEVER`] is never armed.
     ///
     /// # Panics
     /// When 2³² entries are in the wheel.
@@ -119,13 +119,13 @@ impl Wheel {
         self.len += 1;
     }
 
-    /// No entry is for an earlier time than that: the beginning of the last tick that was handed out.
+    /// The beginning of the last tick that was handed out. No entry is for an earlier time.
     const fn floor(&self) -> u64 {
         self.tick.saturating_sub(1) * TICK_MS
     }
 
-    /// The time for which `entry` is armed: the one with its lower half in the 2³² milliseconds
-    /// from the floor on, as there is no other in the wheel.
+    /// The time for which `entry` is armed. Every entry is for one of the 2³² milliseconds from the floor
+    /// on, so its lower half names one time.
     const fn time_of(&self, entry: Entry) -> Time {
         let floor = self.floor();
         Time::from_millis(floor + entry.at.wrapping_sub(lower_half(floor)) as u64)
@@ -163,7 +163,7 @@ impl Wheel {
         }
     }
 
-    /// Hands out what is due in `slot`; what is for a later turn stays.
+    /// Hands out the entries of `slot` that are due. Entries for a later turn of the wheel stay.
     fn empty_slot(&mut self, slot: usize, now: Time, fired: &mut Vec<(Key, Time)>) {
         let mut rest = self.slots[slot].take();
         while let Some(link) = rest {
@@ -209,8 +209,8 @@ impl Wheel {
 }
 
 impl Timer {
-    /// Whether an entry that fired for `at` is the one this timer is armed by; the timer is then
-    /// no longer armed. An overtaken entry is nothing to act on.
+    /// Whether the entry that fired for `at` is the one by which this timer is armed. The timer is then not
+    /// armed any more. The owner ignores an entry that an earlier one has overtaken.
     pub fn fire(&mut self, at: Time) -> bool {
         let current = self.armed == at;
         if current {
