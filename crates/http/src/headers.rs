@@ -154,7 +154,7 @@ impl fmt::Debug for Headers<'_, '_> {
 
 /// The elements of one line's list.
 struct Elements<'b> {
-    /// What is not yet given; `None` after the last element.
+    /// The rest of the list; `None` after the last element.
     rest: Option<&'b [u8]>,
 }
 

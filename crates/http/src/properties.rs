@@ -1,4 +1,4 @@
-//! What holds for every input, as plain functions that panic where it does not.
+//! Properties that hold for every input, as plain functions that panic where one does not hold.
 #![allow(missing_docs, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 

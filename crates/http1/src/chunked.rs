@@ -87,7 +87,7 @@ impl Default for Limits {
     }
 }
 
-/// What a [`Decoder`] found.
+/// A finding of a [`Decoder`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Event<'b> {
     /// A piece of the body, never empty. How the peer cut its chunks is not visible.
@@ -178,7 +178,7 @@ impl Decoder {
     /// given; then `input` is left alone, since it belongs to the next message.
     ///
     /// # Errors
-    /// What is wrong with the coding. Every later call returns the same error.
+    /// The fault of the coding. Every later call returns the same error.
     pub fn next<'b>(&mut self, input: &mut &'b [u8]) -> Result<Option<Event<'b>>, Error> {
         loop {
             match self.state {

@@ -117,7 +117,7 @@ impl HeadEnd {
     /// bytes that earlier calls have not seen, and no bytes behind the head.
     ///
     /// # Errors
-    /// What makes the head impossible, as early as it can be known. A later call with the same
+    /// The first fault of the head, as early as it can be known. A later call with the same
     /// bytes returns the same error.
     pub fn find(&mut self, head: &[u8], limits: &Limits) -> Result<Option<usize>, Error> {
         // A head longer than this window does not end in it. [rfc9110:5.4-head-bounded]

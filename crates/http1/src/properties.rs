@@ -1,4 +1,4 @@
-//! What holds for every input, as plain functions that panic where it does not: for proptest,
+//! Properties that hold for every input, as plain functions that panic where one does not hold: for proptest,
 //! fuzz targets and the replay of corpora.
 #![allow(missing_docs, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
@@ -240,7 +240,7 @@ fn chunked_oracle(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
 }
 
-/// What is encoded is decoded, whatever the chunks and however they arrive.
+/// Decoding gives the encoded data back, whatever the chunks and however they arrive.
 pub fn chunked_round_trip(data: &[u8], chunk_lens: &[u8], lens: &[u8]) {
     let mut out = Vec::new();
     for (turn, chunk) in split(data, chunk_lens).into_iter().enumerate() {

@@ -37,7 +37,7 @@ impl fmt::Debug for Body<'_> {
 /// Whether the connection persists after the message, as `Connection` says it (RFC 9112 §9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Persistence {
-    /// It persists, as HTTP/1.1 does without saying so.
+    /// It persists, and the head does not say so: HTTP/1.1 persists by default.
     Persist,
     /// It persists, and the head says `keep-alive`, which HTTP/1.0 needs.
     KeepAlive,

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use sockeye_deflate::ServerConfig;
 use sockeye_http::{HeaderName, HeaderValue, Status, UsageError};
 
-/// What a refusal says.
+/// The words of a refusal: headers and a body.
 #[derive(Clone, Debug)]
 pub struct Wording {
-    /// `Content-Type`, and whatever goes with it.
+    /// `Content-Type` and other headers.
     pub headers: Vec<Header>,
     /// The body. For HEAD it is measured and not sent.
     pub body: Cow<'static, [u8]>,
@@ -155,7 +155,7 @@ impl Reply {
         Self { status, headers: vec![content_type], body: body.into() }
     }
 
-    /// The same with one more header.
+    /// Adds a header.
     #[must_use]
     pub fn header(mut self, header: Header) -> Self {
         self.headers.push(header);

@@ -15,7 +15,7 @@ use crate::request::{Opened, Refused, Request};
 /// [`Context`] are appended to outboxes, which the loop flushes at the end of the turn, or
 /// right after the read that filled one with 4 KiB or more.
 pub trait App {
-    /// What a request tells the stream that its answer opens; `()` for nothing.
+    /// The value that an answer passes to the stream that it opens; `()` for none.
     type Pending;
 
     /// Answers a complete request, its body included.

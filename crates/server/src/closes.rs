@@ -6,7 +6,7 @@ use sockeye_websocket::CloseCode;
 
 use crate::cause::{CloseCause, Deadline};
 
-/// What a stream was.
+/// The kind of a stream that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum StreamKind {

@@ -1,4 +1,4 @@
-//! One connection: what its socket is doing, and what it carries.
+//! One connection: the state of its socket, and the request or stream that it carries.
 
 pub(crate) mod life;
 
@@ -34,7 +34,7 @@ pub(crate) struct Connection {
     pub(crate) peer: Peer,
 }
 
-/// What a connection is busy with. HTTP/2 would stand beside `Http1`, with a table of streams.
+/// The work of a connection. HTTP/2 would stand beside `Http1`, with a table of streams.
 pub(crate) enum Phase {
     Http1(Http1),
     /// Everything is said.

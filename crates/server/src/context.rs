@@ -1,4 +1,4 @@
-//! What an application may do while it is called.
+//! The calls that an application may make while the server calls it.
 
 use std::net::SocketAddr;
 

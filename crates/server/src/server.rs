@@ -24,9 +24,9 @@ use crate::timers;
 /// How long accepting rests when the system is out of descriptors.
 const ACCEPT_REST_MS: u64 = 100;
 
-/// A single-threaded connection server: sockets to streams to an application.
+/// A single-threaded server that turns sockets into streams for an application.
 ///
-/// It owns the network and the application, and does something only inside [`Server::turn`].
+/// It owns the network and the application, and works only inside [`Server::turn`].
 pub struct Server<N: Net, A> {
     pub(crate) net: N,
     pub(crate) app: A,

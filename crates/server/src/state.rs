@@ -1,4 +1,4 @@
-//! What all connections of a server share, and how connections and streams begin and end.
+//! The state that all connections of a server share; the start and end of connections and streams.
 
 use std::collections::HashMap;
 

@@ -62,7 +62,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Counts what another server has counted.
+    /// Adds the counts of another server.
     pub fn add(&mut self, other: &Self) {
         let Self {
             accepted,

@@ -1,4 +1,4 @@
-//! What happens when a deadline has come.
+//! The effect of each deadline.
 
 use sockeye_http::Status;
 use sockeye_reactor::{Key, Time};

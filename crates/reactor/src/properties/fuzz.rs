@@ -8,7 +8,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// The targets for this crate.
 pub const TARGETS: &[Target] = &[("outbox", outbox)];
 
-/// So many steps are taken.
+/// The number of steps that are taken.
 const STEPS_MAX: usize = 33;
 
 /// How much the socket takes at a time; then steps of three bytes: what, how long, how filled.

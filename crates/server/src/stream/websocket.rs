@@ -1,4 +1,4 @@
-//! What a WebSocket's stream holds between two reads.
+//! The state of a WebSocket's stream between two reads.
 
 use sockeye_deflate::Session;
 use sockeye_reactor::Time;
