@@ -292,7 +292,7 @@ pub fn response_round_trip(
     assert!(others.eq(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))));
 }
 
-/// The same for a request.
+/// A written request head parses back to its parts.
 pub fn request_round_trip(
     [method, target, host]: [&str; 3],
     headers: &[(&str, &[u8])],

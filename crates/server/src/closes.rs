@@ -43,11 +43,11 @@ pub struct Close {
     ///
     /// | the stream ended | code |
     /// |---|---|
-    /// | by [`Context::close`](crate::Context::close) | the code given there, also for an event stream, to which no code is sent |
+    /// | by [`Context::close`](crate::Context::close), a WebSocket or event stream | the code given there, which an event stream does not send |
     /// | by our Close to a peer that broke a rule, or whose message was refused | the code of that Close |
     /// | by the peer's Close | its code if RFC 6455 §7.4.1 or its registry names it, else `None`: a peer may choose among thousands |
-    /// | by a cut, or without a Close | 1006 |
-    /// | by an answer to a held request, or by the end of a response | 1000 |
+    /// | by a cut, by a deadline, or without a Close | 1006 |
+    /// | otherwise in good order: a held request that is answered, a tunnel | 1000 |
     pub code: Option<u16>,
 }
 
@@ -64,7 +64,7 @@ const NORMAL: u16 = 1000;
 const ABNORMAL: u16 = 1006;
 
 impl Closes {
-    /// How many ended in each way that there was, in a fixed order.
+    /// The ways in which streams ended, each with its count, in a fixed order.
     pub fn iter(&self) -> impl Iterator<Item = (Close, u64)> + '_ {
         self.0.iter().map(|(close, count)| (*close, *count))
     }
@@ -74,7 +74,7 @@ impl Closes {
         self.0.get(&Close { kind, by, code: Some(code) }).copied().unwrap_or(0)
     }
 
-    /// Counts what another server has counted.
+    /// Adds the counts of another server.
     pub fn include(&mut self, other: &Self) {
         for (close, count) in other.iter() {
             *self.0.entry(close).or_default() += count;

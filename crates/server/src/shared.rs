@@ -96,7 +96,8 @@ fn encoder() -> Protocol {
 /// An event for many streams: [`Context::send_shared_event`](crate::Context::send_shared_event).
 ///
 /// It is encoded once. Each form that a version of HTTP needs is made once, when it is first needed. A
-/// clone is the same event and costs a counter. All recipients' outboxes refer to one allocation, unless the event is short and joins others that wait.
+/// clone is the same event and costs a counter. All recipients' outboxes refer to one allocation,
+/// unless the event is short and joins others that wait.
 #[derive(Clone)]
 pub struct SharedEvent(Rc<EventForms>);
 
