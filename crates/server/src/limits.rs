@@ -20,8 +20,8 @@ pub struct Limits {
     /// Connections accepted in one turn, so that a storm of them does not starve the others.
     pub accepts_per_turn_max: usize,
     /// Size of the loop's one receive buffer, and so the read budget of a connection in one turn. A
-    /// larger buffer falls out of the processor's cache. The exception is a long WebSocket message: up
-    /// to 512 KiB of it are read in one turn, straight to its place.
+    /// larger buffer falls out of the processor's cache. The exception is a long WebSocket message
+    /// without compression: up to 512 KiB of it may be read in one turn, straight to its place.
     pub read_bytes: usize,
     /// Bounds on request heads.
     pub http: sockeye_http1::Limits,

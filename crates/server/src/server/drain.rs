@@ -100,7 +100,7 @@ impl<N: Net, A: App> Server<N, A> {
             if self.core.connections.len() >= self.core.limits.connections_max {
                 break;
             }
-            // Out of descriptors: the rest of the backlog cannot be served.
+            // The backlog is empty, or descriptors have run out.
             let Ok(Some(accepted)) = self.net.accept() else { break };
             self.admit(accepted);
         }
