@@ -1,13 +1,13 @@
-//! Why a command ends without success, and what it tells the person who started it.
+//! The error with which a command fails, and the line that it prints for the user.
 
 use std::io::Write as _;
 
-/// Tells the person who started us something on standard error.
+/// Prints a line for the user on standard error, after `sockeye: `.
 pub fn notice(text: core::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "sockeye: {text}");
 }
 
-/// Why the program ends: one line for the person who started it.
+/// The error with which the program ends: one line for the user.
 #[derive(Debug)]
 pub struct Failure(pub String);
 
@@ -17,7 +17,7 @@ impl core::fmt::Display for Failure {
     }
 }
 
-/// Adds to an error what was being done.
+/// Turns an error into a [`Failure`] that also says what was being done.
 pub trait OrFail<T> {
     /// Puts `doing` before the error: `cannot read key.pem: permission denied`.
     fn or_fail(self, doing: impl FnOnce() -> String) -> Result<T, Failure>;

@@ -1,8 +1,8 @@
-//! Text of somebody else's, made harmless for a terminal.
+//! Escapes text that came from elsewhere, so that a terminal obeys nothing in it.
 
 use serde::Serialize;
 
-/// For a person: it cannot move the cursor of a terminal, nor end a line.
+/// Escapes a text for a person: it cannot move the cursor of a terminal, nor end a line.
 pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -15,8 +15,8 @@ pub fn plain(text: &str) -> String {
     out
 }
 
-/// A value as one line of JSON, which a program reads and a terminal may show: JSON itself would let pass some
-/// letters that terminals obey. The value is the same.
+/// Writes a value as one line of JSON that a program reads and a terminal may show. It escapes the characters that
+/// JSON allows and terminals obey; the value stays the same.
 pub fn json(value: &impl Serialize) -> serde_json::Result<String> {
     let json = serde_json::to_string(value)?;
     if !json.chars().any(is_odd) {
@@ -25,7 +25,7 @@ pub fn json(value: &impl Serialize) -> serde_json::Result<String> {
     let mut out = String::with_capacity(json.len());
     for letter in json.chars() {
         match letter {
-            // Outside of strings, where a value keeps the white space that it came with.
+            // These stand outside of strings only: a raw value keeps its white space.
             '\n' | '\r' => out.push(' '),
             '\t' => out.push('\t'),
             letter if is_odd(letter) => out.push_str(&format!("\\u{:04x}", u32::from(letter))),
@@ -35,7 +35,7 @@ pub fn json(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(out)
 }
 
-/// Controls, and letters that turn the direction of others or separate lines.
+/// Whether a character is a control, changes the direction of text, or separates lines.
 fn is_odd(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')

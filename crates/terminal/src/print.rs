@@ -1,20 +1,19 @@
-//! Standard output of the commands that end by themselves, and what a terminal can show.
+//! Writes to standard output for commands that end by themselves, and tells what a terminal can show.
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, IsTerminal, Write as _};
 
 use crate::{Failure, OrFail as _};
 
-/// Writes text, all of it and now: what waited in a buffer for the program's end would be lost there
-/// without a word.
+/// Writes all of a text and flushes it: an error at the program's end, where buffers are written otherwise, would
+/// go unnoticed.
 pub fn write(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
 }
 
-/// Writes text for the person who started us. If nobody reads it any more (`sockeye … | head -1`),
-/// that is no failure; if there is no room for it, that is one.
+/// Writes text for the user. A reader that has left (`sockeye … | head -1`) is no failure; a full disk is one.
 pub fn text(text: &str) -> Result<(), Failure> {
     match write(text) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -22,12 +21,12 @@ pub fn text(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// The same with a line.
+/// Writes a line for the user, as [`text`] does.
 pub fn say(line: core::fmt::Arguments<'_>) -> Result<(), Failure> {
     text(&format!("{line}\n"))
 }
 
-/// Writes a line that there is no second copy of: a reader who is gone is a failure, too.
+/// Writes a line of which there is no other copy, so a reader that has left is a failure, too.
 pub fn say_surely(line: core::fmt::Arguments<'_>) -> Result<(), Failure> {
     write(&format!("{line}\n")).or_fail(cannot_write)
 }
@@ -36,13 +35,12 @@ fn cannot_write() -> String {
     "cannot write".to_owned()
 }
 
-/// Whether this is a terminal that understands what moves its cursor. Emacs' shell and others that do
-/// not say so by `TERM=dumb`.
+/// Whether this is a terminal that obeys cursor movements. Emacs' shell and others that do not set `TERM=dumb`.
 pub fn is_able(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("TERM").as_deref() != Some(OsStr::new("dumb"))
 }
 
-/// Whether this is a terminal that shows colours to somebody who wants them.
+/// Whether this is a terminal with colours, and `NO_COLOR` does not switch them off.
 pub fn is_coloured(stream: &impl IsTerminal) -> bool {
     is_able(stream) && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

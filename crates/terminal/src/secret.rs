@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-/// A text that no error message and no `Debug` output shows.
+/// A credential that no error message and no `Debug` output shows.
 #[derive(Clone)]
 pub struct Secret(String);
 

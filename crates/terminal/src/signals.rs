@@ -1,7 +1,7 @@
-//! How a client ends that was asked to by a signal: by that signal, once everything is in order.
+//! Catches SIGINT and SIGTERM for a client, which finishes its work and then ends by the same signal.
 //!
-//! Shells see 130 for SIGINT and 143 for SIGTERM, as of any program. A status of our own, 130 too, would not do: a
-//! shell goes on with its script when a program has dealt with Ctrl-C itself and then ended.
+//! Shells see 130 for SIGINT and 143 for SIGTERM, as of any program. Exiting with status 130 would not do: a shell
+//! goes on with its script when a program handles Ctrl-C itself and then exits.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -11,13 +11,14 @@ use std::sync::{Arc, LazyLock};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 
-/// Those that ask for the end.
+/// The signals that ask the program to end.
 pub const ENDING: [i32; 2] = [SIGINT, SIGTERM];
 
 /// The number of the signal that has asked for the end; 0 while none has.
 static ASKED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// Catches the signals: each writes to `bell`, and is what [`end`] ends by. A second one ends the program at once.
+/// Catches the signals. The first one writes to `bell`, and [`end`] ends the program by it. A second one ends the
+/// program at once.
 pub fn catch(bell: &UnixStream) -> io::Result<()> {
     note()?;
     for signal in ENDING {
@@ -26,7 +27,7 @@ pub fn catch(bell: &UnixStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The same without a bell, for who [looks](is_asked) from time to time.
+/// Catches the signals without a bell, for a program that calls [`is_asked`] from time to time.
 pub fn note() -> io::Result<()> {
     let is_second = Arc::new(AtomicBool::new(false));
     for signal in ENDING {
@@ -59,13 +60,13 @@ pub fn end() {
 /// Ends the program by a signal that it had caught.
 pub fn end_by(signal: i32) -> ! {
     if !is_first_process() {
-        // It does not return but for signals that it does not know.
+        // It returns only for signals that it does not know.
         let _ = low_level::emulate_default_handler(signal);
     }
     std::process::exit(128 + signal)
 }
 
-/// That of a container: the system spares it signals that it does not catch.
+/// Whether this is process 1, as in a container: the system does not deliver signals to it that it does not catch.
 fn is_first_process() -> bool {
     std::process::id() == 1
 }

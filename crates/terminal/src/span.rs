@@ -1,4 +1,4 @@
-//! Lengths of time, as people write and read them.
+//! Parses and prints lengths of time, as people write and read them.
 
 use core::str::FromStr;
 
@@ -33,7 +33,7 @@ impl FromStr for Span {
     }
 }
 
-/// A length of time in words, about as exact as it matters: `0.3 s`, `45 s`, `60 min` or `30 h`.
+/// Writes a length of time in words, rounded: `0.3 s`, `45 s`, `60 min` or `30 h`.
 pub fn words(ms: u64) -> String {
     let rounded = |unit_ms: u64| ms / unit_ms + u64::from(ms % unit_ms >= unit_ms / 2);
     match ms {

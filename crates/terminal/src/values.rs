@@ -1,4 +1,4 @@
-//! Values on the command line and in the environment, and who is told what about bad ones.
+//! Parses values of the command line and the environment, and words the errors for bad ones.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -6,21 +6,22 @@ use std::net::SocketAddr;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command};
 
-/// What stands for an address.
+/// What an error message says that an address has to be.
 pub const ADDRESS: &str = "an address with a port, as 127.0.0.1:8080";
 
 /// Longest life of a message that a server allows: 30 days.
 const TTL_MS_MAX: u64 = 2_592_000_000;
 
-/// An address to listen on.
+/// Parses an address to listen on.
 pub fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("expected {ADDRESS}"))
 }
 
-/// What is wrong with a URL that [has a strange port](has_strange_port).
+/// The error message for a URL that [has a strange port](has_strange_port).
 pub const STRANGE_PORT: &str = "its port is not one, as 1 to 65535 are";
 
-/// Whether a URL has a number for a port that is none. Of that, a URL's own error says only that it is no URL.
+/// Whether the port of a URL is a number outside of 1 to 65535. For such a URL the parser's own error says only
+/// that it is no URL.
 pub fn has_strange_port(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -29,40 +30,40 @@ pub fn has_strange_port(url: &str) -> bool {
     is_number && port.parse::<u16>().ok().is_none_or(|port| port == 0)
 }
 
-/// Any whole number.
+/// Parses any whole number.
 pub fn number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "expected a whole number, 0 or more".to_owned())
 }
 
-/// The most loops of a process: what gives out the places is one.
+/// The most event loops of a process: all of them share one sequencer, which assigns the positions.
 pub const WORKERS_MAX: usize = 64;
 
-/// How many loops.
+/// Parses a number of event loops.
 pub fn workers(text: &str) -> Result<usize, String> {
     let workers = text.parse().ok().filter(|workers| (1..=WORKERS_MAX).contains(workers));
     workers.ok_or_else(|| format!("expected a whole number, 1 to {WORKERS_MAX}"))
 }
 
-/// How many messages.
+/// Parses a number of messages, at least 1.
 pub fn count(text: &str) -> Result<u64, String> {
     let count = text.parse().ok().filter(|count| *count > 0);
     count.ok_or_else(|| "expected a whole number, at least 1".to_owned())
 }
 
-/// A size that is not none.
+/// Parses a number of bytes, at least 1.
 pub fn bytes(text: &str) -> Result<usize, String> {
     let bytes = text.parse().ok().filter(|bytes| *bytes > 0);
     bytes.ok_or_else(|| "expected a number of bytes, at least 1".to_owned())
 }
 
-/// The life of a message.
+/// Parses the life of a message in milliseconds.
 pub fn ttl_ms(text: &str) -> Result<u64, String> {
     let ttl_ms = text.parse().ok().filter(|ttl_ms| (1..=TTL_MS_MAX).contains(ttl_ms));
     ttl_ms.ok_or_else(|| format!("expected a whole number, 1 to {TTL_MS_MAX} (30 days)"))
 }
 
-/// Names the environment variable where a bad value came from one: nobody has written the flag that
-/// it stands for.
+/// Puts the environment variable in the place of the flag in an error about a bad value, if the value came from
+/// the variable: the user has not written the flag.
 pub fn blame(
     mut error: clap::Error,
     command: &Command,
@@ -83,7 +84,7 @@ pub fn blame(
     error
 }
 
-/// The flag of an argument, and its variable, if it has both.
+/// Returns the flag and the environment variable of an argument, if it has both.
 fn variable(command: &Command, blamed: &str) -> Option<(String, String)> {
     let long = blamed.split_whitespace().next()?.strip_prefix("--")?;
     let variable_of = |arg: &Arg| arg.get_env()?.to_str().map(str::to_owned);
