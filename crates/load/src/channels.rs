@@ -1,10 +1,12 @@
-//! How publications are spread over channels, and channels over subscribers.
+//! Assigns publications to channels, and channels to subscribers.
 
 /// Digits of a channel's number in its name.
 pub(super) const DIGITS: usize = 6;
 
-/// So many channels, published to in turn. With one, everybody subscribes it; with more, each has one
-/// subscriber, and each subscriber as many, or the only one has all by a pattern.
+/// The channels of a run, which are published to in turn.
+///
+/// One channel has all subscribers. Of several channels each has one subscriber, and all subscribers have
+/// the same number of channels. A single subscriber may have all of them by a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Channels {
     count: usize,
@@ -16,12 +18,15 @@ pub(super) struct Channels {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum By {
     Name,
-    /// Which takes one subscriber.
+    /// One subscriber has all channels.
     Pattern,
 }
 
 impl Channels {
-    /// Says why not, if subscribers would have different numbers of channels.
+    /// Makes the channels.
+    ///
+    /// # Errors
+    /// The reason, if subscribers would have different numbers of channels.
     pub(super) fn new(count: usize, subscribers: usize, by: By) -> Result<Self, String> {
         if by == By::Pattern && subscribers > 1 {
             return Err("a pattern is for one connection: add --connections 1".into());
@@ -43,7 +48,7 @@ impl Channels {
         if self.is_one() { base.to_owned() } else { format!("{base}:{channel:0DIGITS$}") }
     }
 
-    /// The names that a subscriber subscribes.
+    /// The names or the pattern that a subscriber subscribes.
     pub(super) fn names(self, base: &str, subscriber: usize) -> Vec<String> {
         match self.by {
             By::Name => self.of(subscriber).map(|channel| self.name(base, channel)).collect(),
@@ -51,21 +56,21 @@ impl Channels {
         }
     }
 
-    /// The channels that a subscriber hears.
+    /// The channels of a subscriber.
     fn of(self, subscriber: usize) -> impl Iterator<Item = usize> {
         let first = if self.is_one() { 0 } else { subscriber };
         (first..self.count).step_by(self.subscribers)
     }
 
-    /// Where a publication goes.
+    /// The channel of a publication.
     pub(super) const fn channel(self, number: u64) -> usize {
-        // Less than a `usize`, as the divisor is one.
+        // The divisor is a `usize`, so the remainder fits into one.
         #[expect(clippy::cast_possible_truncation, reason = "it is below a usize")]
         let channel = (number % self.count as u64) as usize;
         channel
     }
 
-    /// The number of the publication that a subscriber hears first; they begin with 1.
+    /// The number of the first publication that a subscriber receives; numbers begin with 1.
     pub(super) fn first(self, subscriber: usize) -> u64 {
         match subscriber {
             _ if self.is_one() => 1,
@@ -74,17 +79,18 @@ impl Channels {
         }
     }
 
-    /// How far it is from one publication to the next that a subscriber hears.
+    /// The difference between the numbers of two successive publications that a subscriber receives.
     pub(super) fn step(self) -> u64 {
         if self.is_one() { 1 } else { self.subscribers as u64 }
     }
 
-    /// Who hears a publication, if so many are there.
+    /// How many subscribers receive a publication while `open` of them are connected.
     pub(super) fn receivers(self, open: usize) -> u64 {
         if self.is_one() { open as u64 } else { 1 }
     }
 
-    /// The publications that everybody has to have heard one of, to know that all listen: channels.
+    /// The channels that are published to before the run: once each subscriber has received a publication,
+    /// all of them listen.
     pub(super) fn probed(self) -> core::ops::Range<usize> {
         if self.is_one() { 0..1 } else { 0..self.subscribers }
     }

@@ -1,4 +1,4 @@
-//! One connection: its socket, what waits to be sent, and what is heard.
+//! One connection: its socket, its unsent bytes, and its parser.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

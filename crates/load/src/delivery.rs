@@ -1,4 +1,5 @@
-//! One publisher, many subscribers: every publication reaches everybody, once and in order.
+//! The scenario of `sockeye bench fanout` and `sse`: one publisher, many subscribers, and every publication has to
+//! reach every subscriber once and in order.
 
 use super::channels::Channels;
 use super::connection::Outlet;
@@ -13,7 +14,7 @@ use super::report::{Value, so_far};
 use super::stamp::{Found, Stamps};
 use super::wire::{Heard, Part};
 
-/// How often it is tried whether everybody listens.
+/// How often the scenario tests whether all subscribers listen.
 const PROBE_NS: u64 = 200_000_000;
 
 /// What a subscriber keeps of the memory for a message that came in parts.
@@ -328,7 +329,7 @@ impl Scenario for Delivery {
     }
 
     fn turn(&mut self, now: u64, lines: &mut Lines) -> Turn {
-        // A stage may last no time at all.
+        // A stage may have no duration, and then the next one is due in the same turn.
         let mut before = Stage::Done;
         while self.stage != before {
             before = self.stage;

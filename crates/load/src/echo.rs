@@ -1,4 +1,4 @@
-//! Messages that come back.
+//! The scenario of `sockeye bench echo`: messages that come back.
 
 use std::collections::VecDeque;
 

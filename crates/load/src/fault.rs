@@ -1,4 +1,4 @@
-//! What a server did that it must not, and how often.
+//! The faults of a server during a load, counted by name.
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ pub(super) enum Fault {
     Compressed(MessageError),
     /// The server ended the connection by a Close frame with this code.
     Closed(u16),
-    /// The server ended the connection without a word.
+    /// The server ended the connection without a Close frame.
     Ended,
     /// What came back is not what was sent.
     Differs,

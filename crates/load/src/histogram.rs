@@ -1,4 +1,4 @@
-//! How long things took, fine enough for percentiles.
+//! A histogram of durations, fine enough for percentiles.
 //!
 //! Log-linear buckets: 128 for each power of two, so that what is read back is at most 1/128 above what
 //! was recorded. Recording is an addition in a table, whatever the value.

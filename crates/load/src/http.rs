@@ -1,4 +1,4 @@
-//! Answers to requests.
+//! Parses the answers to HTTP requests on one connection.
 
 use sockeye_client::sans_io::Exchange;
 use sockeye_client::{Error, Limits};

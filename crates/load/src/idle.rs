@@ -1,4 +1,4 @@
-//! Connections that do nothing.
+//! The scenario of `sockeye bench idle`: connections that do nothing.
 
 use sockeye_deflate::WindowBits;
 use sockeye_frame::{MaskKey, Opcode, Rsv};
@@ -48,7 +48,7 @@ struct Line {
     /// What was agreed on.
     window: Option<WindowBits>,
     is_touched: bool,
-    /// When the ping was sent that is not answered yet.
+    /// When the unanswered ping was sent.
     pinged_at: Option<u64>,
 }
 
@@ -209,7 +209,7 @@ impl Scenario for Idle {
                 self.touched(id, &part)?;
             }
             Heard::Pong => {
-                // One that nobody asked for is legal (RFC 6455 §5.5.3).
+                // An unsolicited pong is legal (RFC 6455 §5.5.3).
                 if let Some(pinged_at) = self.lines[id].pinged_at.take() {
                     self.unanswered -= 1;
                     self.pongs.record(now.saturating_sub(pinged_at));
@@ -230,7 +230,7 @@ impl Scenario for Idle {
     fn turn(&mut self, now: u64, lines: &mut Lines) -> Turn {
         self.greet(lines);
         self.ping(now, lines);
-        // A stage may last no time at all.
+        // A stage may have no duration, and then the next one is due in the same turn.
         let mut before = Stage::Done;
         while self.stage != before {
             before = self.stage;

@@ -1,4 +1,4 @@
-//! The loop: all connections, and the scenario that they play.
+//! The event loop of a load: drives all connections on one reactor, and hands their events to a scenario.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -17,35 +17,36 @@ use super::wire::Heard;
 
 /// Bytes of one read.
 const READ_BYTES: usize = 128 * 1024;
-/// Connections that are being opened at a time: a ramp, no storm.
+/// Connections that are being opened at a time, so that the server sees a ramp instead of a storm.
 const OPENING_MAX: usize = 128;
-/// Two milliseconds: shorter waits are not left to the system where a moment has to be met.
+/// Before an exact moment the loop spins for so long, at the most, because the system's waits are too coarse:
+/// two milliseconds.
 const SPIN_NS: u64 = 2_000_000;
 
-/// How long a signal may wait that came just before a wait began.
+/// Longest wait of a turn. A signal that comes just before a wait does not end it, and is seen after it.
 const SIGNAL_NS: u64 = 100_000_000;
 
-/// How long servers may take to end their connections when all is over.
+/// How long servers may take to end their connections after the load.
 const CLOSE_NS: u64 = 1_000_000_000;
 
-/// What the connections play.
+/// A scenario that the connections play.
 pub(super) trait Scenario {
-    /// Something was heard on connection `id`.
+    /// Takes an event of connection `id`.
     fn hear(&mut self, id: usize, heard: Heard<'_>, now: u64) -> Result<(), Fault>;
 
-    /// All of a read has been heard: what connection `id` says to it.
+    /// Called when all of a read was parsed: answers on connection `id`.
     fn answer(&mut self, id: usize, now: u64, out: &mut Outlet<'_>);
 
     /// Connection `id` has ended.
     fn gone(&mut self, id: usize);
 
-    /// Called once a turn of the loop: what is due, and until when there is nothing to do.
+    /// Called once a turn of the loop: does what is due, and returns until when there is nothing to do.
     fn turn(&mut self, now: u64, lines: &mut Lines) -> Turn;
 
-    /// Ends the measurement now; whether there is one that can be reported.
+    /// Ends the measurement now. Returns whether there is one to report.
     fn stop(&mut self, now: u64) -> bool;
 
-    /// How far it is, in a line.
+    /// The progress, in a line.
     fn progress(&mut self) -> String;
 }
 
@@ -60,7 +61,7 @@ pub(super) enum Turn {
     Done,
 }
 
-/// All connections. Times are nanoseconds since it was made.
+/// All connections of a load. Times are nanoseconds since it was made.
 pub(super) struct Lines {
     net: MioNet,
     start: Instant,
@@ -70,7 +71,7 @@ pub(super) struct Lines {
     pub(super) engine: Engine,
     buffer: Vec<u8>,
     ready: Vec<Ready>,
-    /// Those to be visited, and those whose turn comes again.
+    /// The connections to visit in this turn, and those to visit in the next one.
     visits: Vec<usize>,
     dirty: Vec<usize>,
     ramp: Ramp,
@@ -214,7 +215,7 @@ impl Lines {
     }
 
     fn visit_all(&mut self, scenario: &mut impl Scenario) {
-        // Whoever is added meanwhile is visited in the next turn.
+        // A connection that is added meanwhile is visited in the next turn.
         let mut visits = core::mem::take(&mut self.visits);
         for id in visits.drain(..) {
             match self.visit(id, scenario) {
@@ -311,7 +312,7 @@ impl Lines {
             match added {
                 Ok(()) => self.ramp.opening += 1,
                 Err(fault) => {
-                    // What cannot even begin will not begin a thousand times either.
+                    // A connection that cannot even begin will not begin a thousand times either.
                     self.faults.add(&fault);
                     self.ramp.wanted.clear();
                 }

@@ -1,4 +1,4 @@
-//! What is used between two moments, by the server and by ourselves.
+//! Measures the processor time and memory that the server and this program use between two moments.
 
 use super::process::{Process, Usage};
 
@@ -15,7 +15,7 @@ struct Look {
     server: Option<Usage>,
 }
 
-/// What was used in a time.
+/// The time between two looks, and what was used in it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Span {
     pub(super) nanos: u64,
@@ -28,12 +28,12 @@ impl Span {
         self.nanos as f64 / 1e9
     }
 
-    /// So many a second.
+    /// The rate per second of `count` things.
     pub(super) fn rate(&self, count: u64) -> f64 {
         if self.nanos == 0 { 0.0 } else { count as f64 / self.seconds() }
     }
 
-    /// Which part of the time something took.
+    /// The part of the time that `nanos` are.
     pub(super) fn share(&self, nanos: u64) -> f64 {
         if self.nanos == 0 { 0.0 } else { nanos as f64 / self.nanos as f64 }
     }
@@ -66,7 +66,7 @@ impl Meter {
     }
 
     fn look(&self, at: u64) -> Look {
-        // A server that has gone is noticed by its connections.
+        // The connections notice when the server has ended.
         let server = self.server.and_then(|process| process.usage().ok());
         Look { at, own: Process::own().usage().unwrap_or_default(), server }
     }

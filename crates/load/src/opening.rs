@@ -1,4 +1,4 @@
-//! How connections are opened: what is asked for, and whether the answer gives it.
+//! Opens connections: writes the opening request, and checks its answer.
 
 use sockeye_client::Limits;
 use sockeye_client::sans_io::Exchange;

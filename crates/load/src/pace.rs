@@ -1,4 +1,4 @@
-//! When messages should go out.
+//! Computes when messages should go out.
 
 /// Moments at an even rate, dealt to connections in turn.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! What is sent: payloads that are made once, and their frames.
+//! Makes the payloads of a run, and their frames, once before it.
 
 use clap::ValueEnum;
 use sockeye_deflate::{Engine, WindowBits};

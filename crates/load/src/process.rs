@@ -1,4 +1,4 @@
-//! What the system says of a process: its processor time and its memory (Linux only).
+//! Reads a process's processor time and memory from the system (Linux only).
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! A line a second on standard error, so that a long run does not look like a hung one.
+//! Prints a line a second on standard error, so that a long run does not look like a hung one.
 
 use std::io::Write as _;
 

@@ -1,4 +1,4 @@
-//! Publications on their way, and whom they have not reached.
+//! Counts, for each recent publication, the subscribers that have not received it yet.
 
 use std::collections::VecDeque;
 
@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 pub(super) struct Publications {
     /// The oldest one first, from number `first` on.
     open: VecDeque<Publication>,
-    /// Publications before the window: everybody has them.
+    /// Publications before the window, which all subscribers have received.
     done: u64,
-    /// Of the window, those that have reached everybody.
+    /// Publications in the window that all subscribers have received.
     done_in_window: usize,
     undelivered: u64,
 }
@@ -23,19 +23,19 @@ struct Publication {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Delivered {
     pub(super) sent_at: u64,
-    /// It was the last one that its publication waited for.
+    /// Whether it was the last delivery of its publication.
     pub(super) was_last: bool,
 }
 
 impl Publications {
-    /// Takes note of a publication to so many; gives its number.
+    /// Counts a publication to `receivers` subscribers, and returns its number.
     pub(super) fn publish(&mut self, sent_at: u64, receivers: u64) -> u64 {
         self.open.push_back(Publication { sent_at, remaining: receivers });
         self.undelivered += receivers;
         self.done + self.open.len() as u64
     }
 
-    /// Publications that have not reached everybody.
+    /// Publications that some subscriber has not received.
     pub(super) fn in_flight(&self) -> usize {
         self.open.len() - self.done_in_window
     }
@@ -49,8 +49,8 @@ impl Publications {
         self.undelivered
     }
 
-    /// Takes note of a delivery; `None` if nothing with this number was published, or if it has
-    /// reached everybody already.
+    /// Counts a delivery. `None` if nothing with this number was published, or if all subscribers have
+    /// received it already.
     #[inline]
     pub(super) fn deliver(&mut self, number: u64) -> Option<Delivered> {
         let at = usize::try_from(number.checked_sub(self.done + 1)?).ok()?;
@@ -66,8 +66,8 @@ impl Publications {
         Some(delivered)
     }
 
-    /// A subscriber has gone that waited for number `next`, and then for each that is `step` further; says
-    /// how many it has not had.
+    /// Stops waiting for a subscriber that has left. It was waiting for number `next` and every `step`th
+    /// after it. Returns how many publications it has not received.
     pub(super) fn forget(&mut self, next: u64, step: u64) -> u64 {
         let skip = usize::try_from(next.saturating_sub(self.done + 1)).unwrap_or(usize::MAX);
         let step = usize::try_from(step).unwrap_or(usize::MAX).max(1);

@@ -1,4 +1,4 @@
-//! The connection that publishes.
+//! The publisher of a load: makes publications, sends them on its connection, and reads their answers.
 
 use sockeye_frame::{MaskKey, Opcode, Rsv};
 use sockeye_http::{HeaderName, HeaderValue};
@@ -16,12 +16,12 @@ use super::wire::Heard;
 /// Where the payload stands in a template.
 pub(super) const PLACE: &str = "{payload}";
 
-/// How publications go out.
+/// The way in which publications go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     /// In the hub's protocol; each is answered.
     Hub,
-    /// As they are; a server sends them to all, and perhaps to us.
+    /// As WebSocket messages that a server sends to all, perhaps the publisher included.
     Broadcast,
     /// The same without frames around them.
     Bare,

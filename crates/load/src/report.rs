@@ -1,4 +1,4 @@
-//! What a run found out, for a person and as one JSON object.
+//! Prints the report of a run, for a person or as one JSON object.
 
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};

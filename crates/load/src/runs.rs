@@ -1,4 +1,4 @@
-//! From a command line to a load, and from a load to its report.
+//! Runs a load: checks its limits, opens the connections, plays the scenario, and prints the report.
 
 mod delivery;
 mod echo;
@@ -16,14 +16,14 @@ use super::process::Process;
 use super::progress::Progress;
 use super::report::Value;
 
-/// Bytes that may be on their way at a time, of all connections together.
+/// Bytes in flight at a time, of all connections together.
 const FLIGHT_BYTES_MAX: usize = 1 << 30;
 /// Descriptors of the program itself.
 const OWN_DESCRIPTORS: u64 = 32;
-/// What a server may put around a message.
+/// Bytes that a server may put around a message.
 const ENVELOPE_BYTES: usize = 64 * 1024;
 
-/// Plays what was asked for, prints what was found, and fails if the server did something wrong.
+/// Runs the load of a command line, prints its report, and fails if the server did something wrong.
 pub fn run(action: &BenchAction) -> Result<(), Failure> {
     signals::note().or_fail(|| "cannot watch for signals".into())?;
     let done = match action {
@@ -45,7 +45,7 @@ pub fn run(action: &BenchAction) -> Result<(), Failure> {
     }
 }
 
-/// Opens the connections and plays.
+/// Opens the connections and plays the scenario on them.
 fn play(
     common: &CommonOptions,
     openers: Vec<Opener>,
@@ -65,7 +65,7 @@ fn play(
     Ok(lines)
 }
 
-/// Makes sure that there are descriptors, and memory for what is on its way on each connection.
+/// Makes sure that there are descriptors for the connections, and memory for the bytes in flight on each.
 fn prepare(connections: usize, flight_bytes: usize) -> Result<(), Failure> {
     let bytes = connections.saturating_mul(flight_bytes);
     if bytes > FLIGHT_BYTES_MAX {
@@ -95,8 +95,8 @@ fn meter(common: &CommonOptions) -> Result<Meter, Failure> {
     common.pid.map(Process::new).transpose().map(Meter::new)
 }
 
-/// One key for all frames of a run. It has to be unpredictable for those who choose payloads, and these
-/// are chosen by us.
+/// Makes the masking key of all frames of a run. RFC 6455 asks for keys that the author of a payload cannot
+/// predict; here this program is the author of all payloads, so one key suffices.
 fn mask_key() -> Result<MaskKey, Failure> {
     let mut key = [0; 4];
     getrandom::fill(&mut key).or_fail(|| "the system gives no random numbers".into())?;

@@ -1,4 +1,4 @@
-//! What is published: a payload that is recognised wherever a server puts it.
+//! Makes numbered payloads for publications, and finds them in messages, wherever a server puts them.
 
 /// Bytes of the part that differs from one publication to the next: `~`, the run, the number, `~`.
 pub(super) const STAMP_BYTES: usize = 20;
@@ -14,19 +14,19 @@ pub(super) struct Stamps {
     at: usize,
 }
 
-/// What a message was.
+/// What was found in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// Our payload with this number.
     Number(u64),
-    /// Our payload, and something wrong with it.
+    /// Our payload, with wrong bytes in it.
     Damaged,
-    /// Something else.
+    /// No payload of ours.
     Other,
 }
 
 impl Stamps {
-    /// Payloads of `bytes` bytes that no other `run` makes.
+    /// Payloads of `bytes` bytes, at least [`STAMP_BYTES`], that no other `run` makes.
     pub(super) fn new(run: u32, bytes: usize) -> Self {
         let mut payload = format!("~{run:08x}{:0>10}~", 0).into_bytes();
         let letters = (b'a'..=b'z').cycle();

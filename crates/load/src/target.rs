@@ -1,4 +1,4 @@
-//! Where the load goes.
+//! Parses the URL of the server under load, and finds its address.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
@@ -48,8 +48,7 @@ impl Target {
     }
 }
 
-/// Reads a URL with one of `schemes`: gives it with host and port, and the path. Nobody is asked
-/// where the host is.
+/// Reads a URL with one of `schemes`: returns it with host and port, and the path, without a lookup of the host.
 pub(super) fn split(
     url: &str,
     schemes: &[Scheme],

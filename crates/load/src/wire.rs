@@ -1,4 +1,4 @@
-//! What comes on a connection once it is open: frames, events, answers or bare bytes.
+//! Parses the input of an open connection: WebSocket frames, events, HTTP answers or bare bytes.
 
 use sockeye_deflate::{Engine, Params, Session, WindowBits};
 use sockeye_frame::{CloseFrame, Decoder, Header, MaskKey, Opcode, Role, Rsv, Rules};
@@ -10,7 +10,7 @@ use super::connection::Outlet;
 use super::fault::Fault;
 use super::payload::frame;
 
-/// Something that was heard on a connection.
+/// Something that came on a connection.
 #[derive(Debug)]
 pub(super) enum Heard<'a> {
     /// It is open; messages may go out.
@@ -30,26 +30,26 @@ pub(super) enum Heard<'a> {
 #[derive(Debug)]
 pub(super) struct Part<'a> {
     pub(super) is_text: bool,
-    /// Where in the message it begins, in bytes.
+    /// Bytes of the message before it.
     pub(super) offset: usize,
-    /// The message ends with it.
+    /// Whether the message ends with it.
     pub(super) last: bool,
     pub(super) bytes: &'a [u8],
 }
 
-/// Who is told what was heard, and may object.
+/// A callback that takes what came, and may return a fault.
 pub(super) trait Ear: FnMut(Heard<'_>) -> Result<(), Fault> {}
 impl<F: FnMut(Heard<'_>) -> Result<(), Fault>> Ear for F {}
 
 /// The frames of a WebSocket server.
 ///
-/// Not a whole `sockeye_websocket::Connection`: what comes is compared with what was sent, which says more
-/// than that it is valid text, and costs less.
+/// It is less than a `sockeye_websocket::Connection`: comparing messages with what was sent proves more than
+/// checking that they are UTF-8, and costs less.
 pub(super) struct Frames {
     decoder: Decoder,
     key: MaskKey,
     bytes_max: usize,
-    /// The message of which a part has come.
+    /// The message of which a part has come, once its first frame has begun.
     under_way: Option<UnderWay>,
     /// The payload so far of a control frame that comes in parts.
     control: Vec<u8>,
@@ -98,7 +98,7 @@ impl Frames {
                 continue;
             }
             if self.under_way.is_none() && header.fin && is_last && header.rsv == Rsv::NONE {
-                // Most messages: a frame that came whole. What is under way in a frame is never none.
+                // The usual case: a message of one frame that came whole. A frame in parts sets `under_way`.
                 let message = begin(None, &header)?;
                 let part =
                     Part { is_text: message.is_text, offset: 0, last: true, bytes: chunk.payload };
@@ -193,7 +193,7 @@ fn begin(known: Option<UnderWay>, header: &Header) -> Result<UnderWay, Fault> {
 
 /// The body of an event stream.
 pub(super) struct Events {
-    /// Unless it ends with the connection.
+    /// The chunked coding; `None` if the body ends with the connection.
     chunks: Option<chunked::Decoder>,
     parser: Parser,
 }

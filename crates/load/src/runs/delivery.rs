@@ -1,4 +1,4 @@
-//! `sockeye bench fanout` and `sockeye bench sse`.
+//! Runs `sockeye bench fanout` and `sockeye bench sse`.
 
 use sockeye_frame::{Opcode, Rsv};
 use sockeye_terminal::{Failure, OrFail, plain::plain};
@@ -15,14 +15,14 @@ use crate::report::{Report, Value};
 use crate::stamp::Stamps;
 use crate::target::{Scheme, Target};
 
-/// Publications on their way when there is a rate.
+/// Publications in flight, at the most, when there is a rate.
 const FLIGHT_WITH_RATE: usize = 65_536;
-/// What may help where a hub's subscribers hear nothing.
+/// The hint for a hub whose subscribers receive nothing.
 const NO_HUB: &str = "; --broadcast is for servers that are no hub";
-/// The hub's protocol.
+/// The WebSocket subprotocol of the hub.
 const SUBPROTOCOL: &str = "sockeye.v1.json";
 
-/// Plays it, prints the report, and says how many faults there were.
+/// Runs the load on WebSockets, prints the report, and returns the number of faults.
 pub(super) fn fanout(options: &FanoutOptions) -> Result<u64, Failure> {
     let common = &options.common;
     let schemes = [Scheme::WebSocket, Scheme::Tcp];
@@ -85,7 +85,7 @@ fn json(text: &str) -> Result<String, Failure> {
     serde_json::to_string(text).or_fail(|| "the channel".into())
 }
 
-/// How is published to somebody who speaks this.
+/// Returns the route of publications to a server of this scheme, and the purpose of their connection.
 fn route(scheme: Scheme, is_hub: bool, bytes: usize) -> (Route, Purpose) {
     let socket = |subprotocol| Purpose::WebSocket { subprotocol, deflate: Deflate::Off };
     match scheme {
@@ -96,7 +96,7 @@ fn route(scheme: Scheme, is_hub: bool, bytes: usize) -> (Route, Purpose) {
     }
 }
 
-/// The same with event streams.
+/// Runs the load on event streams, prints the report, and returns the number of faults.
 pub(super) fn sse(options: &SseOptions) -> Result<u64, Failure> {
     let common = &options.common;
     let target = Target::parse(&options.url, &[Scheme::Http], common.reach())?;
@@ -114,13 +114,13 @@ pub(super) fn sse(options: &SseOptions) -> Result<u64, Failure> {
     deliver(&options.url, common, &options.publishing, kind)
 }
 
-/// What differs between the loads that deliver.
+/// The differences between the two loads of this file.
 struct Kind {
     name: &'static str,
     listen: (Target, Purpose),
-    /// Where publications go, how, by which route, and what they are.
+    /// The target, purpose and route of publications, and the template of one.
     publish: Option<(Target, Purpose, Route, String)>,
-    /// What subscribers say first: each its own, or all the same.
+    /// The first messages of the subscribers: one for each, or one for all.
     subscribe: Vec<String>,
     channels: Channels,
     /// The first channel.

@@ -1,4 +1,4 @@
-//! `sockeye bench echo`.
+//! Runs `sockeye bench echo`.
 
 use sockeye_terminal::{Failure, plain::plain};
 
@@ -11,7 +11,7 @@ use crate::payload::Payloads;
 use crate::report::{Report, Value};
 use crate::target::{Scheme, Target};
 
-/// Plays it, prints the report, and says how many faults there were.
+/// Runs the load, prints the report, and returns the number of faults.
 pub(super) fn run(options: &EchoOptions) -> Result<u64, Failure> {
     let common = &options.common;
     let connections = common.connections.get();
@@ -32,7 +32,7 @@ pub(super) fn run(options: &EchoOptions) -> Result<u64, Failure> {
             (purpose, Payloads::framed(options.content, options.bytes, options.variants, key))
         }
     };
-    // A compressed message may be a little longer than what is in it.
+    // Compression may make a message a little longer.
     let bytes_max = options.bytes + options.bytes / 64 + 64;
     let opener = Opener { target, purpose, headers: common.headers.clone(), bytes_max, key };
     let plan = Plan {

@@ -1,4 +1,4 @@
-//! `sockeye bench idle`.
+//! Runs `sockeye bench idle`.
 
 use sockeye_frame::{Opcode, Rsv};
 use sockeye_terminal::{Failure, plain::plain};
@@ -12,7 +12,7 @@ use crate::payload::{Content, Payloads, VARIANTS, frame};
 use crate::report::{Report, Value};
 use crate::target::{Scheme, Target};
 
-/// Plays it, prints the report, and says how many faults there were.
+/// Runs the load, prints the report, and returns the number of faults.
 pub(super) fn run(options: &IdleOptions) -> Result<u64, Failure> {
     let common = &options.common;
     let connections = common.connections.get();
