@@ -1,4 +1,4 @@
-//! The command line.
+//! The arguments of the `sockeye` program, as clap parses them.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sockeye_cli::{ConnectOptions, EventsOptions, PublishOptions, SubscribeOptions, TicketOptions};

@@ -1,4 +1,4 @@
-//! What an operator sets: a file, below the environment, below flags.
+//! The configuration of the server: parses the file, above which the environment and then flags win.
 
 mod access;
 mod default;
@@ -26,7 +26,7 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     #[serde(deserialize_with = "rules::some_path")]
     pub(crate) data: Option<PathBuf>,
-    /// Whether the page and what belongs to it are there; if nothing is said, where all is open.
+    /// Whether the demo is served. If the file does not say, it is served where there is no `[access]`.
     pub(crate) demo: Option<bool>,
     /// Loops that serve together.
     #[serde(deserialize_with = "rules::workers")]
@@ -38,15 +38,15 @@ pub(crate) struct Config {
     pub(crate) namespaces: std::collections::BTreeMap<String, ChannelConfig>,
     pub(crate) access: Option<AccessConfig>,
     pub(crate) log: LogConfig,
-    /// The file that it stands in.
+    /// The file that was read.
     #[serde(skip)]
     source: Source,
-    /// The file and line of `listen`, if it was not said otherwise.
+    /// The file and line of `listen`, unless the environment or a flag sets it.
     #[serde(skip)]
     listen_from: String,
 }
 
-/// How the server goes away.
+/// The schedule of a drain.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DrainConfig {
@@ -54,7 +54,7 @@ pub(crate) struct DrainConfig {
     pub(crate) accept: u64,
     /// Seconds over which streams are told to go.
     pub(crate) window: u64,
-    /// Seconds until what is left is cut.
+    /// Seconds until the remaining connections are cut.
     pub(crate) rest: u64,
 }
 
@@ -85,11 +85,11 @@ pub(crate) struct LimitsConfig {
     /// Silence on a WebSocket after which it is pinged.
     #[serde(deserialize_with = "rules::positive")]
     pub(crate) ping_seconds: u64,
-    /// How old a stream may become; 0 for as old as it likes.
+    /// How old a stream may become; 0 for no bound.
     pub(crate) lifetime_seconds: u64,
 }
 
-/// What a channel keeps, and what happens to who missed something.
+/// The settings of a namespace's channels: history, limits, access, and the answer to a gap or a slow reader.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ChannelConfig {

@@ -17,11 +17,11 @@ const REPLAY_MAX: u64 = 3600;
 /// Seconds by which the machine's clock must have been set back to be believed.
 const SET_BACK_MIN: u64 = 2;
 
-/// How the clock finds the turn of the second: a look each so many milliseconds.
+/// Milliseconds between two looks at the machine's clock, by which `/clock` finds the turn of the second.
 const LOOK_MS: u64 = 20;
 
 pub(crate) struct Demo {
-    /// Everybody who watches the clock.
+    /// The streams of `/clock`.
     watchers: BTreeSet<StreamKey>,
     /// The last second that was sent, counted from 1970: it goes on after a restart.
     second: u64,
@@ -42,7 +42,7 @@ impl Demo {
             Some(_) | None => now,
         };
         for second in first..=now {
-            // A watcher that does not read is cut by the server.
+            // The server cuts a watcher that does not read.
             let _ = Tick::of(second).send(stream, context);
         }
     }
@@ -122,7 +122,7 @@ impl App for Demo {
     }
 
     fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {
-        // A peer that does not read its echo is cut by the server.
+        // The server cuts a peer that does not read its echo.
         let _ = context.send(stream, message);
     }
 
@@ -140,13 +140,13 @@ impl App for Demo {
     fn on_timer(&mut self, context: &mut Context<'_>) {
         let now = context.unix_seconds();
         if now <= self.second {
-            // A clock that was set back by more than a moment is the new truth.
+            // A clock that was set back by more than a moment is believed.
             let set_back = self.second - now > SET_BACK_MIN;
             self.second = if set_back { now } else { self.second };
             self.deadline = context.now() + LOOK_MS;
             return;
         }
-        // Seconds that the loop slept through are sent all the same, up to an hour of them.
+        // The loop may have slept through some seconds: they are sent too, up to an hour of them.
         for second in (self.second + 1).max(now.saturating_sub(REPLAY_MAX))..=now {
             let tick = Tick::of(second);
             for &watcher in &self.watchers {

@@ -1,4 +1,4 @@
-//! The log on disk behind the service.
+//! Opens the log on disk, restores a service from it, and writes the service's records to it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -94,13 +94,13 @@ pub(crate) struct Opened {
     record_bytes_max: u64,
 }
 
-/// What takes back what a log has, in this order.
+/// A part of what the log has kept, in the form that is sent to a worker. The parts come in this order.
 #[derive(Clone, Debug)]
 pub(crate) enum Kept {
-    /// What was up to there is no longer there.
+    /// The log no longer has the records up to this position.
     Floor(Seq),
     Record(Arc<KeptRecord>),
-    /// The place above which it goes on.
+    /// The last position that was assigned: new records come after it.
     Head(Seq),
 }
 
@@ -144,12 +144,12 @@ impl Opened {
         Ok(Self { store, found, dir: dir.to_owned(), record_bytes_max })
     }
 
-    /// The life of the log.
+    /// The epoch of the log.
     pub(crate) const fn epoch(&self) -> Epoch {
         Epoch(self.found.epoch)
     }
 
-    /// Gives all that the log has, in its order.
+    /// Gives everything that the log has kept to `each`, in the order of the log.
     pub(crate) fn replay(
         &self,
         mut each: impl FnMut(Kept) -> Result<(), String>,
@@ -202,7 +202,7 @@ pub(crate) fn recover(
     Ok(service.with_log(opened.into_log(wake)?))
 }
 
-/// Lets a service take this back.
+/// Restores this part in a service.
 pub(crate) fn restore(service: &mut Service, kept: &Kept) -> Result<(), String> {
     let restored = match kept {
         Kept::Floor(floor) => service.restore_floor(*floor),
@@ -212,7 +212,7 @@ pub(crate) fn restore(service: &mut Service, kept: &Kept) -> Result<(), String> 
     restored.map_err(|error| error.to_string())
 }
 
-/// What could not be done.
+/// The beginning of the error message for a log that cannot be opened.
 fn opening(dir: &Path) -> String {
     format!("cannot open the log in {}", dir.display())
 }
@@ -223,8 +223,8 @@ pub(crate) fn message_bytes_max(hub: &Config) -> usize {
     namespaces.chain([&hub.settings]).map(|it| it.message_bytes_max).max().unwrap_or(0)
 }
 
-/// The log takes whatever the hub does: a record that is refused once it has its place is the end
-/// of the log.
+/// The limits of the log, large enough for every record that the hub makes: a record that the log refuses once it
+/// has a position would end the log.
 fn log_limits(hub: &Config) -> Limits {
     let largest = u64::try_from(message_bytes_max(hub)).unwrap_or(u64::MAX);
     let record = largest.saturating_mul(ESCAPED_MAX).saturating_add(OVERHEAD_BYTES);
@@ -253,7 +253,7 @@ fn kept_record(epoch: u64, kept: sockeye_log::Record) -> Result<KeptRecord, Stri
     })
 }
 
-/// What is wrong with a record.
+/// The error message for a record that cannot be restored.
 fn at(seq: u64, what: &str) -> String {
     format!("the record at {seq} has {what}")
 }

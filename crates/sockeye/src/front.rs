@@ -1,4 +1,4 @@
-//! What the program serves: the hub under `/v1`, and the demo beside it if it is wanted.
+//! The application that the server runs: routes requests and streams to the hub under `/v1`, or to the demo.
 
 use sockeye_server::{
     Answer, App, CloseCause, Context, Message, Opened, Refused, Request, StreamKey, Time, Wording,
@@ -7,13 +7,13 @@ use sockeye_service::{PendingStream, Service};
 
 use crate::demo::Demo;
 
-/// Two applications behind one door.
+/// The hub's service and the demo as one application.
 pub(crate) struct Front {
     service: Service,
     demo: Option<Demo>,
 }
 
-/// What the request of either application tells the stream that it opens.
+/// The state that a request passes to the stream that it opens, in either application.
 pub(crate) enum Pending {
     Service(PendingStream),
     Demo(Option<u64>),
@@ -35,7 +35,7 @@ impl Front {
     }
 }
 
-/// A stream as logs name it.
+/// The name of a stream in logs.
 struct Name(StreamKey);
 
 impl core::fmt::Display for Name {
@@ -61,8 +61,8 @@ impl App for Front {
         }
     }
 
-    /// What cannot be read as a request names no path. It is the service's too: those who read more
-    /// than the status are its clients, which are programs.
+    /// Words a refusal of the server. The service also words it for a request that cannot be parsed and so has no
+    /// path, because the readers of such an answer are programs, and they are the service's clients.
     fn refusal(&mut self, refused: &Refused<'_>) -> Option<Wording> {
         let is_elsewhere = refused.head.is_some_and(|head| !Service::serves(head.path()))
             || refused.stream.is_some_and(|stream| !self.service.owns(stream));
@@ -100,7 +100,7 @@ impl App for Front {
 
     fn on_close(&mut self, stream: StreamKey, cause: CloseCause, context: &mut Context<'_>) {
         log::debug!(stream:% = Name(stream), cause:?; "stream over");
-        // Whose it was is forgotten by then; each knows its own.
+        // The service may not know any more that it owned the stream, so both applications are told.
         self.service.on_close(stream, cause, context);
         if let Some(demo) = &mut self.demo {
             demo.on_close(stream, cause, context);

@@ -1,8 +1,7 @@
 //! Logs on standard error: a line for each event, for people or for programs.
 //!
-//! What a peer has sent may stand in a line and can neither end it nor reach a terminal as
-//! anything but text: control characters, and those that turn the direction of text, are written
-//! out.
+//! A line may contain text of a peer. Such text can neither end the line nor control a terminal, because
+//! control characters, and those that change the direction of text, are escaped.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -14,7 +13,7 @@ use log::{LevelFilter, Record};
 use serde::Deserialize;
 use sockeye_terminal::{Failure, plain::plain};
 
-/// The environment's word for what is logged, and below it the one that all programs share.
+/// The environment variables for the level: ours, and below it the one that all programs share.
 const SOCKEYE_LOG: &str = "SOCKEYE_LOG";
 const RUST_LOG: &str = "RUST_LOG";
 
@@ -82,7 +81,7 @@ pub(crate) fn apply(config: &LogConfig) -> Result<(), Failure> {
     let logger = builder.build();
     log::set_max_level(logger.filter());
     *SWITCH.0.write().unwrap_or_else(PoisonError::into_inner) = Some(logger);
-    // Whoever has set it before has set the same.
+    // It may have been set before, to the same logger.
     let _ = log::set_logger(&SWITCH);
     if let Some((RUST_LOG, filters)) = &filters {
         tell_of_modules(filters);
@@ -191,7 +190,7 @@ fn json(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
     writeln!(out, "{line}}}")
 }
 
-/// Fields behind the message, in quotes where they would not be one word.
+/// Appends fields behind the message, in quotes where a value is not one word.
 struct TextFields<'l>(&'l mut String);
 
 impl<'kvs> VisitSource<'kvs> for TextFields<'_> {
@@ -211,7 +210,7 @@ impl<'kvs> VisitSource<'kvs> for TextFields<'_> {
     }
 }
 
-/// Members of the object, numbers as numbers and yes and no as such.
+/// Appends fields as members of the JSON object: numbers from 0 on and booleans as such, all others as strings.
 struct JsonFields<'l>(&'l mut String);
 
 impl<'kvs> VisitSource<'kvs> for JsonFields<'_> {
@@ -226,7 +225,7 @@ impl<'kvs> VisitSource<'kvs> for JsonFields<'_> {
     }
 }
 
-/// Writes a text so that it stays one line, and is only text.
+/// Writes a text with escapes, so that it stays one line and controls no terminal.
 fn escape(text: &str, out: &mut String) {
     for c in text.chars() {
         if is_plain(c) {
@@ -237,7 +236,7 @@ fn escape(text: &str, out: &mut String) {
     }
 }
 
-/// Writes a text as a JSON string. JSON itself would let through what is no plain text beyond ASCII.
+/// Writes a text as a JSON string. It also escapes characters beyond ASCII that JSON allows and terminals obey.
 fn quote(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
@@ -255,7 +254,7 @@ fn quote(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// Whether a character is shown, and moves nothing else.
+/// Whether a terminal shows a character, and nothing else happens.
 fn is_plain(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'

@@ -1,5 +1,5 @@
-//! The demo's pages, in the program itself: two of HTML, what they fetch, the client for browsers
-//! included, and what was measured.
+//! The demo's pages and the files that they fetch, built into the program: among them the client for browsers and
+//! the measurements.
 
 use sockeye_server::{Header, Reply, Status};
 

@@ -1,4 +1,4 @@
-//! SIGHUP: the configuration file is read again, and holds for what runs.
+//! Reads the configuration file again on SIGHUP, and applies it to the running server.
 
 use std::cell::Cell;
 
@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::front::Front;
 use crate::{disk, logging, serve};
 
-/// What a loop has to go by from now on.
+/// The new settings of one event loop.
 pub(crate) struct Settings {
     access: Access,
     namespaces: Namespaces,
@@ -32,7 +32,7 @@ impl Settings {
     }
 }
 
-/// What that meant for the streams that were open.
+/// The effects of new settings on the open streams.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Changed {
     pub(crate) revoked: usize,
@@ -46,12 +46,12 @@ impl Changed {
     }
 }
 
-/// What it takes to read the configuration again.
+/// Reads the configuration again.
 pub(crate) struct Reloader<'o> {
     options: &'o ServeOptions,
-    /// How many descriptors there are.
+    /// How many descriptors the process may have.
     descriptors: u64,
-    /// What was configured at the start: some of it holds as long as the process does.
+    /// The configuration at the start, of which some settings cannot change.
     started: Config,
     /// Whether credentials are asked for now.
     guarded: Cell<bool>,
@@ -63,14 +63,14 @@ impl<'o> Reloader<'o> {
         Self { options, descriptors, started, guarded }
     }
 
-    /// Reads the file again. What cannot be run changes nothing.
+    /// Reads the file again. A file that could not be served changes nothing.
     pub(crate) fn reload(&self, server: &mut Server<MioNet, Front>) {
         for settings in self.read(1) {
             settings.apply(server).tell();
         }
     }
 
-    /// Reads the file again, for so many loops: the settings of each, or none.
+    /// Reads the file again for so many loops. Returns the settings of each, or none if the file is bad.
     pub(crate) fn read(&self, loops: usize) -> Vec<Settings> {
         if self.options.config.is_none() {
             log::warn!("there is no configuration file to read again: --config names one");
@@ -108,7 +108,7 @@ impl<'o> Reloader<'o> {
         Ok(settings.collect())
     }
 
-    /// What differs and cannot change; in the hub it is set to what it has to stay.
+    /// Returns the names of the settings that differ and cannot change. In `hub` it puts the old values back.
     fn fixed(&self, config: &Config, hub: &mut Hub) -> Vec<&'static str> {
         let started = &self.started;
         let mut fixed = Vec::new();

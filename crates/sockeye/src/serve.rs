@@ -96,7 +96,7 @@ pub(crate) fn turns(
     Ok(())
 }
 
-/// A life of the log that has not been before: what is in memory dies with the process.
+/// Makes a new epoch: a log in memory ends with the process.
 pub(crate) fn new_epoch() -> Result<Epoch, Failure> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).or_fail(|| "the system gives no random numbers".into())?;
@@ -109,7 +109,7 @@ fn bind(addr: SocketAddr, socket_bytes: usize) -> Result<TcpListener, Failure> {
     Ok(listener)
 }
 
-/// Why somebody cannot listen there.
+/// Explains why the server cannot listen on an address.
 pub(crate) fn cannot_listen(addr: SocketAddr, error: &std::io::Error) -> Failure {
     let hint = match error.kind() {
         ErrorKind::AddrInUse => "another program listens there; choose a port with --listen",
@@ -158,7 +158,7 @@ pub(crate) fn configure(options: &ServeOptions) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// Who may do what.
+/// The access rules of the configuration.
 pub(crate) fn access(config: &Config) -> Result<Access, Failure> {
     match &config.access {
         Some(access) => Ok(Access::Guarded(Box::new(access.guard()?))),
@@ -211,7 +211,7 @@ pub(crate) fn limits(descriptors: u64, config: &Config) -> Limits {
     limits
 }
 
-/// What signals have asked for.
+/// The requests of signals.
 #[derive(Default)]
 pub(crate) struct Asked {
     /// To end.

@@ -1,4 +1,4 @@
-//! What an operator hears of a running server, and no more often than it helps.
+//! Logs notices about a running server for its operator, each at a bounded rate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,23 +8,23 @@ use sockeye_server::{MioNet, Server, Time};
 
 use crate::front::Front;
 
-/// Milliseconds between two notices that nobody more can be let in.
+/// Milliseconds between two notices that the server accepts no more connections.
 const FULL_NOTICE_MS: u64 = 10_000;
 
 /// Milliseconds between two notices of refused credentials.
 const REFUSED_NOTICE_MS: u64 = 1_000;
 
-/// What was said already, and when something may be said again.
+/// The notices of one event loop: which were logged, and when the next may be.
 #[derive(Default)]
 pub(crate) struct Watch {
     full: FullNotice,
-    /// When a refused credential may be told of next, in milliseconds of the loops' time.
+    /// When the next refused credential may be logged, in milliseconds of the loops' time; shared by all loops.
     refused_next: Arc<AtomicU64>,
     closing: bool,
 }
 
 impl Watch {
-    /// One for another loop: what may be said once in a time is said by one of them.
+    /// Makes the watch of another loop, which shares the rate of refused credentials.
     pub(crate) fn for_another(&self) -> Self {
         Self { refused_next: Arc::clone(&self.refused_next), ..Self::default() }
     }
@@ -40,13 +40,13 @@ impl Watch {
         }
     }
 
-    /// How long the next turn may wait: something may be left to say.
+    /// How long the next turn may wait, if a notice is still to be logged.
     pub(crate) fn patience(&self, server: &mut Server<MioNet, Front>) -> Option<Duration> {
         let waits = server.app_mut().service().has_refused();
         waits.then(|| Duration::from_millis(REFUSED_NOTICE_MS))
     }
 
-    /// That accepting has to rest is the one thing that an operator would otherwise see only as
+    /// Logs that the server accepts no connections for now. Without this notice an operator would only see
     /// clients that hang.
     fn look_at_room(&mut self, server: &Server<MioNet, Front>, now: Time) {
         if self.full.is_due(server.stats().accept_pauses, now) {
@@ -54,7 +54,7 @@ impl Watch {
         }
     }
 
-    /// A line a second at the most, however many come.
+    /// Logs refused credentials, one line a second at the most.
     fn look_at_refused(&mut self, server: &mut Server<MioNet, Front>, now: Time) {
         let service = server.app_mut().service();
         if !service.has_refused() || !self.may_tell_of_refused(now.as_millis()) {
@@ -66,7 +66,7 @@ impl Watch {
         log::warn!(code, path, peer, others; "credentials refused");
     }
 
-    /// Whether it is time, and no other loop has just said something.
+    /// Whether a refusal may be logged now. If so, it takes the turn of all loops.
     fn may_tell_of_refused(&self, now_ms: u64) -> bool {
         let next = self.refused_next.load(Ordering::Relaxed);
         let after = now_ms.saturating_add(REFUSED_NOTICE_MS);
@@ -77,17 +77,17 @@ impl Watch {
     }
 }
 
-/// When to say that nobody more can be let in.
+/// When to log that the server accepts no more connections.
 #[derive(Default)]
 struct FullNotice {
-    /// How often accepting has rested, said or not.
+    /// How often accepting has rested, whether it was logged or not.
     pauses: u64,
     next: Time,
 }
 
 impl FullNotice {
-    /// Whether it is to be said now, in the turn in which it is so. What was not said then is not made
-    /// up for: later it may not be true any more.
+    /// Whether to log the notice in this turn. A notice that was left out is not made up for, because it may not
+    /// be true any more.
     fn is_due(&mut self, pauses: u64, now: Time) -> bool {
         let is_news = core::mem::replace(&mut self.pauses, pauses) < pauses;
         let is_due = is_news && now >= self.next;

@@ -1,4 +1,4 @@
-//! The part of the configuration that says who may do what.
+//! The `[access]` part of the configuration: API keys, tokens, tickets, public channels and origins.
 
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,9 @@
-//! What `sockeye config default` prints.
+//! The default configuration file, which `sockeye config default` prints.
 
-/// A file that says what is so anyway, and how to say something else.
+/// A configuration file that sets everything to its default, and explains each setting.
 pub(crate) const DEFAULT: &str = r#"# Sockeye's configuration: everything here is the default.
-# Environment variables win over this file, and flags win over both. SIGHUP has it read again:
-# all but listen, data, demo, workers and socket_bytes then holds without a restart.
+# Environment variables win over this file, and flags win over both. SIGHUP has it read again: then all
+# but listen, data, demo, workers, socket_bytes and, with data, a larger message_bytes of channels takes effect.
 
 listen = "127.0.0.1:8080"      # SOCKEYE_LISTEN, --listen
 

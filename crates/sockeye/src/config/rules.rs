@@ -1,4 +1,4 @@
-//! The part of the configuration that says what a namespace gives to whom.
+//! The access rules of a namespace in the configuration: readers, publishers, presence, keys.
 
 use std::path::PathBuf;
 
@@ -9,10 +9,10 @@ use sockeye_terminal::{Failure, values::WORKERS_MAX};
 use super::words::EMPTY_PATH;
 use super::{ChannelConfig, Config};
 
-/// How long somebody whose last stream has gone is still there, if the file does not say.
+/// How long a user whose last stream has ended stays present, if the file does not say.
 pub(super) const PRESENCE_SECONDS: u64 = 5;
 
-/// Longest time for that. What is meant is a reconnect, and not an absence.
+/// Longest time for which a user without a stream stays present: long enough for a reconnect.
 const PRESENCE_SECONDS_MAX: u64 = 3_600;
 
 /// Longest time for which a key is remembered: 30 days.

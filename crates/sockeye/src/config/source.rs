@@ -1,4 +1,4 @@
-//! Where in the file something stands.
+//! Finds the line of a setting in the configuration file, for error messages.
 
 use std::path::Path;
 use std::rc::Rc;

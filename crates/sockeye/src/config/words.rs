@@ -1,4 +1,4 @@
-//! What is wrong with a file, in words of the file and not of our types.
+//! Words the errors of a configuration file, in the terms of the file instead of the program's types.
 
 use sockeye_terminal::values::ADDRESS;
 

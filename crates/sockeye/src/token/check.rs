@@ -1,4 +1,4 @@
-//! `sockeye token check`.
+//! `sockeye token check`: prints a server's verdict on a token.
 
 use std::io::{IsTerminal as _, Read as _};
 

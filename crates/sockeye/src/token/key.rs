@@ -1,4 +1,4 @@
-//! `sockeye token key`.
+//! `sockeye token key`: makes keys and the configuration for them.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
@@ -109,7 +109,7 @@ enum Readers {
     Everybody,
 }
 
-/// Those that were made, for if they are of no use.
+/// The files that were made, to remove them after an error.
 #[derive(Default)]
 struct Files(Vec<PathBuf>);
 

@@ -1,4 +1,4 @@
-//! `sockeye token new`.
+//! `sockeye token new`: makes a token.
 
 use sockeye_auth::{Algorithm, Identity, JwtRules, Limits, SigningKey, TokenClaims, Verifier};
 use sockeye_terminal::{Failure, OrFail, print};
@@ -60,7 +60,7 @@ fn signing_key(options: &NewOptions) -> Result<SigningKey, Failure> {
     })
 }
 
-/// What nobody would take is not handed out.
+/// Checks that a server would take the token.
 fn look(
     options: &NewOptions,
     key: &SigningKey,
