@@ -1,4 +1,4 @@
-//! What `sockeye connect` and `sockeye events` share: anybody's server, named by a URL.
+//! The parts that `sockeye connect` and `sockeye events` share, as clients of any server: options, output, errors.
 
 pub(crate) mod args;
 pub(crate) mod output;
@@ -14,17 +14,17 @@ use sockeye_terminal::{notice, signals};
 /// Bytes of output that are gathered before they are written.
 pub(crate) const GATHERED_BYTES_MAX: usize = 64 * 1024;
 
-/// How long nothing may be seen before a word is said of it.
+/// How long a client waits for the server's answer before it prints a notice.
 pub(crate) const WORD: Duration = Duration::from_secs(2);
 
-/// Why a client of anybody's server ends without success.
+/// The error with which a client of any server ends.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
-    /// It was asked for what it cannot do: status 2.
+    /// A mistake of the user: status 2.
     Usage(String),
-    /// It did not work out: status 1.
+    /// Any other error: status 1.
     Failed(String),
-    /// The same, and it has been told already.
+    /// An error that was printed already: status 1.
     Told,
 }
 
@@ -38,8 +38,8 @@ impl Problem {
     }
 }
 
-/// Tells what went wrong, if anything did, and gives the program's status; ends it by the signal that has asked for
-/// the end.
+/// Prints the error, if there is one, and returns the program's status. If a signal has asked for the end, it ends
+/// the program by that signal.
 pub(crate) fn status(done: Result<(), Problem>) -> ExitCode {
     let (why, status) = match done {
         Ok(()) => (None, 0),

@@ -48,7 +48,7 @@ fn tail(options: &EventsOptions) -> Result<(), Problem> {
     }
 }
 
-/// What cannot stand in a request.
+/// Words a mistake in the options of the stream.
 fn usage(error: UsageError) -> Problem {
     let hint = match error {
         UsageError::Header => " (Last-Event-ID: --last-event-id gives it)",
@@ -66,7 +66,7 @@ struct Tail<'o> {
     output: Output,
     show: Show,
     place: Place,
-    /// When somebody who waits for an answer is told that there is none yet.
+    /// When to print a notice that the server has not answered yet.
     word_at: Option<Instant>,
 }
 
@@ -164,7 +164,7 @@ impl Tail<'_> {
         Ok(false)
     }
 
-    /// What it means that the source has failed.
+    /// Handles the failure of the source.
     fn failed(&self, error: &Error) -> Result<bool, End> {
         let why = match error {
             Error::Refused(refusal) => match show::refused(refusal) {

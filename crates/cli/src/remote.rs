@@ -24,12 +24,12 @@ use crate::endpoint::{Problem, tls};
 /// Longest wait that a server may ask for, in milliseconds.
 const RETRY_MS_MAX: u64 = 3_600_000;
 
-/// The hub, and who we are to it.
+/// A hub's address, and the credentials and TLS configuration for it.
 struct Remote {
     address: Address,
     /// The value of `Authorization`.
     authorization: Option<String>,
-    /// Whom we trust, if it is to be TLS.
+    /// The limits of connections, and the TLS configuration.
     network: Network,
 }
 
@@ -64,7 +64,7 @@ fn authorization(options: &ServerOptions) -> Result<Option<String>, Failure> {
     if let Some(path) = &options.token_file {
         return Ok(Some(format!("Bearer {}", read(path)?)));
     }
-    // A variable that is empty is as good as none.
+    // An empty variable counts as none.
     let given = |secret: &&Secret| !secret.reveal().is_empty();
     let key = options.api_key.as_ref().filter(given).map(|key| format!("ApiKey {}", key.reveal()));
     let token =
@@ -78,20 +78,20 @@ fn authorization(options: &ServerOptions) -> Result<Option<String>, Failure> {
     }
 }
 
-/// Why a connection ends, or the asking.
+/// The error of a request to a hub, by what it means for the next attempt.
 #[derive(Debug, PartialEq, Eq)]
 enum Break {
-    /// Nobody listens there.
+    /// Nothing listens at the address.
     Nobody(String),
     /// The connection failed or broke: asking again may help.
     Lost {
         why: String,
-        /// How long the server has asked to wait in that case.
+        /// How long the server has asked the client to wait.
         retry_ms: u64,
     },
     /// The server cannot do it now, and may have said when to ask again.
     Busy { why: String, retry_ms: u64 },
-    /// What was sent is too large.
+    /// The request is too large.
     TooLarge(String),
     /// Asking again would end the same.
     Final(String),
@@ -123,7 +123,7 @@ impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         match problem {
             Problem::Usage(why) | Problem::Failed(why) => Self(why),
-            // Nobody of ours does.
+            // The parts that clients of a hub use never return this.
             Problem::Told => Self("it was told before".to_owned()),
         }
     }

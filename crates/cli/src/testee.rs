@@ -1,13 +1,13 @@
-//! `sockeye testee`: the client under test of an Autobahn fuzzing server.
+//! `sockeye testee`: a client that an Autobahn fuzzing server tests; it echoes every message.
 
 use sockeye_client::sans_io::SocketEvent;
 use sockeye_client::websocket::{Limits, Message, UsageError as FrameUsage};
 use sockeye_client::{ConnectOptions, Error, Network, OwnedMessage, UsageError, WebSocket};
 use sockeye_terminal::{Failure, OrFail, print};
 
-/// Under what name the suite reports us.
+/// The name under which the suite reports this client.
 const AGENT: &str = "sockeye";
-/// How long the server may stay silent, and then again until a ping is answered.
+/// How long the server may be silent before a ping, and how long it may take to answer the ping.
 const SILENCE_MS: u64 = 30_000;
 /// How long the server may take to end the connection after the closing handshake.
 const CLOSE_MS: u64 = 2_000;
@@ -24,7 +24,7 @@ const LIMITS: Limits = Limits {
     ..Limits::DEFAULT
 };
 
-/// Asks how many cases there are, echoes every message of each, has the report written.
+/// Asks for the number of cases, echoes every message of each case, and has the server write its report.
 pub fn run(url: &str) -> Result<(), Failure> {
     let count = case_count(url)?;
     print::say(format_args!("{count} cases"))?;
@@ -73,7 +73,7 @@ fn echo(url: &str, path: &str) -> Result<(), Error> {
             None => return Ok(()),
         };
         match socket.send(message.as_message()) {
-            // The server has said before us that it closes; the rest is to be received.
+            // The server closes first: receive what is left.
             Err(Error::Usage(UsageError::WebSocket(FrameUsage::Closed)) | Error::Ended) => {}
             other => other?,
         }

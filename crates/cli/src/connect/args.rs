@@ -119,7 +119,7 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// What is to be asked.
+    /// The options of the connection.
     pub(super) fn asked(&self) -> Result<Asked, Problem> {
         let mut asked = Asked::to(&url(&self.url)?);
         asked.headers = self.endpoint.headers()?;
@@ -145,16 +145,16 @@ impl ConnectOptions {
 
     /// Milliseconds of silence after the input's end; `None` for any silence.
     pub(super) fn linger_ms(&self) -> Option<u64> {
-        // With -1 there is something that is waited for.
+        // With -1 the client waits for a message, so it does not close for silence by default.
         let default = if self.one { None } else { Some(1.0) };
         let linger = if self.stay { None } else { self.linger.or(default) };
-        // It was looked at when it was read.
+        // The parser of the command line has checked the value.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to a day")]
         linger.map(|seconds| (seconds * 1000.0) as u64)
     }
 }
 
-/// What cannot stand in a request.
+/// Words a mistake in the options of a connection.
 pub(super) fn usage(error: UsageError) -> Problem {
     let hint = match error {
         UsageError::Header => {

@@ -1,4 +1,4 @@
-//! The line that is being typed, on a terminal.
+//! The line editor, on which a person types what `sockeye connect` sends.
 
 use std::thread::Builder;
 
@@ -22,12 +22,13 @@ pub(super) struct LineEditor {
 }
 
 impl LineEditor {
-    /// Takes the terminal; gives also what prints above the line. `None` for a terminal that cannot do it.
+    /// Takes the terminal. Returns the editor, and a printer for text above its line; `None` for a terminal without
+    /// cursor movements.
     pub(super) fn new(
         with_history: bool,
         turns: Turns,
     ) -> Option<(Self, impl ExternalPrinter + Send + 'static)> {
-        // A pasted line end is one that was typed: what is pasted is a message a line.
+        // A pasted line end counts as a typed one: each pasted line is a message.
         let config = Config::builder()
             .max_history_size(history::LINES_MAX)
             .ok()?
@@ -49,7 +50,7 @@ impl LineEditor {
         }
         let history = opened.map(|(history, lines)| {
             for line in lines {
-                // One that is not taken is missing, and no more.
+                // A line that the editor refuses is missing in the history, and nothing else happens.
                 let _ = editor.history_mut().add_owned(line);
             }
             history

@@ -1,4 +1,4 @@
-//! What was typed, kept from run to run.
+//! The history file, which keeps typed lines from run to run.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -34,7 +34,7 @@ impl History {
         }
         (&file).take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
         let text = String::from_utf8_lossy(&bytes);
-        // The first one may have been cut.
+        // The first line may have been cut.
         let all: Vec<&str> = text.lines().skip(usize::from(len > FILE_BYTES_MAX)).collect();
         let kept = &all[all.len().saturating_sub(LINES_MAX)..];
         let lines: Vec<String> = kept.iter().map(|line| (*line).to_owned()).collect();
@@ -56,13 +56,13 @@ impl History {
     }
 }
 
-/// Whether a line is one to be kept: a space before it is the way to say no.
+/// Whether to keep a line: a space before it keeps it out of the history.
 pub(super) fn is_kept(line: &str) -> bool {
     let is_visible = !line.trim().is_empty() && !line.starts_with([' ', '\t']);
     is_visible && line.len() <= LINE_BYTES_MAX && !line.contains('\n')
 }
 
-/// By the XDG base directories.
+/// The path of the file, by the XDG base directories.
 fn path() -> Option<PathBuf> {
     let absolute = |name: &str| {
         let path = std::env::var_os(name).map(PathBuf::from)?;

@@ -1,4 +1,4 @@
-//! What is to be sent, from a pipe or a person, on a thread of its own.
+//! The lines to send: a thread reads them from a pipe or the line editor, and the event loop takes them.
 
 use std::io::{self, BufRead};
 use std::sync::Arc;
@@ -13,34 +13,34 @@ const LINE_BYTES_MAX: usize = 16 << 20;
 /// Pieces that are read ahead.
 const PIECES_MAX: usize = 4;
 
-/// What the thread says.
+/// A piece of the input, or its end, as the thread hands it over.
 pub(super) enum Given {
     /// Lines with their ends; the last one of all may have none.
     Lines(Vec<u8>),
-    /// There are no more.
+    /// The input has ended.
     End,
-    /// There are no more, and not because it was the end.
+    /// Reading the input has failed, with this error.
     Failed(String),
 }
 
-/// Where the thread puts it.
+/// The thread's end: hands pieces to the event loop, and wakes it.
 pub(super) struct Giver {
     to: SyncSender<Given>,
     waker: Arc<Waker>,
 }
 
 impl Giver {
-    /// Hands something over; whether anybody still wants it.
+    /// Hands a piece over. False if the event loop is gone.
     pub(super) fn give(&self, given: Given) -> bool {
         // A waker that does not wake belongs to a loop that is gone.
         self.to.send(given).is_ok() && self.waker.wake().is_ok()
     }
 }
 
-/// Lines that were given and not taken.
+/// The event loop's end: the lines that were handed over and not taken.
 pub(super) struct Input {
     from: Receiver<Given>,
-    /// What the thread has woken the loop for would be forgotten with its waker.
+    /// Kept alive, since dropping the waker could drop a wake-up that the loop has not seen.
     _waker: Option<Arc<Waker>>,
     lines: Vec<u8>,
     taken: usize,
@@ -48,7 +48,7 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// An input, and what its thread puts into it.
+    /// Makes both ends.
     pub(super) fn new(waker: Waker) -> (Self, Giver) {
         let (to, from) = sync_channel(PIECES_MAX);
         let waker = Arc::new(waker);
@@ -76,14 +76,14 @@ impl Input {
         Some(line.strip_suffix(b"\r").unwrap_or(line))
     }
 
-    /// Why there will be no more lines, once all were taken.
+    /// How the input has ended, once all lines were taken.
     pub(super) fn end(&self) -> Option<Result<(), &str>> {
         let end = self.end.as_ref().filter(|_| self.taken == self.lines.len())?;
         Some(end.as_ref().map(|&()| ()).map_err(String::as_str))
     }
 }
 
-/// Reads standard input, as it comes.
+/// Starts a thread that reads standard input as it comes.
 pub(super) fn read_pipe(giver: Giver) -> Result<(), Problem> {
     let reader = move || {
         let end = read(&mut io::stdin().lock(), |lines| giver.give(Given::Lines(lines)));
@@ -96,7 +96,7 @@ pub(super) fn read_pipe(giver: Giver) -> Result<(), Problem> {
     thread.map(drop).map_err(|error| Problem::failed("cannot read standard input", error))
 }
 
-/// Gives whole lines as soon as they are there, as many together as there are.
+/// Gives whole lines as soon as they have come, as many together as have come.
 fn read(input: &mut impl BufRead, mut give: impl FnMut(Vec<u8>) -> bool) -> Result<(), String> {
     let mut begun = Vec::new();
     loop {

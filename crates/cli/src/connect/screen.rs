@@ -1,4 +1,4 @@
-//! What is printed above the line that is being typed.
+//! Prints text above the line that a person is typing, on a thread of its own.
 
 use std::io::Write as _;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,12 +10,12 @@ use rustyline::ExternalPrinter;
 use super::turns::{NOTHING, Turns};
 use crate::endpoint::Problem;
 
-/// Text that waits for the terminal; beyond it, the server waits.
+/// Bytes of text that wait for the terminal. Above this the client reads no more, so the server waits.
 const WAITING_BYTES_MAX: usize = 1 << 20;
-/// How long the end waits for a terminal that does not take what is left.
+/// How long the client waits at its end for a terminal that takes no text.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A terminal that somebody types on.
+/// A terminal on which a person is typing.
 ///
 /// A thread gives the text to the line editor, which may be slow to take it, for example while its history
 /// is searched.
@@ -39,7 +39,7 @@ struct Waiting {
 }
 
 impl Screen {
-    /// Starts the thread. The terminal is put back at the end as it is now.
+    /// Starts the thread. At the end the terminal's mode is restored to what it is now.
     pub(super) fn start(
         mut printer: impl ExternalPrinter + Send + 'static,
         turns: Turns,
@@ -49,13 +49,13 @@ impl Screen {
         let ours = Arc::clone(&shared);
         let show = move || {
             while let Some(text) = ours.take() {
-                // The editor is gone: then the terminal is as usual.
+                // Without the editor the terminal is in its usual mode, and text is simply written.
                 if printer.print(text.clone()).is_err() {
                     let _ = std::io::stdout().write_all(text.as_bytes());
                 }
                 let _ = turns.settle(&mut printer);
             }
-            // What was taken is shown when the next is taken.
+            // The editor shows a text at the latest when it takes the next one.
             let _ = printer.print(NOTHING.to_owned());
             ours.lock().is_done = true;
             ours.changed.notify_all();
@@ -74,7 +74,7 @@ impl Screen {
         self.shared.changed.notify_all();
     }
 
-    /// Shows what is left, and puts the terminal back.
+    /// Shows the remaining text, and restores the terminal.
     pub(super) fn finish(self) {
         let mut waiting = self.shared.lock();
         waiting.is_last = true;
@@ -84,7 +84,7 @@ impl Screen {
         if let Some(before) = &self.before {
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Drain, before);
         }
-        // The prompt of a line that will not be typed.
+        // Erases the prompt of the line that will not be typed.
         let mut stdout = std::io::stdout();
         let _ = stdout.write_all(b"\r\x1b[J").and_then(|()| stdout.flush());
     }
@@ -95,7 +95,7 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All that waits; `None` at the end.
+    /// Waits for text and takes all of it; `None` at the end.
     fn take(&self) -> Option<String> {
         let is_idle = |waiting: &mut Waiting| waiting.text.is_empty() && !waiting.is_last;
         let waited = self.changed.wait_while(self.lock(), is_idle);

@@ -1,4 +1,4 @@
-//! One connection, from the handshake to its end.
+//! One run of `sockeye connect`: its connection from the handshake to the end, and its event loop.
 
 mod leaving;
 mod sending;
@@ -35,37 +35,38 @@ pub(super) struct Session<'o> {
     form: Form,
     /// Whether standard output is a terminal.
     is_terminal: bool,
-    /// Where a person types.
+    /// The terminal, if a person types in the line editor.
     screen: Option<Screen>,
-    /// Somebody types the lines, be it on a terminal without an editor.
+    /// Whether a person types the lines, with the line editor or without it.
     is_typed: bool,
     input: Option<Input>,
     lines: u64,
     /// Whether a message has come.
     heard: bool,
-    /// Since when nothing has happened that an answer could follow.
+    /// When the last event happened to which the server may still answer.
     quiet_since: Instant,
-    /// When we close at the latest, since nothing is to be sent any more.
+    /// When the client stops waiting for the Pong to its last Ping, and closes.
     last_pong_until: Option<Instant>,
-    /// When nothing is waited for any more, not even the server's goodbye.
+    /// When the client ends the connection without waiting for the server's Close frame or end.
     over_at: Option<Instant>,
-    /// What is still to be sent does not matter any more.
+    /// Whether unsent messages may be dropped at the end: they do not extend `over_at`.
     is_hurried: bool,
-    /// When somebody who waits for an answer is told that there is none yet.
+    /// When to print a notice that the server has not answered yet.
     word_at: Option<Instant>,
-    /// The code that we have closed with, and why that will be no success.
+    /// The code with which the client has closed.
     closing: Option<CloseCode>,
+    /// The error that the run ends with, whatever the end of the connection is.
     problem: Option<Problem>,
-    /// What the server has done wrong was told.
+    /// Whether a violation by the server was reported.
     is_told: bool,
-    /// Nothing more is printed: nobody reads it, or nobody wants it.
+    /// Whether output is dropped, because its reader has left or the user has interrupted.
     is_muted: bool,
-    /// What the server's Close frame said.
+    /// The reason in the server's Close frame.
     reason: String,
 }
 
 impl<'o> Session<'o> {
-    /// Makes everything ready; nothing is sent yet.
+    /// Prepares the run; nothing is sent yet.
     pub(super) fn open(options: &'o ConnectOptions) -> Result<Self, Problem> {
         let asked = options.asked()?;
         let network = options.endpoint.network()?;
@@ -152,7 +153,7 @@ impl<'o> Session<'o> {
         }
     }
 
-    /// Takes what has come. `Some`: that was the end.
+    /// Takes all events that have come. `Some`: the connection has ended.
     fn receive_all(&mut self) -> Result<Option<Closed>, Problem> {
         loop {
             let (form, is_terminal) = (self.form, self.is_terminal);
@@ -221,7 +222,7 @@ impl<'o> Session<'o> {
         Ok(())
     }
 
-    /// The handshake is complete: what is to be sent can be read now.
+    /// Reports the completed handshake, and starts to read the input.
     fn opened(&mut self, opened: &sockeye_client::Opened) -> Result<(), Problem> {
         (self.way.known, self.word_at) = (true, None);
         if self.form == Form::Json {
@@ -254,7 +255,7 @@ impl<'o> Session<'o> {
         self.notice(&format!("{}{help}", show::opened(opened)));
     }
 
-    /// Prints what was gathered.
+    /// Prints the gathered output.
     fn write(&mut self) -> Result<(), Stop> {
         let Some(screen) = &self.screen else { return self.output.flush() };
         if !self.output.bytes.is_empty() {
@@ -264,33 +265,33 @@ impl<'o> Session<'o> {
         Ok(())
     }
 
-    /// Tells a person something, behind what was printed before.
+    /// Prints a notice behind the output, if notices are wanted.
     fn notice(&mut self, text: &str) {
         if !self.options.endpoint.quiet {
             self.tell(text);
         }
     }
 
-    /// The same, whether or not notices are wanted.
+    /// Prints a notice behind the output, whether or not notices are wanted.
     fn tell(&mut self, text: &str) {
         if self.screen.is_some() {
             self.show(&format!("sockeye: {text}\n"));
         } else {
-            // Whether that could be written is told by the next time.
+            // If this write fails, the next one reports it.
             let _ = self.output.flush();
             notice(format_args!("{text}"));
         }
     }
 
-    /// Shows text where a person types.
+    /// Shows text on the terminal where a person types.
     fn show(&mut self, text: &str) {
         self.output.bytes.extend_from_slice(text.as_bytes());
-        // A screen takes everything.
+        // Writing to a screen does not fail.
         let _ = self.write();
     }
 }
 
-/// What an event has to do with, beside being printed.
+/// The effect of an event on the session, beside its output.
 enum Told {
     Nothing,
     Opened(sockeye_client::Opened),

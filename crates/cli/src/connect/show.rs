@@ -1,4 +1,4 @@
-//! Messages as they are printed, and ends in words.
+//! Formats messages for output, and words the end of a connection.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ use super::args::ConnectOptions;
 /// Bytes of a binary message that are shown of it.
 const SHOWN_BYTES_MAX: usize = 32;
 
-/// How messages look.
+/// The output format of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// For a person: texts as they are, and the beginning of what is none.
@@ -110,7 +110,7 @@ fn payload<'e>(kind: &'e str, bytes: &[u8]) -> Line<'e> {
     Line { kind, base64, length: Some(bytes.len()), ..Line::default() }
 }
 
-/// Text of a stranger's: line ends and tabs are all that it may do to a terminal.
+/// Escapes a peer's text for a terminal, but for line ends and tabs.
 pub(super) fn for_terminal(text: &str) -> String {
     let lines = text.split('\n').map(|line| {
         let parts: Vec<String> = line.split('\t').map(plain).collect();
@@ -119,7 +119,7 @@ pub(super) fn for_terminal(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A short look at bytes.
+/// Describes bytes by their number and the first of them.
 pub(super) fn dump(bytes: &[u8]) -> String {
     let len = bytes.len();
     let unit = if len == 1 { "byte" } else { "bytes" };
@@ -148,7 +148,7 @@ pub(super) fn read_hex(line: &[u8]) -> Option<Vec<u8>> {
     rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
-/// What was agreed on.
+/// Words the result of the handshake.
 pub(super) fn opened(opened: &Opened) -> String {
     let mut text = "connected".to_owned();
     if let Some(subprotocol) = &opened.subprotocol {

@@ -1,10 +1,10 @@
-//! Whether the line editor has the terminal, so that what is printed keeps its order.
+//! Tracks whether the line editor is editing a line, so that printed text keeps its order.
 //!
-//! While a line is edited, the editor puts text of others into a queue and shows it when no key is pressed; between two
-//! lines the text is written at once. What is still in the queue when a line ends is shown with the next line only, so
-//! what comes between the two would overtake it.
+//! While a line is edited, the editor puts printed text into a queue, and shows it when no key is pressed. Between two
+//! lines it writes text at once. Text that is still in the queue when a line ends appears only with the next line, so
+//! text that is printed between the two lines would overtake it.
 //!
-//! What is in the queue when somebody ends the last line by Ctrl-C or Ctrl-D goes with the editor.
+//! When Ctrl-C or Ctrl-D ends the last line, the text in the queue is lost with the editor.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,12 +15,12 @@ use rustyline::hint::Hinter;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, ExternalPrinter, Helper};
 
-/// How long an editor is waited for that does not begin a line.
+/// How long to wait for an editor to begin a line.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// One line up, and one down again: text that nobody sees.
+/// Moves the cursor one line up and down again, which shows nothing.
 pub(super) const NOTHING: &str = "\x1b[A\n";
 
-/// What the editor tells of its lines.
+/// The state of the editor's lines, as the editor reports it.
 #[derive(Clone, Default)]
 pub(super) struct Turns(Arc<Shared>);
 
@@ -34,26 +34,26 @@ struct Shared {
 struct Turn {
     /// Lines that have ended.
     lines: u64,
-    /// One is being edited, certainly.
+    /// Whether a line is certainly being edited.
     is_editing: bool,
-    /// There will be no more.
+    /// Whether there will be no more lines.
     is_over: bool,
 }
 
 impl Turns {
-    /// Nothing more will be edited.
+    /// Records that no more lines will be edited.
     pub(super) fn end(&self) {
         self.change(|turn| turn.is_over = true);
     }
 
-    /// Waits until the editor has taken what was handed to it. `None` if it does not edit any more, or not
-    /// for a while.
+    /// Waits until the editor has shown the text that was handed to it. `None` if it edits no line any more, or
+    /// begins none for a while.
     pub(super) fn settle(&self, printer: &mut impl ExternalPrinter) -> Option<()> {
         let until = Instant::now() + PATIENCE;
         loop {
             let line = self.edited(until)?;
-            // The queue has one place: this is in it when what was handed over before is not any more. Unless the
-            // line has ended meanwhile, and this was written at once.
+            // The queue has one place, so this text enters it only when the text before has left. If the line has
+            // ended meanwhile, this text did not go through the queue, and proves nothing.
             printer.print(NOTHING.to_owned()).ok()?;
             let turn = self.lock();
             if turn.is_editing && turn.lines == line {
@@ -83,7 +83,7 @@ impl Turns {
 
 impl Helper for Turns {}
 
-/// There are no suggestions: this is asked whenever a line is shown, first of all when its editing begins.
+/// Gives no hints. The editor asks for one whenever it shows a line, first when it begins to edit the line.
 impl Hinter for Turns {
     type Hint = String;
 
@@ -93,7 +93,7 @@ impl Hinter for Turns {
     }
 }
 
-/// Each line is good: this is asked when it is to end, before it does.
+/// Accepts every line. The editor asks just before a line ends.
 impl Validator for Turns {
     fn validate(&self, _: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         self.change(|turn| {

@@ -1,4 +1,4 @@
-//! What a person has typed: a message, or something that begins with a slash.
+//! Parses a typed line: a message, or a command that begins with a slash.
 
 use sockeye_client::websocket::{CloseCode, CloseFrame};
 
@@ -14,7 +14,7 @@ A line that begins with a space is not kept in the history.";
 /// Longest payload of a Ping.
 const PING_BYTES_MAX: usize = 125;
 
-/// A line.
+/// The meaning of a typed line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Typed<'l> {
     Message(&'l str),
@@ -22,11 +22,11 @@ pub(super) enum Typed<'l> {
     /// Close, with a code of the caller's and a reason.
     Close(Option<CloseCode>, &'l str),
     Help,
-    /// Nothing that could be done, and why.
+    /// An invalid command, and the reason.
     Wrong(String),
 }
 
-/// Reads a line.
+/// Parses a line.
 pub(super) fn read(line: &str) -> Typed<'_> {
     let Some(command) = line.strip_prefix('/') else { return Typed::Message(line) };
     if command.starts_with('/') {

@@ -1,4 +1,4 @@
-//! The part of the command line that says who asks, and which way.
+//! The options that `connect` and `events` share: headers, credentials, proxy, TLS.
 
 use std::path::{Path, PathBuf};
 
@@ -98,7 +98,7 @@ impl EndpointOptions {
         Ok(headers)
     }
 
-    /// What is told of the way to this server.
+    /// The words for errors on the way to this server.
     pub(crate) fn way(&self, url: Url) -> Way {
         let proxy = self.proxy.as_deref().and_then(|proxy| Url::parse(proxy).ok());
         let proxy = proxy.map(|proxy| format!("{}:{}", proxy.peer().host, proxy.peer().port));
@@ -154,7 +154,7 @@ fn read(text: &str) -> Result<String, Problem> {
     String::from_utf8(bytes).map_err(|_| Problem::usage(format_args!("{path} is not text")))
 }
 
-/// All of a file that is not larger than this.
+/// Reads a whole file, unless it is larger than the bound.
 pub(crate) fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Problem> {
     use std::io::Read as _;
 

@@ -1,4 +1,4 @@
-//! Standard output, and the ways in which a client is told to stop.
+//! Standard output of `connect` and `events`, with the signals and the reader's end that stop them.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -17,31 +17,31 @@ use super::Problem;
 pub(crate) const SIGNALS: Token = Token(1000);
 pub(crate) const READER: Token = Token(1001);
 
-/// Who can write to a pipe can write so much without waiting (POSIX).
+/// Bytes that a writable pipe takes without blocking (POSIX).
 const PIPE_BYTES: usize = 4096;
 
-/// Why nothing more is to be written.
+/// The reason to stop writing.
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// A signal asks for the end. A second one ends the program at once.
     Signal,
-    /// Nobody reads any more.
+    /// The reader of standard output has left.
     NoReader,
-    /// What the system says.
+    /// Writing has failed.
     Failed(io::Error),
 }
 
-/// What is to be written, gathered until [`flush`](Self::flush).
+/// Standard output, gathered until [`flush`](Self::flush).
 pub(crate) struct Output {
     pub(crate) bytes: Vec<u8>,
     stdout: File,
     signals: UnixStream,
-    /// A signal has come, and its word is taken: from now on nothing waits.
+    /// Whether a signal was reported: from then on no write waits.
     is_stopping: bool,
 }
 
 impl Output {
-    /// Catches signals, and has the registry tell of them and of the reader's end.
+    /// Catches signals, and registers them and the reader's end with the event loop.
     pub(crate) fn new(registry: &Registry) -> Result<Self, Problem> {
         Self::open(registry).map_err(|error| Problem::failed("cannot watch for signals", error))
     }
@@ -52,12 +52,12 @@ impl Output {
         signals.set_nonblocking(true)?;
         signals::catch(&bell)?;
         registry.register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
-        // Files have no reader that could go, and cannot be registered.
+        // Files have no reader that could leave, and cannot be registered.
         let _ = registry.register(&mut SourceFd(&stdout.as_raw_fd()), READER, Interest::WRITABLE);
         Ok(Self { bytes: Vec::new(), stdout, signals, is_stopping: false })
     }
 
-    /// What an event of one of the two tokens means.
+    /// Handles an event of one of the two tokens.
     pub(crate) fn on_event(&mut self, event: &Event) -> Result<(), Stop> {
         match event.token() {
             SIGNALS => {

@@ -1,4 +1,4 @@
-//! Whose certificates are trusted.
+//! Makes the TLS configuration for `--cacert`.
 
 use std::path::Path;
 use std::sync::Arc;

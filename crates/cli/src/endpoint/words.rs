@@ -1,4 +1,4 @@
-//! What went wrong with a server, in words for a person.
+//! Words the errors of `connect` and `events` for a person.
 
 use sockeye_client::{CertificateError, Error, ProxyError, Refusal, Scheme, TlsError, Url};
 use sockeye_http1::Error as HttpError;

@@ -1,4 +1,4 @@
-//! The last event ID, and the file that keeps it from run to run.
+//! The place of `sockeye events` in its stream: the last event ID, and the file that keeps it from run to run.
 
 use core::fmt::Display;
 use std::fs;
@@ -13,14 +13,14 @@ use crate::endpoint::args::read_file;
 /// Longest ID that is taken from a file. Servers do not take longer headers.
 const ID_BYTES_MAX: u64 = 16 * 1024;
 
-/// Where a run has come to.
+/// The last event ID of a run, and the file that keeps it.
 pub(super) struct Place {
     last_event_id: String,
     file: Option<PathBuf>,
 }
 
 impl Place {
-    /// The place that the command line names. What the file says wins: it is the later one.
+    /// Opens the place that the command line names. The ID in the file wins, because it is the later one.
     pub(super) fn open(options: &EventsOptions) -> Result<Self, Problem> {
         let mut last_event_id = options.last_event_id.clone();
         let file = options.resume.as_deref().map(regular).transpose()?;
@@ -42,12 +42,12 @@ impl Place {
         &self.last_event_id
     }
 
-    /// Whether there is a file that has it.
+    /// Whether a file keeps the place.
     pub(super) fn is_kept(&self) -> bool {
         self.file.is_some()
     }
 
-    /// Everything up to this ID was written.
+    /// Moves the place to this ID, up to which everything was written.
     pub(super) fn reach(&mut self, last_event_id: &str) -> Result<(), Problem> {
         if self.last_event_id == last_event_id {
             return Ok(());
@@ -66,8 +66,8 @@ impl Place {
     }
 }
 
-/// The file that a path stands for, which a link may name. Anything else could not be replaced as a whole, or would
-/// be waited for.
+/// Returns the regular file behind a path, which may be a link. A device or pipe could not be replaced, or opening
+/// it would block.
 fn regular(path: &Path) -> Result<PathBuf, Problem> {
     let shown = path.display();
     let refused = |why: &dyn Display| Err(Problem::usage(format_args!("--resume {shown}: {why}")));

@@ -1,4 +1,4 @@
-//! Events as they are printed.
+//! Formats events for output.
 
 use std::io::IsTerminal as _;
 
@@ -10,7 +10,7 @@ use sockeye_terminal::plain::{json, plain};
 use super::args::EventsOptions;
 use crate::endpoint::words;
 
-/// What an event has to do with, beside being printed.
+/// The effect of an event on the run, beside its output.
 pub(super) enum Told {
     Nothing,
     /// One of those that are counted.
@@ -36,7 +36,7 @@ pub(super) struct Show {
     /// A stranger's text must not move the cursor of a terminal.
     is_terminal: bool,
     left: Option<u64>,
-    /// Whether the last event had an ID, which then has to be unsaid.
+    /// Whether the last event had an ID, which an event without one then has to clear.
     has_id: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Requests to a hub, and what their failures mean.
+//! Sends requests to a hub, and sorts their failures by what they mean for the next attempt.
 
 use serde::Deserialize;
 use sockeye_client::{Deadline, Error, HubError, Requests, Response, TlsError};

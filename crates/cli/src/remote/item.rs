@@ -1,4 +1,4 @@
-//! A message to publish, and what became of it.
+//! The JSON of `sockeye publish`: a message as an item of a batch, and the hub's receipt for it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -6,19 +6,19 @@ use serde_json::value::RawValue;
 use super::args::PublishOptions;
 use super::http::Problem;
 
-/// A message as a line of a batch.
+/// A message as an item of a batch.
 #[derive(Debug)]
 pub(super) struct Item {
-    /// Its line of the input; nothing if it was an argument.
+    /// Its line of the input; `None` if it was an argument.
     pub(super) line: Option<u64>,
     /// The JSON object, in one line.
     pub(super) json: String,
 }
 
-/// What makes items: all that they have in common.
+/// The common fields of all items of a run.
 pub(super) struct Mould<'o> {
     options: &'o PublishOptions,
-    /// What the keys begin with; the whole key of a message that was an argument.
+    /// The prefix of the items' idempotency keys; the whole key of a message that was an argument.
     key: String,
 }
 
@@ -56,7 +56,7 @@ impl<'o> Mould<'o> {
         Self { options, key }
     }
 
-    /// Whether a line with this text is none: blank where JSON is expected.
+    /// Whether to skip a line with this text, because it is blank where JSON is expected.
     pub(super) fn skips(&self, text: &str) -> bool {
         self.options.json_data && text.trim().is_empty()
     }
@@ -90,7 +90,7 @@ impl<'o> Mould<'o> {
     }
 }
 
-/// Outside of strings, line ends are white space like any other; inside they do not occur.
+/// Replaces line ends by spaces. In JSON they occur outside of strings only, as white space.
 pub(super) fn one_line(json: String) -> String {
     if json.contains(['\n', '\r']) { json.replace(['\n', '\r'], " ") } else { json }
 }
@@ -101,7 +101,7 @@ pub(super) struct Results {
     pub(super) results: Vec<Receipt>,
 }
 
-/// What became of one item.
+/// The result of one item.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Receipt {
     #[serde(rename = "type", skip_deserializing)]
@@ -125,7 +125,7 @@ pub(super) struct Receipt {
 }
 
 impl Receipt {
-    /// That of an item that was refused before it had a result of its own.
+    /// The receipt of an item that was refused without a result of the hub.
     pub(super) fn refused(line: Option<u64>, code: &str, message: String) -> Self {
         Self {
             kind: "error",

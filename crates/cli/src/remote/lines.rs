@@ -1,5 +1,5 @@
-//! Standard input, a line at a time, on a thread of its own: what has come is there to be taken
-//! together, and a line that comes alone need not wait for others.
+//! Reads the lines of standard input on a thread of its own. The lines that have come can be taken together, and a
+//! line that comes alone does not wait for others.
 
 use std::io::{BufRead, Read};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -14,7 +14,7 @@ const LINE_BYTES_MAX: u64 = 4 << 20;
 /// A line without its end, or why there are no more.
 pub(super) type Line = Result<Vec<u8>, String>;
 
-/// Starts to read.
+/// Starts the thread.
 pub(super) fn read() -> Result<Receiver<Line>, Failure> {
     let (to, from) = sync_channel(LINES_MAX);
     let reader = move || {

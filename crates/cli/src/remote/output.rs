@@ -1,4 +1,4 @@
-//! Where messages go, what is told when a signal ends it, and what if nobody reads it any more.
+//! Standard output of `sockeye subscribe`, and the threads that end the program on a signal or without a reader.
 
 use std::fs::File;
 use std::io;
@@ -14,19 +14,19 @@ use sockeye_terminal::{
     signals::{ENDING, end_by},
 };
 
-/// How long a signal waits for a line that is being written, in steps of 5 ms.
+/// How long the program waits after a signal for a line that is being written, in steps of 5 ms.
 const STEPS_MAX: u32 = 100;
 
-/// Standard output, and the cursor of what has been written there.
+/// Standard output, and the cursor of the last message that was written to it.
 #[derive(Default)]
 pub(super) struct Output {
-    /// Held while a line is written and its cursor taken down, so that a signal finds both or neither.
+    /// Held while a line is written and its cursor is stored, so that a signal finds both or neither.
     writing: Mutex<()>,
     cursor: Mutex<Option<String>>,
 }
 
 impl Output {
-    /// Writes a line, if there is one, and takes down the cursor that counts once it is written.
+    /// Writes a line, if there is one, and then stores the cursor behind it.
     pub(super) fn write(&self, line: Option<&str>, cursor: Option<String>) -> io::Result<()> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(line) = line {
@@ -44,12 +44,12 @@ impl Output {
     }
 }
 
-/// Ends the program when a signal asks for it, with the last cursor on standard error.
+/// Starts a thread that ends the program on a signal, after printing the last cursor on standard error.
 pub(super) fn watch_signals(output: Arc<Output>) -> Result<(), Failure> {
     let mut signals = Signals::new(ENDING).or_fail(|| "cannot watch for signals".into())?;
     let watch = move || {
         let Some(signal) = signals.forever().next() else { return };
-        // Held to the end: a line is there with its cursor, or neither is.
+        // Held to the end of the program, so that no line is written after its cursor is printed.
         let _writing = patiently(&output.writing);
         if let Some(cursor) = output.cursor() {
             notice(format_args!("last cursor: {}", super::plain(&cursor)));
@@ -60,8 +60,8 @@ pub(super) fn watch_signals(output: Arc<Output>) -> Result<(), Failure> {
     thread.or_fail(|| "cannot watch for signals".into()).map(drop)
 }
 
-/// Ends the program, and well, once nobody reads its standard output any more: on a silent channel
-/// there is nothing to write, and so nothing that would fail. Terminals and files have no such end.
+/// Starts a thread that ends the program with status 0 once the reader of its standard output has left. On a silent
+/// channel no write would fail and notice it. Terminals and files have no reader that could leave.
 pub(super) fn watch_reader() -> Result<(), Failure> {
     let stdout = io::stdout().as_fd().try_clone_to_owned();
     let stdout = File::from(stdout.or_fail(|| "cannot watch standard output".into())?);
@@ -70,7 +70,7 @@ pub(super) fn watch_reader() -> Result<(), Failure> {
         return Ok(());
     }
     let watch = move || {
-        // Without a wish there remains what is always told: that the other end is gone.
+        // `poll` reports ERR and HUP even if no flags are asked for.
         let mut waited = [PollFd::new(&stdout, PollFlags::empty())];
         loop {
             match poll(&mut waited, None) {
@@ -78,7 +78,7 @@ pub(super) fn watch_reader() -> Result<(), Failure> {
                     std::process::exit(0);
                 }
                 Err(rustix::io::Errno::INTR) => {}
-                // Then it is found out by the next line.
+                // Without this thread the next write notices it.
                 Ok(_) | Err(_) => return,
             }
         }
@@ -87,7 +87,7 @@ pub(super) fn watch_reader() -> Result<(), Failure> {
     thread.or_fail(|| "cannot watch standard output".into()).map(drop)
 }
 
-/// The lock, unless whoever has it is stuck: then the line is cut.
+/// Takes the lock; `None` if its holder is stuck, and then the line is cut.
 fn patiently(lock: &Mutex<()>) -> Option<std::sync::MutexGuard<'_, ()>> {
     for _ in 0..STEPS_MAX {
         match lock.try_lock() {

@@ -39,7 +39,8 @@ pub fn run(options: &PublishOptions) -> Result<(), Failure> {
     publisher.conclude(done)
 }
 
-/// Whatever has come is sent together; what follows waits for its answer, which keeps the order.
+/// Publishes the lines of the input. The lines that have come go out in one batch, and later lines wait for its
+/// answer, which keeps the order.
 fn publish_lines(
     publisher: &mut Publisher<'_>,
     mould: &Mould<'_>,
@@ -171,7 +172,7 @@ impl<'r> Publisher<'r> {
             if attempts == ATTEMPTS_MAX {
                 return Err(Failure(format!("given up after {attempts} attempts: {why}")));
             }
-            // A server that has restarted is there again at once.
+            // A server that has restarted answers again at once.
             let wait_ms = match core::mem::replace(&mut self.has_failed, true) {
                 false => hint_ms,
                 true => self.backoff.when_busy(hint_ms, entropy()?),
@@ -203,7 +204,7 @@ impl<'r> Publisher<'r> {
         Ok(results.results)
     }
 
-    /// Takes down what became of the items; gives those that are to be sent again.
+    /// Records the results of the items, and returns the items to send again.
     fn sort(&mut self, items: Vec<Item>, receipts: Vec<Receipt>) -> Result<Vec<Item>, Failure> {
         if receipts.len() != items.len() {
             return Err(Failure("the server's answer does not fit what was sent".into()));

@@ -1,4 +1,4 @@
-//! What a subscription tells, as lines for a person.
+//! Formats the messages and gaps of `sockeye subscribe` as lines for a person.
 
 use super::plain;
 

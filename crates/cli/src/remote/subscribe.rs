@@ -242,8 +242,8 @@ impl Printer {
         Ok(more)
     }
 
-    /// Without ever having been there, only a server that has no room now is worth waiting for, and another
-    /// transport worth a try.
+    /// Handles a lost connection. If the hub has never answered, the run fails, unless the server asks for a later
+    /// attempt or another transport may work.
     fn lost(&mut self, why: &Error, wait_ms: u64, next: Spoken) -> Result<bool, Failure> {
         let is_known = self.ways.is_known();
         let words = self.server.explain(why, is_known);
@@ -252,7 +252,7 @@ impl Printer {
         if !is_known && !may_help {
             return Err(self.failure(why));
         }
-        // What another transport mends at once is told when it has.
+        // A first failure that another transport may mend at once is reported when that has connected.
         if is_known || is_busy(why) || matches!(why, Error::TimedOut(_)) {
             let by = if next == was { String::new() } else { format!(", by {}", name(next)) };
             self.notice(&format!("{words}; again in {}{by}", span::words(wait_ms)));
@@ -267,7 +267,7 @@ impl Printer {
         }
     }
 
-    /// Prints one of two lines, and takes down the cursor; false once nobody reads any more.
+    /// Prints one of two lines, and stores the cursor; false once the reader has left.
     fn line(&self, line: &Line<'_>, person: String, cursor: Option<&str>) -> Result<bool, Failure> {
         let text = match self.style {
             Style::Person => Some(person).filter(|text| !text.is_empty()),

@@ -1,40 +1,40 @@
-//! The transports of a subscription: which one it is now, and what has come of the others.
+//! Tracks the transports of `sockeye subscribe`: the current one, and why the others failed.
 
 use sockeye_client::{Deadline, Error, HubError, Transport};
 use sockeye_http1::Error as HttpError;
 
-/// What is known of the way to a hub.
+/// The transports to a hub, with their failures so far.
 pub(super) struct Ways {
     list: Vec<Transport>,
-    /// What the last connection spoke, or was to speak.
+    /// The transport of the last connection or attempt.
     now: Transport,
-    /// The last connection was lost, and the next one spoke the same.
+    /// Whether the last loss was followed by another attempt with the same transport.
     has_stayed: bool,
-    /// Those that were left, since a hub was last there, and why.
+    /// The transports that were given up since the hub last answered, and the reasons.
     left: Vec<(Transport, String)>,
-    /// What was spoken with the hub, if it was ever there.
+    /// The transport on which the hub last answered, if it ever did.
     spoken: Option<Transport>,
 }
 
 impl Ways {
-    /// These, the preferred one first; at least one.
+    /// Takes the transports, the preferred one first; at least one.
     pub(super) fn new(list: Vec<Transport>) -> Self {
         let now = list[0];
         Self { list, now, has_stayed: false, left: Vec::new(), spoken: None }
     }
 
-    /// Whether the hub was ever there.
+    /// Whether the hub has ever answered.
     pub(super) const fn is_known(&self) -> bool {
         self.spoken.is_some()
     }
 
-    /// What the last connection spoke, or was to speak.
+    /// The transport of the last connection or attempt.
     pub(super) const fn now(&self) -> Transport {
         self.now
     }
 
-    /// A connection was lost, and the next one speaks `next`. Whether that may find a hub which was never there: each
-    /// transport has its turn, one that came to nothing two.
+    /// Records a lost connection, after which the client tries `next`. Returns whether that attempt is worth making
+    /// if the hub has never answered: each transport has its turn, and a second one if the client stays with it.
     pub(super) fn lost(&mut self, next: Transport, why: &Error, words: &str) -> bool {
         let was = core::mem::replace(&mut self.now, next);
         let is_other = was != next;
@@ -50,7 +50,7 @@ impl Ways {
         is_busy(why) || self.list.len() > 1 && !concerns_all(why) && has_turn
     }
 
-    /// A hub is there; what a person is told of that.
+    /// Records that the hub has answered. Returns the notice about it, if there is one.
     pub(super) fn connected(&mut self, by: Transport) -> Option<String> {
         let was = self.spoken.replace(by);
         let left = core::mem::take(&mut self.left);
@@ -67,7 +67,7 @@ impl Ways {
     }
 }
 
-/// What people call it.
+/// The name of a transport in notices.
 pub(super) const fn name(transport: Transport) -> &'static str {
     match transport {
         Transport::WebSocket => "WebSocket",
@@ -77,7 +77,8 @@ pub(super) const fn name(transport: Transport) -> &'static str {
     }
 }
 
-/// Whether the server said that it has no room now.
+/// Whether the server has refused in a way that a later attempt may mend: overload, a rate limit, a restart, an
+/// error of its own.
 pub(super) fn is_busy(why: &Error) -> bool {
     match why {
         Error::Hub(HubError::Goaway { code, .. }) => matches!(code, 1012 | 1013 | 4100..=4199),
@@ -89,7 +90,7 @@ pub(super) fn is_busy(why: &Error) -> bool {
     }
 }
 
-/// Whether it went wrong on the part of the way that all transports have in common, which ends with HTTP.
+/// Whether an error concerns all transports: it happened below them, on the way up to HTTP.
 const fn concerns_all(why: &Error) -> bool {
     matches!(
         why,

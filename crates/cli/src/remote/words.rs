@@ -1,4 +1,4 @@
-//! What went wrong with a hub, in words for a person.
+//! Words the errors of a subscription for a person.
 
 use std::io::ErrorKind;
 
@@ -10,7 +10,7 @@ use super::http::Problem;
 use super::plain;
 use crate::endpoint::words;
 
-/// The server that is to be a hub.
+/// The server as error messages name it.
 pub(super) struct Server {
     authority: String,
     host: String,
@@ -27,7 +27,7 @@ impl Server {
         }
     }
 
-    /// Says why there is no connection, or not any more. `is_known`: it has been there as a hub.
+    /// Explains the error of a connection. `is_known`: the server has answered as a hub before.
     pub(super) fn explain(&self, error: &Error, is_known: bool) -> String {
         let server = &self.authority;
         match error {
@@ -61,12 +61,12 @@ impl Server {
         }
     }
 
-    /// What it does, and whether it is what was meant.
+    /// Says what the server does, and asks whether it is a hub at all.
     fn doubt(&self, does: &str) -> String {
         format!("{} {does}; is that a Sockeye server?", self.authority)
     }
 
-    /// The same for what a server of TLS does that is spoken to without.
+    /// Does the same, and on a connection without TLS also asks about that: a TLS server may behave so.
     fn doubt_with_tls(&self, does: &str) -> String {
         let hint = if self.is_plain { ", and without TLS" } else { "" };
         format!("{} {does}; is that a Sockeye server{hint}?", self.authority)
@@ -83,7 +83,7 @@ fn refused(refusal: &Refusal) -> String {
     }
     let (status, question) = (refusal.status.code(), "is that a Sockeye server?");
     match (status, refusal.header("Location")) {
-        // It says what the answer is, since that is what is wrong.
+        // The refusal names the content type and coding, which are wrong in an answer of success.
         (200..=299, _) => format!("{}; {question}", plain(&refusal.to_string())),
         (300..=399, Some(to)) => {
             format!(

@@ -1,4 +1,4 @@
-//! How a connection ends: what is waited for, who closes, and what that means.
+//! Ends a connection: decides when to close, how long to wait, and whether the end is a success.
 
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,15 @@ use crate::endpoint::Problem;
 use crate::endpoint::output::Stop;
 use crate::endpoint::words::waiting;
 
-/// What our last Ping says, behind which a server that does one thing after the other has answered everything.
+/// The payload of the last Ping. A server that works in order has answered everything before it sends this Pong.
 pub(super) const LAST_PING: &[u8] = b"the end";
-/// How long its Pong is waited for.
+/// How long the client waits for the Pong to its last Ping.
 const LAST_PONG: Duration = Duration::from_secs(5);
-/// How long the server's Close frame is waited for once ours has left, and then the connection's end.
+/// How long the client waits for the server's Close frame after its own, and then for the connection's end.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
 impl Session<'_> {
-    /// Tells what is late or wrong, and ends what was waited for long enough.
+    /// Reports a late answer or a violation, and ends a connection whose time is over.
     pub(super) fn look_at_time(&mut self) {
         let now = Instant::now();
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
@@ -31,7 +31,7 @@ impl Session<'_> {
         }
         let failure = self.driver.machine().failure().filter(|_| !self.is_told);
         if let Some(words) = failure.map(|error| self.way.explain(error)) {
-            // Our Close frame says so, too; the server may still read it.
+            // The client's Close frame names the violation, too, and the server may still read it.
             (self.is_told, self.over_at) = (true, Some(now + GOODBYE));
             self.tell(&words);
         }
@@ -42,8 +42,8 @@ impl Session<'_> {
         }
     }
 
-    /// Closes, in a pipe after a last Ping. What comes behind our Close frame is not delivered any more, so everything
-    /// that the server has to say to what it was sent has to come before.
+    /// Closes; in a pipe it sends a last Ping first and waits for the Pong. Messages behind the client's Close frame
+    /// are not delivered any more, so all answers of the server have to come before it.
     pub(super) fn leave(&mut self) {
         let is_first = self.last_pong_until.is_none() && !self.is_typed;
         let ping =
@@ -55,7 +55,7 @@ impl Session<'_> {
         }
     }
 
-    /// When we close, if nothing happens any more.
+    /// When the client closes, if nothing happens until then.
     pub(super) fn leave_at(&self) -> Option<Instant> {
         let is_over = self.input.as_ref().is_some_and(|input| input.end().is_some());
         if self.closing.is_some() || !is_over {
@@ -80,7 +80,7 @@ impl Session<'_> {
         }
     }
 
-    /// A signal or the reader's end: the server is told.
+    /// Closes the connection after a signal, or when the reader of the output has left.
     pub(super) fn stopped(&mut self, stop: Stop) -> Result<(), Problem> {
         match stop {
             Stop::Failed(error) => return Err(Problem::failed("cannot write", error)),
@@ -98,7 +98,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Why there is no end that can be judged. What had us close comes before what became of that.
+    /// Returns the error of a connection that ended without a closing handshake. An error that made the client close
+    /// comes before the error with which the connection then ended.
     pub(super) fn lost(&mut self, error: &Error) -> Problem {
         if self.is_told {
             return Problem::Told;
@@ -106,7 +107,7 @@ impl Session<'_> {
         self.problem.take().unwrap_or_else(|| Problem::Failed(self.way.explain(error)))
     }
 
-    /// What it means how it was closed.
+    /// Decides whether a closed connection is a success, by its close code and what happened before.
     pub(super) fn judge(&mut self, closed: Closed) -> Result<(), Problem> {
         let code = closed.code;
         if self.form == Form::Json && !self.is_muted {

@@ -1,4 +1,4 @@
-//! What is sent: lines, and what a person means by them.
+//! Sends the lines of the input as messages, and carries out the commands that a person types.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::endpoint::Problem;
 const UNSENT_BYTES_MAX: usize = 256 * 1024;
 
 impl Session<'_> {
-    /// Sends the lines that are there, as far as the network takes them.
+    /// Sends the lines that have come, as far as the network takes them.
     pub(super) fn send_all(&mut self) {
         while self.closing.is_none() && self.driver.unsent() < UNSENT_BYTES_MAX {
             let Some(line) = self.input.as_mut().and_then(Input::next) else { break };
@@ -47,7 +47,7 @@ impl Session<'_> {
         }
     }
 
-    /// Does what a person has typed.
+    /// Carries out a typed line.
     fn typed(&mut self, line: &str) {
         match typed::read(line) {
             Typed::Message(text) => self.send(text.as_bytes()),
@@ -101,7 +101,7 @@ impl Session<'_> {
         }
     }
 
-    /// What is not open any more has been closed by the server, as it will tell.
+    /// Ignores that the connection is not open any more: the server has closed it, and that is reported later.
     fn check(&mut self, sent: Result<(), UsageError>) {
         match sent {
             Ok(()) | Err(UsageError::NotOpen | UsageError::WebSocket(_)) => {}
