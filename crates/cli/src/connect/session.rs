@@ -59,7 +59,7 @@ pub(super) struct Session<'o> {
     problem: Option<Problem>,
     /// Whether a violation by the server was reported.
     is_told: bool,
-    /// Whether output is dropped, because its reader has left or the user has interrupted.
+    /// Whether output is dropped, because its reader has left or `-1` has its message.
     is_muted: bool,
     /// The reason in the server's Close frame.
     reason: String,
