@@ -27,20 +27,20 @@ pub struct Driver<M> {
     input: Input,
     out: Out,
     start: Instant,
-    /// Writing failed; to be told once the input is taken.
+    /// The error of a write, which is reported once the input is taken.
     broken: Option<Error>,
-    /// There may be more to tell or to read, which no poller will tell of.
+    /// Whether there may be more events or input that the poller does not report.
     has_more: bool,
 }
 
-/// Bytes that came and have not been taken.
+/// Input that the machine has not taken.
 struct Input {
     bytes: Vec<u8>,
     taken: usize,
     len: usize,
 }
 
-/// Bytes to be sent, behind those that were.
+/// Bytes to send, after those that were sent already.
 #[derive(Default)]
 struct Out {
     bytes: Vec<u8>,
@@ -76,7 +76,7 @@ impl<M: Machine> Driver<M> {
         &self.machine
     }
 
-    /// Has the machine do something, with the time and the vector for what is to be sent; sends that.
+    /// Calls the machine with the time and the output buffer, and sends the output.
     pub fn act<R>(&mut self, act: impl FnOnce(&mut M, Time, &mut Vec<u8>) -> R) -> R {
         let now = self.now();
         let done = act(&mut self.machine, now, &mut self.out.bytes);
@@ -94,14 +94,14 @@ impl<M: Machine> Driver<M> {
         self.out.bytes.len() - self.out.sent + usize::from(self.link.holds_unsent())
     }
 
-    /// Takes note of what the poller reported of our token.
+    /// Handles an event that the poller reported for the driver's token.
     pub fn on_event(&mut self, event: &mio::event::Event) {
         self.link.on_event(event);
     }
 
     /// When [`next`](Self::next) has to be called again at the latest; `None` for never.
     pub fn deadline(&self) -> Option<Instant> {
-        // A connection that is wanted, or is not any more, is no poller's business.
+        // The poller does not report that a connection is wanted, or not wanted any more.
         if self.has_more || self.machine.peer().is_some() == self.link.is_idle() {
             return Some(self.start);
         }
@@ -114,7 +114,7 @@ impl<M: Machine> Driver<M> {
         self.machine.is_over() && self.link.is_idle()
     }
 
-    /// Does what can be done without waiting, and hands the next event to `take`. `None`: nothing more now.
+    /// Works as far as possible without waiting, and hands the next event to `take`. `None`: no event now.
     ///
     /// # Errors
     /// Why the client has failed, once. It is over then.
@@ -131,7 +131,7 @@ impl<M: Machine> Driver<M> {
             match found {
                 Ok(None) if self.read_more(now) => {}
                 Ok(found) => {
-                    // What lies behind an event, no poller will tell of.
+                    // The poller does not report input that lies behind an event.
                     self.has_more = found.is_some();
                     return Ok(found);
                 }
@@ -145,7 +145,7 @@ impl<M: Machine> Driver<M> {
         Ok(None)
     }
 
-    /// Has a connection where the machine wants one, and none where it does not.
+    /// Connects where the machine wants a connection, and disconnects where it does not.
     fn follow(&mut self, now: Time) {
         match self.machine.peer() {
             None if !self.link.is_idle() => self.hang_up(now),
@@ -166,7 +166,7 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// Reads before a deadline is told: what came in time may lie in the socket, if nobody has looked for a while.
+    /// Reads before a deadline counts: after a long turn, input that came in time may still lie in the socket.
     fn catch_up(&mut self, now: Time) {
         if self.input.is_empty() && self.machine.deadline() <= now {
             self.link.look_again();
@@ -198,7 +198,7 @@ impl<M: Machine> Driver<M> {
         true
     }
 
-    /// The connection is over, and everything that came on it was taken.
+    /// Tells the machine that the connection has ended, after it has taken all input.
     fn end(&mut self, now: Time, why: Error) {
         self.link.close();
         self.broken = None;

@@ -1,4 +1,4 @@
-//! Random bits: keys of frames, nonces of handshakes, jitter of waits.
+//! The source of random bits for masking keys, nonces of handshakes, and jitter of waits.
 
 use core::fmt;
 use std::fs::File;

@@ -18,11 +18,11 @@ use crate::{Blocking, Entropy, Error, Network};
 
 /// A stream of server-sent events that finds its place again after each loss, for programs that may wait.
 ///
-/// It connects with the first event that is asked for. As an iterator it gives owned events and ends when the source
-/// is over; [`next_with`](Self::next_with) lends them without a copy. Nothing is read that is not asked for, so a
-/// program that is slow makes the server wait.
+/// It connects when its first event is asked for. As an iterator it gives owned events and ends when the source is
+/// over; [`next_with`](Self::next_with) lends them without a copy. It reads only when an event is asked for, so a slow
+/// program makes the server wait.
 ///
-/// Who has to act on a source while it waits (from another thread, on a signal) gives
+/// A program that has to act on a source while it waits (from another thread, on a signal) gives
 /// [`sans_io::EventSource`] to a [`Driver`](crate::Driver) in a loop with a waker.
 ///
 /// ```no_run

@@ -1,4 +1,4 @@
-//! Reads one HTTP response from a connection, from its first byte to its last.
+//! The reader of one HTTP response: its interim responses, its head, and its body in pieces.
 
 use sockeye_http::Headers;
 use sockeye_http1::chunked::{Decoder, Event as Chunk};
@@ -8,7 +8,7 @@ use crate::{Error, Limits, Refusal};
 
 /// Reads one response: skips interim responses, gives the final head whole and the body in pieces.
 ///
-/// The input behind the response stays where it is, so the next reader of the same connection takes it.
+/// It leaves the input behind the response for the next reader of the same connection.
 ///
 /// ```text
 /// head ── interim: the next head ──┐
@@ -129,7 +129,7 @@ impl Exchange {
         matches!(self.body, Body::Over | Body::None | Body::Length(0))
     }
 
-    /// What the end of the connection means for the response.
+    /// The error that the end of the connection is for the response.
     pub const fn at_eof(&self) -> Error {
         match self.body {
             Body::Over | Body::None | Body::Length(0) | Body::UntilClose => Error::Ended,
@@ -137,7 +137,7 @@ impl Exchange {
         }
     }
 
-    /// The answer as one that was not asked for, with what is there of its body.
+    /// Makes a refusal of the response, with the part of its body that has come.
     pub(crate) fn refusal(&mut self, input: &mut &mut [u8]) -> Refusal {
         let mut refusal = self.with_head(|head| Refusal {
             status: head.status(),
@@ -148,7 +148,7 @@ impl Exchange {
         refusal
     }
 
-    /// Appends what comes of the body to a refusal; true once nothing is to be added any more.
+    /// Appends the next part of the body to a refusal; true once the refusal is complete.
     pub(crate) fn add_to_refusal(&mut self, refusal: &mut Refusal, input: &mut &mut [u8]) -> bool {
         let mut rest: &[u8] = &*core::mem::take(input);
         loop {
@@ -158,7 +158,7 @@ impl Exchange {
                     refusal.body.extend_from_slice(&piece[..piece.len().min(room)]);
                 }
                 Ok(None) => break,
-                // What came before is worth telling all the same.
+                // The refusal is worth reporting with the part of the body that came before the error.
                 Err(_) => return true,
             }
         }
@@ -166,10 +166,10 @@ impl Exchange {
     }
 }
 
-/// How long the body of an answer that was not asked for is waited for: its status says the most.
+/// How long a client waits for the body of a refusal, in milliseconds. It is short, because the status says the most.
 pub(crate) const REFUSAL_MS: u64 = 3_000;
 
-/// Whether the body is anything but itself. No coding is asked for, and none is read.
+/// Whether the body has a content coding. The client asks for none, and decodes none.
 pub(crate) fn is_coded(head: &ResponseHead<'_, '_>) -> bool {
     let mut codings = head.headers().tokens("content-encoding");
     codings.any(|coding| !coding.eq_ignore_ascii_case("identity"))

@@ -1,32 +1,37 @@
-//! Every bound of a client, in one place.
+//! The limits of a client that its user can set.
+//!
+//! The options of one kind of client are in `ConnectOptions`, `EventSourceOptions` and `SubscriptionOptions`. Other
+//! bounds are constants in the file that needs them: `ADDRESS_MS` in `link.rs`, `REFUSAL_MS` in `exchange.rs`,
+//! `SILENCE_MS` and `BODY_BYTES_MAX` in `requests/machine.rs`, `WAIT_S`, `SILENCE_MS` and `PAUSE_MS` in
+//! `subscription/poll.rs`, and `ENTRIES_MAX` in `subscription/said.rs`.
 
 use sockeye_http1::{Limits as HeadLimits, chunked};
 
-/// What a server may make a client hold, and how long it may take.
+/// The bounds on what a server can make a client hold, and on how long it may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Milliseconds for name, connection, proxy and TLS together. Default 10 000.
     pub connect_ms: u64,
-    /// Lookups of names that may be under way for one client. The system's cannot be called off, so one that
-    /// hangs outlives the attempt that it was for. Default 4.
+    /// Lookups of names that may be under way for one client. The system's lookup cannot be cancelled, so one that
+    /// hangs outlives its attempt. Default 4.
     pub lookups_max: u8,
     /// Milliseconds from the request to the end of the response's head. Default 30 000.
     pub head_ms: u64,
-    /// The head of a response. Default 16 KiB in 128 lines: servers say more of themselves than clients.
+    /// The head of a response. Default 16 KiB in 128 lines: servers send more headers than clients.
     pub head: HeadLimits,
     /// What a chunked body holds beside its data.
     pub chunked: chunked::Limits,
     /// Interim responses (RFC 9110 §15.2) before the final one. Default 8.
     pub interim_responses_max: u8,
-    /// Bytes of the body that are kept of an answer that was not the one asked for. Default 4096.
+    /// Bytes that are kept of the body of a refusal. Default 4096.
     pub refusal_bytes_max: usize,
     /// Bytes read at a time. Default 16 KiB, held as long as there is a driver.
     pub read_bytes: usize,
     /// Bytes that the caller may queue before the network has taken them. Default 4 MiB.
     pub out_bytes_max: usize,
-    /// Bytes of what comes that are kept while a blocking call waits to send. Default 4 MiB.
+    /// Bytes of messages that are kept while a blocking call waits to send. Default 4 MiB.
     pub inbox_bytes_max: usize,
-    /// Milliseconds in which the network has to take something of what a blocking call sends. Default 30 000.
+    /// Milliseconds for which a blocking call may send without any progress. Default 30 000.
     pub send_ms: u64,
 }
 

@@ -1,4 +1,5 @@
-//! A connection to a server, on the caller's loop. It is made step by step: name, TCP connection, proxy's tunnel, TLS.
+//! The connection of a driver to a server, on the caller's event loop: looks up the name, connects, opens the proxy's
+//! tunnel, begins TLS, and then reads and writes.
 
 mod resolve;
 mod stream;
@@ -24,7 +25,8 @@ use crate::{Deadline, Error, Network, Peer, ProxyError, Scheme};
 /// How long one of several addresses may take before the next is tried, in milliseconds.
 const ADDRESS_MS: u64 = 2_500;
 
-/// At most one connection, and at most one source on the caller's registry at a time, under its token.
+/// A connection to a server, or the attempt to make one. It has at most one source on the caller's registry at a time,
+/// under the caller's token.
 pub(crate) struct Link {
     registry: Registry,
     token: Token,
@@ -35,8 +37,9 @@ pub(crate) struct Link {
     lookups: Running,
     deadline: Time,
     network: Network,
-    /// Not known to be otherwise since the system was last asked.
+    /// Whether a read may find something: true until the system says that nothing is there, and again after an event.
     readable: bool,
+    /// Whether a write may take something, in the same way.
     writable: bool,
 }
 
@@ -88,7 +91,7 @@ impl Link {
         matches!(self.step, Step::Up(_))
     }
 
-    /// Begins the way to `peer`; [`advance`](Self::advance) goes it.
+    /// Begins to connect to `peer`; [`advance`](Self::advance) goes on.
     pub(crate) fn dial(&mut self, peer: &Peer, now: Time) -> Result<(), Error> {
         self.close();
         if peer.scheme == Scheme::Secure && !cfg!(feature = "rustls") {
@@ -103,13 +106,13 @@ impl Link {
         Ok(())
     }
 
-    /// Takes in an event of our token.
+    /// Handles an event of the link's token.
     pub(crate) fn on_event(&mut self, event: &mio::event::Event) {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.writable |= event.is_writable() || event.is_error();
     }
 
-    /// When [`advance`](Self::advance) has something to do, whatever happens.
+    /// When [`advance`](Self::advance) has to be called, even without an event.
     pub(crate) fn deadline(&self) -> Time {
         match &self.step {
             Step::None | Step::Up(_) => Time::NEVER,
@@ -278,7 +281,7 @@ impl Link {
         (self.readable, self.writable) = (true, true);
     }
 
-    /// Reads what is there: `None` if nothing is, `Some(0)` at the end.
+    /// Reads the bytes that have come: `None` if there are none, `Some(0)` at the end.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
         let Step::Up(stream) = &mut self.step else { return Ok(None) };
         if !self.readable {
@@ -309,7 +312,7 @@ impl Link {
         matches!(&self.step, Step::Up(stream) if stream.held_output() > 0)
     }
 
-    /// Writes as much of `bytes` behind the first `sent` as goes, and counts it there.
+    /// Writes as many of the `bytes` after the first `sent` as the socket takes, and adds their number to `sent`.
     pub(crate) fn write(&mut self, bytes: &[u8], sent: &mut usize) -> Result<(), Error> {
         let Step::Up(stream) = &mut self.step else { return Ok(()) };
         while self.writable && (*sent < bytes.len() || stream.held_output() > 0) {
@@ -324,7 +327,7 @@ impl Link {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(error) => {
-                    // The peer may have said why: that has to be read.
+                    // The peer may have sent a reason, which has to be read.
                     self.readable = true;
                     return Err(stream::explain(stream, &error));
                 }
@@ -333,7 +336,7 @@ impl Link {
         Ok(())
     }
 
-    /// Ends whatever there is.
+    /// Ends the connection or the attempt.
     pub(crate) fn close(&mut self) {
         // It bounds the way to a peer, and there is none any more.
         self.deadline = Time::NEVER;
@@ -350,7 +353,7 @@ impl Link {
                 let _ = self.registry.deregister(tls.socket());
             }
             Step::Up(mut stream) => {
-                // A peer that is gone already needs no telling.
+                // If the peer is gone already, the error does not matter.
                 let _ = stream.shutdown_write();
                 let _ = self.registry.deregister(stream::system_socket(&mut stream));
             }
@@ -359,7 +362,8 @@ impl Link {
     }
 }
 
-/// Blames the proxy for an error on the way to a tunnel. Errors of our own, and of TLS behind it, stay as they are.
+/// Makes a proxy's error of an error on the way to its tunnel. Errors of the client, and of TLS inside the tunnel,
+/// stay as they are.
 fn blame_proxy(error: Error) -> Error {
     Error::Proxy(match error {
         Error::Resolve(kind) => ProxyError::Resolve(kind),

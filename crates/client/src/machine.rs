@@ -1,4 +1,4 @@
-//! The trait of a client without its network, which all three machines implement.
+//! The trait of a client without its network, which all four machines implement.
 
 use sockeye_reactor::Time;
 
@@ -19,21 +19,21 @@ pub trait Machine: 'static {
     /// What the machine tells its user; it may borrow from the input.
     type Event<'e>;
 
-    /// To whom the machine wants to be connected now. Between two connections it is `None` at least until
+    /// The server to which the machine wants to be connected now. Between two connections it is `None` at least until
     /// [`disconnected`](Self::disconnected) was called for the first, so no change is overlooked.
     fn peer(&self) -> Option<&Peer>;
 
     /// When [`next`](Self::next) has to be called again, whether something came or not.
     fn deadline(&self) -> Time;
 
-    /// The connection to [`peer`](Self::peer) is there. What is to be said first is appended to `out`.
+    /// Begins the connection to [`peer`](Self::peer), and appends its first bytes to `out`.
     fn connected(&mut self, now: Time, out: &mut Vec<u8>);
 
-    /// The connection has ended, or none came about. What was not sent of `out` is lost.
+    /// Ends the connection, or the attempt to connect. The unsent bytes of `out` are lost.
     fn disconnected(&mut self, now: Time, why: Error);
 
-    /// Takes input, looks at the time, and hands at most one event to `take`. `None` means that all input is
-    /// taken and nothing is to be told now. What is to be sent is appended to `out`.
+    /// Takes input, checks the deadlines, hands at most one event to `take`, and appends its output to `out`. `None`
+    /// means that all input is taken and there is no event now.
     ///
     /// # Errors
     /// Why the client has failed, once. It is over then.

@@ -1,4 +1,4 @@
-//! The configuration of connections: limits, proxy, and TLS.
+//! The configuration of a client's connections: their limits, their proxy, and their TLS.
 
 use core::fmt;
 #[cfg(feature = "rustls")]
@@ -34,15 +34,15 @@ impl Network {
         Self { proxy: Some(proxy), ..self }
     }
 
-    /// The same with TLS of the caller's making: its own roots, a certificate of the client. The protocol that is
-    /// spoken inside is always asked for as `http/1.1`.
+    /// The same with a TLS configuration of the caller's, for example with its own roots or a certificate of the
+    /// client. The client always offers `http/1.1` as the protocol inside (ALPN).
     #[cfg(feature = "rustls")]
     #[must_use]
     pub fn with_tls(self, config: Arc<rustls::ClientConfig>) -> Self {
         Self { tls: Some(config), ..self }
     }
 
-    /// How TLS is done: the caller's way, else the default. The system's authorities are read anew by each call.
+    /// The TLS configuration: the caller's, or else the default. Each call reads the system's authorities anew.
     ///
     /// # Errors
     /// [`TlsError::Roots`](crate::TlsError::Roots) if the system trusts nobody.

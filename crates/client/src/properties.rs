@@ -1,4 +1,4 @@
-//! What has to hold of the machines, whatever a server sends: shared by this crate's tests and the fuzz targets.
+//! Properties of the machines that hold whatever a server sends, for this crate's tests and the fuzz targets.
 
 pub mod fuzz;
 mod show;

@@ -1,4 +1,4 @@
-//! The client of a hub's own protocol: its machine, and the machine with a loop of its own.
+//! The client that subscribes channels of a hub: its machine, and the machine with a loop of its own.
 
 mod backoff;
 mod blocking;
@@ -31,13 +31,13 @@ pub use options::{Credentials, SubscriptionOptions, Transport};
 use crate::Limits;
 use hearing::Hearing;
 
-/// Whom events are handed to.
+/// The callback that takes an event.
 type Take<'t, R> = &'t mut dyn FnMut(SubscriptionEvent<'_>) -> R;
 
-/// What a connection needs to know of everything else.
+/// The state of the subscription that a connection needs.
 struct Context<'c> {
     now: Time,
-    /// A better transport should be tried, if that costs nothing.
+    /// Whether to try a better transport when that costs nothing.
     is_better_due: bool,
     options: &'c SubscriptionOptions,
     limits: Limits,

@@ -111,7 +111,7 @@ impl EventSource {
         self.parser.last_event_id()
     }
 
-    /// The reconnection time, in milliseconds.
+    /// Returns the reconnection time, in milliseconds.
     pub const fn reconnection_ms(&self) -> u64 {
         self.reconnection.reconnection_ms()
     }
@@ -179,7 +179,7 @@ impl EventSource {
             (_, it) if it.is_futile() => self.fail(why),
             (Reconnect::Never, Error::Ended) => match end {
                 End::Clean => self.end(),
-                // What stood there is no event, so it is not whole.
+                // The stream ended inside an event, so the answer is not whole.
                 End::Truncated => self.fail(Error::Truncated),
             },
             (Reconnect::Never, _) => self.fail(why),

@@ -8,7 +8,7 @@ use sockeye_sse::{Comments, Policy};
 use super::request::is_writable;
 use crate::{Url, UsageError};
 
-/// How long a server may send a source away, in milliseconds: a longer wait would be a mistake, or an attack.
+/// Longest wait that a server can ask for, in milliseconds: a longer one would be a mistake, or an attack.
 const WAIT_MS_MAX: u64 = 3_600_000;
 
 /// Settings of an [`EventSource`](crate::EventSource).
@@ -94,13 +94,13 @@ impl EventSourceOptions {
         }
     }
 
-    /// Whether a request can be made of this.
+    /// Checks that the options make a valid request.
     pub(super) fn check(&self) -> Result<(), UsageError> {
         if self.url.is_websocket() {
             return Err(UsageError::Scheme);
         }
         let is_token = Method::new(&self.method).is_ok();
-        // The answers to these have no body, or are none that ends a line of events.
+        // Answers to HEAD and CONNECT have no body, and the body of one to TRACE is no event stream.
         let has_stream = !["HEAD", "CONNECT", "TRACE"].contains(&self.method.as_str());
         if !is_token || !has_stream || (self.method == "GET" && self.body.is_some()) {
             return Err(UsageError::Method);

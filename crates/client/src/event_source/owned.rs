@@ -1,4 +1,4 @@
-//! The same events, owned.
+//! The events of an event source, owned.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! One request for an event stream, and what a redirect makes of it.
+//! A request for an event stream, and the request that follows a redirect.
 
 use sockeye_http::{HeaderName, HeaderValue};
 use sockeye_http1::{Body, RequestWriter};

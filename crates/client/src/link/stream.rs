@@ -1,4 +1,4 @@
-//! The bytes of a connection, with TLS or without.
+//! The socket of an established connection: plain TCP, or TLS on it.
 
 use std::io;
 
@@ -10,13 +10,13 @@ use sockeye_reactor::EitherSocket;
 use super::tls::Tls;
 use crate::Error;
 
-/// The socket of a connection that is up.
+/// The socket of an established connection.
 #[cfg(feature = "rustls")]
 pub(super) type Stream = EitherSocket<TcpStream, Tls<TcpStream>>;
 #[cfg(not(feature = "rustls"))]
 pub(super) type Stream = TcpStream;
 
-/// A connection without TLS.
+/// Makes the stream of a connection without TLS.
 pub(super) fn plain(socket: TcpStream) -> Stream {
     #[cfg(feature = "rustls")]
     return EitherSocket::Plain(socket);
@@ -24,7 +24,7 @@ pub(super) fn plain(socket: TcpStream) -> Stream {
     socket
 }
 
-/// The client's error for an `error` of `stream`.
+/// Returns the client's error for an `error` of `stream`.
 pub(super) fn explain(stream: &Stream, error: &io::Error) -> Error {
     #[cfg(feature = "rustls")]
     if let EitherSocket::Buffering(tls) = stream {
@@ -34,7 +34,7 @@ pub(super) fn explain(stream: &Stream, error: &io::Error) -> Error {
     Error::Transport(error.kind())
 }
 
-/// The system's socket, which is registered.
+/// Returns the TCP socket, which is registered with the event loop.
 pub(super) const fn system_socket(stream: &mut Stream) -> &mut TcpStream {
     #[cfg(feature = "rustls")]
     return match stream {

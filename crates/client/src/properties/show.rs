@@ -1,4 +1,4 @@
-//! Events as texts with everything in them, to be compared; and that they are within the limits.
+//! Writes events as complete texts, so that property tests can compare them, and checks that they keep the limits.
 
 use super::{EVENT_BYTES_MAX, LIMITS, MESSAGE_BYTES_MAX};
 use crate::Error;

@@ -1,4 +1,4 @@
-//! Requests and their answers without a socket.
+//! The client for single requests to a hub, without its network: the state machine.
 
 use sockeye_http::{HeaderName, HeaderValue};
 use sockeye_http1::{Body, RequestWriter};
@@ -10,7 +10,7 @@ use crate::{Deadline, Error, Limits, Machine, Peer, Url, UsageError};
 
 /// How long the hub may be silent, in milliseconds.
 const SILENCE_MS: u64 = 30_000;
-/// Largest answer.
+/// Largest body of an answer.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
 /// Posts JSON to a hub, one request after the other on one connection.
@@ -33,14 +33,14 @@ enum Step {
     /// The request, until there is a connection.
     Waiting(Vec<u8>),
     Asked(Box<Asked>),
-    /// Why, until it is told.
+    /// The error, until it is reported.
     Failed(Option<Error>),
 }
 
 struct Asked {
     fetch: Fetch,
     until: Time,
-    /// Bytes of the request that the network has not taken, when it was last looked.
+    /// Bytes of the request that the network had not taken at the last look.
     unsent: usize,
 }
 

@@ -1,8 +1,8 @@
-//! How long to wait before coming back.
+//! Computes how long a client of a hub waits before its next connection.
 
 /// Upper end of the random wait after the second failure in a row, in milliseconds.
 const FIRST_MS: u64 = 250;
-/// What the doubling stops at.
+/// The bound at which the doubling stops, in milliseconds.
 pub(super) const LAST_MS: u64 = 30_000;
 
 /// How long a client of a hub waits before its next attempt: counts failures in a row.
@@ -15,7 +15,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Something went well.
+    /// Resets the count of failures, after a success.
     pub const fn reset(&mut self) {
         self.failures = 0;
     }

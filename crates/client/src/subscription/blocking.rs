@@ -46,8 +46,8 @@ impl Subscription {
         Ok(Self { inner: Blocking::new(machine, network).map_err(system)?, renew: None })
     }
 
-    /// Asks `renew` for other credentials whenever the hub wants them; it is told why, and may take its time.
-    /// `None`, or no closure at all, ends the subscription with that error.
+    /// Asks `renew` for other credentials whenever the hub wants them. The closure gets the reason, and may take its
+    /// time. If it returns `None`, or there is no closure, the subscription ends with that error.
     #[must_use]
     pub fn renew_with(
         mut self,
@@ -57,12 +57,12 @@ impl Subscription {
         self
     }
 
-    /// The cursor behind everything that was told; another subscription goes on with it.
+    /// The cursor behind all reported events, with which another subscription goes on.
     pub fn cursor(&self) -> Option<&str> {
         self.inner.driver().machine().cursor()
     }
 
-    /// What is spoken on the connection, or else will be on the next one.
+    /// The transport of the connection, or else of the next one.
     pub fn transport(&self) -> Transport {
         self.inner.driver().machine().transport()
     }

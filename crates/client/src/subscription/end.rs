@@ -1,4 +1,4 @@
-//! The reasons for which a connection ends, and what each means for the next one.
+//! The end of a subscription's connection: which close code, status or error leads to which next step.
 
 use sockeye_reactor::Time;
 use sockeye_websocket::{CloseReason, MessageError};
@@ -6,22 +6,22 @@ use sockeye_websocket::{CloseReason, MessageError};
 use super::said::Problem;
 use crate::{Error, HubError, Refusal};
 
-/// What is to be done now.
+/// The end of a connection, by what the subscription has to do next.
 #[derive(Debug)]
 pub(super) enum End {
-    /// All that was wanted is there.
+    /// End the subscription: all channels have ended.
     Over,
-    /// Coming back would end the same.
+    /// Fail: another attempt would end the same way.
     Stop(Error),
-    /// Other credentials first.
+    /// Ask for other credentials, then connect again.
     Credentials(Error),
-    /// Come back, at the earliest after so many milliseconds.
+    /// Connect again, at the earliest after so many milliseconds.
     Lost { why: Error, retry_ms: u64 },
-    /// The same, but each time later.
+    /// Connect again in the same way, but later after each such end.
     Busy { why: Error, retry_ms: u64 },
-    /// This transport cannot be had here.
+    /// Connect by another transport: this one does not work here.
     Unfit(Error),
-    /// Nothing has happened but that another connection is needed, and not before then.
+    /// Connect again at this time, and report nothing: the connection has only served its purpose.
     Again(Time),
 }
 
@@ -30,7 +30,7 @@ impl End {
         Self::Lost { why, retry_ms: 0 }
     }
 
-    /// [client:hub-close-codes] What a goodbye means, by the range of its code.
+    /// [client:hub-close-codes] Returns the end for a `goaway`, by the range of its code.
     pub(super) fn goaway(code: u16, reason: &str, retry_ms: Option<u64>, max: u64) -> Self {
         let retry_ms = retry_ms.unwrap_or_default().min(max);
         let why = Error::Hub(HubError::Goaway { code, reason: Box::from(reason) });
@@ -43,7 +43,7 @@ impl End {
         }
     }
 
-    /// A Close frame without a `goaway` before it: the word, and perhaps a time to wait.
+    /// Returns the end for a Close frame without a `goaway` before it. Its reason is a word and perhaps a time to wait.
     pub(super) fn farewell(reason: Option<CloseReason>, max: u64) -> Self {
         let Some(reason) = reason else { return Self::lost(Error::Ended) };
         let (word, rest) = reason.text().split_once(' ').unwrap_or_else(|| (reason.text(), ""));
@@ -51,7 +51,7 @@ impl End {
         Self::goaway(u16::from(reason.code()), word, retry_ms, max)
     }
 
-    /// What a status means that is not the one that was asked for.
+    /// Returns the end for a refusal, by its status and the code in its body.
     pub(super) fn refusal(refusal: Refusal, max: u64) -> Self {
         let status = refusal.status.code();
         let code = serde_json::from_slice::<Problem>(&refusal.body).ok();
@@ -62,7 +62,7 @@ impl End {
         match (status, code.as_deref()) {
             (401, _) => Self::Credentials(why),
             (408 | 429 | 500 | 502..=504, _) => Self::Busy { why, retry_ms },
-            // What stands between us and the hub answers so, or has taken our `Upgrade` away.
+            // A proxy on the way to the hub answers so, or has removed the `Upgrade` header.
             (_, None | Some("upgrade_required" | "not_found" | "method_not_allowed")) => {
                 Self::Unfit(why)
             }
@@ -70,19 +70,19 @@ impl End {
         }
     }
 
-    /// What an error of the WebSocket means.
+    /// Returns the end for an error of the WebSocket.
     pub(super) fn socket(error: Error, max: u64) -> Self {
         match error {
             Error::Refused(refusal) => Self::refusal(*refusal, max),
             Error::Handshake(_) | Error::Compression => Self::Unfit(error),
-            // It would come again.
+            // The next connection would get the same message again.
             Error::Message(MessageError::TooBig) => Self::Stop(error),
             other => Self::lost(other),
         }
     }
 }
 
-/// Whether what was refused with this code may be taken later.
+/// Whether a request that was refused with this code may succeed later.
 pub(super) fn is_passing(code: &str) -> bool {
     ["overloaded", "unavailable", "rate_limited", "internal", "too_many_connections"]
         .contains(&code)

@@ -6,25 +6,25 @@ use core::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HubError {
-    /// It has ended the stream with this code, and the word for it.
+    /// The hub has ended the stream with this code, and the word for it.
     Goaway {
         /// Its range says what to do; see the table of the protocol.
         code: u16,
         /// A word of the protocol.
         reason: Box<str>,
     },
-    /// It has refused what was asked for.
+    /// The hub has refused the subscription.
     Refused {
         /// A word of the protocol.
         code: Box<str>,
         /// The same for people.
         message: Box<str>,
     },
-    /// What it says is nothing that a hub says.
+    /// The server has sent a message that no hub sends.
     Strange,
     /// An answer is over the limit.
     TooLarge,
-    /// It does not speak `sockeye.v1.json`.
+    /// The server does not speak `sockeye.v1.json`.
     Subprotocol,
     /// A ticket opens one stream: the next one needs another ticket.
     TicketUsed,

@@ -10,22 +10,22 @@ use crate::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubscriptionEvent<'e> {
-    /// A hub is there and has taken us in, for the first time or again.
+    /// The hub has accepted the connection, for the first time or again.
     Connected {
-        /// What is spoken with it.
+        /// The transport of the connection.
         transport: Transport,
     },
     /// A publication; no other has come or will come from its place in the log.
     Message(Publication<'e>),
     /// Messages may be missing: load anew what they change.
     Gap(Gap<'e>),
-    /// Everything that was missed has come, or was declared missing; what follows is live.
+    /// All missed messages have come or were declared missing; the following ones are live.
     Sync {
-        /// Where that is.
+        /// The cursor at this place.
         cursor: Cow<'e, str>,
         /// Whether no gap was declared since the stream was last live.
         recovered: bool,
-        /// How many were.
+        /// How many gaps were declared since then.
         gaps: u64,
         /// Messages that came out of history since then.
         replayed: u64,
@@ -85,21 +85,21 @@ pub enum Data<'e> {
     Json(Cow<'e, str>),
 }
 
-/// That messages may be missing.
+/// A gap: messages may be missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap<'e> {
-    /// Whose.
+    /// The channels that the gap concerns.
     pub target: Target<'e>,
-    /// Why, as a word of the protocol: `epoch`, `ahead`, `trimmed`, `limit`, `unreadable`, or a new one.
+    /// The reason, as a word of the protocol: `epoch`, `ahead`, `trimmed`, `limit`, `unreadable`, or a new one.
     pub reason: Cow<'e, str>,
-    /// The part of the log that they may be missing of, if it is known: numbers after the first, up to the second.
+    /// The part of the log in which messages may be missing, if it is known: numbers after the first, up to the second.
     pub missed: Option<(u64, u64)>,
-    /// Whether the channel has ended inside of it: nothing will come in it.
+    /// Whether the channel has ended inside the gap: no message will follow.
     pub ended: bool,
 }
 
-/// What a gap concerns.
+/// The channels that a gap concerns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target<'e> {
     /// A channel.
@@ -164,7 +164,7 @@ fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
     Cow::Owned(text.into_owned())
 }
 
-/// Shows the length of the data only, and of the cursor what is no proof.
+/// Shows only the length of the data, and the cursor without its proof.
 impl fmt::Debug for Publication<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Publication")

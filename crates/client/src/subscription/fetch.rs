@@ -1,18 +1,18 @@
-//! Collects a whole HTTP answer before it is read.
+//! The collector of a whole HTTP answer: a poll's, a probe's, that of a request, or a refusal.
 
 use crate::exchange::{Exchange, head_lines, is_coded};
 use crate::{Error, HubError, Limits, Refusal, Response};
 
-/// A response and as much of its body as has come.
+/// A response, with the part of its body that has come.
 pub(crate) struct Fetch {
     exchange: Exchange,
     refusal_bytes_max: usize,
     body: Vec<u8>,
     bytes_max: usize,
-    /// Whether anything of it has come.
+    /// Whether any byte of it has come.
     begun: bool,
     has_head: bool,
-    /// The connection has ended, and that was the answer's end.
+    /// Whether the answer ended with its connection.
     cut: bool,
 }
 
@@ -30,13 +30,13 @@ impl Fetch {
         }
     }
 
-    /// A response whose head has come.
+    /// Collects the rest of a response whose head has come.
     pub(super) fn behind(exchange: Exchange, limits: Limits) -> Self {
         let bytes_max = limits.refusal_bytes_max;
         Self { exchange, has_head: true, begun: true, ..Self::new(limits, bytes_max) }
     }
 
-    /// Takes input; whether the whole answer is there.
+    /// Takes input; true once the whole answer is there.
     pub(crate) fn take(&mut self, input: &mut &mut [u8]) -> Result<bool, Error> {
         self.begun |= !input.is_empty();
         if !self.has_head {
@@ -46,7 +46,7 @@ impl Fetch {
         while let Some(piece) = self.exchange.body(&mut rest)? {
             // [client:hub-bounds]
             let room = self.bytes_max - self.body.len();
-            // What fits of a refusal is told, however it came.
+            // A refusal keeps the part that fits, however the body was cut into pieces.
             self.body.extend_from_slice(&piece[..piece.len().min(room)]);
             if piece.len() > room {
                 return Err(Error::Hub(HubError::TooLarge));
@@ -62,7 +62,7 @@ impl Fetch {
         self.has_head && (self.exchange.is_over() || self.cut)
     }
 
-    /// The connection has ended; whether the answer is whole by that.
+    /// Takes the end of the connection; true if the answer is whole by it.
     pub(crate) fn cut(&mut self) -> bool {
         self.cut |= self.has_head && self.exchange.at_eof() == Error::Ended;
         self.is_whole()
@@ -76,7 +76,7 @@ impl Fetch {
         self.begun
     }
 
-    /// Status, whether the connection can be used again, and a header's value.
+    /// Returns the status, and whether the connection can be used again.
     pub(crate) fn head(&self) -> (u16, bool) {
         let keep_alive = !self.cut;
         self.exchange.with_head(|head| (head.status().code(), keep_alive && head.keep_alive()))
@@ -87,7 +87,7 @@ impl Fetch {
             .with_head(|head| head.headers().single(name).ok().flatten().map(str::to_owned))
     }
 
-    /// Whether the body is in a coding, which nobody has asked for.
+    /// Whether the body has a content coding, which the client never asks for.
     pub(super) fn is_coded(&self) -> bool {
         self.exchange.with_head(is_coded)
     }
@@ -106,7 +106,7 @@ impl Fetch {
         })
     }
 
-    /// The answer as one that was not asked for.
+    /// The answer as a refusal.
     pub(super) fn into_refusal(mut self) -> Refusal {
         self.body.truncate(self.refusal_bytes_max);
         let body = self.body;

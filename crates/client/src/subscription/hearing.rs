@@ -1,4 +1,5 @@
-//! Turns each message of the hub into an event, a move of the cursor, or the end of the connection.
+//! The interpreter of a hub's messages, the same for all transports: turns each message into an event, a move of the
+//! cursor, or the end of the connection.
 
 use std::borrow::Cow;
 
@@ -123,7 +124,7 @@ impl Hearing {
         take: Take<'_, R>,
     ) -> Option<R> {
         match said {
-            // The socket looks after that.
+            // The WebSocket handles it.
             Said::Welcome { .. } => None,
             Said::Subscribed => {
                 self.counts = true;

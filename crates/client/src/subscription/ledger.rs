@@ -1,31 +1,31 @@
-//! Keeps which messages a subscription has shown and which channels it still wants.
+//! The ledger of a subscription: its cursor, the place up to which messages were shown, and its remaining channels.
 
 use super::position::Position;
 
-/// The cursor, what was shown, and which channels are still wanted.
+/// The cursor, the place up to which messages were shown, and the channels that are still wanted.
 pub(super) struct Ledger {
     /// All channels and patterns that were ever wanted here.
     targets: Vec<String>,
     /// Those of them that have neither ended nor been refused.
     wanted: Vec<String>,
-    /// What to come back with; at first it is the caller's, who may have said a word or nonsense.
+    /// The cursor for the next connection. At first it is the caller's text, which may be a word or invalid.
     cursor: Option<String>,
-    /// Its place, if it has one.
+    /// The place of the cursor, if it has one.
     at: Option<Position>,
-    /// Up to here everything was shown: by this subscription, or to whoever gave the first cursor.
+    /// Everything up to this place was shown, by this subscription or before it.
     shown: Option<Position>,
-    /// For these a gap of unknown size was declared, and no cursor has come since.
+    /// The targets for which a gap of unknown size was declared, and no cursor has come since.
     excused: Vec<String>,
-    /// Whether on this connection anything was said behind which a cursor stands.
+    /// Whether this connection has brought an event of the log, behind which a cursor may stand.
     heard: bool,
 }
 
-/// What a cursor of the hub's means.
+/// Whether a cursor of the hub's is of the known epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// It is of the log that is known, or no other log was known.
+    /// The cursor is of the known epoch, or none was known.
     Ours,
-    /// It is of another life of the log, and nobody has declared a gap.
+    /// The cursor is of another epoch, and no gap was declared.
     Foreign,
 }
 
@@ -57,12 +57,12 @@ impl Ledger {
         self.at
     }
 
-    /// Another connection: what it says first may be only a repetition of what we said.
+    /// Begins another connection, whose first cursor may only repeat the one that the client has sent.
     pub(super) const fn begin(&mut self) {
         self.heard = false;
     }
 
-    /// From now on cursors are behind something that was said.
+    /// Records that this connection has brought an event of the log, so cursors count from now on.
     pub(super) const fn hear(&mut self) {
         self.heard = true;
     }
@@ -72,12 +72,12 @@ impl Ledger {
         self.targets.iter().any(|target| covers(target, channel))
     }
 
-    /// Whether a channel still is.
+    /// Whether a channel is still wanted.
     pub(super) fn wants(&self, channel: &str) -> bool {
         self.wanted.iter().any(|target| covers(target, channel))
     }
 
-    /// [client:hub-epoch] Whether this place can be taken without a gap in front of it.
+    /// [client:hub-epoch] Whether this place can be reached without a gap before it.
     pub(super) fn place(&self, at: Position) -> Place {
         let is_excused = || self.wanted.iter().all(|wanted| self.excused.contains(wanted));
         match self.at {
@@ -86,18 +86,18 @@ impl Ledger {
         }
     }
 
-    /// [client:hub-once] Whether what stands there has been shown.
+    /// [client:hub-once] Whether the message at this place has been shown.
     pub(super) fn has_shown(&self, at: Position) -> bool {
         self.shown.is_some_and(|shown| shown.epoch == at.epoch && at.seq <= shown.seq)
     }
 
-    /// What stands there is shown now.
+    /// Records that the message at this place is shown now.
     pub(super) fn show(&mut self, text: &str, at: Position) {
         self.shown = Some(at);
         self.reach(text, at);
     }
 
-    /// Everything up to there has come. Within one life of the log a cursor does not go back.
+    /// Moves the cursor to this place, up to which everything has come. Within one epoch it does not go back.
     pub(super) fn reach(&mut self, text: &str, at: Position) {
         let is_behind = self.at.is_some_and(|known| known.epoch == at.epoch && at.seq < known.seq);
         // [client:hub-cursor] Only a gap of unknown size lets it go back.
@@ -111,9 +111,9 @@ impl Ledger {
         }
     }
 
-    /// A cursor that comes with nothing else. Before the first word of a connection it says where the stream
-    /// begins; a gap that this implies may be still to come. So whoever has a cursor keeps it until then, but for
-    /// another proof behind the same place.
+    /// Takes a cursor that comes without a message. Before the first event of a connection, such a cursor says where
+    /// the stream begins, and a gap that this implies may still follow. Until then the ledger keeps the cursor that it
+    /// has, and takes only a new proof for the same place.
     pub(super) fn hint(&mut self, text: &str, at: Position) -> Place {
         if at == Position::NOWHERE {
             return Place::Ours;
@@ -128,8 +128,8 @@ impl Ledger {
         place
     }
 
-    /// [client:hub-gap] Messages of these may be missing, and nobody knows how many: what comes next is taken as
-    /// it is. `None` is all.
+    /// [client:hub-gap] Records a gap of unknown size in a target, or in all of them for `None`: the next cursor is
+    /// taken, whatever its epoch and place.
     pub(super) fn excuse(&mut self, target: Option<&str>) {
         self.shown = None;
         match target {
@@ -143,7 +143,7 @@ impl Ledger {
         }
     }
 
-    /// A channel is not wanted any more: it has ended or was refused. Whether it was wanted.
+    /// Strikes out a channel that has ended or was refused. Returns whether it was wanted.
     pub(super) fn strike(&mut self, channel: &str) -> bool {
         let before = self.wanted.len();
         self.wanted.retain(|wanted| wanted != channel);
@@ -156,7 +156,7 @@ impl Ledger {
         named(&self.targets) && !named(&self.wanted)
     }
 
-    /// Strikes out channels that had ended at a cursor which the caller brought: the hub tells an end once.
+    /// Strikes out channels that had ended before the cursor that the caller brought: the hub reports an end once.
     /// `ended` are channels with the place of their end, of the log whose newest place is `head`.
     pub(super) fn strike_known(&mut self, head: Position, ended: &[(&str, u64)]) {
         let at = self.at.or_else(|| self.cursor.is_none().then_some(head));

@@ -19,7 +19,7 @@ use super::stream::Stream;
 use super::{Context, Transport};
 use crate::{Entropy, Error, HubError, Limits, Machine, Peer, UsageError};
 
-/// A connection that has held for so long was a good one, even if nothing came.
+/// A connection that lasts so long, in milliseconds, counts as a good one, even without messages.
 const STEADY_MS: u64 = 2_000;
 
 /// Channels of a hub as a [`Machine`]: one cursor through all connections and transports.
@@ -43,13 +43,13 @@ pub struct Subscription {
     preference: Preference,
     backoff: Backoff,
     phase: Phase,
-    /// Whether a connection was asked for and its end was not told.
+    /// Whether the driver was asked for a connection and has not reported its end.
     is_linked: bool,
-    /// Whether what had ended before has to be asked for.
+    /// Whether the hub has still to be asked for channels that had ended before.
     wants_probe: bool,
-    /// That was asked for on this connection, and nothing has come since.
+    /// Whether the probe was answered on this connection, and nothing has come since.
     is_behind_probe: bool,
-    /// The last connection has served, and nobody was told of its end.
+    /// Whether the last connection ended without a report to the user, because it had served its purpose.
     goes_on: bool,
     told: VecDeque<SubscriptionEvent<'static>>,
     failed: Option<Error>,
@@ -57,16 +57,16 @@ pub struct Subscription {
 }
 
 enum Phase {
-    /// Until then no connection is wanted, and none before the last one is gone.
+    /// No connection is wanted before this time, nor before the last one has ended.
     Waiting(Time),
     Dialing,
     Up(Line),
-    /// No connection is wanted before other credentials are there, and until then.
+    /// No connection is wanted before the user has given other credentials, nor before this time.
     NeedsCredentials(Time),
     Over,
 }
 
-/// What is spoken on a connection.
+/// The protocol on a connection: the probe, or a transport.
 enum Line {
     Probe(Box<Probe>, Transport),
     Socket(Box<Socket>),
@@ -78,7 +78,7 @@ impl Subscription {
     /// A subscription that is about to connect.
     ///
     /// # Errors
-    /// What of the options cannot stand in a request, or is missing.
+    /// The mistake in the options: something cannot stand in a request, or is missing.
     pub fn new(
         options: SubscriptionOptions,
         limits: Limits,
@@ -109,18 +109,18 @@ impl Subscription {
         })
     }
 
-    /// The cursor behind everything that was told: what another subscription goes on with. `None` before the
-    /// hub has given one.
+    /// The cursor behind all reported events, with which another subscription goes on. `None` before the hub has
+    /// given one.
     pub fn cursor(&self) -> Option<&str> {
         self.hearing.ledger.cursor()
     }
 
-    /// What is spoken on the connection, or else will be on the next one.
+    /// The transport of the connection, or else of the next one.
     pub fn transport(&self) -> Transport {
         self.preference.now()
     }
 
-    /// Those of the channels and patterns that have neither ended nor been refused.
+    /// The channels and patterns that have neither ended nor been refused.
     pub fn wanted(&self) -> &[String] {
         self.hearing.ledger.wanted()
     }
@@ -148,7 +148,7 @@ impl Subscription {
         self.phase = Phase::Over;
     }
 
-    /// Begins with what a connection is for.
+    /// Begins a connection: with the probe if it is still due, or else with the transport.
     fn begin(&mut self, now: Time, out: &mut Vec<u8>) {
         let transport = self.preference.next(now);
         let goes_on = core::mem::take(&mut self.goes_on);
@@ -156,7 +156,7 @@ impl Subscription {
         self.opened_at = Time::NEVER;
         self.is_behind_probe = false;
         let has_ticket = matches!(self.credentials, Some(Credentials::Ticket(_)));
-        // A ticket is for the stream.
+        // A ticket opens one stream, so a probe must not use it up.
         let probe = if self.wants_probe && !has_ticket {
             Probe::begin(&self.context(now), out)
         } else {
@@ -199,7 +199,7 @@ impl Subscription {
         }
     }
 
-    /// Lets the connection speak. `Ok(None)`: it has nothing more to say now.
+    /// Hands input to the connection's protocol. `Ok(None)`: it has no event now.
     fn listen<R>(
         &mut self,
         now: Time,
@@ -244,7 +244,7 @@ impl Subscription {
         }
     }
 
-    /// Says goodbye where there is a way to.
+    /// Sends a Close frame, if the connection is a WebSocket.
     fn part(&mut self, now: Time, out: &mut Vec<u8>) {
         if let Phase::Up(Line::Socket(socket)) = &mut self.phase
             && self.is_linked
@@ -253,7 +253,7 @@ impl Subscription {
         }
     }
 
-    /// The connection has served.
+    /// Leaves the connection, and decides by its end what comes next.
     fn leave(&mut self, now: Time, end: End, out: &mut Vec<u8>) {
         self.part(now, out);
         let was_up = matches!(self.phase, Phase::Up(_));
@@ -268,7 +268,7 @@ impl Subscription {
             End::Stop(error) => self.fail(error),
             End::Again(at) => (self.phase, self.goes_on) = (Phase::Waiting(at), true),
             End::Unfit(why) => {
-                // Whoever is slow today may be faster tomorrow.
+                // A slow server may be faster at the next attempt.
                 let is_slow = matches!(why, Error::TimedOut(_));
                 if self.preference.cannot(now) || is_slow {
                     self.wait(now, why, 0, false);
@@ -277,7 +277,7 @@ impl Subscription {
                 }
             }
             End::Busy { why, retry_ms } => {
-                // One restart after the other is not each time later, if much lies between them.
+                // Refusals that lie far apart do not lengthen the wait.
                 if held_ms >= backoff::LAST_MS {
                     self.backoff.reset();
                 }
@@ -321,7 +321,7 @@ impl Subscription {
         self.phase = Phase::Over;
     }
 
-    /// The wait is over: a connection, if what there is of credentials is good for one.
+    /// Asks for a connection after the wait, or for credentials if the ticket is used up.
     fn dial(&mut self, now: Time) {
         let is_socket = self.preference.next(now) == Transport::WebSocket;
         let has_proof = self.cursor().is_some_and(|cursor| cursor.contains('~'));
@@ -373,7 +373,7 @@ impl Machine for Subscription {
                 self.hearing.messages = false;
                 self.wait(now, why, 0, false);
             }
-            // It was closed behind an answer, while our next request was on its way.
+            // The server closed the connection behind its answer, while the next request was in flight.
             Phase::Up(_) if core::mem::take(&mut self.is_behind_probe) => {
                 self.hearing.verdict = Some(End::Again(now));
             }
@@ -442,7 +442,7 @@ impl Machine for Subscription {
                     }
                 }
                 Phase::Waiting(_) | Phase::NeedsCredentials(_) | Phase::Over | Phase::Dialing => {
-                    // Of a connection that was left nothing counts any more.
+                    // Input of a connection that was left does not count any more.
                     *input = &mut [];
                     if self.told.is_empty() && self.failed.is_none() {
                         return Ok(None);

@@ -8,20 +8,20 @@ use sockeye_http1::{Body, RequestWriter};
 use super::preference::Preference;
 use crate::{Url, UsageError};
 
-/// How messages come.
+/// A transport: the way in which messages come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// A WebSocket with the subprotocol `sockeye.v1.json`.
     WebSocket,
     /// Server-sent events.
     EventStream,
-    /// Requests that are answered when there is something, or after a while.
+    /// Requests that the hub answers when a message comes, or after a while.
     LongPoll,
     /// A request each second.
     ShortPoll,
 }
 
-/// Who a client is to the hub.
+/// The credentials of a client.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Credentials {
@@ -29,7 +29,8 @@ pub enum Credentials {
     Token(String),
     /// A back end's key.
     ApiKey(String),
-    /// A one-time ticket: each WebSocket needs another one, and event streams and polls one as long as they last.
+    /// A one-time ticket. Each WebSocket needs another one; event streams and polls go on with the same one as long as
+    /// the cursor has a proof.
     Ticket(String),
 }
 
@@ -47,18 +48,18 @@ pub enum Credentials {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct SubscriptionOptions {
-    /// Where the hub is: its own paths, `/v1/…`, stand behind the path. It has no query, and its scheme says
+    /// The URL of the hub. The hub's own paths, `/v1/…`, are appended to its path. It has no query, and its scheme says
     /// only whether there is TLS.
     pub url: Url,
     /// Channels, and patterns where the hub allows them; at least one. What stands here twice is asked for once.
     pub targets: Vec<String>,
-    /// Go on after this cursor, which an earlier subscription has told; `earliest` for everything that is still
-    /// there. Default none: from now on.
+    /// Goes on after this cursor, which an earlier subscription has reported; `earliest` for everything that the hub
+    /// still has. Default none: from now on.
     pub cursor: Option<String>,
     /// The transports that may be used, the preferred one first; at least one. Default WebSocket, event stream,
     /// long poll.
     pub transports: Vec<Transport>,
-    /// Who asks. Default nobody.
+    /// The credentials of each request. Default none.
     pub credentials: Option<Credentials>,
     /// Header lines of each request beside ours. `Authorization` can stand here only without credentials that need it.
     pub headers: Vec<(String, String)>,
@@ -92,7 +93,7 @@ impl SubscriptionOptions {
         }
     }
 
-    /// Whether requests can be made of this.
+    /// Checks that the options make valid requests.
     pub(super) fn check(&self) -> Result<(), UsageError> {
         if self.targets.is_empty() {
             return Err(UsageError::Channels);
@@ -157,7 +158,7 @@ fn fit(credentials: Option<&Credentials>, headers: &[(String, String)]) -> bool 
         Some(Credentials::Token(text) | Credentials::ApiKey(text)) => {
             HeaderValue::new(text).is_ok() && !has_own
         }
-        // It stands in a URL and in a subprotocol.
+        // A ticket stands in a URL and in a subprotocol.
         Some(Credentials::Ticket(text)) => {
             let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
             !text.is_empty() && text.bytes().all(fits)

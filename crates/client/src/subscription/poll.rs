@@ -1,4 +1,4 @@
-//! A connection on which the hub is asked again and again (`GET /v1/poll`).
+//! The polling transports of a subscription, long and short (`GET /v1/poll`).
 
 use std::collections::VecDeque;
 
@@ -14,9 +14,9 @@ use crate::{Deadline, Error, HubError};
 
 /// How long the hub may keep a poll, in seconds.
 const WAIT_S: u64 = 25;
-/// How long it may be silent on top of that, in milliseconds.
+/// How long the hub may be silent on top of that, in milliseconds.
 const SILENCE_MS: u64 = 20_000;
-/// From one short poll to the next, and after an empty answer that came at once, in milliseconds.
+/// The pause between two short polls, and after an empty answer that came at once, in milliseconds.
 const PAUSE_MS: u64 = 1_000;
 
 /// Polls, one after the other.
@@ -90,7 +90,7 @@ impl Polls {
                 Step::Pause(_) => self.ask(context, out),
                 Step::Asked { fetch, until, is_refused, .. } => {
                     if !input.is_empty() && !*is_refused {
-                        // A long answer on a slow line is no silence.
+                        // A long answer on a slow line does not count as silence.
                         *until = (*until).max(context.now + SILENCE_MS);
                     }
                     let had_head = fetch.has_head();
@@ -99,7 +99,7 @@ impl Polls {
                         (*is_refused, *until) = (true, context.now + REFUSAL_MS);
                     }
                     let is_whole = match taken {
-                        // What came before is worth telling all the same.
+                        // The refusal is worth reporting with the part that came before the error.
                         Err(_) if *is_refused => true,
                         taken => taken.map_err(too_large_or_lost)?,
                     };
@@ -109,7 +109,7 @@ impl Polls {
                     if !is_whole && !*is_refused {
                         return Err(End::lost(Error::TimedOut(Deadline::Silence)));
                     }
-                    // Bytes that nobody asked for are no part of a later answer.
+                    // Unsolicited bytes are no part of a later answer.
                     let is_dirty = !input.is_empty();
                     self.answered(context, is_dirty)?;
                 }
@@ -154,7 +154,7 @@ impl Polls {
         self.step = Step::Asked { fetch, at: context.now, until, waits, is_refused: false };
     }
 
-    /// Takes an answer to pieces.
+    /// Takes an answer apart into the events to report.
     fn answered(&mut self, context: &mut Context<'_>, is_dirty: bool) -> Result<(), End> {
         let now = context.now;
         let step = core::mem::replace(&mut self.step, Step::Pause(now));
@@ -188,7 +188,7 @@ impl Polls {
         Ok(())
     }
 
-    /// Whether nothing more is to be had now.
+    /// Takes the body of an answer apart into items. Returns whether there are no more messages for now.
     fn take_apart(&mut self, body: &[u8]) -> Result<bool, HubError> {
         let answer: said::Answer = serde_json::from_slice(body).map_err(|_| HubError::Strange)?;
         self.items.extend(answer.gaps.into_iter().map(|gap| Item::Said("gap", gap)));
@@ -212,7 +212,7 @@ impl Polls {
         Ok(!answer.more)
     }
 
-    /// Tells what is there of the last answer.
+    /// Reports the next event of the last answer.
     fn tell<R>(&mut self, context: &mut Context<'_>, take: Take<'_, R>) -> Option<R> {
         if !self.items.is_empty()
             && let Some(told) = context.hearing.open(take)

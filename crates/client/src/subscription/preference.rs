@@ -1,19 +1,19 @@
-//! Chooses the transport of the next connection.
+//! The preference among transports: which one the next connection of a subscription uses.
 
 use sockeye_reactor::Time;
 
 use super::Transport;
 
-/// Connections that end before the hub has said a word, in a row, until another transport is tried.
+/// Connections in a row that end before the hub has sent a message, until another transport is tried.
 const FAILURES_MAX: u8 = 2;
 
-/// The transports in the caller's order, and which of them it is now.
+/// The transports in the caller's order, and the current one.
 pub(super) struct Preference {
     list: Vec<Transport>,
     at: usize,
-    /// Connections of this transport that came to nothing, in a row.
+    /// Connections of the current transport in a row that ended before the hub had sent a message.
     failures: u8,
-    /// Transports in a row that cannot be had.
+    /// Transports in a row that do not work.
     unfit: usize,
     /// When the best one is tried again.
     better_at: Time,
@@ -26,7 +26,7 @@ impl Preference {
         Self { list, at: 0, failures: 0, unfit: 0, better_at: Time::NEVER, better_ms }
     }
 
-    /// What the next connection speaks. [client:hub-transport] A better one is tried again after a time.
+    /// The transport of the next connection. [client:hub-transport] A better one is tried again after a time.
     pub(super) fn next(&mut self, now: Time) -> Transport {
         if self.better_at <= now {
             (self.at, self.failures, self.better_at) = (0, 0, Time::NEVER);
@@ -43,12 +43,12 @@ impl Preference {
         self.better_at <= now
     }
 
-    /// The hub is there.
+    /// Records that the hub has answered.
     pub(super) const fn good(&mut self) {
         (self.failures, self.unfit) = (0, 0);
     }
 
-    /// A connection came about and came to nothing.
+    /// Records a connection that ended before the hub had sent a message.
     pub(super) fn failed(&mut self, now: Time) {
         self.failures += 1;
         if self.failures >= FAILURES_MAX {
@@ -56,7 +56,7 @@ impl Preference {
         }
     }
 
-    /// This transport cannot be had here; false if none can.
+    /// Records that the current transport does not work here; false if none does.
     pub(super) fn cannot(&mut self, now: Time) -> bool {
         self.unfit += 1;
         self.fall_back(now);

@@ -1,5 +1,6 @@
-//! Channels that had ended before they were asked for (`GET /v1/position`): who has their end already is told
-//! it no more, and would wait for it.
+//! The probe for ended channels (`GET /v1/position`), which a subscription sends before it subscribes.
+//!
+//! The hub reports the end of a channel once. A client whose cursor is behind that end would wait for it forever.
 
 use sockeye_reactor::Time;
 
@@ -9,14 +10,14 @@ use super::position::Position;
 use super::{Context, request, said};
 use crate::{Deadline, Error};
 
-/// One question ahead of everything else on a connection.
+/// The first request on a connection, before its transport begins.
 pub(super) struct Probe {
     fetch: Fetch,
     until: Time,
 }
 
 impl Probe {
-    /// Asks for all channels that are wanted by their names; `None` if there are none.
+    /// Asks for all channels that are wanted by name; `None` if there are only patterns.
     pub(super) fn begin(context: &Context<'_>, out: &mut Vec<u8>) -> Option<Self> {
         let wanted = context.hearing.ledger.wanted();
         let names: Vec<String> =
@@ -41,7 +42,7 @@ impl Probe {
     ) -> Result<Option<bool>, End> {
         let had_head = self.fetch.has_head();
         if !self.fetch.take(input).map_err(End::lost)? {
-            // [client:hub-coding] What nobody can read is not waited for.
+            // [client:hub-coding] A coded answer cannot be read, so its body is not waited for.
             if !had_head && self.fetch.has_head() && self.fetch.is_coded() {
                 return Ok(Some(false));
             }
@@ -67,7 +68,7 @@ impl Probe {
         context.hearing.verdict.take().unwrap_or(End::Again(context.now))
     }
 
-    /// Says nothing of what cannot be found out: subscribing will.
+    /// Strikes out the ended channels. An answer that cannot be read changes nothing: subscribing will show.
     fn strike(&self, context: &mut Context<'_>) {
         if self.fetch.is_coded() {
             return;

@@ -1,4 +1,4 @@
-//! Requests to a hub.
+//! Writes the requests of a subscription: their headers, paths and queries.
 
 use sockeye_http::{HeaderName, HeaderValue};
 use sockeye_http1::{Body, RequestWriter};
@@ -43,7 +43,7 @@ pub(super) fn get(
     writer.write(Body::Empty, out);
 }
 
-/// Appends what is wanted, a cursor and a ticket to a path that has a query already.
+/// Appends channels, a cursor and a ticket to a path that has a query already.
 pub(super) fn add_query(
     path: &mut String,
     wanted: &[String],
@@ -63,7 +63,7 @@ pub(super) fn add_query(
     }
 }
 
-/// What could mean something else in a query is encoded (RFC 3986 §2).
+/// Percent-encodes the characters that have a meaning in a query (RFC 3986 §2).
 fn encode(value: &str, out: &mut String) {
     for &byte in value.as_bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {

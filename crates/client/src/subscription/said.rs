@@ -1,4 +1,4 @@
-//! Parses the JSON messages of a hub, which are the same on all transports.
+//! The parser of a hub's JSON messages, which are the same on all transports.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -12,7 +12,7 @@ use super::event::{Data, Gap, Publication, Target};
 use super::position::Position;
 use crate::HubError;
 
-/// A word of the hub's that means something here.
+/// A message of the hub of a known kind.
 pub(super) enum Said<'t> {
     Welcome { ping_ms: u64 },
     Subscribed,
@@ -24,7 +24,7 @@ pub(super) enum Said<'t> {
     Goaway { code: u16, reason: Cow<'t, str>, retry_ms: Option<u64> },
 }
 
-/// A word, and its own cursor.
+/// A message, and the cursor in it.
 pub(super) type Heard<'t> = (Said<'t>, Option<Cow<'t, str>>);
 
 /// A cursor as text, and its place.
@@ -37,7 +37,7 @@ pub(super) struct Cursor<'t> {
 #[derive(Deserialize)]
 struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
 
-/// All that any object of the hub's may have.
+/// All fields that a message of any kind may have.
 #[derive(Deserialize)]
 struct Object<'t> {
     #[serde(borrow)]
@@ -80,7 +80,7 @@ struct Kind<'t> {
     r#type: Text<'t>,
 }
 
-/// `null` is a value like any other.
+/// Reads a field that may be `null`, as a value like any other.
 fn there<'t, D: Deserializer<'t>>(from: D) -> Result<Option<&'t RawValue>, D::Error> {
     <&RawValue>::deserialize(from).map(Some)
 }
@@ -88,13 +88,13 @@ fn there<'t, D: Deserializer<'t>>(from: D) -> Result<Option<&'t RawValue>, D::Er
 const KINDS: [&str; 8] =
     ["welcome", "subscribed", "message", "gap", "sync", "end", "error", "goaway"];
 
-/// Reads an object of the subprotocol: the kind that it says it is.
+/// Reads the kind of a message of the subprotocol.
 pub(super) fn kind(json: &str) -> Result<Cow<'_, str>, HubError> {
     let kind: Kind<'_> = serde_json::from_str(json).map_err(|_| HubError::Strange)?;
     Ok(kind.r#type.0)
 }
 
-/// Reads an object of this kind, with its own cursor. `None`: there may be new kinds, and they are for others.
+/// Reads a message of this kind, with its own cursor. `None` for an unknown kind, which newer hubs may send.
 pub(super) fn read<'t>(kind: &str, json: &'t str) -> Result<Option<Heard<'t>>, HubError> {
     if !KINDS.contains(&kind) {
         return Ok(None);
@@ -104,7 +104,7 @@ pub(super) fn read<'t>(kind: &str, json: &'t str) -> Result<Option<Heard<'t>>, H
     object.said(kind).map(|said| Some((said, cursor))).ok_or(HubError::Strange)
 }
 
-/// Which of two cursors counts: the one that came beside an object may have a proof that its own has not.
+/// Chooses between a message's own cursor and the one that came beside it, which may have a proof.
 pub(super) fn cursor<'t>(
     beside: Option<&'t str>,
     own: Option<Cow<'t, str>>,
@@ -128,7 +128,7 @@ impl<'t> Object<'t> {
             "subscribed" => Said::Subscribed,
             "message" => Said::Message(Publication {
                 channel: self.channel?.0,
-                // The caller knows which one.
+                // The caller puts the cursor here.
                 cursor: Cow::Borrowed(""),
                 time_ms: self.time?,
                 event: self.event.map(|text| text.0),
@@ -178,10 +178,11 @@ fn data(json: &RawValue) -> Option<Data<'_>> {
     }
 }
 
-/// Entries of one list. What has 64 KiB in it has fewer, and what is small in JSON is larger here.
+/// The most entries of one list. A bound on bytes is not enough, because a small entry needs more memory here than in
+/// JSON.
 const ENTRIES_MAX: usize = 32 * 1024;
 
-/// [client:hub-bounds] A list that has an end.
+/// [client:hub-bounds] Reads a list of at most [`ENTRIES_MAX`] entries.
 fn list<'t, D: Deserializer<'t>, T: Deserialize<'t>>(from: D) -> Result<Vec<T>, D::Error> {
     struct List<T>(PhantomData<T>);
 
@@ -232,7 +233,7 @@ pub(super) fn place(json: &RawValue) -> Result<Position, HubError> {
     Position::parse(&place.cursor.0).ok_or(HubError::Strange)
 }
 
-/// Where the log and some channels are.
+/// The answer to a probe: the newest place of the log, and of some channels.
 #[derive(Deserialize)]
 pub(super) struct Positions {
     pub(super) cursor: String,
@@ -247,7 +248,7 @@ pub(super) struct ChannelPosition {
     pub(super) ended: bool,
 }
 
-/// The body of an answer that refuses.
+/// The body of a refusal.
 #[derive(Deserialize)]
 pub(super) struct Problem {
     pub(super) error: ProblemText,
@@ -258,7 +259,7 @@ pub(super) struct ProblemText {
     pub(super) code: String,
 }
 
-/// What a WebSocket asks for.
+/// The command `subscribe` of a WebSocket.
 #[derive(Serialize)]
 pub(super) struct Subscribe<'s> {
     pub(super) r#type: &'static str,

@@ -1,4 +1,4 @@
-//! A connection on which hub and client send commands (`GET /v1/ws`, `sockeye.v1.json`).
+//! The WebSocket transport of a subscription (`GET /v1/ws`, subprotocol `sockeye.v1.json`).
 
 use sockeye_reactor::Time;
 use sockeye_websocket::{CloseCode, Message};
@@ -10,18 +10,18 @@ use crate::web_socket::{ConnectOptions, SocketEvent, WebSocketMachine};
 use crate::{Deadline, Entropy, Error, HubError, Machine, UsageError};
 
 const SUBPROTOCOL: &str = "sockeye.v1.json";
-/// The bounds between which a hub can say how often it pings, in milliseconds.
+/// The bounds on the ping interval that a hub announces, in milliseconds.
 const PING_MS: core::ops::RangeInclusive<u64> = 1_000..=600_000;
 
 /// A WebSocket from its handshake to its end.
 pub(super) struct Socket {
     machine: WebSocketMachine,
-    /// How long the hub may be silent; `None` before it has said so.
+    /// How long the hub may be silent; `None` before its `welcome`.
     silence_ms: Option<u64>,
     until: Time,
 }
 
-/// What a turn has found out beside what it told.
+/// The results of a turn, beside the event that it reported.
 #[derive(Default)]
 struct Turn {
     welcome_ms: Option<u64>,

@@ -1,4 +1,4 @@
-//! A connection on which the hub sends events (`GET /v1/sse`).
+//! The event-stream transport of a subscription (`GET /v1/sse`).
 
 use sockeye_reactor::Time;
 use sockeye_sse::{Config, Item, Parser, is_event_stream};
@@ -18,7 +18,7 @@ pub(super) struct Stream {
 
 enum Step {
     Head(Box<Exchange>),
-    /// The head is that of something else.
+    /// The head is not that of an event stream, and the refusal is being collected.
     Refused(Box<Fetch>),
     Open(Box<Open>),
 }
@@ -26,7 +26,7 @@ enum Step {
 struct Open {
     exchange: Exchange,
     parser: Parser,
-    /// Of the body: what came, and how much of that was read.
+    /// The piece of the body that came last, and how much of it was read.
     held: Vec<u8>,
     read: usize,
     /// The ID that was looked at last.
@@ -148,7 +148,7 @@ impl Stream {
             return Ok(None);
         }
         Err(match &self.step {
-            // [client:hub-transport] Somebody on the way keeps the stream to themselves.
+            // [client:hub-transport] A proxy on the way buffers the stream.
             Step::Open(_) if !context.hearing.settled => {
                 End::Unfit(Error::TimedOut(Deadline::Silence))
             }

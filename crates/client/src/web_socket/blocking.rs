@@ -27,9 +27,9 @@ use crate::{Blocking, Deadline, Entropy, Error, Limits, Network, UsageError};
 /// # Ok::<(), sockeye_client::Error>(())
 /// ```
 ///
-/// Pings are answered and sent while a call waits, and not between two calls. Who has more to do than this
+/// Pings are answered and sent while a call waits, and not between two calls. A program with more to do than this
 /// connection gives [`sans_io::WebSocket`](crate::sans_io::WebSocket) to a [`Driver`](crate::Driver) in a loop.
-/// What is dropped without [`close`](Self::close) just ends, which the server sees as 1006.
+/// A socket that is dropped without [`close`](Self::close) ends its connection, and the server sees that as 1006.
 pub struct WebSocket {
     inner: Blocking<Machine>,
     opened: Opened,

@@ -1,4 +1,4 @@
-//! Events that arrived while the caller was sending, owned.
+//! The inbox of a blocking WebSocket: owned copies of the events that arrive while a call is sending.
 
 use std::collections::VecDeque;
 
@@ -94,7 +94,7 @@ impl Kept {
     }
 }
 
-/// Events in their order, and what they hold.
+/// The kept events in their order, and the memory that they hold.
 #[derive(Default)]
 pub(super) struct Inbox {
     events: VecDeque<Kept>,

@@ -18,8 +18,7 @@ use crate::{Entropy, Error, Limits, Machine, Peer, UsageError};
 ///    └──────────┴───────────────┴─── lost, refused, failed ────► Over: an error
 /// ```
 ///
-/// It connects once. What is to be done about a redirect, a 401 or a connection that was lost, the caller
-/// decides, and makes another.
+/// It connects once. After a redirect, a 401 or a lost connection, the caller decides whether to make another one.
 pub struct WebSocket {
     options: ConnectOptions,
     limits: Limits,
@@ -31,7 +30,7 @@ enum Phase {
     Dialing,
     Opening(Box<Opening>),
     Open(Box<Session>),
-    /// It has ended, and this is still to be told.
+    /// The connection has ended, and this is still to be reported.
     Ending(Result<Closed, Error>),
     Over,
 }
@@ -135,8 +134,8 @@ impl WebSocket {
         matches!(&self.phase, Phase::Open(session) if session.is_open())
     }
 
-    /// What the server has done wrong, while it is given time to read our Close frame and to end the connection. Then
-    /// it is the error of [`next`](Machine::next).
+    /// The server's violation, while the server has time to read the client's Close frame and to end the connection.
+    /// After that it is the error of [`next`](Machine::next).
     pub const fn failure(&self) -> Option<&Error> {
         match &self.phase {
             Phase::Open(session) => session.failure(),

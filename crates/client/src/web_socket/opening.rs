@@ -12,7 +12,7 @@ use super::ConnectOptions;
 use crate::exchange::{Exchange, REFUSAL_MS, head_lines};
 use crate::{Deadline, Entropy, Error, Limits, Refusal, UsageError};
 
-/// What client and server agreed on.
+/// The result of a handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Opened {
@@ -25,16 +25,16 @@ pub struct Opened {
     pub headers: Vec<(String, String)>,
 }
 
-/// One attempt: what was asked, and what there is of the answer.
+/// One handshake: its request, and the part of the answer that has come.
 pub(super) struct Opening {
     challenge: Challenge,
     exchange: Exchange,
     deadline: Time,
-    /// The answer that was not asked for, while more of it is to come.
+    /// The refusal, while more of it is to come.
     refusal: Option<Refusal>,
 }
 
-/// What came of the answer so far.
+/// The state of the answer.
 pub(super) enum Answer {
     /// Not all is there.
     Pending,
@@ -96,7 +96,7 @@ impl Opening {
         }
     }
 
-    /// Waits for the whole answer that was not asked for, or as much of it as is kept.
+    /// Waits for the whole refusal, or as much of it as is kept.
     fn gather(&mut self, now: Time, input: &mut &mut [u8]) -> Answer {
         let mut refusal = match self.refusal.take() {
             Some(refusal) => refusal,
@@ -112,10 +112,10 @@ impl Opening {
         Answer::Pending
     }
 
-    /// What it means that the connection has ended before the handshake was complete.
+    /// Returns the error for a connection that ends before the handshake is complete.
     pub(super) fn cut(self, why: Error) -> Error {
         match self.refusal {
-            // As much as there was is worth telling.
+            // The refusal is worth reporting with the part of its body that came.
             Some(refusal) => Error::Refused(Box::new(refusal)),
             None if why == Error::Ended => Error::Truncated,
             None => why,

@@ -1,4 +1,4 @@
-//! The connection behind the handshake: messages both ways, pings, and the end.
+//! The open phase of a WebSocket, from the handshake to the end: messages both ways, pings, closing.
 
 use core::ops::ControlFlow;
 
@@ -12,13 +12,13 @@ use sockeye_websocket::{
 use super::{ConnectOptions, Delivery, SocketEvent};
 use crate::{Deadline, Entropy, Error, UsageError};
 
-/// What there is between the handshake and the end of the connection.
+/// The state between the handshake and the end of the connection.
 pub(super) struct Session {
     protocol: Connection,
     assembler: Assembler,
     windows: Option<Windows>,
     engine: Engine,
-    /// What a message becomes by compression.
+    /// The buffer for the compressed form of a message.
     scratch: Vec<u8>,
     delivery: Delivery,
     ping_ms: Option<u64>,
@@ -151,7 +151,7 @@ impl Session {
             return Some(Err(Error::TimedOut(Deadline::Pong)));
         }
         self.pinged = Some(now);
-        // It is open, and nothing is as short as no payload.
+        // This cannot fail: the connection is open, and an empty payload is never too long.
         let _ = self.protocol.ping(&[], out);
         None
     }
@@ -164,7 +164,7 @@ impl Session {
         }
     }
 
-    /// What it means that the connection has ended, or that we end it.
+    /// Returns the event or error for the end of the connection.
     pub(super) fn end(&mut self, why: Error) -> Result<Closed, Error> {
         let state = self.protocol.state();
         let closed = self.protocol.receive_eof();
@@ -172,9 +172,9 @@ impl Session {
             return Err(failure);
         }
         match (state, why) {
-            // Nothing more was to come, however it ended.
+            // Both Close frames were exchanged, so it does not matter how the connection ends.
             (State::Closed, _) => Ok(closed),
-            // The server does not care for our Close frame, but has ended what we wanted ended.
+            // The server has not answered the Close frame, but the connection has ended, as the caller wanted.
             (State::CloseSent, Error::Ended) => Ok(closed),
             (State::Open | State::Failed | State::Ended, Error::Ended) => Err(Error::Truncated),
             (_, why) => Err(why),
@@ -194,7 +194,7 @@ impl Session {
         message: Message<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), UsageError> {
-        // What is compressed has to be sent, or the server could not read what follows.
+        // A compressed message has to be sent, or the server could not decompress the next one.
         if self.is_mid_message {
             return Err(UsageError::WebSocket(FrameUsage::MessageUnderWay));
         }
