@@ -1,4 +1,4 @@
-//! What people do to a server, by accident and on purpose, while others are being served.
+//! The run `abuse`: storms, floods and silent clients, while the server serves other streams.
 
 mod descriptors;
 mod floods;
@@ -40,7 +40,7 @@ pub(crate) fn run(program: &Path, size: Size, checks: &mut Checks) -> Result<(),
     descriptors::run(program, checks)
 }
 
-/// A server with some streams on it that must not notice anything.
+/// A server with some streams on it, which must not notice the abuse.
 struct Stage {
     /// Kept for its directory.
     _place: Place,
@@ -67,8 +67,7 @@ impl Stage {
             Client::Subscriber(Subscriber::new(transport, &[0], "earliest", Ways::default()))
         };
         world.add((0..streams).map(subscriber).collect())?;
-        // One publishes over a connection that is there already, as do the streams: it is not the
-        // newcomer that suffers.
+        // The publisher keeps its connection, like the streams, because only new connections may suffer.
         world.add_at_once(Client::Publisher(Publisher::new(Over::WebSocket, 0, 50, 100)));
         world.run(PATIENCE_MS, |world| world.subscribers().all(|it| it.is_open))?;
         // Coming all at once, some may have been told to come a little later.
@@ -122,9 +121,9 @@ impl Stage {
         }
     }
 
-    /// That the streams got on meanwhile.
+    /// Checks that the streams received messages meanwhile.
     fn went_on(&mut self, since: u64, during: &str, checks: &mut Checks) -> Result<(), Failure> {
-        // Some storms are over before the next message. Whatever is published by then arrives.
+        // Some storms end before the next message, so this waits until all published messages have arrived.
         self.world.run(PATIENCE_MS, |world| world.ground.acknowledged[0] > since)?;
         let wanted = self.world.ground.acknowledged.clone();
         let arrived = self
@@ -148,7 +147,7 @@ impl Stage {
         self.world.ground.acknowledged[0]
     }
 
-    /// The streams have had everything in order, on the connections that they had at first.
+    /// Checks that the streams have received all messages in order, on their first connections.
     fn end(mut self, checks: &mut Checks) -> Result<(), Failure> {
         self.world.ground.stopped = true;
         self.world.run(PATIENCE_MS, |world| world.publishers().all(Publisher::is_at_rest))?;

@@ -1,4 +1,4 @@
-//! What has to hold, and whether it did.
+//! Counts and prints the checks of a run.
 
 use std::fmt::Display;
 
@@ -9,14 +9,14 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
-    /// Says whether something holds.
+    /// Records whether a condition holds.
     pub(crate) fn that(&mut self, holds: bool, what: impl Display) {
         let word = if holds { "ok  " } else { "FAIL" };
         *(if holds { &mut self.passed } else { &mut self.failed }) += 1;
         println!("  {word}  {what}");
     }
 
-    /// Says that two things are the same, or what they are.
+    /// Records whether two values are equal, and prints them if not.
     pub(crate) fn same<T: Copy + PartialEq + Display>(&mut self, what: &str, found: T, wanted: T) {
         if found == wanted {
             self.that(true, format_args!("{what}: {found}"));

@@ -1,4 +1,4 @@
-//! The transports under the same load, as a table.
+//! The run `choose`: measures the four transports under the same load, and prints a table.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ const TRANSPORTS: [(&str, Transport); 4] = [
     ("WebSocket", Transport::Commands),
 ];
 
-/// What one transport came to.
+/// The figures of one transport.
 #[derive(Default)]
 struct Row {
     latency_us: (u32, u32),
@@ -124,7 +124,7 @@ fn look(
         |_| Client::Subscriber(Subscriber::new(transport, &[0], "now", Ways::default()));
     world.add((0..clients).map(subscriber).collect())?;
     let quick = world.run(1_000, |world| world.subscribers().all(|it| it.is_open))?;
-    // A long poll that nothing comes for is not answered: that all are held is told by the server.
+    // A long poll without a message has no answer, so the server's count says whether all polls are held.
     world.run_for(if quick { 500 } else { 1_000 })?;
     row.memory_kib = server.memory_kib()?.saturating_sub(memory) as f64 / clients as f64;
 
@@ -152,7 +152,7 @@ fn look(
     Ok(row)
 }
 
-/// System calls of the server a delivery, if there is somebody who counts them.
+/// System calls of the server per delivery, if `strace` is there to count them.
 fn count_calls(place: &Place, server: &Server, world: &mut World) -> Result<Option<f64>, Failure> {
     let out = place.data();
     let mut command = Command::new("strace");
@@ -184,7 +184,7 @@ fn judge(world: &mut World, clients: usize, checks: &mut Checks) -> Result<(), F
     }
     let whole = world.subscribers().filter(|it| it.has_all(&wanted)).count() == clients;
     let flaws = sum.lost + sum.repeated + sum.gaps + world.ground.faults_total;
-    // Between the rows of a table there is no room for what holds.
+    // Checks that hold are not printed between the rows of the table.
     if whole && flaws == 0 && wanted[0] > 0 {
         checks.passed += 1;
     } else {

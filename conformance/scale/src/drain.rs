@@ -1,8 +1,8 @@
-//! A restart under traffic.
+//! The run `drain`: a restart under traffic.
 //!
 //! The log belongs to one process at a time, so a restart is what a supervisor does: SIGTERM, wait for
-//! the end, start again on the same address and directory. Meanwhile clients are told to come back, find
-//! nobody, and wait.
+//! the end, start again on the same address and directory. Meanwhile the server tells clients to come back;
+//! they find no server, and wait.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,14 +23,14 @@ use crate::{Failure, Fault, Size};
 /// Seconds in which the server still accepts.
 const ACCEPT_S: u64 = 1;
 
-/// What a word may be late, besides our own longest turn: the machine is not ours alone.
+/// How late a goodbye may be, besides this program's longest turn: other programs use the machine, too.
 const LATE_US: u64 = 500_000;
 
 /// Milliseconds that anything may take which ends by itself.
 const PATIENCE_MS: u64 = 60_000;
 
-/// The server has an address of its own, so that nobody else is found at its port while it is away, and
-/// no client finds itself.
+/// The address of the server alone, so that clients find no other program at its port while it restarts, and
+/// no client connects to itself.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 41, 1);
 
 struct Crowd {
@@ -155,7 +155,7 @@ fn fill(world: &mut World, crowd: &Crowd) -> Result<(), Failure> {
     Ok(world.add(clients)?)
 }
 
-/// Publishes no more, and waits until everybody has everything.
+/// Stops the publishers, and waits until all subscribers have all messages.
 fn settle(world: &mut World) -> Result<(), Failure> {
     world.ground.stopped = true;
     world.run(PATIENCE_MS, |world| world.publishers().all(Publisher::is_at_rest))?;
@@ -165,11 +165,12 @@ fn settle(world: &mut World) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the streams were told, and when.
+/// Checks which goodbyes the streams got, and when.
 ///
 /// The schedule is the server's own: of `n` streams number `i` is told at `i / n` of the window, and
-/// never earlier. So at any time since the signal no more may have been told than the schedule has, and
-/// being late only makes it fewer; and no fewer than it had half a second, and our longest turn, before.
+/// never earlier. So at any time the number of streams that were told has an upper bound, which is the schedule
+/// since the signal, as delays only make it smaller. The lower bound is the schedule of half a second and this
+/// program's longest turn earlier.
 fn judge_goodbyes(
     world: &World,
     size: Size,
@@ -182,7 +183,7 @@ fn judge_goodbyes(
     let mut unhelpful = 0;
     let subscribers = world.subscribers().filter(|it| it.transport.is_stream());
     let goodbyes = subscribers.map(|it| &it.heard.goodbyes);
-    // Who was told in the time of accepting came back then, and was told again.
+    // A stream that was told while the server still accepted came back, and was told again.
     for goodbye in
         goodbyes.chain(world.publishers().map(|it| &it.goodbyes)).filter_map(|it| it.first())
     {
@@ -219,7 +220,7 @@ fn judge_goodbyes(
     checks.that(late.is_none(), format_args!("nor more than {} ms after it", late_us / 1000));
 }
 
-/// What everybody got.
+/// Checks what each subscriber received.
 fn judge(world: &World, crowd: &Crowd, checks: &mut Checks) {
     let acknowledged: u64 = world.ground.acknowledged.iter().sum();
     let sum = |count: fn(&Publisher) -> u64| world.publishers().map(count).sum::<u64>();
@@ -241,7 +242,7 @@ fn judge(world: &World, crowd: &Crowd, checks: &mut Checks) {
         let mut behind = 0;
         for subscriber in world.subscribers().filter(|it| it.transport == transport) {
             sum.add(&subscriber.heard);
-            // Without cursors the last ones may be among those missed.
+            // A client without a cursor may have missed the last messages.
             let bare = transport == Transport::Bare;
             behind += usize::from(!bare && !subscriber.has_all(&world.ground.acknowledged));
         }
@@ -259,7 +260,7 @@ fn judge(world: &World, crowd: &Crowd, checks: &mut Checks) {
     );
 }
 
-/// A second signal means now.
+/// Checks that a second signal ends the server at once.
 fn cut_short(program: &Path, size: Size, checks: &mut Checks) -> Result<(), Failure> {
     let place = Place::new("cut")?;
     let config = unhurried(&config(size, 600));

@@ -20,7 +20,7 @@ pub(crate) struct Ways {
 /// One socket.
 struct Line {
     socket: Stream,
-    /// The client whose it is.
+    /// The client that owns it.
     owner: usize,
     /// What is not sent yet.
     out: Vec<u8>,
@@ -33,7 +33,7 @@ struct Line {
     end_ahead: bool,
 }
 
-/// What a read came to.
+/// The result of a read.
 pub(crate) enum Read {
     Bytes(usize),
     /// The peer's end; `true` if it was a reset or the connection never came to be.
@@ -48,7 +48,7 @@ pub(crate) struct Lines {
     again: Vec<Key>,
     pub(crate) sent: u64,
     pub(crate) received: u64,
-    /// Connections that are asked for and not there yet.
+    /// Connections that are not established yet.
     pub(crate) connecting: usize,
 }
 

@@ -1,6 +1,6 @@
 //! Thousands of connections against a real server, in one thread.
 //!
-//! What is counted decides; what is timed is printed. See the README.
+//! Counts decide about success; times are only printed. See the README.
 
 mod abuse;
 mod checks;
@@ -23,7 +23,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use checks::Checks;
 
-/// What kept a run from being one: it says nothing about the server.
+/// An error that kept a run from finishing. It says nothing about the server.
 #[derive(Debug)]
 pub(crate) struct Failure(String);
 
@@ -96,7 +96,7 @@ pub(crate) struct Measure {
 }
 
 impl Size {
-    /// So many of a hundred percent, and no fewer than one.
+    /// Scales a number to the percentage, to at least one.
     pub(crate) const fn of(self, count: usize) -> usize {
         let scaled = count * self.percent / 100;
         if scaled == 0 { 1 } else { scaled }
@@ -142,7 +142,7 @@ fn run(options: &Options) -> Result<Checks, Failure> {
     Ok(checks)
 }
 
-/// One end of 10,000 connections takes as many descriptors.
+/// Raises the limit on descriptors as far as it may go: one end of 10,000 connections takes as many.
 fn raise_descriptor_limit() -> Result<(), Failure> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;

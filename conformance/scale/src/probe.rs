@@ -1,4 +1,4 @@
-//! A client that sends what it was given and counts what comes back.
+//! A client that sends given bytes and counts the responses.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -26,7 +26,7 @@ pub(crate) enum Manner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Not,
-    /// There was never one.
+    /// The connection was never established.
     Refused,
     /// By us.
     Ours,

@@ -11,7 +11,7 @@ use crate::world::Link;
 /// Milliseconds until a publication is tried again.
 const AGAIN_MS: u64 = 50;
 
-/// What it publishes over.
+/// The way in which it publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Over {
     /// `POST`, one after the other on a kept connection.
@@ -45,14 +45,14 @@ pub(crate) struct Publisher {
     is_sent: bool,
     /// The connection has answered something.
     is_open: bool,
-    /// What it was told of the end of its connections, and when.
+    /// The goodbyes that it got, and when.
     told: Option<Goodbye>,
     pub(crate) goodbyes: Vec<Goodbye>,
     /// When the next message may go, in microseconds.
     next_us: u64,
     /// Publications that were cut off from their answers.
     pub(crate) cut_off: u64,
-    /// Attempts to connect that came to nothing.
+    /// Attempts to connect that failed.
     pub(crate) refused: u64,
     pub(crate) duplicates: u64,
     /// Answers that told it to try again.
@@ -250,7 +250,7 @@ impl Publisher {
 
     pub(crate) fn end(&mut self, link: &mut Link<'_>) {
         link.close(&mut self.line);
-        // Whether it was taken is not known: the key makes trying again safe.
+        // The server may have taken the message: the key makes another attempt safe.
         self.cut_off += u64::from(self.is_open && self.is_sent);
         self.refused += u64::from(!self.is_open);
         self.is_sent = false;
@@ -268,7 +268,7 @@ enum Heard {
     Fault(String),
 }
 
-/// What a text message says to a publisher, if it says something to it.
+/// Reads a text message, if it is for the publisher.
 fn word(text: &str) -> Option<Heard> {
     let Ok(word) = serde_json::from_str::<Word<'_>>(text) else {
         return Some(Heard::Fault(text.to_owned()));

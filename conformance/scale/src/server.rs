@@ -1,4 +1,4 @@
-//! The real server as a child, and what the system knows of it.
+//! The real server as a child process, with its processor time and memory from `/proc`.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Failure;
 
-/// How long anything of a server may take before it is given up.
+/// How long a server may take for a start, an end or an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A directory for a server's files, removed when dropped.
@@ -35,7 +35,7 @@ impl Drop for Place {
     }
 }
 
-/// A configuration with which a crowd may come at once: bounds on how fast it may are lifted.
+/// Makes a configuration without rate limits, so that a crowd may come at once.
 /// `config` has a `[limits]` at its beginning, or none.
 pub(crate) fn unhurried(config: &str) -> String {
     let mut limits = "[limits]\n".to_owned();
@@ -103,7 +103,7 @@ impl Server {
 
     pub(crate) fn terminate(&self) -> Result<(), Failure> {
         match kill_process(Pid::from_child(&self.child), Signal::TERM) {
-            // It has ended already, and what it said is known.
+            // The server has ended already, and its output is known.
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
             Err(error) => Err(error.into()),
         }

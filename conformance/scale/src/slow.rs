@@ -1,7 +1,7 @@
-//! Readers that stop reading.
+//! The run `slow`: readers that stop reading.
 //!
-//! All read a quiet channel; those who will stop, and a few others, read a loud one too, which fills
-//! what the system keeps for who does not read.
+//! All subscribers read a quiet channel. Those that will stop, and a few others, also read a loud channel, which
+//! fills the system's buffers for readers that have stopped.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -27,26 +27,26 @@ const QUIET_MS: u64 = 100;
 /// Bytes of a loud message: below what the server shares among its streams instead of copying it.
 const LOUD_BYTES: usize = 900;
 
-/// Loud messages until who does not read has filled all that is kept for it, by the server and by the
-/// system, which would by itself keep three times as many; and until history has overrun it.
+/// Loud messages that fill the buffers of server and system for a stopped reader, and overrun its place in history.
+/// The system by itself would keep three times as many.
 const FILL_MESSAGES: u64 = 1_000;
 const OVERRUN_MESSAGES: u64 = 400;
 
 /// Loud messages in one request.
 const BATCH: u64 = 50;
 
-/// What a stalled stream may cost the server, in KiB: the queue of 64 KiB that is promised, as much again
-/// as a buffer that grows by doubling may have too much, and its bookkeeping.
+/// Memory that a stalled stream may cost the server, in KiB: the queue of 64 KiB, as much again for the spare
+/// capacity of a buffer that grows by doubling, and its bookkeeping.
 const STALLED_KIB_MAX: u64 = 64 + 64 + 4;
 
-/// What was measured while nothing but the quiet channel was published.
+/// The figures of a time in which only the quiet channel was published.
 struct Calm {
     latencies: Vec<u32>,
     deliveries: u64,
     cpu_us: u64,
 }
 
-/// How many there are: all, those of them who will stop, and the others who read the loud channel.
+/// Numbers of subscribers: all, those that will stop, and the others that read the loud channel.
 #[derive(Clone, Copy)]
 struct Crowd {
     all: usize,
@@ -83,7 +83,7 @@ pub(crate) fn run(program: &Path, size: Size, checks: &mut Checks) -> Result<(),
     Ok(())
 }
 
-/// Some stop reading, and what that costs the server and the others is looked at.
+/// Stops some readers, and checks the cost for the server and the other readers.
 fn stop_reading(
     world: &mut World,
     server: &Server,
@@ -93,7 +93,7 @@ fn stop_reading(
     let Crowd { all, stalled, loud } = crowd;
     world.ground.behind_max = 20;
     world.ground.readers = vec![all as u64, (stalled + loud) as u64];
-    // What history costs is not what stalled readers cost.
+    // The cost of history is measured apart from the cost of stalled readers.
     publish(world, LOUD, OVERRUN_MESSAGES)?;
     let before = calm(world, server)?;
     let memory = server.memory_kib()?;
@@ -117,14 +117,14 @@ fn stop_reading(
     publish(world, LOUD, OVERRUN_MESSAGES)
 }
 
-/// Some of those who had stopped read again.
+/// Lets some of the stopped readers read again.
 fn read_again(world: &mut World, count: usize, checks: &mut Checks) -> Result<(), Failure> {
     set_stalled(world, 0..count, false);
     let behind = |world: &World| {
         let subscribers = world.subscribers().take(count);
         subscribers.filter(|it| !it.has_all(&world.ground.acknowledged)).count()
     };
-    // They were sent away and are back. After a gap one more message of each channel tells where they are.
+    // The server closed them, and they are back. After the gap, one more message of each channel shows their places.
     world.run(PATIENCE_MS, |world| {
         let mut subscribers = world.subscribers().take(count);
         subscribers.all(|it| it.is_open && it.heard.gaps > 0)
@@ -159,7 +159,7 @@ fn fill(world: &mut World, crowd: Crowd) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Publishes so many messages, and waits until those who read have them.
+/// Publishes so many messages, and waits until the readers have them.
 fn publish(world: &mut World, channel: usize, count: u64) -> Result<(), Failure> {
     let last = world.ground.acknowledged[channel] + count;
     world.ground.delivered[channel] = (last - count) * world.ground.readers[channel];
@@ -230,7 +230,7 @@ fn cpu_each(calm: &Calm) -> f64 {
     calm.cpu_us as f64 / calm.deliveries.max(1) as f64
 }
 
-/// Of sorted values the one below which such a part of them lies.
+/// Returns the quantile of sorted values.
 #[expect(clippy::cast_possible_truncation, reason = "a part of a length")]
 pub(crate) fn quantile(sorted: &[u32], part: f64) -> u32 {
     let at = (sorted.len() as f64 * part) as usize;

@@ -1,4 +1,4 @@
-//! A subscriber over one of the transports, that checks each message against what it should be.
+//! A subscriber over one of the transports, which checks that each message is the expected one.
 
 use std::fmt;
 
