@@ -136,7 +136,7 @@ impl Tail<'_> {
         }
     }
 
-    /// What is to be done beside printing; whether it is the end.
+    /// Does what an event needs beside its output. Returns whether the run ends.
     fn heed(&mut self, told: Told) -> Result<bool, End> {
         match told {
             Told::Nothing => {}
@@ -154,7 +154,7 @@ impl Tail<'_> {
                 if !self.way.known && !matches!(why, Error::Refused(_)) {
                     return Err(Problem::Failed(words).into());
                 }
-                // What came before it stands before it.
+                // Earlier output comes before the notice.
                 self.write()?;
                 let wait = Duration::from_millis(wait_ms);
                 self.notice(&format!("{words}; again in {}", span::words(wait_ms)));

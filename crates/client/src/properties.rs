@@ -129,15 +129,15 @@ pub fn subscription(wire: &[u8], cuts: &[u8], transport: crate::Transport, curso
         trace(machine, &wire, cuts, |event| show::subscription_event(&event))
     };
     let (whole, cut) = (told(&[]), told(cuts));
-    // What comes behind an answer is none to a request that had not been sent yet; so its time matters.
+    // Bytes behind an answer are no answer to a request that was not sent yet, so the time of input matters.
     let asks_once = |told: &[String]| told.concat().matches(" HTTP/1.1\r\nHost:").count() == 1;
     if asks_once(&whole) && asks_once(&cut) {
         assert_eq!(whole, cut, "cut by {cuts:?}");
     }
 }
 
-/// What is a URL can be written into a request, and is the same when it is read again; so is what a reference
-/// leads to.
+/// A URL that parses can be written into a request, and parsing its text again gives the same URL. The same holds for
+/// the URL that a reference leads to.
 ///
 /// # Panics
 /// It is not.

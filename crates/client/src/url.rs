@@ -106,7 +106,7 @@ impl Url {
         Ok(Self { target: join(&remove_dots(&path), query)?, ..self.clone() })
     }
 
-    /// Whom to connect to.
+    /// The server to connect to.
     pub const fn peer(&self) -> &Peer {
         &self.peer
     }

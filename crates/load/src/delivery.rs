@@ -17,14 +17,14 @@ use super::wire::{Heard, Part};
 /// How often the scenario tests whether all subscribers listen.
 const PROBE_NS: u64 = 200_000_000;
 
-/// What a subscriber keeps of the memory for a message that came in parts.
+/// Bytes that a subscriber keeps of its buffer for a message that came in parts.
 const HELD_BYTES_KEPT: usize = 4096;
 
-/// What was asked for.
+/// The options of a run, in the units of the scenario.
 pub(super) struct Plan {
     pub(super) subscribers: usize,
     pub(super) channels: Channels,
-    /// What each subscriber sends first, as a frame, or all of them.
+    /// The first frame of each subscriber, or one for all.
     pub(super) subscribe: Vec<Vec<u8>>,
     pub(super) rate: Option<f64>,
     pub(super) in_flight: usize,
@@ -54,7 +54,7 @@ struct Subscriber {
     is_open: bool,
     /// It has heard a publication, so that it misses none from now on.
     listens: bool,
-    /// What it says first has still to be said.
+    /// Whether its first message has still to be sent.
     is_new: bool,
 }
 

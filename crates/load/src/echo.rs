@@ -15,7 +15,7 @@ use super::payload::Payloads;
 use super::report::{Value, so_far};
 use super::wire::{Heard, Part};
 
-/// What was asked for.
+/// The options of a run, in the units of the scenario.
 pub(super) struct Plan {
     pub(super) pipeline: usize,
     pub(super) rate: Option<f64>,
@@ -58,13 +58,13 @@ struct Talk {
 pub(super) struct Echo {
     plan: Plan,
     payloads: Payloads,
-    /// What echoes have to be; bare connections know no kinds.
+    /// The kind that echoes must have; bare connections know no kinds.
     is_text: bool,
     talks: Vec<Talk>,
     stage: Stage,
     pace: Option<Pace>,
     window: Option<WindowBits>,
-    /// What may still be sent.
+    /// Messages that may still be sent.
     quota: u64,
     in_flight: u64,
     heard_at: u64,
@@ -73,7 +73,7 @@ pub(super) struct Echo {
     pub(super) lost: u64,
     /// Messages whose time had come, and that found no room on their connection.
     pub(super) overdue: u64,
-    /// Those of the measured time.
+    /// The messages of the measured time.
     pub(super) measured: u64,
     pub(super) latencies: Histogram,
     pub(super) meter: Meter,
@@ -267,7 +267,7 @@ impl Scenario for Echo {
             Stage::Measured(until) => {
                 let is_empty = self.in_flight == 0 && self.quota == 0;
                 if now >= until || is_empty || is_stuck || self.is_dead() {
-                    // What came last is the end of a run that counts messages.
+                    // A run that counts messages ends with the last echo.
                     self.drain(if is_empty { self.heard_at } else { now });
                 }
             }

@@ -20,7 +20,7 @@ pub(super) enum Fault {
     Handshake(VerifyError),
     /// The answer to a request cannot be used.
     Http(String),
-    /// What came is no legal sequence of frames.
+    /// The input is no legal sequence of frames.
     Frame(FrameError),
     /// Frames that are legal by themselves came in an order that is not (RFC 6455 §5.4).
     Sequence,
@@ -30,7 +30,7 @@ pub(super) enum Fault {
     Closed(u16),
     /// The server ended the connection without a Close frame.
     Ended,
-    /// What came back is not what was sent.
+    /// A message that came back differs from the one that was sent.
     Differs,
     /// More came than was sent.
     Unasked,

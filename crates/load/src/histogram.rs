@@ -47,7 +47,7 @@ impl Histogram {
         u64::try_from(mean).unwrap_or(u64::MAX)
     }
 
-    /// What `per_mille` of a thousand took at most, to the upper end of its bucket: 999 is p99.9.
+    /// The duration that `per_mille` of a thousand do not exceed, as the upper end of its bucket: 999 is p99.9.
     pub(super) fn quantile(&self, per_mille: u64) -> u64 {
         let rank = u128::from(self.total) * u128::from(per_mille);
         let rank = u64::try_from(rank.div_ceil(1000)).unwrap_or(u64::MAX).max(1);

@@ -16,14 +16,14 @@ use super::wire::{Heard, Part};
 /// How long a server may take to come to rest before its memory is looked at.
 const SETTLE_NS: u64 = 500_000_000;
 
-/// What was asked for.
+/// The options of a run, in the units of the scenario.
 pub(super) struct Plan {
     pub(super) connections: usize,
     pub(super) hold_ns: u64,
     pub(super) patience_ns: u64,
     /// Nanoseconds between two pings of a connection.
     pub(super) ping_ns: Option<u64>,
-    /// What is sent first, as a frame.
+    /// The first message on each connection, as a frame.
     pub(super) first: Option<Vec<u8>>,
     /// One of these is sent, and has to come back; compressed if that was agreed on.
     pub(super) touch: Option<Payloads>,
@@ -45,7 +45,7 @@ enum Stage {
 
 #[derive(Clone, Copy, Default)]
 struct Line {
-    /// What was agreed on.
+    /// The negotiated compression.
     window: Option<WindowBits>,
     is_touched: bool,
     /// When the unanswered ping was sent.
@@ -67,7 +67,7 @@ pub(super) struct Idle {
     pub(super) messages: u64,
     pub(super) pongs: Histogram,
     pub(super) meter: Meter,
-    /// What opening the connections took, after the first.
+    /// The cost of opening the connections after the first.
     pub(super) opening: Span,
     pub(super) holding: Span,
     pub(super) rss_before: Option<u64>,

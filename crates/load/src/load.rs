@@ -50,7 +50,7 @@ pub(super) trait Scenario {
     fn progress(&mut self) -> String;
 }
 
-/// What a scenario wants next.
+/// The next wish of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// To be called again by this time, or when something has happened.

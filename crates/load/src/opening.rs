@@ -14,7 +14,7 @@ use super::http::Answers;
 use super::target::Target;
 use super::wire::{Bare, Events, Frames, Heard};
 
-/// What some of the connections are for, and what they have in common.
+/// The common properties of some connections: their target, purpose and headers.
 pub(super) struct Opener {
     pub(super) target: Target,
     pub(super) purpose: Purpose,
@@ -26,7 +26,7 @@ pub(super) struct Opener {
     pub(super) key: MaskKey,
 }
 
-/// What a connection carries.
+/// The purpose of a connection: what it carries.
 #[derive(Clone, Debug)]
 pub(super) enum Purpose {
     WebSocket {

@@ -9,14 +9,14 @@ use super::connection::Outlet;
 
 /// Different payloads that are sent in turn, so that one that is lost or doubled shows in the next.
 pub(super) const VARIANTS: usize = MARKS.len();
-/// What they may take together, so that they stay in a core's cache; but there are two at least.
+/// Bytes of all variants together, so that they stay in a core's cache; but there are at least two variants.
 const VARIANTS_BYTES: usize = 512 * 1024;
 /// The first byte of each payload: no two variants are alike.
 const MARKS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-";
 /// Frames from this size on are sent by reference instead of being copied.
 const SHARED_BYTES_MIN: usize = 16 * 1024;
 
-/// What messages are made of.
+/// The content of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Content {
     /// Binary messages of random bytes.
@@ -100,7 +100,7 @@ impl Payloads {
         if variant + 1 < self.plain.len() { variant + 1 } else { 0 }
     }
 
-    /// What a variant says.
+    /// The content of a variant.
     #[inline]
     pub(super) fn plain(&self, variant: usize) -> &[u8] {
         &self.plain[variant]

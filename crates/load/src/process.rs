@@ -10,7 +10,7 @@ pub(super) struct Process {
     pid: u32,
 }
 
-/// What a process has used up to a moment, in nanoseconds.
+/// The processor time in nanoseconds and the memory that a process has used up to a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
     /// On a processor, all threads.
@@ -26,7 +26,7 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// What was used since `earlier`; memory is what it is now.
+    /// The usage since `earlier`, with the memory of now.
     pub(super) const fn since(&self, earlier: &Self) -> Self {
         Self {
             cpu_ns: self.cpu_ns.saturating_sub(earlier.cpu_ns),
@@ -77,7 +77,7 @@ impl Process {
     }
 }
 
-/// What stands behind the name, which may itself have spaces and parentheses.
+/// The fields behind the name, which may itself have spaces and parentheses.
 fn parse_stat(stat: &str) -> Option<Usage> {
     let (_, fields) = stat.rsplit_once(") ")?;
     let mut fields = fields.split(' ');

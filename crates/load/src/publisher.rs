@@ -23,7 +23,7 @@ pub(super) enum Route {
     Hub,
     /// As WebSocket messages that a server sends to all, perhaps the publisher included.
     Broadcast,
-    /// The same without frames around them.
+    /// As bytes on a TCP connection, without frames.
     Bare,
     /// By POST requests; each is answered.
     Post,
@@ -33,7 +33,7 @@ pub(super) struct Publisher {
     route: Route,
     /// The number of its connection.
     id: usize,
-    /// What goes out, with number 0 in it.
+    /// The bytes of a publication, with number 0 in it.
     message: Vec<u8>,
     /// Where the payload is in it.
     payload_at: usize,
@@ -132,7 +132,7 @@ impl Publisher {
         self.sent += 1;
     }
 
-    /// What came on the publisher's connection.
+    /// Handles an event of the publisher's connection.
     pub(super) fn hear(&mut self, heard: &Heard<'_>) -> Result<(), Fault> {
         match heard {
             Heard::Answer(200..=299) => self.answer(),
@@ -178,7 +178,7 @@ fn request(body: &str, content_type: &str, opener: &Opener) -> Result<Vec<u8>, S
     Ok(out)
 }
 
-/// What a hub said, as far as a load has to know.
+/// The kinds of a hub's messages that a load has to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reply<'m> {
     Published,

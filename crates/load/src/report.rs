@@ -25,7 +25,7 @@ pub(super) enum Value {
     Share(f64),
 }
 
-/// What is shown of latencies while they are measured; nothing before the first.
+/// The latencies in the progress line; empty before the first.
 pub(super) fn so_far(latencies: &Histogram) -> String {
     match latencies.count() {
         0 => String::new(),
@@ -46,12 +46,12 @@ pub(super) struct Latency {
 pub(super) struct Report {
     /// The scenario's name.
     scenario: &'static str,
-    /// What was done, in a line.
+    /// The description of the run, in a line.
     title: String,
     figures: Vec<(&'static str, &'static str, Value)>,
     notes: Vec<String>,
     latencies: Vec<Latency>,
-    /// What is only in the object.
+    /// Fields that are only in the object.
     details: Vec<(String, Value)>,
     faults: Faults,
 }
@@ -88,7 +88,7 @@ impl Report {
         self.latencies.push(Latency { label, key, histogram: of.clone() });
     }
 
-    /// What server and generator used, for each of `count` things that are called `noun`.
+    /// Adds the usage of server and generator, for each of `count` things that are called `noun`.
     pub(super) fn usage(&mut self, meter: &Meter, span: &Span, count: u64, noun: &str) {
         let each = |nanos: u64| nanos.checked_div(count).unwrap_or(0);
         if let (Some(process), Some(usage)) = (meter.server(), span.server) {

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use sockeye_http1::RequestWriter;
 use sockeye_terminal::{Failure, OrFail, plain::plain, values};
 
-/// What is spoken behind a URL.
+/// The protocol of a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     /// `ws`: a WebSocket.

@@ -170,7 +170,7 @@ impl Frames {
     }
 }
 
-/// What the first part of a data frame belongs to.
+/// Returns the message to which the first part of a data frame belongs.
 fn begin(known: Option<UnderWay>, header: &Header) -> Result<UnderWay, Fault> {
     match (known, header.opcode) {
         (Some(message), Opcode::Continuation) => Ok(message),

@@ -17,7 +17,7 @@ use sockeye_terminal::{Failure, plain::plain};
 const SOCKEYE_LOG: &str = "SOCKEYE_LOG";
 const RUST_LOG: &str = "RUST_LOG";
 
-/// What is written, and how.
+/// The level and the format of the log.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LogConfig {
@@ -89,7 +89,7 @@ pub(crate) fn apply(config: &LogConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is to be logged by the environment, and the variable that says so.
+/// The environment variable that sets the filters of the log, and its value.
 fn filters() -> Result<Option<(&'static str, String)>, Failure> {
     let found = [SOCKEYE_LOG, RUST_LOG]
         .into_iter()

@@ -166,7 +166,7 @@ pub(crate) fn access(config: &Config) -> Result<Access, Failure> {
     }
 }
 
-/// The same for each of several loops; tickets are good in all of them.
+/// The access rules for each of several loops. Tickets are valid in all of them.
 pub(crate) fn accesses(config: &Config, loops: usize) -> Result<Vec<Access>, Failure> {
     let mut all: Vec<Access> = Vec::with_capacity(loops);
     for _ in 0..loops {

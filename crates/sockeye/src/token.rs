@@ -41,7 +41,7 @@ fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).or_fail(|| format!("cannot read {}", path.display()))
 }
 
-/// What somebody may do, as a line of JSON.
+/// Writes the rights of an identity as a line of JSON.
 fn identity_json(identity: &Identity, token: Option<&str>) -> String {
     let list = |grants: &Grants| grants.iter().map(str::to_owned).collect::<Vec<_>>();
     let mut json = serde_json::json!({

@@ -185,7 +185,7 @@ impl<'r> Publisher<'r> {
         Ok(())
     }
 
-    /// One attempt.
+    /// Makes one attempt to send items.
     fn send(&mut self, items: &[Item]) -> Result<Vec<Receipt>, Break> {
         let mut requests = match self.requests.take() {
             Some(requests) => requests,

@@ -41,7 +41,7 @@ pub fn run(options: &SubscribeOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is asked of the client.
+/// Makes the options of the subscription from the command line.
 fn asked(options: &SubscribeOptions, remote: &Remote) -> Result<SubscriptionOptions, Failure> {
     let targets: Vec<&str> = options.channels.iter().map(String::as_str).collect();
     let mut asked = SubscriptionOptions::new(remote.address.url.clone(), &targets);
@@ -66,7 +66,7 @@ fn start(options: &SubscribeOptions) -> Option<String> {
     })
 }
 
-/// What is printed, and what is known for that.
+/// The printer of a subscription's events, and its state.
 struct Printer {
     server: Server,
     ways: Ways,
@@ -75,9 +75,9 @@ struct Printer {
     quiet: bool,
     /// Messages that may still come.
     left: Option<u64>,
-    /// Those of the channels that were not refused.
+    /// The channels that were not refused.
     wanted: Vec<String>,
-    /// Why the first one was.
+    /// The reason of the first refusal.
     refusal: Option<String>,
 }
 
@@ -280,7 +280,7 @@ impl Printer {
         }
     }
 
-    /// Why it ends before its time.
+    /// Returns the failure for a subscription that ends early.
     fn failure(&self, error: &Error) -> Failure {
         match (error, &self.refusal) {
             (Error::Hub(HubError::Refused { .. }), Some(first)) if self.wanted.is_empty() => {

@@ -51,7 +51,7 @@ pub struct TicketOptions {
     json: bool,
 }
 
-/// What is asked for, and with the ticket in it what is printed.
+/// The request for a ticket; with the ticket in it, it is also the output of `--json`.
 #[derive(Serialize)]
 struct Wanted<'w> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,7 +96,7 @@ fn ask(remote: &Remote, body: &str) -> Result<String, Break> {
     let body = remote.post(&mut requests, "/v1/tickets", body.as_bytes(), &mut false)?;
     let issued: Issued = serde_json::from_slice(&body)
         .map_err(|error| Break::Final(format!("the server's answer is strange: {error}")))?;
-    // It goes on into URLs and shells.
+    // Users put the ticket into URLs and shells.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if issued.ticket.is_empty() || !issued.ticket.bytes().all(is_plain) {
         return Err(Break::Final("the server's answer is strange: that is no ticket".into()));

@@ -38,7 +38,7 @@ pub struct EventSource {
     notice: Option<Notice>,
 }
 
-/// What happened outside of `next` and is to be told by it.
+/// An event from outside of `next`, which `next` has still to report.
 enum Notice {
     Lost(Error, u64),
     Failed(Error),
@@ -140,7 +140,7 @@ impl EventSource {
         }
         self.notice = None;
         self.parser.reset();
-        // What we give up ourselves is no failure, so an attempt under way goes on with the next request.
+        // A connection that the client gives up is no failure, so an attempt under way goes on with the next request.
         if self.ready_state() == ReadyState::Open {
             self.reconnection.handle(Input::Eof { entropy: 0 });
         }
@@ -202,7 +202,7 @@ impl EventSource {
         }
     }
 
-    /// What follows once the connection is gone.
+    /// Goes on after the connection has ended.
     fn parted(&mut self) {
         if let State::Parting(after) = self.state {
             self.state = match after {

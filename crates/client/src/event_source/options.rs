@@ -42,7 +42,7 @@ pub struct EventSourceOptions {
     pub body: Option<Vec<u8>>,
     /// The last event ID known from an earlier run; empty for none.
     pub last_event_id: String,
-    /// What becomes of the source when its stream ends.
+    /// Whether the source reconnects when its stream ends.
     pub reconnect: Reconnect,
     /// The waits between connections, and what a busy server's answer means. The default is the standard's, with at
     /// least 100 ms between two connections, so that `retry: 0` makes no loop without a pause, and at most an hour.
@@ -56,7 +56,7 @@ pub struct EventSourceOptions {
     pub silence_ms: Option<u64>,
 }
 
-/// What becomes of a source when its stream ends.
+/// Whether a source reconnects when its stream ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reconnect {
     /// It asks again, as the standard says.

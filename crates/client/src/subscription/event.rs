@@ -55,7 +55,7 @@ pub enum SubscriptionEvent<'e> {
     },
     /// The hub wants other credentials. Nothing happens until they are given.
     CredentialsNeeded {
-        /// What it said.
+        /// The error with which the hub asked for them.
         why: Error,
     },
 }

@@ -6,7 +6,7 @@ use super::position::Position;
 pub(super) struct Ledger {
     /// All channels and patterns that were ever wanted here.
     targets: Vec<String>,
-    /// Those of them that have neither ended nor been refused.
+    /// The channels and patterns that have neither ended nor been refused.
     wanted: Vec<String>,
     /// The cursor for the next connection. At first it is the caller's text, which may be a word or invalid.
     cursor: Option<String>,

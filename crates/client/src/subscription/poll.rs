@@ -23,7 +23,7 @@ const PAUSE_MS: u64 = 1_000;
 pub(super) struct Polls {
     is_short: bool,
     step: Step,
-    /// What the last answer says, in the order in which it is told.
+    /// The items of the last answer, in the order in which they are reported.
     items: VecDeque<Item>,
     /// The tag of the last answer.
     tag: Option<String>,

@@ -65,7 +65,7 @@ impl WebSocket {
         Ok(Self { inner, opened, inbox: Inbox::default(), limits, closed: None })
     }
 
-    /// What client and server agreed on.
+    /// The result of the handshake.
     pub const fn opened(&self) -> &Opened {
         &self.opened
     }
@@ -253,7 +253,7 @@ impl WebSocket {
         self.inbox.push(kept);
         if closed.is_some() {
             self.closed = closed;
-            // What was to be sent was not.
+            // The message was not sent.
             return Err(Error::Ended);
         }
         Ok(true)

@@ -13,11 +13,11 @@ use toml::Spanned;
 
 use super::{Source, rules};
 
-/// Who may do what.
+/// The `[access]` table.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AccessConfig {
-    /// What everybody may do who shows nothing.
+    /// The rights of clients without credentials.
     subscribe: Option<Spanned<Vec<String>>>,
     publish: Option<Spanned<Vec<String>>>,
     /// Pages of which sites may use the server: for CORS, and for cookies.
@@ -101,7 +101,7 @@ impl AccessConfig {
         }
     }
 
-    /// What it describes, its files read.
+    /// Reads the files, and makes the access rules.
     pub(crate) fn guard(&self) -> Result<Guard, Failure> {
         let limits = Limits::default();
         let mut keys = Keys::new(limits);
@@ -209,7 +209,7 @@ impl TicketConfig {
     }
 }
 
-/// What a list has; nothing if there is none.
+/// The entries of a list; none without a list.
 fn list(list: &Option<Spanned<Vec<String>>>) -> &[String] {
     list.as_ref().map_or(&[], |list| list.get_ref())
 }

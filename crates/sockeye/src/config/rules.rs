@@ -18,7 +18,7 @@ const PRESENCE_SECONDS_MAX: u64 = 3_600;
 /// Longest time for which a key is remembered: 30 days.
 const KEY_SECONDS_MAX: u64 = 30 * 24 * 3_600;
 
-/// Who may receive.
+/// The clients that may subscribe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Subscribe {
@@ -27,7 +27,7 @@ pub(super) enum Subscribe {
     Anyone,
 }
 
-/// Who may publish.
+/// The clients that may publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Publish {

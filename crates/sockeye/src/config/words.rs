@@ -4,7 +4,7 @@ use sockeye_terminal::values::ADDRESS;
 
 use super::source;
 
-/// What a path that is empty is refused with.
+/// The error message for an empty path.
 pub(super) const EMPTY_PATH: &str = "the path is empty";
 
 /// Says where and why a file cannot be read.

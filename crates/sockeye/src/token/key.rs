@@ -52,7 +52,7 @@ fn api_key(options: &KeyOptions, files: &mut Files) -> Result<String, Failure> {
         None => stem(&options.out)?,
     };
     let key = format!("sk_{}", random()?);
-    // What would not be taken is not written.
+    // A configuration that a server would refuse is not printed.
     Keys::new(Limits::default())
         .add_text(&name, &key, Identity::anonymous())
         .or_fail(|| "--name".into())?;
