@@ -1,4 +1,4 @@
-//! `sockeye events`: prints the events of anybody's event stream, and finds its place again.
+//! `sockeye events`: prints the events of any event stream, and resumes it at its place.
 
 pub(crate) mod args;
 mod place;
@@ -20,7 +20,7 @@ use crate::endpoint::{GATHERED_BYTES_MAX, Problem, WORD, status};
 
 const SOURCE: Token = Token(0);
 
-/// Prints events until there are no more to come, or nobody wants them any more.
+/// Prints events until the stream is over, the reader has left, or a signal comes.
 pub fn run(options: &EventsOptions) -> ExitCode {
     status(tail(options))
 }
@@ -117,7 +117,7 @@ impl Tail<'_> {
         }
     }
 
-    /// Takes all that is there; whether it was the end.
+    /// Takes all events that have come. Returns whether the run ends.
     fn take_all(&mut self) -> Result<bool, End> {
         loop {
             let (show, bytes) = (&mut self.show, &mut self.output.bytes);
@@ -192,7 +192,7 @@ impl Tail<'_> {
         Ok(flushed?)
     }
 
-    /// A reader that has left is a good end; after a signal the place is told.
+    /// Ends the run with success if the reader has left or a signal came. After a signal it prints the last event ID.
     fn stopped(&self, stop: Stop) -> Result<(), Problem> {
         match stop {
             Stop::NoReader => Ok(()),

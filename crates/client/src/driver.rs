@@ -109,7 +109,7 @@ impl<M: Machine> Driver<M> {
         (at != Time::NEVER).then(|| self.start + Duration::from_millis(at.as_millis()))
     }
 
-    /// Whether the client has come to its end, and everything was told.
+    /// Whether the client is over and all its events were reported.
     pub fn is_over(&self) -> bool {
         self.machine.is_over() && self.link.is_idle()
     }

@@ -94,11 +94,11 @@ impl EventSource {
         self.blocking.driver().is_over()
     }
 
-    /// Ends the source. Nothing comes after that, not even what is there already.
+    /// Ends the source. It gives no event after that, not even one that has come already.
     pub fn close(&mut self) {
         let driver = self.blocking.driver_mut();
         driver.act(|machine, _, _| machine.close());
-        // The connection goes now, not with the next call; nothing is told any more.
+        // This ends the connection now instead of with the next call, and drops its events.
         let _ = driver.next(|_| ());
     }
 

@@ -62,7 +62,7 @@ enum Step {
 pub(crate) enum Dialed {
     /// Not there yet.
     Pending,
-    /// Just now: the connection is there.
+    /// The connection has just been made.
     Up,
     /// The way is closed.
     Failed(Error),
@@ -231,7 +231,7 @@ impl Link {
         Ok(true)
     }
 
-    /// The first connection is there.
+    /// Goes on after the TCP connection is made, to the server or to the proxy.
     fn arrive(&mut self, socket: TcpStream) -> Result<(), Error> {
         match (&self.network.proxy, &self.peer) {
             (Some(proxy), Some(peer)) => {
@@ -243,7 +243,7 @@ impl Link {
         }
     }
 
-    /// The connection to the server is there, through the proxy.
+    /// Goes on after the tunnel through the proxy is open.
     fn leave_tunnel(&mut self) -> Result<(), Error> {
         match core::mem::replace(&mut self.step, Step::None) {
             Step::Tunnelling(tunnel) => self.secure(tunnel.into_socket()),
@@ -254,7 +254,7 @@ impl Link {
         }
     }
 
-    /// The connection to the server is there, and may want TLS.
+    /// Goes on after the connection to the server is made: begins TLS, if its scheme wants it.
     fn secure(&mut self, socket: TcpStream) -> Result<(), Error> {
         #[cfg(feature = "rustls")]
         if let Some(peer) = self.peer.as_ref().filter(|peer| peer.scheme == Scheme::Secure) {

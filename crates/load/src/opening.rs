@@ -139,7 +139,7 @@ impl Opener {
         })
     }
 
-    /// Reads on in the answer; gives what comes behind it, once it is there.
+    /// Reads the next part of the answer. Once it is complete, returns the input behind it.
     pub(super) fn advance(
         &self,
         opening: &mut Opening,

@@ -42,7 +42,7 @@ pub(super) struct Latency {
     pub(super) histogram: Histogram,
 }
 
-/// All that is told.
+/// The report of a run.
 pub(super) struct Report {
     /// The scenario's name.
     scenario: &'static str,

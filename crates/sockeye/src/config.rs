@@ -145,7 +145,7 @@ impl Default for Config {
 }
 
 impl Default for DrainConfig {
-    /// Prompt: nobody waits for a demo to end. Behind a load balancer, give it some seconds each.
+    /// The defaults end a demo promptly. Behind a load balancer, `accept` and `window` need some seconds each.
     fn default() -> Self {
         Self { accept: 0, window: 0, rest: 10 }
     }

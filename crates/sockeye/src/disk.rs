@@ -54,7 +54,7 @@ impl Log for Disk {
             body: record.payload.to_log(),
         });
         if let Err(refused) = pushed {
-            // There was room, so this is the end of the log; its publisher is told.
+            // There was room, so the log has failed for good, and its publisher gets the error.
             log::error!("the log takes nothing more: {refused}");
             self.failed = true;
         }

@@ -13,7 +13,7 @@ use super::args::read_file;
 /// Largest file of certificates: a whole system's is a quarter of it.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// Trusts the authorities in a PEM file, and nobody else.
+/// Makes a configuration that trusts only the authorities in a PEM file.
 pub(crate) fn trusting(path: &Path) -> Result<Arc<ClientConfig>, Problem> {
     let bad = |why: &dyn core::fmt::Display| {
         Problem::usage(format_args!("--cacert {}: {why}", path.display()))

@@ -171,7 +171,7 @@ fn title(page: &str) -> Option<&str> {
     rest.split_once("</title>").map(|(title, _)| title)
 }
 
-/// Whether a body is compressed, which nobody asked for.
+/// Whether a body is compressed, although the client asks for no compression.
 pub(crate) fn is_coded(refusal: &Refusal) -> bool {
     refusal.header("Content-Encoding").is_some_and(|it| !it.eq_ignore_ascii_case("identity"))
 }

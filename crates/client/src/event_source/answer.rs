@@ -7,7 +7,7 @@ use crate::exchange::{Exchange, is_coded};
 /// The parts of a head that the rules ask for.
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// All lines in one; `None` also for a body that is coded, since nobody asked for that and nobody could read it.
+    /// All lines in one; `None` also for a coded body, because the client asks for no coding and could not read it.
     pub(super) content_type: Option<Vec<u8>>,
     pub(super) location: Option<Vec<u8>>,
     pub(super) retry_after_ms: Option<u64>,

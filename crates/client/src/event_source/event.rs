@@ -8,7 +8,7 @@ use crate::{Error, Url};
 
 /// What an event source tells. It may borrow from the input.
 pub enum SourceEvent<'e> {
-    /// The stream is there, for the first time or again.
+    /// The stream is open, for the first time or again.
     Open(SourceOpened),
     /// An event of the stream.
     Message(MessageEvent<'e>),

@@ -121,7 +121,7 @@ impl EventSource {
         self.reconnection.ready_state()
     }
 
-    /// Ends the source. Nothing comes after that, not even what is there already.
+    /// Ends the source. It gives no event after that, not even one that has come already.
     pub fn close(&mut self) {
         // [html:9.2.2-close-final]
         self.notice = None;
@@ -287,7 +287,7 @@ impl EventSource {
         }
     }
 
-    /// Gathers the body of a final answer; fails with it once it is there.
+    /// Collects the body of a refusal, and fails with it once it is complete.
     fn read_refusal(&mut self, now: Time, input: &mut &mut [u8]) {
         let State::Refused { exchange, refusal, until } = &mut self.state else { return };
         if exchange.add_to_refusal(refusal, input) || *until <= now {

@@ -8,7 +8,7 @@ use crate::{Error, SourceOpened};
 /// What an [`EventSource`](crate::EventSource) tells.
 #[derive(Clone, PartialEq, Eq)]
 pub enum OwnedSourceEvent {
-    /// The stream is there, for the first time or again.
+    /// The stream is open, for the first time or again.
     Open(SourceOpened),
     /// An event of the stream.
     Message(SourceMessage),

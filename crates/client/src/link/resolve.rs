@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, TryRecvError};
 
 use mio::{Interest, Registry, Token};
 
-/// The lookups of one link that still run, whoever waits for them: each thread holds a share.
+/// The lookups of one link that still run, also those that were given up: each thread holds a share.
 #[derive(Default)]
 pub(super) struct Running(Arc<()>);
 

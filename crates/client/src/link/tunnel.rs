@@ -40,7 +40,7 @@ impl Tunnel {
         self.socket
     }
 
-    /// Goes as far as it can without waiting; true once the tunnel is there. What goes wrong does so at the proxy.
+    /// Goes as far as it can without waiting; true once the tunnel is open. All errors are the proxy's.
     pub(super) fn advance(&mut self) -> Result<bool, Error> {
         while self.sent < self.request.len() {
             match self.socket.write(&self.request[self.sent..]) {

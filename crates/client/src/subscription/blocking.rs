@@ -90,7 +90,7 @@ impl Subscription {
     pub fn close(&mut self) {
         let driver = self.inner.driver_mut();
         driver.act(Machine::close);
-        // The connection goes now, not with the next call; nothing is told any more.
+        // This ends the connection now instead of with the next call, and drops its events.
         let _ = driver.next(|_| ());
     }
 

@@ -162,7 +162,7 @@ impl Hearing {
     ) -> Option<R> {
         self.ledger.hear();
         self.ledger.reach(&text, at);
-        // The hub says so in each poll; the caller is told once.
+        // The hub sends `sync` in each poll, and the caller gets it once.
         let is_known = core::mem::replace(&mut self.synced, true);
         let gaps = core::mem::take(&mut self.gaps).max(gaps);
         if is_known && gaps == 0 {

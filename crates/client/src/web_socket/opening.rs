@@ -36,7 +36,7 @@ pub(super) struct Opening {
 
 /// The state of the answer.
 pub(super) enum Answer {
-    /// Not all is there.
+    /// The answer is not complete.
     Pending,
     /// The handshake is complete.
     Open(Opened, Option<Params>),

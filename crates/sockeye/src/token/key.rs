@@ -10,7 +10,7 @@ use sockeye_terminal::{Failure, OrFail, print};
 
 use super::args::{KeyKind, KeyOptions};
 
-/// Random bytes of an API key and of a secret: nobody guesses them, so a fast hash keeps the key.
+/// Random bytes of an API key and of a secret: too many to guess, so a fast hash protects the key.
 const RANDOM_BYTES: usize = 32;
 
 /// Makes the files and prints the configuration.
@@ -140,7 +140,7 @@ impl Files {
     /// Takes them away again.
     fn remove(self) {
         for path in self.0 {
-            // The failure that is told is why; one more would not help.
+            // The caller reports the first failure; a second one would not help.
             let _ = std::fs::remove_file(path);
         }
     }
