@@ -27,7 +27,7 @@ pub(crate) fn read(part: &str, depth_max: usize) -> Result<Object, Refusal> {
     Ok(object)
 }
 
-/// What a scan finds in a JSON text without parsing it.
+/// The findings of a scan of a JSON text, which does not parse it.
 struct Shape {
     depth: usize,
     /// Colons outside of strings: as many as objects have members.

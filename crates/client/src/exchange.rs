@@ -50,7 +50,7 @@ impl Exchange {
     /// Takes input until the final head is there; true once it is.
     ///
     /// # Errors
-    /// What the server did wrong: no HTTP, a head over its limits, too many interim responses.
+    /// The mistake of the server: no HTTP, a head over its limits, too many interim responses.
     pub fn take_head(&mut self, input: &mut &mut [u8]) -> Result<bool, Error> {
         while matches!(self.body, Body::Ahead) {
             if !self.take_one_head(input)? {

@@ -43,7 +43,7 @@ impl Requests {
     /// Sends JSON to a path of the hub, and waits for the whole answer, whatever its status.
     ///
     /// # Errors
-    /// What went wrong with the connection or the answer. A status is no error.
+    /// The failure of the connection or of the answer. A status is no error.
     pub fn post(&mut self, path: &str, json: &[u8]) -> Result<Response, Error> {
         self.inner.driver_mut().act(|machine, now, out| machine.post(path, json, now, out))?;
         self.inner.next(|response| response)?.ok_or(Error::Ended)

@@ -26,7 +26,7 @@ fn main() {
     }
     assert!(head.headers().has_token("cache-control", "no-cache"));
 
-    // Whatever a peer sent, it cannot become a second line of a response.
+    // No byte of a peer's can begin a second line of a response.
     let value = HeaderValue::new("5\r\nSet-Cookie: stolen");
     println!("{}: {value:?}", RETRY_AFTER.as_str());
     let status = Status::SERVICE_UNAVAILABLE;

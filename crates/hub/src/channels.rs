@@ -102,7 +102,7 @@ impl<M> Channels<M> {
         record.expect("a used record stays")
     }
 
-    /// What is remembered of a channel, with a record or without.
+    /// The memory of a channel, with a record or without.
     pub(crate) fn past(&self, name: &str, config: &Config) -> Past {
         match self.find(name) {
             Some(index) => self.record(index).past,

@@ -14,9 +14,9 @@ pub struct Settings {
     pub history_ms: u64,
     /// The cost of the largest message.
     pub message_bytes_max: usize,
-    /// What follows the gap of a resume.
+    /// The messages that follow the gap of a resume.
     pub on_gap: OnGap,
-    /// What happens to a slow reader that history has overrun.
+    /// The treatment of a slow reader that history has overrun.
     pub on_overrun: OnOverrun,
     /// Whether patterns may be subscribed.
     pub patterns: PatternUse,
@@ -53,7 +53,7 @@ pub enum OnGap {
     Latest,
 }
 
-/// What happens when history no longer has the messages that a slow reader is owed.
+/// The treatment of a slow reader whose messages history no longer has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnOverrun {
     /// The reader is closed, with its cursor.

@@ -28,7 +28,7 @@ impl Remote {
         if response.status.code() == 200 { Ok(response.body) } else { Err(refusal(&response)) }
     }
 
-    /// What an error means for the next attempt.
+    /// The meaning of an error for the next attempt.
     fn explain(&self, error: &Error) -> Break {
         let why = || Server::new(&self.address).explain(error, false);
         match error {
@@ -51,7 +51,7 @@ impl Remote {
     }
 }
 
-/// What a status that is no success means for the client.
+/// The meaning for the client of a status that is no success.
 fn refusal(response: &Response) -> Break {
     let why = match serde_json::from_slice::<Refusal>(&response.body) {
         Ok(Refusal { error }) => error.to_string(),
@@ -75,7 +75,7 @@ struct Refusal {
     error: Problem,
 }
 
-/// What was wrong, as the server says it.
+/// The server's words for a mistake.
 #[derive(Clone, Debug, Deserialize, serde::Serialize)]
 pub(super) struct Problem {
     pub(super) code: String,

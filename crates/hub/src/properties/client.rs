@@ -35,7 +35,7 @@ enum Event {
 pub(super) struct Client {
     pub(super) key: Option<SubscriberKey>,
     pub(super) claims: BTreeMap<&'static str, Claim>,
-    /// What the client keeps of its session.
+    /// The client's own record of its session.
     seen: BTreeSet<Seq>,
     gaps: Vec<Gap>,
     /// Messages of one channel since the client last subscribed or unsubscribed.
