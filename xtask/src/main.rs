@@ -27,7 +27,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   trace               each requirement has a line that enforces it and a test
   tidy [--notes]      circles, sizes, README, examples, lints, leftovers, forgotten files, paths, commits, changelog
   nostd               the no_std crates link and run without std and without libc
-  lines [COMMIT]      lines of Rust outside tests, beside those of a commit
+  lines [COMMIT]      lines of Rust outside tests, code and comments apart, and the change since a commit
 
 and for .ci/run:
 
