@@ -14,7 +14,7 @@ pub(crate) enum Token<'a> {
 
 /// One block with the fixed code, flushed and without its tail (RFC 7692 §7.2.1).
 pub(crate) fn squeeze(tokens: &[Token<'_>]) -> Vec<u8> {
-    let mut bits = Bits { bytes: Vec::new(), free: 0 };
+    let mut bits = Bits::default();
     bits.block(0, tokens);
     bits.push(0, 3);
     bits.bytes
@@ -22,7 +22,7 @@ pub(crate) fn squeeze(tokens: &[Token<'_>]) -> Vec<u8> {
 
 /// Two blocks, the first of which says that it is the last one (RFC 7692 §7.2.3.4).
 pub(crate) fn squeeze_with_final_block(first: &[u8], second: &[u8]) -> Vec<u8> {
-    let mut bits = Bits { bytes: Vec::new(), free: 0 };
+    let mut bits = Bits::default();
     bits.block(1, &[Token::Bytes(first)]);
     // RFC 7692 §7.2.1: such a block is padded to a byte.
     bits.free = 0;
@@ -43,6 +43,7 @@ pub(crate) fn zlib(message: &[u8]) -> Vec<u8> {
     out
 }
 
+#[derive(Default)]
 struct Bits {
     bytes: Vec<u8>,
     /// Unused bits of the last byte.
@@ -86,10 +87,10 @@ impl Bits {
             match *token {
                 Token::Bytes(bytes) => bytes.iter().for_each(|&b| self.symbol(usize::from(b))),
                 Token::Match { len, distance } => {
-                    let (symbol, base, extra) = place(&LENGTHS, len);
+                    let (symbol, base, extra) = LENGTHS.of(len);
                     self.symbol(257 + symbol);
                     self.push(len - base, extra);
-                    let (symbol, base, extra) = place(&DISTANCES, distance);
+                    let (symbol, base, extra) = DISTANCES.of(distance);
                     self.code(symbol, 5);
                     self.push(distance - base, extra);
                 }
@@ -97,11 +98,4 @@ impl Bits {
         }
         self.symbol(256);
     }
-}
-
-/// The last entry of a table that begins at or below a value.
-fn place(table: &[(usize, usize)], value: usize) -> (usize, usize, usize) {
-    let after = table.partition_point(|&(base, _)| base <= value);
-    let (base, extra) = table[after - 1];
-    (after - 1, base, extra)
 }
