@@ -65,20 +65,31 @@ impl Peer {
 
     /// Opens a WebSocket connection without extensions.
     pub(crate) fn open(target: &Target) -> Result<Self, Miss> {
-        let mut peer = Self::connect(&target.echo, target.timeout)?;
-        peer.upgrade(&Request::upgrade(&target.echo))?;
-        Ok(peer)
+        Ok(Self::upgraded(target, &Request::upgrade(&target.echo))?.0)
     }
 
-    /// Sends a request that must be answered by a correct 101.
-    pub(crate) fn upgrade(&mut self, request: &Request) -> Result<Response, Miss> {
-        self.send(&request.bytes());
-        let response = self.response()?;
+    /// Sends a request on a new connection, which must be answered by a correct 101.
+    pub(crate) fn upgraded(target: &Target, request: &Request) -> Result<(Self, Response), Miss> {
+        let (peer, response) = Self::ask(&target.echo, target.timeout, request)?;
         match response.upgrade_fault() {
-            _ if response.status != 101 => failed("status 101", self.describe(&response)),
+            _ if response.status != 101 => {
+                failed("status 101", format!("{} {}", response.version, response.status))
+            }
             Some(fault) => failed("a correct 101", format!("a 101 with {fault}")),
-            None => Ok(response),
+            None => Ok((peer, response)),
         }
+    }
+
+    /// Sends a request on a new connection, and reads the head of the answer.
+    pub(crate) fn ask(
+        url: &Url,
+        timeout: Duration,
+        request: &Request,
+    ) -> Result<(Self, Response), Miss> {
+        let mut peer = Self::connect(url, timeout)?;
+        peer.send(&request.bytes());
+        let response = peer.response()?;
+        Ok((peer, response))
     }
 
     /// Writes bytes. That the server hung up shows at the next read, so it is no error here.
@@ -208,10 +219,10 @@ impl Peer {
         loop {
             let frame = match self.next() {
                 Seen::Frame(frame) if frame.opcode < CLOSE => frame,
-                seen => return failed("a message", seen.to_string()),
+                seen => return failed("a message", seen),
             };
             if (frame.opcode == CONTINUATION) != message.is_some() {
-                return failed("fragments in their order (§5.4)", frame.to_string());
+                return failed("fragments in their order (§5.4)", frame);
             }
             let (opcode, compressed) = (frame.opcode, frame.rsv == RSV1);
             let whole = message.get_or_insert(Message { opcode, payload: Vec::new(), compressed });
@@ -267,7 +278,7 @@ impl Peer {
         let expected = Frame { fin: true, rsv: 0, opcode: PONG, payload };
         match self.next() {
             Seen::Frame(frame) if frame == expected => Ok(()),
-            seen => failed(expected.to_string(), seen.to_string()),
+            seen => failed(expected.to_string(), seen),
         }
     }
 
@@ -282,7 +293,7 @@ impl Peer {
             }
             seen => {
                 let codes: Vec<String> = codes.iter().map(u16::to_string).collect();
-                failed(format!("Close {}", codes.join(" or ")), seen.to_string())
+                failed(format!("Close {}", codes.join(" or ")), seen)
             }
         }
     }
@@ -291,7 +302,7 @@ impl Peer {
     pub(crate) fn expect_any_close(&mut self) -> Result<Option<u16>, Miss> {
         match self.next() {
             Seen::Frame(frame) if frame.opcode == CLOSE => Ok(frame.close_code()),
-            seen => failed("a Close frame", seen.to_string()),
+            seen => failed("a Close frame", seen),
         }
     }
 
@@ -300,7 +311,7 @@ impl Peer {
         match self.next() {
             Seen::Fin if self.waiting().is_empty() => Ok(()),
             Seen::Fin => failed("FIN", format!("{} and FIN", excerpt(self.waiting()))),
-            seen => failed("FIN", seen.to_string()),
+            seen => failed("FIN", seen),
         }
     }
 
@@ -308,11 +319,6 @@ impl Peer {
     pub(crate) fn expect_alive(&mut self) -> Outcome {
         self.send_frames(&[ping("still there?")]);
         self.expect_pong("still there?")
-    }
-
-    /// A response as a report shows it.
-    fn describe(&self, response: &Response) -> String {
-        format!("{} {}", response.version, response.status)
     }
 
     fn describe_end(&self, seen: &Seen) -> String {

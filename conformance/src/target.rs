@@ -67,7 +67,7 @@ impl Url {
     pub(crate) fn connect(&self, timeout: Duration) -> Result<TcpStream, Miss> {
         let addresses = self.resolve().or_else(|why| failed("an address", why))?;
         let opened = TcpStream::connect_timeout(&addresses[0], timeout);
-        let stream = opened.or_else(|e| failed("a TCP connection", e.to_string()))?;
+        let stream = opened.or_else(|e| failed("a TCP connection", e))?;
         // Frames must leave as they are written, or the cases about splits test nothing.
         let _ = stream.set_nodelay(true);
         Ok(stream)

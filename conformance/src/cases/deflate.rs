@@ -79,8 +79,7 @@ impl Agreed {
 fn offer(target: &Target, offer: &str) -> Result<(Peer, Option<Agreed>), Miss> {
     let mut request = Request::upgrade(&target.echo);
     request.add(NAME, offer);
-    let mut peer = Peer::connect(&target.echo, target.timeout)?;
-    let response = peer.upgrade(&request)?;
+    let (mut peer, response) = Peer::upgraded(target, &request)?;
     let agreed = match Agreed::read(&response) {
         Ok(agreed) => agreed,
         Err(fault) => return crate::case::failed("one valid permessage-deflate", fault),

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use crate::case::{Case, Level, Miss, Outcome, Pace, Row, failed, table};
+use crate::case::{Case, Miss, Outcome, Pace, Row, case, failed, on_open, table};
 use crate::http::Request;
 use crate::peer::{Peer, Seen};
 use crate::target::Target;
@@ -15,8 +15,7 @@ const LIMITS: &str = "RFC 6455 §10.4";
 const PINGS: &str = "RFC 6455 §5.5.3";
 /// How many times as long as an ordinary answer a flood may take, on a slow machine.
 const FLOOD: u32 = 6;
-const COUNTED: Level =
-    Level::Policy("handled, or refused with 1008 or 1009: never endless work, never silence");
+const COUNTED: &str = "handled, or refused with 1008 or 1009: never endless work, never silence";
 
 /// All flood cases.
 pub(super) fn cases() -> impl Iterator<Item = Case> {
@@ -24,84 +23,61 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
 }
 
 const ROWS: &[Row] = &[
-    ("flood/empty-fragments", LIMITS, "100 000 empty fragments", COUNTED, |target| {
+    case("flood/empty-fragments", LIMITS, "100 000 empty fragments", |target| {
         let mut frames = vec![continuation("").unfinished(); 100_000];
         frames[0] = frame(BINARY, "").unfinished();
         frames.push(continuation(""));
         handled(target, bytes_of(&frames), b"")
-    }),
-    ("flood/one-byte-fragments", LIMITS, "A million fragments of one byte", COUNTED, |target| {
+    })
+    .policy(COUNTED),
+    case("flood/one-byte-fragments", LIMITS, "A million fragments of one byte", |target| {
         let payload = vec![b'x'; 1_000_000];
         handled(target, bytes_of(&fragments(BINARY, &payload, 1)), &payload)
-    }),
-    (
+    })
+    .policy(COUNTED),
+    case(
         "flood/endless-empty-fragments",
         LIMITS,
         "Empty fragments that never end are cut off",
-        Level::Policy("a message without bytes and without end is work for nothing"),
         endless_empty,
-    ),
-    (
+    )
+    .policy("a message without bytes and without end is work for nothing"),
+    on_open(
         "flood/pings-in-one-packet",
         PINGS,
         "1000 Pings at once: Pongs in order, the last one among them",
-        Level::Must,
         pings_at_once,
     ),
-    ("flood/pings-unread", LIMITS, "Pings from a client that never reads", Level::Must, |target| {
+    case("flood/pings-unread", LIMITS, "Pings from a client that never reads", |target| {
         unread(target, &ping([b'p'; 125]).bytes())
     }),
-    (
-        "flood/echoes-unread",
-        LIMITS,
-        "Messages from a client that never reads",
-        Level::Must,
-        |target| unread(target, &binary([b'm'; 60_000]).bytes()),
-    ),
-    (
+    case("flood/echoes-unread", LIMITS, "Messages from a client that never reads", |target| {
+        unread(target, &binary([b'm'; 60_000]).bytes())
+    }),
+    case(
         "flood/small-messages",
         "RFC 6455 §5.2",
         "50 000 messages of one byte all come back",
-        Level::Must,
         small_messages,
     ),
-    (
-        "flood/claimed-lengths",
-        LIMITS,
-        "100 connections that each claim 2^40 bytes",
-        Level::Must,
-        |target| {
-            crowd(target, 100, |peer| peer.send(&binary("x").form(Form::Claim(1 << 40)).bytes()))
-        },
-    ),
-    (
+    case("flood/claimed-lengths", LIMITS, "100 connections that each claim 2^40 bytes", |target| {
+        crowd(target, 100, |peer| peer.send(&binary("x").form(Form::Claim(1 << 40)).bytes()))
+    }),
+    case(
         "flood/idle-crowd",
         LIMITS,
         "200 idle connections at a time, all of which work",
-        Level::Must,
         idle_crowd,
     ),
-    (
+    case(
         "flood/churn",
         "RFC 6455 §7.2.1",
         "200 connections that vanish, one after the other",
-        Level::Must,
         churn,
     ),
-    (
-        "flood/half-heads",
-        LIMITS,
-        "100 half requests do not keep others out",
-        Level::Must,
-        half_heads,
-    ),
-    (
-        "flood/not-http",
-        "RFC 9112 §3",
-        "A megabyte that is not HTTP is refused",
-        Level::Policy("the first byte shows it: reading on only costs"),
-        not_http,
-    ),
+    case("flood/half-heads", LIMITS, "100 half requests do not keep others out", half_heads),
+    case("flood/not-http", "RFC 9112 §3", "A megabyte that is not HTTP is refused", not_http)
+        .policy("the first byte shows it: reading on only costs"),
 ];
 
 /// A second client must be served.
@@ -138,13 +114,12 @@ fn endless_empty(target: &Target) -> Outcome {
     match peer.next() {
         Seen::Frame(frame)
             if frame.opcode == CLOSE && matches!(frame.close_code(), Some(1008 | 1009)) => {}
-        seen => return failed("Close 1008 or 1009 within 30 MB", seen.to_string()),
+        seen => return failed("Close 1008 or 1009 within 30 MB", seen),
     }
     others_served(target)
 }
 
-fn pings_at_once(target: &Target) -> Outcome {
-    let mut peer = Peer::open(target)?;
+fn pings_at_once(peer: &mut Peer) -> Outcome {
     let mut frames: Vec<_> = (0..1000u32).map(|i| ping(i.to_be_bytes())).collect();
     frames.push(text("end"));
     peer.send_aside(bytes_of(&frames));
@@ -154,13 +129,13 @@ fn pings_at_once(target: &Target) -> Outcome {
             Seen::Frame(frame) if frame.opcode == PONG => {
                 let number = frame.payload.first_chunk().map(|&bytes| u32::from_be_bytes(bytes));
                 if number.is_none_or(|number| number > 999) || number <= last {
-                    return failed("Pongs in the order of the Pings", frame.to_string());
+                    return failed("Pongs in the order of the Pings", frame);
                 }
                 last = number;
             }
             // The echo may overtake Pongs, which nothing forbids.
             Seen::Frame(frame) if frame.opcode == TEXT && frame.payload == b"end" => {}
-            seen => return failed("the Pong of the last Ping", seen.to_string()),
+            seen => return failed("the Pong of the last Ping", seen),
         }
     }
     Ok(())
@@ -236,9 +211,9 @@ fn not_http(target: &Target) -> Outcome {
     peer.send_aside(vec![0x16; 1 << 20]);
     match peer.take_when(|bytes| (bytes.len() >= 12).then_some(12)) {
         Ok(start) if start.starts_with(b"HTTP/1.1 4") => {}
-        Ok(start) => return failed("a refusal or the end", start.escape_ascii().to_string()),
+        Ok(start) => return failed("a refusal or the end", start.escape_ascii()),
         Err(Seen::Fin | Seen::Reset) => {}
-        Err(seen) => return failed("a refusal or the end", seen.to_string()),
+        Err(seen) => return failed("a refusal or the end", seen),
     }
     others_served(target)
 }

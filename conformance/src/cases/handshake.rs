@@ -111,14 +111,16 @@ impl Variant {
     /// The case itself and, if one answer is the right one, a second case that asks for it.
     fn cases(&'static self) -> impl Iterator<Item = Case> {
         let Self { name, section, title, level, edit, answer, exact } = *self;
-        let taken = Case::new(format!("handshake/{name}"), section, title, level, move |target| {
+        let taken = Case::new(format!("handshake/{name}"), section, title, move |target| {
             check_taken(target, edit, answer)
-        });
+        })
+        .at(level);
         let exact = exact.map(|(exact, level)| {
             let title = format!("{title}: the answer is {exact}");
-            Case::new(format!("answer/{name}"), section, title, level, move |target| {
+            Case::new(format!("answer/{name}"), section, title, move |target| {
                 check_exact(target, edit, exact)
             })
+            .at(level)
         });
         [Some(taken), exact].into_iter().flatten()
     }

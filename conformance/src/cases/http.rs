@@ -1,6 +1,6 @@
 //! Plain HTTP on the same port: framing that no proxy may read otherwise (RFC 9112).
 
-use crate::case::{Case, Level, Miss, Outcome, Row, failed, skipped, table};
+use crate::case::{Case, Miss, Outcome, Row, case, failed, skipped, table};
 use crate::http::{Request, Response};
 use crate::peer::{Peer, Seen};
 use crate::target::Target;
@@ -15,7 +15,7 @@ const HIDDEN: &[u8] = b"GET /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n";
 pub(super) fn cases() -> impl Iterator<Item = Case> {
     let lengths = BAD_LENGTHS.map(|(name, title, lines)| {
         let id = format!("http/length-{name}");
-        Case::new(id, LENGTH, title, Level::Must, move |target| {
+        Case::new(id, LENGTH, title, move |target| {
             // 413 is as good for a number that is merely beyond all bounds.
             refused_once(target, &[400, 413], |request| {
                 lines.iter().for_each(|line| request.line(line));
@@ -37,51 +37,32 @@ const BAD_LENGTHS: [(&str, &str, &[&str]); 8] = [
 ];
 
 const ROWS: &[Row] = &[
-    (
+    case(
         "http/length-and-chunked",
         CODING,
         "Content-Length beside Transfer-Encoding: at most one answer, then the end",
-        Level::Must,
         |target| one_answer(target, both_framings),
     ),
-    (
-        "http/length-and-chunked-400",
-        CODING,
-        "… and the answer is 400",
-        Level::Policy("the RFC lets a server read the chunks; nobody honest sends both"),
-        |target| refused_once(target, &[400], both_framings),
-    ),
-    (
-        "http/coding-unknown",
-        CODING,
-        "An unknown transfer coding is refused",
-        Level::Must,
-        |target| refused_once(target, &[501, 400], |r| r.add("Transfer-Encoding", "x-nobody")),
-    ),
-    (
-        "http/chunked-not-last",
-        LENGTH,
-        "chunked that is not the last coding",
-        Level::Must,
-        |target| {
-            refused_once(target, &[400, 501], |r| r.add("Transfer-Encoding", "chunked, identity"))
-        },
-    ),
-    ("http/chunked-twice", CODING, "chunked applied twice", Level::Must, |target| {
+    case("http/length-and-chunked-400", CODING, "… and the answer is 400", |target| {
+        refused_once(target, &[400], both_framings)
+    })
+    .policy("the RFC lets a server read the chunks; nobody honest sends both"),
+    case("http/coding-unknown", CODING, "An unknown transfer coding is refused", |target| {
+        refused_once(target, &[501, 400], |r| r.add("Transfer-Encoding", "x-nobody"))
+    }),
+    case("http/chunked-not-last", LENGTH, "chunked that is not the last coding", |target| {
+        refused_once(target, &[400, 501], |r| r.add("Transfer-Encoding", "chunked, identity"))
+    }),
+    case("http/chunked-twice", CODING, "chunked applied twice", |target| {
         refused_once(target, &[400, 501], |r| r.add("Transfer-Encoding", "chunked, chunked"))
     }),
-    (
-        "http/chunked-look-alike",
-        CODING,
-        "A coding that only looks like chunked",
-        Level::Must,
-        |target| refused_once(target, &[400, 501], |r| r.add("Transfer-Encoding", "xchunked")),
-    ),
-    (
+    case("http/chunked-look-alike", CODING, "A coding that only looks like chunked", |target| {
+        refused_once(target, &[400, 501], |r| r.add("Transfer-Encoding", "xchunked"))
+    }),
+    case(
         "http/chunked-in-1.0",
         CODING,
         "Transfer-Encoding in HTTP/1.0: at most one answer, then the end",
-        Level::Must,
         |target| {
             one_answer(target, |request| {
                 request.version = "HTTP/1.0".into();
@@ -91,46 +72,40 @@ const ROWS: &[Row] = &[
             })
         },
     ),
-    (
+    case(
         "http/chunk-size-malformed",
         "RFC 9112 §7.1",
         "A chunk size that is no number ends the connection",
-        Level::Must,
         |target| one_answer(target, |request| chunked(request, b"zz\r\n")),
     ),
-    (
+    case(
         "http/chunk-size-signed",
         "RFC 9112 §7.1",
         "A chunk size with a sign ends the connection",
-        Level::Must,
         |target| one_answer(target, |request| chunked(request, b"+0\r\n\r\n")),
     ),
-    (
+    case(
         "http/chunk-unterminated",
         "RFC 9112 §7.1",
         "A chunk without its line end ends the connection",
-        Level::Must,
         |target| one_answer(target, |request| chunked(request, b"1\r\nab0\r\n\r\n")),
     ),
-    (
+    case(
         "http/keep-alive",
         PERSISTENCE,
         "A second request on the connection is answered",
-        Level::Must,
         keep_alive,
     ),
-    (
+    case(
         "http/pipelined",
         "RFC 9112 §9.3.2",
         "Two requests in one packet are answered in order",
-        Level::Must,
         pipelined,
     ),
-    (
+    case(
         "http/close",
         "RFC 9112 §9.6",
         "Connection: close ends the connection after the answer",
-        Level::Must,
         |target| {
             one_answer(target, |request| {
                 request.add("Connection", "close");
@@ -138,19 +113,17 @@ const ROWS: &[Row] = &[
             })
         },
     ),
-    (
+    case(
         "http/1.0-closes",
         PERSISTENCE,
         "HTTP/1.0 ends the connection after the answer",
-        Level::Must,
         |target| one_answer(target, |request| request.version = "HTTP/1.0".into()),
     ),
-    ("http/head", "RFC 9110 §9.3.2", "HEAD is answered without a body", Level::Must, head),
-    (
+    case("http/head", "RFC 9110 §9.3.2", "HEAD is answered without a body", head),
+    case(
         "http/no-upgrade",
         "RFC 9110 §15.5.22",
         "The echo endpoint asks for an upgrade with 426",
-        Level::Policy("426 names what is missing"),
         |target| {
             let (_, response) = ask(target, |_| {})?;
             match (response.status, response.list("upgrade").contains(&"websocket".to_owned())) {
@@ -164,18 +137,16 @@ const ROWS: &[Row] = &[
                 }
             }
         },
-    ),
-    (
-        "http/unknown-path",
-        "RFC 9110 §15.5.5",
-        "An unknown path is not found",
-        Level::Policy("an upgrade anywhere hides mistakes of configuration"),
-        |target| refused_as(target, &[404], |r| r.target = b"/no/such/path/here".to_vec()),
-    ),
-    ("http/unknown-method", "RFC 9110 §9.1", "An unknown method", Level::Must, |target| {
+    )
+    .policy("426 names what is missing"),
+    case("http/unknown-path", "RFC 9110 §15.5.5", "An unknown path is not found", |target| {
+        refused_as(target, &[404], |r| r.target = b"/no/such/path/here".to_vec())
+    })
+    .policy("an upgrade anywhere hides mistakes of configuration"),
+    case("http/unknown-method", "RFC 9110 §9.1", "An unknown method", |target| {
         refused_as(target, &[501, 405, 400, 404], |r| r.method = "FETCH".into())
     }),
-    ("http/connect", "RFC 9110 §9.3.6", "CONNECT is refused", Level::Must, |target| {
+    case("http/connect", "RFC 9110 §9.3.6", "CONNECT is refused", |target| {
         needs_http(target)?;
         let mut peer = Peer::connect(&target.echo, target.timeout)?;
         peer.send(b"CONNECT localhost:22 HTTP/1.1\r\nHost: localhost:22\r\n\r\n");
@@ -183,28 +154,24 @@ const ROWS: &[Row] = &[
             Ok(start) if !start.starts_with(b"HTTP/1.1 2") => Ok(()),
             Err(Seen::Fin | Seen::Reset) => Ok(()),
             Ok(start) => failed("a refusal or the end", crate::wire::excerpt(&start)),
-            Err(seen) => failed("a refusal or the end", seen.to_string()),
+            Err(seen) => failed("a refusal or the end", seen),
         }
     }),
-    (
-        "http/trace",
-        "RFC 9110 §9.3.8",
-        "TRACE does not repeat the request",
-        Level::Policy("TRACE hands cookies to scripts"),
-        |target| refused_as(target, &[405, 501, 400, 404], |r| r.method = "TRACE".into()),
-    ),
-    ("http/date", "RFC 9110 §6.6.1", "An answer says when it was made", Level::Must, |target| {
+    case("http/trace", "RFC 9110 §9.3.8", "TRACE does not repeat the request", |target| {
+        refused_as(target, &[405, 501, 400, 404], |r| r.method = "TRACE".into())
+    })
+    .policy("TRACE hands cookies to scripts"),
+    case("http/date", "RFC 9110 §6.6.1", "An answer says when it was made", |target| {
         let (_, response) = ask(target, |_| {})?;
         match response.all("date")[..] {
             [date] if date.ends_with(" GMT") && date.len() == 29 => Ok(()),
             ref dates => failed("one Date", format!("{dates:?}")),
         }
     }),
-    (
+    case(
         "http/h2-preface",
         "RFC 9113 §3.4",
         "The preface of HTTP/2 is refused or ends the connection",
-        Level::Policy("a server that does not speak it must not wait for more"),
         |target| {
             needs_http(target)?;
             let mut peer = Peer::connect(&target.echo, target.timeout)?;
@@ -214,11 +181,12 @@ const ROWS: &[Row] = &[
                 // SETTINGS, the first frame of a server that speaks HTTP/2.
                 Ok(start) if start[3..5] == [4, 0] => Ok(()),
                 Err(Seen::Fin | Seen::Reset) => Ok(()),
-                Ok(start) => failed("a refusal", start.escape_ascii().to_string()),
-                Err(seen) => failed("a refusal or the end", seen.to_string()),
+                Ok(start) => failed("a refusal", start.escape_ascii()),
+                Err(seen) => failed("a refusal or the end", seen),
             }
         },
-    ),
+    )
+    .policy("a server that does not speak it must not wait for more"),
 ];
 
 fn both_framings(request: &mut Request) {
@@ -237,17 +205,14 @@ fn ask(target: &Target, edit: impl Fn(&mut Request)) -> Result<(Peer, Response),
     needs_http(target)?;
     let mut request = Request::get(&target.echo);
     edit(&mut request);
-    let mut peer = Peer::connect(&target.echo, target.timeout)?;
-    peer.send(&request.bytes());
-    let response = peer.response()?;
-    Ok((peer, response))
+    Peer::ask(&target.echo, target.timeout, &request)
 }
 
 fn refused_as(target: &Target, statuses: &[u16], edit: impl Fn(&mut Request)) -> Outcome {
     let (_, response) = ask(target, edit)?;
     match statuses.contains(&response.status) {
         true => Ok(()),
-        false => failed(format!("a status of {statuses:?}"), response.status.to_string()),
+        false => failed(format!("a status of {statuses:?}"), response.status),
     }
 }
 
@@ -264,7 +229,7 @@ fn one_answer(target: &Target, edit: impl Fn(&mut Request)) -> Outcome {
     match peer.take_when(|_| None) {
         Err(Seen::Fin | Seen::Reset) => {}
         Err(seen) if peer.waiting().is_empty() => {
-            return failed("the end of the connection", seen.to_string());
+            return failed("the end of the connection", seen);
         }
         Err(_) | Ok(_) => {}
     }
@@ -291,7 +256,7 @@ fn skip_body(peer: &mut Peer, response: &Response) -> Outcome {
             other => other,
         }
     };
-    taken.map(drop).or_else(|seen| failed("the body of the answer", seen.to_string()))
+    taken.map(drop).or_else(|seen| failed("the body of the answer", seen))
 }
 
 fn keep_alive(target: &Target) -> Outcome {
@@ -306,7 +271,7 @@ fn keep_alive(target: &Target) -> Outcome {
     let second = peer.response()?;
     match second.status == first.status {
         true => Ok(()),
-        false => failed(first.status.to_string(), second.status.to_string()),
+        false => failed(first.status.to_string(), second.status),
     }
 }
 
@@ -329,7 +294,7 @@ fn head(target: &Target) -> Outcome {
     })?;
     match peer.take_when(|bytes| (!bytes.is_empty()).then_some(bytes.len())) {
         Err(Seen::Fin | Seen::Reset) => Ok(()),
-        Err(seen) => failed("the end of the connection", seen.to_string()),
+        Err(seen) => failed("the end of the connection", seen),
         Ok(body) => failed("no body", crate::wire::excerpt(&body)),
     }
 }

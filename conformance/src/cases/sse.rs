@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::Instant;
 
-use crate::case::{Case, Level, Miss, Outcome, Pace, Row, failed, skipped, table};
+use crate::case::{Case, Miss, Outcome, Pace, Row, case, failed, skipped, table};
 use crate::http::{Request, Response};
 use crate::peer::{Peer, Seen};
 use crate::target::{Target, Url};
@@ -17,29 +17,20 @@ use stream::Stream;
 
 const HTML: &str = "HTML §9.2.3";
 const NOTES: &str = "HTML §9.2.7";
-const PROXIES: Level =
-    Level::Policy("a proxy that stores, alters or holds back a stream breaks it");
-const RESUME: Level = Level::Policy(
-    "the standard names the header; what a server makes of it decides whether events are lost",
-);
+const PROXIES: &str = "a proxy that stores, alters or holds back a stream breaks it";
+const RESUME: &str =
+    "the standard names the header; what a server makes of it decides whether events are lost";
 
 /// All cases about server-sent events.
 pub(super) fn cases() -> impl Iterator<Item = Case> {
-    let idle = Case::new(
-        "sse/idle-subscriber",
-        NOTES,
-        "In 20 seconds no silence is longer than 16",
-        Level::Policy("the standard names 15 seconds, because proxies drop silent connections"),
-        never_silent,
-    );
-    table(ROWS).chain([idle.paced(Pace::Slow)])
+    table(ROWS)
 }
 
 const ROWS: &[Row] = &[
-    ("sse/status", HTML, "A stream begins with status 200", Level::Must, |target| {
+    case("sse/status", HTML, "A stream begins with status 200", |target| {
         about(target, "200", |r| (r.status != 200).then(|| r.status.to_string()))
     }),
-    ("sse/content-type", HTML, "Its type is text/event-stream", Level::Must, |target| {
+    case("sse/content-type", HTML, "Its type is text/event-stream", |target| {
         about(target, "one text/event-stream", |response| {
             let types = response.all("content-type");
             let essence = types.first().and_then(|t| t.split(';').next()).unwrap_or_default();
@@ -47,17 +38,16 @@ const ROWS: &[Row] = &[
                 .then(|| format!("{types:?}"))
         })
     }),
-    ("sse/charset", "HTML §9.2.5", "No charset but UTF-8 is named", Level::Must, |target| {
+    case("sse/charset", "HTML §9.2.5", "No charset but UTF-8 is named", |target| {
         about(target, "no other charset", |response| {
             let types = response.all("content-type").join(",").to_ascii_lowercase();
             (types.contains("charset") && !types.contains("utf-8")).then_some(types)
         })
     }),
-    (
+    case(
         "sse/no-content-length",
         "RFC 9112 §6.2",
         "A stream without end has no length",
-        Level::Must,
         |target| {
             about(target, "no Content-Length", |response| {
                 response
@@ -66,24 +56,22 @@ const ROWS: &[Row] = &[
             })
         },
     ),
-    ("sse/no-store", NOTES, "Caches are told not to store it", PROXIES, |target| {
+    case("sse/no-store", NOTES, "Caches are told not to store it", |target| {
         says(target, "cache-control", &["no-store", "no-cache"])
-    }),
-    (
-        "sse/no-transform",
-        "RFC 9111 §5.2.2.6",
-        "Proxies are told not to alter it",
-        PROXIES,
-        |target| says(target, "cache-control", &["no-transform"]),
-    ),
-    ("sse/not-buffered", NOTES, "Proxies are told not to buffer it", PROXIES, |target| {
+    })
+    .policy(PROXIES),
+    case("sse/no-transform", "RFC 9111 §5.2.2.6", "Proxies are told not to alter it", |target| {
+        says(target, "cache-control", &["no-transform"])
+    })
+    .policy(PROXIES),
+    case("sse/not-buffered", NOTES, "Proxies are told not to buffer it", |target| {
         says(target, "x-accel-buffering", &["no"])
-    }),
-    (
+    })
+    .policy(PROXIES),
+    case(
         "sse/not-compressed-unasked",
         "RFC 9110 §12.5.3",
         "No content coding that nobody accepted",
-        Level::Must,
         |target| {
             about(target, "no Content-Encoding", |response| {
                 response
@@ -92,79 +80,72 @@ const ROWS: &[Row] = &[
             })
         },
     ),
-    (
+    case(
         "sse/first-byte-at-once",
         NOTES,
         "The first byte of the body comes within a second",
-        Level::Policy("a head without a body does not leave every proxy"),
         first_byte,
-    ),
-    (
+    )
+    .policy("a head without a body does not leave every proxy"),
+    case(
         "sse/chunks",
         "RFC 9112 §7.1",
         "Three events in sound chunks, or without chunks",
-        Level::Must,
         |target| events(target, 3, |_| {}).map(drop),
     ),
-    ("sse/utf-8", "HTML §9.2.5", "The stream is UTF-8", Level::Must, |target| {
+    case("sse/utf-8", "HTML §9.2.5", "The stream is UTF-8", |target| {
         let (_, stream) = events(target, 3, |_| {})?;
         match core::str::from_utf8(stream.complete()) {
             Ok(_) => Ok(()),
-            Err(error) => failed("UTF-8", error.to_string()),
+            Err(error) => failed("UTF-8", error),
         }
     }),
-    (
-        "sse/fields",
-        "HTML §9.2.6",
-        "Every line is a known field or a comment",
-        Level::Policy(
-            "an unknown field is ignored by clients, so it was meant to be something else",
-        ),
-        fields,
-    ),
-    ("sse/ids", NOTES, "Every event has an id, and no two the same", RESUME, |target| {
+    case("sse/fields", "HTML §9.2.6", "Every line is a known field or a comment", fields)
+        .policy("an unknown field is ignored by clients, so it was meant to be something else"),
+    case("sse/ids", NOTES, "Every event has an id, and no two the same", |target| {
         let (events, _) = events(target, 3, |_| {})?;
         let ids: BTreeSet<_> = events.iter().filter_map(|event| event.id.clone()).collect();
         match ids.len() == events.len() {
             true => Ok(()),
             false => failed(format!("{} ids", events.len()), format!("{ids:?}")),
         }
-    }),
-    ("sse/resume", HTML, "Last-Event-ID brings the event that came next", RESUME, resume),
-    (
+    })
+    .policy(RESUME),
+    case("sse/resume", HTML, "Last-Event-ID brings the event that came next", resume)
+        .policy(RESUME),
+    case(
         "sse/resume-latest",
         HTML,
         "Last-Event-ID of the newest event does not bring it again",
-        RESUME,
         resume_latest,
-    ),
-    (
-        "sse/resume-garbage",
-        HTML,
-        "A Last-Event-ID that nobody gave is no error",
-        RESUME,
-        |target| streams(target, |request| request.add("Last-Event-ID", "\u{1f4a5} not an id")),
-    ),
-    ("sse/resume-empty", HTML, "An empty Last-Event-ID is no error", RESUME, |target| {
+    )
+    .policy(RESUME),
+    case("sse/resume-garbage", HTML, "A Last-Event-ID that nobody gave is no error", |target| {
+        streams(target, |request| request.add("Last-Event-ID", "\u{1f4a5} not an id"))
+    })
+    .policy(RESUME),
+    case("sse/resume-empty", HTML, "An empty Last-Event-ID is no error", |target| {
         streams(target, |request| request.add("Last-Event-ID", ""))
-    }),
-    ("sse/resume-huge", HTML, "A Last-Event-ID of 6 KiB is answered", RESUME, |target| {
+    })
+    .policy(RESUME),
+    case("sse/resume-huge", HTML, "A Last-Event-ID of 6 KiB is answered", |target| {
         let (_, response) = ask(target, |r| r.add("Last-Event-ID", "9".repeat(6144)))?;
         match response.status {
             200 | 400 | 431 => Ok(()),
-            status => failed("200, 400 or 431", status.to_string()),
+            status => failed("200, 400 or 431", status),
         }
-    }),
-    ("sse/http-1.0", "RFC 9112 §6.1", "HTTP/1.0 gets no chunks", Level::Must, |target| {
+    })
+    .policy(RESUME),
+    case("sse/http-1.0", "RFC 9112 §6.1", "HTTP/1.0 gets no chunks", |target| {
         let (_, response) = ask(target, |request| request.version = "HTTP/1.0".into())?;
         match (response.status, response.has("transfer-encoding")) {
             (200, true) => failed("a body until the end", "Transfer-Encoding"),
             (200 | 426 | 505, _) => Ok(()),
-            (status, _) => failed("200, or a refusal of the version", status.to_string()),
+            (status, _) => failed("200, or a refusal of the version", status),
         }
     }),
-    ("sse/head", "RFC 9110 §9.3.2", "HEAD gets no body", Level::Must, head),
-    ("sse/post", "RFC 9110 §15.5.6", "POST is refused with 405 and Allow", Level::Must, |target| {
+    case("sse/head", "RFC 9110 §9.3.2", "HEAD gets no body", head),
+    case("sse/post", "RFC 9110 §15.5.6", "POST is refused with 405 and Allow", |target| {
         let (_, response) = ask(target, |request| {
             request.method = "POST".into();
             request.add("Content-Length", "0");
@@ -176,35 +157,32 @@ const ROWS: &[Row] = &[
             }
         }
     }),
-    ("sse/no-host", "RFC 9112 §3.2", "A request without Host", Level::Must, |target| {
+    case("sse/no-host", "RFC 9112 §3.2", "A request without Host", |target| {
         let (_, response) = ask(target, |request| request.remove("Host"))?;
         match response.status {
             400 => Ok(()),
-            status => failed("400", status.to_string()),
+            status => failed("400", status),
         }
     }),
-    ("sse/unknown-path", "RFC 9110 §15.5.5", "Another path is not found", Level::Must, |target| {
+    case("sse/unknown-path", "RFC 9110 §15.5.5", "Another path is not found", |target| {
         let (_, response) = ask(target, |request| request.target = b"/no/such/path/here".to_vec())?;
         match response.status {
             404 => Ok(()),
-            status => failed("404", status.to_string()),
+            status => failed("404", status),
         }
     }),
-    ("sse/crowd", NOTES, "50 subscribers at a time all get an event", Level::Must, crowd),
-    (
+    case("sse/crowd", NOTES, "50 subscribers at a time all get an event", crowd),
+    case(
         "sse/client-half-closed",
         "RFC 9293 §3.6",
         "A client that sent FIN is let go",
-        Level::Policy(
-            "curl and browsers close both ways; a half-open reader is gone for all we know",
-        ),
         half_closed,
-    ),
-    (
+    )
+    .policy("curl and browsers close both ways; a half-open reader is gone for all we know"),
+    case(
         "sse/after-churn",
         NOTES,
         "100 subscribers that vanish leave the stream working",
-        Level::Must,
         |target| {
             for _ in 0..100 {
                 ask(target, |_| {})?;
@@ -212,6 +190,9 @@ const ROWS: &[Row] = &[
             events(target, 1, |_| {}).map(drop)
         },
     ),
+    case("sse/idle-subscriber", NOTES, "In 20 seconds no silence is longer than 16", never_silent)
+        .policy("the standard names 15 seconds, because proxies drop silent connections")
+        .paced(Pace::Slow),
 ];
 
 fn url(target: &Target) -> Result<&Url, Miss> {
@@ -224,10 +205,7 @@ fn ask(target: &Target, edit: impl Fn(&mut Request)) -> Result<(Peer, Response),
     request.add("Accept", "text/event-stream");
     request.add("Cache-Control", "no-cache");
     edit(&mut request);
-    let mut peer = Peer::connect(url, target.timeout)?;
-    peer.send(&request.bytes());
-    let response = peer.response()?;
-    Ok((peer, response))
+    Peer::ask(url, target.timeout, &request)
 }
 
 fn about(target: &Target, expected: &str, fault: impl Fn(&Response) -> Option<String>) -> Outcome {
@@ -247,7 +225,7 @@ fn subscribe(target: &Target, edit: impl Fn(&mut Request)) -> Result<Stream, Mis
     let (peer, response) = ask(target, edit)?;
     match response.status {
         200 => Ok(Stream::new(peer, &response)),
-        status => failed("status 200", status.to_string()),
+        status => failed("status 200", status),
     }
 }
 
@@ -325,7 +303,7 @@ fn head(target: &Target) -> Outcome {
     peer.timeout = peer.timeout.min(Duration::from_secs(3));
     match peer.take_when(|bytes| (!bytes.is_empty()).then_some(bytes.len())) {
         Err(Seen::Fin | Seen::Reset) => Ok(()),
-        Err(seen) => failed("the end of the connection", seen.to_string()),
+        Err(seen) => failed("the end of the connection", seen),
         Ok(body) => {
             failed(format!("no body behind {}", response.status), crate::wire::excerpt(&body))
         }
@@ -348,7 +326,7 @@ fn half_closed(target: &Target) -> Outcome {
         match stream.peer.take_when(|bytes| (!bytes.is_empty()).then_some(bytes.len())) {
             Ok(_) => {}
             Err(Seen::Fin | Seen::Reset) => return Ok(()),
-            Err(seen) => return failed("the end of the stream", seen.to_string()),
+            Err(seen) => return failed("the end of the stream", seen),
         }
     }
     failed("the end of the stream", format!("it goes on for {:?}", target.timeout))

@@ -1,16 +1,14 @@
 //! Text is UTF-8, checked as it arrives (RFC 6455 §5.6, §8.1; RFC 3629 §3).
 
-use crate::case::{Case, Level, Miss, Outcome, Row, table};
+use crate::case::{Case, Outcome, Row, closes, on_open, table};
 use crate::peer::Peer;
-use crate::target::Target;
-use crate::wire::{Form, binary, continuation, fragments, frame, ping, text};
+use crate::wire::{Form, binary, bytes_of, continuation, fragments, ping, text};
 
 const TEXT: &str = "RFC 6455 §8.1";
 const UTF8: &str = "RFC 3629 §3";
-const INVALID_PAYLOAD: u16 = 1007;
-const EARLY: Level = Level::Policy(
-    "no later byte can mend it: failing at the first impossible byte holds nothing for an attacker",
-);
+const INVALID_PAYLOAD: &[u16] = &[1007];
+const EARLY: &str =
+    "no later byte can mend it: failing at the first impossible byte holds nothing for an attacker";
 
 /// Sequences that are not UTF-8, up to and with the first byte that makes them so.
 const INVALID: [(&str, &[u8]); 17] = [
@@ -62,160 +60,112 @@ const VALID: [(&str, &str); 12] = [
 pub(super) fn cases() -> impl Iterator<Item = Case> {
     let valid = VALID.map(|(name, sample)| {
         let title = format!("{} comes back, whole and cut at every byte", sample.escape_unicode());
-        Case::new(format!("utf8/valid-{name}"), UTF8, title, Level::Must, move |target| {
-            valid(target, sample)
-        })
+        Case::on_open(format!("utf8/valid-{name}"), UTF8, title, move |peer| valid(peer, sample))
     });
     let invalid = INVALID.map(|(name, bytes)| {
         let title = format!("{} in a text", bytes.escape_ascii());
-        Case::new(format!("utf8/invalid-{name}"), TEXT, title, Level::Must, move |target| {
-            sent(target, |peer| peer.send_frames(&[text([b"good ", bytes, b" end"].concat())]))
+        Case::closes(format!("utf8/invalid-{name}"), TEXT, title, INVALID_PAYLOAD, move || {
+            text([b"good ", bytes, b" end"].concat()).bytes()
         })
     });
     let early = INVALID.map(|(name, bytes)| {
         let title = format!("{} fails within its frame", bytes.escape_ascii());
-        Case::new(format!("utf8/early-{name}"), TEXT, title, EARLY, move |target| {
-            sent(target, |peer| peer.send(&begun([b"good ", bytes].concat())))
+        Case::closes(format!("utf8/early-{name}"), TEXT, title, INVALID_PAYLOAD, move || {
+            text([b"good ", bytes].concat()).form(Form::Claim(100_000)).bytes()
         })
+        .policy(EARLY)
     });
     let truncated = TRUNCATED.map(|(name, bytes)| {
         let title = format!("{} at the end of a text", bytes.escape_ascii());
-        Case::new(format!("utf8/truncated-{name}"), TEXT, title, Level::Must, move |target| {
-            sent(target, |peer| peer.send_frames(&[text([b"good ", bytes].concat())]))
+        Case::closes(format!("utf8/truncated-{name}"), TEXT, title, INVALID_PAYLOAD, move || {
+            text([b"good ", bytes].concat()).bytes()
         })
     });
     let invalid = invalid.into_iter().chain(early).chain(truncated);
     valid.into_iter().chain(invalid).chain(table(ROWS))
 }
 
+/// [`closes`] with 1007.
+const fn invalid(
+    id: &'static str,
+    section: &'static str,
+    title: &'static str,
+    bytes: fn() -> Vec<u8>,
+) -> Row {
+    closes(id, section, title, INVALID_PAYLOAD, bytes)
+}
+
 const ROWS: &[Row] = &[
-    (
+    invalid(
         "utf8/fragment-invalid-early",
         TEXT,
         "A bad fragment fails before the message ends",
-        EARLY,
-        |target| sent(target, |peer| peer.send_frames(&[text(b"bad \xff").unfinished()])),
-    ),
-    (
-        "utf8/fragment-invalid-second",
-        TEXT,
-        "A bad byte in a later fragment",
-        Level::Must,
-        |target| {
-            sent(target, |peer| {
-                peer.send_frames(&[text("good").unfinished(), continuation(b"\xc0\x80")]);
-            })
-        },
-    ),
-    (
+        || bytes_of(&[text(b"bad \xff").unfinished()]),
+    )
+    .policy(EARLY),
+    invalid("utf8/fragment-invalid-second", TEXT, "A bad byte in a later fragment", || {
+        bytes_of(&[text("good").unfinished(), continuation(b"\xc0\x80")])
+    }),
+    invalid(
         "utf8/fragment-cut-then-wrong",
         TEXT,
         "A sequence goes wrong in the next fragment",
-        Level::Must,
-        |target| {
-            sent(target, |peer| {
-                peer.send_frames(&[text(b"\xe2\x82").unfinished(), continuation("a")]);
-            })
-        },
+        || bytes_of(&[text(b"\xe2\x82").unfinished(), continuation("a")]),
     ),
-    (
+    invalid(
         "utf8/fragment-cut-then-wrong-early",
         TEXT,
         "… and fails before the message ends",
-        EARLY,
-        |target| {
-            sent(target, |peer| {
-                peer.send_frames(&[text(b"\xe2\x82").unfinished(), continuation("a").unfinished()]);
-            })
-        },
-    ),
-    (
+        || bytes_of(&[text(b"\xe2\x82").unfinished(), continuation("a").unfinished()]),
+    )
+    .policy(EARLY),
+    invalid(
         "utf8/fragment-truncated",
         TEXT,
         "A sequence that the last fragment does not end",
-        Level::Must,
-        |target| {
-            sent(target, |peer| {
-                peer.send_frames(&[text(b"\xe2").unfinished(), continuation(b"\x82")]);
-            })
-        },
+        || bytes_of(&[text(b"\xe2").unfinished(), continuation(b"\x82")]),
     ),
-    (
-        "utf8/fragment-truncated-empty-end",
-        TEXT,
-        "… nor an empty last fragment",
-        Level::Must,
-        |target| {
-            sent(target, |peer| {
-                peer.send_frames(&[text(b"\xe2\x82").unfinished(), continuation("")]);
-            })
-        },
-    ),
-    (
+    invalid("utf8/fragment-truncated-empty-end", TEXT, "… nor an empty last fragment", || {
+        bytes_of(&[text(b"\xe2\x82").unfinished(), continuation("")])
+    }),
+    on_open(
         "utf8/ping-within-sequence",
         "RFC 6455 §5.4",
         "A Ping within a cut sequence changes nothing",
-        Level::Must,
-        |target| {
-            let mut peer = Peer::open(target)?;
+        |peer| {
             let frames = [text(b"\xe2").unfinished(), ping(b"\xff"), continuation(b"\x82\xac")];
             peer.send_frames(&frames);
             peer.expect_pong(b"\xff")?;
             peer.expect_text("€")
         },
     ),
-    (
+    invalid(
         "utf8/next-message-starts-anew",
         TEXT,
         "A cut sequence does not continue in the next message",
-        Level::Must,
-        |target| sent(target, |peer| peer.send_frames(&[text(b"\xe2\x82"), text(b"\xac")])),
+        || bytes_of(&[text(b"\xe2\x82"), text(b"\xac")]),
     ),
-    (
-        "utf8/binary-is-free",
-        "RFC 6455 §5.6",
-        "A binary message may hold anything",
-        Level::Must,
-        |target| {
-            let mut peer = Peer::open(target)?;
-            let all: Vec<u8> = (0..=255).collect();
-            peer.send_frames(&[binary(&all)]);
-            peer.expect_binary(all)
-        },
-    ),
-    ("utf8/large-bad-end", TEXT, "A bad byte behind 64 KiB of good text", Level::Must, |target| {
-        sent(target, |peer| {
-            peer.send_frames(&[text(["é".repeat(32_768).as_bytes(), b"\xff"].concat())]);
-        })
+    on_open("utf8/binary-is-free", "RFC 6455 §5.6", "A binary message may hold anything", |peer| {
+        let all: Vec<u8> = (0..=255).collect();
+        peer.send_frames(&[binary(&all)]);
+        peer.expect_binary(all)
     }),
-    (
+    invalid("utf8/large-bad-end", TEXT, "A bad byte behind 64 KiB of good text", || {
+        bytes_of(&[text(["é".repeat(32_768).as_bytes(), b"\xff"].concat())])
+    }),
+    on_open(
         "utf8/large-cut-everywhere",
         TEXT,
         "3 KiB of mixed text in fragments of one byte",
-        Level::Must,
-        |target| {
+        |peer| {
             let sample = "aé€😀".repeat(300);
-            let mut peer = Peer::open(target)?;
             peer.send_frames(&fragments(crate::wire::TEXT, sample.as_bytes(), 1));
             peer.expect_text(sample)
         },
     ),
 ];
 
-/// What `send` writes must bring Close 1007.
-fn sent(target: &Target, send: impl Fn(&mut Peer)) -> Outcome {
-    let mut peer = Peer::open(target)?;
-    send(&mut peer);
-    peer.expect_close(&[INVALID_PAYLOAD])
-}
-
-/// A text frame that claims 100 000 bytes, of which only these are sent.
-fn begun(bytes: Vec<u8>) -> Vec<u8> {
-    frame(crate::wire::TEXT, bytes).form(Form::Claim(100_000)).bytes()
-}
-
-fn valid(target: &Target, sample: &'static str) -> Result<(), Miss> {
-    let mut peer = Peer::open(target)?;
+fn valid(peer: &mut Peer, sample: &str) -> Outcome {
     peer.send_frames(&[text(sample)]);
     peer.expect_text(sample)?;
     for cut in 1..sample.len() {

@@ -1,7 +1,7 @@
 //! Which offers are accepted, and with which answer (RFC 7692 §5, §7).
 
 use super::{Agreed, NAME, needs_deflate, offer};
-use crate::case::{Case, Level, Miss, Outcome, Row, failed, table};
+use crate::case::{Case, Miss, Outcome, Row, case, failed, table};
 use crate::http::Request;
 use crate::peer::Peer;
 use crate::target::Target;
@@ -15,7 +15,7 @@ const PLAIN: &str = "permessage-deflate";
 pub(super) fn cases() -> impl Iterator<Item = Case> {
     let declined = DECLINED.iter().map(|&(name, section, offered)| {
         let title = format!("{offered} is declined");
-        Case::new(format!("deflate/declines-{name}"), section, title, Level::Must, move |target| {
+        Case::new(format!("deflate/declines-{name}"), section, title, move |target| {
             declined(target, offered)
         })
     });
@@ -48,121 +48,82 @@ const DECLINED: [(&str, &str, &str); 17] = [
 ];
 
 const ROWS: &[Row] = &[
-    (
-        "deflate/accepts-plain",
-        "RFC 7692 §7.1",
-        "The plain offer is accepted",
-        Level::Must,
-        |target| answer(target, PLAIN).map(drop),
-    ),
-    (
+    case("deflate/accepts-plain", "RFC 7692 §7.1", "The plain offer is accepted", |target| {
+        answer(target, PLAIN).map(drop)
+    }),
+    case(
         "deflate/no-unasked-client-bits",
         WINDOW,
         "client_max_window_bits is not answered unasked",
-        Level::Must,
         |target| {
             let agreed = answer(target, PLAIN)?;
             match agreed.bits("client_max_window_bits") {
-                Some(bits) => failed("no client_max_window_bits", bits.to_string()),
+                Some(bits) => failed("no client_max_window_bits", bits),
                 None => Ok(()),
             }
         },
     ),
-    (
-        "deflate/browser-offer",
-        WINDOW,
-        "The offer that browsers make is accepted",
-        Level::Must,
-        |target| answer(target, "permessage-deflate; client_max_window_bits").map(drop),
-    ),
-    (
-        "deflate/server-forgets",
-        CONTEXT,
-        "server_no_context_takeover is confirmed",
-        Level::Must,
-        |target| match answer(target, "permessage-deflate; server_no_context_takeover")?
-            .server_forgets
-        {
+    case("deflate/browser-offer", WINDOW, "The offer that browsers make is accepted", |target| {
+        answer(target, "permessage-deflate; client_max_window_bits").map(drop)
+    }),
+    case("deflate/server-forgets", CONTEXT, "server_no_context_takeover is confirmed", |target| {
+        match answer(target, "permessage-deflate; server_no_context_takeover")?.server_forgets {
             true => Ok(()),
             false => failed("server_no_context_takeover", "an answer without it"),
-        },
-    ),
-    (
+        }
+    }),
+    case(
         "deflate/quoted-value",
         "RFC 6455 §9.1",
         "A quoted value is the same as a bare one",
-        Level::Must,
-        |target| {
-            bounded(
-                target,
-                "permessage-deflate; client_max_window_bits=\"10\"",
-                "client_max_window_bits",
-            )
-        },
+        |target| bounded(target, "permessage-deflate; client_max_window_bits=\"10\""),
     ),
-    (
+    case(
         "deflate/client-bits-10",
         WINDOW,
         "client_max_window_bits=10 is answered with at most 10",
-        Level::Must,
-        |target| {
-            bounded(
-                target,
-                "permessage-deflate; client_max_window_bits=10",
-                "client_max_window_bits",
-            )
-        },
+        |target| bounded(target, "permessage-deflate; client_max_window_bits=10"),
     ),
-    ("deflate/all-parameters", PARAMETERS, "All four parameters at once", Level::Must, |target| {
+    case("deflate/all-parameters", PARAMETERS, "All four parameters at once", |target| {
         bounded(
             target,
             "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=10",
-            "client_max_window_bits",
         )
     }),
-    (
+    case(
         "deflate/after-unknown-extension",
         SEVERAL,
         "An offer behind an unknown extension",
-        Level::Must,
         |target| answer(target, "x-unknown; a=1, permessage-deflate").map(drop),
     ),
-    (
+    case(
         "deflate/after-unsuitable-offer",
         SEVERAL,
         "A good offer behind one that is declined",
-        Level::Must,
         |target| answer(target, "permessage-deflate; unknown, permessage-deflate").map(drop),
     ),
-    (
+    case(
         "deflate/after-bad-bits",
         SEVERAL,
         "A good offer behind one with bad window bits",
-        Level::Must,
         |target| {
             answer(target, "permessage-deflate; server_max_window_bits=7, permessage-deflate")
                 .map(drop)
         },
     ),
-    (
-        "deflate/first-offer-first",
-        SEVERAL,
-        "The first acceptable offer is taken",
-        Level::Policy("the order is the client's preference"),
-        |target| {
-            let offered = "permessage-deflate; server_no_context_takeover, permessage-deflate";
-            match answer(target, offered)?.server_forgets {
-                true => Ok(()),
-                false => failed("the first offer, with server_no_context_takeover", "the second"),
-            }
-        },
-    ),
-    ("deflate/two-lines", "RFC 6455 §9.1", "Offers on two header lines", Level::Must, two_lines),
-    (
+    case("deflate/first-offer-first", SEVERAL, "The first acceptable offer is taken", |target| {
+        let offered = "permessage-deflate; server_no_context_takeover, permessage-deflate";
+        match answer(target, offered)?.server_forgets {
+            true => Ok(()),
+            false => failed("the first offer, with server_no_context_takeover", "the second"),
+        }
+    })
+    .policy("the order is the client's preference"),
+    case("deflate/two-lines", "RFC 6455 §9.1", "Offers on two header lines", two_lines),
+    case(
         "deflate/empty-elements",
         "RFC 9110 §5.6.1.2",
         "Empty list elements are ignored",
-        Level::Must,
         |target| answer(target, ", permessage-deflate ,,").map(drop),
     ),
 ];
@@ -180,9 +141,7 @@ fn declined(target: &Target, offered: &str) -> Outcome {
     needs_deflate(target)?;
     let mut request = Request::upgrade(&target.echo);
     request.add(NAME, offered);
-    let mut peer = Peer::connect(&target.echo, target.timeout)?;
-    peer.send(&request.bytes());
-    let response = peer.response()?;
+    let (_, response) = Peer::ask(&target.echo, target.timeout, &request)?;
     // Whether the handshake may fail instead is asked once, in handshake/extension-unsuitable.
     match response.status == 101 && response.has(NAME) {
         true => failed("no permessage-deflate", format!("{:?}", response.all(NAME))),
@@ -190,11 +149,11 @@ fn declined(target: &Target, offered: &str) -> Outcome {
     }
 }
 
-/// If the offer is accepted, the named bits must be at most 10.
-fn bounded(target: &Target, offered: &str, name: &str) -> Outcome {
-    let bits = answer(target, offered)?.bits(name);
+/// The server's bound on our window must be at most 10 bits.
+fn bounded(target: &Target, offered: &str) -> Outcome {
+    let bits = answer(target, offered)?.bits("client_max_window_bits");
     match bits.filter(|&bits| bits > 10) {
-        Some(bits) => failed(format!("{name} of at most 10"), bits.to_string()),
+        Some(bits) => failed("client_max_window_bits of at most 10", bits),
         None => Ok(()),
     }
 }
@@ -204,8 +163,7 @@ fn two_lines(target: &Target) -> Outcome {
     let mut request = Request::upgrade(&target.echo);
     request.add(NAME, "x-unknown");
     request.add(NAME, PLAIN);
-    let mut peer = Peer::connect(&target.echo, target.timeout)?;
-    let response = peer.upgrade(&request)?;
+    let (_, response) = Peer::upgraded(target, &request)?;
     match Agreed::read(&response) {
         Ok(Some(_)) => Ok(()),
         Ok(None) => failed("permessage-deflate accepted", "declined"),

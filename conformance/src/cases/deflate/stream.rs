@@ -1,7 +1,7 @@
 //! Compressed messages: framing, blocks, damage and bombs (RFC 7692 §6, §7.2).
 
 use super::accepted;
-use crate::case::{Case, Level, Outcome, Pace, Row, failed, table};
+use crate::case::{Case, Outcome, Pace, Row, case, failed, table};
 use crate::cases::delivery::noise;
 use crate::peer::{Peer, Seen};
 use crate::squeeze::{Token, squeeze, squeeze_with_final_block, zlib};
@@ -15,8 +15,7 @@ const BIT: &str = "RFC 7692 §6";
 const INFLATE: &str = "RFC 7692 §7.2.2";
 const OFFER: &str = "permessage-deflate";
 const HELLO: &[u8] = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
-const DAMAGE: Level =
-    Level::Policy("RFC 7692 names no code; the payload is not what its type says, which is 1007");
+const DAMAGE: &str = "RFC 7692 names no code; the payload is not what its type says, which is 1007";
 const DAMAGED: &[(&str, &str, &[u8])] = &[
     ("reserved-block", "A block of the reserved type", b"\x06\x00"),
     (
@@ -33,51 +32,38 @@ const DAMAGED: &[(&str, &str, &[u8])] = &[
 
 pub(super) fn cases() -> impl Iterator<Item = Case> {
     let damaged = DAMAGED.iter().flat_map(|&(name, title, payload)| {
-        let case = |id: String, level, codes: &'static [u16]| {
-            Case::new(id, INFLATE, title, level, move |target| damaged(target, payload, codes))
+        let case = |id: String, codes: &'static [u16]| {
+            Case::new(id, INFLATE, title, move |target| damaged(target, payload, codes))
         };
         [
-            case(format!("deflate/damage-{name}"), Level::Must, &[1007, 1002, 1003, 1008, 1011]),
-            case(format!("deflate/damage-{name}-1007"), DAMAGE, &[1007]),
+            case(format!("deflate/damage-{name}"), &[1007, 1002, 1003, 1008, 1011]),
+            case(format!("deflate/damage-{name}-1007"), &[1007]).policy(DAMAGE),
         ]
     });
-    let bomb = Case::new(
-        "deflate/bomb",
-        "RFC 6455 §10.4",
-        "256 KiB that inflate to 256 MiB bring 1009",
-        Level::Policy("a limit that counts compressed bytes is none"),
-        bomb,
-    );
-    damaged.chain(table(ROWS)).chain([bomb.paced(Pace::Alone)])
+    damaged.chain(table(ROWS))
 }
 
 const ROWS: &[Row] = &[
-    ("deflate/example-one-block", EXAMPLES, "Hello in one block", Level::Must, |t| hello(t, HELLO)),
-    ("deflate/example-stored", EXAMPLES, "Hello in a stored block", Level::Must, |target| {
+    case("deflate/example-one-block", EXAMPLES, "Hello in one block", |t| hello(t, HELLO)),
+    case("deflate/example-stored", EXAMPLES, "Hello in a stored block", |target| {
         hello(target, b"\x00\x05\x00\xfa\xffHello\x00")
     }),
-    (
-        "deflate/example-final-block",
-        EXAMPLES,
-        "Hello in a block with BFINAL",
-        Level::Must,
-        |target| hello(target, b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00"),
-    ),
-    ("deflate/example-two-blocks", EXAMPLES, "Hello in two blocks", Level::Must, |target| {
+    case("deflate/example-final-block", EXAMPLES, "Hello in a block with BFINAL", |target| {
+        hello(target, b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00")
+    }),
+    case("deflate/example-two-blocks", EXAMPLES, "Hello in two blocks", |target| {
         hello(target, b"\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00")
     }),
-    (
+    case(
         "deflate/final-block-inside",
         EXAMPLES,
         "A block with BFINAL is not the end of the message",
-        Level::Must,
         |target| hello(target, &squeeze_with_final_block(b"Hel", b"lo")),
     ),
-    (
+    case(
         "deflate/final-block-then-message",
         EXAMPLES,
         "A block with BFINAL is not the end of the stream",
-        Level::Must,
         |target| {
             let (mut peer, _) = accepted(target, OFFER)?;
             for payload in [b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00".as_slice(), HELLO] {
@@ -87,64 +73,52 @@ const ROWS: &[Row] = &[
             Ok(())
         },
     ),
-    (
-        "deflate/empty-message",
-        EXAMPLES,
-        "An empty message is one zero byte",
-        Level::Must,
-        |target| {
-            let (mut peer, _) = accepted(target, OFFER)?;
-            peer.send_frames(&[text(b"\x00").rsv(RSV1)]);
-            peer.expect_text("")
-        },
-    ),
-    ("deflate/example-fragments", EXAMPLES, "Hello in two fragments", Level::Must, |target| {
+    case("deflate/empty-message", EXAMPLES, "An empty message is one zero byte", |target| {
+        let (mut peer, _) = accepted(target, OFFER)?;
+        peer.send_frames(&[text(b"\x00").rsv(RSV1)]);
+        peer.expect_text("")
+    }),
+    case("deflate/example-fragments", EXAMPLES, "Hello in two fragments", |target| {
         sent(target, &[text(&HELLO[..3]).rsv(RSV1).unfinished(), continuation(&HELLO[3..])])
     }),
-    (
+    case(
         "deflate/fragments-1-byte",
         BIT,
         "A compressed message in fragments of one byte",
-        Level::Must,
         |target| {
             let mut frames = fragments(TEXT, HELLO, 1);
             frames[0] = frames[0].clone().rsv(RSV1);
             sent(target, &frames)
         },
     ),
-    (
-        "deflate/fragment-empty-first",
-        BIT,
-        "RSV1 on an empty first fragment",
-        Level::Must,
-        |target| sent(target, &[text("").rsv(RSV1).unfinished(), continuation(HELLO)]),
-    ),
-    ("deflate/fragment-empty-last", BIT, "An empty last fragment", Level::Must, |target| {
+    case("deflate/fragment-empty-first", BIT, "RSV1 on an empty first fragment", |target| {
+        sent(target, &[text("").rsv(RSV1).unfinished(), continuation(HELLO)])
+    }),
+    case("deflate/fragment-empty-last", BIT, "An empty last fragment", |target| {
         sent(target, &[text(HELLO).rsv(RSV1).unfinished(), continuation("")])
     }),
-    ("deflate/ping-between", BIT, "A Ping between compressed fragments", Level::Must, |target| {
+    case("deflate/ping-between", BIT, "A Ping between compressed fragments", |target| {
         let (mut peer, _) = accepted(target, OFFER)?;
         let head = text(&HELLO[..3]).rsv(RSV1).unfinished();
         peer.send_frames(&[head, ping("p"), continuation(&HELLO[3..])]);
         peer.expect_pong("p")?;
         peer.expect_text("Hello")
     }),
-    ("deflate/uncompressed", BIT, "An uncompressed message is legal too", Level::Must, |target| {
+    case("deflate/uncompressed", BIT, "An uncompressed message is legal too", |target| {
         sent(target, &[text("Hello")])
     }),
-    ("deflate/mixed", BIT, "Compressed and uncompressed messages in turn", Level::Must, mixed),
-    ("deflate/json", INFLATE, "20 JSON messages, compressed", Level::Must, json),
-    ("deflate/binary", INFLATE, "64 KiB that do not compress", Level::Must, |target| {
+    case("deflate/mixed", BIT, "Compressed and uncompressed messages in turn", mixed),
+    case("deflate/json", INFLATE, "20 JSON messages, compressed", json),
+    case("deflate/binary", INFLATE, "64 KiB that do not compress", |target| {
         round_trip(target, &noise(65_536))
     }),
-    ("deflate/large", INFLATE, "1 MiB that compresses well", Level::Must, |target| {
+    case("deflate/large", INFLATE, "1 MiB that compresses well", |target| {
         round_trip(target, &b"the quick brown fox ".repeat(52_429))
     }),
-    (
+    case(
         "deflate/server-payload-inflates",
         INFLATE,
         "What the server compresses inflates",
-        Level::Must,
         |target| {
             let (mut peer, _) = accepted(target, OFFER)?;
             for size in [1, 100, 1_000, 10_000, 100_000] {
@@ -155,54 +129,51 @@ const ROWS: &[Row] = &[
             Ok(())
         },
     ),
-    ("deflate/rsv1-on-continuation", BIT, "RSV1 on a continuation", Level::Must, |target| {
+    case("deflate/rsv1-on-continuation", BIT, "RSV1 on a continuation", |target| {
         let head = text(&HELLO[..3]).rsv(RSV1).unfinished();
         broken(target, &[head, continuation(&HELLO[3..]).rsv(RSV1)], &[1002])
     }),
-    ("deflate/rsv1-on-ping", BIT, "RSV1 on a Ping", Level::Must, |target| {
+    case("deflate/rsv1-on-ping", BIT, "RSV1 on a Ping", |target| {
         broken(target, &[ping("x").rsv(RSV1)], &[1002])
     }),
-    ("deflate/rsv1-on-close", BIT, "RSV1 on a Close", Level::Must, |target| {
+    case("deflate/rsv1-on-close", BIT, "RSV1 on a Close", |target| {
         broken(target, &[close(1000, "").rsv(RSV1)], &[1002])
     }),
-    ("deflate/rsv2", "RFC 6455 §5.2", "RSV2 is still reserved", Level::Must, |target| {
+    case("deflate/rsv2", "RFC 6455 §5.2", "RSV2 is still reserved", |target| {
         broken(target, &[text(HELLO).rsv(RSV1 | 2)], &[1002])
     }),
-    ("deflate/rsv3", "RFC 6455 §5.2", "RSV3 is still reserved", Level::Must, |target| {
+    case("deflate/rsv3", "RFC 6455 §5.2", "RSV3 is still reserved", |target| {
         broken(target, &[text("Hello").rsv(1)], &[1002])
     }),
-    (
+    case(
         "deflate/not-utf-8",
         "RFC 6455 §8.1",
         "A text that inflates to something else",
-        Level::Must,
         |target| broken(target, &[text(squeeze(&[Token::Bytes(b"bad \xff")])).rsv(RSV1)], &[1007]),
     ),
-    (
+    case(
         "deflate/utf-8-cut",
         "RFC 6455 §8.1",
         "A text that inflates to half a character",
-        Level::Must,
         |target| {
             broken(target, &[text(squeeze(&[Token::Bytes(b"bad \xe2\x82")])).rsv(RSV1)], &[1007])
         },
     ),
-    (
-        "deflate/damage-no-end",
-        INFLATE,
-        "A payload that stops within a block",
-        Level::Policy(
-            "zlib waits for more and notices nothing, but half a message is delivered as a whole one",
-        ),
-        |target| damaged(target, b"\xf2\x48\xcd", &[1007, 1002]),
+    case("deflate/damage-no-end", INFLATE, "A payload that stops within a block", |target| {
+        damaged(target, b"\xf2\x48\xcd", &[1007, 1002])
+    })
+    .policy(
+        "zlib waits for more and notices nothing, but half a message is delivered as a whole one",
     ),
-    (
+    case(
         "deflate/binary-not-utf-8",
         "RFC 6455 §5.6",
         "A binary message may inflate to anything",
-        Level::Must,
         |target| round_trip(target, b"\xff\xfe\x00\x80"),
     ),
+    case("deflate/bomb", "RFC 6455 §10.4", "256 KiB that inflate to 256 MiB bring 1009", bomb)
+        .policy("a limit that counts compressed bytes is none")
+        .paced(Pace::Alone),
 ];
 
 fn hello(target: &Target, payload: &[u8]) -> Outcome {
@@ -266,7 +237,7 @@ fn bomb(target: &Target) -> Outcome {
     peer.send_aside(binary(block.repeat(16)).rsv(RSV1).bytes());
     match peer.next() {
         Seen::Frame(frame) if frame.opcode == CLOSE && frame.close_code() == Some(1009) => {}
-        seen => return failed("Close 1009", seen.to_string()),
+        seen => return failed("Close 1009", seen),
     }
     Peer::open(target)?.expect_alive()
 }

@@ -1,6 +1,6 @@
 //! The response 101 itself, and the bytes around it.
 
-use crate::case::{Case, Level, Miss, Outcome, Pace, Row, failed, table};
+use crate::case::{Case, Miss, Outcome, Pace, Row, case, failed, table};
 use crate::digest::{accept_key, base64, sha1};
 use crate::http::{Request, Response};
 use crate::peer::{Peer, Seen};
@@ -11,125 +11,100 @@ const RESPONSE: &str = "RFC 6455 §4.2.2";
 const SLOW_HEAD_MAX_S: u64 = 60;
 
 pub(super) fn cases() -> impl Iterator<Item = Case> {
-    let slow = Case::new(
-        "response/slow-head",
-        "RFC 6455 §10.4",
-        "A head that never ends is cut within a minute",
-        Level::Policy("a head without a deadline is a connection held for nothing"),
-        slow_head,
-    );
-    table(ROWS).chain([slow.paced(Pace::Slow)])
+    table(ROWS)
 }
 
 const ROWS: &[Row] = &[
-    (
+    case(
         "response/sample-key",
         "RFC 6455 §1.3",
         "The sample key has the sample answer",
-        Level::Must,
         sample_key,
     ),
-    (
-        "response/other-keys",
-        RESPONSE,
-        "Five other keys have their own answers",
-        Level::Must,
-        other_keys,
-    ),
-    ("response/accept-once", RESPONSE, "One Sec-WebSocket-Accept", Level::Must, |t| {
+    case("response/other-keys", RESPONSE, "Five other keys have their own answers", other_keys),
+    case("response/accept-once", RESPONSE, "One Sec-WebSocket-Accept", |t| {
         exactly_one(t, "Sec-WebSocket-Accept")
     }),
-    ("response/upgrade-once", RESPONSE, "One Upgrade, and it is websocket", Level::Must, |t| {
+    case("response/upgrade-once", RESPONSE, "One Upgrade, and it is websocket", |t| {
         exactly_one(t, "Upgrade")
     }),
-    ("response/version", "RFC 9112 §2.3", "The 101 speaks HTTP/1.1", Level::Must, |t| {
+    case("response/version", "RFC 9112 §2.3", "The 101 speaks HTTP/1.1", |t| {
         about(t, "HTTP/1.1", |r| (r.version != "HTTP/1.1").then(|| r.version.clone()))
     }),
-    (
-        "response/no-content-length",
-        "RFC 9110 §8.6",
-        "No Content-Length in a 101",
-        Level::Must,
-        |t| without(t, "Content-Length"),
-    ),
-    (
-        "response/no-transfer-encoding",
-        "RFC 9112 §6.1",
-        "No Transfer-Encoding in a 101",
-        Level::Must,
-        |t| without(t, "Transfer-Encoding"),
-    ),
-    (
-        "response/no-unasked-protocol",
-        RESPONSE,
-        "No subprotocol that nobody offered",
-        Level::Must,
-        |t| without(t, "Sec-WebSocket-Protocol"),
-    ),
-    (
+    case("response/no-content-length", "RFC 9110 §8.6", "No Content-Length in a 101", |t| {
+        without(t, "Content-Length")
+    }),
+    case("response/no-transfer-encoding", "RFC 9112 §6.1", "No Transfer-Encoding in a 101", |t| {
+        without(t, "Transfer-Encoding")
+    }),
+    case("response/no-unasked-protocol", RESPONSE, "No subprotocol that nobody offered", |t| {
+        without(t, "Sec-WebSocket-Protocol")
+    }),
+    case(
         "response/no-unasked-extension",
         "RFC 6455 §9.1",
         "No extension that nobody offered",
-        Level::Must,
         |t| without(t, "Sec-WebSocket-Extensions"),
     ),
-    (
+    case(
         "response/unknown-protocol",
         RESPONSE,
         "An unknown subprotocol is not confirmed blindly",
-        Level::Policy("the server claims to speak what it has never heard of"),
         unknown_protocol,
-    ),
-    (
+    )
+    .policy("the server claims to speak what it has never heard of"),
+    case(
         "response/head-byte-by-byte",
         "RFC 9112 §2.2",
         "A head that arrives byte by byte",
-        Level::Must,
         byte_by_byte,
     ),
-    (
+    case(
         "response/head-in-two",
         "RFC 9112 §2.2",
         "A head cut within its last line end",
-        Level::Must,
         head_in_two,
     ),
-    (
+    case(
         "response/early-frame",
         "RFC 6455 §4.1",
         "A frame right behind the head is answered or refused",
-        Level::Must,
         early_frame,
     ),
-    (
+    case(
         "response/refusal-ends",
         "RFC 9112 §6.3",
         "A refusal has a length or ends the connection",
-        Level::Must,
         refusal_ends,
     ),
-    (
+    case(
         "response/refusal-no-echo",
         "RFC 6455 §10.1",
         "A refusal does not repeat the request",
-        Level::Policy("an error page that repeats the request is a way to inject"),
         refusal_no_echo,
-    ),
-    (
+    )
+    .policy("an error page that repeats the request is a way to inject"),
+    case(
         "response/eof-in-head",
         "RFC 9112 §8",
         "FIN within a head ends the connection",
-        Level::Policy("a half request can never be answered: the descriptor must not leak"),
         eof_in_head,
-    ),
+    )
+    .policy("a half request can never be answered: the descriptor must not leak"),
+    case(
+        "response/slow-head",
+        "RFC 6455 §10.4",
+        "A head that never ends is cut within a minute",
+        slow_head,
+    )
+    .policy("a head without a deadline is a connection held for nothing")
+    .paced(Pace::Slow),
 ];
 
 fn upgraded(target: &Target, edit: impl Fn(&mut Request)) -> Result<(Peer, Response), Miss> {
     let mut request = Request::upgrade(&target.echo);
     edit(&mut request);
-    let mut peer = Peer::connect(&target.echo, target.timeout)?;
-    let response = peer.upgrade(&request)?;
-    Ok((peer, response))
+    Peer::upgraded(target, &request)
 }
 
 /// Checks a plain 101: `fault` says what is wrong with it.
@@ -163,9 +138,7 @@ fn other_keys(target: &Target) -> Outcome {
         let key = base64(&sha1(&[seed])[..16]);
         let mut request = Request::upgrade(&target.echo);
         request.set("Sec-WebSocket-Key", &key);
-        let mut peer = Peer::connect(&target.echo, target.timeout)?;
-        peer.send(&request.bytes());
-        let response = peer.response()?;
+        let (_, response) = Peer::ask(&target.echo, target.timeout, &request)?;
         if response.all("Sec-WebSocket-Accept") != [accept_key(&key)] {
             let seen = format!("{:?}", response.all("Sec-WebSocket-Accept"));
             return failed(format!("{} for {key}", accept_key(&key)), seen);
@@ -227,7 +200,7 @@ fn early_frame(target: &Target) -> Outcome {
         Seen::Frame(frame) if frame.opcode == CLOSE => Ok(()),
         Seen::Fin | Seen::Reset => Ok(()),
         seen @ (Seen::Frame(_) | Seen::Broken(_) | Seen::Silence(_)) => {
-            failed("the echo, or the end of the connection", seen.to_string())
+            failed("the echo, or the end of the connection", seen)
         }
     }
 }
@@ -236,10 +209,7 @@ fn refused(target: &Target) -> Result<(Peer, Response), Miss> {
     let mut request = Request::upgrade(&target.echo);
     request.remove("Sec-WebSocket-Key");
     request.add("X-Test", "<script>reflected</script>");
-    let mut peer = Peer::connect(&target.echo, target.timeout)?;
-    peer.send(&request.bytes());
-    let response = peer.response()?;
-    Ok((peer, response))
+    Peer::ask(&target.echo, target.timeout, &request)
 }
 
 fn refusal_ends(target: &Target) -> Outcome {
@@ -247,13 +217,13 @@ fn refusal_ends(target: &Target) -> Outcome {
     let length = response.all("Content-Length").first().and_then(|text| text.parse().ok());
     if let Some(length) = length {
         let body = peer.take_when(|bytes| (bytes.len() >= length).then_some(length));
-        return body.map(drop).or_else(|seen| failed("the whole body", seen.to_string()));
+        return body.map(drop).or_else(|seen| failed("the whole body", seen));
     }
     let chunked = response.list("Transfer-Encoding").contains(&"chunked".to_owned());
     let end = |bytes: &[u8]| bytes.ends_with(b"0\r\n\r\n").then_some(bytes.len());
     match peer.take_when(|bytes| if chunked { end(bytes) } else { None }) {
         Ok(_) | Err(Seen::Fin) => Ok(()),
-        Err(seen) => failed("a body that ends", seen.to_string()),
+        Err(seen) => failed("a body that ends", seen),
     }
 }
 
@@ -277,7 +247,7 @@ fn eof_in_head(target: &Target) -> Outcome {
     peer.finish();
     match peer.take_when(|_| None) {
         Err(Seen::Fin | Seen::Reset) => Ok(()),
-        Err(seen) => failed("the end of the connection", seen.to_string()),
+        Err(seen) => failed("the end of the connection", seen),
         Ok(_) => failed("the end of the connection", "more"),
     }
 }
@@ -293,7 +263,7 @@ fn slow_head(target: &Target) -> Outcome {
             Err(Seen::Silence(_)) => {}
             Ok(_) | Err(Seen::Fin | Seen::Reset) => return Ok(()),
             Err(seen @ (Seen::Frame(_) | Seen::Broken(_))) => {
-                return failed("the end of the connection", seen.to_string());
+                return failed("the end of the connection", seen);
             }
         }
     }

@@ -58,7 +58,7 @@ impl Stream {
 
     fn nothing_more(&self, seen: &Seen) -> Result<(), Miss> {
         match self.peer.waiting() {
-            [] => failed("more of the stream", seen.to_string()),
+            [] => failed("more of the stream", seen),
             rest => failed("more of the stream", format!("{} and then {seen}", excerpt(rest))),
         }
     }
