@@ -51,12 +51,3 @@ pub const CONCERNS: [Concern; 7] = [
         deflate::groups,
     ),
 ];
-
-/// The groups of one concern.
-///
-/// # Panics
-/// If there is none of that name.
-pub fn groups(concern: &str) -> Vec<Group> {
-    let found = CONCERNS.iter().find(|(name, _, _)| *name == concern);
-    found.expect("a concern of the table").2()
-}
