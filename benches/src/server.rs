@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use crate::inputs::SMALL_HEAD;
+use crate::inputs::small_head;
 
 /// A `sockeye serve` on a free port of the loopback interface; ended when dropped.
 pub struct ServerProcess {
@@ -87,8 +87,7 @@ impl Drop for ServerProcess {
 pub fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(addr)?;
     stream.set_nodelay(true)?;
-    let request = String::from_utf8_lossy(SMALL_HEAD).replace("/chat", "/echo");
-    stream.write_all(request.as_bytes())?;
+    stream.write_all(&small_head("/echo"))?;
     let mut response = Vec::new();
     let mut part = [0; 1024];
     while !response.ends_with(b"\r\n\r\n") {

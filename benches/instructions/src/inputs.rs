@@ -1,4 +1,4 @@
-//! The input of the scenarios: the same bytes each time.
+//! The input of the scenarios, and of the rows beside the peers: the same bytes each time.
 
 use sockeye_frame::{Header, MaskKey, Opcode, Rsv, apply_mask};
 
@@ -60,4 +60,22 @@ pub(crate) fn browser_head(target: &str) -> Vec<u8> {
          Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
     )
     .into_bytes()
+}
+
+/// An event: a model's token.
+pub(crate) fn token(n: u64) -> String {
+    format!(
+        "data: {{\"id\":\"c-{n:06}\",\"choices\":[{{\"delta\":{{\"content\":\" tok\"}}}}]}}\n\n"
+    )
+}
+
+/// An event of 4 KiB.
+pub(crate) fn document(n: u64) -> String {
+    format!("id: {n}\ndata: {}\n\n", "x".repeat(4096))
+}
+
+/// An event of eight lines.
+pub(crate) fn lines(n: u64) -> String {
+    let lines = "data: a line of forty bytes or thereabouts\n".repeat(8);
+    format!(": hb\nevent: update\nid: {n}\n{lines}\n")
 }

@@ -101,7 +101,8 @@ fn config() -> Config {
     Config { limits, ..Config::default() }
 }
 
-fn websocket(socket: Replay) -> impl FnMut(u64) {
+/// `ended` says how many messages an event ends.
+fn received(socket: Replay, mut ended: impl FnMut(Event<'_>) -> u64) -> impl FnMut(u64) {
     let mut connection = Connection::server(&config());
     let mut reader = Reader::new(socket);
     let mut out = Vec::new();
@@ -109,55 +110,42 @@ fn websocket(socket: Replay) -> impl FnMut(u64) {
     move |units| {
         counter.run(units, || {
             let mut input = reader.read();
-            let mut ended = 0;
+            let mut count = 0;
             while let Some(event) = connection.receive(&mut input, &mut out).expect("legal frames")
             {
-                match event {
-                    Event::Message(message) => {
-                        ended += 1;
-                        black_box(message.as_bytes());
-                    }
-                    Event::Piece(piece) => {
-                        ended += u64::from(piece.last);
-                        black_box(piece.payload);
-                    }
-                    Event::Ping(_) | Event::Pong(_) | Event::Close(_) => {
-                        unreachable!("not recorded")
-                    }
-                }
+                count += ended(event);
             }
-            ended
+            count
         });
     }
 }
 
+fn websocket(socket: Replay) -> impl FnMut(u64) {
+    received(socket, |event| match event {
+        Event::Message(message) => {
+            black_box(message.as_bytes());
+            1
+        }
+        Event::Piece(piece) => {
+            black_box(piece.payload);
+            u64::from(piece.last)
+        }
+        Event::Ping(_) | Event::Pong(_) | Event::Close(_) => unreachable!("not recorded"),
+    })
+}
+
 fn assembled(socket: Replay, len: usize) -> impl FnMut(u64) {
-    let mut connection = Connection::server(&config());
     let mut assembler = Assembler::new(MESSAGE_BYTES_MAX as u64);
-    let mut reader = Reader::new(socket);
-    let mut out = Vec::new();
-    let mut counter = Counter(0);
-    move |units| {
-        counter.run(units, || {
-            let mut input = reader.read();
-            let mut ended = 0;
-            while let Some(event) = connection.receive(&mut input, &mut out).expect("legal frames")
-            {
-                let message = match event {
-                    Event::Message(message) => Some(message),
-                    Event::Piece(piece) => assembler.push(piece, None).expect("within the limits"),
-                    Event::Ping(_) | Event::Pong(_) | Event::Close(_) => {
-                        unreachable!("not recorded")
-                    }
-                };
-                if let Some(message) = message {
-                    assert_eq!(black_box(message.as_bytes()).len(), len);
-                    ended += 1;
-                }
-            }
-            ended
-        });
-    }
+    received(socket, move |event| {
+        let message = match event {
+            Event::Message(message) => Some(message),
+            Event::Piece(piece) => assembler.push(piece, None).expect("within the limits"),
+            Event::Ping(_) | Event::Pong(_) | Event::Close(_) => unreachable!("not recorded"),
+        };
+        let Some(message) = message else { return 0 };
+        assert_eq!(black_box(message.as_bytes()).len(), len);
+        1
+    })
 }
 
 fn tungstenite(socket: Replay, len: usize) -> impl FnMut(u64) {

@@ -6,7 +6,7 @@ use sockeye_handshake::{Origins, Policy, accept_key, decide};
 use sockeye_http1::{HeadEnd, HeaderStorage, Limits, RequestHead};
 
 use crate::Group;
-use crate::inputs::{BROWSER_HEAD, SMALL_HEAD};
+use crate::inputs::{SMALL_HEAD, browser_head};
 
 const KEY: &[u8] = b"dGhlIHNhbXBsZSBub25jZQ==";
 const POLICY: Policy<'_> = Policy { subprotocols: &[], origins: Origins::Any };
@@ -18,8 +18,8 @@ pub(super) fn groups() -> Vec<Group> {
             use tungstenite::handshake::derive_accept_key;
             repeat(units, || derive_accept_key(black_box(KEY)));
         });
-    let heads = [("small", SMALL_HEAD), ("browser", BROWSER_HEAD)];
-    [key].into_iter().chain(heads.map(|(name, head)| group(name, head))).collect()
+    let browser_head = browser_head("/live/socket?vsn=2.0.0&token=0123456789abcdef").leak();
+    vec![key, group("small", SMALL_HEAD), group("browser", browser_head)]
 }
 
 fn group(name: &str, head: &'static [u8]) -> Group {

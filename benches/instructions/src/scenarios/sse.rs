@@ -6,25 +6,10 @@ use sockeye_sse::{Event, EventId, EventName, Item, Parser};
 
 use crate::counting::counted;
 use crate::inputs::ascii;
+pub(super) use crate::inputs::{document, lines, token};
 
 const STREAM_BYTES: usize = 128 * 1024;
 const ROUNDS: u64 = 5;
-
-/// A model's token.
-pub(super) fn token(n: u64) -> String {
-    format!(
-        "data: {{\"id\":\"c-{n:06}\",\"choices\":[{{\"delta\":{{\"content\":\" tok\"}}}}]}}\n\n"
-    )
-}
-
-pub(super) fn document(n: u64) -> String {
-    format!("id: {n}\ndata: {}\n\n", "x".repeat(4096))
-}
-
-pub(super) fn lines(n: u64) -> String {
-    let lines = "data: a line of forty bytes or thereabouts\n".repeat(8);
-    format!(": hb\nevent: update\nid: {n}\n{lines}\n")
-}
 
 /// A stream of such events, in chunks of so many bytes.
 pub(super) fn parse(event: fn(u64) -> String, chunk_bytes: usize) -> u64 {
