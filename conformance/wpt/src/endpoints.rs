@@ -7,7 +7,7 @@ use sockeye_server::{
 
 use crate::host::Lead;
 use crate::query::{Query, header};
-use crate::script::{Script, Stage};
+use crate::script::{Script, Stage, on_message, on_open};
 
 const GOODBYE: Message<'static> = Message::Text("Goodbye");
 const BACKPRESSURE_MESSAGES: usize = 16;
@@ -17,40 +17,43 @@ const BACKPRESSURE_BYTES: usize = 1 << 20;
 pub(crate) fn answer(request: &Request<'_>) -> Option<Lead> {
     let head = request.head;
     let raw_query = head.query().unwrap_or("");
-    let say = |text: String| -> Option<Box<dyn Script>> { Some(Box::new(Say(text))) };
-    let script: Option<Box<dyn Script>> = match head.path() {
-        "/echo" => return Some(open(Upgrade { subprotocols: &["echo"], ..upgrade() }, Echo)),
+    let text = |name| header(head, name);
+    let (upgrade, script) = match head.path() {
+        "/echo" => (Upgrade { subprotocols: &["echo"], ..upgrade() }, echo()),
         "/protocol" | "/protocol_array" => {
-            let wanted = header(head, "sec-websocket-protocol").unwrap_or_default();
+            let wanted = text("sec-websocket-protocol").unwrap_or_default();
             let first = wanted.split(',').next().unwrap_or("").trim().to_owned();
-            return Some(open(Upgrade { subprotocols: SPOKEN, ..upgrade() }, Say(first)));
+            (Upgrade { subprotocols: SPOKEN, ..upgrade() }, say(first))
         }
-        "/basic_auth" => return Some(basic_auth(request)),
-        "/handshake_no_extensions" => return Some(open(uncompressed(), Mute)),
-        "/receive-backpressure" => return Some(open(uncompressed(), SlowReader)),
-        "/receive-many-with-backpressure" => return Some(open(uncompressed(), SlowCounter)),
+        "/basic_auth" if text("authorization").as_deref() != Some("Basic Zm9vOmJhcg==") => {
+            return Some(Reply::empty(Status::UNAUTHORIZED).header(ASK).into());
+        }
+        "/basic_auth" | "/handshake_no_protocol" => (upgrade(), mute()),
+        "/handshake_no_extensions" => (uncompressed(), mute()),
+        "/receive-backpressure" => (uncompressed(), Box::new(SlowReader) as Box<dyn Script>),
+        "/receive-many-with-backpressure" => (uncompressed(), Box::new(SlowCounter) as _),
         "/send-backpressure" => {
-            return Some(open(uncompressed(), Sender { left: BACKPRESSURE_MESSAGES, since: None }));
+            (uncompressed(), Box::new(Sender { left: BACKPRESSURE_MESSAGES, since: None }) as _)
         }
-        "/set-cookie" => return Some(with_cookies(vec![test_cookie(raw_query, "")])),
-        "/set-cookie_http" => {
-            return Some(with_cookies(vec![test_cookie(raw_query, "; HttpOnly")]));
-        }
-        "/set-cookies-samesite" => return Some(with_cookies(same_site(&Query::of(head)))),
-        "/remote-close" => return Some(open(upgrade(), RemoteClose::of(&Query::of(head)))),
-        "/echo-cookie" => say(header(head, "cookie").unwrap_or_else(|| "(none)".to_owned())),
-        "/origin" => say(header(head, "origin").unwrap_or_default()),
+        "/set-cookie" => with_cookies(vec![test_cookie(raw_query, "")]),
+        "/set-cookie_http" => with_cookies(vec![test_cookie(raw_query, "; HttpOnly")]),
+        "/set-cookies-samesite" => with_cookies(same_site(&Query::of(head))),
+        "/remote-close" => (upgrade(), remote_close(&Query::of(head))),
+        "/echo-cookie" => (upgrade(), say(text("cookie").unwrap_or_else(|| "(none)".to_owned()))),
+        "/origin" => (upgrade(), say(text("origin").unwrap_or_default())),
         "/referrer" => {
-            say(header(head, "referer").unwrap_or_else(|| "MISSING AS PER FETCH".to_owned()))
+            let referrer = text("referer").unwrap_or_else(|| "MISSING AS PER FETCH".to_owned());
+            (upgrade(), say(referrer))
         }
-        "/echo-query" | "/echo-query_v13" => say(raw_query.to_owned()),
-        "/handshake_no_protocol" => Some(Box::new(Mute)),
-        "/empty-message" => Some(Box::new(EmptyMessage)),
-        "/echo_exit" | "/echo_close_data" => Some(Box::new(UntilGoodbye)),
+        "/echo-query" | "/echo-query_v13" => (upgrade(), say(raw_query.to_owned())),
+        "/empty-message" => (upgrade(), empty_message()),
+        "/echo_exit" | "/echo_close_data" => (upgrade(), until_goodbye()),
         _ => return None,
     };
-    script.map(|script| Answer::WebSocket(upgrade(), script))
+    Some(Answer::WebSocket(upgrade, script))
 }
+
+const ASK: Header = Header::from_static("WWW-Authenticate", "Basic realm=\"camelot\"");
 
 /// The subprotocols that the tests offer.
 const SPOKEN: &[&str] = &["foobar", "foobar2", "alpha", "beta"];
@@ -70,13 +73,10 @@ fn uncompressed() -> Upgrade {
     Upgrade { compression: None, ..upgrade() }
 }
 
-fn open(upgrade: Upgrade, script: impl Script + 'static) -> Lead {
-    Answer::WebSocket(upgrade, Box::new(script))
-}
-
-fn with_cookies(cookies: Vec<String>) -> Lead {
+fn with_cookies(cookies: Vec<String>) -> (Upgrade, Box<dyn Script>) {
     let headers = cookies.into_iter().filter_map(|cookie| Header::named("Set-Cookie", cookie).ok());
-    open(Upgrade { headers: headers.collect(), ..upgrade() }, UntilMessage)
+    let until_message = on_message(|_, stage| stage.end());
+    (Upgrade { headers: headers.collect(), ..upgrade() }, until_message)
 }
 
 fn test_cookie(query: &str, more: &str) -> String {
@@ -93,93 +93,53 @@ fn same_site(query: &Query) -> Vec<String> {
         .collect()
 }
 
-fn basic_auth(request: &Request<'_>) -> Lead {
-    const ASK: Header = Header::from_static("WWW-Authenticate", "Basic realm=\"camelot\"");
-    if header(request.head, "authorization").as_deref() == Some("Basic Zm9vOmJhcg==") {
-        return open(upgrade(), Mute);
-    }
-    Reply::empty(Status::UNAUTHORIZED).header(ASK).into()
-}
-
 /// Sends everything back, and goes when it is told goodbye.
-struct Echo;
-
-impl Script for Echo {
-    fn message(&mut self, message: Message<'_>, stage: &mut Stage<'_, '_>) {
+fn echo() -> Box<dyn Script> {
+    on_message(|message, stage| {
         stage.send(message);
         if message == GOODBYE {
             stage.end();
         }
-    }
+    })
+}
+
+/// Says nothing and goes.
+fn mute() -> Box<dyn Script> {
+    on_open(|stage| stage.end())
 }
 
 /// Says one thing and goes.
-struct Say(String);
-
-/// Says nothing and goes.
-struct Mute;
-
-impl Script for Mute {
-    fn open(&mut self, stage: &mut Stage<'_, '_>) {
+fn say(text: String) -> Box<dyn Script> {
+    on_open(move |stage| {
+        stage.send(Message::Text(&text));
         stage.end();
-    }
+    })
 }
 
-impl Script for Say {
-    fn open(&mut self, stage: &mut Stage<'_, '_>) {
-        stage.send(Message::Text(&self.0));
-        stage.end();
-    }
-}
-
-struct EmptyMessage;
-
-impl Script for EmptyMessage {
-    fn message(&mut self, message: Message<'_>, stage: &mut Stage<'_, '_>) {
+fn empty_message() -> Box<dyn Script> {
+    on_message(|message, stage| {
         stage.send(Message::Text(if message == Message::Text("") { "pass" } else { "fail" }));
         stage.end();
-    }
+    })
 }
 
 /// Hears everything and says nothing, until it is told goodbye.
-struct UntilGoodbye;
-
-impl Script for UntilGoodbye {
-    fn message(&mut self, message: Message<'_>, stage: &mut Stage<'_, '_>) {
+fn until_goodbye() -> Box<dyn Script> {
+    on_message(|message, stage| {
         if message == GOODBYE {
             stage.end();
         }
-    }
-}
-
-struct UntilMessage;
-
-impl Script for UntilMessage {
-    fn message(&mut self, _: Message<'_>, stage: &mut Stage<'_, '_>) {
-        stage.end();
-    }
+    })
 }
 
 /// Closes at once, as the query says.
-struct RemoteClose {
-    code: Option<u16>,
-    reason: String,
-}
-
-impl RemoteClose {
-    fn of(query: &Query) -> Self {
-        let code = query.first("code").and_then(|code| code.parse().ok());
-        Self { code, reason: query.first_or("reason", "") }
-    }
-}
-
-impl Script for RemoteClose {
-    fn open(&mut self, stage: &mut Stage<'_, '_>) {
-        match self.code {
-            Some(code) => stage.close(CloseCode::new(code), &self.reason),
-            None => stage.close(CloseCode::NO_STATUS, ""),
-        }
-    }
+fn remote_close(query: &Query) -> Box<dyn Script> {
+    let code = query.first("code").and_then(|code| code.parse().ok());
+    let reason = query.first_or("reason", "");
+    on_open(move |stage| match code {
+        Some(code) => stage.close(CloseCode::new(code), &reason),
+        None => stage.close(CloseCode::NO_STATUS, ""),
+    })
 }
 
 /// Does not read for two seconds: what the peer sends fills every buffer on the way.

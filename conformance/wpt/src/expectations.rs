@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
+use crate::Trouble;
 use crate::runner::WHOLE;
 use crate::site::Site;
-use crate::trouble::Trouble;
 
 const CHECKOUT: &str = include_str!("../expectations.toml");
 const OWN: &str = include_str!("../pages/expectations.toml");
@@ -40,7 +40,7 @@ pub(crate) struct Known {
 impl Expectations {
     pub(crate) fn read(site: &Site) -> Result<Self, Trouble> {
         let text = if site.checkout.is_some() { CHECKOUT } else { OWN };
-        toml::from_str(text).map_err(|error| Trouble::from(error.to_string()))
+        Ok(toml::from_str(text)?)
     }
 
     /// Why that subtest of that page need not pass.

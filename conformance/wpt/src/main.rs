@@ -13,8 +13,8 @@ mod runner;
 mod script;
 mod site;
 mod table;
-mod trouble;
 
+use std::error::Error;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,7 +32,9 @@ use host::Host;
 use pages::Page;
 use runner::Runner;
 use site::Site;
-use trouble::Trouble;
+
+/// An error that stops a run; it says nothing about the server that is tested.
+type Trouble = Box<dyn Error + Send + Sync>;
 
 /// Serves Web Platform Tests, or our own pages, to a browser, and judges what it reports.
 #[derive(Parser)]

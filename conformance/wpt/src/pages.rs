@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use crate::Trouble;
 use crate::site::Site;
-use crate::trouble::Trouble;
 
 /// One page to load.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,17 +140,12 @@ impl Meta {
     fn globals(&self) -> Vec<&'static str> {
         let wanted = self.global.as_deref().unwrap_or("window,dedicatedworker");
         let wants = |names: &[&str]| wanted.split(',').any(|it| names.contains(&it.trim()));
-        let mut suffixes = Vec::new();
-        if wants(&["window"]) {
-            suffixes.push(".any.html");
-        }
-        if wants(&["dedicatedworker", "worker"]) {
-            suffixes.push(".any.worker.html");
-        }
-        if wants(&["sharedworker", "worker"]) {
-            suffixes.push(".any.sharedworker.html");
-        }
-        suffixes
+        let places: [(&[&str], _); 3] = [
+            (&["window"], ".any.html"),
+            (&["dedicatedworker", "worker"], ".any.worker.html"),
+            (&["sharedworker", "worker"], ".any.sharedworker.html"),
+        ];
+        places.into_iter().filter(|(names, _)| wants(names)).map(|(_, suffix)| suffix).collect()
     }
 
     /// The one variant that needs neither TLS nor HTTP/2. A test that has only such variants runs

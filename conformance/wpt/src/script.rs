@@ -5,29 +5,19 @@ use sockeye_server::{CloseCode, Context, Message, Reply, StreamKey, Time};
 /// One end of a conversation. What it does not care about it leaves out.
 pub(crate) trait Script: Send {
     /// The stream is open.
-    fn open(&mut self, stage: &mut Stage<'_, '_>) {
-        let _ = stage;
-    }
+    fn open(&mut self, _: &mut Stage<'_, '_>) {}
 
     /// A whole message came on a WebSocket.
-    fn message(&mut self, message: Message<'_>, stage: &mut Stage<'_, '_>) {
-        let _ = (message, stage);
-    }
+    fn message(&mut self, _: Message<'_>, _: &mut Stage<'_, '_>) {}
 
     /// Bytes came on a tunnel.
-    fn bytes(&mut self, bytes: &[u8], stage: &mut Stage<'_, '_>) {
-        let _ = (bytes, stage);
-    }
+    fn bytes(&mut self, _: &[u8], _: &mut Stage<'_, '_>) {}
 
     /// The time that was asked for has come.
-    fn alarm(&mut self, stage: &mut Stage<'_, '_>) {
-        let _ = stage;
-    }
+    fn alarm(&mut self, _: &mut Stage<'_, '_>) {}
 
     /// Called when the output has left.
-    fn drained(&mut self, stage: &mut Stage<'_, '_>) {
-        let _ = stage;
-    }
+    fn drained(&mut self, _: &mut Stage<'_, '_>) {}
 }
 
 /// The objects that a script acts on.
@@ -68,6 +58,32 @@ impl Stage<'_, '_> {
     pub(crate) fn wake_in(&mut self, ms: u64) {
         self.alarm = Some(self.context.now() + ms);
     }
+}
+
+/// A script that acts when its stream opens, and at nothing else.
+pub(crate) fn on_open(act: impl FnMut(&mut Stage<'_, '_>) + Send + 'static) -> Box<dyn Script> {
+    struct OnOpen<F>(F);
+
+    impl<F: FnMut(&mut Stage<'_, '_>) + Send> Script for OnOpen<F> {
+        fn open(&mut self, stage: &mut Stage<'_, '_>) {
+            self.0(stage);
+        }
+    }
+    Box::new(OnOpen(act))
+}
+
+/// A script that acts at each message, and at nothing else.
+pub(crate) fn on_message(
+    act: impl FnMut(Message<'_>, &mut Stage<'_, '_>) + Send + 'static,
+) -> Box<dyn Script> {
+    struct OnMessage<F>(F);
+
+    impl<F: FnMut(Message<'_>, &mut Stage<'_, '_>) + Send> Script for OnMessage<F> {
+        fn message(&mut self, message: Message<'_>, stage: &mut Stage<'_, '_>) {
+            self.0(message, stage);
+        }
+    }
+    Box::new(OnMessage(act))
 }
 
 /// Answers a held request after a while.

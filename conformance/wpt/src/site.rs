@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use sockeye_http::RequestHead;
 
+use crate::Trouble;
 use crate::query::Query;
-use crate::trouble::Trouble;
 
 /// The name under which pages are loaded; the browser is told that it is this machine.
 pub(crate) const HOST: &str = "web-platform.test";
