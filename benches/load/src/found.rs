@@ -89,11 +89,12 @@ impl Found {
         let mut found = Self { scratch: Scratch::new().ok(), ..Self::default() };
         let is_wanted = |name: &str| wanted.contains(&name);
         found.add_sockeye(sockeye, builds, &is_wanted);
-        found.add_bare(builds, &is_wanted);
-        found.add_uws(builds, &is_wanted);
-        found.add_nchan(&is_wanted);
-        found.add_node(builds, &is_wanted);
-        found.add_rust(builds, &is_wanted);
+        let rust_names = RUST.map(|it| it.0);
+        found.add(&is_wanted, &["bare", "bare-fanout"], |_| bare(builds));
+        found.add(&is_wanted, &["uws", "uws-deflate"], |_| uws(builds));
+        found.add(&is_wanted, &["nchan"], nchan);
+        found.add(&is_wanted, &["ws", "node", "better-sse"], |_| node(builds));
+        found.add(&is_wanted, &rust_names, |_| rust(builds, &is_wanted));
         if let Some(other) = &args.other {
             found.add_other(other);
         }
@@ -105,10 +106,18 @@ impl Found {
         self.servers.iter().find(|server| server.name == name)
     }
 
-    fn add_all(&mut self, servers: Result<Vec<Server>, String>, names: &[&'static str]) {
-        match servers {
-            Ok(servers) => self.servers.extend(servers),
-            Err(why) => self.absent.extend(names.iter().map(|name| (*name, why.clone()))),
+    /// Looks for servers of these names, if one of them is wanted.
+    fn add(
+        &mut self,
+        is_wanted: &dyn Fn(&str) -> bool,
+        names: &[&'static str],
+        look: impl FnOnce(Option<&Scratch>) -> Result<Vec<Server>, String>,
+    ) {
+        if names.iter().any(|name| is_wanted(name)) {
+            match look(self.scratch.as_ref()) {
+                Ok(servers) => self.servers.extend(servers),
+                Err(why) => self.absent.extend(names.iter().map(|name| (*name, why.clone()))),
+            }
         }
     }
 
@@ -116,7 +125,9 @@ impl Found {
         let config = self.scratch.as_ref().ok_or_else(|| "no directory for files".to_owned());
         let config = match config.and_then(|scratch| scratch.file("sockeye.toml", CONFIG)) {
             Ok(config) => config,
-            Err(why) => return self.add_all(Err(why), &["sockeye", "plain", "baseline"]),
+            Err(why) => {
+                return self.add(&|_| true, &["sockeye", "plain", "baseline"], |_| Err(why));
+            }
         };
         let version =
             said(Command::new(sockeye).arg("--version")).unwrap_or_else(|| "Sockeye".into());
@@ -128,179 +139,11 @@ impl Found {
             }
         }
         // Without other flags there is no other build.
-        if is_wanted("baseline") && builds.is_native {
+        self.add(&|name| builds.is_native && is_wanted(name), &["baseline"], |_| {
             let label = format!("{version}, built for the baseline");
-            let server = builds.sockeye_baseline();
-            let server = server.map(|it| vec![sockeye_server("baseline", label, &it, &config)]);
-            self.add_all(server, &["baseline"]);
-        }
-    }
-
-    fn add_bare(&mut self, builds: &Builds, is_wanted: &dyn Fn(&str) -> bool) {
-        let names = ["bare", "bare-fanout"];
-        if !names.iter().any(|name| is_wanted(name)) {
-            return;
-        }
-        let servers = builds.bare().map(|program| {
-            let program = program.to_string_lossy();
-            let url = "tcp://127.0.0.1:{port}".to_owned();
-            let mut echo =
-                Server::new("bare", "bare epoll echo".into(), &[&program, "echo", "{port}"]);
-            echo.places.echo = Some(url.clone());
-            let label = "bare loop of sends".into();
-            let mut fanout = Server::new("bare-fanout", label, &[&program, "fanout", "{port}"]);
-            fanout.places.fanout = vec!["--broadcast".into(), url];
-            vec![echo, fanout]
+            let program = builds.sockeye_baseline()?;
+            Ok(vec![sockeye_server("baseline", label, &program, &config)])
         });
-        self.add_all(servers, &names);
-    }
-
-    fn add_uws(&mut self, builds: &Builds, is_wanted: &dyn Fn(&str) -> bool) {
-        let names = ["uws", "uws-deflate"];
-        if !names.iter().any(|name| is_wanted(name)) {
-            return;
-        }
-        let servers = builds.uws().map(|program| {
-            let list = builds.root.join("benches/load/peers/uws/requirements.txt");
-            let list = std::fs::read_to_string(list).unwrap_or_default();
-            let package = list.trim().replace("==", " ");
-            let program = program.to_string_lossy();
-            let label = format!("uWebSockets of {package}, on libuv");
-            let mut plain = Server::new("uws", label.clone(), &[&program, "{port}"]);
-            plain.places = Places {
-                echo: Some("ws://127.0.0.1:{port}/echo".into()),
-                fanout: vec![
-                    "--broadcast".into(),
-                    "--publish=ws://127.0.0.1:{port}/pub".into(),
-                    "ws://127.0.0.1:{port}/sub".into(),
-                ],
-                events: Vec::new(),
-                health: Some("/healthz".into()),
-            };
-            let deflate = Server {
-                name: "uws-deflate",
-                label: format!("{label}, a compressor for each"),
-                command: [&*plain.command, &["deflate".to_owned()]].concat(),
-                ..plain.clone()
-            };
-            vec![plain, deflate]
-        });
-        self.add_all(servers, &names);
-    }
-
-    fn add_nchan(&mut self, is_wanted: &dyn Fn(&str) -> bool) {
-        if is_wanted("nchan") {
-            let server = self.nchan().map(|server| vec![server]);
-            self.add_all(server, &["nchan"]);
-        }
-    }
-
-    fn nchan(&self) -> Result<Server, String> {
-        let module = ["/usr/lib/nginx/modules", "/usr/share/nginx/modules", "/etc/nginx/modules"];
-        let module = module.iter().map(|dir| Path::new(dir).join("ngx_nchan_module.so"));
-        let module =
-            module.into_iter().find(|path| path.exists()).ok_or("nchan is not installed")?;
-        let version = said(Command::new("nginx").arg("-v")).ok_or("nginx is not installed")?;
-        let scratch = self.scratch.as_ref().ok_or("no directory for files")?;
-        let dir = scratch.0.to_string_lossy();
-        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
-        let limit = limit.unwrap_or(100_000);
-        let text = NCHAN
-            .replace("MODULE", &module.to_string_lossy())
-            .replace("DIR", &dir)
-            .replace("LIMIT", &limit.to_string())
-            .replace("WORKERS", &(limit - limit / 40).to_string());
-        // The port is known only when it starts: the shell puts it in.
-        let template = scratch.file("nchan.conf", &text)?;
-        let start = format!(
-            "sed s/PORT/{{port}}/ {template} > {template}.{{port}} && exec nginx -c {template}.{{port}}"
-        );
-        let version = version.replace("nginx version: ", "").replace('/', " ");
-        let mut server =
-            Server::new("nchan", format!("nchan on {version}"), &["/bin/sh", "-c", &start]);
-        server.has_worker = true;
-        server.places = Places {
-            echo: None,
-            fanout: vec![
-                "--broadcast".into(),
-                "--publish=ws://127.0.0.1:{port}/pub".into(),
-                "ws://127.0.0.1:{port}/sub".into(),
-            ],
-            events: vec![
-                "--publish=http://127.0.0.1:{port}/pub".into(),
-                "http://127.0.0.1:{port}/sub".into(),
-            ],
-            health: Some("/".into()),
-        };
-        Ok(server)
-    }
-
-    fn add_node(&mut self, builds: &Builds, is_wanted: &dyn Fn(&str) -> bool) {
-        let names = ["ws", "node", "better-sse"];
-        if !names.iter().any(|name| is_wanted(name)) {
-            return;
-        }
-        let Some(node) = said(Command::new("node").arg("--version")) else {
-            return self.add_all(Err("node is not installed".into()), &names);
-        };
-        let servers = builds.node_peers().map(|dir| {
-            let script = |name: &str| dir.join(name).to_string_lossy().into_owned();
-            let version = |package: &str| package_version(&dir.join("node_modules").join(package));
-            let label = format!("ws {} on node {node}", version("ws"));
-            let mut ws = Server::new("ws", label, &["node", &script("ws.mjs"), "{port}"]);
-            ws.places.echo = Some("ws://127.0.0.1:{port}/echo".into());
-            ws.places.fanout = vec![
-                "--broadcast".into(),
-                "--publish=ws://127.0.0.1:{port}/pub".into(),
-                "ws://127.0.0.1:{port}/sub".into(),
-            ];
-            ws.places.health = Some("/".into());
-            let events = vec![
-                "--publish=http://127.0.0.1:{port}/pub".to_owned(),
-                "http://127.0.0.1:{port}/sub".to_owned(),
-            ];
-            let label = format!("http of node {node}");
-            let mut plain = Server::new("node", label, &["node", &script("sse.mjs"), "{port}"]);
-            plain.places.events.clone_from(&events);
-            let label = format!("better-sse {} on node {node}", version("better-sse"));
-            let command = ["node", &*script("sse.mjs"), "{port}", "better"];
-            let mut better = Server::new("better-sse", label, &command);
-            better.places.events = events;
-            vec![ws, plain, better]
-        });
-        self.add_all(servers, &names);
-    }
-
-    fn add_rust(&mut self, builds: &Builds, is_wanted: &dyn Fn(&str) -> bool) {
-        const CRATES: [(&str, &str, bool); 5] = [
-            ("tungstenite", "tokio-tungstenite", true),
-            ("yawc", "yawc", true),
-            ("sockudo", "sockudo-ws", true),
-            ("tokio-websockets", "tokio-websockets", false),
-            ("fastwebsockets", "fastwebsockets", false),
-        ];
-        let names = CRATES.map(|it| it.0);
-        if !names.iter().any(|name| is_wanted(name)) {
-            return;
-        }
-        let lock = builds.root.join("benches/load/peers/rust/Cargo.lock");
-        let lock = std::fs::read_to_string(lock).unwrap_or_default();
-        let servers = builds.rust_peers().map(|dir| {
-            let wanted = CRATES.into_iter().filter(|it| is_wanted(it.0));
-            let server = |(name, package, is_batched): (&'static str, &str, bool)| {
-                let version = locked_version(&lock, package).unwrap_or("of unknown version");
-                let program = dir.join(name).to_string_lossy().into_owned();
-                let mut command = vec![&*program, "{port}"];
-                command.extend(is_batched.then_some("batch"));
-                let label =
-                    format!("{package} {version}{}", if is_batched { ", batched" } else { "" });
-                let mut server = Server::new(name, label, &command);
-                server.places.echo = Some("ws://127.0.0.1:{port}/".into());
-                server
-            };
-            wanted.map(server).collect()
-        });
-        self.add_all(servers, &names);
     }
 
     fn add_other(&mut self, other: &str) {
@@ -315,6 +158,134 @@ impl Found {
         server.places.echo = Some(url.to_owned());
         self.servers.push(server);
     }
+}
+
+/// The Rust peers: their programs, their packages, and whether they write in batches.
+const RUST: [(&str, &str, bool); 5] = [
+    ("tungstenite", "tokio-tungstenite", true),
+    ("yawc", "yawc", true),
+    ("sockudo", "sockudo-ws", true),
+    ("tokio-websockets", "tokio-websockets", false),
+    ("fastwebsockets", "fastwebsockets", false),
+];
+
+fn bare(builds: &Builds) -> Result<Vec<Server>, String> {
+    let program = builds.bare()?;
+    let program = program.to_string_lossy();
+    let url = "tcp://127.0.0.1:{port}".to_owned();
+    let mut echo = Server::new("bare", "bare epoll echo".into(), &[&program, "echo", "{port}"]);
+    echo.places.echo = Some(url.clone());
+    let label = "bare loop of sends".into();
+    let mut fanout = Server::new("bare-fanout", label, &[&program, "fanout", "{port}"]);
+    fanout.places.fanout = vec!["--broadcast".into(), url];
+    Ok(vec![echo, fanout])
+}
+
+/// A server that broadcasts what comes at `/pub` to WebSockets at `/sub`.
+fn broadcast() -> Vec<String> {
+    vec![
+        "--broadcast".into(),
+        "--publish=ws://127.0.0.1:{port}/pub".into(),
+        "ws://127.0.0.1:{port}/sub".into(),
+    ]
+}
+
+/// The same with POST requests and event streams.
+fn broadcast_events() -> Vec<String> {
+    vec!["--publish=http://127.0.0.1:{port}/pub".into(), "http://127.0.0.1:{port}/sub".into()]
+}
+
+fn uws(builds: &Builds) -> Result<Vec<Server>, String> {
+    let program = builds.uws()?;
+    let program = program.to_string_lossy();
+    let list = builds.root.join("benches/load/peers/uws/requirements.txt");
+    let list = std::fs::read_to_string(list).unwrap_or_default();
+    let package = list.trim().replace("==", " ");
+    let label = format!("uWebSockets of {package}, on libuv");
+    let mut plain = Server::new("uws", label.clone(), &[&program, "{port}"]);
+    plain.places = Places {
+        echo: Some("ws://127.0.0.1:{port}/echo".into()),
+        fanout: broadcast(),
+        events: Vec::new(),
+        health: Some("/healthz".into()),
+    };
+    let deflate = Server {
+        name: "uws-deflate",
+        label: format!("{label}, a compressor for each"),
+        command: [&*plain.command, &["deflate".to_owned()]].concat(),
+        ..plain.clone()
+    };
+    Ok(vec![plain, deflate])
+}
+
+fn nchan(scratch: Option<&Scratch>) -> Result<Vec<Server>, String> {
+    let module = ["/usr/lib/nginx/modules", "/usr/share/nginx/modules", "/etc/nginx/modules"];
+    let module = module.iter().map(|dir| Path::new(dir).join("ngx_nchan_module.so"));
+    let module = module.into_iter().find(|path| path.exists()).ok_or("nchan is not installed")?;
+    let version = said(Command::new("nginx").arg("-v")).ok_or("nginx is not installed")?;
+    let scratch = scratch.ok_or("no directory for files")?;
+    let dir = scratch.0.to_string_lossy();
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    let limit = limit.unwrap_or(100_000);
+    let text = NCHAN
+        .replace("MODULE", &module.to_string_lossy())
+        .replace("DIR", &dir)
+        .replace("LIMIT", &limit.to_string())
+        .replace("WORKERS", &(limit - limit / 40).to_string());
+    // The port is known only when it starts: the shell puts it in.
+    let template = scratch.file("nchan.conf", &text)?;
+    let start = format!(
+        "sed s/PORT/{{port}}/ {template} > {template}.{{port}} && exec nginx -c {template}.{{port}}"
+    );
+    let version = version.replace("nginx version: ", "").replace('/', " ");
+    let mut server =
+        Server::new("nchan", format!("nchan on {version}"), &["/bin/sh", "-c", &start]);
+    server.has_worker = true;
+    server.places = Places {
+        echo: None,
+        fanout: broadcast(),
+        events: broadcast_events(),
+        health: Some("/".into()),
+    };
+    Ok(vec![server])
+}
+
+fn node(builds: &Builds) -> Result<Vec<Server>, String> {
+    let node = said(Command::new("node").arg("--version")).ok_or("node is not installed")?;
+    let dir = builds.node_peers()?;
+    let script = |name: &str| dir.join(name).to_string_lossy().into_owned();
+    let version = |package: &str| package_version(&dir.join("node_modules").join(package));
+    let label = format!("ws {} on node {node}", version("ws"));
+    let mut ws = Server::new("ws", label, &["node", &script("ws.mjs"), "{port}"]);
+    ws.places.echo = Some("ws://127.0.0.1:{port}/echo".into());
+    ws.places.fanout = broadcast();
+    ws.places.health = Some("/".into());
+    let label = format!("http of node {node}");
+    let mut plain = Server::new("node", label, &["node", &script("sse.mjs"), "{port}"]);
+    plain.places.events = broadcast_events();
+    let label = format!("better-sse {} on node {node}", version("better-sse"));
+    let command = ["node", &*script("sse.mjs"), "{port}", "better"];
+    let mut better = Server::new("better-sse", label, &command);
+    better.places.events = broadcast_events();
+    Ok(vec![ws, plain, better])
+}
+
+fn rust(builds: &Builds, is_wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Server>, String> {
+    let lock = builds.root.join("benches/load/peers/rust/Cargo.lock");
+    let lock = std::fs::read_to_string(lock).unwrap_or_default();
+    let dir = builds.rust_peers()?;
+    let wanted = RUST.into_iter().filter(|it| is_wanted(it.0));
+    let server = |(name, package, is_batched): (&'static str, &str, bool)| {
+        let version = locked_version(&lock, package).unwrap_or("of unknown version");
+        let program = dir.join(name).to_string_lossy().into_owned();
+        let mut command = vec![&*program, "{port}"];
+        command.extend(is_batched.then_some("batch"));
+        let label = format!("{package} {version}{}", if is_batched { ", batched" } else { "" });
+        let mut server = Server::new(name, label, &command);
+        server.places.echo = Some("ws://127.0.0.1:{port}/".into());
+        server
+    };
+    Ok(wanted.map(server).collect())
 }
 
 fn sockeye_server(name: &'static str, label: String, program: &Path, config: &str) -> Server {
