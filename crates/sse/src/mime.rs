@@ -33,11 +33,9 @@ pub fn is_event_stream(content_type: &[u8]) -> bool {
 /// Type and subtype of one value; `None` if it is no MIME type, or `*/*`.
 fn essence(value: &[u8]) -> Option<(&[u8], &[u8])> {
     // [mimesniff:4.4-parameters] What follows the first semicolon plays no part.
-    let essence = value.split(|&byte| byte == b';').next().unwrap_or_default();
-    let slash = essence.iter().position(|&byte| byte == b'/')?;
-    let (kind, subtype) = essence.split_at_checked(slash)?;
-    let kind = trim_start(kind);
-    let subtype = trim_end(subtype.strip_prefix(b"/")?);
+    let essence = trim(value.split(|&byte| byte == b';').next().unwrap_or_default());
+    let mut parts = essence.splitn(2, |&byte| byte == b'/');
+    let (kind, subtype) = (parts.next()?, parts.next()?);
     let is_type = is_token(kind) && is_token(subtype) && (kind, subtype) != (b"*", b"*");
     is_type.then_some((kind, subtype))
 }
@@ -61,22 +59,10 @@ impl Quote {
     }
 }
 
-const fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
-}
-
-fn trim_start(mut value: &[u8]) -> &[u8] {
-    while let [first, rest @ ..] = value
-        && is_space(*first)
-    {
-        value = rest;
-    }
-    value
-}
-
-fn trim_end(mut value: &[u8]) -> &[u8] {
-    while let [rest @ .., last] = value
-        && is_space(*last)
+/// Drops HTTP whitespace at both ends.
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t' | b'\r' | b'\n', rest @ ..]
+    | [rest @ .., b' ' | b'\t' | b'\r' | b'\n'] = value
     {
         value = rest;
     }
