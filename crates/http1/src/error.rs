@@ -76,76 +76,56 @@ impl Error {
     /// 502, as a gateway answers.
     #[must_use]
     pub const fn status(self) -> Status {
-        match self {
-            Self::FirstByte
-            | Self::LineEnd
-            | Self::ControlByte
-            | Self::LineFolding
-            | Self::HeadBoundary
-            | Self::RequestLine
-            | Self::Target
-            | Self::Header
-            | Self::HostMissing
-            | Self::HostRepeated
-            | Self::HostInvalid
-            | Self::ContentLength
-            | Self::TransferEncoding
-            | Self::FramingConflict
-            | Self::ChunkSize
-            | Self::ChunkExtension
-            | Self::ChunkEnd
-            | Self::Trailer => Status::BAD_REQUEST,
-            Self::ContentLengthTooBig => Status::CONTENT_TOO_LARGE,
-            Self::RequestLineTooLong | Self::TargetTooLong => Status::URI_TOO_LONG,
-            Self::Expectation => Status::EXPECTATION_FAILED,
-            Self::HeadTooLong
-            | Self::HeaderLineTooLong
-            | Self::TooManyHeaders
-            | Self::TrailersTooLong => Status::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::TransferCoding => Status::NOT_IMPLEMENTED,
-            Self::StatusLine => Status::BAD_GATEWAY,
-            Self::Version => Status::HTTP_VERSION_NOT_SUPPORTED,
-        }
+        self.answer().0
     }
 
-    const fn text(self) -> &'static str {
+    /// Returns the status and the text of each fault.
+    const fn answer(self) -> (Status, &'static str) {
         match self {
-            Self::FirstByte => "the first byte cannot begin a message",
-            Self::LineEnd => "a line does not end in CRLF",
-            Self::ControlByte => "a control byte in the head",
-            Self::LineFolding => "a header line begins with whitespace",
-            Self::HeadTooLong => "the head is too long",
-            Self::RequestLineTooLong => "the request line is too long",
-            Self::TargetTooLong => "the request-target is too long",
-            Self::HeaderLineTooLong => "a header line is too long",
-            Self::TooManyHeaders => "too many header lines",
-            Self::HeadBoundary => "not exactly one head",
-            Self::RequestLine => "malformed request line",
-            Self::StatusLine => "malformed status line",
-            Self::Version => "version of HTTP not supported",
-            Self::Target => "request-target not allowed",
-            Self::Header => "malformed header line",
-            Self::HostMissing => "no Host",
-            Self::HostRepeated => "more than one Host",
-            Self::HostInvalid => "invalid host",
-            Self::ContentLength => "invalid Content-Length",
-            Self::ContentLengthTooBig => "Content-Length is too big",
-            Self::TransferEncoding => "invalid Transfer-Encoding",
-            Self::TransferCoding => "transfer coding not implemented",
-            Self::FramingConflict => "both Transfer-Encoding and Content-Length",
-            Self::Expectation => "unknown expectation",
-            Self::ChunkSize => "invalid chunk size",
-            Self::ChunkExtension => "invalid or too long chunk extension",
-            Self::ChunkEnd => "chunk data is not followed by CRLF",
-            Self::Trailer => "malformed trailer line",
-            Self::TrailersTooLong => "the trailers are too long",
+            Self::FirstByte => (Status::BAD_REQUEST, "the first byte cannot begin a message"),
+            Self::LineEnd => (Status::BAD_REQUEST, "a line does not end in CRLF"),
+            Self::ControlByte => (Status::BAD_REQUEST, "a control byte in the head"),
+            Self::LineFolding => (Status::BAD_REQUEST, "a header line begins with whitespace"),
+            Self::HeadTooLong => (Status::REQUEST_HEADER_FIELDS_TOO_LARGE, "the head is too long"),
+            Self::RequestLineTooLong => (Status::URI_TOO_LONG, "the request line is too long"),
+            Self::TargetTooLong => (Status::URI_TOO_LONG, "the request-target is too long"),
+            Self::HeaderLineTooLong => {
+                (Status::REQUEST_HEADER_FIELDS_TOO_LARGE, "a header line is too long")
+            }
+            Self::TooManyHeaders => {
+                (Status::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header lines")
+            }
+            Self::HeadBoundary => (Status::BAD_REQUEST, "not exactly one head"),
+            Self::RequestLine => (Status::BAD_REQUEST, "malformed request line"),
+            Self::StatusLine => (Status::BAD_GATEWAY, "malformed status line"),
+            Self::Version => (Status::HTTP_VERSION_NOT_SUPPORTED, "version of HTTP not supported"),
+            Self::Target => (Status::BAD_REQUEST, "request-target not allowed"),
+            Self::Header => (Status::BAD_REQUEST, "malformed header line"),
+            Self::HostMissing => (Status::BAD_REQUEST, "no Host"),
+            Self::HostRepeated => (Status::BAD_REQUEST, "more than one Host"),
+            Self::HostInvalid => (Status::BAD_REQUEST, "invalid host"),
+            Self::ContentLength => (Status::BAD_REQUEST, "invalid Content-Length"),
+            Self::ContentLengthTooBig => (Status::CONTENT_TOO_LARGE, "Content-Length is too big"),
+            Self::TransferEncoding => (Status::BAD_REQUEST, "invalid Transfer-Encoding"),
+            Self::TransferCoding => (Status::NOT_IMPLEMENTED, "transfer coding not implemented"),
+            Self::FramingConflict => {
+                (Status::BAD_REQUEST, "both Transfer-Encoding and Content-Length")
+            }
+            Self::Expectation => (Status::EXPECTATION_FAILED, "unknown expectation"),
+            Self::ChunkSize => (Status::BAD_REQUEST, "invalid chunk size"),
+            Self::ChunkExtension => (Status::BAD_REQUEST, "invalid or too long chunk extension"),
+            Self::ChunkEnd => (Status::BAD_REQUEST, "chunk data is not followed by CRLF"),
+            Self::Trailer => (Status::BAD_REQUEST, "malformed trailer line"),
+            Self::TrailersTooLong => {
+                (Status::REQUEST_HEADER_FIELDS_TOO_LARGE, "the trailers are too long")
+            }
         }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
+        f.write_str(self.answer().1)
     }
 }
 
