@@ -30,4 +30,4 @@ pub use limits::{HEADERS_MAX, Limits};
 pub use request::{RequestHead, Version};
 pub use response::ResponseHead;
 pub use storage::HeaderStorage;
-pub use write::{Body, Persistence, RequestWriter, Response};
+pub use write::{Body, HeadWriter, Persistence, RequestLine, RequestWriter, Response};
