@@ -155,13 +155,12 @@ impl Challenge {
     }
 
     fn check_accept(&self, headers: Headers<'_, '_>) -> Result<(), VerifyError> {
-        let mut values = headers.all("sec-websocket-accept");
-        // [rfc6455:4.1-response-accept]
-        let accept = values.next().ok_or(VerifyError::AcceptMissing)?;
         // [rfc6455:11.3.3-accept-once]
-        if values.next().is_some() {
-            return Err(VerifyError::AcceptRepeated);
-        }
+        let accept = headers
+            .single_bytes("sec-websocket-accept")
+            .map_err(|_| VerifyError::AcceptRepeated)?
+            // [rfc6455:4.1-response-accept]
+            .ok_or(VerifyError::AcceptMissing)?;
         if accept != key::accept_key(&self.key) {
             return Err(VerifyError::AcceptMismatch);
         }
@@ -273,12 +272,11 @@ fn accepted_subprotocol<'b>(
     headers: Headers<'_, 'b>,
     requested: &[&str],
 ) -> Result<Option<&'b str>, VerifyError> {
-    let mut values = headers.all("sec-websocket-protocol");
-    let Some(value) = values.next() else { return Ok(None) };
     // [rfc6455:11.3.4-response-once]
-    if values.next().is_some() {
-        return Err(VerifyError::SubprotocolRepeated);
-    }
+    let value = headers
+        .single_bytes("sec-websocket-protocol")
+        .map_err(|_| VerifyError::SubprotocolRepeated)?;
+    let Some(value) = value else { return Ok(None) };
     // [rfc6455:4.1-response-subprotocol]
     let requested = requested.iter().any(|one| one.as_bytes() == value);
     let subprotocol = core::str::from_utf8(value).ok().filter(|_| requested);
@@ -290,11 +288,10 @@ fn accepted_extensions(
     requested: &Extensions,
 ) -> Result<Extensions, VerifyError> {
     // [rfc6455:11.3.2-response-once]: §4.2.2 would permit several lines; §11.3.2 forbids them.
-    if headers.all("sec-websocket-extensions").nth(1).is_some() {
-        return Err(VerifyError::ExtensionsRepeated);
-    }
-    let extensions = Extensions::parse(headers.all("sec-websocket-extensions"))
-        .map_err(|_| VerifyError::ExtensionsMalformed)?;
+    let value = headers
+        .single_bytes("sec-websocket-extensions")
+        .map_err(|_| VerifyError::ExtensionsRepeated)?;
+    let extensions = Extensions::parse(value).map_err(|_| VerifyError::ExtensionsMalformed)?;
     // [rfc6455:4.1-response-extensions]
     if !extensions.iter().all(|extension| requested.contains(extension.name())) {
         return Err(VerifyError::ExtensionNotRequested);

@@ -88,10 +88,8 @@ impl<'h, 'b> Headers<'h, 'b> {
     /// [`HeaderError::Repeated`] if several lines have that name. [`HeaderError::NotAscii`] if the value
     /// holds a byte other than visible ASCII, SP and HTAB.
     pub fn single(self, name: &str) -> Result<Option<&'b str>, HeaderError> {
-        match self.single_bytes(name)? {
-            Some(value) => ascii(value).map(Some).ok_or(HeaderError::NotAscii),
-            None => Ok(None),
-        }
+        let value = self.single_bytes(name)?;
+        value.map(|value| ascii(value).ok_or(HeaderError::NotAscii)).transpose()
     }
 
     /// As [`single`](Self::single), for a caller that checks the bytes of the value itself.

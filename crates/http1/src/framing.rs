@@ -85,12 +85,9 @@ fn is_chunked(headers: Headers<'_, '_>, version: Version) -> Result<bool, Error>
 /// Deviation: a list of equal values, or equal values on several lines, is refused, although
 /// RFC 9112 §6.3 lets a recipient collapse them: no honest peer sends them.
 fn content_length(headers: Headers<'_, '_>) -> Result<Option<u64>, Error> {
-    let mut values = headers.all("Content-Length");
-    let Some(value) = values.next() else { return Ok(None) };
     // [rfc9112:6.3-content-length-once]
-    if values.next().is_some() {
-        return Err(Error::ContentLength);
-    }
+    let value = headers.single_bytes("Content-Length").map_err(|_| Error::ContentLength)?;
+    let Some(value) = value else { return Ok(None) };
     // [rfc9112:6.2-content-length-digits]
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return Err(Error::ContentLength);

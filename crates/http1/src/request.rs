@@ -172,25 +172,20 @@ pub(crate) fn keep_alive(headers: Headers<'_, '_>, version: Version) -> bool {
 
 /// Checks that there is exactly one valid `Host`; HTTP/1.0 may do without.
 fn check_host<'b>(headers: Headers<'_, 'b>, version: Version) -> Result<Option<&'b str>, Error> {
-    let mut values = headers.all("Host");
-    let Some(value) = values.next() else {
-        // [rfc9112:3.2-host-missing]
-        return match version {
-            Version::Http10 => Ok(None),
-            Version::Http11 => Err(Error::HostMissing),
-        };
-    };
     // Two lines are refused even if the target is in absolute form, and even if both are equal.
     // [rfc9112:3.2-one-host]
-    if values.next().is_some() {
-        return Err(Error::HostRepeated);
+    let host = headers.single_bytes("Host").map_err(|_| Error::HostRepeated)?;
+    match (host, version) {
+        (None, Version::Http10) => Ok(None),
+        // [rfc9112:3.2-host-missing]
+        (None, Version::Http11) => Err(Error::HostMissing),
+        // [rfc9112:3.2-host-valid]
+        (Some(host), Version::Http10 | Version::Http11) => core::str::from_utf8(host)
+            .ok()
+            .filter(|host| is_authority(host))
+            .map(Some)
+            .ok_or(Error::HostInvalid),
     }
-    // [rfc9112:3.2-host-valid]
-    core::str::from_utf8(value)
-        .ok()
-        .filter(|host| is_authority(host))
-        .map(Some)
-        .ok_or(Error::HostInvalid)
 }
 
 /// Returns whether `100 Continue` is awaited; it is not by HTTP/1.0, nor without a body.
