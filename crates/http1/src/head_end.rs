@@ -4,7 +4,7 @@ use core::fmt;
 
 use sockeye_http::grammar;
 
-use crate::{Error, HEADERS_MAX, Limits};
+use crate::{Error, HEADERS_MAX, Limits, words};
 
 /// Finds the end of a head in bytes that arrive in any pieces.
 ///
@@ -266,27 +266,9 @@ impl Default for HeadEnd {
 
 /// Returns how many bytes precede the first control byte (below 0x20, or DEL).
 fn text_len(bytes: &[u8]) -> usize {
-    let (words, tail) = bytes.as_chunks::<8>();
-    let mut text = 0_usize;
-    for word in words {
-        let controls = control_bits(u64::from_le_bytes(*word));
-        if controls != 0 {
-            return text.saturating_add(controls.trailing_zeros() as usize / 8);
-        }
-        text = text.saturating_add(8);
-    }
-    let rest = tail.iter().position(|&byte| byte < b' ' || byte == 0x7f);
-    text.saturating_add(rest.unwrap_or(tail.len()))
-}
-
-/// Marks the control bytes of eight: the lowest bit that is set lies in the first of them.
-///
-/// A borrow can mark a byte wrongly, but only above one that is marked rightly.
-const fn control_bits(word: u64) -> u64 {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
-    const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
-    const DELETES: u64 = u64::from_le_bytes([0x7f; 8]);
-    let deletes = word ^ DELETES;
-    (word.wrapping_sub(SPACES) & !word | deletes.wrapping_sub(ONES) & !deletes) & HIGH
+    let controls = |word: u64| {
+        let below_space = word.wrapping_sub(words::eight(b' ')) & !word & words::HIGH;
+        below_space | words::zeros(word ^ words::eight(0x7f))
+    };
+    words::len_before(bytes, controls, |byte| byte < b' ' || byte == 0x7f)
 }

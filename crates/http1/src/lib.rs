@@ -21,6 +21,7 @@ mod request;
 mod response;
 mod storage;
 mod target;
+mod words;
 mod write;
 
 pub use error::Error;

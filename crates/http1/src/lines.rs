@@ -2,7 +2,7 @@
 
 use sockeye_http::{HeaderLine, Headers, grammar};
 
-use crate::{Error, HeaderStorage};
+use crate::{Error, HeaderStorage, words};
 
 /// Takes the first line off a complete head; also gives the header lines behind it.
 pub(crate) fn split_first(head: &[u8]) -> Result<(&[u8], &[u8]), Error> {
@@ -38,22 +38,8 @@ pub(crate) fn parse<'h, 'b>(
     if rest == b"\r\n" { Ok(Headers::new(lines)) } else { Err(Error::HeadBoundary) }
 }
 
-/// Returns how many bytes stand before the first CR, looking at eight at a time.
+/// Returns how many bytes stand before the first CR.
 fn line_len(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
-    const RETURNS: u64 = u64::from_le_bytes([b'\r'; 8]);
-    let (words, tail) = bytes.as_chunks::<8>();
-    let mut before = 0_usize;
-    for word in words {
-        // A byte that is CR is zero here. A borrow can mark another byte wrongly, but only above a CR.
-        let differs = u64::from_le_bytes(*word) ^ RETURNS;
-        let returns = differs.wrapping_sub(ONES) & !differs & HIGH;
-        if returns != 0 {
-            return before.saturating_add(returns.trailing_zeros() as usize / 8);
-        }
-        before = before.saturating_add(8);
-    }
-    let rest = tail.iter().position(|&byte| byte == b'\r');
-    before.saturating_add(rest.unwrap_or(tail.len()))
+    let returns = |word: u64| words::zeros(word ^ words::eight(b'\r'));
+    words::len_before(bytes, returns, |byte| byte == b'\r')
 }
