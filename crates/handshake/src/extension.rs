@@ -1,9 +1,8 @@
 //! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 §9.1, §11.3.2), read and written.
 
-use crate::token::{is_whitespace, token};
 use alloc::string::String;
 use core::fmt;
-use sockeye_http::grammar::is_tchar;
+use sockeye_http::grammar::{is_tchar, trim_ows};
 
 /// The extensions that one `Sec-WebSocket-Extensions` list may name.
 ///
@@ -232,37 +231,34 @@ impl<'v> Scanner<'v> {
 
     /// Takes `byte` if it comes next.
     fn eat(&mut self, byte: u8) -> bool {
-        match self.rest.split_first() {
-            Some((&first, rest)) if first == byte => {
-                self.rest = rest;
-                true
-            }
-            Some(_) | None => false,
-        }
+        let rest = self.rest.strip_prefix(&[byte]);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
     }
 
-    /// Takes the longest run of bytes that are all `wanted`.
-    fn take_while(&mut self, wanted: fn(u8) -> bool) -> &'v [u8] {
-        let end = self.rest.iter().position(|&byte| !wanted(byte)).unwrap_or(self.rest.len());
-        let (run, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, &[]));
-        self.rest = rest;
-        run
-    }
-
+    /// Drops the whitespace in front, and that at the end of the line, which means nothing either.
     fn skip_whitespace(&mut self) {
-        self.take_while(is_whitespace);
+        self.rest = trim_ows(self.rest);
+    }
+
+    /// Takes the longest run of token characters.
+    fn tchars(&mut self) -> &'v str {
+        let len = self.rest.iter().position(|&byte| !is_tchar(byte)).unwrap_or(self.rest.len());
+        let (run, rest) = self.rest.split_at_checked(len).unwrap_or((self.rest, &[]));
+        self.rest = rest;
+        core::str::from_utf8(run).unwrap_or_default()
     }
 
     fn token(&mut self) -> Result<&'v str, ExtensionsError> {
         // [rfc6455:9.1-grammar]: names and plain values are tokens.
-        token(self.take_while(is_tchar)).ok_or(ExtensionsError::Malformed)
+        Some(self.tchars()).filter(|run| !run.is_empty()).ok_or(ExtensionsError::Malformed)
     }
 
     /// The rest of a quoted-string behind its opening quote, unescaped, which must be a token.
     fn quoted_token(&mut self, out: &mut String) -> Result<(), ExtensionsError> {
         let start = out.len();
         loop {
-            out.push_str(core::str::from_utf8(self.take_while(is_tchar)).unwrap_or_default());
+            out.push_str(self.tchars());
             if self.eat(b'"') {
                 break;
             }

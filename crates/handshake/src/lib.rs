@@ -19,7 +19,6 @@ pub mod properties;
 mod reject;
 mod server;
 mod subprotocol;
-mod token;
 mod version;
 
 pub use client::{Accepted, Challenge, ClientRequest, VerifyError};

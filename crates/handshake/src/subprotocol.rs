@@ -1,7 +1,7 @@
 //! The subprotocols that a client offers (RFC 6455 §4.1 (10), §4.2.2 (5), §11.3.4).
 
-use crate::token::token;
 use alloc::vec::Vec;
+use sockeye_http::grammar::token;
 
 /// The subprotocols that one request may offer. They are compared pairwise.
 pub(crate) const SUBPROTOCOLS_MAX: usize = 32;

@@ -66,6 +66,12 @@ pub const fn is_token(text: &[u8]) -> bool {
     !text.is_empty()
 }
 
+/// Returns the bytes as text if they are a token.
+#[must_use]
+pub fn token(bytes: &[u8]) -> Option<&str> {
+    core::str::from_utf8(bytes).ok().filter(|text| is_token(text.as_bytes()))
+}
+
 /// Returns the bytes without optional whitespace (SP, HTAB) at both ends (RFC 9110 §5.6.3).
 #[must_use]
 #[inline]
@@ -98,7 +104,7 @@ pub fn hex_value(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_tchar;
+    use super::{is_tchar, token};
 
     #[test]
     fn the_token_alphabet_is_that_of_rfc_9110() {
@@ -107,5 +113,12 @@ mod tests {
             let expected = byte.is_ascii_graphic() && !separators.contains(&byte);
             assert_eq!(is_tchar(byte), expected, "{byte:#x}");
         }
+    }
+
+    #[test]
+    fn a_token_is_some_tchars() {
+        assert_eq!(token(b""), None);
+        assert_eq!(token(b"soap"), Some("soap"));
+        assert_eq!(token(b"so ap"), None);
     }
 }

@@ -54,7 +54,7 @@ impl<'a> Method<'a> {
         if bytes == b"GET" {
             return Some(Method::GET);
         }
-        core::str::from_utf8(bytes).ok().and_then(|text| Self::new(text).ok())
+        grammar::token(bytes).map(Self)
     }
 
     /// Returns the token.
