@@ -14,8 +14,9 @@ use core::{fmt, ops};
 /// bytes.fill(b"mon");
 /// assert_eq!(&*bytes, b"salm");
 /// ```
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct InlineBytes<const N: usize> {
+    /// The bytes behind `len` are 0, so that a derived comparison is right.
     bytes: [u8; N],
     len: u8,
 }

@@ -8,7 +8,7 @@ use sockeye_frame::{CONTROL_PAYLOAD_LEN_MAX, CloseCode, CloseFrame, InlineBytes}
 /// The payload of a Ping or Pong frame: at most 125 bytes, held inline.
 ///
 /// It does not borrow from the receive buffer, because a control frame may arrive in parts.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Control(InlineBytes<CONTROL_PAYLOAD_LEN_MAX>);
 
 impl Control {
@@ -43,14 +43,6 @@ impl AsRef<[u8]> for Control {
         self
     }
 }
-
-impl PartialEq for Control {
-    fn eq(&self, other: &Self) -> bool {
-        **self == **other
-    }
-}
-
-impl Eq for Control {}
 
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
