@@ -84,12 +84,7 @@ impl Connection {
     /// In debug builds, on a client: each of its frames has a mask of its own.
     pub fn admit_message(&mut self, out: &mut Vec<u8>) -> Result<(), UsageError> {
         debug_assert!(self.client.is_none(), "a client's frames are masked one by one");
-        if self.outgoing.is_some() {
-            return Err(UsageError::MessageUnderWay);
-        }
-        self.admit(Input::SendData)?;
-        self.flush_replies(out);
-        Ok(())
+        self.admit_whole(out)
     }
 
     /// Begins a frame of `payload_len` bytes, whose payload is sent without a buffer in between.
@@ -187,12 +182,19 @@ impl Connection {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), UsageError> {
+        self.admit_whole(out)?;
+        self.append(opcode, rsv, payload, out);
+        Ok(())
+    }
+
+    /// Looks up whether a whole message may be sent, and appends the delayed reply in front of it.
+    #[inline]
+    fn admit_whole(&mut self, out: &mut Vec<u8>) -> Result<(), UsageError> {
         if self.outgoing.is_some() {
             return Err(UsageError::MessageUnderWay);
         }
         self.admit(Input::SendData)?;
         self.flush_replies(out);
-        self.append(opcode, rsv, payload, out);
         Ok(())
     }
 
