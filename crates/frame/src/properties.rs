@@ -88,8 +88,19 @@ fn decode_piece(
     Ok(())
 }
 
-/// Decodes with a machine that knows one byte at a time and looks each rule up by its position.
+/// What a decoder shows of `bytes`: a header alone is no frame yet.
 fn oracle(bytes: &[u8], rules: Rules) -> Seen {
+    let mut seen = read_naively(bytes, rules);
+    let announced_only = |(_, payload): &(Header, Vec<u8>)| payload.is_empty();
+    if seen.header.is_some() && seen.frames.last().is_some_and(announced_only) {
+        seen.frames.pop();
+    }
+    seen
+}
+
+/// Decodes with a machine that knows one byte at a time and looks each rule up by its position. The
+/// last frame may be a header whose payload has not begun.
+pub fn read_naively(bytes: &[u8], rules: Rules) -> Seen {
     let mut seen = Seen::default();
     let mut head = Vec::new();
     for &byte in bytes {
@@ -110,10 +121,6 @@ fn oracle(bytes: &[u8], rules: Rules) -> Seen {
             seen.frames.push((header, Vec::new()));
             seen.header = Some(header).filter(|header| header.payload_len != 0);
         }
-    }
-    let announced_only = |(_, payload): &(Header, Vec<u8>)| payload.is_empty();
-    if seen.header.is_some() && seen.frames.last().is_some_and(announced_only) {
-        seen.frames.pop();
     }
     seen.at_boundary = head.is_empty() && seen.header.is_none();
     seen

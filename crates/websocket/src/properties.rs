@@ -87,12 +87,7 @@ pub fn converse(mut end: Connection, bytes: &[u8], cuts: &[u8]) -> Outcome {
     let mut listener = Listener::default();
     let mut said = Vec::new();
     let mut error = None;
-    let mut cuts = cuts.iter().map(|cut| usize::from(*cut).max(1)).cycle();
-    let mut bytes = bytes.to_vec();
-    let mut rest = &mut bytes[..];
-    while !rest.is_empty() {
-        let len = cuts.next().unwrap_or(usize::MAX).min(rest.len());
-        let mut input = rest.split_off_mut(..len).unwrap_or_default();
+    for mut input in pieces(&mut bytes.to_vec(), cuts) {
         let result = listen(&mut end, &mut input, &mut said, &mut listener);
         assert!(input.is_empty(), "all input is consumed");
         assert!(error.is_none() || result.is_ok(), "an error is told once");
@@ -102,6 +97,15 @@ pub fn converse(mut end: Connection, bytes: &[u8], cuts: &[u8]) -> Outcome {
     let closed = end.receive_eof();
     assert_eq!(closed, end.receive_eof(), "the end is the end");
     Outcome { heard: listener.heard, error, said, state, closed }
+}
+
+/// Cuts bytes into pieces of the lengths that `cuts` gives over and over; without any, into one.
+fn pieces<'b>(mut rest: &'b mut [u8], cuts: &[u8]) -> impl Iterator<Item = &'b mut [u8]> {
+    let mut lens = cuts.iter().map(|cut| usize::from(*cut).max(1)).cycle();
+    core::iter::from_fn(move || {
+        let len = lens.next().unwrap_or(usize::MAX).min(rest.len());
+        rest.split_off_mut(..len).filter(|piece| !piece.is_empty())
+    })
 }
 
 /// Reads one input to its end.
@@ -189,14 +193,10 @@ pub fn split_changes_nothing(role: Role, closing: bool, bytes: &[u8], cuts: &[u8
 pub fn memory_follows_input(role: Role, bytes: &[u8], cuts: &[u8]) {
     let mut end = connection(role, &CONFIG);
     let mut assembler = Assembler::new(CONFIG.limits.message_bytes_max);
-    let mut bytes = bytes.to_vec();
-    let mut rest = &mut bytes[..];
     let mut received = 0;
-    let mut cuts = cuts.iter().map(|cut| usize::from(*cut).max(1)).cycle();
-    while !rest.is_empty() {
-        let len = cuts.next().unwrap_or(1).min(rest.len());
-        received += len;
-        let mut input = rest.split_off_mut(..len).unwrap_or_default();
+    let cuts = if cuts.is_empty() { &[1] } else { cuts };
+    for mut input in pieces(&mut bytes.to_vec(), cuts) {
+        received += input.len();
         while let Ok(Some(event)) = end.receive(&mut input, &mut Vec::new()) {
             if let Event::Piece(piece) = event {
                 let compressed = piece.compressed;

@@ -1,10 +1,14 @@
-//! The rules once more, as plainly as possible: whole input, indices, no streaming.
+//! The rules of a connection once more, as plainly as possible, over the frames that the oracle of
+//! `sockeye-frame` reads.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
+use sockeye_frame::properties::read_naively;
+use sockeye_frame::{Header, Opcode, Rsv, Rules};
+
 use super::{CONFIG, Heard, Outcome, connection, converse};
-use crate::{CloseCode, Kind, Role};
+use crate::{CloseCode, FrameError, Kind, Role};
 
 /// The oracle's reading of an input.
 #[derive(Default)]
@@ -50,86 +54,37 @@ fn write(role: Role, opcode: u8, payload: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// One frame as it lies in the input.
-struct Frame {
-    fin: bool,
-    rsv1: bool,
-    opcode: u8,
-    header_len: usize,
-    declared: u64,
-    /// The part that has arrived, unmasked.
-    payload: Vec<u8>,
-}
+/// A frame: its header, and the part of its payload that has arrived, unmasked.
+type Frame = (Header, Vec<u8>);
 
-fn judge(role: Role, mut bytes: &[u8]) -> Verdict {
+fn judge(role: Role, bytes: &[u8]) -> Verdict {
     let mut verdict = Verdict::default();
-    let mut message = None;
-    while !verdict.closed {
-        let result = match parse(role, bytes) {
-            Err(code) => Err(code),
-            Ok(None) => return verdict,
-            Ok(Some(frame)) => {
-                bytes = &bytes[(frame.header_len + frame.payload.len())..];
-                if frame.opcode < 8 {
-                    data(&frame, &mut message, &mut verdict)
-                } else {
-                    control(&frame, &mut verdict)
-                }
-            }
-        };
-        if let Err(code) = result {
-            verdict.failed = Some(code);
-            verdict.said.push((8, code.to_be_bytes().to_vec()));
-            return verdict;
-        }
+    if let Err(code) = read(role, bytes, &mut verdict) {
+        verdict.failed = Some(code);
+        verdict.said.push((8, code.to_be_bytes().to_vec()));
     }
     verdict
 }
 
-/// The next frame, as far as it is there; an error shows at the byte that makes it one.
-fn parse(role: Role, bytes: &[u8]) -> Result<Option<Frame>, u16> {
-    let Some(&first) = bytes.first() else { return Ok(None) };
-    let (fin, rsv, opcode) = (first & 0x80 != 0, first & 0x70, first & 0x0F);
-    let rsv_allowed = if matches!(opcode, 1 | 2) { 0x40 } else { 0 };
-    if !matches!(opcode, 0 | 1 | 2 | 8 | 9 | 10) || rsv & !rsv_allowed != 0 || (opcode >= 8 && !fin)
-    {
-        return Err(1002);
+fn read(role: Role, bytes: &[u8], verdict: &mut Verdict) -> Result<(), u16> {
+    let payload_len_max = CONFIG.limits.frame_bytes_max;
+    let seen = read_naively(bytes, Rules { role, rsv: Rsv::RSV1, payload_len_max });
+    let mut message = None;
+    for frame in &seen.frames {
+        if frame.0.opcode.is_control() {
+            control(frame, verdict)?;
+        } else {
+            data(frame, &mut message, verdict)?;
+        }
+        if verdict.closed {
+            return Ok(());
+        }
     }
-    let Some(&second) = bytes.get(1) else { return Ok(None) };
-    let (masked, short) = (second & 0x80 != 0, second & 0x7F);
-    if masked != (role == Role::Server) || (opcode >= 8 && short > 125) {
-        return Err(1002);
+    match seen.error {
+        None => Ok(()),
+        Some(FrameError::FrameTooBig) => Err(1009),
+        Some(_) => Err(1002),
     }
-    let length_len = match short {
-        126 => 2,
-        127 => 8,
-        _ => 0,
-    };
-    // The highest bit of a length shows before its other bytes are there.
-    if length_len == 8 && bytes.get(2).is_some_and(|byte| byte & 0x80 != 0) {
-        return Err(1002);
-    }
-    let Some(length) = bytes.get(2..2 + length_len) else { return Ok(None) };
-    let long = length.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
-    let declared = if length_len == 0 { u64::from(short) } else { long };
-    let least = [0, 0, 126, 0, 0, 0, 0, 0, 65_536][length_len];
-    if declared < least {
-        return Err(1002);
-    }
-    if opcode < 8 && declared > CONFIG.limits.frame_bytes_max {
-        return Err(1009);
-    }
-    let mut header_len = 2 + length_len;
-    let mut key = [0; 4];
-    if masked {
-        let Some(found) = bytes.get(header_len..header_len + 4) else { return Ok(None) };
-        key.copy_from_slice(found);
-        header_len += 4;
-    }
-    let there = (declared as usize).min(bytes.len() - header_len);
-    let payload = bytes[header_len..header_len + there].iter().zip(key.iter().cycle());
-    let payload = payload.map(|(byte, key)| byte ^ key).collect();
-    Ok(Some(Frame { fin, rsv1: rsv != 0, opcode, header_len, declared, payload }))
 }
 
 /// A message under way: its kind, whether it is compressed, what arrived, and its account.
@@ -142,22 +97,33 @@ struct UnderWay {
     overhead: usize,
 }
 
-fn data(frame: &Frame, message: &mut Option<UnderWay>, verdict: &mut Verdict) -> Result<(), u16> {
-    let mut current = match (message.take(), frame.opcode) {
-        (None, 0) | (Some(_), 1 | 2) => return Err(1002),
+fn data(
+    (header, arrived): &Frame,
+    message: &mut Option<UnderWay>,
+    verdict: &mut Verdict,
+) -> Result<(), u16> {
+    let mut current = match (message.take(), header.opcode) {
+        (None, Opcode::Continuation) | (Some(_), Opcode::Text | Opcode::Binary) => {
+            return Err(1002);
+        }
         (Some(current), _) => current,
         (None, opcode) => UnderWay {
-            kind: if opcode == 1 { Kind::Text } else { Kind::Binary },
-            compressed: frame.rsv1,
+            kind: if opcode == Opcode::Text { Kind::Text } else { Kind::Binary },
+            compressed: header.rsv == Rsv::RSV1,
             payload: vec![],
             declared: 0,
             frames: 0,
             overhead: 0,
         },
     };
-    current.declared += frame.declared;
+    let length_len = match header.payload_len {
+        0..=125 => 0,
+        126..=0xFFFF => 2,
+        _ => 8,
+    };
+    current.declared += header.payload_len;
     current.frames += 1;
-    current.overhead += frame.header_len;
+    current.overhead += 2 + length_len + header.mask.map_or(0, |_| 4);
     if current.frames > 1 {
         if current.declared > CONFIG.limits.message_bytes_max {
             return Err(1009);
@@ -167,9 +133,8 @@ fn data(frame: &Frame, message: &mut Option<UnderWay>, verdict: &mut Verdict) ->
             return Err(1008);
         }
     }
-    current.payload.extend(&frame.payload);
-    let frame_ends = frame.payload.len() as u64 == frame.declared;
-    let ends = frame.fin && frame_ends;
+    current.payload.extend(arrived);
+    let ends = header.fin && arrived.len() as u64 == header.payload_len;
     if current.kind == Kind::Text && !current.compressed {
         match core::str::from_utf8(&current.payload) {
             Ok(_) => {}
@@ -187,17 +152,17 @@ fn data(frame: &Frame, message: &mut Option<UnderWay>, verdict: &mut Verdict) ->
     Ok(())
 }
 
-fn control(frame: &Frame, verdict: &mut Verdict) -> Result<(), u16> {
-    if (frame.payload.len() as u64) < frame.declared {
+fn control((header, payload): &Frame, verdict: &mut Verdict) -> Result<(), u16> {
+    if (payload.len() as u64) < header.payload_len {
         return Ok(());
     }
-    let payload = frame.payload.clone();
-    match frame.opcode {
-        9 => {
+    let payload = payload.clone();
+    match header.opcode {
+        Opcode::Ping => {
             verdict.heard.push(Heard::Ping(payload.clone()));
             verdict.said.push((10, payload));
         }
-        10 => verdict.heard.push(Heard::Pong(payload)),
+        Opcode::Pong => verdict.heard.push(Heard::Pong(payload)),
         _ => {
             let heard = match payload[..] {
                 [] => None,

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Heard, Listener, connection, listen, message};
+use super::{Heard, Listener, connection, listen, message, pieces};
 use crate::{Compression, Config, Connection, Fin, Kind, Limits, Role};
 
 /// Writes the frames of a peer that mostly keeps to the rules. Three bytes make a frame: what it
@@ -106,11 +106,7 @@ pub fn conversation_survives(sender: Role, script: &[u8], cuts: &[u8]) {
 
     let mut listener = Listener::default();
     let mut answers = Vec::new();
-    let mut cuts = cuts.iter().map(|cut| usize::from(*cut).max(1)).cycle();
-    let mut rest = &mut wire[..];
-    while !rest.is_empty() {
-        let len = cuts.next().unwrap_or(usize::MAX).min(rest.len());
-        let mut input = rest.split_off_mut(..len).unwrap_or_default();
+    for mut input in pieces(&mut wire, cuts) {
         let heard = listen(&mut to, &mut input, &mut answers, &mut listener);
         assert_eq!(heard, Ok(()));
     }
