@@ -9,28 +9,35 @@ use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Inflate, InflateFlush};
 use crate::Group;
 use crate::inputs::json;
 
-const MESSAGE_BYTES: usize = 1024;
-/// Enough messages to fill the largest window and go round.
-const MESSAGES: u32 = 64;
+/// Messages of together so many bytes fill the largest window, and go round.
+const MESSAGES_BYTES: usize = 128 * 1024;
+/// The fewest messages of a size.
+const MESSAGES_MIN: usize = 64;
 const ROOM: usize = 64 * 1024;
 /// What the sender strips from each message (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
 pub(super) fn groups() -> Vec<Group> {
-    [9, 12, 15]
-        .into_iter()
-        .flat_map(|bits| [priming(bits), compress(bits), decompress(bits)])
-        .collect()
+    let mut groups = Vec::new();
+    for bits in [9, 12, 15] {
+        groups.push(priming(bits));
+        for len in [128, 1024, 16 * 1024] {
+            groups.extend([compress(bits, len), decompress(bits, len)]);
+        }
+    }
+    groups
 }
 
-fn messages() -> Vec<Vec<u8>> {
-    (0..MESSAGES).map(|seed| json(MESSAGE_BYTES, seed)).collect()
+/// Messages of `len` bytes, each another text.
+fn messages(len: usize) -> Vec<Vec<u8>> {
+    let count = (MESSAGES_BYTES / len).max(MESSAGES_MIN) as u32;
+    (0..count).map(|seed| json(len, seed)).collect()
 }
 
 fn priming(bits: u8) -> Group {
     let window = json(1 << bits, 3);
     let (first, second) = (window.clone(), window);
-    let mut deflate = private_deflate(bits);
+    let (mut deflate, mut reset) = (private_deflate(bits), private_deflate(bits));
     let mut inflate = Inflate::new(false, 15);
     Group::new(format!("prime a window of 2^{bits} B"), 1 << bits)
         .row("deflate: reset and dictionary", move |units| {
@@ -39,6 +46,7 @@ fn priming(bits: u8) -> Group {
                 deflate.set_dictionary(black_box(&first)).expect("raw");
             }
         })
+        .row("deflate: reset", move |units| (0..units).for_each(|_| reset.reset()))
         .row("inflate: reset and dictionary", move |units| {
             for _ in 0..units {
                 inflate.reset(false);
@@ -47,18 +55,19 @@ fn priming(bits: u8) -> Group {
         })
 }
 
-fn compress(bits: u8) -> Group {
-    Group::new(format!("compress 1 KiB of JSON, window 2^{bits}"), MESSAGE_BYTES)
-        .row("sockeye-deflate, in turn", compress_in_turn::<2>(bits))
-        .row("sockeye-deflate, alone", compress_in_turn::<1>(bits))
-        .row("private stream", compress_privately(bits))
+fn compress(bits: u8, len: usize) -> Group {
+    let sent = wires(bits, len).last().map_or(0, Vec::len);
+    Group::new(format!("compress {len} B of JSON to {sent} B, window 2^{bits}"), len)
+        .row("sockeye-deflate, in turn", compress_in_turn::<2>(bits, len))
+        .row("sockeye-deflate, alone", compress_in_turn::<1>(bits, len))
+        .row("private stream", compress_privately(bits, len))
 }
 
 /// `N` connections that send one after the other.
-fn compress_in_turn<const N: usize>(bits: u8) -> impl FnMut(u64) {
+fn compress_in_turn<const N: usize>(bits: u8, len: usize) -> impl FnMut(u64) {
     let mut engine = engine();
     let mut sessions = [(); N].map(|()| Session::new(Role::Server, params(bits)));
-    let messages = messages();
+    let messages = messages(len);
     let mut wire = Vec::new();
     let mut at = 0;
     move |units| {
@@ -72,9 +81,9 @@ fn compress_in_turn<const N: usize>(bits: u8) -> impl FnMut(u64) {
     }
 }
 
-fn compress_privately(bits: u8) -> impl FnMut(u64) {
+fn compress_privately(bits: u8, len: usize) -> impl FnMut(u64) {
     let mut deflate = private_deflate(bits);
-    let messages = messages();
+    let messages = messages(len);
     let mut wire = vec![0; ROOM];
     let mut at = 0;
     move |units| {
@@ -87,14 +96,14 @@ fn compress_privately(bits: u8) -> impl FnMut(u64) {
     }
 }
 
-fn decompress(bits: u8) -> Group {
-    Group::new(format!("decompress 1 KiB of JSON, window 2^{bits}"), MESSAGE_BYTES)
-        .row("sockeye-deflate", decompress_shared(bits))
-        .row("private stream", decompress_privately(bits))
+fn decompress(bits: u8, len: usize) -> Group {
+    Group::new(format!("decompress {len} B of JSON, window 2^{bits}"), len)
+        .row("sockeye-deflate", decompress_shared(bits, len))
+        .row("private stream", decompress_privately(bits, len))
 }
 
 /// The messages on the wire, twice: the second time every reference finds a full window.
-fn wires(bits: u8) -> Vec<Vec<u8>> {
+fn wires(bits: u8, len: usize) -> Vec<Vec<u8>> {
     let mut engine = engine();
     let mut sender = Session::new(Role::Client, params(bits));
     let wire = |message: Vec<u8>| {
@@ -102,16 +111,16 @@ fn wires(bits: u8) -> Vec<Vec<u8>> {
         assert!(sender.codec(&mut engine).compress(&message, &mut wire));
         wire
     };
-    messages().into_iter().chain(messages()).map(wire).collect()
+    messages(len).into_iter().chain(messages(len)).map(wire).collect()
 }
 
 /// A window primes the inflater for every message, so in turn or alone makes no difference. The
 /// first half of the messages is received again and again after the second: the window holds what
 /// they refer to, since both halves carry the same text.
-fn decompress_shared(bits: u8) -> impl FnMut(u64) {
+fn decompress_shared(bits: u8, len: usize) -> impl FnMut(u64) {
     let mut engine = engine();
     let mut session = Session::new(Role::Server, params(bits));
-    let wires = wires(bits);
+    let wires = wires(bits, len);
     let half = wires.len() / 2;
     let mut out = Vec::new();
     for wire in &wires[..half] {
@@ -124,14 +133,14 @@ fn decompress_shared(bits: u8) -> impl FnMut(u64) {
             let wire = &wires[half + at % half];
             session.codec(&mut engine).decompress(wire, u64::MAX, &mut out).expect("valid");
             at += 1;
-            assert_eq!(black_box(&out).len(), MESSAGE_BYTES);
+            assert_eq!(black_box(&out).len(), len);
         }
     }
 }
 
-fn decompress_privately(bits: u8) -> impl FnMut(u64) {
+fn decompress_privately(bits: u8, len: usize) -> impl FnMut(u64) {
     let mut inflate = Inflate::new(false, 15);
-    let wires = wires(bits);
+    let wires = wires(bits, len);
     let half = wires.len() / 2;
     let mut out = vec![0; ROOM];
     let mut receive = move |wire: &[u8]| {
