@@ -21,12 +21,12 @@ fn main() {
     for (name, value) in QueryPairs::new(head.query().unwrap_or_default()) {
         println!("  {name} = {value}");
     }
-    for taken in head.headers().tokens("Accept") {
-        println!("  accepts {taken}");
+    for media_range in head.headers().tokens("Accept") {
+        println!("  accepts {media_range}");
     }
     assert!(head.headers().has_token("cache-control", "no-cache"));
 
-    // No byte of a peer's can begin a second line of a response.
+    // A value from a peer cannot inject a second header line.
     let value = HeaderValue::new("5\r\nSet-Cookie: stolen");
     println!("{}: {value:?}", RETRY_AFTER.as_str());
     let status = Status::SERVICE_UNAVAILABLE;

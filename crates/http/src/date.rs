@@ -5,7 +5,8 @@ use core::fmt;
 /// A point in time in the one format that HTTP senders use, such as
 /// `Sun, 06 Nov 1994 08:49:37 GMT`: IMF-fixdate.
 ///
-/// Made from the caller's clock; a server makes one a second, not one a response.
+/// The caller passes the time. A server makes a new `Date` once a second, and writes it into every
+/// response.
 ///
 /// # RFC
 /// RFC 9110 §5.6.7.
@@ -22,7 +23,7 @@ pub struct Date([u8; 29]);
 const UNIX_MAX: u64 = 253_402_300_799;
 
 impl Date {
-    /// Formats seconds since 1970-01-01 00:00 UTC. Beyond the year 9999 it stands still at that
+    /// Formats seconds since 1970-01-01 00:00 UTC. Times beyond the year 9999 give that
     /// year's last second.
     #[must_use]
     pub fn from_unix(seconds: u64) -> Self {

@@ -2,13 +2,13 @@
 
 use core::fmt;
 
-/// A header of the peer that does not have the form that the caller asks for.
+/// A received header is repeated, or has a byte that is not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HeaderError {
-    /// A header that may stand once stands twice.
+    /// A header that may occur once occurs several times.
     Repeated,
-    /// A header value that has to be visible ASCII is not.
+    /// A header value that has to be ASCII is not.
     NotAscii,
 }
 

@@ -4,10 +4,10 @@ use core::fmt;
 
 use crate::{UsageError, grammar};
 
-/// The names that a caller may not write. The writers produce six of them from typed arguments
-/// (`Connection`, `Content-Length`, `Date`, `Host`, `Transfer-Encoding`, `Upgrade`), so that those neither
-/// go missing nor contradict the body. The other four would say something about the connection or the
-/// trailers that the writers do not mean.
+/// The names that a caller may not write. The writers of `sockeye-http1` produce six of them from typed
+/// arguments (`Connection`, `Content-Length`, `Date`, `Host`, `Transfer-Encoding`, `Upgrade`), so these can
+/// neither be missing nor contradict the body. The other four would make claims about the connection or
+/// the trailers that no writer fulfils.
 const RESERVED: [&str; 10] = [
     "connection",
     "content-length",
@@ -24,8 +24,8 @@ const RESERVED: [&str; 10] = [
 /// The name of a header to write: a token that is not reserved.
 ///
 /// `Connection`, `Content-Length`, `Date`, `Host`, `Transfer-Encoding` and `Upgrade` are reserved, because
-/// the writers produce them from typed arguments. `Keep-Alive`, `Proxy-Connection`, `TE` and `Trailer`
-/// are reserved, because they would say what the writers do not mean.
+/// the writers of `sockeye-http1` produce them from typed arguments. `Keep-Alive`, `Proxy-Connection`, `TE`
+/// and `Trailer` are reserved, because no writer implements them.
 ///
 /// # Examples
 /// ```

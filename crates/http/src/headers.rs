@@ -14,7 +14,7 @@ pub struct HeaderLine<'b> {
 }
 
 impl<'b> HeaderLine<'b> {
-    /// A place for a line that is not parsed yet.
+    /// An empty value, with which to make the array that a parser fills.
     pub const EMPTY: Self = Self { name: b"", value: b"" };
 
     /// Returns the name as text, which every token is.
@@ -38,7 +38,7 @@ pub struct Headers<'h, 'b> {
 }
 
 impl<'h, 'b> Headers<'h, 'b> {
-    /// Looks at lines that a parser has checked.
+    /// Wraps the lines of a head, which a parser has checked.
     #[must_use]
     #[inline]
     pub const fn new(lines: &'h [HeaderLine<'b>]) -> Self {
@@ -86,7 +86,7 @@ impl<'h, 'b> Headers<'h, 'b> {
     ///
     /// # Errors
     /// [`HeaderError::Repeated`] if several lines have that name. [`HeaderError::NotAscii`] if the value
-    /// holds a byte other than visible ASCII, SP and HTAB.
+    /// is not ASCII.
     pub fn single(self, name: &str) -> Result<Option<&'b str>, HeaderError> {
         let value = self.single_bytes(name)?;
         value.map(|value| ascii(value).ok_or(HeaderError::NotAscii)).transpose()
@@ -107,7 +107,7 @@ impl<'h, 'b> Headers<'h, 'b> {
 
     /// Iterates over the elements of a comma-separated list over all lines of that name, without
     /// surrounding whitespace. Commas inside quoted strings do not separate. Empty elements are
-    /// given, because the grammar of some headers forbids them. A line with an empty value is one empty
+    /// returned, too, so that a caller whose grammar forbids them can refuse the header. A line with an empty value is one empty
     /// element.
     ///
     /// # RFC
@@ -120,8 +120,8 @@ impl<'h, 'b> Headers<'h, 'b> {
     /// Iterates over the elements of a list as text, leaving out empty ones as RFC 9110 §5.6.1.2
     /// asks of a recipient.
     ///
-    /// An element that is not ASCII is given as `"\u{FFFD}"`, which is no token: a check of the
-    /// grammar fails on it rather than passing over it.
+    /// An element that is not ASCII is given as `"\u{FFFD}"`, which is no token: a caller
+    /// that checks tokens refuses it instead of skipping it.
     pub fn tokens<'n>(self, name: &'n str) -> impl Iterator<Item = &'b str> + use<'h, 'b, 'n> {
         // [rfc9110:5.6.1-empty-elements]
         self.elements(name)
@@ -129,8 +129,8 @@ impl<'h, 'b> Headers<'h, 'b> {
             .map(|element| ascii(element).unwrap_or("\u{FFFD}"))
     }
 
-    /// Returns whether a whole element of the list is that token, in any case. Neither a part of a longer
-    /// element nor a quoted string counts.
+    /// Returns whether an element of the list equals `token`, without regard to ASCII case. Neither a part
+    /// of a longer element nor a quoted string counts.
     #[must_use]
     pub fn has_token(self, name: &str, token: &str) -> bool {
         let token = token.as_bytes();
@@ -188,13 +188,13 @@ fn element_len(list: &[u8]) -> usize {
         .unwrap_or(list.len())
 }
 
-/// Returns whether both are the same but for the case of ASCII letters. It is quickest if the cases are
-/// equal too, so callers write names as browsers send them.
+/// Returns whether both are the same but for the case of ASCII letters. The comparison is fastest if the
+/// case matches, too: pass names in the case that browsers send.
 fn is_same(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len() && (left == right || left.eq_ignore_ascii_case(right))
 }
 
-/// Returns the bytes as text if they are visible ASCII, SP and HTAB only.
+/// Returns the bytes as text if they are ASCII; the parser has refused control bytes.
 fn ascii(bytes: &[u8]) -> Option<&str> {
     if bytes.is_ascii() { core::str::from_utf8(bytes).ok() } else { None }
 }

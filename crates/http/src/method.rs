@@ -50,7 +50,7 @@ impl<'a> Method<'a> {
     #[must_use]
     #[inline]
     pub fn from_bytes(bytes: &'a [u8]) -> Option<Self> {
-        // The most frequent one, and the only one that opens a WebSocket.
+        // `GET` is the most frequent method, and the one that opens a WebSocket on HTTP/1.1.
         if bytes == b"GET" {
             return Some(Method::GET);
         }

@@ -19,8 +19,8 @@ pub fn target_round_trip(text: &str) {
     assert_eq!((absolute.path(), absolute.query()), (target.path(), target.query()));
 }
 
-/// The elements of a list over several lines are those that a slow reader finds, and a token is
-/// found where one of them is it.
+/// `Headers::elements` agrees with a parser that reads byte by byte, and `has_token` finds every
+/// element.
 pub fn elements_match_oracle(values: &[&[u8]]) {
     let lines: Vec<_> = values.iter().map(|value| HeaderLine { name: b"L", value }).collect();
     let headers = Headers::new(&lines);

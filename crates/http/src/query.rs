@@ -10,10 +10,9 @@ use crate::grammar::hex_value;
 /// The (name, value) pairs of a query, decoded as HTML forms encode them.
 ///
 /// Pairs are separated by `&`, a pair without `=` has an empty value, empty pieces are left out,
-/// `+` is a space (send `%2B` for a plus), `%XX` is a byte, a `%` without two digits is itself,
+/// `+` is a space (send `%2B` for a plus), `%XX` is a byte, a `%` without two hexadecimal digits stays,
 /// and bytes that are not UTF-8 become U+FFFD. A part without escapes costs no
-/// allocation. A decoded part is at the most three times as long as the query, which the limits of the
-/// head bound.
+/// allocation. A decoded part is at most three times as long as its encoded form.
 ///
 /// # Examples
 /// ```

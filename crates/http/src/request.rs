@@ -80,7 +80,7 @@ impl<'h, 'b> RequestHead<'h, 'b> {
     }
 }
 
-/// Shows neither query nor values: they hold credentials.
+/// Shows neither query nor values: they may hold credentials.
 impl fmt::Debug for RequestHead<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestHead")

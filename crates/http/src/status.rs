@@ -20,7 +20,7 @@ macro_rules! statuses {
             )*
 
             /// Returns the reason phrase that RFC 9110 §15 recommends; empty for codes without a
-            /// constant. HTTP/1.1 writes it behind the number, later versions have no place for it.
+            /// constant. HTTP/1.1 sends it after the code; later versions do not send it.
             #[must_use]
             pub const fn reason(self) -> &'static str {
                 match self.0 {

@@ -8,8 +8,8 @@ use crate::grammar::ByteSet;
 /// The target of a request: scheme, authority, path and query, as far as the request names them.
 ///
 /// HTTP/1.1 writes it in four forms (RFC 9112 §3.2), and each form has a constructor: [`origin`],
-/// [`absolute`], [`connect`] and [`ASTERISK`]. HTTP/2 writes it in pseudo-header fields (RFC 9113 §8.3.1),
-/// which are the arguments of [`absolute`].
+/// [`absolute`], [`connect`] and [`ASTERISK`]. HTTP/2 sends scheme, authority and path as pseudo-header
+/// fields (RFC 9113 §8.3.1): use [`absolute`], or [`connect`] for CONNECT.
 ///
 /// [`origin`]: Self::origin
 /// [`absolute`]: Self::absolute
@@ -76,7 +76,7 @@ impl<'b> Target<'b> {
         })
     }
 
-    /// The host and port that CONNECT names; `None` unless there are both.
+    /// Makes the target of CONNECT from `host:port`; `None` unless both are there.
     #[must_use]
     pub fn connect(authority: &'b str) -> Option<Self> {
         // [rfc9112:3.2.3-authority-form-connect] [rfc9110:9.3.6-connect-port]
@@ -85,7 +85,7 @@ impl<'b> Target<'b> {
         (!port.is_empty()).then_some(target)
     }
 
-    /// Adds the authority that `Host` names, unless the target has an authority of its own.
+    /// Sets the authority to the one that `Host` names, unless the target has an authority of its own.
     #[must_use]
     #[inline]
     pub const fn with_host(self, host: Option<&'b str>) -> Self {
@@ -152,7 +152,8 @@ fn split_query(target: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Returns whether the text is `uri-host [ ":" port ]` with a host that is not empty.
+/// Returns whether the text is `uri-host [ ":" port ]` with a host that is not empty. The port may be
+/// empty, as in `a.example:`.
 #[must_use]
 pub fn is_authority(text: &str) -> bool {
     authority_port(text).is_some()
@@ -161,10 +162,10 @@ pub fn is_authority(text: &str) -> bool {
 /// Checks `uri-host [ ":" port ]` and returns the port's text if there is a colon; `None` if the
 /// text is no authority.
 ///
-/// Without userinfo, which RFC 9110 §4.2.4 wants treated as an error [rfc9110:4.2.4-no-userinfo],
-/// and never with an empty host [rfc9110:4.2.1-no-empty-host]. The host is a name, an IPv4 address
-/// (which is also a name by its grammar) or an IPv6 address in brackets; the "future" address form,
-/// of which none exists, is refused.
+/// It refuses userinfo, an error by RFC 9110 §4.2.4 [rfc9110:4.2.4-no-userinfo], and an empty host
+/// [rfc9110:4.2.1-no-empty-host]. The host is a name, an IPv4 address
+/// (which is also a name by its grammar) or an IPv6 address in brackets. `IPvFuture`
+/// (RFC 3986 §3.2.2) is refused: no such address exists.
 fn authority_port(text: &str) -> Option<Option<&str>> {
     let (host_is_valid, port) = match text.strip_prefix('[') {
         Some(rest) => {
