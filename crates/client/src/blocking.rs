@@ -1,6 +1,6 @@
 //! Runs a machine on a loop of its own, for programs that may block.
 
-use std::io;
+use std::io::ErrorKind;
 use std::time::Instant;
 
 use mio::{Events, Poll, Token};
@@ -21,10 +21,11 @@ impl<M: Machine> Blocking<M> {
     /// Gives a machine a poller of its own.
     ///
     /// # Errors
-    /// What the system says when a poller cannot be had.
-    pub fn new(machine: M, network: impl Into<Network>) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let driver = Driver::new(machine, network, poll.registry(), Token(0))?;
+    /// [`Error::System`] if there is no poller.
+    pub fn new(machine: M, network: impl Into<Network>) -> Result<Self, Error> {
+        let poll = Poll::new().map_err(Error::system)?;
+        let driver = Driver::new(machine, network, poll.registry(), Token(0));
+        let driver = driver.map_err(Error::system)?;
         Ok(Self { driver, poll, events: Events::with_capacity(EVENTS) })
     }
 
@@ -67,15 +68,17 @@ impl<M: Machine> Blocking<M> {
                 return Ok(None);
             }
             let at = [self.driver.deadline(), until].into_iter().flatten().min();
-            self.wait(at).map_err(|error| Error::System(error.kind()))?;
+            self.wait(at)?;
         }
     }
 
     /// Waits until the network has something, or `until` passes. The deadlines of the machine are the caller's.
-    pub(crate) fn wait(&mut self, until: Option<Instant>) -> io::Result<()> {
+    pub(crate) fn wait(&mut self, until: Option<Instant>) -> Result<(), Error> {
         let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
         match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            Err(error) if error.kind() != ErrorKind::Interrupted => {
+                return Err(Error::system(error));
+            }
             _ => {}
         }
         for event in &self.events {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mio::{Registry, Token};
 use sockeye_reactor::Time;
 
-use crate::link::{Dialed, Link};
+use crate::link::Link;
 use crate::{Error, Machine, Network};
 
 /// Reads in one call of [`Driver::next`] that give no event; then others have their turn.
@@ -157,12 +157,12 @@ impl<M: Machine> Driver<M> {
             None | Some(_) => {}
         }
         match self.link.advance(now) {
-            Dialed::Pending => {}
-            Dialed::Up => {
+            Ok(false) => {}
+            Ok(true) => {
                 self.machine.connected(now, &mut self.out.bytes);
                 self.flush();
             }
-            Dialed::Failed(error) => self.machine.disconnected(now, error),
+            Err(error) => self.machine.disconnected(now, error),
         }
     }
 

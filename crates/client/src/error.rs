@@ -1,12 +1,14 @@
 //! The errors of a client: its own, the peer's, the proxy's, and those of TLS.
 
 use core::fmt;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 use sockeye_handshake::VerifyError;
 use sockeye_http::Status;
 use sockeye_http1::Error as HttpError;
 use sockeye_websocket::{MessageError, ProtocolError, UsageError as FrameUsage};
+
+use crate::headers;
 
 /// Why a connection failed or was lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +64,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error for what the system refuses.
+    #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+    pub(crate) fn system(error: io::Error) -> Self {
+        Self::System(error.kind())
+    }
+
     /// Whether another attempt must fail in the same way: a bad certificate needs a person.
     pub(crate) const fn is_futile(&self) -> bool {
         matches!(self, Self::NoTls | Self::Tls(TlsError::Name | TlsError::Certificate(_)))
@@ -198,8 +206,12 @@ pub struct Refusal {
 impl Refusal {
     /// Returns the first value of a header; the name is compared without regard to case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
+        headers::find(&self.headers, name)
+    }
+
+    /// Returns the milliseconds of `Retry-After`, if it is given in seconds.
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        Some(self.header("Retry-After")?.parse::<u64>().ok()?.saturating_mul(1000))
     }
 }
 
@@ -221,10 +233,9 @@ impl fmt::Display for Refusal {
 /// Shows no values: they may hold credentials.
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Refusal")
             .field("status", &self.status)
-            .field("headers", &names)
+            .field("headers", &headers::names(&self.headers))
             .field("body_len", &self.body.len())
             .finish()
     }

@@ -58,10 +58,9 @@ impl EventSource {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub fn with(options: EventSourceOptions, network: Network) -> Result<Self, Error> {
-        let system = |error: std::io::Error| Error::System(error.kind());
-        let entropy = Entropy::system().map_err(system)?;
+        let entropy = Entropy::system().map_err(Error::system)?;
         let machine = sans_io::EventSource::new(options, network.limits, entropy)?;
-        Ok(Self { blocking: Blocking::new(machine, network).map_err(system)? })
+        Ok(Self { blocking: Blocking::new(machine, network)? })
     }
 
     /// Waits for the next event and lends it to `take`. `None`: the source is over.

@@ -1,10 +1,9 @@
 //! The reader of one HTTP response: its interim responses, its head, and its body in pieces.
 
-use sockeye_http::Headers;
 use sockeye_http1::chunked::{Decoder, Event as Chunk};
 use sockeye_http1::{HeadEnd, HeaderStorage, ResponseFraming, ResponseHead};
 
-use crate::{Error, Limits, Refusal};
+use crate::{Error, Limits, Refusal, headers};
 
 /// Reads one response: skips interim responses, gives the final head whole and the body in pieces.
 ///
@@ -137,32 +136,42 @@ impl Exchange {
         }
     }
 
-    /// Makes a refusal of the response, with the part of its body that has come.
-    pub(crate) fn refusal(&mut self, input: &mut &mut [u8]) -> Refusal {
-        let mut refusal = self.with_head(|head| Refusal {
-            status: head.status(),
-            headers: head_lines(head.headers()),
-            body: Vec::new(),
-        });
-        self.add_to_refusal(&mut refusal, input);
-        refusal
+    /// Whether the final head has come.
+    #[cfg(feature = "hub")]
+    pub(crate) const fn has_head(&self) -> bool {
+        !matches!(self.body, Body::Ahead)
     }
 
-    /// Appends the next part of the body to a refusal; true once the refusal is complete.
-    pub(crate) fn add_to_refusal(&mut self, refusal: &mut Refusal, input: &mut &mut [u8]) -> bool {
+    /// Whether any byte has come.
+    #[cfg(feature = "hub")]
+    pub(crate) const fn is_begun(&self) -> bool {
+        self.interim > 0 || !self.head.is_empty()
+    }
+
+    /// Makes a refusal of the response and the beginning of its body.
+    pub(crate) fn refusal(&self, mut body: Vec<u8>) -> Box<Refusal> {
+        body.truncate(self.limits.refusal_bytes_max);
+        self.with_head(|head| {
+            let headers = headers::of_head(head.headers());
+            Box::new(Refusal { status: head.status(), headers, body })
+        })
+    }
+
+    /// Appends the next part of a refusal's body to `kept`; true once that is all to keep.
+    pub(crate) fn gather(&mut self, kept: &mut Vec<u8>, input: &mut &mut [u8]) -> bool {
         let mut rest: &[u8] = &*core::mem::take(input);
         loop {
             match self.body(&mut rest) {
                 Ok(Some(piece)) => {
-                    let room = self.limits.refusal_bytes_max - refusal.body.len();
-                    refusal.body.extend_from_slice(&piece[..piece.len().min(room)]);
+                    let room = self.limits.refusal_bytes_max - kept.len();
+                    kept.extend_from_slice(&piece[..piece.len().min(room)]);
                 }
                 Ok(None) => break,
                 // The refusal is worth reporting with the part of the body that came before the error.
                 Err(_) => return true,
             }
         }
-        self.is_over() || refusal.body.len() == self.limits.refusal_bytes_max
+        self.is_over() || kept.len() == self.limits.refusal_bytes_max
     }
 }
 
@@ -173,12 +182,6 @@ pub(crate) const REFUSAL_MS: u64 = 3_000;
 pub(crate) fn is_coded(head: &ResponseHead<'_, '_>) -> bool {
     let mut codings = head.headers().tokens("content-encoding");
     codings.any(|coding| !coding.eq_ignore_ascii_case("identity"))
-}
-
-/// The lines of a head for a user. What is not UTF-8 in a value is replaced.
-pub(crate) fn head_lines(headers: Headers<'_, '_>) -> Vec<(String, String)> {
-    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    headers.iter().map(|(name, value)| (name.to_owned(), text(value))).collect()
 }
 
 /// Takes at most `max` bytes off the front; `None` if there is nothing to take.

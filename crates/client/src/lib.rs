@@ -6,6 +6,7 @@ mod entropy;
 mod error;
 mod event_source;
 mod exchange;
+mod headers;
 mod limits;
 mod link;
 mod machine;
@@ -30,7 +31,7 @@ pub use limits::Limits;
 pub use machine::Machine;
 pub use network::{Network, Proxy};
 #[cfg(feature = "hub")]
-pub use requests::{Requests, Response};
+pub use requests::Requests;
 /// What a [`Machine`] is given: milliseconds from any moment on.
 pub use sockeye_reactor::Time;
 pub use sockeye_sse::{Comments, MessageEvent, OnBusy, Policy, ReadyState};

@@ -57,17 +57,6 @@ enum Step {
     Up(Stream),
 }
 
-/// How far a link has come.
-#[derive(Debug)]
-pub(crate) enum Dialed {
-    /// Not there yet.
-    Pending,
-    /// The connection has just been made.
-    Up,
-    /// The way is closed.
-    Failed(Error),
-}
-
 impl Link {
     pub(crate) fn new(registry: Registry, token: Token, network: Network) -> Self {
         Self {
@@ -101,7 +90,7 @@ impl Link {
         let first = self.network.proxy.as_ref().map_or(peer, |proxy| proxy.url.peer());
         let lookups = (&self.lookups, self.network.limits.lookups_max);
         let lookup = Lookup::start(&first.host, first.port, lookups, &self.registry, self.token);
-        self.step = Step::Resolving(lookup.map_err(|error| Error::System(error.kind()))?);
+        self.step = Step::Resolving(lookup.map_err(Error::system)?);
         self.peer = Some(peer.clone());
         Ok(())
     }
@@ -123,43 +112,53 @@ impl Link {
         }
     }
 
-    /// Goes as far as it can without waiting.
-    pub(crate) fn advance(&mut self, now: Time) -> Dialed {
-        loop {
+    /// Goes as far as it can without waiting; true if the connection has just been made.
+    pub(crate) fn advance(&mut self, now: Time) -> Result<bool, Error> {
+        while !matches!(self.step, Step::None | Step::Up(_)) {
             let at_proxy = self.is_at_proxy();
-            if self.deadline <= now && !self.is_up() {
-                self.close();
-                let why = Error::TimedOut(Deadline::Connect);
-                return Dialed::Failed(if at_proxy { blame_proxy(why) } else { why });
-            }
-            let went_on = match &mut self.step {
-                Step::None | Step::Up(_) => return Dialed::Pending,
-                Step::Resolving(lookup) => match lookup.take() {
-                    None => Ok(false),
-                    Some(Ok(addrs)) => self.connect(addrs.into(), now).map(|()| true),
-                    Some(Err(error)) => Err(Error::Resolve(error.kind())),
-                },
-                Step::Connecting { .. } => self.look_after_connect(now),
-                Step::Tunnelling(tunnel) => match tunnel.advance() {
-                    Ok(true) => self.leave_tunnel().map(|()| true),
-                    other => other,
-                },
-                #[cfg(feature = "rustls")]
-                Step::Securing(tls) => match tls.advance() {
-                    Ok(true) => self.secured().map(|()| true),
-                    other => other,
-                },
-            };
+            let is_late = self.deadline <= now;
+            let went_on =
+                if is_late { Err(Error::TimedOut(Deadline::Connect)) } else { self.go_on(now) };
             match went_on {
-                Ok(true) if self.is_up() => return Dialed::Up,
+                Ok(true) if self.is_up() => {
+                    (self.readable, self.writable) = (true, true);
+                    return Ok(true);
+                }
                 Ok(true) => {}
-                Ok(false) => return Dialed::Pending,
+                Ok(false) => break,
                 Err(error) => {
                     self.close();
-                    return Dialed::Failed(if at_proxy { blame_proxy(error) } else { error });
+                    return Err(if at_proxy { blame_proxy(error) } else { error });
                 }
             }
         }
+        Ok(false)
+    }
+
+    /// Makes one step, unless it has to wait; whether it did.
+    fn go_on(&mut self, now: Time) -> Result<bool, Error> {
+        let (step, went_on) = match core::mem::replace(&mut self.step, Step::None) {
+            Step::Resolving(mut lookup) => match lookup.take() {
+                None => (Step::Resolving(lookup), false),
+                Some(Ok(addrs)) => (self.connect(addrs.into(), now)?, true),
+                Some(Err(error)) => return Err(Error::Resolve(error.kind())),
+            },
+            Step::Connecting { socket, rest, next_at } => {
+                self.look_after_connect(socket, rest, next_at, now)?
+            }
+            Step::Tunnelling(mut tunnel) => match tunnel.advance()? {
+                true => (self.secure(tunnel.into_socket())?, true),
+                false => (Step::Tunnelling(tunnel), false),
+            },
+            #[cfg(feature = "rustls")]
+            Step::Securing(mut tls) => match tls.advance()? {
+                true => (Step::Up(Stream::Buffering(tls)), true),
+                false => (Step::Securing(tls), false),
+            },
+            idle @ (Step::None | Step::Up(_)) => (idle, false),
+        };
+        self.step = step;
+        Ok(went_on)
     }
 
     /// Whether only the proxy has been reached so far.
@@ -174,15 +173,13 @@ impl Link {
     }
 
     /// Starts to connect to the first address that can be tried.
-    fn connect(&mut self, mut addrs: VecDeque<SocketAddr>, now: Time) -> Result<(), Error> {
+    fn connect(&mut self, mut addrs: VecDeque<SocketAddr>, now: Time) -> Result<Step, Error> {
         let mut last = ErrorKind::NotFound;
-        self.step = Step::None;
         while let Some(addr) = addrs.pop_front() {
             match self.begin(addr) {
                 Ok(socket) => {
                     let next_at = if addrs.is_empty() { Time::NEVER } else { now + ADDRESS_MS };
-                    self.step = Step::Connecting { socket, rest: addrs, next_at };
-                    return Ok(());
+                    return Ok(Step::Connecting { socket, rest: addrs, next_at });
                 }
                 Err(Error::Connect(kind)) => last = kind,
                 Err(error) => return Err(error),
@@ -195,90 +192,57 @@ impl Link {
         let mut socket = TcpStream::connect(addr).map_err(|error| Error::Connect(error.kind()))?;
         let both = Interest::READABLE.add(Interest::WRITABLE);
         let registered = self.registry.register(&mut socket, self.token, both);
-        registered.map_err(|error| Error::System(error.kind()))?;
+        registered.map_err(Error::system)?;
         (self.readable, self.writable) = (false, false);
         Ok(socket)
     }
 
-    /// Whether the TCP connection is made; if it failed, tries the next address.
-    fn look_after_connect(&mut self, now: Time) -> Result<bool, Error> {
-        let Step::Connecting { socket, rest, next_at } = &mut self.step else { return Ok(false) };
+    /// Goes on once the TCP connection is made; if it failed, tries the next address.
+    fn look_after_connect(
+        &mut self,
+        socket: TcpStream,
+        rest: VecDeque<SocketAddr>,
+        next_at: Time,
+        now: Time,
+    ) -> Result<(Step, bool), Error> {
         let failed = match socket.take_error() {
-            Ok(Some(error)) | Err(error) => Some(error.kind()),
-            Ok(None) if self.writable && socket.peer_addr().is_ok() => None,
-            Ok(None) if *next_at <= now => Some(ErrorKind::TimedOut),
-            Ok(None) => return Ok(false),
-        };
-        let rest = core::mem::take(rest);
-        let Step::Connecting { socket, .. } = core::mem::replace(&mut self.step, Step::None) else {
-            return Ok(false);
-        };
-        match failed {
-            Some(kind) => {
-                drop(socket);
-                // With no address left, the error of the last one counts.
-                self.connect(rest, now).map_err(|error| match error {
-                    Error::Connect(ErrorKind::NotFound) => Error::Connect(kind),
-                    other => other,
-                })?;
-            }
-            None => {
+            Ok(Some(error)) | Err(error) => error.kind(),
+            Ok(None) if self.writable && socket.peer_addr().is_ok() => {
                 // Writes are batched by the caller; Nagle would only delay them.
                 let _ = socket.set_nodelay(true);
-                self.arrive(socket)?;
+                return Ok((self.arrive(socket)?, true));
             }
+            Ok(None) if next_at <= now => ErrorKind::TimedOut,
+            Ok(None) => return Ok((Step::Connecting { socket, rest, next_at }, false)),
+        };
+        drop(socket);
+        match self.connect(rest, now) {
+            // With no address left, the error of the last one counts.
+            Err(Error::Connect(ErrorKind::NotFound)) => Err(Error::Connect(failed)),
+            connected => Ok((connected?, true)),
         }
-        Ok(true)
     }
 
-    /// Goes on after the TCP connection is made, to the server or to the proxy.
-    fn arrive(&mut self, socket: TcpStream) -> Result<(), Error> {
+    /// The step behind the TCP connection, to the server or to the proxy.
+    fn arrive(&mut self, socket: TcpStream) -> Result<Step, Error> {
         match (&self.network.proxy, &self.peer) {
             (Some(proxy), Some(peer)) => {
                 let tunnel = Tunnel::new(socket, proxy, peer, self.network.limits)?;
-                self.step = Step::Tunnelling(Box::new(tunnel));
-                Ok(())
+                Ok(Step::Tunnelling(Box::new(tunnel)))
             }
             _ => self.secure(socket),
         }
     }
 
-    /// Goes on after the tunnel through the proxy is open.
-    fn leave_tunnel(&mut self) -> Result<(), Error> {
-        match core::mem::replace(&mut self.step, Step::None) {
-            Step::Tunnelling(tunnel) => self.secure(tunnel.into_socket()),
-            other => {
-                self.step = other;
-                Ok(())
-            }
-        }
-    }
-
-    /// Goes on after the connection to the server is made: begins TLS, if its scheme wants it.
-    fn secure(&mut self, socket: TcpStream) -> Result<(), Error> {
+    /// The step behind the connection to the server: TLS, if its scheme wants it.
+    fn secure(&mut self, socket: TcpStream) -> Result<Step, Error> {
         #[cfg(feature = "rustls")]
         if let Some(peer) = self.peer.as_ref().filter(|peer| peer.scheme == Scheme::Secure) {
             let config = self.network.tls_config()?;
             self.network.tls = Some(config.clone());
-            self.step = Step::Securing(tls::Tls::new(socket, config, &peer.host)?);
-            return Ok(());
+            return Ok(Step::Securing(tls::Tls::new(socket, config, &peer.host)?));
         }
-        self.go_up(stream::plain(socket));
-        Ok(())
-    }
-
-    #[cfg(feature = "rustls")]
-    fn secured(&mut self) -> Result<(), Error> {
-        match core::mem::replace(&mut self.step, Step::None) {
-            Step::Securing(tls) => self.go_up(Stream::Buffering(tls)),
-            other => self.step = other,
-        }
-        Ok(())
-    }
-
-    fn go_up(&mut self, stream: Stream) {
-        self.step = Step::Up(stream);
-        (self.readable, self.writable) = (true, true);
+        Ok(Step::Up(stream::plain(socket)))
     }
 
     /// Reads the bytes that have come: `None` if there are none, `Some(0)` at the end.

@@ -4,7 +4,7 @@ use core::fmt;
 #[cfg(feature = "rustls")]
 use std::sync::Arc;
 
-use crate::{Limits, Scheme, Url, UsageError};
+use crate::{Limits, Scheme, Url, UsageError, headers};
 
 /// The limits of a client's connections, its proxy, and its TLS configuration.
 ///
@@ -86,9 +86,9 @@ impl Proxy {
         if reserved.iter().any(|one| one.eq_ignore_ascii_case(name)) {
             return Err(UsageError::Header);
         }
-        sockeye_http::HeaderName::new(name).map_err(|_| UsageError::Header)?;
-        sockeye_http::HeaderValue::new(value).map_err(|_| UsageError::Header)?;
-        self.headers.push((name.to_owned(), value.to_owned()));
+        let line = (name.to_owned(), value.to_owned());
+        headers::parse(&line)?;
+        self.headers.push(line);
         Ok(self)
     }
 }

@@ -30,17 +30,17 @@ pub use options::{Credentials, SubscriptionOptions, Transport};
 
 use crate::Limits;
 use hearing::Hearing;
+use preference::Preference;
 
 /// The callback that takes an event.
 type Take<'t, R> = &'t mut dyn FnMut(SubscriptionEvent<'_>) -> R;
 
-/// The state of the subscription that a connection needs.
-struct Context<'c> {
+/// The state of a subscription that its connections use.
+struct Context {
+    /// The time of the present call.
     now: Time,
-    /// Whether to try a better transport when that costs nothing.
-    is_better_due: bool,
-    options: &'c SubscriptionOptions,
+    options: SubscriptionOptions,
     limits: Limits,
-    credentials: Option<&'c Credentials>,
-    hearing: &'c mut Hearing,
+    hearing: Hearing,
+    preference: Preference,
 }

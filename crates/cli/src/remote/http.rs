@@ -1,7 +1,7 @@
 //! Sends requests to a hub, and sorts their failures by what they mean for the next attempt.
 
 use serde::Deserialize;
-use sockeye_client::{Deadline, Error, HubError, Requests, Response, TlsError};
+use sockeye_client::{Deadline, Error, HubError, Refusal, Requests, TlsError};
 
 use super::words::Server;
 use super::{Break, RETRY_MS_MAX, Remote, plain};
@@ -15,7 +15,7 @@ impl Remote {
         requests.map_err(|error| self.explain(&error))
     }
 
-    /// Posts JSON; the body of the answer, if that is 200. `has_answered` is set by any answer.
+    /// Posts JSON; the body of the answer. `has_answered` is set by any answer.
     pub(super) fn post(
         &self,
         requests: &mut Requests,
@@ -23,9 +23,9 @@ impl Remote {
         json: &[u8],
         has_answered: &mut bool,
     ) -> Result<Vec<u8>, Break> {
-        let response = requests.post(path, json).map_err(|error| self.explain(&error))?;
-        *has_answered = true;
-        if response.status.code() == 200 { Ok(response.body) } else { Err(refusal(&response)) }
+        let answer = requests.post(path, json);
+        *has_answered |= matches!(answer, Ok(_) | Err(Error::Refused(_)));
+        answer.map_err(|error| self.explain(&error))
     }
 
     /// The meaning of an error for the next attempt.
@@ -35,6 +35,7 @@ impl Remote {
             Error::Connect(_) | Error::Resolve(_) | Error::TimedOut(Deadline::Connect) => {
                 Break::Nobody(why())
             }
+            Error::Refused(refusal) => refused(refusal),
             Error::Tls(TlsError::Ended) => Break::lost(why()),
             Error::Tls(_) | Error::NoTls | Error::Usage(_) => Break::Final(why()),
             Error::TimedOut(_) => Break::lost("the server has been silent for 30s"),
@@ -51,28 +52,21 @@ impl Remote {
     }
 }
 
-/// The meaning for the client of a status that is no success.
-fn refusal(response: &Response) -> Break {
-    let why = match serde_json::from_slice::<Refusal>(&response.body) {
-        Ok(Refusal { error }) => error.to_string(),
-        Err(_) => format!("status {} and no reason; is that a Sockeye server?", response.status),
+/// The meaning of a refusal for the next attempt.
+fn refused(refusal: &Refusal) -> Break {
+    let why = match Problem::of(refusal) {
+        Some(problem) => problem.to_string(),
+        None => format!("status {} and no reason; is that a Sockeye server?", refusal.status),
     };
     let why = format!("the server refused: {why}");
-    match response.status.code() {
+    match refusal.status.code() {
         413 => Break::TooLarge(why),
         429 | 500 | 502 | 503 | 504 => {
-            let seconds = response.header("Retry-After").and_then(|text| text.parse::<u64>().ok());
-            let retry_ms = seconds.unwrap_or_default().saturating_mul(1000).min(RETRY_MS_MAX);
+            let retry_ms = refusal.retry_after_ms().unwrap_or_default().min(RETRY_MS_MAX);
             Break::Busy { why, retry_ms }
         }
         _ => Break::Final(why),
     }
-}
-
-/// The body of an answer that refuses.
-#[derive(Deserialize)]
-struct Refusal {
-    error: Problem,
 }
 
 /// The server's words for a mistake.
@@ -80,6 +74,17 @@ struct Refusal {
 pub(super) struct Problem {
     pub(super) code: String,
     pub(super) message: String,
+}
+
+impl Problem {
+    /// Reads the body of a refusal.
+    pub(super) fn of(refusal: &Refusal) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Body {
+            error: Problem,
+        }
+        serde_json::from_slice::<Body>(&refusal.body).ok().map(|body| body.error)
+    }
 }
 
 impl core::fmt::Display for Problem {

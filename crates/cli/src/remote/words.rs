@@ -74,12 +74,8 @@ impl Server {
 }
 
 fn refused(refusal: &Refusal) -> String {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        error: Problem,
-    }
-    if let Ok(Body { error }) = serde_json::from_slice::<Body>(&refusal.body) {
-        return format!("the server refused: {error}");
+    if let Some(problem) = Problem::of(refusal) {
+        return format!("the server refused: {problem}");
     }
     let (status, question) = (refusal.status.code(), "is that a Sockeye server?");
     match (status, refusal.header("Location")) {

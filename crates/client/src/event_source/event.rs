@@ -4,7 +4,7 @@ use core::fmt;
 
 use sockeye_sse::{Input, Item, MessageEvent, Reconnection};
 
-use crate::{Error, Url};
+use crate::{Error, Url, headers};
 
 /// What an event source tells. It may borrow from the input.
 pub enum SourceEvent<'e> {
@@ -52,15 +52,14 @@ pub struct SourceOpened {
 impl SourceOpened {
     /// The first value of a header, by its name in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
+        headers::find(&self.headers, name)
     }
 }
 
 /// Shows no values: they may hold credentials.
 impl fmt::Debug for SourceOpened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        let names = headers::names(&self.headers);
         f.debug_struct("SourceOpened").field("url", &self.url).field("headers", &names).finish()
     }
 }

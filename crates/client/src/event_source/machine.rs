@@ -9,8 +9,8 @@ use super::answer::Answer;
 use super::event::{SourceEvent, SourceOpened, tell};
 use super::options::{EventSourceOptions, Reconnect};
 use super::request::Request;
-use crate::exchange::{Exchange, REFUSAL_MS, head_lines};
-use crate::{Deadline, Entropy, Error, Limits, Machine, Peer, Refusal, UsageError};
+use crate::exchange::{Exchange, REFUSAL_MS};
+use crate::{Deadline, Entropy, Error, Limits, Machine, Peer, UsageError, headers};
 
 /// An event source as a state machine.
 ///
@@ -55,7 +55,7 @@ enum State {
     /// The answer is final, and its body is gathered for the user.
     Refused {
         exchange: Exchange,
-        refusal: Refusal,
+        body: Vec<u8>,
         until: Time,
     },
     /// The first `ahead` bytes of the input belong to the stream.
@@ -247,7 +247,7 @@ impl EventSource {
         match self.reconnection.handle(Input::Response(response)) {
             Some(Action::Open) => {
                 let until = self.silent_until(now);
-                let headers = exchange.with_head(|head| head_lines(head.headers()));
+                let headers = exchange.with_head(|head| headers::of_head(head.headers()));
                 self.state = State::Open { exchange, ahead: 0, until };
                 return Some(SourceOpened { url: self.request.url.clone(), headers });
             }
@@ -261,15 +261,18 @@ impl EventSource {
                             Error::Redirects
                         }
                     }
-                    _ => Error::Refused(Box::new(exchange.refusal(input))),
+                    _ => {
+                        let mut body = Vec::new();
+                        exchange.gather(&mut body, input);
+                        Error::Refused(exchange.refusal(body))
+                    }
                 };
                 self.wait(now, why, action);
             }
             // [html:9.2.3-fail]
             Some(Action::Closed | Action::Connect { .. }) | None => {
-                let refusal = exchange.refusal(input);
                 let until = until.min(now + REFUSAL_MS);
-                self.state = State::Refused { exchange, refusal, until };
+                self.state = State::Refused { exchange, body: Vec::new(), until };
             }
         }
         None
@@ -289,16 +292,16 @@ impl EventSource {
 
     /// Collects the body of a refusal, and fails with it once it is complete.
     fn read_refusal(&mut self, now: Time, input: &mut &mut [u8]) {
-        let State::Refused { exchange, refusal, until } = &mut self.state else { return };
-        if exchange.add_to_refusal(refusal, input) || *until <= now {
+        let State::Refused { exchange, body, until } = &mut self.state else { return };
+        if exchange.gather(body, input) || *until <= now {
             self.refuse();
         }
     }
 
     fn refuse(&mut self) {
-        let state = core::mem::replace(&mut self.state, State::Over);
-        if let State::Refused { refusal, .. } = state {
-            self.fail(Error::Refused(Box::new(refusal)));
+        if let State::Refused { exchange, body, .. } = &mut self.state {
+            let refusal = exchange.refusal(core::mem::take(body));
+            self.fail(Error::Refused(refusal));
         }
     }
 

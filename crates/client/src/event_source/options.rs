@@ -2,11 +2,11 @@
 
 use core::fmt;
 
-use sockeye_http::{HeaderName, HeaderValue, Method};
+use sockeye_http::Method;
 use sockeye_sse::{Comments, Policy};
 
 use super::request::is_writable;
-use crate::{Url, UsageError};
+use crate::{Url, UsageError, headers};
 
 /// Longest wait that a server can ask for, in milliseconds: a longer one would be a mistake, or an attack.
 const WAIT_MS_MAX: u64 = 3_600_000;
@@ -108,24 +108,21 @@ impl EventSourceOptions {
         if !is_writable(&self.method, &self.url) {
             return Err(UsageError::Url);
         }
-        for (name, value) in &self.headers {
-            let fits = HeaderName::new(name).is_ok() && HeaderValue::new(value).is_ok();
-            if !fits || name.eq_ignore_ascii_case("Last-Event-ID") {
-                return Err(UsageError::Header);
-            }
+        self.headers.iter().try_for_each(|line| headers::parse(line).map(drop))?;
+        match headers::find(&self.headers, "Last-Event-ID") {
+            Some(_) => Err(UsageError::Header),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
 /// Shows no values of headers, no body and no ID: they may hold credentials.
 impl fmt::Debug for EventSourceOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("EventSourceOptions")
             .field("url", &self.url)
             .field("method", &self.method)
-            .field("headers", &names)
+            .field("headers", &headers::names(&self.headers))
             .field("body_len", &self.body.as_ref().map(Vec::len))
             .field("reconnect", &self.reconnect)
             .field("policy", &self.policy)

@@ -4,7 +4,7 @@ use sockeye_http::{HeaderName, HeaderValue};
 use sockeye_http1::{Body, RequestWriter};
 
 use super::options::EventSourceOptions;
-use crate::Url;
+use crate::{Url, headers};
 
 const ACCEPT: HeaderName<'_> = HeaderName::from_static("Accept");
 const EVENT_STREAM: HeaderValue<'_> = HeaderValue::from_static(sockeye_sse::MIME_TYPE);
@@ -95,17 +95,15 @@ impl Request {
         };
         let request = RequestWriter::new(method, self.url.target(), self.url.authority());
         let mut request = request.expect("method and URL were checked");
-        if !has(options, "accept") {
+        let has = |name| headers::find(&options.headers, name).is_some();
+        if !has("accept") {
             request = request.header(ACCEPT, EVENT_STREAM);
         }
-        if !has(options, "cache-control") {
+        if !has("cache-control") {
             request = request.header(CACHE_CONTROL, NO_CACHE);
         }
-        for (name, value) in options.headers.iter().filter(|(name, _)| self.takes(name)) {
-            let name = HeaderName::new(name).expect("the headers were checked");
-            let value = HeaderValue::new(value).expect("the headers were checked");
-            request = request.header(name, value);
-        }
+        let own = options.headers.iter().filter(|(name, _)| self.takes(name));
+        request = headers::add(request, own).expect("the headers were checked");
         // Spaces around a value are no part of it. An ID that cannot stand in a head is left out.
         let id = HeaderValue::new(last_event_id.trim_matches([' ', '\t']));
         if let Some(id) = id.ok().filter(|id| !id.as_bytes().is_empty()) {
@@ -125,8 +123,4 @@ impl Request {
 /// Whether a request line can be made of this.
 pub(super) fn is_writable(method: &str, url: &Url) -> bool {
     RequestWriter::new(method, url.target(), url.authority()).is_ok()
-}
-
-fn has(options: &EventSourceOptions, name: &str) -> bool {
-    options.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
 }

@@ -3,11 +3,10 @@
 use std::io::{ErrorKind, Read, Write};
 
 use mio::net::TcpStream;
-use sockeye_http::{HeaderName, HeaderValue};
 use sockeye_http1::{Body, RequestWriter};
 
 use crate::exchange::Exchange;
-use crate::{Error, Limits, Peer, Proxy, ProxyError, UsageError};
+use crate::{Error, Limits, Peer, Proxy, ProxyError, UsageError, headers};
 
 /// Bytes of the proxy's answer that are looked at together.
 const PEEK_BYTES: usize = 1024;
@@ -83,13 +82,8 @@ impl Tunnel {
 fn write_request(proxy: &Proxy, peer: &Peer) -> Result<Vec<u8>, Error> {
     let host = if peer.host.contains(':') { format!("[{}]", peer.host) } else { peer.host.clone() };
     let target = format!("{host}:{}", peer.port);
-    let mut writer =
-        RequestWriter::new("CONNECT", &target, &target).map_err(|_| UsageError::Url)?;
-    for (name, value) in &proxy.headers {
-        let name = HeaderName::new(name).map_err(|_| UsageError::Header)?;
-        writer = writer.header(name, HeaderValue::new(value).map_err(|_| UsageError::Header)?);
-    }
+    let writer = RequestWriter::new("CONNECT", &target, &target).map_err(|_| UsageError::Url)?;
     let mut request = Vec::new();
-    writer.write(Body::Empty, &mut request);
+    headers::add(writer, proxy.headers.iter())?.write(Body::Empty, &mut request);
     Ok(request)
 }

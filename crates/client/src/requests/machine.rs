@@ -4,9 +4,8 @@ use sockeye_http::{HeaderName, HeaderValue};
 use sockeye_http1::{Body, RequestWriter};
 use sockeye_reactor::Time;
 
-use super::Response;
 use crate::subscription::fetch::Fetch;
-use crate::{Deadline, Error, Limits, Machine, Peer, Url, UsageError};
+use crate::{Deadline, Error, Limits, Machine, Peer, Url, UsageError, headers};
 
 /// How long the hub may be silent, in milliseconds.
 const SILENCE_MS: u64 = 30_000;
@@ -18,7 +17,7 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 /// ```text
 ///          post              connected            the whole answer
 /// Idle ──────────► Waiting ────────────► Asked ────────────────────► Idle (and closes, if the answer says so)
-///   └─ post, still connected ────────────►│ └─ lost, silent ► Failed
+///   └─ post, still connected ────────────►│ └─ refused, lost, silent ► Failed
 /// ```
 pub struct Requests {
     url: Url,
@@ -54,10 +53,7 @@ impl Requests {
         headers: Vec<(String, String)>,
         limits: Limits,
     ) -> Result<Self, UsageError> {
-        for (name, value) in &headers {
-            HeaderName::new(name).map_err(|_| UsageError::Header)?;
-            HeaderValue::new(value).map_err(|_| UsageError::Header)?;
-        }
+        headers.iter().try_for_each(|line| headers::parse(line).map(drop))?;
         let url = url.to_http();
         Ok(Self { url, headers, limits, step: Step::Idle, is_connected: false })
     }
@@ -93,15 +89,10 @@ impl Requests {
 
     fn request(&self, path: &str, json: &[u8]) -> Result<Vec<u8>, UsageError> {
         let target = format!("{}{path}", self.url.target().trim_end_matches('/'));
-        let mut writer = RequestWriter::new("POST", &target, self.url.authority())
-            .map_err(|_| UsageError::Url)?;
-        for (name, value) in &self.headers {
-            if let (Ok(name), Ok(value)) = (HeaderName::new(name), HeaderValue::new(value)) {
-                writer = writer.header(name, value);
-            }
-        }
+        let writer = RequestWriter::new("POST", &target, self.url.authority());
+        let writer = headers::add(writer.map_err(|_| UsageError::Url)?, self.headers.iter())?;
         let json_type = HeaderValue::from_static("application/json");
-        writer = writer.header(HeaderName::from_static("Content-Type"), json_type);
+        let writer = writer.header(HeaderName::from_static("Content-Type"), json_type);
         let mut request = Vec::new();
         writer.write(Body::Bytes(json), &mut request);
         Ok(request)
@@ -114,54 +105,50 @@ impl Requests {
         self.step = Step::Asked(Box::new(Asked { fetch, until, unsent: out.len() }));
     }
 
-    /// Takes input; the answer, once it is whole.
+    /// Takes input; the body of the answer, once it is whole.
     fn take(
         &mut self,
         now: Time,
         input: &mut &mut [u8],
         unsent: usize,
-    ) -> Result<Option<Response>, Error> {
+    ) -> Result<Option<Vec<u8>>, Error> {
         let Step::Asked(asked) = &mut self.step else { return Ok(None) };
         // A long body on a slow line is no silence, in either direction.
         if !input.is_empty() || unsent < asked.unsent {
             (asked.until, asked.unsent) = (now + SILENCE_MS, unsent);
         }
-        let is_whole = match asked.fetch.take(input) {
-            Err(_) if asked.is_refused() => true,
-            taken => taken?,
-        };
-        if !is_whole && now < asked.until {
+        let taken = asked.fetch.take(input);
+        let is_refused = asked.is_refused();
+        let is_whole = if is_refused { taken.unwrap_or(true) } else { taken? };
+        match is_whole {
+            false if now < asked.until => return Ok(None),
+            false if !is_refused => return Err(Error::TimedOut(Deadline::Silence)),
+            _ => {}
+        }
+        let Step::Asked(asked) = core::mem::replace(&mut self.step, Step::Idle) else {
             return Ok(None);
+        };
+        if is_refused {
+            return Err(Error::Refused(asked.fetch.into_refusal()));
         }
-        if !is_whole && !asked.is_refused() {
-            return Err(Error::TimedOut(Deadline::Silence));
-        }
-        let (_, keep_alive) = asked.fetch.head();
         // Bytes that nobody asked for are no part of a later answer, and a request whose answer came before its end
         // would be followed by its rest.
-        let is_clean = is_whole && !asked.is_refused() && input.is_empty() && unsent == 0;
-        self.is_connected &= keep_alive && is_clean;
-        Ok(self.answer())
-    }
-
-    /// The answer that has come, and no request any more.
-    fn answer(&mut self) -> Option<Response> {
-        match core::mem::replace(&mut self.step, Step::Idle) {
-            Step::Asked(asked) => Some(asked.fetch.into_response()),
-            _ => None,
-        }
+        let (_, keep_alive) = asked.fetch.head();
+        self.is_connected &= keep_alive && input.is_empty() && unsent == 0;
+        Ok(Some(asked.fetch.into_body()))
     }
 }
 
 impl Asked {
-    /// Whether the status says that there will be nothing but a refusal. It counts though its body breaks off.
+    /// Whether the status refuses the request. It counts though its body breaks off.
     fn is_refused(&self) -> bool {
-        self.fetch.has_head() && !(200..300).contains(&self.fetch.head().0)
+        self.fetch.has_head() && self.fetch.head().0 != 200
     }
 }
 
 impl Machine for Requests {
-    type Event<'e> = Response;
+    /// The body of an answer with status 200.
+    type Event<'e> = Vec<u8>;
 
     fn peer(&self) -> Option<&Peer> {
         let wants = match self.step {
@@ -217,7 +204,7 @@ impl Machine for Requests {
             return why.take().map_or(Ok(None), Err);
         }
         match self.take(now, input, out.len()) {
-            Ok(response) => Ok(response.map(take)),
+            Ok(body) => Ok(body.map(take)),
             Err(error) => {
                 self.step = Step::Failed(None);
                 Err(error)

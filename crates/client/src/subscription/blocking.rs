@@ -40,10 +40,9 @@ impl Subscription {
     /// # Errors
     /// [`Error::Usage`] for options that cannot stand in a request, [`Error::System`] if there is no poller.
     pub fn new(options: SubscriptionOptions, network: Network) -> Result<Self, Error> {
-        let system = |error: std::io::Error| Error::System(error.kind());
-        let entropy = Entropy::system().map_err(system)?;
+        let entropy = Entropy::system().map_err(Error::system)?;
         let machine = Machine::new(options, network.limits, entropy)?;
-        Ok(Self { inner: Blocking::new(machine, network).map_err(system)?, renew: None })
+        Ok(Self { inner: Blocking::new(machine, network)?, renew: None })
     }
 
     /// Asks `renew` for other credentials whenever the hub wants them. The closure gets the reason, and may take its

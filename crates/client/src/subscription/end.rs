@@ -52,13 +52,12 @@ impl End {
     }
 
     /// Returns the end for a refusal, by its status and the code in its body.
-    pub(super) fn refusal(refusal: Refusal, max: u64) -> Self {
+    pub(super) fn refusal(refusal: Box<Refusal>, max: u64) -> Self {
         let status = refusal.status.code();
         let code = serde_json::from_slice::<Problem>(&refusal.body).ok();
         let code = code.map(|problem| problem.error.code);
-        let seconds = refusal.header("Retry-After").and_then(|text| text.parse::<u64>().ok());
-        let retry_ms = seconds.unwrap_or_default().saturating_mul(1000).min(max);
-        let why = Error::Refused(Box::new(refusal));
+        let retry_ms = refusal.retry_after_ms().unwrap_or_default().min(max);
+        let why = Error::Refused(refusal);
         match (status, code.as_deref()) {
             (401, _) => Self::Credentials(why),
             (408 | 429 | 500 | 502..=504, _) => Self::Busy { why, retry_ms },
@@ -73,7 +72,7 @@ impl End {
     /// Returns the end for an error of the WebSocket.
     pub(super) fn socket(error: Error, max: u64) -> Self {
         match error {
-            Error::Refused(refusal) => Self::refusal(*refusal, max),
+            Error::Refused(refusal) => Self::refusal(refusal, max),
             Error::Handshake(_) | Error::Compression => Self::Unfit(error),
             // The next connection would get the same message again.
             Error::Message(MessageError::TooBig) => Self::Stop(error),
@@ -124,10 +123,12 @@ mod tests {
 
     #[test]
     fn a_status_says_what_to_do() {
-        let refusal = |status, body: &str, retry: &str| Refusal {
-            status: Status::new(status).expect("a status"),
-            headers: vec![("retry-after".to_owned(), retry.to_owned())],
-            body: body.as_bytes().to_vec(),
+        let refusal = |status, body: &str, retry: &str| {
+            Box::new(Refusal {
+                status: Status::new(status).expect("a status"),
+                headers: vec![("retry-after".to_owned(), retry.to_owned())],
+                body: body.as_bytes().to_vec(),
+            })
         };
         let end = |status, body: &str| End::refusal(refusal(status, body, "2"), 3_600_000);
         let coded = |code: &str| format!(r#"{{"error":{{"code":"{code}","message":"m"}}}}"#);

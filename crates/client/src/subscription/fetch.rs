@@ -1,17 +1,13 @@
-//! The collector of a whole HTTP answer: a poll's, a probe's, that of a request, or a refusal.
+//! The collector of a whole HTTP answer: a poll's, a probe's, or that of a request.
 
-use crate::exchange::{Exchange, head_lines, is_coded};
-use crate::{Error, HubError, Limits, Refusal, Response};
+use crate::exchange::{Exchange, is_coded};
+use crate::{Error, HubError, Limits, Refusal};
 
 /// A response, with the part of its body that has come.
 pub(crate) struct Fetch {
     exchange: Exchange,
-    refusal_bytes_max: usize,
     body: Vec<u8>,
     bytes_max: usize,
-    /// Whether any byte of it has come.
-    begun: bool,
-    has_head: bool,
     /// Whether the answer ended with its connection.
     cut: bool,
 }
@@ -19,29 +15,12 @@ pub(crate) struct Fetch {
 impl Fetch {
     /// The answer to a GET or POST request; both frame it alike.
     pub(crate) const fn new(limits: Limits, bytes_max: usize) -> Self {
-        Self {
-            exchange: Exchange::new("GET", limits),
-            refusal_bytes_max: limits.refusal_bytes_max,
-            body: Vec::new(),
-            bytes_max,
-            begun: false,
-            has_head: false,
-            cut: false,
-        }
-    }
-
-    /// Collects the rest of a response whose head has come.
-    pub(super) fn behind(exchange: Exchange, limits: Limits) -> Self {
-        let bytes_max = limits.refusal_bytes_max;
-        Self { exchange, has_head: true, begun: true, ..Self::new(limits, bytes_max) }
+        Self { exchange: Exchange::new("GET", limits), body: Vec::new(), bytes_max, cut: false }
     }
 
     /// Takes input; true once the whole answer is there.
     pub(crate) fn take(&mut self, input: &mut &mut [u8]) -> Result<bool, Error> {
-        self.begun |= !input.is_empty();
-        if !self.has_head {
-            self.has_head = self.exchange.take_head(input)?;
-        }
+        self.exchange.take_head(input)?;
         let mut rest: &[u8] = input;
         while let Some(piece) = self.exchange.body(&mut rest)? {
             // [client:hub-bounds]
@@ -58,22 +37,22 @@ impl Fetch {
         Ok(self.is_whole())
     }
 
-    fn is_whole(&self) -> bool {
-        self.has_head && (self.exchange.is_over() || self.cut)
+    const fn is_whole(&self) -> bool {
+        self.exchange.is_over() || self.cut
     }
 
     /// Takes the end of the connection; true if the answer is whole by it.
     pub(crate) fn cut(&mut self) -> bool {
-        self.cut |= self.has_head && self.exchange.at_eof() == Error::Ended;
+        self.cut |= self.exchange.at_eof() == Error::Ended;
         self.is_whole()
     }
 
     pub(crate) const fn has_head(&self) -> bool {
-        self.has_head
+        self.exchange.has_head()
     }
 
     pub(super) const fn is_begun(&self) -> bool {
-        self.begun
+        self.exchange.is_begun()
     }
 
     /// Returns the status, and whether the connection can be used again.
@@ -96,24 +75,12 @@ impl Fetch {
         &self.body
     }
 
-    /// The answer itself.
-    pub(crate) fn into_response(self) -> Response {
-        let body = self.body;
-        self.exchange.with_head(|head| Response {
-            status: head.status(),
-            headers: head_lines(head.headers()),
-            body,
-        })
+    pub(crate) fn into_body(self) -> Vec<u8> {
+        self.body
     }
 
     /// The answer as a refusal.
-    pub(super) fn into_refusal(mut self) -> Refusal {
-        self.body.truncate(self.refusal_bytes_max);
-        let body = self.body;
-        self.exchange.with_head(|head| Refusal {
-            status: head.status(),
-            headers: head_lines(head.headers()),
-            body,
-        })
+    pub(crate) fn into_refusal(self) -> Box<Refusal> {
+        self.exchange.refusal(self.body)
     }
 }

@@ -12,7 +12,6 @@ use super::hearing::Hearing;
 use super::ledger::Ledger;
 use super::options::{Credentials, SubscriptionOptions};
 use super::poll::Polls;
-use super::preference::Preference;
 use super::probe::Probe;
 use super::socket::Socket;
 use super::stream::Stream;
@@ -33,14 +32,10 @@ const STEADY_MS: u64 = 2_000;
 ///                                  └► needs credentials ┘   from anywhere ┘
 /// ```
 pub struct Subscription {
-    options: SubscriptionOptions,
-    limits: Limits,
+    context: Context,
     entropy: Entropy,
-    credentials: Option<Credentials>,
     /// A ticket opens one stream.
     is_ticket_used: bool,
-    hearing: Hearing,
-    preference: Preference,
     backoff: Backoff,
     phase: Phase,
     /// Whether the driver was asked for a connection and has not reported its end.
@@ -91,10 +86,7 @@ impl Subscription {
         let is_poll = matches!(first, Transport::LongPoll | Transport::ShortPoll);
         Ok(Self {
             wants_probe: ledger.at().is_some() || (ledger.cursor().is_none() && is_poll),
-            hearing: Hearing::new(ledger, first, options.retry_ms_max),
-            credentials: options.credentials.clone(),
             is_ticket_used: false,
-            preference,
             backoff: Backoff::default(),
             phase: Phase::Waiting(Time::default()),
             is_linked: false,
@@ -103,8 +95,13 @@ impl Subscription {
             told: VecDeque::new(),
             failed: None,
             opened_at: Time::NEVER,
-            options,
-            limits,
+            context: Context {
+                now: Time::default(),
+                hearing: Hearing::new(ledger, first, options.retry_ms_max),
+                options,
+                limits,
+                preference,
+            },
             entropy,
         })
     }
@@ -112,17 +109,17 @@ impl Subscription {
     /// The cursor behind all reported events, with which another subscription goes on. `None` before the hub has
     /// given one.
     pub fn cursor(&self) -> Option<&str> {
-        self.hearing.ledger.cursor()
+        self.context.hearing.ledger.cursor()
     }
 
     /// The transport of the connection, or else of the next one.
     pub fn transport(&self) -> Transport {
-        self.preference.now()
+        self.context.preference.now()
     }
 
     /// The channels and patterns that have neither ended nor been refused.
     pub fn wanted(&self) -> &[String] {
-        self.hearing.ledger.wanted()
+        self.context.hearing.ledger.wanted()
     }
 
     /// Gives other credentials: the answer to [`SubscriptionEvent::CredentialsNeeded`]. At any other time they are
@@ -131,8 +128,9 @@ impl Subscription {
     /// # Errors
     /// [`UsageError::Header`] if they cannot be sent; nothing has changed then.
     pub fn set_credentials(&mut self, credentials: Option<Credentials>) -> Result<(), UsageError> {
-        self.options.check_credentials(credentials.as_ref())?;
-        (self.credentials, self.is_ticket_used) = (credentials, false);
+        let options = &mut self.context.options;
+        options.check_credentials(credentials.as_ref())?;
+        (options.credentials, self.is_ticket_used) = (credentials, false);
         if let Phase::NeedsCredentials(until) = self.phase {
             self.phase = Phase::Waiting(until);
         }
@@ -150,18 +148,14 @@ impl Subscription {
 
     /// Begins a connection: with the probe if it is still due, or else with the transport.
     fn begin(&mut self, now: Time, out: &mut Vec<u8>) {
-        let transport = self.preference.next(now);
+        let transport = self.context.preference.next(now);
         let goes_on = core::mem::take(&mut self.goes_on);
-        self.hearing.begin(transport, goes_on);
+        self.context.hearing.begin(transport, goes_on);
         self.opened_at = Time::NEVER;
         self.is_behind_probe = false;
-        let has_ticket = matches!(self.credentials, Some(Credentials::Ticket(_)));
         // A ticket opens one stream, so a probe must not use it up.
-        let probe = if self.wants_probe && !has_ticket {
-            Probe::begin(&self.context(now), out)
-        } else {
-            None
-        };
+        let has_probe = self.wants_probe && !self.has_ticket();
+        let probe = if has_probe { Probe::begin(&self.context, out) } else { None };
         self.phase = match probe {
             Some(probe) => Phase::Up(Line::Probe(Box::new(probe), transport)),
             None => self.line(transport, now, out),
@@ -170,33 +164,24 @@ impl Subscription {
 
     fn line(&mut self, transport: Transport, now: Time, out: &mut Vec<u8>) -> Phase {
         self.wants_probe = false;
-        self.is_ticket_used |= matches!(self.credentials, Some(Credentials::Ticket(_)));
-        let entropy = self.entropy.clone();
-        let context = self.context(now);
+        self.is_ticket_used |= self.has_ticket();
         Phase::Up(match transport {
-            Transport::WebSocket => match Socket::begin(&context, &entropy, out) {
+            Transport::WebSocket => match Socket::begin(&self.context, &self.entropy, out) {
                 Ok(socket) => Line::Socket(Box::new(socket)),
                 Err(error) => {
                     self.failed = Some(Error::Usage(error));
                     return Phase::Over;
                 }
             },
-            Transport::EventStream => Line::Stream(Box::new(Stream::begin(&context, out))),
+            Transport::EventStream => Line::Stream(Box::new(Stream::begin(&self.context, out))),
             Transport::LongPoll | Transport::ShortPoll => {
                 Line::Polls(Box::new(Polls::new(transport, now)))
             }
         })
     }
 
-    fn context(&mut self, now: Time) -> Context<'_> {
-        Context {
-            now,
-            is_better_due: self.preference.is_due(now),
-            options: &self.options,
-            limits: self.limits,
-            credentials: self.credentials.as_ref(),
-            hearing: &mut self.hearing,
-        }
+    const fn has_ticket(&self) -> bool {
+        matches!(self.context.options.credentials, Some(Credentials::Ticket(_)))
     }
 
     /// Hands input to the connection's protocol. `Ok(None)`: it has no event now.
@@ -207,14 +192,7 @@ impl Subscription {
         out: &mut Vec<u8>,
         take: super::Take<'_, R>,
     ) -> Result<Option<R>, End> {
-        let mut context = Context {
-            now,
-            is_better_due: self.preference.is_due(now),
-            options: &self.options,
-            limits: self.limits,
-            credentials: self.credentials.as_ref(),
-            hearing: &mut self.hearing,
-        };
+        let context = &mut self.context;
         let Phase::Up(line) = &mut self.phase else { return Ok(None) };
         if let Some(told) = context.hearing.hear_deferred(take) {
             return Ok(Some(told));
@@ -224,14 +202,14 @@ impl Subscription {
         }
         self.is_behind_probe &= input.is_empty();
         match line {
-            Line::Socket(socket) => socket.next(&mut context, input, out, take),
-            Line::Stream(stream) => stream.next(&mut context, input, take),
-            Line::Polls(polls) => polls.next(&mut context, input, out, take),
+            Line::Socket(socket) => socket.next(context, input, out, take),
+            Line::Stream(stream) => stream.next(context, input, take),
+            Line::Polls(polls) => polls.next(context, input, out, take),
             Line::Probe(probe, transport) => {
                 let transport = *transport;
-                let Some(keep_alive) = probe.next(&mut context, input)? else { return Ok(None) };
+                let Some(keep_alive) = probe.next(context, input)? else { return Ok(None) };
                 self.wants_probe = false;
-                if self.hearing.verdict.is_some() {
+                if self.context.hearing.verdict.is_some() {
                     return Ok(None);
                 }
                 if !keep_alive {
@@ -257,12 +235,15 @@ impl Subscription {
     fn leave(&mut self, now: Time, end: End, out: &mut Vec<u8>) {
         self.part(now, out);
         let was_up = matches!(self.phase, Phase::Up(_));
-        let held_ms = if self.hearing.settled { now.since(self.opened_at) } else { 0 };
-        let was_good = self.hearing.messages || held_ms >= STEADY_MS;
-        if was_up && !self.hearing.settled && matches!(end, End::Lost { .. } | End::Busy { .. }) {
-            self.preference.failed(now);
+        let held_ms = if self.context.hearing.settled { now.since(self.opened_at) } else { 0 };
+        let was_good = self.context.hearing.messages || held_ms >= STEADY_MS;
+        if was_up
+            && !self.context.hearing.settled
+            && matches!(end, End::Lost { .. } | End::Busy { .. })
+        {
+            self.context.preference.failed(now);
         }
-        self.hearing.verdict = None;
+        self.context.hearing.verdict = None;
         match end {
             End::Over => self.phase = Phase::Over,
             End::Stop(error) => self.fail(error),
@@ -270,7 +251,7 @@ impl Subscription {
             End::Unfit(why) => {
                 // A slow server may be faster at the next attempt.
                 let is_slow = matches!(why, Error::TimedOut(_));
-                if self.preference.cannot(now) || is_slow {
+                if self.context.preference.cannot(now) || is_slow {
                     self.wait(now, why, 0, false);
                 } else {
                     self.fail(why);
@@ -323,7 +304,7 @@ impl Subscription {
 
     /// Asks for a connection after the wait, or for credentials if the ticket is used up.
     fn dial(&mut self, now: Time) {
-        let is_socket = self.preference.next(now) == Transport::WebSocket;
+        let is_socket = self.context.preference.next(now) == Transport::WebSocket;
         let has_proof = self.cursor().is_some_and(|cursor| cursor.contains('~'));
         // [client:hub-ticket] A cursor with a proof comes back with the same ticket, but not to a WebSocket.
         if self.is_ticket_used && (is_socket || !has_proof) {
@@ -338,7 +319,9 @@ impl Machine for Subscription {
 
     fn peer(&self) -> Option<&Peer> {
         match self.phase {
-            Phase::Dialing | Phase::Up(_) if self.is_linked => Some(self.options.url.peer()),
+            Phase::Dialing | Phase::Up(_) if self.is_linked => {
+                Some(self.context.options.url.peer())
+            }
             _ => None,
         }
     }
@@ -360,47 +343,42 @@ impl Machine for Subscription {
     }
 
     fn connected(&mut self, now: Time, out: &mut Vec<u8>) {
+        self.context.now = now;
         if let Phase::Dialing = self.phase {
             self.begin(now, out);
         }
     }
 
     fn disconnected(&mut self, now: Time, why: Error) {
+        self.context.now = now;
         self.is_linked = false;
         match &mut self.phase {
             Phase::Dialing => {
-                self.hearing.settled = false;
-                self.hearing.messages = false;
+                self.context.hearing.settled = false;
+                self.context.hearing.messages = false;
                 self.wait(now, why, 0, false);
             }
             // The server closed the connection behind its answer, while the next request was in flight.
             Phase::Up(_) if core::mem::take(&mut self.is_behind_probe) => {
-                self.hearing.verdict = Some(End::Again(now));
+                self.context.hearing.verdict = Some(End::Again(now));
             }
             Phase::Up(line) => {
-                let mut context = Context {
-                    now,
-                    is_better_due: false,
-                    options: &self.options,
-                    limits: self.limits,
-                    credentials: self.credentials.as_ref(),
-                    hearing: &mut self.hearing,
-                };
+                let context = &mut self.context;
                 let end = match line {
                     Line::Probe(probe, _) => {
-                        let end = probe.end(why, &mut context);
+                        let end = probe.end(why, context);
                         self.wants_probe &= !matches!(end, End::Again(_));
                         Some(end)
                     }
-                    Line::Stream(stream) => Some(stream.end(why, &context)),
-                    Line::Polls(polls) => polls.end(why, &mut context),
+                    Line::Stream(stream) => Some(stream.end(why, context)),
+                    Line::Polls(polls) => polls.end(why, context),
                     Line::Socket(socket) => {
                         socket.disconnected(now, why);
                         None
                     }
                 };
-                if self.hearing.verdict.is_none() {
-                    self.hearing.verdict = end;
+                if self.context.hearing.verdict.is_none() {
+                    self.context.hearing.verdict = end;
                 }
             }
             Phase::Waiting(_) | Phase::NeedsCredentials(_) | Phase::Over => {}
@@ -414,6 +392,7 @@ impl Machine for Subscription {
         out: &mut Vec<u8>,
         take: &mut dyn FnMut(Self::Event<'_>) -> R,
     ) -> Result<Option<R>, Error> {
+        self.context.now = now;
         loop {
             if let Some(event) = self.told.pop_front() {
                 return Ok(Some(take(event)));
@@ -424,17 +403,17 @@ impl Machine for Subscription {
             match self.phase {
                 Phase::Waiting(until) if until <= now && !self.is_linked => self.dial(now),
                 Phase::Up(_) => {
-                    let was_settled = self.hearing.settled;
+                    let was_settled = self.context.hearing.settled;
                     let heard = self.listen(now, input, out, take);
-                    if self.hearing.settled && !was_settled {
+                    if self.context.hearing.settled && !was_settled {
                         self.opened_at = now;
-                        self.preference.good();
+                        self.context.preference.good();
                     }
-                    match (heard, self.hearing.verdict.is_some()) {
+                    match (heard, self.context.hearing.verdict.is_some()) {
                         (Ok(Some(told)), _) => return Ok(Some(told)),
                         (Ok(None), false) => return Ok(None),
                         (Ok(None), true) => {
-                            if let Some(end) = self.hearing.verdict.take() {
+                            if let Some(end) = self.context.hearing.verdict.take() {
                                 self.leave(now, end, out);
                             }
                         }
@@ -461,9 +440,9 @@ impl Machine for Subscription {
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
-            .field("url", &self.options.url)
+            .field("url", &self.context.options.url)
             .field("wanted", &self.wanted())
-            .field("transport", &self.preference.now())
+            .field("transport", &self.context.preference.now())
             .finish_non_exhaustive()
     }
 }

@@ -2,11 +2,11 @@
 
 use core::fmt;
 
-use sockeye_http::{HeaderName, HeaderValue};
+use sockeye_http::HeaderValue;
 use sockeye_http1::{Body, RequestWriter};
 
 use super::preference::Preference;
-use crate::{Url, UsageError};
+use crate::{Url, UsageError, headers};
 
 /// A transport: the way in which messages come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,7 +105,7 @@ impl SubscriptionOptions {
             return Err(UsageError::Url);
         }
         self.check_credentials(self.credentials.as_ref())?;
-        if !self.headers.iter().all(|(name, value)| is_header(name, value)) {
+        if !self.headers.iter().all(is_header) {
             return Err(UsageError::Header);
         }
         RequestWriter::new("GET", self.url.target(), self.url.authority())
@@ -143,16 +143,16 @@ impl SubscriptionOptions {
 }
 
 /// Whether a line can stand beside ours, in a handshake too.
-fn is_header(name: &str, value: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
+fn is_header(line: &(String, String)) -> bool {
+    let lower = line.0.to_ascii_lowercase();
     let is_ours = ["last-event-id", "if-none-match"].contains(&&*lower);
     let is_ours = is_ours || lower.starts_with("sec-websocket-");
-    !is_ours && HeaderName::new(name).is_ok() && HeaderValue::new(value).is_ok()
+    !is_ours && headers::parse(line).is_ok()
 }
 
 /// Whether credentials can be sent at all.
 fn fit(credentials: Option<&Credentials>, headers: &[(String, String)]) -> bool {
-    let has_own = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Authorization"));
+    let has_own = headers::find(headers, "Authorization").is_some();
     match credentials {
         None => true,
         Some(Credentials::Token(text) | Credentials::ApiKey(text)) => {

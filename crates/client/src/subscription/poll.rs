@@ -68,7 +68,7 @@ impl Polls {
 
     pub(super) fn next<R>(
         &mut self,
-        context: &mut Context<'_>,
+        context: &mut Context,
         input: &mut &mut [u8],
         out: &mut Vec<u8>,
         take: Take<'_, R>,
@@ -84,7 +84,7 @@ impl Polls {
                 Step::Pause(until) if context.now < *until => return Ok(None),
                 Step::Ended(until) => return Err(End::Again(*until)),
                 // [client:hub-transport] Between two polls a better transport costs nothing.
-                Step::Pause(_) if self.is_used && context.is_better_due => {
+                Step::Pause(_) if self.is_used && context.preference.is_due(context.now) => {
                     return Err(End::Again(context.now));
                 }
                 Step::Pause(_) => self.ask(context, out),
@@ -118,7 +118,7 @@ impl Polls {
     }
 
     /// The connection has ended. `None`: its end was that of an answer.
-    pub(super) fn end(&mut self, why: Error, context: &mut Context<'_>) -> Option<End> {
+    pub(super) fn end(&mut self, why: Error, context: &mut Context) -> Option<End> {
         match &mut self.step {
             // [client:hub-retry] The next poll has its time, whatever connection it goes by.
             Step::Pause(until) | Step::Ended(until) => {
@@ -139,23 +139,28 @@ impl Polls {
         }
     }
 
-    fn ask(&mut self, context: &Context<'_>, out: &mut Vec<u8>) {
+    fn ask(&mut self, context: &Context, out: &mut Vec<u8>) {
         let ledger = &context.hearing.ledger;
         // Without a cursor, what comes while the first answer is on its way would be missed.
         let waits = !self.is_short && ledger.cursor().is_some();
         let wait = if waits { WAIT_S } else { 0 };
         let mut path = format!("/v1/poll?wait={wait}");
-        request::add_query(&mut path, ledger.wanted(), ledger.cursor(), context.credentials);
+        request::add_query(
+            &mut path,
+            ledger.wanted(),
+            ledger.cursor(),
+            context.options.credentials.as_ref(),
+        );
         let tag = self.tag.take().filter(|_| !waits);
-        let header = tag.as_deref().map(|tag| ("If-None-Match", tag));
-        request::get(context.options, context.credentials, &path, header, out);
+        let header = tag.map(|tag| ("If-None-Match".to_owned(), tag));
+        request::get(&context.options, &path, header, out);
         let fetch = Box::new(Fetch::new(context.limits, context.options.message_bytes_max));
         let until = context.now + wait * 1_000 + SILENCE_MS;
         self.step = Step::Asked { fetch, at: context.now, until, waits, is_refused: false };
     }
 
     /// Takes an answer apart into the events to report.
-    fn answered(&mut self, context: &mut Context<'_>, is_dirty: bool) -> Result<(), End> {
+    fn answered(&mut self, context: &mut Context, is_dirty: bool) -> Result<(), End> {
         let now = context.now;
         let step = core::mem::replace(&mut self.step, Step::Pause(now));
         let Step::Asked { fetch, at, waits, .. } = step else { return Ok(()) };
@@ -213,7 +218,7 @@ impl Polls {
     }
 
     /// Reports the next event of the last answer.
-    fn tell<R>(&mut self, context: &mut Context<'_>, take: Take<'_, R>) -> Option<R> {
+    fn tell<R>(&mut self, context: &mut Context, take: Take<'_, R>) -> Option<R> {
         if !self.items.is_empty()
             && let Some(told) = context.hearing.open(take)
         {
@@ -222,7 +227,7 @@ impl Polls {
         while context.hearing.verdict.is_none()
             && let Some(item) = self.items.pop_front()
         {
-            let hearing = &mut *context.hearing;
+            let hearing = &mut context.hearing;
             let told = match &item {
                 Item::Said(kind, json) => hearing.hear(kind, json.get(), None, take),
                 Item::Sync(json, cursor) => hearing.hear("sync", json.get(), Some(cursor), take),

@@ -18,14 +18,14 @@ pub(super) struct Probe {
 
 impl Probe {
     /// Asks for all channels that are wanted by name; `None` if there are only patterns.
-    pub(super) fn begin(context: &Context<'_>, out: &mut Vec<u8>) -> Option<Self> {
+    pub(super) fn begin(context: &Context, out: &mut Vec<u8>) -> Option<Self> {
         let wanted = context.hearing.ledger.wanted();
         let names: Vec<String> =
             wanted.iter().filter(|name| !name.contains(['*', '>'])).cloned().collect();
         let mut query = String::new();
         request::add_query(&mut query, &names, None, None);
         let path = format!("/v1/position?{}", query.strip_prefix('&')?);
-        request::get(context.options, context.credentials, &path, None, out);
+        request::get(&context.options, &path, None, out);
         let fetch = Fetch::new(context.limits, context.options.message_bytes_max);
         Some(Self { fetch, until: context.now + context.limits.head_ms })
     }
@@ -37,7 +37,7 @@ impl Probe {
     /// Whether the answer has come, and whether the connection can be used again.
     pub(super) fn next(
         &mut self,
-        context: &mut Context<'_>,
+        context: &mut Context,
         input: &mut &mut [u8],
     ) -> Result<Option<bool>, End> {
         let had_head = self.fetch.has_head();
@@ -58,7 +58,7 @@ impl Probe {
     }
 
     /// The connection has ended, and the answer may be whole by that.
-    pub(super) fn end(&mut self, why: Error, context: &mut Context<'_>) -> End {
+    pub(super) fn end(&mut self, why: Error, context: &mut Context) -> End {
         if !self.fetch.cut() {
             return End::lost(why);
         }
@@ -69,7 +69,7 @@ impl Probe {
     }
 
     /// Strikes out the ended channels. An answer that cannot be read changes nothing: subscribing will show.
-    fn strike(&self, context: &mut Context<'_>) {
+    fn strike(&self, context: &mut Context) {
         if self.fetch.is_coded() {
             return;
         }

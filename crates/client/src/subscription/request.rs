@@ -1,16 +1,13 @@
 //! Writes the requests of a subscription: their headers, paths and queries.
 
-use sockeye_http::{HeaderName, HeaderValue};
 use sockeye_http1::{Body, RequestWriter};
 
 use super::options::{Credentials, SubscriptionOptions};
+use crate::{UsageError, headers};
 
 /// The header lines of every request.
-pub(super) fn headers(
-    options: &SubscriptionOptions,
-    credentials: Option<&Credentials>,
-) -> Vec<(String, String)> {
-    let value = match credentials {
+pub(super) fn headers(options: &SubscriptionOptions) -> Vec<(String, String)> {
+    let value = match &options.credentials {
         Some(Credentials::Token(token)) => Some(format!("Bearer {token}")),
         Some(Credentials::ApiKey(key)) => Some(format!("ApiKey {key}")),
         Some(Credentials::Ticket(_)) | None => None,
@@ -23,24 +20,18 @@ pub(super) fn headers(
 /// Appends a GET request for one of the hub's paths, with its query.
 pub(super) fn get(
     options: &SubscriptionOptions,
-    credentials: Option<&Credentials>,
     path: &str,
-    header: Option<(&str, &str)>,
+    header: Option<(String, String)>,
     out: &mut Vec<u8>,
 ) {
-    let (target, headers) = (options.path(path), headers(options, credentials));
-    let Ok(mut writer) = RequestWriter::new("GET", &target, options.url.authority()) else {
-        debug_assert!(false, "the options were tried, and the query is encoded");
-        return;
-    };
-    let more = header.into_iter();
-    let all = headers.iter().map(|(name, value)| (&**name, &**value)).chain(more);
-    for (name, value) in all {
-        if let (Ok(name), Ok(value)) = (HeaderName::new(name), HeaderValue::new(value)) {
-            writer = writer.header(name, value);
-        }
+    let (target, mut lines) = (options.path(path), headers(options));
+    lines.extend(header);
+    let writer = RequestWriter::new("GET", &target, options.url.authority());
+    let writer = writer.map_err(|_| UsageError::Url);
+    match writer.and_then(|writer| headers::add(writer, lines.iter())) {
+        Ok(writer) => writer.write(Body::Empty, out),
+        Err(_) => debug_assert!(false, "the options were tried, and the query is encoded"),
     }
-    writer.write(Body::Empty, out);
 }
 
 /// Appends channels, a cursor and a ticket to a path that has a query already.
@@ -84,11 +75,16 @@ mod tests {
         let url = Url::parse("https://hub.example/base/").expect("a URL");
         let mut options = SubscriptionOptions::new(url, &["a"]);
         options.headers.push(("X-More".to_owned(), "1".to_owned()));
-        let token = Credentials::Token("t.o.k".to_owned());
+        options.credentials = Some(Credentials::Token("t.o.k".to_owned()));
         let mut path = "/v1/poll?wait=0".to_owned();
-        add_query(&mut path, &["a:b/c&d=é *>".to_owned()], Some("1a-1~p~q"), Some(&token));
+        add_query(
+            &mut path,
+            &["a:b/c&d=é *>".to_owned()],
+            Some("1a-1~p~q"),
+            options.credentials.as_ref(),
+        );
         let mut out = Vec::new();
-        get(&options, Some(&token), &path, Some(("If-None-Match", "\"x\"")), &mut out);
+        get(&options, &path, Some(("If-None-Match".to_owned(), "\"x\"".to_owned())), &mut out);
         let wanted = "GET /base/v1/poll?wait=0&channel=a:b%2Fc%26d%3D%C3%A9%20%2A%3E&cursor=1a-1~p~q \
                       HTTP/1.1\r\nHost: hub.example\r\nX-More: 1\r\nAuthorization: Bearer t.o.k\r\n\
                       If-None-Match: \"x\"\r\n\r\n";
@@ -102,6 +98,8 @@ mod tests {
         add_query(&mut path, &["a".to_owned()], None, Some(&ticket));
         assert_eq!(path, "/v1/sse?x=1&channel=a&ticket=t-1");
         let url = Url::parse("http://hub.example").expect("a URL");
-        assert_eq!(headers(&SubscriptionOptions::new(url, &["a"]), Some(&ticket)), []);
+        let mut options = SubscriptionOptions::new(url, &["a"]);
+        options.credentials = Some(ticket);
+        assert_eq!(headers(&options), []);
     }
 }

@@ -31,15 +31,15 @@ struct Turn {
 impl Socket {
     /// Begins the handshake.
     pub(super) fn begin(
-        context: &Context<'_>,
+        context: &Context,
         entropy: &Entropy,
         out: &mut Vec<u8>,
     ) -> Result<Self, UsageError> {
         let url = context.options.url.with_target(&context.options.path("/v1/ws"))?;
         let mut options = ConnectOptions::to(&url);
-        options.headers = request::headers(context.options, context.credentials);
+        options.headers = request::headers(&context.options);
         options.subprotocols.push(SUBPROTOCOL.to_owned());
-        if let Some(Credentials::Ticket(ticket)) = context.credentials {
+        if let Some(Credentials::Ticket(ticket)) = &context.options.credentials {
             options.subprotocols.push(format!("sockeye.ticket.{ticket}"));
         }
         let bytes_max = context.options.message_bytes_max as u64;
@@ -57,7 +57,7 @@ impl Socket {
 
     pub(super) fn next<R>(
         &mut self,
-        context: &mut Context<'_>,
+        context: &mut Context,
         input: &mut &mut [u8],
         out: &mut Vec<u8>,
         take: Take<'_, R>,
@@ -93,7 +93,7 @@ impl Socket {
         Ok(None)
     }
 
-    fn subscribe(&mut self, context: &Context<'_>, out: &mut Vec<u8>) -> Result<(), End> {
+    fn subscribe(&mut self, context: &Context, out: &mut Vec<u8>) -> Result<(), End> {
         let ledger = &context.hearing.ledger;
         let (channels, cursor) = (ledger.wanted(), ledger.cursor());
         let command = said::Subscribe { r#type: "subscribe", channels, cursor };
@@ -118,7 +118,7 @@ impl Turn {
         &mut self,
         event: SocketEvent<'_>,
         is_welcome: bool,
-        context: &mut Context<'_>,
+        context: &mut Context,
         take: Take<'_, R>,
     ) -> Option<R> {
         match event {
@@ -145,7 +145,7 @@ impl Turn {
         &mut self,
         text: &str,
         is_welcome: bool,
-        context: &mut Context<'_>,
+        context: &mut Context,
         take: Take<'_, R>,
     ) -> Option<R> {
         let kind = match said::kind(text) {

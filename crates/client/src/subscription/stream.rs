@@ -4,7 +4,6 @@ use sockeye_reactor::Time;
 use sockeye_sse::{Config, Item, Parser, is_event_stream};
 
 use super::end::End;
-use super::fetch::Fetch;
 use super::hearing::Hearing;
 use super::{Context, Take, request};
 use crate::exchange::{Exchange, REFUSAL_MS, is_coded};
@@ -12,19 +11,19 @@ use crate::{Deadline, Error};
 
 /// An event stream from its request to its end.
 pub(super) struct Stream {
+    exchange: Exchange,
     step: Step,
     until: Time,
 }
 
 enum Step {
-    Head(Box<Exchange>),
-    /// The head is not that of an event stream, and the refusal is being collected.
-    Refused(Box<Fetch>),
+    Head,
+    /// The head is not that of an event stream, and the refusal's body is being collected.
+    Refused(Vec<u8>),
     Open(Box<Open>),
 }
 
 struct Open {
-    exchange: Exchange,
     parser: Parser,
     /// The piece of the body that came last, and how much of it was read.
     held: Vec<u8>,
@@ -35,13 +34,18 @@ struct Open {
 
 impl Stream {
     /// Sends the request.
-    pub(super) fn begin(context: &Context<'_>, out: &mut Vec<u8>) -> Self {
+    pub(super) fn begin(context: &Context, out: &mut Vec<u8>) -> Self {
         let ledger = &context.hearing.ledger;
         let mut path = "/v1/sse?envelope=json".to_owned();
-        request::add_query(&mut path, ledger.wanted(), ledger.cursor(), context.credentials);
-        request::get(context.options, context.credentials, &path, None, out);
+        request::add_query(
+            &mut path,
+            ledger.wanted(),
+            ledger.cursor(),
+            context.options.credentials.as_ref(),
+        );
+        request::get(&context.options, &path, None, out);
         let until = context.now + context.limits.head_ms;
-        Self { step: Step::Head(Box::new(Exchange::new("GET", context.limits))), until }
+        Self { exchange: Exchange::new("GET", context.limits), step: Step::Head, until }
     }
 
     pub(super) const fn deadline(&self) -> Time {
@@ -50,22 +54,19 @@ impl Stream {
 
     pub(super) fn next<R>(
         &mut self,
-        context: &mut Context<'_>,
+        context: &mut Context,
         input: &mut &mut [u8],
         take: Take<'_, R>,
     ) -> Result<Option<R>, End> {
         let came = !input.is_empty();
-        if let Step::Head(_) = self.step
-            && !self.take_head(context, input)?
-        {
+        if matches!(self.step, Step::Head) && !self.take_head(context, input)? {
             return self.look_at_time(context);
         }
         match &mut self.step {
-            Step::Head(_) => Ok(None),
-            Step::Refused(fetch) => {
-                let is_whole = fetch.take(input);
-                if is_whole.unwrap_or(true) || self.until <= context.now {
-                    return Err(self.refusal(context));
+            Step::Head => Ok(None),
+            Step::Refused(body) => {
+                if self.exchange.gather(body, input) || self.until <= context.now {
+                    return Err(self.end(Error::Ended, context));
                 }
                 Ok(None)
             }
@@ -73,7 +74,9 @@ impl Stream {
                 if let Some(told) = context.hearing.open(take) {
                     return Ok(Some(told));
                 }
-                if let Some(told) = open.next(context.hearing, input, take)? {
+                if let Some(told) =
+                    open.next(&mut self.exchange, &mut context.hearing, input, take)?
+                {
                     return Ok(Some(told));
                 }
                 if came && context.hearing.settled {
@@ -85,65 +88,52 @@ impl Stream {
     }
 
     /// The connection has ended.
-    pub(super) fn end(&mut self, why: Error, context: &Context<'_>) -> End {
+    pub(super) fn end(&mut self, why: Error, context: &Context) -> End {
+        let retry_ms_max = context.options.retry_ms_max;
         match &mut self.step {
-            Step::Head(_) => End::lost(why),
-            Step::Refused(_) => self.refusal(context),
+            Step::Head => End::lost(why),
+            Step::Refused(body) => {
+                End::refusal(self.exchange.refusal(core::mem::take(body)), retry_ms_max)
+            }
             Step::Open(open) => {
-                let why = if why == Error::Ended { open.exchange.at_eof() } else { why };
-                open.lost(why, context.options.retry_ms_max)
+                let why = if why == Error::Ended { self.exchange.at_eof() } else { why };
+                open.lost(why, retry_ms_max)
             }
         }
     }
 
-    fn take_head(&mut self, context: &Context<'_>, input: &mut &mut [u8]) -> Result<bool, End> {
-        let limits = context.limits;
-        let Step::Head(exchange) = &mut self.step else { return Ok(true) };
-        if !exchange.take_head(input).map_err(End::lost)? {
+    fn take_head(&mut self, context: &Context, input: &mut &mut [u8]) -> Result<bool, End> {
+        if !self.exchange.take_head(input).map_err(End::lost)? {
             return Ok(false);
         }
-        let (status, is_stream) = exchange.with_head(|head| {
+        let (status, is_stream) = self.exchange.with_head(|head| {
             let kind = head.headers().single("Content-Type").ok().flatten();
             let is_stream = kind.is_some_and(|kind| is_event_stream(kind.as_bytes()));
             // [client:hub-coding]
-            let is_stream = is_stream && !is_coded(head);
-            (head.status().code(), is_stream)
+            (head.status().code(), is_stream && !is_coded(head))
         });
-        // All channels have ended, and everything in them is known.
-        if status == 204 {
-            return Err(End::Over);
-        }
-        let exchange = core::mem::replace(&mut **exchange, Exchange::new("GET", limits));
-        let bounds = sockeye_sse::Limits { bytes_held_max: context.options.message_bytes_max };
-        self.step = if status == 200 && is_stream {
-            Step::Open(Box::new(Open {
-                exchange,
-                parser: Parser::new(Config { limits: bounds, ..Config::default() }),
-                held: Vec::new(),
-                read: 0,
-                id: String::new(),
-            }))
-        } else {
-            self.until = self.until.min(context.now + REFUSAL_MS);
-            Step::Refused(Box::new(Fetch::behind(exchange, limits)))
+        self.step = match status {
+            // All channels have ended, and everything in them is known.
+            204 => return Err(End::Over),
+            200 if is_stream => {
+                let bytes_held_max = context.options.message_bytes_max;
+                let limits = sockeye_sse::Limits { bytes_held_max };
+                Step::Open(Box::new(Open {
+                    parser: Parser::new(Config { limits, ..Config::default() }),
+                    held: Vec::new(),
+                    read: 0,
+                    id: String::new(),
+                }))
+            }
+            _ => {
+                self.until = self.until.min(context.now + REFUSAL_MS);
+                Step::Refused(Vec::new())
+            }
         };
         Ok(true)
     }
 
-    fn refusal(&mut self, context: &Context<'_>) -> End {
-        let step = core::mem::replace(
-            &mut self.step,
-            Step::Head(Box::new(Exchange::new("GET", context.limits))),
-        );
-        match step {
-            Step::Refused(fetch) => {
-                End::refusal(fetch.into_refusal(), context.options.retry_ms_max)
-            }
-            Step::Head(_) | Step::Open(_) => End::lost(Error::Truncated),
-        }
-    }
-
-    fn look_at_time<R>(&self, context: &Context<'_>) -> Result<Option<R>, End> {
+    fn look_at_time<R>(&self, context: &Context) -> Result<Option<R>, End> {
         if context.now < self.until {
             return Ok(None);
         }
@@ -155,7 +145,7 @@ impl Stream {
             Step::Open(open) => {
                 open.lost(Error::TimedOut(Deadline::Silence), context.options.retry_ms_max)
             }
-            Step::Head(_) | Step::Refused(_) => End::lost(Error::TimedOut(Deadline::Head)),
+            Step::Head | Step::Refused(_) => End::lost(Error::TimedOut(Deadline::Head)),
         })
     }
 }
@@ -163,6 +153,7 @@ impl Stream {
 impl Open {
     fn next<R>(
         &mut self,
+        exchange: &mut Exchange,
         hearing: &mut Hearing,
         input: &mut &mut [u8],
         take: Take<'_, R>,
@@ -176,7 +167,8 @@ impl Open {
                     return Ok(None);
                 }
             }
-            if !self.hold_more(input).map_err(|why| self.lost(why, hearing.retry_ms_max))? {
+            let has_more = self.hold_more(exchange, input);
+            if !has_more.map_err(|why| self.lost(why, hearing.retry_ms_max))? {
                 return Ok(None);
             }
         }
@@ -189,16 +181,16 @@ impl Open {
     }
 
     /// Keeps the next piece of the body, which may hold several events.
-    fn hold_more(&mut self, input: &mut &mut [u8]) -> Result<bool, Error> {
+    fn hold_more(&mut self, exchange: &mut Exchange, input: &mut &mut [u8]) -> Result<bool, Error> {
         let mut rest: &[u8] = input;
-        let piece = self.exchange.body(&mut rest)?;
+        let piece = exchange.body(&mut rest)?;
         self.held.clear();
         self.read = 0;
         self.held.extend_from_slice(piece.unwrap_or_default());
         let (has_more, left) = (piece.is_some(), rest.len());
         let taken = input.len() - left;
         *input = &mut core::mem::take(input)[taken..];
-        if !has_more && self.exchange.is_over() {
+        if !has_more && exchange.is_over() {
             return Err(Error::Ended);
         }
         Ok(has_more)

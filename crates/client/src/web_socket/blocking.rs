@@ -53,10 +53,8 @@ impl WebSocket {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub fn with(options: ConnectOptions, network: Network) -> Result<Self, Error> {
-        let system = |error: std::io::Error| Error::System(error.kind());
-        let limits = network.limits;
-        let machine = Machine::new(options, limits, Entropy::system().map_err(system)?)?;
-        let mut inner = Blocking::new(machine, network).map_err(system)?;
+        let (limits, entropy) = (network.limits, Entropy::system().map_err(Error::system)?);
+        let mut inner = Blocking::new(Machine::new(options, limits, entropy)?, network)?;
         let first = inner.next(|event| match event {
             SocketEvent::Open(opened) => Some(opened),
             _ => None,
@@ -226,9 +224,7 @@ impl WebSocket {
             if self.has_room() && self.keep_next()? {
                 continue;
             }
-            self.inner
-                .wait(Some(self.wait_end(until)))
-                .map_err(|error| Error::System(error.kind()))?;
+            self.inner.wait(Some(self.wait_end(until)))?;
         }
     }
 

@@ -4,13 +4,12 @@ use sockeye_deflate::{ClientOffer, EXTENSION_NAME, Params};
 use sockeye_handshake::{
     Accepted, Challenge, ClientRequest, Extensions, UsageError as HandshakeUsage, VerifyError,
 };
-use sockeye_http::{HeaderName, HeaderValue};
 use sockeye_http1::ResponseHead;
 use sockeye_reactor::Time;
 
 use super::ConnectOptions;
-use crate::exchange::{Exchange, REFUSAL_MS, head_lines};
-use crate::{Deadline, Entropy, Error, Limits, Refusal, UsageError};
+use crate::exchange::{Exchange, REFUSAL_MS};
+use crate::{Deadline, Entropy, Error, Limits, UsageError, headers};
 
 /// The result of a handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +29,8 @@ pub(super) struct Opening {
     challenge: Challenge,
     exchange: Exchange,
     deadline: Time,
-    /// The refusal, while more of it is to come.
-    refusal: Option<Refusal>,
+    /// The body of a refusal, while more of it is to come.
+    refusal: Option<Vec<u8>>,
 }
 
 /// The state of the answer.
@@ -98,17 +97,14 @@ impl Opening {
 
     /// Waits for the whole refusal, or as much of it as is kept.
     fn gather(&mut self, now: Time, input: &mut &mut [u8]) -> Answer {
-        let mut refusal = match self.refusal.take() {
-            Some(refusal) => refusal,
-            None => {
-                self.deadline = self.deadline.min(now + REFUSAL_MS);
-                self.exchange.refusal(&mut &mut [][..])
-            }
-        };
-        if self.exchange.add_to_refusal(&mut refusal, input) || self.deadline <= now {
-            return Answer::Failed(Error::Refused(Box::new(refusal)));
+        let body = self.refusal.get_or_insert_with(|| {
+            self.deadline = self.deadline.min(now + REFUSAL_MS);
+            Vec::new()
+        });
+        if self.exchange.gather(body, input) || self.deadline <= now {
+            let body = core::mem::take(body);
+            return Answer::Failed(Error::Refused(self.exchange.refusal(body)));
         }
-        self.refusal = Some(refusal);
         Answer::Pending
     }
 
@@ -116,7 +112,7 @@ impl Opening {
     pub(super) fn cut(self, why: Error) -> Error {
         match self.refusal {
             // The refusal is worth reporting with the part of its body that came.
-            Some(refusal) => Error::Refused(Box::new(refusal)),
+            Some(body) => Error::Refused(self.exchange.refusal(body)),
             None if why == Error::Ended => Error::Truncated,
             None => why,
         }
@@ -143,18 +139,14 @@ fn with_request<R>(
     options: &ConnectOptions,
     act: impl FnOnce(&ClientRequest<'_>) -> R,
 ) -> Result<R, UsageError> {
-    let mut headers = Vec::with_capacity(options.headers.len());
-    for (name, value) in &options.headers {
-        let name = HeaderName::new(name).map_err(|_| UsageError::Header)?;
-        headers.push((name, HeaderValue::new(value).map_err(|_| UsageError::Header)?));
-    }
+    let headers: Result<Vec<_>, _> = options.headers.iter().map(headers::parse).collect();
     let subprotocols: Vec<&str> = options.subprotocols.iter().map(String::as_str).collect();
     let extensions = options.compression.as_ref().map_or_else(Extensions::new, offered);
     Ok(act(&ClientRequest {
         origin: options.origin.as_deref(),
         subprotocols: &subprotocols,
         extensions: &extensions,
-        headers: &headers,
+        headers: &headers?,
         ..ClientRequest::new(options.url.authority(), options.url.target())
     }))
 }
@@ -176,7 +168,7 @@ fn verify(
     let opened = Opened {
         subprotocol: accepted.subprotocol.map(str::to_owned),
         compressed: params.is_some(),
-        headers: head_lines(head.headers()),
+        headers: headers::of_head(head.headers()),
     };
     Ok((opened, params))
 }

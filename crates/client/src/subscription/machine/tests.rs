@@ -417,7 +417,7 @@ fn headers_that_are_ours_are_refused() {
 fn what_is_too_large_ends_it() {
     let small = |options: &mut SubscriptionOptions| options.message_bytes_max = 1_000;
     let mut rig = Rig::new(&[Transport::LongPoll], small);
-    rig.machine.hearing.ledger.strike("a");
+    rig.machine.context.hearing.ledger.strike("a");
     rig.connect();
     let told = rig.events("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n");
     assert_eq!(told, Vec::<String>::new(), "nothing is held for what is only announced");

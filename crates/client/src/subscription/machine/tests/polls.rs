@@ -60,7 +60,7 @@ fn a_long_answer_is_no_silence() {
     let mut rig = Rig::new(&[Transport::LongPoll], |options| {
         options.cursor = Some("1a-1".to_owned());
     });
-    rig.machine.hearing.ledger.strike("a");
+    rig.machine.context.hearing.ledger.strike("a");
     rig.connect();
     rig.now += 25_000;
     assert_eq!(rig.events("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"), Vec::<String>::new());
@@ -81,7 +81,7 @@ fn a_poll_keeps_its_time_over_many_connections() {
             let mut rig = Rig::new(&[transport], |options| {
                 options.cursor = Some("1a-1".to_owned());
             });
-            rig.machine.hearing.ledger.strike("a");
+            rig.machine.context.hearing.ledger.strike("a");
             rig.connect();
             for _ in 0..3 {
                 rig.events(&format!("{answer}{close}\r\n"));
