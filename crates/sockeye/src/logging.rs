@@ -11,23 +11,28 @@ use env_logger::fmt::Formatter;
 use log::kv::{Error, Key, Value, VisitSource};
 use log::{LevelFilter, Record};
 use serde::Deserialize;
-use sockeye_terminal::{Failure, plain::plain};
+use serde::de::{IntoDeserializer as _, value::Error as UnknownName};
+use sockeye_terminal::Failure;
+use sockeye_terminal::plain::{self, is_odd, plain};
 
 /// The environment variables for the level: ours, and below it the one that all programs share.
 const SOCKEYE_LOG: &str = "SOCKEYE_LOG";
 const RUST_LOG: &str = "RUST_LOG";
 
+const UNKNOWN_FORMAT: &str = "SOCKEYE_LOG_FORMAT is neither text nor json";
+
 /// The level and the format of the log.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LogConfig {
-    level: Level,
+    #[serde(with = "Level")]
+    level: LevelFilter,
     format: Format,
 }
 
-/// From which level on.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// The names of the levels in the configuration.
+#[derive(Deserialize)]
+#[serde(remote = "LevelFilter", rename_all = "snake_case")]
 enum Level {
     Off,
     Error,
@@ -49,7 +54,7 @@ enum Format {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { level: Level::Info, format: Format::Text }
+        Self { level: LevelFilter::Info, format: Format::Text }
     }
 }
 
@@ -66,13 +71,14 @@ static SWITCH: Switch = Switch(RwLock::new(None));
 pub(crate) fn apply(config: &LogConfig) -> Result<(), Failure> {
     let format = match std::env::var("SOCKEYE_LOG_FORMAT") {
         Err(_) => config.format,
-        Ok(name) => Format::by_name(&name)?,
+        Ok(name) => Format::deserialize(name.as_str().into_deserializer())
+            .map_err(|_: UnknownName| Failure(UNKNOWN_FORMAT.into()))?,
     };
     let mut builder = env_logger::Builder::new();
     let filters = filters()?;
     match &filters {
         Some((_, filters)) => builder.parse_filters(filters),
-        None => builder.filter_level(config.level.filter()),
+        None => builder.filter_level(config.level),
     };
     builder.format(match format {
         Format::Text => text,
@@ -148,29 +154,6 @@ impl log::Log for Switch {
     fn flush(&self) {}
 }
 
-impl Level {
-    const fn filter(self) -> LevelFilter {
-        match self {
-            Self::Off => LevelFilter::Off,
-            Self::Error => LevelFilter::Error,
-            Self::Warn => LevelFilter::Warn,
-            Self::Info => LevelFilter::Info,
-            Self::Debug => LevelFilter::Debug,
-            Self::Trace => LevelFilter::Trace,
-        }
-    }
-}
-
-impl Format {
-    fn by_name(name: &str) -> Result<Self, Failure> {
-        match name {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err(Failure("SOCKEYE_LOG_FORMAT is neither text nor json".into())),
-        }
-    }
-}
-
 fn text(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
     let mut line = format!("[{} {:5}] ", out.timestamp_millis(), record.level());
     escape(&record.args().to_string(), &mut line);
@@ -228,37 +211,17 @@ impl<'kvs> VisitSource<'kvs> for JsonFields<'_> {
 /// Writes a text with escapes, so that it stays one line and controls no terminal.
 fn escape(text: &str, out: &mut String) {
     for c in text.chars() {
-        if is_plain(c) {
-            out.push(c);
-        } else {
+        if is_odd(c) {
             out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
         }
     }
 }
 
-/// Writes a text as a JSON string. It also escapes characters beyond ASCII that JSON allows and terminals obey.
+/// Writes a text as a JSON string, in which nothing controls a terminal either.
 fn quote(text: &str, out: &mut String) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            c if is_plain(c) => out.push(c),
-            c => {
-                let mut units = [0; 2];
-                for unit in c.encode_utf16(&mut units) {
-                    let _ = write!(out, "\\u{unit:04x}");
-                }
-            }
-        }
-    }
-    out.push('"');
-}
-
-/// Whether a terminal shows a character, and nothing else happens.
-fn is_plain(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
-            | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+    out.push_str(&plain::json(&text).expect("a text is JSON"));
 }
 
 #[cfg(test)]
@@ -272,14 +235,14 @@ mod tests {
     fn a_line_stays_one_line_of_text() {
         let mut line = String::new();
         escape(NASTY, &mut line);
-        assert!(line.chars().all(is_plain), "{line:?}");
+        assert!(!line.chars().any(is_odd), "{line:?}");
         assert!(line.starts_with("a\\u{a}[x ERROR]") && line.ends_with("\\u{7f}ä…"), "{line}");
         let mut line = String::new();
         let mut fields = TextFields(&mut line);
         for value in [NASTY, "word", "", "two words"] {
             fields.visit_pair(Key::from_str("path"), Value::from(value)).unwrap();
         }
-        assert!(line.chars().all(is_plain), "{line:?}");
+        assert!(!line.chars().any(is_odd), "{line:?}");
         assert!(line.contains(r#"\"b\\"#), "quotes do not end a value: {line}");
         assert!(line.ends_with(r#" path=word path="" path="two words""#), "{line}");
     }
@@ -288,7 +251,7 @@ mod tests {
     fn json_is_json_and_says_the_same() {
         let mut text = String::new();
         quote(NASTY, &mut text);
-        assert!(text.chars().all(is_plain), "{text:?}");
+        assert!(!text.chars().any(is_odd), "{text:?}");
         assert_eq!(serde_json::from_str::<String>(&text).unwrap(), NASTY);
         let mut line = String::from("{\"m\":0");
         let mut fields = JsonFields(&mut line);

@@ -15,12 +15,62 @@ pub fn plain(text: &str) -> String {
     out
 }
 
+/// Escapes a text of several lines for a person: line ends and tabs stay.
+pub fn lines(text: &str) -> String {
+    let line = |line: &str| line.split('\t').map(plain).collect::<Vec<_>>().join("\t");
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// Writes a value as one line of JSON that a program reads and a terminal may show. It escapes the characters that
 /// JSON allows and terminals obey; the value stays the same.
 pub fn json(value: &impl Serialize) -> serde_json::Result<String> {
-    let json = serde_json::to_string(value)?;
+    serde_json::to_string(value).map(one_line)
+}
+
+/// An object as such a line of JSON, made field by field.
+#[derive(Default)]
+pub struct JsonLine(String);
+
+impl JsonLine {
+    /// Begins an object whose first field is its type.
+    #[must_use]
+    pub fn of(kind: &str) -> Self {
+        Self::default().field("type", kind)
+    }
+
+    /// Appends a field.
+    #[must_use]
+    pub fn field(mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Self {
+        let value = serde_json::to_string(value).expect("plain values are JSON");
+        let before = if self.0.is_empty() { '{' } else { ',' };
+        self.0.push_str(&format!("{before}\"{name}\":{value}"));
+        self
+    }
+
+    /// Appends a field if it has a value.
+    #[must_use]
+    pub fn maybe(self, name: &str, value: Option<&(impl Serialize + ?Sized)>) -> Self {
+        match value {
+            Some(value) => self.field(name, value),
+            None => self,
+        }
+    }
+
+    /// The line, without a line end.
+    pub fn end(self) -> String {
+        one_line(self.0 + "}")
+    }
+
+    /// Appends the line to `out`, with its line end.
+    pub fn push_to(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.end().as_bytes());
+        out.push(b'\n');
+    }
+}
+
+fn one_line(json: String) -> String {
     if !json.chars().any(is_odd) {
-        return Ok(json);
+        return json;
     }
     let mut out = String::with_capacity(json.len());
     for letter in json.chars() {
@@ -28,17 +78,23 @@ pub fn json(value: &impl Serialize) -> serde_json::Result<String> {
             // These stand outside of strings only: a raw value keeps its white space.
             '\n' | '\r' => out.push(' '),
             '\t' => out.push('\t'),
-            letter if is_odd(letter) => out.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            letter if is_odd(letter) => {
+                for unit in letter.encode_utf16(&mut [0; 2]) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
             letter => out.push(letter),
         }
     }
-    Ok(out)
+    out
 }
 
-/// Whether a character is a control, changes the direction of text, or separates lines.
-fn is_odd(letter: char) -> bool {
+/// Whether a character is a control, changes the direction of text, separates lines, or is invisible. The two joiners
+/// (U+200C, U+200D) are none of these: words and emoji are made with them.
+pub fn is_odd(letter: char) -> bool {
     letter.is_control()
-        || matches!(letter, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+        || matches!(letter, '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
 }
 
 #[cfg(test)]
@@ -51,6 +107,8 @@ mod tests {
     fn no_text_moves_the_cursor_of_a_terminal() {
         assert_eq!(plain("grüß 7 \"x\" \\"), "grüß 7 \"x\" \\");
         assert_eq!(plain("a\u{1b}[2Jb\nc\u{9b}d\u{202e}"), "a\\u{1b}[2Jb\\nc\\u{9b}d\\u{202e}");
+        assert_eq!(plain("a\u{61c}b\u{feff}c\u{200d}d"), "a\\u{61c}b\\u{feff}c\u{200d}d");
+        assert_eq!(lines("\ta\u{1b}\n\nb\u{9b}"), "\ta\\u{1b}\n\nb\\u{9b}");
     }
 
     #[test]
@@ -61,5 +119,8 @@ mod tests {
         assert_eq!(serde_json::from_str::<String>(&line).expect("JSON"), text);
         let raw = RawValue::from_string("{\"a\":\r\n\t[1,\"\u{85}\"]}".to_owned()).expect("JSON");
         assert_eq!(json(&raw).expect("JSON"), "{\"a\":  \t[1,\"\\u0085\"]}");
+        assert_eq!(json(&"\u{e0041}").expect("JSON"), r#""\udb40\udc41""#);
+        let line = JsonLine::of("a").field("b", &raw).maybe("c", None::<&str>).maybe("d", Some(&7));
+        assert_eq!(line.end(), r#"{"type":"a","b":{"a":  	[1,"\u0085"]},"d":7}"#);
     }
 }

@@ -10,14 +10,15 @@ use mio::{Events, Poll, Token, Waker};
 use sockeye_client::sans_io::{self, SocketEvent};
 use sockeye_client::websocket::{CloseCode, Closed};
 use sockeye_client::{Driver, Entropy};
-use sockeye_terminal::{notice, plain::plain};
+use sockeye_terminal::notice;
+use sockeye_terminal::plain::{JsonLine, plain};
 
 use self::leaving::{GOODBYE, LAST_PING};
 use super::args::{ConnectOptions, usage};
 use super::editor::LineEditor;
 use super::input::{Input, read_pipe};
 use super::screen::Screen;
-use super::show::{self, Form, Line};
+use super::show::{self, Form};
 use super::turns::Turns;
 use crate::endpoint::output::{Output, READER, SIGNALS, Stop};
 use crate::endpoint::words::Way;
@@ -226,10 +227,8 @@ impl<'o> Session<'o> {
     fn opened(&mut self, opened: &sockeye_client::Opened) -> Result<(), Problem> {
         (self.way.known, self.word_at) = (true, None);
         if self.form == Form::Json {
-            let subprotocol = opened.subprotocol.as_deref();
-            let compressed = Some(opened.compressed);
-            Line { kind: "open", subprotocol, compressed, ..Line::default() }
-                .push(&mut self.output.bytes);
+            let line = JsonLine::of("open").maybe("subprotocol", opened.subprotocol.as_deref());
+            line.field("compressed", &opened.compressed).push_to(&mut self.output.bytes);
         }
         let waker = Waker::new(self.poll.registry(), INPUT);
         let waker = waker.map_err(|error| Problem::failed("the system refuses", error))?;

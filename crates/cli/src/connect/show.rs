@@ -4,10 +4,9 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
 use sockeye_client::Opened;
 use sockeye_client::websocket::{CloseCode, Message};
-use sockeye_terminal::plain::{json, plain};
+use sockeye_terminal::plain::{JsonLine, lines, plain};
 
 use super::args::ConnectOptions;
 
@@ -28,37 +27,6 @@ pub(super) enum Form {
     Json,
 }
 
-/// An event as a line of JSON.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Line<'e> {
-    #[serde(rename = "type")]
-    pub(super) kind: &'e str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) data: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) base64: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) length: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) subprotocol: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) compressed: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) code: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reason: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) clean: Option<bool>,
-}
-
-impl Line<'_> {
-    pub(super) fn push(&self, out: &mut Vec<u8>) {
-        let line = json(self).expect("texts are JSON");
-        out.extend_from_slice(line.as_bytes());
-        out.push(b'\n');
-    }
-}
-
 impl Form {
     pub(super) fn new(options: &ConnectOptions, is_terminal: bool) -> Self {
         match () {
@@ -74,12 +42,12 @@ impl Form {
     pub(super) fn message(self, message: Message<'_>, is_terminal: bool, out: &mut Vec<u8>) {
         match (self, message) {
             (Self::Json, Message::Text(text)) => {
-                Line { kind: "text", data: Some(text), ..Line::default() }.push(out);
+                JsonLine::of("text").field("data", text).push_to(out);
             }
-            (Self::Json, Message::Binary(bytes)) => payload("binary", bytes).push(out),
+            (Self::Json, Message::Binary(bytes)) => payload("binary", bytes).push_to(out),
             (Self::Person | Self::Plain | Self::Hex | Self::Raw, Message::Text(text)) => {
                 if is_terminal {
-                    out.extend_from_slice(for_terminal(text).as_bytes());
+                    out.extend_from_slice(lines(text).as_bytes());
                 } else {
                     out.extend_from_slice(text.as_bytes());
                 }
@@ -100,23 +68,13 @@ impl Form {
     /// Appends a Ping or a Pong, where such are printed.
     pub(super) fn control(self, kind: &str, bytes: &[u8], out: &mut Vec<u8>) {
         if self == Self::Json {
-            payload(kind, bytes).push(out);
+            payload(kind, bytes).push_to(out);
         }
     }
 }
 
-fn payload<'e>(kind: &'e str, bytes: &[u8]) -> Line<'e> {
-    let base64 = Some(STANDARD.encode(bytes));
-    Line { kind, base64, length: Some(bytes.len()), ..Line::default() }
-}
-
-/// Escapes a peer's text for a terminal, but for line ends and tabs.
-pub(super) fn for_terminal(text: &str) -> String {
-    let lines = text.split('\n').map(|line| {
-        let parts: Vec<String> = line.split('\t').map(plain).collect();
-        parts.join("\t")
-    });
-    lines.collect::<Vec<_>>().join("\n")
+fn payload(kind: &str, bytes: &[u8]) -> JsonLine {
+    JsonLine::of(kind).field("base64", &STANDARD.encode(bytes)).field("length", &bytes.len())
 }
 
 /// Describes bytes by their number and the first of them.

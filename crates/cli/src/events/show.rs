@@ -2,10 +2,9 @@
 
 use std::io::IsTerminal as _;
 
-use serde::Serialize;
 use sockeye_client::sans_io::SourceEvent;
 use sockeye_client::{Error, MessageEvent, Refusal, Url};
-use sockeye_terminal::plain::{json, plain};
+use sockeye_terminal::plain::{JsonLine, lines, plain};
 
 use super::args::EventsOptions;
 use crate::endpoint::words;
@@ -40,20 +39,6 @@ pub(super) struct Show {
     has_id: bool,
 }
 
-/// The line of an event.
-#[derive(Serialize)]
-struct EventLine<'e> {
-    #[serde(skip_serializing_if = "str::is_empty")]
-    id: &'e str,
-    event: &'e str,
-    data: &'e str,
-}
-
-#[derive(Serialize)]
-struct CommentLine<'e> {
-    comment: &'e str,
-}
-
 impl Show {
     pub(super) fn new(options: &EventsOptions) -> Self {
         let form = match (options.json, options.data) {
@@ -82,7 +67,7 @@ impl Show {
             SourceEvent::Retry(_) => Told::Nothing,
             SourceEvent::Comment(text) => {
                 match self.form {
-                    Form::Json => push_json(&CommentLine { comment: text }, out),
+                    Form::Json => JsonLine::default().field("comment", text).push_to(out),
                     Form::Stream | Form::Data => self.field("", text, out),
                 }
                 Told::Nothing
@@ -98,7 +83,10 @@ impl Show {
     fn message(&mut self, message: &MessageEvent<'_>, out: &mut Vec<u8>) {
         let (id, event, data) = (message.last_event_id, message.event_type, message.data);
         match self.form {
-            Form::Json => push_json(&EventLine { id, event, data }, out),
+            Form::Json => {
+                let line = JsonLine::default().maybe("id", Some(id).filter(|id| !id.is_empty()));
+                line.field("event", event).field("data", data).push_to(out);
+            }
             Form::Data => {
                 self.text(data, out);
                 out.push(b'\n');
@@ -127,24 +115,12 @@ impl Show {
     }
 
     fn text(&self, text: &str, out: &mut Vec<u8>) {
-        if !self.is_terminal {
+        if self.is_terminal {
+            out.extend_from_slice(lines(text).as_bytes());
+        } else {
             out.extend_from_slice(text.as_bytes());
-            return;
-        }
-        for (index, line) in text.split('\n').enumerate() {
-            if index > 0 {
-                out.push(b'\n');
-            }
-            let parts = line.split('\t').map(plain);
-            out.extend_from_slice(parts.collect::<Vec<_>>().join("\t").as_bytes());
         }
     }
-}
-
-fn push_json(line: &impl Serialize, out: &mut Vec<u8>) {
-    let line = json(line).expect("texts are JSON");
-    out.extend_from_slice(line.as_bytes());
-    out.push(b'\n');
 }
 
 /// Why an answer is not the stream that was asked for; `None` if the server says that there is none any more.

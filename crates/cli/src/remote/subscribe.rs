@@ -3,13 +3,12 @@
 use std::io::{ErrorKind, IsTerminal as _};
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::value::RawValue;
 use sockeye_client::{
     Data, Error, Gap, HubError, Publication, Subscription, SubscriptionEvent, SubscriptionOptions,
     Target, Transport as Spoken,
 };
-use sockeye_terminal::{Failure, OrFail, notice, plain, span};
+use sockeye_terminal::{Failure, OrFail, notice, plain::JsonLine, span};
 
 use super::args::{From, SubscribeOptions, Transport};
 use super::output::{Output, watch_reader, watch_signals};
@@ -87,55 +86,6 @@ enum Style {
     Person,
 }
 
-/// A line of JSON, with the fields that its type has.
-#[derive(Default, Serialize)]
-struct Line<'l> {
-    r#type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel: Option<&'l str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pattern: Option<&'l str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    all: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'l str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<&'l str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    time: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event: Option<&'l str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Value<'l>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    missed: Option<Missed>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ended: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recovered: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gaps: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    replayed: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'l str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'l str>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Value<'l> {
-    Text(&'l str),
-    Json(&'l RawValue),
-}
-
-#[derive(Serialize)]
-struct Missed {
-    after: u64,
-    through: u64,
-}
-
 impl Printer {
     fn new(options: &SubscribeOptions, remote: &Remote, ways: Ways) -> Self {
         let output = Arc::new(Output::default());
@@ -169,27 +119,20 @@ impl Printer {
             }
             SubscriptionEvent::Message(message) => self.message(&message, cursor),
             SubscriptionEvent::Gap(gap) => {
-                let line = gap_line(&gap);
-                self.line(&line, shown::gap(line.channel.or(line.pattern), &gap.reason), cursor)
+                let (line, what) = gap_line(&gap);
+                self.line(line, shown::gap(what, &gap.reason), cursor)
             }
             SubscriptionEvent::Sync { cursor: at, recovered, gaps, replayed } => {
                 if self.style == Style::Person && replayed > 0 {
                     self.notice(&format!("up to date; {replayed} came out of history"));
                 }
-                let line = Line {
-                    r#type: "sync",
-                    cursor: Some(&at),
-                    recovered: Some(recovered),
-                    gaps: Some(gaps),
-                    replayed: Some(replayed),
-                    ..Line::default()
-                };
-                self.line(&line, String::new(), cursor)
+                let line = JsonLine::of("sync").field("cursor", &at).field("recovered", &recovered);
+                let line = line.field("gaps", &gaps).field("replayed", &replayed);
+                self.line(line, String::new(), cursor)
             }
             SubscriptionEvent::End { channel, cursor: at } => {
-                let (of, at) = (Some(&*channel), Some(&*at));
-                let line = Line { r#type: "end", channel: of, cursor: at, ..Line::default() };
-                self.line(&line, format!("-- {}: ended", plain(&channel)), cursor)
+                let line = JsonLine::of("end").field("channel", &channel).field("cursor", &at);
+                self.line(line, format!("-- {}: ended", plain(&channel)), cursor)
             }
             SubscriptionEvent::Refused { channel, code, message } => {
                 self.refused(&channel, &code, &message)
@@ -204,17 +147,12 @@ impl Printer {
         message: &Publication<'_>,
         cursor: Option<&str>,
     ) -> Result<bool, Failure> {
-        let line = Line {
-            r#type: "message",
-            channel: Some(&message.channel),
-            cursor: Some(&message.cursor),
-            time: Some(message.time_ms),
-            event: message.event.as_deref(),
-            data: match &message.data {
-                Data::Text(text) => Some(Value::Text(text)),
-                Data::Json(json) => serde_json::from_str(json).ok().map(Value::Json),
-            },
-            ..Line::default()
+        let line = JsonLine::of("message").field("channel", &message.channel);
+        let line = line.field("cursor", &message.cursor).field("time", &message.time_ms);
+        let line = line.maybe("event", message.event.as_deref());
+        let line = match &message.data {
+            Data::Text(text) => line.field("data", text),
+            Data::Json(json) => line.maybe("data", serde_json::from_str::<&RawValue>(json).ok()),
         };
         let person = match self.style {
             Style::Json => String::new(),
@@ -223,7 +161,7 @@ impl Printer {
                 shown::message(message.time_ms, &message.channel, message.event.as_deref(), data)
             }
         };
-        let more = self.line(&line, person, cursor)?;
+        let more = self.line(line, person, cursor)?;
         let Some(left) = &mut self.left else { return Ok(more) };
         *left -= 1;
         Ok(more && *left > 0)
@@ -231,9 +169,9 @@ impl Printer {
 
     fn refused(&mut self, channel: &str, code: &str, message: &str) -> Result<bool, Failure> {
         let why = format!("{}: {} ({})", plain(channel), plain(message), plain(code));
-        let (of, code, message) = (Some(channel), Some(code), Some(message));
-        let line = Line { r#type: "error", channel: of, code, message, ..Line::default() };
-        let more = self.style == Style::Person || self.line(&line, String::new(), None)?;
+        let line = JsonLine::of("error").field("channel", channel).field("code", code);
+        let line = line.field("message", message);
+        let more = self.style == Style::Person || self.line(line, String::new(), None)?;
         self.wanted.retain(|wanted| wanted != channel);
         self.refusal.get_or_insert_with(|| why.clone());
         if !self.wanted.is_empty() {
@@ -268,10 +206,10 @@ impl Printer {
     }
 
     /// Prints one of two lines, and stores the cursor; false once the reader has left.
-    fn line(&self, line: &Line<'_>, person: String, cursor: Option<&str>) -> Result<bool, Failure> {
+    fn line(&self, line: JsonLine, person: String, cursor: Option<&str>) -> Result<bool, Failure> {
         let text = match self.style {
             Style::Person => Some(person).filter(|text| !text.is_empty()),
-            Style::Json => Some(plain::json(line).or_fail(|| "cannot write".into())?),
+            Style::Json => Some(line.end()),
         };
         match self.output.write(text.as_deref(), cursor.map(str::to_owned)) {
             Ok(()) => Ok(true),
@@ -295,13 +233,16 @@ impl Printer {
     }
 }
 
-fn gap_line<'l>(gap: &'l Gap<'_>) -> Line<'l> {
-    let (channel, pattern, all) = match &gap.target {
-        Target::Channel(name) => (Some(&**name), None, None),
-        Target::Pattern(name) => (None, Some(&**name), None),
-        Target::All => (None, None, Some(true)),
+/// The line of a gap, and the channel or pattern that it is about.
+fn gap_line<'g>(gap: &'g Gap<'_>) -> (JsonLine, Option<&'g str>) {
+    let line = JsonLine::of("gap");
+    let (line, what) = match &gap.target {
+        Target::Channel(name) => (line.field("channel", name), Some(&**name)),
+        Target::Pattern(name) => (line.field("pattern", name), Some(&**name)),
+        Target::All => (line.field("all", &true), None),
     };
-    let missed = gap.missed.map(|(after, through)| Missed { after, through });
-    let (reason, ended) = (Some(&*gap.reason), gap.ended.then_some(true));
-    Line { r#type: "gap", channel, pattern, all, reason, missed, ended, ..Line::default() }
+    let missed = |(after, through)| serde_json::json!({ "after": after, "through": through });
+    let line = line.field("reason", &gap.reason);
+    let line = line.maybe("missed", gap.missed.map(missed).as_ref());
+    (line.maybe("ended", gap.ended.then_some(&true)), what)
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use sockeye_client::sans_io;
 use sockeye_client::websocket::{CloseCode, Closed};
 use sockeye_client::{Deadline, Error, Machine as _};
-use sockeye_terminal::plain::plain;
+use sockeye_terminal::plain::{JsonLine, plain};
 
 use super::Session;
-use crate::connect::show::{self, Form, Line};
+use crate::connect::show::{self, Form};
 use crate::endpoint::Problem;
 use crate::endpoint::output::Stop;
 use crate::endpoint::words::waiting;
@@ -111,10 +111,9 @@ impl Session<'_> {
     pub(super) fn judge(&mut self, closed: Closed) -> Result<(), Problem> {
         let code = closed.code;
         if self.form == Form::Json && !self.is_muted {
-            let (number, clean) = (Some(code.to_u16()), Some(closed.clean));
             let reason = Some(self.reason.as_str()).filter(|reason| !reason.is_empty());
-            Line { kind: "close", code: number, reason, clean, ..Line::default() }
-                .push(&mut self.output.bytes);
+            let line = JsonLine::of("close").field("code", &code.to_u16()).maybe("reason", reason);
+            line.field("clean", &closed.clean).push_to(&mut self.output.bytes);
         }
         let who = if self.closing.is_some() { "closed" } else { "closed by the server" };
         let mut words = format!("{who}: {}", show::code_words(code));
