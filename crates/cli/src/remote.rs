@@ -128,10 +128,3 @@ impl From<Problem> for Failure {
         }
     }
 }
-
-/// 64 random bits.
-fn entropy() -> Result<u64, Failure> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).or_fail(|| "the system gives no random numbers".into())?;
-    Ok(u64::from_ne_bytes(bytes))
-}

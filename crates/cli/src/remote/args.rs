@@ -83,12 +83,7 @@ pub struct PublishOptions {
     pub(super) expect: Option<String>,
 
     /// After so many milliseconds the message is not delivered any more.
-    #[arg(
-        long,
-        value_name = "N",
-        value_parser = values::ttl_ms,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "N", value_parser = values::ttl_ms, allow_negative_numbers = true)]
     pub(super) ttl_ms: Option<u64>,
 
     /// The data is JSON, not text.
@@ -145,12 +140,7 @@ pub struct SubscribeOptions {
     pub(super) from: From,
 
     /// End after so many messages.
-    #[arg(
-        long,
-        value_name = "N",
-        value_parser = values::count,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "N", value_parser = values::count, allow_negative_numbers = true)]
     pub(super) count: Option<u64>,
 
     /// Print lines of JSON, also on a terminal.

@@ -4,13 +4,13 @@ use std::io::IsTerminal as _;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use sockeye_client::{Backoff, Requests};
-use sockeye_terminal::{Failure, notice, plain, print, span};
+use sockeye_client::{Backoff, Entropy, Requests};
+use sockeye_terminal::{Failure, OrFail as _, notice, plain, print, span};
 
 use super::args::PublishOptions;
 use super::item::{Item, Mould, Receipt, Results};
 use super::lines;
-use super::{Break, Remote, entropy, plain};
+use super::{Break, Remote, plain};
 
 /// Lines sent together, at most: fewer than a server takes by default.
 const BATCH_ITEMS_MAX: usize = 500;
@@ -22,8 +22,9 @@ const ATTEMPTS_MAX: u32 = 10;
 /// Publishes; the failure, if there is one, names the first message that was refused.
 pub fn run(options: &PublishOptions) -> Result<(), Failure> {
     let remote = Remote::new(&options.server)?;
-    let mould = Mould::new(options, entropy()?);
-    let mut publisher = Publisher::new(&remote, options);
+    let entropy = Entropy::system().or_fail(|| "the system gives no random numbers".into())?;
+    let mould = Mould::new(options, entropy.bits());
+    let mut publisher = Publisher::new(&remote, options, entropy);
     let done = match options.data.as_deref() {
         Some(data) if data != "-" => {
             let item = mould.item(None, data).map_err(Failure)?;
@@ -97,8 +98,8 @@ fn make(mould: &Mould<'_>, number: u64, line: &[u8]) -> Result<Option<Item>, Str
 /// Sends batches until everything in them has an answer.
 struct Publisher<'r> {
     remote: &'r Remote,
-    json: bool,
-    quiet: bool,
+    options: &'r PublishOptions,
+    entropy: Entropy,
     requests: Option<Requests>,
     backoff: Backoff,
     /// Whether an attempt has failed since the last success.
@@ -112,11 +113,11 @@ struct Publisher<'r> {
 }
 
 impl<'r> Publisher<'r> {
-    fn new(remote: &'r Remote, options: &PublishOptions) -> Self {
+    fn new(remote: &'r Remote, options: &'r PublishOptions, entropy: Entropy) -> Self {
         Self {
             remote,
-            json: options.json,
-            quiet: options.quiet,
+            options,
+            entropy,
             requests: None,
             backoff: Backoff::default(),
             has_failed: false,
@@ -175,9 +176,9 @@ impl<'r> Publisher<'r> {
             // A server that has restarted answers again at once.
             let wait_ms = match core::mem::replace(&mut self.has_failed, true) {
                 false => hint_ms,
-                true => self.backoff.when_busy(hint_ms, entropy()?),
+                true => self.backoff.when_busy(hint_ms, self.entropy.bits()),
             };
-            if !self.quiet {
+            if !self.options.quiet {
                 notice(format_args!("{why}; again in {}", span::words(wait_ms)));
             }
             std::thread::sleep(Duration::from_millis(wait_ms));
@@ -237,7 +238,7 @@ impl<'r> Publisher<'r> {
                 });
             }
         }
-        if self.json
+        if self.options.json
             && let Ok(line) = plain::json(receipt)
         {
             print::say(format_args!("{line}"))?;
@@ -247,7 +248,7 @@ impl<'r> Publisher<'r> {
 
     fn conclude(self, done: Result<(), Failure>) -> Result<(), Failure> {
         let Self { published, duplicates, refused, .. } = self;
-        let told = if self.json {
+        let told = if self.options.json {
             Ok(())
         } else {
             let s = if published == 1 { "" } else { "s" };
