@@ -1,6 +1,8 @@
 //! The arguments of the `sockeye` program, as clap parses them.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use sockeye_cli::{ConnectOptions, EventsOptions, PublishOptions, SubscribeOptions, TicketOptions};
 use sockeye_load::BenchAction;
 use sockeye_terminal::values;
@@ -112,6 +114,7 @@ pub(crate) enum Command {
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
         /// The shell.
+        #[arg(value_parser = shell())]
         shell: Shell,
     },
     /// Play the client under test against an Autobahn fuzzing server.
@@ -121,12 +124,10 @@ pub(crate) enum Command {
     },
 }
 
-/// Shells that completions are made for.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Shell {
-    Bash,
-    Zsh,
-    Fish,
+/// Reads the name of a shell that completions are made for.
+fn shell() -> impl TypedValueParser<Value = Shell> {
+    PossibleValuesParser::new(["bash", "zsh", "fish"])
+        .map(|name| name.parse().expect("each name is a shell's"))
 }
 
 #[derive(Debug, Subcommand)]

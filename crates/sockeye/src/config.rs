@@ -9,7 +9,7 @@ mod words;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use sockeye_hub::{OnGap, OnOverrun, PatternUse, Settings};
 
 pub(crate) use access::AccessConfig;
@@ -97,8 +97,10 @@ pub(crate) struct ChannelConfig {
     history_bytes: Option<usize>,
     history_seconds: Option<u64>,
     message_bytes: Option<usize>,
-    on_gap: Option<GapPolicy>,
-    on_overrun: Option<OverrunPolicy>,
+    #[serde(deserialize_with = "GapPolicy::read")]
+    on_gap: Option<OnGap>,
+    #[serde(deserialize_with = "OverrunPolicy::read")]
+    on_overrun: Option<OnOverrun>,
     patterns: Option<bool>,
     #[serde(deserialize_with = "rules::key_seconds")]
     key_seconds: Option<u64>,
@@ -109,20 +111,34 @@ pub(crate) struct ChannelConfig {
     publish: Option<rules::Publish>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// The names of the variants of [`OnGap`].
+#[derive(Deserialize)]
+#[serde(remote = "OnGap", rename_all = "snake_case")]
 enum GapPolicy {
     Nothing,
     Tail,
     Latest,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
+impl GapPolicy {
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Option<OnGap>, D::Error> {
+        Self::deserialize(from).map(Some)
+    }
+}
+
+/// The names of the variants of [`OnOverrun`].
+#[derive(Deserialize)]
+#[serde(remote = "OnOverrun", rename_all = "snake_case")]
 enum OverrunPolicy {
     Close,
     Gap,
     Latest,
+}
+
+impl OverrunPolicy {
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Option<OnOverrun>, D::Error> {
+        Self::deserialize(from).map(Some)
+    }
 }
 
 impl Default for Config {
@@ -286,8 +302,8 @@ impl ChannelConfig {
         set(&mut settings.history_bytes_max, self.history_bytes);
         set(&mut settings.history_ms, self.history_seconds.map(|it| it.saturating_mul(1_000)));
         set(&mut settings.message_bytes_max, self.message_bytes);
-        set(&mut settings.on_gap, self.on_gap.map(Into::into));
-        set(&mut settings.on_overrun, self.on_overrun.map(Into::into));
+        set(&mut settings.on_gap, self.on_gap);
+        set(&mut settings.on_overrun, self.on_overrun);
         let patterns = |allowed| if allowed { PatternUse::Allowed } else { PatternUse::Refused };
         set(&mut settings.patterns, self.patterns.map(patterns));
         set(&mut settings.key_ms, self.key_seconds.map(|it| it.saturating_mul(1_000)));
@@ -298,26 +314,6 @@ impl ChannelConfig {
 fn set<T>(target: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *target = value;
-    }
-}
-
-impl From<GapPolicy> for OnGap {
-    fn from(policy: GapPolicy) -> Self {
-        match policy {
-            GapPolicy::Nothing => Self::Nothing,
-            GapPolicy::Tail => Self::Tail,
-            GapPolicy::Latest => Self::Latest,
-        }
-    }
-}
-
-impl From<OverrunPolicy> for OnOverrun {
-    fn from(policy: OverrunPolicy) -> Self {
-        match policy {
-            OverrunPolicy::Close => Self::Close,
-            OverrunPolicy::Gap => Self::Gap,
-            OverrunPolicy::Latest => Self::Latest,
-        }
     }
 }
 
@@ -345,8 +341,8 @@ mod tests {
             history_bytes: Some(settings.history_bytes_max),
             history_seconds: Some(settings.history_ms / 1_000),
             message_bytes: Some(settings.message_bytes_max),
-            on_gap: Some(GapPolicy::Nothing),
-            on_overrun: Some(OverrunPolicy::Close),
+            on_gap: Some(OnGap::Nothing),
+            on_overrun: Some(OnOverrun::Close),
             patterns: Some(false),
             key_seconds: Some(settings.key_ms / 1_000),
             presence: Some(false),

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser};
 use sockeye_terminal::{Failure, print, values};
 
-use crate::cli::{Cli, Command, ConfigAction, Shell};
+use crate::cli::{Cli, Command, ConfigAction};
 use crate::logging::LogConfig;
 
 fn main() -> ExitCode {
@@ -77,12 +77,7 @@ fn config(action: &ConfigAction) -> Result<(), Failure> {
 }
 
 /// Prints what makes a shell complete our command line.
-fn complete(shell: Shell) -> Result<(), Failure> {
-    let shell = match shell {
-        Shell::Bash => clap_complete::Shell::Bash,
-        Shell::Zsh => clap_complete::Shell::Zsh,
-        Shell::Fish => clap_complete::Shell::Fish,
-    };
+fn complete(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "sockeye", &mut script);
     print::text(&String::from_utf8_lossy(&script))

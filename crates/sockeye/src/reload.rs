@@ -14,14 +14,36 @@ use crate::{disk, logging, serve};
 
 /// The new settings of one event loop.
 pub(crate) struct Settings {
-    access: Access,
-    namespaces: Namespaces,
+    pub(crate) access: Access,
+    pub(crate) namespaces: Namespaces,
     pub(crate) hub: Hub,
-    service: sockeye_service::Limits,
-    limits: sockeye_server::Limits,
+    pub(crate) service: sockeye_service::Limits,
+    pub(crate) limits: sockeye_server::Limits,
 }
 
 impl Settings {
+    /// The settings of so many event loops. Tickets are valid in all of them.
+    pub(crate) fn of(
+        config: &Config,
+        hub: &Hub,
+        descriptors: u64,
+        loops: usize,
+    ) -> Result<Vec<Self>, Failure> {
+        let limits = serve::limits(descriptors, config);
+        let service = serve::service_limits(config, &limits);
+        let mut all: Vec<Self> = Vec::with_capacity(loops);
+        for _ in 0..loops {
+            let mut access = serve::access(config)?;
+            if let Some(first) = all.first() {
+                access.share_tickets(&first.access);
+            }
+            let (namespaces, hub) = (config.rules(), hub.clone());
+            let (service, limits) = (service.clone(), limits.clone());
+            all.push(Self { access, namespaces, hub, service, limits });
+        }
+        Ok(all)
+    }
+
     pub(crate) fn apply(self, server: &mut Server<MioNet, Front>) -> Changed {
         let Self { access, namespaces, hub, service, limits } = self;
         server.set_limits(limits);
@@ -84,28 +106,20 @@ impl<'o> Reloader<'o> {
 
     fn try_read(&self, loops: usize) -> Result<Vec<Settings>, Failure> {
         let mut config = serve::configure(self.options)?;
-        let access = serve::accesses(&config, loops)?;
+        let mut hub = config.hub();
+        let fixed = self.fixed(&config, &mut hub);
+        config.workers = self.started.workers;
+        let settings = Settings::of(&config, &hub, self.descriptors, loops)?;
         // An empty or cut file is valid, and would let everybody in.
         if self.guarded.get() && config.access.is_none() {
             return Err(Failure("[access] is gone: that opens a server only at its start".into()));
         }
         logging::apply(&config.log)?;
-        let mut hub = config.hub();
-        for name in self.fixed(&config, &mut hub) {
+        for name in fixed {
             log::warn!(name; "needs a restart to change");
         }
-        config.workers = self.started.workers;
-        let limits = serve::limits(self.descriptors, &config);
-        let service = serve::service_limits(&config, &limits);
         self.guarded.set(config.access.is_some());
-        let settings = access.into_iter().map(|access| Settings {
-            access,
-            namespaces: config.rules(),
-            hub: hub.clone(),
-            service: service.clone(),
-            limits: limits.clone(),
-        });
-        Ok(settings.collect())
+        Ok(settings)
     }
 
     /// Returns the names of the settings that differ and cannot change. In `hub` it puts the old values back.

@@ -166,19 +166,6 @@ pub(crate) fn access(config: &Config) -> Result<Access, Failure> {
     }
 }
 
-/// The access rules for each of several loops. Tickets are valid in all of them.
-pub(crate) fn accesses(config: &Config, loops: usize) -> Result<Vec<Access>, Failure> {
-    let mut all: Vec<Access> = Vec::with_capacity(loops);
-    for _ in 0..loops {
-        let mut access = access(config)?;
-        if let Some(first) = all.first() {
-            access.share_tickets(first);
-        }
-        all.push(access);
-    }
-    Ok(all)
-}
-
 pub(crate) fn service_limits(config: &Config, limits: &Limits) -> sockeye_service::Limits {
     let mut service = sockeye_service::Limits::default();
     service.queue_bytes_max = config.limits.queue_bytes;

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
+use sockeye_auth::Algorithm;
 use sockeye_terminal::{Secret, span::Span};
 
 #[derive(Debug, Subcommand)]
@@ -85,8 +87,8 @@ pub(crate) struct NewOptions {
     pub(super) key: PathBuf,
 
     /// The key's algorithm.
-    #[arg(long, value_enum)]
-    pub(super) algorithm: AlgorithmName,
+    #[arg(long, value_parser = algorithm())]
+    pub(super) algorithm: Algorithm,
 
     /// The key's name, if the server's configuration gives it one.
     #[arg(long, value_name = "NAME")]
@@ -121,17 +123,9 @@ pub(crate) struct NewOptions {
     pub(super) json: bool,
 }
 
-/// Algorithms, in their spelling.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum AlgorithmName {
-    #[value(name = "HS256")]
-    Hs256,
-    #[value(name = "ES256")]
-    Es256,
-    #[value(name = "EdDSA")]
-    EdDsa,
-    #[value(name = "RS256")]
-    Rs256,
+fn algorithm() -> impl TypedValueParser<Value = Algorithm> {
+    PossibleValuesParser::new(["HS256", "ES256", "EdDSA", "RS256"])
+        .map(|name| Algorithm::by_name(&name).expect("each name is an algorithm's"))
 }
 
 const CHECK_EXAMPLES: &str = "\

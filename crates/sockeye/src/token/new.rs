@@ -3,7 +3,7 @@
 use sockeye_auth::{Algorithm, Identity, JwtRules, Limits, SigningKey, TokenClaims, Verifier};
 use sockeye_terminal::{Failure, OrFail, print};
 
-use super::args::{AlgorithmName, NewOptions};
+use super::args::NewOptions;
 use super::{grants, identity_json, now_ms, read};
 
 /// Makes a token, looks at it as a server would, and prints it.
@@ -33,16 +33,10 @@ pub(super) fn run(options: &NewOptions) -> Result<(), Failure> {
 
 fn signing_key(options: &NewOptions) -> Result<SigningKey, Failure> {
     let text = read(&options.key)?;
-    let algorithm = match options.algorithm {
-        AlgorithmName::Hs256 => Algorithm::Hs256,
-        AlgorithmName::Es256 => Algorithm::Es256,
-        AlgorithmName::EdDsa => Algorithm::EdDsa,
-        AlgorithmName::Rs256 => Algorithm::Rs256,
-    };
-    let key = match algorithm {
+    let key = match options.algorithm {
         // As the configuration reads it.
         Algorithm::Hs256 => SigningKey::hs256(text.trim().as_bytes()),
-        _ => SigningKey::from_pem(algorithm, &text),
+        algorithm => SigningKey::from_pem(algorithm, &text),
     };
     let hint = match text.trim_start().split_once("-----BEGIN ") {
         Some(("", rest)) if rest.starts_with("PUBLIC") || rest.starts_with("RSA PUBLIC") => {

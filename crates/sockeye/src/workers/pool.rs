@@ -5,10 +5,10 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 
-use sockeye_hub::{Config as Hub, Epoch};
-use sockeye_server::{ConnectionQuota, Limits, MioNet, Server, Waker};
+use sockeye_hub::Epoch;
+use sockeye_server::{ConnectionQuota, MioNet, Server, Waker};
 use sockeye_service::sequencing::{LoopBackbone, Member};
-use sockeye_service::{Access, Namespaces, Service, SharedState};
+use sockeye_service::{Service, SharedState};
 use sockeye_terminal::{Failure, OrFail};
 
 use crate::config::Config;
@@ -35,7 +35,7 @@ struct Worker {
     /// Sends the records that the log has kept; `None` once all are sent.
     restored: Option<SyncSender<Kept>>,
     ready: Receiver<Result<(), String>>,
-    net: Option<Sender<MioNet>>,
+    net: Sender<MioNet>,
     waker: Option<Waker>,
     mailbox: Arc<Mailbox>,
 }
@@ -91,28 +91,23 @@ impl WorkerPool {
         backbone: &Arc<LoopBackbone>,
         asked: &Arc<Asked>,
     ) -> Result<Self, Failure> {
-        let limits = serve::limits(descriptors, config);
+        let settings = Settings::of(config, &config.hub(), descriptors, config.workers)?;
         let (exit, exits) = channel();
         let quota = ConnectionQuota::default();
         let watch = Watch::default();
         let waking = Arc::clone(backbone);
-        let service_limits = serve::service_limits(config, &limits);
-        let shared_state =
-            SharedState::new(config.workers, &service_limits, move |worker| waking.wake(worker));
-        let mut accesses = serve::accesses(config, config.workers)?.into_iter();
+        let shared_state = SharedState::new(config.workers, &settings[0].service, move |worker| {
+            waking.wake(worker);
+        });
         let mut workers = Vec::with_capacity(config.workers);
-        for number in 0..config.workers {
+        for (number, settings) in settings.into_iter().enumerate() {
             let (restored, records) = sync_channel(RESTORED_MAX);
             let (ready, is_ready) = channel();
             let (net, network) = channel();
             let mailbox = Arc::new(Mailbox::default());
             let task = WorkerTask {
                 epoch,
-                hub: config.hub(),
-                service_limits: service_limits.clone(),
-                limits: limits.clone(),
-                access: accesses.next().expect("one for each"),
-                namespaces: config.rules(),
+                settings,
                 has_demo: config.serves_demo(),
                 member: backbone.member(number),
                 quota: quota.clone(),
@@ -131,7 +126,7 @@ impl WorkerPool {
                 .name(format!("worker {number}"))
                 .spawn(move || task.run(notice))
                 .or_fail(|| "cannot start a worker".into())?;
-            let (restored, net) = (Some(restored), Some(net));
+            let restored = Some(restored);
             workers.push(Worker { restored, ready: is_ready, net, waker: None, mailbox });
         }
         Ok(Self { running: workers.len(), workers, exits })
@@ -173,10 +168,8 @@ impl WorkerPool {
             };
             backbone.wake_worker(number, Box::new(wake));
         }
-        for (worker, net) in self.workers.iter_mut().zip(nets) {
-            if let Some(begin) = worker.net.take() {
-                let _ = begin.send(net);
-            }
+        for (worker, net) in self.workers.iter().zip(nets) {
+            let _ = worker.net.send(net);
         }
     }
 
@@ -219,11 +212,7 @@ impl WorkerPool {
 /// The state with which a worker thread begins.
 struct WorkerTask {
     epoch: Epoch,
-    hub: Hub,
-    service_limits: sockeye_service::Limits,
-    limits: Limits,
-    access: Access,
-    namespaces: Namespaces,
+    settings: Settings,
     has_demo: bool,
     member: Member,
     quota: ConnectionQuota,
@@ -243,8 +232,9 @@ impl WorkerTask {
     }
 
     fn serve(self) -> Result<(), Failure> {
-        let service = Service::new(self.epoch, self.hub, self.service_limits);
-        let mut service = service.with_access(self.access).with_namespaces(self.namespaces);
+        let Settings { access, namespaces, hub, service, limits } = self.settings;
+        let service = Service::new(self.epoch, hub, service);
+        let mut service = service.with_access(access).with_namespaces(namespaces);
         let records = self.records;
         let restored = records.iter().try_for_each(|kept| disk::restore(&mut service, &kept));
         // A sender must not wait for a worker that has stopped reading.
@@ -255,7 +245,7 @@ impl WorkerTask {
         let service = service.with_backbone(Box::new(self.member));
         let service = service.with_shared_state(&self.shared_state, self.number);
         let demo = self.has_demo.then(Demo::new);
-        let server = Server::new(net, Front::new(service, demo), self.limits);
+        let server = Server::new(net, Front::new(service, demo), limits);
         let mut server = server.with_quota(self.quota);
         serve::turns(&mut server, &self.asked, self.watch, |server| {
             if let Some(reload) = self.mailbox.take() {
