@@ -14,7 +14,7 @@ pub struct Blocking<M> {
     events: Events,
 }
 
-/// One source is all there is.
+/// The poller has one source, so few events come at once.
 const EVENTS: usize = 4;
 
 impl<M: Machine> Blocking<M> {
@@ -72,7 +72,7 @@ impl<M: Machine> Blocking<M> {
         }
     }
 
-    /// Waits until the network has something, or `until` passes. The deadlines of the machine are the caller's.
+    /// Waits until the network has something, or `until` passes. `until` has to include the machine's deadline.
     pub(crate) fn wait(&mut self, until: Option<Instant>) -> Result<(), Error> {
         let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
         match self.poll.poll(&mut self.events, timeout) {

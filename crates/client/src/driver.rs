@@ -19,8 +19,8 @@ const OUT_KEPT_BYTES_MAX: usize = 64 * 1024;
 /// It has at most one source on the registry at a time, always under the token that it was given; sockets come and go.
 /// In each turn of the loop: give it [its events](Self::on_event), call [`next`](Self::next) until nothing more
 /// comes, and wait no longer than until its [deadline](Self::deadline). Nothing here blocks. A server that floods
-/// always has one more event, though: a loop that has others to serve takes so many a turn and no more, and the
-/// deadline is "now" for as long as something may be left.
+/// always has one more event, so a loop that has others to serve bounds the calls in a turn. While more may be left,
+/// the deadline is in the past, so the loop does not sleep.
 pub struct Driver<M> {
     machine: M,
     link: Link,

@@ -48,12 +48,12 @@ impl EventSource {
     /// A source with the defaults.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a URL that is none for us; [`Error::System`] if there is no poller or no entropy.
+    /// [`Error::Usage`] for a URL that is invalid, or not `http` or `https`; [`Error::System`] if there is no poller or no entropy.
     pub fn connect(url: &str) -> Result<Self, Error> {
         Self::with(EventSourceOptions::new(url)?, Network::default())
     }
 
-    /// A source with these options, by this way.
+    /// A source with these options and this network configuration.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).

@@ -1,9 +1,7 @@
 //! The limits of a client that its user can set.
 //!
 //! The options of one kind of client are in `ConnectOptions`, `EventSourceOptions` and `SubscriptionOptions`. Other
-//! bounds are constants in the file that needs them: `ADDRESS_MS` in `link.rs`, `REFUSAL_MS` in `exchange.rs`,
-//! `SILENCE_MS` and `BODY_BYTES_MAX` in `requests/machine.rs`, `WAIT_S`, `SILENCE_MS` and `PAUSE_MS` in
-//! `subscription/poll.rs`, and `ENTRIES_MAX` in `subscription/said.rs`.
+//! bounds are constants at the top of the files that use them.
 
 use sockeye_http1::{Limits as HeadLimits, chunked};
 

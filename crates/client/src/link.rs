@@ -261,7 +261,7 @@ impl Link {
         }
     }
 
-    /// Has [`read`](Self::read) ask the system, whatever the poller said.
+    /// Makes the next [`read`](Self::read) ask the system, even without an event.
     pub(crate) const fn look_again(&mut self) {
         self.readable = true;
     }
@@ -302,7 +302,7 @@ impl Link {
 
     /// Ends the connection or the attempt.
     pub(crate) fn close(&mut self) {
-        // It bounds the way to a peer, and there is none any more.
+        // The deadline is for connecting only.
         self.deadline = Time::NEVER;
         match core::mem::replace(&mut self.step, Step::None) {
             Step::None | Step::Resolving(_) => {}

@@ -29,7 +29,7 @@ const MESSAGE_BYTES_MAX: u64 = 300;
 /// An event source tells the same of a response however it is cut, and holds no more than its limits.
 ///
 /// # Panics
-/// It does not.
+/// If the property does not hold.
 pub fn event_source(wire: &[u8], cuts: &[u8], reconnects: bool) {
     let whole = source_trace(wire, &[], reconnects);
     let cut = source_trace(wire, cuts, reconnects);
@@ -49,7 +49,7 @@ fn source_trace(wire: &[u8], cuts: &[u8], reconnects: bool) -> Vec<String> {
 /// `wire` is what comes behind a good handshake, or in its place.
 ///
 /// # Panics
-/// It does not.
+/// If the property does not hold.
 pub fn web_socket(wire: &[u8], cuts: &[u8], handshake: Handshake) {
     let prefix = handshake.bytes();
     let wire = [prefix.as_bytes(), wire].concat();
@@ -107,7 +107,7 @@ fn socket_trace(wire: &[u8], cuts: &[u8], handshake: Handshake) -> Vec<String> {
 /// A subscription tells the same of a hub's answer however it is cut, as long as it asks for one thing only.
 ///
 /// # Panics
-/// It does not.
+/// If the property does not hold.
 #[cfg(feature = "hub")]
 pub fn subscription(wire: &[u8], cuts: &[u8], transport: crate::Transport, cursor: Option<&str>) {
     let prefix = match transport {
@@ -140,7 +140,7 @@ pub fn subscription(wire: &[u8], cuts: &[u8], transport: crate::Transport, curso
 /// the URL that a reference leads to.
 ///
 /// # Panics
-/// It is not.
+/// If the property does not hold.
 pub fn url(base: &str, reference: &str) {
     let Ok(base) = Url::parse(base) else { return };
     stays_itself(&base);

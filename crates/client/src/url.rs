@@ -27,7 +27,7 @@ pub struct Peer {
 /// An absolute URL with the scheme `http`, `https`, `ws` or `wss`.
 ///
 /// # RFC
-/// RFC 3986, and RFC 6455 §3 for the last two. Spaces and what is not ASCII are percent-encoded in path and
+/// RFC 3986, and RFC 6455 §3 for `ws` and `wss`. Spaces and what is not ASCII are percent-encoded in path and
 /// query, as browsers do. Names of hosts have to be ASCII: an international one is given in its `xn--` form.
 /// Deviation: a URL with a user or a password is refused, since both would end up in logs; there are headers
 /// for credentials.
@@ -57,8 +57,8 @@ impl Url {
     ///
     /// # Errors
     /// [`UsageError::Url`] if it is none, [`UsageError::Scheme`] if it is of another scheme,
-    /// [`UsageError::Credentials`] if a user stands in it, [`UsageError::Fragment`] if a `ws` or `wss` URL has
-    /// a fragment. That of an `http` URL is for its reader, and dropped.
+    /// [`UsageError::Credentials`] if it has a user or a password, [`UsageError::Fragment`] if a `ws` or `wss` URL has
+    /// a fragment. The fragment of an `http` URL is dropped.
     pub fn parse(text: &str) -> Result<Self, UsageError> {
         let (scheme, rest) = text.split_once(':').ok_or(UsageError::Url)?;
         let rest = rest.strip_prefix("//").ok_or(UsageError::Url)?;

@@ -30,8 +30,8 @@ pub(super) enum Lookup {
 }
 
 impl Lookup {
-    /// Begins. The thread ends when the system has answered, also if nobody waits for it any more; so there are
-    /// at most `max` of them, and then it is an error.
+    /// Starts a thread that looks the name up. The lookup cannot be cancelled, so an abandoned thread runs on. Fails
+    /// with `ResourceBusy` if `max` threads run.
     pub(super) fn start(
         host: &str,
         port: u16,

@@ -131,8 +131,8 @@ impl Requests {
         if is_refused {
             return Err(Error::Refused(asked.fetch.into_refusal()));
         }
-        // Bytes that nobody asked for are no part of a later answer, and a request whose answer came before its end
-        // would be followed by its rest.
+        // The connection is not used again if input is left over, or if the answer came before the request was sent
+        // completely: its rest would follow.
         let (_, keep_alive) = asked.fetch.head();
         self.is_connected &= keep_alive && input.is_empty() && unsent == 0;
         Ok(Some(asked.fetch.into_body()))
@@ -179,7 +179,7 @@ impl Machine for Requests {
         self.is_connected = false;
         match &mut self.step {
             Step::Asked(asked) => {
-                // An end that TLS did not announce is none of the answer's.
+                // A connection that ends without close_notify does not complete the answer.
                 let is_whole = why == Error::Ended && asked.fetch.cut();
                 if !is_whole && !asked.is_refused() {
                     let is_cut = why == Error::Ended && asked.fetch.has_head();

@@ -51,7 +51,7 @@ pub struct SubscriptionOptions {
     /// The URL of the hub. The hub's own paths, `/v1/…`, are appended to its path. It has no query, and its scheme says
     /// only whether there is TLS.
     pub url: Url,
-    /// Channels, and patterns where the hub allows them; at least one. What stands here twice is asked for once.
+    /// Channels, and patterns where the hub allows them; at least one. Repeats are ignored.
     pub targets: Vec<String>,
     /// Goes on after this cursor, which an earlier subscription has reported; `earliest` for everything that the hub
     /// still has. Default none: from now on.
@@ -70,8 +70,8 @@ pub struct SubscriptionOptions {
     pub silence_ms: u64,
     /// Longest wait that a hub can ask for, in milliseconds. Default an hour.
     pub retry_ms_max: u64,
-    /// After so many milliseconds on a lesser transport the preferred one is tried again, when a connection ends
-    /// anyway. Default five minutes.
+    /// How long the client stays with a fallback transport, in milliseconds. At the next end of a connection after that,
+    /// it tries the first one again. Default five minutes.
     pub better_ms: u64,
 }
 

@@ -117,10 +117,10 @@ impl Polls {
         }
     }
 
-    /// The connection has ended. `None`: its end was that of an answer.
+    /// The connection has ended. `None`: its end has completed an answer.
     pub(super) fn end(&mut self, why: Error, context: &mut Context) -> Option<End> {
         match &mut self.step {
-            // [client:hub-retry] The next poll has its time, whatever connection it goes by.
+            // [client:hub-retry] The next poll keeps its time: a new connection does not bring it forward.
             Step::Pause(until) | Step::Ended(until) => {
                 let until = *until;
                 self.step = Step::Ended(until);

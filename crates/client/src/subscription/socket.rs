@@ -107,7 +107,7 @@ impl Socket {
         self.machine.disconnected(now, why);
     }
 
-    /// The hub need not wait for what we would still say; whether it hears it does not matter.
+    /// Sends a Close frame, so that the hub frees the stream at once. An error changes nothing.
     pub(super) fn close(&mut self, now: Time, out: &mut Vec<u8>) {
         let _ = self.machine.close(now, CloseCode::NORMAL, "", out);
     }

@@ -174,7 +174,7 @@ impl Open {
         }
     }
 
-    /// [client:hub-retry] The stream's own reconnection time is for exactly that, however the stream ends.
+    /// [client:hub-retry] Waits for the stream's `retry:` time, whatever the reason for its end.
     fn lost(&self, why: Error, retry_ms_max: u64) -> End {
         let retry_ms = self.parser.reconnection_ms().unwrap_or_default();
         End::Lost { why, retry_ms: retry_ms.min(retry_ms_max) }

@@ -228,8 +228,8 @@ impl WebSocket {
         }
     }
 
-    /// When a wait to send ends at the latest. Without room nobody looks after the machine's deadlines, and one
-    /// that has passed would end each wait at once.
+    /// When a wait to send ends at the latest. While the inbox is full the machine is not called, so its deadline does
+    /// not count: one in the past would make the loop spin.
     fn wait_end(&self, until: Instant) -> Instant {
         let deadline = self.inner.driver().deadline().filter(|_| self.has_room());
         deadline.map_or(until, |deadline| deadline.min(until))

@@ -118,7 +118,7 @@ impl Session {
             Event::Ping(payload) => take(SocketEvent::Ping(payload)),
             Event::Pong(payload) => take(SocketEvent::Pong(payload)),
             Event::Close(reason) => {
-                // The server ends the connection, since it should be the one to remember it.
+                // The server closes TCP first, so that TIME_WAIT is on its side.
                 // [rfc6455:7.1.1-client-waits]
                 self.leave_at = now + self.close_ms;
                 take(SocketEvent::Close(reason))
@@ -126,7 +126,7 @@ impl Session {
         })
     }
 
-    /// The Close frame that says why is in the output; it shall arrive.
+    /// Fails the connection. The Close frame is in the output; the server has `close_ms` to read it.
     fn fail<R>(&mut self, why: Error, now: Time) -> ControlFlow<R> {
         self.leave_at = now + self.close_ms;
         self.failure = Some(why);
