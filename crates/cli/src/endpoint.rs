@@ -1,4 +1,4 @@
-//! The parts that `sockeye connect` and `sockeye events` share, as clients of any server: options, output, errors.
+//! The parts that clients share: options, output and errors, those of clients of any server most of all.
 
 pub(crate) mod args;
 pub(crate) mod output;
@@ -6,9 +6,11 @@ pub(crate) mod tls;
 pub(crate) mod words;
 
 use core::fmt::Display;
+use std::io::ErrorKind;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use mio::{Events, Poll};
 use sockeye_terminal::{notice, signals};
 
 /// Bytes of output that are gathered before they are written.
@@ -35,6 +37,21 @@ impl Problem {
 
     pub(crate) fn failed(doing: &str, why: impl Display) -> Self {
         Self::Failed(format!("{doing}: {why}"))
+    }
+}
+
+/// Waits for events, but no longer than until `until`.
+pub(crate) fn wait(
+    poll: &mut Poll,
+    events: &mut Events,
+    until: Option<Instant>,
+) -> Result<(), Problem> {
+    let timeout = until.map(|at| at.saturating_duration_since(Instant::now()));
+    match poll.poll(events, timeout) {
+        Err(error) if error.kind() != ErrorKind::Interrupted => {
+            Err(Problem::failed("cannot wait", error))
+        }
+        _ => Ok(()),
     }
 }
 

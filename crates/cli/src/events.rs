@@ -14,9 +14,9 @@ use sockeye_terminal::{notice, plain::plain, span};
 use self::args::EventsOptions;
 use self::place::Place;
 use self::show::{Show, Told};
-use crate::endpoint::output::{Output, READER, SIGNALS, Stop};
+use crate::endpoint::output::{End, Output, READER, SIGNALS, Stop};
 use crate::endpoint::words::{Way, waiting};
-use crate::endpoint::{GATHERED_BYTES_MAX, Problem, WORD, status};
+use crate::endpoint::{GATHERED_BYTES_MAX, Problem, WORD, status, wait};
 
 const SOURCE: Token = Token(0);
 
@@ -70,23 +70,6 @@ struct Tail<'o> {
     word_at: Option<Instant>,
 }
 
-enum End {
-    Problem(Problem),
-    Stop(Stop),
-}
-
-impl From<Problem> for End {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
-    }
-}
-
-impl From<Stop> for End {
-    fn from(stop: Stop) -> Self {
-        Self::Stop(stop)
-    }
-}
-
 impl Tail<'_> {
     fn follow(&mut self, mut poll: Poll) -> Result<(), End> {
         let mut events = Events::with_capacity(8);
@@ -101,13 +84,7 @@ impl Tail<'_> {
                 self.notice(waiting(self.driver.is_connected()));
             }
             let until = [self.driver.deadline(), self.word_at].into_iter().flatten().min();
-            let timeout = until.map(|at| at.saturating_duration_since(Instant::now()));
-            match poll.poll(&mut events, timeout) {
-                Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
-                    return Err(Problem::failed("cannot wait", error).into());
-                }
-                _ => {}
-            }
+            wait(&mut poll, &mut events, until)?;
             for event in &events {
                 match event.token() {
                     SIGNALS | READER => self.output.on_event(event)?,

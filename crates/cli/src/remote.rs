@@ -5,7 +5,6 @@ pub(crate) mod args;
 mod http;
 mod item;
 mod lines;
-mod output;
 pub(crate) mod publish;
 mod shown;
 pub(crate) mod subscribe;

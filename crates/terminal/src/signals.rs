@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 
 /// The signals that ask the program to end.
-pub const ENDING: [i32; 2] = [SIGINT, SIGTERM];
+const ENDING: [i32; 2] = [SIGINT, SIGTERM];
 
 /// The number of the signal that has asked for the end; 0 while none has.
 static ASKED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
@@ -58,7 +58,7 @@ pub fn end() {
 }
 
 /// Ends the program by a signal that it had caught.
-pub fn end_by(signal: i32) -> ! {
+fn end_by(signal: i32) -> ! {
     if !is_first_process() {
         // It returns only for signals that it does not know.
         let _ = low_level::emulate_default_handler(signal);

@@ -3,7 +3,7 @@
 mod leaving;
 mod sending;
 
-use std::io::{self, ErrorKind, IsTerminal as _};
+use std::io::{self, IsTerminal as _};
 use std::time::Instant;
 
 use mio::{Events, Poll, Token, Waker};
@@ -22,7 +22,7 @@ use super::show::{self, Form};
 use super::turns::Turns;
 use crate::endpoint::output::{Output, READER, SIGNALS, Stop};
 use crate::endpoint::words::Way;
-use crate::endpoint::{GATHERED_BYTES_MAX, Problem, WORD};
+use crate::endpoint::{GATHERED_BYTES_MAX, Problem, WORD, wait};
 
 const SOCKET: Token = Token(0);
 const INPUT: Token = Token(1);
@@ -132,13 +132,7 @@ impl<'o> Session<'o> {
             }
             let until = [self.driver.deadline(), self.leave_at(), self.over_at, self.word_at];
             let until = until.into_iter().flatten().min();
-            let timeout = until.map(|at| at.saturating_duration_since(Instant::now()));
-            match self.poll.poll(&mut events, timeout) {
-                Err(error) if error.kind() != ErrorKind::Interrupted => {
-                    return Err(Problem::failed("cannot wait", error));
-                }
-                _ => {}
-            }
+            wait(&mut self.poll, &mut events, until)?;
             for event in &events {
                 match event.token() {
                     SOCKET => self.driver.on_event(event),

@@ -1,4 +1,4 @@
-//! Standard output of `connect` and `events`, with the signals and the reader's end that stop them.
+//! Standard output of `connect`, `events` and `subscribe`, with the signals and the reader's end that stop them.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -29,6 +29,24 @@ pub(crate) enum Stop {
     NoReader,
     /// Writing has failed.
     Failed(io::Error),
+}
+
+/// The end of a run before the end of its connection.
+pub(crate) enum End {
+    Problem(Problem),
+    Stop(Stop),
+}
+
+impl From<Problem> for End {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Stop> for End {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
 }
 
 /// Standard output, gathered until [`flush`](Self::flush).

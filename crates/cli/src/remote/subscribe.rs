@@ -1,43 +1,50 @@
 //! `sockeye subscribe`: prints what a subscription tells.
 
-use std::io::{ErrorKind, IsTerminal as _};
-use std::sync::Arc;
+use std::io::IsTerminal as _;
 
+use mio::{Events, Poll, Token};
 use serde_json::value::RawValue;
 use sockeye_client::{
-    Data, Error, Gap, HubError, Publication, Subscription, SubscriptionEvent, SubscriptionOptions,
-    Target, Transport as Spoken,
+    Data, Driver, Entropy, Error, Gap, HubError, Publication, SubscriptionEvent,
+    SubscriptionOptions, Target, Transport as Spoken, sans_io,
 };
-use sockeye_terminal::{Failure, OrFail, notice, plain::JsonLine, span};
+use sockeye_terminal::{Failure, OrFail, notice, plain::JsonLine, signals, span};
 
 use super::args::{From, SubscribeOptions, Transport};
-use super::output::{Output, watch_reader, watch_signals};
 use super::ways::{Ways, is_busy, name};
 use super::words::Server;
 use super::{Remote, plain, shown};
+use crate::endpoint::output::{End, Output, Stop};
+use crate::endpoint::{GATHERED_BYTES_MAX, Problem, wait};
 
-/// Prints messages until there are no more to come.
+type Client = Driver<sans_io::Subscription>;
+
+const SOURCE: Token = Token(0);
+
+/// Prints messages until there are no more to come, the reader has left, or a signal comes.
 pub fn run(options: &SubscribeOptions) -> Result<(), Failure> {
     let remote = Remote::new(&options.server)?;
     let asked = asked(options, &remote)?;
-    let mut printer = Printer::new(options, &remote, Ways::new(asked.transports.clone()));
-    watch_signals(Arc::clone(&printer.output))?;
-    watch_reader()?;
-    let subscription = Subscription::new(asked, remote.network);
-    let mut subscription = subscription.or_fail(|| "cannot subscribe".into())?;
-    while let Some(event) = subscription.next() {
-        let event = event.map_err(|error| printer.failure(&error))?;
-        let more = match event {
-            SubscriptionEvent::Lost { why, wait_ms } => {
-                printer.lost(&why, wait_ms, subscription.transport())?
+    let cannot = || "cannot subscribe".to_owned();
+    let poll = Poll::new().or_fail(cannot)?;
+    let output = Output::new(poll.registry())?;
+    let mut printer = Printer::new(options, &remote, &asked, output);
+    let entropy = Entropy::system().or_fail(cannot)?;
+    let machine = sans_io::Subscription::new(asked, remote.network.limits, entropy);
+    let network = remote.network;
+    let driver = Driver::new(machine.or_fail(cannot)?, network, poll.registry(), SOURCE);
+    match printer.follow(poll, driver.or_fail(cannot)?) {
+        Ok(()) | Err(End::Stop(Stop::NoReader)) => Ok(()),
+        Err(End::Problem(problem)) => Err(problem.into()),
+        Err(End::Stop(Stop::Failed(error))) => Err(Failure(format!("cannot write: {error}"))),
+        Err(End::Stop(Stop::Signal)) => {
+            if let Some(cursor) = &printer.cursor {
+                notice(format_args!("last cursor: {}", plain(cursor)));
             }
-            event => printer.print(event, subscription.cursor())?,
-        };
-        if !more {
-            subscription.close();
+            signals::end();
+            Ok(())
         }
     }
-    Ok(())
 }
 
 /// Makes the options of the subscription from the command line.
@@ -69,7 +76,11 @@ fn start(options: &SubscribeOptions) -> Option<String> {
 struct Printer {
     server: Server,
     ways: Ways,
-    output: Arc<Output>,
+    output: Output,
+    /// The cursor behind everything that was written.
+    cursor: Option<String>,
+    /// The ends of the lines in the output, and the cursors behind them.
+    ends: Vec<(usize, String)>,
     style: Style,
     quiet: bool,
     /// Messages that may still come.
@@ -87,15 +98,19 @@ enum Style {
 }
 
 impl Printer {
-    fn new(options: &SubscribeOptions, remote: &Remote, ways: Ways) -> Self {
-        let output = Arc::new(Output::default());
-        // Nothing is written, so nothing can fail.
-        let _ = output.write(None, start(options).filter(|it| it != "now"));
+    fn new(
+        options: &SubscribeOptions,
+        remote: &Remote,
+        asked: &SubscriptionOptions,
+        output: Output,
+    ) -> Self {
         let person = !options.json && std::io::stdout().is_terminal();
         Self {
             server: Server::new(&remote.address),
-            ways,
+            ways: Ways::new(asked.transports.clone()),
             output,
+            cursor: asked.cursor.clone().filter(|it| it != "now"),
+            ends: Vec::new(),
             style: if person { Style::Person } else { Style::Json },
             quiet: options.quiet,
             left: options.count,
@@ -104,49 +119,87 @@ impl Printer {
         }
     }
 
-    /// Prints one event, behind which this cursor stands; whether more are wanted.
-    fn print(
-        &mut self,
-        event: SubscriptionEvent<'_>,
-        cursor: Option<&str>,
-    ) -> Result<bool, Failure> {
-        match event {
-            SubscriptionEvent::Connected { transport } => {
-                if let Some(words) = self.ways.connected(transport) {
-                    self.notice(&words);
+    /// Prints events until the subscription is over.
+    fn follow(&mut self, mut poll: Poll, mut driver: Client) -> Result<(), End> {
+        let mut events = Events::with_capacity(8);
+        loop {
+            while self.output.bytes.len() < GATHERED_BYTES_MAX
+                && let Some(event) = self.next(&mut driver)?
+            {
+                let (transport, cursor) = (driver.machine().transport(), driver.machine().cursor());
+                if !self.print(event, transport, cursor)? {
+                    driver.act(sans_io::Subscription::close);
                 }
-                Ok(true)
             }
-            SubscriptionEvent::Message(message) => self.message(&message, cursor),
-            SubscriptionEvent::Gap(gap) => {
-                let (line, what) = gap_line(&gap);
-                self.line(line, shown::gap(what, &gap.reason), cursor)
+            self.write()?;
+            if driver.is_over() {
+                return Ok(());
             }
-            SubscriptionEvent::Sync { cursor: at, recovered, gaps, replayed } => {
-                if self.style == Style::Person && replayed > 0 {
-                    self.notice(&format!("up to date; {replayed} came out of history"));
+            wait(&mut poll, &mut events, driver.deadline())?;
+            for event in &events {
+                match event.token() {
+                    SOURCE => driver.on_event(event),
+                    _ => self.output.on_event(event)?,
                 }
-                let line = JsonLine::of("sync").field("cursor", &at).field("recovered", &recovered);
-                let line = line.field("gaps", &gaps).field("replayed", &replayed);
-                self.line(line, String::new(), cursor)
             }
-            SubscriptionEvent::End { channel, cursor: at } => {
-                let line = JsonLine::of("end").field("channel", &channel).field("cursor", &at);
-                self.line(line, format!("-- {}: ended", plain(&channel)), cursor)
-            }
-            SubscriptionEvent::Refused { channel, code, message } => {
-                self.refused(&channel, &code, &message)
-            }
-            // There may be new ones.
-            _ => Ok(true),
         }
     }
 
-    fn message(
+    /// Takes the next event that has come.
+    fn next(&mut self, driver: &mut Client) -> Result<Option<SubscriptionEvent<'static>>, End> {
+        match driver.next(|event| event.into_owned()) {
+            // There are no other credentials.
+            Ok(Some(SubscriptionEvent::CredentialsNeeded { why })) | Err(why) => {
+                self.write()?;
+                Err(self.failure(&why))
+            }
+            Ok(event) => Ok(event),
+        }
+    }
+
+    /// Prints one event, behind which this cursor stands; whether more are wanted. `next` is the transport of the
+    /// connection, or of the next one.
+    fn print(
         &mut self,
-        message: &Publication<'_>,
+        event: SubscriptionEvent<'_>,
+        next: Spoken,
         cursor: Option<&str>,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, End> {
+        match event {
+            SubscriptionEvent::Connected { transport } => {
+                if let Some(words) = self.ways.connected(transport) {
+                    self.notice(&words)?;
+                }
+            }
+            SubscriptionEvent::Lost { why, wait_ms } => self.lost(&why, wait_ms, next)?,
+            SubscriptionEvent::Message(message) => return Ok(self.message(&message, cursor)),
+            SubscriptionEvent::Gap(gap) => {
+                let (line, what) = gap_line(&gap);
+                self.line(line, shown::gap(what, &gap.reason), cursor);
+            }
+            SubscriptionEvent::Sync { cursor: at, recovered, gaps, replayed } => {
+                if self.style == Style::Person && replayed > 0 {
+                    self.notice(&format!("up to date; {replayed} came out of history"))?;
+                }
+                let line = JsonLine::of("sync").field("cursor", &at).field("recovered", &recovered);
+                let line = line.field("gaps", &gaps).field("replayed", &replayed);
+                self.line(line, String::new(), cursor);
+            }
+            SubscriptionEvent::End { channel, cursor: at } => {
+                let line = JsonLine::of("end").field("channel", &channel).field("cursor", &at);
+                self.line(line, format!("-- {}: ended", plain(&channel)), cursor);
+            }
+            SubscriptionEvent::Refused { channel, code, message } => {
+                self.refused(&channel, &code, &message)?;
+            }
+            // There may be new ones.
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    /// Prints a message; whether more are wanted.
+    fn message(&mut self, message: &Publication<'_>, cursor: Option<&str>) -> bool {
         let line = JsonLine::of("message").field("channel", &message.channel);
         let line = line.field("cursor", &message.cursor).field("time", &message.time_ms);
         let line = line.maybe("event", message.event.as_deref());
@@ -161,28 +214,28 @@ impl Printer {
                 shown::message(message.time_ms, &message.channel, message.event.as_deref(), data)
             }
         };
-        let more = self.line(line, person, cursor)?;
-        let Some(left) = &mut self.left else { return Ok(more) };
-        *left -= 1;
-        Ok(more && *left > 0)
+        self.line(line, person, cursor);
+        self.left = self.left.map(|left| left - 1);
+        self.left != Some(0)
     }
 
-    fn refused(&mut self, channel: &str, code: &str, message: &str) -> Result<bool, Failure> {
+    fn refused(&mut self, channel: &str, code: &str, message: &str) -> Result<(), End> {
         let why = format!("{}: {} ({})", plain(channel), plain(message), plain(code));
         let line = JsonLine::of("error").field("channel", channel).field("code", code);
         let line = line.field("message", message);
-        let more = self.style == Style::Person || self.line(line, String::new(), None)?;
+        self.line(line, String::new(), None);
         self.wanted.retain(|wanted| wanted != channel);
         self.refusal.get_or_insert_with(|| why.clone());
         if !self.wanted.is_empty() {
+            self.write()?;
             notice(format_args!("{why}"));
         }
-        Ok(more)
+        Ok(())
     }
 
     /// Handles a lost connection. If the hub has never answered, the run fails, unless the server asks for a later
     /// attempt or another transport may work.
-    fn lost(&mut self, why: &Error, wait_ms: u64, next: Spoken) -> Result<bool, Failure> {
+    fn lost(&mut self, why: &Error, wait_ms: u64, next: Spoken) -> Result<(), End> {
         let is_known = self.ways.is_known();
         let words = self.server.explain(why, is_known);
         let was = self.ways.now();
@@ -193,43 +246,55 @@ impl Printer {
         // A first failure that another transport may mend at once is reported when that has connected.
         if is_known || is_busy(why) || matches!(why, Error::TimedOut(_)) {
             let by = if next == was { String::new() } else { format!(", by {}", name(next)) };
-            self.notice(&format!("{words}; again in {}{by}", span::words(wait_ms)));
+            self.notice(&format!("{words}; again in {}{by}", span::words(wait_ms)))?;
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// A notice for a person.
-    fn notice(&self, text: &str) {
+    /// Prints a notice behind the output, if notices are wanted.
+    fn notice(&mut self, text: &str) -> Result<(), End> {
         if !self.quiet {
+            self.write()?;
             notice(format_args!("{text}"));
         }
+        Ok(())
     }
 
-    /// Prints one of two lines, and stores the cursor; false once the reader has left.
-    fn line(&self, line: JsonLine, person: String, cursor: Option<&str>) -> Result<bool, Failure> {
-        let text = match self.style {
-            Style::Person => Some(person).filter(|text| !text.is_empty()),
-            Style::Json => Some(line.end()),
-        };
-        match self.output.write(text.as_deref(), cursor.map(str::to_owned)) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-            Err(error) => Err(Failure(format!("cannot write: {error}"))),
+    /// Appends one of two lines to the output, and keeps the cursor behind it.
+    fn line(&mut self, line: JsonLine, person: String, cursor: Option<&str>) {
+        let out = &mut self.output.bytes;
+        match self.style {
+            Style::Json => line.push_to(out),
+            Style::Person if person.is_empty() => {}
+            Style::Person => out.extend_from_slice((person + "\n").as_bytes()),
         }
+        self.ends.extend(cursor.map(|cursor| (out.len(), cursor.to_owned())));
+    }
+
+    /// Writes the output. After a signal some lines may be left, and the cursor is that of the last whole one.
+    fn write(&mut self) -> Result<(), End> {
+        let gathered = self.output.bytes.len();
+        let flushed = self.output.flush();
+        let written = gathered - self.output.bytes.len();
+        let whole = self.ends.drain(..).take_while(|(end, _)| *end <= written).last();
+        if let Some((_, cursor)) = whole {
+            self.cursor = Some(cursor);
+        }
+        Ok(flushed?)
     }
 
     /// Returns the failure for a subscription that ends early.
-    fn failure(&self, error: &Error) -> Failure {
-        match (error, &self.refusal) {
+    fn failure(&self, error: &Error) -> End {
+        let why = self.server.explain(error, self.ways.is_known());
+        End::Problem(Problem::Failed(match (error, &self.refusal) {
             (Error::Hub(HubError::Refused { .. }), Some(first)) if self.wanted.is_empty() => {
-                Failure(format!("nothing is left to subscribe: {first}"))
+                format!("nothing is left to subscribe: {first}")
             }
             (Error::Hub(HubError::Goaway { code: 4300..=4399, .. }), _) => {
-                let why = self.server.explain(error, self.ways.is_known());
-                Failure(format!("{why}; other credentials are needed"))
+                format!("{why}; other credentials are needed")
             }
-            _ => Failure(self.server.explain(error, self.ways.is_known())),
-        }
+            _ => why,
+        }))
     }
 }
 
