@@ -2,21 +2,25 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
 
 use mio::net::TcpStream;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
 use sockeye_deflate::Engine;
-use sockeye_reactor::{Flushed, Outbox, Pool, Readiness, Shared, Socket};
+use sockeye_frame::{Opcode, Rsv};
+use sockeye_reactor::{Flushed, Key, Outbox, Pool, Readiness, Shared, Socket};
 
 use super::fault::Fault;
 use super::opening::{Opener, Wire};
+use super::payload::frame;
 use super::wire::Ear;
 
 /// Connections of one source address: fewer than there are ports for them.
 const PER_SOURCE: usize = 8_000;
 
 /// Where a connection's bytes go.
-pub(super) struct Outlet<'c> {
+pub struct Outlet<'c> {
     outbox: &'c mut Outbox,
     pool: &'c mut Pool,
 }
@@ -28,7 +32,7 @@ impl<'c> Outlet<'c> {
 
     /// Where to append.
     #[inline]
-    pub(super) fn tail(&mut self) -> &mut Vec<u8> {
+    pub fn tail(&mut self) -> &mut Vec<u8> {
         self.outbox.tail(self.pool)
     }
 
@@ -38,39 +42,62 @@ impl<'c> Outlet<'c> {
     }
 }
 
+/// How a socket differs from the usual one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SocketOptions {
+    /// The address that it comes from; the system's choice if there is none.
+    pub source: Option<Ipv4Addr>,
+    /// Bytes that the system may keep for a reader that does not read.
+    pub receive_bytes: Option<usize>,
+}
+
+impl SocketOptions {
+    /// The options of connection `number` to a server. Thousands of connections to a loopback address come from
+    /// several, since one has too few ports for them.
+    pub(super) fn of_many(addr: SocketAddr, number: usize) -> Self {
+        let group = u16::try_from(number / PER_SOURCE).unwrap_or(u16::MAX);
+        let has_sources = addr.ip().is_loopback() && addr.is_ipv4() && cfg!(target_os = "linux");
+        let [high, low] = group.to_be_bytes();
+        let source = (has_sources && group > 0).then_some(Ipv4Addr::new(127, 1, high, low));
+        Self { source, receive_bytes: None }
+    }
+}
+
 pub(super) struct Connection {
-    /// None once it has ended.
-    pub(super) socket: Option<TcpStream>,
+    pub(super) socket: TcpStream,
+    /// What the poller calls it.
+    pub(super) key: Key,
     pub(super) readiness: Readiness,
     outbox: Outbox,
     wire: Wire,
-    /// Which opener it comes from.
-    pub(super) opener: usize,
+    opener: Rc<Opener>,
     pub(super) is_open: bool,
     /// It is on the list of those to be flushed.
     pub(super) is_dirty: bool,
+    /// Its input stays with the system.
+    pub(super) is_paused: bool,
 }
 
 impl Connection {
-    /// Starts to connect; `number` chooses the source address where there is a choice.
+    /// Starts to connect.
     pub(super) fn new(
-        opener: &Opener,
-        at: usize,
-        number: usize,
+        opener: &Rc<Opener>,
+        options: SocketOptions,
+        key: Key,
         pool: &mut Pool,
     ) -> Result<Self, Fault> {
-        let socket = dial(opener.target.addr, number)?;
         let mut outbox = Outbox::new();
         let wire = opener.begin(outbox.tail(pool)).map_err(Fault::Http)?;
-        let (readiness, is_open) = (Readiness::default(), false);
         Ok(Self {
-            socket: Some(socket),
-            readiness,
+            socket: dial(opener.target.addr, options)?,
+            key,
+            readiness: Readiness::default(),
             outbox,
             wire,
-            opener: at,
-            is_open,
+            opener: Rc::clone(opener),
+            is_open: false,
             is_dirty: false,
+            is_paused: false,
         })
     }
 
@@ -88,17 +115,21 @@ impl Connection {
         Outlet::new(&mut self.outbox, pool)
     }
 
+    /// Bytes that the socket did not take yet.
+    pub(super) fn unsent(&self) -> usize {
+        self.outbox.len()
+    }
+
     /// Reads once into `buffer`.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
-        let Some(socket) = &mut self.socket else { return Ok(0) };
-        match Socket::read(socket, buffer) {
+        match Socket::read(&mut self.socket, buffer) {
             Ok(0) => Err(Fault::Ended),
             Ok(len) => {
-                self.readiness.after_read(len, buffer.len(), socket);
+                self.readiness.after_read(len, buffer.len(), &self.socket);
                 Ok(len)
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.readiness.after_read_blocked(socket);
+                self.readiness.after_read_blocked(&self.socket);
                 Ok(0)
             }
             Err(error) => Err(error.into()),
@@ -110,13 +141,13 @@ impl Connection {
     pub(super) fn receive(
         &mut self,
         mut input: &mut [u8],
-        opener: &Opener,
         engine: &mut Engine,
         pool: &mut Pool,
         hear: &mut impl Ear,
     ) -> Result<(), Fault> {
         if let Wire::Opening(opening) = &mut self.wire {
-            let Some((wire, heard)) = opener.advance(opening, &mut input)? else { return Ok(()) };
+            let opened = self.opener.advance(opening, &mut input)?;
+            let Some((wire, heard)) = opened else { return Ok(()) };
             self.wire = wire;
             hear(heard)?;
         }
@@ -131,17 +162,34 @@ impl Connection {
         }
     }
 
-    /// Writes what waits, as far as the socket takes it.
+    /// Writes what waits, as far as the socket takes it, and returns how much that was.
     #[inline]
-    pub(super) fn flush(&mut self, pool: &mut Pool) -> Result<(), Fault> {
-        let Some(socket) = &mut self.socket else { return Ok(()) };
+    pub(super) fn flush(&mut self, pool: &mut Pool) -> usize {
         if !self.readiness.writable() {
-            return Ok(());
+            return 0;
         }
-        if self.outbox.flush(socket, pool)? != Flushed::All {
-            self.readiness.after_short_write();
+        let unsent = self.outbox.len();
+        match self.outbox.flush(&mut self.socket, pool) {
+            Ok(Flushed::All) => {}
+            Ok(Flushed::Blocked { .. }) => self.readiness.after_short_write(),
+            // A read shows it as well, behind the server's last words.
+            Err(_) => {
+                self.outbox.clear(pool);
+                return 0;
+            }
         }
-        Ok(())
+        unsent - self.outbox.len()
+    }
+
+    /// Appends a Close frame.
+    pub(super) fn append_close(&mut self, pool: &mut Pool) {
+        let close = frame(Opcode::Close, Rsv::NONE, &1000_u16.to_be_bytes(), self.opener.key);
+        self.outbox.tail(pool).extend_from_slice(&close);
+    }
+
+    /// Makes the system end the connection with a reset when the socket is closed.
+    pub(super) fn reset_on_close(&self) {
+        let _ = sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO));
     }
 
     /// Forgets what waits.
@@ -150,29 +198,25 @@ impl Connection {
     }
 }
 
-/// Connects without waiting. Thousands of connections to a loopback address come from several, since one
-/// has too few ports for them.
-fn dial(addr: SocketAddr, number: usize) -> io::Result<TcpStream> {
-    let group = u16::try_from(number / PER_SOURCE).unwrap_or(u16::MAX);
-    let socket = match addr.ip() {
-        IpAddr::V4(ip) if ip.is_loopback() && group > 0 && cfg!(target_os = "linux") => {
-            let [high, low] = group.to_be_bytes();
-            dial_from(Ipv4Addr::new(127, 1, high, low), addr)?
-        }
-        IpAddr::V4(_) | IpAddr::V6(_) => TcpStream::connect(addr)?,
+/// Connects without waiting.
+fn dial(addr: SocketAddr, options: SocketOptions) -> io::Result<TcpStream> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let family = match addr.ip() {
+        IpAddr::V4(_) => AddressFamily::INET,
+        IpAddr::V6(_) => AddressFamily::INET6,
     };
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    if let Some(bytes) = options.receive_bytes {
+        sockopt::set_socket_recv_buffer_size(&socket, bytes)?;
+    }
+    if let Some(source) = options.source {
+        bind(&socket, &SocketAddr::from((source, 0)))?;
+    }
+    match connect(&socket, &addr) {
+        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let socket = TcpStream::from_std(std::net::TcpStream::from(socket));
     socket.set_nodelay(true)?;
     Ok(socket)
-}
-
-fn dial_from(source: Ipv4Addr, addr: SocketAddr) -> io::Result<TcpStream> {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
-    bind(&socket, &SocketAddr::from((source, 0)))?;
-    match connect(&socket, &addr) {
-        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {
-            Ok(TcpStream::from_std(std::net::TcpStream::from(socket)))
-        }
-        Err(error) => Err(error.into()),
-    }
 }

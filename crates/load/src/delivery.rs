@@ -1,24 +1,23 @@
 //! The scenario of `sockeye bench fanout` and `sse`: one publisher, many subscribers, and every publication has to
 //! reach every subscriber once and in order.
 
+use sockeye_sse::Item;
+
 use super::channels::Channels;
 use super::connection::Outlet;
 use super::fault::Fault;
 use super::histogram::Histogram;
-use super::load::{Lines, Scenario, Turn};
+use super::load::{Lines, Listener, Scenario, Turn};
 use super::measure::{Meter, Span};
 use super::pace::Pace;
 use super::publications::Publications;
 use super::publisher::{Publisher, Reply};
 use super::report::{Value, so_far};
 use super::stamp::{Found, Stamps};
-use super::wire::{Heard, Part};
+use super::wire::{Heard, Joiner};
 
 /// How often the scenario tests whether all subscribers listen.
 const PROBE_NS: u64 = 200_000_000;
-
-/// Bytes that a subscriber keeps of its buffer for a message that came in parts.
-const HELD_BYTES_KEPT: usize = 4096;
 
 /// The options of a run, in the units of the scenario.
 pub(super) struct Plan {
@@ -31,7 +30,6 @@ pub(super) struct Plan {
     pub(super) warm_up_ns: u64,
     pub(super) duration_ns: u64,
     pub(super) patience_ns: u64,
-    pub(super) bytes_max: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +47,7 @@ enum Stage {
 struct Subscriber {
     /// The number of the publication that comes next.
     next: u64,
-    /// A message of which a part has come.
-    held: Vec<u8>,
+    parts: Joiner,
     is_open: bool,
     /// It has heard a publication, so that it misses none from now on.
     listens: bool,
@@ -123,25 +120,6 @@ impl Delivery {
 
     const fn is_measured(&self) -> bool {
         matches!(self.stage, Stage::Measured(_))
-    }
-
-    #[inline]
-    fn part(&mut self, id: usize, part: &Part<'_>, now: u64) -> Result<(), Fault> {
-        if part.offset == 0 && part.last {
-            return self.message(id, part.bytes, now);
-        }
-        let mut held = core::mem::take(&mut self.subscribers[id].held);
-        if held.len() + part.bytes.len() > self.plan.bytes_max {
-            return Err(Fault::Http("a message is longer than what was published".into()));
-        }
-        held.extend_from_slice(part.bytes);
-        if part.last {
-            self.message(id, &held, now)?;
-            held.clear();
-            held.shrink_to(HELD_BYTES_KEPT);
-        }
-        self.subscribers[id].held = held;
-        Ok(())
     }
 
     #[inline]
@@ -285,7 +263,7 @@ impl Delivery {
     }
 }
 
-impl Scenario for Delivery {
+impl Listener for Delivery {
     #[inline]
     fn hear(&mut self, id: usize, heard: Heard<'_>, now: u64) -> Result<(), Fault> {
         if let Some(publisher) = self.publisher.as_mut().filter(|it| it.id() == id) {
@@ -293,14 +271,19 @@ impl Scenario for Delivery {
             return publisher.hear(&heard);
         }
         match heard {
-            Heard::Part(part) => self.part(id, &part, now),
+            Heard::Part(part) => match self.subscribers[id].parts.join(&part) {
+                Some(message) => self.message(id, &message, now),
+                None => Ok(()),
+            },
+            Heard::Item(Item::Event(event)) => self.message(id, event.data.as_bytes(), now),
             Heard::Open { .. } => {
                 self.open += 1;
                 let subscriber = &mut self.subscribers[id];
                 (subscriber.is_open, subscriber.is_new) = (true, true);
                 Ok(())
             }
-            Heard::Pong | Heard::Answer(_) => Ok(()),
+            Heard::Close { code, .. } => Err(Fault::Closed(code)),
+            Heard::Pong | Heard::Answer(_) | Heard::Item(_) | Heard::LastEventId(_) => Ok(()),
         }
     }
 
@@ -316,7 +299,7 @@ impl Scenario for Delivery {
         }
     }
 
-    fn gone(&mut self, id: usize) {
+    fn gone(&mut self, id: usize, _: &Fault) {
         if let Some(publisher) = self.publisher.as_mut().filter(|it| it.id() == id) {
             return publisher.end();
         }
@@ -327,7 +310,9 @@ impl Scenario for Delivery {
             self.lost += self.publications.forget(subscriber.next, self.plan.channels.step());
         }
     }
+}
 
+impl Scenario for Delivery {
     fn turn(&mut self, now: u64, lines: &mut Lines) -> Turn {
         // A stage may have no duration, and then the next one is due in the same turn.
         let mut before = Stage::Done;

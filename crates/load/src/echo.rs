@@ -8,7 +8,7 @@ use sockeye_frame::MaskKey;
 use super::connection::Outlet;
 use super::fault::Fault;
 use super::histogram::Histogram;
-use super::load::{Lines, Scenario, Turn};
+use super::load::{Lines, Listener, Scenario, Turn};
 use super::measure::{Meter, Span};
 use super::pace::Pace;
 use super::payload::Payloads;
@@ -225,7 +225,7 @@ impl Echo {
     }
 }
 
-impl Scenario for Echo {
+impl Listener for Echo {
     #[inline]
     fn hear(&mut self, id: usize, heard: Heard<'_>, now: u64) -> Result<(), Fault> {
         match heard {
@@ -235,7 +235,8 @@ impl Scenario for Echo {
                 self.window = window.map(|window| self.window.map_or(window, |it| it.min(window)));
                 Ok(())
             }
-            Heard::Pong | Heard::Answer(_) => Ok(()),
+            Heard::Close { code, .. } => Err(Fault::Closed(code)),
+            Heard::Pong | Heard::Answer(_) | Heard::Item(_) | Heard::LastEventId(_) => Ok(()),
         }
     }
 
@@ -244,7 +245,7 @@ impl Scenario for Echo {
         self.pump(id, now, out);
     }
 
-    fn gone(&mut self, id: usize) {
+    fn gone(&mut self, id: usize, _: &Fault) {
         let talk = &mut self.talks[id];
         talk.is_open = false;
         let lost = talk.stamps.len() as u64;
@@ -252,7 +253,9 @@ impl Scenario for Echo {
         self.in_flight -= lost;
         self.lost += lost;
     }
+}
 
+impl Scenario for Echo {
     fn turn(&mut self, now: u64, lines: &mut Lines) -> Turn {
         if self.stage == Stage::Opening {
             if !lines.is_settled() {

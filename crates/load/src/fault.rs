@@ -11,7 +11,7 @@ use sockeye_websocket::MessageError;
 
 /// One thing that went wrong on one connection.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub enum Fault {
     /// The connection did not come to be, or broke.
     Io(io::ErrorKind),
     /// The answer to the opening request has another status.
@@ -69,7 +69,7 @@ impl Fault {
     }
 
     /// Whether it is an end of a connection and nothing else.
-    pub(super) const fn is_end(&self) -> bool {
+    pub const fn is_end(&self) -> bool {
         matches!(self, Self::Io(_) | Self::Closed(_) | Self::Ended)
     }
 

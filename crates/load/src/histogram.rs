@@ -12,20 +12,28 @@ const BUCKETS: usize = (40 - PRECISION as usize + 1) << PRECISION;
 
 /// A count of durations in nanoseconds.
 #[derive(Clone)]
-pub(super) struct Histogram {
+pub struct Histogram {
     counts: Vec<u64>,
     total: u64,
     max: u64,
     sum: u128,
 }
 
+impl Default for Histogram {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Histogram {
-    pub(super) fn new() -> Self {
+    /// Nothing is recorded yet.
+    pub fn new() -> Self {
         Self { counts: vec![0; BUCKETS], total: 0, max: 0, sum: 0 }
     }
 
+    /// Counts a duration.
     #[inline]
-    pub(super) fn record(&mut self, nanos: u64) {
+    pub fn record(&mut self, nanos: u64) {
         self.counts[bucket(nanos.min(NANOS_MAX))] += 1;
         self.total += 1;
         self.max = self.max.max(nanos);
@@ -48,7 +56,7 @@ impl Histogram {
     }
 
     /// The duration that `per_mille` of a thousand do not exceed, as the upper end of its bucket: 999 is p99.9.
-    pub(super) fn quantile(&self, per_mille: u64) -> u64 {
+    pub fn quantile(&self, per_mille: u64) -> u64 {
         let rank = u128::from(self.total) * u128::from(per_mille);
         let rank = u64::try_from(rank.div_ceil(1000)).unwrap_or(u64::MAX).max(1);
         let mut seen = 0;

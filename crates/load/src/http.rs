@@ -6,7 +6,7 @@ use sockeye_http::HeaderError;
 use sockeye_http1::ResponseFraming;
 
 use super::fault::Fault;
-use super::wire::{Ear, Heard};
+use super::wire::{Answer, Ear, Heard};
 
 impl From<sockeye_http1::Error> for Fault {
     fn from(error: sockeye_http1::Error) -> Self {
@@ -31,12 +31,13 @@ impl From<Error> for Fault {
 
 /// The answers on a connection that carries requests.
 pub(super) struct Answers {
-    answer: Exchange,
+    exchange: Exchange,
+    body: Vec<u8>,
 }
 
 impl Answers {
     pub(super) const fn new() -> Self {
-        Self { answer: Exchange::new("POST", Limits::DEFAULT) }
+        Self { exchange: new_exchange(), body: Vec::new() }
     }
 
     /// Tells of each answer once it is whole.
@@ -45,24 +46,32 @@ impl Answers {
         mut input: &mut [u8],
         hear: &mut impl Ear,
     ) -> Result<(), Fault> {
-        while self.answer.take_head(&mut input)? {
+        while self.exchange.take_head(&mut input)? {
             let (status, framing) =
-                self.answer.with_head(|head| (head.status().code(), head.body("POST")));
+                self.exchange.with_head(|head| (head.status().code(), head.body("POST")));
             if framing == ResponseFraming::UntilClose {
                 return Err(Fault::Status(status));
             }
             let mut rest = &*input;
-            while self.answer.body(&mut rest)?.is_some() {}
+            while let Some(piece) = self.exchange.body(&mut rest)? {
+                self.body.extend_from_slice(piece);
+            }
             let used = input.len() - rest.len();
             input = &mut core::mem::take(&mut input)[used..];
-            if !self.answer.is_over() {
+            if !self.exchange.is_over() {
                 return Ok(());
             }
-            *self = Self::new();
-            hear(Heard::Answer(status))?;
+            let (exchange, body) =
+                (core::mem::replace(&mut self.exchange, new_exchange()), &self.body);
+            exchange.with_head(|head| hear(Heard::Answer(Answer { status, head, body })))?;
+            self.body.clear();
         }
         Ok(())
     }
+}
+
+const fn new_exchange() -> Exchange {
+    Exchange::new("POST", Limits::DEFAULT)
 }
 
 #[cfg(test)]
@@ -78,12 +87,18 @@ mod tests {
             let (mut answers, mut heard) = (Answers::new(), Vec::new());
             for piece in wire.chunks(size) {
                 let mut hear = |what: Heard<'_>| {
-                    heard.push(format!("{what:?}"));
+                    if let Heard::Answer(answer) = what {
+                        heard.push((
+                            answer.status,
+                            String::from_utf8_lossy(answer.body).into_owned(),
+                        ));
+                    }
                     Ok(())
                 };
                 answers.receive(&mut piece.to_vec(), &mut hear).expect("legal answers");
             }
-            assert_eq!(heard, ["Answer(200)", "Answer(204)", "Answer(429)", "Answer(201)"]);
+            let expected = [(200, "abc"), (204, ""), (429, "ok"), (201, "")];
+            assert_eq!(heard, expected.map(|(status, body)| (status, body.to_owned())));
         }
     }
 }

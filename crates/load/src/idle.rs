@@ -2,11 +2,12 @@
 
 use sockeye_deflate::WindowBits;
 use sockeye_frame::{MaskKey, Opcode, Rsv};
+use sockeye_sse::Item;
 
 use super::connection::Outlet;
 use super::fault::Fault;
 use super::histogram::Histogram;
-use super::load::{Lines, Scenario, Turn};
+use super::load::{Lines, Listener, Scenario, Turn};
 use super::measure::{Meter, Span};
 use super::pace::Pace;
 use super::payload::{Payloads, frame};
@@ -195,7 +196,7 @@ impl Idle {
     }
 }
 
-impl Scenario for Idle {
+impl Listener for Idle {
     fn hear(&mut self, id: usize, heard: Heard<'_>, now: u64) -> Result<(), Fault> {
         self.heard_at = now;
         match heard {
@@ -215,18 +216,22 @@ impl Scenario for Idle {
                     self.pongs.record(now.saturating_sub(pinged_at));
                 }
             }
-            Heard::Answer(_) => {}
+            Heard::Item(Item::Event(_)) => self.messages += 1,
+            Heard::Close { code, .. } => return Err(Fault::Closed(code)),
+            Heard::Answer(_) | Heard::Item(_) | Heard::LastEventId(_) => {}
         }
         Ok(())
     }
 
     fn answer(&mut self, _: usize, _: u64, _: &mut Outlet<'_>) {}
 
-    fn gone(&mut self, id: usize) {
+    fn gone(&mut self, id: usize, _: &Fault) {
         let line = &mut self.lines[id];
         self.unanswered -= usize::from(line.pinged_at.take().is_some());
     }
+}
 
+impl Scenario for Idle {
     fn turn(&mut self, now: u64, lines: &mut Lines) -> Turn {
         self.greet(lines);
         self.ping(now, lines);

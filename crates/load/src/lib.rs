@@ -27,3 +27,16 @@ mod wire;
 
 pub use args::BenchAction;
 pub use runs::run;
+
+/// The parts of a load for other programs: connections on one loop, what comes on them, and measurements.
+pub mod engine {
+    pub use crate::connection::{Outlet, SocketOptions};
+    pub use crate::fault::Fault;
+    pub use crate::histogram::Histogram;
+    pub use crate::load::{Lines, Listener};
+    pub use crate::opening::{Deflate, Opener, Purpose};
+    pub use crate::payload::frame;
+    pub use crate::process::{Process, Usage};
+    pub use crate::target::{Scheme, Target};
+    pub use crate::wire::{Answer, Heard, Joiner, Part};
+}

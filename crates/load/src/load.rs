@@ -1,17 +1,16 @@
 //! The event loop of a load: drives all connections on one reactor, and hands their events to a scenario.
 
 use std::io;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use sockeye_deflate::{Engine, EngineConfig};
-use sockeye_frame::{MaskKey, Opcode, Rsv};
 use sockeye_reactor::{Key, MioNet, Net as _, Pool, Ready};
 use sockeye_terminal::{Failure, OrFail, signals};
 
-use super::connection::{Connection, Outlet};
+use super::connection::{Connection, Outlet, SocketOptions};
 use super::fault::{Fault, Faults};
 use super::opening::Opener;
-use super::payload::frame;
 use super::progress::Progress;
 use super::wire::Heard;
 
@@ -29,17 +28,23 @@ const SIGNAL_NS: u64 = 100_000_000;
 /// How long servers may take to end their connections after the load.
 const CLOSE_NS: u64 = 1_000_000_000;
 
-/// A scenario that the connections play.
-pub(super) trait Scenario {
+/// Takes what comes on the connections.
+pub trait Listener {
     /// Takes an event of connection `id`.
+    ///
+    /// # Errors
+    /// What the server did wrong: it ends the connection.
     fn hear(&mut self, id: usize, heard: Heard<'_>, now: u64) -> Result<(), Fault>;
 
     /// Called when all of a read was parsed: answers on connection `id`.
     fn answer(&mut self, id: usize, now: u64, out: &mut Outlet<'_>);
 
-    /// Connection `id` has ended.
-    fn gone(&mut self, id: usize);
+    /// Connection `id` has ended by this fault.
+    fn gone(&mut self, id: usize, fault: &Fault);
+}
 
+/// A scenario that the connections play.
+pub(super) trait Scenario: Listener {
     /// Called once a turn of the loop: does what is due, and returns until when there is nothing to do.
     fn turn(&mut self, now: u64, lines: &mut Lines) -> Turn;
 
@@ -61,12 +66,14 @@ pub(super) enum Turn {
     Done,
 }
 
-/// All connections of a load. Times are nanoseconds since it was made.
-pub(super) struct Lines {
+/// All connections of a load, by numbers that their user gives them. Times are nanoseconds since it was made.
+pub struct Lines {
     net: MioNet,
     start: Instant,
-    openers: Vec<Opener>,
-    all: Vec<Connection>,
+    /// By number; `None` once it has ended.
+    all: Vec<Option<Connection>>,
+    /// Sockets so far: each has a key of its own.
+    generation: u64,
     pool: Pool,
     pub(super) engine: Engine,
     buffer: Vec<u8>,
@@ -74,59 +81,74 @@ pub(super) struct Lines {
     /// The connections to visit in this turn, and those to visit in the next one.
     visits: Vec<usize>,
     dirty: Vec<usize>,
+    opening: usize,
+    opened: usize,
+    /// Bytes that were sent and received.
+    traffic: u64,
     ramp: Ramp,
     pub(super) faults: Faults,
-    patience_ns: u64,
     /// The load is over: servers may end connections.
     is_closing: bool,
 }
 
 /// The connections that are still to be opened.
+#[derive(Default)]
 struct Ramp {
+    openers: Vec<Rc<Opener>>,
     /// How many, by opener.
     wanted: Vec<(usize, usize)>,
     /// Nanoseconds between two.
     interval_ns: u64,
+    patience_ns: u64,
     next_at: u64,
-    opening: usize,
-    opened: usize,
     /// When one was opened, or begun.
     moved_at: u64,
 }
 
 impl Lines {
-    /// `rate` is how many connections are opened a second; 0: as fast as the server takes them.
-    pub(super) fn new(openers: Vec<Opener>, rate: u64, patience_ns: u64) -> Result<Self, Failure> {
-        openers.iter().try_for_each(Opener::check)?;
+    /// No connections yet.
+    ///
+    /// # Errors
+    /// The system gives no poller.
+    pub fn new() -> io::Result<Self> {
         let engine = EngineConfig { message_bytes_min: 0, ..EngineConfig::default() };
-        let ramp = Ramp {
-            wanted: Vec::new(),
-            interval_ns: 1_000_000_000_u64.checked_div(rate).unwrap_or(0),
-            next_at: 0,
-            opening: 0,
-            opened: 0,
-            moved_at: 0,
-        };
         Ok(Self {
-            net: MioNet::new().or_fail(|| "the system gives no poller".into())?,
+            net: MioNet::new()?,
             start: Instant::now(),
-            openers,
             all: Vec::new(),
+            generation: 0,
             pool: Pool::new(),
             engine: Engine::new(engine),
             buffer: vec![0; READ_BYTES],
             ready: Vec::new(),
             visits: Vec::new(),
             dirty: Vec::new(),
-            ramp,
+            opening: 0,
+            opened: 0,
+            traffic: 0,
+            ramp: Ramp::default(),
             faults: Faults::default(),
-            patience_ns,
             is_closing: false,
         })
     }
 
+    /// `rate` is how many of the wanted connections are opened a second; 0: as fast as the server takes them.
+    pub(super) fn with_ramp(
+        mut self,
+        openers: Vec<Opener>,
+        rate: u64,
+        patience_ns: u64,
+    ) -> Result<Self, Failure> {
+        openers.iter().try_for_each(Opener::check)?;
+        self.ramp.openers = openers.into_iter().map(Rc::new).collect();
+        self.ramp.interval_ns = 1_000_000_000_u64.checked_div(rate).unwrap_or(0);
+        self.ramp.patience_ns = patience_ns;
+        Ok(self)
+    }
+
+    /// Nanoseconds since the beginning.
     #[inline]
-    pub(super) fn now(&self) -> u64 {
+    pub fn now(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
@@ -138,22 +160,99 @@ impl Lines {
 
     /// Whether all that were wanted are open, or have failed.
     pub(super) const fn is_settled(&self) -> bool {
-        self.ramp.wanted.is_empty() && self.ramp.opening == 0
+        self.ramp.wanted.is_empty() && self.opening == 0
+    }
+
+    /// Connections that are being opened.
+    pub const fn opening(&self) -> usize {
+        self.opening
     }
 
     /// Connections that were opened so far.
     pub(super) const fn opened(&self) -> usize {
-        self.ramp.opened
+        self.opened
     }
 
-    /// Where to append for connection `id`, if it is open; it is sent at the end of the turn.
-    pub(super) fn outlet(&mut self, id: usize) -> Option<Outlet<'_>> {
-        let connection = self.all.get_mut(id).filter(|it| it.is_open && it.socket.is_some())?;
+    /// Bytes that were sent and received.
+    pub const fn traffic(&self) -> u64 {
+        self.traffic
+    }
+
+    /// Starts to connect, in place of the last connection with this number.
+    ///
+    /// # Errors
+    /// The request cannot be written, or the system gives no socket.
+    pub fn connect(
+        &mut self,
+        id: usize,
+        opener: &Rc<Opener>,
+        options: SocketOptions,
+    ) -> Result<(), Fault> {
+        self.generation += 1;
+        let key = Key::from_u64(self.generation << 32 | id as u64);
+        let mut connection = Connection::new(opener, options, key, &mut self.pool)?;
+        self.net.register(&mut connection.socket, key)?;
+        self.close(id);
+        if self.all.len() <= id {
+            self.all.resize_with(id + 1, || None);
+        }
+        self.all[id] = Some(connection);
+        self.opening += 1;
+        Ok(())
+    }
+
+    /// Where to append for connection `id`, if it is open or carries requests; it is sent in the next turn.
+    pub fn outlet(&mut self, id: usize) -> Option<Outlet<'_>> {
+        let connection = self.all.get_mut(id)?.as_mut();
+        let connection = connection.filter(|it| it.is_open || it.opens_unasked())?;
         if !connection.is_dirty {
             connection.is_dirty = true;
             self.dirty.push(id);
         }
         Some(connection.outlet(&mut self.pool))
+    }
+
+    /// Whether connection `id` has begun and not ended.
+    pub fn is_there(&self, id: usize) -> bool {
+        self.all.get(id).is_some_and(Option::is_some)
+    }
+
+    /// Bytes of connection `id` that the system did not take yet.
+    pub fn unsent(&self, id: usize) -> usize {
+        self.all.get(id).and_then(Option::as_ref).map_or(0, Connection::unsent)
+    }
+
+    /// Reads no more from connection `id`, or goes on to.
+    pub fn pause(&mut self, id: usize, is_paused: bool) {
+        if let Some(Some(connection)) = self.all.get_mut(id) {
+            connection.is_paused = is_paused;
+            self.visits.push(id);
+        }
+    }
+
+    /// Ends connection `id`, without a Close frame.
+    pub fn close(&mut self, id: usize) {
+        let Some(mut connection) = self.all.get_mut(id).and_then(Option::take) else { return };
+        self.opening -= usize::from(!connection.is_open);
+        connection.clear(&mut self.pool);
+        self.net.close(connection.socket);
+    }
+
+    /// Ends connection `id` with a reset.
+    pub fn reset(&mut self, id: usize) {
+        if let Some(Some(connection)) = self.all.get(id) {
+            connection.reset_on_close();
+        }
+        self.close(id);
+    }
+
+    /// Sends what waits, and waits until something comes, or until a time at the longest.
+    ///
+    /// # Errors
+    /// The poller's.
+    pub fn wait(&mut self, until: u64) -> io::Result<()> {
+        self.flush_dirty();
+        self.poll(self.now(), until, false)
     }
 
     /// Plays a scenario to its end.
@@ -172,27 +271,27 @@ impl Lines {
                 }
             }
             self.advance_ramp(now, scenario);
-            if self.ramp.opened == 0 && self.is_settled() && self.faults.total() > 0 {
+            if self.opened == 0 && self.is_settled() && self.faults.total() > 0 {
                 // Nothing was measured, so there is nothing to report.
                 let why = self.faults.first.take().unwrap_or_default();
-                return Err(Failure(format!("{}: {why}", self.openers[0].target.authority)));
+                return Err(Failure(format!("{}: {why}", self.ramp.openers[0].target.authority)));
             }
             let turn = scenario.turn(now, self);
-            self.flush_dirty(scenario);
+            self.flush_dirty();
             progress.show(now, || scenario.progress());
             let (until, is_exact) = match turn {
                 Turn::Done => return Ok(()),
                 Turn::Wait(until) => (until, false),
                 Turn::Meet(until) => (until, true),
             };
-            let until = until.min(self.ramp.due()).min(progress.due());
+            let until = until.min(self.ramp_due()).min(progress.due());
             let until = until.min(now.saturating_add(SIGNAL_NS));
-            self.wait(now, until, is_exact).or_fail(|| "waiting failed".into())?;
+            self.poll(now, until, is_exact).or_fail(|| "waiting failed".into())?;
             self.visit_all(scenario);
         }
     }
 
-    fn wait(&mut self, now: u64, until: u64, is_exact: bool) -> io::Result<()> {
+    fn poll(&mut self, now: u64, until: u64, is_exact: bool) -> io::Result<()> {
         let ahead = until.saturating_sub(now);
         let ahead = match is_exact {
             _ if !self.visits.is_empty() => 0,
@@ -207,21 +306,25 @@ impl Lines {
         }
         for ready in self.ready.drain(..) {
             let id = ready.key.index();
-            let Some(connection) = self.all.get_mut(id) else { continue };
-            connection.readiness.merge(ready);
-            self.visits.push(id);
+            let Some(Some(connection)) = self.all.get_mut(id) else { continue };
+            // The report may be of an earlier socket with this number.
+            if connection.key == ready.key {
+                connection.readiness.merge(ready);
+                self.visits.push(id);
+            }
         }
         Ok(())
     }
 
-    fn visit_all(&mut self, scenario: &mut impl Scenario) {
+    /// Hands on what came: reads each connection once that has something.
+    pub fn visit_all(&mut self, listener: &mut impl Listener) {
         // A connection that is added meanwhile is visited in the next turn.
         let mut visits = core::mem::take(&mut self.visits);
         for id in visits.drain(..) {
-            match self.visit(id, scenario) {
+            match self.visit(id, listener) {
                 Ok(false) => {}
                 Ok(true) => self.visits.push(id),
-                Err(fault) => self.end(id, &fault, scenario),
+                Err(fault) => self.end(id, &fault, listener),
             }
         }
         if self.visits.is_empty() {
@@ -230,13 +333,11 @@ impl Lines {
     }
 
     /// Reads once from a connection, has it answered and writes; `true` if there may be more to read.
-    fn visit(&mut self, id: usize, scenario: &mut impl Scenario) -> Result<bool, Fault> {
-        let Self { all, openers, pool, engine, buffer, start, ramp, .. } = self;
-        let connection = &mut all[id];
-        if connection.socket.is_none() {
-            return Ok(false);
-        }
-        let len = if connection.readiness.readable() { connection.read(buffer)? } else { 0 };
+    fn visit(&mut self, id: usize, listener: &mut impl Listener) -> Result<bool, Fault> {
+        let Self { all, pool, engine, buffer, start, .. } = self;
+        let Some(connection) = &mut all[id] else { return Ok(false) };
+        let reads = connection.readiness.readable() && !connection.is_paused;
+        let len = if reads { connection.read(buffer)? } else { 0 };
         let unasked =
             !connection.is_open && connection.opens_unasked() && connection.readiness.writable();
         if len > 0 || unasked {
@@ -244,138 +345,107 @@ impl Lines {
             let mut opened = unasked;
             let mut hear = |heard: Heard<'_>| {
                 opened |= matches!(heard, Heard::Open { .. });
-                scenario.hear(id, heard, now)
+                listener.hear(id, heard, now)
             };
             if unasked {
                 hear(Heard::Open { window: None })?;
             }
-            let opener = &openers[connection.opener];
-            connection.receive(&mut buffer[..len], opener, engine, pool, &mut hear)?;
+            connection.receive(&mut buffer[..len], engine, pool, &mut hear)?;
             if opened {
                 connection.is_open = true;
-                ramp.opening -= 1;
-                ramp.opened += 1;
-                ramp.moved_at = now;
+                self.opening -= 1;
+                self.opened += 1;
+                self.ramp.moved_at = now;
             }
-            scenario.answer(id, now, &mut connection.outlet(pool));
+            listener.answer(id, now, &mut connection.outlet(pool));
         }
-        connection.flush(pool)?;
+        self.traffic += (len + connection.flush(pool)) as u64;
         Ok(connection.readiness.readable() && len > 0)
     }
 
-    fn flush_dirty(&mut self, scenario: &mut impl Scenario) {
-        let mut dirty = core::mem::take(&mut self.dirty);
-        for id in dirty.drain(..) {
-            let connection = &mut self.all[id];
+    fn flush_dirty(&mut self) {
+        for id in self.dirty.drain(..) {
+            let Some(connection) = &mut self.all[id] else { continue };
             connection.is_dirty = false;
-            if let Err(fault) = connection.flush(&mut self.pool) {
-                self.end(id, &fault, scenario);
-            }
+            self.traffic += connection.flush(&mut self.pool) as u64;
         }
-        self.dirty = dirty;
     }
 
     /// Ends a connection that did something wrong.
-    fn end(&mut self, id: usize, fault: &Fault, scenario: &mut impl Scenario) {
-        let connection = &mut self.all[id];
-        let Some(socket) = connection.socket.take() else { return };
-        self.net.close(socket);
-        connection.clear(&mut self.pool);
-        if !connection.is_open {
-            self.ramp.opening -= 1;
+    fn end(&mut self, id: usize, fault: &Fault, listener: &mut impl Listener) {
+        self.close(id);
+        if !(self.is_closing && fault.is_end()) {
+            self.faults.add(fault);
+            listener.gone(id, fault);
         }
-        if self.is_closing && fault.is_end() {
-            return;
-        }
-        self.faults.add(fault);
-        scenario.gone(id);
     }
 
     /// Opens what may be opened by now, and gives up what takes too long.
     fn advance_ramp(&mut self, now: u64, scenario: &mut impl Scenario) {
-        if self.ramp.opening > 0 && now > self.ramp.moved_at.saturating_add(self.patience_ns) {
+        if self.opening > 0 && now > self.ramp.moved_at.saturating_add(self.ramp.patience_ns) {
             self.ramp.wanted.clear();
-            let waiting = |id: &usize| !self.all[*id].is_open && self.all[*id].socket.is_some();
-            let waiting: Vec<usize> = (0..self.all.len()).filter(waiting).collect();
-            waiting.into_iter().for_each(|id| self.end(id, &Fault::Silent, scenario));
+            for id in 0..self.all.len() {
+                if self.all[id].as_ref().is_some_and(|it| !it.is_open) {
+                    self.end(id, &Fault::Silent, scenario);
+                }
+            }
         }
-        while let Some(opener) = self.ramp.next(now) {
+        while now >= self.ramp_due()
+            && let Some(opener) = self.ramp.next(now)
+        {
             let id = self.all.len();
-            let known = Connection::new(&self.openers[opener], opener, id, &mut self.pool);
-            let added = known.and_then(|mut connection| {
-                if let Some(socket) = &mut connection.socket {
-                    self.net.register(socket, Key::from_u64(id as u64))?;
-                }
-                self.all.push(connection);
-                Ok(())
-            });
-            match added {
-                Ok(()) => self.ramp.opening += 1,
-                Err(fault) => {
-                    // A connection that cannot even begin will not begin a thousand times either.
-                    self.faults.add(&fault);
-                    self.ramp.wanted.clear();
-                }
+            let options = SocketOptions::of_many(opener.target.addr, id);
+            if let Err(fault) = self.connect(id, &opener, options) {
+                // A connection that cannot even begin will not begin a thousand times either.
+                self.faults.add(&fault);
+                self.ramp.wanted.clear();
             }
             self.ramp.moved_at = now;
         }
     }
 
+    /// When the next connection may begin.
+    fn ramp_due(&self) -> u64 {
+        let rests = self.ramp.wanted.is_empty() || self.opening >= OPENING_MAX;
+        if rests { u64::MAX } else { self.ramp.next_at }
+    }
+
     /// Closes everything, the WebSockets by the closing handshake: what a server still had to say comes
     /// before its answer, so a message too many is heard here.
-    pub(super) fn close(
-        &mut self,
-        scenario: &mut impl Scenario,
-        key: MaskKey,
-    ) -> Result<(), Failure> {
-        let goodbye = frame(Opcode::Close, Rsv::NONE, &1000_u16.to_be_bytes(), key);
+    pub(super) fn close_all(&mut self, scenario: &mut impl Scenario) -> Result<(), Failure> {
         for id in 0..self.all.len() {
-            if self.all[id].is_websocket()
-                && let Some(mut out) = self.outlet(id)
-            {
-                out.tail().extend_from_slice(&goodbye);
+            if let Some(connection) = self.all[id].as_mut().filter(|it| it.is_websocket()) {
+                connection.append_close(&mut self.pool);
+                self.dirty.push(id);
             }
         }
-        self.flush_dirty(scenario);
+        self.flush_dirty();
         self.is_closing = true;
         let end = self.now().saturating_add(CLOSE_NS);
         // After an error nothing new would be learnt.
         while self.faults.total() == 0 && self.now() < end && self.has_websockets() {
-            self.wait(self.now(), end, false).or_fail(|| "waiting failed".into())?;
+            self.wait(end).or_fail(|| "waiting failed".into())?;
             self.visit_all(scenario);
         }
-        for connection in &mut self.all {
-            connection.clear(&mut self.pool);
-            if let Some(socket) = connection.socket.take() {
-                self.net.close(socket);
-            }
-        }
+        (0..self.all.len()).for_each(|id| self.close(id));
         Ok(())
     }
 
     fn has_websockets(&self) -> bool {
-        self.all.iter().any(|it| it.socket.is_some() && it.is_websocket())
+        self.all.iter().flatten().any(Connection::is_websocket)
     }
 }
 
 impl Ramp {
-    /// The opener of the next connection, if it is its time.
-    fn next(&mut self, now: u64) -> Option<usize> {
-        if now < self.next_at || self.opening >= OPENING_MAX {
-            return None;
-        }
+    /// The opener of the next connection.
+    fn next(&mut self, now: u64) -> Option<Rc<Opener>> {
         let (opener, count) = self.wanted.first_mut()?;
-        let opener = *opener;
+        let opener = Rc::clone(&self.openers[*opener]);
         *count -= 1;
         if *count == 0 {
             self.wanted.remove(0);
         }
         self.next_at = (self.next_at + self.interval_ns).max(now.saturating_sub(SPIN_NS));
         Some(opener)
-    }
-
-    /// When the next connection may begin.
-    fn due(&self) -> u64 {
-        if self.wanted.is_empty() || self.opening >= OPENING_MAX { u64::MAX } else { self.next_at }
     }
 }

@@ -7,6 +7,7 @@ use sockeye_frame::{MaskKey, Role};
 use sockeye_handshake::{Challenge, ClientRequest, Extensions, VerifyError};
 use sockeye_http::{HeaderName, HeaderValue, Status};
 use sockeye_http1::{Body, RequestWriter, ResponseHead};
+use sockeye_sse::is_event_stream;
 use sockeye_terminal::{Failure, OrFail};
 
 use super::fault::Fault;
@@ -15,21 +16,25 @@ use super::target::Target;
 use super::wire::{Bare, Events, Frames, Heard};
 
 /// The common properties of some connections: their target, purpose and headers.
-pub(super) struct Opener {
-    pub(super) target: Target,
-    pub(super) purpose: Purpose,
+pub struct Opener {
+    /// The server, and the path of the request.
+    pub target: Target,
+    /// What they carry.
+    pub purpose: Purpose,
     /// Header lines of the user's.
-    pub(super) headers: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
     /// Largest message that is taken, in bytes.
-    pub(super) bytes_max: usize,
+    pub bytes_max: usize,
     /// Masks every frame: what a server has to do does not depend on the key.
-    pub(super) key: MaskKey,
+    pub key: MaskKey,
 }
 
 /// The purpose of a connection: what it carries.
 #[derive(Clone, Debug)]
-pub(super) enum Purpose {
+pub enum Purpose {
+    /// A WebSocket.
     WebSocket {
+        /// The subprotocol, which has to be agreed on.
         subprotocol: Option<String>,
         /// Compression is offered, and has to be agreed on.
         deflate: Deflate,
@@ -44,8 +49,10 @@ pub(super) enum Purpose {
 
 /// Whether compression is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Deflate {
+pub enum Deflate {
+    /// It is not.
     Off,
+    /// It is.
     Offered,
 }
 
@@ -98,10 +105,7 @@ impl Opener {
             Purpose::Requests => return Ok(Wire::Answers(Box::new(Answers::new()))),
             Purpose::Bare(bytes) => return Ok(Wire::Bare(Bare::new(*bytes))),
         }
-        Ok(Wire::Opening(Box::new(Opening {
-            challenge,
-            answer: Exchange::new("GET", Limits::DEFAULT),
-        })))
+        Ok(Wire::Opening(Box::new(Opening { challenge, answer: new_exchange() })))
     }
 
     /// The user's header lines, as they are written.
@@ -148,11 +152,18 @@ impl Opener {
         if !opening.answer.take_head(input)? {
             return Ok(None);
         }
-        let opened = opening.answer.with_head(|head| match &opening.challenge {
-            Some(challenge) => self.open_websocket(challenge, head),
-            None => Ok((self.open_events(head)?, Heard::Open { window: None })),
-        });
-        opened.map(Some)
+        let opened = match &opening.challenge {
+            Some(challenge) => {
+                opening.answer.with_head(|head| self.open_websocket(challenge, head))?
+            }
+            None => {
+                opening.answer.with_head(check_events)?;
+                let answer = core::mem::replace(&mut opening.answer, new_exchange());
+                let events = Events::new(answer, self.bytes_max);
+                (Wire::Events(Box::new(events)), Heard::Open { window: None })
+            }
+        };
+        Ok(Some(opened))
     }
 
     fn open_websocket(
@@ -184,21 +195,25 @@ impl Opener {
         let frames = Frames::new(self.bytes_max, self.key, params);
         Ok((Wire::Frames(Box::new(frames)), Heard::Open { window }))
     }
+}
 
-    fn open_events(&self, head: &ResponseHead<'_, '_>) -> Result<Wire, Fault> {
-        if head.status() != Status::OK {
-            return Err(Fault::Status(head.status().code()));
-        }
-        let content_type = head.headers().single("content-type")?.unwrap_or_default();
-        let essence = content_type.split(';').next().unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case("text/event-stream") {
-            return Err(Fault::Http(format!("no event stream but {content_type:?}")));
-        }
-        // Nobody has asked for a coding, and in one there are no events to be seen.
-        let coding = head.headers().single("content-encoding")?.unwrap_or("identity").trim();
-        if !coding.eq_ignore_ascii_case("identity") {
-            return Err(Fault::Http(format!("an event stream in a coding, {coding:?}")));
-        }
-        Ok(Wire::Events(Box::new(Events::new(head.body("GET"), self.bytes_max))))
+/// Checks that an answer is an event stream.
+fn check_events(head: &ResponseHead<'_, '_>) -> Result<(), Fault> {
+    if head.status() != Status::OK {
+        return Err(Fault::Status(head.status().code()));
     }
+    let content_type = head.headers().single("content-type")?.unwrap_or_default();
+    if !is_event_stream(content_type.as_bytes()) {
+        return Err(Fault::Http(format!("no event stream but {content_type:?}")));
+    }
+    // Nobody has asked for a coding, and in one there are no events to be seen.
+    let coding = head.headers().single("content-encoding")?.unwrap_or("identity").trim();
+    if !coding.eq_ignore_ascii_case("identity") {
+        return Err(Fault::Http(format!("an event stream in a coding, {coding:?}")));
+    }
+    Ok(())
+}
+
+const fn new_exchange() -> Exchange {
+    Exchange::new("GET", Limits::DEFAULT)
 }

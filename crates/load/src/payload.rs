@@ -140,7 +140,7 @@ impl Wire {
 }
 
 /// One masked frame that is a whole message.
-pub(super) fn frame(opcode: Opcode, rsv: Rsv, payload: &[u8], key: MaskKey) -> Vec<u8> {
+pub fn frame(opcode: Opcode, rsv: Rsv, payload: &[u8], key: MaskKey) -> Vec<u8> {
     let header =
         Header { fin: true, rsv, opcode, mask: Some(key), payload_len: payload.len() as u64 };
     let mut frame = header.encode().to_vec();

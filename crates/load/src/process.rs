@@ -1,28 +1,26 @@
 //! Reads a process's processor time and memory from the system (Linux only).
 
-use std::fs;
-
-use sockeye_terminal::{Failure, OrFail};
+use std::{fs, io};
 
 /// A process that is looked at.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Process {
+pub struct Process {
     pid: u32,
 }
 
 /// The processor time in nanoseconds and the memory that a process has used up to a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Usage {
+pub struct Usage {
     /// On a processor, all threads.
-    pub(super) cpu_ns: u64,
+    pub cpu_ns: u64,
     /// Of that in the program itself, as far as ticks of the clock tell.
-    pub(super) user_ns: u64,
+    pub user_ns: u64,
     /// And in the system.
-    pub(super) system_ns: u64,
+    pub system_ns: u64,
     /// Pages that were touched for the first time.
-    pub(super) faults: u64,
+    pub faults: u64,
     /// Memory that it occupies just now, in bytes.
-    pub(super) rss_bytes: u64,
+    pub rss_bytes: u64,
 }
 
 impl Usage {
@@ -39,10 +37,13 @@ impl Usage {
 }
 
 impl Process {
-    /// The process with this number, which has to be there.
-    pub(super) fn new(pid: u32) -> Result<Self, Failure> {
+    /// The process with this number.
+    ///
+    /// # Errors
+    /// It is not there, or another user's.
+    pub fn new(pid: u32) -> io::Result<Self> {
         let process = Self { pid };
-        process.usage().or_fail(|| format!("cannot look at process {pid}")).map(|_| process)
+        process.usage().map(|_| process)
     }
 
     /// This program.
@@ -54,7 +55,11 @@ impl Process {
         self.pid
     }
 
-    pub(super) fn usage(self) -> std::io::Result<Usage> {
+    /// What it has used so far.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn usage(self) -> io::Result<Usage> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
         let statm = fs::read_to_string(format!("/proc/{}/statm", self.pid))?;
         let mut usage = parse_stat(&stat).unwrap_or_default();

@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::opening::Opener;
 use super::payload::frame;
 use super::stamp::Stamps;
-use super::wire::Heard;
+use super::wire::{Answer, Heard, Joiner};
 
 /// Where the payload stands in a template.
 pub(super) const PLACE: &str = "{payload}";
@@ -42,13 +42,9 @@ pub(super) struct Publisher {
     key: MaskKey,
     sent: u64,
     answered: u64,
-    /// An answer of which a part has come.
-    held: Vec<u8>,
+    parts: Joiner,
     is_open: bool,
 }
-
-/// Longest answer of a hub that is looked at.
-const REPLY_BYTES_MAX: usize = 64 * 1024;
 
 impl Publisher {
     /// `body` is what is published, with [`PLACE`] in it once.
@@ -80,7 +76,7 @@ impl Publisher {
             key: opener.key,
             sent: 0,
             answered: 0,
-            held: Vec::new(),
+            parts: Joiner::default(),
             is_open: false,
         })
     }
@@ -135,19 +131,11 @@ impl Publisher {
     /// Handles an event of the publisher's connection.
     pub(super) fn hear(&mut self, heard: &Heard<'_>) -> Result<(), Fault> {
         match heard {
-            Heard::Answer(200..=299) => self.answer(),
-            Heard::Answer(status) => Err(Fault::Refused(format!("status {status}"))),
+            Heard::Answer(Answer { status: 200..=299, .. }) => self.answer(),
+            Heard::Answer(Answer { status, .. }) => Err(Fault::Refused(format!("status {status}"))),
             Heard::Part(part) if self.route == Route::Hub => {
-                if part.offset == 0 {
-                    self.held.clear();
-                }
-                if self.held.len() + part.bytes.len() <= REPLY_BYTES_MAX {
-                    self.held.extend_from_slice(part.bytes);
-                }
-                if !part.last {
-                    return Ok(());
-                }
-                match Reply::of(&self.held) {
+                let Some(reply) = self.parts.join(part) else { return Ok(()) };
+                match Reply::of(&reply) {
                     Reply::Published => self.answer(),
                     reply => reply.into_refusal(),
                 }
@@ -156,7 +144,8 @@ impl Publisher {
                 self.is_open = true;
                 Ok(())
             }
-            Heard::Part(_) | Heard::Pong => Ok(()),
+            Heard::Close { code, .. } => Err(Fault::Closed(*code)),
+            Heard::Part(_) | Heard::Item(_) | Heard::LastEventId(_) | Heard::Pong => Ok(()),
         }
     }
 

@@ -52,8 +52,8 @@ fn play(
     wanted: &[(usize, usize)],
     scenario: &mut impl Scenario,
 ) -> Result<Lines, Failure> {
-    let key = openers[0].key;
-    let mut lines = Lines::new(openers, common.connect_rate, common.patience.0)?;
+    let lines = Lines::new().or_fail(|| "the system gives no poller".into())?;
+    let mut lines = lines.with_ramp(openers, common.connect_rate, common.patience.0)?;
     for (opener, count) in wanted {
         lines.want(*opener, *count);
     }
@@ -61,7 +61,7 @@ fn play(
     let played = lines.run(scenario, &mut progress);
     progress.finish();
     played?;
-    lines.close(scenario, key)?;
+    lines.close_all(scenario)?;
     Ok(lines)
 }
 
@@ -92,7 +92,8 @@ fn prepare(connections: usize, flight_bytes: usize) -> Result<(), Failure> {
 }
 
 fn meter(common: &CommonOptions) -> Result<Meter, Failure> {
-    common.pid.map(Process::new).transpose().map(Meter::new)
+    let find = |pid| Process::new(pid).or_fail(|| format!("cannot look at process {pid}"));
+    common.pid.map(find).transpose().map(Meter::new)
 }
 
 /// Makes the masking key of all frames of a run. RFC 6455 asks for keys that the author of a payload cannot

@@ -7,7 +7,7 @@ use sockeye_terminal::{Failure, OrFail, plain::plain, values};
 
 /// The protocol of a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scheme {
+pub enum Scheme {
     /// `ws`: a WebSocket.
     WebSocket,
     /// `http`: an event stream, or publications.
@@ -18,13 +18,15 @@ pub(super) enum Scheme {
 
 /// A URL of a server.
 #[derive(Clone, Debug)]
-pub(super) struct Target {
-    pub(super) scheme: Scheme,
+pub struct Target {
+    /// Its protocol.
+    pub scheme: Scheme,
     /// Host and port as they stand in the URL.
-    pub(super) authority: String,
+    pub authority: String,
     /// Path and query, beginning with a slash.
-    pub(super) path: String,
-    pub(super) addr: SocketAddr,
+    pub path: String,
+    /// The address of its host.
+    pub addr: SocketAddr,
 }
 
 /// Whether only this machine may be loaded.

@@ -1,8 +1,11 @@
 //! Parses the input of an open connection: WebSocket frames, events, HTTP answers or bare bytes.
 
+use std::borrow::Cow;
+
+use sockeye_client::sans_io::Exchange;
 use sockeye_deflate::{Engine, Params, Session, WindowBits};
 use sockeye_frame::{CloseFrame, Decoder, Header, MaskKey, Opcode, Role, Rsv, Rules};
-use sockeye_http1::{ResponseFraming, chunked};
+use sockeye_http1::ResponseHead;
 use sockeye_sse::{Item, Parser};
 use sockeye_websocket::{Assembler, Kind, Message, Piece};
 
@@ -12,29 +15,72 @@ use super::payload::frame;
 
 /// Something that came on a connection.
 #[derive(Debug)]
-pub(super) enum Heard<'a> {
+pub enum Heard<'a> {
     /// It is open; messages may go out.
     Open {
         /// How far back a compressed message of ours may refer, if compression was agreed on.
         window: Option<WindowBits>,
     },
-    /// A part of a message, in most cases all of it.
+    /// A part of a WebSocket's message or of a bare one, in most cases all of it.
     Part(Part<'a>),
+    /// An item of an event stream.
+    Item(Item<'a>),
+    /// The last event ID, behind the items of one piece of an event stream; empty if there is none.
+    LastEventId(&'a str),
     /// The answer to a ping.
     Pong,
-    /// The answer to a request has this status.
-    Answer(u16),
+    /// A Close frame. Its answer is on the way; the server should end the connection.
+    Close {
+        /// Its code; 1005 if it has none.
+        code: u16,
+        /// Its reason.
+        reason: &'a str,
+    },
+    /// The answer to a request.
+    Answer(Answer<'a>),
 }
 
 /// A part of a message.
 #[derive(Debug)]
-pub(super) struct Part<'a> {
-    pub(super) is_text: bool,
+pub struct Part<'a> {
+    /// Whether the message is a text.
+    pub is_text: bool,
     /// Bytes of the message before it.
-    pub(super) offset: usize,
+    pub offset: usize,
     /// Whether the message ends with it.
-    pub(super) last: bool,
-    pub(super) bytes: &'a [u8],
+    pub last: bool,
+    /// The bytes themselves.
+    pub bytes: &'a [u8],
+}
+
+/// A whole answer to a request.
+#[derive(Debug)]
+pub struct Answer<'a> {
+    /// Its status.
+    pub status: u16,
+    /// Its status line and fields.
+    pub head: &'a ResponseHead<'a, 'a>,
+    /// Its body.
+    pub body: &'a [u8],
+}
+
+/// Joins the parts of a connection's messages.
+#[derive(Debug, Default)]
+pub struct Joiner(Vec<u8>);
+
+impl Joiner {
+    /// Returns the whole message once its last part is here. The connection bounds the length.
+    #[inline]
+    pub fn join<'a>(&mut self, part: &Part<'a>) -> Option<Cow<'a, [u8]>> {
+        if part.offset == 0 {
+            if part.last {
+                return Some(Cow::Borrowed(part.bytes));
+            }
+            self.0.clear();
+        }
+        self.0.extend_from_slice(part.bytes);
+        part.last.then(|| Cow::Owned(core::mem::take(&mut self.0)))
+    }
 }
 
 /// A callback that takes what came, and may return a fault.
@@ -138,10 +184,14 @@ impl Frames {
                 Ok(())
             }
             Opcode::Pong => hear(Heard::Pong),
-            Opcode::Close => match CloseFrame::decode(&self.control) {
-                Ok(close) => Err(Fault::Closed(close.map_or(1005, |it| it.code().to_u16()))),
-                Err(error) => Err(Fault::Frame(error)),
-            },
+            Opcode::Close => {
+                let close = CloseFrame::decode(&self.control).map_err(Fault::Frame)?;
+                let answer = frame(Opcode::Close, Rsv::NONE, &self.control, self.key);
+                out.tail().extend_from_slice(&answer);
+                let (code, reason) =
+                    close.map_or((1005, ""), |it| (it.code().to_u16(), it.reason()));
+                hear(Heard::Close { code, reason })
+            }
             // No control frames; `receive` does not send them here.
             Opcode::Continuation | Opcode::Text | Opcode::Binary => Ok(()),
         };
@@ -193,46 +243,28 @@ fn begin(known: Option<UnderWay>, header: &Header) -> Result<UnderWay, Fault> {
 
 /// The body of an event stream.
 pub(super) struct Events {
-    /// The chunked coding; `None` if the body ends with the connection.
-    chunks: Option<chunked::Decoder>,
+    exchange: Exchange,
     parser: Parser,
 }
 
 impl Events {
-    pub(super) fn new(framing: ResponseFraming, bytes_max: usize) -> Self {
-        let is_chunked = framing == ResponseFraming::Chunked;
+    /// Reads on behind the head of the answer in `exchange`.
+    pub(super) fn new(exchange: Exchange, bytes_max: usize) -> Self {
         let limits = sockeye_sse::Limits { bytes_held_max: bytes_max };
         let config = sockeye_sse::Config { limits, ..sockeye_sse::Config::default() };
-        Self {
-            chunks: is_chunked.then(|| chunked::Decoder::new(chunked::Limits::DEFAULT)),
-            parser: Parser::new(config),
-        }
+        Self { exchange, parser: Parser::new(config) }
     }
 
     pub(super) fn receive(&mut self, mut input: &[u8], hear: &mut impl Ear) -> Result<(), Fault> {
-        let Some(chunks) = &mut self.chunks else { return events(&mut self.parser, input, hear) };
-        loop {
-            match chunks.next(&mut input).map_err(|error| Fault::Http(error.to_string()))? {
-                Some(chunked::Event::Data(data)) => events(&mut self.parser, data, hear)?,
-                Some(chunked::Event::End) => return Err(Fault::Ended),
-                None => return Ok(()),
+        let too_large = |error: sockeye_sse::Error| Fault::Http(error.to_string());
+        while let Some(mut piece) = self.exchange.body(&mut input)? {
+            while let Some(item) = self.parser.next(&mut piece).map_err(too_large)? {
+                hear(Heard::Item(item))?;
             }
+            hear(Heard::LastEventId(self.parser.last_event_id()))?;
         }
+        if self.exchange.is_over() { Err(Fault::Ended) } else { Ok(()) }
     }
-}
-
-fn events(parser: &mut Parser, mut data: &[u8], hear: &mut impl Ear) -> Result<(), Fault> {
-    let too_large = |error: sockeye_sse::Error| Fault::Http(error.to_string());
-    while let Some(item) = parser.next(&mut data).map_err(too_large)? {
-        match item {
-            Item::Event(event) => {
-                let bytes = event.data.as_bytes();
-                hear(Heard::Part(Part { is_text: true, offset: 0, last: true, bytes }))?;
-            }
-            Item::Retry(_) | Item::Comment(_) => {}
-        }
-    }
-    Ok(())
 }
 
 /// Messages of one size without anything around them.
@@ -278,15 +310,17 @@ mod tests {
         let mut result = Ok(());
         for piece in wire.chunks(size) {
             let mut out = Outlet::new(&mut outbox, &mut pool);
-            let mut listen = |heard: Heard<'_>| {
-                if let Heard::Part(part) = heard {
+            let mut listen = |heard: Heard<'_>| match heard {
+                Heard::Part(part) => {
                     assert_eq!(part.offset, held.len(), "parts follow each other");
                     held.extend_from_slice(part.bytes);
                     if part.last {
                         messages.push((part.is_text, core::mem::take(&mut held)));
                     }
+                    Ok(())
                 }
-                Ok(())
+                Heard::Close { code, .. } => Err(Fault::Closed(code)),
+                _ => Ok(()),
             };
             result = frames.receive(&mut piece.to_vec(), &mut engine, &mut out, &mut listen);
             if result.is_err() {

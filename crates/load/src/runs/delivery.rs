@@ -166,7 +166,6 @@ fn deliver(
         warm_up_ns: common.warm_up.0,
         duration_ns: common.duration.0,
         patience_ns: common.patience.0,
-        bytes_max,
     };
     let mut delivery = Delivery::new(plan, stamps, publisher, meter(common)?);
     let lines = play(common, openers, &wanted, &mut delivery).map_err(|Failure(why)| {
