@@ -4,21 +4,19 @@ mod descriptors;
 mod floods;
 mod storms;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::rc::Rc;
 
+use sockeye_load::engine::{Purpose, SocketOptions};
+
 use crate::checks::Checks;
-use crate::lines::Ways;
 use crate::probe::{Manner, Probe};
 use crate::publisher::{Over, Publisher};
 use crate::server::{Place, Server, Settings};
-use crate::subscriber::{Heard, Subscriber, Transport};
-use crate::wire::Form;
-use crate::world::{Client, World};
+use crate::subscriber::{Subscriber, Transport};
+use crate::world::{Client, PATIENCE_MS, World};
 use crate::{Failure, Fault, Size};
-
-const PATIENCE_MS: u64 = 60_000;
 
 /// Connections from one address; more are closed as soon as they are accepted.
 const PER_ADDRESS: usize = 8_000;
@@ -40,6 +38,21 @@ pub(crate) fn run(program: &Path, size: Size, checks: &mut Checks) -> Result<(),
     descriptors::run(program, checks)
 }
 
+/// The shortest request.
+const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// The event stream that the subscribers have.
+const EVENTS: &str = "/v1/sse?channel=c0";
+
+/// What a probe asks for.
+#[derive(Clone, Copy)]
+enum Ask<'a> {
+    /// What these bytes ask for.
+    Bytes(&'a str),
+    /// The event stream at this path.
+    Events(&'a str),
+}
+
 /// A server with some streams on it, which must not notice the abuse.
 struct Stage {
     /// Kept for its directory.
@@ -56,17 +69,16 @@ impl Stage {
         streams: usize,
     ) -> Result<Self, Failure> {
         let place = Place::new("abuse")?;
-        let listen = SocketAddr::from(([127, 0, 43, 1], 0));
-        let settings =
-            Settings { program, place: &place, keeps: true, config, listen, descriptors };
-        let server = Server::start(&settings)?;
+        let settings = Settings::new(program, &place, config, [127, 0, 43, 1]);
+        let server = Server::start(&Settings { descriptors, ..settings })?;
         let mut world = World::new(server.addr, 1)?;
         let transports = [Transport::Commands, Transport::Events, Transport::LongPoll];
         let subscriber = |number| {
             let transport = transports[number % transports.len()];
-            Client::Subscriber(Subscriber::new(transport, &[0], "earliest", Ways::default()))
+            let options = SocketOptions::default();
+            Client::Subscriber(Subscriber::new(transport, &[0], "earliest", options))
         };
-        world.add((0..streams).map(subscriber).collect())?;
+        world.add((0..streams).map(subscriber))?;
         // The publisher keeps its connection, like the streams, because only new connections may suffer.
         world.add_at_once(Client::Publisher(Publisher::new(Over::WebSocket, 0, 50, 100)));
         world.run(PATIENCE_MS, |world| world.subscribers().all(|it| it.is_open))?;
@@ -82,17 +94,22 @@ impl Stage {
     /// Adds probes, as fast as they go; gives the IDs.
     fn storm(
         &mut self,
-        request: &str,
-        form: Form,
+        ask: Ask<'_>,
         manner: Manner,
         count: usize,
         source: impl Fn(usize) -> Ipv4Addr,
     ) -> Result<core::ops::Range<usize>, Failure> {
+        let (purpose, path, request) = match ask {
+            Ask::Bytes(request) => (Purpose::Requests, "", request),
+            Ask::Events(path) => (Purpose::Events, path, ""),
+        };
+        let opener = Rc::new(self.world.ground.opener(purpose, path.to_owned()));
         let request: Rc<[u8]> = request.as_bytes().into();
         let first = self.world.clients.len();
         for number in 0..count {
-            let ways = Ways { source: Some(source(number)), ..Ways::default() };
-            self.world.add_at_once(Client::Probe(Probe::new(&request, form, manner, ways)));
+            let options =
+                SocketOptions { source: Some(source(number)), ..SocketOptions::default() };
+            self.world.add_at_once(Client::Probe(Probe::new(&opener, &request, manner, options)));
             if number % 64 == 63 {
                 self.world.poll()?;
             }
@@ -112,13 +129,7 @@ impl Stage {
     }
 
     fn stop_probes(&mut self, ids: &core::ops::Range<usize>) {
-        for id in ids.clone() {
-            self.world.touch(id, |client, link| {
-                if let Client::Probe(probe) = client {
-                    probe.stop(link);
-                }
-            });
-        }
+        ids.clone().for_each(|id| self.world.stop_probe(id));
     }
 
     /// Checks that the streams received messages meanwhile.
@@ -149,26 +160,11 @@ impl Stage {
 
     /// Checks that the streams have received all messages in order, on their first connections.
     fn end(mut self, checks: &mut Checks) -> Result<(), Failure> {
-        self.world.ground.stopped = true;
-        self.world.run(PATIENCE_MS, |world| world.publishers().all(Publisher::is_at_rest))?;
-        let wanted = self.world.ground.acknowledged.clone();
-        self.world.run(PATIENCE_MS, |world| world.subscribers().all(|it| it.has_all(&wanted)))?;
-        let mut sum = Heard::default();
-        let mut behind = 0;
-        for subscriber in self.world.subscribers() {
-            sum.add(&subscriber.heard);
-            behind += usize::from(!subscriber.has_all(&wanted));
-        }
+        self.world.settle(PATIENCE_MS)?;
+        let (sum, behind) = self.world.sum(self.world.subscribers());
         println!("        those who were there all the time: {sum}");
-        checks.same("those: lost", sum.lost, 0);
-        checks.same("those: repeated", sum.repeated, 0);
-        checks.same("those: gaps", sum.gaps, 0);
-        checks.same("those: without the last message", behind, 0);
-        let ground = &self.world.ground;
-        checks.that(
-            ground.faults.is_empty(),
-            format_args!("faults of the server: {} {:?}", ground.faults_total, ground.faults),
-        );
+        checks.everything_once("those", &sum, behind);
+        checks.no_faults(&self.world.ground);
         let status = self.server.stop()?;
         checks.that(status == Some(0), "the server ends by itself");
         Ok(())

@@ -1,22 +1,18 @@
 //! The run `choose`: measures the four transports under the same load, and prints a table.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use sockeye_load::engine::{Histogram, SocketOptions};
 
 use crate::checks::Checks;
-use crate::lines::Ways;
 use crate::publisher::{Over, Publisher};
 use crate::server::{Place, Server, Settings, unhurried};
-use crate::slow::quantile;
-use crate::subscriber::{Heard, Subscriber, Transport};
-use crate::world::{Client, World};
+use crate::subscriber::{Subscriber, Transport};
+use crate::world::{Client, PATIENCE_MS, World};
 use crate::{Failure, Measure};
-
-const PATIENCE_MS: u64 = 60_000;
 
 /// Milliseconds between two messages, and their bytes.
 const INTERVAL_MS: u64 = 50;
@@ -32,7 +28,7 @@ const TRANSPORTS: [(&str, Transport); 4] = [
 /// The figures of one transport.
 #[derive(Default)]
 struct Row {
-    latency_us: (u32, u32),
+    latencies: Histogram,
     bytes_each: f64,
     cpu_us_each: f64,
     calls_each: Option<f64>,
@@ -57,11 +53,11 @@ pub(crate) fn run(program: &Path, measure: Measure, checks: &mut Checks) -> Resu
     for &clients in sizes {
         for (name, transport) in TRANSPORTS {
             let row = look(program, measure, clients, transport, checks)?;
-            let ms = |us: u32| f64::from(us) / 1000.0;
+            let ms = |per_mille| row.latencies.quantile(per_mille) as f64 / 1e6;
             println!(
                 "| {clients} | {name} | {:.1} ms | {:.1} ms | {:.0} | {:.1} µs | {} | {:.0} | {:.1} µs | {:.1} KiB |",
-                ms(row.latency_us.0),
-                ms(row.latency_us.1),
+                ms(500),
+                ms(990),
                 row.bytes_each,
                 row.cpu_us_each,
                 row.calls_each.map_or_else(|| "–".into(), |calls| format!("{calls:.2}")),
@@ -95,7 +91,7 @@ struct Used {
 }
 
 fn used(server: &Server, world: &World) -> Result<Used, Failure> {
-    Ok(Used { cpu_us: server.cpu_us()?, bytes: world.lines.sent + world.lines.received })
+    Ok(Used { cpu_us: server.cpu_us()?, bytes: world.lines.traffic() })
 }
 
 fn look(
@@ -106,23 +102,15 @@ fn look(
     checks: &mut Checks,
 ) -> Result<Row, Failure> {
     let place = Place::new("choose")?;
-    let listen = SocketAddr::from(([127, 0, 48, 1], 0));
     let config = unhurried("");
-    let settings = Settings {
-        program,
-        place: &place,
-        keeps: false,
-        config: &config,
-        listen,
-        descriptors: None,
-    };
-    let server = Server::start(&settings)?;
+    let settings = Settings::new(program, &place, &config, [127, 0, 48, 1]);
+    let server = Server::start(&Settings { keeps: false, ..settings })?;
     let mut world = World::new(server.addr, 1)?;
     let mut row = Row::default();
     let memory = server.memory_kib()?;
-    let subscriber =
-        |_| Client::Subscriber(Subscriber::new(transport, &[0], "now", Ways::default()));
-    world.add((0..clients).map(subscriber).collect())?;
+    let options = SocketOptions::default();
+    let subscriber = |_| Client::Subscriber(Subscriber::new(transport, &[0], "now", options));
+    world.add((0..clients).map(subscriber))?;
     let quick = world.run(1_000, |world| world.subscribers().all(|it| it.is_open))?;
     // A long poll without a message has no answer, so the server's count says whether all polls are held.
     world.run_for(if quick { 500 } else { 1_000 })?;
@@ -137,17 +125,15 @@ fn look(
 
     world.add_at_once(Client::Publisher(Publisher::new(Over::Http, 0, INTERVAL_MS, MESSAGE_BYTES)));
     world.run_for(1_500)?;
-    world.ground.latencies = Some(Vec::new());
+    world.ground.latencies = Some(Histogram::new());
     let (before, delivered) = (used(&server, &world)?, world.ground.delivered[0]);
     world.run_for(measure.seconds() * 1000)?;
     let (after, deliveries) = (used(&server, &world)?, world.ground.delivered[0] - delivered);
-    let mut latencies = world.ground.latencies.take().unwrap_or_default();
-    latencies.sort_unstable();
-    row.latency_us = (quantile(&latencies, 0.5), quantile(&latencies, 0.99));
+    row.latencies = world.ground.latencies.take().unwrap_or_default();
     row.bytes_each = (after.bytes - before.bytes) as f64 / deliveries.max(1) as f64;
     row.cpu_us_each = (after.cpu_us - before.cpu_us) as f64 / deliveries.max(1) as f64;
     row.calls_each = count_calls(&place, &server, &mut world)?;
-    judge(&mut world, clients, checks)?;
+    judge(&mut world, checks)?;
     server.stop()?;
     Ok(row)
 }
@@ -173,19 +159,12 @@ fn count_calls(place: &Place, server: &Server, world: &mut World) -> Result<Opti
     Ok(calls.filter(|_| deliveries > 0).map(|calls| calls * 0.8 / deliveries as f64))
 }
 
-fn judge(world: &mut World, clients: usize, checks: &mut Checks) -> Result<(), Failure> {
-    world.ground.stopped = true;
-    world.run(PATIENCE_MS, |world| world.publishers().all(Publisher::is_at_rest))?;
-    let wanted = world.ground.acknowledged.clone();
-    world.run(PATIENCE_MS, |world| world.subscribers().all(|it| it.has_all(&wanted)))?;
-    let mut sum = Heard::default();
-    for subscriber in world.subscribers() {
-        sum.add(&subscriber.heard);
-    }
-    let whole = world.subscribers().filter(|it| it.has_all(&wanted)).count() == clients;
+fn judge(world: &mut World, checks: &mut Checks) -> Result<(), Failure> {
+    world.settle(PATIENCE_MS)?;
+    let (sum, behind) = world.sum(world.subscribers());
     let flaws = sum.lost + sum.repeated + sum.gaps + world.ground.faults_total;
     // Checks that hold are not printed between the rows of the table.
-    if whole && flaws == 0 && wanted[0] > 0 {
+    if behind == 0 && flaws == 0 && world.ground.acknowledged[0] > 0 {
         checks.passed += 1;
     } else {
         checks.that(false, format_args!("all messages in order: {sum} {:?}", world.ground.faults));

@@ -5,19 +5,19 @@
 //! they find no server, and wait.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
 
+use sockeye_load::engine::{Purpose, SocketOptions};
+
 use crate::checks::Checks;
-use crate::lines::Ways;
 use crate::probe::{Ended, Manner, Probe};
 use crate::publisher::{Over, Publisher};
 use crate::server::{Place, Server, Settings, unhurried};
 use crate::subscriber::{Subscriber, Transport};
-use crate::wire::Form;
-use crate::world::{Client, World};
+use crate::world::{Client, PATIENCE_MS, World};
 use crate::{Failure, Fault, Size};
 
 /// Seconds in which the server still accepts.
@@ -25,9 +25,6 @@ const ACCEPT_S: u64 = 1;
 
 /// How late a goodbye may be, besides this program's longest turn: other programs use the machine, too.
 const LATE_US: u64 = 500_000;
-
-/// Milliseconds that anything may take which ends by itself.
-const PATIENCE_MS: u64 = 60_000;
 
 /// The address of the server alone, so that clients find no other program at its port while it restarts, and
 /// no client connects to itself.
@@ -78,15 +75,7 @@ fn config(size: Size, window: u64) -> String {
 fn restart(program: &Path, size: Size, crowd: &Crowd, checks: &mut Checks) -> Result<(), Failure> {
     let place = Place::new("drain")?;
     let config = unhurried(&config(size, size.window));
-    let listen = SocketAddr::from((ADDRESS, 0));
-    let settings = Settings {
-        program,
-        place: &place,
-        keeps: true,
-        config: &config,
-        listen,
-        descriptors: None,
-    };
+    let settings = Settings::new(program, &place, &config, ADDRESS);
     let mut server = Server::start(&settings)?;
     let mut world = World::new(server.addr, crowd.publishers)?;
     fill(&mut world, crowd)?;
@@ -110,10 +99,9 @@ fn restart(program: &Path, size: Size, crowd: &Crowd, checks: &mut Checks) -> Re
     checks.that(status == Some(Some(0)), format_args!("the server ended by itself: {status:?}"));
     judge_goodbyes(&world, size, streams, signalled_us, checks);
 
-    let settings = Settings { listen: world.ground.addr, ..settings };
     let fresh = Place::new("fresh")?;
     let place = if size.has(Fault::NoData) { &fresh } else { &place };
-    let second = Server::start(&Settings { place, ..settings })?;
+    let second = Server::start(&Settings { place, listen: server.addr, ..settings })?;
     println!(
         "        gone {} ms after SIGTERM, the next one listens {} ms later",
         (gone_us - signalled_us) / 1000,
@@ -124,7 +112,7 @@ fn restart(program: &Path, size: Size, crowd: &Crowd, checks: &mut Checks) -> Re
     })?;
     checks.that(back, "everybody is back");
     world.run_for(2_000)?;
-    settle(&mut world)?;
+    world.settle(20_000)?;
     judge(&world, crowd, checks);
     let status = second.stop()?;
     checks.that(status == Some(0), "the second server ended by itself");
@@ -132,6 +120,7 @@ fn restart(program: &Path, size: Size, crowd: &Crowd, checks: &mut Checks) -> Re
 }
 
 fn fill(world: &mut World, crowd: &Crowd) -> Result<(), Failure> {
+    let options = SocketOptions::default();
     let mut clients = Vec::new();
     for (transport, count) in crowd.subscribers {
         for number in 0..count {
@@ -140,29 +129,20 @@ fn fill(world: &mut World, crowd: &Crowd) -> Result<(), Failure> {
             let second = (first + 1) % crowd.publishers;
             let channels =
                 if number % 5 == 0 && second != first { vec![first, second] } else { vec![first] };
-            let subscriber = Subscriber::new(transport, &channels, "earliest", Ways::default());
+            let subscriber = Subscriber::new(transport, &channels, "earliest", options);
             clients.push(Client::Subscriber(subscriber));
         }
     }
     let request: Rc<[u8]> = (*b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").into();
-    let idle = |_| Client::Probe(Probe::new(&request, Form::Whole, Manner::Stay, Ways::default()));
+    let opener = Rc::new(world.ground.opener(Purpose::Requests, String::new()));
+    let idle = |_| Client::Probe(Probe::new(&opener, &request, Manner::Stay, options));
     clients.extend((0..crowd.idle).map(idle));
     let publisher = |channel| {
         let over = if channel % 2 == 0 { Over::WebSocket } else { Over::Http };
         Client::Publisher(Publisher::new(over, channel, 500, 100))
     };
     clients.extend((0..crowd.publishers).map(publisher));
-    Ok(world.add(clients)?)
-}
-
-/// Stops the publishers, and waits until all subscribers have all messages.
-fn settle(world: &mut World) -> Result<(), Failure> {
-    world.ground.stopped = true;
-    world.run(PATIENCE_MS, |world| world.publishers().all(Publisher::is_at_rest))?;
-    world.run(20_000, |world| {
-        world.subscribers().all(|it| it.has_all(&world.ground.acknowledged))
-    })?;
-    Ok(())
+    Ok(world.add(clients.into_iter())?)
 }
 
 /// Checks which goodbyes the streams got, and when.
@@ -238,47 +218,26 @@ fn judge(world: &World, crowd: &Crowd, checks: &mut Checks) {
         0,
     );
     for (transport, _) in crowd.subscribers {
-        let mut sum = crate::subscriber::Heard::default();
-        let mut behind = 0;
-        for subscriber in world.subscribers().filter(|it| it.transport == transport) {
-            sum.add(&subscriber.heard);
-            // A client without a cursor may have missed the last messages.
-            let bare = transport == Transport::Bare;
-            behind += usize::from(!bare && !subscriber.has_all(&world.ground.acknowledged));
-        }
+        let (sum, behind) = world.sum(world.subscribers().filter(|it| it.transport == transport));
+        // A client without a cursor may have missed the last messages.
+        let behind = if transport == Transport::Bare { 0 } else { behind };
         println!("        {transport:?}: {sum}");
-        let name = format!("{transport:?}");
-        checks.same(&format!("{name}: lost"), sum.lost, 0);
-        checks.same(&format!("{name}: repeated"), sum.repeated, 0);
-        checks.same(&format!("{name}: gaps"), sum.gaps, 0);
-        checks.same(&format!("{name}: without the last message"), behind, 0);
+        checks.everything_once(&format!("{transport:?}"), &sum, behind);
     }
-    let faults = &world.ground.faults;
-    checks.that(
-        faults.is_empty(),
-        format_args!("faults of the server: {} {faults:?}", world.ground.faults_total),
-    );
+    checks.no_faults(&world.ground);
 }
 
 /// Checks that a second signal ends the server at once.
 fn cut_short(program: &Path, size: Size, checks: &mut Checks) -> Result<(), Failure> {
     let place = Place::new("cut")?;
     let config = unhurried(&config(size, 600));
-    let listen = SocketAddr::from((ADDRESS, 0));
-    let settings = Settings {
-        program,
-        place: &place,
-        keeps: true,
-        config: &config,
-        listen,
-        descriptors: None,
-    };
-    let mut server = Server::start(&settings)?;
+    let mut server = Server::start(&Settings::new(program, &place, &config, ADDRESS))?;
     let mut world = World::new(server.addr, 1)?;
     let count = size.of(500);
+    let options = SocketOptions::default();
     let subscriber =
-        |_| Client::Subscriber(Subscriber::new(Transport::Events, &[0], "now", Ways::default()));
-    world.add((0..count).map(subscriber).collect())?;
+        |_| Client::Subscriber(Subscriber::new(Transport::Events, &[0], "now", options));
+    world.add((0..count).map(subscriber))?;
     world.run(PATIENCE_MS, |world| world.subscribers().all(|it| it.is_open))?;
     server.terminate()?;
     world.run_for(ACCEPT_S * 1000 + 500)?;

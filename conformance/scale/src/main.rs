@@ -6,13 +6,11 @@ mod abuse;
 mod checks;
 mod choose;
 mod drain;
-mod lines;
 mod probe;
 mod publisher;
 mod server;
 mod slow;
 mod subscriber;
-mod wire;
 mod world;
 
 use std::path::PathBuf;

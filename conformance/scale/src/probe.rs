@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use sockeye_reactor::Key;
+use sockeye_load::engine::{Fault, Heard, Lines, Opener, Purpose, SocketOptions};
+use sockeye_sse::Item;
 
-use crate::lines::Ways;
-use crate::wire::{Form, Said, Wire};
-use crate::world::Link;
+use crate::world::{Act, Ground};
 
 /// What a probe does besides sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,20 +25,19 @@ pub(crate) enum Manner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Not,
-    /// The connection was never established.
-    Refused,
     /// By us.
     Ours,
     ByServer,
-    ByReset,
+    /// It was reset, or never established.
+    Broken,
 }
 
 pub(crate) struct Probe {
+    opener: Rc<Opener>,
+    /// What it sends, besides the request of an event stream.
     request: Rc<[u8]>,
     manner: Manner,
-    ways: Ways,
-    line: Option<Key>,
-    wire: Wire,
+    options: SocketOptions,
     dripped: usize,
     /// Responses by status; the head of a stream counts as 200.
     pub(crate) statuses: BTreeMap<u16, usize>,
@@ -47,101 +45,106 @@ pub(crate) struct Probe {
     pub(crate) body: String,
     pub(crate) received: usize,
     pub(crate) ended: Ended,
-    /// Without reading, while it is paused.
-    pub(crate) bytes: u64,
 }
 
 impl Probe {
-    pub(crate) fn new(request: &Rc<[u8]>, form: Form, manner: Manner, ways: Ways) -> Self {
+    pub(crate) fn new(
+        opener: &Rc<Opener>,
+        request: &Rc<[u8]>,
+        manner: Manner,
+        options: SocketOptions,
+    ) -> Self {
         Self {
+            opener: Rc::clone(opener),
             request: Rc::clone(request),
             manner,
-            ways,
-            line: None,
-            wire: Wire::new(form),
+            options,
             dripped: 0,
             statuses: BTreeMap::new(),
             body: String::new(),
             received: 0,
             ended: Ended::Not,
-            bytes: 0,
         }
     }
 
-    pub(crate) fn begin(&mut self, link: &mut Link<'_>) {
-        self.line = link.connect(self.ways);
-        match self.manner {
-            _ if self.line.is_none() => self.ended = Ended::Refused,
-            Manner::Until(_) | Manner::Stay => link.send(self.line, &self.request),
-            Manner::Drip(ms) => link.wake_in(ms),
-            Manner::Reset(ms) => {
-                link.send(self.line, &self.request);
-                link.wake_in(ms);
-            }
+    fn begin(&mut self, lines: &mut Lines, id: usize, ground: &mut Ground) {
+        if lines.connect(id, &self.opener, self.options).is_err() {
+            self.ended = Ended::Broken;
+            return;
         }
-    }
-
-    /// Reads nothing, or goes on to.
-    pub(crate) fn pause(&mut self, paused: bool, link: &mut Link<'_>) {
-        link.pause(self.line, paused);
+        if let Manner::Drip(ms) | Manner::Reset(ms) = self.manner {
+            ground.wake_in(ms, id);
+        }
+        if !matches!(self.manner, Manner::Drip(_))
+            && let Some(mut out) = lines.outlet(id)
+        {
+            out.tail().extend_from_slice(&self.request);
+        }
     }
 
     /// Ends the connection.
-    pub(crate) fn stop(&mut self, link: &mut Link<'_>) {
-        if self.line.is_some() {
-            link.close(&mut self.line);
+    pub(crate) fn stop(&mut self, lines: &mut Lines, id: usize) {
+        if self.ended == Ended::Not {
+            lines.close(id);
             self.ended = Ended::Ours;
         }
     }
 
-    pub(crate) fn unsent(&self, link: &Link<'_>) -> usize {
-        link.unsent(self.line)
+    fn count(&mut self, status: u16) {
+        *self.statuses.entry(status).or_default() += 1;
     }
+}
 
-    pub(crate) fn receive(&mut self, bytes: &mut [u8], link: &mut Link<'_>) {
-        self.bytes += bytes.len() as u64;
-        let (statuses, last, received) = (&mut self.statuses, &mut self.body, &mut self.received);
-        let mut out = Vec::new();
-        let read = self.wire.receive(bytes, &mut out, &mut |said| match said {
-            Said::Response { status, body, .. } => {
-                *statuses.entry(status).or_default() += 1;
-                *received += 1;
-                *last = String::from_utf8_lossy(body).into_owned();
+impl Act for Probe {
+    fn hear(&mut self, heard: Heard<'_>, id: usize, ground: &mut Ground) {
+        match heard {
+            Heard::Open { .. } if matches!(self.opener.purpose, Purpose::Events) => self.count(200),
+            Heard::Answer(answer) => {
+                self.count(answer.status);
+                self.received += 1;
+                self.body = String::from_utf8_lossy(answer.body).into_owned();
+                if self.manner == Manner::Until(self.received) {
+                    ground.wake_in(0, id);
+                }
             }
-            Said::Open => *statuses.entry(200).or_default() += 1,
-            Said::Event(name, data, _) => *last = format!("{name} {data}"),
-            Said::Text(_) | Said::Id(_) | Said::Retry(_) | Said::Close(..) | Said::Finished => {}
-        });
-        link.send(self.line, &out);
-        if let Err(fault) = read {
-            link.ground.fault(format!("to a probe: {fault}"));
-        }
-        if matches!(self.manner, Manner::Until(count) if self.received >= count) {
-            self.stop(link);
+            Heard::Item(Item::Event(event)) => {
+                self.body = format!("{} {}", event.event_type, event.data);
+            }
+            _ => {}
         }
     }
 
-    pub(crate) fn end(&mut self, reset: bool, link: &mut Link<'_>) {
-        link.close(&mut self.line);
-        self.ended = if reset { Ended::ByReset } else { Ended::ByServer };
+    fn gone(&mut self, fault: &Fault, _: usize, ground: &mut Ground) {
+        match fault {
+            Fault::Status(status) => self.count(*status),
+            fault if fault.is_end() => {}
+            fault => ground.fault(format!("to a probe: {fault}")),
+        }
+        let is_broken = matches!(fault, Fault::Io(_));
+        self.ended = if is_broken { Ended::Broken } else { Ended::ByServer };
     }
 
-    pub(crate) fn wake(&mut self, link: &mut Link<'_>) {
+    fn wake(&mut self, lines: &mut Lines, id: usize, ground: &mut Ground) {
+        if self.ended != Ended::Not {
+            return;
+        }
+        if !lines.is_there(id) {
+            return self.begin(lines, id, ground);
+        }
         match self.manner {
-            Manner::Until(_) | Manner::Stay => {}
+            Manner::Stay => {}
+            Manner::Until(_) => self.stop(lines, id),
             Manner::Drip(ms) => {
-                let byte = self.request.get(self.dripped).copied();
+                let byte = self.request.get(self.dripped);
                 self.dripped += 1;
-                if let (Some(byte), true) = (byte, self.line.is_some()) {
-                    link.send(self.line, &[byte]);
-                    link.wake_in(ms);
+                if let (Some(byte), Some(mut out)) = (byte, lines.outlet(id)) {
+                    out.tail().push(*byte);
+                    ground.wake_in(ms, id);
                 }
             }
             Manner::Reset(_) => {
-                if self.line.is_some() {
-                    link.reset(&mut self.line);
-                    self.ended = Ended::Ours;
-                }
+                lines.reset(id);
+                self.ended = Ended::Ours;
             }
         }
     }

@@ -1,12 +1,14 @@
 //! Publishes numbered messages into one channel, each with its key, until each is acknowledged.
 
-use serde::Deserialize;
-use sockeye_reactor::Key;
+use std::rc::Rc;
 
-use crate::lines::Ways;
-use crate::subscriber::{Goodbye, HANDSHAKE};
-use crate::wire::{Form, Said, Wire};
-use crate::world::Link;
+use sockeye_frame::{Opcode, Rsv};
+use sockeye_load::engine::{
+    Answer, Fault, Heard, Joiner, Lines, Outlet, Purpose, SocketOptions, frame,
+};
+
+use crate::subscriber::{Goodbye, Word};
+use crate::world::{Act, Ground, MASK, SUBPROTOCOL, text, web_socket};
 
 /// Milliseconds until a publication is tried again.
 const AGAIN_MS: u64 = 50;
@@ -22,14 +24,6 @@ pub(crate) enum Over {
     WebSocket,
 }
 
-/// What is of interest in an answer on a WebSocket.
-#[derive(Deserialize)]
-struct Word<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: &'a str,
-    id: Option<u64>,
-}
-
 pub(crate) struct Publisher {
     pub(crate) channel: usize,
     over: Over,
@@ -38,8 +32,7 @@ pub(crate) struct Publisher {
     bytes: usize,
     /// It rests once its channel has so many.
     pub(crate) last: u64,
-    line: Option<Key>,
-    wire: Wire,
+    parts: Joiner,
     /// The message that waits for its answer, sent or not.
     waiting: Option<String>,
     is_sent: bool,
@@ -68,8 +61,7 @@ impl Publisher {
             interval_ms,
             bytes,
             last: u64::MAX,
-            line: None,
-            wire: Wire::new(Form::Whole),
+            parts: Joiner::default(),
             waiting: None,
             is_sent: false,
             is_open: false,
@@ -86,38 +78,12 @@ impl Publisher {
 
     /// Whether its connection is a stream, which is told of its end.
     pub(crate) const fn is_stream(&self) -> bool {
-        matches!(self.over, Over::WebSocket) && self.line.is_some()
+        matches!(self.over, Over::WebSocket) && self.is_open
     }
 
     /// Whether it waits for no answer.
     pub(crate) const fn is_at_rest(&self) -> bool {
         self.waiting.is_none()
-    }
-
-    pub(crate) fn wake(&mut self, link: &mut Link<'_>) {
-        let now = link.ground.now_us();
-        if self.is_sent || now < self.next_us {
-            return;
-        }
-        if self.waiting.is_none() {
-            let number = link.ground.acknowledged[self.channel];
-            if link.ground.stopped || number >= self.last {
-                return link.wake_in(AGAIN_MS);
-            }
-            if link.ground.is_crowded(self.channel) {
-                return link.wake_in(1);
-            }
-            self.waiting = Some(match self.over {
-                Over::Http | Over::WebSocket => self.text(number, now),
-                Over::Batch(count) => (number..number + count)
-                    .map(|number| {
-                        let (channel, text) = (self.channel, self.text(number, now));
-                        format!("{{\"channel\":\"c{channel}\",\"data\":\"{text}\"}}\n")
-                    })
-                    .collect(),
-            });
-        }
-        self.send(link);
     }
 
     /// A message: its channel, its number and the time, filled up.
@@ -127,160 +93,154 @@ impl Publisher {
         text
     }
 
-    fn send(&mut self, link: &mut Link<'_>) {
-        if self.line.is_none() {
-            self.connect(link);
-            if self.line.is_none() {
-                return link.wake_in(AGAIN_MS);
-            }
-        }
+    /// The message or the batch from this number on.
+    fn messages(&self, number: u64, now: u64) -> String {
+        let Over::Batch(count) = self.over else { return self.text(number, now) };
+        let line = |number| {
+            let (channel, text) = (self.channel, self.text(number, now));
+            format!("{{\"channel\":\"c{channel}\",\"data\":\"{text}\"}}\n")
+        };
+        (number..number + count).map(line).collect()
+    }
+
+    /// Publishes what waits, with the number of its first message.
+    fn publish(&mut self, number: u64, out: &mut Outlet<'_>) {
         let (channel, text) = (self.channel, self.waiting.as_deref().unwrap_or_default());
-        let number = link.ground.acknowledged[channel];
-        let mut out = Vec::new();
-        match self.over {
-            Over::Http => out.extend_from_slice(
-                format!(
-                    "POST /v1/channels/c{channel}?key=k{number} HTTP/1.1\r\nHost: localhost\r\n\
-                     Content-Length: {}\r\n\r\n{text}",
-                    text.len()
-                )
-                .as_bytes(),
-            ),
-            Over::Batch(_) => out.extend_from_slice(
-                format!(
-                    "POST /v1/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{text}",
-                    text.len()
-                )
-                .as_bytes(),
-            ),
-            // It is sent once the handshake is done.
-            Over::WebSocket if !self.is_open => return,
-            Over::WebSocket => self.wire.write_text(
-                &format!(
+        let post = |target: String| {
+            let len = text.len();
+            format!(
+                "POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len}\r\n\r\n{text}"
+            )
+        };
+        let bytes = match self.over {
+            Over::Http => post(format!("/v1/channels/c{channel}?key=k{number}")).into_bytes(),
+            Over::Batch(_) => post("/v1/batch".to_owned()).into_bytes(),
+            Over::WebSocket => {
+                let command = format!(
                     r#"{{"type":"publish","id":{number},"channel":"c{channel}","data":"{text}","key":"k{number}"}}"#
-                ),
-                &mut out,
-            ),
-        }
-        link.send(self.line, &out);
+                );
+                frame(Opcode::Text, Rsv::NONE, command.as_bytes(), MASK)
+            }
+        };
+        out.tail().extend_from_slice(&bytes);
         self.is_sent = true;
     }
 
-    fn connect(&mut self, link: &mut Link<'_>) {
-        self.line = link.connect(Ways::default());
-        (self.told, self.is_open) = (None, false);
-        match self.over {
-            Over::Http | Over::Batch(_) => self.wire = Wire::new(Form::Whole),
-            Over::WebSocket => {
-                self.wire = Wire::new(Form::WebSocket);
-                let request = format!(
-                    "GET /v1/ws HTTP/1.1\r\nHost: localhost\r\n{HANDSHAKE}\
-                     Sec-WebSocket-Protocol: sockeye.v1.json\r\n\r\n"
-                );
-                link.send(self.line, request.as_bytes());
+    /// Hears a text message.
+    fn hear_word(&mut self, text: &str, id: usize, ground: &mut Ground) {
+        let again = ["overloaded", "unavailable", "rate_limited"];
+        let word = serde_json::from_str::<Word<'_>>(text).ok();
+        match word.as_ref().map(|word| word.kind.unwrap_or_default()) {
+            Some("published") => {
+                let number = word.and_then(|word| word.id);
+                if number.is_some_and(|number| number != ground.acknowledged[self.channel]) {
+                    return ground.fault("an answer to something else");
+                }
+                self.published(text, id, ground);
             }
+            Some("error") if again.iter().any(|code| text.contains(code)) => {
+                self.wait(id, ground);
+            }
+            Some("error") | None => ground.fault(format!("a publication was answered {text}")),
+            Some(_) => {}
         }
     }
 
-    pub(crate) fn receive(&mut self, bytes: &mut [u8], link: &mut Link<'_>) {
-        let mut heard = Vec::new();
-        let (mut out, now) = (Vec::new(), link.ground.now_us());
-        let told = &mut self.told;
-        let read = self.wire.receive(bytes, &mut out, &mut |said| match said {
-            Said::Open => heard.push(Heard::Open),
-            Said::Response { status: 200, body, .. } => {
-                let duplicate = String::from_utf8_lossy(body).contains("\"duplicate\":true");
-                heard.push(Heard::Published { number: None, duplicate });
-            }
-            Said::Response { status: 429 | 503, .. } => heard.push(Heard::PutOff),
-            Said::Response { status, body, .. } => {
-                heard.push(Heard::Fault(format!("{status}: {}", String::from_utf8_lossy(body))));
-            }
-            Said::Text(text) => heard.extend(word(text)),
-            Said::Close(code, reason) => {
-                let retry_ms = reason.split_once("retry_ms=").and_then(|(_, ms)| ms.parse().ok());
-                *told = Some(Goodbye { at_us: now, code, retry_ms });
-            }
-            Said::Event(..) | Said::Id(_) | Said::Retry(_) | Said::Finished => {}
-        });
-        link.send(self.line, &out);
-        if let Err(fault) = read {
-            link.ground.fault(format!("to a publisher: {fault}"));
-        }
-        for heard in heard {
-            self.hear(heard, link);
-        }
+    /// The publication was taken, says this answer.
+    fn published(&mut self, answer: &str, id: usize, ground: &mut Ground) {
+        self.connects += u64::from(!self.is_open);
+        (self.is_open, self.is_sent, self.waiting) = (true, false, None);
+        ground.acknowledged[self.channel] += match self.over {
+            Over::Http | Over::WebSocket => 1,
+            Over::Batch(count) => count,
+        };
+        self.duplicates += u64::from(answer.contains("\"duplicate\":true"));
+        // The rate does not wait for answers, as far as one at a time allows.
+        let now = ground.now_us();
+        let next = self.next_us + self.interval_ms * 1000;
+        self.next_us = next.max(now.saturating_sub(20_000));
+        ground.wake_in(self.next_us.saturating_sub(now).div_ceil(1000), id);
     }
 
-    fn hear(&mut self, heard: Heard, link: &mut Link<'_>) {
-        let current = link.ground.acknowledged[self.channel];
+    /// The publication was put off.
+    fn wait(&mut self, id: usize, ground: &mut Ground) {
+        self.is_sent = false;
+        self.put_off += 1;
+        ground.wake_in(AGAIN_MS, id);
+    }
+}
+
+impl Act for Publisher {
+    fn hear(&mut self, heard: Heard<'_>, id: usize, ground: &mut Ground) {
         match heard {
-            Heard::Open => {
+            Heard::Open { .. } if self.over == Over::WebSocket => {
                 self.is_open = true;
                 self.connects += 1;
-                if self.waiting.is_some() {
-                    self.send(link);
+                ground.wake_in(0, id);
+            }
+            Heard::Answer(Answer { status, body, .. }) => {
+                let body = String::from_utf8_lossy(body);
+                match status {
+                    200 => self.published(&body, id, ground),
+                    429 | 503 => self.wait(id, ground),
+                    _ => ground.fault(format!("a publication was answered {status}: {body}")),
                 }
             }
-            Heard::Published { number: Some(number), .. } if number != current => {
-                link.ground.fault("an answer to something else");
+            Heard::Part(part) => {
+                let message = self.parts.join(&part);
+                if let Some(text) = message.as_ref().and_then(|bytes| text(bytes, ground)) {
+                    self.hear_word(text, id, ground);
+                }
             }
-            Heard::Published { duplicate, .. } => {
-                self.connects += u64::from(!self.is_open);
-                (self.is_open, self.is_sent, self.waiting) = (true, false, None);
-                link.ground.acknowledged[self.channel] += match self.over {
-                    Over::Http | Over::WebSocket => 1,
-                    Over::Batch(count) => count,
-                };
-                self.duplicates += u64::from(duplicate);
-                // The rate does not wait for answers, as far as one at a time allows.
-                let now = link.ground.now_us();
-                let next = self.next_us + self.interval_ms * 1000;
-                self.next_us = next.max(now.saturating_sub(20_000));
-                link.wake_in(self.next_us.saturating_sub(now).div_ceil(1000));
+            Heard::Close { code, reason } => {
+                self.told = Some(Goodbye::of_close(ground.now_us(), code, reason));
             }
-            Heard::PutOff => {
-                self.is_sent = false;
-                self.put_off += 1;
-                link.wake_in(AGAIN_MS);
-            }
-            Heard::Fault(what) => link.ground.fault(format!("a publication was answered {what}")),
+            _ => {}
         }
     }
 
-    pub(crate) fn end(&mut self, link: &mut Link<'_>) {
-        link.close(&mut self.line);
+    fn gone(&mut self, fault: &Fault, id: usize, ground: &mut Ground) {
+        if !fault.is_end() {
+            ground.fault(format!("to a publisher: {fault}"));
+        }
         // The server may have taken the message: the key makes another attempt safe.
         self.cut_off += u64::from(self.is_open && self.is_sent);
         self.refused += u64::from(!self.is_open);
-        self.is_sent = false;
+        (self.is_open, self.is_sent) = (false, false);
         let wait_ms = self.told.and_then(|told| told.retry_ms).unwrap_or(AGAIN_MS);
         self.goodbyes.extend(self.told.take());
-        link.wake_in(wait_ms);
+        ground.wake_in(wait_ms, id);
     }
-}
 
-/// What a publisher heard.
-enum Heard {
-    Open,
-    Published { number: Option<u64>, duplicate: bool },
-    PutOff,
-    Fault(String),
-}
-
-/// Reads a text message, if it is for the publisher.
-fn word(text: &str) -> Option<Heard> {
-    let Ok(word) = serde_json::from_str::<Word<'_>>(text) else {
-        return Some(Heard::Fault(text.to_owned()));
-    };
-    let again = ["overloaded", "unavailable", "rate_limited"];
-    match word.kind {
-        "published" => {
-            let duplicate = text.contains("\"duplicate\":true");
-            Some(Heard::Published { number: word.id, duplicate })
+    fn wake(&mut self, lines: &mut Lines, id: usize, ground: &mut Ground) {
+        let now = ground.now_us();
+        if self.is_sent || now < self.next_us {
+            return;
         }
-        "error" if again.iter().any(|code| text.contains(code)) => Some(Heard::PutOff),
-        "error" => Some(Heard::Fault(text.to_owned())),
-        _ => None,
+        let number = ground.acknowledged[self.channel];
+        if self.waiting.is_none() {
+            if ground.stopped || number >= self.last {
+                return ground.wake_in(AGAIN_MS, id);
+            }
+            if ground.is_crowded(self.channel) {
+                return ground.wake_in(1, id);
+            }
+            self.waiting = Some(self.messages(number, now));
+        }
+        if !lines.is_there(id) {
+            (self.told, self.is_open) = (None, false);
+            let (purpose, path) = match self.over {
+                Over::Http | Over::Batch(_) => (Purpose::Requests, String::new()),
+                Over::WebSocket => (web_socket(Some(SUBPROTOCOL)), "/v1/ws".to_owned()),
+            };
+            let opener = Rc::new(ground.opener(purpose, path));
+            if lines.connect(id, &opener, SocketOptions::default()).is_err() {
+                return ground.wake_in(AGAIN_MS, id);
+            }
+        }
+        // A WebSocket has to be open before.
+        if let Some(mut out) = lines.outlet(id) {
+            self.publish(number, &mut out);
+        }
     }
 }

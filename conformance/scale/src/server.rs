@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use sockeye_load::engine::{Process, Usage};
 
 use crate::Failure;
 
@@ -46,6 +47,7 @@ pub(crate) fn unhurried(config: &str) -> String {
 }
 
 /// How a server is started.
+#[derive(Clone, Copy)]
 pub(crate) struct Settings<'s> {
     pub(crate) program: &'s Path,
     pub(crate) place: &'s Place,
@@ -55,6 +57,19 @@ pub(crate) struct Settings<'s> {
     pub(crate) listen: SocketAddr,
     /// Descriptors that it may have; the system's limit if there is none.
     pub(crate) descriptors: Option<u32>,
+}
+
+impl<'s> Settings<'s> {
+    /// A server that keeps messages on disk, at any port of this address.
+    pub(crate) fn new(
+        program: &'s Path,
+        place: &'s Place,
+        config: &'s str,
+        address: impl Into<Ipv4Addr>,
+    ) -> Self {
+        let listen = SocketAddr::from((address.into(), 0));
+        Self { program, place, keeps: true, config, listen, descriptors: None }
+    }
 }
 
 pub(crate) struct Server {
@@ -128,31 +143,22 @@ impl Server {
         Err(Failure("the server does not end".into()))
     }
 
-    fn proc(&self, file: &str) -> Result<String, Failure> {
-        Ok(fs::read_to_string(format!("/proc/{}/{file}", self.child.id()))?)
-    }
-
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
+    fn usage(&self) -> Result<Usage, Failure> {
+        Ok(Process::new(self.pid())?.usage()?)
+    }
+
     /// CPU time that its threads have used, in microseconds.
     pub(crate) fn cpu_us(&self) -> Result<u64, Failure> {
-        let mut sum = 0;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let text = fs::read_to_string(thread?.path().join("schedstat"))?;
-            let first = text.split(' ').next().and_then(|field| field.parse::<u64>().ok());
-            sum += first.ok_or_else(|| Failure("/proc has another form here".into()))?;
-        }
-        Ok(sum / 1000)
+        Ok(self.usage()?.cpu_ns / 1000)
     }
 
     /// Memory that it holds, in KiB.
     pub(crate) fn memory_kib(&self) -> Result<u64, Failure> {
-        let status = self.proc("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        number.ok_or_else(|| Failure("/proc has another form here".into()))
+        Ok(self.usage()?.rss_bytes / 1024)
     }
 
     /// What a resource says, on a connection of its own.
@@ -165,11 +171,21 @@ impl Server {
         Ok(response.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))
     }
 
+    /// Numbers out of one look at `/metrics`.
+    pub(crate) fn metrics<const N: usize>(
+        &self,
+        names: [&str; N],
+    ) -> Result<[Option<u64>; N], Failure> {
+        let metrics = self.get("/metrics")?;
+        Ok(names.map(|name| {
+            let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line?.parse().ok()
+        }))
+    }
+
     /// A number out of `/metrics`; 0 if there is none of the name.
     pub(crate) fn metric(&self, name: &str) -> Result<u64, Failure> {
-        let metrics = self.get("/metrics")?;
-        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        Ok(line.and_then(|number| number.parse().ok()).unwrap_or(0))
+        self.metrics([name]).map(|[number]| number.unwrap_or(0))
     }
 }
 

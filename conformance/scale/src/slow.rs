@@ -3,18 +3,16 @@
 //! All subscribers read a quiet channel. Those that will stop, and a few others, also read a loud channel, which
 //! fills the system's buffers for readers that have stopped.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
+use sockeye_load::engine::{Histogram, SocketOptions};
+
 use crate::checks::Checks;
-use crate::lines::Ways;
 use crate::publisher::{Over, Publisher};
 use crate::server::{Place, Server, Settings, unhurried};
-use crate::subscriber::{Heard, Subscriber, Transport};
-use crate::world::{Client, World};
+use crate::subscriber::{Subscriber, Transport};
+use crate::world::{Client, PATIENCE_MS, World};
 use crate::{Failure, Fault, Size};
-
-const PATIENCE_MS: u64 = 60_000;
 
 /// The two channels, and their publishers by ID.
 const QUIET: usize = 0;
@@ -41,7 +39,7 @@ const STALLED_KIB_MAX: u64 = 64 + 64 + 4;
 
 /// The figures of a time in which only the quiet channel was published.
 struct Calm {
-    latencies: Vec<u32>,
+    latencies: Histogram,
     deliveries: u64,
     cpu_us: u64,
 }
@@ -59,9 +57,8 @@ pub(crate) fn run(program: &Path, size: Size, checks: &mut Checks) -> Result<(),
     let long = size.has(Fault::LongQueues);
     let config = if long { "[limits]\nqueue_bytes = 16777216\n" } else { "" };
     let config = &unhurried(config);
-    let listen = SocketAddr::from(([127, 0, 42, 1], 0));
     let settings =
-        Settings { program, place: &place, keeps: false, config, listen, descriptors: None };
+        Settings { keeps: false, ..Settings::new(program, &place, config, [127, 0, 42, 1]) };
     let server = Server::start(&settings)?;
     let mut world = World::new(server.addr, 2)?;
     let (all, stalled, loud) = (size.of(5_000), size.of(1_000), size.of(200));
@@ -74,11 +71,7 @@ pub(crate) fn run(program: &Path, size: Size, checks: &mut Checks) -> Result<(),
     stop_reading(&mut world, &server, crowd, checks)?;
     judge_readers(&world, stalled, checks);
     read_again(&mut world, stalled.div_ceil(2), checks)?;
-    let faults = &world.ground.faults;
-    checks.that(
-        faults.is_empty(),
-        format_args!("faults of the server: {} {faults:?}", world.ground.faults_total),
-    );
+    checks.no_faults(&world.ground);
     server.stop()?;
     Ok(())
 }
@@ -120,10 +113,6 @@ fn stop_reading(
 /// Lets some of the stopped readers read again.
 fn read_again(world: &mut World, count: usize, checks: &mut Checks) -> Result<(), Failure> {
     set_stalled(world, 0..count, false);
-    let behind = |world: &World| {
-        let subscribers = world.subscribers().take(count);
-        subscribers.filter(|it| !it.has_all(&world.ground.acknowledged)).count()
-    };
     // The server closed them, and they are back. After the gap, one more message of each channel shows their places.
     world.run(PATIENCE_MS, |world| {
         let mut subscribers = world.subscribers().take(count);
@@ -132,23 +121,25 @@ fn read_again(world: &mut World, count: usize, checks: &mut Checks) -> Result<()
     world.ground.readers = vec![0, 0];
     publish(world, LOUD, BATCH)?;
     publish(world, QUIET, 1)?;
-    world.run(PATIENCE_MS, |world| behind(world) == 0)?;
-    judge_stalled(world, count, behind(world), checks);
+    world.run(PATIENCE_MS, |world| {
+        let mut subscribers = world.subscribers().take(count);
+        subscribers.all(|it| it.has_all(&world.ground.acknowledged))
+    })?;
+    judge_stalled(world, count, checks);
     Ok(())
 }
 
 /// First those who will stop, then those who also read the loud channel, then the others, and the publishers.
 fn fill(world: &mut World, crowd: Crowd) -> Result<(), Failure> {
     let Crowd { all, stalled, loud } = crowd;
-    let mut clients = Vec::new();
-    for number in 0..all {
+    let subscriber = |number| {
         let transport = if number % 2 == 0 { Transport::Commands } else { Transport::Events };
         let channels = if number < stalled + loud { &[QUIET, LOUD][..] } else { &[QUIET] };
         let receive_bytes = (number < stalled).then_some(4_096);
-        let ways = Ways { receive_bytes, ..Ways::default() };
-        clients.push(Client::Subscriber(Subscriber::new(transport, channels, "earliest", ways)));
-    }
-    world.add(clients)?;
+        let options = SocketOptions { receive_bytes, ..SocketOptions::default() };
+        Client::Subscriber(Subscriber::new(transport, channels, "earliest", options))
+    };
+    world.add((0..all).map(subscriber))?;
     for (over, channel, interval_ms, bytes) in
         [(Over::Http, QUIET, QUIET_MS, 100), (Over::Batch(BATCH), LOUD, 0, LOUD_BYTES)]
     {
@@ -183,45 +174,43 @@ fn publish(world: &mut World, channel: usize, count: u64) -> Result<(), Failure>
 }
 
 fn calm(world: &mut World, server: &Server) -> Result<Calm, Failure> {
-    world.ground.latencies = Some(Vec::new());
+    world.ground.latencies = Some(Histogram::new());
     let (cpu_us, deliveries) = (server.cpu_us()?, QUIET_MESSAGES * world.ground.readers[QUIET]);
     publish(world, QUIET, QUIET_MESSAGES)?;
     let cpu_us = server.cpu_us()? - cpu_us;
-    let mut latencies = world.ground.latencies.take().unwrap_or_default();
-    latencies.sort_unstable();
+    let latencies = world.ground.latencies.take().unwrap_or_default();
     Ok(Calm { latencies, deliveries, cpu_us })
 }
 
 fn set_stalled(world: &mut World, ids: core::ops::Range<usize>, stalled: bool) {
     for id in ids {
-        world.touch(id, |client, link| {
-            if let Client::Subscriber(subscriber) = client {
-                subscriber.stall(stalled, link);
-            }
-        });
+        world.lines.pause(id, stalled);
+        if let Client::Subscriber(subscriber) = &mut world.clients[id] {
+            subscriber.reads = !stalled;
+        }
     }
 }
 
 fn compare(before: &Calm, after: &Calm) {
     for (name, calm) in [("all read", before), ("some do not", after)] {
-        let at = |part: f64| f64::from(quantile(&calm.latencies, part)) / 1000.0;
+        let at = |per_mille| calm.latencies.quantile(per_mille) as f64 / 1e6;
         println!(
             "        while {name}: {} deliveries; {:.1} ms after publishing at the median, {:.1} ms at 99 %; \
              the server's CPU time {:.2} µs each",
             calm.deliveries,
-            at(0.5),
-            at(0.99),
+            at(500),
+            at(990),
             cpu_each(calm)
         );
     }
-    let ratio = |part| {
-        f64::from(quantile(&after.latencies, part))
-            / f64::from(quantile(&before.latencies, part).max(1))
+    let ratio = |per_mille| {
+        let before = before.latencies.quantile(per_mille).max(1);
+        after.latencies.quantile(per_mille) as f64 / before as f64
     };
     println!(
         "        the second as multiples of the first: {:.2} at the median, {:.2} at 99 %, {:.2} of CPU time",
-        ratio(0.5),
-        ratio(0.99),
+        ratio(500),
+        ratio(990),
         cpu_each(after) / cpu_each(before).max(0.001)
     );
 }
@@ -230,33 +219,17 @@ fn cpu_each(calm: &Calm) -> f64 {
     calm.cpu_us as f64 / calm.deliveries.max(1) as f64
 }
 
-/// Returns the quantile of sorted values.
-#[expect(clippy::cast_possible_truncation, reason = "a part of a length")]
-pub(crate) fn quantile(sorted: &[u32], part: f64) -> u32 {
-    let at = (sorted.len() as f64 * part) as usize;
-    sorted.get(at.min(sorted.len().saturating_sub(1))).copied().unwrap_or(0)
-}
-
 fn judge_readers(world: &World, stalled: usize, checks: &mut Checks) {
-    let mut sum = Heard::default();
-    let mut behind = 0;
-    for subscriber in world.subscribers().skip(stalled) {
-        sum.add(&subscriber.heard);
-        behind += usize::from(!subscriber.has_all(&world.ground.acknowledged));
-    }
+    let (sum, behind) = world.sum(world.subscribers().skip(stalled));
     println!("        those who read: {sum}");
-    checks.same("those who read: lost", sum.lost, 0);
-    checks.same("those who read: repeated", sum.repeated, 0);
-    checks.same("those who read: gaps", sum.gaps, 0);
+    checks.everything_once("those who read", &sum, behind);
     checks.same("those who read: streams that ended", sum.goodbyes.len(), 0);
-    checks.same("those who read: without the last message", behind, 0);
 }
 
-fn judge_stalled(world: &World, half: usize, behind: usize, checks: &mut Checks) {
-    let mut sum = Heard::default();
+fn judge_stalled(world: &World, half: usize, checks: &mut Checks) {
+    let (sum, behind) = world.sum(world.subscribers().take(half));
     let (mut sent_away, mut silently) = (0, 0);
     for subscriber in world.subscribers().take(half) {
-        sum.add(&subscriber.heard);
         let is_4202 = subscriber.heard.goodbyes.iter().any(|it| it.code == 4202);
         sent_away += usize::from(is_4202);
         silently += usize::from(!is_4202 && subscriber.heard.gaps == 0);

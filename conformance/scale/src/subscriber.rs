@@ -1,14 +1,17 @@
 //! A subscriber over one of the transports, which checks that each message is the expected one.
 
 use std::fmt;
+use std::rc::Rc;
 
 use serde::Deserialize;
+use sockeye_frame::{Opcode, Rsv};
 use sockeye_http1::ResponseHead;
-use sockeye_reactor::Key;
+use sockeye_load::engine::{
+    Answer, Fault, Heard as Came, Joiner, Lines, Opener, Outlet, Purpose, SocketOptions, frame,
+};
+use sockeye_sse::Item;
 
-use crate::lines::Ways;
-use crate::wire::{Form, Said, Wire, field};
-use crate::world::Link;
+use crate::world::{Act, Ground, MASK, SUBPROTOCOL, text, web_socket};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
@@ -21,10 +24,6 @@ pub(crate) enum Transport {
     /// Asks each so many milliseconds.
     ShortPoll(u64),
 }
-
-/// The fields of a handshake.
-pub(crate) const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n\
-     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// A wait that grows while it is in vain, in milliseconds.
 const WAIT_MS: (u64, u64) = (100, 1_000);
@@ -48,6 +47,14 @@ pub(crate) struct Goodbye {
     /// The code that was told, 0 if none was.
     pub(crate) code: u16,
     pub(crate) retry_ms: Option<u64>,
+}
+
+impl Goodbye {
+    /// What a Close frame said.
+    pub(crate) fn of_close(at_us: u64, code: u16, reason: &str) -> Self {
+        let retry_ms = reason.split_once("retry_ms=").and_then(|(_, ms)| ms.parse().ok());
+        Self { at_us, code, retry_ms }
+    }
 }
 
 /// What was counted.
@@ -99,16 +106,16 @@ impl fmt::Display for Heard {
 pub(crate) struct Subscriber {
     pub(crate) transport: Transport,
     tracks: Vec<Track>,
-    ways: Ways,
+    options: SocketOptions,
     /// What it asks for first: `now` or `earliest`.
     start: &'static str,
     cursor: String,
     etag: String,
-    line: Option<Key>,
-    wire: Wire,
+    parts: Joiner,
     wait_ms: u64,
     /// When it may connect or ask again, in microseconds.
     due_us: u64,
+    /// It has asked on this connection, and waits for the answer.
     asks: bool,
     /// It is connected, and the server has answered.
     pub(crate) is_open: bool,
@@ -121,9 +128,10 @@ pub(crate) struct Subscriber {
 /// What is of interest in the server's JSON.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Word<'a> {
+pub(crate) struct Word<'a> {
     #[serde(borrow, rename = "type")]
-    kind: Option<&'a str>,
+    pub(crate) kind: Option<&'a str>,
+    pub(crate) id: Option<u64>,
     #[serde(borrow)]
     cursor: Option<&'a str>,
     #[serde(borrow)]
@@ -133,14 +141,6 @@ struct Word<'a> {
 }
 
 impl Transport {
-    const fn form(self) -> Form {
-        match self {
-            Self::Commands | Self::Bare => Form::WebSocket,
-            Self::Events => Form::EventStream,
-            Self::LongPoll | Self::ShortPoll(_) => Form::Whole,
-        }
-    }
-
     /// Whether it is told of its end, and may have to wait until then.
     pub(crate) const fn is_stream(self) -> bool {
         match self {
@@ -150,9 +150,10 @@ impl Transport {
     }
 }
 
+/// An answer to a poll.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Answer<'a> {
+struct Polled<'a> {
     #[serde(borrow)]
     cursor: &'a str,
     #[serde(borrow)]
@@ -165,19 +166,18 @@ impl Subscriber {
         transport: Transport,
         channels: &[usize],
         start: &'static str,
-        ways: Ways,
+        options: SocketOptions,
     ) -> Self {
         let first = (start == "earliest").then_some(0);
         let track = |&channel| Track { channel, next: first, excused: false, apart: false };
         Self {
             transport,
             tracks: channels.iter().map(track).collect(),
-            ways,
+            options,
             start,
             cursor: start.to_owned(),
             etag: String::new(),
-            line: None,
-            wire: Wire::new(transport.form()),
+            parts: Joiner::default(),
             wait_ms: WAIT_MS.0,
             due_us: 0,
             asks: false,
@@ -193,215 +193,158 @@ impl Subscriber {
         self.tracks.iter().all(|track| track.next.unwrap_or(0) >= acknowledged[track.channel])
     }
 
-    /// Reads nothing more, or goes on to.
-    pub(crate) fn stall(&mut self, stalled: bool, link: &mut Link<'_>) {
-        self.reads = !stalled;
-        link.pause(self.line, stalled);
+    /// Its channels in a query.
+    fn query(&self) -> String {
+        let name = |track: &Track| format!("channel=c{}", track.channel);
+        self.tracks.iter().map(name).collect::<Vec<_>>().join("&")
     }
 
-    pub(crate) fn wake(&mut self, link: &mut Link<'_>) {
-        if link.ground.now_us() < self.due_us {
-            return;
-        }
-        if self.line.is_none() {
-            self.wire = Wire::new(self.transport.form());
-            (self.told, self.is_open, self.asks) = (None, false, false);
-            self.line = link.connect(self.ways);
-            self.due_us = link.ground.now_us();
-            if self.line.is_none() {
-                return self.come_back(None, link);
+    /// How its connection begins.
+    fn opener(&self, ground: &Ground) -> Opener {
+        let channels = self.query();
+        match self.transport {
+            Transport::Commands => {
+                ground.opener(web_socket(Some(SUBPROTOCOL)), "/v1/ws".to_owned())
             }
-        }
-        if !self.asks {
-            self.ask(link);
-        }
-    }
-
-    fn ask(&mut self, link: &mut Link<'_>) {
-        let channels: Vec<String> =
-            self.tracks.iter().map(|track| format!("channel=c{}", track.channel)).collect();
-        let (channels, cursor) = (channels.join("&"), &self.cursor);
-        let (target, fields) = match self.transport {
-            Transport::Commands => (
-                "/v1/ws".to_owned(),
-                format!("{HANDSHAKE}Sec-WebSocket-Protocol: sockeye.v1.json\r\n"),
-            ),
-            Transport::Bare if self.heard.connects == 0 => {
-                (format!("/v1/ws?{channels}&cursor={}", self.start), HANDSHAKE.to_owned())
+            Transport::Bare => {
+                let is_first = self.heard.connects == 0;
+                let start =
+                    if is_first { format!("&cursor={}", self.start) } else { String::new() };
+                ground.opener(web_socket(None), format!("/v1/ws?{channels}{start}"))
             }
-            Transport::Bare => (format!("/v1/ws?{channels}"), HANDSHAKE.to_owned()),
             Transport::Events => {
-                (format!("/v1/sse?{channels}"), format!("Last-Event-ID: {cursor}\r\n"))
+                let headers = vec![("Last-Event-ID".to_owned(), self.cursor.clone())];
+                let opener = ground.opener(Purpose::Events, format!("/v1/sse?{channels}"));
+                Opener { headers, ..opener }
             }
-            Transport::LongPoll => {
-                (format!("/v1/poll?{channels}&cursor={cursor}&wait=25"), String::new())
+            Transport::LongPoll | Transport::ShortPoll(_) => {
+                ground.opener(Purpose::Requests, String::new())
             }
-            Transport::ShortPoll(_) => {
-                let fields = match self.etag.as_str() {
-                    "" => String::new(),
-                    etag => format!("If-None-Match: {etag}\r\n"),
-                };
-                (format!("/v1/poll?{channels}&cursor={cursor}&wait=0"), fields)
-            }
+        }
+    }
+
+    /// Asks what the opening request has not asked.
+    fn ask(&mut self, out: &mut Outlet<'_>) {
+        let (channels, cursor) = (self.query(), &self.cursor);
+        let poll = |wait: u64, fields: String| {
+            let target = format!("/v1/poll?{channels}&cursor={cursor}&wait={wait}");
+            format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n").into_bytes()
         };
-        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
-        link.send(self.line, request.as_bytes());
+        let bytes = match self.transport {
+            Transport::Bare | Transport::Events => Vec::new(),
+            Transport::Commands => {
+                let names: Vec<String> =
+                    self.tracks.iter().map(|track| format!("\"c{}\"", track.channel)).collect();
+                let names = names.join(",");
+                let command =
+                    format!(r#"{{"type":"subscribe","channels":[{names}],"cursor":"{cursor}"}}"#);
+                frame(Opcode::Text, Rsv::NONE, command.as_bytes(), MASK)
+            }
+            Transport::LongPoll => poll(25, String::new()),
+            Transport::ShortPoll(_) if self.etag.is_empty() => poll(0, String::new()),
+            Transport::ShortPoll(_) => poll(0, format!("If-None-Match: {}\r\n", self.etag)),
+        };
+        out.tail().extend_from_slice(&bytes);
         self.asks = true;
     }
 
-    pub(crate) fn receive(&mut self, bytes: &mut [u8], link: &mut Link<'_>) {
-        let mut wire = core::mem::replace(&mut self.wire, Wire::new(Form::Whole));
-        let mut out = Vec::new();
-        let mut answered = false;
-        let mut finished = false;
-        let mut subscribe = false;
-        let read = wire.receive(bytes, &mut out, &mut |said| match said {
-            Said::Open => {
-                (self.is_open, self.wait_ms) = (true, WAIT_MS.0);
-                self.heard.connects += 1;
-                subscribe = self.transport == Transport::Commands;
-            }
-            Said::Response { status, head, body } => {
-                answered = true;
-                self.hear_answer(status, head, body, link);
-            }
-            Said::Text(text) if self.transport == Transport::Bare => self.hear(text, link),
-            Said::Text(text) => self.hear_word(text, link),
-            Said::Event(name, data, id) => self.hear_event(name, data, id, link),
-            Said::Id(id) => id.clone_into(&mut self.cursor),
-            Said::Retry(ms) => self.tell(0, Some(ms), link),
-            Said::Close(code, reason) => {
-                let retry = reason.split_once("retry_ms=").and_then(|(_, ms)| ms.parse().ok());
-                self.tell(code, retry, link);
-            }
-            Said::Finished => finished = true,
-        });
-        if subscribe {
-            let names: Vec<String> =
-                self.tracks.iter().map(|track| format!("\"c{}\"", track.channel)).collect();
-            let (names, cursor) = (names.join(","), &self.cursor);
-            let command =
-                format!(r#"{{"type":"subscribe","channels":[{names}],"cursor":"{cursor}"}}"#);
-            wire.write_text(&command, &mut out);
-        }
-        self.wire = wire;
-        link.send(self.line, &out);
-        if let Err(fault) = read {
-            link.ground.fault(format!("to a subscriber ({:?}): {fault}", self.transport));
-        }
-        if finished {
-            self.end(false, link);
-        } else if answered && self.line.is_some() {
-            self.asks = false;
-            match self.transport {
-                Transport::ShortPoll(ms) => {
-                    self.due_us += ms * 1000;
-                    link.wake_in(self.due_us.saturating_sub(link.ground.now_us()).div_ceil(1000));
-                }
-                Transport::LongPoll if self.due_us <= link.ground.now_us() => self.ask(link),
-                _ => {}
-            }
-        }
+    /// The server has accepted the stream, or answered the first poll.
+    fn open(&mut self) {
+        (self.is_open, self.wait_ms) = (true, WAIT_MS.0);
+        self.heard.connects += 1;
     }
 
-    /// A poll was answered, or a stream refused.
-    fn hear_answer(
-        &mut self,
-        status: u16,
-        head: &ResponseHead<'_, '_>,
-        body: &[u8],
-        link: &mut Link<'_>,
-    ) {
-        let is_poll = matches!(self.transport, Transport::LongPoll | Transport::ShortPoll(_));
+    /// A poll was answered.
+    fn hear_answer(&mut self, answer: &Answer<'_>, id: usize, ground: &mut Ground) {
+        let Answer { status, head, body } = answer;
         match status {
-            200 | 204 | 304 if is_poll => {}
-            429 | 503 if self.transport != Transport::Events => {
+            200 | 204 | 304 => {}
+            429 | 503 => {
                 self.heard.refused += 1;
-                return self.pause_for(1_000, link);
+                return self.pause_for(1_000, id, ground);
             }
             _ => {
                 let body = String::from_utf8_lossy(body);
-                return link.ground.fault(format!("{:?} got {status}: {body}", self.transport));
+                return ground.fault(format!("{:?} got {status}: {body}", self.transport));
             }
         }
         if !self.is_open {
-            (self.is_open, self.wait_ms) = (true, WAIT_MS.0);
-            self.heard.connects += 1;
+            self.open();
         }
         if let Some(cursor) = field(head, "sockeye-cursor") {
             cursor.clone_into(&mut self.cursor);
         }
         field(head, "etag").unwrap_or_default().clone_into(&mut self.etag);
-        if status != 200 {
+        if *status != 200 {
             return;
         }
-        let Ok(answer) = serde_json::from_slice::<Answer<'_>>(body) else {
-            return link.ground.fault("an answer to a poll is not what it should be");
+        let Ok(answer) = serde_json::from_slice::<Polled<'_>>(body) else {
+            return ground.fault("an answer to a poll is not what it should be");
         };
         // Only a server that goes away has nothing to say at once.
         if answer.messages.is_empty()
             && answer.gaps.is_empty()
             && self.transport == Transport::LongPoll
         {
-            self.pause_for(1_000, link);
+            self.pause_for(1_000, id, ground);
         }
         self.gaps(answer.gaps.len());
         for message in &answer.messages {
-            self.hear(message.data.unwrap_or_default(), link);
+            self.hear_message(message.data.unwrap_or_default(), ground);
         }
         answer.cursor.clone_into(&mut self.cursor);
     }
 
     /// Asks nothing for a while.
-    fn pause_for(&mut self, ms: u64, link: &mut Link<'_>) {
-        self.due_us = link.ground.now_us() + ms * 1000;
-        link.wake_in(ms);
+    fn pause_for(&mut self, ms: u64, id: usize, ground: &mut Ground) {
+        self.due_us = ground.now_us() + ms * 1000;
+        ground.wake_in(ms, id);
     }
 
-    fn hear_word(&mut self, text: &str, link: &mut Link<'_>) {
+    fn hear_word(&mut self, text: &str, ground: &mut Ground) {
         let Ok(word) = serde_json::from_str::<Word<'_>>(text) else {
-            return link.ground.fault(format!("not a word of the subprotocol: {text}"));
+            return ground.fault(format!("not a word of the subprotocol: {text}"));
         };
         match word.kind.unwrap_or_default() {
             "message" => {
-                self.hear(word.data.unwrap_or_default(), link);
+                self.hear_message(word.data.unwrap_or_default(), ground);
                 word.cursor.unwrap_or_default().clone_into(&mut self.cursor);
             }
             "subscribed" | "sync" => {
                 word.cursor.unwrap_or_default().clone_into(&mut self.cursor);
             }
             "gap" => self.gaps(1),
-            "goaway" => self.hear_goaway(&word, link),
-            "error" => link.ground.fault(format!("a subscriber was told {text}")),
+            "goaway" => self.hear_goaway(&word, ground),
+            "error" => ground.fault(format!("a subscriber was told {text}")),
             _ => {}
         }
     }
 
-    fn hear_event(&mut self, name: &str, data: &str, id: &str, link: &mut Link<'_>) {
+    fn hear_event(&mut self, name: &str, data: &str, id: &str, ground: &mut Ground) {
         match name {
-            "message" => self.hear(data, link),
+            "message" => self.hear_message(data, ground),
             "$gap" => self.gaps(1),
             "$sync" => {}
             "$goaway" => match serde_json::from_str::<Word<'_>>(data) {
-                Ok(word) => self.hear_goaway(&word, link),
-                Err(_) => link.ground.fault(format!("not a goaway: {data}")),
+                Ok(word) => self.hear_goaway(&word, ground),
+                Err(_) => ground.fault(format!("not a goaway: {data}")),
             },
-            _ => link.ground.fault(format!("an event {name}: {data}")),
+            _ => ground.fault(format!("an event {name}: {data}")),
         }
         id.clone_into(&mut self.cursor);
     }
 
-    fn hear_goaway(&mut self, word: &Word<'_>, link: &Link<'_>) {
+    fn hear_goaway(&mut self, word: &Word<'_>, ground: &Ground) {
         let code = word.code.as_ref().and_then(serde_json::Value::as_u64).unwrap_or(0);
-        self.tell(u16::try_from(code).unwrap_or(0), word.retry_ms, link);
+        self.tell(u16::try_from(code).unwrap_or(0), word.retry_ms, ground);
         if let Some(cursor) = word.cursor {
             cursor.clone_into(&mut self.cursor);
         }
     }
 
     /// The server said how it ends, or how long to wait then. The first time counts.
-    fn tell(&mut self, code: u16, retry_ms: Option<u64>, link: &Link<'_>) {
-        let at_us = link.ground.now_us();
+    fn tell(&mut self, code: u16, retry_ms: Option<u64>, ground: &Ground) {
+        let at_us = ground.now_us();
         let told = self.told.get_or_insert(Goodbye { at_us, code: 0, retry_ms: None });
         if told.code == 0 {
             (told.at_us, told.code) = (at_us, code);
@@ -419,16 +362,16 @@ impl Subscriber {
     }
 
     /// A message: `CHANNEL NUMBER MICROSECONDS …`.
-    fn hear(&mut self, data: &str, link: &mut Link<'_>) {
+    fn hear_message(&mut self, data: &str, ground: &mut Ground) {
         let mut fields = data.split(' ').map_while(|field| field.parse::<u64>().ok());
         let (Some(channel), Some(number), Some(sent_us)) =
             (fields.next(), fields.next(), fields.next())
         else {
-            return link.ground.fault(format!("no message of ours: {data}"));
+            return ground.fault(format!("no message of ours: {data}"));
         };
         let Some(track) = self.tracks.iter_mut().find(|track| track.channel as u64 == channel)
         else {
-            return link.ground.fault(format!("a message of a channel not subscribed: {data}"));
+            return ground.fault(format!("a message of a channel not subscribed: {data}"));
         };
         let next = track.next.unwrap_or(number);
         let missing = number.saturating_sub(next);
@@ -444,34 +387,16 @@ impl Subscriber {
         (track.next, track.excused, track.apart) = (Some(number + 1), false, false);
         self.heard.messages += 1;
         if self.reads {
-            link.ground.delivered[track.channel] += 1;
-            let now_us = link.ground.now_us();
-            if let Some(latencies) = &mut link.ground.latencies {
-                latencies.push(u32::try_from(now_us - sent_us).unwrap_or(u32::MAX));
+            ground.delivered[track.channel] += 1;
+            let now_us = ground.now_us();
+            if let Some(latencies) = &mut ground.latencies {
+                latencies.record((now_us - sent_us) * 1000);
             }
         }
-    }
-
-    pub(crate) fn end(&mut self, _reset: bool, link: &mut Link<'_>) {
-        link.close(&mut self.line);
-        let told = self.told.take();
-        if self.is_open {
-            let at_us = link.ground.now_us();
-            let silent = Goodbye { at_us, code: 0, retry_ms: None };
-            self.heard.goodbyes.push(told.unwrap_or(silent));
-            // What was pushed without a cursor cannot be asked for again.
-            for track in &mut self.tracks {
-                track.apart = self.transport == Transport::Bare;
-            }
-        } else {
-            self.heard.refused += 1;
-        }
-        self.is_open = false;
-        self.come_back(told, link);
     }
 
     /// Comes back when it was told to, or after a wait that grows while it is in vain.
-    fn come_back(&mut self, told: Option<Goodbye>, link: &mut Link<'_>) {
+    fn come_back(&mut self, told: Option<Goodbye>, id: usize, ground: &mut Ground) {
         let wait_ms = match told {
             Some(Goodbye { retry_ms: Some(ms), .. }) => ms,
             Some(Goodbye { code: 4200..4300, .. }) => 0,
@@ -481,6 +406,99 @@ impl Subscriber {
                 wait_ms
             }
         };
-        self.pause_for(wait_ms, link);
+        self.pause_for(wait_ms, id, ground);
     }
+}
+
+impl Act for Subscriber {
+    fn hear(&mut self, came: Came<'_>, id: usize, ground: &mut Ground) {
+        match came {
+            Came::Open { .. } if self.transport.is_stream() => {
+                self.open();
+                ground.wake_in(0, id);
+            }
+            Came::Answer(answer) => {
+                self.asks = false;
+                self.hear_answer(&answer, id, ground);
+                match self.transport {
+                    Transport::ShortPoll(ms) => {
+                        self.due_us += ms * 1000;
+                        let wait_us = self.due_us.saturating_sub(ground.now_us());
+                        ground.wake_in(wait_us.div_ceil(1000), id);
+                    }
+                    _ => ground.wake_in(0, id),
+                }
+            }
+            Came::Part(part) => {
+                let message = self.parts.join(&part);
+                if let Some(text) = message.as_ref().and_then(|bytes| text(bytes, ground)) {
+                    match self.transport {
+                        Transport::Bare => self.hear_message(text, ground),
+                        _ => self.hear_word(text, ground),
+                    }
+                }
+            }
+            Came::Item(Item::Event(event)) => {
+                self.hear_event(event.event_type, event.data, event.last_event_id, ground);
+            }
+            Came::Item(Item::Retry(ms)) => self.tell(0, Some(ms), ground),
+            Came::LastEventId(event_id) if !event_id.is_empty() => {
+                event_id.clone_into(&mut self.cursor);
+            }
+            Came::Close { code, reason } => {
+                let told = Goodbye::of_close(0, code, reason);
+                self.tell(told.code, told.retry_ms, ground);
+            }
+            _ => {}
+        }
+    }
+
+    fn gone(&mut self, fault: &Fault, id: usize, ground: &mut Ground) {
+        let told = self.told.take();
+        if self.is_open {
+            let silent = Goodbye { at_us: ground.now_us(), code: 0, retry_ms: None };
+            self.heard.goodbyes.push(told.unwrap_or(silent));
+            // What was pushed without a cursor cannot be asked for again.
+            for track in &mut self.tracks {
+                track.apart = self.transport == Transport::Bare;
+            }
+        } else {
+            self.heard.refused += 1;
+        }
+        self.is_open = false;
+        match fault {
+            Fault::Status(429 | 503) if self.transport != Transport::Events => {
+                return self.pause_for(1_000, id, ground);
+            }
+            fault if fault.is_end() => {}
+            fault => ground.fault(format!("to a subscriber ({:?}): {fault}", self.transport)),
+        }
+        self.come_back(told, id, ground);
+    }
+
+    fn wake(&mut self, lines: &mut Lines, id: usize, ground: &mut Ground) {
+        let now_us = ground.now_us();
+        if now_us < self.due_us {
+            return;
+        }
+        if !lines.is_there(id) {
+            (self.told, self.is_open, self.asks) = (None, false, false);
+            self.due_us = now_us;
+            let opener = Rc::new(self.opener(ground));
+            if lines.connect(id, &opener, self.options).is_err() {
+                return self.come_back(None, id, ground);
+            }
+        }
+        // A WebSocket has to be open before.
+        if !self.asks
+            && let Some(mut out) = lines.outlet(id)
+        {
+            self.ask(&mut out);
+        }
+    }
+}
+
+/// The value of a field in a head.
+fn field<'h>(head: &'h ResponseHead<'_, '_>, name: &str) -> Option<&'h str> {
+    head.headers().single(name).ok().flatten()
 }

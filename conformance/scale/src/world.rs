@@ -6,22 +6,30 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use sockeye_reactor::Key;
+use sockeye_frame::MaskKey;
+use sockeye_load::engine::{
+    Deflate, Fault, Heard, Histogram, Lines, Listener, Opener, Outlet, Purpose, Scheme, Target,
+};
 
-use crate::lines::{Lines, Read, Ways};
 use crate::probe::Probe;
 use crate::publisher::Publisher;
-use crate::subscriber::Subscriber;
+use crate::subscriber::{Heard as Sum, Subscriber};
 
-/// Bytes of one read.
-const READ_BYTES: usize = 64 * 1024;
+/// Milliseconds that anything may take which ends by itself.
+pub(crate) const PATIENCE_MS: u64 = 60_000;
 
 /// Connections that are asked for at a time, so that a ramp is no storm.
 const RAMP: usize = 128;
 
+/// The subprotocol of clients that send commands.
+pub(crate) const SUBPROTOCOL: &str = "sockeye.v1.json";
+
+/// Masks every frame.
+pub(crate) const MASK: MaskKey = MaskKey::new([1, 2, 3, 4]);
+
 /// What all clients have in common.
 pub(crate) struct Ground {
-    pub(crate) addr: SocketAddr,
+    addr: SocketAddr,
     /// By channel: so many messages were acknowledged; they are numbered from 0.
     pub(crate) acknowledged: Vec<u64>,
     /// Nothing new is published.
@@ -32,10 +40,12 @@ pub(crate) struct Ground {
     pub(crate) readers: Vec<u64>,
     /// A publisher waits while its channel's readers are so many messages behind, taken together.
     pub(crate) behind_max: u64,
-    /// Microseconds from publish to receipt, of readers, if it is being recorded.
-    pub(crate) latencies: Option<Vec<u32>>,
+    /// From publish to receipt, of readers, if it is being recorded.
+    pub(crate) latencies: Option<Histogram>,
     /// When the run began.
     start: Instant,
+    /// When to wake which client, in microseconds.
+    timers: BinaryHeap<Reverse<(u64, usize)>>,
     /// What a server did that it must not, the first ones of it.
     pub(crate) faults: Vec<String>,
     pub(crate) faults_total: u64,
@@ -60,6 +70,47 @@ impl Ground {
             self.faults.push(what.into());
         }
     }
+
+    /// Wakes a client in so many milliseconds.
+    pub(crate) fn wake_in(&mut self, ms: u64, id: usize) {
+        let at = self.now_us() + ms * 1000;
+        self.timers.push(Reverse((at, id)));
+    }
+
+    /// How a connection to the server is opened.
+    pub(crate) fn opener(&self, purpose: Purpose, path: String) -> Opener {
+        let scheme = match purpose {
+            Purpose::WebSocket { .. } => Scheme::WebSocket,
+            Purpose::Events | Purpose::Requests => Scheme::Http,
+            Purpose::Bare(_) => Scheme::Tcp,
+        };
+        let target = Target { scheme, authority: "localhost".to_owned(), path, addr: self.addr };
+        Opener { target, purpose, headers: Vec::new(), bytes_max: 1 << 20, key: MASK }
+    }
+}
+
+/// What a WebSocket's message says; a server has to send texts only.
+pub(crate) fn text<'t>(message: &'t [u8], ground: &mut Ground) -> Option<&'t str> {
+    let text = core::str::from_utf8(message);
+    text.map_err(|error| ground.fault(format!("a message that is no text: {error}"))).ok()
+}
+
+/// A WebSocket without compression.
+pub(crate) fn web_socket(subprotocol: Option<&str>) -> Purpose {
+    let subprotocol = subprotocol.map(str::to_owned);
+    Purpose::WebSocket { subprotocol, deflate: Deflate::Off }
+}
+
+/// What all clients do. Each has one connection at a time, with its own number `id`.
+pub(crate) trait Act {
+    /// Something came.
+    fn hear(&mut self, heard: Heard<'_>, id: usize, ground: &mut Ground);
+
+    /// The connection has ended.
+    fn gone(&mut self, fault: &Fault, id: usize, ground: &mut Ground);
+
+    /// It begins, or a time has come.
+    fn wake(&mut self, lines: &mut Lines, id: usize, ground: &mut Ground);
 }
 
 pub(crate) enum Client {
@@ -68,60 +119,39 @@ pub(crate) enum Client {
     Probe(Probe),
 }
 
-/// What a client can do.
-pub(crate) struct Link<'w> {
-    lines: &'w mut Lines,
-    timers: &'w mut BinaryHeap<Reverse<(u64, usize)>>,
-    pub(crate) ground: &'w mut Ground,
-    id: usize,
+impl Client {
+    fn act(&mut self) -> &mut dyn Act {
+        match self {
+            Self::Subscriber(subscriber) => subscriber,
+            Self::Publisher(publisher) => publisher,
+            Self::Probe(probe) => probe,
+        }
+    }
 }
 
-impl Link<'_> {
-    pub(crate) fn connect(&mut self, ways: Ways) -> Option<Key> {
-        self.lines.connect(self.ground.addr, self.id, ways).ok()
+/// Those who hear what comes.
+struct Crowd<'w> {
+    clients: &'w mut [Client],
+    ground: &'w mut Ground,
+}
+
+impl Listener for Crowd<'_> {
+    fn hear(&mut self, id: usize, heard: Heard<'_>, _: u64) -> Result<(), Fault> {
+        self.clients[id].act().hear(heard, id, self.ground);
+        Ok(())
     }
 
-    pub(crate) fn send(&mut self, line: Option<Key>, bytes: &[u8]) {
-        if let (Some(line), false) = (line, bytes.is_empty()) {
-            self.lines.send(line, bytes);
-        }
-    }
+    fn answer(&mut self, _: usize, _: u64, _: &mut Outlet<'_>) {}
 
-    pub(crate) fn unsent(&self, line: Option<Key>) -> usize {
-        line.map_or(0, |line| self.lines.unsent(line))
-    }
-
-    pub(crate) fn close(&mut self, line: &mut Option<Key>) {
-        if let Some(line) = line.take() {
-            self.lines.close(line);
-        }
-    }
-
-    pub(crate) fn reset(&mut self, line: &mut Option<Key>) {
-        if let Some(line) = line.take() {
-            self.lines.reset(line);
-        }
-    }
-
-    pub(crate) fn pause(&mut self, line: Option<Key>, paused: bool) {
-        if let Some(line) = line {
-            self.lines.pause(line, paused);
-        }
-    }
-
-    pub(crate) fn wake_in(&mut self, ms: u64) {
-        let at = self.ground.now_us() + ms * 1000;
-        self.timers.push(Reverse((at, self.id)));
+    fn gone(&mut self, id: usize, fault: &Fault) {
+        self.clients[id].act().gone(fault, id, self.ground);
     }
 }
 
 pub(crate) struct World {
     pub(crate) lines: Lines,
-    timers: BinaryHeap<Reverse<(u64, usize)>>,
     pub(crate) clients: Vec<Client>,
     pub(crate) ground: Ground,
-    buffer: Vec<u8>,
-    readable: Vec<(Key, usize)>,
     /// The longest turn of ours, in microseconds: so much later than it was said a word may be heard.
     pub(crate) longest_turn_us: u64,
 }
@@ -137,20 +167,18 @@ impl World {
             behind_max: u64::MAX,
             latencies: None,
             start: Instant::now(),
+            timers: BinaryHeap::new(),
             faults: Vec::new(),
             faults_total: 0,
         };
-        let (timers, clients) = (BinaryHeap::new(), Vec::new());
-        let (buffer, readable) = (vec![0; READ_BYTES], Vec::new());
-        let lines = Lines::new()?;
-        Ok(Self { lines, timers, clients, ground, buffer, readable, longest_turn_us: 0 })
+        Ok(Self { lines: Lines::new()?, clients: Vec::new(), ground, longest_turn_us: 0 })
     }
 
     /// Adds clients and lets them begin, not many at once.
-    pub(crate) fn add(&mut self, clients: Vec<Client>) -> io::Result<()> {
+    pub(crate) fn add(&mut self, clients: impl Iterator<Item = Client>) -> io::Result<()> {
         for client in clients {
             self.add_at_once(client);
-            while self.lines.connecting >= RAMP {
+            while self.lines.opening() >= RAMP {
                 self.turn(10)?;
             }
         }
@@ -158,23 +186,19 @@ impl World {
     }
 
     pub(crate) fn add_at_once(&mut self, client: Client) {
-        let id = self.clients.len();
         self.clients.push(client);
-        self.touch(id, |client, link| match client {
-            Client::Subscriber(subscriber) => subscriber.wake(link),
-            Client::Publisher(publisher) => publisher.wake(link),
-            Client::Probe(probe) => probe.begin(link),
-        });
+        self.wake(self.clients.len() - 1);
     }
 
-    /// Does something with a client.
-    pub(crate) fn touch<R>(
-        &mut self,
-        id: usize,
-        act: impl FnOnce(&mut Client, &mut Link<'_>) -> R,
-    ) -> R {
-        let Self { lines, timers, ground, clients, .. } = self;
-        act(&mut clients[id], &mut Link { lines, timers, ground, id })
+    fn wake(&mut self, id: usize) {
+        self.clients[id].act().wake(&mut self.lines, id, &mut self.ground);
+    }
+
+    /// Ends the connection of a probe, if it is one.
+    pub(crate) fn stop_probe(&mut self, id: usize) {
+        if let Client::Probe(probe) = &mut self.clients[id] {
+            probe.stop(&mut self.lines, id);
+        }
     }
 
     /// Runs until `done` says so, which is asked now and then, or the time is up; `true` if it was done.
@@ -205,6 +229,25 @@ impl World {
         self.run(ms, |_| false).map(|_| ())
     }
 
+    /// Stops the publishers, and waits until all subscribers have all messages, but no longer than `ms`.
+    pub(crate) fn settle(&mut self, ms: u64) -> io::Result<()> {
+        self.ground.stopped = true;
+        self.run(PATIENCE_MS, |world| world.publishers().all(Publisher::is_at_rest))?;
+        self.run(ms, |world| world.subscribers().all(|it| it.has_all(&world.ground.acknowledged)))
+            .map(|_| ())
+    }
+
+    /// What some subscribers have heard together, and how many of them have not all messages.
+    pub(crate) fn sum<'w>(&self, those: impl Iterator<Item = &'w Subscriber>) -> (Sum, usize) {
+        let mut sum = Sum::default();
+        let mut behind = 0;
+        for subscriber in those {
+            sum.add(&subscriber.heard);
+            behind += usize::from(!subscriber.has_all(&self.ground.acknowledged));
+        }
+        (sum, behind)
+    }
+
     /// One turn that waits for nothing.
     pub(crate) fn poll(&mut self) -> io::Result<()> {
         self.turn(0)
@@ -212,35 +255,19 @@ impl World {
 
     fn turn(&mut self, wait_ms: u64) -> io::Result<()> {
         let now = self.ground.now_us();
-        let due = self.timers.peek().map_or(u64::MAX, |Reverse((at, _))| at.saturating_sub(now));
-        let wait = Duration::from_micros(due.min(wait_ms * 1000));
-        let mut readable = core::mem::take(&mut self.readable);
-        self.lines.wait(wait, &mut readable)?;
+        let due = self.ground.timers.peek();
+        let due = due.map_or(u64::MAX, |Reverse((at, _))| at.saturating_sub(now));
+        self.lines.wait(self.lines.now() + due.min(wait_ms * 1000) * 1000)?;
         let begun = self.ground.now_us();
-        for (key, owner) in readable.drain(..) {
-            let read = self.lines.read(key, &mut self.buffer);
-            let Self { lines, timers, ground, clients, buffer, .. } = self;
-            let mut link = Link { lines, timers, ground, id: owner };
-            match read {
-                Read::Nothing => {}
-                Read::Bytes(len) => clients[owner].receive(&mut buffer[..len], &mut link),
-                Read::End(reset) => clients[owner].end(reset, &mut link),
-            }
+        self.lines.visit_all(&mut Crowd { clients: &mut self.clients, ground: &mut self.ground });
+        while let Some(&Reverse((at, id))) = self.ground.timers.peek()
+            && at <= begun
+        {
+            self.ground.timers.pop();
+            self.wake(id);
         }
-        self.readable = readable;
-        self.run_timers(begun);
         self.longest_turn_us = self.longest_turn_us.max(self.ground.now_us() - begun);
         Ok(())
-    }
-
-    fn run_timers(&mut self, now: u64) {
-        while let Some(&Reverse((at, id))) = self.timers.peek() {
-            if at > now {
-                return;
-            }
-            self.timers.pop();
-            self.touch(id, Client::wake);
-        }
     }
 
     pub(crate) fn subscribers(&self) -> impl Iterator<Item = &Subscriber> {
@@ -262,31 +289,5 @@ impl World {
             Client::Probe(probe) => Some(probe),
             Client::Publisher(_) | Client::Subscriber(_) => None,
         })
-    }
-}
-
-impl Client {
-    fn receive(&mut self, bytes: &mut [u8], link: &mut Link<'_>) {
-        match self {
-            Self::Subscriber(subscriber) => subscriber.receive(bytes, link),
-            Self::Publisher(publisher) => publisher.receive(bytes, link),
-            Self::Probe(probe) => probe.receive(bytes, link),
-        }
-    }
-
-    fn end(&mut self, reset: bool, link: &mut Link<'_>) {
-        match self {
-            Self::Subscriber(subscriber) => subscriber.end(reset, link),
-            Self::Publisher(publisher) => publisher.end(link),
-            Self::Probe(probe) => probe.end(reset, link),
-        }
-    }
-
-    fn wake(&mut self, link: &mut Link<'_>) {
-        match self {
-            Self::Subscriber(subscriber) => subscriber.wake(link),
-            Self::Publisher(publisher) => publisher.wake(link),
-            Self::Probe(probe) => probe.wake(link),
-        }
     }
 }

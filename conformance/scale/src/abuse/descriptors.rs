@@ -3,11 +3,11 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use super::{PATIENCE_MS, Stage};
+use super::{Ask, EVENTS, HEALTH, PATIENCE_MS, Stage};
 use crate::Failure;
 use crate::checks::Checks;
 use crate::probe::{Ended, Manner, Probe};
-use crate::wire::Form;
+use crate::world::Client;
 
 /// CPU time that a server may use in a second in which nobody more can be let in, in milliseconds. One
 /// that asks again and again uses all of it.
@@ -40,11 +40,9 @@ fn exhaust(
     );
     let mut stage = Stage::new(program, "", Some(descriptors), streams)?;
     let (since, begun_us) = (stage.published(), stage.world.ground.now_us());
-    let ask = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let events = "GET /v1/sse?channel=c0 HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let here = |_| Ipv4Addr::new(127, 0, 47, 1);
-    let asks = stage.storm(ask, Form::Whole, Manner::Stay, newcomers / 2, here)?;
-    let sources = stage.storm(events, Form::EventStream, Manner::Stay, newcomers / 2, here)?;
+    let asks = stage.storm(Ask::Bytes(HEALTH), Manner::Stay, newcomers / 2, here)?;
+    let sources = stage.storm(Ask::Events(EVENTS), Manner::Stay, newcomers / 2, here)?;
     stage.world.run_for(1_000)?;
     let all = asks.start..sources.end;
     let answered = stage.count(&all, is_answered);
@@ -65,15 +63,10 @@ fn exhaust(
 
     // One goes when it has its answer, and makes room for the next.
     stage.world.run(PATIENCE_MS, |world| {
-        let ids = all.clone();
-        for id in ids {
-            world.touch(id, |client, link| {
-                if let crate::world::Client::Probe(probe) = client
-                    && is_answered(probe)
-                {
-                    probe.stop(link);
-                }
-            });
+        for id in all.clone() {
+            if matches!(&world.clients[id], Client::Probe(probe) if is_answered(probe)) {
+                world.stop_probe(id);
+            }
         }
         world.probes().all(|probe| is_answered(probe) || probe.ended != Ended::Not)
     })?;

@@ -2,11 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use super::{CHANNELS, PATIENCE_MS, Stage};
+use super::{Ask, CHANNELS, HEALTH, PATIENCE_MS, Stage};
 use crate::checks::Checks;
 use crate::probe::{Ended, Manner};
-use crate::wire::Form;
-use crate::world::Client;
 use crate::{Failure, Size};
 
 /// Memory by which a server may grow for one client that does not read its answers, in KiB: what waits
@@ -39,7 +37,7 @@ fn send(
     connections: usize,
     responses: usize,
 ) -> Result<core::ops::Range<usize>, Failure> {
-    let ids = stage.storm(request, Form::Whole, Manner::Until(responses), connections, here)?;
+    let ids = stage.storm(Ask::Bytes(request), Manner::Until(responses), connections, here)?;
     stage.world.run(PATIENCE_MS, |world| world.probes().all(|probe| probe.ended != Ended::Not))?;
     Ok(ids)
 }
@@ -62,19 +60,13 @@ fn publications(stage: &mut Stage, size: Size, checks: &mut Checks) -> Result<()
 fn pipeline(stage: &mut Stage, count: usize, checks: &mut Checks) -> Result<(), Failure> {
     let since = stage.published();
     let memory = stage.server.memory_kib()?;
-    let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(count);
-    let ids = stage.storm(&request, Form::Whole, Manner::Until(count), 1, here)?;
-    let pause = |client: &mut Client, link: &mut crate::world::Link<'_>, paused| match client {
-        Client::Probe(probe) => {
-            probe.pause(paused, link);
-            probe.unsent(link)
-        }
-        Client::Publisher(_) | Client::Subscriber(_) => 0,
-    };
-    stage.world.touch(ids.start, |client, link| pause(client, link, true));
+    let requests = HEALTH.repeat(count);
+    let ids = stage.storm(Ask::Bytes(&requests), Manner::Until(count), 1, here)?;
+    stage.world.lines.pause(ids.start, true);
     stage.world.run_for(2_000)?;
     let grown = stage.server.memory_kib()?.saturating_sub(memory);
-    let unsent = stage.world.touch(ids.start, |client, link| pause(client, link, false));
+    let unsent = stage.world.lines.unsent(ids.start);
+    stage.world.lines.pause(ids.start, false);
     println!(
         "        {count} requests on one connection that reads nothing: {unsent} bytes not taken"
     );

@@ -3,13 +3,10 @@
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
-use super::{PATIENCE_MS, PER_ADDRESS, Stage};
+use super::{Ask, EVENTS, HEALTH, PATIENCE_MS, PER_ADDRESS, Stage};
 use crate::checks::Checks;
-use crate::probe::{Ended, Manner};
-use crate::wire::Form;
+use crate::probe::{Ended, Manner, Probe};
 use crate::{Failure, Size};
-
-const ASK: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 pub(super) fn run(stage: &mut Stage, size: Size, checks: &mut Checks) -> Result<(), Failure> {
     ask(stage, size.of(10_000), checks)?;
@@ -24,15 +21,15 @@ fn spread(number: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 44, u8::try_from(number % 10).unwrap_or(0) + 1)
 }
 
+fn is_over(probe: &Probe) -> bool {
+    probe.ended != Ended::Not
+}
+
 /// The server's own account of connections: accepted, and closed again.
 fn accounts(stage: &Stage) -> Result<(u64, u64), Failure> {
-    let metrics = stage.server.get("/metrics")?;
-    let number = |name: &str| {
-        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.and_then(|number| number.parse().ok())
-            .ok_or_else(|| Failure(format!("/metrics has no {name}")))
-    };
-    Ok((number("sockeye_connections_accepted_total")?, number("sockeye_connections_closed_total")?))
+    let names = ["sockeye_connections_accepted_total", "sockeye_connections_closed_total"];
+    let [accepted, closed] = stage.server.metrics(names)?;
+    accepted.zip(closed).ok_or_else(|| Failure("/metrics has no counts of connections".into()))
 }
 
 /// Waits until the server's account says that as many are open as before.
@@ -51,7 +48,7 @@ fn settle(stage: &mut Stage, before: (u64, u64)) -> Result<(u64, u64), Failure> 
 fn ask(stage: &mut Stage, count: usize, checks: &mut Checks) -> Result<(), Failure> {
     let (before, since) = (accounts(stage)?, stage.published());
     let start = Instant::now();
-    let ids = stage.storm(ASK, Form::Whole, Manner::Stay, count, spread)?;
+    let ids = stage.storm(Ask::Bytes(HEALTH), Manner::Stay, count, spread)?;
     let connected = start.elapsed();
     stage.world.run(PATIENCE_MS, |world| {
         world.probes().all(|probe| probe.received > 0 || probe.ended != Ended::Not)
@@ -79,10 +76,8 @@ fn ask(stage: &mut Stage, count: usize, checks: &mut Checks) -> Result<(), Failu
 /// Whatever happens, an EventSource is not sent away for good.
 fn streams(stage: &mut Stage, count: usize, checks: &mut Checks) -> Result<(), Failure> {
     let since = stage.published();
-    let request = "GET /v1/sse?channel=c0 HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let ids = stage.storm(request, Form::EventStream, Manner::Stay, count, spread)?;
-    let heard =
-        |probe: &crate::probe::Probe| !probe.statuses.is_empty() || probe.ended != Ended::Not;
+    let ids = stage.storm(Ask::Events(EVENTS), Manner::Stay, count, spread)?;
+    let heard = |probe: &Probe| !probe.statuses.is_empty() || is_over(probe);
     stage.world.run(PATIENCE_MS, |world| world.probes().all(heard))?;
     let answered = stage.count(&ids, |probe| probe.statuses.keys().eq([&200]));
     let told = stage.count(&ids, |probe| probe.body.starts_with("$goaway"));
@@ -96,12 +91,11 @@ fn streams(stage: &mut Stage, count: usize, checks: &mut Checks) -> Result<(), F
 fn silence(stage: &mut Stage, count: usize, checks: &mut Checks) -> Result<(), Failure> {
     let since = stage.published();
     let source = Ipv4Addr::new(127, 0, 45, 1);
-    let ids = stage.storm("", Form::Whole, Manner::Stay, count, |_| source)?;
-    let is_over = |probe: &crate::probe::Probe| probe.ended != Ended::Not;
+    let ids = stage.storm(Ask::Bytes(""), Manner::Stay, count, |_| source)?;
     // Those of before were ended by us.
     stage.world.run(PATIENCE_MS, |world| world.probes().all(is_over))?;
     let late = stage.count(&ids, |probe| probe.statuses.keys().eq([&408]));
-    let crowded = stage.count(&ids, |probe| probe.bytes == 0 && probe.ended != Ended::Not);
+    let crowded = stage.count(&ids, |probe| probe.statuses.is_empty() && is_over(probe));
     checks.same(
         "silence: one address's connections above the bound, closed",
         crowded,
@@ -114,8 +108,7 @@ fn silence(stage: &mut Stage, count: usize, checks: &mut Checks) -> Result<(), F
 fn dawdle(stage: &mut Stage, count: usize, checks: &mut Checks) -> Result<(), Failure> {
     let since = stage.published();
     let head = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: {}", "x".repeat(4_000));
-    let ids = stage.storm(&head, Form::Whole, Manner::Drip(200), count, spread)?;
-    let is_over = |probe: &crate::probe::Probe| probe.ended != Ended::Not;
+    let ids = stage.storm(Ask::Bytes(&head), Manner::Drip(200), count, spread)?;
     stage.world.run(PATIENCE_MS, |world| world.probes().all(is_over))?;
     let late = stage.count(&ids, |probe| probe.statuses.keys().eq([&408]));
     checks.same("heads byte by byte: answered 408 at the deadline", late, count);
@@ -125,18 +118,19 @@ fn dawdle(stage: &mut Stage, count: usize, checks: &mut Checks) -> Result<(), Fa
 fn resets(stage: &mut Stage, count: usize, checks: &mut Checks) -> Result<(), Failure> {
     let (before, since) = (accounts(stage)?, stage.published());
     let requests = [
-        "GET /v1/sse?channel=c0 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        "GET /v1/poll?channel=c0&wait=25 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        "POST /v1/channels/other HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf",
-        "GET /healthz HT",
+        Ask::Events(EVENTS),
+        Ask::Bytes("GET /v1/poll?channel=c0&wait=25 HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        Ask::Bytes(
+            "POST /v1/channels/other HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf",
+        ),
+        Ask::Bytes("GET /healthz HT"),
     ];
     for (number, request) in requests.iter().enumerate() {
-        let form = if number == 0 { Form::EventStream } else { Form::Whole };
         // Some before they are accepted, some in the middle of an answer.
         let manner = Manner::Reset(number as u64 * 5);
-        stage.storm(request, form, manner, count / requests.len(), spread)?;
+        stage.storm(*request, manner, count / requests.len(), spread)?;
     }
-    stage.world.run(PATIENCE_MS, |world| world.probes().all(|probe| probe.ended != Ended::Not))?;
+    stage.world.run(PATIENCE_MS, |world| world.probes().all(is_over))?;
     let (accepted, closed) = settle(stage, before)?;
     checks.that(
         accepted - closed <= before.0 - before.1 + 1,
