@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use sockeye_terminal::values;
 
 use super::payload::{Content, VARIANTS};
+use super::stamp::STAMP_BYTES;
 use super::target::{Reach, Scheme, split};
 
 /// Connections that one run may have.
@@ -141,14 +142,14 @@ impl CommonOptions {
 #[derive(Debug, Args)]
 pub struct EchoOptions {
     /// Where messages come back: ws://HOST:PORT/PATH, or tcp://HOST:PORT
-    #[arg(value_parser = echo_url)]
+    #[arg(value_parser = url(&[Scheme::WebSocket, Scheme::Tcp]))]
     pub(super) url: String,
 
     #[command(flatten)]
     pub(super) common: CommonOptions,
 
     /// Size of a message.
-    #[arg(long, short, default_value = "125", value_name = "N", value_parser = bytes)]
+    #[arg(long, short, default_value = "125", value_name = "N", value_parser = within(0, BYTES_MAX))]
     pub(super) bytes: usize,
 
     /// What messages are made of.
@@ -157,11 +158,11 @@ pub struct EchoOptions {
 
     /// Different messages that are sent in turn, 64 at most, and fewer of large ones. With one, mixed text
     /// looks several times cheaper than it is, and a message that is lost shows only at the end.
-    #[arg(long, default_value = "64", value_name = "N", value_parser = variants)]
+    #[arg(long, default_value = "64", value_name = "N", value_parser = within(1, VARIANTS))]
     pub(super) variants: usize,
 
     /// Messages on their way at a time, on each connection.
-    #[arg(long, short, default_value = "1", value_name = "N", value_parser = flight)]
+    #[arg(long, short, default_value = "1", value_name = "N", value_parser = within(1, FLIGHT_MAX))]
     pub(super) pipeline: usize,
 
     /// Messages a second, of all connections together; without it, as many as come back.
@@ -186,7 +187,7 @@ pub struct EchoOptions {
 #[derive(Debug, Args)]
 pub struct IdleOptions {
     /// What to open: ws://HOST:PORT/PATH, or http://HOST:PORT/PATH for an event stream
-    #[arg(value_parser = http_or_ws_url)]
+    #[arg(value_parser = url(&[Scheme::WebSocket, Scheme::Http]))]
     pub(super) url: String,
 
     #[command(flatten)]
@@ -197,7 +198,7 @@ pub struct IdleOptions {
     pub(super) ping: Option<Nanos>,
 
     /// First exchange one message of so many bytes on each connection with a server that echoes it.
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = within(0, BYTES_MAX))]
     pub(super) touch: Option<usize>,
 
     /// Offer permessage-deflate, and have what --touch sends compressed.
@@ -217,7 +218,7 @@ pub struct IdleOptions {
 #[derive(Debug, Args)]
 pub(crate) struct PublishingOptions {
     /// Size of what is published, at least 20.
-    #[arg(long, short, default_value = "128", value_name = "N", value_parser = stamped_bytes)]
+    #[arg(long, short, default_value = "128", value_name = "N", value_parser = within(STAMP_BYTES, BYTES_MAX))]
     pub(super) bytes: usize,
 
     /// Publications a second; without it, the next goes out when one has reached everybody.
@@ -226,11 +227,11 @@ pub(crate) struct PublishingOptions {
 
     /// Publications that have not reached everybody, at a time.
     /// [default: 1, or with --rate 65536]
-    #[arg(long, value_name = "N", value_parser = flight)]
+    #[arg(long, value_name = "N", value_parser = within(1, FLIGHT_MAX))]
     pub(super) in_flight: Option<usize>,
 
     /// Publish by POST requests to http://…, or by broadcast messages to ws://…
-    #[arg(long, value_name = "URL", value_parser = http_or_ws_url)]
+    #[arg(long, value_name = "URL", value_parser = url(&[Scheme::WebSocket, Scheme::Http]))]
     pub(super) publish: Option<String>,
 
     /// What is posted; `{payload}` stands for the payload, which is ASCII without quotes.
@@ -246,7 +247,7 @@ pub(crate) struct PublishingOptions {
 #[derive(Debug, Args)]
 pub struct FanoutOptions {
     /// Where subscribers connect: ws://HOST:PORT/PATH, or with --broadcast tcp://HOST:PORT
-    #[arg(value_parser = echo_url)]
+    #[arg(value_parser = url(&[Scheme::WebSocket, Scheme::Tcp]))]
     pub(super) url: String,
 
     #[command(flatten)]
@@ -264,7 +265,7 @@ pub struct FanoutOptions {
     pub(super) bare: bool,
 
     /// So many channels, NAME:000000 and on, published to in turn; the connections share them out.
-    #[arg(long, default_value = "1", value_name = "N", value_parser = channels)]
+    #[arg(long, default_value = "1", value_name = "N", value_parser = within(1, CHANNELS_MAX))]
     pub(super) channels: usize,
 
     /// Subscribe them by a pattern, on one connection; the server's configuration has to allow patterns.
@@ -284,7 +285,7 @@ pub struct FanoutOptions {
 #[derive(Debug, Args)]
 pub struct SseOptions {
     /// The event stream: http://HOST:PORT/PATH
-    #[arg(value_parser = events_url)]
+    #[arg(value_parser = url(&[Scheme::Http]))]
     pub(super) url: String,
 
     #[command(flatten)]
@@ -309,20 +310,11 @@ fn pid(text: &str) -> Result<u32, String> {
     text.trim().parse().map_err(|_| "expected the number of one process".to_owned())
 }
 
-fn url_of(text: &str, schemes: &[Scheme]) -> Result<String, &'static str> {
-    split(text, schemes).map(|_| text.to_owned())
-}
-
-fn echo_url(text: &str) -> Result<String, &'static str> {
-    url_of(text, &[Scheme::WebSocket, Scheme::Tcp])
-}
-
-fn http_or_ws_url(text: &str) -> Result<String, &'static str> {
-    url_of(text, &[Scheme::WebSocket, Scheme::Http])
-}
-
-fn events_url(text: &str) -> Result<String, &'static str> {
-    url_of(text, &[Scheme::Http])
+/// Takes URLs with one of these schemes.
+fn url(
+    schemes: &'static [Scheme],
+) -> impl Fn(&str) -> Result<String, &'static str> + Clone + Send + Sync {
+    move |text| split(text, schemes).map(|_| text.to_owned())
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -335,29 +327,12 @@ fn connections(text: &str) -> Result<NonZeroUsize, String> {
     count.ok_or_else(|| format!("expected a whole number, 1 to {CONNECTIONS_MAX}"))
 }
 
-fn within(text: &str, min: usize, max: usize) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| (min..=max).contains(number));
-    number.ok_or_else(|| format!("expected a whole number, {min} to {max}"))
-}
-
-fn bytes(text: &str) -> Result<usize, String> {
-    within(text, 0, BYTES_MAX)
-}
-
-fn stamped_bytes(text: &str) -> Result<usize, String> {
-    within(text, super::stamp::STAMP_BYTES, BYTES_MAX)
-}
-
-fn channels(text: &str) -> Result<usize, String> {
-    within(text, 1, CHANNELS_MAX)
-}
-
-fn variants(text: &str) -> Result<usize, String> {
-    within(text, 1, VARIANTS)
-}
-
-fn flight(text: &str) -> Result<usize, String> {
-    within(text, 1, FLIGHT_MAX)
+/// Takes whole numbers from `min` to `max`.
+fn within(min: usize, max: usize) -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync {
+    move |text| {
+        let number = text.parse().ok().filter(|number| (min..=max).contains(number));
+        number.ok_or_else(|| format!("expected a whole number, {min} to {max}"))
+    }
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
