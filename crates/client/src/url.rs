@@ -185,26 +185,22 @@ fn read_authority(scheme: Scheme, text: &str) -> Result<(Peer, String), UsageErr
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or(UsageError::Url)?;
             host.parse::<core::net::Ipv6Addr>().map_err(|_| UsageError::Url)?;
-            (
-                host,
-                if port.is_empty() {
-                    None
-                } else {
-                    Some(port.strip_prefix(':').ok_or(UsageError::Url)?)
-                },
-            )
+            (host, port)
         }
-        None => match text.split_once(':') {
-            Some((host, port)) => (check_name(host)?, Some(port)),
-            None => (check_name(text)?, None),
-        },
+        None => {
+            let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+            (check_name(host)?, port)
+        }
     };
     let default = match scheme {
         Scheme::Plain => 80,
         Scheme::Secure => 443,
     };
     // An empty port means that of the scheme. [RFC 3986 §3.2.3]
-    let port = port.filter(|port| !port.is_empty()).map_or(Ok(default), read_port)?;
+    let port = match port {
+        "" | ":" => default,
+        port => read_port(port.strip_prefix(':').ok_or(UsageError::Url)?)?,
+    };
     let host = host.to_ascii_lowercase();
     let shown = if host.contains(':') { format!("[{host}]") } else { host.clone() };
     let authority = if port == default { shown } else { format!("{shown}:{port}") };

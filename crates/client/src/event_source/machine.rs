@@ -215,18 +215,14 @@ impl EventSource {
     /// Takes the head; gives what is to be told of it.
     fn read_head(&mut self, now: Time, input: &mut &mut [u8]) -> Option<SourceOpened> {
         let State::Head { exchange, until } = &mut self.state else { return None };
-        match exchange.take_head(input) {
-            Ok(true) => self.judge(now, input),
-            Ok(false) if *until <= now => {
-                self.lose(now, Error::TimedOut(Deadline::Head));
-                None
-            }
-            Ok(false) => None,
-            Err(error) => {
-                self.lose(now, error);
-                None
-            }
-        }
+        let why = match exchange.take_head(input) {
+            Ok(true) => return self.judge(now, input),
+            Ok(false) if now < *until => return None,
+            Ok(false) => Error::TimedOut(Deadline::Head),
+            Err(error) => error,
+        };
+        self.lose(now, why);
+        None
     }
 
     /// Decides what the head means.

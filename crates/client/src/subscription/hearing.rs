@@ -136,7 +136,11 @@ impl Hearing {
             Said::Message(message) => self.message(message, cursor, take),
             Said::Gap(gap) => self.gap(gap, take),
             Said::Sync { recovered, gaps, replayed } => match cursor {
-                Some(cursor) => self.sync(cursor, recovered, gaps, replayed, take),
+                Some(said::Cursor { text, at }) => {
+                    self.ledger.hear();
+                    self.ledger.reach(&text, at);
+                    self.sync(text, recovered, gaps, replayed, take)
+                }
                 None => self.fail(HubError::Strange),
             },
             Said::End { channel } => self.end(channel, cursor, take),
@@ -154,14 +158,12 @@ impl Hearing {
     /// Reports that the client has everything up to this cursor.
     fn sync<R>(
         &mut self,
-        said::Cursor { text, at }: said::Cursor<'_>,
+        cursor: Cow<'_, str>,
         recovered: bool,
         gaps: u64,
         replayed: u64,
         take: Take<'_, R>,
     ) -> Option<R> {
-        self.ledger.hear();
-        self.ledger.reach(&text, at);
         // The hub sends `sync` in each poll, and the caller gets it once.
         let is_known = core::mem::replace(&mut self.synced, true);
         let gaps = core::mem::take(&mut self.gaps).max(gaps);
@@ -169,7 +171,7 @@ impl Hearing {
             return None;
         }
         let recovered = recovered && gaps == 0;
-        Some(take(SubscriptionEvent::Sync { cursor: text, recovered, gaps, replayed }))
+        Some(take(SubscriptionEvent::Sync { cursor, recovered, gaps, replayed }))
     }
 
     /// Takes in a cursor that comes with nothing else.
@@ -183,14 +185,8 @@ impl Hearing {
 
     /// Reports `Sync` for an empty answer: the hub sends no more to a poll that missed nothing.
     pub(super) fn caught_up<R>(&mut self, take: Take<'_, R>) -> Option<R> {
-        if self.synced && self.gaps == 0 {
-            return None;
-        }
         let cursor = Cow::Owned(self.ledger.cursor()?.to_owned());
-        self.synced = true;
-        let gaps = core::mem::take(&mut self.gaps);
-        let recovered = gaps == 0;
-        Some(take(SubscriptionEvent::Sync { cursor, recovered, gaps, replayed: 0 }))
+        self.sync(cursor, true, 0, 0, take)
     }
 
     fn message<R>(

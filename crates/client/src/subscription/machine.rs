@@ -244,6 +244,15 @@ impl Subscription {
             self.context.preference.failed(now);
         }
         self.context.hearing.verdict = None;
+        let is_fresh = match end {
+            // Refusals that lie far apart do not lengthen the wait.
+            End::Busy { .. } => held_ms >= backoff::LAST_MS,
+            End::Lost { .. } | End::Credentials(_) => was_good,
+            End::Over | End::Stop(_) | End::Again(_) | End::Unfit(_) => false,
+        };
+        if is_fresh {
+            self.backoff.reset();
+        }
         match end {
             End::Over => self.phase = Phase::Over,
             End::Stop(error) => self.fail(error),
@@ -257,23 +266,9 @@ impl Subscription {
                     self.fail(why);
                 }
             }
-            End::Busy { why, retry_ms } => {
-                // Refusals that lie far apart do not lengthen the wait.
-                if held_ms >= backoff::LAST_MS {
-                    self.backoff.reset();
-                }
-                self.wait(now, why, retry_ms, true);
-            }
-            End::Lost { why, retry_ms } => {
-                if was_good {
-                    self.backoff.reset();
-                }
-                self.wait(now, why, retry_ms, false);
-            }
+            End::Busy { why, retry_ms } => self.wait(now, why, retry_ms, true),
+            End::Lost { why, retry_ms } => self.wait(now, why, retry_ms, false),
             End::Credentials(why) => {
-                if was_good {
-                    self.backoff.reset();
-                }
                 let wait_ms = self.backoff.wait_ms(0, false, self.entropy.bits());
                 self.need_credentials(now + wait_ms, why);
             }

@@ -118,7 +118,19 @@ impl SubscriptionOptions {
         &self,
         credentials: Option<&Credentials>,
     ) -> Result<(), UsageError> {
-        if fit(credentials, &self.headers) { Ok(()) } else { Err(UsageError::Header) }
+        let fits = match credentials {
+            None => true,
+            Some(Credentials::Token(text) | Credentials::ApiKey(text)) => {
+                let has_own = headers::find(&self.headers, "Authorization").is_some();
+                HeaderValue::new(text).is_ok() && !has_own
+            }
+            // A ticket stands in a URL and in a subprotocol.
+            Some(Credentials::Ticket(text)) => {
+                let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+                !text.is_empty() && text.bytes().all(fits)
+            }
+        };
+        if fits { Ok(()) } else { Err(UsageError::Header) }
     }
 
     /// The targets, each once.
@@ -148,22 +160,6 @@ fn is_header(line: &(String, String)) -> bool {
     let is_ours = ["last-event-id", "if-none-match"].contains(&&*lower);
     let is_ours = is_ours || lower.starts_with("sec-websocket-");
     !is_ours && headers::parse(line).is_ok()
-}
-
-/// Whether credentials can be sent at all.
-fn fit(credentials: Option<&Credentials>, headers: &[(String, String)]) -> bool {
-    let has_own = headers::find(headers, "Authorization").is_some();
-    match credentials {
-        None => true,
-        Some(Credentials::Token(text) | Credentials::ApiKey(text)) => {
-            HeaderValue::new(text).is_ok() && !has_own
-        }
-        // A ticket stands in a URL and in a subprotocol.
-        Some(Credentials::Ticket(text)) => {
-            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-            !text.is_empty() && text.bytes().all(fits)
-        }
-    }
 }
 
 /// Shows no cursor and no values of headers: they may hold credentials.
