@@ -82,14 +82,12 @@ fn authorization(options: &ServerOptions) -> Result<Option<String>, Failure> {
 enum Break {
     /// Nothing listens at the address.
     Nobody(String),
-    /// The connection failed or broke: asking again may help.
+    /// The connection failed or broke, or the server cannot do it now: asking again may help.
     Lost {
         why: String,
         /// How long the server has asked the client to wait.
         retry_ms: u64,
     },
-    /// The server cannot do it now, and may have said when to ask again.
-    Busy { why: String, retry_ms: u64 },
     /// The request is too large.
     TooLarge(String),
     /// Asking again would end the same.
@@ -103,11 +101,9 @@ impl Break {
 
     fn into_text(self) -> String {
         match self {
-            Self::Nobody(why)
-            | Self::Lost { why, .. }
-            | Self::Busy { why, .. }
-            | Self::TooLarge(why)
-            | Self::Final(why) => why,
+            Self::Nobody(why) | Self::Lost { why, .. } | Self::TooLarge(why) | Self::Final(why) => {
+                why
+            }
         }
     }
 }

@@ -16,10 +16,8 @@ const SHOWN_BYTES_MAX: usize = 32;
 /// The output format of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// For a person: texts as they are, and the beginning of what is none.
-    Person,
-    /// The same in a pipe, control characters and all.
-    Plain,
+    /// Texts as they are, and the beginning of binary messages. On a terminal, control characters are escaped.
+    Text,
     /// Binary messages as lines of digits.
     Hex,
     /// Binary messages as their bytes, without a line end.
@@ -33,8 +31,7 @@ impl Form {
             () if options.json => Self::Json,
             () if options.hex => Self::Hex,
             () if options.binary && !is_terminal => Self::Raw,
-            () if is_terminal => Self::Person,
-            () => Self::Plain,
+            () => Self::Text,
         }
     }
 
@@ -45,7 +42,7 @@ impl Form {
                 JsonLine::of("text").field("data", text).push_to(out);
             }
             (Self::Json, Message::Binary(bytes)) => payload("binary", bytes).push_to(out),
-            (Self::Person | Self::Plain | Self::Hex | Self::Raw, Message::Text(text)) => {
+            (Self::Text | Self::Hex | Self::Raw, Message::Text(text)) => {
                 if is_terminal {
                     out.extend_from_slice(lines(text).as_bytes());
                 } else {
@@ -58,7 +55,7 @@ impl Form {
                 out.extend_from_slice(digits(bytes, "").as_bytes());
                 out.push(b'\n');
             }
-            (Self::Person | Self::Plain, Message::Binary(bytes)) => {
+            (Self::Text, Message::Binary(bytes)) => {
                 out.extend_from_slice(dump(bytes).as_bytes());
                 out.push(b'\n');
             }
@@ -152,15 +149,15 @@ mod tests {
     #[test]
     fn text_is_printed_as_it_is_but_on_terminals() {
         let text = || Message::Text("a\tb\nc\u{1b}[2J\r");
-        assert_eq!(shown(Form::Plain, false, text()), b"a\tb\nc\x1b[2J\r\n");
-        assert_eq!(shown(Form::Person, true, text()), b"a\tb\nc\\u{1b}[2J\\r\n");
+        assert_eq!(shown(Form::Text, false, text()), b"a\tb\nc\x1b[2J\r\n");
+        assert_eq!(shown(Form::Text, true, text()), b"a\tb\nc\\u{1b}[2J\\r\n");
         assert_eq!(shown(Form::Hex, true, text()), b"a\tb\nc\\u{1b}[2J\\r\n");
     }
 
     #[test]
     fn bytes_in_each_form() {
         let bytes = || Message::Binary(b"hi\xff");
-        assert_eq!(shown(Form::Person, true, bytes()), b"[binary, 3 bytes: 68 69 ff]\n");
+        assert_eq!(shown(Form::Text, true, bytes()), b"[binary, 3 bytes: 68 69 ff]\n");
         assert_eq!(shown(Form::Hex, false, bytes()), b"6869ff\n");
         assert_eq!(shown(Form::Raw, false, bytes()), b"hi\xff");
         let json = b"{\"type\":\"binary\",\"base64\":\"aGn/\",\"length\":3}\n";

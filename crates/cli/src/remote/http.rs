@@ -63,7 +63,7 @@ fn refused(refusal: &Refusal) -> Break {
         413 => Break::TooLarge(why),
         429 | 500 | 502 | 503 | 504 => {
             let retry_ms = refusal.retry_after_ms().unwrap_or_default().min(RETRY_MS_MAX);
-            Break::Busy { why, retry_ms }
+            Break::Lost { why, retry_ms }
         }
         _ => Break::Final(why),
     }

@@ -153,9 +153,7 @@ impl<'r> Publisher<'r> {
                         return self.publish(second);
                     }
                 },
-                Err(Break::Lost { why, retry_ms } | Break::Busy { why, retry_ms }) => {
-                    (why, retry_ms)
-                }
+                Err(Break::Lost { why, retry_ms }) => (why, retry_ms),
                 Err(Break::Nobody(why)) if self.answered => (why, 0),
                 Err(end @ (Break::Nobody(_) | Break::Final(_))) => {
                     return Err(end.into());

@@ -1,8 +1,8 @@
 //! `sockeye ticket`: asks a server for a one-time ticket.
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
-use sockeye_terminal::{Failure, OrFail, print, span::Span};
+use serde::Deserialize;
+use sockeye_terminal::{Failure, plain::JsonLine, print, span::Span};
 
 use super::args::ServerOptions;
 use super::{Break, Remote};
@@ -51,21 +51,6 @@ pub struct TicketOptions {
     json: bool,
 }
 
-/// The request for a ticket; with the ticket in it, it is also the output of `--json`.
-#[derive(Serialize)]
-struct Wanted<'w> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ticket: Option<&'w str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<&'w str>,
-    channels: &'w [String],
-    publish: &'w [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    life_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session_ms: Option<u64>,
-}
-
 #[derive(Deserialize)]
 struct Issued {
     ticket: String,
@@ -74,21 +59,25 @@ struct Issued {
 /// Asks once and prints what came.
 pub fn run(options: &TicketOptions) -> Result<(), Failure> {
     let remote = Remote::new(&options.server)?;
-    let mut wanted = Wanted {
-        ticket: None,
-        user: options.user.as_deref(),
-        channels: &options.channel,
-        publish: &options.publish,
-        life_ms: options.life.map(|span| span.ms),
-        session_ms: options.session.map(|span| span.ms),
-    };
-    let ticket = ask(&remote, &json(&wanted)?).map_err(|end| explain(end, &remote))?;
+    let ticket = ask(&remote, &wanted(options, None)).map_err(|end| explain(end, &remote))?;
     if options.json {
-        wanted.ticket = Some(&ticket);
-        print::say(format_args!("{}", json(&wanted)?))
+        print::say(format_args!("{}", wanted(options, Some(&ticket))))
     } else {
         print::say(format_args!("{ticket}"))
     }
+}
+
+/// The request for a ticket; with the ticket in it, it is also the output of `--json`.
+fn wanted(options: &TicketOptions, ticket: Option<&str>) -> String {
+    let ms = |span: &Option<Span>| span.map(|span| span.ms);
+    JsonLine::default()
+        .maybe("ticket", ticket)
+        .maybe("user", options.user.as_deref())
+        .field("channels", &options.channel)
+        .field("publish", &options.publish)
+        .maybe("life_ms", ms(&options.life).as_ref())
+        .maybe("session_ms", ms(&options.session).as_ref())
+        .end()
 }
 
 fn ask(remote: &Remote, body: &str) -> Result<String, Break> {
@@ -112,8 +101,4 @@ fn explain(end: Break, remote: &Remote) -> Failure {
         _ => "",
     };
     Failure(format!("{}{hint}", end.into_text()))
-}
-
-fn json(wanted: &Wanted<'_>) -> Result<String, Failure> {
-    serde_json::to_string(wanted).or_fail(|| "cannot ask for that".into())
 }
