@@ -2,7 +2,7 @@
 //! tunnel, begins TLS, and then reads and writes.
 
 mod resolve;
-mod stream;
+mod socket;
 #[cfg(feature = "rustls")]
 mod tls;
 mod tunnel;
@@ -16,7 +16,7 @@ use mio::{Interest, Registry, Token};
 use sockeye_reactor::{Socket, Time};
 
 use self::resolve::{Lookup, Running};
-use self::stream::Stream;
+use self::socket::LinkSocket;
 #[cfg(feature = "rustls")]
 pub(crate) use self::tls::system_config as system_tls;
 use self::tunnel::Tunnel;
@@ -54,7 +54,7 @@ enum Step {
     Tunnelling(Box<Tunnel>),
     #[cfg(feature = "rustls")]
     Securing(tls::Tls<TcpStream>),
-    Up(Stream),
+    Up(LinkSocket),
 }
 
 impl Link {
@@ -152,7 +152,7 @@ impl Link {
             },
             #[cfg(feature = "rustls")]
             Step::Securing(mut tls) => match tls.advance()? {
-                true => (Step::Up(Stream::Buffering(tls)), true),
+                true => (Step::Up(LinkSocket::Buffering(tls)), true),
                 false => (Step::Securing(tls), false),
             },
             idle @ (Step::None | Step::Up(_)) => (idle, false),
@@ -242,22 +242,22 @@ impl Link {
             self.network.tls = Some(config.clone());
             return Ok(Step::Securing(tls::Tls::new(socket, config, &peer.host)?));
         }
-        Ok(Step::Up(stream::plain(socket)))
+        Ok(Step::Up(socket::plain(socket)))
     }
 
     /// Reads the bytes that have come: `None` if there are none, `Some(0)` at the end.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
-        let Step::Up(stream) = &mut self.step else { return Ok(None) };
+        let Step::Up(socket) = &mut self.step else { return Ok(None) };
         if !self.readable {
             return Ok(None);
         }
-        match stream.read(buffer) {
+        match socket.read(buffer) {
             Ok(len) => Ok(Some(len)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.readable = stream.holds_input();
+                self.readable = socket.holds_input();
                 Ok(None)
             }
-            Err(error) => Err(stream::explain(stream, &error)),
+            Err(error) => Err(socket::explain(socket, &error)),
         }
     }
 
@@ -273,27 +273,27 @@ impl Link {
 
     /// Whether bytes that were written have not reached the socket.
     pub(crate) fn holds_unsent(&self) -> bool {
-        matches!(&self.step, Step::Up(stream) if stream.held_output() > 0)
+        matches!(&self.step, Step::Up(socket) if socket.held_output() > 0)
     }
 
     /// Writes as many of the `bytes` after the first `sent` as the socket takes, and adds their number to `sent`.
     pub(crate) fn write(&mut self, bytes: &[u8], sent: &mut usize) -> Result<(), Error> {
-        let Step::Up(stream) = &mut self.step else { return Ok(()) };
-        while self.writable && (*sent < bytes.len() || stream.held_output() > 0) {
+        let Step::Up(socket) = &mut self.step else { return Ok(()) };
+        while self.writable && (*sent < bytes.len() || socket.held_output() > 0) {
             let written = match &bytes[*sent..] {
-                [] => stream.flush().map(|_| 0),
-                rest => stream.write(rest),
+                [] => socket.flush().map(|_| 0),
+                rest => socket.write(rest),
             };
             match written {
                 Ok(len) => {
                     *sent += len;
-                    self.writable = stream.held_output() == 0;
+                    self.writable = socket.held_output() == 0;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(error) => {
                     // The peer may have sent a reason, which has to be read.
                     self.readable = true;
-                    return Err(stream::explain(stream, &error));
+                    return Err(socket::explain(socket, &error));
                 }
             }
         }
@@ -316,10 +316,10 @@ impl Link {
             Step::Securing(mut tls) => {
                 let _ = self.registry.deregister(tls.socket());
             }
-            Step::Up(mut stream) => {
+            Step::Up(mut socket) => {
                 // If the peer is gone already, the error does not matter.
-                let _ = stream.shutdown_write();
-                let _ = self.registry.deregister(stream::system_socket(&mut stream));
+                let _ = socket.shutdown_write();
+                let _ = self.registry.deregister(socket::system_socket(&mut socket));
             }
         }
         (self.readable, self.writable) = (false, false);

@@ -22,8 +22,8 @@ pub(super) struct Hearing {
     deferred: Option<(Cow<'static, str>, String, Option<String>)>,
     /// `Connected` was reported.
     opened: bool,
-    /// The hub has sent anything on this connection.
-    pub(super) settled: bool,
+    /// The hub has answered on this connection.
+    pub(super) has_answered: bool,
     /// Cursors on this connection belong to this subscription: on a WebSocket only after `subscribed`.
     counts: bool,
     /// A message came on this connection.
@@ -43,7 +43,7 @@ impl Hearing {
             verdict: None,
             deferred: None,
             opened: false,
-            settled: false,
+            has_answered: false,
             counts: false,
             messages: false,
             synced: false,
@@ -57,7 +57,7 @@ impl Hearing {
         self.ledger.begin();
         self.transport = transport;
         self.deferred = None;
-        (self.settled, self.messages) = (false, false);
+        (self.has_answered, self.messages) = (false, false);
         (self.opened, self.synced) = (self.opened && goes_on, self.synced && goes_on);
         // [client:hub-cursor] Before `subscribed`, a WebSocket's cursors are those of the log.
         self.counts = transport != Transport::WebSocket;

@@ -235,10 +235,10 @@ impl Subscription {
     fn leave(&mut self, now: Time, end: End, out: &mut Vec<u8>) {
         self.part(now, out);
         let was_up = matches!(self.phase, Phase::Up(_));
-        let held_ms = if self.context.hearing.settled { now.since(self.opened_at) } else { 0 };
+        let held_ms = if self.context.hearing.has_answered { now.since(self.opened_at) } else { 0 };
         let was_good = self.context.hearing.messages || held_ms >= STEADY_MS;
         if was_up
-            && !self.context.hearing.settled
+            && !self.context.hearing.has_answered
             && matches!(end, End::Lost { .. } | End::Busy { .. })
         {
             self.context.preference.failed(now);
@@ -260,7 +260,7 @@ impl Subscription {
             End::Unfit(why) => {
                 // A slow server may be faster at the next attempt.
                 let is_slow = matches!(why, Error::TimedOut(_));
-                if self.context.preference.cannot(now) || is_slow {
+                if self.context.preference.mark_unfit(now) || is_slow {
                     self.wait(now, why, 0, false);
                 } else {
                     self.fail(why);
@@ -349,7 +349,7 @@ impl Machine for Subscription {
         self.is_linked = false;
         match &mut self.phase {
             Phase::Dialing => {
-                self.context.hearing.settled = false;
+                self.context.hearing.has_answered = false;
                 self.context.hearing.messages = false;
                 self.wait(now, why, 0, false);
             }
@@ -398,11 +398,11 @@ impl Machine for Subscription {
             match self.phase {
                 Phase::Waiting(until) if until <= now && !self.is_linked => self.dial(now),
                 Phase::Up(_) => {
-                    let was_settled = self.context.hearing.settled;
+                    let had_answered = self.context.hearing.has_answered;
                     let heard = self.listen(now, input, out, take);
-                    if self.context.hearing.settled && !was_settled {
+                    if self.context.hearing.has_answered && !had_answered {
                         self.opened_at = now;
-                        self.context.preference.good();
+                        self.context.preference.succeeded();
                     }
                     match (heard, self.context.hearing.verdict.is_some()) {
                         (Ok(Some(told)), _) => return Ok(Some(told)),

@@ -84,7 +84,7 @@ impl Polls {
                 Step::Pause(until) if context.now < *until => return Ok(None),
                 Step::Ended(until) => return Err(End::Again(*until)),
                 // [client:hub-transport] Between two polls a better transport costs nothing.
-                Step::Pause(_) if self.is_used && context.preference.is_due(context.now) => {
+                Step::Pause(_) if self.is_used && context.preference.is_better_due(context.now) => {
                     return Err(End::Again(context.now));
                 }
                 Step::Pause(_) => self.ask(context, out),
@@ -183,7 +183,7 @@ impl Polls {
             }
         };
         self.tag = fetch.header("ETag");
-        (self.is_used, context.hearing.settled) = (true, true);
+        (self.is_used, context.hearing.has_answered) = (true, true);
         // An answer is whole: its cursors are behind all that it says.
         context.hearing.ledger.hear();
         let is_hasty = is_over && waits && now.since(at) < PAUSE_MS;

@@ -39,12 +39,12 @@ impl Preference {
     }
 
     /// Whether a better one should be tried, if that costs nothing.
-    pub(super) fn is_due(&self, now: Time) -> bool {
+    pub(super) fn is_better_due(&self, now: Time) -> bool {
         self.better_at <= now
     }
 
     /// Records that the hub has answered.
-    pub(super) const fn good(&mut self) {
+    pub(super) const fn succeeded(&mut self) {
         (self.failures, self.unfit) = (0, 0);
     }
 
@@ -57,7 +57,7 @@ impl Preference {
     }
 
     /// Records that the current transport does not work here; false if none does.
-    pub(super) fn cannot(&mut self, now: Time) -> bool {
+    pub(super) fn mark_unfit(&mut self, now: Time) -> bool {
         self.unfit += 1;
         self.fall_back(now);
         self.unfit < self.list.len()
@@ -90,11 +90,11 @@ mod tests {
         assert_eq!(preference.next(at(0)), ALL[0], "once may be chance");
         preference.failed(at(10));
         assert_eq!(preference.next(at(10)), ALL[1]);
-        preference.good();
+        preference.succeeded();
         assert_eq!(preference.next(at(1_009)), ALL[1]);
-        assert!(preference.is_due(at(1_010)));
+        assert!(preference.is_better_due(at(1_010)));
         assert_eq!(preference.next(at(1_010)), ALL[0]);
-        preference.good();
+        preference.succeeded();
         preference.failed(at(2_000));
         assert_eq!(preference.next(at(9_000)), ALL[0]);
     }
@@ -102,13 +102,13 @@ mod tests {
     #[test]
     fn what_cannot_be_had_is_left_at_once_until_nothing_is_left() {
         let mut preference = Preference::new(ALL.to_vec(), 1_000);
-        assert!(preference.cannot(at(0)));
+        assert!(preference.mark_unfit(at(0)));
         assert_eq!(preference.next(at(0)), ALL[1]);
-        preference.good();
-        assert!(preference.cannot(at(0)) && preference.cannot(at(0)));
-        assert!(!preference.cannot(at(0)));
+        preference.succeeded();
+        assert!(preference.mark_unfit(at(0)) && preference.mark_unfit(at(0)));
+        assert!(!preference.mark_unfit(at(0)));
         let mut single = Preference::new(vec![Transport::LongPoll], 1_000);
-        assert!(!single.cannot(at(0)));
+        assert!(!single.mark_unfit(at(0)));
         assert_eq!(single.next(at(5_000)), Transport::LongPoll);
     }
 }

@@ -161,7 +161,7 @@ impl Turn {
         match said::read(&kind, text) {
             Ok(Some((said::Said::Welcome { ping_ms }, _))) => {
                 self.welcome_ms = Some(ping_ms);
-                context.hearing.settled = true;
+                context.hearing.has_answered = true;
                 context.hearing.open(take)
             }
             Ok(_) | Err(_) => {

@@ -79,7 +79,7 @@ impl Stream {
                 {
                     return Ok(Some(told));
                 }
-                if came && context.hearing.settled {
+                if came && context.hearing.has_answered {
                     self.until = context.now + context.options.silence_ms;
                 }
                 self.look_at_time(context)
@@ -139,7 +139,7 @@ impl Stream {
         }
         Err(match &self.step {
             // [client:hub-transport] A proxy on the way buffers the stream.
-            Step::Open(_) if !context.hearing.settled => {
+            Step::Open(_) if !context.hearing.has_answered => {
                 End::Unfit(Error::TimedOut(Deadline::Silence))
             }
             Step::Open(open) => {
@@ -206,11 +206,11 @@ impl Open {
         self.read += len - line.len();
         let told =
             if let Some(Item::Event(event)) = item.map_err(|_| End::Stop(Error::EventTooLarge))? {
-                hearing.settled = true;
+                hearing.has_answered = true;
                 let kind = event.event_type.strip_prefix('$').unwrap_or(event.event_type);
                 hearing.hear(kind, event.data, Some(event.last_event_id), take)
             } else if self.parser.last_event_id() != self.id {
-                hearing.settled = true;
+                hearing.has_answered = true;
                 hearing.hint(self.parser.last_event_id(), take)
             } else {
                 return Ok(None);

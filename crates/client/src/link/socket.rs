@@ -12,35 +12,35 @@ use crate::Error;
 
 /// The socket of an established connection.
 #[cfg(feature = "rustls")]
-pub(super) type Stream = EitherSocket<TcpStream, Tls<TcpStream>>;
+pub(super) type LinkSocket = EitherSocket<TcpStream, Tls<TcpStream>>;
 #[cfg(not(feature = "rustls"))]
-pub(super) type Stream = TcpStream;
+pub(super) type LinkSocket = TcpStream;
 
-/// Makes the stream of a connection without TLS.
-pub(super) fn plain(socket: TcpStream) -> Stream {
+/// Makes the socket of a connection without TLS.
+pub(super) fn plain(socket: TcpStream) -> LinkSocket {
     #[cfg(feature = "rustls")]
     return EitherSocket::Plain(socket);
     #[cfg(not(feature = "rustls"))]
     socket
 }
 
-/// Returns the client's error for an `error` of `stream`.
-pub(super) fn explain(stream: &Stream, error: &io::Error) -> Error {
+/// Returns the client's error for an `error` of `socket`.
+pub(super) fn explain(socket: &LinkSocket, error: &io::Error) -> Error {
     #[cfg(feature = "rustls")]
-    if let EitherSocket::Buffering(tls) = stream {
+    if let EitherSocket::Buffering(tls) = socket {
         return tls.explain(error);
     }
-    let _ = stream;
+    let _ = socket;
     Error::Transport(error.kind())
 }
 
 /// Returns the TCP socket, which is registered with the event loop.
-pub(super) const fn system_socket(stream: &mut Stream) -> &mut TcpStream {
+pub(super) const fn system_socket(socket: &mut LinkSocket) -> &mut TcpStream {
     #[cfg(feature = "rustls")]
-    return match stream {
+    return match socket {
         EitherSocket::Plain(socket) => socket,
         EitherSocket::Buffering(tls) => tls.socket(),
     };
     #[cfg(not(feature = "rustls"))]
-    stream
+    socket
 }
