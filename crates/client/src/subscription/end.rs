@@ -48,7 +48,7 @@ impl End {
         let Some(reason) = reason else { return Self::lost(Error::Ended) };
         let (word, rest) = reason.text().split_once(' ').unwrap_or_else(|| (reason.text(), ""));
         let retry_ms = rest.strip_prefix("retry_ms=").and_then(|text| text.parse().ok());
-        Self::goaway(u16::from(reason.code()), word, retry_ms, max)
+        Self::goaway(reason.code().to_u16(), word, retry_ms, max)
     }
 
     /// Returns the end for a refusal, by its status and the code in its body.
