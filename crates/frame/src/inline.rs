@@ -60,12 +60,6 @@ impl<const N: usize> ops::Deref for InlineBytes<N> {
     }
 }
 
-impl<const N: usize> AsRef<[u8]> for InlineBytes<N> {
-    fn as_ref(&self) -> &[u8] {
-        self
-    }
-}
-
 impl<const N: usize> fmt::Debug for InlineBytes<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "InlineBytes({} of {N} bytes)", self.len)

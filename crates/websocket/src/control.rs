@@ -38,12 +38,6 @@ impl Deref for Control {
     }
 }
 
-impl AsRef<[u8]> for Control {
-    fn as_ref(&self) -> &[u8] {
-        self
-    }
-}
-
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Control({} bytes)", self.len())
