@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use sockeye_frame::properties::read_naively;
 use sockeye_frame::{Header, Opcode, Rsv, Rules};
 
-use super::{CONFIG, Heard, Outcome, connection, converse};
+use super::script::write_frame;
+use super::{CONFIG, Heard, KEY, Outcome, connection, converse};
 use crate::{CloseCode, FrameError, Kind, Role};
 
 /// The oracle's reading of an input.
@@ -29,29 +30,15 @@ pub fn agrees_with_oracle(role: Role, bytes: &[u8]) {
     assert_eq!((heard, code), (verdict.heard, verdict.failed));
     assert_eq!(closed.clean, verdict.closed);
     assert_eq!(closed.code == CloseCode::ABNORMAL, !verdict.closed);
+    let key = (role == Role::Client).then_some(KEY);
     let mut expected = Vec::new();
     for (opcode, payload) in verdict.said {
         let is_pong = opcode == 0xA;
         if !is_pong || expected.len() < CONFIG.limits.replies_bytes_max {
-            write(role, opcode, &payload, &mut expected);
+            write_frame(0x80 | opcode, &payload, key, &mut expected);
         }
     }
     assert_eq!(said, expected);
-}
-
-fn write(role: Role, opcode: u8, payload: &[u8], out: &mut Vec<u8>) {
-    let len = payload.len() as u8;
-    match role {
-        Role::Server => {
-            out.extend([0x80 | opcode, len]);
-            out.extend_from_slice(payload);
-        }
-        Role::Client => {
-            out.extend([0x80 | opcode, 0x80 | len]);
-            out.extend(super::KEY);
-            out.extend(payload.iter().zip(super::KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
-        }
-    }
 }
 
 /// A frame: its header, and the part of its payload that has arrived, unmasked.

@@ -17,7 +17,8 @@ pub fn wire_from_script(role: Role, script: &[u8]) -> Vec<u8> {
             // A rule is broken, or nearly.
             first ^= fill;
         }
-        write_frame(role, first, &payload, [fill, len, 0, 7], &mut wire);
+        let key = (role == Role::Server).then_some([fill, len, 0, 7]);
+        write_frame(first, &payload, key, &mut wire);
     }
     wire
 }
@@ -70,8 +71,9 @@ fn control_payload(opcode: u8, len: u8, fill: u8) -> Vec<u8> {
     }
 }
 
-fn write_frame(role: Role, first: u8, payload: &[u8], key: [u8; 4], wire: &mut Vec<u8>) {
-    let mask = if role == Role::Server { 0x80 } else { 0 };
+/// Writes a frame of less than 64 KiB, masked if there is a key.
+pub(super) fn write_frame(first: u8, payload: &[u8], key: Option<[u8; 4]>, wire: &mut Vec<u8>) {
+    let mask = if key.is_some() { 0x80 } else { 0 };
     wire.push(first);
     if payload.len() < 126 {
         wire.push(mask | payload.len() as u8);
@@ -79,13 +81,9 @@ fn write_frame(role: Role, first: u8, payload: &[u8], key: [u8; 4], wire: &mut V
         wire.push(mask | 126);
         wire.extend((payload.len() as u16).to_be_bytes());
     }
-    match role {
-        Role::Client => wire.extend_from_slice(payload),
-        Role::Server => {
-            wire.extend(key);
-            wire.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
-        }
-    }
+    wire.extend(key.iter().flatten());
+    let key = key.unwrap_or_default();
+    wire.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
 }
 
 /// Whatever one end sends, in whatever fragments and with whatever control frames in between, the
