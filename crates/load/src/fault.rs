@@ -7,7 +7,7 @@ use std::io;
 use sockeye_frame::Error as FrameError;
 use sockeye_handshake::VerifyError;
 use sockeye_terminal::plain::plain;
-use sockeye_websocket::MessageError;
+use sockeye_websocket::{MessageError, ProtocolError};
 
 /// One thing that went wrong on one connection.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub enum Fault {
     Frame(FrameError),
     /// Frames that are legal by themselves came in an order that is not (RFC 6455 §5.4).
     Sequence,
+    /// A message breaks another rule.
+    Message(ProtocolError),
     /// A compressed message could not be read.
     Compressed(MessageError),
     /// The server ended the connection by a Close frame with this code.
@@ -54,7 +56,7 @@ impl Fault {
             Self::Status(_) => "status",
             Self::Handshake(_) => "handshake",
             Self::Http(_) => "http",
-            Self::Frame(_) | Self::Sequence => "protocol",
+            Self::Frame(_) | Self::Sequence | Self::Message(_) => "protocol",
             Self::Compressed(_) => "compression",
             Self::Closed(_) => "closed",
             Self::Ended => "ended",
@@ -88,6 +90,7 @@ impl fmt::Display for Fault {
             Self::Http(why) => write!(f, "an answer that cannot be used: {why}"),
             Self::Frame(error) => write!(f, "protocol violated: {error}"),
             Self::Sequence => f.write_str("protocol violated: frames in an illegal order"),
+            Self::Message(error) => write!(f, "protocol violated: {error}"),
             Self::Compressed(error) => write!(f, "protocol violated: {error}"),
             Self::Closed(code) => write!(f, "the server closed with code {code}"),
             Self::Ended => {
@@ -107,6 +110,17 @@ impl fmt::Display for Fault {
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         Self::Io(error.kind())
+    }
+}
+
+impl From<ProtocolError> for Fault {
+    fn from(error: ProtocolError) -> Self {
+        match error {
+            ProtocolError::Frame(error) => Self::Frame(error),
+            ProtocolError::NothingToContinue | ProtocolError::MessageInterrupted => Self::Sequence,
+            ProtocolError::MessageTooBig => Self::Compressed(MessageError::TooBig),
+            error => Self::Message(error),
+        }
     }
 }
 

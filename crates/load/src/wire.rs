@@ -4,14 +4,13 @@ use std::borrow::Cow;
 
 use sockeye_client::sans_io::Exchange;
 use sockeye_deflate::{Engine, Params, Session, WindowBits};
-use sockeye_frame::{CloseFrame, Decoder, Header, MaskKey, Opcode, Role, Rsv, Rules};
+use sockeye_frame::{MaskKey, Role};
 use sockeye_http1::ResponseHead;
 use sockeye_sse::{Item, Parser};
-use sockeye_websocket::{Assembler, Kind, Message, Piece};
+use sockeye_websocket::{Assembler, Compression, Config, Connection, Event, Kind, Limits, Message};
 
 use super::connection::Outlet;
 use super::fault::Fault;
-use super::payload::frame;
 
 /// Something that came on a connection.
 #[derive(Debug)]
@@ -87,26 +86,12 @@ impl Joiner {
 pub(super) trait Ear: FnMut(Heard<'_>) -> Result<(), Fault> {}
 impl<F: FnMut(Heard<'_>) -> Result<(), Fault>> Ear for F {}
 
-/// The frames of a WebSocket server.
-///
-/// It is less than a `sockeye_websocket::Connection`: comparing messages with what was sent proves more than
-/// checking that they are UTF-8, and costs less.
+/// The messages of a WebSocket server.
 pub(super) struct Frames {
-    decoder: Decoder,
-    key: MaskKey,
-    bytes_max: usize,
-    /// The message of which a part has come, once its first frame has begun.
-    under_way: Option<UnderWay>,
-    /// The payload so far of a control frame that comes in parts.
-    control: Vec<u8>,
-    inflation: Option<Box<Inflation>>,
-}
-
-#[derive(Clone, Copy)]
-struct UnderWay {
-    is_text: bool,
-    is_compressed: bool,
+    connection: Connection,
+    /// Bytes of the message that comes in pieces.
     offset: usize,
+    inflation: Option<Box<Inflation>>,
 }
 
 struct Inflation {
@@ -115,18 +100,31 @@ struct Inflation {
 }
 
 impl Frames {
-    /// `bytes_max` bounds a message; pongs are masked with `key`.
+    /// `bytes_max` bounds a message; replies are masked with `key`.
     pub(super) fn new(bytes_max: usize, key: MaskKey, params: Option<Params>) -> Self {
-        let rsv = if params.is_some() { Rsv::RSV1 } else { Rsv::NONE };
-        let rules = Rules { role: Role::Client, rsv, payload_len_max: bytes_max as u64 };
+        let bytes_max = bytes_max as u64;
+        let limits = Limits {
+            frame_bytes_max: bytes_max,
+            message_bytes_max: bytes_max,
+            fragments_max: u32::MAX,
+            overhead_bytes_max: u32::MAX,
+            ..Limits::DEFAULT
+        };
+        let compression =
+            if params.is_some() { Compression::PerMessageDeflate } else { Compression::Off };
         let inflation = params.map(|params| {
             let session = Session::new(Role::Client, params);
-            Box::new(Inflation { session, assembler: Assembler::new(bytes_max as u64) })
+            Box::new(Inflation { session, assembler: Assembler::new(bytes_max) })
         });
-        let (decoder, control) = (Decoder::new(rules), Vec::new());
-        Self { decoder, key, bytes_max, under_way: None, control, inflation }
+        let config = Config { limits, compression };
+        Self {
+            connection: Connection::client(&config, Box::new(move || key)),
+            offset: 0,
+            inflation,
+        }
     }
 
+    #[inline]
     pub(super) fn receive(
         &mut self,
         mut input: &mut [u8],
@@ -134,111 +132,48 @@ impl Frames {
         out: &mut Outlet<'_>,
         hear: &mut impl Ear,
     ) -> Result<(), Fault> {
-        while let Some(chunk) = self.decoder.next(&mut input).map_err(Fault::Frame)? {
-            let (header, is_last) = (chunk.header, chunk.is_last());
-            if header.opcode.is_control() {
-                self.control.extend_from_slice(chunk.payload);
-                if is_last {
-                    self.control(header.opcode, out, hear)?;
+        let mut replies = Vec::new();
+        while let Some(event) = self.connection.receive(&mut input, &mut replies)? {
+            if !replies.is_empty() {
+                out.tail().append(&mut replies);
+            }
+            match event {
+                Event::Message(message) => hear(whole(&message))?,
+                Event::Piece(piece) if piece.compressed => {
+                    // The connection lets compressed messages through only where they were negotiated.
+                    let Some(inflation) = &mut self.inflation else { return Err(Fault::Sequence) };
+                    let Inflation { session, assembler } = &mut **inflation;
+                    let message = assembler.push(piece, Some(&mut session.codec(engine)));
+                    if let Some(message) = message.map_err(Fault::Compressed)? {
+                        hear(whole(&message))?;
+                    }
                 }
-                continue;
-            }
-            if self.under_way.is_none() && header.fin && is_last && header.rsv == Rsv::NONE {
-                // The usual case: a message of one frame that came whole. A frame in parts sets `under_way`.
-                let message = begin(None, &header)?;
-                let part =
-                    Part { is_text: message.is_text, offset: 0, last: true, bytes: chunk.payload };
-                hear(Heard::Part(part))?;
-                continue;
-            }
-            let mut message = match self.under_way {
-                Some(message) if !chunk.is_first() => message,
-                known => begin(known, &header)?,
-            };
-            let (offset, last) = (message.offset, header.fin && is_last);
-            message.offset += chunk.payload.len();
-            if message.offset > self.bytes_max {
-                return Err(Fault::Compressed(sockeye_websocket::MessageError::TooBig));
-            }
-            self.under_way = if last { None } else { Some(message) };
-            if message.is_compressed {
-                self.inflate(message, offset == 0, last, chunk.payload, engine, hear)?;
-            } else {
-                let bytes = &*chunk.payload;
-                hear(Heard::Part(Part { is_text: message.is_text, offset, last, bytes }))?;
+                Event::Piece(piece) => {
+                    let offset = if piece.first { 0 } else { self.offset };
+                    self.offset = offset + piece.payload.len();
+                    let is_text = piece.kind == Kind::Text;
+                    hear(Heard::Part(Part {
+                        is_text,
+                        offset,
+                        last: piece.last,
+                        bytes: piece.payload,
+                    }))?;
+                }
+                Event::Ping(_) => {}
+                Event::Pong(_) => hear(Heard::Pong)?,
+                Event::Close(None) => hear(Heard::Close { code: 1005, reason: "" })?,
+                Event::Close(Some(reason)) => {
+                    hear(Heard::Close { code: reason.code().to_u16(), reason: reason.text() })?;
+                }
             }
         }
         Ok(())
     }
-
-    fn control(
-        &mut self,
-        opcode: Opcode,
-        out: &mut Outlet<'_>,
-        hear: &mut impl Ear,
-    ) -> Result<(), Fault> {
-        let heard = match opcode {
-            Opcode::Ping => {
-                let pong = frame(Opcode::Pong, Rsv::NONE, &self.control, self.key);
-                out.tail().extend_from_slice(&pong);
-                Ok(())
-            }
-            Opcode::Pong => hear(Heard::Pong),
-            Opcode::Close => {
-                let close = CloseFrame::decode(&self.control).map_err(Fault::Frame)?;
-                let answer = frame(Opcode::Close, Rsv::NONE, &self.control, self.key);
-                out.tail().extend_from_slice(&answer);
-                let (code, reason) =
-                    close.map_or((1005, ""), |it| (it.code().to_u16(), it.reason()));
-                hear(Heard::Close { code, reason })
-            }
-            // No control frames; `receive` does not send them here.
-            Opcode::Continuation | Opcode::Text | Opcode::Binary => Ok(()),
-        };
-        self.control.clear();
-        heard
-    }
-
-    fn inflate(
-        &mut self,
-        message: UnderWay,
-        first: bool,
-        last: bool,
-        payload: &mut [u8],
-        engine: &mut Engine,
-        hear: &mut impl Ear,
-    ) -> Result<(), Fault> {
-        // The decoder lets RSV1 through only where it was negotiated.
-        let Some(inflation) = &mut self.inflation else { return Err(Fault::Sequence) };
-        let Inflation { session, assembler } = &mut **inflation;
-        let kind = if message.is_text { Kind::Text } else { Kind::Binary };
-        let piece = Piece { kind, first, last, compressed: true, payload };
-        let whole = assembler.push(piece, Some(&mut session.codec(engine)));
-        let Some(whole) = whole.map_err(Fault::Compressed)? else { return Ok(()) };
-        let is_text = matches!(whole, Message::Text(_));
-        hear(Heard::Part(Part { is_text, offset: 0, last: true, bytes: whole.as_bytes() }))
-    }
 }
 
-/// Returns the message to which the first part of a data frame belongs.
-fn begin(known: Option<UnderWay>, header: &Header) -> Result<UnderWay, Fault> {
-    match (known, header.opcode) {
-        (Some(message), Opcode::Continuation) => Ok(message),
-        (None, Opcode::Text | Opcode::Binary) => Ok(UnderWay {
-            is_text: header.opcode == Opcode::Text,
-            is_compressed: header.rsv.contains(Rsv::RSV1),
-            offset: 0,
-        }),
-        (
-            Some(_) | None,
-            Opcode::Continuation
-            | Opcode::Text
-            | Opcode::Binary
-            | Opcode::Close
-            | Opcode::Ping
-            | Opcode::Pong,
-        ) => Err(Fault::Sequence),
-    }
+fn whole<'m>(message: &Message<'m>) -> Heard<'m> {
+    let is_text = message.kind() == Kind::Text;
+    Heard::Part(Part { is_text, offset: 0, last: true, bytes: message.as_bytes() })
 }
 
 /// The body of an event stream.
