@@ -8,12 +8,6 @@ use sockeye_http1::ResponseFraming;
 use super::fault::Fault;
 use super::wire::{Answer, Ear, Heard};
 
-impl From<sockeye_http1::Error> for Fault {
-    fn from(error: sockeye_http1::Error) -> Self {
-        Self::Http(error.to_string())
-    }
-}
-
 impl From<HeaderError> for Fault {
     fn from(error: HeaderError) -> Self {
         Self::Http(error.to_string())
