@@ -2,6 +2,5 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sockeye_auth::properties::fuzz;
 
-fuzz_target!(|data: &[u8]| fuzz::auth_request(data));
+fuzz_target!(|data: &[u8]| sockeye_auth::properties::fuzz::auth_request(data));

@@ -2,6 +2,5 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sockeye_client::properties::fuzz;
 
-fuzz_target!(|data: &[u8]| fuzz::client_url(data));
+fuzz_target!(|data: &[u8]| sockeye_client::properties::fuzz::client_url(data));

@@ -2,6 +2,5 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sockeye_frame::properties::fuzz;
 
-fuzz_target!(|data: &[u8]| fuzz::frame_mask(data));
+fuzz_target!(|data: &[u8]| sockeye_frame::properties::fuzz::frame_mask(data));

@@ -2,6 +2,5 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sockeye_deflate::properties::fuzz;
 
-fuzz_target!(|data: &[u8]| fuzz::inflate(data));
+fuzz_target!(|data: &[u8]| sockeye_deflate::properties::fuzz::inflate(data));

@@ -2,6 +2,5 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sockeye_reactor::properties::fuzz;
 
-fuzz_target!(|data: &[u8]| fuzz::outbox(data));
+fuzz_target!(|data: &[u8]| sockeye_reactor::properties::fuzz::outbox(data));

@@ -2,6 +2,5 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sockeye_http1::properties::fuzz;
 
-fuzz_target!(|data: &[u8]| fuzz::response_head(data));
+fuzz_target!(|data: &[u8]| sockeye_http1::properties::fuzz::response_head(data));

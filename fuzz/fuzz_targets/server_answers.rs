@@ -2,6 +2,5 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sockeye_handshake::properties::fuzz;
 
-fuzz_target!(|data: &[u8]| fuzz::server_answers(data));
+fuzz_target!(|data: &[u8]| sockeye_handshake::properties::fuzz::server_answers(data));

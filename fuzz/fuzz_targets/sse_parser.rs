@@ -2,6 +2,5 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sockeye_sse::properties::fuzz;
 
-fuzz_target!(|data: &[u8]| fuzz::sse_parser(data));
+fuzz_target!(|data: &[u8]| sockeye_sse::properties::fuzz::sse_parser(data));

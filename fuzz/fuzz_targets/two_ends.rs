@@ -2,6 +2,5 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sockeye_websocket::properties::fuzz;
 
-fuzz_target!(|data: &[u8]| fuzz::two_ends(data));
+fuzz_target!(|data: &[u8]| sockeye_websocket::properties::fuzz::two_ends(data));
