@@ -1,5 +1,6 @@
 //! A request as we send it, byte for byte, and a response as we read it.
 
+use crate::case::{Outcome, failed};
 use crate::digest::accept_key;
 use crate::target::Url;
 
@@ -122,6 +123,14 @@ impl Response {
 
     pub(crate) fn has(&self, name: &str) -> bool {
         !self.all(name).is_empty()
+    }
+
+    /// The status must be one of these.
+    pub(crate) fn expect_status(&self, statuses: &[u16]) -> Outcome {
+        match statuses.contains(&self.status) {
+            true => Ok(()),
+            false => failed(format!("a status of {statuses:?}"), self.status),
+        }
     }
 
     /// The rule of RFC 6455 §4.1 that a 101 breaks, if it breaks one.

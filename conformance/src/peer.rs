@@ -315,6 +315,15 @@ impl Peer {
         }
     }
 
+    /// The connection must end without another byte.
+    pub(crate) fn expect_no_bytes(&mut self, expected: &str) -> Outcome {
+        match self.take_when(|bytes| (!bytes.is_empty()).then_some(bytes.len())) {
+            Err(Seen::Fin | Seen::Reset) => Ok(()),
+            Err(seen) => failed("the end of the connection", seen),
+            Ok(bytes) => failed(expected, excerpt(&bytes)),
+        }
+    }
+
     /// The connection must still work.
     pub(crate) fn expect_alive(&mut self) -> Outcome {
         self.send_frames(&[ping("still there?")]);

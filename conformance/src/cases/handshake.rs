@@ -60,6 +60,16 @@ const fn refused(
     Variant { name, section, title, level, edit, answer, exact }
 }
 
+/// The same, where status 400 fits best; see [`Variant::status`].
+const fn bad_request(
+    name: &'static str,
+    section: &'static str,
+    title: &'static str,
+    edit: fn(&mut Request),
+) -> Variant {
+    refused(name, section, title, edit).status(&[400])
+}
+
 /// A request that does not ask for a WebSocket.
 const fn not_upgraded(
     name: &'static str,

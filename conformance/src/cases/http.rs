@@ -210,10 +210,7 @@ fn ask(target: &Target, edit: impl Fn(&mut Request)) -> Result<(Peer, Response),
 
 fn refused_as(target: &Target, statuses: &[u16], edit: impl Fn(&mut Request)) -> Outcome {
     let (_, response) = ask(target, edit)?;
-    match statuses.contains(&response.status) {
-        true => Ok(()),
-        false => failed(format!("a status of {statuses:?}"), response.status),
-    }
+    response.expect_status(statuses)
 }
 
 /// The right refusal, after which nothing that follows is read as a request.
@@ -292,11 +289,7 @@ fn head(target: &Target) -> Outcome {
         request.method = "HEAD".into();
         request.add("Connection", "close");
     })?;
-    match peer.take_when(|bytes| (!bytes.is_empty()).then_some(bytes.len())) {
-        Err(Seen::Fin | Seen::Reset) => Ok(()),
-        Err(seen) => failed("the end of the connection", seen),
-        Ok(body) => failed("no body", crate::wire::excerpt(&body)),
-    }
+    peer.expect_no_bytes("no body")
 }
 
 /// Skips the case if the server answers nothing but upgrades.

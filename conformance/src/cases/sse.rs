@@ -48,13 +48,7 @@ const ROWS: &[Row] = &[
         "sse/no-content-length",
         "RFC 9112 §6.2",
         "A stream without end has no length",
-        |target| {
-            about(target, "no Content-Length", |response| {
-                response
-                    .has("content-length")
-                    .then(|| format!("{:?}", response.all("content-length")))
-            })
-        },
+        |target| without(target, "Content-Length"),
     ),
     case("sse/no-store", NOTES, "Caches are told not to store it", |target| {
         says(target, "cache-control", &["no-store", "no-cache"])
@@ -72,13 +66,7 @@ const ROWS: &[Row] = &[
         "sse/not-compressed-unasked",
         "RFC 9110 §12.5.3",
         "No content coding that nobody accepted",
-        |target| {
-            about(target, "no Content-Encoding", |response| {
-                response
-                    .has("content-encoding")
-                    .then(|| format!("{:?}", response.all("content-encoding")))
-            })
-        },
+        |target| without(target, "Content-Encoding"),
     ),
     case(
         "sse/first-byte-at-once",
@@ -129,11 +117,7 @@ const ROWS: &[Row] = &[
     })
     .policy(RESUME),
     case("sse/resume-huge", HTML, "A Last-Event-ID of 6 KiB is answered", |target| {
-        let (_, response) = ask(target, |r| r.add("Last-Event-ID", "9".repeat(6144)))?;
-        match response.status {
-            200 | 400 | 431 => Ok(()),
-            status => failed("200, 400 or 431", status),
-        }
+        answered(target, &[200, 400, 431], |r| r.add("Last-Event-ID", "9".repeat(6144)))
     })
     .policy(RESUME),
     case("sse/http-1.0", "RFC 9112 §6.1", "HTTP/1.0 gets no chunks", |target| {
@@ -158,18 +142,10 @@ const ROWS: &[Row] = &[
         }
     }),
     case("sse/no-host", "RFC 9112 §3.2", "A request without Host", |target| {
-        let (_, response) = ask(target, |request| request.remove("Host"))?;
-        match response.status {
-            400 => Ok(()),
-            status => failed("400", status),
-        }
+        answered(target, &[400], |request| request.remove("Host"))
     }),
     case("sse/unknown-path", "RFC 9110 §15.5.5", "Another path is not found", |target| {
-        let (_, response) = ask(target, |request| request.target = b"/no/such/path/here".to_vec())?;
-        match response.status {
-            404 => Ok(()),
-            status => failed("404", status),
-        }
+        answered(target, &[404], |request| request.target = b"/no/such/path/here".to_vec())
     }),
     case("sse/crowd", NOTES, "50 subscribers at a time all get an event", crowd),
     case(
@@ -208,9 +184,20 @@ fn ask(target: &Target, edit: impl Fn(&mut Request)) -> Result<(Peer, Response),
     Peer::ask(url, target.timeout, &request)
 }
 
+fn answered(target: &Target, statuses: &[u16], edit: impl Fn(&mut Request)) -> Outcome {
+    let (_, response) = ask(target, edit)?;
+    response.expect_status(statuses)
+}
+
 fn about(target: &Target, expected: &str, fault: impl Fn(&Response) -> Option<String>) -> Outcome {
     let (_, response) = ask(target, |_| {})?;
     fault(&response).map_or(Ok(()), |seen| failed(expected, seen))
+}
+
+fn without(target: &Target, name: &str) -> Outcome {
+    about(target, &format!("no {name}"), |response| {
+        response.has(name).then(|| format!("{:?}", response.all(name)))
+    })
 }
 
 fn says(target: &Target, name: &str, any: &[&str]) -> Outcome {
@@ -301,13 +288,7 @@ fn head(target: &Target) -> Outcome {
         request.add("Connection", "close");
     })?;
     peer.timeout = peer.timeout.min(Duration::from_secs(3));
-    match peer.take_when(|bytes| (!bytes.is_empty()).then_some(bytes.len())) {
-        Err(Seen::Fin | Seen::Reset) => Ok(()),
-        Err(seen) => failed("the end of the connection", seen),
-        Ok(body) => {
-            failed(format!("no body behind {}", response.status), crate::wire::excerpt(&body))
-        }
-    }
+    peer.expect_no_bytes(&format!("no body behind {}", response.status))
 }
 
 fn crowd(target: &Target) -> Outcome {

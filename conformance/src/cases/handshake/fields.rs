@@ -1,6 +1,6 @@
 //! The `Sec-WebSocket-*` headers of a request.
 
-use super::{Variant, accepted, refused};
+use super::{Variant, accepted, bad_request, refused};
 use crate::http::KEY;
 
 const KEYS: &str = "RFC 6455 §4.2.1";
@@ -17,12 +17,11 @@ const PROTOCOL_NAME: &str = "Sec-WebSocket-Protocol";
 const EXTENSIONS_NAME: &str = "Sec-WebSocket-Extensions";
 
 pub(super) const VARIANTS: &[Variant] = &[
-    refused("key-absent", KEYS, "A request without a key", |r| r.remove(KEY_NAME)).status(&[400]),
-    refused("key-empty", KEYS, "An empty key", |r| r.set(KEY_NAME, "")).status(&[400]),
-    refused("key-twice", "RFC 6455 §11.3.1", "Two keys", |r| {
+    bad_request("key-absent", KEYS, "A request without a key", |r| r.remove(KEY_NAME)),
+    bad_request("key-empty", KEYS, "An empty key", |r| r.set(KEY_NAME, "")),
+    bad_request("key-twice", "RFC 6455 §11.3.1", "Two keys", |r| {
         r.add(KEY_NAME, "AAAAAAAAAAAAAAAAAAAAAA==");
-    })
-    .status(&[400]),
+    }),
     refused("key-short", KEYS, "A key of 15 bytes", |r| r.set(KEY_NAME, "AAAAAAAAAAAAAAAAAAAA"))
         .policy(NONCE),
     refused("key-long", KEYS, "A key of 17 bytes, also 24 characters long", |r| {
@@ -87,29 +86,27 @@ pub(super) const VARIANTS: &[Variant] = &[
         r.set(VERSION_NAME, "13, 8");
     })
     .status(&[400, 426]),
-    refused("version-twice", "RFC 6455 §11.3.5", "Two versions", |r| r.add(VERSION_NAME, "13"))
-        .status(&[400]),
+    bad_request("version-twice", "RFC 6455 §11.3.5", "Two versions", |r| {
+        r.add(VERSION_NAME, "13");
+    }),
     refused("origin-twice", "RFC 6454 §7.3", "Two Origin lines", |r| {
         r.add("Origin", "http://localhost");
         r.add("Origin", "http://other.example");
     })
     .policy("a client must not send two, and a check of one of them protects nobody")
     .status(&[400, 403]),
-    refused("protocol-empty", PROTOCOL, "An empty list of subprotocols", |r| {
+    bad_request("protocol-empty", PROTOCOL, "An empty list of subprotocols", |r| {
         r.set(PROTOCOL_NAME, "");
     })
-    .policy("the grammar asks for one token at least; silence is how to offer none")
-    .status(&[400]),
-    refused("protocol-not-a-token", PROTOCOL, "A subprotocol that is not a token", |r| {
+    .policy("the grammar asks for one token at least; silence is how to offer none"),
+    bad_request("protocol-not-a-token", PROTOCOL, "A subprotocol that is not a token", |r| {
         r.set(PROTOCOL_NAME, "chat room");
     })
-    .policy("the grammar asks for tokens; what is not one must not be compared or sent back")
-    .status(&[400]),
-    refused("protocol-twice", "RFC 6455 §4.1", "The same subprotocol twice", |r| {
+    .policy("the grammar asks for tokens; what is not one must not be compared or sent back"),
+    bad_request("protocol-twice", "RFC 6455 §4.1", "The same subprotocol twice", |r| {
         r.set(PROTOCOL_NAME, "chat, chat");
     })
-    .policy("a client must name each once")
-    .status(&[400]),
+    .policy("a client must name each once"),
     accepted("protocol-unknown", "RFC 6455 §4.2.2", "Unknown subprotocols are no error", |r| {
         r.set(PROTOCOL_NAME, "x-nobody-speaks-this");
     }),
@@ -117,42 +114,38 @@ pub(super) const VARIANTS: &[Variant] = &[
         r.add(PROTOCOL_NAME, "x-first");
         r.add(PROTOCOL_NAME, "x-second");
     }),
-    refused("extension-empty-parameter", EXTENSIONS, "An empty extension parameter", |r| {
+    bad_request("extension-empty-parameter", EXTENSIONS, "An empty extension parameter", |r| {
         r.set(EXTENSIONS_NAME, "permessage-deflate; ;");
-    })
-    .status(&[400]),
-    refused("extension-nameless-parameter", EXTENSIONS, "A parameter without a name", |r| {
+    }),
+    bad_request("extension-nameless-parameter", EXTENSIONS, "A parameter without a name", |r| {
         r.set(EXTENSIONS_NAME, "permessage-deflate; =10");
-    })
-    .status(&[400]),
-    refused("extension-valueless-parameter", EXTENSIONS, "A parameter with = and no value", |r| {
-        r.set(EXTENSIONS_NAME, "permessage-deflate; client_max_window_bits=");
-    })
-    .status(&[400]),
-    refused("extension-nameless", EXTENSIONS, "Parameters without an extension", |r| {
+    }),
+    bad_request(
+        "extension-valueless-parameter",
+        EXTENSIONS,
+        "A parameter with = and no value",
+        |r| {
+            r.set(EXTENSIONS_NAME, "permessage-deflate; client_max_window_bits=");
+        },
+    ),
+    bad_request("extension-nameless", EXTENSIONS, "Parameters without an extension", |r| {
         r.set(EXTENSIONS_NAME, "; client_max_window_bits");
-    })
-    .status(&[400]),
-    refused("extension-two-words", EXTENSIONS, "Two words without a separator", |r| {
+    }),
+    bad_request("extension-two-words", EXTENSIONS, "Two words without a separator", |r| {
         r.set(EXTENSIONS_NAME, "permessage-deflate client_max_window_bits");
-    })
-    .status(&[400]),
-    refused("extension-quoted-name", EXTENSIONS, "A quoted extension name", |r| {
+    }),
+    bad_request("extension-quoted-name", EXTENSIONS, "A quoted extension name", |r| {
         r.set(EXTENSIONS_NAME, "\"permessage-deflate\"");
-    })
-    .status(&[400]),
-    refused("extension-open-quote", EXTENSIONS, "A quote that is not closed", |r| {
+    }),
+    bad_request("extension-open-quote", EXTENSIONS, "A quote that is not closed", |r| {
         r.set(EXTENSIONS_NAME, "x-unknown; a=\"b");
-    })
-    .status(&[400]),
-    refused("extension-quoted-space", EXTENSIONS, "A quoted value that is not a token", |r| {
+    }),
+    bad_request("extension-quoted-space", EXTENSIONS, "A quoted value that is not a token", |r| {
         r.set(EXTENSIONS_NAME, "x-unknown; a=\"b c\"");
-    })
-    .status(&[400]),
-    refused("extension-two-equals", EXTENSIONS, "A parameter with two values", |r| {
+    }),
+    bad_request("extension-two-equals", EXTENSIONS, "A parameter with two values", |r| {
         r.set(EXTENSIONS_NAME, "x-unknown; a=b=c");
-    })
-    .status(&[400]),
+    }),
     accepted("extension-unknown", EXTENSIONS, "Unknown extensions are no error", |r| {
         r.set(EXTENSIONS_NAME, "x-unknown; a=b; c=\"d\\e\", x-other");
     }),

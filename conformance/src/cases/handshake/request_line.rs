@@ -1,6 +1,6 @@
 //! Method, version, request-target and `Host`.
 
-use super::{Variant, accepted, not_upgraded, refused};
+use super::{Variant, accepted, bad_request, not_upgraded, refused};
 
 const LINE: &str = "RFC 6455 §4.2.1";
 const HOST: &str = "RFC 9112 §3.2";
@@ -45,37 +45,35 @@ pub(super) const VARIANTS: &[Variant] = &[
         r.version = String::new();
     })
     .status(&[400, 505]),
-    refused("target-without-slash", "RFC 9112 §3.2", "A target in no known form", |r| {
+    bad_request("target-without-slash", "RFC 9112 §3.2", "A target in no known form", |r| {
         r.target.remove(0);
-    })
-    .status(&[400]),
-    refused("target-asterisk", "RFC 9112 §3.2.4", "The form * belongs to OPTIONS", |r| {
+    }),
+    bad_request("target-asterisk", "RFC 9112 §3.2.4", "The form * belongs to OPTIONS", |r| {
         r.target = b"*".to_vec();
-    })
-    .status(&[400]),
-    refused("target-authority", "RFC 9112 §3.2.3", "The form host:port belongs to CONNECT", |r| {
-        r.target = b"127.0.0.1:80".to_vec();
-    })
-    .status(&[400]),
-    refused("target-fragment", "RFC 6455 §3", "A fragment in the target", |r| {
+    }),
+    bad_request(
+        "target-authority",
+        "RFC 9112 §3.2.3",
+        "The form host:port belongs to CONNECT",
+        |r| {
+            r.target = b"127.0.0.1:80".to_vec();
+        },
+    ),
+    bad_request("target-fragment", "RFC 6455 §3", "A fragment in the target", |r| {
         r.target.extend_from_slice(b"#part");
     })
-    .policy("a fragment never belongs into a request, and servers disagree on where it ends")
-    .status(&[400]),
-    refused("target-space", "RFC 9112 §3", "A space inside the target", |r| {
+    .policy("a fragment never belongs into a request, and servers disagree on where it ends"),
+    bad_request("target-space", "RFC 9112 §3", "A space inside the target", |r| {
         r.target.extend_from_slice(b"?a b");
     })
-    .policy("the RFC lets a server split at the last space; another splits at the first")
-    .status(&[400]),
-    refused("target-control-byte", "RFC 9112 §3.2", "A control byte in the target", |r| {
+    .policy("the RFC lets a server split at the last space; another splits at the first"),
+    bad_request("target-control-byte", "RFC 9112 §3.2", "A control byte in the target", |r| {
         r.target.extend_from_slice(b"?a\x01b");
-    })
-    .status(&[400]),
-    refused("target-not-ascii", "RFC 3986 §2", "A byte above 0x7f in the target", |r| {
+    }),
+    bad_request("target-not-ascii", "RFC 3986 §2", "A byte above 0x7f in the target", |r| {
         r.target.extend_from_slice(b"?a\xe9");
     })
-    .policy(ONE_TARGET)
-    .status(&[400]),
+    .policy(ONE_TARGET),
     refused(
         "target-foreign-scheme",
         "RFC 6455 §4.2.1",

@@ -1,6 +1,6 @@
 //! The syntax of a head and its bounds; bodies that do not belong to an upgrade.
 
-use super::{Variant, accepted, refused};
+use super::{Variant, accepted, bad_request, refused};
 
 const FIELD: &str = "RFC 9112 §5.1";
 const LINES: &str = "RFC 9112 §2.2";
@@ -15,52 +15,45 @@ pub(super) const VARIANTS: &[Variant] = &[
         r.line("X-Test : 1");
     })
     .required_status(&[400]),
-    refused("name-with-space", FIELD, "A space inside a header name", |r| r.line("X Test: 1"))
-        .status(&[400]),
-    refused("name-not-a-token", FIELD, "A header name that is not a token", |r| {
+    bad_request("name-with-space", FIELD, "A space inside a header name", |r| r.line("X Test: 1")),
+    bad_request("name-not-a-token", FIELD, "A header name that is not a token", |r| {
         r.line("X@Test: 1");
-    })
-    .status(&[400]),
-    refused("name-empty", FIELD, "A header line that begins with its colon", |r| r.line(": 1"))
-        .status(&[400]),
-    refused("line-without-colon", FIELD, "A header line without a colon", |r| r.line("X-Test"))
-        .status(&[400]),
-    refused("folded-line", "RFC 9112 §5.2", "A folded header line", |r| {
+    }),
+    bad_request("name-empty", FIELD, "A header line that begins with its colon", |r| r.line(": 1")),
+    bad_request("line-without-colon", FIELD, "A header line without a colon", |r| r.line("X-Test")),
+    bad_request("folded-line", "RFC 9112 §5.2", "A folded header line", |r| {
         r.line("X-Test: one\r\n two");
     })
-    .policy(REPLACEABLE)
-    .status(&[400]),
-    refused("first-line-folded", LINES, "White space before the first header line", |r| {
+    .policy(REPLACEABLE),
+    bad_request("first-line-folded", LINES, "White space before the first header line", |r| {
         r.lines[0].insert(0, b' ');
     })
-    .policy("the RFC lets a server skip the line; refusing hides nothing")
-    .status(&[400]),
-    refused("bare-lf", LINES, "Lines that end with LF alone", |r| r.line_end = "\n")
-        .policy("the RFC allows to take LF for a line end; two readings are one too many")
-        .status(&[400]),
-    refused("bare-lf-in-head", LINES, "One line that ends with LF alone", |r| {
+    .policy("the RFC lets a server skip the line; refusing hides nothing"),
+    bad_request("bare-lf", LINES, "Lines that end with LF alone", |r| r.line_end = "\n")
+        .policy("the RFC allows to take LF for a line end; two readings are one too many"),
+    bad_request("bare-lf-in-head", LINES, "One line that ends with LF alone", |r| {
         r.line("X-Test: 1\nX-Other: 2");
     })
-    .policy("the RFC allows to take LF for a line end; two readings are one too many")
-    .status(&[400]),
-    refused("bare-cr", LINES, "A CR inside a header value", |r| r.line("X-Test: a\rb"))
-        .policy(REPLACEABLE)
-        .status(&[400]),
-    refused("nul-in-value", "RFC 9110 §5.5", "A NUL inside a header value", |r| {
+    .policy("the RFC allows to take LF for a line end; two readings are one too many"),
+    bad_request("bare-cr", LINES, "A CR inside a header value", |r| r.line("X-Test: a\rb"))
+        .policy(REPLACEABLE),
+    bad_request("nul-in-value", "RFC 9110 §5.5", "A NUL inside a header value", |r| {
         r.line("X-Test: a\0b");
     })
-    .policy(REPLACEABLE)
-    .status(&[400]),
-    refused("control-in-value", "RFC 9110 §5.5", "A control byte inside a header value", |r| {
-        r.line("X-Test: a\x01b");
-    })
-    .policy("not in the grammar; the RFC lets a server keep it")
-    .status(&[400]),
-    refused("two-spaces", "RFC 9112 §3", "Two spaces in the request line", |r| {
+    .policy(REPLACEABLE),
+    bad_request(
+        "control-in-value",
+        "RFC 9110 §5.5",
+        "A control byte inside a header value",
+        |r| {
+            r.line("X-Test: a\x01b");
+        },
+    )
+    .policy("not in the grammar; the RFC lets a server keep it"),
+    bad_request("two-spaces", "RFC 9112 §3", "Two spaces in the request line", |r| {
         r.method.push(' ');
     })
-    .policy("the RFC allows to be lenient; a request line has one reading")
-    .status(&[400]),
+    .policy("the RFC allows to be lenient; a request line has one reading"),
     accepted("value-not-ascii", "RFC 9110 §5.5", "Bytes above 0x7f in a value are opaque", |r| {
         r.line(b"X-Test: caf\xe9");
     }),
