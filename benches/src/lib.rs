@@ -38,6 +38,15 @@ pub struct Row {
     pub run: Box<dyn FnMut(u64)>,
 }
 
+/// A row's work, from that of one unit.
+pub(crate) fn each(mut work: impl FnMut()) -> impl FnMut(u64) {
+    move |units| {
+        for _ in 0..units {
+            work();
+        }
+    }
+}
+
 /// A demand on the speed of one of a group's rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {

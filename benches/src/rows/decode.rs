@@ -8,9 +8,9 @@ use futures_util::StreamExt;
 use sockeye_frame::{Decoder, MaskKey, Role, Rsv, Rules, apply_mask};
 use sockeye_websocket::{Assembler, Config, Connection, Event, Limits};
 
-use crate::Group;
 use crate::inputs::recording;
 use crate::replay::Replay;
+use crate::{Group, each};
 
 /// The receive buffer of the server.
 const READ_BYTES: usize = 128 * 1024;
@@ -152,12 +152,10 @@ fn tungstenite(socket: Replay, len: usize) -> impl FnMut(u64) {
     use tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
     let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
     let mut websocket = WebSocket::from_raw_socket(socket, Role::Server, Some(config));
-    move |units| {
-        for _ in 0..units {
-            let message = websocket.read().expect("legal frames").into_data();
-            assert_eq!(black_box(&message[..]).len(), len);
-        }
-    }
+    each(move || {
+        let message = websocket.read().expect("legal frames").into_data();
+        assert_eq!(black_box(&message[..]).len(), len);
+    })
 }
 
 fn fastwebsockets(socket: Replay, len: usize) -> impl FnMut(u64) {

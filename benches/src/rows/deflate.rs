@@ -6,8 +6,8 @@ use sockeye_deflate::{Engine, EngineConfig, Level, Params, Session, WindowBits};
 use sockeye_websocket::{MessageCodec, Role};
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Inflate, InflateFlush};
 
-use crate::Group;
 use crate::inputs::json;
+use crate::{Group, each};
 
 /// Messages of together so many bytes fill the largest window, and go round.
 const MESSAGES_BYTES: usize = 128 * 1024;
@@ -40,19 +40,21 @@ fn priming(bits: u8) -> Group {
     let (mut deflate, mut reset) = (private_deflate(bits), private_deflate(bits));
     let mut inflate = Inflate::new(false, 15);
     Group::new(format!("prime a window of 2^{bits} B"), 1 << bits)
-        .row("deflate: reset and dictionary", move |units| {
-            for _ in 0..units {
+        .row(
+            "deflate: reset and dictionary",
+            each(move || {
                 deflate.reset();
                 deflate.set_dictionary(black_box(&first)).expect("raw");
-            }
-        })
-        .row("deflate: reset", move |units| (0..units).for_each(|_| reset.reset()))
-        .row("inflate: reset and dictionary", move |units| {
-            for _ in 0..units {
+            }),
+        )
+        .row("deflate: reset", each(move || reset.reset()))
+        .row(
+            "inflate: reset and dictionary",
+            each(move || {
                 inflate.reset(false);
                 inflate.set_dictionary(black_box(&second)).expect("raw");
-            }
-        })
+            }),
+        )
 }
 
 fn compress(bits: u8, len: usize) -> Group {
@@ -70,15 +72,13 @@ fn compress_in_turn<const N: usize>(bits: u8, len: usize) -> impl FnMut(u64) {
     let messages = messages(len);
     let mut wire = Vec::new();
     let mut at = 0;
-    move |units| {
-        for _ in 0..units {
-            wire.clear();
-            at += 1;
-            let message = &messages[at / N % messages.len()];
-            assert!(sessions[at % N].codec(&mut engine).compress(message, &mut wire));
-            black_box(&wire);
-        }
-    }
+    each(move || {
+        wire.clear();
+        at += 1;
+        let message = &messages[at / N % messages.len()];
+        assert!(sessions[at % N].codec(&mut engine).compress(message, &mut wire));
+        black_box(&wire);
+    })
 }
 
 fn compress_privately(bits: u8, len: usize) -> impl FnMut(u64) {
@@ -86,14 +86,12 @@ fn compress_privately(bits: u8, len: usize) -> impl FnMut(u64) {
     let messages = messages(len);
     let mut wire = vec![0; ROOM];
     let mut at = 0;
-    move |units| {
-        for _ in 0..units {
-            at += 1;
-            let message = &messages[at % messages.len()];
-            deflate.compress(message, &mut wire, DeflateFlush::SyncFlush).expect("room");
-            black_box(&wire);
-        }
-    }
+    each(move || {
+        at += 1;
+        let message = &messages[at % messages.len()];
+        deflate.compress(message, &mut wire, DeflateFlush::SyncFlush).expect("room");
+        black_box(&wire);
+    })
 }
 
 fn decompress(bits: u8, len: usize) -> Group {
@@ -127,15 +125,13 @@ fn decompress_shared(bits: u8, len: usize) -> impl FnMut(u64) {
         session.codec(&mut engine).decompress(wire, u64::MAX, &mut out).expect("valid");
     }
     let mut at = 0;
-    move |units| {
-        for _ in 0..units {
-            out.clear();
-            let wire = &wires[half + at % half];
-            session.codec(&mut engine).decompress(wire, u64::MAX, &mut out).expect("valid");
-            at += 1;
-            assert_eq!(black_box(&out).len(), len);
-        }
-    }
+    each(move || {
+        out.clear();
+        let wire = &wires[half + at % half];
+        session.codec(&mut engine).decompress(wire, u64::MAX, &mut out).expect("valid");
+        at += 1;
+        assert_eq!(black_box(&out).len(), len);
+    })
 }
 
 fn decompress_privately(bits: u8, len: usize) -> impl FnMut(u64) {
@@ -151,12 +147,10 @@ fn decompress_privately(bits: u8, len: usize) -> impl FnMut(u64) {
     };
     wires[..half].iter().for_each(|wire| receive(wire));
     let mut at = 0;
-    move |units| {
-        for _ in 0..units {
-            receive(&wires[half + at % half]);
-            at += 1;
-        }
-    }
+    each(move || {
+        receive(&wires[half + at % half]);
+        at += 1;
+    })
 }
 
 fn engine() -> Engine {

@@ -8,9 +8,9 @@ use futures_util::SinkExt;
 use sockeye_frame::{Header, Opcode, Rsv};
 use sockeye_websocket::{Config, Connection, Message};
 
-use crate::Group;
 use crate::inputs::ascii;
 use crate::replay::Replay;
+use crate::{Group, each};
 
 pub(super) fn groups() -> Vec<Group> {
     [16, 125, 1024, 64 << 10, 1 << 20].map(group).into()
@@ -29,41 +29,35 @@ fn group(len: usize) -> Group {
 fn websocket(payload: Vec<u8>) -> impl FnMut(u64) {
     let mut connection = Connection::server(&Config::default());
     let mut out = Vec::new();
-    move |units| {
-        for _ in 0..units {
-            out.clear();
-            let message = Message::Binary(black_box(&payload));
-            connection.send(message, &mut out).expect("the connection is open");
-            black_box(&out);
-        }
-    }
+    each(move || {
+        out.clear();
+        let message = Message::Binary(black_box(&payload));
+        connection.send(message, &mut out).expect("the connection is open");
+        black_box(&out);
+    })
 }
 
 fn frame(payload: Vec<u8>) -> impl FnMut(u64) {
     let mut out = Vec::new();
-    move |units| {
-        for _ in 0..units {
-            let payload = black_box(&payload);
-            let payload_len = payload.len() as u64;
-            let (rsv, opcode) = (Rsv::NONE, Opcode::Binary);
-            let header = Header { fin: true, rsv, opcode, mask: None, payload_len };
-            out.clear();
-            out.extend_from_slice(&header.encode());
-            out.extend_from_slice(payload);
-            black_box(&out);
-        }
-    }
+    each(move || {
+        let payload = black_box(&payload);
+        let payload_len = payload.len() as u64;
+        let (rsv, opcode) = (Rsv::NONE, Opcode::Binary);
+        let header = Header { fin: true, rsv, opcode, mask: None, payload_len };
+        out.clear();
+        out.extend_from_slice(&header.encode());
+        out.extend_from_slice(payload);
+        black_box(&out);
+    })
 }
 
 fn fastwebsockets(payload: Vec<u8>) -> impl FnMut(u64) {
     use fastwebsockets::{Frame, Payload};
     let mut out = Vec::new();
-    move |units| {
-        for _ in 0..units {
-            let mut frame = Frame::binary(Payload::Borrowed(black_box(&payload)));
-            black_box(frame.write(&mut out));
-        }
-    }
+    each(move || {
+        let mut frame = Frame::binary(Payload::Borrowed(black_box(&payload)));
+        black_box(frame.write(&mut out));
+    })
 }
 
 fn tungstenite(payload: Vec<u8>) -> impl FnMut(u64) {
@@ -71,11 +65,9 @@ fn tungstenite(payload: Vec<u8>) -> impl FnMut(u64) {
     use tungstenite::protocol::{Role, WebSocket};
     let mut websocket = WebSocket::from_raw_socket(Replay::new(&[0]), Role::Server, None);
     let payload = Bytes::from(payload);
-    move |units| {
-        for _ in 0..units {
-            websocket.send(Message::Binary(payload.clone())).expect("the connection is open");
-        }
-    }
+    each(move || {
+        websocket.send(Message::Binary(payload.clone())).expect("the connection is open");
+    })
 }
 
 fn tokio_websockets(payload: Vec<u8>) -> impl FnMut(u64) {
@@ -95,11 +87,9 @@ fn tokio_websockets(payload: Vec<u8>) -> impl FnMut(u64) {
 
 fn copy(payload: Vec<u8>) -> impl FnMut(u64) {
     let mut out = Vec::new();
-    move |units| {
-        for _ in 0..units {
-            out.clear();
-            out.extend_from_slice(black_box(&payload));
-            black_box(&out);
-        }
-    }
+    each(move || {
+        out.clear();
+        out.extend_from_slice(black_box(&payload));
+        black_box(&out);
+    })
 }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use sockeye_frame::{MaskKey, apply_mask};
 
-use crate::Group;
+use crate::{Group, each};
 
 const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 
@@ -25,11 +25,9 @@ const HEADER_LEN: usize = 6;
 
 fn over(len: usize, mask: fn(&mut [u8])) -> impl FnMut(u64) {
     let mut buffer = vec![0; HEADER_LEN + len];
-    move |units| {
-        for _ in 0..units {
-            mask(black_box(&mut buffer[HEADER_LEN..]));
-        }
-    }
+    each(move || {
+        mask(black_box(&mut buffer[HEADER_LEN..]));
+    })
 }
 
 fn loop_over_bytes(payload: &mut [u8]) {

@@ -12,8 +12,8 @@ use futures_util::{Stream, StreamExt, stream};
 use http_body::{Body, Frame};
 use sockeye_sse::{Event, EventId, EventName, Item, Parser};
 
-use crate::Group;
 use crate::inputs::{EventStream, ascii, event_streams};
+use crate::{Group, each};
 
 /// A packet, and a large read.
 const CHUNKS: [usize; 2] = [1448, 16 << 10];
@@ -39,11 +39,9 @@ fn parse(stream: &EventStream, chunk_bytes: usize) -> Group {
     }
     let row = |count: fn(&[Bytes]) -> usize| {
         let chunks = chunks.clone();
-        move |units| {
-            for _ in 0..units {
-                assert_eq!(count(&chunks), events);
-            }
-        }
+        each(move || {
+            assert_eq!(count(&chunks), events);
+        })
     };
     let name = format!("parse {}, chunks of {chunk_bytes} B", stream.name);
     let group = Group::new(name, stream.bytes.len())
@@ -132,23 +130,25 @@ fn encode(len: usize) -> Group {
     let mut out = Vec::new();
     let mut other = Vec::new();
     Group::new(format!("encode an event of {len} B"), len)
-        .row("sockeye-sse", move |units| {
-            for _ in 0..units {
+        .row(
+            "sockeye-sse",
+            each(move || {
                 out.clear();
                 let (name, id) = black_box(("update", "123456"));
                 let name = EventName::new(name).ok();
                 let id = EventId::new(id).ok();
                 Event { name, id, ..Event::message(black_box(&ours)) }.encode(&mut out);
                 black_box(&out);
-            }
-        })
-        .row("write! without any check", move |units| {
-            for _ in 0..units {
+            }),
+        )
+        .row(
+            "write! without any check",
+            each(move || {
                 other.clear();
                 let (name, id) = black_box(("update", "123456"));
                 let data = black_box(&theirs);
                 write!(other, "event: {name}\nid: {id}\ndata: {data}\n\n").expect("a vector");
                 black_box(&other);
-            }
-        })
+            }),
+        )
 }

@@ -4,8 +4,8 @@ use std::hint::black_box;
 
 use sockeye_frame::Utf8Validator;
 
-use crate::Group;
 use crate::inputs::{ascii, mixed};
+use crate::{Group, each};
 
 pub(super) fn groups() -> Vec<Group> {
     let lens = [16, 125, 1024, 64 << 10];
@@ -26,11 +26,9 @@ fn group(name: String, text: Vec<u8>) -> Group {
 }
 
 fn check(text: Vec<u8>, is_valid: fn(&[u8]) -> bool) -> impl FnMut(u64) {
-    move |units| {
-        for _ in 0..units {
-            assert!(is_valid(black_box(&text)));
-        }
-    }
+    each(move || {
+        assert!(is_valid(black_box(&text)));
+    })
 }
 
 /// In the parts of a network's packets.
