@@ -69,11 +69,7 @@ pub(super) fn fanout(way: Way, batch: usize) -> u64 {
     let request = post("/v1/batch", &line.repeat(batch));
     for turn in 0..=TURNS {
         publisher.write(&request);
-        if turn == 0 {
-            world.turn();
-        } else {
-            world.counted_turn();
-        }
+        world.turn_after(turn);
         accepted(&mut publisher, batch);
         let deliveries = |peer: &mut Peer| count(&heard(peer), data().as_bytes());
         assert!(peers.iter_mut().all(|peer| deliveries(peer) == batch));
@@ -126,11 +122,7 @@ fn publish(
 ) -> u64 {
     for turn in 0..=TURNS {
         publishers.iter_mut().for_each(|publisher| publisher.write(request));
-        if turn == 0 {
-            world.turn();
-        } else {
-            world.counted_turn();
-        }
+        world.turn_after(turn);
         publishers.iter_mut().for_each(|publisher| accepted(publisher, publications));
     }
     (publishers.len() * publications * TURNS) as u64

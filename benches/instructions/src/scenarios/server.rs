@@ -43,12 +43,7 @@ pub(super) fn echo(len: usize, depth: usize) -> u64 {
     let echo_len = wire.len() - depth * 4;
     for turn in 0..=TURNS {
         peers.iter_mut().for_each(|peer| peer.write(&wire));
-        // The first turn is for what is made once.
-        if turn == 0 {
-            world.turn();
-        } else {
-            world.counted_turn();
-        }
+        world.turn_after(turn);
         assert!(peers.iter_mut().all(|peer| heard(peer).len() == echo_len));
     }
     (CONNECTIONS * depth * TURNS) as u64
@@ -86,7 +81,7 @@ pub(super) fn idle_minute() -> u64 {
     let head = small_head("/echo");
     let mut peers = Vec::new();
     for _ in 0..10 {
-        peers.extend(world.open_more(CONNECTIONS / 10, &head));
+        peers.extend(world.open(CONNECTIONS / 10, &head, SWITCHING));
         world.server.net().advance(2_500);
     }
     for _ in 0..60_000 / STEP_MS {
@@ -96,20 +91,6 @@ pub(super) fn idle_minute() -> u64 {
     }
     assert_eq!(world.server.connections(), CONNECTIONS, "nobody was given up");
     CONNECTIONS as u64
-}
-
-impl World<Echo> {
-    fn open_more(&mut self, count: usize, head: &[u8]) -> Vec<Peer> {
-        let before = self.server.connections();
-        let mut peers: Vec<_> = (0..count).map(|_| self.connect()).collect();
-        while self.server.connections() < before + count {
-            self.turn();
-        }
-        peers.iter_mut().for_each(|peer| peer.write(head));
-        self.turn();
-        assert!(peers.iter_mut().all(|peer| heard(peer).starts_with(SWITCHING)));
-        peers
-    }
 }
 
 /// A ping's payload comes back in a pong.

@@ -35,10 +35,19 @@ impl<A: App> World<A> {
         self.server.net().advance(1);
     }
 
-    /// `count` peers that have asked `request`, and been told `answer`.
+    /// A turn behind so many others, counted; the first one is for what is made once.
+    pub(super) fn turn_after(&mut self, turns: usize) {
+        match turns {
+            0 => self.turn(),
+            _ => self.counted_turn(),
+        }
+    }
+
+    /// `count` more peers that have asked `request`, and been told `answer`.
     pub(super) fn open(&mut self, count: usize, request: &[u8], answer: &[u8]) -> Vec<Peer> {
+        let before = self.server.connections();
         let mut peers: Vec<_> = (0..count).map(|_| self.connect()).collect();
-        while self.server.connections() < count {
+        while self.server.connections() < before + count {
             self.turn();
         }
         peers.iter_mut().for_each(|peer| peer.write(request));
