@@ -330,7 +330,8 @@ impl Peer {
         self.expect_pong("still there?")
     }
 
-    fn describe_end(&self, seen: &Seen) -> String {
+    /// The bytes that came before the end, if any, and the end.
+    pub(crate) fn describe_end(&self, seen: &Seen) -> String {
         match self.waiting() {
             [] => seen.to_string(),
             bytes => format!("{} and then {seen}", excerpt(bytes)),

@@ -2,7 +2,7 @@
 
 use crate::case::{Case, Row, closes, on_open, table};
 use crate::wire::{
-    BINARY, CLOSE, Form, Out, PING, PONG, binary, close, continuation, frame, ping, text,
+    BINARY, CLOSE, Form, PING, PONG, binary, bytes_of, close, continuation, frame, ping, text,
 };
 
 const BITS: &str = "RFC 6455 §5.2";
@@ -38,10 +38,6 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
     opcodes.into_iter().chain(first_byte).chain(bits).chain(table(VIOLATIONS)).chain(table(ROWS))
 }
 
-fn both(first: &Out, second: &Out) -> Vec<u8> {
-    [first.bytes(), second.bytes()].concat()
-}
-
 /// [`closes`] with 1002.
 const fn violation(
     id: &'static str,
@@ -60,7 +56,7 @@ const VIOLATIONS: &[Row] = &[
     violation("framing/rsv3-pong", BITS, "RSV3 on a Pong", || frame(PONG, "x").rsv(1).bytes()),
     violation("framing/rsv1-close", BITS, "RSV1 on a Close", || close(1000, "").rsv(4).bytes()),
     violation("framing/rsv1-continuation", BITS, "RSV1 on a continuation", || {
-        both(&text("a").unfinished(), &continuation("b").rsv(4))
+        bytes_of(&[text("a").unfinished(), continuation("b").rsv(4)])
     }),
     violation("framing/length-16-of-0", BITS, "Length 0 in 16 bits", || {
         text("").form(Form::Bits16).bytes()
@@ -106,7 +102,7 @@ const VIOLATIONS: &[Row] = &[
         close(1000, "").unmasked().bytes()
     }),
     violation("framing/unmasked-continuation", MASKING, "A continuation without mask", || {
-        both(&text("a").unfinished(), &continuation("b").unmasked())
+        bytes_of(&[text("a").unfinished(), continuation("b").unmasked()])
     }),
     violation("framing/unmasked-early", MASKING, "A missing mask fails at the second byte", || {
         vec![0x81, 0x05]
@@ -133,7 +129,7 @@ const VIOLATIONS: &[Row] = &[
     })
     .policy(EARLY),
     violation("framing/control-fragment-ping", CONTROL, "A Ping in fragments", || {
-        both(&ping("a").unfinished(), &continuation("b"))
+        bytes_of(&[ping("a").unfinished(), continuation("b")])
     }),
     violation("framing/control-fragment-pong", CONTROL, "A Pong in fragments", || {
         frame(PONG, "a").unfinished().bytes()
@@ -175,32 +171,32 @@ const VIOLATIONS: &[Row] = &[
         "framing/text-within-text",
         FRAGMENTS,
         "A text frame within a fragmented text",
-        || both(&text("a").unfinished(), &text("b")),
+        || bytes_of(&[text("a").unfinished(), text("b")]),
     ),
     violation(
         "framing/binary-within-text",
         FRAGMENTS,
         "A binary frame within a fragmented text",
-        || both(&text("a").unfinished(), &binary("b")),
+        || bytes_of(&[text("a").unfinished(), binary("b")]),
     ),
     violation(
         "framing/text-within-text-open",
         FRAGMENTS,
         "A new fragmented text within another",
-        || both(&text("a").unfinished(), &text("b").unfinished()),
+        || bytes_of(&[text("a").unfinished(), text("b").unfinished()]),
     ),
     violation(
         "framing/text-within-text-early",
         FRAGMENTS,
         "A text within a fragmented text fails at its header",
-        || both(&text("a").unfinished(), &text("").form(Form::Claim(100_000))),
+        || bytes_of(&[text("a").unfinished(), text("").form(Form::Claim(100_000))]),
     )
     .policy(EARLY),
     violation(
         "framing/violation-after-empty",
         FRAGMENTS,
         "An empty first fragment opens a message too",
-        || both(&binary("").unfinished(), &frame(BINARY, "b")),
+        || bytes_of(&[binary("").unfinished(), frame(BINARY, "b")]),
     ),
 ];
 

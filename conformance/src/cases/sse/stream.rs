@@ -2,7 +2,7 @@
 
 use crate::case::{Miss, failed};
 use crate::http::Response;
-use crate::peer::{Peer, Seen};
+use crate::peer::Peer;
 use crate::wire::excerpt;
 
 /// An open stream.
@@ -40,7 +40,7 @@ impl Stream {
         };
         let taken = match taken {
             Ok(taken) => taken,
-            Err(seen) => return self.nothing_more(&seen),
+            Err(seen) => return failed("more of the stream", self.peer.describe_end(&seen)),
         };
         if !self.chunked {
             self.body.extend(taken);
@@ -53,13 +53,6 @@ impl Stream {
                 Ok(())
             }
             None => failed("a chunk", excerpt(&taken)),
-        }
-    }
-
-    fn nothing_more(&self, seen: &Seen) -> Result<(), Miss> {
-        match self.peer.waiting() {
-            [] => failed("more of the stream", seen),
-            rest => failed("more of the stream", format!("{} and then {seen}", excerpt(rest))),
         }
     }
 
