@@ -9,7 +9,7 @@ use sockeye_server::{
 };
 
 use crate::handlers::{self, Memory};
-use crate::runner::{Next, Runner};
+use crate::runner::Runner;
 use crate::script::{Later, Script, Stage};
 use crate::site::Site;
 use crate::{endpoints, files, odd};
@@ -57,13 +57,7 @@ impl Host {
         let mut runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner);
         match name {
             "" => Reply::new(Status::OK, HTML, RUNNER.as_bytes().to_vec()),
-            "next" => match runner.next() {
-                Next::Page { url, wait_ms } => {
-                    let text = serde_json::json!({ "url": url, "wait_ms": wait_ms }).to_string();
-                    Reply::new(Status::OK, JSON, text.into_bytes())
-                }
-                Next::Done => Reply::new(Status::OK, JSON, b"{}".to_vec()),
-            },
+            "next" => Reply::new(Status::OK, JSON, runner.next().to_string().into_bytes()),
             "result" => match runner.report(request.body) {
                 Ok(()) => Reply::empty(Status::NO_CONTENT),
                 Err(error) => Reply::text(Status::BAD_REQUEST, error.to_string()),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::Sender;
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::expectations::Expectations;
 use crate::pages::Page;
@@ -57,12 +58,6 @@ pub(crate) enum Note {
     Done,
 }
 
-/// An order to the runner's page.
-pub(crate) enum Next {
-    Page { url: String, wait_ms: u64 },
-    Done,
-}
-
 /// The work and its results.
 pub(crate) struct Runner {
     pub(crate) pages: Vec<Page>,
@@ -81,8 +76,8 @@ impl Runner {
         Self { pages, expectations, records, queue, again, is_second, tell }
     }
 
-    /// The next order.
-    pub(crate) fn next(&mut self) -> Next {
+    /// The next order to the runner's page: a page and how long to wait for it, or nothing more.
+    pub(crate) fn next(&mut self) -> Value {
         if self.queue.is_empty() && !self.is_second {
             self.is_second = true;
             self.queue.extend(self.again.drain(..));
@@ -90,11 +85,11 @@ impl Runner {
         match self.queue.front() {
             Some(page) => {
                 let wait_ms = if page.long { LONG_WAIT_MS } else { WAIT_MS };
-                Next::Page { url: page.url.clone(), wait_ms }
+                json!({ "url": page.url, "wait_ms": wait_ms })
             }
             None => {
                 let _ = self.tell.send(Note::Done);
-                Next::Done
+                json!({})
             }
         }
     }
