@@ -2,202 +2,117 @@
 
 use core::fmt;
 
-/// Why a credential, or what its principal wants to do, is refused.
-///
-/// The code is stable and for programs, the message for people. Neither says what was presented,
-/// nor anything that helps to guess.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// A credential is required, and none was brought.
-    Required,
-    /// The credential cannot be read as what it should be.
-    Malformed,
-    /// More than one credential was brought, or one of them twice.
-    Ambiguous,
-    /// The token is in the URL, and the configuration takes none from there.
-    QueryTokenOff,
-    /// No such API key.
-    KeyUnknown,
-    /// The token is longer than the bound.
-    TokenTooLong,
-    /// The token is not three parts of base64url with a JSON object in the first two, or nests too
-    /// deep.
-    TokenMalformed,
-    /// The token's `alg` is not the one that its key is pinned to.
-    TokenAlgorithm,
-    /// No key is configured under the token's `kid`.
-    TokenKey,
-    /// The signature is not right.
-    TokenSignature,
-    /// The token has a header that does not belong here (`crit`, another `typ`), a member twice, or
-    /// a claim of a wrong type or range.
-    TokenClaims,
-    /// The token has no `exp`.
-    TokenWithoutEnd,
-    /// The token's time is over.
-    TokenExpired,
-    /// The token's time has not come (`nbf`, or an `iat` in the future).
-    TokenEarly,
-    /// The token was issued too long ago.
-    TokenOld,
-    /// The token is from another issuer.
-    TokenIssuer,
-    /// The token is for another audience.
-    TokenAudience,
-    /// The ticket is not outstanding: unknown, used, or too old, and nothing proves a session.
-    Ticket,
-    /// The session that a ticket began is over, or was away for too long.
-    SessionOver,
-    /// The identity has more grants than fit into a ticket.
-    TicketTooLarge,
-    /// Too many tickets are outstanding, of all or of this user.
-    TicketsFull,
-    /// A cookie came from a page that is not on the list of origins.
-    Origin,
-    /// The identity has no such right.
-    Forbidden,
+/// Declares each refusal with its status, close code, code and message.
+macro_rules! refusals {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident: $status:literal, $close_code:literal, $code:literal, $message:literal;
+    )*) => {
+        /// Why a credential, or what its principal wants to do, is refused.
+        ///
+        /// The code is stable and for programs, the message for people. Neither says what was
+        /// presented, nor anything that helps to guess.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Refusal {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Refusal {
+            /// All refusals, in the order of their declaration.
+            pub const ALL: [Self; 23] = [$(Self::$name,)*];
+
+            // [auth:refusal-codes]
+            /// The stable code, as it stands in `{"error":{"code":…}}`.
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(Self::$name => $code,)*
+                }
+            }
+
+            /// One sentence for people.
+            pub const fn message(self) -> &'static str {
+                match self {
+                    $(Self::$name => $message,)*
+                }
+            }
+
+            /// The status of an HTTP response. An EventSource never comes back after any of them.
+            /// The caller chooses: this status, or 200 with the close code in an event, and then
+            /// the end.
+            pub const fn status(self) -> u16 {
+                match self {
+                    $(Self::$name => $status,)*
+                }
+            }
+
+            /// The WebSocket close code, also in `goaway`. From 4300 to 4399 the client needs new
+            /// credentials. From 4100 to 4199 it comes back later. Below 4100 it stops: no new
+            /// credential would help.
+            pub const fn close_code(self) -> u16 {
+                match self {
+                    $(Self::$name => $close_code,)*
+                }
+            }
+        }
+    };
 }
 
-impl Refusal {
-    /// All refusals, in the order of their declaration.
-    pub const ALL: [Self; 23] = [
-        Self::Required,
-        Self::Malformed,
-        Self::Ambiguous,
-        Self::QueryTokenOff,
-        Self::KeyUnknown,
-        Self::TokenTooLong,
-        Self::TokenMalformed,
-        Self::TokenAlgorithm,
-        Self::TokenKey,
-        Self::TokenSignature,
-        Self::TokenClaims,
-        Self::TokenWithoutEnd,
-        Self::TokenExpired,
-        Self::TokenEarly,
-        Self::TokenOld,
-        Self::TokenIssuer,
-        Self::TokenAudience,
-        Self::Ticket,
-        Self::SessionOver,
-        Self::TicketTooLarge,
-        Self::TicketsFull,
-        Self::Origin,
-        Self::Forbidden,
-    ];
-
-    // [auth:refusal-codes]
-    /// The stable code, as it stands in `{"error":{"code":…}}`.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Required => "credentials_required",
-            Self::Malformed => "credentials_malformed",
-            Self::Ambiguous => "credentials_ambiguous",
-            Self::QueryTokenOff => "query_token_off",
-            Self::KeyUnknown => "api_key_unknown",
-            Self::TokenTooLong => "token_too_long",
-            Self::TokenMalformed => "token_malformed",
-            Self::TokenAlgorithm => "token_algorithm",
-            Self::TokenKey => "token_key_unknown",
-            Self::TokenSignature => "token_signature",
-            Self::TokenClaims => "token_claims",
-            Self::TokenWithoutEnd => "token_without_exp",
-            Self::TokenExpired => "token_expired",
-            Self::TokenEarly => "token_not_yet_valid",
-            Self::TokenOld => "token_too_old",
-            Self::TokenIssuer => "token_issuer",
-            Self::TokenAudience => "token_audience",
-            Self::Ticket => "ticket_used_or_expired",
-            Self::SessionOver => "session_over",
-            Self::TicketTooLarge => "ticket_too_large",
-            Self::TicketsFull => "tickets_full",
-            Self::Origin => "origin_not_allowed",
-            Self::Forbidden => "forbidden",
-        }
-    }
-
-    /// One sentence for people.
-    pub const fn message(self) -> &'static str {
-        match self {
-            Self::Required => "this needs credentials and none came",
-            Self::Malformed => "the credentials cannot be read",
-            Self::Ambiguous => "more than one credential came where one is meant",
-            Self::QueryTokenOff => "tokens in the URL are not taken here; use a ticket",
-            Self::KeyUnknown => "there is no such API key",
-            Self::TokenTooLong => "the token is too long",
-            Self::TokenMalformed => "the token is no signed JSON Web Token",
-            Self::TokenAlgorithm => "the token's alg is not the one its key is for",
-            Self::TokenKey => "the token's kid names no key",
-            Self::TokenSignature => "the token's signature is not right",
-            Self::TokenClaims => "the token has a claim or header that cannot be honored",
-            Self::TokenWithoutEnd => "the token has no exp",
-            Self::TokenExpired => "the token has expired",
-            Self::TokenEarly => "the token is not valid yet",
-            Self::TokenOld => "the token was issued too long ago",
-            Self::TokenIssuer => "the token is from another issuer",
-            Self::TokenAudience => "the token is for another audience",
-            Self::Ticket => "the ticket was used before, or has expired; get another one",
-            Self::SessionOver => "the session is over; get another ticket",
-            Self::TicketTooLarge => "that is too much for a ticket; grant patterns, not lists",
-            Self::TicketsFull => "too many tickets are outstanding; try again in a moment",
-            Self::Origin => "a cookie counts only with an allowed Origin",
-            Self::Forbidden => "these credentials do not allow that",
-        }
-    }
-
-    /// The status of an HTTP response. An EventSource never comes back after any of them. The
-    /// caller chooses: this status, or 200 with the close code in an event, and then the end.
-    pub const fn status(self) -> u16 {
-        match self {
-            Self::Malformed | Self::Ambiguous | Self::TicketTooLarge => 400,
-            Self::Origin | Self::Forbidden => 403,
-            Self::TicketsFull => 503,
-            Self::Required
-            | Self::QueryTokenOff
-            | Self::KeyUnknown
-            | Self::TokenTooLong
-            | Self::TokenMalformed
-            | Self::TokenAlgorithm
-            | Self::TokenKey
-            | Self::TokenSignature
-            | Self::TokenClaims
-            | Self::TokenWithoutEnd
-            | Self::TokenExpired
-            | Self::TokenEarly
-            | Self::TokenOld
-            | Self::TokenIssuer
-            | Self::TokenAudience
-            | Self::Ticket
-            | Self::SessionOver => 401,
-        }
-    }
-
-    /// The WebSocket close code, also in `goaway`. From 4300 to 4399 the client needs new
-    /// credentials. From 4100 to 4199 it comes back later. Below 4100 it stops: no new credential
-    /// would help.
-    pub const fn close_code(self) -> u16 {
-        match self {
-            Self::Malformed | Self::Ambiguous | Self::TicketTooLarge => 4001,
-            Self::Origin | Self::Forbidden => 4002,
-            Self::TicketsFull => 4100,
-            Self::TokenExpired | Self::SessionOver | Self::Ticket => 4302,
-            Self::Required
-            | Self::QueryTokenOff
-            | Self::KeyUnknown
-            | Self::TokenTooLong
-            | Self::TokenMalformed
-            | Self::TokenAlgorithm
-            | Self::TokenKey
-            | Self::TokenSignature
-            | Self::TokenClaims
-            | Self::TokenWithoutEnd
-            | Self::TokenEarly
-            | Self::TokenOld
-            | Self::TokenIssuer
-            | Self::TokenAudience => 4300,
-        }
-    }
+refusals! {
+    /// A credential is required, and none was brought.
+    Required: 401, 4300, "credentials_required", "this needs credentials and none came";
+    /// The credential cannot be read as what it should be.
+    Malformed: 400, 4001, "credentials_malformed", "the credentials cannot be read";
+    /// More than one credential was brought, or one of them twice.
+    Ambiguous: 400, 4001, "credentials_ambiguous",
+        "more than one credential came where one is meant";
+    /// The token is in the URL, and the configuration takes none from there.
+    QueryTokenOff: 401, 4300, "query_token_off",
+        "tokens in the URL are not taken here; use a ticket";
+    /// No such API key.
+    KeyUnknown: 401, 4300, "api_key_unknown", "there is no such API key";
+    /// The token is longer than the bound.
+    TokenTooLong: 401, 4300, "token_too_long", "the token is too long";
+    /// The token is not three parts of base64url with a JSON object in the first two, or nests too
+    /// deep.
+    TokenMalformed: 401, 4300, "token_malformed", "the token is no signed JSON Web Token";
+    /// The token's `alg` is not the one that its key is pinned to.
+    TokenAlgorithm: 401, 4300, "token_algorithm", "the token's alg is not the one its key is for";
+    /// No key is configured under the token's `kid`.
+    TokenKey: 401, 4300, "token_key_unknown", "the token's kid names no key";
+    /// The signature is not right.
+    TokenSignature: 401, 4300, "token_signature", "the token's signature is not right";
+    /// The token has a header that does not belong here (`crit`, another `typ`), a member twice, or
+    /// a claim of a wrong type or range.
+    TokenClaims: 401, 4300, "token_claims",
+        "the token has a claim or header that cannot be honored";
+    /// The token has no `exp`.
+    TokenWithoutEnd: 401, 4300, "token_without_exp", "the token has no exp";
+    /// The token's time is over.
+    TokenExpired: 401, 4302, "token_expired", "the token has expired";
+    /// The token's time has not come (`nbf`, or an `iat` in the future).
+    TokenEarly: 401, 4300, "token_not_yet_valid", "the token is not valid yet";
+    /// The token was issued too long ago.
+    TokenOld: 401, 4300, "token_too_old", "the token was issued too long ago";
+    /// The token is from another issuer.
+    TokenIssuer: 401, 4300, "token_issuer", "the token is from another issuer";
+    /// The token is for another audience.
+    TokenAudience: 401, 4300, "token_audience", "the token is for another audience";
+    /// The ticket is not outstanding: unknown, used, or too old, and nothing proves a session.
+    Ticket: 401, 4302, "ticket_used_or_expired",
+        "the ticket was used before, or has expired; get another one";
+    /// The session that a ticket began is over, or was away for too long.
+    SessionOver: 401, 4302, "session_over", "the session is over; get another ticket";
+    /// The identity has more grants than fit into a ticket.
+    TicketTooLarge: 400, 4001, "ticket_too_large",
+        "that is too much for a ticket; grant patterns, not lists";
+    /// Too many tickets are outstanding, of all or of this user.
+    TicketsFull: 503, 4100, "tickets_full",
+        "too many tickets are outstanding; try again in a moment";
+    /// A cookie came from a page that is not on the list of origins.
+    Origin: 403, 4002, "origin_not_allowed", "a cookie counts only with an allowed Origin";
+    /// The identity has no such right.
+    Forbidden: 403, 4002, "forbidden", "these credentials do not allow that";
 }
 
 impl fmt::Display for Refusal {

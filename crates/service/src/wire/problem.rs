@@ -8,203 +8,119 @@ use sockeye_hub::{Misuse, NameError, Refusal};
 
 use super::json::Object;
 
-/// A code: what is wrong, in a word that stays the same. The message beside it may change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Code {
+/// Declares each code of the service's own with its word and its status on one line.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident: $word:literal, $status:ident;)*) => {
+        /// A code: what is wrong, in a word that stays the same. The message beside it may change.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[$doc])* $name,)*
+            /// A credential, or a right that it does not give: one of `sockeye-auth`'s own codes.
+            Access(Refused),
+        }
+
+        impl Code {
+            /// All codes of the service's own.
+            pub const ALL: [Self; 34] = [$(Self::$name,)*];
+
+            /// The word.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                    Self::Access(refused) => refused.code(),
+                }
+            }
+
+            // [service:statuses]
+            /// The status of a response that says nothing else.
+            pub const fn status(self) -> Status {
+                match self {
+                    $(Self::$name => Status::$status,)*
+                    Self::Access(refused) => match refused.status() {
+                        400 => Status::BAD_REQUEST,
+                        401 => Status::UNAUTHORIZED,
+                        503 => Status::SERVICE_UNAVAILABLE,
+                        _ => Status::FORBIDDEN,
+                    },
+                }
+            }
+        }
+    };
+}
+
+codes! {
     /// Not JSON, or JSON that cannot be passed on.
-    BadJson,
+    BadJson: "bad_json", BAD_REQUEST;
     /// A request that this resource does not take.
-    BadRequest,
+    BadRequest: "bad_request", BAD_REQUEST;
     /// A command that is not one of the subprotocol's.
-    BadCommand,
+    BadCommand: "bad_command", BAD_REQUEST;
     /// A query string or a path that cannot be decoded, or a parameter that is not what it has to be.
-    BadQuery,
+    BadQuery: "bad_query", BAD_REQUEST;
     /// Not a channel's name, nor a pattern where one may stand.
-    BadChannel,
+    BadChannel: "bad_channel", BAD_REQUEST;
     /// Not an event's name.
-    BadEvent,
+    BadEvent: "bad_event", BAD_REQUEST;
     /// Not an idempotency key.
-    BadKey,
+    BadKey: "bad_key", BAD_REQUEST;
     /// More channels than one request may name.
-    TooManyChannels,
+    TooManyChannels: "too_many_channels", BAD_REQUEST;
     /// The stream has as many subscriptions as it may.
-    TooManySubscriptions,
+    TooManySubscriptions: "too_many_subscriptions", BAD_REQUEST;
     /// The client has not shown who it is.
-    Unauthenticated,
+    Unauthenticated: "unauthenticated", UNAUTHORIZED;
     /// The principal is known, and may not do this.
-    Forbidden,
+    Forbidden: "forbidden", FORBIDDEN;
     /// The namespace takes no patterns.
-    PatternsOff,
+    PatternsOff: "patterns_off", FORBIDDEN;
     /// The namespace has no presence.
-    PresenceOff,
+    PresenceOff: "presence_off", FORBIDDEN;
     /// There is nothing here.
-    NotFound,
+    NotFound: "not_found", NOT_FOUND;
     /// Not with this method.
-    MethodNotAllowed,
+    MethodNotAllowed: "method_not_allowed", METHOD_NOT_ALLOWED;
     /// The stream has this subscription already.
-    AlreadySubscribed,
+    AlreadySubscribed: "already_subscribed", CONFLICT;
     /// The channel takes no more.
-    ChannelEnded,
+    ChannelEnded: "channel_ended", CONFLICT;
     /// The channel's last message is not the expected one.
-    ExpectFailed,
+    ExpectFailed: "expect_failed", CONFLICT;
     /// Whether the condition holds is not known yet.
-    ExpectUndecided,
+    ExpectUndecided: "expect_undecided", SERVICE_UNAVAILABLE;
     /// The body or the message is too large.
-    TooLarge,
+    TooLarge: "too_large", CONTENT_TOO_LARGE;
     /// The batch has too many lines.
-    TooManyItems,
+    TooManyItems: "too_many_items", CONTENT_TOO_LARGE;
     /// The rate limit is reached.
-    RateLimited,
+    RateLimited: "rate_limited", TOO_MANY_REQUESTS;
     /// The user has as many connections as one may have.
-    TooManyConnections,
+    TooManyConnections: "too_many_connections", TOO_MANY_REQUESTS;
     /// The hub has no room for this now.
-    Overloaded,
+    Overloaded: "overloaded", SERVICE_UNAVAILABLE;
     /// Not now: a restart, or a log that does not answer.
-    Unavailable,
+    Unavailable: "unavailable", SERVICE_UNAVAILABLE;
     /// A fault of the server.
-    Internal,
+    Internal: "internal", INTERNAL_SERVER_ERROR;
     /// Not valid HTTP/1.1.
-    BadHttp,
+    BadHttp: "bad_http", BAD_REQUEST;
     /// The request did not come in time.
-    Timeout,
+    Timeout: "timeout", REQUEST_TIMEOUT;
     /// The request's target is too long.
-    TargetTooLong,
+    TargetTooLong: "target_too_long", URI_TOO_LONG;
     /// `Expect` wants something else than `100-continue`.
-    UnknownExpectation,
+    UnknownExpectation: "unknown_expectation", EXPECTATION_FAILED;
     /// This resource is a WebSocket, and nothing else.
-    UpgradeRequired,
+    UpgradeRequired: "upgrade_required", UPGRADE_REQUIRED;
     /// The request's head is too large.
-    HeadTooLarge,
+    HeadTooLarge: "head_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE;
     /// A transfer coding that is not spoken here.
-    NotImplemented,
+    NotImplemented: "not_implemented", NOT_IMPLEMENTED;
     /// A version of HTTP that is not spoken here.
-    BadVersion,
-    /// A credential, or a right that it does not give: one of `sockeye-auth`'s own codes.
-    Access(Refused),
+    BadVersion: "bad_version", HTTP_VERSION_NOT_SUPPORTED;
 }
 
 impl Code {
-    /// All codes of the service's own.
-    pub const ALL: [Self; 34] = [
-        Self::BadJson,
-        Self::BadRequest,
-        Self::BadCommand,
-        Self::BadQuery,
-        Self::BadChannel,
-        Self::BadEvent,
-        Self::BadKey,
-        Self::TooManyChannels,
-        Self::TooManySubscriptions,
-        Self::Unauthenticated,
-        Self::Forbidden,
-        Self::PatternsOff,
-        Self::PresenceOff,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::AlreadySubscribed,
-        Self::ChannelEnded,
-        Self::ExpectFailed,
-        Self::ExpectUndecided,
-        Self::TooLarge,
-        Self::TooManyItems,
-        Self::RateLimited,
-        Self::TooManyConnections,
-        Self::Overloaded,
-        Self::Unavailable,
-        Self::Internal,
-        Self::BadHttp,
-        Self::Timeout,
-        Self::TargetTooLong,
-        Self::UnknownExpectation,
-        Self::UpgradeRequired,
-        Self::HeadTooLarge,
-        Self::NotImplemented,
-        Self::BadVersion,
-    ];
-
-    /// The word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::BadJson => "bad_json",
-            Self::BadRequest => "bad_request",
-            Self::BadCommand => "bad_command",
-            Self::BadQuery => "bad_query",
-            Self::BadChannel => "bad_channel",
-            Self::BadEvent => "bad_event",
-            Self::BadKey => "bad_key",
-            Self::TooManyChannels => "too_many_channels",
-            Self::TooManySubscriptions => "too_many_subscriptions",
-            Self::Unauthenticated => "unauthenticated",
-            Self::Forbidden => "forbidden",
-            Self::PatternsOff => "patterns_off",
-            Self::PresenceOff => "presence_off",
-            Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::AlreadySubscribed => "already_subscribed",
-            Self::ChannelEnded => "channel_ended",
-            Self::ExpectFailed => "expect_failed",
-            Self::ExpectUndecided => "expect_undecided",
-            Self::TooLarge => "too_large",
-            Self::TooManyItems => "too_many_items",
-            Self::RateLimited => "rate_limited",
-            Self::TooManyConnections => "too_many_connections",
-            Self::Overloaded => "overloaded",
-            Self::Unavailable => "unavailable",
-            Self::Internal => "internal",
-            Self::BadHttp => "bad_http",
-            Self::Timeout => "timeout",
-            Self::TargetTooLong => "target_too_long",
-            Self::UnknownExpectation => "unknown_expectation",
-            Self::UpgradeRequired => "upgrade_required",
-            Self::HeadTooLarge => "head_too_large",
-            Self::NotImplemented => "not_implemented",
-            Self::BadVersion => "bad_version",
-            Self::Access(refused) => refused.code(),
-        }
-    }
-
-    // [service:statuses]
-    /// The status of a response that says nothing else.
-    pub const fn status(self) -> Status {
-        match self {
-            Self::BadJson
-            | Self::BadRequest
-            | Self::BadCommand
-            | Self::BadQuery
-            | Self::BadChannel
-            | Self::BadEvent
-            | Self::BadKey
-            | Self::BadHttp
-            | Self::TooManyChannels
-            | Self::TooManySubscriptions => Status::BAD_REQUEST,
-            Self::Unauthenticated => Status::UNAUTHORIZED,
-            Self::Forbidden | Self::PatternsOff | Self::PresenceOff => Status::FORBIDDEN,
-            Self::NotFound => Status::NOT_FOUND,
-            Self::MethodNotAllowed => Status::METHOD_NOT_ALLOWED,
-            Self::AlreadySubscribed | Self::ChannelEnded | Self::ExpectFailed => Status::CONFLICT,
-            Self::TooLarge | Self::TooManyItems => Status::CONTENT_TOO_LARGE,
-            Self::RateLimited | Self::TooManyConnections => Status::TOO_MANY_REQUESTS,
-            Self::ExpectUndecided | Self::Overloaded | Self::Unavailable => {
-                Status::SERVICE_UNAVAILABLE
-            }
-            Self::Internal => Status::INTERNAL_SERVER_ERROR,
-            Self::Timeout => Status::REQUEST_TIMEOUT,
-            Self::TargetTooLong => Status::URI_TOO_LONG,
-            Self::UnknownExpectation => Status::EXPECTATION_FAILED,
-            Self::UpgradeRequired => Status::UPGRADE_REQUIRED,
-            Self::HeadTooLarge => Status::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::NotImplemented => Status::NOT_IMPLEMENTED,
-            Self::BadVersion => Status::HTTP_VERSION_NOT_SUPPORTED,
-            Self::Access(refused) => match refused.status() {
-                400 => Status::BAD_REQUEST,
-                401 => Status::UNAUTHORIZED,
-                503 => Status::SERVICE_UNAVAILABLE,
-                _ => Status::FORBIDDEN,
-            },
-        }
-    }
-
     // [service:statuses-below]
     /// The code of a refusal that the server below made, which has only a status.
     pub(crate) fn of_status(status: Status) -> Self {
