@@ -10,7 +10,7 @@ use crate::engine::access::Principal;
 use crate::engine::body::Body;
 use crate::engine::dialect::{Delivery, Dialect, StreamName};
 use crate::engine::refusal::End;
-use crate::engine::shared_state::{UserStreams, lock};
+use crate::engine::shared_state::lock;
 
 /// One subscribed stream.
 #[derive(Debug)]
@@ -65,40 +65,15 @@ pub(crate) struct Sessions<D: Dialect> {
     /// stream.
     by_stream: Vec<u32>,
     len: usize,
-    pub(crate) users: Arc<dyn UserStreams>,
+    pub(crate) users: Arc<Users>,
 }
 
 /// The number of streams of each user. A user without a stream has no entry.
-#[derive(Debug, Default)]
-pub(crate) struct Users(HashMap<Arc<str>, usize>);
-
-impl UserStreams for Mutex<Users> {
-    fn open(&self, user: &Arc<str>) {
-        *lock(self).0.entry(Arc::clone(user)).or_default() += 1;
-    }
-
-    fn close(&self, user: &str) {
-        let mut users = lock(self);
-        let Some(count) = users.0.get_mut(user) else { return };
-        *count -= 1;
-        if *count == 0 {
-            users.0.remove(user);
-        }
-    }
-
-    fn count(&self, user: &str) -> usize {
-        lock(self).0.get(user).copied().unwrap_or_default()
-    }
-
-    fn users(&self) -> usize {
-        lock(self).0.len()
-    }
-}
+pub(crate) type Users = Mutex<HashMap<Arc<str>, usize>>;
 
 impl<D: Dialect> Default for Sessions<D> {
     fn default() -> Self {
-        let users = Arc::new(Mutex::new(Users::default()));
-        Self { by_subscriber: Vec::new(), by_stream: Vec::new(), len: 0, users }
+        Self { by_subscriber: Vec::new(), by_stream: Vec::new(), len: 0, users: Arc::default() }
     }
 }
 
@@ -143,18 +118,22 @@ impl<D: Dialect> Sessions<D> {
 
     /// The number of a user's streams.
     pub(crate) fn of_user(&self, who: &Principal) -> usize {
-        who.counted_user().map_or(0, |user| self.users.count(user))
+        who.counted_user().and_then(|user| lock(&self.users).get(user).copied()).unwrap_or(0)
     }
 
     fn enter(&self, who: &Principal) {
         if let Some(user) = who.counted_user() {
-            self.users.open(user);
+            *lock(&self.users).entry(Arc::clone(user)).or_default() += 1;
         }
     }
 
     fn leave(&self, who: &Principal) {
-        if let Some(user) = who.counted_user() {
-            self.users.close(user);
+        let Some(user) = who.counted_user() else { return };
+        let mut users = lock(&self.users);
+        let Some(count) = users.get_mut(user) else { return };
+        *count -= 1;
+        if *count == 0 {
+            users.remove(user);
         }
     }
 
@@ -180,7 +159,7 @@ impl<D: Dialect> Sessions<D> {
 
     /// The number of users.
     pub(crate) fn users(&self) -> usize {
-        self.users.users()
+        lock(&self.users).len()
     }
 
     pub(crate) fn of_stream(&self, stream: D::Stream) -> Option<&Session<D>> {

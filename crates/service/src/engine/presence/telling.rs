@@ -102,7 +102,7 @@ impl<D: Dialect> Engine<D> {
                 // A stream that needs the whole list gets that instead.
                 let is_owed = self.presence.is_owed(key, &channel);
                 if !is_owed && self.tell_one(key, &told, out).is_none() {
-                    self.presence.owe(key, &channel);
+                    self.presence.set_owed(key, &channel, true);
                 }
             }
         }
@@ -132,7 +132,7 @@ impl<D: Dialect> Engine<D> {
             if self.tell_one(key, &told, out).is_none() {
                 return;
             }
-            self.presence.paid(key, &channel);
+            self.presence.set_owed(key, &channel, false);
         }
     }
 }
