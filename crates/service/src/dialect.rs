@@ -11,6 +11,7 @@ pub(crate) mod notices;
 pub(crate) mod outlet;
 mod polls;
 pub(crate) mod publishing;
+mod recipient;
 mod refusals;
 pub(crate) mod reply;
 mod requests;
@@ -18,6 +19,5 @@ pub(crate) mod routes;
 mod sockets;
 pub(crate) mod surveys;
 mod tickets;
-pub(crate) mod writer;
 
 pub(crate) use self::cors::{add as add_cors, headers as cors_headers};

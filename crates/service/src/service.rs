@@ -345,9 +345,8 @@ impl App for Service {
 
     fn on_heartbeat(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         let Some(cursor) = self.engine.cursor_of_stream(stream) else { return };
-        let Some(mut writer) = self.writer(stream, context) else { return };
-        // The loop reports a stream that is gone.
-        let _ = writer.position(cursor, None);
+        let Some(to) = self.recipient(stream) else { return };
+        to.position(cursor, None, context);
     }
 
     /// [service:half-closed] Answers a poll now: its client may be gone, so it is not held to its
@@ -366,8 +365,8 @@ impl App for Service {
     fn on_goodbye(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         let Some(cursor) = self.engine.cursor_of_stream(stream) else { return };
         let retry = Some(self.engine.retry_ms(stream));
-        if let Some(mut writer) = self.writer(stream, context) {
-            writer.goaway(CloseReason::Restart, retry, cursor);
+        if let Some(to) = self.recipient(stream) {
+            to.goaway(CloseReason::Restart, retry, cursor, context);
         }
     }
 }

@@ -5,7 +5,6 @@ use sockeye_server::{Context, StreamKey};
 
 use crate::Service;
 use crate::dialect::outlet::Delivery;
-use crate::dialect::writer::StreamWriter;
 use crate::engine::NOWHERE;
 use crate::engine::access::Principal;
 use crate::engine::presence::Watch;
@@ -33,24 +32,23 @@ impl Service {
         });
         let cursor = self.engine.cursor_of(subscriber);
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
-        let mut line = StreamWriter { to: self.engine.recipient(session), context };
+        let to = self.engine.recipient(session);
         let mut reasons = problems.iter().map(|(_, problem)| CloseReason::of_refusal(problem));
         // [service:passing-refusal] It cannot ask for one channel again, so it comes back for all.
         if reasons.clone().any(|reason| reason == CloseReason::TryAgain) {
             let cursor = self.engine.begin_again_at(start);
-            return line.goaway(CloseReason::TryAgain, Some(retry), cursor);
+            return to.goaway(CloseReason::TryAgain, Some(retry), cursor, context);
         }
-        // The loop reports a stream that is gone, here and below.
         // [service:cursor-first] No cursor is given before a gap that is to come: a client that is
         // cut in between would resume behind the gap, and never hear of it.
         let first = if self.engine.is_in_the_log(start) { cursor } else { NOWHERE };
-        let _ = line.position(first, Some(retry));
+        to.position(first, Some(retry), context);
         for (channel, problem) in &problems {
-            line.refusal(channel, problem);
+            to.refusal(channel, problem, context);
         }
         if taken.targets.is_empty() {
             let reason = reasons.next().unwrap_or(CloseReason::Forbidden);
-            return line.goaway(reason, None, cursor);
+            return to.goaway(reason, None, cursor, context);
         }
         self.engine.say_ended(subscriber, &taken.ended, context);
         self.engine.catch_up(subscriber, context);

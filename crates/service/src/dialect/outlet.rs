@@ -3,10 +3,9 @@
 use std::cell::OnceCell;
 
 use sockeye_hub::{Cursor, Entry};
-use sockeye_server::{
-    CloseCode, Context, Message, SendError, SharedEvent, SharedMessage, StreamKey, Time,
-};
+use sockeye_server::{Context, SendError, SharedEvent, SharedMessage, StreamKey, Time};
 
+use super::recipient::Recipient;
 use crate::engine::NOWHERE;
 use crate::engine::body::Body;
 use crate::engine::dialect::{self, Dialect, NotSent, Notice, Outlet, StreamName};
@@ -20,9 +19,6 @@ pub(crate) struct V1;
 
 /// The body of an entry, with the encodings of this dialect.
 pub(crate) type EntryBody = Body<Forms>;
-
-/// A stream of this dialect, as a recipient.
-pub(crate) type Recipient = dialect::Recipient<V1>;
 
 /// The encodings of a message.
 #[derive(Debug, Default)]
@@ -175,28 +171,27 @@ impl Outlet<V1> for Context<'_> {
         if self.outbox_bytes(to.stream) >= waiting_max {
             return Err(NotSent::Full);
         }
-        let (cursor, mut text) = (cursor_text(to, entry.position), String::new());
+        let (cursor, mut text) = (to.cursor(entry.position), String::new());
         let event = wire::event(entry, &cursor, envelope.form(), &mut text);
         self.send_event(to.stream, &event).map_err(not_sent)
     }
 
     fn notice(&mut self, to: &Recipient, notice: Notice<'_>) {
-        // The loop reports a stream that is gone.
-        let _ = match notice {
+        match notice {
             // A bare WebSocket has no words for a gap, and no loss is silent.
             Notice::Gap(_) if to.delivery == Delivery::Bare => {
-                return goaway(self, to, CloseReason::Reconnect, None, NOWHERE);
+                to.goaway(CloseReason::Reconnect, None, NOWHERE, self);
             }
-            Notice::Gap(gap) => control(self, to, &Control::Gap(wire::Gap::from(gap))),
+            Notice::Gap(gap) => to.control(&Control::Gap(wire::Gap::from(gap)), self),
             Notice::Sync { cursor, gaps, replayed } => {
-                let cursor = cursor_text(to, cursor);
-                control(self, to, &Control::Sync { cursor: &cursor, gaps, replayed })
+                let cursor = to.cursor(cursor);
+                to.control(&Control::Sync { cursor: &cursor, gaps, replayed }, self);
             }
             Notice::Ended { channel, cursor } => {
-                let cursor = cursor_text(to, cursor);
-                control(self, to, &Control::End { channel, cursor: &cursor })
+                let cursor = to.cursor(cursor);
+                to.control(&Control::End { channel, cursor: &cursor }, self);
             }
-        };
+        }
     }
 
     fn announcement(&mut self, to: &Recipient, told: &Announcement) {
@@ -209,54 +204,14 @@ impl Outlet<V1> for Context<'_> {
     }
 
     fn end(&mut self, to: &Recipient, reason: End, retry_ms: Option<u64>, cursor: Cursor) {
-        goaway(self, to, reason.into(), retry_ms, cursor);
+        to.goaway(reason.into(), retry_ms, cursor, self);
     }
-}
-
-/// Says why a stream ends, and ends it. [service:goaway]
-pub(crate) fn goaway(
-    context: &mut Context<'_>,
-    to: &Recipient,
-    reason: CloseReason,
-    retry_ms: Option<u64>,
-    cursor: Cursor,
-) {
-    let cursor = cursor_text(to, cursor);
-    // The loop reports a stream that is gone.
-    let _ = control(context, to, &Control::Goaway { reason, retry_ms, cursor: &cursor });
-    context.close(to.stream, CloseCode::new(reason.code()), &reason.text(retry_ms));
 }
 
 fn not_sent(error: SendError) -> NotSent {
     match error {
         SendError::Backpressure => NotSent::Full,
         _ => NotSent::Gone,
-    }
-}
-
-/// A cursor as a stream is given it.
-pub(crate) fn cursor_text(to: &Recipient, cursor: Cursor) -> CursorText {
-    let proved = to.proof.as_ref().and_then(|proof| CursorText::with_proof(cursor, proof));
-    proved.unwrap_or_else(|| CursorText::new(cursor))
-}
-
-/// Room for the usual control message, so that its text does not grow bit by bit.
-const CONTROL_BYTES: usize = 256;
-
-/// Sends what is no message of the log, where the stream has words for it.
-pub(crate) fn control(
-    context: &mut Context<'_>,
-    to: &Recipient,
-    control: &Control<'_>,
-) -> Result<(), SendError> {
-    let mut text = String::with_capacity(CONTROL_BYTES);
-    match to.delivery {
-        Delivery::Events(_) => context.send_event(to.stream, &control.event(&mut text)),
-        Delivery::Commands | Delivery::Greeting => {
-            control.write_json(&mut text);
-            context.send(to.stream, Message::Text(&text))
-        }
-        Delivery::Bare | Delivery::Poll => Ok(()),
     }
 }
 

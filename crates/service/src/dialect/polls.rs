@@ -4,6 +4,7 @@ use sockeye_hub::{Budget, Cursor, Entry, Item, Kind, Progress, Start, Subscriber
 use sockeye_server::{Answer, Context, Hold, Reply, Request, Status, StreamKey, Time};
 
 use crate::dialect::outlet::{Delivery, EntryBody};
+use crate::dialect::recipient::cursor_text;
 use crate::dialect::reply::{self, NO_STORE, json};
 use crate::engine::access::Principal;
 use crate::engine::presence::Watch;
@@ -151,8 +152,7 @@ impl Service {
     /// A cursor, with its proof if the poll came with a ticket.
     fn proved(&self, cursor: Cursor, who: &Principal) -> CursorText {
         let proof = self.engine.access.proof(who, self.engine.now_ms);
-        let proved = proof.and_then(|proof| CursorText::with_proof(cursor, &proof));
-        proved.unwrap_or_else(|| CursorText::new(cursor))
+        cursor_text(cursor, proof.as_deref())
     }
 
     /// The items of a poll, as many as one answer may have, and the cursor behind them.

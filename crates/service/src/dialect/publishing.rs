@@ -9,7 +9,7 @@ use std::mem;
 use sockeye_hub::{ChannelName, Kind, Publication};
 use sockeye_server::{Answer, Context, Hold, StreamKey};
 
-use super::writer::StreamWriter;
+use super::recipient::Recipient;
 use crate::dialect::counters::count;
 use crate::engine::access::Principal;
 use crate::engine::publishing::{Answered, Placed, Settled};
@@ -212,15 +212,13 @@ impl Service {
             }
             Asker::Request(None) => {}
             Asker::Socket { stream, id } => {
-                let mut line = StreamWriter::commands(*stream, context);
+                let to = Recipient::socket(*stream);
                 for item in &job.items {
                     let (id, channel) = (id.as_ref(), item.channel.as_deref());
-                    let said = match item.receipt() {
-                        Ok(receipt) => line.control(&Control::Published { id, receipt }),
-                        Err(problem) => line.control(&Control::Error { id, channel, problem }),
-                    };
-                    // The loop reports a stream that is gone.
-                    let _ = said;
+                    match item.receipt() {
+                        Ok(receipt) => to.control(&Control::Published { id, receipt }, context),
+                        Err(problem) => to.error(id, channel, problem, context),
+                    }
                 }
             }
         }

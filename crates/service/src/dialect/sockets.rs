@@ -8,15 +8,13 @@ use sockeye_server::{CloseCode, Context, Message, StreamKey};
 use crate::Service;
 use crate::dialect::outlet::Delivery;
 use crate::dialect::publishing::Asker;
-use crate::dialect::writer::StreamWriter;
+use crate::dialect::recipient::Recipient;
 use crate::engine::Before;
 use crate::engine::NOWHERE;
 use crate::engine::access::Principal;
 use crate::engine::presence::Watch;
 use crate::engine::refusal::End;
-use crate::wire::{
-    CloseReason, Code, Command, Control, Credential, CursorText, Id, Problem, Publish, Refused,
-};
+use crate::wire::{CloseReason, Code, Command, Control, Credential, Id, Problem, Publish, Refused};
 
 impl Service {
     /// Takes a message that came on a WebSocket.
@@ -33,8 +31,8 @@ impl Service {
         }
         let Some(command) = self.read_command(form, message) else {
             let cursor = self.engine.cursor_of(subscriber);
-            let mut line = StreamWriter::new(stream, form, context);
-            return line.goaway(CloseReason::BadCommand, None, cursor);
+            let to = Recipient::new(stream, form);
+            return to.goaway(CloseReason::BadCommand, None, cursor, context);
         };
         let greeting = form == Delivery::Greeting;
         // A client says only once who it is, and no other command is taken where it has to: so
@@ -89,15 +87,14 @@ impl Service {
         Refused { id, problem }: &Refused<'_>,
         context: &mut Context<'_>,
     ) {
-        let mut line = StreamWriter::new(stream, form, context);
-        // The loop reports a stream that is gone, here and below.
-        let _ = line.control(&Control::Error { id: id.as_ref(), channel: None, problem });
+        let to = Recipient::new(stream, form);
+        to.error(id.as_ref(), None, problem, context);
         if form == Delivery::Greeting
             && self.engine.access.asks_first(&self.engine.namespaces)
             && let Some(cursor) = self.engine.cursor_of_stream(stream)
         {
             // [service:auth-first] A first message has no second try.
-            line.goaway(CloseReason::Unauthenticated, None, cursor);
+            to.goaway(CloseReason::Unauthenticated, None, cursor, context);
         }
     }
 
@@ -112,23 +109,21 @@ impl Service {
     ) {
         let shown = self.engine.access.of_command(credential, self.engine.now_ms);
         self.note_greeting(shown.as_ref().err().copied(), context.peer(stream));
+        let to = Recipient::socket(stream);
         match shown {
+            Ok(who) if self.engine.admit_user(&who).is_err() => {
+                let (cursor, retry) =
+                    (self.engine.cursor_of(subscriber), self.engine.retry_ms(stream));
+                to.goaway(CloseReason::TooManyConnections, Some(retry), cursor, context);
+            }
             Ok(who) => {
-                if self.engine.admit_user(&who).is_err() {
-                    let (cursor, retry) =
-                        (self.engine.cursor_of(subscriber), self.engine.retry_ms(stream));
-                    let mut line = StreamWriter::commands(stream, context);
-                    return line.goaway(CloseReason::TooManyConnections, Some(retry), cursor);
-                }
                 self.let_in(subscriber, who, context);
-                let cursor = CursorText::new(self.engine.cursor_of(subscriber));
-                let mut line = StreamWriter::commands(stream, context);
-                let _ = line.control(&Control::Pong { id, cursor: &cursor });
+                let cursor = to.cursor(self.engine.cursor_of(subscriber));
+                to.control(&Control::Pong { id, cursor: &cursor }, context);
             }
             Err(refusal) => {
                 let problem = Problem::from(refusal);
-                let mut line = StreamWriter::commands(stream, context);
-                let _ = line.control(&Control::Error { id, channel: None, problem: &problem });
+                to.error(id, None, &problem, context);
                 let code = CloseCode::new(problem.close_code());
                 context.close(stream, code, problem.code.as_str());
             }
@@ -172,11 +167,10 @@ impl Service {
         let cursor = self.engine.cursor_of(subscriber);
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
         let (refused, retry) = (session.refused, self.engine.retry_ms(session.stream));
-        let mut line = StreamWriter { to: self.engine.recipient(session), context };
-        // The loop reports a stream that is gone.
-        let _ = line.control(&Control::Error { id, channel: None, problem });
+        let to = self.engine.recipient(session);
+        to.error(id, None, problem, context);
         if refused >= self.engine.limits.messages_burst.max(1) {
-            line.goaway(CloseReason::RateLimited, Some(retry), cursor);
+            to.goaway(CloseReason::RateLimited, Some(retry), cursor, context);
         }
     }
 
@@ -187,7 +181,7 @@ impl Service {
         command: Command<'_>,
         context: &mut Context<'_>,
     ) {
-        let form = Delivery::Commands;
+        let to = Recipient::socket(stream);
         match command {
             Command::Subscribe { id, channels, cursor, presence } => {
                 // [service:cursor-empty]
@@ -203,14 +197,12 @@ impl Service {
                 self.publish_command(stream, id, publish, context);
             }
             Command::Ping { id } => {
-                let cursor = CursorText::new(self.engine.cursor_of(subscriber));
-                let pong = Control::Pong { id: id.as_ref(), cursor: &cursor };
-                let _ = StreamWriter::new(stream, form, context).control(&pong);
+                let cursor = to.cursor(self.engine.cursor_of(subscriber));
+                to.control(&Control::Pong { id: id.as_ref(), cursor: &cursor }, context);
             }
             Command::Auth { id, credential: _ } => {
                 let problem = Problem::new(Code::BadCommand, "auth can only be the first message");
-                let error = Control::Error { id: id.as_ref(), channel: None, problem: &problem };
-                let _ = StreamWriter::new(stream, form, context).control(&error);
+                to.error(id.as_ref(), None, &problem, context);
             }
         }
     }
@@ -224,15 +216,13 @@ impl Service {
         (start, watch): (Start, Watch),
         context: &mut Context<'_>,
     ) {
-        let mut line = StreamWriter::commands(stream, context);
+        let to = Recipient::socket(stream);
         let targets: Vec<&str> = channels.iter().map(|channel| &**channel).collect();
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
         let who = session.principal.clone();
         let from = (start, watch);
         let taken = self.engine.subscribe(subscriber, &who, &targets, from, |channel, refusal| {
-            let problem = Problem::from(refusal);
-            let error = Control::Error { id, channel: Some(channel), problem: &problem };
-            let _ = line.control(&error);
+            to.error(id, Some(channel), &refusal.into(), context);
         });
         if taken.targets.is_empty() {
             return;
@@ -240,8 +230,8 @@ impl Service {
         // No cursor is given before a gap that is to come, as in an event stream's first frame.
         let known = self.engine.is_in_the_log(start);
         let cursor = if known { self.engine.cursor_of(subscriber) } else { NOWHERE };
-        let (cursor, channels) = (line.cursor(cursor), &taken.targets);
-        let _ = line.control(&Control::Subscribed { id, channels, cursor: &cursor });
+        let (cursor, channels) = (to.cursor(cursor), &taken.targets);
+        to.control(&Control::Subscribed { id, channels, cursor: &cursor }, context);
         self.engine.say_ended(subscriber, &taken.ended, context);
         self.engine.catch_up(subscriber, context);
         self.engine.tell_owed(subscriber, context);
@@ -257,7 +247,7 @@ impl Service {
     ) {
         let key = subscriber;
         let Some(mut subscriber) = self.engine.hub.subscriber(key) else { return };
-        let mut line = StreamWriter::commands(stream, context);
+        let to = Recipient::socket(stream);
         let mut gone = Vec::new();
         for channel in channels {
             let removed = Target::new(channel).map_err(Problem::from).and_then(|target| {
@@ -266,14 +256,11 @@ impl Service {
             });
             match removed {
                 Ok(()) => gone.push(&**channel),
-                Err(problem) => {
-                    let error = Control::Error { id, channel: Some(channel), problem: &problem };
-                    let _ = line.control(&error);
-                }
+                Err(problem) => to.error(id, Some(channel), &problem, context),
             }
         }
         if !gone.is_empty() {
-            let _ = line.control(&Control::Unsubscribed { id, channels: &gone });
+            to.control(&Control::Unsubscribed { id, channels: &gone }, context);
         }
         for channel in gone {
             self.engine.is_gone_from(key, channel);
@@ -310,10 +297,11 @@ impl Service {
             let end = context.now() + self.engine.limits.greeting_ms;
             self.engine.set_end(subscriber, end, End::Unidentified);
         }
-        let cursor = CursorText::new(self.engine.cursor_of(subscriber));
+        let to = Recipient::new(stream, form);
+        let cursor = to.cursor(self.engine.cursor_of(subscriber));
         let session = format!("{:x}", stream.to_u128());
         let ping_ms = self.engine.limits.ping_ms;
         let welcome = Control::Welcome { cursor: &cursor, session: &session, ping_ms };
-        let _ = StreamWriter::new(stream, form, context).control(&welcome);
+        to.control(&welcome, context);
     }
 }

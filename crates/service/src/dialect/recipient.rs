@@ -1,0 +1,105 @@
+//! Writes on one stream: the words of our dialect in the stream's own form.
+//!
+//! No call fails: the loop reports a stream that is gone.
+
+use sockeye_hub::Cursor;
+use sockeye_server::{CloseCode, Context, Message, StreamKey};
+
+use super::outlet::{Delivery, V1};
+use crate::Service;
+use crate::engine::dialect;
+use crate::wire::{CloseReason, Control, CursorText, Id, Problem, position_event};
+
+/// Room for the usual control message, so that its text does not grow bit by bit.
+const CONTROL_BYTES: usize = 256;
+
+/// A stream of this dialect, as a recipient.
+pub(crate) type Recipient = dialect::Recipient<V1>;
+
+impl Recipient {
+    /// A WebSocket with the subprotocol.
+    pub(crate) const fn socket(stream: StreamKey) -> Self {
+        Self::new(stream, Delivery::Commands)
+    }
+
+    /// A cursor as this stream is given it.
+    pub(crate) fn cursor(&self, cursor: Cursor) -> CursorText {
+        cursor_text(cursor, self.proof.as_deref())
+    }
+
+    /// Sends what is no message of the log, where the stream has words for it.
+    pub(crate) fn control(&self, control: &Control<'_>, context: &mut Context<'_>) {
+        let mut text = String::with_capacity(CONTROL_BYTES);
+        let _ = match self.delivery {
+            Delivery::Events(_) => context.send_event(self.stream, &control.event(&mut text)),
+            Delivery::Commands | Delivery::Greeting => {
+                control.write_json(&mut text);
+                context.send(self.stream, Message::Text(&text))
+            }
+            Delivery::Bare | Delivery::Poll => Ok(()),
+        };
+    }
+
+    /// Says that the command with this ID was refused, because of this channel if there is one.
+    pub(crate) fn error(
+        &self,
+        id: Option<&Id<'_>>,
+        channel: Option<&str>,
+        problem: &Problem,
+        context: &mut Context<'_>,
+    ) {
+        self.control(&Control::Error { id, channel, problem }, context);
+    }
+
+    /// Names a channel that was refused. Ends a stream that has no words for it.
+    pub(crate) fn refusal(&self, channel: &str, problem: &Problem, context: &mut Context<'_>) {
+        if self.delivery == Delivery::Bare {
+            let reason = CloseReason::of_refusal(problem);
+            let code = CloseCode::new(reason.code());
+            return context.close(self.stream, code, reason.as_str());
+        }
+        self.error(None, Some(channel), problem, context);
+    }
+
+    /// Gives an event stream its cursor, in an event that fires nothing.
+    pub(crate) fn position(
+        &self,
+        cursor: Cursor,
+        retry_ms: Option<u64>,
+        context: &mut Context<'_>,
+    ) {
+        match self.delivery {
+            Delivery::Events(_) => {
+                let cursor = self.cursor(cursor);
+                let _ = context.send_event(self.stream, &position_event(&cursor, retry_ms));
+            }
+            Delivery::Commands | Delivery::Greeting | Delivery::Bare | Delivery::Poll => {}
+        }
+    }
+
+    /// Says why the stream ends, and ends it. [service:goaway]
+    pub(crate) fn goaway(
+        &self,
+        reason: CloseReason,
+        retry_ms: Option<u64>,
+        cursor: Cursor,
+        context: &mut Context<'_>,
+    ) {
+        let cursor = self.cursor(cursor);
+        self.control(&Control::Goaway { reason, retry_ms, cursor: &cursor }, context);
+        context.close(self.stream, CloseCode::new(reason.code()), &reason.text(retry_ms));
+    }
+}
+
+/// A cursor with its proof, if there is one.
+pub(crate) fn cursor_text(cursor: Cursor, proof: Option<&str>) -> CursorText {
+    let proved = proof.and_then(|proof| CursorText::with_proof(cursor, proof));
+    proved.unwrap_or_else(|| CursorText::new(cursor))
+}
+
+impl Service {
+    /// The stream of a session, as a recipient; `None` if there is none.
+    pub(crate) fn recipient(&self, stream: StreamKey) -> Option<Recipient> {
+        self.engine.sessions.of_stream(stream).map(|session| self.engine.recipient(session))
+    }
+}
