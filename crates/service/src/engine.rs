@@ -29,7 +29,6 @@ pub(crate) mod publishing;
 mod rates;
 pub(crate) mod refusal;
 pub(crate) mod reload;
-mod restore;
 pub(crate) mod session;
 pub(crate) mod shared_state;
 pub(crate) mod streams;

@@ -33,6 +33,7 @@ mod decider;
 mod health;
 mod log;
 mod loop_backbone;
+pub(crate) mod restore;
 mod sequencer;
 
 use std::sync::Arc;

@@ -15,13 +15,13 @@ use crate::dialect::publishing::Jobs;
 use crate::dialect::reply::{self, json};
 use crate::dialect::surveys::Survey;
 use crate::dialect::{add_cors, cors_headers, routes::Resource};
-use crate::engine::Engine;
+use crate::engine::{Body, Engine};
 use crate::engine::access::{Access, Principal};
 use crate::engine::limits::Limits;
 use crate::engine::namespaces::Namespaces;
 use crate::engine::presence::Watch;
 use crate::engine::reload::Reloaded;
-use crate::sequencing::{Backbone, Log, Record, Sequencing};
+use crate::sequencing::{Backbone, Log, Record, Sequencing, restore};
 use crate::shared_state::SharedState;
 use crate::wire::{CloseReason, Code, Problem};
 
@@ -180,7 +180,7 @@ impl Service {
     /// # Errors
     /// If something has been restored or published already.
     pub fn restore_floor(&mut self, floor: Seq) -> Result<(), Misuse> {
-        self.engine.restore_floor(floor)
+        restore::floor(&mut self.engine.hub, floor)
     }
 
     /// Restores an entry of the log. Call it in the log's order, before the server runs. Positions
@@ -189,7 +189,9 @@ impl Service {
     /// # Errors
     /// If its position is not above that of the last record.
     pub fn restore(&mut self, record: &Record<'_>) -> Result<(), Misuse> {
-        self.engine.restore(record)
+        let Engine { hub, now_ms, .. } = &mut self.engine;
+        *now_ms = record.time_ms.max(*now_ms);
+        restore::message(hub, record, Body::new(record.payload.clone()), *now_ms)
     }
 
     /// Moves the head to `head`: new messages get positions above it. Positions up to it that had
@@ -198,7 +200,7 @@ impl Service {
     /// # Errors
     /// None before the server runs: a lower `head` changes nothing.
     pub fn restore_head(&mut self, head: Seq) -> Result<(), Misuse> {
-        self.engine.restore_head(head)
+        restore::head(&mut self.engine.hub, head)
     }
 
     /// The time that messages carry now, in milliseconds since 1970.

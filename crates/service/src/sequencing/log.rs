@@ -43,6 +43,25 @@ pub struct Record<'r> {
     pub key: Option<&'r str>,
 }
 
+impl Record<'_> {
+    /// The kind as a number.
+    pub const fn kind_number(&self) -> u8 {
+        match self.kind {
+            Kind::Message => 0,
+            Kind::End => 1,
+        }
+    }
+
+    /// The kind of that number.
+    pub const fn kind_of(number: u8) -> Option<Kind> {
+        match number {
+            0 => Some(Kind::Message),
+            1 => Some(Kind::End),
+            _ => None,
+        }
+    }
+}
+
 /// A log's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogState {

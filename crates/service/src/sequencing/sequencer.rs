@@ -8,7 +8,7 @@ use sockeye_hub::{ChannelName, Config, Cursor, Epoch, Flow, Hub, Misuse, Publica
 use super::decider::{Decider, Decision, Step};
 use super::health::Health;
 use super::log::{Log, Record};
-use super::{Figures, Offer, Outcome, Sequenced, Ticket, Verdict};
+use super::{Figures, Offer, Outcome, Sequenced, Ticket, Verdict, restore};
 
 /// Gives the offers of several services one order.
 ///
@@ -91,7 +91,7 @@ impl Sequencer {
     /// # Errors
     /// As there.
     pub fn restore_floor(&mut self, floor: Seq) -> Result<(), Misuse> {
-        if floor == Seq::ZERO { Ok(()) } else { self.hub.lose(floor) }
+        restore::floor(&mut self.hub, floor)
     }
 
     /// As [`Service::restore`](crate::Service::restore).
@@ -99,14 +99,7 @@ impl Sequencer {
     /// # Errors
     /// As there.
     pub fn restore(&mut self, record: &Record<'_>) -> Result<(), Misuse> {
-        self.restore_head(record.position.seq.previous())?;
-        let publication = Publication {
-            kind: record.kind,
-            key: record.key,
-            ..Publication::new(record.channel, (), record.payload.cost())
-        };
-        let nobody = |_, _: &_| Flow::Full;
-        self.hub.apply(record.position.seq, publication, record.time_ms, nobody).map(|_| ())
+        restore::message(&mut self.hub, record, (), record.time_ms)
     }
 
     /// As [`Service::restore_head`](crate::Service::restore_head).
@@ -114,7 +107,7 @@ impl Sequencer {
     /// # Errors
     /// As there.
     pub fn restore_head(&mut self, head: Seq) -> Result<(), Misuse> {
-        if head > self.hub.position().seq { self.hub.void(head) } else { Ok(()) }
+        restore::head(&mut self.hub, head)
     }
 
     /// Decides by other settings from now on.
