@@ -185,11 +185,11 @@ pub struct Offer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-/// One change of the log, or the answer to one offer.
+/// One change of the log, or the answer to one offer. `T` names an offer.
 #[derive(Clone, Debug)]
-pub enum Outcome {
-    /// The log's next message. The service that offered it gets its ticket.
-    Entry(Arc<Sequenced>, Option<Ticket>),
+pub enum Outcome<T = Ticket> {
+    /// The log's next message, and the offer that it comes from, for those who are told that.
+    Entry(Arc<Sequenced>, Option<T>),
     /// The positions up to this one are empty. No message was there.
     Void(Seq),
     /// The log has lost its entries up to this position. Subscribers who have not received them
@@ -199,8 +199,8 @@ pub enum Outcome {
     Epoch(Epoch),
     /// The log's health has changed.
     Health(Health),
-    /// The offer with this ticket made no new message.
-    Answer(Ticket, Verdict),
+    /// This offer made no new message.
+    Answer(T, Verdict),
 }
 
 /// A message in the log.

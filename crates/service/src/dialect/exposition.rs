@@ -19,8 +19,17 @@ pub(crate) enum Kind {
 }
 
 impl Page {
-    /// A family of one number.
-    pub(crate) fn one(&mut self, kind: Kind, name: &'static str, help: &'static str, value: u64) {
+    /// A family of one number that only grows.
+    pub(crate) fn counter(&mut self, name: &'static str, help: &'static str, value: u64) {
+        self.one(Kind::Counter, name, help, value);
+    }
+
+    /// A family of one number that goes up and down.
+    pub(crate) fn gauge(&mut self, name: &'static str, help: &'static str, value: u64) {
+        self.one(Kind::Gauge, name, help, value);
+    }
+
+    fn one(&mut self, kind: Kind, name: &'static str, help: &'static str, value: u64) {
         self.head(kind.as_str(), name, help);
         self.line(format_args!("{name} {value}"));
     }
@@ -118,7 +127,7 @@ mod tests {
     #[test]
     fn families_as_the_format_wants_them() {
         let mut page = Page::default();
-        page.one(Kind::Gauge, "things", "Things.", 3);
+        page.gauge("things", "Things.", 3);
         page.by(Kind::Counter, "ends_total", "Ends.", "by", [("us", 1), ("them", 0)]);
         let mut histogram = Histogram::default();
         histogram.observe(2_000_000, 2);

@@ -99,7 +99,7 @@ impl Tally {
         let version = concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"").to_owned();
         page.labelled(Kind::Gauge, "build_info", "Which build this is; always 1.", [(version, 1)]);
         let help = "When the process began to serve, in seconds since 1970.";
-        page.one(Kind::Gauge, "start_time_seconds", help, self.engine.started_s.unwrap_or(0));
+        page.gauge("start_time_seconds", help, self.engine.started_s.unwrap_or(0));
     }
 
     fn streams(&self, page: &mut Page) {
@@ -125,9 +125,8 @@ impl Tally {
                     cut); of the client's, what its Close said (1005: a Close without a code, \
                     1006: no Close, other: a code of its own). A poll that was answered is 1000.";
         page.labelled(Kind::Counter, "streams_closed_total", help, self.closes());
-        let hub = self.hub;
-        let help = "Subscriptions of all streams.";
-        page.one(Kind::Gauge, "subscriptions", help, hub.subscriptions as u64);
+        let subscriptions = self.hub.subscriptions as u64;
+        page.gauge("subscriptions", "Subscriptions of all streams.", subscriptions);
     }
 
     /// All close codes that occurred, and also those of this protocol that did not.
@@ -163,10 +162,9 @@ impl Tally {
 
     fn requests(&self, page: &mut Page) {
         let (stats, counters) = (&self.server, &self.requests);
-        let help = "Requests that arrived whole.";
-        page.one(Kind::Counter, "requests_total", help, stats.requests);
+        page.counter("requests_total", "Requests that arrived whole.", stats.requests);
         let help = "Responses with a status of 400 or above, to what was no request among them.";
-        page.one(Kind::Counter, "responses_refused_total", help, stats.refused);
+        page.counter("responses_refused_total", help, stats.refused);
         let help = "Requests that were refused, by the code of the error; WebSockets that were \
                     let in to be told so among them.";
         let rows = by_code(&counters.requests_refused);
@@ -193,38 +191,26 @@ impl Tally {
 
     fn publications(&self, page: &mut Page) {
         let hub = self.sequencer;
-        let counters = [
-            ("published_total", "Messages that came into the log.", hub.committed),
-            ("duplicates_total", "Publications that repeated a key.", hub.duplicates),
-        ];
-        for (name, help, value) in counters {
-            page.one(Kind::Counter, name, help, value);
-        }
+        page.counter("published_total", "Messages that came into the log.", hub.committed);
+        page.counter("duplicates_total", "Publications that repeated a key.", hub.duplicates);
         let help = "Publications that were refused, by the code of the error.";
         let rows = by_code(&self.requests.publications_refused);
         page.by(Kind::Counter, "publications_refused_total", help, "code", rows);
-        let gauges = [
-            ("channels", "Channels with a record.", hub.channels as u64),
-            ("history_messages", "Messages in history.", hub.history_messages),
-            ("history_bytes", "Bytes in history.", hub.history_bytes),
-        ];
-        for (name, help, value) in gauges {
-            page.one(Kind::Gauge, name, help, value);
-        }
+        page.gauge("channels", "Channels with a record.", hub.channels as u64);
+        page.gauge("history_messages", "Messages in history.", hub.history_messages);
+        page.gauge("history_bytes", "Bytes in history.", hub.history_bytes);
     }
 
     fn delivery(&self, page: &mut Page) {
         let (hub, counters) = (self.hub, &self.engine);
-        let help = "Messages that live streams took.";
-        page.one(Kind::Counter, "delivered_total", help, hub.delivered);
+        page.counter("delivered_total", "Messages that live streams took.", hub.delivered);
         let help = "Messages fetched from history: by resumes, polls and slow readers.";
-        page.one(Kind::Counter, "replayed_total", help, hub.replayed);
+        page.counter("replayed_total", help, hub.replayed);
         let help = "From the turn in which a message was admitted until the system was offered it \
                     for the last live stream, the log's time included: one observation a message \
                     that had any. A message that a slow reader fetched later is one more, until \
                     then. What the system and the network do afterwards is not in it.";
-        let lag = counters.delivery.histogram();
-        page.histogram("delivery_lag_seconds", help, lag);
+        page.histogram("delivery_lag_seconds", help, counters.delivery.histogram());
         let rows = [
             ("lagged", hub.lagged),
             ("caught_up", counters.caught_up),
@@ -253,67 +239,43 @@ impl Tally {
     }
 
     fn log_state(&self, page: &mut Page) {
-        let health = self.health;
-        let gauges = [
-            ("log_enabled", "Whether there is a log on disk.", u64::from(self.is_durable)),
-            ("log_pending", "Messages that wait for the log.", self.sequencer.pending as u64),
-            ("log_failed", "Whether the log has failed for good.", u64::from(health.has_failed())),
-            (
-                "log_refusing",
-                "Whether the log could not take what it was given last.",
-                u64::from(health.is_refusing()),
-            ),
-        ];
-        for (name, help, value) in gauges {
-            page.one(Kind::Gauge, name, help, value);
-        }
+        let (failed, refusing) = (self.health.has_failed(), self.health.is_refusing());
+        page.gauge("log_enabled", "Whether there is a log on disk.", self.is_durable.into());
+        let pending = self.sequencer.pending as u64;
+        page.gauge("log_pending", "Messages that wait for the log.", pending);
+        page.gauge("log_failed", "Whether the log has failed for good.", failed.into());
+        let help = "Whether the log could not take what it was given last.";
+        page.gauge("log_refusing", help, refusing.into());
         let help = "Times the log could not take what it was given.";
-        page.one(Kind::Counter, "log_refusals_total", help, self.engine.log_refusals);
+        page.counter("log_refusals_total", help, self.engine.log_refusals);
     }
 
     fn connections(&self, page: &mut Page) {
         let stats = &self.server;
-        page.one(Kind::Gauge, "connections", "Sockets open.", stats.accepted - stats.closed);
+        page.gauge("connections", "Sockets open.", stats.accepted - stats.closed);
         let help = "Connections closed as soon as they were accepted.";
         let rows = [("address", stats.crowded_out)];
         page.by(Kind::Counter, "connections_rejected_total", help, "reason", rows);
-        let counters = [
-            ("connections_accepted_total", "Connections accepted.", stats.accepted),
-            ("connections_closed_total", "Connections closed.", stats.closed),
-            (
-                "accept_pauses_total",
-                "Times accepting rested: out of descriptors, or as many open as may be.",
-                stats.accept_pauses,
-            ),
-            (
-                "timeouts_total",
-                "Connections and held requests given up for a deadline.",
-                stats.timeouts,
-            ),
-            (
-                "protocol_errors_total",
-                "WebSockets failed for a peer's fault.",
-                stats.protocol_errors,
-            ),
-            ("overflows_total", "Connections cut with too much unsent.", stats.overflows),
-            (
-                "read_pauses_total",
-                "Times a peer that did not read was not read.",
-                stats.read_pauses,
-            ),
-        ];
-        for (name, help, value) in counters {
-            page.one(Kind::Counter, name, help, value);
-        }
+        page.counter("connections_accepted_total", "Connections accepted.", stats.accepted);
+        page.counter("connections_closed_total", "Connections closed.", stats.closed);
+        let help = "Times accepting rested: out of descriptors, or as many open as may be.";
+        page.counter("accept_pauses_total", help, stats.accept_pauses);
+        let help = "Connections and held requests given up for a deadline.";
+        page.counter("timeouts_total", help, stats.timeouts);
+        let help = "WebSockets failed for a peer's fault.";
+        page.counter("protocol_errors_total", help, stats.protocol_errors);
+        let help = "Connections cut with too much unsent.";
+        page.counter("overflows_total", help, stats.overflows);
+        let help = "Times a peer that did not read was not read.";
+        page.counter("read_pauses_total", help, stats.read_pauses);
     }
 
     fn traffic(&self, page: &mut Page) {
         let stats = &self.server;
-        let help = "Bytes read from sockets.";
-        page.one(Kind::Counter, "bytes_received_total", help, stats.bytes_received);
-        page.one(Kind::Counter, "bytes_sent_total", "Bytes written to sockets.", stats.bytes_sent);
+        page.counter("bytes_received_total", "Bytes read from sockets.", stats.bytes_received);
+        page.counter("bytes_sent_total", "Bytes written to sockets.", stats.bytes_sent);
         let help = "Bytes that wait for their peers, in all outboxes.";
-        page.one(Kind::Gauge, "queue_bytes", help, self.unsent_bytes);
+        page.gauge("queue_bytes", help, self.unsent_bytes);
         let help = "How long turns of the loop took, from the end of the wait until all outboxes were \
                     flushed: for so long everybody else had to wait.";
         page.histogram("loop_turn_seconds", help, &stats.turns);

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use sockeye_hub::{ChannelName, Config, Cursor, Epoch, Flow, Hub, Misuse, Publication, Seq};
 
 use super::decider::{Decider, Decision, Step};
-use super::health::Health;
 use super::log::{Log, Record};
-use super::{Figures, Offer, Outcome, Sequenced, Ticket, Verdict, restore};
+use super::{Figures, Offer, Outcome, Sequenced, Ticket, restore};
 
 /// Gives the offers of several services one order.
 ///
@@ -57,21 +56,7 @@ pub struct Origin {
 }
 
 /// One change of the log for all workers, or an answer for one.
-#[derive(Clone, Debug)]
-pub enum SequencerEvent {
-    /// The log's next message, and the offer of this process that it comes from.
-    Entry(Arc<Sequenced>, Option<Origin>),
-    /// As [`Outcome::Void`].
-    Void(Seq),
-    /// As [`Outcome::Lost`].
-    Lost(Seq),
-    /// As [`Outcome::Epoch`].
-    Epoch(Epoch),
-    /// As [`Outcome::Health`].
-    Health(Health),
-    /// As [`Outcome::Answer`], to the worker of that offer.
-    Answer(Origin, Verdict),
-}
+pub type SequencerEvent = Outcome<Origin>;
 
 impl Sequencer {
     /// A sequencer over an empty log, in an epoch that has not been before.
