@@ -15,9 +15,6 @@ mod name;
 mod order;
 mod patterns;
 pub mod presence;
-#[cfg(feature = "properties")]
-#[doc(hidden)]
-pub mod properties;
 mod pull;
 mod read;
 mod reconfigure;

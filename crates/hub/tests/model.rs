@@ -1,15 +1,51 @@
-//! The hub against the model, by seed.
+//! The hub against a model that forgets nothing.
+//!
+//! The model keeps the whole log and, for each client, its subscriptions, deliveries and declared
+//! gaps. It knows the hub's promise, not its rules: it looks into the hub's history where it needs
+//! to know what is still there. Every function panics on a violation.
 //!
 //! `SOCKEYE_SEEDS=1000000 cargo test --release -p sockeye-hub model::` runs more,
 //! `SOCKEYE_SEED=4711` one.
 //!
 //! [hub:resume-epoch] [hub:resume-ahead] [hub:resume-complete] [hub:resume-trimmed]
 
-use sockeye_hub::properties::{Totals, keeps_the_promise_by_seed};
+#![allow(clippy::cast_possible_truncation)]
+
+mod choices;
+mod client;
+mod oracle;
+mod sessions;
+mod setup;
+mod world;
+
+use choices::Choices;
+use setup::Totals;
+use sockeye_hub::{ChannelName, Pattern};
 use sockeye_simnet::each_seed;
+use world::World;
 
 /// Seeds in a run that does not say how many.
 const SEEDS: u64 = 10_000;
+
+/// Plays the game that these bytes choose.
+pub(crate) fn keeps_the_promise(choices: &[u8]) -> Totals {
+    World::new(Choices::new(choices)).play()
+}
+
+/// Plays the game that a seed chooses.
+fn keeps_the_promise_by_seed(seed: u64) -> Totals {
+    keeps_the_promise(&choices::from_seed(seed))
+}
+
+/// The first segment of a name or pattern.
+fn namespace(text: &str) -> &str {
+    text.split(':').next().unwrap_or(text)
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    let name = ChannelName::new(name).expect("the model's names are names");
+    Pattern::new(pattern).is_ok_and(|pattern| pattern.matches(name))
+}
 
 #[test]
 fn every_seed_keeps_the_promise() {

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::name::namespace;
-use crate::{
+use super::namespace;
+use sockeye_hub::{
     Admission, ChannelName, Config, Cursor, Entry, Epoch, Hub, Kind, Publication, Query, Refusal,
     Seq,
 };

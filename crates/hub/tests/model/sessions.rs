@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::client::{Claim, covers};
 use super::oracle::CHANNELS;
 use super::world::{Glance, World};
-use crate::{
+use sockeye_hub::{
     Budget, Cursor, Epoch, Item, OnGap, Progress, Reason, Refusal, Seq, Start, SubscriberKey,
     Target,
 };
@@ -153,7 +153,7 @@ impl World<'_> {
             CHANNELS.iter().filter_map(|it| left.iter().rfind(of(*it))).copied().collect()
         };
         let nothing = BTreeSet::new;
-        let settings = self.hub.config().settings_of(crate::name::namespace(target));
+        let settings = self.hub.config().settings_of(super::namespace(target));
         let (start, before, allowed_after) = match (start, fault) {
             (Start::After(cursor), None) => (cursor.seq, nothing(), cursor.seq),
             (Start::Earliest, None) => (head, left(), head),

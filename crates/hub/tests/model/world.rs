@@ -7,7 +7,7 @@ use super::choices::Choices;
 use super::client::{Claim, Client};
 use super::oracle::{CHANNELS, Log, Pending, Record};
 use super::setup::{Totals, config};
-use crate::{
+use sockeye_hub::{
     Admission, Budget, ChannelName, Cursor, Entry, Epoch, Flow, Hub, Kind, Misuse, OnOverrun,
     Progress, Publication, Reason, Refusal, Seq, SubscriberKey,
 };
@@ -296,10 +296,12 @@ impl<'c> World<'c> {
         let limits = &self.hub.config().limits;
         let closes =
             |name: &&str| self.hub.config().settings_of(name).on_overrun == OnOverrun::Close;
+        // The floor of a channel that was never published to is its namespace's horizon.
+        let horizons = ["a:-", "b:-", "c:-", "-"].map(|never| self.hub.channel(name(never)).floor);
         Glance {
             retained,
             closing: ["a", "b", "c", "d"].into_iter().filter(closes).collect(),
-            horizon: self.hub.channels.tombstones.horizon().floor,
+            horizon: horizons.into_iter().max().unwrap_or_default(),
             replay_messages_max: limits.replay_messages_max,
             replay_is_bounded_by_bytes: limits.replay_bytes_max < 10_000,
             searches_are_cut: limits.pattern_steps_max < 100,

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::oracle::{CHANNELS, Log};
 use super::world::Glance;
-use crate::name::{matches, namespace};
-use crate::{Cursor, Entry, Gap, Item, Reason, Scope, Seq, Span, SubscriberKey, Sync};
+use super::{matches, namespace};
+use sockeye_hub::{Cursor, Entry, Gap, Item, Reason, Scope, Seq, Span, SubscriberKey, Sync};
 
 /// The messages that a subscription is owed.
 #[derive(Clone, Debug)]
