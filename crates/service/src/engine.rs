@@ -38,23 +38,24 @@ use std::collections::BTreeSet;
 use sockeye_hub::{Config, Cursor, Epoch, Hub, Item, Seq, Start, SubscriberKey};
 use sockeye_server::Time;
 
-use self::access::Access;
 use self::bounds::Bounds;
 use self::counters::Counters;
-use self::limits::Limits;
-use self::namespaces::Namespaces;
 use self::presence::Presence;
 use self::session::Sessions;
 use self::shared_state::SharedEngineState;
 use crate::sequencing::{Sequencing, Ticket};
 
+pub(crate) use self::access::Access;
 pub use self::access::Principal;
 pub use self::body::Body;
 pub use self::dialect::{Delivery, Dialect, NotSent, Notice, Outlet, Recipient, StreamName};
+pub(crate) use self::limits::Limits;
+pub(crate) use self::namespaces::Namespaces;
 pub use self::presence::{Roster, Watch};
 pub use self::publishing::{Answered, Placed, Settled};
 pub(crate) use self::rates::Before;
 pub use self::refusal::{End, Refusal};
+pub(crate) use self::session::Session;
 pub use self::streams::Taken;
 
 /// A cursor of no epoch: a client that resumes from it gets a gap.

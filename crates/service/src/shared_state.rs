@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::dialect::surveys::Board;
-use crate::engine::limits::Limits;
+use crate::engine::Limits;
 use crate::engine::shared_state::SharedEngineState;
 
 /// The state that the services of one process share: made once, and given to each.

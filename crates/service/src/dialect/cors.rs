@@ -9,7 +9,7 @@ use sockeye_http::{HeaderName, Method as HttpMethod, RequestHead};
 use sockeye_server::{Answer, Header, Reply, Status};
 
 use crate::dialect::routes::Method;
-use crate::engine::access::Access;
+use crate::engine::Access;
 use crate::wire::{Code, Problem};
 
 /// Request headers that the service reads.

@@ -6,7 +6,7 @@ use sockeye_auth::{Brought, Credential, Refusal};
 use sockeye_handshake::Origins;
 use sockeye_server::Request;
 
-use crate::engine::access::{Access, Principal};
+use crate::engine::{Access, Principal};
 use crate::wire::{self, Code, Problem};
 
 impl Access {

@@ -5,9 +5,7 @@ use sockeye_server::{Context, StreamKey};
 
 use crate::Service;
 use crate::dialect::outlet::Delivery;
-use crate::engine::NOWHERE;
-use crate::engine::access::Principal;
-use crate::engine::presence::Watch;
+use crate::engine::{NOWHERE, Principal, Watch};
 use crate::wire::{CloseReason, Problem};
 
 impl Service {

@@ -4,7 +4,7 @@ use sockeye_hub::{ChannelName, Target};
 use sockeye_server::{Answer, Status};
 
 use super::reply::json;
-use crate::engine::access::Principal;
+use crate::engine::Principal;
 use crate::wire::{self, Code, Problem, Query, reply};
 use crate::{Pending, Service};
 

@@ -7,7 +7,7 @@ use sockeye_server::Request;
 
 use crate::Service;
 use crate::dialect::counters::count;
-use crate::engine::access::Principal;
+use crate::engine::Principal;
 
 /// Longest target that is kept for a log, in bytes.
 const TARGET_BYTES_MAX: usize = 256;

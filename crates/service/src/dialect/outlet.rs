@@ -6,11 +6,8 @@ use sockeye_hub::{Cursor, Entry};
 use sockeye_server::{Context, SendError, SharedEvent, SharedMessage, StreamKey, Time};
 
 use super::recipient::Recipient;
-use crate::engine::NOWHERE;
-use crate::engine::body::Body;
-use crate::engine::dialect::{self, Dialect, NotSent, Notice, Outlet, StreamName};
-use crate::engine::presence::Roster;
-use crate::engine::refusal::End;
+use crate::engine::dialect;
+use crate::engine::{Body, Dialect, End, NOWHERE, NotSent, Notice, Outlet, Roster, StreamName};
 use crate::wire::{self, CloseReason, Control, CursorText};
 
 /// The dialect `/v1`.

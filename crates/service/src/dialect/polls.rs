@@ -6,9 +6,7 @@ use sockeye_server::{Answer, Context, Hold, Reply, Request, Status, StreamKey, T
 use crate::dialect::outlet::{Delivery, EntryBody};
 use crate::dialect::recipient::cursor_text;
 use crate::dialect::reply::{self, NO_STORE, json};
-use crate::engine::access::Principal;
-use crate::engine::presence::Watch;
-use crate::engine::session::Session;
+use crate::engine::{Principal, Session, Watch};
 use crate::wire::{CursorText, Gap, PollBody, Problem, Query, Rest};
 use crate::{Pending, Service};
 

@@ -11,8 +11,7 @@ use sockeye_server::{Answer, Context, Hold, StreamKey};
 
 use super::recipient::Recipient;
 use crate::dialect::counters::count;
-use crate::engine::access::Principal;
-use crate::engine::publishing::{Answered, Placed, Settled};
+use crate::engine::{Answered, Placed, Principal, Settled};
 use crate::sequencing::Ticket;
 use crate::wire::{Channels, Control, Payload, Problem, Publish};
 use crate::{Pending, Service};

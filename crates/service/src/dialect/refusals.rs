@@ -1,6 +1,6 @@
 //! The engine's refusals and ends, in the words and codes of our dialect.
 
-use crate::engine::refusal::{End, Refusal};
+use crate::engine::{End, Refusal};
 use crate::wire::{CloseReason, Code, Problem};
 
 impl From<Refusal> for Problem {

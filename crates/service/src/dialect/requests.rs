@@ -10,8 +10,7 @@ use crate::dialect::outlet::{Delivery, Envelope};
 use crate::dialect::publishing::Shape;
 use crate::dialect::reply::{self, NO_STORE, json};
 use crate::dialect::routes::{Method, Resource};
-use crate::engine::access::Principal;
-use crate::engine::presence::Watch;
+use crate::engine::{Principal, Watch};
 use crate::wire::reply::{cut_history, history, position};
 use crate::wire::{
     Batch, Code, Options, Problem, Query, path_segment, publish_json, publish_raw, resume,

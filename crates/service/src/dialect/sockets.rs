@@ -9,11 +9,7 @@ use crate::Service;
 use crate::dialect::outlet::Delivery;
 use crate::dialect::publishing::Asker;
 use crate::dialect::recipient::Recipient;
-use crate::engine::Before;
-use crate::engine::NOWHERE;
-use crate::engine::access::Principal;
-use crate::engine::presence::Watch;
-use crate::engine::refusal::End;
+use crate::engine::{Before, End, NOWHERE, Principal, Watch};
 use crate::wire::{CloseReason, Code, Command, Control, Credential, Id, Problem, Publish, Refused};
 
 impl Service {

@@ -6,7 +6,7 @@ use sockeye_auth::{Grants, Identity, Limits};
 use sockeye_server::{Answer, Request, Status};
 
 use crate::dialect::reply::json;
-use crate::engine::access::Principal;
+use crate::engine::Principal;
 use crate::wire::{Code, Problem, Query};
 use crate::{Pending, Service};
 

@@ -10,7 +10,8 @@ use sockeye_auth::{
 };
 use sockeye_hub::{ChannelName, Target};
 
-use crate::engine::namespaces::{Namespaces, Publishers, Readers};
+use crate::engine::Namespaces;
+use crate::engine::namespaces::{Publishers, Readers};
 use crate::engine::refusal as engine;
 
 /// The rules of access: of an open server, or of a guarded one.

@@ -5,14 +5,12 @@ use std::sync::{Arc, Mutex};
 use sockeye_hub::{Cursor, Seq, Start};
 use sockeye_server::Time;
 
-use crate::engine::Engine;
-use crate::engine::NOWHERE;
-use crate::engine::access::{Account, Principal};
-use crate::engine::dialect::{Dialect, StreamName};
-use crate::engine::limits::Limits;
-use crate::engine::rates::{Before, Bucket, Queue, Rate, Rates};
-use crate::engine::refusal::{End, Refusal};
+use crate::engine::access::Account;
+use crate::engine::rates::{Bucket, Queue, Rate, Rates};
 use crate::engine::shared_state::lock;
+use crate::engine::{
+    Before, Dialect, End, Engine, Limits, NOWHERE, Principal, Refusal, StreamName,
+};
 
 /// The rate limits, and how often each bound refused something.
 #[derive(Debug)]

@@ -16,11 +16,7 @@ use core::fmt::Debug;
 use sockeye_hub::{Cursor, Entry, Gap};
 use sockeye_server::Time;
 
-use super::access::{Access, Principal};
-use super::body::Body;
-use super::presence::Roster;
-use super::refusal::End;
-use super::session::Session;
+use crate::engine::{Access, Body, End, Principal, Roster, Session};
 
 /// A protocol that clients speak with the engine.
 pub trait Dialect: Sized + 'static {

@@ -18,7 +18,7 @@ use sockeye_server::Time;
 pub(crate) use self::census::Census;
 use self::census::{Came, News};
 use self::turns::Turns;
-use crate::engine::limits::Limits;
+use crate::engine::Limits;
 use crate::engine::shared_state::{WakeOne, lock};
 
 /// Whether a stream watches presence.

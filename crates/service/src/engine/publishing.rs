@@ -5,11 +5,7 @@
 
 use sockeye_hub::{ChannelName, Cursor, Publication, Seq};
 
-use super::refusal::Refusal;
-use crate::engine::Engine;
-use crate::engine::access::Principal;
-use crate::engine::body::Body;
-use crate::engine::dialect::{Dialect, Outlet};
+use crate::engine::{Body, Dialect, Engine, Outlet, Principal, Refusal};
 use crate::payload::{Level, Payload};
 use crate::sequencing::{
     Backbone, Decision, Full, Offer, Outcome, Sequenced, Sequencing, Step, Ticket, Verdict,

@@ -2,12 +2,8 @@
 
 use sockeye_hub::{Config, SubscriberKey};
 
-use crate::engine::Engine;
-use crate::engine::access::{Access, Standing};
-use crate::engine::dialect::{Delivery, Dialect, Outlet};
-use crate::engine::limits::Limits;
-use crate::engine::namespaces::Namespaces;
-use crate::engine::refusal::End;
+use crate::engine::access::Standing;
+use crate::engine::{Access, Delivery, Dialect, End, Engine, Limits, Namespaces, Outlet};
 
 /// How many open streams a reload ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

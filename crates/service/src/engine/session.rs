@@ -6,11 +6,8 @@ use std::sync::{Arc, Mutex};
 use sockeye_hub::{Item, Kind, SubscriberKey};
 use sockeye_server::Time;
 
-use crate::engine::access::Principal;
-use crate::engine::body::Body;
-use crate::engine::dialect::{Delivery, Dialect, StreamName};
-use crate::engine::refusal::End;
 use crate::engine::shared_state::lock;
+use crate::engine::{Body, Delivery, Dialect, End, Principal, StreamName};
 
 /// One subscribed stream.
 #[derive(Debug)]

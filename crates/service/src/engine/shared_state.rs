@@ -9,8 +9,8 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::engine::Limits;
 use crate::engine::bounds::RateLimits;
-use crate::engine::limits::Limits;
 use crate::engine::presence::{Census, Others};
 use crate::engine::session::Users;
 

@@ -7,13 +7,11 @@ use std::rc::Rc;
 use sockeye_hub::{Committed, Cursor, Entry, Flow, Hub, Kind, Seq, Start, SubscriberKey, Target};
 use sockeye_server::Time;
 
-use crate::engine::Engine;
-use crate::engine::access::{Access, Principal};
-use crate::engine::body::Body;
-use crate::engine::dialect::{Delivery, Dialect, NotSent, Notice, Outlet, Recipient};
-use crate::engine::presence::Watch;
-use crate::engine::refusal::{End, Refusal};
-use crate::engine::session::{Session, Sessions};
+use crate::engine::session::Sessions;
+use crate::engine::{
+    Access, Body, Delivery, Dialect, End, Engine, NotSent, Notice, Outlet, Principal, Recipient,
+    Refusal, Session, Watch,
+};
 
 /// The result of a subscription.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use sockeye_server::{Reply, Status, StreamKey};
 
 use crate::dialect::reply::{json, problem};
-use crate::engine::publishing::Settled;
+use crate::engine::Settled;
 use crate::wire::reply::{Outcome, published, results};
 use crate::wire::{Code, Id, Problem, Receipt};
 

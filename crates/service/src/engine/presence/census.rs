@@ -7,7 +7,7 @@ use sockeye_hub::presence::{Joined, Presence as Members};
 use sockeye_server::Time;
 
 use super::Roster;
-use crate::engine::limits::Limits;
+use crate::engine::Limits;
 
 /// The members of all channels, whichever service their streams are at.
 ///

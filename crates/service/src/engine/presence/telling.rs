@@ -3,11 +3,7 @@
 use sockeye_hub::{ChannelName, SubscriberKey, Target};
 
 use super::{Place, Watch};
-use crate::engine::Engine;
-use crate::engine::access::Principal;
-use crate::engine::dialect::{Dialect, Outlet, Recipient};
-use crate::engine::namespaces::Namespaces;
-use crate::engine::refusal::Refusal;
+use crate::engine::{Dialect, Engine, Namespaces, Outlet, Principal, Recipient, Refusal};
 
 impl<D: Dialect> Engine<D> {
     /// Whether a target can be watched.

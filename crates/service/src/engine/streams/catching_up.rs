@@ -2,10 +2,7 @@
 
 use sockeye_hub::{Budget, Cursor, Gap, Item, Kind, Progress, Scope, Seq, SubscriberKey};
 
-use crate::engine::Engine;
-use crate::engine::body::Body;
-use crate::engine::dialect::{Delivery, Dialect, Notice, Outlet, Recipient};
-use crate::engine::refusal::End;
+use crate::engine::{Body, Delivery, Dialect, End, Engine, Notice, Outlet, Recipient};
 
 /// The items of a pull.
 type Items<D> = Vec<Item<Body<<D as Dialect>::Forms>>>;
