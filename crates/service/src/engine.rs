@@ -102,7 +102,7 @@ impl<D: Dialect> Engine<D> {
             sessions: Sessions::default(),
             tickets: 0,
             waiting: 0,
-            sequencing: Sequencing::in_memory(),
+            sequencing: Sequencing::in_loop(None),
             counters: Counters::default(),
             access: Access::Open,
             namespaces: Namespaces::default(),

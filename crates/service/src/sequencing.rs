@@ -68,14 +68,9 @@ pub(crate) enum Sequencing {
 }
 
 impl Sequencing {
-    /// In the loop, without a log: this memory is the log.
-    pub(crate) fn in_memory() -> Self {
-        Self::InLoop { decider: Decider::new(), clock: None }
-    }
-
-    /// In the loop, behind the answers of a log.
-    pub(crate) fn with_log(log: Box<dyn Log>) -> Self {
-        Self::InLoop { decider: Decider::new().with_log(log), clock: None }
+    /// In the loop, behind the answers of a log. Without one, this memory is the log.
+    pub(crate) const fn in_loop(log: Option<Box<dyn Log>>) -> Self {
+        Self::InLoop { decider: Decider::new(log), clock: None }
     }
 
     /// Behind a backbone.

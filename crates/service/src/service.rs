@@ -115,7 +115,7 @@ impl Service {
     /// Has publications wait for a log's answer. [Restore](Self::restore) the log's entries before.
     #[must_use]
     pub fn with_log(mut self, log: Box<dyn Log>) -> Self {
-        self.engine.sequencing = Sequencing::with_log(log);
+        self.engine.sequencing = Sequencing::in_loop(Some(log));
         self
     }
 

@@ -32,6 +32,7 @@ pub use close::{Advice, CloseReason};
 pub use command::{Command, Credential, Id, Refused};
 pub use control::{Control, Gap, GapScope, Receipt};
 pub use cursor::CursorText;
+pub(crate) use json::not_json;
 pub use limits::Limits;
 pub use message::{Form, bare, event, message, position_event};
 pub use poll::{PollBody, Rest};

@@ -7,7 +7,7 @@ use sockeye_server::{Answer, Request, Status};
 
 use crate::dialect::reply::json;
 use crate::engine::Principal;
-use crate::wire::{Code, Problem, Query};
+use crate::wire::{Code, Problem, Query, not_json};
 use crate::{Pending, Service};
 
 /// How long a ticket may wait to be redeemed if the request does not say, in milliseconds.
@@ -76,9 +76,6 @@ fn wanted(body: &[u8]) -> Result<Wanted, Problem> {
     }
     serde_json::from_slice(body).map_err(|error: serde_json::Error| match error.classify() {
         Category::Data => Problem::new(Code::BadRequest, error.to_string()),
-        Category::Io | Category::Syntax | Category::Eof => {
-            let (line, column) = (error.line(), error.column());
-            Problem::new(Code::BadJson, format!("not JSON at line {line}, column {column}"))
-        }
+        Category::Io | Category::Syntax | Category::Eof => not_json(&error),
     })
 }

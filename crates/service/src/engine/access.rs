@@ -247,14 +247,19 @@ impl Principal {
 }
 
 impl Somebody {
-    fn of(identity: Identity, shown: Shown) -> Self {
+    fn of(
+        identity: Identity,
+        shown: Shown,
+        came_by: Option<KeyId>,
+        session: Option<Session>,
+    ) -> Self {
         let user = identity.user.as_deref().map(|user| Counted::AsUser(user.into()));
         let counted = match shown {
             Shown::Nothing | Shown::Credential => user.unwrap_or(Counted::ByOrigin),
             // A back end speaks for many users.
             Shown::ApiKey => Counted::Not,
         };
-        Self { identity, session: None, shown, came_by: None, counted }
+        Self { identity, session, shown, came_by, counted }
     }
 }
 
@@ -276,7 +281,7 @@ impl Access {
             },
             Self::Guarded(guard) => guard.everybody.clone(),
         };
-        let somebody = Somebody::of(identity, Shown::Nothing);
+        let somebody = Somebody::of(identity, Shown::Nothing, None, None);
         match self {
             Self::Open => Somebody { counted: Counted::Not, ..somebody }.into(),
             Self::Guarded(_) => somebody.into(),
@@ -404,22 +409,20 @@ impl Guard {
         match credential {
             Credential::ApiKey(key) => {
                 let identity = self.keys.identify(key, now_ms)?.clone();
-                let somebody = Somebody::of(identity, Shown::ApiKey);
-                Ok(Somebody { came_by: Some(Keys::id(key)), ..somebody }.into())
+                Ok(Somebody::of(identity, Shown::ApiKey, Some(Keys::id(key)), None).into())
             }
             Credential::Bearer(token)
             | Credential::QueryToken(token)
             | Credential::Cookie(token) => {
                 let tokens = self.tokens.as_ref().ok_or(Refusal::TokenKey)?;
                 let (identity, key) = tokens.verify_by(token, now_ms)?;
-                let somebody = Somebody::of(identity, Shown::Credential);
-                Ok(Somebody { came_by: Some(key), ..somebody }.into())
+                Ok(Somebody::of(identity, Shown::Credential, Some(key), None).into())
             }
             Credential::Ticket(ticket) => {
                 let tickets = self.tickets.as_mut().ok_or(Refusal::Ticket)?;
                 let session = tickets.enter(ticket, proof, now_ms)?;
-                let somebody = Somebody::of(session.identity().clone(), Shown::Credential);
-                Ok(Somebody { session: Some(session), ..somebody }.into())
+                let identity = session.identity().clone();
+                Ok(Somebody::of(identity, Shown::Credential, None, Some(session)).into())
             }
         }
     }

@@ -95,10 +95,7 @@ impl<D: Dialect> Recipient<D> {
         access: &Access,
         now_ms: u64,
     ) -> Self {
-        let proof = match delivery.carries_proof() && principal.has_ticket() {
-            true => access.proof(principal, now_ms),
-            false => None,
-        };
+        let proof = delivery.carries_proof().then(|| access.proof(principal, now_ms)).flatten();
         Self { stream, delivery, proof }
     }
 

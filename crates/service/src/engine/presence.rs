@@ -324,19 +324,7 @@ impl Presence {
         let told = tell(&Roster { fresh: false, joined: &joined, left: &left, ..state });
         Some((channel, told, watchers))
     }
-}
 
-impl Room {
-    /// [service:presence-coalesced] How long a channel rests after an event. Only its own watchers
-    /// count: a crowd in another channel, where nobody comes or goes, costs nothing.
-    fn rest_ms(&self, limits: &Limits) -> u64 {
-        let per_second = limits.presence_events_per_second.max(1);
-        let watchers = self.watchers.len() as u64;
-        limits.presence_interval_ms.max(watchers.saturating_mul(1_000) / per_second)
-    }
-}
-
-impl Presence {
     /// Notes whether a stream needs the whole list of a channel: because it has missed an event.
     fn set_owed(&mut self, key: SubscriberKey, channel: &str, owed: bool) {
         let places = self.places.get_mut(&key).into_iter().flatten();
@@ -354,6 +342,16 @@ impl Presence {
     fn owed(&self, key: SubscriberKey) -> Option<Arc<str>> {
         let mut places = self.places.get(&key)?.iter();
         places.find(|place| place.owed).map(|place| Arc::clone(&place.channel))
+    }
+}
+
+impl Room {
+    /// [service:presence-coalesced] How long a channel rests after an event. Only its own watchers
+    /// count: a crowd in another channel, where nobody comes or goes, costs nothing.
+    fn rest_ms(&self, limits: &Limits) -> u64 {
+        let per_second = limits.presence_events_per_second.max(1);
+        let watchers = self.watchers.len() as u64;
+        limits.presence_interval_ms.max(watchers.saturating_mul(1_000) / per_second)
     }
 }
 

@@ -175,12 +175,11 @@ impl<D: Dialect> Engine<D> {
         // The sequencer has judged its key.
         let publication =
             Publication { kind, ..Publication::new(name, Body::new(payload.clone()), cost) };
-        let committed = self.deliver(out, |hub, delivery| {
+        let subscribers = self.deliver(out, |hub, delivery| {
             let deliver = |subscriber, entry: &_| delivery.deliver(subscriber, entry);
             let committed = hub.apply(position.seq, publication, time_ms, deliver);
             committed.expect("no entry comes twice")
         });
-        let subscribers = (committed.taken + committed.behind) as u64;
         Settled { position, level, duplicate: false, subscribers }
     }
 
@@ -198,12 +197,11 @@ impl<D: Dialect> Engine<D> {
     /// Commits the pending message at this position, and delivers it to its subscribers.
     fn commit(&mut self, position: Cursor, out: &mut impl Outlet<D>) -> Settled {
         let (now_ms, level) = (self.now_ms, self.sequencing.level());
-        let committed = self.deliver(out, |hub, delivery| {
+        let subscribers = self.deliver(out, |hub, delivery| {
             let deliver = |subscriber, entry: &_| delivery.deliver(subscriber, entry);
             let committed = hub.commit(position, now_ms, deliver);
             committed.expect("messages are settled in order")
         });
-        let subscribers = (committed.taken + committed.behind) as u64;
         Settled { position, level, duplicate: false, subscribers }
     }
 }

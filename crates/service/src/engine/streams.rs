@@ -122,12 +122,13 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
-    /// Runs `into`, which puts a message into the hub, and delivers it to the subscribers.
+    /// Runs `into`, which puts a message into the hub, and delivers it to the subscribers. Returns
+    /// their number.
     pub(crate) fn deliver<O: Outlet<D>>(
         &mut self,
         out: &mut O,
         into: impl FnOnce(&mut Hub<Body<D::Forms>>, &mut FanOut<'_, D, O>) -> Committed<Body<D::Forms>>,
-    ) -> Committed<Body<D::Forms>> {
+    ) -> u64 {
         let Self { hub, sessions, answerable, access, limits, now_ms, .. } = self;
         let (now_ms, queue_bytes_max) = (*now_ms, limits.queue_bytes_max);
         let ended = Vec::new();
@@ -142,7 +143,7 @@ impl<D: Dialect> Engine<D> {
             let age_ms = now_ms.saturating_sub(committed.entry.time_ms);
             self.counters.delivery.note(age_ms);
         }
-        committed
+        (committed.taken + committed.behind) as u64
     }
 
     /// Notes that a stream has got a channel's end. A stream that cannot subscribe others ends with

@@ -57,15 +57,9 @@ pub(crate) enum Step<T> {
 }
 
 impl<T> Decider<T> {
-    /// A decider without a log.
-    pub(crate) const fn new() -> Self {
-        Self { log: None, health: Health::Good, waiting: VecDeque::new(), log_refusals: 0 }
-    }
-
-    /// Has messages wait for a log's answer.
-    pub(crate) fn with_log(mut self, log: Box<dyn Log>) -> Self {
-        self.log = Some(log);
-        self
+    /// A decider that has messages wait for a log's answer, if there is a log.
+    pub(crate) const fn new(log: Option<Box<dyn Log>>) -> Self {
+        Self { log, health: Health::Good, waiting: VecDeque::new(), log_refusals: 0 }
     }
 
     pub(crate) const fn has_log(&self) -> bool {

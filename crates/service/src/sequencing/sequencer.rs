@@ -61,13 +61,13 @@ pub type SequencerEvent = Outcome<Origin>;
 impl Sequencer {
     /// A sequencer over an empty log, in an epoch that has not been before.
     pub fn new(epoch: Epoch, config: Config) -> Self {
-        Self { hub: Hub::new(epoch, config), decider: Decider::new(), offers: VecDeque::new() }
+        Self { hub: Hub::new(epoch, config), decider: Decider::new(None), offers: VecDeque::new() }
     }
 
     /// Has messages wait for a log's answer.
     #[must_use]
     pub fn with_log(mut self, log: Box<dyn Log>) -> Self {
-        self.decider = self.decider.with_log(log);
+        self.decider = Decider::new(Some(log));
         self
     }
 

@@ -150,7 +150,7 @@ pub(super) fn value<'t>(text: &'t str, depth_max: usize) -> Result<&'t str, Prob
     Ok(value.get())
 }
 
-pub(super) fn not_json(error: &serde_json::Error) -> Problem {
+pub(crate) fn not_json(error: &serde_json::Error) -> Problem {
     let (line, column) = (error.line(), error.column());
     Problem::new(Code::BadJson, format!("not JSON at line {line}, column {column}"))
 }
