@@ -44,8 +44,8 @@ pub(crate) struct Channels<M> {
     alarms: BTreeSet<(u64, u32)>,
     stamp: Stamp,
     /// Messages and bytes of history.
-    messages: u64,
-    bytes: u64,
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
     /// Records evicted, and messages dropped, for lack of room.
     pub(crate) evicted_channels: u64,
     pub(crate) evicted_messages: u64,
@@ -78,14 +78,6 @@ impl<M> Default for Channels<M> {
 impl<M> Channels<M> {
     pub(crate) fn len(&self) -> usize {
         self.by_name.len()
-    }
-
-    pub(crate) fn messages(&self) -> u64 {
-        self.messages
-    }
-
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<u32> {

@@ -90,12 +90,12 @@ impl<M> Hub<M> {
     pub fn stats(&self) -> Stats {
         Stats {
             channels: self.channels.len(),
-            tombstones: self.channels.tombstones.len(),
+            tombstones: self.channels.tombstones.len,
             endings: self.channels.endings(),
             patterns: self.patterns.len(),
             subscribers: self.subscribers.len(),
-            history_messages: self.channels.messages(),
-            history_bytes: self.channels.bytes(),
+            history_messages: self.channels.messages,
+            history_bytes: self.channels.bytes,
             pending: self.pending.len(),
             keys: self.keys.len(),
             evicted_channels: self.channels.evicted_channels,
@@ -275,7 +275,7 @@ impl<M> Hub<M> {
     }
 
     fn look_up_patterns(&mut self, channel: u32) {
-        let version = Some(self.patterns.version());
+        let version = Some(self.patterns.version);
         let record = self.channels.record_mut(channel);
         if record.patterns_version != version {
             record.patterns.clear();

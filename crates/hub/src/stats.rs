@@ -69,42 +69,14 @@ pub struct Stats {
 impl Stats {
     /// Adds the counters and gauges of another hub.
     pub fn add(&mut self, other: &Self) {
-        for (sum, more) in [
-            (&mut self.channels, other.channels),
-            (&mut self.tombstones, other.tombstones),
-            (&mut self.endings, other.endings),
-            (&mut self.patterns, other.patterns),
-            (&mut self.subscribers, other.subscribers),
-            (&mut self.subscriptions, other.subscriptions),
-            (&mut self.pending, other.pending),
-            (&mut self.keys, other.keys),
-        ] {
-            *sum += more;
+        macro_rules! add {
+            ($($figure:ident)*) => { $(self.$figure += other.$figure;)* };
         }
-        for (sum, more) in [
-            (&mut self.history_messages, other.history_messages),
-            (&mut self.history_bytes, other.history_bytes),
-            (&mut self.admitted, other.admitted),
-            (&mut self.duplicates, other.duplicates),
-            (&mut self.refused, other.refused),
-            (&mut self.committed, other.committed),
-            (&mut self.aborted, other.aborted),
-            (&mut self.delivered, other.delivered),
-            (&mut self.replayed, other.replayed),
-            (&mut self.searched, other.searched),
-            (&mut self.lagged, other.lagged),
-            (&mut self.recovered, other.recovered),
-            (&mut self.recovered_with_gaps, other.recovered_with_gaps),
-            (&mut self.overruns, other.overruns),
-            (&mut self.gaps_epoch, other.gaps_epoch),
-            (&mut self.gaps_ahead, other.gaps_ahead),
-            (&mut self.gaps_trimmed, other.gaps_trimmed),
-            (&mut self.gaps_limit, other.gaps_limit),
-            (&mut self.gaps_unreadable, other.gaps_unreadable),
-            (&mut self.evicted_channels, other.evicted_channels),
-            (&mut self.evicted_messages, other.evicted_messages),
-        ] {
-            *sum += more;
+        add! {
+            channels tombstones endings patterns subscribers subscriptions pending keys
+            history_messages history_bytes admitted duplicates refused committed aborted
+            delivered replayed searched lagged recovered recovered_with_gaps overruns gaps_epoch
+            gaps_ahead gaps_trimmed gaps_limit gaps_unreadable evicted_channels evicted_messages
         }
     }
 

@@ -48,11 +48,11 @@ impl Past {
 pub(crate) struct Tombstones {
     by_name: BTreeMap<Rc<str>, Past>,
     /// The latest drop in any channel that has ever had a tombstone.
-    newest_drop: Stamp,
+    pub(crate) newest_drop: Stamp,
     /// Tombstones of channels that have not ended, by namespace.
     spaces: Vec<Namespace>,
-    /// The number of those.
-    len: usize,
+    /// The number of tombstones of channels that have not ended.
+    pub(crate) len: usize,
     /// Tombstones of ended channels. They are never forgotten; their number is bounded.
     ended: BTreeMap<Seq, Rc<str>>,
     /// The horizon of channels of unknown namespace, from before a `reset` or `refile`.
@@ -67,11 +67,6 @@ struct Namespace {
 }
 
 impl Tombstones {
-    /// The number of tombstones of channels that have not ended.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// The channels that have ended.
     pub(crate) fn ended(&self) -> impl Iterator<Item = &Rc<str>> {
         self.ended.values()
@@ -120,11 +115,6 @@ impl Tombstones {
             }
             None => {}
         }
-    }
-
-    /// No message of a channel with a tombstone was dropped later.
-    pub(crate) fn newest_drop(&self) -> Stamp {
-        self.newest_drop
     }
 
     /// Tombstones from `name` on, in the order of names.
