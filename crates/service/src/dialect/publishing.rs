@@ -115,10 +115,9 @@ impl Service {
         let publish = match item {
             Ok(publish) => publish,
             Err(problem) => {
-                let counted =
-                    if counts { self.engine.count_message(who).map(|_| ()) } else { Ok(()) };
-                let counted = counted.map_err(Problem::from);
-                return self.note(job, line, None, Err(counted.err().unwrap_or(problem)));
+                let limited = if counts { self.engine.count_message(who).err() } else { None };
+                let problem = limited.map_or(problem, Problem::from);
+                return self.note(job, line, None, Err(problem));
             }
         };
         if let Channels::Many(_) = &publish.channels {
@@ -190,13 +189,6 @@ impl Service {
             count(&mut self.counters.publications_refused, problem.code);
         }
         if let Some(job) = self.jobs.settle(ticket, result) {
-            self.conclude(job, context);
-        }
-    }
-
-    /// Answers a job if all of it is settled.
-    fn conclude(&mut self, id: u64, context: &mut Context<'_>) {
-        if let Some(job) = self.jobs.take_settled(id) {
             self.tell(&job, context);
         }
     }
@@ -235,13 +227,13 @@ impl Jobs {
         self.open.insert(job.id, job.into_owned());
     }
 
-    /// Gives a waiting publication its result; returns its job.
-    fn settle(&mut self, ticket: Ticket, result: Result<Settled, Problem>) -> Option<u64> {
+    /// Gives a waiting publication its result; returns its job if nothing else of it waits.
+    fn settle(&mut self, ticket: Ticket, result: Result<Settled, Problem>) -> Option<Job<'static>> {
         let (id, at) = self.waiting.remove(&ticket)?;
         let job = self.open.get_mut(&id)?;
         job.items.get_mut(at)?.result = Some(result);
         job.unsettled -= 1;
-        Some(id)
+        if job.unsettled > 0 { None } else { self.open.remove(&id) }
     }
 
     /// Whether a job's request is held by this stream.
@@ -252,10 +244,5 @@ impl Jobs {
     /// The number of requests that are held, of jobs, and of publications that wait.
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
         (self.held.len(), self.open.len(), self.waiting.len())
-    }
-
-    fn take_settled(&mut self, id: u64) -> Option<Job<'static>> {
-        self.open.get(&id).filter(|job| job.unsettled == 0)?;
-        self.open.remove(&id)
     }
 }

@@ -129,10 +129,9 @@ impl Service {
     /// Gives the stream this principal from now on.
     fn let_in(&mut self, subscriber: SubscriberKey, who: Principal, context: &Context<'_>) {
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
+        let who = who.where_is(&session.principal);
         let (end, reason) = self.engine.end_of(session.stream, &who, context.now());
         self.engine.set_end(subscriber, end, reason);
-        let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
-        let who = who.where_is(&session.principal);
         self.engine.sessions.let_in(subscriber, &who, Delivery::Commands);
     }
 

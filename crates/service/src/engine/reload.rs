@@ -64,51 +64,30 @@ impl<D: Dialect> Engine<D> {
                 // [service:revoked]
                 Standing::Revoked => (&mut reloaded.revoked, End::Revoked),
             };
-            match self.send_away(subscriber, reason, out) {
-                SentAway::No => {}
-                SentAway::Yes => *count += 1,
-                SentAway::Fetches => {
-                    *count += 1;
-                    fetching.push(subscriber);
-                }
+            let Some(session) = self.sessions.of_subscriber_mut(subscriber) else { continue };
+            let delivery = session.delivery;
+            if delivery.is_unidentified() {
+                // The client has received nothing yet, and identifies itself next.
+                session.principal = self.anybody.clone().where_is(&session.principal);
+                continue;
+            }
+            *count += 1;
+            match delivery.fetches() {
+                // Its next request is checked anew.
+                true => fetching.push(subscriber),
+                false => self.send_away(subscriber, reason, out),
             }
         }
         (reloaded, fetching)
     }
 
     /// Ends a session whose rights have changed.
-    fn send_away(
-        &mut self,
-        subscriber: SubscriberKey,
-        reason: End,
-        out: &mut impl Outlet<D>,
-    ) -> SentAway {
-        let (cursor, anybody) = (self.cursor_of(subscriber), self.anybody.clone());
-        let Some(session) = self.sessions.of_subscriber_mut(subscriber) else {
-            return SentAway::No;
-        };
-        if session.delivery.is_unidentified() {
-            // The client has received nothing yet, and identifies itself next.
-            session.principal = anybody.where_is(&session.principal);
-            return SentAway::No;
-        }
-        if session.delivery.fetches() {
-            // Its next request is checked anew.
-            return SentAway::Fetches;
-        }
-        let Some(session) = self.sessions.of_subscriber(subscriber) else { return SentAway::No };
+    fn send_away(&mut self, subscriber: SubscriberKey, reason: End, out: &mut impl Outlet<D>) {
+        let cursor = self.cursor_of(subscriber);
+        let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
         // All of them end at once. The delays spread their return.
         let retry = Some(self.retry_ms(session.stream));
         let retry = retry.filter(|_| reason != End::Revoked);
         out.end(&self.recipient(session), reason, retry, cursor);
-        SentAway::Yes
     }
-}
-
-/// Whether a session was sent away.
-enum SentAway {
-    No,
-    Yes,
-    /// Its dialect has to answer it.
-    Fetches,
 }

@@ -77,6 +77,26 @@ impl<'o> Object<'o> {
         self.out.push(']');
     }
 
+    /// Objects, each written for an item.
+    pub(super) fn objects<T>(
+        &mut self,
+        name: &str,
+        items: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(T, &mut Object<'_>),
+    ) {
+        self.name(name);
+        self.out.push('[');
+        for (at, item) in items.into_iter().enumerate() {
+            if at > 0 {
+                self.out.push(',');
+            }
+            let mut object = Object::new(self.out);
+            write(item, &mut object);
+            object.end();
+        }
+        self.out.push(']');
+    }
+
     pub(super) fn object(&mut self, name: &str) -> Object<'_> {
         self.name(name);
         Object::new(self.out)
@@ -85,6 +105,15 @@ impl<'o> Object<'o> {
     pub(super) fn end(self) {
         self.out.push('}');
     }
+}
+
+/// A whole text that is one object, with room for so many bytes.
+pub(super) fn object(bytes: usize, write: impl FnOnce(&mut Object<'_>)) -> String {
+    let mut out = String::with_capacity(bytes);
+    let mut object = Object::new(&mut out);
+    write(&mut object);
+    object.end();
+    out
 }
 
 /// Appends a JSON string.

@@ -26,7 +26,8 @@ pub fn message<M: AsRef<Payload>>(entry: &Entry<M>, cursor: &CursorText, out: &m
     }
     let mut object = Object::new(out);
     object.word("type", "message");
-    write_members(entry, cursor, object);
+    write_members(entry, cursor, &mut object);
+    object.end();
 }
 
 /// The payload and nothing else, for a WebSocket without a subprotocol. `None` for a channel's last
@@ -74,10 +75,16 @@ pub fn position_event(cursor: &CursorText, retry_ms: Option<u64>) -> Event<'_> {
 
 /// Appends the `message` object without its type: an event's data, an item of a poll or of history.
 pub(super) fn fragment<M: AsRef<Payload>>(entry: &Entry<M>, cursor: &CursorText, out: &mut String) {
-    write_members(entry, cursor, Object::new(out));
+    let mut object = Object::new(out);
+    write_members(entry, cursor, &mut object);
+    object.end();
 }
 
-fn write_members<M: AsRef<Payload>>(entry: &Entry<M>, cursor: &CursorText, mut object: Object<'_>) {
+pub(super) fn write_members<M: AsRef<Payload>>(
+    entry: &Entry<M>,
+    cursor: &CursorText,
+    object: &mut Object<'_>,
+) {
     let payload = entry.body.as_ref();
     object.text("channel", &entry.channel);
     object.word("cursor", cursor.as_str());
@@ -90,7 +97,6 @@ fn write_members<M: AsRef<Payload>>(entry: &Entry<M>, cursor: &CursorText, mut o
         // [service:json-kept]
         Data::Json(json) => object.raw("data", json.as_str()),
     }
-    object.end();
 }
 
 fn end<'a, M>(entry: &'a Entry<M>, cursor: &'a CursorText) -> Control<'a> {

@@ -3,7 +3,7 @@
 use sockeye_hub::Entry;
 
 use super::control::write_sync;
-use super::json::Object;
+use super::json;
 use super::message::fragment;
 use super::payload::is_end;
 use super::{Control, CursorText, Gap, Payload};
@@ -68,10 +68,7 @@ impl PollBody {
 
     /// Says that the client has caught up; the last one counts.
     pub fn sync(&mut self, cursor: &CursorText, gaps: u32, replayed: u64) {
-        self.sync.clear();
-        let mut object = Object::new(&mut self.sync);
-        write_sync(cursor, gaps, replayed, &mut object);
-        object.end();
+        self.sync = json::object(0, |object| write_sync(cursor, gaps, replayed, object));
     }
 
     /// Whether there is neither message nor gap nor end: nothing to wake a waiting poll for.
@@ -86,18 +83,16 @@ impl PollBody {
 
     /// The body. `cursor` is for the next poll, which is to come at once where there is more.
     pub fn finish(self, cursor: &CursorText, rest: Rest) -> String {
-        let mut out = String::with_capacity(self.len() + 160);
-        let mut object = Object::new(&mut out);
-        object.text("cursor", cursor.as_str());
-        object.array("messages", &self.messages);
-        object.array("gaps", &self.gaps);
-        if !self.sync.is_empty() {
-            object.raw("sync", &self.sync);
-        }
-        object.array("ended", &self.ended);
-        object.boolean("more", rest == Rest::More);
-        object.end();
-        out
+        json::object(self.len() + 160, |object| {
+            object.text("cursor", cursor.as_str());
+            object.array("messages", &self.messages);
+            object.array("gaps", &self.gaps);
+            if !self.sync.is_empty() {
+                object.raw("sync", &self.sync);
+            }
+            object.array("ended", &self.ended);
+            object.boolean("more", rest == Rest::More);
+        })
     }
 }
 

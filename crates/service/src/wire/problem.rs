@@ -6,7 +6,7 @@ use sockeye_auth::Refusal as Refused;
 use sockeye_http::Status;
 use sockeye_hub::{Misuse, NameError, Refusal};
 
-use super::json::Object;
+use super::json::{self, Object};
 
 /// Declares each code of the service's own with its word and its status on one line.
 macro_rules! codes {
@@ -178,11 +178,7 @@ impl Problem {
 
     /// The body of the response: `{"error":{"code":…,"message":…}}`.
     pub fn to_json(&self) -> String {
-        let mut out = String::new();
-        let mut object = Object::new(&mut out);
-        self.write_member(&mut object);
-        object.end();
-        out
+        json::object(0, |object| self.write_member(object))
     }
 
     /// The member `error` of an object.

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use sockeye_hub::{ChannelState, Cursor, Entry, Page, Query};
 
-use super::json::Object;
-use super::message::fragment;
+use super::json::{self, Object};
+use super::message::write_members;
 use super::payload::is_end;
 use super::{CursorText, Payload, Problem, Receipt};
 
@@ -22,70 +22,45 @@ pub struct Outcome<'a> {
 
 /// The answer to one publication.
 pub fn published(receipt: &Receipt<'_>) -> String {
-    let mut out = String::with_capacity(receipt.channel.len() + 160);
-    let mut object = Object::new(&mut out);
-    receipt.write_members(&mut object);
-    object.end();
-    out
+    json::object(receipt.channel.len() + 160, |object| receipt.write_members(object))
 }
 
 /// The answer to several publications: how many there are of each kind, and what became of each.
 pub fn results(outcomes: &[Outcome<'_>]) -> String {
-    let mut list = String::new();
-    let mut published = 0;
-    for outcome in outcomes {
-        if !list.is_empty() {
-            list.push(',');
-        }
-        let mut object = Object::new(&mut list);
-        if let Some(line) = outcome.line {
-            object.number("line", line);
-        }
-        match outcome.result {
-            Ok(receipt) => {
-                published += 1;
-                receipt.write_members(&mut object);
+    let published = outcomes.iter().filter(|outcome| outcome.result.is_ok()).count();
+    json::object(0, |object| {
+        object.number("published", published as u64);
+        object.number("failed", (outcomes.len() - published) as u64);
+        object.objects("results", outcomes, |outcome, object| {
+            if let Some(line) = outcome.line {
+                object.number("line", line);
             }
-            Err(problem) => {
-                if let Some(channel) = outcome.channel {
-                    object.text("channel", channel);
+            match outcome.result {
+                Ok(receipt) => receipt.write_members(object),
+                Err(problem) => {
+                    if let Some(channel) = outcome.channel {
+                        object.text("channel", channel);
+                    }
+                    problem.write_member(object);
                 }
-                problem.write_member(&mut object);
             }
-        }
-        object.end();
-    }
-    let mut out = String::with_capacity(list.len() + 64);
-    let mut object = Object::new(&mut out);
-    object.number("published", published);
-    object.number("failed", outcomes.len() as u64 - published);
-    object.array("results", &list);
-    object.end();
-    out
+        });
+    })
 }
 
 /// The answer to `GET /v1/position`: where the log is, and where each channel is.
 pub fn position(cursor: Cursor, channels: &[(&str, ChannelState)]) -> String {
-    let mut list = String::new();
-    for (name, state) in channels {
-        if !list.is_empty() {
-            list.push(',');
-        }
-        let mut object = Object::new(&mut list);
-        object.text("channel", name);
-        object.number("last", state.last.unwrap_or_default().0);
-        object.number("floor", state.floor.0);
-        object.boolean("ended", state.ended);
-        object.number("messages", state.messages as u64);
-        object.number("subscribers", state.subscribers as u64);
-        object.end();
-    }
-    let mut out = String::new();
-    let mut object = Object::new(&mut out);
-    object.text("cursor", CursorText::new(cursor).as_str());
-    object.array("channels", &list);
-    object.end();
-    out
+    json::object(0, |object| {
+        object.text("cursor", CursorText::new(cursor).as_str());
+        object.objects("channels", channels, |(name, state), object| {
+            object.text("channel", name);
+            object.number("last", state.last.unwrap_or_default().0);
+            object.number("floor", state.floor.0);
+            object.boolean("ended", state.ended);
+            object.number("messages", state.messages as u64);
+            object.number("subscribers", state.subscribers as u64);
+        });
+    })
 }
 
 /// One page of a channel's members.
@@ -108,37 +83,24 @@ pub struct Members<'a> {
 
 /// The answer to `GET …/presence`.
 pub fn presence(members: &Members<'_>) -> String {
-    let mut list = String::new();
-    for (user, streams) in members.page {
-        if !list.is_empty() {
-            list.push(',');
-        }
-        write_member(user, *streams, &mut list);
-    }
-    let mut out = String::with_capacity(list.len() + 160);
-    let mut object = Object::new(&mut out);
-    object.text("channel", members.channel);
-    object.number("version", members.version);
-    object.number("users", members.users);
-    object.number("streams", members.streams);
-    object.array("members", &list);
-    object.boolean("more", members.more);
-    object.end();
-    out
+    json::object(160, |object| {
+        object.text("channel", members.channel);
+        object.number("version", members.version);
+        object.number("users", members.users);
+        object.number("streams", members.streams);
+        object.objects("members", members.page, |member, object| write_member(*member, object));
+        object.boolean("more", members.more);
+    })
 }
 
-fn write_member(user: &str, streams: u32, out: &mut String) {
-    let mut object = Object::new(out);
+fn write_member((user, streams): (&str, u32), object: &mut Object<'_>) {
     object.text("user", user);
     object.number("streams", u64::from(streams));
-    object.end();
 }
 
 /// The bytes of a user in a page, with the comma before it.
 pub(crate) fn member_bytes(user: &str, streams: u32) -> usize {
-    let mut out = String::from(",");
-    write_member(user, streams, &mut out);
-    out.len()
+    1 + json::object(0, |object| write_member((user, streams), object)).len()
 }
 
 /// The bytes of a message in a page, with the comma before it; a channel's end has none.
@@ -146,9 +108,10 @@ fn message_bytes<M: AsRef<Payload>>(entry: &Entry<M>) -> usize {
     if is_end(entry) {
         return 0;
     }
-    let mut out = String::from(",");
-    fragment(entry, &CursorText::new(entry.position), &mut out);
-    out.len()
+    1 + json::object(0, |object| {
+        write_members(entry, &CursorText::new(entry.position), object);
+    })
+    .len()
 }
 
 /// How many items have room in a page, by the bytes of each. The first item always has.
@@ -187,21 +150,15 @@ pub(crate) fn cut_history<M: AsRef<Payload>>(
 
 /// The answer to `GET …/history`. The end of a channel is no message of it, but is said.
 pub fn history<M: AsRef<Payload>>(channel: &str, page: &Page, entries: &[Rc<Entry<M>>]) -> String {
-    let mut list = String::new();
-    for entry in entries.iter().filter(|entry| !is_end(entry)) {
-        if !list.is_empty() {
-            list.push(',');
-        }
-        fragment(entry, &CursorText::new(entry.position), &mut list);
-    }
-    let mut out = String::with_capacity(list.len() + 160);
-    let mut object = Object::new(&mut out);
-    object.text("channel", channel);
-    object.text("cursor", CursorText::new(page.position).as_str());
-    object.number("floor", page.floor.0);
-    object.array("messages", &list);
-    object.boolean("ended", entries.iter().any(|entry| is_end(entry)));
-    object.boolean("more", page.more);
-    object.end();
-    out
+    json::object(160, |object| {
+        object.text("channel", channel);
+        object.text("cursor", CursorText::new(page.position).as_str());
+        object.number("floor", page.floor.0);
+        let messages = entries.iter().filter(|entry| !is_end(entry));
+        object.objects("messages", messages, |entry, object| {
+            write_members(entry, &CursorText::new(entry.position), object);
+        });
+        object.boolean("ended", entries.iter().any(|entry| is_end(entry)));
+        object.boolean("more", page.more);
+    })
 }

@@ -103,11 +103,8 @@ pub(super) struct Item<'p> {
 
 impl Item<'_> {
     pub(super) fn receipt(&self) -> Result<Receipt<'_>, &Problem> {
-        let Settled { position, level, duplicate, subscribers } =
-            match self.result.as_ref().expect("asked for once all is settled") {
-                Ok(settled) => *settled,
-                Err(problem) => return Err(problem),
-            };
+        let result = self.result.as_ref().expect("asked for once all is settled");
+        let Settled { position, level, duplicate, subscribers } = *result.as_ref()?;
         let channel = self.channel.as_deref().unwrap_or_default();
         Ok(Receipt { channel, position, level, duplicate, subscribers })
     }
