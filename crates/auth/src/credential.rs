@@ -72,12 +72,12 @@ impl fmt::Debug for Brought<'_> {
     }
 }
 
-/// Which credentials are taken beside the `Authorization` header and tickets.
+/// Additional places where a token may be: a cookie, or the query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
     /// The name of the cookie that has a token, if one is taken.
     pub cookie: Option<String>,
-    /// Whose pages may bring it.
+    /// The origins whose pages may send the cookie.
     pub origins: AllowedOrigins,
     /// The name of the query's parameter that may have a token: `access_token`, say. URLs get into
     /// logs and histories, so prefer a ticket.
@@ -98,8 +98,8 @@ impl Taken {
     ///
     /// # Errors
     /// [`Refusal::Ambiguous`] for more than one shown on purpose, or one twice;
-    /// [`Refusal::Malformed`]; [`Refusal::QueryTokenOff`]; [`Refusal::Origin`] if nothing but a
-    /// cookie came, and not from an allowed page.
+    /// [`Refusal::Malformed`]; [`Refusal::QueryTokenOff`]; [`Refusal::Origin`] if the only
+    /// credential is a cookie from an origin that is not listed.
     pub fn credential<'a>(&self, brought: &Brought<'a>) -> Result<Option<Credential<'a>>, Refusal> {
         let query = brought.query.unwrap_or_default();
         let shown = [

@@ -79,11 +79,11 @@ impl Identity {
         self.ends_ms.is_some_and(|end| end <= now_ms)
     }
 
-    /// Whether they may issue a ticket that is the other identity: for channels that they have
-    /// [`Action::Ticket`] for, or with their own name and no more than their own rights.
+    /// Whether this identity may issue a ticket with the rights of `other`. Each right needs a
+    /// grant for [`Action::Ticket`] on its channel. A ticket with the issuer's own name may also
+    /// have the issuer's own rights.
     ///
-    /// A ticket's end is not looked at here. It has to be no later than the issuer's own if the
-    /// issuer is a user: [`Tickets::issue`](crate::Tickets::issue) does not know who issues.
+    /// The ends are not compared. The caller shortens the ticket's end to the issuer's.
     pub fn may_issue(&self, other: &Self) -> bool {
         // [auth:ticket-rights]
         if !other.tickets.is_empty() || !other.admin.is_empty() {

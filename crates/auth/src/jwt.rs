@@ -161,8 +161,9 @@ impl Verifier {
         if date_ms(claims, "nbf")?.is_some_and(|nbf_ms| nbf_ms > latest_ms) {
             return Err(Refusal::TokenEarly);
         }
-        // [auth:jwt-iat] RFC 7519 §4.1.6: it is for a token's age. Where none is asked for, one from
-        // the future says no more than that clocks differ; what is to begin later has `nbf`.
+        // [auth:jwt-iat] RFC 7519 §4.1.6: `iat` serves only to compute a token's age. Without a
+        // bound on that, it is not checked: an `iat` in the future only shows that clocks differ.
+        // `nbf` delays a token.
         let iat_ms = date_ms(claims, "iat")?;
         if let Some(age_ms_max) = self.rules.age_ms_max {
             let iat_ms = iat_ms.ok_or(Refusal::TokenClaims)?;
@@ -200,7 +201,7 @@ impl Verifier {
             Some(Value::Array(list)) => list,
             Some(_) => return Err(Refusal::TokenClaims),
         };
-        // No name is empty, so what is no string is refused as a name that is none.
+        // A value that is no string becomes an empty name, which `Grants::new` refuses.
         let names = list.iter().map(|name| name.as_str().unwrap_or_default());
         Grants::new(names, &self.limits).map_err(|_| Refusal::TokenClaims)
     }
@@ -220,8 +221,9 @@ fn check_header(header: &Object) -> Result<(), Refusal> {
     if header.contains_key("crit") || header.contains_key("b64") {
         return Err(Refusal::TokenClaims);
     }
-    // [auth:jwt-typ] RFC 8725 §3.11: what was made for something else says so here. RFC 7519 §5.1
-    // has `JWT`, RFC 9068 §2.1 `at+jwt`, and RFC 7515 §4.1.9 a prefix that is left out.
+    // [auth:jwt-typ] RFC 8725 §3.11: `typ` names the purpose of a token, and a token for another
+    // purpose is refused. RFC 7519 §5.1 has `JWT`, RFC 9068 §2.1 `at+jwt`, and RFC 7515 §4.1.9 a
+    // prefix that is left out.
     let kind = match header.get("typ") {
         None => return Ok(()),
         Some(kind) => kind.as_str().unwrap_or_default().to_ascii_lowercase(),

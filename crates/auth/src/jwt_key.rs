@@ -124,15 +124,15 @@ impl JwtKey {
         })
     }
 
-    /// The key for tokens that name it. One without a name is for tokens of any or no name.
+    /// The key for tokens that name it. A key without a `kid` is tried for every token.
     #[must_use]
     pub fn with_kid(mut self, kid: &str) -> Self {
         self.kid = Some(kid.into());
         self
     }
 
-    /// The name of the key, which a stream keeps that came by one of its tokens. Its `kid` is not
-    /// in it.
+    /// A stable ID of the key. A stream stores the ID of the key that verified its token. It does
+    /// not depend on `kid`.
     pub const fn id(&self) -> KeyId {
         self.id
     }
@@ -194,7 +194,7 @@ impl fmt::Debug for JwtKey {
     }
 }
 
-/// The bounds of what verifies later, found when it is configured.
+/// Checks an RSA key when it is configured, by the bounds of ring's verifier.
 fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), Misuse> {
     let bits = match n {
         [0, ..] | [] => 0,

@@ -22,8 +22,8 @@ impl Keys {
         Self { limits, keys: Vec::new() }
     }
 
-    /// Adds a key that the configuration has as text. Its holder's identity gets the user
-    /// `key:<name>`; its `ends_ms` may be set.
+    /// Adds a key that the configuration has as text. The identity's user becomes `key:<name>`. Set
+    /// its `ends_ms` for a key that expires.
     ///
     /// # Errors
     /// [`Misuse`]: a key too short to be kept secret or unfit for a header, a name that is no
@@ -55,7 +55,8 @@ impl Keys {
 
     /// The identity of a key.
     ///
-    /// It takes the same time for every key that is not configured, and for every one that is.
+    /// The time does not depend on which bytes match. Only a key above the bound on its length is
+    /// refused earlier.
     ///
     /// # Errors
     /// [`Refusal::KeyUnknown`], also for a key whose time is over.

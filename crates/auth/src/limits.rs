@@ -1,10 +1,9 @@
-//! Every bound of the crate, in one place.
+//! The bounds that a user may set. Fixed ones are constants at the top of their files.
 
-/// Every bound of the crate. Bytes are bytes of text as it came, times are milliseconds.
+/// The bounds that a user may set. Bytes are bytes of text as it came, times are milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest JSON Web Token that is looked at. Longer than that it is a mistake or an attack; a
-    /// head that carries it has a bound of its own.
+    /// Longest JSON Web Token that is looked at. The HTTP head has its own bound.
     pub token_bytes_max: usize,
     /// How deep objects and lists may nest in a token's header and claims, the outermost counted.
     /// The claims that this crate reads need two levels.
@@ -15,12 +14,12 @@ pub struct Limits {
     pub key_bytes_max: usize,
     /// Longest name of a user.
     pub user_bytes_max: usize,
-    /// Most channels and patterns in one list of grants. Each question compares all of them.
+    /// Most channels and patterns in one list of grants. Each check compares all of them.
     pub grants_max: usize,
     /// Most API keys, and most keys of tokens. Each API key is compared at each login, and each
     /// token key may be tried for a token without `kid`.
     pub keys_max: usize,
-    /// Most that clocks may differ by configuration.
+    /// Largest leeway that a configuration may set.
     pub leeway_ms_max: u64,
     /// Most tickets that were issued and are neither redeemed nor expired.
     pub tickets_max: usize,
@@ -31,7 +30,7 @@ pub struct Limits {
     pub ticket_ms_max: u64,
     /// Longest life of a session that a ticket begins, whatever is asked for.
     pub session_ms_max: u64,
-    /// How long a session's proof is good after its stream was last given one.
+    /// How long a proof of a session is valid.
     pub resume_ms: u64,
 }
 

@@ -19,8 +19,8 @@ pub(crate) fn read(part: &str, depth_max: usize) -> Result<Object, Refusal> {
         return Err(Refusal::TokenMalformed);
     }
     let object: Object = serde_json::from_slice(&text).map_err(|_| Refusal::TokenMalformed)?;
-    // [auth:jwt-unique] RFC 7515 §4 and RFC 7519 §4: of two members the reader keeps one, others
-    // perhaps the other.
+    // [auth:jwt-unique] RFC 7515 §4 and RFC 7519 §4: with duplicate members, two parsers could read
+    // different values.
     if members(&object) != shape.members {
         return Err(Refusal::TokenClaims);
     }

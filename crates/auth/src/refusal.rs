@@ -8,7 +8,7 @@ macro_rules! refusals {
         $(#[$doc:meta])*
         $name:ident: $status:literal, $close_code:literal, $code:literal, $message:literal;
     )*) => {
-        /// Why a credential, or what its principal wants to do, is refused.
+        /// Why a credential or an action is refused.
         ///
         /// The code is stable and for programs, the message for people. Neither says what was
         /// presented, nor anything that helps to guess.

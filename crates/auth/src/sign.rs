@@ -1,5 +1,4 @@
-//! Making tokens, and the keys for that: what back ends in tests and command lines need. A server
-//! that only looks at tokens builds without it.
+//! Signs tokens, and generates keys. Tests and the command line use it; the server does not.
 //!
 //! ring takes randomness for signatures and keys from the system and from nowhere else; this is the
 //! one part of the crate where it is no argument.

@@ -158,7 +158,7 @@ impl Tickets {
         if !identity.tickets.is_empty() || !identity.admin.is_empty() {
             return Err(Refusal::Forbidden);
         }
-        // [auth:user-name] Nobody could use such a ticket.
+        // [auth:user-name] `read_content` would refuse such a name.
         if identity.user.iter().any(|name| identity::user(name, &self.limits).is_err()) {
             return Err(Refusal::Forbidden);
         }
@@ -186,7 +186,7 @@ impl Tickets {
         let expires_ms = now_ms.saturating_add(life_ms.min(self.limits.ticket_ms_max));
         // [auth:ticket-hashed]
         let hash = sha256(&ticket);
-        // The same entropy for the same content: one ticket, which is outstanding once.
+        // Equal entropy and content give an equal ticket: its entry is replaced.
         store.take(&hash);
         let user = user.map(|user| store.count(user));
         store.outstanding.insert(hash, Outstanding { expires_ms, user });
@@ -203,8 +203,9 @@ impl Tickets {
     /// One of another session is no fault: a page may come with a new ticket and an old cursor.
     ///
     /// # Errors
-    /// [`Refusal::Ticket`] if it is neither unused nor has its proof; [`Refusal::SessionOver`] if
-    /// it has its proof, and the session is over or was away for too long.
+    /// [`Refusal::Ticket`] if it is used or unknown, and the proof is missing or wrong;
+    /// [`Refusal::SessionOver`] if the proof is right, but the session has ended or the proof is
+    /// too old.
     pub fn enter(
         &mut self,
         ticket: &str,

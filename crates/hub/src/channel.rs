@@ -19,7 +19,7 @@ pub(crate) struct Channel<M> {
     pub(crate) members: Members,
     /// Messages that wait for the log.
     pub(crate) pending: u32,
-    /// Whether one of them ends the channel. That is the newest.
+    /// Whether the newest pending message ends the channel.
     pub(crate) ending: bool,
     /// When the oldest message is checked for expiry.
     pub(crate) alarm: Option<u64>,

@@ -94,7 +94,7 @@ impl<M> Channels<M> {
         record.expect("a used record stays")
     }
 
-    /// The memory of a channel, with a record or without.
+    /// What the hub remembers of a channel: from its record, its tombstone or the horizon.
     pub(crate) fn past(&self, name: &str, config: &Config) -> Past {
         match self.find(name) {
             Some(index) => self.record(index).past,
@@ -178,8 +178,8 @@ impl<M> Channels<M> {
     }
 
     /// The idle record to evict for a newcomer: of the newcomer's namespace if that is at its
-    /// share, else of the largest namespace. A namespace within its share loses a record only to a
-    /// newcomer whose namespace is below its own.
+    /// share, else of the largest namespace. A namespace within its share loses a record only if
+    /// the newcomer's namespace is below its share.
     fn record_to_evict(&self, id: SettingsId, config: &Config) -> Option<u32> {
         let share = share(config.limits.channels_max, config);
         let held = |slot| count(&self.held, slot);

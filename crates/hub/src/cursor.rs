@@ -5,8 +5,8 @@ use core::fmt;
 /// Identifies an unbroken stretch of a log. Sequence numbers of different epochs are not
 /// comparable.
 ///
-/// A new epoch begins whenever history was lost or rewritten. No two epochs of one log may share a
-/// number; the milliseconds of its beginning are a good choice.
+/// A new epoch begins when sequence numbers may be given again: the log was lost or rewritten. No
+/// two epochs of one log may share a number; the milliseconds of its beginning are a good choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
 

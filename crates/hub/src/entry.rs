@@ -28,8 +28,8 @@ pub struct Publication<'a, M> {
     pub kind: Kind,
     /// The publisher's idempotency key: a repeat is answered with the first one's position.
     pub key: Option<&'a str>,
-    /// Refuse unless this is the newest message of the channel that the hub knows of;
-    /// [`Seq::ZERO`] if it is to know of none.
+    /// The expected newest message of the channel, or [`Seq::ZERO`] for none. If the hub knows of
+    /// another one, it refuses the publication.
     pub expect: Option<Seq>,
 }
 
@@ -45,8 +45,8 @@ impl<'a, M> Publication<'a, M> {
 pub struct Entry<M> {
     /// Its position, which is the cursor of a subscriber that has received it.
     pub position: Cursor,
-    /// The message before it in the same channel, if the hub knows it. A client that saw another
-    /// one last has missed messages.
+    /// The message before it in the same channel, if the hub knows it. If the client's last message
+    /// of this channel is another one, it has missed some.
     pub previous: Option<Seq>,
     /// Its channel.
     pub channel: Rc<str>,
@@ -74,7 +74,7 @@ impl<M> Entry<M> {
     }
 }
 
-/// An [`Entry`] whose position is not final yet.
+/// The rest of an [`Entry`] while its publication is pending.
 #[derive(Debug)]
 pub(crate) struct Draft<M> {
     pub(crate) body: M,

@@ -80,8 +80,8 @@ impl<M> Hub<M> {
         &self.config
     }
 
-    /// The position of the newest message in the log. A client that has just loaded its state
-    /// subscribes from here.
+    /// The newest position of the log. A client that has just loaded its state subscribes from
+    /// here.
     pub const fn position(&self) -> Cursor {
         Cursor { epoch: self.epoch, seq: self.head }
     }

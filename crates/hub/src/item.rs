@@ -23,8 +23,8 @@ pub struct Gap {
     /// The cause.
     pub reason: Reason,
     /// The part of the log in which messages may be missing. With [`Reason::Epoch`], `Ahead` and
-    /// `Unreadable` it begins at zero, because nobody knows how much is missing. Messages that the
-    /// namespace has follow such a gap lie inside it.
+    /// `Unreadable` it begins at zero, because nobody knows how much is missing. If the namespace's
+    /// `OnGap` delivers messages after such a gap, their positions lie inside `missed`.
     pub missed: Span,
     /// The channel has ended inside the gap: nothing will follow.
     pub ended: bool,

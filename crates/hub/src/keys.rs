@@ -21,9 +21,9 @@ const CHANNEL_SHARE: usize = 16;
 ///
 /// The bound on pending messages bounds pending keys. Count and age bound committed ones. When the
 /// count is exceeded, the oldest key is forgotten: of the channel if that has a sixteenth of all,
-/// else of the namespace that is above its share. So a flood in one namespace evicts no key of
-/// another. The map has random keys against chosen collisions and is never iterated, so no outcome
-/// depends on its order.
+/// else of the publishing namespace if that is above its share, else of the largest. So a flood in
+/// one namespace evicts no key of another within its share. The map has random keys against chosen
+/// collisions and is never iterated, so no outcome depends on its order.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     known: HashMap<Rc<str>, Known>,

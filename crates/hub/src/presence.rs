@@ -74,8 +74,8 @@ pub struct Left<I> {
 
 /// The members of all rooms. A member may have several connections in a room.
 ///
-/// `I` is what other members may know of one. Joins, leaves and expiries cost the logarithm of a
-/// room's members and of those in their grace time.
+/// `I` is the information shown to other members. Joins, leaves and expiries cost the logarithm of
+/// a room's members and of those in their grace time.
 #[derive(Debug)]
 pub struct Presence<I> {
     limits: Limits,
@@ -136,8 +136,8 @@ impl<I> Presence<I> {
 
     /// Removes a connection of `member` from `room`; false if there was none.
     ///
-    /// The last connection begins the grace time. A member who comes back within it has never left;
-    /// any other comes out of [`expire`](Self::expire).
+    /// Removing the last connection starts the grace time. A member who comes back within it has
+    /// never left; [`expire`](Self::expire) returns any other when it ends.
     pub fn leave(&mut self, room: &str, member: &str, grace_ms: u64, now_ms: u64) -> bool {
         let Some((room, _)) = self.rooms.get_key_value(room) else { return false };
         let room = Arc::clone(room);
@@ -178,7 +178,7 @@ impl<I> Presence<I> {
         self.rooms.get(room).map_or(0, BTreeMap::len)
     }
 
-    /// Whether somebody is a member of a room; also who may come back.
+    /// Whether somebody is a member of a room, members in their grace time included.
     pub fn has(&self, room: &str, member: &str) -> bool {
         self.rooms.get(room).is_some_and(|members| members.contains_key(member))
     }

@@ -214,7 +214,8 @@ fn spans(
     spans.chain(declared).filter(|span| span.after < span.through).collect()
 }
 
-/// The first position from `seq` on whose successor the subscriber has not had.
+/// Moves `seq` forward over messages that the subscriber has: afterwards the message at `seq + 1`
+/// is not in `had`.
 fn skip(had: &[Span], mut seq: Seq) -> Seq {
     while let Some(span) = had.iter().find(|span| span.contains(seq.next())) {
         seq = span.through;

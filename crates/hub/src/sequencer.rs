@@ -69,9 +69,8 @@ impl<M> Hub<M> {
         admission
     }
 
-    /// Commits the oldest pending message, which has to be the one at this position, because the
-    /// log has it. `deliver` is called once for each live subscriber, and says whether that took
-    /// it.
+    /// Commits the message at `position`, which the log has now. It has to be the oldest pending
+    /// one. `deliver` is called once for each live subscriber, and says whether that took it.
     ///
     /// # Errors
     /// [`Misuse`] if an older message is pending, or none is pending at this position.
@@ -129,7 +128,7 @@ impl<M> Hub<M> {
     /// [`Refusal`] says why the message was not taken.
     ///
     /// # Panics
-    /// If messages are pending: they wait for another log, and a hub has one.
+    /// If messages are pending. A hub is driven either by `publish`, or by `admit` and `commit`.
     pub fn publish(
         &mut self,
         publication: Publication<'_, M>,
@@ -148,7 +147,8 @@ impl<M> Hub<M> {
         }
     }
 
-    /// The answer to a publication whose key is known; `None` if it may be enqueued.
+    /// Checks a publication: an answer if it is a repeat, `None` if it may be enqueued, or a
+    /// refusal.
     fn decide(
         &mut self,
         publication: &Publication<'_, M>,

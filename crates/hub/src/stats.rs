@@ -62,7 +62,8 @@ pub struct Stats {
     pub gaps_unreadable: u64,
     /// Channels evicted, down to a tombstone, for lack of room.
     pub evicted_channels: u64,
-    /// Messages dropped for lack of room in the whole hub.
+    /// Messages dropped because [`Limits::history_bytes_max`](crate::Limits::history_bytes_max) was
+    /// reached.
     pub evicted_messages: u64,
 }
 

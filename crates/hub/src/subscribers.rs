@@ -122,7 +122,7 @@ pub(crate) enum Stage {
     Fresh,
     /// A pull has fixed what it is promised. It has not caught up yet.
     Resuming,
-    /// It has been live since it was added.
+    /// It was live at least once, so a loss after this is an overrun.
     Steady,
 }
 

@@ -74,11 +74,11 @@ impl From<io::Error> for Error {
     }
 }
 
-/// The damage found in the log on disk. Its history is gone, and a new epoch has begun.
+/// The damage that ended an epoch. The damaged database is kept as `log.sqlite.damaged`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Damage {
-    /// The records are gone, though the mark says that there was a log.
+    /// The database file is missing, but there is a mark.
     Missing,
     /// The mark beside the records is gone, unreadable, or that of another log.
     Mark,

@@ -51,8 +51,8 @@ impl Limits {
     /// The most bytes that the directory holds. A damaged log that was set aside may take as many
     /// again.
     ///
-    /// It is twice the records' bytes, because a record with pages of its own may leave almost one
-    /// empty, and the write-ahead log.
+    /// It is the sum of the database and the write-ahead log. The database may need twice the bytes
+    /// of its records, because a large record can leave most of a page empty.
     pub const fn disk_bytes_max(&self) -> u64 {
         self.pages_max() * PAGE_BYTES + self.wal_bytes_max() + 2 * self.wal_batch_bytes_max()
     }

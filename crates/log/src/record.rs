@@ -3,7 +3,7 @@
 /// A message in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Its position, above that of the record before. Positions may be left out.
+    /// Its position, above that of the record before. Positions may have holes (void positions).
     pub seq: u64,
     /// When it was admitted, in the caller's milliseconds. Its age counts from here.
     pub time_ms: u64,

@@ -16,7 +16,7 @@ const CHUNK: u32 = 4096;
 
 /// The log on disk. Its calls block until the disk is done.
 ///
-/// Dropping it closes it. A record that is missing afterwards was never reported durable.
+/// Dropping it closes it, which loses no record that was reported durable.
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
@@ -99,8 +99,9 @@ impl Store {
     /// they are on disk. Returns the highest position.
     ///
     /// # Errors
-    /// With [`Error::is_certain`] nothing was kept. Otherwise nobody knows, and the store takes no
-    /// more. In both cases no position of the batch is given out again after a restart.
+    /// With [`Error::is_certain`] nothing was kept. Otherwise the state of the disk is unknown, and
+    /// the store accepts no more records. After any error but [`Error::Order`], the positions of
+    /// the batch are void, also after a restart.
     pub fn append(&mut self, records: &[Record]) -> Result<u64, Error> {
         let Some(newest) = records.last() else { return Ok(self.head) };
         let done = self.try_append(records);

@@ -160,10 +160,10 @@ impl Table {
         rows.map_err(error)?.collect::<Result<_, _>>().map_err(error)
     }
 
-    /// One commit: the new records, after `tail`, and what has to go for them.
+    /// Commits the new records, after `tail`, and deletes the records up to `drop_to`. Returns
+    /// after the sync.
     ///
-    /// `drop_to` is the new floor if the log's floor moves. When it returns the records are on
-    /// disk.
+    /// `drop_to` is the new floor if the log's floor moves.
     pub(crate) fn write(
         &mut self,
         epoch: u64,
@@ -214,7 +214,7 @@ impl Table {
 const CORRUPT: Error = Error::Database(ffi::SQLITE_CORRUPT);
 
 /// The SQLite code, if the error means that the file is damaged. `None` if the file cannot be
-/// accessed: then nothing on disk may be touched.
+/// accessed: then the files must stay as they are.
 pub(crate) fn damage_code(error: Error) -> Option<i32> {
     let Error::Database(code) = error else { return None };
     let damaged = match code & 0xff {

@@ -33,7 +33,7 @@ pub enum Outcome {
     },
 }
 
-/// Why a record was not queued. It has left no trace.
+/// Why a record was not queued. Nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The queue is full. Try again later.
@@ -42,8 +42,8 @@ pub enum Refused {
     TooLarge,
     /// Its position is not above that of the last record.
     Order,
-    /// The writer has failed, and takes no more records. If a commit failed, the last outcome has
-    /// its cause. After a failure outside of a commit there may be no outcome with it.
+    /// The writer has failed, and takes no more records. The last outcome has the cause, unless the
+    /// failure was not in a commit.
     Stopped,
 }
 
@@ -110,8 +110,8 @@ impl Writer {
 
     /// Checks whether a record of so many bytes, by [`Record::bytes`], would be queued now.
     ///
-    /// Check before giving out a position: one that is given out and not queued may be given out
-    /// again after a restart. Only [`push`](Self::push) takes room away.
+    /// Call this before you assign a position. An assigned position that is not queued can be
+    /// assigned again after a restart. The answer holds until the next [`push`](Self::push).
     ///
     /// # Errors
     /// Any [`Refused`] except `Order`.
@@ -179,8 +179,8 @@ impl Writer {
         Some(outcome)
     }
 
-    /// Has expired records dropped, in pieces, while no record waits for its commit. A failure has
-    /// no outcome of its own: the next commit reports it.
+    /// Asks the thread to drop expired records, in pieces, while no record waits for its commit.
+    /// The outcome of the next commit reports a failure.
     pub fn expire(&self, now_ms: u64) {
         self.queue.lock().expire = Some(now_ms);
         self.queue.notify();

@@ -1,8 +1,8 @@
-//! CORS: what pages of other sites may ask here, and what their browsers let them read of the
-//! answers (the Fetch standard, §3.2).
+//! CORS: lets pages of listed origins send requests and read the answers (the Fetch standard,
+//! §3.2).
 //!
-//! One list of origins serves cookies and CORS. It grants nothing by itself: who may do what is
-//! decided by the credential, and what a page must not read is kept from it by its browser alone.
+//! One list of origins serves cookies and CORS. It grants nothing by itself. The credential decides
+//! what a client may do. Only the browser keeps a page from reading an answer.
 
 use sockeye_auth::Refusal;
 use sockeye_http::{HeaderName, Method as HttpMethod, RequestHead};
@@ -24,7 +24,7 @@ const EXPOSE: Header =
 const CREDENTIALS: Header = Header::from_static("Access-Control-Allow-Credentials", "true");
 /// Two hours: Chromium remembers no preflight for longer.
 const MAX_AGE: Header = Header::from_static("Access-Control-Max-Age", "7200");
-/// An answer for one origin is not for another, should a cache keep it.
+/// A cache must not give an answer for one origin to a page of another.
 const VARY: Header = Header::from_static("Vary", "Origin");
 
 /// Whether a request is a preflight: a browser asks whether its page may send another request.

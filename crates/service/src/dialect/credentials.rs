@@ -98,7 +98,8 @@ impl Access {
     }
 }
 
-/// Whether a `Host` names a machine by its address, or this one as nobody else can.
+/// Whether a `Host` is an IP address or `localhost`: a DNS name could be a foreign page's (DNS
+/// rebinding).
 fn is_this_machine(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),

@@ -46,7 +46,8 @@ impl Service {
             refusal.get_or_insert(refused);
         });
         if let Some(refusal) = refusal {
-            // An answer that lacks one of the channels would look as if that were silent.
+            // The whole poll is refused: with one channel missing, the client would take it for a
+            // channel without messages.
             self.engine.leave(subscriber);
             return Err(refusal.into());
         }
@@ -65,7 +66,8 @@ impl Service {
             self.engine.leave(subscriber);
             return Err(refusal.into());
         }
-        // [service:presence-polls] Only now: nothing of it was refused, and it will be held.
+        // [service:presence-polls] Presence begins only here, after every channel was admitted and
+        // the poll is held.
         for target in channels.iter().filter_map(|name| Target::new(name).ok()) {
             self.engine.is_there(subscriber, target, who, Watch::No);
         }
@@ -83,7 +85,7 @@ impl Service {
         let left_ms =
             who.ends_ms().map_or(u64::MAX, |ends| ends.saturating_sub(self.engine.now_ms));
         let until = now + wait_ms.min(self.engine.limits.wait_ms_max).min(left_ms);
-        // The service's own clock answers before the server's.
+        // The service ends the poll itself at `until`, so the server's hold has no deadline.
         let hold = Hold { hold_ms: u64::MAX, headers: Vec::new() };
         Answer::Hold(hold, Pending::Poll(subscriber, until, who.clone()))
     }

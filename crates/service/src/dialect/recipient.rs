@@ -27,7 +27,7 @@ impl Recipient {
         cursor_text(cursor, self.proof.as_deref())
     }
 
-    /// Sends what is no message of the log, where the stream has words for it.
+    /// Sends a control message. A bare WebSocket and a poll have no form for it, and get nothing.
     pub(crate) fn control(&self, control: &Control<'_>, context: &mut Context<'_>) {
         let mut text = String::with_capacity(CONTROL_BYTES);
         let _ = match self.delivery {

@@ -14,11 +14,13 @@ pub(crate) fn json(status: Status, body: String) -> Reply {
     Reply::new(status, JSON, body.into_bytes()).header(NO_STORE)
 }
 
-/// RFC 9110 §15.5.2: a 401 names the schemes that are taken. No browser asks its user for one of these.
+/// RFC 9110 §15.5.2: a 401 names the schemes that are taken. Browsers show no password dialog for
+/// these schemes.
 const CHALLENGE: Header =
     Header::from_static("WWW-Authenticate", r#"Bearer realm="sockeye", ApiKey realm="sockeye""#);
 
-/// A refusal, with how long to wait where that may help, and what to bring where that is missing.
+/// A refusal: with `Retry-After` if the client may retry, with `WWW-Authenticate` if a credential
+/// is missing.
 pub(crate) fn problem(problem: &Problem, retry_ms: u64) -> Reply {
     let status = problem.status();
     let reply = json(status, problem.to_json());

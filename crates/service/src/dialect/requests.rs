@@ -158,7 +158,8 @@ impl Service {
         check_targets(&channels)?;
         let refused = channels.iter().filter_map(|name| self.may_read(who, name).err());
         let mut refused: Vec<Problem> = refused.collect();
-        // [service:sse-forbidden] A URL that is right for nothing never will be: a status ends it.
+        // [service:sse-forbidden] If no channel may be read, the answer is a status, after which an
+        // EventSource does not come back.
         if refused.len() == channels.len() {
             return Err(refused.swap_remove(0));
         }
@@ -278,7 +279,7 @@ impl Service {
         let mut entries = Vec::new();
         let limit = limit.min(self.engine.limits.history_messages_max);
         let mut page = self.engine.hub.history(name, part, limit, self.engine.now_ms, &mut entries);
-        // [service:ttl] Dead on arrival, like anywhere else.
+        // [service:ttl] Messages past their time to live are left out.
         entries.retain(|entry| !entry.body.payload().is_expired(entry.time_ms, self.engine.now_ms));
         page.more |= cut_history(&mut entries, part, self.engine.limits.answer_bytes());
         Ok(json(Status::OK, history(&channel, &page, &entries)).into())

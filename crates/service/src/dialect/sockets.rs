@@ -31,8 +31,9 @@ impl Service {
             return to.goaway(CloseReason::BadCommand, None, cursor, context);
         };
         let greeting = form == Delivery::Greeting;
-        // A client says only once who it is, and no other command is taken where it has to: so
-        // neither counts.
+        // The rate limit does not count the `auth` message, because it comes only once. It counts
+        // no message of a client that has to authenticate first, because every other command of it
+        // is refused.
         let counts = !greeting
             || !(self.engine.access.asks_first(&self.engine.namespaces)
                 || matches!(command, Ok(Command::Auth { .. })));

@@ -23,7 +23,7 @@ pub enum Access {
     Guarded(Box<Guard>),
 }
 
-/// The credentials that a guarded server accepts, and what verifies them.
+/// The credentials that a guarded server accepts, and their verifiers.
 ///
 /// ```
 /// use sockeye_auth::{Identity, Keys, Limits, Taken};
@@ -52,7 +52,7 @@ pub struct Guard {
     pub taken: Taken,
     /// The rights of clients that show no credential.
     pub everybody: Identity,
-    /// Fills bytes with what nobody can guess.
+    /// Fills a buffer with random bytes.
     pub entropy: Entropy,
 }
 
@@ -171,7 +171,7 @@ impl Principal {
 
     /// Whether the principal may receive this target. Every way of reading is decided here.
     ///
-    /// [service:rights-subscribe] A namespace adds to what was granted, and takes nothing of it.
+    /// [service:rights-subscribe] A namespace can add rights to a grant. It never removes one.
     pub(crate) fn may_subscribe(
         &self,
         target: Target<'_>,

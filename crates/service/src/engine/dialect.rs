@@ -176,7 +176,7 @@ pub trait Outlet<D: Dialect> {
         self.entry(to.stream, to.delivery, entry, waiting_max)
     }
 
-    /// Sends a notice, where the dialect has words for it.
+    /// Sends a notice, if the stream has a form for it.
     fn notice(&mut self, to: &Recipient<D>, notice: Notice<'_>);
 
     /// Sends what watchers of a channel are told.

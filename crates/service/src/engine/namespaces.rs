@@ -86,7 +86,7 @@ impl Namespaces {
         }
     }
 
-    /// Whether these rules let other clients receive than the former rules do.
+    /// Whether the two sets of rules differ in who may receive.
     pub(crate) fn give_others(&self, former: &Self) -> bool {
         let mut names = self.named.iter().chain(&former.named).map(|(name, _)| name);
         self.rules.subscribe != former.rules.subscribe

@@ -51,7 +51,8 @@ pub struct Roster<'a> {
     pub more: bool,
 }
 
-/// The presence of this service's streams, before the census that all services share.
+/// The presence of this service's streams: a local copy in front of the census that all services
+/// share.
 #[derive(Debug)]
 pub(crate) struct Presence {
     census: Arc<Mutex<Census>>,

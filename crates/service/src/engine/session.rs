@@ -16,8 +16,7 @@ pub(crate) struct Session<D: Dialect> {
     pub(crate) subscriber: SubscriberKey,
     pub(crate) delivery: D::Delivery,
     pub(crate) principal: Principal,
-    /// A namespace's rule, and no grant, gave it a subscription. A session that fetches always
-    /// counts as such.
+    /// A namespace's rule, and no grant, gave it a subscription. Polls are always treated so.
     pub(crate) by_rule: bool,
     /// When something is due: the answer to a poll, the first message, the end of the credential or
     /// of the stream's life.
@@ -26,7 +25,7 @@ pub(crate) struct Session<D: Dialect> {
     pub(crate) ends_as: End,
     /// It is a slow reader: it was live, had no room, and has not caught up yet.
     pub(crate) lags: bool,
-    /// Messages that the rate limit refused since its last rest.
+    /// Messages that the rate limit refused since its token bucket was last full.
     pub(crate) refused: u32,
     /// Replayed messages since it was last live.
     pub(crate) replayed: u64,
@@ -58,8 +57,8 @@ impl<D: Dialect> Session<D> {
 #[derive(Debug)]
 pub(crate) struct Sessions<D: Dialect> {
     by_subscriber: Vec<Option<Session<D>>>,
-    /// By a stream's index, where its session may be. It is the stream's only if it names the
-    /// stream.
+    /// By a stream's index, where its session may be. The session may be that of an earlier stream
+    /// with this index: its `stream` tells.
     by_stream: Vec<u32>,
     len: usize,
     pub(crate) users: Arc<Users>,

@@ -22,7 +22,8 @@ pub struct Taken<'t> {
     pub ended: Vec<&'t str>,
 }
 
-/// Delivers an entry to live sessions. It has all of the engine but the hub, which calls it.
+/// Delivers an entry to live sessions. It borrows the parts of the engine that a delivery needs
+/// while the hub, which calls it, is borrowed too.
 pub(crate) struct FanOut<'d, D: Dialect, O> {
     pub(crate) sessions: &'d mut Sessions<D>,
     pub(crate) answerable: &'d mut Vec<SubscriberKey>,

@@ -98,7 +98,8 @@ impl<T> Decider<T> {
         if self.health.has_failed() {
             return Decision::Answer(Verdict::Failed);
         }
-        // Before it has a position: one that stays empty would look like a loss later.
+        // The log is asked for room first: a position without a record would look like a lost
+        // message after a restart.
         if self.log.as_ref().is_some_and(|log| !log.has_room()) {
             return Decision::Answer(Verdict::NoRoom);
         }

@@ -30,7 +30,7 @@ impl Default for LoopBackboneLimits {
 /// Wakes a thread.
 pub type Wake = Box<dyn Fn() + Send + Sync>;
 
-/// The bounded log between the loops of a process.
+/// The bounded queues between the loops of a process and the sequencer.
 ///
 /// Each loop has a [`Member`]. The thread that has the [`Sequence`] calls [`step`](Self::step) when
 /// it is woken. The lock is held only while lists are appended to or copied, never while a thread

@@ -33,7 +33,7 @@ macro_rules! codes {
             }
 
             // [service:statuses]
-            /// The status of a response that says nothing else.
+            /// The HTTP status of a refusal with this code.
             pub const fn status(self) -> Status {
                 match self {
                     $(Self::$name => Status::$status,)*

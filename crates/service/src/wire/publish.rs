@@ -234,7 +234,8 @@ fn finish<'t>(
         return Err(Problem::new(Code::BadRequest, "expect goes with one channel"));
     }
     let event = event.map(|name| EventName::new(&name)).transpose()?;
-    // [service:keys] The key comes back in logs of the service. The hub bounds its length.
+    // [service:keys] The key is written to the log, and to operators' logs. The hub bounds its
+    // length.
     if key.as_ref().is_some_and(|key| key.is_empty() || key.chars().any(char::is_control)) {
         let message = "an idempotency key is not empty and has no control characters";
         return Err(Problem::new(Code::BadKey, message));

@@ -116,8 +116,8 @@ pub fn path_segment(segment: &str) -> Result<Cow<'_, str>, Problem> {
 /// `last_event_id`, `lastEventId` or `cursor`. `None` if it names none.
 ///
 /// The header wins, because an EventSource comes back to the URL that it was made with. An empty
-/// one is none, as EventSource has it. What is repeated, or is not UTF-8, is given as a text that
-/// cannot be read, so a gap is declared.
+/// value counts as absent, as in EventSource. A repeated value, or one that is not UTF-8, becomes
+/// an unreadable cursor, so the client gets a gap.
 pub fn resume<'a>(
     headers: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
     query: &'a Query<'_>,

@@ -1,4 +1,4 @@
-//! Turns: the order in which channels send presence events, under one rate for all channels
+//! The schedule of presence events: which channel sends next, under one rate for all channels
 //! together.
 
 use std::collections::BTreeSet;
@@ -64,9 +64,9 @@ impl Turns {
     /// The next channel that is to send its event now, if there is one.
     ///
     /// [service:presence-shares] An event costs as much as the channel has watchers. When not all
-    /// channels can send, every other turn is that of the smallest: otherwise a few large channels
-    /// would make all others wait. The turn between is that of the channel that has waited longest,
-    /// so that none waits for ever.
+    /// channels can send, they are chosen alternately: the channel with the fewest watchers, then
+    /// the channel that has waited longest. So many small channels do not wait for a few large
+    /// ones, and none waits for ever.
     pub(super) fn next(
         &mut self,
         size: impl Fn(&str) -> usize,
