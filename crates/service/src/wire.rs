@@ -38,4 +38,5 @@ pub use message::{Form, bare, event, message, position_event};
 pub use poll::{PollBody, Rest};
 pub use problem::{Code, Problem};
 pub use publish::{Channels, Expect, Options, Publish, publish_json, publish_raw};
+pub(crate) use query::CURSORS;
 pub use query::{Query, path_segment, resume};

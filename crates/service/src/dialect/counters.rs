@@ -26,15 +26,11 @@ pub(crate) struct RequestCounters {
 impl RequestCounters {
     /// Adds what another service has counted.
     pub(crate) fn add(&mut self, other: &Self) {
-        for (sum, more) in [
-            (&mut self.polls.opened, other.polls.opened),
-            (&mut self.polls.answered, other.polls.answered),
-            (&mut self.polls.gone, other.polls.gone),
-            (&mut self.nothing_shown, other.nothing_shown),
-            (&mut self.authenticated, other.authenticated),
-        ] {
-            *sum += more;
-        }
+        self.polls.opened += other.polls.opened;
+        self.polls.answered += other.polls.answered;
+        self.polls.gone += other.polls.gone;
+        self.nothing_shown += other.nothing_shown;
+        self.authenticated += other.authenticated;
         add_all(&mut self.not_authenticated, &other.not_authenticated);
         add_all(&mut self.requests_refused, &other.requests_refused);
         add_all(&mut self.publications_refused, &other.publications_refused);

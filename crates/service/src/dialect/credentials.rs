@@ -66,20 +66,12 @@ impl Access {
 
     /// The name of the query's parameter that may hold a token.
     pub(crate) fn query_token(&self) -> Option<&str> {
-        match self {
-            Self::Open => None,
-            Self::Guarded(guard) => guard.taken.query_token.as_deref(),
-        }
+        self.guard()?.taken.query_token.as_deref()
     }
 
     /// Names under which a credential may stand in a query.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &str> {
-        let guard = match self {
-            Self::Open => None,
-            Self::Guarded(guard) => Some(guard),
-        };
-        let token = guard.and_then(|guard| guard.taken.query_token.as_deref());
-        guard.map(|_| "ticket").into_iter().chain(token)
+        self.guard().map(|_| "ticket").into_iter().chain(self.query_token())
     }
 
     /// The principal of a credential in a first message.

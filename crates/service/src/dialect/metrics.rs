@@ -12,7 +12,7 @@ use crate::dialect::exposition::{Kind, Page};
 use crate::dialect::reply::NO_STORE;
 use crate::engine::bounds::Rejections;
 use crate::engine::counters::Counters;
-use crate::sequencing::Health;
+use crate::sequencing::{Figures, Health};
 use crate::wire::{CloseReason, Code};
 
 const TEXT: Header =
@@ -26,12 +26,11 @@ pub(crate) struct Tally {
     unsent_bytes: u64,
     /// The figures of each hub about its own streams.
     hub: sockeye_hub::Stats,
-    /// The figures of the deciding hub about publications.
-    sequencer: sockeye_hub::Stats,
+    /// The sequencer's figures about publications.
+    sequencer: Figures,
     engine: Counters,
     requests: RequestCounters,
     rejections: Rejections,
-    is_durable: bool,
     health: Health,
 }
 
@@ -39,20 +38,15 @@ impl Service {
     /// The figures of this service.
     pub(crate) fn tally(&self, context: &Context<'_>) -> Tally {
         let hub = self.engine.hub.stats();
-        let figures = self.engine.sequencing.figures(hub);
-        // Services that share a sequencer have the same number: it is counted below, once.
-        let counters =
-            Counters { log_refusals: figures.log_refusals, ..self.engine.counters.clone() };
         Tally {
             server: *context.stats(),
             closes: context.closes().clone(),
             unsent_bytes: context.unsent_bytes(),
             hub,
-            sequencer: figures.hub,
-            engine: counters,
+            sequencer: self.engine.sequencing.figures(hub),
+            engine: self.engine.counters.clone(),
             requests: self.counters.clone(),
             rejections: self.engine.bounds.rejections,
-            is_durable: figures.durable,
             health: self.engine.sequencing.health(),
         }
     }
@@ -66,15 +60,14 @@ impl Tally {
         self.unsent_bytes += other.unsent_bytes;
         self.hub.add(&other.hub);
         // The latest of several views of one sequencer.
-        if other.sequencer.admitted >= self.sequencer.admitted {
-            self.sequencer = other.sequencer;
+        if other.sequencer.hub.admitted >= self.sequencer.hub.admitted {
+            self.sequencer.hub = other.sequencer.hub;
         }
-        let log_refusals = self.engine.log_refusals.max(other.engine.log_refusals);
+        self.sequencer.log_refusals = self.sequencer.log_refusals.max(other.sequencer.log_refusals);
+        self.sequencer.durable |= other.sequencer.durable;
         self.engine.add(&other.engine);
         self.requests.add(&other.requests);
-        self.engine.log_refusals = log_refusals;
         self.rejections.add(other.rejections);
-        self.is_durable |= other.is_durable;
         if self.health == Health::Good {
             self.health = other.health;
         }
@@ -190,7 +183,7 @@ impl Tally {
     }
 
     fn publications(&self, page: &mut Page) {
-        let hub = self.sequencer;
+        let hub = self.sequencer.hub;
         page.counter("published_total", "Messages that came into the log.", hub.committed);
         page.counter("duplicates_total", "Publications that repeated a key.", hub.duplicates);
         let help = "Publications that were refused, by the code of the error.";
@@ -240,14 +233,14 @@ impl Tally {
 
     fn log_state(&self, page: &mut Page) {
         let (failed, refusing) = (self.health.has_failed(), self.health.is_refusing());
-        page.gauge("log_enabled", "Whether there is a log on disk.", self.is_durable.into());
-        let pending = self.sequencer.pending as u64;
+        page.gauge("log_enabled", "Whether there is a log on disk.", self.sequencer.durable.into());
+        let pending = self.sequencer.hub.pending as u64;
         page.gauge("log_pending", "Messages that wait for the log.", pending);
         page.gauge("log_failed", "Whether the log has failed for good.", failed.into());
         let help = "Whether the log could not take what it was given last.";
         page.gauge("log_refusing", help, refusing.into());
         let help = "Times the log could not take what it was given.";
-        page.counter("log_refusals_total", help, self.engine.log_refusals);
+        page.counter("log_refusals_total", help, self.sequencer.log_refusals);
     }
 
     fn connections(&self, page: &mut Page) {

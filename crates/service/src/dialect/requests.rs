@@ -13,7 +13,7 @@ use crate::dialect::routes::{Method, Resource};
 use crate::engine::{Principal, Watch};
 use crate::wire::reply::{cut_history, history, position};
 use crate::wire::{
-    Batch, Code, Options, Problem, Query, path_segment, publish_json, publish_raw, resume,
+    Batch, CURSORS, Code, Options, Problem, Query, path_segment, publish_json, publish_raw, resume,
 };
 use crate::{Pending, Service};
 
@@ -22,9 +22,6 @@ const SUBPROTOCOL: &str = "sockeye.v1.json";
 
 /// A page of history if the request does not say how long.
 const HISTORY_MESSAGES: u64 = 100;
-
-/// The query's parameters that hold a cursor.
-const CURSORS: [&str; 3] = ["last_event_id", "lastEventId", "cursor"];
 
 const PLAIN: Header = Header::from_static("Content-Type", "text/plain; charset=utf-8");
 

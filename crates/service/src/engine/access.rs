@@ -288,6 +288,14 @@ impl Access {
         }
     }
 
+    /// The credentials that a guarded server accepts; `None` for an open one.
+    pub(crate) fn guard(&self) -> Option<&Guard> {
+        match self {
+            Self::Open => None,
+            Self::Guarded(guard) => Some(guard),
+        }
+    }
+
     /// Shares the outstanding tickets of another service of the process.
     pub fn share_tickets(&mut self, other: &Self) {
         if let (Self::Guarded(guard), Self::Guarded(other)) = (self, other)
@@ -335,38 +343,29 @@ impl Access {
     /// Whether pages of this origin are on the list. An open server has no list: its own pages need
     /// none, and it serves no others.
     pub(crate) fn is_listed(&self, origin: &str) -> bool {
-        match self {
-            Self::Open => false,
-            Self::Guarded(guard) => guard.taken.origins.check(Some(origin), None).is_ok(),
-        }
+        self.guard().is_some_and(|guard| guard.taken.origins.check(Some(origin), None).is_ok())
     }
 
     /// Whether a cookie counts as a credential.
     pub(crate) fn takes_cookies(&self) -> bool {
-        match self {
-            Self::Open => false,
-            Self::Guarded(guard) => guard.taken.cookie.is_some(),
-        }
+        self.guard().is_some_and(|guard| guard.taken.cookie.is_some())
     }
 
     /// Whether a client has to show a credential before anything else, because it has no rights
     /// without.
     pub(crate) fn asks_first(&self, namespaces: &Namespaces) -> bool {
-        match self {
-            Self::Open => false,
-            Self::Guarded(guard) => {
-                guard.everybody.subscribe.is_empty()
-                    && guard.everybody.publish.is_empty()
-                    && !namespaces.give_to_anyone()
-            }
-        }
+        self.guard().is_some_and(|Guard { everybody, .. }| {
+            everybody.subscribe.is_empty()
+                && everybody.publish.is_empty()
+                && !namespaces.give_to_anyone()
+        })
     }
 
     /// The proof that has to follow each cursor of a stream that a ticket opened.
     /// [service:ticket-reconnect]
     pub(crate) fn proof(&self, who: &Principal, now_ms: u64) -> Option<String> {
-        let (Self::Guarded(guard), Some(session)) = (self, &who.of.session) else { return None };
-        Some(guard.tickets.as_ref()?.proof(session, now_ms))
+        let tickets = self.guard()?.tickets.as_ref()?;
+        Some(tickets.proof(who.of.session.as_ref()?, now_ms))
     }
 
     /// Issues a ticket for `wanted`.

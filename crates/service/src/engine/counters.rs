@@ -11,8 +11,6 @@ pub(crate) struct Counters {
     pub(crate) caught_up: u64,
     /// Times a slow reader was told of a gap, and went on.
     pub(crate) skipped: u64,
-    /// Outcomes by which the log did not take something.
-    pub(crate) log_refusals: u64,
     pub(crate) delivery: DeliveryLag,
 }
 
@@ -21,13 +19,8 @@ impl Counters {
     pub(crate) fn add(&mut self, other: &Self) {
         let starts = [self.started_s, other.started_s];
         self.started_s = starts.into_iter().flatten().min();
-        for (sum, more) in [
-            (&mut self.caught_up, other.caught_up),
-            (&mut self.skipped, other.skipped),
-            (&mut self.log_refusals, other.log_refusals),
-        ] {
-            *sum += more;
-        }
+        self.caught_up += other.caught_up;
+        self.skipped += other.skipped;
         self.delivery.histogram.add(&other.delivery.histogram);
     }
 }

@@ -129,8 +129,11 @@ pub fn resume<'a>(
     if let Some(value) = the_one(values) {
         return Some(value);
     }
-    ["last_event_id", "lastEventId", "cursor"].into_iter().find_map(|name| the_one(query.all(name)))
+    CURSORS.into_iter().find_map(|name| the_one(query.all(name)))
 }
+
+/// The query's parameters that hold a cursor.
+pub(crate) const CURSORS: [&str; 3] = ["last_event_id", "lastEventId", "cursor"];
 
 /// A text that no cursor has.
 const UNREADABLE: &str = "?";
