@@ -61,11 +61,6 @@ impl Grants {
         // No grant holds for the service's own channels.
         !wanted.as_str().starts_with('$') && self.iter().any(|it| is_wider(it, wanted.as_str()))
     }
-
-    /// Whether each of the others is covered.
-    pub fn cover_all(&self, others: &Self) -> bool {
-        others.iter().all(|it| Target::new(it).is_ok_and(|target| self.cover(target)))
-    }
 }
 
 impl fmt::Debug for Grants {

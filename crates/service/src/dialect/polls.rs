@@ -34,7 +34,7 @@ impl Service {
         let tag = self.tag(&channels);
         let may = |channel: &&str| self.may_read(who, channel).is_ok();
         if wait_ms == 0 && channels.iter().all(may) && is_known(request, &tag) {
-            self.engine.is_still_there(&channels, who);
+            self.engine.renew_presence(&channels, who);
             let reply = Reply::empty(Status::NOT_MODIFIED).header(NO_STORE);
             return Ok(reply.header(reply::text("ETag", &tag)).into());
         }
@@ -58,7 +58,7 @@ impl Service {
         let is_over = wait_ms == 0 || context.is_draining();
         if is_over || !body.is_empty() || rest == Rest::More {
             self.engine.leave(subscriber);
-            self.engine.is_still_there(&channels, who);
+            self.engine.renew_presence(&channels, who);
             let cursor = self.proved(cursor, who);
             return Ok(answer_at_once(body, rest, &cursor, &tag).into());
         }
@@ -69,7 +69,7 @@ impl Service {
         // [service:presence-polls] Presence begins only here, after every channel was admitted and
         // the poll is held.
         for target in channels.iter().filter_map(|name| Target::new(name).ok()) {
-            self.engine.is_there(subscriber, target, who, Watch::No);
+            self.engine.enter_presence(subscriber, target, who, Watch::No);
         }
         Ok(self.wait_for_something(subscriber, who, wait_ms, context.now()))
     }
@@ -185,7 +185,7 @@ impl Service {
                 Item::Sync(sync) => body.sync(&CursorText::new(sync.cursor), sync.gaps, replayed),
             }
         }
-        self.engine.keep_room(items);
+        self.engine.keep_buffer(items);
         let rest = match (cut, pulled) {
             (None, None | Some(Progress::Live)) => Rest::Nothing,
             // Overrun while it waited: the next poll, from the same cursor, is told of the gap.

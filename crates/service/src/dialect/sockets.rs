@@ -259,7 +259,7 @@ impl Service {
             to.control(&Control::Unsubscribed { id, channels: &gone }, context);
         }
         for channel in gone {
-            self.engine.is_gone_from(key, channel);
+            self.engine.leave_presence(key, channel);
         }
     }
 

@@ -156,7 +156,7 @@ impl<D: Dialect> Engine<D> {
         at: Cursor,
         out: &mut impl Outlet<D>,
     ) {
-        self.expect_nothing(key, channel);
+        self.mark_finished(key, channel);
         self.end_if_over(key, at, out);
     }
 
@@ -230,7 +230,7 @@ impl<D: Dialect> Engine<D> {
                 // A poll has no session yet: its next target may be refused.
                 if let Some(session) = self.sessions.of_subscriber_mut(key) {
                     session.by_rule |= !who.is_granted(target);
-                    self.is_there(key, target, who, watch);
+                    self.enter_presence(key, target, who, watch);
                 }
                 Ok(subscribed)
             });
@@ -239,9 +239,9 @@ impl<D: Dialect> Engine<D> {
                     taken.targets.push(*text);
                     match self.end_is_known(start, subscribed.ended) {
                         EndIs::ToCome => {}
-                        EndIs::Known => self.expect_nothing(key, text),
+                        EndIs::Known => self.mark_finished(key, text),
                         EndIs::Unsaid => {
-                            self.expect_nothing(key, text);
+                            self.mark_finished(key, text);
                             taken.ended.push(*text);
                         }
                     }
@@ -252,7 +252,7 @@ impl<D: Dialect> Engine<D> {
         taken
     }
 
-    fn expect_nothing(&mut self, key: SubscriberKey, channel: &str) {
+    fn mark_finished(&mut self, key: SubscriberKey, channel: &str) {
         if let Some(mut subscriber) = self.hub.subscriber(key) {
             subscriber.finish(channel);
         }
@@ -319,7 +319,7 @@ impl<D: Dialect> Engine<D> {
 
     /// Removes a subscriber that has no stream.
     pub(crate) fn leave(&mut self, subscriber: SubscriberKey) {
-        self.is_gone(subscriber);
+        self.leave_all_presence(subscriber);
         if let Some(subscriber) = self.hub.subscriber(subscriber) {
             subscriber.disconnect();
         }

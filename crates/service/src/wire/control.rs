@@ -1,7 +1,7 @@
 //! Control messages: everything that a stream says besides publications.
 
 use sockeye_hub::{Cursor, Reason, Scope, Span};
-use sockeye_sse::{Event, EventId};
+use sockeye_sse::Event;
 
 use super::json::Object;
 use super::message::sse_name;
@@ -185,41 +185,26 @@ impl<'a> Control<'a> {
     {
         text.clear();
         self.write_data(text);
-        Event {
-            name: Some(sse_name(self.event_name())),
-            id: self.event_id(),
-            retry_ms: match self {
-                Self::Goaway { retry_ms, .. } => *retry_ms,
-                Self::Welcome { .. }
-                | Self::Subscribed { .. }
-                | Self::Unsubscribed { .. }
-                | Self::Gap(_)
-                | Self::Sync { .. }
-                | Self::Presence(_)
-                | Self::End { .. }
-                | Self::Published { .. }
-                | Self::Error { .. }
-                | Self::Pong { .. } => None,
-            },
-            data: Some(text),
-        }
+        let (cursor, retry_ms) = self.resumption();
+        let (name, id) = (sse_name(self.event_name()), cursor.map(CursorText::event_id));
+        Event { name: Some(name), id, retry_ms, data: Some(text) }
     }
 
-    /// The stream's cursor, if it has it. The cursor of a `subscribed` or a receipt names a
-    /// position, but not how far the stream has come.
-    fn event_id(&self) -> Option<EventId<'a>> {
-        match self {
+    /// The stream's cursor, if it has it, and how long to wait before coming back. The cursor of a
+    /// `subscribed` or a receipt names a position, but not how far the stream has come.
+    const fn resumption(&self) -> (Option<&'a CursorText>, Option<u64>) {
+        match *self {
+            Self::Goaway { cursor, retry_ms, .. } => (Some(cursor), retry_ms),
             Self::Welcome { cursor, .. }
             | Self::Sync { cursor, .. }
             | Self::End { cursor, .. }
-            | Self::Pong { cursor, .. }
-            | Self::Goaway { cursor, .. } => Some(cursor.event_id()),
+            | Self::Pong { cursor, .. } => (Some(cursor), None),
             Self::Subscribed { .. }
             | Self::Unsubscribed { .. }
             | Self::Gap(_)
             | Self::Presence(_)
             | Self::Published { .. }
-            | Self::Error { .. } => None,
+            | Self::Error { .. } => (None, None),
         }
     }
 

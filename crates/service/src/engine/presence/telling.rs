@@ -18,7 +18,7 @@ impl<D: Dialect> Engine<D> {
     }
 
     /// Adds a stream that has subscribed a target.
-    pub(crate) fn is_there(
+    pub(crate) fn enter_presence(
         &mut self,
         key: SubscriberKey,
         target: Target<'_>,
@@ -36,7 +36,7 @@ impl<D: Dialect> Engine<D> {
     ///
     /// [service:presence-polls] Such a poll makes nobody a member, but a member gets another grace
     /// time.
-    pub(crate) fn is_still_there(&mut self, channels: &[&str], who: &Principal) {
+    pub(crate) fn renew_presence(&mut self, channels: &[&str], who: &Principal) {
         let Some(user) = who.user() else { return };
         for channel in channels.iter().filter_map(|name| ChannelName::new(name).ok()) {
             if let Some(grace_ms) = self.namespaces.of(channel.namespace()).presence_ms {
@@ -56,29 +56,29 @@ impl<D: Dialect> Engine<D> {
         self.presence.places.retain(|_, places| !places.is_empty());
         gone.sort_by(|one, other| (one.0, &one.1.channel).cmp(&(other.0, &other.1.channel)));
         for (key, place) in gone {
-            self.go(key, place);
+            self.leave_place(key, place);
         }
     }
 
     /// Removes a stream that has unsubscribed a channel.
-    pub(crate) fn is_gone_from(&mut self, key: SubscriberKey, channel: &str) {
+    pub(crate) fn leave_presence(&mut self, key: SubscriberKey, channel: &str) {
         let Some(places) = self.presence.places.get_mut(&key) else { return };
         let Some(at) = places.iter().position(|place| *place.channel == *channel) else { return };
         let place = places.swap_remove(at);
         if places.is_empty() {
             self.presence.places.remove(&key);
         }
-        self.go(key, place);
+        self.leave_place(key, place);
     }
 
     /// Removes a stream that has closed.
-    pub(crate) fn is_gone(&mut self, key: SubscriberKey) {
+    pub(crate) fn leave_all_presence(&mut self, key: SubscriberKey) {
         for place in self.presence.places.remove(&key).unwrap_or_default() {
-            self.go(key, place);
+            self.leave_place(key, place);
         }
     }
 
-    fn go(&mut self, key: SubscriberKey, place: Place) {
+    fn leave_place(&mut self, key: SubscriberKey, place: Place) {
         let grace_ms = grace(&self.namespaces, &place.channel).unwrap_or(0);
         self.presence.leave(key, place, grace_ms, self.now);
     }

@@ -16,7 +16,7 @@ impl<D: Dialect> Engine<D> {
     pub fn catch_up(&mut self, subscriber: SubscriberKey, out: &mut impl Outlet<D>) {
         let live = self.hub.subscriber(subscriber).is_some_and(|it| it.is_live());
         if !live {
-            return self.fetch(subscriber, Full::GapsFirst, out);
+            return self.fetch(subscriber, IfFull::SendGapsFirst, out);
         }
         let cursor = self.cursor_of(subscriber);
         let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
@@ -25,10 +25,10 @@ impl<D: Dialect> Engine<D> {
 
     /// Gives a stream that is behind as much as its outbox has room for.
     pub fn pull(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
-        self.fetch(key, Full::Waits, out);
+        self.fetch(key, IfFull::Wait, out);
     }
 
-    fn fetch(&mut self, key: SubscriberKey, mut full: Full, out: &mut impl Outlet<D>) {
+    fn fetch(&mut self, key: SubscriberKey, mut if_full: IfFull, out: &mut impl Outlet<D>) {
         if self.has_expired(key, out) {
             return;
         }
@@ -39,11 +39,11 @@ impl<D: Dialect> Engine<D> {
         loop {
             let queued = out.waiting_bytes(to.stream);
             let bytes = self.limits.queue_bytes_max.saturating_sub(queued);
-            if bytes == 0 && full == Full::Waits {
+            if bytes == 0 && if_full == IfFull::Wait {
                 out.notify_drained(to.stream);
                 break;
             }
-            full = Full::Waits;
+            if_full = IfFull::Wait;
             let Some(mut subscriber) = self.hub.subscriber(key) else { break };
             let budget = Budget { messages: PULL_MESSAGES, bytes };
             let progress = subscriber.pull(budget, self.now_ms, &mut items);
@@ -69,7 +69,7 @@ impl<D: Dialect> Engine<D> {
                 }
             }
         }
-        self.keep_room(items);
+        self.keep_buffer(items);
     }
 
     /// Fetches the items of a session, within a budget. The progress is `None` if there is no such
@@ -86,7 +86,7 @@ impl<D: Dialect> Engine<D> {
     }
 
     /// Keeps the allocation of fetched items for the next pull.
-    pub(crate) fn keep_room(&mut self, mut items: Items<D>) {
+    pub(crate) fn keep_buffer(&mut self, mut items: Items<D>) {
         items.clear();
         self.items = items;
     }
@@ -119,7 +119,7 @@ impl<D: Dialect> Engine<D> {
         for (subscriber, fetches) in all {
             match fetches {
                 true => self.answerable.push(subscriber),
-                false => self.fetch(subscriber, Full::GapsFirst, out),
+                false => self.fetch(subscriber, IfFull::SendGapsFirst, out),
             }
         }
     }
@@ -127,13 +127,13 @@ impl<D: Dialect> Engine<D> {
 
 /// What to do for a stream without room.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Full {
+enum IfFull {
     /// Nothing, until it has room.
-    Waits,
+    Wait,
     /// Hand out its gaps, and one message at the most, in spite of the full outbox. The hub has
     /// moved the cursor behind these gaps already. A pong or a goodbye would hand that cursor out,
     /// and a client that resumes from it would never hear of the gaps.
-    GapsFirst,
+    SendGapsFirst,
 }
 
 /// The channel that has ended, and where, if the item says so.
