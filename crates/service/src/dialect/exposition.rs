@@ -43,10 +43,8 @@ impl Page {
         label: &'static str,
         rows: impl IntoIterator<Item = (&'static str, u64)>,
     ) {
-        self.head(kind.as_str(), name, help);
-        for (at, value) in rows {
-            self.line(format_args!("{name}{{{label}=\"{at}\"}} {value}"));
-        }
+        let rows = rows.into_iter().map(|(at, value)| (format!("{label}=\"{at}\""), value));
+        self.labelled(kind, name, help, rows);
     }
 
     /// A family of which the caller writes the labels.

@@ -5,7 +5,6 @@ use std::cell::OnceCell;
 use sockeye_hub::{Cursor, Entry};
 use sockeye_server::{Context, SendError, SharedEvent, SharedMessage, StreamKey, Time};
 
-use super::recipient::Recipient;
 use crate::engine::dialect;
 use crate::engine::{Body, Dialect, End, NOWHERE, NotSent, Notice, Outlet, Roster, StreamName};
 use crate::wire::{self, CloseReason, Control, CursorText};
@@ -16,6 +15,9 @@ pub(crate) struct V1;
 
 /// The body of an entry, with the encodings of this dialect.
 pub(crate) type EntryBody = Body<Forms>;
+
+/// A stream of this dialect, as a recipient.
+pub(crate) type Recipient = dialect::Recipient<V1>;
 
 /// The encodings of a message.
 #[derive(Debug, Default)]

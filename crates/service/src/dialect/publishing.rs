@@ -9,7 +9,7 @@ use std::mem;
 use sockeye_hub::{ChannelName, Kind, Publication};
 use sockeye_server::{Answer, Context, Hold, StreamKey};
 
-use super::recipient::Recipient;
+use super::outlet::Recipient;
 use crate::dialect::counters::count;
 use crate::engine::{Answered, Placed, Principal, Settled};
 use crate::sequencing::Ticket;

@@ -5,16 +5,12 @@
 use sockeye_hub::Cursor;
 use sockeye_server::{CloseCode, Context, Message, StreamKey};
 
-use super::outlet::{Delivery, V1};
+use super::outlet::{Delivery, Recipient};
 use crate::Service;
-use crate::engine::dialect;
 use crate::wire::{CloseReason, Control, CursorText, Id, Problem, position_event};
 
 /// Room for the usual control message, so that its text does not grow bit by bit.
 const CONTROL_BYTES: usize = 256;
-
-/// A stream of this dialect, as a recipient.
-pub(crate) type Recipient = dialect::Recipient<V1>;
 
 impl Recipient {
     /// A WebSocket with the subprotocol.

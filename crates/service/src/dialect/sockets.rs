@@ -6,9 +6,8 @@ use sockeye_hub::{Start, SubscriberKey, Target, Token};
 use sockeye_server::{CloseCode, Context, Message, StreamKey};
 
 use crate::Service;
-use crate::dialect::outlet::Delivery;
+use crate::dialect::outlet::{Delivery, Recipient};
 use crate::dialect::publishing::Asker;
-use crate::dialect::recipient::Recipient;
 use crate::engine::{Before, End, NOWHERE, Principal, Watch};
 use crate::wire::{CloseReason, Code, Command, Control, Credential, Id, Problem, Publish, Refused};
 
