@@ -50,10 +50,8 @@ impl Probe {
             let why = Error::TimedOut(Deadline::Head);
             return if is_late { Err(End::lost(why)) } else { Ok(None) };
         }
-        let (status, keep_alive) = self.fetch.head();
-        if status == 200 {
-            self.strike(context);
-        }
+        let (_, keep_alive) = self.fetch.head();
+        self.strike(context);
         Ok(Some(keep_alive && input.is_empty()))
     }
 
@@ -62,15 +60,14 @@ impl Probe {
         if !self.fetch.cut() {
             return End::lost(why);
         }
-        if self.fetch.head().0 == 200 {
-            self.strike(context);
-        }
+        self.strike(context);
         context.hearing.verdict.take().unwrap_or(End::Again(context.now))
     }
 
-    /// Strikes out the ended channels. An answer that cannot be read changes nothing: subscribing will show.
+    /// Strikes out the ended channels. A refusal, or an answer that cannot be read, changes nothing: subscribing will
+    /// show.
     fn strike(&self, context: &mut Context) {
-        if self.fetch.is_coded() {
+        if self.fetch.head().0 != 200 || self.fetch.is_coded() {
             return;
         }
         let Ok(found) = serde_json::from_slice::<said::Positions>(self.fetch.body()) else {
