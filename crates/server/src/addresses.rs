@@ -3,78 +3,54 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Open connections by address. An address without a connection has no entry.
-#[derive(Debug, Default)]
-pub(crate) struct Addresses {
-    open: HashMap<u128, usize>,
-    all: usize,
-}
-
-/// A quota of connections that several servers share: one bound on all of them, and one on those from
-/// each address. A clone is the same quota.
+/// A quota of connections: one bound on all of them, and one on those from each address. A clone is the
+/// same quota, so several servers can share it.
 #[derive(Clone, Debug, Default)]
-pub struct ConnectionQuota(Arc<Mutex<Addresses>>);
+pub struct ConnectionQuota(Arc<Open>);
 
-/// The connections that count against the bounds: of one server, or of several that share a quota.
-pub(crate) enum Quota {
-    Own(Addresses),
-    Shared(ConnectionQuota),
-}
-
-impl Quota {
-    /// Connections that count against `connections_max`; `own` is how many this server has open.
-    pub(crate) fn open(&self, own: usize) -> usize {
-        match self {
-            Self::Own(_) => own,
-            Self::Shared(quota) => quota.lock().all,
-        }
-    }
-
-    pub(crate) fn enter(&mut self, address: IpAddr, max: usize) -> bool {
-        match self {
-            Self::Own(addresses) => addresses.enter(address, max),
-            Self::Shared(quota) => quota.lock().enter(address, max),
-        }
-    }
-
-    pub(crate) fn leave(&mut self, address: IpAddr) {
-        match self {
-            Self::Own(addresses) => addresses.leave(address),
-            Self::Shared(quota) => quota.lock().leave(address),
-        }
-    }
+/// The open connections.
+#[derive(Debug, Default)]
+struct Open {
+    all: AtomicUsize,
+    /// An address without a connection has no entry.
+    by_address: Mutex<HashMap<u128, usize>>,
 }
 
 impl ConnectionQuota {
-    fn lock(&self) -> MutexGuard<'_, Addresses> {
-        self.0.lock().expect("nobody panics while holding it")
+    fn by_address(&self) -> MutexGuard<'_, HashMap<u128, usize>> {
+        self.0.by_address.lock().expect("nobody panics while holding it")
     }
-}
 
-impl Addresses {
+    /// Connections that count against the bound on all of them.
+    pub(crate) fn open(&self) -> usize {
+        self.0.all.load(Ordering::Relaxed)
+    }
+
     /// Counts a connection from `address`, unless `max` are open from there. Returns whether it did.
-    pub(crate) fn enter(&mut self, address: IpAddr, max: usize) -> bool {
-        match self.open.entry(origin_bits(address)) {
+    pub(crate) fn enter(&self, address: IpAddr, max: usize) -> bool {
+        match self.by_address().entry(origin_bits(address)) {
             Entry::Occupied(mut open) if *open.get() < max => *open.get_mut() += 1,
             Entry::Vacant(none) if max > 0 => {
                 none.insert(1);
             }
             Entry::Occupied(_) | Entry::Vacant(_) => return false,
         }
-        self.all += 1;
+        self.0.all.fetch_add(1, Ordering::Relaxed);
         true
     }
 
     /// Takes a connection from `address` off the count.
-    pub(crate) fn leave(&mut self, address: IpAddr) {
-        let Entry::Occupied(mut open) = self.open.entry(origin_bits(address)) else { return };
+    pub(crate) fn leave(&self, address: IpAddr) {
+        let mut by_address = self.by_address();
+        let Entry::Occupied(mut open) = by_address.entry(origin_bits(address)) else { return };
         *open.get_mut() -= 1;
-        self.all -= 1;
         if *open.get() == 0 {
             open.remove();
         }
+        self.0.all.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -93,9 +69,9 @@ pub(crate) fn origin(address: IpAddr) -> IpAddr {
 /// The address that counts, as one number. An IPv4 address becomes `::ffff:a.b.c.d`; no network part of
 /// an IPv6 address is such a number, because the lower half of a network part is zero.
 fn origin_bits(address: IpAddr) -> u128 {
-    match origin(address) {
+    match address.to_canonical() {
         IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(network) => network.to_bits(),
+        IpAddr::V6(address) => address.to_bits() & u128::MAX << 64,
     }
 }
 
@@ -103,7 +79,7 @@ fn origin_bits(address: IpAddr) -> u128 {
 mod tests {
     use std::net::IpAddr;
 
-    use super::Addresses;
+    use super::ConnectionQuota;
 
     fn address(text: &str) -> IpAddr {
         text.parse().expect("an address")
@@ -111,31 +87,30 @@ mod tests {
 
     #[test]
     fn counts_each_address_and_forgets_it() {
-        let mut addresses = Addresses::default();
+        let quota = ConnectionQuota::default();
         let (one, other) = (address("192.0.2.1"), address("192.0.2.2"));
-        assert!(addresses.enter(one, 2) && addresses.enter(one, 2));
-        assert!(!addresses.enter(one, 2));
-        assert!(addresses.enter(other, 2), "the other has a count of its own");
-        addresses.leave(one);
-        assert!(addresses.enter(one, 2) && !addresses.enter(one, 2));
+        assert!(quota.enter(one, 2) && quota.enter(one, 2));
+        assert!(!quota.enter(one, 2));
+        assert!(quota.enter(other, 2), "the other has a count of its own");
+        quota.leave(one);
+        assert!(quota.enter(one, 2) && !quota.enter(one, 2));
         for gone in [one, one, other] {
-            addresses.leave(gone);
+            quota.leave(gone);
         }
-        assert!(addresses.open.is_empty());
-        assert!(!addresses.enter(one, 0));
-        assert!(addresses.open.is_empty(), "who is not let in leaves nothing behind");
+        assert!(quota.by_address().is_empty());
+        assert!(!quota.enter(one, 0));
+        assert!(quota.by_address().is_empty(), "who is not let in leaves nothing behind");
     }
 
     #[test]
     fn a_quota_is_shared_by_its_clones() {
-        let quota = super::ConnectionQuota::default();
-        let quotas = || super::Quota::Shared(quota.clone());
-        let (mut one, mut other) = (quotas(), quotas());
+        let one = ConnectionQuota::default();
+        let other = one.clone();
         assert!(one.enter(address("192.0.2.1"), 1) && !other.enter(address("192.0.2.1"), 1));
         assert!(other.enter(address("192.0.2.2"), 1));
-        assert_eq!((one.open(1), other.open(1)), (2, 2));
+        assert_eq!((one.open(), other.open()), (2, 2));
         one.leave(address("192.0.2.1"));
-        assert_eq!(other.open(1), 1);
+        assert_eq!(other.open(), 1);
     }
 
     #[test]
@@ -151,9 +126,9 @@ mod tests {
             ("::1", "127.0.0.1", false),
         ];
         for (one, other, same) in table {
-            let mut addresses = Addresses::default();
-            assert!(addresses.enter(address(one), 1));
-            assert_eq!(!addresses.enter(address(other), 1), same, "{one} and {other}");
+            let quota = ConnectionQuota::default();
+            assert!(quota.enter(address(one), 1));
+            assert_eq!(!quota.enter(address(other), 1), same, "{one} and {other}");
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sockeye_reactor::{Accepted, Key, Net, Ready, Socket, Time};
 
-use crate::addresses::{Addresses, ConnectionQuota, Quota};
+use crate::addresses::ConnectionQuota;
 use crate::app::App;
 use crate::closes::Closes;
 use crate::connection::Connection;
@@ -40,8 +40,7 @@ pub struct Server<N: Net, A> {
     fired: Vec<(Key, Time)>,
     /// No connection is accepted before this.
     accept_from: Time,
-    /// Counts connections by address.
-    addresses: Quota,
+    quota: ConnectionQuota,
     pub(crate) drain: Drain,
 }
 
@@ -60,7 +59,7 @@ impl<N: Net, A: App> Server<N, A> {
             visits: Vec::new(),
             fired: Vec::new(),
             accept_from: now,
-            addresses: Quota::Own(Addresses::default()),
+            quota: ConnectionQuota::default(),
             drain: Drain::default(),
         }
     }
@@ -69,7 +68,7 @@ impl<N: Net, A: App> Server<N, A> {
     /// [`Limits::connections_max`] and [`Limits::connections_per_address_max`] bound all of them together.
     #[must_use]
     pub fn with_quota(mut self, quota: ConnectionQuota) -> Self {
-        self.addresses = Quota::Shared(quota);
+        self.quota = quota;
         self
     }
 
@@ -204,8 +203,7 @@ impl<N: Net, A: App> Server<N, A> {
             if !self.may_accept(self.core.now) {
                 return;
             }
-            let open = self.addresses.open(self.core.connections.len());
-            if open >= self.core.limits.connections_max {
+            if self.quota.open() >= self.core.limits.connections_max {
                 return self.rest_accepting();
             }
             match self.net.accept() {
@@ -226,14 +224,14 @@ impl<N: Net, A: App> Server<N, A> {
     fn admit(&mut self, accepted: Accepted<N::Socket>) {
         let Accepted { mut socket, peer, .. } = accepted;
         // [server:address-bound]
-        if !self.addresses.enter(peer.ip(), self.core.limits.connections_per_address_max) {
+        if !self.quota.enter(peer.ip(), self.core.limits.connections_per_address_max) {
             self.core.stats.crowded_out += 1;
             return self.net.close(socket);
         }
         let key = self.core.connections.insert(Connection::new(peer, self.core.now));
         if self.net.register(&mut socket, key).is_err() {
             self.core.connections.remove(key);
-            self.addresses.leave(peer.ip());
+            self.quota.leave(peer.ip());
             return self.net.close(socket);
         }
         if self.sockets.len() <= key.index() {

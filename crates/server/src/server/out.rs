@@ -147,7 +147,7 @@ impl<N: Net, A: App> Server<N, A> {
             let Some(mut connection) = self.core.connections.remove(key) else { continue };
             debug_assert!(connection.stream().is_none(), "its end was told");
             connection.outbox.clear(&mut self.core.pool);
-            self.addresses.leave(connection.peer.address().ip());
+            self.quota.leave(connection.peer.address().ip());
             self.core.stats.closed += 1;
             // A descriptor is free again.
             self.accept_from = self.accept_from.min(self.core.now);
