@@ -14,6 +14,7 @@ use crate::request::{Opened, Refused, Request};
 /// The loop makes every call from its one thread, so no call may block. Bytes sent through the
 /// [`Context`] are appended to outboxes, which the loop flushes at the end of the turn, or
 /// right after the read that filled one with 4 KiB or more.
+#[expect(unused_variables, reason = "most default methods do nothing with their arguments")]
 pub trait App {
     /// The value that an answer passes to the stream that it opens; `()` for none.
     type Pending;
@@ -36,7 +37,6 @@ pub trait App {
     /// The application gives the words only. The server decides on the status, the end of the
     /// connection and the headers that the protocol wants (`Retry-After`, `Allow`, `Upgrade`).
     fn refusal(&mut self, refused: &Refused<'_>) -> Option<Wording> {
-        let _ = refused;
         None
     }
 
@@ -49,33 +49,24 @@ pub trait App {
         open: &Opened<'_>,
         context: &mut Context<'_>,
     ) {
-        let _ = (stream, pending, open, context);
     }
 
     /// The stream that the last [`App::on_request`] asked for does not open: the handshake was
     /// refused, or the request was HEAD. By default `pending` is dropped.
-    fn on_unopened(&mut self, pending: Self::Pending, context: &mut Context<'_>) {
-        let _ = (pending, context);
-    }
+    fn on_unopened(&mut self, pending: Self::Pending, context: &mut Context<'_>) {}
 
     /// A whole WebSocket message arrived.
-    fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {
-        let _ = (stream, message, context);
-    }
+    fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {}
 
     /// Bytes came on a tunnel: whatever the socket had, cut anywhere.
-    fn on_bytes(&mut self, stream: StreamKey, bytes: &[u8], context: &mut Context<'_>) {
-        let _ = (stream, bytes, context);
-    }
+    fn on_bytes(&mut self, stream: StreamKey, bytes: &[u8], context: &mut Context<'_>) {}
 
     /// The outbox of a stream has fallen to [`Limits::outbox_refill_bytes`](crate::Limits) or below.
     /// The server calls it once for each wish by [`Context::notify_drained`].
     ///
     /// The call comes before the outboxes are flushed, so bytes sent in it leave in the same turn. A
     /// stream that has begun to close gets no such call.
-    fn on_drained(&mut self, stream: StreamKey, context: &mut Context<'_>) {
-        let _ = (stream, context);
-    }
+    fn on_drained(&mut self, stream: StreamKey, context: &mut Context<'_>) {}
 
     /// Nothing was sent on an event stream for [`Limits::heartbeat_ms`](crate::Limits), and nothing
     /// waits. The application should send something, or proxies drop the stream. By default it sends a
@@ -90,14 +81,10 @@ pub trait App {
     ///
     /// By default it does nothing: the request is answered when the application has the answer, or at
     /// its deadline. If the answer may never come, answer the request here.
-    fn on_half_close(&mut self, stream: StreamKey, context: &mut Context<'_>) {
-        let _ = (stream, context);
-    }
+    fn on_half_close(&mut self, stream: StreamKey, context: &mut Context<'_>) {}
 
     /// A drain begins. Answer requests that are held here.
-    fn on_drain(&mut self, context: &mut Context<'_>) {
-        let _ = context;
-    }
+    fn on_drain(&mut self, context: &mut Context<'_>) {}
 
     /// The server goes away, and it is this stream's turn to hear of it. Called at most once for each
     /// stream, and right after [`App::on_open`] for a stream that opens during a drain.
@@ -109,9 +96,7 @@ pub trait App {
     }
 
     /// A stream is over; called once for each [`App::on_open`]. The key names nothing any more.
-    fn on_close(&mut self, stream: StreamKey, cause: CloseCause, context: &mut Context<'_>) {
-        let _ = (stream, cause, context);
-    }
+    fn on_close(&mut self, stream: StreamKey, cause: CloseCause, context: &mut Context<'_>) {}
 
     /// The time at which [`App::on_timer`] wants to be called.
     fn deadline(&self) -> Time {
@@ -119,19 +104,13 @@ pub trait App {
     }
 
     /// The application's deadline has come.
-    fn on_timer(&mut self, context: &mut Context<'_>) {
-        let _ = context;
-    }
+    fn on_timer(&mut self, context: &mut Context<'_>) {}
 
     /// Called once a turn, after the outboxes were flushed: all bytes of this turn were offered to the
     /// system. `turn_us` is how long the turn took, in microseconds. Update counters here.
-    fn on_flushed(&mut self, turn_us: u64) {
-        let _ = turn_us;
-    }
+    fn on_flushed(&mut self, turn_us: u64) {}
 
     /// Called once a turn, before the outboxes are flushed. Take in here what other threads left behind
     /// before they woke the loop.
-    fn on_turn(&mut self, context: &mut Context<'_>) {
-        let _ = context;
-    }
+    fn on_turn(&mut self, context: &mut Context<'_>) {}
 }
