@@ -2,7 +2,7 @@
 
 use sockeye_deflate::{EXTENSION_NAME, Params, Session, accept_offer};
 use sockeye_handshake::{Accept, Extensions, Origins as Allowed, Policy, Reject, decide};
-use sockeye_http::{HeaderName, HeaderValue, Method, Status};
+use sockeye_http::{Method, Status};
 use sockeye_http1::{Body, Persistence, RequestHead, Response, Version};
 use sockeye_reactor::Key;
 use sockeye_websocket::{Compression, Config, Connection as Protocol, Role};
@@ -117,18 +117,14 @@ fn negotiate(offers: &Extensions, upgrade: &Upgrade) -> (Option<Params>, Extensi
     (agreed, Extensions::parse([&*text]).expect("our own answer is well formed"))
 }
 
-/// A header that is part of the program.
-type Field = (HeaderName<'static>, HeaderValue<'static>);
-
-const fn field(name: &'static str, value: &'static str) -> Field {
-    (HeaderName::from_static(name), HeaderValue::from_static(value))
-}
-
-const EVENT_STREAM: Field = field("Content-Type", "text/event-stream");
-/// `no-transform`: a proxy that compresses also collects bytes before it passes them on.
-const NO_STORE: Field = field("Cache-Control", "no-store, no-transform");
-/// nginx would collect the stream in its buffers otherwise.
-const NO_BUFFERING: Field = field("X-Accel-Buffering", "no");
+/// The headers of every event stream.
+static EVENT_STREAM: [Header; 3] = [
+    Header::from_static("Content-Type", "text/event-stream"),
+    // `no-transform`: a proxy that compresses also collects bytes before it passes them on.
+    Header::from_static("Cache-Control", "no-store, no-transform"),
+    // nginx would collect the stream in its buffers otherwise.
+    Header::from_static("X-Accel-Buffering", "no"),
+];
 
 /// Writes the head of an event stream, and opens the stream unless the request was HEAD.
 pub(crate) fn event_stream(
@@ -140,10 +136,7 @@ pub(crate) fn event_stream(
     let connection = core.connections.get_mut(key)?;
     // No response can follow a stream without end. [rfc9112:9.6-close-announced]
     let response = Response::new(Status::OK).date(core.date).connection(Persistence::Close);
-    let response = [EVENT_STREAM, NO_STORE, NO_BUFFERING]
-        .into_iter()
-        .fold(response, |to, (name, value)| to.header(name, value));
-    let response = add(response, &stream.headers);
+    let response = add(add(response, &EVENT_STREAM), &stream.headers);
     let out = connection.outbox.tail(&mut core.pool);
     let framing = match head.version() {
         Version::Http11 => Framing::Chunked,
