@@ -11,8 +11,7 @@ use crate::app::App;
 use crate::cause::CloseCause;
 use crate::connection::{Connection, Http1, Phase};
 use crate::context::Context;
-use crate::key::StreamKey;
-use crate::request::{Opened, Refused, Request};
+use crate::request::{Refused, Request};
 use crate::request_reader::whole_body;
 use crate::responses::{self, add, content};
 use crate::state::Core;
@@ -139,43 +138,27 @@ fn serve<A: App>(
     (body, peer): (&[u8], SocketAddr),
 ) {
     core.stats.requests += 1;
-    match app.on_request(&Request { head, body, peer }, &mut Context { core }) {
-        Answer::Reply(reply) => responses::write_reply(core, key, Terms::of(head), &reply, &[]),
+    let answer = app.on_request(&Request { head, body, peer }, &mut Context { core });
+    let (opened, pending) = match answer {
+        Answer::Reply(reply) => {
+            return responses::write_reply(core, key, Terms::of(head), &reply, &[]);
+        }
         Answer::WebSocket(upgrade, pending) => {
-            let opened = opening::web_socket(core, app, key, head, &upgrade);
-            announce(core, app, opened, pending);
+            (opening::web_socket(core, app, key, head, &upgrade), pending)
         }
         Answer::EventStream(stream, pending) => {
-            let opened = opening::event_stream(core, key, head, &stream);
-            announce(core, app, opened, pending);
+            (opening::event_stream(core, key, head, &stream), pending)
         }
-        Answer::Hold(hold, pending) => {
-            let opened = opening::held(core, key, Terms::of(head), hold);
-            announce(core, app, opened, pending);
-        }
-        Answer::Tunnel(pending) => {
-            let opened = opening::tunnel(core, key);
-            announce(core, app, opened, pending);
-        }
-    }
+        Answer::Hold(hold, pending) => (opening::held(core, key, Terms::of(head), hold), pending),
+        Answer::Tunnel(pending) => (opening::tunnel(core, key), pending),
+    };
+    let Some((stream, opened)) = opened else {
+        return app.on_unopened(pending, &mut Context { core });
+    };
+    app.on_open(stream, pending, &opened, &mut Context { core });
     // A stream that opens during a drain is told at once, by the means of its kind: a browser's
     // EventSource never tries again after a status other than 200.
-    if core.draining
-        && let Some(stream) = core.connections.get(key).and_then(|of| of.stream_key(key))
-    {
+    if core.draining {
         drain::dismiss(core, app, stream);
-    }
-}
-
-/// Tells the application whether the stream that it asked for is open.
-fn announce<A: App>(
-    core: &mut Core,
-    app: &mut A,
-    opened: Option<(StreamKey, Opened<'_>)>,
-    pending: A::Pending,
-) {
-    match opened {
-        Some((stream, opened)) => app.on_open(stream, pending, &opened, &mut Context { core }),
-        None => app.on_unopened(pending, &mut Context { core }),
     }
 }
