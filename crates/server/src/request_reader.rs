@@ -20,25 +20,13 @@ pub(crate) struct RequestReader {
     /// request: otherwise the cost of many small requests in one packet would grow with their square.
     used: usize,
     head_end: HeadEnd,
-    stage: Stage,
+    /// The present request, if its head is complete and its body is not.
+    pending: Option<Box<Pending>>,
     /// When the present request's first byte came; the time of accepting for the first one.
     started: Time,
     first: bool,
     /// `input` holds bytes that were not parsed yet.
     unseen: bool,
-}
-
-/// How far the present request is.
-enum Stage {
-    Head,
-    /// The head is complete and the body is not.
-    Body(Box<Pending>),
-}
-
-/// A request whose bytes are complete.
-pub(crate) struct Complete {
-    pub(crate) head: Vec<u8>,
-    pub(crate) body: Vec<u8>,
 }
 
 impl RequestReader {
@@ -47,7 +35,7 @@ impl RequestReader {
             input: Vec::new(),
             used: 0,
             head_end: HeadEnd::new(),
-            stage: Stage::Head,
+            pending: None,
             started: now,
             first: true,
             unseen: false,
@@ -62,12 +50,12 @@ impl RequestReader {
 
     /// Whether no request is in progress.
     pub(crate) fn is_idle(&self) -> bool {
-        self.used == self.input.len() && matches!(self.stage, Stage::Head)
+        self.used == self.input.len() && self.is_in_head()
     }
 
     /// Whether the next request's head is awaited, and no body.
     pub(crate) const fn is_in_head(&self) -> bool {
-        matches!(self.stage, Stage::Head)
+        self.pending.is_none()
     }
 
     /// Lends out the bytes that were received, and how many of them are used.
@@ -82,10 +70,7 @@ impl RequestReader {
 
     /// The head of the request whose body is in progress.
     pub(crate) fn head(&self) -> Option<&[u8]> {
-        match &self.stage {
-            Stage::Head => None,
-            Stage::Body(pending) => Some(&pending.head),
-        }
+        self.pending.as_ref().map(|pending| &*pending.head)
     }
 
     /// Whether pipelined requests wait here. They are served in order, one a turn, so that no
@@ -97,7 +82,7 @@ impl RequestReader {
     /// The clocks start afresh: the peer was not read from, or was busy taking earlier answers.
     pub(crate) fn restart(&mut self, now: Time) {
         self.started = now;
-        if let Stage::Body(pending) = &mut self.stage {
+        if let Some(pending) = &mut self.pending {
             pending.since = now;
         }
     }
@@ -119,12 +104,12 @@ impl RequestReader {
     }
 
     pub(crate) fn deadline(&self, heard: Time, limits: &Limits) -> (Time, Deadline) {
-        match &self.stage {
-            Stage::Body(pending) => (pending.since + limits.body_ms, Deadline::Body),
-            Stage::Head if self.first || !self.is_idle() => {
+        match &self.pending {
+            Some(pending) => (pending.since + limits.body_ms, Deadline::Body),
+            None if self.first || !self.is_idle() => {
                 (self.started + limits.head_ms, Deadline::Head)
             }
-            Stage::Head => (heard + limits.keep_alive_ms, Deadline::KeepAlive),
+            None => (heard + limits.keep_alive_ms, Deadline::KeepAlive),
         }
     }
 
@@ -168,22 +153,17 @@ impl RequestReader {
         if head.expect_continue() && alone && !too_long {
             Response::new(Status::CONTINUE).write(Body::Empty, out);
         }
-        self.stage = Stage::Body(Box::new(Pending::new(bytes, head.body(), now)));
+        self.pending = Some(Box::new(Pending::new(bytes, head.body(), now)));
         // [rfc9110:15.5.14-content-too-large]
         if too_long { Err(Error::ContentLengthTooBig) } else { Ok(()) }
     }
 
-    pub(crate) fn take_body(&mut self, limits: &Limits) -> Result<Option<Complete>, Error> {
-        let Stage::Body(pending) = &mut self.stage else { return Ok(None) };
+    /// Takes the present request off, once its body is complete.
+    pub(crate) fn take_body(&mut self, limits: &Limits) -> Result<Option<Box<Pending>>, Error> {
+        let Some(pending) = &mut self.pending else { return Ok(None) };
         let mut input = &self.input[self.used..];
         let complete = pending.take(&mut input, limits.body_bytes_max)?;
         self.used = self.input.len() - input.len();
-        if !complete {
-            return Ok(None);
-        }
-        let Stage::Body(pending) = core::mem::replace(&mut self.stage, Stage::Head) else {
-            return Ok(None);
-        };
-        Ok(Some(Complete { head: pending.head, body: pending.body }))
+        Ok(if complete { self.pending.take() } else { None })
     }
 }
