@@ -21,9 +21,7 @@ pub(crate) fn close(core: &mut Core, stream: StreamKey, code: CloseCode, reason:
             open.stream.note_closed(code);
             core.finish_stream(stream, CloseCause::Finished);
         }
-        Kind::Held(_) => {
-            responses::give_up(core, stream, None, CloseCause::Finished);
-        }
+        Kind::Held(_) => responses::give_up(core, stream, None, CloseCause::Finished),
         Kind::Tunnel(_) => core.finish_stream(stream, CloseCause::Finished),
     }
 }

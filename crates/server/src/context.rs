@@ -260,15 +260,7 @@ impl Context<'_> {
     /// client did not read what it got before.
     #[expect(clippy::needless_pass_by_value, reason = "a reply is given away, as in an answer")]
     pub fn respond(&mut self, stream: StreamKey, reply: Reply) -> Result<(), SendError> {
-        let held = find(&mut self.core.connections, stream)
-            .is_some_and(|open| matches!(open.stream.kind, Kind::Held(_)));
-        if !held {
-            return Err(SendError::Gone);
-        }
-        match responses::respond(self.core, stream, &reply, CloseCause::Finished) {
-            true => Ok(()),
-            false => Err(SendError::Full),
-        }
+        responses::respond(self.core, stream, &reply, CloseCause::Finished)
     }
 
     /// Writes `bytes` to the peer of a tunnel as they are.

@@ -7,6 +7,7 @@ use sockeye_reactor::Key;
 use crate::answer::{Header, Reply, Wording};
 use crate::cause::CloseCause;
 use crate::connection::{Phase, find, life};
+use crate::context::SendError;
 use crate::key::StreamKey;
 use crate::state::Core;
 use crate::stream::{HeldRequest, Kind, Stream, Terms};
@@ -41,20 +42,25 @@ pub(crate) fn add<'a>(response: Response<'a>, headers: &'a [Header]) -> Response
 }
 
 /// Answers a held request: its stream is over for `cause`, and the connection serves the next request
-/// or ends. Returns whether the connection goes on to write the response.
+/// or ends.
+///
+/// # Errors
+/// The key names no held request, or its client did not read what it got before.
 pub(crate) fn respond(
     core: &mut Core,
     stream: StreamKey,
     reply: &Reply,
     cause: CloseCause,
-) -> bool {
-    let Some(open) = find(&mut core.connections, stream) else { return false };
+) -> Result<(), SendError> {
+    let open = find(&mut core.connections, stream).ok_or(SendError::Gone)?;
     let key = open.connection;
-    let Kind::Held(_) = open.stream.kind else { return false };
+    let Kind::Held(_) = open.stream.kind else { return Err(SendError::Gone) };
     core.report_end(key, cause);
-    let Some(connection) = core.connections.get_mut(key) else { return false };
-    let Phase::Http1(http) = &mut connection.phase else { return false };
-    let Some(Stream { kind: Kind::Held(held), .. }) = http.stream.take() else { return false };
+    let connection = core.connections.get_mut(key).ok_or(SendError::Gone)?;
+    let Phase::Http1(http) = &mut connection.phase else { return Err(SendError::Gone) };
+    let Some(Stream { kind: Kind::Held(held), .. }) = http.stream.take() else {
+        return Err(SendError::Gone);
+    };
     let HeldRequest { terms, headers, half_closed, .. } = held;
     if let Some(requests) = &mut http.requests {
         requests.go_on(core.now);
@@ -68,7 +74,8 @@ pub(crate) fn respond(
     // [server:hold-headers]
     write_reply(core, key, terms, reply, &headers);
     core.after_visit(key);
-    core.connections.get(key).is_some_and(|of| of.life() != life::State::Gone)
+    let goes_on = core.connections.get(key).is_some_and(|of| of.life() != life::State::Gone);
+    if goes_on { Ok(()) } else { Err(SendError::Full) }
 }
 
 /// Answers a held request with 503 in `wording`, or else in a fixed text.
@@ -77,8 +84,9 @@ pub(crate) fn give_up(
     stream: StreamKey,
     wording: Option<Wording>,
     cause: CloseCause,
-) -> bool {
+) {
     let Wording { headers, body } = wording.unwrap_or_else(|| Wording::text("try again\n"));
     let reply = Reply { status: Status::SERVICE_UNAVAILABLE, headers, body };
-    respond(core, stream, &reply.header(RETRY_AFTER), cause)
+    // A client that is gone needs no answer.
+    let _ = respond(core, stream, &reply.header(RETRY_AFTER), cause);
 }
