@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sockeye_websocket::CloseCode;
 
-use crate::cause::{CloseCause, Deadline};
+use crate::cause::CloseCause;
 
 /// The kind of a stream that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,20 +99,9 @@ fn ending(cause: CloseCause, said: Option<u16>) -> (ClosedBy, Option<u16>) {
         }
         CloseCause::Failed(error) => (ClosedBy::Server, Some(error.close_code().to_u16())),
         CloseCause::Finished => (ClosedBy::Server, Some(NORMAL)),
-        CloseCause::Timeout(
-            Deadline::Handshake
-            | Deadline::Head
-            | Deadline::Body
-            | Deadline::Message
-            | Deadline::KeepAlive
-            | Deadline::Pong
-            | Deadline::Close
-            | Deadline::WriteStall
-            | Deadline::Hold
-            | Deadline::Tunnel,
-        )
-        | CloseCause::Overflow
-        | CloseCause::Drained => (ClosedBy::Server, Some(ABNORMAL)),
+        CloseCause::Timeout(_) | CloseCause::Overflow | CloseCause::Drained => {
+            (ClosedBy::Server, Some(ABNORMAL))
+        }
         CloseCause::Remote(code) => {
             let code = code.to_u16();
             (ClosedBy::Client, Some(code).filter(|code| NAMED.contains(code)))
@@ -124,6 +113,7 @@ fn ending(cause: CloseCause, said: Option<u16>) -> (ClosedBy, Option<u16>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cause::Deadline;
 
     #[test]
     fn peers_cannot_make_it_grow() {
