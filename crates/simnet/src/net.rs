@@ -39,7 +39,7 @@ pub struct World {
     unix_seconds: u64,
     random: Random,
     faults: Faults,
-    pipes: Vec<Connection>,
+    pipes: Vec<Pipe>,
     backlog: VecDeque<usize>,
     listening: bool,
     room_max: usize,
@@ -47,12 +47,6 @@ pub struct World {
     sealed: bool,
     last_wait: Option<Duration>,
     last_reports: usize,
-}
-
-#[derive(Debug)]
-struct Connection {
-    pipe: Pipe,
-    key: Option<Key>,
 }
 
 /// The server's network: give it to the server under test.
@@ -77,7 +71,7 @@ impl SimNet {
     /// A world of `seed` with `faults`. Unread bytes towards a peer are bounded by a random number
     /// up to `room_max` for each connection, as socket buffers are.
     pub fn new(seed: u64, faults: Faults, room_max: usize) -> Self {
-        Self(Rc::new(RefCell::new(World {
+        let world = World {
             now: Time::from_millis(1_000),
             unix_seconds: 1_700_000_000,
             random: Random::new(seed),
@@ -89,7 +83,8 @@ impl SimNet {
             sealed: false,
             last_wait: None,
             last_reports: 0,
-        })))
+        };
+        Self(Rc::new(RefCell::new(world)))
     }
 
     /// A new peer, which waits to be accepted; `None` once the server has stopped listening.
@@ -115,7 +110,7 @@ impl SimNet {
         if sealed {
             pipe.seal(Random::new(world.random.bits()));
         }
-        world.pipes.push(Connection { pipe, key: None });
+        world.pipes.push(pipe);
         world.backlog.push_back(index);
         Some(Peer { world: Rc::clone(&self.0), index })
     }
@@ -148,14 +143,14 @@ impl SimNet {
     /// Bytes that the server has read and written, over all connections.
     pub fn traffic(&self) -> (u64, u64) {
         let world = self.0.borrow();
-        let pipes = world.pipes.iter().map(|connection| &connection.pipe);
-        pipes.fold((0, 0), |(taken, given), pipe| (taken + pipe.taken, given + pipe.given))
+        let sum = |(taken, given), pipe: &Pipe| (taken + pipe.taken, given + pipe.given);
+        world.pipes.iter().fold((0, 0), sum)
     }
 
     /// Bytes that were written to the line, over all connections: on a [`SealedNet`](crate::SealedNet) more
     /// than the server wrote, and later.
     pub fn sent(&self) -> u64 {
-        self.0.borrow().pipes.iter().map(|connection| connection.pipe.sent).sum()
+        self.0.borrow().pipes.iter().map(|pipe| pipe.sent).sum()
     }
 
     /// Peers that wait to be accepted.
@@ -166,7 +161,7 @@ impl SimNet {
     /// Connections whose server end is open.
     pub fn open(&self) -> usize {
         let world = self.0.borrow();
-        world.pipes.iter().filter(|c| c.key.is_some() && !c.pipe.closed).count()
+        world.pipes.iter().filter(|pipe| pipe.key.is_some() && !pipe.closed).count()
     }
 }
 
@@ -185,7 +180,7 @@ impl World {
         }
         for index in 0..self.pipes.len() {
             let Self { random, faults, pipes, .. } = self;
-            let pipe = &mut pipes[index].pipe;
+            let pipe = &mut pipes[index];
             if pipe.closed || pipe.reset {
                 continue;
             }
@@ -202,8 +197,8 @@ impl World {
     }
 
     fn report(&mut self, ready: &mut Vec<Ready>) {
-        for Connection { pipe, key } in &mut self.pipes {
-            let Some(key) = *key else { continue };
+        for pipe in &mut self.pipes {
+            let Some(key) = pipe.key else { continue };
             if pipe.closed {
                 continue;
             }
@@ -237,7 +232,7 @@ impl Net for SimNet {
         let mut world = self.0.borrow_mut();
         world.last_wait = timeout;
         if timeout != Some(Duration::ZERO) {
-            let asleep = world.pipes.iter().position(|it| it.pipe.is_held_for_nothing());
+            let asleep = world.pipes.iter().position(Pipe::is_held_for_nothing);
             assert_eq!(asleep, None, "the server waits, and a socket holds output that would go");
         }
         world.live();
@@ -272,7 +267,7 @@ impl Net for SimNet {
         let mut world = self.0.borrow_mut();
         world.listening = false;
         while let Some(index) = world.backlog.pop_front() {
-            world.pipes[index].pipe.break_off();
+            world.pipes[index].break_off();
         }
     }
 
@@ -287,13 +282,14 @@ impl Net for SimNet {
     }
 
     fn close(&mut self, socket: SimSocket) {
-        self.0.borrow_mut().pipes[socket.index].pipe.close();
+        self.0.borrow_mut().pipes[socket.index].close();
     }
 }
 
 impl SimSocket {
-    fn with<T>(&mut self, call: impl FnOnce(&mut Pipe) -> T) -> T {
-        let pipe = &mut self.world.borrow_mut().pipes[self.index].pipe;
+    /// What the simulation knows of the connection.
+    pub(crate) fn with<T>(&mut self, call: impl FnOnce(&mut Pipe) -> T) -> T {
+        let pipe = &mut self.world.borrow_mut().pipes[self.index];
         assert!(!pipe.closed, "a socket is used after it was given back");
         call(pipe)
     }
@@ -302,40 +298,28 @@ impl SimSocket {
     pub(crate) fn fork_random(&mut self) -> Random {
         Random::new(self.world.borrow_mut().random.bits())
     }
-
-    /// How many bytes the peer may leave unread.
-    pub(crate) fn room(&mut self) -> usize {
-        self.with(|pipe| pipe.room)
-    }
-
-    /// The server's socket holds so many bytes above this one.
-    pub(crate) fn hold(&mut self, bytes: usize) {
-        self.with(|pipe| pipe.held = bytes);
-    }
-
-    /// The server has read `bytes` from the socket above this one.
-    pub(crate) fn count_taken(&mut self, bytes: usize) {
-        self.with(|pipe| pipe.taken += bytes as u64);
-    }
-
-    /// The socket above this one has taken `bytes` of the server's.
-    pub(crate) fn count_given(&mut self, bytes: usize) {
-        self.with(|pipe| pipe.given += bytes as u64);
-    }
 }
 
 impl Socket for SimSocket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.with(|pipe| pipe.read(buffer))
+        self.with(|pipe| {
+            let len = pipe.read(buffer)?;
+            pipe.taken += len as u64;
+            Ok(len)
+        })
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.with(|pipe| pipe.write(bytes))
+        self.with(|pipe| {
+            let len = pipe.write(bytes)?;
+            pipe.given += len as u64;
+            Ok(len)
+        })
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
-        self.with(|pipe| pipe.write(&bytes))
+        self.write(&bytes)
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
@@ -345,7 +329,7 @@ impl Socket for SimSocket {
 
 impl Peer {
     fn with<T>(&mut self, call: impl FnOnce(&mut Pipe) -> T) -> T {
-        call(&mut self.world.borrow_mut().pipes[self.index].pipe)
+        call(&mut self.world.borrow_mut().pipes[self.index])
     }
 
     /// Sends bytes.

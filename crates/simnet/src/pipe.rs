@@ -3,12 +3,16 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 
+use sockeye_reactor::Key;
+
 use crate::Random;
 use crate::record::Envelope;
 
 /// A connection as the server's machine sees it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Pipe {
+    /// The server's name for it, once it is registered.
+    pub(crate) key: Option<Key>,
     /// Sent by the peer, still on its way.
     pub(crate) in_flight: VecDeque<u8>,
     /// Arrived, not read by the server.
@@ -20,10 +24,10 @@ pub(crate) struct Pipe {
     outgoing: VecDeque<u8>,
     /// How much the server may have unread by the peer.
     pub(crate) room: usize,
-    /// Bytes that the server has read, and written.
+    /// Bytes that the server has read, and written. Records around them do not count.
     pub(crate) taken: u64,
     pub(crate) given: u64,
-    /// Bytes that went to the line, the application's or not.
+    /// Bytes that went to the line, records included.
     pub(crate) sent: u64,
     /// The server's writes, the refused ones as well.
     pub(crate) writes: u64,
@@ -34,8 +38,7 @@ pub(crate) struct Pipe {
     pub(crate) edges: Edges,
     /// The last write did not fit: room is news.
     wants_room: bool,
-    /// The peer's half, if the connection speaks in records. Then only bytes of the application's are counted
-    /// above.
+    /// The peer's half, if the connection speaks in records.
     envelope: Option<Envelope>,
     /// Bytes that the server's socket holds above this connection.
     pub(crate) held: usize,
@@ -50,25 +53,7 @@ pub(crate) struct Edges {
 
 impl Pipe {
     pub(crate) fn new(room: usize) -> Self {
-        Self {
-            in_flight: VecDeque::new(),
-            arrived: VecDeque::new(),
-            fin_in_flight: false,
-            fin_arrived: false,
-            outgoing: VecDeque::new(),
-            room,
-            taken: 0,
-            given: 0,
-            sent: 0,
-            writes: 0,
-            fin_sent: false,
-            reset: false,
-            closed: false,
-            edges: Edges { readable: false, writable: true },
-            wants_room: false,
-            envelope: None,
-            held: 0,
-        }
+        Self { room, edges: Edges { readable: false, writable: true }, ..Self::default() }
     }
 
     /// The connection speaks in records.
@@ -80,8 +65,7 @@ impl Pipe {
     pub(crate) fn shake_hands(&mut self) {
         let Some(envelope) = &mut self.envelope else { return };
         let before = self.outgoing.len();
-        let (_, ended) = envelope.shake_hands(&mut self.outgoing, &mut self.in_flight);
-        self.fin_in_flight |= ended;
+        self.fin_in_flight |= envelope.shake_hands(&mut self.outgoing, &mut self.in_flight);
         self.give_room(before);
     }
 
@@ -151,9 +135,6 @@ impl Pipe {
         for (to, from) in buffer.iter_mut().zip(self.arrived.drain(..len)) {
             *to = from;
         }
-        if !self.is_sealed() {
-            self.taken += len as u64;
-        }
         Ok(len)
     }
 
@@ -166,9 +147,6 @@ impl Pipe {
         let len = bytes.len().min(self.room - self.outgoing.len());
         self.outgoing.extend(&bytes[..len]);
         self.sent += len as u64;
-        if !self.is_sealed() {
-            self.given += len as u64;
-        }
         self.wants_room |= len < bytes.len();
         if len == 0 && !bytes.is_empty() { Err(ErrorKind::WouldBlock.into()) } else { Ok(len) }
     }

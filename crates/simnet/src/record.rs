@@ -163,25 +163,21 @@ impl Envelope {
         self.plain.drain(..len).collect()
     }
 
-    /// Goes on with the handshake; true once it is over, and then the peer's part of it is on `line`, and what
-    /// waited for that. With it the end of our direction may have come.
-    pub(crate) fn shake_hands(
-        &mut self,
-        from: &mut VecDeque<u8>,
-        line: &mut VecDeque<u8>,
-    ) -> (bool, bool) {
+    /// Goes on with the handshake. Once it is over, the peer's part of it is on `line`, and the bytes that
+    /// waited for that. Returns whether the end of our direction is there, too.
+    pub(crate) fn shake_hands(&mut self, from: &mut VecDeque<u8>, line: &mut VecDeque<u8>) -> bool {
         if self.is_open {
-            return (false, false);
+            return false;
         }
         while !self.is_open && self.take_record(from) {}
         if !self.is_open {
-            return (false, false);
+            return false;
         }
         let finished = vec![0; self.random.below(100)];
         seal(Kind::Finished, &finished, line);
         let pending = core::mem::take(&mut self.pending);
         self.write(&pending, line);
-        (true, self.is_ending && self.end(line))
+        self.is_ending && self.end(line)
     }
 
     /// Takes the next record in; false if it is not all there.

@@ -77,12 +77,12 @@ impl Net for SealedNet {
     }
 
     fn accept(&mut self) -> io::Result<Option<Accepted<SealedSocket>>> {
-        let Some(Accepted { mut socket, peer, listener }) = self.0.accept()? else {
-            return Ok(None);
-        };
-        let random = socket.fork_random();
-        let socket = SealedSocket::new(socket, random);
-        Ok(Some(Accepted { socket, peer, listener }))
+        let accepted = self.0.accept()?;
+        Ok(accepted.map(|Accepted { socket, peer, listener }| Accepted {
+            socket: SealedSocket::new(socket),
+            peer,
+            listener,
+        }))
     }
 
     fn accept_ready(&self) -> bool {
@@ -103,7 +103,8 @@ impl Net for SealedNet {
 }
 
 impl SealedSocket {
-    fn new(socket: SimSocket, mut random: Random) -> Self {
+    fn new(mut socket: SimSocket) -> Self {
+        let mut random = socket.fork_random();
         Self {
             socket,
             stage: Stage::AwaitsHello,
@@ -122,7 +123,7 @@ impl SealedSocket {
     fn fill(&mut self) -> io::Result<()> {
         let mut piece = [0; 2_048];
         let len = 1 + self.random.skewed(piece.len() - 1);
-        let read = self.socket.read(&mut piece[..len]);
+        let read = self.socket.with(|pipe| pipe.read(&mut piece[..len]));
         self.is_drained = matches!(&read, Err(error) if error.kind() == ErrorKind::WouldBlock);
         match read? {
             // The line ended, and the peer did not say so.
@@ -150,7 +151,7 @@ impl SealedSocket {
         match (self.stage, kind) {
             (Stage::AwaitsHello, Kind::Hello) => {
                 // A narrow line has to take it before the deadline of a handshake.
-                let most = self.socket.room().saturating_mul(40).min(4_000);
+                let most = self.socket.with(|pipe| pipe.room).saturating_mul(40).min(4_000);
                 let answer = vec![0; self.random.below(most)];
                 seal(Kind::Answer, &answer, &mut self.out);
                 self.stage = Stage::AwaitsFinished;
@@ -173,14 +174,15 @@ impl SealedSocket {
 
     /// The network checks that the server does not wait on output that would go.
     fn tell_held(&mut self) {
-        self.socket.hold(self.out.len());
+        self.socket.with(|pipe| pipe.held = self.out.len());
     }
 
     /// Sends what the line takes.
     fn send(&mut self) -> io::Result<usize> {
         let mut sent = 0;
         while !self.out.is_empty() {
-            match self.socket.write(self.out.make_contiguous()) {
+            let out = self.out.make_contiguous();
+            match self.socket.with(|pipe| pipe.write(out)) {
                 Ok(len) => {
                     self.out.drain(..len);
                     sent += len;
@@ -220,7 +222,7 @@ impl Socket for SealedSocket {
         for (to, from) in buffer.iter_mut().zip(self.plain.drain(..len)) {
             *to = from;
         }
-        self.socket.count_taken(len);
+        self.socket.with(|pipe| pipe.taken += len as u64);
         Ok(len)
     }
 
@@ -233,7 +235,7 @@ impl Socket for SealedSocket {
         }
         let len = bytes.len().min(self.write_bytes_max);
         seal_data(&bytes[..len], &mut self.random, &mut self.out);
-        self.socket.count_given(len);
+        self.socket.with(|pipe| pipe.given += len as u64);
         self.tell_held();
         if self.random.one_in(2) {
             // The bytes are taken. An error comes again with the next flush.
