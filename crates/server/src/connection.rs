@@ -59,11 +59,11 @@ pub(crate) struct Over {
     pub(crate) discarded: u64,
 }
 
-/// An open stream, and where it writes to.
-pub(crate) struct OpenStream<'c> {
+/// An open stream, or what it carries, and where it writes to.
+pub(crate) struct OpenStream<'c, T = Stream> {
     /// The connection that carries the stream.
     pub(crate) connection: Key,
-    pub(crate) stream: &'c mut Stream,
+    pub(crate) stream: &'c mut T,
     /// Bytes that wait for the peer. On HTTP/1.1 this is the connection's own outbox.
     pub(crate) outbox: &'c mut Outbox,
     dirty: &'c mut bool,
@@ -72,43 +72,26 @@ pub(crate) struct OpenStream<'c> {
 /// The open stream that `key` names.
 #[inline]
 pub(crate) fn find(connections: &mut Slab<Connection>, key: StreamKey) -> Option<OpenStream<'_>> {
-    find_kind(connections, key, |_| true)
+    find_as(connections, key, |stream| Some(stream))
 }
 
-/// The open WebSocket that `key` names. To check the kind here saves a comparison for each message.
-#[inline]
-pub(crate) fn find_web_socket(
-    connections: &mut Slab<Connection>,
-    key: StreamKey,
-) -> Option<OpenStream<'_>> {
-    find_kind(connections, key, |kind| matches!(kind, Kind::WebSocket(_)))
-}
-
-/// The open event stream that `key` names.
-#[inline]
-pub(crate) fn find_events(
-    connections: &mut Slab<Connection>,
-    key: StreamKey,
-) -> Option<OpenStream<'_>> {
-    find_kind(connections, key, |kind| matches!(kind, Kind::Events(_)))
-}
-
+/// The open stream that `key` names, if it is of the kind that `part` takes out of it. To check the kind
+/// here saves a comparison for each message.
 #[inline(always)]
-fn find_kind(
+pub(crate) fn find_as<T>(
     connections: &mut Slab<Connection>,
     key: StreamKey,
-    is_wanted: impl FnOnce(&Kind) -> bool,
-) -> Option<OpenStream<'_>> {
+    part: impl FnOnce(&mut Stream) -> Option<&mut T>,
+) -> Option<OpenStream<'_, T>> {
     let (connection, carrier) = connections.at_mut(key.connection())?;
     let Phase::Http1(Http1 { stream: Some(stream), .. }) = &mut carrier.phase else { return None };
-    if !is_wanted(&stream.kind) {
-        return None;
-    }
+    let id = stream.id;
+    let stream = part(stream)?;
     let (outbox, dirty) = (&mut carrier.outbox, &mut carrier.dirty);
-    stream.id.is(key.id).then_some(OpenStream { connection, stream, outbox, dirty })
+    id.is(key.id).then_some(OpenStream { connection, stream, outbox, dirty })
 }
 
-impl OpenStream<'_> {
+impl<T> OpenStream<'_, T> {
     /// Lists the connection for the next flush. Returns how many bytes wait for the peer; the caller
     /// has to compare them with their bound.
     #[inline]
@@ -123,12 +106,6 @@ fn mark_dirty(dirty: &mut bool, key: Key, list: &mut Vec<Key>) {
     if !*dirty {
         *dirty = true;
         list.push(key);
-    }
-}
-
-impl Over {
-    const fn new(state: State) -> Self {
-        Self { state, until: Time::NEVER, discarded: 0 }
     }
 }
 
@@ -172,7 +149,9 @@ impl Connection {
     pub(crate) fn close_down(&mut self, state: State) {
         match &mut self.phase {
             Phase::Over(over) => over.state = state,
-            Phase::Http1(_) => self.phase = Phase::Over(Over::new(state)),
+            Phase::Http1(_) => {
+                self.phase = Phase::Over(Over { state, until: Time::NEVER, discarded: 0 });
+            }
         }
         self.backpressured = false;
     }

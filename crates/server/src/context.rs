@@ -11,12 +11,12 @@ use sockeye_websocket::{
 use crate::answer::Reply;
 use crate::cause::CloseCause;
 use crate::closes::Closes;
-use crate::connection::{find, find_events, find_web_socket};
+use crate::connection::{Connection, find, find_as};
 use crate::key::StreamKey;
 use crate::shared::{SharedEvent, SharedMessage};
 use crate::state::Core;
 use crate::stats::Stats;
-use crate::stream::{Kind, Notify, life};
+use crate::stream::{Kind, Notify, Stream, life};
 use crate::{closing, responses};
 
 /// Sends to streams, closes them, and tells the time. An application acts through it only.
@@ -96,8 +96,9 @@ impl Context<'_> {
     /// The stream is gone or closing, or its peer does not read.
     pub fn send(&mut self, stream: StreamKey, message: Message<'_>) -> Result<(), SendError> {
         let core = &mut *self.core;
-        let mut open = find_web_socket(&mut core.connections, stream).ok_or(SendError::Gone)?;
-        let Kind::WebSocket(websocket) = &mut open.stream.kind else { return Err(SendError::Gone) };
+        let found = find_as(&mut core.connections, stream, Stream::web_socket);
+        let mut open = found.ok_or(SendError::Gone)?;
+        let websocket = &mut *open.stream;
         let out = open.outbox.tail(&mut core.pool);
         let sent = match &mut websocket.session {
             Some(session) => {
@@ -124,10 +125,8 @@ impl Context<'_> {
             return Err(refused(error));
         }
         core.stats.messages_sent += 1;
-        if open.mark_dirty(&mut core.dirty) > core.limits.outbox_bytes_max {
-            return Err(self.overflow(stream));
-        }
-        Ok(())
+        let waiting = open.mark_dirty(&mut core.dirty);
+        core.check_bound(stream, waiting)
     }
 
     /// Sends an event on an event stream.
@@ -136,13 +135,14 @@ impl Context<'_> {
     /// The stream is gone, or its peer does not read.
     pub fn send_event(&mut self, stream: StreamKey, event: &Event<'_>) -> Result<(), SendError> {
         let core = &mut *self.core;
-        let open = find_events(&mut core.connections, stream).ok_or(SendError::Gone)?;
-        let Kind::Events(events) = &mut open.stream.kind else { return Err(SendError::Gone) };
+        let found = find_as(&mut core.connections, stream, Stream::events);
+        let mut open = found.ok_or(SendError::Gone)?;
         core.scratch.clear();
         event.encode(&mut core.scratch);
-        events.write(&core.scratch, open.outbox.tail(&mut core.pool), core.now);
+        open.stream.write(&core.scratch, open.outbox.tail(&mut core.pool), core.now);
         core.stats.events_sent += 1;
-        self.flush(stream)
+        let waiting = open.mark_dirty(&mut core.dirty);
+        core.check_bound(stream, waiting)
     }
 
     /// Sends a message that others get too, as [`Context::send`] does, without encoding or copying
@@ -173,8 +173,9 @@ impl Context<'_> {
         waiting_max: usize,
     ) -> Result<(), SendError> {
         let core = &mut *self.core;
-        let mut open = find_web_socket(&mut core.connections, stream).ok_or(SendError::Gone)?;
-        let Kind::WebSocket(websocket) = &mut open.stream.kind else { return Err(SendError::Gone) };
+        let found = find_as(&mut core.connections, stream, Stream::web_socket);
+        let mut open = found.ok_or(SendError::Gone)?;
+        let websocket = &mut *open.stream;
         if open.outbox.len() >= waiting_max {
             return Err(SendError::Backpressure);
         }
@@ -196,10 +197,8 @@ impl Context<'_> {
         });
         let frame = compressed.as_ref().unwrap_or_else(|| message.frame());
         open.outbox.push_shared(frame, &mut core.pool);
-        if open.mark_dirty(&mut core.dirty) > core.limits.outbox_bytes_max {
-            return Err(self.overflow(stream));
-        }
-        Ok(())
+        let waiting = open.mark_dirty(&mut core.dirty);
+        core.check_bound(stream, waiting)
     }
 
     /// Sends an event that others get too, as [`Context::send_event`] does, without encoding or
@@ -227,17 +226,16 @@ impl Context<'_> {
         waiting_max: usize,
     ) -> Result<(), SendError> {
         let core = &mut *self.core;
-        let mut open = find_events(&mut core.connections, stream).ok_or(SendError::Gone)?;
+        let found = find_as(&mut core.connections, stream, Stream::if_events);
+        let mut open = found.ok_or(SendError::Gone)?;
         let Kind::Events(events) = &mut open.stream.kind else { return Err(SendError::Gone) };
         if open.outbox.len() >= waiting_max {
             return Err(SendError::Backpressure);
         }
         events.write_shared(event, open.outbox, &mut core.pool, core.now);
         core.stats.events_sent += 1;
-        if open.mark_dirty(&mut core.dirty) > core.limits.outbox_bytes_max {
-            return Err(self.overflow(stream));
-        }
-        Ok(())
+        let waiting = open.mark_dirty(&mut core.dirty);
+        core.check_bound(stream, waiting)
     }
 
     /// Sends a comment without text on an event stream: a sign of life that no script sees.
@@ -246,10 +244,11 @@ impl Context<'_> {
     /// As [`Context::send_event`].
     pub fn send_comment(&mut self, stream: StreamKey) -> Result<(), SendError> {
         let core = &mut *self.core;
-        let open = find_events(&mut core.connections, stream).ok_or(SendError::Gone)?;
-        let Kind::Events(events) = &mut open.stream.kind else { return Err(SendError::Gone) };
-        events.write_comment(open.outbox.tail(&mut core.pool), core.now);
-        self.flush(stream)
+        let found = find_as(&mut core.connections, stream, Stream::events);
+        let mut open = found.ok_or(SendError::Gone)?;
+        open.stream.write_comment(open.outbox.tail(&mut core.pool), core.now);
+        let waiting = open.mark_dirty(&mut core.dirty);
+        core.check_bound(stream, waiting)
     }
 
     /// Answers a held request. The stream is over with it ([`CloseCause::Finished`]), and the
@@ -269,11 +268,12 @@ impl Context<'_> {
     /// The stream is gone or no tunnel, or its peer does not read.
     pub fn send_bytes(&mut self, stream: StreamKey, bytes: &[u8]) -> Result<(), SendError> {
         let core = &mut *self.core;
-        let open = find(&mut core.connections, stream).ok_or(SendError::Gone)?;
+        let mut open = find(&mut core.connections, stream).ok_or(SendError::Gone)?;
         let Kind::Tunnel(tunnel) = &mut open.stream.kind else { return Err(SendError::Gone) };
         tunnel.wrote = core.now;
         open.outbox.tail(&mut core.pool).extend_from_slice(bytes);
-        self.flush(stream)
+        let waiting = open.mark_dirty(&mut core.dirty);
+        core.check_bound(stream, waiting)
     }
 
     /// Leaves a WebSocket or a tunnel unread for `pause_ms` milliseconds from now, at the most
@@ -300,16 +300,18 @@ impl Context<'_> {
 
     /// The other end of the connection of `stream`; `None` if the stream is gone.
     pub fn peer(&self, stream: StreamKey) -> Option<SocketAddr> {
-        let (_, connection) = self.core.connections.at(stream.connection())?;
-        let open = connection.stream().is_some_and(|open| open.id.is(stream.id));
-        open.then(|| connection.peer.address())
+        self.carrier(stream).map(|connection| connection.peer.address())
     }
 
     /// Bytes that wait for the peer of `stream`; none if the stream is gone.
     pub fn outbox_bytes(&self, stream: StreamKey) -> usize {
-        let connection = self.core.connections.at(stream.connection()).map(|(_, of)| of);
-        let open = connection.filter(|of| of.stream().is_some_and(|open| open.id.is(stream.id)));
-        open.map_or(0, |of| of.outbox.len())
+        self.carrier(stream).map_or(0, |connection| connection.outbox.len())
+    }
+
+    /// The connection of `stream`, if that is open.
+    fn carrier(&self, stream: StreamKey) -> Option<&Connection> {
+        let (_, connection) = self.core.connections.at(stream.connection())?;
+        connection.stream()?.id.is(stream.id).then_some(connection)
     }
 
     /// Asks for one call of [`App::on_drained`](crate::App::on_drained) when no more than
@@ -345,16 +347,6 @@ impl Context<'_> {
     /// release builds the code alone is sent, or none in place of an impossible one.
     pub fn close(&mut self, stream: StreamKey, code: CloseCode, reason: &str) {
         closing::close(self.core, stream, code, reason);
-    }
-
-    fn flush(&mut self, stream: StreamKey) -> Result<(), SendError> {
-        if self.core.flush_stream(stream) { Ok(()) } else { Err(SendError::Full) }
-    }
-
-    #[cold]
-    fn overflow(&mut self, stream: StreamKey) -> SendError {
-        self.core.overflow_stream(stream);
-        SendError::Full
     }
 }
 

@@ -7,8 +7,9 @@ use sockeye_http::Date;
 use sockeye_reactor::{Key, Pool, PooledBytes, ReadyList, Slab, Time, Wheel};
 
 use crate::cause::CloseCause;
-use crate::closes::{Closes, StreamKind};
+use crate::closes::Closes;
 use crate::connection::{Connection, OpenStream, Phase, find, life as connection_life};
+use crate::context::SendError;
 use crate::key::{StreamIds, StreamKey};
 use crate::limits::Limits;
 use crate::partial_message::PartialMessage;
@@ -101,50 +102,44 @@ impl Core {
     pub(crate) fn begin_stream(&mut self, key: Key, kind: Kind) -> Option<StreamKey> {
         let connection = self.connections.get_mut(key)?;
         let Phase::Http1(http) = &mut connection.phase else { return None };
-        let opened = match &kind {
-            Kind::WebSocket(_) => &mut self.stats.websockets_opened,
-            Kind::Events(_) => &mut self.stats.event_streams_opened,
-            Kind::Held(_) => &mut self.stats.holds_opened,
-            Kind::Tunnel(_) => &mut self.stats.tunnels_opened,
-        };
-        *opened += 1;
         // HTTP/1.1: behind a held request others follow, behind any other stream nothing does.
         if !matches!(kind, Kind::Held(_)) {
             http.requests = None;
         }
         let id = self.ids.take();
-        http.stream = Some(Stream::new(id, kind));
+        let stream = http.stream.insert(Stream::new(id, kind));
+        let (opened, _) = self.stats.streams(stream.stream_kind());
+        *opened += 1;
         Some(StreamKey::new(id, key))
     }
 
     /// The stream is over, and its last byte is in the outbox.
     pub(crate) fn finish_stream(&mut self, stream: StreamKey, cause: CloseCause) {
-        self.end_stream(stream, stream_life::Input::Finish, cause);
+        let of_connection = connection_life::Input::Close;
+        self.end_stream(stream, (stream_life::Input::Finish, of_connection), cause);
     }
 
     /// The stream is over without another byte.
     pub(crate) fn abort_stream(&mut self, stream: StreamKey, cause: CloseCause) {
-        self.end_stream(stream, stream_life::Input::Abort, cause);
+        let of_connection = connection_life::Input::Abort;
+        self.end_stream(stream, (stream_life::Input::Abort, of_connection), cause);
     }
 
     /// Ends the connection because its stream ends; no other place does. HTTP/1.1 wants it: a WebSocket
     /// or a tunnel has taken the connection over, and an event stream ends with it (RFC 9112 §6.3).
     /// A held request that is answered does not come here.
-    fn end_stream(&mut self, stream: StreamKey, ending: stream_life::Input, cause: CloseCause) {
+    fn end_stream(
+        &mut self,
+        stream: StreamKey,
+        (of_stream, of_connection): (stream_life::Input, connection_life::Input),
+        cause: CloseCause,
+    ) {
         let Some(open) = find(&mut self.connections, stream) else { return };
-        if stream_life::step(open.stream.life(), ending).1 != stream_life::Action::Report {
-            return;
+        let (_, action) = stream_life::step(open.stream.life(), of_stream);
+        if action == stream_life::Action::Report {
+            let key = open.connection;
+            self.step(key, of_connection, cause);
         }
-        let of_connection = match ending {
-            stream_life::Input::Abort => connection_life::Input::Abort,
-            stream_life::Input::Finish
-            | stream_life::Input::Pause
-            | stream_life::Input::AwaitDrained
-            | stream_life::Input::Dismiss
-            | stream_life::Input::Close => connection_life::Input::Close,
-        };
-        let key = open.connection;
-        self.step(key, of_connection, cause);
     }
 
     /// Counts the end of the stream on `key`, if one is open, and lists it for the application. The
@@ -157,33 +152,30 @@ impl Core {
             self.leftovers.remove(&ended);
         }
         let kind = stream.stream_kind();
-        let closed = match kind {
-            StreamKind::WebSocket => &mut self.stats.websockets_closed,
-            StreamKind::EventStream => &mut self.stats.event_streams_closed,
-            StreamKind::Held => &mut self.stats.holds_closed,
-            StreamKind::Tunnel => &mut self.stats.tunnels_closed,
-        };
+        let (_, closed) = self.stats.streams(kind);
         *closed += 1;
         self.closes.add(kind, cause, stream.closed_with());
         self.closed.push((ended, cause));
     }
 
-    /// Lists the connection of `stream` for the next flush, and aborts the stream if too much waits
-    /// for a peer that does not read. Returns whether it goes on.
-    pub(crate) fn flush_stream(&mut self, stream: StreamKey) -> bool {
-        let Some(mut open) = find(&mut self.connections, stream) else { return false };
-        let fits = open.mark_dirty(&mut self.dirty) <= self.limits.outbox_bytes_max;
-        if !fits {
-            self.overflow_stream(stream);
-        }
-        fits
+    /// Aborts `stream` if more bytes wait for its peer than their bound allows.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] if it did.
+    #[inline]
+    pub(crate) fn check_bound(
+        &mut self,
+        stream: StreamKey,
+        waiting: usize,
+    ) -> Result<(), SendError> {
+        if waiting > self.limits.outbox_bytes_max { self.overflow_stream(stream) } else { Ok(()) }
     }
 
-    /// Too much waits for a peer that does not read.
     #[cold]
-    pub(crate) fn overflow_stream(&mut self, stream: StreamKey) {
+    fn overflow_stream(&mut self, stream: StreamKey) -> Result<(), SendError> {
         self.stats.overflows += 1;
         self.abort_stream(stream, CloseCause::Overflow);
+        Err(SendError::Full)
     }
 
     /// Lists `stream` for [`App::on_drained`](crate::App::on_drained) if the application waits for it and

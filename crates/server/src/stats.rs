@@ -1,5 +1,6 @@
 //! The counters of a server.
 
+use crate::closes::StreamKind;
 use crate::histogram::Histogram;
 
 /// Declares the counters, so that the struct and the sum of two servers have the same ones.
@@ -76,4 +77,18 @@ counters! {
     overflows,
     /// Times a connection was not read from because its outbox was over the mark.
     read_pauses,
+}
+
+impl Stats {
+    /// The counters of opened and of closed streams of `kind`.
+    pub(crate) const fn streams(&mut self, kind: StreamKind) -> (&mut u64, &mut u64) {
+        match kind {
+            StreamKind::WebSocket => (&mut self.websockets_opened, &mut self.websockets_closed),
+            StreamKind::EventStream => {
+                (&mut self.event_streams_opened, &mut self.event_streams_closed)
+            }
+            StreamKind::Held => (&mut self.holds_opened, &mut self.holds_closed),
+            StreamKind::Tunnel => (&mut self.tunnels_opened, &mut self.tunnels_closed),
+        }
+    }
 }

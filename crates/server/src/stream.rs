@@ -86,6 +86,30 @@ impl Stream {
         }
     }
 
+    /// The WebSocket that the stream carries.
+    #[inline]
+    pub(crate) const fn web_socket(&mut self) -> Option<&mut WebSocketStream> {
+        if let Kind::WebSocket(websocket) = &mut self.kind { Some(websocket) } else { None }
+    }
+
+    /// The stream, if it is a WebSocket.
+    #[inline]
+    pub(crate) const fn if_web_socket(&mut self) -> Option<&mut Self> {
+        if matches!(self.kind, Kind::WebSocket(_)) { Some(self) } else { None }
+    }
+
+    /// The stream, if it is an event stream. It takes one comparison, and [`Stream::events`] takes two.
+    #[inline]
+    pub(crate) const fn if_events(&mut self) -> Option<&mut Self> {
+        if matches!(self.kind, Kind::Events(_)) { Some(self) } else { None }
+    }
+
+    /// The event stream that the stream carries.
+    #[inline]
+    pub(crate) const fn events(&mut self) -> Option<&mut EventsStream> {
+        if let Kind::Events(events) = &mut self.kind { Some(events) } else { None }
+    }
+
     /// How far the stream is from its end.
     #[inline]
     pub(crate) const fn life(&self) -> State {
@@ -140,10 +164,7 @@ impl Stream {
     /// Where to read the next bytes to, if they belong to the message in progress and to nothing else.
     #[inline]
     pub(crate) fn direct(&mut self) -> Option<&mut [u8]> {
-        match &mut self.kind {
-            Kind::WebSocket(websocket) => websocket.direct(),
-            Kind::Events(_) | Kind::Held(_) | Kind::Tunnel(_) => None,
-        }
+        self.web_socket()?.direct()
     }
 
     /// The next moment at which something is due on the stream, whose peer was last heard at `heard`.
@@ -165,10 +186,9 @@ impl Stream {
     /// again.
     pub(crate) fn restart(&mut self, now: Time, limits: &Limits) {
         let life = self.life();
-        match &mut self.kind {
-            Kind::WebSocket(websocket) => websocket.restart(life, now, limits),
-            // A held request's time is the application's, which a slow reader does not stretch.
-            Kind::Events(_) | Kind::Held(_) | Kind::Tunnel(_) => {}
+        // A held request's time is the application's, which a slow reader does not stretch.
+        if let Some(websocket) = self.web_socket() {
+            websocket.restart(life, now, limits);
         }
     }
 

@@ -6,12 +6,12 @@ use sockeye_websocket::CloseCode;
 
 use crate::app::App;
 use crate::cause::{CloseCause, Deadline};
-use crate::connection::{OpenStream, find};
+use crate::connection::find_as;
 use crate::context::Context;
 use crate::key::StreamKey;
 use crate::request::Refused;
 use crate::state::Core;
-use crate::stream::{Due, Kind};
+use crate::stream::{Due, Stream};
 use crate::{http, responses, websocket};
 
 /// Does what is due on `key`, whose timer was armed for `at`. If activity has moved the deadline, it arms
@@ -55,16 +55,11 @@ pub(crate) fn give_up<A: App>(core: &mut Core, app: &mut A, key: Key, deadline: 
     }
     core.stats.timeouts += 1;
     let stream = core.connections.get(key).and_then(|connection| connection.stream_key(key));
+    let mut refuse = |reason| http::refuse(core, app, key, Status::REQUEST_TIMEOUT, reason);
     match (deadline, stream) {
         // [rfc9110:15.5.9-request-timeout]
-        (Deadline::Head, _) => {
-            let reason = "the head did not come in time";
-            http::refuse(core, app, key, Status::REQUEST_TIMEOUT, reason);
-        }
-        (Deadline::Body, _) => {
-            let reason = "the body did not come in time";
-            http::refuse(core, app, key, Status::REQUEST_TIMEOUT, reason);
-        }
+        (Deadline::Head, _) => refuse("the head did not come in time"),
+        (Deadline::Body, _) => refuse("the body did not come in time"),
         (Deadline::Message, Some(stream)) => {
             websocket::refuse(core, stream, CloseCode::POLICY_VIOLATION);
         }
@@ -95,13 +90,11 @@ fn time_out_held<A: App>(core: &mut Core, app: &mut A, stream: StreamKey) {
 /// Has the application send a sign of life, because proxies drop silent streams (HTML 9.2.7).
 /// [html:9.2.7-heartbeat]
 fn heartbeat<A: App>(core: &mut Core, app: &mut A, key: StreamKey) {
-    let now = core.now;
-    let Some(OpenStream { stream, outbox, .. }) = find(&mut core.connections, key) else { return };
-    let Kind::Events(events) = &mut stream.kind else { return };
+    let Some(open) = find_as(&mut core.connections, key, Stream::events) else { return };
     // The next heartbeat is due after another silence, whatever the application does in this one.
-    events.wrote = now;
+    open.stream.wrote = core.now;
     // Bytes that wait already are a sign of life, once the peer reads them.
-    if outbox.is_empty() {
+    if open.outbox.is_empty() {
         app.on_heartbeat(key, &mut Context { core });
     }
 }

@@ -1,28 +1,24 @@
 //! Messages in: what arrives on a WebSocket, from bytes to [`App::on_message`].
 
-use sockeye_reactor::{Outbox, PooledBytes, Slab, Time};
-use sockeye_websocket::{CloseCode, Event, Kind as MessageKind, Piece, ProtocolError};
+use sockeye_reactor::{PooledBytes, Slab, Time};
+use sockeye_websocket::{CloseCode, Event, Kind as MessageKind, Message, Piece, ProtocolError};
 
 use crate::app::App;
 use crate::cause::CloseCause;
-use crate::connection::{Connection, OpenStream, find, find_web_socket};
+use crate::connection::{Connection, OpenStream, find, find_as};
 use crate::context::Context;
 use crate::key::StreamKey;
 use crate::partial_message::{LARGE_BYTES_MIN, PartialMessage, typed};
 use crate::state::{Core, Leftover};
-use crate::stream::{Kind, WebSocketStream, cause_of_close};
+use crate::stream::{Stream, WebSocketStream, cause_of_close};
 
-/// The WebSocket that `stream` names, and what waits for its peer.
-#[inline]
-fn websocket(
+/// The open WebSocket that `key` names.
+#[inline(always)]
+fn find_web_socket(
     connections: &mut Slab<Connection>,
-    stream: StreamKey,
-) -> Option<(&mut WebSocketStream, &mut Outbox)> {
-    let OpenStream { stream, outbox, .. } = find(connections, stream)?;
-    match &mut stream.kind {
-        Kind::WebSocket(websocket) => Some((websocket, outbox)),
-        Kind::Events(_) | Kind::Held(_) | Kind::Tunnel(_) => None,
-    }
+    key: StreamKey,
+) -> Option<OpenStream<'_, WebSocketStream>> {
+    find_as(connections, key, Stream::web_socket)
 }
 
 /// Takes in bytes for `stream`, for which no earlier bytes wait.
@@ -63,8 +59,8 @@ fn converse<'b, A: App>(
     let mut share = core.limits.message_bytes_per_turn_max;
     let mut heard = false;
     while !input.is_empty() {
-        let Some(open) = find_web_socket(&mut core.connections, stream) else { return &mut [] };
-        let OpenStream { stream: of, outbox, .. } = open;
+        let found = find_as(&mut core.connections, stream, Stream::if_web_socket);
+        let Some(OpenStream { stream: of, outbox, .. }) = found else { return &mut [] };
         let is_full = || share == 0 || outbox.len() > core.limits.outbox_pause_bytes;
         // [server:pause-unheard]
         if heard && is_full() || of.paused != Time::NEVER {
@@ -72,12 +68,11 @@ fn converse<'b, A: App>(
         }
         heard = true;
         let life = of.life();
-        let Kind::WebSocket(websocket) = &mut of.kind else { return &mut [] };
+        let Some(websocket) = of.web_socket() else { return &mut [] };
         websocket.note_life(life);
         let used = match websocket.protocol.receive(&mut input, outbox.tail(&mut core.pool)) {
             Ok(Some(Event::Message(message))) => {
-                core.stats.messages_received += 1;
-                app.on_message(stream, message, &mut Context { core });
+                deliver(core, app, stream, message);
                 message.as_bytes().len()
             }
             Ok(Some(Event::Piece(piece))) => receive_piece(core, app, stream, piece),
@@ -107,21 +102,24 @@ fn fail(core: &mut Core, stream: StreamKey, error: ProtocolError) {
 
 /// Sends a pong that had to wait while the outbox was full. The outbox is empty now.
 pub(crate) fn flush_replies(core: &mut Core, stream: StreamKey) {
-    let Some((websocket, outbox)) = websocket(&mut core.connections, stream) else { return };
-    if websocket.protocol.owes_reply() {
-        websocket.protocol.flush_replies(outbox.tail(&mut core.pool));
-        core.flush_stream(stream);
+    let Some(mut open) = find_web_socket(&mut core.connections, stream) else { return };
+    if open.stream.protocol.owes_reply() {
+        open.stream.protocol.flush_replies(open.outbox.tail(&mut core.pool));
+        let waiting = open.mark_dirty(&mut core.dirty);
+        // The application hears of a peer that is given up.
+        let _ = core.check_bound(stream, waiting);
     }
 }
 
 /// Pings a silent peer. Any byte will do for an answer (RFC 6455 §5.5.2).
 /// [rfc6455:5.5.2-ping-keeps-alive]
 pub(crate) fn ping(core: &mut Core, stream: StreamKey) {
-    let now = core.now;
-    let Some((websocket, outbox)) = websocket(&mut core.connections, stream) else { return };
-    websocket.awaits = now;
-    if websocket.protocol.ping(b"", outbox.tail(&mut core.pool)).is_ok() {
-        core.flush_stream(stream);
+    let Some(mut open) = find_web_socket(&mut core.connections, stream) else { return };
+    open.stream.awaits = core.now;
+    if open.stream.protocol.ping(b"", open.outbox.tail(&mut core.pool)).is_ok() {
+        let waiting = open.mark_dirty(&mut core.dirty);
+        // The application hears of a peer that is given up.
+        let _ = core.check_bound(stream, waiting);
     }
 }
 
@@ -137,7 +135,8 @@ fn receive_piece<A: App>(
     stream: StreamKey,
     piece: Piece<'_>,
 ) -> usize {
-    let Some((websocket, _)) = websocket(&mut core.connections, stream) else { return 0 };
+    let Some(open) = find_web_socket(&mut core.connections, stream) else { return 0 };
+    let websocket = open.stream;
     // The partial message is taken out of the stream, so that the application may send on this very
     // stream, and even close it, while it looks at the message.
     let held = websocket.partial.take().or_else(|| core.spare.take());
@@ -145,47 +144,27 @@ fn receive_piece<A: App>(
     if piece.first {
         partial.begin(core.now, websocket.protocol.message_bytes_max(), piece.compressed);
     }
-    if piece.compressed {
-        return receive_compressed(core, app, stream, piece, partial);
-    }
-    let (kind, last, missing) = (piece.kind, piece.last, websocket.protocol.payload_missing());
-    match partial.append(piece.payload, missing, &mut core.pool) {
-        Ok(()) if last => deliver(core, app, stream, kind, partial),
-        Ok(()) => {
-            websocket.partial = Some(partial);
-            0
+    let Piece { kind, last, compressed, .. } = piece;
+    let received = match (compressed, &mut websocket.session) {
+        (true, Some(session)) => {
+            partial.assembler.push(piece, Some(&mut session.codec(&mut core.engine)))
         }
-        Err(error) => {
-            refuse(core, stream, error.close_code());
-            0
+        (true, None) => partial.assembler.push(piece, None),
+        (false, _) => {
+            let missing = websocket.protocol.payload_missing();
+            partial.append(piece.payload, missing, &mut core.pool).map(|()| None)
         }
-    }
-}
-
-/// Takes in a part of a compressed message.
-fn receive_compressed<A: App>(
-    core: &mut Core,
-    app: &mut A,
-    stream: StreamKey,
-    piece: Piece<'_>,
-    mut partial: Box<PartialMessage>,
-) -> usize {
-    let Some((websocket, _)) = websocket(&mut core.connections, stream) else { return 0 };
-    let assembler = &mut partial.assembler;
-    let pushed = match &mut websocket.session {
-        Some(session) => assembler.push(piece, Some(&mut session.codec(&mut core.engine))),
-        None => assembler.push(piece, None),
     };
-    match pushed {
+    match received {
         Ok(Some(message)) => {
-            core.stats.messages_received += 1;
-            app.on_message(stream, message, &mut Context { core });
             let len = message.as_bytes().len();
+            deliver(core, app, stream, message);
             let (memory, _) = partial.take();
             partial.keep(memory);
             core.spare = Some(partial);
             len.max(INFLATE_COST)
         }
+        Ok(None) if last && !compressed => deliver_partial(core, app, stream, kind, partial),
         Ok(None) => {
             websocket.partial = Some(partial);
             0
@@ -197,8 +176,15 @@ fn receive_compressed<A: App>(
     }
 }
 
+/// Hands a message to the application.
+#[inline]
+fn deliver<A: App>(core: &mut Core, app: &mut A, stream: StreamKey, message: Message<'_>) {
+    core.stats.messages_received += 1;
+    app.on_message(stream, message, &mut Context { core });
+}
+
 /// Hands a message that has become whole to the application. Returns its length.
-fn deliver<A: App>(
+fn deliver_partial<A: App>(
     core: &mut Core,
     app: &mut A,
     stream: StreamKey,
@@ -206,29 +192,20 @@ fn deliver<A: App>(
     mut partial: Box<PartialMessage>,
 ) -> usize {
     let (memory, len) = partial.take();
-    if len >= LARGE_BYTES_MIN {
+    if len < LARGE_BYTES_MIN {
+        deliver_bytes(core, app, stream, kind, &memory[..len]);
+        partial.keep(memory);
         core.spare = Some(partial);
-        deliver_large(core, app, stream, kind, PooledBytes::new(memory, len));
         return len;
     }
-    deliver_bytes(core, app, stream, kind, &memory[..len]);
-    partial.keep(memory);
     core.spare = Some(partial);
-    len
-}
-
-/// [server:passed-on] An application that sends this very message on sends it by reference.
-fn deliver_large<A: App>(
-    core: &mut Core,
-    app: &mut A,
-    stream: StreamKey,
-    kind: MessageKind,
-    bytes: PooledBytes,
-) {
+    let bytes = PooledBytes::new(memory, len);
+    // [server:passed-on] An application that sends this very message on sends it by reference.
     core.delivered = Some(bytes.clone());
     deliver_bytes(core, app, stream, kind, &bytes);
     core.delivered = None;
     core.pool.give_back(bytes);
+    len
 }
 
 fn deliver_bytes<A: App>(
@@ -239,10 +216,7 @@ fn deliver_bytes<A: App>(
     bytes: &[u8],
 ) {
     match typed(kind, bytes) {
-        Ok(message) => {
-            core.stats.messages_received += 1;
-            app.on_message(stream, message, &mut Context { core });
-        }
+        Ok(message) => deliver(core, app, stream, message),
         Err(error) => refuse(core, stream, error.close_code()),
     }
 }
@@ -252,7 +226,7 @@ pub(crate) fn receive_direct<A: App>(core: &mut Core, app: &mut A, stream: Strea
     let Some(open) = find(&mut core.connections, stream) else { return };
     let OpenStream { stream: of, outbox, .. } = open;
     let life = of.life();
-    let Kind::WebSocket(websocket) = &mut of.kind else { return };
+    let Some(websocket) = of.web_socket() else { return };
     let Some(mut partial) = websocket.partial.take() else { return };
     websocket.note_life(life);
     let mut input = partial.fresh(len);
@@ -260,7 +234,7 @@ pub(crate) fn receive_direct<A: App>(core: &mut Core, app: &mut A, stream: Strea
         Ok(Some(Event::Piece(Piece { kind, last, .. }))) => {
             partial.adopt(len);
             if last {
-                deliver(core, app, stream, kind, partial);
+                deliver_partial(core, app, stream, kind, partial);
             } else {
                 websocket.partial = Some(partial);
             }
@@ -273,8 +247,8 @@ pub(crate) fn receive_direct<A: App>(core: &mut Core, app: &mut A, stream: Strea
 
 /// Fails the WebSocket because a message cannot be taken (RFC 6455 §7.1.7).
 pub(crate) fn refuse(core: &mut Core, stream: StreamKey, code: CloseCode) {
-    let Some((websocket, outbox)) = websocket(&mut core.connections, stream) else { return };
-    websocket.protocol.fail(code, "", outbox.tail(&mut core.pool));
+    let Some(open) = find_web_socket(&mut core.connections, stream) else { return };
+    open.stream.protocol.fail(code, "", open.outbox.tail(&mut core.pool));
     core.stats.protocol_errors += 1;
     core.finish_stream(stream, CloseCause::Refused(code));
 }
@@ -283,9 +257,9 @@ pub(crate) fn refuse(core: &mut Core, stream: StreamKey, code: CloseCode) {
 /// peer may have ended only its own direction.
 pub(crate) fn receive_end(core: &mut Core, stream: StreamKey) {
     let Some(open) = find(&mut core.connections, stream) else { return };
-    if let Kind::WebSocket(websocket) = &mut open.stream.kind {
+    let key = open.connection;
+    if let Some(websocket) = open.stream.web_socket() {
         websocket.protocol.receive_eof();
     }
-    let key = open.connection;
     core.peer_ended(key);
 }
