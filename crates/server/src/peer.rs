@@ -1,6 +1,6 @@
 //! The address of a peer, in little memory.
 
-use std::net::{SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 /// A peer's address in 20 bytes instead of 32.
 ///
@@ -8,12 +8,8 @@ use std::net::{SocketAddr, SocketAddrV6};
 /// only, because RFC 4291 gives no other address a scope.
 #[derive(Clone, Copy)]
 pub(crate) enum Peer {
-    V4 {
-        ip: [u8; 4],
-        port: u16,
-    },
-    V6 {
-        ip: [u8; 16],
+    Plain {
+        ip: IpAddr,
         port: u16,
     },
     /// In fe80::/64 (RFC 4291 §2.5.6). Each link has such a network.
@@ -30,26 +26,18 @@ const LINK_LOCAL: [u8; 8] = [0xfe, 0x80, 0, 0, 0, 0, 0, 0];
 impl Peer {
     pub(crate) fn of(address: SocketAddr) -> Self {
         let port = address.port();
-        match address {
-            SocketAddr::V4(of) => Self::V4 { ip: of.ip().octets(), port },
-            SocketAddr::V6(of) => {
-                let ip = of.ip().octets();
-                match ip.split_first_chunk() {
-                    Some((&LINK_LOCAL, interface)) => Self::LinkLocal {
-                        interface: interface.try_into().expect("the other half"),
-                        scope_id: of.scope_id().to_ne_bytes(),
-                        port,
-                    },
-                    Some(_) | None => Self::V6 { ip, port },
-                }
-            }
+        if let SocketAddr::V6(of) = address
+            && let Some((&LINK_LOCAL, interface)) = of.ip().octets().split_first_chunk()
+        {
+            let interface = interface.try_into().expect("the other half");
+            return Self::LinkLocal { interface, scope_id: of.scope_id().to_ne_bytes(), port };
         }
+        Self::Plain { ip: address.ip(), port }
     }
 
     pub(crate) fn address(self) -> SocketAddr {
         match self {
-            Self::V4 { ip, port } => (ip, port).into(),
-            Self::V6 { ip, port } => (ip, port).into(),
+            Self::Plain { ip, port } => (ip, port).into(),
             Self::LinkLocal { interface, scope_id, port } => {
                 let mut ip = [0; 16];
                 let (network, rest) = ip.split_at_mut(LINK_LOCAL.len());
