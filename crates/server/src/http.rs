@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::cause::CloseCause;
 use crate::connection::{Connection, Http1, Phase};
 use crate::context::Context;
+use crate::key::StreamKey;
 use crate::request::{Refused, Request};
 use crate::request_reader::whole_body;
 use crate::responses::{self, add, content};
@@ -78,10 +79,10 @@ fn receive_body<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Er
 /// next request, or to the stream that the answer opened.
 fn go_on_with<A: App>(core: &mut Core, app: &mut A, key: Key, mut input: Vec<u8>, used: usize) {
     let Some(connection) = core.connections.get_mut(key) else { return };
-    let stream = connection.stream_key(key);
     // [rfc9112:9.6-nothing-after-close]
-    let Phase::Http1(Http1 { requests, stream: open }) = &mut connection.phase else { return };
-    match (requests, open.as_ref().map(|open| &open.kind)) {
+    let Phase::Http1(Http1 { requests, stream }) = &mut connection.phase else { return };
+    let opened = stream.as_ref().map(|of| (&of.kind, StreamKey::new(of.id, key)));
+    match (requests, opened) {
         (Some(requests), None) => {
             // The time of the next request begins with its first byte, which may be here.
             requests.go_on(core.now);
@@ -90,24 +91,18 @@ fn go_on_with<A: App>(core: &mut Core, app: &mut A, key: Key, mut input: Vec<u8>
                 core.look_again(key);
             }
         }
-        (Some(requests), Some(Kind::Held(_))) if used < input.len() => {
+        (Some(requests), Some((Kind::Held(_), _))) if used < input.len() => {
             requests.put_back(input, used);
         }
         // A client must not send before it has seen the 101 (RFC 6455 §4.1). Frames that it sent
         // nevertheless are taken like later ones.
-        (_, Some(Kind::WebSocket(_))) => {
-            if let Some(stream) = stream {
-                websocket::receive(core, app, stream, &mut input[used..]);
-            }
+        (_, Some((Kind::WebSocket(_), stream))) => {
+            websocket::receive(core, app, stream, &mut input[used..]);
         }
-        (_, Some(Kind::Tunnel(_))) => {
-            if let Some(stream) = stream
-                && used < input.len()
-            {
-                app.on_bytes(stream, &input[used..], &mut Context { core });
-            }
+        (_, Some((Kind::Tunnel(_), stream))) if used < input.len() => {
+            app.on_bytes(stream, &input[used..], &mut Context { core });
         }
-        (_, Some(Kind::Events(_) | Kind::Held(_)) | None) => {}
+        (_, Some((Kind::Events(_) | Kind::Held(_) | Kind::Tunnel(_), _)) | None) => {}
     }
 }
 
