@@ -129,14 +129,9 @@ impl Outbox {
 
     /// Appends `bytes` by reference.
     pub fn push_pooled(&mut self, bytes: &PooledBytes, pool: &mut Pool) {
-        self.push(Segment::Pooled(bytes.clone()), pool);
-    }
-
-    fn push(&mut self, segment: Segment, pool: &mut Pool) {
-        if segment.is_empty() {
-            return;
+        if !bytes.is_empty() {
+            self.queue(pool).push(Segment::Pooled(bytes.clone()));
         }
-        self.queue(pool).push(segment);
     }
 
     #[inline]
