@@ -1,23 +1,23 @@
-//! A WebSocket echo and a stream of server-sent events in one loop, with two peers that talk to
-//! it. Ends by itself: after three events the peers leave and the server drains.
+//! A stream of server-sent events, with a peer that watches it. Ends by itself: after three events the
+//! peer leaves and the server drains.
 //!
-//! `cargo run -p sockeye-server --example echo_and_events`
+//! `cargo run -p sockeye-server --example events`
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sockeye_server::{
-    Answer, App, CloseCause, Context, Event, EventStream, Limits, Message, MioNet, Opened, Origins,
-    Reply, Request, Server, Status, StreamKey, Time, Upgrade,
+    Answer, App, CloseCause, Context, Event, EventStream, Limits, MioNet, Opened, Reply, Request,
+    Server, Status, StreamKey, Time,
 };
 
 /// Milliseconds between two events.
 const TICK_MS: u64 = 100;
 
-/// Echoes at `/echo`, counts for everybody at `/count`.
+/// Counts for everybody at `/count`.
 struct Demo {
     watchers: BTreeSet<StreamKey>,
     count: u32,
@@ -29,31 +29,14 @@ impl App for Demo {
 
     fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer {
         match request.head.path() {
-            "/echo" => Answer::WebSocket(
-                Upgrade {
-                    subprotocols: &[],
-                    origins: Origins::SameHost,
-                    message_bytes_max: None,
-                    compression: None,
-                    headers: Vec::new(),
-                },
-                (),
-            ),
             "/count" => Answer::EventStream(EventStream::default(), ()),
-            _ => Reply::text(Status::NOT_FOUND, "try /echo or /count\n").into(),
+            _ => Reply::text(Status::NOT_FOUND, "try /count\n").into(),
         }
     }
 
-    fn on_open(&mut self, stream: StreamKey, _: (), open: &Opened<'_>, context: &mut Context<'_>) {
-        if *open == Opened::EventStream {
-            self.watchers.insert(stream);
-            self.deadline = context.now() + TICK_MS;
-        }
-    }
-
-    fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {
-        // A peer that does not read its echo is cut by the server: nothing to do about an error.
-        let _ = context.send(stream, message);
+    fn on_open(&mut self, stream: StreamKey, _: (), _: &Opened<'_>, context: &mut Context<'_>) {
+        self.watchers.insert(stream);
+        self.deadline = context.now() + TICK_MS;
     }
 
     fn on_close(&mut self, stream: StreamKey, cause: CloseCause, _: &mut Context<'_>) {
@@ -68,6 +51,7 @@ impl App for Demo {
     fn on_timer(&mut self, context: &mut Context<'_>) {
         self.count += 1;
         for &watcher in &self.watchers {
+            // A peer that does not read is cut by the server: there is nothing to do about an error.
             let _ = context.send_event(watcher, &Event::message(&self.count.to_string()));
         }
         self.deadline = context.now() + TICK_MS;
@@ -83,13 +67,13 @@ fn main() -> std::io::Result<()> {
     let mut server = Server::new(net, demo, Limits::default());
 
     let done = Arc::new(AtomicBool::new(false));
-    let peers = std::thread::spawn({
+    let peer = std::thread::spawn({
         let done = Arc::clone(&done);
         move || {
-            let talked = echo(addr).and_then(|()| watch(addr));
+            let watched = watch(addr);
             // The loop looks each time it is woken.
             done.store(true, Ordering::Release);
-            waker.wake().and(talked)
+            waker.wake().and(watched)
         }
     });
     while !server.is_drained() {
@@ -99,23 +83,7 @@ fn main() -> std::io::Result<()> {
         }
     }
     println!("server: {} requests, {} events", server.stats().requests, server.stats().events_sent);
-    peers.join().expect("the peers do not panic")
-}
-
-/// Says hello on a WebSocket; the masking key of zeros is for the eye, not for the world.
-fn echo(addr: SocketAddr) -> std::io::Result<()> {
-    let mut stream = TcpStream::connect(addr)?;
-    stream.write_all(
-        b"GET /echo HTTP/1.1\r\nHost: example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n\
-          \x81\x85\0\0\0\0hello",
-    )?;
-    let mut reader = BufReader::new(stream);
-    while reader.by_ref().lines().next().transpose()?.is_some_and(|line| !line.is_empty()) {}
-    let mut frame = [0; 7];
-    reader.read_exact(&mut frame)?;
-    println!("peer: {}", String::from_utf8_lossy(&frame[2..]));
-    reader.get_mut().write_all(b"\x88\x82\0\0\0\0\x03\xE8")
+    peer.join().expect("the peer does not panic")
 }
 
 /// Watches three events. HTTP/1.0, for a body without chunks.
