@@ -88,7 +88,7 @@ pub(crate) fn find_as<T>(
     let id = stream.id;
     let stream = part(stream)?;
     let (outbox, dirty) = (&mut carrier.outbox, &mut carrier.dirty);
-    id.is(key.id).then_some(OpenStream { connection, stream, outbox, dirty })
+    key.names(id).then_some(OpenStream { connection, stream, outbox, dirty })
 }
 
 impl<T> OpenStream<'_, T> {

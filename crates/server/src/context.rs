@@ -311,7 +311,7 @@ impl Context<'_> {
     /// The connection of `stream`, if that is open.
     fn carrier(&self, stream: StreamKey) -> Option<&Connection> {
         let (_, connection) = self.core.connections.at(stream.connection())?;
-        connection.stream()?.id.is(stream.id).then_some(connection)
+        stream.names(connection.stream()?.id).then_some(connection)
     }
 
     /// Asks for one call of [`App::on_drained`](crate::App::on_drained) when no more than

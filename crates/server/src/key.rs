@@ -14,23 +14,7 @@ pub struct StreamKey {
 }
 
 /// A stream's index and the generation of that index. No two streams of a server have the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct StreamId {
-    index: u32,
-    generation: u32,
-}
-
-impl StreamId {
-    /// Whether both are the same. It takes one comparison, and `==` takes two.
-    #[inline]
-    pub(crate) const fn is(self, other: Self) -> bool {
-        self.joined() == other.joined()
-    }
-
-    const fn joined(self) -> u64 {
-        (self.generation as u64) << 32 | self.index as u64
-    }
-}
+pub(crate) type StreamId = Key;
 
 impl StreamKey {
     /// The stream `id` on `connection`.
@@ -40,16 +24,22 @@ impl StreamKey {
         Self { id, connection: connection.index() as u32 }
     }
 
+    /// Whether the key is that of the stream `id`. It takes one comparison, and `==` takes two.
+    #[inline]
+    pub(crate) const fn names(self, id: StreamId) -> bool {
+        self.id.to_u64() == id.to_u64()
+    }
+
     /// The key as one number, for logs.
     pub const fn to_u128(self) -> u128 {
-        (self.id.generation as u128) << 64 | (self.id.index as u128) << 32 | self.connection as u128
+        (self.id.to_u64() as u128) << 32 | self.connection as u128
     }
 
     /// A small number that no other stream has between [`App::on_open`](crate::App::on_open) and
     /// [`App::on_close`](crate::App::on_close); for tables beside the server.
     /// An earlier stream may have had the same number, so compare the key that a table holds.
     pub const fn index(self) -> usize {
-        self.id.index as usize
+        self.id.index()
     }
 
     /// The index of the connection that carries the stream.
@@ -58,6 +48,9 @@ impl StreamKey {
         self.connection as usize
     }
 }
+
+/// One generation in the number of an id.
+const GENERATION: u64 = 1 << 32;
 
 /// Hands out stream ids: dense indexes, reused last in, first out.
 ///
@@ -79,15 +72,15 @@ impl StreamIds {
         self.free.pop().unwrap_or_else(|| {
             let index = self.fresh;
             self.fresh = index.checked_add(1).expect("fewer than 2^32 streams");
-            StreamId { index, generation: 0 }
+            StreamId::from_u64(u64::from(index))
         })
     }
 
     /// Takes back the id of a stream whose end the application has heard of.
     pub(crate) fn give_back(&mut self, id: StreamId) {
         // An index whose generations are used up is retired, so no key ever names two streams.
-        if let Some(generation) = id.generation.checked_add(1) {
-            self.free.push(StreamId { generation, ..id });
+        if let Some(next) = id.to_u64().checked_add(GENERATION) {
+            self.free.push(StreamId::from_u64(next));
         }
     }
 }
@@ -104,7 +97,7 @@ mod tests {
         let mut seen = HashSet::new();
         for round in 0..10_u32 {
             let open: Vec<StreamId> = (0..8).map(|_| ids.take()).collect();
-            let mut indexes: Vec<u32> = open.iter().map(|id| id.index).collect();
+            let mut indexes: Vec<usize> = open.iter().map(|id| id.index()).collect();
             indexes.sort_unstable();
             assert_eq!(indexes, [0, 1, 2, 3, 4, 5, 6, 7], "round {round}");
             for id in open {
@@ -118,7 +111,7 @@ mod tests {
     fn a_worn_out_index_is_retired() {
         let mut ids = StreamIds::default();
         let id = ids.take();
-        ids.give_back(StreamId { generation: u32::MAX, ..id });
-        assert_eq!(ids.take(), StreamId { index: 1, generation: 0 });
+        ids.give_back(StreamId::from_u64(u64::from(u32::MAX) << 32 | id.to_u64()));
+        assert_eq!(ids.take(), StreamId::from_u64(1));
     }
 }
