@@ -3,7 +3,7 @@
 /// Names one value in a [`Slab`] for as long as the value lives, and nothing afterwards.
 ///
 /// The slot's index is reused, its generation is not: a readiness event, a timer or a stream
-/// handle that outlived its connection finds nothing instead of a stranger.
+/// handle that outlived its connection finds nothing, and never another connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     index: u32,

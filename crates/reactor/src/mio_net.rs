@@ -66,7 +66,7 @@ impl MioNet {
     /// A network without a listening socket, for clients.
     ///
     /// # Errors
-    /// The system's error if there is no poller to be had.
+    /// The system's error if it cannot make a poller.
     pub fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker(Arc::new(mio::Waker::new(poll.registry(), WAKER)?));
@@ -90,8 +90,8 @@ impl MioNet {
         Ok(net)
     }
 
-    /// Accepts connections from `listener`, too. Gives its number, which its connections
-    /// [carry](Accepted::listener); the first one is 0.
+    /// Accepts connections from `listener`, too. Returns its number, by which
+    /// [`Accepted::listener`] names it; the first one is 0.
     ///
     /// # Errors
     /// The system's error; `InvalidInput` for the 65th listener.
@@ -109,7 +109,7 @@ impl MioNet {
         Ok(number)
     }
 
-    /// Makes the time count from `start`. Loops with the same start have comparable times.
+    /// Measures time from `start`. Loops with the same start have comparable times.
     #[must_use]
     pub const fn counting_from(mut self, start: Instant) -> Self {
         self.start = start;
@@ -175,7 +175,7 @@ impl Net for MioNet {
 
     fn accept(&mut self) -> io::Result<Option<Accepted<TcpStream>>> {
         let (count, mut asked) = (self.listeners.len(), 0_u64);
-        // The poller may not have reported yet that connections wait at the others.
+        // First the listeners that are reported as ready. Then the others, whose report may still come.
         for only_ready in [true, false] {
             for number in (0..count).map(|at| (self.first + at) % count) {
                 let listener = &mut self.listeners[number];

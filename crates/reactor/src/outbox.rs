@@ -13,7 +13,7 @@ use crate::{Pool, PooledBytes, Socket};
 pub struct Shared(Arc<Box<[u8]>>);
 
 impl Shared {
-    /// Takes `bytes` into memory of its own, which is counted.
+    /// Copies `bytes` into memory whose references are counted.
     pub fn new(bytes: &[u8]) -> Self {
         // A reference is one pointer wide, because every outbox has room for one.
         Self(Arc::new(Box::from(bytes)))
@@ -108,10 +108,10 @@ impl Outbox {
         self.len() == 0
     }
 
-    /// The vector to append to; it holds unsent bytes only. Its memory comes from the [`Pool`].
+    /// The vector to append to. Its memory comes from the [`Pool`].
     ///
-    /// The caller may only append. What the vector holds already belongs to earlier writers and
-    /// may be sent in part.
+    /// The caller may only append. Bytes that are in the vector already belong to earlier writers, and
+    /// some of them may be sent.
     #[inline]
     pub fn tail(&mut self, pool: &mut Pool) -> &mut Vec<u8> {
         self.queue(pool).tail()

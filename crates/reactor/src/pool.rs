@@ -13,7 +13,7 @@ const POOLED_MAX: usize = 2048;
 /// would map memory from the system for each of them, and give it back.
 const POOLED_BYTES_MAX: usize = 4 << 20;
 
-/// Warm memory of a loop: the queues of drained outboxes, and buffers for large messages.
+/// Reusable memory of a loop: the queues of drained outboxes, and buffers for large messages.
 #[derive(Default)]
 pub struct Pool {
     #[expect(clippy::vec_box, reason = "an outbox holds its queue by one pointer")]
@@ -29,8 +29,8 @@ impl Pool {
         Self { queues: Vec::new(), bytes: 0, large: Warm::new() }
     }
 
-    /// Initialised memory for a message of `bytes_wanted` bytes, if the pool has any. An earlier message
-    /// has used it, so it may be larger or smaller.
+    /// Initialised memory for a message of `bytes_wanted` bytes, if the pool has any. It may be larger or
+    /// smaller, and holds bytes of an earlier message.
     pub fn take_memory(&mut self, bytes_wanted: usize) -> Option<Vec<u8>> {
         self.large.take(bytes_wanted)
     }

@@ -6,14 +6,14 @@ use std::ops::Deref;
 
 use crate::{Flushed, Pool, PooledBytes, Shared, Socket};
 
-/// Slices handed to one vectored write; more only cost stack.
+/// Slices handed to one vectored write; more slices only use stack.
 const SLICES: usize = 64;
 /// Shared bytes shorter than this are copied to those that wait already. From about here on a reference
 /// costs less (42 ns against 90 at 1 KiB, 42 against 140 at 4 KiB, a thousand outboxes in a row), and a
 /// slow reader's backlog is no copy. Below, several messages in a flush go out in one plain write,
 /// which is 200 to 300 ns less than a vectored one.
 const SHARED_BYTES_MIN: usize = 1024;
-/// Up to so many sent bytes may stay at the front of a buffer before the others are moved.
+/// Sent bytes that may stay at the front of the tail before the unsent ones are moved down.
 const SENT_BYTES_MAX: usize = 64 * 1024;
 
 #[derive(Default)]
@@ -22,7 +22,7 @@ pub(crate) struct SegmentQueue {
     segments: VecDeque<Segment>,
     /// The last segment: where bytes are appended. With `segments` empty it is also the first.
     tail: Vec<u8>,
-    /// Bytes of the first segment that are sent already.
+    /// Sent bytes at the front: of the first segment, or of `tail` if there is none.
     sent: usize,
     /// Unsent bytes in `segments` (not counting `tail`), `sent` already taken off.
     queued: usize,
@@ -71,8 +71,8 @@ impl SegmentQueue {
         self.segments.push_back(segment);
     }
 
-    /// Keeps a tail that is sent bit by bit from growing at its end for ever. Each byte is moved
-    /// at most once for each byte sent.
+    /// Moves unsent bytes to the front of a tail that is never empty, so that it does not grow without
+    /// bound. Each byte is moved at most once for each byte sent.
     #[cold]
     fn make_room(&mut self) {
         if self.segments.is_empty() && self.sent > self.tail.len() / 2 {
@@ -116,7 +116,8 @@ impl SegmentQueue {
                 Ok(bytes) => {
                     self.advance(bytes, pool);
                     written += bytes;
-                    // A full buffer of the system's; one of the socket's own may just have been emptied.
+                    // A short write to a plain socket means that the system's buffer is full. A buffering
+                    // socket may have been short of its own room only, so it is tried again.
                     if bytes < expected && !S::BUFFERS {
                         return Ok(Flushed::Blocked { bytes: written });
                     }

@@ -27,8 +27,8 @@ impl Default for Timer {
 
 /// A hashed timer wheel: arming is O(1), advancing costs the slots that went by.
 ///
-/// Its memory is that of the most entries that it held at a time, until it is empty again. Arming again
-/// and again allocates nothing.
+/// It keeps the memory of its largest number of entries until it is empty. Arming again and again
+/// allocates nothing.
 #[derive(Debug)]
 pub struct Wheel {
     /// Where each slot's list begins in `entries`.
@@ -44,7 +44,7 @@ pub struct Wheel {
     len: usize,
 }
 
-/// Every connection has one: 16 bytes.
+/// Most connections have one, so it is kept at 16 bytes.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     key: Key,
@@ -93,7 +93,7 @@ impl Wheel {
         self.len == 0
     }
 
-    /// Arms `timer` so that the wheel hands `key` back at `deadline` or earlier.
+    /// Arms `timer` so that the wheel hands `key` back within 16 ms after `deadline`.
     ///
     /// It does nothing if the timer is armed for that time or an earlier one: when the timer fires, the
     /// owner finds its deadline moved, and arms again. The same happens to a deadline that is more than
@@ -144,10 +144,10 @@ impl Wheel {
         link
     }
 
-    /// Appends everything armed for `now` or earlier to `fired`, in no particular order.
+    /// Appends the entries whose tick has passed at `now` to `fired`, in no particular order.
     ///
-    /// Keys may be stale, and an entry may have been overtaken by an earlier one of the same
-    /// timer: [`Timer::fire`] tells.
+    /// A key may be stale. So may an entry, if its timer was armed again for an earlier time:
+    /// [`Timer::fire`] returns false for it.
     pub fn advance(&mut self, now: Time, fired: &mut Vec<(Key, Time)>) {
         let last = now.as_millis() / TICK_MS;
         let steps = (last + 1).saturating_sub(self.tick).min(SLOTS as u64);
@@ -209,8 +209,8 @@ impl Wheel {
 }
 
 impl Timer {
-    /// Whether the entry that fired for `at` is the one by which this timer is armed. The timer is then not
-    /// armed any more. The owner ignores an entry that an earlier one has overtaken.
+    /// Disarms the timer if it is armed for `at`, and returns whether it was. The owner ignores an entry
+    /// for another time: it is stale.
     pub fn fire(&mut self, at: Time) -> bool {
         let current = self.armed == at;
         if current {

@@ -30,9 +30,9 @@ pub trait App {
         context: &mut Context<'_>,
     ) -> Answer<Self::Pending>;
 
-    /// Words a refusal that the server makes by itself: of bytes that are no request, of a request
-    /// that is too large, or of one that came too late. With `None` the server writes a line of plain
-    /// text.
+    /// Returns headers and body for an error response of the server's own: to bytes that are no
+    /// request, to a request that is too large, or to one that came too late. With `None` the server
+    /// writes a line of plain text.
     ///
     /// The application gives the words only. The server decides on the status, the end of the
     /// connection and the headers that the protocol wants (`Retry-After`, `Allow`, `Upgrade`).
@@ -76,14 +76,14 @@ pub trait App {
         let _ = context.send_comment(stream);
     }
 
-    /// The client of a held request has ended its direction. It waits for the answer, or it is gone;
-    /// only a write to it would tell which. Called once for each such stream.
+    /// The client of a held request has ended its direction. It either waits for the answer or is
+    /// gone; only a write to it shows which. Called once for each such stream.
     ///
     /// By default it does nothing: the request is answered when the application has the answer, or at
     /// its deadline. If the answer may never come, answer the request here.
     fn on_half_close(&mut self, stream: StreamKey, context: &mut Context<'_>) {}
 
-    /// A drain begins. Answer requests that are held here.
+    /// A drain begins. Answer all held requests in this call.
     fn on_drain(&mut self, context: &mut Context<'_>) {}
 
     /// The server goes away, and it is this stream's turn to hear of it. Called at most once for each
@@ -110,7 +110,6 @@ pub trait App {
     /// system. `turn_us` is how long the turn took, in microseconds. Update counters here.
     fn on_flushed(&mut self, turn_us: u64) {}
 
-    /// Called once a turn, before the outboxes are flushed. Take in here what other threads left behind
-    /// before they woke the loop.
+    /// Called once a turn, before the outboxes are flushed. Process messages of other threads here.
     fn on_turn(&mut self, context: &mut Context<'_>) {}
 }

@@ -14,7 +14,7 @@ use crate::request_reader::RequestReader;
 use crate::stream::{Due, Kind, Stream};
 use life::State;
 
-/// One connection. Its socket lies beside it, so that this is no generic type.
+/// One connection. The server has its socket, so that this type is not generic.
 pub(crate) struct Connection {
     pub(crate) phase: Phase,
     /// Bytes that wait for the socket. HTTP/1.1 carries one stream at a time, so this is the stream's
@@ -112,7 +112,7 @@ fn mark_dirty(dirty: &mut bool, key: Key, list: &mut Vec<Key>) {
 impl Connection {
     pub(crate) fn new(peer: SocketAddr, now: Time) -> Self {
         let mut readiness = Readiness::default();
-        // A fresh socket takes bytes; whether it has some, the poller will say.
+        // A new socket is writable. The poller reports when it is readable.
         readiness.assume_writable();
         let requests = Some(Box::new(RequestReader::new(now)));
         Self {
@@ -161,7 +161,7 @@ impl Connection {
         self.stream().map(|stream| StreamKey::new(stream.id, key))
     }
 
-    /// Where to read the next bytes to, if they belong to a message in progress and to nothing else.
+    /// The memory for the next read, if the bytes can only belong to the message in progress.
     #[inline]
     pub(crate) fn direct(&mut self) -> Option<&mut [u8]> {
         match &mut self.phase {
@@ -251,7 +251,7 @@ impl Connection {
         }
     }
 
-    /// Whether the connection has work for the moment at which its outbox is empty. Usually it has none.
+    /// Whether the connection has work to do once its outbox is empty. Usually it has none.
     #[inline]
     pub(crate) fn awaits_flush(&self) -> bool {
         let carried = match &self.phase {

@@ -26,7 +26,7 @@ pub struct Context<'c> {
     pub(crate) core: &'c mut Core,
 }
 
-/// Why something could not be sent. The stream is, or soon will be, reported to
+/// Why nothing was sent. A stream that is cut ([`Full`](Self::Full)) is reported to
 /// [`App::on_close`](crate::App::on_close).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -148,7 +148,7 @@ impl Context<'_> {
     /// Sends a message that others get too, as [`Context::send`] does, without encoding or copying
     /// it for each of them.
     ///
-    /// Where compression was agreed on, each window size in use costs one compression. Such a form
+    /// Where compression was agreed on, each window size in use costs one compression. A shared frame
     /// refers to no earlier message, so for a single recipient [`Context::send`] compresses better.
     ///
     /// # Errors
@@ -161,8 +161,8 @@ impl Context<'_> {
         self.send_shared_below(stream, message, usize::MAX)
     }
 
-    /// Sends as [`Context::send_shared`] does, if fewer than `waiting_max` bytes wait for the peer. One
-    /// look-up of the stream serves both.
+    /// Sends as [`Context::send_shared`] does, if fewer than `waiting_max` bytes wait for the peer. The
+    /// check and the send share one look-up of the stream.
     ///
     /// # Errors
     /// As [`Context::send`], and [`SendError::Backpressure`].
@@ -215,7 +215,7 @@ impl Context<'_> {
     }
 
     /// Sends as [`Context::send_shared_event`] does, if fewer than `waiting_max` bytes wait for the peer.
-    /// One look-up of the stream serves both.
+    /// The check and the send share one look-up of the stream.
     ///
     /// # Errors
     /// As [`Context::send_event`], and [`SendError::Backpressure`].
@@ -251,8 +251,8 @@ impl Context<'_> {
         core.check_bound(stream, waiting)
     }
 
-    /// Answers a held request. The stream is over with it ([`CloseCause::Finished`]), and the
-    /// connection serves what its client sent meanwhile, or ends as its request or a drain wants.
+    /// Answers a held request. This ends the stream ([`CloseCause::Finished`]), and the connection
+    /// serves what its client sent meanwhile, or ends as its request or a drain wants.
     ///
     /// # Errors
     /// [`SendError::Gone`] if the key names no held request (any more), [`SendError::Full`] if its
@@ -318,7 +318,7 @@ impl Context<'_> {
     /// [`Limits::outbox_refill_bytes`](crate::Limits::outbox_refill_bytes) wait for the peer of
     /// `stream`. If that is so already, the call comes in this turn or the next.
     ///
-    /// A second wish before the call changes nothing. After the call, another one comes only when bytes
+    /// A second request before the call changes nothing. After the call, another one comes only when bytes
     /// were written to the peer in between: an application that has nothing to send may ask again
     /// without being called in every turn. A stream that is gone or closing gets no call.
     pub fn notify_drained(&mut self, stream: StreamKey) {

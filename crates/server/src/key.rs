@@ -4,7 +4,7 @@ use sockeye_reactor::Key;
 
 /// Names one stream for as long as it is open, and nothing afterwards.
 ///
-/// A stream is not a socket: a connection may carry several streams, one after the other or together.
+/// A stream is not a socket: a connection may carry several streams, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamKey {
     pub(crate) id: StreamId,

@@ -44,7 +44,7 @@ pub struct Limits {
     /// does the end of the connection behind them. The server then notices only when it writes the
     /// response that such a client is gone.
     pub hold_bytes_max: usize,
-    /// Bytes discarded after the last word on a connection, while waiting for the peer's end.
+    /// Bytes discarded after the last byte was sent on a connection, while waiting for the peer's end.
     pub discard_bytes_max: u64,
     /// From accept to the end of the socket's handshake, if it has one: TLS has one, TCP has none.
     pub handshake_ms: u64,
@@ -68,7 +68,7 @@ pub struct Limits {
     pub ping_ms: u64,
     /// From a ping to any sign of life.
     pub pong_ms: u64,
-    /// Silence of ours on an event stream after which a comment is sent (the standard names 15 s).
+    /// Time without output on an event stream after which a comment is sent (the standard names 15 s).
     pub heartbeat_ms: u64,
     /// From our Close, or our last byte, to the end of the peer's stream. It counts from the moment
     /// when that Close or byte was written out.

@@ -13,7 +13,7 @@ use sockeye_websocket::{Compression, Config, Connection as Protocol, Kind, Limit
 /// A WebSocket message for many streams: [`Context::send_shared`](crate::Context::send_shared).
 ///
 /// Its plain frame is made with it. A compressed frame is made for each size of window that a recipient
-/// has, when the first such recipient gets the message. A clone is the same message and costs a counter. All recipients' outboxes refer to one
+/// has, when the first such recipient gets the message. A clone shares the memory and counts a reference. All recipients' outboxes refer to one
 /// allocation, unless the frame is short and joins others that wait.
 #[derive(Clone)]
 pub struct SharedMessage(Rc<MessageForms>);

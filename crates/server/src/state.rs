@@ -85,7 +85,7 @@ impl Core {
         }
     }
 
-    /// A turn begins.
+    /// Sets the time, and the `Date` of responses if the second has changed.
     pub(crate) fn tick(&mut self, now: Time, unix_seconds: u64) {
         self.now = self.now.max(now);
         if unix_seconds != self.unix_seconds {

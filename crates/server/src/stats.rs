@@ -69,7 +69,8 @@ counters! {
     bytes_received,
     /// Bytes written to sockets.
     bytes_sent,
-    /// WebSockets failed because the peer broke the protocol.
+    /// WebSockets failed by a Close of ours: the peer broke a rule, or its message was too long, corrupt or
+    /// too slow.
     protocol_errors,
     /// Connections cut, and held requests refused, because a deadline passed.
     timeouts,

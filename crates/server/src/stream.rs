@@ -27,7 +27,7 @@ pub(crate) use websocket::{WebSocketStream, cause_of_close};
 pub(crate) struct Stream {
     pub(crate) id: StreamId,
     pub(crate) kind: Kind,
-    /// Until when the application does not want to hear from the stream; `NEVER` while it does.
+    /// The end of the pause that the application asked for; `NEVER` if there is none.
     pub(crate) paused: Time,
     /// Whether the application has closed the stream, and with which code. (An `Option` would take
     /// more memory, and a look-up of a stream another comparison.)
@@ -59,7 +59,7 @@ pub(crate) struct Tunnel {
     pub(crate) wrote: Time,
 }
 
-/// How far a wish for [`App::on_drained`](crate::App::on_drained) is.
+/// The state of a request for [`App::on_drained`](crate::App::on_drained).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Notify {
     /// There is none.
@@ -151,7 +151,7 @@ impl Stream {
         }
     }
 
-    /// Whether the stream has work for the moment at which the outbox is empty. Usually it has none.
+    /// Whether the stream has work to do once the outbox is empty. Usually it has none.
     #[inline]
     pub(crate) fn awaits_flush(&self) -> bool {
         let owes_reply = match &self.kind {
@@ -161,7 +161,7 @@ impl Stream {
         owes_reply || self.notify == Notify::Waiting
     }
 
-    /// Where to read the next bytes to, if they belong to the message in progress and to nothing else.
+    /// The memory for the next read, if the bytes can only belong to the message in progress.
     #[inline]
     pub(crate) fn direct(&mut self) -> Option<&mut [u8]> {
         self.web_socket()?.direct()

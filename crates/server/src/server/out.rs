@@ -8,7 +8,7 @@ use crate::cause::{CloseCause, Deadline};
 use crate::connection::{Connection, Phase, life};
 use crate::{timers, websocket};
 
-/// [server:long-answers] Where so many bytes wait for a peer after a visit, they are written at once.
+/// [server:long-answers] If at least so many bytes wait for a peer after a visit, they are written at once.
 const ANSWER_BYTES_MIN: usize = 4 * 1024;
 
 impl<N: Net, A: App> Server<N, A> {
@@ -94,7 +94,7 @@ impl<N: Net, A: App> Server<N, A> {
         self.after_flush(key);
     }
 
-    /// Reads on if the outbox has become short enough, or ends our direction if the last byte is out.
+    /// Ends backpressure if the outbox has become short enough, or our direction if the last byte is out.
     fn after_flush(&mut self, key: Key) {
         let core = &mut self.core;
         let Some(mut connection) = core.connections.get_mut(key) else { return };

@@ -26,7 +26,7 @@ impl WebSocketStream {
         Self { protocol, partial: None, session, awaits: Time::NEVER }
     }
 
-    /// Where to read the next bytes to, if they belong to the message in progress and to nothing else.
+    /// The memory for the next read, if the bytes can only belong to the message in progress.
     #[inline]
     pub(super) fn direct(&mut self) -> Option<&mut [u8]> {
         self.partial.as_mut()?.read_space(self.protocol.payload_missing())
