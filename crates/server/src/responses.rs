@@ -7,8 +7,8 @@ use sockeye_reactor::Key;
 use crate::answer::{Header, Reply, Wording};
 use crate::cause::CloseCause;
 use crate::connection::{Phase, find, life};
-use crate::context::SendError;
 use crate::key::StreamKey;
+use crate::send_error::SendError;
 use crate::state::Core;
 use crate::stream::{HeldRequest, Kind, Stream, Terms};
 

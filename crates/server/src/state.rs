@@ -9,10 +9,10 @@ use sockeye_reactor::{Key, Pool, PooledBytes, ReadyList, Slab, Time, Wheel};
 use crate::cause::CloseCause;
 use crate::closes::Closes;
 use crate::connection::{Connection, OpenStream, Phase, find, life as connection_life};
-use crate::context::SendError;
 use crate::key::{StreamIds, StreamKey};
 use crate::limits::Limits;
 use crate::partial_message::PartialMessage;
+use crate::send_error::SendError;
 use crate::stats::Stats;
 use crate::stream::{Kind, Notify, Stream, life as stream_life};
 
