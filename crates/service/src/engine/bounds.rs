@@ -7,7 +7,7 @@ use sockeye_server::Time;
 
 use crate::engine::access::Account;
 use crate::engine::rates::{Bucket, Queue, Rate, Rates};
-use crate::engine::shared_state::lock;
+use crate::engine::shared_state::{RateLimits, lock};
 use crate::engine::{
     Before, Dialect, End, Engine, Limits, NOWHERE, Principal, Refusal, StreamName,
 };
@@ -15,21 +15,21 @@ use crate::engine::{
 /// The rate limits, and how often each bound refused something.
 #[derive(Debug)]
 pub(crate) struct Bounds {
-    pub(crate) rates: Arc<Mutex<RateLimits>>,
+    pub(crate) rates: Arc<dyn RateLimits>,
     pub(crate) rejections: Rejections,
     /// Answers that told a client to come back later. Their number spreads the waits.
     sent_away: u32,
 }
 
-/// Limits how much is done in a time, by all engines together. A delivery does not ask it.
+/// The rate limiters.
 #[derive(Debug)]
-pub(crate) struct RateLimits {
+pub(crate) struct Lately {
     messages: Rates<Account>,
     handshakes: Bucket,
     queue: Queue,
 }
 
-impl RateLimits {
+impl Lately {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             messages: Rates::new(limits.message_rate()),
@@ -37,14 +37,23 @@ impl RateLimits {
             queue: Queue::default(),
         }
     }
+}
 
-    /// Counts a stream that opens.
-    ///
-    /// # Errors
-    /// All streams together are above `rate`: milliseconds until this client is to come back.
-    fn take_handshake(&mut self, rate: Rate, wait_ms_max: u64, now_ms: u64) -> Result<(), u64> {
-        let taken = self.handshakes.take(rate, now_ms);
-        taken.map(|_| ()).map_err(|_| self.queue.wait_ms(rate, wait_ms_max, now_ms))
+impl RateLimits for Mutex<Lately> {
+    fn take_message(
+        &self,
+        account: &Account,
+        rate: Rate,
+        rated_max: usize,
+        now_ms: u64,
+    ) -> Result<Before, u64> {
+        lock(self).messages.take(account, rate, rated_max, now_ms)
+    }
+
+    fn take_handshake(&self, rate: Rate, wait_ms_max: u64, now_ms: u64) -> Result<(), u64> {
+        let mut lately = lock(self);
+        let taken = lately.handshakes.take(rate, now_ms);
+        taken.map(|_| ()).map_err(|_| lately.queue.wait_ms(rate, wait_ms_max, now_ms))
     }
 }
 
@@ -73,7 +82,7 @@ impl Rejections {
 impl Bounds {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            rates: Arc::new(Mutex::new(RateLimits::new(limits))),
+            rates: Arc::new(Mutex::new(Lately::new(limits))),
             rejections: Rejections::default(),
             sent_away: 0,
         }
@@ -99,8 +108,7 @@ impl<D: Dialect> Engine<D> {
     pub(crate) fn count_message(&mut self, who: &Principal) -> Result<Before, Refusal> {
         let Some(account) = who.account() else { return Ok(Before::Full) };
         let (limits, rate, now_ms) = (&self.limits, self.limits.message_rate(), self.now_ms);
-        let mut rates = lock(&self.bounds.rates);
-        let taken = rates.messages.take(&account, rate, limits.rated_max, now_ms);
+        let taken = self.bounds.rates.take_message(&account, rate, limits.rated_max, now_ms);
         taken.map_err(|wait_ms| {
             self.bounds.rejections.messages += 1;
             Refusal::RateLimited { per_second: limits.messages_per_second, wait_ms }
@@ -116,8 +124,7 @@ impl<D: Dialect> Engine<D> {
         let (rate, retry_ms) = (self.limits.handshake_rate(), self.retry_ms(stream));
         // [service:bound-handshakes]
         let (wait_ms_max, now_ms) = (self.limits.handshake_wait_ms_max, self.now_ms);
-        let taken = lock(&self.bounds.rates).take_handshake(rate, wait_ms_max, now_ms);
-        if let Err(wait_ms) = taken {
+        if let Err(wait_ms) = self.bounds.rates.take_handshake(rate, wait_ms_max, now_ms) {
             self.bounds.rejections.handshakes += 1;
             return Err((End::TryAgain, retry_ms + wait_ms));
         }

@@ -5,6 +5,7 @@
 //! again.
 
 mod census;
+mod registry;
 mod telling;
 mod turns;
 
@@ -16,10 +17,12 @@ use sockeye_hub::SubscriberKey;
 use sockeye_server::Time;
 
 pub(crate) use self::census::Census;
-use self::census::{Came, News};
+use self::census::{Came, News, State};
+use self::registry::Changed;
+pub(crate) use self::registry::Registry;
 use self::turns::Turns;
 use crate::engine::Limits;
-use crate::engine::shared_state::{WakeOne, lock};
+use crate::engine::shared_state::WakeOne;
 
 /// Whether a stream watches presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +54,12 @@ pub struct Roster<'a> {
     pub more: bool,
 }
 
-/// The presence of this service's streams: a local copy in front of the census that all services
+/// The presence of this service's streams: a local copy in front of the registry that all services
 /// share.
 #[derive(Debug)]
 pub(crate) struct Presence {
-    census: Arc<Mutex<Census>>,
-    /// The number of this service, of those that share the census.
+    registry: Arc<dyn Registry>,
+    /// The number of this service, of those that share the registry.
     me: usize,
     others: Option<Others>,
     /// Channels with a stream of this service. Never iterated.
@@ -70,7 +73,7 @@ pub(crate) struct Presence {
     leaves: Time,
 }
 
-/// The services that share a census, and how each learns that it has news.
+/// The services that share a registry, and how each learns that it has news.
 #[derive(Clone)]
 pub(crate) struct Others {
     pub(crate) wake: WakeOne,
@@ -110,7 +113,7 @@ struct Place {
 impl Presence {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            census: Arc::new(Mutex::new(Census::new(limits, 1))),
+            registry: Arc::new(Mutex::new(Census::new(limits, 1))),
             me: 0,
             others: None,
             rooms: HashMap::new(),
@@ -121,9 +124,9 @@ impl Presence {
         }
     }
 
-    /// Shares a census with other services, among which it has the number `me`.
-    pub(crate) fn share(&mut self, census: Arc<Mutex<Census>>, me: usize, others: Others) {
-        (self.census, self.me, self.others) = (census, me, Some(others));
+    /// Shares a registry with other services, among which it has the number `me`.
+    pub(crate) fn share(&mut self, registry: Arc<dyn Registry>, me: usize, others: Others) {
+        (self.registry, self.me, self.others) = (registry, me, Some(others));
     }
 
     /// When the next thing is due.
@@ -133,16 +136,13 @@ impl Presence {
 
     /// The items that are held: none, once all streams are gone and all grace times are over.
     pub(crate) fn held(&self) -> usize {
-        self.rooms.len() + self.places.len() + self.turns.len() + lock(&self.census).held()
+        self.rooms.len() + self.places.len() + self.turns.len() + self.registry.held()
     }
 
-    /// Changes the census, and wakes the services that have news of it.
-    fn change<R>(&mut self, change: impl FnOnce(&mut Census, usize) -> R) -> R {
-        let mut census = lock(&self.census);
-        let done = change(&mut census, self.me);
-        self.leaves = census.next_leave();
-        let woken = census.take_woken();
-        drop(census);
+    /// Changes the registry, and wakes the services that have news of it.
+    fn change<R>(&mut self, change: impl FnOnce(&dyn Registry, usize) -> Changed<R>) -> R {
+        let Changed { done, woken, next_leave } = change(self.registry.as_ref(), self.me);
+        self.leaves = next_leave;
         if let Some(all) = &self.others {
             for other in woken {
                 all.mail[other].store(true, Ordering::Release);
@@ -162,7 +162,8 @@ impl Presence {
         now: Time,
     ) {
         let channel = self.room(channel, now);
-        let Came { user, arrived } = self.change(|census, me| census.join(&channel, user, me));
+        let joined = self.change(|registry, me| registry.join(&channel, user, me));
+        let Came { user, arrived } = joined;
         if let Some(room) = self.rooms.get_mut(&channel) {
             room.streams += 1;
         }
@@ -171,7 +172,7 @@ impl Presence {
             && let Some(room) = self.rooms.get_mut(&channel)
         {
             room.watchers.insert(key);
-            self.change(|census, me| census.watch(&channel, me));
+            self.change(|registry, me| registry.watch(&channel, me));
         }
         let owed = watch == Watch::Yes;
         self.places.entry(key).or_default().push(Place { channel, user, watch, owed });
@@ -179,7 +180,7 @@ impl Presence {
 
     /// Gives a member who has no stream in the channel another grace time.
     fn renew(&mut self, channel: &str, user: &str, grace_ms: u64, now: Time) {
-        self.change(|census, _| census.renew(channel, user, grace_ms, now.as_millis()));
+        self.change(|registry, _| registry.renew(channel, user, grace_ms, now.as_millis()));
     }
 
     /// Removes a stream from a channel. Its user, if it has no other stream there, stays for
@@ -187,13 +188,13 @@ impl Presence {
     fn leave(&mut self, key: SubscriberKey, place: Place, grace_ms: u64, now: Time) {
         let Place { channel, user, watch, owed: _ } = place;
         let ms = now.as_millis();
-        self.change(|census, me| census.leave(&channel, user.as_deref(), grace_ms, ms, me));
+        self.change(|registry, me| registry.leave(&channel, user.as_deref(), grace_ms, ms, me));
         if let Some(room) = self.rooms.get_mut(&channel) {
             room.streams -= 1;
             if watch == Watch::Yes {
                 room.watchers.remove(&key);
                 if room.watchers.is_empty() {
-                    self.change(|census, me| census.look_away(&channel, me));
+                    self.change(|registry, me| registry.look_away(&channel, me));
                 }
             }
         }
@@ -206,7 +207,7 @@ impl Presence {
         if self.leaves > now {
             return;
         }
-        let left = self.change(|census, me| census.expire(now.as_millis(), me));
+        let left = self.change(|registry, me| registry.expire(now.as_millis(), me));
         for (channel, user) in left {
             self.note(&channel, Some((&user, false)), now);
             self.sweep(&channel);
@@ -219,8 +220,7 @@ impl Presence {
         if !self.others.as_ref().is_some_and(has_mail) {
             return;
         }
-        let mail = lock(&self.census).take_mail(self.me);
-        for (channel, news) in mail {
+        for (channel, news) in self.registry.take_mail(self.me) {
             let Some(room) = self.rooms.get_mut(&channel) else { continue };
             if !room.watchers.is_empty() {
                 room.news.add(news, self.names_max);
@@ -277,7 +277,9 @@ impl Presence {
 
     /// The counts of a channel, without names.
     pub(crate) fn state<'c>(&self, channel: &'c str) -> Roster<'c> {
-        lock(&self.census).state(channel)
+        let State { version, streams, users } = self.registry.state(channel);
+        let (joined, left): (&[_], &[_]) = (&[], &[]);
+        Roster { channel, version, users, streams, fresh: true, joined, left, more: false }
     }
 
     /// A page of the members, each with the number of its streams.
@@ -287,7 +289,7 @@ impl Presence {
         after: Option<&str>,
         limit: usize,
     ) -> Vec<(Box<str>, u32)> {
-        lock(&self.census).page(channel, after, limit)
+        self.registry.page(channel, after, limit)
     }
 
     /// Makes an event of the whole list, as far as one event names the members.

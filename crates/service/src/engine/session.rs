@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use sockeye_hub::{Item, Kind, SubscriberKey};
 use sockeye_server::Time;
 
-use crate::engine::shared_state::lock;
+use crate::engine::shared_state::{UserStreams, lock};
 use crate::engine::{Body, Delivery, Dialect, End, Principal, StreamName};
 
 /// One subscribed stream.
@@ -61,15 +61,40 @@ pub(crate) struct Sessions<D: Dialect> {
     /// with this index: its `stream` tells.
     by_stream: Vec<u32>,
     len: usize,
-    pub(crate) users: Arc<Users>,
+    pub(crate) users: Arc<dyn UserStreams>,
 }
 
 /// The number of streams of each user. A user without a stream has no entry.
-pub(crate) type Users = Mutex<HashMap<Arc<str>, usize>>;
+#[derive(Debug, Default)]
+pub(crate) struct Users(HashMap<Arc<str>, usize>);
+
+impl UserStreams for Mutex<Users> {
+    fn open(&self, user: &Arc<str>) {
+        *lock(self).0.entry(Arc::clone(user)).or_default() += 1;
+    }
+
+    fn close(&self, user: &str) {
+        let mut users = lock(self);
+        let Some(count) = users.0.get_mut(user) else { return };
+        *count -= 1;
+        if *count == 0 {
+            users.0.remove(user);
+        }
+    }
+
+    fn count(&self, user: &str) -> usize {
+        lock(self).0.get(user).copied().unwrap_or_default()
+    }
+
+    fn users(&self) -> usize {
+        lock(self).0.len()
+    }
+}
 
 impl<D: Dialect> Default for Sessions<D> {
     fn default() -> Self {
-        Self { by_subscriber: Vec::new(), by_stream: Vec::new(), len: 0, users: Arc::default() }
+        let users = Arc::new(Mutex::new(Users::default()));
+        Self { by_subscriber: Vec::new(), by_stream: Vec::new(), len: 0, users }
     }
 }
 
@@ -114,22 +139,18 @@ impl<D: Dialect> Sessions<D> {
 
     /// The number of a user's streams.
     pub(crate) fn of_user(&self, who: &Principal) -> usize {
-        who.counted_user().and_then(|user| lock(&self.users).get(user).copied()).unwrap_or(0)
+        who.counted_user().map_or(0, |user| self.users.count(user))
     }
 
     fn enter(&self, who: &Principal) {
         if let Some(user) = who.counted_user() {
-            *lock(&self.users).entry(Arc::clone(user)).or_default() += 1;
+            self.users.open(user);
         }
     }
 
     fn leave(&self, who: &Principal) {
-        let Some(user) = who.counted_user() else { return };
-        let mut users = lock(&self.users);
-        let Some(count) = users.get_mut(user) else { return };
-        *count -= 1;
-        if *count == 0 {
-            users.remove(user);
+        if let Some(user) = who.counted_user() {
+            self.users.close(user);
         }
     }
 
@@ -155,7 +176,7 @@ impl<D: Dialect> Sessions<D> {
 
     /// The number of users.
     pub(crate) fn users(&self) -> usize {
-        lock(&self.users).len()
+        self.users.users()
     }
 
     pub(crate) fn of_stream(&self, stream: D::Stream) -> Option<&Session<D>> {

@@ -3,16 +3,55 @@
 //! The public [`SharedState`](crate::SharedState) has it, and the dialect's part: the board of
 //! figures.
 //!
-//! All services are loops of one process, so each kind is a structure behind a lock. Counts that
-//! several machines share would take the place of these types here.
+//! Each kind stands behind a trait. Today all services are loops of one process, and a structure
+//! behind a lock implements each trait. An implementation for several machines takes its place
+//! here.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::engine::Limits;
-use crate::engine::bounds::RateLimits;
-use crate::engine::presence::{Census, Others};
+use crate::engine::access::Account;
+use crate::engine::bounds::Lately;
+use crate::engine::presence::{Census, Others, Registry};
+use crate::engine::rates::Rate;
 use crate::engine::session::Users;
+use crate::engine::{Before, Limits};
+
+/// Counts the streams of each user. It is called when a stream opens or closes.
+pub(crate) trait UserStreams: core::fmt::Debug + Send + Sync {
+    /// Counts one more stream of a user.
+    fn open(&self, user: &Arc<str>);
+
+    /// Counts one stream less.
+    fn close(&self, user: &str);
+
+    /// The streams of a user.
+    fn count(&self, user: &str) -> usize;
+
+    /// The number of users with a stream.
+    fn users(&self) -> usize;
+}
+
+/// Limits how much is done in a time. It is never called for a delivery.
+pub(crate) trait RateLimits: core::fmt::Debug + Send + Sync {
+    /// Counts a message of an account, of which at most `rated_max` are remembered.
+    ///
+    /// # Errors
+    /// The account is above `rate`: milliseconds until its next message is taken.
+    fn take_message(
+        &self,
+        account: &Account,
+        rate: Rate,
+        rated_max: usize,
+        now_ms: u64,
+    ) -> Result<Before, u64>;
+
+    /// Counts a stream that opens.
+    ///
+    /// # Errors
+    /// All streams together are above `rate`: milliseconds until this client is to come back.
+    fn take_handshake(&self, rate: Rate, wait_ms_max: u64, now_ms: u64) -> Result<(), u64>;
+}
 
 /// Locks a structure that services share.
 pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -26,9 +65,9 @@ pub(crate) type WakeOne = Arc<dyn Fn(usize) + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct SharedEngineState {
     pub(crate) others: Others,
-    pub(crate) users: Arc<Users>,
-    pub(crate) rates: Arc<Mutex<RateLimits>>,
-    pub(crate) presence: Arc<Mutex<Census>>,
+    pub(crate) users: Arc<dyn UserStreams>,
+    pub(crate) rates: Arc<dyn RateLimits>,
+    pub(crate) presence: Arc<dyn Registry>,
 }
 
 impl SharedEngineState {
@@ -37,8 +76,8 @@ impl SharedEngineState {
         let mail = (0..engines).map(|_| AtomicBool::new(false)).collect();
         Self {
             others: Others { wake, mail },
-            users: Arc::default(),
-            rates: Arc::new(Mutex::new(RateLimits::new(limits))),
+            users: Arc::new(Mutex::new(Users::default())),
+            rates: Arc::new(Mutex::new(Lately::new(limits))),
             presence: Arc::new(Mutex::new(Census::new(limits, engines))),
         }
     }

@@ -6,12 +6,9 @@ use std::sync::Arc;
 use sockeye_hub::presence::{Joined, Presence as Members};
 use sockeye_server::Time;
 
-use super::Roster;
 use crate::engine::Limits;
 
 /// The members of all channels, whichever service their streams are at.
-///
-/// `from` and `to` are the numbers of services.
 #[derive(Debug)]
 pub(crate) struct Census {
     members: Members<()>,
@@ -74,6 +71,13 @@ pub(crate) struct Came {
     pub(super) user: Option<Arc<str>>,
     /// Whether that member is new.
     pub(super) arrived: bool,
+}
+
+/// The counts of a channel, without names.
+pub(crate) struct State {
+    pub(super) version: u64,
+    pub(super) streams: u64,
+    pub(super) users: u64,
 }
 
 impl Census {
@@ -193,13 +197,10 @@ impl Census {
         core::mem::take(&mut self.woken)
     }
 
-    /// The counts of a channel, without names.
-    pub(super) fn state<'c>(&self, channel: &'c str) -> Roster<'c> {
+    pub(super) fn state(&self, channel: &str) -> State {
         let room = self.rooms.get(channel);
         let (version, streams) = room.map_or((self.version, 0), |it| (it.version, it.streams));
-        let users = self.members.count(channel) as u64;
-        let (joined, left): (&[_], &[_]) = (&[], &[]);
-        Roster { channel, version, users, streams, fresh: true, joined, left, more: false }
+        State { version, streams, users: self.members.count(channel) as u64 }
     }
 
     /// Members by name, the first `limit` after one, each with the streams that it has.
