@@ -138,6 +138,7 @@ enum State {
     },
     Extension {
         size: u64,
+        place: Extension,
     },
     SizeLf {
         size: u64,
@@ -151,6 +152,54 @@ enum State {
     Trailer(Trailer),
     End,
     Failed(Error),
+}
+
+/// Where in the chunk extensions the next byte stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extension {
+    /// After a `;`: a name has to come.
+    NameStart,
+    Name,
+    /// Whitespace after a name, which only `=` or `;` may follow.
+    NameSpace,
+    /// After a `=`: a value has to come.
+    ValueStart,
+    Token,
+    Quoted,
+    /// After a backslash in a quoted string.
+    Escaped,
+    QuoteEnd,
+    /// Whitespace after a value, which only `;` may follow.
+    ValueSpace,
+}
+
+impl Extension {
+    /// Whether the line of the chunk may end here.
+    const fn may_end(self) -> bool {
+        matches!(self, Self::Name | Self::Token | Self::QuoteEnd)
+    }
+
+    /// Takes a byte of the extensions; `None` means that the grammar has no such byte here.
+    fn next(self, byte: u8) -> Option<Self> {
+        // [rfc9112:7.1.1-extension-grammar]
+        Some(match (self, byte) {
+            (Self::Quoted, b'"') => Self::QuoteEnd,
+            (Self::Quoted, b'\\') => Self::Escaped,
+            (Self::Quoted | Self::Escaped, byte) if grammar::is_field_byte(byte) => Self::Quoted,
+            (Self::NameStart | Self::ValueStart, b' ' | b'\t') => self,
+            (Self::NameStart | Self::Name, byte) if grammar::is_tchar(byte) => Self::Name,
+            (Self::ValueStart | Self::Token, byte) if grammar::is_tchar(byte) => Self::Token,
+            (Self::ValueStart, b'"') => Self::Quoted,
+            (Self::Name | Self::NameSpace, b' ' | b'\t') => Self::NameSpace,
+            (Self::Name | Self::NameSpace, b'=') => Self::ValueStart,
+            (Self::Token | Self::QuoteEnd | Self::ValueSpace, b' ' | b'\t') => Self::ValueSpace,
+            (
+                Self::Name | Self::NameSpace | Self::Token | Self::QuoteEnd | Self::ValueSpace,
+                b';',
+            ) => Self::NameStart,
+            _ => return None,
+        })
+    }
 }
 
 /// Where in the trailer section the next byte stands.
@@ -218,15 +267,15 @@ impl Decoder {
             State::Size { size, digits } => self.step_size(size, digits, byte),
             State::SizeSpace { size } => match byte {
                 b' ' | b'\t' => self.count_extension(State::SizeSpace { size }),
-                b';' => self.count_extension(State::Extension { size }),
+                b';' => {
+                    self.count_extension(State::Extension { size, place: Extension::NameStart })
+                }
                 _ => Err(Error::ChunkSize),
             },
-            State::Extension { size } => match byte {
-                b'\r' => Ok(State::SizeLf { size }),
-                byte if grammar::is_field_byte(byte) => {
-                    self.count_extension(State::Extension { size })
-                }
-                _ => Err(Error::ChunkExtension),
+            State::Extension { size, place } => match place.next(byte) {
+                Some(place) => self.count_extension(State::Extension { size, place }),
+                None if byte == b'\r' && place.may_end() => Ok(State::SizeLf { size }),
+                None => Err(Error::ChunkExtension),
             },
             State::SizeLf { size } => match (byte, size) {
                 (b'\n', 0) => Ok(State::Trailer(Trailer::LineStart)),
@@ -258,7 +307,7 @@ impl Decoder {
             _ if digits == 0 => Err(Error::ChunkSize),
             b'\r' => Ok(State::SizeLf { size }),
             b' ' | b'\t' => self.count_extension(State::SizeSpace { size }),
-            b';' => self.count_extension(State::Extension { size }),
+            b';' => self.count_extension(State::Extension { size, place: Extension::NameStart }),
             _ => Err(Error::ChunkSize),
         }
     }

@@ -208,13 +208,41 @@ fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     line.iter().all(|&byte| grammar::is_field_byte(byte)).then_some((line, rest))
 }
 
+fn are_extensions(text: &[u8]) -> bool {
+    if text.is_empty() {
+        return true;
+    }
+    let Some(extension) = text.trim_ascii_start().strip_prefix(b";") else { return false };
+    let Some(rest) = after_token(extension.trim_ascii_start()) else { return false };
+    let Some(value) = rest.trim_ascii_start().strip_prefix(b"=") else {
+        return are_extensions(rest);
+    };
+    let value = value.trim_ascii_start();
+    let rest = value.strip_prefix(b"\"").map_or_else(|| after_token(value), after_quoted);
+    rest.is_some_and(are_extensions)
+}
+
+fn after_token(text: &[u8]) -> Option<&[u8]> {
+    let len = text.iter().take_while(|&&byte| grammar::is_tchar(byte)).count();
+    (len > 0).then(|| &text[len..])
+}
+
+fn after_quoted(text: &[u8]) -> Option<&[u8]> {
+    match text {
+        [b'"', rest @ ..] => Some(rest),
+        [b'\\', _, rest @ ..] | [_, rest @ ..] => after_quoted(rest),
+        [] => None,
+    }
+}
+
 fn chunked_oracle(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let mut rest = bytes;
     let mut data = Vec::new();
     loop {
         let (size, after) = line(rest)?;
         let digits = match size.iter().position(|&byte| byte == b';') {
-            Some(at) => size[..at].trim_ascii_end(),
+            Some(at) if are_extensions(&size[at..]) => size[..at].trim_ascii_end(),
+            Some(_) => return None,
             None => size,
         };
         let is_hex = digits.iter().all(u8::is_ascii_hexdigit);

@@ -84,6 +84,56 @@ fn extensions_are_bounded_and_ignored() {
     assert_eq!(refused("1;\0"), (3, Error::ChunkExtension));
 }
 
+/// Proves [rfc9112:7.1.1-extension-grammar]: `*( BWS ";" BWS name [ BWS "=" BWS value ] )`.
+#[test]
+fn an_extension_is_a_name_with_or_without_a_value() {
+    let good = [
+        ";a",
+        ";a=b",
+        ";a;b=c;d",
+        " ; a",
+        "\t;\ta = b ; c",
+        ";a=\"\"",
+        ";a=\"b c;\\\"d\\\\\"",
+        ";a = \"b\" ;c",
+        ";a=\"\u{e9}\\\u{e9}\t\"",
+    ];
+    for extension in good {
+        assert_eq!(accepted(&format!("1{extension}\r\nx\r\n0\r\n\r\n")), b"x", "{extension:?}");
+        assert_eq!(accepted(&format!("0{extension}\r\n\r\n")), b"", "{extension:?}");
+    }
+    let bad = [
+        ";",
+        ";;a",
+        ";a;",
+        ";=x",
+        ";a=",
+        ";a b",
+        ";a ",
+        ";a=b ",
+        ";a=b c",
+        ";a=b=c",
+        ";a=\"b",
+        ";a=\"b\"c",
+        ";a=\"b\\\"",
+        ";a=\"b\\\0\"",
+        ";a=\"\u{7f}\"",
+        ";a\u{e9}",
+        ";a=\u{e9}",
+        ";a,b",
+        ";a=\"b\"=c",
+        ";\"a\"",
+        ";a=(b)",
+        ";a\r;b",
+    ];
+    for extension in bad {
+        let (_, error) = refused(&format!("1{extension}\r\nx\r\n0\r\n\r\n"));
+        let wanted =
+            if extension.contains('\r') { Error::ChunkSize } else { Error::ChunkExtension };
+        assert_eq!(error, wanted, "{extension:?}");
+    }
+}
+
 /// Proves [rfc9112:7.1.2-trailer-valid].
 #[test]
 fn trailers_obey_the_rules_of_headers() {

@@ -145,6 +145,12 @@ proptest! {
     }
 
     #[test]
+    fn chunk_extensions_match_the_oracle(extensions in "[;=\"\\\\ \ta]{0,12}") {
+        let bytes = format!("1;{extensions}\r\nx\r\n0\r\n\r\n");
+        properties::chunked_matches_oracle(bytes.as_bytes());
+    }
+
+    #[test]
     fn chunked_round_trip(data in vec(any::<u8>(), 0..600), chunk_lens in lens(), lens in lens()) {
         properties::chunked_round_trip(&data, &chunk_lens, &lens);
     }
