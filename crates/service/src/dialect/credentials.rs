@@ -16,7 +16,8 @@ impl Access {
         // [service:open-same-host]
         let headers = request.head.headers();
         let single = |name| headers.single(name).map_err(|_| Problem::from(Refusal::Ambiguous));
-        let host = single("Host")?;
+        // The target's authority outranks Host (RFC 9112 §3.2.2).
+        let host = request.head.authority();
         if matches!(self, Self::Open) && !host.is_some_and(is_this_machine) {
             // A foreign page has the same host if its name was made to point here (DNS rebinding).
             let message = "an open server is asked for by its address, or as localhost";
