@@ -6,6 +6,9 @@
 //!   ├─ still accepts ─┼─ streams told ──┼─ the rest ──┤
 //! ```
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
 use sockeye_reactor::Time;
 
 use crate::app::App;
@@ -67,6 +70,35 @@ impl Drain {
         let stream = self.crowd.get(self.told).copied().filter(|_| due)?;
         self.told += 1;
         Some(stream)
+    }
+}
+
+/// What other threads have asked for since the last turn. A server and its handles share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ending(Arc<AtomicU8>);
+
+/// An end that another thread asks for. The later one is the stronger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Wish {
+    Drain = 1,
+    DrainNow = 2,
+}
+
+impl Ending {
+    /// Asks for an end, unless a stronger one was asked for.
+    pub(crate) fn ask(&self, wish: Wish) {
+        self.0.fetch_max(wish as u8, Ordering::Relaxed);
+    }
+
+    /// Takes the end that was asked for.
+    pub(crate) fn take(&self) -> Option<Wish> {
+        // Mostly there is none, and a plain load is cheaper than a swap.
+        if self.0.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let asked = self.0.swap(0, Ordering::Relaxed);
+        [Wish::Drain, Wish::DrainNow].into_iter().find(|wish| *wish as u8 == asked)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::closes::Closes;
 use crate::connection::Connection;
 use crate::context::Context;
-use crate::drain::Drain;
+use crate::drain::{Drain, Ending};
 use crate::limits::Limits;
 use crate::state::Core;
 use crate::stats::Stats;
@@ -42,6 +42,8 @@ pub struct Server<N: Net, A> {
     accept_from: Time,
     quota: ConnectionQuota,
     pub(crate) drain: Drain,
+    /// The end that a [`Handle`](crate::Handle) asks for.
+    pub(crate) ending: Ending,
 }
 
 impl<N: Net, A: App> Server<N, A> {
@@ -61,6 +63,7 @@ impl<N: Net, A: App> Server<N, A> {
             accept_from: now,
             quota: ConnectionQuota::default(),
             drain: Drain::default(),
+            ending: Ending::default(),
         }
     }
 
@@ -86,6 +89,7 @@ impl<N: Net, A: App> Server<N, A> {
         if now > self.core.now {
             self.core.tick(now, self.net.unix_seconds());
         }
+        self.begin_ending();
         self.accept();
         self.read();
         self.run_timers();

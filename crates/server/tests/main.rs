@@ -9,6 +9,7 @@ mod debug_shows_no_payload;
 mod drain;
 mod event_stream;
 mod half_close;
+mod handle;
 mod heartbeat;
 mod held;
 mod keep_alive;

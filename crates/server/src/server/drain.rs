@@ -1,13 +1,14 @@
 //! A drain, step by step.
 
-use sockeye_reactor::{Key, Net, Time};
+use sockeye_reactor::{Key, MioNet, Net, Time};
 
 use super::Server;
 use crate::app::App;
 use crate::cause::CloseCause;
 use crate::connection::{Http1, Phase};
 use crate::context::Context;
-use crate::drain::dismiss;
+use crate::drain::{Wish, dismiss};
+use crate::handle::Handle;
 use crate::key::StreamKey;
 use crate::stream::life;
 
@@ -51,6 +52,15 @@ impl<N: Net, A: App> Server<N, A> {
         self.drain.window_ms = 0;
         self.drain.cut_at = self.drain.cut_at.min(now + self.core.limits.drain_ms);
         self.run_drain();
+    }
+
+    /// Begins the end that a handle has asked for. [server:ended-by-handle]
+    pub(crate) fn begin_ending(&mut self) {
+        match self.ending.take() {
+            Some(Wish::Drain) => self.drain(),
+            Some(Wish::DrainNow) => self.drain_now(),
+            None => {}
+        }
     }
 
     /// Whether a drain has begun.
@@ -127,5 +137,12 @@ impl<N: Net, A: App> Server<N, A> {
             }
         }
         self.drain.open(crowd, core.now, core.limits.drain_ms);
+    }
+}
+
+impl<A: App> Server<MioNet, A> {
+    /// A handle for other threads. It may outlive the server, and then does nothing.
+    pub fn handle(&self) -> Handle {
+        Handle { ending: self.ending.clone(), waker: self.net.waker() }
     }
 }
