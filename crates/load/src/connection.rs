@@ -69,6 +69,8 @@ pub(super) struct Connection {
     pub(super) key: Key,
     pub(super) readiness: Readiness,
     outbox: Outbox,
+    /// The error of a write. It ends the connection once the server's last words are read.
+    pub(super) write_error: Option<ErrorKind>,
     wire: Wire,
     opener: Rc<Opener>,
     pub(super) is_open: bool,
@@ -93,6 +95,7 @@ impl Connection {
             key,
             readiness: Readiness::default(),
             outbox,
+            write_error: None,
             wire,
             opener: Rc::clone(opener),
             is_open: false,
@@ -123,14 +126,14 @@ impl Connection {
     /// Reads once into `buffer`.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
         match Socket::read(&mut self.socket, buffer) {
-            Ok(0) => Err(Fault::Ended),
+            Ok(0) => Err(self.write_error.map_or(Fault::Ended, Fault::Io)),
             Ok(len) => {
                 self.readiness.after_read(len, buffer.len(), &self.socket);
                 Ok(len)
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 self.readiness.after_read_blocked(&self.socket);
-                Ok(0)
+                self.write_error.map_or(Ok(0), |kind| Err(Fault::Io(kind)))
             }
             Err(error) => Err(error.into()),
         }
@@ -172,8 +175,9 @@ impl Connection {
         match self.outbox.flush(&mut self.socket, pool) {
             Ok(Flushed::All) => {}
             Ok(Flushed::Blocked { .. }) => self.readiness.after_short_write(),
-            // A read shows it as well, behind the server's last words.
-            Err(_) => {
+            Err(error) => {
+                self.write_error.get_or_insert_with(|| error.kind());
+                self.readiness.assume_readable();
                 self.outbox.clear(pool);
                 return 0;
             }
@@ -219,4 +223,48 @@ fn dial(addr: SocketAddr, options: SocketOptions) -> io::Result<TcpStream> {
     let socket = TcpStream::from_std(std::net::TcpStream::from(socket));
     socket.set_nodelay(true)?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::TcpListener;
+
+    use sockeye_frame::MaskKey;
+
+    use super::*;
+    use crate::opening::Purpose;
+    use crate::target::{Scheme, Target};
+
+    #[test]
+    fn a_failed_write_is_the_fault_behind_the_last_words() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let addr = listener.local_addr().expect("it is bound");
+        let target = Target {
+            scheme: Scheme::Http,
+            authority: "localhost".to_owned(),
+            path: String::new(),
+            addr,
+        };
+        let (purpose, key) = (Purpose::Requests, MaskKey::new([0; 4]));
+        let opener = Rc::new(Opener { target, purpose, headers: Vec::new(), bytes_max: 1000, key });
+        let mut pool = Pool::new();
+        let options = SocketOptions::default();
+        let mut connection = Connection::new(&opener, options, Key::from_u64(1), &mut pool)
+            .unwrap_or_else(|fault| panic!("a socket: {fault}"));
+        let (mut peer, _) = listener.accept().expect("it connects");
+        peer.write_all(b"bye").expect("it is open");
+        sockopt::set_socket_linger(&peer, Some(Duration::ZERO)).expect("a TCP socket");
+        drop(peer);
+
+        connection.readiness.assume_writable();
+        while connection.write_error.is_none() {
+            connection.outlet(&mut pool).tail().push(b'x');
+            connection.flush(&mut pool);
+        }
+        assert!(connection.readiness.readable(), "it is to be visited");
+        let mut buffer = [0; 10];
+        assert!(matches!(connection.read(&mut buffer), Ok(3)), "the last words");
+        assert!(matches!(connection.read(&mut buffer), Err(Fault::Io(_))));
+    }
 }

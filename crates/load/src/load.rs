@@ -30,6 +30,9 @@ const CLOSE_NS: u64 = 1_000_000_000;
 
 /// Takes what comes on the connections.
 pub trait Listener {
+    /// Connection `id` has read `len` bytes. `hear` takes what they say.
+    fn read(&mut self, _id: usize, _len: usize) {}
+
     /// Takes an event of connection `id`.
     ///
     /// # Errors
@@ -342,6 +345,7 @@ impl Lines {
             !connection.is_open && connection.opens_unasked() && connection.readiness.writable();
         if len > 0 || unasked {
             let now = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            listener.read(id, len);
             let mut opened = unasked;
             let mut hear = |heard: Heard<'_>| {
                 opened |= matches!(heard, Heard::Open { .. });
@@ -360,7 +364,8 @@ impl Lines {
             listener.answer(id, now, &mut connection.outlet(pool));
         }
         self.traffic += (len + connection.flush(pool)) as u64;
-        Ok(connection.readiness.readable() && len > 0)
+        let goes_on = len > 0 || (connection.write_error.is_some() && !connection.is_paused);
+        Ok(connection.readiness.readable() && goes_on)
     }
 
     fn flush_dirty(&mut self) {
@@ -368,11 +373,20 @@ impl Lines {
             let Some(connection) = &mut self.all[id] else { continue };
             connection.is_dirty = false;
             self.traffic += connection.flush(&mut self.pool) as u64;
+            if connection.write_error.is_some() {
+                self.visits.push(id);
+            }
         }
     }
 
     /// Ends a connection that did something wrong.
     fn end(&mut self, id: usize, fault: &Fault, listener: &mut impl Listener) {
+        // The reply to a fault is a Close frame.
+        if let Some(Some(connection)) = self.all.get_mut(id)
+            && !fault.is_end()
+        {
+            self.traffic += connection.flush(&mut self.pool) as u64;
+        }
         self.close(id);
         if !(self.is_closing && fault.is_end()) {
             self.faults.add(fault);

@@ -133,10 +133,13 @@ impl Frames {
         hear: &mut impl Ear,
     ) -> Result<(), Fault> {
         let mut replies = Vec::new();
-        while let Some(event) = self.connection.receive(&mut input, &mut replies)? {
+        loop {
+            let received = self.connection.receive(&mut input, &mut replies);
+            // An error has a reply, too: a Close frame.
             if !replies.is_empty() {
                 out.tail().append(&mut replies);
             }
+            let Some(event) = received? else { return Ok(()) };
             match event {
                 Event::Message(message) => hear(whole(&message))?,
                 Event::Piece(piece) if piece.compressed => {
@@ -167,7 +170,6 @@ impl Frames {
                 }
             }
         }
-        Ok(())
     }
 }
 
@@ -289,9 +291,10 @@ mod tests {
             (b"\x82\x7e\x03\xe9", "protocol"),
         ] {
             for size in 1..=wire.len() {
-                let (_, result, _) = hear(wire, size);
+                let (_, result, answered) = hear(wire, size);
                 let fault = result.expect_err("it is illegal");
                 assert_eq!(fault.name(), name, "{wire:?} in pieces of {size}: {fault}");
+                assert_eq!(answered, 8, "a Close frame with a code, masked");
             }
         }
     }
