@@ -1,6 +1,7 @@
 //! A client that sends given bytes and counts the responses.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::rc::Rc;
 
 use sockeye_load::engine::{Fault, Heard, Lines, Opener, Purpose, SocketOptions};
@@ -25,11 +26,12 @@ pub(crate) enum Manner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Not,
+    /// The connection was never established.
+    Refused,
     /// By us.
     Ours,
     ByServer,
-    /// It was reset, or never established.
-    Broken,
+    ByReset,
 }
 
 pub(crate) struct Probe {
@@ -45,6 +47,8 @@ pub(crate) struct Probe {
     pub(crate) body: String,
     pub(crate) received: usize,
     pub(crate) ended: Ended,
+    /// Bytes that it has read, of whole responses or not.
+    pub(crate) bytes: usize,
 }
 
 impl Probe {
@@ -64,12 +68,13 @@ impl Probe {
             body: String::new(),
             received: 0,
             ended: Ended::Not,
+            bytes: 0,
         }
     }
 
     fn begin(&mut self, lines: &mut Lines, id: usize, ground: &mut Ground) {
         if lines.connect(id, &self.opener, self.options).is_err() {
-            self.ended = Ended::Broken;
+            self.ended = Ended::Refused;
             return;
         }
         if let Manner::Drip(ms) | Manner::Reset(ms) = self.manner {
@@ -116,12 +121,18 @@ impl Act for Probe {
 
     fn gone(&mut self, fault: &Fault, _: usize, ground: &mut Ground) {
         match fault {
-            Fault::Status(status) => self.count(*status),
+            Fault::Status(status) if matches!(self.opener.purpose, Purpose::Events) => {
+                self.count(*status);
+            }
             fault if fault.is_end() => {}
             fault => ground.fault(format!("to a probe: {fault}")),
         }
-        let is_broken = matches!(fault, Fault::Io(_));
-        self.ended = if is_broken { Ended::Broken } else { Ended::ByServer };
+        self.ended = match fault {
+            Fault::Io(ErrorKind::ConnectionRefused) => Ended::Refused,
+            Fault::Io(_) => Ended::ByReset,
+            fault if fault.is_end() => Ended::ByServer,
+            _ => Ended::Ours,
+        };
     }
 
     fn wake(&mut self, lines: &mut Lines, id: usize, ground: &mut Ground) {

@@ -36,6 +36,8 @@ pub(crate) struct Publisher {
     /// The message that waits for its answer, sent or not.
     waiting: Option<String>,
     is_sent: bool,
+    /// It has a connection, open or not.
+    is_connected: bool,
     /// The connection has answered something.
     is_open: bool,
     /// The goodbyes that it got, and when.
@@ -64,6 +66,7 @@ impl Publisher {
             parts: Joiner::default(),
             waiting: None,
             is_sent: false,
+            is_connected: false,
             is_open: false,
             told: None,
             goodbyes: Vec::new(),
@@ -78,7 +81,7 @@ impl Publisher {
 
     /// Whether its connection is a stream, which is told of its end.
     pub(crate) const fn is_stream(&self) -> bool {
-        matches!(self.over, Over::WebSocket) && self.is_open
+        matches!(self.over, Over::WebSocket) && self.is_connected
     }
 
     /// Whether it waits for no answer.
@@ -130,7 +133,7 @@ impl Publisher {
     fn hear_word(&mut self, text: &str, id: usize, ground: &mut Ground) {
         let again = ["overloaded", "unavailable", "rate_limited"];
         let word = serde_json::from_str::<Word<'_>>(text).ok();
-        match word.as_ref().map(|word| word.kind.unwrap_or_default()) {
+        match word.as_ref().and_then(|word| word.kind) {
             Some("published") => {
                 let number = word.and_then(|word| word.id);
                 if number.is_some_and(|number| number != ground.acknowledged[self.channel]) {
@@ -188,7 +191,7 @@ impl Act for Publisher {
             }
             Heard::Part(part) => {
                 let message = self.parts.join(&part);
-                if let Some(text) = message.as_ref().and_then(|bytes| text(bytes, ground)) {
+                if let Some(text) = message.as_ref().and_then(|it| text(&part, it, ground)) {
                     self.hear_word(text, id, ground);
                 }
             }
@@ -206,7 +209,7 @@ impl Act for Publisher {
         // The server may have taken the message: the key makes another attempt safe.
         self.cut_off += u64::from(self.is_open && self.is_sent);
         self.refused += u64::from(!self.is_open);
-        (self.is_open, self.is_sent) = (false, false);
+        (self.is_connected, self.is_open, self.is_sent) = (false, false, false);
         let wait_ms = self.told.and_then(|told| told.retry_ms).unwrap_or(AGAIN_MS);
         self.goodbyes.extend(self.told.take());
         ground.wake_in(wait_ms, id);
@@ -237,6 +240,7 @@ impl Act for Publisher {
             if lines.connect(id, &opener, SocketOptions::default()).is_err() {
                 return ground.wake_in(AGAIN_MS, id);
             }
+            self.is_connected = true;
         }
         // A WebSocket has to be open before.
         if let Some(mut out) = lines.outlet(id) {

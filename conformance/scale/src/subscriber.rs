@@ -431,7 +431,7 @@ impl Act for Subscriber {
             }
             Came::Part(part) => {
                 let message = self.parts.join(&part);
-                if let Some(text) = message.as_ref().and_then(|bytes| text(bytes, ground)) {
+                if let Some(text) = message.as_ref().and_then(|it| text(&part, it, ground)) {
                     match self.transport {
                         Transport::Bare => self.hear_message(text, ground),
                         _ => self.hear_word(text, ground),
@@ -467,7 +467,9 @@ impl Act for Subscriber {
         }
         self.is_open = false;
         match fault {
-            Fault::Status(429 | 503) if self.transport != Transport::Events => {
+            Fault::Status(429 | 503)
+                if matches!(self.transport, Transport::Commands | Transport::Bare) =>
+            {
                 return self.pause_for(1_000, id, ground);
             }
             fault if fault.is_end() => {}

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use sockeye_frame::MaskKey;
 use sockeye_load::engine::{
-    Deflate, Fault, Heard, Histogram, Lines, Listener, Opener, Outlet, Purpose, Scheme, Target,
+    Deflate, Fault, Heard, Histogram, Lines, Listener, Opener, Outlet, Part, Purpose, Scheme,
+    Target,
 };
 
 use crate::probe::Probe;
@@ -89,10 +90,13 @@ impl Ground {
     }
 }
 
-/// What a WebSocket's message says; a server has to send texts only.
-pub(crate) fn text<'t>(message: &'t [u8], ground: &mut Ground) -> Option<&'t str> {
-    let text = core::str::from_utf8(message);
-    text.map_err(|error| ground.fault(format!("a message that is no text: {error}"))).ok()
+/// What a WebSocket's message says, by its last part; a server has to send texts only.
+pub(crate) fn text<'t>(last: &Part<'_>, message: &'t [u8], ground: &mut Ground) -> Option<&'t str> {
+    let text = core::str::from_utf8(message).ok().filter(|_| last.is_text);
+    if text.is_none() {
+        ground.fault("a message that is no text");
+    }
+    text
 }
 
 /// A WebSocket without compression.
@@ -136,6 +140,12 @@ struct Crowd<'w> {
 }
 
 impl Listener for Crowd<'_> {
+    fn read(&mut self, id: usize, len: usize) {
+        if let Client::Probe(probe) = &mut self.clients[id] {
+            probe.bytes += len;
+        }
+    }
+
     fn hear(&mut self, id: usize, heard: Heard<'_>, _: u64) -> Result<(), Fault> {
         self.clients[id].act().hear(heard, id, self.ground);
         Ok(())

@@ -95,7 +95,9 @@ fn silence(stage: &mut Stage, count: usize, checks: &mut Checks) -> Result<(), F
     // Those of before were ended by us.
     stage.world.run(PATIENCE_MS, |world| world.probes().all(is_over))?;
     let late = stage.count(&ids, |probe| probe.statuses.keys().eq([&408]));
-    let crowded = stage.count(&ids, |probe| probe.statuses.is_empty() && is_over(probe));
+    let crowded = stage.count(&ids, |probe| {
+        probe.bytes == 0 && matches!(probe.ended, Ended::ByServer | Ended::ByReset)
+    });
     checks.same(
         "silence: one address's connections above the bound, closed",
         crowded,
