@@ -1,7 +1,7 @@
 //! The strict suite: what a WebSocket and server-sent-events server must do, beyond Autobahn.
 //!
-//! It shares no code with Sockeye's crates: frames, handshakes and the inflater are its own, over blocking
-//! sockets. A case is an entry of a table in [`cases`].
+//! It shares no code with the servers it tests: frames, handshakes, SHA-1, Base64 and the inflater
+//! are its own, over blocking sockets. A case is an entry of a table in [`cases`].
 
 mod case;
 mod cases;
