@@ -13,7 +13,8 @@ const AHEAD_MAX: usize = 64;
 /// `SOCKEYE_SEEDS` in the environment is another number of them, `SOCKEYE_SEED` a single one.
 ///
 /// # Panics
-/// If `play` does; the message names the seed, which repeats it.
+/// If `play` does. The message names the lowest seed that failed, which repeats the panic. Other
+/// threads play later seeds at the same time, so the output may have panics of those, too.
 pub fn each_seed<T: Send>(seeds: u64, play: fn(u64) -> T, mut add: impl FnMut(&T)) -> u64 {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let (first, count) = match number("SOCKEYE_SEED") {
