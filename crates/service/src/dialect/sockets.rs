@@ -107,12 +107,13 @@ impl Service {
         self.note_greeting(shown.as_ref().err().copied(), context.peer(stream));
         let to = Recipient::socket(stream);
         match shown {
-            Ok(who) if self.engine.admit_user(&who).is_err() => {
-                let (cursor, retry) =
-                    (self.engine.cursor_of(subscriber), self.engine.retry_ms(stream));
-                to.goaway(CloseReason::TooManyConnections, Some(retry), cursor, context);
-            }
             Ok(who) => {
+                if self.engine.admit_user(&who).is_err() {
+                    let (cursor, retry) =
+                        (self.engine.cursor_of(subscriber), self.engine.retry_ms(stream));
+                    let reason = CloseReason::TooManyConnections;
+                    return to.goaway(reason, Some(retry), cursor, context);
+                }
                 self.let_in(subscriber, who, context);
                 let cursor = to.cursor(self.engine.cursor_of(subscriber));
                 to.control(&Control::Pong { id, cursor: &cursor }, context);
