@@ -4,7 +4,7 @@ use sockeye_reactor::Time;
 use sockeye_websocket::{CloseReason, MessageError};
 
 use super::said::Problem;
-use crate::{Error, HubError, Refusal};
+use crate::{Error, HubError, Refusal, UsageError};
 
 /// The end of a connection, by what the subscription has to do next.
 #[derive(Debug)]
@@ -92,6 +92,13 @@ pub(super) fn is_about_credentials(code: &str) -> bool {
     let words = ["unauthenticated", "credentials_required", "query_token_off", "api_key_unknown"];
     let tickets = ["ticket_used_or_expired", "session_over"];
     words.contains(&code) || tickets.contains(&code) || code.starts_with("token_")
+}
+
+/// A request that cannot be written: another attempt would fail in the same way.
+impl From<UsageError> for End {
+    fn from(error: UsageError) -> Self {
+        Self::Stop(Error::Usage(error))
+    }
 }
 
 #[cfg(test)]

@@ -155,25 +155,32 @@ impl Subscription {
         self.is_behind_probe = false;
         // A ticket opens one stream, so a probe must not use it up.
         let has_probe = self.wants_probe && !self.has_ticket();
-        let probe = if has_probe { Probe::begin(&self.context, out) } else { None };
-        self.phase = match probe {
-            Some(probe) => Phase::Up(Line::Probe(Box::new(probe), transport)),
-            None => self.line(transport, now, out),
+        let probe = if has_probe { Probe::begin(&self.context, out) } else { Ok(None) };
+        let line = match probe {
+            Ok(Some(probe)) => Ok(Line::Probe(Box::new(probe), transport)),
+            Ok(None) => self.line(transport, now, out),
+            Err(error) => Err(error),
         };
+        match line {
+            Ok(line) => self.phase = Phase::Up(line),
+            Err(error) => self.fail(Error::Usage(error)),
+        }
     }
 
-    fn line(&mut self, transport: Transport, now: Time, out: &mut Vec<u8>) -> Phase {
+    /// Begins the protocol of a transport.
+    fn line(
+        &mut self,
+        transport: Transport,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) -> Result<Line, UsageError> {
         self.wants_probe = false;
         self.is_ticket_used |= self.has_ticket();
-        Phase::Up(match transport {
-            Transport::WebSocket => match Socket::begin(&self.context, &self.entropy, out) {
-                Ok(socket) => Line::Socket(Box::new(socket)),
-                Err(error) => {
-                    self.failed = Some(Error::Usage(error));
-                    return Phase::Over;
-                }
-            },
-            Transport::EventStream => Line::Stream(Box::new(Stream::begin(&self.context, out))),
+        Ok(match transport {
+            Transport::WebSocket => {
+                Line::Socket(Box::new(Socket::begin(&self.context, &self.entropy, out)?))
+            }
+            Transport::EventStream => Line::Stream(Box::new(Stream::begin(&self.context, out)?)),
             Transport::LongPoll | Transport::ShortPoll => {
                 Line::Polls(Box::new(Polls::new(transport, now)))
             }
@@ -215,7 +222,7 @@ impl Subscription {
                 if !keep_alive {
                     return Err(End::Again(now));
                 }
-                self.phase = self.line(transport, now, out);
+                self.phase = Phase::Up(self.line(transport, now, out)?);
                 self.is_behind_probe = true;
                 self.listen(now, input, out, take)
             }

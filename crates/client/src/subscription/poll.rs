@@ -10,7 +10,7 @@ use super::fetch::Fetch;
 use super::position::Position;
 use super::{Context, Take, Transport, request, said};
 use crate::exchange::REFUSAL_MS;
-use crate::{Deadline, Error, HubError};
+use crate::{Deadline, Error, HubError, UsageError};
 
 /// How long the hub may keep a poll, in seconds.
 const WAIT_S: u64 = 25;
@@ -87,7 +87,7 @@ impl Polls {
                 Step::Pause(_) if self.is_used && context.preference.is_better_due(context.now) => {
                     return Err(End::Again(context.now));
                 }
-                Step::Pause(_) => self.ask(context, out),
+                Step::Pause(_) => self.ask(context, out)?,
                 Step::Asked { fetch, until, is_refused, .. } => {
                     if !input.is_empty() && !*is_refused {
                         // A long answer on a slow line does not count as silence.
@@ -139,7 +139,7 @@ impl Polls {
         }
     }
 
-    fn ask(&mut self, context: &Context, out: &mut Vec<u8>) {
+    fn ask(&mut self, context: &Context, out: &mut Vec<u8>) -> Result<(), UsageError> {
         let ledger = &context.hearing.ledger;
         // Without a cursor, what comes while the first answer is on its way would be missed.
         let waits = !self.is_short && ledger.cursor().is_some();
@@ -153,10 +153,11 @@ impl Polls {
         );
         let tag = self.tag.take().filter(|_| !waits);
         let header = tag.map(|tag| ("If-None-Match".to_owned(), tag));
-        request::get(&context.options, &path, header, out);
+        request::get(&context.options, &path, header, out)?;
         let fetch = Box::new(Fetch::new(context.limits, context.options.message_bytes_max));
         let until = context.now + wait * 1_000 + SILENCE_MS;
         self.step = Step::Asked { fetch, at: context.now, until, waits, is_refused: false };
+        Ok(())
     }
 
     /// Takes an answer apart into the events to report.

@@ -8,7 +8,7 @@ use super::end::End;
 use super::fetch::Fetch;
 use super::position::Position;
 use super::{Context, request, said};
-use crate::{Deadline, Error};
+use crate::{Deadline, Error, UsageError};
 
 /// The first request on a connection, before its transport begins.
 pub(super) struct Probe {
@@ -18,16 +18,16 @@ pub(super) struct Probe {
 
 impl Probe {
     /// Asks for all channels that are wanted by name; `None` if there are only patterns.
-    pub(super) fn begin(context: &Context, out: &mut Vec<u8>) -> Option<Self> {
+    pub(super) fn begin(context: &Context, out: &mut Vec<u8>) -> Result<Option<Self>, UsageError> {
         let wanted = context.hearing.ledger.wanted();
         let names: Vec<String> =
             wanted.iter().filter(|name| !name.contains(['*', '>'])).cloned().collect();
         let mut query = String::new();
         request::add_query(&mut query, &names, None, None);
-        let path = format!("/v1/position?{}", query.strip_prefix('&')?);
-        request::get(&context.options, &path, None, out);
+        let Some(query) = query.strip_prefix('&') else { return Ok(None) };
+        request::get(&context.options, &format!("/v1/position?{query}"), None, out)?;
         let fetch = Fetch::new(context.limits, context.options.message_bytes_max);
-        Some(Self { fetch, until: context.now + context.limits.head_ms })
+        Ok(Some(Self { fetch, until: context.now + context.limits.head_ms }))
     }
 
     pub(super) const fn deadline(&self) -> Time {

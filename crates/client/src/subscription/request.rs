@@ -18,20 +18,21 @@ pub(super) fn headers(options: &SubscriptionOptions) -> Vec<(String, String)> {
 }
 
 /// Appends a GET request for one of the hub's paths, with its query.
+///
+/// # Errors
+/// The part that cannot be written. The options were checked and the query is encoded, so no case is known.
 pub(super) fn get(
     options: &SubscriptionOptions,
     path: &str,
     header: Option<(String, String)>,
     out: &mut Vec<u8>,
-) {
+) -> Result<(), UsageError> {
     let (target, mut lines) = (options.path(path), headers(options));
     lines.extend(header);
     let writer = RequestWriter::new("GET", &target, options.url.authority());
-    let writer = writer.map_err(|_| UsageError::Url);
-    match writer.and_then(|writer| headers::add(writer, lines.iter())) {
-        Ok(writer) => writer.write(Body::Empty, out),
-        Err(_) => debug_assert!(false, "the options were tried, and the query is encoded"),
-    }
+    let writer = writer.map_err(|_| UsageError::Url)?;
+    headers::add(writer, lines.iter())?.write(Body::Empty, out);
+    Ok(())
 }
 
 /// Appends channels, a cursor and a ticket to a path that has a query already.
@@ -84,11 +85,22 @@ mod tests {
             options.credentials.as_ref(),
         );
         let mut out = Vec::new();
-        get(&options, &path, Some(("If-None-Match".to_owned(), "\"x\"".to_owned())), &mut out);
+        let header = ("If-None-Match".to_owned(), "\"x\"".to_owned());
+        get(&options, &path, Some(header), &mut out).expect("a request");
         let wanted = "GET /base/v1/poll?wait=0&channel=a:b%2Fc%26d%3D%C3%A9%20%2A%3E&cursor=1a-1~p~q \
                       HTTP/1.1\r\nHost: hub.example\r\nX-More: 1\r\nAuthorization: Bearer t.o.k\r\n\
                       If-None-Match: \"x\"\r\n\r\n";
         assert_eq!(String::from_utf8(out).expect("text"), wanted);
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_written_is_an_error() {
+        let url = Url::parse("http://hub.example").expect("a URL");
+        let options = SubscriptionOptions::new(url, &["a"]);
+        let header = ("If-None-Match".to_owned(), "\"x\"\r\nA: b".to_owned());
+        let mut out = Vec::new();
+        let got = get(&options, "/v1/poll?wait=0", Some(header), &mut out);
+        assert_eq!((got, out), (Err(UsageError::Header), Vec::new()));
     }
 
     #[test]

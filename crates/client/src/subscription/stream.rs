@@ -7,7 +7,7 @@ use super::end::End;
 use super::hearing::Hearing;
 use super::{Context, Take, request};
 use crate::exchange::{Exchange, REFUSAL_MS, is_coded};
-use crate::{Deadline, Error};
+use crate::{Deadline, Error, UsageError};
 
 /// An event stream from its request to its end.
 pub(super) struct Stream {
@@ -34,7 +34,7 @@ struct Open {
 
 impl Stream {
     /// Sends the request.
-    pub(super) fn begin(context: &Context, out: &mut Vec<u8>) -> Self {
+    pub(super) fn begin(context: &Context, out: &mut Vec<u8>) -> Result<Self, UsageError> {
         let ledger = &context.hearing.ledger;
         let mut path = "/v1/sse?envelope=json".to_owned();
         request::add_query(
@@ -43,9 +43,9 @@ impl Stream {
             ledger.cursor(),
             context.options.credentials.as_ref(),
         );
-        request::get(&context.options, &path, None, out);
+        request::get(&context.options, &path, None, out)?;
         let until = context.now + context.limits.head_ms;
-        Self { exchange: Exchange::new("GET", context.limits), step: Step::Head, until }
+        Ok(Self { exchange: Exchange::new("GET", context.limits), step: Step::Head, until })
     }
 
     pub(super) const fn deadline(&self) -> Time {
