@@ -74,7 +74,8 @@ impl From<io::Error> for Error {
     }
 }
 
-/// The damage that ended an epoch. The damaged database is kept as `log.sqlite.damaged`.
+/// The damage that ended an epoch. The database, if there is one, is kept as `log.sqlite.damaged`, in
+/// place of an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Damage {
