@@ -183,7 +183,8 @@ pub struct Full;
 /// One change of the log, or the answer to one offer. `T` names an offer.
 #[derive(Clone, Debug)]
 pub enum Outcome<T = Ticket> {
-    /// The log's next message, and the offer that it comes from, for those who are told that.
+    /// The log's next message, and the offer that it comes from. [`Backbone::next`] names the offer to the
+    /// service that made it, and to no other. A [`Sequence`] names it if a service of this process made it.
     Entry(Arc<Sequenced>, Option<T>),
     /// The positions up to this one are empty. No message was there.
     Void(Seq),
@@ -194,7 +195,7 @@ pub enum Outcome<T = Ticket> {
     Epoch(Epoch),
     /// The log's health has changed.
     Health(Health),
-    /// This offer made no new message.
+    /// This offer made no new message. Only the service that made it is told.
     Answer(T, Verdict),
 }
 
