@@ -47,6 +47,8 @@ pub enum Persistence {
 
 /// A head to write: its first line, and the header lines that do not depend on the body.
 /// [`Response`] and [`RequestWriter`] are its two kinds.
+///
+/// `Debug` output shows neither a query nor a header's value: they may hold credentials.
 #[derive(Clone, Debug)]
 pub struct HeadWriter<'a, L> {
     first_line: L,
