@@ -1,4 +1,5 @@
-//! Signs tokens, and generates keys. Tests and the command line use it; the server does not.
+//! Signs tokens, and generates keys. Tests and the command line use it. A server that only verifies
+//! tokens builds without the feature `sign`, and so without this module.
 //!
 //! ring takes randomness for signatures and keys from the system and from nowhere else; this is the
 //! one part of the crate where it is no argument.
