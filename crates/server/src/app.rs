@@ -110,6 +110,7 @@ pub trait App {
     /// system. `turn_us` is how long the turn took, in microseconds. Update counters here.
     fn on_flushed(&mut self, turn_us: u64) {}
 
-    /// Called once a turn, before the outboxes are flushed. Process messages of other threads here.
+    /// Called once a turn, before the outboxes are flushed. Process here what other threads have queued
+    /// before they woke the loop, by a [`Waker`](crate::Waker) or by [`Handle::wake`](crate::Handle::wake).
     fn on_turn(&mut self, context: &mut Context<'_>) {}
 }
