@@ -275,7 +275,7 @@ impl<M> Hub<M> {
     }
 
     fn look_up_patterns(&mut self, channel: u32) {
-        let version = Some(self.patterns.version);
+        let version = Some(self.patterns.version());
         let record = self.channels.record_mut(channel);
         if record.patterns_version != version {
             record.patterns.clear();

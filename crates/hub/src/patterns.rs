@@ -13,7 +13,7 @@ pub(crate) struct Patterns {
     by_text: HashMap<Rc<str>, u32>,
     tree: Tree,
     /// Changes with the set of patterns. A channel's cached matches are valid for one version.
-    pub(crate) version: u64,
+    version: u64,
 }
 
 #[derive(Debug)]
@@ -25,6 +25,10 @@ struct Record {
 impl Patterns {
     pub(crate) fn len(&self) -> usize {
         self.by_text.len()
+    }
+
+    pub(crate) const fn version(&self) -> u64 {
+        self.version
     }
 
     pub(crate) fn find(&self, text: &str) -> Option<u32> {

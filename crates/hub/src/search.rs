@@ -71,7 +71,7 @@ impl<M> Hub<M> {
 
     fn queries<'h>(&'h self, state: &'h State) -> Vec<PatternQuery<'h>> {
         let cursor = state.cursor(self.head);
-        let newest_drop = self.channels.tombstones.newest_drop;
+        let newest_drop = self.channels.tombstones.newest_drop();
         let all = state.subscriptions.iter().enumerate().filter_map(|(slot, it)| {
             let Link::Pattern(pattern) = it.link else { return None };
             let text = &**self.patterns.text(pattern);

@@ -48,7 +48,7 @@ impl Past {
 pub(crate) struct Tombstones {
     by_name: BTreeMap<Rc<str>, Past>,
     /// The latest drop in any channel that has ever had a tombstone.
-    pub(crate) newest_drop: Stamp,
+    newest_drop: Stamp,
     /// Tombstones of channels that have not ended, by namespace.
     spaces: Vec<Namespace>,
     /// The number of tombstones of channels that have not ended.
@@ -115,6 +115,11 @@ impl Tombstones {
             }
             None => {}
         }
+    }
+
+    /// The latest drop: no message of a channel that has ever had a tombstone was dropped later.
+    pub(crate) const fn newest_drop(&self) -> Stamp {
+        self.newest_drop
     }
 
     /// Tombstones from `name` on, in the order of names.
