@@ -28,8 +28,14 @@ pub fn json(value: &impl Serialize) -> serde_json::Result<String> {
 }
 
 /// An object as such a line of JSON, made field by field.
-#[derive(Default)]
 pub struct JsonLine(String);
+
+/// An object without fields.
+impl Default for JsonLine {
+    fn default() -> Self {
+        Self("{".to_owned())
+    }
+}
 
 impl JsonLine {
     /// Begins an object whose first field is its type.
@@ -41,9 +47,12 @@ impl JsonLine {
     /// Appends a field.
     #[must_use]
     pub fn field(mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Self {
+        if !self.0.ends_with('{') {
+            self.0.push(',');
+        }
+        let name = serde_json::to_string(name).expect("a text is JSON");
         let value = serde_json::to_string(value).expect("plain values are JSON");
-        let before = if self.0.is_empty() { '{' } else { ',' };
-        self.0.push_str(&format!("{before}\"{name}\":{value}"));
+        self.0.push_str(&format!("{name}:{value}"));
         self
     }
 
@@ -122,5 +131,10 @@ mod tests {
         assert_eq!(json(&"\u{e0041}").expect("JSON"), r#""\udb40\udc41""#);
         let line = JsonLine::of("a").field("b", &raw).maybe("c", None::<&str>).maybe("d", Some(&7));
         assert_eq!(line.end(), r#"{"type":"a","b":{"a":  	[1,"\u0085"]},"d":7}"#);
+        assert_eq!(JsonLine::default().end(), "{}");
+        assert_eq!(
+            JsonLine::default().field("a\"\u{1b}", "{").field("b", &1).end(),
+            r#"{"a\"\u001b":"{","b":1}"#
+        );
     }
 }
