@@ -70,8 +70,12 @@ pub struct Stats {
 impl Stats {
     /// Adds the counters and gauges of another hub.
     pub fn add(&mut self, other: &Self) {
+        // It does not compile if the list lacks a field.
         macro_rules! add {
-            ($($figure:ident)*) => { $(self.$figure += other.$figure;)* };
+            ($($figure:ident)*) => {
+                let Self { $($figure),* } = *other;
+                $(self.$figure += $figure;)*
+            };
         }
         add! {
             channels tombstones endings patterns subscribers subscriptions pending keys
