@@ -168,14 +168,15 @@ impl Core {
         stream: StreamKey,
         waiting: usize,
     ) -> Result<(), SendError> {
-        if waiting > self.limits.outbox_bytes_max { self.overflow_stream(stream) } else { Ok(()) }
+        let is_over = waiting > self.limits.outbox_bytes_max;
+        if is_over { Err(self.overflow_stream(stream)) } else { Ok(()) }
     }
 
     #[cold]
-    fn overflow_stream(&mut self, stream: StreamKey) -> Result<(), SendError> {
+    fn overflow_stream(&mut self, stream: StreamKey) -> SendError {
         self.stats.overflows += 1;
         self.abort_stream(stream, CloseCause::Overflow);
-        Err(SendError::Full)
+        SendError::Full
     }
 
     /// Lists `stream` for [`App::on_drained`](crate::App::on_drained) if the application waits for it and
