@@ -182,45 +182,40 @@ fn dynamic_codes(bits: &mut Bits<'_>) -> Result<(Huffman, Huffman), String> {
     Ok((Huffman::new(&all[..literals]), Huffman::new(&all[literals..])))
 }
 
-/// The values of a range of symbols (RFC 1951 §3.2.5).
-pub(crate) struct Symbols {
-    /// The least value of each.
-    bases: &'static [usize],
-    /// The number of its extra bits, which are added to the base.
-    extra: &'static [usize],
-}
+/// The values of a range of symbols (RFC 1951 §3.2.5): for each its least value, and the number of extra
+/// bits that are added to it.
+pub(crate) struct Symbols(&'static [(usize, usize)]);
 
 /// The symbols of lengths, from 257 on.
-pub(crate) const LENGTHS: Symbols = Symbols {
-    bases: &[
-        3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115,
-        131, 163, 195, 227, 258,
-    ],
-    extra: &[0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0],
-};
+#[rustfmt::skip]
+pub(crate) const LENGTHS: Symbols = Symbols(&[
+    (3, 0), (4, 0), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0), (10, 0),
+    (11, 1), (13, 1), (15, 1), (17, 1), (19, 2), (23, 2), (27, 2), (31, 2),
+    (35, 3), (43, 3), (51, 3), (59, 3), (67, 4), (83, 4), (99, 4), (115, 4),
+    (131, 5), (163, 5), (195, 5), (227, 5), (258, 0),
+]);
 
-pub(crate) const DISTANCES: Symbols = Symbols {
-    bases: &[
-        1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537,
-        2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577,
-    ],
-    extra: &[
-        0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12,
-        13, 13,
-    ],
-};
+#[rustfmt::skip]
+pub(crate) const DISTANCES: Symbols = Symbols(&[
+    (1, 0), (2, 0), (3, 0), (4, 0), (5, 1), (7, 1),
+    (9, 2), (13, 2), (17, 3), (25, 3), (33, 4), (49, 4),
+    (65, 5), (97, 5), (129, 6), (193, 6), (257, 7), (385, 7),
+    (513, 8), (769, 8), (1025, 9), (1537, 9), (2049, 10), (3073, 10),
+    (4097, 11), (6145, 11), (8193, 12), (12289, 12), (16385, 13), (24577, 13),
+]);
 
 impl Symbols {
     /// The symbol of a value, its base and its number of extra bits.
     pub(crate) fn of(&self, value: usize) -> (usize, usize, usize) {
-        let symbol = self.bases.partition_point(|&base| base <= value) - 1;
-        (symbol, self.bases[symbol], self.extra[symbol])
+        let symbol = self.0.partition_point(|&(base, _)| base <= value) - 1;
+        let (base, extra) = self.0[symbol];
+        (symbol, base, extra)
     }
 
     /// Reads the extra bits of a symbol, and gives its value.
     fn value(&self, bits: &mut Bits<'_>, symbol: usize) -> Result<usize, String> {
-        let base = self.bases.get(symbol).ok_or("a symbol outside of its table")?;
-        Ok(base + bits.take(self.extra[symbol])?)
+        let &(base, extra) = self.0.get(symbol).ok_or("a symbol outside of its table")?;
+        Ok(base + bits.take(extra)?)
     }
 }
 
