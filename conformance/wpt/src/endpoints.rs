@@ -18,7 +18,7 @@ pub(crate) fn answer(request: &Request<'_>) -> Option<Lead> {
     let head = request.head;
     let raw_query = head.query().unwrap_or("");
     let text = |name| header(head, name);
-    let (upgrade, script) = match head.path() {
+    let (upgrade, script): (Upgrade, Box<dyn Script>) = match head.path() {
         "/echo" => (Upgrade { subprotocols: &["echo"], ..upgrade() }, echo()),
         "/protocol" | "/protocol_array" => {
             let wanted = text("sec-websocket-protocol").unwrap_or_default();
@@ -30,10 +30,10 @@ pub(crate) fn answer(request: &Request<'_>) -> Option<Lead> {
         }
         "/basic_auth" | "/handshake_no_protocol" => (upgrade(), mute()),
         "/handshake_no_extensions" => (uncompressed(), mute()),
-        "/receive-backpressure" => (uncompressed(), Box::new(SlowReader) as Box<dyn Script>),
-        "/receive-many-with-backpressure" => (uncompressed(), Box::new(SlowCounter) as _),
+        "/receive-backpressure" => (uncompressed(), Box::new(SlowReader)),
+        "/receive-many-with-backpressure" => (uncompressed(), Box::new(SlowCounter)),
         "/send-backpressure" => {
-            (uncompressed(), Box::new(Sender { left: BACKPRESSURE_MESSAGES, since: None }) as _)
+            (uncompressed(), Box::new(Sender { left: BACKPRESSURE_MESSAGES, since: None }))
         }
         "/set-cookie" => with_cookies(vec![test_cookie(raw_query, "")]),
         "/set-cookie_http" => with_cookies(vec![test_cookie(raw_query, "; HttpOnly")]),
