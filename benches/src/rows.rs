@@ -45,9 +45,9 @@ pub const CONCERNS: [Concern; 7] = [
     ),
     (
         "deflate",
-        "JSON at level 1, with full windows. \"in turn\": two connections share the engine, so \
-         that each message first primes it with a window. \"private stream\": zlib-rs with a stream for \
-         each connection, which is 130 to 380 KiB each way.",
+        "JSON with full windows, at level 1 unless the group says level 2. \"in turn\": two connections \
+         share the engine, so that each message first primes it with a window. \"private stream\": \
+         zlib-rs with a stream for each connection, which is 130 to 380 KiB each way.",
         deflate::groups,
     ),
 ];

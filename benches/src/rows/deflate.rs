@@ -25,6 +25,7 @@ pub(super) fn groups() -> Vec<Group> {
             groups.extend([compress(bits, len), decompress(bits, len)]);
         }
     }
+    groups.push(compress_harder());
     groups
 }
 
@@ -58,16 +59,25 @@ fn priming(bits: u8) -> Group {
 }
 
 fn compress(bits: u8, len: usize) -> Group {
-    let sent = wires(bits, len).last().map_or(0, Vec::len);
+    let sent = wires(Level::FASTEST, bits, len).last().map_or(0, Vec::len);
     Group::new(format!("compress {len} B of JSON to {sent} B, window 2^{bits}"), len)
-        .row("sockeye-deflate, in turn", compress_in_turn::<2>(bits, len))
-        .row("sockeye-deflate, alone", compress_in_turn::<1>(bits, len))
+        .row("sockeye-deflate, in turn", compress_in_turn::<2>(Level::FASTEST, bits, len))
+        .row("sockeye-deflate, alone", compress_in_turn::<1>(Level::FASTEST, bits, len))
         .row("private stream", compress_privately(bits, len))
 }
 
+/// What the next level gains and costs, at the default window.
+fn compress_harder() -> Group {
+    let (level, bits, len) = (Level::new(2).expect("1 to 9"), 12, 1024);
+    let sent = wires(level, bits, len).last().map_or(0, Vec::len);
+    Group::new(format!("compress {len} B of JSON to {sent} B at level 2, window 2^{bits}"), len)
+        .row("sockeye-deflate, in turn", compress_in_turn::<2>(level, bits, len))
+        .row("sockeye-deflate, alone", compress_in_turn::<1>(level, bits, len))
+}
+
 /// `N` connections that send one after the other.
-fn compress_in_turn<const N: usize>(bits: u8, len: usize) -> impl FnMut(u64) {
-    let mut engine = engine();
+fn compress_in_turn<const N: usize>(level: Level, bits: u8, len: usize) -> impl FnMut(u64) {
+    let mut engine = engine(level);
     let mut sessions = [(); N].map(|()| Session::new(Role::Server, params(bits)));
     let messages = messages(len);
     let mut wire = Vec::new();
@@ -101,8 +111,8 @@ fn decompress(bits: u8, len: usize) -> Group {
 }
 
 /// The messages on the wire, twice: the second time every reference finds a full window.
-fn wires(bits: u8, len: usize) -> Vec<Vec<u8>> {
-    let mut engine = engine();
+fn wires(level: Level, bits: u8, len: usize) -> Vec<Vec<u8>> {
+    let mut engine = engine(level);
     let mut sender = Session::new(Role::Client, params(bits));
     let wire = |message: Vec<u8>| {
         let mut wire = Vec::new();
@@ -116,9 +126,9 @@ fn wires(bits: u8, len: usize) -> Vec<Vec<u8>> {
 /// first half of the messages is received again and again after the second: the window holds what
 /// they refer to, since both halves carry the same text.
 fn decompress_shared(bits: u8, len: usize) -> impl FnMut(u64) {
-    let mut engine = engine();
+    let mut engine = engine(Level::FASTEST);
     let mut session = Session::new(Role::Server, params(bits));
-    let wires = wires(bits, len);
+    let wires = wires(Level::FASTEST, bits, len);
     let half = wires.len() / 2;
     let mut out = Vec::new();
     for wire in &wires[..half] {
@@ -136,7 +146,7 @@ fn decompress_shared(bits: u8, len: usize) -> impl FnMut(u64) {
 
 fn decompress_privately(bits: u8, len: usize) -> impl FnMut(u64) {
     let mut inflate = Inflate::new(false, 15);
-    let wires = wires(bits, len);
+    let wires = wires(Level::FASTEST, bits, len);
     let half = wires.len() / 2;
     let mut out = vec![0; ROOM];
     let mut receive = move |wire: &[u8]| {
@@ -153,8 +163,8 @@ fn decompress_privately(bits: u8, len: usize) -> impl FnMut(u64) {
     })
 }
 
-fn engine() -> Engine {
-    Engine::new(EngineConfig { level: Level::FASTEST, message_bytes_min: 0 })
+fn engine(level: Level) -> Engine {
+    Engine::new(EngineConfig { level, message_bytes_min: 0 })
 }
 
 fn private_deflate(bits: u8) -> Deflate {
