@@ -48,7 +48,8 @@ impl EventSource {
     /// A source with the defaults.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a URL that is invalid, or not `http` or `https`; [`Error::System`] if there is no poller or no entropy.
+    /// [`Error::Usage`] for a URL that is invalid, or not `http` or `https`; [`Error::System`] if there is no poller or
+    /// no entropy.
     pub fn connect(url: &str) -> Result<Self, Error> {
         Self::with(EventSourceOptions::new(url)?, Network::default())
     }

@@ -107,8 +107,8 @@ impl<'h, 'b> Headers<'h, 'b> {
 
     /// Iterates over the elements of a comma-separated list over all lines of that name, without
     /// surrounding whitespace. Commas inside quoted strings do not separate. Empty elements are
-    /// returned, too, so that a caller whose grammar forbids them can refuse the header. A line with an empty value is one empty
-    /// element.
+    /// returned, too, so that a caller whose grammar forbids them can refuse the header. A line with an
+    /// empty value is one empty element.
     ///
     /// # RFC
     /// RFC 9110 §5.3 (several lines are one list), §5.6.1 (lists), §5.6.4 (quoted strings).

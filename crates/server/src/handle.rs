@@ -41,7 +41,8 @@ impl Handle {
         self.ask(Wish::Drain)
     }
 
-    /// Begins a short drain, or cuts one short: [`Server::drain_now`](crate::Server::drain_now) in the next turn, which comes at once.
+    /// Begins a short drain, or cuts one short: [`Server::drain_now`](crate::Server::drain_now) in the
+    /// next turn, which comes at once.
     ///
     /// # Errors
     /// As [`Handle::drain`].
