@@ -127,6 +127,7 @@ impl Link {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
+                    // A step that failed has dropped its socket, and closing a socket removes it from the poller.
                     self.close();
                     return Err(if at_proxy { blame_proxy(error) } else { error });
                 }
