@@ -41,8 +41,8 @@ impl fmt::Debug for Credential<'_> {
 
 /// The parts of a request that may have a credential. Header values as they came, one line each.
 ///
-/// Give the value of a header that may occur once only if it does. The lines of `cookie` may be
-/// joined by `; `, those of `protocols` by `,`.
+/// `authorization`, `origin` and `sec_fetch_site` occur at most once: refuse a request that repeats
+/// one. The lines of `cookie` may be joined by `; `, those of `protocols` by `,`.
 #[derive(Clone, Copy, Default)]
 pub struct Brought<'a> {
     /// `Authorization`.
@@ -170,13 +170,13 @@ fn cookie<'a>(header: &'a str, name: &str) -> Result<Option<&'a str>, Refusal> {
     one(pairs.filter(|(one, _)| *one == name).map(|(_, value)| value))
 }
 
-/// A parameter of the query. What tokens and tickets are made of needs no percent-encoding.
+/// The value of a parameter of the query. Tokens and tickets need no percent-encoding.
 fn parameter<'a>(query: &'a str, name: &str) -> Result<Option<&'a str>, Refusal> {
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     one(pairs.filter(|(one, _)| *one == name).map(|(_, value)| value))
 }
 
-/// The only one of them, made of what tokens and tickets are made of.
+/// The single value, `None` if there is none. It has the characters of tokens and tickets only.
 fn one<'a>(mut values: impl Iterator<Item = &'a str>) -> Result<Option<&'a str>, Refusal> {
     let Some(value) = values.next() else { return Ok(None) };
     // [auth:one-credential]

@@ -1,9 +1,10 @@
-//! Reads the three kinds of PEM keys that tokens are signed with.
+//! Reads the public keys that verify tokens (RSA, P-256, Ed25519) from PEM. With `sign`, also
+//! writes keys.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// Half of a key pair. The numbers of RSA are big-endian without leading zeros.
+/// A public key. The numbers of RSA are big-endian without leading zeros.
 pub(crate) enum PublicKey {
     Rsa {
         n: Vec<u8>,

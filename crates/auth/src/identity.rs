@@ -22,17 +22,17 @@ pub enum Action {
 /// namespace gives to everybody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// Their name, if they have one: of a user, or of an API key with `key:` before it.
+    /// The principal's name, if it has one: of a user, or of an API key with `key:` before it.
     pub user: Option<String>,
-    /// Channels that they may receive.
+    /// Channels that the principal may receive.
     pub subscribe: Grants,
-    /// Channels that they may publish to.
+    /// Channels that the principal may publish to.
     pub publish: Grants,
-    /// Channels that they may issue tickets for.
+    /// Channels that the principal may issue tickets for.
     pub tickets: Grants,
     /// Reserved, with [`Action::Admin`].
     pub admin: Grants,
-    /// When it ends, in Unix milliseconds.
+    /// When the identity ends, in Unix milliseconds.
     pub ends_ms: Option<u64>,
 }
 

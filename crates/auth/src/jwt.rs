@@ -216,14 +216,14 @@ impl fmt::Debug for Verifier {
 
 /// Refuses a header with members that no token may have here.
 fn check_header(header: &Object) -> Result<(), Refusal> {
-    // [auth:jwt-crit] RFC 7515 §4.1.11: no extension is understood here. RFC 7797 §6 wants `b64`
-    // among them, so one that is not is a mistake.
+    // [auth:jwt-crit] RFC 7515 §4.1.11: a `crit` names extensions, and none is understood here.
+    // RFC 7797 §6: a `b64` has to be named in `crit`, so it is refused with or without one.
     if header.contains_key("crit") || header.contains_key("b64") {
         return Err(Refusal::TokenClaims);
     }
     // [auth:jwt-typ] RFC 8725 §3.11: `typ` names the purpose of a token, and a token for another
-    // purpose is refused. RFC 7519 §5.1 has `JWT`, RFC 9068 §2.1 `at+jwt`, and RFC 7515 §4.1.9 a
-    // prefix that is left out.
+    // purpose is refused. RFC 7519 §5.1 has `JWT`, RFC 9068 §2.1 `at+jwt`. The prefix
+    // `application/` may be left out (RFC 7515 §4.1.9).
     let kind = match header.get("typ") {
         None => return Ok(()),
         Some(kind) => kind.as_str().unwrap_or_default().to_ascii_lowercase(),

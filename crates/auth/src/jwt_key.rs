@@ -62,7 +62,7 @@ impl JwtKey {
     ///
     /// # Errors
     /// [`Misuse::SecretTooShort`] below 32 bytes (RFC 7518 §3.2), [`Misuse::SecretIsPublic`] for
-    /// the text of a key pair's half.
+    /// a PEM text.
     pub fn hs256(secret: &[u8]) -> Result<Self, Misuse> {
         if secret.len() < SECRET_BYTES_MIN {
             return Err(Misuse::SecretTooShort { bytes_min: SECRET_BYTES_MIN });

@@ -1,4 +1,4 @@
-//! Names the key that a principal came by.
+//! Stable IDs of keys: a stream stores the ID of the key that admitted it.
 
 use core::fmt;
 
@@ -10,7 +10,7 @@ use ring::digest::{Context, SHA256};
 pub struct KeyId([u8; 32]);
 
 impl KeyId {
-    /// Of a key of that kind, made of these parts.
+    /// The ID of a key of this kind, which consists of these parts.
     pub(crate) fn of(kind: &str, parts: &[&[u8]]) -> Self {
         let mut context = Context::new(&SHA256);
         for part in [b"sockeye key id".as_slice(), kind.as_bytes()].iter().chain(parts) {

@@ -26,8 +26,8 @@ impl Keys {
     /// its `ends_ms` for a key that expires.
     ///
     /// # Errors
-    /// [`Misuse`]: a key too short to be kept secret or unfit for a header, a name that is no
-    /// user's, a second key of the same text or name, or too many keys.
+    /// [`Misuse`]: a key that is too short, too long or unfit for a header, an invalid name, a
+    /// second key of the same text or name, or too many keys.
     pub fn add_text(&mut self, name: &str, key: &str, allows: Identity) -> Result<(), Misuse> {
         if key.len() < BYTES_MIN {
             return Err(Misuse::SecretTooShort { bytes_min: BYTES_MIN });
@@ -59,7 +59,7 @@ impl Keys {
     /// refused earlier.
     ///
     /// # Errors
-    /// [`Refusal::KeyUnknown`], also for a key whose time is over.
+    /// [`Refusal::KeyUnknown`], also for a key that has expired.
     pub fn identify(&self, key: &str, now_ms: u64) -> Result<&Identity, Refusal> {
         // [auth:key-length]
         if key.len() > self.limits.key_bytes_max {
@@ -80,7 +80,7 @@ impl Keys {
         Ok(identity)
     }
 
-    /// What a stream that came by `key` keeps of it.
+    /// The ID of a key. A stream stores it, and [`by_id`](Self::by_id) finds the identity again.
     pub fn id(key: &str) -> KeyId {
         id(&sha256(key))
     }

@@ -16,15 +16,16 @@ pub struct Limits {
     pub user_bytes_max: usize,
     /// Most channels and patterns in one list of grants. Each check compares all of them.
     pub grants_max: usize,
-    /// Most API keys, and most keys of tokens. Each API key is compared at each login, and each
-    /// token key may be tried for a token without `kid`.
+    /// Most API keys, most keys of tokens, and most secrets of tickets. Each API key is compared at
+    /// each login, each token key may be tried for a token without `kid`, and each secret for a
+    /// ticket.
     pub keys_max: usize,
     /// Largest leeway that a configuration may set.
     pub leeway_ms_max: u64,
     /// Most tickets that were issued and are neither redeemed nor expired.
     pub tickets_max: usize,
-    /// Most of those that count against one user, so that no user takes the room of all. A ticket
-    /// counts against the user that it is for, or against a user who issues it to themselves.
+    /// Most of those that count against one user, so that no user takes the room of all.
+    /// [`Tickets::issue`](crate::Tickets::issue) says which user a ticket counts against.
     pub tickets_per_user_max: usize,
     /// Longest life of a ticket before it is redeemed.
     pub ticket_ms_max: u64,

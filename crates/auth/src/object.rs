@@ -9,8 +9,8 @@ pub(crate) type Object = Map<String, Value>;
 /// One of the first two parts of a token: an object in base64url.
 ///
 /// # Errors
-/// [`Refusal::TokenMalformed`] if it is none or nests deeper than that, [`Refusal::TokenClaims`]
-/// for two members of one name in it, at any depth.
+/// [`Refusal::TokenMalformed`] if it is not an object, or nests deeper than `depth_max`;
+/// [`Refusal::TokenClaims`] if an object at any depth has two members of one name.
 pub(crate) fn read(part: &str, depth_max: usize) -> Result<Object, Refusal> {
     let text = base64url::decode(part).ok_or(Refusal::TokenMalformed)?;
     let shape = Shape::of(&text);

@@ -26,9 +26,9 @@ impl AllowedOrigins {
 
     /// Whether a cookie counts, given the request's `Origin` and `Sec-Fetch-Site`.
     ///
-    /// A browser sends no `Origin` with a GET of the page's own site, an EventSource's or a
-    /// poll's. `Sec-Fetch-Site`, which no script can set, then has to say `same-origin`. With a
-    /// WebSocket there always is an `Origin`: give no `Sec-Fetch-Site` there.
+    /// A browser sends no `Origin` with a GET to the page's own origin, such as an EventSource's or
+    /// a poll's. `Sec-Fetch-Site`, which no script can set, then has to be `same-origin`. A
+    /// WebSocket always has an `Origin`: give no `Sec-Fetch-Site` for it.
     ///
     /// # Errors
     /// [`Refusal::Origin`].

@@ -123,7 +123,7 @@ impl fmt::Display for Refusal {
 
 impl core::error::Error for Refusal {}
 
-/// What is wrong with a configuration, or with what this side wants to write.
+/// What is wrong with a configuration, or with a key or token that the caller wants to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Misuse {
@@ -136,7 +136,7 @@ pub enum Misuse {
     KeyText,
     /// Not 64 hexadecimal digits.
     KeyHash,
-    /// A public key in the place of a shared secret: whoever has it could sign.
+    /// A PEM text in the place of a shared secret. If it is a public key, everybody could sign.
     SecretIsPublic,
     /// The text is no PEM or JWK of a public key for this algorithm.
     KeyForm,

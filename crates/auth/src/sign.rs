@@ -1,8 +1,8 @@
 //! Signs tokens, and generates keys. Tests and the command line use it. A server that only verifies
 //! tokens builds without the feature `sign`, and so without this module.
 //!
-//! ring takes randomness for signatures and keys from the system and from nowhere else; this is the
-//! one part of the crate where it is no argument.
+//! ring takes randomness for signatures and keys from the system only. In all other modules of the
+//! crate, randomness is an argument.
 
 use core::fmt;
 

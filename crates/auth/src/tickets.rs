@@ -95,8 +95,9 @@ pub struct Tickets {
     store: Arc<Mutex<Store>>,
 }
 
-/// The table of unused tickets. Several threads of a process may share one, so that a ticket is good
-/// in each of them and once in all. A table that is not shared never waits for its lock.
+/// The table of unused tickets. Several threads of a process may share one table: each accepts a
+/// ticket of the table, and one of them redeems it. A table that is not shared never waits for its
+/// lock.
 #[derive(Default)]
 struct Store {
     /// By hash.
@@ -134,19 +135,20 @@ impl Tickets {
     }
 
     /// Issues a ticket for the identity, good for `life_ms` or [`Limits::ticket_ms_max`], whichever
-    /// is less. `entropy` is from the system's source of randomness. The caller asks before whether
-    /// the issuer may: [`Identity::may_issue`].
+    /// is less. `entropy` is from the system's source of randomness. The caller first checks that
+    /// the issuer may issue it: [`Identity::may_issue`].
     ///
-    /// The ticket counts against its user's quota, or against that of an issuer that may issue
-    /// tickets for itself only, named or not.
+    /// The ticket counts against the quota of its user. Tickets of issuers without a name and
+    /// without [`Identity::tickets`] count against one quota. A ticket without a user, from an
+    /// issuer with [`Identity::tickets`], counts against no user.
     ///
     /// The session ends with the identity, and after [`Limits::session_ms_max`] at the latest.
     ///
     /// # Errors
-    /// [`Refusal::TicketsFull`], [`Refusal::TicketTooLarge`]; [`Refusal::SessionOver`] if the
-    /// identity has ended; [`Refusal::Forbidden`] if it may issue tickets itself or administrate,
-    /// which no ticket grants, or if its name is none of a user
-    /// ([`with_user`](Identity::with_user)).
+    /// - [`Refusal::TicketsFull`], [`Refusal::TicketTooLarge`].
+    /// - [`Refusal::SessionOver`]: the identity has ended.
+    /// - [`Refusal::Forbidden`]: the identity has grants to issue tickets or to administrate, which
+    ///   no ticket can carry, or its name is not valid ([`with_user`](Identity::with_user)).
     pub fn issue(
         &mut self,
         issuer: &Identity,
@@ -199,8 +201,9 @@ impl Tickets {
     /// A ticket is redeemed once. Later it resumes the session that it began, if the proof is that
     /// session's.
     ///
-    /// The proof is [`Token::proof`](sockeye_hub::Token::proof) of what the client resumes from.
-    /// One of another session is no fault: a page may come with a new ticket and an old cursor.
+    /// The proof is [`Token::proof`](sockeye_hub::Token::proof) of the cursor that the client
+    /// resumes from. With an unused ticket it is ignored: a page may bring a new ticket and the
+    /// cursor of an older session.
     ///
     /// # Errors
     /// [`Refusal::Ticket`] if it is used or unknown, and the proof is missing or wrong;
@@ -240,16 +243,16 @@ impl Tickets {
     }
 
     // [auth:tickets-survive]
-    /// Takes over the outstanding tickets of another store, and drops that store's secrets. A
-    /// ticket that was sealed by a secret that this store does not have is void.
+    /// Takes over the outstanding tickets of former settings, and drops their secrets. A ticket is
+    /// void if it was sealed by a secret that the new settings do not have.
     #[must_use]
     pub fn succeed(mut self, former: Self) -> Self {
         self.store = former.store;
         self
     }
 
-    /// Shares the outstanding tickets of another store. Each of them is then good in both stores,
-    /// and once in all. The tickets that were outstanding here are forgotten.
+    /// Shares the table of another `Tickets`. Both then accept each outstanding ticket, and only
+    /// one of them can redeem it. The tickets that were outstanding here are forgotten.
     pub fn share(&mut self, other: &Self) {
         self.store = Arc::clone(&other.store);
     }

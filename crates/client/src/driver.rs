@@ -18,7 +18,8 @@ const OUT_KEPT_BYTES_MAX: usize = 64 * 1024;
 ///
 /// It has at most one source on the registry at a time, always under the token that it was given; sockets come and go.
 /// In each turn of the loop: give it [its events](Self::on_event), call [`next`](Self::next) until nothing more
-/// comes, and wait no longer than until its [deadline](Self::deadline). Nothing here blocks. A server that floods
+/// comes, and wait no longer than until its [deadline](Self::deadline). Nothing here blocks, except that the first TLS
+/// connection without [`Network::with_tls`] reads the system's certificates from files. A server that floods
 /// always has one more event, so a loop that has others to serve bounds the calls in a turn. While more may be left,
 /// the deadline is in the past, so the loop does not sleep.
 pub struct Driver<M> {
@@ -89,7 +90,7 @@ impl<M: Machine> Driver<M> {
         self.link.is_up()
     }
 
-    /// Bytes that the network has not taken yet.
+    /// Bytes that have not been sent, plus one if TLS holds some. Zero: the network has taken everything.
     pub fn unsent(&self) -> usize {
         self.out.bytes.len() - self.out.sent + usize::from(self.link.holds_unsent())
     }
@@ -131,7 +132,7 @@ impl<M: Machine> Driver<M> {
             match found {
                 Ok(None) if self.read_more(now) => {}
                 Ok(found) => {
-                    // The poller does not report input that lies behind an event.
+                    // The poller does not report input that follows an event.
                     self.has_more = found.is_some();
                     return Ok(found);
                 }

@@ -26,7 +26,7 @@ pub enum Error {
     NoTls,
     /// The connection broke.
     Transport(ErrorKind),
-    /// The connection ended inside a message.
+    /// The connection ended too early: inside an answer or a message, without a Close frame, or without TLS saying so.
     Truncated,
     /// The connection ended where it may end.
     Ended,

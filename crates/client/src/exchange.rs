@@ -103,7 +103,7 @@ impl Exchange {
     /// The next piece of the body, behind its head. `None`: all input is taken, or the body is over.
     ///
     /// # Errors
-    /// [`Error::Http`] for chunks that are none.
+    /// [`Error::Http`] for invalid chunks.
     pub fn body<'b>(&mut self, input: &mut &'b [u8]) -> Result<Option<&'b [u8]>, Error> {
         match &mut self.body {
             Body::Ahead | Body::Over => return Ok(None),
@@ -128,7 +128,7 @@ impl Exchange {
         matches!(self.body, Body::Over | Body::None | Body::Length(0))
     }
 
-    /// The error that the end of the connection is for the response.
+    /// The error to report if the connection ends now.
     pub const fn at_eof(&self) -> Error {
         match self.body {
             Body::Over | Body::None | Body::Length(0) | Body::UntilClose => Error::Ended,

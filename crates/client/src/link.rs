@@ -136,7 +136,7 @@ impl Link {
         Ok(false)
     }
 
-    /// Makes one step, unless it has to wait; whether it did.
+    /// Makes one step, unless it has to wait. Returns whether it made one.
     fn go_on(&mut self, now: Time) -> Result<bool, Error> {
         let (step, went_on) = match core::mem::replace(&mut self.step, Step::None) {
             Step::Resolving(mut lookup) => match lookup.take() {

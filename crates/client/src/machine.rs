@@ -8,12 +8,12 @@ use crate::{Error, Peer};
 ///
 /// Its driver repeats these steps:
 ///
-/// 1. ask [`peer`](Self::peer). Wanted and not there: connect, then [`connected`](Self::connected), or
-///    [`disconnected`](Self::disconnected) if that fails. There and not wanted: close it, then
-///    `disconnected` with [`Error::HungUp`];
-/// 2. send what is in `out`;
-/// 3. call [`next`](Self::next) with what came until it gives nothing more. Report the end of the connection by
-///    `disconnected`, and only when all input is taken;
+/// 1. ask [`peer`](Self::peer). If it names a server and there is no connection, connect; then call
+///    [`connected`](Self::connected), or [`disconnected`](Self::disconnected) if that fails. If it is `None` and there is
+///    a connection, close it and call `disconnected` with [`Error::HungUp`];
+/// 2. send the bytes in `out`;
+/// 3. call [`next`](Self::next) with the input until it returns `None`. Only when it has taken all input, report the end
+///    of the connection by `disconnected`;
 /// 4. wait for bytes, but no longer than until [`deadline`](Self::deadline).
 pub trait Machine: 'static {
     /// What the machine tells its user; it may borrow from the input.

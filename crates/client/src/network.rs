@@ -42,7 +42,7 @@ impl Network {
         Self { tls: Some(config), ..self }
     }
 
-    /// The TLS configuration: the caller's, or else the default. Each call reads the system's authorities anew.
+    /// The TLS configuration: the caller's, or else a new default, for which each call reads the system's authorities.
     ///
     /// # Errors
     /// [`TlsError::Roots`](crate::TlsError::Roots) if the system trusts nobody.

@@ -8,8 +8,8 @@ use crate::{Blocking, Error, Network, Url};
 
 /// Posts JSON to a hub, one request after the other on one connection, and waits for each answer.
 ///
-/// After an error the value is used up: another one connects anew. Whether the hub has acted on the failed
-/// request is unknown, so a publication that is repeated needs an idempotency key.
+/// After an error other than [`Error::Usage`], make a new `Requests`. If the connection failed, the hub may have acted
+/// on the request: give a publication that you repeat an idempotency key.
 ///
 /// ```no_run
 /// use sockeye_client::{Network, Requests, Url};

@@ -138,10 +138,10 @@ impl Url {
         Self { websocket: false, ..self.clone() }
     }
 
-    /// The same server with another path and query, whose dots are taken out as everywhere.
+    /// The same server with another path and query. Dot segments are removed from the path.
     ///
     /// # Errors
-    /// [`UsageError::Url`] if `target` does not begin with a slash or holds what none may hold.
+    /// [`UsageError::Url`] if `target` does not begin with a slash or has a byte that no target may have.
     pub fn with_target(&self, target: &str) -> Result<Self, UsageError> {
         let (path, query) = split_target(target);
         if !path.starts_with('/') || target.contains('#') {

@@ -35,7 +35,7 @@ pub enum UsageError {
     HeaderValue,
     /// A method that is not a token.
     Method,
-    /// A request target that the method does not allow.
+    /// A request target that is invalid, or that the method does not allow.
     Target,
     /// A host that is not `uri-host [ ":" port ]`.
     Host,

@@ -1,4 +1,4 @@
-//! The byte classes of RFC 9110 §5 and RFC 3986, each in one place, for the parsers of all versions.
+//! The byte classes of RFC 9110 §5, for the parsers of all versions. Those of RFC 3986 are in `target`.
 
 /// A set of bytes as a table. A parser asks it about every byte of a head, so the answer is one load
 /// without a branch.

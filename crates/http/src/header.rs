@@ -1,13 +1,13 @@
-//! Header names and values that cannot end a header line early.
+//! Headers to write: names and values that cannot end a header line early. `headers` has received ones.
 
 use core::fmt;
 
 use crate::{UsageError, grammar};
 
 /// The names that a caller may not write. The writers of `sockeye-http1` produce six of them from typed
-/// arguments (`Connection`, `Content-Length`, `Date`, `Host`, `Transfer-Encoding`, `Upgrade`), so these can
-/// neither be missing nor contradict the body. The other four would make claims about the connection or
-/// the trailers that no writer fulfils.
+/// arguments (`Connection`, `Content-Length`, `Date`, `Host`, `Transfer-Encoding`, `Upgrade`), so none of
+/// these can stand twice or contradict the body. The other four would make claims about the connection
+/// or the trailers that no writer fulfils.
 const RESERVED: [&str; 10] = [
     "connection",
     "content-length",

@@ -31,7 +31,7 @@ impl Method<'static> {
     pub const DELETE: Self = Self("DELETE");
     /// `CONNECT`: makes a tunnel to the target.
     pub const CONNECT: Self = Self("CONNECT");
-    /// `OPTIONS`: asks how the target can be talked to.
+    /// `OPTIONS`: asks for the communication options of the target.
     pub const OPTIONS: Self = Self("OPTIONS");
     /// `PATCH`: changes a part of the target (RFC 5789).
     pub const PATCH: Self = Self("PATCH");

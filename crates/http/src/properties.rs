@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use crate::{HeaderLine, Headers, QueryPairs, Target, grammar};
 
-/// A target that is accepted is put together again from its parts, and holds visible ASCII only.
+/// The parts of an accepted target make up the original text, which is visible ASCII only.
 pub fn target_round_trip(text: &str) {
     let Some(target) = Target::origin(text) else { return };
     let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::grammar::hex_value;
 /// Pairs are separated by `&`, a pair without `=` has an empty value, empty pieces are left out,
 /// `+` is a space (send `%2B` for a plus), `%XX` is a byte, a `%` without two hexadecimal digits stays,
 /// and bytes that are not UTF-8 become U+FFFD. A part without escapes costs no
-/// allocation. A decoded part is at most three times as long as its encoded form.
+/// allocation. A decoded part is never longer than its encoded form.
 ///
 /// # Examples
 /// ```

@@ -19,8 +19,8 @@ macro_rules! statuses {
                 pub const $name: Self = Self($code);
             )*
 
-            /// Returns the reason phrase that RFC 9110 §15 recommends; empty for codes without a
-            /// constant. HTTP/1.1 sends it after the code; later versions do not send it.
+            /// Returns the reason phrase that RFC 9110 §15 (428, 429, 431: RFC 6585) recommends; empty
+            /// for codes without a constant. HTTP/1.1 sends it after the code; later versions do not send it.
             #[must_use]
             pub const fn reason(self) -> &'static str {
                 match self.0 {

@@ -133,7 +133,7 @@ impl<M> Channels<M> {
         }
     }
 
-    /// Counts one that waits no more.
+    /// Counts one pending message of the channel less.
     pub(crate) fn settle_pending(&mut self, index: u32, kind: Kind) {
         let record = self.record_mut(index);
         record.settle_pending(kind);
@@ -166,7 +166,7 @@ impl<M> Channels<M> {
         names.map(|(name, index)| (name, *index))
     }
 
-    /// Evicts idle records until one more fits; false if none is idle.
+    /// Evicts idle records until one more fits; false if none may be evicted.
     pub(crate) fn make_room(&mut self, id: SettingsId, config: &Config) -> bool {
         while self.len() >= config.limits.channels_max {
             // [hub:bound-channels]

@@ -6,7 +6,8 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Messages that a channel keeps. With zero a subscriber that falls behind has a gap.
+    /// Messages that a channel keeps. With zero, nothing can be replayed: a subscriber that falls
+    /// behind is treated as [`on_overrun`](Self::on_overrun) says.
     pub history_messages_max: usize,
     /// Bytes that a channel keeps, counted as [`Entry::bytes`](crate::Entry::bytes).
     pub history_bytes_max: usize,
@@ -77,10 +78,10 @@ pub enum PatternUse {
 
 /// The bounds of a hub. Its memory is a function of these, and of nothing that clients choose.
 ///
-/// Channels, history, tombstones and keys are shared by all namespaces. A namespace's *share* is
-/// the limit divided by the number of configured namespaces plus one, which stands for the rest. A
-/// full table evicts the oldest item of the newcomer's namespace if that is above its share, else
-/// of the largest namespace.
+/// All namespaces share the tables of channels, history, tombstones and keys. A namespace's *share*
+/// is the limit divided by the number of configured namespaces plus one, which stands for the rest.
+/// A full table evicts the oldest item of the newcomer's namespace if that has reached its share,
+/// else of the largest namespace. Full history drops messages of the largest namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -88,15 +89,16 @@ pub struct Limits {
     pub subscribers_max: usize,
     /// Subscriptions of one subscriber.
     pub subscriptions_max: usize,
-    /// Channels with a record. When full, the longest-idle channel becomes a tombstone: of the
-    /// newcomer's namespace if that is at its share, else of the largest. If none is idle, new
-    /// channels are refused. Channels without a message take at most half, so that subscribers
-    /// leave room for publishers.
+    /// Channels with a record. A new channel in a full table evicts the longest-idle one of its own
+    /// namespace if that is at its share, else of the largest namespace. A namespace at its share
+    /// evicts nothing of one within its share: if it has no idle channel, its new channels are
+    /// refused. Channels without a message take at most half, so that subscribers leave room for
+    /// publishers.
     pub channels_max: usize,
-    /// Tombstones: forgotten channels whose name and newest message are remembered, so that a quiet
-    /// channel does not report a false gap. When full, the oldest tombstone of the over-share
-    /// newcomer's namespace, else of the largest, is folded into its namespace's horizon. A
-    /// condition on a folded channel is refused.
+    /// Tombstones: the names and newest messages of evicted channels, so that a quiet channel has no
+    /// false gap. When full, the hub folds the oldest tombstone of the newcomer's namespace if that
+    /// is above its share, else of the largest, into the namespace's horizon. A condition on a folded
+    /// channel is refused.
     pub tombstones_max: usize,
     /// Channels that have ended. They are remembered until the epoch ends; when full, no more
     /// channel can end. The first half is for any namespace, and each namespace has an equal part
@@ -109,9 +111,9 @@ pub struct Limits {
     pub history_bytes_max: usize,
     /// Messages that wait for the log.
     pub pending_max: usize,
-    /// Idempotency keys remembered, each for [`Settings::key_ms`]. A channel has at most a
-    /// sixteenth, and above that forgets its oldest. When full, the oldest key of the over-share
-    /// incoming namespace is forgotten, else of the largest.
+    /// Idempotency keys remembered, each for [`Settings::key_ms`]. A channel with more than a
+    /// sixteenth of them forgets its oldest. A full table forgets the oldest key of the publishing
+    /// namespace if that is above its share, else of the largest.
     pub keys_max: usize,
     /// The longest idempotency key.
     pub key_bytes_max: usize,

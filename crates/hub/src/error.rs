@@ -40,7 +40,7 @@ pub enum Refusal {
     },
     /// Too many messages wait for the log.
     Backlog,
-    /// No room for another channel: none is idle, or too many have subscribers only.
+    /// No room for another channel: none may be evicted, or too many have subscribers only.
     Channels,
     /// Too many channels have ended to remember another.
     Endings,

@@ -12,13 +12,13 @@ use crate::sequencer::Pending;
 use crate::subscribers::{CatchUp, Mode, ReadPosition, Stage, State, Subscribers};
 use crate::{Config, Cursor, Entry, Epoch, Misuse, Publication, Reason, Seq, Stats, SubscriberKey};
 
-/// A subscriber's answer to a message that was offered to it.
+/// A subscriber's answer to the delivery of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
     /// It took the message.
     Taken,
-    /// It has no room, and did not take the message. From here on it is behind: nothing more is
-    /// offered to it until it has caught up with [`Subscriber::pull`](crate::Subscriber::pull).
+    /// It has no room, and did not take the message. It is behind from here on: nothing more is
+    /// delivered to it until it has caught up with [`Subscriber::pull`](crate::Subscriber::pull).
     Full,
     /// It pulls by itself, as a poll does. It is behind as with `Full`, but does not count as slow.
     Fetches,
@@ -41,10 +41,10 @@ pub struct Committed<M> {
 /// [`subscriber`](Self::subscriber).
 ///
 /// # Costs
-/// An admission looks up the channel's name once, a commit not at all. Neither touches anything
-/// that grows with the number of channels. Fan-out walks dense lists of subscriptions, one step for
-/// each. A commit to a known channel allocates the entry and nothing else. The first call after
-/// messages or keys have expired drops them, in time proportional to their number.
+/// For a channel with a record, an admission without a key looks up the channel's name once, and a
+/// commit not at all; such a commit allocates the entry and nothing else. Fan-out walks dense lists
+/// of subscriptions, one step for each. The first call after messages or keys have expired drops
+/// them, in time proportional to their number.
 #[derive(Debug)]
 pub struct Hub<M> {
     pub(crate) config: Config,
@@ -139,8 +139,8 @@ impl<M> Hub<M> {
     }
 
     /// Notes that the entries of another sequencer's log up to `seq` are lost to this hub. It drops
-    /// all history; live subscribers are behind and have a gap. A hub that starts in the middle of
-    /// a log calls it, too.
+    /// all history; every subscriber is behind and has a gap. Call it, too, for a hub that starts in
+    /// the middle of a log.
     ///
     /// # Errors
     /// [`Misuse::OutOfOrder`] if the head has reached `seq` already, [`Misuse::Pending`] as for

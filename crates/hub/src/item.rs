@@ -64,8 +64,8 @@ pub enum Reason {
     Ahead,
     /// History no longer has the messages.
     Trimmed,
-    /// The messages are more than a resume may replay, or too many channels have a gap to name
-    /// each.
+    /// A limit was reached: the messages are more than a resume may replay, too many channels have a
+    /// gap to declare each, or a pattern's search has taken too many steps.
     Limit,
     /// The cursor could not be read.
     Unreadable,

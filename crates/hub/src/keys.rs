@@ -14,15 +14,16 @@ pub(crate) enum Known {
     Committed(Seq),
 }
 
-/// A channel may have one key of so many.
+/// The part of all keys that one channel may have: one in 16.
 const CHANNEL_SHARE: usize = 16;
 
 /// The idempotency keys of all channels. They outlive the channels' records.
 ///
-/// The bound on pending messages bounds pending keys. Count and age bound committed ones. When the
-/// count is exceeded, the oldest key is forgotten: of the channel if that has a sixteenth of all,
-/// else of the publishing namespace if that is above its share, else of the largest. So a flood in
-/// one namespace evicts no key of another within its share. The map has random keys against chosen
+/// The bound on pending messages bounds pending keys. Count and age bound committed ones. A channel
+/// with more than a sixteenth of `keys_max` forgets its oldest key, even if the table has room. A
+/// full table forgets the oldest key of the publishing namespace if that is above its share, else of
+/// the largest. So a flood in one namespace evicts no key of another within its share. The map has
+/// random keys against chosen
 /// collisions and is never iterated, so no outcome depends on its order.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {

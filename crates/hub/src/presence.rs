@@ -136,8 +136,8 @@ impl<I> Presence<I> {
 
     /// Removes a connection of `member` from `room`; false if there was none.
     ///
-    /// Removing the last connection starts the grace time. A member who comes back within it has
-    /// never left; [`expire`](Self::expire) returns any other when it ends.
+    /// Removing the last connection starts the grace time. A member that joins again in time has not
+    /// left. When the grace time ends, [`expire`](Self::expire) returns the member.
     pub fn leave(&mut self, room: &str, member: &str, grace_ms: u64, now_ms: u64) -> bool {
         let Some((room, _)) = self.rooms.get_key_value(room) else { return false };
         let room = Arc::clone(room);

@@ -12,8 +12,8 @@ use crate::tombstones::Past;
 use crate::{Budget, Cursor, Gap, Hub, Item, Progress, Reason, Scope, Seq, Span, Subscriber, Sync};
 
 impl<M> Subscriber<'_, M> {
-    /// Appends what is owed to `out`, as far as the budget reaches: messages of all channels in the
-    /// order of the log, and each gap before the messages that follow it.
+    /// Appends the owed messages and gaps to `out`, as far as the budget reaches: messages of all
+    /// channels in the order of the log, and each gap before the messages that follow it.
     ///
     /// Call it after subscribing, and whenever a stream that is behind has room again.
     ///

@@ -160,7 +160,7 @@ impl<M> Hub<M> {
         room.bytes = room.bytes.saturating_sub(verdict.promised.1);
     }
 
-    /// Whether a pattern may have missed messages of forgotten channels.
+    /// Whether a pattern may have missed messages of folded channels.
     pub(crate) fn is_below_horizon(&self, state: &State, subscription: &Subscription) -> bool {
         let horizon = self.channels.tombstones.horizon();
         let seen =
@@ -170,7 +170,7 @@ impl<M> Hub<M> {
             && !is_excused(subscription, horizon)
     }
 
-    /// Whether such a miss has to close a slow reader.
+    /// Whether a slow reader has to be closed because its pattern is below the horizon.
     fn is_closed_by_horizon(&self, state: &State, subscription: &Subscription) -> bool {
         let Link::Pattern(pattern) = subscription.link else { return false };
         let namespace = namespace(self.patterns.text(pattern));

@@ -25,7 +25,7 @@ pub(crate) struct Found {
     pub(crate) steps: u64,
 }
 
-/// A pattern that is behind the head.
+/// A pattern subscription that may be owed messages.
 struct PatternQuery<'h> {
     slot: usize,
     /// Its text before the first wildcard.

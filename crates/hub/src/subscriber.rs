@@ -8,11 +8,10 @@ use crate::{Cursor, Hub, OnGap, Reason, Refusal, Seq, Settings, Start, Subscribe
 /// The state of a new subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subscribed {
-    /// The subscriber's cursor. It is lower than before if the new subscription has to catch up. In
-    /// that case [`Subscriber::pull`] is due.
+    /// The subscriber's cursor. It is lower than before if the new subscription starts below it.
     pub cursor: Cursor,
-    /// Whether the subscriber is live. In that case it has missed nothing, and no
-    /// [`Sync`](crate::Sync) follows.
+    /// Whether the subscriber is live. A live subscriber has missed nothing, and no
+    /// [`Sync`](crate::Sync) follows. Otherwise [`Subscriber::pull`] is due.
     pub live: bool,
     /// The message that ended the channel, if one did. Nothing will follow it.
     pub ended: Option<Seq>,
@@ -20,7 +19,7 @@ pub struct Subscribed {
 
 /// One subscriber of a hub: a stream, or a poll while it waits.
 ///
-/// A *live* subscriber is offered each message by the commit. A subscriber that is *behind* pulls
+/// A commit delivers its message to each *live* subscriber. A subscriber that is *behind* pulls
 /// the messages from history, in the order of the log. Nothing is queued for it, so a stalled
 /// reader costs the same however much it misses. A resume and a slow reader are behind in the same
 /// way. Messages that are committed meanwhile are pulled with the rest, so there is no seam between
@@ -91,7 +90,7 @@ impl<M> Subscriber<'_, M> {
         Cursor { epoch: self.hub.epoch, seq }
     }
 
-    /// Whether it is offered messages as they are committed.
+    /// Whether it is live: each message is delivered to it when it is committed.
     pub fn is_live(&self) -> bool {
         self.hub.subscribers.at(self.index).position == ReadPosition::LIVE
     }
@@ -103,10 +102,10 @@ impl<M> Subscriber<'_, M> {
 
     /// Adds a subscription, also while others catch up.
     ///
-    /// With [`Start::Now`] a live subscriber stays live. With any other start it is behind until it
-    /// has pulled. The other subscriptions do not get again what they have had. The cursor goes
-    /// back with the new one, though: a subscriber that disconnects before it has caught up resumes
-    /// all subscriptions from there.
+    /// A live subscriber stays live if the new subscription starts at the head. An earlier or invalid
+    /// start puts it behind until it has pulled, and takes its cursor back to that start. The other
+    /// subscriptions get no message twice. But a subscriber that disconnects before it has caught up
+    /// resumes all of them from the lower cursor.
     ///
     /// # Errors
     /// [`Refusal`] says why it was not added.

@@ -47,8 +47,8 @@ impl ReadPosition {
 pub(crate) struct State {
     pub(crate) key: SubscriberKey,
     pub(crate) position: ReadPosition,
-    /// The newest message that was offered to it. Of two subscriptions that match a message, only
-    /// the first offers it.
+    /// The newest message of a channel with patterns at which fan-out has visited it. So two
+    /// subscriptions that match one message deliver it once.
     pub(crate) named: Seq,
     pub(crate) subscriptions: Few<Subscription>,
     /// Present only while it catches up, so that it costs a live subscriber one word.

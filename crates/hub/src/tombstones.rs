@@ -1,4 +1,4 @@
-//! Tombstones: the name and newest message of each forgotten channel, and horizons for the rest.
+//! Tombstones: the name and newest message of each evicted channel, and horizons for folded ones.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -21,7 +21,7 @@ pub(crate) struct Past {
     pub(crate) last: Seq,
     /// The floor: the newest message that was, or may have been, dropped.
     pub(crate) floor: Seq,
-    /// When the last message was dropped.
+    /// The stamp of the channel's latest drop.
     pub(crate) dropped: Stamp,
     /// Whether the newest message ended the channel.
     pub(crate) ended: bool,
@@ -40,7 +40,7 @@ impl Past {
     }
 }
 
-/// All channels without a record.
+/// What the hub remembers of channels without a record.
 ///
 /// A tombstone keeps a channel's name and newest message. When there are too many, the oldest of a
 /// namespace is folded into its *horizon*: the newest message of any folded channel.
@@ -53,7 +53,7 @@ pub(crate) struct Tombstones {
     spaces: Vec<Namespace>,
     /// The number of tombstones of channels that have not ended.
     pub(crate) len: usize,
-    /// Tombstones of ended channels. They are never forgotten; their number is bounded.
+    /// Tombstones of ended channels. They are never folded; their number is bounded.
     ended: BTreeMap<Seq, Rc<str>>,
     /// The horizon of channels of unknown namespace, from before a `reset` or `refile`.
     base: Past,
@@ -72,7 +72,7 @@ impl Tombstones {
         self.ended.values()
     }
 
-    /// The newest message of a forgotten channel, in any namespace.
+    /// The horizon over all namespaces: the newest message of any folded channel.
     pub(crate) fn horizon(&self) -> Past {
         self.spaces.iter().fold(self.base, |past, space| past.covering(space.horizon))
     }
@@ -141,7 +141,7 @@ impl Tombstones {
         self.base = Past { floor, dropped, ..Past::default() };
     }
 
-    /// Sorts the tombstones into other namespaces. A forgotten channel may belong to another one
+    /// Sorts the tombstones into other namespaces. A folded channel may belong to another namespace
     /// now, so all horizons become one.
     pub(crate) fn refile(&mut self, config: &Config) {
         self.base = self.horizon();

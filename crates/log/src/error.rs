@@ -81,7 +81,7 @@ impl From<io::Error> for Error {
 pub enum Damage {
     /// The database file is missing, but there is a mark.
     Missing,
-    /// The mark beside the records is gone, unreadable, or that of another log.
+    /// The mark is missing, unreadable, or of another log.
     Mark,
     /// SQLite cannot read the file, with its extended result code.
     Unreadable(i32),

@@ -25,7 +25,8 @@ pub(crate) struct Mark {
     pub(crate) epoch: u64,
     /// The highest position that was reported durable.
     pub(crate) durable: u64,
-    /// The highest position that was given out and refused. It is never given out again.
+    /// The highest position that was given out and not reported durable after a failure. It is never
+    /// given out again.
     pub(crate) void: u64,
 }
 

@@ -19,7 +19,8 @@ const DATABASE: &str = "log.sqlite";
 pub struct Recovered {
     /// The log's epoch: the old one, or a new one.
     pub epoch: u64,
-    /// The highest position ever given out in this epoch. New ones are above it.
+    /// The highest position of this epoch that has, or had, a record or was refused. New ones are
+    /// above it.
     pub head: u64,
     /// The highest position whose record was dropped, or zero. No record is at or below it.
     pub floor: u64,
@@ -38,7 +39,7 @@ pub enum Start {
     Fresh,
     /// The epoch goes on, with every record that was reported durable and not trimmed.
     Resumed,
-    /// A new epoch begins, because a part of the old one was lost. The old database is set aside.
+    /// A new epoch begins, because the old log is damaged. The old database is set aside.
     Damaged(Damage),
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Queue {
 pub(crate) struct Inner {
     pub(crate) waiting: VecDeque<Record>,
     pub(crate) outcomes: VecDeque<Settled>,
-    /// The time for which expired records have to be dropped, until that is done.
+    /// The time that the next expiry uses; `None` if none is due.
     pub(crate) expire: Option<u64>,
     pub(crate) closing: bool,
     /// The thread has ended.

@@ -25,7 +25,7 @@ pub struct Store {
     mark: MarkFile,
     /// The contents of the mark file.
     last: Mark,
-    /// The highest position ever given out.
+    /// The highest position that has, or had, a record or was refused.
     head: u64,
     /// The position of the newest record ever written.
     tail: u64,
@@ -50,8 +50,8 @@ struct Drops {
 impl Store {
     /// Opens the log in a directory, or creates it, and checks everything in it.
     ///
-    /// If a record that had been reported durable is lost, a new epoch begins, and
-    /// [`Recovered::start`] says so. A new epoch's number is `fresh_epoch` (milliseconds since 1970
+    /// If the log or its mark is damaged, a new epoch begins, and [`Recovered::start`] has the
+    /// damage. A new epoch's number is `fresh_epoch` (milliseconds since 1970
     /// are a good choice), or higher if the directory has seen a higher one.
     ///
     /// # Errors
@@ -99,9 +99,10 @@ impl Store {
     /// they are on disk. Returns the highest position.
     ///
     /// # Errors
-    /// With [`Error::is_certain`] nothing was kept. Otherwise the state of the disk is unknown, and
-    /// the store accepts no more records. After any error but [`Error::Order`], the positions of
-    /// the batch are void, also after a restart.
+    /// If the error [is certain](Error::is_certain), no record was kept, and the positions of the
+    /// batch are void ([`Error::Order`]: they were not given out). Otherwise the records may or may
+    /// not be in the log, and the store accepts no more. In both cases the positions are not given
+    /// out again, also after a restart.
     pub fn append(&mut self, records: &[Record]) -> Result<u64, Error> {
         let Some(newest) = records.last() else { return Ok(self.head) };
         let done = self.try_append(records);
@@ -165,7 +166,7 @@ impl Store {
         &self.limits
     }
 
-    /// The highest position ever given out.
+    /// The highest position that has, or had, a record or was refused.
     pub const fn head(&self) -> u64 {
         self.head
     }
@@ -212,7 +213,7 @@ impl Store {
         if wal_bytes > self.limits.wal_bytes_max() { self.table.checkpoint() } else { Ok(()) }
     }
 
-    /// The oldest records, as many as new ones need room. [log:bound-kept]
+    /// The oldest records that have to go so that the new ones fit. [log:bound-kept]
     fn drops_for_room(&mut self, records: u64, bytes: u64) -> Result<Drops, Error> {
         let Limits { records_max, bytes_max, .. } = self.limits;
         let (kept_records, kept_bytes) = (self.records + records, self.bytes + bytes);

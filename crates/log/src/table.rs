@@ -163,7 +163,7 @@ impl Table {
     /// Commits the new records, after `tail`, and deletes the records up to `drop_to`. Returns
     /// after the sync.
     ///
-    /// `drop_to` is the new floor if the log's floor moves.
+    /// `drop_to` becomes the log's floor. With `None` nothing is deleted, and the floor stays.
     pub(crate) fn write(
         &mut self,
         epoch: u64,

@@ -10,7 +10,7 @@ use crate::{Error, Limits, Record, Store};
 /// The outcome of records, in the order of their positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The records up to this position that no earlier outcome covers are on disk.
+    /// The records after the last outcome up to this position are on disk.
     Durable {
         /// The highest position.
         through: u64,
@@ -42,8 +42,8 @@ pub enum Refused {
     TooLarge,
     /// Its position is not above that of the last record.
     Order,
-    /// The writer has failed, and takes no more records. The last outcome has the cause, unless the
-    /// failure was not in a commit.
+    /// The writer has failed, and takes no more records. If a commit failed, the last outcome has the
+    /// cause.
     Stopped,
 }
 
@@ -111,7 +111,8 @@ impl Writer {
     /// Checks whether a record of so many bytes, by [`Record::bytes`], would be queued now.
     ///
     /// Call this before you assign a position. An assigned position that is not queued can be
-    /// assigned again after a restart. The answer holds until the next [`push`](Self::push).
+    /// assigned again after a restart. The answer holds until the next [`push`](Self::push) or
+    /// [`poll`](Self::poll).
     ///
     /// # Errors
     /// Any [`Refused`] except `Order`.

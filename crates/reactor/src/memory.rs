@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// Capacity that a loop keeps in all, enough for a few large messages on their way in and out.
 const WARM_BYTES_MAX: usize = 8 << 20;
-/// The most buffers that a loop keeps. With this many, each has 128 KiB on average; for smaller ones the
+/// The most buffers that a loop keeps: buffers of 128 KiB fill both bounds. For smaller ones the
 /// allocator is as good.
 const WARM_MAX: usize = 64;
 

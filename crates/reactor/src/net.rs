@@ -75,7 +75,7 @@ pub trait Net {
     /// The system's error.
     fn register(&mut self, socket: &mut Self::Socket, key: Key) -> io::Result<()>;
 
-    /// Closes `socket`. Unread input makes the system reset the connection, which is why a server
-    /// drains first.
+    /// Closes `socket`. Unread input makes the system reset the connection, so a server first reads and
+    /// discards input until the peer's end.
     fn close(&mut self, socket: Self::Socket);
 }

@@ -32,8 +32,8 @@ impl Deref for Shared {
 /// that the socket [holds](Socket::held_output).
 ///
 /// An empty outbox owns nothing. Its queue comes from a [`Pool`] with the first byte and returns there
-/// with the last one sent, so a steady exchange of small messages allocates nothing and an idle
-/// connection is two words.
+/// with the last one sent, so a steady exchange of small messages allocates nothing, and the
+/// outbox of an idle connection is two words.
 #[derive(Default)]
 pub struct Outbox(Waiting);
 

@@ -54,8 +54,8 @@ impl Socket for Throttled {
     }
 }
 
-/// Whatever is appended by copy or by reference comes out once, in order, however the socket
-/// stalls; the length is right all along; a drained outbox holds nothing.
+/// Bytes that are appended, by copy or by reference, come out once and in order, however the socket
+/// stalls. After each step the length is the number of unsent bytes.
 ///
 /// # Panics
 /// When the property does not hold.

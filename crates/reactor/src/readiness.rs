@@ -53,7 +53,8 @@ impl Readiness {
 
     /// A read of `socket` brought `len` bytes into room for `room`.
     ///
-    /// A short read means drained, unless the socket holds input: the next byte comes with a new edge.
+    /// A short read means that nothing is left, unless the socket holds input: the next byte comes with a
+    /// new edge.
     /// An end of stream that was reported together with the bytes before it has no edge of its own, so
     /// the socket stays readable until the end itself has been read.
     #[inline]
@@ -91,8 +92,8 @@ impl Readiness {
         self.has(Self::HANDSHAKING)
     }
 
-    /// The handshake of `socket` went as far as it could: it is over, or waits for input. Input behind it
-    /// may have come together with its end.
+    /// The handshake of `socket` went as far as it could: it is over, or waits for input. Once it is
+    /// over, the socket counts as readable: data may have come with the last bytes of the handshake.
     #[inline]
     pub fn after_handshake<S: Socket>(&mut self, socket: &S) {
         if socket.is_handshaking() {

@@ -169,7 +169,8 @@ impl SegmentQueue {
     }
 
     fn write_segments(&self, socket: &mut impl Socket) -> io::Result<usize> {
-        // A vectored write costs more, and one shared message to each of many is the usual case.
+        // A vectored write costs more. One segment is usual: a shared message that goes to a socket
+        // which buffers, or the rest of one that was sent in part.
         if let (1, true, Some(only)) =
             (self.segments.len(), self.tail.is_empty(), self.segments.front())
         {

@@ -43,7 +43,7 @@ pub trait Socket {
     /// Whether sockets of this type may hold bytes. It is a constant so that a plain socket costs nothing.
     const BUFFERS: bool = false;
 
-    /// Reads into `buffer`; `Ok(0)` is the end of the peer's stream, each time.
+    /// Reads into `buffer`; `Ok(0)` is the end of the peer's direction, and every later read repeats it.
     ///
     /// A short read means that nothing is left, unless the socket [holds input](Self::holds_input).
     ///
@@ -68,7 +68,7 @@ pub trait Socket {
 
     /// Tells the peer that nothing more will be written; reading goes on.
     ///
-    /// A socket that holds output ends its direction behind that output, as flushing goes on.
+    /// A socket that holds output ends its direction when that output is flushed.
     ///
     /// # Errors
     /// The system's error, for example that the peer is gone already.
@@ -81,8 +81,8 @@ pub trait Socket {
         false
     }
 
-    /// The number of bytes, of the caller or of its own, that the socket has to send and the system has not
-    /// taken. An estimate is enough, but it is zero if and only if there are none.
+    /// The number of bytes that the socket holds for the system, the caller's and its own. An estimate is
+    /// enough, but it is zero if and only if there are none.
     #[inline]
     fn held_output(&self) -> usize {
         0

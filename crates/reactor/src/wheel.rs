@@ -27,8 +27,8 @@ impl Default for Timer {
 
 /// A hashed timer wheel: arming is O(1), advancing costs the slots that went by.
 ///
-/// It keeps the memory of its largest number of entries until it is empty. Arming again and again
-/// allocates nothing.
+/// It keeps the memory of its largest number of entries until it is empty. Arming allocates only for a
+/// new largest number. A timer that is armed again for an earlier time has a stale entry besides.
 #[derive(Debug)]
 pub struct Wheel {
     /// Where each slot's list begins in `entries`.
@@ -44,11 +44,11 @@ pub struct Wheel {
     len: usize,
 }
 
-/// Most connections have one, so it is kept at 16 bytes.
+/// An armed timer in a slot's list. Most connections have one, so an entry takes only 16 bytes.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     key: Key,
-    /// The lower half of the time for which it is armed; [`Wheel::time_of`] knows the other.
+    /// The lower half of the time for which it is armed; [`Wheel::time_of`] adds the upper half.
     at: u32,
     next: Option<Link>,
 }
@@ -96,8 +96,8 @@ impl Wheel {
     /// Arms `timer` so that the wheel hands `key` back within 16 ms after `deadline`.
     ///
     /// It does nothing if the timer is armed for that time or an earlier one: when the timer fires, the
-    /// owner finds its deadline moved, and arms again. The same happens to a deadline that is more than
-    /// 49 days away. [`Time::NEVER`] is never armed.
+    /// owner finds its deadline moved, and arms again. A deadline more than 49 days away is armed for
+    /// 49 days, and the owner arms again then, too. [`Time::NEVER`] is never armed.
     ///
     /// # Panics
     /// When 2³² entries are in the wheel.

@@ -62,7 +62,7 @@ pub trait App {
     fn on_bytes(&mut self, stream: StreamKey, bytes: &[u8], context: &mut Context<'_>) {}
 
     /// The outbox of a stream has fallen to [`Limits::outbox_refill_bytes`](crate::Limits) or below.
-    /// The server calls it once for each wish by [`Context::notify_drained`].
+    /// The server calls it once for each request by [`Context::notify_drained`].
     ///
     /// The call comes before the outboxes are flushed, so bytes sent in it leave in the same turn. A
     /// stream that has begun to close gets no such call.
@@ -83,7 +83,9 @@ pub trait App {
     /// its deadline. If the answer may never come, answer the request here.
     fn on_half_close(&mut self, stream: StreamKey, context: &mut Context<'_>) {}
 
-    /// A drain begins. Answer all held requests in this call.
+    /// A drain begins. Answer all held requests in this call. Later [`App::on_goodbye`] comes for those
+    /// that are left; by default it answers 503. Later [`App::on_goodbye`] comes for those
+    /// that are left; by default it answers 503.
     fn on_drain(&mut self, context: &mut Context<'_>) {}
 
     /// The server goes away, and it is this stream's turn to hear of it. Called at most once for each

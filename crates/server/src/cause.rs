@@ -12,11 +12,12 @@ pub enum CloseCause {
     Local(CloseCode),
     /// The peer broke the protocol; a Close frame told it.
     Failed(ProtocolError),
-    /// The server did not accept a message; a Close frame with this code told the peer.
+    /// The server did not accept a message: it was too long, corrupt, or too slow (then the code is
+    /// 1008). A Close frame with this code told the peer.
     Refused(CloseCode),
-    /// A deadline passed.
+    /// A deadline passed, other than [`Deadline::Message`].
     Timeout(Deadline),
-    /// The peer's stream ended without a Close frame, or the client of an event stream went away.
+    /// The peer ended its direction: of a WebSocket without a Close frame, of an event stream or tunnel.
     Ended,
     /// The socket failed.
     Transport,

@@ -46,7 +46,7 @@ pub struct Close {
     /// | by [`Context::close`](crate::Context::close), a WebSocket or event stream | the code given there, which an event stream does not send |
     /// | by our Close to a peer that broke a rule, or whose message was refused | the code of that Close |
     /// | by the peer's Close | its code if RFC 6455 §7.4.1 or its registry names it, else `None`: a peer may choose among thousands |
-    /// | by a cut, by a deadline, or without a Close | 1006 |
+    /// | by a cut, by a deadline (except that of a message), or without a Close | 1006 |
     /// | otherwise in good order: a held request that is answered, a tunnel | 1000 |
     pub code: Option<u16>,
 }

@@ -29,7 +29,7 @@ pub(crate) struct Connection {
     stalled: bool,
     /// Listed for the next flush.
     pub(crate) dirty: bool,
-    /// Not read from until the outbox has drained.
+    /// Not read from until the outbox has fallen to half of `outbox_pause_bytes`.
     pub(crate) backpressured: bool,
     pub(crate) peer: Peer,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Connection {
 /// The work of a connection. HTTP/2 would stand beside `Http1`, with a table of streams.
 pub(crate) enum Phase {
     Http1(Http1),
-    /// Everything is said.
+    /// No request or stream any more: the last bytes are in the outbox, or sent.
     Over(Over),
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Http1 {
     pub(crate) stream: Option<Stream>,
 }
 
-/// A connection on which everything is said.
+/// A connection that carries no request or stream any more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Over {
     pub(crate) state: State,
@@ -170,7 +170,7 @@ impl Connection {
         }
     }
 
-    /// How the connection ends, once everything is said.
+    /// The state of the connection's end, once it carries nothing any more.
     pub(crate) const fn over(&mut self) -> Option<&mut Over> {
         match &mut self.phase {
             Phase::Http1(_) => None,
@@ -178,7 +178,7 @@ impl Connection {
         }
     }
 
-    /// The requests as they arrive, and where their answers go.
+    /// The reader of requests, and the outbox for their answers; `None` while a stream is open.
     pub(crate) fn requests(&mut self) -> Option<(&mut RequestReader, &mut Outbox)> {
         match &mut self.phase {
             Phase::Http1(Http1 { requests: Some(requests), stream: None }) => {
@@ -240,8 +240,8 @@ impl Connection {
         self.clock + limits.write_stall_ms <= now
     }
 
-    /// The peer has taken everything that waited, or is read again: the other clocks, which stood
-    /// still, go on.
+    /// The peer has taken everything that waited, or is read again, or its handshake is over: the clocks
+    /// that stood still start afresh.
     pub(crate) fn caught_up(&mut self, now: Time, limits: &Limits) {
         (self.stalled, self.clock) = (false, now);
         match &mut self.phase {
@@ -284,7 +284,7 @@ impl Connection {
         self.backpressured || self.stream().is_some_and(|stream| stream.paused != Time::NEVER)
     }
 
-    /// Whether bytes that were read already wait for a later turn, which needs no read.
+    /// Whether bytes of an earlier read wait to be used. The next visit then needs no read.
     #[inline]
     pub(crate) fn has_leftover(&self) -> bool {
         match &self.phase {
@@ -294,8 +294,8 @@ impl Connection {
         }
     }
 
-    /// How many bytes to read at the most: none from a connection that is over, or from a peer that
-    /// does not take the bytes that wait for it.
+    /// How many bytes to read at the most. None are read while input stays unread or earlier bytes wait,
+    /// and once a closing connection has seen the peer's end. A held request has a bound of its own.
     #[inline]
     pub(crate) fn read_bytes_max(&self, limits: &Limits) -> usize {
         if self.is_halted() || self.has_leftover() {

@@ -249,8 +249,8 @@ impl Context<'_> {
     /// input at present. The peer notices when the buffers on the way are full. Another call sets the
     /// time anew; with 0 the stream is read again at once.
     ///
-    /// Meanwhile the application hears nothing of that stream. Only a write would show that its peer is
-    /// gone. Bytes of a tunnel that were read already are not held back.
+    /// Meanwhile the stream brings no messages, and no bytes except those of a tunnel that were read
+    /// already. Only a write would show that its peer is gone.
     pub fn pause(&mut self, stream: StreamKey, pause_ms: u64) {
         let core = &mut *self.core;
         let until = core.now + pause_ms.min(core.limits.pause_ms);
@@ -311,8 +311,8 @@ impl Context<'_> {
     /// [`CloseCode::NO_STATUS`] sends a Close frame without code and reason.
     ///
     /// # Panics
-    /// In debug builds, if `code` must not stand on the wire or `reason` is over 123 bytes. In
-    /// release builds the code alone is sent, or none in place of an impossible one.
+    /// In debug builds, if the stream is a WebSocket and `code` must not stand on the wire. Release
+    /// builds then send a Close frame without a code. A `reason` over 123 bytes is left out.
     pub fn close(&mut self, stream: StreamKey, code: CloseCode, reason: &str) {
         closing::close(self.core, stream, code, reason);
     }

@@ -23,7 +23,7 @@ use crate::stream::life;
 pub(crate) struct Drain {
     /// When accepting ends or ended.
     pub(crate) window_at: Time,
-    /// Accepting has ended.
+    /// The window has opened, so accepting has ended.
     pub(crate) is_open: bool,
     pub(crate) window_ms: u64,
     /// The streams to tell, in the order of telling.
@@ -64,7 +64,7 @@ impl Drain {
         self.window_at + u64::try_from(ms).unwrap_or(u64::MAX)
     }
 
-    /// The next stream whose turn has come.
+    /// The next stream that is due to be told.
     pub(crate) fn next_told(&mut self, now: Time) -> Option<StreamKey> {
         let due = self.turn_of(self.told) <= now;
         let stream = self.crowd.get(self.told).copied().filter(|_| due)?;
@@ -73,11 +73,11 @@ impl Drain {
     }
 }
 
-/// What other threads have asked for since the last turn. A server and its handles share it.
+/// The end that other threads have asked for since the last turn. A server and its handles share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ending(Arc<AtomicU8>);
 
-/// An end that another thread asks for. The later one is the stronger.
+/// An end that another thread asks for. `DrainNow` outranks `Drain`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Wish {
@@ -102,7 +102,7 @@ impl Ending {
     }
 }
 
-/// Tells the application that the turn of `stream` has come, if it is open and was not told before.
+/// Has the application say goodbye to `stream`, if that is open and it was not asked before.
 pub(crate) fn dismiss<A: App>(core: &mut Core, app: &mut A, stream: StreamKey) {
     let Some(open) = find(&mut core.connections, stream) else { return };
     if open.stream.applies(life::Input::Dismiss) && !open.stream.dismissed {

@@ -25,7 +25,8 @@ pub struct Limits {
     pub read_bytes: usize,
     /// Bounds on request heads.
     pub http: sockeye_http1::Limits,
-    /// Largest request body; a longer one is answered 413 before it is read.
+    /// Largest request body. A longer one is answered 413: before it is read if its length is declared,
+    /// or when its chunks pass the bound.
     pub body_bytes_max: usize,
     /// Bounds on frames, messages and fragments.
     pub websocket: sockeye_websocket::Limits,
@@ -33,7 +34,8 @@ pub struct Limits {
     /// passes this bound is still handed over; the bytes behind it wait for the next turn. Compressed
     /// messages can be a thousand times as long as the bytes that were read.
     pub message_bytes_per_turn_max: usize,
-    /// Unsent bytes above which a connection is no longer read from.
+    /// Unsent bytes above which a connection is no longer read from. It is read
+    /// again at half of them.
     pub outbox_pause_bytes: usize,
     /// Unsent bytes at or below which a stream counts as drained, for
     /// [`App::on_drained`](crate::App::on_drained).
@@ -44,7 +46,8 @@ pub struct Limits {
     /// does the end of the connection behind them. The server then notices only when it writes the
     /// response that such a client is gone.
     pub hold_bytes_max: usize,
-    /// Bytes discarded after the last byte was sent on a connection, while waiting for the peer's end.
+    /// Input that a closing connection discards while it waits for the peer's end. With more it is
+    /// aborted.
     pub discard_bytes_max: u64,
     /// From accept to the end of the socket's handshake, if it has one: TLS has one, TCP has none.
     pub handshake_ms: u64,
@@ -70,8 +73,8 @@ pub struct Limits {
     pub pong_ms: u64,
     /// Time without output on an event stream after which a comment is sent (the standard names 15 s).
     pub heartbeat_ms: u64,
-    /// From our Close, or our last byte, to the end of the peer's stream. It counts from the moment
-    /// when that Close or byte was written out.
+    /// From our Close to the peer's, and from our last byte to the end of the peer's direction. It counts
+    /// from the moment when that Close or byte was written out.
     pub close_ms: u64,
     /// Longest time in which a peer takes none of the bytes that wait for it.
     pub write_stall_ms: u64,

@@ -17,7 +17,7 @@ pub enum SendError {
     /// At least as many bytes wait for the peer as the caller allows. Nothing was sent, and the stream
     /// goes on.
     Backpressure,
-    /// The call cannot be put on the wire.
+    /// The message must not be sent as the caller gave it.
     Invalid(UsageError),
 }
 

@@ -1,4 +1,4 @@
-//! The turn: accept, read, timers, application, flush.
+//! The turn: accept, read, timers, drain, application, flush.
 
 mod buffered;
 mod drain;
@@ -21,7 +21,7 @@ use crate::state::Core;
 use crate::stats::Stats;
 use crate::timers;
 
-/// How long accepting rests when the system is out of descriptors.
+/// How long accepting rests when descriptors have run out or `connections_max` is reached.
 const ACCEPT_REST_MS: u64 = 100;
 
 /// A single-threaded server that turns sockets into streams for an application.
@@ -124,8 +124,11 @@ impl<N: Net, A: App> Server<N, A> {
         &self.core.closes
     }
 
-    /// Sets the bounds that hold from now on. A deadline that is armed stays as it is; an open connection
-    /// meets the new bounds as it goes on. [`Limits::read_bytes`] stays as it was.
+    /// Sets the bounds that hold from now on, also for open connections. A longer time holds at once; a
+    /// shorter one from the next activity on the connection, or when its timer fires.
+    ///
+    /// Unchanged are [`Limits::read_bytes`], [`Limits::websocket`] for WebSockets that are open, and the
+    /// ends of holds, pauses, closing handshakes and steps of a drain that have begun.
     pub fn set_limits(&mut self, limits: Limits) {
         let read_bytes = self.core.limits.read_bytes;
         self.core.limits = limits;
@@ -139,7 +142,7 @@ impl<N: Net, A: App> Server<N, A> {
         visit(&mut self.app, &mut Context { core: &mut self.core })
     }
 
-    /// The time of the last turn.
+    /// The time of the last turn, or of a later `with_app`, `drain` or `drain_now`.
     pub const fn now(&self) -> Time {
         self.core.now
     }
@@ -149,7 +152,7 @@ impl<N: Net, A: App> Server<N, A> {
         self.core.connections.len()
     }
 
-    /// Timers in the wheel; with no connection open and the longest deadline past, none.
+    /// Timers in the wheel. The timer of a closed connection stays until its time is past.
     pub fn timers(&self) -> usize {
         self.core.wheel.len()
     }

@@ -12,9 +12,9 @@ use sockeye_websocket::{Compression, Config, Connection as Protocol, Kind, Limit
 
 /// A WebSocket message for many streams: [`Context::send_shared`](crate::Context::send_shared).
 ///
-/// Its plain frame is made with it. A compressed frame is made for each size of window that a recipient
-/// has, when the first such recipient gets the message. A clone shares the memory and counts a reference. All recipients' outboxes refer to one
-/// allocation, unless the frame is short and joins others that wait.
+/// The plain frame is made at once. A compressed frame is made for each size of window that a recipient
+/// has, when the first such recipient gets the message. A clone shares the memory. All recipients'
+/// outboxes refer to one allocation, unless the frame is short and joins others that wait.
 #[derive(Clone)]
 pub struct SharedMessage(Rc<MessageForms>);
 
@@ -96,8 +96,8 @@ fn encoder() -> Protocol {
 /// An event for many streams: [`Context::send_shared_event`](crate::Context::send_shared_event).
 ///
 /// It is encoded once. Each form that a version of HTTP needs is made once, when it is first needed. A
-/// clone is the same event and costs a counter. All recipients' outboxes refer to one allocation,
-/// unless the event is short and joins others that wait.
+/// clone shares the memory. All recipients' outboxes refer to one allocation, unless the event is short
+/// and joins others that wait.
 #[derive(Clone)]
 pub struct SharedEvent(Rc<EventForms>);
 

@@ -102,7 +102,7 @@ impl Core {
     pub(crate) fn begin_stream(&mut self, key: Key, kind: Kind) -> Option<StreamKey> {
         let connection = self.connections.get_mut(key)?;
         let Phase::Http1(http) = &mut connection.phase else { return None };
-        // HTTP/1.1: behind a held request others follow, behind any other stream nothing does.
+        // On HTTP/1.1 other requests may follow a held request. Nothing follows any other stream.
         if !matches!(kind, Kind::Held(_)) {
             http.requests = None;
         }
@@ -215,8 +215,8 @@ impl Core {
         low
     }
 
-    /// The application wants to hear from `stream` again. The clocks that stood still go on.
-    /// [server:pause-ends]
+    /// Ends the pause of `stream`: its time is over, or the application ends it. The clocks that stood
+    /// still start afresh. [server:pause-ends]
     pub(crate) fn resume(&mut self, stream: StreamKey) {
         let Some(open) = find(&mut self.connections, stream) else { return };
         open.stream.paused = Time::NEVER;
@@ -280,7 +280,7 @@ impl Core {
         self.step(key, connection_life::Input::Close, cause);
     }
 
-    /// Takes the connection down without another word.
+    /// Takes the connection down without another byte.
     pub(crate) fn abort(&mut self, key: Key, cause: CloseCause) {
         self.step(key, connection_life::Input::Abort, cause);
     }

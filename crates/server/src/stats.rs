@@ -6,7 +6,8 @@ use crate::histogram::Histogram;
 /// Declares the counters, so that the struct and the sum of two servers have the same ones.
 macro_rules! counters {
     ($($(#[$doc:meta])* $counter:ident,)*) => {
-        /// Counters of one server since its start, and the gauges that follow from them.
+        /// Counters of one server since its start. Gauges follow from pairs of them: `accepted - closed`
+        /// connections are open.
         ///
         /// Plain numbers: the loop is one thread. Read them through
         /// [`Server::stats`](crate::Server::stats) or [`Context::stats`](crate::Context::stats).
@@ -72,7 +73,8 @@ counters! {
     /// WebSockets failed by a Close of ours: the peer broke a rule, or its message was too long, corrupt or
     /// too slow.
     protocol_errors,
-    /// Connections cut, and held requests refused, because a deadline passed.
+    /// Deadlines that passed and ended a connection or stream, or answered a held request. The end of an
+    /// idle kept connection does not count.
     timeouts,
     /// Connections cut because their outbox was over its bound.
     overflows,

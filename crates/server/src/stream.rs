@@ -1,7 +1,8 @@
 //! One stream: what it carries, and what the application asked about it.
 //!
-//! A stream knows no socket and no version of HTTP. What it sends goes to the outbox that its
-//! connection hands to it.
+//! A stream knows no socket. It writes to the outbox that its connection hands to it. Two kinds know
+//! HTTP/1.1: an event stream has the framing of its body, a held request the persistence of its
+//! connection.
 
 mod due;
 mod events;

@@ -1,4 +1,4 @@
-//! Messages in: what arrives on a WebSocket, from bytes to [`App::on_message`].
+//! Receives on a WebSocket: from bytes to [`App::on_message`].
 
 use sockeye_reactor::{PooledBytes, Slab, Time};
 use sockeye_websocket::{CloseCode, Event, Kind as MessageKind, Message, Piece, ProtocolError};
@@ -94,7 +94,7 @@ fn converse<'b, A: App>(
 }
 
 /// Ends a WebSocket whose peer broke a rule. The Close that says so is in the outbox; further input is
-/// discarded unread. [rfc6455:7.1.7-close-then-end]
+/// read and discarded. [rfc6455:7.1.7-close-then-end]
 fn fail(core: &mut Core, stream: StreamKey, error: ProtocolError) {
     core.stats.protocol_errors += 1;
     core.finish_stream(stream, CloseCause::Failed(error));

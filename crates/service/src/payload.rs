@@ -123,7 +123,7 @@ pub enum Level {
     Accepted,
     /// In a log on disk.
     Logged,
-    /// In more than one place.
+    /// Reserved: in more than one place.
     Replicated,
 }
 

@@ -152,9 +152,12 @@ impl Service {
     /// - A stream ends with 4200 if its rights have changed, and gets the new ones when it comes
     ///   back. So does a stream that receives by a namespace's rule, if such rules have changed.
     /// - Outstanding tickets, and the sessions that tickets began, go on.
-    /// - History is trimmed to its new limits at once. All other limits hold for new requests only.
+    /// - History is trimmed to its new limits at once. Limits on what waits for a stream, on
+    ///   messages in a time and on rates of events hold at once, also for open streams. Limits on
+    ///   the life of a stream hold for new streams. The bounds on members (`presence`,
+    ///   `presence_channels_per_user`, `presence_names_max`) stay as they were.
     /// - Presence that is switched off is forgotten, and watchers get no more events. Presence that
-    ///   is switched on begins with the streams that come from now on.
+    ///   is switched on begins with the subscriptions that are made from now on.
     pub fn reload(
         &mut self,
         access: Access,

@@ -32,7 +32,7 @@ pub struct EventSource {
     entropy: Entropy,
     parser: Parser,
     reconnection: Reconnection,
-    /// The one that is or will be under way.
+    /// The request that is or will be under way.
     request: Request,
     state: State,
     notice: Option<Notice>,
@@ -128,8 +128,9 @@ impl EventSource {
         self.end();
     }
 
-    /// Gives up the connection or the wait, and asks for the stream at once, from the last event ID on. What was
-    /// not told of the connection is dropped. Without effect on a source that is over, or is asking just now.
+    /// Gives up the connection or the wait, and asks for the stream at once, from the last event ID on. Events that
+    /// were not reported yet are dropped. It has no effect while the source connects or reads a refusal, nor after its
+    /// end.
     pub fn restart(&mut self) {
         match self.state {
             State::Asking | State::Refused { .. } | State::Over => return,
@@ -375,7 +376,7 @@ impl Machine for EventSource {
     fn connected(&mut self, now: Time, out: &mut Vec<u8>) {
         if matches!(self.state, State::Asking) {
             self.request.write(&self.options, self.parser.last_event_id(), out);
-            // Whatever the method is, it is none whose answer has a framing of its own.
+            // Only HEAD and CONNECT frame their answers differently, and the options refuse both.
             let exchange = Exchange::new("GET", self.limits);
             self.state = State::Head { exchange, until: now + self.limits.head_ms };
         }

@@ -22,7 +22,7 @@ pub(super) struct Tls<S> {
     session: Box<Connection>,
     /// Bytes that are decrypted and not read.
     decrypted: usize,
-    /// The socket below has nothing that its poller will not announce.
+    /// The socket below was read until it was empty: its poller announces whatever comes next.
     is_drained: bool,
     end: End,
     /// Bytes that were taken and not sent, as far as rustls tells.
@@ -165,7 +165,7 @@ impl<S: Socket> Socket for Tls<S> {
         for _ in 0..EMPTY_READS_MAX {
             match self.session.reader().read(buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                // The end is one only if it was said inside; otherwise this is `UnexpectedEof`.
+                // Without a close_notify from the peer, rustls returns `UnexpectedEof` at the end.
                 read => {
                     let len = *read.as_ref().unwrap_or(&0);
                     self.decrypted = self.decrypted.saturating_sub(len);

@@ -58,7 +58,7 @@ impl Requests {
         Ok(Self { url, headers, limits, step: Step::Idle, is_connected: false })
     }
 
-    /// Asks for `path`, behind the path of the hub's URL.
+    /// Posts JSON to `path`, which is appended to the path of the hub's URL.
     ///
     /// # Errors
     /// [`UsageError::Url`] for a path that cannot stand in a request; [`Error::HungUp`] while another request

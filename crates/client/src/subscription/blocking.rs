@@ -56,7 +56,7 @@ impl Subscription {
         self
     }
 
-    /// The cursor behind all reported events, with which another subscription goes on.
+    /// The cursor after the last reported event. Another subscription goes on from it.
     pub fn cursor(&self) -> Option<&str> {
         self.inner.driver().machine().cursor()
     }

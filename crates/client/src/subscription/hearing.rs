@@ -295,7 +295,7 @@ impl Hearing {
         Some(take(SubscriptionEvent::Refused { channel, code, message }))
     }
 
-    /// [client:hub-epoch] Reports the gap that a change of epoch implies, and defers the message behind it.
+    /// [client:hub-epoch] Reports the gap that a change of epoch implies, and defers the message that follows it.
     fn declare<R>(
         &mut self,
         kind: &str,

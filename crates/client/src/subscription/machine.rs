@@ -106,7 +106,7 @@ impl Subscription {
         })
     }
 
-    /// The cursor behind all reported events, with which another subscription goes on. `None` before the hub has
+    /// The cursor after the last reported event. Another subscription goes on from it. `None` before the hub has
     /// given one.
     pub fn cursor(&self) -> Option<&str> {
         self.context.hearing.ledger.cursor()

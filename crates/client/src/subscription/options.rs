@@ -70,8 +70,8 @@ pub struct SubscriptionOptions {
     pub silence_ms: u64,
     /// Longest wait that a hub can ask for, in milliseconds. Default an hour.
     pub retry_ms_max: u64,
-    /// How long the client stays with a fallback transport, in milliseconds. At the next end of a connection after that,
-    /// it tries the first one again. Default five minutes.
+    /// How long the client stays with a fallback transport, in milliseconds. After that it tries the first one again: as
+    /// soon as the connection ends or, with polls, before the next poll. Default five minutes.
     pub better_ms: u64,
 }
 

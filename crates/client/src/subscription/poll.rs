@@ -32,17 +32,17 @@ pub(super) struct Polls {
 }
 
 enum Step {
-    /// The next poll is sent then.
+    /// The next poll is sent at this time.
     Pause(Time),
     Asked {
         fetch: Box<Fetch>,
         at: Time,
         until: Time,
         waits: bool,
-        /// The head is that of something else, and its body has little time.
+        /// The head is not an answer to a poll; its body is read for `REFUSAL_MS` at most.
         is_refused: bool,
     },
-    /// This connection takes no other request; the next one goes by another, then.
+    /// This connection takes no more requests. The next poll is sent at this time, on another one.
     Ended(Time),
 }
 
@@ -185,7 +185,7 @@ impl Polls {
         };
         self.tag = fetch.header("ETag");
         (self.is_used, context.hearing.has_answered) = (true, true);
-        // An answer is whole: its cursors are behind all that it says.
+        // An answer is whole: its cursors are after all its messages.
         context.hearing.ledger.hear();
         let is_hasty = is_over && waits && now.since(at) < PAUSE_MS;
         let pause = is_hasty && self.items.len() <= 2 || self.is_short && is_over;
@@ -243,7 +243,7 @@ impl Polls {
     }
 }
 
-/// Whether an answer is none to a poll, by its head alone.
+/// Whether the head alone shows that this is not an answer to a poll.
 fn is_refusal(fetch: &Fetch) -> bool {
     match fetch.head().0 {
         // [client:hub-coding]
@@ -253,7 +253,7 @@ fn is_refusal(fetch: &Fetch) -> bool {
     }
 }
 
-/// Whether an answer is what a hub answers, by its own word.
+/// Whether the answer's `Content-Type` is JSON, as a hub's is.
 fn is_json(fetch: &Fetch) -> bool {
     let kind = fetch.header("Content-Type").unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();

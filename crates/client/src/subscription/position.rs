@@ -3,7 +3,7 @@
 /// Longest cursor that a hub gives, in bytes.
 const CURSOR_BYTES_MAX: usize = 96;
 
-/// A place in a log. Those of one epoch are in order; those of different epochs are not comparable.
+/// A position in a log. Positions of one epoch are in order; those of different epochs are not comparable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Position {
     pub(super) epoch: u64,
@@ -11,7 +11,7 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// The place that is of no log: a gap follows.
+    /// The position that belongs to no log: a gap follows.
     pub(super) const NOWHERE: Self = Self { epoch: 0, seq: 0 };
 
     /// Reads `1<epoch>-<seq>`, both in base 36; a proof may follow behind a `~`.

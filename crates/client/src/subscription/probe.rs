@@ -1,6 +1,7 @@
-//! The probe for ended channels (`GET /v1/position`), which a subscription sends before it subscribes.
+//! The probe for ended channels (`GET /v1/position`). A subscription that starts from a cursor or polls, and has no ticket,
+//! sends it before it subscribes.
 //!
-//! The hub reports the end of a channel once. A client whose cursor is behind that end would wait for it forever.
+//! The hub reports the end of a channel once. A client whose cursor is after that end would wait for it forever.
 
 use sockeye_reactor::Time;
 

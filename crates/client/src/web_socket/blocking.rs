@@ -42,7 +42,7 @@ impl WebSocket {
     /// Connects with the defaults, and returns when the connection is open.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a URL that is none, and why it did not come about. [`Error::Refused`] is an answer
+    /// [`Error::Usage`] for an invalid URL, and any error that ends the attempt. [`Error::Refused`] is an answer
     /// that the caller may act upon: a redirect, or a demand for credentials.
     pub fn connect(url: &str) -> Result<Self, Error> {
         Self::with(ConnectOptions::new(url)?, Network::default())
@@ -70,8 +70,8 @@ impl WebSocket {
 
     /// Waits for the next message. `None`: the connection was closed, as [`closed`](Self::closed) tells.
     ///
-    /// With [`Delivery::Pieces`](crate::Delivery::Pieces) the parts of messages are told by
-    /// [`receive_with`](Self::receive_with) only, and passed over here.
+    /// With [`Delivery::Pieces`](crate::Delivery::Pieces), only [`receive_with`](Self::receive_with) reports the parts of
+    /// messages. This call skips them.
     ///
     /// # Errors
     /// Why the connection was lost or failed, once; `None` after that.

@@ -59,7 +59,7 @@ impl WebSocket {
     /// A client that wants to connect.
     ///
     /// # Errors
-    /// What of the options cannot stand in a request.
+    /// The mistake in the options, if they make no valid request.
     pub fn new(
         options: ConnectOptions,
         limits: Limits,

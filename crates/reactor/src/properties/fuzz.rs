@@ -11,7 +11,8 @@ pub const TARGETS: &[Target] = &[("outbox", outbox)];
 /// The number of steps that are taken.
 const STEPS_MAX: usize = 33;
 
-/// How much the socket takes at a time; then steps of three bytes: what, how long, how filled.
+/// Reads `data` as arguments: one byte for the most that the socket takes in a call, then three bytes
+/// for each step (its kind, its length, its first value).
 pub fn outbox(data: &[u8]) {
     let Some((gulp, steps)) = data.split_first() else { return };
     let steps: Vec<_> = steps.as_chunks().0.iter().take(STEPS_MAX).map(step).collect();

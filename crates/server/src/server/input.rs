@@ -127,7 +127,7 @@ impl<N: Net, A: App> Server<N, A> {
         match &mut stream.kind {
             // [server:tunnel-end]
             Kind::Tunnel(_) => core.peer_ended(key),
-            // The client may still read: a publication that is stored has to be answered.
+            // The client may still read, and wait for the answer.
             // [server:hold-half-closed]
             Kind::Held(held) => {
                 if !core::mem::replace(&mut held.half_closed, true) {

@@ -73,8 +73,8 @@ pub(crate) fn headers(access: &Access, head: &RequestHead<'_, '_>) -> Vec<Header
     headers
 }
 
-/// Adds the headers to an answer, whenever it comes. A WebSocket needs none: browsers do not hide
-/// it from pages, and its handshake has rules of its own for origins.
+/// Adds the headers to an answer, whenever it comes. A WebSocket needs none: browsers apply no CORS
+/// to it, and the credential decides which page may connect.
 pub(crate) fn add<P>(answer: &mut Answer<P>, headers: Vec<Header>) {
     // [service:cors-every-answer]
     match answer {
@@ -85,7 +85,7 @@ pub(crate) fn add<P>(answer: &mut Answer<P>, headers: Vec<Header>) {
     }
 }
 
-/// The origin of the page that asks, if its site is on the list.
+/// The origin of the page that asks, if that origin is on the list.
 fn allowed_origin<'b>(access: &Access, head: &RequestHead<'_, 'b>) -> Option<&'b str> {
     let origin = head.headers().single("Origin").ok()??;
     (is_for_pages(head) && access.is_listed(origin)).then_some(origin)

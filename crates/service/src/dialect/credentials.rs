@@ -31,7 +31,7 @@ impl Access {
         }
     }
 
-    /// Who is behind a request, if it shows something. `proof` is what came with its cursor.
+    /// The principal of a request; `None` if it shows no credential. `proof` came with its cursor.
     pub(crate) fn of_request(
         &mut self,
         request: &Request<'_>,

@@ -37,8 +37,9 @@ impl Service {
             let cursor = self.engine.begin_again_at(start);
             return to.goaway(CloseReason::TryAgain, Some(retry), cursor, context);
         }
-        // [service:cursor-first] No cursor is given before a gap that is to come: a client that is
-        // cut in between would resume behind the gap, and never hear of it.
+        // [service:cursor-first] If a gap is to come, the client first gets a cursor of no epoch.
+        // With the real one, a client that is cut in between would resume after the gap, and
+        // never be told of it.
         let first = if self.engine.is_in_the_log(start) { cursor } else { NOWHERE };
         to.position(first, Some(retry), context);
         for (channel, problem) in &problems {

@@ -230,7 +230,7 @@ fn event(entry: &Entry<EntryBody>, envelope: Envelope) -> &SharedEvent {
 /// The entry as a message of the subprotocol.
 fn message(entry: &Entry<EntryBody>) -> &SharedMessage {
     entry.body.forms().message.get_or_init(|| {
-        // A message is its data and its envelope, which seldom has more than that.
+        // The envelope seldom has more than 160 bytes besides the channel's name.
         let len = entry.body.payload().cost() + entry.channel.len() + 160;
         let mut text = String::with_capacity(len);
         wire::message(entry, &CursorText::new(entry.position), &mut text);

@@ -111,7 +111,8 @@ impl Service {
         }
     }
 
-    /// Answers a poll that has waited for long enough.
+    /// Answers a poll now, also with nothing: its time is over, its client has half-closed, or a
+    /// reload ends it.
     pub(crate) fn answer_late(&mut self, subscriber: SubscriberKey, context: &mut Context<'_>) {
         self.answer(subscriber, Patience::None, context);
     }

@@ -35,7 +35,7 @@ pub(crate) fn problem(problem: &Problem, retry_ms: u64) -> Reply {
     }
 }
 
-/// The cursor as a header, for answers that have no body to put it in.
+/// The cursor as a header. A 200 and a 204 to a poll have it, because a 204 has no body.
 pub(crate) fn cursor(cursor: &CursorText) -> Header {
     text("Sockeye-Cursor", cursor.as_str())
 }

@@ -252,7 +252,7 @@ impl Service {
         Ok(json(Status::OK, position(self.engine.hub.position(), &channels)).into())
     }
 
-    /// `GET /v1/channels/{channel}/history`: the newest messages, or those after or before a place.
+    /// `GET /v1/channels/{channel}/history`: the newest messages, or those after or before a `seq`.
     fn history(
         &mut self,
         who: &Principal,
@@ -327,7 +327,7 @@ fn start(request: &Request<'_>, query: &Query<'_>) -> Start {
     cursor.map_or(Start::Now, |cursor| Token::parse(cursor).start)
 }
 
-/// Refuses targets of which not one is a name: the stream would have nothing.
+/// Refuses a request if none of its targets is valid: its stream would have no subscription.
 fn check_targets(targets: &[&str]) -> Result<(), Problem> {
     let mut checked = targets.iter().map(|target| Target::new(target));
     match checked.next() {

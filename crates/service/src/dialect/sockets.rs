@@ -223,7 +223,7 @@ impl Service {
         if taken.targets.is_empty() {
             return;
         }
-        // No cursor is given before a gap that is to come, as in an event stream's first frame.
+        // If a gap is to come, the cursor is of no epoch, as in an event stream's first frame.
         let known = self.engine.is_in_the_log(start);
         let cursor = if known { self.engine.cursor_of(subscriber) } else { NOWHERE };
         let (cursor, channels) = (to.cursor(cursor), &taken.targets);

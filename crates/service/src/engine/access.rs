@@ -171,7 +171,8 @@ impl Principal {
 
     /// Whether the principal may receive this target. Every way of reading is decided here.
     ///
-    /// [service:rights-subscribe] A namespace can add rights to a grant. It never removes one.
+    /// [service:rights-subscribe] A namespace can let more clients receive than have a grant. It
+    /// never takes the right to receive from a grant.
     pub(crate) fn may_subscribe(
         &self,
         target: Target<'_>,

@@ -27,8 +27,8 @@ impl Counters {
 
 /// The delivery lag: how long messages took to live subscribers and slow readers.
 ///
-/// It costs a delivery nothing: live streams are one observation a message, all of one turn are
-/// entered when its outboxes were flushed, and the only clock that is read is the turn's.
+/// A delivery pays nothing for it. A message is one observation for all its live streams. The
+/// observations of a turn are counted together after its flush, and only the turn's clock is read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DeliveryLag {
     histogram: Histogram,
@@ -36,8 +36,8 @@ pub(crate) struct DeliveryLag {
     fresh: Vec<(u64, u64)>,
 }
 
-/// Different ages within one turn, at the most; all others count as the last one. Those of a turn
-/// are alike.
+/// The most different ages that are noted in one turn. Further ages count as the last one noted:
+/// messages of one turn are about equally old.
 const AGES_MAX: usize = 64;
 
 impl DeliveryLag {

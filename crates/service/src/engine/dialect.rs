@@ -1,11 +1,11 @@
 //! The seam between the engine and the protocols that stand before it.
 //!
 //! A dialect reads requests and commands, calls the engine, and writes what the engine delivers.
-//! Nothing here costs a message anything: a dialect is a type, and every call is static.
+//! The traits cost nothing at run time: the engine is generic over its dialect.
 //!
-//! Three other dialects, with what each would bring, and what it would need of the engine:
+//! Three other dialects, with what each would bring, and what it would use of the engine or add:
 //!
-//! | dialect | [`Delivery`] | [`Forms`](Dialect::Forms) | of the engine |
+//! | dialect | [`Delivery`] | [`Forms`](Dialect::Forms) | what it needs of the engine |
 //! |---|---|---|---|
 //! | Pusher | one kind of WebSocket; a publication comes by `POST` | one JSON text | sessions that are let in later, presence with data of a member's own |
 //! | Mercure | event streams; topics are URLs, escaped into channel names | one event | a publication in several channels at once, patterns for URI templates |
@@ -139,7 +139,7 @@ pub enum Notice<'n> {
 
 /// Where the engine's deliveries go for the time of one call.
 ///
-/// No call fails loudly: the loop reports a stream that is gone by itself.
+/// A call for a stream that is gone has no effect: the loop reports the end of each stream.
 pub trait Outlet<D: Dialect> {
     /// The loop's time.
     fn now(&self) -> Time;

@@ -37,9 +37,10 @@ pub struct Limits {
     /// Shortest time between two presence events of a channel, in milliseconds. All changes within
     /// it are one event.
     pub presence_interval_ms: u64,
-    /// Presence events sent in a second: to the watchers of one channel, whose interval grows with
-    /// their number, and to all watchers together. When that is not enough, half of it goes to the
-    /// channels that have waited longest, and half to those with the fewest watchers.
+    /// Presence events sent in a second; an event to many watchers counts once for each. It bounds
+    /// each channel alone, so the interval of a channel grows with its watchers, and all channels
+    /// together. When that is not enough, channels send alternately: the one that has waited
+    /// longest, then the one with the fewest watchers.
     pub presence_events_per_second: u64,
     /// How often a WebSocket is pinged, as clients are told, in milliseconds. The server's limits
     /// decide.

@@ -1,4 +1,4 @@
-//! Rules by namespace: the rights that a namespace gives to clients besides their grants.
+//! Rules by namespace: rights besides the grants, publishing reserved for API keys, and presence.
 
 use sockeye_hub::Target;
 

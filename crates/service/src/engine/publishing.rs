@@ -29,7 +29,7 @@ pub struct Settled {
     pub level: Level,
     /// Whether an earlier message has its key. This is the receipt of that message.
     pub duplicate: bool,
-    /// The sessions that were subscribed to its channel.
+    /// The sessions of this engine that were subscribed to its channel; zero for a duplicate.
     pub subscribers: u64,
 }
 
@@ -83,9 +83,11 @@ impl<D: Dialect> Engine<D> {
         Placed::Waiting(ticket)
     }
 
-    /// Takes in the outcomes that have arrived from elsewhere, up to the next that answers a
-    /// publication of this engine; `None` if there is no more. Call it until then before any request
-    /// that may bring a cursor, because another engine may have given that out and be further on.
+    /// Applies the outcomes that have arrived from the backbone. Stops at each outcome that answers
+    /// a publication of this engine, and returns it; `None` after the last outcome.
+    ///
+    /// Call it until it returns `None` before each request with a cursor: another engine may have
+    /// given out the cursor, and may be ahead of this one.
     // [service:follow-first]
     pub fn follow(&mut self, out: &mut impl Outlet<D>) -> Option<Answered> {
         while let Sequencing::Behind { backbone, health } = &mut self.sequencing

@@ -95,11 +95,11 @@ impl Queue {
 
 /// Token buckets, one for each key.
 ///
-/// The table is bounded. A bucket that is full again says nothing, and is forgotten. Above the
-/// bound, the fullest other bucket is forgotten, and its owner gains the tokens that it lacked. To
-/// gain many tokens, the owner would need as many other accounts as the table has places, each with
-/// an emptier bucket at that moment: it would have to use the limits of all of them, without a
-/// pause, to exceed that of one.
+/// The table is bounded. A full bucket holds no information, and is forgotten. Above the bound, the
+/// fullest of the remaining buckets is forgotten, and its owner gains the tokens that it lacked.
+/// That cannot be exploited cheaply: an almost empty bucket is the fullest only if every other
+/// bucket of the table is emptier. An attacker would have to keep as many accounts as the table has
+/// places at their limits.
 #[derive(Debug)]
 pub(crate) struct Rates<K> {
     rate: Rate,

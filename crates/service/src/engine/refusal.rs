@@ -5,7 +5,7 @@ use sockeye_hub::NameError;
 /// Why the engine does not do what it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The name of a channel is none, or the text of a pattern.
+    /// The text is not a valid name of a channel, and not a valid pattern.
     Name(NameError),
     /// The hub does not take it.
     Hub(sockeye_hub::Refusal),

@@ -18,7 +18,7 @@ use crate::engine::{
 pub struct Taken<'t> {
     /// The targets that are subscribed now.
     pub targets: Vec<&'t str>,
-    /// Those among them that had ended before. Nothing that the stream gets later says so.
+    /// Those among them that had ended before, and whose end no later message or gap tells.
     pub ended: Vec<&'t str>,
 }
 
@@ -57,8 +57,8 @@ impl<D: Dialect, O: Outlet<D>> FanOut<'_, D, O> {
         entry: &Rc<Entry<Body<D::Forms>>>,
     ) -> Flow {
         let Some(session) = self.sessions.of_subscriber(key) else { return Flow::Full };
-        // [service:expiry] Nothing from then on, not even in the turn that ends it. `NEVER`: no
-        // expiry, or already announced.
+        // [service:expiry] An expired session gets nothing more, not even in the turn that ends
+        // its stream. With `NEVER` it has no expiry, or the end has been sent already.
         if session.due != Time::NEVER && session.principal.has_ended(self.now_ms) {
             return Flow::Full;
         }
@@ -286,7 +286,7 @@ impl<D: Dialect> Engine<D> {
         let Some(session) = self.sessions.of_subscriber(key) else { return };
         let to = self.recipient(session);
         for channel in ended {
-            // The cursor of its last entry would take the client back.
+            // The stream's cursor: that of the channel's last entry would take the client back.
             out.notice(&to, Notice::Ended { channel, cursor });
         }
         self.end_if_over(key, position, out);
@@ -304,7 +304,7 @@ impl<D: Dialect> Engine<D> {
         Some(self.cursor_of(subscriber))
     }
 
-    /// [service:expiry] Whether a stream's credential has expired, which ends the stream.
+    /// [service:expiry] Ends a stream whose credential has expired, and returns whether it did.
     pub(crate) fn has_expired(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) -> bool {
         let session = self.sessions.of_subscriber(key);
         if !session.is_some_and(|it| it.principal.has_ended(self.now_ms)) {

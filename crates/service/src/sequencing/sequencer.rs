@@ -34,8 +34,8 @@ pub trait Sequence {
 
 /// Decides the offers of several services, and has a log keep them if there is one.
 ///
-/// It holds a hub without subscribers and without bodies, so the code that decides is that of a
-/// service that is alone. It knows no threads.
+/// It owns a hub without subscribers and without bodies, and decides with the same code as a single
+/// service. It starts no threads.
 pub struct Sequencer {
     hub: Hub<()>,
     decider: Decider<Origin>,

@@ -52,7 +52,8 @@ pub enum Control<'a> {
     End {
         /// The channel.
         channel: &'a str,
-        /// The position of its last entry.
+        /// The position of its last entry. If the channel had ended before it was subscribed: the
+        /// stream's cursor.
         cursor: &'a CursorText,
     },
     /// An answer: the publication is in the log.
@@ -139,7 +140,7 @@ pub struct Receipt<'a> {
     pub level: Level,
     /// Its idempotency key was known: the message was there before, at this position.
     pub duplicate: bool,
-    /// Subscribers of the channel when it came; zero for a duplicate.
+    /// Subscribers of the channel when it came, of this loop only; zero for a duplicate.
     pub subscribers: u64,
 }
 

@@ -11,7 +11,8 @@ use serde_json::value::RawValue;
 
 use super::{Code, Problem};
 
-/// More members than any object of the protocol has, and few: looking one up is a short walk.
+/// The most members of an object. No object of the protocol has so many, and a search through 16
+/// is fast.
 const FIELDS_MAX: usize = 16;
 
 /// Members of most objects.

@@ -3,7 +3,7 @@
 /// Bounds on what is read from clients. The server bounds bodies and messages as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Channels that one command or request names. A stream holds no more subscriptions.
+    /// Channels that one command or request names. The hub bounds the subscriptions of a stream.
     pub channels_max: usize,
     /// Arrays and objects inside each other in a publication's JSON. Subscribers parse it inside
     /// three levels of the protocol's, with parsers whose own bounds begin at about 100.

@@ -94,7 +94,7 @@ codes! {
     TooManyItems: "too_many_items", CONTENT_TOO_LARGE;
     /// The rate limit is reached.
     RateLimited: "rate_limited", TOO_MANY_REQUESTS;
-    /// The user has as many connections as one may have.
+    /// The user has as many streams and held polls as one user may have.
     TooManyConnections: "too_many_connections", TOO_MANY_REQUESTS;
     /// The hub has no room for this now.
     Overloaded: "overloaded", SERVICE_UNAVAILABLE;

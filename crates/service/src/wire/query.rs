@@ -9,7 +9,7 @@ use super::{Code, Limits, Problem};
 /// The parameters of a request.
 ///
 /// Decoded as HTML forms encode them, `+` being a space, but strictly: a `%` without two digits and
-/// bytes that are not UTF-8 are refused, since a name that was guessed is another channel.
+/// bytes that are not UTF-8 are refused. A guess could name another channel.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Query<'q> {
     pairs: Vec<(Cow<'q, str>, Cow<'q, str>)>,

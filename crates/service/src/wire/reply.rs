@@ -1,4 +1,4 @@
-//! Writes the bodies of all other responses.
+//! Writes the answers to publications, and to requests for positions, history and members.
 
 use std::rc::Rc;
 
@@ -126,8 +126,8 @@ pub(crate) fn fits(bytes_max: usize, lengths: impl Iterator<Item = usize>) -> us
     fitting.count()
 }
 
-/// Leaves as many messages as a page has room for: the first of those after a place, and the last
-/// of those before one. Whether it took some out.
+/// Cuts a page of history to `bytes_max`, and returns whether it removed entries. A page after a
+/// sequence number keeps its first entries, a page before one its last.
 ///
 /// [service:bound-answer]
 pub(crate) fn cut_history<M: AsRef<Payload>>(
@@ -148,7 +148,7 @@ pub(crate) fn cut_history<M: AsRef<Payload>>(
     }
 }
 
-/// The answer to `GET …/history`. The end of a channel is no message of it, but is said.
+/// The answer to `GET …/history`. The end of a channel is not among the messages: `ended` tells it.
 pub fn history<M: AsRef<Payload>>(channel: &str, page: &Page, entries: &[Rc<Entry<M>>]) -> String {
     json::object(160, |object| {
         object.text("channel", channel);

@@ -1,4 +1,4 @@
-//! The census: the members of every channel, one for all services of a process.
+//! The census: the members of every channel. All services of a process share one census.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

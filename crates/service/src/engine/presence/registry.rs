@@ -1,4 +1,4 @@
-//! The seam behind which services share presence.
+//! The trait through which services share presence. `Census` implements it for one process.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
