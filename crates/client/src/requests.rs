@@ -35,10 +35,11 @@ impl Requests {
         Ok(Self { inner: Blocking::new(machine, network)? })
     }
 
-    /// Sends JSON to a path of the hub, waits for the whole answer, and gives its body.
+    /// Sends JSON to a path of the hub, waits for the whole answer, and returns its body.
     ///
     /// # Errors
-    /// [`Error::Refused`] for another status than 200, and the failure of the connection or of the answer.
+    /// [`Error::Refused`] for another status than 200; the next request then gets a connection of its own. After
+    /// any other error but [`Error::Usage`] this value is used up.
     pub fn post(&mut self, path: &str, json: &[u8]) -> Result<Vec<u8>, Error> {
         self.inner.driver_mut().act(|machine, now, out| machine.post(path, json, now, out))?;
         self.inner.next(|body| body)?.ok_or(Error::Ended)

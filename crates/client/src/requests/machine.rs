@@ -62,7 +62,7 @@ impl Requests {
     ///
     /// # Errors
     /// [`UsageError::Url`] for a path that cannot stand in a request; [`Error::HungUp`] while another request
-    /// waits for its answer, and after an error.
+    /// waits for its answer, and after any error but [`Error::Refused`] and [`Error::Usage`].
     pub fn post(
         &mut self,
         path: &str,
@@ -206,7 +206,11 @@ impl Machine for Requests {
         match self.take(now, input, out.len()) {
             Ok(body) => Ok(body.map(take)),
             Err(error) => {
-                self.step = Step::Failed(None);
+                // A server that refuses may take the next request, on another connection.
+                self.is_connected = false;
+                if !matches!(error, Error::Refused(_)) {
+                    self.step = Step::Failed(None);
+                }
                 Err(error)
             }
         }

@@ -109,6 +109,22 @@ fn the_status_of_a_refusal_counts_though_its_body_breaks_off() {
 }
 
 #[test]
+fn a_refusal_leaves_room_for_another_request() {
+    let mut requests = asked();
+    let refused = take(&mut requests, START, "HTTP/1.1 429 Slow\r\nContent-Length: 0\r\n\r\n");
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    assert!(!requests.is_over());
+    assert!(requests.peer().is_none(), "nothing is asked now");
+    let mut out = Vec::new();
+    requests.post("/v1/batch", b"{}", START, &mut out).expect("it is idle");
+    assert!(requests.peer().is_some() && out.is_empty(), "another connection");
+    requests.connected(START, &mut out);
+    assert!(out.starts_with(b"POST /base/v1/batch "));
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    assert_eq!(take(&mut requests, START, answer), Ok(Some(b"ok".to_vec())));
+}
+
+#[test]
 fn silence_has_a_bound_and_bytes_are_none() {
     let mut requests = asked();
     assert_eq!(requests.deadline(), START + 30_000);
