@@ -13,7 +13,7 @@ use log::{LevelFilter, Record};
 use serde::Deserialize;
 use serde::de::{IntoDeserializer as _, value::Error as UnknownName};
 use sockeye_terminal::Failure;
-use sockeye_terminal::plain::{self, is_odd, plain};
+use sockeye_terminal::plain::{self, is_hidden, plain};
 
 /// The environment variables for the level: ours, and below it the one that all programs share.
 const SOCKEYE_LOG: &str = "SOCKEYE_LOG";
@@ -211,7 +211,7 @@ impl<'kvs> VisitSource<'kvs> for JsonFields<'_> {
 /// Writes a text with escapes, so that it stays one line and controls no terminal.
 fn escape(text: &str, out: &mut String) {
     for c in text.chars() {
-        if is_odd(c) {
+        if is_hidden(c) {
             out.extend(c.escape_unicode());
         } else {
             out.push(c);
@@ -221,28 +221,37 @@ fn escape(text: &str, out: &mut String) {
 
 /// Writes a text as a JSON string, in which nothing controls a terminal either.
 fn quote(text: &str, out: &mut String) {
-    out.push_str(&plain::json(&text).expect("a text is JSON"));
+    for c in plain::json(&text).expect("a text is JSON").chars() {
+        if is_hidden(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NASTY: &str =
-        "a\n[x ERROR] \"b\\\u{1b}[31m\r\0\u{85}\u{9b}2J\u{2028}\u{202e}\u{e0041}\u{7f}ä…";
+    const NASTY: &str = "a\n[x ERROR] \"b\\\u{1b}[31m\r\0\u{85}\u{9b}2J\u{2028}\u{202e}\u{e0041}\u{200d}\u{61c}\u{7f}ä…";
+    /// The characters of [`NASTY`] that nobody may see in a log.
+    const HIDDEN: &str = "\n\u{1b}\r\0\u{85}\u{9b}\u{2028}\u{202e}\u{e0041}\u{200d}\u{61c}\u{7f}";
 
     #[test]
     fn a_line_stays_one_line_of_text() {
         let mut line = String::new();
         escape(NASTY, &mut line);
-        assert!(!line.chars().any(is_odd), "{line:?}");
+        assert!(!line.chars().any(|it| HIDDEN.contains(it)), "{line:?}");
         assert!(line.starts_with("a\\u{a}[x ERROR]") && line.ends_with("\\u{7f}ä…"), "{line}");
         let mut line = String::new();
         let mut fields = TextFields(&mut line);
         for value in [NASTY, "word", "", "two words"] {
             fields.visit_pair(Key::from_str("path"), Value::from(value)).unwrap();
         }
-        assert!(!line.chars().any(is_odd), "{line:?}");
+        assert!(!line.chars().any(|it| HIDDEN.contains(it)), "{line:?}");
         assert!(line.contains(r#"\"b\\"#), "quotes do not end a value: {line}");
         assert!(line.ends_with(r#" path=word path="" path="two words""#), "{line}");
     }
@@ -251,7 +260,7 @@ mod tests {
     fn json_is_json_and_says_the_same() {
         let mut text = String::new();
         quote(NASTY, &mut text);
-        assert!(!text.chars().any(is_odd), "{text:?}");
+        assert!(!text.chars().any(|it| HIDDEN.contains(it)), "{text:?}");
         assert_eq!(serde_json::from_str::<String>(&text).unwrap(), NASTY);
         let mut line = String::from("{\"m\":0");
         let mut fields = JsonFields(&mut line);

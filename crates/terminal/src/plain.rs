@@ -98,12 +98,18 @@ fn one_line(json: String) -> String {
     out
 }
 
-/// Whether a character is a control, changes the direction of text, separates lines, or is invisible. The two joiners
-/// (U+200C, U+200D) are none of these: words and emoji are made with them.
-pub fn is_odd(letter: char) -> bool {
+/// Whether a character is a control, changes the direction of text, or separates lines.
+fn is_odd(letter: char) -> bool {
     letter.is_control()
-        || matches!(letter, '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}'
-            | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+        || matches!(letter, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether a log escapes a character: it is one that [`plain`] escapes, or is invisible. A person's text may have
+/// invisible ones, because words and emoji are made with them.
+pub fn is_hidden(letter: char) -> bool {
+    is_odd(letter)
+        || matches!(letter, '\u{200B}'..='\u{200D}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}'
+            | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
 }
 
 #[cfg(test)]
@@ -116,7 +122,7 @@ mod tests {
     fn no_text_moves_the_cursor_of_a_terminal() {
         assert_eq!(plain("grüß 7 \"x\" \\"), "grüß 7 \"x\" \\");
         assert_eq!(plain("a\u{1b}[2Jb\nc\u{9b}d\u{202e}"), "a\\u{1b}[2Jb\\nc\\u{9b}d\\u{202e}");
-        assert_eq!(plain("a\u{61c}b\u{feff}c\u{200d}d"), "a\\u{61c}b\\u{feff}c\u{200d}d");
+        assert_eq!(plain("a\u{61c}b\u{e0067}c\u{200d}d"), "a\\u{61c}b\u{e0067}c\u{200d}d");
         assert_eq!(lines("\ta\u{1b}\n\nb\u{9b}"), "\ta\\u{1b}\n\nb\\u{9b}");
     }
 
