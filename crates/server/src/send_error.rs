@@ -1,9 +1,10 @@
-//! Why nothing was sent.
+//! Why a send failed.
 
 use sockeye_websocket::UsageError;
 
-/// Why nothing was sent. A stream that is cut ([`Full`](Self::Full)) is reported to
-/// [`App::on_close`](crate::App::on_close).
+/// Why a send failed. With [`Backpressure`](Self::Backpressure) and [`Invalid`](Self::Invalid) nothing was
+/// sent, and the stream goes on. With the others it ends or has ended, and
+/// [`App::on_close`](crate::App::on_close) hears of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
@@ -12,7 +13,8 @@ pub enum SendError {
     /// Our Close is sent already.
     Closing,
     /// The peer does not read: more waits for it than
-    /// [`Limits::outbox_bytes_max`](crate::Limits::outbox_bytes_max), and it is cut.
+    /// [`Limits::outbox_bytes_max`](crate::Limits::outbox_bytes_max), and it is cut. A part may have been
+    /// sent.
     Full,
     /// At least as many bytes wait for the peer as the caller allows. Nothing was sent, and the stream
     /// goes on.

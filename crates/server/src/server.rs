@@ -103,7 +103,7 @@ impl<N: Net, A: App> Server<N, A> {
         Ok(())
     }
 
-    /// Turns until a drain is over.
+    /// Turns until a drain is over. A [`Handle`](crate::Handle) begins one from another thread.
     ///
     /// # Errors
     /// As [`Server::turn`].

@@ -1,6 +1,6 @@
 //! A drain, step by step.
 
-use sockeye_reactor::{Key, MioNet, Net, Time};
+use sockeye_reactor::{Key, MioNet, Net, Time, Waker};
 
 use super::Server;
 use crate::app::App;
@@ -140,9 +140,17 @@ impl<N: Net, A: App> Server<N, A> {
     }
 }
 
+impl<N: Net, A: App> Server<N, A> {
+    /// A handle for other threads, which wakes the loop by `waker`: that of the [`MioNet`] inside the network.
+    /// It may outlive the server, and then does nothing.
+    pub fn handle_with(&self, waker: Waker) -> Handle {
+        Handle { ending: self.ending.clone(), waker }
+    }
+}
+
 impl<A: App> Server<MioNet, A> {
     /// A handle for other threads. It may outlive the server, and then does nothing.
     pub fn handle(&self) -> Handle {
-        Handle { ending: self.ending.clone(), waker: self.net.waker() }
+        self.handle_with(self.net.waker())
     }
 }
