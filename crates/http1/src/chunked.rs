@@ -69,8 +69,8 @@ impl Deref for ChunkHead {
 /// The bounds on the bytes of a body that are not data, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// All chunk extensions of the body together. The decoder ignores them, so this bounds only how many
-    /// useless bytes a peer can send. Default 4 KiB.
+    /// All chunk extensions of the body together. The decoder checks their grammar and ignores their
+    /// meaning, so this bounds only how many useless bytes a peer can send. Default 4 KiB.
     pub extension_bytes_max: u32,
     /// The whole trailer section without the empty line. Default 4 KiB.
     pub trailer_bytes_max: u32,
@@ -312,7 +312,7 @@ impl Decoder {
         }
     }
 
-    /// Counts a byte of a chunk extension, which is otherwise ignored.
+    /// Counts a byte of a chunk extension.
     fn count_extension(&mut self, next: State) -> Result<State, Error> {
         // [rfc9112:7.1.1-extensions-bounded]
         if self.extension_bytes >= self.limits.extension_bytes_max {
