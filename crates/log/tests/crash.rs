@@ -6,13 +6,17 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 mod support;
 
 use sockeye_log::{Error, Limits, Outcome, Start, Store, Writer};
 use support::{Dir, Numbers, limits, record, records};
+
+/// A new process holds the locks of this one until it runs its own program. So a test that gives up a
+/// lock and takes it again keeps others from starting processes meanwhile.
+static STARTING: Mutex<()> = Mutex::new(());
 
 const CHILD: &str = "SOCKEYE_LOG_CHILD";
 const BODY_MAX: u64 = 9_000;
@@ -23,6 +27,10 @@ fn narrow() -> Limits {
     limits.records_max = 3_000;
     limits.batch_records_max = 200;
     limits
+}
+
+fn no_process_starts() -> MutexGuard<'static, ()> {
+    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -67,6 +75,7 @@ fn say(line: &str) {
 }
 
 fn start(dir: &Dir) -> (Child, impl Iterator<Item = String>) {
+    let starting = no_process_starts();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture"])
         .env(CHILD, dir.path())
@@ -75,6 +84,7 @@ fn start(dir: &Dir) -> (Child, impl Iterator<Item = String>) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    drop(starting);
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     (child, lines)
 }
@@ -199,6 +209,7 @@ fn whoever_has_the_lock_has_the_directory() {
     let refused = Store::open(dir.path(), narrow(), 2).map(|(_, recovered)| recovered);
     assert_eq!(refused, Err(Error::Locked));
     assert_eq!(dir.read().len(), 1, "nothing was made");
+    let _none = no_process_starts();
     drop(lock);
     assert!(Store::open(dir.path(), narrow(), 2).is_ok());
 }
@@ -215,6 +226,7 @@ fn a_second_store_of_one_process_is_refused() {
     assert!(said.contains(&Error::Locked.to_string()), "{said}");
     let refused = Store::open(dir.path(), narrow(), 2).map(|(_, recovered)| recovered);
     assert_eq!(refused, Err(Error::Locked));
+    let _none = no_process_starts();
     drop(store);
     assert!(Store::open(dir.path(), narrow(), 2).is_ok());
 }
