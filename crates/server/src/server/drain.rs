@@ -107,7 +107,7 @@ impl<N: Net, A: App> Server<N, A> {
     /// client may have sent a request already. [server:drain-backlog]
     fn accept_backlog(&mut self) {
         for _ in 0..BACKLOG_MAX {
-            if self.core.connections.len() >= self.core.limits.connections_max {
+            if self.quota.open() >= self.core.limits.connections_max {
                 break;
             }
             // The backlog is empty, or descriptors have run out.
