@@ -10,6 +10,10 @@ use sockeye_websocket::{MessageError, ProtocolError, UsageError as FrameUsage};
 
 use crate::headers;
 
+/// The same numbers on every Unix.
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+
 /// Why a connection failed or was lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -54,6 +58,8 @@ pub enum Error {
     Redirect,
     /// More than 20 redirects came in a row, which is as many as browsers follow.
     Redirects,
+    /// Too many files and sockets are open, in this process or on this machine.
+    Descriptors,
     /// The system refuses what a client needs: a poller, a thread, entropy.
     System(ErrorKind),
     /// The caller's mistake.
@@ -67,7 +73,21 @@ impl Error {
     /// The error for what the system refuses.
     #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
     pub(crate) fn system(error: io::Error) -> Self {
-        Self::System(error.kind())
+        Self::of_system(&error, Self::System)
+    }
+
+    /// The error for an address that does not even get a socket, or refuses at once.
+    #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+    pub(crate) fn connect(error: io::Error) -> Self {
+        Self::of_system(&error, Self::Connect)
+    }
+
+    /// `EMFILE` and `ENFILE` have no [`ErrorKind`], and a person has to know of them.
+    fn of_system(error: &io::Error, other: fn(ErrorKind) -> Self) -> Self {
+        match error.raw_os_error() {
+            Some(ENFILE | EMFILE) => Self::Descriptors,
+            _ => other(error.kind()),
+        }
     }
 
     /// Whether another attempt must fail in the same way: a bad certificate needs a person.
@@ -244,7 +264,8 @@ impl fmt::Debug for Refusal {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Resolve(kind) => write!(f, "the host is not found: {kind}"),
+            // The resolver's errors have no kind of their own.
+            Self::Resolve(_) => f.write_str("the host is not found"),
             Self::Connect(kind) => write!(f, "cannot connect: {kind}"),
             Self::Proxy(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
@@ -267,6 +288,9 @@ impl fmt::Display for Error {
                 f.write_str("a redirect leads to no URL with http:// or https://, or to several")
             }
             Self::Redirects => f.write_str("redirected more than 20 times, and no answer"),
+            Self::Descriptors => {
+                f.write_str("too many files and sockets are open (`ulimit -n` shows the limit)")
+            }
             Self::System(kind) => write!(f, "the system refuses: {kind}"),
             Self::Usage(error) => error.fmt(f),
             #[cfg(feature = "hub")]
@@ -291,7 +315,7 @@ impl fmt::Display for Deadline {
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Resolve(kind) => write!(f, "the proxy is not found: {kind}"),
+            Self::Resolve(_) => f.write_str("the proxy is not found"),
             Self::Connect(kind) => write!(f, "cannot connect to the proxy: {kind}"),
             Self::Status(status) => write!(f, "the proxy opens no tunnel: status {status}"),
             Self::Http(HttpError::FirstByte) => f.write_str("the proxy's answer is no HTTP"),
@@ -404,3 +428,21 @@ impl fmt::Display for UsageError {
 }
 
 impl core::error::Error for UsageError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_few_descriptors_are_named() {
+        for number in [ENFILE, EMFILE] {
+            for of in [Error::system, Error::connect] {
+                let error = of(io::Error::from_raw_os_error(number));
+                assert_eq!(error, Error::Descriptors);
+                assert!(error.to_string().contains("ulimit -n"), "{error}");
+            }
+        }
+        let refused = io::Error::from(ErrorKind::ConnectionRefused);
+        assert_eq!(Error::connect(refused), Error::Connect(ErrorKind::ConnectionRefused));
+    }
+}

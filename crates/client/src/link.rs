@@ -190,7 +190,7 @@ impl Link {
     }
 
     fn begin(&mut self, addr: SocketAddr) -> Result<TcpStream, Error> {
-        let mut socket = TcpStream::connect(addr).map_err(|error| Error::Connect(error.kind()))?;
+        let mut socket = TcpStream::connect(addr).map_err(Error::connect)?;
         let both = Interest::READABLE.add(Interest::WRITABLE);
         let registered = self.registry.register(&mut socket, self.token, both);
         registered.map_err(Error::system)?;

@@ -100,6 +100,7 @@ const fn concerns_all(why: &Error) -> bool {
             | Error::Tls(_)
             | Error::NoTls
             | Error::Http(HttpError::FirstByte)
+            | Error::Descriptors
             | Error::System(_)
             | Error::TimedOut(Deadline::Connect)
     )

@@ -36,7 +36,7 @@ impl Server {
                  (`sockeye serve` starts one, --url names another)"
             ),
             Error::Connect(kind) => format!("cannot connect to {server}: {kind}"),
-            Error::Resolve(kind) => format!("cannot find {server}: {kind}"),
+            Error::Resolve(_) => format!("cannot find {server}: its name has no address"),
             Error::TimedOut(Deadline::Connect) => format!("connecting to {server} took too long"),
             Error::Refused(refusal) => refused(refusal),
             Error::Tls(error) => words::tls(*error, &self.host),
