@@ -141,7 +141,7 @@ pub(crate) enum ConfigAction {
     },
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ServeOptions {
     /// Address and port to listen on; port 0 takes a free one and prints it.
     /// [default: 127.0.0.1:8080]

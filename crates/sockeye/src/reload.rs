@@ -1,11 +1,13 @@
 //! Reads the configuration file again on SIGHUP, and applies it to the running server.
 
 use std::cell::Cell;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread;
 
 use sockeye_hub::Config as Hub;
 use sockeye_server::{MioNet, Server};
 use sockeye_service::{Access, Namespaces};
-use sockeye_terminal::Failure;
+use sockeye_terminal::{Failure, OrFail as _};
 
 use crate::cli::ServeOptions;
 use crate::config::Config;
@@ -68,9 +70,49 @@ impl Changed {
     }
 }
 
+/// Reads the configuration on a thread of its own: a file may take any time, and a FIFO for ever.
+pub(crate) struct ReloadThread {
+    requests: SyncSender<()>,
+    settings: Receiver<Vec<Settings>>,
+}
+
+impl ReloadThread {
+    /// Starts the thread. It reads the settings of so many loops, and calls `wake` when they can be taken.
+    pub(crate) fn start(
+        reloader: Reloader,
+        loops: usize,
+        wake: impl Fn() + Send + 'static,
+    ) -> Result<Self, Failure> {
+        let (requests, asked) = sync_channel(1);
+        let (give, settings) = channel();
+        let read = move || {
+            for () in asked {
+                // The server has ended if nothing takes them.
+                if give.send(reloader.read(loops)).is_err() {
+                    return;
+                }
+                wake();
+            }
+        };
+        let thread = thread::Builder::new().name("reload".into()).spawn(read);
+        thread.or_fail(|| "cannot start the thread that reads the configuration again".into())?;
+        Ok(Self { requests, settings })
+    }
+
+    /// Asks for a reading. One that waits already reads the same file.
+    pub(crate) fn ask(&self) {
+        let _ = self.requests.try_send(());
+    }
+
+    /// Takes the settings that were read since the last call, one for each loop; none if the file is bad.
+    pub(crate) fn take(&self) -> Vec<Settings> {
+        self.settings.try_recv().unwrap_or_default()
+    }
+}
+
 /// Reads the configuration again.
-pub(crate) struct Reloader<'o> {
-    options: &'o ServeOptions,
+pub(crate) struct Reloader {
+    options: ServeOptions,
     /// How many descriptors the process may have.
     descriptors: u64,
     /// The configuration at the start, of which some settings cannot change.
@@ -79,21 +121,15 @@ pub(crate) struct Reloader<'o> {
     guarded: Cell<bool>,
 }
 
-impl<'o> Reloader<'o> {
-    pub(crate) const fn new(options: &'o ServeOptions, descriptors: u64, started: Config) -> Self {
+impl Reloader {
+    pub(crate) fn new(options: &ServeOptions, descriptors: u64, started: Config) -> Self {
+        let options = options.clone();
         let guarded = Cell::new(started.access.is_some());
         Self { options, descriptors, started, guarded }
     }
 
-    /// Reads the file again. A file that could not be served changes nothing.
-    pub(crate) fn reload(&self, server: &mut Server<MioNet, Front>) {
-        for settings in self.read(1) {
-            settings.apply(server).tell();
-        }
-    }
-
     /// Reads the file again for so many loops. Returns the settings of each, or none if the file is bad.
-    pub(crate) fn read(&self, loops: usize) -> Vec<Settings> {
+    fn read(&self, loops: usize) -> Vec<Settings> {
         if self.options.config.is_none() {
             log::warn!("there is no configuration file to read again: --config names one");
             return Vec::new();
@@ -105,7 +141,7 @@ impl<'o> Reloader<'o> {
     }
 
     fn try_read(&self, loops: usize) -> Result<Vec<Settings>, Failure> {
-        let mut config = serve::configure(self.options)?;
+        let mut config = serve::configure(&self.options)?;
         let mut hub = config.hub();
         let fixed = self.fixed(&config, &mut hub);
         config.workers = self.started.workers;

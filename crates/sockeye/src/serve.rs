@@ -18,7 +18,7 @@ use crate::cli::ServeOptions;
 use crate::config::Config;
 use crate::demo::Demo;
 use crate::front::Front;
-use crate::reload::Reloader;
+use crate::reload::{ReloadThread, Reloader};
 use crate::watch::Watch;
 use crate::{disk, logging, workers};
 
@@ -60,10 +60,17 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
     tell(&config, &limits);
     let demo = config.serves_demo().then(Demo::new);
     let mut server = Server::new(net, Front::new(service, demo), limits);
+    let waker = server.net().waker();
     let reloader = Reloader::new(options, descriptors, config);
+    let reload = ReloadThread::start(reloader, 1, move || {
+        let _ = waker.wake();
+    })?;
     turns(&mut server, &asked, Watch::default(), |server| {
         if asked.is_reload() {
-            reloader.reload(server);
+            reload.ask();
+        }
+        for settings in reload.take() {
+            settings.apply(server).tell();
         }
     })?;
     log::info!(requests = server.stats().requests; "bye");

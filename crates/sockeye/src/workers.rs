@@ -21,7 +21,7 @@ use crate::cli::ServeOptions;
 use crate::config::Config;
 use crate::disk;
 use crate::disk::{Kept, Opened};
-use crate::reload::Reloader;
+use crate::reload::{ReloadThread, Reloader};
 use crate::serve::{self, Asked};
 
 /// How many publications of the largest size may be on their way between the loops at once.
@@ -65,7 +65,9 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     serve::announce(addr, &config);
     serve::tell(&config, &serve::limits(descriptors, &config));
     let reloader = Reloader::new(options, descriptors, config);
-    run_sequencer(&backbone, &mut sequencer, &mut pool, (&reloader, &asked, start))?;
+    let me = std::thread::current();
+    let reload = ReloadThread::start(reloader, backbone.workers(), move || me.unpark())?;
+    run_sequencer(&backbone, &mut sequencer, &mut pool, (&reload, &asked, start))?;
     log::info!("bye");
     Ok(())
 }
@@ -75,7 +77,7 @@ fn run_sequencer(
     backbone: &LoopBackbone,
     sequencer: &mut Sequencer,
     pool: &mut WorkerPool,
-    (reloader, asked, start): (&Reloader<'_>, &Asked, Instant),
+    (reload, asked, start): (&ReloadThread, &Asked, Instant),
 ) -> Result<(), Failure> {
     let mut ends_seen = 0;
     loop {
@@ -83,10 +85,11 @@ fn run_sequencer(
         let now_ms = backbone.now_ms(Time::from_millis(ms), unix_seconds());
         backbone.step(sequencer, now_ms);
         if asked.is_reload() {
-            let settings = reloader.read(backbone.workers());
-            if let Some(one) = settings.first() {
-                sequencer.reconfigure(one.hub.clone(), now_ms);
-            }
+            reload.ask();
+        }
+        let settings = reload.take();
+        if let Some(one) = settings.first() {
+            sequencer.reconfigure(one.hub.clone(), now_ms);
             pool.reload(Reload::all(settings));
         }
         let ends = asked.ends.load(Ordering::Relaxed);

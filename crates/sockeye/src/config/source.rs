@@ -1,15 +1,15 @@
 //! Finds the line of a setting in the configuration file, for error messages.
 
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A file that was read, for messages about what stands in it. By default there is none.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Source(Option<Rc<(String, String)>>);
+pub(crate) struct Source(Option<Arc<(String, String)>>);
 
 impl Source {
     pub(crate) fn new(path: &Path, text: String) -> Self {
-        Self(Some(Rc::new((path.display().to_string(), text))))
+        Self(Some(Arc::new((path.display().to_string(), text))))
     }
 
     /// `file: line 3: `, for what begins there.

@@ -84,6 +84,36 @@ fn a_bad_file_changes_nothing_and_is_reported_with_its_line() {
     }
 }
 
+/// A FIFO blocks its reader until somebody writes into it.
+#[test]
+fn a_file_that_never_ends_holds_nobody() {
+    let place = Place::new();
+    place.write("one.key", KEY);
+    place.write("sockeye.toml", &config(""));
+    let mut serving = place.serve(|_| ());
+    let path = place.path("sockeye.toml");
+    std::fs::remove_file(&path).expect("it is there");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.expect("mkfifo runs").success());
+    serving.signal(Signal::HUP);
+    // Several signals while one reading waits.
+    serving.signal(Signal::HUP);
+    // The loop has the signals before the request: each ends a wait of its own.
+    for _ in 0..3 {
+        assert_eq!(request(&serving, "GET", "/v1/position", &with_key(KEY), "").0, 200);
+    }
+    let mut fifo = std::fs::File::options().write(true).open(&path).expect("it is read");
+    place.write("one.key", OTHER);
+    std::io::Write::write_all(&mut fifo, config("").as_bytes()).expect("it is read");
+    drop(fifo);
+    place.until_logged("the configuration was read again", 1);
+    assert_eq!(request(&serving, "GET", "/v1/position", &with_key(KEY), "").0, 401);
+    // Nor does a reading that waits hold the end.
+    serving.signal(Signal::HUP);
+    serving.signal(Signal::TERM);
+    assert!(serving.wait().success());
+}
+
 #[test]
 fn a_guarded_server_is_not_opened_by_an_empty_file() {
     let place = Place::new();
