@@ -1,37 +1,29 @@
 //! Handlers for requests that need more than a file: statuses, types, cookies, redirects, delays.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sockeye_http::{Method, RequestHead};
 use sockeye_server::{Answer, Header, Reply, Request, Status};
 
 use crate::host::{Lead, delayed};
 use crate::query::{Query, cookie, header};
-use crate::script::Repeat;
+use crate::script::{Repeat, Script, Stage};
 use crate::site::Site;
 
 /// The state of handlers between requests, by token.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    counts: BTreeMap<String, u64>,
+    /// Event streams that are open now.
+    open: Counts,
+    /// The header names that a preflight asked for; `None` once the page was connected.
+    preflights: BTreeMap<String, Option<String>>,
     stash: BTreeMap<String, String>,
 }
 
+type Counts = Arc<Mutex<BTreeMap<String, u64>>>;
+
 impl Memory {
-    /// Notes one more of `token`, and gives how many there are.
-    fn count(&mut self, token: String) -> u64 {
-        if self.counts.len() >= ENTRIES_MAX {
-            self.counts.clear();
-        }
-        let count = self.counts.entry(token).or_default();
-        *count += 1;
-        *count
-    }
-
-    fn known(&self, token: &str) -> u64 {
-        self.counts.get(token).copied().unwrap_or(0)
-    }
-
     fn put(&mut self, query: &Query) -> Reply {
         if self.stash.len() >= ENTRIES_MAX {
             self.stash.clear();
@@ -70,7 +62,7 @@ pub(crate) fn answer(site: &Site, request: &Request<'_>, memory: &mut Memory) ->
         "/eventsource/resources/cors.py" => cors(site, head, &query),
         "/eventsource/resources/cors-cookie.py" => cors_cookie(head, &query),
         "/eventsource/resources/cors-unsafe-last-event-id.py" => unsafe_id(head, &query, memory),
-        "/eventsource/resources/bfcache-counter.py" => counter(&query, memory),
+        "/eventsource/resources/bfcache-counter.py" => return Some(counter(&query, memory)),
         "/eventsource/resources/accept.event_stream" => seen(head, "accept"),
         "/eventsource/resources/cache-control.event_stream" => seen(head, "cache-control"),
         "/fetch/api/resources/stash-put.py" => memory.put(&query),
@@ -217,28 +209,112 @@ fn cors_cookie(head: &RequestHead<'_, '_>, query: &Query) -> Reply {
     allowed(reply, head, query)
 }
 
-/// An ID that may not go to another origin unasked: the second connection says whether it was asked
-/// for first.
+/// An ID that another origin may get only after a preflight, or that needs none: `fixture` says which.
+/// The second connection says by its event whether both came as they should.
 fn unsafe_id(head: &RequestHead<'_, '_>, query: &Query, memory: &mut Memory) -> Reply {
-    let token = query.first_or("token", "");
-    let reply = if head.method() == Method::OPTIONS {
-        let asked = header(head, "access-control-request-headers").unwrap_or_default();
-        if asked.split(',').any(|name| name.trim().eq_ignore_ascii_case("last-event-id")) {
-            memory.count(token);
-        }
-        Reply::empty(Status::NO_CONTENT).header(named("Access-Control-Allow-Headers", &asked))
-    } else if head.headers().contains("last-event-id") {
-        events(format!("data: {}\n\n", if memory.known(&token) > 0 { "asked" } else { "unasked" }))
-    } else {
-        events(format!("id: {}\nretry: 200\ndata: hello\n\n", query.first_or("idvalue", "…")))
+    let asked = header(head, "access-control-request-headers");
+    let reply = match (query.first("token"), query.first("fixture")) {
+        (Some(token), Some(fixture)) => match header(head, "last-event-id") {
+            _ if head.method() == Method::OPTIONS => preflight(&token, asked.as_deref(), memory),
+            None => first_with_id(token, &fixture, memory),
+            Some(id) => second_with_id(&token, &fixture, &id, memory),
+        },
+        _ => Reply::text(Status::BAD_REQUEST, "token and fixture are needed\n"),
+    };
+    let reply = match asked {
+        Some(names) => reply.header(named("Access-Control-Allow-Headers", &names)),
+        None => reply,
     };
     allowed(reply, head, query)
 }
 
-/// How many connections there were by this token.
-fn counter(query: &Query, memory: &mut Memory) -> Reply {
-    let count = memory.count(query.first_or("token", ""));
-    events(format!("retry: 200\ndata: {count}\n\n")).header(NO_STORE)
+/// The ID of a fixture, and whether it needs a preflight.
+fn id_of(fixture: &str) -> Option<(String, bool)> {
+    match fixture {
+        "safe" => Some(("abc".to_owned(), false)),
+        // A header value of more than 128 bytes, or with one of these letters, is not CORS-safelisted.
+        "long" => Some(("x".repeat(255), true)),
+        "unsafe" => Some(("a<b>c".to_owned(), true)),
+        _ => None,
+    }
+}
+
+fn preflight(token: &str, asked: Option<&str>, memory: &mut Memory) -> Reply {
+    match memory.preflights.get_mut(token) {
+        Some(seen) => {
+            *seen = asked.map(str::to_ascii_lowercase);
+            Reply::empty(Status::NO_CONTENT)
+        }
+        None => Reply::text(Status::BAD_REQUEST, "the first connection needs no preflight\n"),
+    }
+}
+
+fn first_with_id(token: String, fixture: &str, memory: &mut Memory) -> Reply {
+    if memory.preflights.len() >= ENTRIES_MAX {
+        memory.preflights.clear();
+    }
+    memory.preflights.insert(token, None);
+    match id_of(fixture) {
+        Some((id, _)) => events(format!("id: {id}\nretry: 200\ndata: {fixture}\n\n")),
+        None => events("event: failure\ndata: no such fixture\n\n"),
+    }
+}
+
+fn second_with_id(token: &str, fixture: &str, id: &str, memory: &mut Memory) -> Reply {
+    let asked = memory.preflights.remove(token).flatten();
+    let wanted = id_of(fixture);
+    let wanted_asked = wanted.as_ref().and_then(|(_, asks)| asks.then_some("last-event-id"));
+    let fits = wanted.is_some_and(|(wanted, _)| wanted == id) && asked.as_deref() == wanted_asked;
+    let event = if fits { "success" } else { "failure" };
+    events(format!("event: {event}\ndata: the ID is {id}, the preflight asked for {asked:?}\n\n"))
+}
+
+/// With `query` the number of connections that are open by this token, else one more of them.
+fn counter(query: &Query, memory: &Memory) -> Lead {
+    let token = query.first_or("token", "");
+    if query.has("query") {
+        let open = memory.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.get(&token).copied().unwrap_or(0);
+        return json(serde_json::json!({ "count": count }).to_string()).header(NO_STORE).into();
+    }
+    let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\
+                 Connection: close\r\n\r\ndata: opened\n\n";
+    let stream = Repeat { head, block: b": keepalive\n\n", ms: 100 };
+    Answer::Tunnel(Box::new(Counted::new(stream, Arc::clone(&memory.open), token)))
+}
+
+/// A stream that counts as long as it is open.
+struct Counted {
+    stream: Repeat,
+    open: Counts,
+    token: String,
+}
+
+impl Counted {
+    fn new(stream: Repeat, open: Counts, token: String) -> Self {
+        *open.lock().unwrap_or_else(PoisonError::into_inner).entry(token.clone()).or_default() += 1;
+        Self { stream, open, token }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        match open.get_mut(&self.token) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(open.remove(&self.token)),
+        }
+    }
+}
+
+impl Script for Counted {
+    fn open(&mut self, stage: &mut Stage<'_, '_>) {
+        self.stream.open(stage);
+    }
+
+    fn alarm(&mut self, stage: &mut Stage<'_, '_>) {
+        self.stream.alarm(stage);
+    }
 }
 
 /// The header as the server got it.
