@@ -182,7 +182,7 @@ fn a_bad_line_of_a_batch_does_not_stop_the_others() {
         items,
         [
             (1, Ok(Channels::One("a".into()))),
-            (3, Err("not a JSON object".into())),
+            (3, Err("not JSON at line 1, column 2".into())),
             (4, Err("the line is not UTF-8".into())),
             (5, Ok(Channels::One("b".into()))),
             (6, Err("unknown field \"channels\"".into())),

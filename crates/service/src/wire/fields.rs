@@ -31,7 +31,13 @@ impl<'t> Fields<'t> {
     pub(super) fn read(text: &'t str, code: Code) -> (Self, Result<(), Problem>) {
         let mut fields = Self { members: Vec::with_capacity(FIELDS_USUAL), code };
         if !text.trim_start_matches([' ', '\n', '\r', '\t']).starts_with('{') {
-            return (fields, Err(Problem::new(code, "not a JSON object")));
+            let is_json = || serde_json::from_str::<&RawValue>(text).map(|_| ());
+            let problem = match code {
+                Code::BadCommand => None,
+                _ => is_json().err().map(|error| super::json::not_json(&error)),
+            };
+            let problem = problem.unwrap_or_else(|| Problem::new(code, "not a JSON object"));
+            return (fields, Err(problem));
         }
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let read = Members(&mut fields.members)
