@@ -19,7 +19,7 @@ use crate::engine::reload::Reloaded;
 use crate::engine::{Access, Body, Engine, Limits, Namespaces, Principal, Watch};
 use crate::sequencing::{Backbone, Log, Record, Sequencing, restore};
 use crate::shared_state::SharedState;
-use crate::wire::{CloseReason, Code, Problem};
+use crate::wire::{Code, Problem};
 
 /// The hub behind HTTP: channels over WebSocket, event streams, long polls and short polls, and
 /// publishing into them. An [`App`] to run in a [`sockeye_server::Server`].
@@ -364,10 +364,8 @@ impl App for Service {
     }
 
     fn on_goodbye(&mut self, stream: StreamKey, context: &mut Context<'_>) {
-        let Some(cursor) = self.engine.cursor_of_stream(stream) else { return };
-        let retry = Some(self.engine.retry_ms(stream));
-        if let Some(to) = self.recipient(stream) {
-            to.goaway(CloseReason::Restart, retry, cursor, context);
+        if !self.jobs.put_off_goodbye(stream) {
+            self.say_goodbye(stream, context);
         }
     }
 }

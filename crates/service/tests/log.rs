@@ -437,3 +437,39 @@ fn what_a_log_has_kept_is_there_again() {
     assert_eq!((seen, &poll["gaps"]), (vec![&"17-5".into(), &"17-9".into()], &json!([])));
     assert_eq!(resume("17-2")["gaps"][0]["reason"], "trimmed");
 }
+
+/// [service:receipts-before-goaway]
+#[test]
+fn a_drain_sends_the_receipts_of_publications_that_wait() {
+    let (server, log) = logged(|_| ());
+    let mut socket = Socket::commands(server.addr);
+    let mut idle = Socket::commands(server.addr);
+    for id in 1..=2 {
+        socket.send(&json!({"type": "publish", "id": id, "channel": "c", "data": id}).to_string());
+    }
+    server.wait_until(|service| service.holdings().publications == 2);
+    server.run(sockeye_server::Server::drain);
+    // A stream that waits for nothing is told at once.
+    assert_eq!(idle.closed().0, 1012);
+    // A command that comes now has no effect.
+    socket.send(r#"{"type":"publish","id":3,"channel":"c","data":3}"#);
+    log.say(&server, LogState::Through(Seq(1)));
+    assert_eq!(socket.until("published")["id"], 1);
+    log.say(&server, LogState::Through(Seq(2)));
+    assert_eq!(socket.until("published")["id"], 2);
+    socket.until("goaway");
+    let (code, reason) = socket.closed();
+    assert!(code == 1012 && reason.starts_with("restart"), "{code} {reason}");
+    assert_eq!(log.places(), [1, 2]);
+}
+
+/// [service:receipts-before-goaway] A log that never answers holds nobody beyond the drain's end.
+#[test]
+fn a_drain_ends_without_the_receipts_of_a_log_that_stays_silent() {
+    let (server, _log) = logged(|setup| setup.server.drain_ms = 50);
+    let mut socket = Socket::commands(server.addr);
+    socket.send(r#"{"type":"publish","id":1,"channel":"c","data":1}"#);
+    server.wait_until(|service| service.holdings().publications == 1);
+    server.run(sockeye_server::Server::drain);
+    server.wait_for_streams(0);
+}

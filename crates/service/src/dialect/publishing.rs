@@ -3,6 +3,7 @@
 mod job;
 
 use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::mem;
 
@@ -28,6 +29,16 @@ pub(crate) struct Jobs {
     held: HashSet<StreamKey>,
     /// The job of each waiting publication, and the item in it.
     waiting: HashMap<Ticket, (u64, usize)>,
+    /// The WebSockets with jobs that wait.
+    sockets: HashMap<StreamKey, Waiter>,
+}
+
+/// A WebSocket that waits for outcomes.
+#[derive(Debug, Default)]
+struct Waiter {
+    jobs: usize,
+    /// Its goodbye follows the last receipt.
+    leaves: bool,
 }
 
 impl Service {
@@ -188,8 +199,12 @@ impl Service {
         if let Err(problem) = &result {
             count(&mut self.counters.publications_refused, problem.code);
         }
-        if let Some(job) = self.jobs.settle(ticket, result) {
-            self.tell(&job, context);
+        let Some(job) = self.jobs.settle(ticket, result) else { return };
+        self.tell(&job, context);
+        if let Asker::Socket { stream, .. } = job.asker
+            && self.jobs.stop_waiting(stream)
+        {
+            self.say_goodbye(stream, context);
         }
     }
 
@@ -224,6 +239,9 @@ impl Jobs {
 
     /// Keeps a job until all of it is settled.
     fn put_by(&mut self, job: Job<'_>) {
+        if let Asker::Socket { stream, .. } = job.asker {
+            self.sockets.entry(stream).or_default().jobs += 1;
+        }
         self.open.insert(job.id, job.into_owned());
     }
 
@@ -234,6 +252,25 @@ impl Jobs {
         job.items.get_mut(at)?.result = Some(result);
         job.unsettled -= 1;
         if job.unsettled > 0 { None } else { self.open.remove(&id) }
+    }
+
+    /// Notes that a job of a WebSocket was answered; returns whether its goodbye is due now.
+    fn stop_waiting(&mut self, stream: StreamKey) -> bool {
+        let Entry::Occupied(mut waiter) = self.sockets.entry(stream) else { return false };
+        waiter.get_mut().jobs -= 1;
+        waiter.get().jobs == 0 && waiter.remove().leaves
+    }
+
+    /// [service:receipts-before-goaway] Puts off the goodbye of a WebSocket behind the receipts that it
+    /// waits for; returns whether it waits for any.
+    pub(crate) fn put_off_goodbye(&mut self, stream: StreamKey) -> bool {
+        let waiter = self.sockets.get_mut(&stream);
+        waiter.map(|waiter| waiter.leaves = true).is_some()
+    }
+
+    /// Whether the goodbye of a WebSocket was put off.
+    pub(crate) fn is_leaving(&self, stream: StreamKey) -> bool {
+        self.sockets.get(&stream).is_some_and(|waiter| waiter.leaves)
     }
 
     /// Whether a job's request is held by this stream.

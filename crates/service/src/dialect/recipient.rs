@@ -98,4 +98,13 @@ impl Service {
     pub(crate) fn recipient(&self, stream: StreamKey) -> Option<Recipient> {
         self.engine.sessions.of_stream(stream).map(|session| self.engine.recipient(session))
     }
+
+    /// Tells a stream that the server restarts, and ends it.
+    pub(crate) fn say_goodbye(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        let Some(cursor) = self.engine.cursor_of_stream(stream) else { return };
+        let retry = Some(self.engine.retry_ms(stream));
+        if let Some(to) = self.recipient(stream) {
+            to.goaway(CloseReason::Restart, retry, cursor, context);
+        }
+    }
 }

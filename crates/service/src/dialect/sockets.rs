@@ -19,6 +19,10 @@ impl Service {
         message: Message<'_>,
         context: &mut Context<'_>,
     ) {
+        // It waits for its last receipts only. A command has no effect then, and no answer.
+        if self.jobs.is_leaving(stream) {
+            return;
+        }
         let Some(session) = self.engine.sessions.of_stream(stream) else { return };
         let (subscriber, form) = (session.subscriber, session.delivery);
         if self.engine.has_expired(subscriber, context) {
