@@ -84,7 +84,6 @@ pub trait App {
     fn on_half_close(&mut self, stream: StreamKey, context: &mut Context<'_>) {}
 
     /// A drain begins. Answer all held requests in this call. Later [`App::on_goodbye`] comes for those
-    /// that are left; by default it answers 503. Later [`App::on_goodbye`] comes for those
     /// that are left; by default it answers 503.
     fn on_drain(&mut self, context: &mut Context<'_>) {}
 
