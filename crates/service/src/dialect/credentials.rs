@@ -18,9 +18,13 @@ impl Access {
         let single = |name| headers.single(name).map_err(|_| Problem::from(Refusal::Ambiguous));
         // A target in absolute form outranks Host (RFC 9112 §3.2.2). A client sends the same in both, so
         // either of them may show that the request is meant for another machine.
-        let host = request.head.authority();
+        let target = request.head.target();
+        let host = target.authority();
         let is_here = |name: Option<&str>| name.is_some_and(is_this_machine);
-        if matches!(self, Self::Open) && !(is_here(host) && is_here(single("Host")?)) {
+        let in_host = || single("Host").map(is_here);
+        if matches!(self, Self::Open)
+            && !(is_here(host) && (target.scheme().is_none() || in_host()?))
+        {
             // A foreign page has the same host if its name was made to point here (DNS rebinding).
             let message = "an open server is asked for by its address, or as localhost";
             return Err(Problem::new(Code::Forbidden, message));
