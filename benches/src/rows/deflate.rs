@@ -66,7 +66,7 @@ fn compress(bits: u8, len: usize) -> Group {
         .row("private stream", compress_privately(bits, len))
 }
 
-/// What the next level gains and costs, at the default window.
+/// The gain and the cost of the next level, at the default window.
 fn compress_harder() -> Group {
     let (level, bits, len) = (Level::new(2).expect("1 to 9"), 12, 1024);
     let sent = wires(level, bits, len).last().map_or(0, Vec::len);

@@ -44,10 +44,10 @@ const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /// The event stream that the subscribers have.
 const EVENTS: &str = "/v1/sse?channel=c0";
 
-/// What a probe asks for.
+/// The request of a probe.
 #[derive(Clone, Copy)]
 enum Ask<'a> {
-    /// What these bytes ask for.
+    /// The request in these bytes.
     Bytes(&'a str),
     /// The event stream at this path.
     Events(&'a str),

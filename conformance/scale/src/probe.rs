@@ -36,7 +36,7 @@ pub(crate) enum Ended {
 
 pub(crate) struct Probe {
     opener: Rc<Opener>,
-    /// What it sends, besides the request of an event stream.
+    /// The bytes that it sends, besides the request of an event stream.
     request: Rc<[u8]>,
     manner: Manner,
     options: SocketOptions,

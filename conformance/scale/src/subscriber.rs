@@ -50,7 +50,7 @@ pub(crate) struct Goodbye {
 }
 
 impl Goodbye {
-    /// What a Close frame said.
+    /// A goodbye from the code and the reason of a Close frame.
     pub(crate) fn of_close(at_us: u64, code: u16, reason: &str) -> Self {
         let retry_ms = reason.split_once("retry_ms=").and_then(|(_, ms)| ms.parse().ok());
         Self { at_us, code, retry_ms }

@@ -90,7 +90,7 @@ impl Ground {
     }
 }
 
-/// What a WebSocket's message says, by its last part; a server has to send texts only.
+/// The text of a WebSocket's message, by its last part; a server has to send texts only.
 pub(crate) fn text<'t>(last: &Part<'_>, message: &'t [u8], ground: &mut Ground) -> Option<&'t str> {
     let text = core::str::from_utf8(message).ok().filter(|_| last.is_text);
     if text.is_none() {
@@ -105,7 +105,7 @@ pub(crate) fn web_socket(subprotocol: Option<&str>) -> Purpose {
     Purpose::WebSocket { subprotocol, deflate: Deflate::Off }
 }
 
-/// What all clients do. Each has one connection at a time, with its own number `id`.
+/// The calls that every client answers. Each has one connection at a time, with its own number `id`.
 pub(crate) trait Act {
     /// Something came.
     fn hear(&mut self, heard: Heard<'_>, id: usize, ground: &mut Ground);
@@ -247,7 +247,7 @@ impl World {
             .map(|_| ())
     }
 
-    /// What some subscribers have heard together, and how many of them have not all messages.
+    /// The messages that some subscribers have heard together, and how many of them miss some.
     pub(crate) fn sum<'w>(&self, those: impl Iterator<Item = &'w Subscriber>) -> (Sum, usize) {
         let mut sum = Sum::default();
         let mut behind = 0;

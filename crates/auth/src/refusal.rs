@@ -123,7 +123,7 @@ impl fmt::Display for Refusal {
 
 impl core::error::Error for Refusal {}
 
-/// What is wrong with a configuration, or with a key or token that the caller wants to make.
+/// A fault of a configuration, or of a key or token that the caller wants to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Misuse {

@@ -88,7 +88,7 @@ fn decode_piece(
     Ok(())
 }
 
-/// What a decoder shows of `bytes`: a header alone is no frame yet.
+/// The frames that a decoder shows of `bytes`: a header alone is no frame yet.
 fn oracle(bytes: &[u8], rules: Rules) -> Seen {
     let mut seen = read_naively(bytes, rules);
     let announced_only = |(_, payload): &(Header, Vec<u8>)| payload.is_empty();

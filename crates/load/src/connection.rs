@@ -65,7 +65,7 @@ impl SocketOptions {
 
 pub(super) struct Connection {
     pub(super) socket: TcpStream,
-    /// What the poller calls it.
+    /// Its token at the poller.
     pub(super) key: Key,
     pub(super) readiness: Readiness,
     outbox: Outbox,

@@ -36,7 +36,7 @@ pub trait Listener {
     /// Takes an event of connection `id`.
     ///
     /// # Errors
-    /// What the server did wrong: it ends the connection.
+    /// The fault of the server: it ends the connection.
     fn hear(&mut self, id: usize, heard: Heard<'_>, now: u64) -> Result<(), Fault>;
 
     /// Called when all of a read was parsed: answers on connection `id`.
