@@ -1,5 +1,6 @@
 //! All channels: their records, the bounds on their history, and their eviction.
 
+mod bare;
 mod refile;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -8,6 +9,7 @@ use std::rc::Rc;
 
 use crate::channel::Channel;
 use crate::config::SettingsId;
+use crate::holders::Holdings;
 use crate::name::namespace;
 use crate::order::Order;
 use crate::share::{largest, share, slots};
@@ -38,6 +40,10 @@ pub(crate) struct Channels<M> {
     idle: Order,
     /// Records of each namespace.
     held: Vec<usize>,
+    /// Records of each namespace that have had no message since they were created.
+    bare: Vec<usize>,
+    /// The holders that subscribe such records.
+    pub(crate) holdings: Holdings,
     /// Channels of each namespace that have ended or are about to.
     endings: Vec<usize>,
     /// When messages expire: one alarm for each record, at its oldest message's time or earlier.
@@ -64,6 +70,8 @@ impl<M> Default for Channels<M> {
             idle: Order::default(),
             held_bytes: Vec::new(),
             held: Vec::new(),
+            bare: Vec::new(),
+            holdings: Holdings::default(),
             endings: Vec::new(),
             alarms: BTreeSet::new(),
             stamp: Stamp::default(),
@@ -112,13 +120,6 @@ impl<M> Channels<M> {
         let (first, ended_max) = (config.limits.ended_max / 2, config.limits.ended_max);
         // [hub:bound-ended]
         self.endings() < first || count(&self.endings, id.slot()) < share(ended_max - first, config)
-    }
-
-    /// Whether a subscription may create a record. Records without a message are at most half of
-    /// all, so that publishers find room.
-    pub(crate) fn may_add_bare(&self, config: &Config) -> bool {
-        // [hub:bound-bare]
-        self.len() - self.written.len() < config.limits.channels_max.div_ceil(2)
     }
 
     /// Counts a message of the channel that waits for the log.
@@ -200,6 +201,7 @@ impl<M> Channels<M> {
         let name: Rc<str> = name.into();
         let id = config.id_of(namespace(&name));
         *count_mut(&mut self.held, id.slot()) += 1;
+        *count_mut(&mut self.bare, id.slot()) += 1;
         let record = Channel::new(Rc::clone(&name), id, past);
         let index = match self.free.pop() {
             Some(index) => {
@@ -238,6 +240,8 @@ impl<M> Channels<M> {
         let id = self.record(index).settings;
         if !self.written.has(index) {
             self.tombstones.remove(&entry.channel, id);
+            self.holdings.release(index);
+            *count_mut(&mut self.bare, id.slot()) -= 1;
         }
         self.messages += 1;
         self.bytes += entry.bytes() as u64;
@@ -320,7 +324,11 @@ impl<M> Channels<M> {
             while !self.record(index).ring.is_empty() {
                 self.drop_oldest(index);
             }
-            self.written.remove(index);
+            if self.written.has(index) {
+                self.written.remove(index);
+                let id = self.record(index).settings;
+                *count_mut(&mut self.bare, id.slot()) += 1;
+            }
             self.idle.remove(index);
             let record = self.record_mut(index);
             record.past = Past { floor, dropped, ..Past::default() };
@@ -377,6 +385,8 @@ impl<M> Channels<M> {
             self.written.remove(index);
             // [hub:tombstone]
             self.tombstones.insert(record.name, record.past, record.settings, config);
+        } else {
+            *count_mut(&mut self.bare, record.settings.slot()) -= 1;
         }
     }
 

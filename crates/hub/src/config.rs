@@ -93,8 +93,11 @@ pub struct Limits {
     /// namespace if that is at its share, else of the largest namespace. A namespace at its share
     /// evicts nothing of one within its share: if it has no idle channel, its new channels are
     /// refused. Channels without a message take at most half, so that subscribers leave room for
-    /// publishers.
+    /// publishers; of the part of that half that a [`Claim`](crate::Claim) is on, each namespace has
+    /// a share of one half to itself.
     pub channels_max: usize,
+    /// Channels without a message that the subscribers of one [`Holder`](crate::Holder) are in.
+    pub unwritten_per_holder_max: usize,
     /// Tombstones: the names and newest messages of evicted channels, so that a quiet channel has no
     /// false gap. When full, the hub folds the oldest tombstone of the newcomer's namespace if that
     /// is above its share, else of the largest, into the namespace's horizon. A condition on a folded
@@ -106,6 +109,8 @@ pub struct Limits {
     pub ended_max: usize,
     /// Different patterns subscribed at a time.
     pub patterns_max: usize,
+    /// Patterns that the subscribers of one [`Holder`](crate::Holder) are in.
+    pub patterns_per_holder_max: usize,
     /// Bytes of history in all channels. When full, the least recently written channel of the
     /// largest namespace drops its oldest message.
     pub history_bytes_max: usize,
@@ -138,9 +143,11 @@ impl Default for Limits {
             subscribers_max: 100_000,
             subscriptions_max: 128,
             channels_max: 131_072,
+            unwritten_per_holder_max: 8_192,
             tombstones_max: 262_144,
             ended_max: 262_144,
             patterns_max: 4_096,
+            patterns_per_holder_max: 512,
             history_bytes_max: 256 * 1024 * 1024,
             pending_max: 4_096,
             keys_max: 100_000,

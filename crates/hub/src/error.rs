@@ -42,10 +42,20 @@ pub enum Refusal {
     Backlog,
     /// No room for another channel: none may be evicted, or too many have subscribers only.
     Channels,
+    /// The subscriber's holder is in as many channels without a message as a holder may be.
+    OwnChannels {
+        /// The quota.
+        most: usize,
+    },
     /// Too many channels have ended to remember another.
     Endings,
     /// No room for another pattern.
     Patterns,
+    /// The subscriber's holder is in as many patterns as a holder may be.
+    OwnPatterns {
+        /// The quota.
+        most: usize,
+    },
     /// The namespace allows no patterns.
     PatternsOff,
     /// No room for another subscriber.
@@ -65,7 +75,9 @@ impl Refusal {
             Self::Undecided { .. }
             | Self::Backlog
             | Self::Channels
+            | Self::OwnChannels { .. }
             | Self::Patterns
+            | Self::OwnPatterns { .. }
             | Self::Subscribers => true,
             Self::MessageTooLarge { .. }
             | Self::Key
@@ -95,8 +107,14 @@ impl fmt::Display for Refusal {
             Self::Undecided { pending } => write!(f, "that depends on {pending}, which is pending"),
             Self::Backlog => f.write_str("too many messages wait for the log"),
             Self::Channels => f.write_str("there are too many channels"),
+            Self::OwnChannels { most } => {
+                write!(f, "this user or address is in {most} channels without a message already")
+            }
             Self::Endings => f.write_str("too many channels have ended"),
             Self::Patterns => f.write_str("there are too many patterns"),
+            Self::OwnPatterns { most } => {
+                write!(f, "this user or address is in {most} patterns already")
+            }
             Self::PatternsOff => f.write_str("the namespace takes no patterns"),
             Self::Subscribers => f.write_str("there are too many subscribers"),
             Self::Subscriptions => f.write_str("the subscriber has too many subscriptions"),

@@ -6,6 +6,7 @@ use std::{iter, mem};
 
 use crate::channels::Channels;
 use crate::entry::Draft;
+use crate::holders::Holdings;
 use crate::keys::Keys;
 use crate::patterns::Patterns;
 use crate::sequencer::Pending;
@@ -53,6 +54,7 @@ pub struct Hub<M> {
     pub(crate) head: Seq,
     pub(crate) channels: Channels<M>,
     pub(crate) patterns: Patterns,
+    pub(crate) pattern_holdings: Holdings,
     pub(crate) subscribers: Subscribers,
     pub(crate) stats: Stats,
     pub(crate) pending: VecDeque<Pending<M>>,
@@ -68,6 +70,7 @@ impl<M> Hub<M> {
             head: Seq::ZERO,
             channels: Channels::default(),
             patterns: Patterns::default(),
+            pattern_holdings: Holdings::default(),
             subscribers: Subscribers::default(),
             stats: Stats::default(),
             pending: VecDeque::new(),
@@ -90,6 +93,8 @@ impl<M> Hub<M> {
     pub fn stats(&self) -> Stats {
         Stats {
             channels: self.channels.len(),
+            unwritten: self.channels.bare(),
+            holders: self.channels.holdings.holders() + self.pattern_holdings.holders(),
             tombstones: self.channels.tombstones.len,
             endings: self.channels.endings(),
             patterns: self.patterns.len(),
@@ -158,6 +163,7 @@ impl<M> Hub<M> {
         }
         self.head = seq;
         self.channels.reset(seq, &self.config);
+        self.recount_holdings();
         Ok(())
     }
 
@@ -188,6 +194,7 @@ impl<M> Hub<M> {
         self.keys.clear();
         self.channels.clear_pending();
         self.channels.reset(Seq::ZERO, &self.config);
+        self.recount_holdings();
         for subscriber in self.subscribers.iter_mut() {
             restart(subscriber);
         }

@@ -8,6 +8,10 @@
 pub struct Stats {
     /// Gauge: channels with a record.
     pub channels: usize,
+    /// Gauge: channels with a record that have had no message since it was created.
+    pub unwritten: usize,
+    /// Gauge: holders that are in any of these, and holders that are in a pattern.
+    pub holders: usize,
     /// Gauge: tombstones of channels that have not ended.
     pub tombstones: usize,
     /// Gauge: channels that have ended, or are about to.
@@ -78,7 +82,7 @@ impl Stats {
             };
         }
         add! {
-            channels tombstones endings patterns subscribers subscriptions pending keys
+            channels unwritten holders tombstones endings patterns subscribers subscriptions pending keys
             history_messages history_bytes admitted duplicates refused committed aborted
             delivered replayed searched lagged recovered recovered_with_gaps overruns gaps_epoch
             gaps_ahead gaps_trimmed gaps_limit gaps_unreadable evicted_channels evicted_messages

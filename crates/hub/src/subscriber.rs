@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use crate::subscribers::{CatchUp, Link, Mode, ReadPosition, Stage, Subscription};
-use crate::{Cursor, Hub, OnGap, Reason, Refusal, Seq, Settings, Start, SubscriberKey, Target};
+use crate::{
+    Cursor, Holder, Hub, OnGap, Reason, Refusal, Seq, Settings, Start, SubscriberKey, Target,
+};
 
 /// The state of a new subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +76,7 @@ impl<M> Hub<M> {
             let state = self.subscribers.at_mut(moved.subscriber);
             state.subscriptions[moved.slot as usize].member = removed.member;
         }
+        self.release(removed.link, self.subscribers.holder(index));
         match removed.link {
             Link::Channel(channel) => self.channels.settle(channel, &self.config),
             Link::Pattern(pattern) => self.patterns.settle(pattern),
@@ -98,6 +101,23 @@ impl<M> Subscriber<'_, M> {
     /// The number of its subscriptions.
     pub fn subscriptions(&self) -> usize {
         self.hub.subscribers.at(self.index).subscriptions.len()
+    }
+
+    /// Counts the channels and patterns of this subscriber, those that it is in among them, against
+    /// the quotas of `holder`. A new subscriber is not counted.
+    pub fn count_for(&mut self, holder: Holder) {
+        let Self { hub, index } = self;
+        let before = hub.subscribers.holder(*index);
+        if holder == before {
+            return;
+        }
+        hub.subscribers.set_holder(*index, holder);
+        let state = hub.subscribers.at(*index);
+        let links: Vec<Link> = state.subscriptions.iter().map(|it| it.link).collect();
+        for link in links {
+            hub.release(link, before);
+            hub.hold(link, holder);
+        }
     }
 
     /// Adds a subscription, also while others catch up.
@@ -195,25 +215,22 @@ impl<M> Subscriber<'_, M> {
         if full {
             return Err(Refusal::Subscriptions);
         }
-        match (target, known) {
-            (Target::Pattern(pattern), _) if !hub.config.allows_patterns(pattern.namespace()) => {
+        match target {
+            Target::Pattern(pattern) if !hub.config.allows_patterns(pattern.namespace()) => {
                 Err(Refusal::PatternsOff)
             }
+            _ => hub.check_quotas(target, known, hub.subscribers.holder(*index)),
+        }?;
+        match (target, known) {
             (_, Some(link)) => Ok(link),
             (Target::Channel(name), None) => {
                 let id = hub.config.id_of(name.namespace());
-                if !hub.channels.may_add_bare(&hub.config)
-                    || !hub.channels.make_room(id, &hub.config)
-                {
+                if !hub.channels.make_room(id, &hub.config) {
                     return Err(Refusal::Channels);
                 }
                 Ok(Link::Channel(hub.channels.add(name.as_str(), &hub.config)))
             }
             (Target::Pattern(pattern), None) => {
-                // [hub:bound-patterns]
-                if hub.patterns.len() >= limits.patterns_max {
-                    return Err(Refusal::Patterns);
-                }
                 Ok(Link::Pattern(hub.patterns.find_or_add(pattern.as_str())))
             }
         }
@@ -296,6 +313,7 @@ impl<M> Subscriber<'_, M> {
             Link::Pattern(pattern) => hub.patterns.members_mut(pattern).add(member),
         };
         state.subscriptions.push(fresh);
+        hub.hold(link, hub.subscribers.holder(*index));
         hub.stats.subscriptions += 1;
     }
 

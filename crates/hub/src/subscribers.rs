@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::few::Few;
+use crate::holders::Holder;
 use crate::tombstones::Stamp;
 use crate::{Reason, Seq, Span};
 
@@ -201,6 +202,8 @@ impl State {
 pub(crate) struct Subscribers {
     slots: Vec<Result<State, u32>>,
     free: Vec<u32>,
+    /// Whose quotas each slot's subscriber counts against.
+    holders: Vec<Holder>,
 }
 
 impl Subscribers {
@@ -212,6 +215,7 @@ impl Subscribers {
     pub(crate) fn add(&mut self) -> SubscriberKey {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Err(0));
+            self.holders.push(Holder::UNCOUNTED);
             u32::try_from(self.slots.len() - 1).expect("subscribers are bounded")
         });
         let slot = &mut self.slots[index as usize];
@@ -233,6 +237,7 @@ impl Subscribers {
         // A slot whose generations are used up is not used again.
         let next = subscriber.key.generation.checked_add(1);
         *slot = Err(next.unwrap_or(u32::MAX));
+        self.holders[index as usize] = Holder::UNCOUNTED;
         if next.is_some() {
             self.free.push(index);
         }
@@ -249,6 +254,19 @@ impl Subscribers {
 
     pub(crate) fn at_mut(&mut self, index: u32) -> &mut State {
         self.slots[index as usize].as_mut().expect("members are subscribers")
+    }
+
+    pub(crate) fn holder(&self, index: u32) -> Holder {
+        self.holders[index as usize]
+    }
+
+    pub(crate) fn set_holder(&mut self, index: u32, holder: Holder) {
+        self.holders[index as usize] = holder;
+    }
+
+    pub(crate) fn iter_with_holders(&self) -> impl Iterator<Item = (&State, Holder)> {
+        let slots = self.slots.iter().zip(&self.holders);
+        slots.filter_map(|(slot, holder)| slot.as_ref().ok().map(|state| (state, *holder)))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut State> {

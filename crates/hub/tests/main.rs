@@ -3,6 +3,7 @@
 mod eviction;
 mod model;
 mod properties;
+mod quotas;
 mod reconfigure;
 mod resume;
 mod search;

@@ -41,6 +41,7 @@ impl<M> Channels<M> {
         for name in self.tombstones.ended() {
             *count_mut(&mut self.endings, config.id_of(namespace(name)).slot()) += 1;
         }
+        self.recount_bare(config);
         for index in self.idle.drain() {
             self.idle.put_last_of(self.record(index).settings.slot(), index);
         }

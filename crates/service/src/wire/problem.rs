@@ -94,7 +94,7 @@ codes! {
     TooManyItems: "too_many_items", CONTENT_TOO_LARGE;
     /// The rate limit is reached.
     RateLimited: "rate_limited", TOO_MANY_REQUESTS;
-    /// The user has as many streams and held polls as one user may have.
+    /// The user or the address has as many streams and held polls as it may have.
     TooManyConnections: "too_many_connections", TOO_MANY_REQUESTS;
     /// The hub has no room for this now.
     Overloaded: "overloaded", SERVICE_UNAVAILABLE;
@@ -208,8 +208,10 @@ impl From<Refusal> for Problem {
             Refusal::Undecided { .. } => Code::ExpectUndecided,
             Refusal::Backlog
             | Refusal::Channels
+            | Refusal::OwnChannels { .. }
             | Refusal::Endings
             | Refusal::Patterns
+            | Refusal::OwnPatterns { .. }
             | Refusal::Subscribers => Code::Overloaded,
             Refusal::PatternsOff => Code::PatternsOff,
             Refusal::Subscriptions => Code::TooManySubscriptions,

@@ -1,0 +1,68 @@
+//! Channels without a message: how many subscriptions may create, by holder and by namespace.
+
+use super::{Channels, count, count_mut};
+use crate::config::SettingsId;
+use crate::name::namespace;
+use crate::share::{share, slots};
+use crate::{Config, Holder, Refusal};
+
+impl<M> Channels<M> {
+    /// The number of records without a message since they were created.
+    pub(crate) fn bare(&self) -> usize {
+        self.len() - self.written.len()
+    }
+
+    /// Whether a subscription of the holder may create a record in the namespace.
+    ///
+    /// Records without a message are at most half of all, so that publishers find room. One half of
+    /// a holder's part of that is for any namespace, and each namespace has an equal part of the
+    /// other half, which no other namespace takes.
+    pub(crate) fn may_add_bare(
+        &self,
+        id: SettingsId,
+        holder: Holder,
+        config: &Config,
+    ) -> Result<(), Refusal> {
+        let most = config.limits.unwritten_per_holder_max;
+        // [hub:quota-channels]
+        if !self.holdings.has_room(holder, most) {
+            return Err(Refusal::OwnChannels { most });
+        }
+        // [hub:bound-bare]
+        let room = config.limits.channels_max.div_ceil(2);
+        let room = holder.claim(self.holdings.held(holder), most, room).of(room);
+        let part = share(room / 2, config);
+        let others = (0..slots(config)).filter(|slot| *slot != id.slot());
+        let kept: usize = others.map(|slot| part.saturating_sub(count(&self.bare, slot))).sum();
+        if self.bare() + kept < room { Ok(()) } else { Err(Refusal::Channels) }
+    }
+
+    /// Whether a subscription of the holder to a record that is there is within the holder's quota.
+    pub(crate) fn may_join(
+        &self,
+        index: u32,
+        holder: Holder,
+        config: &Config,
+    ) -> Result<(), Refusal> {
+        let most = config.limits.unwritten_per_holder_max;
+        let joins = self.written.has(index) || self.holdings.may_enter(index, holder, most);
+        joins.then_some(()).ok_or(Refusal::OwnChannels { most })
+    }
+
+    /// Counts a subscription, if it is to a record without a message.
+    pub(crate) fn hold(&mut self, index: u32, holder: Holder) {
+        if !self.written.has(index) {
+            self.holdings.enter(index, holder);
+        }
+    }
+
+    /// Counts the records without a message by namespace anew.
+    pub(super) fn recount_bare(&mut self, config: &Config) {
+        self.bare.clear();
+        for (name, index) in &self.names {
+            if !self.written.has(*index) {
+                *count_mut(&mut self.bare, config.id_of(namespace(name)).slot()) += 1;
+            }
+        }
+    }
+}
