@@ -69,7 +69,7 @@ export interface Gap {
   channel?: string;
   pattern?: string;
   all?: true;
-  /** `epoch`, `ahead`, `trimmed`, `limit` or `unreadable`. */
+  /** `epoch`, `ahead`, `forked`, `trimmed`, `limit` or `unreadable`. */
   reason: string;
   missed?: { after: number; through: number };
   ended?: boolean;

@@ -76,7 +76,7 @@ class Garbage extends Error {}
     @param {unknown} cursor @returns {Place | null} */
 function place(cursor) {
   if (typeof cursor !== "string" || cursor.length > 96) return null;
-  const match = /^1([0-9a-z]{1,13})-([0-9a-z]{1,13})(?:~[-\w.~]*)?$/.exec(cursor);
+  const match = /^1([0-9a-z]{1,13})-([0-9a-z]{1,13})(?:\.[0-9a-z]{1,4})?(?:~[-\w.~]*)?$/.exec(cursor);
   const seq = match ? parseInt(match[2], 36) : NaN;
   return match && Number.isSafeInteger(seq) ? { epoch: match[1], seq } : null;
 }

@@ -24,7 +24,7 @@ MOMENTS = [
     (r'"time":\d{13}\b', '"time":1790000123456'),
     (r"(?m)^retry: \d+$", "retry: 1500"),
     (r'"ticket":"[A-Za-z0-9_-]{40,}"', '"ticket":"vQ3hJ8Zl6kP0xT5yR2wN9mB4cF7gD1sA"'),
-    (r"(1[0-9a-z]+-[0-9a-z]+)~[0-9a-f]+~[A-Za-z0-9_-]+", r"\1~p3x9~Xb2_k"),
+    (r"(1[0-9a-z]+-[0-9a-z]+(?:\.[0-9a-z]+)?)~[0-9a-f]+~[A-Za-z0-9_-]+", r"\1~p3x9~Xb2_k"),
 ]
 
 

@@ -1,7 +1,7 @@
 //! One ticket, one stream; and the same stream again with its proof.
 
 use sockeye_auth::{Grants, Identity, Limits, Misuse, Refusal, Secret, Session, Tickets};
-use sockeye_hub::{Cursor, Epoch, Seq, Token};
+use sockeye_hub::{Check, Cursor, Epoch, Seq, Token};
 
 const NOW_MS: u64 = 1_800_000_000_000;
 
@@ -144,9 +144,10 @@ fn a_session_is_taken_up_again_with_its_proof_also_by_another_process() {
     let mut before = tickets(Limits::default());
     let ticket = issue(&mut before, 1);
     let session = before.enter(&ticket, None, NOW_MS).unwrap();
-    let largest = Cursor { epoch: Epoch(u64::MAX), seq: Seq(u64::MAX) };
+    let largest = Cursor::new(Epoch(u64::MAX), Seq(u64::MAX));
+    let largest = Cursor { check: Check::new(u32::MAX), ..largest };
     let last_event_id = format!("{largest}~{}", before.proof(&session, NOW_MS + 5000));
-    assert!(last_event_id.len() <= 60, "{last_event_id}");
+    assert!(last_event_id.len() <= 65, "{last_event_id}");
     let token = Token::parse(&last_event_id);
 
     let mut after = tickets(Limits::default());

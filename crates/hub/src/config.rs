@@ -122,6 +122,9 @@ pub struct Limits {
     pub keys_max: usize,
     /// The longest idempotency key.
     pub key_bytes_max: usize,
+    /// Runs of the log whose checks are known, one at least. Cursors from before the oldest are not
+    /// checked.
+    pub runs_max: usize,
     /// Messages replayed to one resume. A channel that would exceed it has a gap.
     pub replay_messages_max: usize,
     /// Bytes replayed to one resume, likewise.
@@ -152,6 +155,7 @@ impl Default for Limits {
             pending_max: 4_096,
             keys_max: 100_000,
             key_bytes_max: 128,
+            runs_max: 4_096,
             replay_messages_max: 1_000,
             replay_bytes_max: 1024 * 1024,
             pattern_gaps_max: 128,

@@ -31,27 +31,76 @@ impl Seq {
     }
 }
 
+/// The check of a cursor: the tag of the [run](Run) that gave the position out.
+///
+/// A log that was restored from a backup gives positions out a second time, under the tag of
+/// another run. So a cursor from the lost run is not mistaken for one of this log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Check(u32);
+
+impl Check {
+    /// No check: the log has no table of runs, or does not know the run. Such a cursor agrees with
+    /// every log of its epoch.
+    pub const NONE: Self = Self(0);
+
+    /// The bits of a check.
+    pub const BITS: u32 = 20;
+
+    /// The check with the lowest [`BITS`](Self::BITS) of a random number; one instead of zero.
+    pub const fn new(random: u32) -> Self {
+        let bits = random & ((1 << Self::BITS) - 1);
+        Self(if bits == 0 { 1 } else { bits })
+    }
+
+    /// The number: zero for none, else below `1 << BITS`.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// A run: the positions that a log gave out from one opening of its directory to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its first position.
+    pub first: Seq,
+    /// The check of its positions: a random tag.
+    pub check: Check,
+}
+
 /// A position in the log, from which a client can resume.
 ///
 /// As a client's cursor it says: "I have everything that I was entitled to, up to `seq` of
 /// `epoch`." The position of a message is the cursor of a client that has just received it. The
-/// text form is `1<epoch>-<seq>`, both in base 36 without leading zeros; `1` is the version of the
-/// form.
+/// text form is `1<epoch>-<seq>`, and `1<epoch>-<seq>.<check>` with a check, each in base 36
+/// without leading zeros; `1` is the version of the form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Cursor {
     /// The epoch that `seq` belongs to.
     pub epoch: Epoch,
     /// The sequence number.
     pub seq: Seq,
+    /// The check of `seq`.
+    pub check: Check,
 }
 
 impl Cursor {
     /// Longest text form, in bytes.
-    pub const BYTES_MAX: usize = 28;
+    pub const BYTES_MAX: usize = 33;
+
+    /// A cursor without a check.
+    pub const fn new(epoch: Epoch, seq: Seq) -> Self {
+        Self { epoch, seq, check: Check::NONE }
+    }
 
     /// Writes the text form to the end of a buffer, and returns it.
     pub fn text(self, buffer: &mut [u8; Self::BYTES_MAX]) -> &str {
-        let at = digits_before(buffer.len(), self.seq.0, buffer) - 1;
+        let mut at = buffer.len();
+        // [hub:cursor-check]
+        if self.check != Check::NONE {
+            at = digits_before(at, u64::from(self.check.0), buffer) - 1;
+            buffer[at] = b'.';
+        }
+        let at = digits_before(at, self.seq.0, buffer) - 1;
         buffer[at] = b'-';
         let at = digits_before(at, self.epoch.0, buffer) - 1;
         buffer[at] = b'1';
@@ -60,8 +109,12 @@ impl Cursor {
 
     /// Reads the text form, and nothing but the text form: each cursor has one spelling.
     pub fn parse(text: &str) -> Option<Self> {
-        let (epoch, seq) = text.strip_prefix('1')?.split_once('-')?;
-        Some(Self { epoch: Epoch(base36(epoch)?), seq: Seq(base36(seq)?) })
+        let (epoch, position) = text.strip_prefix('1')?.split_once('-')?;
+        let (seq, check) = match position.split_once('.') {
+            Some((seq, check)) => (seq, written_check(check)?),
+            None => (position, Check::NONE),
+        };
+        Some(Self { epoch: Epoch(base36(epoch)?), seq: Seq(base36(seq)?), check })
     }
 }
 
@@ -120,6 +173,12 @@ impl<'a> Token<'a> {
     }
 }
 
+/// Parses a check; `None` for a number that no check has.
+fn written_check(digits: &str) -> Option<Check> {
+    let number = u32::try_from(base36(digits)?).ok()?;
+    (1..1 << Check::BITS).contains(&number).then_some(Check(number))
+}
+
 /// Parses base 36; `None` unless [`digits_before`] writes the number with these digits.
 fn base36(digits: &str) -> Option<u64> {
     if digits.is_empty() || (digits.starts_with('0') && digits.len() > 1) {
@@ -153,7 +212,7 @@ mod tests {
     use super::*;
 
     fn cursor(epoch: u64, seq: u64) -> Cursor {
-        Cursor { epoch: Epoch(epoch), seq: Seq(seq) }
+        Cursor::new(Epoch(epoch), Seq(seq))
     }
 
     #[test]
@@ -163,6 +222,21 @@ mod tests {
         let largest = cursor(u64::MAX, u64::MAX).to_string();
         assert_eq!(largest, "13w5e11264sgsf-3w5e11264sgsf");
         assert_eq!(Cursor::parse(&largest), Some(cursor(u64::MAX, u64::MAX)));
+    }
+
+    /// [hub:cursor-check]
+    #[test]
+    fn text_form_with_a_check() {
+        let checked = |check| Cursor { check, ..cursor(36, 35) };
+        assert_eq!(checked(Check::new(35)).to_string(), "110-z.z");
+        assert_eq!(Check::new(0), Check::new(1), "no run has the check of none");
+        assert_eq!(Check::new(1 << Check::BITS), Check::new(1), "twenty bits");
+        let largest = Cursor { check: Check::new(u32::MAX), ..cursor(u64::MAX, u64::MAX) };
+        let text = largest.to_string();
+        assert_eq!((text.as_str(), text.len()), ("13w5e11264sgsf-3w5e11264sgsf.mh33", 33));
+        for it in [largest, checked(Check::new(1)), checked(Check::NONE)] {
+            assert_eq!(Cursor::parse(&it.to_string()), Some(it));
+        }
     }
 
     /// [hub:cursor-garbage]
@@ -188,7 +262,13 @@ mod tests {
             "1a-3w5e11264sgsg",
             "Now",
             "now ",
-            "1a-b.c",
+            "1a-b.",
+            "1a-b.0",
+            "1a-b.01",
+            "1a-b.mh34",
+            "1a-b.C",
+            "1a-b.c.d",
+            "1a.c-b",
             "1é-b",
             "\0",
         ];

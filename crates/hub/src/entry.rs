@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::{ChannelName, Cursor, Epoch, Seq};
+use crate::{ChannelName, Cursor, Seq};
 
 /// Whether a message ends its channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,12 +86,10 @@ pub(crate) struct Draft<M> {
 impl<M> Draft<M> {
     pub(crate) fn enter(
         self,
-        epoch: Epoch,
-        seq: Seq,
+        position: Cursor,
         channel: Rc<str>,
         previous: Option<Seq>,
     ) -> Rc<Entry<M>> {
-        let position = Cursor { epoch, seq };
         let Self { body, cost, kind, time_ms } = self;
         Rc::new(Entry { position, previous, channel, time_ms, kind, body, cost })
     }

@@ -9,6 +9,7 @@ use crate::entry::Draft;
 use crate::holders::Holdings;
 use crate::keys::Keys;
 use crate::patterns::Patterns;
+use crate::runs::Runs;
 use crate::sequencer::Pending;
 use crate::subscribers::{CatchUp, Mode, ReadPosition, Stage, State, Subscribers};
 use crate::{Config, Cursor, Entry, Epoch, Misuse, Publication, Reason, Seq, Stats, SubscriberKey};
@@ -52,6 +53,7 @@ pub struct Hub<M> {
     pub(crate) epoch: Epoch,
     /// The newest position of the log: a message, or a void.
     pub(crate) head: Seq,
+    pub(crate) runs: Runs,
     pub(crate) channels: Channels<M>,
     pub(crate) patterns: Patterns,
     pub(crate) pattern_holdings: Holdings,
@@ -68,6 +70,7 @@ impl<M> Hub<M> {
             config,
             epoch,
             head: Seq::ZERO,
+            runs: Runs::default(),
             channels: Channels::default(),
             patterns: Patterns::default(),
             pattern_holdings: Holdings::default(),
@@ -85,8 +88,8 @@ impl<M> Hub<M> {
 
     /// The newest position of the log. A client that has just loaded its state subscribes from
     /// here.
-    pub const fn position(&self) -> Cursor {
-        Cursor { epoch: self.epoch, seq: self.head }
+    pub fn position(&self) -> Cursor {
+        self.at(self.head)
     }
 
     /// The counters and gauges.
@@ -179,7 +182,7 @@ impl<M> Hub<M> {
     }
 
     /// Begins an epoch, because the log's history was lost or rewritten. The log starts empty, keys
-    /// are forgotten, and every subscriber is behind and has a gap. Pending messages are dropped;
+    /// and runs are forgotten, and every subscriber is behind and has a gap. Pending messages are dropped;
     /// the caller has to tell their publishers that they may or may not have been kept.
     ///
     /// # Errors
@@ -188,7 +191,7 @@ impl<M> Hub<M> {
         if epoch == self.epoch {
             return Err(Misuse::SameEpoch);
         }
-        self.epoch = epoch;
+        self.forget_runs(epoch);
         self.head = Seq::ZERO;
         self.pending.clear();
         self.keys.clear();
@@ -232,7 +235,7 @@ impl<M> Hub<M> {
         let record = self.channels.record_mut(channel);
         let previous = Some(record.past.last).filter(|last| *last != Seq::ZERO);
         let name = Rc::clone(&record.name);
-        let entry = draft.enter(self.epoch, self.head, name, previous);
+        let entry = draft.enter(self.at(self.head), name, previous);
         self.channels.push(channel, Rc::clone(&entry), &self.config);
         self.look_up_patterns(channel);
 

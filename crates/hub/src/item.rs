@@ -22,8 +22,8 @@ pub struct Gap {
     pub scope: Scope,
     /// The cause.
     pub reason: Reason,
-    /// The part of the log in which messages may be missing. With [`Reason::Epoch`], `Ahead` and
-    /// `Unreadable` it begins at zero, because nobody knows how much is missing. If the namespace's
+    /// The part of the log in which messages may be missing. With [`Reason::Epoch`], `Ahead`,
+    /// `Forked` and `Unreadable` it begins at zero, because nobody knows how much is missing. If the namespace's
     /// `OnGap` delivers messages after such a gap, their positions lie inside `missed`.
     pub missed: Span,
     /// The channel has ended inside the gap: nothing will follow.
@@ -62,6 +62,9 @@ pub enum Reason {
     Epoch,
     /// The cursor is above the head: the log has lost messages that the client has seen.
     Ahead,
+    /// Another run of the log gave the cursor out: the log was restored from a backup, or has lost
+    /// messages that the client has seen, and has given their positions to others since.
+    Forked,
     /// History no longer has the messages.
     Trimmed,
     /// A limit was reached: the messages are more than a resume may replay, too many channels have a
@@ -77,6 +80,7 @@ impl Reason {
         match self {
             Self::Epoch => "epoch",
             Self::Ahead => "ahead",
+            Self::Forked => "forked",
             Self::Trimmed => "trimmed",
             Self::Limit => "limit",
             Self::Unreadable => "unreadable",

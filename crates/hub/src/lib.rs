@@ -21,6 +21,7 @@ mod read;
 mod reconfigure;
 mod resume;
 mod ring;
+mod runs;
 mod search;
 mod sequencer;
 mod share;
@@ -30,7 +31,7 @@ mod subscribers;
 mod tombstones;
 
 pub use config::{Config, Limits, OnGap, OnOverrun, PatternUse, Settings};
-pub use cursor::{Cursor, Epoch, Seq, Start, Token};
+pub use cursor::{Check, Cursor, Epoch, Run, Seq, Start, Token};
 pub use entry::{Entry, Kind, Publication};
 pub use error::{Misuse, Refusal};
 pub use holders::{Claim, Holder};

@@ -9,7 +9,7 @@ use crate::resume::{Verdict, View};
 use crate::search::Found;
 use crate::subscribers::{Link, ReadPosition, Stage, State, Tally};
 use crate::tombstones::Past;
-use crate::{Budget, Cursor, Gap, Hub, Item, Progress, Reason, Scope, Seq, Span, Subscriber, Sync};
+use crate::{Budget, Gap, Hub, Item, Progress, Reason, Scope, Seq, Span, Subscriber, Sync};
 
 impl<M> Subscriber<'_, M> {
     /// Appends the owed messages and gaps to `out`, as far as the budget reaches: messages of all
@@ -242,8 +242,8 @@ impl<M> Hub<M> {
     }
 
     fn finish_catch_up(&mut self, index: u32) -> Sync {
+        let cursor = self.position();
         let state = self.subscribers.at_mut(index);
-        let cursor = Cursor { epoch: self.epoch, seq: self.head };
         let Tally { gaps, replayed, .. } = state.tally();
         let sync = Sync { cursor, gaps, replayed };
         state.become_live();

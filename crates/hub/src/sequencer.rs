@@ -160,11 +160,10 @@ impl<M> Hub<M> {
                 return Err(Refusal::Key);
             }
             // [hub:idempotent]
-            let at = |seq| Cursor { epoch: self.epoch, seq };
             match self.keys.known(name, key) {
-                Some(Known::Committed(seq)) => return Ok(Some(Admission::Duplicate(at(seq)))),
+                Some(Known::Committed(seq)) => return Ok(Some(Admission::Duplicate(self.at(seq)))),
                 Some(Known::Pending(seq)) => {
-                    return Ok(Some(Admission::DuplicatePending(at(seq))));
+                    return Ok(Some(Admission::DuplicatePending(self.at(seq))));
                 }
                 None => {}
             }
@@ -207,7 +206,7 @@ impl<M> Hub<M> {
                 let of_channel = |it: &Pending<M>| it.channel == index && it.draft.is_some();
                 let newest = self.pending.iter().rposition(of_channel).unwrap_or_default();
                 let seq = Seq(self.head.0 + 1 + newest as u64);
-                return Err(Refusal::Undecided { pending: Cursor { epoch: self.epoch, seq } });
+                return Err(Refusal::Undecided { pending: self.at(seq) });
             }
         }
         // [hub:expected]
@@ -247,7 +246,7 @@ impl<M> Hub<M> {
         self.channels.begin_pending(index, kind);
         let draft = Some(Draft { body, cost, kind, time_ms: now_ms });
         self.pending.push_back(Pending { channel: index, key, draft });
-        Ok(Admission::Pending(Cursor { epoch: self.epoch, seq }))
+        Ok(Admission::Pending(self.at(seq)))
     }
 
     /// Moves the head over void positions.

@@ -58,6 +58,8 @@ pub struct Stats {
     pub gaps_epoch: u64,
     /// Gaps declared because the cursor was above the head.
     pub gaps_ahead: u64,
+    /// Gaps declared because another run of the log gave the cursor out.
+    pub gaps_forked: u64,
     /// Gaps declared because history no longer had the messages.
     pub gaps_trimmed: u64,
     /// Gaps declared because of a limit: replay, gaps of single channels, or steps of a search.
@@ -85,7 +87,7 @@ impl Stats {
             channels unwritten holders tombstones endings patterns subscribers subscriptions pending keys
             history_messages history_bytes admitted duplicates refused committed aborted
             delivered replayed searched lagged recovered recovered_with_gaps overruns gaps_epoch
-            gaps_ahead gaps_trimmed gaps_limit gaps_unreadable evicted_channels evicted_messages
+            gaps_ahead gaps_forked gaps_trimmed gaps_limit gaps_unreadable evicted_channels evicted_messages
         }
     }
 
@@ -94,6 +96,7 @@ impl Stats {
         let counter = match reason {
             Reason::Epoch => &mut self.gaps_epoch,
             Reason::Ahead => &mut self.gaps_ahead,
+            Reason::Forked => &mut self.gaps_forked,
             Reason::Trimmed => &mut self.gaps_trimmed,
             Reason::Limit => &mut self.gaps_limit,
             Reason::Unreadable => &mut self.gaps_unreadable,

@@ -51,6 +51,22 @@ impl<M> Hub<M> {
         Some(Subscriber { hub: self, index })
     }
 
+    /// Why a start is no position of this log, if it is none. A subscription from there begins with
+    /// a gap.
+    pub fn fault(&self, start: Start) -> Option<Reason> {
+        match start {
+            Start::Now | Start::Earliest => None,
+            // [hub:resume-epoch]
+            Start::After(cursor) if cursor.epoch != self.epoch => Some(Reason::Epoch),
+            // [hub:resume-ahead]
+            Start::After(cursor) if cursor.seq > self.head => Some(Reason::Ahead),
+            // [hub:resume-forked]
+            Start::After(cursor) if !self.agrees(cursor) => Some(Reason::Forked),
+            Start::After(_) => None,
+            Start::Unreadable => Some(Reason::Unreadable),
+        }
+    }
+
     /// Removes one subscription, at the subscriber and at the channel or pattern.
     fn unlink(&mut self, index: u32, slot: usize) {
         let state = self.subscribers.at_mut(index);
@@ -90,7 +106,7 @@ impl<M> Subscriber<'_, M> {
     /// was handed out so far.
     pub fn cursor(&self) -> Cursor {
         let seq = self.hub.subscribers.at(self.index).cursor(self.hub.head);
-        Cursor { epoch: self.hub.epoch, seq }
+        self.hub.at(seq)
     }
 
     /// Whether it is live: each message is delivered to it when it is committed.
@@ -248,17 +264,9 @@ impl<M> Subscriber<'_, M> {
 
     /// A subscription that starts there.
     fn fresh(&self, link: Link, start: Start, settings: &Settings) -> Subscription {
-        let Hub { epoch, head, .. } = *self.hub;
+        let head = self.hub.head;
         let position = self.hub.subscribers.at(self.index).position;
-        let fault = match start {
-            Start::Now | Start::Earliest => None,
-            // [hub:resume-epoch]
-            Start::After(cursor) if cursor.epoch != epoch => Some(Reason::Epoch),
-            // [hub:resume-ahead]
-            Start::After(cursor) if cursor.seq > head => Some(Reason::Ahead),
-            Start::After(_) => None,
-            Start::Unreadable => Some(Reason::Unreadable),
-        };
+        let fault = self.hub.fault(start);
         let (start, mode) = match (start, fault) {
             // [hub:now-behind] A subscriber that is behind gets what history still has since its
             // cursor. It is not owed messages that were dropped before.

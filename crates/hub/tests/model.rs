@@ -7,7 +7,7 @@
 //! `SOCKEYE_SEEDS=1000000 cargo test --release -p sockeye-hub model::` runs more,
 //! `SOCKEYE_SEED=4711` one.
 //!
-//! [hub:resume-epoch] [hub:resume-ahead] [hub:resume-complete] [hub:resume-trimmed]
+//! [hub:resume-epoch] [hub:resume-ahead] [hub:resume-forked] [hub:resume-complete] [hub:resume-trimmed]
 
 #![allow(clippy::cast_possible_truncation)]
 

@@ -1,7 +1,9 @@
 //! The resume table, row by row.
 
-use crate::support::*;
-use sockeye_hub::{Budget, Cursor, Epoch, Flow, Limits, OnGap, Progress, Seq, Start, Target};
+use crate::support::{self, *};
+use sockeye_hub::{
+    Budget, Check, Cursor, Epoch, Flow, Limits, OnGap, Progress, Reason, Run, Seq, Start, Target,
+};
 
 /// `a` has lost 1 and 2 and kept 3, 4 and 6; `b` has 5.
 fn busy_and_quiet(on_gap: OnGap) -> TestHub {
@@ -51,7 +53,7 @@ fn below_the_floor_there_is_a_gap_and_then_what_the_namespace_says() {
 /// [hub:resume-epoch] [hub:resume-ahead] [hub:cursor-garbage] [hub:gap-policy]
 #[test]
 fn a_cursor_that_is_not_of_this_log_is_a_gap() {
-    let foreign = Start::After(Cursor { epoch: Epoch(9), seq: Seq(3) });
+    let foreign = Start::After(Cursor::new(Epoch(9), Seq(3)));
     for (start, reason) in
         [(foreign, "epoch"), (after(7), "ahead"), (Start::Unreadable, "unreadable")]
     {
@@ -62,6 +64,44 @@ fn a_cursor_that_is_not_of_this_log_is_a_gap() {
         let gap = |policy| resume(policy, &["*"], start);
         assert_eq!(gap(OnGap::Latest), format!("{reason} *(0,6] 5 6 sync with 1"));
     }
+}
+
+/// [hub:resume-forked] [hub:cursor-check]
+#[test]
+fn a_cursor_of_a_lost_run_is_a_gap_for_its_client_alone() {
+    let [first, second] = [7, 9].map(Check::new);
+    let mut hub = hub();
+    hub.begin_run(first);
+    for _ in 0..3 {
+        publish(&mut hub, "a");
+    }
+    let seen = hub.position();
+    assert_eq!((seen.seq, seen.check), (Seq(3), first));
+
+    // The log is put back to its second message, and goes on in another run.
+    let mut hub = support::hub();
+    hub.add_run(Run { first: Seq(1), check: first });
+    hub.add_run(Run { first: Seq(3), check: second });
+    for _ in 0..2 {
+        hub.apply(hub.position().seq.next(), message("a", "m"), 0, |_, _| Flow::Full).unwrap();
+    }
+    let resumed = |hub: &mut TestHub, cursor| {
+        let key = connect(hub, &["a"], Start::After(cursor));
+        pull_all(hub, key)
+    };
+    assert_eq!(resumed(&mut hub, seen), "ahead a(0,2] 1 2 sync with 1");
+    for _ in 0..2 {
+        publish(&mut hub, "a");
+    }
+    assert_eq!(resumed(&mut hub, seen), "forked a(0,4] 2 3 4 sync with 1");
+    assert_eq!(resumed(&mut hub, Cursor::new(EPOCH, Seq(3))), "4 sync", "no check");
+    for seq in [1, 2, 3] {
+        let cursor = hub.at(Seq(seq));
+        assert_eq!(cursor.check, if seq < 3 { first } else { second });
+        assert_eq!(hub.fault(Start::After(cursor)), None);
+        assert!(!resumed(&mut hub, cursor).contains("gap"));
+    }
+    assert_eq!(gaps(&hub, Reason::Forked), 1);
 }
 
 /// [hub:lenient]

@@ -57,7 +57,7 @@ fn who_is_closed_is_told_of_a_cursor_that_was_none() {
     for (start, gap) in [
         (Start::Unreadable, "unreadable b(0,5]"),
         (after(99), "ahead b(0,5]"),
-        (Start::After(Cursor { epoch: Epoch(9), seq: Seq(1) }), "epoch b(0,5]"),
+        (Start::After(Cursor::new(Epoch(9), Seq(1))), "epoch b(0,5]"),
     ] {
         let (mut hub, key) = stalled(OnOverrun::Close, 5);
         subscribe(&mut hub, key, "b", start).expect("there is room");

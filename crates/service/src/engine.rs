@@ -59,7 +59,7 @@ pub(crate) use self::session::Session;
 pub use self::streams::Taken;
 
 /// A cursor of no epoch: a client that resumes from it gets a gap.
-pub(crate) const NOWHERE: Cursor = Cursor { epoch: Epoch(0), seq: Seq::ZERO };
+pub(crate) const NOWHERE: Cursor = Cursor::new(Epoch(0), Seq::ZERO);
 
 /// The hub with its subscribed sessions, and everything that decides about rights, quotas and rate
 /// limits.
@@ -153,11 +153,6 @@ impl<D: Dialect> Engine<D> {
 
     /// Whether this log knows the position. A client that starts at any other position gets a gap.
     pub(crate) fn is_in_the_log(&self, start: Start) -> bool {
-        let position = self.hub.position();
-        match start {
-            Start::Now | Start::Earliest => true,
-            Start::After(cursor) => cursor.epoch == position.epoch && cursor.seq <= position.seq,
-            Start::Unreadable => false,
-        }
+        self.hub.fault(start).is_none()
     }
 }

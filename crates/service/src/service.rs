@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sockeye_hub::{Config, Epoch, Misuse, Seq, Start, SubscriberKey};
+use sockeye_hub::{Config, Epoch, Misuse, Run, Seq, Start, SubscriberKey};
 use sockeye_server::{
     Answer, App, CloseCause, CloseCode, Context, Message, Opened, Refused, Reply, Request,
     StreamKey, Time, Wording,
@@ -180,6 +180,14 @@ impl Service {
     /// If something has been restored or published already.
     pub fn restore_floor(&mut self, floor: Seq) -> Result<(), Misuse> {
         restore::floor(&mut self.engine.hub, floor)
+    }
+
+    /// Restores the log's table of runs, in the order of their first positions. The last one is the
+    /// run that begins now: it has a random check, and the position after the log's head. Cursors
+    /// carry the check of their position from then on, and a cursor that another run gave out has a
+    /// gap `forked`. Call it before the entries are restored.
+    pub fn restore_runs(&mut self, runs: &[Run]) {
+        restore::runs(&mut self.engine.hub, runs);
     }
 
     /// Restores an entry of the log. Call it in the log's order, before the server runs. Positions

@@ -35,7 +35,7 @@ fn what_is_taken() {
     };
     assert_eq!(publish.channels, Channels::One("a:b".into()));
     assert_eq!(publish.payload.data, Data::text("x"));
-    assert_eq!(publish.expect, Some(Expect::At(Cursor { epoch: Epoch(0), seq: Seq(7) })));
+    assert_eq!(publish.expect, Some(Expect::At(Cursor::new(Epoch(0), Seq(7)))));
     assert_eq!((publish.key.as_deref(), publish.payload.ttl_ms), (Some("k"), Some(9)));
 }
 

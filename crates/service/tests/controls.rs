@@ -19,6 +19,7 @@ fn what_is_missing_is_said_only_where_it_is_known() {
     let cases = [
         (Reason::Epoch, "epoch", Value::Null),
         (Reason::Ahead, "ahead", Value::Null),
+        (Reason::Forked, "forked", Value::Null),
         (Reason::Unreadable, "unreadable", Value::Null),
         (Reason::Trimmed, "trimmed", known.clone()),
         (Reason::Limit, "limit", known),
@@ -53,7 +54,7 @@ fn of_a_name_that_is_none_a_start_is_echoed() {
 
 #[test]
 fn the_last_sync_of_a_poll_counts() {
-    let at = |seq| CursorText::new(Cursor { epoch: Epoch(1), seq: Seq(seq) });
+    let at = |seq| CursorText::new(Cursor::new(Epoch(1), Seq(seq)));
     let mut poll = PollBody::new();
     poll.sync(&at(3), 1, 5);
     assert!(poll.is_empty(), "a sync wakes nobody");

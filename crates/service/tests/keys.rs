@@ -25,7 +25,7 @@ fn a_key_out_of_the_log_is_remembered_for_what_is_left_of_its_time() {
             let payload = Payload { event: None, data: Data::text("x"), ttl_ms: None };
             for (seq, channel) in [(1, "short:1"), (2, "long:1")] {
                 let record = Record {
-                    position: Cursor { epoch: Epoch(7), seq: Seq(seq) },
+                    position: Cursor::new(Epoch(7), Seq(seq)),
                     channel: ChannelName::new(channel).expect("a name"),
                     time_ms,
                     kind: Kind::Message,

@@ -385,7 +385,7 @@ fn take_back(mut service: Service) -> Service {
     service.restore_floor(Seq(3)).expect("it is empty");
     for (seq, channel, key) in [(5, "c", Some("k")), (6, "d", None)] {
         let record = Record {
-            position: Cursor { epoch: Epoch(7), seq: Seq(seq) },
+            position: Cursor::new(Epoch(7), Seq(seq)),
             channel: ChannelName::new(channel).expect("a name"),
             time_ms: 1_000 + seq,
             kind: Kind::Message,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use sockeye_hub::{Cursor, Epoch, Kind, Seq};
+use sockeye_hub::{Check, Cursor, Epoch, Kind, Seq};
 use sockeye_server::Time;
 use sockeye_service::sequencing::{
     Backbone, Figures, Full, Offer, Outcome, Sequenced, Ticket, Verdict,
@@ -44,10 +44,14 @@ impl Backbone for Scripted {
 }
 
 fn entry(seq: u64) -> Outcome {
+    entry_of(seq, Check::NONE)
+}
+
+fn entry_of(seq: u64, check: Check) -> Outcome {
     let payload = Payload { event: None, data: Data::text(seq.to_string()), ttl_ms: None };
     Outcome::Entry(
         Arc::new(Sequenced {
-            position: Cursor { epoch: Epoch(7), seq: Seq(seq) },
+            position: Cursor { check, ..Cursor::new(Epoch(7), Seq(seq)) },
             channel: "c".into(),
             payload,
             kind: Kind::Message,
@@ -120,4 +124,21 @@ fn an_answer_without_a_publication_is_ignored() {
     let (server, backbone, _events, mut socket) = subscribed();
     backbone.say(&server, [Outcome::Answer(9, Verdict::NotKept), entry(2)]);
     assert_eq!(socket.until("message")["cursor"], "17-2");
+}
+
+/// A log that has another authority goes on in another run.
+///
+/// [hub:resume-forked]
+#[test]
+fn a_run_that_begins_in_the_log_begins_for_its_followers() {
+    let (server, backbone, _events, mut socket) = subscribed();
+    let [one, other] = [1, 2].map(Check::new);
+    backbone.say(&server, [entry_of(2, one), entry_of(3, other)]);
+    let cursors = [2, 3].map(|_| socket.until("message")["cursor"].clone());
+    assert_eq!(cursors, ["17-2.1", "17-3.2"]);
+    for (cursor, gaps) in [("17-2.1", 0), ("17-3.2", 0), ("17-3.1", 1), ("17-1", 0)] {
+        let target = format!("/v1/poll?channel=c&cursor={cursor}");
+        let poll = ask(server.addr, "GET", &target, "", "").json();
+        assert_eq!(poll["gaps"].as_array().map(Vec::len), Some(gaps), "{cursor}");
+    }
 }

@@ -26,6 +26,7 @@ mod reload;
 #[path = "../../../fuzz/replay.rs"]
 mod replay;
 mod requests;
+mod restored;
 mod rights;
 mod simulation;
 mod slow_readers;

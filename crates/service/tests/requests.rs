@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use sockeye_hub::{Cursor, Epoch, Seq, Start, Token};
+use sockeye_hub::{Check, Cursor, Epoch, Seq, Start, Token};
 use sockeye_service::wire::{
     Batch, Channels, Code, CursorText, Data, EventName, Expect, Limits, Options, Payload, Problem,
     Publish, Query, path_segment, publish_json, publish_raw, resume,
@@ -56,7 +56,7 @@ fn options_stand_in_the_query_or_in_headers_once() {
     let options = Options::read(&text, headers.map(bytes)).expect("they are fine");
     assert_eq!((options.event.as_deref(), options.key.as_deref()), (Some("sold"), Some("k 1")));
     assert_eq!(options.ttl_ms, Some(250));
-    assert_eq!(options.expect, Some(Expect::At(Cursor { epoch: Epoch(10), seq: Seq(7) })));
+    assert_eq!(options.expect, Some(Expect::At(Cursor::new(Epoch(10), Seq(7)))));
     let publish = raw("", b"x", options).expect("it is fine");
     assert_eq!(publish.payload.event, EventName::new("sold").ok());
 
@@ -82,7 +82,7 @@ fn options_stand_in_the_query_or_in_headers_once() {
 
 #[test]
 fn an_expected_position_is_of_one_life_of_the_log() {
-    let at = Expect::At(Cursor { epoch: Epoch(1), seq: Seq(7) });
+    let at = Expect::At(Cursor::new(Epoch(1), Seq(7)));
     assert_eq!(at.in_epoch(Epoch(1)), Ok(Seq(7)));
     assert_eq!(at.in_epoch(Epoch(2)).map_err(|it| it.code), Err(Code::ExpectFailed));
     assert_eq!(Expect::Seq(Seq(7)).in_epoch(Epoch(2)), Ok(Seq(7)));
@@ -279,7 +279,8 @@ fn an_empty_cursor_is_none() {
 /// [service:cursor-text]
 #[test]
 fn a_cursor_stands_anywhere_and_comes_back() {
-    let cursor = Cursor { epoch: Epoch(u64::MAX), seq: Seq(u64::MAX) };
+    let cursor = Cursor::new(Epoch(u64::MAX), Seq(u64::MAX));
+    let cursor = Cursor { check: Check::new(u32::MAX), ..cursor };
     let text = CursorText::with_proof(cursor, "s_1~A.b-").expect("plain");
     let token = Token::parse(text.as_str());
     assert_eq!((token.start, token.proof), (Start::After(cursor), Some("s_1~A.b-")));

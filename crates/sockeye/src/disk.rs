@@ -244,7 +244,7 @@ fn log_limits(hub: &Config) -> Limits {
 fn kept_record(epoch: u64, kept: sockeye_log::Record) -> Result<KeptRecord, String> {
     let payload = Payload::from_log(&kept.body);
     Ok(KeptRecord {
-        position: Cursor { epoch: Epoch(epoch), seq: Seq(kept.seq) },
+        position: Cursor::new(Epoch(epoch), Seq(kept.seq)),
         channel: kept.channel,
         time_ms: kept.time_ms,
         kind: Record::kind_of(kept.kind).ok_or_else(|| at(kept.seq, "an unknown kind"))?,

@@ -14,6 +14,7 @@ pub(super) fn gap(what: Option<&str>, reason: &str) -> String {
     let why = match reason {
         "epoch" => "the log has begun anew",
         "ahead" => "the log has lost what was seen",
+        "forked" => "the log was put back to an older state",
         "trimmed" => "history does not reach back so far",
         "limit" => "there are too many",
         "unreadable" => "the cursor could not be read",

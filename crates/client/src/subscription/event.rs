@@ -91,7 +91,8 @@ pub enum Data<'e> {
 pub struct Gap<'e> {
     /// The channels that the gap concerns.
     pub target: Target<'e>,
-    /// The reason, as a word of the protocol: `epoch`, `ahead`, `trimmed`, `limit`, `unreadable`, or a new one.
+    /// The reason, as a word of the protocol: `epoch`, `ahead`, `forked`, `trimmed`, `limit`,
+    /// `unreadable`, or a new one.
     pub reason: Cow<'e, str>,
     /// The part of the log in which messages may be missing, if it is known: numbers after the first, up to the second.
     pub missed: Option<(u64, u64)>,

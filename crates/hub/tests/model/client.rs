@@ -57,6 +57,8 @@ pub(super) struct Client {
     gave_up_since: bool,
     /// The cursor with which it will come back.
     pub(super) cursor: Cursor,
+    /// The log was put back to before that cursor. What the client has seen after it is lost.
+    pub(super) is_of_the_lost: bool,
 }
 
 pub(super) fn covers(target: &str, channel: &str) -> bool {
@@ -119,9 +121,10 @@ impl Client {
     }
 
     /// Ends the connection. The client has received only the first `kept` of the last deliveries.
-    pub(super) fn lost(&mut self, cursor: Cursor, kept: impl FnOnce(usize) -> usize) {
+    pub(super) fn lost(&mut self, cursor: Cursor, log: &Log, kept: impl FnOnce(usize) -> usize) {
         self.key = None;
         self.cursor = cursor;
+        self.is_of_the_lost = false;
         let kept = kept(self.events.len() + 1);
         if self.rewound {
             // Its cursor is lower, so the messages after it come again.
@@ -145,7 +148,21 @@ impl Client {
             Event::Message(seq) | Event::Sync(seq) => Some(*seq),
             Event::Gap(_) => None,
         });
-        self.cursor.seq = places.unwrap_or(self.began);
+        self.cursor = log.at(places.unwrap_or(self.began));
+    }
+
+    /// The log was put back to `point`. Later positions mean other messages from now on.
+    pub(super) fn restored(&mut self, point: Seq) {
+        self.is_of_the_lost |= self.cursor.seq > point;
+        for seen in [&mut self.seen, &mut self.unique, &mut self.here] {
+            seen.retain(|seq| *seq <= point);
+        }
+        for gap in &mut self.gaps {
+            gap.missed.through = gap.missed.through.min(point);
+        }
+        for claim in self.claims.values_mut() {
+            claim.before.retain(|seq| *seq <= point);
+        }
     }
 
     /// Checks a message: owed or allowed, in order, never twice.
@@ -255,7 +272,7 @@ impl Client {
         let overlapping_anywhere = CHANNELS.iter().any(|it| twice(&it));
         let conservative = forgotten || overlapping;
         match gap.reason {
-            Reason::Epoch | Reason::Ahead | Reason::Unreadable => {
+            Reason::Epoch | Reason::Ahead | Reason::Forked | Reason::Unreadable => {
                 let claim =
                     self.claims.get_mut(scope(gap)).expect("a gap is in what was asked for");
                 assert_eq!(claim.fault.take(), Some(gap.reason), "{gap:?}");

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use super::namespace;
 use sockeye_hub::{
-    Admission, ChannelName, Config, Cursor, Entry, Epoch, Hub, Kind, Publication, Query, Refusal,
-    Seq,
+    Admission, ChannelName, Check, Config, Cursor, Entry, Epoch, Hub, Kind, Publication, Query,
+    Refusal, Run, Seq,
 };
 
 pub(super) const CHANNELS: [&str; 7] = ["a:1", "a:2", "a:x:1", "b:1", "b:2", "c", "d"];
@@ -19,6 +19,7 @@ pub(super) struct Record {
     pub(super) kind: Kind,
     pub(super) time_ms: u64,
     pub(super) cost: usize,
+    pub(super) key: Option<&'static str>,
 }
 
 impl Record {
@@ -30,7 +31,6 @@ impl Record {
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) record: Record,
-    pub(super) key: Option<&'static str>,
     pub(super) is_void: bool,
 }
 
@@ -52,6 +52,8 @@ pub(super) struct Log {
     keys: VecDeque<Key>,
     /// History has no message up to here.
     pub(super) lost: Seq,
+    /// The openings of the log, in order; none if it is not kept.
+    pub(super) runs: Vec<Run>,
 }
 
 impl Log {
@@ -60,7 +62,14 @@ impl Log {
     }
 
     pub(super) fn position(&self) -> Cursor {
-        Cursor { epoch: self.epoch, seq: self.head }
+        self.at(self.head)
+    }
+
+    /// The cursor that a client is given for this position.
+    pub(super) fn at(&self, seq: Seq) -> Cursor {
+        let run = self.runs.iter().rfind(|run| run.first <= seq);
+        let check = run.map_or(Check::NONE, |run| run.check);
+        Cursor { check, ..Cursor::new(self.epoch, seq) }
     }
 
     pub(super) fn find(&self, seq: Seq) -> Option<&Record> {
@@ -85,12 +94,12 @@ impl Log {
         let limits = &hub.config().limits;
         self.forget_keys(hub.config(), now_ms);
         let name = publication.channel.as_str();
-        let at = |seq| Cursor { epoch: self.epoch, seq };
+        let at = |seq| self.at(seq);
         if let Some(key) = publication.key {
             if let Some(it) = self.keys.iter().find(|it| (it.channel, it.key) == (name, key)) {
                 return Ok(Admission::Duplicate(at(it.seq)));
             }
-            let same = |it: &&Pending| it.record.channel == name && it.key == Some(key);
+            let same = |it: &&Pending| it.record.channel == name && it.record.key == Some(key);
             if let Some(it) = self.pending.iter().find(same) {
                 return Ok(Admission::DuplicatePending(at(it.record.seq)));
             }
@@ -159,24 +168,20 @@ impl Log {
 
     /// Commits the oldest pending message.
     pub(super) fn commit(&mut self, config: &Config, now_ms: u64) -> Option<Record> {
-        let Pending { record, key, .. } = self.pending.pop_front()?;
-        if let Some(key) = key {
-            self.remember(record, key, config, now_ms);
-        }
+        let Pending { record, .. } = self.pending.pop_front()?;
+        self.remember(record, config, now_ms);
         self.append(record);
         self.pass_voids();
         Some(record)
     }
 
-    pub(super) fn remember(
-        &mut self,
-        record: Record,
-        key: &'static str,
-        config: &Config,
-        now_ms: u64,
-    ) {
-        let Record { channel, seq, .. } = record;
+    /// Remembers a record's key, if it has one that is not known.
+    pub(super) fn remember(&mut self, record: Record, config: &Config, now_ms: u64) {
+        let Record { channel, seq, key: Some(key), .. } = record else { return };
         self.forget_keys(config, now_ms);
+        if self.keys.iter().any(|it| (it.channel, it.key) == (channel, key)) {
+            return;
+        }
         self.keys.push_back(Key { channel, key, seq, time_ms: now_ms });
         let (keys_max, spaces) = (config.limits.keys_max, config.namespaces.len() + 1);
         let of_channel = self.keys.iter().filter(|it| it.channel == channel).count();

@@ -6,8 +6,8 @@ use super::client::{Claim, covers};
 use super::oracle::CHANNELS;
 use super::world::{Glance, World};
 use sockeye_hub::{
-    Budget, Cursor, Epoch, Item, OnGap, Progress, Reason, Refusal, Seq, Start, SubscriberKey,
-    Target,
+    Budget, Check, Cursor, Epoch, Item, OnGap, Progress, Reason, Refusal, Seq, Start,
+    SubscriberKey, Target,
 };
 
 const PATTERNS: [&str; 4] = ["a:*", ">", "*:1", "b:>"];
@@ -21,7 +21,8 @@ impl World<'_> {
         let key = self.hub.connect().expect("there is room for all of the model");
         let claims = self.clients[client].claims.clone();
         let cursor = self.clients[client].cursor;
-        let resumes = cursor.epoch == self.log.epoch && !claims.is_empty();
+        let is_of_the_lost = self.clients[client].is_of_the_lost;
+        let resumes = cursor.epoch == self.log.epoch && !claims.is_empty() && !is_of_the_lost;
         if resumes && !self.choices.one_in(4) {
             self.resume(client, key);
             return;
@@ -30,7 +31,10 @@ impl World<'_> {
         session.forget();
         session.claims.clear();
         session.connected(key, self.log.head);
-        let start = self.start(cursor);
+        let start = match is_of_the_lost {
+            true => Start::After(cursor),
+            false => self.start(cursor),
+        };
         for target in claims.into_keys() {
             self.subscribe_to(client, target, start);
         }
@@ -60,16 +64,22 @@ impl World<'_> {
     }
 
     fn start(&mut self, cursor: Cursor) -> Start {
-        let Cursor { epoch, seq } = self.log.position();
+        let Cursor { epoch, seq, .. } = self.log.position();
+        let checked = self.choices.below(4);
         let some = Seq(self.choices.below(seq.0.min(255) as usize + 1) as u64);
         let epoch_before = Epoch(epoch.0 - 1);
         match self.choices.below(10) {
             0 | 1 => Start::Now,
             2 => Start::Earliest,
             3 => Start::Unreadable,
-            4 => Start::After(Cursor { epoch, seq: seq.next() }),
-            5 => Start::After(Cursor { epoch: epoch_before, seq: some }),
-            6..9 => Start::After(Cursor { epoch, seq: some }),
+            4 => Start::After(Cursor::new(epoch, seq.next())),
+            5 => Start::After(Cursor::new(epoch_before, some)),
+            // A cursor without a check, of this log, and of a log that never was.
+            6..9 => Start::After(match checked {
+                0 => Cursor::new(epoch, some),
+                1 => Cursor { check: Check::new(99), ..Cursor::new(epoch, some) },
+                _ => self.log.at(some),
+            }),
             _ => Start::After(cursor),
         }
     }
@@ -117,6 +127,11 @@ impl World<'_> {
             }
         };
         let mut claim = self.claim(target, start, &glance);
+        let session = &mut self.clients[client];
+        if session.is_of_the_lost && start == Start::After(session.cursor) {
+            // [hub:resume-forked] Whatever its cursor looks like: the log has lost what it has seen.
+            assert!(claim.fault.is_some(), "{start:?} is of a lost run");
+        }
         if start == Start::Now && !was_live {
             // [hub:now-behind] It gets what history still has since its cursor.
             claim.allowed_after = had.seq;
@@ -124,7 +139,9 @@ impl World<'_> {
         }
         let head = self.log.head;
         let session = &mut self.clients[client];
-        let due = start != Start::Now && start != Start::After(self.log.position());
+        let at_head =
+            matches!(start, Start::After(it) if it.seq == self.log.head && claim.fault.is_none());
+        let due = start != Start::Now && !at_head;
         let due = due && !(start == Start::Earliest && head == Seq::ZERO);
         assert_eq!(subscribed.live, was_live && !due, "{start:?} {claim:?}");
         if subscribed.cursor.seq < had.seq {
@@ -135,10 +152,16 @@ impl World<'_> {
 
     /// The claim of a subscription that starts there.
     fn claim(&self, target: &str, start: Start, glance: &Glance) -> Claim {
-        let Cursor { epoch, seq: head } = self.log.position();
+        let Cursor { epoch, seq: head, .. } = self.log.position();
         let fault = match start {
             Start::After(cursor) if cursor.epoch != epoch => Some(Reason::Epoch),
             Start::After(cursor) if cursor.seq > head => Some(Reason::Ahead),
+            Start::After(Cursor { seq, check, .. })
+                if check != Check::NONE
+                    && ![check, Check::NONE].contains(&self.log.at(seq).check) =>
+            {
+                Some(Reason::Forked)
+            }
             Start::Unreadable => Some(Reason::Unreadable),
             Start::After(_) | Start::Now | Start::Earliest => None,
         };
@@ -185,8 +208,9 @@ impl World<'_> {
         let cursor = subscriber.disconnect();
         session.is_complete(cursor.seq, &self.log);
         let choices = &mut self.choices;
-        session
-            .lost(cursor, |events| if choices.one_in(2) { choices.below(events) } else { events });
+        session.lost(cursor, &self.log, |events| {
+            if choices.one_in(2) { choices.below(events) } else { events }
+        });
         assert!(self.hub.subscriber(key).is_none(), "a key does not come back");
     }
 

@@ -16,8 +16,8 @@ pub(crate) struct Totals {
     pub(crate) recovered: u64,
     /// Times a client caught up with gaps.
     pub(crate) recovered_with_gaps: u64,
-    /// Gaps by reason: epoch, ahead, trimmed, limit, unreadable.
-    pub(crate) gaps: [u64; 5],
+    /// Gaps by reason: epoch, ahead, forked, trimmed, limit, unreadable.
+    pub(crate) gaps: [u64; 6],
     /// Slow readers overrun.
     pub(crate) overruns: u64,
     /// Repeated keys.

@@ -8,8 +8,8 @@ use super::client::{Claim, Client};
 use super::oracle::{CHANNELS, Log, Pending, Record};
 use super::setup::{Totals, config};
 use sockeye_hub::{
-    Admission, Budget, ChannelName, Cursor, Entry, Epoch, Flow, Hub, Kind, Misuse, OnOverrun,
-    Progress, Publication, Reason, Refusal, Seq, SubscriberKey,
+    Admission, Budget, ChannelName, Check, Cursor, Entry, Epoch, Flow, Hub, Kind, Misuse,
+    OnOverrun, Progress, Publication, Reason, Refusal, Run, Seq, Stats, SubscriberKey,
 };
 
 const KEYS: [&str; 3] = ["k", "l", "m"];
@@ -37,6 +37,8 @@ pub(super) struct World<'c> {
     pub(super) clients: Vec<Client>,
     pub(super) now_ms: u64,
     next_id: u64,
+    /// The counters of hubs that were before the log was restored.
+    past: Stats,
     /// There is room for everything and the log lost nothing, so no owed message may be missing.
     calm: bool,
 }
@@ -45,10 +47,16 @@ impl<'c> World<'c> {
     pub(super) fn new(mut choices: Choices<'c>) -> Self {
         let epoch = Epoch(7);
         let calm = choices.one_in(3);
-        let hub = Hub::new(epoch, config(&mut choices, calm));
-        let log = Log::new(epoch);
+        let mut hub = Hub::new(epoch, config(&mut choices, calm));
+        let mut log = Log::new(epoch);
+        if choices.one_in(2) {
+            let check = Check::new(1);
+            hub.begin_run(check);
+            log.runs.push(Run { first: Seq(1), check });
+        }
         let clients = (0..4).map(|_| Client::default()).collect();
-        Self { choices, hub, log, clients, now_ms: 1_000, next_id: 0, calm }
+        let past = Stats::default();
+        Self { choices, hub, log, clients, now_ms: 1_000, next_id: 0, past, calm }
     }
 
     pub(super) fn play(mut self) -> Totals {
@@ -57,7 +65,8 @@ impl<'c> World<'c> {
             self.is_within_limits();
         }
         self.wind_up();
-        let stats = self.hub.stats();
+        let mut stats = self.hub.stats();
+        stats.add(&self.past);
         assert!(!self.calm || (stats.gaps_trimmed, stats.gaps_limit, stats.overruns) == (0, 0, 0));
         Totals {
             committed: stats.committed,
@@ -68,6 +77,7 @@ impl<'c> World<'c> {
             gaps: [
                 stats.gaps_epoch,
                 stats.gaps_ahead,
+                stats.gaps_forked,
                 stats.gaps_trimmed,
                 stats.gaps_limit,
                 stats.gaps_unreadable,
@@ -97,15 +107,16 @@ impl<'c> World<'c> {
     }
 
     fn rare(&mut self) {
-        match self.choices.below(8) {
+        match self.choices.below(10) {
             0 => self.begin_epoch(),
+            8 | 9 if !self.log.runs.is_empty() => self.restore(),
             1 if self.log.pending.is_empty() => self.lose(),
             2..6 if self.log.pending.is_empty() => self.apply(),
             _ => self.misuse(),
         }
     }
 
-    fn publication(&mut self) -> (Record, Option<&'static str>, Option<Seq>) {
+    fn publication(&mut self) -> (Record, Option<Seq>) {
         let channel = self.choices.of(&CHANNELS);
         let last = self.hub.channel(name(channel)).last.unwrap_or_default();
         let expect = match self.choices.below(16) {
@@ -118,12 +129,12 @@ impl<'c> World<'c> {
         let cost = if self.choices.one_in(16) { 1_001 } else { self.choices.of(&[0, 10, 100]) };
         self.next_id += 1;
         let (id, time_ms) = (self.next_id, self.now_ms);
-        (Record { seq: Seq::ZERO, channel, id, kind, time_ms, cost }, key, expect)
+        (Record { seq: Seq::ZERO, channel, id, kind, time_ms, cost, key }, expect)
     }
 
     fn admit(&mut self) {
-        let (mut record, key, expect) = self.publication();
-        let Record { channel, id, kind, cost, .. } = record;
+        let (mut record, expect) = self.publication();
+        let Record { channel, id, kind, cost, key, .. } = record;
         let publication = Publication { channel: name(channel), body: id, cost, kind, key, expect };
         self.hub.advance(self.now_ms);
         let expected = self.log.expected(&self.hub, &publication, self.now_ms);
@@ -137,7 +148,7 @@ impl<'c> World<'c> {
         assert_eq!(admission, expected);
         if let Ok(Admission::Pending(position)) = admission {
             record.seq = position.seq;
-            self.log.pending.push_back(Pending { record, key, is_void: false });
+            self.log.pending.push_back(Pending { record, is_void: false });
             if self.choices.below(3) > 0 {
                 self.commit_all();
             }
@@ -161,9 +172,9 @@ impl<'c> World<'c> {
         }
         let at = self.choices.below(self.log.pending.len());
         let pending = &mut self.log.pending[at];
-        let position = Cursor { epoch: self.log.epoch, seq: pending.record.seq };
+        let position = Cursor::new(self.log.epoch, pending.record.seq);
         let expected = if pending.is_void { Err(Misuse::NotPending) } else { Ok(()) };
-        (pending.is_void, pending.key) = (true, None);
+        (pending.is_void, pending.record.key) = (true, None);
         // [hub:void]
         assert_eq!(self.hub.abort(position), expected);
         self.log.pass_voids();
@@ -174,7 +185,7 @@ impl<'c> World<'c> {
         let config = self.hub.config().clone();
         let wanted = self.wanted();
         let Some(record) = self.log.commit(&config, self.now_ms) else { return };
-        let position = Cursor { epoch: self.log.epoch, seq: record.seq };
+        let position = Cursor::new(self.log.epoch, record.seq);
         let full = self.choices.byte();
         let mut named = Vec::new();
         let committed = self
@@ -218,22 +229,19 @@ impl<'c> World<'c> {
     }
 
     fn apply(&mut self) {
-        let (mut record, key, _) = self.publication();
+        let (mut record, _) = self.publication();
         record.seq = self.log.head.next();
-        let Record { channel, id, kind, cost, seq, .. } = record;
+        let Record { channel, id, kind, cost, seq, key, .. } = record;
         let publication =
             Publication { channel: name(channel), body: id, cost, kind, key, expect: None };
-        let known = self.log.expected(&self.hub, &publication, self.now_ms);
         let (live, full, mut named) = (self.wanted(), self.choices.byte(), Vec::new());
         let committed = self.hub.apply(seq, publication, self.now_ms, |key, entry| {
             name_to(&mut named, full, key, entry)
         });
         let committed = committed.expect("it is the next one");
         self.log.append(record);
-        if let (Some(key), false) = (key, matches!(known, Ok(Admission::Duplicate(_)))) {
-            let config = self.hub.config().clone();
-            self.log.remember(record, key, &config, self.now_ms);
-        }
+        let config = self.hub.config().clone();
+        self.log.remember(record, &config, self.now_ms);
         self.fanned_out(record, &live, &named, (committed.taken, committed.behind));
     }
 
@@ -245,6 +253,49 @@ impl<'c> World<'c> {
         for client in &mut self.clients {
             client.claims.values_mut().for_each(|claim| claim.steady = false);
         }
+    }
+
+    /// Puts the log back to an older state, as from a backup. Its later messages are lost, and
+    /// their positions are given out a second time.
+    fn restore(&mut self) {
+        let Log { head, lost, .. } = self.log;
+        let back = self.choices.of(&[0, 1, 2, 5, 20, 100]);
+        let point = Seq(head.0.saturating_sub(back)).max(lost);
+        for client in &mut self.clients {
+            if let Some(key) = client.key {
+                let cursor = self.hub.subscriber(key).expect("it is connected").cursor();
+                client.is_complete(cursor.seq, &self.log);
+                client.lost(cursor, &self.log, |events| events);
+            }
+            client.restored(point);
+        }
+        self.past.add(&self.hub.stats());
+        let config = self.hub.config().clone();
+        let mut log = Log { lost, runs: self.log.runs.clone(), ..Log::new(self.log.epoch) };
+        // The number of the next run differs from those of all lost ones.
+        self.next_id += 1;
+        let check = Check::new(1_000 + self.next_id as u32);
+        log.runs.retain(|run| run.first <= point);
+        log.runs.push(Run { first: point.next(), check });
+        let mut hub = Hub::new(log.epoch, config.clone());
+        log.runs.iter().for_each(|run| hub.add_run(*run));
+        if lost > Seq::ZERO {
+            hub.lose(lost).expect("it is empty");
+        }
+        for record in self.log.records.iter().filter(|it| it.seq <= point) {
+            if record.seq > lost {
+                restore_record(&mut hub, record);
+                log.remember(*record, &config, record.time_ms);
+            }
+            log.append(*record);
+        }
+        log.head = point;
+        if hub.position().seq < point {
+            hub.void(point).expect("it is ahead");
+        }
+        (self.hub, self.log) = (hub, log);
+        assert_eq!(self.hub.position(), self.log.position());
+        assert_eq!(self.hub.next_check(), check);
     }
 
     fn begin_epoch(&mut self) {
@@ -267,17 +318,17 @@ impl<'c> World<'c> {
 
     /// Checks that misuse changes nothing.
     fn misuse(&mut self) {
-        let Cursor { epoch, seq } = self.log.position();
+        let Cursor { epoch, seq, .. } = self.log.position();
         let far = Seq(seq.0 + 100);
-        let elsewhere = Cursor { epoch: Epoch(epoch.0 + 1), seq: seq.next() };
+        let elsewhere = Cursor::new(Epoch(epoch.0 + 1), seq.next());
         let take = |_, _: &_| Flow::Taken;
-        for position in [Cursor { epoch, seq }, Cursor { epoch, seq: far }, elsewhere] {
+        for position in [Cursor::new(epoch, seq), Cursor::new(epoch, far), elsewhere] {
             assert_eq!(self.hub.abort(position), Err(Misuse::NotPending));
             let result = self.hub.commit(position, self.now_ms, take).map(drop);
             assert_eq!(result, Err(Misuse::NotPending));
         }
         if let Some(later) = self.log.pending.iter().skip(1).find(|it| !it.is_void) {
-            let position = Cursor { epoch, seq: later.record.seq };
+            let position = Cursor::new(epoch, later.record.seq);
             let result = self.hub.commit(position, self.now_ms, take).map(drop);
             // [hub:commit-order]
             assert_eq!(result, Err(Misuse::OutOfOrder { next: seq.next() }));
@@ -368,6 +419,17 @@ impl<'c> World<'c> {
         self.glance();
         assert_eq!(self.hub.stats().keys, 0);
     }
+}
+
+fn restore_record(hub: &mut Hub<u64>, record: &Record) {
+    let Record { seq, channel, id, kind, cost, key, time_ms } = *record;
+    let before = seq.previous();
+    if hub.position().seq < before {
+        hub.void(before).expect("it is ahead");
+    }
+    let publication =
+        Publication { channel: name(channel), body: id, cost, kind, key, expect: None };
+    hub.apply(seq, publication, time_ms, |_, _| Flow::Full).expect("it is the next one");
 }
 
 fn name_to(

@@ -31,7 +31,7 @@ pub(crate) fn hub() -> TestHub {
 }
 
 pub(crate) fn at(seq: u64) -> Cursor {
-    Cursor { epoch: EPOCH, seq: Seq(seq) }
+    Cursor::new(EPOCH, Seq(seq))
 }
 
 pub(crate) fn after(seq: u64) -> Start {
@@ -113,6 +113,7 @@ pub(crate) fn gaps(hub: &TestHub, reason: Reason) -> u64 {
     match reason {
         Reason::Epoch => stats.gaps_epoch,
         Reason::Ahead => stats.gaps_ahead,
+        Reason::Forked => stats.gaps_forked,
         Reason::Trimmed => stats.gaps_trimmed,
         Reason::Limit => stats.gaps_limit,
         Reason::Unreadable => stats.gaps_unreadable,

@@ -224,6 +224,7 @@ impl Tally {
         let rows = [
             ("epoch", hub.gaps_epoch),
             ("ahead", hub.gaps_ahead),
+            ("forked", hub.gaps_forked),
             ("trimmed", hub.gaps_trimmed),
             ("limit", hub.gaps_limit),
             ("unreadable", hub.gaps_unreadable),

@@ -199,13 +199,12 @@ impl Service {
     /// one of them does.
     fn tag(&self, channels: &[&str]) -> String {
         let names = channels.iter().map(|name| sockeye_hub::ChannelName::new(name));
-        let position = self.engine.hub.position();
         let seq = match names.collect::<Result<Vec<_>, _>>() {
             Ok(names) => self.engine.hub.changed(names),
             // Patterns: anything may be for them.
-            Err(_) => position.seq,
+            Err(_) => self.engine.hub.position().seq,
         };
-        format!("\"{}\"", Cursor { seq, ..position })
+        format!("\"{}\"", self.engine.hub.at(seq))
     }
 }
 

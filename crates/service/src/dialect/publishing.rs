@@ -7,7 +7,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::mem;
 
-use sockeye_hub::{ChannelName, Kind, Publication};
+use sockeye_hub::{ChannelName, Kind, Publication, Start};
 use sockeye_server::{Answer, Context, Hold, StreamKey};
 
 use super::outlet::Recipient;
@@ -137,7 +137,8 @@ impl Service {
         let Publish { mut channels, payload, key, expect } = publish;
         for name in channels.as_mut_slice() {
             let channel = ChannelName::new(name).expect("checked when it was read");
-            let expect = expect.map(|expect| expect.in_epoch(self.engine.hub.position().epoch));
+            let fault = |cursor| self.engine.hub.fault(Start::After(cursor));
+            let expect = expect.map(|expect| expect.in_log(fault));
             let placed = expect.transpose().and_then(|expect| {
                 if counts {
                     self.engine.count_message(who)?;

@@ -222,9 +222,7 @@ impl Service {
     /// Whether all of these channels have ended, and the client has every message of them.
     fn have_ended(&self, channels: &[&str], start: Start) -> bool {
         let Start::After(cursor) = start else { return false };
-        let position = self.engine.hub.position();
-        cursor.epoch == position.epoch
-            && cursor.seq <= position.seq
+        self.engine.is_in_the_log(start)
             && channels.iter().all(|name| {
                 ChannelName::new(name).is_ok_and(|name| {
                     let state = self.engine.hub.channel(name);

@@ -177,7 +177,7 @@ impl<D: Dialect> Engine<D> {
         match start {
             Start::After(cursor) => cursor,
             Start::Now => self.hub.position(),
-            Start::Earliest => Cursor { seq: Seq::ZERO, ..self.hub.position() },
+            Start::Earliest => self.hub.at(Seq::ZERO),
             Start::Unreadable => NOWHERE,
         }
     }

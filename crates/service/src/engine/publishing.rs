@@ -172,6 +172,10 @@ impl<D: Dialect> Engine<D> {
         let Sequenced { position, ref channel, ref payload, kind, time_ms, level } = *entry;
         // Entries between the head and this one never came.
         self.lose(position.seq.previous(), out);
+        // The authority of the log may have changed.
+        if self.hub.next_check() != position.check {
+            self.hub.begin_run(position.check);
+        }
         let name = ChannelName::new(channel).expect("names are checked where they come");
         let cost = payload.cost();
         // The sequencer has judged its key.

@@ -1,6 +1,6 @@
 //! Restores a hub from its log, before the server runs.
 
-use sockeye_hub::{Flow, Hub, Misuse, Publication, Seq};
+use sockeye_hub::{Flow, Hub, Misuse, Publication, Run, Seq};
 
 use super::log::Record;
 
@@ -10,6 +10,13 @@ use super::log::Record;
 /// If something has been restored or published already.
 pub(crate) fn floor<M>(hub: &mut Hub<M>, floor: Seq) -> Result<(), Misuse> {
     if floor == Seq::ZERO { Ok(()) } else { hub.lose(floor) }
+}
+
+/// Restores the table of runs.
+pub(crate) fn runs<M>(hub: &mut Hub<M>, runs: &[Run]) {
+    for run in runs {
+        hub.add_run(*run);
+    }
 }
 
 /// Restores a message with this body. Positions between two records are void.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use sockeye_hub::{ChannelName, Config, Cursor, Epoch, Flow, Hub, Misuse, Publication, Seq};
+use sockeye_hub::{ChannelName, Config, Cursor, Epoch, Flow, Hub, Misuse, Publication, Run, Seq};
 
 use super::decider::{Decider, Decision, Step};
 use super::log::{Log, Record};
@@ -77,6 +77,11 @@ impl Sequencer {
     /// As there.
     pub fn restore_floor(&mut self, floor: Seq) -> Result<(), Misuse> {
         restore::floor(&mut self.hub, floor)
+    }
+
+    /// As [`Service::restore_runs`](crate::Service::restore_runs).
+    pub fn restore_runs(&mut self, runs: &[Run]) {
+        restore::runs(&mut self.hub, runs);
     }
 
     /// As [`Service::restore`](crate::Service::restore).

@@ -123,7 +123,7 @@ impl<'a> From<&'a sockeye_hub::Gap> for Gap<'a> {
         let missed = match gap.reason {
             Reason::Trimmed | Reason::Limit => Some(gap.missed),
             // How much is missing cannot be known.
-            Reason::Epoch | Reason::Ahead | Reason::Unreadable => None,
+            Reason::Epoch | Reason::Ahead | Reason::Forked | Reason::Unreadable => None,
         };
         Self { scope, reason: gap.reason, missed, ended: gap.ended }
     }

@@ -5,7 +5,8 @@ use std::fmt::{self, Write as _};
 use sockeye_hub::{Cursor, Token};
 use sockeye_sse::EventId;
 
-/// The text of a cursor, with its proof of the session if there is one: `1<epoch>-<seq>~<proof>`.
+/// The text of a cursor, with its proof of the session if there is one: `1<epoch>-<seq>~<proof>`,
+/// or `1<epoch>-<seq>.<check>~<proof>`.
 ///
 /// It has digits, letters and `-._~` only, so it stands in a header, an event's ID, a query and a
 /// JSON string as it is. No allocation.

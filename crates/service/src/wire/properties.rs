@@ -352,7 +352,7 @@ fn entry(payload: Payload) -> (Rc<Entry<Payload>>, CursorText) {
 }
 
 fn cursor(seq: u64) -> CursorText {
-    CursorText::new(Cursor { epoch: Epoch(77), seq: Seq(seq) })
+    CursorText::new(Cursor::new(Epoch(77), Seq(seq)))
 }
 
 /// What a client gets: type, data and ID of each event.

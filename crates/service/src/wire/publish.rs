@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use sockeye_hub::{ChannelName, Cursor, Epoch, Seq};
+use sockeye_hub::{ChannelName, Cursor, Reason, Seq};
 
 use super::fields::{Fields, quoted};
 use super::{Code, Data, EventName, Limits, Payload, Problem, Query};
@@ -61,18 +61,24 @@ pub enum Expect {
 }
 
 impl Expect {
-    /// The sequence number to look for in this epoch.
+    /// The sequence number to look for. `fault` says why a position is none of this log.
     ///
     /// # Errors
-    /// [`Code::ExpectFailed`] if the position is of another epoch.
-    pub fn in_epoch(self, epoch: Epoch) -> Result<Seq, Problem> {
-        match self {
-            Self::Seq(seq) => Ok(seq),
-            Self::At(cursor) if cursor.epoch == epoch => Ok(cursor.seq),
-            Self::At(_) => {
-                Err(Problem::new(Code::ExpectFailed, "the log has begun anew since then"))
+    /// [`Code::ExpectFailed`] if the position is of another epoch, or of a run that this log has
+    /// not.
+    pub fn in_log(self, fault: impl FnOnce(Cursor) -> Option<Reason>) -> Result<Seq, Problem> {
+        let cursor = match self {
+            Self::Seq(seq) => return Ok(seq),
+            Self::At(cursor) => cursor,
+        };
+        let refused = match fault(cursor) {
+            Some(Reason::Epoch) => "the log has begun anew since then",
+            Some(Reason::Forked) => "the log was put back since then: that message is lost",
+            Some(Reason::Ahead | Reason::Trimmed | Reason::Limit | Reason::Unreadable) | None => {
+                return Ok(cursor.seq);
             }
-        }
+        };
+        Err(Problem::new(Code::ExpectFailed, refused))
     }
 
     /// Reads a number or a cursor.

@@ -25,7 +25,7 @@ fn sample(expected: &'static str, written: impl Into<String>) -> Sample {
 }
 
 pub(crate) fn at(seq: u64) -> CursorText {
-    CursorText::new(Cursor { epoch: EPOCH, seq: Seq(seq) })
+    CursorText::new(Cursor::new(EPOCH, Seq(seq)))
 }
 
 /// A log with a text, a JSON value with a name, and the channel's end.
@@ -173,8 +173,7 @@ fn gaps() -> [(&'static str, Gap<'static>); 4] {
 }
 
 fn events(entries: &[Rc<Entry<Payload>>]) -> Vec<Sample> {
-    let proved =
-        CursorText::with_proof(Cursor { epoch: EPOCH, seq: Seq(1) }, "p3x9~Xb2_k").expect("plain");
+    let proved = CursorText::with_proof(Cursor::new(EPOCH, Seq(1)), "p3x9~Xb2_k").expect("plain");
     let cursor = &at(41);
     let text = &mut String::new();
     let mut written = |encode: &mut dyn FnMut(&mut String, &mut Vec<u8>)| {
@@ -308,7 +307,7 @@ fn presence<'a>(fresh: bool, joined: &'a [&'a str], left: &'a [&'a str]) -> Pres
 pub(crate) fn receipt() -> Receipt<'static> {
     Receipt {
         channel: "chat:7",
-        position: Cursor { epoch: EPOCH, seq: Seq(1) },
+        position: Cursor::new(EPOCH, Seq(1)),
         level: Level::Logged,
         duplicate: false,
         subscribers: 3,

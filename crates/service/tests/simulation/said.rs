@@ -70,7 +70,7 @@ pub(crate) struct Gap {
 impl Gap {
     /// Whether nobody knows how much is missing.
     pub(crate) fn is_fault(&self) -> bool {
-        ["epoch", "ahead", "unreadable"].contains(&&*self.reason)
+        ["epoch", "ahead", "forked", "unreadable"].contains(&&*self.reason)
     }
 }
 

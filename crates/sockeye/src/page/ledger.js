@@ -8,7 +8,7 @@ const ENTRIES_MAX = 2000;
  * page looks inside only to prove that nothing is missing.
  */
 export function place(cursor) {
-  const match = /^1([0-9a-z]+)-([0-9a-z]+)(~.*)?$/.exec(cursor ?? "");
+  const match = /^1([0-9a-z]+)-([0-9a-z]+)(?:\.[0-9a-z]+)?(~.*)?$/.exec(cursor ?? "");
   return match ? { epoch: match[1], seq: parseInt(match[2], 36) } : { epoch: "", seq: 0 };
 }
 

@@ -1,6 +1,6 @@
 //! Catching up: gives streams that are behind what they missed, from history.
 
-use sockeye_hub::{Budget, Cursor, Gap, Item, Kind, Progress, Scope, Seq, SubscriberKey};
+use sockeye_hub::{Budget, Gap, Item, Kind, Progress, Scope, Seq, SubscriberKey};
 
 use crate::engine::{Body, Delivery, Dialect, End, Engine, Notice, Outlet, Recipient};
 
@@ -34,7 +34,6 @@ impl<D: Dialect> Engine<D> {
         }
         let Some(session) = self.sessions.of_subscriber(key) else { return };
         let (lags, to) = (session.lags, self.recipient(session));
-        let position = self.hub.position();
         let mut items = core::mem::take(&mut self.items);
         loop {
             let queued = out.waiting_bytes(to.stream);
@@ -54,7 +53,7 @@ impl<D: Dialect> Engine<D> {
                 let replayed = self.sessions.count_replayed(key, &item, self.now_ms);
                 tell(&to, &item, replayed, self.now_ms, out);
                 if let Some((channel, at)) = end_in(&item) {
-                    self.end_one(key, channel, Cursor { seq: at, ..position }, out);
+                    self.end_one(key, channel, self.hub.at(at), out);
                 }
             }
             match progress {
