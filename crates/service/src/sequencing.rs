@@ -28,6 +28,7 @@
 //!
 //! Nothing else of the path changes.
 
+mod archive;
 mod clock;
 mod decider;
 mod health;
@@ -41,6 +42,7 @@ use std::sync::Arc;
 use sockeye_hub::{Cursor, Epoch, Kind, Refusal, Seq};
 use sockeye_server::Time;
 
+pub use self::archive::{Archive, Archived, Page, Question, Range, Unavailable};
 use self::clock::Clock;
 pub(crate) use self::decider::{Decider, Decision, Step};
 pub use self::health::Health;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use sockeye_hub::{Check, Cursor, Epoch, Seq, Start, Token};
+use sockeye_hub::{Check, Cursor, Epoch, Reason, Seq, Start, Token};
 use sockeye_service::wire::{
     Batch, Channels, Code, CursorText, Data, EventName, Expect, Limits, Options, Payload, Problem,
     Publish, Query, path_segment, publish_json, publish_raw, resume,
@@ -83,9 +83,14 @@ fn options_stand_in_the_query_or_in_headers_once() {
 #[test]
 fn an_expected_position_is_of_one_life_of_the_log() {
     let at = Expect::At(Cursor::new(Epoch(1), Seq(7)));
-    assert_eq!(at.in_epoch(Epoch(1)), Ok(Seq(7)));
-    assert_eq!(at.in_epoch(Epoch(2)).map_err(|it| it.code), Err(Code::ExpectFailed));
-    assert_eq!(Expect::Seq(Seq(7)).in_epoch(Epoch(2)), Ok(Seq(7)));
+    for reason in [None, Some(Reason::Ahead)] {
+        assert_eq!(at.in_log(|_| reason), Ok(Seq(7)));
+    }
+    for reason in [Reason::Epoch, Reason::Forked] {
+        let refused = at.in_log(|_| Some(reason)).map_err(|it| it.code);
+        assert_eq!(refused, Err(Code::ExpectFailed));
+        assert_eq!(Expect::Seq(Seq(7)).in_log(|_| Some(reason)), Ok(Seq(7)));
+    }
 }
 
 /// [service:event-names]

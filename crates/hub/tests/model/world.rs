@@ -271,7 +271,8 @@ impl<'c> World<'c> {
         }
         self.past.add(&self.hub.stats());
         let config = self.hub.config().clone();
-        let mut log = Log { lost, runs: self.log.runs.clone(), ..Log::new(self.log.epoch) };
+        let mut log = Log::new(self.log.epoch);
+        (log.lost, log.runs) = (lost, self.log.runs.clone());
         // The number of the next run differs from those of all lost ones.
         self.next_id += 1;
         let check = Check::new(1_000 + self.next_id as u32);
