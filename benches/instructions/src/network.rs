@@ -42,8 +42,8 @@ impl Net for Network {
         self.0.now()
     }
 
-    fn unix_seconds(&self) -> u64 {
-        self.0.unix_seconds()
+    fn unix_ms(&self) -> u64 {
+        self.0.unix_ms()
     }
 
     fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {

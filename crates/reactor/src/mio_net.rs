@@ -142,16 +142,15 @@ impl Net for MioNet {
     type Socket = TcpStream;
 
     fn now(&self) -> Time {
-        let ms = self.start.elapsed().as_millis();
-        Time::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
+        Time::from_millis(millis(self.start.elapsed()))
     }
 
     fn now_us(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    fn unix_seconds(&self) -> u64 {
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs())
+    fn unix_ms(&self) -> u64 {
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis)
     }
 
     fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
@@ -252,6 +251,10 @@ fn set_nodelay(listener: std::net::TcpListener) -> (std::net::TcpListener, bool)
 #[cfg(not(target_os = "linux"))]
 fn set_nodelay(listener: std::net::TcpListener) -> (std::net::TcpListener, bool) {
     (listener, false)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn token(key: Key) -> Token {

@@ -46,8 +46,8 @@ pub trait Net {
         self.now().as_millis().saturating_mul(1_000)
     }
 
-    /// Seconds since 1970 by the calendar, for dates in headers; it may jump.
-    fn unix_seconds(&self) -> u64;
+    /// Milliseconds since 1970 by the system's calendar, for dates. It may jump in both directions.
+    fn unix_ms(&self) -> u64;
 
     /// Waits until something is ready or `timeout` has passed (`None`: for ever) and appends what
     /// is ready to `ready`. Spurious and repeated reports are allowed.

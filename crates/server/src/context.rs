@@ -35,7 +35,12 @@ impl Context<'_> {
 
     /// Seconds since 1970 by the calendar, as of this turn.
     pub fn unix_seconds(&self) -> u64 {
-        self.core.unix_seconds
+        self.core.unix_ms / 1_000
+    }
+
+    /// Milliseconds since 1970 by the calendar, as of this turn. It may jump in both directions.
+    pub fn unix_ms(&self) -> u64 {
+        self.core.unix_ms
     }
 
     /// The server's counters.

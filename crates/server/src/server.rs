@@ -52,7 +52,7 @@ impl<N: Net, A: App> Server<N, A> {
         let now = net.now();
         let buffer = vec![0; limits.read_bytes.max(1)];
         Self {
-            core: Core::new(now, net.unix_seconds(), limits),
+            core: Core::new(now, net.unix_ms(), limits),
             buffer,
             net,
             app,
@@ -87,7 +87,7 @@ impl<N: Net, A: App> Server<N, A> {
         let now = Time::from_millis(began_us / 1_000);
         // The calendar is read only when the millisecond has changed.
         if now > self.core.now {
-            self.core.tick(now, self.net.unix_seconds());
+            self.core.tick(now, self.net.unix_ms());
         }
         self.begin_ending();
         self.accept();
@@ -138,7 +138,7 @@ impl<N: Net, A: App> Server<N, A> {
     /// Lets the application do something between two turns. Bytes that it sends leave in the next turn,
     /// which then does not wait.
     pub fn with_app<R>(&mut self, visit: impl FnOnce(&mut A, &mut Context<'_>) -> R) -> R {
-        self.core.tick(self.net.now(), self.net.unix_seconds());
+        self.core.tick(self.net.now(), self.net.unix_ms());
         visit(&mut self.app, &mut Context { core: &mut self.core })
     }
 

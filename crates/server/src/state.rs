@@ -28,7 +28,8 @@ pub(crate) struct Core {
     pub(crate) engine: Engine,
     pub(crate) now: Time,
     pub(crate) date: Date,
-    pub(crate) unix_seconds: u64,
+    /// The calendar's time in milliseconds since 1970, as of this turn.
+    pub(crate) unix_ms: u64,
     /// Connections whose outbox changed since the last flush.
     pub(crate) dirty: Vec<Key>,
     /// Connections to visit in the next turn although the poller will not report them.
@@ -59,7 +60,7 @@ pub(crate) struct Leftover {
 }
 
 impl Core {
-    pub(crate) fn new(now: Time, unix_seconds: u64, limits: Limits) -> Self {
+    pub(crate) fn new(now: Time, unix_ms: u64, limits: Limits) -> Self {
         Self {
             connections: Slab::new(),
             ids: StreamIds::default(),
@@ -70,8 +71,8 @@ impl Core {
             closes: Closes::default(),
             engine: Engine::new(EngineConfig::default()),
             now,
-            date: Date::from_unix(unix_seconds),
-            unix_seconds,
+            date: Date::from_unix(unix_ms / 1_000),
+            unix_ms,
             dirty: Vec::new(),
             again: ReadyList::default(),
             leftovers: HashMap::new(),
@@ -86,12 +87,12 @@ impl Core {
     }
 
     /// Sets the time, and the `Date` of responses if the second has changed.
-    pub(crate) fn tick(&mut self, now: Time, unix_seconds: u64) {
+    pub(crate) fn tick(&mut self, now: Time, unix_ms: u64) {
         self.now = self.now.max(now);
-        if unix_seconds != self.unix_seconds {
-            self.unix_seconds = unix_seconds;
-            self.date = Date::from_unix(unix_seconds);
+        if unix_ms / 1_000 != self.unix_ms / 1_000 {
+            self.date = Date::from_unix(unix_ms / 1_000);
         }
+        self.unix_ms = unix_ms;
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Faults {
 #[derive(Debug)]
 pub struct World {
     now: Time,
-    unix_seconds: u64,
+    unix_ms: u64,
     random: Random,
     faults: Faults,
     pipes: Vec<Pipe>,
@@ -73,7 +73,7 @@ impl SimNet {
     pub fn new(seed: u64, faults: Faults, room_max: usize) -> Self {
         let world = World {
             now: Time::from_millis(1_000),
-            unix_seconds: 1_700_000_000,
+            unix_ms: 1_700_000_000_000,
             random: Random::new(seed),
             faults,
             pipes: Vec::new(),
@@ -120,9 +120,15 @@ impl SimNet {
         self.0.borrow_mut().sealed = true;
     }
 
-    /// Moves the clock.
+    /// Moves the clock, and the calendar with it.
     pub fn advance(&self, ms: u64) {
         self.0.borrow_mut().advance(ms);
+    }
+
+    /// Sets the calendar ahead or back. The clock stays as it is.
+    pub fn set_calendar(&self, by_ms: i64) {
+        let mut world = self.0.borrow_mut();
+        world.unix_ms = world.unix_ms.saturating_add_signed(by_ms);
     }
 
     /// No faults from now on: everything sent arrives at the next poll, every report is on time.
@@ -167,9 +173,8 @@ impl SimNet {
 
 impl World {
     fn advance(&mut self, ms: u64) {
-        let before = self.now.as_millis() / 1000;
         self.now = self.now + ms;
-        self.unix_seconds += self.now.as_millis() / 1000 - before;
+        self.unix_ms = self.unix_ms.saturating_add(ms);
     }
 
     /// Lets things happen that happen between two polls.
@@ -224,8 +229,8 @@ impl Net for SimNet {
         self.0.borrow().now
     }
 
-    fn unix_seconds(&self) -> u64 {
-        self.0.borrow().unix_seconds
+    fn unix_ms(&self) -> u64 {
+        self.0.borrow().unix_ms
     }
 
     fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {

@@ -68,8 +68,8 @@ impl Net for SealedNet {
         self.0.now()
     }
 
-    fn unix_seconds(&self) -> u64 {
-        self.0.unix_seconds()
+    fn unix_ms(&self) -> u64 {
+        self.0.unix_ms()
     }
 
     fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {

@@ -34,7 +34,7 @@ impl<N: Net, A: App> Server<N, A> {
             return;
         }
         self.core.draining = true;
-        self.core.tick(self.net.now(), self.net.unix_seconds());
+        self.core.tick(self.net.now(), self.net.unix_ms());
         self.drain.window_at = self.core.now + self.core.limits.drain_accept_ms;
         self.drain.window_ms = self.core.limits.drain_window_ms;
         self.app.on_drain(&mut Context { core: &mut self.core });
@@ -46,7 +46,7 @@ impl<N: Net, A: App> Server<N, A> {
     /// cut.
     pub fn drain_now(&mut self) {
         self.drain();
-        self.core.tick(self.net.now(), self.net.unix_seconds());
+        self.core.tick(self.net.now(), self.net.unix_ms());
         let now = self.core.now;
         self.drain.window_at = self.drain.window_at.min(now);
         self.drain.window_ms = 0;
