@@ -2,7 +2,7 @@
 
 use sockeye_hub::{ChannelName, Target};
 
-use crate::{Grants, Limits, Misuse};
+use crate::{Grants, Limits, Misuse, UnixTime};
 
 /// An action on a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,7 +32,7 @@ pub struct Identity {
     pub tickets: Grants,
     /// Reserved, with [`Action::Admin`].
     pub admin: Grants,
-    /// When the identity ends, in Unix milliseconds.
+    /// When the identity ends, in milliseconds since 1970 by the calendar.
     pub ends_ms: Option<u64>,
 }
 
@@ -63,30 +63,35 @@ impl Identity {
         }
     }
 
-    // [auth:allows]
-    /// Whether they may do that with the channel. Ask [`has_ended`](Self::has_ended), too.
-    pub fn allows(&self, action: Action, channel: ChannelName<'_>) -> bool {
-        self.grants(action).allow(channel)
+    // [auth:allows] [auth:allows-until]
+    /// Whether they may do that with the channel now. An identity that has ended may do nothing.
+    pub fn allows(&self, action: Action, channel: ChannelName<'_>, now: UnixTime) -> bool {
+        !self.has_ended(now) && self.grants(action).allow(channel)
     }
 
     /// The same for a channel or a pattern: a pattern needs a grant that is the same or wider.
-    pub fn allows_target(&self, action: Action, target: Target<'_>) -> bool {
-        self.grants(action).cover(target)
+    pub fn allows_target(&self, action: Action, target: Target<'_>, now: UnixTime) -> bool {
+        !self.has_ended(now) && self.grants(action).cover(target)
     }
 
     /// Whether the identity has ended.
-    pub fn has_ended(&self, now_ms: u64) -> bool {
-        self.ends_ms.is_some_and(|end| end <= now_ms)
+    pub fn has_ended(&self, now: UnixTime) -> bool {
+        self.ends() <= now
     }
 
-    /// Whether this identity may issue a ticket with the rights of `other`. Each right needs a
+    /// When the identity ends; [`UnixTime::NEVER`] if it has no end.
+    pub fn ends(&self) -> UnixTime {
+        self.ends_ms.map_or(UnixTime::NEVER, UnixTime::from_millis)
+    }
+
+    /// Whether this identity may now issue a ticket with the rights of `other`. Each right needs a
     /// grant for [`Action::Ticket`] on its channel. A ticket with the issuer's own name may also
     /// have the issuer's own rights.
     ///
     /// The ends are not compared. The caller shortens the ticket's end to the issuer's.
-    pub fn may_issue(&self, other: &Self) -> bool {
+    pub fn may_issue(&self, other: &Self, now: UnixTime) -> bool {
         // [auth:ticket-rights]
-        if !other.tickets.is_empty() || !other.admin.is_empty() {
+        if self.has_ended(now) || !other.tickets.is_empty() || !other.admin.is_empty() {
             return false;
         }
         let own = other.user == self.user;
@@ -121,6 +126,8 @@ pub(crate) fn user(name: &str, limits: &Limits) -> Result<String, Misuse> {
 mod tests {
     use super::*;
 
+    const NOW: UnixTime = UnixTime::from_millis(999);
+
     fn grants(texts: &[&str]) -> Grants {
         Grants::new(texts.iter().copied(), &Limits::default()).unwrap()
     }
@@ -139,21 +146,35 @@ mod tests {
     #[test]
     fn what_is_not_granted_is_not_allowed() {
         let room = |name| ChannelName::new(name).unwrap();
-        assert!(ann().allows(Action::Subscribe, room("chat:1")));
-        assert!(!ann().allows(Action::Subscribe, room("chat:1:2")));
-        assert!(ann().allows(Action::Publish, room("chat:7")));
-        assert!(!ann().allows(Action::Publish, room("chat:1")));
+        assert!(ann().allows(Action::Subscribe, room("chat:1"), NOW));
+        assert!(!ann().allows(Action::Subscribe, room("chat:1:2"), NOW));
+        assert!(ann().allows(Action::Publish, room("chat:7"), NOW));
+        assert!(!ann().allows(Action::Publish, room("chat:1"), NOW));
         for action in [Action::Ticket, Action::Admin] {
-            assert!(!ann().allows(action, room("chat:7")));
+            assert!(!ann().allows(action, room("chat:7"), NOW));
         }
         for action in [Action::Subscribe, Action::Publish, Action::Ticket, Action::Admin] {
-            assert!(!Identity::anonymous().allows(action, room("news")));
+            assert!(!Identity::anonymous().allows(action, room("news"), NOW));
         }
-        let wanted = |text| ann().allows_target(Action::Subscribe, Target::new(text).unwrap());
+        let wanted = |text| ann().allows_target(Action::Subscribe, Target::new(text).unwrap(), NOW);
         assert!(wanted("chat:*") && wanted("chat:5") && wanted("news"));
         assert!(!wanted("chat:>") && !wanted("*") && !wanted(">"));
-        assert!(!ann().has_ended(999) && ann().has_ended(1000));
-        assert!(!Identity::anonymous().has_ended(u64::MAX));
+    }
+
+    /// [auth:allows-until]
+    #[test]
+    fn nothing_is_allowed_to_whom_has_ended() {
+        let (room, other) = (ChannelName::new("chat:7").unwrap(), Identity::anonymous());
+        let target = Target::new("chat:*").unwrap();
+        for (ms, is_good) in [(0, true), (999, true), (1000, false), (u64::MAX, false)] {
+            let now = UnixTime::from_millis(ms);
+            assert_eq!(ann().has_ended(now), !is_good, "{ms}");
+            assert_eq!(ann().allows(Action::Publish, room, now), is_good, "{ms}");
+            assert_eq!(ann().allows_target(Action::Subscribe, target, now), is_good, "{ms}");
+            let ticket = Identity { ends_ms: None, ..ann() };
+            assert_eq!(ann().may_issue(&ticket, now), is_good, "{ms}");
+            assert!(ms == u64::MAX || !other.has_ended(now), "without an end");
+        }
     }
 
     /// [auth:ticket-rights]
@@ -166,22 +187,25 @@ mod tests {
             ..Identity::anonymous()
         };
         let (me, other) = (Some("ann"), Some("bob"));
-        assert!(ann().may_issue(&ticket(me, &["chat:7", "chat:*"], &["chat:7"])));
-        assert!(!ann().may_issue(&ticket(me, &["chat:>"], &[])));
-        assert!(!ann().may_issue(&ticket(me, &[], &["chat:1"])));
-        assert!(!ann().may_issue(&ticket(other, &["chat:7"], &[])));
-        assert!(!ann().may_issue(&ticket(None, &[], &[])));
+        assert!(ann().may_issue(&ticket(me, &["chat:7", "chat:*"], &["chat:7"]), NOW));
+        assert!(!ann().may_issue(&ticket(me, &["chat:>"], &[]), NOW));
+        assert!(!ann().may_issue(&ticket(me, &[], &["chat:1"]), NOW));
+        assert!(!ann().may_issue(&ticket(other, &["chat:7"], &[]), NOW));
+        assert!(!ann().may_issue(&ticket(None, &[], &[]), NOW));
 
         let back = Identity { tickets: grants(&["chat:>"]), ..Identity::anonymous() };
-        assert!(back.may_issue(&ticket(other, &["chat:a:b"], &["chat:*"])));
-        assert!(!back.may_issue(&ticket(other, &["news"], &[])));
+        assert!(back.may_issue(&ticket(other, &["chat:a:b"], &["chat:*"]), NOW));
+        assert!(!back.may_issue(&ticket(other, &["news"], &[]), NOW));
         let reader = Identity { subscribe: grants(&["news"]), ..back.clone() };
-        assert!(!reader.may_issue(&ticket(other, &["news"], &[])), "to read is not to hand on");
+        assert!(
+            !reader.may_issue(&ticket(other, &["news"], &[]), NOW),
+            "to read is not to hand on"
+        );
         let mut greedy = ticket(other, &["chat:7"], &[]);
         greedy.admin = grants(&["chat:7"]);
-        assert!(!back.may_issue(&greedy));
+        assert!(!back.may_issue(&greedy, NOW));
         (greedy.admin, greedy.tickets) = (Grants::default(), grants(&["chat:7"]));
-        assert!(!back.may_issue(&greedy));
+        assert!(!back.may_issue(&greedy, NOW));
     }
 
     /// [auth:user-name]

@@ -10,7 +10,9 @@ use core::fmt;
 use serde_json::Value;
 
 use crate::object::{self, Object};
-use crate::{Grants, Identity, JwtKey, KeyId, Limits, Misuse, Refusal, base64url, identity};
+use crate::{
+    Grants, Identity, JwtKey, KeyId, Limits, Misuse, Refusal, UnixTime, base64url, identity,
+};
 
 /// Dates end before this many seconds: the year 10000. Milliseconds in the place of seconds are
 /// beyond it.
@@ -67,15 +69,15 @@ impl Verifier {
     /// # Errors
     /// [`Refusal`] says what is wrong with the token. Claims are looked at only if the signature
     /// is right.
-    pub fn verify(&self, token: &str, now_ms: u64) -> Result<Identity, Refusal> {
-        self.verify_by(token, now_ms).map(|(identity, _)| identity)
+    pub fn verify(&self, token: &str, now: UnixTime) -> Result<Identity, Refusal> {
+        self.verify_by(token, now).map(|(identity, _)| identity)
     }
 
     /// Verifies a token likewise, and returns the key that verified it, too.
     ///
     /// # Errors
     /// As [`verify`](Self::verify).
-    pub fn verify_by(&self, token: &str, now_ms: u64) -> Result<(Identity, KeyId), Refusal> {
+    pub fn verify_by(&self, token: &str, now: UnixTime) -> Result<(Identity, KeyId), Refusal> {
         // [auth:jwt-length]
         if token.len() > self.limits.token_bytes_max {
             return Err(Refusal::TokenTooLong);
@@ -96,7 +98,7 @@ impl Verifier {
             .ok_or(Refusal::TokenSignature)?;
         check_header(&header)?;
         let claims = object::read(claims, self.limits.token_depth_max)?;
-        Ok((self.identity(&claims, now_ms)?, key.id()))
+        Ok((self.identity(&claims, now)?, key.id()))
     }
 
     // [auth:key-still-there]
@@ -128,8 +130,8 @@ impl Verifier {
         Ok(core::iter::once(first).chain(keys))
     }
 
-    fn identity(&self, claims: &Object, now_ms: u64) -> Result<Identity, Refusal> {
-        let ends_ms = self.check_times(claims, now_ms)?;
+    fn identity(&self, claims: &Object, now: UnixTime) -> Result<Identity, Refusal> {
+        let ends_ms = self.check_times(claims, now)?;
         self.check_names(claims)?;
         let user = match claims.get("sub") {
             Some(Value::String(sub)) => {
@@ -148,8 +150,8 @@ impl Verifier {
     }
 
     /// Checks the time claims (RFC 7519 §4.1.4 to §4.1.6), and returns the token's end.
-    fn check_times(&self, claims: &Object, now_ms: u64) -> Result<u64, Refusal> {
-        let leeway_ms = self.rules.leeway_ms;
+    fn check_times(&self, claims: &Object, now: UnixTime) -> Result<u64, Refusal> {
+        let (leeway_ms, now_ms) = (self.rules.leeway_ms, now.as_millis());
         // [auth:jwt-exp]
         let exp_ms = date_ms(claims, "exp")?.ok_or(Refusal::TokenWithoutEnd)?;
         let ends_ms = exp_ms.saturating_add(leeway_ms);

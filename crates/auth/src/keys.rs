@@ -5,7 +5,7 @@ use core::fmt;
 use ring::digest::{SHA256, digest};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-use crate::{Identity, KeyId, Limits, Misuse, Refusal};
+use crate::{Identity, KeyId, Limits, Misuse, Refusal, UnixTime};
 
 /// The fewest bytes of a key that is configured as text: 128 bits in base64url.
 const BYTES_MIN: usize = 22;
@@ -60,7 +60,7 @@ impl Keys {
     ///
     /// # Errors
     /// [`Refusal::KeyUnknown`], also for a key that has expired.
-    pub fn identify(&self, key: &str, now_ms: u64) -> Result<&Identity, Refusal> {
+    pub fn identify(&self, key: &str, now: UnixTime) -> Result<&Identity, Refusal> {
         // [auth:key-length]
         if key.len() > self.limits.key_bytes_max {
             return Err(Refusal::KeyUnknown);
@@ -74,7 +74,7 @@ impl Keys {
             found |= same;
         }
         let (_, _, identity) = self.keys.get(at as usize).ok_or(Refusal::KeyUnknown)?;
-        if !bool::from(found) || identity.has_ended(now_ms) {
+        if !bool::from(found) || identity.has_ended(now) {
             return Err(Refusal::KeyUnknown);
         }
         Ok(identity)
@@ -88,9 +88,9 @@ impl Keys {
     // [auth:key-still-there]
     /// The identity of the key with that ID now; `None` if it is no longer configured, or has
     /// ended.
-    pub fn by_id(&self, wanted: KeyId, now_ms: u64) -> Option<&Identity> {
+    pub fn by_id(&self, wanted: KeyId, now: UnixTime) -> Option<&Identity> {
         let (.., identity) = self.keys.iter().find(|(_, hash, _)| id(hash) == wanted)?;
-        Some(identity).filter(|identity| !identity.has_ended(now_ms))
+        Some(identity).filter(|identity| !identity.has_ended(now))
     }
 
     fn add(&mut self, name: &str, hash: [u8; 32], mut allows: Identity) -> Result<(), Misuse> {
@@ -145,6 +145,10 @@ mod tests {
     const OTHER: &str = "sk_live_other_key_of_a_back_end";
     const OTHER_SHA256: &str = "6bd428229e3189559a35eacea225b7c36effdb130a72c23a45e1c46beccf682a";
 
+    fn at(ms: u64) -> UnixTime {
+        UnixTime::from_millis(ms)
+    }
+
     fn publisher() -> Identity {
         Identity { publish: Grants::everything(), ..Identity::anonymous() }
     }
@@ -153,18 +157,18 @@ mod tests {
     #[test]
     fn a_key_is_known_by_its_text_or_its_hash() {
         let mut keys = Keys::new(Limits::default());
-        assert_eq!(keys.identify(KEY, 0), Err(Refusal::KeyUnknown), "none is configured");
+        assert_eq!(keys.identify(KEY, at(0)), Err(Refusal::KeyUnknown), "none is configured");
         keys.add_text("back", KEY, publisher()).unwrap();
         keys.add_sha256("other", OTHER_SHA256, Identity::anonymous()).unwrap();
         assert_eq!(Keys::hash(OTHER), OTHER_SHA256);
-        let back = keys.identify(KEY, 0).unwrap();
+        let back = keys.identify(KEY, at(0)).unwrap();
         assert_eq!(back.user.as_deref(), Some("key:back"));
-        assert!(back.allows(Action::Publish, ChannelName::new("a:b").unwrap()));
-        assert!(!back.allows(Action::Subscribe, ChannelName::new("a:b").unwrap()));
-        assert_eq!(keys.identify(OTHER, 0).unwrap().user.as_deref(), Some("key:other"));
+        assert!(back.allows(Action::Publish, ChannelName::new("a:b").unwrap(), at(0)));
+        assert!(!back.allows(Action::Subscribe, ChannelName::new("a:b").unwrap(), at(0)));
+        assert_eq!(keys.identify(OTHER, at(0)).unwrap().user.as_deref(), Some("key:other"));
         let longer = format!("{KEY}x");
         for wrong in ["", &KEY[1..], &KEY[..KEY.len() - 1], &longer, OTHER_SHA256, "back"] {
-            assert_eq!(keys.identify(wrong, 0), Err(Refusal::KeyUnknown), "{wrong}");
+            assert_eq!(keys.identify(wrong, at(0)), Err(Refusal::KeyUnknown), "{wrong}");
         }
     }
 
@@ -177,12 +181,12 @@ mod tests {
         assert_eq!(keys.add_text("long", &long, publisher()), Err(Misuse::KeyText));
         let hash: String = sha256(&long).iter().map(|byte| format!("{byte:02X}")).collect();
         keys.add_sha256("long", &hash, publisher()).unwrap();
-        assert_eq!(keys.identify(&long, 0), Err(Refusal::KeyUnknown), "never looked at");
+        assert_eq!(keys.identify(&long, at(0)), Err(Refusal::KeyUnknown), "never looked at");
 
         let until = Identity { ends_ms: Some(5), ..publisher() };
         keys.add_text("short-lived", KEY, until).unwrap();
-        assert!(keys.identify(KEY, 4).is_ok());
-        assert_eq!(keys.identify(KEY, 5), Err(Refusal::KeyUnknown));
+        assert!(keys.identify(KEY, at(4)).is_ok());
+        assert_eq!(keys.identify(KEY, at(5)), Err(Refusal::KeyUnknown));
         assert_eq!(keys.add_text("more", OTHER, publisher()), Err(Misuse::TooManyKeys));
     }
 
@@ -193,12 +197,12 @@ mod tests {
         let until = Identity { ends_ms: Some(5), ..publisher() };
         keys.add_text("back", KEY, until).unwrap();
         let came_by = Keys::id(KEY);
-        assert_eq!(keys.by_id(came_by, 4), Some(keys.identify(KEY, 4).unwrap()));
-        assert_eq!(keys.by_id(came_by, 5), None);
+        assert_eq!(keys.by_id(came_by, at(4)), Some(keys.identify(KEY, at(4)).unwrap()));
+        assert_eq!(keys.by_id(came_by, at(5)), None);
         let mut rotated = Keys::new(Limits::default());
         rotated.add_text("back", OTHER, publisher()).unwrap();
-        assert_eq!(rotated.by_id(came_by, 0), None);
-        assert!(rotated.by_id(Keys::id(OTHER), 0).is_some());
+        assert_eq!(rotated.by_id(came_by, at(0)), None);
+        assert!(rotated.by_id(Keys::id(OTHER), at(0)).is_some());
         // Nothing to come in with, nor to find the key by.
         assert_ne!(format!("{came_by:?}"), format!("{:?}", Keys::id(OTHER)));
         assert_eq!(format!("{came_by:?}").len(), "KeyId(0000…)".len());

@@ -20,6 +20,7 @@ mod refusal;
 #[cfg(feature = "sign")]
 mod sign;
 mod tickets;
+mod time;
 
 pub use credential::{Brought, Credential, Taken};
 pub use grants::Grants;
@@ -35,3 +36,4 @@ pub use refusal::{Misuse, Refusal};
 #[cfg(feature = "sign")]
 pub use sign::{SigningKey, TokenClaims};
 pub use tickets::{Secret, Session, Tickets};
+pub use time::{Moment, UnixTime};

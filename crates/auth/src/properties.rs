@@ -6,10 +6,11 @@ pub mod fuzz;
 use sockeye_hub::Token;
 
 use crate::{AllowedOrigins, Brought, Credential, Grants, Identity, JwtKey, JwtRules, Limits};
-use crate::{Refusal, Secret, SigningKey, Taken, Tickets, TokenClaims, Verifier};
+use crate::{Moment, Refusal, Secret, SigningKey, Taken, Tickets, TokenClaims, UnixTime, Verifier};
 use crate::{base64url, der, redacted};
 
 const NOW_MS: u64 = 1_800_000_000_000;
+const NOW: Moment = Moment { unix: UnixTime::from_millis(NOW_MS), elapsed_ms: 0 };
 
 fn identity() -> Identity {
     let grants = Grants::new(["chat:*", "news"], &Limits::default());
@@ -32,7 +33,7 @@ fn verifier() -> (Verifier, String) {
 /// What is no token of ours is refused, whatever it is.
 pub fn tokens_are_ours_or_refused(text: &str) {
     let (verifier, token) = verifier();
-    if let Ok(found) = verifier.verify(text, NOW_MS) {
+    if let Ok(found) = verifier.verify(text, NOW.unix) {
         assert!(text == token && found == identity(), "{text}");
     }
 }
@@ -44,7 +45,7 @@ pub fn signed_tokens_are_read(header: &[u8], claims: &[u8]) {
     let message = format!("{}.{}", base64url::encode(header), base64url::encode(claims));
     let tag = key.sign(message.as_bytes()).expect("the secret signs");
     let token = format!("{message}.{}", base64url::encode(&tag));
-    if let Ok(found) = verifier().0.verify(&token, NOW_MS) {
+    if let Ok(found) = verifier().0.verify(&token, NOW.unix) {
         assert!(found.ends_ms.is_some_and(|end| end > NOW_MS));
         assert!(found.tickets.is_empty() && found.admin.is_empty());
         let claims = String::from_utf8_lossy(claims);
@@ -61,37 +62,37 @@ pub fn no_character_may_change(at: usize, to: char) {
     };
     let (verifier, token) = verifier();
     if let Some(token) = exchange(&token) {
-        assert!(verifier.verify(&token, NOW_MS).is_err(), "{token}");
+        assert!(verifier.verify(&token, NOW.unix).is_err(), "{token}");
     }
     let (mut tickets, ticket) = tickets();
     if let Some(ticket) = exchange(&ticket) {
-        assert_eq!(tickets.enter(&ticket, None, NOW_MS), Err(Refusal::Ticket), "{ticket}");
+        assert_eq!(tickets.enter(&ticket, None, NOW), Err(Refusal::Ticket), "{ticket}");
     }
-    let session = tickets.enter(&ticket, None, NOW_MS).expect("it is outstanding");
-    let proof = tickets.proof(&session, NOW_MS);
+    let session = tickets.enter(&ticket, None, NOW).expect("it is outstanding");
+    let proof = tickets.proof(&session, NOW.unix);
     if let Some(ticket) = exchange(&ticket) {
-        assert_eq!(tickets.enter(&ticket, Some(&proof), NOW_MS), Err(Refusal::Ticket));
+        assert_eq!(tickets.enter(&ticket, Some(&proof), NOW), Err(Refusal::Ticket));
     }
     if let Some(proof) = exchange(&proof) {
-        assert_eq!(tickets.enter(&ticket, Some(&proof), NOW_MS), Err(Refusal::Ticket), "{proof}");
+        assert_eq!(tickets.enter(&ticket, Some(&proof), NOW), Err(Refusal::Ticket), "{proof}");
     }
-    assert!(tickets.enter(&ticket, Some(&proof), NOW_MS).is_ok());
+    assert!(tickets.enter(&ticket, Some(&proof), NOW).is_ok());
 }
 
 /// What is no ticket of ours opens nothing, whatever cursor comes with it.
 pub fn tickets_are_ours_or_refused(ticket: &str, cursor: &str) {
     let (mut tickets, ours) = tickets();
     let proof = Token::parse(cursor).proof;
-    let entered = tickets.enter(ticket, proof, NOW_MS);
+    let entered = tickets.enter(ticket, proof, NOW);
     assert!(entered.is_err() || ticket == ours, "{ticket}");
-    drop(tickets.enter(&ours, None, NOW_MS));
-    assert_eq!(tickets.enter(&ours, proof, NOW_MS), Err(Refusal::Ticket));
+    drop(tickets.enter(&ours, None, NOW));
+    assert_eq!(tickets.enter(&ours, proof, NOW), Err(Refusal::Ticket));
 }
 
 fn tickets() -> (Tickets, String) {
     let secret = Secret::new(&[1; 32]).expect("long enough");
     let mut tickets = Tickets::new(vec![secret], Limits::default()).expect("one secret");
-    let ticket = tickets.issue(&identity(), &identity(), 1000, &[2; 24], NOW_MS).expect("it fits");
+    let ticket = tickets.issue(&identity(), &identity(), 1000, &[2; 24], NOW).expect("it fits");
     (tickets, ticket)
 }
 

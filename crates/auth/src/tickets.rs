@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use crate::keys::sha256;
-use crate::{Grants, Identity, Limits, Misuse, Refusal, base64url, identity};
+use crate::{Grants, Identity, Limits, Misuse, Moment, Refusal, UnixTime, base64url, identity};
 
 const SECRET_BYTES_MIN: usize = 32;
 const SEED_BYTES: usize = 24;
@@ -108,6 +108,7 @@ struct Store {
 }
 
 struct Outstanding {
+    /// [auth:ticket-clock] By [`Moment::elapsed_ms`]: a calendar that is set back must not keep it for years.
     expires_ms: u64,
     /// The user whose quota it counts against, if any.
     user: Option<Arc<str>>,
@@ -142,7 +143,8 @@ impl Tickets {
     /// without [`Identity::tickets`] count against one quota. A ticket without a user, from an
     /// issuer with [`Identity::tickets`], counts against no user.
     ///
-    /// The session ends with the identity, and after [`Limits::session_ms_max`] at the latest.
+    /// The ticket's life does not depend on the calendar. The session ends with the identity, and
+    /// after [`Limits::session_ms_max`] at the latest, by the calendar.
     ///
     /// # Errors
     /// - [`Refusal::TicketsFull`], [`Refusal::TicketTooLarge`].
@@ -155,7 +157,7 @@ impl Tickets {
         identity: &Identity,
         life_ms: u64,
         entropy: &[u8; SEED_BYTES],
-        now_ms: u64,
+        now: Moment,
     ) -> Result<String, Refusal> {
         if !identity.tickets.is_empty() || !identity.admin.is_empty() {
             return Err(Refusal::Forbidden);
@@ -164,11 +166,11 @@ impl Tickets {
         if identity.user.iter().any(|name| identity::user(name, &self.limits).is_err()) {
             return Err(Refusal::Forbidden);
         }
-        if identity.has_ended(now_ms) {
+        if identity.has_ended(now.unix) {
             return Err(Refusal::SessionOver);
         }
         let mut store = lock(&self.store);
-        store.expire(now_ms);
+        store.expire(now.elapsed_ms);
         let user = counts_for(issuer, identity);
         // [auth:tickets-bound] [auth:tickets-per-user]
         let of_user = user.and_then(|user| store.by_user.get(user)).copied().unwrap_or(0);
@@ -177,7 +179,7 @@ impl Tickets {
         {
             return Err(Refusal::TicketsFull);
         }
-        let latest_ms = now_ms.saturating_add(self.limits.session_ms_max);
+        let latest_ms = (now.unix + self.limits.session_ms_max).as_millis();
         let ends_ms = identity.ends_ms.unwrap_or(u64::MAX).min(latest_ms);
         let ticket = self.secrets[0].seal(&content(identity, ends_ms), entropy);
         // [auth:ticket-size]
@@ -185,7 +187,8 @@ impl Tickets {
             return Err(Refusal::TicketTooLarge);
         }
         // [auth:ticket-life]
-        let expires_ms = now_ms.saturating_add(life_ms.min(self.limits.ticket_ms_max));
+        let life_ms = life_ms.min(self.limits.ticket_ms_max);
+        let expires_ms = now.elapsed_ms.saturating_add(life_ms);
         // [auth:ticket-hashed]
         let hash = sha256(&ticket);
         // Equal entropy and content give an equal ticket: its entry is replaced.
@@ -213,7 +216,7 @@ impl Tickets {
         &mut self,
         ticket: &str,
         proof: Option<&str>,
-        now_ms: u64,
+        now: Moment,
     ) -> Result<Session, Refusal> {
         if ticket.len() > self.limits.ticket_bytes_max {
             return Err(Refusal::Ticket);
@@ -223,21 +226,21 @@ impl Tickets {
         let taken = lock(&self.store).take(&binding);
         if let Some(expires_ms) = taken {
             // [auth:ticket-life]
-            if expires_ms <= now_ms {
+            if expires_ms <= now.elapsed_ms {
                 return Err(Refusal::Ticket);
             }
             let identity = self.secrets.iter().find_map(|it| self.unseal(it, ticket));
             let identity = identity.ok_or(Refusal::Ticket)?;
-            return live(Session { identity, binding, resumed: false }, now_ms);
+            return live(Session { identity, binding, resumed: false }, now.unix);
         }
-        self.resume(ticket, binding, proof.ok_or(Refusal::Ticket)?, now_ms)
+        self.resume(ticket, binding, proof.ok_or(Refusal::Ticket)?, now.unix)
     }
 
     /// Makes the proof that is appended to the session's cursors behind a `~`: 30 bytes.
     ///
     /// It is the same for a minute, and good for [`Limits::resume_ms`] at least.
-    pub fn proof(&self, session: &Session, now_ms: u64) -> String {
-        let minute = now_ms.saturating_add(self.limits.resume_ms) / MINUTE_MS + 1;
+    pub fn proof(&self, session: &Session, now: UnixTime) -> String {
+        let minute = (now + self.limits.resume_ms).as_millis() / MINUTE_MS + 1;
         let mac = self.secrets[0].mac(&session.binding, minute);
         format!("{minute:x}~{}", base64url::encode(&mac))
     }
@@ -257,10 +260,10 @@ impl Tickets {
         self.store = Arc::clone(&other.store);
     }
 
-    /// How many tickets are outstanding.
-    pub fn outstanding(&mut self, now_ms: u64) -> usize {
+    /// How many tickets are outstanding. The time is [`Moment::elapsed_ms`].
+    pub fn outstanding(&mut self, elapsed_ms: u64) -> usize {
         let mut store = lock(&self.store);
-        store.expire(now_ms);
+        store.expire(elapsed_ms);
         store.outstanding.len()
     }
 
@@ -269,7 +272,7 @@ impl Tickets {
         ticket: &str,
         binding: [u8; 32],
         proof: &str,
-        now_ms: u64,
+        now: UnixTime,
     ) -> Result<Session, Refusal> {
         // [auth:session-proof]
         let (minute, mac) = read_proof(proof).ok_or(Refusal::Ticket)?;
@@ -281,10 +284,10 @@ impl Tickets {
         let identity = self.secrets.iter().find_map(|it| self.unseal(it, ticket));
         let identity = identity.ok_or(Refusal::Ticket)?;
         // [auth:session-away]
-        if minute.saturating_mul(MINUTE_MS) <= now_ms {
+        if UnixTime::from_millis(minute.saturating_mul(MINUTE_MS)) <= now {
             return Err(Refusal::SessionOver);
         }
-        live(Session { identity, binding, resumed: true }, now_ms)
+        live(Session { identity, binding, resumed: true }, now)
     }
 
     fn unseal(&self, secret: &Secret, ticket: &str) -> Option<Identity> {
@@ -295,9 +298,9 @@ impl Tickets {
 
 impl Store {
     /// Forgets what has expired, each ticket once.
-    fn expire(&mut self, now_ms: u64) {
+    fn expire(&mut self, elapsed_ms: u64) {
         while let Some(&(expires_ms, hash)) = self.by_expiry.first() {
-            if expires_ms > now_ms {
+            if expires_ms > elapsed_ms {
                 break;
             }
             self.by_expiry.pop_first();
@@ -397,9 +400,9 @@ fn check_secrets(secrets: &[Secret], limits: &Limits) -> Result<(), Misuse> {
     }
 }
 
-fn live(session: Session, now_ms: u64) -> Result<Session, Refusal> {
+fn live(session: Session, now: UnixTime) -> Result<Session, Refusal> {
     // [auth:session-end]
-    if session.identity.has_ended(now_ms) { Err(Refusal::SessionOver) } else { Ok(session) }
+    if session.identity.has_ended(now) { Err(Refusal::SessionOver) } else { Ok(session) }
 }
 
 /// What is sealed: name, subscribe, publish, end.

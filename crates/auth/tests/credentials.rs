@@ -1,8 +1,8 @@
 //! Which credential of a request counts.
 
 use sockeye_auth::{
-    AllowedOrigins, Brought, Credential, Grants, Identity, JwtKey, JwtRules, Keys, Limits, Refusal,
-    Secret, SigningKey, Taken, Tickets, TokenClaims, Verifier,
+    AllowedOrigins, Brought, Credential, Grants, Identity, JwtKey, JwtRules, Keys, Limits, Moment,
+    Refusal, Secret, SigningKey, Taken, Tickets, TokenClaims, UnixTime, Verifier,
 };
 
 fn taken() -> Taken {
@@ -142,10 +142,10 @@ fn no_debug_shows_a_secret() {
     shown.push(format!("{secret:?}"));
     let mut tickets = Tickets::new(vec![secret], limits).unwrap();
     let all = Identity { subscribe: Grants::everything(), ..Identity::anonymous() };
-    let ticket = tickets.issue(&all, &all, 1000, &[1; 24], 0).unwrap();
+    let ticket = tickets.issue(&all, &all, 1000, &[1; 24], Moment::default()).unwrap();
     shown.push(format!("{tickets:?}"));
-    let session = tickets.enter(&ticket, None, 0).unwrap();
-    let proof = tickets.proof(&session, 0);
+    let session = tickets.enter(&ticket, None, Moment::default()).unwrap();
+    let proof = tickets.proof(&session, UnixTime::default());
     shown.push(format!("{session:?}"));
 
     let (authorization, query) = (format!("Bearer {token}"), format!("ticket={ticket}"));

@@ -1,6 +1,8 @@
 //! Tokens made by other programs, and what is refused.
 
-use sockeye_auth::{Algorithm, Identity, JwtKey, JwtRules, Limits, Misuse, Refusal, Verifier};
+use sockeye_auth::{
+    Algorithm, Identity, JwtKey, JwtRules, Limits, Misuse, Refusal, UnixTime, Verifier,
+};
 
 const GOOD: &str = include_str!("tokens/good.jwt");
 const FORGED: &str = include_str!("tokens/forged.jwt");
@@ -11,6 +13,7 @@ const ED25519: &str = include_str!("tokens/ed25519.pem");
 /// Of `tokens/make.py`.
 const SECRET: &[u8] = b"a secret of HS256 that is only in tests";
 const NOW_MS: u64 = 1_800_000_000_000;
+const NOW: UnixTime = UnixTime::from_millis(NOW_MS);
 
 fn key(algorithm: Algorithm) -> JwtKey {
     let key = match algorithm {
@@ -44,7 +47,7 @@ fn good(algorithm: Algorithm) -> &'static str {
 fn a_token_s_key_is_known_by_itself() {
     let all = verifier(ALL.map(key).into());
     for algorithm in ALL {
-        let (_, id) = all.verify_by(good(algorithm), NOW_MS).unwrap();
+        let (_, id) = all.verify_by(good(algorithm), NOW).unwrap();
         assert_eq!(id, key(algorithm).id());
         assert!(verifier(vec![key(algorithm).with_kid("another name")]).has_key(id));
         let others = ALL.into_iter().filter(|other| *other != algorithm).map(key);
@@ -70,7 +73,7 @@ const HS256: &str = r#"{"alg":"HS256"}"#;
 
 fn with(rules: JwtRules, claims: &str) -> Result<Identity, Refusal> {
     let verifier = Verifier::new(rules, vec![key(Algorithm::Hs256)], Limits::default()).unwrap();
-    verifier.verify(&signed(HS256, claims), NOW_MS)
+    verifier.verify(&signed(HS256, claims), NOW)
 }
 
 fn claims(claims: &str) -> Result<Identity, Refusal> {
@@ -82,22 +85,22 @@ fn claims(claims: &str) -> Result<Identity, Refusal> {
 fn each_algorithm_verifies_what_openssl_signed_and_only_its_own() {
     for algorithm in ALL {
         let verifier = verifier(vec![key(algorithm)]);
-        let identity = verifier.verify(good(algorithm), NOW_MS).unwrap();
+        let identity = verifier.verify(good(algorithm), NOW).unwrap();
         assert_eq!(identity.user.as_deref(), Some("ann"));
         assert!(identity.subscribe.iter().eq(["chat:*", "news"]));
         assert!(identity.publish.iter().eq(["chat:7"]));
         assert!(identity.tickets.is_empty() && identity.admin.is_empty());
         assert_eq!(identity.ends_ms, Some(NOW_MS + 60_000));
         for other in ALL.into_iter().filter(|it| *it != algorithm) {
-            assert_eq!(verifier.verify(good(other), NOW_MS), Err(Refusal::TokenAlgorithm));
+            assert_eq!(verifier.verify(good(other), NOW), Err(Refusal::TokenAlgorithm));
         }
     }
     let all = verifier(ALL.map(key).into());
     for algorithm in ALL {
-        assert!(all.verify(good(algorithm), NOW_MS).is_ok());
+        assert!(all.verify(good(algorithm), NOW).is_ok());
     }
     let pkcs1 = verifier(vec![JwtKey::from_pem(Algorithm::Rs256, RSA_PKCS1).unwrap()]);
-    assert!(pkcs1.verify(good(Algorithm::Rs256), NOW_MS).is_ok());
+    assert!(pkcs1.verify(good(Algorithm::Rs256), NOW).is_ok());
 }
 
 /// [auth:jwt-alg] [auth:jwt-signature]
@@ -110,7 +113,7 @@ fn every_forged_token_is_refused_by_every_set_of_keys() {
     for keys in sets {
         let verifier = verifier(keys);
         for (name, token) in &forged {
-            let refusal = verifier.verify(token, NOW_MS).expect_err(name);
+            let refusal = verifier.verify(token, NOW).expect_err(name);
             let kinds = [
                 Refusal::TokenAlgorithm,
                 Refusal::TokenSignature,
@@ -143,9 +146,10 @@ fn tokens_of_the_standard() {
     for (algorithm, jwk, header, signature) in examples {
         let verifier = verifier(vec![JwtKey::from_jwk(algorithm, jwk).unwrap()]);
         let token = format!("{header}.{claims}.{signature}");
-        let identity = verifier.verify(&token, 1_300_819_379_999).unwrap();
+        let identity = verifier.verify(&token, UnixTime::from_millis(1_300_819_379_999)).unwrap();
         assert_eq!(identity.ends_ms, Some(1_300_819_380_000));
-        assert_eq!(verifier.verify(&token, 1_300_819_380_000), Err(Refusal::TokenExpired));
+        let over = UnixTime::from_millis(1_300_819_380_000);
+        assert_eq!(verifier.verify(&token, over), Err(Refusal::TokenExpired));
     }
 }
 
@@ -156,19 +160,19 @@ fn kid_chooses_the_key() {
     let named = verifier(vec![key(Algorithm::Hs256).with_kid("k1"), other]);
     let body = r#"{"exp":1800000001}"#;
     let with_kid = |kid: &str| signed(&format!(r#"{{"alg":"HS256","kid":{kid}}}"#), body);
-    assert!(named.verify(&with_kid(r#""k1""#), NOW_MS).is_ok());
-    assert_eq!(named.verify(&with_kid(r#""other""#), NOW_MS), Err(Refusal::TokenSignature));
-    assert_eq!(named.verify(&with_kid(r#""k2""#), NOW_MS), Err(Refusal::TokenKey));
-    assert_eq!(named.verify(&with_kid(r#""""#), NOW_MS), Err(Refusal::TokenKey));
-    assert_eq!(named.verify(&with_kid("1"), NOW_MS), Err(Refusal::TokenMalformed));
-    assert!(named.verify(&signed(HS256, body), NOW_MS).is_ok(), "without kid each is tried");
+    assert!(named.verify(&with_kid(r#""k1""#), NOW).is_ok());
+    assert_eq!(named.verify(&with_kid(r#""other""#), NOW), Err(Refusal::TokenSignature));
+    assert_eq!(named.verify(&with_kid(r#""k2""#), NOW), Err(Refusal::TokenKey));
+    assert_eq!(named.verify(&with_kid(r#""""#), NOW), Err(Refusal::TokenKey));
+    assert_eq!(named.verify(&with_kid("1"), NOW), Err(Refusal::TokenMalformed));
+    assert!(named.verify(&signed(HS256, body), NOW).is_ok(), "without kid each is tried");
     let unnamed = verifier(vec![key(Algorithm::Hs256)]);
-    assert!(unnamed.verify(&with_kid(r#""k2""#), NOW_MS).is_ok(), "this key is for any name");
+    assert!(unnamed.verify(&with_kid(r#""k2""#), NOW).is_ok(), "this key is for any name");
 
     // The kid chooses a key; it never lets the header choose its algorithm.
     let pair = key(Algorithm::Rs256).with_kid("pair");
     let verifier = verifier(vec![key(Algorithm::Hs256).with_kid("k1"), pair]);
-    assert_eq!(verifier.verify(&with_kid(r#""pair""#), NOW_MS), Err(Refusal::TokenAlgorithm));
+    assert_eq!(verifier.verify(&with_kid(r#""pair""#), NOW), Err(Refusal::TokenAlgorithm));
 }
 
 /// [auth:jwt-exp]
@@ -270,7 +274,7 @@ fn critical_extensions_are_not_understood() {
     let verifier = verifier(vec![key(Algorithm::Hs256)]);
     for crit in [r#"["b64"],"b64":false"#, "[]", "null", r#"["exp"]"#] {
         let token = signed(&format!(r#"{{"alg":"HS256","crit":{crit}}}"#), r#"{"exp":1800000001}"#);
-        assert_eq!(verifier.verify(&token, NOW_MS), Err(Refusal::TokenClaims), "{crit}");
+        assert_eq!(verifier.verify(&token, NOW), Err(Refusal::TokenClaims), "{crit}");
     }
 }
 
@@ -285,13 +289,13 @@ fn what_is_no_token_or_too_long() {
     let array = signed("[]", "{}");
     for bad in ["", ".", "..", "...", "a.b", "a.b.c", &padded, &more, &array, "é.é.é", "\0.\0.\0"]
     {
-        assert_eq!(verifier.verify(bad, NOW_MS), Err(Refusal::TokenMalformed), "{bad}");
+        assert_eq!(verifier.verify(bad, NOW), Err(Refusal::TokenMalformed), "{bad}");
     }
-    assert_eq!(verifier.verify(&nested, NOW_MS), Err(Refusal::TokenMalformed));
+    assert_eq!(verifier.verify(&nested, NOW), Err(Refusal::TokenMalformed));
     let limits = Limits { token_bytes_max: token.len(), ..Limits::default() };
     let exactly = Verifier::new(JwtRules::default(), vec![key(Algorithm::Hs256)], limits).unwrap();
-    assert!(exactly.verify(&token, NOW_MS).is_ok());
-    assert_eq!(exactly.verify(&more, NOW_MS), Err(Refusal::TokenTooLong));
+    assert!(exactly.verify(&token, NOW).is_ok());
+    assert_eq!(exactly.verify(&more, NOW), Err(Refusal::TokenTooLong));
 }
 
 /// [auth:jwt-key-is-for-its-algorithm] [auth:jwt-secret-not-public] [auth:jwt-rsa-size]

@@ -1,10 +1,11 @@
 //! Tokens that are signed rightly, and say what no token should.
 
-use sockeye_auth::{Identity, JwtKey, JwtRules, Limits, Refusal, Verifier};
+use sockeye_auth::{Identity, JwtKey, JwtRules, Limits, Refusal, UnixTime, Verifier};
 
 /// Of `tokens/make.py`.
 const SECRET: &[u8] = b"a secret of HS256 that is only in tests";
 const NOW_MS: u64 = 1_800_000_000_000;
+const NOW: UnixTime = UnixTime::from_millis(NOW_MS);
 const HEADER: &str = r#"{"alg":"HS256"}"#;
 const CLAIMS: &str = r#"{"exp":1800000001}"#;
 
@@ -20,7 +21,7 @@ fn signed(header: &str, claims: &str) -> String {
 fn verify(rules: JwtRules, header: &str, claims: &str) -> Result<Identity, Refusal> {
     let keys = vec![JwtKey::hs256(SECRET).unwrap()];
     let verifier = Verifier::new(rules, keys, Limits::default()).unwrap();
-    verifier.verify(&signed(header, claims), NOW_MS)
+    verifier.verify(&signed(header, claims), NOW)
 }
 
 fn header(header: &str) -> Result<Identity, Refusal> {

@@ -4,10 +4,11 @@ use std::process::{Command, Stdio};
 
 use sockeye_auth::{
     Algorithm, Grants, Identity, JwtKey, JwtRules, Limits, Misuse, Refusal, SigningKey,
-    TokenClaims, Verifier,
+    TokenClaims, UnixTime, Verifier,
 };
 
 const NOW_MS: u64 = 1_800_000_000_000;
+const NOW: UnixTime = UnixTime::from_millis(NOW_MS);
 const MADE: [Algorithm; 3] = [Algorithm::Hs256, Algorithm::Es256, Algorithm::EdDsa];
 
 fn ann() -> Identity {
@@ -35,7 +36,7 @@ fn verify(key: &SigningKey, rules: JwtRules, token: &str) -> Result<Identity, Re
         Some(pem) => JwtKey::from_pem(key.algorithm(), &pem).unwrap(),
         None => key.verifying().unwrap(),
     };
-    Verifier::new(rules, vec![configured], Limits::default()).unwrap().verify(token, NOW_MS)
+    Verifier::new(rules, vec![configured], Limits::default()).unwrap().verify(token, NOW)
 }
 
 /// Made by openssl; `None` where there is none.
@@ -61,7 +62,7 @@ fn what_is_signed_here_is_verified_here() {
         assert_eq!(verify(&key, JwtRules::default(), &token), Ok(ann()), "{algorithm:?}");
         let named =
             Verifier::new(JwtRules::default(), vec![key.verifying().unwrap()], Limits::default());
-        assert_eq!(named.unwrap().verify(&token, NOW_MS), Ok(ann()), "with the kid");
+        assert_eq!(named.unwrap().verify(&token, NOW), Ok(ann()), "with the kid");
         let other = read(algorithm, &SigningKey::generate(algorithm).unwrap());
         let refused = verify(&other, JwtRules::default(), &token);
         assert_eq!(refused, Err(Refusal::TokenSignature), "{algorithm:?}");

@@ -17,7 +17,7 @@ const COMMANDS: [&str; 4] = [
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let data = Data::json(r#"{"seat": 12, "price": 17.50}"#, &Limits::DEFAULT)?;
-    let payload = Payload { event: Some(EventName::new("sold")?), data, ttl_ms: None };
+    let payload = Payload { event: Some(EventName::new("sold")?), ..Payload::new(data) };
     let mut hub = Hub::new(Epoch(10), Config::default());
     let cost = payload.cost();
     let publication = Publication::new(ChannelName::new("chat:7")?, payload, cost);

@@ -35,6 +35,7 @@ pub(crate) mod streams;
 
 use std::collections::BTreeSet;
 
+use sockeye_auth::{Moment, UnixTime};
 use sockeye_hub::{Config, Cursor, Epoch, Hub, Item, Seq, Start, SubscriberKey};
 use sockeye_server::Time;
 
@@ -43,7 +44,7 @@ use self::counters::Counters;
 use self::presence::Presence;
 use self::session::Sessions;
 use self::shared_state::SharedEngineState;
-use crate::sequencing::{Sequencing, Ticket};
+use crate::sequencing::{LogTime, Sequencing, Ticket};
 
 pub(crate) use self::access::Access;
 pub use self::access::Principal;
@@ -57,6 +58,9 @@ pub(crate) use self::rates::Before;
 pub use self::refusal::{End, Refusal};
 pub(crate) use self::session::Session;
 pub use self::streams::Taken;
+
+/// How often the calendar is looked at while credentials of streams expire by it, in milliseconds.
+const LOOK_MS: u64 = 10_000;
 
 /// A cursor of no epoch: a client that resumes from it gets a gap.
 pub(crate) const NOWHERE: Cursor = Cursor::new(Epoch(0), Seq::ZERO);
@@ -79,12 +83,16 @@ pub struct Engine<D: Dialect> {
     pub(crate) presence: Presence,
     /// The principal of a client that shows no credential.
     pub(crate) anybody: Principal,
-    /// The loop's time, as of this call.
+    /// The loop's time, as of this call: for timers, rates and presence.
     pub(crate) now: Time,
-    /// Milliseconds since 1970, as of this call.
-    pub(crate) now_ms: u64,
+    /// The calendar's time, as of this call: for credentials.
+    pub(crate) calendar: UnixTime,
+    /// The log's time, as of this call: for messages.
+    pub(crate) log_time: LogTime,
     /// Sessions for which something is due, by when.
     pub(crate) due: BTreeSet<(Time, SubscriberKey)>,
+    /// Sessions whose credential expires, by when. The calendar may jump, so this is no [`Time`].
+    pub(crate) expiring: BTreeSet<(UnixTime, SubscriberKey)>,
     /// Sessions that fetch, and for which something has come in this turn.
     pub(crate) answerable: Vec<SubscriberKey>,
     /// Room for the items of a pull, kept between pulls.
@@ -102,7 +110,7 @@ impl<D: Dialect> Engine<D> {
             sessions: Sessions::default(),
             tickets: 0,
             waiting: 0,
-            sequencing: Sequencing::in_loop(None),
+            sequencing: Sequencing::in_loop(),
             counters: Counters::default(),
             access: Access::Open,
             namespaces: Namespaces::default(),
@@ -110,8 +118,10 @@ impl<D: Dialect> Engine<D> {
             limits,
             now: Time::default(),
             anybody: Access::Open.anybody(),
-            now_ms: 0,
+            calendar: UnixTime::default(),
+            log_time: LogTime::default(),
             due: BTreeSet::new(),
+            expiring: BTreeSet::new(),
             answerable: Vec::new(),
             items: Vec::new(),
         }
@@ -141,14 +151,26 @@ impl<D: Dialect> Engine<D> {
     /// When something is due next.
     pub fn deadline(&self) -> Time {
         let due = self.due.first().map_or(Time::NEVER, |(due, _)| *due);
-        due.min(self.presence.deadline())
+        due.min(self.expiry_deadline()).min(self.presence.deadline())
     }
 
-    /// Takes the loop's time, and the calendar's in seconds since 1970.
-    pub fn tell_time(&mut self, now: Time, unix_seconds: u64) {
-        self.counters.started_s.get_or_insert(unix_seconds);
-        self.now = now;
-        self.now_ms = self.sequencing.now_ms(now, unix_seconds, self.now_ms);
+    /// When the first credential expires, if the calendar goes evenly until then. A calendar that
+    /// jumps is noticed within [`LOOK_MS`] even if nothing else happens.
+    fn expiry_deadline(&self) -> Time {
+        let until_ms = self.expiring.first().map(|(ends, _)| self.calendar.until(*ends));
+        until_ms.map_or(Time::NEVER, |ms| self.now + ms.min(LOOK_MS))
+    }
+
+    /// Takes the loop's time, and the calendar's.
+    pub fn tell_time(&mut self, now: Time, calendar: UnixTime) {
+        self.counters.started_s.get_or_insert(calendar.as_millis() / 1_000);
+        (self.now, self.calendar) = (now, calendar);
+        self.log_time = self.sequencing.look(now, calendar.as_millis());
+    }
+
+    /// The present moment, for tickets.
+    pub(crate) const fn moment(&self) -> Moment {
+        Moment { unix: self.calendar, elapsed_ms: self.now.as_millis() }
     }
 
     /// Whether this log knows the position. A client that starts at any other position gets a gap.

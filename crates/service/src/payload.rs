@@ -5,6 +5,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::sequencing::LogTime;
+
 /// The payload of a publication: the body of an [`Entry`](sockeye_hub::Entry).
 ///
 /// It is checked when it is made, so that it can be written in every form. Cheap to clone.
@@ -16,12 +18,20 @@ pub struct Payload {
     pub data: Data,
     /// After so many milliseconds it is not worth delivering any more.
     pub ttl_ms: Option<u64>,
+    /// The date of its admission, in milliseconds since 1970. `None`: the same number as the
+    /// entry's log time.
+    pub date_ms: Option<u64>,
 }
 
 impl Payload {
+    /// A payload with this content and nothing else.
+    pub const fn new(data: Data) -> Self {
+        Self { event: None, data, ttl_ms: None, date_ms: None }
+    }
+
     /// The payload of a message that ends a channel: nothing.
     pub fn empty() -> Self {
-        Self { event: None, data: Data::text(""), ttl_ms: None }
+        Self::new(Data::text(""))
     }
 
     /// The bytes that it holds, for the bounds on history.
@@ -29,9 +39,9 @@ impl Payload {
         self.data.as_str().len() + self.event.as_ref().map_or(0, |name| name.as_str().len())
     }
 
-    /// Whether an entry with this payload is past its time.
-    pub fn is_expired(&self, admitted_ms: u64, now_ms: u64) -> bool {
-        self.ttl_ms.is_some_and(|ttl| now_ms.saturating_sub(admitted_ms) >= ttl)
+    /// Whether an entry with this payload, admitted at this log time, is past its time.
+    pub fn is_expired(&self, admitted_ms: u64, now: &LogTime) -> bool {
+        self.ttl_ms.is_some_and(|ttl_ms| now.age_ms(admitted_ms, self.date_ms) >= ttl_ms)
     }
 }
 

@@ -24,7 +24,8 @@
 //! - give each message the position that it has in the shared log: [`Sequencer::restore_head`]
 //!   moves to the position before it first, and a [`SequencerEvent::Void`] tells the services of
 //!   positions that this skips;
-//! - pass the entry's time as `now_ms`: it becomes the message's time, which all machines share.
+//! - pass the entry's log time as `now_ms`: all machines age messages and keys by it. The machine that
+//!   offers an entry stamps it, and who reads it takes the greatest stamp so far.
 //!
 //! Nothing else of the path changes.
 
@@ -43,7 +44,7 @@ use sockeye_hub::{Cursor, Epoch, Kind, Refusal, Seq};
 use sockeye_server::Time;
 
 pub use self::archive::{Archive, Archived, Page, Question, Range, Unavailable};
-use self::clock::Clock;
+pub use self::clock::{ClockNotice, ClockState, ClockTrouble, LogClock, LogTime};
 pub(crate) use self::decider::{Decider, Decision, Step};
 pub use self::health::Health;
 pub use self::log::{Log, LogState, Record};
@@ -57,8 +58,8 @@ pub(crate) enum Sequencing {
     InLoop {
         /// The verdicts; with a log, what waits for it.
         decider: Decider<Ticket>,
-        /// The time of messages; `None` until the loop has told the time.
-        clock: Option<Clock>,
+        /// The log's clock.
+        clock: Box<LogClock>,
     },
     /// Elsewhere. The service hands its publications over and follows the outcomes.
     Behind {
@@ -70,9 +71,18 @@ pub(crate) enum Sequencing {
 }
 
 impl Sequencing {
-    /// In the loop, behind the answers of a log. Without one, this memory is the log.
-    pub(crate) const fn in_loop(log: Option<Box<dyn Log>>) -> Self {
-        Self::InLoop { decider: Decider::new(log), clock: None }
+    /// In the loop. This memory is the log.
+    pub(crate) fn in_loop() -> Self {
+        Self::InLoop { decider: Decider::new(None), clock: Box::default() }
+    }
+
+    /// In the loop, behind the answers of a log whose time goes on.
+    pub(crate) fn in_loop_with(log: Box<dyn Log>, before: &mut Self) -> Self {
+        let clock = match before {
+            Self::InLoop { clock, .. } => core::mem::take(clock),
+            Self::Behind { .. } => Box::default(),
+        };
+        Self::InLoop { decider: Decider::new(Some(log)), clock }
     }
 
     /// Behind a backbone.
@@ -112,15 +122,19 @@ impl Sequencing {
         }
     }
 
-    /// The time that messages carry, in milliseconds since 1970. It never goes back behind
-    /// `floor_ms`.
-    pub(crate) fn now_ms(&mut self, now: Time, unix_seconds: u64, floor_ms: u64) -> u64 {
+    /// The log's time at the loop's time `now`, at which the calendar said `calendar_ms`.
+    pub(crate) fn look(&mut self, now: Time, calendar_ms: u64) -> LogTime {
         match self {
-            Self::InLoop { clock, .. } => {
-                let clock = clock.get_or_insert_with(|| Clock::new(now, unix_seconds, floor_ms));
-                clock.look(now, unix_seconds)
-            }
-            Self::Behind { backbone, .. } => floor_ms.max(backbone.now_ms(now, unix_seconds)),
+            Self::InLoop { clock, .. } => clock.look(now, calendar_ms),
+            Self::Behind { backbone, .. } => backbone.look(now, calendar_ms),
+        }
+    }
+
+    /// The log's clock.
+    pub(crate) fn clock(&self) -> &LogClock {
+        match self {
+            Self::InLoop { clock, .. } => clock,
+            Self::Behind { backbone, .. } => backbone.clock(),
         }
     }
 
@@ -155,9 +169,14 @@ pub trait Backbone {
     /// that was given out elsewhere and is ahead of this service.
     fn next(&mut self) -> Option<Outcome>;
 
-    /// The time that all services of the log share, in milliseconds since 1970. It follows the
-    /// loop's time `now` and the calendar, and never goes back.
-    fn now_ms(&mut self, now: Time, unix_seconds: u64) -> u64;
+    /// The clock that all services of the log share.
+    fn clock(&self) -> &LogClock;
+
+    /// The log's time at the loop's time `now`, at which the calendar said `calendar_ms`, in
+    /// milliseconds since 1970.
+    fn look(&mut self, now: Time, calendar_ms: u64) -> LogTime {
+        self.clock().look(now, calendar_ms)
+    }
 
     /// The sequencer's figures, as of the last outcome.
     fn figures(&self) -> Figures;
@@ -212,7 +231,7 @@ pub struct Sequenced {
     pub payload: Payload,
     /// Whether it ends its channel.
     pub kind: Kind,
-    /// When it was admitted, in milliseconds since 1970.
+    /// When it was admitted, in [log time](LogTime::ms).
     pub time_ms: u64,
     /// How durable it is.
     pub level: Level,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sockeye_auth::UnixTime;
 use sockeye_hub::{Config, Epoch, Misuse, Run, Seq, Start, SubscriberKey};
 use sockeye_server::{
     Answer, App, CloseCause, CloseCode, Context, Message, Opened, Refused, Reply, Request,
@@ -17,7 +18,7 @@ use crate::dialect::surveys::Survey;
 use crate::dialect::{add_cors, cors_headers, routes::Resource};
 use crate::engine::reload::Reloaded;
 use crate::engine::{Access, Body, Engine, Limits, Namespaces, Principal, Watch};
-use crate::sequencing::{Backbone, Log, Record, Sequencing, restore};
+use crate::sequencing::{Backbone, Log, LogClock, LogTime, Record, Sequencing, restore};
 use crate::shared_state::SharedState;
 use crate::wire::{Code, Problem};
 
@@ -115,12 +116,12 @@ impl Service {
     /// Has publications wait for a log's answer. [Restore](Self::restore) the log's entries before.
     #[must_use]
     pub fn with_log(mut self, log: Box<dyn Log>) -> Self {
-        self.engine.sequencing = Sequencing::in_loop(Some(log));
+        self.engine.sequencing = Sequencing::in_loop_with(log, &mut self.engine.sequencing);
         self
     }
 
     /// Has publications decided behind a backbone, whose outcomes this service follows.
-    /// [Restore](Self::restore) the log's entries before.
+    /// [Restore](Self::restore) the log's entries before, and the [backbone's clock](Backbone::clock).
     #[must_use]
     pub fn with_backbone(mut self, backbone: Box<dyn Backbone>) -> Self {
         self.engine.sequencing = Sequencing::behind(backbone);
@@ -133,7 +134,7 @@ impl Service {
         let (held, jobs, waiting) = self.jobs.counts();
         Holdings {
             streams: self.engine.sessions.len(),
-            due: self.engine.due.len() + self.engine.answerable.len(),
+            due: self.engine.due.len() + self.engine.expiring.len() + self.engine.answerable.len(),
             jobs,
             held: held + self.surveys_held(),
             publications: self.engine.sequencing.pending().unwrap_or(waiting),
@@ -142,8 +143,9 @@ impl Service {
         }
     }
 
-    fn look_at_the_clock(&mut self, context: &Context<'_>) {
-        self.engine.tell_time(context.now(), context.unix_seconds());
+    /// Takes the time of this turn. Every call of the server does so by itself.
+    pub fn look_at_the_clock(&mut self, context: &Context<'_>) {
+        self.engine.tell_time(context.now(), UnixTime::from_millis(context.unix_ms()));
     }
 
     /// Applies new settings: access, namespaces, the hub's and the service's limits.
@@ -196,9 +198,18 @@ impl Service {
     /// # Errors
     /// If its position is not above that of the last record.
     pub fn restore(&mut self, record: &Record<'_>) -> Result<(), Misuse> {
-        let Engine { hub, now_ms, .. } = &mut self.engine;
-        *now_ms = record.time_ms.max(*now_ms);
-        restore::message(hub, record, Body::new(record.payload.clone()), *now_ms)
+        let Engine { hub, log_time, .. } = &mut self.engine;
+        log_time.ms = record.time_ms.max(log_time.ms);
+        restore::message(hub, record, Body::new(record.payload.clone()), log_time.ms)?;
+        let date_ms = record.payload.date_ms.unwrap_or(record.time_ms);
+        self.restore_clock(record.time_ms, date_ms);
+        Ok(())
+    }
+
+    /// Has log time go on from `log_ms`, the last one that the log has. `date_ms` is the date of its
+    /// newest message, in milliseconds since 1970, or zero. Call it before the server runs.
+    pub fn restore_clock(&mut self, log_ms: u64, date_ms: u64) {
+        self.engine.sequencing.clock().restore(log_ms, date_ms);
     }
 
     /// Moves the head to `head`: new messages get positions above it. Positions up to it that had
@@ -210,9 +221,14 @@ impl Service {
         restore::head(&mut self.engine.hub, head)
     }
 
-    /// The time that messages carry now, in milliseconds since 1970.
-    pub const fn now_ms(&self) -> u64 {
-        self.engine.now_ms
+    /// The log's time, as of the last call.
+    pub const fn log_time(&self) -> LogTime {
+        self.engine.log_time
+    }
+
+    /// The clock of the log.
+    pub fn clock(&self) -> &LogClock {
+        self.engine.sequencing.clock()
     }
 
     /// The counters and gauges of the hub.

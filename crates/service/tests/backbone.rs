@@ -12,12 +12,12 @@ use sockeye_service::sequencing::{
 use sockeye_service::wire::{Data, Level, Payload};
 
 fn offer(text: &str) -> Offer {
-    let payload = Payload { event: None, data: Data::text(text), ttl_ms: None };
+    let payload = Payload::new(Data::text(text));
     Offer { channel: "a".into(), payload, kind: Kind::Message, key: None, expect: None }
 }
 
 fn backbone(entries_max: usize, bytes_max: usize) -> (Arc<LoopBackbone>, Sequencer, [Member; 2]) {
-    let backbone = LoopBackbone::new(2, LoopBackboneLimits { entries_max, bytes_max }, 1_000_000);
+    let backbone = LoopBackbone::new(2, LoopBackboneLimits { entries_max, bytes_max });
     let members = [backbone.member(0), backbone.member(1)];
     (backbone, Sequencer::new(Epoch(7), Config::default()), members)
 }
@@ -146,13 +146,17 @@ fn one_wake_brings_all_that_there_is() {
 #[test]
 fn one_time_for_all() {
     let (backbone, _, [mut one, mut other]) = backbone(1, 1);
-    let at = Time::from_millis;
-    assert_eq!(one.now_ms(at(500), 1_000), 1_000_500);
-    // The calendar is coarse; within two seconds it is not believed.
-    assert_eq!(other.now_ms(at(600), 1_002), 1_000_600);
-    // And forward: it jumps for both.
-    assert_eq!(one.now_ms(at(700), 5_000), 5_000_000);
-    assert_eq!(other.now_ms(at(800), 1_000), 5_000_100, "and never back");
-    backbone.no_earlier_than(9_000_000);
-    assert_eq!(one.now_ms(at(0), 0), 9_000_000);
+    backbone.clock().restore(1_000_000, 1_000_000);
+    let look = |member: &mut Member, ms, calendar_ms| {
+        let time = member.look(Time::from_millis(ms), calendar_ms);
+        (time.ms, time.date_ms)
+    };
+    assert_eq!(look(&mut one, 500, 1_000_000), (1_000_000, 1_000_000));
+    assert_eq!(look(&mut other, 600, 1_001_900), (1_000_100, 1_000_100), "a small step");
+    // A jump moves the date for both, and log time for nobody.
+    assert_eq!(look(&mut one, 700, 5_000_000), (1_000_200, 5_000_000));
+    assert_eq!(look(&mut other, 650, 1_001_950), (1_000_150, 4_999_950), "an older reading");
+    assert_eq!(look(&mut other, 800, 5_000_100), (1_000_300, 5_000_100));
+    assert_eq!(look(&mut other, 900, 1_000_400), (1_000_400, 1_000_400), "and back");
+    assert_eq!(backbone.clock().state().jumps, 2);
 }

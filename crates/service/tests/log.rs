@@ -377,7 +377,7 @@ fn readiness_follows_the_log() {
 }
 
 fn text(text: &str) -> Payload {
-    Payload { event: None, data: Data::text(text), ttl_ms: None }
+    Payload::new(Data::text(text))
 }
 
 /// A log that has dropped what was up to 3, has records at 5 and 6, and gave out 8 places.

@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use sockeye_hub::{Check, Cursor, Epoch, Kind, Seq};
-use sockeye_server::Time;
 use sockeye_service::sequencing::{
-    Backbone, Figures, Full, Offer, Outcome, Sequenced, Ticket, Verdict,
+    Backbone, Figures, Full, LogClock, Offer, Outcome, Sequenced, Ticket, Verdict,
 };
 use sockeye_service::wire::{Data, Level, Payload};
 
@@ -15,12 +14,15 @@ use crate::common::{Events, Running, Socket, ask, start};
 
 /// Gives the outcomes that a test puts into it.
 #[derive(Clone, Default)]
-struct Scripted(Arc<Mutex<VecDeque<Outcome>>>);
+struct Scripted {
+    outcomes: Arc<Mutex<VecDeque<Outcome>>>,
+    clock: Arc<LogClock>,
+}
 
 impl Scripted {
     /// Adds outcomes, and has the service follow them.
     fn say(&self, server: &Running, outcomes: impl IntoIterator<Item = Outcome>) {
-        self.0.lock().expect("no test has failed inside").extend(outcomes);
+        self.outcomes.lock().expect("no test has failed inside").extend(outcomes);
         server.run(|_| ());
     }
 }
@@ -31,11 +33,11 @@ impl Backbone for Scripted {
     }
 
     fn next(&mut self) -> Option<Outcome> {
-        self.0.lock().expect("no test has failed inside").pop_front()
+        self.outcomes.lock().expect("no test has failed inside").pop_front()
     }
 
-    fn now_ms(&mut self, now: Time, _: u64) -> u64 {
-        now.as_millis()
+    fn clock(&self) -> &LogClock {
+        &self.clock
     }
 
     fn figures(&self) -> Figures {
@@ -48,7 +50,7 @@ fn entry(seq: u64) -> Outcome {
 }
 
 fn entry_of(seq: u64, check: Check) -> Outcome {
-    let payload = Payload { event: None, data: Data::text(seq.to_string()), ttl_ms: None };
+    let payload = Payload::new(Data::text(seq.to_string()));
     Outcome::Entry(
         Arc::new(Sequenced {
             position: Cursor { check, ..Cursor::new(Epoch(7), Seq(seq)) },
@@ -64,6 +66,8 @@ fn entry_of(seq: u64, check: Check) -> Outcome {
 
 fn following() -> (Running, Scripted) {
     let backbone = Scripted::default();
+    // The entries are of the beginning of log time.
+    backbone.clock.restore(1, 0);
     let theirs = backbone.clone();
     let server = start(|setup| {
         setup.prepare = Some(Box::new(|service| service.with_backbone(Box::new(theirs))));

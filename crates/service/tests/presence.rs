@@ -40,7 +40,7 @@ fn signing_key() -> SigningKey {
 }
 
 fn bearer(server: &Running, user: &str) -> String {
-    let ends_ms = Some(server.run(|server| server.app().now_ms()) + LONG);
+    let ends_ms = Some(server.run(|server| server.app().log_time().date_ms) + LONG);
     let identity = Identity { user: Some(user.to_owned()), ends_ms, ..everything() };
     let token = signing_key().token(&identity, &TokenClaims::default()).expect("a token");
     format!("Bearer {token}")

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use sockeye_hub::{Check, Cursor, Epoch, Reason, Seq, Start, Token};
+use sockeye_server::Time;
+use sockeye_service::sequencing::LogClock;
 use sockeye_service::wire::{
     Batch, Channels, Code, CursorText, Data, EventName, Expect, Limits, Options, Payload, Problem,
     Publish, Query, path_segment, publish_json, publish_raw, resume,
@@ -301,9 +303,12 @@ fn a_cursor_stands_anywhere_and_comes_back() {
 #[test]
 fn a_payload_knows_its_cost_and_its_time() {
     let event = EventName::new("sold").ok();
-    let payload = Payload { event, data: Data::text("héllo"), ttl_ms: Some(10) };
+    let payload = Payload { event, ttl_ms: Some(10), ..Payload::new(Data::text("héllo")) };
     assert_eq!(payload.cost(), 10);
-    assert!(!payload.is_expired(100, 109));
-    assert!(payload.is_expired(100, 110));
-    assert!(!Payload { ttl_ms: None, ..payload }.is_expired(0, u64::MAX));
+    let clock = LogClock::new();
+    let first = clock.look(Time::from_millis(0), 1_000_000);
+    let after = |ms| clock.look(Time::from_millis(ms), 5);
+    assert!(!payload.is_expired(first.ms + 1, &after(10)));
+    assert!(payload.is_expired(first.ms + 1, &after(11)));
+    assert!(!Payload { ttl_ms: None, ..payload }.is_expired(0, &after(u64::MAX)));
 }

@@ -19,7 +19,7 @@ fn run(first: u64, check: usize) -> Run {
 }
 
 fn text(text: &str) -> Payload {
-    Payload { event: None, data: Data::text(text), ttl_ms: None }
+    Payload::new(Data::text(text))
 }
 
 /// A log of two messages in `c`, and of these runs.
@@ -130,7 +130,7 @@ fn an_entity_tag_of_the_lost_run_is_not_known() {
 /// What follows a sequencer has its checks, also of a run that begins later.
 #[test]
 fn followers_have_the_checks_of_their_sequencer() {
-    let backbone = LoopBackbone::new(1, LoopBackboneLimits::default(), 1_000_000);
+    let backbone = LoopBackbone::new(1, LoopBackboneLimits::default());
     let mut member: Member = backbone.member(0);
     let mut sequencer = Sequencer::new(Epoch(7), Config::default());
     sequencer.restore_runs(&[run(1, 0), run(9, 1)]);

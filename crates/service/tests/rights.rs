@@ -76,7 +76,7 @@ fn shown(server: &Running, caller: Caller) -> (Option<String>, String) {
         Caller::Key(Given::Everything) => (Some(format!("ApiKey {GRANTED_KEY}")), String::new()),
         Caller::Key(Given::Nothing) => (Some(format!("ApiKey {BARE_KEY}")), String::new()),
         Caller::Token(given) => {
-            let ends_ms = server.run(|server| server.app().now_ms()) + 3_600_000;
+            let ends_ms = server.run(|server| server.app().log_time().date_ms) + 3_600_000;
             let ann =
                 Identity { user: Some("ann".into()), ends_ms: Some(ends_ms), ..identity(given) };
             let token = signing_key().token(&ann, &TokenClaims::default()).expect("a token");

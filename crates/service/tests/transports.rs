@@ -169,9 +169,9 @@ fn what_has_expired_is_in_no_answer() {
     let server = start(|_| ());
     ask(server.addr, "POST", "/v1/channels/a?ttl_ms=1", "", "gone");
     publish(server.addr, "a", "stays");
-    server.wait_until(|service| service.now_ms() > 0);
-    let start_ms = server.run(|server| server.app().now_ms());
-    server.wait_until(move |service| service.now_ms() > start_ms + 2);
+    server.wait_until(|service| service.log_time().ms > 0);
+    let start_ms = server.run(|server| server.app().log_time().ms);
+    server.wait_until(move |service| service.log_time().ms > start_ms + 2);
     for target in ["/v1/channels/a/history", "/v1/poll?channel=a&cursor=earliest"] {
         let answered = ask(server.addr, "GET", target, "", "").json();
         let messages = answered["messages"].as_array().expect("a list");
@@ -188,8 +188,8 @@ fn replayed_is_what_was_delivered() {
     publish(server.addr, "a", "stays");
     publish(server.addr, "b", "stays, too");
     assert_eq!(ask(server.addr, "POST", "/v1/channels/b/close", "", "").status, 200);
-    let start_ms = server.run(|server| server.app().now_ms());
-    server.wait_until(move |service| service.now_ms() > start_ms + 2);
+    let start_ms = server.run(|server| server.app().log_time().ms);
+    server.wait_until(move |service| service.log_time().ms > start_ms + 2);
     let channels = "channel=a&channel=b&cursor=earliest";
     let poll = ask(server.addr, "GET", &format!("/v1/poll?{channels}"), "", "").json();
     assert_eq!(poll["sync"]["replayed"], 2);

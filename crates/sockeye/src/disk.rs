@@ -108,7 +108,7 @@ pub(crate) enum Kept {
 pub(crate) struct KeptRecord {
     position: Cursor,
     channel: String,
-    pub(crate) time_ms: u64,
+    time_ms: u64,
     kind: Kind,
     payload: Payload,
     key: Option<String>,

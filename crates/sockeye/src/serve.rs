@@ -85,6 +85,9 @@ pub(crate) fn turns(
     mut watch: Watch,
     mut between: impl FnMut(&mut Server<MioNet, Front>),
 ) -> Result<(), Failure> {
+    // A log from the future is told at once, and not with the first request.
+    server.with_app(|front, context| front.service().look_at_the_clock(context));
+    watch.look(server);
     while !server.is_drained() {
         let patience = watch.patience(server);
         server.turn(patience).or_fail(|| "the poller failed".into())?;

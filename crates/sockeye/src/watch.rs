@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use sockeye_http::Date;
 use sockeye_server::{MioNet, Server, Time};
+use sockeye_service::sequencing::{ClockNotice, ClockTrouble, LogClock};
 
 use crate::front::Front;
 
@@ -34,6 +36,7 @@ impl Watch {
         let now = server.now();
         self.look_at_room(server, now);
         self.look_at_refused(server, now);
+        tell_of_clock(server.app_mut().service().clock());
         if server.is_closing() && !self.closing {
             self.closing = true;
             log::info!(connections = server.connections(); "nobody is let in any more");
@@ -75,6 +78,27 @@ impl Watch {
         };
         now_ms >= next && take(next, after).is_ok()
     }
+}
+
+/// Logs that the calendar was set, or that the log is ahead of it.
+pub(crate) fn tell_of_clock(clock: &LogClock) {
+    let Some(ClockNotice { trouble, expected_ms, calendar_ms }) = clock.take_notice() else {
+        return;
+    };
+    let (calendar, expected) = (date(calendar_ms), date(expected_ms));
+    match trouble {
+        ClockTrouble::CalendarJumped => {
+            log::warn!(calendar, expected; "the calendar has jumped");
+        }
+        ClockTrouble::LogAhead => {
+            log::warn!(calendar, newest = expected; "the newest message in the log is from the future");
+        }
+    }
+}
+
+/// A date in the form of HTTP.
+fn date(unix_ms: u64) -> String {
+    String::from_utf8_lossy(Date::from_unix(unix_ms / 1_000).as_bytes()).into_owned()
 }
 
 /// When to log that the server accepts no more connections.

@@ -23,6 +23,7 @@ use crate::disk;
 use crate::disk::{Kept, Opened};
 use crate::reload::{ReloadThread, Reloader};
 use crate::serve::{self, Asked};
+use crate::watch;
 
 /// How many publications of the largest size may be on their way between the loops at once.
 const LARGEST_MIN: usize = 4;
@@ -41,8 +42,7 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
 
     let start = Instant::now();
     let mut sequencer = Sequencer::new(epoch, hub);
-    let backbone =
-        LoopBackbone::new(config.workers, backbone_limits(&config), unix_seconds() * 1_000);
+    let backbone = LoopBackbone::new(config.workers, backbone_limits(&config));
     let me = std::thread::current();
     backbone.wake_sequencer(Box::new(move || me.unpark()));
 
@@ -82,7 +82,8 @@ fn run_sequencer(
     let mut ends_seen = 0;
     loop {
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let now_ms = backbone.now_ms(Time::from_millis(ms), unix_seconds());
+        let now_ms = backbone.clock().look(Time::from_millis(ms), unix_ms()).ms;
+        watch::tell_of_clock(backbone.clock());
         backbone.step(sequencer, now_ms);
         if asked.is_reload() {
             reload.ask();
@@ -114,8 +115,10 @@ fn restore(
         let restored = match &kept {
             Kept::Floor(floor) => sequencer.restore_floor(*floor),
             Kept::Record(record) => {
-                backbone.no_earlier_than(record.time_ms);
-                sequencer.restore(&record.record()?)
+                let record = record.record()?;
+                let date_ms = record.payload.date_ms.unwrap_or(record.time_ms);
+                backbone.clock().restore(record.time_ms, date_ms);
+                sequencer.restore(&record)
             }
             Kept::Head(head) => sequencer.restore_head(*head),
         };
@@ -161,6 +164,7 @@ fn backbone_limits(config: &Config) -> LoopBackboneLimits {
     limits
 }
 
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |it| it.as_secs())
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX))
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use sockeye_auth::{Brought, Credential, Refusal};
+use sockeye_auth::{Brought, Credential, Moment, Refusal};
 use sockeye_handshake::Origins;
 use sockeye_server::Request;
 
@@ -42,7 +42,7 @@ impl Access {
         &mut self,
         request: &Request<'_>,
         proof: Option<&str>,
-        now_ms: u64,
+        now: Moment,
     ) -> Result<Option<Principal>, Refusal> {
         let Self::Guarded(guard) = self else { return Ok(None) };
         let headers = request.head.headers();
@@ -66,7 +66,7 @@ impl Access {
             sec_fetch_site: site,
         };
         match guard.taken.credential(&brought)? {
-            Some(credential) => guard.identify(credential, proof, now_ms).map(Some),
+            Some(credential) => guard.identify(credential, proof, now).map(Some),
             None => Ok(None),
         }
     }
@@ -85,7 +85,7 @@ impl Access {
     pub(crate) fn of_command(
         &mut self,
         credential: &wire::Credential<'_>,
-        now_ms: u64,
+        now: Moment,
     ) -> Result<Principal, Refusal> {
         let Self::Guarded(guard) = self else { return Ok(self.anybody()) };
         let credential = match credential {
@@ -93,7 +93,7 @@ impl Access {
             wire::Credential::Ticket(ticket) => Credential::Ticket(ticket),
             wire::Credential::ApiKey(key) => Credential::ApiKey(key),
         };
-        guard.identify(credential, None, now_ms)
+        guard.identify(credential, None, now)
     }
 }
 

@@ -20,7 +20,7 @@ impl Service {
         query: &Query<'_>,
     ) -> Result<Answer<Pending>, Problem> {
         let target = Target::Channel(channel);
-        who.may_subscribe(target, &self.engine.namespaces)?;
+        who.may_subscribe(target, &self.engine.namespaces, self.engine.calendar)?;
         self.engine.check_watch(target)?;
         let limit = query.number("limit")?.unwrap_or(PAGE_USERS);
         if limit == 0 {

@@ -12,7 +12,7 @@ use crate::dialect::exposition::{Kind, Page};
 use crate::dialect::reply::NO_STORE;
 use crate::engine::bounds::Rejections;
 use crate::engine::counters::Counters;
-use crate::sequencing::{Figures, Health};
+use crate::sequencing::{ClockState, Figures, Health};
 use crate::wire::{CloseReason, Code};
 
 const TEXT: Header =
@@ -32,6 +32,7 @@ pub(crate) struct Tally {
     requests: RequestCounters,
     rejections: Rejections,
     health: Health,
+    clock: ClockState,
 }
 
 impl Service {
@@ -48,6 +49,7 @@ impl Service {
             requests: self.counters.clone(),
             rejections: self.engine.bounds.rejections,
             health: self.engine.sequencing.health(),
+            clock: self.clock().state(),
         }
     }
 }
@@ -71,6 +73,9 @@ impl Tally {
         if self.health == Health::Good {
             self.health = other.health;
         }
+        // All of them see one clock.
+        self.clock.jumps = self.clock.jumps.max(other.clock.jumps);
+        self.clock.off_ms = self.clock.off_ms.max(other.clock.off_ms);
     }
 
     /// `GET /metrics`.
@@ -84,6 +89,7 @@ impl Tally {
         self.delivery(&mut page);
         self.resumes(&mut page);
         self.log_state(&mut page);
+        self.clock(&mut page);
         self.traffic(&mut page);
         Reply::new(Status::OK, TEXT, page.finish().into_bytes()).header(NO_STORE)
     }
@@ -242,6 +248,15 @@ impl Tally {
         page.gauge("log_refusing", help, refusing.into());
         let help = "Times the log could not take what it was given.";
         page.counter("log_refusals_total", help, self.sequencer.log_refusals);
+    }
+
+    fn clock(&self, page: &mut Page) {
+        let help =
+            "Times the system's calendar was set while the process ran, by two seconds or more.";
+        page.counter("calendar_jumps_total", help, self.clock.jumps);
+        let help = "How far the calendar is from where it would be had it not been set, or behind the \
+                    newest message of the log; zero once it is right again, or after an hour.";
+        page.gauge("calendar_off_seconds", help, self.clock.off_ms.div_ceil(1_000));
     }
 
     fn connections(&self, page: &mut Page) {

@@ -81,10 +81,7 @@ impl Service {
         wait_ms: u64,
         now: Time,
     ) -> Answer<Pending> {
-        // [service:expiry]
-        let left_ms =
-            who.ends_ms().map_or(u64::MAX, |ends| ends.saturating_sub(self.engine.now_ms));
-        let until = now + wait_ms.min(self.engine.limits.wait_ms_max).min(left_ms);
+        let until = now + wait_ms.min(self.engine.limits.wait_ms_max);
         // The service ends the poll itself at `until`, so the server's hold has no deadline.
         let hold = Hold { hold_ms: u64::MAX, headers: Vec::new() };
         Answer::Hold(hold, Pending::Poll(subscriber, until, who.clone()))
@@ -99,8 +96,10 @@ impl Service {
         who: Principal,
     ) {
         self.counters.polls.opened += 1;
+        // [service:expiry]
         self.engine.sessions.add(Session::new(stream, subscriber, Delivery::Poll, who));
         self.engine.set_due(subscriber, until);
+        self.engine.expect_expiry(subscriber);
     }
 
     /// Answers the polls that have something to get, at the end of a turn: one answer has all that
@@ -130,7 +129,7 @@ impl Service {
     fn answer(&mut self, key: SubscriberKey, patience: Patience, context: &mut Context<'_>) {
         let Some(session) = self.engine.sessions.of_subscriber(key) else { return };
         let (stream, who) = (session.stream, session.principal.clone());
-        let (body, rest, cursor) = match who.has_ended(self.engine.now_ms) {
+        let (body, rest, cursor) = match who.has_ended(self.engine.calendar) {
             true => (PollBody::new(), Rest::Nothing, self.engine.cursor_of(key)),
             false => self.fill(key),
         };
@@ -152,7 +151,7 @@ impl Service {
 
     /// A cursor, with its proof if the poll came with a ticket.
     fn proved(&self, cursor: Cursor, who: &Principal) -> CursorText {
-        let proof = self.engine.access.proof(who, self.engine.now_ms);
+        let proof = self.engine.access.proof(who, self.engine.calendar);
         cursor_text(cursor, proof.as_deref())
     }
 
@@ -172,7 +171,7 @@ impl Service {
         for item in items.drain(..) {
             match item {
                 Item::Message(entry) => {
-                    if !entry.body.payload().is_expired(entry.time_ms, self.engine.now_ms) {
+                    if !entry.body.payload().is_expired(entry.time_ms, &self.engine.log_time) {
                         if !body.entry_within(&entry, &CursorText::new(entry.position), bytes) {
                             cut = reached;
                             break;

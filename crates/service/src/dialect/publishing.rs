@@ -82,7 +82,7 @@ impl Service {
     ) -> Answer<Pending> {
         let mut job = self.jobs.begin(Asker::Request(None), Shape::One);
         let placed = ChannelName::new(channel).map_err(Problem::from).and_then(|name| {
-            who.may_publish(name, &self.engine.namespaces)?;
+            who.may_publish(name, &self.engine.namespaces, self.engine.calendar)?;
             self.engine.count_message(who)?;
             let end =
                 Publication { kind: Kind::End, ..Publication::new(name, Payload::empty(), 0) };

@@ -55,7 +55,7 @@ impl Service {
         }
         let proof = resume(request.head.headers().bytes(), &query)
             .and_then(|cursor| Token::parse(cursor).proof);
-        let shown = self.engine.access.of_request(request, proof, self.engine.now_ms);
+        let shown = self.engine.access.of_request(request, proof, self.engine.moment());
         self.note_shown(&shown, request);
         let who = match shown {
             Ok(who) => who.unwrap_or_else(|| self.engine.anybody.clone()).at(request.origin()),
@@ -67,16 +67,28 @@ impl Service {
         self.answer_known(request, resource, &who, &query, context)
     }
 
-    /// `GET /readyz`: whether a load balancer should send new clients here.
+    /// `GET /readyz`: whether a load balancer should send new clients here. Clocks that disagree are
+    /// told, and no reason to send them elsewhere.
     fn ready(&self, context: &Context<'_>) -> Reply {
         let reason = match context.is_draining() {
             true => Some("draining"),
-            false => self.engine.sequencing.health().objection(self.engine.now_ms),
+            false => self.engine.sequencing.health().objection(self.engine.log_time.ms),
         };
         match reason {
             Some(reason) => {
                 let body = format!(r#"{{"ready":false,"reason":"{reason}"}}"#);
                 json(Status::SERVICE_UNAVAILABLE, body)
+            }
+            None => self.ready_by_the_clock(),
+        }
+    }
+
+    /// [service:clock-trouble]
+    fn ready_by_the_clock(&self) -> Reply {
+        match self.clock().state().trouble {
+            Some(trouble) => {
+                let reason = trouble.as_str();
+                json(Status::OK, format!(r#"{{"ready":true,"reason":"{reason}"}}"#))
             }
             None => plain(Status::OK, "ready\n"),
         }
@@ -172,7 +184,11 @@ impl Service {
 
     /// Whether somebody may receive what `target` names.
     pub(crate) fn may_read(&self, who: &Principal, target: &str) -> Result<(), Problem> {
-        Ok(who.may_subscribe(Target::new(target)?, &self.engine.namespaces)?)
+        Ok(who.may_subscribe(
+            Target::new(target)?,
+            &self.engine.namespaces,
+            self.engine.calendar,
+        )?)
     }
 
     /// `GET /v1/ws`: commands if the subprotocol is asked for, and otherwise payloads of the
@@ -244,7 +260,11 @@ impl Service {
             if channels.iter().any(|(it, _)| *it == name) {
                 return Err(Problem::new(Code::BadQuery, format!("{name} is named twice")));
             }
-            who.may_subscribe(Target::Channel(channel), &self.engine.namespaces)?;
+            who.may_subscribe(
+                Target::Channel(channel),
+                &self.engine.namespaces,
+                self.engine.calendar,
+            )?;
             channels.push((name, self.engine.hub.channel(channel)));
         }
         Ok(json(Status::OK, position(self.engine.hub.position(), &channels)).into())
@@ -260,7 +280,7 @@ impl Service {
         self.known(query, &["limit", "after", "before"], Cursors::Unknown)?;
         let channel = path_segment(channel)?;
         let name = ChannelName::new(&channel)?;
-        who.may_subscribe(Target::Channel(name), &self.engine.namespaces)?;
+        who.may_subscribe(Target::Channel(name), &self.engine.namespaces, self.engine.calendar)?;
         let limit = query.number("limit")?.unwrap_or(HISTORY_MESSAGES);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let part = match (query.number("after")?, query.number("before")?) {
@@ -273,9 +293,11 @@ impl Service {
         };
         let mut entries = Vec::new();
         let limit = limit.min(self.engine.limits.history_messages_max);
-        let mut page = self.engine.hub.history(name, part, limit, self.engine.now_ms, &mut entries);
+        let mut page =
+            self.engine.hub.history(name, part, limit, self.engine.log_time.ms, &mut entries);
         // [service:ttl] Messages past their time to live are left out.
-        entries.retain(|entry| !entry.body.payload().is_expired(entry.time_ms, self.engine.now_ms));
+        let now = self.engine.log_time;
+        entries.retain(|entry| !entry.body.payload().is_expired(entry.time_ms, &now));
         page.more |= cut_history(&mut entries, part, self.engine.limits.answer_bytes());
         Ok(json(Status::OK, history(&channel, &page, &entries)).into())
     }

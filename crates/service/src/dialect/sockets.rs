@@ -107,7 +107,7 @@ impl Service {
         credential: &Credential<'_>,
         context: &mut Context<'_>,
     ) {
-        let shown = self.engine.access.of_command(credential, self.engine.now_ms);
+        let shown = self.engine.access.of_command(credential, self.engine.moment());
         self.note_greeting(shown.as_ref().err().copied(), context.peer(stream));
         let to = Recipient::socket(stream);
         match shown {
@@ -135,9 +135,9 @@ impl Service {
     fn let_in(&mut self, subscriber: SubscriberKey, who: Principal, context: &Context<'_>) {
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
         let who = who.where_is(&session.principal);
-        let (end, reason) = self.engine.end_of(session.stream, &who, context.now());
-        self.engine.set_end(subscriber, end, reason);
-        self.engine.sessions.let_in(subscriber, &who, Delivery::Commands);
+        let end = self.engine.lifetime_end(session.stream, context.now());
+        self.engine.set_end(subscriber, end, End::Lifetime);
+        self.engine.let_in(subscriber, &who, Delivery::Commands);
     }
 
     /// Counts a message of a stream.

@@ -58,11 +58,11 @@ impl Service {
             user: wanted.user.clone(),
             subscribe: grants(&wanted.channels)?,
             publish: grants(&wanted.publish)?,
-            ends_ms: wanted.session_ms.map(|ms| self.engine.now_ms.saturating_add(ms)),
+            ends_ms: wanted.session_ms.map(|ms| (self.engine.calendar + ms).as_millis()),
             ..Identity::anonymous()
         };
         let life_ms = wanted.life_ms.unwrap_or(LIFE_MS);
-        let ticket = self.engine.access.issue(who, &identity, life_ms, self.engine.now_ms)?;
+        let ticket = self.engine.access.issue(who, &identity, life_ms, self.engine.moment())?;
         let body = serde_json::json!({ "ticket": ticket }).to_string();
         Ok(json(Status::OK, body).into())
     }

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use sockeye_auth::{
-    Action, Credential, Grants, Identity, KeyId, Keys, Refusal, Session, Taken, Tickets, Verifier,
+    Action, Credential, Grants, Identity, KeyId, Keys, Moment, Refusal, Session, Taken, Tickets,
+    UnixTime, Verifier,
 };
 use sockeye_hub::{ChannelName, Target};
 
@@ -177,14 +178,16 @@ impl Principal {
         &self,
         target: Target<'_>,
         namespaces: &Namespaces,
+        calendar: UnixTime,
     ) -> Result<(), Refusal> {
+        self.check_end(calendar)?;
         let gives = |readers| match readers {
             Readers::Granted => false,
             Readers::Known => self.is_known(),
             Readers::Anyone => true,
         };
-        let allowed =
-            self.is_granted(target) || namespaces.all(target, |rules| gives(rules.subscribe));
+        let allowed = self.is_granted(target, calendar)
+            || namespaces.all(target, |rules| gives(rules.subscribe));
         allowed.then_some(()).ok_or_else(|| self.refusal())
     }
 
@@ -194,8 +197,8 @@ impl Principal {
     }
 
     /// Whether a grant alone lets it receive this target.
-    pub(crate) fn is_granted(&self, target: Target<'_>) -> bool {
-        self.of.identity.allows_target(Action::Subscribe, target)
+    pub(crate) fn is_granted(&self, target: Target<'_>, calendar: UnixTime) -> bool {
+        self.of.identity.allows_target(Action::Subscribe, target, calendar)
     }
 
     /// Whether it may publish to the channel, or close it. Every way of publishing is decided here.
@@ -203,8 +206,10 @@ impl Principal {
         &self,
         channel: ChannelName<'_>,
         namespaces: &Namespaces,
+        calendar: UnixTime,
     ) -> Result<(), Refusal> {
-        let granted = self.of.identity.allows(Action::Publish, channel);
+        self.check_end(calendar)?;
+        let granted = self.of.identity.allows(Action::Publish, channel, calendar);
         // [service:rights-publish]
         let allowed = match namespaces.of(channel.namespace()).publish {
             Publishers::Granted => granted,
@@ -213,6 +218,12 @@ impl Principal {
             Publishers::Keys => granted && self.is_api_key(),
         };
         allowed.then_some(()).ok_or_else(|| self.refusal())
+    }
+
+    /// A principal whose credential has expired may do nothing, not even what a namespace gives to
+    /// everybody: its client has to bring another credential.
+    fn check_end(&self, calendar: UnixTime) -> Result<(), Refusal> {
+        if self.has_ended(calendar) { Err(Refusal::SessionOver) } else { Ok(()) }
     }
 
     /// Whether a credential was shown.
@@ -237,13 +248,13 @@ impl Principal {
 
     /// Whether its credential has expired. A timer ends its streams; this check refuses what comes
     /// in the same turn before that.
-    pub(crate) fn has_ended(&self, now_ms: u64) -> bool {
-        self.of.identity.has_ended(now_ms)
+    pub(crate) fn has_ended(&self, calendar: UnixTime) -> bool {
+        self.of.identity.has_ended(calendar)
     }
 
-    /// When its credential expires, in milliseconds since 1970.
-    pub(crate) fn ends_ms(&self) -> Option<u64> {
-        self.of.identity.ends_ms
+    /// When its credential expires.
+    pub(crate) fn ends(&self) -> UnixTime {
+        self.of.identity.ends()
     }
 }
 
@@ -318,7 +329,12 @@ impl Access {
     }
 
     /// Compares the rights of an admitted principal with those that these settings give it.
-    pub(crate) fn standing(&self, who: &Principal, anybody: &Principal, now_ms: u64) -> Standing {
+    pub(crate) fn standing(
+        &self,
+        who: &Principal,
+        anybody: &Principal,
+        calendar: UnixTime,
+    ) -> Standing {
         let changed = |now: &Identity| match *now == who.of.identity {
             true => Standing::Same,
             false => Standing::Changed,
@@ -328,7 +344,7 @@ impl Access {
             // An open server gives everybody every right.
             (Self::Open, ..) => Standing::Same,
             (Self::Guarded(guard), Shown::ApiKey, Some(key)) => {
-                guard.keys.by_id(key, now_ms).map_or(Standing::Revoked, changed)
+                guard.keys.by_id(key, calendar).map_or(Standing::Revoked, changed)
             }
             (Self::Guarded(guard), Shown::Credential, Some(key)) => {
                 match guard.tokens.as_ref().is_some_and(|tokens| tokens.has_key(key)) {
@@ -364,9 +380,9 @@ impl Access {
 
     /// The proof that has to follow each cursor of a stream that a ticket opened.
     /// [service:ticket-reconnect]
-    pub(crate) fn proof(&self, who: &Principal, now_ms: u64) -> Option<String> {
+    pub(crate) fn proof(&self, who: &Principal, calendar: UnixTime) -> Option<String> {
         let tickets = self.guard()?.tickets.as_ref()?;
-        Some(tickets.proof(who.of.session.as_ref()?, now_ms))
+        Some(tickets.proof(who.of.session.as_ref()?, calendar))
     }
 
     /// Issues a ticket for `wanted`.
@@ -375,7 +391,7 @@ impl Access {
         who: &Principal,
         wanted: &Identity,
         life_ms: u64,
-        now_ms: u64,
+        now: Moment,
     ) -> Result<String, engine::Refusal> {
         let Self::Guarded(guard) = self else {
             return Err(engine::Refusal::TicketsNotNeeded);
@@ -387,14 +403,14 @@ impl Access {
         if !who.is_known() {
             return Err(Refusal::Required.into());
         }
-        if !who.of.identity.may_issue(wanted) {
+        if !who.of.identity.may_issue(wanted, now.unix) {
             return Err(Refusal::Forbidden.into());
         }
         let mut entropy = [0; 24];
         (guard.entropy)(&mut entropy);
         let ends_ms = [who.of.identity.ends_ms, wanted.ends_ms].into_iter().flatten().min();
         let wanted = Identity { ends_ms, ..wanted.clone() };
-        Ok(tickets.issue(&who.of.identity, &wanted, life_ms, &entropy, now_ms)?)
+        Ok(tickets.issue(&who.of.identity, &wanted, life_ms, &entropy, now)?)
     }
 }
 
@@ -404,23 +420,23 @@ impl Guard {
         &mut self,
         credential: Credential<'_>,
         proof: Option<&str>,
-        now_ms: u64,
+        now: Moment,
     ) -> Result<Principal, Refusal> {
         match credential {
             Credential::ApiKey(key) => {
-                let identity = self.keys.identify(key, now_ms)?.clone();
+                let identity = self.keys.identify(key, now.unix)?.clone();
                 Ok(Somebody::of(identity, Shown::ApiKey, Some(Keys::id(key)), None).into())
             }
             Credential::Bearer(token)
             | Credential::QueryToken(token)
             | Credential::Cookie(token) => {
                 let tokens = self.tokens.as_ref().ok_or(Refusal::TokenKey)?;
-                let (identity, key) = tokens.verify_by(token, now_ms)?;
+                let (identity, key) = tokens.verify_by(token, now.unix)?;
                 Ok(Somebody::of(identity, Shown::Credential, Some(key), None).into())
             }
             Credential::Ticket(ticket) => {
                 let tickets = self.tickets.as_mut().ok_or(Refusal::Ticket)?;
-                let session = tickets.enter(ticket, proof, now_ms)?;
+                let session = tickets.enter(ticket, proof, now)?;
                 let identity = session.identity().clone();
                 Ok(Somebody::of(identity, Shown::Credential, None, Some(session)).into())
             }

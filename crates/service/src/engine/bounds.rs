@@ -107,7 +107,8 @@ impl<D: Dialect> Engine<D> {
     // [service:bound-rate]
     pub(crate) fn count_message(&mut self, who: &Principal) -> Result<Before, Refusal> {
         let Some(account) = who.account() else { return Ok(Before::Full) };
-        let (limits, rate, now_ms) = (&self.limits, self.limits.message_rate(), self.now_ms);
+        let (limits, rate) = (&self.limits, self.limits.message_rate());
+        let now_ms = self.now.as_millis();
         let taken = self.bounds.rates.take_message(&account, rate, limits.rated_max, now_ms);
         taken.map_err(|wait_ms| {
             self.bounds.rejections.messages += 1;
@@ -123,7 +124,7 @@ impl<D: Dialect> Engine<D> {
     ) -> Result<(), (End, u64)> {
         let (rate, retry_ms) = (self.limits.handshake_rate(), self.retry_ms(stream));
         // [service:bound-handshakes]
-        let (wait_ms_max, now_ms) = (self.limits.handshake_wait_ms_max, self.now_ms);
+        let (wait_ms_max, now_ms) = (self.limits.handshake_wait_ms_max, self.now.as_millis());
         if let Err(wait_ms) = self.bounds.rates.take_handshake(rate, wait_ms_max, now_ms) {
             self.bounds.rejections.handshakes += 1;
             return Err((End::TryAgain, retry_ms + wait_ms));
@@ -157,17 +158,12 @@ impl<D: Dialect> Engine<D> {
         scatter(self.limits.retry_ms, stream.spread())
     }
 
-    /// When a stream that begins now ends at the latest, and why.
-    pub(crate) fn end_of(&self, stream: D::Stream, who: &Principal, now: Time) -> (Time, End) {
-        let expires = who.ends_ms().map_or(Time::NEVER, |it| now + it.saturating_sub(self.now_ms));
+    /// When a stream that begins now has lived long enough.
+    pub(crate) fn lifetime_end(&self, stream: D::Stream, now: Time) -> Time {
         // [service:lifetime]
-        let grown_old = match self.limits.lifetime_ms {
+        match self.limits.lifetime_ms {
             0 => Time::NEVER,
             ms => now + (ms - (scatter(ms / 10, stream.spread()) - ms / 10)),
-        };
-        match grown_old < expires {
-            true => (grown_old, End::Lifetime),
-            false => (expires, End::Expired),
         }
     }
 

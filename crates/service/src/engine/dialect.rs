@@ -13,6 +13,7 @@
 
 use core::fmt::Debug;
 
+use sockeye_auth::UnixTime;
 use sockeye_hub::{Cursor, Entry, Gap};
 use sockeye_server::Time;
 
@@ -93,15 +94,15 @@ impl<D: Dialect> Recipient<D> {
         delivery: D::Delivery,
         principal: &Principal,
         access: &Access,
-        now_ms: u64,
+        calendar: UnixTime,
     ) -> Self {
-        let proof = delivery.carries_proof().then(|| access.proof(principal, now_ms)).flatten();
+        let proof = delivery.carries_proof().then(|| access.proof(principal, calendar)).flatten();
         Self { stream, delivery, proof }
     }
 
     /// The stream of a session.
-    pub(crate) fn of_session(session: &Session<D>, access: &Access, now_ms: u64) -> Self {
-        Self::of(session.stream, session.delivery, &session.principal, access, now_ms)
+    pub(crate) fn of_session(session: &Session<D>, access: &Access, calendar: UnixTime) -> Self {
+        Self::of(session.stream, session.delivery, &session.principal, access, calendar)
     }
 }
 

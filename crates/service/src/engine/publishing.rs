@@ -50,10 +50,10 @@ impl<D: Dialect> Engine<D> {
     pub fn publish(
         &mut self,
         principal: &Principal,
-        publication: Publication<'_, Payload>,
+        mut publication: Publication<'_, Payload>,
         out: &mut impl Outlet<D>,
     ) -> Result<Placed, Refusal> {
-        principal.may_publish(publication.channel, &self.namespaces)?;
+        principal.may_publish(publication.channel, &self.namespaces, self.calendar)?;
         if self.sequencing.health().has_failed() {
             return Err(Refusal::LogFailed);
         }
@@ -61,7 +61,8 @@ impl<D: Dialect> Engine<D> {
             return Err(Refusal::NoRoom);
         }
         self.tickets += 1;
-        let (ticket, now_ms) = (self.tickets, self.now_ms);
+        let (ticket, now_ms) = (self.tickets, self.log_time.ms);
+        publication.body.date_ms = self.log_time.date();
         let decider = match &mut self.sequencing {
             Sequencing::InLoop { decider, .. } => decider,
             Sequencing::Behind { backbone, .. } => {
@@ -131,7 +132,7 @@ impl<D: Dialect> Engine<D> {
     pub(crate) fn log_steps(&mut self) -> Vec<Step<Ticket>> {
         let mut steps = Vec::new();
         if let Sequencing::InLoop { decider, .. } = &mut self.sequencing {
-            decider.settle(self.now_ms, &mut steps);
+            decider.settle(self.log_time.ms, &mut steps);
         }
         steps
     }
@@ -202,7 +203,7 @@ impl<D: Dialect> Engine<D> {
 
     /// Commits the pending message at this position, and delivers it to its subscribers.
     fn commit(&mut self, position: Cursor, out: &mut impl Outlet<D>) -> Settled {
-        let (now_ms, level) = (self.now_ms, self.sequencing.level());
+        let (now_ms, level) = (self.log_time.ms, self.sequencing.level());
         let subscribers = self.deliver(out, |hub, delivery| {
             let deliver = |subscriber, entry: &_| delivery.deliver(subscriber, entry);
             let committed = hub.commit(position, now_ms, deliver);

@@ -30,7 +30,7 @@ impl<D: Dialect> Engine<D> {
         let others = namespaces.give_others(&self.namespaces);
         self.namespaces = namespaces;
         self.forget_presence();
-        self.hub.reconfigure(hub, self.now_ms);
+        self.hub.reconfigure(hub, self.log_time.ms);
         let former = core::mem::replace(&mut self.access, Access::Open);
         self.access = access.succeed(former);
         self.anybody = self.access.anybody();
@@ -48,7 +48,8 @@ impl<D: Dialect> Engine<D> {
         let everybody = self.sessions.iter();
         let standings: Vec<(SubscriberKey, Standing)> = everybody
             .map(|session| {
-                let standing = self.access.standing(&session.principal, &self.anybody, self.now_ms);
+                let standing =
+                    self.access.standing(&session.principal, &self.anybody, self.calendar);
                 // [service:rights-reload]
                 let standing = match standing {
                     Standing::Same if others && session.by_rule => Standing::Changed,
@@ -64,11 +65,12 @@ impl<D: Dialect> Engine<D> {
                 // [service:revoked]
                 Standing::Revoked => (&mut reloaded.revoked, End::Revoked),
             };
-            let Some(session) = self.sessions.of_subscriber_mut(subscriber) else { continue };
+            let Some(session) = self.sessions.of_subscriber(subscriber) else { continue };
             let delivery = session.delivery;
             if delivery.is_unidentified() {
                 // The client has received nothing yet, and identifies itself next.
-                session.principal = self.anybody.clone().where_is(&session.principal);
+                let anybody = self.anybody.clone().where_is(&session.principal);
+                self.let_in(subscriber, &anybody, delivery);
                 continue;
             }
             *count += 1;

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use sockeye_auth::UnixTime;
 use sockeye_hub::{Item, Kind, SubscriberKey};
 use sockeye_server::Time;
 
 use crate::engine::shared_state::{UserStreams, lock};
 use crate::engine::{Body, Delivery, Dialect, End, Principal, StreamName};
+use crate::sequencing::LogTime;
 
 /// One subscribed stream.
 #[derive(Debug)]
@@ -18,10 +20,12 @@ pub(crate) struct Session<D: Dialect> {
     pub(crate) principal: Principal,
     /// A namespace's rule, and no grant, gave it a subscription. Polls are always treated so.
     pub(crate) by_rule: bool,
-    /// When something is due: the answer to a poll, the first message, the end of the credential or
-    /// of the stream's life.
+    /// When something is due: the answer to a poll, the first message, or the end of the stream's
+    /// life.
     pub(crate) due: Time,
-    /// Why the stream ends then, if the session does not fetch.
+    /// The credential has an end, and that end was not sent yet.
+    pub(crate) expires: bool,
+    /// Why the stream ends when it is due, if the session does not fetch.
     pub(crate) ends_as: End,
     /// It is a slow reader: it was live, had no room, and has not caught up yet.
     pub(crate) lags: bool,
@@ -45,11 +49,17 @@ impl<D: Dialect> Session<D> {
             principal,
             by_rule: delivery.fetches(),
             due: Time::NEVER,
-            ends_as: End::Expired,
+            expires: false,
+            ends_as: End::Lifetime,
             lags: false,
             refused: 0,
             replayed: 0,
         }
+    }
+
+    /// When the credential expires, if its end is still to be sent.
+    pub(crate) fn expiry(&self) -> Option<UnixTime> {
+        self.expires.then(|| self.principal.ends())
     }
 }
 
@@ -160,12 +170,12 @@ impl<D: Dialect> Sessions<D> {
         &mut self,
         subscriber: SubscriberKey,
         item: &Item<Body<D::Forms>>,
-        now_ms: u64,
+        now: &LogTime,
     ) -> u64 {
         let Some(session) = self.of_subscriber_mut(subscriber) else { return 0 };
         match item {
             Item::Message(entry) => {
-                let expired = entry.body.payload().is_expired(entry.time_ms, now_ms);
+                let expired = entry.body.payload().is_expired(entry.time_ms, now);
                 session.replayed += u64::from(entry.kind == Kind::Message && !expired);
                 session.replayed
             }

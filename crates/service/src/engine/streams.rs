@@ -4,6 +4,7 @@ mod catching_up;
 
 use std::rc::Rc;
 
+use sockeye_auth::UnixTime;
 use sockeye_hub::{Committed, Cursor, Entry, Flow, Hub, Kind, Seq, Start, SubscriberKey, Target};
 use sockeye_server::Time;
 
@@ -30,7 +31,7 @@ pub(crate) struct FanOut<'d, D: Dialect, O> {
     /// Sessions that have got the end of the channel.
     pub(crate) ended: Vec<SubscriberKey>,
     pub(crate) access: &'d Access,
-    pub(crate) now_ms: u64,
+    pub(crate) calendar: UnixTime,
     pub(crate) queue_bytes_max: usize,
     pub(crate) out: &'d mut O,
 }
@@ -44,7 +45,7 @@ impl<D: Dialect, O: Outlet<D>> FanOut<'_, D, O> {
         entry: &Entry<Body<D::Forms>>,
     ) -> Result<(), NotSent> {
         let session = self.sessions.of_subscriber(key).ok_or(NotSent::Gone)?;
-        let to = Recipient::of_session(session, self.access, self.now_ms);
+        let to = Recipient::of_session(session, self.access, self.calendar);
         self.out.proved_entry(&to, entry, self.queue_bytes_max)
     }
 
@@ -58,8 +59,8 @@ impl<D: Dialect, O: Outlet<D>> FanOut<'_, D, O> {
     ) -> Flow {
         let Some(session) = self.sessions.of_subscriber(key) else { return Flow::Full };
         // [service:expiry] An expired session gets nothing more, not even in the turn that ends
-        // its stream. With `NEVER` it has no expiry, or the end has been sent already.
-        if session.due != Time::NEVER && session.principal.has_ended(self.now_ms) {
+        // its stream.
+        if session.expires && session.principal.has_ended(self.calendar) {
             return Flow::Full;
         }
         if session.delivery.fetches() {
@@ -109,14 +110,15 @@ impl<D: Dialect> Engine<D> {
         });
         match admitted {
             Ok(subscriber) => {
-                let (end, reason) = self.end_of(stream, &who, out.now());
+                let end = self.lifetime_end(stream, out.now());
                 self.sessions.add(Session::new(stream, subscriber, delivery, who));
-                self.set_end(subscriber, end, reason);
+                self.set_end(subscriber, end, End::Lifetime);
+                self.expect_expiry(subscriber);
                 Some(subscriber)
             }
             Err((reason, retry_ms)) => {
                 // Its ticket is used up by now, so the cursor that it gets needs a proof.
-                let to = Recipient::of(stream, delivery, &who, &self.access, self.now_ms);
+                let to = Recipient::of(stream, delivery, &who, &self.access, self.calendar);
                 out.end(&to, reason, Some(retry_ms), self.begin_again_at(start));
                 None
             }
@@ -130,11 +132,12 @@ impl<D: Dialect> Engine<D> {
         out: &mut O,
         into: impl FnOnce(&mut Hub<Body<D::Forms>>, &mut FanOut<'_, D, O>) -> Committed<Body<D::Forms>>,
     ) -> u64 {
-        let Self { hub, sessions, answerable, access, limits, now_ms, .. } = self;
-        let (now_ms, queue_bytes_max) = (*now_ms, limits.queue_bytes_max);
+        let Self { hub, sessions, answerable, access, limits, calendar, log_time, .. } = self;
+        let (calendar, now_ms) = (*calendar, log_time.ms);
+        let queue_bytes_max = limits.queue_bytes_max;
         let ended = Vec::new();
         let mut delivery =
-            FanOut { sessions, answerable, ended, access, now_ms, queue_bytes_max, out };
+            FanOut { sessions, answerable, ended, access, calendar, queue_bytes_max, out };
         let committed = into(hub, &mut delivery);
         for subscriber in delivery.ended {
             let (channel, position) = (&committed.entry.channel, committed.entry.position);
@@ -170,7 +173,7 @@ impl<D: Dialect> Engine<D> {
 
     /// The stream of a session, as a recipient.
     pub(crate) fn recipient(&self, session: &Session<D>) -> Recipient<D> {
-        Recipient::of_session(session, &self.access, self.now_ms)
+        Recipient::of_session(session, &self.access, self.calendar)
     }
 
     /// Sets when a stream ends, and why.
@@ -191,22 +194,62 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
+    /// Gives a stream this principal and delivery from now on.
+    pub(crate) fn let_in(
+        &mut self,
+        subscriber: SubscriberKey,
+        who: &Principal,
+        delivery: D::Delivery,
+    ) {
+        self.forget_expiry(subscriber);
+        self.sessions.let_in(subscriber, who, delivery);
+        self.expect_expiry(subscriber);
+    }
+
+    /// Has a stream end when its credential expires by the calendar.
+    pub(crate) fn expect_expiry(&mut self, subscriber: SubscriberKey) {
+        let Some(session) = self.sessions.of_subscriber_mut(subscriber) else { return };
+        session.expires = session.principal.ends() != UnixTime::NEVER;
+        self.expiring.extend(session.expiry().map(|ends| (ends, subscriber)));
+    }
+
+    /// No longer has a stream end when its credential expires.
+    pub(crate) fn forget_expiry(&mut self, subscriber: SubscriberKey) {
+        let Some(session) = self.sessions.of_subscriber_mut(subscriber) else { return };
+        if let Some(ends) = session.expiry() {
+            self.expiring.remove(&(ends, subscriber));
+        }
+        session.expires = false;
+    }
+
     /// Ends the sessions whose end is due. Stops at one that fetches, which its dialect answers.
     pub fn do_what_is_due(&mut self, out: &mut impl Outlet<D>) -> Option<SubscriberKey> {
-        while let Some(&(due, subscriber)) = self.due.first() {
-            if due > out.now() {
-                return None;
-            }
-            self.set_due(subscriber, Time::NEVER);
+        while let Some((subscriber, expired)) = self.next_due(out.now()) {
+            self.forget_end(subscriber);
             let cursor = self.cursor_of(subscriber);
             let Some(session) = self.sessions.of_subscriber(subscriber) else { continue };
             if session.delivery.fetches() {
                 return Some(subscriber);
             }
-            let reason = session.ends_as;
+            let reason = expired.unwrap_or(session.ends_as);
             out.end(&self.recipient(session), reason, None, cursor);
         }
         None
+    }
+
+    /// The next session whose end is due, and the end of its credential if that is the reason.
+    fn next_due(&self, now: Time) -> Option<(SubscriberKey, Option<End>)> {
+        if let Some((_, subscriber)) = self.expiring.first().filter(|it| it.0 <= self.calendar) {
+            return Some((*subscriber, Some(End::Expired)));
+        }
+        let (_, subscriber) = self.due.first().filter(|(due, _)| *due <= now)?;
+        Some((*subscriber, None))
+    }
+
+    /// Notes that the end of a session was said.
+    fn forget_end(&mut self, subscriber: SubscriberKey) {
+        self.set_due(subscriber, Time::NEVER);
+        self.forget_expiry(subscriber);
     }
 
     /// Subscribes a stream to targets. A refused target is reported, and the others go on.
@@ -221,15 +264,15 @@ impl<D: Dialect> Engine<D> {
         let mut taken = Taken::default();
         for text in targets {
             let subscribed = Target::new(text).map_err(Refusal::from).and_then(|target| {
-                who.may_subscribe(target, &self.namespaces)?;
+                who.may_subscribe(target, &self.namespaces, self.calendar)?;
                 if watch == Watch::Yes {
                     self.check_watch(target)?;
                 }
                 let mut subscriber = self.hub.subscriber(key).expect("it was connected");
-                let subscribed = subscriber.subscribe(target, start, self.now_ms)?;
+                let subscribed = subscriber.subscribe(target, start, self.log_time.ms)?;
                 // A poll has no session yet: its next target may be refused.
                 if let Some(session) = self.sessions.of_subscriber_mut(key) {
-                    session.by_rule |= !who.is_granted(target);
+                    session.by_rule |= !who.is_granted(target, self.calendar);
                     self.enter_presence(key, target, who, watch);
                 }
                 Ok(subscribed)
@@ -307,13 +350,13 @@ impl<D: Dialect> Engine<D> {
     /// [service:expiry] Ends a stream whose credential has expired, and returns whether it did.
     pub(crate) fn has_expired(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) -> bool {
         let session = self.sessions.of_subscriber(key);
-        if !session.is_some_and(|it| it.principal.has_ended(self.now_ms)) {
+        if !session.is_some_and(|it| it.principal.has_ended(self.calendar)) {
             return false;
         }
         let cursor = self.cursor_of(key);
         let Some(session) = self.sessions.of_subscriber(key) else { return false };
         out.end(&self.recipient(session), End::Expired, None, cursor);
-        self.set_due(key, Time::NEVER);
+        self.forget_end(key);
         true
     }
 
@@ -329,6 +372,9 @@ impl<D: Dialect> Engine<D> {
     pub fn disconnect(&mut self, stream: D::Stream) {
         let Some(session) = self.sessions.remove(stream) else { return };
         self.due.remove(&(session.due, session.subscriber));
+        if let Some(ends) = session.expiry() {
+            self.expiring.remove(&(ends, session.subscriber));
+        }
         self.leave(session.subscriber);
     }
 }

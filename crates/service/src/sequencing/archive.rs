@@ -82,7 +82,7 @@ pub struct Archived {
     pub position: Cursor,
     /// Its channel.
     pub channel: Box<str>,
-    /// When it was admitted, in milliseconds since 1970.
+    /// When it was admitted, in [log time](super::LogTime::ms).
     pub time_ms: u64,
     /// Whether it ends its channel.
     pub kind: Kind,

@@ -16,7 +16,7 @@ pub enum Health {
     Refusing {
         /// The position of the last refused record.
         through: Seq,
-        /// When it refused, in milliseconds since 1970.
+        /// When it refused, in log time.
         at_ms: u64,
     },
     /// It has failed and takes no more records.

@@ -16,8 +16,8 @@ pub trait Log {
     /// Takes a record.
     fn append(&mut self, record: &Record<'_>);
 
-    /// Tells the log the time of this turn, in milliseconds since 1970, so that it can drop old
-    /// records.
+    /// Tells the log the log time of this turn, so that it can drop old records. A log keeps the last
+    /// one that it was told, and [goes on](super::LogClock::restore) from it after a restart.
     fn advance(&mut self, now_ms: u64) {
         let _ = now_ms;
     }
@@ -33,7 +33,7 @@ pub struct Record<'r> {
     pub position: Cursor,
     /// Its channel.
     pub channel: ChannelName<'r>,
-    /// When it was admitted, in milliseconds since 1970.
+    /// When it was admitted, in [log time](super::LogTime::ms).
     pub time_ms: u64,
     /// Whether it ends its channel.
     pub kind: Kind,

@@ -4,10 +4,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
-use sockeye_server::Time;
-
-use super::clock::STEP_MS;
-use super::{Backbone, Figures, Full, Offer, Origin, Outcome, Sequence, SequencerEvent, Ticket};
+use super::{
+    Backbone, Figures, Full, LogClock, Offer, Origin, Outcome, Sequence, SequencerEvent, Ticket,
+};
 
 /// The bytes that an offer counts as, besides its payload.
 const OVERHEAD_BYTES: usize = 512;
@@ -37,8 +36,7 @@ pub type Wake = Box<dyn Fn() + Send + Sync>;
 /// waits or decides, so no loop stops for another.
 pub struct LoopBackbone {
     limits: LoopBackboneLimits,
-    /// The time since 1970 at the beginning of the loops' time, in milliseconds.
-    begin_ms: AtomicU64,
+    clock: LogClock,
     state: Mutex<State>,
     /// The number after the newest event: a member that has read up to it need not lock.
     end: AtomicU64,
@@ -73,13 +71,12 @@ struct Reader {
 }
 
 impl LoopBackbone {
-    /// A backbone between `workers` loops whose time begins at `begin_ms`, in milliseconds since
-    /// 1970.
-    pub fn new(workers: usize, limits: LoopBackboneLimits, begin_ms: u64) -> Arc<Self> {
+    /// A backbone between `workers` loops, whose times have one start.
+    pub fn new(workers: usize, limits: LoopBackboneLimits) -> Arc<Self> {
         let readers = vec![Reader { next: 0, woken: false }; workers];
         Arc::new(Self {
             limits,
-            begin_ms: AtomicU64::new(begin_ms),
+            clock: LogClock::new(),
             state: Mutex::new(State { readers, ..State::default() }),
             end: AtomicU64::new(0),
             wake_workers: (0..workers).map(|_| OnceLock::new()).collect(),
@@ -108,7 +105,7 @@ impl LoopBackbone {
     }
 
     /// Has the sequencer decide the offers and take in its log's answers, and gives every worker
-    /// the events.
+    /// the events. `now_ms` is log time.
     pub fn step(&self, sequencer: &mut impl Sequence, now_ms: u64) {
         let offers = core::mem::take(&mut self.lock().offers);
         let is_idle = offers.is_empty();
@@ -122,22 +119,9 @@ impl LoopBackbone {
         }
     }
 
-    /// The time that all workers share, in milliseconds since 1970. It goes with the loops' time,
-    /// which has no date, and jumps forward for all at once where the calendar does.
-    pub fn now_ms(&self, now: Time, unix_seconds: u64) -> u64 {
-        let calendar_ms = unix_seconds.saturating_mul(1_000);
-        let now_ms = self.begin_ms.load(Ordering::Relaxed).saturating_add(now.as_millis());
-        if calendar_ms <= now_ms.saturating_add(STEP_MS) {
-            return now_ms;
-        }
-        let begin_ms = calendar_ms.saturating_sub(now.as_millis());
-        let before = self.begin_ms.fetch_max(begin_ms, Ordering::Relaxed);
-        before.max(begin_ms).saturating_add(now.as_millis())
-    }
-
-    /// Raises the time to that of a restored message: the calendar may be behind it.
-    pub fn no_earlier_than(&self, now_ms: u64) {
-        self.begin_ms.fetch_max(now_ms, Ordering::Relaxed);
+    /// The clock that all workers share.
+    pub const fn clock(&self) -> &LogClock {
+        &self.clock
     }
 
     /// Offers under way.
@@ -261,8 +245,8 @@ impl Backbone for Member {
         self.read.pop_front()
     }
 
-    fn now_ms(&mut self, now: Time, unix_seconds: u64) -> u64 {
-        self.backbone.now_ms(now, unix_seconds)
+    fn clock(&self) -> &LogClock {
+        self.backbone.clock()
     }
 
     fn figures(&self) -> Figures {

@@ -16,6 +16,8 @@ struct Kept<'k> {
     json: Option<std::borrow::Cow<'k, str>>,
     #[serde(skip_serializing_if = "Option::is_none", rename = "l")]
     ttl_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", rename = "d")]
+    date_ms: Option<u64>,
 }
 
 impl Payload {
@@ -26,7 +28,7 @@ impl Payload {
             Data::Json(json) => (None, Some(json.as_str().into())),
         };
         let event = self.event.as_ref().map(|event| event.as_str().into());
-        let kept = Kept { event, text, json, ttl_ms: self.ttl_ms };
+        let kept = Kept { event, text, json, ttl_ms: self.ttl_ms, date_ms: self.date_ms };
         serde_json::to_vec(&kept).expect("texts and numbers can be written")
     }
 
@@ -39,6 +41,6 @@ impl Payload {
             _ => return None,
         };
         let event = kept.event.map(|event| EventName::new(&event)).transpose().ok()?;
-        Some(Self { event, data, ttl_ms: kept.ttl_ms })
+        Some(Self { event, data, ttl_ms: kept.ttl_ms, date_ms: kept.date_ms })
     }
 }

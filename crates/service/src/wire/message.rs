@@ -19,7 +19,7 @@ pub enum Form {
 
 /// Appends an entry as `sockeye.v1.json` has it: a `message`, or `end` if it is its channel's last.
 ///
-/// Its `time` is [`Entry::time_ms`], so the hub has to be given milliseconds since 1970.
+/// Its `time` is [`Payload::date_ms`].
 pub fn message<M: AsRef<Payload>>(entry: &Entry<M>, cursor: &CursorText, out: &mut String) {
     if is_end(entry) {
         return end(entry, cursor).write_json(out);
@@ -88,7 +88,8 @@ pub(super) fn write_members<M: AsRef<Payload>>(
     let payload = entry.body.as_ref();
     object.text("channel", &entry.channel);
     object.word("cursor", cursor.as_str());
-    object.number("time", entry.time_ms);
+    // [service:message-date]
+    object.number("time", payload.date_ms.unwrap_or(entry.time_ms));
     if let Some(event) = &payload.event {
         object.text("event", event.as_str());
     }

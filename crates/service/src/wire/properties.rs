@@ -35,7 +35,7 @@ pub const LIMITS: Limits = Limits {
 /// A text comes out of every form as it went in; raw events make its line ends LF.
 pub fn text_arrives(text: &str, name: &str) {
     let name = EventName::new(name).ok();
-    let payload = Payload { event: name.clone(), data: Data::text(text), ttl_ms: None };
+    let payload = Payload { event: name.clone(), ..Payload::new(Data::text(text)) };
     let (entry, cursor) = entry(payload);
     let name = name.as_ref().map(EventName::as_str);
 
@@ -80,7 +80,7 @@ pub fn json_arrives(text: &str) {
     let white: &[char] = &[' ', '\t', '\r', '\n'];
     let kept = text.trim_matches(white);
     assert_eq!(data.as_str(), kept);
-    let (entry, cursor) = entry(Payload { event: None, data, ttl_ms: None });
+    let (entry, cursor) = entry(Payload::new(data));
     let mut json = String::new();
     message(&entry, &cursor, &mut json);
     assert_eq!(member(&json, "data"), kept);

@@ -246,7 +246,7 @@ fn finish<'t>(
         let message = "an idempotency key is not empty and has no control characters";
         return Err(Problem::new(Code::BadKey, message));
     }
-    Ok(Publish { channels, payload: Payload { event, data, ttl_ms }, key, expect })
+    Ok(Publish { channels, payload: Payload { event, data, ttl_ms, date_ms: None }, key, expect })
 }
 
 /// Checks a time to live; the error says what was expected. The caller adds where the value stood,

@@ -31,10 +31,10 @@ pub(crate) fn at(seq: u64) -> CursorText {
 /// A log with a text, a JSON value with a name, and the channel's end.
 pub(crate) fn hub() -> (Hub<Payload>, Vec<Rc<Entry<Payload>>>) {
     let mut hub = Hub::new(EPOCH, Config::default());
-    let text = Payload { event: None, data: Data::text("hello\nthere"), ttl_ms: None };
+    let text = Payload::new(Data::text("hello\nthere"));
     let json = Data::json(r#"{"seat": 12,"price":17.50}"#, &Limits::DEFAULT).expect("it is JSON");
     let named = EventName::new("sold").expect("a name");
-    let json = Payload { event: Some(named), data: json, ttl_ms: None };
+    let json = Payload { event: Some(named), ..Payload::new(json) };
     let bodies = [(text, Kind::Message), (json, Kind::Message), (Payload::empty(), Kind::End)];
     let entries = bodies.map(|(body, kind)| {
         let channel = ChannelName::new("chat:7").expect("a name");

@@ -249,6 +249,20 @@ impl<N: Net + From<SimNet>> Run<N> {
         }
         let ms = self.random.below(8) as u64;
         self.advance(ms);
+        if self.random.one_in(100) {
+            self.set_calendar();
+        }
+    }
+
+    /// Somebody sets the machine's calendar, by a second or by years.
+    fn set_calendar(&mut self) {
+        let far_ms = [1_000, 3_000, 3_600_000, 10 * 365 * 86_400_000][self.random.below(4)];
+        let by_ms = if self.random.one_in(2) { -far_ms } else { far_ms };
+        self.nets.iter().for_each(|net| net.set_calendar(by_ms));
+        if let Some(order) = &self.order {
+            order.set_calendar(by_ms);
+        }
+        self.totals.calendars += 1;
     }
 
     /// Each server has a turn, and before them whoever gives out the places.

@@ -47,6 +47,7 @@ pub(crate) struct Entry {
     pub(crate) is_json: bool,
     pub(crate) event: Option<String>,
     pub(crate) ttl_ms: Option<u64>,
+    /// Its date, as the wire shows it.
     pub(crate) time_ms: u64,
     pub(crate) key: Option<String>,
     /// The log did not take it: its place is void.
@@ -134,7 +135,7 @@ impl Log for SimLog {
             is_json: matches!(record.payload.data, Data::Json(_)),
             event: record.payload.event.as_ref().map(|name| name.as_str().to_owned()),
             ttl_ms: record.payload.ttl_ms,
-            time_ms: record.time_ms,
+            time_ms: record.payload.date_ms.unwrap_or(record.time_ms),
             key: record.key.map(str::to_owned),
             is_void: false,
         });

@@ -1,4 +1,4 @@
-//! What joins several services: the sequencer, a bounded log, and a time for all.
+//! What joins several services: the sequencer, a bounded log, and clocks for all.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use sockeye_server::Time;
 use sockeye_service::sequencing::{
-    Backbone, Figures, Full, LoopBackbone, LoopBackboneLimits, Member, Offer, Outcome, Sequencer,
-    Ticket,
+    Backbone, Figures, Full, LogClock, LogTime, LoopBackbone, LoopBackboneLimits, Member, Offer,
+    Outcome, Sequencer, Ticket,
 };
 use sockeye_simnet::Random;
 
@@ -16,18 +16,29 @@ use crate::simulation::totals::Totals;
 /// Milliseconds since 1970 at the start.
 const START_MS: u64 = 1_790_000_000_000;
 
+/// Those of the machine, for all: the networks' own may jump apart.
+struct Clocks {
+    loops_ms: Cell<u64>,
+    calendar_ms: Cell<u64>,
+}
+
+impl Clocks {
+    fn look(&self, clock: &LogClock) -> LogTime {
+        clock.look(Time::from_millis(self.loops_ms.get()), self.calendar_ms.get())
+    }
+}
+
 pub(crate) struct Order {
     backbone: Arc<LoopBackbone>,
     sequencer: Sequencer,
-    /// One for all: the networks' own may jump apart.
-    clock: Rc<Cell<u64>>,
+    clocks: Rc<Clocks>,
     full: Rc<Cell<u64>>,
 }
 
 /// A member that counts how often it was refused.
 pub(crate) struct Watched {
     member: Member,
-    clock: Rc<Cell<u64>>,
+    clocks: Rc<Clocks>,
     full: Rc<Cell<u64>>,
 }
 
@@ -42,9 +53,12 @@ impl Backbone for Watched {
         self.member.next()
     }
 
-    fn now_ms(&mut self, _: Time, unix_seconds: u64) -> u64 {
-        let now = Time::from_millis(self.clock.get());
-        self.member.now_ms(now, unix_seconds.min(START_MS / 1_000))
+    fn clock(&self) -> &LogClock {
+        self.member.clock()
+    }
+
+    fn look(&mut self, _: Time, _: u64) -> LogTime {
+        self.clocks.look(self.member.clock())
     }
 
     fn figures(&self) -> Figures {
@@ -58,30 +72,38 @@ impl Order {
         sequencer: Sequencer,
         random: &mut Random,
     ) -> (Self, Vec<Watched>) {
-        let clock = Rc::new(Cell::new(0));
+        let clocks = Clocks { loops_ms: Cell::new(0), calendar_ms: Cell::new(START_MS) };
+        let clocks = Rc::new(clocks);
         let limits = LoopBackboneLimits {
             entries_max: [1, 3, 1_000][random.below(3)],
             bytes_max: [2_000, 1 << 20][random.below(2)],
         };
-        let backbone = LoopBackbone::new(workers, limits, START_MS);
+        let backbone = LoopBackbone::new(workers, limits);
         let full = Rc::new(Cell::new(0));
         let members = (0..workers).map(|worker| Watched {
             member: backbone.member(worker),
-            clock: Rc::clone(&clock),
+            clocks: Rc::clone(&clocks),
             full: Rc::clone(&full),
         });
         let members = members.collect();
-        (Self { backbone, sequencer, clock, full }, members)
+        (Self { backbone, sequencer, clocks, full }, members)
     }
 
     /// Whoever gives out the places has a turn.
     pub(crate) fn step(&mut self) {
-        let now_ms = START_MS + self.clock.get();
-        self.backbone.step(&mut self.sequencer, now_ms);
+        let now = self.clocks.look(self.backbone.clock());
+        self.backbone.step(&mut self.sequencer, now.ms);
     }
 
     pub(crate) fn advance(&self, ms: u64) {
-        self.clock.set(self.clock.get() + ms);
+        let Clocks { loops_ms, calendar_ms } = &*self.clocks;
+        loops_ms.set(loops_ms.get() + ms);
+        calendar_ms.set(calendar_ms.get().saturating_add(ms));
+    }
+
+    pub(crate) fn set_calendar(&self, by_ms: i64) {
+        let calendar_ms = &self.clocks.calendar_ms;
+        calendar_ms.set(calendar_ms.get().saturating_add_signed(by_ms));
     }
 
     /// Everybody has heard everything.

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal as _, Read as _};
 
-use sockeye_auth::{Grants, Identity, Refusal};
+use sockeye_auth::{Grants, Identity, Refusal, UnixTime};
 use sockeye_http::Date;
 use sockeye_terminal::{Failure, OrFail, notice, plain::plain, print};
 
@@ -27,7 +27,7 @@ pub(super) fn run(options: &CheckOptions) -> Result<(), Failure> {
     })?;
     let token = token(options)?;
     let now_ms = now_ms()?;
-    match tokens.verify(token.trim(), now_ms) {
+    match tokens.verify(token.trim(), UnixTime::from_millis(now_ms)) {
         Ok(identity) if options.json => {
             print::say(format_args!("{}", identity_json(&identity, None)))
         }

@@ -1,6 +1,8 @@
 //! `sockeye token new`: makes a token.
 
-use sockeye_auth::{Algorithm, Identity, JwtRules, Limits, SigningKey, TokenClaims, Verifier};
+use sockeye_auth::{
+    Algorithm, Identity, JwtRules, Limits, SigningKey, TokenClaims, UnixTime, Verifier,
+};
 use sockeye_terminal::{Failure, OrFail, print};
 
 use super::args::NewOptions;
@@ -69,7 +71,7 @@ fn look(
     };
     let keys = vec![key.verifying().or_fail(making)?];
     let verifier = Verifier::new(rules, keys, Limits::default()).or_fail(making)?;
-    verifier.verify(token, now_ms).map_err(|refusal| {
+    verifier.verify(token, UnixTime::from_millis(now_ms)).map_err(|refusal| {
         Failure(format!("no server would take that token: {refusal} ({})", refusal.code()))
     })
 }

@@ -3,6 +3,7 @@
 use sockeye_hub::{Budget, Gap, Item, Kind, Progress, Scope, Seq, SubscriberKey};
 
 use crate::engine::{Body, Delivery, Dialect, End, Engine, Notice, Outlet, Recipient};
+use crate::sequencing::LogTime;
 
 /// The items of a pull.
 type Items<D> = Vec<Item<Body<<D as Dialect>::Forms>>>;
@@ -45,13 +46,13 @@ impl<D: Dialect> Engine<D> {
             if_full = IfFull::Wait;
             let Some(mut subscriber) = self.hub.subscriber(key) else { break };
             let budget = Budget { messages: PULL_MESSAGES, bytes };
-            let progress = subscriber.pull(budget, self.now_ms, &mut items);
+            let progress = subscriber.pull(budget, self.log_time.ms, &mut items);
             for item in items.drain(..) {
                 if lags {
                     self.count_late(&item);
                 }
-                let replayed = self.sessions.count_replayed(key, &item, self.now_ms);
-                tell(&to, &item, replayed, self.now_ms, out);
+                let replayed = self.sessions.count_replayed(key, &item, &self.log_time);
+                tell(&to, &item, replayed, &self.log_time, out);
                 if let Some((channel, at)) = end_in(&item) {
                     self.end_one(key, channel, self.hub.at(at), out);
                 }
@@ -80,7 +81,7 @@ impl<D: Dialect> Engine<D> {
     ) -> (Items<D>, Option<Progress>) {
         let mut items = core::mem::take(&mut self.items);
         let subscriber = self.hub.subscriber(key);
-        let progress = subscriber.map(|mut it| it.pull(budget, self.now_ms, &mut items));
+        let progress = subscriber.map(|mut it| it.pull(budget, self.log_time.ms, &mut items));
         (items, progress)
     }
 
@@ -94,7 +95,7 @@ impl<D: Dialect> Engine<D> {
     fn count_late(&mut self, item: &Item<Body<D::Forms>>) {
         match item {
             Item::Message(entry) => {
-                let age_ms = self.now_ms.saturating_sub(entry.time_ms);
+                let age_ms = self.log_time.ms.saturating_sub(entry.time_ms);
                 self.counters.delivery.note(age_ms);
             }
             Item::Gap(_) => self.counters.skipped += 1,
@@ -151,12 +152,12 @@ fn tell<D: Dialect>(
     to: &Recipient<D>,
     item: &Item<Body<D::Forms>>,
     replayed: u64,
-    now_ms: u64,
+    now: &LogTime,
     out: &mut impl Outlet<D>,
 ) {
     match item {
         Item::Message(entry) => {
-            if !entry.body.payload().is_expired(entry.time_ms, now_ms) {
+            if !entry.body.payload().is_expired(entry.time_ms, now) {
                 // The loop reports a stream that is gone.
                 let _ = out.proved_entry(to, entry, usize::MAX);
             }

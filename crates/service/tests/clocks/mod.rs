@@ -1,0 +1,95 @@
+//! A calendar that jumps, and logs from the future, by seed.
+//!
+//! The oracle counts the time in which a process has the log. Nobody with a good credential is
+//! refused, and nobody is let in or kept with one that is over by the calendar. Nothing expires
+//! before its age, and nothing is kept for longer.
+
+mod world;
+
+use sockeye_simnet::{Random, each_seed};
+
+use world::World;
+
+/// Seeds in a run that does not say how many.
+const SEEDS: u64 = 300;
+
+/// Steps of a seed.
+const STEPS: usize = 120;
+
+const YEARS_MS: i64 = 10 * 365 * 86_400_000;
+
+/// What happened in all seeds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
+    jumps: u64,
+    restarts: u64,
+    kept: u64,
+    expired: u64,
+    repeats: u64,
+    anew: u64,
+    refused: u64,
+    admitted: u64,
+    ended: u64,
+    open: u64,
+}
+
+/// [service:log-time] [service:message-date] [service:expiry] [service:ttl-outage]
+#[test]
+fn every_seed_keeps_what_it_promised_by_the_right_clock() {
+    let mut all = Totals::default();
+    let count = each_seed(SEEDS, simulate, |totals| all.add(totals));
+    println!("clocks: {count} seeds, {all:?}");
+    if count >= 100 {
+        let Totals { jumps, restarts, kept, expired, repeats, anew, .. } = all;
+        assert!(
+            [jumps, restarts, kept, expired, repeats, anew].iter().all(|it| *it > 0),
+            "{all:?}"
+        );
+        let Totals { refused, admitted, ended, open, .. } = all;
+        assert!([refused, admitted, ended, open].iter().all(|it| *it > 0), "{all:?}");
+    }
+}
+
+fn simulate(seed: u64) -> Totals {
+    let mut random = Random::new(seed);
+    let mut world = World::new();
+    for _ in 0..STEPS {
+        let ms = [0, 3, 500, 4_000, 25_000][random.below(5)];
+        world.advance(ms);
+        world.check_streams();
+        match random.below(9) {
+            0 => world.set_calendar(far(&mut random)),
+            1 if random.one_in(5) => world.restart(far(&mut random)),
+            1 | 2 => world.publish(&mut random),
+            3 => world.repeat(&mut random),
+            4 => world.show_token(&mut random),
+            5 => world.open_stream(&mut random),
+            6 => world.issue_ticket(),
+            7 => world.redeem_tickets(),
+            _ => world.read(),
+        }
+        world.check_streams();
+    }
+    world.totals
+}
+
+/// How far somebody sets the calendar: not at all, by a second, an hour, or years.
+fn far(random: &mut Random) -> i64 {
+    let far_ms = [0, 900, 2_500, 3_600_000, YEARS_MS][random.below(5)];
+    if random.one_in(2) { -far_ms } else { far_ms }
+}
+
+impl Totals {
+    fn add(&mut self, other: &Self) {
+        self.jumps += other.jumps;
+        self.restarts += other.restarts;
+        self.kept += other.kept;
+        self.expired += other.expired;
+        self.repeats += other.repeats;
+        self.anew += other.anew;
+        self.refused += other.refused;
+        self.admitted += other.admitted;
+        self.ended += other.ended;
+        self.open += other.open;
+    }
+}
