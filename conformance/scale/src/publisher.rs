@@ -131,7 +131,7 @@ impl Publisher {
 
     /// Hears a text message.
     fn hear_word(&mut self, text: &str, id: usize, ground: &mut Ground) {
-        let again = ["overloaded", "unavailable", "rate_limited"];
+        let again = ["overloaded", "log_full", "unavailable", "rate_limited"];
         let word = serde_json::from_str::<Word<'_>>(text).ok();
         match word.as_ref().and_then(|word| word.kind) {
             Some("published") => {

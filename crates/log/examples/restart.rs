@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::Instant;
 use std::{env, fs, process};
 
-use sockeye_log::{Limits, Outcome, Record, Start, Store, Writer};
+use sockeye_log::{Options, Outcome, Record, Start, Store, Writer};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let dir = env::temp_dir().join(format!("sockeye-log-restart-{}", process::id()));
@@ -54,7 +54,7 @@ fn play(dir: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 fn open(dir: &Path) -> Result<Store, Box<dyn Error>> {
-    let (store, recovered) = Store::open(dir, Limits::default(), 1_795_000_000_000)?;
+    let (store, recovered) = Store::open(dir, &Options::new(1_795_000_000_000, 1))?;
     match recovered.start {
         Start::Fresh => println!("a new log: epoch {}", recovered.epoch),
         Start::Resumed => println!(

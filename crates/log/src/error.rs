@@ -29,6 +29,11 @@ pub enum Error {
     TooLarge,
     /// After an earlier failure nobody knows what is on disk. Open the directory again.
     Broken,
+    /// A record that was read is not what was written, or is missing. Other records may be sound.
+    Damaged {
+        /// Its position, or that of the record that follows the missing one.
+        seq: u64,
+    },
 }
 
 impl Error {
@@ -38,7 +43,11 @@ impl Error {
     pub const fn is_certain(self) -> bool {
         match self {
             Self::Full | Self::Order { .. } | Self::TooLarge | Self::Broken | Self::Limits => true,
-            Self::Locked | Self::Format(_) | Self::Io(_) | Self::Database(_) => false,
+            Self::Locked
+            | Self::Format(_)
+            | Self::Io(_)
+            | Self::Database(_)
+            | Self::Damaged { .. } => false,
         }
     }
 }
@@ -59,6 +68,7 @@ impl fmt::Display for Error {
             Self::Order { head } => write!(f, "a place is not above {head}"),
             Self::TooLarge => f.write_str("the record or batch is too large"),
             Self::Broken => f.write_str("the log failed earlier and has to be opened again"),
+            Self::Damaged { seq } => write!(f, "the log is damaged at record {seq}"),
         }
     }
 }
@@ -92,11 +102,23 @@ pub enum Damage {
         /// Its position.
         seq: u64,
     },
-    /// Records are missing before this position.
+    /// Records of its channel are missing before this position.
     Hole {
         /// The position of the record whose predecessor is missing.
         seq: u64,
     },
+    /// What the log knows of a channel does not match its checksum.
+    Channel {
+        /// The number of its row.
+        id: u32,
+    },
+    /// An idempotency key, or the row of a run, does not match its checksum.
+    Key {
+        /// The position of its message.
+        seq: u64,
+    },
+    /// The last process found the database damaged when it wrote to it.
+    AtWork,
     /// The newest records are missing.
     Tail {
         /// The highest position found.
@@ -117,6 +139,9 @@ impl fmt::Display for Damage {
             Self::Structure => f.write_str("the file's structure is unsound"),
             Self::Checksum { seq } => write!(f, "record {seq} is not what was written"),
             Self::Hole { seq } => write!(f, "records before {seq} are missing"),
+            Self::Channel { id } => write!(f, "channel {id} is not what was written"),
+            Self::Key { seq } => write!(f, "the key or run at {seq} is not what was written"),
+            Self::AtWork => f.write_str("the file was found damaged when it was written to"),
             Self::Tail { found, durable } => {
                 write!(f, "the log ends at {found}, but {durable} was reported durable")
             }

@@ -5,19 +5,25 @@ use crate::Error;
 /// Bytes of a page of the database.
 pub(crate) const PAGE_BYTES: u64 = 4096;
 
+/// The most bytes of the database that a channel takes beside its records, and that a key takes:
+/// rows, indexes, and pages that are half empty.
+const CHANNEL_BYTES: u64 = 768;
+const KEY_BYTES: u64 = 512;
+
 /// The limits of the log: records kept, records in a commit, records that wait.
 ///
 /// [`Record::bytes`](crate::Record::bytes) counts the bytes of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Records kept. Above it, the commit of new records drops the oldest.
-    pub records_max: u64,
-    /// Bytes of records kept, likewise.
+    /// Bytes of records kept, in all channels, by [`Record::kept_bytes`](crate::Record::kept_bytes).
+    /// The namespaces [share](crate::Policy) them.
     pub bytes_max: u64,
-    /// How long a record is kept. [`Store::expire`](crate::Store::expire) drops older ones.
-    /// Idempotency keys live as long as their records, so do not set it below their lifetime.
-    pub age_ms: u64,
+    /// Channels that are remembered, likewise shared. A new channel takes the place of the
+    /// longest-idle one of its namespace that has no record, has not ended and has no key.
+    pub channels_max: u64,
+    /// Idempotency keys that are remembered.
+    pub keys_max: u64,
     /// The largest record.
     pub record_bytes_max: u64,
     /// Records in one commit.
@@ -31,13 +37,13 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// A million records, 256 MiB, a day; records of 1 MiB; commits of 1024 records or 4 MiB;
-    /// 8192 records or 16 MiB that wait.
+    /// 256 MiB; 393,216 channels; two million keys; records of 1 MiB; commits of 1024 records or
+    /// 4 MiB; 8192 records or 16 MiB that wait.
     fn default() -> Self {
         Self {
-            records_max: 1_000_000,
             bytes_max: 256 << 20,
-            age_ms: 24 * 3_600_000,
+            channels_max: 393_216,
+            keys_max: 2_000_000,
             record_bytes_max: 1 << 20,
             batch_records_max: 1024,
             batch_bytes_max: 4 << 20,
@@ -59,8 +65,10 @@ impl Limits {
 
     /// The most pages of the database. SQLite refuses more.
     pub(crate) const fn pages_max(&self) -> u64 {
-        let kept = self.bytes_max.saturating_add(self.batch_bytes_max);
-        kept.saturating_mul(2) / PAGE_BYTES + 64
+        let kept = self.bytes_max.saturating_add(self.batch_bytes_max).saturating_mul(2);
+        let channels = self.channels_max.saturating_mul(CHANNEL_BYTES);
+        let keys = self.keys_max.saturating_mul(KEY_BYTES);
+        kept.saturating_add(channels).saturating_add(keys) / PAGE_BYTES + 64
     }
 
     /// The length of the write-ahead log above which it is moved into the database before the next
@@ -69,10 +77,11 @@ impl Limits {
         (16 << 20) + 2 * self.wal_batch_bytes_max()
     }
 
-    /// The most bytes that one commit adds to the write-ahead log: new pages, and the pages that
-    /// the deletion of as many records touches.
+    /// The most bytes that one commit adds to the write-ahead log: new pages, a page of an index
+    /// for each record, and the pages that the deletion of as many records touches.
     const fn wal_batch_bytes_max(&self) -> u64 {
-        self.batch_bytes_max.saturating_mul(4).saturating_add(64 * PAGE_BYTES)
+        let indexes = self.batch_records_max.saturating_mul(2 * PAGE_BYTES);
+        self.batch_bytes_max.saturating_mul(4).saturating_add(indexes + 64 * PAGE_BYTES)
     }
 
     /// Checks that the limits do not contradict each other.
@@ -82,8 +91,11 @@ impl Limits {
             && self.batch_bytes_max <= self.bytes_max
             && self.record_bytes_max <= self.queue_bytes_max
             && self.batch_records_max > 0
-            && self.batch_records_max <= self.records_max
+            && self.batch_records_max <= 1 << 20
             && self.queue_records_max > 0
+            && self.channels_max > 0
+            && self.channels_max <= 1 << 31
+            && self.keys_max <= 1 << 40
             // SQLite's own bounds: 2^31 bytes in a record, 2^32 pages.
             && self.record_bytes_max <= 1 << 30
             && self.bytes_max <= 1 << 42;

@@ -15,7 +15,10 @@ use crate::Error;
 const NAME: &str = "mark";
 const NEW_NAME: &str = "mark.new";
 const MAGIC: &[u8; 7] = b"sockeye";
-const FORMAT: u8 = 1;
+/// The beginning of a mark whose database was found damaged at work.
+const CONDEMNED: &[u8; 7] = b"damaged";
+/// The format of the directory. Format 1 had one table and the same mark.
+const FORMAT: u8 = 2;
 const BYTES: usize = 36;
 
 /// The contents of the mark.
@@ -31,10 +34,16 @@ pub(crate) struct Mark {
 }
 
 /// The result of reading the file.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Read {
     Absent,
     Unreadable,
+    /// The mark of a directory in this format.
     Is(Mark),
+    /// The mark of a directory in format 1.
+    Old(Mark),
+    /// The mark of a database that was found damaged at work.
+    Condemned(Mark),
 }
 
 #[derive(Debug)]
@@ -65,7 +74,7 @@ impl MarkFile {
     pub(crate) fn create(dir: &Path, mark: Mark) -> Result<Self, Error> {
         let new = dir.join(NEW_NAME);
         let file = OpenOptions::new().write(true).create(true).truncate(true).open(&new)?;
-        file.write_all_at(&encode(mark), 0)?;
+        file.write_all_at(&encode(MAGIC, mark), 0)?;
         file.sync_all()?;
         fs::rename(new, dir.join(NAME))?;
         File::open(dir)?.sync_all()?;
@@ -75,7 +84,13 @@ impl MarkFile {
     /// Overwrites the mark. The write is within one page, so a kill leaves the old mark or the new
     /// one.
     pub(crate) fn write(&self, mark: Mark) -> Result<(), Error> {
-        Ok(self.file.write_all_at(&encode(mark), 0)?)
+        Ok(self.file.write_all_at(&encode(MAGIC, mark), 0)?)
+    }
+
+    /// Notes that the database is damaged: the next opening begins a new epoch.
+    pub(crate) fn condemn(&self, mark: Mark) -> Result<(), Error> {
+        self.file.write_all_at(&encode(CONDEMNED, mark), 0)?;
+        self.sync()
     }
 
     pub(crate) fn sync(&self) -> Result<(), Error> {
@@ -83,9 +98,9 @@ impl MarkFile {
     }
 }
 
-fn encode(mark: Mark) -> [u8; BYTES] {
+fn encode(magic: &[u8; 7], mark: Mark) -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
-    bytes[..7].copy_from_slice(MAGIC);
+    bytes[..7].copy_from_slice(magic);
     bytes[7] = FORMAT;
     bytes[8..16].copy_from_slice(&mark.epoch.to_le_bytes());
     bytes[16..24].copy_from_slice(&mark.durable.to_le_bytes());
@@ -97,7 +112,10 @@ fn encode(mark: Mark) -> [u8; BYTES] {
 
 fn decode(bytes: &[u8]) -> Result<Read, Error> {
     let Ok(bytes): Result<&[u8; BYTES], _> = bytes.try_into() else { return Ok(Read::Unreadable) };
-    if crc32fast::hash(&bytes[..32]).to_le_bytes() != bytes[32..] || bytes[..7] != *MAGIC {
+    let is_condemned = bytes[..7] == *CONDEMNED;
+    if crc32fast::hash(&bytes[..32]).to_le_bytes() != bytes[32..]
+        || (bytes[..7] != *MAGIC && !is_condemned)
+    {
         return Ok(Read::Unreadable);
     }
     // [log:format]
@@ -108,7 +126,12 @@ fn decode(bytes: &[u8]) -> Result<Read, Error> {
         let number = bytes[at..at + 8].try_into().expect("eight bytes");
         u64::from_le_bytes(number)
     };
-    Ok(Read::Is(Mark { epoch: number(8), durable: number(16), void: number(24) }))
+    let mark = Mark { epoch: number(8), durable: number(16), void: number(24) };
+    Ok(match bytes[7] < FORMAT {
+        _ if is_condemned => Read::Condemned(mark),
+        true => Read::Old(mark),
+        false => Read::Is(mark),
+    })
 }
 
 #[cfg(test)]
@@ -119,7 +142,7 @@ mod tests {
 
     #[test]
     fn any_flip_and_any_cut_is_seen() {
-        let bytes = encode(MARK);
+        let bytes = encode(MAGIC, MARK);
         assert!(matches!(decode(&bytes), Ok(Read::Is(mark)) if mark == MARK));
         for bit in 0..BYTES * 8 {
             let mut bytes = bytes;
@@ -134,10 +157,10 @@ mod tests {
     /// [log:format]
     #[test]
     fn a_later_format_is_refused_and_not_taken_for_damage() {
-        let mut bytes = encode(MARK);
-        bytes[7] = 2;
+        let mut bytes = encode(MAGIC, MARK);
+        bytes[7] = FORMAT + 1;
         let checksum = crc32fast::hash(&bytes[..32]);
         bytes[32..].copy_from_slice(&checksum.to_le_bytes());
-        assert!(matches!(decode(&bytes), Err(Error::Format(2))));
+        assert!(matches!(decode(&bytes), Err(Error::Format(3))));
     }
 }

@@ -7,29 +7,38 @@ use std::path::{Path, PathBuf};
 use rusqlite::ffi::SQLITE_EMPTY;
 use rustix::fs::{FlockOperation, flock};
 
+use crate::load::{Loaded, Trouble, load};
 use crate::mark::{Mark, MarkFile, Read};
-use crate::table::{State, Stored, Table, damage_code};
-use crate::{Damage, Error, Limits};
+use crate::rows::State;
+use crate::schema::{CORRUPT, Format, connect, error, format};
+use crate::table::Table;
+use crate::{Damage, Error, Limits, Policy, table, upgrade};
 
 const LOCK: &str = "lock";
 const DATABASE: &str = "log.sqlite";
 
 /// The log that was found in the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Recovered {
     /// The log's epoch: the old one, or a new one.
     pub epoch: u64,
     /// The highest position of this epoch that has, or had, a record or was refused. New ones are
     /// above it.
     pub head: u64,
-    /// The highest position whose record was dropped, or zero. No record is at or below it.
-    pub floor: u64,
+    /// The newest record of any channel that the log has forgotten. A channel that it does not know
+    /// may have had records up to here.
+    pub horizon: u64,
+    /// The number of channels.
+    pub channels: u64,
     /// The number of records.
     pub records: u64,
-    /// Their bytes, by [`Record::bytes`](crate::Record::bytes).
+    /// Their bytes, by [`Record::kept_bytes`](crate::Record::kept_bytes).
     pub bytes: u64,
     /// Whether the log resumes.
     pub start: Start,
+    /// Whether the directory was in format 1, and is in the present one now.
+    pub upgraded: bool,
 }
 
 /// How a log starts.
@@ -37,7 +46,7 @@ pub struct Recovered {
 pub enum Start {
     /// There was no log.
     Fresh,
-    /// The epoch goes on, with every record that was reported durable and not trimmed.
+    /// The epoch goes on, with every record that was reported durable and not dropped.
     Resumed,
     /// A new epoch begins, because the old log is damaged. The old database is set aside.
     Damaged(Damage),
@@ -49,59 +58,66 @@ pub(crate) struct Found {
     pub(crate) table: Table,
     pub(crate) mark: MarkFile,
     pub(crate) last: Mark,
-    /// The position of the newest record ever written. The checksum chain goes on from here.
-    pub(crate) tail: u64,
+    pub(crate) loaded: Loaded,
     pub(crate) recovered: Recovered,
 }
 
-/// The totals of a sound log.
-struct Sums {
-    state: State,
-    tail: u64,
-    records: u64,
-    bytes: u64,
+/// What a log is opened with.
+pub(crate) struct Opening<'o> {
+    pub(crate) dir: &'o Path,
+    pub(crate) limits: Limits,
+    pub(crate) policy: &'o Policy,
+    pub(crate) fresh_epoch: u64,
 }
 
-/// Why the existing log is not resumed.
-enum Trouble {
-    Damage(Damage),
-    Error(Error),
+/// A database that was found and loaded.
+struct Existing {
+    table: Table,
+    loaded: Loaded,
+    upgraded: bool,
 }
 
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Self {
-        damage_code(error).map_or(Self::Error(error), |code| Self::Damage(Damage::Unreadable(code)))
-    }
-}
-
-pub(crate) fn open(dir: &Path, limits: &Limits, fresh_epoch: u64) -> Result<Found, Error> {
-    limits.check()?;
-    fs::create_dir_all(dir)?;
-    let lock = lock(dir)?;
-    let read = MarkFile::read(dir)?;
-    let database = dir.join(DATABASE);
-    let start = match (length(&database)?, read) {
+pub(crate) fn open(with: &Opening<'_>) -> Result<Found, Error> {
+    with.limits.check()?;
+    with.policy.check(&with.limits)?;
+    fs::create_dir_all(with.dir)?;
+    let lock = lock(with.dir)?;
+    let read = MarkFile::read(with.dir)?;
+    let length = length(&with.dir.join(DATABASE))?;
+    let start = match (length, read) {
         (None, Read::Absent) => Start::Fresh,
-        (None, Read::Unreadable | Read::Is(_)) => Start::Damaged(Damage::Missing),
+        (None, Read::Unreadable | Read::Old(_) | Read::Is(_) | Read::Condemned(_)) => {
+            Start::Damaged(Damage::Missing)
+        }
+        (Some(_), Read::Condemned(_)) => Start::Damaged(Damage::AtWork),
         (Some(_), Read::Unreadable) => Start::Damaged(Damage::Mark),
         // Before there is a mark, no record is reported durable. So none is lost.
         (Some(0), Read::Absent) => Start::Fresh,
-        (Some(_), Read::Absent) => match examine(&database, limits) {
-            Ok((_, Sums { tail: 0, .. }))
+        (Some(_), Read::Absent) => match examine(with) {
+            Ok(Existing { loaded: Loaded { tail: 0, .. }, .. })
             | Err(Trouble::Damage(Damage::Unreadable(SQLITE_EMPTY))) => Start::Fresh,
             Ok(_) | Err(Trouble::Damage(_)) => Start::Damaged(Damage::Mark),
             Err(Trouble::Error(error)) => return Err(error),
         },
-        (Some(_), Read::Is(mark)) => match examine(&database, limits)
-            .and_then(|(table, sums)| compare(&table, &sums, mark).map(|()| (table, sums)))
-        {
-            Ok((table, sums)) => return resume(dir, lock, table, &sums, mark),
+        (Some(_), Read::Is(mark) | Read::Old(mark)) => match existing(with, mark, read) {
+            Ok(existing) => return resume(with.dir, lock, existing, mark),
             // [log:damage]
             Err(Trouble::Damage(damage)) => Start::Damaged(damage),
             Err(Trouble::Error(error)) => return Err(error),
         },
     };
-    begin(dir, lock, limits, fresh_epoch, start)
+    begin(lock, with, start)
+}
+
+/// The log that the mark belongs to.
+fn existing(with: &Opening<'_>, mark: Mark, read: Read) -> Result<Existing, Trouble> {
+    if matches!(read, Read::Old(_)) {
+        // An earlier version must not take the database for damaged once it is upgraded.
+        MarkFile::create(with.dir, mark)?;
+    }
+    let existing = examine(with)?;
+    compare(&existing, mark)?;
+    Ok(existing)
 }
 
 /// Locks the directory for this process. The kernel releases the lock when the process ends.
@@ -115,105 +131,102 @@ fn lock(dir: &Path) -> Result<File, Error> {
     }
 }
 
-/// Reads and checks the whole database.
-fn examine(database: &Path, limits: &Limits) -> Result<(Table, Sums), Trouble> {
+/// Opens and loads the database, and brings it to the present format.
+fn examine(with: &Opening<'_>) -> Result<Existing, Trouble> {
+    let database = with.dir.join(DATABASE);
     // A file without write permission is an error, not damage.
-    OpenOptions::new().read(true).write(true).open(database).map_err(Error::from)?;
-    let table = Table::open(database, limits.pages_max())?;
-    if !table.is_sound()? {
-        return Err(Trouble::Damage(Damage::Structure));
+    OpenOptions::new().read(true).write(true).open(&database).map_err(Error::from)?;
+    let db = connect(&database)?;
+    let upgraded = format(&db)? == Format::Old;
+    if upgraded {
+        // [log:upgrade]
+        upgrade::upgrade(&db, with.policy)?;
     }
-    let state = table.state()?;
-    let mut sums = Sums { state, tail: state.floor, records: 0, bytes: 0 };
-    table.scan(|stored| sums.add(&stored))?;
-    Ok((table, sums))
+    let loaded = load(&db, with.limits, with.policy.clone())?;
+    let table = Table::new(db, with.limits.pages_max())?;
+    Ok(Existing { table, loaded, upgraded })
 }
 
-impl Sums {
-    fn add(&mut self, stored: &Stored) -> Result<(), Trouble> {
-        let Stored { record, previous, checksum } = stored;
-        let seq = record.seq;
-        // [log:checked]
-        if record.checksum(self.state.epoch, *previous) != *checksum {
-            return Err(Trouble::Damage(Damage::Checksum { seq }));
-        }
-        if *previous != self.tail {
-            return Err(Trouble::Damage(Damage::Hole { seq }));
-        }
-        self.tail = seq;
-        self.records += 1;
-        self.bytes += record.bytes();
-        Ok(())
-    }
-}
-
-fn compare(table: &Table, sums: &Sums, mark: Mark) -> Result<(), Trouble> {
-    if sums.state.epoch != mark.epoch {
+fn compare(existing: &Existing, mark: Mark) -> Result<(), Trouble> {
+    let Existing { table, loaded, .. } = existing;
+    if loaded.state.epoch != mark.epoch {
         return Err(Trouble::Damage(Damage::Mark));
     }
     // [log:tail]
-    if sums.tail < mark.durable {
-        let damage = Damage::Tail { found: sums.tail, durable: mark.durable };
+    if loaded.tail < mark.durable {
+        let damage = Damage::Tail { found: loaded.tail, durable: mark.durable };
         return Err(Trouble::Damage(damage));
     }
     // A damaged header may make the file read-only. A full disk is no damage.
-    match table.touch(sums.state) {
+    match table::set_state(table.db(), loaded.state) {
         Ok(()) | Err(Error::Full) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
 /// Resumes the epoch.
-fn resume(dir: &Path, lock: File, table: Table, sums: &Sums, last: Mark) -> Result<Found, Error> {
+fn resume(dir: &Path, lock: File, existing: Existing, last: Mark) -> Result<Found, Error> {
+    let Existing { table, loaded, upgraded } = existing;
     // Records that were committed but not reported count as durable from here on.
-    let last = Mark { durable: sums.tail, ..last };
+    let last = Mark { durable: loaded.tail, ..last };
     let mark = MarkFile::open(dir)?;
     mark.write(last)?;
     mark.sync()?;
+    let totals = loaded.book.totals();
     let recovered = Recovered {
-        epoch: sums.state.epoch,
+        epoch: loaded.state.epoch,
         // [log:head]
-        head: sums.tail.max(last.void),
-        floor: sums.state.floor,
-        records: sums.records,
-        bytes: sums.bytes,
+        head: loaded.tail.max(last.void),
+        horizon: loaded.state.horizon,
+        channels: totals.channels,
+        records: totals.records,
+        bytes: totals.bytes,
         start: Start::Resumed,
+        upgraded,
     };
-    Ok(Found { lock, table, mark, last, tail: sums.tail, recovered })
+    Ok(Found { lock, table, mark, last, loaded, recovered })
 }
 
 /// Begins an epoch. The mark is written last: after a crash in between, the next start finds no
 /// log, or one whose epoch is not the mark's.
-fn begin(
-    dir: &Path,
-    lock: File,
-    limits: &Limits,
-    fresh_epoch: u64,
-    start: Start,
-) -> Result<Found, Error> {
-    let database = dir.join(DATABASE);
-    let epoch = fresh_epoch.max(highest_epoch(dir, limits).saturating_add(1));
+fn begin(lock: File, with: &Opening<'_>, start: Start) -> Result<Found, Error> {
+    let database = with.dir.join(DATABASE);
+    let epoch = with.fresh_epoch.max(highest_epoch(with.dir).saturating_add(1));
     set_aside(&database, start)?;
-    let table = Table::create(&database, State { epoch, floor: 0 }, limits.pages_max())?;
-    sync_directory(dir)?;
+    let db = connect(&database)?;
+    let state = State { epoch, horizon: 0, checkpoint: 0, tail: 0 };
+    let transaction = db.unchecked_transaction().map_err(error)?;
+    table::create(&transaction, state)?;
+    transaction.commit().map_err(error)?;
+    let loaded = load(&db, with.limits, with.policy.clone()).map_err(|trouble| match trouble {
+        Trouble::Error(error) => error,
+        Trouble::Damage(_) => CORRUPT,
+    })?;
+    let table = Table::new(db, with.limits.pages_max())?;
+    sync_directory(with.dir)?;
     let last = Mark { epoch, durable: 0, void: 0 };
-    let mark = MarkFile::create(dir, last)?;
-    let recovered = Recovered { epoch, head: 0, floor: 0, records: 0, bytes: 0, start };
-    Ok(Found { lock, table, mark, last, tail: 0, recovered })
+    let mark = MarkFile::create(with.dir, last)?;
+    let (head, horizon, channels, records, bytes) = (0, 0, 0, 0, 0);
+    let recovered =
+        Recovered { epoch, head, horizon, channels, records, bytes, start, upgraded: false };
+    Ok(Found { lock, table, mark, last, loaded, recovered })
 }
 
 /// The highest epoch that a file in the directory still has. [log:new-epoch]
-fn highest_epoch(dir: &Path, limits: &Limits) -> u64 {
+fn highest_epoch(dir: &Path) -> u64 {
     let mark = match MarkFile::read(dir) {
-        Ok(Read::Is(mark)) => mark.epoch,
+        Ok(Read::Is(mark) | Read::Old(mark) | Read::Condemned(mark)) => mark.epoch,
         Ok(Read::Absent | Read::Unreadable) | Err(_) => 0,
     };
     let database = dir.join(DATABASE);
     if !database.exists() {
         return mark;
     }
-    let state = Table::open(&database, limits.pages_max()).and_then(|table| table.state());
-    state.map_or(mark, |state| mark.max(state.epoch))
+    let state = connect(&database).and_then(|db| match format(&db)? {
+        Format::Old => upgrade::old_epoch(&db),
+        Format::Present => table::state(&db).map(|state| state.epoch),
+    });
+    state.map_or(mark, |epoch| mark.max(epoch))
 }
 
 /// Sets a damaged database aside for inspection. It replaces an earlier one.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::{Limits, Outcome, Record};
+use crate::{Limits, Outcome, Policy, Record};
 
 /// The queues that loop and thread share. The lock is held only while items are moved, never while
 /// the disk works.
@@ -19,6 +19,8 @@ pub(crate) struct Inner {
     pub(crate) outcomes: VecDeque<Settled>,
     /// The time that the next expiry uses; `None` if none is due.
     pub(crate) expire: Option<u64>,
+    /// Rules that are to be followed from now on.
+    pub(crate) policy: Option<Policy>,
     pub(crate) closing: bool,
     /// The thread has ended.
     pub(crate) stopped: bool,
@@ -37,6 +39,7 @@ pub(crate) struct Settled {
 pub(crate) enum Work {
     Append,
     Expire(u64),
+    Policy(Policy),
     Close,
 }
 
@@ -55,6 +58,9 @@ impl Queue {
     pub(crate) fn next(&self, limits: &Limits, batch: &mut Vec<Record>) -> Work {
         let mut inner = self.lock();
         loop {
+            if let Some(policy) = inner.policy.take() {
+                return Work::Policy(policy);
+            }
             if !inner.waiting.is_empty() {
                 inner.take(limits, batch);
                 return Work::Append;

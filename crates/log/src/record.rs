@@ -5,9 +5,10 @@
 pub struct Record {
     /// Its position, above that of the record before. Positions may have holes (void positions).
     pub seq: u64,
-    /// When it was admitted, in the caller's milliseconds. Its age counts from here.
+    /// When it was admitted, in the caller's milliseconds. Its age counts from here. Times do not
+    /// go back.
     pub time_ms: u64,
-    /// Its kind, a code of the caller.
+    /// Its kind: [`Record::MESSAGE`] or [`Record::END`].
     pub kind: u8,
     /// Its channel.
     pub channel: String,
@@ -18,33 +19,32 @@ pub struct Record {
 }
 
 impl Record {
+    /// The kind of a message.
+    pub const MESSAGE: u8 = 0;
+
+    /// The kind of a message that ends its channel. The log remembers the end whatever becomes of
+    /// the record.
+    pub const END: u8 = 1;
+
     /// The bytes that a record counts as, besides its channel, key and body.
     pub const OVERHEAD_BYTES: u64 = 64;
 
-    /// The bytes that it counts as.
+    /// The bytes that it counts as while it waits and is written.
     pub const fn bytes(&self) -> u64 {
         let key = match &self.key {
             Some(key) => key.len(),
             None => 0,
         };
-        (self.channel.len() + key + self.body.len()) as u64 + Self::OVERHEAD_BYTES
+        self.kept_bytes() + key as u64
     }
 
-    /// The checksum over the record, the epoch, and the position of the record before. A missing
-    /// record breaks the chain; a record of another epoch does not fit.
-    pub(crate) fn checksum(&self, epoch: u64, previous: u64) -> u32 {
-        let mut hasher = crc32fast::Hasher::new();
-        for number in [epoch, previous, self.seq, self.time_ms, u64::from(self.kind)] {
-            hasher.update(&number.to_le_bytes());
-        }
-        // The lengths come first, so that bytes cannot move from one field to the next unseen.
-        let key = self.key.as_deref();
-        let key_len = key.map_or(u64::MAX, |key| key.len() as u64);
-        hasher.update(&(self.channel.len() as u64).to_le_bytes());
-        hasher.update(&key_len.to_le_bytes());
-        hasher.update(self.channel.as_bytes());
-        hasher.update(key.unwrap_or_default().as_bytes());
-        hasher.update(&self.body);
-        hasher.finalize()
+    /// The bytes that it counts as in the log. Keys are counted by number, not here.
+    pub const fn kept_bytes(&self) -> u64 {
+        self.channel.len() as u64 + self.body.len() as u64 + Self::OVERHEAD_BYTES
     }
+}
+
+/// The bytes that a record with this body counts as in the log.
+pub(crate) const fn kept_bytes(channel: &str, body_bytes: u64) -> u64 {
+    body_bytes.saturating_add(channel.len() as u64 + Record::OVERHEAD_BYTES)
 }

@@ -1,18 +1,53 @@
 //! The log on disk, with blocking calls for one caller.
 
-use std::collections::VecDeque;
+mod read;
+mod save;
+mod stage;
+mod trim;
+
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::ffi::SQLITE_IOERR_WRITE;
+use rusqlite::Connection;
+use rusqlite::ffi;
 
+pub use self::read::{Channel, Key};
+use self::stage::Stage;
+use self::trim::DROPS_MAX;
+use crate::book::{Book, Totals};
 use crate::mark::{Mark, MarkFile};
-use crate::open::{self, Found, wal_path};
-use crate::table::{Old, Table};
-use crate::{Error, Limits, Record, Recovered};
+use crate::open::{self, Found, Opening, wal_path};
+use crate::rows::{Run, State};
+use crate::schema::error;
+use crate::table::{self, NewKey, NewRecord, Table};
+use crate::{Error, Limits, Policy, Record, Recovered, SpaceUse};
 
-/// The most records that one [`Store::expire`] drops, and that one query for the oldest loads.
-const CHUNK: u32 = 4096;
+/// The most runs that are remembered.
+const RUNS_MAX: usize = 4096;
+
+/// What a log is opened with.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// The bounds of the whole log.
+    pub limits: Limits,
+    /// What each namespace keeps.
+    pub policy: Policy,
+    /// The number of a new epoch, if one begins, or higher if the directory has seen a higher one.
+    /// Milliseconds since 1970 are a good choice.
+    pub fresh_epoch: u64,
+    /// The tag of the [`Run`] that begins: a random number.
+    pub tag: u32,
+}
+
+impl Options {
+    /// The default limits and rules.
+    pub fn new(fresh_epoch: u64, tag: u32) -> Self {
+        Self { fresh_epoch, tag, ..Self::default() }
+    }
+}
 
 /// The log on disk. Its calls block until the disk is done.
 ///
@@ -29,120 +64,166 @@ pub struct Store {
     head: u64,
     /// The position of the newest record ever written.
     tail: u64,
-    floor: u64,
-    records: u64,
-    bytes: u64,
-    /// A cache of the oldest records; it may be empty.
-    oldest: VecDeque<Old>,
+    state: State,
+    book: Arc<Mutex<Book>>,
+    /// Channels by the first record that their rows do not count.
+    unsaved: BTreeMap<u64, u32>,
+    runs: Vec<Run>,
+    /// Whether the last run is not in the database yet. The first commit writes it.
+    is_run_new: bool,
     broken: bool,
     /// The last field, so that the database is closed before another process can lock it.
     _lock: File,
 }
 
-/// The oldest records, which one commit drops.
-#[derive(Clone, Copy, Debug, Default)]
-struct Drops {
-    records: usize,
-    bytes: u64,
-    through: Option<u64>,
-}
-
 impl Store {
-    /// Opens the log in a directory, or creates it, and checks everything in it.
+    /// Opens the log in a directory, or creates it. A directory of format 1 is upgraded.
     ///
-    /// If the log or its mark is damaged, a new epoch begins, and [`Recovered::start`] has the
-    /// damage. A new epoch's number is `fresh_epoch` (milliseconds since 1970
-    /// are a good choice), or higher if the directory has seen a higher one.
+    /// It checks what it needs to go on: the state, the channels, the newest records and the mark.
+    /// Every other record is checked when it is read. If one of those or the mark is damaged, a new
+    /// epoch begins, and [`Recovered::start`] has the damage.
     ///
     /// # Errors
     /// [`Error::Locked`], [`Error::Format`], [`Error::Limits`]; [`Error::Io`], [`Error::Database`]
     /// and [`Error::Full`] if the directory cannot be used now. Its contents stay as they are.
-    pub fn open(dir: &Path, limits: Limits, fresh_epoch: u64) -> Result<(Self, Recovered), Error> {
-        let Found { lock, table, mark, last, tail, recovered } =
-            open::open(dir, &limits, fresh_epoch)?;
-        let mut store = Self {
+    pub fn open(dir: &Path, options: &Options) -> Result<(Self, Recovered), Error> {
+        let Options { limits, policy, fresh_epoch, tag } = options;
+        let (limits, fresh_epoch) = (*limits, *fresh_epoch);
+        let Found { lock, table, mark, last, loaded, recovered } =
+            open::open(&Opening { dir, limits, policy, fresh_epoch })?;
+        let mut runs = loaded.runs;
+        runs.push(Run { first: recovered.head + 1, tag: *tag });
+        runs.drain(..runs.len().saturating_sub(RUNS_MAX));
+        let store = Self {
             dir: dir.into(),
             limits,
             table,
             mark,
             last,
             head: recovered.head,
-            tail,
-            floor: recovered.floor,
-            records: recovered.records,
-            bytes: recovered.bytes,
-            oldest: VecDeque::new(),
+            tail: loaded.tail,
+            state: loaded.state,
+            book: Arc::new(Mutex::new(loaded.book)),
+            unsaved: loaded.unsaved,
+            runs,
+            is_run_new: true,
             broken: false,
             _lock: lock,
         };
-        // The limits may be narrower than before.
-        while store.records > limits.records_max || store.bytes > limits.bytes_max {
-            let drops = store.drops_for_room(0, 0)?;
-            store.write(&[], drops)?;
-        }
-        let Self { floor, records, bytes, .. } = store;
-        Ok((store, Recovered { floor, records, bytes, ..recovered }))
+        Ok((store, recovered))
     }
 
-    /// Passes all records to `each`, oldest first.
+    /// Appends the records in one commit, and drops what their channels do not keep. When it
+    /// returns, they are on disk. Returns the highest position.
     ///
     /// # Errors
-    /// [`Error::Database`] if they can no longer be read.
-    pub fn replay(&self, mut each: impl FnMut(Record)) -> Result<(), Error> {
-        self.table.scan(|stored| {
-            each(stored.record);
-            Ok(())
-        })
-    }
-
-    /// Appends the records in one commit, and drops the oldest above the limits. When it returns,
-    /// they are on disk. Returns the highest position.
-    ///
-    /// # Errors
-    /// If the error [is certain](Error::is_certain), no record was kept, and the positions of the
-    /// batch are void ([`Error::Order`]: they were not given out). Otherwise the records may or may
-    /// not be in the log, and the store accepts no more. In both cases the positions are not given
-    /// out again, also after a restart.
+    /// [`Error::Full`] also if a namespace has no room. If the error [is
+    /// certain](Error::is_certain), no record was kept, and the positions of the batch are void
+    /// ([`Error::Order`]: they were not given out). Otherwise the records may or may not be in the
+    /// log, and the store accepts no more. In both cases the positions are not given out again,
+    /// also after a restart.
     pub fn append(&mut self, records: &[Record]) -> Result<u64, Error> {
+        let mut reserved = 0;
+        let has_room = records.iter().all(|record| {
+            let mut book = self.book();
+            let body_bytes = record.body.len() as u64;
+            let room = book.room(&record.channel, body_bytes, record.key.is_some());
+            if room.is_ok() {
+                book.reserve(record);
+                reserved += 1;
+            }
+            room.is_ok()
+        });
+        if has_room {
+            return self.append_reserved(records);
+        }
+        self.book().release(&records[..reserved]);
+        let newest = records.last().map_or(self.head, |record| record.seq);
+        let done = self.check(records).and(Err(Error::Full));
+        self.settle_failure(done, newest).map(|()| newest)
+    }
+
+    /// Appends records that have taken their room in the book.
+    pub(crate) fn append_reserved(&mut self, records: &[Record]) -> Result<u64, Error> {
         let Some(newest) = records.last() else { return Ok(self.head) };
         let done = self.try_append(records);
+        if done.is_err() {
+            self.book().release(records);
+        }
+        self.settle_failure(done, newest.seq).map(|()| newest.seq)
+    }
+
+    /// Voids the positions of a commit that has failed.
+    fn settle_failure(&mut self, done: Result<(), Error>, newest: u64) -> Result<(), Error> {
         match done {
             // Nothing was given out.
             Ok(()) | Err(Error::Order { .. }) => {}
             // If the mark cannot be written, the store is broken. The caller gets the first error.
-            Err(_) => drop(self.void(newest.seq)),
+            Err(_) => drop(self.void(newest)),
         }
+        self.note(done);
+        done
+    }
+
+    /// Notes a failure that leaves the disk unknown or shows that it is damaged.
+    fn note(&mut self, done: Result<(), Error>) {
+        let Err(error) = done else { return };
         // [log:unknown] Nobody knows what a failed sync has left on disk.
-        self.broken |= done.is_err_and(|error| !error.is_certain());
-        done.map(|()| newest.seq)
+        self.broken |= !error.is_certain();
+        let is_damaged = match error {
+            Error::Damaged { .. } => true,
+            Error::Database(code) => {
+                [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB].contains(&(code & 0xff))
+            }
+            _ => false,
+        };
+        // [log:damage] If this fails, the next opening may find it again, or the one after.
+        if is_damaged {
+            let _ = self.mark.condemn(self.last);
+        }
     }
 
     fn try_append(&mut self, records: &[Record]) -> Result<(), Error> {
-        let bytes = self.check(records)?;
+        self.check(records)?;
         self.bound_wal()?;
-        let drops = self.drops_for_room(records.len() as u64, bytes)?;
-        self.write(records, drops)?;
-        self.records += records.len() as u64;
-        self.bytes += bytes;
-        Ok(())
+        let mut stage = Stage::default();
+        stage.add(&self.book(), records);
+        self.commit(records, stage, |store, db, stage| {
+            store.trim_grown(db, stage)?;
+            store.trim_full(db, stage)
+        })
     }
 
-    /// Drops up to 4096 records that are `age_ms` old, oldest first. Call it until it returns zero.
+    /// Drops up to some thousand records and keys that have expired, and records that their rules
+    /// do not keep. Call it until it returns zero.
     ///
     /// # Errors
     /// As for [`append`](Self::append).
     pub fn expire(&mut self, now_ms: u64) -> Result<u64, Error> {
-        let age_ms = self.limits.age_ms;
-        // [log:bound-age]
-        self.drop_while(|old| old.time_ms.saturating_add(age_ms) <= now_ms)
+        if self.broken {
+            return Err(Error::Broken);
+        }
+        let done = self.try_expire(now_ms);
+        self.note(done.map(|_| ()));
+        done
     }
 
-    /// Drops up to 4096 records up to a position, oldest first. Call it until it returns zero.
-    ///
-    /// # Errors
-    /// As for [`append`](Self::append).
-    pub fn trim(&mut self, through: u64) -> Result<u64, Error> {
-        self.drop_while(|old| old.seq <= through)
+    fn try_expire(&mut self, now_ms: u64) -> Result<u64, Error> {
+        // [log:keys]
+        let max = u32::try_from(DROPS_MAX).unwrap_or(u32::MAX);
+        let keys = table::expired_keys(self.table.db(), now_ms, max)?;
+        if keys.is_empty() && self.book().to_trim(now_ms, 1).is_empty() {
+            return Ok(0);
+        }
+        self.bound_wal()?;
+        let stage = Stage { keys, ..Stage::default() };
+        let mut dropped = stage.keys.len() as u64;
+        self.commit(&[], stage, |store, db, stage| {
+            store.trim_old(db, stage, now_ms)?;
+            dropped += stage.dropped;
+            Ok(())
+        })?;
+        Ok(dropped)
     }
 
     /// Marks a position as void: it was given out, will have no record, and is never given out
@@ -161,9 +242,30 @@ impl Store {
         done
     }
 
+    /// Changes the rules. What they do not keep any more goes with the next calls of
+    /// [`expire`](Self::expire).
+    ///
+    /// # Errors
+    /// [`Error::Limits`] if the namespaces reserve more than there is.
+    pub fn set_policy(&mut self, policy: Policy) -> Result<(), Error> {
+        policy.check(&self.limits)?;
+        self.book().set_policy(policy);
+        Ok(())
+    }
+
     /// The limits that it was opened with.
     pub const fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The log's epoch.
+    pub const fn epoch(&self) -> u64 {
+        self.last.epoch
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The highest position that has, or had, a record or was refused.
@@ -171,9 +273,20 @@ impl Store {
         self.head
     }
 
-    /// The number of records kept, and their bytes.
-    pub const fn kept(&self) -> (u64, u64) {
-        (self.records, self.bytes)
+    /// The runs that are remembered, the oldest first. The last one is this store's own.
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// The figures of the whole log.
+    pub fn totals(&self) -> Totals {
+        self.book().totals()
+    }
+
+    /// The use of each namespace: first of all that have no rule of their own, then in the policy's
+    /// order.
+    pub fn uses(&self) -> Vec<SpaceUse> {
+        self.book().uses()
     }
 
     /// Whether an earlier failure stops it from taking records.
@@ -181,7 +294,20 @@ impl Store {
         self.broken
     }
 
-    fn check(&self, records: &[Record]) -> Result<u64, Error> {
+    pub(crate) const fn shared_book(&self) -> &Arc<Mutex<Book>> {
+        &self.book
+    }
+
+    pub(crate) const fn db(&self) -> &Connection {
+        self.table.db()
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        // No code panics while it changes the book.
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check(&self, records: &[Record]) -> Result<(), Error> {
         if self.broken {
             return Err(Error::Broken);
         }
@@ -202,79 +328,90 @@ impl Store {
         if count > self.limits.batch_records_max || bytes > self.limits.batch_bytes_max {
             return Err(Error::TooLarge);
         }
-        Ok(bytes)
+        Ok(())
     }
 
-    /// Empties the write-ahead log if it is too long. SQLite does so by itself, but does not report
-    /// when it cannot.
+    /// Empties the write-ahead log if it is too long. SQLite does so by itself, but not while a
+    /// reader is at work, and readers work in short steps.
     fn bound_wal(&self) -> Result<(), Error> {
         let wal_bytes = fs::metadata(wal_path(&self.dir)).map_or(0, |it| it.len());
         // [log:bound-disk]
-        if wal_bytes > self.limits.wal_bytes_max() { self.table.checkpoint() } else { Ok(()) }
-    }
-
-    /// The oldest records that have to go so that the new ones fit. [log:bound-kept]
-    fn drops_for_room(&mut self, records: u64, bytes: u64) -> Result<Drops, Error> {
-        let Limits { records_max, bytes_max, .. } = self.limits;
-        let (kept_records, kept_bytes) = (self.records + records, self.bytes + bytes);
-        self.drops(|drops, _| {
-            kept_records - drops.records as u64 > records_max
-                || kept_bytes - drops.bytes > bytes_max
-        })
-    }
-
-    fn drop_while(&mut self, goes: impl Fn(Old) -> bool) -> Result<u64, Error> {
-        if self.broken {
-            return Err(Error::Broken);
+        if wal_bytes > self.limits.wal_bytes_max() {
+            self.table.checkpoint()?;
         }
-        let done = self.try_drop(goes);
-        self.broken |= done.is_err_and(|error| !error.is_certain());
-        done
-    }
-
-    fn try_drop(&mut self, goes: impl Fn(Old) -> bool) -> Result<u64, Error> {
-        let drops = self.drops(|drops, old| drops.records < CHUNK as usize && goes(old))?;
-        if drops.records > 0 {
-            self.bound_wal()?;
-            self.write(&[], drops)?;
-        }
-        Ok(drops.records as u64)
-    }
-
-    /// The oldest records, as long as `goes` is true of the next one.
-    fn drops(&mut self, goes: impl Fn(Drops, Old) -> bool) -> Result<Drops, Error> {
-        let mut drops = Drops::default();
-        loop {
-            if drops.records == self.oldest.len() {
-                let after = self.oldest.back().map_or(self.floor, |old| old.seq);
-                self.oldest.extend(self.table.oldest(after, CHUNK)?);
-            }
-            match self.oldest.get(drops.records) {
-                Some(&old) if goes(drops, old) => {
-                    drops.records += 1;
-                    drops.bytes += old.bytes;
-                    drops.through = Some(old.seq);
-                }
-                Some(_) | None => return Ok(drops),
-            }
-        }
-    }
-
-    /// Commits records and drops, and then writes the mark.
-    fn write(&mut self, records: &[Record], drops: Drops) -> Result<(), Error> {
-        let epoch = self.last.epoch;
-        self.table.write(epoch, self.tail, records, drops.through)?;
-        if let Some(newest) = records.last() {
-            (self.tail, self.head) = (newest.seq, newest.seq);
-            self.last.durable = newest.seq;
-            // If this fails, the records are on disk, but a loss of them would go unseen.
-            self.mark.write(self.last).map_err(|_| Error::Database(SQLITE_IOERR_WRITE))?;
-        }
-        self.floor = drops.through.unwrap_or(self.floor);
-        self.oldest.drain(..drops.records);
-        self.records -= drops.records as u64;
-        self.bytes -= drops.bytes;
         Ok(())
+    }
+
+    /// Commits records, what `drops` drops, and the rows of channels that are due. Then writes the
+    /// mark, and enters all in the book.
+    fn commit(
+        &mut self,
+        records: &[Record],
+        mut stage: Stage,
+        drops: impl FnOnce(&Self, &Connection, &mut Stage) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let epoch = self.last.epoch;
+        let tail = records.last().map_or(self.tail, |record| record.seq);
+        let db = self.table.begin()?;
+        let placed = records.iter().zip(&stage.places);
+        table::insert_records(
+            &db,
+            epoch,
+            placed.clone().map(|(record, place)| NewRecord {
+                seq: record.seq,
+                channel: place.channel,
+                name: &record.channel,
+                previous: place.previous,
+                time_ms: record.time_ms,
+                kind: record.kind,
+                body: &record.body,
+            }),
+        )?;
+        let keys = placed.filter_map(|(record, place)| {
+            let (seq, channel, name) = (record.seq, place.channel, record.channel.as_str());
+            let until_ms = place.until_ms;
+            record.key.as_deref().map(|key| NewKey { seq, channel, name, key, until_ms })
+        });
+        table::insert_keys(&db, epoch, keys)?;
+        table::delete_keys(&db, stage.keys.iter().map(|(seq, _)| *seq))?;
+        drops(self, &db, &mut stage)?;
+        self.delete(&db, &mut stage)?;
+        let state = self.save(&db, &mut stage, records.len(), tail)?;
+        // [log:runs]
+        if self.is_run_new && !records.is_empty() {
+            let run = *self.runs.last().expect("each store has its run");
+            table::set_run(&db, epoch, run, self.runs[0].first)?;
+        }
+        db.commit().map_err(error)?;
+        self.is_run_new &= records.is_empty();
+        (self.state, self.tail) = (state, tail);
+        self.enter(records, stage);
+        self.write_mark(records)
+    }
+
+    /// Deletes the records up to the floors of their channels, and idle channels.
+    fn delete(&self, db: &Connection, stage: &mut Stage) -> Result<(), Error> {
+        let floors = stage.channels.iter();
+        let floors = floors.filter(|(_, touched)| touched.stats.floor != touched.old_floor);
+        let mut floors: Vec<_> = floors.map(|(id, touched)| (*id, touched.stats.floor)).collect();
+        floors.sort_unstable();
+        table::delete_records(db, &floors)?;
+        let book = self.book();
+        stage.forgotten = book.to_forget();
+        stage.forgotten.retain(|id| !stage.channels.contains_key(id));
+        let last = stage.forgotten.iter().filter_map(|id| Some(book.channel(*id)?.stats.last));
+        stage.horizon = last.max().unwrap_or(0);
+        drop(book);
+        table::delete_channels(db, &stage.forgotten)
+    }
+
+    /// Writes the mark after a commit.
+    fn write_mark(&mut self, records: &[Record]) -> Result<(), Error> {
+        let Some(newest) = records.last() else { return Ok(()) };
+        self.head = newest.seq;
+        self.last.durable = newest.seq;
+        // If this fails, the records are on disk, but a loss of them would go unseen.
+        self.mark.write(self.last).map_err(|_| Error::Database(ffi::SQLITE_IOERR_WRITE))
     }
 }
 

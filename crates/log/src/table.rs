@@ -1,43 +1,21 @@
-//! The SQLite database: its two tables and all statements.
+//! The statements on the database, those of [`upgrade`](crate::upgrade) and of readers aside.
 
-use std::path::Path;
+use rusqlite::{Connection, Transaction, params};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, ffi, params};
+use crate::Error;
+use crate::rows::{
+    ChannelRow, KeyRow, RecordRow, Run, State, Stats, channel_checksum, key_checksum,
+    record_checksum,
+};
+use crate::schema::{CORRUPT, SCHEMA, error, number, stored};
 
-use crate::limits::PAGE_BYTES;
-use crate::{Error, Record};
+/// Pages in the write-ahead log at which SQLite moves it into the database.
+const WAL_PAGES: u32 = 2000;
 
-/// The schema. It is compared with the file's as text; any difference is damage. Channels and keys
-/// are BLOBs, so that no text encoding interferes.
-const LOG: &str = "CREATE TABLE log (seq INTEGER PRIMARY KEY, previous INTEGER NOT NULL, \
-    time_ms INTEGER NOT NULL, kind INTEGER NOT NULL, channel BLOB NOT NULL, key BLOB, \
-    body BLOB NOT NULL, checksum INTEGER NOT NULL) STRICT";
-const STATE: &str = "CREATE TABLE state (id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, \
-    floor INTEGER NOT NULL, checksum INTEGER NOT NULL) STRICT";
-
-/// The state of the log as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct State {
-    /// The log's epoch.
-    pub(crate) epoch: u64,
-    /// The highest position whose record was dropped.
-    pub(crate) floor: u64,
-}
-
-impl State {
-    fn checksum(self) -> u32 {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.epoch.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.floor.to_le_bytes());
-        crc32fast::hash(&bytes)
-    }
-}
-
-/// A record as read from the database, not checked yet.
-pub(crate) struct Stored {
-    pub(crate) record: Record,
-    pub(crate) previous: u64,
-    pub(crate) checksum: u32,
+/// The database of the one writer.
+#[derive(Debug)]
+pub(crate) struct Table {
+    db: Connection,
 }
 
 /// The parts of a record that decide when it is dropped.
@@ -45,231 +23,332 @@ pub(crate) struct Stored {
 pub(crate) struct Old {
     pub(crate) seq: u64,
     pub(crate) time_ms: u64,
-    pub(crate) bytes: u64,
-}
-
-#[derive(Debug)]
-pub(crate) struct Table {
-    db: Connection,
+    pub(crate) body_bytes: u64,
 }
 
 impl Table {
-    pub(crate) fn create(path: &Path, state: State, pages_max: u64) -> Result<Self, Error> {
-        let mut table = Self::connect(path, pages_max)?;
-        let transaction = table.db.transaction().map_err(error)?;
-        transaction.execute_batch(&format!("{LOG};{STATE};")).map_err(error)?;
-        set_state(&transaction, state)?;
-        transaction.commit().map_err(error)?;
-        Ok(table)
-    }
-
-    /// Opens an existing database.
-    ///
-    /// # Errors
-    /// Also if the file is no such database: see [`damage_code`].
-    pub(crate) fn open(path: &Path, pages_max: u64) -> Result<Self, Error> {
-        let table = Self::connect(path, pages_max)?;
-        table.check_schema()?;
-        Ok(table)
-    }
-
-    fn connect(path: &Path, pages_max: u64) -> Result<Self, Error> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_EXRESCODE;
-        let db = Connection::open_with_flags(path, flags).map_err(error)?;
-        // FULL: each commit syncs the write-ahead log before it returns. [log:durable]
-        // EXCLUSIVE: the index of the write-ahead log is not in shared memory.
+    /// A database that is at work. SQLite refuses pages above `pages_max`.
+    pub(crate) fn new(db: Connection, pages_max: u64) -> Result<Self, Error> {
+        // [log:bound-disk]
         db.execute_batch(&format!(
-            "PRAGMA page_size = {PAGE_BYTES};
-             PRAGMA locking_mode = EXCLUSIVE;
-             PRAGMA journal_mode = WAL;
-             PRAGMA synchronous = FULL;
-             PRAGMA cell_size_check = ON;
-             PRAGMA trusted_schema = OFF;
-             PRAGMA max_page_count = {pages_max};" // [log:bound-disk]
+            "PRAGMA max_page_count = {pages_max}; PRAGMA wal_autocheckpoint = {WAL_PAGES};"
         ))
         .map_err(error)?;
-        let mode: String =
-            db.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(error)?;
-        if mode == "wal" { Ok(Self { db }) } else { Err(Error::Database(ffi::SQLITE_NOTADB)) }
+        Ok(Self { db })
     }
 
-    fn check_schema(&self) -> Result<(), Error> {
-        let sql = "SELECT sql FROM sqlite_schema ORDER BY name";
-        let mut select = self.db.prepare(sql).map_err(error)?;
-        let found = select.query_map([], |row| row.get(0)).map_err(error)?;
-        let found: Vec<String> = found.collect::<Result<_, _>>().map_err(error)?;
-        match found.is_empty() {
-            true => Err(Error::Database(ffi::SQLITE_EMPTY)),
-            false if found == [LOG, STATE] => Ok(()),
-            false => Err(CORRUPT),
-        }
-    }
-
-    /// Whether SQLite finds the file's structure sound. A page that is used twice, for example,
-    /// would be overwritten later.
-    pub(crate) fn is_sound(&self) -> Result<bool, Error> {
-        let verdict: String =
-            self.db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(error)?;
-        Ok(verdict == "ok")
-    }
-
-    pub(crate) fn state(&self) -> Result<State, Error> {
-        let sql = "SELECT epoch, floor, checksum FROM state WHERE id = 1";
-        let (state, checksum) = self
-            .db
-            .query_row(sql, [], |row| {
-                let state = State { epoch: number(row, 0)?, floor: number(row, 1)? };
-                Ok((state, row.get::<_, u32>(2)?))
-            })
-            .map_err(error)?;
-        if state.checksum() == checksum { Ok(state) } else { Err(CORRUPT) }
-    }
-
-    /// Writes the same state again, to check that the file can be written.
-    pub(crate) fn touch(&self, state: State) -> Result<(), Error> {
-        set_state(&self.db, state)
-    }
-
-    /// Passes all records to `each` in order, until it fails.
-    pub(crate) fn scan<E: From<Error>>(
-        &self,
-        mut each: impl FnMut(Stored) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let sql = "SELECT seq, previous, time_ms, kind, channel, key, body, checksum \
-                   FROM log ORDER BY seq";
-        let mut select = self.db.prepare(sql).map_err(error)?;
-        let mut rows = select.query([]).map_err(error)?;
-        while let Some(row) = rows.next().map_err(error)? {
-            each(stored(row).map_err(error)?)?;
-        }
-        Ok(())
-    }
-
-    /// The oldest records after a position, in order.
-    pub(crate) fn oldest(&self, after: u64, count: u32) -> Result<Vec<Old>, Error> {
-        let sql = "SELECT seq, time_ms, length(channel) + coalesce(length(key), 0) + length(body) \
-                   FROM log WHERE seq > ? ORDER BY seq LIMIT ?";
-        let mut select = self.db.prepare(sql).map_err(error)?;
-        let rows = select.query_map(params![after.cast_signed(), count], |row| {
-            let bytes = number(row, 2)?.saturating_add(Record::OVERHEAD_BYTES);
-            Ok(Old { seq: number(row, 0)?, time_ms: number(row, 1)?, bytes })
-        });
-        rows.map_err(error)?.collect::<Result<_, _>>().map_err(error)
-    }
-
-    /// Commits the new records, after `tail`, and deletes the records up to `drop_to`. Returns
-    /// after the sync.
-    ///
-    /// `drop_to` becomes the log's floor. With `None` nothing is deleted, and the floor stays.
-    pub(crate) fn write(
-        &mut self,
-        epoch: u64,
-        tail: u64,
-        records: &[Record],
-        drop_to: Option<u64>,
-    ) -> Result<(), Error> {
-        let transaction = self.db.transaction().map_err(error)?;
-        if let Some(floor) = drop_to {
-            let sql = "DELETE FROM log WHERE seq <= ?";
-            transaction.execute(sql, [floor.cast_signed()]).map_err(error)?;
-            set_state(&transaction, State { epoch, floor })?;
-        }
-        let sql = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-        let mut insert = transaction.prepare(sql).map_err(error)?;
-        let mut previous = tail;
-        for record in records {
-            let row = params![
-                record.seq.cast_signed(),
-                previous.cast_signed(),
-                record.time_ms.cast_signed(),
-                record.kind,
-                record.channel.as_bytes(),
-                record.key.as_deref().map(str::as_bytes),
-                record.body,
-                record.checksum(epoch, previous),
-            ];
-            insert.execute(row).map_err(error)?;
-            previous = record.seq;
-        }
-        drop(insert);
-        transaction.commit().map_err(error)
-    }
-
-    /// Moves the write-ahead log into the database, and empties it.
-    pub(crate) fn checkpoint(&self) -> Result<(), Error> {
-        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-        let busy: bool = self.db.query_row(sql, [], |row| row.get(0)).map_err(error)?;
-        if busy { Err(Error::Locked) } else { Ok(()) }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn connection(&self) -> &Connection {
+    pub(crate) const fn db(&self) -> &Connection {
         &self.db
     }
+
+    pub(crate) fn begin(&self) -> Result<Transaction<'_>, Error> {
+        self.db.unchecked_transaction().map_err(error)
+    }
+
+    /// Moves the write-ahead log into the database, and empties it. Returns whether no reader was
+    /// in the way.
+    pub(crate) fn checkpoint(&self) -> Result<bool, Error> {
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        self.db.query_row(sql, [], |row| row.get::<_, bool>(0)).map(|busy| !busy).map_err(error)
+    }
 }
 
-const CORRUPT: Error = Error::Database(ffi::SQLITE_CORRUPT);
-
-/// The SQLite code, if the error means that the file is damaged. `None` if the file cannot be
-/// accessed: then the files must stay as they are.
-pub(crate) fn damage_code(error: Error) -> Option<i32> {
-    let Error::Database(code) = error else { return None };
-    let damaged = match code & 0xff {
-        ffi::SQLITE_IOERR => {
-            [ffi::SQLITE_IOERR_SHORT_READ, ffi::SQLITE_IOERR_CORRUPTFS].contains(&code)
-        }
-        // Write permission was checked before, so a damaged header makes the file read-only.
-        ffi::SQLITE_READONLY => true,
-        ffi::SQLITE_CORRUPT
-        | ffi::SQLITE_NOTADB
-        | ffi::SQLITE_EMPTY
-        | ffi::SQLITE_ERROR
-        | ffi::SQLITE_FORMAT
-        | ffi::SQLITE_SCHEMA
-        | ffi::SQLITE_TOOBIG
-        | ffi::SQLITE_MISMATCH
-        | ffi::SQLITE_CONSTRAINT => true,
-        _ => false,
-    };
-    damaged.then_some(code)
+/// Creates the tables.
+pub(crate) fn create(db: &Connection, state: State) -> Result<(), Error> {
+    db.execute_batch(&SCHEMA.join(";")).map_err(error)?;
+    set_state(db, state)
 }
 
-fn set_state(db: &Connection, state: State) -> Result<(), Error> {
-    let row = params![state.epoch.cast_signed(), state.floor.cast_signed(), state.checksum()];
-    let sql = "INSERT OR REPLACE INTO state VALUES (1, ?, ?, ?)";
+pub(crate) fn state(db: &Connection) -> Result<State, Error> {
+    let sql = "SELECT epoch, horizon, checkpoint, tail, checksum FROM state WHERE id = 1";
+    let (state, checksum) = db
+        .query_row(sql, [], |row| {
+            let (horizon, checkpoint) = (number(row, 1)?, number(row, 2)?);
+            let state =
+                State { epoch: number(row, 0)?, horizon, checkpoint, tail: number(row, 3)? };
+            Ok((state, row.get::<_, i32>(4)?))
+        })
+        .map_err(error)?;
+    if state.checksum() == checksum { Ok(state) } else { Err(CORRUPT) }
+}
+
+pub(crate) fn set_state(db: &Connection, state: State) -> Result<(), Error> {
+    let State { epoch, horizon, checkpoint, tail } = state;
+    let [epoch, horizon, checkpoint, tail] = [epoch, horizon, checkpoint, tail].map(stored);
+    let row = params![epoch, horizon, checkpoint, tail, state.checksum()];
+    let sql = "INSERT OR REPLACE INTO state VALUES (1, ?, ?, ?, ?, ?)";
     db.execute(sql, row).map(|_| ()).map_err(error)
 }
 
-fn stored(row: &Row<'_>) -> Result<Stored, rusqlite::Error> {
-    let text = |bytes: Vec<u8>| {
-        String::from_utf8(bytes).map_err(|why| rusqlite::Error::Utf8Error(0, why.utf8_error()))
-    };
-    let record = Record {
-        seq: number(row, 0)?,
-        time_ms: number(row, 2)?,
-        kind: row.get(3)?,
-        channel: text(row.get(4)?)?,
-        key: row.get::<_, Option<Vec<u8>>>(5)?.map(text).transpose()?,
-        body: row.get(6)?,
-    };
-    Ok(Stored { record, previous: number(row, 1)?, checksum: row.get(7)? })
-}
-
-fn number(row: &Row<'_>, column: usize) -> Result<u64, rusqlite::Error> {
-    row.get::<_, i64>(column).map(i64::cast_unsigned)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is for map_err")]
-fn error(error: rusqlite::Error) -> Error {
-    match error.sqlite_error() {
-        // [log:full]
-        Some(why) if why.code == ErrorCode::DiskFull => Error::Full,
-        Some(why) if why.code == ErrorCode::DatabaseBusy => Error::Locked,
-        Some(why) => Error::Database(why.extended_code),
-        // A value of another type than was written.
-        None => CORRUPT,
+/// Passes all channels to `each`, in the order of their numbers.
+pub(crate) fn channels<E: From<Error>>(
+    db: &Connection,
+    mut each: impl FnMut(ChannelRow) -> Result<(), E>,
+) -> Result<(), E> {
+    let sql = format!("SELECT {} FROM channels ORDER BY id", ChannelRow::COLUMNS);
+    let mut select = db.prepare(&sql).map_err(error)?;
+    let mut rows = select.query([]).map_err(error)?;
+    while let Some(row) = rows.next().map_err(error)? {
+        each(ChannelRow::read(row).map_err(error)?)?;
     }
+    Ok(())
+}
+
+/// Passes the records above a position to `each`, in order, until it fails.
+pub(crate) fn records<E: From<Error>>(
+    db: &Connection,
+    after: u64,
+    mut each: impl FnMut(RecordRow) -> Result<(), E>,
+) -> Result<(), E> {
+    let columns = RecordRow::COLUMNS;
+    let sql = format!("SELECT {columns} FROM records WHERE seq > ? ORDER BY seq");
+    let mut select = db.prepare(&sql).map_err(error)?;
+    let mut rows = select.query([stored(after)]).map_err(error)?;
+    while let Some(row) = rows.next().map_err(error)? {
+        each(RecordRow::read(row).map_err(error)?)?;
+    }
+    Ok(())
+}
+
+/// Passes all keys to `each`, in the order of their messages.
+pub(crate) fn keys<E: From<Error>>(
+    db: &Connection,
+    mut each: impl FnMut(KeyRow) -> Result<(), E>,
+) -> Result<(), E> {
+    let sql = format!("SELECT {} FROM keys ORDER BY seq", KeyRow::COLUMNS);
+    let mut select = db.prepare(&sql).map_err(error)?;
+    let mut rows = select.query([]).map_err(error)?;
+    while let Some(row) = rows.next().map_err(error)? {
+        each(KeyRow::read(row).map_err(error)?)?;
+    }
+    Ok(())
+}
+
+/// The number of keys of each channel.
+pub(crate) fn key_counts(db: &Connection) -> Result<Vec<(u32, u32)>, Error> {
+    let sql = "SELECT channel, count(*) FROM keys GROUP BY channel";
+    let mut select = db.prepare(sql).map_err(error)?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(error)?;
+    rows.collect::<Result<_, _>>().map_err(error)
+}
+
+/// Some keys that have expired, with their channels.
+pub(crate) fn expired_keys(
+    db: &Connection,
+    now_ms: u64,
+    max: u32,
+) -> Result<Vec<(u64, u32)>, Error> {
+    let sql = "SELECT seq, channel FROM keys WHERE until_ms <= ? ORDER BY until_ms LIMIT ?";
+    let mut select = db.prepare(sql).map_err(error)?;
+    let row = params![i64::try_from(now_ms).unwrap_or(i64::MAX), max];
+    let rows = select.query_map(row, |row| Ok((number(row, 0)?, row.get(1)?))).map_err(error)?;
+    rows.collect::<Result<_, _>>().map_err(error)
+}
+
+pub(crate) fn delete_keys(db: &Connection, keys: impl Iterator<Item = u64>) -> Result<(), Error> {
+    let mut delete = db.prepare("DELETE FROM keys WHERE seq = ?").map_err(error)?;
+    for seq in keys {
+        delete.execute([stored(seq)]).map_err(error)?;
+    }
+    Ok(())
+}
+
+/// All runs, the oldest first.
+///
+/// # Errors
+/// [`Error::Damaged`] with the position of a run that is not what was written.
+pub(crate) fn runs(db: &Connection, epoch: u64) -> Result<Vec<Run>, Error> {
+    let mut select =
+        db.prepare("SELECT first, tag, checksum FROM runs ORDER BY first").map_err(error)?;
+    let rows = select.query_map([], |row| {
+        let run = Run { first: number(row, 0)?, tag: row.get(1)? };
+        Ok((run, row.get::<_, i32>(2)?))
+    });
+    let mut runs = Vec::new();
+    for row in rows.map_err(error)? {
+        let (run, checksum) = row.map_err(error)?;
+        if run.checksum(epoch) != checksum {
+            return Err(Error::Damaged { seq: run.first });
+        }
+        runs.push(run);
+    }
+    Ok(runs)
+}
+
+/// Writes a run, and drops those below `oldest`.
+pub(crate) fn set_run(db: &Connection, epoch: u64, run: Run, oldest: u64) -> Result<(), Error> {
+    let row = params![stored(run.first), run.tag, run.checksum(epoch)];
+    db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", row).map_err(error)?;
+    db.execute("DELETE FROM runs WHERE first < ?", [stored(oldest)]).map_err(error)?;
+    Ok(())
+}
+
+/// A record as it is inserted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewRecord<'r> {
+    pub(crate) seq: u64,
+    pub(crate) channel: u32,
+    pub(crate) name: &'r str,
+    pub(crate) previous: u64,
+    pub(crate) time_ms: u64,
+    pub(crate) kind: u8,
+    pub(crate) body: &'r [u8],
+}
+
+pub(crate) fn insert_records<'r>(
+    db: &Connection,
+    epoch: u64,
+    records: impl Iterator<Item = NewRecord<'r>>,
+) -> Result<(), Error> {
+    let sql = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)";
+    let mut insert = db.prepare(sql).map_err(error)?;
+    for it in records {
+        let NewRecord { seq, channel, name, previous, time_ms, kind, body } = it;
+        let sum = record_checksum(epoch, previous, seq, time_ms, kind, name, body);
+        let (previous, seq, time_ms) = (stored(previous), stored(seq), stored(time_ms));
+        let row = params![seq, channel, previous, time_ms, kind, body, sum];
+        insert.execute(row).map_err(error)?;
+    }
+    Ok(())
+}
+
+/// A key as it is inserted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewKey<'r> {
+    pub(crate) seq: u64,
+    pub(crate) channel: u32,
+    pub(crate) name: &'r str,
+    pub(crate) key: &'r str,
+    pub(crate) until_ms: u64,
+}
+
+pub(crate) fn insert_keys<'r>(
+    db: &Connection,
+    epoch: u64,
+    keys: impl Iterator<Item = NewKey<'r>>,
+) -> Result<(), Error> {
+    let mut keys = keys.peekable();
+    if keys.peek().is_none() {
+        return Ok(());
+    }
+    let mut insert = db.prepare("INSERT INTO keys VALUES (?, ?, ?, ?, ?)").map_err(error)?;
+    for NewKey { seq, channel, name, key, until_ms } in keys {
+        let sum = key_checksum(epoch, seq, name, key, until_ms);
+        let row = params![stored(seq), channel, key.as_bytes(), stored(until_ms), sum];
+        insert.execute(row).map_err(error)?;
+    }
+    Ok(())
+}
+
+/// A channel's row as it is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewChannel<'r> {
+    pub(crate) id: u32,
+    pub(crate) name: &'r str,
+    pub(crate) stats: Stats,
+    pub(crate) through: u64,
+}
+
+/// Inserts rows for new channels.
+pub(crate) fn insert_channels<'r>(
+    db: &Connection,
+    epoch: u64,
+    rows: impl Iterator<Item = NewChannel<'r>>,
+) -> Result<(), Error> {
+    let sql = "INSERT INTO channels VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    write_channels(db, epoch, sql, rows)
+}
+
+/// Writes the rows of channels, but not their floors, which have an index.
+pub(crate) fn update_channels<'r>(
+    db: &Connection,
+    epoch: u64,
+    rows: impl Iterator<Item = NewChannel<'r>>,
+) -> Result<(), Error> {
+    let sql = "UPDATE channels SET last = ?4, ended = ?5, records = ?6, bytes = ?7, first = ?8, \
+               first_ms = ?9, through = ?10, checksum = ?11 \
+               WHERE id = ?1 AND name = ?2 AND floor = ?3";
+    write_channels(db, epoch, sql, rows)
+}
+
+/// Writes the rows of channels.
+pub(crate) fn rewrite_channels<'r>(
+    db: &Connection,
+    epoch: u64,
+    rows: impl Iterator<Item = NewChannel<'r>>,
+) -> Result<(), Error> {
+    let sql = "UPDATE channels SET floor = ?3, last = ?4, ended = ?5, records = ?6, bytes = ?7, \
+               first = ?8, first_ms = ?9, through = ?10, checksum = ?11 \
+               WHERE id = ?1 AND name = ?2";
+    write_channels(db, epoch, sql, rows)
+}
+
+fn write_channels<'r>(
+    db: &Connection,
+    epoch: u64,
+    sql: &str,
+    rows: impl Iterator<Item = NewChannel<'r>>,
+) -> Result<(), Error> {
+    let mut rows = rows.peekable();
+    if rows.peek().is_none() {
+        return Ok(());
+    }
+    let mut write = db.prepare(sql).map_err(error)?;
+    for NewChannel { id, name, stats, through } in rows {
+        let sum = channel_checksum(epoch, id, name, stats, through);
+        let Stats { floor, last, ended, records, bytes, first, first_ms } = stats;
+        let [floor, last, ended, records] = [floor, last, ended, records].map(stored);
+        let [bytes, first, first_ms, through] = [bytes, first, first_ms, through].map(stored);
+        let name = name.as_bytes();
+        let row =
+            params![id, name, floor, last, ended, records, bytes, first, first_ms, through, sum];
+        if write.execute(row).map_err(error)? != 1 {
+            return Err(CORRUPT);
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn delete_channels(db: &Connection, ids: &[u32]) -> Result<(), Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut delete = db.prepare("DELETE FROM channels WHERE id = ?").map_err(error)?;
+    for id in ids {
+        delete.execute([id]).map_err(error)?;
+    }
+    Ok(())
+}
+
+/// The oldest records of a channel above a position.
+pub(crate) fn oldest_of(
+    db: &Connection,
+    channel: u32,
+    after: u64,
+    max: usize,
+) -> Result<Vec<Old>, Error> {
+    let sql = "SELECT seq, time_ms, length(body) FROM records INDEXED BY records_by_channel \
+               WHERE channel = ? AND seq > ? ORDER BY seq LIMIT ?";
+    let mut select = db.prepare(sql).map_err(error)?;
+    let rows = select.query_map(params![channel, stored(after), limit(max)], |row| {
+        Ok(Old { seq: number(row, 0)?, time_ms: number(row, 1)?, body_bytes: number(row, 2)? })
+    });
+    rows.map_err(error)?.collect::<Result<_, _>>().map_err(error)
+}
+
+/// Deletes the records of a channel up to its floor.
+pub(crate) fn delete_records(db: &Connection, floors: &[(u32, u64)]) -> Result<(), Error> {
+    if floors.is_empty() {
+        return Ok(());
+    }
+    let sql = "DELETE FROM records INDEXED BY records_by_channel WHERE channel = ? AND seq <= ?";
+    let mut delete = db.prepare(sql).map_err(error)?;
+    for (channel, floor) in floors {
+        delete.execute(params![channel, stored(*floor)]).map_err(error)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn limit(max: usize) -> i64 {
+    i64::try_from(max).unwrap_or(i64::MAX)
 }

@@ -1,11 +1,13 @@
 //! The log on its own thread, for a loop that must not wait for the disk.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::{fmt, io};
 
+use crate::book::{Book, NoRoom, Totals};
 use crate::queue::{Queue, Settled, Work};
-use crate::{Error, Limits, Record, Store};
+use crate::record::kept_bytes;
+use crate::{Error, Limits, Policy, Record, SpaceUse, Store};
 
 /// The outcome of records, in the order of their positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,12 @@ pub enum Refused {
     /// The writer has failed, and takes no more records. If a commit failed, the last outcome has the
     /// cause.
     Stopped,
+    /// Its namespace has no room for it on disk.
+    Full,
+    /// Its namespace has no room for another channel.
+    Channels,
+    /// The log has no room for another idempotency key.
+    Keys,
 }
 
 impl fmt::Display for Refused {
@@ -54,6 +62,9 @@ impl fmt::Display for Refused {
             Self::TooLarge => "the record is too large",
             Self::Order => "the record's place is not above the last one",
             Self::Stopped => "the log has failed",
+            Self::Full => "the namespace has no room on disk",
+            Self::Channels => "the namespace has no room for another channel",
+            Self::Keys => "the log has no room for another idempotency key",
         })
     }
 }
@@ -78,6 +89,7 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Writer {
     queue: Arc<Queue>,
+    book: Arc<Mutex<Book>>,
     thread: Option<JoinHandle<Store>>,
     limits: Limits,
     /// The last position that was queued.
@@ -97,6 +109,7 @@ impl Writer {
         let (limits, last) = (*store.limits(), store.head());
         let queue = Arc::new(Queue::default());
         let theirs = Arc::clone(&queue);
+        let book = Arc::clone(store.shared_book());
         let stopped = store.is_broken();
         let thread = Builder::new().name("log".into()).spawn(move || {
             let alive = Alive { queue: &theirs, wake: &wake };
@@ -105,10 +118,10 @@ impl Writer {
             store
         })?;
         let counts = Counts::default();
-        Ok(Self { queue, thread: Some(thread), limits, last, counts, stopped })
+        Ok(Self { queue, book, thread: Some(thread), limits, last, counts, stopped })
     }
 
-    /// Checks whether a record of so many bytes, by [`Record::bytes`], would be queued now.
+    /// Checks whether a record would be queued now, with a body of so many bytes at the most.
     ///
     /// Call this before you assign a position. An assigned position that is not queued can be
     /// assigned again after a restart. The answer holds until the next [`push`](Self::push) or
@@ -116,7 +129,17 @@ impl Writer {
     ///
     /// # Errors
     /// Any [`Refused`] except `Order`.
-    pub const fn room(&self, record_bytes: u64) -> Result<(), Refused> {
+    pub fn room(&self, channel: &str, key: Option<&str>, body_bytes: u64) -> Result<(), Refused> {
+        let key_bytes = key.map_or(0, |key| key.len() as u64);
+        self.queue_room(kept_bytes(channel, body_bytes).saturating_add(key_bytes))?;
+        self.book().room(channel, body_bytes, key.is_some()).map_err(|no_room| match no_room {
+            NoRoom::Bytes => Refused::Full,
+            NoRoom::Channels => Refused::Channels,
+            NoRoom::Keys => Refused::Keys,
+        })
+    }
+
+    const fn queue_room(&self, record_bytes: u64) -> Result<(), Refused> {
         if self.stopped {
             return Err(Refused::Stopped);
         }
@@ -138,14 +161,14 @@ impl Writer {
     /// # Errors
     /// [`Refused`] says why not. After [`room`](Self::room) has succeeded, only `Order` can occur.
     pub fn push(&mut self, record: Record) -> Result<(), Refused> {
-        let bytes = record.bytes();
-        self.room(bytes)?;
+        self.room(&record.channel, record.key.as_deref(), record.body.len() as u64)?;
         if record.seq <= self.last || record.seq > i64::MAX.cast_unsigned() {
             return Err(Refused::Order);
         }
         self.last = record.seq;
         self.counts.pending += 1;
-        self.counts.pending_bytes += bytes;
+        self.counts.pending_bytes += record.bytes();
+        self.book().reserve(&record);
         let mut inner = self.queue.lock();
         inner.waiting.push_back(record);
         // With others in the queue the thread has been notified already.
@@ -185,6 +208,33 @@ impl Writer {
     pub fn expire(&self, now_ms: u64) {
         self.queue.lock().expire = Some(now_ms);
         self.queue.notify();
+    }
+
+    /// Changes the rules. What they do not keep any more goes with the next calls of
+    /// [`expire`](Self::expire).
+    ///
+    /// # Errors
+    /// [`Error::Limits`] if the namespaces reserve more than there is.
+    pub fn set_policy(&self, policy: Policy) -> Result<(), Error> {
+        policy.check(&self.limits)?;
+        self.queue.lock().policy = Some(policy);
+        self.queue.notify();
+        Ok(())
+    }
+
+    /// The use of each namespace, as [`Store::uses`] has it.
+    pub fn uses(&self) -> Vec<SpaceUse> {
+        self.book().uses()
+    }
+
+    /// The figures of the whole log.
+    pub fn totals(&self) -> Totals {
+        self.book().totals()
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        // No code panics while it changes the book.
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The figures.
@@ -256,6 +306,8 @@ fn run(mut store: Store, queue: &Queue, wake: &dyn Fn()) -> Store {
                     }
                 }
             }
+            // They were checked before.
+            Work::Policy(policy) => drop(store.set_policy(policy)),
             Work::Close => return store,
         }
     }
@@ -263,7 +315,7 @@ fn run(mut store: Store, queue: &Queue, wake: &dyn Fn()) -> Store {
 
 fn append(store: &mut Store, batch: &[Record]) -> Settled {
     let through = batch.last().expect("a batch has a record").seq;
-    let outcome = match store.append(batch) {
+    let outcome = match store.append_reserved(batch) {
         Ok(through) => Outcome::Durable { through },
         Err(why) if why.is_certain() => Outcome::Refused { through, why },
         Err(why) => Outcome::Unknown { through, why },

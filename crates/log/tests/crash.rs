@@ -3,16 +3,17 @@
 //! The test starts its own executable again as the process to be killed. 60 kills in a normal run;
 //! `SOCKEYE_LOG_KILLS` for more.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 mod support;
 
-use sockeye_log::{Error, Limits, Outcome, Start, Store, Writer};
-use support::{Dir, Numbers, limits, record, records};
+use sockeye_log::{Error, Outcome, Policy, Recovered, Rule, Start, Store, Writer};
+use support::{Dir, Numbers, limits, open_by, record, records};
 
 /// A new process holds the locks of this one until it runs its own program. So a test that gives up a
 /// lock and takes it again keeps others from starting processes meanwhile.
@@ -21,12 +22,31 @@ static STARTING: Mutex<()> = Mutex::new(());
 const CHILD: &str = "SOCKEYE_LOG_CHILD";
 const BODY_MAX: u64 = 9_000;
 
+/// Messages that a channel keeps.
+const KEPT: u64 = 300;
+
 /// Narrow, so that trimming goes on all the time.
-fn narrow() -> Limits {
+fn open_narrow(dir: &Path, epoch: u64) -> Result<(Store, Recovered), Error> {
     let mut limits = limits();
-    limits.records_max = 3_000;
     limits.batch_records_max = 200;
-    limits
+    let mut rule = Rule::default();
+    (rule.keep_messages, rule.key_ms) = (KEPT, Rule::FOREVER);
+    open_by(dir, limits, epoch, Policy { rule, named: Vec::new() })
+}
+
+/// Holds what is found to what was written: of each channel the newest records, without a hole.
+fn check(store: &Store, head: u64, what: &str) -> usize {
+    let mut floors = HashMap::new();
+    store.channels(|it| floors.extend([(it.name.to_owned(), (it.floor, it.records))]));
+    let found = records(store);
+    let written = (1..=head).map(|seq| record(seq, BODY_MAX));
+    let expected: Vec<_> = written.filter(|it| it.seq > floors[&it.channel].0).collect();
+    assert!(found == expected, "{what}");
+    for (floor, records) in floors.values() {
+        assert!(*floor == 0 || *records >= KEPT, "{what}: {records} above {floor}");
+        assert!(*records <= 2 * KEPT, "{what}: {records}");
+    }
+    found.len()
 }
 
 fn no_process_starts() -> MutexGuard<'static, ()> {
@@ -41,7 +61,7 @@ fn number(name: &str) -> Option<u64> {
 #[test]
 fn child() {
     let Some(dir) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
-    let (store, recovered) = match Store::open(&dir, narrow(), 1) {
+    let (store, recovered) = match open_narrow(&dir, 1) {
         Ok(opened) => opened,
         Err(error) => {
             println!("\nerror {error}");
@@ -153,7 +173,7 @@ fn nothing_acknowledged_is_lost() {
             assert!(head >= last, "kill {kill}: {said:?}");
             epoch = Some(opened);
         }
-        let (store, recovered) = Store::open(dir.path(), narrow(), 1).unwrap();
+        let (store, recovered) = open_narrow(dir.path(), 1).unwrap();
         match recovered.start {
             Start::Resumed => assert!(epoch.is_none_or(|epoch| epoch == recovered.epoch)),
             Start::Fresh => assert!(epoch.is_none(), "kill {kill}: {said:?}"),
@@ -162,16 +182,11 @@ fn nothing_acknowledged_is_lost() {
         epoch = Some(recovered.epoch);
         let acknowledged_to = said.acknowledged.max(last);
         assert!(recovered.head >= acknowledged_to, "kill {kill}: {said:?}, {recovered:?}");
-        // Each place after the floor, with what was written there.
-        let found = records(&store);
-        let expected = (recovered.floor + 1..=recovered.head).map(|seq| record(seq, BODY_MAX));
-        assert!(found.iter().cloned().eq(expected), "kill {kill}: {recovered:?}");
-        assert!(found.len() as u64 <= narrow().records_max);
-        assert!(recovered.floor == 0 || found.len() as u64 == narrow().records_max);
+        let found = check(&store, recovered.head, &format!("kill {kill}: {said:?}, {recovered:?}"));
         acknowledged += said.acknowledged.saturating_sub(last);
         ahead += recovered.head - acknowledged_to;
         last = recovered.head;
-        kept += found.len();
+        kept += found;
     }
     println!(
         "{kills} kills: {acknowledged} records acknowledged, none lost; {kept} read back; \
@@ -188,7 +203,7 @@ fn a_second_process_is_refused_and_disturbs_nothing() {
     let mut acks = lines.by_ref().filter(|line| line.starts_with("ack "));
     acks.next().unwrap();
     for _ in 0..3 {
-        let refused = Store::open(dir.path(), narrow(), 2).map(|(_, recovered)| recovered);
+        let refused = open_narrow(dir.path(), 2).map(|(_, recovered)| recovered);
         assert_eq!(refused, Err(Error::Locked));
     }
     // The first goes on.
@@ -196,7 +211,7 @@ fn a_second_process_is_refused_and_disturbs_nothing() {
     child.kill().unwrap();
     child.wait().unwrap();
     // A dead process holds nothing.
-    let (_, recovered) = Store::open(dir.path(), narrow(), 2).unwrap();
+    let (_, recovered) = open_narrow(dir.path(), 2).unwrap();
     assert_eq!((recovered.start, recovered.epoch), (Start::Resumed, 1));
 }
 
@@ -206,27 +221,27 @@ fn whoever_has_the_lock_has_the_directory() {
     let dir = Dir::new("flock");
     let lock = std::fs::File::create(dir.file("lock")).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
-    let refused = Store::open(dir.path(), narrow(), 2).map(|(_, recovered)| recovered);
+    let refused = open_narrow(dir.path(), 2).map(|(_, recovered)| recovered);
     assert_eq!(refused, Err(Error::Locked));
     assert_eq!(dir.read().len(), 1, "nothing was made");
     let _none = no_process_starts();
     drop(lock);
-    assert!(Store::open(dir.path(), narrow(), 2).is_ok());
+    assert!(open_narrow(dir.path(), 2).is_ok());
 }
 
 /// [log:lock]
 #[test]
 fn a_second_store_of_one_process_is_refused() {
     let dir = Dir::new("lock-inside");
-    let (store, _) = Store::open(dir.path(), narrow(), 1).unwrap();
+    let (store, _) = open_narrow(dir.path(), 1).unwrap();
     let (mut child, lines) = start(&dir);
     let mut said = String::new();
     lines.for_each(|line| said.push_str(&line));
     child.wait().unwrap();
     assert!(said.contains(&Error::Locked.to_string()), "{said}");
-    let refused = Store::open(dir.path(), narrow(), 2).map(|(_, recovered)| recovered);
+    let refused = open_narrow(dir.path(), 2).map(|(_, recovered)| recovered);
     assert_eq!(refused, Err(Error::Locked));
     let _none = no_process_starts();
     drop(store);
-    assert!(Store::open(dir.path(), narrow(), 2).is_ok());
+    assert!(open_narrow(dir.path(), 2).is_ok());
 }

@@ -3,8 +3,8 @@
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::support::{Dir, Numbers, batch, limits, record, records};
-use sockeye_log::{Damage, Error, Record, Start, Store};
+use crate::support::{Dir, Numbers, batch, limits, open, record, records};
+use sockeye_log::{Damage, Error, Record, Start};
 
 const EPOCH: u64 = 1_000;
 const LAST: u64 = 40;
@@ -12,15 +12,14 @@ const LAST: u64 = 40;
 /// What a killed process leaves: part of the records in the database, part in its write-ahead log.
 fn killed() -> (Vec<(String, Vec<u8>)>, Vec<Record>) {
     let dir = Dir::new("killed");
-    let (mut store, _) = Store::open(dir.path(), limits(), EPOCH).unwrap();
+    let (mut store, _) = open(dir.path(), limits(), EPOCH).unwrap();
     store.append(&batch(1, 20, 120)).unwrap();
-    store.trim(3).unwrap();
     drop(store);
-    let (mut store, _) = Store::open(dir.path(), limits(), 0).unwrap();
+    let (mut store, _) = open(dir.path(), limits(), 0).unwrap();
     for first in (21..LAST).step_by(5) {
         store.append(&batch(first, first + 4, 120)).unwrap();
     }
-    (dir.read(), batch(4, LAST, 120))
+    (dir.read(), batch(1, LAST, 120))
 }
 
 /// What a process leaves that had the time.
@@ -28,7 +27,7 @@ fn closed() -> (Vec<(String, Vec<u8>)>, Vec<Record>) {
     let (files, kept) = killed();
     let dir = Dir::new("closed");
     dir.write(&files);
-    drop(Store::open(dir.path(), limits(), 0).unwrap());
+    drop(open(dir.path(), limits(), 0).unwrap());
     assert!(!dir.file("log.sqlite-wal").exists());
     (dir.read(), kept)
 }
@@ -52,13 +51,22 @@ fn with(
 /// [log:damage] [log:checked] [log:new-epoch]
 fn judge(dir: &Dir, files: &[(String, Vec<u8>)], kept: &[Record], what: &str) -> bool {
     dir.write(files);
-    let (mut store, recovered) = Store::open(dir.path(), limits(), 5).expect(what);
+    let (mut store, recovered) = open(dir.path(), limits(), 5).expect(what);
+    let mut found = Vec::new();
     let damaged = match recovered.start {
-        Start::Resumed => {
-            assert_eq!((recovered.epoch, recovered.head), (EPOCH, LAST), "{what}");
-            assert_eq!(records(&store), kept, "{what}");
-            false
-        }
+        // Damage of a record is an error of the one that reads it.
+        Start::Resumed => match store.replay(|record| found.push(record)) {
+            Ok(()) => {
+                assert_eq!((recovered.epoch, recovered.head), (EPOCH, LAST), "{what}");
+                let kept = kept.iter().map(|it| Record { key: None, ..it.clone() });
+                assert!(kept.eq(found), "{what}");
+                match store.keys(|_| {}) {
+                    Ok(0) => false,
+                    Ok(_) | Err(_) => return true,
+                }
+            }
+            Err(_) => return true,
+        },
         Start::Damaged(_) => {
             assert!(recovered.epoch != EPOCH, "{what}");
             assert_eq!((recovered.records, recovered.head), (0, 0), "{what}");
@@ -72,9 +80,15 @@ fn judge(dir: &Dir, files: &[(String, Vec<u8>)], kept: &[Record], what: &str) ->
         return damaged;
     }
     let next = record(recovered.head + 1, 50);
-    store.append(std::slice::from_ref(&next)).expect(what);
+    let done = store.append(std::slice::from_ref(&next));
     drop(store);
-    let (store, again) = Store::open(dir.path(), limits(), 5).expect(what);
+    let (store, again) = open(dir.path(), limits(), 5).expect(what);
+    if done.is_err() {
+        // What was found damaged at work is declared.
+        assert!(!damaged, "{what}");
+        assert_eq!(again.start, Start::Damaged(Damage::AtWork), "{what}: {done:?}");
+        return true;
+    }
     assert_eq!((again.start, again.epoch), (Start::Resumed, recovered.epoch), "{what}");
     assert_eq!(records(&store).last(), Some(&next), "{what}");
     damaged
@@ -147,7 +161,8 @@ fn a_flip_in_the_write_ahead_log_is_harmless_or_declared() {
 #[test]
 fn a_flip_in_the_database_is_harmless_or_declared() {
     let (declared, all) = flips("log.sqlite", closed(), 200);
-    assert!(declared > all / 4, "{declared} of {all}");
+    // Most of a small database is empty: each table and index has a page of its own.
+    assert!(declared > all / 6, "{declared} of {all}");
 }
 
 #[test]
@@ -178,7 +193,7 @@ fn a_file_that_is_gone_is_declared() {
         files.retain(|(it, _)| it != name);
         let dir = Dir::new("gone");
         dir.write(&files);
-        let (store, recovered) = Store::open(dir.path(), limits(), 5).unwrap();
+        let (store, recovered) = open(dir.path(), limits(), 5).unwrap();
         assert_eq!(recovered.start, damage.map_or(Start::Resumed, Start::Damaged), "{name}");
         drop(store);
         judge(&dir, &files, &kept, name);
@@ -190,14 +205,14 @@ fn a_file_that_is_gone_is_declared() {
 fn files_of_two_logs_are_declared() {
     let (files, _) = killed();
     let other = Dir::new("other");
-    let (mut store, _) = Store::open(other.path(), limits(), EPOCH + 1).unwrap();
+    let (mut store, _) = open(other.path(), limits(), EPOCH + 1).unwrap();
     store.append(&batch(1, LAST, 120)).unwrap();
     drop(store);
     let mark = fs::read(other.file("mark")).unwrap();
     let mixed = with(&files, "mark", |bytes| bytes.clone_from(&mark));
     let dir = Dir::new("mixed");
     dir.write(&mixed);
-    let (_, recovered) = Store::open(dir.path(), limits(), 5).unwrap();
+    let (_, recovered) = open(dir.path(), limits(), 5).unwrap();
     assert_eq!(recovered.start, Start::Damaged(Damage::Mark));
     assert_eq!(recovered.epoch, EPOCH + 2, "above both");
 }
@@ -205,52 +220,72 @@ fn files_of_two_logs_are_declared() {
 /// Sound to SQLite, and not what was written. [log:checked]
 #[test]
 fn records_that_were_meddled_with_are_declared() {
+    let newest = || record(LAST, 120).channel;
+    let predecessor = |seq: u64| (1..seq).rev().find(|it| record(*it, 120).channel == newest());
+    let before = predecessor(LAST).unwrap();
     for (sql, damage) in [
-        ("DELETE FROM log WHERE seq = 10", Damage::Hole { seq: 11 }),
-        ("DELETE FROM log WHERE seq = 4", Damage::Hole { seq: 5 }),
-        ("DELETE FROM log WHERE seq >= 39", Damage::Tail { found: 38, durable: LAST }),
-        ("DELETE FROM log", Damage::Tail { found: 3, durable: LAST }),
-        ("UPDATE log SET key = channel, channel = key WHERE seq = 9", Damage::Checksum { seq: 9 }),
-        ("UPDATE log SET key = x'' WHERE key IS NULL", Damage::Checksum { seq: 0 }),
-        ("UPDATE log SET time_ms = 1 WHERE seq = 40", Damage::Checksum { seq: 40 }),
-        ("UPDATE log SET kind = 7 WHERE seq = 40", Damage::Checksum { seq: 40 }),
-        ("UPDATE state SET floor = 2", Damage::Unreadable(11)),
-        ("UPDATE state SET epoch = 2", Damage::Unreadable(11)),
-        ("DELETE FROM state", Damage::Unreadable(11)),
-        ("CREATE INDEX more ON log (time_ms)", Damage::Unreadable(11)),
+        (format!("DELETE FROM records WHERE seq = {before}"), Damage::Hole { seq: LAST }),
+        ("DELETE FROM records WHERE seq >= 39".into(), Damage::Tail { found: 38, durable: LAST }),
+        (
+            "UPDATE records SET channel = 3 - channel WHERE seq = 1".into(),
+            Damage::Checksum { seq: 1 },
+        ),
+        ("UPDATE records SET channel = 99 WHERE seq = 9".into(), Damage::Channel { id: 99 }),
+        ("UPDATE records SET time_ms = 1 WHERE seq = 40".into(), Damage::Checksum { seq: 40 }),
+        ("UPDATE records SET kind = 7 WHERE seq = 40".into(), Damage::Checksum { seq: 40 }),
+        ("UPDATE channels SET floor = 2 WHERE id = 1".into(), Damage::Channel { id: 1 }),
+        ("UPDATE channels SET name = x'61' WHERE id = 2".into(), Damage::Channel { id: 2 }),
+        ("UPDATE runs SET tag = 9".into(), Damage::Key { seq: 1 }),
+        ("UPDATE state SET horizon = 2".into(), Damage::Unreadable(11)),
+        ("UPDATE state SET epoch = 2".into(), Damage::Unreadable(11)),
+        ("DELETE FROM state".into(), Damage::Unreadable(11)),
+        ("CREATE INDEX more ON records (time_ms)".into(), Damage::Unreadable(11)),
     ] {
-        let (files, kept) = closed();
+        let (files, _) = closed();
         let dir = Dir::new("meddled");
         dir.write(&files);
         let database = rusqlite::Connection::open(dir.file("log.sqlite")).unwrap();
-        database.execute_batch(sql).unwrap();
+        database.execute_batch(&sql).unwrap();
         drop(database);
-        let (_, recovered) = Store::open(dir.path(), limits(), 5).unwrap();
-        match (damage, recovered.start) {
-            (Damage::Checksum { seq: 0 }, Start::Damaged(Damage::Checksum { seq })) => {
-                assert_eq!(kept.iter().find(|it| it.key.is_none()).unwrap().seq, seq, "{sql}");
-            }
-            (damage, start) => assert_eq!(start, Start::Damaged(damage), "{sql}"),
-        }
+        let (_, recovered) = open(dir.path(), limits(), 5).unwrap();
+        assert_eq!(recovered.start, Start::Damaged(damage), "{sql}");
     }
+}
+
+/// A key that was meddled with is left out, and the rest of the log is sound.
+#[test]
+fn a_damaged_key_is_skipped() {
+    let (files, kept) = closed();
+    let dir = Dir::new("key");
+    dir.write(&files);
+    let database = rusqlite::Connection::open(dir.file("log.sqlite")).unwrap();
+    database
+        .execute_batch("UPDATE keys SET key = x'61' WHERE seq = (SELECT min(seq) FROM keys)")
+        .unwrap();
+    drop(database);
+    let (store, recovered) = open(dir.path(), limits(), 5).unwrap();
+    assert_eq!(recovered.start, Start::Resumed);
+    let mut keys = 0;
+    assert_eq!(store.keys(|_| keys += 1), Ok(1));
+    assert_eq!(keys + 1, kept.iter().filter(|record| record.key.is_some()).count());
 }
 
 /// What a kill leaves while the first log is being made: nothing was promised yet.
 #[test]
 fn a_beginning_that_was_interrupted_is_no_damage() {
     let made = Dir::new("made");
-    drop(Store::open(made.path(), limits(), EPOCH).unwrap());
+    drop(open(made.path(), limits(), EPOCH).unwrap());
     for sql in ["PRAGMA journal_mode = DELETE", "PRAGMA journal_mode = WAL"] {
         let dir = Dir::new("begun");
         let database = rusqlite::Connection::open(dir.file("log.sqlite")).unwrap();
         database.query_row(sql, [], |_| Ok(())).unwrap();
         drop(database);
-        let (_, recovered) = Store::open(dir.path(), limits(), 5).unwrap();
+        let (_, recovered) = open(dir.path(), limits(), 5).unwrap();
         assert_eq!((recovered.start, recovered.epoch), (Start::Fresh, 5), "{sql}");
         // All is there but the mark.
         dir.write(&made.read());
         fs::remove_file(dir.file("mark")).unwrap();
-        let (_, recovered) = Store::open(dir.path(), limits(), 5).unwrap();
+        let (_, recovered) = open(dir.path(), limits(), 5).unwrap();
         assert_eq!((recovered.start, recovered.epoch), (Start::Fresh, EPOCH + 1), "{sql}");
     }
 }
@@ -261,7 +296,7 @@ fn damage_does_not_pile_up() {
     let dir = Dir::new("piles");
     let mut epochs = Vec::new();
     for _ in 0..4 {
-        let (mut store, recovered) = Store::open(dir.path(), limits(), EPOCH).unwrap();
+        let (mut store, recovered) = open(dir.path(), limits(), EPOCH).unwrap();
         epochs.push(recovered.epoch);
         store.append(&batch(1, 50, 200)).unwrap();
         drop(store);
@@ -277,6 +312,6 @@ fn damage_does_not_pile_up() {
 fn a_directory_that_is_none_is_an_error() {
     let dir = Dir::new("file");
     fs::write(dir.file("data"), "").unwrap();
-    let refused = Store::open(&dir.file("data"), limits(), 5).map(|(_, recovered)| recovered);
+    let refused = open(&dir.file("data"), limits(), 5).map(|(_, recovered)| recovered);
     assert!(matches!(refused, Err(Error::Io(_))), "{refused:?}");
 }

@@ -2,5 +2,7 @@
 
 mod damage;
 mod model;
+mod retention;
 mod support;
+mod upgrade;
 mod writer;

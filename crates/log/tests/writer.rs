@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 
-use crate::support::{Dir, batch, limits, record, records};
-use sockeye_log::{Limits, Outcome, Record, Refused, Start, Store, Writer};
+use crate::support::{Dir, batch, limits, open, open_by, record, records};
+use sockeye_log::{Limits, Outcome, Policy, Record, Refused, Rule, Start, Writer};
 
 fn narrow() -> Limits {
     let mut limits = limits();
@@ -15,7 +15,7 @@ fn narrow() -> Limits {
 
 /// A writer, and what is sent something each time it wakes.
 fn writer(dir: &Dir, limits: Limits) -> (Writer, mpsc::Receiver<()>) {
-    let (store, _) = Store::open(dir.path(), limits, 1).unwrap();
+    let (store, _) = open(dir.path(), limits, 1).unwrap();
     let (wake, woken) = mpsc::channel();
     let writer = Writer::spawn(store, Box::new(move || wake.send(()).unwrap_or_default()));
     (writer.unwrap(), woken)
@@ -40,11 +40,11 @@ fn what_waits_is_bounded_until_its_outcome_is_fetched() {
     let dir = Dir::new("queue");
     let (mut writer, woken) = writer(&dir, narrow());
     for seq in 1..=100 {
-        assert_eq!(writer.room(64), Ok(()));
+        assert_eq!(writer.room("a", None, 0), Ok(()));
         writer.push(record(seq, 100)).unwrap();
     }
     // However far the disk has come meanwhile.
-    assert_eq!(writer.room(64), Err(Refused::Busy));
+    assert_eq!(writer.room("a", None, 0), Err(Refused::Busy));
     assert_eq!(writer.push(record(101, 100)), Err(Refused::Busy));
     assert_eq!(writer.counts().pending, 100);
     wait(&mut writer, &woken, 100);
@@ -95,7 +95,7 @@ fn a_place_comes_once() {
 #[test]
 fn wakes_come_together() {
     let dir = Dir::new("wake");
-    let (store, _) = Store::open(dir.path(), narrow(), 1).unwrap();
+    let (store, _) = open(dir.path(), narrow(), 1).unwrap();
     let wakes = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&wakes);
     let wake = Box::new(move || {
@@ -111,13 +111,16 @@ fn wakes_come_together() {
     assert_eq!(wakes.load(Ordering::SeqCst), 1);
 }
 
-/// [log:bound-age]
+/// [log:keep]
 #[test]
 fn what_is_old_is_dropped_on_the_thread() {
     let dir = Dir::new("expire");
-    let mut limits = limits();
-    limits.age_ms = 50;
-    let (mut writer, woken) = writer(&dir, limits);
+    let mut rule = Rule::default();
+    rule.keep_ms = 50;
+    let (store, _) = open_by(dir.path(), limits(), 1, Policy { rule, named: Vec::new() }).unwrap();
+    let (wake, woken) = mpsc::channel();
+    let wake = Box::new(move || wake.send(()).unwrap_or_default());
+    let mut writer = Writer::spawn(store, wake).unwrap();
     for seq in 1..=20 {
         writer.push(record(seq, 10)).unwrap();
     }
@@ -136,7 +139,7 @@ fn what_was_queued_is_on_disk_after_a_drop() {
         writer.push(record(seq, 500)).unwrap();
     }
     drop(writer);
-    let (store, recovered) = Store::open(dir.path(), narrow(), 1).unwrap();
+    let (store, recovered) = open(dir.path(), narrow(), 1).unwrap();
     assert_eq!((recovered.start, recovered.head), (Start::Resumed, 100));
     assert_eq!(records(&store), batch(1, 100, 500));
 }

@@ -13,7 +13,7 @@ pub use engine::access::{Access, Entropy, Guard};
 pub use engine::limits::Limits;
 pub use engine::namespaces::{Namespaces, Publishers, Readers, Rules};
 pub use engine::reload::Reloaded;
-pub use sequencing::{Health, Log, LogState, Record};
+pub use sequencing::{Health, Log, LogState, NoRoom, Record};
 use service::Pending;
 pub use service::{Holdings, PendingStream, Service};
 pub use shared_state::SharedState;

@@ -47,7 +47,7 @@ pub use self::archive::{Archive, Archived, Page, Question, Range, Unavailable};
 pub use self::clock::{ClockNotice, ClockState, ClockTrouble, LogClock, LogTime};
 pub(crate) use self::decider::{Decider, Decision, Step};
 pub use self::health::Health;
-pub use self::log::{Log, LogState, Record};
+pub use self::log::{Log, LogState, NoRoom, Record};
 pub use self::loop_backbone::{LoopBackbone, LoopBackboneLimits, Member, Wake};
 pub use self::sequencer::{Origin, Sequence, Sequencer, SequencerEvent};
 use crate::payload::{Level, Payload};
@@ -244,8 +244,8 @@ pub enum Verdict {
     Duplicate(Cursor, Level),
     /// The hub refused it.
     Refused(Refusal),
-    /// Too much waits for the log.
-    NoRoom,
+    /// The log takes no more now, and it has no position.
+    NoRoom(NoRoom),
     /// The log could not take it.
     NotKept,
     /// The log has failed: the message may or may not be kept.

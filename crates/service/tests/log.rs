@@ -10,11 +10,11 @@ use crate::common::{Events, Running, Setup, Socket, ask, start};
 use serde_json::{Value, json};
 use sockeye_hub::{ChannelName, Cursor, Epoch, Kind, Seq};
 use sockeye_service::wire::{Data, Payload};
-use sockeye_service::{Holdings, Log, LogState, Record, Service};
+use sockeye_service::{Holdings, Log, LogState, NoRoom, Record, Service};
 
 /// What the log does.
 struct Script {
-    has_room: bool,
+    room: Result<(), NoRoom>,
     /// Places and channels, as they came.
     appended: Vec<(u64, String)>,
     /// What it says as soon as it is given the record at that place.
@@ -29,7 +29,7 @@ struct Scripted(Arc<Mutex<Script>>);
 impl Scripted {
     fn new() -> Self {
         Self(Arc::new(Mutex::new(Script {
-            has_room: true,
+            room: Ok(()),
             appended: Vec::new(),
             at_once: None,
             to_say: VecDeque::new(),
@@ -53,8 +53,8 @@ impl Scripted {
 }
 
 impl Log for Scripted {
-    fn has_room(&self) -> bool {
-        self.script().has_room
+    fn room(&self, _: ChannelName<'_>, _: Option<&str>, _: &Payload) -> Result<(), NoRoom> {
+        self.script().room
     }
 
     fn append(&mut self, record: &Record<'_>) {
@@ -258,14 +258,21 @@ fn each_item_of_a_batch_has_its_own_outcome() {
 #[test]
 fn without_room_nothing_gets_a_place() {
     let (server, log) = logged(|_| ());
-    log.script().has_room = false;
-    let (status, body, retry) = answer(post(&server, "/v1/channels/c?key=k", "hello"));
-    assert_eq!((status, &body["error"]["code"]), (503, &"overloaded".into()));
-    assert!(matches!(retry.as_deref(), Some("1" | "2")), "spread: {retry:?}");
+    for (no_room, code) in [
+        (NoRoom::Waiting, "overloaded"),
+        (NoRoom::Bytes, "log_full"),
+        (NoRoom::Channels, "log_full"),
+        (NoRoom::Keys, "log_full"),
+    ] {
+        log.script().room = Err(no_room);
+        let (status, body, retry) = answer(post(&server, "/v1/channels/c?key=k", "hello"));
+        assert_eq!((status, &body["error"]["code"]), (503, &code.into()));
+        assert!(matches!(retry.as_deref(), Some("1" | "2")), "spread: {retry:?}");
+    }
     assert!(log.places().is_empty());
     assert_eq!(server.run(|server| server.app().holdings()), Holdings::default());
 
-    log.script().has_room = true;
+    log.script().room = Ok(());
     let asked = post(&server, "/v1/channels/c?key=k", "hello");
     wait_until_held(&server, 1, 1);
     log.say(&server, LogState::Through(Seq(1)));

@@ -1,26 +1,30 @@
 //! Opens the log on disk, restores a service from it, and writes the service's records to it.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sockeye_hub::{ChannelName, Config, Cursor, Epoch, Kind, Seq};
-use sockeye_log::{Limits, Outcome, Recovered, Start, Store, Writer};
+use sockeye_hub::{ChannelName, Config, Cursor, Epoch, Kind, Seq, Settings};
+use sockeye_log::{
+    Limits, Options, Outcome, Policy, Recovered, Refused, Rule, Start, Store, WhenFull, Writer,
+};
 use sockeye_server::Waker;
 use sockeye_service::wire::Payload;
-use sockeye_service::{Log, LogState, Record, Service};
+use sockeye_service::{Log, LogState, NoRoom, Record, Service};
 use sockeye_terminal::{Failure, OrFail};
+
+/// Tags of runs are below this: 20 bits, four digits of a cursor.
+const RUN_TAGS: u32 = 1 << 20;
 
 /// Bytes of a record for each byte of a message: JSON may write a control character as six.
 const ESCAPED_MAX: u64 = 6;
 
 /// Bytes of a record besides its message, at the most: names, key, what the log adds.
-const OVERHEAD_BYTES: u64 = 16 * 1024;
+const OVERHEAD_BYTES: u64 = 4 * 1024;
 
 /// A writer on a thread of its own, as the service wants it.
 struct Disk {
     writer: Writer,
-    /// The largest record that a message can make.
-    record_bytes_max: u64,
     through: Seq,
     failed: bool,
     /// The last outcome was that it could not take something: said once.
@@ -40,8 +44,27 @@ impl Log for Disk {
         }
     }
 
-    fn has_room(&self) -> bool {
-        self.writer.room(self.record_bytes_max).is_ok()
+    fn room(
+        &self,
+        channel: ChannelName<'_>,
+        key: Option<&str>,
+        payload: &Payload,
+    ) -> Result<(), NoRoom> {
+        let room = |bytes| self.writer.room(channel.as_str(), key, bytes);
+        let cost = u64::try_from(payload.cost()).unwrap_or(u64::MAX);
+        // Only a log that is almost full needs to know the bytes exactly.
+        let room = match room(cost.saturating_mul(ESCAPED_MAX).saturating_add(OVERHEAD_BYTES)) {
+            Ok(()) => Ok(()),
+            Err(_) => room(u64::try_from(payload.to_log().len()).unwrap_or(u64::MAX)),
+        };
+        room.map_err(|refused| match refused {
+            Refused::Full => NoRoom::Bytes,
+            Refused::Channels => NoRoom::Channels,
+            Refused::Keys => NoRoom::Keys,
+            Refused::Busy | Refused::TooLarge | Refused::Order | Refused::Stopped => {
+                NoRoom::Waiting
+            }
+        })
     }
 
     fn append(&mut self, record: &Record<'_>) {
@@ -91,7 +114,6 @@ pub(crate) struct Opened {
     store: Store,
     found: Recovered,
     dir: PathBuf,
-    record_bytes_max: u64,
 }
 
 /// A part of what the log has kept, in the form that is sent to a worker. The parts come in this order.
@@ -136,12 +158,11 @@ impl Opened {
             let why = format!("{dir} is no directory; the log needs one for its files");
             return Err(Failure(why));
         }
-        let log_limits = log_limits(hub);
-        let record_bytes_max = log_limits.record_bytes_max;
-        let (store, found) =
-            Store::open(dir, log_limits, fresh_epoch.0).or_fail(|| opening(dir))?;
+        let mut options = Options::new(fresh_epoch.0, run_tag()?);
+        (options.limits, options.policy) = (log_limits(hub), policy(hub));
+        let (store, found) = Store::open(dir, &options).or_fail(|| opening(dir))?;
         tell(&found);
-        Ok(Self { store, found, dir: dir.to_owned(), record_bytes_max })
+        Ok(Self { store, found, dir: dir.to_owned() })
     }
 
     /// The epoch of the log.
@@ -154,28 +175,42 @@ impl Opened {
         &self,
         mut each: impl FnMut(Kept) -> Result<(), String>,
     ) -> Result<(), Failure> {
-        let mut problem = each(Kept::Floor(Seq(self.found.floor))).err();
-        let replayed = self.store.replay(|kept| {
-            if problem.is_none() {
+        let opening = || opening(&self.dir);
+        let mut keys = HashMap::new();
+        let skipped = self.store.keys(|key| drop(keys.insert(key.seq, key.key.to_owned())));
+        if let skipped @ 1.. = skipped.or_fail(opening)? {
+            log::error!(skipped; "idempotency keys in the log are damaged and left out");
+        }
+        let floor = self.floor();
+        let mut problem = each(Kept::Floor(Seq(floor))).err();
+        let replayed = self.store.replay(|mut kept| {
+            if problem.is_none() && kept.seq > floor {
+                kept.key = keys.remove(&kept.seq);
                 let record = kept_record(self.found.epoch, kept);
                 problem = record.and_then(|record| each(Kept::Record(Arc::new(record)))).err();
             }
         });
-        replayed.or_fail(|| opening(&self.dir))?;
+        replayed.or_fail(opening)?;
         let done = match problem {
             Some(problem) => Err(problem),
             None => each(Kept::Head(Seq(self.found.head))),
         };
-        done.or_fail(|| opening(&self.dir))
+        done.or_fail(opening)
+    }
+
+    /// The position above which every channel is complete.
+    fn floor(&self) -> u64 {
+        let mut floor = self.found.horizon;
+        self.store.channels(|channel| floor = floor.max(channel.floor));
+        floor
     }
 
     /// The log behind its thread, which calls `wake` when there is something to ask for.
     pub(crate) fn into_log(self, wake: Box<dyn Fn() + Send>) -> Result<Box<dyn Log>, Failure> {
-        let Self { store, found, dir, record_bytes_max } = self;
+        let Self { store, found, dir } = self;
         let writer = Writer::spawn(store, wake).or_fail(|| opening(&dir))?;
         Ok(Box::new(Disk {
             writer,
-            record_bytes_max,
             through: Seq(found.head),
             failed: false,
             refusing: false,
@@ -229,16 +264,32 @@ fn log_limits(hub: &Config) -> Limits {
     let largest = u64::try_from(message_bytes_max(hub)).unwrap_or(u64::MAX);
     let record = largest.saturating_mul(ESCAPED_MAX).saturating_add(OVERHEAD_BYTES);
     let mut limits = Limits::default();
-    // A key lives no longer than the record that has it.
-    let namespaces = hub.namespaces.iter().map(|(_, settings)| settings);
-    let key_ms = namespaces.chain([&hub.settings]).map(|it| it.key_ms).max().unwrap_or(0);
-    limits.age_ms = limits.age_ms.max(key_ms);
     limits.record_bytes_max = limits.record_bytes_max.max(record);
     limits.batch_bytes_max = limits.batch_bytes_max.max(limits.record_bytes_max);
     // Several of the largest may wait, and not only one.
     limits.queue_bytes_max = limits.queue_bytes_max.max(limits.record_bytes_max.saturating_mul(4));
     limits.bytes_max = limits.bytes_max.max(limits.batch_bytes_max);
     limits
+}
+
+/// What the log keeps: a day, or less if there is no room for it, and keys as long as they are
+/// promised.
+fn policy(hub: &Config) -> Policy {
+    let rule = |settings: &Settings| {
+        let mut rule = Rule::default();
+        rule.key_ms = settings.key_ms;
+        rule.when_full = WhenFull::Trim;
+        rule
+    };
+    let named = hub.namespaces.iter().map(|(name, it)| (name.clone(), rule(it)));
+    Policy { rule: rule(&hub.settings), named: named.collect() }
+}
+
+/// A number that names this process's positions in the log.
+fn run_tag() -> Result<u32, Failure> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).or_fail(|| "the system gives no random numbers".into())?;
+    Ok(u32::from_ne_bytes(bytes) % RUN_TAGS)
 }
 
 fn kept_record(epoch: u64, kept: sockeye_log::Record) -> Result<KeptRecord, String> {
@@ -259,6 +310,9 @@ fn at(seq: u64, what: &str) -> String {
 }
 
 fn tell(found: &Recovered) {
+    if found.upgraded {
+        log::info!("the log was in the format of an earlier version and is upgraded");
+    }
     match found.start {
         Start::Fresh => log::info!("a new log"),
         Start::Resumed => {

@@ -143,7 +143,14 @@ impl Receipt {
     /// Whether sending the item again may help.
     pub(super) fn may_pass(&self) -> bool {
         let code = self.error.as_ref().map(|problem| problem.code.as_str());
-        let passing = ["overloaded", "unavailable", "rate_limited", "expect_undecided", "internal"];
+        let passing = [
+            "overloaded",
+            "log_full",
+            "unavailable",
+            "rate_limited",
+            "expect_undecided",
+            "internal",
+        ];
         code.is_some_and(|code| passing.contains(&code))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, process};
 
 use super::*;
-use crate::{Outcome, Refused, Start, Writer};
+use crate::{Outcome, Refused, Rule, Start, WhenFull, Writer};
 
 struct Dir(PathBuf);
 
@@ -18,8 +18,14 @@ impl Dir {
     }
 
     fn open(&self) -> (Store, Recovered) {
-        Store::open(&self.0, Limits::default(), 1).unwrap()
+        open(&self.0, Limits::default()).unwrap()
     }
+}
+
+fn open(dir: &Path, limits: Limits) -> Result<(Store, Recovered), Error> {
+    let rule = Rule { keep_ms: Rule::FOREVER, key_ms: Rule::FOREVER, ..Rule::default() };
+    let policy = Policy { rule, named: Vec::new() };
+    Store::open(dir, &Options { limits, policy, fresh_epoch: 1, tag: 3 })
 }
 
 impl Drop for Dir {
@@ -42,14 +48,14 @@ fn seqs(store: &Store) -> Vec<u64> {
 impl Store {
     /// As if the disk had no more room than what is used and `pages` more.
     fn fill_up(&self, pages: i64) {
-        let db = self.table.connection();
+        let db = self.table.db();
         let used: i64 = db.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
         db.execute_batch(&format!("PRAGMA max_page_count = {}", used + pages)).unwrap();
     }
 
     /// As if the disk failed.
     fn fail(&self) {
-        self.table.connection().execute_batch("PRAGMA query_only = ON").unwrap();
+        self.table.db().execute_batch("PRAGMA query_only = ON").unwrap();
     }
 }
 
@@ -60,7 +66,7 @@ fn sqlite_is_told_to_sync_each_commit_and_where_to_stop() {
     let (store, _) = dir.open();
     let number = |name: &str| {
         let sql = format!("PRAGMA {name}");
-        store.table.connection().query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
+        store.table.db().query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
     };
     assert_eq!(number("synchronous"), 2);
     assert_eq!(number("max_page_count"), store.limits.pages_max().cast_signed());
@@ -77,7 +83,7 @@ fn a_full_disk_refuses_whole_batches_and_goes_on_later() {
     let refused = [record(2, 100), record(3, 40_000), record(4, 100)];
     assert_eq!(store.append(&refused), Err(Error::Full));
     assert!(Error::Full.is_certain() && !store.is_broken());
-    assert_eq!((seqs(&store), store.kept().0, store.head()), (vec![1], 1, 4));
+    assert_eq!((seqs(&store), store.totals().records, store.head()), (vec![1], 1, 4));
     assert_eq!(store.append(&[record(4, 100)]), Err(Error::Order { head: 4 }));
     assert_eq!(store.append(&[record(5, 100)]), Ok(5));
     assert_eq!(store.append(&[record(6, 40_000)]), Err(Error::Full));
@@ -97,9 +103,9 @@ fn after_a_failure_nothing_is_taken_until_it_is_opened_again() {
     store.fail();
     let failed = store.append(&[record(2, 10), record(3, 10)]).unwrap_err();
     assert!(matches!(failed, Error::Database(_)) && !failed.is_certain(), "{failed:?}");
-    store.table.connection().execute_batch("PRAGMA query_only = OFF").unwrap();
+    store.table.db().execute_batch("PRAGMA query_only = OFF").unwrap();
     assert_eq!(store.append(&[record(4, 10)]), Err(Error::Broken));
-    assert_eq!((store.expire(u64::MAX), store.trim(9)), (Err(Error::Broken), Err(Error::Broken)));
+    assert_eq!(store.expire(u64::MAX), Err(Error::Broken));
     drop(store);
     let (mut store, recovered) = dir.open();
     assert_eq!((recovered.start, recovered.epoch, recovered.head), (Start::Resumed, 1, 4));
@@ -140,7 +146,7 @@ fn a_batch_is_checked_before_anything_is_written() {
         batch_records_max: 3,
         ..Limits::default()
     };
-    let (mut store, _) = Store::open(&dir.0, limits, 1).unwrap();
+    let (mut store, _) = open(&dir.0, limits).unwrap();
     let mut refused = |records: &[Record]| store.append(records).unwrap_err();
     assert_eq!(refused(&[record(1, 10), record(1, 10)]), Error::Order { head: 1 });
     assert_eq!(refused(&[record(u64::MAX, 10)]), Error::Order { head: 0 });
@@ -175,15 +181,18 @@ fn the_disk_holds_no_more_than_the_limits_say() {
         let dir = Dir::new();
         let mut limits = Limits { batch_records_max: 50, ..Limits::default() };
         (limits.bytes_max, limits.batch_bytes_max) = (1 << 20, 1 << 18);
-        limits.record_bytes_max = 1 << 16;
-        let (mut store, _) = Store::open(&dir.0, limits, 1).unwrap();
+        (limits.record_bytes_max, limits.channels_max, limits.keys_max) = (1 << 16, 100, 100);
+        let rule = Rule { when_full: WhenFull::Trim, ..Rule::default() };
+        let policy = Policy { rule, named: Vec::new() };
+        let options = Options { limits, policy, fresh_epoch: 1, tag: 3 };
+        let (mut store, _) = Store::open(&dir.0, &options).unwrap();
         let mut seq = 0;
         while seq < (4 << 20) / (bytes as u64 + 64) {
             let count = 50.min((1 << 18) / (bytes as u64 + 70));
             let batch: Vec<_> = (seq + 1..=seq + count).map(|seq| record(seq, bytes)).collect();
             seq = store.append(&batch).unwrap();
         }
-        assert!(store.kept().1 <= limits.bytes_max);
+        assert!(store.totals().bytes <= limits.bytes_max);
         let entries = fs::read_dir(&dir.0).unwrap();
         let held: u64 = entries.map(|it| it.unwrap().metadata().unwrap().len()).sum();
         assert!(held <= limits.disk_bytes_max(), "{held} of {}", limits.disk_bytes_max());

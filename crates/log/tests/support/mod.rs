@@ -1,11 +1,12 @@
 //! What the tests share: directories that go away, records that follow from their place.
 #![allow(dead_code, reason = "each test file uses some of it")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sockeye_log::{Limits, Record, Store};
+use sockeye_log::{Error, Limits, Options, Policy, Record, Recovered, Rule, Store};
 
 /// A directory of its own, gone with the value.
 pub(crate) struct Dir(PathBuf);
@@ -94,12 +95,42 @@ pub(crate) fn batch(first: u64, last: u64, body_max: u64) -> Vec<Record> {
     (first..=last).map(|seq| record(seq, body_max)).collect()
 }
 
+/// All records, with the keys that are still kept.
 pub(crate) fn records(store: &Store) -> Vec<Record> {
-    let mut records = Vec::new();
-    store.replay(|record| records.push(record)).unwrap();
-    records
+    let mut records = BTreeMap::new();
+    store.replay(|record| drop(records.insert(record.seq, record))).unwrap();
+    store
+        .keys(|key| {
+            if let Some(record) = records.get_mut(&key.seq) {
+                assert_eq!(record.channel, key.channel);
+                record.key = Some(key.key.to_owned());
+            }
+        })
+        .unwrap();
+    records.into_values().collect()
 }
 
 pub(crate) fn limits() -> Limits {
     Limits::default()
+}
+
+/// Opens the directory with these limits; everything is kept.
+pub(crate) fn open(path: &Path, limits: Limits, epoch: u64) -> Result<(Store, Recovered), Error> {
+    let mut rule = Rule::default();
+    rule.keep_ms = Rule::FOREVER;
+    rule.key_ms = Rule::FOREVER;
+    open_by(path, limits, epoch, Policy { rule, named: Vec::new() })
+}
+
+/// Opens the directory with these limits and rules.
+pub(crate) fn open_by(
+    path: &Path,
+    limits: Limits,
+    epoch: u64,
+    policy: Policy,
+) -> Result<(Store, Recovered), Error> {
+    let mut options = Options::default();
+    (options.limits, options.policy) = (limits, policy);
+    (options.fresh_epoch, options.tag) = (epoch, 7);
+    Store::open(path, &options)
 }

@@ -31,6 +31,9 @@ impl From<Refusal> for Problem {
                 Self::new(Code::Forbidden, message)
             }
             Refusal::NoRoom => Self::new(Code::Overloaded, "too much waits for the log"),
+            Refusal::LogFull(what) => {
+                Self::new(Code::LogFull, format!("the log on disk is full: it has {what}"))
+            }
             Refusal::NotKept => Self::new(Code::Unavailable, "the log could not take it"),
             Refusal::LogFailed => {
                 let message = "the log has failed; this message may or may not be kept";

@@ -8,7 +8,7 @@ use sockeye_hub::{ChannelName, Cursor, Publication, Seq};
 use crate::engine::{Body, Dialect, Engine, Outlet, Principal, Refusal};
 use crate::payload::{Level, Payload};
 use crate::sequencing::{
-    Backbone, Decision, Full, Offer, Outcome, Sequenced, Sequencing, Step, Ticket, Verdict,
+    Backbone, Decision, Full, NoRoom, Offer, Outcome, Sequenced, Sequencing, Step, Ticket, Verdict,
 };
 
 /// A publication that was not refused.
@@ -238,7 +238,10 @@ fn result_of(verdict: Verdict) -> Result<Settled, Refusal> {
             Ok(Settled { position, level, duplicate: true, subscribers: 0 })
         }
         Verdict::Refused(refusal) => Err(refusal.into()),
-        Verdict::NoRoom => Err(Refusal::NoRoom),
+        Verdict::NoRoom(NoRoom::Waiting) => Err(Refusal::NoRoom),
+        Verdict::NoRoom(NoRoom::Bytes) => Err(Refusal::LogFull("no room for its bytes")),
+        Verdict::NoRoom(NoRoom::Channels) => Err(Refusal::LogFull("no room for its channel")),
+        Verdict::NoRoom(NoRoom::Keys) => Err(Refusal::LogFull("no room for its key")),
         Verdict::NotKept => Err(Refusal::NotKept),
         Verdict::Failed => Err(Refusal::LogFailed),
     }

@@ -33,6 +33,8 @@ pub enum Refusal {
     TicketsOff,
     /// Too much waits for the log.
     NoRoom,
+    /// The log has as much on disk as it may, of the kind that the words say.
+    LogFull(&'static str),
     /// The log could not take the publication.
     NotKept,
     /// The log has failed: the publication may or may not be kept.

@@ -100,11 +100,13 @@ impl<T> Decider<T> {
         }
         // The log is asked for room first: a position without a record would look like a lost
         // message after a restart.
-        if self.log.as_ref().is_some_and(|log| !log.has_room()) {
-            return Decision::Answer(Verdict::NoRoom);
-        }
         let (channel, kind, key) = (publication.channel, publication.kind, publication.key);
         let logged = self.log.as_mut().map(|log| (log, payload(&publication.body)));
+        if let Some((log, payload)) = &logged
+            && let Err(no_room) = log.room(channel, key, payload)
+        {
+            return Decision::Answer(Verdict::NoRoom(no_room));
+        }
         match hub.admit(publication, now_ms) {
             Ok(Admission::Pending(position)) => {
                 let Some((log, payload)) = logged else { return Decision::Commit(position) };

@@ -10,8 +10,17 @@ use crate::payload::Payload;
 /// are answered when the log says that their messages are safe. No call may block; a log that
 /// writes on its own thread wakes the loop when [`settled`](Self::settled) has changed.
 pub trait Log {
-    /// Whether one more record may be appended now.
-    fn has_room(&self) -> bool;
+    /// Whether a record of this message may be appended now. It is asked before the message gets its
+    /// position.
+    ///
+    /// # Errors
+    /// [`NoRoom`] says of what there is too much.
+    fn room(
+        &self,
+        channel: ChannelName<'_>,
+        key: Option<&str>,
+        payload: &Payload,
+    ) -> Result<(), NoRoom>;
 
     /// Takes a record.
     fn append(&mut self, record: &Record<'_>);
@@ -60,6 +69,19 @@ impl Record<'_> {
             _ => None,
         }
     }
+}
+
+/// Why a log takes no record now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// Too much waits for it. It takes more soon.
+    Waiting,
+    /// The channel's namespace has as many bytes on disk as it may.
+    Bytes,
+    /// The channel is new, and its namespace has as many channels on disk as it may.
+    Channels,
+    /// There are as many idempotency keys on disk as there may be.
+    Keys,
 }
 
 /// A log's answer.

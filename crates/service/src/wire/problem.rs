@@ -22,7 +22,7 @@ macro_rules! codes {
 
         impl Code {
             /// All codes of the service's own.
-            pub const ALL: [Self; 34] = [$(Self::$name,)*];
+            pub const ALL: [Self; 35] = [$(Self::$name,)*];
 
             /// The word.
             pub const fn as_str(self) -> &'static str {
@@ -98,6 +98,8 @@ codes! {
     TooManyConnections: "too_many_connections", TOO_MANY_REQUESTS;
     /// The hub has no room for this now.
     Overloaded: "overloaded", SERVICE_UNAVAILABLE;
+    /// The log has as much on disk as it may.
+    LogFull: "log_full", SERVICE_UNAVAILABLE;
     /// Not now: a restart, or a log that does not answer.
     Unavailable: "unavailable", SERVICE_UNAVAILABLE;
     /// A fault of the server.

@@ -11,7 +11,7 @@ use sockeye_auth::{
 use sockeye_hub::{ChannelName, Config, Cursor, Epoch, Kind, Seq};
 use sockeye_server::{Limits as ServerLimits, Server};
 use sockeye_service::wire::Payload;
-use sockeye_service::{Access, Guard, Limits, Log, LogState, Record, Service};
+use sockeye_service::{Access, Guard, Limits, Log, LogState, NoRoom, Record, Service};
 use sockeye_simnet::{Faults, Peer, Random, SimNet};
 
 use super::Totals;
@@ -41,8 +41,8 @@ struct Kept {
 struct Disk(Rc<RefCell<Vec<Kept>>>);
 
 impl Log for Disk {
-    fn has_room(&self) -> bool {
-        true
+    fn room(&self, _: ChannelName<'_>, _: Option<&str>, _: &Payload) -> Result<(), NoRoom> {
+        Ok(())
     }
 
     fn append(&mut self, record: &Record<'_>) {

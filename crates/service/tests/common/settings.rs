@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sockeye_auth::{Identity, Keys, Limits, Secret, Taken, Tickets};
-use sockeye_hub::Seq;
-use sockeye_service::{Guard, Log, LogState, Record};
+use sockeye_hub::{ChannelName, Seq};
+use sockeye_service::wire::Payload;
+use sockeye_service::{Guard, Log, LogState, NoRoom, Record};
 
 /// A log that is as far as it is said to be; `u64::MAX`: that has failed.
 pub struct Slow(pub Arc<AtomicU64>);
 
 impl Log for Slow {
-    fn has_room(&self) -> bool {
-        true
+    fn room(&self, _: ChannelName<'_>, _: Option<&str>, _: &Payload) -> Result<(), NoRoom> {
+        Ok(())
     }
 
     fn append(&mut self, _: &Record<'_>) {}

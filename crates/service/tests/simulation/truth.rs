@@ -3,8 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use sockeye_hub::{Kind, Seq};
-use sockeye_service::{Log, LogState, Record, wire::Data};
+use sockeye_hub::{ChannelName, Kind, Seq};
+use sockeye_service::wire::{Data, Payload};
+use sockeye_service::{Log, LogState, NoRoom, Record};
 use sockeye_simnet::Random;
 
 /// A place in the log, read from a cursor's text by rules of our own.
@@ -115,10 +116,10 @@ impl SimLog {
 }
 
 impl Log for SimLog {
-    fn has_room(&self) -> bool {
+    fn room(&self, _: ChannelName<'_>, _: Option<&str>, _: &Payload) -> Result<(), NoRoom> {
         let Mood { random, no_room, .. } = &mut *self.mood.borrow_mut();
         self.offered.set(!random.one_in(*no_room));
-        self.offered.get()
+        if self.offered.get() { Ok(()) } else { Err(NoRoom::Waiting) }
     }
 
     fn append(&mut self, record: &Record<'_>) {

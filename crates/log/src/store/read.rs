@@ -1,0 +1,96 @@
+//! What a store is read for before it goes behind its thread.
+
+use std::sync::Arc;
+
+use super::Store;
+use crate::rows::{KeyRow, RecordRow};
+use crate::{Error, Record, table};
+
+/// A channel, as the log remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Channel<'l> {
+    /// Its name.
+    pub name: &'l str,
+    /// The newest record that was dropped. The log has every later one.
+    pub floor: u64,
+    /// The newest record ever.
+    pub last: u64,
+    /// The record that ended it, if one did.
+    pub ended: Option<u64>,
+    /// Records kept.
+    pub records: u64,
+    /// Their bytes, by [`Record::kept_bytes`].
+    pub bytes: u64,
+}
+
+/// An idempotency key, kept as long as its rule promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Key<'l> {
+    /// The channel that it was published to.
+    pub channel: &'l str,
+    /// The key.
+    pub key: &'l str,
+    /// The position of the message that was published with it.
+    pub seq: u64,
+    /// When it is forgotten, in the caller's milliseconds.
+    pub until_ms: u64,
+}
+
+impl Store {
+    /// Passes all records to `each`, oldest first. They come without their keys, which
+    /// [`keys`](Self::keys) has.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] with the position of a record that is not what was written;
+    /// [`Error::Database`] if they can no longer be read.
+    pub fn replay(&self, mut each: impl FnMut(Record)) -> Result<(), Error> {
+        table::records(self.db(), 0, |found| {
+            let seq = found.seq;
+            let name = self.book().channel(found.channel).map(|it| Arc::clone(&it.name));
+            let name = name.ok_or(Error::Damaged { seq })?;
+            found.check(self.epoch(), &name)?;
+            let RecordRow { time_ms, kind, body, .. } = found;
+            each(Record { seq, time_ms, kind, channel: name.as_ref().to_owned(), key: None, body });
+            Ok(())
+        })
+    }
+
+    /// Passes all channels to `each`, in no order.
+    pub fn channels(&self, mut each: impl FnMut(Channel<'_>)) {
+        let book = self.book();
+        for channel in book.all() {
+            let stats = channel.stats;
+            each(Channel {
+                name: &channel.name,
+                floor: stats.floor,
+                last: stats.last,
+                ended: (stats.ended > 0).then_some(stats.ended),
+                records: stats.records,
+                bytes: stats.bytes,
+            });
+        }
+    }
+
+    /// Passes all keys to `each`, in the order of their messages. Returns how many were skipped
+    /// because they are not what was written.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if they cannot be read.
+    pub fn keys(&self, mut each: impl FnMut(Key<'_>)) -> Result<u64, Error> {
+        let mut skipped = 0;
+        table::keys(self.db(), |row| {
+            let book = self.book();
+            let channel = book.channel(row.channel).map_or("", |channel| &channel.name);
+            if row.is_sound(self.epoch(), channel) {
+                let KeyRow { seq, ref key, until_ms, .. } = row;
+                each(Key { channel, key, seq, until_ms });
+            } else {
+                skipped += 1;
+            }
+            Ok::<(), Error>(())
+        })?;
+        Ok(skipped)
+    }
+}
