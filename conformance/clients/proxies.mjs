@@ -31,6 +31,7 @@ export const KINDS = {
       ["127.0.0.1:8080", `127.0.0.1:${upstream}`],
       ["/run/nginx.pid", `${dir}/nginx.pid`],
       ["/var/log/nginx", dir, 2],
+      ["/var/cache/nginx-sockeye", `${dir}/cache`],
       ["worker_shutdown_timeout 30s", `worker_shutdown_timeout ${GRACE}`],
       ["_timeout 75s", `_timeout ${idle}s`, 2],
       ["http {\n", "http {\n" + ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]

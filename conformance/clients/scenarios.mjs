@@ -1,6 +1,7 @@
 // What each client has to do, each way. All clients of a way read the same channel at the same time.
 import http from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { caching } from "./caching.mjs";
 import { curlPoll, curlPublish, curlSse, curlStatus, python } from "./commands.mjs";
 import { Publisher } from "./publisher.mjs";
 import { Notes, eventsource, fetchEventSourceOf, fetched, ws } from "./readers.mjs";
@@ -245,7 +246,10 @@ export async function runWay(house, browser) {
   await live(house, browser);
   await credentials(house, browser);
   await browser.leave();
-  if (house.way === "nginx") await crowd(house);
+  if (house.way === "nginx") {
+    await crowd(house);
+    await caching(house);
+  }
   await house.openIdle(IDLE_S);
   await browser.open(house.base);
   await idle(house, browser);

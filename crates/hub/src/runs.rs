@@ -64,8 +64,9 @@ impl<M> Hub<M> {
         Cursor { epoch: self.epoch, seq, check: self.runs.check(seq) }
     }
 
-    /// Whether the run that gave out the cursor's position is the one that this log has there.
-    pub(crate) fn agrees(&self, cursor: Cursor) -> bool {
+    /// Whether the run that gave out the cursor's position is the one that this log has there, as far
+    /// as both are known. The cursor has to be of this epoch.
+    pub fn agrees(&self, cursor: Cursor) -> bool {
         // [hub:resume-forked]
         let check = self.runs.check(cursor.seq);
         cursor.check == Check::NONE || check == Check::NONE || cursor.check == check

@@ -100,6 +100,11 @@ impl Header {
         Self { name: Cow::Borrowed(name), value: Cow::Borrowed(value) }
     }
 
+    /// Whether it has this name; case does not matter.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
     /// Whether only the opening handshake may write it.
     pub(crate) fn is_handshakes(&self) -> bool {
         let prefix = "sec-websocket-";

@@ -1,10 +1,12 @@
 //! Our dialect: `/v1` over HTTP, commands of `sockeye.v1.json`, event streams and polls.
 
+mod caching;
 mod cors;
 pub(crate) mod counters;
 mod credentials;
 mod events;
 mod exposition;
+mod history;
 mod members;
 pub(crate) mod metrics;
 pub(crate) mod notices;

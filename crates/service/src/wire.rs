@@ -35,6 +35,7 @@ pub use cursor::CursorText;
 pub(crate) use json::not_json;
 pub use limits::Limits;
 pub use message::{Form, bare, event, message, position_event};
+pub(crate) use payload::is_end;
 pub use poll::{PollBody, Rest};
 pub use problem::{Code, Problem};
 pub use publish::{Channels, Expect, Options, Publish, publish_json, publish_raw};

@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod backbone;
 mod below_the_api;
+mod caching;
 mod clocks;
 mod commands;
 mod common;

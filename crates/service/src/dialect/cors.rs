@@ -78,7 +78,12 @@ pub(crate) fn headers(access: &Access, head: &RequestHead<'_, '_>) -> Vec<Header
 pub(crate) fn add<P>(answer: &mut Answer<P>, headers: Vec<Header>) {
     // [service:cors-every-answer]
     match answer {
-        Answer::Reply(reply) => reply.headers.extend(headers),
+        Answer::Reply(reply) => {
+            // An answer that caches may keep names `Origin` itself, also where no page asks.
+            let varies = reply.headers.iter().any(|header| header.is_named("Vary"));
+            let others = headers.into_iter().filter(|it| !varies || !it.is_named("Vary"));
+            reply.headers.extend(others);
+        }
         Answer::EventStream(stream, _) => stream.headers.extend(headers),
         Answer::Hold(hold, _) => hold.headers.extend(headers),
         _ => {}

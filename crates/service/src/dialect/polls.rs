@@ -1,11 +1,14 @@
 //! Polls: a held request is a subscriber, and its answer is all that it gets.
 
-use sockeye_hub::{Budget, Cursor, Entry, Item, Kind, Progress, Start, SubscriberKey, Target};
+use sockeye_hub::{
+    Budget, Cursor, Entry, Epoch, Item, Kind, Progress, Start, SubscriberKey, Target,
+};
 use sockeye_server::{Answer, Context, Hold, Reply, Request, Status, StreamKey, Time};
 
+use crate::dialect::caching::{Caching, Holds, is_known, poll_holds};
 use crate::dialect::outlet::{Delivery, EntryBody};
 use crate::dialect::recipient::cursor_text;
-use crate::dialect::reply::{self, NO_STORE, json};
+use crate::dialect::reply::{self, NO_STORE, json, json_body};
 use crate::engine::{Principal, Session, Watch};
 use crate::wire::{CursorText, Gap, PollBody, Problem, Query, Rest};
 use crate::{Pending, Service};
@@ -31,12 +34,11 @@ impl Service {
     ) -> Result<Answer<Pending>, Problem> {
         let channels = query.channels(&self.engine.limits.wire)?;
         let wait_ms = query.number("wait")?.unwrap_or(0).saturating_mul(1_000);
-        let tag = self.tag(&channels);
+        let label = self.label(who, &channels, start, wait_ms);
         let may = |channel: &&str| self.may_read(who, channel).is_ok();
-        if wait_ms == 0 && channels.iter().all(may) && is_known(request, &tag) {
+        if wait_ms == 0 && channels.iter().all(may) && is_known(request, &label.tag) {
             self.engine.renew_presence(&channels, who);
-            let reply = Reply::empty(Status::NOT_MODIFIED).header(NO_STORE);
-            return Ok(reply.header(reply::text("ETag", &tag)).into());
+            return Ok(label.unchanged().into());
         }
         let subscriber =
             self.engine.hub.connect().inspect_err(|_| self.engine.bounds.rejections.full += 1)?;
@@ -59,8 +61,7 @@ impl Service {
         if is_over || !body.is_empty() || rest == Rest::More {
             self.engine.leave(subscriber);
             self.engine.renew_presence(&channels, who);
-            let cursor = self.proved(cursor, who);
-            return Ok(answer_at_once(body, rest, &cursor, &tag).into());
+            return Ok(label.answer(body, rest, &self.proved(cursor, who)).into());
         }
         if let Err(refusal) = self.engine.admit_user(who) {
             self.engine.leave(subscriber);
@@ -194,6 +195,13 @@ impl Service {
         (body, rest, cut.unwrap_or_else(|| self.engine.cursor_of(key)))
     }
 
+    /// What an answer to a poll says besides its content, if it is never held.
+    fn label(&self, who: &Principal, channels: &[&str], start: Start, wait_ms: u64) -> Label {
+        let targets = channels.iter().filter_map(|name| Target::new(name).ok());
+        let (caching, epoch) = (self.caching(who, targets), self.engine.hub.position().epoch);
+        Label { tag: self.tag(channels), caching, start, epoch, waits: wait_ms != 0 }
+    }
+
     /// The entity tag of what a poll over these channels would get: it changes when something in
     /// one of them does.
     fn tag(&self, channels: &[&str]) -> String {
@@ -207,19 +215,40 @@ impl Service {
     }
 }
 
-/// Whether the client has what the tag stands for (RFC 9110 §13.1.2).
-fn is_known(request: &Request<'_>, tag: &str) -> bool {
-    let mut known = request.head.headers().elements("If-None-Match");
-    known.any(|it| it.strip_prefix(b"W/").unwrap_or(it) == tag.as_bytes())
+/// What an answer at once says besides its content.
+struct Label {
+    /// The entity tag.
+    tag: String,
+    caching: Caching,
+    start: Start,
+    epoch: Epoch,
+    /// The poll would have waited.
+    waits: bool,
 }
 
-/// The answer to a poll that was never held.
-fn answer_at_once(body: PollBody, rest: Rest, cursor: &CursorText, tag: &str) -> Reply {
-    let reply = json(Status::OK, body.finish(cursor, rest));
-    let reply = reply.header(reply::cursor(cursor));
-    match rest {
-        Rest::Nothing => reply.header(reply::text("ETag", tag)),
-        // The next request has to get the rest, though nothing has changed.
-        Rest::More => reply,
+impl Label {
+    fn answer(&self, body: PollBody, rest: Rest, cursor: &CursorText) -> Reply {
+        let holds = self.holds(&body, rest);
+        let reply = json_body(Status::OK, body.finish(cursor, rest));
+        let reply = self.caching.mark(reply.header(reply::cursor(cursor)), holds);
+        match rest {
+            Rest::Nothing => reply.header(reply::text("ETag", &self.tag)),
+            // The next request has to get the rest, though nothing has changed.
+            Rest::More => reply,
+        }
+    }
+
+    /// The answer to a client that has what the tag stands for.
+    fn unchanged(&self) -> Reply {
+        let holds = self.holds(&PollBody::new(), Rest::Nothing);
+        let reply = self.caching.mark(Reply::empty(Status::NOT_MODIFIED), holds);
+        reply.header(reply::text("ETag", &self.tag))
+    }
+
+    fn holds(&self, body: &PollBody, rest: Rest) -> Holds {
+        match self.waits {
+            true => Holds::Not,
+            false => poll_holds(self.start, self.epoch, body, rest),
+        }
     }
 }

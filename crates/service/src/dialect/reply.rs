@@ -9,9 +9,14 @@ const JSON: Header = Header::from_static("Content-Type", "application/json");
 /// Forbids caches to keep an answer: the next one may differ.
 pub(crate) const NO_STORE: Header = Header::from_static("Cache-Control", "no-store");
 
-/// A JSON body.
+/// A JSON body that no cache keeps.
 pub(crate) fn json(status: Status, body: String) -> Reply {
-    Reply::new(status, JSON, body.into_bytes()).header(NO_STORE)
+    json_body(status, body).header(NO_STORE)
+}
+
+/// A JSON body; its headers for caches are still to be added.
+pub(crate) fn json_body(status: Status, body: String) -> Reply {
+    Reply::new(status, JSON, body.into_bytes())
 }
 
 /// RFC 9110 §15.5.2: a 401 names the schemes that are taken. Browsers show no password dialog for

@@ -1,6 +1,6 @@
 //! Requests: which resource, with what, and the answer.
 
-use sockeye_hub::{ChannelName, ChannelState, Query as Part, Seq, Start, Target, Token};
+use sockeye_hub::{ChannelName, ChannelState, Start, Target, Token};
 use sockeye_server::{
     Answer, Context, EventStream, Header, Origins, Reply, Request, ServerConfig, Status, Upgrade,
 };
@@ -11,7 +11,7 @@ use crate::dialect::publishing::Shape;
 use crate::dialect::reply::{self, NO_STORE, json};
 use crate::dialect::routes::{Method, Resource};
 use crate::engine::{Principal, Watch};
-use crate::wire::reply::{cut_history, history, position};
+use crate::wire::reply::position;
 use crate::wire::{
     Batch, CURSORS, Code, Options, Problem, Query, path_segment, publish_json, publish_raw, resume,
 };
@@ -19,9 +19,6 @@ use crate::{Pending, Service};
 
 /// The subprotocol of commands.
 const SUBPROTOCOL: &str = "sockeye.v1.json";
-
-/// A page of history if the request does not say how long.
-const HISTORY_MESSAGES: u64 = 100;
 
 const PLAIN: Header = Header::from_static("Content-Type", "text/plain; charset=utf-8");
 
@@ -112,7 +109,10 @@ impl Service {
                 self.poll(request, who, query, start, context)
             }
             Resource::Position => self.position(who, query),
-            Resource::History(channel) => self.history(who, channel, query),
+            Resource::History(channel) => {
+                self.known(query, &["limit", "after", "before"], Cursors::Unknown)?;
+                self.history(who, channel, request, query)
+            }
             Resource::Presence(channel) => {
                 self.known(query, &["limit", "after"], Cursors::Unknown)?;
                 let channel = path_segment(channel)?;
@@ -268,38 +268,6 @@ impl Service {
             channels.push((name, self.engine.hub.channel(channel)));
         }
         Ok(json(Status::OK, position(self.engine.hub.position(), &channels)).into())
-    }
-
-    /// `GET /v1/channels/{channel}/history`: the newest messages, or those after or before a `seq`.
-    fn history(
-        &mut self,
-        who: &Principal,
-        channel: &str,
-        query: &Query<'_>,
-    ) -> Result<Answer<Pending>, Problem> {
-        self.known(query, &["limit", "after", "before"], Cursors::Unknown)?;
-        let channel = path_segment(channel)?;
-        let name = ChannelName::new(&channel)?;
-        who.may_subscribe(Target::Channel(name), &self.engine.namespaces, self.engine.calendar)?;
-        let limit = query.number("limit")?.unwrap_or(HISTORY_MESSAGES);
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let part = match (query.number("after")?, query.number("before")?) {
-            (None, None) => Part::Before(Seq(u64::MAX)),
-            (Some(after), None) => Part::After(Seq(after)),
-            (None, Some(before)) => Part::Before(Seq(before)),
-            (Some(_), Some(_)) => {
-                return Err(Problem::new(Code::BadQuery, "after and before exclude each other"));
-            }
-        };
-        let mut entries = Vec::new();
-        let limit = limit.min(self.engine.limits.history_messages_max);
-        let mut page =
-            self.engine.hub.history(name, part, limit, self.engine.log_time.ms, &mut entries);
-        // [service:ttl] Messages past their time to live are left out.
-        let now = self.engine.log_time;
-        entries.retain(|entry| !entry.body.payload().is_expired(entry.time_ms, &now));
-        page.more |= cut_history(&mut entries, part, self.engine.limits.answer_bytes());
-        Ok(json(Status::OK, history(&channel, &page, &entries)).into())
     }
 
     /// `POST /v1/channels/{channel}`: the body is the publication.

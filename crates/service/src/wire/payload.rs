@@ -55,7 +55,7 @@ impl EventName {
 }
 
 /// Whether an entry is the channel's last, and so says `end` and not its body.
-pub(super) fn is_end<M>(entry: &Entry<M>) -> bool {
+pub(crate) fn is_end<M>(entry: &Entry<M>) -> bool {
     match entry.kind {
         Kind::Message => false,
         Kind::End => true,

@@ -18,6 +18,7 @@ pub struct PollBody {
     gaps: String,
     ended: String,
     sync: String,
+    is_perishable: bool,
 }
 
 impl PollBody {
@@ -33,6 +34,7 @@ impl PollBody {
         } else {
             separate(&mut self.messages);
             fragment(entry, cursor, &mut self.messages);
+            self.is_perishable |= entry.body.as_ref().ttl_ms.is_some();
         }
     }
 
@@ -74,6 +76,16 @@ impl PollBody {
     /// Whether there is neither message nor gap nor end: nothing to wake a waiting poll for.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty() && self.gaps.is_empty() && self.ended.is_empty()
+    }
+
+    /// Whether there is a gap.
+    pub(crate) fn has_gaps(&self) -> bool {
+        !self.gaps.is_empty()
+    }
+
+    /// Whether a message has a time to live.
+    pub(crate) fn is_perishable(&self) -> bool {
+        self.is_perishable
     }
 
     /// Bytes so far.

@@ -149,7 +149,13 @@ pub(crate) fn cut_history<M: AsRef<Payload>>(
 }
 
 /// The answer to `GET …/history`. The end of a channel is not among the messages: `ended` tells it.
-pub fn history<M: AsRef<Payload>>(channel: &str, page: &Page, entries: &[Rc<Entry<M>>]) -> String {
+/// `next` is the position from which the next page goes on, if there is one.
+pub fn history<M: AsRef<Payload>>(
+    channel: &str,
+    page: &Page,
+    entries: &[Rc<Entry<M>>],
+    next: Option<Cursor>,
+) -> String {
     json::object(160, |object| {
         object.text("channel", channel);
         object.text("cursor", CursorText::new(page.position).as_str());
@@ -160,5 +166,8 @@ pub fn history<M: AsRef<Payload>>(channel: &str, page: &Page, entries: &[Rc<Entr
         });
         object.boolean("ended", entries.iter().any(|entry| is_end(entry)));
         object.boolean("more", page.more);
+        if let Some(next) = next {
+            object.text("next", CursorText::new(next).as_str());
+        }
     })
 }

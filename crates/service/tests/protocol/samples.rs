@@ -233,6 +233,17 @@ fn events(entries: &[Rc<Entry<Payload>>]) -> Vec<Sample> {
     ]
 }
 
+/// A page of history with another one behind it.
+fn first_page(hub: &mut Hub<Payload>) -> Sample {
+    let mut entries = Vec::new();
+    let name = ChannelName::new("chat:7").expect("a name");
+    let page = hub.history(name, Query::After(Seq(0)), 1, 0, &mut entries);
+    sample(
+        r#"{"channel":"chat:7","cursor":"1mubbs7i8-3","floor":0,"messages":[{"channel":"chat:7","cursor":"1mubbs7i8-1","time":1790000123456,"data":"hello\nthere"}],"ended":false,"more":true,"next":"1mubbs7i8-1"}"#,
+        reply::history("chat:7", &page, &entries, Some(entries[0].position)),
+    )
+}
+
 fn bodies(mut hub: Hub<Payload>, entries: &[Rc<Entry<Payload>>]) -> Vec<Sample> {
     let mut poll = PollBody::new();
     poll.gap(gaps()[0].1);
@@ -279,8 +290,9 @@ fn bodies(mut hub: Hub<Payload>, entries: &[Rc<Entry<Payload>>]) -> Vec<Sample> 
         ),
         sample(
             r#"{"channel":"chat:7","cursor":"1mubbs7i8-3","floor":0,"messages":[{"channel":"chat:7","cursor":"1mubbs7i8-2","time":1790000123456,"event":"sold","data":{"seat": 12,"price":17.50}}],"ended":true,"more":false}"#,
-            reply::history("chat:7", &page, &page_entries),
+            reply::history("chat:7", &page, &page_entries, None),
         ),
+        first_page(&mut hub),
         sample(
             r#"{"channel":"chat:7","version":41,"users":2,"streams":3,"members":[{"user":"ann","streams":2},{"user":"bob","streams":0}],"more":false}"#,
             reply::presence(&reply::Members {
