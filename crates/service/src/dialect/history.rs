@@ -51,7 +51,8 @@ impl Service {
         }
         let mut entries = Vec::new();
         let limit = limit.min(self.engine.limits.history_messages_max);
-        let mut page = self.engine.hub.history(name, part, limit, self.engine.log_time.ms, &mut entries);
+        let mut page =
+            self.engine.hub.history(name, part, limit, self.engine.log_time.ms, &mut entries);
         let fetched = far_end(part, &entries);
         // [service:ttl] Messages past their time to live are left out.
         let now = self.engine.log_time;
