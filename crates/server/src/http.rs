@@ -116,6 +116,9 @@ pub(crate) fn refuse<A: App>(core: &mut Core, app: &mut A, key: Key, status: Sta
     let head = requests.head();
     let head = head.map(|head| RequestHead::parse(head, &mut storage, &core.limits.http));
     let head = head.and_then(Result::ok);
+    let bounded = (status == Status::CONTENT_TOO_LARGE)
+        .then(|| format!("the body is over {} bytes", core.limits.body_bytes_max));
+    let reason = bounded.as_deref().unwrap_or(reason);
     // [server:refusal-words]
     let wording = app.refusal(&Refused { status, reason, head: head.as_deref(), stream: None });
     let wording = wording.unwrap_or_else(|| Wording::text(status.reason()));

@@ -274,7 +274,15 @@ impl App for Service {
     fn refusal(&mut self, refused: &Refused<'_>) -> Option<Wording> {
         let code = Code::of_status(refused.status);
         count(&mut self.counters.requests_refused, code);
-        let problem = Problem::new(code, refused.reason.to_owned());
+        let reason = refused.reason;
+        let problem = Problem::new(
+            code,
+            match code {
+                // The program's setting of the server's bound.
+                Code::TooLarge => format!("{reason} (publish_bytes)"),
+                _ => reason.to_owned(),
+            },
+        );
         let Reply { mut headers, body, .. } = json(refused.status, problem.to_json());
         if let Some(head) = refused.head {
             // [service:cors-every-answer]

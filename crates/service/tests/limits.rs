@@ -464,14 +464,18 @@ fn sizes_of_bodies_and_messages() {
     let (long, middle) = ("x".repeat(301), "x".repeat(51));
     let answer = (413, "too_large".to_owned());
     for path in ["/v1/channels/a", "/v1/publish", "/v1/batch", "/v1/tickets"] {
-        assert_eq!(ask(server.addr, "POST", path, "", &long).status, 413, "{path}");
+        let refused = ask(server.addr, "POST", path, "", &long);
+        let message = "the body is over 300 bytes (publish_bytes)";
+        assert_eq!((refused.status, &refused.json()["error"]["message"]), (413, &message.into()));
     }
     // What a namespace takes of it.
     assert_eq!(asked(&server, "POST", "/v1/channels/a", &middle), answer);
     let line = json!({"channel": "a", "data": middle}).to_string();
     assert_eq!(asked(&server, "POST", "/v1/publish", &line), answer);
     let batch = ask(server.addr, "POST", "/v1/batch", "", &line).json();
-    assert_eq!(batch["results"][0]["error"]["code"], "too_large");
+    let message = "the message is over 50 bytes (message_bytes)";
+    let error = json!({"code": "too_large", "message": message});
+    assert_eq!(batch["results"][0]["error"], error);
     let mut socket = Socket::commands(server.addr);
     let command = json!({"type": "publish", "id": 1, "channel": "a", "data": middle});
     socket.send(&command.to_string());

@@ -221,7 +221,14 @@ impl From<Refusal> for Problem {
             // The hub may learn to refuse more. The message says what.
             _ => Code::Unavailable,
         };
-        Self::new(code, refusal.to_string())
+        Self::new(
+            code,
+            match refusal {
+                // The setting of the channel's namespace.
+                Refusal::MessageTooLarge { .. } => format!("{refusal} (message_bytes)"),
+                _ => refusal.to_string(),
+            },
+        )
     }
 }
 
