@@ -12,10 +12,10 @@ pub enum CloseCause {
     Local(CloseCode),
     /// The peer broke the protocol; a Close frame told it.
     Failed(ProtocolError),
-    /// The server did not accept a message: it was too long, corrupt, or too slow (then the code is
-    /// 1008). A Close frame with this code told the peer.
+    /// The server did not accept a message: it was too long or corrupt. A Close frame with this code
+    /// told the peer.
     Refused(CloseCode),
-    /// A deadline passed, other than [`Deadline::Message`].
+    /// A deadline passed. Only [`Deadline::Message`] is told to the peer, by a Close frame with 1008.
     Timeout(Deadline),
     /// The peer ended its direction: of a WebSocket without a Close frame, of an event stream or tunnel.
     Ended,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sockeye_websocket::CloseCode;
 
-use crate::cause::CloseCause;
+use crate::cause::{CloseCause, Deadline};
 
 /// The kind of a stream that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +60,8 @@ pub struct Closes(BTreeMap<Close, u64>);
 const NAMED: core::ops::RangeInclusive<u16> = 1000..=1014;
 
 const NORMAL: u16 = 1000;
+/// What a peer is told whose message did not end in time.
+const POLICY_VIOLATION: u16 = 1008;
 /// RFC 6455 §7.1.5: the connection is gone without a Close.
 const ABNORMAL: u16 = 1006;
 
@@ -99,6 +101,7 @@ fn ending(cause: CloseCause, said: Option<u16>) -> (ClosedBy, Option<u16>) {
         }
         CloseCause::Failed(error) => (ClosedBy::Server, Some(error.close_code().to_u16())),
         CloseCause::Finished => (ClosedBy::Server, Some(NORMAL)),
+        CloseCause::Timeout(Deadline::Message) => (ClosedBy::Server, Some(POLICY_VIOLATION)),
         CloseCause::Timeout(_) | CloseCause::Overflow | CloseCause::Drained => {
             (ClosedBy::Server, Some(ABNORMAL))
         }
@@ -113,7 +116,6 @@ fn ending(cause: CloseCause, said: Option<u16>) -> (ClosedBy, Option<u16>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cause::Deadline;
 
     #[test]
     fn peers_cannot_make_it_grow() {

@@ -70,8 +70,7 @@ counters! {
     bytes_received,
     /// Bytes written to sockets.
     bytes_sent,
-    /// WebSockets failed by a Close of ours: the peer broke a rule, or its message was too long, corrupt or
-    /// too slow.
+    /// WebSockets failed by a Close of ours: the peer broke a rule, or its message was too long or corrupt.
     protocol_errors,
     /// Deadlines that passed and ended a connection or stream, or answered a held request. The end of an
     /// idle kept connection does not count.

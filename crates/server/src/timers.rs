@@ -2,7 +2,6 @@
 
 use sockeye_http::Status;
 use sockeye_reactor::{Key, Time};
-use sockeye_websocket::CloseCode;
 
 use crate::app::App;
 use crate::cause::{CloseCause, Deadline};
@@ -60,9 +59,7 @@ pub(crate) fn give_up<A: App>(core: &mut Core, app: &mut A, key: Key, deadline: 
         // [rfc9110:15.5.9-request-timeout]
         (Deadline::Head, _) => refuse("the head did not come in time"),
         (Deadline::Body, _) => refuse("the body did not come in time"),
-        (Deadline::Message, Some(stream)) => {
-            websocket::refuse(core, stream, CloseCode::POLICY_VIOLATION);
-        }
+        (Deadline::Message, Some(stream)) => websocket::time_out_message(core, stream),
         // [server:hold-deadline]
         (Deadline::Hold, Some(stream)) => time_out_held(core, app, stream),
         (Deadline::Pong | Deadline::Tunnel | Deadline::Close, Some(stream)) => {

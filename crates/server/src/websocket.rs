@@ -4,7 +4,7 @@ use sockeye_reactor::{PooledBytes, Slab, Time};
 use sockeye_websocket::{CloseCode, Event, Kind as MessageKind, Message, Piece, ProtocolError};
 
 use crate::app::App;
-use crate::cause::CloseCause;
+use crate::cause::{CloseCause, Deadline};
 use crate::connection::{Connection, OpenStream, find, find_as};
 use crate::context::Context;
 use crate::key::StreamKey;
@@ -247,10 +247,27 @@ pub(crate) fn receive_direct<A: App>(core: &mut Core, app: &mut A, stream: Strea
 
 /// Fails the WebSocket because a message cannot be taken (RFC 6455 §7.1.7).
 pub(crate) fn refuse(core: &mut Core, stream: StreamKey, code: CloseCode) {
-    let Some(open) = find_web_socket(&mut core.connections, stream) else { return };
+    if fail_with(core, stream, code, CloseCause::Refused(code)) {
+        core.stats.protocol_errors += 1;
+    }
+}
+
+/// Fails the WebSocket because a message did not end in time.
+pub(crate) fn time_out_message(core: &mut Core, stream: StreamKey) {
+    let _ = fail_with(
+        core,
+        stream,
+        CloseCode::POLICY_VIOLATION,
+        CloseCause::Timeout(Deadline::Message),
+    );
+}
+
+/// Sends a Close frame and ends the stream; false if there is none.
+fn fail_with(core: &mut Core, stream: StreamKey, code: CloseCode, cause: CloseCause) -> bool {
+    let Some(open) = find_web_socket(&mut core.connections, stream) else { return false };
     open.stream.protocol.fail(code, "", open.outbox.tail(&mut core.pool));
-    core.stats.protocol_errors += 1;
-    core.finish_stream(stream, CloseCause::Refused(code));
+    core.finish_stream(stream, cause);
+    true
 }
 
 /// Ends a WebSocket whose peer will send nothing more. Bytes that wait are still delivered, because the

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::common::{CLOSE, TEXT, frame, start};
-use sockeye_server::{CloseCause, CloseCode};
+use sockeye_server::{CloseCause, ClosedBy, Deadline, StreamKind};
 
 #[test]
 fn a_message_that_trickles_in_is_refused_in_time() {
@@ -21,8 +21,12 @@ fn a_message_that_trickles_in_is_refused_in_time() {
     }
     peer.stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a deadline");
     assert_eq!(peer.read_frame(), (CLOSE, vec![0x03, 0xF0]));
-    assert_eq!(server.next_closed(), CloseCause::Refused(CloseCode::POLICY_VIOLATION));
-    assert_eq!(server.ask(|server| server.stats().timeouts), 1);
+    assert_eq!(server.next_closed(), CloseCause::Timeout(Deadline::Message));
+    let stats = server.ask(|server| *server.stats());
+    assert_eq!((stats.timeouts, stats.protocol_errors), (1, 0));
+    let closes =
+        server.ask(|server| server.closes().count(StreamKind::WebSocket, ClosedBy::Server, 1008));
+    assert_eq!(closes, 1);
 }
 
 #[test]
