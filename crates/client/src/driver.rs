@@ -100,7 +100,8 @@ impl<M: Machine> Driver<M> {
         self.link.on_event(event);
     }
 
-    /// When [`next`](Self::next) has to be called again at the latest; `None` for never.
+    /// When [`next`](Self::next) has to be called again at the latest; `None` for never. A client that
+    /// [is over](Self::is_over) has no deadline, so ask that before you wait.
     pub fn deadline(&self) -> Option<Instant> {
         // The poller does not report that a connection is wanted, or not wanted any more.
         if self.has_more || self.machine.peer().is_some() == self.link.is_idle() {
@@ -115,7 +116,8 @@ impl<M: Machine> Driver<M> {
         self.machine.is_over() && self.link.is_idle()
     }
 
-    /// Works as far as possible without waiting, and hands the next event to `take`. `None`: no event now.
+    /// Works as far as possible without waiting, and hands the next event to `take`. `None`: no event now, or the
+    /// client [is over](Self::is_over).
     ///
     /// # Errors
     /// Why the client has failed, once. It is over then.

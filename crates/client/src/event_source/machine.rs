@@ -270,6 +270,10 @@ impl EventSource {
             Some(Action::Closed | Action::Connect { .. }) | None => {
                 let until = until.min(now + REFUSAL_MS);
                 self.state = State::Refused { exchange, body: Vec::new(), until };
+                // The head of a 200 says what is wrong with it, and its body may be a stream without an end.
+                if head.status == 200 {
+                    self.refuse();
+                }
             }
         }
         None

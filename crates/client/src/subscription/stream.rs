@@ -125,6 +125,11 @@ impl Stream {
                     id: String::new(),
                 }))
             }
+            // The head of a 200 says what is wrong with it, and its body may be a stream without an end.
+            200 => {
+                let refusal = self.exchange.refusal(Vec::new());
+                return Err(End::refusal(refusal, context.options.retry_ms_max));
+            }
             _ => {
                 self.until = self.until.min(context.now + REFUSAL_MS);
                 Step::Refused(Vec::new())

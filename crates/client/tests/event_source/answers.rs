@@ -74,6 +74,28 @@ fn a_refusal_has_its_head_and_its_body() {
     }
 }
 
+/// What is wrong with a 200 stands in its head, and its body may have no end.
+#[test]
+fn another_type_than_that_of_a_stream_is_told_at_the_head() {
+    for lines in [
+        "Content-Type: text/plain\r\n",
+        "",
+        "Content-Type: text/event-stream\r\nContent-Encoding: gzip\r\n",
+        "Content-Type: text/html\r\nContent-Length: 99\r\n",
+        "Content-Type: text/html\r\nTransfer-Encoding: chunked\r\n",
+    ] {
+        for body in ["", "data: x\n\n"] {
+            let mut rig = Rig::new(options("http://a.test/s"));
+            rig.connect();
+            rig.says(format!("HTTP/1.1 200 OK\r\n{lines}\r\n{body}"));
+            let refusal = rig.take_refusal();
+            // However the bytes are cut, the same is told.
+            assert_eq!((refusal.status.code(), &*refusal.body), (200, &b""[..]), "{lines}");
+            assert_eq!(rig.wants(), None);
+        }
+    }
+}
+
 /// A body that does not end, or not well, or is large, is told as far as it was taken.
 #[test]
 fn a_refusal_does_not_wait_for_ever_and_holds_no_more_than_its_bound() {

@@ -182,14 +182,15 @@ fn a_reset_in_the_middle() {
 
 #[test]
 fn answers_that_are_no_event_stream() {
-    for (headers, status) in [
-        ("Content-Encoding: gzip\r\n", 200),
-        ("Content-Encoding: identity, br\r\n", 200),
-        ("Content-Type: text/html\r\n", 200),
+    for headers in [
+        "Content-Encoding: gzip\r\n",
+        "Content-Encoding: identity, br\r\n",
+        "Content-Type: text/html\r\n",
     ] {
         let error = source_error(&answering(headers, "data: one\n\n"));
         let Error::Refused(refusal) = error else { panic!("{headers}: {error:?}") };
-        assert_eq!((refusal.status.code(), refusal.body.len()), (status, 11), "{headers}");
+        // Told at the head: the body may have no end.
+        assert_eq!((refusal.status.code(), refusal.body.len()), (200, 0), "{headers}");
     }
 }
 
