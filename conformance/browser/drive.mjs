@@ -157,6 +157,45 @@ async function checkClock(demo) {
     await until("3 ticks", async () => (await demo.ticks()).length >= 3);
     return consecutive(demo);
   });
+  await check("clock's headline is a time for people", async () => {
+    const [time, date] = [await demo.text("clock-time"), await demo.text("clock-date")];
+    if (!/^\d{1,2}:\d\d:\d\d( [AP]M)?$/.test(time.replace("\u202f", " "))) throw new Error(`it is ${time}`);
+    if (!date.includes(String(new Date().getFullYear()))) throw new Error(`the date is ${date}`);
+    return `${time}, ${date}`;
+  });
+}
+
+/** The line of JavaScript, as somebody pastes it into the console. */
+async function checkScript(demo, origin) {
+  await check("line of JavaScript subscribes", async () => {
+    const line = await demo.page.locator("[data-fill=script]").innerText();
+    let heard = false;
+    demo.page.on("console", (message) => { heard ||= message.text() === "for the line"; });
+    await demo.page.evaluate(`void (${line})`);
+    await until("a message", async () => {
+      await fetch(`${origin}/v1/channels/news`, { method: "POST", body: "for the line" });
+      return heard;
+    });
+  });
+}
+
+async function checkPerformance(page, origin) {
+  await check("measurements are a page", async () => {
+    const markdown = await (await fetch(`${origin}/performance.md`)).text();
+    await page.goto(`${origin}/performance`);
+    const lines = markdown.split("\n");
+    const count = (line) => lines.filter((it) => line.test(it)).length;
+    await until("its text", () => page.locator(".prose table").first().isVisible());
+    same(await page.locator("h1").innerText(), lines[0].slice(2), "the title");
+    same(await page.locator("tr").count(), count(/^\|/) - count(/^\|-/), "the number of rows");
+    same(await page.locator(".prose > h2").count(), count(/^## /), "the number of headings");
+    same(await page.locator(".prose li").count(), count(/^- /), "the number of items");
+    const text = await page.locator("main").innerText();
+    for (const mark of ["**", "](", "|--", "<!--", "```", "## "]) {
+      if (text.includes(mark)) throw new Error(`it shows ${mark}`);
+    }
+    return `${text.length} characters`;
+  });
 }
 
 /** After the check of the panes, which hides the page for a while. */
@@ -234,7 +273,10 @@ async function main() {
     await checkMemoryOnly(page, server, watch);
     await demo.state("echo-state", "open");
     await demo.at("echo-burst").click();
+    await checkScript(demo, origin);
     await checkLooks(page, "page");
+    await checkPerformance(page, origin);
+    await checkLooks(page, "performance");
     await checkAdmin(page, origin);
     await checkLooks(page, "admin");
     await check("nothing unexpected on the console, no request elsewhere", () => watch.none());

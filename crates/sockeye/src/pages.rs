@@ -18,9 +18,10 @@ const TEXT: Header = Header::from_static("Content-Type", "text/plain; charset=ut
 const SCRIPT: Header = Header::from_static("Content-Type", "text/javascript; charset=utf-8");
 
 /// Path, type and text of each.
-const PAGES: [(&str, Header, &str); 13] = [
+const PAGES: [(&str, Header, &str); 15] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/admin", HTML, include_str!("page/admin.html")),
+    ("/performance", HTML, include_str!("page/performance.html")),
     ("/performance.md", TEXT, include_str!("../../../docs/performance.md")),
     ("/sockeye.js", SCRIPT, include_str!("../../../clients/js/sockeye.js")),
     ("/page/style.css", STYLE, include_str!("page/style.css")),
@@ -32,6 +33,7 @@ const PAGES: [(&str, Header, &str); 13] = [
     ("/page/clock.js", SCRIPT, include_str!("page/clock.js")),
     ("/page/terminal.js", SCRIPT, include_str!("page/terminal.js")),
     ("/page/admin.js", SCRIPT, include_str!("page/admin.js")),
+    ("/page/performance.js", SCRIPT, include_str!("page/performance.js")),
 ];
 
 /// The page at a path.

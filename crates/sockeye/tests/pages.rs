@@ -44,7 +44,7 @@ fn every_page_in_one_connection() {
 fn every_file_that_a_page_names_is_there() {
     let serving = serve_anywhere();
     let mut peer = serving.connect();
-    let mut known = vec!["/".to_owned(), "/admin".to_owned()];
+    let mut known = vec!["/".to_owned(), "/admin".to_owned(), "/performance".to_owned()];
     let mut at = 0;
     while at < known.len() {
         let (head, text) = peer.fetch("GET", &known[at]);
@@ -70,7 +70,7 @@ fn every_file_that_a_page_names_is_there() {
         }
         at += 1;
     }
-    assert_eq!(known.len(), 13, "{known:?}");
+    assert_eq!(known.len(), 15, "{known:?}");
 }
 
 /// Paths of style and scripts: in attributes of HTML, and in imports of scripts.

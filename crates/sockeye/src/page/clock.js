@@ -3,6 +3,11 @@ import { badge, byId, element, fill } from "./common.js";
 
 const CHIPS_MAX = 60;
 
+/* The server's time, as people where the page is read write it. */
+const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
+const ZONE = DATE.resolvedOptions().timeZone;
+
 let source, opened = 0, ticks = 0, faults = 0, latest;
 
 function chip(kind, text, n) {
@@ -37,10 +42,10 @@ function tick(event) {
   latest = n;
   ticks += 1;
   chip("tick", short(n), n);
-  byId("clock-n").textContent = n;
-  const iso = new Date(time).toISOString();
-  byId("clock-time").textContent = iso.replace("T", " ").replace(/\.\d+Z/, " UTC");
-  byId("clock-time").dateTime = iso;
+  const date = new Date(time);
+  byId("clock-time").textContent = TIME.format(date);
+  byId("clock-time").dateTime = date.toISOString();
+  byId("clock-date").textContent = `${DATE.format(date)}, ${ZONE}`;
   byId("clock-last-id").textContent = event.lastEventId;
   byId("clock-count").textContent = ticks;
 }
