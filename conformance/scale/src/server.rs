@@ -39,7 +39,7 @@ impl Drop for Place {
 /// Makes a configuration without rate limits, so that a crowd may come at once.
 /// `config` has a `[limits]` at its beginning, or none.
 pub(crate) fn unhurried(config: &str) -> String {
-    let mut limits = "[limits]\n".to_owned();
+    let mut limits = "[limits]\naddress_percent = 100\n".to_owned();
     for name in ["handshakes_per_second", "connections_per_user", "messages_per_second"] {
         limits += &format!("{name} = 1000000\n");
     }

@@ -22,6 +22,7 @@ pub(crate) mod body;
 pub(crate) mod bounds;
 pub(crate) mod counters;
 pub(crate) mod dialect;
+pub(crate) mod handshakes;
 pub(crate) mod limits;
 pub(crate) mod namespaces;
 pub(crate) mod presence;
@@ -129,8 +130,8 @@ impl<D: Dialect> Engine<D> {
 
     /// Makes it the engine number `which`, from 0, of those that share `state`.
     pub(crate) fn share(&mut self, state: SharedEngineState, which: usize) {
-        let SharedEngineState { others, users, rates, presence } = state;
-        self.sessions.users = users;
+        let SharedEngineState { others, counts, rates, presence } = state;
+        self.sessions.counts = counts;
         self.bounds.rates = rates;
         self.presence.share(presence, which, others);
     }

@@ -53,6 +53,11 @@ pub struct Holdings {
     pub presence: usize,
     /// Users with a stream or a waiting poll.
     pub users: usize,
+    /// Addresses with a stream or a waiting poll of a client without a user; of an address at which
+    /// some have shown a credential and some have not, two.
+    pub addresses: usize,
+    /// Users and addresses that are in channels without a message, and those that are in patterns.
+    pub holders: usize,
 }
 
 /// What a request leaves for the stream that its answer opens.
@@ -132,6 +137,7 @@ impl Service {
     /// answered.
     pub fn holdings(&self) -> Holdings {
         let (held, jobs, waiting) = self.jobs.counts();
+        let accounts = self.engine.sessions.accounts();
         Holdings {
             streams: self.engine.sessions.len(),
             due: self.engine.due.len() + self.engine.expiring.len() + self.engine.answerable.len(),
@@ -139,7 +145,9 @@ impl Service {
             held: held + self.surveys_held(),
             publications: self.engine.sequencing.pending().unwrap_or(waiting),
             presence: self.engine.presence.held(),
-            users: self.engine.sessions.users(),
+            users: accounts.users,
+            addresses: accounts.addresses,
+            holders: self.engine.hub.stats().holders,
         }
     }
 

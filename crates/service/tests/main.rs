@@ -13,6 +13,7 @@ mod corpus;
 mod cors;
 mod drain;
 mod expiry;
+mod fairness;
 mod fan_out;
 mod half_close;
 mod keys;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -40,7 +40,8 @@ pub struct World {
     random: Random,
     faults: Faults,
     pipes: Vec<Pipe>,
-    backlog: VecDeque<usize>,
+    /// Connections that wait to be accepted, and where they come from.
+    backlog: VecDeque<(usize, IpAddr)>,
     listening: bool,
     room_max: usize,
     /// Connections speak in records.
@@ -89,16 +90,21 @@ impl SimNet {
 
     /// A new peer, which waits to be accepted; `None` once the server has stopped listening.
     pub fn connect(&self) -> Option<Peer> {
+        self.connect_from(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// The same, from this address.
+    pub fn connect_from(&self, address: IpAddr) -> Option<Peer> {
         let sealed = self.0.borrow().sealed;
-        self.connect_as(sealed)
+        self.connect_as(sealed, address)
     }
 
     /// The same, but it speaks in no records, whatever the server expects.
     pub fn connect_unsealed(&self) -> Option<Peer> {
-        self.connect_as(false)
+        self.connect_as(false, Ipv4Addr::LOCALHOST.into())
     }
 
-    fn connect_as(&self, sealed: bool) -> Option<Peer> {
+    fn connect_as(&self, sealed: bool, address: IpAddr) -> Option<Peer> {
         let mut world = self.0.borrow_mut();
         if !world.listening {
             return None;
@@ -111,7 +117,7 @@ impl SimNet {
             pipe.seal(Random::new(world.random.bits()));
         }
         world.pipes.push(pipe);
-        world.backlog.push_back(index);
+        world.backlog.push_back((index, address));
         Some(Peer { world: Rc::clone(&self.0), index })
     }
 
@@ -258,10 +264,10 @@ impl Net for SimNet {
         if !world.backlog.is_empty() && world.random.one_in(no_descriptors) {
             return Err(io::Error::from_raw_os_error(24)); // EMFILE
         }
-        let Some(index) = world.backlog.pop_front() else { return Ok(None) };
+        let Some((index, address)) = world.backlog.pop_front() else { return Ok(None) };
         let port = u16::try_from(index % 60_000).unwrap_or(0) + 1024;
         let socket = SimSocket { world: Rc::clone(&self.0), index };
-        Ok(Some(Accepted { socket, peer: (Ipv4Addr::LOCALHOST, port).into(), listener: 0 }))
+        Ok(Some(Accepted { socket, peer: (address, port).into(), listener: 0 }))
     }
 
     fn accept_ready(&self) -> bool {
@@ -271,7 +277,7 @@ impl Net for SimNet {
     fn stop_listening(&mut self) {
         let mut world = self.0.borrow_mut();
         world.listening = false;
-        while let Some(index) = world.backlog.pop_front() {
+        while let Some((index, _)) = world.backlog.pop_front() {
             world.pipes[index].break_off();
         }
     }

@@ -19,6 +19,9 @@ use source::Source;
 
 use crate::logging::LogConfig;
 
+/// The share of one address, if the file does not say.
+const ADDRESS_PERCENT: usize = 12;
+
 /// Everything that the file may say. What it does not say is as `sockeye config default` prints it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -66,6 +69,9 @@ pub(crate) struct LimitsConfig {
     pub(crate) connections_per_address: usize,
     #[serde(deserialize_with = "rules::positive")]
     pub(crate) connections_per_user: usize,
+    /// The percentage of streams, handshakes, channels without a message and patterns for one address.
+    #[serde(deserialize_with = "rules::percentage")]
+    pub(crate) address_percent: usize,
     #[serde(deserialize_with = "rules::positive")]
     pub(crate) messages_per_second: u32,
     #[serde(deserialize_with = "rules::positive")]
@@ -175,6 +181,7 @@ impl Default for LimitsConfig {
             connections: server.connections_max,
             connections_per_address: server.connections_per_address_max,
             connections_per_user: service.connections_per_user,
+            address_percent: ADDRESS_PERCENT,
             messages_per_second: service.messages_per_second,
             handshakes_per_second: service.handshakes_per_second,
             subscriptions_per_stream: hub.subscriptions_max,
@@ -235,6 +242,9 @@ impl Config {
         config.limits.subscribers_max = self.limits.connections;
         config.limits.subscriptions_max = self.limits.subscriptions_per_stream;
         config.limits.channels_max = self.limits.channels;
+        let (unwritten, patterns) = (self.limits.channels.div_ceil(2), config.limits.patterns_max);
+        config.limits.unwritten_per_holder_max = self.share_of_address(unwritten);
+        config.limits.patterns_per_holder_max = self.share_of_address(patterns);
         config.limits.history_bytes_max = self.limits.history_bytes;
         config.limits.replay_messages_max = self.limits.replay_messages;
         config.limits.replay_bytes_max = self.limits.replay_bytes;
@@ -253,6 +263,12 @@ impl Config {
         sockeye_service::Namespaces { rules: self.channels.rules(&self.channels), named }
     }
 
+    /// The part of a resource that one address may have, one unit at least.
+    pub(crate) fn share_of_address(&self, all: usize) -> usize {
+        let share = all as u128 * self.limits.address_percent as u128 / 100;
+        usize::try_from(share).unwrap_or(usize::MAX).max(1)
+    }
+
     /// The rates, places and lives of clients, as the service has them: after a rest, five seconds'
     /// worth of either rate may come at once.
     pub(crate) fn bound(&self, limits: &mut sockeye_service::Limits) {
@@ -261,6 +277,9 @@ impl Config {
         limits.messages_burst = self.limits.messages_per_second.saturating_mul(5);
         limits.handshakes_per_second = self.limits.handshakes_per_second;
         limits.handshakes_burst = self.limits.handshakes_per_second.saturating_mul(5);
+        let own = self.share_of_address(self.limits.handshakes_per_second as usize);
+        limits.address_handshakes_per_second = u32::try_from(own).unwrap_or(u32::MAX);
+        limits.address_handshakes_burst = limits.address_handshakes_per_second.saturating_mul(5);
         limits.lifetime_ms = self.limits.lifetime_seconds.saturating_mul(1_000);
     }
 
@@ -425,7 +444,28 @@ mod tests {
         assert_eq!(limits.connections_per_user, 7);
         assert_eq!((limits.messages_per_second, limits.messages_burst), (8, 40));
         assert_eq!((limits.handshakes_per_second, limits.handshakes_burst), (9, 45));
+        let of_address = (limits.address_handshakes_per_second, limits.address_handshakes_burst);
+        assert_eq!(of_address, (1, 5), "one at least");
         assert_eq!(limits.lifetime_ms, 10_000);
+    }
+
+    #[test]
+    fn an_address_has_a_share_of_everything() {
+        let limits = Config::default().hub().limits;
+        assert_eq!(limits, sockeye_hub::Limits::default());
+        let text = "[limits]\naddress_percent = 100\nchannels = 1001\nhandshakes_per_second = 9\n";
+        let config = Config::parse(text).unwrap();
+        let limits = config.hub().limits;
+        assert_eq!((limits.unwritten_per_holder_max, limits.patterns_per_holder_max), (501, 4_096));
+        let mut limits = sockeye_service::Limits::default();
+        config.bound(&mut limits);
+        assert_eq!(limits.address_handshakes_per_second, 9);
+        assert_eq!(limits.address_handshakes_burst, 45);
+        for percent in ["0", "101"] {
+            let text = format!("[limits]\naddress_percent = {percent}\n");
+            let none = Config::parse(&text).unwrap_err();
+            assert_eq!(none, format!("line 2: address_percent: {percent}, expected 1 to 100"));
+        }
     }
 
     #[test]

@@ -182,6 +182,8 @@ pub(crate) fn service_limits(config: &Config, limits: &Limits) -> sockeye_servic
     service.ping_ms = limits.ping_ms;
     service.message_bytes_max = config.limits.message_bytes;
     config.bound(&mut service);
+    service.streams_max = limits.connections_max;
+    service.streams_per_address = config.share_of_address(limits.connections_max);
     // Each loop tells its own watchers, and all together no more than one would.
     let loops = u64::try_from(config.workers).unwrap_or(u64::MAX);
     service.presence_events_per_second = (service.presence_events_per_second / loops).max(1);

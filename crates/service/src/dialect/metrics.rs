@@ -126,6 +126,8 @@ impl Tally {
         page.labelled(Kind::Counter, "streams_closed_total", help, self.closes());
         let subscriptions = self.hub.subscriptions as u64;
         page.gauge("subscriptions", "Subscriptions of all streams.", subscriptions);
+        let help = "Channels that are subscribed and have had no message since then.";
+        page.gauge("channels_unwritten", help, self.hub.unwritten as u64);
     }
 
     /// All close codes that occurred, and also those of this protocol that did not.
@@ -172,11 +174,17 @@ impl Tally {
         let rows = [
             ("message_rate", rejections.messages),
             ("handshake_rate", rejections.handshakes),
+            ("own_handshake_rate", rejections.own_handshakes),
             ("user_connections", rejections.connections),
+            ("address_streams", rejections.address_streams),
             ("full", rejections.full),
+            ("channels", rejections.channels),
+            ("own_channels", rejections.own_channels),
         ];
-        let help = "Streams, polls, commands and publications that were refused for a bound: on \
-                    messages or handshakes in a time, on a user's connections, on all streams.";
+        let help = "Streams, polls, commands, publications and subscriptions that were refused for a \
+                    bound: on messages or handshakes in a time, of all or of one user or address; on \
+                    the streams of a user, of an address, of all; on channels without a message and \
+                    patterns, of all, and of one user or address.";
         page.by(Kind::Counter, "rejected_total", help, "reason", rows);
         let help = "Credentials that were looked at: ok, none (nothing was shown), or the code of \
                     the refusal.";

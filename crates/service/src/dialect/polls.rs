@@ -63,7 +63,7 @@ impl Service {
             self.engine.renew_presence(&channels, who);
             return Ok(label.answer(body, rest, &self.proved(cursor, who)).into());
         }
-        if let Err(refusal) = self.engine.admit_user(who) {
+        if let Err(refusal) = self.engine.admit_place(who) {
             self.engine.leave(subscriber);
             return Err(refusal.into());
         }

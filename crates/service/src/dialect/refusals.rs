@@ -18,6 +18,10 @@ impl From<Refusal> for Problem {
                 let message = format!("this user has {most} connections already");
                 Self::new(Code::TooManyConnections, message)
             }
+            Refusal::TooManyFromAddress { most } => {
+                let message = format!("this address has {most} streams without a user already");
+                Self::new(Code::TooManyConnections, message)
+            }
             Refusal::PresenceOfPattern => {
                 Self::new(Code::PresenceOff, "presence is of channels, by their names")
             }

@@ -112,7 +112,7 @@ impl Service {
         let to = Recipient::socket(stream);
         match shown {
             Ok(who) => {
-                if self.engine.admit_user(&who).is_err() {
+                if self.engine.admit_own(&who).is_err() {
                     let (cursor, retry) =
                         (self.engine.cursor_of(subscriber), self.engine.retry_ms(stream));
                     let reason = CloseReason::TooManyConnections;

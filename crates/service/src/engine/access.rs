@@ -102,12 +102,15 @@ enum Counted {
     ByOrigin,
 }
 
-/// An account: the messages of one account have one rate limit.
+/// An account: the messages of one account have one rate limit, and its streams have one quota.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Account {
     /// A user.
     User(Arc<str>),
-    /// All clients without a name at one address.
+    /// All clients at one address that have shown a credential without a name.
+    Nameless(Ipv6Addr),
+    /// All clients at one address that have shown nothing. Messages of nameless clients count here,
+    /// too.
     Address(Ipv6Addr),
 }
 
@@ -153,7 +156,7 @@ impl Principal {
         Self { origin: other.origin, ..self }
     }
 
-    /// The account that its messages count against; `None` if they are not counted.
+    /// The account whose rate limit its messages count against; `None` if they are not counted.
     pub(crate) fn account(&self) -> Option<Account> {
         match &self.of.counted {
             Counted::Not => None,
@@ -162,11 +165,17 @@ impl Principal {
         }
     }
 
-    /// The user's name, if the user has one and its streams are counted.
-    pub(crate) fn counted_user(&self) -> Option<&Arc<str>> {
-        match &self.of.counted {
-            Counted::AsUser(name) => Some(name),
-            Counted::Not | Counted::ByOrigin => None,
+    /// The account whose quotas its streams and channels count against; `None` if they are not
+    /// counted. What strangers do takes nothing from those at the same address that have shown a
+    /// credential.
+    pub(crate) fn holder(&self) -> Option<Account> {
+        match (&self.of.counted, self.of.shown) {
+            (Counted::Not, _) => None,
+            (Counted::AsUser(name), _) => Some(Account::User(Arc::clone(name))),
+            (Counted::ByOrigin, Shown::Nothing) => Some(Account::Address(self.origin)),
+            (Counted::ByOrigin, Shown::Credential | Shown::ApiKey) => {
+                Some(Account::Nameless(self.origin))
+            }
         }
     }
 

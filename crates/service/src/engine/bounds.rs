@@ -1,12 +1,14 @@
 //! Quotas and rate limits: refuses streams and messages above them.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
 
-use sockeye_hub::{Cursor, Seq, Start};
+use sockeye_hub::{Claim, Cursor, Holder, Seq, Start};
 use sockeye_server::Time;
 
 use crate::engine::access::Account;
-use crate::engine::rates::{Bucket, Queue, Rate, Rates};
+use crate::engine::handshakes::{HandshakeRates, Handshakes, Opener, TurnedAway};
+use crate::engine::rates::{Rate, Rates};
 use crate::engine::shared_state::{RateLimits, lock};
 use crate::engine::{
     Before, Dialect, End, Engine, Limits, NOWHERE, Principal, Refusal, StreamName,
@@ -19,23 +21,20 @@ pub(crate) struct Bounds {
     pub(crate) rejections: Rejections,
     /// Answers that told a client to come back later. Their number spreads the waits.
     sent_away: u32,
+    /// Numbers the holders of the hub. Nobody can choose two accounts with one number.
+    numbers: RandomState,
 }
 
 /// The rate limiters.
 #[derive(Debug)]
 pub(crate) struct Lately {
     messages: Rates<Account>,
-    handshakes: Bucket,
-    queue: Queue,
+    handshakes: Handshakes,
 }
 
 impl Lately {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self {
-            messages: Rates::new(limits.message_rate()),
-            handshakes: Bucket::default(),
-            queue: Queue::default(),
-        }
+        Self { messages: Rates::new(limits.message_rate()), handshakes: Handshakes::new(limits) }
     }
 }
 
@@ -50,10 +49,13 @@ impl RateLimits for Mutex<Lately> {
         lock(self).messages.take(account, rate, rated_max, now_ms)
     }
 
-    fn take_handshake(&self, rate: Rate, wait_ms_max: u64, now_ms: u64) -> Result<(), u64> {
-        let mut lately = lock(self);
-        let taken = lately.handshakes.take(rate, now_ms);
-        taken.map(|_| ()).map_err(|_| lately.queue.wait_ms(rate, wait_ms_max, now_ms))
+    fn take_handshake(
+        &self,
+        opener: Opener<'_>,
+        rates: &HandshakeRates,
+        now_ms: u64,
+    ) -> Result<(), TurnedAway> {
+        lock(self).handshakes.take(opener, rates, now_ms)
     }
 }
 
@@ -64,18 +66,42 @@ pub(crate) struct Rejections {
     pub(crate) messages: u64,
     /// Streams above the rate limit of all streams.
     pub(crate) handshakes: u64,
+    /// Streams above the rate limit of a user or an address.
+    pub(crate) own_handshakes: u64,
     /// Streams and polls above a user's quota.
     pub(crate) connections: u64,
+    /// Streams and polls above an address's quota.
+    pub(crate) address_streams: u64,
     /// Streams and polls that the hub had no room for.
     pub(crate) full: u64,
+    /// Subscriptions that the hub had no room for.
+    pub(crate) channels: u64,
+    /// Subscriptions above the quota of a user or an address.
+    pub(crate) own_channels: u64,
 }
 
 impl Rejections {
     pub(crate) fn add(&mut self, other: Self) {
         self.messages += other.messages;
         self.handshakes += other.handshakes;
+        self.own_handshakes += other.own_handshakes;
         self.connections += other.connections;
+        self.address_streams += other.address_streams;
         self.full += other.full;
+        self.channels += other.channels;
+        self.own_channels += other.own_channels;
+    }
+
+    /// Counts a subscription that was refused, if a bound refused it.
+    pub(crate) fn count_subscription(&mut self, refusal: Refusal) {
+        let Refusal::Hub(refusal) = refusal else { return };
+        match refusal {
+            sockeye_hub::Refusal::Channels | sockeye_hub::Refusal::Patterns => self.channels += 1,
+            sockeye_hub::Refusal::OwnChannels { .. } | sockeye_hub::Refusal::OwnPatterns { .. } => {
+                self.own_channels += 1;
+            }
+            _ => {}
+        }
     }
 }
 
@@ -85,6 +111,7 @@ impl Bounds {
             rates: Arc::new(Mutex::new(Lately::new(limits))),
             rejections: Rejections::default(),
             sent_away: 0,
+            numbers: RandomState::new(),
         }
     }
 }
@@ -92,10 +119,6 @@ impl Bounds {
 impl Limits {
     const fn message_rate(&self) -> Rate {
         Rate::new(self.messages_per_second, self.messages_burst)
-    }
-
-    const fn handshake_rate(&self) -> Rate {
-        Rate::new(self.handshakes_per_second, self.handshakes_burst)
     }
 }
 
@@ -122,28 +145,91 @@ impl<D: Dialect> Engine<D> {
         stream: D::Stream,
         who: &Principal,
     ) -> Result<(), (End, u64)> {
-        let (rate, retry_ms) = (self.limits.handshake_rate(), self.retry_ms(stream));
+        let (rates, retry_ms) = (HandshakeRates::new(&self.limits), self.retry_ms(stream));
+        let account = who.holder();
+        let opener = Opener { account: account.as_ref(), is_known: who.is_known() };
         // [service:bound-handshakes]
-        let (wait_ms_max, now_ms) = (self.limits.handshake_wait_ms_max, self.now.as_millis());
-        if let Err(wait_ms) = self.bounds.rates.take_handshake(rate, wait_ms_max, now_ms) {
-            self.bounds.rejections.handshakes += 1;
-            return Err((End::TryAgain, retry_ms + wait_ms));
+        match self.bounds.rates.take_handshake(opener, &rates, self.now.as_millis()) {
+            Ok(()) => {}
+            Err(TurnedAway::Own(wait_ms)) => {
+                self.bounds.rejections.own_handshakes += 1;
+                return Err((End::TryAgain, retry_ms + wait_ms));
+            }
+            Err(TurnedAway::All(wait_ms)) => {
+                self.bounds.rejections.handshakes += 1;
+                return Err((End::TryAgain, retry_ms + wait_ms));
+            }
         }
-        match self.admit_user(who) {
-            Ok(()) => Ok(()),
-            Err(_) => Err((End::TooManyConnections, retry_ms)),
+        self.admit_place(who).map_err(|refusal| match refusal {
+            Refusal::Hub(_) => (End::TryAgain, retry_ms),
+            _ => (End::TooManyConnections, retry_ms),
+        })
+    }
+
+    /// Checks the quota of a client that opens one more stream or waiting poll, and its claim on the
+    /// places of all.
+    pub(crate) fn admit_place(&mut self, who: &Principal) -> Result<(), Refusal> {
+        self.admit_own(who)?;
+        let (room, open) = (self.streams_max(), self.sessions.open_streams(who));
+        let own_max = self.own_streams_max(who);
+        let claim = match who.is_known() || own_max == usize::MAX {
+            true => Claim::of_known(open.own, own_max, room),
+            false => Claim::of_stranger(open.own, own_max, room),
+        };
+        // [service:bound-places]
+        if open.all < claim.of(room) {
+            return Ok(());
+        }
+        self.bounds.rejections.full += 1;
+        Err(Refusal::Hub(sockeye_hub::Refusal::Subscribers))
+    }
+
+    /// Checks the quota of the user or the address that gets one more stream or waiting poll.
+    pub(crate) fn admit_own(&mut self, who: &Principal) -> Result<(), Refusal> {
+        let most = self.own_streams_max(who);
+        if self.sessions.open_streams(who).own < most {
+            return Ok(());
+        }
+        let rejections = &mut self.bounds.rejections;
+        match who.holder() {
+            // [service:bound-user]
+            Some(Account::User(_)) | None => {
+                rejections.connections += 1;
+                Err(Refusal::TooManyConnections { most })
+            }
+            // [service:bound-address]
+            Some(Account::Nameless(_) | Account::Address(_)) => {
+                rejections.address_streams += 1;
+                Err(Refusal::TooManyFromAddress { most })
+            }
         }
     }
 
-    /// Checks the quota of a known user that opens one more stream or waiting poll.
-    // [service:bound-user]
-    pub(crate) fn admit_user(&mut self, who: &Principal) -> Result<(), Refusal> {
-        let most = self.limits.connections_per_user;
-        if self.sessions.of_user(who) < most {
-            return Ok(());
+    fn streams_max(&self) -> usize {
+        self.limits.streams_max.min(self.hub.config().limits.subscribers_max)
+    }
+
+    /// The streams and waiting polls that the account of a principal may have.
+    fn own_streams_max(&self, who: &Principal) -> usize {
+        match who.holder() {
+            Some(Account::User(_)) => self.limits.connections_per_user,
+            Some(Account::Nameless(_) | Account::Address(_)) => self.limits.streams_per_address,
+            None => usize::MAX,
         }
-        self.bounds.rejections.connections += 1;
-        Err(Refusal::TooManyConnections { most })
+    }
+
+    /// The holder whose quotas a principal's channels and patterns count against.
+    pub(crate) fn holder(&self, who: &Principal) -> Holder {
+        match who.holder() {
+            None => Holder::UNCOUNTED,
+            Some(account) => {
+                let number = self.bounds.numbers.hash_one(&account);
+                match account {
+                    Account::User(_) | Account::Nameless(_) => Holder::known(number),
+                    Account::Address(_) => Holder::stranger(number),
+                }
+            }
+        }
     }
 
     /// How long a client that gets a refusing status is to wait. The times are spread, so that a

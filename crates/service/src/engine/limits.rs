@@ -59,6 +59,13 @@ pub struct Limits {
     /// program that opens one after the other and forgets them would take the places of others.
     /// Back ends with an API key are not counted.
     pub connections_per_user: usize,
+    /// Streams and waiting polls of all clients, in all services that share their state. Each client
+    /// gets the part that it has a [`sockeye_hub::Claim`] on. More than
+    /// [`sockeye_hub::Limits::subscribers_max`] are as many as that.
+    pub streams_max: usize,
+    /// Streams and waiting polls of all clients at one address that have shown no credential; and of
+    /// all there that have shown one without a name. Behind a proxy all clients have its address.
+    pub streams_per_address: usize,
     /// Commands and publications in a second, in the long run: of one user, or of all clients
     /// without a name at one address. Each goes to all subscribers, so its sender's share of the
     /// server's work is many times its own traffic. API keys have no such limit, nor has an open
@@ -67,13 +74,20 @@ pub struct Limits {
     /// The burst of these after a rest. A WebSocket is closed once as many of its messages were
     /// refused without a rest.
     pub messages_burst: u32,
-    /// Users and addresses whose rate limit is remembered.
+    /// Users and addresses whose rate limits are remembered.
     pub rated_max: usize,
     /// Streams opened in a second, in the long run, by all clients together: each costs signatures,
-    /// a place and a replay. When a server comes back, all of its clients do.
+    /// a place and a replay. When a server comes back, all of its clients do. Each client gets the
+    /// part that it has a [`sockeye_hub::Claim`] on.
     pub handshakes_per_second: u32,
     /// The burst of these after a rest.
     pub handshakes_burst: u32,
+    /// Streams opened in a second, in the long run, by one user, by all clients at one address that
+    /// have shown no credential, or by all there that have shown one without a name. API keys have no
+    /// such limit, nor has an open server.
+    pub address_handshakes_per_second: u32,
+    /// The burst of these after a rest.
+    pub address_handshakes_burst: u32,
     /// Longest time over which the return of refused clients is spread, in milliseconds.
     pub handshake_wait_ms_max: u64,
 }
@@ -100,11 +114,15 @@ impl Default for Limits {
             message_bytes_max: 16 * 1024,
             publishing_max: 4_096,
             connections_per_user: 100,
+            streams_max: 100_000,
+            streams_per_address: 12_000,
             messages_per_second: 100,
             messages_burst: 500,
             rated_max: 65_536,
             handshakes_per_second: 2_000,
             handshakes_burst: 10_000,
+            address_handshakes_per_second: 240,
+            address_handshakes_burst: 1_200,
             handshake_wait_ms_max: 60_000,
         }
     }

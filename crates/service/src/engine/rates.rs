@@ -33,6 +33,11 @@ impl Rate {
         u128::from(self.burst) * TOKEN
     }
 
+    /// The tokens of a full bucket.
+    pub(crate) const fn burst(self) -> usize {
+        self.burst as usize
+    }
+
     /// Milliseconds in which so many units come, rounded up.
     fn ms(self, units: u128) -> u64 {
         u64::try_from(units.div_ceil(u128::from(self.per_second))).unwrap_or(u64::MAX)
@@ -60,17 +65,28 @@ impl Bucket {
     /// # Errors
     /// Without a token: milliseconds until the next one. A refusal takes nothing.
     pub(crate) fn take(&mut self, rate: Rate, now_ms: u64) -> Result<Before, u64> {
-        let now = rate.scaled(now_ms);
-        // No bucket is emptier than empty, whatever a clock that went back or another rate makes of
-        // it.
-        let lacks = self.full_at.saturating_sub(now).min(rate.room());
-        self.full_at = now + lacks;
+        self.take_of(rate.burst(), rate, now_ms)
+    }
+
+    /// Takes a token if fewer than `part` of the burst are taken.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(crate) fn take_of(&mut self, part: usize, rate: Rate, now_ms: u64) -> Result<Before, u64> {
+        let (lacks, part) = (self.lacks(rate, now_ms), part as u128 * TOKEN);
+        self.full_at = rate.scaled(now_ms) + lacks;
         let after = lacks + TOKEN;
-        if after > rate.room() {
-            return Err(rate.ms(after - rate.room()));
+        if after > part {
+            return Err(rate.ms(after - part));
         }
         self.full_at += TOKEN;
         Ok(if lacks == 0 { Before::Full } else { Before::Used })
+    }
+
+    /// The units that a full bucket has more. No bucket is emptier than empty, whatever a clock that
+    /// went back or another rate makes of it.
+    fn lacks(self, rate: Rate, now_ms: u64) -> u128 {
+        self.full_at.saturating_sub(rate.scaled(now_ms)).min(rate.room())
     }
 }
 
@@ -93,9 +109,23 @@ impl Queue {
     }
 }
 
+/// The bucket of one key, and the queue of those that it refused.
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    bucket: Bucket,
+    queue: Queue,
+}
+
+impl Entry {
+    /// When it holds no information any more.
+    fn until(&self) -> u128 {
+        self.bucket.full_at.max(self.queue.last)
+    }
+}
+
 /// Token buckets, one for each key.
 ///
-/// The table is bounded. A full bucket holds no information, and is forgotten. Above the bound, the
+/// The table is bounded. A full bucket without a queue holds no information, and is forgotten. Above the bound, the
 /// fullest of the remaining buckets is forgotten, and its owner gains the tokens that it lacked.
 /// That cannot be exploited cheaply: an almost empty bucket is the fullest only if every other
 /// bucket of the table is emptier. An attacker would have to keep as many accounts as the table has
@@ -103,13 +133,13 @@ impl Queue {
 #[derive(Debug)]
 pub(crate) struct Rates<K> {
     rate: Rate,
-    buckets: HashMap<K, Bucket>,
-    by_full_at: BTreeSet<(u128, K)>,
+    entries: HashMap<K, Entry>,
+    by_until: BTreeSet<(u128, K)>,
 }
 
 impl<K: Clone + Eq + Hash + Ord> Rates<K> {
     pub(crate) fn new(rate: Rate) -> Self {
-        Self { rate, buckets: HashMap::new(), by_full_at: BTreeSet::new() }
+        Self { rate, entries: HashMap::new(), by_until: BTreeSet::new() }
     }
 
     /// Takes a token from the bucket of `key`. After a change of the rate, all buckets begin full.
@@ -123,26 +153,65 @@ impl<K: Clone + Eq + Hash + Ord> Rates<K> {
         entries_max: usize,
         now_ms: u64,
     ) -> Result<Before, u64> {
+        self.change(key, rate, entries_max, now_ms, |entry| entry.bucket.take(rate, now_ms))
+    }
+
+    /// The tokens of `key` that are taken, a part of one as a whole one.
+    pub(crate) fn taken(&self, key: &K, rate: Rate, now_ms: u64) -> usize {
+        let known = self.entries.get(key).filter(|_| self.rate == rate);
+        let lacks = known.map_or(0, |entry| entry.bucket.lacks(rate, now_ms));
+        usize::try_from(lacks.div_ceil(TOKEN)).unwrap_or(usize::MAX)
+    }
+
+    /// How long the next client that the bucket of `key` refuses is to wait, as
+    /// [`Queue::wait_ms`].
+    pub(crate) fn turn_away(
+        &mut self,
+        key: &K,
+        rate: Rate,
+        wait_ms_max: u64,
+        entries_max: usize,
+        now_ms: u64,
+    ) -> u64 {
+        self.change(key, rate, entries_max, now_ms, |entry| {
+            entry.queue.wait_ms(rate, wait_ms_max, now_ms)
+        })
+    }
+
+    /// The number of keys that are remembered.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn change<T>(
+        &mut self,
+        key: &K,
+        rate: Rate,
+        entries_max: usize,
+        now_ms: u64,
+        change: impl FnOnce(&mut Entry) -> T,
+    ) -> T {
         if self.rate != rate {
             *self = Self::new(rate);
         }
-        let known = self.buckets.get(key).copied();
-        let mut bucket = known.unwrap_or_default();
-        let taken = bucket.take(rate, now_ms);
-        self.put(key, known, bucket);
+        let known = self.entries.get(key).copied();
+        let mut entry = known.unwrap_or_default();
+        let changed = change(&mut entry);
+        self.put(key, known, entry);
         // [service:bound-rated]
         self.forget(entries_max, now_ms);
-        taken
+        changed
     }
 
-    fn put(&mut self, key: &K, known: Option<Bucket>, bucket: Bucket) {
+    fn put(&mut self, key: &K, known: Option<Entry>, entry: Entry) {
         if let Some(known) = known {
-            self.by_full_at.remove(&(known.full_at, key.clone()));
+            self.by_until.remove(&(known.until(), key.clone()));
         }
-        self.by_full_at.insert((bucket.full_at, key.clone()));
-        match self.buckets.get_mut(key) {
-            Some(it) => *it = bucket,
-            None => drop(self.buckets.insert(key.clone(), bucket)),
+        self.by_until.insert((entry.until(), key.clone()));
+        match self.entries.get_mut(key) {
+            Some(it) => *it = entry,
+            None => drop(self.entries.insert(key.clone(), entry)),
         }
     }
 
@@ -150,13 +219,13 @@ impl<K: Clone + Eq + Hash + Ord> Rates<K> {
     fn forget(&mut self, entries_max: usize, now_ms: u64) {
         let now = self.rate.scaled(now_ms);
         let mut forgotten = 0;
-        while let Some((full_at, _)) = self.by_full_at.first() {
-            let is_full = *full_at <= now && forgotten < FORGOTTEN_MAX;
-            if !is_full && self.by_full_at.len() <= entries_max {
+        while let Some((until, _)) = self.by_until.first() {
+            let is_over = *until <= now && forgotten < FORGOTTEN_MAX;
+            if !is_over && self.by_until.len() <= entries_max {
                 return;
             }
-            if let Some((_, key)) = self.by_full_at.pop_first() {
-                self.buckets.remove(&key);
+            if let Some((_, key)) = self.by_until.pop_first() {
+                self.entries.remove(&key);
             }
             forgotten += 1;
         }

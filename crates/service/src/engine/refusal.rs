@@ -23,6 +23,11 @@ pub enum Refusal {
         /// How many these are.
         most: usize,
     },
+    /// The clients at this address that have no name have as many streams as they may have.
+    TooManyFromAddress {
+        /// How many these are.
+        most: usize,
+    },
     /// Presence is kept of channels, and this is a pattern.
     PresenceOfPattern,
     /// Presence is not kept in this namespace.
@@ -64,7 +69,7 @@ impl From<sockeye_auth::Refusal> for Refusal {
 pub enum End {
     /// There is no room now.
     TryAgain,
-    /// The user has as many streams as a user may have.
+    /// The user or the address has as many streams as it may have.
     TooManyConnections,
     /// Every channel of the stream has ended.
     ChannelsEnded,

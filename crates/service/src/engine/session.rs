@@ -7,7 +7,8 @@ use sockeye_auth::UnixTime;
 use sockeye_hub::{Item, Kind, SubscriberKey};
 use sockeye_server::Time;
 
-use crate::engine::shared_state::{UserStreams, lock};
+use crate::engine::access::Account;
+use crate::engine::shared_state::{StreamCounts, lock};
 use crate::engine::{Body, Delivery, Dialect, End, Principal, StreamName};
 use crate::sequencing::LogTime;
 
@@ -71,40 +72,72 @@ pub(crate) struct Sessions<D: Dialect> {
     /// with this index: its `stream` tells.
     by_stream: Vec<u32>,
     len: usize,
-    pub(crate) users: Arc<dyn UserStreams>,
+    pub(crate) counts: Arc<dyn StreamCounts>,
 }
 
-/// The number of streams of each user. A user without a stream has no entry.
+/// The number of streams, of all and of each account. An account without a stream has no entry.
 #[derive(Debug, Default)]
-pub(crate) struct Users(HashMap<Arc<str>, usize>);
+pub(crate) struct Counts {
+    all: usize,
+    by_account: HashMap<Account, usize>,
+    /// The users among these accounts.
+    users: usize,
+}
 
-impl UserStreams for Mutex<Users> {
-    fn open(&self, user: &Arc<str>) {
-        *lock(self).0.entry(Arc::clone(user)).or_default() += 1;
+/// Streams that are open, of all clients and of one account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OpenStreams {
+    pub(crate) all: usize,
+    pub(crate) own: usize,
+}
+
+/// Accounts that have a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Accounts {
+    pub(crate) users: usize,
+    pub(crate) addresses: usize,
+}
+
+impl StreamCounts for Mutex<Counts> {
+    fn open(&self, account: Option<Account>) {
+        let counts = &mut *lock(self);
+        counts.all += 1;
+        let Some(account) = account else { return };
+        let is_user = matches!(account, Account::User(_));
+        let own = counts.by_account.entry(account).or_default();
+        counts.users += usize::from(is_user && *own == 0);
+        *own += 1;
     }
 
-    fn close(&self, user: &str) {
-        let mut users = lock(self);
-        let Some(count) = users.0.get_mut(user) else { return };
-        *count -= 1;
-        if *count == 0 {
-            users.0.remove(user);
+    fn close(&self, account: Option<&Account>) {
+        let counts = &mut *lock(self);
+        counts.all -= 1;
+        let Some(account) = account else { return };
+        let Some(own) = counts.by_account.get_mut(account) else { return };
+        *own -= 1;
+        if *own == 0 {
+            counts.by_account.remove(account);
+            counts.users -= usize::from(matches!(account, Account::User(_)));
         }
     }
 
-    fn count(&self, user: &str) -> usize {
-        lock(self).0.get(user).copied().unwrap_or_default()
+    fn count(&self, account: Option<&Account>) -> OpenStreams {
+        let counts = lock(self);
+        let own = account.and_then(|it| counts.by_account.get(it)).copied();
+        OpenStreams { all: counts.all, own: own.unwrap_or_default() }
     }
 
-    fn users(&self) -> usize {
-        lock(self).0.len()
+    fn accounts(&self) -> Accounts {
+        let counts = lock(self);
+        let addresses = counts.by_account.len() - counts.users;
+        Accounts { users: counts.users, addresses }
     }
 }
 
 impl<D: Dialect> Default for Sessions<D> {
     fn default() -> Self {
-        let users = Arc::new(Mutex::new(Users::default()));
-        Self { by_subscriber: Vec::new(), by_stream: Vec::new(), len: 0, users }
+        let counts = Arc::new(Mutex::new(Counts::default()));
+        Self { by_subscriber: Vec::new(), by_stream: Vec::new(), len: 0, counts }
     }
 }
 
@@ -119,7 +152,7 @@ impl<D: Dialect> Sessions<D> {
             self.by_stream.resize(stream + 1, 0);
         }
         self.by_stream[stream] = u32::try_from(index).expect("subscribers are bounded");
-        self.enter(&session.principal);
+        self.counts.open(session.principal.holder());
         let before = self.by_subscriber[index].replace(session);
         self.len += usize::from(before.is_none());
     }
@@ -129,7 +162,7 @@ impl<D: Dialect> Sessions<D> {
         let slot = self.by_subscriber.get_mut(index as usize)?;
         let session = slot.take_if(|session| session.stream == stream)?;
         self.len -= 1;
-        self.leave(&session.principal);
+        self.counts.close(session.principal.holder().as_ref());
         Some(session)
     }
 
@@ -143,25 +176,13 @@ impl<D: Dialect> Sessions<D> {
         let Some(session) = self.of_subscriber_mut(subscriber) else { return };
         session.delivery = delivery;
         let before = core::mem::replace(&mut session.principal, principal.clone());
-        self.leave(&before);
-        self.enter(principal);
+        self.counts.close(before.holder().as_ref());
+        self.counts.open(principal.holder());
     }
 
-    /// The number of a user's streams.
-    pub(crate) fn of_user(&self, who: &Principal) -> usize {
-        who.counted_user().map_or(0, |user| self.users.count(user))
-    }
-
-    fn enter(&self, who: &Principal) {
-        if let Some(user) = who.counted_user() {
-            self.users.open(user);
-        }
-    }
-
-    fn leave(&self, who: &Principal) {
-        if let Some(user) = who.counted_user() {
-            self.users.close(user);
-        }
+    /// The streams of all, and of a principal's account.
+    pub(crate) fn open_streams(&self, who: &Principal) -> OpenStreams {
+        self.counts.count(who.holder().as_ref())
     }
 
     /// Counts a message that catching up gives to a stream, and returns the count. Expired messages
@@ -184,9 +205,9 @@ impl<D: Dialect> Sessions<D> {
         }
     }
 
-    /// The number of users.
-    pub(crate) fn users(&self) -> usize {
-        self.users.users()
+    /// The number of accounts with a stream.
+    pub(crate) fn accounts(&self) -> Accounts {
+        self.counts.accounts()
     }
 
     pub(crate) fn of_stream(&self, stream: D::Stream) -> Option<&Session<D>> {

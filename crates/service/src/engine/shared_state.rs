@@ -1,4 +1,4 @@
-//! The engines' part of the state that services share: users' streams, rate limits and presence.
+//! The engines' part of the state that services share: counts of streams, rate limits and presence.
 //!
 //! The public [`SharedState`](crate::SharedState) has it, and the dialect's part: the board of
 //! figures.
@@ -12,24 +12,25 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::engine::access::Account;
 use crate::engine::bounds::Lately;
+use crate::engine::handshakes::{HandshakeRates, Opener, TurnedAway};
 use crate::engine::presence::{Census, Others, Registry};
 use crate::engine::rates::Rate;
-use crate::engine::session::Users;
+use crate::engine::session::{Accounts, Counts, OpenStreams};
 use crate::engine::{Before, Limits};
 
-/// Counts the streams of each user. It is called when a stream opens or closes.
-pub(crate) trait UserStreams: core::fmt::Debug + Send + Sync {
-    /// Counts one more stream of a user.
-    fn open(&self, user: &Arc<str>);
+/// Counts the streams of all clients and of each account. It is called when a stream opens or closes.
+pub(crate) trait StreamCounts: core::fmt::Debug + Send + Sync {
+    /// Counts one more stream, which may be one of an account.
+    fn open(&self, account: Option<Account>);
 
     /// Counts one stream less.
-    fn close(&self, user: &str);
+    fn close(&self, account: Option<&Account>);
 
-    /// The streams of a user.
-    fn count(&self, user: &str) -> usize;
+    /// The streams of all clients, and those of an account.
+    fn count(&self, account: Option<&Account>) -> OpenStreams;
 
-    /// The number of users with a stream.
-    fn users(&self) -> usize;
+    /// The number of accounts with a stream.
+    fn accounts(&self) -> Accounts;
 }
 
 /// Limits how much is done in a time. It is never called for a delivery.
@@ -49,8 +50,14 @@ pub(crate) trait RateLimits: core::fmt::Debug + Send + Sync {
     /// Counts a stream that opens.
     ///
     /// # Errors
-    /// All streams together are above `rate`: milliseconds until this client is to come back.
-    fn take_handshake(&self, rate: Rate, wait_ms_max: u64, now_ms: u64) -> Result<(), u64>;
+    /// The client's account or all clients together are above their rate: how long the client is to
+    /// wait.
+    fn take_handshake(
+        &self,
+        opener: Opener<'_>,
+        rates: &HandshakeRates,
+        now_ms: u64,
+    ) -> Result<(), TurnedAway>;
 }
 
 /// Locks a structure that services share.
@@ -65,7 +72,7 @@ pub(crate) type WakeOne = Arc<dyn Fn(usize) + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct SharedEngineState {
     pub(crate) others: Others,
-    pub(crate) users: Arc<dyn UserStreams>,
+    pub(crate) counts: Arc<dyn StreamCounts>,
     pub(crate) rates: Arc<dyn RateLimits>,
     pub(crate) presence: Arc<dyn Registry>,
 }
@@ -76,7 +83,7 @@ impl SharedEngineState {
         let mail = (0..engines).map(|_| AtomicBool::new(false)).collect();
         Self {
             others: Others { wake, mail },
-            users: Arc::new(Mutex::new(Users::default())),
+            counts: Arc::new(Mutex::new(Counts::default())),
             rates: Arc::new(Mutex::new(Lately::new(limits))),
             presence: Arc::new(Mutex::new(Census::new(limits, engines))),
         }

@@ -262,6 +262,9 @@ impl<D: Dialect> Engine<D> {
         mut refused: impl FnMut(&'t str, Refusal),
     ) -> Taken<'t> {
         let mut taken = Taken::default();
+        // [service:bound-address-channels]
+        let holder = self.holder(who);
+        self.hub.subscriber(key).expect("it was connected").count_for(holder);
         for text in targets {
             let subscribed = Target::new(text).map_err(Refusal::from).and_then(|target| {
                 who.may_subscribe(target, &self.namespaces, self.calendar)?;
@@ -289,7 +292,10 @@ impl<D: Dialect> Engine<D> {
                         }
                     }
                 }
-                Err(refusal) => refused(text, refusal),
+                Err(refusal) => {
+                    self.bounds.rejections.count_subscription(refusal);
+                    refused(text, refusal);
+                }
             }
         }
         taken

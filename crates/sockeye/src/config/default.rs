@@ -29,6 +29,9 @@ format = "text"                # or "json": an object a line; SOCKEYE_LOG_FORMAT
 connections = 100000           # never more than nine tenths of the descriptors
 connections_per_address = 10000
 connections_per_user = 100     # streams and waiting polls of one user; API keys are not counted
+address_percent = 12           # of all streams, handshakes, channels without a message and patterns: what
+                               # all strangers from one address may have, and one user; 100 behind a proxy,
+                               # whose address all clients have
 messages_per_second = 100      # commands and publications of one user, or of all strangers from one
                                # address, which behind a proxy is the proxy's; five times as many at
                                # once after a rest; API keys are not counted

@@ -70,6 +70,14 @@ where
     Ok(number)
 }
 
+/// A percentage, which cannot be 0.
+pub(super) fn percentage<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    match usize::deserialize(from)? {
+        percent if (1..=100).contains(&percent) => Ok(percent),
+        percent => Err(D::Error::custom(format!("{percent}, expected 1 to 100"))),
+    }
+}
+
 /// How many loops.
 pub(super) fn workers<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
     match usize::deserialize(from)? {

@@ -20,7 +20,9 @@ pub(super) fn problem(text: &str, error: &toml::de::Error) -> String {
 
 /// What is wrong with a value, if that is what is wrong.
 fn value(message: &str) -> Option<String> {
-    if message == EMPTY_PATH || message.ends_with(", expected at least 1") {
+    let is_bound =
+        message.ends_with(", expected at least 1") || message.contains(", expected 1 to ");
+    if message == EMPTY_PATH || is_bound {
         return Some(message.to_owned());
     }
     if message == "invalid socket address syntax" {

@@ -138,6 +138,32 @@ fn bounds_are_of_all_loops_together() {
     assert!(taken >= 5 && taken <= 6 + begin.elapsed().as_secs(), "{taken}");
 }
 
+/// Strangers of one address have one share at all loops, and leave room for clients that are known.
+#[test]
+fn shares_are_of_all_loops_together() {
+    let more = "[limits]\nconnections = 100\naddress_percent = 10\n[namespaces.open]\nsubscribe = \"anyone\"\n";
+    let world = World::start("shares", more);
+    let mut streams = Vec::new();
+    let mut refused = 0;
+    for _ in 0..30 {
+        let mut peer = world.serving.connect();
+        assert!(peer.ask("GET", "/v1/sse?channel=open:a", "").starts_with("HTTP/1.1 200 "));
+        let is_out = loop {
+            let line = peer.read_line();
+            assert!(!line.is_empty(), "it says one or the other");
+            if line.contains("$sync") || line.contains("\"code\":4102") {
+                break line.contains("4102");
+            }
+        };
+        refused += usize::from(is_out);
+        streams.push(peer);
+    }
+    assert_eq!(refused, 20, "a tenth of the places is for one address");
+    let known = world.open("ann", "");
+    let back_end = Stream::open_with(&world.serving, "/v1/sse?channel=a", &with_key(KEY));
+    drop((streams, known, back_end));
+}
+
 #[test]
 fn a_reload_is_for_all_loops() {
     let world = World::start("reload", "");

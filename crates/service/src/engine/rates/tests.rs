@@ -99,8 +99,8 @@ proptest! {
             let expected =
                 naive.entry(key).or_insert_with(|| Naive::new(rate, now_ms)).take(rate, now_ms);
             prop_assert_eq!(rates.take(&key, rate, 6, now_ms), expected);
-            prop_assert!(rates.buckets.len() <= 6);
-            prop_assert_eq!(rates.buckets.len(), rates.by_full_at.len());
+            prop_assert!(rates.entries.len() <= 6);
+            prop_assert_eq!(rates.entries.len(), rates.by_until.len());
         }
     }
 
@@ -116,14 +116,14 @@ proptest! {
         for (key, pause) in takes {
             now_ms += pause;
             let mut before: BTreeMap<u8, u128> =
-                rates.buckets.iter().map(|(key, it)| (*key, it.full_at)).collect();
+                rates.entries.iter().map(|(key, it)| (*key, it.bucket.full_at)).collect();
             let mut bucket = Bucket { full_at: before.get(&key).copied().unwrap_or_default() };
             let expected = bucket.take(rate, now_ms);
             before.insert(key, bucket.full_at);
             prop_assert_eq!(rates.take(&key, rate, entries_max, now_ms), expected);
-            prop_assert!(rates.buckets.len() <= entries_max);
-            prop_assert_eq!(rates.buckets.len(), rates.by_full_at.len());
-            let stays = |key: &u8| rates.buckets.contains_key(key);
+            prop_assert!(rates.entries.len() <= entries_max);
+            prop_assert_eq!(rates.entries.len(), rates.by_until.len());
+            let stays = |key: &u8| rates.entries.contains_key(key);
             let emptiest_gone = before.iter().filter(|(key, _)| !stays(key)).map(|it| *it.1).max();
             let fullest_kept = before.iter().filter(|(key, _)| stays(key)).map(|it| *it.1).min();
             if let (Some(gone), Some(kept)) = (emptiest_gone, fullest_kept) {
@@ -140,7 +140,7 @@ fn strangers_do_not_make_a_bucket_forgotten() {
     while rates.take(&0, rate, 100, 1_000).is_ok() {}
     for stranger in 1..10_000 {
         assert_eq!(rates.take(&stranger, rate, 100, 1_000), Ok(Before::Full));
-        assert!(rates.buckets.len() <= 100);
+        assert!(rates.entries.len() <= 100);
         assert_eq!(rates.take(&0, rate, 100, 1_000), Err(10), "after {stranger} others");
     }
 }
@@ -151,11 +151,11 @@ fn what_is_full_again_is_forgotten() {
     for key in 0..1_000 {
         let _ = rates.take(&key, rate, 10_000, 0);
     }
-    assert_eq!(rates.buckets.len(), 1_000);
+    assert_eq!(rates.entries.len(), 1_000);
     for _ in 0..1_000 {
         let _ = rates.take(&0, rate, 10_000, 60_000);
     }
-    assert_eq!(rates.buckets.len(), 1, "all but the one that is used");
+    assert_eq!(rates.entries.len(), 1, "all but the one that is used");
 }
 
 #[test]
