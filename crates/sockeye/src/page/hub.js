@@ -104,7 +104,7 @@ const path = (name) => `/v1/channels/${encodeURIComponent(name)}`;
 
 function showCommands(name) {
   fill("publish-command", `curl -d 'hello from a terminal' ${location.origin}${path(name)}`);
-  fill("script", `import("${location.origin}/sockeye.js").then(({ Sockeye }) => new Sockeye("${location.origin}").subscribe(${JSON.stringify(name)}, { onitem: ({ data }) => data && console.log(data) }))`);
+  fill("script", `import('${location.origin}/sockeye.js').then(({ Sockeye }) => new Sockeye('${location.origin}').subscribe(${JSON.stringify(name)}, { onitem: ({ data }) => data && console.log(data) }))`);
   fill("subscribe-command", `curl -N '${location.origin}/v1/sse?${new URLSearchParams({ channel: name })}'`);
 }
 
