@@ -164,6 +164,10 @@ impl<D: Dialect> Engine<D> {
 
     /// Takes the loop's time, and the calendar's.
     pub fn tell_time(&mut self, now: Time, calendar: UnixTime) {
+        // A turn tells one time for each message.
+        if (now, calendar) == (self.now, self.calendar) && self.counters.started_s.is_some() {
+            return;
+        }
         self.counters.started_s.get_or_insert(calendar.as_millis() / 1_000);
         (self.now, self.calendar) = (now, calendar);
         self.log_time = self.sequencing.look(now, calendar.as_millis());

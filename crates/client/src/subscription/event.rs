@@ -68,7 +68,8 @@ pub struct Publication<'e> {
     pub channel: Cow<'e, str>,
     /// Its place in the log: the subscription's cursor from now on.
     pub cursor: Cow<'e, str>,
-    /// When the hub took it, in milliseconds since 1970.
+    /// The hub's date when it took the message, in milliseconds since 1970. Cursors have the order:
+    /// dates go back if the hub's calendar is set back.
     pub time_ms: u64,
     /// Its event's name, if it has one.
     pub event: Option<Cow<'e, str>>,

@@ -50,6 +50,52 @@ fn every_seed_keeps_what_it_promised_by_the_right_clock() {
     }
 }
 
+/// [service:clock-trouble]
+#[test]
+fn a_jump_is_told_to_probes_until_it_is_undone() {
+    let mut world = World::new();
+    let told = |world: &mut World, ready: &str, jumps: u64, off_s: u64| {
+        assert_eq!(world.page("/readyz"), (200, ready.to_owned()));
+        let (_, metrics) = world.page("/metrics");
+        for line in [
+            format!("\nsockeye_calendar_jumps_total {jumps}\n"),
+            format!("\nsockeye_calendar_off_seconds {off_s}\n"),
+        ] {
+            assert!(metrics.contains(&line), "{line} {metrics}");
+        }
+    };
+    let jumped = r#"{"ready":true,"reason":"calendar_jumped"}"#;
+    told(&mut world, "ready\n", 0, 0);
+    for (by_ms, back_ms) in [(YEARS_MS, -YEARS_MS), (-3_600_000, 3_600_000)] {
+        let before = world.totals.jumps;
+        world.set_calendar(by_ms);
+        told(&mut world, jumped, before + 1, by_ms.unsigned_abs() / 1_000);
+        world.advance(60_000);
+        told(&mut world, jumped, before + 1, by_ms.unsigned_abs() / 1_000);
+        world.set_calendar(back_ms);
+        told(&mut world, "ready\n", before + 2, 0);
+    }
+}
+
+/// [service:clock-trouble]
+#[test]
+fn a_log_from_the_future_is_told_to_probes_and_serves() {
+    let mut random = Random::new(1);
+    let mut world = World::new();
+    world.set_calendar(YEARS_MS);
+    world.publish(&mut random);
+    world.restart(-YEARS_MS);
+    let ahead = r#"{"ready":true,"reason":"log_ahead"}"#;
+    assert_eq!(world.page("/readyz"), (200, ahead.to_owned()));
+    world.read();
+    world.publish(&mut random);
+    world.read();
+    world.advance(3_600_000);
+    assert_eq!(world.page("/readyz"), (200, "ready\n".to_owned()), "it has been told for an hour");
+    world.read();
+    assert!(world.totals.kept > 0 && world.totals.expired > 0);
+}
+
 fn simulate(seed: u64) -> Totals {
     let mut random = Random::new(seed);
     let mut world = World::new();
