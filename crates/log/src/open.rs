@@ -15,7 +15,7 @@ use crate::table::Table;
 use crate::{Damage, Error, Limits, Policy, table, upgrade};
 
 const LOCK: &str = "lock";
-const DATABASE: &str = "log.sqlite";
+pub(crate) const DATABASE: &str = "log.sqlite";
 
 /// The log that was found in the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

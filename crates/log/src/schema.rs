@@ -66,6 +66,18 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, Error> {
     if mode == "wal" { Ok(db) } else { Err(Error::Database(ffi::SQLITE_NOTADB)) }
 }
 
+/// Opens the database to read it, beside a writer in this or another process.
+pub(crate) fn connect_to_read(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let db = Connection::open_with_flags(path, flags).map_err(error)?;
+    db.busy_timeout(PATIENCE).map_err(error)?;
+    let pragmas = "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;";
+    db.execute_batch(pragmas).map_err(error)?;
+    Ok(db)
+}
+
 /// Which format a file has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {

@@ -2,6 +2,7 @@
 
 mod damage;
 mod model;
+mod reader;
 mod retention;
 mod support;
 mod upgrade;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sockeye_hub::{ChannelName, Config, Cursor, Epoch, Kind, Seq, Settings};
+use sockeye_hub::{ChannelName, Check, Config, Cursor, Epoch, Kind, Run, Seq, Settings};
 use sockeye_log::{
     Limits, Options, Outcome, Policy, Recovered, Refused, Rule, Start, Store, WhenFull, Writer,
 };
@@ -119,6 +119,8 @@ pub(crate) struct Opened {
 /// A part of what the log has kept, in the form that is sent to a worker. The parts come in this order.
 #[derive(Clone, Debug)]
 pub(crate) enum Kept {
+    /// The runs that gave out the log's positions. The last one is this process.
+    Runs(Arc<[Run]>),
     /// The log no longer has the records up to this position.
     Floor(Seq),
     Record(Arc<KeptRecord>),
@@ -182,7 +184,10 @@ impl Opened {
             log::error!(skipped; "idempotency keys in the log are damaged and left out");
         }
         let floor = self.floor();
-        let mut problem = each(Kept::Floor(Seq(floor))).err();
+        let runs = self.store.runs().iter();
+        let runs = runs.map(|run| Run { first: Seq(run.first), check: Check::new(run.tag) });
+        let mut problem = each(Kept::Runs(runs.collect())).err();
+        problem = problem.or_else(|| each(Kept::Floor(Seq(floor))).err());
         let replayed = self.store.replay(|mut kept| {
             if problem.is_none() && kept.seq > floor {
                 kept.key = keys.remove(&kept.seq);
@@ -240,6 +245,10 @@ pub(crate) fn recover(
 /// Restores this part in a service.
 pub(crate) fn restore(service: &mut Service, kept: &Kept) -> Result<(), String> {
     let restored = match kept {
+        Kept::Runs(runs) => {
+            service.restore_runs(runs);
+            Ok(())
+        }
         Kept::Floor(floor) => service.restore_floor(*floor),
         Kept::Record(record) => service.restore(&record.record()?),
         Kept::Head(head) => service.restore_head(*head),

@@ -113,6 +113,10 @@ fn restore(
 ) -> Result<Box<dyn Log>, Failure> {
     opened.replay(|kept| {
         let restored = match &kept {
+            Kept::Runs(runs) => {
+                sequencer.restore_runs(runs);
+                Ok(())
+            }
             Kept::Floor(floor) => sequencer.restore_floor(*floor),
             Kept::Record(record) => {
                 let record = record.record()?;

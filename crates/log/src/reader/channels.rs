@@ -1,0 +1,80 @@
+//! The names of channels, as a reader has met them in the database.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+
+use crate::Error;
+use crate::rows::ChannelRow;
+use crate::schema::{error, text};
+
+/// Names that one step loads.
+const CHUNK: usize = 4096;
+
+/// A channel that was forgotten, and one that was met again under another number, stays: no record
+/// has its number.
+#[derive(Debug, Default)]
+pub(super) struct Channels {
+    names: HashMap<u32, Arc<str>>,
+    ids: HashMap<Arc<str>, u32>,
+    /// The highest number that was met.
+    newest: u32,
+}
+
+impl Channels {
+    /// Loads the names of channels that are new. Returns whether there are no more.
+    pub(super) fn load(&mut self, db: &Connection) -> Result<bool, Error> {
+        let sql = "SELECT id, name FROM channels WHERE id > ? ORDER BY id LIMIT ?";
+        let mut select = db.prepare(sql).map_err(error)?;
+        let row = params![self.newest, i64::try_from(CHUNK).unwrap_or(i64::MAX)];
+        let rows = select.query_map(row, |row| Ok((row.get::<_, u32>(0)?, text(row.get(1)?)?)));
+        let mut loaded = 0;
+        for row in rows.map_err(error)? {
+            let (id, name) = row.map_err(error)?;
+            let name: Arc<str> = name.into();
+            self.names.insert(id, Arc::clone(&name));
+            if let Some(old) = self.ids.insert(name, id) {
+                self.names.remove(&old);
+            }
+            (self.newest, loaded) = (id, loaded + 1);
+        }
+        Ok(loaded < CHUNK)
+    }
+
+    pub(super) fn id(&self, name: &str) -> Option<u32> {
+        self.ids.get(name).copied()
+    }
+
+    pub(super) fn name(&self, id: u32) -> Option<&Arc<str>> {
+        self.names.get(&id)
+    }
+}
+
+/// The row of a channel; `None` if the log does not know it.
+pub(super) fn row(db: &Connection, epoch: u64, id: u32) -> Result<Option<ChannelRow>, Error> {
+    let sql = format!("SELECT {} FROM channels WHERE id = ?", ChannelRow::COLUMNS);
+    let mut select = db.prepare(&sql).map_err(error)?;
+    let mut rows = select.query([id]).map_err(error)?;
+    let Some(row) = rows.next().map_err(error)? else { return Ok(None) };
+    let row = ChannelRow::read(row).map_err(error)?;
+    if row.is_sound(epoch) { Ok(Some(row)) } else { Err(Error::Damaged { seq: row.stats.last }) }
+}
+
+/// The channels with a floor above a position, and their floors. It stops when `each` says so.
+pub(super) fn trimmed(
+    db: &Connection,
+    after: u64,
+    mut each: impl FnMut(u32, u64) -> bool,
+) -> Result<(), Error> {
+    let sql = "SELECT id, floor FROM channels WHERE floor > ?";
+    let mut select = db.prepare(sql).map_err(error)?;
+    let mut rows = select.query([after.cast_signed()]).map_err(error)?;
+    while let Some(row) = rows.next().map_err(error)? {
+        let floor = row.get::<_, i64>(1).map_err(error)?.cast_unsigned();
+        if !each(row.get(0).map_err(error)?, floor) {
+            break;
+        }
+    }
+    Ok(())
+}

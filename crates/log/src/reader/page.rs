@@ -1,0 +1,298 @@
+//! One answer: one short transaction, which reads a bounded part of the log.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use rusqlite::{Connection, Statement, params};
+
+use super::channels::{self, Channels};
+use super::{Entry, Page, Query, Range, Target};
+use crate::Error;
+use crate::rows::RecordRow;
+use crate::schema::{error, number, stored};
+use crate::table::{self, limit};
+
+/// Records that one answer looks at in search of those of a pattern.
+const VISITS_MAX: usize = 4096;
+
+/// Positions of a channel that one query finds.
+const CHUNK: usize = 64;
+
+pub(super) enum Answered {
+    Page(Page),
+    /// More has to be loaded first, in another step.
+    NotYet,
+}
+
+/// Answers a question, or a part of it.
+pub(super) fn answer(
+    db: &Connection,
+    epoch: u64,
+    channels: &mut Channels,
+    query: &Query,
+) -> Result<Answered, Error> {
+    let snapshot = db.unchecked_transaction().map_err(error)?;
+    if !channels.load(&snapshot)? {
+        return Ok(Answered::NotYet);
+    }
+    let reading = Reading { db: &snapshot, epoch, channels, query };
+    let page = match query.range {
+        Range::After { after, through } => reading.after(after, through),
+        Range::Before { before } => reading.before(before),
+    };
+    page.map(Answered::Page)
+}
+
+struct Reading<'r> {
+    db: &'r Connection,
+    epoch: u64,
+    channels: &'r Channels,
+    query: &'r Query,
+}
+
+/// The oldest positions of one channel that were not read yet.
+struct Ahead {
+    id: u32,
+    seqs: VecDeque<u64>,
+    /// There may be more than these.
+    more: bool,
+    /// The newest record that was read, or where reading began.
+    reached: u64,
+    /// A record up to which the channel has to have records.
+    last: u64,
+}
+
+impl Reading<'_> {
+    fn after(&self, after: u64, through: u64) -> Result<Page, Error> {
+        let by_name = self.query.targets.iter().all(|it| matches!(it, Target::Name(_)));
+        // What is above the snapshot's newest record may be committed any time.
+        let through = through.min(self.tail()?);
+        let mut page = match by_name {
+            true => self.merge(after, through)?,
+            false => self.search(after, through)?,
+        };
+        page.more = page.through < through;
+        Ok(page)
+    }
+
+    /// The newest position of the snapshot.
+    fn tail(&self) -> Result<u64, Error> {
+        let newest = "SELECT coalesce(max(seq), 0) FROM records";
+        let newest = self.db.query_row(newest, [], |row| number(row, 0)).map_err(error)?;
+        Ok(newest.max(table::state(self.db)?.tail))
+    }
+
+    /// Merges the records of channels that are named.
+    fn merge(&self, after: u64, through: u64) -> Result<Page, Error> {
+        let mut page = Page { through, ..Page::default() };
+        let (mut heap, mut aheads) = (BinaryHeap::new(), Vec::new());
+        for target in &self.query.targets {
+            let Target::Name(name) = target else { continue };
+            let id = self.channels.id(name);
+            if id.is_some_and(|id| aheads.iter().any(|it: &Ahead| it.id == id)) {
+                continue;
+            }
+            let Some(mut ahead) = self.look_at(name, after, through, &mut page)? else { continue };
+            if let Some(first) = self.peek(&mut ahead, through)? {
+                heap.push(Reverse((first, aheads.len())));
+            }
+            aheads.push(ahead);
+        }
+        let sql = format!("SELECT {} FROM records WHERE seq = ?", RecordRow::COLUMNS);
+        let mut select = self.db.prepare(&sql).map_err(error)?;
+        let mut bytes = 0;
+        while let Some(Reverse((seq, at))) = heap.pop() {
+            let ahead: &mut Ahead = &mut aheads[at];
+            let entry = self.read(&mut select, ahead, seq)?;
+            bytes += entry.body.len() as u64;
+            let is_full = page.entries.len() >= self.query.records_max.max(1)
+                || (bytes > self.query.bytes_max && !page.entries.is_empty());
+            if is_full {
+                page.through = seq - 1;
+                return Ok(page);
+            }
+            page.entries.push(entry);
+            ahead.seqs.pop_front();
+            ahead.reached = seq;
+            if let Some(next) = self.peek(ahead, through)? {
+                heap.push(Reverse((next, at)));
+            }
+        }
+        // [log:checked] The newest records of a channel must not be missing either.
+        match aheads.iter().find(|it| it.reached < it.last) {
+            Some(ahead) => Err(Error::Damaged { seq: ahead.last }),
+            None => Ok(page),
+        }
+    }
+
+    /// Finds what a channel has in the range, and whether records of it were dropped.
+    fn look_at(
+        &self,
+        name: &str,
+        after: u64,
+        through: u64,
+        page: &mut Page,
+    ) -> Result<Option<Ahead>, Error> {
+        let id = self.channels.id(name);
+        let row = match id {
+            Some(id) => channels::row(self.db, self.epoch, id)?.map(|row| (id, row.stats)),
+            None => None,
+        };
+        // [log:missing]
+        let floor = match row {
+            Some((_, stats)) => stats.floor,
+            None => table::state(self.db)?.horizon,
+        };
+        if floor > after {
+            let is_known = page.missing.iter().any(|(it, _)| **it == *name);
+            if !is_known {
+                self.miss(page, name.into(), floor);
+            }
+        }
+        let Some((id, stats)) = row else { return Ok(None) };
+        // The row may be older than the newest record, never newer.
+        let last = if stats.last <= through && stats.last > stats.floor { stats.last } else { 0 };
+        let (seqs, reached) = (VecDeque::new(), after.max(stats.floor));
+        Ok(Some(Ahead { id, seqs, more: true, reached, last }))
+    }
+
+    fn miss(&self, page: &mut Page, name: Arc<str>, floor: u64) {
+        if page.missing.len() < self.query.missing_max {
+            page.missing.push((name, floor));
+        } else {
+            page.is_missing_more = true;
+        }
+    }
+
+    /// The next position of a channel.
+    fn peek(&self, ahead: &mut Ahead, through: u64) -> Result<Option<u64>, Error> {
+        if ahead.seqs.is_empty() && ahead.more {
+            let sql = "SELECT seq FROM records INDEXED BY records_by_channel \
+                       WHERE channel = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?";
+            let mut select = self.db.prepare(sql).map_err(error)?;
+            let row = params![ahead.id, stored(ahead.reached), stored(through), limit(CHUNK)];
+            let found = select.query_map(row, |row| number(row, 0)).map_err(error)?;
+            ahead.seqs = found.collect::<Result<_, _>>().map_err(error)?;
+            ahead.more = ahead.seqs.len() == CHUNK;
+        }
+        Ok(ahead.seqs.front().copied())
+    }
+
+    /// Reads a record, and checks that none of its channel is missing before it.
+    fn read(&self, select: &mut Statement<'_>, ahead: &Ahead, seq: u64) -> Result<Entry, Error> {
+        let mut rows = select.query([stored(seq)]).map_err(error)?;
+        let row = rows.next().map_err(error)?.ok_or(Error::Damaged { seq })?;
+        let row = RecordRow::read(row).map_err(error)?;
+        // [log:checked]
+        if row.channel != ahead.id || row.previous > ahead.reached {
+            return Err(Error::Damaged { seq });
+        }
+        self.entry(row)
+    }
+
+    fn entry(&self, row: RecordRow) -> Result<Entry, Error> {
+        let seq = row.seq;
+        let channel = self.channels.name(row.channel).ok_or(Error::Damaged { seq })?;
+        row.check(self.epoch, channel)?;
+        let RecordRow { time_ms, kind, body, .. } = row;
+        Ok(Entry { seq, channel: Arc::clone(channel), time_ms, kind, body })
+    }
+
+    /// Searches the log in its order for records of channels that match.
+    fn search(&self, after: u64, through: u64) -> Result<Page, Error> {
+        let mut page = Page { through, ..Page::default() };
+        let mut matching = HashMap::new();
+        let mut wanted = |id: u32| {
+            let name = self.channels.name(id);
+            *matching.entry(id).or_insert_with(|| name.is_some_and(|name| self.is_wanted(name)))
+        };
+        channels::trimmed(self.db, after, |id, floor| {
+            if let Some(name) = self.channels.name(id).filter(|_| wanted(id)) {
+                self.miss(&mut page, Arc::clone(name), floor);
+            }
+            !page.is_missing_more
+        })?;
+        let columns = RecordRow::COLUMNS;
+        let sql = format!("SELECT {columns} FROM records WHERE seq > ? ORDER BY seq");
+        let mut select = self.db.prepare(&sql).map_err(error)?;
+        let mut rows = select.query([stored(after)]).map_err(error)?;
+        let (mut visits, mut bytes) = (0, 0);
+        let mut reached: HashMap<u32, u64> = HashMap::new();
+        let mut position = after;
+        while let Some(row) = rows.next().map_err(error)? {
+            let (seq, id) = (number(row, 0).map_err(error)?, row.get(1).map_err(error)?);
+            if seq > through {
+                return Ok(page);
+            }
+            visits += 1;
+            let is_full = page.entries.len() >= self.query.records_max.max(1)
+                || (bytes > self.query.bytes_max && !page.entries.is_empty());
+            if visits > VISITS_MAX || is_full {
+                page.through = position;
+                return Ok(page);
+            }
+            position = seq;
+            if !wanted(id) {
+                continue;
+            }
+            let row = RecordRow::read(row).map_err(error)?;
+            let before = reached.insert(id, seq).unwrap_or(after);
+            if row.previous > before && !self.is_dropped(id, row.previous)? {
+                return Err(Error::Damaged { seq });
+            }
+            bytes += row.body.len() as u64;
+            page.entries.push(self.entry(row)?);
+        }
+        Ok(page)
+    }
+
+    fn is_wanted(&self, name: &str) -> bool {
+        self.query.targets.iter().any(|target| match target {
+            Target::Name(it) => **it == *name,
+            Target::Matching(matches) => matches(name),
+        })
+    }
+
+    /// Whether a record of a channel was dropped.
+    fn is_dropped(&self, id: u32, seq: u64) -> Result<bool, Error> {
+        let row = channels::row(self.db, self.epoch, id)?;
+        Ok(row.is_some_and(|row| row.stats.floor >= seq))
+    }
+
+    /// The newest records of a channel below a position.
+    fn before(&self, before: u64) -> Result<Page, Error> {
+        let mut page = Page { through: before.saturating_sub(1), ..Page::default() };
+        let Some(Target::Name(name)) = self.query.targets.first() else { return Ok(page) };
+        let Some(ahead) = self.look_at(name, 0, u64::MAX, &mut page)? else { return Ok(page) };
+        let columns = RecordRow::COLUMNS;
+        let sql = format!(
+            "SELECT {columns} FROM records INDEXED BY records_by_channel \
+             WHERE channel = ? AND seq < ? ORDER BY seq DESC"
+        );
+        let mut select = self.db.prepare(&sql).map_err(error)?;
+        let below = i64::try_from(before).unwrap_or(i64::MAX);
+        let mut rows = select.query(params![ahead.id, below]).map_err(error)?;
+        let (mut bytes, mut previous) = (0, None);
+        while let Some(row) = rows.next().map_err(error)? {
+            let row = RecordRow::read(row).map_err(error)?;
+            bytes += row.body.len() as u64;
+            page.more = page.entries.len() >= self.query.records_max.max(1)
+                || (bytes > self.query.bytes_max && !page.entries.is_empty());
+            if previous.is_some_and(|previous| previous != row.seq) {
+                return Err(Error::Damaged { seq: previous.unwrap_or(row.seq) });
+            }
+            if page.more {
+                break;
+            }
+            previous = Some(row.previous);
+            page.entries.push(self.entry(row)?);
+        }
+        let floor = page.missing.first().map_or(0, |(_, floor)| *floor);
+        if !page.more && previous.is_some_and(|previous| previous > floor) {
+            return Err(Error::Damaged { seq: previous.unwrap_or(0) });
+        }
+        page.entries.reverse();
+        Ok(page)
+    }
+}
