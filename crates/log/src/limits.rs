@@ -7,8 +7,8 @@ pub(crate) const PAGE_BYTES: u64 = 4096;
 
 /// The most bytes of the database that a channel takes beside its records, and that a key takes:
 /// rows, indexes, and pages that are half empty.
-const CHANNEL_BYTES: u64 = 768;
-const KEY_BYTES: u64 = 512;
+const CHANNEL_BYTES: u64 = 704;
+const KEY_BYTES: u64 = 384;
 
 /// The limits of the log: records kept, records in a commit, records that wait.
 ///

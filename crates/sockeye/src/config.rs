@@ -2,6 +2,7 @@
 
 mod access;
 mod default;
+mod retention;
 mod rules;
 mod source;
 mod words;
@@ -14,6 +15,8 @@ use sockeye_hub::{OnGap, OnOverrun, PatternUse, Settings};
 
 pub(crate) use access::AccessConfig;
 pub(crate) use default::DEFAULT;
+pub(crate) use retention::DiskConfig;
+use retention::{FullPolicy, Keep};
 use sockeye_terminal::{Failure, OrFail};
 use source::Source;
 
@@ -41,6 +44,7 @@ pub(crate) struct Config {
     pub(crate) namespaces: std::collections::BTreeMap<String, ChannelConfig>,
     pub(crate) access: Option<AccessConfig>,
     pub(crate) log: LogConfig,
+    pub(crate) disk: DiskConfig,
     /// The file that was read.
     #[serde(skip)]
     source: Source,
@@ -110,6 +114,12 @@ pub(crate) struct ChannelConfig {
     patterns: Option<bool>,
     #[serde(deserialize_with = "rules::key_seconds")]
     key_seconds: Option<u64>,
+    keep_messages: Option<Keep>,
+    keep_bytes: Option<Keep>,
+    keep_seconds: Option<Keep>,
+    when_full: Option<FullPolicy>,
+    /// Bytes on disk that are reserved for the namespace.
+    disk_bytes: Option<u64>,
     presence: Option<bool>,
     #[serde(deserialize_with = "rules::presence_seconds")]
     presence_seconds: Option<u64>,
@@ -160,6 +170,7 @@ impl Default for Config {
             namespaces: std::collections::BTreeMap::new(),
             access: None,
             log: LogConfig::default(),
+            disk: DiskConfig::default(),
             source: Source::default(),
             listen_from: String::new(),
         }
@@ -306,6 +317,7 @@ impl Config {
             }
         }
         self.check_rules()?;
+        self.check_disk()?;
         match &self.access {
             Some(access) => access.guard().map(|_| ()),
             None => Ok(()),
@@ -364,6 +376,11 @@ mod tests {
             on_overrun: Some(OnOverrun::Close),
             patterns: Some(false),
             key_seconds: Some(settings.key_ms / 1_000),
+            keep_messages: Some(Keep(u64::MAX)),
+            keep_bytes: Some(Keep(retention::KEEP_BYTES)),
+            keep_seconds: Some(Keep(retention::KEEP_SECONDS)),
+            when_full: Some(FullPolicy::Refuse),
+            disk_bytes: None,
             presence: Some(false),
             presence_seconds: Some(rules::PRESENCE_SECONDS),
             subscribe: Some(rules::Subscribe::Granted),

@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sockeye_hub::{ChannelName, Check, Config, Cursor, Epoch, Kind, Run, Seq, Settings};
-use sockeye_log::{
-    Limits, Options, Outcome, Policy, Recovered, Refused, Rule, Start, Store, WhenFull, Writer,
-};
+use sockeye_hub::{ChannelName, Check, Cursor, Epoch, Kind, Run, Seq};
+use sockeye_log::{Limits, Options, Outcome, Recovered, Refused, Start, Store, Writer};
 use sockeye_server::Waker;
 use sockeye_service::wire::Payload;
 use sockeye_service::{Log, LogState, NoRoom, Record, Service};
 use sockeye_terminal::{Failure, OrFail};
+
+use crate::config::Config;
+
+/// Bytes of memory that a channel takes in the log, about.
+const CHANNEL_MEMORY: u64 = 320;
 
 /// Tags of runs are below this: 20 bits, four digits of a cursor.
 const RUN_TAGS: u32 = 1 << 20;
@@ -154,14 +157,14 @@ impl KeptRecord {
 }
 
 impl Opened {
-    pub(crate) fn new(dir: &Path, fresh_epoch: Epoch, hub: &Config) -> Result<Self, Failure> {
+    pub(crate) fn new(dir: &Path, fresh_epoch: Epoch, config: &Config) -> Result<Self, Failure> {
         if dir.exists() && !dir.is_dir() {
             let dir = dir.display();
             let why = format!("{dir} is no directory; the log needs one for its files");
             return Err(Failure(why));
         }
         let mut options = Options::new(fresh_epoch.0, run_tag()?);
-        (options.limits, options.policy) = (log_limits(hub), policy(hub));
+        (options.limits, options.policy) = (log_limits(config), config.retention());
         let (store, found) = Store::open(dir, &options).or_fail(|| opening(dir))?;
         tell(&found);
         Ok(Self { store, found, dir: dir.to_owned() })
@@ -228,12 +231,12 @@ impl Opened {
 pub(crate) fn recover(
     dir: &Path,
     fresh_epoch: Epoch,
-    hub: Config,
+    config: &Config,
     limits: sockeye_service::Limits,
     waker: Waker,
 ) -> Result<Service, Failure> {
-    let opened = Opened::new(dir, fresh_epoch, &hub)?;
-    let mut service = Service::new(opened.epoch(), hub, limits);
+    let opened = Opened::new(dir, fresh_epoch, config)?;
+    let mut service = Service::new(opened.epoch(), config.hub(), limits);
     opened.replay(|kept| restore(&mut service, &kept))?;
     let wake = Box::new(move || {
         // A loop that cannot be woken has ended already.
@@ -262,17 +265,22 @@ fn opening(dir: &Path) -> String {
 }
 
 /// Cost of the largest message that any namespace takes.
-pub(crate) fn message_bytes_max(hub: &Config) -> usize {
+pub(crate) fn message_bytes_max(hub: &sockeye_hub::Config) -> usize {
     let namespaces = hub.namespaces.iter().map(|(_, settings)| settings);
     namespaces.chain([&hub.settings]).map(|it| it.message_bytes_max).max().unwrap_or(0)
 }
 
 /// The limits of the log, large enough for every record that the hub makes: a record that the log refuses once it
 /// has a position would end the log.
-fn log_limits(hub: &Config) -> Limits {
-    let largest = u64::try_from(message_bytes_max(hub)).unwrap_or(u64::MAX);
+pub(crate) fn log_limits(config: &Config) -> Limits {
+    let hub = config.hub();
+    let largest = u64::try_from(message_bytes_max(&hub)).unwrap_or(u64::MAX);
     let record = largest.saturating_mul(ESCAPED_MAX).saturating_add(OVERHEAD_BYTES);
     let mut limits = Limits::default();
+    (limits.bytes_max, limits.channels_max) = (config.disk.bytes, config.disk.channels);
+    // The hub refuses keys first: it forgets them a little earlier.
+    let keys = u64::try_from(hub.limits.keys_max).unwrap_or(u64::MAX);
+    limits.keys_max = keys.saturating_add(keys / 4);
     limits.record_bytes_max = limits.record_bytes_max.max(record);
     limits.batch_bytes_max = limits.batch_bytes_max.max(limits.record_bytes_max);
     // Several of the largest may wait, and not only one.
@@ -281,17 +289,24 @@ fn log_limits(hub: &Config) -> Limits {
     limits
 }
 
-/// What the log keeps: a day, or less if there is no room for it, and keys as long as they are
-/// promised.
-fn policy(hub: &Config) -> Policy {
-    let rule = |settings: &Settings| {
-        let mut rule = Rule::default();
-        rule.key_ms = settings.key_ms;
-        rule.when_full = WhenFull::Trim;
-        rule
-    };
-    let named = hub.namespaces.iter().map(|(name, it)| (name.clone(), rule(it)));
-    Policy { rule: rule(&hub.settings), named: named.collect() }
+/// What a configuration can come to, on disk and in memory, in words.
+pub(crate) fn costs(config: &Config) -> String {
+    let limits = log_limits(config);
+    let history = config.limits.history_bytes.saturating_mul(config.workers);
+    let memory = mebibytes(u64::try_from(history).unwrap_or(u64::MAX));
+    let channels = mebibytes(limits.channels_max.saturating_mul(CHANNEL_MEMORY));
+    let (messages, disk) = (mebibytes(limits.bytes_max), mebibytes(limits.disk_bytes_max()));
+    match &config.data {
+        None => format!("memory: history up to {memory} MiB; nothing on disk without `data`"),
+        Some(_) => format!(
+            "memory: history up to {memory} MiB, channels of the log up to {channels} MiB\n\
+             disk: up to {disk} MiB, of which messages up to {messages} MiB"
+        ),
+    }
+}
+
+const fn mebibytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
 }
 
 /// A number that names this process's positions in the log.

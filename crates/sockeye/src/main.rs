@@ -70,8 +70,10 @@ fn config(action: &ConfigAction) -> Result<(), Failure> {
     match action {
         ConfigAction::Default => print::say(format_args!("{}", config::DEFAULT.trim_end())),
         ConfigAction::Check { file } => {
-            config::Config::read(file)?.check()?;
-            print::say(format_args!("{}: good", file.display()))
+            let config = config::Config::read(file)?;
+            config.check()?;
+            let costs = disk::costs(&config);
+            print::say(format_args!("{}: good\n{costs}", file.display()))
         }
     }
 }

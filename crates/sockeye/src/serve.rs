@@ -51,7 +51,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let (epoch, hub) = (new_epoch()?, config.hub());
     let service_limits = service_limits(&config, &limits);
     let service = match &config.data {
-        Some(dir) => disk::recover(dir, epoch, hub, service_limits, net.waker())?,
+        Some(dir) => disk::recover(dir, epoch, &config, service_limits, net.waker())?,
         None => Service::new(epoch, hub, service_limits),
     };
     let service = service.with_access(access(&config)?);

@@ -37,7 +37,8 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     let me = std::thread::current();
     let asked = serve::watch_signals(move || me.unpark())?;
     let (fresh_epoch, hub) = (serve::new_epoch()?, config.hub());
-    let opened = config.data.as_ref().map(|dir| Opened::new(dir, fresh_epoch, &hub)).transpose()?;
+    let opened =
+        config.data.as_ref().map(|dir| Opened::new(dir, fresh_epoch, &config)).transpose()?;
     let epoch = opened.as_ref().map_or(fresh_epoch, Opened::epoch);
 
     let start = Instant::now();

@@ -3,7 +3,8 @@
 /// A configuration file that sets everything to its default, and explains each setting.
 pub(crate) const DEFAULT: &str = r#"# Sockeye's configuration: everything here is the default.
 # Environment variables win over this file, and flags win over both. SIGHUP has it read again: then all
-# but listen, data, demo, workers, socket_bytes and, with data, a larger message_bytes of channels takes effect.
+# but listen, data, demo, workers, socket_bytes, [disk], what is kept on disk and, with data, a larger
+# message_bytes of channels takes effect.
 
 listen = "127.0.0.1:8080"      # SOCKEYE_LISTEN, --listen
 
@@ -24,6 +25,10 @@ rest = 10                      # and what is left then is cut; SOCKEYE_DRAIN, --
 [log]                          # on standard error
 level = "info"                 # off, error, warn, info, debug, trace; SOCKEYE_LOG, RUST_LOG
 format = "text"                # or "json": an object a line; SOCKEYE_LOG_FORMAT
+
+[disk]                         # of the log, with `data`; read at the start only
+bytes = 268435456              # messages in all channels together: a part for each namespace, and half for all
+channels = 393216              # channels that are remembered, those without a message included
 
 [limits]
 connections = 100000           # never more than nine tenths of the descriptors
@@ -57,6 +62,11 @@ message_bytes = 65536
 on_gap = "nothing"             # or "tail": what is left, or "latest": the newest message
 on_overrun = "close"           # a slow reader is sent away; or "gap", or "latest"
 patterns = false               # whether `*` and `>` may be subscribed
+keep_messages = "forever"      # on disk, with `data`: the bounds of a channel; numbers, or "forever"
+keep_bytes = 16777216
+keep_seconds = 86400
+when_full = "refuse"           # no room on disk: 503 `log_full`; or "trim": the namespace's oldest go
+# disk_bytes = 1000000         # of [disk] bytes: for this namespace alone
 key_seconds = 300              # how long an idempotency key is remembered
 presence = false               # whether it is kept who subscribes a channel
 presence_seconds = 5           # how long somebody whose last stream has gone is still there

@@ -19,6 +19,8 @@ impl Cursor {
     pub(crate) fn parse(text: &str) -> Self {
         let parsed = text.strip_prefix('1').and_then(|text| text.split_once('-'));
         let (epoch, seq) = parsed.unwrap_or_else(|| panic!("no cursor: {text:?}"));
+        // Each process gives its positions a check of its own.
+        let seq = seq.split_once('.').map_or(seq, |(seq, _)| seq);
         let number = |text| u64::from_str_radix(text, 36).expect("base 36");
         Self { epoch: number(epoch), seq: number(seq) }
     }
