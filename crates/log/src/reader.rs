@@ -4,7 +4,7 @@ mod channels;
 mod page;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::{fmt, io};
@@ -165,7 +165,7 @@ impl Readers {
         Ok(Self(Arc::new(Thread { shared, thread: Mutex::new(Some(thread)) })))
     }
 
-    /// A reader. The thread calls `wake` when [`Reader::next`] has an answer after it had none.
+    /// A reader. The thread calls `wake` when [`Reader::poll`] has an answer after it had none.
     pub fn reader(&self, wake: impl Fn() + Send + Sync + 'static) -> Reader {
         let mut state = self.0.shared.lock();
         state.next_id += 1;
@@ -207,7 +207,7 @@ impl Reader {
     }
 
     /// The next answer, with its ticket. An error is one of this answer; others may succeed.
-    pub fn next(&mut self) -> Option<(u64, Result<Page, Error>)> {
+    pub fn poll(&mut self) -> Option<(u64, Result<Page, Error>)> {
         self.thread.shared.lock().sides.get_mut(&self.id)?.answers.pop_front()
     }
 }
@@ -274,7 +274,7 @@ impl Shared {
     }
 }
 
-fn serve(path: &PathBuf, epoch: u64, shared: &Shared) {
+fn serve(path: &Path, epoch: u64, shared: &Shared) {
     let mut db = None;
     let mut channels = Channels::default();
     while let Some((id, query)) = shared.next() {

@@ -22,7 +22,7 @@ impl Asking {
 
     fn answer(&mut self) -> (u64, Result<Page, Error>) {
         loop {
-            if let Some(answer) = self.reader.next() {
+            if let Some(answer) = self.reader.poll() {
                 return answer;
             }
             self.woken.recv().unwrap();
