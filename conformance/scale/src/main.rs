@@ -6,6 +6,7 @@ mod abuse;
 mod checks;
 mod choose;
 mod drain;
+mod fairness;
 mod probe;
 mod publisher;
 mod server;
@@ -49,7 +50,9 @@ enum What {
     Slow(Size),
     /// Storms, silence, floods, and no descriptors left.
     Abuse(Size),
-    /// The three above.
+    /// One address takes what it can, and the others are served.
+    Fairness(Size),
+    /// The four above.
     Gate(Size),
     /// Measures the transports and prints a table.
     Choose(Measure),
@@ -81,6 +84,8 @@ pub(crate) enum Fault {
     NoHistory,
     /// A bound of 200 connections.
     FewConnections,
+    /// One address may take all that strangers may.
+    NoShares,
 }
 
 #[derive(Args, Clone, Copy)]
@@ -130,10 +135,12 @@ fn run(options: &Options) -> Result<Checks, Failure> {
         What::Drain(size) => drain::run(&program, size, &mut checks)?,
         What::Slow(size) => slow::run(&program, size, &mut checks)?,
         What::Abuse(size) => abuse::run(&program, size, &mut checks)?,
+        What::Fairness(size) => fairness::run(&program, size, &mut checks)?,
         What::Gate(size) => {
             drain::run(&program, size, &mut checks)?;
             slow::run(&program, size, &mut checks)?;
             abuse::run(&program, size, &mut checks)?;
+            fairness::run(&program, size, &mut checks)?;
         }
         What::Choose(measure) => choose::run(&program, measure, &mut checks)?,
     }

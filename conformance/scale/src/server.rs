@@ -25,6 +25,11 @@ impl Place {
         Ok(Self(dir))
     }
 
+    /// Writes a file beside the configuration.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
+        Ok(fs::write(self.0.join(name), text)?)
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.0.join("data")
     }
