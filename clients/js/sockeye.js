@@ -736,7 +736,10 @@ const OF_CHANNELS = ["bad_channel", "bad_query", "too_many_channels", "too_many_
 /** Refusals of a request that no other channels would help. */
 const FINAL = ["credentials_malformed", "credentials_ambiguous", "ticket_too_large", "origin_not_allowed"];
 /** What may pass, in an `error` or a publication's refusal. */
-const PASSING = ["rate_limited", "overloaded", "log_full", "unavailable", "internal", "expect_undecided", "timeout", "too_many_connections"];
+const PASSING = [
+  "rate_limited", "overloaded", "unavailable", "internal", "expect_undecided", "timeout", "too_many_connections",
+  "too_many_keys", "log_full",
+];
 
 /** A refused request as the end of a connection; `refusal` is there if it is about its channels.
     @param {Response} response @param {boolean} isNobody there is nothing more to show @returns {Promise<End & { refusal?: { code: string, message: string } }>} */

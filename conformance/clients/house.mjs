@@ -7,8 +7,6 @@ import { end } from "../harness/processes.mjs";
 import { Sockeye } from "../harness/sockeye.mjs";
 import { Proxy } from "./proxies.mjs";
 
-/** Room to resume what came in some seconds at 200 a second. */
-const ROOM = "[limits]\nreplay_messages = 5000\nreplay_bytes = 16777216\n";
 const CHANNELS = "[channels]\nhistory_messages = 10000\nhistory_bytes = 16777216\n";
 
 export class House {
@@ -30,7 +28,7 @@ export class House {
   /** With credentials, and a log on disk. */
   async open() {
     const tables = access.guarded(this.dir, this.base, { cookie: "session" });
-    writeFileSync(path.join(this.dir, "guarded.toml"), ROOM + CHANNELS + tables);
+    writeFileSync(path.join(this.dir, "guarded.toml"), CHANNELS + tables);
     this.server.flags = ["--config", path.join(this.dir, "guarded.toml"), "--data", path.join(this.dir, "data")];
     await this.server.start();
     await this.proxy?.start();

@@ -12,8 +12,6 @@ import { freePort } from "../harness/ports.mjs";
 import { Sockeye } from "../harness/sockeye.mjs";
 
 const limits = (pingSeconds) => `[limits]
-replay_messages = 5000
-replay_bytes = 16777216
 heartbeat_seconds = 1
 ping_seconds = ${pingSeconds}
 [channels]

@@ -218,6 +218,17 @@ impl<M> Channels<M> {
         index
     }
 
+    /// Restores a channel without a record, as a tombstone.
+    pub(crate) fn restore(&mut self, name: &str, last: Seq, ended: bool, config: &Config) {
+        if self.find(name).is_some() || self.tombstones.knows(name) {
+            return;
+        }
+        let id = config.id_of(namespace(name));
+        *count_mut(&mut self.endings, id.slot()) += usize::from(ended);
+        let past = Past { last, floor: last, dropped: self.next_stamp(), ended };
+        self.tombstones.insert(name.into(), past, id, config);
+    }
+
     /// Notes that the record is in use.
     pub(crate) fn engage(&mut self, index: u32) {
         self.idle.remove(index);

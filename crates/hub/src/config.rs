@@ -116,19 +116,16 @@ pub struct Limits {
     pub history_bytes_max: usize,
     /// Messages that wait for the log.
     pub pending_max: usize,
-    /// Idempotency keys remembered, each for [`Settings::key_ms`]. A channel with more than a
-    /// sixteenth of them forgets its oldest. A full table forgets the oldest key of the publishing
-    /// namespace if that is above its share, else of the largest.
+    /// Idempotency keys remembered, each for [`Settings::key_ms`], at about 250 bytes and the names.
+    /// When full, a publication with a new key is refused. The first half is for any namespace, and
+    /// each namespace has an equal part of the other half; a channel may have a quarter. Restored
+    /// and followed keys may exceed it.
     pub keys_max: usize,
     /// The longest idempotency key.
     pub key_bytes_max: usize,
     /// Runs of the log whose checks are known, one at least. Cursors from before the oldest are not
     /// checked.
     pub runs_max: usize,
-    /// Messages replayed to one resume. A channel that would exceed it has a gap.
-    pub replay_messages_max: usize,
-    /// Bytes replayed to one resume, likewise.
-    pub replay_bytes_max: usize,
     /// Gaps of single channels that one catch-up declares. Above it, a pattern gets one gap for all
     /// its channels.
     pub pattern_gaps_max: usize,
@@ -153,11 +150,9 @@ impl Default for Limits {
             patterns_per_holder_max: 491,
             history_bytes_max: 256 * 1024 * 1024,
             pending_max: 4_096,
-            keys_max: 100_000,
+            keys_max: 1_000_000,
             key_bytes_max: 128,
             runs_max: 4_096,
-            replay_messages_max: 1_000,
-            replay_bytes_max: 1024 * 1024,
             pattern_gaps_max: 128,
             pattern_steps_max: 16_384,
         }

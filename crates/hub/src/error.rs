@@ -49,6 +49,11 @@ pub enum Refusal {
     },
     /// Too many channels have ended to remember another.
     Endings,
+    /// Too many idempotency keys are remembered: of all channels ([`Limits::keys_max`]), or of this
+    /// one. No key is forgotten before its time.
+    ///
+    /// [`Limits::keys_max`]: crate::Limits::keys_max
+    Keys,
     /// No room for another pattern.
     Patterns,
     /// The subscriber's holder is in as many patterns as a holder may be.
@@ -78,6 +83,7 @@ impl Refusal {
             | Self::OwnChannels { .. }
             | Self::Patterns
             | Self::OwnPatterns { .. }
+            | Self::Keys
             | Self::Subscribers => true,
             Self::MessageTooLarge { .. }
             | Self::Key
@@ -111,6 +117,7 @@ impl fmt::Display for Refusal {
                 write!(f, "this user or address is in {most} channels without a message already")
             }
             Self::Endings => f.write_str("too many channels have ended"),
+            Self::Keys => f.write_str("too many idempotency keys are remembered"),
             Self::Patterns => f.write_str("there are too many patterns"),
             Self::OwnPatterns { most } => {
                 write!(f, "this user or address is in {most} patterns already")

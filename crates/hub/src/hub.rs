@@ -12,7 +12,10 @@ use crate::patterns::Patterns;
 use crate::runs::Runs;
 use crate::sequencer::Pending;
 use crate::subscribers::{CatchUp, Mode, ReadPosition, Stage, State, Subscribers};
-use crate::{Config, Cursor, Entry, Epoch, Misuse, Publication, Reason, Seq, Stats, SubscriberKey};
+use crate::{
+    ChannelName, Config, Cursor, Entry, Epoch, Misuse, Publication, Reason, Seq, Stats,
+    SubscriberKey,
+};
 
 /// A subscriber's answer to the delivery of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +64,8 @@ pub struct Hub<M> {
     pub(crate) stats: Stats,
     pub(crate) pending: VecDeque<Pending<M>>,
     pub(crate) keys: Keys,
+    /// Memory is a cache of an archive.
+    pub(crate) has_archive: bool,
 }
 
 impl<M> Hub<M> {
@@ -78,6 +83,7 @@ impl<M> Hub<M> {
             stats: Stats::default(),
             pending: VecDeque::new(),
             keys: Keys::default(),
+            has_archive: false,
         }
     }
 
@@ -134,11 +140,11 @@ impl<M> Hub<M> {
         let Publication { channel, body, cost, kind, key, expect: _ } = publication;
         let name = channel.as_str();
         if let Some(key) = key.filter(|key| self.keys.known(name, key).is_none()) {
-            let key = self.keys.begin(name, key, seq);
+            let key = self.keys.begin(name, key, seq, &self.config);
             // [hub:key-ages]
             let key_ms = self.config.settings_of(channel.namespace()).key_ms;
             let until_ms = now_ms.saturating_add(key_ms);
-            self.keys.commit(key, seq, until_ms, &self.config);
+            self.keys.commit(key, seq, until_ms);
         }
         let found = self.channels.find(name);
         let index = found.unwrap_or_else(|| self.channels.add(name, &self.config));
@@ -181,8 +187,14 @@ impl<M> Hub<M> {
         Ok(())
     }
 
+    /// Restores a channel of the log whose messages are not in memory: its newest message, and
+    /// whether that ended it. Call it before anything else is restored of the channel.
+    pub fn restore_channel(&mut self, channel: ChannelName<'_>, last: Seq, ended: bool) {
+        self.channels.restore(channel.as_str(), last, ended, &self.config);
+    }
+
     /// Begins an epoch, because the log's history was lost or rewritten. The log starts empty, keys
-    /// and runs are forgotten, and every subscriber is behind and has a gap. Pending messages are dropped;
+    /// and runs are forgotten, the archive is detached, and every subscriber is behind and has a gap. Pending messages are dropped;
     /// the caller has to tell their publishers that they may or may not have been kept.
     ///
     /// # Errors
@@ -192,6 +204,8 @@ impl<M> Hub<M> {
             return Err(Misuse::SameEpoch);
         }
         self.forget_runs(epoch);
+        // The archive is of the epoch that has ended.
+        self.has_archive = false;
         self.head = Seq::ZERO;
         self.pending.clear();
         self.keys.clear();
@@ -214,7 +228,7 @@ impl<M> Hub<M> {
     /// Drops expired messages and keys. Every other call that takes the time does so, too. Call it
     /// at [`next_deadline`](Self::next_deadline) to free memory while the hub is idle.
     pub fn advance(&mut self, now_ms: u64) {
-        self.keys.expire(now_ms);
+        self.keys.expire(now_ms, &self.config);
         self.channels.expire(now_ms, &self.config);
     }
 
@@ -314,9 +328,9 @@ fn fall_behind(subscriber: &mut State, cursor: Seq) {
 fn restart(subscriber: &mut State) {
     subscriber.position = ReadPosition::behind(Seq::ZERO);
     subscriber.named = Seq::ZERO;
-    if let Some(CatchUp { declared, tally }) = subscriber.catch_up() {
+    if let Some(CatchUp { declared, fetch, .. }) = subscriber.catch_up() {
         declared.clear();
-        (tally.promised_messages, tally.promised_bytes) = (0, 0);
+        *fetch = None;
     }
     for subscription in subscriber.subscriptions.iter_mut() {
         (subscription.had_after, subscription.had_through) = (Seq::ZERO, Seq::ZERO);

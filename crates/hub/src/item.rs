@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::{Cursor, Entry, Seq};
+use crate::{Cursor, Entry, Fetch, Seq};
 
 /// One item for a subscriber's stream.
 #[derive(Debug)]
@@ -116,6 +116,9 @@ pub enum Progress {
     Live,
     /// The budget is spent. Pull again when the stream has room.
     More,
+    /// Memory lacks messages that the archive has. Hand in a page with
+    /// [`take_page`](crate::Subscriber::take_page). Until then each pull asks for the same.
+    Fetch(Fetch),
     /// History has overrun a slow reader, and its namespace closes such readers. It may come back
     /// with this cursor. Only gaps caused by invalid start cursors were handed out: the client has
     /// to hear of them, because this cursor does not cover them.

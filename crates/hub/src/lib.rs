@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod archive;
 mod channel;
 mod channels;
 mod config;
@@ -30,6 +31,7 @@ mod subscriber;
 mod subscribers;
 mod tombstones;
 
+pub use archive::{Archived, Fetch, Fetched};
 pub use config::{Config, Limits, OnGap, OnOverrun, PatternUse, Settings};
 pub use cursor::{Check, Cursor, Epoch, Run, Seq, Start, Token};
 pub use entry::{Entry, Kind, Publication};

@@ -1,13 +1,12 @@
 //! Catching up: the messages that a subscriber pulls, and the gaps that are declared to it.
 
 use std::cmp::Reverse;
-use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::rc::Rc;
 
 use crate::resume::{Verdict, View};
 use crate::search::Found;
-use crate::subscribers::{Link, ReadPosition, Stage, State, Tally};
+use crate::subscribers::{Link, ReadPosition, Tally};
 use crate::tombstones::Past;
 use crate::{Budget, Gap, Hub, Item, Progress, Reason, Scope, Seq, Span, Subscriber, Sync};
 
@@ -24,8 +23,12 @@ impl<M> Subscriber<'_, M> {
     pub fn pull(&mut self, budget: Budget, now_ms: u64, out: &mut Vec<Item<M>>) -> Progress {
         let Self { hub, index } = self;
         hub.advance(now_ms);
-        if hub.subscribers.at(*index).position == ReadPosition::LIVE {
+        let state = hub.subscribers.at(*index);
+        if state.position == ReadPosition::LIVE {
             return Progress::Live;
+        }
+        if let Some(fetch) = state.fetch() {
+            return Progress::Fetch(fetch);
         }
         let Found { views, unsearched, steps } = hub.find(*index);
         hub.stats.searched += steps;
@@ -33,10 +36,15 @@ impl<M> Subscriber<'_, M> {
         // [hub:overrun-gaps] Declared even to a subscriber that is to be closed: its cursor does
         // not cover these gaps.
         hub.declare_faults(*index, out);
-        let Ok(mut verdicts) = verdicts else {
+        let Ok((mut verdicts, lack)) = verdicts else {
             hub.stats.overruns += 1;
             return Progress::Overrun(self.cursor());
         };
+        if hub.has_archive
+            && let Some(fetch) = hub.fetch(*index, lack, &unsearched)
+        {
+            return Progress::Fetch(fetch);
+        }
         hub.declare_horizons(*index, out);
         if hub.declare_unsearched(*index, &unsearched, out) {
             verdicts = hub.judge_again(*index, verdicts);
@@ -76,7 +84,7 @@ impl<M> Hub<M> {
             let after = subscription.wanted_after.max(state.cursor(self.head));
             let (link, missed) = (subscription.link, Span { after, through: horizon });
             // [hub:horizon]
-            if self.is_below_horizon(state, subscription) {
+            if !self.has_archive && self.is_below_horizon(state, subscription) {
                 self.declare(index, out, self.gap(link, Reason::Trimmed, missed));
                 // Advance only here: a subscription that is exempt must still hear of later
                 // evictions, which may be older than this horizon.
@@ -109,7 +117,7 @@ impl<M> Hub<M> {
     /// and no overrun.
     fn judge_again(&self, index: u32, verdicts: Vec<(View, Verdict)>) -> Vec<(View, Verdict)> {
         let views = verdicts.into_iter().map(|(view, _)| view).collect();
-        self.verdicts(index, views).unwrap_or_default()
+        self.verdicts(index, views).map(|(verdicts, _)| verdicts).unwrap_or_default()
     }
 
     /// Declares one gap up to the head for each pattern, instead of one for each channel that it
@@ -153,24 +161,11 @@ impl<M> Hub<M> {
             let ended = view.past.ended && missed.contains(view.past.last);
             let scope = Scope::Channel(Rc::clone(&view.name));
             self.declare(index, out, Gap { scope, reason, missed, ended });
-            match self
-                .subscribers
-                .at_mut(index)
-                .catch_up_mut()
-                .declared
-                .entry(Rc::clone(&view.name))
-            {
-                Slot::Vacant(slot) => drop(slot.insert(missed)),
-                Slot::Occupied(mut slot) => {
-                    let known = slot.get_mut();
-                    known.after = known.after.min(missed.after);
-                    known.through = known.through.max(missed.through);
-                }
-            }
+            self.remember_gap(index, Rc::clone(&view.name), missed);
         }
     }
 
-    fn gap(&self, link: Link, reason: Reason, missed: Span) -> Gap {
+    pub(crate) fn gap(&self, link: Link, reason: Reason, missed: Span) -> Gap {
         let (scope, past) = match link {
             Link::Channel(channel) => {
                 let record = self.channels.record(channel);
@@ -184,7 +179,7 @@ impl<M> Hub<M> {
         Gap { scope, reason, missed, ended }
     }
 
-    fn declare(&mut self, index: u32, out: &mut Vec<Item<M>>, gap: Gap) {
+    pub(crate) fn declare(&mut self, index: u32, out: &mut Vec<Item<M>>, gap: Gap) {
         self.stats.count_gap(gap.reason);
         self.subscribers.at_mut(index).catch_up_mut().tally.gaps += 1;
         out.push(Item::Gap(gap));
@@ -231,7 +226,7 @@ impl<M> Hub<M> {
         let more = !heads.is_empty();
         self.stats.replayed += messages as u64;
         let state = self.subscribers.at_mut(index);
-        note(state, messages as u64, verdicts);
+        state.note_pulled(messages as u64);
         if let Some(reached) = reached {
             state.position = ReadPosition::behind(reached);
             if let Some(so_far) = state.catch_up() {
@@ -252,21 +247,5 @@ impl<M> Hub<M> {
             _ => self.stats.recovered_with_gaps += 1,
         }
         sync
-    }
-}
-
-/// Adds a pull to the totals. The first pull after subscribing fixes what the subscription is
-/// promised, so that the replay limit is not spent twice on the same messages.
-fn note(state: &mut State, replayed: u64, verdicts: &[(View, Verdict)]) {
-    let tally = &mut state.catch_up_mut().tally;
-    tally.replayed += replayed;
-    for (_, Verdict { promised, .. }) in verdicts {
-        tally.promised_messages += promised.0;
-        tally.promised_bytes += promised.1;
-    }
-    for subscription in state.subscriptions.iter_mut() {
-        if subscription.stage == Stage::Fresh {
-            subscription.stage = Stage::Resuming;
-        }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
+use crate::archive::Lack;
 use crate::config::SettingsId;
 use crate::name::namespace;
-use crate::ring::Ring;
 use crate::subscribers::{Link, Mode, Stage, State, Subscription};
 use crate::tombstones::Past;
 use crate::{Hub, OnGap, OnOverrun, Reason, Seq, Span};
@@ -29,45 +29,56 @@ pub(crate) struct Verdict {
     /// … except these.
     pub(crate) had: Vec<Span>,
     pub(crate) gap: Option<(Reason, Span)>,
-    /// Messages and bytes that a new subscription is promised of this channel.
-    pub(crate) promised: (usize, u64),
+}
+
+/// The messages of one channel that a subscriber has had, and those that it is owed.
+pub(crate) struct Plan {
+    /// It is owed the messages after this …
+    pub(crate) from: Seq,
+    /// … except these.
+    pub(crate) had: Vec<Span>,
+    /// Messages after this that nobody has any more are missing.
+    pub(crate) owed: Seq,
 }
 
 /// History has overrun a slow reader, which is to be closed.
 pub(crate) struct Overrun;
 
-/// How much this catch-up may still promise to new subscriptions.
-#[derive(Clone, Copy)]
-struct ReplayQuota {
-    messages: usize,
-    bytes: u64,
-}
-
 impl<M> Hub<M> {
-    /// Judges these channels, and drops those in which nothing is owed.
+    /// Judges these channels, and drops those in which nothing is owed. With an archive, also says
+    /// what memory lacks.
     pub(crate) fn verdicts(
         &self,
         index: u32,
         views: Vec<View>,
-    ) -> Result<Vec<(View, Verdict)>, Overrun> {
+    ) -> Result<(Vec<(View, Verdict)>, Lack), Overrun> {
         let state = self.subscribers.at(index);
         if state.subscriptions.iter().any(|it| self.is_closed_by_horizon(state, it)) {
             return Err(Overrun);
         }
-        let limits = &self.config.limits;
-        let bytes_max = limits.replay_bytes_max as u64;
-        let tally = state.tally();
-        let mut room = ReplayQuota {
-            messages: limits.replay_messages_max.saturating_sub(tally.promised_messages),
-            bytes: bytes_max.saturating_sub(tally.promised_bytes),
-        };
-        let mut verdicts = Vec::new();
+        let (mut verdicts, mut lack) = (Vec::new(), Lack::NONE);
         for view in views {
-            if let Some(verdict) = self.judge(state, &view, &mut room)? {
+            if let Some(verdict) = self.judge(state, &view, &mut lack)? {
                 verdicts.push((view, verdict));
             }
         }
-        Ok(verdicts)
+        Ok((verdicts, lack))
+    }
+
+    /// What the subscriber has had of a channel, and what it is owed.
+    pub(crate) fn plan(&self, state: &State, view: &View) -> Plan {
+        let covers: Vec<&Subscription> = covers(state, view).collect();
+        let Past { last, .. } = view.past;
+        let had = spans(state, view, &covers, |it| it.had_after);
+        let had_whole = spans(state, view, &covers, |it| it.complete_after);
+        let wanted_after = covers.iter().map(|it| it.wanted_after).min().unwrap_or(self.head);
+        let wanted_after = wanted_after.max(state.cursor(self.head));
+        // Up to here a gap was declared already, and only the newest message is wanted.
+        let newest_only = newest_only(&covers);
+        let newest = if last == Seq::ZERO { newest_only } else { last.previous() };
+        let owed = skip(&had_whole, wanted_after.max(newest_only));
+        let from = skip(&had, wanted_after.max(newest_only.min(newest)));
+        Plan { from, had, owed }
     }
 
     /// Applies the resume rule to one channel. `None` if nothing is owed.
@@ -75,27 +86,24 @@ impl<M> Hub<M> {
         &self,
         state: &State,
         view: &View,
-        room: &mut ReplayQuota,
+        lack: &mut Lack,
     ) -> Result<Option<Verdict>, Overrun> {
-        let covers = view.covers.iter().map(|slot| &state.subscriptions[*slot as usize]);
-        let covers: Vec<&Subscription> = covers.collect();
-        let cursor = state.cursor(self.head);
         let Past { last, floor, .. } = view.past;
-        let had = spans(state, view, &covers, |it| it.had_after);
-        let had_whole = spans(state, view, &covers, |it| it.complete_after);
-        let wanted_after =
-            covers.iter().map(|it| it.wanted_after).min().unwrap_or(self.head).max(cursor);
-        // Up to here a gap was declared already, and only the newest message is wanted.
-        let newest_only = newest_only(&covers);
-        let owed = skip(&had_whole, wanted_after.max(newest_only));
-        let from = skip(&had, wanted_after.max(newest_only.min(last.previous())));
+        let Plan { from, had, owed } = self.plan(state, view);
         if last <= from && floor <= owed {
             return Ok(None);
         }
-        let mut verdict = Verdict { from, had, gap: None, promised: (0, 0) };
+        let mut verdict = Verdict { from, had, gap: None };
+        // [hub:archive]
+        if self.has_archive {
+            let after = from.min(owed);
+            lack.after = lack.after.min(after);
+            if after < floor {
+                lack.through = lack.through.max(floor);
+            }
         // [hub:resume-complete] [hub:resume-trimmed]
-        if owed < floor {
-            let through = self.policy(&covers, view, cursor)?.map(|policy| match policy {
+        } else if owed < floor {
+            let through = self.policy(state, view)?.map(|policy| match policy {
                 // [hub:gap-policy]
                 OnGap::Nothing => last.max(floor),
                 OnGap::Tail => floor,
@@ -104,22 +112,15 @@ impl<M> Hub<M> {
             verdict.gap = through.map(|through| (Reason::Trimmed, Span { after: owed, through }));
             verdict.from = from.max(through.unwrap_or_default());
         }
-        if asks_for_more(&covers) {
-            self.limit(view, owed, room, &mut verdict);
-        }
         Ok(Some(verdict))
     }
 
     /// The policy after a gap; `None` if no subscription is owed the dropped messages.
-    fn policy(
-        &self,
-        covers: &[&Subscription],
-        view: &View,
-        cursor: Seq,
-    ) -> Result<Option<OnGap>, Overrun> {
+    fn policy(&self, state: &State, view: &View) -> Result<Option<OnGap>, Overrun> {
+        let cursor = state.cursor(self.head);
         let settings = self.config.by_id(view.settings);
         let mut policy = None;
-        for it in covers {
+        for it in covers(state, view) {
             if it.wanted_after.max(cursor) >= view.past.floor || is_excused(it, view.past) {
                 continue;
             }
@@ -134,32 +135,6 @@ impl<M> Hub<M> {
         Ok(policy)
     }
 
-    /// Bounds the replay of a new subscription by the resume's remaining quota.
-    fn limit(&self, view: &View, owed: Seq, room: &mut ReplayQuota, verdict: &mut Verdict) {
-        let Some(channel) = view.channel else { return };
-        let ring = &self.channels.record(channel).ring;
-        let first = ring.index_after(verdict.from);
-        verdict.promised = promise(ring, first, &verdict.had);
-        // [hub:replay-limit]
-        if verdict.promised.0 > room.messages || verdict.promised.1 > room.bytes {
-            let kept = match self.config.by_id(view.settings).on_gap {
-                OnGap::Nothing => ring.len(),
-                OnGap::Tail => ring.index_of_last(room.messages, room.bytes),
-                OnGap::Latest => ring.len() - 1,
-            };
-            let skipped = kept.checked_sub(1).filter(|last| *last >= first);
-            if let Some(through) = skipped.and_then(|at| ring.entry(at)).map(|entry| entry.seq()) {
-                let reason = verdict.gap.map_or(Reason::Limit, |(reason, _)| reason);
-                let after = owed.min(verdict.from);
-                verdict.gap = Some((reason, Span { after, through }));
-                verdict.from = through;
-                verdict.promised = promise(ring, kept, &verdict.had);
-            }
-        }
-        room.messages = room.messages.saturating_sub(verdict.promised.0);
-        room.bytes = room.bytes.saturating_sub(verdict.promised.1);
-    }
-
     /// Whether a pattern may have missed messages of folded channels.
     pub(crate) fn is_below_horizon(&self, state: &State, subscription: &Subscription) -> bool {
         let horizon = self.channels.tombstones.horizon();
@@ -167,12 +142,15 @@ impl<M> Hub<M> {
             subscription.wanted_after.max(subscription.horizon_told).max(state.cursor(self.head));
         matches!(subscription.link, Link::Pattern(_))
             && seen < horizon.floor
-            && !is_excused(subscription, horizon)
+            && (self.has_archive || !is_excused(subscription, horizon))
     }
 
     /// Whether a slow reader has to be closed because its pattern is below the horizon.
     fn is_closed_by_horizon(&self, state: &State, subscription: &Subscription) -> bool {
         let Link::Pattern(pattern) = subscription.link else { return false };
+        if self.has_archive {
+            return false;
+        }
         let namespace = namespace(self.patterns.text(pattern));
         subscription.stage == Stage::Steady
             && self.config.settings_of(namespace).on_overrun == OnOverrun::Close
@@ -180,25 +158,9 @@ impl<M> Hub<M> {
     }
 }
 
-/// Whether a new subscription wants messages that the others were not promised.
-fn asks_for_more(covers: &[&Subscription]) -> bool {
-    let (fresh, others): (Vec<_>, Vec<_>) = covers.iter().partition(|it| it.stage == Stage::Fresh);
-    let wants = |of: Vec<&&Subscription>| of.into_iter().map(|it| it.wanted_after).min();
-    match (wants(fresh), wants(others)) {
-        (None, _) => false,
-        (Some(_), None) => true,
-        (Some(fresh), Some(others)) => fresh < others,
-    }
-}
-
-/// Messages and bytes from `first` on, without those that the subscriber has had.
-fn promise<M>(ring: &Ring<M>, first: usize, had: &[Span]) -> (usize, u64) {
-    let entries = || (first..ring.len()).filter_map(|at| ring.entry(at));
-    if entries().next().is_some_and(|entry| had.iter().all(|it| it.through < entry.seq())) {
-        return (ring.len() - first, ring.bytes_from(first));
-    }
-    let new = entries().filter(|entry| !had.iter().any(|span| span.contains(entry.seq())));
-    new.fold((0, 0), |(count, bytes), entry| (count + 1, bytes + entry.bytes() as u64))
+/// The subscriptions that match a channel.
+fn covers<'s>(state: &'s State, view: &View) -> impl Iterator<Item = &'s Subscription> {
+    view.covers.iter().map(|slot| &state.subscriptions[*slot as usize])
 }
 
 /// The parts of a channel that were delivered to the subscriber or declared missing. `beginning`

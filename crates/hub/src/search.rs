@@ -78,7 +78,7 @@ impl<M> Hub<M> {
             let wild = text.find(['*', '>']).unwrap_or(text.len());
             let after = it.wanted_after.max(cursor);
             // [hub:lenient] It is not owed messages that were dropped before it was added.
-            let excused = it.mode != Mode::Exact && newest_drop < it.added_at;
+            let excused = it.mode != Mode::Exact && newest_drop < it.added_at && !self.has_archive;
             let buried_after = if excused { self.head } else { after };
             Some(PatternQuery { slot, prefix: &text[..wild], after, buried_after })
         });

@@ -93,7 +93,7 @@ impl<M> Hub<M> {
             // [hub:key-ages]
             let settings = self.config.by_id(self.channels.record(channel).settings);
             let until_ms = now_ms.saturating_add(settings.key_ms);
-            self.keys.commit(key, position.seq, until_ms, &self.config);
+            self.keys.commit(key, position.seq, until_ms);
         }
         self.channels.settle_pending(channel, draft.kind);
         let committed = self.append(channel, draft, deliver);
@@ -111,7 +111,7 @@ impl<M> Hub<M> {
         let pending = &mut self.pending[at];
         let kind = pending.draft.take().map_or(Kind::Message, |draft| draft.kind);
         if let Some(key) = pending.key.take() {
-            self.keys.abort(&key);
+            self.keys.forget(&key, &self.config);
         }
         let channel = pending.channel;
         self.channels.settle_pending(channel, kind);
@@ -181,6 +181,10 @@ impl<M> Hub<M> {
         if self.pending.len() >= self.config.limits.pending_max {
             return Err(Refusal::Backlog);
         }
+        // [hub:bound-keys]
+        if publication.key.is_some() && !self.keys.has_room(name, &self.config) {
+            return Err(Refusal::Keys);
+        }
         Ok(None)
     }
 
@@ -242,7 +246,7 @@ impl<M> Hub<M> {
             None => return Err(Refusal::Channels),
         };
         let seq = Seq(self.head.0 + 1 + self.pending.len() as u64);
-        let key = key.map(|key| self.keys.begin(name, key, seq));
+        let key = key.map(|key| self.keys.begin(name, key, seq, &self.config));
         self.channels.begin_pending(index, kind);
         let draft = Some(Draft { body, cost, kind, time_ms: now_ms });
         self.pending.push_back(Pending { channel: index, key, draft });

@@ -305,6 +305,10 @@ impl<M> Subscriber<'_, M> {
         fresh.added_at = hub.channels.next_stamp();
         let state = hub.subscribers.at_mut(*index);
         state.rewind(fresh.had_after, hub.head);
+        // [hub:archive-stale]
+        if let Some(catch_up) = state.catch_up() {
+            catch_up.fetch = None;
+        }
         if state.position == ReadPosition::LIVE && fresh.fault.is_some() {
             state.position = ReadPosition::behind(hub.head);
         }

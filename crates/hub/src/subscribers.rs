@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::few::Few;
 use crate::holders::Holder;
 use crate::tombstones::Stamp;
-use crate::{Reason, Seq, Span};
+use crate::{Fetch, Reason, Seq, Span};
 
 /// Identifies a subscriber. The key of a removed subscriber is never valid again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +62,8 @@ pub(crate) struct CatchUp {
     /// Gaps that were declared and reach beyond the subscriber's position, by channel.
     pub(crate) declared: BTreeMap<Rc<str>, Span>,
     pub(crate) tally: Tally,
+    /// What it needs from the archive next.
+    pub(crate) fetch: Option<Fetch>,
 }
 
 /// The totals of one catch-up.
@@ -69,9 +71,6 @@ pub(crate) struct CatchUp {
 pub(crate) struct Tally {
     pub(crate) gaps: u32,
     pub(crate) replayed: u64,
-    /// Messages and bytes promised to new subscriptions.
-    pub(crate) promised_messages: usize,
-    pub(crate) promised_bytes: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +120,7 @@ pub(crate) struct Subscription {
 pub(crate) enum Stage {
     /// No pull has looked at it yet.
     Fresh,
-    /// A pull has fixed what it is promised. It has not caught up yet.
+    /// A pull has looked at it. It has not caught up yet.
     Resuming,
     /// It was live at least once, so a loss after this is an overrun.
     Steady,
@@ -167,6 +166,21 @@ impl State {
     /// The bookkeeping of this catch-up, if there is any.
     pub(crate) fn catch_up(&mut self) -> Option<&mut CatchUp> {
         self.catch_up.as_deref_mut()
+    }
+
+    /// What it needs from the archive next.
+    pub(crate) fn fetch(&self) -> Option<Fetch> {
+        self.catch_up.as_ref()?.fetch
+    }
+
+    /// Adds a pull to the totals, and notes that it has looked at every subscription.
+    pub(crate) fn note_pulled(&mut self, replayed: u64) {
+        self.catch_up_mut().tally.replayed += replayed;
+        for subscription in self.subscriptions.iter_mut() {
+            if subscription.stage == Stage::Fresh {
+                subscription.stage = Stage::Resuming;
+            }
+        }
     }
 
     pub(crate) fn slot_of(&self, link: Link) -> Option<usize> {

@@ -72,6 +72,11 @@ impl Tombstones {
         self.ended.values()
     }
 
+    /// Whether a channel has a tombstone.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
     /// The horizon over all namespaces: the newest message of any folded channel.
     pub(crate) fn horizon(&self) -> Past {
         self.spaces.iter().fold(self.base, |past, space| past.covering(space.horizon))

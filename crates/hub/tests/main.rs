@@ -1,5 +1,6 @@
 //! The tests of this crate, as one program: each file is a module.
 
+mod archive;
 mod eviction;
 mod model;
 mod properties;

@@ -2,7 +2,8 @@
 
 use crate::support::{self, *};
 use sockeye_hub::{
-    Budget, Check, Cursor, Epoch, Flow, Limits, OnGap, Progress, Reason, Run, Seq, Start, Target,
+    Budget, Check, Cursor, Epoch, Flow, Item, Limits, OnGap, Progress, Reason, Run, Seq, Start,
+    Target,
 };
 
 /// `a` has lost 1 and 2 and kept 3, 4 and 6; `b` has 5.
@@ -122,61 +123,30 @@ fn from_now_there_is_nothing_to_fetch() {
     assert_eq!(pull(&mut hub, key, ALL), (Progress::Live, String::new()));
 }
 
-/// [hub:replay-limit]
-#[test]
-fn a_channel_that_would_exceed_the_replay_limit_has_a_gap() {
-    let limited = |on_gap, targets: &[&str]| {
-        let mut limits = Limits::default();
-        limits.replay_messages_max = 2;
-        let mut settings = settings();
-        settings.on_gap = on_gap;
-        let mut hub = hub_with(settings, limits);
-        for channel in ["b", "a", "a", "a"] {
-            publish(&mut hub, channel);
-        }
-        let key = connect(&mut hub, targets, after(0));
-        pull_all(&mut hub, key)
-    };
-    assert_eq!(limited(OnGap::Nothing, &["b", "a"]), "limit a(0,4] 1 sync with 1");
-    assert_eq!(limited(OnGap::Tail, &["b", "a"]), "limit a(0,3] 1 4 sync with 1");
-    assert_eq!(limited(OnGap::Latest, &["a"]), "limit a(0,3] 4 sync with 1");
-}
-
-/// What a subscription was promised counts until the subscriber is live, also if it is given up.
+/// A resume has no limit: a long one takes more pulls.
 ///
-/// [hub:replay-limit]
+/// [hub:resume-complete]
 #[test]
-fn what_was_promised_counts_also_if_it_is_unsubscribed() {
-    let one = Budget { messages: 1, bytes: usize::MAX };
-    let mut limits = Limits::default();
-    limits.replay_messages_max = 3;
-    let mut hub = hub_with(settings(), limits);
-    for channel in ["a", "a", "b", "b"] {
-        publish(&mut hub, channel);
+fn a_resume_of_any_length_is_complete() {
+    let mut settings = settings();
+    settings.history_messages_max = 20_000;
+    settings.history_bytes_max = usize::MAX;
+    let mut hub = hub_with(settings, Limits::default());
+    for _ in 0..20_000 {
+        publish(&mut hub, "a");
     }
-    let unsubscribe = |hub: &mut TestHub, key, text| {
-        assert!(hub.subscriber(key).expect("it is connected").unsubscribe(target(text)));
-    };
     let key = connect(&mut hub, &["a"], after(0));
-    unsubscribe(&mut hub, key, "a");
-    subscribe(&mut hub, key, "b", after(0)).expect("there is room");
-    assert_eq!(pull_all(&mut hub, key), "3 4 sync", "nothing was looked up, nothing promised");
-
-    let key = connect(&mut hub, &["a"], after(0));
-    assert_eq!(pull(&mut hub, key, one), (Progress::More, "1".to_owned()));
-    unsubscribe(&mut hub, key, "a");
-    subscribe(&mut hub, key, "b", after(0)).expect("there is room");
-    assert_eq!(pull_all(&mut hub, key), "limit b(0,3] 4 sync with 1", "two of three are a's");
-    unsubscribe(&mut hub, key, "b");
-    subscribe(&mut hub, key, "b", after(0)).expect("there is room");
-    assert_eq!(pull_all(&mut hub, key), "3 4 sync", "once live there is room for all");
-
-    // A pattern that is given up for one of its channels.
-    let key = connect(&mut hub, &["*"], after(2));
-    assert_eq!(pull(&mut hub, key, one), (Progress::More, "3".to_owned()));
-    subscribe(&mut hub, key, "b", after(0)).expect("there is room");
-    unsubscribe(&mut hub, key, "*");
-    assert_eq!(pull_all(&mut hub, key), "limit b(0,3] 4 sync with 1");
+    let budget = Budget { messages: 64, bytes: usize::MAX };
+    let (mut next, mut items) = (1, Vec::new());
+    while let Progress::More = hub.subscriber(key).unwrap().pull(budget, 0, &mut items) {}
+    for item in items {
+        match item {
+            Item::Message(entry) => assert_eq!(entry.seq().0, next),
+            other => assert!(matches!(other, Item::Sync(sync) if sync.gaps == 0 && next == 20_001)),
+        }
+        next += 1;
+    }
+    assert_eq!(next, 20_002);
 }
 
 /// A horizon that a subscription is excused from hides nothing that is forgotten after it came.

@@ -43,11 +43,14 @@ fn keys_are_bounded_and_those_of_failed_messages_free() {
     limits.keys_max = 1;
     let mut hub = hub_with(settings(), limits);
     assert_eq!(try_publish(&mut hub, keyed("k")), Ok(1));
-    assert_eq!(try_publish(&mut hub, keyed("l")), Ok(2));
-    assert_eq!(try_publish(&mut hub, keyed("k")), Ok(3), "forgotten by count");
+    assert_eq!(try_publish(&mut hub, keyed("l")), Err(Refusal::Keys));
+    assert_eq!(try_publish(&mut hub, keyed("k")), Ok(1), "nothing is forgotten");
+    assert_eq!(publish(&mut hub, "a"), 2, "without a key");
+    hub.advance(settings().key_ms);
+    assert_eq!(admit(&mut hub, keyed("m")), 3);
+    assert_eq!(hub.admit(keyed("n"), 0), Err(Refusal::Keys), "a pending key counts");
+    assert_eq!(hub.abort(at(3)), Ok(()));
     assert_eq!(admit(&mut hub, keyed("m")), 4);
-    assert_eq!(hub.abort(at(4)), Ok(()));
-    assert_eq!(admit(&mut hub, keyed("m")), 5);
     assert_eq!(hub.admit(keyed(""), 0), Err(Refusal::Key));
 }
 
@@ -55,7 +58,7 @@ fn keys_are_bounded_and_those_of_failed_messages_free() {
 #[test]
 fn a_namespace_says_how_long_its_keys_are_remembered() {
     let mut config = Config { limits: Limits::default(), settings: settings(), namespaces: vec![] };
-    config.limits.keys_max = 3;
+    config.limits.keys_max = 4;
     for (namespace, key_ms) in [("short", 10), ("long", 1_000)] {
         let mut settings = settings();
         settings.key_ms = key_ms;
@@ -73,13 +76,6 @@ fn a_namespace_says_how_long_its_keys_are_remembered() {
     assert_eq!(hub.admit(long(), 999), Ok(Admission::Duplicate(at(1))));
     assert_eq!(commit(&mut hub, 3), Ok(0));
     assert_eq!(hub.stats().keys, 2);
-    // By the bound it is the oldest of its namespace, however long it was to be remembered.
-    for channel in ["long:2", "long:3"] {
-        let publication = Publication { channel: name(channel), ..keyed("k") };
-        assert!(try_publish(&mut hub, publication).is_ok());
-    }
-    assert_eq!(hub.stats().keys, 3);
-    assert!(matches!(hub.admit(long(), 0), Ok(Admission::Pending(_))), "forgotten by count");
     // Keys of another sequencer's messages are remembered by the same rule.
     let mut follower: Hub<&str> = Hub::new(EPOCH, hub.config().clone());
     follower.apply(Seq(1), long(), 0, |_, _| Flow::Full).expect("the next one");

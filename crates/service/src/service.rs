@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sockeye_auth::UnixTime;
-use sockeye_hub::{Config, Epoch, Misuse, Run, Seq, Start, SubscriberKey};
+use sockeye_hub::{ChannelName, Config, Epoch, Misuse, Run, Seq, Start, SubscriberKey};
 use sockeye_server::{
     Answer, App, CloseCause, CloseCode, Context, Message, Opened, Refused, Reply, Request,
     StreamKey, Time, Wording,
@@ -218,6 +218,18 @@ impl Service {
     /// newest message, in milliseconds since 1970, or zero. Call it before the server runs.
     pub fn restore_clock(&mut self, log_ms: u64, date_ms: u64) {
         self.engine.sequencing.clock().restore(log_ms, date_ms);
+    }
+
+    /// Restores a channel whose messages stay on disk: its newest message, and whether that ended
+    /// it. The messages count as dropped from memory.
+    pub fn restore_channel(&mut self, channel: ChannelName<'_>, last: Seq, ended: bool) {
+        self.engine.hub.restore_channel(channel, last, ended);
+    }
+
+    /// Restores an idempotency key of the message at `seq`, which is remembered until `until_ms`, in
+    /// milliseconds since 1970.
+    pub fn restore_key(&mut self, channel: ChannelName<'_>, key: &str, seq: Seq, until_ms: u64) {
+        self.engine.hub.restore_key(channel, key, seq, until_ms);
     }
 
     /// Moves the head to `head`: new messages get positions above it. Positions up to it that had

@@ -19,6 +19,7 @@ fn refusals_of_the_hub() {
         (Refusal::Backlog, "overloaded", 503),
         (Refusal::Channels, "overloaded", 503),
         (Refusal::Endings, "overloaded", 503),
+        (Refusal::Keys, "too_many_keys", 503),
         (Refusal::Patterns, "overloaded", 503),
         (Refusal::PatternsOff, "patterns_off", 403),
         (Refusal::Subscribers, "overloaded", 503),

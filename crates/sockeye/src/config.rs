@@ -83,8 +83,6 @@ pub(crate) struct LimitsConfig {
     pub(crate) subscriptions_per_stream: usize,
     pub(crate) channels: usize,
     pub(crate) history_bytes: usize,
-    pub(crate) replay_messages: usize,
-    pub(crate) replay_bytes: usize,
     pub(crate) publish_bytes: usize,
     pub(crate) message_bytes: u64,
     pub(crate) queue_bytes: usize,
@@ -198,8 +196,6 @@ impl Default for LimitsConfig {
             subscriptions_per_stream: hub.subscriptions_max,
             channels: hub.channels_max,
             history_bytes: hub.history_bytes_max,
-            replay_messages: hub.replay_messages_max,
-            replay_bytes: hub.replay_bytes_max,
             publish_bytes: 64 * 1024,
             message_bytes: 16 * 1024,
             queue_bytes: service.queue_bytes_max,
@@ -257,8 +253,6 @@ impl Config {
         config.limits.unwritten_per_holder_max = self.share_of_address(unwritten);
         config.limits.patterns_per_holder_max = self.share_of_address(patterns);
         config.limits.history_bytes_max = self.limits.history_bytes;
-        config.limits.replay_messages_max = self.limits.replay_messages;
-        config.limits.replay_bytes_max = self.limits.replay_bytes;
         config.settings = self.channels.settings(Settings::default());
         let namespaces = self.namespaces.iter();
         config.namespaces = namespaces

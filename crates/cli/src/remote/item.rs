@@ -146,6 +146,7 @@ impl Receipt {
         let passing = [
             "overloaded",
             "log_full",
+            "too_many_keys",
             "unavailable",
             "rate_limited",
             "expect_undecided",

@@ -34,12 +34,19 @@ pub(super) struct Pending {
     pub(super) is_void: bool,
 }
 
-#[derive(Debug)]
-struct Key {
-    channel: &'static str,
-    key: &'static str,
-    seq: Seq,
+#[derive(Clone, Debug)]
+pub(super) struct Key {
+    pub(super) channel: &'static str,
+    pub(super) key: &'static str,
+    pub(super) seq: Seq,
     time_ms: u64,
+}
+
+impl Key {
+    pub(super) fn until_ms(&self, config: &Config) -> u64 {
+        let key_ms = config.settings_of(namespace(self.channel)).key_ms;
+        self.time_ms.saturating_add(key_ms)
+    }
 }
 
 /// One epoch of a log.
@@ -49,9 +56,11 @@ pub(super) struct Log {
     pub(super) head: Seq,
     pub(super) records: Vec<Record>,
     pub(super) pending: VecDeque<Pending>,
-    keys: VecDeque<Key>,
-    /// History has no message up to here.
+    pub(super) keys: Vec<Key>,
+    /// History has no message up to here, and the hub does not know which there were.
     pub(super) lost: Seq,
+    /// Memory has no message up to here: they were not restored.
+    pub(super) unloaded: Seq,
     /// The openings of the log, in order; none if it is not kept.
     pub(super) runs: Vec<Run>,
 }
@@ -135,6 +144,9 @@ impl Log {
         if self.pending.len() >= limits.pending_max {
             return Err(Refusal::Backlog);
         }
+        if publication.key.is_some() && !self.has_room_for_key(name, hub.config()) {
+            return Err(Refusal::Keys);
+        }
         if publication.kind == Kind::End && !self.may_end(name, hub.config()) {
             return Err(Refusal::Endings);
         }
@@ -160,10 +172,7 @@ impl Log {
 
     /// Forgets expired keys.
     fn forget_keys(&mut self, config: &Config, now_ms: u64) {
-        self.keys.retain(|it| {
-            let key_ms = config.settings_of(namespace(it.channel)).key_ms;
-            it.time_ms.saturating_add(key_ms) > now_ms
-        });
+        self.keys.retain(|it| it.until_ms(config) > now_ms);
     }
 
     /// Commits the oldest pending message.
@@ -182,26 +191,30 @@ impl Log {
         if self.keys.iter().any(|it| (it.channel, it.key) == (channel, key)) {
             return;
         }
-        self.keys.push_back(Key { channel, key, seq, time_ms: now_ms });
-        let (keys_max, spaces) = (config.limits.keys_max, config.namespaces.len() + 1);
-        let of_channel = self.keys.iter().filter(|it| it.channel == channel).count();
-        if of_channel > (keys_max / 16).max(1) {
-            self.forget_first(|it| it.channel == channel);
-        }
-        while self.keys.len() > keys_max {
-            let of =
-                |at: usize| self.keys.iter().filter(|it| space(config, it.channel) == at).count();
-            let own = space(config, channel);
-            let most = (0..spaces).map(of).max();
-            let most = (0..spaces).find(|at| Some(of(*at)) == most).expect("there are some");
-            let from = if of(own) > keys_max / spaces { own } else { most };
-            self.forget_first(|it| space(config, it.channel) == from);
-        }
+        self.keys.push(Key { channel, key, seq, time_ms: now_ms });
     }
 
-    fn forget_first(&mut self, of: impl Fn(&Key) -> bool) {
-        let at = self.keys.iter().position(of).expect("there is one");
-        self.keys.remove(at);
+    /// Whether there is room for one more key of a channel.
+    fn has_room_for_key(&self, name: &str, config: &Config) -> bool {
+        let pending = self.pending.iter().map(|it| it.record).filter(|it| it.key.is_some());
+        let of = self.keys.iter().map(|it| it.channel).chain(pending.map(|it| it.channel));
+        let all: Vec<&str> = of.collect();
+        let own = all.iter().filter(|it| space(config, it) == space(config, name)).count();
+        let of_channel = all.iter().filter(|it| **it == name).count();
+        let keys_max = config.limits.keys_max;
+        let second = keys_max.div_ceil(2) / (config.namespaces.len() + 1);
+        of_channel < (keys_max / 4).max(1) && (all.len() < keys_max / 2 || own < second)
+    }
+
+    /// The keys of messages up to `point`.
+    pub(super) fn keys_through(&self, point: Seq) -> Vec<Key> {
+        self.keys.iter().filter(|it| it.seq <= point).cloned().collect()
+    }
+
+    /// The number of keys that are remembered, pending ones included.
+    pub(super) fn keys(&mut self, config: &Config, now_ms: u64) -> usize {
+        self.forget_keys(config, now_ms);
+        self.keys.len() + self.pending.iter().filter(|it| it.record.key.is_some()).count()
     }
 
     pub(super) fn append(&mut self, record: Record) {
@@ -233,7 +246,8 @@ impl Log {
         let newest: Vec<&Record> = self.of(name).rev().take(seqs.len()).collect();
         assert!(seqs.iter().rev().eq(newest.iter().map(|it| &it.seq)), "{name} has a hole");
         let (mut bytes, mut fit) = (0, 0);
-        for record in self.of(name).rev().filter(|it| it.seq > self.lost) {
+        let unknown = self.lost.max(self.unloaded);
+        for record in self.of(name).rev().filter(|it| it.seq > unknown) {
             bytes += record.bytes();
             let age_max = record.time_ms.saturating_add(settings.history_ms);
             let is_old = settings.history_ms != u64::MAX && age_max <= now_ms;

@@ -56,7 +56,7 @@ impl World<'_> {
             claim.start = claim.start.min(cursor.seq);
             claim.allowed_after = claim.allowed_after.min(cursor.seq);
             claim.fault = None;
-            claim.steady = subscriber.is_live();
+            (claim.steady, claim.is_fresh) = (subscriber.is_live(), true);
         }
         for target in refused {
             session.unsubscribed(target, &self.log);
@@ -177,6 +177,7 @@ impl World<'_> {
         };
         let nothing = BTreeSet::new;
         let settings = self.hub.config().settings_of(super::namespace(target));
+        let newest_is_owed = self.archive.is_none();
         let (start, before, allowed_after) = match (start, fault) {
             (Start::After(cursor), None) => (cursor.seq, nothing(), cursor.seq),
             (Start::Earliest, None) => (head, left(), head),
@@ -184,10 +185,13 @@ impl World<'_> {
             (_, Some(_)) => match settings.on_gap {
                 OnGap::Nothing => (head, nothing(), head),
                 OnGap::Tail => (head, left(), head),
-                OnGap::Latest => (head, newest(), Seq::ZERO),
+                // Of a channel that was folded, nobody knows which message is the newest.
+                OnGap::Latest if newest_is_owed => (head, newest(), Seq::ZERO),
+                OnGap::Latest => (head, nothing(), Seq::ZERO),
             },
         };
-        Claim { start, before, allowed_after, fault, steady: false }
+        let is_fresh = true;
+        Claim { start, before, allowed_after, fault, is_fresh, ..Claim::default() }
     }
 
     pub(super) fn unsubscribe(&mut self, client: usize) {
@@ -240,6 +244,16 @@ impl World<'_> {
         let messages = items.iter().filter(|it| matches!(it, Item::Message(_))).count();
         assert!(messages <= budget.messages.max(1));
         assert!(progress != Progress::More || messages > 0, "a pull gets on");
+        if let Progress::Fetch(fetch) = progress {
+            assert!(messages == 0 && self.archive.is_some());
+            let session = &mut self.clients[client];
+            // Until the page comes, the same is wanted.
+            assert!(session.is_changed || session.fetch.is_none_or(|it| it == fetch));
+            if session.fetch != Some(fetch) {
+                (session.fetch, session.page, session.is_changed) = (Some(fetch), None, false);
+                self.read_early(client, fetch);
+            }
+        }
         let session = &mut self.clients[client];
         if let Progress::Overrun(cursor) = progress {
             // [hub:overrun-gaps] The new cursor does not cover these gaps.
@@ -254,6 +268,9 @@ impl World<'_> {
             return progress;
         }
         session.pulled(items, &self.log, &glance);
+        if !matches!(progress, Progress::Fetch(_)) {
+            session.has_looked();
+        }
         session.is_complete(cursor.seq, &self.log);
         progress
     }

@@ -28,6 +28,8 @@ pub(crate) struct Totals {
     pub(crate) aborted: u64,
     /// Channels and messages evicted.
     pub(crate) evicted: [u64; 2],
+    /// Pages of the archive that were taken.
+    pub(crate) pages: u64,
 }
 
 impl Totals {
@@ -43,6 +45,7 @@ impl Totals {
             (&mut self.duplicates, other.duplicates),
             (&mut self.refused, other.refused),
             (&mut self.aborted, other.aborted),
+            (&mut self.pages, other.pages),
         ];
         let gaps = self.gaps.iter_mut().zip(other.gaps);
         let evicted = self.evicted.iter_mut().zip(other.evicted);
@@ -64,8 +67,6 @@ pub(super) fn config(choices: &mut Choices<'_>, calm: bool) -> Config {
     limits.history_bytes_max = of(&[1 << 20, 6 * entry]);
     limits.pending_max = 4;
     limits.keys_max = of(&[100, 2, 34]);
-    limits.replay_messages_max = of(&[1_000, 1_000, 3]);
-    limits.replay_bytes_max = of(&[1 << 20, 1 << 20, 4 * entry]);
     limits.pattern_gaps_max = of(&[100, 0]);
     limits.pattern_steps_max = of(&[1 << 20, 1 << 20, 12, 4]);
     let mut settings = || {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::archive::Archive;
 use super::choices::Choices;
 use super::client::{Claim, Client};
 use super::oracle::{CHANNELS, Log, Pending, Record};
@@ -23,8 +24,10 @@ pub(super) struct Glance {
     pub(super) horizon: Seq,
     /// Namespaces that close slow readers.
     pub(super) closing: Vec<&'static str>,
-    pub(super) replay_messages_max: usize,
-    pub(super) replay_is_bounded_by_bytes: bool,
+    /// The page names only some of the channels that were trimmed.
+    pub(super) is_missing_more: bool,
+    /// There is an archive, so memory declares no gap.
+    pub(super) has_archive: bool,
     /// A search may have hit the step limit, so a pattern may have a gap.
     pub(super) searches_are_cut: bool,
 }
@@ -36,11 +39,16 @@ pub(super) struct World<'c> {
     pub(super) log: Log,
     pub(super) clients: Vec<Client>,
     pub(super) now_ms: u64,
-    next_id: u64,
+    pub(super) next_id: u64,
     /// The counters of hubs that were before the log was restored.
-    past: Stats,
+    pub(super) past: Stats,
     /// There is room for everything and the log lost nothing, so no owed message may be missing.
-    calm: bool,
+    pub(super) calm: bool,
+    pub(super) archive: Option<Archive>,
+    /// Pages of it that were taken.
+    pub(super) pages: u64,
+    /// There was an archive all the time.
+    keeps_all: bool,
 }
 
 impl<'c> World<'c> {
@@ -56,7 +64,24 @@ impl<'c> World<'c> {
         }
         let clients = (0..4).map(|_| Client::default()).collect();
         let past = Stats::default();
-        Self { choices, hub, log, clients, now_ms: 1_000, next_id: 0, past, calm }
+        let archive = choices.one_in(2).then(Archive::default);
+        let keeps_all = archive.is_some();
+        if keeps_all {
+            hub.attach_archive();
+        }
+        Self {
+            choices,
+            hub,
+            log,
+            clients,
+            now_ms: 1_000,
+            next_id: 0,
+            past,
+            calm,
+            archive,
+            pages: 0,
+            keeps_all,
+        }
     }
 
     pub(super) fn play(mut self) -> Totals {
@@ -67,7 +92,12 @@ impl<'c> World<'c> {
         self.wind_up();
         let mut stats = self.hub.stats();
         stats.add(&self.past);
-        assert!(!self.calm || (stats.gaps_trimmed, stats.gaps_limit, stats.overruns) == (0, 0, 0));
+        // [hub:archive] What the archive has is never missing.
+        let lacks_nothing = self.keeps_all && self.archive.is_some_and(|it| !it.has_lost);
+        assert!(
+            !(self.calm || lacks_nothing)
+                || (stats.gaps_trimmed, stats.gaps_limit, stats.overruns) == (0, 0, 0)
+        );
         Totals {
             committed: stats.committed,
             delivered: stats.delivered,
@@ -87,6 +117,7 @@ impl<'c> World<'c> {
             refused: stats.refused,
             aborted: stats.aborted,
             evicted: [stats.evicted_channels, stats.evicted_messages],
+            pages: self.pages,
         }
     }
 
@@ -99,7 +130,8 @@ impl<'c> World<'c> {
             20..23 => self.subscribe(client),
             23 => self.unsubscribe(client),
             24..26 => self.disconnect(client),
-            26..28 => self.pull(client),
+            26 => self.pull(client),
+            27 => self.answer(client),
             28..30 => self.now_ms += self.choices.of(&[0, 1, 5, 19, 20, 60]),
             30 => self.look(),
             _ => self.rare(),
@@ -109,7 +141,8 @@ impl<'c> World<'c> {
     fn rare(&mut self) {
         match self.choices.below(10) {
             0 => self.begin_epoch(),
-            8 | 9 if !self.log.runs.is_empty() => self.restore(),
+            8 if !self.log.runs.is_empty() => self.restore(),
+            9 => self.trim_archive(),
             1 if self.log.pending.is_empty() => self.lose(),
             2..6 if self.log.pending.is_empty() => self.apply(),
             _ => self.misuse(),
@@ -248,6 +281,14 @@ impl<'c> World<'c> {
     fn lose(&mut self) {
         let through = Seq(self.log.head.0 + 1 + self.choices.below(3) as u64);
         self.hub.lose(through).expect("it is ahead");
+        if self.archive.is_some() {
+            // The hub has not heard of them, and the archive has them.
+            while self.log.head < through {
+                let (record, _) = self.publication();
+                let seq = self.log.head.next();
+                self.log.append(Record { seq, kind: Kind::Message, key: None, ..record });
+            }
+        }
         (self.log.head, self.log.lost) = (through, through);
         self.calm = false;
         for client in &mut self.clients {
@@ -255,64 +296,15 @@ impl<'c> World<'c> {
         }
     }
 
-    /// Puts the log back to an older state, as from a backup. Its later messages are lost, and
-    /// their positions are given out a second time.
-    fn restore(&mut self) {
-        let Log { head, lost, .. } = self.log;
-        let back = self.choices.of(&[0, 1, 2, 5, 20, 100]);
-        let point = Seq(head.0.saturating_sub(back)).max(lost);
-        for client in &mut self.clients {
-            if let Some(key) = client.key {
-                let cursor = self.hub.subscriber(key).expect("it is connected").cursor();
-                client.is_complete(cursor.seq, &self.log);
-                client.lost(cursor, &self.log, |events| events);
-            }
-            client.restored(point);
-        }
-        self.past.add(&self.hub.stats());
-        let config = self.hub.config().clone();
-        let mut log = Log::new(self.log.epoch);
-        (log.lost, log.runs) = (lost, self.log.runs.clone());
-        // The number of the next run differs from those of all lost ones.
-        self.next_id += 1;
-        let check = Check::new(1_000 + self.next_id as u32);
-        log.runs.retain(|run| run.first <= point);
-        log.runs.push(Run { first: point.next(), check });
-        let mut hub = Hub::new(log.epoch, config.clone());
-        log.runs.iter().for_each(|run| hub.add_run(*run));
-        if lost > Seq::ZERO {
-            hub.lose(lost).expect("it is empty");
-        }
-        for record in self.log.records.iter().filter(|it| it.seq <= point) {
-            if record.seq > lost {
-                restore_record(&mut hub, record);
-                log.remember(*record, &config, record.time_ms);
-            }
-            log.append(*record);
-        }
-        log.head = point;
-        if hub.position().seq < point {
-            hub.void(point).expect("it is ahead");
-        }
-        (self.hub, self.log) = (hub, log);
-        assert_eq!(self.hub.position(), self.log.position());
-        assert_eq!(self.hub.next_check(), check);
-    }
-
     fn begin_epoch(&mut self) {
         let epoch = Epoch(self.log.epoch.0 + 1);
         self.hub.begin_epoch(epoch).expect("it is a new one");
         self.log = Log::new(epoch);
+        (self.archive, self.keeps_all) = (None, false);
         for client in &mut self.clients {
             client.forget();
             for claim in client.claims.values_mut() {
-                *claim = Claim {
-                    start: Seq::ZERO,
-                    before: BTreeSet::new(),
-                    allowed_after: Seq::ZERO,
-                    fault: Some(Reason::Epoch),
-                    steady: false,
-                };
+                *claim = Claim { fault: Some(Reason::Epoch), ..Claim::default() };
             }
         }
     }
@@ -345,6 +337,10 @@ impl<'c> World<'c> {
         for channel in CHANNELS {
             retained.extend(self.log.retained(&mut self.hub, channel, self.now_ms));
         }
+        if let Some(archive) = &self.archive {
+            let records = self.log.records.iter().filter(|it| archive.has(it));
+            retained.extend(records.map(|it| it.seq));
+        }
         let limits = &self.hub.config().limits;
         let closes =
             |name: &&str| self.hub.config().settings_of(name).on_overrun == OnOverrun::Close;
@@ -354,8 +350,8 @@ impl<'c> World<'c> {
             retained,
             closing: ["a", "b", "c", "d"].into_iter().filter(closes).collect(),
             horizon: horizons.into_iter().max().unwrap_or_default(),
-            replay_messages_max: limits.replay_messages_max,
-            replay_is_bounded_by_bytes: limits.replay_bytes_max < 10_000,
+            is_missing_more: false,
+            has_archive: self.archive.is_some(),
             searches_are_cut: limits.pattern_steps_max < 100,
         }
     }
@@ -380,7 +376,11 @@ impl<'c> World<'c> {
         }
     }
 
-    fn is_within_limits(&self) {
+    fn is_within_limits(&mut self) {
+        self.hub.advance(self.now_ms);
+        let keys = self.log.keys(self.hub.config(), self.now_ms);
+        // [hub:bound-keys]
+        assert_eq!(self.hub.stats().keys, keys, "no key is forgotten before its time");
         let (stats, limits) = (self.hub.stats(), &self.hub.config().limits);
         // [hub:bound-channels] [hub:bound-bytes] [hub:bound-told]
         assert!(stats.channels <= limits.channels_max);
@@ -388,7 +388,6 @@ impl<'c> World<'c> {
         assert!(stats.patterns <= limits.patterns_max);
         assert!(stats.history_bytes <= limits.history_bytes_max as u64);
         assert!(stats.pending <= limits.pending_max);
-        assert!(stats.keys <= limits.keys_max + limits.pending_max);
         let connected = self.clients.iter().filter(|it| it.key.is_some());
         assert_eq!(stats.subscribers, connected.clone().count());
         assert_eq!(stats.subscriptions, connected.map(|it| it.claims.len()).sum::<usize>());
@@ -401,7 +400,10 @@ impl<'c> World<'c> {
         for client in 0..self.clients.len() {
             let Some(key) = self.clients[client].key else { continue };
             let mut pulls = 0;
-            while self.pull_once(client, key, all) == Progress::More {
+            while self.clients[client].key.is_some()
+                && self.pull_once(client, key, all) != Progress::Live
+            {
+                self.answer(client);
                 pulls += 1;
                 assert!(pulls < 10_000, "catching up ends");
             }
@@ -420,17 +422,6 @@ impl<'c> World<'c> {
         self.glance();
         assert_eq!(self.hub.stats().keys, 0);
     }
-}
-
-fn restore_record(hub: &mut Hub<u64>, record: &Record) {
-    let Record { seq, channel, id, kind, cost, key, time_ms } = *record;
-    let before = seq.previous();
-    if hub.position().seq < before {
-        hub.void(before).expect("it is ahead");
-    }
-    let publication =
-        Publication { channel: name(channel), body: id, cost, kind, key, expect: None };
-    hub.apply(seq, publication, time_ms, |_, _| Flow::Full).expect("it is the next one");
 }
 
 fn name_to(

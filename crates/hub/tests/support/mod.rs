@@ -93,7 +93,7 @@ pub(crate) fn pull_all(hub: &mut TestHub, key: SubscriberKey) -> String {
     words
 }
 
-fn word(item: &Item<&'static str>) -> String {
+pub(crate) fn word(item: &Item<&'static str>) -> String {
     match item {
         Item::Message(entry) => entry.seq().0.to_string(),
         Item::Gap(Gap { scope, reason, missed, ended }) => {

@@ -190,7 +190,10 @@ impl Service {
         let rest = match (cut, pulled) {
             (None, None | Some(Progress::Live)) => Rest::Nothing,
             // Overrun while it waited: the next poll, from the same cursor, is told of the gap.
-            (Some(_), _) | (None, Some(Progress::More | Progress::Overrun(_))) => Rest::More,
+            (Some(_), _)
+            | (None, Some(Progress::More | Progress::Overrun(_) | Progress::Fetch(_))) => {
+                Rest::More
+            }
         };
         (body, rest, cut.unwrap_or_else(|| self.engine.cursor_of(key)))
     }

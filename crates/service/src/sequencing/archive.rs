@@ -40,6 +40,8 @@ pub struct Question {
     pub messages_max: usize,
     /// Costs of these messages ([`Payload::cost`]) together. The first message may exceed it.
     pub bytes_max: usize,
+    /// Channels in [`Page::missing`] that are matched by patterns only.
+    pub missing_max: usize,
 }
 
 /// A part of the log.
@@ -67,10 +69,11 @@ pub struct Page {
     /// With [`Range::After`]: the page has all messages of the targets after `after` up to here that
     /// the archive has. It is above `after`, and at most the range's `through`.
     pub through: Seq,
-    /// Channels of the targets whose messages up to a floor were dropped: with [`Range::After`] those
-    /// with a floor after `after` and up to the page's `through`, with [`Range::Before`] the channel
-    /// if it has a floor. Others may be named, too.
+    /// Channels of the targets whose messages up to a floor were dropped: with [`Range::After`] all
+    /// those with a floor above `after`, with [`Range::Before`] the channel if it has a floor.
     pub missing: Vec<(Box<str>, Seq)>,
+    /// Patterns match more such channels than [`Question::missing_max`], which `missing` leaves out.
+    pub is_missing_more: bool,
     /// The range has more messages than the page.
     pub more: bool,
 }

@@ -92,6 +92,16 @@ impl Sequencer {
         restore::message(&mut self.hub, record, (), record.time_ms)
     }
 
+    /// As [`Service::restore_channel`](crate::Service::restore_channel).
+    pub fn restore_channel(&mut self, channel: ChannelName<'_>, last: Seq, ended: bool) {
+        self.hub.restore_channel(channel, last, ended);
+    }
+
+    /// As [`Service::restore_key`](crate::Service::restore_key).
+    pub fn restore_key(&mut self, channel: ChannelName<'_>, key: &str, seq: Seq, until_ms: u64) {
+        self.hub.restore_key(channel, key, seq, until_ms);
+    }
+
     /// As [`Service::restore_head`](crate::Service::restore_head).
     ///
     /// # Errors

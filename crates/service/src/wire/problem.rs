@@ -22,7 +22,7 @@ macro_rules! codes {
 
         impl Code {
             /// All codes of the service's own.
-            pub const ALL: [Self; 35] = [$(Self::$name,)*];
+            pub const ALL: [Self; 36] = [$(Self::$name,)*];
 
             /// The word.
             pub const fn as_str(self) -> &'static str {
@@ -100,6 +100,8 @@ codes! {
     Overloaded: "overloaded", SERVICE_UNAVAILABLE;
     /// The log has as much on disk as it may.
     LogFull: "log_full", SERVICE_UNAVAILABLE;
+    /// As many idempotency keys are remembered as may be.
+    TooManyKeys: "too_many_keys", SERVICE_UNAVAILABLE;
     /// Not now: a restart, or a log that does not answer.
     Unavailable: "unavailable", SERVICE_UNAVAILABLE;
     /// A fault of the server.
@@ -215,6 +217,7 @@ impl From<Refusal> for Problem {
             | Refusal::Patterns
             | Refusal::OwnPatterns { .. }
             | Refusal::Subscribers => Code::Overloaded,
+            Refusal::Keys => Code::TooManyKeys,
             Refusal::PatternsOff => Code::PatternsOff,
             Refusal::Subscriptions => Code::TooManySubscriptions,
             Refusal::Subscribed => Code::AlreadySubscribed,

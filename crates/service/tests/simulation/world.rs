@@ -62,8 +62,8 @@ pub(crate) fn hub_config(roomy: bool, random: &mut Random) -> Config {
     limits.tombstones_max = [100, 100, 2, 0][random.below(4)];
     limits.history_bytes_max = [1 << 20, 1_500][random.below(2)];
     limits.pending_max = [1, 100, 100][random.below(3)];
-    limits.replay_messages_max = [1_000, 1_000, 3][random.below(3)];
-    limits.replay_bytes_max = [1 << 20, 1 << 20, 1_000][random.below(3)];
+    limits.pattern_steps_max = [16_384, 16_384, 12][random.below(3)];
+    limits.runs_max = [4_096, 4_096, 1][random.below(3)];
     limits.pattern_gaps_max = [100, 0][random.below(2)];
     config
 }

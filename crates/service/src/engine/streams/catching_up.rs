@@ -63,6 +63,12 @@ impl<D: Dialect> Engine<D> {
                     break;
                 }
                 Progress::More => {}
+                Progress::Fetch(_) => {
+                    let retry_ms = Some(self.retry_ms(to.stream));
+                    let cursor = self.cursor_of(key);
+                    out.end(&to, End::TryAgain, retry_ms, cursor);
+                    break;
+                }
                 Progress::Overrun(cursor) => {
                     out.end(&to, End::SlowReader, None, cursor);
                     break;
