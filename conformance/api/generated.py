@@ -31,10 +31,11 @@ def loadable(contract):
             if isinstance(operation, dict):
                 operation.pop("security", None)
     document["components"]["parameters"]["Wait"]["schema"]["maximum"] = 0
-    # Thirteen digits of base 36 may be more than 64 bits, which a pattern cannot say.
+    # Thirteen digits of base 36 may be more than 64 bits, and the four of a check more than 20, which a
+    # pattern cannot say.
     schemas = document["components"]["schemas"]
     for cursor in (schemas["Expect"]["oneOf"][1], schemas["Cursor"]):
-        cursor["pattern"] = cursor["pattern"].replace("{0,12}", "{0,11}")
+        cursor["pattern"] = cursor["pattern"].replace("{0,12}", "{0,11}").replace("{0,3}", "{0,2}")
     batch = document["paths"]["/v1/batch"]["post"]["requestBody"]["content"]
     batch["application/json"] = {"schema": {"type": "array", "minItems": 1, "maxItems": 20,
                                             "items": {"$ref": "#/components/schemas/Item"}}}
