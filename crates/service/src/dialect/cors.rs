@@ -76,6 +76,9 @@ pub(crate) fn headers(access: &Access, head: &RequestHead<'_, '_>) -> Vec<Header
 /// Adds the headers to an answer, whenever it comes. A WebSocket needs none: browsers apply no CORS
 /// to it, and the credential decides which page may connect.
 pub(crate) fn add<P>(answer: &mut Answer<P>, headers: Vec<Header>) {
+    if headers.is_empty() {
+        return;
+    }
     // [service:cors-every-answer]
     match answer {
         Answer::Reply(reply) => {
