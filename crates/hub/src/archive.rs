@@ -175,6 +175,12 @@ impl<M> Hub<M> {
         self.has_archive = true;
     }
 
+    /// A message of the archive as an entry of this log.
+    pub fn recall(&self, archived: Archived<M>) -> Rc<Entry<M>> {
+        let Archived { seq, channel, time_ms, kind, body, cost } = archived;
+        Draft { body, cost, kind, time_ms }.enter(self.at(seq), channel, None)
+    }
+
     /// Asks the archive for what memory lacks, if it lacks something.
     pub(crate) fn fetch(&mut self, index: u32, lack: Lack, unsearched: &[usize]) -> Option<Fetch> {
         let state = self.subscribers.at(index);
@@ -326,11 +332,7 @@ impl<M> Hub<M> {
         missing: &[(Rc<str>, Seq)],
         part: Span,
     ) -> Vec<Rc<Entry<M>>> {
-        let archived = page.into_iter().map(|it| {
-            let Archived { seq, channel, time_ms, kind, body, cost } = it;
-            Draft { body, cost, kind, time_ms }.enter(self.at(seq), channel, None)
-        });
-        let mut entries: Vec<Rc<Entry<M>>> = archived.collect();
+        let mut entries: Vec<Rc<Entry<M>>> = page.into_iter().map(|it| self.recall(it)).collect();
         let archived = entries.len();
         for (name, floor) in missing {
             let Some(channel) = self.channels.find(name) else { continue };

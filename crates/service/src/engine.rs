@@ -18,6 +18,7 @@
 //! | others publish elsewhere | [`Engine::follow`] |
 
 pub(crate) mod access;
+pub(crate) mod archive;
 pub(crate) mod body;
 pub(crate) mod bounds;
 pub(crate) mod counters;
@@ -40,6 +41,7 @@ use sockeye_auth::{Moment, UnixTime};
 use sockeye_hub::{Config, Cursor, Epoch, Hub, Item, Seq, Start, SubscriberKey};
 use sockeye_server::Time;
 
+use self::archive::Reading;
 use self::bounds::Bounds;
 use self::counters::Counters;
 use self::presence::Presence;
@@ -98,6 +100,8 @@ pub struct Engine<D: Dialect> {
     pub(crate) answerable: Vec<SubscriberKey>,
     /// Room for the items of a pull, kept between pulls.
     items: Vec<Item<Body<D::Forms>>>,
+    /// Questions to the archive.
+    pub(crate) reading: Reading,
     /// Rate limits, and how often each bound refused something.
     pub(crate) bounds: Bounds,
 }
@@ -108,6 +112,7 @@ impl<D: Dialect> Engine<D> {
         Self {
             hub: Hub::new(epoch, hub),
             bounds: Bounds::new(&limits),
+            reading: Reading::default(),
             sessions: Sessions::default(),
             tickets: 0,
             waiting: 0,

@@ -18,7 +18,7 @@ use crate::dialect::surveys::Survey;
 use crate::dialect::{add_cors, cors_headers, routes::Resource};
 use crate::engine::reload::Reloaded;
 use crate::engine::{Access, Body, Engine, Limits, Namespaces, Principal, Watch};
-use crate::sequencing::{Backbone, Log, LogClock, LogTime, Record, Sequencing, restore};
+use crate::sequencing::{Archive, Backbone, Log, LogClock, LogTime, Record, Sequencing, restore};
 use crate::shared_state::SharedState;
 use crate::wire::{Code, Problem};
 
@@ -122,6 +122,13 @@ impl Service {
     #[must_use]
     pub fn with_log(mut self, log: Box<dyn Log>) -> Self {
         self.engine.sequencing = Sequencing::in_loop_with(log, &mut self.engine.sequencing);
+        self
+    }
+
+    /// Attaches an archive of the log: streams and polls read from it what memory no longer has.
+    #[must_use]
+    pub fn with_archive(mut self, archive: Box<dyn Archive>) -> Self {
+        self.engine.attach_archive(archive);
         self
     }
 
@@ -378,6 +385,7 @@ impl App for Service {
         self.look_at_the_clock(context);
         self.follow(context);
         self.settle(context);
+        self.take_pages(context);
         self.answer_polls(context);
         self.engine.hear_of_presence();
         self.answer_survey(context);

@@ -2,6 +2,7 @@
 
 mod access;
 mod answers;
+mod archive;
 mod backbone;
 mod below_the_api;
 mod caching;

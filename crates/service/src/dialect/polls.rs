@@ -1,7 +1,8 @@
 //! Polls: a held request is a subscriber, and its answer is all that it gets.
 
 use sockeye_hub::{
-    Budget, Cursor, Entry, Epoch, Item, Kind, Progress, Start, SubscriberKey, Target,
+    Budget, Cursor, Entry, Epoch, Fetch, Fetched, Item, Kind, Progress, Start, SubscriberKey,
+    Target,
 };
 use sockeye_server::{Answer, Context, Hold, Reply, Request, Status, StreamKey, Time};
 
@@ -9,8 +10,10 @@ use crate::dialect::caching::{Caching, Holds, is_known, poll_holds};
 use crate::dialect::outlet::{Delivery, EntryBody};
 use crate::dialect::recipient::cursor_text;
 use crate::dialect::reply::{self, NO_STORE, json, json_body};
+use crate::engine::archive::Arrived;
 use crate::engine::{Principal, Session, Watch};
-use crate::wire::{CursorText, Gap, PollBody, Problem, Query, Rest};
+use crate::sequencing::Unavailable;
+use crate::wire::{Code, CursorText, Gap, PollBody, Problem, Query, Rest};
 use crate::{Pending, Service};
 
 /// Whether a poll may be held.
@@ -20,6 +23,26 @@ enum Patience {
     Wait,
     /// Never: it is answered now.
     None,
+}
+
+/// The items of a poll.
+struct Filled {
+    body: PollBody,
+    rest: Rest,
+    /// The cursor behind them.
+    cursor: Cursor,
+    /// What has to be read before there can be more.
+    fetch: Option<Fetch>,
+}
+
+impl Filled {
+    fn nothing(cursor: Cursor) -> Self {
+        Self { body: PollBody::new(), rest: Rest::Nothing, cursor, fetch: None }
+    }
+}
+
+fn no_archive() -> Problem {
+    Problem::new(Code::Unavailable, "older history cannot be read now")
 }
 
 impl Service {
@@ -53,7 +76,11 @@ impl Service {
             self.engine.leave(subscriber);
             return Err(refusal.into());
         }
-        let (mut body, rest, cursor) = self.fill(subscriber);
+        let Filled { mut body, rest, cursor, fetch } = self.fill(subscriber);
+        let waits_for_archive = body.is_empty() && taken.ended.is_empty() && !context.is_draining();
+        if let Some(fetch) = fetch.filter(|_| waits_for_archive) {
+            return self.hold_for_page(subscriber, who, (fetch, wait_ms), context.now());
+        }
         for channel in taken.ended {
             body.ended(channel, &CursorText::new(cursor));
         }
@@ -73,6 +100,96 @@ impl Service {
             self.engine.enter_presence(subscriber, target, who, Watch::No);
         }
         Ok(self.wait_for_something(subscriber, who, wait_ms, context.now()))
+    }
+
+    /// Holds a poll until the archive has answered, and if the client waits, until there is
+    /// something for it.
+    fn hold_for_page(
+        &mut self,
+        subscriber: SubscriberKey,
+        who: &Principal,
+        (fetch, wait_ms): (Fetch, u64),
+        now: Time,
+    ) -> Result<Answer<Pending>, Problem> {
+        let bytes = self.engine.limits.answer_bytes();
+        // [service:bound-archive]
+        let is_full = self.engine.reading.len() >= self.engine.limits.archive_requests_max;
+        let admitted = match self.engine.admit_place(who) {
+            Ok(()) if is_full => Err(Problem::new(Code::Overloaded, "too many wait for history")),
+            Ok(()) => self.engine.await_page(subscriber, fetch, bytes).map_err(|_| no_archive()),
+            Err(refusal) => Err(refusal.into()),
+        };
+        if let Err(problem) = admitted {
+            self.engine.leave(subscriber);
+            return Err(problem);
+        }
+        if wait_ms == 0 {
+            self.engine.reading.impatient.insert(subscriber);
+        }
+        let wait_ms = wait_ms.max(self.engine.limits.archive_ms_max);
+        Ok(self.wait_for_something(subscriber, who, wait_ms, now))
+    }
+
+    /// Takes in the answers of the archive.
+    pub(crate) fn take_pages(&mut self, context: &mut Context<'_>) {
+        while let Some(arrived) = self.engine.next_page() {
+            let (key, page) = match arrived {
+                Arrived::Session(key, page) => (key, Some(page)),
+                Arrived::Turn(key) => (key, None),
+            };
+            let delivery = self.engine.sessions.of_subscriber(key).map(|it| it.delivery);
+            match (delivery, page) {
+                (Some(Delivery::Poll), Some(page)) => self.answer_page(key, page, context),
+                (Some(Delivery::Poll), None) => self.answer(key, Patience::Wait, context),
+                (Some(_), Some(page)) => self.engine.hand_out_page(key, page, context),
+                (Some(_), None) => self.engine.pull(key, context),
+                (None, _) => {}
+            }
+        }
+    }
+
+    /// Answers a poll with a page of the archive. A page without a message for it has it wait on.
+    fn answer_page(
+        &mut self,
+        key: SubscriberKey,
+        page: Result<Fetched<EntryBody>, Unavailable>,
+        context: &mut Context<'_>,
+    ) {
+        let Some(session) = self.engine.sessions.of_subscriber(key) else { return };
+        let (stream, who) = (session.stream, session.principal.clone());
+        let Ok(page) = page else { return self.refuse_poll(stream, context) };
+        if who.has_ended(self.engine.calendar) {
+            return self.answer(key, Patience::None, context);
+        }
+        let (items, progress) = self.engine.take_page(key, page);
+        let is_overrun = matches!(progress, Some(Progress::Overrun(_)));
+        let Filled { body, cursor, .. } = self.collect(key, items, progress);
+        match body.is_empty() && !is_overrun {
+            true => self.answer(key, Patience::Wait, context),
+            false => self.respond(stream, &who, (body, Rest::More, cursor), context),
+        }
+    }
+
+    /// [service:archive-unavailable] Refuses a poll that needs an archive which cannot be read.
+    fn refuse_poll(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        self.engine.disconnect(stream);
+        self.counters.polls.answered += 1;
+        let _ = context.respond(stream, reply::problem(&no_archive(), self.engine.spread_ms()));
+    }
+
+    fn respond(
+        &mut self,
+        stream: StreamKey,
+        who: &Principal,
+        (body, rest, cursor): (PollBody, Rest, Cursor),
+        context: &mut Context<'_>,
+    ) {
+        let cursor = self.proved(cursor, who);
+        self.counters.polls.answered += 1;
+        self.engine.disconnect(stream);
+        let reply = json(Status::OK, body.finish(&cursor, rest));
+        // The loop reports a client that is gone; it comes back with the cursor that it had.
+        let _ = context.respond(stream, reply.header(reply::cursor(&cursor)));
     }
 
     fn wait_for_something(
@@ -130,23 +247,31 @@ impl Service {
     fn answer(&mut self, key: SubscriberKey, patience: Patience, context: &mut Context<'_>) {
         let Some(session) = self.engine.sessions.of_subscriber(key) else { return };
         let (stream, who) = (session.stream, session.principal.clone());
-        let (body, rest, cursor) = match who.has_ended(self.engine.calendar) {
-            true => (PollBody::new(), Rest::Nothing, self.engine.cursor_of(key)),
+        let Filled { body, rest, cursor, fetch } = match who.has_ended(self.engine.calendar) {
+            true => Filled::nothing(self.engine.cursor_of(key)),
             false => self.fill(key),
         };
+        if let Some(fetch) = fetch.filter(|_| body.is_empty()) {
+            let bytes = self.engine.limits.answer_bytes();
+            let asked = self.engine.await_page(key, fetch, bytes);
+            if patience == Patience::None || asked.is_err() {
+                self.refuse_poll(stream, context);
+            }
+            return;
+        }
         let is_empty = body.is_empty() && rest == Rest::Nothing;
-        if is_empty && patience == Patience::Wait {
+        // A poll that does not want to wait was held for the archive only.
+        let is_impatient = self.engine.reading.impatient.contains(&key);
+        if !is_empty || is_impatient {
+            return self.respond(stream, &who, (body, rest, cursor), context);
+        }
+        if patience == Patience::Wait {
             return;
         }
         let cursor = self.proved(cursor, &who);
         self.counters.polls.answered += 1;
         self.engine.disconnect(stream);
-        let reply = if is_empty {
-            Reply::empty(Status::NO_CONTENT).header(NO_STORE)
-        } else {
-            json(Status::OK, body.finish(&cursor, rest))
-        };
-        // The loop reports a client that is gone; it comes back with the cursor that it had.
+        let reply = Reply::empty(Status::NO_CONTENT).header(NO_STORE);
         let _ = context.respond(stream, reply.header(reply::cursor(&cursor)));
     }
 
@@ -160,14 +285,24 @@ impl Service {
     ///
     /// [service:bound-answer] An item that was fetched and has no room in the answer comes with the
     /// next poll, whose cursor is before it.
-    fn fill(&mut self, key: SubscriberKey) -> (PollBody, Rest, Cursor) {
-        let mut body = PollBody::new();
+    fn fill(&mut self, key: SubscriberKey) -> Filled {
         let bytes = self.engine.limits.answer_bytes();
         // As many as fit into it, however short they are.
         let messages = self.engine.limits.poll_messages_max;
         let overhead = messages.saturating_mul(Entry::<EntryBody>::OVERHEAD_BYTES);
         let budget = Budget { messages, bytes: bytes.saturating_add(overhead) };
-        let (mut items, pulled) = self.engine.fetch_items(key, budget);
+        let (items, pulled) = self.engine.fetch_items(key, budget);
+        self.collect(key, items, pulled)
+    }
+
+    /// The answer that these items make.
+    fn collect(
+        &mut self,
+        key: SubscriberKey,
+        mut items: Vec<Item<EntryBody>>,
+        pulled: Option<Progress>,
+    ) -> Filled {
+        let (mut body, bytes) = (PollBody::new(), self.engine.limits.answer_bytes());
         let (mut replayed, mut reached, mut cut) = (0, None, None);
         for item in items.drain(..) {
             match item {
@@ -195,7 +330,12 @@ impl Service {
                 Rest::More
             }
         };
-        (body, rest, cut.unwrap_or_else(|| self.engine.cursor_of(key)))
+        let fetch = match pulled {
+            Some(Progress::Fetch(fetch)) => Some(fetch),
+            Some(Progress::Live | Progress::More | Progress::Overrun(_)) | None => None,
+        };
+        let cursor = cut.unwrap_or_else(|| self.engine.cursor_of(key));
+        Filled { body, rest, cursor, fetch }
     }
 
     /// What an answer to a poll says besides its content, if it is never held.

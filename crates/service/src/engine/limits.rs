@@ -26,6 +26,14 @@ pub struct Limits {
     pub answer_bytes_max: usize,
     /// Messages in one page of history.
     pub history_messages_max: usize,
+    /// Questions to the archive under way. Further streams wait in a queue.
+    pub archive_questions_max: usize,
+    /// Streams and polls that wait for the archive, above which polls are refused.
+    pub archive_requests_max: usize,
+    /// Messages in one page of the archive.
+    pub archive_messages_max: usize,
+    /// Shortest time for which a poll waits for the archive, in milliseconds.
+    pub archive_ms_max: u64,
     /// Bounds on the members of channels. A user above them is counted as a stream without a user.
     pub presence: sockeye_hub::presence::Limits,
     /// Channels in which one user may be a member at a time, so that no user takes the room of all.
@@ -102,6 +110,10 @@ impl Default for Limits {
             poll_messages_max: 256,
             answer_bytes_max: 64 * 1024,
             history_messages_max: 1_000,
+            archive_questions_max: 64,
+            archive_requests_max: 4_096,
+            archive_messages_max: 256,
+            archive_ms_max: 10_000,
             presence: presence_limits(),
             presence_channels_per_user: 1_000,
             presence_names_max: 64,

@@ -2,6 +2,8 @@
 
 mod catching_up;
 
+pub(crate) use self::catching_up::Items;
+
 use std::rc::Rc;
 
 use sockeye_auth::UnixTime;
@@ -369,6 +371,7 @@ impl<D: Dialect> Engine<D> {
     /// Removes a subscriber that has no stream.
     pub(crate) fn leave(&mut self, subscriber: SubscriberKey) {
         self.leave_all_presence(subscriber);
+        self.reading.forget(subscriber);
         if let Some(subscriber) = self.hub.subscriber(subscriber) {
             subscriber.disconnect();
         }

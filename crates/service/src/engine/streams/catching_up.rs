@@ -1,12 +1,12 @@
 //! Catching up: gives streams that are behind what they missed, from history.
 
-use sockeye_hub::{Budget, Gap, Item, Kind, Progress, Scope, Seq, SubscriberKey};
+use sockeye_hub::{Budget, Fetched, Gap, Item, Kind, Progress, Scope, Seq, SubscriberKey};
 
 use crate::engine::{Body, Delivery, Dialect, End, Engine, Notice, Outlet, Recipient};
-use crate::sequencing::LogTime;
+use crate::sequencing::{LogTime, Unavailable};
 
 /// The items of a pull.
-type Items<D> = Vec<Item<Body<<D as Dialect>::Forms>>>;
+pub(crate) type Items<D> = Vec<Item<Body<<D as Dialect>::Forms>>>;
 
 /// Messages fetched from history in one go.
 const PULL_MESSAGES: usize = 64;
@@ -34,7 +34,7 @@ impl<D: Dialect> Engine<D> {
             return;
         }
         let Some(session) = self.sessions.of_subscriber(key) else { return };
-        let (lags, to) = (session.lags, self.recipient(session));
+        let to = self.recipient(session);
         let mut items = core::mem::take(&mut self.items);
         loop {
             let queued = out.waiting_bytes(to.stream);
@@ -47,26 +47,17 @@ impl<D: Dialect> Engine<D> {
             let Some(mut subscriber) = self.hub.subscriber(key) else { break };
             let budget = Budget { messages: PULL_MESSAGES, bytes };
             let progress = subscriber.pull(budget, self.log_time.ms, &mut items);
-            for item in items.drain(..) {
-                if lags {
-                    self.count_late(&item);
-                }
-                let replayed = self.sessions.count_replayed(key, &item, &self.log_time);
-                tell(&to, &item, replayed, &self.log_time, out);
-                if let Some((channel, at)) = end_in(&item) {
-                    self.end_one(key, channel, self.hub.at(at), out);
-                }
-            }
+            self.hand_out(key, &to, &mut items, out);
             match progress {
                 Progress::Live => {
                     self.has_caught_up(key);
                     break;
                 }
                 Progress::More => {}
-                Progress::Fetch(_) => {
-                    let retry_ms = Some(self.retry_ms(to.stream));
-                    let cursor = self.cursor_of(key);
-                    out.end(&to, End::TryAgain, retry_ms, cursor);
+                Progress::Fetch(fetch) => {
+                    if self.await_page(key, fetch, bytes).is_err() {
+                        self.send_away_from_archive(key, out);
+                    }
                     break;
                 }
                 Progress::Overrun(cursor) => {
@@ -76,6 +67,59 @@ impl<D: Dialect> Engine<D> {
             }
         }
         self.keep_buffer(items);
+    }
+
+    /// Gives a stream the page that it has waited for, and goes on.
+    pub(crate) fn hand_out_page(
+        &mut self,
+        key: SubscriberKey,
+        page: Result<Fetched<Body<D::Forms>>, Unavailable>,
+        out: &mut impl Outlet<D>,
+    ) {
+        if self.has_expired(key, out) {
+            return;
+        }
+        let Some(session) = self.sessions.of_subscriber(key) else { return };
+        let to = self.recipient(session);
+        let Ok(page) = page else { return self.send_away_from_archive(key, out) };
+        let (mut items, progress) = self.take_page(key, page);
+        self.hand_out(key, &to, &mut items, out);
+        self.keep_buffer(items);
+        match progress {
+            Some(Progress::Overrun(cursor)) => out.end(&to, End::SlowReader, None, cursor),
+            Some(Progress::More | Progress::Live | Progress::Fetch(_)) | None => {
+                self.pull(key, out);
+            }
+        }
+    }
+
+    /// Hands out the items of a pull.
+    fn hand_out(
+        &mut self,
+        key: SubscriberKey,
+        to: &Recipient<D>,
+        items: &mut Items<D>,
+        out: &mut impl Outlet<D>,
+    ) {
+        let lags = self.sessions.of_subscriber(key).is_some_and(|it| it.lags);
+        for item in items.drain(..) {
+            if lags {
+                self.count_late(&item);
+            }
+            let replayed = self.sessions.count_replayed(key, &item, &self.log_time);
+            tell(to, &item, replayed, &self.log_time, out);
+            if let Some((channel, at)) = end_in(&item) {
+                self.end_one(key, channel, self.hub.at(at), out);
+            }
+        }
+    }
+
+    /// [service:archive-unavailable] Ends a stream that needs an archive which cannot be read.
+    fn send_away_from_archive(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
+        let cursor = self.cursor_of(key);
+        let Some(session) = self.sessions.of_subscriber(key) else { return };
+        let (to, retry_ms) = (self.recipient(session), self.retry_ms(session.stream));
+        out.end(&to, End::TryAgain, Some(retry_ms), cursor);
     }
 
     /// Fetches the items of a session, within a budget. The progress is `None` if there is no such
