@@ -57,7 +57,7 @@ impl fmt::Display for Error {
         match self {
             Self::Locked => f.write_str("another process is using the data directory"),
             Self::Format(format) => {
-                write!(f, "the data directory is in format {format} of a later version")
+                write!(f, "the data directory is in format {format} of another version")
             }
             Self::Limits => f.write_str("the log's limits contradict each other"),
             Self::Io(kind) => write!(f, "the data directory cannot be used: {kind}"),

@@ -3,6 +3,7 @@
 mod book;
 mod checksum;
 mod error;
+mod inspect;
 mod limits;
 mod load;
 mod mark;
@@ -20,6 +21,7 @@ mod writer;
 
 pub use book::{SpaceUse, Totals};
 pub use error::{Damage, Error};
+pub use inspect::{Copied, Inspector, Stat, Verdict};
 pub use limits::Limits;
 pub use open::{Recovered, Start};
 pub use policy::{Policy, Rule, WhenFull};

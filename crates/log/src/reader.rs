@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::{fmt, io};
 
-use self::channels::Channels;
+pub(crate) use self::channels::{Channels, row};
 use self::page::Answered;
 use crate::open::DATABASE;
 use crate::schema::connect_to_read;

@@ -253,6 +253,16 @@ impl Store {
         Ok(())
     }
 
+    /// Gives the room of dropped records back to the file system. It writes the whole database anew,
+    /// and needs as much room again meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::Database`].
+    pub fn compact(&mut self) -> Result<(), Error> {
+        self.db().execute_batch("VACUUM").map_err(error)?;
+        self.table.checkpoint().map(|_| ())
+    }
+
     /// The limits that it was opened with.
     pub const fn limits(&self) -> &Limits {
         &self.limits

@@ -1,6 +1,7 @@
 //! The tests of this crate, as one program: each file is a module.
 
 mod damage;
+mod inspect;
 mod model;
 mod reader;
 mod retention;

@@ -7,6 +7,7 @@ use sockeye_cli::{ConnectOptions, EventsOptions, PublishOptions, SubscribeOption
 use sockeye_load::BenchAction;
 use sockeye_terminal::values;
 
+use crate::history::LogCommand;
 use crate::token::TokenAction;
 
 /// Real-time delivery: ordered channels over WebSocket, server-sent events and polls, in one binary.
@@ -110,6 +111,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: TokenAction,
     },
+    /// Look at the log on disk, check it, copy it.
+    Log(LogCommand),
     /// Print a script that makes a shell complete this command line.
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {

@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod disk;
 mod front;
+mod history;
 mod logging;
 mod pages;
 mod reload;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Ticket(options) => sockeye_cli::ticket(&options),
         Command::Bench { action } => sockeye_load::run(&action),
         Command::Token { action } => token::run(&action),
+        Command::Log(command) => history::run(&command),
         Command::Completions { shell } => complete(shell),
     })
 }

@@ -15,7 +15,7 @@ const CHUNK: usize = 4096;
 /// A channel that was forgotten, and one that was met again under another number, stays: no record
 /// has its number.
 #[derive(Debug, Default)]
-pub(super) struct Channels {
+pub(crate) struct Channels {
     names: HashMap<u32, Arc<str>>,
     ids: HashMap<Arc<str>, u32>,
     /// The highest number that was met.
@@ -24,7 +24,7 @@ pub(super) struct Channels {
 
 impl Channels {
     /// Loads the names of channels that are new. Returns whether there are no more.
-    pub(super) fn load(&mut self, db: &Connection) -> Result<bool, Error> {
+    pub(crate) fn load(&mut self, db: &Connection) -> Result<bool, Error> {
         let sql = "SELECT id, name FROM channels WHERE id > ? ORDER BY id LIMIT ?";
         let mut select = db.prepare(sql).map_err(error)?;
         let row = params![self.newest, i64::try_from(CHUNK).unwrap_or(i64::MAX)];
@@ -46,13 +46,13 @@ impl Channels {
         self.ids.get(name).copied()
     }
 
-    pub(super) fn name(&self, id: u32) -> Option<&Arc<str>> {
+    pub(crate) fn name(&self, id: u32) -> Option<&Arc<str>> {
         self.names.get(&id)
     }
 }
 
 /// The row of a channel; `None` if the log does not know it.
-pub(super) fn row(db: &Connection, epoch: u64, id: u32) -> Result<Option<ChannelRow>, Error> {
+pub(crate) fn row(db: &Connection, epoch: u64, id: u32) -> Result<Option<ChannelRow>, Error> {
     let sql = format!("SELECT {} FROM channels WHERE id = ?", ChannelRow::COLUMNS);
     let mut select = db.prepare(&sql).map_err(error)?;
     let mut rows = select.query([id]).map_err(error)?;

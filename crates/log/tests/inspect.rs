@@ -1,0 +1,136 @@
+//! Looking at a log, checking it and copying it, beside the process that writes it.
+
+use crate::support::{Dir, limits, open_by, record, records};
+use rusqlite::Connection;
+use sockeye_log::{Damage, Error, Inspector, Policy, Record, Rule, Start, Store};
+
+fn policy() -> Policy {
+    let mut rule = Rule::default();
+    (rule.keep_messages, rule.keep_ms, rule.key_ms) = (40, Rule::FOREVER, Rule::FOREVER);
+    Policy { rule, named: Vec::new() }
+}
+
+fn append(store: &mut Store, count: u64) {
+    let head = store.head();
+    let batch: Vec<_> = (head + 1..=head + count).map(|seq| record(seq, 300)).collect();
+    store.append(&batch).unwrap();
+}
+
+fn written(dir: &Dir) -> Store {
+    let (mut store, _) = open_by(dir.path(), limits(), 9, policy()).unwrap();
+    for _ in 0..6 {
+        append(&mut store, 150);
+    }
+    store
+}
+
+#[test]
+fn figures_are_those_of_the_store() {
+    let dir = Dir::new("stat");
+    let store = written(&dir);
+    let stat = Inspector::open(dir.path()).unwrap().stat().unwrap();
+    assert_eq!((stat.epoch, stat.tail, stat.totals), (9, 900, store.totals()));
+    assert_eq!((stat.runs.len(), stat.namespaces["room"].1), (1, stat.totals.records));
+    let missing = Inspector::open(&dir.file("nothing")).map(|_| ());
+    assert_eq!(missing, Err(Error::Io(std::io::ErrorKind::NotFound)));
+}
+
+/// [log:verify]
+#[test]
+fn a_check_finds_what_was_meddled_with() {
+    let dir = Dir::new("verify");
+    let store = written(&dir);
+    let inspector = Inspector::open(dir.path()).unwrap();
+    let verdict = inspector.verify(|_| ()).unwrap();
+    let totals = store.totals();
+    assert_eq!((verdict.damaged, verdict.records), (0, totals.records));
+    assert_eq!((verdict.channels, verdict.keys), (totals.channels, totals.keys));
+    let db = Connection::open(dir.file("log.sqlite")).unwrap();
+    let of = |from: u64| (from..).find(|seq| record(*seq, 300).channel == "room:3").unwrap();
+    let (gone, changed) = (of(700), of(800));
+    let follower = of(gone + 1);
+    db.execute_batch(&format!(
+        "DELETE FROM records WHERE seq = {gone};
+         UPDATE records SET body = x'00' WHERE seq = {changed};
+         UPDATE keys SET until_ms = 5 WHERE seq = (SELECT max(seq) FROM keys);"
+    ))
+    .unwrap();
+    let verdict = inspector.verify(|_| ()).unwrap();
+    assert_eq!(verdict.damaged, 3, "{verdict:?}");
+    assert!(verdict.damages.contains(&Damage::Hole { seq: follower }));
+    assert!(verdict.damages.contains(&Damage::Checksum { seq: changed }));
+}
+
+/// [log:backup]
+#[test]
+fn a_copy_is_the_log_at_one_position() {
+    let (dir, copy) = (Dir::new("backup"), Dir::new("backup-copy"));
+    let mut store = written(&dir);
+    let inspector = Inspector::open(dir.path()).unwrap();
+    let full = inspector.copy_to(dir.path(), |_| ());
+    assert_eq!(full, Err(Error::Io(std::io::ErrorKind::AlreadyExists)));
+    let copied = inspector.copy_to(copy.path(), |_| ()).unwrap();
+    let at = records(&store);
+    // The log goes on; the copy stays.
+    append(&mut store, 150);
+    assert_eq!((copied.epoch, copied.through), (9, 900));
+    let good = Inspector::open(copy.path()).unwrap().verify(|_| ()).unwrap();
+    assert_eq!((good.damaged, good.records), (0, copied.records));
+    let (mut restored, found) = open_by(copy.path(), limits(), 1, policy()).unwrap();
+    assert_eq!((found.start, found.epoch, found.head), (Start::Resumed, 9, 900));
+    assert!(records(&restored) == at, "the copy differs");
+    append(&mut restored, 150);
+    // Each has a run of its own for the positions that both gave out.
+    assert_eq!((restored.runs().len(), restored.runs()[1].first), (2, 901));
+}
+
+/// [log:backup]
+#[test]
+fn a_copy_lacks_what_is_dropped_meanwhile_and_is_whole_otherwise() {
+    let (dir, copy) = (Dir::new("backup-beside"), Dir::new("backup-beside-copy"));
+    let mut store = written(&dir);
+    // More than one chunk, and commits in between.
+    let mut rule = Rule::default();
+    (rule.keep_messages, rule.key_ms) = (Rule::FOREVER, Rule::FOREVER);
+    store.set_policy(Policy { rule, named: Vec::new() }).unwrap();
+    for _ in 0..60 {
+        append(&mut store, 150);
+    }
+    let inspector = Inspector::open(dir.path()).unwrap();
+    store.set_policy(policy()).unwrap();
+    let copied = inspector
+        .copy_to(copy.path(), |_| {
+            append(&mut store, 150);
+            while store.expire(0).unwrap() > 0 {}
+        })
+        .unwrap();
+    let (found, kept) = (Inspector::open(copy.path()).unwrap(), store.totals().records);
+    let verdict = found.verify(|_| ()).unwrap();
+    assert_eq!(verdict.damages, []);
+    assert!(verdict.records < copied.records && kept < copied.records);
+}
+
+#[test]
+fn an_export_has_every_record() {
+    let dir = Dir::new("export");
+    let store = written(&dir);
+    let mut found = Vec::new();
+    let inspector = Inspector::open(dir.path()).unwrap();
+    let done = inspector.export(|record| {
+        found.push(record);
+        Ok::<(), Error>(())
+    });
+    assert_eq!(done, Ok(()));
+    let kept = records(&store).into_iter().map(|it| Record { key: None, ..it });
+    assert!(kept.eq(found), "the export differs");
+}
+
+#[test]
+fn a_compact_log_has_what_it_had() {
+    let dir = Dir::new("compact");
+    let mut store = written(&dir);
+    let before = records(&store);
+    store.compact().unwrap();
+    assert!(records(&store) == before, "something is missing");
+    append(&mut store, 10);
+}
