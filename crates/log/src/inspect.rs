@@ -146,10 +146,11 @@ impl Inspector {
     }
 
     /// Reads and checks every record, channel, key and run. `progress` gets the number of records so
-    /// far. [log:verify]
+    /// far.
     ///
     /// # Errors
     /// If the database cannot be read at all.
+    // [log:verify]
     pub fn verify(&self, mut progress: impl FnMut(u64)) -> Result<Verdict, Error> {
         let mut verdict = Verdict::default();
         let mut newest: HashMap<u32, u64> = HashMap::new();

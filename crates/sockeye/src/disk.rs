@@ -1,6 +1,5 @@
 //! Opens the log on disk, restores a service from it, and writes the service's records to it.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -124,8 +123,21 @@ pub(crate) struct Opened {
 pub(crate) enum Kept {
     /// The runs that gave out the log's positions. The last one is this process.
     Runs(Arc<[Run]>),
-    /// The log no longer has the records up to this position.
+    /// Channels that the log has forgotten may have had records up to this position.
     Floor(Seq),
+    /// A channel whose records up to `last` are gone.
+    Channel {
+        name: Arc<str>,
+        last: Seq,
+        ended: bool,
+    },
+    /// An idempotency key, whether its message is kept or not.
+    Key {
+        channel: Arc<str>,
+        key: Arc<str>,
+        seq: Seq,
+        until_ms: u64,
+    },
     Record(Arc<KeptRecord>),
     /// The last position that was assigned: new records come after it.
     Head(Seq),
@@ -144,10 +156,9 @@ pub(crate) struct KeptRecord {
 impl KeptRecord {
     /// The record as the service has it.
     pub(crate) fn record(&self) -> Result<Record<'_>, String> {
-        let channel = ChannelName::new(&self.channel);
         Ok(Record {
             position: self.position,
-            channel: channel.map_err(|_| at(self.position.seq.0, "no channel"))?,
+            channel: channel_name(&self.channel, self.position.seq)?,
             time_ms: self.time_ms,
             kind: self.kind,
             payload: &self.payload,
@@ -181,19 +192,32 @@ impl Opened {
         mut each: impl FnMut(Kept) -> Result<(), String>,
     ) -> Result<(), Failure> {
         let opening = || opening(&self.dir);
-        let mut keys = HashMap::new();
-        let skipped = self.store.keys(|key| drop(keys.insert(key.seq, key.key.to_owned())));
-        if let skipped @ 1.. = skipped.or_fail(opening)? {
-            log::error!(skipped; "idempotency keys in the log are damaged and left out");
-        }
-        let floor = self.floor();
         let runs = self.store.runs().iter();
         let runs = runs.map(|run| Run { first: Seq(run.first), check: Check::new(run.tag) });
         let mut problem = each(Kept::Runs(runs.collect())).err();
-        problem = problem.or_else(|| each(Kept::Floor(Seq(floor))).err());
-        let replayed = self.store.replay(|mut kept| {
-            if problem.is_none() && kept.seq > floor {
-                kept.key = keys.remove(&kept.seq);
+        problem = problem.or_else(|| each(Kept::Floor(Seq(self.found.horizon))).err());
+        self.store.channels(|channel| {
+            // Records above the floor follow.
+            let is_gone = channel.records == 0;
+            let last = if is_gone { channel.last } else { channel.floor };
+            if problem.is_none() && last > 0 {
+                let (name, last) = (channel.name.into(), Seq(last));
+                let ended = is_gone && channel.ended.is_some();
+                problem = each(Kept::Channel { name, last, ended }).err();
+            }
+        });
+        let skipped = self.store.keys(|it| {
+            let (channel, key) = (it.channel.into(), it.key.into());
+            let (seq, until_ms) = (Seq(it.seq), it.until_ms);
+            if problem.is_none() {
+                problem = each(Kept::Key { channel, key, seq, until_ms }).err();
+            }
+        });
+        if let skipped @ 1.. = skipped.or_fail(opening)? {
+            log::error!(skipped; "idempotency keys in the log are damaged and left out");
+        }
+        let replayed = self.store.replay(|kept| {
+            if problem.is_none() {
                 let record = kept_record(self.found.epoch, kept);
                 problem = record.and_then(|record| each(Kept::Record(Arc::new(record)))).err();
             }
@@ -204,13 +228,6 @@ impl Opened {
             None => each(Kept::Head(Seq(self.found.head))),
         };
         done.or_fail(opening)
-    }
-
-    /// The position above which every channel is complete.
-    fn floor(&self) -> u64 {
-        let mut floor = self.found.horizon;
-        self.store.channels(|channel| floor = floor.max(channel.floor));
-        floor
     }
 
     /// The log behind its thread, which calls `wake` when there is something to ask for.
@@ -253,6 +270,14 @@ pub(crate) fn restore(service: &mut Service, kept: &Kept) -> Result<(), String> 
             Ok(())
         }
         Kept::Floor(floor) => service.restore_floor(*floor),
+        Kept::Channel { name, last, ended } => {
+            service.restore_channel(channel_name(name, *last)?, *last, *ended);
+            Ok(())
+        }
+        Kept::Key { channel, key, seq, until_ms } => {
+            service.restore_key(channel_name(channel, *seq)?, key, *seq, *until_ms);
+            Ok(())
+        }
         Kept::Record(record) => service.restore(&record.record()?),
         Kept::Head(head) => service.restore_head(*head),
     };
@@ -326,6 +351,11 @@ fn kept_record(epoch: u64, kept: sockeye_log::Record) -> Result<KeptRecord, Stri
         payload: payload.ok_or_else(|| at(kept.seq, "no payload"))?,
         key: kept.key,
     })
+}
+
+/// The channel of something that the log has at a position.
+pub(crate) fn channel_name(name: &str, seq: Seq) -> Result<ChannelName<'_>, String> {
+    ChannelName::new(name).map_err(|_| at(seq.0, "no channel"))
 }
 
 /// The error message for a record that cannot be restored.

@@ -119,6 +119,16 @@ fn restore(
                 Ok(())
             }
             Kept::Floor(floor) => sequencer.restore_floor(*floor),
+            Kept::Channel { name, last, ended } => {
+                sequencer.restore_channel(disk::channel_name(name, *last)?, *last, *ended);
+                Ok(())
+            }
+            Kept::Key { channel, key, seq, until_ms } => {
+                let channel = disk::channel_name(channel, *seq)?;
+                sequencer.restore_key(channel, key, *seq, *until_ms);
+                // The sequencer alone decides.
+                return Ok(());
+            }
             Kept::Record(record) => {
                 let record = record.record()?;
                 let date_ms = record.payload.date_ms.unwrap_or(record.time_ms);

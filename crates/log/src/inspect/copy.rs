@@ -41,7 +41,8 @@ impl Inspector {
     ///
     /// # Errors
     /// [`Error::Damaged`] with the position of a record that is not what was written; [`Error::Io`]
-    /// with `AlreadyExists` if the directory is not empty. [log:backup]
+    /// with `AlreadyExists` if the directory is not empty.
+    // [log:backup]
     pub fn copy_to(&self, dir: &Path, mut progress: impl FnMut(u64)) -> Result<Copied, Error> {
         fs::create_dir_all(dir)?;
         if fs::read_dir(dir)?.next().is_some() {
