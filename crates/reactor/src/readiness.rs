@@ -1,5 +1,7 @@
 //! The readiness of sockets, remembered between turns, and the list of sockets to visit again.
 
+use std::collections::VecDeque;
+
 use crate::{Key, Ready, Socket};
 
 /// The readiness of one socket as remembered between turns, in one byte.
@@ -105,11 +107,11 @@ impl Readiness {
     }
 }
 
-/// Sockets to visit in the next turn although the poller will not name them again: they used up
-/// their read budget, hold input, or were paused and may go on.
+/// Sockets to visit although the poller will not name them again, in the order in which they wait: they
+/// used up their share of a turn, hold input, or were paused and may go on.
 #[derive(Debug, Default)]
 pub struct ReadyList {
-    keys: Vec<Key>,
+    keys: VecDeque<Key>,
 }
 
 impl ReadyList {
@@ -117,20 +119,32 @@ impl ReadyList {
     pub fn add(&mut self, key: Key, readiness: &mut Readiness) {
         if !readiness.is_listed() {
             readiness.0 |= Readiness::LISTED;
-            self.keys.push(key);
+            self.keys.push_back(key);
         }
     }
 
     /// Whether no socket waits for a visit.
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// Moves the list into `keys` (cleared first). The caller takes each one off the list with
+    /// The number of sockets that wait for a visit.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Moves the sockets from the place `middle` on before those from the place `start` on.
+    ///
+    /// # Panics
+    /// If `middle` is below `start`, or above the number of sockets.
+    pub fn rotate(&mut self, start: usize, middle: usize) {
+        self.keys.make_contiguous()[start..].rotate_left(middle - start);
+    }
+
+    /// Takes the socket that has waited longest. The caller takes its mark off with
     /// [`Readiness::unlist`] when it visits.
-    pub fn take(&mut self, keys: &mut Vec<Key>) {
-        keys.clear();
-        keys.append(&mut self.keys);
+    pub fn pop(&mut self) -> Option<Key> {
+        self.keys.pop_front()
     }
 }
 
@@ -244,12 +258,15 @@ mod tests {
         let (mut list, mut readiness) = (ReadyList::default(), Readiness::default());
         list.add(Key::from_u64(1), &mut readiness);
         list.add(Key::from_u64(1), &mut readiness);
-        let mut keys = Vec::new();
-        list.take(&mut keys);
-        assert_eq!(keys.len(), 1);
+        assert_eq!((list.len(), list.pop(), list.pop()), (1, Some(Key::from_u64(1)), None));
         readiness.unlist();
         list.add(Key::from_u64(1), &mut readiness);
-        list.take(&mut keys);
-        assert_eq!(keys.len(), 1);
+        let mut later = Readiness::default();
+        list.add(Key::from_u64(2), &mut later);
+        let mut last = Readiness::default();
+        list.add(Key::from_u64(3), &mut last);
+        list.rotate(1, 2);
+        let order = [1, 3, 2].map(|key| Some(Key::from_u64(key)));
+        assert_eq!([list.pop(), list.pop(), list.pop()], order);
     }
 }

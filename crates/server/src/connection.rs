@@ -14,6 +14,9 @@ use crate::request_reader::RequestReader;
 use crate::stream::{Due, Kind, Stream};
 use life::State;
 
+/// Unsent bytes of answers above which the next pipelined request waits.
+pub(crate) const UNREAD_ANSWERS_MAX: usize = 16 * 1024;
+
 /// One connection. The server has its socket, so that this type is not generic.
 pub(crate) struct Connection {
     pub(crate) phase: Phase,
@@ -284,6 +287,22 @@ impl Connection {
         self.backpressured || self.stream().is_some_and(|stream| stream.paused != Time::NEVER)
     }
 
+    /// Unsent bytes above which the connection is not read from. Between two requests the mark is lower:
+    /// a client that pipelines requests reads their answers first.
+    pub(crate) fn pause_bytes(&self, limits: &Limits) -> usize {
+        match &self.phase {
+            Phase::Http1(Http1 { requests: Some(_), stream: None }) => {
+                limits.outbox_pause_bytes.min(UNREAD_ANSWERS_MAX)
+            }
+            Phase::Http1(_) | Phase::Over(_) => limits.outbox_pause_bytes,
+        }
+    }
+
+    /// Whether another request is here that may be answered now.
+    pub(crate) fn may_go_on(&self, limits: &Limits) -> bool {
+        self.has_leftover() && !self.is_halted() && self.outbox.len() <= self.pause_bytes(limits)
+    }
+
     /// Whether bytes of an earlier read wait to be used. The next visit then needs no read.
     #[inline]
     pub(crate) fn has_leftover(&self) -> bool {
@@ -307,6 +326,7 @@ impl Connection {
                 requests: Some(requests),
                 stream: Some(Stream { kind: Kind::Held(_), .. }),
             }) => limits.hold_bytes_max.saturating_sub(requests.waiting()),
+            Phase::Http1(Http1 { requests: Some(requests), .. }) => requests.read_bytes_max(),
             Phase::Http1(_) => usize::MAX,
             Phase::Over(over) => match over.state {
                 State::Open | State::Closing | State::Lingering => usize::MAX,

@@ -9,6 +9,7 @@ use sockeye_websocket::{
 };
 
 use crate::answer::Reply;
+use crate::budget;
 use crate::cause::CloseCause;
 use crate::closes::Closes;
 use crate::connection::{Connection, find, find_as};
@@ -53,6 +54,29 @@ impl Context<'_> {
         &self.core.closes
     }
 
+    /// Counts `units` of work that the application does, against the budget of the turn and the share of the
+    /// connection that is served. [`Limits::turn_units_max`](crate::Limits::turn_units_max) says what
+    /// a unit is.
+    #[inline]
+    pub fn spend(&mut self, units: u64) {
+        // Units of a whole program's life fit into the counter.
+        self.core.budget.spend(units.min(u64::from(u32::MAX)));
+    }
+
+    /// Units of work that are left in this part of the turn. [`App::on_turn`](crate::App::on_turn)
+    /// stops its own work when there are none, and asks for another turn by
+    /// [`Context::come_back`].
+    #[inline]
+    pub fn units_left(&self) -> u64 {
+        self.core.budget.left()
+    }
+
+    /// Has the next turn wait for nothing, because work of the application is left.
+    #[inline]
+    pub fn come_back(&mut self) {
+        self.core.comes_back = true;
+    }
+
     /// Bytes that wait for their peers in all outboxes. It visits every connection, so call it rarely.
     pub fn unsent_bytes(&self) -> u64 {
         self.core.connections.iter().map(|(_, connection)| connection.outbox.len() as u64).sum()
@@ -76,6 +100,7 @@ impl Context<'_> {
         let sent = match &mut websocket.session {
             Some(session) => {
                 core.scratch.clear();
+                core.budget.spend(budget::of_coded(message.as_bytes().len()));
                 let mut codec = session.codec(&mut core.engine);
                 if codec.compress(message.as_bytes(), &mut core.scratch) {
                     websocket.protocol.send_compressed(message.kind(), &core.scratch, out)

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use sockeye_reactor::Time;
+use sockeye_reactor::{Key, Time};
 
 use crate::app::App;
 use crate::closing::scattered;
@@ -31,12 +31,15 @@ pub(crate) struct Drain {
     /// How many of them were told.
     told: usize,
     pub(crate) cut_at: Time,
+    /// The connections to cut, once that time has come; the last one is the next.
+    pub(crate) to_cut: Vec<Key>,
 }
 
 impl Default for Drain {
     fn default() -> Self {
         let (window_at, cut_at) = (Time::NEVER, Time::NEVER);
-        Self { window_at, is_open: false, window_ms: 0, crowd: Vec::new(), told: 0, cut_at }
+        let (crowd, to_cut) = (Vec::new(), Vec::new());
+        Self { window_at, is_open: false, window_ms: 0, crowd, told: 0, cut_at, to_cut }
     }
 }
 
@@ -52,7 +55,11 @@ impl Drain {
 
     /// When something is due next. [server:drain-wakes]
     pub(crate) fn next(&self) -> Time {
-        if self.is_open { self.turn_of(self.told).min(self.cut_at) } else { self.window_at }
+        match self.is_open {
+            true if !self.to_cut.is_empty() => Time::default(),
+            true => self.turn_of(self.told).min(self.cut_at),
+            false => self.window_at,
+        }
     }
 
     /// When the stream of that number is told; the first one at once. [server:drain-even]

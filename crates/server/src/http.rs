@@ -8,6 +8,7 @@ use sockeye_reactor::Key;
 
 use crate::answer::{Answer, Wording};
 use crate::app::App;
+use crate::budget::REQUEST_UNITS;
 use crate::cause::CloseCause;
 use crate::connection::{Connection, Http1, Phase};
 use crate::context::Context;
@@ -19,18 +20,25 @@ use crate::state::Core;
 use crate::stream::{Kind, Terms};
 use crate::{drain, opening, websocket};
 
-/// Takes in bytes for the requests on `key` and answers at most one of them.
-pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, key: Key, bytes: &[u8]) {
-    let requests = core.connections.get_mut(key).and_then(Connection::requests);
-    let Some((requests, _)) = requests else { return };
-    requests.take_in(bytes, core.now);
-    let received = if requests.is_in_head() {
-        receive_head(core, app, key)
-    } else {
-        receive_body(core, app, key)
-    };
-    if let Err(error) = received {
-        refuse(core, app, key, error.status(), &error.to_string());
+/// Takes in bytes for the requests on `key`, and answers requests until the connection's share of the
+/// turn is used up, or too many bytes wait for the peer.
+pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, key: Key, mut bytes: &[u8]) {
+    loop {
+        let requests = core.connections.get_mut(key).and_then(Connection::requests);
+        let Some((requests, _)) = requests else { return };
+        requests.take_in(core::mem::take(&mut bytes), core.now);
+        let received = if requests.is_in_head() {
+            receive_head(core, app, key)
+        } else {
+            receive_body(core, app, key)
+        };
+        if let Err(error) = received {
+            return refuse(core, app, key, error.status(), &error.to_string());
+        }
+        let next = core.connections.get(key).is_some_and(|it| it.may_go_on(&core.limits));
+        if core.budget.share_is_spent() || !next {
+            return;
+        }
     }
 }
 
@@ -88,7 +96,6 @@ fn go_on_with<A: App>(core: &mut Core, app: &mut A, key: Key, mut input: Vec<u8>
             requests.go_on(core.now);
             if used < input.len() {
                 requests.put_back(input, used);
-                core.look_again(key);
             }
         }
         (Some(requests), Some((Kind::Held(_), _))) if used < input.len() => {
@@ -136,6 +143,7 @@ fn serve<A: App>(
     (body, peer): (&[u8], SocketAddr),
 ) {
     core.stats.requests += 1;
+    core.budget.spend(REQUEST_UNITS);
     let answer = app.on_request(&Request { head, body, peer }, &mut Context { core });
     let (opened, pending) = match answer {
         Answer::Reply(reply) => {

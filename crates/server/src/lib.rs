@@ -3,6 +3,7 @@
 mod addresses;
 mod answer;
 mod app;
+mod budget;
 mod cause;
 mod closes;
 mod closing;

@@ -19,10 +19,27 @@ pub struct Limits {
     pub connections_per_address_max: usize,
     /// Connections accepted in one turn, so that a storm of them does not starve the others.
     pub accepts_per_turn_max: usize,
-    /// Size of the loop's one receive buffer, and so the read budget of a connection in one turn. A
-    /// larger buffer falls out of the processor's cache. The exception is a long WebSocket message
-    /// without compression: up to 512 KiB of it may be read in one turn, straight to its place.
+    /// Units of work in one turn. What is left then goes on in the next turn, which does not wait.
+    ///
+    /// A unit stands for about a tenth of a microsecond. The server counts units for connections,
+    /// reads, bytes, requests, frames, timers and writes, and the application adds its own by
+    /// [`Context::spend`](crate::Context::spend). Units are counted and not measured, so the same input
+    /// always spends the same units.
+    ///
+    /// Each phase of a turn has a part of this budget. A phase does at least one piece of work, and
+    /// stops after the piece that passes its part.
+    pub turn_units_max: u32,
+    /// Units of work that one connection may cause in one turn. Its further input waits behind that of
+    /// the others. A connection that has passed its share, by an expensive request or a long message,
+    /// pays the rest with its shares of the next turns.
+    pub connection_units_max: u32,
+    /// Size of the loop's one receive buffer, and so of a read. A larger buffer falls out of the
+    /// processor's cache. A read of requests brings 16 KiB and the rest of a body at the most. A read
+    /// of a long WebSocket message without compression brings up to 512 KiB, straight to its place.
     pub read_bytes: usize,
+    /// Bytes of all WebSockets together that were read and wait for another turn. Above them a read of
+    /// a WebSocket brings 4 KiB at the most.
+    pub leftover_bytes_max: usize,
     /// Bounds on request heads.
     pub http: sockeye_http1::Limits,
     /// Largest request body. A longer one is answered 413: before it is read if its length is declared,
@@ -30,12 +47,9 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// Bounds on frames, messages and fragments.
     pub websocket: sockeye_websocket::Limits,
-    /// Bytes of messages that one WebSocket may hand to the application in one turn. The message that
-    /// passes this bound is still handed over; the bytes behind it wait for the next turn. Compressed
-    /// messages can be a thousand times as long as the bytes that were read.
-    pub message_bytes_per_turn_max: usize,
     /// Unsent bytes above which a connection is no longer read from. It is read
-    /// again at half of them.
+    /// again at half of them. Between two requests the mark is 16 KiB at the most: a client that
+    /// pipelines requests has to read their answers.
     pub outbox_pause_bytes: usize,
     /// Unsent bytes at or below which a stream counts as drained, for
     /// [`App::on_drained`](crate::App::on_drained).
@@ -97,11 +111,13 @@ impl Default for Limits {
             connections_max: 100_000,
             connections_per_address_max: 10_000,
             accepts_per_turn_max: 64,
+            turn_units_max: 80_000,
+            connection_units_max: 4_000,
             read_bytes: 128 * 1024,
+            leftover_bytes_max: 16 * 1024 * 1024,
             http: sockeye_http1::Limits::default(),
             body_bytes_max: 64 * 1024,
             websocket: sockeye_websocket::Limits::default(),
-            message_bytes_per_turn_max: 256 * 1024,
             outbox_pause_bytes: 64 * 1024,
             outbox_refill_bytes: 16 * 1024,
             outbox_bytes_max: 64 * 1024 * 1024,

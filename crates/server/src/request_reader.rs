@@ -12,6 +12,10 @@ use body::Pending;
 
 pub(crate) use body::whole_body;
 
+/// Bytes that one read of requests brings at the most, besides the rest of a body. A client that sends
+/// requests and reads no answers makes the server keep so many.
+const READ_BYTES_MAX: usize = 16 * 1024;
+
 /// The state between two requests, or inside one.
 pub(crate) struct RequestReader {
     /// Bytes received: the head in progress, or what follows the present request.
@@ -73,8 +77,7 @@ impl RequestReader {
         self.pending.as_ref().map(|pending| &*pending.head)
     }
 
-    /// Whether pipelined requests wait here. They are served in order, one a turn, so that no
-    /// connection keeps the others waiting. [rfc9112:9.3.2-in-order]
+    /// Whether pipelined requests wait here. They are served in order. [rfc9112:9.3.2-in-order]
     pub(crate) fn has_leftover(&self) -> bool {
         self.unseen && self.used < self.input.len()
     }
@@ -90,6 +93,12 @@ impl RequestReader {
     /// Bytes that are here and not used.
     pub(crate) fn waiting(&self) -> usize {
         self.input.len() - self.used
+    }
+
+    /// How many bytes the next read may bring.
+    pub(crate) fn read_bytes_max(&self) -> usize {
+        let body = self.pending.as_ref().map_or(0, |pending| pending.missing());
+        READ_BYTES_MAX.saturating_add(body)
     }
 
     /// Takes in bytes for later.

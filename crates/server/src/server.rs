@@ -12,8 +12,9 @@ use sockeye_reactor::{Accepted, Key, Net, Ready, Socket, Time};
 
 use crate::addresses::ConnectionQuota;
 use crate::app::App;
+use crate::budget::{CONNECTION_UNITS, Phase, STREAM_UNITS};
 use crate::closes::Closes;
-use crate::connection::Connection;
+use crate::connection::{Connection, UNREAD_ANSWERS_MAX};
 use crate::context::Context;
 use crate::drain::{Drain, Ending};
 use crate::limits::Limits;
@@ -36,7 +37,7 @@ pub struct Server<N: Net, A> {
     /// The loop's one receive buffer.
     buffer: Vec<u8>,
     ready: Vec<Ready>,
-    visits: Vec<Key>,
+    /// Timers that have fired, and whose effect is still to come.
     fired: Vec<(Key, Time)>,
     /// No connection is accepted before this.
     accept_from: Time,
@@ -58,7 +59,6 @@ impl<N: Net, A: App> Server<N, A> {
             app,
             sockets: Vec::new(),
             ready: Vec::new(),
-            visits: Vec::new(),
             fired: Vec::new(),
             accept_from: now,
             quota: ConnectionQuota::default(),
@@ -89,6 +89,7 @@ impl<N: Net, A: App> Server<N, A> {
         if now > self.core.now {
             self.core.tick(now, self.net.unix_ms());
         }
+        self.core.comes_back = false;
         self.begin_ending();
         self.accept();
         self.read();
@@ -98,6 +99,7 @@ impl<N: Net, A: App> Server<N, A> {
         self.flush();
         let took_us = self.net.now_us().saturating_sub(began_us);
         self.core.stats.turns.observe(took_us, 1);
+        self.core.stats.units = self.core.budget.spent();
         self.app.on_flushed(took_us);
         self.bury();
         Ok(())
@@ -133,6 +135,7 @@ impl<N: Net, A: App> Server<N, A> {
         let read_bytes = self.core.limits.read_bytes;
         self.core.limits = limits;
         self.core.limits.read_bytes = read_bytes;
+        self.core.answers_mark = UNREAD_ANSWERS_MAX.min(self.core.limits.outbox_pause_bytes);
     }
 
     /// Lets the application do something between two turns. Bytes that it sends leave in the next turn,
@@ -177,14 +180,23 @@ impl<N: Net, A: App> Server<N, A> {
         &mut self.net
     }
 
+    /// Whether work is left for the next turn, which then does not wait.
+    pub fn is_busy(&self) -> bool {
+        let core = &self.core;
+        !core.dirty.is_empty()
+            || !core.again.is_empty()
+            || !core.unwritten.is_empty()
+            || !core.closed.is_empty()
+            || !core.drained.is_empty()
+            || !core.gone.is_empty()
+            || !self.fired.is_empty()
+            || core.comes_back
+    }
+
     /// How long the next turn may wait.
     fn wait(&self, wait_max: Option<Duration>) -> Option<Duration> {
         let core = &self.core;
-        let busy = !core.dirty.is_empty()
-            || !core.again.is_empty()
-            || !core.closed.is_empty()
-            || !core.drained.is_empty();
-        if busy {
+        if self.is_busy() {
             return Some(Duration::ZERO);
         }
         let now = self.net.now();
@@ -230,6 +242,7 @@ impl<N: Net, A: App> Server<N, A> {
 
     fn admit(&mut self, accepted: Accepted<N::Socket>) {
         let Accepted { mut socket, peer, .. } = accepted;
+        self.core.budget.spend(CONNECTION_UNITS);
         // [server:address-bound]
         if !self.quota.enter(peer.ip(), self.core.limits.connections_per_address_max) {
             self.core.stats.crowded_out += 1;
@@ -254,31 +267,61 @@ impl<N: Net, A: App> Server<N, A> {
 
     fn run_timers(&mut self) {
         self.core.wheel.advance(self.core.now, &mut self.fired);
-        for (key, at) in self.fired.drain(..) {
+        self.core.budget.begin(Phase::Timers, &self.core.limits);
+        let mut done = 0;
+        for &(key, at) in &self.fired {
             timers::fire(&mut self.core, &mut self.app, key, at);
+            self.core.budget.spend(STREAM_UNITS);
+            done += 1;
+            // [server:turn-bounded]
+            if self.core.budget.is_spent() {
+                break;
+            }
         }
+        self.fired.drain(..done);
     }
 
     fn run_app(&mut self) {
+        self.core.budget.begin(Phase::Application, &self.core.limits);
         let mut context = Context { core: &mut self.core };
         if self.app.deadline() <= context.now() {
             self.app.on_timer(&mut context);
         }
         self.app.on_turn(&mut context);
+        self.core.budget.begin(Phase::Ends, &self.core.limits);
+        self.tell_drained();
+        self.tell_closed();
+    }
+
+    fn tell_drained(&mut self) {
+        let mut context = Context { core: &mut self.core };
         // A wish that the application makes inside `on_drained` is served in the next turn.
         let mut drained = core::mem::take(&mut context.core.drained);
-        for stream in drained.drain(..) {
+        let mut done = 0;
+        for &stream in &drained {
             if context.core.take_notice(stream) {
                 self.app.on_drained(stream, &mut context);
             }
+            context.core.budget.spend(STREAM_UNITS);
+            done += 1;
+            if context.core.budget.is_spent() {
+                break;
+            }
         }
+        drained.drain(..done);
         drained.append(&mut context.core.drained);
         context.core.drained = drained;
+    }
+
+    fn tell_closed(&mut self) {
+        let mut context = Context { core: &mut self.core };
         // The application may close other streams inside `on_close`; their closes follow here.
-        while !context.core.closed.is_empty() {
-            for (stream, cause) in core::mem::take(&mut context.core.closed) {
-                self.app.on_close(stream, cause, &mut context);
-                context.core.ids.give_back(stream.id);
+        while let Some((stream, cause)) = context.core.closed.pop_front() {
+            self.app.on_close(stream, cause, &mut context);
+            context.core.ids.give_back(stream.id);
+            context.core.budget.spend(STREAM_UNITS);
+            if context.core.budget.is_spent() {
+                return;
             }
         }
     }

@@ -1,14 +1,17 @@
 //! The state that all connections of a server share; the start and end of connections and streams.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use sockeye_deflate::{Engine, EngineConfig};
 use sockeye_http::Date;
 use sockeye_reactor::{Key, Pool, PooledBytes, ReadyList, Slab, Time, Wheel};
 
+use crate::budget::Budget;
 use crate::cause::CloseCause;
 use crate::closes::Closes;
-use crate::connection::{Connection, OpenStream, Phase, find, life as connection_life};
+use crate::connection::{
+    Connection, OpenStream, Phase, UNREAD_ANSWERS_MAX, find, life as connection_life,
+};
 use crate::key::{StreamIds, StreamKey};
 use crate::limits::Limits;
 use crate::partial_message::PartialMessage;
@@ -24,6 +27,7 @@ pub(crate) struct Core {
     pub(crate) wheel: Wheel,
     pub(crate) limits: Limits,
     pub(crate) stats: Stats,
+    pub(crate) budget: Budget,
     pub(crate) closes: Closes,
     pub(crate) engine: Engine,
     pub(crate) now: Time,
@@ -32,14 +36,21 @@ pub(crate) struct Core {
     pub(crate) unix_ms: u64,
     /// Connections whose outbox changed since the last flush.
     pub(crate) dirty: Vec<Key>,
+    /// Connections whose outbox the last flush did not reach, in the order in which they wait.
+    pub(crate) unwritten: VecDeque<Key>,
     /// Connections to visit in the next turn although the poller will not report them.
     pub(crate) again: ReadyList,
     /// Bytes of streams that were read and wait for the next turn. Few streams have such bytes.
     pub(crate) leftovers: HashMap<StreamKey, Leftover>,
+    /// The number of these bytes.
+    pub(crate) leftover_bytes: usize,
+    /// Units that connections have spent above their shares of the turns so far. Few connections have
+    /// such a debt.
+    pub(crate) debts: HashMap<Key, u64>,
     /// Connections to take down at the end of the turn.
-    pub(crate) gone: Vec<Key>,
+    pub(crate) gone: VecDeque<Key>,
     /// Streams that are over, and whose end the application has not heard yet.
-    pub(crate) closed: Vec<(StreamKey, CloseCause)>,
+    pub(crate) closed: VecDeque<(StreamKey, CloseCause)>,
     /// Streams whose outbox has drained and whose application wants to know.
     pub(crate) drained: Vec<StreamKey>,
     /// Memory for a message in parts, kept warm.
@@ -50,6 +61,10 @@ pub(crate) struct Core {
     /// Memory for compressed messages on their way out.
     pub(crate) scratch: Vec<u8>,
     pub(crate) draining: bool,
+    /// Work of the application is left for the next turn.
+    pub(crate) comes_back: bool,
+    /// The least mark above which a connection may have to be paused.
+    pub(crate) answers_mark: usize,
 }
 
 /// Bytes that were read and not used yet.
@@ -61,6 +76,7 @@ pub(crate) struct Leftover {
 
 impl Core {
     pub(crate) fn new(now: Time, unix_ms: u64, limits: Limits) -> Self {
+        let answers_mark = UNREAD_ANSWERS_MAX.min(limits.outbox_pause_bytes);
         Self {
             connections: Slab::new(),
             ids: StreamIds::default(),
@@ -68,6 +84,7 @@ impl Core {
             wheel: Wheel::new(now),
             limits,
             stats: Stats::default(),
+            budget: Budget::default(),
             closes: Closes::default(),
             engine: Engine::new(EngineConfig::default()),
             now,
@@ -75,14 +92,19 @@ impl Core {
             unix_ms,
             dirty: Vec::new(),
             again: ReadyList::default(),
+            unwritten: VecDeque::new(),
             leftovers: HashMap::new(),
-            gone: Vec::new(),
-            closed: Vec::new(),
+            leftover_bytes: 0,
+            debts: HashMap::new(),
+            gone: VecDeque::new(),
+            closed: VecDeque::new(),
             drained: Vec::new(),
             spare: None,
             delivered: None,
             scratch: Vec::new(),
             draining: false,
+            comes_back: false,
+            answers_mark,
         }
     }
 
@@ -149,14 +171,27 @@ impl Core {
         let Some(connection) = self.connections.get(key) else { return };
         let Some(stream) = connection.stream() else { return };
         let ended = StreamKey::new(stream.id, key);
+        let (kind, code) = (stream.stream_kind(), stream.closed_with());
         if stream.has_leftover {
-            self.leftovers.remove(&ended);
+            self.take_leftover(ended);
         }
-        let kind = stream.stream_kind();
         let (_, closed) = self.stats.streams(kind);
         *closed += 1;
-        self.closes.add(kind, cause, stream.closed_with());
-        self.closed.push((ended, cause));
+        self.closes.add(kind, cause, code);
+        self.closed.push_back((ended, cause));
+    }
+
+    /// Keeps bytes of `stream` for another turn.
+    pub(crate) fn keep_leftover(&mut self, stream: StreamKey, leftover: Leftover) {
+        self.leftover_bytes += leftover.bytes.len();
+        self.leftovers.insert(stream, leftover);
+    }
+
+    /// Takes the bytes of `stream` that wait for another turn.
+    pub(crate) fn take_leftover(&mut self, stream: StreamKey) -> Option<Leftover> {
+        let leftover = self.leftovers.remove(&stream)?;
+        self.leftover_bytes -= leftover.bytes.len();
+        Some(leftover)
     }
 
     /// Aborts `stream` if more bytes wait for its peer than their bound allows.
@@ -256,7 +291,7 @@ impl Core {
     pub(crate) fn after_visit(&mut self, key: Key) -> usize {
         let Some(connection) = self.connections.get_mut(key) else { return 0 };
         let waiting = connection.settle(key, &mut self.pool, &mut self.dirty);
-        if waiting > self.limits.outbox_pause_bytes {
+        if waiting > self.answers_mark && waiting > connection.pause_bytes(&self.limits) {
             let is_gone = connection.life() == connection_life::State::Gone;
             if waiting > self.limits.outbox_bytes_max && !is_gone {
                 self.overflow(key);
@@ -312,7 +347,7 @@ impl Core {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.close_down(state);
         if is_last {
-            return self.gone.push(key);
+            return self.gone.push_back(key);
         }
         let waiting = connection.mark_dirty(key, &mut self.dirty);
         if waiting > self.limits.outbox_bytes_max {

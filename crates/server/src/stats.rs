@@ -79,6 +79,14 @@ counters! {
     overflows,
     /// Times a connection was not read from because its outbox was over the mark.
     read_pauses,
+    /// Units of work; see [`Limits::turn_units_max`](crate::Limits::turn_units_max).
+    units,
+    /// Visits that left input for another turn, because the connection had spent its share.
+    share_stops,
+    /// Turns that left connections unread, because the budget of the turn was spent.
+    read_stops,
+    /// Turns that left outboxes unwritten, because the budget of the turn was spent.
+    write_stops,
 }
 
 impl Stats {

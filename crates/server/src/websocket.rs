@@ -4,6 +4,7 @@ use sockeye_reactor::{PooledBytes, Slab, Time};
 use sockeye_websocket::{CloseCode, Event, Kind as MessageKind, Message, Piece, ProtocolError};
 
 use crate::app::App;
+use crate::budget::{self, FRAME_UNITS, INFLATE_UNITS};
 use crate::cause::{CloseCause, Deadline};
 use crate::connection::{Connection, OpenStream, find, find_as};
 use crate::context::Context;
@@ -33,7 +34,7 @@ pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, stream: StreamKey, b
 pub(crate) fn go_on<A: App>(core: &mut Core, app: &mut A, stream: StreamKey) {
     let Some(open) = find(&mut core.connections, stream) else { return };
     open.stream.has_leftover = false;
-    let Some(mut leftover) = core.leftovers.remove(&stream) else { return };
+    let Some(mut leftover) = core.take_leftover(stream) else { return };
     let rest = converse(core, app, stream, &mut leftover.bytes[leftover.used..]).len();
     leftover.used = leftover.bytes.len() - rest;
     if rest > 0 {
@@ -45,23 +46,23 @@ pub(crate) fn go_on<A: App>(core: &mut Core, app: &mut A, stream: StreamKey) {
 fn keep_leftover(core: &mut Core, stream: StreamKey, leftover: Leftover) {
     let Some(open) = find(&mut core.connections, stream) else { return };
     open.stream.has_leftover = true;
-    core.leftovers.insert(stream, leftover);
+    core.keep_leftover(stream, leftover);
 }
 
-/// Takes in bytes until they or the turn's share are used up, or until too many bytes wait for the
-/// peer. Returns the bytes that are left.
+/// Takes in bytes until they or the connection's share of the turn are used up, or until too many bytes
+/// wait for the peer. Returns the bytes that are left.
 fn converse<'b, A: App>(
     core: &mut Core,
     app: &mut A,
     stream: StreamKey,
     mut input: &'b mut [u8],
 ) -> &'b mut [u8] {
-    let mut share = core.limits.message_bytes_per_turn_max;
     let mut heard = false;
     while !input.is_empty() {
         let found = find_as(&mut core.connections, stream, Stream::if_web_socket);
         let Some(OpenStream { stream: of, outbox, .. }) = found else { return &mut [] };
-        let is_full = || share == 0 || outbox.len() > core.limits.outbox_pause_bytes;
+        let is_full =
+            || core.budget.share_is_spent() || outbox.len() > core.limits.outbox_pause_bytes;
         // [server:pause-unheard]
         if heard && is_full() || of.paused != Time::NEVER {
             return input;
@@ -70,13 +71,11 @@ fn converse<'b, A: App>(
         let life = of.life();
         let Some(websocket) = of.web_socket() else { return &mut [] };
         websocket.note_life(life);
-        let used = match websocket.protocol.receive(&mut input, outbox.tail(&mut core.pool)) {
-            Ok(Some(Event::Message(message))) => {
-                deliver(core, app, stream, message);
-                message.as_bytes().len()
-            }
+        core.budget.spend(FRAME_UNITS);
+        match websocket.protocol.receive(&mut input, outbox.tail(&mut core.pool)) {
+            Ok(Some(Event::Message(message))) => deliver(core, app, stream, message),
             Ok(Some(Event::Piece(piece))) => receive_piece(core, app, stream, piece),
-            Ok(Some(Event::Ping(_) | Event::Pong(_))) => 0,
+            Ok(Some(Event::Ping(_) | Event::Pong(_))) => {}
             Ok(Some(Event::Close(reason))) => {
                 let cause = cause_of_close(of.closed_with(), reason.map(|reason| reason.code()));
                 core.finish_stream(stream, cause);
@@ -87,8 +86,7 @@ fn converse<'b, A: App>(
                 fail(core, stream, error);
                 return &mut [];
             }
-        };
-        share = share.saturating_sub(used);
+        }
     }
     input
 }
@@ -123,19 +121,9 @@ pub(crate) fn ping(core: &mut Core, stream: StreamKey) {
     }
 }
 
-/// The least that a compressed message takes of the turn's share, in bytes: the inflater is
-/// primed with up to 32 KiB for it, however small it is.
-const INFLATE_COST: usize = 2048;
-
-/// Takes in a part of a message that did not come whole, or came compressed. If the message is whole
-/// now, returns how much of the turn's share it takes.
-fn receive_piece<A: App>(
-    core: &mut Core,
-    app: &mut A,
-    stream: StreamKey,
-    piece: Piece<'_>,
-) -> usize {
-    let Some(open) = find_web_socket(&mut core.connections, stream) else { return 0 };
+/// Takes in a part of a message that did not come whole, or came compressed.
+fn receive_piece<A: App>(core: &mut Core, app: &mut A, stream: StreamKey, piece: Piece<'_>) {
+    let Some(open) = find_web_socket(&mut core.connections, stream) else { return };
     let websocket = open.stream;
     // The partial message is taken out of the stream, so that the application may send on this very
     // stream, and even close it, while it looks at the message.
@@ -157,22 +145,15 @@ fn receive_piece<A: App>(
     };
     match received {
         Ok(Some(message)) => {
-            let len = message.as_bytes().len();
+            core.budget.spend(INFLATE_UNITS + budget::of_coded(message.as_bytes().len()));
             deliver(core, app, stream, message);
             let (memory, _) = partial.take();
             partial.keep(memory);
             core.spare = Some(partial);
-            len.max(INFLATE_COST)
         }
         Ok(None) if last && !compressed => deliver_partial(core, app, stream, kind, partial),
-        Ok(None) => {
-            websocket.partial = Some(partial);
-            0
-        }
-        Err(error) => {
-            refuse(core, stream, error.close_code());
-            0
-        }
+        Ok(None) => websocket.partial = Some(partial),
+        Err(error) => refuse(core, stream, error.close_code()),
     }
 }
 
@@ -183,20 +164,20 @@ fn deliver<A: App>(core: &mut Core, app: &mut A, stream: StreamKey, message: Mes
     app.on_message(stream, message, &mut Context { core });
 }
 
-/// Hands a message that has become whole to the application. Returns its length.
+/// Hands a message that has become whole to the application.
 fn deliver_partial<A: App>(
     core: &mut Core,
     app: &mut A,
     stream: StreamKey,
     kind: MessageKind,
     mut partial: Box<PartialMessage>,
-) -> usize {
+) {
     let (memory, len) = partial.take();
     if len < LARGE_BYTES_MIN {
         deliver_bytes(core, app, stream, kind, &memory[..len]);
         partial.keep(memory);
         core.spare = Some(partial);
-        return len;
+        return;
     }
     core.spare = Some(partial);
     let bytes = PooledBytes::new(memory, len);
@@ -205,7 +186,6 @@ fn deliver_partial<A: App>(
     deliver_bytes(core, app, stream, kind, &bytes);
     core.delivered = None;
     core.pool.give_back(bytes);
-    len
 }
 
 fn deliver_bytes<A: App>(

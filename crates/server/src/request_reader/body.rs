@@ -21,6 +21,14 @@ impl Pending {
         Self { head: head.to_vec(), body: Vec::new(), rest, since: now }
     }
 
+    /// Bytes of the body that have not come, if its length is known.
+    pub(crate) fn missing(&self) -> usize {
+        match &self.rest {
+            Rest::Bytes(rest) => usize::try_from(*rest).unwrap_or(usize::MAX),
+            Rest::Chunks(_) => 0,
+        }
+    }
+
     /// Takes the bytes of the body off `input`. Returns true once the body is complete. It holds no more
     /// memory than for bytes that have arrived.
     pub(crate) fn take(&mut self, input: &mut &[u8], bytes_max: usize) -> Result<bool, Error> {

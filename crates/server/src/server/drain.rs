@@ -4,6 +4,7 @@ use sockeye_reactor::{Key, MioNet, Net, Time, Waker};
 
 use super::Server;
 use crate::app::App;
+use crate::budget::{Phase as Part, STREAM_UNITS};
 use crate::cause::CloseCause;
 use crate::connection::{Http1, Phase};
 use crate::context::Context;
@@ -91,14 +92,26 @@ impl<N: Net, A: App> Server<N, A> {
             self.accept_backlog();
             self.open_window();
         }
+        self.core.budget.begin(Part::Drain, &self.core.limits);
         while let Some(stream) = self.drain.next_told(now) {
             dismiss(&mut self.core, &mut self.app, stream);
+            self.core.budget.spend(STREAM_UNITS);
+            // [server:turn-bounded]
+            if self.core.budget.is_spent() {
+                return;
+            }
         }
         if self.drain.cut_at <= now {
             self.drain.cut_at = Time::NEVER;
-            let keys: Vec<Key> = self.core.connections.keys().collect();
-            for key in keys {
-                self.core.abort(key, CloseCause::Drained);
+            self.drain.to_cut = self.core.connections.keys().collect();
+            self.drain.to_cut.reverse();
+        }
+        while let Some(key) = self.drain.to_cut.pop() {
+            self.core.abort(key, CloseCause::Drained);
+            self.core.budget.spend(STREAM_UNITS);
+            // [server:turn-bounded]
+            if self.core.budget.is_spent() {
+                return;
             }
         }
     }

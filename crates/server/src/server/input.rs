@@ -6,6 +6,7 @@ use sockeye_reactor::{Key, Net, Ready, Socket};
 
 use super::Server;
 use crate::app::App;
+use crate::budget;
 use crate::cause::CloseCause;
 use crate::connection::{Connection, Http1, Phase};
 use crate::context::Context;
@@ -14,6 +15,9 @@ use crate::limits::Limits;
 use crate::state::Core;
 use crate::stream::Kind;
 use crate::{http, websocket};
+
+/// What one read brings at the most while many bytes of WebSockets wait for another turn.
+const READ_BYTES_SCARCE: usize = 4 * 1024;
 
 /// The recipient of the bytes of a connection.
 #[derive(Clone, Copy)]
@@ -29,35 +33,78 @@ enum Recipient {
 }
 
 impl<N: Net, A: App> Server<N, A> {
-    /// Visits every connection that the poller reported, and those left over from the last turn.
+    /// Visits the connections that the poller reported, and those that wait since an earlier turn, within
+    /// the budget of the turn. Fresh connections come first, and cannot take the part of the others.
     pub(super) fn read(&mut self) {
-        let mut visits = core::mem::take(&mut self.visits);
-        self.core.again.take(&mut visits);
+        let mut waiting = self.core.again.len();
         let mut ready = core::mem::take(&mut self.ready);
-        for ready in ready.drain(..) {
-            self.visit(ready.key, Some(ready));
+        self.core.budget.begin(budget::Phase::Fresh, &self.core.limits);
+        let share = self.core.budget.share_of_each(ready.len(), &self.core.limits);
+        let mut done = self.visit_fresh(&ready, share);
+        self.core.budget.go_on_with(budget::Phase::Waiting, &self.core.limits);
+        let share_of_waiting = self.core.budget.share_of_each(waiting, &self.core.limits);
+        while waiting > 0 {
+            let Some(key) = self.core.again.pop() else { break };
+            self.visit(key, None, share_of_waiting);
+            waiting -= 1;
+            // [server:turn-bounded]
+            if self.core.budget.is_spent() {
+                break;
+            }
         }
+        if done < ready.len() && !self.core.budget.is_spent() {
+            done += self.visit_fresh(&ready[done..], share);
+        }
+        if done < ready.len() {
+            self.put_off(&ready[done..], waiting);
+        }
+        self.core.stats.read_stops += u64::from(waiting > 0 || done < ready.len());
+        ready.clear();
         self.ready = ready;
-        for &key in &visits {
-            self.visit(key, None);
+    }
+
+    /// Visits connections that the poller reported, as far as the budget reaches. Returns their number.
+    fn visit_fresh(&mut self, ready: &[Ready], share: u64) -> usize {
+        for (at, ready) in ready.iter().enumerate() {
+            self.visit(ready.key, Some(*ready), share);
+            // [server:turn-bounded]
+            if self.core.budget.is_spent() {
+                return at + 1;
+            }
         }
-        self.visits = visits;
+        ready.len()
+    }
+
+    /// Lists the connections that this turn does not reach, behind the `waiting` ones that it does not
+    /// reach either, and before those that it has visited.
+    fn put_off(&mut self, ready: &[Ready], waiting: usize) {
+        let core = &mut self.core;
+        let listed = core.again.len();
+        for ready in ready {
+            let Some(connection) = core.connections.get_mut(ready.key) else { continue };
+            let is_next = note_ready(connection, ready.key, Some(*ready), &mut core.dirty);
+            if is_next && connection.readiness.readable() {
+                core.again.add(ready.key, &mut connection.readiness);
+            }
+        }
+        core.again.rotate(waiting, listed);
     }
 
     /// Reads one connection once, or goes on with bytes of an earlier read. The poller reported it as
-    /// `ready`, or it was listed for another visit.
-    fn visit(&mut self, key: Key, ready: Option<Ready>) {
+    /// `ready`, or it was listed for another visit. It may spend `share` units.
+    fn visit(&mut self, key: Key, ready: Option<Ready>, share: u64) {
         let Some(mut connection) = self.core.connections.get_mut(key) else { return };
         if !note_ready(connection, key, ready, &mut self.core.dirty) {
             return;
         }
-        if N::Socket::BUFFERS {
-            if !self.shake_hands(key) {
+        if !self.core.debts.is_empty() || N::Socket::BUFFERS {
+            if !self.pay(key) || !self.shake_hands(key) {
                 return;
             }
             let Some(found) = self.core.connections.get_mut(key) else { return };
             connection = found;
         }
+        self.core.budget.begin_visit(share);
         if connection.has_leftover() {
             if !connection.is_halted() {
                 self.go_on(key);
@@ -65,7 +112,8 @@ impl<N: Net, A: App> Server<N, A> {
             }
             return;
         }
-        let bytes_max = connection.read_bytes_max(&self.core.limits).min(self.buffer.len());
+        let room = room(self.core.leftover_bytes, &self.core.limits, &self.buffer);
+        let bytes_max = connection.read_bytes_max(&self.core.limits).min(room);
         if !connection.readiness.readable() || bytes_max == 0 {
             return;
         }
@@ -85,6 +133,7 @@ impl<N: Net, A: App> Server<N, A> {
                 connection.readiness.after_read(len, bytes_max, socket);
                 connection.note_heard(self.core.now);
                 self.core.stats.bytes_received += len as u64;
+                self.core.budget.spend(budget::of_bytes(len as u64));
                 if direct {
                     let Some(stream) = connection.stream_key(key) else { return };
                     websocket::receive_direct(&mut self.core, &mut self.app, stream, len);
@@ -100,10 +149,40 @@ impl<N: Net, A: App> Server<N, A> {
             // [server:hold-peer-gone]
             Err(_) => self.core.abort(key, CloseCause::Transport),
         }
-        if N::Socket::BUFFERS {
-            self.note_held(key);
-        }
         self.end_visit(key);
+    }
+
+    /// Pays a share of the connection's debt, if it has one. Returns whether none is left, so that its
+    /// visit is now.
+    /// [server:share-debt]
+    #[cold]
+    fn pay(&mut self, key: Key) -> bool {
+        let core = &mut self.core;
+        let Some(debt) = core.debts.get_mut(&key) else { return true };
+        let Some(connection) = core.connections.get_mut(key) else { return false };
+        if !connection.wants_visit(&core.limits) {
+            return false;
+        }
+        *debt = debt.saturating_sub(u64::from(core.limits.connection_units_max.max(1)));
+        if *debt > 0 {
+            core.again.add(key, &mut connection.readiness);
+            core.budget.spend(1);
+            return false;
+        }
+        core.debts.remove(&key);
+        true
+    }
+
+    /// Notes that the visit of a connection has spent its share: with what it spent above, it pays later.
+    #[cold]
+    pub(super) fn note_share(&mut self, key: Key) {
+        let core = &mut self.core;
+        let Some(connection) = core.connections.get_mut(key) else { return };
+        let above = core.budget.above_share();
+        if above > 0 {
+            *core.debts.entry(key).or_default() += above;
+        }
+        core.stats.share_stops += u64::from(connection.readiness.is_listed());
     }
 
     /// Lets the connection go on with the bytes that it has.
@@ -141,6 +220,15 @@ impl<N: Net, A: App> Server<N, A> {
     }
 }
 
+/// How many bytes a read may bring, whoever's they are. [server:leftover-bounded]
+#[inline(always)]
+fn room(leftover_bytes: usize, limits: &Limits, buffer: &[u8]) -> usize {
+    if leftover_bytes > limits.leftover_bytes_max {
+        return buffer.len().min(READ_BYTES_SCARCE);
+    }
+    buffer.len()
+}
+
 /// Takes note of the poller's report, or takes the connection off the list. Returns whether its visit
 /// is now.
 #[inline]
@@ -163,7 +251,7 @@ fn note_ready(
 }
 
 /// Finds the recipient of `bytes`. Requests behind a held request are kept.
-#[inline]
+#[inline(always)]
 fn recipient(connection: &mut Connection, key: Key, bytes: &[u8], limits: &Limits) -> Recipient {
     match &mut connection.phase {
         Phase::Http1(Http1 { stream: Some(stream), requests }) => {
@@ -192,7 +280,7 @@ fn recipient(connection: &mut Connection, key: Key, bytes: &[u8], limits: &Limit
     }
 }
 
-#[inline]
+#[inline(always)]
 fn hand_over<A: App>(core: &mut Core, app: &mut A, key: Key, to: Recipient, bytes: &mut [u8]) {
     match to {
         Recipient::Requests => http::receive(core, app, key, bytes),

@@ -4,6 +4,7 @@ use sockeye_reactor::{Flushed, Key, Net, Socket, Time};
 
 use super::Server;
 use crate::app::App;
+use crate::budget::{self, CONNECTION_UNITS, WRITE_UNITS};
 use crate::cause::{CloseCause, Deadline};
 use crate::connection::{Connection, Phase, life};
 use crate::{timers, websocket};
@@ -11,23 +12,73 @@ use crate::{timers, websocket};
 /// [server:long-answers] If at least so many bytes wait for a peer after a visit, they are written at once.
 const ANSWER_BYTES_MIN: usize = 4 * 1024;
 
+/// Outboxes that are written before the budget is looked at again.
+const WRITES_AT_ONCE: usize = 16;
+
+/// Connections taken down in one turn.
+const BURIALS_MAX: usize = 128;
+
 impl<N: Net, A: App> Server<N, A> {
-    /// Writes out everything that this turn has appended, once for each connection.
+    /// Writes out what was appended, once for each connection, within the budget of the turn. Outboxes
+    /// of this turn come first, and outboxes that an earlier turn has left get half of the budget.
     pub(super) fn flush(&mut self) {
+        self.core.budget.begin(budget::Phase::Writes, &self.core.limits);
         let mut dirty = core::mem::take(&mut self.core.dirty);
-        for key in dirty.drain(..) {
-            self.flush_one(key);
+        let mut late = core::mem::take(&mut self.core.unwritten);
+        let reserve = if late.is_empty() { 0 } else { self.core.budget.left() / 2 };
+        let mut done = self.flush_all(&dirty, reserve);
+        let written = self.flush_all(late.make_contiguous(), 0);
+        late.drain(..written);
+        if done < dirty.len() && !self.core.budget.is_spent() {
+            done += self.flush_all(&dirty[done..], 0);
         }
+        late.extend(dirty.drain(done..));
+        self.core.stats.write_stops += u64::from(!late.is_empty());
+        self.core.unwritten = late;
+        dirty.clear();
         // Connections that the flush itself listed wait for the next turn.
         dirty.append(&mut self.core.dirty);
         self.core.dirty = dirty;
     }
 
-    /// Ends a visit, whether its bytes were read now or have waited since an earlier turn.
+    /// Writes out these connections, until no more than `reserve` of the budget is left. Returns their
+    /// number.
+    fn flush_all(&mut self, keys: &[Key], reserve: u64) -> usize {
+        let mut done = 0;
+        for some in keys.chunks(WRITES_AT_ONCE) {
+            let before = self.core.stats.bytes_sent;
+            for key in some {
+                self.flush_one(*key);
+            }
+            self.note_writes(some.len(), before);
+            done += some.len();
+            // [server:writes-bounded]
+            if self.core.budget.is_spent_but(reserve) {
+                break;
+            }
+        }
+        done
+    }
+
+    /// Counts `writes` after which so many bytes more than `before` were sent.
     #[inline]
+    fn note_writes(&mut self, writes: usize, before: u64) {
+        let bytes = self.core.stats.bytes_sent - before;
+        self.core.budget.spend(writes as u64 * WRITE_UNITS + budget::of_bytes(bytes));
+    }
+
+    /// Ends a visit, whether its bytes were read now or have waited since an earlier turn.
+    #[inline(always)]
     pub(super) fn end_visit(&mut self, key: Key) {
+        if N::Socket::BUFFERS {
+            self.note_held(key);
+        }
         if self.core.after_visit(key) >= ANSWER_BYTES_MIN {
             self.flush_answer(key);
+        }
+        // [server:share-bounded]
+        if self.core.budget.share_is_spent() {
+            self.note_share(key);
         }
     }
 
@@ -37,7 +88,9 @@ impl<N: Net, A: App> Server<N, A> {
     fn flush_answer(&mut self, key: Key) {
         // A connection that was listed earlier in the turn keeps its place in the list.
         if self.core.dirty.pop_if(|last| *last == key).is_some() {
+            let before = self.core.stats.bytes_sent;
             self.flush_one(key);
+            self.note_writes(1, before);
         }
     }
 
@@ -103,7 +156,8 @@ impl<N: Net, A: App> Server<N, A> {
             let Some(found) = core.connections.get_mut(key) else { return };
             connection = found;
         }
-        if connection.backpressured && connection.outbox.len() <= core.limits.outbox_pause_bytes / 2
+        if connection.backpressured
+            && connection.outbox.len() <= connection.pause_bytes(&core.limits) / 2
         {
             connection.backpressured = false;
             core.look_again(key);
@@ -143,11 +197,14 @@ impl<N: Net, A: App> Server<N, A> {
 
     /// Takes down the connections that this turn has given up.
     pub(super) fn bury(&mut self) {
-        for key in core::mem::take(&mut self.core.gone) {
+        for _ in 0..BURIALS_MAX {
+            let Some(key) = self.core.gone.pop_front() else { return };
+            self.core.budget.spend(CONNECTION_UNITS);
             let Some(mut connection) = self.core.connections.remove(key) else { continue };
             debug_assert!(connection.stream().is_none(), "its end was told");
             connection.outbox.clear(&mut self.core.pool);
             self.quota.leave(connection.peer.address().ip());
+            self.core.debts.remove(&key);
             self.core.stats.closed += 1;
             // A descriptor is free again.
             self.accept_from = self.accept_from.min(self.core.now);

@@ -62,13 +62,15 @@ fn a_long_one_leaves_with_its_visit_and_a_short_one_with_its_turn() {
 #[test]
 fn a_long_one_leaves_with_a_visit_that_reads_nothing() {
     let mut limits = Limits::default();
-    limits.message_bytes_per_turn_max = 50 * 100;
+    // The first visit spends 5 units, 37 for the bytes that it reads, and one for each message. The others
+    // read nothing.
+    limits.connection_units_max = 5 + 37 + 50;
     let (mut server, mut peer) = open(limits);
-    peer.write(&message().repeat(150));
-    for part in 1..=3 {
-        assert_eq!(turn(&mut server), 0, "part {part}");
+    peer.write(&message().repeat(50 + 87 + 44));
+    for messages in [50, 87, 44] {
+        assert_eq!(turn(&mut server), 0, "{messages} messages");
         let echo = peer.read(usize::MAX).expect("it is open");
-        assert_eq!(echo.len(), 50 * 102, "part {part}");
+        assert_eq!(echo.len(), messages * 102);
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod answers;
 mod app;
+mod budget;
 mod deadlines;
 mod draining;
 mod echo;
@@ -147,7 +148,9 @@ fn simulate_on<N: Net + From<SimNet>>(seed: u64) -> Totals {
                 client.step(&mut random);
             }
         }
+        let before = server.stats().units;
         turn_once(&mut server, &net, random.below(5) as u64);
+        check_units(server.stats().units - before, &limits);
         net.advance(random.below(10) as u64);
         if clients.len() == wanted && clients.iter().all(|client| client.is_done()) {
             break;
@@ -203,6 +206,19 @@ fn turn_once<N: Net>(server: &mut Server<N, SimApp>, net: &SimNet, wait_ms: u64)
             "a connection is read that nobody was going to wake"
         );
     }
+}
+
+/// A turn spends its budget, and above it a piece of work in each phase and a share of the last
+/// connection that is read. [server:turn-bounded]
+fn check_units(units: u64, limits: &Limits) {
+    // The largest piece is a message of 40,000 bytes that is inflated, deflated and written.
+    const PIECE: u64 = 1_600;
+    let accepts = limits.accepts_per_turn_max as u64 * 50;
+    // Nobody has more connections than a dozen here.
+    let burials = 12 * 50;
+    let shares = 3 * (u64::from(limits.connection_units_max) + PIECE);
+    let max = u64::from(limits.turn_units_max) + accepts + burials + shares + 5 * PIECE;
+    assert!(units <= max, "{units} units in one turn, {max} at the most");
 }
 
 /// How a world is drained in the end.
@@ -336,7 +352,12 @@ fn random_faults(random: &mut Random) -> Faults {
 fn random_limits(calm: bool, random: &mut Random) -> Limits {
     let mut limits = Limits::default();
     limits.read_bytes = [1, 7, 100, 4_096, 131_072][random.below(5)];
-    limits.message_bytes_per_turn_max = [0, 100, 5_000, 1 << 20][random.below(4)];
+    // In a calm world everybody is served in time.
+    let (turn, share) = (random.below(4), random.below(4));
+    let (turn, share) = if calm { (turn.max(1), share.max(2)) } else { (turn, share) };
+    limits.turn_units_max = [0, 100, 5_000, 80_000][turn];
+    limits.connection_units_max = [0, 20, 500, 4_000][share];
+    limits.leftover_bytes_max = [0, 1_000, 1 << 24][random.below(3)];
     limits.outbox_pause_bytes = [0, 10, 1_000, 65_536][random.below(4)];
     limits.accepts_per_turn_max = 1 + random.below(4);
     // In a calm world everybody gets in.

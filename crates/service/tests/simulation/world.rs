@@ -21,7 +21,8 @@ pub(crate) fn faults(random: &mut Random) -> Faults {
 pub(crate) fn server_limits(queue_bytes: usize, random: &mut Random) -> sockeye_server::Limits {
     let mut limits = sockeye_server::Limits::default();
     limits.read_bytes = [7, 100, 4_096, 4_096][random.below(4)];
-    limits.message_bytes_per_turn_max = [0, 100, 5_000][random.below(3)];
+    limits.turn_units_max = [1_000, 20_000, 80_000][random.below(3)];
+    limits.connection_units_max = [100, 1_000, 4_000][random.below(3)];
     limits.outbox_pause_bytes = queue_bytes * [1, 4, 100][random.below(3)];
     limits.outbox_refill_bytes = [0, queue_bytes / 8, queue_bytes / 2][random.below(3)];
     limits.hold_bytes_max = [1, 100, 16_384][random.below(3)];

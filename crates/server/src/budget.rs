@@ -1,0 +1,197 @@
+//! The budget of a turn, in units of work.
+//!
+//! A unit stands for about a tenth of a microsecond. Units are counted and never measured, so the same
+//! input spends the same units on every machine.
+//!
+//! ```text
+//! turn_units_max   |- fresh -|- waiting -|- timers -|- drain -|- application -|- ends -|- writes -|
+//!                     3/16       3/16        1/16      1/16         3/16         1/16      4/16
+//! ```
+//!
+//! Each phase of a turn has a part of the budget, so that none of them starves. The units that fresh
+//! connections leave are for those that wait. A phase does at least one piece of work, and stops
+//! after the piece that passes its mark.
+
+use crate::limits::Limits;
+
+/// A connection was accepted or taken down.
+pub(crate) const CONNECTION_UNITS: u64 = 50;
+/// A connection was visited: usually one read.
+pub(crate) const VISIT_UNITS: u64 = 5;
+/// A request was parsed and answered.
+pub(crate) const REQUEST_UNITS: u64 = 20;
+/// A message, a part of one, or a control frame was taken in.
+pub(crate) const FRAME_UNITS: u64 = 1;
+/// A compressed message was taken in: the inflater is primed with up to 32 KiB for it.
+pub(crate) const INFLATE_UNITS: u64 = 32;
+/// A timer fired, or a stream was told of its end.
+pub(crate) const STREAM_UNITS: u64 = 10;
+/// An outbox was written to its socket.
+pub(crate) const WRITE_UNITS: u64 = 40;
+
+/// Bytes that cost a unit to read or to write, as a power of two.
+const BYTES_SHIFT: u32 = 9;
+/// Bytes that cost a unit to inflate or to deflate, as a power of two.
+const CODED_BYTES_SHIFT: u32 = 6;
+
+/// The units for `bytes` that are read or written.
+#[inline]
+pub(crate) const fn of_bytes(bytes: u64) -> u64 {
+    bytes >> BYTES_SHIFT
+}
+
+/// The units for a message of `bytes` that is inflated or deflated.
+#[inline]
+pub(crate) const fn of_coded(bytes: usize) -> u64 {
+    bytes as u64 >> CODED_BYTES_SHIFT
+}
+
+/// A phase of a turn that has a part of its budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Visits to connections that have just become ready.
+    Fresh,
+    /// Visits to connections that waited for this turn.
+    Waiting,
+    Timers,
+    Drain,
+    /// The application's own work.
+    Application,
+    /// Telling the application of streams that have drained or ended.
+    Ends,
+    Writes,
+}
+
+impl Phase {
+    /// Its part of the budget, in sixteenths.
+    const fn sixteenths(self) -> u64 {
+        match self {
+            Self::Fresh | Self::Waiting | Self::Application => 3,
+            Self::Timers | Self::Drain | Self::Ends => 1,
+            Self::Writes => 4,
+        }
+    }
+}
+
+/// The units that the loop has spent, and the marks at which it stops.
+#[derive(Debug, Default)]
+pub(crate) struct Budget {
+    /// Units spent since the start. The number never falls.
+    spent: u64,
+    /// The mark of the phase under way.
+    phase_end: u64,
+    /// The mark of the visit under way: its connection's share is spent.
+    share_end: u64,
+}
+
+impl Budget {
+    #[inline(always)]
+    pub(crate) const fn spend(&mut self, units: u64) {
+        self.spent += units;
+    }
+
+    /// Units spent since the start.
+    pub(crate) const fn spent(&self) -> u64 {
+        self.spent
+    }
+
+    /// Begins a phase.
+    #[inline]
+    pub(crate) const fn begin(&mut self, phase: Phase, limits: &Limits) {
+        let part = limits.turn_units_max as u64 * phase.sixteenths() / 16;
+        self.phase_end = self.spent + part;
+    }
+
+    /// Begins a phase that also gets what the one before has left.
+    #[inline]
+    pub(crate) const fn go_on_with(&mut self, phase: Phase, limits: &Limits) {
+        let left = self.left();
+        self.begin(phase, limits);
+        self.phase_end += left;
+    }
+
+    /// Units that the phase may still spend.
+    #[inline]
+    pub(crate) const fn left(&self) -> u64 {
+        self.phase_end.saturating_sub(self.spent)
+    }
+
+    /// Whether the phase has spent its part.
+    #[inline]
+    pub(crate) const fn is_spent(&self) -> bool {
+        self.spent >= self.phase_end
+    }
+
+    /// Whether the phase has no more than `reserve` left.
+    #[inline]
+    pub(crate) const fn is_spent_but(&self, reserve: u64) -> bool {
+        self.spent + reserve >= self.phase_end
+    }
+
+    /// Begins the visit of a connection that may spend `share` units.
+    #[inline]
+    pub(crate) const fn begin_visit(&mut self, share: u64) {
+        self.share_end = self.spent + share;
+        self.spent += VISIT_UNITS;
+    }
+
+    /// The share of each of `count` connections in this phase: an equal part of it, an eighth of a whole
+    /// share at the least. The larger a crowd that floods, the shorter a newcomer waits behind each of it.
+    pub(crate) fn share_of_each(&self, count: usize, limits: &Limits) -> u64 {
+        let whole = u64::from(limits.connection_units_max);
+        (self.left() / (count as u64).max(1)).clamp(whole / 8, whole)
+    }
+
+    /// Whether the connection that is visited has spent its share.
+    #[inline]
+    pub(crate) const fn share_is_spent(&self) -> bool {
+        self.spent >= self.share_end
+    }
+
+    /// Units that the visit has spent above the connection's share.
+    #[inline]
+    pub(crate) const fn above_share(&self) -> u64 {
+        self.spent.saturating_sub(self.share_end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_are_the_whole() {
+        let phases = [
+            Phase::Fresh,
+            Phase::Waiting,
+            Phase::Timers,
+            Phase::Drain,
+            Phase::Application,
+            Phase::Ends,
+            Phase::Writes,
+        ];
+        assert_eq!(phases.iter().map(|phase| phase.sixteenths()).sum::<u64>(), 16);
+    }
+
+    #[test]
+    fn a_phase_inherits_and_a_share_is_counted_above_its_end() {
+        let limits = Limits { turn_units_max: 160, ..Limits::default() };
+        let mut budget = Budget::default();
+        budget.begin(Phase::Fresh, &limits);
+        assert_eq!(budget.left(), 30);
+        budget.begin_visit(20);
+        budget.spend(19 - VISIT_UNITS);
+        assert!(!budget.share_is_spent() && !budget.is_spent());
+        budget.spend(6);
+        assert!(budget.share_is_spent() && !budget.is_spent());
+        assert_eq!(budget.above_share(), 5);
+        budget.go_on_with(Phase::Waiting, &limits);
+        assert_eq!(budget.left(), 35);
+        budget.spend(35);
+        assert!(budget.is_spent());
+        budget.begin(Phase::Timers, &limits);
+        assert_eq!((budget.left(), budget.spent()), (10, 60));
+        budget.spend(1_000);
+        assert!(budget.is_spent() && budget.left() == 0);
+    }
+}

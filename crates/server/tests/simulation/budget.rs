@@ -1,0 +1,324 @@
+//! A turn has a budget of counted units, whoever asks for work. What is left goes on in the next turn.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sockeye_server::{
+    Answer, App, CloseCause, Context, Limits, Message, Opened, Origins, Reply, Request, Server,
+    SharedMessage, Status, StreamKey, Upgrade,
+};
+use sockeye_simnet::{Faults, Peer, SimNet};
+
+use crate::simulation::stage::upgrade;
+
+const GET: &[u8] = b"GET /cheap HTTP/1.1\r\nHost: sim\r\n\r\n";
+const DEAR: &[u8] = b"GET /dear HTTP/1.1\r\nHost: sim\r\n\r\n";
+const PING: &[u8] = &[0x89, 0x80, 0, 0, 0, 0];
+
+/// What a turn may spend above its budget: each phase stops after the piece that passes its mark.
+const PIECES: u64 = 3_000;
+
+/// Spends `dear` units for each request of `/dear`, and sends `news` to all WebSockets in a turn.
+#[derive(Default)]
+struct Spender {
+    dear: u64,
+    news: Option<SharedMessage>,
+    streams: Vec<StreamKey>,
+    served: BTreeMap<u16, usize>,
+    closed: usize,
+    /// Work that it has to do in steps of 100 units.
+    steps: u64,
+}
+
+impl App for Spender {
+    type Pending = ();
+
+    fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer {
+        if request.head.path() == "/ws" {
+            return Answer::WebSocket(
+                Upgrade {
+                    subprotocols: &[],
+                    origins: Origins::Any,
+                    message_bytes_max: None,
+                    compression: None,
+                    headers: Vec::new(),
+                },
+                (),
+            );
+        }
+        let dear = request.head.path() == "/dear";
+        context.spend(if dear { self.dear } else { 0 });
+        *self.served.entry(u16::from(dear)).or_default() += 1;
+        Reply::text(Status::OK, "ok").into()
+    }
+
+    fn on_open(&mut self, stream: StreamKey, _: (), _: &Opened<'_>, _: &mut Context<'_>) {
+        self.streams.push(stream);
+    }
+
+    fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {
+        context.send(stream, message).expect("it is open");
+    }
+
+    fn on_turn(&mut self, context: &mut Context<'_>) {
+        while self.steps > 0 && context.units_left() > 0 {
+            self.steps -= 1;
+            context.spend(100);
+        }
+        if self.steps > 0 {
+            context.come_back();
+        }
+        let Some(news) = self.news.take() else { return };
+        for stream in &self.streams {
+            context.send_shared(*stream, &news).expect("it is open");
+        }
+    }
+
+    fn on_close(&mut self, _: StreamKey, _: CloseCause, _: &mut Context<'_>) {
+        self.closed += 1;
+    }
+}
+
+struct Scene {
+    net: SimNet,
+    server: Server<SimNet, Spender>,
+}
+
+impl Scene {
+    fn new(change: impl FnOnce(&mut Limits)) -> Self {
+        let net = SimNet::new(1, Faults::default(), 1 << 24);
+        let mut limits = Limits::default();
+        change(&mut limits);
+        let server = Server::new(net.clone(), Spender::default(), limits);
+        Self { net, server }
+    }
+
+    /// One turn that waits for nothing; returns its units.
+    fn turn(&mut self) -> u64 {
+        let before = self.server.stats().units;
+        self.server.turn(Some(Duration::ZERO)).expect("the poller never fails here");
+        self.server.stats().units - before
+    }
+
+    /// Turns until nothing is spent; returns the units of each turn.
+    fn settle(&mut self) -> Vec<u64> {
+        let mut all = Vec::new();
+        while let units @ 1.. = self.turn() {
+            all.push(units);
+        }
+        all
+    }
+
+    fn connect(&self) -> Peer {
+        self.net.connect().expect("it listens")
+    }
+
+    fn open(&mut self, count: usize) -> Vec<Peer> {
+        let mut peers: Vec<Peer> = (0..count).map(|_| self.connect()).collect();
+        peers.iter_mut().for_each(|peer| peer.write(upgrade("").as_bytes()));
+        self.settle();
+        for peer in &mut peers {
+            assert!(read(peer).starts_with(b"HTTP/1.1 101 "));
+        }
+        peers
+    }
+}
+
+fn read(peer: &mut Peer) -> Vec<u8> {
+    peer.read(usize::MAX).expect("it is open")
+}
+
+/// [server:turn-bounded] [server:share-bounded]
+#[test]
+fn a_flood_of_pings_from_a_crowd_is_spread_over_turns() {
+    let mut scene = Scene::new(|limits| limits.turn_units_max = 20_000);
+    let mut crowd = scene.open(100);
+    let mut honest = scene.open(1).remove(0);
+    crowd.iter_mut().for_each(|peer| peer.write(&PING.repeat(20_000)));
+    honest.write(b"\x81\x82\0\0\0\0hi");
+    let (mut turns, mut late, mut echoes) = (0, 0, 0);
+    loop {
+        let units = scene.turn();
+        turns += 1;
+        assert!(units <= 20_000 + PIECES, "{units} units in one turn");
+        match read(&mut honest) {
+            // All come at once, and this one last. From then on each message is answered in its turn.
+            echo if echo.is_empty() => late += 1,
+            echo => {
+                assert_eq!(echo, b"\x81\x02hi");
+                echoes += 1;
+                honest.write(b"\x81\x82\0\0\0\0hi");
+            }
+        }
+        assert!(late <= 10 && turns == late + echoes, "{late} of {turns} turns without an echo");
+        if units < 1_000 {
+            break;
+        }
+    }
+    // 2,000,000 pings, of which a turn reads no more than 6/16 of 20,000.
+    assert!(turns > 2_000_000 / 7_500, "{turns} turns");
+    let stats = scene.server.stats();
+    assert!(stats.share_stops > 100 && stats.read_stops > 100, "{stats:?}");
+    assert_eq!(stats.protocol_errors, 0);
+}
+
+/// [server:share-debt]
+#[test]
+fn expensive_requests_are_paid_with_the_shares_of_later_turns() {
+    let mut scene = Scene::new(|limits| limits.connection_units_max = 1_000);
+    scene.server.app_mut().dear = 10_000;
+    let (mut dear, mut cheap) = (scene.connect(), scene.connect());
+    scene.turn();
+    dear.write(&DEAR.repeat(10));
+    cheap.write(&GET.repeat(100));
+    for turns in 1..=95 {
+        scene.turn();
+        let served = &scene.server.app().served;
+        let (cheap, dear) = (served[&0], served.get(&1).copied().unwrap_or(0));
+        // An expensive request costs the shares of ten turns, and a bit for parsing it.
+        assert!(dear <= turns / 10 + 1, "{dear} expensive requests after {turns} turns");
+        assert!(cheap >= 100.min(turns * 20), "{cheap} cheap requests after {turns} turns");
+    }
+    assert!(scene.server.app().served[&1] >= 9);
+    scene.settle();
+    assert_eq!(scene.server.app().served[&1], 10, "nothing is lost");
+}
+
+/// Round robin: a connection with input for many turns gets as much as its neighbours.
+/// [server:share-bounded]
+#[test]
+fn shares_are_equal() {
+    let mut scene = Scene::new(|limits| {
+        (limits.turn_units_max, limits.connection_units_max) = (1_600, 100);
+    });
+    let mut crowd = scene.open(50);
+    crowd.iter_mut().for_each(|peer| peer.write(&b"\x81\x80\0\0\0\0".repeat(5_000)));
+    let mut echoed = vec![0; 50];
+    for turn in 1..=1_000 {
+        scene.turn();
+        for (peer, echoed) in crowd.iter_mut().zip(&mut echoed) {
+            *echoed += read(peer).len() / 2;
+        }
+        let (least, most) = (echoed.iter().min(), echoed.iter().max());
+        let apart = most.expect("some") - least.expect("some");
+        // One share of a hundred units is a hundred messages at the most. The second is on its way.
+        assert!(apart <= 200, "{apart} messages apart after {turn} turns");
+    }
+    assert!(echoed[0] > 1_000, "{echoed:?}");
+}
+
+/// Pipelined requests share a turn, as far as the connection's share reaches.
+#[test]
+fn cheap_requests_leave_together() {
+    let mut scene = Scene::new(|_| {});
+    let mut peer = scene.connect();
+    scene.turn();
+    peer.write(&GET.repeat(20));
+    scene.turn();
+    let answers = String::from_utf8(read(&mut peer)).expect("text");
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 20);
+}
+
+/// A client that reads no answers gets no more of them than its socket and a little more can take, and
+/// makes the server keep no more than one read.
+#[test]
+fn a_client_that_does_not_read_is_not_served_on() {
+    let net = SimNet::new(1, Faults::default(), 1_000);
+    let mut server = Server::new(net.clone(), Spender::default(), Limits::default());
+    let mut peer = net.connect().expect("it listens");
+    peer.write(&GET.repeat(10_000));
+    for _ in 0..1_000 {
+        server.turn(Some(Duration::ZERO)).expect("the poller never fails here");
+    }
+    let served = server.app().served[&0];
+    let answer = b"HTTP/1.1 200 OK\r\n".len() + 100;
+    assert!(served * answer < 2 * 16 * 1024 + 2_000, "{served} requests were answered");
+    assert!(server.stats().bytes_received < 64 * 1024, "{:?}", server.stats());
+    // It gets everything once it reads.
+    let mut answers = 0;
+    while answers < 10_000 {
+        let bytes = peer.read(usize::MAX).expect("it is open");
+        answers += bytes.windows(9).filter(|bytes| bytes == b"HTTP/1.1 ").count();
+        server.turn(Some(Duration::ZERO)).expect("the poller never fails here");
+        // A head that is cut between two reads is counted at the end.
+        if server.app().served[&0] == 10_000 && bytes.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(server.app().served[&0], 10_000);
+}
+
+/// [server:writes-bounded]
+#[test]
+fn the_writes_of_a_fan_out_are_spread_over_turns() {
+    let mut scene = Scene::new(|limits| limits.turn_units_max = 20_000);
+    let mut crowd = scene.open(2_000);
+    let mut honest = scene.open(1).remove(0);
+    scene.server.app_mut().streams.pop();
+    scene.server.app_mut().news = Some(SharedMessage::text("news"));
+    let (mut turns, mut heard) = (0, 0);
+    while heard < 2_000 {
+        honest.write(b"\x81\x82\0\0\0\0hi");
+        let units = scene.turn();
+        assert!(units <= 20_000 + PIECES, "{units} units in one turn");
+        // What was appended in this turn does not wait behind the crowd.
+        assert_eq!(read(&mut honest), b"\x81\x02hi", "in turn {turns}");
+        heard += crowd.iter_mut().map(|peer| usize::from(!read(peer).is_empty())).sum::<usize>();
+        turns += 1;
+        assert!(turns < 100, "{heard} of the crowd have heard");
+    }
+    assert!(turns >= 15, "a quarter of 20,000 units is 128 writes: {turns} turns");
+    assert!(scene.server.stats().write_stops + 1 >= turns);
+}
+
+/// [server:turn-bounded]
+#[test]
+fn the_end_of_a_crowd_is_told_over_many_turns() {
+    let mut scene = Scene::new(|limits| limits.turn_units_max = 3_200);
+    let mut crowd = scene.open(1_000);
+    crowd.iter_mut().for_each(Peer::reset);
+    let turns = scene.settle();
+    assert!(turns.iter().all(|units| *units <= 3_200 + PIECES + 128 * 50), "{turns:?}");
+    assert!(turns.len() > 40, "{} turns", turns.len());
+    assert_eq!((scene.server.app().closed, scene.server.connections()), (1_000, 0));
+}
+
+/// The application gets its part of each turn, and the loop does not sleep on what is left.
+#[test]
+fn the_application_works_in_steps() {
+    let mut scene = Scene::new(|limits| limits.turn_units_max = 16_000);
+    scene.turn();
+    scene.server.app_mut().steps = 100;
+    // 3/16 of 16,000 units are 30 steps.
+    for left in [70, 40, 10, 0] {
+        scene.server.turn(Some(Duration::from_secs(3_600))).expect("the poller never fails here");
+        assert_eq!(scene.server.app().steps, left);
+        if left < 70 {
+            assert_eq!(scene.net.last_wait(), Some(Duration::ZERO));
+        }
+    }
+    scene.server.turn(Some(Duration::from_secs(1))).expect("the poller never fails here");
+    assert_eq!(scene.net.last_wait(), Some(Duration::from_secs(1)));
+}
+
+/// While many bytes wait, reads of WebSockets are short, so that a crowd cannot fill the memory.
+/// [server:leftover-bounded]
+#[test]
+fn bytes_that_wait_are_bounded() {
+    const MAX: usize = 1 << 20;
+    let mut scene = Scene::new(|limits| {
+        (limits.turn_units_max, limits.connection_units_max) = (80_000, 10);
+        limits.leftover_bytes_max = MAX;
+    });
+    let mut crowd = scene.open(100);
+    crowd.iter_mut().for_each(|peer| peer.write(&PING.repeat(100_000)));
+    let before = scene.server.stats().bytes_received;
+    for _ in 0..20 {
+        scene.turn();
+    }
+    let stats = *scene.server.stats();
+    let read = stats.bytes_received - before;
+    // The bound, one read above it, 4 KiB for each other connection, and what was used.
+    let max = MAX + 128 * 1024 + 100 * 4_096 + 20 * 100 * 10 * PING.len();
+    assert!(read <= max as u64, "{read} bytes were read, {max} at the most");
+}
