@@ -45,7 +45,13 @@ impl Drop for Place {
 /// `config` has a `[limits]` at its beginning, or none.
 pub(crate) fn unhurried(config: &str) -> String {
     let mut limits = "[limits]\naddress_percent = 100\n".to_owned();
-    for name in ["handshakes_per_second", "connections_per_user", "messages_per_second"] {
+    let names = [
+        "handshakes_per_second",
+        "connections_per_user",
+        "messages_per_second",
+        "requests_per_second",
+    ];
+    for name in names {
         limits += &format!("{name} = 1000000\n");
     }
     limits + config.strip_prefix("[limits]\n").unwrap_or(config)

@@ -262,10 +262,48 @@ fn publications_of_a_user() {
     for _ in 0..20 {
         assert_eq!(ask(server.addr, "POST", "/v1/channels/b", &key(), "x").status, 200);
     }
-    // To read is free.
+    // Reading has a limit of its own.
     for _ in 0..20 {
         assert_eq!(ask(server.addr, "GET", "/v1/position?channel=a", "", "").status, 200);
     }
+}
+
+/// [service:bound-requests]
+#[test]
+fn requests_that_read() {
+    let server = start(|setup| {
+        guard(setup);
+        (setup.limits.requests_per_second, setup.limits.requests_burst) = (1, 3);
+        let mut rules = sockeye_service::Rules::default();
+        rules.presence_ms = Some(1_000);
+        setup.namespaces = sockeye_service::Namespaces { rules, named: Vec::new() };
+    });
+    // The test's own tickets come with an API key, for which nobody counts.
+    let tickets: Vec<String> = (0..5).map(|_| ticket(&server, "ann")).collect();
+    let limited = (429, "rate_limited".to_owned());
+    for target in
+        ["/v1/poll?channel=a", "/v1/position", "/v1/channels/a/history", "/v1/channels/a/presence"]
+    {
+        assert_eq!(refused(&until_refused(|| get(&server, target))), limited, "{target}");
+    }
+    let issue = || ask(server.addr, "POST", "/v1/tickets", "", "{}");
+    assert_eq!(refused(&until_refused(issue)), limited, "also before it is refused for its rights");
+    // A held request is followed by one that counts.
+    let mut peer = std::net::TcpStream::connect(server.addr).expect("it listens");
+    let poll = "GET /v1/poll?channel=a&wait=1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    std::io::Write::write_all(&mut peer, poll.repeat(9).as_bytes()).expect("it takes them");
+    peer.shutdown(std::net::Shutdown::Write).expect("it is open");
+    let mut answers = String::new();
+    std::io::Read::read_to_string(&mut peer, &mut answers).expect("text");
+    assert!(answers.contains("HTTP/1.1 429 "), "{answers}");
+    // Publishing and streams are others' limits, and another user has a bucket of their own.
+    publish(server.addr, "a", "x");
+    let target = format!("/v1/position?ticket={}", tickets[0]);
+    assert_eq!(get(&server, &target).status, 200);
+}
+
+fn get(server: &Running, target: &str) -> common::Answered {
+    ask(server.addr, "GET", target, "", "")
 }
 
 /// [service:bound-rate] All from one address who have no name are one.

@@ -79,6 +79,8 @@ pub(crate) struct LimitsConfig {
     #[serde(deserialize_with = "rules::positive")]
     pub(crate) messages_per_second: u32,
     #[serde(deserialize_with = "rules::positive")]
+    pub(crate) requests_per_second: u32,
+    #[serde(deserialize_with = "rules::positive")]
     pub(crate) handshakes_per_second: u32,
     pub(crate) subscriptions_per_stream: usize,
     pub(crate) channels: usize,
@@ -192,6 +194,7 @@ impl Default for LimitsConfig {
             connections_per_user: service.connections_per_user,
             address_percent: ADDRESS_PERCENT,
             messages_per_second: service.messages_per_second,
+            requests_per_second: service.requests_per_second,
             handshakes_per_second: service.handshakes_per_second,
             subscriptions_per_stream: hub.subscriptions_max,
             channels: hub.channels_max,
@@ -280,6 +283,8 @@ impl Config {
         limits.connections_per_user = self.limits.connections_per_user;
         limits.messages_per_second = self.limits.messages_per_second;
         limits.messages_burst = self.limits.messages_per_second.saturating_mul(5);
+        limits.requests_per_second = self.limits.requests_per_second;
+        limits.requests_burst = self.limits.requests_per_second.saturating_mul(5);
         limits.handshakes_per_second = self.limits.handshakes_per_second;
         limits.handshakes_burst = self.limits.handshakes_per_second.saturating_mul(5);
         let own = self.share_of_address(self.limits.handshakes_per_second as usize);
@@ -438,7 +443,12 @@ mod tests {
         assert!(open.check().unwrap_err().to_string().contains("[access]"));
         let bad = Config::parse("[namespaces.\"a:b\"]\n").unwrap();
         assert!(bad.check().is_err());
-        for bound in ["connections_per_user", "messages_per_second", "handshakes_per_second"] {
+        for bound in [
+            "connections_per_user",
+            "messages_per_second",
+            "requests_per_second",
+            "handshakes_per_second",
+        ] {
             let none = Config::parse(&format!("[limits]\n{bound} = 0\n")).unwrap_err();
             assert_eq!(none, format!("line 2: {bound}: 0, expected at least 1"));
         }
@@ -450,10 +460,11 @@ mod tests {
         Config::default().bound(&mut limits);
         assert_eq!(limits, sockeye_service::Limits::default());
         let text = "[limits]\nconnections_per_user = 7\nmessages_per_second = 8\n\
-                    handshakes_per_second = 9\nlifetime_seconds = 10\n";
+                    requests_per_second = 6\nhandshakes_per_second = 9\nlifetime_seconds = 10\n";
         Config::parse(text).unwrap().bound(&mut limits);
         assert_eq!(limits.connections_per_user, 7);
         assert_eq!((limits.messages_per_second, limits.messages_burst), (8, 40));
+        assert_eq!((limits.requests_per_second, limits.requests_burst), (6, 30));
         assert_eq!((limits.handshakes_per_second, limits.handshakes_burst), (9, 45));
         let of_address = (limits.address_handshakes_per_second, limits.address_handshakes_burst);
         assert_eq!(of_address, (1, 5), "one at least");

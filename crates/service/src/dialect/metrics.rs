@@ -173,6 +173,7 @@ impl Tally {
         let rejections = self.rejections;
         let rows = [
             ("message_rate", rejections.messages),
+            ("request_rate", rejections.requests),
             ("handshake_rate", rejections.handshakes),
             ("own_handshake_rate", rejections.own_handshakes),
             ("user_connections", rejections.connections),
@@ -181,10 +182,10 @@ impl Tally {
             ("channels", rejections.channels),
             ("own_channels", rejections.own_channels),
         ];
-        let help = "Streams, polls, commands, publications and subscriptions that were refused for a \
-                    bound: on messages or handshakes in a time, of all or of one user or address; on \
-                    the streams of a user, of an address, of all; on channels without a message and \
-                    patterns, of all, and of one user or address.";
+        let help = "Streams, requests, commands, publications and subscriptions that were refused for \
+                    a bound: on messages, requests or handshakes in a time, of all or of one user \
+                    or address; on the streams of a user, of an address, of all; on channels without \
+                    a message and patterns, of all, and of one user or address.";
         page.by(Kind::Counter, "rejected_total", help, "reason", rows);
         let help = "Credentials that were looked at: ok, none (nothing was shown), or the code of \
                     the refusal.";
@@ -293,9 +294,19 @@ impl Tally {
         page.counter("bytes_sent_total", "Bytes written to sockets.", stats.bytes_sent);
         let help = "Bytes that wait for their peers, in all outboxes.";
         page.gauge("queue_bytes", help, self.unsent_bytes);
-        let help = "How long turns of the loop took, from the end of the wait until all outboxes were \
+        let help = "How long turns of the loop took, from the end of the wait until outboxes were \
                     flushed: for so long everybody else had to wait.";
         page.histogram("loop_turn_seconds", help, &stats.turns);
+        let help = "Work of the loop, in counted units of about a tenth of a microsecond.";
+        page.counter("loop_units_total", help, stats.units);
+        let help = "Times a budget of the loop was spent: the share of a connection, or the part of a \
+                    turn for reading or for writing. The rest went on in the next turn.";
+        let budgets = [
+            ("connection", stats.share_stops),
+            ("read", stats.read_stops),
+            ("write", stats.write_stops),
+        ];
+        page.by(Kind::Counter, "loop_budget_spent_total", help, "budget", budgets);
     }
 }
 

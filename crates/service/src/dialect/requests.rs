@@ -100,6 +100,9 @@ impl Service {
         query: &Query<'_>,
         context: &mut Context<'_>,
     ) -> Result<Answer<Pending>, Problem> {
+        if resource.is_rated() {
+            self.engine.count_request(who)?;
+        }
         match resource {
             Resource::Events => self.events(request, who, query),
             Resource::Socket => self.socket(request, who, query),

@@ -81,6 +81,25 @@ impl<'p> Resource<'p> {
         }
     }
 
+    /// Whether its requests count against the rate limit of requests. Publications and streams have
+    /// limits of their own.
+    pub(crate) const fn is_rated(self) -> bool {
+        match self {
+            Self::Poll | Self::Position | Self::History(_) | Self::Presence(_) | Self::Tickets => {
+                true
+            }
+            Self::Events
+            | Self::Socket
+            | Self::Publish
+            | Self::Batch
+            | Self::Channel(_)
+            | Self::Close(_)
+            | Self::Health
+            | Self::Ready
+            | Self::Metrics => false,
+        }
+    }
+
     /// The methods that it takes.
     pub(crate) const fn method(self) -> Method {
         match self {

@@ -29,12 +29,17 @@ pub(crate) struct Bounds {
 #[derive(Debug)]
 pub(crate) struct Lately {
     messages: Rates<Account>,
+    requests: Rates<Account>,
     handshakes: Handshakes,
 }
 
 impl Lately {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { messages: Rates::new(limits.message_rate()), handshakes: Handshakes::new(limits) }
+        Self {
+            messages: Rates::new(limits.message_rate()),
+            requests: Rates::new(limits.request_rate()),
+            handshakes: Handshakes::new(limits),
+        }
     }
 }
 
@@ -47,6 +52,16 @@ impl RateLimits for Mutex<Lately> {
         now_ms: u64,
     ) -> Result<Before, u64> {
         lock(self).messages.take(account, rate, rated_max, now_ms)
+    }
+
+    fn take_request(
+        &self,
+        account: &Account,
+        rate: Rate,
+        rated_max: usize,
+        now_ms: u64,
+    ) -> Result<(), u64> {
+        lock(self).requests.take(account, rate, rated_max, now_ms).map(|_| ())
     }
 
     fn take_handshake(
@@ -64,6 +79,8 @@ impl RateLimits for Mutex<Lately> {
 pub(crate) struct Rejections {
     /// Commands and publications above their rate limit.
     pub(crate) messages: u64,
+    /// Requests that read, and requests for tickets, above their rate limit.
+    pub(crate) requests: u64,
     /// Streams above the rate limit of all streams.
     pub(crate) handshakes: u64,
     /// Streams above the rate limit of a user or an address.
@@ -83,6 +100,7 @@ pub(crate) struct Rejections {
 impl Rejections {
     pub(crate) fn add(&mut self, other: Self) {
         self.messages += other.messages;
+        self.requests += other.requests;
         self.handshakes += other.handshakes;
         self.own_handshakes += other.own_handshakes;
         self.connections += other.connections;
@@ -120,6 +138,10 @@ impl Limits {
     const fn message_rate(&self) -> Rate {
         Rate::new(self.messages_per_second, self.messages_burst)
     }
+
+    const fn request_rate(&self) -> Rate {
+        Rate::new(self.requests_per_second, self.requests_burst)
+    }
 }
 
 impl<D: Dialect> Engine<D> {
@@ -136,6 +158,22 @@ impl<D: Dialect> Engine<D> {
         taken.map_err(|wait_ms| {
             self.bounds.rejections.messages += 1;
             Refusal::RateLimited { per_second: limits.messages_per_second, wait_ms }
+        })
+    }
+
+    /// Counts a request that reads, or one for a ticket, against its sender's rate limit.
+    ///
+    /// # Errors
+    /// The sender is above its rate limit.
+    // [service:bound-requests]
+    pub(crate) fn count_request(&mut self, who: &Principal) -> Result<(), Refusal> {
+        let Some(account) = who.account() else { return Ok(()) };
+        let (limits, rate) = (&self.limits, self.limits.request_rate());
+        let now_ms = self.now.as_millis();
+        let taken = self.bounds.rates.take_request(&account, rate, limits.rated_max, now_ms);
+        taken.map_err(|wait_ms| {
+            self.bounds.rejections.requests += 1;
+            Refusal::RateLimited { per_second: limits.requests_per_second, wait_ms }
         })
     }
 

@@ -82,6 +82,13 @@ pub struct Limits {
     /// The burst of these after a rest. A WebSocket is closed once as many of its messages were
     /// refused without a rest.
     pub messages_burst: u32,
+    /// Requests that read in a second, in the long run, of one user, or of all clients without a name at
+    /// one address: polls, pages of history and of members, positions; requests for tickets, too. Behind
+    /// a proxy all clients have the address of the proxy. API keys have no such limit, nor has an open
+    /// server.
+    pub requests_per_second: u32,
+    /// The burst of these after a rest.
+    pub requests_burst: u32,
     /// Users and addresses whose rate limits are remembered.
     pub rated_max: usize,
     /// Streams opened in a second, in the long run, by all clients together: each costs signatures,
@@ -130,6 +137,8 @@ impl Default for Limits {
             streams_per_address: 12_000,
             messages_per_second: 100,
             messages_burst: 500,
+            requests_per_second: 1_000,
+            requests_burst: 5_000,
             rated_max: 65_536,
             handshakes_per_second: 2_000,
             handshakes_burst: 10_000,

@@ -47,6 +47,19 @@ pub(crate) trait RateLimits: core::fmt::Debug + Send + Sync {
         now_ms: u64,
     ) -> Result<Before, u64>;
 
+    /// Counts a request of an account that reads, or one for a ticket; otherwise as
+    /// [`take_message`](Self::take_message).
+    ///
+    /// # Errors
+    /// The account is above `rate`: milliseconds until its next request is taken.
+    fn take_request(
+        &self,
+        account: &Account,
+        rate: Rate,
+        rated_max: usize,
+        now_ms: u64,
+    ) -> Result<(), u64>;
+
     /// Counts a stream that opens.
     ///
     /// # Errors

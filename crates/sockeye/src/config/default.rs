@@ -40,6 +40,7 @@ address_percent = 12           # of all streams, handshakes, channels without a 
 messages_per_second = 100      # commands and publications of one user, or of all strangers from one
                                # address, which behind a proxy is the proxy's; five times as many at
                                # once after a rest; API keys are not counted
+requests_per_second = 1000     # polls, pages of history and presence, positions and tickets, counted alike
 handshakes_per_second = 2000   # streams opened, all together; five times as many at once after a rest
 subscriptions_per_stream = 128
 channels = 131072
