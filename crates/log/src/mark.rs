@@ -1,9 +1,9 @@
-//! The mark: a small file beside the database with the highest durable position.
+//! The mark: a small file beside the database with the highest durable position, and the log's time.
 //!
 //! SQLite silently drops the end of a damaged write-ahead log, which leaves a shorter log that
 //! looks sound. The mark reveals the loss. It is overwritten in place after each commit, before the
 //! commit is reported. It is not synced then: after a kill it is exact, and after a power loss it
-//! may be behind the log, never ahead.
+//! may be behind the log, never ahead. The time in it goes on while no record comes.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -17,9 +17,10 @@ const NEW_NAME: &str = "mark.new";
 const MAGIC: &[u8; 7] = b"sockeye";
 /// The beginning of a mark whose database was found damaged at work.
 const CONDEMNED: &[u8; 7] = b"damaged";
-/// The format of the directory. Format 1 had one table and the same mark.
+/// The format of the directory. Format 1 had one table, and a mark without the time.
 const FORMAT: u8 = 2;
-const BYTES: usize = 36;
+const BYTES: usize = 44;
+const OLD_BYTES: usize = 36;
 
 /// The contents of the mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(crate) struct Mark {
     /// The highest position that was given out and not reported durable after a failure. It is never
     /// given out again.
     pub(crate) void: u64,
+    /// The greatest time that the log has been told, by a record or by an expiry.
+    pub(crate) time_ms: u64,
 }
 
 /// The result of reading the file.
@@ -105,17 +108,23 @@ fn encode(magic: &[u8; 7], mark: Mark) -> [u8; BYTES] {
     bytes[8..16].copy_from_slice(&mark.epoch.to_le_bytes());
     bytes[16..24].copy_from_slice(&mark.durable.to_le_bytes());
     bytes[24..32].copy_from_slice(&mark.void.to_le_bytes());
-    let checksum = crc32fast::hash(&bytes[..32]);
-    bytes[32..].copy_from_slice(&checksum.to_le_bytes());
+    bytes[32..40].copy_from_slice(&mark.time_ms.to_le_bytes());
+    let checksum = crc32fast::hash(&bytes[..40]);
+    bytes[40..].copy_from_slice(&checksum.to_le_bytes());
     bytes
 }
 
 fn decode(bytes: &[u8]) -> Result<Read, Error> {
-    let Ok(bytes): Result<&[u8; BYTES], _> = bytes.try_into() else { return Ok(Read::Unreadable) };
-    let is_condemned = bytes[..7] == *CONDEMNED;
-    if crc32fast::hash(&bytes[..32]).to_le_bytes() != bytes[32..]
-        || (bytes[..7] != *MAGIC && !is_condemned)
+    let Some((content, checksum)) = bytes.split_last_chunk::<4>() else {
+        return Ok(Read::Unreadable);
+    };
+    if ![OLD_BYTES, BYTES].contains(&bytes.len())
+        || crc32fast::hash(content).to_le_bytes() != *checksum
     {
+        return Ok(Read::Unreadable);
+    }
+    let is_condemned = content[..7] == *CONDEMNED;
+    if content[..7] != *MAGIC && !is_condemned {
         return Ok(Read::Unreadable);
     }
     // [log:format]
@@ -123,10 +132,11 @@ fn decode(bytes: &[u8]) -> Result<Read, Error> {
         return Err(Error::Format(bytes[7]));
     }
     let number = |at: usize| {
-        let number = bytes[at..at + 8].try_into().expect("eight bytes");
-        u64::from_le_bytes(number)
+        let number = content.get(at..at + 8).and_then(|it| it.try_into().ok());
+        number.map_or(0, u64::from_le_bytes)
     };
-    let mark = Mark { epoch: number(8), durable: number(16), void: number(24) };
+    let (epoch, durable, void, time_ms) = (number(8), number(16), number(24), number(32));
+    let mark = Mark { epoch, durable, void, time_ms };
     Ok(match bytes[7] < FORMAT {
         _ if is_condemned => Read::Condemned(mark),
         true => Read::Old(mark),
@@ -138,7 +148,7 @@ fn decode(bytes: &[u8]) -> Result<Read, Error> {
 mod tests {
     use super::*;
 
-    const MARK: Mark = Mark { epoch: 3, durable: u64::MAX, void: 1 << 40 };
+    const MARK: Mark = Mark { epoch: 3, durable: u64::MAX, void: 1 << 40, time_ms: 1 << 50 };
 
     #[test]
     fn any_flip_and_any_cut_is_seen() {
@@ -159,8 +169,20 @@ mod tests {
     fn a_later_format_is_refused_and_not_taken_for_damage() {
         let mut bytes = encode(MAGIC, MARK);
         bytes[7] = FORMAT + 1;
+        let checksum = crc32fast::hash(&bytes[..40]);
+        bytes[40..].copy_from_slice(&checksum.to_le_bytes());
+        assert!(matches!(decode(&bytes), Err(Error::Format(3))));
+    }
+
+    /// [log:upgrade]
+    #[test]
+    fn a_mark_of_format_1_has_no_time() {
+        let mut bytes = [0; OLD_BYTES];
+        bytes[..32].copy_from_slice(&encode(MAGIC, MARK)[..32]);
+        bytes[7] = 1;
         let checksum = crc32fast::hash(&bytes[..32]);
         bytes[32..].copy_from_slice(&checksum.to_le_bytes());
-        assert!(matches!(decode(&bytes), Err(Error::Format(3))));
+        let old = Mark { time_ms: 0, ..MARK };
+        assert!(matches!(decode(&bytes), Ok(Read::Old(mark)) if mark == old));
     }
 }

@@ -35,6 +35,8 @@ pub struct Recovered {
     pub records: u64,
     /// Their bytes, by [`Record::kept_bytes`](crate::Record::kept_bytes).
     pub bytes: u64,
+    /// The greatest time that the log was told, by a record or by an expiry; zero if it is new.
+    pub time_ms: u64,
     /// Whether the log resumes.
     pub start: Start,
     /// Whether the directory was in format 1, and is in the present one now.
@@ -168,7 +170,8 @@ fn compare(existing: &Existing, mark: Mark) -> Result<(), Trouble> {
 fn resume(dir: &Path, lock: File, existing: Existing, last: Mark) -> Result<Found, Error> {
     let Existing { table, loaded, upgraded } = existing;
     // Records that were committed but not reported count as durable from here on.
-    let last = Mark { durable: loaded.tail, ..last };
+    let time_ms = last.time_ms.max(newest_ms(&table, &loaded)?);
+    let last = Mark { durable: loaded.tail, time_ms, ..last };
     let mark = MarkFile::open(dir)?;
     mark.write(last)?;
     mark.sync()?;
@@ -181,10 +184,21 @@ fn resume(dir: &Path, lock: File, existing: Existing, last: Mark) -> Result<Foun
         channels: totals.channels,
         records: totals.records,
         bytes: totals.bytes,
+        time_ms,
         start: Start::Resumed,
         upgraded,
     };
     Ok(Found { lock, table, mark, last, loaded, recovered })
+}
+
+/// The time of the newest record; zero if there is none, or if it is damaged. After a power loss the
+/// mark may be behind it.
+fn newest_ms(table: &Table, loaded: &Loaded) -> Result<u64, Error> {
+    let newest = table::newest(table.db())?.filter(|newest| {
+        let channel = loaded.book.channel(newest.channel);
+        channel.is_some_and(|channel| newest.check(loaded.state.epoch, &channel.name).is_ok())
+    });
+    Ok(newest.map_or(0, |newest| newest.time_ms))
 }
 
 /// Begins an epoch. The mark is written last: after a crash in between, the next start finds no
@@ -204,11 +218,19 @@ fn begin(lock: File, with: &Opening<'_>, start: Start) -> Result<Found, Error> {
     })?;
     let table = Table::new(db, with.limits.pages_max())?;
     sync_directory(with.dir)?;
-    let last = Mark { epoch, durable: 0, void: 0 };
+    let last = Mark { epoch, durable: 0, void: 0, time_ms: 0 };
     let mark = MarkFile::create(with.dir, last)?;
-    let (head, horizon, channels, records, bytes) = (0, 0, 0, 0, 0);
-    let recovered =
-        Recovered { epoch, head, horizon, channels, records, bytes, start, upgraded: false };
+    let recovered = Recovered {
+        epoch,
+        head: 0,
+        horizon: 0,
+        channels: 0,
+        records: 0,
+        bytes: 0,
+        time_ms: 0,
+        start,
+        upgraded: false,
+    };
     Ok(Found { lock, table, mark, last, loaded, recovered })
 }
 

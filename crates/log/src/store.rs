@@ -203,9 +203,19 @@ impl Store {
         if self.broken {
             return Err(Error::Broken);
         }
+        self.keep_time(now_ms);
         let done = self.try_expire(now_ms);
         self.note(done.map(|_| ()));
         done
+    }
+
+    /// Keeps the time, so that a log without new records ages, too.
+    fn keep_time(&mut self, now_ms: u64) {
+        if now_ms > self.last.time_ms {
+            // [log:time] If it cannot be written now, the next call or record writes it.
+            self.last.time_ms = now_ms;
+            let _ = self.mark.write(self.last);
+        }
     }
 
     fn try_expire(&mut self, now_ms: u64) -> Result<u64, Error> {
@@ -420,6 +430,8 @@ impl Store {
         let Some(newest) = records.last() else { return Ok(()) };
         self.head = newest.seq;
         self.last.durable = newest.seq;
+        let times = records.iter().map(|record| record.time_ms);
+        self.last.time_ms = times.fold(self.last.time_ms, u64::max);
         // If this fails, the records are on disk, but a loss of them would go unseen.
         self.mark.write(self.last).map_err(|_| Error::Database(ffi::SQLITE_IOERR_WRITE))
     }

@@ -1,6 +1,6 @@
 //! The statements on the database, those of [`upgrade`](crate::upgrade) and of readers aside.
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use crate::Error;
 use crate::rows::{
@@ -108,6 +108,13 @@ pub(crate) fn records<E: From<Error>>(
         each(RecordRow::read(row).map_err(error)?)?;
     }
     Ok(())
+}
+
+/// The newest record.
+pub(crate) fn newest(db: &Connection) -> Result<Option<RecordRow>, Error> {
+    let sql = format!("SELECT {} FROM records ORDER BY seq DESC LIMIT 1", RecordRow::COLUMNS);
+    let newest = db.query_row(&sql, [], RecordRow::read).optional();
+    newest.map_err(error)
 }
 
 /// Passes all keys to `each`, in the order of their messages.

@@ -6,5 +6,6 @@ mod model;
 mod reader;
 mod retention;
 mod support;
+mod time;
 mod upgrade;
 mod writer;

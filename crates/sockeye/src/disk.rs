@@ -31,8 +31,17 @@ struct Disk {
     failed: bool,
     /// The last outcome was that it could not take something: said once.
     refusing: bool,
-    /// When old records were asked to go.
+    /// The log time when old records were asked to go.
     expired_ms: u64,
+    /// The last log time that it was told.
+    now_ms: u64,
+}
+
+/// A log that is closed in order keeps the time of its end.
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.writer.expire(self.now_ms);
+    }
 }
 
 /// How often old records are asked to go, in milliseconds.
@@ -40,6 +49,7 @@ const EXPIRE_MS: u64 = 10_000;
 
 impl Log for Disk {
     fn advance(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
         if now_ms >= self.expired_ms.saturating_add(EXPIRE_MS) {
             self.expired_ms = now_ms;
             self.writer.expire(now_ms);
@@ -230,6 +240,12 @@ impl Opened {
         done.or_fail(opening)
     }
 
+    /// The log's time, and the date of its newest message: where the log's clock goes on.
+    pub(crate) fn clock(&self) -> Result<(u64, u64), Failure> {
+        let newest = self.store.newest().or_fail(|| opening(&self.dir))?;
+        Ok((self.found.time_ms, newest.as_ref().map_or(0, date_ms)))
+    }
+
     /// The log behind its thread, which calls `wake` when there is something to ask for.
     pub(crate) fn into_log(self, wake: Box<dyn Fn() + Send>) -> Result<Box<dyn Log>, Failure> {
         let Self { store, found, dir } = self;
@@ -240,6 +256,7 @@ impl Opened {
             failed: false,
             refusing: false,
             expired_ms: 0,
+            now_ms: 0,
         }))
     }
 }
@@ -255,6 +272,8 @@ pub(crate) fn recover(
     let opened = Opened::new(dir, fresh_epoch, config)?;
     let mut service = Service::new(opened.epoch(), config.hub(), limits);
     opened.replay(|kept| restore(&mut service, &kept))?;
+    let (log_ms, date_ms) = opened.clock()?;
+    service.restore_clock(log_ms, date_ms);
     let wake = Box::new(move || {
         // A loop that cannot be woken has ended already.
         let _ = waker.wake();
@@ -356,6 +375,12 @@ fn kept_record(epoch: u64, kept: sockeye_log::Record) -> Result<KeptRecord, Stri
 /// The channel of something that the log has at a position.
 pub(crate) fn channel_name(name: &str, seq: Seq) -> Result<ChannelName<'_>, String> {
     ChannelName::new(name).map_err(|_| at(seq.0, "no channel"))
+}
+
+/// The date that a message shows.
+pub(crate) fn date_ms(record: &sockeye_log::Record) -> u64 {
+    let payload = Payload::from_log(&record.body);
+    payload.and_then(|it| it.date_ms).unwrap_or(record.time_ms)
 }
 
 /// The error message for a record that cannot be restored.

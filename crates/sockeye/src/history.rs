@@ -8,6 +8,8 @@ use serde_json::value::RawValue;
 use sockeye_log::{Error, Inspector, Options, Start, Stat, Store};
 use sockeye_terminal::{Failure, OrFail, notice, print};
 
+use crate::disk;
+
 const EXAMPLES: &str = "\
 Examples:
   sockeye log stat --data data
@@ -130,7 +132,8 @@ fn export(dir: &Path) -> Result<(), Failure> {
         let line = serde_json::json!({
             "seq": record.seq,
             "channel": record.channel,
-            "time_ms": record.time_ms,
+            "time": disk::date_ms(&record),
+            "log_ms": record.time_ms,
             "kind": record.kind,
             "message": data,
         });

@@ -129,18 +129,15 @@ fn restore(
                 // The sequencer alone decides.
                 return Ok(());
             }
-            Kept::Record(record) => {
-                let record = record.record()?;
-                let date_ms = record.payload.date_ms.unwrap_or(record.time_ms);
-                backbone.clock().restore(record.time_ms, date_ms);
-                sequencer.restore(&record)
-            }
+            Kept::Record(record) => sequencer.restore(&record.record()?),
             Kept::Head(head) => sequencer.restore_head(*head),
         };
         restored.map_err(|error| error.to_string())?;
         pool.restore(&kept);
         Ok(())
     })?;
+    let (log_ms, date_ms) = opened.clock()?;
+    backbone.clock().restore(log_ms, date_ms);
     let me = std::thread::current();
     opened.into_log(Box::new(move || me.unpark()))
 }

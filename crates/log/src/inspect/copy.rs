@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::Inspector;
 use crate::Error;
-use crate::mark::{Mark, MarkFile};
+use crate::mark::{Mark, MarkFile, Read};
 use crate::open::DATABASE;
 use crate::rows::{ChannelRow, State, Stats};
 use crate::schema::{connect, error, number};
@@ -74,8 +74,17 @@ impl Inspector {
         table.checkpoint()?;
         drop(table);
         fs::File::open(dir.join(DATABASE))?.sync_all()?;
-        MarkFile::create(dir, Mark { epoch, durable: through, void: 0 })?;
+        let time_ms = self.time_ms()?;
+        MarkFile::create(dir, Mark { epoch, durable: through, void: 0, time_ms })?;
         Ok(Copied { epoch, through, records: pending.records })
+    }
+
+    /// The log's time; zero if the mark cannot be read just now. [log:time]
+    fn time_ms(&self) -> Result<u64, Error> {
+        Ok(match MarkFile::read(&self.dir)? {
+            Read::Is(mark) | Read::Old(mark) | Read::Condemned(mark) => mark.time_ms,
+            Read::Absent | Read::Unreadable => 0,
+        })
     }
 
     fn tail(&self) -> Result<u64, Error> {

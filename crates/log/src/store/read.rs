@@ -57,6 +57,21 @@ impl Store {
         })
     }
 
+    /// The newest record that is kept, without its key; `None` if there is none, or if it is damaged.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if it cannot be read.
+    pub fn newest(&self) -> Result<Option<Record>, Error> {
+        let newest = table::newest(self.db())?;
+        Ok(newest.and_then(|found| {
+            let name = self.book().channel(found.channel).map(|it| Arc::clone(&it.name))?;
+            found.check(self.epoch(), &name).ok()?;
+            let RecordRow { seq, time_ms, kind, body, .. } = found;
+            let channel = name.as_ref().to_owned();
+            Some(Record { seq, time_ms, kind, channel, key: None, body })
+        }))
+    }
+
     /// Passes all channels to `each`, in no order.
     pub fn channels(&self, mut each: impl FnMut(Channel<'_>)) {
         let book = self.book();

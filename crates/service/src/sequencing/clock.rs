@@ -125,7 +125,7 @@ pub struct LogClock {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The greatest log time and date of a restored log.
+    /// The greatest log time of a restored log, and the date then.
     restored: Option<(u64, u64)>,
     trouble: Option<Trouble>,
     off_ms: u64,
@@ -151,15 +151,15 @@ impl LogClock {
         Self::default()
     }
 
-    /// Goes on from this log time; zero is that of an empty log. `date_ms` is the date of the newest
-    /// message, or zero. Call it before the first [`look`](Self::look); the greatest values count.
+    /// Goes on from this log time; zero is that of an empty log. `date_ms` is the date of the message
+    /// then, or zero. Call it before the first [`look`](Self::look); the greatest log time counts.
     pub fn restore(&self, log_ms: u64, date_ms: u64) {
         if log_ms == 0 {
             return;
         }
         let mut state = self.lock();
-        let (log_before, date_before) = state.restored.unwrap_or_default();
-        state.restored = Some((log_ms.max(log_before), date_ms.max(date_before)));
+        let before = state.restored.filter(|(before_ms, _)| *before_ms > log_ms);
+        state.restored = Some(before.unwrap_or((log_ms, date_ms)));
     }
 
     /// The log's time at the loops' time `now`, at which the calendar said `calendar_ms`, in

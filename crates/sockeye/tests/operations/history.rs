@@ -47,6 +47,7 @@ fn a_log_is_looked_at_and_copied_while_it_is_written() {
     assert_eq!(good(&export).lines().count(), 20);
     let first: Value = serde_json::from_str(good(&export).lines().next().unwrap()).unwrap();
     assert_eq!((&first["seq"], &first["channel"]), (&1.into(), &"a:0".into()));
+    assert!(first["time"].as_u64().is_some_and(|ms| ms > 1_700_000_000_000), "a date: {first}");
     let copy = place.path("copy");
     let backup = log(&place, "backup", "data", &[&copy]);
     assert!(good(&backup).contains("20 messages copied"), "{backup:?}");

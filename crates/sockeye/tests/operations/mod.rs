@@ -1,6 +1,7 @@
 //! What operators do to a running server and see of it: logs, SIGHUP, readiness.
 
 mod check;
+mod clocks;
 mod history;
 mod logs;
 mod place;

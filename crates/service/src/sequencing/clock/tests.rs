@@ -81,9 +81,10 @@ fn a_log_goes_on_where_it_ends() {
         (START_MS + YEARS_MS, true),
     ] {
         let clock = LogClock::new();
-        // In any order, and also with a log time that is far from its date.
+        // In any order, with a log time that is far from its date, and with older messages of any date.
         for log_ms in [4_000, 5_000, 3_000] {
-            clock.restore(log_ms, newest_ms - (5_000 - log_ms));
+            let wrong_ms = (5_000 - log_ms) * YEARS_MS;
+            clock.restore(log_ms, newest_ms + wrong_ms);
         }
         let mut world = World::new(clock);
         let first = world.look();
