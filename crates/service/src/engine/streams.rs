@@ -16,6 +16,9 @@ use crate::engine::{
     Refusal, Session, Watch,
 };
 
+/// Sessions that end in one go: a calendar that jumps may end all of them.
+const ENDS_MAX: usize = 256;
+
 /// The result of a subscription.
 #[derive(Debug, Default)]
 pub struct Taken<'t> {
@@ -224,9 +227,12 @@ impl<D: Dialect> Engine<D> {
         session.expires = false;
     }
 
-    /// Ends the sessions whose end is due. Stops at one that fetches, which its dialect answers.
+    /// Ends sessions whose end is due, some hundred at the most: the others are due in the next turn.
+    /// Stops at one that fetches, which its dialect answers.
     pub fn do_what_is_due(&mut self, out: &mut impl Outlet<D>) -> Option<SubscriberKey> {
-        while let Some((subscriber, expired)) = self.next_due(out.now()) {
+        // [service:bound-ends]
+        for _ in 0..ENDS_MAX {
+            let (subscriber, expired) = self.next_due(out.now())?;
             self.forget_end(subscriber);
             let cursor = self.cursor_of(subscriber);
             let Some(session) = self.sessions.of_subscriber(subscriber) else { continue };

@@ -96,6 +96,25 @@ fn a_log_from_the_future_is_told_to_probes_and_serves() {
     assert!(world.totals.kept > 0 && world.totals.expired > 0);
 }
 
+/// [service:bound-ends] [service:expiry]
+#[test]
+fn a_jump_that_ends_every_stream_ends_them_in_several_turns() {
+    const STREAMS: usize = 600;
+    let mut world = World::new();
+    for _ in 0..STREAMS {
+        world.open_stream_for(3_600);
+    }
+    world.jump_and_publish(YEARS_MS);
+    let (mut ended, mut turns) = (0, 0);
+    while ended < STREAMS {
+        let now = world.turn_and_count_ends();
+        assert!(now <= 256, "{now} in one turn");
+        (ended, turns) = (ended + now, turns + 1);
+        assert!(turns < 100, "{ended} have ended");
+    }
+    assert!(turns > 2, "{turns} turns");
+}
+
 fn simulate(seed: u64) -> Totals {
     let mut random = Random::new(seed);
     let mut world = World::new();

@@ -215,7 +215,13 @@ impl World {
     }
 
     pub(super) fn open_stream(&mut self, random: &mut Random) {
-        let (token, ends_ms) = self.token(random);
+        let ends_in_s = [-3_600, -5, 5, 60, 3_600, 86_400][random.below(6)];
+        self.open_stream_for(ends_in_s);
+    }
+
+    /// Opens a stream whose token ends in so many seconds.
+    pub(super) fn open_stream_for(&mut self, ends_in_s: i64) {
+        let (token, ends_ms) = self.token_for(ends_in_s);
         if ends_ms <= self.calendar_ms {
             return;
         }
@@ -263,9 +269,33 @@ impl World {
         }
     }
 
-    /// A token that ends some time before or after the calendar's date, in whole seconds.
+    /// Sets the calendar, and publishes before the server has looked at it.
+    pub(super) fn jump_and_publish(&mut self, by_ms: i64) {
+        self.net.set_calendar(by_ms);
+        self.net.advance(1);
+        let mut client = self.net.connect().expect("it listens");
+        let head = "POST /v1/channels/b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4";
+        client.write(format!("{head}\r\nAuthorization: {KEY}\r\n\r\nlate").as_bytes());
+    }
+
+    /// The streams that one turn has told that they are over. None has got a message.
+    pub(super) fn turn_and_count_ends(&mut self) -> usize {
+        self.server.turn(Some(Duration::ZERO)).expect("the poller never fails here");
+        let said = self.streams.iter_mut().map(|stream| text(&mut stream.peer));
+        let over = said.filter(|said| {
+            assert!(!said.contains("late"), "{said}");
+            said.contains("4302")
+        });
+        over.count()
+    }
+
+    /// A token that ends some time before or after the calendar's date.
     fn token(&self, random: &mut Random) -> (String, u64) {
-        let ends_in_s = [-3_600, -5, 5, 60, 3_600, 86_400][random.below(6)];
+        self.token_for([-3_600, -5, 5, 60, 3_600, 86_400][random.below(6)])
+    }
+
+    /// A token that ends so many seconds after the calendar's date, in whole seconds.
+    fn token_for(&self, ends_in_s: i64) -> (String, u64) {
         let now_s = i64::try_from(self.calendar_ms / 1_000).expect("a date");
         let ends_ms = u64::try_from((now_s + ends_in_s) * 1_000).unwrap_or(0);
         let ann = Identity {
@@ -348,6 +378,8 @@ fn serve(disk: &Disk, calendar_ms: u64) -> (SimNet, Server<SimNet, Service>) {
     let mut limits = Limits::default();
     (limits.answer_bytes_max, limits.queue_bytes_max) = (1 << 20, 1 << 20);
     limits.history_messages_max = 1_000;
+    (limits.connections_per_user, limits.handshakes_per_second) = (1_000, 1_000_000);
+    limits.handshakes_burst = 1_000_000;
     let mut service = Service::new(Epoch(7), hub, limits).with_access(access());
     for (kept, seq) in disk.0.borrow().iter().zip(1..) {
         let payload = Payload::from_log(&kept.bytes).expect("a payload");
