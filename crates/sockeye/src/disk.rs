@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sockeye_hub::{ChannelName, Check, Cursor, Epoch, Kind, Run, Seq};
-use sockeye_log::{Limits, Options, Outcome, Recovered, Refused, Start, Store, Writer};
+use sockeye_log::{Limits, Options, Outcome, Readers, Recovered, Refused, Start, Store, Writer};
 use sockeye_server::Waker;
 use sockeye_service::wire::Payload;
 use sockeye_service::{Log, LogState, NoRoom, Record, Service};
 use sockeye_terminal::{Failure, OrFail};
 
+use crate::archive::DiskArchive;
 use crate::config::Config;
 
 /// Bytes of memory that a channel takes in the log, about.
@@ -246,6 +247,11 @@ impl Opened {
         Ok((self.found.time_ms, newest.as_ref().map_or(0, date_ms)))
     }
 
+    /// A thread that reads the log while it is written.
+    pub(crate) fn readers(&self) -> Result<Readers, Failure> {
+        Readers::spawn(&self.store).or_fail(|| opening(&self.dir))
+    }
+
     /// The log behind its thread, which calls `wake` when there is something to ask for.
     pub(crate) fn into_log(self, wake: Box<dyn Fn() + Send>) -> Result<Box<dyn Log>, Failure> {
         let Self { store, found, dir } = self;
@@ -274,6 +280,13 @@ pub(crate) fn recover(
     opened.replay(|kept| restore(&mut service, &kept))?;
     let (log_ms, date_ms) = opened.clock()?;
     service.restore_clock(log_ms, date_ms);
+    let readers = opened.readers()?;
+    let epoch = opened.epoch();
+    let reading = waker.clone();
+    let reader = readers.reader(move || {
+        let _ = reading.wake();
+    });
+    service = service.with_archive(Box::new(DiskArchive::new(reader, epoch)));
     let wake = Box::new(move || {
         // A loop that cannot be woken has ended already.
         let _ = waker.wake();

@@ -1,5 +1,6 @@
 //! The `sockeye` program: real-time delivery over WebSocket and server-sent events.
 
+mod archive;
 mod cli;
 mod config;
 mod demo;

@@ -123,3 +123,25 @@ fn a_namespace_that_is_full_is_refused_by_name() {
     // A quarter of it is for `b` alone.
     publish(&serving, "b", &body);
 }
+
+#[test]
+fn what_memory_has_no_more_is_read_from_disk() {
+    let place = Place::new();
+    place.write("sockeye.toml", "[channels]\nhistory_messages = 1\n");
+    let serving = start(&place, "data");
+    let first = publish(&serving, "a", "message 0");
+    for at in 1..30 {
+        publish(&serving, "a", &format!("message {at}"));
+        publish(&serving, "b", "another");
+    }
+    let cursor = first["cursor"].as_str().expect("a cursor");
+    let target = format!("/v1/poll?channel=a&cursor={cursor}");
+    let (status, answer) = request(&serving, "GET", &target, "", "");
+    let page: Value = serde_json::from_str(&answer).expect("JSON");
+    assert_eq!(
+        (status, page["messages"][0]["data"].as_str()),
+        (200, Some("message 1")),
+        "{answer}"
+    );
+    assert!(!answer.contains("trimmed"), "{answer}");
+}
