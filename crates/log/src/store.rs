@@ -170,6 +170,11 @@ impl Store {
         let Err(error) = done else { return };
         // [log:unknown] Nobody knows what a failed sync has left on disk.
         self.broken |= !error.is_certain();
+        self.condemn_if_damaged(error);
+    }
+
+    /// Has the next opening begin a new epoch, if the error shows that the log is damaged.
+    fn condemn_if_damaged(&self, error: Error) {
         let is_damaged = match error {
             Error::Damaged { .. } => true,
             Error::Database(code) => {

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sockeye_hub::{ChannelName, Check, Cursor, Epoch, Kind, Run, Seq};
-use sockeye_log::{Limits, Options, Outcome, Readers, Recovered, Refused, Start, Store, Writer};
+use sockeye_log::{
+    Error, Limits, Options, Outcome, Readers, Recovered, Refused, Start, Store, Writer,
+};
 use sockeye_server::Waker;
 use sockeye_service::wire::Payload;
 use sockeye_service::{Log, LogState, NoRoom, Record, Service};
@@ -233,7 +235,12 @@ impl Opened {
                 problem = record.and_then(|record| each(Kept::Record(Arc::new(record)))).err();
             }
         });
-        replayed.or_fail(opening)?;
+        replayed.or_fail(|| match replayed {
+            Err(Error::Damaged { .. }) => {
+                format!("{}, and the next start begins a new one", opening())
+            }
+            _ => opening(),
+        })?;
         let done = match problem {
             Some(problem) => Err(problem),
             None => each(Kept::Head(Seq(self.found.head))),
@@ -335,7 +342,7 @@ pub(crate) fn log_limits(config: &Config) -> Limits {
     let record = largest.saturating_mul(ESCAPED_MAX).saturating_add(OVERHEAD_BYTES);
     let mut limits = Limits::default();
     (limits.bytes_max, limits.channels_max) = (config.disk.bytes, config.disk.channels);
-    // The hub refuses keys first: it forgets them a little earlier.
+    // The log forgets keys a little later than the hub. With room for more, the hub refuses first.
     let keys = u64::try_from(hub.limits.keys_max).unwrap_or(u64::MAX);
     limits.keys_max = keys.saturating_add(keys / 4);
     limits.record_bytes_max = limits.record_bytes_max.max(record);

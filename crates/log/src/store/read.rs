@@ -43,10 +43,10 @@ impl Store {
     /// [`keys`](Self::keys) has.
     ///
     /// # Errors
-    /// [`Error::Damaged`] with the position of a record that is not what was written;
-    /// [`Error::Database`] if they can no longer be read.
+    /// [`Error::Damaged`] with the position of a record that is not what was written: the next
+    /// opening begins a new epoch. [`Error::Database`] if they can no longer be read.
     pub fn replay(&self, mut each: impl FnMut(Record)) -> Result<(), Error> {
-        table::records(self.db(), 0, |found| {
+        let done = table::records(self.db(), 0, |found| {
             let seq = found.seq;
             let name = self.book().channel(found.channel).map(|it| Arc::clone(&it.name));
             let name = name.ok_or(Error::Damaged { seq })?;
@@ -54,7 +54,9 @@ impl Store {
             let RecordRow { time_ms, kind, body, .. } = found;
             each(Record { seq, time_ms, kind, channel: name.as_ref().to_owned(), key: None, body });
             Ok(())
-        })
+        });
+        // A caller that needs all records would meet this one at each start.
+        done.inspect_err(|error| self.condemn_if_damaged(*error))
     }
 
     /// The newest record that is kept, without its key; `None` if there is none, or if it is damaged.

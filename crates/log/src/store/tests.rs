@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, process};
 
 use super::*;
-use crate::{Outcome, Refused, Rule, Start, WhenFull, Writer};
+use crate::{Damage, Outcome, Refused, Rule, Start, WhenFull, Writer};
 
 struct Dir(PathBuf);
 
@@ -197,4 +197,16 @@ fn the_disk_holds_no_more_than_the_limits_say() {
         let held: u64 = entries.map(|it| it.unwrap().metadata().unwrap().len()).sum();
         assert!(held <= limits.disk_bytes_max(), "{held} of {}", limits.disk_bytes_max());
     }
+}
+
+/// [log:damage] Else each start would meet the record again, and fail.
+#[test]
+fn a_damaged_record_that_is_replayed_ends_the_epoch() {
+    let dir = Dir::new();
+    let (mut store, _) = dir.open();
+    store.append(&[record(1, 9), record(2, 9)]).unwrap();
+    store.table.db().execute_batch("UPDATE records SET body = x'00' WHERE seq = 1").unwrap();
+    assert_eq!(store.replay(|_| {}), Err(Error::Damaged { seq: 1 }));
+    drop(store);
+    assert_eq!(dir.open().1.start, Start::Damaged(Damage::AtWork));
 }
