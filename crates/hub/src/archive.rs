@@ -22,7 +22,7 @@ pub struct Fetch {
     pub after: Seq,
     /// The last position.
     pub through: Seq,
-    /// When it was found out. A page for subscriptions that were others is stale.
+    /// Identifies the request: a page for another request of the subscriber is stale.
     stamp: Stamp,
 }
 
@@ -33,7 +33,7 @@ pub struct Fetched<M> {
     pub fetch: Fetch,
     /// The messages of the subscriber's targets that the archive has, in the order of the log.
     pub entries: Vec<Archived<M>>,
-    /// The page has all of them up to here: above [`Fetch::after`].
+    /// The page has all of these messages up to here. It is above [`Fetch::after`].
     pub through: Seq,
     /// Channels of the targets that the archive itself has trimmed after [`Fetch::after`], with the
     /// newest position that it may have dropped.

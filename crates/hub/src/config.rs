@@ -78,7 +78,7 @@ pub enum PatternUse {
 
 /// The bounds of a hub. Its memory is a function of these, and of nothing that clients choose.
 ///
-/// All namespaces share the tables of channels, history, tombstones and keys. A namespace's *share*
+/// All namespaces share the tables of channels, history and tombstones. A namespace's *share*
 /// is the limit divided by the number of configured namespaces plus one, which stands for the rest.
 /// A full table evicts the oldest item of the newcomer's namespace if that has reached its share,
 /// else of the largest namespace. Full history drops messages of the largest namespace.
@@ -93,8 +93,8 @@ pub struct Limits {
     /// namespace if that is at its share, else of the largest namespace. A namespace at its share
     /// evicts nothing of one within its share: if it has no idle channel, its new channels are
     /// refused. Channels without a message take at most half, so that subscribers leave room for
-    /// publishers; of the part of that half that a [`Claim`](crate::Claim) is on, each namespace has
-    /// a share of one half to itself.
+    /// publishers. A [`Claim`](crate::Claim) is on a part of that half. Half of this part is for
+    /// any namespace, and each namespace has an equal share of its other half to itself.
     pub channels_max: usize,
     /// Channels without a message that the subscribers of one [`Holder`](crate::Holder) are in.
     pub unwritten_per_holder_max: usize,

@@ -67,8 +67,8 @@ pub enum Reason {
     Forked,
     /// History no longer has the messages.
     Trimmed,
-    /// A limit was reached: the messages are more than a resume may replay, too many channels have a
-    /// gap to declare each, or a pattern's search has taken too many steps.
+    /// A limit was reached: too many channels of a pattern have a gap to declare each, or the
+    /// pattern's search has taken too many steps.
     Limit,
     /// The cursor could not be read.
     Unreadable,

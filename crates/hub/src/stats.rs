@@ -62,7 +62,7 @@ pub struct Stats {
     pub gaps_forked: u64,
     /// Gaps declared because history no longer had the messages.
     pub gaps_trimmed: u64,
-    /// Gaps declared because of a limit: replay, gaps of single channels, or steps of a search.
+    /// Gaps declared because of a limit: on gaps of single channels, or on steps of a search.
     pub gaps_limit: u64,
     /// Gaps declared because the cursor could not be read.
     pub gaps_unreadable: u64,

@@ -51,8 +51,8 @@ impl<M> Hub<M> {
         Some(Subscriber { hub: self, index })
     }
 
-    /// Why a start is no position of this log, if it is none. A subscription from there begins with
-    /// a gap.
+    /// Why a start is not a position of this log; `None` if it is one. A subscription from a start
+    /// with a fault begins with a gap.
     pub fn fault(&self, start: Start) -> Option<Reason> {
         match start {
             Start::Now | Start::Earliest => None,

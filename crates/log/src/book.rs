@@ -279,8 +279,8 @@ impl Book {
         self.channels.get(&id).map_or(self.policy.rule, |it| self.spaces[it.slot].rule)
     }
 
-    /// The bytes that a namespace has too many, those that wait included. Only a namespace that is
-    /// trimmed can have too many.
+    /// The bytes that a namespace has to drop, those that wait included. A namespace that refuses
+    /// when it is full drops nothing for room.
     pub(crate) fn excess(&self, slot: usize) -> u64 {
         let space = &self.spaces[slot];
         let has = space.bytes + space.waiting_bytes;

@@ -114,7 +114,7 @@ pub enum Damage {
     },
     /// An idempotency key, or the row of a run, does not match its checksum.
     Key {
-        /// The position of its message.
+        /// The position of the key's message, or the first position of the run.
         seq: u64,
     },
     /// The last process found the database damaged when it wrote to it.

@@ -25,8 +25,8 @@ const CHUNK: usize = 2048;
 /// Damages that are told one by one.
 const TOLD_MAX: usize = 100;
 
-/// A log that is read beside the process that writes it, if one does. Every call works in short
-/// steps, so that it holds up nobody.
+/// A log that is read, also while another process writes it. Records are read in short steps, so
+/// that the write-ahead log can be emptied in between.
 #[derive(Debug)]
 pub struct Inspector {
     dir: PathBuf,

@@ -111,7 +111,7 @@ impl std::error::Error for Busy {}
 #[derive(Clone, Debug)]
 pub struct Readers(Arc<Thread>);
 
-/// One who asks: with a queue of answers of its own.
+/// A handle that asks questions, and has its own queue of answers.
 #[derive(Debug)]
 pub struct Reader {
     thread: Arc<Thread>,

@@ -135,8 +135,9 @@ impl Budget {
         self.spent += VISIT_UNITS;
     }
 
-    /// The share of each of `count` connections in this phase: an equal part of it, an eighth of a whole
-    /// share at the least. The larger a crowd that floods, the shorter a newcomer waits behind each of it.
+    /// The share of each of `count` connections in this phase: an equal part of what is left, but
+    /// at least an eighth of a whole share, and at most a whole one. In a large crowd each share is
+    /// small, so that a newcomer does not wait long behind it.
     pub(crate) fn share_of_each(&self, count: usize, limits: &Limits) -> u64 {
         let whole = u64::from(limits.connection_units_max);
         (self.left() / (count as u64).max(1)).clamp(whole / 8, whole)

@@ -169,7 +169,7 @@ impl<D: Dialect> Engine<D> {
 
     /// Takes the loop's time, and the calendar's.
     pub fn tell_time(&mut self, now: Time, calendar: UnixTime) {
-        // A turn tells one time for each message.
+        // All messages of a turn come with the same time.
         if (now, calendar) == (self.now, self.calendar) && self.counters.started_s.is_some() {
             return;
         }

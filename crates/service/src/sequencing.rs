@@ -24,8 +24,8 @@
 //! - give each message the position that it has in the shared log: [`Sequencer::restore_head`]
 //!   moves to the position before it first, and a [`SequencerEvent::Void`] tells the services of
 //!   positions that this skips;
-//! - pass the entry's log time as `now_ms`: all machines age messages and keys by it. The machine that
-//!   offers an entry stamps it, and who reads it takes the greatest stamp so far.
+//! - pass the entry's log time as `now_ms`: all machines age messages and keys by it. The machine
+//!   that offers an entry stamps it. A machine that reads it takes the greatest stamp so far.
 //!
 //! Nothing else of the path changes.
 

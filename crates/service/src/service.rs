@@ -233,8 +233,8 @@ impl Service {
         self.engine.hub.restore_channel(channel, last, ended);
     }
 
-    /// Restores an idempotency key of the message at `seq`, which is remembered until `until_ms`, in
-    /// milliseconds since 1970.
+    /// Restores an idempotency key of the message at `seq`. It is remembered until `until_ms`, in
+    /// [log time](LogTime::ms).
     pub fn restore_key(&mut self, channel: ChannelName<'_>, key: &str, seq: Seq, until_ms: u64) {
         self.engine.hub.restore_key(channel, key, seq, until_ms);
     }

@@ -12,8 +12,8 @@ use crate::schema::{error, text};
 /// Names that one step loads.
 const CHUNK: usize = 4096;
 
-/// A channel that was forgotten, and one that was met again under another number, stays: no record
-/// has its number.
+/// A channel that the log has forgotten stays here: no record has its number any more. If the log
+/// numbers the channel anew, the new number replaces the old one.
 #[derive(Debug, Default)]
 pub(crate) struct Channels {
     names: HashMap<u32, Arc<str>>,

@@ -220,7 +220,7 @@ impl<N: Net, A: App> Server<N, A> {
     }
 }
 
-/// How many bytes a read may bring, whoever's they are. [server:leftover-bounded]
+/// How many bytes a read of any connection may bring. [server:leftover-bounded]
 #[inline(always)]
 fn room(leftover_bytes: usize, limits: &Limits, buffer: &[u8]) -> usize {
     if leftover_bytes > limits.leftover_bytes_max {

@@ -60,7 +60,7 @@ impl<N: Net, A: App> Server<N, A> {
         done
     }
 
-    /// Counts `writes` after which so many bytes more than `before` were sent.
+    /// Spends the units of `writes` outboxes; `before` is the number of bytes sent before these.
     #[inline]
     fn note_writes(&mut self, writes: usize, before: u64) {
         let bytes = self.core.stats.bytes_sent - before;

@@ -255,8 +255,8 @@ impl Principal {
         self.of.session.is_some()
     }
 
-    /// Whether its credential has expired. A timer ends its streams; this check refuses what comes
-    /// in the same turn before that.
+    /// Whether its credential has expired. `Engine::do_what_is_due` ends its streams; this check
+    /// refuses what comes before that.
     pub(crate) fn has_ended(&self, calendar: UnixTime) -> bool {
         self.of.identity.has_ended(calendar)
     }

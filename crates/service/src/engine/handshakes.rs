@@ -6,8 +6,9 @@ use crate::engine::Limits;
 use crate::engine::access::Account;
 use crate::engine::rates::{Bucket, Queue, Rate, Rates};
 
-/// An account is busy if it tries more often than this part of its rate, after a rest with an eighth
-/// of its burst at once. It would take so many busy accounts at the least to leave nothing for others.
+/// An account is busy if it tries more often than its rate divided by this. After a rest it may try
+/// an eighth of its burst at once. At least so many quiet accounts are needed to use up the rate of
+/// all. Busy accounts always leave some of it for the others.
 const QUIET_PART: u32 = 64;
 
 /// The bounds on streams that open in a time.

@@ -28,7 +28,7 @@ pub struct Limits {
     pub history_messages_max: usize,
     /// Questions to the archive under way. Further streams wait in a queue.
     pub archive_questions_max: usize,
-    /// Streams and polls that wait for the archive, above which polls are refused.
+    /// Polls are refused while so many streams and polls wait for the archive.
     pub archive_requests_max: usize,
     /// Messages in one page of the archive.
     pub archive_messages_max: usize,
@@ -68,8 +68,8 @@ pub struct Limits {
     /// Back ends with an API key are not counted.
     pub connections_per_user: usize,
     /// Streams and waiting polls of all clients, in all services that share their state. Each client
-    /// gets the part that it has a [`sockeye_hub::Claim`] on. More than
-    /// [`sockeye_hub::Limits::subscribers_max`] are as many as that.
+    /// gets the part that it has a [`sockeye_hub::Claim`] on. If
+    /// [`sockeye_hub::Limits::subscribers_max`] is lower, that is the bound.
     pub streams_max: usize,
     /// Streams and waiting polls of all clients at one address that have shown no credential; and of
     /// all there that have shown one without a name. Behind a proxy all clients have its address.

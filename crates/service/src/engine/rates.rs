@@ -83,8 +83,8 @@ impl Bucket {
         Ok(if lacks == 0 { Before::Full } else { Before::Used })
     }
 
-    /// The units that a full bucket has more. No bucket is emptier than empty, whatever a clock that
-    /// went back or another rate makes of it.
+    /// The units that are missing from the bucket: at most all, also after the clock went back or
+    /// the rate changed.
     fn lacks(self, rate: Rate, now_ms: u64) -> u128 {
         self.full_at.saturating_sub(rate.scaled(now_ms)).min(rate.room())
     }

@@ -110,7 +110,7 @@ pub struct ClockState {
 ///
 /// [service:log-time] Log time begins where the log ends, or at the calendar's date if the log is
 /// empty, and goes on with the loops' time. The calendar never moves it: a calendar that jumps
-/// expires nothing, and keeps nothing. [service:message-date] Messages show the calendar's date,
+/// expires nothing early or late. [service:message-date] Messages show the calendar's date,
 /// which follows each jump.
 #[derive(Debug, Default)]
 pub struct LogClock {

@@ -19,7 +19,7 @@ pub enum Form {
 
 /// Appends an entry as `sockeye.v1.json` has it: a `message`, or `end` if it is its channel's last.
 ///
-/// Its `time` is [`Payload::date_ms`].
+/// Its `time` is [`Payload::date_ms`], or the entry's log time if the payload has no date.
 pub fn message<M: AsRef<Payload>>(entry: &Entry<M>, cursor: &CursorText, out: &mut String) {
     if is_end(entry) {
         return end(entry, cursor).write_json(out);
