@@ -118,7 +118,12 @@ function showFamily(body, name, samples) {
     if (folded.length > 0) body.append(row("folded", fold(folded, below.length > 0, isOpen)));
   }
   const values = isOne ? samples : [undefined, ...below];
-  values.forEach((sample, i) => { body.rows[i].cells[1].textContent = sample ? sample.value.toLocaleString("en") : ""; });
+  values.forEach((sample, i) => { body.rows[i].cells[1].textContent = sample ? figure(sample.value) : ""; });
+}
+
+/** A value as it is shown: a small one keeps its first digits, and is not rounded to 0. */
+function figure(value) {
+  return value.toLocaleString("en", Math.abs(value) < 1 ? { maximumSignificantDigits: 3 } : {});
 }
 
 /** What tells a sample from the others of its family: the end of a histogram's name, and labels. */
