@@ -1,6 +1,9 @@
 //! A long history: writes it, opens it, and reads an old part of it.
 //!
 //! `cargo run --release -p sockeye-log --example history -- DIRECTORY [MESSAGES [CHANNELS]]`
+//!
+//! Without a directory it writes a short one to the system's place for temporary files, and removes
+//! it at the end.
 
 use std::error::Error;
 use std::path::Path;
@@ -16,10 +19,18 @@ const MONTH_MS: u64 = 30 * 24 * 3_600_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = env::args().skip(1);
-    let dir = args.next().ok_or("which directory?")?;
+    let Some(dir) = args.next() else {
+        let dir = env::temp_dir().join(format!("sockeye-history-{}", std::process::id()));
+        let done = run(&dir, 20_000, 100);
+        fs::remove_dir_all(&dir)?;
+        return done;
+    };
     let messages = args.next().map_or(Ok(10_000_000), |it| it.parse())?;
     let channels = args.next().map_or(Ok(10_000), |it| it.parse())?;
-    let dir = Path::new(&dir);
+    run(Path::new(&dir), messages, channels)
+}
+
+fn run(dir: &Path, messages: u64, channels: u64) -> Result<(), Box<dyn Error>> {
     if !dir.join("mark").exists() {
         write(dir, messages, channels)?;
     }
