@@ -59,7 +59,7 @@ pub struct Archived<M> {
     pub cost: usize,
 }
 
-/// What memory lacks of the messages that a subscriber is owed.
+/// The messages that a subscriber is owed and memory lacks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lack {
     /// Nothing is owed up to here.

@@ -62,7 +62,7 @@ pub(crate) struct CatchUp {
     /// Gaps that were declared and reach beyond the subscriber's position, by channel.
     pub(crate) declared: BTreeMap<Rc<str>, Span>,
     pub(crate) tally: Tally,
-    /// What it needs from the archive next.
+    /// The messages that it needs from the archive next.
     pub(crate) fetch: Option<Fetch>,
 }
 
@@ -168,7 +168,7 @@ impl State {
         self.catch_up.as_deref_mut()
     }
 
-    /// What it needs from the archive next.
+    /// The messages that it needs from the archive next.
     pub(crate) fn fetch(&self) -> Option<Fetch> {
         self.catch_up.as_ref()?.fetch
     }
@@ -216,7 +216,7 @@ impl State {
 pub(crate) struct Subscribers {
     slots: Vec<Result<State, u32>>,
     free: Vec<u32>,
-    /// Whose quotas each slot's subscriber counts against.
+    /// The holder whose quotas each slot's subscriber counts against.
     holders: Vec<Holder>,
 }
 

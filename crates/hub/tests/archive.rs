@@ -78,7 +78,7 @@ fn what_the_archive_dropped_is_a_gap() {
         assert_eq!(take(&mut hub, key, fetch, (3, 3, 2)), words);
         assert_eq!(pull_all(&mut hub, key), rest);
     }
-    // Who asks for what is left is not owed it.
+    // A subscriber that asks for the rest is not owed it.
     let mut hub = archived(OnGap::Nothing);
     let key = connect(&mut hub, &["a"], Start::Earliest);
     let fetch = wants(&mut hub, key);

@@ -107,7 +107,7 @@ pub enum Damage {
         /// The position of the record whose predecessor is missing.
         seq: u64,
     },
-    /// What the log knows of a channel does not match its checksum.
+    /// A channel's row does not match its checksum.
     Channel {
         /// The number of its row.
         id: u32,

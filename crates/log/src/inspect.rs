@@ -56,7 +56,7 @@ pub struct Stat {
     pub file_bytes: u64,
 }
 
-/// What a check has found.
+/// The result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verdict {
@@ -66,7 +66,7 @@ pub struct Verdict {
     pub channels: u64,
     /// Keys that were read.
     pub keys: u64,
-    /// What is not as it was written: the first hundred.
+    /// The first hundred places that are not as they were written.
     pub damages: Vec<Damage>,
     /// How many there are.
     pub damaged: u64,

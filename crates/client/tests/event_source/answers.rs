@@ -74,7 +74,7 @@ fn a_refusal_has_its_head_and_its_body() {
     }
 }
 
-/// What is wrong with a 200 stands in its head, and its body may have no end.
+/// The head of a 200 shows its fault, and its body may have no end.
 #[test]
 fn another_type_than_that_of_a_stream_is_told_at_the_head() {
     for lines in [
