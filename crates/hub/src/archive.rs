@@ -7,12 +7,10 @@ use std::rc::Rc;
 use crate::entry::Draft;
 use crate::name::namespace;
 use crate::patterns::Tree;
-use crate::resume::{Overrun, Plan, View};
+use crate::resume::{Overrun, Plan, View, after_gap};
 use crate::subscribers::{Link, Mode, ReadPosition, Stage, State, Subscription};
 use crate::tombstones::Stamp;
-use crate::{
-    Entry, Gap, Hub, Item, Kind, OnGap, OnOverrun, Progress, Reason, Scope, Seq, Span, Subscriber,
-};
+use crate::{Entry, Gap, Hub, Item, Kind, OnGap, Progress, Reason, Scope, Seq, Span, Subscriber};
 
 /// A part of the log that memory no longer has, and that a subscriber needs from the archive: the
 /// messages of its [targets](Subscriber::targets).
@@ -258,13 +256,7 @@ impl<M> Hub<M> {
             if it.wanted_after.max(cursor).max(owed) >= floor {
                 continue;
             }
-            policy = Some(match (it.stage, settings.on_overrun) {
-                (Stage::Fresh | Stage::Resuming, _) => policy.unwrap_or(settings.on_gap),
-                // [hub:overrun-close]
-                (Stage::Steady, OnOverrun::Close) => return Err(Overrun),
-                (Stage::Steady, OnOverrun::Gap) => OnGap::Tail,
-                (Stage::Steady, OnOverrun::Latest) => OnGap::Latest,
-            });
+            policy = Some(after_gap(it.stage, settings, policy)?);
         }
         Ok(policy)
     }

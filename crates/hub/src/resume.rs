@@ -7,7 +7,7 @@ use crate::config::SettingsId;
 use crate::name::namespace;
 use crate::subscribers::{Link, Mode, Stage, State, Subscription};
 use crate::tombstones::Past;
-use crate::{Hub, OnGap, OnOverrun, Reason, Seq, Span};
+use crate::{Hub, OnGap, OnOverrun, Reason, Seq, Settings, Span};
 
 /// One channel in which the subscriber may be owed messages.
 pub(crate) struct View {
@@ -124,13 +124,7 @@ impl<M> Hub<M> {
             if it.wanted_after.max(cursor) >= view.past.floor || is_excused(it, view.past) {
                 continue;
             }
-            policy = Some(match (it.stage, settings.on_overrun) {
-                (Stage::Fresh | Stage::Resuming, _) => policy.unwrap_or(settings.on_gap),
-                // [hub:overrun-close]
-                (Stage::Steady, OnOverrun::Close) => return Err(Overrun),
-                (Stage::Steady, OnOverrun::Gap) => OnGap::Tail,
-                (Stage::Steady, OnOverrun::Latest) => OnGap::Latest,
-            });
+            policy = Some(after_gap(it.stage, settings, policy)?);
         }
         Ok(policy)
     }
@@ -192,6 +186,21 @@ fn newest_only(covers: &[&Subscription]) -> Seq {
         Mode::Exact | Mode::Lenient => Seq::ZERO,
     });
     limits.min().unwrap_or_default()
+}
+
+/// The policy after a gap of one more subscription. `policy` is that of the subscriptions before it.
+pub(crate) fn after_gap(
+    stage: Stage,
+    settings: &Settings,
+    policy: Option<OnGap>,
+) -> Result<OnGap, Overrun> {
+    Ok(match (stage, settings.on_overrun) {
+        (Stage::Fresh | Stage::Resuming, _) => policy.unwrap_or(settings.on_gap),
+        // [hub:overrun-close]
+        (Stage::Steady, OnOverrun::Close) => return Err(Overrun),
+        (Stage::Steady, OnOverrun::Gap) => OnGap::Tail,
+        (Stage::Steady, OnOverrun::Latest) => OnGap::Latest,
+    })
 }
 
 /// Whether a subscription is not owed the dropped messages, because all of them were dropped before
