@@ -1,7 +1,8 @@
 //! History that memory no longer has, read from the log on disk.
 
 use sockeye_hub::{ChannelName, Cursor, Epoch, Pattern, Seq, Target};
-use sockeye_log::{Page as Found, Query, Range as Part, Reader, Target as Wanted};
+use sockeye_log::{Page as Found, Query, Range as Part, Reader, Readers, Target as Wanted};
+use sockeye_server::Waker;
 use sockeye_service::Record;
 use sockeye_service::sequencing::{
     Archive, Archived, Full, Page, Question, Range, Ticket, Unavailable,
@@ -17,7 +18,12 @@ pub(crate) struct DiskArchive {
 }
 
 impl DiskArchive {
-    pub(crate) fn new(reader: Reader, epoch: Epoch) -> Self {
+    /// The archive of the loop that `waker` wakes.
+    pub(crate) fn new(readers: &Readers, epoch: Epoch, waker: Waker) -> Self {
+        let reader = readers.reader(move || {
+            // A loop that cannot be woken has ended already.
+            let _ = waker.wake();
+        });
         Self { reader, epoch, asked: std::collections::HashMap::new() }
     }
 

@@ -287,13 +287,8 @@ pub(crate) fn recover(
     opened.replay(|kept| restore(&mut service, &kept))?;
     let (log_ms, date_ms) = opened.clock()?;
     service.restore_clock(log_ms, date_ms);
-    let readers = opened.readers()?;
-    let epoch = opened.epoch();
-    let reading = waker.clone();
-    let reader = readers.reader(move || {
-        let _ = reading.wake();
-    });
-    service = service.with_archive(Box::new(DiskArchive::new(reader, epoch)));
+    let archive = DiskArchive::new(&opened.readers()?, opened.epoch(), waker.clone());
+    service = service.with_archive(Box::new(archive));
     let wake = Box::new(move || {
         // A loop that cannot be woken has ended already.
         let _ = waker.wake();

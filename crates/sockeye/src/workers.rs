@@ -47,7 +47,8 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     let me = std::thread::current();
     backbone.wake_sequencer(Box::new(move || me.unpark()));
 
-    let mut pool = WorkerPool::start(&config, descriptors, epoch, &backbone, &asked)?;
+    let readers = opened.as_ref().map(Opened::readers).transpose()?;
+    let mut pool = WorkerPool::start(&config, descriptors, (epoch, readers), &backbone, &asked)?;
     if let Some(opened) = opened {
         let log = restore(opened, &mut sequencer, &pool, &backbone)?;
         sequencer = sequencer.with_log(log);

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 
 use sockeye_hub::Epoch;
+use sockeye_log::Readers;
 use sockeye_server::{ConnectionQuota, MioNet, Server, Waker};
 use sockeye_service::sequencing::{LoopBackbone, Member};
 use sockeye_service::{Service, SharedState};
 use sockeye_terminal::{Failure, OrFail};
 
+use crate::archive::DiskArchive;
 use crate::config::Config;
 use crate::demo::Demo;
 use crate::disk;
@@ -83,11 +85,11 @@ impl Reload {
 
 impl WorkerPool {
     /// Starts the threads. Each restores the records that it is [sent](Self::restore), and then
-    /// waits for its network.
+    /// waits for its network. With `readers` each has an archive of its own.
     pub(super) fn start(
         config: &Config,
         descriptors: u64,
-        epoch: Epoch,
+        (epoch, readers): (Epoch, Option<Readers>),
         backbone: &Arc<LoopBackbone>,
         asked: &Arc<Asked>,
     ) -> Result<Self, Failure> {
@@ -107,6 +109,7 @@ impl WorkerPool {
             let mailbox = Arc::new(Mailbox::default());
             let task = WorkerTask {
                 epoch,
+                readers: readers.clone(),
                 settings,
                 has_demo: config.serves_demo(),
                 member: backbone.member(number),
@@ -212,6 +215,8 @@ impl WorkerPool {
 /// The state with which a worker thread begins.
 struct WorkerTask {
     epoch: Epoch,
+    /// Readers of the log on disk, if there is one.
+    readers: Option<Readers>,
     settings: Settings,
     has_demo: bool,
     member: Member,
@@ -242,6 +247,10 @@ impl WorkerTask {
         let is_good = restored.is_ok();
         let _ = self.ready.send(restored);
         let Some(net) = self.network.recv().ok().filter(|_| is_good) else { return Ok(()) };
+        if let Some(readers) = &self.readers {
+            let archive = DiskArchive::new(readers, self.epoch, net.waker());
+            service = service.with_archive(Box::new(archive));
+        }
         let service = service.with_backbone(Box::new(self.member));
         let service = service.with_shared_state(&self.shared_state, self.number);
         let demo = self.has_demo.then(Demo::new);

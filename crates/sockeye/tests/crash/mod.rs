@@ -15,7 +15,7 @@
 //! 520; `SOCKEYE_SEED` asks for another run than the usual one. The files of a world that fails stay
 //! in the system's temporary directory, with what the processes wrote to their standard error.
 
-mod clients;
+pub(crate) mod clients;
 use crate::common;
 mod damage;
 mod publisher;

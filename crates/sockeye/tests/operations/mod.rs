@@ -4,6 +4,6 @@ mod check;
 mod clocks;
 mod history;
 mod logs;
-mod place;
+pub(crate) mod place;
 mod readiness;
 mod reload;

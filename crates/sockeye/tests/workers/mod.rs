@@ -1,6 +1,7 @@
 //! Several loops in one process. Each connection may come to any of them: what is asked of one
 //! connection is asked of many.
 
+mod archive;
 mod guarded;
 mod stream;
 
