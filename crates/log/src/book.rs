@@ -3,48 +3,21 @@
 //! A loop asks it for room before it gives out a position; the log's thread enters each commit. Both
 //! hold its lock only for a moment, never while the disk works.
 
+mod channels;
+mod rules;
 mod space;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
+use self::channels::Channels;
+pub(crate) use self::channels::{AtWork, Channel, Figures};
 pub use self::space::SpaceUse;
 pub(crate) use self::space::is_over;
-use self::space::{Listed, Space, largest_use};
+use self::space::{Pool, Space};
 use crate::policy::Policy;
 use crate::record::kept_bytes;
 use crate::rows::Stats;
 use crate::{Limits, Record, Rule, WhenFull};
-
-/// A channel.
-#[derive(Debug)]
-pub(crate) struct Channel {
-    pub(crate) name: Arc<str>,
-    /// Its namespace.
-    pub(crate) slot: usize,
-    pub(crate) stats: Stats,
-    /// The first record that its row in the database does not count; zero if it counts all.
-    pub(crate) unsaved: u64,
-    /// Whether it has a row in the database.
-    pub(crate) has_row: bool,
-    /// Records that wait for their commit, and their bytes.
-    waiting: u32,
-    waiting_bytes: u64,
-    /// Its idempotency keys.
-    pub(crate) keys: u32,
-}
-
-impl Channel {
-    const fn listed(&self) -> Listed {
-        let is_idle = self.has_row
-            && self.waiting == 0
-            && self.keys == 0
-            && self.stats.records == 0
-            && self.stats.ended == 0;
-        let Self { stats, waiting_bytes, has_row, .. } = *self;
-        Listed { stats, waiting_bytes, has_row, is_idle }
-    }
-}
 
 /// Why a record has no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,14 +30,18 @@ pub(crate) enum NoRoom {
 #[derive(Debug)]
 pub(crate) struct Book {
     limits: Limits,
-    policy: Policy,
-    channels: HashMap<u32, Channel>,
-    ids: HashMap<Arc<str>, u32>,
+    channels: Channels,
     next_id: u32,
-    /// By the policy's slots.
+    /// The namespaces; the first is that of all without a rule of their own.
     spaces: Vec<Space>,
+    /// The slots of the named ones.
+    slots: HashMap<Box<str>, usize>,
+    /// The slots in the order of the rules.
+    order: Vec<usize>,
     byte_pool: u64,
     channel_pool: u64,
+    /// The channels before this place are to be looked at, because the rules have changed.
+    unswept: usize,
     /// Keys that are kept or wait.
     keys: u64,
     /// The newest record of any channel that was forgotten.
@@ -72,65 +49,46 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    pub(crate) fn new(limits: Limits, policy: Policy, horizon: u64) -> Self {
+    pub(crate) fn new(limits: Limits, policy: &Policy, horizon: u64) -> Self {
         let mut book = Self {
             limits,
-            policy: Policy::default(),
-            channels: HashMap::new(),
-            ids: HashMap::new(),
+            channels: Channels::default(),
             next_id: 1,
             spaces: Vec::new(),
+            slots: HashMap::new(),
+            order: Vec::new(),
             byte_pool: 0,
             channel_pool: 0,
+            unswept: 0,
             keys: 0,
             horizon,
         };
-        book.set_policy(policy);
+        book.reconfigure(policy, &limits);
         book
-    }
-
-    /// Changes the rules. Channels move to their new namespaces.
-    pub(crate) fn set_policy(&mut self, policy: Policy) {
-        let bytes = policy.parts(self.limits.bytes_max, |rule| rule.share_bytes);
-        let channels = policy.parts(self.limits.channels_max, |_| None);
-        (self.byte_pool, self.channel_pool) = (bytes.pool, channels.pool);
-        self.spaces.clear();
-        for (rule, (bytes, channels)) in
-            policy.rules().zip(bytes.reserved.into_iter().zip(channels.reserved))
-        {
-            self.spaces.push(Space::new(*rule, bytes, channels));
-        }
-        self.policy = policy;
-        for (id, channel) in &mut self.channels {
-            channel.slot = self.policy.slot_of(&channel.name);
-            self.spaces[channel.slot].add(*id, channel.listed());
-        }
     }
 
     /// Adds a channel that is in the database.
     pub(crate) fn restore(&mut self, id: u32, name: &str, stats: Stats, unsaved: u64) {
         self.next_id = self.next_id.max(id + 1);
-        self.insert(id, name, stats, true);
-        self.change(id, |channel| channel.unsaved = unsaved);
+        let at_work = AtWork { unsaved, ..AtWork::default() };
+        self.insert(id, name, Figures { stats, has_row: true, keys: 0, at_work });
     }
 
-    fn insert(&mut self, id: u32, name: &str, stats: Stats, has_row: bool) {
-        let slot = self.policy.slot_of(name);
-        let name: Arc<str> = name.into();
-        self.ids.insert(Arc::clone(&name), id);
-        let (waiting, waiting_bytes) = (0, 0);
-        let channel =
-            Channel { name, slot, stats, unsaved: 0, has_row, waiting, waiting_bytes, keys: 0 };
-        self.spaces[slot].add(id, channel.listed());
-        self.channels.insert(id, channel);
+    fn insert(&mut self, id: u32, name: &str, figures: Figures) {
+        let slot = self.slot_of(name);
+        let at = self.channels.insert(id, name, slot);
+        self.channels.set(at, figures);
+        self.spaces[slot].add(id, &figures);
     }
 
     /// Changes a channel, and what its namespace knows of it.
-    fn change(&mut self, id: u32, change: impl FnOnce(&mut Channel)) {
-        let channel = self.channels.get_mut(&id).expect("only the log's thread removes channels");
-        let before = channel.listed();
-        change(channel);
-        self.spaces[channel.slot].change(id, before, channel.listed());
+    fn change(&mut self, id: u32, change: impl FnOnce(&mut Figures)) {
+        let at = self.channels.place(id).expect("only the log's thread removes channels");
+        let Channel { slot, figures: before, .. } = self.channels.at(at);
+        let mut after = before;
+        change(&mut after);
+        self.channels.set(at, after);
+        self.spaces[slot].change(id, &before, &after);
     }
 
     /// Whether there is room for a record with a body of so many bytes. [log:no-room]
@@ -138,52 +96,66 @@ impl Book {
         if has_key && self.keys >= self.limits.keys_max {
             return Err(NoRoom::Keys);
         }
-        let known = self.ids.get(channel).and_then(|id| self.channels.get(id));
-        let slot = known.map_or_else(|| self.policy.slot_of(channel), |it| it.slot);
-        if known.is_none() && !self.has_room_for_channel(slot) {
+        let slot = self.slot_of(channel);
+        let is_known = self.channels.id_of(channel).is_some();
+        if !is_known && !self.has_room_for_channel(slot) {
             return Err(NoRoom::Channels);
         }
         let bytes = kept_bytes(channel, body_bytes);
         let space = &self.spaces[slot];
         // Records of a namespace that is trimmed make room for the new ones of the same commit.
-        let stays = match space.rule.when_full {
-            WhenFull::Refuse => space.bytes + space.waiting_bytes,
-            WhenFull::Trim => space.waiting_bytes,
+        let (stays, is_bounded) = match space.rule.when_full {
+            WhenFull::Refuse => (space.bytes + space.waiting_bytes, true),
+            WhenFull::Trim => (space.waiting_bytes, false),
         };
-        if stays + bytes <= self.bytes_max(slot) { Ok(()) } else { Err(NoRoom::Bytes) }
+        // While channels move, their old namespaces may still count what is theirs.
+        let all = if self.is_sweeping() && is_bounded { self.all_bytes() } else { 0 };
+        let has_room =
+            stays + bytes <= self.bytes_max(slot) && all + bytes <= self.limits.bytes_max;
+        if has_room { Ok(()) } else { Err(NoRoom::Bytes) }
+    }
+
+    fn all_bytes(&self) -> u64 {
+        self.spaces.iter().map(|it| it.bytes_and_part().0).sum()
     }
 
     /// Whether a namespace may have one more channel, if need be in place of an idle one.
     fn has_room_for_channel(&self, slot: usize) -> bool {
         let space = &self.spaces[slot];
-        space.channels < self.channels_max(slot) || space.waiting_channels < space.idle.len() as u64
+        space.channels < self.channel_shares().largest_use(space.channels_and_part())
+            || space.waiting_channels < space.idle.len() as u64
+    }
+
+    /// What the namespaces have of the log's bytes.
+    fn byte_shares(&self) -> Pool {
+        Pool::new(self.byte_pool, self.spaces.iter().map(Space::bytes_and_part))
+    }
+
+    /// What they have of its channels.
+    fn channel_shares(&self) -> Pool {
+        Pool::new(self.channel_pool, self.spaces.iter().map(Space::channels_and_part))
     }
 
     /// The most bytes that a namespace may have now: its part, and what others leave of the pool.
     fn bytes_max(&self, slot: usize) -> u64 {
-        let uses = self.spaces.iter().map(|it| (it.bytes_for_others(), it.part_bytes));
-        largest_use(uses, slot, self.byte_pool)
-    }
-
-    fn channels_max(&self, slot: usize) -> u64 {
-        let uses = self.spaces.iter().map(|it| (it.channels, it.part_channels));
-        largest_use(uses, slot, self.channel_pool)
+        self.byte_shares().largest_use(self.spaces[slot].bytes_and_part())
     }
 
     /// Takes room for a record that waits for its commit.
     pub(crate) fn reserve(&mut self, record: &Record) {
-        let id = match self.ids.get(record.channel.as_str()) {
-            Some(id) => *id,
+        let id = match self.channels.id_of(&record.channel) {
+            Some(id) => id,
             None => {
                 let id = self.next_id;
                 self.next_id += 1;
-                self.insert(id, &record.channel, Stats::after(self.horizon), false);
+                let stats = Stats::after(self.horizon);
+                self.insert(id, &record.channel, Figures { stats, ..Figures::default() });
                 id
             }
         };
-        self.change(id, |channel| {
-            channel.waiting += 1;
-            channel.waiting_bytes += record.kept_bytes();
+        self.change(id, |figures| {
+            figures.at_work.waiting += 1;
+            figures.at_work.waiting_bytes += record.kept_bytes();
         });
         self.keys += u64::from(record.key.is_some());
     }
@@ -191,73 +163,72 @@ impl Book {
     /// Gives back the room of records that were refused.
     pub(crate) fn release(&mut self, records: &[Record]) {
         for record in records {
-            let id = self.ids[record.channel.as_str()];
-            self.settle(id, record);
+            let id = self.settle(record, false);
             self.keys -= u64::from(record.key.is_some());
-            let channel = &self.channels[&id];
-            if !channel.has_row && channel.waiting == 0 {
+            let figures = self.channel(id).map(|it| it.figures);
+            if figures.is_some_and(|it| !it.has_row && it.at_work.waiting == 0) {
                 self.forget(id);
             }
         }
     }
 
-    /// Notes that a record waits no longer.
-    fn settle(&mut self, id: u32, record: &Record) {
-        self.change(id, |channel| {
-            channel.waiting -= 1;
-            channel.waiting_bytes -= record.kept_bytes();
+    /// Notes that a record waits no longer; if it is committed, its channel has its key.
+    fn settle(&mut self, record: &Record, is_committed: bool) -> u32 {
+        let id = self.id_of(&record.channel).expect("a record that waits has a channel");
+        self.change(id, |figures| {
+            figures.at_work.waiting -= 1;
+            figures.at_work.waiting_bytes -= record.kept_bytes();
+            figures.keys += u32::from(is_committed && record.key.is_some());
         });
+        id
     }
 
     /// Notes that records are committed. [`set`](Self::set) has the figures of their channels.
     pub(crate) fn settle_all(&mut self, records: &[Record]) {
         for record in records {
-            let id = self.ids[record.channel.as_str()];
-            self.settle(id, record);
-            if record.key.is_some() {
-                self.change(id, |channel| channel.keys += 1);
-            }
+            self.settle(record, true);
         }
     }
 
     /// Enters a channel's new figures. `unsaved`: the first record that its row does not count.
     pub(crate) fn set(&mut self, id: u32, stats: Stats, unsaved: u64) {
-        self.change(id, |channel| {
-            (channel.stats, channel.unsaved, channel.has_row) = (stats, unsaved, true);
+        self.change(id, |figures| {
+            (figures.stats, figures.at_work.unsaved, figures.has_row) = (stats, unsaved, true);
         });
     }
 
     /// Enters keys that are in the database.
     pub(crate) fn restore_keys(&mut self, id: u32, keys: u32) {
         self.keys += u64::from(keys);
-        if self.channels.contains_key(&id) {
-            self.change(id, |channel| channel.keys += keys);
+        if self.channels.place(id).is_some() {
+            self.change(id, |figures| figures.keys += keys);
         }
     }
 
     /// Removes a key.
     pub(crate) fn drop_key(&mut self, id: u32) {
         self.keys -= 1;
-        if self.channels.contains_key(&id) {
-            self.change(id, |channel| channel.keys = channel.keys.saturating_sub(1));
+        if self.channels.place(id).is_some() {
+            self.change(id, |figures| figures.keys = figures.keys.saturating_sub(1));
         }
     }
 
     /// Forgets a channel.
     pub(crate) fn forget(&mut self, id: u32) {
-        let Some(channel) = self.channels.remove(&id) else { return };
-        self.ids.remove(&channel.name);
-        self.spaces[channel.slot].remove(id, channel.listed());
+        let Some(at) = self.channels.place(id) else { return };
+        let Channel { slot, figures, .. } = self.channels.at(at);
+        self.spaces[slot].remove(id, &figures);
+        self.channels.remove(at);
     }
 
     /// Forgets a channel whose row is gone. If a record waits for it, it begins anew.
     pub(crate) fn forget_row(&mut self, id: u32) {
-        if self.channels.get(&id).is_some_and(|channel| channel.waiting == 0) {
+        if self.channel(id).is_some_and(|it| it.figures.at_work.waiting == 0) {
             return self.forget(id);
         }
         let stats = Stats::after(self.horizon);
-        self.change(id, |channel| {
-            (channel.stats, channel.unsaved, channel.has_row) = (stats, 0, false);
+        self.change(id, |figures| {
+            (figures.stats, figures.at_work.unsaved, figures.has_row) = (stats, 0, false);
         });
     }
 
@@ -267,16 +238,17 @@ impl Book {
     }
 
     pub(crate) fn id_of(&self, channel: &str) -> Option<u32> {
-        self.ids.get(channel).copied()
+        self.channels.id_of(channel)
     }
 
-    pub(crate) fn channel(&self, id: u32) -> Option<&Channel> {
-        self.channels.get(&id)
+    pub(crate) fn channel(&self, id: u32) -> Option<Channel<'_>> {
+        self.channels.get(id)
     }
 
     /// The rule of a channel.
     pub(crate) fn rule_of(&self, id: u32) -> Rule {
-        self.channels.get(&id).map_or(self.policy.rule, |it| self.spaces[it.slot].rule)
+        let slot = self.channels.get(id).map_or(0, |it| it.slot);
+        self.spaces[slot].rule
     }
 
     /// The bytes that a namespace has to drop, those that wait included. A namespace that refuses
@@ -291,8 +263,15 @@ impl Book {
     }
 
     /// The oldest records of a namespace's channels, one for each channel, the oldest first.
-    pub(crate) fn oldest(&self, slot: usize, max: usize) -> Vec<(u64, u32)> {
-        self.spaces[slot].by_first.iter().take(max).copied().collect()
+    pub(crate) fn oldest(&mut self, slot: usize, max: usize) -> Vec<(u64, u32)> {
+        let mut oldest: Vec<_> = self.spaces[slot].by_first.iter().take(max).copied().collect();
+        if self.is_sweeping() {
+            for (_, id) in &oldest {
+                self.look_at_early(*id);
+            }
+            oldest.retain(|(_, id)| self.channels.get(*id).is_some_and(|it| it.slot == slot));
+        }
+        oldest
     }
 
     /// Some channels with records that have expired, or that their rule does not keep.
@@ -303,8 +282,8 @@ impl Book {
             ids.extend(
                 by_first
                     .take_while(|id| {
-                        let first_ms = self.channels[id].stats.first_ms;
-                        is_expired(&space.rule, first_ms, now_ms)
+                        let first_ms = self.channels.get(*id).map(|it| it.figures.stats.first_ms);
+                        first_ms.is_some_and(|first| is_expired(&space.rule, first, now_ms))
                     })
                     .take(max),
             );
@@ -314,13 +293,15 @@ impl Book {
         ids
     }
 
-    /// Idle channels that have to make room for the new ones of their namespaces.
+    /// Some idle channels that have to make room for new ones of their namespaces, or that are too
+    /// many since the limits have changed.
     /// [log:channels]
-    pub(crate) fn to_forget(&self) -> Vec<u32> {
-        let mut ids = Vec::new();
-        for (slot, space) in self.spaces.iter().enumerate() {
-            let above = space.channels.saturating_sub(self.channels_max(slot));
-            let above = usize::try_from(above).unwrap_or(usize::MAX);
+    pub(crate) fn to_forget(&self, max: usize) -> Vec<u32> {
+        let (mut ids, shares) = (Vec::new(), self.channel_shares());
+        for space in &self.spaces {
+            let most = shares.largest_use(space.channels_and_part());
+            let above = space.channels.saturating_sub(most);
+            let above = usize::try_from(above).unwrap_or(usize::MAX).min(max - ids.len());
             ids.extend(space.idle.iter().take(above).map(|(_, id)| *id));
         }
         ids
@@ -343,16 +324,13 @@ impl Book {
 
     /// The use of each namespace, that of the namespaces without a name first.
     pub(crate) fn uses(&self) -> Vec<SpaceUse> {
-        let names =
-            core::iter::once(None).chain(self.policy.named.iter().map(|(name, _)| Some(name)));
-        let spaces = self.spaces.iter().enumerate().zip(names);
-        spaces
-            .map(|((slot, space), name)| space.used(name.cloned(), self.bytes_max(slot)))
-            .collect()
+        let shares = self.byte_shares();
+        let spaces = self.order.iter().map(|slot| &self.spaces[*slot]);
+        spaces.map(|it| it.used(shares.largest_use(it.bytes_and_part()))).collect()
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Channel> {
-        self.channels.values()
+    pub(crate) fn all(&self) -> impl Iterator<Item = Channel<'_>> {
+        (0..self.channels.len()).map(|at| self.channels.at(at))
     }
 }
 

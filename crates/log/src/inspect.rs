@@ -109,7 +109,7 @@ impl Inspector {
     /// As [`Error::Damaged`] if what the log has to know of itself is not what was written.
     pub fn stat(&self) -> Result<Stat, Error> {
         let snapshot = self.db.unchecked_transaction().map_err(error)?;
-        let loaded = load(&snapshot, Limits::default(), Policy::default());
+        let loaded = load(&snapshot, Limits::default(), &Policy::default());
         let loaded = loaded.map_err(|trouble| match trouble {
             Trouble::Error(error) => error,
             Trouble::Damage(Damage::Checksum { seq } | Damage::Hole { seq }) => {
@@ -121,9 +121,10 @@ impl Inspector {
         let mut namespaces: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
         let mut ended = 0;
         for channel in loaded.book.all() {
-            let of_it = namespaces.entry(namespace(&channel.name).to_owned()).or_default();
-            *of_it = (of_it.0 + 1, of_it.1 + channel.stats.records, of_it.2 + channel.stats.bytes);
-            ended += u64::from(channel.stats.ended > 0);
+            let stats = channel.figures.stats;
+            let of_it = namespaces.entry(namespace(channel.name).to_owned()).or_default();
+            *of_it = (of_it.0 + 1, of_it.1 + stats.records, of_it.2 + stats.bytes);
+            ended += u64::from(stats.ended > 0);
         }
         Ok(Stat {
             epoch: self.epoch,

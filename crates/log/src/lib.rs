@@ -2,6 +2,7 @@
 
 mod book;
 mod checksum;
+mod control;
 mod error;
 mod inspect;
 mod limits;
@@ -20,6 +21,7 @@ mod upgrade;
 mod writer;
 
 pub use book::{SpaceUse, Totals};
+pub use control::Control;
 pub use error::{Damage, Error};
 pub use inspect::{Copied, Inspector, Stat, Verdict};
 pub use limits::Limits;

@@ -84,6 +84,12 @@ impl Limits {
         self.batch_bytes_max.saturating_mul(4).saturating_add(indexes + 64 * PAGE_BYTES)
     }
 
+    /// These limits with the totals of others: what the log may have in all.
+    pub(crate) const fn with_totals(&self, totals: &Self) -> Self {
+        let Self { bytes_max, channels_max, keys_max, .. } = *totals;
+        Self { bytes_max, channels_max, keys_max, ..*self }
+    }
+
     /// Checks that the limits do not contradict each other.
     pub(crate) const fn check(&self) -> Result<(), Error> {
         let sound = self.record_bytes_max > 0

@@ -48,7 +48,7 @@ struct Found {
 
 /// Loads the log. It reads the state, the channels, the runs, and the records behind the
 /// checkpoint, and no others.
-pub(crate) fn load(db: &Connection, limits: Limits, policy: Policy) -> Result<Loaded, Trouble> {
+pub(crate) fn load(db: &Connection, limits: Limits, policy: &Policy) -> Result<Loaded, Trouble> {
     let state = table::state(db)?;
     let mut channels = BTreeMap::new();
     let mut tail = state.tail;

@@ -144,7 +144,7 @@ fn examine(with: &Opening<'_>) -> Result<Existing, Trouble> {
         // [log:upgrade]
         upgrade::upgrade(&db, with.policy)?;
     }
-    let loaded = load(&db, with.limits, with.policy.clone())?;
+    let loaded = load(&db, with.limits, with.policy)?;
     let table = Table::new(db, with.limits.pages_max())?;
     Ok(Existing { table, loaded, upgraded })
 }
@@ -196,7 +196,7 @@ fn resume(dir: &Path, lock: File, existing: Existing, last: Mark) -> Result<Foun
 fn newest_ms(table: &Table, loaded: &Loaded) -> Result<u64, Error> {
     let newest = table::newest(table.db())?.filter(|newest| {
         let channel = loaded.book.channel(newest.channel);
-        channel.is_some_and(|channel| newest.check(loaded.state.epoch, &channel.name).is_ok())
+        channel.is_some_and(|channel| newest.check(loaded.state.epoch, channel.name).is_ok())
     });
     Ok(newest.map_or(0, |newest| newest.time_ms))
 }
@@ -212,7 +212,7 @@ fn begin(lock: File, with: &Opening<'_>, start: Start) -> Result<Found, Error> {
     let transaction = db.unchecked_transaction().map_err(error)?;
     table::create(&transaction, state)?;
     transaction.commit().map_err(error)?;
-    let loaded = load(&db, with.limits, with.policy.clone()).map_err(|trouble| match trouble {
+    let loaded = load(&db, with.limits, with.policy).map_err(|trouble| match trouble {
         Trouble::Error(error) => error,
         Trouble::Damage(_) => CORRUPT,
     })?;

@@ -89,15 +89,9 @@ impl Policy {
 
     /// The rule of a channel.
     pub(crate) fn rule_of(&self, channel: &str) -> &Rule {
-        let slot = self.slot_of(channel);
-        self.rules().nth(slot).unwrap_or(&self.rule)
-    }
-
-    /// The index of a channel's namespace in [`rules`](Self::rules).
-    pub(crate) fn slot_of(&self, channel: &str) -> usize {
         let namespace = namespace(channel);
-        let at = self.named.iter().position(|(name, _)| name == namespace);
-        at.map_or(0, |at| at + 1)
+        let named = self.named.iter().find(|(name, _)| name == namespace);
+        named.map_or(&self.rule, |(_, rule)| rule)
     }
 
     /// Divides `whole`: shares that are asked for first, then half of the rest in equal parts. The
@@ -128,7 +122,8 @@ mod tests {
         let policy = Policy { rule: share(None), named };
         let parts = policy.parts(1_000, |rule| rule.share_bytes);
         assert_eq!(parts, Parts { reserved: vec![200, 200, 200], pool: 400 });
-        assert_eq!((policy.slot_of("a:1"), policy.slot_of("b"), policy.slot_of("c:a")), (1, 2, 0));
+        assert_eq!(policy.rule_of("a:1"), &share(Some(200)));
+        assert_eq!((policy.rule_of("b"), policy.rule_of("c:a")), (&share(None), &share(None)));
         let alone = Policy::default().parts(1_000, |rule| rule.share_bytes);
         assert_eq!((alone.reserved[0], alone.pool), (500, 500));
     }

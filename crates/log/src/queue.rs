@@ -2,8 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::{Limits, Outcome, Policy, Record};
+use crate::{Limits, Outcome, Record};
+
+/// The rest between two steps of a sweep, in which others get at the book.
+const SWEEP_REST: Duration = Duration::from_millis(1);
 
 /// The queues that loop and thread share. The lock is held only while items are moved, never while
 /// the disk works.
@@ -19,8 +23,8 @@ pub(crate) struct Inner {
     pub(crate) outcomes: VecDeque<Settled>,
     /// The time that the next expiry uses; `None` if none is due.
     pub(crate) expire: Option<u64>,
-    /// Rules that are to be followed from now on.
-    pub(crate) policy: Option<Policy>,
+    /// The limits that hold since the rules have changed.
+    pub(crate) limits: Option<Limits>,
     pub(crate) closing: bool,
     /// The thread has ended.
     pub(crate) stopped: bool,
@@ -39,7 +43,10 @@ pub(crate) struct Settled {
 pub(crate) enum Work {
     Append,
     Expire(u64),
-    Policy(Policy),
+    /// To follow new rules and these limits.
+    Rules(Limits),
+    /// To look at some channels after a change of the rules.
+    Sweep,
     Close,
 }
 
@@ -50,20 +57,36 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Begins anew for another writer of the same store.
+    pub(crate) fn reopen(&self) {
+        let mut inner = self.lock();
+        (inner.closing, inner.stopped) = (false, false);
+    }
+
     pub(crate) fn notify(&self) {
         self.work.notify_one();
     }
 
     /// Waits for a task. Fills `batch` with the records that wait, up to the limits of a commit.
-    pub(crate) fn next(&self, limits: &Limits, batch: &mut Vec<Record>) -> Work {
+    /// `is_sweeping`: the rules have changed, and no record expires before all channels follow them.
+    pub(crate) fn next(&self, limits: &Limits, batch: &mut Vec<Record>, is_sweeping: bool) -> Work {
         let mut inner = self.lock();
+        let mut has_rested = false;
         loop {
-            if let Some(policy) = inner.policy.take() {
-                return Work::Policy(policy);
+            if let Some(limits) = inner.limits.take() {
+                return Work::Rules(limits);
             }
             if !inner.waiting.is_empty() {
                 inner.take(limits, batch);
                 return Work::Append;
+            }
+            if is_sweeping && has_rested {
+                return Work::Sweep;
+            }
+            if is_sweeping {
+                let rested = self.work.wait_timeout(inner, SWEEP_REST);
+                (inner, has_rested) = (rested.unwrap_or_else(PoisonError::into_inner).0, true);
+                continue;
             }
             if let Some(now_ms) = inner.expire.take() {
                 return Work::Expire(now_ms);

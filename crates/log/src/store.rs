@@ -1,6 +1,7 @@
 //! The log on disk, with blocking calls for one caller.
 
 mod read;
+mod rules;
 mod save;
 mod stage;
 mod trim;
@@ -19,10 +20,14 @@ use self::trim::DROPS_MAX;
 use crate::book::{Book, Totals};
 use crate::mark::{Mark, MarkFile};
 use crate::open::{self, Found, Opening, wal_path};
+use crate::queue::Queue;
 use crate::rows::{Run, State};
 use crate::schema::error;
 use crate::table::{self, NewKey, NewRecord, Table};
 use crate::{Error, Limits, Policy, Record, Recovered, SpaceUse};
+
+/// The most channels that one commit without records forgets.
+const FORGOTTEN_MAX: usize = 1024;
 
 /// The most runs that are remembered.
 const RUNS_MAX: usize = 4096;
@@ -66,6 +71,8 @@ pub struct Store {
     tail: u64,
     state: State,
     book: Arc<Mutex<Book>>,
+    /// What a writer, and those who configure it, share with its thread.
+    queue: Arc<Queue>,
     /// Channels by the first record that their rows do not count.
     unsaved: BTreeMap<u64, u32>,
     runs: Vec<Run>,
@@ -104,6 +111,7 @@ impl Store {
             tail: loaded.tail,
             state: loaded.state,
             book: Arc::new(Mutex::new(loaded.book)),
+            queue: Arc::default(),
             unsaved: loaded.unsaved,
             runs,
             is_run_new: true,
@@ -192,15 +200,17 @@ impl Store {
         self.check(records)?;
         self.bound_wal()?;
         let mut stage = Stage::default();
-        stage.add(&self.book(), records);
-        self.commit(records, stage, |store, db, stage| {
+        stage.add(&mut self.book(), records);
+        let done = self.commit(records, stage, |store, db, stage| {
             store.trim_grown(db, stage)?;
             store.trim_full(db, stage)
-        })
+        });
+        done.map(|_| ())
     }
 
     /// Drops up to some thousand records and keys that have expired, and records that their rules
-    /// do not keep. Call it until it returns zero.
+    /// do not keep. If there are too many channels, some idle ones are forgotten. Call it until it
+    /// returns zero.
     ///
     /// # Errors
     /// As for [`append`](Self::append).
@@ -224,21 +234,27 @@ impl Store {
     }
 
     fn try_expire(&mut self, now_ms: u64) -> Result<u64, Error> {
+        // A channel that does not follow the new rules yet might lose what they keep. [log:rules]
+        while self.sweep() {}
         // [log:keys]
         let max = u32::try_from(DROPS_MAX).unwrap_or(u32::MAX);
         let keys = table::expired_keys(self.table.db(), now_ms, max)?;
-        if keys.is_empty() && self.book().to_trim(now_ms, 1).is_empty() {
+        let has_work = {
+            let book = self.book();
+            !book.to_trim(now_ms, 1).is_empty() || !book.to_forget(1).is_empty()
+        };
+        if keys.is_empty() && !has_work {
             return Ok(0);
         }
         self.bound_wal()?;
         let stage = Stage { keys, ..Stage::default() };
         let mut dropped = stage.keys.len() as u64;
-        self.commit(&[], stage, |store, db, stage| {
+        let forgotten = self.commit(&[], stage, |store, db, stage| {
             store.trim_old(db, stage, now_ms)?;
             dropped += stage.dropped;
             Ok(())
         })?;
-        Ok(dropped)
+        Ok(dropped + forgotten as u64)
     }
 
     /// Marks a position as void: it was given out, will have no record, and is never given out
@@ -255,17 +271,6 @@ impl Store {
         let done = self.mark.write(self.last).and_then(|()| self.mark.sync());
         self.broken |= done.is_err();
         done
-    }
-
-    /// Changes the rules. What they do not keep any more goes with the next calls of
-    /// [`expire`](Self::expire).
-    ///
-    /// # Errors
-    /// [`Error::Limits`] if the namespaces reserve more than there is.
-    pub fn set_policy(&mut self, policy: Policy) -> Result<(), Error> {
-        policy.check(&self.limits)?;
-        self.book().set_policy(policy);
-        Ok(())
     }
 
     /// Gives the room of dropped records back to the file system. It writes the whole database anew,
@@ -323,6 +328,15 @@ impl Store {
         &self.book
     }
 
+    /// The greatest time that the log was told.
+    pub(crate) const fn time_ms(&self) -> u64 {
+        self.last.time_ms
+    }
+
+    pub(crate) const fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+
     pub(crate) const fn db(&self) -> &Connection {
         self.table.db()
     }
@@ -368,13 +382,13 @@ impl Store {
     }
 
     /// Commits records, what `drops` drops, and the rows of channels that are due. Then writes the
-    /// mark, and enters all in the book.
+    /// mark, and enters all in the book. Returns how many channels were forgotten.
     fn commit(
         &mut self,
         records: &[Record],
         mut stage: Stage,
         drops: impl FnOnce(&Self, &Connection, &mut Stage) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    ) -> Result<usize, Error> {
         let epoch = self.last.epoch;
         let tail = records.last().map_or(self.tail, |record| record.seq);
         let db = self.table.begin()?;
@@ -410,8 +424,9 @@ impl Store {
         db.commit().map_err(error)?;
         self.is_run_new &= records.is_empty();
         (self.state, self.tail) = (state, tail);
+        let forgotten = stage.forgotten.len();
         self.enter(records, stage);
-        self.write_mark(records)
+        self.write_mark(records).map(|()| forgotten)
     }
 
     /// Deletes the records up to the floors of their channels, and idle channels.
@@ -422,9 +437,10 @@ impl Store {
         floors.sort_unstable();
         table::delete_records(db, &floors)?;
         let book = self.book();
-        stage.forgotten = book.to_forget();
+        stage.forgotten = book.to_forget(stage.places.len().max(FORGOTTEN_MAX));
         stage.forgotten.retain(|id| !stage.channels.contains_key(id));
-        let last = stage.forgotten.iter().filter_map(|id| Some(book.channel(*id)?.stats.last));
+        let last =
+            stage.forgotten.iter().filter_map(|id| Some(book.channel(*id)?.figures.stats.last));
         stage.horizon = last.max().unwrap_or(0);
         drop(book);
         table::delete_channels(db, &stage.forgotten)

@@ -29,12 +29,17 @@ pub(crate) struct Old {
 impl Table {
     /// A database that is at work. SQLite refuses pages above `pages_max`.
     pub(crate) fn new(db: Connection, pages_max: u64) -> Result<Self, Error> {
+        db.execute_batch(&format!("PRAGMA wal_autocheckpoint = {WAL_PAGES}")).map_err(error)?;
+        let table = Self { db };
+        table.set_pages_max(pages_max)?;
+        Ok(table)
+    }
+
+    /// Bounds the database. SQLite refuses pages above `pages_max`, and keeps those that it has.
+    pub(crate) fn set_pages_max(&self, pages_max: u64) -> Result<(), Error> {
         // [log:bound-disk]
-        db.execute_batch(&format!(
-            "PRAGMA max_page_count = {pages_max}; PRAGMA wal_autocheckpoint = {WAL_PAGES};"
-        ))
-        .map_err(error)?;
-        Ok(Self { db })
+        let sql = format!("PRAGMA max_page_count = {pages_max}");
+        self.db.execute_batch(&sql).map_err(error)
     }
 
     pub(crate) const fn db(&self) -> &Connection {

@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::{fmt, io};
 
-use crate::book::{Book, NoRoom, Totals};
+use crate::book::{Book, NoRoom};
 use crate::queue::{Queue, Settled, Work};
 use crate::record::kept_bytes;
-use crate::{Error, Limits, Policy, Record, SpaceUse, Store};
+use crate::{Error, Limits, Record, Store};
 
 /// The outcome of records, in the order of their positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,8 @@ impl Writer {
     /// If the thread cannot be started.
     pub fn spawn(store: Store, wake: Box<dyn Fn() + Send>) -> io::Result<Self> {
         let (limits, last) = (*store.limits(), store.head());
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::clone(store.queue());
+        queue.reopen();
         let theirs = Arc::clone(&queue);
         let book = Arc::clone(store.shared_book());
         let stopped = store.is_broken();
@@ -210,28 +211,6 @@ impl Writer {
         self.queue.notify();
     }
 
-    /// Changes the rules. What they do not keep any more goes with the next calls of
-    /// [`expire`](Self::expire).
-    ///
-    /// # Errors
-    /// [`Error::Limits`] if the namespaces reserve more than there is.
-    pub fn set_policy(&self, policy: Policy) -> Result<(), Error> {
-        policy.check(&self.limits)?;
-        self.queue.lock().policy = Some(policy);
-        self.queue.notify();
-        Ok(())
-    }
-
-    /// The use of each namespace, as [`Store::uses`] has it.
-    pub fn uses(&self) -> Vec<SpaceUse> {
-        self.book().uses()
-    }
-
-    /// The figures of the whole log.
-    pub fn totals(&self) -> Totals {
-        self.book().totals()
-    }
-
     fn book(&self) -> MutexGuard<'_, Book> {
         // No code panics while it changes the book.
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
@@ -288,14 +267,17 @@ impl Drop for Alive<'_> {
 fn run(mut store: Store, queue: &Queue, wake: &dyn Fn()) -> Store {
     let limits = *store.limits();
     let mut batch = Vec::new();
+    let mut is_sweeping = false;
     loop {
-        match queue.next(&limits, &mut batch) {
+        match queue.next(&limits, &mut batch, is_sweeping) {
             Work::Append => {
                 let settled = append(&mut store, &batch);
                 batch.clear();
                 if queue.lock().settle(settled) {
                     wake();
                 }
+                // A sweep goes on however much is published.
+                is_sweeping = is_sweeping && sweep(&store, queue);
             }
             // The next batch reports a failure: the store is broken, or the disk full.
             Work::Expire(now_ms) => {
@@ -306,11 +288,26 @@ fn run(mut store: Store, queue: &Queue, wake: &dyn Fn()) -> Store {
                     }
                 }
             }
-            // They were checked before.
-            Work::Policy(policy) => drop(store.set_policy(policy)),
+            // If the database fails, the next batch reports it.
+            Work::Rules(limits) => {
+                let _ = store.set_limits(limits);
+                is_sweeping = true;
+            }
+            Work::Sweep => is_sweeping = sweep(&store, queue),
             Work::Close => return store,
         }
     }
+}
+
+/// Looks at some channels after a change of the rules. Returns whether any are left; if none is, what
+/// the rules do not keep goes.
+fn sweep(store: &Store, queue: &Queue) -> bool {
+    let is_sweeping = store.sweep();
+    if !is_sweeping {
+        let mut inner = queue.lock();
+        inner.expire = inner.expire.max(Some(store.time_ms()));
+    }
+    is_sweeping
 }
 
 fn append(store: &mut Store, batch: &[Record]) -> Settled {

@@ -92,12 +92,12 @@ fn a_copy_lacks_what_is_dropped_meanwhile_and_is_whole_otherwise() {
     // More than one chunk, and commits in between.
     let mut rule = Rule::default();
     (rule.keep_messages, rule.key_ms) = (Rule::FOREVER, Rule::FOREVER);
-    store.set_policy(Policy { rule, named: Vec::new() }).unwrap();
+    store.reconfigure(&Policy { rule, named: Vec::new() }, &limits()).unwrap();
     for _ in 0..60 {
         append(&mut store, 150);
     }
     let inspector = Inspector::open(dir.path()).unwrap();
-    store.set_policy(policy()).unwrap();
+    store.reconfigure(&policy(), &limits()).unwrap();
     let copied = inspector
         .copy_to(copy.path(), |_| {
             append(&mut store, 150);

@@ -5,6 +5,7 @@ mod inspect;
 mod model;
 mod reader;
 mod retention;
+mod rules;
 mod support;
 mod time;
 mod upgrade;

@@ -175,7 +175,7 @@ fn play(steps: Vec<Step>) {
             }
             Step::Policy => {
                 changed = !changed;
-                store.set_policy(policy(changed)).unwrap();
+                store.reconfigure(&policy(changed), &limits).unwrap();
             }
             Step::Reopen => {
                 let totals = store.totals();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sockeye_hub::{ChannelName, Check, Cursor, Epoch, Kind, Run, Seq};
 use sockeye_log::{
-    Error, Limits, Options, Outcome, Readers, Recovered, Refused, Start, Store, Writer,
+    Control, Error, Limits, Options, Outcome, Readers, Recovered, Refused, Start, Store, Writer,
 };
 use sockeye_server::Waker;
 use sockeye_service::wire::Payload;
@@ -254,6 +254,11 @@ impl Opened {
         Ok((self.found.time_ms, newest.as_ref().map_or(0, date_ms)))
     }
 
+    /// A handle that changes what the log keeps while it is at work.
+    pub(crate) fn control(&self) -> Control {
+        self.store.control()
+    }
+
     /// A thread that reads the log while it is written.
     pub(crate) fn readers(&self) -> Result<Readers, Failure> {
         Readers::spawn(&self.store).or_fail(|| opening(&self.dir))
@@ -274,15 +279,16 @@ impl Opened {
     }
 }
 
-/// Opens the log in `dir`, and gives a service that goes on where it was.
+/// Opens the log in `dir`. Returns a service that goes on where it was, and a handle to the log.
 pub(crate) fn recover(
     dir: &Path,
     fresh_epoch: Epoch,
     config: &Config,
     limits: sockeye_service::Limits,
     waker: Waker,
-) -> Result<Service, Failure> {
+) -> Result<(Service, Control), Failure> {
     let opened = Opened::new(dir, fresh_epoch, config)?;
+    let control = opened.control();
     let mut service = Service::new(opened.epoch(), config.hub(), limits);
     opened.replay(|kept| restore(&mut service, &kept))?;
     let (log_ms, date_ms) = opened.clock()?;
@@ -293,7 +299,7 @@ pub(crate) fn recover(
         // A loop that cannot be woken has ended already.
         let _ = waker.wake();
     });
-    Ok(service.with_log(opened.into_log(wake)?))
+    Ok((service.with_log(opened.into_log(wake)?), control))
 }
 
 /// Restores this part in a service.
@@ -346,6 +352,15 @@ pub(crate) fn log_limits(config: &Config) -> Limits {
     limits.queue_bytes_max = limits.queue_bytes_max.max(limits.record_bytes_max.saturating_mul(4));
     limits.bytes_max = limits.bytes_max.max(limits.batch_bytes_max);
     limits
+}
+
+/// Has a log that is at work keep what a new configuration says.
+pub(crate) fn reconfigure(control: &Control, config: &Config) -> Result<(), Failure> {
+    let mut limits = log_limits(config);
+    // The log still takes the largest record that it was opened for.
+    limits.bytes_max = limits.bytes_max.max(control.limits().batch_bytes_max);
+    let done = control.reconfigure(&config.retention(), &limits);
+    done.or_fail(|| "what the log keeps cannot be changed".into())
 }
 
 /// What a configuration can come to, on disk and in memory, in words.

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
 use sockeye_hub::Config as Hub;
+use sockeye_log::Control;
 use sockeye_server::{MioNet, Server};
 use sockeye_service::{Access, Namespaces};
 use sockeye_terminal::{Failure, OrFail as _};
@@ -117,15 +118,22 @@ pub(crate) struct Reloader {
     descriptors: u64,
     /// The configuration at the start, of which some settings cannot change.
     started: Config,
+    /// The log on disk, if there is one.
+    log: Option<Control>,
     /// Whether credentials are asked for now.
     guarded: Cell<bool>,
 }
 
 impl Reloader {
-    pub(crate) fn new(options: &ServeOptions, descriptors: u64, started: Config) -> Self {
+    pub(crate) fn new(
+        options: &ServeOptions,
+        descriptors: u64,
+        started: Config,
+        log: Option<Control>,
+    ) -> Self {
         let options = options.clone();
         let guarded = Cell::new(started.access.is_some());
-        Self { options, descriptors, started, guarded }
+        Self { options, descriptors, started, log, guarded }
     }
 
     /// Reads the file again for so many loops. Returns the settings of each, or none if the file is bad.
@@ -151,6 +159,9 @@ impl Reloader {
             return Err(Failure("[access] is gone: that opens a server only at its start".into()));
         }
         logging::apply(&config.log)?;
+        if let Some(log) = &self.log {
+            disk::reconfigure(log, &config)?;
+        }
         for name in fixed {
             log::warn!(name; "needs a restart to change");
         }

@@ -50,9 +50,12 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
 
     let (epoch, hub) = (new_epoch()?, config.hub());
     let service_limits = service_limits(&config, &limits);
-    let service = match &config.data {
-        Some(dir) => disk::recover(dir, epoch, &config, service_limits, net.waker())?,
-        None => Service::new(epoch, hub, service_limits),
+    let (service, log) = match &config.data {
+        Some(dir) => {
+            let found = disk::recover(dir, epoch, &config, service_limits, net.waker())?;
+            (found.0, Some(found.1))
+        }
+        None => (Service::new(epoch, hub, service_limits), None),
     };
     let service = service.with_access(access(&config)?);
     let service = service.with_namespaces(config.rules());
@@ -61,7 +64,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let demo = config.serves_demo().then(Demo::new);
     let mut server = Server::new(net, Front::new(service, demo), limits);
     let waker = server.net().waker();
-    let reloader = Reloader::new(options, descriptors, config);
+    let reloader = Reloader::new(options, descriptors, config, log);
     let reload = ReloadThread::start(reloader, 1, move || {
         let _ = waker.wake();
     })?;

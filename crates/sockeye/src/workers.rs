@@ -47,11 +47,12 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     let me = std::thread::current();
     backbone.wake_sequencer(Box::new(move || me.unpark()));
 
+    let log = opened.as_ref().map(Opened::control);
     let readers = opened.as_ref().map(Opened::readers).transpose()?;
     let mut pool = WorkerPool::start(&config, descriptors, (epoch, readers), &backbone, &asked)?;
     if let Some(opened) = opened {
-        let log = restore(opened, &mut sequencer, &pool, &backbone)?;
-        sequencer = sequencer.with_log(log);
+        let disk = restore(opened, &mut sequencer, &pool, &backbone)?;
+        sequencer = sequencer.with_log(disk);
     }
     backbone.begin(&sequencer);
     pool.wait_until_ready()?;
@@ -66,7 +67,7 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     pool.serve(nets, &backbone);
     serve::announce(addr, &config);
     serve::tell(&config, &serve::limits(descriptors, &config));
-    let reloader = Reloader::new(options, descriptors, config);
+    let reloader = Reloader::new(options, descriptors, config, log);
     let me = std::thread::current();
     let reload = ReloadThread::start(reloader, backbone.workers(), move || me.unpark())?;
     run_sequencer(&backbone, &mut sequencer, &mut pool, (&reload, &asked, start))?;

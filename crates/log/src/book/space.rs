@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::channels::Figures;
 use crate::rows::Stats;
 use crate::{Rule, WhenFull};
 
@@ -23,6 +24,10 @@ pub struct SpaceUse {
 
 #[derive(Debug, Default)]
 pub(super) struct Space {
+    /// Its name; `None` for all namespaces without a rule of their own.
+    pub(super) name: Option<Box<str>>,
+    /// Whether the rules have no such namespace any more: its channels move.
+    pub(super) is_retired: bool,
     pub(super) rule: Rule,
     pub(super) part_bytes: u64,
     pub(super) part_channels: u64,
@@ -42,12 +47,9 @@ pub(super) struct Space {
 }
 
 impl Space {
-    pub(super) fn new(rule: Rule, part_bytes: u64, part_channels: u64) -> Self {
-        Self { rule, part_bytes, part_channels, ..Self::default() }
-    }
-
     /// Adds a channel with its figures.
-    pub(super) fn add(&mut self, id: u32, listed: Listed) {
+    pub(super) fn add(&mut self, id: u32, figures: &Figures) {
+        let listed = Listed::from(figures);
         self.channels += 1;
         self.bytes += listed.stats.bytes;
         self.records += listed.stats.records;
@@ -57,7 +59,8 @@ impl Space {
     }
 
     /// Removes a channel.
-    pub(super) fn remove(&mut self, id: u32, listed: Listed) {
+    pub(super) fn remove(&mut self, id: u32, figures: &Figures) {
+        let listed = Listed::from(figures);
         self.channels -= 1;
         self.bytes -= listed.stats.bytes;
         self.records -= listed.stats.records;
@@ -67,7 +70,8 @@ impl Space {
     }
 
     /// Changes a channel's figures.
-    pub(super) fn change(&mut self, id: u32, from: Listed, to: Listed) {
+    pub(super) fn change(&mut self, id: u32, from: &Figures, to: &Figures) {
+        let (from, to) = (Listed::from(from), Listed::from(to));
         self.bytes = self.bytes + to.stats.bytes - from.stats.bytes;
         self.records = self.records + to.stats.records - from.stats.records;
         self.waiting_bytes = self.waiting_bytes + to.waiting_bytes - from.waiting_bytes;
@@ -78,6 +82,14 @@ impl Space {
             self.unlist(id, from);
             self.list(id, to);
         }
+    }
+
+    /// Lists a channel by the present rule.
+    pub(super) fn relist(&mut self, id: u32, figures: &Figures) {
+        match is_over(&self.rule, figures.stats) {
+            true => self.over.insert(id),
+            false => self.over.remove(&id),
+        };
     }
 
     fn list(&mut self, id: u32, listed: Listed) {
@@ -98,18 +110,23 @@ impl Space {
         self.over.remove(&id);
     }
 
-    /// The bytes that it has once its records that wait are committed. Those of a namespace that is
-    /// trimmed may take the place of its older ones.
-    pub(super) fn bytes_for_others(&self) -> u64 {
-        match self.rule.when_full {
+    /// The bytes that it has once its records that wait are committed, and its part. Records of a
+    /// namespace that is trimmed may take the place of its older ones.
+    pub(super) fn bytes_and_part(&self) -> (u64, u64) {
+        let bytes = match self.rule.when_full {
             WhenFull::Refuse => self.bytes + self.waiting_bytes,
             WhenFull::Trim => self.bytes.max(self.waiting_bytes),
-        }
+        };
+        (bytes, self.part_bytes)
     }
 
-    pub(super) fn used(&self, namespace: Option<String>, bytes_max: u64) -> SpaceUse {
+    pub(super) const fn channels_and_part(&self) -> (u64, u64) {
+        (self.channels, self.part_channels)
+    }
+
+    pub(super) fn used(&self, bytes_max: u64) -> SpaceUse {
         SpaceUse {
-            namespace,
+            namespace: self.name.as_deref().map(str::to_owned),
             channels: self.channels,
             records: self.records,
             bytes: self.bytes + self.waiting_bytes,
@@ -120,13 +137,22 @@ impl Space {
 
 /// What a namespace knows of one of its channels.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Listed {
-    pub(super) stats: Stats,
-    pub(super) waiting_bytes: u64,
+struct Listed {
+    stats: Stats,
+    waiting_bytes: u64,
     /// Whether it has a row in the database.
-    pub(super) has_row: bool,
+    has_row: bool,
     /// Whether nothing is lost with it but the knowledge that it is empty.
-    pub(super) is_idle: bool,
+    is_idle: bool,
+}
+
+impl From<&Figures> for Listed {
+    fn from(figures: &Figures) -> Self {
+        let Figures { stats, has_row, keys, at_work } = *figures;
+        let is_idle =
+            has_row && at_work.waiting == 0 && keys == 0 && stats.records == 0 && stats.ended == 0;
+        Self { stats, waiting_bytes: at_work.waiting_bytes, has_row, is_idle }
+    }
 }
 
 impl Listed {
@@ -144,16 +170,29 @@ pub(crate) const fn is_over(rule: &Rule, stats: Stats) -> bool {
     stats.records > rule.keep_messages || stats.bytes > rule.keep_bytes
 }
 
-/// The most that one of several users of a pool may have: its part, and what the others leave of
-/// the pool. `uses` has what each has, and its part.
-pub(super) fn largest_use(uses: impl Iterator<Item = (u64, u64)>, slot: usize, pool: u64) -> u64 {
-    let (mut part_of_slot, mut taken) = (0, 0_u64);
-    for (at, (has, part)) in uses.enumerate() {
-        if at == slot {
-            part_of_slot = part;
-        } else {
-            taken = taken.saturating_add(has.saturating_sub(part));
-        }
+/// A resource of which each of several users has a part, and all together a pool.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pool {
+    /// What the users have taken of the pool, beyond its end, too.
+    taken: u64,
+    size: u64,
+}
+
+impl Pool {
+    /// `uses` has what each has, and its part.
+    pub(super) fn new(size: u64, uses: impl Iterator<Item = (u64, u64)>) -> Self {
+        let taken = uses.fold(0_u64, |sum, it| sum.saturating_add(of_pool(it)));
+        Self { taken, size }
     }
-    pool.saturating_sub(taken).saturating_add(part_of_slot)
+
+    /// The most that a user may have: its part, and what the others leave of the pool.
+    pub(super) const fn largest_use(&self, user: (u64, u64)) -> u64 {
+        let others = self.taken.saturating_sub(of_pool(user));
+        self.size.saturating_sub(others).saturating_add(user.1)
+    }
+}
+
+/// What a user has of the pool.
+const fn of_pool((has, part): (u64, u64)) -> u64 {
+    has.saturating_sub(part)
 }

@@ -1,7 +1,5 @@
 //! What a store is read for before it goes behind its thread.
 
-use std::sync::Arc;
-
 use super::Store;
 use crate::rows::{KeyRow, RecordRow};
 use crate::{Error, Record, table};
@@ -48,11 +46,11 @@ impl Store {
     pub fn replay(&self, mut each: impl FnMut(Record)) -> Result<(), Error> {
         let done = table::records(self.db(), 0, |found| {
             let seq = found.seq;
-            let name = self.book().channel(found.channel).map(|it| Arc::clone(&it.name));
-            let name = name.ok_or(Error::Damaged { seq })?;
-            found.check(self.epoch(), &name)?;
+            let channel = self.book().channel(found.channel).map(|it| it.name.to_owned());
+            let channel = channel.ok_or(Error::Damaged { seq })?;
+            found.check(self.epoch(), &channel)?;
             let RecordRow { time_ms, kind, body, .. } = found;
-            each(Record { seq, time_ms, kind, channel: name.as_ref().to_owned(), key: None, body });
+            each(Record { seq, time_ms, kind, channel, key: None, body });
             Ok(())
         });
         // A caller that needs all records would meet this one at each start.
@@ -66,10 +64,9 @@ impl Store {
     pub fn newest(&self) -> Result<Option<Record>, Error> {
         let newest = table::newest(self.db())?;
         Ok(newest.and_then(|found| {
-            let name = self.book().channel(found.channel).map(|it| Arc::clone(&it.name))?;
-            found.check(self.epoch(), &name).ok()?;
+            let channel = self.book().channel(found.channel)?.name.to_owned();
+            found.check(self.epoch(), &channel).ok()?;
             let RecordRow { seq, time_ms, kind, body, .. } = found;
-            let channel = name.as_ref().to_owned();
             Some(Record { seq, time_ms, kind, channel, key: None, body })
         }))
     }
@@ -78,9 +75,9 @@ impl Store {
     pub fn channels(&self, mut each: impl FnMut(Channel<'_>)) {
         let book = self.book();
         for channel in book.all() {
-            let stats = channel.stats;
+            let stats = channel.figures.stats;
             each(Channel {
-                name: &channel.name,
+                name: channel.name,
                 floor: stats.floor,
                 last: stats.last,
                 ended: (stats.ended > 0).then_some(stats.ended),
@@ -99,7 +96,7 @@ impl Store {
         let mut skipped = 0;
         table::keys(self.db(), |row| {
             let book = self.book();
-            let channel = book.channel(row.channel).map_or("", |channel| &channel.name);
+            let channel = book.channel(row.channel).map_or("", |channel| channel.name);
             if row.is_sound(self.epoch(), channel) {
                 let KeyRow { seq, ref key, until_ms, .. } = row;
                 each(Key { channel, key, seq, until_ms });

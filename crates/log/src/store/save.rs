@@ -22,7 +22,7 @@ const SAVED_MIN: usize = 64;
 /// A row that a commit writes.
 struct Saved {
     id: u32,
-    name: Arc<str>,
+    name: Box<str>,
     touched: Touched,
 }
 
@@ -48,7 +48,7 @@ impl Store {
                 let touched = stage.touch(&book, *id);
                 let (before, has_row) = (*touched, touched.has_row);
                 (touched.unsaved, touched.has_row) = (0, true);
-                let name = Arc::clone(&book.channel(*id).expect("it was touched").name);
+                let name = book.channel(*id).expect("it was touched").name.into();
                 Saved { id: *id, name, touched: Touched { has_row, ..before } }
             };
             ids.iter().map(row).collect()
@@ -93,7 +93,7 @@ impl Store {
         let mut book = book.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         book.settle_all(records);
         for (id, touched) in stage.channels {
-            let before = book.channel(id).map_or(0, |it| it.unsaved);
+            let before = book.channel(id).map_or(0, |it| it.figures.at_work.unsaved);
             if before != touched.unsaved {
                 self.unsaved.remove(&before);
                 if touched.unsaved > 0 {
@@ -104,7 +104,7 @@ impl Store {
         }
         book.raise_horizon(stage.horizon);
         for id in stage.forgotten {
-            let unsaved = book.channel(id).map_or(0, |it| it.unsaved);
+            let unsaved = book.channel(id).map_or(0, |it| it.figures.at_work.unsaved);
             self.unsaved.remove(&unsaved);
             book.forget_row(id);
         }

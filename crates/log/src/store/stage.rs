@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::Record;
-use crate::book::Book;
+use crate::book::{Book, Figures};
 use crate::record::kept_bytes;
 use crate::rows::Stats;
 
@@ -49,9 +49,10 @@ pub(super) struct Touched {
 
 impl Stage {
     /// Places the records in their channels.
-    pub(super) fn add(&mut self, book: &Book, records: &[Record]) {
+    pub(super) fn add(&mut self, book: &mut Book, records: &[Record]) {
         for record in records {
             let channel = book.id_of(&record.channel).expect("a record that waits has a channel");
+            book.look_at_early(channel);
             let key_ms = book.rule_of(channel).key_ms;
             let bytes = kept_bytes(&record.channel, record.body.len() as u64);
             let touched = self.touch(book, channel);
@@ -69,8 +70,8 @@ impl Stage {
     pub(super) fn touch(&mut self, book: &Book, id: u32) -> &mut Touched {
         self.channels.entry(id).or_insert_with(|| {
             let channel = book.channel(id).expect("only the log's thread removes channels");
-            let (stats, unsaved, has_row) = (channel.stats, channel.unsaved, channel.has_row);
-            Touched { stats, unsaved, has_row, old_floor: stats.floor }
+            let Figures { stats, has_row, at_work, .. } = channel.figures;
+            Touched { stats, unsaved: at_work.unsaved, has_row, old_floor: stats.floor }
         })
     }
 

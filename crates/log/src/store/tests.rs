@@ -161,12 +161,12 @@ fn a_batch_is_checked_before_anything_is_written() {
 #[test]
 fn all_that_waits_goes_in_one_commit_up_to_the_bounds() {
     let limits = Limits { batch_records_max: 5, batch_bytes_max: 1_000, ..Limits::default() };
-    let queue = crate::queue::Queue::default();
+    let queue = Queue::default();
     queue.lock().waiting.extend((1..=7).map(|seq| record(seq, 10)));
     queue.lock().waiting.extend((8..=9).map(|seq| record(seq, 600)));
     let take = || {
         let mut batch = Vec::new();
-        queue.next(&limits, &mut batch);
+        queue.next(&limits, &mut batch, false);
         batch.iter().map(|it| it.seq).collect::<Vec<_>>()
     };
     assert_eq!(take(), [1, 2, 3, 4, 5]);
@@ -209,4 +209,93 @@ fn a_damaged_record_that_is_replayed_ends_the_epoch() {
     assert_eq!(store.replay(|_| {}), Err(Error::Damaged { seq: 1 }));
     drop(store);
     assert_eq!(dir.open().1.start, Start::Damaged(Damage::AtWork));
+}
+
+fn named(name: &str, rule: Rule) -> Policy {
+    let others = Rule { keep_ms: Rule::FOREVER, when_full: WhenFull::Trim, ..Rule::default() };
+    Policy { rule: others, named: vec![(name.into(), rule)] }
+}
+
+fn message(seq: u64, channel: &str) -> Record {
+    Record { channel: channel.into(), ..record(seq, 900) }
+}
+
+fn channel_of(store: &Store, seq: u64) -> Option<String> {
+    let mut channels = std::collections::HashMap::new();
+    store.replay(|record| drop(channels.insert(record.seq, record.channel))).unwrap();
+    channels.remove(&seq)
+}
+
+/// What a namespace has before it is named is its own from the first commit on. [log:rules]
+#[test]
+fn rules_hold_before_all_channels_were_looked_at() {
+    let dir = Dir::new();
+    let limits = Limits { bytes_max: 100_000, batch_bytes_max: 50_000, ..Limits::default() };
+    let limits = Limits { record_bytes_max: 10_000, ..limits };
+    let policy = Policy { rule: named("a", Rule::default()).rule, named: Vec::new() };
+    let options = Options { limits, policy, fresh_epoch: 1, tag: 3 };
+    let (mut store, _) = Store::open(&dir.0, &options).unwrap();
+    for seq in 1..=90 {
+        let channel = if seq <= 40 { format!("a:{seq}") } else { "b:1".to_owned() };
+        store.append(&[message(seq, &channel)]).unwrap();
+    }
+    let forever = Rule { keep_ms: Rule::FOREVER, key_ms: 7_000, ..Rule::default() };
+    store.begin_rules(&named("a", forever), &limits).unwrap();
+    let key = Some("k".to_owned());
+    store.append(&[Record { key, ..message(91, "a:1") }]).unwrap();
+    let mut until_ms = 0;
+    store.keys(|key| until_ms = key.until_ms).unwrap();
+    assert_eq!(until_ms, 91 + 7_000);
+    // `b` has to make room, and the oldest records of its old namespace are those of `a`.
+    for seq in 92..=130 {
+        store.append(&[message(seq, "b:1")]).unwrap();
+    }
+    assert!(store.book().is_sweeping());
+    for seq in 1..=40 {
+        assert_eq!(channel_of(&store, seq), Some(format!("a:{seq}")));
+    }
+    while store.sweep() {}
+    let of_a = store.uses().into_iter().find(|it| it.namespace.as_deref() == Some("a")).unwrap();
+    assert_eq!((of_a.channels, of_a.records), (40, 41));
+}
+
+/// Channels that have not moved yet are counted elsewhere, and in all. [log:rules] [log:no-room]
+#[test]
+fn a_namespace_that_is_named_late_has_no_room_that_others_have() {
+    let dir = Dir::new();
+    let limits = Limits { bytes_max: 100_000, batch_bytes_max: 50_000, ..Limits::default() };
+    let limits = Limits { record_bytes_max: 10_000, ..limits };
+    let (mut store, _) = open(&dir.0, limits).unwrap();
+    let mut head = 0;
+    while store.append(&[message(head + 1, &format!("a:{head}"))]).is_ok() {
+        head += 1;
+    }
+    let share = Rule { share_bytes: Some(90_000), ..Rule::default() };
+    store.begin_rules(&named("a", share), &limits).unwrap();
+    assert_eq!(store.append(&[message(head + 2, "a:new")]), Err(Error::Full));
+    while store.sweep() {}
+    assert_eq!(store.append(&[message(head + 3, "a:new")]), Err(Error::Full));
+    assert_eq!(store.append(&[message(head + 4, "b:1")]).map(|_| ()), Ok(()));
+}
+
+/// [log:rules] [log:bound-disk]
+#[test]
+fn the_database_follows_the_new_totals() {
+    let dir = Dir::new();
+    let (mut store, _) = dir.open();
+    store.append(&[record(1, 10)]).unwrap();
+    let pages = |store: &Store| {
+        let sql = "PRAGMA max_page_count";
+        let pages: i64 = store.table.db().query_row(sql, [], |row| row.get(0)).unwrap();
+        pages.cast_unsigned()
+    };
+    for bytes_max in [64 << 20, 512 << 20] {
+        let limits = Limits { bytes_max, channels_max: 1_000, ..Limits::default() };
+        store.reconfigure(&Policy::default(), &limits).unwrap();
+        assert_eq!(pages(&store), limits.pages_max());
+    }
+    // A batch has to fit.
+    let small = Limits { bytes_max: 1 << 20, ..Limits::default() };
+    assert_eq!(store.reconfigure(&Policy::default(), &small), Err(Error::Limits));
+    assert_eq!(store.limits.bytes_max, 512 << 20);
 }

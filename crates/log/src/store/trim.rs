@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::sync::Arc;
 
 use rusqlite::Connection;
 
@@ -155,7 +154,7 @@ impl Store {
 struct Trim {
     id: u32,
     slot: usize,
-    name: Arc<str>,
+    name: Box<str>,
     rule: Rule,
     stats: Stats,
     /// Its oldest records, in order.
@@ -168,7 +167,7 @@ impl Trim {
     fn new(book: &Book, stage: &mut Stage, id: u32) -> Self {
         let stats = stage.touch(book, id).stats;
         let channel = book.channel(id).expect("only the log's thread removes channels");
-        let (slot, name, rule) = (channel.slot, Arc::clone(&channel.name), book.rule_of(id));
+        let (slot, name, rule) = (channel.slot, channel.name.into(), book.rule_of(id));
         Self { id, slot, name, rule, stats, oldest: VecDeque::new(), dropped: 0, freed: 0 }
     }
 

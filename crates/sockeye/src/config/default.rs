@@ -3,8 +3,8 @@
 /// A configuration file that sets everything to its default, and explains each setting.
 pub(crate) const DEFAULT: &str = r#"# Sockeye's configuration: everything here is the default.
 # Environment variables win over this file, and flags win over both. SIGHUP has it read again: then all
-# but listen, data, demo, workers, socket_bytes, [disk], what is kept on disk and, with data, a larger
-# message_bytes of channels takes effect.
+# but listen, data, demo, workers, socket_bytes and, with data, a larger message_bytes of channels
+# takes effect.
 
 listen = "127.0.0.1:8080"      # SOCKEYE_LISTEN, --listen
 
@@ -26,7 +26,7 @@ rest = 10                      # and what is left then is cut; SOCKEYE_DRAIN, --
 level = "info"                 # off, error, warn, info, debug, trace; SOCKEYE_LOG, RUST_LOG
 format = "text"                # or "json": an object a line; SOCKEYE_LOG_FORMAT
 
-[disk]                         # of the log, with `data`; read at the start only
+[disk]                         # of the log, with `data`
 bytes = 268435456              # messages in all channels together: a part for each namespace, and half for all
 channels = 393216              # channels that are remembered, those without a message included
 

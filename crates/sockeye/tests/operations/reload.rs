@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::common::{Peer, Serving, serve_anywhere};
+use crate::common::{PATIENCE, Peer, Serving, serve_anywhere};
 use crate::operations::place::{Place, request};
 
 const KEY: &str = "a_back_end_s_key_of_a_good_length_01";
@@ -169,4 +169,110 @@ fn without_a_file_there_is_nothing_to_read() {
     assert_eq!(request(&serving, "GET", "/readyz", "", "").0, 200, "it neither drains nor ends");
     drop(serving);
     drop(serve_anywhere());
+}
+
+/// What the log on disk has, once it has this. The log is asked while the server writes it.
+fn until_stat(place: &Place, wanted: &str) {
+    let start = std::time::Instant::now();
+    let data = place.path("data");
+    loop {
+        let stat = crate::common::run(&["log", "stat", "--data", &data]);
+        let found = String::from_utf8(stat.stdout).expect("text");
+        if found.contains(wanted) {
+            return;
+        }
+        assert!(start.elapsed() < PATIENCE, "{wanted}: {found}");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+/// The disk follows the file, with one loop and with several, and what stays promised stays.
+#[test]
+fn what_is_kept_on_disk_changes_while_it_runs() {
+    for workers in ["1", "2"] {
+        let place = Place::new();
+        let keep = |a: &str, rest: &str| {
+            let text = format!(
+                "[channels]\nkeep_messages = {rest}\nkey_seconds = 60\n\
+                 [namespaces.a]\nkeep_messages = {a}\n"
+            );
+            place.write("sockeye.toml", &text);
+        };
+        keep("\"forever\"", "\"forever\"");
+        let data = place.path("data");
+        let serving = place.serve(|command| {
+            command.args(["--workers", workers, "--data", &data]);
+        });
+        let publish = |channel: &str| {
+            let target = format!("/v1/channels/{channel}");
+            assert_eq!(request(&serving, "POST", &target, "", "hello").0, 200);
+        };
+        let fill = || (0..30).for_each(|at| publish(["a:1", "b:1", "c:1"][at % 3]));
+        fill();
+        publish("a:1?key=k");
+        until_stat(&place, "\na: 11 messages");
+
+        // Less of `a`. The others keep what they had.
+        keep("2", "\"forever\"");
+        serving.signal(Signal::HUP);
+        until_stat(&place, "\na: 2 messages");
+        until_stat(&place, "\nb: 10 messages");
+        until_stat(&place, "\nc: 10 messages");
+
+        // More of `a`, less of the rest, and `b` gets a rule of its own.
+        let text = "[channels]\nkeep_messages = 3\n[namespaces.a]\nkeep_messages = 100\n\
+                    [namespaces.b]\nkeep_messages = \"forever\"\nkey_seconds = 0\n";
+        place.write("sockeye.toml", text);
+        serving.signal(Signal::HUP);
+        until_stat(&place, "\nc: 3 messages");
+        until_stat(&place, "\nb: 10 messages");
+        (0..20).for_each(|_| publish("a:1"));
+        publish("b:1?key=short");
+        until_stat(&place, "\na: 22 messages");
+
+        // A key is good for as long as was promised; one of `b` for no time.
+        drop(serving);
+        let serving = place.serve(|command| {
+            command.args(["--workers", workers, "--data", &data]);
+        });
+        let again = |target: &str| request(&serving, "POST", target, "", "hello").1;
+        assert!(again("/v1/channels/a:1?key=k").contains("\"duplicate\":true"));
+        assert!(!again("/v1/channels/b:1?key=short").contains("\"duplicate\":true"));
+    }
+}
+
+/// A share that is taken away loses nothing; one that is given is had.
+#[test]
+fn shares_of_the_disk_change_while_it_runs() {
+    let place = Place::new();
+    let disk = |bytes: u32| {
+        place.write("sockeye.toml", &format!("[disk]\nbytes = {bytes}\n[namespaces.b]\n"));
+    };
+    disk(9_000_000);
+    let data = place.path("data");
+    let serving = place.serve(|command| {
+        command.args(["--data", &data]);
+    });
+    let body = "x".repeat(60_000);
+    let fill = || {
+        let taken = (0..400).take_while(|_| {
+            let (status, answer) = request(&serving, "POST", "/v1/channels/a", "", &body);
+            assert!(status == 200 || answer.contains("log_full"), "{status} {answer}");
+            status == 200
+        });
+        taken.count()
+    };
+    let first = fill();
+    assert!((80..130).contains(&first), "three quarters of it: {first}");
+    disk(5_000_000);
+    serving.signal(Signal::HUP);
+    place.until_logged("the configuration was read again", 1);
+    assert_eq!(fill(), 0);
+    until_stat(&place, &format!("\na: {first} messages"));
+    disk(18_000_000);
+    serving.signal(Signal::HUP);
+    place.until_logged("the configuration was read again", 2);
+    let second = fill();
+    assert!(second > 80, "{second}");
+    until_stat(&place, &format!("\na: {} messages", first + second));
 }
