@@ -120,7 +120,7 @@ impl Stage {
     fn probes(&self, ids: &core::ops::Range<usize>) -> impl Iterator<Item = &Probe> {
         self.world.clients[ids.clone()].iter().filter_map(|client| match client {
             Client::Probe(probe) => Some(probe),
-            Client::Publisher(_) | Client::Subscriber(_) => None,
+            Client::Publisher(_) | Client::Subscriber(_) | Client::Pulse(_) => None,
         })
     }
 

@@ -1,17 +1,14 @@
 //! The run `fairness`: one address takes what it can, and everybody else is served as before.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
-
 use crate::checks::Checks;
+use crate::line::{Line, shown};
 use crate::server::{Place, Server, Settings};
-use crate::world::{MASK, PATIENCE_MS, SUBPROTOCOL};
 use crate::{Failure, Fault, Size};
 
 const ATTACKER: Ipv4Addr = Ipv4Addr::new(127, 0, 48, 2);
@@ -80,7 +77,7 @@ fn names(server: &Server, sockets: usize, checks: &mut Checks) -> Result<(), Fai
     }
     println!("        {sockets} sockets with {NAMES} names each: {refused} names refused");
 
-    let mut back_end = Line::events(server.addr, BACK_END, "news:1", &shown())?;
+    let mut back_end = Line::events(server.addr, BACK_END, "news:1", &shown(KEY))?;
     let is_in = back_end.is_let_in()?;
     checks.that(is_in, "names of one address: a back end subscribes a new channel");
     let mut stranger = Line::socket(server.addr, NEWCOMER)?;
@@ -132,7 +129,7 @@ fn storm(server: &Server, checks: &mut Checks) -> Result<(), Failure> {
     );
     checks.same("a storm of one address: newcomers let in", during.let_in, NEWCOMERS);
     checks.that(turned_away > 0, "a storm of one address: it is told to wait");
-    let mut back_end = Line::events(server.addr, ATTACKER, "news:1", &shown())?;
+    let mut back_end = Line::events(server.addr, ATTACKER, "news:1", &shown(KEY))?;
     checks.that(back_end.is_let_in()?, "a storm of one address: a back end there is let in");
     Ok(())
 }
@@ -176,113 +173,13 @@ fn openings(addr: SocketAddr, count: usize) -> Result<Openings, Failure> {
     Ok(openings)
 }
 
-fn shown() -> String {
-    format!("Authorization: ApiKey {KEY}\r\n")
-}
-
 /// Publishes as a back end; whether the message was stored.
 fn publish(addr: SocketAddr, channel: &str) -> Result<bool, Failure> {
     let mut line = Line::open(addr, BACK_END)?;
-    let (body, shown) = ("a message", shown());
+    let (body, shown) = ("a message", shown(KEY));
     line.send(&format!(
         "POST /v1/channels/{channel} HTTP/1.1\r\nHost: localhost\r\n{shown}Content-Length: {}\r\n\r\n{body}",
         body.len()
     ))?;
     Ok(line.until(&["\r\n\r\n"])?.starts_with("HTTP/1.1 200"))
-}
-
-/// A connection from an address, which reads when it is asked to. It is reset at its end, so that no
-/// port stays behind.
-struct Line {
-    stream: TcpStream,
-    received: String,
-}
-
-impl Line {
-    fn open(addr: SocketAddr, source: Ipv4Addr) -> Result<Self, Failure> {
-        let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
-        sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
-        bind(&socket, &SocketAddr::from((source, 0)))?;
-        connect(&socket, &addr)?;
-        let stream = TcpStream::from(socket);
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_millis(PATIENCE_MS)))?;
-        Ok(Self { stream, received: String::new() })
-    }
-
-    /// An event stream of one channel.
-    fn events(
-        addr: SocketAddr,
-        source: Ipv4Addr,
-        channel: &str,
-        headers: &str,
-    ) -> Result<Self, Failure> {
-        let mut line = Self::open(addr, source)?;
-        line.send(&format!(
-            "GET /v1/sse?channel={channel} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"
-        ))?;
-        Ok(line)
-    }
-
-    /// A WebSocket that was let in.
-    fn socket(addr: SocketAddr, source: Ipv4Addr) -> Result<Self, Failure> {
-        let mut line = Self::open(addr, source)?;
-        line.send(&format!(
-            "GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
-        ))?;
-        line.until(&["\"welcome\""])?;
-        Ok(line)
-    }
-
-    fn send(&mut self, text: &str) -> Result<(), Failure> {
-        Ok(self.stream.write_all(text.as_bytes())?)
-    }
-
-    /// Reads until one of these words has come, and gives everything up to then.
-    fn until(&mut self, words: &[&str]) -> Result<String, Failure> {
-        let mut buffer = [0; 16 * 1024];
-        loop {
-            if words.iter().any(|word| self.received.contains(word)) {
-                return Ok(std::mem::take(&mut self.received));
-            }
-            let len = self.stream.read(&mut buffer)?;
-            if len == 0 {
-                return Err(Failure(format!("the server left before it said {words:?}")));
-            }
-            self.received += &String::from_utf8_lossy(&buffer[..len]);
-        }
-    }
-
-    /// Whether an event stream was let in.
-    fn is_let_in(&mut self) -> Result<bool, Failure> {
-        Ok(self.until(&["$sync", "$goaway"])?.contains("$sync"))
-    }
-
-    /// Subscribes names; how many were refused.
-    fn subscribe(&mut self, names: impl Iterator<Item = String>) -> Result<usize, Failure> {
-        let names: Vec<String> = names.collect();
-        let ping = "{\"type\":\"ping\",\"id\":\"behind\"}";
-        let names = serde_json::to_string(&names)?;
-        let command = format!("{{\"type\":\"subscribe\",\"channels\":{names}}}");
-        for text in [command.as_str(), ping] {
-            self.stream.write_all(&masked(text))?;
-        }
-        let told = self.until(&["\"behind\""])?;
-        Ok(told.matches("\"error\"").count())
-    }
-}
-
-/// A text frame of a client.
-fn masked(text: &str) -> Vec<u8> {
-    let len = u16::try_from(text.len()).expect("a command is short");
-    let mut frame = match u8::try_from(len) {
-        Ok(short) if short < 126 => vec![0x81, 0x80 | short],
-        _ => [&[0x81, 0x80 | 126][..], &len.to_be_bytes()].concat(),
-    };
-    let key = MASK.to_bytes();
-    frame.extend(key);
-    frame.extend(text.bytes().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
-    frame
 }

@@ -3,15 +3,21 @@
 //! Counts decide about success; times are only printed. See the README.
 
 mod abuse;
+mod canary;
 mod checks;
 mod choose;
+mod delays;
 mod drain;
 mod fairness;
+mod line;
 mod probe;
 mod publisher;
+mod pulse;
 mod server;
 mod slow;
+mod soak;
 mod subscriber;
+mod turns;
 mod world;
 
 use std::path::PathBuf;
@@ -42,7 +48,7 @@ struct Options {
     command: What,
 }
 
-#[derive(Subcommand)]
+#[derive(Clone, Subcommand)]
 enum What {
     /// A restart under traffic: everybody gets everything once, and is told evenly.
     Drain(Size),
@@ -54,6 +60,10 @@ enum What {
     Fairness(Size),
     /// The four above.
     Gate(Size),
+    /// Loads that want more of a turn than its budget, one after the other.
+    Turns(Rows),
+    /// The loads of `turns`, and others, all at once.
+    Soak(Endurance),
     /// Measures the transports and prints a table.
     Choose(Measure),
 }
@@ -70,6 +80,26 @@ pub(crate) struct Size {
     /// What the server under test is configured with instead, to see a check fail.
     #[arg(long)]
     pub(crate) fault: Option<Fault>,
+}
+
+#[derive(Args, Clone)]
+pub(crate) struct Rows {
+    /// Seconds of each load.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) seconds: u64,
+    /// One of the loads, instead of all.
+    #[arg(long)]
+    pub(crate) only: Option<String>,
+}
+
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Endurance {
+    /// Minutes of the attack.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) minutes: u64,
+    /// Messages live in memory only.
+    #[arg(long)]
+    pub(crate) memory: bool,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +161,7 @@ fn run(options: &Options) -> Result<Checks, Failure> {
         None => std::env::current_exe()?.with_file_name("sockeye"),
     };
     let mut checks = Checks::default();
-    match options.command {
+    match options.command.clone() {
         What::Drain(size) => drain::run(&program, size, &mut checks)?,
         What::Slow(size) => slow::run(&program, size, &mut checks)?,
         What::Abuse(size) => abuse::run(&program, size, &mut checks)?,
@@ -142,6 +172,8 @@ fn run(options: &Options) -> Result<Checks, Failure> {
             abuse::run(&program, size, &mut checks)?;
             fairness::run(&program, size, &mut checks)?;
         }
+        What::Turns(rows) => turns::run(&program, &rows, &mut checks)?,
+        What::Soak(endurance) => soak::run(&program, endurance, &mut checks)?,
         What::Choose(measure) => choose::run(&program, measure, &mut checks)?,
     }
     Ok(checks)

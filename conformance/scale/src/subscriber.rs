@@ -388,9 +388,12 @@ impl Subscriber {
         self.heard.messages += 1;
         if self.reads {
             ground.delivered[track.channel] += 1;
-            let now_us = ground.now_us();
+            let wall_us = ground.now_us() - sent_us;
             if let Some(latencies) = &mut ground.latencies {
-                latencies.record((now_us - sent_us) * 1000);
+                latencies.record(wall_us * 1000);
+            }
+            if let (Some(stopwatch), Some(delay_us)) = (&mut ground.stopwatch, fields.next()) {
+                stopwatch.arrival(self.transport, wall_us, delay_us);
             }
         }
     }

@@ -12,8 +12,10 @@ use sockeye_load::engine::{
     Target,
 };
 
+use crate::canary::Stopwatch;
 use crate::probe::Probe;
 use crate::publisher::Publisher;
+use crate::pulse::Pulse;
 use crate::subscriber::{Heard as Sum, Subscriber};
 
 /// Milliseconds that anything may take which ends by itself.
@@ -43,6 +45,8 @@ pub(crate) struct Ground {
     pub(crate) behind_max: u64,
     /// From publish to receipt, of readers, if it is being recorded.
     pub(crate) latencies: Option<Histogram>,
+    /// Times the messages of a canary, if there is one.
+    pub(crate) stopwatch: Option<Stopwatch>,
     /// When the run began.
     start: Instant,
     /// When to wake which client, in microseconds.
@@ -121,6 +125,7 @@ pub(crate) enum Client {
     Subscriber(Subscriber),
     Publisher(Publisher),
     Probe(Probe),
+    Pulse(Pulse),
 }
 
 impl Client {
@@ -129,6 +134,7 @@ impl Client {
             Self::Subscriber(subscriber) => subscriber,
             Self::Publisher(publisher) => publisher,
             Self::Probe(probe) => probe,
+            Self::Pulse(pulse) => pulse,
         }
     }
 }
@@ -176,6 +182,7 @@ impl World {
             readers: vec![0; channels],
             behind_max: u64::MAX,
             latencies: None,
+            stopwatch: None,
             start: Instant::now(),
             timers: BinaryHeap::new(),
             faults: Vec::new(),
@@ -202,6 +209,26 @@ impl World {
 
     fn wake(&mut self, id: usize) {
         self.clients[id].act().wake(&mut self.lines, id, &mut self.ground);
+    }
+
+    /// Puts another client in the place of one, whose connection is reset.
+    pub(crate) fn replace(&mut self, id: usize, client: Client) {
+        self.lines.reset(id);
+        self.clients[id] = client;
+        self.wake(id);
+    }
+
+    /// Resets the connection of a client, which comes back at once.
+    pub(crate) fn reset(&mut self, id: usize) {
+        self.lines.reset(id);
+        self.wake(id);
+    }
+
+    /// Sends bytes on a connection.
+    pub(crate) fn say(&mut self, id: usize, bytes: &[u8]) {
+        if let Some(mut out) = self.lines.outlet(id) {
+            out.tail().extend_from_slice(bytes);
+        }
     }
 
     /// Ends the connection of a probe, if it is one.
@@ -263,7 +290,8 @@ impl World {
         self.turn(0)
     }
 
-    fn turn(&mut self, wait_ms: u64) -> io::Result<()> {
+    /// One turn that waits so long at the most.
+    pub(crate) fn turn(&mut self, wait_ms: u64) -> io::Result<()> {
         let now = self.ground.now_us();
         let due = self.ground.timers.peek();
         let due = due.map_or(u64::MAX, |Reverse((at, _))| at.saturating_sub(now));
@@ -283,21 +311,28 @@ impl World {
     pub(crate) fn subscribers(&self) -> impl Iterator<Item = &Subscriber> {
         self.clients.iter().filter_map(|client| match client {
             Client::Subscriber(subscriber) => Some(subscriber),
-            Client::Publisher(_) | Client::Probe(_) => None,
+            Client::Publisher(_) | Client::Probe(_) | Client::Pulse(_) => None,
         })
     }
 
     pub(crate) fn publishers(&self) -> impl Iterator<Item = &Publisher> {
         self.clients.iter().filter_map(|client| match client {
             Client::Publisher(publisher) => Some(publisher),
-            Client::Subscriber(_) | Client::Probe(_) => None,
+            Client::Subscriber(_) | Client::Probe(_) | Client::Pulse(_) => None,
         })
     }
 
     pub(crate) fn probes(&self) -> impl Iterator<Item = &Probe> {
         self.clients.iter().filter_map(|client| match client {
             Client::Probe(probe) => Some(probe),
-            Client::Publisher(_) | Client::Subscriber(_) => None,
+            Client::Publisher(_) | Client::Subscriber(_) | Client::Pulse(_) => None,
+        })
+    }
+
+    pub(crate) fn pulses(&self) -> impl Iterator<Item = &Pulse> {
+        self.clients.iter().filter_map(|client| match client {
+            Client::Pulse(pulse) => Some(pulse),
+            Client::Publisher(_) | Client::Subscriber(_) | Client::Probe(_) => None,
         })
     }
 }

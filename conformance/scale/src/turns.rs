@@ -1,0 +1,140 @@
+//! The run `turns`: loads that want more of a turn than its budget, each beside a canary.
+//!
+//! How long a turn takes depends on what else the machine does, so no check compares a time alone: the time for which
+//! the loop's thread had to wait for a processor is subtracted.
+
+pub(crate) mod attacks;
+pub(crate) mod histogram;
+pub(crate) mod stage;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use self::attacks::Attack;
+use self::histogram::{TURN_US_MAX, TurnWatch, Turns};
+use self::stage::{KEY, Stage};
+use crate::canary::Canary;
+use crate::checks::Checks;
+use crate::{Failure, Rows};
+
+/// For so long the canary sings before the attack, in milliseconds.
+const IDLE_MS: u64 = 2_000;
+
+/// Memory that the server may have at any time of an attack, in MiB. Without one it has 13 to 60, by the channels.
+const MEMORY_MIB_MAX: u64 = 64;
+
+/// The part of the time that too long turns may take above what they may, per cent.
+const EXCESS_PERCENT_MAX: u64 = 2;
+
+pub(crate) fn run(program: &Path, rows: &Rows, checks: &mut Checks) -> Result<(), Failure> {
+    println!("turns: loads that want more than a turn's budget, {} s each", rows.seconds);
+    for mut attack in attacks::all(u128::from(u32::MAX)) {
+        if rows.only.as_ref().is_none_or(|only| only == attack.name()) {
+            play(program, attack.as_mut(), rows.seconds, checks)?;
+        }
+    }
+    Ok(())
+}
+
+/// Plays one attack on a server of its own, and judges it.
+fn play(
+    program: &Path,
+    attack: &mut dyn Attack,
+    seconds: u64,
+    checks: &mut Checks,
+) -> Result<(), Failure> {
+    let name = attack.name();
+    let mut stage = Stage::new(program, false)?;
+    attack.prepare(&mut stage)?;
+    stage.world.run_for(500)?;
+    let idle_kib = stage.server.memory_kib()?;
+    let canary = Canary::start(stage.server.addr, stage.server.pid(), KEY, IDLE_MS)?;
+    let watch = TurnWatch::start(&stage.server)?;
+    canary.next_phase();
+    let mut attacks = Attacks::new([attack]);
+    let begun = Instant::now();
+    let peak_kib = attacks.go_on(&mut stage, Duration::from_secs(seconds))?;
+    let took = begun.elapsed();
+    let turns = watch.turns(&stage.server)?;
+    let report = canary.end()?;
+    attacks.judge(&stage, seconds, checks)?;
+    judge_turns(name, &turns, took, checks);
+    println!("        memory {} MiB before, at most {} MiB", idle_kib / 1024, peak_kib / 1024);
+    if name == "pages" {
+        let what = format_args!("{name}: at most {MEMORY_MIB_MAX} MiB of memory");
+        checks.that(peak_kib / 1024 <= MEMORY_MIB_MAX, what);
+    }
+    report.judge(name, checks);
+    checks.that(stage.server.stop()? == Some(0), format_args!("{name}: the server ends by itself"));
+    Ok(())
+}
+
+/// Checks the turns of a time.
+pub(crate) fn judge_turns(name: &str, turns: &Turns, took: Duration, checks: &mut Checks) {
+    println!("        {turns}");
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let most_us = took_us / 100 * EXCESS_PERCENT_MAX;
+    checks.that(
+        turns.unexplained_us() <= most_us,
+        format_args!(
+            "{name}: {} turns above {} ms, by {} ms at the least, {} ms of it without a wait for a processor, at most {}",
+            turns.too_long(),
+            TURN_US_MAX / 1000,
+            turns.excess_us() / 1000,
+            turns.unexplained_us() / 1000,
+            most_us / 1000
+        ),
+    );
+}
+
+/// Attacks that go on at once.
+pub(crate) struct Attacks<'a> {
+    /// Each with the time of its next beat.
+    attacks: Vec<(&'a mut dyn Attack, Instant)>,
+}
+
+impl<'a> Attacks<'a> {
+    pub(crate) fn new(attacks: impl IntoIterator<Item = &'a mut dyn Attack>) -> Self {
+        let now = Instant::now();
+        Self { attacks: attacks.into_iter().map(|attack| (attack, now)).collect() }
+    }
+
+    /// Goes on for a time; gives the most memory that the server had, in KiB.
+    pub(crate) fn go_on(&mut self, stage: &mut Stage, time: Duration) -> Result<u64, Failure> {
+        let end = Instant::now() + time;
+        let (mut peak_kib, mut look) = (0, Instant::now());
+        loop {
+            let now = Instant::now();
+            if now >= look {
+                peak_kib = peak_kib.max(stage.server.memory_kib()?);
+                look = now + Duration::from_millis(50);
+            }
+            if now >= end {
+                return Ok(peak_kib);
+            }
+            for (attack, due) in &mut self.attacks {
+                if now >= *due {
+                    attack.beat(stage)?;
+                    *due = now + Duration::from_millis(attack.interval_ms());
+                }
+            }
+            stage.world.turn(1)?;
+        }
+    }
+
+    /// Checks that each has done what it has to do in so many seconds.
+    pub(crate) fn judge(
+        &self,
+        stage: &Stage,
+        seconds: u64,
+        checks: &mut Checks,
+    ) -> Result<(), Failure> {
+        for (attack, _) in &self.attacks {
+            let (done, what) = attack.done(stage)?;
+            let (name, least) = (attack.name(), attack.least(seconds));
+            checks.that(done >= least, format_args!("{name}: {done} {what}, at least {least}"));
+            attack.judge(stage, checks);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,352 @@
+//! The attacks: what each of them opens, and does again and again.
+
+use std::time::Instant;
+
+use sockeye_load::engine::Purpose;
+
+use super::stage::{BATCH, Stage, address, batch, get};
+use crate::Failure;
+use crate::checks::Checks;
+use crate::line::{masked, upgrade};
+use crate::probe::Ended;
+
+/// Bytes without a protocol: the attacker only counts them.
+pub(crate) const BARE: Purpose = Purpose::Bare(1 << 20);
+
+/// An attack from many connections.
+pub(crate) trait Attack {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// Milliseconds between two beats.
+    fn interval_ms(&self) -> u64;
+
+    /// Fills channels and opens connections.
+    fn prepare(&mut self, stage: &mut Stage) -> Result<(), Failure>;
+
+    /// Does it once more.
+    fn beat(&mut self, stage: &mut Stage) -> Result<(), Failure>;
+
+    /// How often the server has answered so far, or what it has done instead.
+    fn done(&self, stage: &Stage) -> Result<(u64, &'static str), Failure>;
+
+    /// How often it has to, at the least, in so many seconds.
+    fn least(&self, seconds: u64) -> u64;
+
+    /// Checks what else it can tell.
+    fn judge(&self, _: &Stage, _: &mut Checks) {}
+}
+
+/// All of them. `ping_rate` bounds the pings, in bytes a microsecond.
+pub(crate) fn all(ping_rate: u128) -> Vec<Box<dyn Attack>> {
+    vec![
+        Box::new(Polls::default()),
+        Box::new(Patterns { users: 1, ..Patterns::default() }),
+        Box::new(Patterns { users: 5, ..Patterns::default() }),
+        Box::new(Pages::default()),
+        Box::new(Crowd::default()),
+        Box::new(Reloads::default()),
+        Box::new(Pings::at_rate(ping_rate)),
+    ]
+}
+
+/// A hundred connections that each poll a pattern over 16,000 channels once a second.
+#[derive(Default)]
+struct Polls(Vec<usize>);
+
+/// Channels of a pattern: nearly as many as one search looks at.
+const CHANNELS: usize = 16_000;
+
+fn fill_pattern(stage: &Stage) -> Result<(), Failure> {
+    stage.fill(|number| format!("room:{number}"), CHANNELS, 1)
+}
+
+impl Attack for Polls {
+    fn name(&self) -> &'static str {
+        "polls"
+    }
+
+    fn interval_ms(&self) -> u64 {
+        1_000
+    }
+
+    fn prepare(&mut self, stage: &mut Stage) -> Result<(), Failure> {
+        fill_pattern(stage)?;
+        self.0 = stage.open(&Purpose::Requests, b"", 100);
+        Ok(())
+    }
+
+    fn beat(&mut self, stage: &mut Stage) -> Result<(), Failure> {
+        let request = get("/v1/poll?channel=%3E&cursor=earliest");
+        for id in &self.0 {
+            stage.world.say(*id, request.as_bytes());
+        }
+        Ok(())
+    }
+
+    fn done(&self, stage: &Stage) -> Result<(u64, &'static str), Failure> {
+        let answers = self.0.iter().map(|id| stage.at(*id).received as u64).sum();
+        Ok((answers, "answers"))
+    }
+
+    fn least(&self, seconds: u64) -> u64 {
+        20 * seconds
+    }
+}
+
+/// Users that each subscribe and unsubscribe a pattern 245 times in one burst, on one WebSocket. The rate limit lets a
+/// user do so once in a while, so others come after them.
+#[derive(Default)]
+struct Patterns {
+    users: usize,
+    ids: Vec<usize>,
+    /// Users so far.
+    came: usize,
+    bytes: u64,
+}
+
+/// Pairs of commands in a burst: nearly as many as the rate limit lets through.
+const PAIRS: usize = 245;
+
+impl Patterns {
+    fn burst() -> Vec<u8> {
+        let subscribe = masked(r#"{"type":"subscribe","channels":[">"],"cursor":"earliest"}"#);
+        let unsubscribe = masked(r#"{"type":"unsubscribe","channels":[">"]}"#);
+        [subscribe, unsubscribe].concat().repeat(PAIRS)
+    }
+}
+
+impl Attack for Patterns {
+    fn name(&self) -> &'static str {
+        if self.users == 1 { "patterns" } else { "patterns of five users" }
+    }
+
+    fn interval_ms(&self) -> u64 {
+        500
+    }
+
+    fn prepare(&mut self, stage: &mut Stage) -> Result<(), Failure> {
+        fill_pattern(stage)?;
+        self.ids = stage.open(&BARE, upgrade("").as_bytes(), self.users);
+        Ok(())
+    }
+
+    fn beat(&mut self, stage: &mut Stage) -> Result<(), Failure> {
+        // Half of the beats are bursts, and at the others the next users come.
+        let burst = Self::burst();
+        for at in 0..self.users {
+            let id = self.ids[at];
+            if (self.came / self.users).is_multiple_of(2) {
+                stage.world.say(id, &burst);
+            } else {
+                self.bytes += stage.at(id).bytes as u64;
+                let probe = stage.probe(&BARE, upgrade("").as_bytes(), address(self.came), None);
+                stage.world.replace(id, probe);
+            }
+            self.came += 1;
+        }
+        Ok(())
+    }
+
+    fn done(&self, stage: &Stage) -> Result<(u64, &'static str), Failure> {
+        let now: u64 = self.ids.iter().map(|id| stage.at(*id).bytes as u64).sum();
+        Ok((self.bytes + now, "bytes of answers"))
+    }
+
+    fn least(&self, seconds: u64) -> u64 {
+        // A pair of answers has about a hundred bytes.
+        seconds * self.users as u64 * 5_000
+    }
+}
+
+/// A thousand connections that pipeline requests for pages of history, and never read.
+#[derive(Default)]
+struct Pages {
+    ids: Vec<usize>,
+    beats: usize,
+    asked: u64,
+}
+
+/// Connections, and requests on each.
+const READERS: usize = 1_000;
+const PIPELINED: usize = 40;
+
+impl Attack for Pages {
+    fn name(&self) -> &'static str {
+        "pages"
+    }
+
+    fn interval_ms(&self) -> u64 {
+        750
+    }
+
+    fn prepare(&mut self, stage: &mut Stage) -> Result<(), Failure> {
+        stage.fill(|_| "book:1".to_owned(), 256, 200)?;
+        self.ids = stage.open(&BARE, b"", READERS);
+        Ok(())
+    }
+
+    fn beat(&mut self, stage: &mut Stage) -> Result<(), Failure> {
+        self.beats += 1;
+        if self.beats % 2 == 1 {
+            let requests = get("/v1/channels/book:1/history?limit=1000").repeat(PIPELINED);
+            for id in &self.ids {
+                stage.world.lines.pause(*id, true);
+                stage.world.say(*id, requests.as_bytes());
+                self.asked += u64::from(stage.at(*id).ended == Ended::Not);
+            }
+            return Ok(());
+        }
+        for number in 0..self.ids.len() {
+            let probe = stage.probe(&BARE, b"", address(number), Some(4_096));
+            stage.world.replace(self.ids[number], probe);
+        }
+        Ok(())
+    }
+
+    fn done(&self, _: &Stage) -> Result<(u64, &'static str), Failure> {
+        Ok((self.asked, "pipelines"))
+    }
+
+    fn least(&self, seconds: u64) -> u64 {
+        READERS as u64 * seconds / 4
+    }
+}
+
+/// A thousand event streams, and a batch of a thousand publications to each, once a second.
+#[derive(Default)]
+struct Crowd {
+    streams: Vec<usize>,
+    back_end: Vec<usize>,
+    beats: u64,
+}
+
+const SUBSCRIBERS: usize = 1_000;
+
+impl Attack for Crowd {
+    fn name(&self) -> &'static str {
+        "batches"
+    }
+
+    fn interval_ms(&self) -> u64 {
+        1_000
+    }
+
+    fn prepare(&mut self, stage: &mut Stage) -> Result<(), Failure> {
+        self.streams = stage.open(&BARE, get("/v1/sse?channel=crowd:1").as_bytes(), SUBSCRIBERS);
+        self.back_end = stage.open(&Purpose::Requests, b"", 1);
+        Ok(())
+    }
+
+    fn beat(&mut self, stage: &mut Stage) -> Result<(), Failure> {
+        self.beats += 1;
+        let lines = "{\"channel\":\"crowd:1\",\"data\":\"x\"}\n".repeat(BATCH);
+        stage.world.say(self.back_end[0], batch(&lines, "").as_bytes());
+        Ok(())
+    }
+
+    fn done(&self, stage: &Stage) -> Result<(u64, &'static str), Failure> {
+        let bytes = self.streams.iter().map(|id| stage.at(*id).bytes as u64).sum();
+        Ok((bytes, "bytes of events"))
+    }
+
+    fn least(&self, seconds: u64) -> u64 {
+        // An event has at least twenty bytes, and a slow machine half of the time.
+        seconds * (BATCH * SUBSCRIBERS) as u64 * 20 / 4
+    }
+}
+
+/// A reload of the configuration each half second, while there are 100,000 channels.
+#[derive(Default)]
+struct Reloads(u64);
+
+impl Attack for Reloads {
+    fn name(&self) -> &'static str {
+        "reloads"
+    }
+
+    fn interval_ms(&self) -> u64 {
+        500
+    }
+
+    fn prepare(&mut self, stage: &mut Stage) -> Result<(), Failure> {
+        stage.fill(|number| format!("many:{number}"), 100_000, 1)
+    }
+
+    fn beat(&mut self, stage: &mut Stage) -> Result<(), Failure> {
+        self.0 += 1;
+        stage.reload()
+    }
+
+    fn done(&self, _: &Stage) -> Result<(u64, &'static str), Failure> {
+        Ok((self.0, "reloads"))
+    }
+
+    fn least(&self, seconds: u64) -> u64 {
+        seconds
+    }
+}
+
+/// A thousand WebSockets with as many pings as the machine can send, or fewer.
+struct Pings {
+    /// Bytes in a microsecond, of all together.
+    rate: u128,
+    ids: Vec<usize>,
+    /// Bytes that the server had received before.
+    before: u64,
+    begun: Instant,
+    sent: u128,
+}
+
+impl Pings {
+    fn at_rate(rate: u128) -> Self {
+        Self { rate, ids: Vec::new(), before: 0, begun: Instant::now(), sent: 0 }
+    }
+}
+
+const PINGERS: usize = 1_000;
+
+/// Pings that are sent at once, with the largest payload.
+const PINGS: usize = 500;
+
+impl Attack for Pings {
+    fn name(&self) -> &'static str {
+        "pings"
+    }
+
+    fn interval_ms(&self) -> u64 {
+        1
+    }
+
+    fn prepare(&mut self, stage: &mut Stage) -> Result<(), Failure> {
+        self.ids = stage.open(&BARE, upgrade("").as_bytes(), PINGERS);
+        self.begun = Instant::now();
+        self.before = stage.server.metric("sockeye_bytes_received_total")?;
+        Ok(())
+    }
+
+    fn beat(&mut self, stage: &mut Stage) -> Result<(), Failure> {
+        let ping = [&[0x89, 0x80 | 125, 1, 2, 3, 4][..], &[7; 125]].concat();
+        let pings = ping.repeat(PINGS);
+        let due = self.begun.elapsed().as_micros() * self.rate;
+        for id in &self.ids {
+            if self.sent < due && stage.world.lines.unsent(*id) < pings.len() {
+                stage.world.say(*id, &pings);
+                self.sent += pings.len() as u128;
+            }
+        }
+        // Others are first in the next beat, and little of what was missed is made up for.
+        self.ids.rotate_left(PINGERS / 7);
+        self.sent = self.sent.max(due.saturating_sub(self.rate * 100_000));
+        Ok(())
+    }
+
+    fn done(&self, stage: &Stage) -> Result<(u64, &'static str), Failure> {
+        let bytes = stage.server.metric("sockeye_bytes_received_total")?;
+        Ok((bytes - self.before, "bytes of pings"))
+    }
+
+    fn least(&self, seconds: u64) -> u64 {
+        seconds * 10_000_000
+    }
+}
