@@ -465,3 +465,49 @@ write("auth_request", b"", {
     "cookie": b"\xff\xffa=b; session=x.y.z\xffhttps://a.example",
     "hijack": b"\xff\xffsession=x.y.z\xffhttps://evil.example",
 })
+
+# Header compression: the examples of RFC 7541, appendix C, and attacks.
+
+def block(text):
+    return bytes.fromhex(text)
+
+
+def sized(*blocks):
+    """Blocks behind their lengths, which are below 254."""
+    return b"".join(bytes([len(it)]) + it for it in blocks)
+
+
+REQUESTS = [block("828684418cf1e3c2e5f23a6ba0ab90f4ff"), block("828684be5886a8eb10649cbf"),
+            block("828785bf408825a849e95ba97d7f8925a849e95bb8e8b4bf")]
+RESPONSES = [block("4803333032580770726976617465611d4d6f6e2c203231204f637420323031332032303a31333a323120474d54"
+                   "6e1768747470733a2f2f7777772e6578616d706c652e636f6d"), block("4803333037c1c0bf")]
+NO_LIMITS = bytes(4)
+
+write("hpack_blocks", NO_LIMITS, {
+    "requests": sized(*REQUESTS),
+    "responses": b"\xff\x01\x00" + sized(block("3fe101") + RESPONSES[0], RESPONSES[1]),
+    "never-indexed": sized(block("100870617373776f726406736563726574")),
+    "update-missing": b"\xff\x00\x10" + sized(block("82")),
+    "update-lowest": b"\xff\x00\x64\xff\x20\x00" + sized(block("3f453fe13f82")),
+    "update-third": sized(block("202020")), "update-behind": sized(block("8220")),
+    "index-zero": sized(block("80")), "index-out": sized(block("be")),
+    "integer": sized(block("ff81ffffff0f"), block("82")), "integer-zeros": sized(block("ff808080808000")),
+    "eos": sized(block("000161 84ffffffff")), "padding": sized(block("0001618206")),
+    "padding-byte": sized(block("0001618207ff")), "long-codes": sized(block("00016185fffffff3ff")),
+    "length": sized(block("000161ff80ffffff0f")),
+})
+write("hpack_blocks", bytes([0, 3, 2, 4]), {
+    "too-many": sized(REQUESTS[0], block("be")),
+    "references": sized(block("400032") + b"x" * 50, block("be" * 100)),
+})
+write("hpack_instructions", NO_LIMITS, {
+    "insert-and-refer": bytes([80, 1, 81, 2, 0, 0, 1, 0, 240, 0, 0, 0]),
+    "evict": bytes([80, 0xBF, 90, 0xBE, 100, 0xBD, 110, 0xBC, 120, 0xBB, 130, 0xBA, 4, 0, 240, 0]),
+    "name-of-evicted": bytes([230, 6, 80, 0x82, 142, 0x83, 143, 0x84, 240, 0, 0, 0]),
+    "resize": bytes([80, 1, 240, 0, 220, 0, 221, 200, 80, 1, 240, 0, 0, 0]),
+})
+write("hpack_fields", b"", {
+    "credentials": b"\x01\x00\x10" + b"\x00\x06\x01cookie!" + b"\x01\x01\x03kvvv",
+    "static": b"\x00\x00\x00" + bytes([6, 0, 3]) + b"GET" + bytes([2, 0, 0, 82, 0, 200]) + b"0" * 200,
+    "upper": b"\x01\x20\x00" + b"\x00\x0c\x04Content-Type\xff\x00\x80\n",
+})
