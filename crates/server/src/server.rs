@@ -39,6 +39,8 @@ pub struct Server<N: Net, A> {
     ready: Vec<Ready>,
     /// Timers that have fired, and whose effect is still to come.
     fired: Vec<(Key, Time)>,
+    /// How long the application was visited since the last turn, in microseconds.
+    visited_us: u64,
     /// No connection is accepted before this.
     accept_from: Time,
     quota: ConnectionQuota,
@@ -60,6 +62,7 @@ impl<N: Net, A: App> Server<N, A> {
             sockets: Vec::new(),
             ready: Vec::new(),
             fired: Vec::new(),
+            visited_us: 0,
             accept_from: now,
             quota: ConnectionQuota::default(),
             drain: Drain::default(),
@@ -98,6 +101,7 @@ impl<N: Net, A: App> Server<N, A> {
         self.run_app();
         self.flush();
         let took_us = self.net.now_us().saturating_sub(began_us);
+        let took_us = took_us.saturating_add(core::mem::take(&mut self.visited_us));
         self.core.stats.turns.observe(took_us, 1);
         self.core.stats.units = self.core.budget.spent();
         self.app.on_flushed(took_us);
@@ -139,10 +143,13 @@ impl<N: Net, A: App> Server<N, A> {
     }
 
     /// Lets the application do something between two turns. Bytes that it sends leave in the next turn,
-    /// which then does not wait.
+    /// which then does not wait. The time that it takes counts as time of that turn.
     pub fn with_app<R>(&mut self, visit: impl FnOnce(&mut A, &mut Context<'_>) -> R) -> R {
+        let began_us = self.net.now_us();
         self.core.tick(self.net.now(), self.net.unix_ms());
-        visit(&mut self.app, &mut Context { core: &mut self.core })
+        let given = visit(&mut self.app, &mut Context { core: &mut self.core });
+        self.visited_us += self.net.now_us().saturating_sub(began_us);
+        given
     }
 
     /// The time of the last turn, or of a later `with_app`, `drain` or `drain_now`.

@@ -15,8 +15,9 @@ macro_rules! counters {
         #[non_exhaustive]
         pub struct Stats {
             $($(#[$doc])* pub $counter: u64,)*
-            /// How long turns took, from the end of the wait until all outboxes were flushed. A
-            /// connection that becomes ready meanwhile waits that long.
+            /// How long turns took, from the end of the wait until all outboxes were flushed, and
+            /// visits of [`Server::with_app`](crate::Server::with_app) before them. A connection
+            /// that becomes ready meanwhile waits that long.
             pub turns: Histogram,
         }
 

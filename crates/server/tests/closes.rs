@@ -1,5 +1,7 @@
 //! How streams ended is counted, by kind, by who ended it, and by the code.
 
+use std::time::Duration;
+
 use crate::common::{CLOSE, TEXT, frame, start};
 use sockeye_server::{Close, CloseCode, ClosedBy, StreamKind};
 
@@ -77,6 +79,12 @@ fn turns_are_timed_and_unsent_bytes_are_seen() {
     assert_eq!(peer.read_frame(), (TEXT, b"hello".to_vec()));
     let stats = server.ask(|server| *server.stats());
     assert!(stats.turns.count() >= 3, "accept, handshake, message: {stats:?}");
+    server.ask(|server| server.with_app(|_, _| std::thread::sleep(Duration::from_millis(300))));
+    let waited_us = stats.turns.sum_us() + 300_000;
+    peer.send(frame(TEXT, b"late"));
+    assert_eq!(peer.read_frame(), (TEXT, b"late".to_vec()));
+    let stats = server.ask(|server| *server.stats());
+    assert!(stats.turns.sum_us() >= waited_us, "a visit is time of the next turn: {stats:?}");
     let stream = server.next_opened();
     let unsent = server.ask(move |server| {
         server.with_app(|_, context| {
