@@ -511,3 +511,26 @@ write("hpack_fields", b"", {
     "static": b"\x00\x00\x00" + bytes([6, 0, 3]) + b"GET" + bytes([2, 0, 0, 82, 0, 200]) + b"0" * 200,
     "upper": b"\x01\x20\x00" + b"\x00\x0c\x04Content-Type\xff\x00\x80\n",
 })
+
+
+# HTTP/2: each frame behind the number of its bytes; the length in its head is that of its payload.
+
+def h2(kind, flags, stream, payload=b"", length=None):
+    size = len(payload) if length is None else length
+    return size.to_bytes(3, "big") + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+
+def h2_scripts(*frames):
+    return b"".join(bytes([len(frame)]) + frame for frame in frames)
+
+
+write("http2_frames", b"", {
+    "data": h2_scripts(h2(0, 1, 1, b"hello"), h2(0, 8, 1, b"\x02abcd"), h2(0, 8, 1, b"\x05abcd"), h2(0, 8, 1)),
+    "headers": h2_scripts(h2(1, 0x2D, 3, b"\x01\x80\0\0\x03\x0f\x82!"), h2(1, 0x28, 3, b"\x02\0\0\0\0\0!"), h2(9, 4, 3, b"\x82")),
+    "priority": h2_scripts(h2(2, 0, 3, b"\0\0\0\x03\0"), h2(2, 0, 3, b"\0\0\0\x05\0"), h2(2, 0, 3, b"\0")),
+    "settings": h2_scripts(h2(4, 0, 0, b"\0\x04\0\0\xff\xff"), h2(4, 1, 0), h2(4, 1, 0, b"!"), h2(4, 0, 1)),
+    "control": h2_scripts(h2(6, 0, 0, b"01234567"), h2(7, 0, 0, bytes(8) + b"why"), h2(8, 0, 0, bytes(4)),
+                          h2(8, 0, 1, b"\xff\xff\xff\xff"), h2(3, 0, 1, b"\0\0\0\x08"), h2(5, 4, 1, b"\0\0\0\x02\x82")),
+    "unknown": h2_scripts(h2(0xFE, 0xFF, 0, b"?"), h2(0x10, 0, 0, b"\0\0\0\x01u=1")),
+    "too-long": h2_scripts(h2(0, 0, 1, b"", 0x10001), h2(6, 0, 0, b"", 0xFFFFFF)),
+})

@@ -1,0 +1,6 @@
+//! Frames of HTTP/2, read and written.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| sockeye_http2::properties::fuzz::http2_frames(data));
