@@ -173,6 +173,11 @@ impl<M> Hub<M> {
         self.has_archive = true;
     }
 
+    /// Whether there is an archive.
+    pub const fn has_archive(&self) -> bool {
+        self.has_archive
+    }
+
     /// A message of the archive as an entry of this log.
     pub fn recall(&self, archived: Archived<M>) -> Rc<Entry<M>> {
         let Archived { seq, channel, time_ms, kind, body, cost } = archived;

@@ -6,7 +6,7 @@ pub(crate) mod counters;
 mod credentials;
 mod events;
 mod exposition;
-mod history;
+pub(crate) mod history;
 mod members;
 pub(crate) mod metrics;
 pub(crate) mod notices;

@@ -10,6 +10,7 @@ use sockeye_server::{
 };
 
 use crate::dialect::counters::{RequestCounters, count};
+use crate::dialect::history::HeldPages;
 use crate::dialect::notices::RefusedCredential;
 use crate::dialect::outlet::{Delivery, V1};
 use crate::dialect::publishing::Jobs;
@@ -29,6 +30,8 @@ pub struct Service {
     pub(crate) counters: RequestCounters,
     /// Publications of requests and commands that wait for their outcomes.
     pub(crate) jobs: Jobs,
+    /// Requests for history that wait for the archive.
+    pub(crate) pages: HeldPages,
     /// The refused credential that an operator has not heard of yet.
     pub(crate) refused: Option<RefusedCredential>,
     /// The figures of all services of the process, if there are others.
@@ -45,7 +48,7 @@ pub struct Holdings {
     pub due: usize,
     /// Requests and commands that wait for the log.
     pub jobs: usize,
-    /// Streams of requests that wait for the log.
+    /// Streams of requests that wait for the log or its archive.
     pub held: usize,
     /// Messages that the log has not answered for.
     pub publications: usize,
@@ -80,6 +83,8 @@ pub(crate) enum Pending {
     Publishing(u64),
     /// A page of figures that waits for those of other services.
     Survey(u64),
+    /// A page of history that waits for the archive.
+    History(u64),
 }
 
 impl Service {
@@ -88,6 +93,7 @@ impl Service {
         Self {
             engine: Engine::new(epoch, hub, limits),
             jobs: Jobs::default(),
+            pages: HeldPages::default(),
             counters: RequestCounters::default(),
             refused: None,
             survey: None,
@@ -125,7 +131,8 @@ impl Service {
         self
     }
 
-    /// Attaches an archive of the log: streams and polls read from it what memory no longer has.
+    /// Attaches an archive of the log: streams, polls and pages of history read from it what memory no
+    /// longer has.
     #[must_use]
     pub fn with_archive(mut self, archive: Box<dyn Archive>) -> Self {
         self.engine.attach_archive(archive);
@@ -149,7 +156,7 @@ impl Service {
             streams: self.engine.sessions.len(),
             due: self.engine.due.len() + self.engine.expiring.len() + self.engine.answerable.len(),
             jobs,
-            held: held + self.surveys_held(),
+            held: held + self.surveys_held() + self.pages.len(),
             publications: self.engine.sequencing.pending().unwrap_or(waiting),
             presence: self.engine.presence.held(),
             users: accounts.users,
@@ -271,7 +278,7 @@ impl Service {
     /// Whether a stream is one of the service's.
     pub fn owns(&self, stream: StreamKey) -> bool {
         let is_session = self.engine.sessions.of_stream(stream).is_some();
-        is_session || self.jobs.holds(stream) || self.surveys(stream)
+        is_session || self.jobs.holds(stream) || self.surveys(stream) || self.pages.holds(stream)
     }
 }
 
@@ -340,12 +347,14 @@ impl App for Service {
             }
             Pending::Publishing(id) => self.hold_publishing(id, stream),
             Pending::Survey(question) => self.hold_survey(stream, question),
+            Pending::History(id) => self.hold_history(id, stream),
         }
     }
 
     fn on_unopened(&mut self, PendingStream(pending): PendingStream, _: &mut Context<'_>) {
         match pending {
             Pending::Poll(subscriber, ..) => self.engine.leave(subscriber),
+            Pending::History(id) => self.forget_history_request(id),
             Pending::Subscribed { .. }
             | Pending::Commands(_)
             | Pending::Refused(_)
@@ -367,6 +376,7 @@ impl App for Service {
         }
         self.engine.disconnect(stream);
         self.forget_survey(stream);
+        self.forget_history(stream);
     }
 
     fn deadline(&self) -> Time {

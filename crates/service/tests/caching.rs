@@ -7,12 +7,12 @@ use sockeye_auth::{AllowedOrigins, Grants, Identity, Keys, Limits, Taken};
 use sockeye_hub::{Check, PatternUse, Run, Seq};
 use sockeye_service::{Access, Guard, Namespaces, Readers, Rules};
 
-const KEY: &str = "Authorization: ApiKey a_back_end_s_key_of_a_good_length_01\r\n";
+pub(crate) const KEY: &str = "Authorization: ApiKey a_back_end_s_key_of_a_good_length_01\r\n";
 const MOMENT: &str = "public, max-age=1";
 const HOUR: &str = "public, max-age=3600, immutable";
 
 /// Everybody may read `news` and `room`, where presence is kept; a key may do everything.
-fn guarded(setup: &mut Setup) {
+pub(crate) fn guarded(setup: &mut Setup) {
     let limits = Limits::default();
     let mut keys = Keys::new(limits);
     let all = || Grants::everything();

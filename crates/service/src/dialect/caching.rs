@@ -75,9 +75,23 @@ fn vary(access: &Access) -> &'static str {
 impl Caching {
     /// Adds the headers for caches to an answer whose content holds for so long.
     pub(crate) fn mark(self, reply: Reply, holds: Holds) -> Reply {
+        let reply = self.mark_without_vary(reply, holds);
         match holds {
-            Holds::ForNow if self.is_public => reply.header(MOMENT).header(self.vary()),
-            Holds::ForGood if self.is_public => reply.header(HOUR).header(self.vary()),
+            Holds::ForNow | Holds::ForGood if self.is_public => reply.header(self.vary()),
+            Holds::Not | Holds::ForNow | Holds::ForGood => reply,
+        }
+    }
+
+    /// The headers of an answer that is still to come: `Vary` is said at once, before others say it.
+    pub(crate) fn vary_early(self) -> Vec<Header> {
+        self.is_public.then(|| self.vary()).into_iter().collect()
+    }
+
+    /// As [`mark`](Self::mark), where [`vary_early`](Self::vary_early) has said `Vary`.
+    pub(crate) fn mark_without_vary(self, reply: Reply, holds: Holds) -> Reply {
+        match holds {
+            Holds::ForNow if self.is_public => reply.header(MOMENT),
+            Holds::ForGood if self.is_public => reply.header(HOUR),
             Holds::Not | Holds::ForNow | Holds::ForGood => reply.header(NO_STORE),
         }
     }
@@ -136,6 +150,6 @@ pub(crate) fn is_known(request: &Request<'_>, tag: &str) -> bool {
 }
 
 /// An entity tag without the mark of a weak one.
-fn opaque(tag: &[u8]) -> &[u8] {
+pub(crate) fn opaque(tag: &[u8]) -> &[u8] {
     tag.strip_prefix(b"W/").unwrap_or(tag)
 }

@@ -81,16 +81,17 @@ pub(crate) fn add<P>(answer: &mut Answer<P>, headers: Vec<Header>) {
     }
     // [service:cors-every-answer]
     match answer {
-        Answer::Reply(reply) => {
-            // An answer that caches may keep names `Origin` itself, also where no page asks.
-            let varies = reply.headers.iter().any(|header| header.is_named("Vary"));
-            let others = headers.into_iter().filter(|it| !varies || !it.is_named("Vary"));
-            reply.headers.extend(others);
-        }
+        Answer::Reply(reply) => add_to(&mut reply.headers, headers),
         Answer::EventStream(stream, _) => stream.headers.extend(headers),
-        Answer::Hold(hold, _) => hold.headers.extend(headers),
+        Answer::Hold(hold, _) => add_to(&mut hold.headers, headers),
         _ => {}
     }
+}
+
+/// An answer that caches may keep names `Origin` itself, also where no page asks.
+fn add_to(own: &mut Vec<Header>, headers: Vec<Header>) {
+    let varies = own.iter().any(|header| header.is_named("Vary"));
+    own.extend(headers.into_iter().filter(|it| !varies || !it.is_named("Vary")));
 }
 
 /// The origin of the page that asks, if that origin is on the list.

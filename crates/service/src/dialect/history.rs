@@ -1,14 +1,20 @@
-//! `GET /v1/channels/{channel}/history`: pages of a channel.
+//! `GET /v1/channels/{channel}/history`: pages of a channel, from memory or from the archive.
+
+mod held;
 
 use std::rc::Rc;
 
-use sockeye_hub::{ChannelName, Cursor, Entry, Query as Part, Seq, Start, Target, Token};
-use sockeye_server::{Answer, Reply, Request, Status};
+use sockeye_hub::{ChannelName, Cursor, Entry, Page, Query as Part, Seq, Start, Target, Token};
+use sockeye_server::{Answer, Hold, Reply, Request, Status};
 
-use crate::dialect::caching::{is_known, page_holds};
+pub(crate) use self::held::HeldPages;
+use self::held::{HeldPage, KnownTags};
+use crate::dialect::caching::{Caching, page_holds};
 use crate::dialect::outlet::EntryBody;
 use crate::dialect::reply::{self, json_body};
 use crate::engine::Principal;
+use crate::engine::archive::{self, Waiter};
+use crate::sequencing::{self, Range};
 use crate::wire::reply::{cut_history, history};
 use crate::wire::{Code, Problem, Query, is_end, path_segment};
 use crate::{Pending, Service};
@@ -17,13 +23,27 @@ use crate::{Pending, Service};
 const MESSAGES: u64 = 100;
 
 /// The messages of a page, and the channel's end.
-type Entries = [Rc<Entry<EntryBody>>];
+type Entries = Vec<Rc<Entry<EntryBody>>>;
 
 /// The part of a channel that a request asks for.
+#[derive(Debug)]
 struct Wanted {
+    channel: String,
     part: Part,
     /// The cursor that bounds the part, if the request names one and not a number.
     bound: Option<Cursor>,
+    messages_max: usize,
+    caching: Caching,
+    /// The entity tags that the client has.
+    known: KnownTags,
+}
+
+/// What was found of it.
+struct Found {
+    page: Page,
+    entries: Entries,
+    /// The position from which the next page goes on, if there is one.
+    next: Option<Cursor>,
 }
 
 impl Service {
@@ -40,7 +60,7 @@ impl Service {
         who.may_subscribe(Target::Channel(name), &self.engine.namespaces, self.engine.calendar)?;
         let limit = query.number("limit")?.unwrap_or(MESSAGES);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let Wanted { part, bound } = wanted(query)?;
+        let (part, bound) = part(query)?;
         let is_here = |it: &Cursor| {
             it.epoch == self.engine.hub.position().epoch && self.engine.hub.agrees(*it)
         };
@@ -49,42 +69,165 @@ impl Service {
                 "the cursor is of a history that this log does not have: begin without it";
             return Err(Problem::new(Code::NotFound, message));
         }
+        let caching = self.caching(who, [Target::Channel(name)]);
+        let messages_max = limit.min(self.engine.limits.history_messages_max);
+        let known = KnownTags::of(request);
+        let channel = channel.into_owned();
+        let wanted = Wanted { channel, part, bound, messages_max, caching, known };
+        let found = self.in_memory(&wanted);
+        match self.beyond_memory(&wanted, &found.page) {
+            None => Ok(self.history_reply(&wanted, found, Vary::Said).into()),
+            Some(range) => self.hold_for_history(who, wanted, range),
+        }
+    }
+
+    /// What memory has of a part.
+    fn in_memory(&mut self, wanted: &Wanted) -> Found {
+        let name = ChannelName::new(&wanted.channel).expect("checked before");
         let mut entries = Vec::new();
-        let limit = limit.min(self.engine.limits.history_messages_max);
-        let mut page =
-            self.engine.hub.history(name, part, limit, self.engine.log_time.ms, &mut entries);
-        let fetched = far_end(part, &entries);
+        let (part, limit, now_ms) = (wanted.part, wanted.messages_max, self.engine.log_time.ms);
+        let page = self.engine.hub.history(name, part, limit, now_ms, &mut entries);
+        let next = far_end(part, &entries).filter(|_| page.more);
+        Found { page, entries, next }
+    }
+
+    /// What the archive has to be asked for, if memory does not know the whole answer: it has
+    /// everything after the page's floor.
+    fn beyond_memory(&self, wanted: &Wanted, page: &Page) -> Option<Range> {
+        if !self.engine.hub.has_archive() {
+            return None;
+        }
+        // [service:history-archive]
+        match wanted.part {
+            Part::After(seq) => {
+                let through = page.position.seq;
+                (seq < page.floor).then_some(Range::After { after: seq, through })
+            }
+            Part::Before(seq) => {
+                // Above the head the archive may have messages that nobody was told of yet.
+                let before = seq.min(page.position.seq.next());
+                let may_be_more = !page.more && page.floor > Seq::ZERO && before > Seq(1);
+                may_be_more.then_some(Range::Before { before })
+            }
+        }
+    }
+
+    /// Holds a request until the archive has answered.
+    fn hold_for_history(
+        &mut self,
+        who: &Principal,
+        wanted: Wanted,
+        range: Range,
+    ) -> Result<Answer<Pending>, Problem> {
+        let holder = self.engine.holder(who);
+        if !self.engine.admit_reader(holder) {
+            return Err(too_many());
+        }
+        let part = archive::Part {
+            channel: wanted.channel.as_str().into(),
+            range,
+            messages_max: wanted.messages_max,
+            bytes_max: self.engine.limits.answer_bytes(),
+        };
+        let headers = wanted.caching.vary_early();
+        let position = self.engine.hub.position();
+        let id = self.pages.keep(HeldPage { stream: None, wanted, position });
+        let waiter = Waiter { holder, is_request: true };
+        if self.engine.await_history(id, waiter, part).is_err() {
+            self.pages.remove(id);
+            return Err(no_archive());
+        }
+        let hold_ms = self.engine.limits.archive_ms_max;
+        Ok(Answer::Hold(Hold { hold_ms, headers }, Pending::History(id)))
+    }
+
+    /// What the archive and memory have of a part. `position` is the head when the archive was asked.
+    fn in_archive(
+        &mut self,
+        wanted: &Wanted,
+        position: Cursor,
+        found: sequencing::Page,
+    ) -> Option<Found> {
+        if position.epoch != self.engine.hub.position().epoch {
+            return None;
+        }
+        let memory = self.in_memory(wanted);
+        let floor = found.missing.first().map_or(Seq::ZERO, |(_, floor)| *floor);
+        // Memory may have what the archive has dropped.
+        if memory.page.floor <= floor {
+            return Some(memory);
+        }
+        let sequencing::Page { entries, through, mut more, .. } = found;
+        let mut entries = self.engine.recalled(entries);
+        if entries.len() > wanted.messages_max {
+            entries.truncate(wanted.messages_max);
+            more = true;
+        }
+        let next = match wanted.part {
+            // A page may have no message, and more behind it.
+            Part::After(_) if entries.is_empty() => Some(self.engine.hub.at(through)),
+            Part::After(_) | Part::Before(_) => far_end(wanted.part, &entries),
+        };
+        let page = Page { position, floor, more };
+        Some(Found { page, entries, next: next.filter(|_| more) })
+    }
+
+    /// The answer, cut to the bytes of one.
+    fn history_reply(&self, wanted: &Wanted, found: Found, vary: Vary) -> Reply {
+        let Wanted { channel, part, bound, caching, known, .. } = wanted;
+        let Found { mut page, mut entries, next: fetched } = found;
         // [service:ttl] Messages past their time to live are left out.
         let now = self.engine.log_time;
         entries.retain(|entry| !entry.body.payload().is_expired(entry.time_ms, &now));
-        let is_cut = cut_history(&mut entries, part, self.engine.limits.answer_bytes());
+        let is_cut = cut_history(&mut entries, *part, self.engine.limits.answer_bytes());
         page.more |= is_cut;
         // [service:history-next] Also behind messages that are left out.
-        let next = if is_cut { far_end(part, &entries) } else { fetched }.filter(|_| page.more);
+        let next = if is_cut { far_end(*part, &entries) } else { fetched };
         let has_end = entries.iter().any(|entry| is_end(entry));
-        let holds = page_holds(part, bound, &page, &entries, has_end);
-        let caching = self.caching(who, [Target::Channel(name)]);
+        let holds = page_holds(*part, *bound, &page, &entries, has_end);
         let tag = tag(page.position, &entries, next, has_end);
-        let reply = match is_known(request, &tag) {
+        let reply = match known.has(&tag) {
             true => Reply::empty(Status::NOT_MODIFIED),
-            false => json_body(Status::OK, history(&channel, &page, &entries, next)),
+            false => json_body(Status::OK, history(channel, &page, &entries, next)),
         };
-        Ok(caching.mark(reply.header(reply::text("ETag", &tag)), holds).into())
+        let reply = reply.header(reply::text("ETag", &tag));
+        match vary {
+            Vary::Said => caching.mark(reply, holds),
+            Vary::SaidEarly => caching.mark_without_vary(reply, holds),
+        }
     }
 }
 
+/// Whether `Vary` is still to be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Vary {
+    /// With the answer.
+    Said,
+    /// It was said when the request was held.
+    SaidEarly,
+}
+
+/// The refusal of a request that needs an archive which cannot be read.
+pub(crate) fn no_archive() -> Problem {
+    Problem::new(Code::Unavailable, "older history cannot be read now")
+}
+
+/// The refusal of a request above the bounds on those that wait for the archive.
+pub(crate) fn too_many() -> Problem {
+    Problem::new(Code::Overloaded, "too many wait for older history (disk_requests)")
+}
+
 /// The part that `after` or `before` names, each a `seq` or a cursor.
-fn wanted(query: &Query<'_>) -> Result<Wanted, Problem> {
+fn part(query: &Query<'_>) -> Result<(Part, Option<Cursor>), Problem> {
     match (bound(query, "after")?, bound(query, "before")?) {
-        (None, None) => Ok(Wanted { part: Part::Before(Seq(u64::MAX)), bound: None }),
-        (Some((seq, bound)), None) => Ok(Wanted { part: Part::After(seq), bound }),
-        (None, Some((seq, bound))) => Ok(Wanted { part: Part::Before(seq), bound }),
+        (None, None) => Ok((Part::Before(Seq(u64::MAX)), None)),
+        (Some((seq, bound)), None) => Ok((Part::After(seq), bound)),
+        (None, Some((seq, bound))) => Ok((Part::Before(seq), bound)),
         (Some(_), Some(_)) => {
             Err(Problem::new(Code::BadQuery, "after and before exclude each other"))
         }
     }
 }
-
 /// A position in the log: a number, or a cursor, which also names the epoch.
 fn bound(query: &Query<'_>, name: &str) -> Result<Option<(Seq, Option<Cursor>)>, Problem> {
     let Some(value) = query.one(name)? else { return Ok(None) };

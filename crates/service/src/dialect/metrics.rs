@@ -126,7 +126,7 @@ impl Tally {
         page.labelled(Kind::Counter, "streams_closed_total", help, self.closes());
         let subscriptions = self.hub.subscriptions as u64;
         page.gauge("subscriptions", "Subscriptions of all streams.", subscriptions);
-        let help = "Channels that are subscribed and have had no message since then.";
+        let help = "Channels that are subscribed and of which no message is known.";
         page.gauge("channels_unwritten", help, self.hub.unwritten as u64);
     }
 
@@ -181,11 +181,14 @@ impl Tally {
             ("full", rejections.full),
             ("channels", rejections.channels),
             ("own_channels", rejections.own_channels),
+            ("archive", rejections.archive),
+            ("own_archive", rejections.own_archive),
         ];
         let help = "Streams, requests, commands, publications and subscriptions that were refused for \
                     a bound: on messages, requests or handshakes in a time, of all or of one user \
                     or address; on the streams of a user, of an address, of all; on channels without \
-                    a message and patterns, of all, and of one user or address.";
+                    a message and patterns, of all, and of one user or address; on requests that \
+                    wait for the archive, likewise.";
         page.by(Kind::Counter, "rejected_total", help, "reason", rows);
         let help = "Credentials that were looked at: ok, none (nothing was shown), or the code of \
                     the refusal.";
@@ -205,8 +208,8 @@ impl Tally {
         let rows = by_code(&self.requests.publications_refused);
         page.by(Kind::Counter, "publications_refused_total", help, "code", rows);
         page.gauge("channels", "Channels with a record.", hub.channels as u64);
-        page.gauge("history_messages", "Messages in history.", hub.history_messages);
-        page.gauge("history_bytes", "Bytes in history.", hub.history_bytes);
+        page.gauge("history_messages", "Messages in memory.", hub.history_messages);
+        page.gauge("history_bytes", "Bytes of these.", hub.history_bytes);
     }
 
     fn delivery(&self, page: &mut Page) {

@@ -7,13 +7,14 @@ use sockeye_hub::{
 use sockeye_server::{Answer, Context, Hold, Reply, Request, Status, StreamKey, Time};
 
 use crate::dialect::caching::{Caching, Holds, is_known, poll_holds};
+use crate::dialect::history::{no_archive, too_many};
 use crate::dialect::outlet::{Delivery, EntryBody};
 use crate::dialect::recipient::cursor_text;
 use crate::dialect::reply::{self, NO_STORE, json, json_body};
-use crate::engine::archive::Arrived;
+use crate::engine::archive::{Arrived, Waiter};
 use crate::engine::{Principal, Session, Watch};
 use crate::sequencing::Unavailable;
-use crate::wire::{Code, CursorText, Gap, PollBody, Problem, Query, Rest};
+use crate::wire::{CursorText, Gap, PollBody, Problem, Query, Rest};
 use crate::{Pending, Service};
 
 /// Whether a poll may be held.
@@ -39,10 +40,6 @@ impl Filled {
     fn nothing(cursor: Cursor) -> Self {
         Self { body: PollBody::new(), rest: Rest::Nothing, cursor, fetch: None }
     }
-}
-
-fn no_archive() -> Problem {
-    Problem::new(Code::Unavailable, "older history cannot be read now")
 }
 
 impl Service {
@@ -79,7 +76,7 @@ impl Service {
         let Filled { mut body, rest, cursor, fetch } = self.fill(subscriber);
         let waits_for_archive = body.is_empty() && taken.ended.is_empty() && !context.is_draining();
         if let Some(fetch) = fetch.filter(|_| waits_for_archive) {
-            return self.hold_for_page(subscriber, who, (fetch, wait_ms), context.now());
+            return self.hold_for_page(subscriber, who, &channels, (fetch, wait_ms));
         }
         for channel in taken.ended {
             body.ended(channel, &CursorText::new(cursor));
@@ -96,10 +93,14 @@ impl Service {
         }
         // [service:presence-polls] Presence begins only here, after every channel was admitted and
         // the poll is held.
+        self.enter_presence(subscriber, who, &channels);
+        Ok(self.wait_for_something(subscriber, who, wait_ms))
+    }
+
+    fn enter_presence(&mut self, subscriber: SubscriberKey, who: &Principal, channels: &[&str]) {
         for target in channels.iter().filter_map(|name| Target::new(name).ok()) {
             self.engine.enter_presence(subscriber, target, who, Watch::No);
         }
-        Ok(self.wait_for_something(subscriber, who, wait_ms, context.now()))
     }
 
     /// Holds a poll until the archive has answered, and if the client waits, until there is
@@ -108,26 +109,38 @@ impl Service {
         &mut self,
         subscriber: SubscriberKey,
         who: &Principal,
+        channels: &[&str],
         (fetch, wait_ms): (Fetch, u64),
-        now: Time,
     ) -> Result<Answer<Pending>, Problem> {
-        let bytes = self.engine.limits.answer_bytes();
-        // [service:bound-archive]
-        let is_full = self.engine.reading.len() >= self.engine.limits.archive_requests_max;
-        let admitted = match self.engine.admit_place(who) {
-            Ok(()) if is_full => Err(Problem::new(Code::Overloaded, "too many wait for history")),
-            Ok(()) => self.engine.await_page(subscriber, fetch, bytes).map_err(|_| no_archive()),
-            Err(refusal) => Err(refusal.into()),
-        };
+        let admitted = self.engine.admit_place(who).map_err(Problem::from).and_then(|()| {
+            let holder = self.engine.holder(who);
+            // [service:bound-archive]
+            if !self.engine.admit_reader(holder) {
+                return Err(too_many());
+            }
+            let waiter = Waiter { holder, is_request: true };
+            let bytes = self.engine.limits.answer_bytes();
+            let asked = self.engine.await_page(subscriber, waiter, fetch, bytes);
+            asked.map_err(|_| no_archive())
+        });
         if let Err(problem) = admitted {
             self.engine.leave(subscriber);
             return Err(problem);
         }
-        if wait_ms == 0 {
-            self.engine.reading.impatient.insert(subscriber);
-        }
+        // [service:archive-patience]
+        let until = match wait_ms {
+            0 => {
+                self.engine.renew_presence(channels, who);
+                None
+            }
+            _ => {
+                self.enter_presence(subscriber, who, channels);
+                Some(self.engine.now + wait_ms.min(self.engine.limits.wait_ms_max))
+            }
+        };
+        self.engine.reading.patience.insert(subscriber, until);
         let wait_ms = wait_ms.max(self.engine.limits.archive_ms_max);
-        Ok(self.wait_for_something(subscriber, who, wait_ms, now))
+        Ok(self.wait_for_something(subscriber, who, wait_ms))
     }
 
     /// Takes in the answers of the archive.
@@ -136,6 +149,10 @@ impl Service {
             let (key, page) = match arrived {
                 Arrived::Session(key, page) => (key, Some(page)),
                 Arrived::Turn(key) => (key, None),
+                Arrived::Request(id, page) => {
+                    self.answer_history(id, page, context);
+                    continue;
+                }
             };
             let delivery = self.engine.sessions.of_subscriber(key).map(|it| it.delivery);
             match (delivery, page) {
@@ -197,9 +214,8 @@ impl Service {
         subscriber: SubscriberKey,
         who: &Principal,
         wait_ms: u64,
-        now: Time,
     ) -> Answer<Pending> {
-        let until = now + wait_ms.min(self.engine.limits.wait_ms_max);
+        let until = self.engine.now + wait_ms.min(self.engine.limits.wait_ms_max);
         // The service ends the poll itself at `until`, so the server's hold has no deadline.
         let hold = Hold { hold_ms: u64::MAX, headers: Vec::new() };
         Answer::Hold(hold, Pending::Poll(subscriber, until, who.clone()))
@@ -253,7 +269,8 @@ impl Service {
         };
         if let Some(fetch) = fetch.filter(|_| body.is_empty()) {
             let bytes = self.engine.limits.answer_bytes();
-            let asked = self.engine.await_page(key, fetch, bytes);
+            let waiter = Waiter { holder: self.engine.holder(&who), is_request: true };
+            let asked = self.engine.await_page(key, waiter, fetch, bytes);
             if patience == Patience::None || asked.is_err() {
                 self.refuse_poll(stream, context);
             }
@@ -261,9 +278,12 @@ impl Service {
         }
         let is_empty = body.is_empty() && rest == Rest::Nothing;
         // A poll that does not want to wait was held for the archive only.
-        let is_impatient = self.engine.reading.impatient.contains(&key);
-        if !is_empty || is_impatient {
+        let until = self.engine.reading.patience.remove(&key);
+        if !is_empty || until == Some(None) {
             return self.respond(stream, &who, (body, rest, cursor), context);
+        }
+        if let Some(until) = until.flatten() {
+            self.engine.set_due(key, until);
         }
         if patience == Patience::Wait {
             return;

@@ -95,6 +95,10 @@ pub(crate) struct Rejections {
     pub(crate) channels: u64,
     /// Subscriptions above the quota of a user or an address.
     pub(crate) own_channels: u64,
+    /// Requests above the bound on those that wait for the archive.
+    pub(crate) archive: u64,
+    /// Requests above the share of a user or an address of these.
+    pub(crate) own_archive: u64,
 }
 
 impl Rejections {
@@ -108,6 +112,8 @@ impl Rejections {
         self.full += other.full;
         self.channels += other.channels;
         self.own_channels += other.own_channels;
+        self.archive += other.archive;
+        self.own_archive += other.own_archive;
     }
 
     /// Counts a subscription that was refused, if a bound refused it.

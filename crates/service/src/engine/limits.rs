@@ -26,13 +26,18 @@ pub struct Limits {
     pub answer_bytes_max: usize,
     /// Messages in one page of history.
     pub history_messages_max: usize,
-    /// Questions to the archive under way. Further streams wait in a queue.
+    /// Questions to the archive under way. Further streams and requests wait in a queue, in which
+    /// users and addresses have their turns alternately.
     pub archive_questions_max: usize,
-    /// Polls are refused while so many streams and polls wait for the archive.
+    /// Polls and pages of history that wait for the archive. Each client gets the part that it has a
+    /// [`sockeye_hub::Claim`] on.
     pub archive_requests_max: usize,
+    /// Of these, the ones of one user, or of all clients without a name at one address.
+    pub archive_requests_per_holder_max: usize,
     /// Messages in one page of the archive.
     pub archive_messages_max: usize,
-    /// Shortest time for which a poll waits for the archive, in milliseconds.
+    /// Longest time for which a request waits for the archive, in milliseconds; a poll waits as long
+    /// as its client wants, if that is longer.
     pub archive_ms_max: u64,
     /// Bounds on the members of channels. A user above them is counted as a stream without a user.
     pub presence: sockeye_hub::presence::Limits,
@@ -119,6 +124,7 @@ impl Default for Limits {
             history_messages_max: 1_000,
             archive_questions_max: 64,
             archive_requests_max: 4_096,
+            archive_requests_per_holder_max: 491,
             archive_messages_max: 256,
             archive_ms_max: 10_000,
             presence: presence_limits(),

@@ -2,6 +2,7 @@
 
 use sockeye_hub::{Budget, Fetched, Gap, Item, Kind, Progress, Scope, Seq, SubscriberKey};
 
+use crate::engine::archive::Waiter;
 use crate::engine::{Body, Delivery, Dialect, End, Engine, Notice, Outlet, Recipient};
 use crate::sequencing::{LogTime, Unavailable};
 
@@ -35,6 +36,7 @@ impl<D: Dialect> Engine<D> {
         }
         let Some(session) = self.sessions.of_subscriber(key) else { return };
         let to = self.recipient(session);
+        let waiter = Waiter { holder: self.holder(&session.principal), is_request: false };
         let mut items = core::mem::take(&mut self.items);
         loop {
             let queued = out.waiting_bytes(to.stream);
@@ -55,7 +57,7 @@ impl<D: Dialect> Engine<D> {
                 }
                 Progress::More => {}
                 Progress::Fetch(fetch) => {
-                    if self.await_page(key, fetch, bytes).is_err() {
+                    if self.await_page(key, waiter, fetch, bytes).is_err() {
                         self.send_away_from_archive(key, out);
                     }
                     break;

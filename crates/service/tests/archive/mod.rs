@@ -1,92 +1,15 @@
 //! History beyond memory: streams and polls that read it from an archive.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard};
+mod bounds;
+mod naive;
+mod pages;
 
 use serde_json::{Value, json};
-use sockeye_hub::{ChannelName, Cursor, Epoch, Kind, Seq};
+use sockeye_hub::{ChannelName, Seq};
 use sockeye_service::Service;
-use sockeye_service::sequencing::{
-    Archive, Archived, Full, Page, Question, Range, Ticket, Unavailable,
-};
-use sockeye_service::wire::{Data, Payload};
 
+use self::naive::{Naive, TOKENS};
 use crate::common::{Events, Running, Setup, Socket, ask, publish, start};
-
-/// Messages of `c` on disk: more than any page, queue or answer has room for.
-const TOKENS: u64 = 20_000;
-
-#[derive(Default)]
-struct Disk {
-    /// The archive keeps no message up to here.
-    floor: u64,
-    questions: VecDeque<Question>,
-    canceled: Vec<Ticket>,
-    is_slow: bool,
-    is_broken: bool,
-}
-
-/// The messages 1 to 20,000 of `c`, read without any index.
-#[derive(Clone, Default)]
-struct Naive(Arc<Mutex<Disk>>);
-
-impl Naive {
-    fn disk(&self) -> MutexGuard<'_, Disk> {
-        self.0.lock().expect("no test has failed inside")
-    }
-}
-
-fn text(seq: u64) -> Payload {
-    Payload { data: Data::text(seq.to_string()), ..Payload::empty() }
-}
-
-fn page(question: &Question, floor: u64) -> Page {
-    let Range::After { after, through } = question.range else { panic!("{question:?}") };
-    assert!(after < through && question.bytes_max > 0);
-    let has_it = question.targets.iter().any(|it| **it == *"c");
-    let last = through.0.min(TOKENS);
-    let mut through = through;
-    let mut entries = Vec::new();
-    for seq in after.0.max(floor) + 1..=last {
-        if !has_it {
-            break;
-        }
-        entries.push(Archived {
-            position: Cursor::new(Epoch(7), Seq(seq)),
-            channel: "c".into(),
-            time_ms: 1,
-            kind: Kind::Message,
-            payload: text(seq),
-        });
-        if entries.len() == question.messages_max && seq < last {
-            through = Seq(seq);
-            break;
-        }
-    }
-    let missing = (has_it && floor > after.0).then(|| ("c".into(), Seq(floor)));
-    Page { entries, through, missing: missing.into_iter().collect(), ..Page::default() }
-}
-
-impl Archive for Naive {
-    fn ask(&mut self, question: Question) -> Result<(), Full> {
-        self.disk().questions.push_back(question);
-        Ok(())
-    }
-
-    fn cancel(&mut self, ticket: Ticket) {
-        self.disk().canceled.push(ticket);
-    }
-
-    fn next(&mut self) -> Option<(Ticket, Result<Page, Unavailable>)> {
-        let mut disk = self.disk();
-        if disk.is_slow {
-            return None;
-        }
-        let question = disk.questions.pop_front()?;
-        let page = if disk.is_broken { Err(Unavailable) } else { Ok(page(&question, disk.floor)) };
-        Some((question.ticket, page))
-    }
-}
 
 /// A service after a restart: it knows its channel, and has no message in memory.
 fn restarted(disk: &Naive, adjust: impl FnOnce(&mut Setup)) -> Running {
@@ -95,6 +18,7 @@ fn restarted(disk: &Naive, adjust: impl FnOnce(&mut Setup)) -> Running {
         setup.prepare = Some(Box::new(move |mut service: Service| {
             let channel = ChannelName::new("c").expect("a name");
             service.restore_channel(channel, Seq(TOKENS), false);
+            service.restore_channel(ChannelName::new("d").expect("a name"), Seq(5), false);
             service.restore_head(Seq(TOKENS)).expect("above nothing");
             service.with_archive(Box::new(theirs))
         }));
@@ -173,40 +97,6 @@ fn what_the_archive_has_dropped_is_declared() {
         "channel": "c", "reason": "trimmed", "missed": {"after": 5, "through": TOKENS - 2},
     }]);
     assert_eq!((&polled["gaps"], polled["messages"].as_array().map(Vec::len)), (&gap, Some(2)));
-}
-
-/// Who waits for an archive holds nobody else, and leaves nothing behind.
-///
-/// [service:bound-archive]
-#[test]
-fn a_slow_archive_holds_only_those_that_need_it() {
-    let disk = Naive::default();
-    disk.disk().is_slow = true;
-    let server = restarted(&disk, |setup| {
-        (setup.limits.archive_questions_max, setup.limits.archive_requests_max) = (1, 3);
-    });
-    let open = || Events::open(server.addr, "/v1/sse?channel=c&cursor=17-ffi", "");
-    let waiting = [open(), open(), open()];
-    server.wait_for_streams(3);
-    assert_eq!(disk.disk().questions.len(), 1, "the others wait in a queue");
-    let refused = ask(server.addr, "GET", "/v1/poll?channel=c&cursor=17-1", "", "");
-    assert_eq!((refused.status, &refused.json()["error"]["code"]), (503, &json!("overloaded")));
-    let mut live = Events::open(server.addr, "/v1/sse?channel=c", "");
-    live.until("$sync");
-    publish(server.addr, "c", "live");
-    assert_eq!(live.next_message().data, "live");
-
-    let [gone, mut second, mut third] = waiting;
-    drop(gone);
-    server.wait_for_streams(3);
-    assert_eq!(disk.disk().canceled.len(), 1);
-    disk.disk().is_slow = false;
-    for stream in [&mut second, &mut third] {
-        let texts = keep_turning(&server, || [(); 3].map(|()| stream.next_message().data));
-        assert_eq!(texts, ["19999", "20000", "live"]);
-    }
-    drop((second, third, live));
-    server.wait_for_streams(0);
 }
 
 /// [service:archive-unavailable]
