@@ -28,12 +28,22 @@ impl RunDelay {
 
     /// The delay so far, in microseconds.
     pub(crate) fn us(&self) -> u64 {
-        let delay_ns = |file: &File| -> Option<u64> {
+        self.sum_us(1)
+    }
+
+    /// The time for which the threads had a processor, in microseconds.
+    pub(crate) fn worked_us(&self) -> u64 {
+        self.sum_us(0)
+    }
+
+    /// The sum of one field, which is in nanoseconds.
+    fn sum_us(&self, field: usize) -> u64 {
+        let ns = |file: &File| -> Option<u64> {
             let mut buffer = [0; 96];
             let len = file.read_at(&mut buffer, 0).ok()?;
-            core::str::from_utf8(&buffer[..len]).ok()?.split(' ').nth(1)?.parse().ok()
+            core::str::from_utf8(&buffer[..len]).ok()?.split(' ').nth(field)?.parse().ok()
         };
-        self.0.iter().filter_map(delay_ns).sum::<u64>() / 1000
+        self.0.iter().filter_map(ns).sum::<u64>() / 1000
     }
 }
 

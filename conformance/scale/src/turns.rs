@@ -23,8 +23,8 @@ const IDLE_MS: u64 = 2_000;
 /// Memory that the server may have at any time of an attack, in MiB. Without one it has 13 to 60, by the channels.
 const MEMORY_MIB_MAX: u64 = 64;
 
-/// The part of the time that too long turns may take above what they may, per cent.
-const EXCESS_PERCENT_MAX: u64 = 2;
+/// The part of the time in which turns may work above what they may, per cent.
+const OVERWORK_PERCENT_MAX: u64 = 2;
 
 pub(crate) fn run(program: &Path, rows: &Rows, checks: &mut Checks) -> Result<(), Failure> {
     println!("turns: loads that want more than a turn's budget, {} s each", rows.seconds);
@@ -73,15 +73,15 @@ fn play(
 pub(crate) fn judge_turns(name: &str, turns: &Turns, took: Duration, checks: &mut Checks) {
     println!("        {turns}");
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let most_us = took_us / 100 * EXCESS_PERCENT_MAX;
+    let most_us = took_us / 100 * OVERWORK_PERCENT_MAX;
     checks.that(
-        turns.unexplained_us() <= most_us,
+        turns.overwork_us() <= most_us,
         format_args!(
-            "{name}: {} turns above {} ms, by {} ms at the least, {} ms of it without a wait for a processor, at most {}",
+            "{name}: {} turns above {} ms, by {} ms at the least; {} ms of work in them is too much, at most {}",
             turns.too_long(),
             TURN_US_MAX / 1000,
             turns.excess_us() / 1000,
-            turns.unexplained_us() / 1000,
+            turns.overwork_us() / 1000,
             most_us / 1000
         ),
     );

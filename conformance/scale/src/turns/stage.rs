@@ -24,10 +24,14 @@ const ADDRESSES: usize = 250;
 /// Lines of a batch.
 pub(crate) const BATCH: usize = 1_000;
 
-/// Strangers may read everything, by patterns too. Nothing else differs from the defaults, except the history of the
-/// channels that are flooded: their subscribers are to receive everything.
+/// Strangers may read everything, by patterns too. Nothing else differs from the defaults, except the history of two
+/// namespaces: the subscribers of the crowd are to receive everything, and so is the canary, whatever happens.
 const ACCESS: &str = "\
 [namespaces.crowd]
+history_messages = 10000
+history_bytes = 4194304
+patterns = true
+[namespaces.c0]
 history_messages = 10000
 history_bytes = 4194304
 patterns = true
