@@ -141,18 +141,21 @@ impl Book {
         self.byte_shares().largest_use(self.spaces[slot].bytes_and_part())
     }
 
+    /// The number of a channel, which is added if it is not known.
+    pub(crate) fn adopt(&mut self, name: &str) -> u32 {
+        if let Some(id) = self.channels.id_of(name) {
+            return id;
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        let stats = Stats::after(self.horizon);
+        self.insert(id, name, Figures { stats, ..Figures::default() });
+        id
+    }
+
     /// Takes room for a record that waits for its commit.
     pub(crate) fn reserve(&mut self, record: &Record) {
-        let id = match self.channels.id_of(&record.channel) {
-            Some(id) => id,
-            None => {
-                let id = self.next_id;
-                self.next_id += 1;
-                let stats = Stats::after(self.horizon);
-                self.insert(id, &record.channel, Figures { stats, ..Figures::default() });
-                id
-            }
-        };
+        let id = self.adopt(&record.channel);
         self.change(id, |figures| {
             figures.at_work.waiting += 1;
             figures.at_work.waiting_bytes += record.kept_bytes();

@@ -29,6 +29,10 @@ pub enum Error {
     TooLarge,
     /// After an earlier failure nobody knows what is on disk. Open the directory again.
     Broken,
+    /// An import into the directory was begun and not finished.
+    Unfinished,
+    /// The log is damaged, and the caller does not want a new one to begin. It stays as it is.
+    Unsound(Damage),
     /// A record that was read is not what was written, or is missing. Other records may be sound.
     Damaged {
         /// Its position, or that of the record that follows the missing one.
@@ -47,6 +51,8 @@ impl Error {
             | Self::Format(_)
             | Self::Io(_)
             | Self::Database(_)
+            | Self::Unfinished
+            | Self::Unsound(_)
             | Self::Damaged { .. } => false,
         }
     }
@@ -68,6 +74,11 @@ impl fmt::Display for Error {
             Self::Order { head } => write!(f, "a place is not above {head}"),
             Self::TooLarge => f.write_str("the record or batch is too large"),
             Self::Broken => f.write_str("the log failed earlier and has to be opened again"),
+            Self::Unfinished => f.write_str(
+                "an import was not finished: run `sockeye log import` again with the same file, or \
+                 remove the directory",
+            ),
+            Self::Unsound(damage) => write!(f, "the log is damaged: {damage}"),
             Self::Damaged { seq } => write!(f, "the log is damaged at record {seq}"),
         }
     }

@@ -1,6 +1,7 @@
 //! A log as another process sees it, also while a server writes it: figures, a check, a copy.
 
 mod copy;
+mod export;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use crate::reader::Channels;
 use crate::rows::{KeyRow, RecordRow, Run};
 use crate::schema::{CORRUPT, Format, connect_to_read, error, format, stored};
 use crate::table::{self, limit};
-use crate::{Damage, Error, Limits, Policy, Record};
+use crate::{Damage, Error, Limits, Policy, import};
 
 /// Records that one transaction reads. In between the write-ahead log can be emptied.
 const CHUNK: usize = 2048;
@@ -89,6 +90,9 @@ impl Inspector {
     /// upgrades an older one.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let missing = Error::Io(std::io::ErrorKind::NotFound);
+        if import::is_unfinished(dir)? {
+            return Err(Error::Unfinished);
+        }
         match MarkFile::read(dir)? {
             Read::Is(_) => {}
             Read::Old(_) => return Err(Error::Format(1)),
@@ -183,33 +187,6 @@ impl Inspector {
             verdict.tell(Damage::Key { seq });
         }
         Ok(verdict)
-    }
-
-    /// Passes every record to `each`, in the order of the log, without its key.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] with the position of a record that is not what was written; what `each`
-    /// returns.
-    pub fn export<E: From<Error>>(
-        &self,
-        mut each: impl FnMut(Record) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut failed = None;
-        let done = self.records(0, u64::MAX, |row, name| {
-            let RecordRow { seq, time_ms, kind, .. } = row;
-            let channel = name.ok_or(Error::Damaged { seq })?.to_owned();
-            row.check(self.epoch, &channel)?;
-            let record = Record { seq, time_ms, kind, channel, key: None, body: row.body };
-            if let Err(error) = each(record) {
-                failed = Some(error);
-                return Err(Error::Broken);
-            }
-            Ok(())
-        });
-        match failed {
-            Some(error) => Err(error),
-            None => done.map(|_| ()).map_err(E::from),
-        }
     }
 
     fn verify_channels(

@@ -12,7 +12,7 @@ use crate::mark::{Mark, MarkFile, Read};
 use crate::rows::State;
 use crate::schema::{CORRUPT, Format, connect, error, format};
 use crate::table::Table;
-use crate::{Damage, Error, Limits, Policy, table, upgrade};
+use crate::{Damage, Error, Limits, Policy, import, table, upgrade};
 
 const LOCK: &str = "lock";
 pub(crate) const DATABASE: &str = "log.sqlite";
@@ -70,6 +70,18 @@ pub(crate) struct Opening<'o> {
     pub(crate) limits: Limits,
     pub(crate) policy: &'o Policy,
     pub(crate) fresh_epoch: u64,
+    pub(crate) purpose: Purpose,
+}
+
+/// What a directory is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To serve: if there is no sound log, one begins.
+    Serve,
+    /// To go on with an import: if there is no log, one begins. A damaged one stays as it is.
+    Import,
+    /// To maintain a log that is there. A damaged one stays as it is.
+    Maintain,
 }
 
 /// A database that was found and loaded.
@@ -84,6 +96,10 @@ pub(crate) fn open(with: &Opening<'_>) -> Result<Found, Error> {
     with.policy.check(&with.limits)?;
     fs::create_dir_all(with.dir)?;
     let lock = lock(with.dir)?;
+    // [log:import]
+    if with.purpose != Purpose::Import && import::is_unfinished(with.dir)? {
+        return Err(Error::Unfinished);
+    }
     let read = MarkFile::read(with.dir)?;
     let length = length(&with.dir.join(DATABASE))?;
     let start = match (length, read) {
@@ -108,7 +124,17 @@ pub(crate) fn open(with: &Opening<'_>) -> Result<Found, Error> {
             Err(Trouble::Error(error)) => return Err(error),
         },
     };
-    begin(lock, with, start)
+    match (with.purpose, start) {
+        (Purpose::Import | Purpose::Maintain, Start::Damaged(damage)) => {
+            Err(Error::Unsound(damage))
+        }
+        (Purpose::Maintain, Start::Fresh | Start::Resumed) => {
+            Err(Error::Io(io::ErrorKind::NotFound))
+        }
+        (Purpose::Serve, _) | (Purpose::Import, Start::Fresh | Start::Resumed) => {
+            begin(lock, with, start)
+        }
+    }
 }
 
 /// The log that the mark belongs to.

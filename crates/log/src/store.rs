@@ -1,5 +1,6 @@
 //! The log on disk, with blocking calls for one caller.
 
+mod import;
 mod read;
 mod rules;
 mod save;
@@ -19,7 +20,7 @@ use self::stage::Stage;
 use self::trim::DROPS_MAX;
 use crate::book::{Book, Totals};
 use crate::mark::{Mark, MarkFile};
-use crate::open::{self, Found, Opening, wal_path};
+use crate::open::{self, Found, Opening, Purpose, wal_path};
 use crate::queue::Queue;
 use crate::rows::{Run, State};
 use crate::schema::error;
@@ -94,10 +95,26 @@ impl Store {
     /// [`Error::Locked`], [`Error::Format`], [`Error::Limits`]; [`Error::Io`], [`Error::Database`]
     /// and [`Error::Full`] if the directory cannot be used now. Its contents stay as they are.
     pub fn open(dir: &Path, options: &Options) -> Result<(Self, Recovered), Error> {
+        Self::open_for(Purpose::Serve, dir, options)
+    }
+
+    /// Opens a log that is there, for maintenance. A damaged one stays as it is.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open); [`Error::Unsound`] if it is damaged, [`Error::Io`] if there is none.
+    pub fn open_existing(dir: &Path, options: &Options) -> Result<(Self, Recovered), Error> {
+        Self::open_for(Purpose::Maintain, dir, options)
+    }
+
+    pub(crate) fn open_for(
+        purpose: Purpose,
+        dir: &Path,
+        options: &Options,
+    ) -> Result<(Self, Recovered), Error> {
         let Options { limits, policy, fresh_epoch, tag } = options;
         let (limits, fresh_epoch) = (*limits, *fresh_epoch);
         let Found { lock, table, mark, last, loaded, recovered } =
-            open::open(&Opening { dir, limits, policy, fresh_epoch })?;
+            open::open(&Opening { dir, limits, policy, fresh_epoch, purpose })?;
         let mut runs = loaded.runs;
         runs.push(Run { first: recovered.head + 1, tag: *tag });
         runs.drain(..runs.len().saturating_sub(RUNS_MAX));

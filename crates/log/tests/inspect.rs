@@ -2,7 +2,7 @@
 
 use crate::support::{Dir, limits, open_by, record, records};
 use rusqlite::Connection;
-use sockeye_log::{Damage, Error, Inspector, Policy, Record, Rule, Start, Store};
+use sockeye_log::{Damage, Error, Inspector, Part, Policy, Record, Rule, Start, Store};
 
 fn policy() -> Policy {
     let mut rule = Rule::default();
@@ -116,8 +116,10 @@ fn an_export_has_every_record() {
     let store = written(&dir);
     let mut found = Vec::new();
     let inspector = Inspector::open(dir.path()).unwrap();
-    let done = inspector.export(|record| {
-        found.push(record);
+    let done = inspector.export(|part| {
+        if let Part::Record(record) = part {
+            found.push(record);
+        }
         Ok::<(), Error>(())
     });
     assert_eq!(done, Ok(()));

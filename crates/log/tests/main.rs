@@ -8,5 +8,6 @@ mod retention;
 mod rules;
 mod support;
 mod time;
+mod transfer;
 mod upgrade;
 mod writer;

@@ -384,7 +384,7 @@ const fn mebibytes(bytes: u64) -> u64 {
 }
 
 /// A number that names this process's positions in the log.
-fn run_tag() -> Result<u32, Failure> {
+pub(crate) fn run_tag() -> Result<u32, Failure> {
     let mut bytes = [0; 4];
     getrandom::fill(&mut bytes).or_fail(|| "the system gives no random numbers".into())?;
     Ok(u32::from_ne_bytes(bytes) % RUN_TAGS)

@@ -1,21 +1,23 @@
 //! `sockeye log`: the log on disk, looked at, copied and kept small.
 
-use std::io::{BufWriter, Write as _};
+mod export;
+mod import;
+mod line;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde_json::value::RawValue;
-use sockeye_log::{Error, Inspector, Options, Start, Stat, Store};
+use sockeye_hub::{Cursor, Epoch, Seq};
+use sockeye_log::{Inspector, Options, Stat, Store};
 use sockeye_terminal::{Failure, OrFail, notice, print};
-
-use crate::disk;
 
 const EXAMPLES: &str = "\
 Examples:
   sockeye log stat --data data
   sockeye log verify --data data
   sockeye log backup --data data /backup/2026-11-23    # while a server runs
-  sockeye log restore --data new /backup/2026-11-23";
+  sockeye log restore --data new /backup/2026-11-23
+  sockeye log export --data data | sockeye log import --data new";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -55,8 +57,19 @@ enum LogAction {
         #[arg(value_name = "COPY")]
         copy: PathBuf,
     },
-    /// Print every message, a JSON object a line; a server may run.
+    /// Print the log, a JSON object a line: messages, channels, keys; a server may run.
     Export(Data),
+    /// Write the lines of an export, or messages of your own, into a directory; no server may run.
+    ///
+    /// In a new directory a whole export becomes the same log: positions, times, keys and ends. Messages
+    /// without `seq` are appended. An import that was cut short goes on when it is run again.
+    Import {
+        #[command(flatten)]
+        data: Data,
+        /// The file with the lines; standard input, if there is none.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
     /// Give the room of dropped messages back to the file system; no server may run.
     Compact(Data),
 }
@@ -73,7 +86,8 @@ pub(crate) fn run(command: &LogCommand) -> Result<(), Failure> {
             let copied = backup(copy, &data.data)?;
             print::say(format_args!("{copied} messages restored to {}", data.data.display()))
         }
-        LogAction::Export(data) => export(&data.data),
+        LogAction::Export(data) => export::export(&data.data),
+        LogAction::Import { data, file } => import::import(&data.data, file.as_deref()),
         LogAction::Compact(data) => compact(&data.data),
     }
 }
@@ -85,8 +99,9 @@ fn open(dir: &Path) -> Result<Inspector, Failure> {
 fn stat(dir: &Path) -> Result<(), Failure> {
     let stat = open(dir)?.stat().or_fail(|| format!("cannot read the log in {}", dir.display()))?;
     let Stat { epoch, tail, totals, ended, file_bytes, .. } = &stat;
+    let head = Cursor::new(Epoch(*epoch), Seq(*tail));
     print::say(format_args!(
-        "epoch {epoch}, head {tail}, {} runs\n\
+        "newest position {tail}, as a cursor {head}; {} runs\n\
          {} messages of {} bytes in {} channels, of which {ended} have ended; {} keys; files {file_bytes} bytes",
         stat.runs.len(),
         totals.records,
@@ -124,49 +139,9 @@ fn backup(from: &Path, to: &Path) -> Result<u64, Failure> {
     Ok(copied.records)
 }
 
-fn export(dir: &Path) -> Result<(), Failure> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let done = open(dir)?.export(|record| {
-        let data = std::str::from_utf8(&record.body).ok();
-        let data = data.and_then(|text| serde_json::from_str::<&RawValue>(text).ok());
-        let line = serde_json::json!({
-            "seq": record.seq,
-            "channel": record.channel,
-            "time": disk::date_ms(&record),
-            "log_ms": record.time_ms,
-            "kind": record.kind,
-            "message": data,
-        });
-        writeln!(out, "{line}").map_err(Stopped::Output)
-    });
-    match done.and_then(|()| out.flush().map_err(Stopped::Output)) {
-        Ok(()) => Ok(()),
-        // Whoever read has enough.
-        Err(Stopped::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        Err(Stopped::Output(error)) => Err(Failure(format!("cannot write: {error}"))),
-        Err(Stopped::Log(error)) => Err(Failure(format!("cannot read the log: {error}"))),
-    }
-}
-
-enum Stopped {
-    Log(Error),
-    Output(std::io::Error),
-}
-
-impl From<Error> for Stopped {
-    fn from(error: Error) -> Self {
-        Self::Log(error)
-    }
-}
-
 fn compact(dir: &Path) -> Result<(), Failure> {
     let opening = || format!("cannot open the log in {}", dir.display());
-    // A log that is not there, or damaged, must not be begun here.
-    drop(Inspector::open(dir).or_fail(opening)?);
-    let (mut store, found) = Store::open(dir, &Options::new(0, 0)).or_fail(opening)?;
-    if found.start != Start::Resumed {
-        return Err(Failure(format!("{}: the log was damaged and is set aside", dir.display())));
-    }
+    let (mut store, found) = Store::open_existing(dir, &Options::new(0, 0)).or_fail(opening)?;
     store.compact().or_fail(opening)?;
     print::say(format_args!("{}: {} messages", dir.display(), found.records))
 }

@@ -87,7 +87,7 @@ impl Inspector {
         })
     }
 
-    fn tail(&self) -> Result<u64, Error> {
+    pub(super) fn tail(&self) -> Result<u64, Error> {
         let newest = "SELECT coalesce(max(seq), 0) FROM records";
         let newest = self.db.query_row(newest, [], |row| number(row, 0)).map_err(error)?;
         Ok(newest.max(table::state(&self.db)?.tail))
@@ -179,7 +179,7 @@ fn figures(db: &Connection, names: &HashMap<u32, String>) -> Result<HashMap<u32,
 }
 
 /// The row of a channel in a copy that ends at `through`.
-fn stats(row: &ChannelRow, found: Stats, through: u64) -> Stats {
+pub(super) fn stats(row: &ChannelRow, found: Stats, through: u64) -> Stats {
     let floor = row.stats.floor.min(through);
     let newest = if row.stats.last <= through { row.stats.last } else { floor };
     let ended = if row.stats.ended <= through { row.stats.ended } else { 0 };

@@ -102,6 +102,21 @@ impl Store {
         trim.finish(db, stage)
     }
 
+    /// Drops the records of a channel up to a position.
+    pub(super) fn trim_through(
+        &self,
+        db: &Connection,
+        stage: &mut Stage,
+        id: u32,
+        through: u64,
+    ) -> Result<(), Error> {
+        let mut trim = Trim::new(&self.book(), stage, id);
+        while trim.oldest(db, CHUNK)?.is_some_and(|old| old.seq <= through) {
+            trim.drop_oldest();
+        }
+        trim.finish(db, stage)
+    }
+
     /// Drops the oldest records of namespaces that are trimmed and have too much. [log:no-room]
     pub(super) fn trim_full(&self, db: &Connection, stage: &mut Stage) -> Result<(), Error> {
         let slots = self.book().slots();

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::common::child::{bad, good};
+use crate::common::child::{bad, good, run_with};
 use crate::common::{Serving, run};
 use crate::operations::place::{Place, request};
 
@@ -44,8 +44,10 @@ fn a_log_is_looked_at_and_copied_while_it_is_written() {
     let verify = log(&place, "verify", "data", &[]);
     assert!(good(&verify).contains("good: 20 messages, 3 channels, 20 keys"), "{verify:?}");
     let export = log(&place, "export", "data", &[]);
-    assert_eq!(good(&export).lines().count(), 20);
-    let first: Value = serde_json::from_str(good(&export).lines().next().unwrap()).unwrap();
+    let lines: Vec<Value> =
+        good(&export).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.iter().filter(|line| line["message"].is_object()).count(), 20);
+    let first = &lines[1];
     assert_eq!((&first["seq"], &first["channel"]), (&1.into(), &"a:0".into()));
     assert!(first["time"].as_u64().is_some_and(|ms| ms > 1_700_000_000_000), "a date: {first}");
     let copy = place.path("copy");
@@ -144,4 +146,175 @@ fn what_memory_has_no_more_is_read_from_disk() {
         "{answer}"
     );
     assert!(!answer.contains("trimmed"), "{answer}");
+}
+
+/// The lines of a log, with its channels in the order of their names.
+fn lines(place: &Place, data: &str) -> Vec<String> {
+    let export = log(place, "export", data, &[]);
+    let mut lines: Vec<String> = good(&export).lines().map(str::to_owned).collect();
+    lines.sort_by_key(|line| if line.contains("\"floor\"") { line.clone() } else { String::new() });
+    lines
+}
+
+/// [log:export] [log:import]
+#[test]
+fn an_export_that_is_imported_is_the_same_log() {
+    let place = Place::new();
+    place.write("sockeye.toml", "[namespaces.short]\nkeep_messages = 2\n");
+    let serving = start(&place, "data");
+    let mut cursors = Vec::new();
+    for at in 0..60 {
+        let name = ["short:1", "a", "b:2"][at % 3];
+        let body = [r#"{"n": 12345678901234567890.10, "a":1,"a":2}"#, "text", "\"quoted\""][at % 3];
+        cursors.push(publish(&serving, &format!("{name}?key=k{at}"), body)["cursor"].clone());
+    }
+    let (status, _) = request(&serving, "POST", "/v1/channels/b:2/close", "", "");
+    assert_eq!(status, 200);
+    stop(serving);
+    let before = lines(&place, "data");
+    let export = log(&place, "export", "data", &[]);
+    let new = place.path("new");
+    let imported = run_with(&["log", "import", "--data", &new], &export.stdout);
+    assert!(good(&imported).contains(" messages, 60 keys imported"), "{imported:?}");
+    assert_eq!(lines(&place, "new"), before);
+    assert!(good(&log(&place, "verify", "new", &[])).contains("good: "));
+    let stat = log(&place, "stat", "new", &[]);
+    let newest = cursors[59].as_str().unwrap().split('-').next().unwrap();
+    assert!(good(&stat).contains(&format!("as a cursor {newest}-")), "{stat:?} {newest}");
+
+    // Clients go on where they were, and a publisher's repetition is one.
+    let serving = start(&place, "new");
+    let cursor = cursors[30].as_str().unwrap();
+    let target = format!("/v1/poll?channel=a&cursor={cursor}");
+    let answer = request(&serving, "GET", &target, "", "").1;
+    assert!(answer.matches("\"data\"").count() == 10, "{answer}");
+    let poll: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(poll["gaps"].as_array().map_or(0, Vec::len), 0, "{answer}");
+    let again = publish(&serving, "a?key=k1", "text");
+    assert_eq!((&again["duplicate"], &again["cursor"]), (&true.into(), &cursors[1]));
+    let (status, answer) = request(&serving, "POST", "/v1/channels/b:2", "", "more");
+    assert!(status == 409 && answer.contains("channel_ended"), "{status} {answer}");
+    stop(serving);
+    // It is a log, and not a new directory, for a second time.
+    let twice = run_with(&["log", "import", "--data", &new], &export.stdout);
+    bad(&twice, 1, "line 2: the position ");
+}
+
+/// [log:import]
+#[test]
+fn an_import_that_fails_says_where_and_goes_on_later() {
+    let place = Place::new();
+    place.write("sockeye.toml", "");
+    let line =
+        |at: u64| format!("{{\"channel\":\"a\",\"time\":{at},\"message\":{{\"t\":\"{at}\"}}}}\n");
+    let new = place.path("new");
+    let import = |text: &str| run_with(&["log", "import", "--data", &new], text);
+    let good_lines: String = (1..=9_000).map(line).collect();
+    for (last, problem) in [
+        ("{\"channel\":\"a b\",\"message\":{\"t\":\"x\"}}", "line 9001: channel \"a b\": "),
+        ("{\"channel\":\"a\",\"message\":7}", "line 9001: `message` is not as an export"),
+        ("{\"channel\":\"a\",\"mesage\":7}", "line 9001: unknown field `mesage`"),
+        (
+            "{\"channel\":\"a\",\"seq\":9000,\"message\":{\"t\":\"x\"}}",
+            "line 9001: the position 9000",
+        ),
+        (
+            "{\"channel\":\"c\",\"key\":\"k\",\"seq\":1,\"until_ms\":1}",
+            "line 9001: a key of a channel",
+        ),
+        (
+            "{\"channel\":\"a\",\"log_ms\":1,\"message\":{\"t\":\"x\"}}",
+            "line 9001: `log_ms` goes back",
+        ),
+        ("{", "line 9001: "),
+    ] {
+        bad(&import(&format!("{good_lines}{last}\n")), 1, problem);
+    }
+    // Nobody takes it for a log meanwhile.
+    let served = run(&["serve", "--listen", "127.0.0.1:0", "--data", &new]);
+    bad(&served, 1, "run `sockeye log import` again with the same file");
+    bad(&log(&place, "stat", "new", &[]), 1, "an import was not finished");
+    let more = format!("{good_lines}{}", line(9_001));
+    assert!(good(&import(&more)).contains("9001 messages, 0 keys imported"));
+    assert!(good(&log(&place, "verify", "new", &[])).contains("good: 9001 messages, 1 channels"));
+    // What comes now is behind it.
+    assert!(good(&import(&line(9_002))).contains("1 messages"));
+    let found = lines(&place, "new");
+    let last: Value = serde_json::from_str(&found[found.len() - 2]).unwrap();
+    assert_eq!((&last["seq"], &last["time"]), (&9_002.into(), &9_002.into()));
+
+    let export = log(&place, "export", "new", &[]);
+    let text = good(&export);
+    let cut = &text[..text.trim_end().rfind('\n').unwrap() + 1];
+    let other = place.path("other");
+    let imported = run_with(&["log", "import", "--data", &other], cut);
+    bad(&imported, 1, "the last line is missing");
+    bad(&import(""), 1, "no lines");
+    let strange = text.replacen(text.lines().next().unwrap(), "{\"log\":\"1abc-5\"}", 1);
+    let strange = run_with(&["log", "import", "--data", &new], strange);
+    bad(&strange, 1, "line 1: this is another log");
+}
+
+/// A process that is killed leaves an import that goes on. [log:import]
+#[test]
+fn an_import_that_is_killed_goes_on() {
+    let place = Place::new();
+    let new = place.path("new");
+    let line =
+        |at: u64| format!("{{\"channel\":\"a:{}\",\"message\":{{\"t\":\"{at}\"}}}}\n", at % 50);
+    let text: String = (1..=20_000).map(line).collect();
+    for part in [3, 2] {
+        let mut command = crate::common::sockeye(&["log", "import", "--data", &new]);
+        let mut child = command.stdin(std::process::Stdio::piped()).spawn().expect("it starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        let half = &text.as_bytes()[..text.len() / part];
+        std::io::Write::write_all(&mut stdin, half).expect("it reads");
+        // It waits for more, with some commits done.
+        while std::fs::metadata(place.path("new/log.sqlite-wal")).map_or(0, |it| it.len()) < 100_000
+        {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        child.kill().expect("it is ours");
+        child.wait().expect("it ends");
+    }
+    let done = run_with(&["log", "import", "--data", &new], &text);
+    assert!(good(&done).contains("20000 messages"), "{done:?}");
+    let verify = log(&place, "verify", "new", &[]);
+    assert!(good(&verify).contains("good: 20000 messages, 50 channels"), "{verify:?}");
+    let found: Vec<Value> =
+        lines(&place, "new").iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!((1..=20_000_u64).all(|at| {
+        let of_it = &found[usize::try_from(at).unwrap()];
+        of_it["seq"] == at && of_it["message"]["t"].as_str() == Some(&at.to_string())
+    }));
+}
+
+/// Nothing but a server sets a log aside.
+#[test]
+fn a_damaged_log_is_not_touched_by_maintenance() {
+    let place = Place::new();
+    place.write("sockeye.toml", "");
+    let serving = start(&place, "data");
+    publish(&serving, "a", "hello");
+    stop(serving);
+    // A tail that is missing: the mark says that more was durable.
+    let mark = place.path("data/mark");
+    let longer = {
+        let serving = start(&place, "data");
+        publish(&serving, "a", "more");
+        stop(serving);
+        std::fs::read(&mark).expect("it is there")
+    };
+    good(&log(&place, "backup", "data", &[&place.path("copy")]));
+    let damaged = start(&place, "new");
+    publish(&damaged, "a", "hello");
+    stop(damaged);
+    let database = std::fs::read(place.path("new/log.sqlite")).expect("it is there");
+    std::fs::write(place.path("new/mark"), longer).expect("ours");
+    bad(&log(&place, "compact", "new", &[]), 1, "the log is damaged");
+    let line = "{\"channel\":\"a\",\"message\":{\"t\":\"x\"}}\n";
+    let new = place.path("new");
+    bad(&run_with(&["log", "import", "--data", &new], line), 1, "the log is damaged");
+    assert!(std::fs::read(place.path("new/log.sqlite")).expect("it is there") == database);
+    assert!(!std::path::Path::new(&place.path("new/log.sqlite.damaged")).exists());
 }

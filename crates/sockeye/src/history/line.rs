@@ -1,0 +1,120 @@
+//! A line of an export.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use sockeye_hub::Cursor;
+use sockeye_log::{ChannelState, KeyState, Run};
+
+/// A line that was read.
+pub(super) enum Line<'l> {
+    /// The log that follows, with its newest position.
+    Begin(Cursor),
+    Message(Message<'l>),
+    Channel(ChannelState),
+    Key(KeyState),
+    End(Ended),
+}
+
+pub(super) struct Message<'l> {
+    pub(super) seq: Option<u64>,
+    pub(super) channel: Cow<'l, str>,
+    /// The date that it shows.
+    pub(super) time: Option<u64>,
+    pub(super) log_ms: Option<u64>,
+    pub(super) kind: u8,
+    pub(super) message: &'l RawValue,
+}
+
+/// The last line of a whole log.
+pub(super) struct Ended {
+    /// The highest position that was given out.
+    pub(super) cursor: Cursor,
+    pub(super) messages: u64,
+    pub(super) horizon: u64,
+    pub(super) log_ms: u64,
+    pub(super) runs: Vec<Run>,
+}
+
+/// All names that a line may have.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Names<'l> {
+    log: Option<&'l str>,
+    end: Option<&'l str>,
+    seq: Option<u64>,
+    #[serde(borrow)]
+    channel: Option<Cow<'l, str>>,
+    time: Option<u64>,
+    log_ms: Option<u64>,
+    kind: Option<u8>,
+    #[serde(borrow)]
+    message: Option<&'l RawValue>,
+    key: Option<String>,
+    until_ms: Option<u64>,
+    floor: Option<u64>,
+    last: Option<u64>,
+    ended: Option<u64>,
+    messages: Option<u64>,
+    horizon: Option<u64>,
+    runs: Option<Vec<(u64, u32)>>,
+}
+
+impl<'l> Line<'l> {
+    /// Reads a line; the problem says what was expected.
+    pub(super) fn parse(text: &'l [u8]) -> Result<Self, String> {
+        let names: Names<'l> = serde_json::from_slice(text).map_err(|why| why.to_string())?;
+        Ok(match names {
+            Names { log: Some(cursor), .. } => Self::Begin(cursor_of(cursor)?),
+            Names { end: Some(_), .. } => Self::End(names.end()?),
+            Names { channel: None, .. } => return Err("`channel` is missing".into()),
+            Names { key: Some(_), .. } => Self::Key(names.key()?),
+            Names { message: Some(_), .. } => Self::Message(names.message()?),
+            Names { floor: Some(_), .. } => Self::Channel(names.channel()?),
+            _ => return Err("neither a message nor a key nor a channel".into()),
+        })
+    }
+}
+
+impl<'l> Names<'l> {
+    fn end(self) -> Result<Ended, String> {
+        let runs = self.runs.unwrap_or_default();
+        Ok(Ended {
+            cursor: cursor_of(self.end.unwrap_or_default())?,
+            messages: given("messages", self.messages)?,
+            horizon: self.horizon.unwrap_or(0),
+            log_ms: self.log_ms.unwrap_or(0),
+            runs: runs.into_iter().map(|(first, tag)| Run { first, tag }).collect(),
+        })
+    }
+
+    fn message(self) -> Result<Message<'l>, String> {
+        let Self { seq, time, log_ms, .. } = self;
+        let (channel, message) = (given("channel", self.channel)?, given("message", self.message)?);
+        Ok(Message { seq, channel, time, log_ms, kind: self.kind.unwrap_or(0), message })
+    }
+
+    fn channel(self) -> Result<ChannelState, String> {
+        let (name, ended) = (given("channel", self.channel)?.into_owned(), self.ended);
+        let (floor, last) = (given("floor", self.floor)?, given("last", self.last)?);
+        Ok(ChannelState { name, floor, last, ended })
+    }
+
+    fn key(self) -> Result<KeyState, String> {
+        Ok(KeyState {
+            channel: given("channel", self.channel)?.into_owned(),
+            key: given("key", self.key)?,
+            seq: given("seq", self.seq)?,
+            until_ms: given("until_ms", self.until_ms)?,
+        })
+    }
+}
+
+fn given<T>(name: &str, value: Option<T>) -> Result<T, String> {
+    value.ok_or_else(|| format!("`{name}` is missing"))
+}
+
+fn cursor_of(text: &str) -> Result<Cursor, String> {
+    Cursor::parse(text).ok_or_else(|| format!("{text:?} is no cursor"))
+}
