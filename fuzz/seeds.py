@@ -534,3 +534,32 @@ write("http2_frames", b"", {
     "unknown": h2_scripts(h2(0xFE, 0xFF, 0, b"?"), h2(0x10, 0, 0, b"\0\0\0\x01u=1")),
     "too-long": h2_scripts(h2(0, 0, 1, b"", 0x10001), h2(6, 0, 0, b"", 0xFFFFFF)),
 })
+
+
+def h2_steps(*steps):
+    """A script of frames for `wire_from_script`."""
+    return b"\x01" + b"".join(bytes(step) for step in steps)
+
+
+for role in ("server", "client"):
+    write(f"http2_{role}", b"", {
+        "requests": h2_steps((0, 0, 0x15), (0, 0, 0x16), (7, 0, 0x50), (8, 1, 0x11)),
+        "trailers": h2_steps((0, 0, 0x35), (7, 0, 0x50), (6, 0, 1)),
+        "interim": h2_steps((0, 0, 0x11), (0, 0, 0x15), (6, 0, 0)),
+        "fragments": h2_steps((5, 0, 0x65), (5, 0, 0x75), (5, 0, 0x95)),
+        "windows": h2_steps((0, 0, 0x15), (12, 0, 0x11), (12, 0, 0xF1), (14, 0, 0x40), (10, 0, 0x45), (9, 0, 0xF0)),
+        "resets": h2_steps((0, 0, 0x15), (11, 0, 8), (0, 0, 0x15), (234, 0, 8), (230, 0, 0x15)),
+        "pings": h2_steps((15, 0, 2), (15, 0, 3), (245, 0, 2)),
+        "goaway": h2_steps((17, 0, 9), (17, 0, 3), (0, 0, 0x15)),
+        "priorities": h2_steps((18, 0, 0x11), (16, 0, 3), (19, 0, 9), (13, 0, 200)),
+        "empty-data": h2_steps((0, 0, 0x15), (250, 0, 0)),
+        "bomb": h2_steps((0, 0, 0x65), (0, 0, 0x7F), (0, 0, 0x85)),
+        "any-bytes": b"\0PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + h2(4, 0, 0) + h2(0, 0, 1, b"x"),
+        "http1": b"\0GET / HTTP/1.1\r\n\r\n",
+    })
+write("http2_two_ends", b"\x40\x02", {
+    "echo": bytes([5, 1, 0, 255, 7, 9, 0, 255, 0x80, 255, 0x87, 5, 0x80, 255, 12, 0, 0x8C, 0, 11, 3, 0x8B, 3]),
+    "full": bytes([5, 1, 5, 2, 0, 255, 0x80, 255] + [7, 200] * 6 + [0, 255] * 9 + [0x8C, 0, 0x8C, 1, 0x80, 255, 8, 201]),
+    "reset": bytes([5, 1, 0, 255, 7, 60, 0x80, 255, 0x87, 60, 14, 0, 0, 99, 0x80, 99, 5, 3, 0, 255, 0x8E, 0]),
+    "ping": bytes([15, 1, 0, 255, 0x8F, 1, 0x80, 255]),
+})

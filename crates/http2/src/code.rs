@@ -87,7 +87,7 @@ impl fmt::Debug for ErrorCode {
 }
 
 /// A stream's identifier: 31 bits. Clients open odd ones, in increasing order.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(u32);
 
 impl StreamId {

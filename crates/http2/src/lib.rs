@@ -7,12 +7,38 @@
 
 extern crate alloc;
 
+mod abuse;
 mod code;
+mod connection;
+mod control;
+mod error;
+mod event;
+mod field_block;
+mod fields;
+mod flow;
 pub mod frame;
+mod heads;
+mod judge;
+mod life;
+mod limits;
+mod malformed;
 mod preface;
 #[cfg(feature = "properties")]
 #[doc(hidden)]
 pub mod properties;
+mod receive;
+mod send;
+mod streams;
+
+pub use sockeye_hpack::{Error as FieldBlockError, Field, Limits as FieldLimits};
 
 pub use code::{ErrorCode, StreamId};
+pub use connection::{Connection, Role};
+pub use error::{ConnectionError, Flood, StreamError, UsageError};
+pub use event::{Event, ResetCause};
+pub use field_block::{FieldBlock, RequestLine};
+pub use fields::{FieldBuffer, FieldReader, Fields};
+pub use limits::{Config, ConnectProtocol, Limits, Rate};
+pub use malformed::Malformed;
 pub use preface::{PREFACE, Sniffed, sniff};
+pub use send::EndStream;

@@ -8,7 +8,14 @@
     clippy::cast_possible_truncation
 )]
 
+mod conversation;
 mod frames;
 pub mod fuzz;
+mod script;
+mod two_ends;
+mod windows;
 
+pub use conversation::{Outcome, converse, limits_hold, split_changes_nothing};
 pub use frames::{frame_from_script, frame_is_itself};
+pub use script::wire_from_script;
+pub use two_ends::two_ends_agree;
