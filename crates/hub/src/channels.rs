@@ -40,7 +40,7 @@ pub(crate) struct Channels<M> {
     idle: Order,
     /// Records of each namespace.
     held: Vec<usize>,
-    /// Records of each namespace that have had no message since they were created.
+    /// Records of each namespace of which no message is known.
     bare: Vec<usize>,
     /// The holders that subscribe such records.
     pub(crate) holdings: Holdings,
@@ -201,7 +201,7 @@ impl<M> Channels<M> {
         let name: Rc<str> = name.into();
         let id = config.id_of(namespace(&name));
         *count_mut(&mut self.held, id.slot()) += 1;
-        *count_mut(&mut self.bare, id.slot()) += 1;
+        *count_mut(&mut self.bare, id.slot()) += usize::from(!past.is_known());
         let record = Channel::new(Rc::clone(&name), id, past);
         let index = match self.free.pop() {
             Some(index) => {
@@ -249,10 +249,12 @@ impl<M> Channels<M> {
     /// Appends the newest message of the log to its channel's history.
     pub(crate) fn push(&mut self, index: u32, entry: Rc<Entry<M>>, config: &Config) {
         let id = self.record(index).settings;
-        if !self.written.has(index) {
-            self.tombstones.remove(&entry.channel, id);
+        if self.is_bare(index) {
             self.holdings.release(index);
             *count_mut(&mut self.bare, id.slot()) -= 1;
+        }
+        if !self.written.has(index) {
+            self.tombstones.remove(&entry.channel, id);
         }
         self.messages += 1;
         self.bytes += entry.bytes() as u64;
@@ -335,11 +337,11 @@ impl<M> Channels<M> {
             while !self.record(index).ring.is_empty() {
                 self.drop_oldest(index);
             }
-            if self.written.has(index) {
-                self.written.remove(index);
+            if !self.is_bare(index) {
                 let id = self.record(index).settings;
                 *count_mut(&mut self.bare, id.slot()) += 1;
             }
+            self.written.remove(index);
             self.idle.remove(index);
             let record = self.record_mut(index);
             record.past = Past { floor, dropped, ..Past::default() };
@@ -396,7 +398,7 @@ impl<M> Channels<M> {
             self.written.remove(index);
             // [hub:tombstone]
             self.tombstones.insert(record.name, record.past, record.settings, config);
-        } else {
+        } else if !record.past.is_known() {
             *count_mut(&mut self.bare, record.settings.slot()) -= 1;
         }
     }

@@ -178,6 +178,12 @@ impl<M> Hub<M> {
             (_, Some(Link::Channel(channel))) => {
                 self.channels.may_join(channel, holder, &self.config)
             }
+            // [hub:restored-channels]
+            (Target::Channel(name), _)
+                if self.channels.past(name.as_str(), &self.config).is_known() =>
+            {
+                Ok(())
+            }
             (Target::Channel(name), _) => {
                 let id = self.config.id_of(name.namespace());
                 self.channels.may_add_bare(id, holder, &self.config)

@@ -8,7 +8,7 @@
 pub struct Stats {
     /// Gauge: channels with a record.
     pub channels: usize,
-    /// Gauge: channels with a record that have had no message since it was created.
+    /// Gauge: channels with a record of which no message is known.
     pub unwritten: usize,
     /// Gauge: holders that are in any of these, and holders that are in a pattern.
     pub holders: usize,

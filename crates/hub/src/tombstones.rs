@@ -28,6 +28,11 @@ pub(crate) struct Past {
 }
 
 impl Past {
+    /// Whether a message is known.
+    pub(crate) fn is_known(self) -> bool {
+        self.last > Seq::ZERO
+    }
+
     /// Whether there may have been messages that the hub has forgotten.
     pub(crate) fn is_forgotten(self) -> bool {
         self.last == Seq::ZERO && self.floor > Seq::ZERO

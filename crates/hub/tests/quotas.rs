@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::support::*;
 use proptest::prelude::*;
-use sockeye_hub::{Config, Epoch, Holder, Hub, Limits, Refusal, Start, SubscriberKey, Target};
+use sockeye_hub::{Config, Epoch, Holder, Hub, Limits, Refusal, Seq, Start, SubscriberKey, Target};
 
 fn crowded(set: impl FnOnce(&mut Limits), namespaces: &[&str]) -> TestHub {
     let mut limits = Limits::default();
@@ -66,6 +66,32 @@ fn one_stranger_takes_its_quota_and_not_the_room_of_all() {
     assert_eq!(flood(&mut hub, Holder::UNCOUNTED, "a").0, 10, "all of it");
     assert!(subscribe(&mut hub, key, "b:2", Start::Now).is_err(), "subscribed");
     publish(&mut hub, "c:1");
+}
+
+/// A channel whose messages are known from before a restart is no channel without a message.
+///
+/// [hub:restored-channels] [hub:bound-bare]
+#[test]
+fn subscribers_of_restored_channels_take_nobodys_quota() {
+    let limits = |it: &mut Limits| (it.channels_max, it.unwritten_per_holder_max) = (100, 5);
+    let mut hub = crowded(limits, &["chat"]);
+    for at in 1..=80 {
+        hub.restore_channel(name(&format!("chat:{at}")), Seq(at), at % 2 == 0);
+    }
+    hub.void(Seq(80)).expect("above nothing");
+    let key = connect_as(&mut hub, Holder::stranger(1));
+    for at in 1..=80 {
+        let channel = format!("chat:{at}");
+        subscribe(&mut hub, key, &channel, Start::Now).expect("its last message is known");
+    }
+    assert_eq!(hub.stats().unwritten, 0);
+    assert_eq!(flood(&mut hub, Holder::stranger(1), "a").0, 5);
+    // They are counted once no message of them is known any more.
+    publish(&mut hub, "chat:1");
+    hub.lose(Seq(100)).expect("above the head");
+    assert_eq!(hub.stats().unwritten, 85);
+    disconnect(&mut hub, key);
+    assert_eq!(hub.stats().unwritten, 5);
 }
 
 /// [hub:bound-bare] [hub:shares]

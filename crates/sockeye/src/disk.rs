@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sockeye_hub::{ChannelName, Check, Cursor, Epoch, Kind, Run, Seq};
+use sockeye_hub::{ChannelName, Check, Epoch, Run, Seq};
 use sockeye_log::{
-    Control, Error, Limits, Options, Outcome, Readers, Recovered, Refused, Start, Store, Writer,
+    Control, Limits, Options, Outcome, Readers, Recovered, Refused, Start, Store, Writer,
 };
 use sockeye_server::Waker;
 use sockeye_service::wire::Payload;
@@ -14,6 +14,7 @@ use sockeye_terminal::{Failure, OrFail};
 
 use crate::archive::DiskArchive;
 use crate::config::Config;
+use crate::progress::Progress;
 
 /// Bytes of memory that a channel takes in the log, about.
 const CHANNEL_MEMORY: u64 = 320;
@@ -131,57 +132,28 @@ pub(crate) struct Opened {
     dir: PathBuf,
 }
 
-/// A part of what the log has kept, in the form that is sent to a worker. The parts come in this order.
+/// A part of what the log knows, in the form that is sent to a worker. The parts come in this order.
 #[derive(Clone, Debug)]
 pub(crate) enum Kept {
     /// The runs that gave out the log's positions. The last one is this process.
     Runs(Arc<[Run]>),
     /// Channels that the log has forgotten may have had records up to this position.
     Floor(Seq),
-    /// A channel whose records up to `last` are gone.
-    Channel {
-        name: Arc<str>,
-        last: Seq,
-        ended: bool,
-    },
+    /// A channel, its newest record, and whether that ended it.
+    Channel { name: Arc<str>, last: Seq, ended: bool },
     /// An idempotency key, whether its message is kept or not.
-    Key {
-        channel: Arc<str>,
-        key: Arc<str>,
-        seq: Seq,
-        until_ms: u64,
-    },
-    Record(Arc<KeptRecord>),
+    Key { channel: Arc<str>, key: Arc<str>, seq: Seq, until_ms: u64 },
     /// The last position that was assigned: new records come after it.
     Head(Seq),
 }
 
-#[derive(Debug)]
-pub(crate) struct KeptRecord {
-    position: Cursor,
-    channel: String,
-    time_ms: u64,
-    kind: Kind,
-    payload: Payload,
-    key: Option<String>,
-}
-
-impl KeptRecord {
-    /// The record as the service has it.
-    pub(crate) fn record(&self) -> Result<Record<'_>, String> {
-        Ok(Record {
-            position: self.position,
-            channel: channel_name(&self.channel, self.position.seq)?,
-            time_ms: self.time_ms,
-            kind: self.kind,
-            payload: &self.payload,
-            key: self.key.as_deref(),
-        })
-    }
-}
-
 impl Opened {
-    pub(crate) fn new(dir: &Path, fresh_epoch: Epoch, config: &Config) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        dir: &Path,
+        fresh_epoch: Epoch,
+        config: &Config,
+        progress: &Progress,
+    ) -> Result<Self, Failure> {
         if dir.exists() && !dir.is_dir() {
             let dir = dir.display();
             let why = format!("{dir} is no directory; the log needs one for its files");
@@ -189,6 +161,7 @@ impl Opened {
         }
         let mut options = Options::new(fresh_epoch.0, run_tag()?);
         (options.limits, options.policy) = (log_limits(config), config.retention());
+        progress.begin("the log's files", 0);
         let (store, found) = Store::open(dir, &options).or_fail(|| opening(dir))?;
         tell(&found);
         Ok(Self { store, found, dir: dir.to_owned() })
@@ -199,9 +172,10 @@ impl Opened {
         Epoch(self.found.epoch)
     }
 
-    /// Gives everything that the log has kept to `each`, in the order of the log.
-    pub(crate) fn replay(
+    /// Gives what the log knows of its records to `each`. The records stay on disk.
+    pub(crate) fn restore(
         &self,
+        progress: &Progress,
         mut each: impl FnMut(Kept) -> Result<(), String>,
     ) -> Result<(), Failure> {
         let opening = || opening(&self.dir);
@@ -209,17 +183,18 @@ impl Opened {
         let runs = runs.map(|run| Run { first: Seq(run.first), check: Check::new(run.tag) });
         let mut problem = each(Kept::Runs(runs.collect())).err();
         problem = problem.or_else(|| each(Kept::Floor(Seq(self.found.horizon))).err());
+        progress.begin("channels", self.found.channels);
         self.store.channels(|channel| {
-            // Records above the floor follow.
-            let is_gone = channel.records == 0;
-            let last = if is_gone { channel.last } else { channel.floor };
-            if problem.is_none() && last > 0 {
-                let (name, last) = (channel.name.into(), Seq(last));
-                let ended = is_gone && channel.ended.is_some();
+            progress.step();
+            if problem.is_none() && channel.last > 0 {
+                let (name, last) = (channel.name.into(), Seq(channel.last));
+                let ended = channel.ended.is_some();
                 problem = each(Kept::Channel { name, last, ended }).err();
             }
         });
+        progress.begin("keys", self.store.totals().keys);
         let skipped = self.store.keys(|it| {
+            progress.step();
             let (channel, key) = (it.channel.into(), it.key.into());
             let (seq, until_ms) = (Seq(it.seq), it.until_ms);
             if problem.is_none() {
@@ -229,18 +204,6 @@ impl Opened {
         if let skipped @ 1.. = skipped.or_fail(opening)? {
             log::error!(skipped; "idempotency keys in the log are damaged and left out");
         }
-        let replayed = self.store.replay(|kept| {
-            if problem.is_none() {
-                let record = kept_record(self.found.epoch, kept);
-                problem = record.and_then(|record| each(Kept::Record(Arc::new(record)))).err();
-            }
-        });
-        replayed.or_fail(|| match replayed {
-            Err(Error::Damaged { .. }) => {
-                format!("{}, and the next start begins a new one", opening())
-            }
-            _ => opening(),
-        })?;
         let done = match problem {
             Some(problem) => Err(problem),
             None => each(Kept::Head(Seq(self.found.head))),
@@ -287,10 +250,11 @@ pub(crate) fn recover(
     limits: sockeye_service::Limits,
     waker: Waker,
 ) -> Result<(Service, Control), Failure> {
-    let opened = Opened::new(dir, fresh_epoch, config)?;
+    let progress = Progress::start();
+    let opened = Opened::new(dir, fresh_epoch, config, &progress)?;
     let control = opened.control();
     let mut service = Service::new(opened.epoch(), config.hub(), limits);
-    opened.replay(|kept| restore(&mut service, &kept))?;
+    opened.restore(&progress, |kept| restore(&mut service, &kept))?;
     let (log_ms, date_ms) = opened.clock()?;
     service.restore_clock(log_ms, date_ms);
     let archive = DiskArchive::new(&opened.readers()?, opened.epoch(), waker.clone());
@@ -318,7 +282,6 @@ pub(crate) fn restore(service: &mut Service, kept: &Kept) -> Result<(), String> 
             service.restore_key(channel_name(channel, *seq)?, key, *seq, *until_ms);
             Ok(())
         }
-        Kept::Record(record) => service.restore(&record.record()?),
         Kept::Head(head) => service.restore_head(*head),
     };
     restored.map_err(|error| error.to_string())
@@ -390,18 +353,6 @@ pub(crate) fn run_tag() -> Result<u32, Failure> {
     Ok(u32::from_ne_bytes(bytes) % RUN_TAGS)
 }
 
-fn kept_record(epoch: u64, kept: sockeye_log::Record) -> Result<KeptRecord, String> {
-    let payload = Payload::from_log(&kept.body);
-    Ok(KeptRecord {
-        position: Cursor::new(Epoch(epoch), Seq(kept.seq)),
-        channel: kept.channel,
-        time_ms: kept.time_ms,
-        kind: Record::kind_of(kept.kind).ok_or_else(|| at(kept.seq, "an unknown kind"))?,
-        payload: payload.ok_or_else(|| at(kept.seq, "no payload"))?,
-        key: kept.key,
-    })
-}
-
 /// The channel of something that the log has at a position.
 pub(crate) fn channel_name(name: &str, seq: Seq) -> Result<ChannelName<'_>, String> {
     ChannelName::new(name).map_err(|_| at(seq.0, "no channel"))
@@ -413,7 +364,7 @@ pub(crate) fn date_ms(record: &sockeye_log::Record) -> u64 {
     payload.and_then(|it| it.date_ms).unwrap_or(record.time_ms)
 }
 
-/// The error message for a record that cannot be restored.
+/// The error message for something that cannot be restored.
 fn at(seq: u64, what: &str) -> String {
     format!("the record at {seq} has {what}")
 }

@@ -9,6 +9,7 @@ mod front;
 mod history;
 mod logging;
 mod pages;
+mod progress;
 mod reload;
 mod serve;
 mod token;

@@ -21,6 +21,7 @@ use crate::cli::ServeOptions;
 use crate::config::Config;
 use crate::disk;
 use crate::disk::{Kept, Opened};
+use crate::progress::Progress;
 use crate::reload::{ReloadThread, Reloader};
 use crate::serve::{self, Asked};
 use crate::watch;
@@ -37,8 +38,9 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     let me = std::thread::current();
     let asked = serve::watch_signals(move || me.unpark())?;
     let (fresh_epoch, hub) = (serve::new_epoch()?, config.hub());
-    let opened =
-        config.data.as_ref().map(|dir| Opened::new(dir, fresh_epoch, &config)).transpose()?;
+    let progress = Progress::start();
+    let opened = config.data.as_ref().map(|dir| Opened::new(dir, fresh_epoch, &config, &progress));
+    let opened = opened.transpose()?;
     let epoch = opened.as_ref().map_or(fresh_epoch, Opened::epoch);
 
     let start = Instant::now();
@@ -51,11 +53,12 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     let readers = opened.as_ref().map(Opened::readers).transpose()?;
     let mut pool = WorkerPool::start(&config, descriptors, (epoch, readers), &backbone, &asked)?;
     if let Some(opened) = opened {
-        let disk = restore(opened, &mut sequencer, &pool, &backbone)?;
+        let disk = restore(opened, &progress, &mut sequencer, &pool, &backbone)?;
         sequencer = sequencer.with_log(disk);
     }
     backbone.begin(&sequencer);
     pool.wait_until_ready()?;
+    drop(progress);
     for socket in &sockets {
         serve::listen(socket, addr, config.limits.socket_bytes)?;
     }
@@ -107,14 +110,15 @@ fn run_sequencer(
     }
 }
 
-/// Gives the records of the log to all workers and to the sequencer.
+/// Gives what the log knows to all workers and to the sequencer.
 fn restore(
     opened: Opened,
+    progress: &Progress,
     sequencer: &mut Sequencer,
     pool: &WorkerPool,
     backbone: &LoopBackbone,
 ) -> Result<Box<dyn Log>, Failure> {
-    opened.replay(|kept| {
+    opened.restore(progress, |kept| {
         let restored = match &kept {
             Kept::Runs(runs) => {
                 sequencer.restore_runs(runs);
@@ -131,7 +135,6 @@ fn restore(
                 // The sequencer alone decides.
                 return Ok(());
             }
-            Kept::Record(record) => sequencer.restore(&record.record()?),
             Kept::Head(head) => sequencer.restore_head(*head),
         };
         restored.map_err(|error| error.to_string())?;

@@ -1,4 +1,5 @@
-//! Channels without a message: how many subscriptions may create, by holder and by namespace.
+//! Channels of which no message is known: how many subscriptions may create, by holder and by
+//! namespace.
 
 use super::{Channels, count, count_mut};
 use crate::config::SettingsId;
@@ -7,9 +8,14 @@ use crate::share::{share, slots};
 use crate::{Config, Holder, Refusal};
 
 impl<M> Channels<M> {
-    /// The number of records without a message since they were created.
+    /// The number of records of which no message is known.
     pub(crate) fn bare(&self) -> usize {
-        self.len() - self.written.len()
+        self.bare.iter().sum()
+    }
+
+    /// Whether no message of a record is known, from before it was created or since.
+    pub(super) fn is_bare(&self, index: u32) -> bool {
+        !self.record(index).past.is_known()
     }
 
     /// Whether a subscription of the holder may create a record in the namespace.
@@ -45,13 +51,13 @@ impl<M> Channels<M> {
         config: &Config,
     ) -> Result<(), Refusal> {
         let most = config.limits.unwritten_per_holder_max;
-        let joins = self.written.has(index) || self.holdings.may_enter(index, holder, most);
+        let joins = !self.is_bare(index) || self.holdings.may_enter(index, holder, most);
         joins.then_some(()).ok_or(Refusal::OwnChannels { most })
     }
 
     /// Counts a subscription, if it is to a record without a message.
     pub(crate) fn hold(&mut self, index: u32, holder: Holder) {
-        if !self.written.has(index) {
+        if self.is_bare(index) {
             self.holdings.enter(index, holder);
         }
     }
@@ -60,7 +66,9 @@ impl<M> Channels<M> {
     pub(super) fn recount_bare(&mut self, config: &Config) {
         self.bare.clear();
         for (name, index) in &self.names {
-            if !self.written.has(*index) {
+            let is_bare =
+                self.records[*index as usize].as_ref().is_some_and(|it| !it.past.is_known());
+            if is_bare {
                 *count_mut(&mut self.bare, config.id_of(namespace(name)).slot()) += 1;
             }
         }

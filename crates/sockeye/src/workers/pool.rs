@@ -22,7 +22,7 @@ use crate::reload::{Changed, Settings};
 use crate::serve::{self, Asked};
 use crate::watch::Watch;
 
-/// Log records that may be queued for one worker while it restores its hub.
+/// Parts of the log's state that may be queued for one worker while it restores its hub.
 const RESTORED_MAX: usize = 1_024;
 
 /// The worker threads of a process. Each runs one event loop.
@@ -34,7 +34,7 @@ pub(super) struct WorkerPool {
 
 /// The main thread's handle to one worker.
 struct Worker {
-    /// Sends the records that the log has kept; `None` once all are sent.
+    /// Sends what the log knows; `None` once all is sent.
     restored: Option<SyncSender<Kept>>,
     ready: Receiver<Result<(), String>>,
     net: Sender<MioNet>,
@@ -84,7 +84,7 @@ impl Reload {
 }
 
 impl WorkerPool {
-    /// Starts the threads. Each restores the records that it is [sent](Self::restore), and then
+    /// Starts the threads. Each restores what it is [sent](Self::restore), and then
     /// waits for its network. With `readers` each has an archive of its own.
     pub(super) fn start(
         config: &Config,
@@ -103,7 +103,7 @@ impl WorkerPool {
         });
         let mut workers = Vec::with_capacity(config.workers);
         for (number, settings) in settings.into_iter().enumerate() {
-            let (restored, records) = sync_channel(RESTORED_MAX);
+            let (restored, kept) = sync_channel(RESTORED_MAX);
             let (ready, is_ready) = channel();
             let (net, network) = channel();
             let mailbox = Arc::new(Mailbox::default());
@@ -117,7 +117,7 @@ impl WorkerPool {
                 shared_state: shared_state.clone(),
                 watch: watch.for_another(),
                 number,
-                records,
+                kept,
                 ready,
                 network,
                 asked: Arc::clone(asked),
@@ -135,7 +135,7 @@ impl WorkerPool {
         Ok(Self { running: workers.len(), workers, exits })
     }
 
-    /// Sends a record of the log to every worker.
+    /// Sends a part of the log's state to every worker.
     pub(super) fn restore(&self, kept: &Kept) {
         for worker in &self.workers {
             if let Some(restored) = &worker.restored {
@@ -145,7 +145,7 @@ impl WorkerPool {
         }
     }
 
-    /// Waits until every worker has restored all records.
+    /// Waits until every worker has restored all of it.
     pub(super) fn wait_until_ready(&mut self) -> Result<(), Failure> {
         for worker in &mut self.workers {
             worker.restored = None;
@@ -224,7 +224,7 @@ struct WorkerTask {
     shared_state: SharedState,
     watch: Watch,
     number: usize,
-    records: Receiver<Kept>,
+    kept: Receiver<Kept>,
     ready: Sender<Result<(), String>>,
     network: Receiver<MioNet>,
     asked: Arc<Asked>,
@@ -240,10 +240,10 @@ impl WorkerTask {
         let Settings { access, namespaces, hub, service, limits } = self.settings;
         let service = Service::new(self.epoch, hub, service);
         let mut service = service.with_access(access).with_namespaces(namespaces);
-        let records = self.records;
-        let restored = records.iter().try_for_each(|kept| disk::restore(&mut service, &kept));
+        let kept = self.kept;
+        let restored = kept.iter().try_for_each(|it| disk::restore(&mut service, &it));
         // A sender must not wait for a worker that has stopped reading.
-        drop(records);
+        drop(kept);
         let is_good = restored.is_ok();
         let _ = self.ready.send(restored);
         let Some(net) = self.network.recv().ok().filter(|_| is_good) else { return Ok(()) };

@@ -1,14 +1,14 @@
 //! A log whose messages are from the future, and a calendar that is right.
 
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use serde_json::Value;
 use sockeye_auth::{Grants, Identity, SigningKey, TokenClaims};
 use sockeye_log::{Options, Record, Store};
 use sockeye_service::wire::{Data, Payload};
 
-use crate::common::Serving;
+use crate::common::{PATIENCE, Serving};
 use crate::operations::place::{Place, request};
 
 const YEARS_MS: u64 = 10 * 365 * 86_400_000;
@@ -16,6 +16,7 @@ const SECRET: &str = "a secret of HS256 of a good length";
 const CONFIG: &str = r#"
 [channels]
 history_seconds = 600
+keep_seconds = 600
 
 [access]
 
@@ -56,10 +57,21 @@ fn token() -> String {
     format!("Authorization: Bearer {token}\r\n")
 }
 
-/// Publishes, and reads all that there is.
+/// Publishes, and reads all that there is once the log has dropped the first message.
 fn publish_and_read(serving: &Serving) -> (Vec<String>, u64) {
     let published = request(serving, "POST", "/v1/channels/a", &token(), "now");
     assert_eq!(published.0, 200, "{published:?}");
+    let start = Instant::now();
+    loop {
+        let (data, date_ms) = read(serving);
+        if data.first().is_none_or(|first| first != "1") {
+            return (data, date_ms);
+        }
+        assert!(start.elapsed() < PATIENCE, "it is never dropped");
+    }
+}
+
+fn read(serving: &Serving) -> (Vec<String>, u64) {
     let target = "/v1/channels/a/history?after=0";
     let (status, page) = request(serving, "GET", target, &token(), "");
     assert_eq!(status, 200, "{page}");

@@ -7,3 +7,4 @@ mod logs;
 pub(crate) mod place;
 mod readiness;
 mod reload;
+mod starts;

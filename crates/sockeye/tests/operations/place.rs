@@ -66,6 +66,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
