@@ -118,6 +118,11 @@ impl<M> Hub<M> {
         }
     }
 
+    /// Steps of all searches so far, as [`Stats::searched`].
+    pub const fn searched(&self) -> u64 {
+        self.stats.searched
+    }
+
     /// Applies the next message of a log that another sequencer orders. That sequencer has judged
     /// its condition and key; the key is remembered.
     ///

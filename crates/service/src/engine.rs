@@ -34,6 +34,8 @@ pub(crate) mod reload;
 pub(crate) mod session;
 pub(crate) mod shared_state;
 pub(crate) mod streams;
+pub(crate) mod units;
+pub(crate) mod work;
 
 use std::collections::BTreeSet;
 
@@ -47,6 +49,7 @@ use self::counters::Counters;
 use self::presence::Presence;
 use self::session::Sessions;
 use self::shared_state::SharedEngineState;
+use self::work::Work;
 use crate::sequencing::{LogTime, Sequencing, Ticket};
 
 pub(crate) use self::access::Access;
@@ -61,6 +64,7 @@ pub(crate) use self::rates::Before;
 pub use self::refusal::{End, Refusal};
 pub(crate) use self::session::Session;
 pub use self::streams::Taken;
+pub(crate) use self::work::Task;
 
 /// How often the calendar is looked at while credentials of streams expire by it, in milliseconds.
 const LOOK_MS: u64 = 10_000;
@@ -96,8 +100,10 @@ pub struct Engine<D: Dialect> {
     pub(crate) due: BTreeSet<(Time, SubscriberKey)>,
     /// Sessions whose credential expires, by when. The calendar may jump, so this is no [`Time`].
     pub(crate) expiring: BTreeSet<(UnixTime, SubscriberKey)>,
-    /// Sessions that fetch, and for which something has come in this turn.
-    pub(crate) answerable: Vec<SubscriberKey>,
+    /// Work that goes on in later turns.
+    pub(crate) work: Work,
+    /// Steps of the hub's searches that were counted as units.
+    searched: u64,
     /// Room for the items of a pull, kept between pulls.
     items: Vec<Item<Body<D::Forms>>>,
     /// Questions to the archive.
@@ -128,7 +134,8 @@ impl<D: Dialect> Engine<D> {
             log_time: LogTime::default(),
             due: BTreeSet::new(),
             expiring: BTreeSet::new(),
-            answerable: Vec::new(),
+            work: Work::default(),
+            searched: 0,
             items: Vec::new(),
         }
     }

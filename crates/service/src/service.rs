@@ -18,7 +18,7 @@ use crate::dialect::reply::{self, json};
 use crate::dialect::surveys::Survey;
 use crate::dialect::{add_cors, cors_headers, routes::Resource};
 use crate::engine::reload::Reloaded;
-use crate::engine::{Access, Body, Engine, Limits, Namespaces, Principal, Watch};
+use crate::engine::{Access, Body, Engine, Limits, Namespaces, Principal, Task, Watch};
 use crate::sequencing::{Archive, Backbone, Log, LogClock, LogTime, Record, Sequencing, restore};
 use crate::shared_state::SharedState;
 use crate::wire::{Code, Problem};
@@ -154,7 +154,7 @@ impl Service {
         let accounts = self.engine.sessions.accounts();
         Holdings {
             streams: self.engine.sessions.len(),
-            due: self.engine.due.len() + self.engine.expiring.len() + self.engine.answerable.len(),
+            due: self.engine.due.len() + self.engine.expiring.len() + self.engine.work.len(),
             jobs,
             held: held + self.surveys_held() + self.pages.len(),
             publications: self.engine.sequencing.pending().unwrap_or(waiting),
@@ -162,6 +162,23 @@ impl Service {
             users: accounts.users,
             addresses: accounts.addresses,
             holders: self.engine.hub.stats().holders,
+        }
+    }
+
+    /// Takes steps of the work that is left, while the turn has units for it.
+    fn work(&mut self, context: &mut Context<'_>) {
+        while let Some(task) = self.engine.work.next() {
+            match task {
+                Task::Answer(subscriber) => self.answer_soon(subscriber, context),
+                Task::CatchUp(subscriber) => self.engine.go_on(subscriber, context),
+            }
+            // [service:turn-yields]
+            if context.units_left() == 0 {
+                break;
+            }
+        }
+        if !self.engine.work.is_empty() {
+            context.come_back();
         }
     }
 
@@ -387,6 +404,10 @@ impl App for Service {
         self.look_at_the_clock(context);
         while let Some(subscriber) = self.engine.do_what_is_due(context) {
             self.answer_late(subscriber, context);
+            // [service:turn-yields] The others are still due in the next turn.
+            if context.units_left() == 0 {
+                return;
+            }
         }
         self.engine.tell_presence(context);
     }
@@ -396,7 +417,7 @@ impl App for Service {
         self.follow(context);
         self.settle(context);
         self.take_pages(context);
-        self.answer_polls(context);
+        self.work(context);
         self.engine.hear_of_presence();
         self.answer_survey(context);
         self.conclude_surveys(context);

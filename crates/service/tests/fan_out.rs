@@ -10,29 +10,34 @@ use sockeye_simnet::{Faults, Peer, SimNet};
 const SUBSCRIBERS: usize = 500;
 const PUBLICATIONS: usize = 10;
 const SUBSCRIBE: &[u8] = br#"{"type":"subscribe","channels":["news:1"]}"#;
-const UPGRADE: &str = "GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+pub(crate) const UPGRADE: &str = "GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Protocol: sockeye.v1.json\r\n\r\n";
 
-struct World {
-    net: SimNet,
-    server: Server<SimNet, Service>,
+/// A service on a simulated network.
+pub(crate) struct World {
+    pub(crate) net: SimNet,
+    pub(crate) server: Server<SimNet, Service>,
 }
 
 impl World {
     fn new() -> Self {
+        Self::with(Config::default(), sockeye_server::Limits::default())
+    }
+
+    pub(crate) fn with(hub: Config, server: sockeye_server::Limits) -> Self {
         let net = SimNet::new(1, Faults::default(), 1 << 20);
-        let service = Service::new(Epoch(7), Config::default(), Limits::default());
-        let server = Server::new(net.clone(), service, sockeye_server::Limits::default());
+        let service = Service::new(Epoch(7), hub, Limits::default());
+        let server = Server::new(net.clone(), service, server);
         Self { net, server }
     }
 
-    fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         self.server.turn(Some(Duration::ZERO)).expect("the poller never fails here");
     }
 
     /// Peers that have said `request`, and what else is said once they were answered.
-    fn open(&mut self, count: usize, request: &str, then: &[u8]) -> Vec<Peer> {
+    pub(crate) fn open(&mut self, count: usize, request: &str, then: &[u8]) -> Vec<Peer> {
         let connect = |_| self.net.connect().expect("it listens");
         let mut peers: Vec<Peer> = (0..count).map(connect).collect();
         for said in [request.as_bytes(), then] {
@@ -45,7 +50,7 @@ impl World {
     }
 }
 
-fn read(peer: &mut Peer) -> String {
+pub(crate) fn read(peer: &mut Peer) -> String {
     let bytes = peer.read(usize::MAX).expect("it is open");
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -55,7 +60,7 @@ fn is_refused(answer: &str) -> bool {
 }
 
 /// A masked message by the key of nothing.
-fn frame(text: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(text: &[u8]) -> Vec<u8> {
     let len = u8::try_from(text.len()).expect("it is short");
     [&[0x81, 0x80 | len, 0, 0, 0, 0][..], text].concat()
 }

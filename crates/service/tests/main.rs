@@ -35,3 +35,4 @@ mod rights;
 mod simulation;
 mod slow_readers;
 mod transports;
+mod turns;

@@ -5,7 +5,7 @@ use sockeye_server::{Context, StreamKey};
 
 use crate::Service;
 use crate::dialect::outlet::Delivery;
-use crate::engine::{NOWHERE, Principal, Watch};
+use crate::engine::{NOWHERE, Principal, Watch, units};
 use crate::wire::{CloseReason, Problem};
 
 impl Service {
@@ -21,6 +21,7 @@ impl Service {
     ) {
         let connected = self.engine.connect(stream, form, who.clone(), start, context);
         let Some(subscriber) = connected else { return };
+        context.spend(channels.len() as u64 * units::TARGET);
         let retry = self.engine.retry_ms(stream);
         let targets: Vec<&str> = channels.iter().map(String::as_str).collect();
         let mut problems = Vec::new();

@@ -5,15 +5,15 @@ mod held;
 use std::rc::Rc;
 
 use sockeye_hub::{ChannelName, Cursor, Entry, Page, Query as Part, Seq, Start, Target, Token};
-use sockeye_server::{Answer, Hold, Reply, Request, Status};
+use sockeye_server::{Answer, Context, Hold, Reply, Request, Status};
 
 pub(crate) use self::held::HeldPages;
 use self::held::{HeldPage, KnownTags};
 use crate::dialect::caching::{Caching, page_holds};
 use crate::dialect::outlet::EntryBody;
 use crate::dialect::reply::{self, json_body};
-use crate::engine::Principal;
 use crate::engine::archive::{self, Waiter};
+use crate::engine::{Principal, units};
 use crate::sequencing::{self, Range};
 use crate::wire::reply::{cut_history, history};
 use crate::wire::{Code, Problem, Query, is_end, path_segment};
@@ -54,6 +54,7 @@ impl Service {
         channel: &str,
         request: &Request<'_>,
         query: &Query<'_>,
+        context: &mut Context<'_>,
     ) -> Result<Answer<Pending>, Problem> {
         let channel = path_segment(channel)?;
         let name = ChannelName::new(&channel)?;
@@ -75,8 +76,13 @@ impl Service {
         let channel = channel.into_owned();
         let wanted = Wanted { channel, part, bound, messages_max, caching, known };
         let found = self.in_memory(&wanted);
+        context.spend(units::PULL + found.entries.len() as u64 * units::ITEM);
         match self.beyond_memory(&wanted, &found.page) {
-            None => Ok(self.history_reply(&wanted, found, Vary::Said).into()),
+            None => {
+                let reply = self.history_reply(&wanted, found, Vary::Said);
+                context.spend(units::of_text(reply.body.len()));
+                Ok(reply.into())
+            }
             Some(range) => self.hold_for_history(who, wanted, range),
         }
     }

@@ -1,10 +1,10 @@
 //! The list of a channel's members.
 
 use sockeye_hub::{ChannelName, Target};
-use sockeye_server::{Answer, Status};
+use sockeye_server::{Answer, Context, Status};
 
 use super::reply::json;
-use crate::engine::Principal;
+use crate::engine::{Principal, units};
 use crate::wire::{self, Code, Problem, Query, reply};
 use crate::{Pending, Service};
 
@@ -18,6 +18,7 @@ impl Service {
         who: &Principal,
         channel: ChannelName<'_>,
         query: &Query<'_>,
+        context: &mut Context<'_>,
     ) -> Result<Answer<Pending>, Problem> {
         let target = Target::Channel(channel);
         who.may_subscribe(target, &self.engine.namespaces, self.engine.calendar)?;
@@ -31,6 +32,7 @@ impl Service {
         let limit = limit.min(self.engine.limits.presence_page_max);
         let after = query.one("after")?;
         let listed = self.engine.presence.page(channel.as_str(), after, limit + 1);
+        context.spend(units::PULL + listed.len() as u64 * units::ITEM);
         let mut page: Vec<(&str, u32)> =
             listed.iter().map(|(name, streams)| (&**name, *streams)).collect();
         // [service:bound-answer]

@@ -127,6 +127,19 @@ impl Outlet<V1> for Context<'_> {
         self.outbox_bytes(stream)
     }
 
+    #[inline(always)]
+    fn spend(&mut self, units: u64) {
+        self.spend(units);
+    }
+
+    fn units_left(&self) -> u64 {
+        self.units_left()
+    }
+
+    fn come_back(&mut self) {
+        self.come_back();
+    }
+
     fn notify_drained(&mut self, stream: StreamKey) {
         self.notify_drained(stream);
     }

@@ -12,7 +12,7 @@ use crate::dialect::outlet::{Delivery, EntryBody};
 use crate::dialect::recipient::cursor_text;
 use crate::dialect::reply::{self, NO_STORE, json, json_body};
 use crate::engine::archive::{Arrived, Waiter};
-use crate::engine::{Principal, Session, Watch};
+use crate::engine::{Principal, Session, Watch, units};
 use crate::sequencing::Unavailable;
 use crate::wire::{CursorText, Gap, PollBody, Problem, Query, Rest};
 use crate::{Pending, Service};
@@ -54,6 +54,7 @@ impl Service {
     ) -> Result<Answer<Pending>, Problem> {
         let channels = query.channels(&self.engine.limits.wire)?;
         let wait_ms = query.number("wait")?.unwrap_or(0).saturating_mul(1_000);
+        context.spend(channels.len() as u64 * units::TARGET);
         let label = self.label(who, &channels, start, wait_ms);
         let may = |channel: &&str| self.may_read(who, channel).is_ok();
         if wait_ms == 0 && channels.iter().all(may) && is_known(request, &label.tag) {
@@ -73,7 +74,7 @@ impl Service {
             self.engine.leave(subscriber);
             return Err(refusal.into());
         }
-        let Filled { mut body, rest, cursor, fetch } = self.fill(subscriber);
+        let Filled { mut body, rest, cursor, fetch } = self.fill(subscriber, context);
         let waits_for_archive = body.is_empty() && taken.ended.is_empty() && !context.is_draining();
         if let Some(fetch) = fetch.filter(|_| waits_for_archive) {
             return self.hold_for_page(subscriber, who, &channels, (fetch, wait_ms));
@@ -146,22 +147,32 @@ impl Service {
     /// Takes in the answers of the archive.
     pub(crate) fn take_pages(&mut self, context: &mut Context<'_>) {
         while let Some(arrived) = self.engine.next_page() {
-            let (key, page) = match arrived {
-                Arrived::Session(key, page) => (key, Some(page)),
-                Arrived::Turn(key) => (key, None),
-                Arrived::Request(id, page) => {
-                    self.answer_history(id, page, context);
-                    continue;
-                }
-            };
-            let delivery = self.engine.sessions.of_subscriber(key).map(|it| it.delivery);
-            match (delivery, page) {
-                (Some(Delivery::Poll), Some(page)) => self.answer_page(key, page, context),
-                (Some(Delivery::Poll), None) => self.answer(key, Patience::Wait, context),
-                (Some(_), Some(page)) => self.engine.hand_out_page(key, page, context),
-                (Some(_), None) => self.engine.pull(key, context),
-                (None, _) => {}
+            match arrived {
+                Arrived::Session(key, page) => self.take_page(key, Some(page), context),
+                Arrived::Turn(key) => self.take_page(key, None, context),
+                Arrived::Request(id, page) => self.answer_history(id, page, context),
             }
+            // [service:turn-yields]
+            if context.units_left() == 0 {
+                return context.come_back();
+            }
+        }
+    }
+
+    /// Gives a session its page, or has it ask for one.
+    fn take_page(
+        &mut self,
+        key: SubscriberKey,
+        page: Option<Result<Fetched<EntryBody>, Unavailable>>,
+        context: &mut Context<'_>,
+    ) {
+        let delivery = self.engine.sessions.of_subscriber(key).map(|it| it.delivery);
+        match (delivery, page) {
+            (Some(Delivery::Poll), Some(page)) => self.answer_page(key, page, context),
+            (Some(Delivery::Poll), None) => self.answer(key, Patience::Wait, context),
+            (Some(_), Some(page)) => self.engine.hand_out_page(key, page, context),
+            (Some(_), None) => self.engine.pull(key, context),
+            (None, _) => {}
         }
     }
 
@@ -179,6 +190,7 @@ impl Service {
             return self.answer(key, Patience::None, context);
         }
         let (items, progress) = self.engine.take_page(key, page);
+        self.engine.count_pull(items.len(), context);
         let is_overrun = matches!(progress, Some(Progress::Overrun(_)));
         let Filled { body, cursor, .. } = self.collect(key, items, progress);
         match body.is_empty() && !is_overrun {
@@ -236,12 +248,10 @@ impl Service {
         self.engine.expect_expiry(subscriber);
     }
 
-    /// Answers the polls that have something to get, at the end of a turn: one answer has all that
-    /// came in the turn.
-    pub(crate) fn answer_polls(&mut self, context: &mut Context<'_>) {
-        for subscriber in core::mem::take(&mut self.engine.answerable) {
-            self.answer(subscriber, Patience::Wait, context);
-        }
+    /// Answers a poll that has something to get, at the end of a turn: one answer has all that came
+    /// in the turn.
+    pub(crate) fn answer_soon(&mut self, subscriber: SubscriberKey, context: &mut Context<'_>) {
+        self.answer(subscriber, Patience::Wait, context);
     }
 
     /// Answers a poll now, also with nothing: its time is over, its client has half-closed, or a
@@ -265,7 +275,7 @@ impl Service {
         let (stream, who) = (session.stream, session.principal.clone());
         let Filled { body, rest, cursor, fetch } = match who.has_ended(self.engine.calendar) {
             true => Filled::nothing(self.engine.cursor_of(key)),
-            false => self.fill(key),
+            false => self.fill(key, context),
         };
         if let Some(fetch) = fetch.filter(|_| body.is_empty()) {
             let bytes = self.engine.limits.answer_bytes();
@@ -305,13 +315,15 @@ impl Service {
     ///
     /// [service:bound-answer] An item that was fetched and has no room in the answer comes with the
     /// next poll, whose cursor is before it.
-    fn fill(&mut self, key: SubscriberKey) -> Filled {
+    fn fill(&mut self, key: SubscriberKey, context: &mut Context<'_>) -> Filled {
         let bytes = self.engine.limits.answer_bytes();
         // As many as fit into it, however short they are.
         let messages = self.engine.limits.poll_messages_max;
         let overhead = messages.saturating_mul(Entry::<EntryBody>::OVERHEAD_BYTES);
         let budget = Budget { messages, bytes: bytes.saturating_add(overhead) };
         let (items, pulled) = self.engine.fetch_items(key, budget);
+        context.spend(units::POLL);
+        self.engine.count_pull(items.len(), context);
         self.collect(key, items, pulled)
     }
 

@@ -12,7 +12,7 @@ use sockeye_server::{Answer, Context, Hold, StreamKey};
 
 use super::outlet::Recipient;
 use crate::dialect::counters::count;
-use crate::engine::{Answered, Placed, Principal, Settled};
+use crate::engine::{Answered, Placed, Principal, Settled, units};
 use crate::sequencing::Ticket;
 use crate::wire::{Channels, Control, Payload, Problem, Publish};
 use crate::{Pending, Service};
@@ -121,6 +121,7 @@ impl Service {
         item: Result<Publish<'p>, Problem>,
         context: &mut Context<'_>,
     ) {
+        context.spend(units::ITEM);
         // A command was counted when it arrived.
         let counts = matches!(job.asker, Asker::Request(_));
         let publish = match item {
@@ -136,6 +137,7 @@ impl Service {
         }
         let Publish { mut channels, payload, key, expect } = publish;
         for name in channels.as_mut_slice() {
+            context.spend(units::ITEM);
             let channel = ChannelName::new(name).expect("checked when it was read");
             let fault = |cursor| self.engine.hub.fault(Start::After(cursor));
             let expect = expect.map(|expect| expect.in_log(fault));
@@ -184,11 +186,24 @@ impl Service {
         }
     }
 
-    /// Takes in the log's answers since the last call.
+    /// Takes in the log's answers since the last call, as far as half of what the turn has left
+    /// reaches.
     pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
-        for step in self.engine.log_steps() {
-            if let Some(answered) = self.engine.take_step(&step, context) {
-                self.settle_one(answered, context);
+        self.engine.hear_log();
+        let (reserve, mut steps) = (context.units_left() / 2, Vec::new());
+        loop {
+            self.engine.log_steps(&mut steps);
+            if steps.is_empty() {
+                return;
+            }
+            for step in steps.drain(..) {
+                if let Some(answered) = self.engine.take_step(&step, context) {
+                    self.settle_one(answered, context);
+                }
+            }
+            // [service:turn-yields]
+            if context.units_left() <= reserve {
+                return context.come_back();
             }
         }
     }
@@ -200,6 +215,7 @@ impl Service {
         if let Err(problem) = &result {
             count(&mut self.counters.publications_refused, problem.code);
         }
+        context.spend(units::ITEM);
         let Some(job) = self.jobs.settle(ticket, result) else { return };
         self.tell(&job, context);
         if let Asker::Socket { stream, .. } = job.asker

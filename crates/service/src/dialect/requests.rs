@@ -10,7 +10,7 @@ use crate::dialect::outlet::{Delivery, Envelope};
 use crate::dialect::publishing::Shape;
 use crate::dialect::reply::{self, NO_STORE, json};
 use crate::dialect::routes::{Method, Resource};
-use crate::engine::{Principal, Watch};
+use crate::engine::{Principal, Watch, units};
 use crate::wire::reply::position;
 use crate::wire::{
     Batch, CURSORS, Code, Options, Problem, Query, path_segment, publish_json, publish_raw, resume,
@@ -53,6 +53,11 @@ impl Service {
         let proof = resume(request.head.headers().bytes(), &query)
             .and_then(|cursor| Token::parse(cursor).proof);
         let shown = self.engine.access.of_request(request, proof, self.engine.moment());
+        let units = match &shown {
+            Ok(who) => who.as_ref().map_or(0, Principal::units),
+            Err(_) => units::TOKEN,
+        };
+        context.spend(units);
         self.note_shown(&shown, request);
         let who = match shown {
             Ok(who) => who.unwrap_or_else(|| self.engine.anybody.clone()).at(request.origin()),
@@ -111,26 +116,28 @@ impl Service {
                 let start = start(request, query);
                 self.poll(request, who, query, start, context)
             }
-            Resource::Position => self.position(who, query),
+            Resource::Position => self.position(who, query, context),
             Resource::History(channel) => {
                 self.known(query, &["limit", "after", "before"], Cursors::Unknown)?;
-                self.history(who, channel, request, query)
+                self.history(who, channel, request, query, context)
             }
             Resource::Presence(channel) => {
                 self.known(query, &["limit", "after"], Cursors::Unknown)?;
                 let channel = path_segment(channel)?;
-                self.list_presence(who, ChannelName::new(&channel)?, query)
+                self.list_presence(who, ChannelName::new(&channel)?, query, context)
             }
             Resource::Channel(channel) => self.publish_raw(who, channel, request, query, context),
             Resource::Tickets => self.ticket(who, request, query),
             Resource::Publish => {
                 self.known(query, &[], Cursors::Unknown)?;
+                context.spend(units::of_text(request.body.len()));
                 let publish = publish_json(request.body, &self.engine.limits.wire)?;
                 let items = std::iter::once((None, Ok(publish)));
                 Ok(self.publish_request(who, Shape::One, items, context))
             }
             Resource::Batch => {
                 self.known(query, &[], Cursors::Unknown)?;
+                context.spend(units::of_text(request.body.len()));
                 let batch = Batch::new(request.body, &self.engine.limits.wire)?;
                 let items = batch.map(|(line, item)| (Some(line), item));
                 Ok(self.publish_request(who, Shape::Many, items, context))
@@ -251,12 +258,18 @@ impl Service {
     }
 
     /// `GET /v1/position`: read it, load your state, and then subscribe from it.
-    fn position(&self, who: &Principal, query: &Query<'_>) -> Result<Answer<Pending>, Problem> {
+    fn position(
+        &self,
+        who: &Principal,
+        query: &Query<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<Answer<Pending>, Problem> {
         self.known(query, &["channel"], Cursors::Unknown)?;
         let names: Vec<&str> = query.all("channel").collect();
         if names.len() > self.engine.limits.wire.channels_max {
             return Err(Problem::new(Code::TooManyChannels, "too many channels"));
         }
+        context.spend(names.len() as u64 * units::TARGET);
         let mut channels: Vec<(&str, ChannelState)> = Vec::new();
         for name in names {
             let channel = ChannelName::new(name)?;

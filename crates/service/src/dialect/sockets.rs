@@ -8,7 +8,7 @@ use sockeye_server::{CloseCode, Context, Message, StreamKey};
 use crate::Service;
 use crate::dialect::outlet::{Delivery, Recipient};
 use crate::dialect::publishing::Asker;
-use crate::engine::{Before, End, NOWHERE, Principal, Watch};
+use crate::engine::{Before, End, NOWHERE, Principal, Watch, units};
 use crate::wire::{CloseReason, Code, Command, Control, Credential, Id, Problem, Publish, Refused};
 
 impl Service {
@@ -28,6 +28,7 @@ impl Service {
         if self.engine.has_expired(subscriber, context) {
             return;
         }
+        context.spend(units::ITEM + units::of_text(message.as_bytes().len()));
         let Some(command) = self.read_command(form, message) else {
             let cursor = self.engine.cursor_of(subscriber);
             let to = Recipient::new(stream, form);
@@ -108,6 +109,7 @@ impl Service {
         context: &mut Context<'_>,
     ) {
         let shown = self.engine.access.of_command(credential, self.engine.moment());
+        context.spend(shown.as_ref().map_or(units::TOKEN, Principal::units));
         self.note_greeting(shown.as_ref().err().copied(), context.peer(stream));
         let to = Recipient::socket(stream);
         match shown {
@@ -217,6 +219,7 @@ impl Service {
         context: &mut Context<'_>,
     ) {
         let to = Recipient::socket(stream);
+        context.spend(channels.len() as u64 * units::TARGET);
         let targets: Vec<&str> = channels.iter().map(|channel| &**channel).collect();
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
         let who = session.principal.clone();
@@ -247,6 +250,7 @@ impl Service {
     ) {
         let key = subscriber;
         let Some(mut subscriber) = self.engine.hub.subscriber(key) else { return };
+        context.spend(channels.len() as u64 * units::TARGET);
         let to = Recipient::socket(stream);
         let mut gone = Vec::new();
         for channel in channels {

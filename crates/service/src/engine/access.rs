@@ -11,9 +11,9 @@ use sockeye_auth::{
 };
 use sockeye_hub::{ChannelName, Target};
 
-use crate::engine::Namespaces;
 use crate::engine::namespaces::{Publishers, Readers};
 use crate::engine::refusal as engine;
+use crate::engine::{Namespaces, units};
 
 /// The rules of access: of an open server, or of a guarded one.
 #[derive(Debug)]
@@ -253,6 +253,16 @@ impl Principal {
     /// Whether a ticket began its session.
     pub(crate) fn has_ticket(&self) -> bool {
         self.of.session.is_some()
+    }
+
+    /// The units of work that its credential has cost.
+    pub(crate) fn units(&self) -> u64 {
+        match self.of.shown {
+            Shown::Nothing => 0,
+            Shown::ApiKey => units::TARGET,
+            Shown::Credential if self.has_ticket() => units::TICKET,
+            Shown::Credential => units::TOKEN,
+        }
     }
 
     /// Whether its credential has expired. `Engine::do_what_is_due` ends its streams; this check

@@ -148,6 +148,15 @@ pub trait Outlet<D: Dialect> {
     /// The bytes that wait for a peer.
     fn waiting_bytes(&self, stream: D::Stream) -> usize;
 
+    /// Counts units of work against the budget of the loop's turn.
+    fn spend(&mut self, units: u64);
+
+    /// Units of work that are left in this part of the turn.
+    fn units_left(&self) -> u64;
+
+    /// Has the next turn of the loop wait for nothing, because work is left.
+    fn come_back(&mut self);
+
     /// Asks to be told when a peer has taken most of what waits for it.
     fn notify_drained(&mut self, stream: D::Stream);
 

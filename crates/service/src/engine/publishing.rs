@@ -128,13 +128,18 @@ impl<D: Dialect> Engine<D> {
         None
     }
 
-    /// The steps that the answers of this engine's own log ask for, since the last call.
-    pub(crate) fn log_steps(&mut self) -> Vec<Step<Ticket>> {
-        let mut steps = Vec::new();
+    /// Asks this engine's own log for its answers since the last call.
+    pub(crate) fn hear_log(&mut self) {
         if let Sequencing::InLoop { decider, .. } = &mut self.sequencing {
-            decider.settle(self.log_time.ms, &mut steps);
+            decider.advance(self.log_time.ms);
         }
-        steps
+    }
+
+    /// Appends the next steps that these answers ask for, one message's or none.
+    pub(crate) fn log_steps(&mut self, steps: &mut Vec<Step<Ticket>>) {
+        if let Sequencing::InLoop { decider, .. } = &mut self.sequencing {
+            decider.settle(self.log_time.ms, 1, steps);
+        }
     }
 
     /// Takes one of these steps.

@@ -30,6 +30,8 @@ pub(crate) struct Session<D: Dialect> {
     pub(crate) ends_as: End,
     /// It is a slow reader: it was live, had no room, and has not caught up yet.
     pub(crate) lags: bool,
+    /// A step of its catching up waits for its turn.
+    pub(crate) goes_on: bool,
     /// Messages that the rate limit refused since its token bucket was last full.
     pub(crate) refused: u32,
     /// Replayed messages since it was last live.
@@ -53,6 +55,7 @@ impl<D: Dialect> Session<D> {
             expires: false,
             ends_as: End::Lifetime,
             lags: false,
+            goes_on: false,
             refused: 0,
             replayed: 0,
         }

@@ -11,9 +11,10 @@ use sockeye_hub::{Committed, Cursor, Entry, Flow, Hub, Kind, Seq, Start, Subscri
 use sockeye_server::Time;
 
 use crate::engine::session::Sessions;
+use crate::engine::work::Work;
 use crate::engine::{
     Access, Body, Delivery, Dialect, End, Engine, NotSent, Notice, Outlet, Principal, Recipient,
-    Refusal, Session, Watch,
+    Refusal, Session, Task, Watch, units,
 };
 
 /// Sessions that end in one go: a calendar that jumps may end all of them.
@@ -32,7 +33,7 @@ pub struct Taken<'t> {
 /// while the hub, which calls it, is borrowed too.
 pub(crate) struct FanOut<'d, D: Dialect, O> {
     pub(crate) sessions: &'d mut Sessions<D>,
-    pub(crate) answerable: &'d mut Vec<SubscriberKey>,
+    pub(crate) work: &'d mut Work,
     /// Sessions that have got the end of the channel.
     pub(crate) ended: Vec<SubscriberKey>,
     pub(crate) access: &'d Access,
@@ -70,7 +71,7 @@ impl<D: Dialect, O: Outlet<D>> FanOut<'_, D, O> {
         }
         if session.delivery.fetches() {
             // It fetches everything at the end of the turn.
-            self.answerable.push(key);
+            self.work.add(Task::Answer(key));
             return Flow::Fetches;
         }
         let (stream, delivery) = (session.stream, session.delivery);
@@ -137,12 +138,11 @@ impl<D: Dialect> Engine<D> {
         out: &mut O,
         into: impl FnOnce(&mut Hub<Body<D::Forms>>, &mut FanOut<'_, D, O>) -> Committed<Body<D::Forms>>,
     ) -> u64 {
-        let Self { hub, sessions, answerable, access, limits, calendar, log_time, .. } = self;
+        let Self { hub, sessions, work, access, limits, calendar, log_time, .. } = self;
         let (calendar, now_ms) = (*calendar, log_time.ms);
         let queue_bytes_max = limits.queue_bytes_max;
         let ended = Vec::new();
-        let mut delivery =
-            FanOut { sessions, answerable, ended, access, calendar, queue_bytes_max, out };
+        let mut delivery = FanOut { sessions, work, ended, access, calendar, queue_bytes_max, out };
         let committed = into(hub, &mut delivery);
         for subscriber in delivery.ended {
             let (channel, position) = (&committed.entry.channel, committed.entry.position);
@@ -152,7 +152,9 @@ impl<D: Dialect> Engine<D> {
             let age_ms = now_ms.saturating_sub(committed.entry.time_ms);
             self.counters.delivery.note(age_ms);
         }
-        (committed.taken + committed.behind) as u64
+        let reached = (committed.taken + committed.behind) as u64;
+        out.spend(units::PUBLICATION + reached * units::DELIVERY);
+        reached
     }
 
     /// Notes that a stream has got a channel's end. A stream that cannot subscribe others ends with

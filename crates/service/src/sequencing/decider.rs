@@ -20,6 +20,8 @@ pub(crate) struct Decider<T> {
     health: Health,
     /// Messages that the log has not answered for, by position.
     waiting: VecDeque<Waiting<T>>,
+    /// The log has taken every message up to here. Some of them may wait for their steps.
+    taken: Seq,
     log_refusals: u64,
 }
 
@@ -59,7 +61,13 @@ pub(crate) enum Step<T> {
 impl<T> Decider<T> {
     /// A decider that has messages wait for a log's answer, if there is a log.
     pub(crate) const fn new(log: Option<Box<dyn Log>>) -> Self {
-        Self { log, health: Health::Good, waiting: VecDeque::new(), log_refusals: 0 }
+        Self {
+            log,
+            health: Health::Good,
+            waiting: VecDeque::new(),
+            taken: Seq::ZERO,
+            log_refusals: 0,
+        }
     }
 
     pub(crate) const fn has_log(&self) -> bool {
@@ -128,20 +136,30 @@ impl<T> Decider<T> {
         }
     }
 
-    /// Asks the log for its answers since the last call.
-    pub(crate) fn settle(&mut self, now_ms: u64, steps: &mut Vec<Step<T>>) {
+    /// Tells the log the time.
+    pub(crate) fn advance(&mut self, now_ms: u64) {
         if let Some(log) = &mut self.log {
             log.advance(now_ms);
         }
+    }
+
+    /// Asks the log for its answers since the last call, until they commit `commits` messages. The
+    /// caller takes the steps before it decides or settles anything else. No step: there is no
+    /// further answer.
+    pub(crate) fn settle(&mut self, now_ms: u64, mut commits: usize, steps: &mut Vec<Step<T>>) {
+        self.commit_taken(&mut commits, steps);
         let mut before = None;
+        // The messages that the log has taken come before its next answer.
+        if commits == 0 {
+            return;
+        }
         while let Some(state) = next_state(self.log.as_deref_mut(), &mut before) {
             let was = self.health;
             match state {
                 LogState::Through(seq) => {
                     self.health.taken(seq);
-                    while let Some(first) = self.pop_through(seq) {
-                        self.commit(first, steps);
-                    }
+                    self.taken = seq;
+                    self.commit_taken(&mut commits, steps);
                 }
                 LogState::Refused(seq) => {
                     self.log_refusals += 1;
@@ -159,9 +177,19 @@ impl<T> Decider<T> {
             if self.health != was {
                 steps.push(Step::Health(self.health));
             }
-            if self.health.has_failed() {
+            if self.health.has_failed() || commits == 0 {
                 return;
             }
+        }
+    }
+
+    /// Commits messages that the log has taken, `commits` at the most, and counts them off.
+    fn commit_taken(&mut self, commits: &mut usize, steps: &mut Vec<Step<T>>) {
+        while *commits > 0
+            && let Some(first) = self.pop_through(self.taken)
+        {
+            self.commit(first, steps);
+            *commits -= 1;
         }
     }
 

@@ -154,7 +154,8 @@ impl Sequence for Sequencer {
 
     fn settle(&mut self, now_ms: u64, events: &mut Vec<SequencerEvent>) {
         let mut steps = Vec::new();
-        self.decider.settle(now_ms, &mut steps);
+        self.decider.advance(now_ms);
+        self.decider.settle(now_ms, usize::MAX, &mut steps);
         for step in steps {
             events.push(match step {
                 Step::Commit(position, origin) => {

@@ -9,6 +9,7 @@ use super::{Vary, Wanted, no_archive};
 use crate::Service;
 use crate::dialect::caching::opaque;
 use crate::dialect::reply;
+use crate::engine::units;
 use crate::sequencing::{Page, Unavailable};
 
 /// Bytes of entity tags that are remembered of a request. A client that sends more gets the whole page.
@@ -98,7 +99,12 @@ impl Service {
         let Some(stream) = stream else { return };
         let found = found.ok().and_then(|found| self.in_archive(&wanted, position, found));
         let reply = match found {
-            Some(found) => self.history_reply(&wanted, found, Vary::SaidEarly),
+            Some(found) => {
+                let items = found.entries.len() as u64 * units::ITEM;
+                let reply = self.history_reply(&wanted, found, Vary::SaidEarly);
+                context.spend(units::PULL + items + units::of_text(reply.body.len()));
+                reply
+            }
             // [service:archive-unavailable]
             None => reply::problem(&no_archive(), self.engine.spread_ms()),
         };

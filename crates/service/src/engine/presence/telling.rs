@@ -3,7 +3,7 @@
 use sockeye_hub::{ChannelName, SubscriberKey, Target};
 
 use super::{Place, Watch};
-use crate::engine::{Dialect, Engine, Namespaces, Outlet, Principal, Recipient, Refusal};
+use crate::engine::{Dialect, Engine, Namespaces, Outlet, Principal, Recipient, Refusal, units};
 
 impl<D: Dialect> Engine<D> {
     /// Whether a target can be watched.
@@ -94,12 +94,17 @@ impl<D: Dialect> Engine<D> {
         while let Some((channel, told, watchers)) =
             self.presence.next(&self.limits, self.now, D::announce)
         {
+            out.spend(units::PUBLICATION + watchers.len() as u64 * units::DELIVERY);
             for key in watchers {
                 // A stream that needs the whole list gets that instead.
                 let is_owed = self.presence.is_owed(key, &channel);
                 if !is_owed && self.tell_one(key, &told, out).is_none() {
                     self.presence.set_owed(key, &channel, true);
                 }
+            }
+            // [service:turn-yields] The other channels are still due in the next turn.
+            if out.units_left() == 0 {
+                return;
             }
         }
     }

@@ -3,7 +3,7 @@
 use sockeye_hub::{Budget, Fetched, Gap, Item, Kind, Progress, Scope, Seq, SubscriberKey};
 
 use crate::engine::archive::Waiter;
-use crate::engine::{Body, Delivery, Dialect, End, Engine, Notice, Outlet, Recipient};
+use crate::engine::{Body, Delivery, Dialect, End, Engine, Notice, Outlet, Recipient, Task, units};
 use crate::sequencing::{LogTime, Unavailable};
 
 /// The items of a pull.
@@ -38,7 +38,13 @@ impl<D: Dialect> Engine<D> {
         let to = self.recipient(session);
         let waiter = Waiter { holder: self.holder(&session.principal), is_request: false };
         let mut items = core::mem::take(&mut self.items);
+        let mut spent = 0;
         loop {
+            // [service:turn-yields]
+            if spent >= units::STEP {
+                self.go_on_later(key);
+                break;
+            }
             let queued = out.waiting_bytes(to.stream);
             let bytes = self.limits.queue_bytes_max.saturating_sub(queued);
             if bytes == 0 && if_full == IfFull::Wait {
@@ -49,6 +55,7 @@ impl<D: Dialect> Engine<D> {
             let Some(mut subscriber) = self.hub.subscriber(key) else { break };
             let budget = Budget { messages: PULL_MESSAGES, bytes };
             let progress = subscriber.pull(budget, self.log_time.ms, &mut items);
+            spent += self.count_pull(items.len(), out);
             self.hand_out(key, &to, &mut items, out);
             match progress {
                 Progress::Live => {
@@ -85,6 +92,7 @@ impl<D: Dialect> Engine<D> {
         let to = self.recipient(session);
         let Ok(page) = page else { return self.send_away_from_archive(key, out) };
         let (mut items, progress) = self.take_page(key, page);
+        self.count_pull(items.len(), out);
         self.hand_out(key, &to, &mut items, out);
         self.keep_buffer(items);
         match progress {
@@ -137,6 +145,30 @@ impl<D: Dialect> Engine<D> {
         (items, progress)
     }
 
+    /// Counts the units of a pull that brought so many items, and returns them.
+    pub(crate) fn count_pull(&mut self, items: usize, out: &mut impl Outlet<D>) -> u64 {
+        let searched = self.hub.searched();
+        let steps = searched - core::mem::replace(&mut self.searched, searched);
+        let spent = units::PULL + items as u64 * units::ITEM + units::of_search(steps);
+        out.spend(spent);
+        spent
+    }
+
+    /// Has a stream go on catching up behind the other work.
+    fn go_on_later(&mut self, key: SubscriberKey) {
+        let Some(session) = self.sessions.of_subscriber_mut(key) else { return };
+        if !core::mem::replace(&mut session.goes_on, true) {
+            self.work.add(Task::CatchUp(key));
+        }
+    }
+
+    /// Takes the next step of a stream that catches up.
+    pub(crate) fn go_on(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
+        let Some(session) = self.sessions.of_subscriber_mut(key) else { return };
+        session.goes_on = false;
+        self.pull(key, out);
+    }
+
     /// Keeps the allocation of fetched items for the next pull.
     pub(crate) fn keep_buffer(&mut self, mut items: Items<D>) {
         items.clear();
@@ -170,7 +202,7 @@ impl<D: Dialect> Engine<D> {
             sessions.map(|session| (session.subscriber, session.delivery.fetches())).collect();
         for (subscriber, fetches) in all {
             match fetches {
-                true => self.answerable.push(subscriber),
+                true => self.work.add(Task::Answer(subscriber)),
                 false => self.fetch(subscriber, IfFull::SendGapsFirst, out),
             }
         }

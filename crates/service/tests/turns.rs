@@ -1,0 +1,141 @@
+//! No work of the service holds the loop: a turn spends its budget and a piece of each kind of work above
+//! it, and what is left goes on in the next one.
+
+use sockeye_hub::{Config, PatternUse};
+use sockeye_service::Holdings;
+use sockeye_simnet::Peer;
+
+use crate::fan_out::{UPGRADE, World, frame, read};
+
+/// The budget of a turn in these tests: 1,500 for the service's own work.
+const BUDGET: u64 = 8_000;
+/// What a turn may spend above it: a step of a task, and a share of the last connection in each phase.
+const PIECES: u64 = 6_000;
+
+/// Turns for which others wait at the most, because a crowd came first.
+const WAITS_MAX: usize = 12;
+
+const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+fn world() -> World {
+    let mut server = sockeye_server::Limits::default();
+    server.turn_units_max = u32::try_from(BUDGET).expect("it is small");
+    server.connection_units_max = 1_000;
+    let mut hub = Config::default();
+    hub.settings.history_messages_max = 2_000;
+    hub.settings.history_bytes_max = 1 << 22;
+    hub.settings.patterns = PatternUse::Allowed;
+    World::with(hub, server)
+}
+
+fn post(channel: &str, body: &str) -> String {
+    let head = format!("POST /v1/channels/{channel} HTTP/1.1\r\nHost: localhost\r\n");
+    format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// Turns, one by one, until nothing is left to do. Somebody else is served in each of them. Returns
+/// the number of turns.
+fn work_off(world: &mut World, other: &mut Peer, mut look: impl FnMut()) -> usize {
+    let (mut idle, mut waits) = (0, 0);
+    for turns in 0..2_000 {
+        let before = world.server.stats().units;
+        other.write(HEALTH.as_bytes());
+        world.turn();
+        let units = world.server.stats().units - before;
+        assert!(units <= BUDGET + PIECES, "{units} units in turn {turns}");
+        waits = if read(other).ends_with("ok\n") { 0 } else { waits + 1 };
+        assert!(waits <= WAITS_MAX, "somebody waits for ever in turn {turns}");
+        look();
+        // What a peer has read makes room for more in the next turn.
+        idle = if world.server.is_busy() { 0 } else { idle + 1 };
+        if idle > 3 {
+            return turns + 1 - idle;
+        }
+    }
+    panic!("it never ends");
+}
+
+/// A connection that was served.
+fn open(world: &mut World) -> Peer {
+    world.open(1, HEALTH, b"").remove(0)
+}
+
+/// Publishes so many messages.
+fn publish(world: &mut World, messages: usize) -> Peer {
+    let mut publisher = open(world);
+    for number in 0..messages {
+        publisher.write(post("news:1", &format!("\"hello {number};\"")).as_bytes());
+        world.turn();
+        assert!(read(&mut publisher).contains("accepted"), "message {number}");
+    }
+    publisher
+}
+
+/// A publication wakes more polls than a turn answers. Nobody waits for long, and nothing is lost.
+/// [service:turn-yields]
+#[test]
+fn a_crowd_of_polls_is_answered_over_turns() {
+    const POLLS: usize = 1_000;
+    let mut world = world();
+    let poll = "GET /v1/poll?channel=news:1&wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut polls: Vec<Peer> =
+        (0..POLLS).map(|_| world.net.connect().expect("it listens")).collect();
+    polls.iter_mut().for_each(|peer| peer.write(poll.as_bytes()));
+    while world.server.app().holdings().streams < POLLS {
+        world.turn();
+    }
+    let (mut publisher, mut other) = (open(&mut world), open(&mut world));
+    let mut answered = 0;
+    publisher.write(post("news:1", "\"hello\"").as_bytes());
+    let turns = work_off(&mut world, &mut other, || {
+        let is_answered = |peer: &mut Peer| usize::from(read(peer).contains("hello"));
+        answered += polls.iter_mut().map(is_answered).sum::<usize>();
+    });
+    assert!(turns > 10, "{turns} turns");
+    let is_answered = |peer: &mut Peer| usize::from(read(peer).contains("hello"));
+    answered += polls.iter_mut().map(is_answered).sum::<usize>();
+    assert_eq!(answered, POLLS);
+    assert_eq!(world.server.app().holdings(), Holdings::default());
+}
+
+/// Streams that missed much catch up over turns, each in the order of the log.
+/// [service:turn-yields]
+#[test]
+fn streams_catch_up_over_turns() {
+    const MESSAGES: usize = 1_000;
+    let mut world = world();
+    publish(&mut world, MESSAGES);
+    let (mut sockets, mut other) = (world.open(20, UPGRADE, b""), open(&mut world));
+    let subscribe = br#"{"type":"subscribe","channels":["news:1"],"cursor":"earliest"}"#;
+    sockets.iter_mut().for_each(|peer| peer.write(&frame(subscribe)));
+    let mut heard = vec![String::new(); sockets.len()];
+    let turns = work_off(&mut world, &mut other, || {
+        sockets.iter_mut().zip(&mut heard).for_each(|(peer, heard)| *heard += &read(peer));
+    });
+    assert!(turns > 5, "{turns} turns");
+    for heard in &heard {
+        let places: Vec<Option<usize>> =
+            (0..MESSAGES).map(|n| heard.find(&format!("hello {n};"))).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "all, and in order");
+        assert_eq!(heard.matches("hello").count(), MESSAGES, "each once");
+        assert_eq!(heard.matches(r#""type":"sync""#).count(), 1);
+    }
+}
+
+/// A publication comes while a stream catches up: it follows what the stream has missed.
+#[test]
+fn what_comes_meanwhile_follows() {
+    let mut world = world();
+    let mut publisher = publish(&mut world, 1_000);
+    let (mut socket, mut other) = (world.open(1, UPGRADE, b"").remove(0), open(&mut world));
+    let subscribe = br#"{"type":"subscribe","channels":["news:1"],"cursor":"earliest"}"#;
+    socket.write(&frame(subscribe));
+    world.turn();
+    publisher.write(post("news:1", "\"hello 1000;\"").as_bytes());
+    let mut heard = String::new();
+    work_off(&mut world, &mut other, || heard += &read(&mut socket));
+    let places: Vec<Option<usize>> =
+        (0..=1_000).map(|n| heard.find(&format!("hello {n};"))).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "all, and in order");
+    assert_eq!(heard.matches("hello").count(), 1_001, "each once");
+}
