@@ -183,6 +183,12 @@ impl Connection {
         self.failed || (matches!(self.going, Going::Last(_)) && self.streams.len() == 0)
     }
 
+    /// Whether the peer's first SETTINGS came: the handshake of the connection is over.
+    #[must_use]
+    pub const fn is_established(&self) -> bool {
+        self.peer.is_known
+    }
+
     /// Whether the end of the input now would cut a frame or a field block.
     #[must_use]
     pub const fn is_mid_frame(&self) -> bool {

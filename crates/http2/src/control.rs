@@ -121,8 +121,8 @@ impl Connection {
     }
 
     pub(crate) fn on_ping(&mut self, ack: bool, payload: [u8; 8], out: &mut Vec<u8>) -> Handled {
+        self.buckets.add(Flood::Pings, &self.config.limits)?;
         if !ack {
-            self.buckets.add(Flood::Pings, &self.config.limits)?;
             // [http2:6.7-ping-answered]
             return self.reply(Frame::Ping { ack: true, payload }, out).map(|()| None);
         }
@@ -133,14 +133,15 @@ impl Connection {
         Ok(Some(Event::Pong(payload)))
     }
 
-    pub(crate) fn on_goaway(&mut self, last: StreamId, code: ErrorCode) -> Event<'static> {
+    pub(crate) fn on_goaway(&mut self, last: StreamId, code: ErrorCode) -> Handled {
+        self.buckets.add(Flood::Settings, &self.config.limits)?;
         // [http2:6.8-goaway-received]
         let last = self.peer.last.map_or(last, |before| before.min(last));
         self.peer.last = Some(last);
         if self.role == Role::Client {
             self.streams.remove_above(last);
         }
-        Event::Goaway { last, code }
+        Ok(Some(Event::Goaway { last, code }))
     }
 
     pub(crate) fn on_settings(&mut self, settings: Settings<'_>, out: &mut Vec<u8>) -> Handled {

@@ -57,9 +57,9 @@ pub enum ConnectionError {
 pub enum Flood {
     /// Streams that end before our head: by the peer's RST_STREAM, or by ours for the peer's fault.
     Resets,
-    /// PING.
+    /// PING, answers included.
     Pings,
-    /// SETTINGS.
+    /// SETTINGS and GOAWAY.
     Settings,
     /// PRIORITY, and frames of unknown types.
     Priorities,
@@ -130,7 +130,7 @@ impl fmt::Display for ConnectionError {
             Self::WindowOverflow => "window over 2^31 - 1 bytes",
             Self::Flood(Flood::Resets) => "too many streams reset",
             Self::Flood(Flood::Pings) => "too many PING frames",
-            Self::Flood(Flood::Settings) => "too many SETTINGS frames",
+            Self::Flood(Flood::Settings) => "too many SETTINGS or GOAWAY frames",
             Self::Flood(Flood::Priorities) => "too many PRIORITY or unknown frames",
             Self::Flood(Flood::WindowUpdates) => "too many WINDOW_UPDATE frames",
             Self::Flood(Flood::EmptyData) => "too many empty DATA frames",

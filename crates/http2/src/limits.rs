@@ -67,9 +67,9 @@ pub struct Limits {
     pub closed_streams_max: u32,
     /// Streams that end before our head: [`Flood::Resets`](crate::Flood::Resets).
     pub resets: Rate,
-    /// PING frames.
+    /// PING frames, answers to ours included.
     pub pings: Rate,
-    /// SETTINGS frames.
+    /// SETTINGS and GOAWAY frames.
     pub settings: Rate,
     /// PRIORITY frames and frames of unknown types.
     pub priorities: Rate,

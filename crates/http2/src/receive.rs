@@ -283,8 +283,11 @@ impl Connection {
             let error = StreamError::Malformed(malformed);
             return Ok(Progress::Event(self.fault(stream, error, out)?));
         }
-        // [http2:6.9.1-padding-credit]
-        self.consumed(stream, usize::try_from(head.len.saturating_sub(len)).unwrap_or(0), out);
+        let overhead = head.len.saturating_sub(len);
+        if overhead > 0 {
+            // [http2:6.9.1-padding-credit]
+            self.consumed(stream, usize::try_from(overhead).unwrap_or(0), out);
+        }
         if len > 0 || end_stream {
             self.incoming.phase = Phase::Data { stream, left: len, padding, end_stream };
         }
@@ -386,7 +389,7 @@ impl Connection {
             Frame::SettingsAck => self.on_settings_ack(),
             Frame::PushPromise { stream, .. } => self.on_push_promise(stream),
             Frame::Ping { ack, payload } => self.on_ping(ack, payload, out),
-            Frame::Goaway { last, code, .. } => Ok(Some(self.on_goaway(last, code))),
+            Frame::Goaway { last, code, .. } => self.on_goaway(last, code),
             Frame::WindowUpdate { stream, increment } => {
                 self.on_window_update(stream, increment, out)
             }

@@ -220,8 +220,11 @@ fn responses_with_too_many_fields_end_their_stream() {
 #[test]
 fn floods_of_each_kind() {
     let limits = Limits::DEFAULT;
-    let cases: [(Vec<u8>, Rate); 7] = [
+    let goaway = Frame::Goaway { last: id(0), code: ErrorCode::NO_ERROR, debug: b"" };
+    let cases: [(Vec<u8>, Rate); 9] = [
         (ping(), limits.pings),
+        (raw(FrameKind::Ping, Flags::ACK, 0, &[0; 8]), limits.pings),
+        (frame(goaway), limits.settings),
         (settings(&[]), limits.settings),
         (raw(FrameKind::Priority, Flags::NONE, 9, &[0; 5]), limits.priorities),
         (raw(FrameKind::Unknown(0x10), Flags::NONE, 0, b"u=1"), limits.priorities),

@@ -199,11 +199,12 @@ fn our_blocks_say_that_the_table_is_small() {
 #[test]
 fn frames_are_read_byte_by_byte() {
     let mut rig = Rig::fresh_server(&config(|_| {}));
+    assert!(!rig.connection.is_established());
     let mut bytes = PREFACE.to_vec();
     bytes.extend([settings(&[]), get(1), ping()].concat());
     let told: Vec<_> = bytes.into_iter().flat_map(|byte| rig.feed(vec![byte])).collect();
     assert_eq!(told, ["settings", "request 1 end"]);
-    assert!(!rig.connection.is_mid_frame());
+    assert!(rig.connection.is_established() && !rig.connection.is_mid_frame());
     assert_eq!(rig.said(), ["SETTINGS", "WINDOW_UPDATE 0 983041", "SETTINGS ack", "PING ack"]);
     assert_eq!(ErrorCode::NO_ERROR.to_u32(), 0);
     assert_eq!(Settings::new(&[]).iter().count(), 0);

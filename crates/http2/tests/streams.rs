@@ -97,6 +97,20 @@ fn frames_on_their_way_to_a_stream_that_we_reset_are_dropped() {
     assert_eq!((lines[0].name, lines[0].value), (&b"x"[..], &b"abc"[..]));
 }
 
+/// The rest of a frame whose stream was reset while it came is dropped.
+#[test]
+fn a_stream_may_be_reset_inside_a_frame() {
+    for at in [9, 10, 12, 20] {
+        let mut rig = Rig::server();
+        rig.feed(post(1));
+        let padded = raw(FrameKind::Data, Flags::PADDED, 1, b"\x03content...");
+        rig.feed(padded[..at].to_vec());
+        rig.connection.reset(id(1), ErrorCode::CANCEL, &mut rig.out).unwrap();
+        assert!(rig.feed(padded[at..].to_vec()).is_empty(), "{at}");
+        assert_eq!(rig.feed(get(3)), ["request 3 end"]);
+    }
+}
+
 /// [http2:5.1-window-update-after-end]
 #[test]
 fn updates_and_resets_may_come_late() {
@@ -229,6 +243,11 @@ fn nothing_comes_inside_a_field_block() {
     let mut rig = Rig::server();
     rig.feed(get(1));
     assert_eq!(rig.feed(go_on(1, rest)), ["! PROTOCOL_ERROR"]);
+    // Content between the fragments of trailers.
+    let mut rig = Rig::server();
+    rig.feed(post(1));
+    assert!(rig.feed(begin()).is_empty());
+    assert_eq!(rig.feed(data(1, false, b"x")), ["! PROTOCOL_ERROR"]);
 }
 
 /// [http2:4.3-compression-error] [http2:5.4.1-goaway]
