@@ -8,6 +8,7 @@ use crate::entry::Draft;
 use crate::name::namespace;
 use crate::patterns::Tree;
 use crate::resume::{Overrun, Plan, View, after_gap};
+use crate::search::Extent;
 use crate::subscribers::{Link, Mode, ReadPosition, Stage, State, Subscription};
 use crate::tombstones::Stamp;
 use crate::{Entry, Gap, Hub, Item, Kind, OnGap, Progress, Reason, Scope, Seq, Span, Subscriber};
@@ -185,16 +186,18 @@ impl<M> Hub<M> {
     }
 
     /// Asks the archive for what memory lacks, if it lacks something.
-    pub(crate) fn fetch(&mut self, index: u32, lack: Lack, unsearched: &[usize]) -> Option<Fetch> {
+    pub(crate) fn fetch(&mut self, index: u32, lack: Lack, extent: Extent) -> Option<Fetch> {
         let state = self.subscribers.at(index);
         let cursor = state.cursor(self.head);
         let horizon = self.channels.tombstones.horizon().floor;
         let is_below = state.subscriptions.iter().any(|it| self.is_below_horizon(state, it));
         let Lack { mut after, mut through } = lack;
         // [hub:archive-search] The archive finds what a search of memory did not.
-        if !unsearched.is_empty() {
-            (after, through) = (cursor, self.head);
-        } else if is_below {
+        if let Extent::Archived(floor) = extent {
+            after = cursor;
+            through = if floor > cursor { through.max(floor) } else { through };
+        }
+        if is_below {
             (after, through) = (cursor, through.max(horizon));
         }
         // [hub:archive]

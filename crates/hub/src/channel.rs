@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::config::SettingsId;
+use crate::index::ROOT;
 use crate::members::Members;
 use crate::ring::Ring;
 use crate::tombstones::Past;
@@ -13,6 +14,8 @@ use crate::{Entry, Kind};
 pub(crate) struct Channel<M> {
     pub(crate) name: Rc<str>,
     pub(crate) settings: SettingsId,
+    /// Its node in the index, if it is written.
+    pub(crate) node: u32,
     pub(crate) past: Past,
     pub(crate) ring: Ring<M>,
     /// Subscriptions by name.
@@ -33,6 +36,7 @@ impl<M> Channel<M> {
         Self {
             name,
             settings,
+            node: ROOT,
             past,
             ring: Ring::default(),
             members: Members::default(),

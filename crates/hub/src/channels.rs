@@ -3,16 +3,17 @@
 mod bare;
 mod refile;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::Bound;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use crate::channel::Channel;
 use crate::config::SettingsId;
 use crate::holders::Holdings;
+use crate::index::Index;
 use crate::name::namespace;
 use crate::order::Order;
 use crate::share::{largest, share, slots};
+use crate::timeline::Timeline;
 use crate::tombstones::{Past, Stamp, Tombstones};
 use crate::{Config, Entry, Kind, Seq};
 
@@ -26,11 +27,11 @@ pub(crate) struct Channels<M> {
     free: Vec<u32>,
     /// Random keys prevent chosen collisions. Never iterated.
     by_name: HashMap<Rc<str>, u32>,
-    /// The same, sorted by name, for patterns.
-    names: BTreeMap<Rc<str>, u32>,
     pub(crate) tombstones: Tombstones,
-    /// Records with a message since they were created, by newest message.
-    written: Order,
+    /// Records with a message since they were created, by segments and newest message.
+    pub(crate) written: Index,
+    /// The messages in history.
+    pub(crate) timeline: Timeline,
     /// Records with history, by newest message, a list for each namespace.
     holding: Order,
     /// Bytes of history of each namespace.
@@ -63,9 +64,9 @@ impl<M> Default for Channels<M> {
             records: Vec::new(),
             free: Vec::new(),
             by_name: HashMap::new(),
-            names: BTreeMap::new(),
             tombstones: Tombstones::default(),
-            written: Order::default(),
+            written: Index::default(),
+            timeline: Timeline::default(),
             holding: Order::default(),
             idle: Order::default(),
             held_bytes: Vec::new(),
@@ -150,23 +151,6 @@ impl<M> Channels<M> {
         self.stamp
     }
 
-    /// The written channels whose newest message is after `seq`, newest first.
-    pub(crate) fn written_after(&self, seq: Seq) -> impl Iterator<Item = (u32, &Channel<M>)> {
-        let newest_first = self.written.newest_first().map(|index| (index, self.record(index)));
-        newest_first.take_while(move |(_, record)| record.past.last > seq)
-    }
-
-    /// Whether the record has had a message since it was created.
-    pub(crate) fn is_written(&self, index: u32) -> bool {
-        self.written.has(index)
-    }
-
-    /// Records from `name` on, in the order of names.
-    pub(crate) fn named_from(&self, name: &str) -> impl Iterator<Item = (&Rc<str>, u32)> {
-        let names = self.names.range::<str, _>((Bound::Included(name), Bound::Unbounded));
-        names.map(|(name, index)| (name, *index))
-    }
-
     /// Evicts idle records until one more fits; false if none may be evicted.
     pub(crate) fn make_room(&mut self, id: SettingsId, config: &Config) -> bool {
         while self.len() >= config.limits.channels_max {
@@ -213,7 +197,6 @@ impl<M> Channels<M> {
                 u32::try_from(self.records.len() - 1).expect("channels are bounded")
             }
         };
-        self.names.insert(Rc::clone(&name), index);
         self.by_name.insert(name, index);
         index
     }
@@ -255,18 +238,22 @@ impl<M> Channels<M> {
         }
         if !self.written.has(index) {
             self.tombstones.remove(&entry.channel, id);
+            let past = self.record(index).past;
+            self.record_mut(index).node = self.written.add(&entry.channel, past);
         }
+        let seq = entry.seq();
+        self.timeline.push(seq, index);
         self.messages += 1;
         self.bytes += entry.bytes() as u64;
         *count_mut(&mut self.held_bytes, id.slot()) += entry.bytes();
         let record = self.record_mut(index);
         let had_ended = record.past.ended;
         record.push(entry);
-        let has_ended = record.past.ended;
+        let (has_ended, node) = (record.past.ended, record.node);
         let endings = count_mut(&mut self.endings, id.slot());
         *endings = *endings + usize::from(has_ended) - usize::from(had_ended);
         let history_ms = config.by_id(id).history_ms;
-        self.written.put_last(index);
+        self.written.note_written(index, node, seq);
         self.holding.put_last_of(id.slot(), index);
         self.trim(index, config);
         self.set_alarm(index, history_ms);
@@ -341,12 +328,15 @@ impl<M> Channels<M> {
                 let id = self.record(index).settings;
                 *count_mut(&mut self.bare, id.slot()) += 1;
             }
-            self.written.remove(index);
+            if self.written.has(index) {
+                self.written.remove(index, self.record(index).node);
+            }
             self.idle.remove(index);
             let record = self.record_mut(index);
             record.past = Past { floor, dropped, ..Past::default() };
             self.settle(index, config);
         }
+        self.written = Index::default();
         self.tombstones.reset(floor, dropped);
         self.endings.clear();
     }
@@ -364,7 +354,9 @@ impl<M> Channels<M> {
         let Some(entry) = record.ring.pop() else { return };
         record.past.floor = entry.seq();
         record.past.dropped = dropped;
-        let emptied = record.ring.is_empty();
+        let (emptied, node) = (record.ring.is_empty(), record.node);
+        self.timeline.remove(entry.seq());
+        self.written.note_dropped(node, entry.seq(), dropped);
         self.messages -= 1;
         self.bytes -= entry.bytes() as u64;
         let slot = self.record(index).settings.slot();
@@ -391,11 +383,10 @@ impl<M> Channels<M> {
         *count_mut(&mut self.held, record.settings.slot()) -= 1;
         debug_assert!(record.is_unused(), "a used record stays");
         self.by_name.remove(&record.name);
-        self.names.remove(&record.name);
         self.free.push(index);
         self.idle.remove(index);
         if self.written.has(index) {
-            self.written.remove(index);
+            self.written.remove(index, record.node);
             // [hub:tombstone]
             self.tombstones.insert(record.name, record.past, record.settings, config);
         } else if !record.past.is_known() {

@@ -129,11 +129,13 @@ pub struct Limits {
     /// Gaps of single channels that one catch-up declares. Above it, a pattern gets one gap for all
     /// its channels.
     pub pattern_gaps_max: usize,
-    /// Steps of one search for the channels of a subscriber's patterns: one for each channel
-    /// visited and one for each pattern node compared. The search goes by time first, through the
-    /// channels written since the cursor. If that hits the limit, it goes by name, through each
-    /// pattern's prefix. A pattern for which this hits the limit, too, has one gap for all its
-    /// channels.
+    /// Steps in which a pull lists the channels of its patterns that have newer messages, to merge
+    /// their histories. If there are more channels, the pull goes through the log instead.
+    pub pattern_list_max: usize,
+    /// Steps of one pull through the log, and as many to find the gaps of its patterns. A step is a
+    /// message of any channel, a visited channel or prefix, or a node in the tree of the
+    /// subscriber's patterns. A pull through the log goes on where the one before has stopped. A
+    /// pattern whose gaps are not found has one gap for all its channels.
     pub pattern_steps_max: usize,
 }
 
@@ -154,6 +156,7 @@ impl Default for Limits {
             key_bytes_max: 128,
             runs_max: 4_096,
             pattern_gaps_max: 128,
+            pattern_list_max: 1_024,
             pattern_steps_max: 16_384,
         }
     }

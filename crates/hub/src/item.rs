@@ -67,8 +67,8 @@ pub enum Reason {
     Forked,
     /// History no longer has the messages.
     Trimmed,
-    /// A limit was reached: too many channels of a pattern have a gap to declare each, or the
-    /// pattern's search has taken too many steps.
+    /// A limit was reached: too many channels of a pattern have a gap to declare each, or the search
+    /// for them has taken too many steps.
     Limit,
     /// The cursor could not be read.
     Unreadable,
@@ -114,7 +114,8 @@ pub struct Budget {
 pub enum Progress {
     /// The subscriber is live.
     Live,
-    /// The budget is spent. Pull again when the stream has room.
+    /// The budget is spent, or the steps of a search: then `out` may have got nothing, but the cursor
+    /// has moved. Pull again when the stream has room, if only in a later turn.
     More,
     /// Memory lacks messages that the archive has. Hand in a page with
     /// [`take_page`](crate::Subscriber::take_page). Until then each pull asks for the same.

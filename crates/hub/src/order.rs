@@ -8,6 +8,7 @@ const NONE: u32 = u32::MAX;
 pub(crate) struct Order {
     links: Vec<Link>,
     lists: Vec<List>,
+    len: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -22,16 +23,15 @@ struct Link {
 struct List {
     first: u32,
     last: u32,
-    len: usize,
 }
 
 const UNLISTED: Link = Link { previous: NONE, next: NONE, list: NONE };
 
-const EMPTY: List = List { first: NONE, last: NONE, len: 0 };
+const EMPTY: List = List { first: NONE, last: NONE };
 
 impl Order {
-    pub(crate) fn len(&self) -> usize {
-        self.lists.iter().map(|list| list.len).sum()
+    pub(crate) const fn len(&self) -> usize {
+        self.len
     }
 
     pub(crate) fn first_of(&self, list: usize) -> Option<u32> {
@@ -40,11 +40,6 @@ impl Order {
 
     pub(crate) fn has(&self, index: u32) -> bool {
         self.links.get(index as usize).is_some_and(|link| link.list != NONE)
-    }
-
-    /// Moves `index` to the end of the first list.
-    pub(crate) fn put_last(&mut self, index: u32) {
-        self.put_last_of(0, index);
     }
 
     /// Moves `index` to the end of a list.
@@ -67,7 +62,7 @@ impl Order {
             None => ends.first = index,
         }
         ends.last = index;
-        ends.len += 1;
+        self.len += 1;
     }
 
     pub(crate) fn remove(&mut self, index: u32) {
@@ -84,7 +79,7 @@ impl Order {
             Some(link) => link.previous = previous,
             None => ends.last = previous,
         }
-        ends.len -= 1;
+        self.len -= 1;
         self.links[index as usize] = UNLISTED;
     }
 
@@ -100,9 +95,9 @@ impl Order {
         all
     }
 
-    /// The first list, from its end to its beginning.
-    pub(crate) fn newest_first(&self) -> impl Iterator<Item = u32> + '_ {
-        let mut at = self.lists.first().map_or(NONE, |list| list.last);
+    /// A list, from its end to its beginning.
+    pub(crate) fn newest_first_of(&self, list: usize) -> impl Iterator<Item = u32> + '_ {
+        let mut at = self.lists.get(list).map_or(NONE, |list| list.last);
         std::iter::from_fn(move || {
             let link = self.links.get(at as usize)?;
             Some(std::mem::replace(&mut at, link.previous))
@@ -123,7 +118,7 @@ mod tests {
         assert_eq!((order.first_of(0), order.first_of(1), order.len()), (Some(2), Some(3), 3));
         order.remove(3);
         assert_eq!((order.first_of(1), order.first_of(7), order.len()), (None, None, 2));
-        assert!(order.newest_first().eq([4, 2]));
+        assert!(order.newest_first_of(0).eq([4, 2]));
     }
 
     #[test]
@@ -136,13 +131,13 @@ mod tests {
             let index = (state >> 16) % 9;
             naive.retain(|it| *it != index);
             if state >> 31 == 0 {
-                order.put_last(index);
+                order.put_last_of(0, index);
                 naive.push(index);
             } else {
                 order.remove(index);
             }
             assert_eq!(order.first_of(0), naive.first().copied());
-            assert!(order.newest_first().eq(naive.iter().rev().copied()));
+            assert!(order.newest_first_of(0).eq(naive.iter().rev().copied()));
             assert!((0..9).all(|it| order.has(it) == naive.contains(&it)));
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::rc::Rc;
 
 use crate::resume::{Verdict, View};
-use crate::search::Found;
+use crate::search::{Extent, Found};
 use crate::subscribers::{Link, ReadPosition, Tally};
 use crate::tombstones::Past;
 use crate::{Budget, Gap, Hub, Item, Progress, Reason, Scope, Seq, Span, Subscriber, Sync};
@@ -17,9 +17,10 @@ impl<M> Subscriber<'_, M> {
     /// Call it after subscribing, and whenever a stream that is behind has room again.
     ///
     /// # Costs
-    /// A binary search in each of the subscriber's channels. With patterns, also at most twice the
-    /// steps of [`Limits::pattern_steps_max`](crate::Limits::pattern_steps_max). Then, for each
-    /// message, the logarithm of the number of channels.
+    /// A binary search in each of the subscriber's channels. With patterns, also at most four times
+    /// the steps of [`Limits::pattern_steps_max`](crate::Limits::pattern_steps_max), of which
+    /// [`Hub::searched`] tells the number. Then, for each message, the logarithm of the number of
+    /// channels.
     pub fn pull(&mut self, budget: Budget, now_ms: u64, out: &mut Vec<Item<M>>) -> Progress {
         let Self { hub, index } = self;
         hub.advance(now_ms);
@@ -30,7 +31,7 @@ impl<M> Subscriber<'_, M> {
         if let Some(fetch) = state.fetch() {
             return Progress::Fetch(fetch);
         }
-        let Found { views, unsearched, steps } = hub.find(*index);
+        let Found { views, extent, unsearched, steps } = hub.find(*index);
         hub.stats.searched += steps;
         let verdicts = hub.verdicts(*index, views);
         // [hub:overrun-gaps] Declared even to a subscriber that is to be closed: its cursor does
@@ -41,7 +42,7 @@ impl<M> Subscriber<'_, M> {
             return Progress::Overrun(self.cursor());
         };
         if hub.has_archive
-            && let Some(fetch) = hub.fetch(*index, lack, &unsearched)
+            && let Some(fetch) = hub.fetch(*index, lack, extent)
         {
             return Progress::Fetch(fetch);
         }
@@ -53,7 +54,13 @@ impl<M> Subscriber<'_, M> {
             verdicts = hub.judge_again(*index, verdicts);
         }
         hub.declare_gaps(*index, &mut verdicts, out);
-        let more = hub.replay(*index, &verdicts, budget, out);
+        let more = match extent {
+            // A pattern with one gap for all its channels is owed nothing.
+            Extent::Gaps | Extent::Archived(_) if hub.has_queries(*index) => {
+                hub.scan(*index, budget, out)
+            }
+            _ => hub.replay(*index, &verdicts, budget, out),
+        };
         if more {
             return Progress::More;
         }

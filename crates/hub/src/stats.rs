@@ -44,7 +44,7 @@ pub struct Stats {
     pub delivered: u64,
     /// Messages that subscribers fetched from history.
     pub replayed: u64,
-    /// Channels and pattern nodes that searches for patterns visited.
+    /// Steps of searches for patterns: messages, channels, prefixes and pattern nodes visited.
     pub searched: u64,
     /// Times a live subscriber had no room and fell behind.
     pub lagged: u64,

@@ -145,6 +145,15 @@ impl Tombstones {
         newer.filter_map(|(_, name)| self.by_name.get(name).map(|past| (name, *past)))
     }
 
+    /// The newest message of a tombstone: of one namespace, or of all.
+    pub(crate) fn newest(&self, id: Option<SettingsId>) -> Seq {
+        let of = |it: &SettingsId| it.slot()..it.slot() + 1;
+        let slots = id.as_ref().map_or(0..self.spaces.len(), of);
+        let lists = slots.filter_map(|slot| self.spaces.get(slot)).map(|space| &space.by_last);
+        let newest = lists.chain([&self.ended]).filter_map(|it| it.last_key_value());
+        newest.map(|(last, _)| *last).max().unwrap_or_default()
+    }
+
     /// Forgets every tombstone. Messages up to `floor` may have been in any channel.
     pub(crate) fn reset(&mut self, floor: Seq, dropped: Stamp) {
         *self = Self::default();

@@ -103,17 +103,19 @@ fn a_pattern_that_memory_cannot_search_is_fetched() {
     let mut limits = Limits::default();
     limits.pattern_steps_max = 1;
     let mut hub = hub_with(settings(), limits);
-    for channel in ["a", "b"] {
+    for channel in ["a", "b", "a", "a", "a"] {
         publish(&mut hub, channel);
     }
     let key = connect(&mut hub, &["*"], after(0));
-    assert_eq!(pull_all(&mut hub, key), "limit *(0,2] sync with 1");
+    assert_eq!(pull_all(&mut hub, key), "limit *(0,5] sync with 1");
     hub.attach_archive();
     let key = connect(&mut hub, &["*"], after(0));
     let fetch = wants(&mut hub, key);
-    assert_eq!((fetch.after, fetch.through), (Seq(0), Seq(2)));
-    assert_eq!(take(&mut hub, key, fetch, (1, 2, 0)), "1 2");
-    assert_eq!(pull_all(&mut hub, key), "sync");
+    assert_eq!((fetch.after, fetch.through), (Seq(0), Seq(1)), "memory has the rest");
+    assert_eq!(take(&mut hub, key, fetch, (1, 1, 0)), "1");
+    assert_eq!(pull(&mut hub, key, ALL), (Progress::More, "2".to_owned()));
+    let words = (0..3).map(|_| pull(&mut hub, key, ALL).1).collect::<Vec<_>>();
+    assert_eq!(words.join(" "), "3 4 5 sync");
 }
 
 /// After a restart the messages are on disk and nothing else is.

@@ -65,12 +65,8 @@ impl<M> Channels<M> {
     /// Counts the records without a message by namespace anew.
     pub(super) fn recount_bare(&mut self, config: &Config) {
         self.bare.clear();
-        for (name, index) in &self.names {
-            let is_bare =
-                self.records[*index as usize].as_ref().is_some_and(|it| !it.past.is_known());
-            if is_bare {
-                *count_mut(&mut self.bare, config.id_of(namespace(name)).slot()) += 1;
-            }
+        for record in self.records.iter().flatten().filter(|it| !it.past.is_known()) {
+            *count_mut(&mut self.bare, config.id_of(namespace(&record.name)).slot()) += 1;
         }
     }
 }

@@ -68,7 +68,8 @@ pub(super) fn config(choices: &mut Choices<'_>, calm: bool) -> Config {
     limits.pending_max = 4;
     limits.keys_max = of(&[100, 2, 34]);
     limits.pattern_gaps_max = of(&[100, 0]);
-    limits.pattern_steps_max = of(&[1 << 20, 1 << 20, 12, 4]);
+    limits.pattern_steps_max = of(&[1 << 20, 1 << 20, 1 << 20, 100, 12, 4]);
+    limits.pattern_list_max = of(&[1 << 20, 0, 1, 5, 12]);
     let mut settings = || {
         let mut settings = Settings::default();
         settings.history_messages_max = of(&[100, 3, 1, 0]);
