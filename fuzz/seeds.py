@@ -504,6 +504,7 @@ write("hpack_instructions", NO_LIMITS, {
     "insert-and-refer": bytes([80, 1, 81, 2, 0, 0, 1, 0, 240, 0, 0, 0]),
     "evict": bytes([80, 0xBF, 90, 0xBE, 100, 0xBD, 110, 0xBC, 120, 0xBB, 130, 0xBA, 4, 0, 240, 0]),
     "name-of-evicted": bytes([230, 6, 80, 0x82, 142, 0x83, 143, 0x84, 240, 0, 0, 0]),
+    "too-large": bytes([220, 16, 80, 0x81, 80, 0xBF, 80, 0xA0, 0, 0, 240, 0, 0, 0]),
     "resize": bytes([80, 1, 240, 0, 220, 0, 221, 200, 80, 1, 240, 0, 0, 0]),
 })
 write("hpack_fields", b"", {

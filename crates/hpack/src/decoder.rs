@@ -158,9 +158,6 @@ impl Decoder {
                 let index = dynamic_index(index)?;
                 let (name_len, value_len) = self.table.lens(index).ok_or(Error::IndexOutOfRange)?;
                 count.add(name_len, value_len)?;
-                if !count.is_within() {
-                    return Ok(());
-                }
                 self.table.field(index, scratch).ok_or(Error::IndexOutOfRange)?
             }
         };

@@ -9,12 +9,11 @@ use crate::Error;
 
 /// The 256 bytes and EOS.
 pub(crate) const SYMBOLS: usize = 257;
-const EOS: usize = 256;
 const LEN_MIN: usize = 5;
 const LEN_MAX: usize = 30;
 
-/// The bits of a string that [`QUICK`] looks at in one step.
-const QUICK_BITS: usize = 10;
+/// The bits of a string that [`STEPS`] looks at: enough for two of the usual codes.
+const STEP_BITS: usize = 12;
 
 /// The length of each symbol's code, in bits.
 #[rustfmt::skip]
@@ -51,9 +50,9 @@ struct Code {
 
 static CODE: Code = code();
 
-/// For the next ten bits of a string: the symbol that they begin with, and its length. The length is 0
-/// if it is above ten.
-static QUICK: [(u8, u8); 1 << QUICK_BITS] = quick();
+/// For the next twelve bits of a string: the one or two symbols that they begin with, how many they are,
+/// and their bits; zeros if the first code is longer.
+static STEPS: [[u8; 4]; 1 << STEP_BITS] = steps();
 
 #[expect(clippy::indexing_slicing, reason = "bounded by SYMBOLS and LEN_MAX")]
 #[expect(clippy::arithmetic_side_effects, reason = "codes have 30 bits")]
@@ -81,54 +80,72 @@ const fn code() -> Code {
     Code { codes, order, lengths }
 }
 
-#[expect(clippy::indexing_slicing, reason = "a code of up to ten bits fills a part of the table")]
-#[expect(
-    clippy::arithmetic_side_effects,
-    reason = "a code of up to ten bits fills a part of the table"
-)]
-#[expect(clippy::cast_possible_truncation, reason = "EOS is longer than ten bits")]
-const fn quick() -> [(u8, u8); 1 << QUICK_BITS] {
-    let codes = code().codes;
-    let mut table = [(0, 0); 1 << QUICK_BITS];
-    let mut symbol = 0;
-    while symbol < EOS {
-        let len = LENGTHS[symbol];
-        if len as usize <= QUICK_BITS {
-            let free = QUICK_BITS - len as usize;
-            let mut at = (codes[symbol] as usize) << free;
-            let end = at + (1 << free);
-            while at < end {
-                table[at] = (symbol as u8, len);
-                at += 1;
-            }
+#[expect(clippy::indexing_slicing, reason = "counts up to the table's length")]
+#[expect(clippy::arithmetic_side_effects, reason = "codes have 30 bits")]
+#[expect(clippy::cast_possible_truncation, reason = "codes of 12 bits are those of bytes")]
+const fn steps() -> [[u8; 4]; 1 << STEP_BITS] {
+    let code = code();
+    let mut steps = [[0; 4]; 1 << STEP_BITS];
+    let mut bits = 0;
+    while bits < 1 << STEP_BITS {
+        let next = (bits as u32) << (LEN_MAX - STEP_BITS);
+        let (first, first_len) = code.symbol(next);
+        if first_len <= STEP_BITS {
+            let (second, second_len) = code.symbol(next << first_len & ((1 << LEN_MAX) - 1));
+            let both_len = first_len + second_len;
+            steps[bits] = if both_len <= STEP_BITS {
+                [first as u8, second as u8, 2, both_len as u8]
+            } else {
+                [first as u8, 0, 1, first_len as u8]
+            };
         }
-        symbol += 1;
+        bits += 1;
     }
-    table
+    steps
+}
+
+impl Code {
+    /// Returns the symbol that 30 bits begin with, and the length of its code.
+    #[expect(clippy::indexing_slicing, reason = "a code of a length is one of its symbols")]
+    #[expect(clippy::arithmetic_side_effects, reason = "a code is not below its length's first")]
+    const fn symbol(&self, next: u32) -> (u16, usize) {
+        let mut len = LEN_MIN;
+        while len < LEN_MAX && next >= self.lengths[len].0 {
+            len += 1;
+        }
+        let (_, begin, first) = self.lengths[len];
+        let nth = (next >> (LEN_MAX - len)) - first;
+        (self.order[begin as usize + nth as usize], len)
+    }
 }
 
 /// Appends a decoded string.
-#[expect(clippy::indexing_slicing, reason = "the vector has just grown beyond its old length")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the vector has grown for codes of five bits, and a step"
+)]
 #[expect(clippy::arithmetic_side_effects, reason = "a string is part of a block in memory")]
 pub(crate) fn decode(encoded: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-    let start = out.len();
-    // No code is shorter than five bits.
-    out.resize(start + encoded.len() * 8 / LEN_MIN, 0);
+    let mut at = out.len();
+    out.resize(at + encoded.len() * 8 / LEN_MIN + 2, 0);
     let mut bits = Bits { rest: encoded, window: 0, len: 0 };
-    let mut written = 0;
-    let mut eos = false;
-    for slot in &mut out[start..] {
-        let Some(symbol) = bits.symbol() else { break };
-        let Ok(byte) = u8::try_from(symbol) else {
-            eos = true;
+    loop {
+        bits.fill();
+        let [first, second, count, len] = STEPS[(bits.window >> (64 - STEP_BITS)) as usize];
+        if count > 0 && bits.len >= usize::from(len) {
+            out[at] = first;
+            out[at + 1] = second;
+            at += usize::from(count);
+            bits.take(usize::from(len));
+        } else if let Some(byte) = bits.byte()? {
+            out[at] = byte;
+            at += 1;
+        } else {
             break;
-        };
-        *slot = byte;
-        written += 1;
+        }
     }
-    out.truncate(start + written);
-    // [hpack:5.2-eos] RFC 7541 §5.2: EOS in a string is an error.
-    if eos { Err(Error::HuffmanEos) } else { bits.check_padding() }
+    out.truncate(at);
+    bits.check_padding()
 }
 
 /// The bits of a string that are not decoded yet.
@@ -141,41 +158,25 @@ struct Bits<'a> {
 }
 
 impl Bits<'_> {
-    /// Returns the next symbol, or none if what is left is no whole code.
-    #[expect(clippy::indexing_slicing, reason = "ten bits are below 1 << QUICK_BITS")]
-    #[inline]
-    fn symbol(&mut self) -> Option<u16> {
-        if self.len < LEN_MAX {
-            self.fill();
-        }
-        let (symbol, len) = QUICK[(self.window >> (64 - QUICK_BITS)) as usize];
-        if len == 0 {
-            return self.long_symbol();
-        }
-        self.take(usize::from(len))?;
-        Some(u16::from(symbol))
-    }
-
-    /// The same for a code of more than ten bits.
-    #[expect(clippy::indexing_slicing, reason = "a code of a length is one of its symbols")]
-    #[expect(clippy::arithmetic_side_effects, reason = "a code is not below its length's first")]
+    /// Takes one code of any length. None: what is left is no whole code.
     #[cold]
-    fn long_symbol(&mut self) -> Option<u16> {
-        let next = (self.window >> (64 - LEN_MAX)) as u32;
-        for len in QUICK_BITS + 1..=LEN_MAX {
-            let (end, begin, first) = CODE.lengths[len];
-            if next < end {
-                self.take(len)?;
-                let nth = (next >> (LEN_MAX - len)) - first;
-                return Some(CODE.order[usize::from(begin) + nth as usize]);
-            }
+    fn byte(&mut self) -> Result<Option<u8>, Error> {
+        let (symbol, len) = CODE.symbol((self.window >> (64 - LEN_MAX)) as u32);
+        if len > self.len {
+            return Ok(None);
         }
-        None
+        self.take(len);
+        // [hpack:5.2-eos] RFC 7541 §5.2: EOS in a string is an error.
+        u8::try_from(symbol).map(Some).map_err(|_| Error::HuffmanEos)
     }
 
+    /// Makes sure that the window has 30 bits, or all that are left.
     #[expect(clippy::arithmetic_side_effects, reason = "fewer than 30 bits and 32 more")]
     #[inline]
     fn fill(&mut self) {
+        if self.len >= LEN_MAX {
+            return;
+        }
         if let Some((next, rest)) = self.rest.split_first_chunk::<4>() {
             self.window |= u64::from(u32::from_be_bytes(*next)) << (32 - self.len);
             self.len += 32;
@@ -188,11 +189,11 @@ impl Bits<'_> {
         }
     }
 
+    /// Takes bits that are there.
     #[inline]
-    fn take(&mut self, len: usize) -> Option<()> {
-        self.len = self.len.checked_sub(len)?;
+    fn take(&mut self, len: usize) {
+        self.len = self.len.saturating_sub(len);
         self.window <<= len;
-        Some(())
     }
 
     /// Checks the bits behind the last symbol.

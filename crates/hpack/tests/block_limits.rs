@@ -140,4 +140,12 @@ fn memory() {
         assert_eq!(fields(&mut decoder, &block)[0].1.len(), len);
     }
     assert_eq!(decoder.memory_bytes(), 128 * 12 + 4064);
+
+    // Room that doubles stops at the bound: 2,100 bytes twice would be more.
+    let mut decoder = Decoder::new(Limits::DEFAULT);
+    for (len, digits) in [(2100, "7fb50f"), (1900, "7fed0d")] {
+        let block = [hex("40 00"), hex(digits), vec![b'!'; len]].concat();
+        assert_eq!(fields(&mut decoder, &block)[0].1.len(), len);
+    }
+    assert_eq!(decoder.memory_bytes(), 2 * 12 + 4064);
 }

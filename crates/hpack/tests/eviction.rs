@@ -43,6 +43,14 @@ fn an_entry_larger_than_the_table_empties_it() {
     assert_eq!(fields(&mut decoder, &literal(b'a', b'1', 5)).len(), 1);
     // 77 bytes; the field itself is decoded.
     assert_eq!(fields(&mut decoder, &literal(b'b', b'2', 44)), pairs(&[("b", &"2".repeat(44))]));
+    assert_eq!(fields(&mut decoder, &literal(b'd', b'4', 0)).len(), 1);
+    assert_eq!(table(&mut decoder, 1), pairs(&[("d", "")]));
+    let mut emptied = sized(76);
+    assert_eq!(
+        fields(&mut emptied, &[literal(b'a', b'1', 5), literal(b'b', b'2', 44)].concat()).len(),
+        2
+    );
+    assert_eq!(error(&mut emptied, &hex("be")), Error::IndexOutOfRange);
     assert_eq!(fields(&mut decoder, &literal(b'c', b'3', 43)).len(), 1, "76 fit");
     assert_eq!(table(&mut decoder, 1), pairs(&[("c", &"3".repeat(43))]));
     assert_eq!(error(&mut decoder, &hex("bf")), Error::IndexOutOfRange);

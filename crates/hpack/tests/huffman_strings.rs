@@ -92,6 +92,40 @@ fn codes_of_the_appendix() {
     }
 }
 
+/// The bytes from 0 to 255, as appendix B codes them.
+const ALL_BYTES: &str = "
+    ffc7fffd8fffffe2fffffe3fffffe4fffffe5fffffe6fffffe7fffffe8ffffeafffffff3fffffa7fffffabff
+    ffffdfffffebfffffecfffffedfffffeefffffefffffff0ffffff1ffffff2fffffffbfffffcffffffd3fffff
+    d7fffffdbfffffdffffffe3fffffe7fffffebfffffed4fe3f9ffaffcabf1febfafefe7fdfd2cbb00089969b7
+    1d79fb9f7fff20ffbff3ff50ddbd7f061c58f265cd9f469d5af66dddbf871e5f9cff7ff7fffc3ff9ffe45fff
+    4719242cb34e6e9d68a6a3d7dac426defe3cfaf7fffbfe7ffbffdffffffcfffe6ffff4bfff9ffffa3fffd3ff
+    ff53fffd5ffffb3fffeb7fffdaffffb7ffff73fffeeffffdeffffebffffbfffffd9ffffdbfffebffffe0ffff
+    eeffffc3ffff8bffff1ffffe4fffee7fffb1ffff97fffd9ffffcdffff9fffffbffffdafffeeffff4ffffb7ff
+    fee7fffe8ffffd3fffdeffffd5fffeeffffbdffffe1fffdfffff7fffff5ffffecffff07fff87fffe0ffff17f
+    ffedffff87ffff77fffeffffeaffff8bfffe3ffff93ffff87fffcbffff37ffff1fffff83ffffe1fffebfffe3
+    ffff3fffff2ffffa3ffffd9fffff17ffffc7fffff27ffffdefffffbffffff2fffff8fffffb7fff97fff8ffff
+    fe6fffffc1fffff87ffffe7fffffc5ffffe5fffe4ffff2fffffd1fffff4ffffffefffffe3fffffc9fffff97f
+    ffb3ffffcffffb7fffcdffff4ffff9ffffd1ffffcffffeaffffafffffddffffeffffff4fffff5fffffabffff
+    a7ffffd7fffff9bffffecfffffb7fffff3fffffe8fffffd3fffffabfffff5fffffff7ffffecfffffdbfffffb
+    bfffff7ffffff0fffffbbf
+";
+
+/// Symbols and codes that are exchanged in both directions alike would pass every round trip.
+#[test]
+fn the_code_is_the_one_of_the_appendix() {
+    let code = hex(ALL_BYTES);
+    let all: Vec<u8> = (0..=255).collect();
+    let mut block = hex("00 01 61 ff");
+    let len = code.len() - 127;
+    block.extend([
+        u8::try_from(len % 128).expect("7 bits") | 0x80,
+        u8::try_from(len / 128).expect("7 bits"),
+    ]);
+    block.extend(&code);
+    let (seen, result) = checks::decode(&mut decoder(), &block);
+    assert_eq!((result, &seen[0].1), (Ok(()), &all));
+}
+
 /// [hpack:5.2-shorter]
 #[test]
 fn code_is_used_where_it_is_shorter() {

@@ -10,6 +10,7 @@ mod huffman_strings;
 mod properties;
 #[path = "../../../fuzz/replay.rs"]
 mod replay;
+mod static_table;
 mod table_sizes;
 
 use sockeye_hpack::properties::{self as checks, Seen};
