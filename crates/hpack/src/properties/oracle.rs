@@ -15,6 +15,7 @@ pub struct Oracle {
     bound: usize,
     lowest: Option<usize>,
     result: Result<(), Error>,
+    /// Empty until the first string needs them.
     codes: BTreeMap<(usize, u32), usize>,
 }
 
@@ -29,7 +30,7 @@ impl Oracle {
             bound: 4096,
             lowest: None,
             result: Ok(()),
-            codes: codes(),
+            codes: BTreeMap::new(),
         }
     }
 
@@ -135,13 +136,19 @@ impl Oracle {
         self.entries.get(index - static_table::LEN - 1).cloned().ok_or(Error::IndexOutOfRange)
     }
 
-    fn string(&self, block: &[u8], at: &mut usize) -> Result<Vec<u8>, Error> {
+    fn string(&mut self, block: &[u8], at: &mut usize) -> Result<Vec<u8>, Error> {
         let is_huffman = block.get(*at).ok_or(Error::Truncated)? & 0x80 != 0;
         let len = integer(block, at, 7)?;
         let end = at.checked_add(len).ok_or(Error::Truncated)?;
         let bytes = block.get(*at..end).ok_or(Error::Truncated)?;
         *at = end;
-        if is_huffman { self.huffman(bytes) } else { Ok(bytes.to_vec()) }
+        if !is_huffman {
+            return Ok(bytes.to_vec());
+        }
+        if self.codes.is_empty() {
+            self.codes = codes();
+        }
+        self.huffman(bytes)
     }
 
     fn huffman(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
