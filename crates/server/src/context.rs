@@ -63,6 +63,12 @@ impl Context<'_> {
         self.core.budget.spend(units.min(u64::from(u32::MAX)));
     }
 
+    /// Units of work that the loop has spent since the start.
+    #[inline]
+    pub fn units_spent(&self) -> u64 {
+        self.core.budget.spent()
+    }
+
     /// Units of work that are left in this part of the turn. [`App::on_turn`](crate::App::on_turn)
     /// stops its own work when there are none, and asks for another turn by
     /// [`Context::come_back`].

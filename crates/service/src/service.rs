@@ -171,6 +171,7 @@ impl Service {
             match task {
                 Task::Answer(subscriber) => self.answer_soon(subscriber, context),
                 Task::CatchUp(subscriber) => self.engine.go_on(subscriber, context),
+                Task::Publish(job) => self.publish_on(job, context),
             }
             // [service:turn-yields]
             if context.units_left() == 0 {

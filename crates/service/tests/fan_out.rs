@@ -22,12 +22,12 @@ pub(crate) struct World {
 
 impl World {
     fn new() -> Self {
-        Self::with(Config::default(), sockeye_server::Limits::default())
+        Self::with(Config::default(), Limits::default(), sockeye_server::Limits::default())
     }
 
-    pub(crate) fn with(hub: Config, server: sockeye_server::Limits) -> Self {
+    pub(crate) fn with(hub: Config, limits: Limits, server: sockeye_server::Limits) -> Self {
         let net = SimNet::new(1, Faults::default(), 1 << 20);
-        let service = Service::new(Epoch(7), hub, Limits::default());
+        let service = Service::new(Epoch(7), hub, limits);
         let server = Server::new(net.clone(), service, server);
         Self { net, server }
     }

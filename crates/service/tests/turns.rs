@@ -2,7 +2,7 @@
 //! it, and what is left goes on in the next one.
 
 use sockeye_hub::{Config, PatternUse};
-use sockeye_service::Holdings;
+use sockeye_service::{Holdings, Limits};
 use sockeye_simnet::Peer;
 
 use crate::fan_out::{UPGRADE, World, frame, read};
@@ -18,6 +18,10 @@ const WAITS_MAX: usize = 12;
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 fn world() -> World {
+    world_with(Limits::default())
+}
+
+fn world_with(limits: Limits) -> World {
     let mut server = sockeye_server::Limits::default();
     server.turn_units_max = u32::try_from(BUDGET).expect("it is small");
     server.connection_units_max = 1_000;
@@ -25,7 +29,7 @@ fn world() -> World {
     hub.settings.history_messages_max = 2_000;
     hub.settings.history_bytes_max = 1 << 22;
     hub.settings.patterns = PatternUse::Allowed;
-    World::with(hub, server)
+    World::with(hub, limits, server)
 }
 
 fn post(channel: &str, body: &str) -> String {
@@ -138,4 +142,100 @@ fn what_comes_meanwhile_follows() {
         (0..=1_000).map(|n| heard.find(&format!("hello {n};"))).collect();
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "all, and in order");
     assert_eq!(heard.matches("hello").count(), 1_001, "each once");
+}
+
+/// A batch is published in steps: the turn of its request ends, and others are served in between.
+/// [service:turn-yields]
+#[test]
+fn a_batch_to_many_is_spread_over_turns() {
+    const SUBSCRIBERS: usize = 200;
+    let mut world = world();
+    let subscribe = br#"{"type":"subscribe","channels":["news:1"]}"#;
+    let mut sockets = world.open(SUBSCRIBERS, UPGRADE, &frame(subscribe));
+    let (mut publisher, mut other) = (open(&mut world), open(&mut world));
+    let lines: String =
+        (0..200).map(|n| format!("{{\"channel\":\"news:1\",\"data\":\"hello {n};\"}}\n")).collect();
+    let head = format!(
+        "POST /v1/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+        lines.len() + 3
+    );
+    publisher.write(format!("{head}{lines}{{}}\n").as_bytes());
+    let (mut answer, mut heard) = (String::new(), vec![String::new(); SUBSCRIBERS]);
+    let turns = work_off(&mut world, &mut other, || {
+        answer += &read(&mut publisher);
+        sockets.iter_mut().zip(&mut heard).for_each(|(peer, heard)| *heard += &read(peer));
+    });
+    assert!(turns > 10, "{turns} turns");
+    assert_eq!(answer.matches("\"level\":\"accepted\"").count(), 200);
+    assert!(answer.contains("\"published\":200,\"failed\":1"), "{answer}");
+    assert!(answer.contains("\"line\":201"), "the lines keep their numbers: {answer}");
+    for heard in &heard {
+        let places: Vec<Option<usize>> =
+            (0..200).map(|n| heard.find(&format!("\"hello {n};\""))).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "all, and in order");
+        assert_eq!(heard.matches("hello").count(), 200, "each once");
+    }
+    let holdings = world.server.app().holdings();
+    assert_eq!((holdings.held, holdings.jobs, holdings.due), (0, 0, 0));
+}
+
+/// A publication to many channels likewise: each receipt comes, in the order of the channels.
+/// [service:turn-yields]
+#[test]
+fn a_publication_to_many_channels_is_spread_over_turns() {
+    const CHANNELS: usize = 60;
+    let mut world = world();
+    let names: Vec<String> = (0..CHANNELS).map(|n| format!("\"news:{n}\"")).collect();
+    let mut sockets = world.open(200, UPGRADE, b"");
+    for some in names.chunks(5) {
+        let text = format!("{{\"type\":\"subscribe\",\"channels\":[{}]}}", some.join(","));
+        sockets.iter_mut().for_each(|peer| peer.write(&frame(text.as_bytes())));
+    }
+    let (mut publisher, mut other) = (open(&mut world), open(&mut world));
+    work_off(&mut world, &mut other, || sockets.iter_mut().for_each(|peer| drop(read(peer))));
+    let body = format!("{{\"channels\":[{}],\"data\":\"hello\"}}", names.join(","));
+    let head =
+        format!("POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}", body.len());
+    publisher.write(format!("{head}\r\n\r\n{body}").as_bytes());
+    let (mut answer, mut heard) = (String::new(), vec![String::new(); sockets.len()]);
+    let turns = work_off(&mut world, &mut other, || {
+        answer += &read(&mut publisher);
+        sockets.iter_mut().zip(&mut heard).for_each(|(peer, heard)| *heard += &read(peer));
+    });
+    assert!(turns > 2, "{turns} turns");
+    assert_eq!(answer.matches("\"subscribers\":200").count(), CHANNELS, "{answer}");
+    let places: Vec<Option<usize>> = names.iter().map(|name| answer.find(name)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{answer}");
+    for heard in &heard {
+        assert_eq!(heard.matches("hello").count(), CHANNELS, "{heard}");
+    }
+}
+
+/// [service:bound-batches] What waits for its steps is bounded, and it is free again when these are done.
+#[test]
+fn batches_that_wait_are_bounded() {
+    let mut limits = Limits::default();
+    limits.batches_bytes_max = 1;
+    let mut world = world_with(limits);
+    let subscribe = br#"{"type":"subscribe","channels":["news:1"]}"#;
+    let mut sockets = world.open(400, UPGRADE, &frame(subscribe));
+    let (mut publishers, mut other) = (world.open(2, HEALTH, b""), open(&mut world));
+    let lines = "{\"channel\":\"news:1\",\"data\":1}\n".repeat(50);
+    let head = "POST /v1/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length:";
+    let batch = format!("{head} {}\r\n\r\n{lines}", lines.len());
+    let mut answers = vec![String::new(); 2];
+    for round in 0..2 {
+        answers.iter_mut().for_each(String::clear);
+        publishers.iter_mut().for_each(|peer| peer.write(batch.as_bytes()));
+        work_off(&mut world, &mut other, || {
+            sockets.iter_mut().for_each(|peer| drop(read(peer)));
+            publishers
+                .iter_mut()
+                .zip(&mut answers)
+                .for_each(|(peer, answer)| *answer += &read(peer));
+        });
+        let published = answers.iter().filter(|it| it.contains("\"published\":50")).count();
+        let refused = answers.iter().filter(|it| it.contains("503") && it.contains("overloaded"));
+        assert_eq!((published, refused.count()), (1, 1), "round {round}: {answers:?}");
+    }
 }

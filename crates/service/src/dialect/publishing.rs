@@ -1,6 +1,7 @@
 //! Publishing: takes publications from requests and commands, and answers their publishers.
 
 mod job;
+mod steps;
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
@@ -12,9 +13,9 @@ use sockeye_server::{Answer, Context, Hold, StreamKey};
 
 use super::outlet::Recipient;
 use crate::dialect::counters::count;
-use crate::engine::{Answered, Placed, Principal, Settled, units};
+use crate::engine::{Answered, Placed, Principal, Settled, Task, units};
 use crate::sequencing::Ticket;
-use crate::wire::{Channels, Control, Payload, Problem, Publish};
+use crate::wire::{Control, Payload, Problem, Publish};
 use crate::{Pending, Service};
 pub(crate) use job::{Asker, Shape};
 use job::{Item, Job};
@@ -31,6 +32,8 @@ pub(crate) struct Jobs {
     waiting: HashMap<Ticket, (u64, usize)>,
     /// The WebSockets with jobs that wait.
     sockets: HashMap<StreamKey, Waiter>,
+    /// Bytes of publications that were put off to later steps.
+    put_off_bytes: usize,
 }
 
 /// A WebSocket that waits for outcomes.
@@ -42,37 +45,6 @@ struct Waiter {
 }
 
 impl Service {
-    /// Publishes for a command.
-    pub(crate) fn publish_one(
-        &mut self,
-        asker: Asker<'_>,
-        who: &Principal,
-        publish: Publish<'_>,
-        context: &mut Context<'_>,
-    ) {
-        let mut job = self.jobs.begin(asker, Shape::One);
-        self.add(&mut job, who, None, Ok(publish), context);
-        match job.unsettled {
-            0 => self.tell(&job, context),
-            _ => self.jobs.put_by(job),
-        }
-    }
-
-    /// Publishes for a request: answers it, or holds it until every publication has its outcome.
-    pub(crate) fn publish_request<'p>(
-        &mut self,
-        who: &Principal,
-        shape: Shape,
-        items: impl Iterator<Item = (Option<u64>, Result<Publish<'p>, Problem>)>,
-        context: &mut Context<'_>,
-    ) -> Answer<Pending> {
-        let mut job = self.jobs.begin(Asker::Request(None), shape);
-        for (line, item) in items {
-            self.add(&mut job, who, line, item, context);
-        }
-        self.answer_or_hold(job)
-    }
-
     /// Ends a channel for a request.
     pub(crate) fn end_channel(
         &mut self,
@@ -94,14 +66,20 @@ impl Service {
 
     /// Answers a job's request if all is settled, or holds it.
     fn answer_or_hold(&mut self, job: Job<'_>) -> Answer<Pending> {
-        match job.unsettled {
-            0 => job.reply(self.engine.spread_ms()).into(),
-            _ => {
-                let pending = Pending::Publishing(job.id);
-                self.jobs.put_by(job);
-                Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() }, pending)
-            }
+        if job.is_done() {
+            return job.reply(self.engine.spread_ms()).into();
         }
+        let pending = Pending::Publishing(job.id);
+        self.put_by(job);
+        Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() }, pending)
+    }
+
+    /// Keeps a job until all of it is published and settled.
+    fn put_by(&mut self, job: Job<'_>) {
+        if job.rest.is_some() {
+            self.engine.work.add(Task::Publish(job.id));
+        }
+        self.jobs.put_by(job);
     }
 
     /// Notes the stream of a job's held request.
@@ -112,48 +90,42 @@ impl Service {
         }
     }
 
-    /// Publishes one item of a job, once for each of its channels.
+    /// Notes an item that could not be read. It counts against the rate limit all the same.
+    fn note_unread(&mut self, job: &mut Job<'_>, who: &Principal, line: u64, problem: Problem) {
+        let limited = self.engine.count_message(who).err();
+        let problem = limited.map_or(problem, Problem::from);
+        self.note(job, Some(line), None, Err(problem));
+    }
+
+    /// Publishes one item of a job in the channel with the number `at`.
     fn add<'p>(
         &mut self,
         job: &mut Job<'p>,
         who: &Principal,
         line: Option<u64>,
-        item: Result<Publish<'p>, Problem>,
+        (publish, at): (&mut Publish<'p>, usize),
         context: &mut Context<'_>,
     ) {
         context.spend(units::ITEM);
         // A command was counted when it arrived.
         let counts = matches!(job.asker, Asker::Request(_));
-        let publish = match item {
-            Ok(publish) => publish,
-            Err(problem) => {
-                let limited = if counts { self.engine.count_message(who).err() } else { None };
-                let problem = limited.map_or(problem, Problem::from);
-                return self.note(job, line, None, Err(problem));
+        let Publish { channels, payload, key, expect } = publish;
+        let name = &mut channels.as_mut_slice()[at];
+        let channel = ChannelName::new(name).expect("checked when it was read");
+        let fault = |cursor| self.engine.hub.fault(Start::After(cursor));
+        let expect = expect.map(|expect| expect.in_log(fault));
+        let placed = expect.transpose().and_then(|expect| {
+            if counts {
+                self.engine.count_message(who)?;
             }
-        };
-        if let Channels::Many(_) = &publish.channels {
-            job.shape = Shape::Many;
-        }
-        let Publish { mut channels, payload, key, expect } = publish;
-        for name in channels.as_mut_slice() {
-            context.spend(units::ITEM);
-            let channel = ChannelName::new(name).expect("checked when it was read");
-            let fault = |cursor| self.engine.hub.fault(Start::After(cursor));
-            let expect = expect.map(|expect| expect.in_log(fault));
-            let placed = expect.transpose().and_then(|expect| {
-                if counts {
-                    self.engine.count_message(who)?;
-                }
-                let publication = Publication {
-                    key: key.as_deref(),
-                    expect,
-                    ..Publication::new(channel, payload.clone(), payload.cost())
-                };
-                Ok(self.engine.publish(who, publication, context)?)
-            });
-            self.note(job, line, Some(mem::take(name)), placed);
-        }
+            let publication = Publication {
+                key: key.as_deref(),
+                expect,
+                ..Publication::new(channel, payload.clone(), payload.cost())
+            };
+            Ok(self.engine.publish(who, publication, context)?)
+        });
+        self.note(job, line, Some(mem::take(name)), placed);
     }
 
     /// Adds a publication to its job.
@@ -217,7 +189,12 @@ impl Service {
         }
         context.spend(units::ITEM);
         let Some(job) = self.jobs.settle(ticket, result) else { return };
-        self.tell(&job, context);
+        self.finish(&job, context);
+    }
+
+    /// Answers a job that was kept.
+    fn finish(&mut self, job: &Job<'_>, context: &mut Context<'_>) {
+        self.tell(job, context);
         if let Asker::Socket { stream, .. } = job.asker
             && self.jobs.stop_waiting(stream)
         {
@@ -251,7 +228,8 @@ impl Service {
 impl Jobs {
     fn begin<'p>(&mut self, asker: Asker<'p>, shape: Shape) -> Job<'p> {
         self.next += 1;
-        Job { id: self.next, asker, shape, items: Vec::new(), unsettled: 0 }
+        let (items, unsettled, rest) = (Vec::new(), 0, None);
+        Job { id: self.next, asker, shape, items, unsettled, rest }
     }
 
     /// Keeps a job until all of it is settled.
@@ -268,7 +246,7 @@ impl Jobs {
         let job = self.open.get_mut(&id)?;
         job.items.get_mut(at)?.result = Some(result);
         job.unsettled -= 1;
-        if job.unsettled > 0 { None } else { self.open.remove(&id) }
+        if job.is_done() { self.open.remove(&id) } else { None }
     }
 
     /// Notes that a job of a WebSocket was answered; returns whether its goodbye is due now.

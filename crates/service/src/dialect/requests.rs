@@ -7,7 +7,6 @@ use sockeye_server::{
 
 use super::cors;
 use crate::dialect::outlet::{Delivery, Envelope};
-use crate::dialect::publishing::Shape;
 use crate::dialect::reply::{self, NO_STORE, json};
 use crate::dialect::routes::{Method, Resource};
 use crate::engine::{Principal, Watch, units};
@@ -132,15 +131,12 @@ impl Service {
                 self.known(query, &[], Cursors::Unknown)?;
                 context.spend(units::of_text(request.body.len()));
                 let publish = publish_json(request.body, &self.engine.limits.wire)?;
-                let items = std::iter::once((None, Ok(publish)));
-                Ok(self.publish_request(who, Shape::One, items, context))
+                self.publish_request(who, publish, context)
             }
             Resource::Batch => {
                 self.known(query, &[], Cursors::Unknown)?;
-                context.spend(units::of_text(request.body.len()));
                 let batch = Batch::new(request.body, &self.engine.limits.wire)?;
-                let items = batch.map(|(line, item)| (Some(line), item));
-                Ok(self.publish_request(who, Shape::Many, items, context))
+                self.publish_batch(who, batch, context)
             }
             Resource::Close(channel) => {
                 self.known(query, &[], Cursors::Unknown)?;
@@ -302,8 +298,7 @@ impl Service {
         let channel = path_segment(channel)?;
         let limits = self.engine.limits.wire;
         let publish = publish_raw(channel, content_type, request.body, options, &limits)?;
-        let items = std::iter::once((None, Ok(publish)));
-        Ok(self.publish_request(who, Shape::One, items, context))
+        self.publish_request(who, publish, context)
     }
 
     /// Refuses unknown parameters. Known are `names`, those that hold a credential, and those that

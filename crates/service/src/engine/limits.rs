@@ -68,6 +68,9 @@ pub struct Limits {
     pub message_bytes_max: u64,
     /// Publications that wait for the log: the requests that made them are held.
     pub publishing_max: usize,
+    /// Bytes of requests and commands that publish in steps, because they reach many, and have steps
+    /// left. Above it, batches and publications to several channels are refused.
+    pub batches_bytes_max: usize,
     /// Streams and waiting polls of one known user. A person has a few tabs on a few devices; a
     /// program that opens one after the other and forgets them would take the places of others.
     /// Back ends with an API key are not counted.
@@ -138,6 +141,7 @@ impl Default for Limits {
             lifetime_ms: 0,
             message_bytes_max: 16 * 1024,
             publishing_max: 4_096,
+            batches_bytes_max: 16 * 1024 * 1024,
             connections_per_user: 100,
             streams_max: 100_000,
             streams_per_address: 12_000,

@@ -14,6 +14,8 @@ pub(crate) enum Task {
     Answer(SubscriberKey),
     /// A stream that is behind catches up.
     CatchUp(SubscriberKey),
+    /// The job with this number publishes more of its items.
+    Publish(u64),
 }
 
 /// The tasks, in the order of their next steps.

@@ -32,6 +32,16 @@ impl<'t> Batch<'t> {
         }
         Ok(Self { rest: body, line: 0, limits: *limits })
     }
+
+    /// Goes on behind the line with the number `line`: `rest` is what was left.
+    pub(crate) const fn resume(rest: &'t [u8], line: u64, limits: &Limits) -> Self {
+        Self { rest, line, limits: *limits }
+    }
+
+    /// What is left, and the number of the line before it.
+    pub(crate) const fn rest(&self) -> (&'t [u8], u64) {
+        (self.rest, self.line)
+    }
 }
 
 impl<'t> Iterator for Batch<'t> {

@@ -20,6 +20,19 @@ pub struct Publish<'t> {
     pub expect: Option<Expect>,
 }
 
+impl Publish<'_> {
+    /// The same without a borrow.
+    pub(crate) fn into_owned(self) -> Publish<'static> {
+        let Self { channels, payload, key, expect } = self;
+        let owned = |name: Cow<'_, str>| Cow::Owned(name.into_owned());
+        let channels = match channels {
+            Channels::One(name) => Channels::One(owned(name)),
+            Channels::Many(names) => Channels::Many(names.into_iter().map(owned).collect()),
+        };
+        Publish { channels, payload, key: key.map(owned), expect }
+    }
+}
+
 /// One channel or several: the answer has the same form. The names are valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Channels<'t> {

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use sockeye_server::{Reply, Status, StreamKey};
 
 use crate::dialect::reply::{json, problem};
-use crate::engine::Settled;
+use crate::engine::{Principal, Settled};
 use crate::wire::reply::{Outcome, published, results};
-use crate::wire::{Code, Id, Problem, Receipt};
+use crate::wire::{Batch, Code, Id, Problem, Publish, Receipt};
 
 /// The client that gets the results of a job.
 #[derive(Debug)]
@@ -41,11 +41,65 @@ pub(super) struct Job<'p> {
     pub(super) shape: Shape,
     pub(super) items: Vec<Item<'p>>,
     pub(super) unsettled: usize,
+    /// The publications of later steps.
+    pub(super) rest: Option<Box<Rest>>,
+}
+
+/// The publications that are left of a job that publishes in steps.
+#[derive(Debug)]
+pub(super) struct Rest {
+    pub(super) who: Principal,
+    pub(super) begun: Option<Begun<'static>>,
+    /// The lines of a batch, and how many of their bytes are used.
+    pub(super) lines: Vec<u8>,
+    pub(super) used: usize,
+    /// The number of the last line that was used.
+    pub(super) line: u64,
+    /// Bytes that are kept for it.
+    pub(super) bytes: usize,
+}
+
+/// A publication to several channels, of which some are left.
+#[derive(Debug)]
+pub(super) struct Begun<'p> {
+    /// The number of its line in a batch.
+    pub(super) line: Option<u64>,
+    pub(super) publish: Publish<'p>,
+    /// The next one of its channels.
+    pub(super) next: usize,
+}
+
+impl Begun<'_> {
+    pub(super) fn into_owned(self) -> Begun<'static> {
+        let Self { line, publish, next } = self;
+        Begun { line, publish: publish.into_owned(), next }
+    }
 }
 
 impl Job<'_> {
+    /// Puts off publications to later steps. Returns their bytes.
+    pub(super) fn put_off(
+        &mut self,
+        who: &Principal,
+        begun: Option<Begun<'_>>,
+        batch: Option<&Batch<'_>>,
+    ) -> usize {
+        let begun = begun.map(Begun::into_owned);
+        let (lines, line) = batch.map_or((&[][..], 0), Batch::rest);
+        let payload = begun.as_ref().map_or(0, |begun| begun.publish.payload.cost());
+        let bytes = payload + lines.len();
+        let (who, lines) = (who.clone(), lines.to_vec());
+        self.rest = Some(Box::new(Rest { who, begun, lines, used: 0, line, bytes }));
+        bytes
+    }
+
+    /// Whether everything is published and has its outcome.
+    pub(super) fn is_done(&self) -> bool {
+        self.unsettled == 0 && self.rest.is_none()
+    }
+
     pub(super) fn into_owned(self) -> Job<'static> {
-        let Self { id, asker, shape, items, unsettled } = self;
+        let Self { id, asker, shape, items, unsettled, rest } = self;
         let asker = match asker {
             Asker::Request(stream) => Asker::Request(stream),
             Asker::Socket { stream, id } => Asker::Socket { stream, id: id.map(Id::into_owned) },
@@ -55,7 +109,8 @@ impl Job<'_> {
             channel: channel.map(|name| Cow::Owned(name.into_owned())),
             result,
         };
-        Job { id, asker, shape, items: items.into_iter().map(owned).collect(), unsettled }
+        let items = items.into_iter().map(owned).collect();
+        Job { id, asker, shape, items, unsettled, rest }
     }
 
     /// The refusal of the whole job, if every item was above the rate limit.
