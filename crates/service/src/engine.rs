@@ -14,6 +14,7 @@
 //! | a principal's stream opens and closes | [`Engine::connect`], [`Engine::disconnect`] |
 //! | a session subscribes, and gets what it missed | [`Engine::subscribe`], [`Engine::catch_up`] |
 //! | a stream has room again | [`Engine::pull`] |
+//! | a turn ends: streams that are behind go on | [`Engine::work`] |
 //! | a principal publishes | [`Engine::publish`] |
 //! | others publish elsewhere | [`Engine::follow`] |
 

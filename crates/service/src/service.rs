@@ -168,10 +168,10 @@ impl Service {
     /// Takes steps of the work that is left, while the turn has units for it.
     fn work(&mut self, context: &mut Context<'_>) {
         while let Some(task) = self.engine.work.next() {
-            match task {
-                Task::Answer(subscriber) => self.answer_soon(subscriber, context),
-                Task::CatchUp(subscriber) => self.engine.go_on(subscriber, context),
-                Task::Publish(job) => self.publish_on(job, context),
+            match self.engine.take_step_of(task, context) {
+                Some(Task::Answer(subscriber)) => self.answer_soon(subscriber, context),
+                Some(Task::Publish(job)) => self.publish_on(job, context),
+                Some(Task::CatchUp(_)) | None => {}
             }
             // [service:turn-yields]
             if context.units_left() == 0 {

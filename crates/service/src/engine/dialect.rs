@@ -148,14 +148,19 @@ pub trait Outlet<D: Dialect> {
     /// The bytes that wait for a peer.
     fn waiting_bytes(&self, stream: D::Stream) -> usize;
 
-    /// Counts units of work against the budget of the loop's turn.
-    fn spend(&mut self, units: u64);
+    /// Counts units of work against the budget of the loop's turn. Without it, turns have no budget.
+    fn spend(&mut self, units: u64) {
+        let _ = units;
+    }
 
     /// Units of work that are left in this part of the turn.
-    fn units_left(&self) -> u64;
+    fn units_left(&self) -> u64 {
+        u64::MAX
+    }
 
-    /// Has the next turn of the loop wait for nothing, because work is left.
-    fn come_back(&mut self);
+    /// Has the loop call [`Engine::work`](crate::engine::Engine::work) in the next turn, which waits
+    /// for nothing.
+    fn come_back(&mut self) {}
 
     /// Asks to be told when a peer has taken most of what waits for it.
     fn notify_drained(&mut self, stream: D::Stream);

@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 
 use sockeye_hub::SubscriberKey;
 
+use crate::engine::{Dialect, Engine, Outlet};
+
 /// Work that is done in steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
@@ -41,5 +43,34 @@ impl Work {
 
     pub(crate) fn len(&self) -> usize {
         self.tasks.len()
+    }
+}
+
+impl<D: Dialect> Engine<D> {
+    /// Takes steps of the work that is left, while the turn has units for it. Call it at the end of each
+    /// turn.
+    pub fn work(&mut self, out: &mut impl Outlet<D>) {
+        // The tasks of a dialect stay where they are.
+        let mut theirs = Vec::new();
+        while let Some(task) = self.work.next() {
+            theirs.extend(self.take_step_of(task, out));
+            // [service:turn-yields]
+            if out.units_left() == 0 {
+                break;
+            }
+        }
+        theirs.into_iter().for_each(|task| self.work.add(task));
+        if !self.work.is_empty() {
+            out.come_back();
+        }
+    }
+
+    /// Takes a step of a task, unless it is one of the dialect's, which is returned.
+    pub(crate) fn take_step_of(&mut self, task: Task, out: &mut impl Outlet<D>) -> Option<Task> {
+        match task {
+            Task::CatchUp(subscriber) => self.go_on(subscriber, out),
+            Task::Answer(_) | Task::Publish(_) => return Some(task),
+        }
+        None
     }
 }
