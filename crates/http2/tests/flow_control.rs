@@ -63,6 +63,18 @@ fn a_change_that_makes_a_window_too_big_is_an_error() {
     assert_eq!(rig.feed(update(1, 1)), ["fault 1 FLOW_CONTROL_ERROR"]);
 }
 
+/// Even if every stream has sent something, so that no window would be too big.
+/// [http2:6.5.2-initial-window-size]
+#[test]
+fn an_initial_window_has_31_bits() {
+    let mut rig = answering(&[1, 3]);
+    send(&mut rig, 1, 1000);
+    rig.feed([update(3, 100), rst(3, ErrorCode::CANCEL)].concat());
+    let initial = |bytes| settings(&[(SettingId::INITIAL_WINDOW_SIZE, bytes)]);
+    assert_eq!(rig.feed(initial(0x7fff_ffff)), ["settings"]);
+    assert_eq!(rig.feed(initial(0x8000_0000)), ["! FLOW_CONTROL_ERROR"]);
+}
+
 /// [http2:6.9.1-stream-window-overflow] [http2:6.9.1-connection-window-overflow]
 #[test]
 fn no_window_grows_beyond_31_bits() {

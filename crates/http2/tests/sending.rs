@@ -195,6 +195,8 @@ fn a_client_opens_nothing_on_a_connection_that_goes_away() {
     assert_eq!(rig.feed(goaway(3)), ["goaway 3 NO_ERROR"]);
     assert_eq!(rig.connection.stream_count(), 2);
     assert!(!rig.connection.has_stream(id(5)));
+    // The last stream never grows again.
+    assert_eq!(rig.feed(goaway(5)), ["goaway 3 NO_ERROR"]);
     assert_eq!(rig.feed(headers(3, true, &[(":status", "200")])), ["response 3 200 end"]);
     assert_eq!(frames(&raw_ping_ack()).len(), 1);
 }
