@@ -50,7 +50,8 @@ fn run() -> Option<()> {
     let mut has_ended = false;
     let mut input = &mut to_client[..];
     while let Some(event) = client.receive(&mut input, &mut reader, &mut to_server).ok()? {
-        has_ended |= matches!(event, Event::Data { data: b"hello", end_stream: true, .. });
+        has_ended |=
+            matches!(event, Event::Data { data, end_stream: true, .. } if data == b"hello");
     }
     expect(has_ended && server.stream_count() == 0)
 }
