@@ -70,9 +70,6 @@ impl Buckets {
     }
 
     fn level(&mut self, flood: Flood) -> Option<&mut u32> {
-        Flood::ALL
-            .iter()
-            .zip(&mut self.levels)
-            .find_map(|(it, level)| (*it == flood).then_some(level))
+        self.levels.get_mut(flood as usize)
     }
 }

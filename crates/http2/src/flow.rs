@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::frame::Frame;
 use crate::life::State;
 use crate::streams::Stream;
-use crate::{Connection, ConnectionError, Event, Flood, StreamError, StreamId};
+use crate::{Connection, ConnectionError, Event, StreamError, StreamId};
 
 /// The greatest window.
 pub(crate) const WINDOW_MAX: u32 = 0x7fff_ffff;
@@ -47,6 +47,19 @@ impl ConnectionWindows {
     pub(crate) const fn send_window(&self, stream: &Stream) -> i64 {
         // Neither is above 2^32 in size.
         self.send_initial.saturating_add(stream.send_delta)
+    }
+
+    /// Takes content that is sent out of both windows, and returns whether they allow it. Empty content
+    /// needs no window.
+    pub(crate) fn spend(&mut self, stream: &mut Stream, len: u32) -> bool {
+        let bytes = i64::from(len);
+        // [http2:6.9.1-never-above-the-windows]
+        if len > 0 && bytes > self.send_window(stream).min(self.send) {
+            return false;
+        }
+        self.send = self.send.saturating_sub(bytes);
+        stream.send_delta = stream.send_delta.saturating_sub(bytes);
+        true
     }
 }
 
@@ -145,16 +158,6 @@ impl Connection {
             | State::Forgotten => 0,
         };
         usize::try_from(window).unwrap_or(0)
-    }
-
-    /// Takes content that is sent out of both windows.
-    pub(crate) fn spend_window(&mut self, id: StreamId, len: u32) {
-        self.windows.send = self.windows.send.saturating_sub(i64::from(len));
-        if let Some(stream) = self.streams.find_mut(id) {
-            stream.send_delta = stream.send_delta.saturating_sub(i64::from(len));
-        }
-        // A peer may answer each DATA frame with two updates.
-        self.buckets.leak(Flood::WindowUpdates, 2);
     }
 
     /// A WINDOW_UPDATE of the connection.

@@ -63,7 +63,8 @@ pub struct Limits {
     /// Bytes of frames that answer the peer's since the last
     /// [`output_sent`](crate::Connection::output_sent).
     pub control_bytes_max: u32,
-    /// Streams that we reset and remember, so that late frames on them are no error.
+    /// Streams that we reset and remember, so that late frames on them are no error. A caller that resets
+    /// more at once may take the frames on their way for errors.
     pub closed_streams_max: u32,
     /// Streams that end before our head: [`Flood::Resets`](crate::Flood::Resets).
     pub resets: Rate,

@@ -9,7 +9,7 @@ use crate::field_block::{RequestLine, write_status};
 use crate::frame::{Flags, Frame, FrameHead, FrameKind, HEAD_BYTES, PAYLOAD_BYTES_MAX};
 use crate::life::{Action, Input, State, step};
 use crate::streams::Stream;
-use crate::{Connection, ErrorCode, FieldBlock, Role, StreamId, UsageError};
+use crate::{Connection, ErrorCode, FieldBlock, Flood, Role, StreamId, UsageError};
 
 /// Whether a frame is our last on its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -170,17 +170,24 @@ impl Connection {
         end: EndStream,
         out: &mut Vec<u8>,
     ) -> Result<(), UsageError> {
-        self.check_send(stream, end.data())?;
+        // One look at the list of streams: a fan-out calls this for each of its readers.
+        let found = self.streams.find_mut(stream).filter(|_| !self.failed);
+        let found = found.ok_or(UsageError::StreamClosed)?;
+        let (next, action) = step(found.state, end.data());
+        if action != Action::Send {
+            return Err(UsageError::StreamClosed);
+        }
         // [http2:8.1-our-head-first]
-        if !self.streams.find(stream).is_some_and(|stream| stream.sent_head) {
+        if !found.sent_head {
             return Err(UsageError::HeadOrder);
         }
-        // [http2:6.9.1-never-above-the-windows]
-        let bytes = u32::try_from(len).ok().filter(|len| *len <= PAYLOAD_BYTES_MAX);
-        let bytes = bytes.filter(|_| len == 0 || len <= self.send_capacity(stream));
-        let len = bytes.ok_or(UsageError::Capacity)?;
-        self.spend_window(stream, len);
-        self.transition(stream, end.data());
+        let len = u32::try_from(len).ok().filter(|len| *len <= PAYLOAD_BYTES_MAX);
+        let len = len.filter(|len| self.windows.spend(found, *len)).ok_or(UsageError::Capacity)?;
+        // A peer may answer each DATA frame with two updates.
+        self.buckets.leak(Flood::WindowUpdates, 2);
+        if next != found.state {
+            self.streams.set_state(stream, next, self.config.limits.closed_streams_max);
+        }
         let flags = Flags::NONE.with(Flags::END_STREAM, end.is_yes());
         FrameHead { len, kind: FrameKind::Data, flags, stream }.write(out);
         Ok(())
