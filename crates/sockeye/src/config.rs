@@ -73,7 +73,8 @@ pub(crate) struct LimitsConfig {
     pub(crate) connections_per_address: usize,
     #[serde(deserialize_with = "rules::positive")]
     pub(crate) connections_per_user: usize,
-    /// The percentage of streams, handshakes, channels without a message and patterns for one address.
+    /// The percentage of streams, handshakes, channels without a message, patterns and requests that
+    /// wait for the disk for one address.
     #[serde(deserialize_with = "rules::percentage")]
     pub(crate) address_percent: usize,
     #[serde(deserialize_with = "rules::positive")]
@@ -82,6 +83,11 @@ pub(crate) struct LimitsConfig {
     pub(crate) requests_per_second: u32,
     #[serde(deserialize_with = "rules::positive")]
     pub(crate) handshakes_per_second: u32,
+    /// Polls and pages of history that wait for the disk.
+    #[serde(deserialize_with = "rules::positive")]
+    pub(crate) disk_requests: usize,
+    #[serde(deserialize_with = "rules::positive")]
+    pub(crate) disk_wait_seconds: u64,
     pub(crate) subscriptions_per_stream: usize,
     pub(crate) channels: usize,
     pub(crate) history_bytes: usize,
@@ -196,6 +202,8 @@ impl Default for LimitsConfig {
             messages_per_second: service.messages_per_second,
             requests_per_second: service.requests_per_second,
             handshakes_per_second: service.handshakes_per_second,
+            disk_requests: service.archive_requests_max,
+            disk_wait_seconds: service.archive_ms_max / 1_000,
             subscriptions_per_stream: hub.subscriptions_max,
             channels: hub.channels_max,
             history_bytes: hub.history_bytes_max,
@@ -256,6 +264,11 @@ impl Config {
         config.limits.unwritten_per_holder_max = self.share_of_address(unwritten);
         config.limits.patterns_per_holder_max = self.share_of_address(patterns);
         config.limits.history_bytes_max = self.limits.history_bytes;
+        if self.data.is_some() {
+            // After a start all channels of the log are tombstones.
+            let channels = usize::try_from(self.disk.channels).unwrap_or(usize::MAX);
+            config.limits.tombstones_max = config.limits.tombstones_max.max(channels);
+        }
         config.settings = self.channels.settings(Settings::default());
         let namespaces = self.namespaces.iter();
         config.namespaces = namespaces
@@ -290,6 +303,9 @@ impl Config {
         let own = self.share_of_address(self.limits.handshakes_per_second as usize);
         limits.address_handshakes_per_second = u32::try_from(own).unwrap_or(u32::MAX);
         limits.address_handshakes_burst = limits.address_handshakes_per_second.saturating_mul(5);
+        limits.archive_requests_max = self.limits.disk_requests;
+        limits.archive_requests_per_holder_max = self.share_of_address(self.limits.disk_requests);
+        limits.archive_ms_max = self.limits.disk_wait_seconds.saturating_mul(1_000);
         limits.lifetime_ms = self.limits.lifetime_seconds.saturating_mul(1_000);
     }
 
@@ -448,6 +464,8 @@ mod tests {
             "messages_per_second",
             "requests_per_second",
             "handshakes_per_second",
+            "disk_requests",
+            "disk_wait_seconds",
         ] {
             let none = Config::parse(&format!("[limits]\n{bound} = 0\n")).unwrap_err();
             assert_eq!(none, format!("line 2: {bound}: 0, expected at least 1"));
@@ -460,7 +478,8 @@ mod tests {
         Config::default().bound(&mut limits);
         assert_eq!(limits, sockeye_service::Limits::default());
         let text = "[limits]\nconnections_per_user = 7\nmessages_per_second = 8\n\
-                    requests_per_second = 6\nhandshakes_per_second = 9\nlifetime_seconds = 10\n";
+                    requests_per_second = 6\nhandshakes_per_second = 9\nlifetime_seconds = 10\n\
+                    disk_requests = 50\ndisk_wait_seconds = 3\n";
         Config::parse(text).unwrap().bound(&mut limits);
         assert_eq!(limits.connections_per_user, 7);
         assert_eq!((limits.messages_per_second, limits.messages_burst), (8, 40));
@@ -469,6 +488,8 @@ mod tests {
         let of_address = (limits.address_handshakes_per_second, limits.address_handshakes_burst);
         assert_eq!(of_address, (1, 5), "one at least");
         assert_eq!(limits.lifetime_ms, 10_000);
+        assert_eq!((limits.archive_requests_max, limits.archive_ms_max), (50, 3_000));
+        assert_eq!(limits.archive_requests_per_holder_max, 6);
     }
 
     #[test]

@@ -16,8 +16,14 @@ use crate::archive::DiskArchive;
 use crate::config::Config;
 use crate::progress::Progress;
 
-/// Bytes of memory that a channel takes in the log, about.
+/// Bytes of memory that a channel takes in the log and in its reader, about.
 const CHANNEL_MEMORY: u64 = 320;
+
+/// Bytes of memory that a channel without messages in memory takes in each hub, about.
+const TOMBSTONE_MEMORY: u64 = 190;
+
+/// Bytes of memory that an idempotency key takes, about.
+const KEY_MEMORY: u64 = 250;
 
 /// Tags of runs are below this: 20 bits, four digits of a cursor.
 const RUN_TAGS: u32 = 1 << 20;
@@ -328,18 +334,27 @@ pub(crate) fn reconfigure(control: &Control, config: &Config) -> Result<(), Fail
 
 /// What a configuration can come to, on disk and in memory, in words.
 pub(crate) fn costs(config: &Config) -> String {
-    let limits = log_limits(config);
-    let history = config.limits.history_bytes.saturating_mul(config.workers);
-    let memory = mebibytes(u64::try_from(history).unwrap_or(u64::MAX));
-    let channels = mebibytes(limits.channels_max.saturating_mul(CHANNEL_MEMORY));
-    let (messages, disk) = (mebibytes(limits.bytes_max), mebibytes(limits.disk_bytes_max()));
-    match &config.data {
-        None => format!("memory: history up to {memory} MiB; nothing on disk without `data`"),
-        Some(_) => format!(
-            "memory: history up to {memory} MiB, channels of the log up to {channels} MiB\n\
-             disk: up to {disk} MiB, of which messages up to {messages} MiB"
-        ),
+    let (limits, hub) = (log_limits(config), config.hub().limits);
+    let loops = u64::try_from(config.workers).unwrap_or(u64::MAX);
+    // With several loops the sequencer has a hub, too, without messages.
+    let hubs = if loops > 1 { loops.saturating_add(1) } else { 1 };
+    let of = |count: usize, bytes: u64| {
+        mebibytes(u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(bytes))
+    };
+    let history = of(hub.history_bytes_max, loops);
+    // One hub decides, and it alone has keys.
+    let keys = of(hub.keys_max, KEY_MEMORY);
+    let memory = format!("memory: history up to {history} MiB, idempotency keys up to {keys} MiB");
+    if config.data.is_none() {
+        return format!("{memory}; nothing on disk without `data`");
     }
+    let each = CHANNEL_MEMORY.saturating_add(TOMBSTONE_MEMORY.saturating_mul(hubs));
+    let channels = mebibytes(limits.channels_max.saturating_mul(each));
+    let (messages, disk) = (mebibytes(limits.bytes_max), mebibytes(limits.disk_bytes_max()));
+    format!(
+        "{memory}, channels of the log up to {channels} MiB\n\
+         disk: up to {disk} MiB, of which messages up to {messages} MiB"
+    )
 }
 
 const fn mebibytes(bytes: u64) -> u64 {

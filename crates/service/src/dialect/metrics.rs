@@ -10,6 +10,7 @@ use crate::Service;
 use crate::dialect::counters::RequestCounters;
 use crate::dialect::exposition::{Kind, Page};
 use crate::dialect::reply::NO_STORE;
+use crate::engine::archive::ReadingCounters;
 use crate::engine::bounds::Rejections;
 use crate::engine::counters::Counters;
 use crate::sequencing::{ClockState, Figures, Health};
@@ -33,6 +34,7 @@ pub(crate) struct Tally {
     rejections: Rejections,
     health: Health,
     clock: ClockState,
+    archive: ReadingCounters,
 }
 
 impl Service {
@@ -50,6 +52,7 @@ impl Service {
             rejections: self.engine.bounds.rejections,
             health: self.engine.sequencing.health(),
             clock: self.clock().state(),
+            archive: self.engine.reading.counters(),
         }
     }
 }
@@ -70,6 +73,7 @@ impl Tally {
         self.engine.add(&other.engine);
         self.requests.add(&other.requests);
         self.rejections.add(other.rejections);
+        self.archive.add(other.archive);
         if self.health == Health::Good {
             self.health = other.health;
         }
@@ -89,6 +93,7 @@ impl Tally {
         self.delivery(&mut page);
         self.resumes(&mut page);
         self.log_state(&mut page);
+        self.archive(&mut page);
         self.clock(&mut page);
         self.traffic(&mut page);
         Reply::new(Status::OK, TEXT, page.finish().into_bytes()).header(NO_STORE)
@@ -260,6 +265,17 @@ impl Tally {
         page.gauge("log_refusing", help, refusing.into());
         let help = "Times the log could not take what it was given.";
         page.counter("log_refusals_total", help, self.sequencer.log_refusals);
+    }
+
+    fn archive(&self, page: &mut Page) {
+        let ReadingCounters { pages, unavailable, streams, requests } = self.archive;
+        let help = "Pages that were read from the disk for streams, polls and pages of history, and \
+                    questions that it could not answer.";
+        let rows = [("read", pages), ("unavailable", unavailable)];
+        page.by(Kind::Counter, "archive_pages_total", help, "outcome", rows);
+        let help = "Streams and requests that wait for messages from the disk.";
+        let rows = [("stream", streams), ("request", requests)];
+        page.by(Kind::Gauge, "archive_waiting", help, "kind", rows);
     }
 
     fn clock(&self, page: &mut Page) {

@@ -48,7 +48,7 @@ pub(crate) struct Reading {
     /// Polls that wait for a page, and when their clients want an answer if there is nothing; `None`:
     /// as soon as the page is there.
     pub(crate) patience: BTreeMap<SubscriberKey, Option<Time>>,
-    pub(crate) counters: ReadingCounters,
+    counters: ReadingCounters,
 }
 
 /// Whoever waits for a page.
@@ -97,11 +97,22 @@ enum Place {
     Asked(Ticket),
 }
 
-/// Counts of answers.
+/// Counts of answers, and gauges of those who wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ReadingCounters {
     pub(crate) pages: u64,
     pub(crate) unavailable: u64,
+    pub(crate) streams: u64,
+    pub(crate) requests: u64,
+}
+
+impl ReadingCounters {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.pages += other.pages;
+        self.unavailable += other.unavailable;
+        self.streams += other.streams;
+        self.requests += other.requests;
+    }
 }
 
 /// An answer of the archive, for the dialect.
@@ -115,10 +126,16 @@ pub(crate) enum Arrived<D: Dialect> {
 }
 
 impl Reading {
-    /// The number of streams that wait, and of requests.
-    pub(crate) fn len(&self) -> (usize, usize) {
-        let requests = self.requests.values().sum();
-        (self.waiting.len() - requests, requests)
+    /// The requests that wait.
+    fn requests(&self) -> usize {
+        self.requests.values().sum()
+    }
+
+    /// The figures.
+    pub(crate) fn counters(&self) -> ReadingCounters {
+        let requests = self.requests();
+        let streams = self.waiting.len() - requests;
+        ReadingCounters { streams: streams as u64, requests: requests as u64, ..self.counters }
     }
 
     /// Forgets a session that is gone.
@@ -262,7 +279,7 @@ impl<D: Dialect> Engine<D> {
         let (room, own_max) =
             (self.limits.archive_requests_max, self.limits.archive_requests_per_holder_max);
         let own = self.reading.requests.get(&holder).copied().unwrap_or_default();
-        let (_, all) = self.reading.len();
+        let all = self.reading.requests();
         let rejections = &mut self.bounds.rejections;
         if holder != Holder::UNCOUNTED && own >= own_max {
             rejections.own_archive += 1;

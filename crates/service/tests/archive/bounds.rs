@@ -82,12 +82,34 @@ fn requests_that_wait_have_shares() {
         come("/v1/channels/c/history", KEY, (1, 2));
         come("/v1/poll?channel=c&cursor=17-1", KEY, (2, 2));
         overloaded(KEY);
+        let figures = [
+            ("archive_waiting{kind=\"request\"}", 4),
+            ("archive_waiting{kind=\"stream\"}", 0),
+            ("archive_pages_total{outcome=\"read\"}", 0),
+            ("rejected_total{reason=\"own_archive\"}", 2),
+            ("rejected_total{reason=\"archive\"}", 2),
+        ];
+        check_figures(&server, &figures);
         disk.disk().is_slow = false;
         for client in clients {
             assert_eq!(keep_turning(&server, || client.join().expect("an answer")), 200);
         }
     });
     assert_eq!((polls(&server), held(&server)), (0, 0));
+    let figures = [
+        ("archive_waiting{kind=\"request\"}", 0),
+        ("archive_pages_total{outcome=\"read\"}", 4),
+        ("archive_pages_total{outcome=\"unavailable\"}", 0),
+    ];
+    check_figures(&server, &figures);
+}
+
+fn check_figures(server: &Running, figures: &[(&str, u64)]) {
+    let page = ask(server.addr, "GET", "/metrics", "", "").body;
+    for (name, value) in figures {
+        let line = format!("sockeye_{name} {value}\n");
+        assert!(page.contains(&line), "{line}{page}");
+    }
 }
 
 /// A request whose time is over is refused and forgotten, also in the queue.

@@ -34,14 +34,16 @@ channels = 393216              # channels that are remembered, those without a m
 connections = 100000           # never more than nine tenths of the descriptors
 connections_per_address = 10000
 connections_per_user = 100     # streams and waiting polls of one user; API keys are not counted
-address_percent = 12           # of all streams, handshakes, channels without a message and patterns: what
-                               # all strangers from one address may have, and one user; 100 behind a proxy,
+address_percent = 12           # of all streams, handshakes, channels without a message, patterns and
+                               # disk_requests: what all strangers from one address may have, and one user; 100 behind a proxy,
                                # whose address all clients have
 messages_per_second = 100      # commands and publications of one user, or of all strangers from one
                                # address, which behind a proxy is the proxy's; five times as many at
                                # once after a rest; API keys are not counted
 requests_per_second = 1000     # polls, pages of history and presence, positions and tickets, counted alike
 handshakes_per_second = 2000   # streams opened, all together; five times as many at once after a rest
+disk_requests = 4096           # polls and pages of history that wait for the disk, in each loop
+disk_wait_seconds = 10         # and how long one waits at the most
 subscriptions_per_stream = 128
 channels = 131072
 history_bytes = 268435456      # of all channels together

@@ -10,6 +10,27 @@ fn check(place: &Place) -> (Option<i32>, String) {
     (output.status.code(), stderr)
 }
 
+/// What memory and disk a configuration can come to.
+#[test]
+fn the_most_that_it_takes_is_said() {
+    let place = Place::new();
+    let said = |text: &str| {
+        place.write("sockeye.toml", text);
+        let output = run(&["config", "check", &place.path("sockeye.toml")]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let without = said("");
+    let memory = "memory: history up to 256 MiB, idempotency keys up to 239 MiB";
+    assert!(without.contains(&format!("{memory}; nothing on disk")), "{without}");
+    let with = said("data = \"data\"\n[disk]\nbytes = 1048576000\nchannels = 1048576\n");
+    assert!(with.contains(&format!("{memory}, channels of the log up to 510 MiB")), "{with}");
+    assert!(with.contains(" MiB, of which messages up to 1000 MiB"), "{with}");
+    let two = said("data = \"data\"\nworkers = 2\n[disk]\nchannels = 1048576\n");
+    assert!(two.contains("history up to 512 MiB"), "{two}");
+    assert!(two.contains("channels of the log up to 890 MiB"), "{two}");
+}
+
 #[test]
 fn files_that_it_names_are_read_and_keys_looked_at() {
     let place = Place::new();
