@@ -15,6 +15,8 @@ const SLICES: usize = 64;
 const SHARED_BYTES_MIN: usize = 1024;
 /// Sent bytes that may stay at the front of the tail before the unsent ones are moved down.
 const SENT_BYTES_MAX: usize = 64 * 1024;
+/// Memory that a blocked tail may have beyond its unsent bytes. It may also have as much as these are.
+const SPARE_BYTES_MAX: usize = 8 * 1024;
 
 #[derive(Default)]
 pub(crate) struct SegmentQueue {
@@ -81,6 +83,17 @@ impl SegmentQueue {
         }
     }
 
+    /// Gives back memory that unsent bytes do not need, because a peer that takes nothing may keep them
+    /// for long. Each byte is moved at most once for each byte sent.
+    fn give_back(&mut self) {
+        let unsent = self.len();
+        if self.segments.is_empty() && self.tail.capacity() - unsent > unsent.max(SPARE_BYTES_MAX) {
+            self.tail.drain(..self.sent);
+            self.tail.shrink_to_fit();
+            self.sent = 0;
+        }
+    }
+
     /// Turns the tail into a segment, so that other segments can follow it.
     fn seal_tail(&mut self) {
         let first = self.segments.is_empty();
@@ -119,6 +132,7 @@ impl SegmentQueue {
                     // A short write to a plain socket means that the system's buffer is full. A buffering
                     // socket may have been short of its own room only, so it is tried again.
                     if bytes < expected && !S::BUFFERS {
+                        self.give_back();
                         return Ok(Flushed::Blocked { bytes: written });
                     }
                 }

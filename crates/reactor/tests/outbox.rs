@@ -76,6 +76,22 @@ fn an_empty_outbox_is_two_null_pointers_again() {
 }
 
 #[test]
+fn what_waits_for_a_blocked_socket_keeps_little_more_than_its_own_memory() {
+    let (mut outbox, mut pool) = (Outbox::new(), Pool::new());
+    outbox.tail(&mut pool).extend_from_slice(&[7; 60_000]);
+    let mut socket = Throttled { room: 20_000, ..Throttled::default() };
+    assert_eq!(outbox.flush(&mut socket, &mut pool).unwrap(), Flushed::Blocked { bytes: 20_000 });
+    assert!(outbox.tail(&mut pool).capacity() >= 60_000, "what was sent is less than what was not");
+    socket.room = 30_000;
+    assert_eq!(outbox.flush(&mut socket, &mut pool).unwrap(), Flushed::Blocked { bytes: 30_000 });
+    assert!(outbox.tail(&mut pool).capacity() <= 20_000, "10,000 bytes are unsent");
+    outbox.tail(&mut pool).push(8);
+    socket.room = 20_000;
+    assert_eq!(outbox.flush(&mut socket, &mut pool).unwrap(), Flushed::All);
+    assert_eq!(socket.taken, [&[7; 60_000][..], &[8]].concat());
+}
+
+#[test]
 fn a_slow_stream_does_not_grow_its_tail_for_ever() {
     let (mut outbox, mut pool) = (Outbox::new(), Pool::new());
     let mut socket = Throttled::default();

@@ -288,9 +288,15 @@ impl Connection {
     }
 
     /// Unsent bytes above which the connection is not read from. Between two requests the mark is lower:
-    /// a client that pipelines requests reads their answers first.
+    /// a client that pipelines requests reads their answers first, all of them if its socket is full.
     pub(crate) fn pause_bytes(&self, limits: &Limits) -> usize {
         match &self.phase {
+            // [server:unread-answers]
+            Phase::Http1(Http1 { requests: Some(_), stream: None })
+                if !self.readiness.writable() =>
+            {
+                0
+            }
             Phase::Http1(Http1 { requests: Some(_), stream: None }) => {
                 limits.outbox_pause_bytes.min(UNREAD_ANSWERS_MAX)
             }

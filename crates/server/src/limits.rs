@@ -48,8 +48,8 @@ pub struct Limits {
     /// Bounds on frames, messages and fragments.
     pub websocket: sockeye_websocket::Limits,
     /// Unsent bytes above which a connection is no longer read from. It is read
-    /// again at half of them. Between two requests the mark is 16 KiB at the most: a client that
-    /// pipelines requests has to read their answers.
+    /// again at half of them. Between two requests the mark is 16 KiB at the most, and zero while the
+    /// socket takes no more: a client that pipelines requests has to read their answers.
     pub outbox_pause_bytes: usize,
     /// Unsent bytes at or below which a stream counts as drained, for
     /// [`App::on_drained`](crate::App::on_drained).

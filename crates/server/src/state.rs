@@ -291,7 +291,8 @@ impl Core {
     pub(crate) fn after_visit(&mut self, key: Key) -> usize {
         let Some(connection) = self.connections.get_mut(key) else { return 0 };
         let waiting = connection.settle(key, &mut self.pool, &mut self.dirty);
-        if waiting > self.answers_mark && waiting > connection.pause_bytes(&self.limits) {
+        let may_be_much = waiting > self.answers_mark || !connection.readiness.writable();
+        if may_be_much && waiting > connection.pause_bytes(&self.limits) {
             let is_gone = connection.life() == connection_life::State::Gone;
             if waiting > self.limits.outbox_bytes_max && !is_gone {
                 self.overflow(key);

@@ -7,7 +7,7 @@ use sockeye_server::{
 };
 use sockeye_simnet::{Faults, Peer, SimNet};
 
-use crate::simulation::stage::upgrade;
+use crate::simulation::stage::{Stage, get, upgrade};
 
 /// An echo that looks, before the turn ends, at what still waits for its one peer.
 #[derive(Default)]
@@ -71,6 +71,27 @@ fn a_long_one_leaves_with_a_visit_that_reads_nothing() {
         assert_eq!(turn(&mut server), 0, "{messages} messages");
         let echo = peer.read(usize::MAX).expect("it is open");
         assert_eq!(echo.len(), messages * 102);
+    }
+}
+
+/// A page of history may be large, and a thousand clients may ask for many. [server:unread-answers]
+#[test]
+fn a_client_that_has_not_taken_its_answers_is_given_no_more() {
+    const ROOM: usize = 1_000;
+    let mut stage = Stage::new(ROOM, |_| {});
+    let mut peer = stage.peer(&get(&format!("/{}", "x".repeat(2_999))).repeat(20));
+    let answered = stage.server.stats().requests;
+    assert!(answered < 20, "more than 16 KiB in one visit");
+    let mut taken = 0;
+    while stage.server.stats().requests == answered {
+        taken += peer.read(500).expect("it is open").len();
+        stage.turns();
+    }
+    let had = usize::try_from(answered).expect("few") * 3_000;
+    assert!(taken + ROOM >= had, "{taken} of {had} bytes taken");
+    while stage.server.stats().requests < 20 {
+        assert!(!peer.read(usize::MAX).expect("it is open").is_empty(), "it goes on");
+        stage.turns();
     }
 }
 
