@@ -50,6 +50,8 @@ pub(crate) struct Channels<M> {
     /// When messages expire: one alarm for each record, at its oldest message's time or earlier.
     alarms: BTreeSet<(u64, u32)>,
     stamp: Stamp,
+    /// The next record to fit to new settings, while that goes on.
+    refit: Option<u32>,
     /// Messages and bytes of history.
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
@@ -76,6 +78,7 @@ impl<M> Default for Channels<M> {
             endings: Vec::new(),
             alarms: BTreeSet::new(),
             stamp: Stamp::default(),
+            refit: None,
             messages: 0,
             bytes: 0,
             evicted_channels: 0,
@@ -255,53 +258,62 @@ impl<M> Channels<M> {
         let history_ms = config.by_id(id).history_ms;
         self.written.note_written(index, node, seq);
         self.holding.put_last_of(id.slot(), index);
-        self.trim(index, config);
+        let mut left = config.limits.drops_per_call_max;
+        self.trim(index, config, &mut left);
         self.set_alarm(index, history_ms);
     }
 
-    /// Drops messages above the channel's own bounds.
-    fn trim(&mut self, index: u32, config: &Config) {
+    /// Drops messages above the channel's own bounds, at most `left`. True if it fits now.
+    fn trim(&mut self, index: u32, config: &Config, left: &mut usize) -> bool {
         // [hub:bound-ring]
         loop {
             let record = self.record(index);
             let (ring, settings) = (&record.ring, config.by_id(record.settings));
             let over_count = ring.len() > settings.history_messages_max;
             if !over_count && ring.bytes() <= settings.history_bytes_max as u64 {
-                break;
+                return true;
             }
+            if *left == 0 {
+                return false;
+            }
+            *left -= 1;
             self.drop_oldest(index);
         }
     }
 
-    /// Drops messages and evicts records above the bounds of the whole hub.
-    pub(crate) fn enforce(&mut self, config: &Config) {
+    /// Drops messages and evicts records above the bounds of the whole hub, at most `left`.
+    pub(crate) fn enforce(&mut self, config: &Config, left: &mut usize) {
         // [hub:bound-bytes] [hub:shares] The largest namespace is above its share.
-        while self.bytes > config.limits.history_bytes_max as u64 {
+        while self.bytes > config.limits.history_bytes_max as u64 && *left > 0 {
             let slot = largest(0..slots(config), |slot| count(&self.held_bytes, slot));
             let Some(index) = slot.and_then(|slot| self.holding.first_of(slot)) else { break };
+            *left -= 1;
             self.evicted_messages += 1;
             self.drop_oldest(index);
             self.retire_if_bare(index, config);
         }
-        while self.len() > config.limits.channels_max {
+        while self.len() > config.limits.channels_max && *left > 0 {
             let idle = (0..slots(config)).filter(|slot| self.idle.first_of(*slot).is_some());
             let slot = largest(idle, |slot| count(&self.held, slot));
             let Some(index) = slot.and_then(|slot| self.idle.first_of(slot)) else { break };
+            *left = left.saturating_sub(1 + self.record(index).ring.len());
             self.evicted_channels += 1;
             self.retire(index, config);
         }
     }
 
-    /// Drops expired messages.
-    pub(crate) fn expire(&mut self, now_ms: u64, config: &Config) {
+    /// Drops expired messages, at most `left`.
+    pub(crate) fn expire(&mut self, now_ms: u64, config: &Config, left: &mut usize) {
         while let Some((deadline, index)) = self.alarms.first().copied() {
-            if deadline > now_ms {
+            if deadline > now_ms || *left == 0 {
                 break;
             }
+            *left -= 1;
             self.clear_alarm(index);
             let history_ms = config.by_id(self.record(index).settings).history_ms;
             // [hub:bound-age]
-            while self.age_deadline(index, history_ms).is_some_and(|it| it <= now_ms) {
+            while *left > 0 && self.age_deadline(index, history_ms).is_some_and(|it| it <= now_ms) {
+                *left -= 1;
                 self.drop_oldest(index);
             }
             self.set_alarm(index, history_ms);

@@ -137,6 +137,9 @@ pub struct Limits {
     /// subscriber's patterns. A pull through the log goes on where the one before has stopped. A
     /// pattern whose gaps are not found has one gap for all its channels.
     pub pattern_steps_max: usize,
+    /// Messages, keys and channels that one call drops because their time is over or new settings
+    /// leave no room for them. The next call drops more.
+    pub drops_per_call_max: usize,
 }
 
 impl Default for Limits {
@@ -158,12 +161,13 @@ impl Default for Limits {
             pattern_gaps_max: 128,
             pattern_list_max: 1_024,
             pattern_steps_max: 16_384,
+            drops_per_call_max: 1_024,
         }
     }
 }
 
 /// The limits of the hub and the settings of each namespace.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// The limits of the whole hub.
     pub limits: Limits,

@@ -48,8 +48,8 @@ pub struct Committed<M> {
 /// # Costs
 /// For a channel with a record, an admission without a key looks up the channel's name once, and a
 /// commit not at all; such a commit allocates the entry and nothing else. Fan-out walks dense lists
-/// of subscriptions, one step for each. The first call after messages or keys have expired drops
-/// them, in time proportional to their number.
+/// of subscriptions, one step for each. Calls after messages or keys have expired drop
+/// them, a bounded number each.
 #[derive(Debug)]
 pub struct Hub<M> {
     pub(crate) config: Config,
@@ -66,6 +66,8 @@ pub struct Hub<M> {
     pub(crate) keys: Keys,
     /// Memory is a cache of an archive.
     pub(crate) has_archive: bool,
+    /// The last `advance` has dropped as much as it may.
+    is_overdue: bool,
 }
 
 impl<M> Hub<M> {
@@ -84,6 +86,7 @@ impl<M> Hub<M> {
             pending: VecDeque::new(),
             keys: Keys::default(),
             has_archive: false,
+            is_overdue: false,
         }
     }
 
@@ -230,11 +233,23 @@ impl<M> Hub<M> {
         epoch
     }
 
-    /// Drops expired messages and keys. Every other call that takes the time does so, too. Call it
-    /// at [`next_deadline`](Self::next_deadline) to free memory while the hub is idle.
+    /// Drops expired messages and keys, and what new settings leave no room for, at most
+    /// [`Limits::drops_per_call_max`](crate::Limits::drops_per_call_max). Every other call that takes
+    /// the time does so, too. Call it at [`next_deadline`](Self::next_deadline) to free memory while
+    /// the hub is idle, and again as long as [`is_overdue`](Self::is_overdue).
     pub fn advance(&mut self, now_ms: u64) {
-        self.keys.expire(now_ms, &self.config);
-        self.channels.expire(now_ms, &self.config);
+        // [hub:bound-drops]
+        let mut left = self.config.limits.drops_per_call_max.max(1);
+        self.keys.expire(now_ms, &self.config, &mut left);
+        self.channels.refit(&self.config, &mut left);
+        self.channels.expire(now_ms, &self.config, &mut left);
+        self.channels.enforce(&self.config, &mut left);
+        self.is_overdue = left == 0;
+    }
+
+    /// Whether the last [`advance`](Self::advance) has left something to drop, or may have.
+    pub const fn is_overdue(&self) -> bool {
+        self.is_overdue
     }
 
     /// When [`advance`](Self::advance) may have something to drop, in the caller's milliseconds.
@@ -262,7 +277,8 @@ impl<M> Hub<M> {
         self.stats.committed += 1;
         self.stats.delivered += taken as u64;
         self.channels.settle(channel, &self.config);
-        self.channels.enforce(&self.config);
+        let mut left = self.config.limits.drops_per_call_max.max(1);
+        self.channels.enforce(&self.config, &mut left);
         Committed { entry, taken, behind }
     }
 

@@ -98,9 +98,10 @@ impl Keys {
         }
     }
 
-    /// Forgets expired keys.
-    pub(crate) fn expire(&mut self, now_ms: u64, config: &Config) {
-        while self.deadline().is_some_and(|until_ms| until_ms <= now_ms) {
+    /// Forgets expired keys, at most `left`.
+    pub(crate) fn expire(&mut self, now_ms: u64, config: &Config, left: &mut usize) {
+        while *left > 0 && self.deadline().is_some_and(|until_ms| until_ms <= now_ms) {
+            *left -= 1;
             let Some((_, joined)) = self.deadlines.pop_first() else { return };
             self.forget(&joined, config);
         }

@@ -77,3 +77,57 @@ fn bounds_of_the_whole_hub_and_settings_of_what_comes() {
     hub.publish(message("c", "m"), 0, deliver).expect("it is taken");
     assert_eq!(named, 1, "who is subscribed stays so");
 }
+
+/// [hub:bound-drops] [hub:reconfigure]
+#[test]
+fn new_bounds_are_applied_in_steps() {
+    let mut limits = sockeye_hub::Limits::default();
+    limits.drops_per_call_max = 10;
+    let mut hub = hub_with(settings(), limits.clone());
+    for at in 0..300 {
+        publish(&mut hub, &format!("a:{}", at % 100));
+    }
+    let same = hub.config().clone();
+    hub.reconfigure(same, 0);
+    assert!(!hub.is_overdue() && hub.stats().history_messages == 300);
+    let mut one = config(settings(), vec![("b".to_owned(), settings())]);
+    (one.settings.history_messages_max, one.limits) = (1, limits);
+    one.limits.channels_max = 90;
+    hub.reconfigure(one, 0);
+    let (mut calls, mut before) = (0, 300);
+    while hub.is_overdue() {
+        let now = hub.stats().history_messages;
+        assert!(before - now <= 10 && calls < 100, "{before} to {now}");
+        (calls, before) = (calls + 1, now);
+        hub.advance(0);
+    }
+    let stats = hub.stats();
+    assert_eq!((stats.history_messages, stats.channels, stats.tombstones), (90, 90, 10));
+    assert!(calls > 30, "{calls}");
+    assert_eq!(hub.next_deadline(), Some(100));
+}
+
+/// [hub:bound-drops] [hub:bound-age]
+#[test]
+fn what_expires_at_once_is_dropped_in_steps() {
+    let mut limits = sockeye_hub::Limits::default();
+    limits.drops_per_call_max = 10;
+    let mut hub = hub_with(settings(), limits);
+    for at in 0..100 {
+        let name = format!("a:{}", at % 40);
+        let key = format!("k{at}");
+        let keyed = sockeye_hub::Publication { key: Some(&key), ..message(&name, "m") };
+        try_publish(&mut hub, keyed).expect("it is taken");
+    }
+    hub.advance(400_000);
+    assert_eq!((hub.stats().keys, hub.stats().history_messages), (90, 100));
+    let mut calls = 1;
+    while hub.is_overdue() {
+        hub.advance(400_000);
+        calls += 1;
+    }
+    let stats = hub.stats();
+    assert_eq!((stats.keys, stats.history_messages, stats.channels), (0, 0, 0));
+    assert!((20..40).contains(&calls), "{calls}");
+    assert_eq!(hub.next_deadline(), None);
+}

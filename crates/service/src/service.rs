@@ -398,7 +398,7 @@ impl App for Service {
     }
 
     fn deadline(&self) -> Time {
-        self.engine.deadline().min(self.survey_deadline())
+        self.engine.deadline().min(self.engine.drop_deadline()).min(self.survey_deadline())
     }
 
     fn on_timer(&mut self, context: &mut Context<'_>) {
@@ -415,6 +415,7 @@ impl App for Service {
 
     fn on_turn(&mut self, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
+        self.engine.drop_overdue();
         self.follow(context);
         self.settle(context);
         self.take_pages(context);

@@ -188,3 +188,24 @@ fn channels_keep_what_they_are_told_to() {
         ask(server.addr, "GET", &format!("/v1/poll?channel=a&cursor={first}"), "", "").json();
     assert_eq!(poll["gaps"][0]["reason"], "trimmed", "{poll}");
 }
+
+/// [hub:bound-drops]
+#[test]
+fn what_has_no_room_any_more_goes_in_steps() {
+    let server = start(|_| ());
+    for at in 0..40 {
+        publish(server.addr, &format!("a:{}", at % 4), "m");
+    }
+    let mut hub = Config::default();
+    hub.settings.history_messages_max = 1;
+    hub.limits.drops_per_call_max = 5;
+    server.run(move |server| {
+        server.with_app(|service, context| {
+            let namespaces = sockeye_service::Namespaces::default();
+            let limits = sockeye_service::Limits::default();
+            service.reload(Access::Open, namespaces, hub, limits, context);
+            assert!(service.hub_stats().history_messages >= 35);
+        });
+    });
+    server.wait_until(|service| service.hub_stats().history_messages == 4);
+}

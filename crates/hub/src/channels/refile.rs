@@ -5,21 +5,31 @@ use crate::Config;
 use crate::name::namespace;
 
 impl<M> Channels<M> {
-    /// Applies new settings: drops the oldest messages of each channel until it fits its
-    /// namespace's bounds.
-    pub(crate) fn reconfigure(&mut self, config: &Config) {
-        for index in 0..self.records.len() {
-            let index = u32::try_from(index).expect("channels are bounded");
-            if self.records[index as usize].is_none() {
-                continue;
+    /// Begins to fit the records to new settings.
+    pub(crate) fn begin_refit(&mut self) {
+        self.refit = Some(0);
+    }
+
+    /// Goes on to fit the records to new settings: drops the oldest messages of each channel until
+    /// it fits its namespace's bounds, in at most `left` steps.
+    pub(crate) fn refit(&mut self, config: &Config, left: &mut usize) {
+        while let Some(index) = self.refit.filter(|_| *left > 0) {
+            *left -= 1;
+            let Some(record) = self.records.get(index as usize) else {
+                self.refit = None;
+                return;
+            };
+            if record.is_some() {
+                if !self.trim(index, config, left) {
+                    return;
+                }
+                // The alarm is set by the former settings.
+                self.clear_alarm(index);
+                self.set_alarm(index, config.by_id(self.record(index).settings).history_ms);
+                self.retire_if_bare(index, config);
             }
-            self.trim(index, config);
-            // The alarm is set by the former settings.
-            self.clear_alarm(index);
-            self.set_alarm(index, config.by_id(self.record(index).settings).history_ms);
-            self.retire_if_bare(index, config);
+            self.refit = Some(index + 1);
         }
-        self.enforce(config);
     }
 
     /// Sorts the records into new namespaces, and counts each namespace anew.

@@ -1,6 +1,7 @@
 //! Reload: applies new settings while the service runs.
 
 use sockeye_hub::{Config, SubscriberKey};
+use sockeye_server::Time;
 
 use crate::engine::access::Standing;
 use crate::engine::{Access, Delivery, Dialect, End, Engine, Limits, Namespaces, Outlet};
@@ -35,6 +36,18 @@ impl<D: Dialect> Engine<D> {
         self.access = access.succeed(former);
         self.anybody = self.access.anybody();
         self.look_at_everybody(others, out)
+    }
+
+    /// Goes on to drop what new settings leave no room for, or what has expired meanwhile.
+    pub(crate) fn drop_overdue(&mut self) {
+        if self.hub.is_overdue() {
+            self.hub.advance(self.log_time.ms);
+        }
+    }
+
+    /// When [`drop_overdue`](Self::drop_overdue) has to be called next.
+    pub(crate) const fn drop_deadline(&self) -> Time {
+        if self.hub.is_overdue() { Time::from_millis(0) } else { Time::NEVER }
     }
 
     /// Ends the sessions whose rights have changed. `others`: the namespaces' rules let other

@@ -153,6 +153,9 @@ impl Sequence for Sequencer {
     }
 
     fn settle(&mut self, now_ms: u64, events: &mut Vec<SequencerEvent>) {
+        if self.hub.is_overdue() {
+            self.hub.advance(now_ms);
+        }
         let mut steps = Vec::new();
         self.decider.advance(now_ms);
         self.decider.settle(now_ms, usize::MAX, &mut steps);
