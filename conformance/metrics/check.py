@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 
@@ -103,17 +104,41 @@ def check(base):
     return len(after)
 
 
+def check_namespaces(base):
+    """Families by namespace have the labels that the configuration names, and no other."""
+    for name in ("a", "b", "many:1", "many:2"):
+        assert ask(base, f"/v1/channels/{name}", b"hello")[0] == 200
+    found = samples(scrape(base)[1])
+    families = ["messages", "bytes", "bytes_max", "channels", "full", "full_total"]
+    for family in families:
+        labels = [dict(labels) for name, labels in found if name == f"sockeye_log_{family}"]
+        assert labels == [{"namespace": "*"}, {"namespace": "many"}], (family, labels)
+    many = (("namespace", "many"),)
+    assert found[("sockeye_log_messages", many)] == 2 == found[("sockeye_log_channels", many)]
+    return len(families)
+
+
 def main():
-    command = [sys.argv[1], "serve", "--listen", "127.0.0.1:0"]
+    with tempfile.TemporaryDirectory() as place:
+        families = run([], check)
+        config = os.path.join(place, "sockeye.toml")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("[namespaces.many]\n")
+        data = ["--config", config, "--data", os.path.join(place, "data")]
+        families += run(data, check_namespaces)
+    print(f"metrics: {families} passed, 0 failed")
+
+
+def run(arguments, check_with):
+    command = [sys.argv[1], "serve", "--listen", "127.0.0.1:0", *arguments]
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                           env=environment) as server:
         try:
             base = server.stdout.readline().split(" listens on ")[1].strip()
-            families = check(base)
+            return check_with(base)
         finally:
             server.kill()
-    print(f"metrics: {families} passed, 0 failed")
 
 
 main()

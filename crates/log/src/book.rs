@@ -119,11 +119,21 @@ impl Book {
         self.spaces.iter().map(|it| it.bytes_and_part().0).sum()
     }
 
-    /// Whether a namespace may have one more channel, if need be in place of an idle one.
     fn has_room_for_channel(&self, slot: usize) -> bool {
         let space = &self.spaces[slot];
-        space.channels < self.channel_shares().largest_use(space.channels_and_part())
-            || space.waiting_channels < space.idle.len() as u64
+        let channels_max = self.channel_shares().largest_use(space.channels_and_part());
+        space.has_room_for_channel(channels_max)
+    }
+
+    /// Notes that a record had no room, for its operator.
+    pub(crate) fn note_refused(&mut self, channel: &str, body_bytes: u64) {
+        let slot = self.slot_of(channel);
+        let is_new = self.channels.id_of(channel).is_none();
+        let wanted_channel = is_new && !self.has_room_for_channel(slot);
+        let space = &mut self.spaces[slot];
+        space.refused += 1;
+        (space.wanted_bytes, space.wanted_channel) =
+            (kept_bytes(channel, body_bytes), wanted_channel);
     }
 
     /// What the namespaces have of the log's bytes.
@@ -327,9 +337,12 @@ impl Book {
 
     /// The use of each namespace, that of the namespaces without a name first.
     pub(crate) fn uses(&self) -> Vec<SpaceUse> {
-        let shares = self.byte_shares();
-        let spaces = self.order.iter().map(|slot| &self.spaces[*slot]);
-        spaces.map(|it| it.used(shares.largest_use(it.bytes_and_part()))).collect()
+        let (bytes, channels) = (self.byte_shares(), self.channel_shares());
+        let used = |it: &Space| {
+            let channels_max = channels.largest_use(it.channels_and_part());
+            it.used(bytes.largest_use(it.bytes_and_part()), channels_max)
+        };
+        self.order.iter().map(|slot| used(&self.spaces[*slot])).collect()
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = Channel<'_>> {

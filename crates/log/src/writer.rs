@@ -140,6 +140,12 @@ impl Writer {
         })
     }
 
+    /// Notes that a record with such a body had no [`room`](Self::room) in its namespace, for
+    /// [`SpaceUse`](crate::SpaceUse).
+    pub fn note_refused(&self, channel: &str, body_bytes: u64) {
+        self.book().note_refused(channel, body_bytes);
+    }
+
     const fn queue_room(&self, record_bytes: u64) -> Result<(), Refused> {
         if self.stopped {
             return Err(Refused::Stopped);

@@ -37,6 +37,7 @@ mod log;
 mod loop_backbone;
 pub(crate) mod restore;
 mod sequencer;
+mod storage;
 
 use std::sync::Arc;
 
@@ -50,6 +51,8 @@ pub use self::health::Health;
 pub use self::log::{Log, LogState, NoRoom, Record};
 pub use self::loop_backbone::{LoopBackbone, LoopBackboneLimits, Member, Wake};
 pub use self::sequencer::{Origin, Sequence, Sequencer, SequencerEvent};
+pub(crate) use self::storage::StorageLines;
+pub use self::storage::{NamespaceUse, Storage};
 use crate::payload::{Level, Payload};
 
 /// Where the publications of a service are decided.

@@ -19,7 +19,9 @@ use crate::dialect::surveys::Survey;
 use crate::dialect::{add_cors, cors_headers, routes::Resource};
 use crate::engine::reload::Reloaded;
 use crate::engine::{Access, Body, Engine, Limits, Namespaces, Principal, Task, Watch};
-use crate::sequencing::{Archive, Backbone, Log, LogClock, LogTime, Record, Sequencing, restore};
+use crate::sequencing::{
+    Archive, Backbone, Log, LogClock, LogTime, Record, Sequencing, Storage, StorageLines, restore,
+};
 use crate::shared_state::SharedState;
 use crate::wire::{Code, Problem};
 
@@ -36,6 +38,8 @@ pub struct Service {
     pub(crate) refused: Option<RefusedCredential>,
     /// The figures of all services of the process, if there are others.
     pub(crate) survey: Option<Survey>,
+    /// The room on disk, if there is a log.
+    pub(crate) storage: Option<Arc<dyn Storage>>,
 }
 
 /// How much is held for streams and requests. See [`Service::holdings`].
@@ -97,6 +101,7 @@ impl Service {
             counters: RequestCounters::default(),
             refused: None,
             survey: None,
+            storage: None,
         }
     }
 
@@ -137,6 +142,19 @@ impl Service {
     pub fn with_archive(mut self, archive: Box<dyn Archive>) -> Self {
         self.engine.attach_archive(archive);
         self
+    }
+
+    /// Shows an operator what the namespaces have on disk, in `/metrics` and `/readyz`.
+    #[must_use]
+    pub fn with_storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = Some(storage);
+        self
+    }
+
+    /// What the namespaces have on disk.
+    pub(crate) fn storage_lines(&self) -> StorageLines {
+        let uses = self.storage.as_ref().map(|storage| storage.uses());
+        StorageLines::new(uses.unwrap_or_default())
     }
 
     /// Has publications decided behind a backbone, whose outcomes this service follows.

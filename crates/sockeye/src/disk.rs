@@ -8,6 +8,7 @@ use sockeye_log::{
     Control, Limits, Options, Outcome, Readers, Recovered, Refused, Start, Store, Writer,
 };
 use sockeye_server::Waker;
+use sockeye_service::sequencing::{NamespaceUse, Storage};
 use sockeye_service::wire::Payload;
 use sockeye_service::{Log, LogState, NoRoom, Record, Service};
 use sockeye_terminal::{Failure, OrFail};
@@ -75,18 +76,21 @@ impl Log for Disk {
         let room = |bytes| self.writer.room(channel.as_str(), key, bytes);
         let cost = u64::try_from(payload.cost()).unwrap_or(u64::MAX);
         // Only a log that is almost full needs to know the bytes exactly.
-        let room = match room(cost.saturating_mul(ESCAPED_MAX).saturating_add(OVERHEAD_BYTES)) {
-            Ok(()) => Ok(()),
-            Err(_) => room(u64::try_from(payload.to_log().len()).unwrap_or(u64::MAX)),
-        };
-        room.map_err(|refused| match refused {
+        if room(cost.saturating_mul(ESCAPED_MAX).saturating_add(OVERHEAD_BYTES)).is_ok() {
+            return Ok(());
+        }
+        let bytes = u64::try_from(payload.to_log().len()).unwrap_or(u64::MAX);
+        let Err(refused) = room(bytes) else { return Ok(()) };
+        let no_room = match refused {
             Refused::Full => NoRoom::Bytes,
             Refused::Channels => NoRoom::Channels,
             Refused::Keys => NoRoom::Keys,
             Refused::Busy | Refused::TooLarge | Refused::Order | Refused::Stopped => {
-                NoRoom::Waiting
+                return Err(NoRoom::Waiting);
             }
-        })
+        };
+        self.writer.note_refused(channel.as_str(), bytes);
+        Err(no_room)
     }
 
     fn append(&mut self, record: &Record<'_>) {
@@ -129,6 +133,30 @@ impl Log for Disk {
             None => LogState::Through(self.through),
         }
     }
+}
+
+/// The log's room, for an operator.
+struct DiskStorage(Control);
+
+impl Storage for DiskStorage {
+    fn uses(&self) -> Vec<NamespaceUse> {
+        let uses = self.0.uses().into_iter();
+        uses.map(|it| NamespaceUse {
+            namespace: it.namespace,
+            channels: it.channels,
+            messages: it.records,
+            bytes: it.bytes,
+            bytes_max: it.bytes_max,
+            refused: it.refused,
+            is_full: it.is_full,
+        })
+        .collect()
+    }
+}
+
+/// The room of a log that is at work.
+pub(crate) fn storage(control: &Control) -> Arc<dyn Storage> {
+    Arc::new(DiskStorage(control.clone()))
 }
 
 /// A log that was opened, and nothing else done with it.
@@ -264,7 +292,7 @@ pub(crate) fn recover(
     let (log_ms, date_ms) = opened.clock()?;
     service.restore_clock(log_ms, date_ms);
     let archive = DiskArchive::new(&opened.readers()?, opened.epoch(), waker.clone());
-    service = service.with_archive(Box::new(archive));
+    service = service.with_archive(Box::new(archive)).with_storage(storage(&control));
     let wake = Box::new(move || {
         // A loop that cannot be woken has ended already.
         let _ = waker.wake();

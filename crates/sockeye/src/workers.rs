@@ -51,7 +51,8 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
 
     let log = opened.as_ref().map(Opened::control);
     let readers = opened.as_ref().map(Opened::readers).transpose()?;
-    let mut pool = WorkerPool::start(&config, descriptors, (epoch, readers), &backbone, &asked)?;
+    let log_parts = (epoch, readers, log.as_ref().map(disk::storage));
+    let mut pool = WorkerPool::start(&config, descriptors, log_parts, &backbone, &asked)?;
     if let Some(opened) = opened {
         let disk = restore(opened, &progress, &mut sequencer, &pool, &backbone)?;
         sequencer = sequencer.with_log(disk);

@@ -20,6 +20,11 @@ pub struct SpaceUse {
     pub bytes: u64,
     /// The bytes that it may have while the others have what they have.
     pub bytes_max: u64,
+    /// Records that were [noted](crate::Writer::note_refused) to have no room.
+    pub refused: u64,
+    /// Whether the last one of these has no room now. A namespace that drops its oldest records for new
+    /// ones is never full for its bytes.
+    pub is_full: bool,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +49,12 @@ pub(super) struct Space {
     pub(super) over: BTreeSet<u32>,
     /// Channels that may be forgotten, by the newest record.
     pub(super) idle: BTreeSet<(u64, u32)>,
+    /// Records that had no room.
+    pub(super) refused: u64,
+    /// The bytes of the last one that had none.
+    pub(super) wanted_bytes: u64,
+    /// Whether the last one that had none was the first of its channel.
+    pub(super) wanted_channel: bool,
 }
 
 impl Space {
@@ -124,13 +135,27 @@ impl Space {
         (self.channels, self.part_channels)
     }
 
-    pub(super) fn used(&self, bytes_max: u64) -> SpaceUse {
+    /// Whether it has no room for what it had none for before.
+    pub(super) fn is_full(&self, bytes_max: u64, channels_max: u64) -> bool {
+        let bytes = (self.bytes + self.waiting_bytes).saturating_add(self.wanted_bytes.max(1));
+        let bytes = bytes > bytes_max && self.rule.when_full == WhenFull::Refuse;
+        bytes || (self.wanted_channel && !self.has_room_for_channel(channels_max))
+    }
+
+    /// Whether it may have one more channel, if need be in place of an idle one.
+    pub(super) fn has_room_for_channel(&self, channels_max: u64) -> bool {
+        self.channels < channels_max || self.waiting_channels < self.idle.len() as u64
+    }
+
+    pub(super) fn used(&self, bytes_max: u64, channels_max: u64) -> SpaceUse {
         SpaceUse {
             namespace: self.name.as_deref().map(str::to_owned),
             channels: self.channels,
             records: self.records,
             bytes: self.bytes + self.waiting_bytes,
             bytes_max,
+            refused: self.refused,
+            is_full: self.is_full(bytes_max, channels_max),
         }
     }
 }

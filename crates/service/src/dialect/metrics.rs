@@ -13,7 +13,7 @@ use crate::dialect::reply::NO_STORE;
 use crate::engine::archive::ReadingCounters;
 use crate::engine::bounds::Rejections;
 use crate::engine::counters::Counters;
-use crate::sequencing::{ClockState, Figures, Health};
+use crate::sequencing::{ClockState, Figures, Health, StorageLines};
 use crate::wire::{CloseReason, Code};
 
 const TEXT: Header =
@@ -35,6 +35,7 @@ pub(crate) struct Tally {
     health: Health,
     clock: ClockState,
     archive: ReadingCounters,
+    storage: StorageLines,
 }
 
 impl Service {
@@ -53,6 +54,7 @@ impl Service {
             health: self.engine.sequencing.health(),
             clock: self.clock().state(),
             archive: self.engine.reading.counters(),
+            storage: self.storage_lines(),
         }
     }
 }
@@ -80,6 +82,10 @@ impl Tally {
         // All of them see one clock.
         self.clock.jumps = self.clock.jumps.max(other.clock.jumps);
         self.clock.off_ms = self.clock.off_ms.max(other.clock.off_ms);
+        // And one disk.
+        if self.storage.is_empty() {
+            self.storage = other.storage.clone();
+        }
     }
 
     /// `GET /metrics`.
@@ -94,6 +100,7 @@ impl Tally {
         self.resumes(&mut page);
         self.log_state(&mut page);
         self.archive(&mut page);
+        self.storage(&mut page);
         self.clock(&mut page);
         self.traffic(&mut page);
         Reply::new(Status::OK, TEXT, page.finish().into_bytes()).header(NO_STORE)
@@ -276,6 +283,27 @@ impl Tally {
         let help = "Streams and requests that wait for messages from the disk.";
         let rows = [("stream", streams), ("request", requests)];
         page.by(Kind::Gauge, "archive_waiting", help, "kind", rows);
+    }
+
+    /// [service:storage]
+    fn storage(&self, page: &mut Page) {
+        let lines = &self.storage;
+        if lines.is_empty() {
+            return;
+        }
+        let help = "Messages on disk, by namespace: * has all that are not configured, + those \
+                    beyond the first 64.";
+        page.labelled(Kind::Gauge, "log_messages", help, lines.rows(|it| it.messages));
+        let help = "Bytes of messages on disk.";
+        page.labelled(Kind::Gauge, "log_bytes", help, lines.rows(|it| it.bytes));
+        let help = "Bytes that a namespace may have on disk while the others have what they have.";
+        page.labelled(Kind::Gauge, "log_bytes_max", help, lines.rows(|it| it.bytes_max));
+        let help = "Channels that the log remembers.";
+        page.labelled(Kind::Gauge, "log_channels", help, lines.rows(|it| it.channels));
+        let help = "Whether the publication that had no room last would have none now.";
+        page.labelled(Kind::Gauge, "log_full", help, lines.rows(|it| it.is_full.into()));
+        let help = "Publications that had no room on disk.";
+        page.labelled(Kind::Counter, "log_full_total", help, lines.rows(|it| it.refused));
     }
 
     fn clock(&self, page: &mut Page) {

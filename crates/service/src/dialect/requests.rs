@@ -68,8 +68,8 @@ impl Service {
         self.answer_known(request, resource, &who, &query, context)
     }
 
-    /// `GET /readyz`: whether a load balancer should send new clients here. Clocks that disagree are
-    /// told, and no reason to send them elsewhere.
+    /// `GET /readyz`: whether a load balancer should send new clients here. Clocks that disagree, and
+    /// namespaces without room on disk, are told, and no reason to send them elsewhere.
     fn ready(&self, context: &Context<'_>) -> Reply {
         let reason = match context.is_draining() {
             true => Some("draining"),
@@ -80,19 +80,26 @@ impl Service {
                 let body = format!(r#"{{"ready":false,"reason":"{reason}"}}"#);
                 json(Status::SERVICE_UNAVAILABLE, body)
             }
-            None => self.ready_by_the_clock(),
+            None => self.ready_with_reason(),
         }
     }
 
-    /// [service:clock-trouble]
-    fn ready_by_the_clock(&self) -> Reply {
-        match self.clock().state().trouble {
-            Some(trouble) => {
-                let reason = trouble.as_str();
-                json(Status::OK, format!(r#"{{"ready":true,"reason":"{reason}"}}"#))
-            }
-            None => plain(Status::OK, "ready\n"),
-        }
+    /// A full namespace is the trouble of those who publish in it. [service:storage]
+    fn ready_with_reason(&self) -> Reply {
+        let lines = self.storage_lines();
+        let full = lines.full();
+        // [service:clock-trouble]
+        let reason = match self.clock().state().trouble {
+            Some(trouble) => trouble.as_str(),
+            None if full.is_empty() => return plain(Status::OK, "ready\n"),
+            None => "log_full",
+        };
+        let namespaces = match full.is_empty() {
+            true => String::new(),
+            // Names of namespaces need no escaping.
+            false => format!(r#","namespaces":["{}"]"#, full.join(r#"",""#)),
+        };
+        json(Status::OK, format!(r#"{{"ready":true,"reason":"{reason}"{namespaces}}}"#))
     }
 
     /// Answers a request whose principal is known, or that needs none.

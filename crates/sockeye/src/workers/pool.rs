@@ -8,7 +8,7 @@ use std::thread::Thread;
 use sockeye_hub::Epoch;
 use sockeye_log::Readers;
 use sockeye_server::{ConnectionQuota, MioNet, Server, Waker};
-use sockeye_service::sequencing::{LoopBackbone, Member};
+use sockeye_service::sequencing::{LoopBackbone, Member, Storage};
 use sockeye_service::{Service, SharedState};
 use sockeye_terminal::{Failure, OrFail};
 
@@ -85,11 +85,11 @@ impl Reload {
 
 impl WorkerPool {
     /// Starts the threads. Each restores what it is [sent](Self::restore), and then
-    /// waits for its network. With `readers` each has an archive of its own.
+    /// waits for its network. With `readers` each has an archive of its own; `storage` is the disk's room.
     pub(super) fn start(
         config: &Config,
         descriptors: u64,
-        (epoch, readers): (Epoch, Option<Readers>),
+        (epoch, readers, storage): (Epoch, Option<Readers>, Option<Arc<dyn Storage>>),
         backbone: &Arc<LoopBackbone>,
         asked: &Arc<Asked>,
     ) -> Result<Self, Failure> {
@@ -110,6 +110,7 @@ impl WorkerPool {
             let task = WorkerTask {
                 epoch,
                 readers: readers.clone(),
+                storage: storage.clone(),
                 settings,
                 has_demo: config.serves_demo(),
                 member: backbone.member(number),
@@ -217,6 +218,7 @@ struct WorkerTask {
     epoch: Epoch,
     /// Readers of the log on disk, if there is one.
     readers: Option<Readers>,
+    storage: Option<Arc<dyn Storage>>,
     settings: Settings,
     has_demo: bool,
     member: Member,
@@ -247,6 +249,9 @@ impl WorkerTask {
         let is_good = restored.is_ok();
         let _ = self.ready.send(restored);
         let Some(net) = self.network.recv().ok().filter(|_| is_good) else { return Ok(()) };
+        if let Some(storage) = self.storage {
+            service = service.with_storage(storage);
+        }
         if let Some(readers) = &self.readers {
             let archive = DiskArchive::new(readers, self.epoch, net.waker());
             service = service.with_archive(Box::new(archive));

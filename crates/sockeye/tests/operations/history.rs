@@ -148,6 +148,49 @@ fn what_memory_has_no_more_is_read_from_disk() {
     assert!(!answer.contains("trimmed"), "{answer}");
 }
 
+/// An operator sees which namespace has no room, and that nobody else minds.
+#[test]
+fn a_full_namespace_is_seen_and_the_server_stays_in_service() {
+    for workers in ["1", "2"] {
+        let place = Place::new();
+        place.write("sockeye.toml", "[disk]\nbytes = 5000000\n[namespaces.b]\n[namespaces.c]\n");
+        let data = place.path("data");
+        let serving = place.serve(|command| {
+            command.args(["--data", &data, "--workers", workers]);
+        });
+        assert_eq!(request(&serving, "GET", "/readyz", "", ""), (200, "ready\n".to_owned()));
+        let fill = |channel: &str| {
+            let (target, body) = (format!("/v1/channels/{channel}"), "x".repeat(60_000));
+            (0..200).take_while(|_| request(&serving, "POST", &target, "", &body).0 == 200).count()
+        };
+        let taken = fill("b:1");
+        assert!(taken > 20, "{taken}");
+        let ready = request(&serving, "GET", "/readyz", "", "");
+        let reason = r#"{"ready":true,"reason":"log_full","namespaces":["b"]}"#;
+        assert_eq!(ready, (200, reason.to_owned()));
+        assert!(fill("a:1") > 5, "others have their share");
+        let ready = request(&serving, "GET", "/readyz", "", "").1;
+        assert!(ready.contains(r#""namespaces":["*","b"]"#), "{ready}");
+        let metrics = request(&serving, "GET", "/metrics", "", "").1;
+        for line in [
+            "sockeye_log_full{namespace=\"*\"} 1".to_owned(),
+            "sockeye_log_full{namespace=\"b\"} 1".to_owned(),
+            "sockeye_log_full{namespace=\"c\"} 0".to_owned(),
+            format!("sockeye_log_messages{{namespace=\"b\"}} {taken}"),
+            "sockeye_log_full_total{namespace=\"b\"} 1".to_owned(),
+            "sockeye_log_full_total{namespace=\"c\"} 0".to_owned(),
+            "sockeye_log_channels{namespace=\"b\"} 1".to_owned(),
+        ] {
+            assert!(metrics.contains(&format!("\n{line}\n")), "{line}: {metrics}");
+        }
+        // More room, and nobody is full any more.
+        place.write("sockeye.toml", "[disk]\nbytes = 50000000\n[namespaces.b]\n[namespaces.c]\n");
+        serving.signal(Signal::HUP);
+        place.until_logged("the configuration was read again", 1);
+        assert_eq!(request(&serving, "GET", "/readyz", "", ""), (200, "ready\n".to_owned()));
+    }
+}
+
 /// The lines of a log, with its channels in the order of their names.
 fn lines(place: &Place, data: &str) -> Vec<String> {
     let export = log(place, "export", data, &[]);
