@@ -53,7 +53,7 @@ impl Buckets {
         }
     }
 
-    /// A request: the peer makes progress.
+    /// A request, or a final response: the peer makes progress.
     pub(crate) fn progress(&mut self) {
         for flood in Flood::ALL {
             if flood != Flood::Resets {

@@ -50,7 +50,7 @@ pub struct Connection {
     pub(crate) failed: bool,
 }
 
-/// What the peer has said of itself.
+/// The peer's settings and its GOAWAY.
 #[derive(Debug)]
 pub(crate) struct Peer {
     /// Its first SETTINGS came.

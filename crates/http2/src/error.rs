@@ -65,7 +65,7 @@ pub enum Flood {
     Priorities,
     /// WINDOW_UPDATE.
     WindowUpdates,
-    /// DATA without content and without END_STREAM.
+    /// DATA without content and without END_STREAM, and interim responses.
     EmptyData,
     /// Frames on streams that have ended.
     LateFrames,
@@ -133,7 +133,7 @@ impl fmt::Display for ConnectionError {
             Self::Flood(Flood::Settings) => "too many SETTINGS or GOAWAY frames",
             Self::Flood(Flood::Priorities) => "too many PRIORITY or unknown frames",
             Self::Flood(Flood::WindowUpdates) => "too many WINDOW_UPDATE frames",
-            Self::Flood(Flood::EmptyData) => "too many empty DATA frames",
+            Self::Flood(Flood::EmptyData) => "too many empty DATA frames or interim responses",
             Self::Flood(Flood::LateFrames) => "too many frames on streams that have ended",
             Self::OutputFull => "replies are not read",
         })

@@ -90,7 +90,7 @@ fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
     digits.get(at..).unwrap_or_default()
 }
 
-/// What a request is for: its pseudo-fields.
+/// The pseudo-fields of a request: method and target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestLine<'a> {
     /// The method. CONNECT needs [`protocol`](Self::protocol).

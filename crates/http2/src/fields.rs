@@ -11,8 +11,8 @@ use crate::StreamId;
 use crate::malformed::Malformed;
 
 /// A visitor of fields. A connection gives it the fields of a block, in their order, while it decodes
-/// and judges them; the event that follows says that the block was in order. Without such an event the
-/// fields mean nothing.
+/// and judges them. The event that follows says that the block was in order. Without such an event the
+/// block was malformed, late or refused, and its fields have to be dropped.
 pub trait Fields {
     /// A block begins. Whatever came before it is over.
     fn begin(&mut self, stream: StreamId);

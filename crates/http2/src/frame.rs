@@ -39,7 +39,7 @@ pub enum FrameKind {
     Data,
     /// Begins a field block: a head or trailers.
     Headers,
-    /// A priority of RFC 7540, which nobody uses.
+    /// A priority of RFC 7540, which has no effect.
     Priority,
     /// Ends a stream at once.
     RstStream,

@@ -30,7 +30,7 @@ pub(crate) struct Block {
     bytes: Vec<u8>,
 }
 
-/// What became of a decoded block.
+/// The outcome of decoding a block.
 enum Decoded {
     /// In order.
     Fields(Verdict),
@@ -138,7 +138,7 @@ impl Connection {
         }
     }
 
-    /// What the next block of a stream has to be.
+    /// The kind of message that the next block of a stream has to be.
     fn message(&self, stream: StreamId) -> Message {
         match (self.streams.find(stream), self.role) {
             (None, Role::Server) => Message::Request(self.config.connect_protocol),
@@ -232,8 +232,10 @@ impl Connection {
                 let error = StreamError::Malformed(Malformed::InterimEnd);
                 return self.fault(id, error, out).map(Some);
             }
+            self.buckets.add(Flood::EmptyData, &self.config.limits)?;
             return Ok(Some(Event::Interim { stream: id, status }));
         }
+        self.buckets.progress();
         stream.received_head = true;
         stream.is_tunnel &= is_success(status);
         // [http2:8.1.1-no-content]
@@ -273,7 +275,7 @@ impl Connection {
         Ok(Some(Event::Trailers { stream: id }))
     }
 
-    /// What every block on a stream that lives has to be.
+    /// The verdict on a block of a stream that lives.
     fn in_order(&self, block: &Block, decoded: &Decoded) -> Result<Verdict, StreamError> {
         if block.depends_on_itself {
             return Err(StreamError::Frame(FrameError::SelfDependency));

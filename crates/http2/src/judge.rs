@@ -6,7 +6,7 @@ use sockeye_http::{Method, Status, grammar, is_authority};
 use crate::ConnectProtocol;
 use crate::malformed::Malformed;
 
-/// What a field block has to be.
+/// The kinds of field blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
     /// The head of a request.
@@ -17,7 +17,7 @@ pub(crate) enum Message {
     Trailers,
 }
 
-/// What the rest of the message depends on.
+/// The part of a head on which the rest of the message depends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verdict {
     /// The method is CONNECT.

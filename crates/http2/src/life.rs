@@ -1,7 +1,7 @@
 //! The life of a stream as one table (RFC 9113 §5.1).
 //!
 //! [`step`] is the only place that decides what may come and go on a stream. The other files look up
-//! the answer and carry it out. `reserved` is missing: nobody pushes.
+//! the answer and carry it out. `reserved` is missing, because pushes are refused.
 
 use crate::ConnectionError;
 
@@ -68,7 +68,7 @@ pub(crate) enum Input {
 pub(crate) enum Action {
     /// Carry it out, and tell the application.
     Deliver,
-    /// Decode fields and count content, tell nobody; the frame is counted as late.
+    /// Decode fields and count content, without an event; the frame is counted as late.
     Discard,
     /// Do nothing.
     Ignore,

@@ -23,8 +23,8 @@ impl Rate {
 /// The bounds of one connection. Over a rate, and over a bound without another answer, the connection
 /// ends with ENHANCE_YOUR_CALM.
 ///
-/// The rates have no clock: the caller ticks, once a second with these defaults. Each request also
-/// leaks one unit of every rate but `resets`.
+/// The rates have no clock: the caller ticks, once a second with these defaults. Each request, and each
+/// final response to a client, also leaks one unit of every rate but `resets`.
 ///
 /// | field | default | reason |
 /// |---|---:|---|
@@ -41,7 +41,7 @@ impl Rate {
 /// | `settings` | 32, 4 | clients send one or two |
 /// | `priorities` | 1,024, 64 | one a stream, and some at the start |
 /// | `window_updates` | 2,048, 256 | two for each DATA frame of ours leak with that frame |
-/// | `empty_data` | 128, 32 | they do nothing |
+/// | `empty_data` | 128, 32 | they bring nothing; a few interim responses come with each response |
 /// | `late_frames` | 2,048, 256 | a window in one-byte frames is cut off by the window |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -76,7 +76,7 @@ pub struct Limits {
     pub priorities: Rate,
     /// WINDOW_UPDATE frames.
     pub window_updates: Rate,
-    /// DATA frames without content and without END_STREAM.
+    /// DATA frames without content and without END_STREAM, and interim responses.
     pub empty_data: Rate,
     /// Frames on streams that have ended.
     pub late_frames: Rate,

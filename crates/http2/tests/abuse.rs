@@ -252,6 +252,19 @@ fn floods_of_each_kind() {
 }
 
 #[test]
+fn interim_responses_without_end() {
+    let mut rig = Rig::client();
+    for _ in 0..3 {
+        crate::sending::request(&mut rig, EndStream::Yes).unwrap();
+    }
+    let head = |stream, status| headers(stream, false, &[(":status", status)]);
+    // A final response lets one leak.
+    rig.feed([head(1, "103"), head(1, "200")].concat());
+    let (times, error) = until_failure(&mut rig, |_| head(3, "103"));
+    assert_eq!((times, &error[..]), (128, CALM));
+}
+
+#[test]
 fn late_frames_are_counted() {
     let mut rig = Rig::server();
     rig.feed(post(1));

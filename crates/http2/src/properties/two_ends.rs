@@ -143,7 +143,7 @@ impl End {
     }
 }
 
-/// Whatever client and server do, and however slowly their bytes travel: neither finds a fault in the
+/// Client and server act at random, and their bytes travel at any pace. Neither finds a fault in the
 /// other, content arrives whole and in order, and each end's capacity is that of a naive account.
 pub fn two_ends_agree(script: &[u8]) {
     let Some(([server_window, client_window], script)) = script.split_first_chunk() else { return };
