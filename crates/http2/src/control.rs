@@ -59,10 +59,9 @@ impl Connection {
             State::Open | State::HalfClosedLocal | State::HalfClosedRemote => {
                 self.fault(stream, StreamError::Frame(error), out).map(Some)
             }
-            State::Reset | State::Closed => {
-                self.buckets.add(Flood::LateFrames, &self.config.limits).map(|()| None)
+            State::Unopened | State::Idle | State::Reset | State::Closed | State::Forgotten => {
+                Err(error.into())
             }
-            State::Unopened | State::Idle | State::Forgotten => Err(error.into()),
         }
     }
 

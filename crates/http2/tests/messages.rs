@@ -149,6 +149,19 @@ fn cookie_crumbs_are_one_cookie() {
     assert_eq!(head.headers().len(), 2);
 }
 
+/// Nothing of a block is left when the next one begins.
+#[test]
+fn a_block_begins_without_the_fields_of_another() {
+    let mut rig = Rig::server();
+    let connect = [(":method", "CONNECT"), (":protocol", "x"), GET[1], GET[2], GET[3]];
+    let more = [("x", "y"), ("cookie", "a=b")];
+    rig.feed(headers(1, true, &[&connect[..], &more].concat()));
+    assert_eq!(rig.reader.fields.lines().len(), 2);
+    rig.feed(get(3));
+    assert_eq!(rig.reader.fields.lines().len(), 0);
+    assert_eq!(rig.reader.fields.protocol(), None);
+}
+
 /// [http2:8.1.1-content-length]
 #[test]
 fn content_is_as_long_as_content_length_says() {

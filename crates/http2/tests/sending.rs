@@ -4,7 +4,7 @@ use sockeye_http::{Date, HeaderName, HeaderValue, Method, Status};
 use sockeye_http2::frame::{Flags, Frame, FrameKind, SettingId};
 use sockeye_http2::{EndStream, ErrorCode, FieldBlock, RequestLine, StreamId, UsageError};
 
-use crate::common::{Rig, data, frame, frames, get, headers, id, post, settings};
+use crate::common::{Rig, data, frame, frames, get, headers, id, post, settings, update};
 
 const LINE: RequestLine<'_> = RequestLine {
     method: Method::GET,
@@ -164,6 +164,12 @@ fn content_stays_below_the_windows_and_the_frame_size() {
     assert_eq!(write(3, 0), Ok(()));
     assert_eq!(rig.connection.send_capacity(id(3)), 0);
     assert_eq!(rig.connection.send_capacity(id(9)), 0);
+    // The stream's window has 383 bytes left, the connection's has more.
+    rig.feed(update(0, 100_000));
+    let mut write =
+        |len| rig.connection.write_data_head(id(1), len, EndStream::No, &mut Vec::new());
+    assert_eq!(write(384), Err(UsageError::Capacity));
+    assert_eq!(write(383), Ok(()));
 }
 
 #[test]

@@ -254,13 +254,17 @@ fn nothing_comes_inside_a_field_block() {
 #[test]
 fn a_block_that_cannot_be_decoded_ends_the_connection() {
     let mut rig = Rig::server();
-    rig.feed(get(1));
-    let stream = id(3);
+    rig.feed([get(1), get(5)].concat());
+    respond(&mut rig, 5, EndStream::No).unwrap();
+    rig.said();
+    let stream = id(7);
     let block = &[0x80];
     let bad = Frame::Headers { stream, end_stream: true, end_headers: true, priority: None, block };
     assert_eq!(rig.feed(frame(bad)), ["! COMPRESSION_ERROR"]);
-    assert_eq!(rig.said(), ["GOAWAY 1 COMPRESSION_ERROR"]);
+    assert_eq!(rig.said(), ["GOAWAY 5 COMPRESSION_ERROR"]);
     let refused = respond(&mut rig, 1, EndStream::Yes);
+    assert_eq!(refused, Err(UsageError::StreamClosed));
+    let refused = rig.connection.write_data_head(id(5), 0, EndStream::Yes, &mut rig.out);
     assert_eq!(refused, Err(UsageError::StreamClosed));
     assert!(rig.out.is_empty());
 }
@@ -283,8 +287,9 @@ fn priorities_are_read_and_mean_nothing() {
     assert_eq!(rig.feed(priority(1, &[0, 0, 0, 1, 9])), ["fault 1 PROTOCOL_ERROR"]);
     assert_eq!(rig.feed(get(5)), ["request 5 end"]);
     assert_eq!(rig.feed(priority(5, &[0; 4])), ["fault 5 FRAME_SIZE_ERROR"]);
-    assert!(rig.feed(priority(5, &[0; 4])).is_empty(), "it has ended");
-    assert_eq!(rig.feed(priority(7, &[0; 6])), ["! FRAME_SIZE_ERROR"]);
+    // It has ended, and is not reset again.
+    assert_eq!(rig.feed(priority(5, &[0; 4])), ["! FRAME_SIZE_ERROR"]);
+    assert_eq!(Rig::server().feed(priority(7, &[0; 6])), ["! FRAME_SIZE_ERROR"]);
 }
 
 /// [http2:5.5-unknown-frames]
