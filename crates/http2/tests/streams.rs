@@ -97,6 +97,18 @@ fn frames_on_their_way_to_a_stream_that_we_reset_are_dropped() {
     assert_eq!((lines[0].name, lines[0].value), (&b"x"[..], &b"abc"[..]));
 }
 
+/// The latest streams that we reset are remembered, and older ones are not.
+#[test]
+fn late_frames_are_tolerated_on_the_latest_streams() {
+    let mut rig = Rig::server_with(|limits| limits.closed_streams_max = 2);
+    for stream in [1, 3, 5, 7] {
+        rig.feed(post(stream));
+        rig.connection.reset(id(stream), ErrorCode::CANCEL, &mut rig.out).unwrap();
+    }
+    assert!(rig.feed([data(5, false, b"x"), data(7, false, b"x")].concat()).is_empty());
+    assert_eq!(rig.feed(data(3, false, b"x")), ["! STREAM_CLOSED"]);
+}
+
 /// The rest of a frame whose stream was reset while it came is dropped.
 #[test]
 fn a_stream_may_be_reset_inside_a_frame() {
