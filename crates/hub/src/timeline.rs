@@ -30,16 +30,18 @@ struct Chunk {
 }
 
 impl Chunk {
-    /// Removes a message.
-    fn remove(&mut self, seq: Seq) {
+    /// Removes a message. True if the chunk is compacted.
+    fn remove(&mut self, seq: Seq) -> bool {
         let distance = seq.0.wrapping_sub(self.first);
         let found = self.items.binary_search_by_key(&distance, |(it, _)| u64::from(*it));
-        let Ok(at) = found else { return };
+        let Ok(at) = found else { return false };
         let item = &mut self.items[at].1;
         self.live -= usize::from(std::mem::replace(item, NONE) != NONE);
-        if self.live * 2 < self.items.len() {
+        let is_sparse = self.live * 2 < self.items.len();
+        if is_sparse {
             self.items.retain(|(_, channel)| *channel != NONE);
         }
+        is_sparse
     }
 
     fn after(&self, seq: Seq) -> impl Iterator<Item = (Seq, u32)> + '_ {
@@ -77,11 +79,14 @@ impl Timeline {
             return;
         }
         let Some((first, chunk)) = self.full.range_mut(..=seq.0).next_back() else { return };
-        chunk.remove(seq);
-        chunk.items.shrink_to(chunk.live * 2);
+        if !chunk.remove(seq) {
+            return;
+        }
         if chunk.live == 0 {
             let first = *first;
             self.full.remove(&first);
+        } else {
+            chunk.items.shrink_to_fit();
         }
     }
 
