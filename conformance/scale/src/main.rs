@@ -58,7 +58,7 @@ enum What {
     Abuse(Size),
     /// One address takes what it can, and the others are served.
     Fairness(Size),
-    /// The four above.
+    /// The four above, and the loads of `turns` that the server has to bear.
     Gate(Size),
     /// Loads that want more of a turn than its budget, one after the other.
     Turns(Rows),
@@ -171,6 +171,7 @@ fn run(options: &Options) -> Result<Checks, Failure> {
             slow::run(&program, size, &mut checks)?;
             abuse::run(&program, size, &mut checks)?;
             fairness::run(&program, size, &mut checks)?;
+            turns::gate(&program, &mut checks)?;
         }
         What::Turns(rows) => turns::run(&program, &rows, &mut checks)?,
         What::Soak(endurance) => soak::run(&program, endurance, &mut checks)?,
