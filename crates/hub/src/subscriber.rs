@@ -109,6 +109,12 @@ impl<M> Subscriber<'_, M> {
         self.hub.at(seq)
     }
 
+    /// Whether the gap of an invalid start, or of an epoch that has begun, is still to be declared.
+    pub fn owes_fault(&self) -> bool {
+        let state = self.hub.subscribers.at(self.index);
+        state.subscriptions.iter().any(|it| it.fault.is_some())
+    }
+
     /// Whether it is live: each message is delivered to it when it is committed.
     pub fn is_live(&self) -> bool {
         self.hub.subscribers.at(self.index).position == ReadPosition::LIVE

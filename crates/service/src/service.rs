@@ -188,8 +188,9 @@ impl Service {
         while let Some(task) = self.engine.work.next() {
             match self.engine.take_step_of(task, context) {
                 Some(Task::Answer(subscriber)) => self.answer_soon(subscriber, context),
+                Some(Task::AnswerAll) => self.answer_some_polls(context),
                 Some(Task::Publish(job)) => self.publish_on(job, context),
-                Some(Task::CatchUp(_)) | None => {}
+                Some(Task::CatchUp(_) | Task::PullAll) | None => {}
             }
             // [service:turn-yields]
             if context.units_left() == 0 {
@@ -475,6 +476,11 @@ impl App for Service {
     }
 
     fn on_goodbye(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        let session = self.engine.sessions.of_stream(stream);
+        let poll = session.filter(|session| session.delivery == Delivery::Poll);
+        if let Some(subscriber) = poll.map(|session| session.subscriber) {
+            return self.answer_late(subscriber, context);
+        }
         if !self.jobs.put_off_goodbye(stream) {
             self.say_goodbye(stream, context);
         }

@@ -1,10 +1,14 @@
 //! No work of the service holds the loop: a turn spends its budget and a piece of each kind of work above
 //! it, and what is left goes on in the next one.
 
-use sockeye_hub::{Config, PatternUse};
-use sockeye_service::{Holdings, Limits};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sockeye_hub::{Config, Cursor, Epoch, PatternUse, Seq};
+use sockeye_service::{Holdings, Limits, Service};
 use sockeye_simnet::Peer;
 
+use crate::common::Slow;
 use crate::fan_out::{UPGRADE, World, frame, read};
 
 /// The budget of a turn in these tests: 1,500 for the service's own work.
@@ -238,4 +242,85 @@ fn batches_that_wait_are_bounded() {
         let refused = answers.iter().filter(|it| it.contains("503") && it.contains("overloaded"));
         assert_eq!((published, refused.count()), (1, 1), "round {round}: {answers:?}");
     }
+}
+
+/// A log settles more messages than a turn delivers. The others follow, in their order and each before
+/// its receipt.
+/// [service:turn-yields]
+#[test]
+fn what_the_log_has_settled_is_delivered_over_turns() {
+    let (mut world, through) = world_with_log();
+    let subscribe = br#"{"type":"subscribe","channels":["news:1"]}"#;
+    let mut sockets = world.open(200, UPGRADE, &frame(subscribe));
+    let (mut publisher, mut other) = (open(&mut world), open(&mut world));
+    let posts: String = (0..50).map(|n| post("news:1", &format!("\"hello {n};\""))).collect();
+    let lines =
+        posts.split("\r\n\r\n").skip(1).map(|it| it.split("POST").next().unwrap_or_default());
+    let lines: String =
+        lines.map(|data| format!("{{\"channel\":\"news:1\",\"data\":{data}}}\n")).collect();
+    let head = "POST /v1/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length:";
+    publisher.write(format!("{head} {}\r\n\r\n{lines}", lines.len()).as_bytes());
+    work_off(&mut world, &mut other, || assert_eq!(read(&mut publisher), ""));
+    assert_eq!(world.server.app().holdings().publications, 50);
+    through.store(50, Ordering::SeqCst);
+    let (mut answer, mut heard) = (String::new(), vec![String::new(); sockets.len()]);
+    let turns = work_off(&mut world, &mut other, || {
+        sockets.iter_mut().zip(&mut heard).for_each(|(peer, heard)| *heard += &read(peer));
+        answer += &read(&mut publisher);
+        assert!(answer.is_empty() || heard[0].contains("hello 49;"), "the receipt is the last");
+    });
+    assert!(turns > 5, "{turns} turns");
+    assert_eq!(answer.matches("\"level\":\"logged\"").count(), 50, "{answer}");
+    for heard in &heard {
+        let places: Vec<Option<usize>> =
+            (0..50).map(|n| heard.find(&format!("hello {n};"))).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "all, and in order");
+    }
+}
+
+/// A new epoch is a gap for every stream: all are told, over turns, and nobody gets a cursor of it before.
+/// [service:turn-yields]
+#[test]
+fn a_gap_for_all_is_told_over_turns() {
+    const SUBSCRIBERS: usize = 1_000;
+    let (mut world, through) = world_with_log();
+    let subscribe = br#"{"type":"subscribe","channels":["news:1"]}"#;
+    let mut sockets = world.open(SUBSCRIBERS, UPGRADE, &frame(subscribe));
+    let (mut publisher, mut other) = (open(&mut world), open(&mut world));
+    publisher.write(post("news:1", "\"hello\"").as_bytes());
+    work_off(&mut world, &mut other, || ());
+    // A message waits, so a log that fails begins an epoch.
+    through.store(u64::MAX, Ordering::SeqCst);
+    world.turn();
+    // Streams ask for their cursors before it is their turn to hear of it.
+    for peer in &mut sockets[SUBSCRIBERS - 100..] {
+        peer.write(&frame(br#"{"type":"ping"}"#));
+    }
+    let mut heard = vec![String::new(); SUBSCRIBERS];
+    let turns = work_off(&mut world, &mut other, || {
+        sockets.iter_mut().zip(&mut heard).for_each(|(peer, heard)| *heard += &read(peer));
+    });
+    assert!(turns > 5, "{turns} turns");
+    let nowhere = format!(r#""cursor":"{}""#, Cursor::new(Epoch(0), Seq::ZERO));
+    let mut early = 0;
+    for (number, heard) in heard.iter().enumerate() {
+        let gap = heard.find(r#""reason":"epoch""#).expect("its gap");
+        let pong = heard.find(r#""type":"pong""#);
+        assert_eq!(pong.is_some(), number >= SUBSCRIBERS - 100);
+        if let Some(pong) = pong.filter(|pong| *pong < gap) {
+            assert!(heard[pong..gap].contains(&nowhere), "{heard}");
+            early += 1;
+        }
+    }
+    assert!(early > 0, "some pings came before their streams' turn");
+}
+
+/// A world with a log, and how far the log is; `u64::MAX`: it has failed.
+fn world_with_log() -> (World, Arc<AtomicU64>) {
+    let through = Arc::new(AtomicU64::new(0));
+    let log = Slow(Arc::clone(&through));
+    let mut world = world();
+    let service = Service::new(Epoch(7), Config::default(), Limits::default());
+    *world.server.app_mut() = service.with_log(Box::new(log));
+    (world, through)
 }

@@ -12,7 +12,7 @@ use crate::dialect::outlet::{Delivery, EntryBody};
 use crate::dialect::recipient::cursor_text;
 use crate::dialect::reply::{self, NO_STORE, json, json_body};
 use crate::engine::archive::{Arrived, Waiter};
-use crate::engine::{Principal, Session, Watch, units};
+use crate::engine::{Principal, Session, Task, Watch, units};
 use crate::sequencing::Unavailable;
 use crate::wire::{CursorText, Gap, PollBody, Problem, Query, Rest};
 use crate::{Pending, Service};
@@ -260,13 +260,32 @@ impl Service {
         self.answer(subscriber, Patience::None, context);
     }
 
-    /// Answers every poll, because the server shuts down.
+    /// Answers every poll, some in a step, because the server shuts down.
     pub(crate) fn answer_all_polls(&mut self, context: &mut Context<'_>) {
-        let polls =
-            self.engine.sessions.iter().filter(|session| session.delivery == Delivery::Poll);
-        let polls: Vec<SubscriberKey> = polls.map(|session| session.subscriber).collect();
-        for subscriber in polls {
-            self.answer(subscriber, Patience::None, context);
+        if self.engine.work.answer_all.begin(self.engine.sessions.places()) {
+            self.engine.work.add(Task::AnswerAll);
+        }
+        context.come_back();
+    }
+
+    /// Answers some more polls.
+    pub(crate) fn answer_some_polls(&mut self, context: &mut Context<'_>) {
+        for _ in 0..units::STEP / units::SESSION {
+            let places = self.engine.sessions.places();
+            let Some(place) = self.engine.work.answer_all.next(places) else { return };
+            context.spend(units::SESSION);
+            let session = self.engine.sessions.at(place);
+            let poll = session.filter(|session| session.delivery == Delivery::Poll);
+            if let Some(subscriber) = poll.map(|session| session.subscriber) {
+                self.answer(subscriber, Patience::None, context);
+            }
+            // [service:turn-yields]
+            if context.units_left() == 0 {
+                break;
+            }
+        }
+        if !self.engine.work.answer_all.is_over() {
+            self.engine.work.add(Task::AnswerAll);
         }
     }
 

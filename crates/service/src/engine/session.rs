@@ -236,6 +236,16 @@ impl<D: Dialect> Sessions<D> {
         self.len
     }
 
+    /// The number of places for sessions, some of which are free.
+    pub(crate) const fn places(&self) -> usize {
+        self.by_subscriber.len()
+    }
+
+    /// The session at a place.
+    pub(crate) fn at(&self, place: usize) -> Option<&Session<D>> {
+        self.by_subscriber.get(place)?.as_ref()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Session<D>> {
         self.by_subscriber.iter().flatten()
     }

@@ -13,8 +13,8 @@ use sockeye_server::Time;
 use crate::engine::session::Sessions;
 use crate::engine::work::Work;
 use crate::engine::{
-    Access, Body, Delivery, Dialect, End, Engine, NotSent, Notice, Outlet, Principal, Recipient,
-    Refusal, Session, Task, Watch, units,
+    Access, Body, Delivery, Dialect, End, Engine, NOWHERE, NotSent, Notice, Outlet, Principal,
+    Recipient, Refusal, Session, Task, Watch, units,
 };
 
 /// Sessions that end in one go: a calendar that jumps may end all of them.
@@ -353,8 +353,13 @@ impl<D: Dialect> Engine<D> {
 
     /// The cursor of a subscriber.
     pub fn cursor_of(&mut self, subscriber: SubscriberKey) -> Cursor {
-        let cursor = self.hub.subscriber(subscriber).map(|subscriber| subscriber.cursor());
-        cursor.unwrap_or_else(|| self.hub.position())
+        let position = self.hub.position();
+        let Some(subscriber) = self.hub.subscriber(subscriber) else { return position };
+        // [service:cursor-first] Its gap is still to come.
+        if !self.work.pull_all.is_over() && subscriber.owes_fault() {
+            return NOWHERE;
+        }
+        subscriber.cursor()
     }
 
     /// The cursor of a stream's subscriber.

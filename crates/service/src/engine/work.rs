@@ -16,6 +16,10 @@ pub(crate) enum Task {
     Answer(SubscriberKey),
     /// A stream that is behind catches up.
     CatchUp(SubscriberKey),
+    /// Some more of all streams catch up: a gap concerns all of them.
+    PullAll,
+    /// Some more of all sessions that fetch are answered: the server goes away.
+    AnswerAll,
     /// The job with this number publishes more of its items.
     Publish(u64),
 }
@@ -24,6 +28,36 @@ pub(crate) enum Task {
 #[derive(Debug, Default)]
 pub(crate) struct Work {
     tasks: VecDeque<Task>,
+    /// Streams that are still to be looked at for a [`Task::PullAll`].
+    pub(crate) pull_all: Walk,
+    /// The same for a [`Task::AnswerAll`].
+    pub(crate) answer_all: Walk,
+}
+
+/// A walk over all sessions. It may begin anew before it has ended.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    next: usize,
+    left: usize,
+}
+
+impl Walk {
+    /// Visits each of so many places from now on. Returns whether no walk was under way.
+    pub(crate) fn begin(&mut self, places: usize) -> bool {
+        core::mem::replace(&mut self.left, places) == 0
+    }
+
+    /// The next one of so many places.
+    pub(crate) fn next(&mut self, places: usize) -> Option<usize> {
+        self.left = self.left.min(places).checked_sub(1)?;
+        let place = if self.next < places { self.next } else { 0 };
+        self.next = place + 1;
+        Some(place)
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.left == 0
+    }
 }
 
 impl Work {
@@ -69,8 +103,28 @@ impl<D: Dialect> Engine<D> {
     pub(crate) fn take_step_of(&mut self, task: Task, out: &mut impl Outlet<D>) -> Option<Task> {
         match task {
             Task::CatchUp(subscriber) => self.go_on(subscriber, out),
-            Task::Answer(_) | Task::Publish(_) => return Some(task),
+            Task::PullAll => self.pull_some(out),
+            Task::Answer(_) | Task::AnswerAll | Task::Publish(_) => return Some(task),
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Walk;
+
+    #[test]
+    fn a_walk_that_begins_anew_visits_everybody() {
+        let mut walk = Walk::default();
+        assert_eq!(walk.next(3), None);
+        assert!(walk.begin(3));
+        assert_eq!((walk.next(3), walk.next(3)), (Some(0), Some(1)));
+        assert!(!walk.begin(3) && !walk.is_over());
+        let rest: Vec<usize> = core::iter::from_fn(|| walk.next(3)).collect();
+        assert_eq!(rest, [2, 0, 1]);
+        assert!(walk.is_over() && walk.begin(4));
+        let all: Vec<usize> = core::iter::from_fn(|| walk.next(4)).collect();
+        assert_eq!(all, [2, 3, 0, 1]);
     }
 }

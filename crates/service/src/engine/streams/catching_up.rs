@@ -194,17 +194,34 @@ impl<D: Dialect> Engine<D> {
         session.lags = false;
     }
 
-    /// Lets every stream catch up: a gap concerns all of them, because a new epoch begins or
-    /// entries are lost.
+    /// Lets every stream catch up: a gap concerns all of them, because a new epoch begins or entries
+    /// are lost. The first step is taken at once, so that few streams have their gap before the next
+    /// message.
     pub(crate) fn pull_all(&mut self, out: &mut impl Outlet<D>) {
-        let sessions = self.sessions.iter();
-        let all: Vec<(SubscriberKey, bool)> =
-            sessions.map(|session| (session.subscriber, session.delivery.fetches())).collect();
-        for (subscriber, fetches) in all {
+        if self.work.pull_all.begin(self.sessions.places()) {
+            self.pull_some(out);
+        }
+    }
+
+    /// Lets some more streams catch up.
+    pub(crate) fn pull_some(&mut self, out: &mut impl Outlet<D>) {
+        for _ in 0..units::STEP / units::SESSION {
+            let Some(place) = self.work.pull_all.next(self.sessions.places()) else { return };
+            out.spend(units::SESSION);
+            let Some(session) = self.sessions.at(place) else { continue };
+            let (subscriber, fetches) = (session.subscriber, session.delivery.fetches());
             match fetches {
                 true => self.work.add(Task::Answer(subscriber)),
                 false => self.fetch(subscriber, IfFull::SendGapsFirst, out),
             }
+            // [service:turn-yields]
+            if out.units_left() == 0 {
+                break;
+            }
+        }
+        if !self.work.pull_all.is_over() {
+            self.work.add(Task::PullAll);
+            out.come_back();
         }
     }
 }
