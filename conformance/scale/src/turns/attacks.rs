@@ -50,9 +50,30 @@ pub(crate) fn all(ping_rate: u128) -> Vec<Box<dyn Attack>> {
     ]
 }
 
+/// Requests of a connection that were answered 200.
+fn taken(stage: &Stage, id: usize) -> u64 {
+    stage.at(id).statuses.get(&200).map_or(0, |count| *count as u64)
+}
+
+/// Opens a connection for requests again if the server has ended it: one that has nothing to ask for five seconds
+/// is ended. Returns how many of its requests were answered.
+fn again(stage: &mut Stage, id: usize, number: usize) -> u64 {
+    if stage.at(id).ended == Ended::Not {
+        return 0;
+    }
+    let answered = taken(stage, id);
+    let probe = stage.probe(&Purpose::Requests, b"", address(number), None);
+    stage.world.replace(id, probe);
+    answered
+}
+
 /// A hundred connections that each poll a pattern over 16,000 channels once a second.
 #[derive(Default)]
-struct Polls(Vec<usize>);
+struct Polls {
+    ids: Vec<usize>,
+    /// Answers on connections that are no more.
+    answers: u64,
+}
 
 /// Channels of a pattern: nearly as many as one search looks at.
 const CHANNELS: usize = 16_000;
@@ -72,21 +93,22 @@ impl Attack for Polls {
 
     fn prepare(&mut self, stage: &mut Stage) -> Result<(), Failure> {
         fill_pattern(stage)?;
-        self.0 = stage.open(&Purpose::Requests, b"", 100);
+        self.ids = stage.open(&Purpose::Requests, b"", 100);
         Ok(())
     }
 
     fn beat(&mut self, stage: &mut Stage) -> Result<(), Failure> {
         let request = get("/v1/poll?channel=%3E&cursor=earliest");
-        for id in &self.0 {
+        for (number, id) in self.ids.iter().enumerate() {
+            self.answers += again(stage, *id, number);
             stage.world.say(*id, request.as_bytes());
         }
         Ok(())
     }
 
     fn done(&self, stage: &Stage) -> Result<(u64, &'static str), Failure> {
-        let answers = self.0.iter().map(|id| stage.at(*id).received as u64).sum();
-        Ok((answers, "answers"))
+        let now: u64 = self.ids.iter().map(|id| taken(stage, *id)).sum();
+        Ok((self.answers + now, "answers"))
     }
 
     fn least(&self, seconds: u64) -> u64 {
@@ -240,6 +262,7 @@ impl Attack for Crowd {
 
     fn beat(&mut self, stage: &mut Stage) -> Result<(), Failure> {
         self.beats += 1;
+        again(stage, self.back_end[0], 0);
         let lines = "{\"channel\":\"crowd:1\",\"data\":\"x\"}\n".repeat(BATCH);
         stage.world.say(self.back_end[0], batch(&lines, "").as_bytes());
         Ok(())
