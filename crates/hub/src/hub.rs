@@ -202,8 +202,12 @@ impl<M> Hub<M> {
     }
 
     /// Begins an epoch, because the log's history was lost or rewritten. The log starts empty, keys
-    /// and runs are forgotten, the archive is detached, and every subscriber is behind and has a gap. Pending messages are dropped;
-    /// the caller has to tell their publishers that they may or may not have been kept.
+    /// are forgotten, the archive is detached, and every subscriber is behind and has a gap. Pending
+    /// messages are dropped; the caller has to tell their publishers that they may or may not have been
+    /// kept.
+    ///
+    /// All positions of the epoch have the check of the newest run. A log that fails, is opened again
+    /// and fails again gives the same epoch out twice: the check tells the two apart.
     ///
     /// # Errors
     /// [`Misuse::SameEpoch`] if it is not a new epoch.
@@ -211,7 +215,7 @@ impl<M> Hub<M> {
         if epoch == self.epoch {
             return Err(Misuse::SameEpoch);
         }
-        self.forget_runs(epoch);
+        self.enter_epoch(epoch);
         // The archive is of the epoch that has ended.
         self.has_archive = false;
         self.head = Seq::ZERO;

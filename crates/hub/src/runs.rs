@@ -72,10 +72,16 @@ impl<M> Hub<M> {
         cursor.check == Check::NONE || check == Check::NONE || cursor.check == check
     }
 
-    /// Forgets the runs of the epoch that has ended.
-    pub(crate) fn forget_runs(&mut self, epoch: Epoch) {
+    /// Forgets the runs of the epoch that has ended. The newest run goes on in the next epoch, and its check counts
+    /// from the position before the first message.
+    pub(crate) fn enter_epoch(&mut self, epoch: Epoch) {
+        let check = self.runs.newest;
         self.epoch = epoch;
         self.runs = Runs::default();
+        // [hub:epoch-run]
+        if check != Check::NONE {
+            self.add_run(Run { first: Seq::ZERO, check });
+        }
     }
 }
 

@@ -250,6 +250,26 @@ fn a_new_epoch_is_told_to_everybody() {
     assert_eq!(pull_all(&mut hub, behind), "epoch b(0,0] epoch *(0,0] 1 sync with 2");
 }
 
+/// [hub:epoch-run]
+#[test]
+fn an_epoch_that_comes_again_is_another_one() {
+    let fallen = |check| {
+        let mut hub = hub();
+        hub.begin_run(Check::new(check));
+        publish(&mut hub, "a");
+        hub.begin_next_epoch();
+        hub
+    };
+    let seen = fallen(7).position();
+    assert_eq!((seen.seq, seen.check), (Seq::ZERO, Check::new(7)));
+    let mut hub = fallen(9);
+    let key = connect(&mut hub, &["a"], Start::After(seen));
+    assert_eq!(pull_all(&mut hub, key), "forked a(0,0] sync with 1");
+    assert_eq!(hub.fault(Start::After(hub.position())), None);
+    publish(&mut hub, "a");
+    assert_eq!(hub.position().check, Check::new(9));
+}
+
 #[test]
 fn a_hole_in_the_log_is_a_gap_in_everything() {
     let mut hub = busy_and_quiet(OnGap::Tail);

@@ -299,7 +299,9 @@ impl<'c> World<'c> {
     fn begin_epoch(&mut self) {
         let epoch = Epoch(self.log.epoch.0 + 1);
         self.hub.begin_epoch(epoch).expect("it is a new one");
-        self.log = Log::new(epoch);
+        // [hub:epoch-run]
+        let newest = self.log.runs.last().map(|run| Run { first: Seq::ZERO, ..*run });
+        self.log = Log { runs: newest.into_iter().collect(), ..Log::new(epoch) };
         (self.archive, self.keeps_all) = (None, false);
         for client in &mut self.clients {
             client.forget();
