@@ -1302,16 +1302,27 @@ export class Sockeye {
   /** Who comes with a cursor behind a channel's end is told of it by nobody, and would wait for it.
       @param {Name[]} names */
   async #askForEnds(names) {
-    const starts = new Map(names.filter((it) => !it.isPattern).map((it) => [it, place(it.start)]));
-    const asked = [...starts].filter(([, at]) => at !== null).map(([it]) => it);
+    const asked = names.filter((it) => !it.isPattern && place(it.start) !== null);
     if (asked.length === 0 || this.#wire.hasTickets) return;
+    // One request for each cursor: the server says whether that one is of its log.
+    for (const start of new Set(asked.map((it) => String(it.start)))) {
+      await this.#askForEndsAt(start, asked.filter((it) => it.start === start));
+    }
+  }
+
+  /** @param {string} start @param {Name[]} names */
+  async #askForEndsAt(start, names) {
+    const at = place(start);
     try {
-      const said = await this.#request("position", asked.map((it) => ["channel", it.name]));
+      /** @type {[string, string][]} */
+      const query = names.map((it) => ["channel", it.name]);
+      const said = await this.#request("position", [...query, ["cursor", start]]);
       const now = place(said.cursor);
+      // Behind a gap, numbers say nothing of what has come. The server declares it, and says then what has ended.
+      if (!now || !at || said.gap !== undefined) return;
       for (const { channel, last, ended } of said.channels) {
         const it = this.#ledger.names.get(channel);
-        const at = it && starts.get(it);
-        if (!it || !at || !now || ended !== true || !isWithin({ epoch: now.epoch, seq: last }, at)) continue;
+        if (!it || !names.includes(it) || ended !== true || !isWithin({ epoch: now.epoch, seq: last }, at)) continue;
         this.#ledger.hear("end", { channel }, null);
       }
     } catch {

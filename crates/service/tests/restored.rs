@@ -93,6 +93,30 @@ fn a_client_of_the_lost_run_has_a_gap_and_nobody_else() {
     }
 }
 
+/// [service:position-gap]
+#[test]
+fn a_position_says_whose_cursor_is_of_another_log() {
+    let server = restored([run(1, 0), run(3, 2)]);
+    publish(server.addr, "c", "new");
+    let position = |cursor: &str| {
+        let target = format!("/v1/position?channel=c&cursor={cursor}");
+        ask(server.addr, "GET", &target, "", "").json()
+    };
+    for (cursor, gap) in [
+        ("17-3.10", json!("forked")),
+        ("17-4.10", json!("ahead")),
+        ("18-1", json!("epoch")),
+        ("x", json!("unreadable")),
+        ("17-3.11", Value::Null),
+        ("17-2.z", Value::Null),
+        ("17-3", Value::Null),
+        ("", Value::Null),
+    ] {
+        let said = position(cursor);
+        assert_eq!((&said["gap"], &said["channels"][0]["last"]), (&gap, &json!(3)), "{cursor}");
+    }
+}
+
 /// A condition on a message that is lost does not hold because another one has its position.
 #[test]
 fn a_condition_on_a_lost_message_fails() {

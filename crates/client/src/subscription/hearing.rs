@@ -247,7 +247,10 @@ impl Hearing {
         self.ledger.hear();
         if self.strike(&channel) {
             self.ledger.reach(&text, at);
-        } else if self.ledger.is_struck(&channel) || self.ledger.has_shown(at) {
+        } else if self.ledger.is_struck(&channel)
+            || self.ledger.has_shown(at)
+            || !self.ledger.wants(&channel)
+        {
             return None;
         } else {
             self.ledger.show(&text, at);

@@ -237,6 +237,8 @@ pub(super) fn place(json: &RawValue) -> Result<Position, HubError> {
 #[derive(Deserialize)]
 pub(super) struct Positions {
     pub(super) cursor: String,
+    /// The gap with which a subscription from the client's cursor begins.
+    pub(super) gap: Option<String>,
     #[serde(deserialize_with = "list")]
     pub(super) channels: Vec<ChannelPosition>,
 }

@@ -267,7 +267,10 @@ impl Service {
         query: &Query<'_>,
         context: &mut Context<'_>,
     ) -> Result<Answer<Pending>, Problem> {
-        self.known(query, &["channel"], Cursors::Unknown)?;
+        self.known(query, &["channel", "cursor"], Cursors::Unknown)?;
+        // [service:position-gap] Numbers of a lost part of the log say nothing of this one.
+        let own = query.one("cursor")?.filter(|text| !text.is_empty());
+        let gap = own.and_then(|text| self.engine.hub.fault(Token::parse(text).start));
         let names: Vec<&str> = query.all("channel").collect();
         if names.len() > self.engine.limits.wire.channels_max {
             return Err(Problem::new(Code::TooManyChannels, "too many channels"));
@@ -286,7 +289,7 @@ impl Service {
             )?;
             channels.push((name, self.engine.hub.channel(channel)));
         }
-        Ok(json(Status::OK, position(self.engine.hub.position(), &channels)).into())
+        Ok(json(Status::OK, position(self.engine.hub.position(), gap, &channels)).into())
     }
 
     /// `POST /v1/channels/{channel}`: the body is the publication.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use sockeye_hub::{ChannelState, Cursor, Entry, Page, Query};
+use sockeye_hub::{ChannelState, Cursor, Entry, Page, Query, Reason};
 
 use super::json::{self, Object};
 use super::message::write_members;
@@ -48,10 +48,14 @@ pub fn results(outcomes: &[Outcome<'_>]) -> String {
     })
 }
 
-/// The answer to `GET /v1/position`: where the log is, and where each channel is.
-pub fn position(cursor: Cursor, channels: &[(&str, ChannelState)]) -> String {
+/// The answer to `GET /v1/position`: where the log is, and where each channel is. `gap` is the reason of
+/// the gap with which a subscription from the client's own cursor begins.
+pub fn position(cursor: Cursor, gap: Option<Reason>, channels: &[(&str, ChannelState)]) -> String {
     json::object(0, |object| {
         object.text("cursor", CursorText::new(cursor).as_str());
+        if let Some(reason) = gap {
+            object.text("gap", reason.as_str());
+        }
         object.objects("channels", channels, |(name, state), object| {
             object.text("channel", name);
             object.number("last", state.last.unwrap_or_default().0);

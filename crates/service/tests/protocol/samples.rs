@@ -286,7 +286,7 @@ fn bodies(mut hub: Hub<Payload>, entries: &[Rc<Entry<Payload>>]) -> Vec<Sample> 
         ),
         sample(
             r#"{"cursor":"1mubbs7i8-3","channels":[{"channel":"chat:7","last":3,"floor":0,"ended":true,"messages":3,"subscribers":0}]}"#,
-            reply::position(hub.position(), &[("chat:7", hub.channel(name))]),
+            reply::position(hub.position(), None, &[("chat:7", hub.channel(name))]),
         ),
         sample(
             r#"{"channel":"chat:7","cursor":"1mubbs7i8-3","floor":0,"messages":[{"channel":"chat:7","cursor":"1mubbs7i8-2","time":1790000123456,"event":"sold","data":{"seat": 12,"price":17.50}}],"ended":true,"more":false}"#,

@@ -132,3 +132,12 @@ fn an_end_before_the_cursor_is_known() {
         assert_eq!(ledger.is_struck("a"), struck, "{cursor:?}");
     }
 }
+
+/// [client:hub-gap] A pattern brings the end of a channel that a log which was put back has not ended yet.
+#[test]
+fn behind_a_gap_of_unknown_size_a_channel_may_end_again() {
+    let mut ledger = ledger(Some("1a-5"));
+    assert!(ledger.strike("a") && ledger.is_struck("a"));
+    ledger.excuse(Some("b:*"));
+    assert!(!ledger.is_struck("a") && !ledger.wants("a"));
+}

@@ -465,11 +465,26 @@ fn what_had_ended_before_the_cursor_is_not_waited_for() {
         options.targets.truncate(1);
         options.cursor = Some("1a-9".to_owned());
     });
-    assert!(rig.connect().starts_with("GET /v1/position?channel=a "));
+    assert!(rig.connect().starts_with("GET /v1/position?channel=a&cursor=1a-9 "));
     let body = r#"{"cursor":"1a-c","channels":[{"channel":"a","last":9,"floor":0,"ended":true}]}"#;
     let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     assert_eq!(rig.events(&answer), Vec::<String>::new());
     assert!(rig.machine.is_over());
+}
+
+/// [client:hub-gap]
+#[test]
+fn an_end_at_a_position_that_is_given_out_again_is_not_known() {
+    let mut rig = Rig::new(&[Transport::WebSocket], |options| {
+        options.targets.truncate(1);
+        options.cursor = Some("1a-9.z".to_owned());
+    });
+    assert!(rig.connect().starts_with("GET /v1/position?channel=a&cursor=1a-9.z "));
+    let ended = r#""channels":[{"channel":"a","last":9,"floor":0,"ended":true}]"#;
+    let body = format!(r#"{{"cursor":"1a-c.10","gap":"forked",{ended}}}"#);
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    assert_eq!(rig.events(&answer), Vec::<String>::new());
+    assert!(!rig.machine.is_over());
 }
 
 #[test]

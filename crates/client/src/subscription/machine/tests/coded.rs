@@ -21,7 +21,7 @@ fn rig_of_position() -> Rig {
         options.targets.truncate(1);
         options.cursor = Some("1a-9".to_owned());
     });
-    assert!(rig.connect().starts_with("GET /v1/position?channel=a "));
+    assert!(rig.connect().starts_with("GET /v1/position?channel=a&cursor=1a-9 "));
     rig
 }
 

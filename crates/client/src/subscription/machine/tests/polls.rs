@@ -128,7 +128,7 @@ fn what_was_asked_behind_a_probe_is_asked_again() {
     let not_found = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
     for transport in [Transport::WebSocket, Transport::EventStream, Transport::LongPoll] {
         let mut rig = Rig::new(&[transport], cursor);
-        assert!(rig.connect().starts_with("GET /v1/position?channel=a "));
+        assert!(rig.connect().starts_with("GET /v1/position?channel=a&cursor=1a-1 "));
         assert!(rig.events(not_found).is_empty() && !rig.out.is_empty());
         let reset = Error::Transport(std::io::ErrorKind::ConnectionReset);
         assert!(rig.cut(reset.clone()).is_empty(), "{transport:?}");
