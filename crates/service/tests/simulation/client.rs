@@ -20,7 +20,7 @@ use crate::simulation::oracle::{Ledger, Start};
 use crate::simulation::said::{Data, Envelope, Gap, Message, Said};
 use crate::simulation::subscriber::lie;
 use crate::simulation::totals::Totals;
-use crate::simulation::truth::{Position, Truth};
+use crate::simulation::truth::{Place, Position, Truth};
 use crate::simulation::wire::Wire;
 
 pub(crate) struct Client {
@@ -28,11 +28,12 @@ pub(crate) struct Client {
     options: SubscriptionOptions,
     machine: Subscription,
     ledger: Ledger,
-    /// The cursor that it began with, if that is none.
-    lie: Option<String>,
+    /// The cursor that it began with, if that is none, and why it is none.
+    lie: Option<(Start, String)>,
     /// The cursor that the ledger knows.
     cursor: Option<String>,
-    shown: BTreeSet<Position>,
+    /// What it has shown since it had to load its state anew.
+    shown: BTreeSet<Place>,
     wire: Option<Wire>,
     left: Vec<Peer>,
     /// Its clock runs ahead of the server's: whoever waits need not be waited for.
@@ -61,8 +62,8 @@ impl Client {
         options.cursor = match random.below(8) {
             0 => {
                 totals.lies += 1;
-                said_lie = Some(lie(&truth.borrow(), random).1);
-                said_lie.clone()
+                said_lie = Some(lie(&truth.borrow(), random));
+                said_lie.as_ref().map(|(_, text)| text.clone())
             }
             1 | 2 => Some("earliest".to_owned()),
             _ => None,
@@ -118,6 +119,21 @@ impl Client {
         self.listen_to(&mut [], now, &mut Vec::new(), totals);
     }
 
+    /// The server is killed. The client may have read what had come.
+    pub(crate) fn cut_off(&mut self, net: &SimNet, random: &mut Random, totals: &mut Totals) {
+        if self.wire.is_some() {
+            if random.one_in(2) {
+                self.pump(net, random, totals);
+            }
+            self.cut(net, random, totals);
+        }
+        if random.one_in(3) {
+            totals.restarts += 1;
+            self.restart(random);
+        }
+        self.left.clear();
+    }
+
     /// The program ends, and another one begins with the cursor that it has kept.
     fn restart(&mut self, random: &mut Random) {
         if let Some(wire) = self.wire.take() {
@@ -152,7 +168,7 @@ impl Client {
         let now = self.now(net);
         let mut out = Vec::new();
         self.listen_to(&mut [], now, &mut out, totals);
-        self.follow(net, now, &mut out, random);
+        self.follow(net, now, &mut out, random, totals);
         // What came of that was then, and not later.
         self.listen_to(&mut [], now, &mut out, totals);
         let Some(wire) = &mut self.wire else { return };
@@ -180,13 +196,24 @@ impl Client {
         }
     }
 
-    fn follow(&mut self, net: &SimNet, now: Time, out: &mut Vec<u8>, random: &mut Random) {
+    fn follow(
+        &mut self,
+        net: &SimNet,
+        now: Time,
+        out: &mut Vec<u8>,
+        random: &mut Random,
+        totals: &mut Totals,
+    ) {
         match (self.machine.peer().is_some(), self.wire.is_some()) {
             (true, false) => {
                 assert!(self.waits_until <= now, "it was to wait until {:?}", self.waits_until);
                 match Wire::connect(net, random) {
                     Some(wire) => {
                         self.wire = Some(wire);
+                        self.ledger.connect();
+                        let start = self.start(totals);
+                        let settled = self.truth.borrow().settled;
+                        self.ledger.resume(self.machine.wanted(), start, settled);
                         self.machine.connected(now, out);
                     }
                     None => {
@@ -250,13 +277,12 @@ impl Client {
         let said = match told {
             Told::Connected { transport } => {
                 *totals.transports.entry(format!("{transport:?}")).or_default() += 1;
-                self.ledger.connect();
-                let start = self.start(totals);
-                return self.ledger.resume(self.machine.wanted(), start);
+                return;
             }
             Told::Message(message) => {
                 let at = Position::parse(&message.cursor);
-                assert!(self.shown.insert(at), "{at:?} is shown twice");
+                let place = self.truth.borrow().find(at).expect("somebody published it");
+                assert!(self.shown.insert(place), "{at:?} is shown twice");
                 Said::Message(Message {
                     at,
                     data: match message.data {
@@ -270,15 +296,22 @@ impl Client {
                     event: message.event.map(|name| name.into_owned()),
                 })
             }
-            Told::Gap(gap) => Said::Gap(Gap {
-                scope: match gap.target {
-                    Target::Channel(name) | Target::Pattern(name) => Some(name.into_owned()),
-                    Target::All => None,
-                },
-                reason: gap.reason.into_owned(),
-                missed: gap.missed,
-                ended: gap.ended,
-            }),
+            Told::Gap(gap) => {
+                let gap = Gap {
+                    scope: match gap.target {
+                        Target::Channel(name) | Target::Pattern(name) => Some(name.into_owned()),
+                        Target::All => None,
+                    },
+                    reason: gap.reason.into_owned(),
+                    missed: gap.missed,
+                    ended: gap.ended,
+                };
+                if gap.is_fault() {
+                    // What follows may be what its user had before.
+                    self.shown.clear();
+                }
+                Said::Gap(gap)
+            }
             Told::Sync { cursor, gaps, recovered, .. } => {
                 assert_eq!(recovered, gaps == 0);
                 return self.ledger.hear_sync(Position::parse(&cursor), totals);
@@ -301,10 +334,15 @@ impl Client {
         match self.machine.cursor() {
             None => Start::Now,
             Some("earliest") => Start::Earliest,
-            cursor if cursor == self.lie.as_deref() => Start::Lie,
             Some(cursor) => {
+                if let Some((start, _)) = self.lie.as_ref().filter(|(_, text)| text == cursor) {
+                    return *start;
+                }
                 totals.resumes += 1;
-                Start::Cursor(Position::parse(cursor))
+                totals.lost_resumes += u64::from(self.ledger.is_lost());
+                let held = self.ledger.cursor().expect("a cursor that it was given");
+                assert_eq!(held.at.text(), cursor, "the last one that it was given");
+                Start::Cursor(held)
             }
         }
     }
@@ -321,14 +359,13 @@ impl Client {
     pub(crate) fn catch_up(
         &mut self,
         net: &SimNet,
-        goal: Position,
+        goal: Place,
         random: &mut Random,
         totals: &mut Totals,
     ) -> bool {
         self.pump(net, random, totals);
         if self.machine.is_over() {
-            let truth = self.truth.borrow();
-            assert!(self.options.targets.iter().all(|it| truth.has_ended(it)), "over too early");
+            assert!(self.machine.wanted().is_empty(), "over too early");
             return true;
         }
         self.ledger.owes_nothing(self.machine.wanted(), goal)

@@ -3,6 +3,7 @@
 use sockeye_http1::ResponseFraming;
 use sockeye_sse::{Item, Parser};
 
+use crate::simulation::oracle::Held;
 use crate::simulation::said::{self, Data, Message, Said};
 use crate::simulation::truth::Position;
 use crate::simulation::wire::{Chunks, Response, Wire};
@@ -108,6 +109,8 @@ pub(crate) struct Polls {
 pub(crate) struct Asked {
     pub(crate) targets: Vec<String>,
     pub(crate) waits: bool,
+    /// The cursor behind the answer whose tag it shows.
+    pub(crate) since: Option<Held>,
     /// Entries in the log when it was asked.
     pub(crate) settled: u64,
 }

@@ -5,16 +5,24 @@
 //! everything up to a place, it has: once, in order, or a gap was declared to it. Each publication
 //! is in the log once at the most, where its receipt says. Nothing is left behind.
 //!
+//! In half of the worlds the process is killed and begins again from its log, some of whose end may be lost, or from a
+//! backup. In half of them services read from the log what memory lacks. Clients come back with the cursors that they
+//! had: those that had seen what is lost are told so, and nobody else is.
+//!
 //! The same world has two kinds of subscribers, one kind in a run: bare connections, of which every word is held
 //! against the promise, and our own clients, of which what they show is.
 //!
 //! `SOCKEYE_SEEDS=1000000 cargo test --release -p sockeye-service simulation::` runs more,
 //! `SOCKEYE_SEED=4711` one.
 
+mod archive;
 mod client;
+mod doubt;
 mod events;
+mod log;
 mod oracle;
 mod publisher;
+mod restart;
 mod said;
 mod socket;
 mod subscriber;
@@ -28,24 +36,25 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use sockeye_hub::Epoch;
 use sockeye_server::{Net, Server};
-use sockeye_service::sequencing::Sequencer;
 use sockeye_service::{Holdings, Service};
 use sockeye_simnet::{Faults, Random, SealedNet, SimNet, each_seed};
 
+use archive::Counts;
 use client::Client;
+use log::Mood;
 use publisher::Publisher;
+use restart::Plan;
 use subscriber::Subscriber;
 use totals::Totals;
-use truth::{Mood, SimLog, Truth};
-use workers::Order;
+use truth::{Backup, Truth};
+use workers::{Clocks, Order};
 
 /// Seeds in a run that does not say how many.
 const SEEDS: u64 = 10_000;
 
 /// Turns in which everybody plays tricks.
-const TURNS: usize = 220;
+const TURNS: usize = 170;
 
 #[test]
 fn every_seed_keeps_the_promise() {
@@ -89,8 +98,10 @@ struct Run<N: Net> {
     servers: Vec<Server<N, Service>>,
     /// What joins them, if they are several.
     order: Option<Order>,
-    truth: Rc<RefCell<Truth>>,
-    mood: Rc<RefCell<Mood>>,
+    plan: Plan,
+    /// The log is opened again now and then.
+    is_reopened: bool,
+    backups: Vec<Backup>,
     subscribers: Vec<Subscriber>,
     clients: Vec<Client>,
     publishers: Vec<Publisher>,
@@ -142,14 +153,19 @@ fn play<N: Net + From<SimNet>>(mut run: Run<N>) -> Totals {
         if turn == drain_at {
             run.drain();
         }
+        if run.is_reopened && run.random.one_in(70) && !run.is_draining() {
+            run.kill();
+        }
         run.turn();
-        if turn > 100 && run.publishers.iter().all(Publisher::is_done) && run.random.one_in(30) {
+        if turn > 60 && run.publishers.iter().all(Publisher::is_done) && run.random.one_in(30) {
             break;
         }
     }
+    if run.is_reopened && run.random.one_in(3) && !run.is_draining() {
+        run.kill();
+    }
     run.nets.iter().for_each(SimNet::calm_down);
-    let mood = &run.mood;
-    (mood.borrow_mut().settles_at_once, mood.borrow_mut().no_room) = (true, 0);
+    run.plan.mood.borrow_mut().calm_down();
     if !run.is_draining() {
         run.publish_the_rest();
         run.catch_up();
@@ -169,61 +185,47 @@ fn play<N: Net + From<SimNet>>(mut run: Run<N>) -> Totals {
 
 impl<N: Net + From<SimNet>> Run<N> {
     fn new(mut random: Random, who: Who, workers: usize) -> Self {
-        let faults = if random.one_in(3) { Faults::default() } else { world::faults(&mut random) };
-        let room_max = [100, 1_000, 30_000][random.below(3)];
-        let mut nets = vec![SimNet::new(random.bits(), faults, room_max)];
-        let epoch = 1_000 + random.below(1_000) as u64;
-        let truth = Truth { epoch, entries: Vec::new(), settled: 0, failed: false };
-        let truth = Rc::new(RefCell::new(truth));
-        let mood = Rc::new(RefCell::new(Mood {
-            settles_at_once: random.one_in(3),
-            no_room: [0, 0, 5][random.below(3)],
-            refuses: [0, 0, 0, 8][random.below(4)],
-            fails_after: if random.one_in(6) { 1 + random.below(20) } else { usize::MAX },
-            random: Random::new(random.bits()),
-        }));
+        let is_reopened = random.one_in(2);
         let roomy = random.one_in(4);
-        let queue_bytes = [150, 600, 3_000][random.below(3)];
-        let hub = world::hub_config(roomy, &mut random);
-        let service_limits = world::service_limits(queue_bytes, &mut random);
-        let limits = world::server_limits(queue_bytes, &mut random);
-        let log = Box::new(SimLog::new(&truth, &mood));
-        let service = || Service::new(Epoch(epoch), hub.clone(), service_limits.clone());
-        let (order, services) = match workers {
-            1 => (None, vec![service().with_log(log)]),
-            _ => {
-                let sequencer = Sequencer::new(Epoch(epoch), hub.clone()).with_log(log);
-                let (order, members) = Order::new(workers, sequencer, &mut random);
-                let members = members.into_iter();
-                (Some(order), members.map(|it| service().with_backbone(Box::new(it))).collect())
-            }
-        };
-        while nets.len() < workers {
-            nets.push(SimNet::new(random.bits(), faults, room_max));
-        }
-        let servers = nets.iter().zip(services);
-        let server =
-            |(net, it): (&SimNet, Service)| Server::new(N::from(net.clone()), it, limits.clone());
-        let servers = servers.map(server).collect();
+        let plan = plan(roomy, is_reopened, workers, &mut random);
+        let net = |random: &mut Random| SimNet::new(random.bits(), plan.faults, plan.room_max);
+        let nets: Vec<SimNet> = (0..workers).map(|_| net(&mut random)).collect();
+        let (order, servers) = plan.open(&nets, &mut random);
         let mut totals = Totals { roomy: u64::from(roomy), ..Totals::default() };
         let (mut subscribers, mut clients) = (Vec::new(), Vec::new());
+        let truth = &plan.truth;
         for _ in 0..1 + random.below(3) {
             let targets = world::targets(&mut random);
             match who {
                 Who::Connections => {
-                    subscribers.push(Subscriber::new(&truth, roomy, targets, &mut random));
+                    subscribers.push(Subscriber::new(truth, roomy, targets, &mut random));
                 }
                 Who::Clients => {
-                    let client = Client::new(&truth, roomy, &targets, &mut random, &mut totals);
+                    let client = Client::new(truth, roomy, &targets, &mut random, &mut totals);
                     clients.push(client);
                 }
             }
         }
         let channels = world::channels();
+        // In a log that is opened again, publishers go on.
+        let count_max = if is_reopened { 5 } else { 11 };
         let publishers = (0..1 + random.below(2))
-            .map(|id| Publisher::new(&truth, id, &channels, &mut random))
+            .map(|id| Publisher::new(truth, id, count_max, &channels, &mut random))
             .collect();
-        Self { nets, servers, order, truth, mood, subscribers, clients, publishers, random, totals }
+        let backups = Vec::new();
+        Self {
+            nets,
+            servers,
+            order,
+            plan,
+            is_reopened,
+            backups,
+            subscribers,
+            clients,
+            publishers,
+            random,
+            totals,
+        }
     }
 
     fn turn(&mut self) {
@@ -247,6 +249,7 @@ impl<N: Net + From<SimNet>> Run<N> {
             None => self.server_turn(),
             Some(_) => self.some_turn(),
         }
+        self.live();
         let ms = self.random.below(8) as u64;
         self.advance(ms);
         if self.random.one_in(100) {
@@ -259,9 +262,8 @@ impl<N: Net + From<SimNet>> Run<N> {
         let far_ms = [1_000, 3_000, 3_600_000, 10 * 365 * 86_400_000][self.random.below(4)];
         let by_ms = if self.random.one_in(2) { -far_ms } else { far_ms };
         self.nets.iter().for_each(|net| net.set_calendar(by_ms));
-        if let Some(order) = &self.order {
-            order.set_calendar(by_ms);
-        }
+        self.plan.clocks.set_calendar(by_ms);
+        self.plan.truth.borrow_mut().has_jumped = true;
         self.totals.calendars += 1;
     }
 
@@ -294,9 +296,7 @@ impl<N: Net + From<SimNet>> Run<N> {
 
     fn advance(&mut self, ms: u64) {
         self.nets.iter().for_each(|net| net.advance(ms));
-        if let Some(order) = &self.order {
-            order.advance(ms);
-        }
+        self.plan.clocks.advance(ms);
     }
 
     fn drain(&mut self) {
@@ -318,7 +318,7 @@ impl<N: Net + From<SimNet>> Run<N> {
             }
             self.server_turn();
             self.advance(2);
-            assert!(turn < 2_000, "publishers get no answer");
+            assert!(turn < 4_000, "publishers get no answer");
         }
     }
 
@@ -327,7 +327,7 @@ impl<N: Net + From<SimNet>> Run<N> {
         self.clients.iter_mut().for_each(Client::calm_down);
         for turn in 0.. {
             let Self { nets, subscribers, clients, random, totals, .. } = self;
-            let (mut all, goal) = (true, self.truth.borrow().position());
+            let (mut all, goal) = (true, self.plan.truth.borrow().goal());
             for subscriber in subscribers {
                 all &= subscriber.catch_up(any(nets, random), goal, random, totals);
             }
@@ -377,7 +377,7 @@ impl<N: Net + From<SimNet>> Run<N> {
             assert!(turn < 4_000, "connections are left: {left:?}: {}", self.state());
         }
         if let Some(order) = &self.order {
-            order.check(&mut self.totals);
+            order.check();
         }
         for server in &self.servers {
             let service = server.app();
@@ -388,11 +388,32 @@ impl<N: Net + From<SimNet>> Run<N> {
             let served = server.stats();
             assert_eq!(served.accepted, served.closed);
             assert_eq!(served.holds_opened, served.holds_closed);
-            self.totals.held += served.holds_opened;
-            self.totals.lagged += stats.lagged;
-            self.totals.overruns += stats.overruns;
         }
-        self.totals.lives += u64::from(self.truth.borrow().failed);
+        self.count_services();
+        let Counts { open, pages, refused } = &*self.plan.counts;
+        assert_eq!(open.get(), 0, "left in the archive");
+        (self.totals.pages, self.totals.unread) = (pages.get(), refused.get());
+    }
+}
+
+/// What a seed's world is like.
+fn plan(roomy: bool, is_reopened: bool, workers: usize, random: &mut Random) -> Plan {
+    let queue_bytes = [150, 600, 3_000][random.below(3)];
+    let mut truth = Truth::new(1_000 + random.below(1_000) as u64, random.one_in(2));
+    if is_reopened || random.one_in(2) {
+        truth.begin_run();
+    }
+    Plan {
+        faults: if random.one_in(3) { Faults::default() } else { world::faults(random) },
+        room_max: [100, 1_000, 30_000][random.below(3)],
+        hub: world::hub_config(roomy, is_reopened, random),
+        service_limits: world::service_limits(queue_bytes, random),
+        limits: world::server_limits(queue_bytes, random),
+        workers,
+        truth: Rc::new(RefCell::new(truth)),
+        mood: Rc::new(RefCell::new(Mood::new(random))),
+        counts: Rc::default(),
+        clocks: Clocks::new(),
     }
 }
 

@@ -1,21 +1,28 @@
 //! What one subscriber is owed, and whether it got it.
 //!
-//! Whenever its cursor moves, every message of the truth in its channels, from where it began up to
-//! there, has to have been delivered to it, or lie in a gap that was declared to it.
+//! Whenever its cursor moves, every message of the log in its channels, from where it began up to there, has to have
+//! been delivered to it, or lie in a gap that was declared to it. Messages are told apart by their payloads, and what
+//! the subscriber has is a set of places in the tree of all lives: a position that is given out again is another
+//! message.
+//!
+//! Whoever comes with a cursor of a life that is lost is told so before anything else, and nobody else is.
+
+mod gaps;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::simulation::said::{Data, Gap, Message, Said};
+use crate::simulation::doubt::Doubt;
+use crate::simulation::said::{Data, Message, Said};
 use crate::simulation::totals::Totals;
-use crate::simulation::truth::{Entry, Position, Truth};
+use crate::simulation::truth::{Entry, Place, Position, Truth};
 
 /// Messages that live no longer than this may have expired before anybody could get them.
 pub(crate) const SHORT_MS: u64 = 1_000;
 
 /// The cursor that is none, from which there is always a gap.
-const NOWHERE: Position = Position { epoch: 0, seq: 0 };
+const NOWHERE: Position = Position { epoch: 0, seq: 0, check: 0 };
 
 /// How far one channel or pattern is accounted for.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +32,7 @@ enum Base {
     /// From now on, and at the latest from where the log is when that is heard.
     Joining,
     /// Everything up to here has been delivered or declared missing.
-    At(Position),
+    At(Place),
     /// Nobody knows what is missing, and the client was told so: until the next sync.
     Excused,
 }
@@ -35,9 +42,17 @@ struct Account {
     target: String,
     base: Base,
     /// The client named a place that is none, and was not told yet that this cannot be kept.
-    doubt: bool,
+    doubt: Option<Doubt>,
     /// On this connection nothing up to here may come (again).
-    floor: Option<Position>,
+    floor: Option<u64>,
+}
+
+/// A client's cursor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    pub(crate) at: Position,
+    /// Where it is; `None` for the cursor that is none.
+    place: Option<Place>,
 }
 
 /// From where a client asks.
@@ -49,9 +64,9 @@ pub(crate) enum Start {
     /// Everything that is there.
     Earliest,
     /// Its own cursor.
-    Cursor(Position),
-    /// Something that is no cursor of this log.
-    Lie,
+    Cursor(Held),
+    /// Something that is no cursor of this log, for this reason.
+    Lie(&'static str),
 }
 
 /// What one subscriber knows, and what was said to it.
@@ -59,13 +74,15 @@ pub(crate) struct Ledger {
     truth: Rc<RefCell<Truth>>,
     accounts: Vec<Account>,
     /// The client's cursor: the last one that it was given.
-    cursor: Option<Position>,
-    had: BTreeSet<Position>,
-    /// Declared gaps of known size: in which channel or pattern, of which life, after, through.
-    gaps: Vec<(String, u64, u64, u64)>,
+    cursor: Option<Held>,
+    had: BTreeSet<Place>,
+    /// What it had, by channel, since it had to load its state anew.
+    once: BTreeSet<(String, Place)>,
+    /// What was declared missing, in which channel or pattern.
+    missing: BTreeSet<(String, Place)>,
     /// On this connection: what came, and in each channel the last.
-    here: BTreeSet<Position>,
-    last: BTreeMap<String, Position>,
+    here: BTreeSet<Place>,
+    last: BTreeMap<String, u64>,
     gaps_here: u64,
     /// It asked for something from before its cursor, so that may have gone back, and what it
     /// had may come again, until it has caught up.
@@ -81,7 +98,8 @@ impl Ledger {
             accounts: Vec::new(),
             cursor: None,
             had: BTreeSet::new(),
-            gaps: Vec::new(),
+            once: BTreeSet::new(),
+            missing: BTreeSet::new(),
             here: BTreeSet::new(),
             last: BTreeMap::new(),
             gaps_here: 0,
@@ -90,12 +108,23 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn cursor(&self) -> Option<Position> {
+    pub(crate) fn cursor(&self) -> Option<Held> {
         self.cursor
     }
 
+    /// Whether its cursor is there.
+    pub(crate) fn is_cursor_at(&self, goal: Place) -> bool {
+        self.cursor.is_some_and(|it| it.place == Some(goal))
+    }
+
+    /// Whether its cursor is of a life that is lost.
+    pub(crate) fn is_lost(&self) -> bool {
+        let place = self.cursor.and_then(|it| it.place);
+        place.is_some_and(|place| !self.truth.borrow().is_here(place))
+    }
+
     /// Whether all targets are accounted for up to there.
-    pub(crate) fn is_at(&self, targets: &[String], goal: Position) -> bool {
+    pub(crate) fn is_at(&self, targets: &[String], goal: Place) -> bool {
         targets.iter().all(|target| {
             let account = self.accounts.iter().find(|it| it.target == *target);
             account.is_some_and(|it| matches!(it.base, Base::At(at) if at == goal))
@@ -114,38 +143,42 @@ impl Ledger {
         self.rewound = true;
     }
 
-    /// All targets are subscribed on this connection, from `start`.
-    pub(crate) fn resume(&mut self, targets: &[String], start: Start) {
+    /// All targets are subscribed on this connection, from `start`. It was asked when the log had so many entries.
+    pub(crate) fn resume(&mut self, targets: &[String], start: Start, settled: u64) {
         for target in targets {
-            self.subscribe(target, start);
+            self.subscribe(target, start, settled);
         }
     }
 
     /// One more target is subscribed on this connection.
-    pub(crate) fn subscribe(&mut self, target: &str, start: Start) {
+    fn subscribe(&mut self, target: &str, start: Start, settled: u64) {
         let known = self.accounts.iter().position(|it| it.target == target);
         let at = known.unwrap_or_else(|| {
             let target = target.to_owned();
-            self.accounts.push(Account { target, base: Base::Now, doubt: false, floor: None });
+            self.accounts.push(Account { target, base: Base::Now, doubt: None, floor: None });
             self.accounts.len() - 1
         });
-        self.rewound |= matches!(start, Start::Lie | Start::Earliest);
+        self.rewound |= matches!(start, Start::Lie(_) | Start::Earliest);
         self.last.retain(|channel, _| !covers(target, channel));
+        let truth = self.truth.borrow();
         let account = &mut self.accounts[at];
-        (account.doubt, account.floor) = (false, None);
+        (account.doubt, account.floor) = (None, None);
         match start {
             Start::Now => account.base = Base::Now,
             Start::Joining => account.base = Base::Joining,
             // What was dropped before is not owed, and nobody says what that was.
             Start::Earliest => account.base = Base::Excused,
-            // Whoever comes back with that has to be told, too.
-            Start::Lie | Start::Cursor(NOWHERE) => account.doubt = true,
-            Start::Cursor(cursor) => {
-                account.floor = Some(cursor);
+            Start::Lie(reason) => account.doubt = Some(Doubt::Lie(reason)),
+            Start::Cursor(Held { place: Some(place), .. }) if truth.is_here(place) => {
+                account.floor = Some(truth.seq(place));
                 account.base = match account.base {
                     Base::At(place) => Base::At(place),
-                    Base::Now | Base::Joining | Base::Excused => Base::At(cursor),
+                    Base::Now | Base::Joining | Base::Excused => Base::At(place),
                 };
+            }
+            // Whoever comes back with that has to be told, too.
+            Start::Cursor(Held { at, .. }) => {
+                account.doubt = Some(Doubt::Lost { at, settled });
             }
         }
     }
@@ -190,30 +223,32 @@ impl Ledger {
         self.hear(&Said::Sync { at, gaps: self.gaps_here }, totals);
     }
 
-    /// A client of ours does not want the others any more: they have ended.
+    /// A client of ours does not want the others any more: they have ended, and it knows what came before.
     pub(crate) fn keep(&mut self, wanted: &[String]) {
         let truth = self.truth.borrow();
-        self.accounts.retain(|account| {
-            let is_wanted = wanted.contains(&account.target);
-            assert!(is_wanted || truth.has_ended(&account.target), "{account:?} has not ended");
-            is_wanted
-        });
+        for account in self.accounts.iter().filter(|it| !wanted.contains(&it.target)) {
+            let Some(end) = truth.end_of(&account.target) else {
+                panic!("{account:?} has not ended")
+            };
+            let Base::At(done) = account.base else { continue };
+            let from = truth.common(done).unwrap_or(end);
+            self.check_part(&truth, &account.target, from, end);
+        }
+        self.accounts.retain(|account| wanted.contains(&account.target));
     }
 
     /// Whether of everything up to `goal` nothing is missing.
-    pub(crate) fn owes_nothing(&self, targets: &[String], goal: Position) -> bool {
+    pub(crate) fn owes_nothing(&self, targets: &[String], goal: Place) -> bool {
         let truth = self.truth.borrow();
         self.accounts.iter().filter(|it| targets.contains(&it.target)).all(|account| {
             let Base::At(done) = account.base else { return false };
-            let is_settled = |seq| {
-                let place = Position { seq, ..goal };
-                let entry = truth.get(place);
-                entry.is_none_or(|entry| {
-                    !covers(&account.target, &entry.channel)
-                        || self.is_settled(&account.target, place, entry)
-                })
-            };
-            done.epoch == goal.epoch && (done.seq + 1..=goal.seq).all(is_settled)
+            if done == goal {
+                return account.doubt.is_none();
+            }
+            let seq = truth.seq(goal);
+            let is_settled = |seq| self.is_settled(&truth, &account.target, seq);
+            let is_of_log = truth.is_here(done) && truth.common(goal).is_some();
+            is_of_log && account.doubt.is_none() && (truth.seq(done) + 1..=seq).all(is_settled)
         })
     }
 
@@ -239,32 +274,45 @@ impl Ledger {
         self.claim(at);
     }
 
-    /// A poll is answered that nothing has changed, since there were so many entries.
-    pub(crate) fn check_unchanged(&self, targets: &[String], settled: u64) {
+    /// A poll is answered that nothing has changed since the cursor of another answer. A client whose own cursor is
+    /// lost need not hear of that yet: it misses nothing.
+    pub(crate) fn check_unchanged(&self, targets: &[String], since: Held, settled: u64) {
+        let truth = self.truth.borrow();
+        let Some(place) = since.place.filter(|it| *it != truth.goal()) else { return };
+        let from = truth.common(place);
+        let from = from.unwrap_or_else(|| panic!("304 to a tag of another epoch: {since:?}"));
+        for (seq, entry) in truth.kept().filter(|(seq, _)| (from + 1..=settled).contains(seq)) {
+            let is_wanted = targets.iter().any(|target| covers(target, &entry.channel));
+            assert!(!is_wanted, "304, and there is {seq}: {since:?}");
+        }
+    }
+
+    /// A client is told to stay away: all channels have ended, and it knows that.
+    pub(crate) fn check_stays_away(&self, targets: &[String]) {
         let truth = self.truth.borrow();
         for account in self.accounts.iter().filter(|it| targets.contains(&it.target)) {
+            assert!(account.doubt.is_none(), "{account:?} is told to stay away, and not why");
+            let end = truth.end_of(&account.target);
+            assert!(end.is_some(), "{account:?} is told to stay away");
             let Base::At(done) = account.base else { continue };
-            for seq in done.seq + 1..=settled {
-                let place = Position { seq, ..done };
-                let Some(entry) = truth.get(place) else { continue };
-                assert!(
-                    entry.is_void || !covers(&account.target, &entry.channel),
-                    "304, and there is {place:?}"
-                );
-            }
+            let from = truth.common(done).expect("no doubt");
+            self.check_part(&truth, &account.target, from, truth.settled);
         }
     }
 
     /// What is subscribed from now on begins here.
-    fn begin(&mut self, at: Position) {
-        let now = self.truth.borrow().position();
+    fn begin(&mut self, at: Place, truth: &Truth) {
+        let now = truth.goal();
         for account in &mut self.accounts {
             match account.base {
-                Base::Now => (account.base, account.floor) = (Base::At(at), Some(at)),
+                Base::Now => {
+                    (account.base, account.floor) = (Base::At(at), Some(truth.seq(at)));
+                }
                 // What came between the two may be gone, and was never asked for.
                 Base::Joining => {
-                    let base = if now.epoch == at.epoch { at.max(now) } else { at };
-                    (account.base, account.floor) = (Base::At(base), Some(at));
+                    let is_later = truth.common(now).is_some() && truth.seq(now) > truth.seq(at);
+                    let base = if is_later { now } else { at };
+                    (account.base, account.floor) = (Base::At(base), Some(truth.seq(at)));
                 }
                 Base::Excused | Base::At(_) => {}
             }
@@ -273,50 +321,71 @@ impl Ledger {
 
     /// The client is told that everything up to here has reached it.
     fn claim(&mut self, at: Position) {
-        self.cursor = Some(at);
         if at == NOWHERE {
             // It claims nothing.
+            self.cursor = Some(Held { at, place: None });
             return;
         }
-        self.begin(at);
         let truth = Rc::clone(&self.truth);
         let truth = truth.borrow();
-        assert!(at.epoch <= truth.position().epoch, "a life of the log that never was: {at:?}");
-        assert!(at.epoch != truth.epoch || at.seq <= truth.settled, "{at:?} is not in the log yet");
+        let Some(place) = truth.find(at) else { panic!("a place that never was: {at:?}") };
+        self.cursor = Some(Held { at, place: Some(place) });
+        self.begin(place, &truth);
+        let seq = truth.seq(place);
+        assert!(seq <= truth.settled, "{at:?} is not in the log yet");
         for index in 0..self.accounts.len() {
-            let account = &self.accounts[index];
-            let target = &account.target;
-            assert!(!account.doubt, "{target}: {at:?}, and no word of the cursor that was none");
-            let Base::At(done) = account.base else { continue };
-            assert_eq!(done.epoch, at.epoch, "{target}: another life of the log, and no gap");
-            for seq in done.seq + 1..=at.seq {
-                let place = Position { seq, ..at };
-                let entry = truth.get(place).expect("it is in the log");
-                if covers(target, &entry.channel) && !self.is_settled(target, place, entry) {
-                    panic!("{target}: {at:?} without {place:?} {entry:?}, {:?}", self.gaps);
+            let Account { target, base, doubt, .. } = &self.accounts[index];
+            assert!(doubt.is_none(), "{target}: {at:?}, and no word of {doubt:?}");
+            let Base::At(done) = *base else { continue };
+            let reached = match (truth.common(done), truth.common(place)) {
+                (Some(from), Some(_)) => {
+                    self.check_part(&truth, target, from, seq);
+                    truth.place(from.max(seq))
                 }
-            }
-            let reached = Position { seq: done.seq.max(at.seq), ..at };
+                _ => {
+                    assert_eq!(done, place, "{target}: another epoch of the log, and no gap");
+                    place
+                }
+            };
             self.accounts[index].base = Base::At(reached);
         }
     }
 
-    /// Whether an entry was delivered, or declared missing to this target, or has expired.
-    fn is_settled(&self, target: &str, place: Position, entry: &Entry) -> bool {
-        let expired = entry.ttl_ms.is_some_and(|ttl| ttl <= SHORT_MS);
-        let missing = |(scope, epoch, after, through): &(String, u64, u64, u64)| {
-            (*scope == entry.channel || scope == target)
-                && *epoch == place.epoch
-                && (after + 1..=*through).contains(&place.seq)
-        };
-        self.had.contains(&place) || entry.is_void || expired || self.gaps.iter().any(missing)
+    /// Of the messages after `from`, up to `through`, nothing is missing.
+    fn check_part(&self, truth: &Truth, target: &str, from: u64, through: u64) {
+        for seq in from + 1..=through {
+            if !self.is_settled(truth, target, seq) {
+                panic!(
+                    "{target}: {through} without {seq} {:?}, {:?}",
+                    truth.entry(seq),
+                    self.missing
+                );
+            }
+        }
     }
 
+    /// Whether a message is of no interest to this target, or was delivered or declared missing to it, or has expired.
+    fn is_settled(&self, truth: &Truth, target: &str, seq: u64) -> bool {
+        let Some(entry) = truth.entry(seq) else { return true };
+        if entry.is_void || !covers(target, &entry.channel) {
+            return true;
+        }
+        let place = truth.place(seq);
+        let missing = |scope: &str| self.missing.contains(&(scope.to_owned(), place));
+        self.had.contains(&place)
+            || has_expired(entry, truth)
+            || missing(&entry.channel)
+            || missing(target)
+    }
+
+    /// A message came. Its payload says which one it is, and its position has to be that one's.
     fn take(&mut self, message: &Message) {
         let truth = Rc::clone(&self.truth);
         let truth = truth.borrow();
-        let at = message.at;
-        let entry = truth.get(at).unwrap_or_else(|| panic!("nobody published {message:?}"));
+        let place =
+            truth.find(message.at).unwrap_or_else(|| panic!("nobody published {message:?}"));
+        let entry = truth.entry(message.at.seq);
+        let entry = entry.unwrap_or_else(|| panic!("nobody published {message:?}"));
         assert!(!entry.is_void, "the log has not got {message:?}");
         assert!(!entry.is_end, "the end of a channel as a message: {message:?}");
         let is_data = match &message.data {
@@ -330,73 +399,53 @@ impl Ledger {
             assert_eq!(envelope.channel, entry.channel, "{message:?}");
             assert_eq!(envelope.time_ms, entry.time_ms, "{message:?}");
         }
-        self.arrive(at, &entry.channel, &truth);
+        self.arrive(place, &entry.channel, &truth);
     }
 
     fn take_end(&mut self, channel: &str, at: Position) {
         let truth = Rc::clone(&self.truth);
         let truth = truth.borrow();
-        assert!(truth.has_ended(channel), "{channel} has not ended");
+        assert!(truth.end_of(channel).is_some(), "{channel} has not ended");
+        let place = truth.find(at).unwrap_or_else(|| panic!("the end of {channel} at {at:?}"));
         // It may have come by a pattern, and is said again to whoever then asks for the channel.
         let mut covering = self.accounts.iter().filter(|it| covers(&it.target, channel));
-        let came_before = covering.any(|it| it.floor.is_some_and(|floor| at <= floor));
-        let is_again = came_before && self.here.contains(&at);
-        let its_own = truth.get(at).is_some_and(|entry| entry.is_end && entry.channel == channel);
-        if its_own && !is_again && self.floor_of(channel).is_none_or(|floor| at > floor) {
-            return self.arrive(at, channel, &truth);
+        let came_before = covering.any(|it| it.floor.is_some_and(|floor| at.seq <= floor));
+        let is_again = came_before && self.here.contains(&place);
+        let its_own = at.epoch == truth.epoch && truth.end_of(channel) == Some(at.seq);
+        if its_own && !is_again && self.floor_of(channel).is_none_or(|floor| at.seq > floor) {
+            return self.arrive(place, channel, &truth);
         }
         // That it had ended before is said to whoever comes later, where the stream is.
-        assert!(self.cursor.is_none_or(|cursor| cursor.epoch != at.epoch || cursor <= at));
+        let cursor = self.cursor.and_then(|it| it.place).filter(|it| truth.is_here(*it));
+        let is_of_log = |place| truth.common(place).is_some();
+        let cursor = cursor.filter(|it| is_of_log(*it) && is_of_log(place));
+        assert!(cursor.is_none_or(|it| truth.seq(it) <= at.seq), "{channel}, {at:?}");
     }
 
     /// An entry came: the first time on this connection, in its channel's order, and not again.
-    fn arrive(&mut self, at: Position, channel: &str, truth: &Truth) {
-        assert!(at.seq <= truth.settled, "{at:?} is out before the log has it");
-        assert!(self.here.insert(at), "{at:?} twice on a connection");
+    fn arrive(&mut self, place: Place, channel: &str, truth: &Truth) {
+        let at = truth.seq(place);
+        assert!(at <= truth.settled, "{at} is out before the log has it");
+        assert!(self.here.insert(place), "{at} twice on a connection");
         let subscribed = self.accounts.iter().any(|it| covers(&it.target, channel));
         assert!(subscribed, "{channel} was not asked for");
         let floor = self.floor_of(channel);
-        assert!(floor.is_none_or(|floor| at > floor), "{at:?} again, after {floor:?}");
+        assert!(floor.is_none_or(|floor| at > floor), "{at} again, after {floor:?}");
         let last = self.last.insert(channel.to_owned(), at);
-        assert!(last.is_none_or(|last| at > last), "{at:?} after {last:?} in {channel}");
-        let again = !self.had.insert(at);
-        assert!(!again || floor.is_none() || self.rewound, "{at:?} on one more connection");
+        assert!(last.is_none_or(|last| at > last), "{at} after {last:?} in {channel}");
+        self.had.insert(place);
+        let again = !self.once.insert((channel.to_owned(), place));
+        assert!(!again || floor.is_none() || self.rewound, "{at} on one more connection");
     }
 
     /// Up to where nothing of the channel may come: as far as all that cover it agree.
-    fn floor_of(&self, channel: &str) -> Option<Position> {
+    fn floor_of(&self, channel: &str) -> Option<u64> {
         let mut floors =
             self.accounts.iter().filter(|it| covers(&it.target, channel)).map(|it| it.floor);
-        floors.try_fold(None, |least: Option<Position>, floor| {
+        floors.try_fold(None, |least: Option<u64>, floor| {
             let floor = floor?;
             Some(Some(least.map_or(floor, |it| it.min(floor))))
         })?
-    }
-
-    fn declare(&mut self, gap: &Gap) {
-        self.gaps_here += 1;
-        let truth = Rc::clone(&self.truth);
-        let ended = gap.scope.as_deref().is_some_and(|it| truth.borrow().has_ended(it));
-        assert!(!gap.ended || ended, "{gap:?}: it has not ended");
-        let fault = gap.is_fault();
-        let mut concerned = false;
-        for account in &mut self.accounts {
-            let named = gap.scope.as_ref().is_none_or(|scope| *scope == account.target);
-            let covered = gap.scope.as_ref().is_none_or(|scope| covers(&account.target, scope));
-            concerned |= named || covered;
-            if fault && named {
-                (account.base, account.doubt) = (Base::Excused, false);
-                account.floor = None;
-            } else if !fault
-                && let Base::At(place) = account.base
-                && let Some(scope) = &gap.scope
-            {
-                let (after, through) = gap.missed.expect("it is known how much");
-                self.gaps.push((scope.clone(), place.epoch, after, through));
-            }
-        }
-        assert!(concerned, "{gap:?} is none of its business");
-        assert!(fault || !self.roomy, "{gap:?}, and there was room for everything");
     }
 
     fn sync(&mut self, at: Position, gaps: u64) {
@@ -404,9 +453,10 @@ impl Ledger {
         self.gaps_here = 0;
         self.rewound = false;
         self.claim(at);
+        let Some(Held { place: Some(place), .. }) = self.cursor else { panic!("a sync nowhere") };
         for account in &mut self.accounts {
             if let Base::Excused = account.base {
-                account.base = Base::At(at);
+                account.base = Base::At(place);
             }
         }
     }
@@ -416,9 +466,16 @@ impl Ledger {
         let truth = self.truth.borrow();
         for account in &self.accounts {
             let target = &account.target;
-            assert!(truth.has_ended(target), "{target}: told at {at:?} to stay away for ever");
+            let end = truth.end_of(target);
+            assert!(end.is_some(), "{target}: told at {at:?} to stay away for ever");
         }
     }
+}
+
+/// Whether nobody may get a message any more. The time without a process counts, as the calendar tells it.
+fn has_expired(entry: &Entry, truth: &Truth) -> bool {
+    let is_of_before = entry.life < truth.life && truth.has_jumped;
+    entry.ttl_ms.is_some_and(|ttl| ttl <= SHORT_MS || is_of_before)
 }
 
 /// Whether a channel is `target`, or matches it.

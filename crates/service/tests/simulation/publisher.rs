@@ -11,11 +11,14 @@ use crate::simulation::oracle::SHORT_MS;
 use crate::simulation::said::Said;
 use crate::simulation::socket::Socket;
 use crate::simulation::totals::Totals;
-use crate::simulation::truth::{Position, Truth};
+use crate::simulation::truth::{Place, Position, Truth};
 use crate::simulation::wire::{Response, Wire, encode};
 
 pub(crate) struct Publisher {
     truth: Rc<RefCell<Truth>>,
+    id: usize,
+    /// Publications that it has thought of.
+    made: usize,
     queue: VecDeque<Publication>,
     done: Vec<Publication>,
     link: Link,
@@ -45,8 +48,8 @@ pub(crate) struct Publication {
     key: Option<String>,
     is_end: bool,
     tries: u32,
-    /// By channel, where it is.
-    receipts: BTreeMap<String, Position>,
+    /// By channel, where it is, or was in a life that is lost.
+    receipts: BTreeMap<String, Vec<Place>>,
     /// Nothing can have come of any try.
     refused: bool,
 }
@@ -55,13 +58,39 @@ impl Publisher {
     pub(crate) fn new(
         truth: &Rc<RefCell<Truth>>,
         id: usize,
+        count_max: usize,
         channels: &[String],
         random: &mut Random,
     ) -> Self {
-        let count = 2 + random.below(10);
-        let queue = (0..count).map(|n| publication(id, n, channels, random)).collect();
-        let truth = Rc::clone(truth);
-        Self { truth, queue, done: Vec::new(), link: Link::None, flight: None, left: Vec::new() }
+        let mut it = Self {
+            truth: Rc::clone(truth),
+            id,
+            made: 0,
+            queue: VecDeque::new(),
+            done: Vec::new(),
+            link: Link::None,
+            flight: None,
+            left: Vec::new(),
+        };
+        it.go_on(2 + random.below(count_max - 1), channels, random);
+        it
+    }
+
+    /// There is more to publish.
+    pub(crate) fn go_on(&mut self, count: usize, channels: &[String], random: &mut Random) {
+        for n in self.made..self.made + count {
+            self.queue.push_back(publication(self.id, n, channels, random));
+        }
+        self.made += count;
+    }
+
+    /// The server is killed.
+    pub(crate) fn cut_off(&mut self, random: &mut Random, totals: &mut Totals) {
+        if random.one_in(2) {
+            self.receive(random, totals);
+        }
+        self.hang_up(random);
+        self.left.clear();
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -284,7 +313,9 @@ impl Publisher {
         let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("{name}: {answer}"));
         let at = Position::parse(text("cursor"));
         let truth = self.truth.borrow();
-        let entry = truth.get(at).unwrap_or_else(|| panic!("a receipt for nothing: {answer}"));
+        let place = truth.find(at).unwrap_or_else(|| panic!("a receipt for nothing: {answer}"));
+        let entry = truth.entry(at.seq).filter(|_| at.epoch == truth.epoch);
+        let entry = entry.unwrap_or_else(|| panic!("a receipt for nothing: {answer}"));
         assert_eq!((text("channel"), text("level")), (&*channel, "logged"));
         assert!(entry.channel == channel && !entry.is_void, "{answer}");
         assert_eq!(answer["seq"].as_u64(), Some(at.seq));
@@ -294,8 +325,11 @@ impl Publisher {
         assert!(!duplicate || item.tries > 1, "{answer} to a first try");
         totals.published += u64::from(!duplicate);
         totals.duplicates += u64::from(duplicate);
-        let before = item.receipts.insert(channel, at);
-        assert!(before.is_none_or(|before| before == at && duplicate), "{before:?}, then {at:?}");
+        // What was lost with a life is published again.
+        let receipts = item.receipts.entry(channel).or_default();
+        let mut before = receipts.iter().filter(|it| truth.is_here(**it));
+        assert!(before.all(|before| *before == place && duplicate), "{receipts:?}, then {answer}");
+        receipts.push(place);
         None
     }
 
@@ -307,13 +341,15 @@ impl Publisher {
     pub(crate) fn judge(&mut self, random: &mut Random) {
         self.hang_up(random);
         let truth = self.truth.borrow();
+        truth.check_once();
         for item in self.done.iter().chain(&self.queue).filter(|item| !item.is_end) {
             for channel in &item.channels {
                 let is_it = |entry: &&crate::simulation::truth::Entry| {
-                    entry.data == item.text() && entry.channel == *channel && !entry.is_void
+                    entry.data == item.text() && entry.channel == *channel
                 };
-                let entries: Vec<_> = truth.entries.iter().filter(is_it).collect();
-                let least = usize::from(item.receipts.contains_key(channel));
+                let entries: Vec<_> = truth.entries().filter(is_it).collect();
+                let mut receipts = item.receipts.get(channel).into_iter().flatten();
+                let least = usize::from(receipts.any(|it| truth.is_here(*it)));
                 let none = item.refused && least == 0 || item.tries == 0;
                 let most = usize::from(!none);
                 assert!(

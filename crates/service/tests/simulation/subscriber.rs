@@ -6,11 +6,11 @@ use std::rc::Rc;
 use sockeye_simnet::{Peer, Random, SimNet};
 
 use crate::simulation::events::{Asked, Events, Polled, Polls};
-use crate::simulation::oracle::{Ledger, Start};
+use crate::simulation::oracle::{Held, Ledger, Start};
 use crate::simulation::said::{self, Said};
 use crate::simulation::socket::Socket;
 use crate::simulation::totals::Totals;
-use crate::simulation::truth::{Position, Truth};
+use crate::simulation::truth::{Place, Position, Truth};
 use crate::simulation::wire::{Wire, encode};
 
 pub(crate) struct Subscriber {
@@ -22,8 +22,8 @@ pub(crate) struct Subscriber {
     link: Link,
     /// Turns for which it does not read.
     stalled: usize,
-    /// The tag of the last poll, and what it was for.
-    tag: Option<(String, Vec<String>)>,
+    /// The tag of the last poll, what it was for, and the cursor behind that answer.
+    tag: Option<(String, Vec<String>, Held)>,
     /// Which transport it had last.
     last: Option<usize>,
     /// Connections that it has left, and does not read.
@@ -46,8 +46,8 @@ struct Commands {
     socket: Socket,
     greeted: bool,
     subscribed: bool,
-    /// What was asked for and not answered.
-    asked: Vec<(Vec<String>, Start)>,
+    /// What was asked for and not answered, and how many entries the log had.
+    asked: Vec<(Vec<String>, Start, u64)>,
 }
 
 impl Subscriber {
@@ -116,12 +116,12 @@ impl Subscriber {
         {
             totals.added += 1;
             let (start, text) = match self.ledger.cursor() {
-                Some(cursor) if random.one_in(2) => (Start::Cursor(cursor), cursor.text()),
+                Some(cursor) if random.one_in(2) => (Start::Cursor(cursor), cursor.at.text()),
                 _ if random.one_in(3) => lie(&self.truth.borrow(), random),
                 _ => (Start::Now, "now".to_owned()),
             };
             self.wanted.push(target.clone());
-            commands.subscribe(vec![target], start, &text);
+            commands.subscribe(vec![target], start, &text, self.truth.borrow().settled);
         }
     }
 
@@ -144,7 +144,12 @@ impl Subscriber {
         match self.ledger.cursor() {
             Some(cursor) => {
                 totals.resumes += 1;
-                (Start::Cursor(cursor), cursor.text())
+                let is_lost = self.ledger.is_lost();
+                totals.lost_resumes += u64::from(is_lost);
+                // A cursor without a check is as good, if it is one of this life.
+                let is_bare = !is_lost && random.one_in(10);
+                let at = if is_bare { Position { check: 0, ..cursor.at } } else { cursor.at };
+                (Start::Cursor(cursor), at.text())
             }
             None if random.one_in(4) => (Start::Earliest, "earliest".to_owned()),
             None => (Start::Now, "now".to_owned()),
@@ -160,7 +165,8 @@ impl Subscriber {
         self.link = match transport {
             0 | 1 => {
                 let (start, text) = self.start(random, totals);
-                self.ledger.resume(&self.wanted, start);
+                let settled = self.truth.borrow().settled;
+                self.ledger.resume(&self.wanted, start, settled);
                 let query = if transport == 0 { "" } else { "&envelope=json" };
                 let request = request("/v1/sse", &self.wanted, query, &text, "", random);
                 Link::Events(Box::new(Events::new(wire, &request, &self.wanted, transport == 1)))
@@ -185,9 +191,9 @@ impl Subscriber {
                     self.finished |= status == 204;
                     totals.stay_away += u64::from(status == 204);
                     assert!(status == 204 || status == 408, "{status} to an event stream");
-                    let truth = self.truth.borrow();
-                    let ended = events.targets.iter().all(|it| truth.has_ended(it));
-                    assert!(ended || status != 204, "told to stay away from {:?}", events.targets);
+                    if status == 204 {
+                        self.ledger.check_stays_away(&events.targets);
+                    }
                 }
                 events.is_over()
             }
@@ -211,7 +217,7 @@ impl Subscriber {
             match said {
                 Said::Welcome => assert!(!core::mem::replace(&mut commands.greeted, true)),
                 Said::Subscribed { channels, .. } => {
-                    let (targets, mut start) = commands.asked.remove(0);
+                    let (targets, mut start, settled) = commands.asked.remove(0);
                     if commands.subscribed && matches!(start, Start::Now) {
                         start = Start::Joining;
                     }
@@ -220,7 +226,7 @@ impl Subscriber {
                         self.ledger.rewind();
                     }
                     commands.subscribed = true;
-                    self.ledger.resume(&targets, start);
+                    self.ledger.resume(&targets, start, settled);
                 }
                 Said::Answer(answer) => panic!("refused: {answer}"),
                 _ => {}
@@ -228,7 +234,8 @@ impl Subscriber {
             if let (Said::Welcome, Link::Socket(_)) = (said, &self.link) {
                 let (start, text) = self.start(random, totals);
                 if let Link::Socket(commands) = &mut self.link {
-                    commands.subscribe(self.wanted.clone(), start, &text);
+                    let settled = self.truth.borrow().settled;
+                    commands.subscribe(self.wanted.clone(), start, &text, settled);
                 }
                 return;
             }
@@ -264,30 +271,32 @@ impl Subscriber {
         let waits = !self.calm && random.one_in(2);
         let (start, text) = self.start(random, totals);
         let query = if waits { "&wait=1" } else { "&wait=0" };
-        let tag = self.tag.clone().filter(|(_, targets)| {
+        let tag = self.tag.clone().filter(|(_, targets, _)| {
             let true_start = matches!(start, Start::Cursor(_));
             true_start && !waits && *targets == self.wanted && !self.calm
         });
-        let header = tag.map_or(String::new(), |(tag, _)| format!("If-None-Match: {tag}\r\n"));
+        let since = tag.as_ref().map(|(_, _, since)| *since);
+        let header = tag.map_or(String::new(), |(tag, ..)| format!("If-None-Match: {tag}\r\n"));
         let request = request("/v1/poll", &self.wanted, query, &text, &header, random);
         self.ledger.connect();
-        self.ledger.resume(&self.wanted, start);
-        totals.polls += 1;
         let settled = self.truth.borrow().settled;
-        let asked = Asked { targets: self.wanted.clone(), waits, settled };
+        self.ledger.resume(&self.wanted, start, settled);
+        totals.polls += 1;
+        let asked = Asked { targets: self.wanted.clone(), waits, since, settled };
         let Link::Polls(polls) = &mut self.link else { return };
         polls.ask(&request, asked);
     }
 
     fn hear_poll(&mut self, polled: Polled, totals: &mut Totals) {
         let Polled { asked, status, etag, cursor, body } = polled;
-        self.tag = etag.map(|tag| (tag, asked.targets.clone()));
         match status {
             200 => {
                 let (said, at, more) = said::answer(&body);
                 assert_eq!(cursor, Some(at), "the header's cursor and the body's");
                 let synced = said.iter().any(|it| matches!(it, Said::Sync { .. }));
-                assert!(more || self.tag.is_some() || asked.waits, "a tag with what is complete");
+                // What was held, for the archive or for anything new, has no tag.
+                let is_held = asked.waits || self.truth.borrow().has_archive;
+                assert!(more || etag.is_some() || is_held, "a tag with what is complete");
                 assert!(!(more && synced), "caught up, and more");
                 self.ledger.hear_poll(&said, at, totals);
             }
@@ -298,11 +307,18 @@ impl Subscriber {
             }
             304 => {
                 totals.not_modified += 1;
-                self.ledger.check_unchanged(&asked.targets, asked.settled);
+                let since = asked.since.expect("304 to a tag");
+                self.ledger.check_unchanged(&asked.targets, since, asked.settled);
+                // The tag stands for the same answer as before.
+                return;
             }
             408 => {}
+            // History that only the archive has cannot be read now.
+            503 if self.truth.borrow().has_archive => totals.turned_away += 1,
             other => panic!("{other} to a poll: {body}"),
         }
+        let here = self.ledger.cursor();
+        self.tag = etag.zip(here).map(|(tag, here)| (tag, asked.targets, here));
     }
 
     /// It stops playing tricks, and lives to get what is still missing.
@@ -321,7 +337,7 @@ impl Subscriber {
     pub(crate) fn catch_up(
         &mut self,
         net: &SimNet,
-        goal: Position,
+        goal: Place,
         random: &mut Random,
         totals: &mut Totals,
     ) -> bool {
@@ -338,9 +354,9 @@ impl Subscriber {
     }
 
     /// A stream does not get what was wanted too late for it: the last poll does.
-    fn skips_spare(&mut self, goal: Position, random: &mut Random) -> bool {
+    fn skips_spare(&mut self, goal: Place, random: &mut Random) -> bool {
         let streams = matches!(self.link, Link::Events(_) | Link::Socket(_));
-        if streams && self.ledger.cursor() == Some(goal) {
+        if streams && self.ledger.is_cursor_at(goal) {
             self.leave(random);
         }
         false
@@ -360,6 +376,14 @@ impl Subscriber {
             self.ledger.cursor(),
             self.left.len()
         )
+    }
+
+    /// The server is killed. The client may have read what had come.
+    pub(crate) fn cut_off(&mut self, random: &mut Random, totals: &mut Totals) {
+        if random.one_in(2) && !matches!(self.link, Link::None) {
+            self.receive(random, totals);
+        }
+        (self.link, self.left) = (Link::None, Vec::new());
     }
 
     /// The end.
@@ -387,7 +411,7 @@ impl Subscriber {
 }
 
 impl Commands {
-    fn subscribe(&mut self, targets: Vec<String>, start: Start, cursor: &str) {
+    fn subscribe(&mut self, targets: Vec<String>, start: Start, cursor: &str, settled: u64) {
         let list: Vec<String> = targets.iter().map(|it| format!("{it:?}")).collect();
         let cursor = match start {
             Start::Now => String::new(),
@@ -395,20 +419,22 @@ impl Commands {
         };
         self.socket
             .send(&format!(r#"{{"type":"subscribe","channels":[{}]{cursor}}}"#, list.join(",")));
-        self.asked.push((targets, start));
+        self.asked.push((targets, start, settled));
     }
 }
 
-/// Something that is no cursor of this log.
+/// Something that is no cursor of this log, and the reason why.
 pub(crate) fn lie(truth: &Truth, random: &mut Random) -> (Start, String) {
-    let Position { epoch, seq } = truth.position();
-    let text = match random.below(4) {
-        0 => "nonsense".to_owned(),
-        1 => Position { epoch, seq: seq + 1_000_000 }.text(),
-        2 => Position { epoch: epoch - 7, seq }.text(),
-        _ => Position { epoch: epoch + 7, seq: 1 }.text(),
+    let Position { epoch, seq, check } = truth.position();
+    let (reason, at) = match random.below(5) {
+        0 => return (Start::Lie("unreadable"), "nonsense".to_owned()),
+        1 => ("ahead", Position { epoch, seq: seq + 1_000_000, check }),
+        2 => ("epoch", Position { epoch: epoch - 7, seq, check }),
+        // A run that never was, at a position that is there.
+        3 if !truth.runs.is_empty() && seq > 0 => ("forked", Position { epoch, seq, check: 7 }),
+        _ => ("epoch", Position { epoch: epoch + 7, seq: 1, check }),
     };
-    (Start::Lie, text)
+    (Start::Lie(reason), at.text())
 }
 
 fn request(

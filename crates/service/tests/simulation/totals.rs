@@ -34,6 +34,17 @@ pub(crate) struct Totals {
     pub(crate) cuts: u64,
     pub(crate) restarts: u64,
     pub(crate) lost: u64,
+    /// Services that were killed and started again from their log.
+    pub(crate) kills: u64,
+    /// Times a log was put back to a backup, or lost its end.
+    pub(crate) restores: u64,
+    pub(crate) tails: u64,
+    /// Resumes from a cursor of a life that is lost.
+    pub(crate) lost_resumes: u64,
+    /// Pages of the archive, questions that it did not take or answer, and polls that were sent away for that.
+    pub(crate) pages: u64,
+    pub(crate) unread: u64,
+    pub(crate) turned_away: u64,
     /// Publications for which the log between workers had no room.
     pub(crate) full: u64,
     pub(crate) transports: BTreeMap<String, u64>,
@@ -81,6 +92,13 @@ impl Totals {
             (&mut self.restarts, other.restarts),
             (&mut self.lost, other.lost),
             (&mut self.full, other.full),
+            (&mut self.kills, other.kills),
+            (&mut self.restores, other.restores),
+            (&mut self.tails, other.tails),
+            (&mut self.lost_resumes, other.lost_resumes),
+            (&mut self.pages, other.pages),
+            (&mut self.unread, other.unread),
+            (&mut self.turned_away, other.turned_away),
         ];
         for (sum, more) in pairs {
             *sum += more;
@@ -116,11 +134,17 @@ impl Totals {
             ("overruns", self.overruns),
             ("drains", self.drains),
             ("roomy", self.roomy),
+            ("kills", self.kills),
+            ("restores", self.restores),
+            ("tails", self.tails),
+            ("lost resumes", self.lost_resumes),
+            ("pages", self.pages),
+            ("unread", self.unread),
         ];
         for (name, count) in all {
             assert!(count > 0, "no {name}: {self:?}");
         }
-        for reason in ["epoch", "ahead", "trimmed", "limit", "unreadable"] {
+        for reason in ["epoch", "ahead", "forked", "trimmed", "limit", "unreadable"] {
             assert!(self.gaps.contains_key(reason), "no gap {reason}: {self:?}");
         }
         for transport in ["WebSocket", "EventStream", "LongPoll", "ShortPoll"] {
@@ -152,11 +176,17 @@ impl Totals {
             ("pongs", self.pongs),
             ("drains", self.drains),
             ("roomy", self.roomy),
+            ("kills", self.kills),
+            ("restores", self.restores),
+            ("tails", self.tails),
+            ("lost resumes", self.lost_resumes),
+            ("pages", self.pages),
+            ("unread", self.unread),
         ];
         for (name, count) in all {
             assert!(count > 0, "no {name}: {self:?}");
         }
-        for reason in ["epoch", "ahead", "trimmed", "limit", "unreadable"] {
+        for reason in ["epoch", "ahead", "forked", "trimmed", "limit", "unreadable"] {
             assert!(self.gaps.contains_key(reason), "no gap {reason}: {self:?}");
         }
         for code in [1012, 4000, 4202] {

@@ -17,12 +17,26 @@ use crate::simulation::totals::Totals;
 const START_MS: u64 = 1_790_000_000_000;
 
 /// Those of the machine, for all: the networks' own may jump apart.
-struct Clocks {
+#[derive(Debug)]
+pub(crate) struct Clocks {
     loops_ms: Cell<u64>,
     calendar_ms: Cell<u64>,
 }
 
 impl Clocks {
+    pub(crate) fn new() -> Rc<Self> {
+        Rc::new(Self { loops_ms: Cell::new(0), calendar_ms: Cell::new(START_MS) })
+    }
+
+    pub(crate) fn advance(&self, ms: u64) {
+        self.loops_ms.set(self.loops_ms.get() + ms);
+        self.calendar_ms.set(self.calendar_ms.get().saturating_add(ms));
+    }
+
+    pub(crate) fn set_calendar(&self, by_ms: i64) {
+        self.calendar_ms.set(self.calendar_ms.get().saturating_add_signed(by_ms));
+    }
+
     fn look(&self, clock: &LogClock) -> LogTime {
         clock.look(Time::from_millis(self.loops_ms.get()), self.calendar_ms.get())
     }
@@ -70,10 +84,9 @@ impl Order {
     pub(crate) fn new(
         workers: usize,
         sequencer: Sequencer,
+        clocks: &Rc<Clocks>,
         random: &mut Random,
     ) -> (Self, Vec<Watched>) {
-        let clocks = Clocks { loops_ms: Cell::new(0), calendar_ms: Cell::new(START_MS) };
-        let clocks = Rc::new(clocks);
         let limits = LoopBackboneLimits {
             entries_max: [1, 3, 1_000][random.below(3)],
             bytes_max: [2_000, 1 << 20][random.below(2)],
@@ -82,11 +95,11 @@ impl Order {
         let full = Rc::new(Cell::new(0));
         let members = (0..workers).map(|worker| Watched {
             member: backbone.member(worker),
-            clocks: Rc::clone(&clocks),
+            clocks: Rc::clone(clocks),
             full: Rc::clone(&full),
         });
         let members = members.collect();
-        (Self { backbone, sequencer, clocks, full }, members)
+        (Self { backbone, sequencer, clocks: Rc::clone(clocks), full }, members)
     }
 
     /// Whoever gives out the places has a turn.
@@ -95,20 +108,18 @@ impl Order {
         self.backbone.step(&mut self.sequencer, now.ms);
     }
 
-    pub(crate) fn advance(&self, ms: u64) {
-        let Clocks { loops_ms, calendar_ms } = &*self.clocks;
-        loops_ms.set(loops_ms.get() + ms);
-        calendar_ms.set(calendar_ms.get().saturating_add(ms));
+    /// The clock that all services share.
+    pub(crate) fn clock(&self) -> &LogClock {
+        self.backbone.clock()
     }
 
-    pub(crate) fn set_calendar(&self, by_ms: i64) {
-        let calendar_ms = &self.clocks.calendar_ms;
-        calendar_ms.set(calendar_ms.get().saturating_add_signed(by_ms));
+    /// Adds up what it did.
+    pub(crate) fn count(&self, totals: &mut Totals) {
+        totals.full += self.full.get();
     }
 
     /// Everybody has heard everything.
-    pub(crate) fn check(&self, totals: &mut Totals) {
+    pub(crate) fn check(&self) {
         assert_eq!(self.backbone.entries(), 0, "left in the log between workers");
-        totals.full += self.full.get();
     }
 }

@@ -40,11 +40,16 @@ pub(crate) fn service_limits(queue_bytes: usize, random: &mut Random) -> sockeye
     limits.poll_messages_max = [1, 3, 256][random.below(3)];
     limits.answer_bytes_max = [1, 1_000, 1 << 20][random.below(3)];
     limits.publishing_max = [2, 4_096, 4_096][random.below(3)];
+    limits.archive_questions_max = [1, 2, 64][random.below(3)];
+    limits.archive_requests_max = [1, 4_096, 4_096][random.below(3)];
+    limits.archive_messages_max = [1, 3, 256][random.below(3)];
+    limits.archive_ms_max = [20, 150, 10_000][random.below(3)];
     limits
 }
 
 /// With room for everything there is no gap but for a cursor that is none.
-pub(crate) fn hub_config(roomy: bool, random: &mut Random) -> Config {
+/// A log that is opened again has more than one run.
+pub(crate) fn hub_config(roomy: bool, is_reopened: bool, random: &mut Random) -> Config {
     let mut config = Config { settings: settings(roomy, random), ..Config::default() };
     config.settings.patterns = PatternUse::Allowed;
     for namespace in ["a", "b"] {
@@ -64,7 +69,7 @@ pub(crate) fn hub_config(roomy: bool, random: &mut Random) -> Config {
     limits.history_bytes_max = [1 << 20, 1_500][random.below(2)];
     limits.pending_max = [1, 100, 100][random.below(3)];
     limits.pattern_steps_max = [16_384, 16_384, 12][random.below(3)];
-    limits.runs_max = [4_096, 4_096, 1][random.below(3)];
+    limits.runs_max = if is_reopened { 4_096 } else { [4_096, 4_096, 1][random.below(3)] };
     limits.pattern_gaps_max = [100, 0][random.below(2)];
     config
 }
