@@ -116,7 +116,12 @@ def main():
     with concurrent.futures.ProcessPoolExecutor(initializer=load_corpus, initargs=[corpus]) as pool:
         batches = [pool.submit(check_batch, program, seed + number) for number in range(BATCHES)]
         for batch in concurrent.futures.as_completed(batches):
-            count, some = batch.result()
+            try:
+                count, some = batch.result()
+            except BaseException:
+                # The first difference is enough: the other batches would take minutes.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
             mutated += count
             passed += 1
             for kind, number in some.items():
