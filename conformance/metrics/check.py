@@ -109,7 +109,7 @@ def check_namespaces(base):
     for name in ("a", "b", "many:1", "many:2"):
         assert ask(base, f"/v1/channels/{name}", b"hello")[0] == 200
     found = samples(scrape(base)[1])
-    families = ["messages", "bytes", "bytes_max", "channels", "full", "full_total"]
+    families = ["messages", "bytes", "bytes_max", "channels", "full", "no_room_total"]
     for family in families:
         labels = [dict(labels) for name, labels in found if name == f"sockeye_log_{family}"]
         assert labels == [{"namespace": "*"}, {"namespace": "many"}], (family, labels)

@@ -303,7 +303,7 @@ impl Tally {
         let help = "Whether the publication that had no room last would have none now.";
         page.labelled(Kind::Gauge, "log_full", help, lines.rows(|it| it.is_full.into()));
         let help = "Publications that had no room on disk.";
-        page.labelled(Kind::Counter, "log_full_total", help, lines.rows(|it| it.refused));
+        page.labelled(Kind::Counter, "log_no_room_total", help, lines.rows(|it| it.refused));
     }
 
     fn clock(&self, page: &mut Page) {

@@ -177,8 +177,8 @@ fn a_full_namespace_is_seen_and_the_server_stays_in_service() {
             "sockeye_log_full{namespace=\"b\"} 1".to_owned(),
             "sockeye_log_full{namespace=\"c\"} 0".to_owned(),
             format!("sockeye_log_messages{{namespace=\"b\"}} {taken}"),
-            "sockeye_log_full_total{namespace=\"b\"} 1".to_owned(),
-            "sockeye_log_full_total{namespace=\"c\"} 0".to_owned(),
+            "sockeye_log_no_room_total{namespace=\"b\"} 1".to_owned(),
+            "sockeye_log_no_room_total{namespace=\"c\"} 0".to_owned(),
             "sockeye_log_channels{namespace=\"b\"} 1".to_owned(),
         ] {
             assert!(metrics.contains(&format!("\n{line}\n")), "{line}: {metrics}");
