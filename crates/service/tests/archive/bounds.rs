@@ -179,7 +179,8 @@ fn accounts_have_their_turns_alternately() {
 fn an_archive_that_is_full_is_asked_again() {
     let disk = Naive::default();
     disk.disk().is_full = true;
-    let server = restarted(&disk, |_| ());
+    // Nothing else wakes the loop.
+    let server = restarted(&disk, |setup| setup.server.heartbeat_ms = 3_600_000);
     let mut events = Events::open(server.addr, "/v1/sse?channel=c&cursor=17-ffi", "");
     server.wait_for_streams(1);
     disk.disk().is_full = false;
