@@ -51,7 +51,7 @@ pub(crate) struct Channels<M> {
     alarms: BTreeSet<(u64, u32)>,
     stamp: Stamp,
     /// The next record to fit to new settings, while that goes on.
-    refit: Option<u32>,
+    pub(crate) refit: Option<u32>,
     /// Messages and bytes of history.
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
@@ -279,6 +279,13 @@ impl<M> Channels<M> {
             *left -= 1;
             self.drop_oldest(index);
         }
+    }
+
+    /// Whether something is above the bounds of the whole hub.
+    #[inline]
+    pub(crate) fn is_over(&self, config: &Config) -> bool {
+        self.bytes > config.limits.history_bytes_max as u64
+            || self.len() > config.limits.channels_max
     }
 
     /// Drops messages and evicts records above the bounds of the whole hub, at most `left`.

@@ -245,9 +245,13 @@ impl<M> Hub<M> {
         // [hub:bound-drops]
         let mut left = self.config.limits.drops_per_call_max.max(1);
         self.keys.expire(now_ms, &self.config, &mut left);
-        self.channels.refit(&self.config, &mut left);
+        if self.channels.refit.is_some() {
+            self.channels.refit(&self.config, &mut left);
+        }
         self.channels.expire(now_ms, &self.config, &mut left);
-        self.channels.enforce(&self.config, &mut left);
+        if self.channels.is_over(&self.config) {
+            self.channels.enforce(&self.config, &mut left);
+        }
         self.is_overdue = left == 0;
     }
 
@@ -281,8 +285,10 @@ impl<M> Hub<M> {
         self.stats.committed += 1;
         self.stats.delivered += taken as u64;
         self.channels.settle(channel, &self.config);
-        let mut left = self.config.limits.drops_per_call_max.max(1);
-        self.channels.enforce(&self.config, &mut left);
+        if self.channels.is_over(&self.config) {
+            let mut left = self.config.limits.drops_per_call_max.max(1);
+            self.channels.enforce(&self.config, &mut left);
+        }
         Committed { entry, taken, behind }
     }
 
