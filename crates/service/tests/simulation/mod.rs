@@ -54,7 +54,7 @@ use workers::{Clocks, Order};
 const SEEDS: u64 = 10_000;
 
 /// Turns in which everybody plays tricks.
-const TURNS: usize = 170;
+const TURNS: usize = 150;
 
 #[test]
 fn every_seed_keeps_the_promise() {
