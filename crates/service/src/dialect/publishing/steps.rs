@@ -75,9 +75,12 @@ impl Service {
         &mut self,
         job: &mut Job<'p>,
         who: &Principal,
-        publish: Publish<'p>,
+        mut publish: Publish<'p>,
         context: &mut Context<'_>,
     ) {
+        if let Channels::One(_) = publish.channels {
+            return self.add(job, who, None, (&mut publish, 0), context);
+        }
         let mut begun = Some(Begun { line: None, publish, next: 0 });
         if self.publish_some(job, who, &mut begun, None, context) == Progress::Left {
             self.jobs.put_off_bytes += job.put_off(who, begun, None);
