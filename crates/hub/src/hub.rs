@@ -68,6 +68,8 @@ pub struct Hub<M> {
     pub(crate) has_archive: bool,
     /// The last `advance` has dropped as much as it may.
     is_overdue: bool,
+    /// The time of the last `advance`, unless it left something, or messages were added since.
+    advanced_ms: Option<u64>,
 }
 
 impl<M> Hub<M> {
@@ -87,6 +89,7 @@ impl<M> Hub<M> {
             keys: Keys::default(),
             has_archive: false,
             is_overdue: false,
+            advanced_ms: None,
         }
     }
 
@@ -253,6 +256,15 @@ impl<M> Hub<M> {
             self.channels.enforce(&self.config, &mut left);
         }
         self.is_overdue = left == 0;
+        self.advanced_ms = Some(now_ms).filter(|_| !self.is_overdue);
+    }
+
+    /// Advances for a commit. Between an admission and its commit nothing becomes due.
+    #[inline]
+    pub(crate) fn advance_to_commit(&mut self, now_ms: u64) {
+        if self.advanced_ms != Some(now_ms) {
+            self.advance(now_ms);
+        }
     }
 
     /// Whether the last [`advance`](Self::advance) has left something to drop, or may have.
@@ -274,6 +286,7 @@ impl<M> Hub<M> {
         mut deliver: impl FnMut(SubscriberKey, &Rc<Entry<M>>) -> Flow,
     ) -> Committed<M> {
         self.head = self.head.next();
+        self.advanced_ms = None;
         let record = self.channels.record_mut(channel);
         let previous = Some(record.past.last).filter(|last| *last != Seq::ZERO);
         let name = Rc::clone(&record.name);

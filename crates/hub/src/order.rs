@@ -43,12 +43,16 @@ impl Order {
     }
 
     /// Moves `index` to the end of a list.
+    #[inline]
     pub(crate) fn put_last_of(&mut self, list: usize, index: u32) {
+        if self.lists.get(list).is_none_or(|it| it.last != index) {
+            self.move_to_end_of(list, index);
+        }
+    }
+
+    fn move_to_end_of(&mut self, list: usize, index: u32) {
         if self.lists.len() <= list {
             self.lists.resize(list + 1, EMPTY);
-        }
-        if self.lists[list].last == index {
-            return;
         }
         self.remove(index);
         if self.links.len() <= index as usize {

@@ -85,7 +85,7 @@ impl<M> Hub<M> {
         if position.seq != self.head.next() {
             return Err(Misuse::OutOfOrder { next: self.head.next() });
         }
-        self.advance(now_ms);
+        self.advance_to_commit(now_ms);
         let Some(Pending { channel, key, draft: Some(draft) }) = self.pending.pop_front() else {
             unreachable!("a void at the front is passed at once");
         };

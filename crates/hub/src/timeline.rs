@@ -30,11 +30,20 @@ struct Chunk {
 }
 
 impl Chunk {
+    /// The index of a message.
+    fn find(&self, seq: Seq) -> Option<usize> {
+        let distance = seq.0.wrapping_sub(self.first);
+        // Without holes, a message's distance is its index.
+        let index = usize::try_from(distance).ok()?;
+        if self.items.get(index).is_some_and(|(it, _)| u64::from(*it) == distance) {
+            return Some(index);
+        }
+        self.items.binary_search_by_key(&distance, |(it, _)| u64::from(*it)).ok()
+    }
+
     /// Removes a message. True if the chunk is compacted.
     fn remove(&mut self, seq: Seq) -> bool {
-        let distance = seq.0.wrapping_sub(self.first);
-        let found = self.items.binary_search_by_key(&distance, |(it, _)| u64::from(*it));
-        let Ok(at) = found else { return false };
+        let Some(at) = self.find(seq) else { return false };
         let item = &mut self.items[at].1;
         self.live -= usize::from(std::mem::replace(item, NONE) != NONE);
         let is_sparse = self.live * 2 < self.items.len();
