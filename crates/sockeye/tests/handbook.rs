@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::common::serve_anywhere;
+use crate::common::{serve, serve_anywhere, sockeye};
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
@@ -130,7 +130,10 @@ fn configurations_in_the_documents_could_be_served() {
 #[test]
 fn alerts_ask_for_what_is_counted_and_are_explained() {
     let (rules, operations) = (read("alerts.yml"), read("operations.md"));
-    let server = serve_anywhere();
+    let place = Place::new("alerts");
+    let data = place.0.join("data");
+    let data = data.to_str().expect("UTF-8");
+    let server = serve(sockeye(&["serve", "--listen", "127.0.0.1:0", "--data", data]));
     let (_, page) = server.connect().fetch("GET", "/metrics");
     let is_name = |it: char| it.is_ascii_lowercase() || it == '_';
     let asked = rules.match_indices("sockeye_").map(|(at, _)| {

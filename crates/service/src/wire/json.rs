@@ -20,10 +20,11 @@ impl<'o> Object<'o> {
     }
 
     fn name(&mut self, name: &str) {
-        if !mem::replace(&mut self.empty, false) {
-            self.out.push(',');
+        if mem::replace(&mut self.empty, false) {
+            self.out.push('"');
+        } else {
+            self.out.push_str(",\"");
         }
-        self.out.push('"');
         self.out.push_str(name);
         self.out.push_str("\":");
     }

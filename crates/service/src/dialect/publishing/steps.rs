@@ -16,15 +16,15 @@ enum Progress {
 
 impl Service {
     /// Publishes for a command, which names one channel.
-    pub(crate) fn publish_one(
+    pub(crate) fn publish_one<'p>(
         &mut self,
-        asker: Asker<'_>,
+        asker: Asker<'p>,
         who: &Principal,
-        publish: Publish<'_>,
+        mut publish: Publish<'p>,
         context: &mut Context<'_>,
     ) {
         let mut job = self.jobs.begin(asker, Shape::One);
-        self.begin_one(&mut job, who, publish, context);
+        self.add(&mut job, who, None, (&mut publish, 0), context);
         match job.is_done() {
             true => self.tell(&job, context),
             false => self.put_by(job),
