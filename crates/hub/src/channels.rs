@@ -263,7 +263,7 @@ impl<M> Channels<M> {
         self.set_alarm(index, history_ms);
     }
 
-    /// Drops messages above the channel's own bounds, at most `left`. True if it fits now.
+    /// Drops messages above the channel's own bounds, at most `left`. True if the channel fits now.
     fn trim(&mut self, index: u32, config: &Config, left: &mut usize) -> bool {
         // [hub:bound-ring]
         loop {
@@ -288,7 +288,8 @@ impl<M> Channels<M> {
             || self.len() > config.limits.channels_max
     }
 
-    /// Drops messages and evicts records above the bounds of the whole hub, at most `left`.
+    /// Drops messages and evicts records above the bounds of the whole hub, at most `left`. The
+    /// last record goes whole.
     pub(crate) fn enforce(&mut self, config: &Config, left: &mut usize) {
         // [hub:bound-bytes] [hub:shares] The largest namespace is above its share.
         while self.bytes > config.limits.history_bytes_max as u64 && *left > 0 {

@@ -132,13 +132,14 @@ pub struct Limits {
     /// Steps in which a pull lists the channels of its patterns that have newer messages, to merge
     /// their histories. If there are more channels, the pull goes through the log instead.
     pub pattern_list_max: usize,
-    /// Steps of one pull through the log, and as many to find the gaps of its patterns. A step is a
-    /// message of any channel, a visited channel or prefix, or a node in the tree of the
-    /// subscriber's patterns. A pull through the log goes on where the one before has stopped. A
-    /// pattern whose gaps are not found has one gap for all its channels.
+    /// Steps of one pull through the log, and at most three times as many to find the gaps of its
+    /// patterns. A step is a message of any channel, a visited channel, tombstone or prefix, or a
+    /// node in the tree of the subscriber's patterns. A pull through the log goes on where the one
+    /// before has stopped. A pattern whose gaps are not found has one gap for all its channels.
     pub pattern_steps_max: usize,
-    /// Messages, keys and channels that one call drops because their time is over or new settings
-    /// leave no room for them. The next call drops more.
+    /// Messages, keys and channels that one call drops because their time is over, or because
+    /// bounds leave no room for them. The next call drops more. A channel that is evicted takes all
+    /// of its messages with it in one call.
     pub drops_per_call_max: usize,
 }
 

@@ -48,8 +48,8 @@ pub struct Committed<M> {
 /// # Costs
 /// For a channel with a record, an admission without a key looks up the channel's name once, and a
 /// commit not at all; such a commit allocates the entry and nothing else. Fan-out walks dense lists
-/// of subscriptions, one step for each. Calls after messages or keys have expired drop
-/// them, a bounded number each.
+/// of subscriptions, one step for each. Each call drops a bounded number of expired messages and
+/// keys.
 #[derive(Debug)]
 pub struct Hub<M> {
     pub(crate) config: Config,
@@ -66,7 +66,7 @@ pub struct Hub<M> {
     pub(crate) keys: Keys,
     /// Memory is a cache of an archive.
     pub(crate) has_archive: bool,
-    /// The last `advance` has dropped as much as it may.
+    /// The last `advance`, or a message since, has dropped as much as it may.
     is_overdue: bool,
     /// The time of the last `advance`, unless it left something, or messages were added since.
     advanced_ms: Option<u64>,
@@ -267,7 +267,8 @@ impl<M> Hub<M> {
         }
     }
 
-    /// Whether the last [`advance`](Self::advance) has left something to drop, or may have.
+    /// Whether the last [`advance`](Self::advance), or a message since, may have left something to
+    /// drop.
     pub const fn is_overdue(&self) -> bool {
         self.is_overdue
     }
@@ -301,6 +302,7 @@ impl<M> Hub<M> {
         if self.channels.is_over(&self.config) {
             let mut left = self.config.limits.drops_per_call_max.max(1);
             self.channels.enforce(&self.config, &mut left);
+            self.is_overdue |= left == 0;
         }
         Committed { entry, taken, behind }
     }

@@ -5,7 +5,7 @@
 //!                     /      \
 //!                 rooms:      sensors:           newest 9, newest 4
 //!                /      \            \
-//!         rooms:7    rooms:8:         sensors:a  a channel; a node
+//!         rooms:7    rooms:8:         sensors:a      a channel, a node, a channel
 //!                        |
 //!                    rooms:8:chat
 //! ```
@@ -61,7 +61,7 @@ impl Node {
         Self { prefix, parent, segments, children: 0, newest, floor, dropped }
     }
 
-    /// Whether channels with more segments than the prefix and one are in it, too.
+    /// Whether it has all names with its prefix, also those with several segments after it.
     pub(crate) const fn is_deepest(&self) -> bool {
         self.segments as usize == SEGMENTS_MAX
     }
@@ -124,7 +124,7 @@ impl Index {
         node
     }
 
-    /// Notes the newest message of the log. It is in a channel of the node.
+    /// Notes that the newest message of the log is in this channel of the node.
     pub(crate) fn note_written(&mut self, channel: u32, node: u32, seq: Seq) {
         self.channels.put_last_of(node as usize, channel);
         let mut at = node;

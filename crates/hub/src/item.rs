@@ -114,8 +114,8 @@ pub struct Budget {
 pub enum Progress {
     /// The subscriber is live.
     Live,
-    /// The budget is spent, or the steps of a search: then `out` may have got nothing, but the cursor
-    /// has moved. Pull again when the stream has room, if only in a later turn.
+    /// The budget is spent, or the steps of a search. A search may have moved the cursor and given
+    /// `out` nothing. Pull again when the stream has room, in this turn or a later one.
     More,
     /// Memory lacks messages that the archive has. Hand in a page with
     /// [`take_page`](crate::Subscriber::take_page). Until then each pull asks for the same.

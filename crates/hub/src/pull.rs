@@ -17,10 +17,11 @@ impl<M> Subscriber<'_, M> {
     /// Call it after subscribing, and whenever a stream that is behind has room again.
     ///
     /// # Costs
-    /// A binary search in each of the subscriber's channels. With patterns, also at most four times
-    /// the steps of [`Limits::pattern_steps_max`](crate::Limits::pattern_steps_max), of which
-    /// [`Hub::searched`] tells the number. Then, for each message, the logarithm of the number of
-    /// channels.
+    /// A binary search in each of the subscriber's channels. Then, for each message, the logarithm
+    /// of the number of channels. Patterns add the steps of a search: at most three times
+    /// [`Limits::pattern_list_max`](crate::Limits::pattern_list_max) and four times
+    /// [`Limits::pattern_steps_max`](crate::Limits::pattern_steps_max). [`Hub::searched`] counts
+    /// them.
     pub fn pull(&mut self, budget: Budget, now_ms: u64, out: &mut Vec<Item<M>>) -> Progress {
         let Self { hub, index } = self;
         hub.advance(now_ms);

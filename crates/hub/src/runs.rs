@@ -72,8 +72,8 @@ impl<M> Hub<M> {
         cursor.check == Check::NONE || check == Check::NONE || cursor.check == check
     }
 
-    /// Forgets the runs of the epoch that has ended. The newest run goes on in the next epoch, and its check counts
-    /// from the position before the first message.
+    /// Enters an epoch, and forgets the runs of the one that has ended, except the newest: its
+    /// check holds from the position before the first message on.
     pub(crate) fn enter_epoch(&mut self, epoch: Epoch) {
         let check = self.runs.newest;
         self.epoch = epoch;

@@ -65,7 +65,7 @@ impl PatternQuery<'_> {
 enum Sought {
     /// Those with a message after this.
     Newer(Seq),
-    /// Those that have dropped a message after this position, after this stamp.
+    /// Those that have dropped a message after this position, at this stamp or later.
     Dropped(Seq, Stamp),
 }
 
@@ -95,6 +95,8 @@ impl Sought {
 
 /// A walk through the index, for one pattern.
 struct Walk {
+    /// The pattern's slot.
+    slot: usize,
     sought: Sought,
     found: Vec<u32>,
     /// It ends when it has found so many.
@@ -205,8 +207,8 @@ impl<'h, M> Search<'h, M> {
         self.left = list_max;
         let mut views = Vec::new();
         for query in queries {
-            let mut walk =
-                Walk { sought: Sought::Newer(query.after), found: Vec::new(), most: usize::MAX };
+            let (slot, sought) = (query.slot, Sought::Newer(query.after));
+            let mut walk = Walk { slot, sought, found: Vec::new(), most: usize::MAX };
             self.walk(ROOT, &query.segments, &mut walk)?;
             for channel in walk.found {
                 views.extend(self.look_at(channel)?);
@@ -233,7 +235,7 @@ impl<'h, M> Search<'h, M> {
         for query in &queries {
             self.left = share;
             let sought = Sought::Dropped(query.after, query.owed_since);
-            let mut walk = Walk { sought, found: Vec::new(), most };
+            let mut walk = Walk { slot: query.slot, sought, found: Vec::new(), most };
             let mut is_cut = self.walk(ROOT, &query.segments, &mut walk).is_none();
             for channel in walk.found {
                 match self.look_at(channel) {
@@ -276,7 +278,7 @@ impl<'h, M> Search<'h, M> {
         match segments {
             [">"] => self.walk_all(node, walk),
             // It has the channels with more segments, too.
-            _ if at.is_deepest() => self.visit_channels(node, walk),
+            _ if at.is_deepest() => self.visit_matching(node, walk),
             ["*"] => self.visit_channels(node, walk),
             ["*", rest @ ..] => {
                 for below in index.below(node) {
@@ -323,6 +325,25 @@ impl<'h, M> Search<'h, M> {
                 break;
             }
             self.visit(channel, walk)?;
+        }
+        Some(())
+    }
+
+    /// Visits the channels of a deepest node. Those that the pattern does not match are not counted.
+    fn visit_matching(&mut self, node: u32, walk: &mut Walk) -> Option<()> {
+        let channels = &self.hub.channels;
+        for channel in channels.written.channels(node) {
+            let record = channels.record(channel);
+            if record.past.last <= walk.sought.after() {
+                break;
+            }
+            self.covers.clear();
+            let nodes = self.tree.matching(&record.name, &mut self.covers);
+            self.step(nodes)?;
+            match self.covers.iter().any(|it| *it as usize == walk.slot) {
+                true => self.visit(channel, walk)?,
+                false => self.step(1)?,
+            }
         }
         Some(())
     }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::Seq;
 
-/// Items of one chunk. A chunk is at least half full of messages, except for one item.
+/// Items of one chunk at the most. At least half of a chunk's items have a message.
 const CHUNK: usize = 64;
 
 const NONE: u32 = u32::MAX;
 
-/// The channel of each message in history, by position. Each message takes eight to sixteen bytes,
-/// and if its neighbors have gone, about a hundred.
+/// The channel of each message in history, by position. A message takes eight to sixteen bytes. A
+/// message whose neighbors have gone takes about a hundred.
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {
     /// Full chunks, by the first position.
