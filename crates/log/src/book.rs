@@ -269,10 +269,17 @@ impl Book {
     pub(crate) fn excess(&self, slot: usize) -> u64 {
         let space = &self.spaces[slot];
         let has = space.bytes + space.waiting_bytes;
-        match space.rule.when_full {
+        let excess = match space.rule.when_full {
             WhenFull::Refuse => 0,
             WhenFull::Trim => has.saturating_sub(self.bytes_max(slot)),
+        };
+        if !self.is_sweeping() {
+            return excess;
         }
+        // Channels that have not moved yet are counted here, and others must not go for them. What all
+        // namespaces have is known at any time. [log:rules]
+        let others = self.all_bytes().saturating_sub(space.bytes_and_part().0);
+        excess.min((others + has).saturating_sub(self.limits.bytes_max))
     }
 
     /// The oldest records of a namespace's channels, one for each channel, the oldest first.
@@ -311,6 +318,10 @@ impl Book {
     /// [log:channels]
     pub(crate) fn to_forget(&self, max: usize) -> Vec<u32> {
         let (mut ids, shares) = (Vec::new(), self.channel_shares());
+        // Namespaces that still count the channels of others seem to have too many. [log:rules]
+        if self.is_sweeping() {
+            return ids;
+        }
         for space in &self.spaces {
             let most = shares.largest_use(space.channels_and_part());
             let above = space.channels.saturating_sub(most);

@@ -23,9 +23,9 @@ impl Control {
     /// Changes the rules, and of the limits `bytes_max`, `channels_max` and `keys_max`. They hold when it
     /// returns.
     ///
-    /// The writer's thread then looks at all channels, some at a time, and drops what is not kept any
-    /// more. Until it has looked at all, nothing expires. The keys that the log has are kept as long as
-    /// was promised.
+    /// The writer's thread then looks at all channels, some at a time, and drops the records beyond the
+    /// rules. Until it has looked at all, nothing expires. A key stays until the time that its message's
+    /// commit promised.
     ///
     /// # Errors
     /// [`Error::Limits`] if the namespaces reserve more than there is, or a batch would not fit. Nothing

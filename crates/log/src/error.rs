@@ -75,8 +75,8 @@ impl fmt::Display for Error {
             Self::TooLarge => f.write_str("the record or batch is too large"),
             Self::Broken => f.write_str("the log failed earlier and has to be opened again"),
             Self::Unfinished => f.write_str(
-                "an import was not finished: run `sockeye log import` again with the same file, or \
-                 remove the directory",
+                "an import was not finished: run `sockeye log import` again with the same file, or, if \
+                 the directory had no log before, remove it",
             ),
             Self::Unsound(damage) => write!(f, "the log is damaged: {damage}"),
             Self::Damaged { seq } => write!(f, "the log is damaged at record {seq}"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::open::Purpose;
 use crate::transfer::{ChannelState, End, KeyState};
-use crate::{Error, Limits, Options, Policy, Record, Recovered, Rule, Store};
+use crate::{Error, Limits, Options, Policy, Record, Recovered, Rule, Start, Store};
 
 /// The file that is there while an import is not finished. It has the position before the first one
 /// that the import writes.
@@ -14,14 +14,17 @@ const UNFINISHED: &str = "importing";
 
 /// Writes a log that comes from elsewhere into a directory.
 ///
-/// Until [`finish`](Self::finish) nothing else opens the directory ([`Error::Unfinished`]). An import
-/// that was cut short goes on when it begins again: [`head`](Self::head) has what is there already.
+/// From its first write on, or at once if there was no log, nothing else opens the directory until
+/// [`finish`](Self::finish) ([`Error::Unfinished`]). An import that was cut short goes on when it begins
+/// again: [`head`](Self::head) has what is there already.
 /// Nothing is dropped by a rule, and nothing refused for one: whoever serves the log next says what is
 /// kept.
 #[derive(Debug)]
 pub struct Import {
     store: Store,
     base: u64,
+    /// Whether the disk has the note that it began.
+    is_noted: bool,
     dir: PathBuf,
 }
 
@@ -59,15 +62,28 @@ impl Import {
         let options = Options { limits: limits(), policy, fresh_epoch: epoch, tag };
         let begun = fs::read_to_string(dir.join(UNFINISHED));
         let (store, found) = Store::open_for(Purpose::Import, dir, &options)?;
-        let base = match begun {
-            Ok(text) => text.trim().parse().map_err(|_| Error::Io(io::ErrorKind::InvalidData))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                note(dir, found.head)?;
-                found.head
+        let (base, is_noted) = match begun {
+            Ok(text) => {
+                let base = text.trim().parse();
+                (base.map_err(|_| Error::Io(io::ErrorKind::InvalidData))?, true)
             }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (found.head, false),
             Err(error) => return Err(error.into()),
         };
-        Ok((Self { store, base, dir: dir.to_owned() }, found))
+        let mut import = Self { store, base, is_noted, dir: dir.to_owned() };
+        if found.start == Start::Fresh {
+            import.note()?;
+        }
+        Ok((import, found))
+    }
+
+    /// Notes that the import began. A log that was there stays one if nothing was written to it.
+    fn note(&mut self) -> Result<(), Error> {
+        if !self.is_noted {
+            note(&self.dir, self.base)?;
+            self.is_noted = true;
+        }
+        Ok(())
     }
 
     /// The position before the first one of this import.
@@ -90,6 +106,7 @@ impl Import {
     /// # Errors
     /// As for [`Store::append`], but no position is void.
     pub fn records(&mut self, records: &[Record]) -> Result<(), Error> {
+        self.note()?;
         self.store.import_records(records)
     }
 
@@ -98,6 +115,7 @@ impl Import {
     /// # Errors
     /// As for [`Store::append`].
     pub fn channels(&mut self, channels: &[ChannelState]) -> Result<(), Error> {
+        self.note()?;
         self.store.import_channels(channels)
     }
 
@@ -111,6 +129,7 @@ impl Import {
     /// # Errors
     /// As for [`Store::append`].
     pub fn keys(&mut self, keys: &[KeyState]) -> Result<(), Error> {
+        self.note()?;
         self.store.import_keys(keys)
     }
 
@@ -119,6 +138,7 @@ impl Import {
     /// # Errors
     /// As for [`Store::append`].
     pub fn finish(mut self, end: Option<&End>) -> Result<(), Error> {
+        self.note()?;
         if let Some(end) = end {
             self.store.import_end(end)?;
         }

@@ -71,6 +71,13 @@ impl Limits {
         kept.saturating_add(channels).saturating_add(keys) / PAGE_BYTES + 64
     }
 
+    /// The same for a log that keeps so many bytes. If they are more than it may have now, none of them
+    /// has to go, and the shares of other namespaces come on top.
+    pub(crate) const fn pages_max_beside(&self, kept: u64) -> u64 {
+        let above = if kept > self.bytes_max { kept } else { 0 };
+        Self { bytes_max: self.bytes_max.saturating_add(above), ..*self }.pages_max()
+    }
+
     /// The length of the write-ahead log above which it is moved into the database before the next
     /// write. SQLite does so by itself at about 4 MiB, if it can.
     pub(crate) const fn wal_bytes_max(&self) -> u64 {

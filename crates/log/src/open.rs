@@ -94,13 +94,19 @@ struct Existing {
 pub(crate) fn open(with: &Opening<'_>) -> Result<Found, Error> {
     with.limits.check()?;
     with.policy.check(&with.limits)?;
-    fs::create_dir_all(with.dir)?;
+    if with.purpose != Purpose::Maintain {
+        fs::create_dir_all(with.dir)?;
+    }
     let lock = lock(with.dir)?;
     // [log:import]
     if with.purpose != Purpose::Import && import::is_unfinished(with.dir)? {
         return Err(Error::Unfinished);
     }
     let read = MarkFile::read(with.dir)?;
+    // Only a server knows how long it promised to keep the keys of an old log.
+    if with.purpose != Purpose::Serve && matches!(read, Read::Old(_)) {
+        return Err(Error::Format(1));
+    }
     let length = length(&with.dir.join(DATABASE))?;
     let start = match (length, read) {
         (None, Read::Absent) => Start::Fresh,
@@ -166,12 +172,16 @@ fn examine(with: &Opening<'_>) -> Result<Existing, Trouble> {
     OpenOptions::new().read(true).write(true).open(&database).map_err(Error::from)?;
     let db = connect(&database)?;
     let upgraded = format(&db)? == Format::Old;
+    if upgraded && with.purpose != Purpose::Serve {
+        return Err(Error::Format(1).into());
+    }
     if upgraded {
         // [log:upgrade]
         upgrade::upgrade(&db, with.policy)?;
     }
     let loaded = load(&db, with.limits, with.policy)?;
-    let table = Table::new(db, with.limits.pages_max())?;
+    let pages_max = with.limits.pages_max_beside(loaded.book.totals().bytes);
+    let table = Table::new(db, pages_max)?;
     Ok(Existing { table, loaded, upgraded })
 }
 

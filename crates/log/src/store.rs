@@ -172,7 +172,8 @@ impl Store {
     pub(crate) fn append_reserved(&mut self, records: &[Record]) -> Result<u64, Error> {
         let Some(newest) = records.last() else { return Ok(self.head) };
         let done = self.try_append(records);
-        if done.is_err() {
+        // If only the mark could not be written, they are committed and wait no longer.
+        if done.is_err() && self.tail < newest.seq {
             self.book().release(records);
         }
         self.settle_failure(done, newest.seq).map(|()| newest.seq)
@@ -300,7 +301,7 @@ impl Store {
         self.table.checkpoint().map(|_| ())
     }
 
-    /// The limits that it was opened with.
+    /// The limits that it was opened with, with the totals of the last change of the rules.
     pub const fn limits(&self) -> &Limits {
         &self.limits
     }

@@ -126,7 +126,7 @@ impl Writer {
     ///
     /// Call this before you assign a position. An assigned position that is not queued can be
     /// assigned again after a restart. The answer holds until the next [`push`](Self::push) or
-    /// [`poll`](Self::poll).
+    /// [`poll`](Self::poll), or until the [rules](crate::Control::reconfigure) change.
     ///
     /// # Errors
     /// Any [`Refused`] except `Order`.
@@ -163,12 +163,22 @@ impl Writer {
         Ok(())
     }
 
-    /// Queues a record.
+    /// Queues a record if there is [`room`](Self::room).
+    ///
+    /// # Errors
+    /// [`Refused`] says why not.
+    pub fn push(&mut self, record: Record) -> Result<(), Refused> {
+        self.room(&record.channel, record.key.as_deref(), record.body.len() as u64)?;
+        self.push_assigned(record)
+    }
+
+    /// Queues a record whose position was assigned because there was [`room`](Self::room). It is queued
+    /// also if the rules have changed since, and its namespace has no room any more.
     ///
     /// # Errors
     /// [`Refused`] says why not. After [`room`](Self::room) has succeeded, only `Order` can occur.
-    pub fn push(&mut self, record: Record) -> Result<(), Refused> {
-        self.room(&record.channel, record.key.as_deref(), record.body.len() as u64)?;
+    pub fn push_assigned(&mut self, record: Record) -> Result<(), Refused> {
+        self.queue_room(record.bytes())?;
         if record.seq <= self.last || record.seq > i64::MAX.cast_unsigned() {
             return Err(Refused::Order);
         }

@@ -126,6 +126,16 @@ fn an_import_that_was_cut_short_is_no_log_until_it_has_gone_on() {
     assert_eq!(export(&copy), parts);
 }
 
+/// A log stays one if nothing was written to it. [log:import]
+#[test]
+fn an_import_that_fails_at_once_leaves_a_log() {
+    let dir = Dir::new("at-once");
+    drop(written(&dir));
+    drop(Import::begin(dir.path(), 9, 3).unwrap());
+    let (_, found) = open(dir.path(), limits(), 1).unwrap();
+    assert_eq!((found.start, found.epoch), (Start::Resumed, 9));
+}
+
 /// Records that were dropped while the export was under way go with their channel. [log:export]
 #[test]
 fn a_channel_is_whole_above_its_floor() {

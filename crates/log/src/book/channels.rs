@@ -241,7 +241,7 @@ impl NameIndex {
         self.table[slot] = packed(at);
     }
 
-    /// Removes a place, and moves up what would not be found behind the hole.
+    /// Removes a place, and moves up those places that would not be found behind the hole.
     fn remove(&mut self, at: usize, all: &[Packed]) {
         let mut hole = self.slot_of(at, all);
         let mut slot = self.next(hole);

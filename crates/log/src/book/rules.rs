@@ -1,7 +1,7 @@
 //! New rules for a book that is at work.
 //!
-//! The namespaces have them at once. What follows for each channel (its namespace, whether it has too
-//! much) is found by a sweep over the channels, a few at a time, so that nobody waits for all of them.
+//! The namespaces have them at once. A sweep over the channels, a few at a time, finds the namespace of
+//! each, and whether it has too much. So nobody waits for all of them.
 
 use super::space::Space;
 use super::{Book, Channel};

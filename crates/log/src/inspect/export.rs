@@ -48,7 +48,7 @@ impl Inspector {
         runs.retain(|run| run.first <= through + 1);
         let (head, time_ms) = match MarkFile::read(&self.dir)? {
             Read::Is(mark) => (mark.void.max(through), mark.time_ms),
-            // It is written just now.
+            // A mark that is being written, or that condemns the log, does not tell.
             Read::Absent | Read::Unreadable | Read::Old(_) | Read::Condemned(_) => (through, 0),
         };
         each(Part::End(End { head, horizon, time_ms, runs }))

@@ -12,19 +12,27 @@ use crate::schema::{error, text};
 /// Names that one step loads.
 const CHUNK: usize = 4096;
 
-/// A channel that the log has forgotten stays here: no record has its number any more. If the log
-/// numbers the channel anew, the new number replaces the old one.
+/// A channel that the log has forgotten stays here for a while: no record has its number any more. If
+/// the log numbers the channel anew, the new number replaces the old one. Once half may be forgotten, all
+/// are loaded anew.
 #[derive(Debug, Default)]
 pub(crate) struct Channels {
     names: HashMap<u32, Arc<str>>,
     ids: HashMap<Arc<str>, u32>,
     /// The highest number that was met.
     newest: u32,
+    /// How many there were when all had been loaded.
+    loaded: usize,
+    is_loaded: bool,
 }
 
 impl Channels {
     /// Loads the names of channels that are new. Returns whether there are no more.
     pub(crate) fn load(&mut self, db: &Connection) -> Result<bool, Error> {
+        // [log:bound-reads]
+        if self.is_loaded && self.names.len() > 2 * self.loaded + CHUNK {
+            *self = Self::default();
+        }
         let sql = "SELECT id, name FROM channels WHERE id > ? ORDER BY id LIMIT ?";
         let mut select = db.prepare(sql).map_err(error)?;
         let row = params![self.newest, i64::try_from(CHUNK).unwrap_or(i64::MAX)];
@@ -39,7 +47,11 @@ impl Channels {
             }
             (self.newest, loaded) = (id, loaded + 1);
         }
-        Ok(loaded < CHUNK)
+        let is_done = loaded < CHUNK;
+        if is_done && !self.is_loaded {
+            (self.loaded, self.is_loaded) = (self.names.len(), true);
+        }
+        Ok(is_done)
     }
 
     pub(super) fn id(&self, name: &str) -> Option<u32> {

@@ -13,7 +13,8 @@ impl Store {
     pub(crate) fn import_records(&mut self, records: &[Record]) -> Result<(), Error> {
         records.iter().for_each(|record| self.book().reserve(record));
         let done = self.try_append(records);
-        if done.is_err() {
+        // If only the mark could not be written, they are committed and wait no longer.
+        if done.is_err() && records.last().is_some_and(|newest| self.tail < newest.seq) {
             self.book().release(records);
         }
         self.note(done);

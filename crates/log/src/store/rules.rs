@@ -9,9 +9,9 @@ use crate::{Control, Error, Limits, Policy};
 const SWEPT_MAX: usize = 512;
 
 impl Store {
-    /// Changes the rules, and of the limits `bytes_max`, `channels_max` and `keys_max`. What is not kept
-    /// any more goes with the next calls of [`expire`](Self::expire). The keys that the log has are kept
-    /// as long as was promised.
+    /// Changes the rules, and of the limits `bytes_max`, `channels_max` and `keys_max`. Records beyond
+    /// them go with the next calls of [`expire`](Self::expire). A key stays until the time that its
+    /// message's commit promised.
     ///
     /// # Errors
     /// [`Error::Limits`] if the namespaces reserve more than there is, or a batch would not fit.
@@ -21,7 +21,7 @@ impl Store {
         Ok(())
     }
 
-    /// Has the rules hold. [`sweep`](Self::sweep) moves the channels to their new namespaces.
+    /// Changes the rules. [`sweep`](Self::sweep) moves the channels to their new namespaces.
     pub(super) fn begin_rules(&mut self, policy: &Policy, limits: &Limits) -> Result<(), Error> {
         let limits = self.limits.with_totals(limits);
         limits.check()?;
@@ -34,7 +34,9 @@ impl Store {
     /// Bounds the database anew. If it is larger, it keeps its length, and the room in it is used again.
     pub(crate) fn set_limits(&mut self, limits: Limits) -> Result<(), Error> {
         self.limits = limits;
-        self.table.set_pages_max(limits.pages_max())
+        // SQLite would refuse everything in a file without free pages.
+        let kept = self.book().totals().bytes;
+        self.table.set_pages_max(limits.pages_max_beside(kept))
     }
 
     /// Looks at some channels after a change of the rules. Returns whether any are left.

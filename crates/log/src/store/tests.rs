@@ -246,6 +246,8 @@ fn rules_hold_before_all_channels_were_looked_at() {
     let mut until_ms = 0;
     store.keys(|key| until_ms = key.until_ms).unwrap();
     assert_eq!(until_ms, 91 + 7_000);
+    // There is room for all, though the old namespace of `a` still counts it beside `b`.
+    assert!((41..=90).all(|seq| channel_of(&store, seq).is_some()));
     // `b` has to make room, and the oldest records of its old namespace are those of `a`.
     for seq in 92..=130 {
         store.append(&[message(seq, "b:1")]).unwrap();

@@ -90,7 +90,7 @@ impl Store {
         id: u32,
         now_ms: Option<u64>,
     ) -> Result<(), Error> {
-        let mut trim = Trim::new(&self.book(), stage, id);
+        let mut trim = Trim::new(&mut self.book(), stage, id);
         while trim.stats.records > 0 && stage.dropped + trim.dropped < DROPS_MAX {
             let Some(old) = trim.oldest(db, CHUNK)? else { break };
             let expired = now_ms.is_some_and(|now_ms| is_expired(&trim.rule, old.time_ms, now_ms));
@@ -110,7 +110,7 @@ impl Store {
         id: u32,
         through: u64,
     ) -> Result<(), Error> {
-        let mut trim = Trim::new(&self.book(), stage, id);
+        let mut trim = Trim::new(&mut self.book(), stage, id);
         while trim.oldest(db, CHUNK)?.is_some_and(|old| old.seq <= through) {
             trim.drop_oldest();
         }
@@ -150,7 +150,11 @@ impl Store {
             };
             let next = if is_next { firsts.next() } else { heap.pop().map(|Reverse(it)| it) };
             let Some((_, id)) = next else { break };
-            let trim = trims.entry(id).or_insert_with(|| Trim::new(&self.book(), stage, id));
+            let trim = trims.entry(id).or_insert_with(|| Trim::new(&mut self.book(), stage, id));
+            // The rules have changed since, and it is in another namespace.
+            if trim.slot != slot {
+                continue;
+            }
             if let Some(bytes) = trim.oldest(db, CHUNK_OF_MANY)?.map(|_| trim.drop_oldest()) {
                 freed += bytes;
             }
@@ -179,7 +183,10 @@ struct Trim {
 }
 
 impl Trim {
-    fn new(book: &Book, stage: &mut Stage, id: u32) -> Self {
+    /// The channel follows the rules of this moment, which may have changed since it was chosen.
+    // [log:rules]
+    fn new(book: &mut Book, stage: &mut Stage, id: u32) -> Self {
+        book.look_at_early(id);
         let stats = stage.touch(book, id).stats;
         let channel = book.channel(id).expect("only the log's thread removes channels");
         let (slot, name, rule) = (channel.slot, channel.name.into(), book.rule_of(id));
