@@ -15,7 +15,7 @@ const SLICES: usize = 64;
 const SHARED_BYTES_MIN: usize = 1024;
 /// Sent bytes that may stay at the front of the tail before the unsent ones are moved down.
 const SENT_BYTES_MAX: usize = 64 * 1024;
-/// Memory that a blocked tail may have beyond its unsent bytes. It may also have as much as these are.
+/// Spare memory that a blocked tail may keep. It may also keep as much as its unsent bytes take.
 const SPARE_BYTES_MAX: usize = 8 * 1024;
 
 #[derive(Default)]

@@ -48,13 +48,14 @@ pub struct Service {
 pub struct Holdings {
     /// Streams with a subscriber; polls that wait are among them.
     pub streams: usize,
-    /// Streams for which something is due: the answer to a poll, a first message, or an end.
+    /// Streams for which something is due: the answer to a poll, a first message, or an end. Work
+    /// that goes on in later turns counts, too.
     pub due: usize,
-    /// Requests and commands that wait for the log.
+    /// Requests and commands that are still publishing, or wait for the log.
     pub jobs: usize,
-    /// Streams of requests that wait for the log or its archive.
+    /// Streams of requests that are still publishing, or wait for the log or its archive.
     pub held: usize,
-    /// Messages that the log has not answered for.
+    /// Messages that are not committed yet: most of them wait for the log.
     pub publications: usize,
     /// Items of presence: channels, streams and members.
     pub presence: usize,

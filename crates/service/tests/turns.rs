@@ -130,6 +130,33 @@ fn streams_catch_up_over_turns() {
     }
 }
 
+/// A stream whose outbox has drained goes on by itself, though nothing else wakes the loop.
+/// [service:turn-yields]
+#[test]
+fn a_stream_that_has_room_again_goes_on_by_itself() {
+    const MESSAGES: usize = 4_000;
+    let mut hub = Config::default();
+    hub.settings.history_messages_max = MESSAGES;
+    hub.settings.history_bytes_max = 1 << 22;
+    let mut world = World::with(hub, Limits::default(), sockeye_server::Limits::default());
+    publish(&mut world, MESSAGES);
+    let mut stream = world.net.connect().expect("it listens");
+    let get = "GET /v1/sse?channel=news:1&cursor=earliest HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    stream.write(get.as_bytes());
+    world.turn();
+    let mut heard = String::new();
+    for _ in 0..2_000 {
+        heard += &read(&mut stream);
+        if heard.matches("hello").count() == MESSAGES {
+            return;
+        }
+        world.turn();
+        let is_left = world.server.app().holdings().due > 0;
+        assert!(world.server.is_busy() || !is_left, "work is left, and the loop sleeps");
+    }
+    panic!("messages are left");
+}
+
 /// A publication comes while a stream catches up: it follows what the stream has missed.
 #[test]
 fn what_comes_meanwhile_follows() {

@@ -82,7 +82,8 @@ impl Caching {
         }
     }
 
-    /// The headers of an answer that is still to come: `Vary` is said at once, before others say it.
+    /// The `Vary` header of an answer that is still to come. A held request has it from the start,
+    /// so that no other header of that name is added.
     pub(crate) fn vary_early(self) -> Vec<Header> {
         self.is_public.then(|| self.vary()).into_iter().collect()
     }

@@ -88,7 +88,8 @@ pub(crate) fn add<P>(answer: &mut Answer<P>, headers: Vec<Header>) {
     }
 }
 
-/// An answer that caches may keep names `Origin` itself, also where no page asks.
+/// Adds the headers. An answer that caches may keep has a `Vary` of its own, which names `Origin`
+/// also where no page asks.
 fn add_to(own: &mut Vec<Header>, headers: Vec<Header>) {
     let varies = own.iter().any(|header| header.is_named("Vary"));
     own.extend(headers.into_iter().filter(|it| !varies || !it.is_named("Vary")));

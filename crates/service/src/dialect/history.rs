@@ -38,7 +38,7 @@ struct Wanted {
     known: KnownTags,
 }
 
-/// What was found of it.
+/// The messages that were found of a part.
 struct Found {
     page: Page,
     entries: Entries,
@@ -87,7 +87,7 @@ impl Service {
         }
     }
 
-    /// What memory has of a part.
+    /// Reads a part from memory.
     fn in_memory(&mut self, wanted: &Wanted) -> Found {
         let name = ChannelName::new(&wanted.channel).expect("checked before");
         let mut entries = Vec::new();
@@ -97,8 +97,8 @@ impl Service {
         Found { page, entries, next }
     }
 
-    /// What the archive has to be asked for, if memory does not know the whole answer: it has
-    /// everything after the page's floor.
+    /// The question to the archive, if memory does not know the whole answer. Memory has everything
+    /// after the page's floor.
     fn beyond_memory(&self, wanted: &Wanted, page: &Page) -> Option<Range> {
         if !self.engine.hub.has_archive() {
             return None;
@@ -147,7 +147,8 @@ impl Service {
         Ok(Answer::Hold(Hold { hold_ms, headers }, Pending::History(id)))
     }
 
-    /// What the archive and memory have of a part. `position` is the head when the archive was asked.
+    /// Joins the archive's page of a part and what memory has of it. `position` is the head when
+    /// the archive was asked.
     fn in_archive(
         &mut self,
         wanted: &Wanted,
@@ -165,13 +166,12 @@ impl Service {
         }
         let sequencing::Page { entries, through, mut more, .. } = found;
         let mut entries = self.engine.recalled(entries);
-        if entries.len() > wanted.messages_max {
-            entries.truncate(wanted.messages_max);
-            more = true;
-        }
+        let is_cut = entries.len() > wanted.messages_max;
+        entries.truncate(wanted.messages_max);
+        more |= is_cut;
         let next = match wanted.part {
             // A page may have no message, and more behind it.
-            Part::After(_) if entries.is_empty() => Some(self.engine.hub.at(through)),
+            Part::After(_) if entries.is_empty() && !is_cut => Some(self.engine.hub.at(through)),
             Part::After(_) | Part::Before(_) => far_end(wanted.part, &entries),
         };
         let page = Page { position, floor, more };
@@ -234,6 +234,7 @@ fn part(query: &Query<'_>) -> Result<(Part, Option<Cursor>), Problem> {
         }
     }
 }
+
 /// A position in the log: a number, or a cursor, which also names the epoch.
 fn bound(query: &Query<'_>, name: &str) -> Result<Option<(Seq, Option<Cursor>)>, Problem> {
     let Some(value) = query.one(name)? else { return Ok(None) };

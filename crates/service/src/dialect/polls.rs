@@ -249,7 +249,7 @@ impl Service {
     }
 
     /// Answers a poll that has something to get, at the end of a turn: one answer has all that came
-    /// in the turn.
+    /// until then.
     pub(crate) fn answer_soon(&mut self, subscriber: SubscriberKey, context: &mut Context<'_>) {
         self.answer(subscriber, Patience::Wait, context);
     }
@@ -293,7 +293,7 @@ impl Service {
         let Some(session) = self.engine.sessions.of_subscriber(key) else { return };
         let (stream, who) = (session.stream, session.principal.clone());
         let Filled { body, rest, cursor, fetch } = match who.has_ended(self.engine.calendar) {
-            true => Filled::nothing(self.engine.cursor_of(key)),
+            true => Filled::nothing(self.engine.last_cursor_of(key)),
             false => self.fill(key, context),
         };
         if let Some(fetch) = fetch.filter(|_| body.is_empty()) {

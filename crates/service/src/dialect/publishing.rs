@@ -74,7 +74,7 @@ impl Service {
         Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() }, pending)
     }
 
-    /// Keeps a job until all of it is published and settled.
+    /// Keeps a job, and has its next step taken if it has one.
     fn put_by(&mut self, job: Job<'_>) {
         if job.rest.is_some() {
             self.engine.work.add(Task::Publish(job.id));
@@ -158,8 +158,8 @@ impl Service {
         }
     }
 
-    /// Takes in the log's answers since the last call, as far as half of what the turn has left
-    /// reaches.
+    /// Takes in the log's answers since the last call: at least one message, and others until half
+    /// of the units that the turn has left are spent.
     pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
         self.engine.hear_log();
         let (reserve, mut steps) = (context.units_left() / 2, Vec::new());
@@ -232,7 +232,7 @@ impl Jobs {
         Job { id: self.next, asker, shape, items, unsettled, rest }
     }
 
-    /// Keeps a job until all of it is settled.
+    /// Keeps a job until all of it is published and settled.
     fn put_by(&mut self, job: Job<'_>) {
         if let Asker::Socket { stream, .. } = job.asker {
             self.sockets.entry(stream).or_default().jobs += 1;

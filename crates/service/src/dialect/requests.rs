@@ -68,8 +68,9 @@ impl Service {
         self.answer_known(request, resource, &who, &query, context)
     }
 
-    /// `GET /readyz`: whether a load balancer should send new clients here. Clocks that disagree, and
-    /// namespaces without room on disk, are told, and no reason to send them elsewhere.
+    /// `GET /readyz`: whether a load balancer should send new clients here. The answer names clocks
+    /// that disagree, and namespaces without room on disk. These are no reason to send clients
+    /// elsewhere.
     fn ready(&self, context: &Context<'_>) -> Reply {
         let reason = match context.is_draining() {
             true => Some("draining"),
@@ -84,7 +85,8 @@ impl Service {
         }
     }
 
-    /// A full namespace is the trouble of those who publish in it. [service:storage]
+    /// Says that the server is ready, and what troubles it. A full namespace troubles only those
+    /// who publish in it. [service:storage]
     fn ready_with_reason(&self) -> Reply {
         let lines = self.storage_lines();
         let full = lines.full();

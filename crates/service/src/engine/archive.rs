@@ -45,8 +45,8 @@ pub(crate) struct Reading {
     requests: BTreeMap<Holder, usize>,
     /// When to ask again an archive that took no question.
     full_until: Option<Time>,
-    /// Polls that wait for a page, and when their clients want an answer if there is nothing; `None`:
-    /// as soon as the page is there.
+    /// Polls that wait for a page, and how long their clients wait if it has nothing for them;
+    /// `None`: no longer.
     pub(crate) patience: BTreeMap<SubscriberKey, Option<Time>>,
     counters: ReadingCounters,
 }
@@ -59,7 +59,7 @@ enum Asker {
     Request(u64),
 }
 
-/// Who a page is for, as the bounds on waiting see it.
+/// The holder that a wait for a page counts against.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiter {
     pub(crate) holder: Holder,
@@ -149,9 +149,15 @@ impl Reading {
         self.stop(Asker::Request(id));
     }
 
-    /// When the archive has to be asked again.
+    /// When the archive has to be asked again. If those who were asked for have gone, nothing else
+    /// wakes the loop for the queue: at once.
     pub(crate) fn deadline(&self) -> Time {
-        self.full_until.filter(|_| !self.queue.is_empty()).unwrap_or(Time::NEVER)
+        match self.full_until {
+            _ if self.queue.is_empty() => Time::NEVER,
+            Some(until) => until,
+            None if self.asked.is_empty() => Time::from_millis(0),
+            None => Time::NEVER,
+        }
     }
 
     /// Cancels the question of somebody who waits.
@@ -204,7 +210,8 @@ impl Reading {
             && self.full_until.is_none_or(|until| until <= now)
     }
 
-    /// Whether it is somebody's turn: nobody passes the queue. [service:fair-archive]
+    /// Whether an asker may ask now: it has its turn, or nobody waits before it.
+    /// [service:fair-archive]
     fn has_turn(&mut self, asker: Asker) -> bool {
         self.turn.take_if(|it| *it == asker).is_some() || self.queue.is_empty()
     }
@@ -234,7 +241,7 @@ impl Reading {
         Ok(())
     }
 
-    /// The next one of the queue: each holder in turn.
+    /// Takes the next asker out of the queue: each holder has its turn.
     fn pop(&mut self) -> Option<(Asker, Wait)> {
         let after = (Bound::Excluded((self.served, u64::MAX)), Bound::Unbounded);
         let next = self.queue.range(after).next().or_else(|| self.queue.first_key_value());

@@ -68,8 +68,8 @@ pub struct Limits {
     pub message_bytes_max: u64,
     /// Publications that wait for the log: the requests that made them are held.
     pub publishing_max: usize,
-    /// Bytes of requests and commands that publish in steps, because they reach many, and have steps
-    /// left. Above it, batches and publications to several channels are refused.
+    /// Bytes of requests that have publishing steps left: a request that reaches many publishes in
+    /// steps. Above it, batches and publications to several channels are refused.
     pub batches_bytes_max: usize,
     /// Streams and waiting polls of one known user. A person has a few tabs on a few devices; a
     /// program that opens one after the other and forgets them would take the places of others.

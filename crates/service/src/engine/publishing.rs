@@ -135,7 +135,8 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
-    /// Appends the next steps that these answers ask for, one message's or none.
+    /// Appends the steps that these answers ask for, until one message is committed. Appends none
+    /// if there is no further answer.
     pub(crate) fn log_steps(&mut self, steps: &mut Vec<Step<Ticket>>) {
         if let Sequencing::InLoop { decider, .. } = &mut self.sequencing {
             decider.settle(self.log_time.ms, 1, steps);

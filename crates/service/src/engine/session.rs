@@ -30,7 +30,7 @@ pub(crate) struct Session<D: Dialect> {
     pub(crate) ends_as: End,
     /// It is a slow reader: it was live, had no room, and has not caught up yet.
     pub(crate) lags: bool,
-    /// A step of its catching up waits for its turn.
+    /// A task to go on with its catching up is in the queue.
     pub(crate) goes_on: bool,
     /// Messages that the rate limit refused since its token bucket was last full.
     pub(crate) refused: u32,

@@ -70,7 +70,7 @@ impl<D: Dialect, O: Outlet<D>> FanOut<'_, D, O> {
             return Flow::Full;
         }
         if session.delivery.fetches() {
-            // It fetches everything at the end of the turn.
+            // It fetches everything at the end of this turn or of a later one.
             self.work.add(Task::Answer(key));
             return Flow::Fetches;
         }
@@ -362,6 +362,15 @@ impl<D: Dialect> Engine<D> {
         subscriber.cursor()
     }
 
+    /// The cursor of a subscriber that is not pulled any more. Without its gap, it is none, also if a
+    /// [`Task::PullAll`] has just come to it.
+    pub(crate) fn last_cursor_of(&mut self, subscriber: SubscriberKey) -> Cursor {
+        match self.hub.subscriber(subscriber).is_some_and(|it| it.owes_fault()) {
+            true => NOWHERE,
+            false => self.cursor_of(subscriber),
+        }
+    }
+
     /// The cursor of a stream's subscriber.
     pub(crate) fn cursor_of_stream(&mut self, stream: D::Stream) -> Option<Cursor> {
         let subscriber = self.sessions.of_stream(stream)?.subscriber;
@@ -374,7 +383,7 @@ impl<D: Dialect> Engine<D> {
         if !session.is_some_and(|it| it.principal.has_ended(self.calendar)) {
             return false;
         }
-        let cursor = self.cursor_of(key);
+        let cursor = self.last_cursor_of(key);
         let Some(session) = self.sessions.of_subscriber(key) else { return false };
         out.end(&self.recipient(session), End::Expired, None, cursor);
         self.forget_end(key);

@@ -33,7 +33,7 @@ pub(crate) const TARGET: u64 = 10;
 pub(crate) const TOKEN: u64 = 500;
 /// A ticket, which is looked up, or the proof of its session.
 pub(crate) const TICKET: u64 = 20;
-/// A session that is looked at because something concerns all of them.
+/// A session that a walk over all of them visits.
 pub(crate) const SESSION: u64 = 2;
 
 /// Units after which a task goes behind the others.
@@ -42,7 +42,7 @@ pub(crate) const STEP: u64 = 2_000;
 /// Bytes of JSON that cost a unit to read or to write, as a power of two.
 const TEXT_SHIFT: u32 = 6;
 
-/// The units of a search in the hub: a step is a channel, or a node of a pattern, that is visited.
+/// The units of so many steps of a search in the hub.
 pub(crate) const fn of_search(steps: u64) -> u64 {
     steps
 }

@@ -16,9 +16,9 @@ pub(crate) enum Task {
     Answer(SubscriberKey),
     /// A stream that is behind catches up.
     CatchUp(SubscriberKey),
-    /// Some more of all streams catch up: a gap concerns all of them.
+    /// The next streams of a walk over all of them catch up: a gap concerns all of them.
     PullAll,
-    /// Some more of all sessions that fetch are answered: the server goes away.
+    /// The next sessions of a walk over all that fetch are answered: the server goes away.
     AnswerAll,
     /// The job with this number publishes more of its items.
     Publish(u64),
@@ -61,7 +61,7 @@ impl Walk {
 }
 
 impl Work {
-    /// Puts a task behind the others. Sessions and jobs are bounded, and each has one task.
+    /// Puts a task behind the others. Sessions and jobs are bounded, and each has few tasks.
     pub(crate) fn add(&mut self, task: Task) {
         self.tasks.push_back(task);
     }
@@ -93,10 +93,11 @@ impl<D: Dialect> Engine<D> {
                 break;
             }
         }
-        theirs.into_iter().for_each(|task| self.work.add(task));
+        // Nobody takes these steps here, so they are no reason to come back.
         if !self.work.is_empty() {
             out.come_back();
         }
+        theirs.into_iter().for_each(|task| self.work.add(task));
     }
 
     /// Takes a step of a task, unless it is one of the dialect's, which is returned.

@@ -18,7 +18,7 @@ pub(crate) struct Decider<T> {
     /// Makes messages durable; without it they are settled as soon as they have a position.
     log: Option<Box<dyn Log>>,
     health: Health,
-    /// Messages that the log has not answered for, by position.
+    /// Messages that are not committed yet, by position. The log may have taken the first ones.
     waiting: VecDeque<Waiting<T>>,
     /// The log has taken every message up to here. Some of them may wait for their steps.
     taken: Seq,
@@ -84,7 +84,7 @@ impl<T> Decider<T> {
         if self.log.is_some() { Level::Logged } else { Level::Accepted }
     }
 
-    /// Messages that wait for the log.
+    /// Messages that wait for the log, or for their step.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
     }

@@ -3,10 +3,11 @@
 /// The namespaces that are named one by one. The rest are one line.
 pub(crate) const NAMED_MAX: usize = 64;
 
-/// Says what the namespaces have of a log's room. It is asked by every loop, now and then, and does
-/// not wait for the disk.
+/// Tells how much of a log's room each namespace uses. Every loop asks now and then, so an answer
+/// does not wait for the disk.
 pub trait Storage: Send + Sync {
-    /// The use of each namespace: first of all that have no settings of their own.
+    /// The use of each namespace. The first one is that of all namespaces without settings of their
+    /// own.
     fn uses(&self) -> Vec<NamespaceUse>;
 }
 
@@ -25,12 +26,12 @@ pub struct NamespaceUse {
     pub bytes_max: u64,
     /// Publications that had no room.
     pub refused: u64,
-    /// Whether the last one of these had none now.
+    /// Whether the last refused publication would be refused now, too.
     pub is_full: bool,
 }
 
 impl NamespaceUse {
-    /// The label. No namespace has the name of the two that are not one.
+    /// The label: the name, or `*` or `+`, which no namespace has as its name.
     fn label(&self) -> &str {
         self.namespace.as_deref().unwrap_or("*")
     }

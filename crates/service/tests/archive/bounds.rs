@@ -43,6 +43,33 @@ fn a_slow_archive_holds_only_those_that_need_it() {
     server.wait_for_streams(0);
 }
 
+/// The queue goes on when the one who was asked for leaves, though nothing else wakes the loop.
+///
+/// [service:bound-archive]
+#[test]
+fn a_place_that_is_left_goes_to_the_queue() {
+    let disk = Naive::default();
+    disk.disk().is_slow = true;
+    let server = restarted(&disk, |setup| {
+        setup.limits.archive_questions_max = 1;
+        setup.server.heartbeat_ms = 3_600_000;
+    });
+    let open = |cursor: &str| {
+        Events::open(server.addr, &format!("/v1/sse?channel=c&cursor=17-{cursor}"), "")
+    };
+    let first = open("ffi");
+    server.wait_for_streams(1);
+    let _second = open("ffj");
+    server.wait_for_streams(2);
+    assert_eq!(disk.disk().asked.len(), 1);
+    drop(first);
+    let start = Instant::now();
+    while disk.disk().asked.len() < 2 {
+        assert!(start.elapsed() < PATIENCE, "nobody is asked for");
+        std::thread::yield_now();
+    }
+}
+
 /// Requests that wait for the archive are bounded for all, and for each user and address.
 ///
 /// [service:bound-archive]

@@ -1,4 +1,4 @@
-//! Publishing in steps: a request or command that reaches many goes on in later turns.
+//! Publishing in steps: a request that reaches many goes on in later turns.
 
 use sockeye_server::{Answer, Context};
 
@@ -46,7 +46,7 @@ impl Service {
         Ok(self.answer_or_hold(job))
     }
 
-    /// Publishes the lines of a batch likewise.
+    /// Publishes the lines of a batch: answers the request, or holds it, as for one publication.
     pub(crate) fn publish_batch(
         &mut self,
         who: &Principal,
@@ -116,7 +116,7 @@ impl Service {
         Progress::Done
     }
 
-    /// The next line of a batch that can be read.
+    /// Reads the next publication of a batch, and notes the lines before it that cannot be read.
     fn next_line<'p>(
         &mut self,
         job: &mut Job<'p>,

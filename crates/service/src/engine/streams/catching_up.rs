@@ -42,7 +42,7 @@ impl<D: Dialect> Engine<D> {
         loop {
             // [service:turn-yields]
             if spent >= units::STEP {
-                self.go_on_later(key);
+                self.go_on_later(key, out);
                 break;
             }
             let queued = out.waiting_bytes(to.stream);
@@ -155,11 +155,13 @@ impl<D: Dialect> Engine<D> {
     }
 
     /// Has a stream go on catching up behind the other work.
-    fn go_on_later(&mut self, key: SubscriberKey) {
+    fn go_on_later(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
         let Some(session) = self.sessions.of_subscriber_mut(key) else { return };
         if !core::mem::replace(&mut session.goes_on, true) {
             self.work.add(Task::CatchUp(key));
         }
+        // A stream that has drained is pulled behind the work of its turn.
+        out.come_back();
     }
 
     /// Takes the next step of a stream that catches up.
@@ -194,9 +196,9 @@ impl<D: Dialect> Engine<D> {
         session.lags = false;
     }
 
-    /// Lets every stream catch up: a gap concerns all of them, because a new epoch begins or entries
-    /// are lost. The first step is taken at once, so that few streams have their gap before the next
-    /// message.
+    /// Lets every stream catch up: a gap concerns all of them, because a new epoch begins or
+    /// entries are lost. The first step is taken at once: where streams are few, all of them have
+    /// their gap before the next message.
     pub(crate) fn pull_all(&mut self, out: &mut impl Outlet<D>) {
         if self.work.pull_all.begin(self.sessions.places()) {
             self.pull_some(out);
