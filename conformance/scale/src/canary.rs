@@ -2,8 +2,8 @@
 //!
 //! Its messages leave at an even rate, whatever the server does, so a server that stands still delays all of the
 //! messages of that time and not one. Each message carries the run delay of the server's threads and of the
-//! canary's at its sending. What that has grown by at its arrival is not the server's work: the *net* latency is
-//! without it.
+//! canary's at its sending. The growth of that delay until its arrival is not the server's work: the *net* latency
+//! leaves it out.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};

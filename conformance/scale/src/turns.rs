@@ -46,12 +46,14 @@ pub(crate) fn gate(program: &Path, checks: &mut Checks) -> Result<(), Failure> {
 /// Plays all loads, or one.
 pub(crate) fn run(program: &Path, rows: &Rows, checks: &mut Checks) -> Result<(), Failure> {
     println!("turns: loads that want more than a turn's budget, {} s each", rows.seconds);
+    let mut is_played = false;
     for mut attack in attacks::all(u128::from(u32::MAX)) {
         if rows.only.as_ref().is_none_or(|only| only == attack.name()) {
+            is_played = true;
             play(program, attack.as_mut(), rows.seconds, checks)?;
         }
     }
-    Ok(())
+    if is_played { Ok(()) } else { Err(Failure("no load has the name of --only".into())) }
 }
 
 /// Plays one attack on a server of its own, and judges it.

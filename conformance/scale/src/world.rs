@@ -211,7 +211,7 @@ impl World {
         self.clients[id].act().wake(&mut self.lines, id, &mut self.ground);
     }
 
-    /// Puts another client in the place of one, whose connection is reset.
+    /// Resets the connection of a client, and puts another client in its place.
     pub(crate) fn replace(&mut self, id: usize, client: Client) {
         self.lines.reset(id);
         self.clients[id] = client;

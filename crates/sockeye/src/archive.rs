@@ -102,7 +102,12 @@ impl DiskArchive {
             Range::After { after, .. } => (after, damaged.previous()),
             Range::Before { before } => (damaged, before.previous()),
         };
-        if after >= through {
+        // A channel whose row is damaged is found so again, whatever part is asked for.
+        let is_again = asked.damaged.is_some_and(|before| match asked.question.range {
+            Range::After { .. } => damaged >= before,
+            Range::Before { .. } => damaged <= before,
+        });
+        if is_again || after >= through {
             return Some(Ok(beside(Page::default(), &asked, damaged)));
         }
         if self.read(&asked.question, Part::After { after: after.0, through: through.0 }).is_err() {
@@ -123,7 +128,7 @@ fn beside(page: Page, asked: &Asked, damaged: Seq) -> Page {
     let missing = || names().map(|name| (name.clone(), damaged)).collect();
     match (asked.question.range, page.entries.last()) {
         // The next page begins with the gap.
-        (Range::After { .. }, Some(_)) if page.more => page,
+        (Range::After { .. }, _) if page.more => page,
         (Range::After { .. }, Some(last)) => {
             Page { through: last.position.seq, more: true, ..page }
         }

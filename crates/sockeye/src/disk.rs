@@ -94,7 +94,7 @@ impl Log for Disk {
     }
 
     fn append(&mut self, record: &Record<'_>) {
-        let pushed = self.writer.push(sockeye_log::Record {
+        let pushed = self.writer.push_assigned(sockeye_log::Record {
             seq: record.position.seq.0,
             time_ms: record.time_ms,
             kind: record.kind_number(),
@@ -351,7 +351,7 @@ pub(crate) fn log_limits(config: &Config) -> Limits {
     limits
 }
 
-/// Has a log that is at work keep what a new configuration says.
+/// Applies a new configuration to a log that is at work.
 pub(crate) fn reconfigure(control: &Control, config: &Config) -> Result<(), Failure> {
     let mut limits = log_limits(config);
     // The log still takes the largest record that it was opened for.
@@ -360,7 +360,7 @@ pub(crate) fn reconfigure(control: &Control, config: &Config) -> Result<(), Fail
     done.or_fail(|| "what the log keeps cannot be changed".into())
 }
 
-/// What a configuration can come to, on disk and in memory, in words.
+/// Says how much disk and memory a configuration can take.
 pub(crate) fn costs(config: &Config) -> String {
     let (limits, hub) = (log_limits(config), config.hub().limits);
     let loops = u64::try_from(config.workers).unwrap_or(u64::MAX);

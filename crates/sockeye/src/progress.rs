@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 /// The time between two lines.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// A start that goes on: after a second, and each second from then on, a line tells what it is at.
-/// It ends when this is dropped.
+/// Logs each second what a start is doing, until it is dropped.
 pub(crate) struct Progress {
     state: Arc<State>,
     thread: Option<JoinHandle<()>>,
@@ -25,7 +24,7 @@ struct State {
 /// A part of a start.
 #[derive(Clone, Copy, Default)]
 struct Stage {
-    /// `None` at the end of the last.
+    /// `None` before the first.
     reading: Option<&'static str>,
     /// Zero if nobody knows.
     all: u64,
@@ -78,8 +77,11 @@ impl State {
             if is_over {
                 return;
             }
-            let Some(reading) = reading.filter(|_| start.elapsed() >= next) else { continue };
+            if start.elapsed() < next {
+                continue;
+            }
             next += INTERVAL;
+            let Some(reading) = reading else { continue };
             let (done, seconds) = (self.done.load(Ordering::Relaxed), start.elapsed().as_secs());
             match all {
                 0 => log::info!(seconds; "starting: reading {reading}"),

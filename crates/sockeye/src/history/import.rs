@@ -72,6 +72,8 @@ struct Work {
     /// The position of the last message, whether it was there already or not.
     last: u64,
     last_ms: u64,
+    /// The log's time. No message that is written is older.
+    log_ms: u64,
     records: Vec<Record>,
     record_bytes: u64,
     channels: Vec<ChannelState>,
@@ -104,12 +106,15 @@ impl Work {
             import.bring_runs();
         }
         let last = import.base();
+        // The lines of an import that was cut short come again, and the log's time is behind them.
+        let is_new = last > 0 && import.head() == last;
         Ok(Self {
             import,
             is_whole: named.is_some(),
             epoch: Epoch(found_epoch),
             last,
-            last_ms: if last == 0 { 0 } else { time_ms },
+            last_ms: if is_new { time_ms } else { 0 },
+            log_ms: if last > 0 { time_ms } else { 0 },
             records: Vec::new(),
             record_bytes: 0,
             channels: Vec::new(),
@@ -127,6 +132,10 @@ impl Work {
             Line::Begin(cursor) if self.is_first() && cursor.epoch == self.epoch => Ok(()),
             Line::Begin(_) => Err("the beginning of another log".into()),
             Line::Message(message) => self.message(message),
+            // Their positions would be taken for those of the log that is there.
+            Line::Channel(_) | Line::Key(_) if !self.is_whole && self.import.base() > 0 => {
+                Err("a channel or a key of another log: a log takes messages only".into())
+            }
             Line::Channel(channel) => self.channel(channel),
             Line::Key(key) => self.key(key),
             Line::End(end) => self.take_end(end),
@@ -147,6 +156,9 @@ impl Work {
         // It is there since an import that was cut short.
         if record.seq <= self.import.head() {
             return Ok(());
+        }
+        if self.record_bytes + record.bytes() > Import::BATCH_BYTES_MAX {
+            self.write()?;
         }
         self.record_bytes += record.bytes();
         self.records.push(record);
@@ -174,7 +186,9 @@ impl Work {
         }
         let mut payload = Payload::from_log(message.get().as_bytes())
             .ok_or("`message` is not as an export writes it")?;
-        let now_ms = || time.unwrap_or_else(unix_ms).max(self.last_ms);
+        let least =
+            if seq > self.import.head() { self.log_ms.max(self.last_ms) } else { self.last_ms };
+        let now_ms = || time.unwrap_or_else(unix_ms).max(least);
         let time_ms = log_ms.unwrap_or_else(now_ms);
         if time_ms < self.last_ms {
             return Err(format!("`log_ms` goes back, from {} to {time_ms}", self.last_ms));
