@@ -27,7 +27,7 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 47, 2);
 const INTERVAL_MS: u64 = 12;
 
 /// By how much the canary's p99 may exceed its p99 before the attack, in microseconds.
-const LATER_US_MAX: u64 = 20_000;
+pub(crate) const LATER_US_MAX: u64 = 20_000;
 
 /// Longer than any attack, in milliseconds.
 const LONGEST_MS: u64 = 24 * 3_600_000;
@@ -150,8 +150,9 @@ fn sing(addr: SocketAddr, process: u32, key: &str, asked: &AtomicUsize) -> Resul
 }
 
 impl Report {
-    /// Checks that nothing was lost without a word, nothing was cut, and nothing came late.
-    pub(crate) fn judge(&self, name: &str, checks: &mut Checks) {
+    /// Checks that nothing was lost without a word, nothing was cut, and the p99 is no more than
+    /// `later_us_max` above the idle one.
+    pub(crate) fn judge(&self, name: &str, later_us_max: u64, checks: &mut Checks) {
         println!("        the canary published {}: {}", self.published, self.heard);
         let whose = format!("{name}: the canary");
         checks.everything_once(&whose, &self.heard, self.behind);
@@ -165,7 +166,7 @@ impl Report {
         let Some((idle, attacked)) = self.phases.split_first() else { return };
         for (timed, what) in TIMED.iter().enumerate() {
             let worst = attacked.iter().map(|it| p99_us(&it.net[timed])).max().unwrap_or(0);
-            let most = p99_us(&idle.net[timed]) + LATER_US_MAX;
+            let most = p99_us(&idle.net[timed]) + later_us_max;
             checks.that(
                 worst <= most,
                 format_args!(

@@ -5,7 +5,7 @@ mod crowds;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::canary::Canary;
+use crate::canary::{Canary, LATER_US_MAX};
 use crate::checks::Checks;
 use crate::turns::histogram::{TurnWatch, Turns};
 use crate::turns::stage::{KEY, Stage};
@@ -58,7 +58,7 @@ pub(crate) fn run(
     }
     attacks.judge(&stage, minutes * 60, checks)?;
     let report = canary.end()?;
-    report.judge("soak", checks);
+    report.judge("soak", LATER_US_MAX, checks);
     judge(&account, checks);
     checks.that(stage.server.stop()? == Some(0), "soak: the server ends by itself");
     Ok(())
