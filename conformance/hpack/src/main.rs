@@ -14,7 +14,7 @@ use std::io::{BufRead, BufWriter, Write, stdin, stdout};
 
 use sockeye_hpack::{Decoder, Encoder, Limits, write_field};
 
-/// What is compared here has no limits. The crate's own tests have those.
+/// The comparison has no limits. The crate's own tests have those.
 const NO_LIMITS: Limits = Limits {
     block_bytes_max: usize::MAX,
     fields_max: usize::MAX,

@@ -37,7 +37,7 @@ const OVER: usize = usize::MAX;
 
 const TRANSPORTS: [Transport; 3] = [Transport::Commands, Transport::Events, Transport::LongPoll];
 
-/// What is timed: receipts, and arrivals by transport.
+/// The times that are taken: of receipts, and of arrivals by transport.
 const TIMED: [&str; 4] = ["receipts", "WebSocket", "event stream", "long poll"];
 
 /// The latencies of one phase, by what is timed.

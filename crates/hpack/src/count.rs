@@ -2,7 +2,7 @@
 
 use crate::{Error, FIELD_OVERHEAD, Limits};
 
-/// What the fields of a block have come to.
+/// The number and the bytes of a block's fields so far.
 pub(crate) struct Count {
     limits: Limits,
     fields: usize,

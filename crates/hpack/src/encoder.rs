@@ -1,4 +1,4 @@
-//! What an encoder without a dynamic table has to remember of its connection.
+//! The memory that an encoder without a dynamic table has of its connection.
 
 use alloc::vec::Vec;
 

@@ -37,7 +37,7 @@ pub enum Error {
     ListTooLong,
 }
 
-/// What an [`Error`] means for the connection.
+/// The consequence of an [`Error`] for the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The state of the compression is lost: a connection error of type COMPRESSION_ERROR

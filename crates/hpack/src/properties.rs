@@ -23,7 +23,7 @@ use crate::{Decoder, Encoder, Error, ErrorKind, Field, Limits, write_field, writ
 /// A decoded field: name, value, whether it is never indexed.
 pub type Seen = (Vec<u8>, Vec<u8>, bool);
 
-/// What happens to a decoder.
+/// A call to a decoder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A block arrives.
@@ -114,7 +114,7 @@ pub fn cuts_tell_nothing_else(block: &[u8]) {
 /// A caller's field: name, value, and whether to write it never indexed.
 pub type Written<'a> = (&'a [u8], &'a [u8], bool);
 
-/// What is written is read again, names in lower case; credentials are never indexed; the decoder's
+/// Written fields are read again, names in lower case; credentials are never indexed; the decoder's
 /// table stays empty.
 pub fn fields_round_trip(fields: &[Written<'_>], table_bytes: Option<u32>) {
     let (mut encoder, mut block) = (Encoder::new(), Vec::new());

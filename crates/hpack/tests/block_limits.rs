@@ -1,4 +1,4 @@
-//! What a block may cost, and what happens above it.
+//! The bounds on the cost of a block, and the errors above them.
 
 use std::mem::size_of;
 

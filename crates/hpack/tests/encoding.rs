@@ -1,4 +1,4 @@
-//! What the encoder writes.
+//! The bytes that the encoder writes.
 
 use std::mem::size_of;
 

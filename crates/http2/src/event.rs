@@ -59,7 +59,7 @@ pub enum Event<'b> {
     Reset {
         /// The stream.
         stream: StreamId,
-        /// Who reset it, and why.
+        /// The side that ended it, and the reason.
         cause: ResetCause,
     },
     /// A window that was shut has opened: of a stream, or of the connection

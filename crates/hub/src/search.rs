@@ -389,7 +389,7 @@ impl<'h, M> Search<'h, M> {
             return Some(Vec::new());
         };
         let mut views: Vec<View> = Vec::new();
-        // What each query may find before it has found the most.
+        // The number that each query may find before it has found the most.
         let mut rooms: Vec<(usize, usize)> = queries.iter().map(|it| (it.slot, most)).collect();
         for (name, past) in self.hub.channels.tombstones.after(after) {
             let Some(view) = self.look(name, None, past)? else { continue };

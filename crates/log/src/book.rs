@@ -136,7 +136,7 @@ impl Book {
             (kept_bytes(channel, body_bytes), wanted_channel);
     }
 
-    /// What the namespaces have of the log's bytes.
+    /// The parts of the log's bytes that the namespaces have.
     fn byte_shares(&self) -> Pool {
         Pool::new(self.byte_pool, self.spaces.iter().map(Space::bytes_and_part))
     }

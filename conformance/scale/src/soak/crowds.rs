@@ -70,7 +70,7 @@ struct Revolving {
     /// So many with each beat.
     replaced: usize,
     interval_ms: u64,
-    /// What the connection of a number sends.
+    /// The bytes that the connection of a number sends.
     request: fn(usize) -> Vec<u8>,
     source: fn(usize) -> Ipv4Addr,
     reads: bool,

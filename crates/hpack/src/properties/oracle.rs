@@ -41,7 +41,7 @@ impl Oracle {
         self.lowest = (lowest < self.size_max).then_some(lowest);
     }
 
-    /// What the last block came to.
+    /// The result of the last block.
     pub const fn result(&self) -> Result<(), Error> {
         self.result
     }
