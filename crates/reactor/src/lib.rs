@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod either;
+mod fair_queue;
 mod key;
 mod memory;
 mod mio_net;
@@ -18,6 +19,7 @@ mod wheel;
 pub mod properties;
 
 pub use either::EitherSocket;
+pub use fair_queue::FairQueue;
 pub use key::{Key, Slab};
 pub use memory::PooledBytes;
 pub use mio_net::{MioNet, Waker};

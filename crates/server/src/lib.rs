@@ -49,6 +49,6 @@ pub use stats::Stats;
 pub use sockeye_deflate::{ClientWindow, ServerConfig, WindowBits};
 pub use sockeye_http::{HeaderName, HeaderValue, Headers, Method, QueryPairs, RequestHead, Status};
 pub use sockeye_http1::Limits as HttpLimits;
-pub use sockeye_reactor::{MioNet, Net, Shared, Time, Waker};
+pub use sockeye_reactor::{FairQueue, MioNet, Net, Shared, Time, Waker};
 pub use sockeye_sse::{Event, EventId, EventName};
 pub use sockeye_websocket::{CloseCode, Limits as WebSocketLimits, Message};

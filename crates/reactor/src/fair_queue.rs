@@ -1,0 +1,190 @@
+//! A queue that gives every holder its fair share of work.
+
+use core::hash::Hash;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// Items of work that wait, of many holders: start-time fair queueing (Goyal, Vin and Cheng, 1996).
+///
+/// A holder is whoever the work is done for: an address, a user. [`take`](Self::take) takes an item of the
+/// holder that has got the fewest units of work so far, and [`done`](Self::done) says how many units the
+/// item was. So holders that always have items get equal numbers of units, whatever an item costs and
+/// however many items they have. A holder that asks for less than its share is next as soon as it has an
+/// item: it waits for the piece of work under way, and not for a round of the others.
+///
+/// The items of one holder are taken first in, first out. Nothing is remembered once no item waits.
+///
+/// ```
+/// use sockeye_reactor::FairQueue;
+///
+/// let mut queue = FairQueue::default();
+/// for item in 1..=3 {
+///     queue.add("greedy", item);
+/// }
+/// assert_eq!(queue.take(), Some(("greedy", 1)));
+/// queue.add("modest", 4);
+/// queue.done("greedy", 500);
+/// assert_eq!(queue.take(), Some(("modest", 4)));
+/// queue.done("modest", 20);
+/// assert_eq!(queue.take(), Some(("greedy", 2)));
+/// ```
+#[derive(Debug)]
+pub struct FairQueue<H, T> {
+    holders: HashMap<H, VecDeque<T>>,
+    /// The holders by virtual time. At the same one those that have just come are first, and else the order
+    /// is that of arrival. The holder whose item is under way is not among them.
+    order: BTreeMap<(u64, bool, u64), H>,
+    /// The virtual time, in units: that at which the last item was taken.
+    now: u64,
+    arrivals: u64,
+    len: usize,
+}
+
+impl<H, T> Default for FairQueue<H, T> {
+    fn default() -> Self {
+        let (holders, order) = (HashMap::new(), BTreeMap::new());
+        Self { holders, order, now: 0, arrivals: 0, len: 0 }
+    }
+}
+
+impl<H: Copy + Eq + Hash, T> FairQueue<H, T> {
+    /// Puts `item` behind the others of `holder`.
+    pub fn add(&mut self, holder: H, item: T) {
+        self.len += 1;
+        match self.holders.entry(holder) {
+            Entry::Occupied(known) => known.into_mut().push_back(item),
+            Entry::Vacant(none) => {
+                none.insert(VecDeque::from([item]));
+                self.file(holder, self.now, false);
+            }
+        }
+    }
+
+    /// Takes the next item. Call [`done`](Self::done) with its holder before the next call.
+    pub fn take(&mut self) -> Option<(H, T)> {
+        if self.len == 0 {
+            return None;
+        }
+        while let Some(((start, ..), holder)) = self.order.pop_first() {
+            self.now = start;
+            let Entry::Occupied(mut known) = self.holders.entry(holder) else { continue };
+            match known.get_mut().pop_front() {
+                Some(item) => {
+                    self.len -= 1;
+                    return Some((holder, item));
+                }
+                // It has got no more than the others, and waits for nothing.
+                None => drop(known.remove()),
+            }
+        }
+        None
+    }
+
+    /// Says that the item of `holder` that was taken last was so many units of work.
+    pub fn done(&mut self, holder: H, units: u64) {
+        if self.len == 0 {
+            return self.clear();
+        }
+        // A holder without an item stays until the others have got as much.
+        self.file(holder, self.now.saturating_add(units), true);
+    }
+
+    /// Items that wait.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no item waits.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    fn file(&mut self, holder: H, at: u64, was_here: bool) {
+        self.order.insert((at, was_here, self.arrivals), holder);
+        self.arrivals += 1;
+    }
+
+    /// Forgets what the holders have got.
+    fn clear(&mut self) {
+        self.holders.clear();
+        self.order.clear();
+        self.now = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FairQueue;
+
+    /// Takes items until `units` are spent; an item is so many units.
+    fn work(queue: &mut FairQueue<u8, u64>, units: u64) -> Vec<u8> {
+        let (mut spent, mut served) = (0, Vec::new());
+        while spent < units {
+            let Some((holder, cost)) = queue.take() else { break };
+            queue.done(holder, cost);
+            spent += cost;
+            served.push(holder);
+        }
+        served
+    }
+
+    #[test]
+    fn holders_get_equal_units_whatever_an_item_costs() {
+        let mut queue = FairQueue::default();
+        for _ in 0..1_000 {
+            queue.add(1, 10);
+            queue.add(2, 100);
+            queue.add(3, 1);
+        }
+        let served = work(&mut queue, 3_000);
+        let units = |holder, cost| cost * served.iter().filter(|it| **it == holder).count() as u64;
+        for units in [units(1, 10), units(2, 100), units(3, 1)] {
+            assert!((900..=1_100).contains(&units), "{units}");
+        }
+    }
+
+    #[test]
+    fn a_holder_that_asks_for_little_is_next() {
+        let mut queue = FairQueue::default();
+        for holder in 0..100 {
+            (0..1_000).for_each(|_| queue.add(holder, 50 + u64::from(holder)));
+        }
+        work(&mut queue, 100_000);
+        for _ in 0..1_000 {
+            queue.add(200, 20);
+            assert_eq!(work(&mut queue, 1), [200]);
+            // A hundred others get at least twice as much each in between.
+            work(&mut queue, 100 * 50);
+        }
+    }
+
+    #[test]
+    fn work_is_billed_to_a_holder_that_comes_back() {
+        let mut queue = FairQueue::default();
+        queue.add(1, 1_000);
+        queue.add(2, 10);
+        assert_eq!(work(&mut queue, 1_000), [1]);
+        queue.add(1, 1_000);
+        (0..100).for_each(|_| queue.add(2, 10));
+        let served = work(&mut queue, 2_000);
+        let at = served.iter().position(|it| *it == 1).expect("it is served");
+        assert!((99..=101).contains(&at), "after {at} items of the other");
+    }
+
+    #[test]
+    fn one_holder_is_first_in_first_out_and_nothing_is_left() {
+        let mut queue = FairQueue::default();
+        for item in 0..100 {
+            queue.add('a', item);
+            queue.add('b', item + 1_000);
+        }
+        assert_eq!(queue.len(), 200);
+        let (mut a, mut b) = (0..100, 1_000..1_100);
+        while let Some((holder, item)) = queue.take() {
+            queue.done(holder, 7);
+            assert_eq!(Some(item), if holder == 'a' { a.next() } else { b.next() });
+        }
+        assert!(queue.is_empty() && a.next().is_none() && b.next().is_none());
+        assert!(queue.holders.is_empty() && queue.order.is_empty());
+    }
+}
