@@ -1,4 +1,5 @@
 // better-sse: node better_sse.mjs PORT. Events are numbers, which are their IDs; a stream has five of them.
+// It prints its port once it listens; 0 is any free port.
 import { createServer } from "node:http";
 import { createSession } from "better-sse";
 
@@ -29,8 +30,8 @@ const paths = {
   },
 };
 
-createServer((request, response) => {
+const server = createServer((request, response) => {
   const found = paths[request.url];
   if (found === undefined) response.writeHead(404).end("no such stream");
   else void found(request, response);
-}).listen(Number(process.argv[2]), "127.0.0.1");
+}).listen(Number(process.argv[2]), "127.0.0.1", () => console.log(server.address().port));

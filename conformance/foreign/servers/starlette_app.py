@@ -1,7 +1,11 @@
-"""sse-starlette: starlette_app.py PORT. Its lines end in CRLF and its pings are comments."""
+"""sse-starlette: starlette_app.py PORT. Its lines end in CRLF and its pings are comments.
+
+It prints its port once it listens; 0 is any free port.
+"""
 
 import asyncio
 import json
+import socket
 import sys
 
 import uvicorn
@@ -24,9 +28,11 @@ async def numbers(request):
 
 
 async def pings(request):
+    """One event, and then pings without end."""
+
     async def stream():
-        await asyncio.sleep(4.5)
-        yield {"data": "after the pings"}
+        yield {"data": "before the pings"}
+        await asyncio.Event().wait()
 
     return EventSourceResponse(stream(), ping=1)
 
@@ -37,7 +43,7 @@ async def silent(request):
 
     async def stream():
         yield {"id": str(number), "data": "then silence"}
-        await asyncio.sleep(20)
+        await asyncio.Event().wait()
 
     return EventSourceResponse(stream(), ping=60)
 
@@ -60,4 +66,9 @@ app = Starlette(routes=[
     Route("/silent", silent),
     Route("/completions", completions, methods=["POST"]),
 ])
-uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", timeout_graceful_shutdown=1)
+
+# The backlog holds what comes before uvicorn accepts.
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print(listener.getsockname()[1], flush=True)
+config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+uvicorn.Server(config).run(sockets=[listener])

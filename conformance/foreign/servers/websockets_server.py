@@ -1,4 +1,7 @@
-"""Python's websockets: websockets_server.py PORT. The path says what it does."""
+"""Python's websockets: websockets_server.py PORT. The path says what it does.
+
+It prints its port once it listens; 0 is any free port.
+"""
 
 import asyncio
 import logging
@@ -30,14 +33,23 @@ async def close(socket):
         await socket.close(int(code), reason)
 
 
-async def closed(socket):
-    """Closes after it was closed: says how, on the next connection."""
-    closed.last = getattr(closed, "last", "")
-    await socket.send(closed.last)
+class Wait:
+    """How the last connection to `/wait` is closed: both ends may not know it at the same time."""
+
+    closed = None
+
+
+async def wait(socket):
+    closed = Wait.closed = asyncio.get_running_loop().create_future()
     try:
         await socket.recv()
     except ConnectionClosed as end:
-        closed.last = f"{end.rcvd.code} {end.rcvd.reason}" if end.rcvd else "nothing"
+        closed.set_result(f"{end.rcvd.code} {end.rcvd.reason}" if end.rcvd else "nothing")
+
+
+async def closed(socket):
+    async for _ in socket:
+        await socket.send(await Wait.closed)
 
 
 async def subprotocol(socket):
@@ -45,7 +57,8 @@ async def subprotocol(socket):
     await socket.wait_closed()
 
 
-HANDLERS = {"/echo": echo, "/fragments": fragments, "/ping": ping, "/close": close, "/closed": closed, "/subprotocol": subprotocol}
+HANDLERS = {"/echo": echo, "/fragments": fragments, "/ping": ping, "/close": close, "/wait": wait, "/closed": closed,
+            "/subprotocol": subprotocol}
 
 
 def choose(_socket, asked):
@@ -58,6 +71,7 @@ async def main():
         await HANDLERS[socket.request.path](socket)
 
     async with serve(handle, "127.0.0.1", int(sys.argv[1]), max_size=16 << 20, select_subprotocol=choose) as server:
+        print(next(iter(server.sockets)).getsockname()[1], flush=True)
         await server.serve_forever()
 
 

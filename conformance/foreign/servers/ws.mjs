@@ -1,9 +1,9 @@
-// npm ws: node ws.mjs PORT. The path says what it does.
+// npm ws: node ws.mjs PORT. The path says what it does. It prints its port once it listens; 0 is any free port.
 import { createServer } from "node:http";
 import { WebSocketServer } from "ws";
 
-/** How each path was closed last, for `/closed`. */
-let closed = null;
+/** How the last connection to `/plain` is closed, for `/closed`: both ends may not know it at the same time. */
+let closed = Promise.resolve(null);
 
 function fragments(socket, data) {
   const count = Number(data);
@@ -34,7 +34,7 @@ const actions = {
     socket.once("pong", (payload) => socket.send(`pong ${payload}`));
     socket.ping(data);
   }],
-  "/closed": [{}, (socket) => socket.send(JSON.stringify(closed))],
+  "/closed": [{}, async (socket) => socket.send(JSON.stringify(await closed))],
   "/headers": [{}, (socket, _data, _binary, request) => socket.send(JSON.stringify(request.headers))],
 };
 
@@ -43,7 +43,10 @@ const servers = new Map(Object.entries(actions).map(([path, [options, action]]) 
   server.on("connection", (socket, request) => {
     socket.on("error", () => {});
     socket.on("message", (data, binary) => action(socket, data, binary, request));
-    if (path === "/plain") socket.on("close", (code, reason) => { closed = { code, reason: reason.toString() }; });
+    if (path !== "/plain") return;
+    closed = new Promise((resolve) => {
+      socket.on("close", (code, reason) => resolve({ code, reason: reason.toString() }));
+    });
   });
   return [path, server];
 }));
@@ -62,4 +65,4 @@ http.on("upgrade", (request, socket, head) => {
     socket.end(`HTTP/1.1 ${answers[request.url] ?? "404 Not Found\r\nContent-Length: 0\r\n\r\n"}`);
   }
 });
-http.listen(Number(process.argv[2]), "127.0.0.1");
+http.listen(Number(process.argv[2]), "127.0.0.1", () => console.log(http.address().port));

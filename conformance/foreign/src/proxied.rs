@@ -28,7 +28,7 @@ pub(crate) fn run(mut house: House, verdict: &mut Verdict) -> Outcome {
     let url = house.nginx.url("http", "/impatient/silent");
     verdict.check("nginx: a timeout between, and the source comes back", move || impatient(&url));
     let url = house.nginx.url("ws", "/ws/takeover");
-    verdict.check("nginx: ws, pings against a timeout of 2 s", move || pings(&url));
+    verdict.check("nginx: ws, pings against a timeout of 5 s", move || pings(&url));
     let url = house.nginx.url("ws", "/ws/takeover");
     verdict.check("nginx: ws, a timeout is a lost connection", move || silence(&url));
     let url = house.nginx.url("ws", "/no-upgrade/plain");
@@ -51,13 +51,16 @@ fn coded(url: &str) -> Outcome {
 fn impatient(url: &str) -> Outcome {
     let enough = |told: &Told| told.messages.len() < 3;
     let mut options = EventSourceOptions::new(url)?;
-    options.policy = Policy { reconnection_ms: 50, ..options.policy };
+    let on_busy = OnBusy::Reconnect;
+    options.policy = Policy { reconnection_ms: 50, on_busy, ..options.policy };
     let told = read_while(options, Network::default(), enough)?;
     let ids: Vec<&str> = told.messages.iter().map(|message| &*message.last_event_id).collect();
     same("the IDs", &ids, &["1", "2", "3"])?;
-    same("the losses", &told.lost.len(), &2)?;
+    // On a busy machine the server may be late with its response, and nginx answers for it: 504.
+    let is_late = |why: &&Error| matches!(why, Error::Refused(it) if it.status.code() == 504);
     // nginx does not end a chunked body that it gives up.
-    let whys: Vec<&Error> = told.lost.iter().map(|(why, _)| why).collect();
+    let whys = told.lost.iter().map(|(why, _)| why).filter(|why| !is_late(why));
+    let whys: Vec<&Error> = whys.collect();
     same("the reasons", &whys, &[&Error::Truncated, &Error::Truncated])
 }
 
@@ -65,7 +68,7 @@ fn pings(url: &str) -> Outcome {
     let mut options = ConnectOptions::new(url)?;
     options.ping_ms = Some(500);
     let mut socket = WebSocket::with(options, Network::default())?;
-    let none = socket.receive_until(Instant::now() + Duration::from_secs(4))?;
+    let none = socket.receive_until(Instant::now() + Duration::from_secs(6))?;
     same("a message", &none, &None)?;
     socket.send(Message::Text("still there"))?;
     let back = socket.receive()?;

@@ -73,11 +73,9 @@ fn of_python(house: &House, verdict: &mut Verdict) {
         let url = url.clone();
         verdict.check(&format!("websockets: closes with {code}"), move || closed_by(&url, code));
     }
-    let url = at("/closed");
+    let (waiting, asking) = (at("/wait"), at("/closed"));
     verdict.check("websockets: is closed with a code", move || {
-        WebSocket::connect(&url)?.close(code(4321), "bye 鮭")?;
-        let told = WebSocket::connect(&url)?.receive()?.ok_or("it was closed")?;
-        same("what the server saw", &told, &OwnedMessage::Text("4321 bye 鮭".to_owned()))
+        is_closed(&waiting, &asking, (4321, "bye 鮭"), "4321 bye 鮭")
     });
 }
 
@@ -97,13 +95,18 @@ fn closes(house: &House, verdict: &mut Verdict) {
     for (number, reason) in [(1000, ""), (4321, "bye 鮭"), (1005, "")] {
         let (plain, asking) = (house.ws.url("ws", "/plain"), house.ws.url("ws", "/closed"));
         verdict.check(&format!("ws: is closed with {number}"), move || {
-            let closed = WebSocket::connect(&plain)?.close(code(number), reason)?;
-            holds("the close is not clean", closed.clean)?;
             let wanted = format!(r#"{{"code":{number},"reason":"{reason}"}}"#);
-            let told = ask(&mut WebSocket::connect(&asking)?, "how?")?;
-            same("what the server saw", &told, &OwnedMessage::Text(wanted))
+            is_closed(&plain, &asking, (number, reason), &wanted)
         });
     }
+}
+
+/// Closes a connection, and asks on another one how the server was closed: it answers once it was.
+fn is_closed(url: &str, asking: &str, (number, reason): (u16, &str), wanted: &str) -> Outcome {
+    let closed = WebSocket::connect(url)?.close(code(number), reason)?;
+    holds("the close is not clean", closed.clean)?;
+    let told = ask(&mut WebSocket::connect(asking)?, "how?")?;
+    same("what the server saw", &told, &OwnedMessage::Text(wanted.to_owned()))
 }
 
 fn code(number: u16) -> CloseCode {
