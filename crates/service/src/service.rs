@@ -32,7 +32,7 @@ pub struct Service {
     pub(crate) counters: RequestCounters,
     /// Publications of requests and commands that wait for their outcomes.
     pub(crate) jobs: Jobs,
-    /// Requests for history that wait for the archive.
+    /// Requests for history that wait for their turn, or for the archive.
     pub(crate) pages: HeldPages,
     /// The refused credential that an operator has not heard of yet.
     pub(crate) refused: Option<RefusedCredential>,
@@ -53,7 +53,8 @@ pub struct Holdings {
     pub due: usize,
     /// Requests and commands that are still publishing, or wait for the log.
     pub jobs: usize,
-    /// Streams of requests that are still publishing, or wait for the log or its archive.
+    /// Streams of requests that are still publishing, or wait for the log, for its archive, or for
+    /// their turn.
     pub held: usize,
     /// Messages that are not committed yet: most of them wait for the log.
     pub publications: usize,
@@ -88,7 +89,7 @@ pub(crate) enum Pending {
     Publishing(u64),
     /// A page of figures that waits for those of other services.
     Survey(u64),
-    /// A page of history that waits for the archive.
+    /// A page of history that waits for its turn, or for the archive.
     History(u64),
 }
 
@@ -191,6 +192,7 @@ impl Service {
                 Some(Task::Answer(subscriber)) => self.answer_soon(subscriber, context),
                 Some(Task::AnswerAll) => self.answer_some_polls(context),
                 Some(Task::Publish(job)) => self.publish_on(job, context),
+                Some(Task::Page(payer)) => self.build_next_page(payer, context),
                 Some(Task::CatchUp(_) | Task::PullAll) | None => {}
             }
             // [service:turn-yields]

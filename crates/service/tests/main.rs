@@ -34,5 +34,6 @@ mod restored;
 mod rights;
 mod simulation;
 mod slow_readers;
+mod tasks;
 mod transports;
 mod turns;

@@ -19,13 +19,13 @@ const PIECES: u64 = 6_000;
 /// Turns for which others wait at the most, because a crowd came first.
 const WAITS_MAX: usize = 12;
 
-const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+pub(crate) const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-fn world() -> World {
+pub(crate) fn world() -> World {
     world_with(Limits::default())
 }
 
-fn world_with(limits: Limits) -> World {
+pub(crate) fn world_with(limits: Limits) -> World {
     let mut server = sockeye_server::Limits::default();
     server.turn_units_max = u32::try_from(BUDGET).expect("it is small");
     server.connection_units_max = 1_000;
@@ -36,14 +36,14 @@ fn world_with(limits: Limits) -> World {
     World::with(hub, limits, server)
 }
 
-fn post(channel: &str, body: &str) -> String {
+pub(crate) fn post(channel: &str, body: &str) -> String {
     let head = format!("POST /v1/channels/{channel} HTTP/1.1\r\nHost: localhost\r\n");
     format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())
 }
 
 /// Turns, one by one, until nothing is left to do. Somebody else is served in each of them. Returns
 /// the number of turns.
-fn work_off(world: &mut World, other: &mut Peer, mut look: impl FnMut()) -> usize {
+pub(crate) fn work_off(world: &mut World, other: &mut Peer, mut look: impl FnMut()) -> usize {
     let (mut idle, mut waits) = (0, 0);
     for turns in 0..2_000 {
         let before = world.server.stats().units;
@@ -64,12 +64,12 @@ fn work_off(world: &mut World, other: &mut Peer, mut look: impl FnMut()) -> usiz
 }
 
 /// A connection that was served.
-fn open(world: &mut World) -> Peer {
+pub(crate) fn open(world: &mut World) -> Peer {
     world.open(1, HEALTH, b"").remove(0)
 }
 
 /// Publishes so many messages.
-fn publish(world: &mut World, messages: usize) -> Peer {
+pub(crate) fn publish(world: &mut World, messages: usize) -> Peer {
     let mut publisher = open(world);
     for number in 0..messages {
         publisher.write(post("news:1", &format!("\"hello {number};\"")).as_bytes());

@@ -1,14 +1,24 @@
 //! `GET /v1/channels/{channel}/history`: pages of a channel, from memory or from the archive.
+//!
+//! A request is judged when it comes, and held. Its page is built in the part of the turn that is the
+//! application's, as far as that has units.
+//!
+//! ```text
+//!  history ─► hold_page ─► Task::Page ─► build_page ─┬─► memory has it all ─────► respond
+//!                                                    └─► await_history ─► answer_history
+//! ```
 
 mod held;
 
 use std::rc::Rc;
 
-use sockeye_hub::{ChannelName, Cursor, Entry, Page, Query as Part, Seq, Start, Target, Token};
-use sockeye_server::{Answer, Context, Hold, Reply, Request, Status};
+use sockeye_hub::{
+    ChannelName, Cursor, Entry, Holder, Page, Query as Part, Seq, Start, Target, Token,
+};
+use sockeye_server::{Answer, Context, Reply, Request, Status};
 
 pub(crate) use self::held::HeldPages;
-use self::held::{HeldPage, KnownTags};
+use self::held::KnownTags;
 use crate::dialect::caching::{Caching, page_holds};
 use crate::dialect::outlet::EntryBody;
 use crate::dialect::reply::{self, json_body};
@@ -38,6 +48,12 @@ struct Wanted {
     known: KnownTags,
 }
 
+impl Wanted {
+    fn name(&self) -> ChannelName<'_> {
+        ChannelName::new(&self.channel).expect("checked when it was asked for")
+    }
+}
+
 /// The messages that were found of a part.
 struct Found {
     page: Page,
@@ -62,35 +78,48 @@ impl Service {
         let limit = query.number("limit")?.unwrap_or(MESSAGES);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let (part, bound) = part(query)?;
-        let is_here = |it: &Cursor| {
-            it.epoch == self.engine.hub.position().epoch && self.engine.hub.agrees(*it)
-        };
-        if !bound.as_ref().is_none_or(is_here) {
-            let message =
-                "the cursor is of a history that this log does not have: begin without it";
-            return Err(Problem::new(Code::NotFound, message));
-        }
+        self.check_bound(bound)?;
+        context.spend(units::TARGET);
         let caching = self.caching(who, [Target::Channel(name)]);
         let messages_max = limit.min(self.engine.limits.history_messages_max);
         let known = KnownTags::of(request);
         let channel = channel.into_owned();
-        let wanted = Wanted { channel, part, bound, messages_max, caching, known };
-        let found = self.in_memory(&wanted);
+        self.hold_page(who, Wanted { channel, part, bound, messages_max, caching, known })
+    }
+
+    /// Refuses the cursor of another log.
+    fn check_bound(&self, bound: Option<Cursor>) -> Result<(), Problem> {
+        let is_here =
+            |it: Cursor| it.epoch == self.engine.hub.position().epoch && self.engine.hub.agrees(it);
+        if bound.is_none_or(is_here) {
+            return Ok(());
+        }
+        let message = "the cursor is of a history that this log does not have: begin without it";
+        Err(Problem::new(Code::NotFound, message))
+    }
+
+    /// Builds the page of a held request from memory. `None` if the archive has to be asked, and then
+    /// it is.
+    fn build(
+        &mut self,
+        id: u64,
+        wanted: &Wanted,
+        holder: Holder,
+        context: &mut Context<'_>,
+    ) -> Result<Option<Reply>, Problem> {
+        // A new epoch may have begun since the request came.
+        self.check_bound(wanted.bound)?;
+        let found = self.in_memory(wanted);
         context.spend(units::PULL + found.entries.len() as u64 * units::ITEM);
-        match self.beyond_memory(&wanted, &found.page) {
-            None => {
-                let reply = self.history_reply(&wanted, found, Vary::Said);
-                context.spend(units::of_text(reply.body.len()));
-                Ok(reply.into())
-            }
-            Some(range) => self.hold_for_history(who, wanted, range),
+        match self.beyond_memory(wanted, &found.page) {
+            None => Ok(Some(self.history_reply(wanted, found))),
+            Some(range) => self.ask_archive(id, wanted, holder, range).map(|()| None),
         }
     }
 
     /// Reads a part from memory.
     fn in_memory(&mut self, wanted: &Wanted) -> Found {
-        let name = ChannelName::new(&wanted.channel).expect("checked before");
-        let mut entries = Vec::new();
+        let (name, mut entries) = (wanted.name(), Vec::new());
         let (part, limit, now_ms) = (wanted.part, wanted.messages_max, self.engine.log_time.ms);
         let page = self.engine.hub.history(name, part, limit, now_ms, &mut entries);
         let next = far_end(part, &entries).filter(|_| page.more);
@@ -118,33 +147,22 @@ impl Service {
         }
     }
 
-    /// Holds a request until the archive has answered.
-    fn hold_for_history(
+    /// Asks the archive for what memory lacks of a part.
+    fn ask_archive(
         &mut self,
-        who: &Principal,
-        wanted: Wanted,
+        id: u64,
+        wanted: &Wanted,
+        holder: Holder,
         range: Range,
-    ) -> Result<Answer<Pending>, Problem> {
-        let holder = self.engine.holder(who);
-        if !self.engine.admit_reader(holder) {
-            return Err(too_many());
-        }
+    ) -> Result<(), Problem> {
         let part = archive::Part {
             channel: wanted.channel.as_str().into(),
             range,
             messages_max: wanted.messages_max,
             bytes_max: self.engine.limits.answer_bytes(),
         };
-        let headers = wanted.caching.vary_early();
-        let position = self.engine.hub.position();
-        let id = self.pages.keep(HeldPage { stream: None, wanted, position });
         let waiter = Waiter { holder, is_request: true };
-        if self.engine.await_history(id, waiter, part).is_err() {
-            self.pages.remove(id);
-            return Err(no_archive());
-        }
-        let hold_ms = self.engine.limits.archive_ms_max;
-        Ok(Answer::Hold(Hold { hold_ms, headers }, Pending::History(id)))
+        self.engine.await_history(id, waiter, part).map_err(|_| no_archive())
     }
 
     /// Joins the archive's page of a part and what memory has of it. `position` is the head when
@@ -179,7 +197,7 @@ impl Service {
     }
 
     /// The answer, cut to the bytes of one.
-    fn history_reply(&self, wanted: &Wanted, found: Found, vary: Vary) -> Reply {
+    fn history_reply(&self, wanted: &Wanted, found: Found) -> Reply {
         let Wanted { channel, part, bound, caching, known, .. } = wanted;
         let Found { mut page, mut entries, next: fetched } = found;
         // [service:ttl] Messages past their time to live are left out.
@@ -196,21 +214,9 @@ impl Service {
             true => Reply::empty(Status::NOT_MODIFIED),
             false => json_body(Status::OK, history(channel, &page, &entries, next)),
         };
-        let reply = reply.header(reply::text("ETag", &tag));
-        match vary {
-            Vary::Said => caching.mark(reply, holds),
-            Vary::SaidEarly => caching.mark_without_vary(reply, holds),
-        }
+        // `Vary` was said when the request was held.
+        caching.mark_without_vary(reply.header(reply::text("ETag", &tag)), holds)
     }
-}
-
-/// Whether `Vary` is still to be said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Vary {
-    /// With the answer.
-    Said,
-    /// It was said when the request was held.
-    SaidEarly,
 }
 
 /// The refusal of a request that needs an archive which cannot be read.
@@ -218,9 +224,9 @@ pub(crate) fn no_archive() -> Problem {
     Problem::new(Code::Unavailable, "older history cannot be read now")
 }
 
-/// The refusal of a request above the bounds on those that wait for the archive.
+/// The refusal of a request above the bounds on those that wait for a page.
 pub(crate) fn too_many() -> Problem {
-    Problem::new(Code::Overloaded, "too many wait for older history (disk_requests)")
+    Problem::new(Code::Overloaded, "too many wait for a page of history (disk_requests)")
 }
 
 /// The part that `after` or `before` names, each a `seq` or a cursor.

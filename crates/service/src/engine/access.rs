@@ -1,6 +1,7 @@
 //! Access: the credential of a request, and the rights of its principal.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -175,6 +176,18 @@ impl Principal {
             (Counted::ByOrigin, Shown::Nothing) => Some(Account::Address(self.origin)),
             (Counted::ByOrigin, Shown::Credential | Shown::ApiKey) => {
                 Some(Account::Nameless(self.origin))
+            }
+        }
+    }
+
+    /// Hashes the account that its work is charged to: that of its quotas, or else its API key, or its
+    /// address.
+    pub(crate) fn hash_payer(&self, hasher: &mut impl Hasher) {
+        match (&self.of.counted, self.of.came_by) {
+            (Counted::AsUser(name), _) => (0_u8, name).hash(hasher),
+            (Counted::Not, Some(key)) => (1_u8, key).hash(hasher),
+            (Counted::Not | Counted::ByOrigin, _) => {
+                (2_u8, self.is_known(), self.origin).hash(hasher);
             }
         }
     }

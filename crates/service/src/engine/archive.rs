@@ -41,8 +41,10 @@ pub(crate) struct Reading {
     /// The holder that had the last turn, and who of it.
     served: Holder,
     turn: Option<Asker>,
-    /// Polls and other requests that wait, by holder.
+    /// Polls that wait for a page, and pages that wait for their turn or for the archive, by holder.
     requests: BTreeMap<Holder, usize>,
+    /// The pages among them that wait for their turn.
+    unasked: usize,
     /// When to ask again an archive that took no question.
     full_until: Option<Time>,
     /// Polls that wait for a page, and how long their clients wait if it has nothing for them;
@@ -131,9 +133,29 @@ impl Reading {
         self.requests.values().sum()
     }
 
+    /// Counts a request that waits for its turn.
+    pub(crate) fn enter_unasked(&mut self, holder: Holder) {
+        *self.requests.entry(holder).or_default() += 1;
+        self.unasked += 1;
+    }
+
+    /// The turn of a request has come, or the request is gone.
+    pub(crate) fn leave_unasked(&mut self, holder: Holder) {
+        self.discount(holder);
+        self.unasked -= 1;
+    }
+
+    fn discount(&mut self, holder: Holder) {
+        let Some(count) = self.requests.get_mut(&holder) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.requests.remove(&holder);
+        }
+    }
+
     /// The figures.
     pub(crate) fn counters(&self) -> ReadingCounters {
-        let requests = self.requests();
+        let requests = self.requests() - self.unasked;
         let streams = self.waiting.len() - requests;
         ReadingCounters { streams: streams as u64, requests: requests as u64, ..self.counters }
     }
@@ -178,13 +200,8 @@ impl Reading {
         if let Place::Queued(number) = wait.place {
             self.queue.remove(&(holder, number));
         }
-        if wait.waiter.is_request
-            && let Some(count) = self.requests.get_mut(&holder)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.requests.remove(&holder);
-            }
+        if wait.waiter.is_request {
+            self.discount(holder);
         }
         Some(wait)
     }
@@ -279,7 +296,7 @@ impl<D: Dialect> Engine<D> {
         self.reading.archive = Some(archive);
     }
 
-    /// Whether one more request of a holder may wait for the archive.
+    /// Whether one more request of a holder may wait for its page.
     ///
     /// [service:bound-archive] Of the requests that may wait, each holder has its share, and a claim.
     pub(crate) fn admit_reader(&mut self, holder: Holder) -> bool {

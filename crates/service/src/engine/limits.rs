@@ -29,15 +29,15 @@ pub struct Limits {
     /// Questions to the archive under way. Further streams and requests wait in a queue, in which
     /// users and addresses have their turns alternately.
     pub archive_questions_max: usize,
-    /// Polls and pages of history that wait for the archive. Each client gets the part that it has a
-    /// [`sockeye_hub::Claim`] on.
+    /// Polls that wait for the archive, and pages of history that wait for it or for their turn. Each
+    /// client gets the part that it has a [`sockeye_hub::Claim`] on.
     pub archive_requests_max: usize,
     /// Of these, the ones of one user, or of all clients without a name at one address.
     pub archive_requests_per_holder_max: usize,
     /// Messages in one page of the archive.
     pub archive_messages_max: usize,
-    /// Longest time for which a request waits for the archive, in milliseconds; a poll waits as long
-    /// as its client wants, if that is longer.
+    /// Longest time for which a request waits for its turn and for the archive, in milliseconds; a poll
+    /// waits as long as its client wants, if that is longer.
     pub archive_ms_max: u64,
     /// Bounds on the members of channels. A user above them is counted as a stream without a user.
     pub presence: sockeye_hub::presence::Limits,

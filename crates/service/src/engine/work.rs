@@ -4,10 +4,11 @@
 //! with more to do goes behind the others. What is left goes on in the next turn, which does not wait.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher, RandomState};
 
-use sockeye_hub::SubscriberKey;
+use sockeye_hub::{Holder, SubscriberKey};
 
-use crate::engine::{Dialect, Engine, Outlet};
+use crate::engine::{Dialect, Engine, Outlet, Principal};
 
 /// Work that is done in steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,9 @@ pub(crate) enum Task {
     AnswerAll,
     /// The job with this number publishes more of its items.
     Publish(u64),
+    /// The next page that clients of this account have asked for is built. Each such account has one
+    /// task.
+    Page(Holder),
 }
 
 /// The tasks, in the order of their next steps.
@@ -32,6 +36,8 @@ pub(crate) struct Work {
     pub(crate) pull_all: Walk,
     /// The same for a [`Task::AnswerAll`].
     pub(crate) answer_all: Walk,
+    /// Numbers the payers. Nobody can choose two accounts with one number.
+    numbers: RandomState,
 }
 
 /// A walk over all sessions. It may begin anew before it has ended.
@@ -64,6 +70,14 @@ impl Work {
     /// Puts a task behind the others. Sessions and jobs are bounded, and each has few tasks.
     pub(crate) fn add(&mut self, task: Task) {
         self.tasks.push_back(task);
+    }
+
+    /// The holder that a principal's work is charged to. Back ends and the clients of an open server
+    /// have one, too: each API key, and each address.
+    pub(crate) fn payer(&self, who: &Principal) -> Holder {
+        let mut hasher = self.numbers.build_hasher();
+        who.hash_payer(&mut hasher);
+        Holder::known(hasher.finish())
     }
 
     /// Takes the task whose step is next.
@@ -105,7 +119,9 @@ impl<D: Dialect> Engine<D> {
         match task {
             Task::CatchUp(subscriber) => self.go_on(subscriber, out),
             Task::PullAll => self.pull_some(out),
-            Task::Answer(_) | Task::AnswerAll | Task::Publish(_) => return Some(task),
+            Task::Answer(_) | Task::AnswerAll | Task::Publish(_) | Task::Page(_) => {
+                return Some(task);
+            }
         }
         None
     }

@@ -1,16 +1,18 @@
-//! Requests for history that wait for the archive.
+//! Requests for history that wait for their turn, or for the archive.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use sockeye_hub::Cursor;
-use sockeye_server::{Context, Request, StreamKey};
+use sockeye_hub::{Cursor, Holder};
+use sockeye_server::{Answer, Context, Hold, Request, StreamKey};
 
-use super::{Vary, Wanted, no_archive};
-use crate::Service;
+use super::{Wanted, no_archive, too_many};
 use crate::dialect::caching::opaque;
+use crate::dialect::counters::count;
 use crate::dialect::reply;
-use crate::engine::units;
+use crate::engine::{Principal, Task, units};
 use crate::sequencing::{Page, Unavailable};
+use crate::wire::Problem;
+use crate::{Pending, Service};
 
 /// Bytes of entity tags that are remembered of a request. A client that sends more gets the whole page.
 const TAG_BYTES_MAX: usize = 1_024;
@@ -21,16 +23,23 @@ pub(crate) struct HeldPages {
     last: u64,
     by_id: BTreeMap<u64, HeldPage>,
     by_stream: BTreeMap<StreamKey, u64>,
+    /// Those that wait for their turn, by the account that pays. An account is here as long as it has
+    /// its [`Task::Page`], also if its last client is gone meanwhile.
+    queues: BTreeMap<Holder, BTreeSet<u64>>,
 }
 
 /// A request that is held.
 #[derive(Debug)]
-pub(super) struct HeldPage {
+struct HeldPage {
     /// `None` until the request is held.
-    pub(super) stream: Option<StreamKey>,
-    pub(super) wanted: Wanted,
-    /// The head when the archive was asked.
-    pub(super) position: Cursor,
+    stream: Option<StreamKey>,
+    /// The holder whose share of the requests that wait it counts against.
+    holder: Holder,
+    /// The holder that its work is charged to.
+    payer: Holder,
+    wanted: Wanted,
+    /// The head when the archive was asked; `None` before.
+    asked: Option<Cursor>,
 }
 
 /// The entity tags of `If-None-Match`, without the marks of weak ones.
@@ -55,16 +64,44 @@ impl KnownTags {
 }
 
 impl HeldPages {
-    pub(super) fn keep(&mut self, page: HeldPage) -> u64 {
+    fn keep(&mut self, page: HeldPage) -> u64 {
         self.last += 1;
         self.by_id.insert(self.last, page);
         self.last
     }
 
-    pub(super) fn remove(&mut self, id: u64) -> Option<HeldPage> {
+    /// Notes the stream of a request, and puts it behind the others of its account. Returns the account
+    /// if it needs a task.
+    fn enqueue(&mut self, id: u64, stream: StreamKey) -> Option<Holder> {
+        let page = self.by_id.get_mut(&id)?;
+        page.stream = Some(stream);
+        self.by_stream.insert(stream, id);
+        let mut is_new = false;
+        let queue = self.queues.entry(page.payer).or_insert_with(|| {
+            is_new = true;
+            BTreeSet::new()
+        });
+        queue.insert(id);
+        is_new.then_some(page.payer)
+    }
+
+    /// Takes the next request of an account out of its queue, and tells whether others are left in it.
+    fn next_of(&mut self, payer: Holder) -> (Option<u64>, bool) {
+        let Some(queue) = self.queues.get_mut(&payer) else { return (None, false) };
+        let (next, is_left) = (queue.pop_first(), !queue.is_empty());
+        if !is_left {
+            self.queues.remove(&payer);
+        }
+        (next, is_left)
+    }
+
+    fn remove(&mut self, id: u64) -> Option<HeldPage> {
         let page = self.by_id.remove(&id)?;
         if let Some(stream) = page.stream {
             self.by_stream.remove(&stream);
+        }
+        if let Some(queue) = self.queues.get_mut(&page.payer) {
+            queue.remove(&id);
         }
         Some(page)
     }
@@ -80,28 +117,83 @@ impl HeldPages {
 }
 
 impl Service {
-    /// Notes the stream of a request that is held now.
+    /// Holds a request until its page is built.
+    pub(super) fn hold_page(
+        &mut self,
+        who: &Principal,
+        wanted: Wanted,
+    ) -> Result<Answer<Pending>, Problem> {
+        let holder = self.engine.holder(who);
+        // [service:bound-archive]
+        if !self.engine.admit_reader(holder) {
+            return Err(too_many());
+        }
+        self.engine.reading.enter_unasked(holder);
+        let headers = wanted.caching.vary_early();
+        let payer = self.engine.work.payer(who);
+        let page = HeldPage { stream: None, holder, payer, wanted, asked: None };
+        let (id, hold_ms) = (self.pages.keep(page), self.engine.limits.archive_ms_max);
+        Ok(Answer::Hold(Hold { hold_ms, headers }, Pending::History(id)))
+    }
+
+    /// Lines up a request that is held now. The application's part follows in the same turn.
+    /// [service:answer-tasks]
     pub(crate) fn hold_history(&mut self, id: u64, stream: StreamKey) {
-        if let Some(page) = self.pages.by_id.get_mut(&id) {
-            page.stream = Some(stream);
-            self.pages.by_stream.insert(stream, id);
+        if let Some(payer) = self.pages.enqueue(id, stream) {
+            self.engine.work.add(Task::Page(payer));
         }
     }
 
-    /// Answers a request with its page.
+    /// Builds the next page for an account.
+    pub(crate) fn build_next_page(&mut self, payer: Holder, context: &mut Context<'_>) {
+        let (next, is_left) = self.pages.next_of(payer);
+        if let Some(id) = next {
+            self.build_page(id, context);
+        }
+        if is_left {
+            self.engine.work.add(Task::Page(payer));
+        }
+    }
+
+    /// Answers a request with its page, or has it wait for the archive.
+    fn build_page(&mut self, id: u64, context: &mut Context<'_>) {
+        let Some(mut page) = self.pages.by_id.remove(&id) else { return };
+        self.engine.reading.leave_unasked(page.holder);
+        let reply = match self.build(id, &page.wanted, page.holder, context) {
+            Ok(Some(reply)) => reply,
+            Ok(None) => {
+                page.asked = Some(self.engine.hub.position());
+                self.pages.by_id.insert(id, page);
+                return;
+            }
+            Err(problem) => {
+                count(&mut self.counters.requests_refused, problem.code);
+                reply::problem(&problem, self.engine.spread_ms())
+            }
+        };
+        context.spend(units::of_text(reply.body.len()));
+        let Some(stream) = page.stream else { return };
+        self.pages.by_stream.remove(&stream);
+        // A client that is gone is told nothing.
+        let _ = context.respond(stream, reply);
+    }
+
+    /// Answers a request with its page of the archive.
     pub(crate) fn answer_history(
         &mut self,
         id: u64,
         found: Result<Page, Unavailable>,
         context: &mut Context<'_>,
     ) {
-        let Some(HeldPage { stream, wanted, position }) = self.pages.remove(id) else { return };
-        let Some(stream) = stream else { return };
+        let Some(page) = self.pages.remove(id) else { return };
+        let HeldPage { stream: Some(stream), asked: Some(position), wanted, .. } = page else {
+            return;
+        };
         let found = found.ok().and_then(|found| self.in_archive(&wanted, position, found));
         let reply = match found {
             Some(found) => {
                 let items = found.entries.len() as u64 * units::ITEM;
-                let reply = self.history_reply(&wanted, found, Vary::SaidEarly);
+                let reply = self.history_reply(&wanted, found);
                 context.spend(units::PULL + items + units::of_text(reply.body.len()));
                 reply
             }
@@ -121,7 +213,10 @@ impl Service {
 
     /// Forgets a request that is not to be answered.
     pub(crate) fn forget_history_request(&mut self, id: u64) {
-        self.pages.remove(id);
-        self.engine.reading.forget_request(id);
+        let Some(page) = self.pages.remove(id) else { return };
+        match page.asked {
+            None => self.engine.reading.leave_unasked(page.holder),
+            Some(_) => self.engine.reading.forget_request(id),
+        }
     }
 }
