@@ -4,13 +4,14 @@ use core::hash::Hash;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-/// Items of work that wait, of many holders: start-time fair queueing (Goyal, Vin and Cheng, 1996).
+/// Items of work that wait, of many holders: self-clocked fair queueing (Golestani, 1994).
 ///
 /// A holder is whoever the work is done for: an address, a user. [`take`](Self::take) takes an item of the
-/// holder that has got the fewest units of work so far, and [`done`](Self::done) says how many units the
-/// item was. So holders that always have items get equal numbers of units, whatever an item costs and
-/// however many items they have. A holder that asks for less than its share is next as soon as it has an
-/// item: it waits for the piece of work under way, and not for a round of the others.
+/// holder that will have got the fewest units of work when it is done, and [`done`](Self::done) says how many
+/// units the item was. The next item of a holder is expected to be as many units as its last one. So holders
+/// that always have items get equal numbers of units, whatever an item costs and however many items they
+/// have. A holder that asks for less than its part is next as soon as it has an item: it waits for the piece
+/// of work under way, and not for a round of the others.
 ///
 /// The items of one holder are taken first in, first out. Nothing is remembered once no item waits.
 ///
@@ -31,11 +32,14 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 #[derive(Debug)]
 pub struct FairQueue<H, T> {
     holders: HashMap<H, VecDeque<T>>,
-    /// The holders by virtual time. At the same one those that have just come are first, and else the order
-    /// is that of arrival. The holder whose item is under way is not among them.
-    order: BTreeMap<(u64, bool, u64), H>,
-    /// The virtual time, in units: that at which the last item was taken.
+    /// The holders by the virtual time at which their next item is expected to end, with that of its
+    /// beginning. At the same time those that have just come are first, and else the order is that of
+    /// arrival. The holder whose item is under way is not among them.
+    order: BTreeMap<(u64, bool, u64), (u64, H)>,
+    /// The virtual time, in units that one holder gets: the latest beginning of an item.
     now: u64,
+    /// The beginning of the item under way.
+    began: u64,
     arrivals: u64,
     len: usize,
 }
@@ -43,7 +47,7 @@ pub struct FairQueue<H, T> {
 impl<H, T> Default for FairQueue<H, T> {
     fn default() -> Self {
         let (holders, order) = (HashMap::new(), BTreeMap::new());
-        Self { holders, order, now: 0, arrivals: 0, len: 0 }
+        Self { holders, order, now: 0, began: 0, arrivals: 0, len: 0 }
     }
 }
 
@@ -55,7 +59,7 @@ impl<H: Copy + Eq + Hash, T> FairQueue<H, T> {
             Entry::Occupied(known) => known.into_mut().push_back(item),
             Entry::Vacant(none) => {
                 none.insert(VecDeque::from([item]));
-                self.file(holder, self.now, false);
+                self.file(holder, self.now, None);
             }
         }
     }
@@ -65,12 +69,13 @@ impl<H: Copy + Eq + Hash, T> FairQueue<H, T> {
         if self.len == 0 {
             return None;
         }
-        while let Some(((start, ..), holder)) = self.order.pop_first() {
-            self.now = start;
+        while let Some((_, (begins, holder))) = self.order.pop_first() {
             let Entry::Occupied(mut known) = self.holders.entry(holder) else { continue };
             match known.get_mut().pop_front() {
                 Some(item) => {
                     self.len -= 1;
+                    self.began = begins;
+                    self.now = self.now.max(begins);
                     return Some((holder, item));
                 }
                 // It has got no more than the others, and waits for nothing.
@@ -86,7 +91,7 @@ impl<H: Copy + Eq + Hash, T> FairQueue<H, T> {
             return self.clear();
         }
         // A holder without an item stays until the others have got as much.
-        self.file(holder, self.now.saturating_add(units), true);
+        self.file(holder, self.began.saturating_add(units), Some(units));
     }
 
     /// Items that wait.
@@ -99,8 +104,10 @@ impl<H: Copy + Eq + Hash, T> FairQueue<H, T> {
         self.len == 0
     }
 
-    fn file(&mut self, holder: H, at: u64, was_here: bool) {
-        self.order.insert((at, was_here, self.arrivals), holder);
+    /// Files a holder whose next item begins at a virtual time. Its `last` item was so many units.
+    fn file(&mut self, holder: H, begins: u64, last: Option<u64>) {
+        let ends = begins.saturating_add(last.unwrap_or(0));
+        self.order.insert((ends, last.is_some(), self.arrivals), (begins, holder));
         self.arrivals += 1;
     }
 
@@ -108,7 +115,7 @@ impl<H: Copy + Eq + Hash, T> FairQueue<H, T> {
     fn clear(&mut self) {
         self.holders.clear();
         self.order.clear();
-        self.now = 0;
+        (self.now, self.began) = (0, 0);
     }
 }
 

@@ -68,7 +68,7 @@ pub(crate) fn origin(address: IpAddr) -> IpAddr {
 
 /// The address that counts, as one number. An IPv4 address becomes `::ffff:a.b.c.d`; no network part of
 /// an IPv6 address is such a number, because the lower half of a network part is zero.
-fn origin_bits(address: IpAddr) -> u128 {
+pub(crate) fn origin_bits(address: IpAddr) -> u128 {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
         IpAddr::V6(address) => address.to_bits() & u128::MAX << 64,

@@ -99,6 +99,15 @@ pub trait App {
     /// A stream is over; called once for each [`App::on_open`]. The key names nothing any more.
     fn on_close(&mut self, stream: StreamKey, cause: CloseCause, context: &mut Context<'_>) {}
 
+    /// Whom the work on a stream is done for, as a number that the application chooses: a user, or an
+    /// address behind a proxy. While more waits than a turn can do, holders get equal numbers of units,
+    /// and the server asks for each connection that waits. With `None` it is the peer's address.
+    ///
+    /// Two holders with the same number share one part, and nothing else is wrong.
+    fn holder(&self, stream: StreamKey) -> Option<u64> {
+        None
+    }
+
     /// The time at which [`App::on_timer`] wants to be called.
     fn deadline(&self) -> Time {
         Time::NEVER

@@ -4,13 +4,12 @@
 //! input spends the same units on every machine.
 //!
 //! ```text
-//! turn_units_max   |- fresh -|- waiting -|- timers -|- drain -|- application -|- ends -|- writes -|
-//!                     3/16       3/16        1/16      1/16         3/16         1/16      4/16
+//! turn_units_max   |---- visits ----|- timers -|- drain -|- application -|- ends -|- writes -|
+//!                        6/16           1/16      1/16         3/16         1/16      4/16
 //! ```
 //!
-//! Each phase of a turn has a part of the budget, so that none of them starves. The units that fresh
-//! connections leave are for those that wait. A phase does at least one piece of work, and stops
-//! after the piece that passes its mark.
+//! Each phase of a turn has a part of the budget, so that none of them starves. A phase does at least
+//! one piece of work, and stops after the piece that passes its mark.
 
 use crate::limits::Limits;
 
@@ -49,10 +48,8 @@ pub(crate) const fn of_coded(bytes: usize) -> u64 {
 /// A phase of a turn that has a part of its budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Visits to connections that have just become ready.
-    Fresh,
-    /// Visits to connections that waited for this turn.
-    Waiting,
+    /// Visits to connections that have input.
+    Visits,
     Timers,
     Drain,
     /// The application's own work.
@@ -66,7 +63,8 @@ impl Phase {
     /// Its part of the budget, in sixteenths.
     const fn sixteenths(self) -> u64 {
         match self {
-            Self::Fresh | Self::Waiting | Self::Application => 3,
+            Self::Visits => 6,
+            Self::Application => 3,
             Self::Timers | Self::Drain | Self::Ends => 1,
             Self::Writes => 4,
         }
@@ -100,14 +98,6 @@ impl Budget {
     pub(crate) const fn begin(&mut self, phase: Phase, limits: &Limits) {
         let part = limits.turn_units_max as u64 * phase.sixteenths() / 16;
         self.phase_end = self.spent + part;
-    }
-
-    /// Begins a phase that also gets what the one before has left.
-    #[inline]
-    pub(crate) const fn go_on_with(&mut self, phase: Phase, limits: &Limits) {
-        let left = self.left();
-        self.begin(phase, limits);
-        self.phase_end += left;
     }
 
     /// Units that the phase may still spend.
@@ -148,12 +138,6 @@ impl Budget {
     pub(crate) const fn share_is_spent(&self) -> bool {
         self.spent >= self.share_end
     }
-
-    /// Units that the visit has spent above the connection's share.
-    #[inline]
-    pub(crate) const fn above_share(&self) -> u64 {
-        self.spent.saturating_sub(self.share_end)
-    }
 }
 
 #[cfg(test)]
@@ -163,8 +147,7 @@ mod tests {
     #[test]
     fn the_parts_are_the_whole() {
         let phases = [
-            Phase::Fresh,
-            Phase::Waiting,
+            Phase::Visits,
             Phase::Timers,
             Phase::Drain,
             Phase::Application,
@@ -175,18 +158,16 @@ mod tests {
     }
 
     #[test]
-    fn a_phase_inherits_and_a_share_is_counted_above_its_end() {
+    fn a_share_and_a_phase_are_spent() {
         let limits = Limits { turn_units_max: 160, ..Limits::default() };
         let mut budget = Budget::default();
-        budget.begin(Phase::Fresh, &limits);
-        assert_eq!(budget.left(), 30);
+        budget.begin(Phase::Visits, &limits);
+        assert_eq!(budget.left(), 60);
         budget.begin_visit(20);
         budget.spend(19 - VISIT_UNITS);
         assert!(!budget.share_is_spent() && !budget.is_spent());
         budget.spend(6);
         assert!(budget.share_is_spent() && !budget.is_spent());
-        assert_eq!(budget.above_share(), 5);
-        budget.go_on_with(Phase::Waiting, &limits);
         assert_eq!(budget.left(), 35);
         budget.spend(35);
         assert!(budget.is_spent());

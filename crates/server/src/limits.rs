@@ -29,9 +29,10 @@ pub struct Limits {
     /// Each phase of a turn has a part of this budget. A phase does at least one piece of work, and
     /// stops after the piece that passes its part.
     pub turn_units_max: u32,
-    /// Units of work that one connection may cause in one turn. Its further input waits behind that of
-    /// the others. A connection that has passed its share, by an expensive request or a long message,
-    /// pays the rest with its shares of the next turns.
+    /// Units of work that one visit of a connection may cause. Its further input waits behind that of
+    /// the others. A visit that passes its share, by an expensive request or a long message, is billed in
+    /// full: while more waits than a turn can do, every holder gets equal units. See
+    /// [`App::holder`](crate::App::holder).
     pub connection_units_max: u32,
     /// Size of the loop's one receive buffer, and so of a read. A larger buffer falls out of the
     /// processor's cache. A read of requests brings 16 KiB and the rest of a body at the most. A read

@@ -4,12 +4,14 @@ mod buffered;
 mod drain;
 mod input;
 mod out;
+mod waiting;
 
 use std::io;
 use std::time::Duration;
 
 use sockeye_reactor::{Accepted, Key, Net, Ready, Socket, Time};
 
+use self::waiting::Waiting;
 use crate::addresses::ConnectionQuota;
 use crate::app::App;
 use crate::budget::{CONNECTION_UNITS, Phase, STREAM_UNITS};
@@ -37,6 +39,8 @@ pub struct Server<N: Net, A> {
     /// The loop's one receive buffer.
     buffer: Vec<u8>,
     ready: Vec<Ready>,
+    /// Connections to visit that a turn did not reach.
+    waiting: Waiting,
     /// Timers that have fired, and whose effect is still to come.
     fired: Vec<(Key, Time)>,
     /// How long the application was visited since the last turn, in microseconds.
@@ -61,6 +65,7 @@ impl<N: Net, A: App> Server<N, A> {
             app,
             sockets: Vec::new(),
             ready: Vec::new(),
+            waiting: Waiting::default(),
             fired: Vec::new(),
             visited_us: 0,
             accept_from: now,
@@ -192,6 +197,7 @@ impl<N: Net, A: App> Server<N, A> {
         let core = &self.core;
         !core.dirty.is_empty()
             || !core.again.is_empty()
+            || !self.waiting.is_empty()
             || !core.unwritten.is_empty()
             || !core.closed.is_empty()
             || !core.drained.is_empty()

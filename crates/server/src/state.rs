@@ -44,9 +44,6 @@ pub(crate) struct Core {
     pub(crate) leftovers: HashMap<StreamKey, Leftover>,
     /// The number of these bytes.
     pub(crate) leftover_bytes: usize,
-    /// Units that connections have spent above their shares of the turns so far. Few connections have
-    /// such a debt.
-    pub(crate) debts: HashMap<Key, u64>,
     /// Connections to take down at the end of the turn.
     pub(crate) gone: VecDeque<Key>,
     /// Streams that are over, and whose end the application has not heard yet.
@@ -95,7 +92,6 @@ impl Core {
             unwritten: VecDeque::new(),
             leftovers: HashMap::new(),
             leftover_bytes: 0,
-            debts: HashMap::new(),
             gone: VecDeque::new(),
             closed: VecDeque::new(),
             drained: Vec::new(),

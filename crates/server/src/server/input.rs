@@ -5,6 +5,8 @@ use std::io::ErrorKind;
 use sockeye_reactor::{Key, Net, Ready, Socket};
 
 use super::Server;
+use super::waiting::Holder;
+use crate::addresses::origin_bits;
 use crate::app::App;
 use crate::budget;
 use crate::cause::CloseCause;
@@ -34,52 +36,75 @@ enum Recipient {
 
 impl<N: Net, A: App> Server<N, A> {
     /// Visits the connections that the poller reported, and those that wait since an earlier turn, within
-    /// the budget of the turn. Fresh connections come first, and cannot take the part of the others.
+    /// the budget of the turn.
+    ///
+    /// While a turn reaches all of them, their order does not matter. Those that a turn does not reach wait
+    /// in a fair queue, together with all that come later.
     pub(super) fn read(&mut self) {
-        let mut waiting = self.core.again.len();
         let mut ready = core::mem::take(&mut self.ready);
-        self.core.budget.begin(budget::Phase::Fresh, &self.core.limits);
-        let share = self.core.budget.share_of_each(ready.len(), &self.core.limits);
-        let mut done = self.visit_fresh(&ready, share);
-        self.core.budget.go_on_with(budget::Phase::Waiting, &self.core.limits);
-        let share_of_waiting = self.core.budget.share_of_each(waiting, &self.core.limits);
-        while waiting > 0 {
-            let Some(key) = self.core.again.pop() else { break };
-            self.visit(key, None, share_of_waiting);
-            waiting -= 1;
+        self.core.budget.begin(budget::Phase::Visits, &self.core.limits);
+        if self.waiting.is_empty() {
+            self.visit_all(&ready);
+        } else {
+            self.put_off(&ready);
+            self.wait_in_line();
+            self.visit_by_holder();
+        }
+        self.core.stats.read_stops += u64::from(!self.waiting.is_empty());
+        ready.clear();
+        self.ready = ready;
+    }
+
+    /// Visits all connections, and puts those that the budget does not reach in the fair queue.
+    fn visit_all(&mut self, ready: &[Ready]) {
+        let mut listed = self.core.again.len();
+        let share = self.core.budget.share_of_each(ready.len() + listed, &self.core.limits);
+        let mut done = 0;
+        for ready in ready {
+            self.visit(ready.key, Some(*ready), share);
+            done += 1;
             // [server:turn-bounded]
             if self.core.budget.is_spent() {
                 break;
             }
         }
-        if done < ready.len() && !self.core.budget.is_spent() {
-            done += self.visit_fresh(&ready[done..], share);
+        let mut is_stopped = done > 0 && self.core.budget.is_spent();
+        while listed > 0 && !is_stopped {
+            let Some(key) = self.core.again.pop() else { break };
+            self.visit(key, None, share);
+            listed -= 1;
+            is_stopped = self.core.budget.is_spent();
         }
-        if done < ready.len() {
-            self.put_off(&ready[done..], waiting);
+        if listed > 0 || done < ready.len() {
+            // Those that had no visit come before those that want another one.
+            let visited = self.core.again.len();
+            self.put_off(&ready[done..]);
+            self.core.again.rotate(listed, visited);
+            self.wait_in_line();
         }
-        self.core.stats.read_stops += u64::from(waiting > 0 || done < ready.len());
-        ready.clear();
-        self.ready = ready;
     }
 
-    /// Visits connections that the poller reported, as far as the budget reaches. Returns their number.
-    fn visit_fresh(&mut self, ready: &[Ready], share: u64) -> usize {
-        for (at, ready) in ready.iter().enumerate() {
-            self.visit(ready.key, Some(*ready), share);
+    /// Visits connections of the fair queue as far as the budget reaches. A connection that wants another
+    /// visit goes back to the queue at once, so that the only one of its holder gets the holder's whole part.
+    fn visit_by_holder(&mut self) {
+        let share = self.core.budget.share_of_each(self.waiting.len(), &self.core.limits);
+        while let Some((holder, key)) = self.waiting.take() {
+            let before = self.core.budget.spent();
+            // It may be gone.
+            self.core.budget.spend(1);
+            self.visit(key, None, share);
+            self.wait_in_line();
+            self.waiting.done(holder, key, self.core.budget.spent() - before);
             // [server:turn-bounded]
             if self.core.budget.is_spent() {
-                return at + 1;
+                return;
             }
         }
-        ready.len()
     }
 
-    /// Lists the connections that this turn does not reach, behind the `waiting` ones that it does not
-    /// reach either, and before those that it has visited.
-    fn put_off(&mut self, ready: &[Ready], waiting: usize) {
+    /// Lists connections that this turn does not reach.
+    fn put_off(&mut self, ready: &[Ready]) {
         let core = &mut self.core;
-        let listed = core.again.len();
         for ready in ready {
             let Some(connection) = core.connections.get_mut(ready.key) else { continue };
             let is_next = note_ready(connection, ready.key, Some(*ready), &mut core.dirty);
@@ -87,7 +112,19 @@ impl<N: Net, A: App> Server<N, A> {
                 core.again.add(ready.key, &mut connection.readiness);
             }
         }
-        core.again.rotate(waiting, listed);
+    }
+
+    /// Puts all listed connections in the fair queue.
+    fn wait_in_line(&mut self) {
+        while let Some(key) = self.core.again.pop() {
+            let Some(connection) = self.core.connections.get(key) else { continue };
+            let stream = connection.stream_key(key);
+            let holder = match stream.and_then(|stream| self.app.holder(stream)) {
+                Some(named) => Holder::Named(named),
+                None => Holder::Address(origin_bits(connection.peer.address().ip())),
+            };
+            self.waiting.add(holder, key);
+        }
     }
 
     /// Reads one connection once, or goes on with bytes of an earlier read. The poller reported it as
@@ -97,8 +134,8 @@ impl<N: Net, A: App> Server<N, A> {
         if !note_ready(connection, key, ready, &mut self.core.dirty) {
             return;
         }
-        if !self.core.debts.is_empty() || N::Socket::BUFFERS {
-            if !self.pay(key) || !self.shake_hands(key) {
+        if N::Socket::BUFFERS {
+            if !self.shake_hands(key) {
                 return;
             }
             let Some(found) = self.core.connections.get_mut(key) else { return };
@@ -152,37 +189,11 @@ impl<N: Net, A: App> Server<N, A> {
         self.end_visit(key);
     }
 
-    /// Pays a share of the connection's debt, if it has one. Returns whether none is left, so that its
-    /// visit is now.
-    /// [server:share-debt]
-    #[cold]
-    fn pay(&mut self, key: Key) -> bool {
-        let core = &mut self.core;
-        let Some(debt) = core.debts.get_mut(&key) else { return true };
-        let Some(connection) = core.connections.get_mut(key) else { return false };
-        if !connection.wants_visit(&core.limits) {
-            return false;
-        }
-        *debt = debt.saturating_sub(u64::from(core.limits.connection_units_max.max(1)));
-        if *debt > 0 {
-            core.again.add(key, &mut connection.readiness);
-            core.budget.spend(1);
-            return false;
-        }
-        core.debts.remove(&key);
-        true
-    }
-
-    /// Notes that the visit of a connection has spent its share: with what it spent above, it pays later.
+    /// Counts a visit that has spent the connection's share, if input is left.
     #[cold]
     pub(super) fn note_share(&mut self, key: Key) {
-        let core = &mut self.core;
-        let Some(connection) = core.connections.get_mut(key) else { return };
-        let above = core.budget.above_share();
-        if above > 0 {
-            *core.debts.entry(key).or_default() += above;
-        }
-        core.stats.share_stops += u64::from(connection.readiness.is_listed());
+        let Some(connection) = self.core.connections.get(key) else { return };
+        self.core.stats.share_stops += u64::from(connection.readiness.is_listed());
     }
 
     /// Lets the connection go on with the bytes that it has.

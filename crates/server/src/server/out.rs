@@ -204,7 +204,6 @@ impl<N: Net, A: App> Server<N, A> {
             debug_assert!(connection.stream().is_none(), "its end was told");
             connection.outbox.clear(&mut self.core.pool);
             self.quota.leave(connection.peer.address().ip());
-            self.core.debts.remove(&key);
             self.core.stats.closed += 1;
             // A descriptor is free again.
             self.accept_from = self.accept_from.min(self.core.now);
