@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::config::SettingsId;
 use crate::index::ROOT;
 use crate::members::Members;
 use crate::ring::Ring;
+use crate::spaces::SettingsId;
 use crate::tombstones::Past;
 use crate::{Entry, Kind};
 

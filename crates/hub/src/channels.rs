@@ -1,21 +1,22 @@
 //! All channels: their records, the bounds on their history, and their eviction.
 
 mod bare;
-mod refile;
+mod refit;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
+use self::refit::Part;
 use crate::channel::Channel;
-use crate::config::SettingsId;
 use crate::holders::Holdings;
 use crate::index::Index;
 use crate::name::namespace;
 use crate::order::Order;
-use crate::share::{largest, share, slots};
+use crate::share::{largest, share};
+use crate::spaces::{SettingsId, Spaces};
 use crate::timeline::Timeline;
 use crate::tombstones::{Past, Stamp, Tombstones};
-use crate::{Config, Entry, Kind, Seq};
+use crate::{Entry, Kind, Seq, Settings};
 
 /// All channels of a hub, in a slab.
 ///
@@ -45,13 +46,16 @@ pub(crate) struct Channels<M> {
     bare: Vec<usize>,
     /// The holders that subscribe such records.
     pub(crate) holdings: Holdings,
-    /// Channels of each namespace that have ended or are about to.
+    /// Records of each namespace that have ended or are about to. One that was not written has a
+    /// tombstone, which counts instead of it.
     endings: Vec<usize>,
     /// When messages expire: one alarm for each record, at its oldest message's time or earlier.
     alarms: BTreeSet<(u64, u32)>,
     stamp: Stamp,
-    /// The next record to fit to new settings, while that goes on.
-    pub(crate) refit: Option<u32>,
+    /// What is still to be fitted to new settings.
+    refit: VecDeque<Part>,
+    /// The namespaces of some records are other ones, and these records may be filed elsewhere yet.
+    is_moving: bool,
     /// Messages and bytes of history.
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
@@ -78,7 +82,8 @@ impl<M> Default for Channels<M> {
             endings: Vec::new(),
             alarms: BTreeSet::new(),
             stamp: Stamp::default(),
-            refit: None,
+            refit: VecDeque::new(),
+            is_moving: false,
             messages: 0,
             bytes: 0,
             evicted_channels: 0,
@@ -107,7 +112,7 @@ impl<M> Channels<M> {
     }
 
     /// What the hub remembers of a channel: from its record, its tombstone or the horizon.
-    pub(crate) fn past(&self, name: &str, config: &Config) -> Past {
+    pub(crate) fn past(&self, name: &str, config: &Spaces) -> Past {
         match self.find(name) {
             Some(index) => self.record(index).past,
             None => self.tombstones.past(name, config),
@@ -115,15 +120,34 @@ impl<M> Channels<M> {
     }
 
     /// The number of channels that have ended or are about to.
-    pub(crate) fn endings(&self) -> usize {
-        self.endings.iter().sum()
+    pub(crate) fn endings(&self, config: &Spaces) -> usize {
+        (0..config.slots()).map(|slot| self.endings_of(slot)).sum()
+    }
+
+    fn endings_of(&self, slot: usize) -> usize {
+        count(&self.endings, slot) + self.tombstones.ended(slot)
+    }
+
+    /// The settings of a record, also while records move to other namespaces.
+    pub(crate) fn settings<'c>(&self, index: u32, config: &'c Spaces) -> &'c Settings {
+        config.by_id(self.settings_id(index, config))
+    }
+
+    /// The same as the slot of the record's namespace.
+    pub(crate) fn settings_id(&self, index: u32, config: &Spaces) -> SettingsId {
+        let record = self.record(index);
+        match self.is_moving {
+            true => config.id_of(namespace(&record.name)),
+            false => record.settings,
+        }
     }
 
     /// Whether one more channel of the namespace may end.
-    pub(crate) fn may_end(&self, id: SettingsId, config: &Config) -> bool {
+    pub(crate) fn may_end(&self, id: SettingsId, config: &Spaces) -> bool {
         let (first, ended_max) = (config.limits.ended_max / 2, config.limits.ended_max);
         // [hub:bound-ended]
-        self.endings() < first || count(&self.endings, id.slot()) < share(ended_max - first, config)
+        self.endings(config) < first
+            || self.endings_of(id.slot()) < share(ended_max - first, config)
     }
 
     /// Counts a message of the channel that waits for the log.
@@ -155,7 +179,7 @@ impl<M> Channels<M> {
     }
 
     /// Evicts idle records until one more fits; false if none may be evicted.
-    pub(crate) fn make_room(&mut self, id: SettingsId, config: &Config) -> bool {
+    pub(crate) fn make_room(&mut self, id: SettingsId, config: &Spaces) -> bool {
         while self.len() >= config.limits.channels_max {
             // [hub:bound-channels]
             let Some(index) = self.record_to_evict(id, config) else { return false };
@@ -168,7 +192,7 @@ impl<M> Channels<M> {
     /// The idle record to evict for a newcomer: of the newcomer's namespace if that is at its
     /// share, else of the largest namespace. A namespace within its share loses a record only if
     /// the newcomer's namespace is below its share.
-    fn record_to_evict(&self, id: SettingsId, config: &Config) -> Option<u32> {
+    fn record_to_evict(&self, id: SettingsId, config: &Spaces) -> Option<u32> {
         let share = share(config.limits.channels_max, config);
         let held = |slot| count(&self.held, slot);
         let has_share = held(id.slot()) >= share;
@@ -176,14 +200,14 @@ impl<M> Channels<M> {
         if let Some(own) = self.idle.first_of(id.slot()).filter(|_| has_share) {
             return Some(own);
         }
-        let others = (0..slots(config)).filter(|slot| self.idle.first_of(*slot).is_some());
+        let others = (0..config.slots()).filter(|slot| self.idle.first_of(*slot).is_some());
         let others = others.filter(|slot| !has_share || held(*slot) > share);
         self.idle.first_of(largest(others, held)?)
     }
 
     /// Creates the record of a channel that has none. Its tombstone stays until a newer message
     /// replaces it.
-    pub(crate) fn add(&mut self, name: &str, config: &Config) -> u32 {
+    pub(crate) fn add(&mut self, name: &str, config: &Spaces) -> u32 {
         let past = self.tombstones.past(name, config);
         let name: Rc<str> = name.into();
         let id = config.id_of(namespace(&name));
@@ -205,14 +229,12 @@ impl<M> Channels<M> {
     }
 
     /// Restores a channel without a record, as a tombstone.
-    pub(crate) fn restore(&mut self, name: &str, last: Seq, ended: bool, config: &Config) {
+    pub(crate) fn restore(&mut self, name: &str, last: Seq, ended: bool, config: &Spaces) {
         if self.find(name).is_some() || self.tombstones.knows(name) {
             return;
         }
-        let id = config.id_of(namespace(name));
-        *count_mut(&mut self.endings, id.slot()) += usize::from(ended);
         let past = Past { last, floor: last, dropped: self.next_stamp(), ended };
-        self.tombstones.insert(name.into(), past, id, config);
+        self.tombstones.insert(name.into(), past, config);
     }
 
     /// Notes that the record is in use.
@@ -221,11 +243,12 @@ impl<M> Channels<M> {
     }
 
     /// Makes the record idle, or removes it, if it is no longer in use.
-    pub(crate) fn settle(&mut self, index: u32, config: &Config) {
+    pub(crate) fn settle(&mut self, index: u32, config: &Spaces) {
         if !self.record(index).is_unused() {
             return;
         }
         if self.written.has(index) {
+            self.file(index, config);
             self.idle.put_last_of(self.record(index).settings.slot(), index);
         } else {
             self.retire(index, config);
@@ -233,14 +256,16 @@ impl<M> Channels<M> {
     }
 
     /// Appends the newest message of the log to its channel's history.
-    pub(crate) fn push(&mut self, index: u32, entry: Rc<Entry<M>>, config: &Config) {
+    pub(crate) fn push(&mut self, index: u32, entry: Rc<Entry<M>>, config: &Spaces) {
+        self.file(index, config);
         let id = self.record(index).settings;
         if self.is_bare(index) {
             self.holdings.release(index);
             *count_mut(&mut self.bare, id.slot()) -= 1;
         }
-        if !self.written.has(index) {
-            self.tombstones.remove(&entry.channel, id);
+        let was_written = self.written.has(index);
+        if !was_written {
+            self.tombstones.remove(&entry.channel, config);
             let past = self.record(index).past;
             self.record_mut(index).node = self.written.add(&entry.channel, past);
         }
@@ -250,7 +275,7 @@ impl<M> Channels<M> {
         self.bytes += entry.bytes() as u64;
         *count_mut(&mut self.held_bytes, id.slot()) += entry.bytes();
         let record = self.record_mut(index);
-        let had_ended = record.past.ended;
+        let had_ended = was_written && record.past.ended;
         record.push(entry);
         let (has_ended, node) = (record.past.ended, record.node);
         let endings = count_mut(&mut self.endings, id.slot());
@@ -264,7 +289,7 @@ impl<M> Channels<M> {
     }
 
     /// Drops messages above the channel's own bounds, at most `left`. True if the channel fits now.
-    fn trim(&mut self, index: u32, config: &Config, left: &mut usize) -> bool {
+    fn trim(&mut self, index: u32, config: &Spaces, left: &mut usize) -> bool {
         // [hub:bound-ring]
         loop {
             let record = self.record(index);
@@ -283,17 +308,18 @@ impl<M> Channels<M> {
 
     /// Whether something is above the bounds of the whole hub.
     #[inline]
-    pub(crate) fn is_over(&self, config: &Config) -> bool {
+    pub(crate) fn is_over(&self, config: &Spaces) -> bool {
         self.bytes > config.limits.history_bytes_max as u64
             || self.len() > config.limits.channels_max
+            || self.tombstones.is_over(config)
     }
 
-    /// Drops messages and evicts records above the bounds of the whole hub, at most `left`. The
-    /// last record goes whole.
-    pub(crate) fn enforce(&mut self, config: &Config, left: &mut usize) {
+    /// Drops messages, evicts records and folds tombstones above the bounds of the whole hub, at most
+    /// `left`. The last record goes whole.
+    pub(crate) fn enforce(&mut self, config: &Spaces, left: &mut usize) {
         // [hub:bound-bytes] [hub:shares] The largest namespace is above its share.
         while self.bytes > config.limits.history_bytes_max as u64 && *left > 0 {
-            let slot = largest(0..slots(config), |slot| count(&self.held_bytes, slot));
+            let slot = largest(0..config.slots(), |slot| count(&self.held_bytes, slot));
             let Some(index) = slot.and_then(|slot| self.holding.first_of(slot)) else { break };
             *left -= 1;
             self.evicted_messages += 1;
@@ -301,24 +327,25 @@ impl<M> Channels<M> {
             self.retire_if_bare(index, config);
         }
         while self.len() > config.limits.channels_max && *left > 0 {
-            let idle = (0..slots(config)).filter(|slot| self.idle.first_of(*slot).is_some());
+            let idle = (0..config.slots()).filter(|slot| self.idle.first_of(*slot).is_some());
             let slot = largest(idle, |slot| count(&self.held, slot));
             let Some(index) = slot.and_then(|slot| self.idle.first_of(slot)) else { break };
             *left = left.saturating_sub(1 + self.record(index).ring.len());
             self.evicted_channels += 1;
             self.retire(index, config);
         }
+        self.tombstones.enforce(config, left);
     }
 
     /// Drops expired messages, at most `left`.
-    pub(crate) fn expire(&mut self, now_ms: u64, config: &Config, left: &mut usize) {
+    pub(crate) fn expire(&mut self, now_ms: u64, config: &Spaces, left: &mut usize) {
         while let Some((deadline, index)) = self.alarms.first().copied() {
             if deadline > now_ms || *left == 0 {
                 break;
             }
             *left -= 1;
             self.clear_alarm(index);
-            let history_ms = config.by_id(self.record(index).settings).history_ms;
+            let history_ms = self.settings(index, config).history_ms;
             // [hub:bound-age]
             while *left > 0 && self.age_deadline(index, history_ms).is_some_and(|it| it <= now_ms) {
                 *left -= 1;
@@ -334,7 +361,7 @@ impl<M> Channels<M> {
     }
 
     /// Drops all history. Messages up to `floor` may have been in any channel.
-    pub(crate) fn reset(&mut self, floor: Seq, config: &Config) {
+    pub(crate) fn reset(&mut self, floor: Seq, config: &Spaces) {
         let dropped = self.next_stamp();
         for index in 0..self.records.len() {
             if self.records[index].is_none() {
@@ -388,14 +415,14 @@ impl<M> Channels<M> {
     }
 
     /// Replaces an idle record without history by a tombstone.
-    fn retire_if_bare(&mut self, index: u32, config: &Config) {
+    fn retire_if_bare(&mut self, index: u32, config: &Spaces) {
         if self.idle.has(index) && self.record(index).ring.is_empty() {
             self.retire(index, config);
         }
     }
 
     /// Evicts an unused record: drops its history and leaves a tombstone.
-    fn retire(&mut self, index: u32, config: &Config) {
+    fn retire(&mut self, index: u32, config: &Spaces) {
         while !self.record(index).ring.is_empty() {
             self.drop_oldest(index);
         }
@@ -408,7 +435,8 @@ impl<M> Channels<M> {
         if self.written.has(index) {
             self.written.remove(index, record.node);
             // [hub:tombstone]
-            self.tombstones.insert(record.name, record.past, record.settings, config);
+            *count_mut(&mut self.endings, record.settings.slot()) -= usize::from(record.past.ended);
+            self.tombstones.insert(record.name, record.past, config);
         } else if !record.past.is_known() {
             *count_mut(&mut self.bare, record.settings.slot()) -= 1;
         }

@@ -178,32 +178,11 @@ pub struct Config {
     pub namespaces: Vec<(String, Settings)>,
 }
 
-/// A namespace's index, which channels keep instead of its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SettingsId(u32);
-
-impl SettingsId {
-    /// The index in lists by namespace. The last one stands for namespaces without own settings.
-    pub(crate) const fn slot(self) -> usize {
-        self.0 as usize
-    }
-}
-
 impl Config {
-    /// The settings of a namespace.
+    /// The settings of a namespace. It is a linear scan: operators configure few namespaces.
     pub fn settings_of(&self, namespace: &str) -> &Settings {
-        self.by_id(self.id_of(namespace))
-    }
-
-    /// A linear scan, once for each channel and subscription: operators configure few namespaces.
-    pub(crate) fn id_of(&self, namespace: &str) -> SettingsId {
-        let at = self.namespaces.iter().position(|(name, _)| name == namespace);
-        let slot = at.unwrap_or(self.namespaces.len());
-        SettingsId(u32::try_from(slot).expect("an operator writes few namespaces"))
-    }
-
-    pub(crate) fn by_id(&self, id: SettingsId) -> &Settings {
-        self.namespaces.get(id.0 as usize).map_or(&self.settings, |(_, settings)| settings)
+        let named = self.namespaces.iter().find(|(name, _)| name == namespace);
+        named.map_or(&self.settings, |(_, settings)| settings)
     }
 
     /// Whether clients may subscribe a pattern within `namespace`, or across all.

@@ -11,6 +11,7 @@ use crate::keys::Keys;
 use crate::patterns::Patterns;
 use crate::runs::Runs;
 use crate::sequencer::Pending;
+use crate::spaces::Spaces;
 use crate::subscribers::{CatchUp, Mode, ReadPosition, Stage, State, Subscribers};
 use crate::{
     ChannelName, Config, Cursor, Entry, Epoch, Misuse, Publication, Reason, Seq, Stats,
@@ -52,7 +53,7 @@ pub struct Committed<M> {
 /// keys.
 #[derive(Debug)]
 pub struct Hub<M> {
-    pub(crate) config: Config,
+    pub(crate) config: Spaces,
     pub(crate) epoch: Epoch,
     /// The newest position of the log: a message, or a void.
     pub(crate) head: Seq,
@@ -76,7 +77,7 @@ impl<M> Hub<M> {
     /// An empty hub, in an epoch that has not been before.
     pub fn new(epoch: Epoch, config: Config) -> Self {
         Self {
-            config,
+            config: Spaces::new(config),
             epoch,
             head: Seq::ZERO,
             runs: Runs::default(),
@@ -95,7 +96,7 @@ impl<M> Hub<M> {
 
     /// The configuration.
     pub const fn config(&self) -> &Config {
-        &self.config
+        self.config.config()
     }
 
     /// The newest position of the log. A client that has just loaded its state subscribes from
@@ -111,7 +112,7 @@ impl<M> Hub<M> {
             unwritten: self.channels.bare(),
             holders: self.channels.holdings.holders() + self.pattern_holdings.holders(),
             tombstones: self.channels.tombstones.len,
-            endings: self.channels.endings(),
+            endings: self.channels.endings(&self.config),
             patterns: self.patterns.len(),
             subscribers: self.subscribers.len(),
             history_messages: self.channels.messages,
@@ -127,6 +128,11 @@ impl<M> Hub<M> {
     /// Steps of all searches so far, as [`Stats::searched`].
     pub const fn searched(&self) -> u64 {
         self.stats.searched
+    }
+
+    /// Steps of all drops so far, as [`Stats::dropped`].
+    pub const fn dropped(&self) -> u64 {
+        self.stats.dropped
     }
 
     /// Applies the next message of a log that another sequencer orders. That sequencer has judged
@@ -151,7 +157,7 @@ impl<M> Hub<M> {
         let Publication { channel, body, cost, kind, key, expect: _ } = publication;
         let name = channel.as_str();
         if let Some(key) = key.filter(|key| self.keys.known(name, key).is_none()) {
-            let key = self.keys.begin(name, key, seq, &self.config);
+            let key = self.keys.begin(name, key, seq);
             // [hub:key-ages]
             let key_ms = self.config.settings_of(channel.namespace()).key_ms;
             let until_ms = now_ms.saturating_add(key_ms);
@@ -246,15 +252,17 @@ impl<M> Hub<M> {
     /// the hub is idle, and again as long as [`is_overdue`](Self::is_overdue).
     pub fn advance(&mut self, now_ms: u64) {
         // [hub:bound-drops]
-        let mut left = self.config.limits.drops_per_call_max.max(1);
-        self.keys.expire(now_ms, &self.config, &mut left);
-        if self.channels.refit.is_some() {
-            self.channels.refit(&self.config, &mut left);
+        let most = self.config.limits.drops_per_call_max.max(1);
+        let mut left = most;
+        self.keys.expire(now_ms, &mut left);
+        if self.channels.is_refitting() && self.channels.refit(&self.config, &mut left) {
+            self.config.settle();
         }
         self.channels.expire(now_ms, &self.config, &mut left);
         if self.channels.is_over(&self.config) {
             self.channels.enforce(&self.config, &mut left);
         }
+        self.stats.dropped += (most - left) as u64;
         self.is_overdue = left == 0;
         self.advanced_ms = Some(now_ms).filter(|_| !self.is_overdue);
     }
@@ -300,8 +308,10 @@ impl<M> Hub<M> {
         self.stats.delivered += taken as u64;
         self.channels.settle(channel, &self.config);
         if self.channels.is_over(&self.config) {
-            let mut left = self.config.limits.drops_per_call_max.max(1);
+            let most = self.config.limits.drops_per_call_max.max(1);
+            let mut left = most;
             self.channels.enforce(&self.config, &mut left);
+            self.stats.dropped += (most - left) as u64;
             self.is_overdue |= left == 0;
         }
         Committed { entry, taken, behind }

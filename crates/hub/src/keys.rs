@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use crate::name::namespace;
 use crate::share::share;
-use crate::{ChannelName, Config, Hub, Seq};
+use crate::spaces::{SettingsId, Spaces};
+use crate::{ChannelName, Hub, Seq};
 
 /// The message that was published with a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +29,9 @@ pub(crate) struct Keys {
     known: HashMap<Rc<str>, Known>,
     /// Committed keys, by expiry.
     deadlines: BTreeMap<(u64, Seq), Rc<str>>,
-    /// The number of keys of each namespace, pending ones included.
-    by_namespace: Vec<usize>,
+    /// The number of keys of each namespace, with settings of its own or without, pending ones
+    /// included. New settings move nothing here.
+    by_namespace: HashMap<Box<str>, usize>,
     /// The same by channel.
     by_channel: HashMap<Box<str>, usize>,
     /// A buffer for the joined channel and key.
@@ -44,27 +46,23 @@ impl Keys {
     }
 
     /// Whether there is room for one more key of a channel.
-    pub(crate) fn has_room(&self, channel: &str, config: &Config) -> bool {
+    pub(crate) fn has_room(&self, channel: &str, config: &Spaces) -> bool {
         let keys_max = config.limits.keys_max;
         let of_channel = self.by_channel.get(channel).copied().unwrap_or_default();
-        let slot = config.id_of(namespace(channel)).slot();
-        let of_namespace = self.by_namespace.get(slot).copied().unwrap_or_default();
         let first = keys_max / 2;
         // [hub:bound-keys]
         of_channel < (keys_max / CHANNEL_SHARE).max(1)
-            && (self.known.len() < first || of_namespace < share(keys_max - first, config))
+            && (self.known.len() < first
+                || self.of_space(channel, config) < share(keys_max - first, config))
     }
 
     /// Remembers a key as pending.
-    pub(crate) fn begin(&mut self, channel: &str, key: &str, seq: Seq, config: &Config) -> Rc<str> {
+    pub(crate) fn begin(&mut self, channel: &str, key: &str, seq: Seq) -> Rc<str> {
         self.join(channel, key);
         let joined: Rc<str> = self.joined.as_str().into();
         self.known.insert(Rc::clone(&joined), Known::Pending(seq));
-        *self.of_namespace(channel, config) += 1;
-        match self.by_channel.get_mut(channel) {
-            Some(count) => *count += 1,
-            None => drop(self.by_channel.insert(channel.into(), 1)),
-        }
+        count_one_more(&mut self.by_namespace, namespace(channel));
+        count_one_more(&mut self.by_channel, channel);
         joined
     }
 
@@ -74,36 +72,22 @@ impl Keys {
         self.deadlines.insert((until_ms, seq), joined);
     }
 
-    /// Sorts the keys into new namespaces.
-    pub(crate) fn refile(&mut self, config: &Config) {
-        self.by_namespace.clear();
-        // Sums do not depend on the order.
-        for (channel, count) in &self.by_channel {
-            let slot = config.id_of(namespace(channel)).slot();
-            *count_of(&mut self.by_namespace, slot) += count;
-        }
-    }
-
     /// Forgets a key: a pending one whose message failed, or one whose time is over.
-    pub(crate) fn forget(&mut self, joined: &str, config: &Config) {
+    pub(crate) fn forget(&mut self, joined: &str) {
         if self.known.remove(joined).is_none() {
             return;
         }
         let channel = channel_of(joined);
-        *self.of_namespace(channel, config) -= 1;
-        let Some(count) = self.by_channel.get_mut(channel) else { return };
-        *count -= 1;
-        if *count == 0 {
-            self.by_channel.remove(channel);
-        }
+        count_one_less(&mut self.by_namespace, namespace(channel));
+        count_one_less(&mut self.by_channel, channel);
     }
 
     /// Forgets expired keys, at most `left`.
-    pub(crate) fn expire(&mut self, now_ms: u64, config: &Config, left: &mut usize) {
+    pub(crate) fn expire(&mut self, now_ms: u64, left: &mut usize) {
         while *left > 0 && self.deadline().is_some_and(|until_ms| until_ms <= now_ms) {
             *left -= 1;
             let Some((_, joined)) = self.deadlines.pop_first() else { return };
-            self.forget(&joined, config);
+            self.forget(&joined);
         }
     }
 
@@ -120,8 +104,16 @@ impl Keys {
         self.known.len()
     }
 
-    fn of_namespace(&mut self, channel: &str, config: &Config) -> &mut usize {
-        count_of(&mut self.by_namespace, config.id_of(namespace(channel)).slot())
+    /// The keys that share a part of the table with those of a channel: of its namespace, or of all
+    /// namespaces without settings of their own.
+    pub(crate) fn of_space(&self, channel: &str, config: &Spaces) -> usize {
+        let count = |namespace: &str| self.by_namespace.get(namespace).copied().unwrap_or_default();
+        match config.id_of(namespace(channel)) {
+            SettingsId::REST => {
+                self.known.len() - config.own().map(|(_, name)| count(name)).sum::<usize>()
+            }
+            _ => count(namespace(channel)),
+        }
     }
 
     /// Joins channel and key with a NUL, which no channel name contains.
@@ -131,13 +123,26 @@ impl Keys {
     }
 }
 
+#[cfg(test)]
+impl Keys {
+    /// Counts all keys anew, by channel and by namespace, and compares.
+    pub(crate) fn audit(&self) {
+        let (mut channels, mut namespaces) = (HashMap::new(), HashMap::new());
+        for joined in self.known.keys() {
+            count_one_more(&mut channels, channel_of(joined));
+            count_one_more(&mut namespaces, namespace(channel_of(joined)));
+        }
+        assert_eq!((&self.by_channel, &self.by_namespace), (&channels, &namespaces));
+    }
+}
+
 impl<M> Hub<M> {
     /// Restores a key that was committed with the message at `seq`, and is remembered until
     /// `until_ms`. It is remembered even if there is no room for new ones.
     pub fn restore_key(&mut self, channel: ChannelName<'_>, key: &str, seq: Seq, until_ms: u64) {
         let name = channel.as_str();
         if self.keys.known(name, key).is_none() {
-            let joined = self.keys.begin(name, key, seq, &self.config);
+            let joined = self.keys.begin(name, key, seq);
             self.keys.commit(joined, seq, until_ms);
         }
     }
@@ -147,9 +152,17 @@ fn channel_of(joined: &str) -> &str {
     joined.split('\0').next().unwrap_or(joined)
 }
 
-fn count_of(counts: &mut Vec<usize>, slot: usize) -> &mut usize {
-    if counts.len() <= slot {
-        counts.resize(slot + 1, 0);
+fn count_one_more(counts: &mut HashMap<Box<str>, usize>, name: &str) {
+    match counts.get_mut(name) {
+        Some(count) => *count += 1,
+        None => drop(counts.insert(name.into(), 1)),
     }
-    &mut counts[slot]
+}
+
+fn count_one_less(counts: &mut HashMap<Box<str>, usize>, name: &str) {
+    let Some(count) = counts.get_mut(name) else { return };
+    *count -= 1;
+    if *count == 0 {
+        counts.remove(name);
+    }
 }

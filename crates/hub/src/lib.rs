@@ -28,6 +28,7 @@ mod scan;
 mod search;
 mod sequencer;
 mod share;
+mod spaces;
 mod stats;
 mod subscriber;
 mod subscribers;

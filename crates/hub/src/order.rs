@@ -4,11 +4,18 @@ const NONE: u32 = u32::MAX;
 
 /// Lists of indices, each in the order in which `put_last` was called. An index is in at most one
 /// list.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Order {
     links: Vec<Link>,
     lists: Vec<List>,
-    len: usize,
+    /// The next index of a walk from the end of a list to its beginning, or `NONE`.
+    walker: u32,
+}
+
+impl Default for Order {
+    fn default() -> Self {
+        Self { links: Vec::new(), lists: Vec::new(), walker: NONE }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +37,10 @@ const UNLISTED: Link = Link { previous: NONE, next: NONE, list: NONE };
 const EMPTY: List = List { first: NONE, last: NONE };
 
 impl Order {
-    pub(crate) const fn len(&self) -> usize {
-        self.len
+    /// The number of listed indices.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.links.iter().filter(|link| link.list != NONE).count()
     }
 
     pub(crate) fn first_of(&self, list: usize) -> Option<u32> {
@@ -54,10 +63,7 @@ impl Order {
         if self.lists.len() <= list {
             self.lists.resize(list + 1, EMPTY);
         }
-        self.remove(index);
-        if self.links.len() <= index as usize {
-            self.links.resize(index as usize + 1, UNLISTED);
-        }
+        self.unlist(index);
         let ends = &mut self.lists[list];
         let of = u32::try_from(list).expect("lists are few");
         self.links[index as usize] = Link { previous: ends.last, next: NONE, list: of };
@@ -66,7 +72,56 @@ impl Order {
             None => ends.first = index,
         }
         ends.last = index;
-        self.len += 1;
+    }
+
+    /// Moves `index` to the beginning of a list.
+    fn put_first_of(&mut self, list: usize, index: u32) {
+        if self.lists.len() <= list {
+            self.lists.resize(list + 1, EMPTY);
+        }
+        self.unlist(index);
+        let ends = &mut self.lists[list];
+        let of = u32::try_from(list).expect("lists are few");
+        self.links[index as usize] = Link { previous: NONE, next: ends.first, list: of };
+        match self.links.get_mut(ends.first as usize) {
+            Some(link) => link.previous = index,
+            None => ends.last = index,
+        }
+        ends.first = index;
+    }
+
+    /// Takes `index` out of its list, and makes room for its link.
+    fn unlist(&mut self, index: u32) {
+        self.remove(index);
+        if self.links.len() <= index as usize {
+            self.links.resize(index as usize + 1, UNLISTED);
+        }
+    }
+
+    /// Moves the indices of a list that belong to another one, from the last on, each to the beginning
+    /// of that: they keep their order, and stay before those that were put there meanwhile. It takes
+    /// at most `left` steps, and goes on where it has stopped if it was `begun`. True if that is done.
+    /// One walk at a time.
+    pub(crate) fn sort_out(
+        &mut self,
+        list: usize,
+        begun: bool,
+        belongs: impl Fn(u32) -> Option<usize>,
+        left: &mut usize,
+    ) -> bool {
+        if !begun {
+            self.walker = self.lists.get(list).map_or(NONE, |list| list.last);
+        }
+        while *left > 0 {
+            let index = self.walker;
+            let Some(link) = self.links.get(index as usize) else { return true };
+            self.walker = link.previous;
+            *left -= 1;
+            if let Some(other) = belongs(index).filter(|other| *other != list) {
+                self.put_first_of(other, index);
+            }
+        }
+        false
     }
 
     pub(crate) fn remove(&mut self, index: u32) {
@@ -83,20 +138,10 @@ impl Order {
             Some(link) => link.previous = previous,
             None => ends.last = previous,
         }
-        self.len -= 1;
-        self.links[index as usize] = UNLISTED;
-    }
-
-    /// Empties all lists, one after the other.
-    pub(crate) fn drain(&mut self) -> Vec<u32> {
-        let mut all = Vec::with_capacity(self.len());
-        for list in 0..self.lists.len() {
-            while let Some(first) = self.first_of(list) {
-                self.remove(first);
-                all.push(first);
-            }
+        if self.walker == index {
+            self.walker = previous;
         }
-        all
+        self.links[index as usize] = UNLISTED;
     }
 
     /// A list, from its end to its beginning.
@@ -143,6 +188,35 @@ mod tests {
             assert_eq!(order.first_of(0), naive.first().copied());
             assert!(order.newest_first_of(0).eq(naive.iter().rev().copied()));
             assert!((0..9).all(|it| order.has(it) == naive.contains(&it)));
+        }
+    }
+
+    /// Indices are sorted into two lists in steps, while others are put to the end and taken out.
+    #[test]
+    fn what_is_sorted_out_keeps_its_order() {
+        for seed in 0..200_u32 {
+            let mut order = Order::default();
+            // Even ones stay, odd ones belong to the other list.
+            let list_of = |index: u32| (index % 2) as usize;
+            (0..40).for_each(|index| order.put_last_of(0, index));
+            let mut naive: Vec<u32> = (0..40).collect();
+            let (mut state, mut begun) = (seed, false);
+            while !order.sort_out(0, begun, |index| Some(list_of(index)), &mut 3) {
+                begun = true;
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let index = (state >> 16) % 40;
+                naive.retain(|it| *it != index);
+                if state >> 31 == 0 {
+                    order.put_last_of(list_of(index), index);
+                    naive.push(index);
+                } else {
+                    order.remove(index);
+                }
+            }
+            for list in [0, 1] {
+                let wanted = naive.iter().rev().copied().filter(|index| list_of(*index) == list);
+                assert!(order.newest_first_of(list).eq(wanted), "seed {seed}");
+            }
         }
     }
 }

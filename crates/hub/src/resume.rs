@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use crate::archive::Lack;
-use crate::config::SettingsId;
 use crate::name::namespace;
+use crate::spaces::SettingsId;
 use crate::subscribers::{Link, Mode, Stage, State, Subscription};
 use crate::tombstones::Past;
 use crate::{Hub, OnGap, OnOverrun, Reason, Seq, Settings, Span};

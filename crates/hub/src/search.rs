@@ -259,8 +259,8 @@ impl<'h, M> Search<'h, M> {
             let node = query.prefix.rfind(':').map_or("", |end| &query.prefix[..=end]);
             let floor = channels.written.nearest(node).floor;
             let first = namespace(query.prefix);
-            let id = Some(config.id_of(first)).filter(|_| first.len() < query.prefix.len());
-            floor.max(channels.tombstones.newest(id))
+            let ids = Some(config.filed(first)).filter(|_| first.len() < query.prefix.len());
+            floor.max(channels.tombstones.newest(ids))
         });
         floors.max().unwrap_or_default()
     }
@@ -450,7 +450,7 @@ impl<'h, M> Search<'h, M> {
         let mut covers = std::mem::take(&mut self.covers);
         covers.sort_unstable();
         let settings = match channel {
-            Some(channel) => self.hub.channels.record(channel).settings,
+            Some(channel) => self.hub.channels.settings_id(channel, &self.hub.config),
             None => self.hub.config.id_of(namespace(name)),
         };
         let name = Rc::clone(name);

@@ -91,7 +91,7 @@ impl<M> Hub<M> {
         };
         if let Some(key) = key {
             // [hub:key-ages]
-            let settings = self.config.by_id(self.channels.record(channel).settings);
+            let settings = self.channels.settings(channel, &self.config);
             let until_ms = now_ms.saturating_add(settings.key_ms);
             self.keys.commit(key, position.seq, until_ms);
         }
@@ -111,7 +111,7 @@ impl<M> Hub<M> {
         let pending = &mut self.pending[at];
         let kind = pending.draft.take().map_or(Kind::Message, |draft| draft.kind);
         if let Some(key) = pending.key.take() {
-            self.keys.forget(&key, &self.config);
+            self.keys.forget(&key);
         }
         let channel = pending.channel;
         self.channels.settle_pending(channel, kind);
@@ -169,7 +169,7 @@ impl<M> Hub<M> {
             }
         }
         let settings = match record {
-            Some(index) => self.config.by_id(self.channels.record(index).settings),
+            Some(index) => self.channels.settings(index, &self.config),
             None => self.config.settings_of(publication.channel.namespace()),
         };
         let bytes_max = settings.message_bytes_max;
@@ -246,7 +246,7 @@ impl<M> Hub<M> {
             None => return Err(Refusal::Channels),
         };
         let seq = Seq(self.head.0 + 1 + self.pending.len() as u64);
-        let key = key.map(|key| self.keys.begin(name, key, seq, &self.config));
+        let key = key.map(|key| self.keys.begin(name, key, seq));
         self.channels.begin_pending(index, kind);
         let draft = Some(Draft { body, cost, kind, time_ms: now_ms });
         self.pending.push_back(Pending { channel: index, key, draft });

@@ -46,6 +46,8 @@ pub struct Stats {
     pub replayed: u64,
     /// Steps of searches for patterns: messages, channels, prefixes and pattern nodes visited.
     pub searched: u64,
+    /// Steps in which messages, keys and channels were dropped, and in which new settings were applied.
+    pub dropped: u64,
     /// Times a live subscriber had no room and fell behind.
     pub lagged: u64,
     /// Times a subscriber caught up without a gap.
@@ -86,7 +88,7 @@ impl Stats {
         add! {
             channels unwritten holders tombstones endings patterns subscribers subscriptions pending keys
             history_messages history_bytes admitted duplicates refused committed aborted
-            delivered replayed searched lagged recovered recovered_with_gaps overruns gaps_epoch
+            delivered replayed searched dropped lagged recovered recovered_with_gaps overruns gaps_epoch
             gaps_ahead gaps_forked gaps_trimmed gaps_limit gaps_unreadable evicted_channels evicted_messages
         }
     }

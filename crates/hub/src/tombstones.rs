@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::rc::Rc;
 
-use crate::config::SettingsId;
+use crate::Seq;
 use crate::name::namespace;
 use crate::share::evicted_namespace;
-use crate::{Config, Seq};
+use crate::spaces::{SettingsId, Spaces};
 
 /// A point in the hub's own order of drops and subscriptions. Log positions are too coarse for it,
 /// because messages expire and subscribers come while nothing is published.
@@ -54,27 +54,37 @@ pub(crate) struct Tombstones {
     by_name: BTreeMap<Rc<str>, Past>,
     /// The latest drop in any channel that has ever had a tombstone.
     newest_drop: Stamp,
-    /// Tombstones of channels that have not ended, by namespace.
+    /// The tombstones of each namespace.
     spaces: Vec<Namespace>,
     /// The number of tombstones of channels that have not ended.
     pub(crate) len: usize,
-    /// Tombstones of ended channels. They are never folded; their number is bounded.
-    ended: BTreeMap<Seq, Rc<str>>,
-    /// The horizon of channels of unknown namespace, from before a `reset` or `refile`.
+    /// The horizon of channels of unknown namespace, from before a `reset`.
     base: Past,
 }
 
 #[derive(Debug, Default)]
 struct Namespace {
-    /// By newest message, which no two channels share.
+    /// Channels that have not ended, by newest message, which no two channels share.
     by_last: BTreeMap<Seq, Rc<str>>,
+    /// Ended channels, likewise. They are never folded; their number is bounded.
+    ended: BTreeMap<Seq, Rc<str>>,
     horizon: Past,
 }
 
+impl Namespace {
+    fn list(&mut self, ended: bool) -> &mut BTreeMap<Seq, Rc<str>> {
+        if ended { &mut self.ended } else { &mut self.by_last }
+    }
+}
+
+/// Tombstones of a namespace that one insertion folds at the most. A bound that was lowered leaves
+/// the others to [`Tombstones::enforce`].
+const FOLDS: usize = 2;
+
 impl Tombstones {
-    /// The channels that have ended.
-    pub(crate) fn ended(&self) -> impl Iterator<Item = &Rc<str>> {
-        self.ended.values()
+    /// The tombstones of ended channels in a namespace.
+    pub(crate) fn ended(&self, slot: usize) -> usize {
+        self.spaces.get(slot).map_or(0, |space| space.ended.len())
     }
 
     /// Whether a channel has a tombstone.
@@ -88,7 +98,7 @@ impl Tombstones {
     }
 
     /// What is remembered of a channel without a record.
-    pub(crate) fn past(&self, name: &str, config: &Config) -> Past {
+    pub(crate) fn past(&self, name: &str, config: &Spaces) -> Past {
         if let Some(past) = self.by_name.get(name) {
             return *past;
         }
@@ -96,34 +106,53 @@ impl Tombstones {
         space.map_or(self.base, |space| self.base.covering(space.horizon))
     }
 
-    pub(crate) fn insert(&mut self, name: Rc<str>, past: Past, id: SettingsId, config: &Config) {
-        self.remove(&name, id);
+    pub(crate) fn insert(&mut self, name: Rc<str>, past: Past, config: &Spaces) {
+        self.remove(&name, config);
         self.newest_drop = self.newest_drop.max(past.dropped);
         self.by_name.insert(Rc::clone(&name), past);
+        let id = config.id_of(namespace(&name));
+        self.space(id).list(past.ended).insert(past.last, name);
         // [hub:ended] If it were folded, the channel would take messages again.
         if past.ended {
-            self.ended.insert(past.last, name);
             return;
         }
-        self.space(id).by_last.insert(past.last, name);
         self.len += 1;
-        let tombstones_max = config.limits.tombstones_max;
-        // [hub:bound-tombstones]
-        while self.len > tombstones_max {
-            let held = |slot| self.spaces.get(slot).map_or(0, |it: &Namespace| it.by_last.len());
-            let slot = evicted_namespace(held, id.slot(), tombstones_max, config);
-            self.fold(slot);
+        for _ in 0..FOLDS {
+            if !self.is_over(config) {
+                break;
+            }
+            self.fold_one(id, config);
         }
     }
 
-    pub(crate) fn remove(&mut self, name: &str, id: SettingsId) {
-        match self.by_name.remove(name) {
-            Some(past) if past.ended => drop(self.ended.remove(&past.last)),
-            Some(past) => {
-                let removed = self.space(id).by_last.remove(&past.last);
-                self.len -= usize::from(removed.is_some());
-            }
-            None => {}
+    /// Whether there are more than there may be.
+    #[inline]
+    pub(crate) fn is_over(&self, config: &Spaces) -> bool {
+        self.len > config.limits.tombstones_max
+    }
+
+    /// Folds tombstones above the bound, at most `left`.
+    pub(crate) fn enforce(&mut self, config: &Spaces, left: &mut usize) {
+        while *left > 0 && self.is_over(config) {
+            *left -= 1;
+            self.fold_one(SettingsId::REST, config);
+        }
+    }
+
+    /// Folds the oldest tombstone of the namespace whose turn it is, now that one of `id` has come.
+    fn fold_one(&mut self, id: SettingsId, config: &Spaces) {
+        // [hub:bound-tombstones]
+        let held = |slot| self.spaces.get(slot).map_or(0, |it: &Namespace| it.by_last.len());
+        let slot = evicted_namespace(held, id.slot(), config.limits.tombstones_max, config);
+        self.fold(slot, config);
+    }
+
+    pub(crate) fn remove(&mut self, name: &str, config: &Spaces) {
+        let Some(past) = self.by_name.remove(name) else { return };
+        // No other channel has the same newest message, so nothing else is removed.
+        for id in config.filed(namespace(name)) {
+            let was_there = self.space(id).list(past.ended).remove(&past.last).is_some();
+            self.len -= usize::from(was_there && !past.ended);
         }
     }
 
@@ -140,17 +169,17 @@ impl Tombstones {
 
     /// Tombstones with a message after `seq`.
     pub(crate) fn after(&self, seq: Seq) -> impl Iterator<Item = (&Rc<str>, Past)> {
-        let lists = self.spaces.iter().map(|space| &space.by_last).chain([&self.ended]);
+        let lists = self.spaces.iter().flat_map(|space| [&space.by_last, &space.ended]);
         let newer = lists.flat_map(move |by_last| by_last.range(seq.next()..));
         newer.filter_map(|(_, name)| self.by_name.get(name).map(|past| (name, *past)))
     }
 
-    /// The newest message of a tombstone: of one namespace, or of all.
-    pub(crate) fn newest(&self, id: Option<SettingsId>) -> Seq {
-        let of = |it: &SettingsId| it.slot()..it.slot() + 1;
-        let slots = id.as_ref().map_or(0..self.spaces.len(), of);
-        let lists = slots.filter_map(|slot| self.spaces.get(slot)).map(|space| &space.by_last);
-        let newest = lists.chain([&self.ended]).filter_map(|it| it.last_key_value());
+    /// The newest message of a tombstone: in one of these namespaces, or in all.
+    pub(crate) fn newest(&self, ids: Option<[SettingsId; 2]>) -> Seq {
+        let is_sought = |slot| ids.is_none_or(|ids| ids.iter().any(|id| id.slot() == slot));
+        let spaces = self.spaces.iter().enumerate().filter(|(slot, _)| is_sought(*slot));
+        let lists = spaces.flat_map(|(_, space)| [&space.by_last, &space.ended]);
+        let newest = lists.filter_map(BTreeMap::last_key_value);
         newest.map(|(last, _)| *last).max().unwrap_or_default()
     }
 
@@ -160,18 +189,58 @@ impl Tombstones {
         self.base = Past { floor, dropped, ..Past::default() };
     }
 
-    /// Sorts the tombstones into other namespaces. A folded channel may belong to another namespace
-    /// now, so all horizons become one.
-    pub(crate) fn refile(&mut self, config: &Config) {
-        self.base = self.horizon();
-        self.len = 0;
-        for space in std::mem::take(&mut self.spaces) {
-            for name in space.by_last.into_values() {
-                let Some(past) = self.by_name.remove(&name) else { continue };
-                let id = config.id_of(namespace(&name));
-                self.insert(name, past, id, config);
+    /// Begins to move tombstones to other namespaces. A namespace that has got settings of its own
+    /// shares what was folded of the rest, and one that has lost them leaves it what was folded of its
+    /// own.
+    pub(crate) fn begin_refile(&mut self, config: &Spaces) {
+        let rest = self.space(SettingsId::REST).horizon;
+        for (id, _) in config.moving() {
+            let space = self.space(id);
+            let horizon = space.horizon;
+            match config.is_own(id) {
+                true => space.horizon = horizon.covering(rest),
+                false => {
+                    let rest = self.space(SettingsId::REST);
+                    rest.horizon = rest.horizon.covering(horizon);
+                }
             }
         }
+    }
+
+    /// Moves the next tombstone of a namespace to the list where it belongs. `after` is the name of
+    /// the one before. Returns its name; `None` if there are no more.
+    pub(crate) fn refile_next(
+        &mut self,
+        namespace: &str,
+        after: Option<&str>,
+        config: &Spaces,
+    ) -> Option<Rc<str>> {
+        let within =
+            |name: &str| name.strip_prefix(namespace).is_some_and(|rest| rest.starts_with(':'));
+        let next = |after: &str| {
+            let names = (Bound::Excluded(after), Bound::Unbounded);
+            let next = self.by_name.range::<str, _>(names).next();
+            next.filter(|(name, _)| within(name))
+        };
+        let found = match after {
+            // A channel may have the name of the namespace alone.
+            None => self.by_name.get_key_value(namespace).or_else(|| next(&first_of(namespace))),
+            Some(after) if after == namespace => next(&first_of(namespace)),
+            Some(after) => next(after),
+        };
+        let (name, past) = found.map(|(name, past)| (Rc::clone(name), *past))?;
+        let [home, other] = config.filed(namespace);
+        if let Some(name) = self.space(other).list(past.ended).remove(&past.last) {
+            self.space(home).list(past.ended).insert(past.last, name);
+        }
+        Some(name)
+    }
+
+    /// Forgets what was folded of a namespace whose slot is free now.
+    pub(crate) fn clear(&mut self, id: SettingsId) {
+        let space = self.space(id);
+        debug_assert!(space.by_last.is_empty() && space.ended.is_empty(), "all have moved");
+        *space = Namespace::default();
     }
 
     fn space(&mut self, id: SettingsId) -> &mut Namespace {
@@ -181,14 +250,41 @@ impl Tombstones {
         &mut self.spaces[id.slot()]
     }
 
-    /// Folds a namespace's oldest tombstone into its horizon.
-    fn fold(&mut self, slot: usize) {
+    /// Folds a namespace's oldest tombstone into the horizon of the channel's namespace.
+    fn fold(&mut self, slot: usize, config: &Spaces) {
         let Some(space) = self.spaces.get_mut(slot) else { return };
-        if let Some((last, name)) = space.by_last.pop_first() {
-            let dropped = self.by_name.remove(&name).map_or(Stamp(0), |past| past.dropped);
-            space.horizon =
-                space.horizon.covering(Past { floor: last, dropped, ..Past::default() });
-            self.len -= 1;
+        let Some((last, name)) = space.by_last.pop_first() else { return };
+        self.len -= 1;
+        let dropped = self.by_name.remove(&name).map_or(Stamp(0), |past| past.dropped);
+        let space = self.space(config.id_of(namespace(&name)));
+        space.horizon = space.horizon.covering(Past { floor: last, dropped, ..Past::default() });
+    }
+}
+
+/// A text that all names in a namespace follow, and no other name between them.
+fn first_of(namespace: &str) -> String {
+    [namespace, ":"].concat()
+}
+
+#[cfg(test)]
+impl Tombstones {
+    /// Checks that each tombstone is in one list: of its namespace, or where that moves from.
+    pub(crate) fn audit(&self, config: &Spaces, is_moving: bool) {
+        let mut listed = 0;
+        for (slot, space) in self.spaces.iter().enumerate() {
+            for (last, name, ended) in [(&space.by_last, false), (&space.ended, true)]
+                .into_iter()
+                .flat_map(|(list, ended)| list.iter().map(move |(last, name)| (last, name, ended)))
+            {
+                listed += 1;
+                let past = self.by_name[name];
+                assert_eq!((past.last, past.ended), (*last, ended), "{name}");
+                let [home, other] = config.filed(namespace(name));
+                let is_there = home.slot() == slot || is_moving && other.slot() == slot;
+                assert!(is_there, "{name} is in slot {slot}");
+            }
         }
+        assert_eq!(listed, self.by_name.len());
+        assert_eq!(self.len, self.by_name.values().filter(|past| !past.ended).count());
     }
 }

@@ -96,15 +96,33 @@ fn what_one_namespace_forgets_no_other_does() {
         Err(Refusal::Forgotten { .. })
     ));
     assert!(try_publish(&mut hub, expecting("chat:2", 0)).is_ok(), "nothing is forgotten here");
-    // Settings that are read again change nothing of that; other namespaces do.
+    // Settings that are read again change nothing of that.
     let limits = hub.config().limits.clone();
-    hub.reconfigure(config(limits.clone(), &["chat", "open"]), 0);
+    hub.reconfigure(config(limits, &["chat", "open"]), 0);
     assert!(try_publish(&mut hub, expecting("chat:3", 0)).is_ok());
-    hub.reconfigure(config(limits, &["open"]), 0);
-    assert!(matches!(
-        try_publish(&mut hub, expecting("chat:4", 0)),
-        Err(Refusal::Forgotten { .. })
-    ));
+}
+
+/// [hub:reconfigure] [hub:forgotten] What was folded is forgotten of every namespace that it may be of.
+#[test]
+fn what_was_folded_follows_its_namespace() {
+    let mut hub = shared(|it| (it.channels_max, it.tombstones_max) = (3, 6));
+    flood(&mut hub, "open", 50);
+    let is_forgotten = |hub: &mut TestHub, channel: &str| {
+        matches!(try_publish(hub, expecting(channel, 0)), Err(Refusal::Forgotten { .. }))
+    };
+    let with = |hub: &mut TestHub, namespaces: &[&str]| {
+        let limits = hub.config().limits.clone();
+        hub.reconfigure(config(limits, namespaces), 0);
+        assert!(!hub.is_overdue());
+    };
+    with(&mut hub, &["open", "chat", "new"]);
+    assert!(!is_forgotten(&mut hub, "new:1") && !is_forgotten(&mut hub, "chat:1"));
+    with(&mut hub, &["chat", "new"]);
+    // It is one of the rest now, and so the rest may have had what was folded.
+    assert!(is_forgotten(&mut hub, "open:0") && is_forgotten(&mut hub, "other:1"));
+    assert!(!is_forgotten(&mut hub, "new:2") && !is_forgotten(&mut hub, "chat:2"));
+    with(&mut hub, &["chat", "newer"]);
+    assert!(is_forgotten(&mut hub, "newer:1") && !is_forgotten(&mut hub, "chat:3"));
 }
 
 /// [hub:shares] [hub:bound-tombstones]

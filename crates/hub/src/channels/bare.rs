@@ -1,11 +1,10 @@
 //! Channels of which no message is known: how many subscriptions may create, by holder and by
 //! namespace.
 
-use super::{Channels, count, count_mut};
-use crate::config::SettingsId;
-use crate::name::namespace;
-use crate::share::{share, slots};
-use crate::{Config, Holder, Refusal};
+use super::{Channels, count};
+use crate::share::share;
+use crate::spaces::{SettingsId, Spaces};
+use crate::{Holder, Refusal};
 
 impl<M> Channels<M> {
     /// The number of records of which no message is known.
@@ -27,7 +26,7 @@ impl<M> Channels<M> {
         &self,
         id: SettingsId,
         holder: Holder,
-        config: &Config,
+        config: &Spaces,
     ) -> Result<(), Refusal> {
         let most = config.limits.unwritten_per_holder_max;
         // [hub:quota-channels]
@@ -38,8 +37,10 @@ impl<M> Channels<M> {
         let room = config.limits.channels_max.div_ceil(2);
         let room = holder.claim(self.holdings.held(holder), most, room).of(room);
         let part = share(room / 2, config);
-        let others = (0..slots(config)).filter(|slot| *slot != id.slot());
-        let kept: usize = others.map(|slot| part.saturating_sub(count(&self.bare, slot))).sum();
+        let all = config.own().map(|(id, _)| id).chain([SettingsId::REST]);
+        let others = all.filter(|other| *other != id);
+        let kept: usize =
+            others.map(|other| part.saturating_sub(count(&self.bare, other.slot()))).sum();
         if self.bare() + kept < room { Ok(()) } else { Err(Refusal::Channels) }
     }
 
@@ -48,7 +49,7 @@ impl<M> Channels<M> {
         &self,
         index: u32,
         holder: Holder,
-        config: &Config,
+        config: &Spaces,
     ) -> Result<(), Refusal> {
         let most = config.limits.unwritten_per_holder_max;
         let joins = !self.is_bare(index) || self.holdings.may_enter(index, holder, most);
@@ -59,14 +60,6 @@ impl<M> Channels<M> {
     pub(crate) fn hold(&mut self, index: u32, holder: Holder) {
         if self.is_bare(index) {
             self.holdings.enter(index, holder);
-        }
-    }
-
-    /// Counts the records without a message by namespace anew.
-    pub(super) fn recount_bare(&mut self, config: &Config) {
-        self.bare.clear();
-        for record in self.records.iter().flatten().filter(|it| !it.past.is_known()) {
-            *count_mut(&mut self.bare, config.id_of(namespace(&record.name)).slot()) += 1;
         }
     }
 }
