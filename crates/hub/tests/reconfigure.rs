@@ -131,3 +131,27 @@ fn what_expires_at_once_is_dropped_in_steps() {
     assert!((20..40).contains(&calls), "{calls}");
     assert_eq!(hub.next_deadline(), None);
 }
+
+/// [hub:reconfigure] A channel that the steps have not reached yet is used by its new settings.
+#[test]
+fn new_settings_hold_at_once_for_what_is_used() {
+    let mut limits = sockeye_hub::Limits::default();
+    limits.drops_per_call_max = 10;
+    let mut hub = hub_with(settings(), limits.clone());
+    for number in 0..500 {
+        publish(&mut hub, &format!("a:{number}"));
+    }
+    (0..3).for_each(|_| drop(publish(&mut hub, "b:x")));
+    let mut one = config(settings(), vec![("b".to_owned(), settings())]);
+    (one.settings.history_messages_max, one.limits) = (1, limits);
+    one.settings.message_bytes_max = 0;
+    hub.reconfigure(one, 0);
+    publish(&mut hub, "b:x");
+    assert!(hub.is_overdue(), "the steps go on");
+    assert_eq!(hub.channel(name("b:x")).messages, 3, "neither the former bound nor the rest's");
+    assert!(try_publish(&mut hub, message("a:1", "m")).is_err(), "it is too large now");
+    while hub.is_overdue() {
+        hub.advance(0);
+    }
+    assert_eq!(hub.channel(name("b:x")).messages, 3);
+}
