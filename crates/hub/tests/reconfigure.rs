@@ -141,7 +141,9 @@ fn new_settings_hold_at_once_for_what_is_used() {
     for number in 0..500 {
         publish(&mut hub, &format!("a:{number}"));
     }
-    (0..3).for_each(|_| drop(publish(&mut hub, "b:x")));
+    for _ in 0..3 {
+        publish(&mut hub, "b:x");
+    }
     let mut one = config(settings(), vec![("b".to_owned(), settings())]);
     (one.settings.history_messages_max, one.limits) = (1, limits);
     one.settings.message_bytes_max = 0;
