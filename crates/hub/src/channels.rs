@@ -49,7 +49,8 @@ pub(crate) struct Channels<M> {
     /// Records of each namespace that have ended or are about to. One that was not written has a
     /// tombstone, which counts instead of it.
     endings: Vec<usize>,
-    /// When messages expire: one alarm for each record, at its oldest message's time or earlier.
+    /// When messages expire: one alarm for each record, at its oldest message's time or earlier. It is
+    /// at zero for a record that is above its bounds.
     alarms: BTreeSet<(u64, u32)>,
     stamp: Stamp,
     /// What is still to be fitted to new settings.
@@ -255,8 +256,10 @@ impl<M> Channels<M> {
         }
     }
 
-    /// Appends the newest message of the log to its channel's history.
-    pub(crate) fn push(&mut self, index: u32, entry: Rc<Entry<M>>, config: &Spaces) {
+    /// Appends the newest message of the log to its channel's history. Returns whether that fits the
+    /// channel's bounds now; if not, [`expire`](Self::expire) goes on to drop messages.
+    #[must_use]
+    pub(crate) fn push(&mut self, index: u32, entry: Rc<Entry<M>>, config: &Spaces) -> bool {
         self.file(index, config);
         let id = self.record(index).settings;
         if self.is_bare(index) {
@@ -283,9 +286,14 @@ impl<M> Channels<M> {
         let history_ms = config.by_id(id).history_ms;
         self.written.note_written(index, node, seq);
         self.holding.put_last_of(id.slot(), index);
-        let mut left = config.limits.drops_per_call_max;
-        self.trim(index, config, &mut left);
-        self.set_alarm(index, history_ms);
+        let mut left = config.limits.drops_per_call_max.max(1);
+        let fits = self.trim(index, config, &mut left);
+        if fits {
+            self.set_alarm(index, history_ms);
+        } else {
+            self.set_alarm_at_once(index);
+        }
+        fits
     }
 
     /// Drops messages above the channel's own bounds, at most `left`. True if the channel fits now.
@@ -337,7 +345,8 @@ impl<M> Channels<M> {
         self.tombstones.enforce(config, left);
     }
 
-    /// Drops expired messages, at most `left`.
+    /// Drops expired messages, and those above the bounds of channels whose newest message has not
+    /// dropped all of them, at most `left`.
     pub(crate) fn expire(&mut self, now_ms: u64, config: &Spaces, left: &mut usize) {
         while let Some((deadline, index)) = self.alarms.first().copied() {
             if deadline > now_ms || *left == 0 {
@@ -345,6 +354,10 @@ impl<M> Channels<M> {
             }
             *left -= 1;
             self.clear_alarm(index);
+            if !self.trim(index, config, left) {
+                self.set_alarm_at_once(index);
+                break;
+            }
             let history_ms = self.settings(index, config).history_ms;
             // [hub:bound-age]
             while *left > 0 && self.age_deadline(index, history_ms).is_some_and(|it| it <= now_ms) {
@@ -454,6 +467,13 @@ impl<M> Channels<M> {
         let Some(deadline) = self.age_deadline(index, history_ms) else { return };
         self.alarms.insert((deadline, index));
         self.record_mut(index).alarm = Some(deadline);
+    }
+
+    /// Has the next call look at a channel that is above its bounds.
+    fn set_alarm_at_once(&mut self, index: u32) {
+        self.clear_alarm(index);
+        self.alarms.insert((0, index));
+        self.record_mut(index).alarm = Some(0);
     }
 
     fn clear_alarm(&mut self, index: u32) {

@@ -300,7 +300,8 @@ impl<M> Hub<M> {
         let previous = Some(record.past.last).filter(|last| *last != Seq::ZERO);
         let name = Rc::clone(&record.name);
         let entry = draft.enter(self.at(self.head), name, previous);
-        self.channels.push(channel, Rc::clone(&entry), &self.config);
+        let fits = self.channels.push(channel, Rc::clone(&entry), &self.config);
+        self.is_overdue |= !fits;
         self.look_up_patterns(channel);
 
         let (taken, behind) = self.fan_out(channel, |subscriber| deliver(subscriber, &entry));

@@ -1,5 +1,6 @@
 //! Settings that change while the hub runs.
 
+use crate::support::name as channel;
 use crate::support::*;
 use sockeye_hub::{Config, Flow, OnGap, OnOverrun, PatternUse, Seq, Settings, Start};
 
@@ -156,4 +157,44 @@ fn new_settings_hold_at_once_for_what_is_used() {
         hub.advance(0);
     }
     assert_eq!(hub.channel(name("b:x")).messages, 3);
+}
+
+/// One large message leaves no room for many small ones: of all channels, or of its own.
+/// [hub:bound-drops] [hub:bound-bytes] [hub:bound-ring]
+#[test]
+fn what_one_message_displaces_is_dropped_in_steps() {
+    const BYTES_MAX: usize = 60_000;
+    for is_of_one_channel in [false, true] {
+        let (mut limits, mut settings) = (sockeye_hub::Limits::default(), settings());
+        limits.drops_per_call_max = 4;
+        (settings.history_ms, settings.history_messages_max) = (u64::MAX, 1_000);
+        match is_of_one_channel {
+            true => settings.history_bytes_max = BYTES_MAX,
+            false => limits.history_bytes_max = BYTES_MAX,
+        }
+        let mut hub = hub_with(settings, limits);
+        let mut publish = |at: u64, cost: usize| {
+            let name = if is_of_one_channel { "a".to_owned() } else { format!("a:{at}") };
+            let publication = sockeye_hub::Publication::new(channel(&name), "m", cost);
+            try_publish(&mut hub, publication).expect("it is taken");
+            let stats = hub.stats();
+            (hub.is_overdue(), stats.history_messages, stats.history_bytes > BYTES_MAX as u64)
+        };
+        for at in 0..100 {
+            assert_eq!(publish(at, 300), (false, at + 1, false));
+        }
+        assert_eq!(publish(100, 50_000), (true, 97, true), "of one: {is_of_one_channel}");
+        // A message since then is no reason to forget it.
+        let (is_overdue, mut before, _) = publish(101, 300);
+        assert!(is_overdue && before >= 98 - 3 * 4, "{before}");
+        while hub.is_overdue() {
+            hub.advance(0);
+            let now = hub.stats().history_messages;
+            assert!(now + 4 >= before && now <= before, "{before} to {now}");
+            before = now;
+        }
+        assert!(hub.stats().history_bytes <= BYTES_MAX as u64, "{:?}", hub.stats());
+        assert!(before > 2, "small ones are left");
+        assert_ne!(hub.next_deadline(), Some(0));
+    }
 }

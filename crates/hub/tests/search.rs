@@ -129,6 +129,24 @@ fn a_narrow_pattern_has_no_gap_because_others_were_busy() {
     );
 }
 
+/// A deepest node of the index has names of any length. Those that a pattern does not match are not
+/// counted among its gaps. [hub:bound-told]
+#[test]
+fn a_deep_pattern_has_no_gap_because_of_deeper_names() {
+    let mut limits = Limits::default();
+    (limits.pattern_list_max, limits.pattern_gaps_max) = (1, 1);
+    let mut hub = hub_with(settings(), limits);
+    for name in ["a:b:c:1:z", "a:b:c:2:z", "a:b:c:3:z", "a:b:c:x"] {
+        for _ in 0..4 {
+            publish(&mut hub, name);
+        }
+    }
+    let (words, _) = resume(&mut hub, &["a:b:c:*"], after(0));
+    assert_eq!(words, "trimmed a:b:c:x(0,13] 14 15 16 sync with 1");
+    let (words, _) = resume(&mut hub, &["a:b:c:*:z"], after(0));
+    assert_eq!(words, "limit a:b:c:*:z(0,16] sync with 1");
+}
+
 /// [hub:lenient]
 #[test]
 fn from_the_earliest_no_tombstone_is_looked_at() {
