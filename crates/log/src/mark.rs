@@ -73,6 +73,12 @@ impl MarkFile {
         Ok(Self { file: OpenOptions::new().write(true).open(dir.join(NAME))? })
     }
 
+    /// The same, as if the disk failed.
+    #[cfg(test)]
+    pub(crate) fn open_to_fail(dir: &Path) -> Result<Self, Error> {
+        Ok(Self { file: File::open(dir.join(NAME))? })
+    }
+
     /// Replaces the mark file atomically.
     pub(crate) fn create(dir: &Path, mark: Mark) -> Result<Self, Error> {
         let new = dir.join(NEW_NAME);

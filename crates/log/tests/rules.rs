@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::support::{Dir, limits, open_by};
-use sockeye_log::{Control, Outcome, Policy, Record, Rule, Store, Writer};
+use sockeye_log::{Control, Outcome, Policy, Record, Refused, Rule, Store, Writer};
 
 /// How long anything may take before a test gives it up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -146,4 +146,24 @@ fn fewer_channels_are_remembered() {
     let mut ended = Vec::new();
     store.channels(|channel| ended.extend(channel.ended));
     assert_eq!(ended, [seq + 1]);
+}
+
+/// The rules may change between the question for room and the record: its position is given out.
+/// [log:rules]
+#[test]
+fn a_record_that_has_its_position_is_queued_whatever_the_rules_say_now() {
+    let dir = Dir::new("assigned");
+    let (store, _) = open_by(dir.path(), limits(), 1, policy(9, &[])).unwrap();
+    let control = store.control();
+    let (mut writer, woken) = spawn(store);
+    assert_eq!(writer.room("c", None, 50), Ok(()));
+    let mut all = policy(9, &[("a", 9)]);
+    all.named[0].1.share_bytes = Some(limits().bytes_max);
+    control.reconfigure(&all, &limits()).unwrap();
+    assert_eq!(writer.push(message(1, "c")), Err(Refused::Full));
+    assert_eq!(writer.push_assigned(message(1, "c")), Ok(()));
+    wait(&mut writer, &woken, 1);
+    // Its bytes count, and it goes by the rules as any other.
+    assert_eq!(control.totals().records, 1);
+    assert_eq!(writer.push_assigned(message(1, "c")), Err(Refused::Order));
 }

@@ -90,3 +90,36 @@ pub(super) fn trimmed(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::SCHEMA;
+
+    /// [log:bound-reads]
+    #[test]
+    fn names_that_the_log_has_forgotten_go() {
+        const AT_ONCE: usize = 3_000;
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(SCHEMA[0]).unwrap();
+        let mut channels = Channels::default();
+        let mut next = 1..;
+        for round in 0..10 {
+            db.execute("DELETE FROM channels", []).unwrap();
+            let ids: Vec<u32> = next.by_ref().take(AT_ONCE).collect();
+            for id in &ids {
+                let sql = "INSERT INTO channels VALUES (?, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0)";
+                db.execute(sql, params![id, format!("room:{id}").into_bytes()]).unwrap();
+            }
+            while !channels.load(&db).unwrap() {}
+            for id in ids {
+                let name = format!("room:{id}");
+                assert_eq!(channels.id(&name), Some(id), "round {round}");
+                assert_eq!(channels.name(id).map(|it| &**it), Some(&*name));
+            }
+            let known = (channels.names.len(), channels.ids.len());
+            let most = 3 * AT_ONCE + CHUNK;
+            assert!(known.0 <= most && known.1 <= most, "{known:?} in round {round}");
+        }
+    }
+}

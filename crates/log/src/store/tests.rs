@@ -113,6 +113,24 @@ fn after_a_failure_nothing_is_taken_until_it_is_opened_again() {
     assert_eq!(store.append(&[record(5, 10)]), Ok(5));
 }
 
+/// Its records are on disk and in the book. Nothing of them waits any more.
+#[test]
+fn a_commit_whose_mark_cannot_be_written_gives_no_room_back() {
+    let dir = Dir::new();
+    let (mut store, _) = dir.open();
+    store.append(&[record(1, 10)]).unwrap();
+    store.mark = MarkFile::open_to_fail(&dir.0).unwrap();
+    let key = Some("k".to_owned());
+    let failed = store.append(&[Record { key, ..record(2, 10) }]).unwrap_err();
+    assert!(!failed.is_certain() && store.is_broken(), "{failed:?}");
+    let (totals, uses) = (store.totals(), store.uses());
+    assert_eq!((totals.records, totals.keys), (2, 1));
+    drop(store);
+    let (store, recovered) = dir.open();
+    assert_eq!((recovered.start, recovered.head), (Start::Resumed, 2));
+    assert_eq!((store.totals(), store.uses()), (totals, uses));
+}
+
 /// [log:full] [log:unknown]
 #[test]
 fn a_writer_tells_what_was_refused_and_what_is_unknown() {
@@ -300,4 +318,37 @@ fn the_database_follows_the_new_totals() {
     let small = Limits { bytes_max: 1 << 20, ..Limits::default() };
     assert_eq!(store.reconfigure(&Policy::default(), &small), Err(Error::Limits));
     assert_eq!(store.limits.bytes_max, 512 << 20);
+}
+
+/// A namespace that has more than its new share keeps it, and the others go on. [log:bound-disk]
+#[test]
+fn a_lowered_bound_does_not_stop_others() {
+    let limits = Limits { record_bytes_max: 10_000, batch_bytes_max: 50_000, ..Limits::default() };
+    let limits = Limits { channels_max: 100, keys_max: 100, ..limits };
+    let high = Limits { bytes_max: 2 << 20, ..limits };
+    let low = Limits { bytes_max: 100_000, ..limits };
+    let forever = Rule { keep_ms: Rule::FOREVER, ..Rule::default() };
+    let share = Rule { share_bytes: Some(50_000), ..forever };
+    let policy = Policy { rule: forever, named: vec![("b".into(), share)] };
+    let options = |limits| Options { limits, policy: policy.clone(), fresh_epoch: 1, tag: 3 };
+    for is_opened_again in [false, true] {
+        let dir = Dir::new();
+        let (mut store, _) = Store::open(&dir.0, &options(high)).unwrap();
+        let mut head = 0;
+        while head < 1_500 {
+            let batch: Vec<_> = (head + 1..=head + 50).map(|seq| message(seq, "a:1")).collect();
+            head = store.append(&batch).unwrap();
+        }
+        if is_opened_again {
+            drop(store);
+            store = Store::open(&dir.0, &options(low)).unwrap().0;
+        } else {
+            store.reconfigure(&policy, &low).unwrap();
+        }
+        assert_eq!(store.append(&[message(head + 1, "a:1")]), Err(Error::Full));
+        for seq in head + 2..head + 40 {
+            assert_eq!(store.append(&[message(seq, "b:1")]), Ok(seq));
+        }
+        assert_eq!(store.totals().records, 1_538);
+    }
 }
