@@ -8,9 +8,9 @@ use serde_json::Value;
 use sockeye_auth::{Grants, Identity, Keys, Limits};
 use sockeye_service::{Access, Guard};
 
-const HEADER: &str = "Authorization: ApiKey a_back_end_s_key_of_a_good_length_01\r\n";
+pub(crate) const HEADER: &str = "Authorization: ApiKey a_back_end_s_key_of_a_good_length_01\r\n";
 
-fn setup(setup: &mut Setup) {
+pub(crate) fn setup(setup: &mut Setup) {
     let limits = Limits::default();
     let mut keys = Keys::new(limits);
     let shop = Identity {
@@ -27,7 +27,7 @@ fn setup(setup: &mut Setup) {
 }
 
 /// A ticket for a session of two seconds.
-fn ticket(server: &Running) -> String {
+pub(crate) fn ticket(server: &Running) -> String {
     let wanted = r#"{"user":"ann","channels":[">"],"publish":[">"],"session_ms":2000}"#;
     let issued = ask(server.addr, "POST", "/v1/tickets", HEADER, wanted).json();
     issued["ticket"].as_str().expect("a ticket").to_owned()

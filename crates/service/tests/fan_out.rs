@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sockeye_hub::{Config, Epoch};
-use sockeye_server::Server;
+use sockeye_server::{App, Server};
 use sockeye_service::{Limits, Service};
 use sockeye_simnet::{Faults, Peer, SimNet};
 
@@ -26,14 +26,28 @@ impl World {
     }
 
     pub(crate) fn with(hub: Config, limits: Limits, server: sockeye_server::Limits) -> Self {
+        Self::of(Service::new(Epoch(7), hub, limits), server)
+    }
+
+    pub(crate) fn of(service: Service, server: sockeye_server::Limits) -> Self {
         let net = SimNet::new(1, Faults::default(), 1 << 20);
-        let service = Service::new(Epoch(7), hub, limits);
         let server = Server::new(net.clone(), service, server);
         Self { net, server }
     }
 
     pub(crate) fn turn(&mut self) {
         self.server.turn(Some(Duration::ZERO)).expect("the poller never fails here");
+    }
+
+    /// Turns until only a peer or a later time would wake the loop.
+    pub(crate) fn turn_until_idle(&mut self) {
+        for _ in 0..1_000 {
+            self.turn();
+            if !self.server.is_busy() && self.server.app().deadline() > self.server.now() {
+                return;
+            }
+        }
+        panic!("the loop is never idle");
     }
 
     /// Peers that have said `request`, and what else is said once they were answered.

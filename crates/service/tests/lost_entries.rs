@@ -1,7 +1,10 @@
 //! A service behind a backbone whose log loses entries.
 
 use std::collections::VecDeque;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::json;
 use sockeye_hub::{Check, Cursor, Epoch, Kind, Seq};
@@ -10,7 +13,8 @@ use sockeye_service::sequencing::{
 };
 use sockeye_service::wire::{Data, Level, Payload};
 
-use crate::common::{Events, Running, Socket, ask, start};
+use crate::common::{Events, Running, Setup, Socket, ask, start};
+use crate::expiry::{self, HEADER, ticket};
 
 /// Gives the outcomes that a test puts into it.
 #[derive(Clone, Default)]
@@ -65,12 +69,17 @@ fn entry_of(seq: u64, check: Check) -> Outcome {
 }
 
 fn following() -> (Running, Scripted) {
+    following_with(|_| ())
+}
+
+fn following_with(adjust: impl FnOnce(&mut Setup)) -> (Running, Scripted) {
     let backbone = Scripted::default();
     // The entries are of the beginning of log time.
     backbone.clock.restore(1, 0);
     let theirs = backbone.clone();
     let server = start(|setup| {
         setup.prepare = Some(Box::new(|service| service.with_backbone(Box::new(theirs))));
+        adjust(setup);
     });
     (server, backbone)
 }
@@ -145,4 +154,35 @@ fn a_run_that_begins_in_the_log_begins_for_its_followers() {
         let poll = ask(server.addr, "GET", &target, "", "").json();
         assert_eq!(poll["gaps"].as_array().map(Vec::len), Some(gaps), "{cursor}");
     }
+}
+
+/// A stream whose credential has expired is told of nothing more. It was not told of the gap, so its
+/// cursor is none, and the client is told when it comes back.
+///
+/// [service:cursor-first] [service:expiry]
+#[test]
+fn a_stream_that_expires_as_an_epoch_begins_has_no_cursor() {
+    let (server, backbone) = following_with(expiry::setup);
+    let target = format!("/v1/sse?channel=c&ticket={}", ticket(&server));
+    let mut events = Events::open(server.addr, &target, "");
+    events.until("$sync");
+    backbone.say(&server, [entry(1)]);
+    // Accepted, so that what it says next is read in one turn, before any stream ends.
+    let mut client = TcpStream::connect(server.addr).expect("it listens");
+    let say = |client: &mut TcpStream, target: &str| {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n{HEADER}\r\n");
+        client.write_all(request.as_bytes()).expect("it is read");
+    };
+    say(&mut client, "/healthz");
+    assert!(client.read(&mut [0; 4_096]).expect("an answer") > 0);
+    let outcomes = Arc::clone(&backbone.outcomes);
+    server.run(move |_| {
+        // A request with a cursor has the service follow the log first.
+        say(&mut client, "/v1/poll?channel=c&cursor=17-1");
+        outcomes.lock().expect("no test has failed inside").push_back(Outcome::Epoch(Epoch(8)));
+        std::thread::sleep(Duration::from_millis(2_500));
+    });
+    let goaway = events.until("$goaway");
+    let cursor = goaway["cursor"].as_str().expect("a cursor");
+    assert!(goaway["code"] == 4302 && cursor.starts_with("10-0~"), "{goaway}");
 }

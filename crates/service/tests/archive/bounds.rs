@@ -3,13 +3,15 @@
 use std::time::Instant;
 
 use serde_json::json;
-use sockeye_hub::Seq;
+use sockeye_hub::{Config, Epoch, Seq};
 use sockeye_service::sequencing::Range;
+use sockeye_service::{Limits, Service};
 
 use super::naive::Naive;
-use super::{keep_turning, restarted};
+use super::{keep_turning, restarted, restore};
 use crate::caching::{KEY, guarded};
 use crate::common::{Events, PATIENCE, Running, ask, publish};
+use crate::fan_out::World;
 
 /// Who waits for an archive holds nobody else, and leaves nothing behind.
 ///
@@ -50,24 +52,25 @@ fn a_slow_archive_holds_only_those_that_need_it() {
 fn a_place_that_is_left_goes_to_the_queue() {
     let disk = Naive::default();
     disk.disk().is_slow = true;
-    let server = restarted(&disk, |setup| {
-        setup.limits.archive_questions_max = 1;
-        setup.server.heartbeat_ms = 3_600_000;
-    });
-    let open = |cursor: &str| {
-        Events::open(server.addr, &format!("/v1/sse?channel=c&cursor=17-{cursor}"), "")
+    let mut limits = Limits::default();
+    limits.archive_questions_max = 1;
+    let service = Service::new(Epoch(7), Config::default(), limits);
+    let server = sockeye_server::Limits::default();
+    let mut world = World::of(restore(service, disk.clone()), server);
+    let mut open = |cursor: &str| {
+        let mut peer = world.net.connect().expect("it listens");
+        let target = format!("/v1/sse?channel=c&cursor=17-{cursor}");
+        peer.write(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+        // It is accepted, and heard in the next turn.
+        world.turn();
+        world.turn_until_idle();
+        peer
     };
-    let first = open("ffi");
-    server.wait_for_streams(1);
-    let _second = open("ffj");
-    server.wait_for_streams(2);
-    assert_eq!(disk.disk().asked.len(), 1);
-    drop(first);
-    let start = Instant::now();
-    while disk.disk().asked.len() < 2 {
-        assert!(start.elapsed() < PATIENCE, "nobody is asked for");
-        std::thread::yield_now();
-    }
+    let (mut first, _second) = (open("ffi"), open("ffj"));
+    assert_eq!((world.server.app().holdings().streams, disk.disk().asked.len()), (2, 1));
+    first.reset();
+    world.turn_until_idle();
+    assert_eq!((world.server.app().holdings().streams, disk.disk().asked.len()), (1, 2));
 }
 
 /// Requests that wait for the archive are bounded for all, and for each user and address.
@@ -235,7 +238,7 @@ fn a_poll_that_finds_nothing_in_the_archive_waits_no_longer_than_it_wants() {
     assert_eq!(disk.disk().asked.len(), 2);
 }
 
-fn base36(number: u64) -> String {
+pub(super) fn base36(number: u64) -> String {
     let digit = |it: u64| char::from_digit(u32::try_from(it).expect("a digit"), 36).expect("one");
     match number {
         0..36 => digit(number).to_string(),

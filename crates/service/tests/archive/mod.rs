@@ -15,15 +15,18 @@ use crate::common::{Events, Running, Setup, Socket, ask, publish, start};
 fn restarted(disk: &Naive, adjust: impl FnOnce(&mut Setup)) -> Running {
     let theirs = disk.clone();
     start(|setup| {
-        setup.prepare = Some(Box::new(move |mut service: Service| {
-            let channel = ChannelName::new("c").expect("a name");
-            service.restore_channel(channel, Seq(TOKENS), false);
-            service.restore_channel(ChannelName::new("d").expect("a name"), Seq(5), false);
-            service.restore_head(Seq(TOKENS)).expect("above nothing");
-            service.with_archive(Box::new(theirs))
-        }));
+        setup.prepare = Some(Box::new(move |service| restore(service, theirs)));
         adjust(setup);
     })
+}
+
+/// What a restart restores.
+fn restore(mut service: Service, disk: Naive) -> Service {
+    let channel = ChannelName::new("c").expect("a name");
+    service.restore_channel(channel, Seq(TOKENS), false);
+    service.restore_channel(ChannelName::new("d").expect("a name"), Seq(5), false);
+    service.restore_head(Seq(TOKENS)).expect("above nothing");
+    service.with_archive(Box::new(disk))
 }
 
 /// Lets the service have turns until a client has what it waits for.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::bounds::base36;
 use super::naive::{Naive, TOKENS};
 use super::{keep_turning, restarted};
 use crate::caching::{KEY, guarded};
@@ -43,6 +44,27 @@ fn pages_go_on_in_the_archive() {
     assert_eq!(page(&server, "limit=1&after=5"), (vec![11], true, 10));
     let nothing = get(&server, "limit=0&before=13", "").json();
     assert_eq!((&nothing["messages"], &nothing["more"]), (&serde_json::json!([]), &true.into()));
+}
+
+/// A page of no messages says that there are more, and `next` skips none of them.
+///
+/// [service:history-next]
+#[test]
+fn a_page_of_nothing_skips_nothing() {
+    let disk = Naive::default();
+    let server = restarted(&disk, |_| ());
+    publish(server.addr, "c", "20001");
+    disk.disk().last = TOKENS + 1;
+    for after in [5, TOKENS] {
+        let nothing = get(&server, &format!("limit=0&after={after}"), "").json();
+        assert_eq!(
+            (&nothing["messages"], &nothing["more"]),
+            (&serde_json::json!([]), &true.into())
+        );
+        let from =
+            nothing["next"].as_str().map_or_else(|| format!("17-{}", base36(after)), str::to_owned);
+        assert_eq!(page(&server, &format!("limit=1&after={from}")).0, [after + 1]);
+    }
 }
 
 /// Each message once, from either end, over memory and archive.
