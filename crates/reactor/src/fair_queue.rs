@@ -94,6 +94,13 @@ impl<H: Copy + Eq + Hash, T> FairQueue<H, T> {
         self.file(holder, self.began.saturating_add(units), Some(units));
     }
 
+    /// Takes back the last item of `holder`, if one waits.
+    pub fn cancel(&mut self, holder: &H) -> Option<T> {
+        let item = self.holders.get_mut(holder)?.pop_back()?;
+        self.len -= 1;
+        Some(item)
+    }
+
     /// Items that wait.
     pub const fn len(&self) -> usize {
         self.len
@@ -176,6 +183,19 @@ mod tests {
         let served = work(&mut queue, 2_000);
         let at = served.iter().position(|it| *it == 1).expect("it is served");
         assert!((99..=101).contains(&at), "after {at} items of the other");
+    }
+
+    #[test]
+    fn an_item_that_is_taken_back_is_not_served() {
+        let mut queue = FairQueue::default();
+        for (holder, item) in [(1, 'a'), (2, 'b'), (1, 'c')] {
+            queue.add(holder, item);
+        }
+        assert_eq!((queue.cancel(&1), queue.cancel(&3), queue.len()), (Some('c'), None, 2));
+        assert_eq!((queue.cancel(&2), queue.cancel(&2)), (Some('b'), None));
+        assert_eq!(queue.take(), Some((1, 'a')));
+        queue.done(1, 1);
+        assert_eq!((queue.take(), queue.len()), (None, 0));
     }
 
     #[test]

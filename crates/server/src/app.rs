@@ -99,12 +99,10 @@ pub trait App {
     /// A stream is over; called once for each [`App::on_open`]. The key names nothing any more.
     fn on_close(&mut self, stream: StreamKey, cause: CloseCause, context: &mut Context<'_>) {}
 
-    /// Whom the work on a stream is done for, as a number that the application chooses: a user, or an
-    /// address behind a proxy. While more waits than a turn can do, holders get equal numbers of units,
-    /// and the server asks for each connection that waits. With `None` it is the peer's address.
-    ///
-    /// Two holders with the same number share one part, and nothing else is wrong.
-    fn holder(&self, stream: StreamKey) -> Option<u64> {
+    /// Whom the work on a stream is done for: a user, or an address behind a proxy. The server asks while
+    /// more waits than a turn can do, once for each connection that waits. With `None` the holder is the
+    /// peer's address, with a weight of one.
+    fn holder(&self, stream: StreamKey) -> Option<Holder> {
         None
     }
 
@@ -123,4 +121,16 @@ pub trait App {
     /// Called once a turn, before the outboxes are flushed. Process here what other threads have queued
     /// before they woke the loop, by a [`Waker`](crate::Waker) or by [`Handle::wake`](crate::Handle::wake).
     fn on_turn(&mut self, context: &mut Context<'_>) {}
+}
+
+/// Whom work is done for. While more waits than a turn can do, holders get units of work in proportion to their
+/// weights, and the connections of one holder get equal numbers of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// A number that the application chooses. Two holders with the same number share one part, and nothing
+    /// else is wrong.
+    pub id: u64,
+    /// How much it gets, compared with one: an address that the application does not name has a weight of
+    /// one. Zero counts as one.
+    pub weight: u32,
 }

@@ -32,7 +32,7 @@ mod websocket;
 
 pub use addresses::ConnectionQuota;
 pub use answer::{Answer, EventStream, Header, Hold, Origins, Reply, Upgrade, Wording};
-pub use app::App;
+pub use app::{App, Holder};
 pub use cause::{CloseCause, Deadline};
 pub use closes::{Close, ClosedBy, Closes, StreamKind};
 pub use context::Context;

@@ -5,8 +5,6 @@ use std::io::ErrorKind;
 use sockeye_reactor::{Key, Net, Ready, Socket};
 
 use super::Server;
-use super::waiting::Holder;
-use crate::addresses::origin_bits;
 use crate::app::App;
 use crate::budget;
 use crate::cause::CloseCause;
@@ -88,13 +86,11 @@ impl<N: Net, A: App> Server<N, A> {
     /// visit goes back to the queue at once, so that the only one of its holder gets the holder's whole part.
     fn visit_by_holder(&mut self) {
         let share = self.core.budget.share_of_each(self.waiting.len(), &self.core.limits);
-        while let Some((holder, key)) = self.waiting.take() {
+        while let Some((key, turn)) = self.waiting.take() {
             let before = self.core.budget.spent();
-            // It may be gone.
-            self.core.budget.spend(1);
             self.visit(key, None, share);
             self.wait_in_line();
-            self.waiting.done(holder, key, self.core.budget.spent() - before);
+            self.waiting.done(key, turn, self.core.budget.spent() - before);
             // [server:turn-bounded]
             if self.core.budget.is_spent() {
                 return;
@@ -118,12 +114,7 @@ impl<N: Net, A: App> Server<N, A> {
     fn wait_in_line(&mut self) {
         while let Some(key) = self.core.again.pop() {
             let Some(connection) = self.core.connections.get(key) else { continue };
-            let stream = connection.stream_key(key);
-            let holder = match stream.and_then(|stream| self.app.holder(stream)) {
-                Some(named) => Holder::Named(named),
-                None => Holder::Address(origin_bits(connection.peer.address().ip())),
-            };
-            self.waiting.add(holder, key);
+            self.waiting.add(key, connection, &self.app);
         }
     }
 

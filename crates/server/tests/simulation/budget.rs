@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use sockeye_server::{
-    Answer, App, CloseCause, Context, Limits, Message, Opened, Origins, Reply, Request, Server,
-    SharedMessage, Status, StreamKey, Upgrade,
+    Answer, App, CloseCause, Context, Holder, Limits, Message, Opened, Origins, Reply, Request,
+    Server, SharedMessage, Status, StreamKey, Upgrade,
 };
 use sockeye_simnet::{Faults, Peer, SimNet};
 
@@ -29,7 +29,7 @@ struct Spender {
     streams: Vec<StreamKey>,
     /// The messages of each stream.
     messages: BTreeMap<StreamKey, u64>,
-    holders: BTreeMap<StreamKey, u64>,
+    holders: BTreeMap<StreamKey, Holder>,
     served: BTreeMap<u16, usize>,
     closed: usize,
     /// Work that it has to do in steps of 100 units.
@@ -67,7 +67,7 @@ impl App for Spender {
         *self.messages.entry(stream).or_default() += 1;
     }
 
-    fn holder(&self, stream: StreamKey) -> Option<u64> {
+    fn holder(&self, stream: StreamKey) -> Option<Holder> {
         self.holders.get(&stream).copied()
     }
 
@@ -238,28 +238,37 @@ fn shares_are_equal() {
     assert!(echoed[0] > 1_000, "{echoed:?}");
 }
 
-/// One holder has one connection and another has forty: each gets half of the turns' units, and the forty
-/// share theirs equally. [server:fair-holders]
+/// One holder has one connection and a weight, and another has forty connections. The forty share theirs equally.
+/// [server:fair-holders]
 #[test]
-fn holders_that_the_application_names_get_equal_parts() {
+fn holders_that_the_application_names_get_parts_by_weight() {
+    for weight in [1, 3] {
+        let (alone, others) = messages_of_a_holder_and_of_forty(weight);
+        let of_others: u64 = others.iter().sum();
+        let of_each = alone / u64::from(weight);
+        assert!(of_each.abs_diff(of_others) < of_others / 8, "{weight}: {alone} and {others:?}");
+        let (least, most) =
+            (others.iter().min().expect("some"), others.iter().max().expect("some"));
+        assert!(*least > 500 && most - least <= 200, "{others:?}");
+    }
+}
+
+fn messages_of_a_holder_and_of_forty(weight: u32) -> (u64, Vec<u64>) {
     let mut scene = Scene::new(|limits| {
         (limits.turn_units_max, limits.connection_units_max) = (1_600, 100);
     });
     let mut crowd = scene.open(41);
     let app = scene.server.app_mut();
-    app.holders = app.streams.iter().zip(0..).map(|(stream, at)| (*stream, at.min(1))).collect();
     let streams = app.streams.clone();
-    crowd.iter_mut().for_each(|peer| peer.write(&b"\x81\x80\0\0\0\0".repeat(200_000)));
+    app.holders = streams.iter().map(|stream| (*stream, Holder { id: 1, weight: 1 })).collect();
+    app.holders.insert(streams[0], Holder { id: 0, weight });
+    crowd.iter_mut().for_each(|peer| peer.write(&b"\x81\x80\0\0\0\0".repeat(300_000)));
     for _ in 0..500 {
         scene.turn();
         crowd.iter_mut().for_each(|peer| drop(read(peer)));
     }
-    let messages: Vec<u64> = streams.iter().map(|it| scene.server.app().messages[it]).collect();
-    let (alone, others) = messages.split_first().expect("some");
-    let of_others: u64 = others.iter().sum();
-    assert!(alone.abs_diff(of_others) < of_others / 10, "{messages:?}");
-    let (least, most) = (others.iter().min().expect("some"), others.iter().max().expect("some"));
-    assert!(*least > 500 && most - least <= 200, "{messages:?}");
+    let mut messages = streams.iter().map(|it| scene.server.app().messages[it]);
+    (messages.next().expect("the first"), messages.collect())
 }
 
 /// Pipelined requests share a turn, as far as the connection's share reaches.
