@@ -47,9 +47,9 @@ impl Inspector {
         self.export_keys(through, &names, &mut each)?;
         runs.retain(|run| run.first <= through + 1);
         let (head, time_ms) = match MarkFile::read(&self.dir)? {
-            Read::Is(mark) => (mark.void.max(through), mark.time_ms),
-            // A mark that is being written, or that condemns the log, does not tell.
-            Read::Absent | Read::Unreadable | Read::Old(_) | Read::Condemned(_) => (through, 0),
+            Read::Is(mark) | Read::Condemned(mark) => (mark.void.max(through), mark.time_ms),
+            // A mark that is being written does not tell.
+            Read::Absent | Read::Unreadable | Read::Old(_) => (through, 0),
         };
         each(Part::End(End { head, horizon, time_ms, runs }))
     }

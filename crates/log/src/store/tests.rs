@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, process};
 
 use super::*;
-use crate::{Damage, Outcome, Refused, Rule, Start, WhenFull, Writer};
+use crate::{Damage, Inspector, Outcome, Part, Refused, Rule, Start, WhenFull, Writer};
 
 struct Dir(PathBuf);
 
@@ -351,4 +351,26 @@ fn a_lowered_bound_does_not_stop_others() {
         }
         assert_eq!(store.totals().records, 1_538);
     }
+}
+
+/// Void positions are not given out again, whoever takes the log over. [log:export] [log:head]
+#[test]
+fn an_export_of_a_log_that_is_found_damaged_meanwhile_has_its_end() {
+    let dir = Dir::new();
+    let (mut store, _) = dir.open();
+    store.append(&[record(1, 10)]).unwrap();
+    store.fill_up(0);
+    assert_eq!(store.append(&[record(2, 10), record(3, 40_000)]), Err(Error::Full));
+    let inspector = Inspector::open(&dir.0).unwrap();
+    store.mark.condemn(store.last).unwrap();
+    let mut end = None;
+    inspector
+        .export(|part| {
+            if let Part::End(it) = part {
+                end = Some((it.head, it.time_ms));
+            }
+            Ok::<(), Error>(())
+        })
+        .unwrap();
+    assert_eq!(end, Some((3, 1)));
 }
