@@ -13,7 +13,7 @@ use sockeye_service::wire::Payload;
 use sockeye_service::{Log, LogState, NoRoom, Record, Service};
 use sockeye_terminal::{Failure, OrFail};
 
-use crate::archive::DiskArchive;
+use crate::archive::Archives;
 use crate::config::Config;
 use crate::progress::Progress;
 
@@ -256,9 +256,10 @@ impl Opened {
         self.store.control()
     }
 
-    /// A thread that reads the log while it is written.
-    pub(crate) fn readers(&self) -> Result<Readers, Failure> {
-        Readers::spawn(&self.store).or_fail(|| opening(&self.dir))
+    /// A thread that reads the log while it is written, for the archive of each loop.
+    pub(crate) fn archives(&self) -> Result<Archives, Failure> {
+        let readers = Readers::spawn(&self.store).or_fail(|| opening(&self.dir))?;
+        Ok(Archives::new(readers, self.epoch()))
     }
 
     /// The log behind its thread, which calls `wake` when there is something to ask for.
@@ -291,7 +292,7 @@ pub(crate) fn recover(
     opened.restore(&progress, |kept| restore(&mut service, &kept))?;
     let (log_ms, date_ms) = opened.clock()?;
     service.restore_clock(log_ms, date_ms);
-    let archive = DiskArchive::new(&opened.readers()?, opened.epoch(), waker.clone());
+    let archive = opened.archives()?.archive(waker.clone());
     service = service.with_archive(Box::new(archive)).with_storage(storage(&control));
     let wake = Box::new(move || {
         // A loop that cannot be woken has ended already.
@@ -426,3 +427,6 @@ fn tell(found: &Recovered) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

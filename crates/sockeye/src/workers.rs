@@ -50,8 +50,8 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     backbone.wake_sequencer(Box::new(move || me.unpark()));
 
     let log = opened.as_ref().map(Opened::control);
-    let readers = opened.as_ref().map(Opened::readers).transpose()?;
-    let log_parts = (epoch, readers, log.as_ref().map(disk::storage));
+    let archives = opened.as_ref().map(Opened::archives).transpose()?;
+    let log_parts = (epoch, archives, log.as_ref().map(disk::storage));
     let mut pool = WorkerPool::start(&config, descriptors, log_parts, &backbone, &asked)?;
     if let Some(opened) = opened {
         let disk = restore(opened, &progress, &mut sequencer, &pool, &backbone)?;

@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 
 use sockeye_hub::Epoch;
-use sockeye_log::Readers;
 use sockeye_server::{ConnectionQuota, MioNet, Server, Waker};
 use sockeye_service::sequencing::{LoopBackbone, Member, Storage};
 use sockeye_service::{Service, SharedState};
 use sockeye_terminal::{Failure, OrFail};
 
-use crate::archive::DiskArchive;
+use crate::archive::Archives;
 use crate::config::Config;
 use crate::demo::Demo;
 use crate::disk;
@@ -85,11 +84,11 @@ impl Reload {
 
 impl WorkerPool {
     /// Starts the threads. Each restores what it is [sent](Self::restore), and then
-    /// waits for its network. With `readers` each has an archive of its own; `storage` is the disk's room.
+    /// waits for its network. With `archives` each has one of its own; `storage` is the disk's room.
     pub(super) fn start(
         config: &Config,
         descriptors: u64,
-        (epoch, readers, storage): (Epoch, Option<Readers>, Option<Arc<dyn Storage>>),
+        (epoch, archives, storage): (Epoch, Option<Archives>, Option<Arc<dyn Storage>>),
         backbone: &Arc<LoopBackbone>,
         asked: &Arc<Asked>,
     ) -> Result<Self, Failure> {
@@ -109,7 +108,7 @@ impl WorkerPool {
             let mailbox = Arc::new(Mailbox::default());
             let task = WorkerTask {
                 epoch,
-                readers: readers.clone(),
+                archives: archives.clone(),
                 storage: storage.clone(),
                 settings,
                 has_demo: config.serves_demo(),
@@ -216,8 +215,8 @@ impl WorkerPool {
 /// The state with which a worker thread begins.
 struct WorkerTask {
     epoch: Epoch,
-    /// Readers of the log on disk, if there is one.
-    readers: Option<Readers>,
+    /// The log on disk, if there is one.
+    archives: Option<Archives>,
     storage: Option<Arc<dyn Storage>>,
     settings: Settings,
     has_demo: bool,
@@ -252,9 +251,8 @@ impl WorkerTask {
         if let Some(storage) = self.storage {
             service = service.with_storage(storage);
         }
-        if let Some(readers) = &self.readers {
-            let archive = DiskArchive::new(readers, self.epoch, net.waker());
-            service = service.with_archive(Box::new(archive));
+        if let Some(archives) = &self.archives {
+            service = service.with_archive(Box::new(archives.archive(net.waker())));
         }
         let service = service.with_backbone(Box::new(self.member));
         let service = service.with_shared_state(&self.shared_state, self.number);
