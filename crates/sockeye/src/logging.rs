@@ -63,12 +63,26 @@ struct Switch(RwLock<Option<env_logger::Logger>>);
 
 static SWITCH: Switch = Switch(RwLock::new(None));
 
-/// Logs as configured from now on. `SOCKEYE_LOG` and `RUST_LOG` win over the level, and
+/// Logs as configured from now on.
+///
+/// # Errors
+/// As for [`prepare`].
+pub(crate) fn apply(config: &LogConfig) -> Result<(), Failure> {
+    prepare(config).map(Prepared::apply)
+}
+
+/// A logger that is not in use yet.
+pub(crate) struct Prepared {
+    logger: env_logger::Logger,
+    filters: Option<(&'static str, String)>,
+}
+
+/// Prepares the configured logger. `SOCKEYE_LOG` and `RUST_LOG` win over the level, and
 /// `SOCKEYE_LOG_FORMAT` over the format.
 ///
 /// # Errors
 /// The environment names no format, or in `SOCKEYE_LOG` no level.
-pub(crate) fn apply(config: &LogConfig) -> Result<(), Failure> {
+pub(crate) fn prepare(config: &LogConfig) -> Result<Prepared, Failure> {
     let format = match std::env::var("SOCKEYE_LOG_FORMAT") {
         Err(_) => config.format,
         Ok(name) => Format::deserialize(name.as_str().into_deserializer())
@@ -84,15 +98,21 @@ pub(crate) fn apply(config: &LogConfig) -> Result<(), Failure> {
         Format::Text => text,
         Format::Json => json,
     });
-    let logger = builder.build();
-    log::set_max_level(logger.filter());
-    *SWITCH.0.write().unwrap_or_else(PoisonError::into_inner) = Some(logger);
-    // It may have been set before, to the same logger.
-    let _ = log::set_logger(&SWITCH);
-    if let Some((RUST_LOG, filters)) = &filters {
-        tell_of_modules(filters);
+    Ok(Prepared { logger: builder.build(), filters })
+}
+
+impl Prepared {
+    /// Logs by it from now on.
+    pub(crate) fn apply(self) {
+        let Self { logger, filters } = self;
+        log::set_max_level(logger.filter());
+        *SWITCH.0.write().unwrap_or_else(PoisonError::into_inner) = Some(logger);
+        // It may have been set before, to the same logger.
+        let _ = log::set_logger(&SWITCH);
+        if let Some((RUST_LOG, filters)) = &filters {
+            tell_of_modules(filters);
+        }
     }
-    Ok(())
 }
 
 /// The environment variable that sets the filters of the log, and its value.

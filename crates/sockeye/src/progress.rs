@@ -70,23 +70,65 @@ impl State {
 
     fn tell(&self) {
         let start = Instant::now();
-        let mut next = INTERVAL;
+        let mut pace = Pace { next: INTERVAL };
         loop {
-            std::thread::park_timeout(next.saturating_sub(start.elapsed()));
-            let Stage { reading, all, is_over } = *self.stage();
-            if is_over {
+            std::thread::park_timeout(pace.wait(start.elapsed()));
+            let stage = *self.stage();
+            if stage.is_over {
                 return;
             }
-            if start.elapsed() < next {
-                continue;
-            }
-            next += INTERVAL;
-            let Some(reading) = reading else { continue };
-            let (done, seconds) = (self.done.load(Ordering::Relaxed), start.elapsed().as_secs());
-            match all {
+            let elapsed = start.elapsed();
+            let Some(reading) = pace.line(stage, elapsed) else { continue };
+            let (done, seconds) = (self.done.load(Ordering::Relaxed), elapsed.as_secs());
+            match stage.all {
                 0 => log::info!(seconds; "starting: reading {reading}"),
-                _ => log::info!(seconds, done, all; "starting: reading {reading}"),
+                all => log::info!(seconds, done, all; "starting: reading {reading}"),
             }
+        }
+    }
+}
+
+/// When lines are due.
+struct Pace {
+    next: Duration,
+}
+
+impl Pace {
+    /// How long nothing is due, this long after the start.
+    fn wait(&self, elapsed: Duration) -> Duration {
+        self.next.saturating_sub(elapsed)
+    }
+
+    /// What the line says that is due now, if one is. A stage without a name has none.
+    fn line(&mut self, stage: Stage, elapsed: Duration) -> Option<&'static str> {
+        if elapsed < self.next {
+            return None;
+        }
+        self.next += INTERVAL;
+        stage.reading
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_due_each_second_and_the_thread_sleeps_in_between() {
+        let mut pace = Pace { next: INTERVAL };
+        let stage = Stage { reading: Some("keys"), ..Stage::default() };
+        let at = |ms| Duration::from_millis(ms);
+        for (ms, stage, line, wait_ms) in [
+            (0, stage, None, 1_000),
+            // A thread may be woken early.
+            (999, stage, None, 1),
+            // Before the first stage.
+            (1_001, Stage::default(), None, 999),
+            (2_000, stage, Some("keys"), 1_000),
+            (2_500, stage, None, 500),
+        ] {
+            assert_eq!(pace.line(stage, at(ms)), line, "at {ms}");
+            assert_eq!(pace.wait(at(ms)), at(wait_ms), "at {ms}");
         }
     }
 }

@@ -158,10 +158,12 @@ impl Reloader {
         if self.guarded.get() && config.access.is_none() {
             return Err(Failure("[access] is gone: that opens a server only at its start".into()));
         }
-        logging::apply(&config.log)?;
+        let logger = logging::prepare(&config.log)?;
         if let Some(log) = &self.log {
             disk::reconfigure(log, &config)?;
         }
+        // Nothing fails from here on: a bad file changes nothing.
+        logger.apply();
         for name in fixed {
             log::warn!(name; "needs a restart to change");
         }
