@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sockeye_auth::UnixTime;
 use sockeye_hub::{ChannelName, Config, Epoch, Misuse, Run, Seq, Start, SubscriberKey};
 use sockeye_server::{
-    Answer, App, CloseCause, CloseCode, Context, Message, Opened, Refused, Reply, Request,
+    Answer, App, CloseCause, CloseCode, Context, Holder, Message, Opened, Refused, Reply, Request,
     StreamKey, Time, Wording,
 };
 
@@ -18,6 +18,7 @@ use crate::dialect::reply::{self, json};
 use crate::dialect::surveys::Survey;
 use crate::dialect::{add_cors, cors_headers, routes::Resource};
 use crate::engine::reload::Reloaded;
+use crate::engine::work::Payer;
 use crate::engine::{Access, Body, Engine, Limits, Namespaces, Principal, Task, Watch};
 use crate::sequencing::{
     Archive, Backbone, Log, LogClock, LogTime, Record, Sequencing, Storage, StorageLines, restore,
@@ -187,7 +188,8 @@ impl Service {
 
     /// Takes steps of the work that is left, while the turn has units for it.
     fn work(&mut self, context: &mut Context<'_>) {
-        while let Some(task) = self.engine.work.next() {
+        while let Some((payer, task)) = self.engine.work.next() {
+            let before = context.units_spent();
             match self.engine.take_step_of(task, context) {
                 Some(Task::Answer(subscriber)) => self.answer_soon(subscriber, context),
                 Some(Task::AnswerAll) => self.answer_some_polls(context),
@@ -195,6 +197,7 @@ impl Service {
                 Some(Task::Page(payer)) => self.build_next_page(payer, context),
                 Some(Task::CatchUp(_) | Task::PullAll) | None => {}
             }
+            self.engine.work.charge(payer, context.units_spent() - before);
             // [service:turn-yields]
             if context.units_left() == 0 {
                 break;
@@ -417,6 +420,13 @@ impl App for Service {
         self.engine.disconnect(stream);
         self.forget_survey(stream);
         self.forget_history(stream);
+    }
+
+    /// [service:fair-visits] The user, or the API key; `None` for a client without a name.
+    fn holder(&self, stream: StreamKey) -> Option<Holder> {
+        let who = &self.engine.sessions.of_stream(stream)?.principal;
+        let Payer { id, weight } = self.engine.work.payer(who);
+        (!who.pays_by_origin()).then_some(Holder { id, weight })
     }
 
     fn deadline(&self) -> Time {

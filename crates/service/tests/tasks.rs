@@ -1,19 +1,22 @@
 //! Large answers are tasks: they are built in the part of a turn that is the service's own, each account
 //! has its share of it, and the requests that wait for theirs are bounded.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
-use sockeye_service::{Holdings, Limits};
+use sockeye_hub::Epoch;
+use sockeye_service::{Holdings, Limits, Service};
 use sockeye_simnet::Peer;
 
-use crate::fan_out::{World, read};
+use crate::caching::{KEY, guarded};
+use crate::common::Setup;
+use crate::fan_out::{UPGRADE, World, frame, read};
 use crate::turns::{HEALTH, open, post, publish, work_off, world, world_with};
 
 const PAGE: &str = "GET /v1/channels/news:1/history?limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// A new connection from the address of this number, which says `request`.
 fn ask_from(world: &World, address: u8, request: &str) -> Peer {
-    let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, address));
+    let address = IpAddr::from([10, 0, 0, address]);
     let mut peer = world.net.connect_from(address).expect("it listens");
     peer.write(request.as_bytes());
     peer
@@ -77,6 +80,78 @@ fn a_poll_does_not_wait_for_the_pages_of_another() {
         assert_eq!((statuses(answer), answer.matches("hello").count()), (vec!["200"], 100));
     }
     assert_eq!(world.server.app().holdings(), Holdings::default());
+}
+
+/// One message answers a thousand polls from one address: the answers take many turns, and a poll from
+/// another address does not wait for them. [service:fair-work]
+#[test]
+fn a_poll_does_not_wait_for_the_polls_of_another() {
+    const POLLS: usize = 1_000;
+    let mut world = world();
+    let (mut publisher, mut other) = (open(&mut world), open(&mut world));
+    let poll = |channel: u8| {
+        format!("GET /v1/poll?channel=news:{channel}&wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    };
+    let mut crowd: Vec<Peer> = (0..POLLS).map(|_| ask_from(&world, 1, &poll(1))).collect();
+    let mut alone = ask_from(&world, 2, &poll(2));
+    let came = (0..200).any(|_| {
+        world.turn();
+        world.server.app().holdings().streams > POLLS
+    });
+    assert!(came, "no polls wait");
+    publisher.write(post("news:1", "\"for the crowd\"").as_bytes());
+    world.turn();
+    publisher.write(post("news:2", "\"for one\"").as_bytes());
+    for _ in 0..2 {
+        world.turn();
+    }
+    assert!(read(&mut alone).contains("for one"), "the poll waits");
+    assert!(world.server.app().holdings().due > POLLS / 2, "the others wait");
+    let mut answered = 0;
+    let is_answered = |peer: &mut Peer| usize::from(read(peer).contains("crowd"));
+    let mut look = || answered += crowd.iter_mut().map(is_answered).sum::<usize>();
+    work_off(&mut world, &mut other, &mut look);
+    look();
+    assert_eq!(answered, POLLS);
+}
+
+/// The streams of an API key get the part of a back end together, from however many addresses they come.
+/// [service:fair-visits]
+#[test]
+fn an_api_key_at_many_addresses_gets_one_part() {
+    const STREAMS: u8 = 100;
+    let mut world = world();
+    let mut setup = Setup::default();
+    guarded(&mut setup);
+    setup.limits.messages_burst = 1 << 30;
+    let service = Service::new(Epoch(7), setup.hub, setup.limits);
+    let service = service.with_access(setup.access.expect("it is guarded"));
+    *world.server.app_mut() = service.with_namespaces(setup.namespaces);
+    let with_key = UPGRADE.replace("Upgrade: websocket", &format!("{KEY}Upgrade: websocket"));
+    let mut back_end: Vec<Peer> =
+        (0..STREAMS).map(|number| ask_from(&world, number + 10, &with_key)).collect();
+    let mut stranger = ask_from(&world, 1, UPGRADE);
+    (0..10).for_each(|_| world.turn());
+    let command = br#"{"type":"subscribe","channels":["news:1"]}"#;
+    let commands = [&frame(command)[..], &frame(br#"{"type":"ping"}"#)].concat().repeat(40);
+    let pongs = |peer: &mut Peer| read(peer).matches(r#""type":"pong""#).count();
+    let (mut theirs, mut its, mut written) = (0, 0, vec![0; usize::from(STREAMS) + 1]);
+    for turn in 0..400 {
+        for (peer, written) in back_end.iter_mut().chain([&mut stranger]).zip(&mut written) {
+            while *written < peer.taken() + 4_000 {
+                peer.write(&commands);
+                *written += commands.len() as u64;
+            }
+        }
+        world.turn();
+        let (of_key, of_stranger) =
+            (back_end.iter_mut().map(pongs).sum::<usize>(), pongs(&mut stranger));
+        if turn >= 100 {
+            (theirs, its) = (theirs + of_key, its + of_stranger);
+        }
+    }
+    let ratio = theirs / its.max(1);
+    assert!((10..30).contains(&ratio), "{theirs} for the key, {its} for the stranger");
 }
 
 /// Requests that wait are bounded, the others are refused by the name of the bound, and a client that

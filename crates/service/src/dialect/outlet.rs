@@ -132,6 +132,10 @@ impl Outlet<V1> for Context<'_> {
         self.spend(units);
     }
 
+    fn units_spent(&self) -> u64 {
+        self.units_spent()
+    }
+
     fn units_left(&self) -> u64 {
         self.units_left()
     }

@@ -12,6 +12,7 @@ use crate::dialect::outlet::{Delivery, EntryBody};
 use crate::dialect::recipient::cursor_text;
 use crate::dialect::reply::{self, NO_STORE, json, json_body};
 use crate::engine::archive::{Arrived, Waiter};
+use crate::engine::work::EVERYBODY;
 use crate::engine::{Principal, Session, Task, Watch, units};
 use crate::sequencing::Unavailable;
 use crate::wire::{CursorText, Gap, PollBody, Problem, Query, Rest};
@@ -263,7 +264,7 @@ impl Service {
     /// Answers every poll, some in a step, because the server shuts down.
     pub(crate) fn answer_all_polls(&mut self, context: &mut Context<'_>) {
         if self.engine.work.answer_all.begin(self.engine.sessions.places()) {
-            self.engine.work.add(Task::AnswerAll);
+            self.engine.work.add(EVERYBODY, Task::AnswerAll);
         }
         context.come_back();
     }
@@ -285,7 +286,7 @@ impl Service {
             }
         }
         if !self.engine.work.answer_all.is_over() {
-            self.engine.work.add(Task::AnswerAll);
+            self.engine.work.add(EVERYBODY, Task::AnswerAll);
         }
     }
 

@@ -76,8 +76,8 @@ impl Service {
 
     /// Keeps a job, and has its next step taken if it has one.
     fn put_by(&mut self, job: Job<'_>) {
-        if job.rest.is_some() {
-            self.engine.work.add(Task::Publish(job.id));
+        if let Some(rest) = &job.rest {
+            self.engine.work.add_for(&rest.who, Task::Publish(job.id));
         }
         self.jobs.put_by(job);
     }

@@ -180,6 +180,14 @@ impl Principal {
         }
     }
 
+    /// Whether its work is charged to its address, because it has no account of its own.
+    pub(crate) fn pays_by_origin(&self) -> bool {
+        match (&self.of.counted, self.of.came_by) {
+            (Counted::AsUser(_), _) | (Counted::Not, Some(_)) => false,
+            (Counted::Not | Counted::ByOrigin, _) => true,
+        }
+    }
+
     /// Hashes the account that its work is charged to: that of its quotas, or else its API key, or its
     /// address.
     pub(crate) fn hash_payer(&self, hasher: &mut impl Hasher) {

@@ -153,6 +153,12 @@ pub trait Outlet<D: Dialect> {
         let _ = units;
     }
 
+    /// Units of work that were spent so far, of this turn and of others. The number never falls.
+    /// Without it, no step of work costs more than another.
+    fn units_spent(&self) -> u64 {
+        0
+    }
+
     /// Units of work that are left in this part of the turn.
     fn units_left(&self) -> u64 {
         u64::MAX

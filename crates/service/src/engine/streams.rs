@@ -71,7 +71,7 @@ impl<D: Dialect, O: Outlet<D>> FanOut<'_, D, O> {
         }
         if session.delivery.fetches() {
             // It fetches everything at the end of this turn or of a later one.
-            self.work.add(Task::Answer(key));
+            self.work.add_for(&session.principal, Task::Answer(key));
             return Flow::Fetches;
         }
         let (stream, delivery) = (session.stream, session.delivery);

@@ -1,12 +1,14 @@
 //! Work that goes on in later turns: the one place where the engine and its dialect yield.
 //!
-//! A step of a task is short. The loop takes steps round robin while the turn has units left: a task
-//! with more to do goes behind the others. What is left goes on in the next turn, which does not wait.
+//! A step of a task is short. Each task is somebody's: of the account for which the work is done, its
+//! payer. The next step is of the payer that has got the fewest units for its weight, so a payer with
+//! many tasks delays itself and nobody else. What is left at the end of a turn goes on in the next one, which does
+//! not wait.
 
-use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use sockeye_hub::{Holder, SubscriberKey};
+use sockeye_hub::SubscriberKey;
+use sockeye_server::FairQueue;
 
 use crate::engine::{Dialect, Engine, Outlet, Principal};
 
@@ -25,13 +27,29 @@ pub(crate) enum Task {
     Publish(u64),
     /// The next page that clients of this account have asked for is built. Each such account has one
     /// task.
-    Page(Holder),
+    Page(Payer),
 }
 
-/// The tasks, in the order of their next steps.
+/// The account to which work is charged: a user, an API key, or the address of a client without either.
+/// Two accounts with the same number, which is a keyed hash, get one part together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Payer {
+    pub(crate) id: u64,
+    /// How much it gets, compared with a user.
+    pub(crate) weight: u32,
+}
+
+/// The payer of work for everybody: walks over all sessions. It is not to take as long as there are
+/// accounts with work.
+pub(crate) const EVERYBODY: Payer = Payer { id: 0, weight: 64 };
+
+/// The weight of an API key: a back end speaks for many users.
+const KEY_WEIGHT: u32 = 16;
+
+/// The tasks, by payer.
 #[derive(Debug, Default)]
 pub(crate) struct Work {
-    tasks: VecDeque<Task>,
+    tasks: FairQueue<Payer, Task>,
     /// Streams that are still to be looked at for a [`Task::PullAll`].
     pub(crate) pull_all: Walk,
     /// The same for a [`Task::AnswerAll`].
@@ -67,29 +85,41 @@ impl Walk {
 }
 
 impl Work {
-    /// Puts a task behind the others. Sessions and jobs are bounded, and each has few tasks.
-    pub(crate) fn add(&mut self, task: Task) {
-        self.tasks.push_back(task);
+    /// Puts a task behind the others of its payer. Sessions and jobs are bounded, and each has few
+    /// tasks.
+    pub(crate) fn add(&mut self, payer: Payer, task: Task) {
+        self.tasks.add(payer, task);
     }
 
-    /// The holder that a principal's work is charged to. Back ends and the clients of an open server
+    /// Puts a task behind the others for the same principal.
+    pub(crate) fn add_for(&mut self, who: &Principal, task: Task) {
+        self.add(self.payer(who), task);
+    }
+
+    /// The account to which work for a principal is charged. Back ends and the clients of an open server
     /// have one, too: each API key, and each address.
-    pub(crate) fn payer(&self, who: &Principal) -> Holder {
+    pub(crate) fn payer(&self, who: &Principal) -> Payer {
         let mut hasher = self.numbers.build_hasher();
         who.hash_payer(&mut hasher);
-        Holder::known(hasher.finish())
+        let weight = if who.is_api_key() { KEY_WEIGHT } else { 1 };
+        Payer { id: hasher.finish(), weight }
     }
 
-    /// Takes the task whose step is next.
-    pub(crate) fn next(&mut self) -> Option<Task> {
-        self.tasks.pop_front()
+    /// Takes the task whose step is next, with its payer. [`charge`](Self::charge) follows.
+    pub(crate) fn next(&mut self) -> Option<(Payer, Task)> {
+        self.tasks.take()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Charges the step that was taken last to its payer. [service:fair-work]
+    pub(crate) fn charge(&mut self, payer: Payer, units: u64) {
+        self.tasks.done(payer, units.div_ceil(u64::from(payer.weight)));
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.tasks.len()
     }
 }
@@ -100,8 +130,10 @@ impl<D: Dialect> Engine<D> {
     pub fn work(&mut self, out: &mut impl Outlet<D>) {
         // The tasks of a dialect stay where they are.
         let mut theirs = Vec::new();
-        while let Some(task) = self.work.next() {
-            theirs.extend(self.take_step_of(task, out));
+        while let Some((payer, task)) = self.work.next() {
+            let before = out.units_spent();
+            theirs.extend(self.take_step_of(task, out).map(|task| (payer, task)));
+            self.work.charge(payer, out.units_spent() - before);
             // [service:turn-yields]
             if out.units_left() == 0 {
                 break;
@@ -111,7 +143,7 @@ impl<D: Dialect> Engine<D> {
         if !self.work.is_empty() {
             out.come_back();
         }
-        theirs.into_iter().for_each(|task| self.work.add(task));
+        theirs.into_iter().for_each(|(payer, task)| self.work.add(payer, task));
     }
 
     /// Takes a step of a task, unless it is one of the dialect's, which is returned.

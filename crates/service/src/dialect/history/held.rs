@@ -9,6 +9,7 @@ use super::{Wanted, no_archive, too_many};
 use crate::dialect::caching::opaque;
 use crate::dialect::counters::count;
 use crate::dialect::reply;
+use crate::engine::work::Payer;
 use crate::engine::{Principal, Task, units};
 use crate::sequencing::{Page, Unavailable};
 use crate::wire::Problem;
@@ -25,7 +26,7 @@ pub(crate) struct HeldPages {
     by_stream: BTreeMap<StreamKey, u64>,
     /// Those that wait for their turn, by the account that pays. An account is here as long as it has
     /// its [`Task::Page`], also if its last client is gone meanwhile.
-    queues: BTreeMap<Holder, BTreeSet<u64>>,
+    queues: BTreeMap<Payer, BTreeSet<u64>>,
 }
 
 /// A request that is held.
@@ -35,8 +36,8 @@ struct HeldPage {
     stream: Option<StreamKey>,
     /// The holder whose share of the requests that wait it counts against.
     holder: Holder,
-    /// The holder that its work is charged to.
-    payer: Holder,
+    /// The account to which its work is charged.
+    payer: Payer,
     wanted: Wanted,
     /// The head when the archive was asked; `None` before.
     asked: Option<Cursor>,
@@ -72,7 +73,7 @@ impl HeldPages {
 
     /// Notes the stream of a request, and puts it behind the others of its account. Returns the account
     /// if it needs a task.
-    fn enqueue(&mut self, id: u64, stream: StreamKey) -> Option<Holder> {
+    fn enqueue(&mut self, id: u64, stream: StreamKey) -> Option<Payer> {
         let page = self.by_id.get_mut(&id)?;
         page.stream = Some(stream);
         self.by_stream.insert(stream, id);
@@ -86,7 +87,7 @@ impl HeldPages {
     }
 
     /// Takes the next request of an account out of its queue, and tells whether others are left in it.
-    fn next_of(&mut self, payer: Holder) -> (Option<u64>, bool) {
+    fn next_of(&mut self, payer: Payer) -> (Option<u64>, bool) {
         let Some(queue) = self.queues.get_mut(&payer) else { return (None, false) };
         let (next, is_left) = (queue.pop_first(), !queue.is_empty());
         if !is_left {
@@ -140,18 +141,18 @@ impl Service {
     /// [service:answer-tasks]
     pub(crate) fn hold_history(&mut self, id: u64, stream: StreamKey) {
         if let Some(payer) = self.pages.enqueue(id, stream) {
-            self.engine.work.add(Task::Page(payer));
+            self.engine.work.add(payer, Task::Page(payer));
         }
     }
 
     /// Builds the next page for an account.
-    pub(crate) fn build_next_page(&mut self, payer: Holder, context: &mut Context<'_>) {
+    pub(crate) fn build_next_page(&mut self, payer: Payer, context: &mut Context<'_>) {
         let (next, is_left) = self.pages.next_of(payer);
         if let Some(id) = next {
             self.build_page(id, context);
         }
         if is_left {
-            self.engine.work.add(Task::Page(payer));
+            self.engine.work.add(payer, Task::Page(payer));
         }
     }
 

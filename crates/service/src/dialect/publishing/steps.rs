@@ -154,8 +154,8 @@ impl Service {
         match progress {
             Progress::Left => {
                 (rest.used, rest.line, rest.begun) = (used, line, begun);
+                self.engine.work.add_for(&rest.who, Task::Publish(id));
                 job.rest = Some(rest);
-                self.engine.work.add(Task::Publish(id));
             }
             Progress::Done => self.jobs.put_off_bytes -= rest.bytes,
         }

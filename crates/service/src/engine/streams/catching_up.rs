@@ -3,6 +3,7 @@
 use sockeye_hub::{Budget, Fetched, Gap, Item, Kind, Progress, Scope, Seq, SubscriberKey};
 
 use crate::engine::archive::Waiter;
+use crate::engine::work::EVERYBODY;
 use crate::engine::{Body, Delivery, Dialect, End, Engine, Notice, Outlet, Recipient, Task, units};
 use crate::sequencing::{LogTime, Unavailable};
 
@@ -158,7 +159,7 @@ impl<D: Dialect> Engine<D> {
     fn go_on_later(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
         let Some(session) = self.sessions.of_subscriber_mut(key) else { return };
         if !core::mem::replace(&mut session.goes_on, true) {
-            self.work.add(Task::CatchUp(key));
+            self.work.add_for(&session.principal, Task::CatchUp(key));
         }
         // A stream that has drained is pulled behind the work of its turn.
         out.come_back();
@@ -213,7 +214,7 @@ impl<D: Dialect> Engine<D> {
             let Some(session) = self.sessions.at(place) else { continue };
             let (subscriber, fetches) = (session.subscriber, session.delivery.fetches());
             match fetches {
-                true => self.work.add(Task::Answer(subscriber)),
+                true => self.work.add_for(&session.principal, Task::Answer(subscriber)),
                 false => self.fetch(subscriber, IfFull::SendGapsFirst, out),
             }
             // [service:turn-yields]
@@ -222,7 +223,7 @@ impl<D: Dialect> Engine<D> {
             }
         }
         if !self.work.pull_all.is_over() {
-            self.work.add(Task::PullAll);
+            self.work.add(EVERYBODY, Task::PullAll);
             out.come_back();
         }
     }
