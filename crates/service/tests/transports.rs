@@ -163,6 +163,45 @@ fn a_channel_ends() {
     assert_eq!((refused.status, &refused.json()["error"]["code"]), (409, &"channel_ended".into()));
 }
 
+/// A cursor from behind the end may be that of other channels: nothing else would ever tell the client.
+///
+/// [service:ended-before]
+#[test]
+fn who_comes_with_a_cursor_from_behind_the_end_is_told() {
+    let server = start(|_| ());
+    publish(server.addr, "a", "last words");
+    assert_eq!(ask(server.addr, "POST", "/v1/channels/a/close", "", "").status, 200);
+    for (at, cursor) in ["17-2", "17-3"].into_iter().enumerate() {
+        // The end itself, and a message behind it.
+        for _ in 0..at {
+            publish(server.addr, "b", "other");
+        }
+        let mut socket = Socket::commands(server.addr);
+        let subscribe =
+            format!(r#"{{"type":"subscribe","channels":["a","b"],"cursor":"{cursor}"}}"#);
+        socket.send(&subscribe);
+        assert_eq!(socket.until("subscribed")["cursor"], cursor);
+        let end = socket.next_json();
+        let told = (&end["type"], &end["channel"], &end["cursor"]);
+        assert_eq!(told, (&"end".into(), &"a".into(), &cursor.into()), "{end}");
+        assert_eq!(socket.until("sync")["gaps"], 0);
+
+        let header = format!("Last-Event-ID: {cursor}\r\n");
+        let mut events = Events::open(server.addr, "/v1/sse?channel=a&channel=b", &header);
+        let end = events.until("$end");
+        assert_eq!((&end["channel"], &end["cursor"]), (&"a".into(), &cursor.into()));
+        assert_eq!(events.until("$sync")["gaps"], 0);
+
+        let poll = |query: &str| {
+            let target = format!("/v1/poll?cursor={cursor}&{query}");
+            ask(server.addr, "GET", &target, "", "").json()["ended"][0]["channel"].clone()
+        };
+        assert_eq!(poll("channel=a&channel=b"), "a");
+        // It is not held: nothing will come.
+        assert_eq!(poll("channel=a&wait=60"), "a");
+    }
+}
+
 /// [service:ttl]
 #[test]
 fn what_has_expired_is_in_no_answer() {

@@ -50,7 +50,7 @@ impl Service {
             let reason = reasons.next().unwrap_or(CloseReason::Forbidden);
             return to.goaway(reason, None, cursor, context);
         }
-        self.engine.say_ended(subscriber, &taken.ended, context);
+        self.engine.say_ended(subscriber, &taken, context);
         self.engine.catch_up(subscriber, context);
         self.engine.tell_owed(subscriber, context);
     }

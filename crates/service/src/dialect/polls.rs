@@ -83,8 +83,13 @@ impl Service {
         for channel in taken.ended {
             body.ended(channel, &CursorText::new(cursor));
         }
-        let is_over = wait_ms == 0 || context.is_draining();
+        // [service:ended-before] It is told, and where all have ended, not held for nothing.
+        let nothing_comes = taken.known.len() == channels.len();
+        let is_over = wait_ms == 0 || context.is_draining() || nothing_comes;
         if is_over || !body.is_empty() || rest == Rest::More {
+            for channel in taken.known {
+                body.ended(channel, &CursorText::new(cursor));
+            }
             self.engine.leave(subscriber);
             self.engine.renew_presence(&channels, who);
             return Ok(label.answer(body, rest, &self.proved(cursor, who)).into());

@@ -235,7 +235,7 @@ impl Service {
         let cursor = if known { self.engine.cursor_of(subscriber) } else { NOWHERE };
         let (cursor, channels) = (to.cursor(cursor), &taken.targets);
         to.control(&Control::Subscribed { id, channels, cursor: &cursor }, context);
-        self.engine.say_ended(subscriber, &taken.ended, context);
+        self.engine.say_ended(subscriber, &taken, context);
         self.engine.catch_up(subscriber, context);
         self.engine.tell_owed(subscriber, context);
     }

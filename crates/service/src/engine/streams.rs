@@ -27,6 +27,9 @@ pub struct Taken<'t> {
     pub targets: Vec<&'t str>,
     /// Those among them that had ended before, and whose end no later message or gap tells.
     pub ended: Vec<&'t str>,
+    /// Those among them that had ended at or before the client's cursor. The client may have been
+    /// told, or have subscribed others at that time.
+    pub known: Vec<&'t str>,
 }
 
 /// Delivers an entry to live sessions. It borrows the parts of the engine that a delivery needs
@@ -295,7 +298,10 @@ impl<D: Dialect> Engine<D> {
                     taken.targets.push(*text);
                     match self.end_is_known(start, subscribed.ended) {
                         EndIs::ToCome => {}
-                        EndIs::Known => self.mark_finished(key, text),
+                        EndIs::Known => {
+                            self.mark_finished(key, text);
+                            taken.known.push(*text);
+                        }
                         EndIs::Unsaid => {
                             self.mark_finished(key, text);
                             taken.ended.push(*text);
@@ -334,17 +340,17 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
-    /// Says which channels had ended before they were subscribed.
+    /// Says which channels had ended before they were subscribed. [service:ended-before]
     pub(crate) fn say_ended(
         &mut self,
         key: SubscriberKey,
-        ended: &[&str],
+        taken: &Taken<'_>,
         out: &mut impl Outlet<D>,
     ) {
         let (position, cursor) = (self.hub.position(), self.cursor_of(key));
         let Some(session) = self.sessions.of_subscriber(key) else { return };
         let to = self.recipient(session);
-        for channel in ended {
+        for channel in taken.ended.iter().chain(&taken.known) {
             // The stream's cursor: that of the channel's last entry would take the client back.
             out.notice(&to, Notice::Ended { channel, cursor });
         }
@@ -414,7 +420,7 @@ impl<D: Dialect> Engine<D> {
 enum EndIs {
     /// Nothing yet: the end may come live, from history, or in a gap.
     ToCome,
-    /// Everything: it lies before the client's cursor.
+    /// Everything that it was subscribed to, up to its cursor, which lies behind the end.
     Known,
     /// Nothing, and nothing that it gets from this start says it.
     Unsaid,
