@@ -13,7 +13,15 @@ const BYTES_MIN: usize = 22;
 /// The API keys, each with its identity. Only their SHA-256 hashes are kept.
 pub struct Keys {
     limits: Limits,
-    keys: Vec<(String, [u8; 32], Identity)>,
+    keys: Vec<Key>,
+}
+
+/// An API key.
+struct Key {
+    name: String,
+    hash: [u8; 32],
+    id: KeyId,
+    allows: Identity,
 }
 
 impl Keys {
@@ -67,17 +75,17 @@ impl Keys {
         }
         let hash = sha256(key);
         let (mut found, mut at) = (Choice::from(0), 0_u32);
-        for (index, (_, one, _)) in (0_u32..).zip(&self.keys) {
+        for (index, key) in (0_u32..).zip(&self.keys) {
             // [auth:key-compare]
-            let same = one.ct_eq(&hash);
+            let same = key.hash.ct_eq(&hash);
             at.conditional_assign(&index, same);
             found |= same;
         }
-        let (_, _, identity) = self.keys.get(at as usize).ok_or(Refusal::KeyUnknown)?;
-        if !bool::from(found) || identity.has_ended(now) {
+        let key = self.keys.get(at as usize).ok_or(Refusal::KeyUnknown)?;
+        if !bool::from(found) || key.allows.has_ended(now) {
             return Err(Refusal::KeyUnknown);
         }
-        Ok(identity)
+        Ok(&key.allows)
     }
 
     /// The ID of a key. A stream stores it, and [`by_id`](Self::by_id) finds the identity again.
@@ -89,27 +97,27 @@ impl Keys {
     /// The identity of the key with that ID now; `None` if it is no longer configured, or has
     /// ended.
     pub fn by_id(&self, wanted: KeyId, now: UnixTime) -> Option<&Identity> {
-        let (.., identity) = self.keys.iter().find(|(_, hash, _)| id(hash) == wanted)?;
-        Some(identity).filter(|identity| !identity.has_ended(now))
+        let key = self.keys.iter().find(|key| key.id == wanted)?;
+        Some(&key.allows).filter(|identity| !identity.has_ended(now))
     }
 
     fn add(&mut self, name: &str, hash: [u8; 32], mut allows: Identity) -> Result<(), Misuse> {
         if self.keys.len() == self.limits.keys_max {
             return Err(Misuse::TooManyKeys);
         }
-        if self.keys.iter().any(|(other, known, _)| other == name || *known == hash) {
+        if self.keys.iter().any(|key| key.name == name || key.hash == hash) {
             return Err(Misuse::DuplicateKey);
         }
         crate::identity::user(name, &self.limits)?;
         allows.user = Some(format!("{}{name}", crate::identity::KEY_PREFIX));
-        self.keys.push((name.to_owned(), hash, allows));
+        self.keys.push(Key { name: name.to_owned(), hash, id: id(&hash), allows });
         Ok(())
     }
 }
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys = self.keys.iter().map(|(name, _, allows)| (name, allows));
+        let keys = self.keys.iter().map(|key| (&key.name, &key.allows));
         f.debug_map().entries(keys).finish()
     }
 }
