@@ -354,6 +354,7 @@ impl<M> Channels<M> {
             }
             *left -= 1;
             self.clear_alarm(index);
+            self.file(index, config);
             if !self.trim(index, config, left) {
                 self.set_alarm_at_once(index);
                 break;

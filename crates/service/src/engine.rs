@@ -48,6 +48,7 @@ use self::archive::Reading;
 use self::bounds::Bounds;
 use self::counters::Counters;
 use self::presence::Presence;
+use self::reload::Judging;
 use self::session::Sessions;
 use self::shared_state::SharedEngineState;
 use self::work::Work;
@@ -103,8 +104,12 @@ pub struct Engine<D: Dialect> {
     pub(crate) expiring: BTreeSet<(UnixTime, SubscriberKey)>,
     /// Work that goes on in later turns.
     pub(crate) work: Work,
-    /// Steps of the hub's searches that were counted as units.
-    searched: u64,
+    /// Units of the hub's steps that were counted.
+    steps: u64,
+    /// A [`Task::Drop`] is in the queue.
+    drops: bool,
+    /// The walk that judges all sessions by new settings.
+    pub(crate) judging: Judging,
     /// Room for the items of a pull, kept between pulls.
     items: Vec<Item<Body<D::Forms>>>,
     /// Questions to the archive.
@@ -136,7 +141,9 @@ impl<D: Dialect> Engine<D> {
             due: BTreeSet::new(),
             expiring: BTreeSet::new(),
             work: Work::default(),
-            searched: 0,
+            steps: 0,
+            drops: false,
+            judging: Judging::default(),
             items: Vec::new(),
         }
     }

@@ -195,7 +195,11 @@ impl Service {
                 Some(Task::AnswerAll) => self.answer_some_polls(context),
                 Some(Task::Publish(job)) => self.publish_on(job, context),
                 Some(Task::Page(payer)) => self.build_next_page(payer, context),
-                Some(Task::CatchUp(_) | Task::PullAll) | None => {}
+                Some(Task::Judge) => {
+                    self.engine.judging.is_queued = false;
+                    self.judge_some(context);
+                }
+                Some(Task::CatchUp(_) | Task::PullAll | Task::Drop) | None => {}
             }
             self.engine.work.charge(payer, context.units_spent() - before);
             // [service:turn-yields]
@@ -215,6 +219,7 @@ impl Service {
 
     /// Applies new settings: access, namespaces, the hub's and the service's limits.
     ///
+    /// - Requests, commands and messages of WebSockets are judged by the new settings at once.
     /// - A stream ends with 4303 if its API key, or the key of its token, is gone.
     /// - A stream ends with 4200 if its rights have changed, and gets the new ones when it comes
     ///   back. So does a stream that receives by a namespace's rule, if such rules have changed.
@@ -225,6 +230,15 @@ impl Service {
     ///   `presence_channels_per_user`, `presence_names_max`) stay as they were.
     /// - Presence that is switched off is forgotten, and watchers get no more events. Presence that
     ///   is switched on begins with the subscriptions that are made from now on.
+    ///
+    /// No turn does all of it. Some hundred streams are judged in a step, between other work. A stream
+    /// that is to end gets nothing meanwhile: neither a message that is published after this call, nor
+    /// one that it has missed before. Its cursor is before them. A poll that is to end is answered with
+    /// nothing but its cursor. A page of history that was admitted before this call is still given. [`take_reloaded`](Self::take_reloaded) says when all streams
+    /// have been judged. Another call begins anew.
+    ///
+    /// History is trimmed, and channels move to the shares of other namespaces, as
+    /// [`Hub::reconfigure`](sockeye_hub::Hub::reconfigure) says: a bounded number in each turn.
     pub fn reload(
         &mut self,
         access: Access,
@@ -232,13 +246,18 @@ impl Service {
         hub: Config,
         limits: Limits,
         context: &mut Context<'_>,
-    ) -> Reloaded {
+    ) {
         self.look_at_the_clock(context);
-        let (reloaded, polls) = self.engine.reload(access, namespaces, hub, limits, context);
-        for subscriber in polls {
-            self.answer_late(subscriber, context);
-        }
-        reloaded
+        self.engine.reload(access, namespaces, hub, limits);
+        // Where streams are few, all of them are judged at once.
+        self.judge_some(context);
+        context.come_back();
+    }
+
+    /// The streams that all calls of [`reload`](Self::reload) since the last such figure have ended,
+    /// once every stream has been judged. It is given once.
+    pub fn take_reloaded(&mut self) -> Option<Reloaded> {
+        self.engine.judging.take_figure()
     }
 
     /// Begins in the middle of a log: its entries up to `floor` have been dropped.
@@ -430,7 +449,7 @@ impl App for Service {
     }
 
     fn deadline(&self) -> Time {
-        self.engine.deadline().min(self.engine.drop_deadline()).min(self.survey_deadline())
+        self.engine.deadline().min(self.survey_deadline())
     }
 
     fn on_timer(&mut self, context: &mut Context<'_>) {
@@ -447,7 +466,7 @@ impl App for Service {
 
     fn on_turn(&mut self, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
-        self.engine.drop_overdue();
+        self.engine.begin_to_drop();
         self.follow(context);
         self.settle(context);
         self.take_pages(context);

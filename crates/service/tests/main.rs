@@ -27,6 +27,7 @@ mod properties;
 mod protocol;
 mod refusals;
 mod reload;
+mod reload_steps;
 #[path = "../../../fuzz/replay.rs"]
 mod replay;
 mod requests;

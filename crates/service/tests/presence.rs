@@ -331,8 +331,8 @@ fn where_it_is_not_kept_any_more_nobody_is_told() {
             let mut it = Setup::default();
             setup(&mut it, 0);
             let access = it.access.expect("it has one");
-            service.reload(access, Namespaces::default(), it.hub, it.limits, context)
-        })
+            service.reload(access, Namespaces::default(), it.hub, it.limits, context);
+        });
     });
     server.wait_until(|service| service.holdings().presence == 0);
     drop(ann);

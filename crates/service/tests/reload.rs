@@ -59,7 +59,8 @@ fn reload(server: &Running, rules: Rules, hub: Config) -> Reloaded {
         server.with_app(|service, context| {
             let namespaces = sockeye_service::Namespaces::default();
             let limits = sockeye_service::Limits::default();
-            service.reload(access(rules), namespaces, hub, limits, context)
+            service.reload(access(rules), namespaces, hub, limits, context);
+            service.take_reloaded().expect("few streams are judged at once")
         })
     })
 }

@@ -2,12 +2,13 @@
 
 use std::cell::Cell;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use sockeye_hub::Config as Hub;
 use sockeye_log::Control;
 use sockeye_server::{MioNet, Server};
-use sockeye_service::{Access, Namespaces};
+use sockeye_service::{Access, Namespaces, Reloaded};
 use sockeye_terminal::{Failure, OrFail as _};
 
 use crate::cli::ServeOptions;
@@ -47,27 +48,68 @@ impl Settings {
         Ok(all)
     }
 
-    pub(crate) fn apply(self, server: &mut Server<MioNet, Front>) -> Changed {
+    fn apply(self, server: &mut Server<MioNet, Front>) {
         let Self { access, namespaces, hub, service, limits } = self;
         server.set_limits(limits);
-        let reloaded = server.with_app(|front, context| {
-            front.service().reload(access, namespaces, hub, service, context)
+        server.with_app(|front, context| {
+            front.service().reload(access, namespaces, hub, service, context);
         });
-        Changed { revoked: reloaded.revoked, moved: reloaded.moved }
     }
 }
 
-/// The effects of new settings on the open streams.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Changed {
-    pub(crate) revoked: usize,
-    pub(crate) moved: usize,
+/// New settings for one loop, and the totals that all loops add their effects to.
+pub(crate) struct Reload {
+    settings: Settings,
+    totals: Arc<Mutex<Totals>>,
 }
 
-impl Changed {
-    pub(crate) fn tell(self) {
-        let Self { revoked, moved } = self;
-        log::info!(revoked, moved; "the configuration was read again");
+/// The effects of new settings on the open streams, summed over the loops that have judged all of theirs.
+struct Totals {
+    reloaded: Reloaded,
+    loops_left: usize,
+}
+
+impl Reload {
+    /// One reload for each loop's settings.
+    pub(crate) fn all(settings: Vec<Settings>) -> Vec<Self> {
+        let totals = Totals { reloaded: Reloaded::default(), loops_left: settings.len() };
+        let totals = Arc::new(Mutex::new(totals));
+        let one = |settings| Self { settings, totals: Arc::clone(&totals) };
+        settings.into_iter().map(one).collect()
+    }
+}
+
+/// The reloads that a loop has applied, and whose streams it has not all judged yet.
+#[derive(Default)]
+pub(crate) struct Applied(Vec<Arc<Mutex<Totals>>>);
+
+impl Applied {
+    /// Applies new settings. The loop judges its streams in later turns.
+    pub(crate) fn apply(&mut self, reload: Reload, server: &mut Server<MioNet, Front>) {
+        reload.settings.apply(server);
+        self.0.push(reload.totals);
+    }
+
+    /// Adds the effects to the totals once all streams have been judged. The last loop to do so logs them.
+    pub(crate) fn look(&mut self, server: &mut Server<MioNet, Front>) {
+        if self.0.is_empty() {
+            return;
+        }
+        let Some(reloaded) = server.app_mut().service().take_reloaded() else { return };
+        let last = self.0.len() - 1;
+        for (number, totals) in self.0.drain(..).enumerate() {
+            let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+            totals.loops_left -= 1;
+            // A reload that another one has overtaken has no figure of its own.
+            if number == last {
+                totals.reloaded.revoked += reloaded.revoked;
+                totals.reloaded.moved += reloaded.moved;
+            }
+            if totals.loops_left == 0 {
+                let Reloaded { revoked, moved, .. } = totals.reloaded;
+                log::info!(revoked, moved; "the configuration was read again");
+            }
+        }
     }
 }
 

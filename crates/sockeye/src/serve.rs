@@ -18,7 +18,7 @@ use crate::cli::ServeOptions;
 use crate::config::Config;
 use crate::demo::Demo;
 use crate::front::Front;
-use crate::reload::{ReloadThread, Reloader};
+use crate::reload::{Applied, Reload, ReloadThread, Reloader};
 use crate::watch::Watch;
 use crate::{disk, logging, workers};
 
@@ -68,13 +68,15 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let reload = ReloadThread::start(reloader, 1, move || {
         let _ = waker.wake();
     })?;
+    let mut applied = Applied::default();
     turns(&mut server, &asked, Watch::default(), |server| {
         if asked.is_reload() {
             reload.ask();
         }
-        for settings in reload.take() {
-            settings.apply(server).tell();
+        for one in Reload::all(reload.take()) {
+            applied.apply(one, server);
         }
+        applied.look(server);
     })?;
     log::info!(requests = server.stats().requests; "bye");
     Ok(())

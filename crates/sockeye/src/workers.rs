@@ -16,13 +16,13 @@ use sockeye_service::Log;
 use sockeye_service::sequencing::{LoopBackbone, LoopBackboneLimits, Sequencer};
 use sockeye_terminal::{Failure, OrFail};
 
-use self::pool::{Reload, WorkerPool};
+use self::pool::WorkerPool;
 use crate::cli::ServeOptions;
 use crate::config::Config;
 use crate::disk;
 use crate::disk::{Kept, Opened};
 use crate::progress::Progress;
-use crate::reload::{ReloadThread, Reloader};
+use crate::reload::{Reload, ReloadThread, Reloader};
 use crate::serve::{self, Asked};
 use crate::watch;
 

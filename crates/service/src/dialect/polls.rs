@@ -192,7 +192,7 @@ impl Service {
         let Some(session) = self.engine.sessions.of_subscriber(key) else { return };
         let (stream, who) = (session.stream, session.principal.clone());
         let Ok(page) = page else { return self.refuse_poll(stream, context) };
-        if who.has_ended(self.engine.calendar) {
+        if who.has_ended(self.engine.calendar) || self.engine.is_sent_away(key) {
             return self.answer(key, Patience::None, context);
         }
         let (items, progress) = self.engine.take_page(key, page);
@@ -277,8 +277,7 @@ impl Service {
     /// Answers some more polls.
     pub(crate) fn answer_some_polls(&mut self, context: &mut Context<'_>) {
         for _ in 0..units::STEP / units::SESSION {
-            let places = self.engine.sessions.places();
-            let Some(place) = self.engine.work.answer_all.next(places) else { return };
+            let Some(place) = self.engine.work.answer_all.next() else { return };
             context.spend(units::SESSION);
             let session = self.engine.sessions.at(place);
             let poll = session.filter(|session| session.delivery == Delivery::Poll);
@@ -295,10 +294,21 @@ impl Service {
         }
     }
 
+    /// Goes on to judge all streams by new settings.
+    pub(crate) fn judge_some(&mut self, context: &mut Context<'_>) {
+        for subscriber in self.engine.judge_some(context) {
+            self.answer_late(subscriber, context);
+        }
+    }
+
     fn answer(&mut self, key: SubscriberKey, patience: Patience, context: &mut Context<'_>) {
         let Some(session) = self.engine.sessions.of_subscriber(key) else { return };
         let (stream, who) = (session.stream, session.principal.clone());
-        let Filled { body, rest, cursor, fetch } = match who.has_ended(self.engine.calendar) {
+        // [service:revoked] Its next request is checked anew.
+        let is_sent_away = self.engine.is_sent_away(key);
+        let patience = if is_sent_away { Patience::None } else { patience };
+        let is_over = is_sent_away || who.has_ended(self.engine.calendar);
+        let Filled { body, rest, cursor, fetch } = match is_over {
             true => Filled::nothing(self.engine.last_cursor_of(key)),
             false => self.fill(key, context),
         };

@@ -25,7 +25,7 @@ impl Service {
         }
         let Some(session) = self.engine.sessions.of_stream(stream) else { return };
         let (subscriber, form) = (session.subscriber, session.delivery);
-        if self.engine.has_expired(subscriber, context) {
+        if self.engine.has_lost_rights(subscriber, context) {
             return;
         }
         context.spend(units::ITEM + units::of_text(message.as_bytes().len()));

@@ -93,6 +93,14 @@ impl Namespaces {
             || names.any(|name| self.of(name).subscribe != former.of(name).subscribe)
     }
 
+    /// Whether a namespace that had presence has none now.
+    pub(crate) fn end_presence(&self, former: &Self) -> bool {
+        let ends =
+            |now: &Rules, before: &Rules| before.presence_ms.is_some() && now.presence_ms.is_none();
+        let mut names = self.named.iter().chain(&former.named).map(|(name, _)| name);
+        ends(&self.rules, &former.rules) || names.any(|name| ends(self.of(name), former.of(name)))
+    }
+
     /// Whether a rule gives any right to clients without a credential.
     pub(crate) fn give_to_anyone(&self) -> bool {
         let gives = |rules: &Rules| {

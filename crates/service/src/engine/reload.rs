@@ -1,10 +1,14 @@
-//! Reload: applies new settings while the service runs.
+//! Reload: applies new settings while the service runs, in steps.
 
+use sockeye_auth::UnixTime;
 use sockeye_hub::{Config, SubscriberKey};
-use sockeye_server::Time;
 
 use crate::engine::access::Standing;
-use crate::engine::{Access, Delivery, Dialect, End, Engine, Limits, Namespaces, Outlet};
+use crate::engine::work::{EVERYBODY, Walk};
+use crate::engine::{
+    Access, Delivery, Dialect, End, Engine, Limits, Namespaces, Outlet, Principal, Session, Task,
+    units,
+};
 
 /// How many open streams a reload ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,89 +20,170 @@ pub struct Reloaded {
     pub moved: usize,
 }
 
+/// The walk that judges all sessions by new settings.
+///
+/// A session that the walk has not reached yet is judged when something is to be given to it or
+/// taken from it.
+#[derive(Debug, Default)]
+pub(crate) struct Judging {
+    pub(crate) walk: Walk,
+    /// A [`Task::Judge`] is in the queue.
+    pub(crate) is_queued: bool,
+    /// The rules of namespaces let other clients receive than before.
+    others: bool,
+    /// The presence of a namespace was switched off.
+    forgets: bool,
+    /// The sessions that were ended, until the figure is taken.
+    figure: Option<Reloaded>,
+}
+
+impl Judging {
+    /// The rights of a session, compared with those that it began with.
+    #[cold]
+    pub(crate) fn standing<D: Dialect>(
+        &self,
+        session: &Session<D>,
+        (access, anybody, calendar): (&Access, &Principal, UnixTime),
+    ) -> Standing {
+        match access.standing(&session.principal, anybody, calendar) {
+            // [service:rights-reload]
+            Standing::Same if self.others && session.by_rule => Standing::Changed,
+            standing => standing,
+        }
+    }
+
+    /// The figure, once all sessions have been judged; once.
+    pub(crate) fn take_figure(&mut self) -> Option<Reloaded> {
+        self.figure.take_if(|_| self.walk.is_over())
+    }
+}
+
 impl<D: Dialect> Engine<D> {
-    /// Applies new settings, and ends the sessions whose rights have changed. Returns the ended
-    /// sessions that fetch: their dialect answers them.
+    /// Puts new settings in force. [`judge_some`](Self::judge_some) ends the sessions whose rights have
+    /// changed, and [`Task::Drop`] drops what has no room any more.
     pub(crate) fn reload(
         &mut self,
         access: Access,
         namespaces: Namespaces,
         hub: Config,
         limits: Limits,
-        out: &mut impl Outlet<D>,
-    ) -> (Reloaded, Vec<SubscriberKey>) {
+    ) {
         self.limits = limits;
-        let others = namespaces.give_others(&self.namespaces);
+        let judging = &mut self.judging;
+        // Sessions that the former walk has not reached are still to be judged by what it looked for.
+        let is_over = judging.walk.is_over();
+        judging.others = namespaces.give_others(&self.namespaces) || judging.others && !is_over;
+        judging.forgets = namespaces.end_presence(&self.namespaces) || judging.forgets && !is_over;
+        judging.figure.get_or_insert_default();
+        judging.walk.begin(self.sessions.places());
         self.namespaces = namespaces;
-        self.forget_presence();
         self.hub.reconfigure(hub, self.log_time.ms);
         let former = core::mem::replace(&mut self.access, Access::Open);
         self.access = access.succeed(former);
         self.anybody = self.access.anybody();
-        self.look_at_everybody(others, out)
     }
 
-    /// Goes on to drop what new settings leave no room for, or what has expired meanwhile.
-    pub(crate) fn drop_overdue(&mut self) {
-        if self.hub.is_overdue() {
-            self.hub.advance(self.log_time.ms);
+    /// Sees to it that the hub goes on to drop what new settings leave no room for, or what has expired
+    /// meanwhile.
+    pub(crate) fn begin_to_drop(&mut self) {
+        if self.hub.is_overdue() && !core::mem::replace(&mut self.drops, true) {
+            self.work.add(EVERYBODY, Task::Drop);
         }
     }
 
-    /// When [`drop_overdue`](Self::drop_overdue) has to be called next.
-    pub(crate) const fn drop_deadline(&self) -> Time {
-        if self.hub.is_overdue() { Time::from_millis(0) } else { Time::NEVER }
+    /// Has the hub drop some more.
+    pub(crate) fn drop_some(&mut self, out: &mut impl Outlet<D>) {
+        self.drops = false;
+        // [service:turn-yields]
+        self.hub.advance(self.log_time.ms);
+        self.count_steps(out);
+        self.begin_to_drop();
     }
 
-    /// Ends the sessions whose rights have changed. `others`: the namespaces' rules let other
-    /// clients receive.
-    fn look_at_everybody(
-        &mut self,
-        others: bool,
-        out: &mut impl Outlet<D>,
-    ) -> (Reloaded, Vec<SubscriberKey>) {
-        let (mut reloaded, mut fetching) = (Reloaded::default(), Vec::new());
-        let everybody = self.sessions.iter();
-        let standings: Vec<(SubscriberKey, Standing)> = everybody
-            .map(|session| {
-                let standing =
-                    self.access.standing(&session.principal, &self.anybody, self.calendar);
-                // [service:rights-reload]
-                let standing = match standing {
-                    Standing::Same if others && session.by_rule => Standing::Changed,
-                    standing => standing,
-                };
-                (session.subscriber, standing)
-            })
-            .collect();
-        for (subscriber, standing) in standings {
-            let (count, reason) = match standing {
-                Standing::Same => continue,
-                Standing::Changed => (&mut reloaded.moved, End::RightsChanged),
-                // [service:revoked]
-                Standing::Revoked => (&mut reloaded.revoked, End::Revoked),
-            };
-            let Some(session) = self.sessions.of_subscriber(subscriber) else { continue };
-            let delivery = session.delivery;
-            if delivery.is_unidentified() {
-                // The client has received nothing yet, and identifies itself next.
-                let anybody = self.anybody.clone().where_is(&session.principal);
-                self.let_in(subscriber, &anybody, delivery);
-                continue;
+    /// Judges the next sessions, and ends those whose rights have changed. Returns the ended sessions
+    /// that fetch: their dialect answers them.
+    pub(crate) fn judge_some(&mut self, out: &mut impl Outlet<D>) -> Vec<SubscriberKey> {
+        let (mut fetching, mut spent) = (Vec::new(), 0);
+        // [service:turn-yields]
+        while spent < units::STEP {
+            let Some(place) = self.judging.walk.next() else { break };
+            spent += units::SESSION;
+            let Some(session) = self.sessions.at(place) else { continue };
+            let (key, fetches) = (session.subscriber, session.delivery.fetches());
+            spent += units::TARGET;
+            if self.judging.forgets {
+                spent += self.forget_presence_of(key) as u64 * units::TARGET;
             }
-            *count += 1;
-            match delivery.fetches() {
-                // Its next request is checked anew.
-                true => fetching.push(subscriber),
-                false => self.send_away(subscriber, reason, out),
+            if let Some(reason) = self.judge(key) {
+                spent += units::POLL;
+                match fetches {
+                    true => fetching.push(key),
+                    false => self.send_away(key, reason, out),
+                }
             }
         }
-        (reloaded, fetching)
+        out.spend(spent);
+        if !self.judging.walk.is_over() && !core::mem::replace(&mut self.judging.is_queued, true) {
+            self.work.add(EVERYBODY, Task::Judge);
+        }
+        fetching
+    }
+
+    /// Judges a session. Returns why it ends, if it does: once.
+    fn judge(&mut self, key: SubscriberKey) -> Option<End> {
+        let session = self.sessions.of_subscriber(key).filter(|it| !it.is_sent_away)?;
+        let standing = self.judging.standing(session, (&self.access, &self.anybody, self.calendar));
+        let delivery = session.delivery;
+        if standing != Standing::Same && delivery.is_unidentified() {
+            // The client has received nothing yet, and identifies itself next.
+            let anybody = self.anybody.clone().where_is(&session.principal);
+            self.let_in(key, &anybody, delivery);
+            return None;
+        }
+        let figure = self.judging.figure.get_or_insert_default();
+        let (count, reason) = match standing {
+            Standing::Same => return None,
+            Standing::Changed => (&mut figure.moved, End::RightsChanged),
+            // [service:revoked]
+            Standing::Revoked => (&mut figure.revoked, End::Revoked),
+        };
+        *count += 1;
+        if let Some(session) = self.sessions.of_subscriber_mut(key) {
+            session.is_sent_away = true;
+        }
+        Some(reason)
+    }
+
+    /// Whether a session will end, because the walk has not reached it yet.
+    pub(crate) fn is_to_go(&self, session: &Session<D>) -> bool {
+        let rules = (&self.access, &self.anybody, self.calendar);
+        self.judging.walk.is_ahead(session.subscriber.index())
+            && self.judging.standing(session, rules) != Standing::Same
+    }
+
+    /// Whether a reload has ended a session that fetches. It is judged now, if it was not yet.
+    pub(crate) fn is_sent_away(&mut self, key: SubscriberKey) -> bool {
+        if self.judging.walk.is_ahead(key.index()) {
+            self.judge(key);
+        }
+        self.sessions.of_subscriber(key).is_some_and(|session| session.is_sent_away)
+    }
+
+    /// [service:expiry] [service:revoked] Ends a stream whose credential has expired, or whose rights a
+    /// reload has changed, and returns whether it has ended.
+    pub(crate) fn has_lost_rights(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) -> bool {
+        if self.judging.walk.is_ahead(key.index())
+            && let Some(reason) = self.judge(key)
+        {
+            self.send_away(key, reason, out);
+        }
+        let session = self.sessions.of_subscriber(key);
+        session.is_some_and(|session| session.is_sent_away) || self.has_expired(key, out)
     }
 
     /// Ends a session whose rights have changed.
     fn send_away(&mut self, subscriber: SubscriberKey, reason: End, out: &mut impl Outlet<D>) {
-        let cursor = self.cursor_of(subscriber);
+        let cursor = self.last_cursor_of(subscriber);
         let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
         // All of them end at once. The delays spread their return.
         let retry = Some(self.retry_ms(session.stream));

@@ -30,6 +30,8 @@ pub(crate) struct Session<D: Dialect> {
     pub(crate) ends_as: End,
     /// It is a slow reader: it was live, had no room, and has not caught up yet.
     pub(crate) lags: bool,
+    /// A reload has ended it.
+    pub(crate) is_sent_away: bool,
     /// A task to go on with its catching up is in the queue.
     pub(crate) goes_on: bool,
     /// Messages that the rate limit refused since its token bucket was last full.
@@ -55,6 +57,7 @@ impl<D: Dialect> Session<D> {
             expires: false,
             ends_as: End::Lifetime,
             lags: false,
+            is_sent_away: false,
             goes_on: false,
             refused: 0,
             replayed: 0,
@@ -244,9 +247,5 @@ impl<D: Dialect> Sessions<D> {
     /// The session at a place.
     pub(crate) fn at(&self, place: usize) -> Option<&Session<D>> {
         self.by_subscriber.get(place)?.as_ref()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Session<D>> {
-        self.by_subscriber.iter().flatten()
     }
 }

@@ -10,6 +10,8 @@ use sockeye_auth::UnixTime;
 use sockeye_hub::{Committed, Cursor, Entry, Flow, Hub, Kind, Seq, Start, SubscriberKey, Target};
 use sockeye_server::Time;
 
+use crate::engine::access::Standing;
+use crate::engine::reload::Judging;
 use crate::engine::session::Sessions;
 use crate::engine::work::Work;
 use crate::engine::{
@@ -40,6 +42,8 @@ pub(crate) struct FanOut<'d, D: Dialect, O> {
     /// Sessions that have got the end of the channel.
     pub(crate) ended: Vec<SubscriberKey>,
     pub(crate) access: &'d Access,
+    pub(crate) anybody: &'d Principal,
+    pub(crate) judging: &'d Judging,
     pub(crate) calendar: UnixTime,
     pub(crate) queue_bytes_max: usize,
     pub(crate) out: &'d mut O,
@@ -71,6 +75,13 @@ impl<D: Dialect, O: Outlet<D>> FanOut<'_, D, O> {
         // its stream.
         if session.expires && session.principal.has_ended(self.calendar) {
             return Flow::Full;
+        }
+        // [service:revoked] Nor does one that a reload is about to end.
+        if self.judging.walk.is_ahead(key.index()) {
+            let rules = (self.access, self.anybody, self.calendar);
+            if self.judging.standing(session, rules) != Standing::Same {
+                return Flow::Full;
+            }
         }
         if session.delivery.fetches() {
             // It fetches everything at the end of this turn or of a later one.
@@ -141,11 +152,20 @@ impl<D: Dialect> Engine<D> {
         out: &mut O,
         into: impl FnOnce(&mut Hub<Body<D::Forms>>, &mut FanOut<'_, D, O>) -> Committed<Body<D::Forms>>,
     ) -> u64 {
-        let Self { hub, sessions, work, access, limits, calendar, log_time, .. } = self;
-        let (calendar, now_ms) = (*calendar, log_time.ms);
-        let queue_bytes_max = limits.queue_bytes_max;
-        let ended = Vec::new();
-        let mut delivery = FanOut { sessions, work, ended, access, calendar, queue_bytes_max, out };
+        let Self { hub, sessions, work, access, anybody, judging, limits, .. } = self;
+        let (calendar, now_ms) = (self.calendar, self.log_time.ms);
+        let (queue_bytes_max, ended) = (limits.queue_bytes_max, Vec::new());
+        let mut delivery = FanOut {
+            sessions,
+            work,
+            ended,
+            access,
+            anybody,
+            judging,
+            calendar,
+            queue_bytes_max,
+            out,
+        };
         let committed = into(hub, &mut delivery);
         for subscriber in delivery.ended {
             let (channel, position) = (&committed.entry.channel, committed.entry.position);
@@ -157,6 +177,7 @@ impl<D: Dialect> Engine<D> {
         }
         let reached = (committed.taken + committed.behind) as u64;
         out.spend(units::PUBLICATION + reached * units::DELIVERY);
+        self.count_steps(out);
         reached
     }
 

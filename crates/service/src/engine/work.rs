@@ -23,6 +23,10 @@ pub(crate) enum Task {
     PullAll,
     /// The next sessions of a walk over all that fetch are answered: the server goes away.
     AnswerAll,
+    /// The next sessions of a walk over all are judged by new settings.
+    Judge,
+    /// The hub drops more of what it has no room for, and applies more of new settings.
+    Drop,
     /// The job with this number publishes more of its items.
     Publish(u64),
     /// The next page that clients of this account have asked for is built. Each such account has one
@@ -58,29 +62,36 @@ pub(crate) struct Work {
     numbers: RandomState,
 }
 
-/// A walk over all sessions. It may begin anew before it has ended.
+/// A walk over all sessions that are there when it begins. It may begin anew before it has ended.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
     next: usize,
-    left: usize,
+    end: usize,
 }
 
 impl Walk {
     /// Visits each of so many places from now on. Returns whether no walk was under way.
     pub(crate) fn begin(&mut self, places: usize) -> bool {
-        core::mem::replace(&mut self.left, places) == 0
+        let was_over = self.is_over();
+        *self = Self { next: 0, end: places };
+        was_over
     }
 
-    /// The next one of so many places.
-    pub(crate) fn next(&mut self, places: usize) -> Option<usize> {
-        self.left = self.left.min(places).checked_sub(1)?;
-        let place = if self.next < places { self.next } else { 0 };
-        self.next = place + 1;
+    /// The next place.
+    pub(crate) fn next(&mut self) -> Option<usize> {
+        let place = Some(self.next).filter(|_| !self.is_over())?;
+        self.next += 1;
         Some(place)
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        self.left == 0
+    pub(crate) const fn is_over(&self) -> bool {
+        self.next >= self.end
+    }
+
+    /// Whether a place is still to be visited.
+    #[inline]
+    pub(crate) const fn is_ahead(&self, place: usize) -> bool {
+        self.next <= place && place < self.end
     }
 }
 
@@ -151,7 +162,8 @@ impl<D: Dialect> Engine<D> {
         match task {
             Task::CatchUp(subscriber) => self.go_on(subscriber, out),
             Task::PullAll => self.pull_some(out),
-            Task::Answer(_) | Task::AnswerAll | Task::Publish(_) | Task::Page(_) => {
+            Task::Drop => self.drop_some(out),
+            Task::Answer(_) | Task::AnswerAll | Task::Publish(_) | Task::Page(_) | Task::Judge => {
                 return Some(task);
             }
         }
@@ -166,14 +178,14 @@ mod tests {
     #[test]
     fn a_walk_that_begins_anew_visits_everybody() {
         let mut walk = Walk::default();
-        assert_eq!(walk.next(3), None);
-        assert!(walk.begin(3));
-        assert_eq!((walk.next(3), walk.next(3)), (Some(0), Some(1)));
-        assert!(!walk.begin(3) && !walk.is_over());
-        let rest: Vec<usize> = core::iter::from_fn(|| walk.next(3)).collect();
-        assert_eq!(rest, [2, 0, 1]);
-        assert!(walk.is_over() && walk.begin(4));
-        let all: Vec<usize> = core::iter::from_fn(|| walk.next(4)).collect();
-        assert_eq!(all, [2, 3, 0, 1]);
+        assert_eq!(walk.next(), None);
+        assert!(walk.begin(3) && walk.is_ahead(0) && !walk.is_ahead(3));
+        assert_eq!((walk.next(), walk.next()), (Some(0), Some(1)));
+        assert!(!walk.is_ahead(1) && walk.is_ahead(2));
+        // There are more places now, and those that were there are visited all the same.
+        assert!(!walk.begin(5) && !walk.is_over());
+        let rest: Vec<usize> = core::iter::from_fn(|| walk.next()).collect();
+        assert_eq!(rest, [0, 1, 2, 3, 4]);
+        assert!(walk.is_over() && !walk.is_ahead(0) && walk.begin(1));
     }
 }

@@ -17,7 +17,7 @@ use crate::demo::Demo;
 use crate::disk;
 use crate::disk::Kept;
 use crate::front::Front;
-use crate::reload::{Changed, Settings};
+use crate::reload::{Applied, Reload, Settings};
 use crate::serve::{self, Asked};
 use crate::watch::Watch;
 
@@ -46,40 +46,6 @@ struct Worker {
 struct Mailbox {
     is_full: AtomicBool,
     reload: Mutex<Option<Reload>>,
-}
-
-/// New settings for one worker, and the totals that all workers add their effects to.
-pub(super) struct Reload {
-    settings: Settings,
-    totals: Arc<Mutex<Totals>>,
-}
-
-/// The effects of new settings, summed over the workers that have applied them.
-struct Totals {
-    changed: Changed,
-    workers_left: usize,
-}
-
-impl Reload {
-    /// One reload for each worker's settings.
-    pub(super) fn all(settings: Vec<Settings>) -> Vec<Self> {
-        let totals = Totals { changed: Changed::default(), workers_left: settings.len() };
-        let totals = Arc::new(Mutex::new(totals));
-        let one = |settings| Self { settings, totals: Arc::clone(&totals) };
-        settings.into_iter().map(one).collect()
-    }
-
-    /// Applies the settings. The last worker to do so logs the totals.
-    fn apply(self, server: &mut Server<MioNet, Front>) {
-        let Changed { revoked, moved } = self.settings.apply(server);
-        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
-        totals.changed.revoked += revoked;
-        totals.changed.moved += moved;
-        totals.workers_left -= 1;
-        if totals.workers_left == 0 {
-            totals.changed.tell();
-        }
-    }
 }
 
 impl WorkerPool {
@@ -259,10 +225,12 @@ impl WorkerTask {
         let demo = self.has_demo.then(Demo::new);
         let server = Server::new(net, Front::new(service, demo), limits);
         let mut server = server.with_quota(self.quota);
+        let mut applied = Applied::default();
         serve::turns(&mut server, &self.asked, self.watch, |server| {
             if let Some(reload) = self.mailbox.take() {
-                reload.apply(server);
+                applied.apply(reload, server);
             }
+            applied.look(server);
         })?;
         server.with_app(|front, context| front.service().sign_off(context));
         Ok(())

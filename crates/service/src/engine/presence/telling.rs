@@ -45,19 +45,19 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
-    /// [service:presence-off] Forgets presence that is no longer kept, and sends no event.
-    pub(crate) fn forget_presence(&mut self) {
+    /// [service:presence-off] Forgets the presence of a stream where it is no longer kept, and sends
+    /// no event. Returns the number of channels.
+    pub(crate) fn forget_presence_of(&mut self, key: SubscriberKey) -> usize {
         let namespaces = &self.namespaces;
-        let mut gone = Vec::new();
-        for (key, places) in &mut self.presence.places {
-            let out = places.extract_if(.., |place| grace(namespaces, &place.channel).is_none());
-            gone.extend(out.map(|place| (*key, place)));
+        let Some(places) = self.presence.places.get_mut(&key) else { return 0 };
+        let gone = places.extract_if(.., |place| grace(namespaces, &place.channel).is_none());
+        let gone: Vec<Place> = gone.collect();
+        if places.is_empty() {
+            self.presence.places.remove(&key);
         }
-        self.presence.places.retain(|_, places| !places.is_empty());
-        gone.sort_by(|one, other| (one.0, &one.1.channel).cmp(&(other.0, &other.1.channel)));
-        for (key, place) in gone {
-            self.leave_place(key, place);
-        }
+        let count = gone.len();
+        gone.into_iter().for_each(|place| self.leave_place(key, place));
+        count
     }
 
     /// Removes a stream that has unsubscribed a channel.
@@ -94,6 +94,10 @@ impl<D: Dialect> Engine<D> {
         while let Some((channel, told, watchers)) =
             self.presence.next(&self.limits, self.now, D::announce)
         {
+            // [service:presence-off] It is about to be forgotten.
+            if grace(&self.namespaces, &channel).is_none() {
+                continue;
+            }
             out.spend(units::PUBLICATION + watchers.len() as u64 * units::DELIVERY);
             for key in watchers {
                 // A stream that needs the whole list gets that instead.
@@ -118,6 +122,10 @@ impl<D: Dialect> Engine<D> {
         out: &mut impl Outlet<D>,
     ) -> Option<()> {
         let session = self.sessions.of_subscriber(key)?;
+        // [service:revoked]
+        if self.is_to_go(session) {
+            return Some(());
+        }
         if out.waiting_bytes(session.stream) >= self.limits.queue_bytes_max {
             out.notify_drained(session.stream);
             return None;
@@ -129,9 +137,11 @@ impl<D: Dialect> Engine<D> {
     /// Sends a stream the whole list of each channel of which it needs it.
     pub(crate) fn tell_owed(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
         while let Some(channel) = self.presence.owed(key) {
-            let told = self.presence.all(&channel, D::announce);
-            if self.tell_one(key, &told, out).is_none() {
-                return;
+            if grace(&self.namespaces, &channel).is_some() {
+                let told = self.presence.all(&channel, D::announce);
+                if self.tell_one(key, &told, out).is_none() {
+                    return;
+                }
             }
             self.presence.set_owed(key, &channel, false);
         }

@@ -32,7 +32,7 @@ impl<D: Dialect> Engine<D> {
     }
 
     fn fetch(&mut self, key: SubscriberKey, mut if_full: IfFull, out: &mut impl Outlet<D>) {
-        if self.has_expired(key, out) {
+        if self.has_lost_rights(key, out) {
             return;
         }
         let Some(session) = self.sessions.of_subscriber(key) else { return };
@@ -86,7 +86,7 @@ impl<D: Dialect> Engine<D> {
         page: Result<Fetched<Body<D::Forms>>, Unavailable>,
         out: &mut impl Outlet<D>,
     ) {
-        if self.has_expired(key, out) {
+        if self.has_lost_rights(key, out) {
             return;
         }
         let Some(session) = self.sessions.of_subscriber(key) else { return };
@@ -148,9 +148,15 @@ impl<D: Dialect> Engine<D> {
 
     /// Counts the units of a pull that brought so many items, and returns them.
     pub(crate) fn count_pull(&mut self, items: usize, out: &mut impl Outlet<D>) -> u64 {
-        let searched = self.hub.searched();
-        let steps = searched - core::mem::replace(&mut self.searched, searched);
-        let spent = units::PULL + items as u64 * units::ITEM + units::of_search(steps);
+        let spent = units::PULL + items as u64 * units::ITEM;
+        out.spend(spent);
+        spent + self.count_steps(out)
+    }
+
+    /// Counts the units of the hub's searches and drops, and returns them.
+    pub(crate) fn count_steps(&mut self, out: &mut impl Outlet<D>) -> u64 {
+        let spent = units::of_steps(self.hub.searched(), self.hub.dropped());
+        let spent = spent - core::mem::replace(&mut self.steps, spent);
         out.spend(spent);
         spent
     }
@@ -209,7 +215,7 @@ impl<D: Dialect> Engine<D> {
     /// Lets some more streams catch up.
     pub(crate) fn pull_some(&mut self, out: &mut impl Outlet<D>) {
         for _ in 0..units::STEP / units::SESSION {
-            let Some(place) = self.work.pull_all.next(self.sessions.places()) else { return };
+            let Some(place) = self.work.pull_all.next() else { return };
             out.spend(units::SESSION);
             let Some(session) = self.sessions.at(place) else { continue };
             let (subscriber, fetches) = (session.subscriber, session.delivery.fetches());

@@ -1,0 +1,184 @@
+//! A reload holds no turn: streams are judged and channels move in steps, and nobody gets meanwhile what
+//! the new settings do not give.
+
+use sockeye_auth::{Grants, Identity, Keys, Limits as AuthLimits};
+use sockeye_hub::{Config, Settings};
+use sockeye_service::{Access, Guard, Limits, Namespaces, Reloaded};
+use sockeye_simnet::Peer;
+
+use crate::common::guarded_by;
+use crate::fan_out::{World, frame};
+use crate::turns::{open, work_off, world};
+
+const GONE: &str = "a_back_end_s_key_of_a_good_length_01";
+const KEPT: &str = "a_back_end_s_key_of_a_good_length_02";
+
+fn access(keys: &[&str]) -> Access {
+    let limits = AuthLimits::default();
+    let mut all = Keys::new(limits);
+    for key in keys {
+        let allows = Identity {
+            subscribe: Grants::everything(),
+            publish: Grants::everything(),
+            ..Identity::anonymous()
+        };
+        all.add_text(&key[key.len() - 2..], key, allows).expect("a good key");
+    }
+    Access::Guarded(Box::new(Guard { ..guarded_by(all, Identity::anonymous()) }))
+}
+
+/// A world in which two keys are good.
+fn guarded() -> World {
+    let mut world = world();
+    reload(&mut world, &[GONE, KEPT]);
+    world.server.with_app(|service, _| service.take_reloaded().expect("there are no streams"));
+    world
+}
+
+fn reload(world: &mut World, keys: &[&str]) {
+    let (access, keys) = (access(keys), keys.len());
+    world.server.with_app(|service, context| {
+        let mut limits = Limits::default();
+        limits.poll_messages_max += keys;
+        service.reload(access, Namespaces::default(), Config::default(), limits, context);
+    });
+}
+
+fn reloaded(world: &mut World) -> Option<Reloaded> {
+    world.server.with_app(|service, _| service.take_reloaded())
+}
+
+/// What has come; nothing more comes from a connection that has ended.
+fn read(peer: &mut Peer) -> String {
+    let bytes = peer.read(usize::MAX).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A request that shows a key.
+fn request(line: &str, key: &str, rest: &str) -> String {
+    format!("{line} HTTP/1.1\r\nHost: localhost\r\nAuthorization: ApiKey {key}\r\n{rest}\r\n")
+}
+
+fn events(key: &str) -> String {
+    request("GET /v1/sse?channel=news:1", key, "")
+}
+
+fn post(key: &str) -> String {
+    request("POST /v1/channels/news:1", key, "Content-Length: 7\r\n") + "\"after\""
+}
+
+fn upgrade(key: &str) -> String {
+    let rest = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sockeye.v1.json\r\n";
+    request("GET /v1/ws", key, rest)
+}
+
+/// Streams of the key that goes and, in each fifth place, of the one that stays.
+fn streams(world: &mut World, count: usize) -> Vec<(Peer, String)> {
+    let mut all = Vec::new();
+    for number in 0..count / 50 {
+        let key = if number % 5 == 4 { KEPT } else { GONE };
+        let peers = world.open(50, &events(key), b"");
+        all.extend(peers.into_iter().map(|peer| (peer, key.to_owned())));
+    }
+    all
+}
+
+/// [service:revoked] [service:turn-yields]
+#[test]
+fn nobody_gets_meanwhile_what_its_key_does_not_give_any_more() {
+    const STREAMS: usize = 1_000;
+    let mut world = guarded();
+    let mut streams = streams(&mut world, STREAMS);
+    let mut socket = world.open(1, &upgrade(GONE), b"").remove(0);
+    let mut poll = world.net.connect().expect("it listens");
+    poll.write(request("GET /v1/poll?channel=news:1&wait=60", GONE, "").as_bytes());
+    let (mut publisher, mut other) = (open(&mut world), open(&mut world));
+    work_off(&mut world, &mut other, || streams.iter_mut().for_each(|(peer, _)| drop(read(peer))));
+
+    reload(&mut world, &[KEPT]);
+    assert_eq!(reloaded(&mut world), None, "it goes on");
+    publisher.write(post(KEPT).as_bytes());
+    // The last ones would be judged last.
+    let command = br#"{"type":"publish","channel":"news:1","data":"stolen"}"#;
+    socket.write(&frame(command));
+    let (mut heard, mut answers) = (vec![String::new(); STREAMS], [const { String::new() }; 3]);
+    let turns = work_off(&mut world, &mut other, || {
+        streams.iter_mut().zip(&mut heard).for_each(|((peer, _), heard)| *heard += &read(peer));
+        for (peer, answer) in [&mut publisher, &mut socket, &mut poll].into_iter().zip(&mut answers)
+        {
+            *answer += &read(peer);
+        }
+    });
+    assert!(turns > 10, "{turns} turns");
+    for (heard, (_, key)) in heard.iter().zip(&streams) {
+        let is_gone = key == GONE;
+        assert_eq!(heard.matches("\"code\":4303").count(), usize::from(is_gone), "{heard}");
+        assert_eq!(heard.matches("after").count(), usize::from(!is_gone), "{heard}");
+        assert!(!heard.contains("stolen"), "{heard}");
+    }
+    let [published, closed, polled] = &answers;
+    assert!(published.contains("\"accepted\""), "{published}");
+    assert!(closed.contains("revoked") && !closed.contains("receipt"), "{closed}");
+    assert!(polled.contains(" 204 ") && !polled.contains("after"), "{polled}");
+    let counted = reloaded(&mut world).expect("it is over");
+    assert_eq!((counted.revoked, counted.moved), (STREAMS / 5 * 4 + 2, 0));
+    assert_eq!(reloaded(&mut world), None, "it is said once");
+    // The WebSocket waits for the Close frame of its client.
+    let holdings = world.server.app().holdings();
+    assert_eq!((holdings.streams, holdings.due), (STREAMS / 5 + 1, 0));
+}
+
+/// [service:revoked] A reload that comes before the last one is done begins anew, and loses nobody.
+#[test]
+fn a_reload_in_the_middle_of_another_one_begins_anew() {
+    const STREAMS: usize = 500;
+    let mut world = guarded();
+    let (mut streams, mut other) = (streams(&mut world, STREAMS), open(&mut world));
+    reload(&mut world, &[KEPT]);
+    for _ in 0..2 {
+        world.turn();
+        assert_eq!(reloaded(&mut world), None, "it goes on");
+        reload(&mut world, &[KEPT]);
+    }
+    let mut heard = vec![String::new(); STREAMS];
+    work_off(&mut world, &mut other, || {
+        streams.iter_mut().zip(&mut heard).for_each(|((peer, _), heard)| *heard += &read(peer));
+    });
+    for (heard, (_, key)) in heard.iter().zip(&streams) {
+        assert_eq!(heard.matches("$goaway").count(), usize::from(key == GONE), "{heard}");
+    }
+    let counted = reloaded(&mut world).expect("it is over");
+    assert_eq!((counted.revoked, counted.moved), (STREAMS / 5 * 4, 0));
+}
+
+/// [hub:bound-drops] [service:turn-yields]
+#[test]
+fn channels_move_to_their_namespaces_over_turns() {
+    const CHANNELS: usize = 8_000;
+    let mut world = world();
+    let (mut publisher, mut other) = (open(&mut world), open(&mut world));
+    for first in (0..CHANNELS).step_by(1_000) {
+        let lines: String = (first..first + 1_000)
+            .map(|n| format!("{{\"channel\":\"many:{n}\",\"data\":1,\"key\":\"{n}\"}}\n"))
+            .collect();
+        let head = "POST /v1/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length:";
+        publisher.write(format!("{head} {}\r\n\r\n{lines}", lines.len()).as_bytes());
+        work_off(&mut world, &mut other, || drop(read(&mut publisher)));
+    }
+    assert_eq!(world.server.app().hub_stats().channels, CHANNELS);
+    let before = (world.server.stats().units, world.server.app().hub_stats().dropped);
+    let mut hub = Config::default();
+    hub.namespaces.push(("many".to_owned(), Settings::default()));
+    world.server.with_app(|service, context| {
+        let (access, limits) = (Access::Open, Limits::default());
+        service.reload(access, Namespaces::default(), hub, limits, context);
+        assert!(service.hub_stats().dropped - before.1 <= 1_024);
+    });
+    let turns = work_off(&mut world, &mut other, || ());
+    let stats = world.server.app().hub_stats();
+    let steps = stats.dropped - before.1;
+    assert!(turns > 5 && steps >= 3 * CHANNELS as u64, "{turns} turns, {steps} steps");
+    assert!(world.server.stats().units - before.0 >= steps, "each is counted");
+    assert_eq!((stats.channels, stats.history_messages), (CHANNELS, CHANNELS as u64));
+}
