@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use self::attacks::Attack;
 use self::histogram::{TURN_US_MAX, TurnWatch, Turns};
-use self::stage::{KEY, Stage};
+use self::stage::{CANARY_KEY, Stage};
 use crate::canary::{Canary, LATER_US_MAX};
 use crate::checks::Checks;
 use crate::{Failure, Rows};
@@ -72,7 +72,7 @@ fn play(
     attack.prepare(&mut stage)?;
     stage.world.run_for(500)?;
     let idle_kib = stage.server.memory_kib()?;
-    let canary = Canary::start(stage.server.addr, stage.server.pid(), KEY, IDLE_MS)?;
+    let canary = Canary::start(stage.server.addr, stage.server.pid(), CANARY_KEY, IDLE_MS)?;
     let watch = TurnWatch::start(&stage.server)?;
     canary.next_phase();
     let mut attacks = Attacks::new([attack]);

@@ -1,6 +1,6 @@
 //! The budget of a turn, in units of work.
 //!
-//! A unit stands for about a tenth of a microsecond. Units are counted and never measured, so the same
+//! A unit stands for a tenth to a fifth of a microsecond. Units are counted and never measured, so the same
 //! input spends the same units on every machine.
 //!
 //! ```text

@@ -21,7 +21,7 @@ pub struct Limits {
     pub accepts_per_turn_max: usize,
     /// Units of work in one turn. What is left then goes on in the next turn, which does not wait.
     ///
-    /// A unit stands for about a tenth of a microsecond. The server counts units for connections,
+    /// A unit stands for a tenth to a fifth of a microsecond. The server counts units for connections,
     /// reads, bytes, requests, frames, timers and writes, and the application adds its own by
     /// [`Context::spend`](crate::Context::spend). Units are counted and not measured, so the same input
     /// always spends the same units.
@@ -112,7 +112,7 @@ impl Default for Limits {
             connections_max: 100_000,
             connections_per_address_max: 10_000,
             accepts_per_turn_max: 64,
-            turn_units_max: 80_000,
+            turn_units_max: 32_000,
             connection_units_max: 4_000,
             read_bytes: 128 * 1024,
             leftover_bytes_max: 16 * 1024 * 1024,

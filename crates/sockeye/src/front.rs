@@ -1,7 +1,8 @@
 //! The application that the server runs: routes requests and streams to the hub under `/v1`, or to the demo.
 
 use sockeye_server::{
-    Answer, App, CloseCause, Context, Message, Opened, Refused, Request, StreamKey, Time, Wording,
+    Answer, App, CloseCause, Context, Holder, Message, Opened, Refused, Request, StreamKey, Time,
+    Wording,
 };
 use sockeye_service::{PendingStream, Service};
 
@@ -105,6 +106,10 @@ impl App for Front {
         if let Some(demo) = &mut self.demo {
             demo.on_close(stream, cause, context);
         }
+    }
+
+    fn holder(&self, stream: StreamKey) -> Option<Holder> {
+        self.service.holder(stream)
     }
 
     fn deadline(&self) -> Time {

@@ -13,8 +13,11 @@ use crate::probe::{Manner, Probe};
 use crate::server::{Place, Server, Settings};
 use crate::world::{Client, World};
 
-/// The API key of the canary, and of the back end that fills channels.
+/// The API key of the back end that fills channels and publishes batches.
 pub(crate) const KEY: &str = "sk_the_key_of_a_back_end_for_a_scale_run";
+
+/// The API key of the canary, which is another back end.
+pub(crate) const CANARY_KEY: &str = "sk_the_key_of_the_canary_of_a_scale_run";
 
 const BACK_END: Ipv4Addr = Ipv4Addr::new(127, 0, 47, 1);
 
@@ -42,6 +45,10 @@ name = \"shop\"
 key_file = \"shop.key\"
 subscribe = [\">\"]
 publish = [\">\"]
+[[access.api_keys]]
+name = \"canary\"
+key_file = \"canary.key\"
+publish = [\"c0\"]
 ";
 
 /// A server, and one thread's connections to it.
@@ -85,6 +92,7 @@ impl Stage {
     pub(crate) fn new(program: &Path, keeps: bool) -> Result<Self, Failure> {
         let place = Place::new("turns")?;
         place.write("shop.key", KEY)?;
+        place.write("canary.key", CANARY_KEY)?;
         let config = config(0);
         let settings = Settings::new(program, &place, &config, [127, 0, 43, 2]);
         let server = Server::start(&Settings { keeps, ..settings })?;
