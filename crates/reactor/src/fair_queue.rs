@@ -54,12 +54,19 @@ impl<H, T> Default for FairQueue<H, T> {
 impl<H: Copy + Eq + Hash, T> FairQueue<H, T> {
     /// Puts `item` behind the others of `holder`.
     pub fn add(&mut self, holder: H, item: T) {
+        self.add_sized(holder, item, 0);
+    }
+
+    /// The same for an item that is expected to be so many units, which counts if the holder has no last
+    /// one. Otherwise a crowd of new holders with large items comes before one that asks for little again
+    /// and again.
+    pub fn add_sized(&mut self, holder: H, item: T, units: u64) {
         self.len += 1;
         match self.holders.entry(holder) {
             Entry::Occupied(known) => known.into_mut().push_back(item),
             Entry::Vacant(none) => {
                 none.insert(VecDeque::from([item]));
-                self.file(holder, self.now, None);
+                self.file(holder, self.now, units, false);
             }
         }
     }
@@ -91,7 +98,7 @@ impl<H: Copy + Eq + Hash, T> FairQueue<H, T> {
             return self.clear();
         }
         // A holder without an item stays until the others have got as much.
-        self.file(holder, self.began.saturating_add(units), Some(units));
+        self.file(holder, self.began.saturating_add(units), units, true);
     }
 
     /// Takes back the last item of `holder`, if one waits.
@@ -111,10 +118,10 @@ impl<H: Copy + Eq + Hash, T> FairQueue<H, T> {
         self.len == 0
     }
 
-    /// Files a holder whose next item begins at a virtual time. Its `last` item was so many units.
-    fn file(&mut self, holder: H, begins: u64, last: Option<u64>) {
-        let ends = begins.saturating_add(last.unwrap_or(0));
-        self.order.insert((ends, last.is_some(), self.arrivals), (begins, holder));
+    /// Files a holder whose next item begins at a virtual time, and is expected to be so many units.
+    fn file(&mut self, holder: H, begins: u64, units: u64, was_here: bool) {
+        let ends = begins.saturating_add(units);
+        self.order.insert((ends, was_here, self.arrivals), (begins, holder));
         self.arrivals += 1;
     }
 
@@ -154,6 +161,18 @@ mod tests {
         let units = |holder, cost| cost * served.iter().filter(|it| **it == holder).count() as u64;
         for units in [units(1, 10), units(2, 100), units(3, 1)] {
             assert!((900..=1_100).contains(&units), "{units}");
+        }
+    }
+
+    #[test]
+    fn new_holders_with_large_items_do_not_delay_small_ones() {
+        let mut queue = FairQueue::default();
+        (0..200).for_each(|holder| queue.add_sized(holder, 1_000, 900));
+        for _ in 0..40 {
+            queue.add_sized(200, 20, 20);
+            assert_eq!(work(&mut queue, 1), [200]);
+            // Two newcomers in between.
+            assert_eq!(work(&mut queue, 2_000).len(), 2);
         }
     }
 

@@ -115,6 +115,38 @@ fn a_poll_does_not_wait_for_the_polls_of_another() {
     assert_eq!(answered, POLLS);
 }
 
+/// A client that polls again and again does not wait for the first pages of many others.
+/// [service:fair-work]
+#[test]
+fn a_client_that_polls_does_not_wait_for_newcomers() {
+    let mut world = world();
+    let (mut publisher, mut other) = (publish(&mut world, 100), open(&mut world));
+    let poll = |query: &str| {
+        format!("GET /v1/poll?channel=news:2&wait=60{query} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    };
+    let mut alone = ask_from(&world, 2, &poll(""));
+    let mut readers: Vec<Peer> = (10..210).map(|number| ask_from(&world, number, PAGE)).collect();
+    (0..8).for_each(|_| world.turn());
+    for round in 0..8 {
+        publisher.write(post("news:2", "\"for one\"").as_bytes());
+        world.turn();
+        world.turn();
+        let answer = read(&mut alone);
+        assert!(answer.contains("for one"), "round {round}: the poll waits");
+        let cursor = answer.split("Sockeye-Cursor: ").nth(1).and_then(|it| it.lines().next());
+        alone.write(poll(&format!("&cursor={}", cursor.expect("one"))).as_bytes());
+        world.turn();
+    }
+    assert!(world.server.app().holdings().held > 50, "the pages wait");
+    let mut answers = vec![String::new(); readers.len()];
+    let mut look = || {
+        readers.iter_mut().zip(&mut answers).for_each(|(peer, answer)| *answer += &read(peer));
+    };
+    work_off(&mut world, &mut other, &mut look);
+    look();
+    assert!(answers.iter().all(|answer| answer.contains("hello 99;")));
+}
+
 /// The streams of an API key get the part of a back end together, from however many addresses they come.
 /// [service:fair-visits]
 #[test]

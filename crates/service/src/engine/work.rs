@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use sockeye_hub::SubscriberKey;
 use sockeye_server::FairQueue;
 
-use crate::engine::{Dialect, Engine, Outlet, Principal};
+use crate::engine::{Dialect, Engine, Outlet, Principal, units};
 
 /// Work that is done in steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,22 @@ pub(crate) enum Task {
     /// The next page that clients of this account have asked for is built. Each such account has one
     /// task.
     Page(Payer),
+}
+
+impl Task {
+    /// The units of its next step, before the payer's first step has shown how many they are.
+    const fn units_expected(self) -> u64 {
+        match self {
+            Self::Answer(_) => units::POLL + units::PULL + units::ITEM,
+            Self::CatchUp(_)
+            | Self::PullAll
+            | Self::AnswerAll
+            | Self::Publish(_)
+            | Self::Page(_)
+            | Self::Judge
+            | Self::Drop => units::STEP,
+        }
+    }
 }
 
 /// The account to which work is charged: a user, an API key, or the address of a client without either.
@@ -99,7 +115,8 @@ impl Work {
     /// Puts a task behind the others of its payer. Sessions and jobs are bounded, and each has few
     /// tasks.
     pub(crate) fn add(&mut self, payer: Payer, task: Task) {
-        self.tasks.add(payer, task);
+        let units = task.units_expected().div_ceil(u64::from(payer.weight));
+        self.tasks.add_sized(payer, task, units);
     }
 
     /// Puts a task behind the others for the same principal.
