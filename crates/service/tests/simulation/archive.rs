@@ -10,7 +10,7 @@ use sockeye_service::sequencing::{
 
 use crate::simulation::log::Mood;
 use crate::simulation::oracle::covers;
-use crate::simulation::truth::Truth;
+use crate::simulation::truth::{Entry, Truth};
 
 pub(crate) struct SimArchive {
     truth: Rc<RefCell<Truth>>,
@@ -41,8 +41,9 @@ impl SimArchive {
 
     fn read(&self, question: &Question) -> Page {
         let truth = self.truth.borrow();
-        let Range::After { after, through } = question.range else {
-            panic!("nobody asks for a page of history: {question:?}")
+        let (after, through) = match question.range {
+            Range::After { after, through } => (after, through),
+            Range::Before { before } => return read_before(&truth, question, before),
         };
         let is_wanted = |channel: &str| question.targets.iter().any(|it| covers(it, channel));
         let part = truth.kept().filter(|(seq, _)| (after.0 + 1..=through.0).contains(seq));
@@ -60,13 +61,7 @@ impl SimArchive {
                 (page.through, page.more) = (last.position.seq, true);
                 break;
             }
-            page.entries.push(Archived {
-                position: Cursor::new(Epoch(truth.epoch), Seq(seq)),
-                channel: entry.channel.as_str().into(),
-                time_ms: entry.log_ms,
-                kind: if entry.is_end { Kind::End } else { Kind::Message },
-                payload: entry.payload.clone(),
-            });
+            page.entries.push(archived(&truth, seq, entry));
         }
         let floors =
             truth.floors.iter().filter(|(name, floor)| is_wanted(name) && **floor > after.0);
@@ -84,6 +79,31 @@ impl SimArchive {
             page.missing.retain(|(name, _)| is_named(name));
             page.is_missing_more = true;
         }
+    }
+}
+
+/// The newest messages of a channel below a position.
+fn read_before(truth: &Truth, question: &Question, before: Seq) -> Page {
+    let [channel] = &question.targets[..] else { panic!("history of one channel: {question:?}") };
+    let floor = truth.floor(channel);
+    let kept = truth
+        .kept()
+        .filter(|(seq, entry)| *seq < before.0 && *seq > floor && entry.channel == **channel);
+    let mut entries: Vec<Archived> = kept.map(|(seq, entry)| archived(truth, seq, entry)).collect();
+    let most = entries.len().saturating_sub(question.messages_max);
+    let mut page = Page { through: before.previous(), more: most > 0, ..Page::default() };
+    page.entries = entries.split_off(most);
+    page.missing = (floor > 0).then(|| (channel.clone(), Seq(floor))).into_iter().collect();
+    page
+}
+
+fn archived(truth: &Truth, seq: u64, entry: &Entry) -> Archived {
+    Archived {
+        position: Cursor::new(Epoch(truth.epoch), Seq(seq)),
+        channel: entry.channel.as_str().into(),
+        time_ms: entry.log_ms,
+        kind: if entry.is_end { Kind::End } else { Kind::Message },
+        payload: entry.payload.clone(),
     }
 }
 

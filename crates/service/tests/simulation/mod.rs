@@ -19,6 +19,7 @@ mod archive;
 mod client;
 mod doubt;
 mod events;
+mod history;
 mod log;
 mod oracle;
 mod publisher;
@@ -42,6 +43,7 @@ use sockeye_simnet::{Faults, Random, SealedNet, SimNet, each_seed};
 
 use archive::Counts;
 use client::Client;
+use history::Historian;
 use log::Mood;
 use publisher::Publisher;
 use restart::Plan;
@@ -105,6 +107,8 @@ struct Run<N: Net> {
     subscribers: Vec<Subscriber>,
     clients: Vec<Client>,
     publishers: Vec<Publisher>,
+    /// In worlds of bare connections.
+    historian: Option<Historian>,
     random: Random,
     totals: Totals,
 }
@@ -212,6 +216,7 @@ impl<N: Net + From<SimNet>> Run<N> {
         let publishers = (0..1 + random.below(2))
             .map(|id| Publisher::new(truth, id, count_max, &channels, &mut random))
             .collect();
+        let historian = (who == Who::Connections).then(|| Historian::new(truth));
         let backups = Vec::new();
         Self {
             nets,
@@ -223,6 +228,7 @@ impl<N: Net + From<SimNet>> Run<N> {
             subscribers,
             clients,
             publishers,
+            historian,
             random,
             totals,
         }
@@ -244,6 +250,11 @@ impl<N: Net + From<SimNet>> Run<N> {
             if random.one_in(2) {
                 publisher.step(any(nets, random), random, totals);
             }
+        }
+        if let Some(historian) = &mut self.historian
+            && self.random.one_in(4)
+        {
+            historian.step(any(&self.nets, &mut self.random), &mut self.random, &mut self.totals);
         }
         match &mut self.order {
             None => self.server_turn(),
@@ -353,8 +364,9 @@ impl<N: Net + From<SimNet>> Run<N> {
 
     /// Everybody is gone, and nothing is left.
     fn come_to_an_end(&mut self) {
-        let Self { publishers, random, .. } = self;
+        let Self { publishers, historian, random, .. } = self;
         publishers.iter_mut().for_each(|it| it.judge(random));
+        historian.iter_mut().for_each(|it| it.go(random));
         for turn in 0.. {
             let Self { nets, subscribers, clients, publishers, random, totals, .. } = self;
             for subscriber in subscribers {
@@ -366,6 +378,7 @@ impl<N: Net + From<SimNet>> Run<N> {
                 client.read_left();
             }
             publishers.iter_mut().for_each(Publisher::read_left);
+            self.historian.iter_mut().for_each(Historian::read_left);
             let connections: usize = self.servers.iter().map(Server::connections).sum();
             let timers: usize = self.servers.iter().map(Server::timers).sum();
             let waiting: usize = self.nets.iter().map(SimNet::waiting).sum();

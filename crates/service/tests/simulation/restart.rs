@@ -10,6 +10,7 @@ use sockeye_service::{Record, Service};
 use sockeye_simnet::{Faults, Random, SimNet};
 
 use crate::simulation::archive::{Counts, SimArchive};
+use crate::simulation::history::Historian;
 use crate::simulation::log::{Mood, SimLog, fails_after};
 use crate::simulation::truth::{Entry, Truth};
 use crate::simulation::workers::{Clocks, Order};
@@ -143,6 +144,7 @@ impl<N: Net + From<SimNet>> Run<N> {
     }
 
     fn cut_off_all(&mut self) {
+        self.historian.iter_mut().for_each(Historian::cut_off);
         let Self { nets, subscribers, clients, publishers, random, totals, .. } = self;
         subscribers.iter_mut().for_each(|it| it.cut_off(random, totals));
         for client in clients {

@@ -45,6 +45,8 @@ pub(crate) struct Totals {
     pub(crate) pages: u64,
     pub(crate) unread: u64,
     pub(crate) turned_away: u64,
+    /// Pages of history that clients asked for.
+    pub(crate) histories: u64,
     /// Publications for which the log between workers had no room.
     pub(crate) full: u64,
     pub(crate) transports: BTreeMap<String, u64>,
@@ -99,6 +101,7 @@ impl Totals {
             (&mut self.pages, other.pages),
             (&mut self.unread, other.unread),
             (&mut self.turned_away, other.turned_away),
+            (&mut self.histories, other.histories),
         ];
         for (sum, more) in pairs {
             *sum += more;
@@ -171,6 +174,7 @@ impl Totals {
             ("calendars", self.calendars),
             ("late polls", self.late_polls),
             ("not modified", self.not_modified),
+            ("histories", self.histories),
             ("stay away", self.stay_away),
             ("added", self.added),
             ("pongs", self.pongs),
