@@ -137,6 +137,11 @@ pub struct Limits {
     /// node in the tree of the subscriber's patterns. A pull through the log goes on where the one
     /// before has stopped. A pattern whose gaps are not found has one gap for all its channels.
     pub pattern_steps_max: usize,
+    /// Messages of a burst, which the subscribers of a channel are offered together. With 1, each
+    /// message is delivered by itself.
+    pub burst_messages_max: usize,
+    /// Bytes of a burst, as [`Entry::bytes`](crate::Entry::bytes). The last message may exceed it.
+    pub burst_bytes_max: usize,
     /// Messages, keys and channels that one call drops because their time is over, or because
     /// bounds leave no room for them. The next call drops more. A channel that is evicted takes all
     /// of its messages with it in one call.
@@ -162,6 +167,8 @@ impl Default for Limits {
             pattern_gaps_max: 128,
             pattern_list_max: 1_024,
             pattern_steps_max: 16_384,
+            burst_messages_max: 64,
+            burst_bytes_max: 64 * 1024,
             drops_per_call_max: 1_024,
         }
     }

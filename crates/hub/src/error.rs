@@ -148,6 +148,8 @@ pub enum Misuse {
     Pending,
     /// The epoch is the current one.
     SameEpoch,
+    /// A burst waits for [`Hub::deliver_burst`](crate::Hub::deliver_burst).
+    Burst,
 }
 
 impl fmt::Display for Misuse {
@@ -157,6 +159,7 @@ impl fmt::Display for Misuse {
             Self::OutOfOrder { next } => write!(f, "position {} comes first", next.0),
             Self::Pending => f.write_str("messages of the hub's own are pending"),
             Self::SameEpoch => f.write_str("the epoch is not a new one"),
+            Self::Burst => f.write_str("messages wait to be delivered"),
         }
     }
 }

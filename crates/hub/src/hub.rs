@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::{iter, mem};
 
+use crate::burst::{Burst, Offered};
 use crate::channels::Channels;
 use crate::entry::Draft;
 use crate::holders::Holdings;
@@ -65,6 +66,8 @@ pub struct Hub<M> {
     pub(crate) stats: Stats,
     pub(crate) pending: VecDeque<Pending<M>>,
     pub(crate) keys: Keys,
+    /// Messages that are in the log, and that their subscribers have not been offered.
+    pub(crate) burst: Burst<M>,
     /// Memory is a cache of an archive.
     pub(crate) has_archive: bool,
     /// The last `advance`, or a message since, has dropped as much as it may.
@@ -88,6 +91,7 @@ impl<M> Hub<M> {
             stats: Stats::default(),
             pending: VecDeque::new(),
             keys: Keys::default(),
+            burst: Burst::default(),
             has_archive: false,
             is_overdue: false,
             advanced_ms: None,
@@ -141,7 +145,7 @@ impl<M> Hub<M> {
     /// # Errors
     /// [`Misuse::OutOfOrder`] if it is not the next one. If it is a later one, call
     /// [`lose`](Self::lose) for the missing ones first. [`Misuse::Pending`] if messages of this hub
-    /// are pending.
+    /// are pending, [`Misuse::Burst`] if a burst waits.
     pub fn apply(
         &mut self,
         seq: Seq,
@@ -149,6 +153,18 @@ impl<M> Hub<M> {
         now_ms: u64,
         deliver: impl FnMut(SubscriberKey, &Rc<Entry<M>>) -> Flow,
     ) -> Result<Committed<M>, Misuse> {
+        self.check_no_burst()?;
+        let (index, draft) = self.take_in(seq, publication, now_ms)?;
+        Ok(self.append(index, draft, deliver))
+    }
+
+    /// Takes in the next message of another sequencer's log: its channel's record, its key, and the rest.
+    pub(crate) fn take_in(
+        &mut self,
+        seq: Seq,
+        publication: Publication<'_, M>,
+        now_ms: u64,
+    ) -> Result<(u32, Draft<M>), Misuse> {
         let next = self.follow(seq)?;
         if seq != next {
             return Err(Misuse::OutOfOrder { next });
@@ -166,7 +182,7 @@ impl<M> Hub<M> {
         let found = self.channels.find(name);
         let index = found.unwrap_or_else(|| self.channels.add(name, &self.config));
         self.channels.engage(index);
-        Ok(self.append(index, Draft { body, cost, kind, time_ms: now_ms }, deliver))
+        Ok((index, Draft { body, cost, kind, time_ms: now_ms }))
     }
 
     /// Notes that the entries of another sequencer's log up to `seq` are lost to this hub. It drops
@@ -174,9 +190,10 @@ impl<M> Hub<M> {
     /// the middle of a log.
     ///
     /// # Errors
-    /// [`Misuse::OutOfOrder`] if the head has reached `seq` already, [`Misuse::Pending`] as for
-    /// [`apply`](Self::apply).
+    /// [`Misuse::OutOfOrder`] if the head has reached `seq` already, [`Misuse::Pending`] and
+    /// [`Misuse::Burst`] as for [`apply`](Self::apply).
     pub fn lose(&mut self, seq: Seq) -> Result<(), Misuse> {
+        self.check_no_burst()?;
         self.follow(seq)?;
         for subscriber in self.subscribers.iter_mut() {
             fall_behind(subscriber, self.head);
@@ -197,7 +214,7 @@ impl<M> Hub<M> {
     /// them or ever will. Nobody has missed anything.
     ///
     /// # Errors
-    /// As for [`lose`](Self::lose).
+    /// [`Misuse::OutOfOrder`] and [`Misuse::Pending`] as for [`lose`](Self::lose).
     pub fn void(&mut self, seq: Seq) -> Result<(), Misuse> {
         self.follow(seq)?;
         self.head = seq;
@@ -219,8 +236,10 @@ impl<M> Hub<M> {
     /// and fails again gives the same epoch out twice: the check tells the two apart.
     ///
     /// # Errors
-    /// [`Misuse::SameEpoch`] if it is not a new epoch.
+    /// [`Misuse::SameEpoch`] if it is not a new epoch, [`Misuse::Burst`] as for
+    /// [`apply`](Self::apply).
     pub fn begin_epoch(&mut self, epoch: Epoch) -> Result<(), Misuse> {
+        self.check_no_burst()?;
         if epoch == self.epoch {
             return Err(Misuse::SameEpoch);
         }
@@ -240,9 +259,12 @@ impl<M> Hub<M> {
     }
 
     /// Begins the epoch with the next number, as [`begin_epoch`](Self::begin_epoch) does.
+    ///
+    /// # Panics
+    /// If a burst waits.
     pub fn begin_next_epoch(&mut self) -> Epoch {
         let epoch = Epoch(self.epoch.0.wrapping_add(1));
-        self.begin_epoch(epoch).expect("the next number is another number");
+        self.begin_epoch(epoch).expect("it is another number, and no burst waits");
         epoch
     }
 
@@ -294,6 +316,18 @@ impl<M> Hub<M> {
         draft: Draft<M>,
         mut deliver: impl FnMut(SubscriberKey, &Rc<Entry<M>>) -> Flow,
     ) -> Committed<M> {
+        let entry = self.enter(channel, draft);
+        let reached = self.fan_out(channel, std::slice::from_ref(&entry), |subscriber| {
+            let flow = deliver(subscriber, &entry);
+            Offered { taken: usize::from(flow == Flow::Taken), flow }
+        });
+        self.keep_bounds(channel);
+        Committed { entry, taken: reached.taken, behind: reached.behind }
+    }
+
+    /// Appends one message to the log and to history.
+    #[inline(always)]
+    pub(crate) fn enter(&mut self, channel: u32, draft: Draft<M>) -> Rc<Entry<M>> {
         self.head = self.head.next();
         self.advanced_ms = None;
         let record = self.channels.record_mut(channel);
@@ -303,10 +337,12 @@ impl<M> Hub<M> {
         let fits = self.channels.push(channel, Rc::clone(&entry), &self.config);
         self.is_overdue |= !fits;
         self.look_up_patterns(channel);
-
-        let (taken, behind) = self.fan_out(channel, |subscriber| deliver(subscriber, &entry));
         self.stats.committed += 1;
-        self.stats.delivered += taken as u64;
+        entry
+    }
+
+    /// Keeps the bounds after a message in this channel.
+    pub(crate) fn keep_bounds(&mut self, channel: u32) {
         self.channels.settle(channel, &self.config);
         if self.channels.is_over(&self.config) {
             let most = self.config.limits.drops_per_call_max.max(1);
@@ -315,44 +351,47 @@ impl<M> Hub<M> {
             self.stats.dropped += (most - left) as u64;
             self.is_overdue |= left == 0;
         }
-        Committed { entry, taken, behind }
     }
 
-    /// Offers the newest message to the channel's subscribers. Returns how many took it, and how
-    /// many are behind now.
-    fn fan_out(
+    /// Offers new messages of a channel to its subscribers.
+    pub(crate) fn fan_out(
         &mut self,
         channel: u32,
-        mut deliver: impl FnMut(SubscriberKey) -> Flow,
-    ) -> (usize, usize) {
-        let Self { channels, patterns, subscribers, stats, head, .. } = self;
+        entries: &[Rc<Entry<M>>],
+        mut deliver: impl FnMut(SubscriberKey) -> Offered,
+    ) -> Reached {
+        let Self { channels, patterns, subscribers, stats, .. } = self;
+        let newest = entries.last().map_or(Seq::ZERO, |entry| entry.seq());
         let record = channels.record(channel);
         let of_patterns = record.patterns.iter().map(|it| patterns.members(*it).as_slice());
         // Without a pattern there is only the channel's list, which has each subscriber once.
         let may_repeat = !record.patterns.is_empty();
-        let (mut taken, mut behind) = (0, 0);
+        let mut reached = Reached::default();
         for list in iter::once(record.members.as_slice()).chain(of_patterns) {
             for member in list {
                 let subscriber = subscribers.at_mut(member.subscriber);
                 // [hub:named-once]
-                if may_repeat && mem::replace(&mut subscriber.named, *head) == *head {
+                if may_repeat && mem::replace(&mut subscriber.named, newest) == newest {
                     continue;
                 }
                 if subscriber.position == ReadPosition::LIVE {
-                    match deliver(subscriber.key) {
+                    let Offered { taken, flow } = deliver(subscriber.key);
+                    stats.delivered += taken as u64;
+                    match flow {
                         Flow::Taken => {
-                            taken += 1;
+                            reached.taken += 1;
                             continue;
                         }
                         Flow::Full => stats.lagged += 1,
                         Flow::Fetches => {}
                     }
-                    fall_behind(subscriber, head.previous());
+                    let missed = entries.get(taken).map_or(newest, |entry| entry.seq());
+                    fall_behind(subscriber, missed.previous());
                 }
-                behind += 1;
+                reached.behind += 1;
             }
         }
-        (taken, behind)
+        reached
     }
 
     fn look_up_patterns(&mut self, channel: u32) {
@@ -365,6 +404,11 @@ impl<M> Hub<M> {
         }
     }
 
+    /// Checks that no burst waits.
+    pub(crate) fn check_no_burst(&self) -> Result<(), Misuse> {
+        if self.burst.is_empty() { Ok(()) } else { Err(Misuse::Burst) }
+    }
+
     /// Checks that `seq` is above the head, and returns the next position.
     fn follow(&self, seq: Seq) -> Result<Seq, Misuse> {
         let next = self.head.next();
@@ -373,6 +417,15 @@ impl<M> Hub<M> {
         }
         if seq < next { Err(Misuse::OutOfOrder { next }) } else { Ok(next) }
     }
+}
+
+/// Subscribers that a fan-out came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reached {
+    /// Those that took every message.
+    pub(crate) taken: usize,
+    /// Those that are behind now.
+    pub(crate) behind: usize,
 }
 
 fn fall_behind(subscriber: &mut State, cursor: Seq) {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod archive;
+mod burst;
 mod channel;
 mod channels;
 mod config;
@@ -36,6 +37,7 @@ mod timeline;
 mod tombstones;
 
 pub use archive::{Archived, Fetch, Fetched};
+pub use burst::Offered;
 pub use config::{Config, Limits, OnGap, OnOverrun, PatternUse, Settings};
 pub use cursor::{Check, Cursor, Epoch, Run, Seq, Start, Token};
 pub use entry::{Entry, Kind, Publication};

@@ -73,13 +73,27 @@ impl<M> Hub<M> {
     /// one. `deliver` is called once for each live subscriber, and says whether that took it.
     ///
     /// # Errors
-    /// [`Misuse`] if an older message is pending, or none is pending at this position.
+    /// [`Misuse`] if an older message is pending, none is pending at this position, or a burst waits.
     pub fn commit(
         &mut self,
         position: Cursor,
         now_ms: u64,
         deliver: impl FnMut(SubscriberKey, &Rc<Entry<M>>) -> Flow,
     ) -> Result<Committed<M>, Misuse> {
+        self.check_no_burst()?;
+        let (channel, draft) = self.take_pending(position, now_ms)?;
+        let committed = self.append(channel, draft, deliver);
+        self.pass_voids();
+        Ok(committed)
+    }
+
+    /// Takes the oldest pending message out, to append it: its channel's record, and the rest.
+    #[inline(always)]
+    pub(crate) fn take_pending(
+        &mut self,
+        position: Cursor,
+        now_ms: u64,
+    ) -> Result<(u32, Draft<M>), Misuse> {
         self.pending_at(position)?;
         // [hub:commit-order]
         if position.seq != self.head.next() {
@@ -96,9 +110,12 @@ impl<M> Hub<M> {
             self.keys.commit(key, position.seq, until_ms);
         }
         self.channels.settle_pending(channel, draft.kind);
-        let committed = self.append(channel, draft, deliver);
-        self.pass_voids();
-        Ok(committed)
+        Ok((channel, draft))
+    }
+
+    /// The channel of the oldest pending message.
+    pub(crate) fn next_channel(&self) -> Option<u32> {
+        self.pending.front().map(|pending| pending.channel)
     }
 
     /// Aborts a pending message, because the log never will have it. Its position stays void, later
@@ -128,7 +145,7 @@ impl<M> Hub<M> {
     /// [`Refusal`] says why the message was not taken.
     ///
     /// # Panics
-    /// If messages are pending. A hub is driven either by `publish`, or by `admit` and `commit`.
+    /// If messages are pending, or a burst waits. A hub is driven either by `publish`, or by `admit` and `commit`.
     pub fn publish(
         &mut self,
         publication: Publication<'_, M>,
@@ -136,6 +153,7 @@ impl<M> Hub<M> {
         deliver: impl FnMut(SubscriberKey, &Rc<Entry<M>>) -> Flow,
     ) -> Result<Published<M>, Refusal> {
         assert!(self.pending.is_empty(), "messages wait for another log");
+        assert!(self.burst.is_empty(), "messages wait to be delivered");
         match self.admit(publication, now_ms)? {
             Admission::Pending(position) => {
                 let committed = self.commit(position, now_ms, deliver);
@@ -254,7 +272,7 @@ impl<M> Hub<M> {
     }
 
     /// Moves the head over void positions.
-    fn pass_voids(&mut self) {
+    pub(crate) fn pass_voids(&mut self) {
         while self.pending.front().is_some_and(|pending| pending.draft.is_none()) {
             self.pending.pop_front();
             self.head = self.head.next();

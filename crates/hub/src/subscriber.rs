@@ -46,9 +46,23 @@ impl<M> Hub<M> {
     }
 
     /// The subscriber, if it has not disconnected.
+    ///
+    /// # Panics
+    /// In debug builds, if the subscriber has subscriptions while a burst waits: it may be in the middle
+    /// of the burst.
     pub fn subscriber(&mut self, key: SubscriberKey) -> Option<Subscriber<'_, M>> {
         let index = self.subscribers.find(key)?;
+        debug_assert!(
+            self.burst.is_empty() || self.subscribers.at(index).subscriptions.is_empty(),
+            "the burst is delivered first"
+        );
         Some(Subscriber { hub: self, index })
+    }
+
+    /// Whether a subscriber has subscriptions.
+    pub fn has_subscriptions(&self, key: SubscriberKey) -> bool {
+        let index = self.subscribers.find(key);
+        index.is_some_and(|index| !self.subscribers.at(index).subscriptions.is_empty())
     }
 
     /// Why a start is not a position of this log; `None` if it is one. A subscription from a start
@@ -162,6 +176,7 @@ impl<M> Subscriber<'_, M> {
         start: Start,
         now_ms: u64,
     ) -> Result<Subscribed, Refusal> {
+        debug_assert!(!self.hub.has_burst(), "the burst is delivered first");
         self.hub.advance(now_ms);
         let link = self.link(target)?;
         let fresh = self.fresh(link, start, self.settings(target));

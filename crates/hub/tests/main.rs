@@ -1,6 +1,7 @@
 //! The tests of this crate, as one program: each file is a module.
 
 mod archive;
+mod bursts;
 mod eviction;
 mod model;
 mod properties;

@@ -13,6 +13,7 @@ use crate::budget;
 use crate::cause::CloseCause;
 use crate::closes::Closes;
 use crate::connection::{Connection, find, find_as};
+use crate::joined::{SharedEvents, SharedMessages};
 use crate::key::StreamKey;
 use crate::send_error::SendError;
 use crate::shared::{SharedEvent, SharedMessage};
@@ -242,6 +243,71 @@ impl Context<'_> {
         core.check_bound(stream, waiting)
     }
 
+    /// Sends messages one after the other, each as [`Context::send_shared_below`] does, up to the first that
+    /// cannot be sent. A stream with room for all of them is looked up once, and its outbox gets one
+    /// reference.
+    ///
+    /// # Errors
+    /// As [`Context::send_shared_below`], and how many messages were sent before.
+    pub fn send_all_shared_below(
+        &mut self,
+        stream: StreamKey,
+        messages: &SharedMessages,
+        waiting_max: usize,
+    ) -> Result<(), (usize, SendError)> {
+        let core = &mut *self.core;
+        let found = find_as(&mut core.connections, stream, Stream::web_socket);
+        let mut open = found.ok_or((0, SendError::Gone))?;
+        let bytes_max = core.limits.outbox_bytes_max;
+        // [server:shared-together] A compressed form refers to what its own stream has had, and a pong goes
+        // before the first message.
+        if open.stream.session.is_some()
+            || open.stream.protocol.owes_reply()
+            || !messages.frames().fit(open.outbox.len(), waiting_max, bytes_max)
+        {
+            return send_each(messages.as_slice(), |message| {
+                self.send_shared_below(stream, message, waiting_max)
+            });
+        }
+        let admitted = open.stream.protocol.admit_message(&mut Vec::new());
+        admitted.map_err(|error| (0, refused(error)))?;
+        core.stats.messages_sent += messages.as_slice().len() as u64;
+        open.outbox.push_shared(&messages.frames().bytes, &mut core.pool);
+        open.mark_dirty(&mut core.dirty);
+        Ok(())
+    }
+
+    /// Sends events one after the other, each as [`Context::send_shared_event_below`] does, up to the first
+    /// that cannot be sent. A stream with room for all of them is looked up once, and its outbox gets
+    /// one reference.
+    ///
+    /// # Errors
+    /// As [`Context::send_shared_event_below`], and how many events were sent before.
+    pub fn send_all_shared_events_below(
+        &mut self,
+        stream: StreamKey,
+        events: &SharedEvents,
+        waiting_max: usize,
+    ) -> Result<(), (usize, SendError)> {
+        let core = &mut *self.core;
+        let found = find_as(&mut core.connections, stream, Stream::if_events);
+        let mut open = found.ok_or((0, SendError::Gone))?;
+        let Kind::Events(stream_events) = &mut open.stream.kind else {
+            return Err((0, SendError::Gone));
+        };
+        let joined = stream_events.joined(events);
+        if !joined.fit(open.outbox.len(), waiting_max, core.limits.outbox_bytes_max) {
+            return send_each(events.as_slice(), |event| {
+                self.send_shared_event_below(stream, event, waiting_max)
+            });
+        }
+        stream_events.wrote = core.now;
+        core.stats.events_sent += events.as_slice().len() as u64;
+        open.outbox.push_shared(&joined.bytes, &mut core.pool);
+        open.mark_dirty(&mut core.dirty);
+        Ok(())
+    }
+
     /// Sends a comment without text on an event stream: a sign of life that no script sees.
     ///
     /// # Errors
@@ -352,6 +418,18 @@ impl Context<'_> {
     pub fn close(&mut self, stream: StreamKey, code: CloseCode, reason: &str) {
         closing::close(self.core, stream, code, reason);
     }
+}
+
+/// Sends the items up to the first that cannot be sent.
+#[cold]
+fn send_each<T>(
+    items: &[T],
+    mut send: impl FnMut(&T) -> Result<(), SendError>,
+) -> Result<(), (usize, SendError)> {
+    for (sent, item) in items.iter().enumerate() {
+        send(item).map_err(|error| (sent, error))?;
+    }
+    Ok(())
 }
 
 /// Appends the frame header of `message`. The caller appends the payload by reference.

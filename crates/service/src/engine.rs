@@ -57,7 +57,7 @@ use crate::sequencing::{LogTime, Sequencing, Ticket};
 pub(crate) use self::access::Access;
 pub use self::access::Principal;
 pub use self::body::Body;
-pub use self::dialect::{Delivery, Dialect, NotSent, Notice, Outlet, Recipient, StreamName};
+pub use self::dialect::{Burst, Delivery, Dialect, NotSent, Notice, Outlet, Recipient, StreamName};
 pub(crate) use self::limits::Limits;
 pub(crate) use self::namespaces::Namespaces;
 pub use self::presence::{Roster, Watch};

@@ -190,6 +190,10 @@ impl Service {
     fn work(&mut self, context: &mut Context<'_>) {
         while let Some((payer, task)) = self.engine.work.next() {
             let before = context.units_spent();
+            // Steps of publishing go on with their burst.
+            if !matches!(task, Task::Publish(_)) {
+                self.engine.deliver_burst(context);
+            }
             match self.engine.take_step_of(task, context) {
                 Some(Task::Answer(subscriber)) => self.answer_soon(subscriber, context),
                 Some(Task::AnswerAll) => self.answer_some_polls(context),
@@ -207,6 +211,7 @@ impl Service {
                 break;
             }
         }
+        self.engine.deliver_burst(context);
         if !self.engine.work.is_empty() {
             context.come_back();
         }
@@ -248,6 +253,7 @@ impl Service {
         context: &mut Context<'_>,
     ) {
         self.look_at_the_clock(context);
+        self.engine.deliver_burst(context);
         self.engine.reload(access, namespaces, hub, limits);
         // Where streams are few, all of them are judged at once.
         self.judge_some(context);
@@ -433,6 +439,7 @@ impl App for Service {
 
     fn on_close(&mut self, stream: StreamKey, _: CloseCause, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
+        self.engine.deliver_burst(context);
         if self.engine.sessions.of_stream(stream).is_some_and(|it| it.delivery == Delivery::Poll) {
             self.counters.polls.gone += 1;
         }
@@ -454,6 +461,7 @@ impl App for Service {
 
     fn on_timer(&mut self, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
+        self.engine.deliver_burst(context);
         while let Some(subscriber) = self.engine.do_what_is_due(context) {
             self.answer_late(subscriber, context);
             // [service:turn-yields] The others are still due in the next turn.
@@ -466,9 +474,11 @@ impl App for Service {
 
     fn on_turn(&mut self, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
+        self.engine.deliver_burst(context);
         self.engine.begin_to_drop();
         self.follow(context);
         self.settle(context);
+        self.engine.deliver_burst(context);
         self.take_pages(context);
         self.work(context);
         self.engine.hear_of_presence();
@@ -482,6 +492,7 @@ impl App for Service {
 
     fn on_drained(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
+        self.engine.deliver_burst(context);
         if let Some(subscriber) = self.engine.sessions.of_stream(stream).map(|it| it.subscriber) {
             self.engine.tell_owed(subscriber, context);
             self.engine.pull(subscriber, context);
@@ -489,6 +500,7 @@ impl App for Service {
     }
 
     fn on_heartbeat(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        self.engine.deliver_burst(context);
         let Some(cursor) = self.engine.cursor_of_stream(stream) else { return };
         let Some(to) = self.recipient(stream) else { return };
         to.position(cursor, None, context);
@@ -498,16 +510,19 @@ impl App for Service {
     /// end. A publication is still answered when the log has it.
     fn on_half_close(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
+        self.engine.deliver_burst(context);
         if let Some(session) = self.engine.sessions.of_stream(stream) {
             self.answer_late(session.subscriber, context);
         }
     }
 
     fn on_drain(&mut self, context: &mut Context<'_>) {
+        self.engine.deliver_burst(context);
         self.answer_all_polls(context);
     }
 
     fn on_goodbye(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        self.engine.deliver_burst(context);
         let session = self.engine.sessions.of_stream(stream);
         let poll = session.filter(|session| session.delivery == Delivery::Poll);
         if let Some(subscriber) = poll.map(|session| session.subscriber) {

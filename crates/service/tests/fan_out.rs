@@ -30,7 +30,16 @@ impl World {
     }
 
     pub(crate) fn of(service: Service, server: sockeye_server::Limits) -> Self {
-        let net = SimNet::new(1, Faults::default(), 1 << 20);
+        Self::with_room(service, server, 1 << 20)
+    }
+
+    /// The same with sockets that take `room_max` bytes at the most.
+    pub(crate) fn with_room(
+        service: Service,
+        server: sockeye_server::Limits,
+        room_max: usize,
+    ) -> Self {
+        let net = SimNet::new(1, Faults::default(), room_max);
         let server = Server::new(net.clone(), service, server);
         Self { net, server }
     }

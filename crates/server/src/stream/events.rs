@@ -3,6 +3,7 @@
 use sockeye_http1::chunked;
 use sockeye_reactor::{Outbox, Pool, Time};
 
+use crate::joined::{Joined, SharedEvents};
 use crate::shared::SharedEvent;
 
 /// A `text/event-stream` response under way.
@@ -54,6 +55,14 @@ impl EventsStream {
         match self.framing {
             Framing::Chunked => outbox.push_shared(event.chunk(), pool),
             Framing::UntilClose => outbox.push_shared(event.block(), pool),
+        }
+    }
+
+    /// The form of shared events for this stream, all in one.
+    pub(crate) fn joined<'e>(&self, events: &'e SharedEvents) -> &'e Joined {
+        match self.framing {
+            Framing::Chunked => events.chunks(),
+            Framing::UntilClose => events.blocks(),
         }
     }
 

@@ -22,6 +22,7 @@ mod refusing;
 mod sealed;
 mod sharing;
 mod stage;
+mod together;
 
 use std::time::Duration;
 

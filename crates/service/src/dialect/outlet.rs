@@ -3,10 +3,14 @@
 use std::cell::OnceCell;
 
 use sockeye_hub::{Cursor, Entry};
-use sockeye_server::{Context, SendError, SharedEvent, SharedMessage, StreamKey, Time};
+use sockeye_server::{
+    Context, SendError, SharedEvent, SharedEvents, SharedMessage, SharedMessages, StreamKey, Time,
+};
 
 use crate::engine::dialect;
-use crate::engine::{Body, Dialect, End, NOWHERE, NotSent, Notice, Outlet, Roster, StreamName};
+use crate::engine::{
+    Body, Burst, Dialect, End, NOWHERE, NotSent, Notice, Outlet, Roster, StreamName,
+};
 use crate::wire::{self, CloseReason, Control, CursorText};
 
 /// The dialect `/v1`.
@@ -26,6 +30,16 @@ pub(crate) struct Forms {
     envelope: OnceCell<SharedEvent>,
     message: OnceCell<SharedMessage>,
     bare: OnceCell<Option<SharedMessage>>,
+}
+
+/// The encodings of several messages together.
+#[derive(Debug, Default)]
+pub(crate) struct BurstForms {
+    raw: OnceCell<SharedEvents>,
+    envelope: OnceCell<SharedEvents>,
+    message: OnceCell<SharedMessages>,
+    /// Without the end of a channel, which is the last one if it is there.
+    bare: OnceCell<SharedMessages>,
 }
 
 /// The form in which a stream receives its messages.
@@ -107,6 +121,7 @@ impl Dialect for V1 {
     type Stream = StreamKey;
     type Delivery = Delivery;
     type Forms = Forms;
+    type BurstForms = BurstForms;
     type Announcement = Announcement;
 
     fn announce(presence: &Roster<'_>) -> Announcement {
@@ -172,6 +187,47 @@ impl Outlet<V1> for Context<'_> {
             Delivery::Poll => Ok(()),
         };
         sent.map_err(not_sent)
+    }
+
+    fn burst(
+        &mut self,
+        stream: StreamKey,
+        delivery: Delivery,
+        Burst { entries, forms }: &Burst<'_, V1>,
+        waiting_max: usize,
+    ) -> Result<(), (usize, NotSent)> {
+        let entries = entries.iter();
+        let sent = match delivery {
+            Delivery::Events(envelope) => {
+                let cell = match envelope {
+                    Envelope::None => &forms.raw,
+                    Envelope::Json => &forms.envelope,
+                };
+                let new = || entries.map(|entry| event(entry, envelope).clone()).collect();
+                self.send_all_shared_events_below(stream, cell.get_or_init(new), waiting_max)
+            }
+            Delivery::Commands | Delivery::Greeting => {
+                let new = || entries.map(|entry| message(entry).clone()).collect();
+                self.send_all_shared_below(stream, forms.message.get_or_init(new), waiting_max)
+            }
+            Delivery::Bare => {
+                let count = entries.len();
+                let new = || entries.filter_map(|entry| bare(entry).cloned()).collect();
+                let messages = forms.bare.get_or_init(new);
+                let sent = self.send_all_shared_below(stream, messages, waiting_max);
+                let has_end = messages.as_slice().len() < count;
+                match sent {
+                    // The end takes no room, and asks for some.
+                    Ok(()) if has_end && self.outbox_bytes(stream) >= waiting_max => {
+                        Err((count - 1, SendError::Backpressure))
+                    }
+                    sent => sent,
+                }
+            }
+            // A poll gets everything in its response.
+            Delivery::Poll => Ok(()),
+        };
+        sent.map_err(|(sent, why)| (sent, not_sent(why)))
     }
 
     /// The ID of an event carries the proof, so that the event is this stream's own.

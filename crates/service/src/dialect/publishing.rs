@@ -212,6 +212,7 @@ impl Service {
             }
             Asker::Request(None) => {}
             Asker::Socket { stream, id } => {
+                self.engine.deliver_burst_before(*stream, context);
                 let to = Recipient::socket(*stream);
                 for item in &job.items {
                     let (id, channel) = (id.as_ref(), item.channel.as_deref());

@@ -30,6 +30,9 @@ impl Service {
         let path = request.head.path();
         let resource = Resource::at(path)
             .ok_or_else(|| Problem::new(Code::NotFound, "there is nothing here"))?;
+        if !resource.publishes() {
+            self.engine.deliver_burst(context);
+        }
         if cors::is_preflight(request.head) {
             self.engine.access.check_page(request)?;
             return Ok(

@@ -100,6 +100,24 @@ impl<'p> Resource<'p> {
         }
     }
 
+    /// Whether requests to it publish messages, and do nothing else with a channel.
+    pub(crate) const fn publishes(self) -> bool {
+        match self {
+            Self::Publish | Self::Batch | Self::Channel(_) => true,
+            Self::Socket
+            | Self::Events
+            | Self::Poll
+            | Self::Position
+            | Self::Tickets
+            | Self::Close(_)
+            | Self::History(_)
+            | Self::Presence(_)
+            | Self::Health
+            | Self::Ready
+            | Self::Metrics => false,
+        }
+    }
+
     /// The methods that it takes.
     pub(crate) const fn method(self) -> Method {
         match self {

@@ -12,6 +12,7 @@
 //! | Durable Streams | none that is pushed: a `GET` reads from an offset | none, or one chunk | sessions that [fetch](Delivery::fetches), and a cursor's position as an offset |
 
 use core::fmt::Debug;
+use std::rc::Rc;
 
 use sockeye_auth::UnixTime;
 use sockeye_hub::{Cursor, Entry, Gap};
@@ -30,6 +31,9 @@ pub trait Dialect: Sized + 'static {
     /// The encodings of one message. They are made when the first stream wants one, and belong to
     /// all streams.
     type Forms: Default + Debug;
+
+    /// The encodings of a burst: of several messages of one channel, one after the other.
+    type BurstForms: Default + Debug;
 
     /// One presence event, encoded once for all watchers of a channel.
     type Announcement;
@@ -115,6 +119,15 @@ pub enum NotSent {
     Gone,
 }
 
+/// Entries of one channel, in order, for many streams.
+#[derive(Debug)]
+pub struct Burst<'b, D: Dialect> {
+    /// The entries.
+    pub entries: &'b [Rc<Entry<Body<D::Forms>>>],
+    /// Their encodings together, for all streams.
+    pub forms: &'b D::BurstForms,
+}
+
 /// What the engine tells a stream besides messages.
 #[derive(Clone, Copy, Debug)]
 pub enum Notice<'n> {
@@ -183,6 +196,24 @@ pub trait Outlet<D: Dialect> {
         entry: &Entry<Body<D::Forms>>,
         waiting_max: usize,
     ) -> Result<(), NotSent>;
+
+    /// Sends entries to a stream as [`entry`](Self::entry) sends each of them, one after the other, up to
+    /// the first that is not sent.
+    ///
+    /// # Errors
+    /// How many entries were sent, and why the next one was not.
+    fn burst(
+        &mut self,
+        stream: D::Stream,
+        delivery: D::Delivery,
+        burst: &Burst<'_, D>,
+        waiting_max: usize,
+    ) -> Result<(), (usize, NotSent)> {
+        for (sent, entry) in burst.entries.iter().enumerate() {
+            self.entry(stream, delivery, entry, waiting_max).map_err(|why| (sent, why))?;
+        }
+        Ok(())
+    }
 
     /// Sends an entry to a stream whose cursors may need a proof.
     ///

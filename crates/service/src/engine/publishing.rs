@@ -1,7 +1,8 @@
 //! Publishing: from an offer to an entry of the log, and from there to the sessions.
 //!
 //! A publication is settled at once, or waits for its outcome under a ticket. Outcomes come one by
-//! one, each after the delivery that it is about: so a client has its message before its receipt.
+//! one, each when its entry is in the log. The entry may still wait for others of its channel: so call
+//! `deliver_burst_before` before a receipt is written to a stream.
 
 use sockeye_hub::{ChannelName, Cursor, Publication, Seq};
 
@@ -107,6 +108,7 @@ impl<D: Dialect> Engine<D> {
                     Ok(())
                 }
                 Outcome::Epoch(epoch) => {
+                    self.deliver_burst(out);
                     let begun = self.hub.begin_epoch(epoch);
                     self.pull_all(out);
                     begun
@@ -160,6 +162,7 @@ impl<D: Dialect> Engine<D> {
                 debug_assert!(aborted.is_ok(), "a message that waits is pending");
             }
             Step::NextEpoch => {
+                self.deliver_burst(out);
                 self.hub.begin_next_epoch();
                 self.pull_all(out);
             }
@@ -188,11 +191,11 @@ impl<D: Dialect> Engine<D> {
         // The sequencer has judged its key.
         let publication =
             Publication { kind, ..Publication::new(name, Body::new(payload.clone()), cost) };
-        let subscribers = self.deliver(out, |hub, delivery| {
-            let deliver = |subscriber, entry: &_| delivery.deliver(subscriber, entry);
-            let committed = hub.apply(position.seq, publication, time_ms, deliver);
-            committed.expect("no entry comes twice")
-        });
+        if !self.hub.continues_burst(name) {
+            self.deliver_burst(out);
+        }
+        let applied = self.hub.apply_later(position.seq, publication, time_ms);
+        let subscribers = self.deliver(applied.expect("no entry comes twice"), out);
         Settled { position, level, duplicate: false, subscribers }
     }
 
@@ -201,20 +204,22 @@ impl<D: Dialect> Engine<D> {
     fn lose(&mut self, through: Seq, out: &mut impl Outlet<D>) {
         // [service:lost-entries]
         if through > self.hub.position().seq {
+            self.deliver_burst(out);
             let lost = self.hub.lose(through);
             debug_assert!(lost.is_ok(), "the lost entries are above the head: {lost:?}");
             self.pull_all(out);
         }
     }
 
-    /// Commits the pending message at this position, and delivers it to its subscribers.
+    /// Commits the pending message at this position, and delivers it or lets it wait for others of its
+    /// channel.
     fn commit(&mut self, position: Cursor, out: &mut impl Outlet<D>) -> Settled {
         let (now_ms, level) = (self.log_time.ms, self.sequencing.level());
-        let subscribers = self.deliver(out, |hub, delivery| {
-            let deliver = |subscriber, entry: &_| delivery.deliver(subscriber, entry);
-            let committed = hub.commit(position, now_ms, deliver);
-            committed.expect("messages are settled in order")
-        });
+        if !self.hub.next_continues_burst() {
+            self.deliver_burst(out);
+        }
+        let committed = self.hub.commit_later(position, now_ms);
+        let subscribers = self.deliver(committed.expect("messages are settled in order"), out);
         Settled { position, level, duplicate: false, subscribers }
     }
 }

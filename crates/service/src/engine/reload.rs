@@ -183,6 +183,7 @@ impl<D: Dialect> Engine<D> {
 
     /// Ends a session whose rights have changed.
     fn send_away(&mut self, subscriber: SubscriberKey, reason: End, out: &mut impl Outlet<D>) {
+        self.deliver_burst(out);
         let cursor = self.last_cursor_of(subscriber);
         let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
         // All of them end at once. The delays spread their return.

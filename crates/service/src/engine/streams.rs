@@ -1,22 +1,17 @@
 //! Open streams: connecting, subscribing, delivering, ending.
 
 mod catching_up;
+mod fan_out;
 
 pub(crate) use self::catching_up::Items;
 
-use std::rc::Rc;
-
 use sockeye_auth::UnixTime;
-use sockeye_hub::{Committed, Cursor, Entry, Flow, Hub, Kind, Seq, Start, SubscriberKey, Target};
+use sockeye_hub::{Cursor, Seq, Start, SubscriberKey, Target};
 use sockeye_server::Time;
 
-use crate::engine::access::Standing;
-use crate::engine::reload::Judging;
-use crate::engine::session::Sessions;
-use crate::engine::work::Work;
 use crate::engine::{
-    Access, Body, Delivery, Dialect, End, Engine, NOWHERE, NotSent, Notice, Outlet, Principal,
-    Recipient, Refusal, Session, Task, Watch, units,
+    Delivery, Dialect, End, Engine, NOWHERE, Notice, Outlet, Principal, Recipient, Refusal,
+    Session, Watch,
 };
 
 /// Sessions that end in one go: a calendar that jumps may end all of them.
@@ -32,83 +27,6 @@ pub struct Taken<'t> {
     /// Those among them that had ended at or before the client's cursor. The client may have been
     /// told, or have subscribed others at that time.
     pub known: Vec<&'t str>,
-}
-
-/// Delivers an entry to live sessions. It borrows the parts of the engine that a delivery needs
-/// while the hub, which calls it, is borrowed too.
-pub(crate) struct FanOut<'d, D: Dialect, O> {
-    pub(crate) sessions: &'d mut Sessions<D>,
-    pub(crate) work: &'d mut Work,
-    /// Sessions that have got the end of the channel.
-    pub(crate) ended: Vec<SubscriberKey>,
-    pub(crate) access: &'d Access,
-    pub(crate) anybody: &'d Principal,
-    pub(crate) judging: &'d Judging,
-    pub(crate) calendar: UnixTime,
-    pub(crate) queue_bytes_max: usize,
-    pub(crate) out: &'d mut O,
-}
-
-impl<D: Dialect, O: Outlet<D>> FanOut<'_, D, O> {
-    /// Hands an entry to a session whose cursors carry the proof of a ticket.
-    #[cold]
-    fn deliver_proved(
-        &mut self,
-        key: SubscriberKey,
-        entry: &Entry<Body<D::Forms>>,
-    ) -> Result<(), NotSent> {
-        let session = self.sessions.of_subscriber(key).ok_or(NotSent::Gone)?;
-        let to = Recipient::of_session(session, self.access, self.calendar);
-        self.out.proved_entry(&to, entry, self.queue_bytes_max)
-    }
-
-    /// Hands a new entry of the log to one live session, if its stream has room.
-    ///
-    /// [service:slow-readers] A stream without room gets nothing, and keeps only its cursor.
-    pub(crate) fn deliver(
-        &mut self,
-        key: SubscriberKey,
-        entry: &Rc<Entry<Body<D::Forms>>>,
-    ) -> Flow {
-        let Some(session) = self.sessions.of_subscriber(key) else { return Flow::Full };
-        // [service:expiry] An expired session gets nothing more, not even in the turn that ends
-        // its stream.
-        if session.expires && session.principal.has_ended(self.calendar) {
-            return Flow::Full;
-        }
-        // [service:revoked] Nor does one that a reload is about to end.
-        if self.judging.walk.is_ahead(key.index()) {
-            let rules = (self.access, self.anybody, self.calendar);
-            if self.judging.standing(session, rules) != Standing::Same {
-                return Flow::Full;
-            }
-        }
-        if session.delivery.fetches() {
-            // It fetches everything at the end of this turn or of a later one.
-            self.work.add_for(&session.principal, Task::Answer(key));
-            return Flow::Fetches;
-        }
-        let (stream, delivery) = (session.stream, session.delivery);
-        let sent = match delivery.carries_proof() && session.principal.has_ticket() {
-            true => self.deliver_proved(key, entry),
-            false => self.out.entry(stream, delivery, entry, self.queue_bytes_max),
-        };
-        match sent {
-            Ok(()) => {}
-            Err(NotSent::Full) => {
-                self.out.notify_drained(stream);
-                if let Some(session) = self.sessions.of_subscriber_mut(key) {
-                    session.lags = true;
-                }
-                return Flow::Full;
-            }
-            Err(NotSent::Gone) => return Flow::Full,
-        }
-        if entry.kind == Kind::End {
-            self.ended.push(key);
-        }
-        Flow::Taken
-    }
 }
 
 impl<D: Dialect> Engine<D> {
@@ -143,42 +61,6 @@ impl<D: Dialect> Engine<D> {
                 None
             }
         }
-    }
-
-    /// Runs `into`, which puts a message into the hub, and delivers it to the subscribers. Returns
-    /// their number.
-    pub(crate) fn deliver<O: Outlet<D>>(
-        &mut self,
-        out: &mut O,
-        into: impl FnOnce(&mut Hub<Body<D::Forms>>, &mut FanOut<'_, D, O>) -> Committed<Body<D::Forms>>,
-    ) -> u64 {
-        let Self { hub, sessions, work, access, anybody, judging, limits, .. } = self;
-        let (calendar, now_ms) = (self.calendar, self.log_time.ms);
-        let (queue_bytes_max, ended) = (limits.queue_bytes_max, Vec::new());
-        let mut delivery = FanOut {
-            sessions,
-            work,
-            ended,
-            access,
-            anybody,
-            judging,
-            calendar,
-            queue_bytes_max,
-            out,
-        };
-        let committed = into(hub, &mut delivery);
-        for subscriber in delivery.ended {
-            let (channel, position) = (&committed.entry.channel, committed.entry.position);
-            self.end_one(subscriber, channel, position, out);
-        }
-        if committed.taken > 0 {
-            let age_ms = now_ms.saturating_sub(committed.entry.time_ms);
-            self.counters.delivery.note(age_ms);
-        }
-        let reached = (committed.taken + committed.behind) as u64;
-        out.spend(units::PUBLICATION + reached * units::DELIVERY);
-        self.count_steps(out);
-        reached
     }
 
     /// Notes that a stream has got a channel's end. A stream that cannot subscribe others ends with
@@ -410,6 +292,7 @@ impl<D: Dialect> Engine<D> {
         if !session.is_some_and(|it| it.principal.has_ended(self.calendar)) {
             return false;
         }
+        self.deliver_burst(out);
         let cursor = self.last_cursor_of(key);
         let Some(session) = self.sessions.of_subscriber(key) else { return false };
         out.end(&self.recipient(session), End::Expired, None, cursor);

@@ -156,6 +156,7 @@ impl<D: Dialect> Engine<D> {
     /// Takes steps of the work that is left, while the turn has units for it. Call it at the end of each
     /// turn.
     pub fn work(&mut self, out: &mut impl Outlet<D>) {
+        self.deliver_burst(out);
         // The tasks of a dialect stay where they are.
         let mut theirs = Vec::new();
         while let Some((payer, task)) = self.work.next() {

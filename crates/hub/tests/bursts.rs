@@ -1,0 +1,296 @@
+//! Messages that are delivered together reach everybody as they would one by one.
+//!
+//! Two hubs play the same game. One delivers each message when it is committed, the other one in bursts.
+//! After each step in which a subscriber is looked at, nothing tells them apart.
+
+use std::rc::Rc;
+
+use crate::support::{EPOCH, name};
+use sockeye_hub::{
+    Admission, Budget, Config, Entry, Epoch, Flow, Hub, Kind, Limits, Misuse, Offered, OnGap,
+    PatternUse, Publication, Seq, Settings, Start, SubscriberKey, Target,
+};
+use sockeye_simnet::{Random, each_seed};
+
+const SEEDS: u64 = 3_000;
+const STEPS: usize = 120;
+const SUBSCRIBERS: usize = 9;
+const CHANNELS: [&str; 3] = ["a", "b:1", "b:2"];
+const TARGETS: [&str; 5] = ["a", "a", "b:1", "b:2", "b:*"];
+
+/// A subscriber's stream: what it was given, and how much more it takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Stream {
+    key: Option<SubscriberKey>,
+    room: usize,
+    fetches: bool,
+    said: Vec<String>,
+}
+
+impl Stream {
+    fn take(&mut self, entry: &Entry<u64>) -> Flow {
+        if self.fetches {
+            return Flow::Fetches;
+        }
+        let Some(room) = self.room.checked_sub(1) else { return Flow::Full };
+        self.room = room;
+        self.said.push(format!("{} {} {:?}", entry.channel, entry.seq().0, entry.previous));
+        Flow::Taken
+    }
+}
+
+#[derive(Debug)]
+struct Side {
+    hub: Hub<u64>,
+    streams: Vec<Stream>,
+    in_bursts: bool,
+    /// Messages that waited for another one.
+    waited: u64,
+}
+
+fn stream_of(streams: &mut [Stream], key: SubscriberKey) -> &mut Stream {
+    let found = streams.iter_mut().find(|stream| stream.key == Some(key));
+    found.expect("only subscribers get messages")
+}
+
+impl Side {
+    fn new(config: &Config, in_bursts: bool) -> Self {
+        let streams = vec![Stream::default(); SUBSCRIBERS];
+        Self { hub: Hub::new(EPOCH, config.clone()), streams, in_bursts, waited: 0 }
+    }
+
+    /// What waits is delivered. Returns the number of subscribers.
+    fn deliver(&mut self) -> usize {
+        let streams = &mut self.streams;
+        self.hub.deliver_burst(|key, entries| {
+            let stream = stream_of(streams, key);
+            for (taken, entry) in entries.iter().enumerate() {
+                let flow = stream.take(entry);
+                if flow != Flow::Taken {
+                    return Offered { taken, flow };
+                }
+            }
+            Offered { taken: entries.len(), flow: Flow::Taken }
+        })
+    }
+
+    /// Publishes, and returns the number of subscribers; `None` if it is refused.
+    fn publish(&mut self, publication: Publication<'_, u64>, now_ms: u64) -> Option<usize> {
+        let Ok(Admission::Pending(position)) = self.hub.admit(publication, now_ms) else {
+            return None;
+        };
+        if !self.in_bursts {
+            let streams = &mut self.streams;
+            let deliver = |key, entry: &Rc<_>| stream_of(streams, key).take(entry);
+            let committed = self.hub.commit(position, now_ms, deliver).expect("it is the next");
+            return Some(committed.taken + committed.behind);
+        }
+        if !self.hub.next_continues_burst() {
+            assert_eq!(self.hub.commit_later(position, now_ms), Err(Misuse::Burst));
+            self.deliver();
+        }
+        let waits = self.hub.commit_later(position, now_ms).expect("it is the next");
+        self.waited += u64::from(waits.is_some_and(|subscribers| subscribers > 0));
+        Some(waits.unwrap_or_else(|| self.deliver()))
+    }
+
+    /// The same for the log of another sequencer.
+    fn apply(&mut self, publication: Publication<'_, u64>, now_ms: u64) -> usize {
+        let seq = self.hub.position().seq.next();
+        if !self.in_bursts {
+            let streams = &mut self.streams;
+            let deliver = |key, entry: &Rc<_>| stream_of(streams, key).take(entry);
+            let committed = self.hub.apply(seq, publication, now_ms, deliver).expect("it is next");
+            return committed.taken + committed.behind;
+        }
+        if !self.hub.continues_burst(publication.channel) {
+            self.deliver();
+        }
+        let waits = self.hub.apply_later(seq, publication, now_ms).expect("it is the next");
+        waits.unwrap_or_else(|| self.deliver())
+    }
+
+    fn pull(&mut self, at: usize, budget: Budget, now_ms: u64) {
+        let Some(key) = self.streams[at].key else { return };
+        let mut items = Vec::new();
+        let mut subscriber = self.hub.subscriber(key).expect("it is connected");
+        let progress = subscriber.pull(budget, now_ms, &mut items);
+        let cursor = subscriber.cursor();
+        self.streams[at].said.push(format!("{items:?} {progress:?} {cursor:?}"));
+    }
+
+    /// Everything that a client, an operator or a later message could see.
+    fn look(&mut self, now_ms: u64) -> String {
+        self.deliver();
+        let keys: Vec<_> = self.streams.iter().filter_map(|stream| stream.key).collect();
+        let subscribers: Vec<_> = keys
+            .into_iter()
+            .map(|key| {
+                let subscriber = self.hub.subscriber(key).expect("it is connected");
+                (subscriber.cursor(), subscriber.is_live(), subscriber.is_finished())
+            })
+            .collect();
+        let channels = CHANNELS.map(|channel| self.hub.channel(name(channel)));
+        let (stats, position) = (self.hub.stats(), self.hub.position());
+        let overdue = self.hub.is_overdue();
+        format!(
+            "{now_ms} {position:?} {overdue} {subscribers:?} {channels:?} {stats:?} {:?}",
+            self.streams
+        )
+    }
+}
+
+fn config(random: &mut Random) -> Config {
+    let entry = Entry::<u64>::OVERHEAD_BYTES + 50;
+    let mut limits = Limits::default();
+    limits.burst_messages_max = 1 + random.below(6);
+    limits.burst_bytes_max = [1 << 20, entry * 3][random.below(2)];
+    limits.history_bytes_max = [1 << 20, entry * 6][random.below(2)];
+    limits.drops_per_call_max = [1_000, 1][random.below(2)];
+    let mut settings = Settings::default();
+    settings.history_messages_max = [100, 3, 1, 0][random.below(4)];
+    settings.history_ms = [100_000, 30][random.below(2)];
+    settings.patterns = PatternUse::Allowed;
+    settings.on_gap = [OnGap::Nothing, OnGap::Tail, OnGap::Latest][random.below(3)];
+    Config { limits, settings, namespaces: Vec::new() }
+}
+
+/// Plays one game, and returns how many messages waited.
+fn play(seed: u64) -> u64 {
+    let mut random = Random::new(seed);
+    let config = config(&mut random);
+    let mut sides = [Side::new(&config, false), Side::new(&config, true)];
+    let mut now_ms = 1_000;
+    // Most of them are in one channel.
+    for at in 0..SUBSCRIBERS {
+        let target = ["a", "a", "b:1"][random.below(3)];
+        both(&mut sides, |side| connect(side, at, target, Start::Now, now_ms));
+    }
+    for number in 0..STEPS as u64 {
+        let (at, some) = (random.below(SUBSCRIBERS), random.below(8));
+        match random.below(24) {
+            0..12 => {
+                let channel = CHANNELS[[0, 0, 0, 1, 1, 2][random.below(6)]];
+                let kind = if random.one_in(60) { Kind::End } else { Kind::Message };
+                let key = ["k", "l"][random.below(2)];
+                let key = random.one_in(8).then_some(key);
+                let publication = || {
+                    let cost = some * 9;
+                    Publication { kind, key, ..Publication::new(name(channel), number, cost) }
+                };
+                match random.one_in(3) {
+                    true => both(&mut sides, |side| side.apply(publication(), now_ms)),
+                    false => {
+                        both(&mut sides, |side| side.publish(publication(), now_ms).unwrap_or(999));
+                    }
+                };
+            }
+            12 => now_ms += [0, 1, 40][random.below(3)],
+            13..16 => {
+                let room = some * some;
+                for side in &mut sides {
+                    side.deliver();
+                    side.streams[at].room = room;
+                }
+            }
+            16..19 => {
+                let budget = Budget { messages: 1 + some, bytes: usize::MAX };
+                let times = random.below(4);
+                for side in &mut sides {
+                    side.deliver();
+                    (0..times).for_each(|_| side.pull(at, budget, now_ms));
+                }
+            }
+            19 => both(&mut sides, |side| leave(side, at)),
+            20 => {
+                let start = [Start::Now, Start::Earliest][random.below(2)];
+                let target = TARGETS[random.below(5)];
+                both(&mut sides, |side| connect(side, at, target, start, now_ms));
+            }
+            21 => both(&mut sides, |side| {
+                side.deliver();
+                side.hub.advance(now_ms);
+                0
+            }),
+            22 => {
+                for side in &mut sides {
+                    side.deliver();
+                    side.streams[at].fetches = some == 0;
+                }
+            }
+            _ if random.one_in(6) => both(&mut sides, |side| lose_or_begin(side, some)),
+            _ => {}
+        }
+        if random.one_in(4) {
+            both(&mut sides, |side| side.look(now_ms));
+        }
+    }
+    both(&mut sides, |side| side.look(now_ms));
+    sides[1].waited
+}
+
+/// Does the same to both, and checks that it comes to the same.
+fn both<T: PartialEq + std::fmt::Debug>(sides: &mut [Side; 2], act: impl Fn(&mut Side) -> T) {
+    let [one, other] = sides;
+    assert_eq!(act(one), act(other));
+}
+
+fn connect(side: &mut Side, at: usize, target: &str, start: Start, now_ms: u64) -> String {
+    side.deliver();
+    let hub = &mut side.hub;
+    let stream = &mut side.streams[at];
+    let key = *stream.key.get_or_insert_with(|| hub.connect().expect("there is room"));
+    let target = Target::new(target).expect("a valid target");
+    let mut subscriber = hub.subscriber(key).expect("it is connected");
+    format!("{:?}", subscriber.subscribe(target, start, now_ms))
+}
+
+fn leave(side: &mut Side, at: usize) {
+    side.deliver();
+    if let Some(key) = side.streams[at].key.take() {
+        side.hub.subscriber(key).expect("it is connected").disconnect();
+    }
+}
+
+fn lose_or_begin(side: &mut Side, some: usize) {
+    if side.hub.has_burst() {
+        let (far, next) = (Seq(u64::MAX), Epoch(u64::MAX));
+        assert_eq!(side.hub.lose(far), Err(Misuse::Burst));
+        assert_eq!(side.hub.begin_epoch(next), Err(Misuse::Burst));
+        side.deliver();
+    }
+    let position = side.hub.position();
+    match some {
+        0 => drop(side.hub.begin_next_epoch()),
+        1 | 2 => side.hub.lose(Seq(position.seq.0 + some as u64)).expect("it is ahead"),
+        _ => side.hub.void(Seq(position.seq.0 + some as u64)).expect("it is ahead"),
+    }
+}
+
+/// [hub:burst-same] [hub:bound-burst]
+#[test]
+fn a_burst_is_its_messages_one_by_one() {
+    let mut waited = 0;
+    let count = each_seed(SEEDS, play, |game| waited += game);
+    println!("bursts: {count} seeds, {waited} messages waited");
+    assert!(waited > 5 * count || count < 100, "bursts are rare: {waited}");
+}
+
+/// [hub:bound-burst]
+#[test]
+fn a_burst_has_a_bound() {
+    let mut config = Config::default();
+    config.limits.burst_messages_max = 3;
+    config.limits.burst_bytes_max = 2 * Entry::<u64>::OVERHEAD_BYTES + 4_000;
+    let mut side = Side::new(&config, true);
+    for at in 0..SUBSCRIBERS {
+        connect(&mut side, at, "a", Start::Now, 0);
+        side.streams[at].room = 1_000;
+    }
+    let mut waits = |cost: usize| {
+        side.publish(Publication::new(name("a"), 1, cost), 0).expect("it is taken");
+        side.hub.has_burst()
+    };
+    assert_eq!([10; 4].map(&mut waits), [true, true, false, true]);
+    assert!(!waits(4_000), "it has the bytes");
+}
