@@ -273,8 +273,8 @@ impl<M> Hub<M> {
     /// the time does so, too. Call it at [`next_deadline`](Self::next_deadline) to free memory while
     /// the hub is idle, and again as long as [`is_overdue`](Self::is_overdue).
     pub fn advance(&mut self, now_ms: u64) {
-        // [hub:bound-drops]
-        let most = self.config.limits.drops_per_call_max.max(1);
+        // [hub:bound-drops] Two: a step for the channel, and one for its oldest message.
+        let most = self.config.limits.drops_per_call_max.max(2);
         let mut left = most;
         self.keys.expire(now_ms, &mut left);
         if self.channels.is_refitting() && self.channels.refit(&self.config, &mut left) {

@@ -44,7 +44,8 @@ impl Plans {
                 return None;
             }
             covers.sort_unstable();
-            let (name, settings) = (Rc::clone(&record.name), record.settings);
+            let settings = hub.channels.settings_id(channel, &hub.config);
+            let name = Rc::clone(&record.name);
             let (channel, past) = (Some(channel), record.past);
             Some(hub.plan(state, &View { name, channel, settings, past, by_pattern, covers }))
         });

@@ -193,7 +193,8 @@ impl<'h, M> Search<'h, M> {
             let mut covers = vec![slot];
             self.tree.matching(&record.name, &mut covers);
             let name = Rc::clone(&record.name);
-            let (settings, past) = (record.settings, record.past);
+            let settings = self.hub.channels.settings_id(channel, &self.hub.config);
+            let past = record.past;
             let channel = Some(channel);
             views.push(View { name, channel, settings, past, by_pattern: false, covers });
         }

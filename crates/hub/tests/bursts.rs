@@ -169,22 +169,7 @@ fn play(seed: u64) -> u64 {
     for number in 0..STEPS as u64 {
         let (at, some) = (random.below(SUBSCRIBERS), random.below(8));
         match random.below(24) {
-            0..12 => {
-                let channel = CHANNELS[[0, 0, 0, 1, 1, 2][random.below(6)]];
-                let kind = if random.one_in(60) { Kind::End } else { Kind::Message };
-                let key = ["k", "l"][random.below(2)];
-                let key = random.one_in(8).then_some(key);
-                let publication = || {
-                    let cost = some * 9;
-                    Publication { kind, key, ..Publication::new(name(channel), number, cost) }
-                };
-                match random.one_in(3) {
-                    true => both(&mut sides, |side| side.apply(publication(), now_ms)),
-                    false => {
-                        both(&mut sides, |side| side.publish(publication(), now_ms).unwrap_or(999));
-                    }
-                };
-            }
+            0..12 => publish(&mut sides, &mut random, number, now_ms),
             12 => now_ms += [0, 1, 40][random.below(3)],
             13..16 => {
                 let room = some * some;
@@ -227,6 +212,25 @@ fn play(seed: u64) -> u64 {
     }
     both(&mut sides, |side| side.look(now_ms));
     sides[1].waited
+}
+
+/// Publishes a message or the end of a channel, as a decision or as an outcome.
+fn publish(sides: &mut [Side; 2], random: &mut Random, number: u64, now_ms: u64) {
+    let some = random.below(8);
+    let channel = CHANNELS[[0, 0, 0, 1, 1, 2][random.below(6)]];
+    let kind = if random.one_in(60) { Kind::End } else { Kind::Message };
+    let key = ["k", "l"][random.below(2)];
+    let key = random.one_in(8).then_some(key);
+    let publication = || {
+        let cost = some * 9;
+        Publication { kind, key, ..Publication::new(name(channel), number, cost) }
+    };
+    match random.one_in(3) {
+        true => both(sides, |side| side.apply(publication(), now_ms)),
+        false => {
+            both(sides, |side| side.publish(publication(), now_ms).unwrap_or(999));
+        }
+    };
 }
 
 /// Does the same to both, and checks that it comes to the same.

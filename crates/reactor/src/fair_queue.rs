@@ -1,8 +1,9 @@
 //! A queue that gives every holder its fair share of work.
 
-use core::hash::Hash;
+use core::hash::{BuildHasher, Hash};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::RandomState;
 
 /// Items of work that wait, of many holders: self-clocked fair queueing (Golestani, 1994).
 ///
@@ -10,15 +11,16 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 /// holder that will have got the fewest units of work when it is done, and [`done`](Self::done) says how many
 /// units the item was. The next item of a holder is expected to be as many units as its last one. So holders
 /// that always have items get equal numbers of units, whatever an item costs and however many items they
-/// have. A holder that asks for less than its part is next as soon as it has an item: it waits for the piece
-/// of work under way, and not for a round of the others.
+/// have. A holder that asks for less than its part does not wait for a round of the others: it waits for the
+/// item under way, and at times for as much as one large item of another holder. The virtual time follows
+/// the beginnings of items, and not their ends as with Golestani.
 ///
 /// The items of one holder are taken first in, first out. Nothing is remembered once no item waits.
 ///
 /// ```
 /// use sockeye_reactor::FairQueue;
 ///
-/// let mut queue = FairQueue::default();
+/// let mut queue = FairQueue::new();
 /// for item in 1..=3 {
 ///     queue.add("greedy", item);
 /// }
@@ -30,35 +32,43 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 /// assert_eq!(queue.take(), Some(("greedy", 2)));
 /// ```
 #[derive(Debug)]
-pub struct FairQueue<H, T> {
-    holders: HashMap<H, VecDeque<T>>,
+pub struct FairQueue<H, T, S = RandomState> {
+    holders: HashMap<H, VecDeque<T>, S>,
     /// The holders by the virtual time at which their next item is expected to end, with that of its
     /// beginning. At the same time those that have just come are first, and else the order is that of
     /// arrival. The holder whose item is under way is not among them.
     order: BTreeMap<(u64, bool, u64), (u64, H)>,
-    /// The virtual time, in units that one holder gets: the latest beginning of an item.
+    /// The virtual time, in units that one holder gets: the latest beginning of an item, or later if new
+    /// holders got units.
     now: u64,
-    /// The beginning of the item under way.
-    began: u64,
+    /// The beginning of the item under way, and whether its holder was new.
+    under_way: Option<(u64, bool)>,
     arrivals: u64,
     len: usize,
 }
 
-impl<H, T> Default for FairQueue<H, T> {
+impl<H, T, S: Default> Default for FairQueue<H, T, S> {
     fn default() -> Self {
-        let (holders, order) = (HashMap::new(), BTreeMap::new());
-        Self { holders, order, now: 0, began: 0, arrivals: 0, len: 0 }
+        let (holders, order) = (HashMap::default(), BTreeMap::new());
+        Self { holders, order, now: 0, under_way: None, arrivals: 0, len: 0 }
     }
 }
 
-impl<H: Copy + Eq + Hash, T> FairQueue<H, T> {
+impl<H, T> FairQueue<H, T> {
+    /// An empty queue, which hashes holders with a random key.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
     /// Puts `item` behind the others of `holder`.
     pub fn add(&mut self, holder: H, item: T) {
         self.add_sized(holder, item, 0);
     }
 
-    /// The same for an item that is expected to be so many units, which counts if the holder has no last
-    /// one. Otherwise a crowd of new holders with large items comes before one that asks for little again
+    /// Puts `item` behind the others of `holder`. A holder that is not known is expected to need `units`
+    /// for it. Without that number a crowd of new holders with large items comes before one that asks for little again
     /// and again.
     pub fn add_sized(&mut self, holder: H, item: T, units: u64) {
         self.len += 1;
@@ -76,16 +86,16 @@ impl<H: Copy + Eq + Hash, T> FairQueue<H, T> {
         if self.len == 0 {
             return None;
         }
-        while let Some((_, (begins, holder))) = self.order.pop_first() {
+        while let Some(((_, was_here, _), (begins, holder))) = self.order.pop_first() {
             let Entry::Occupied(mut known) = self.holders.entry(holder) else { continue };
             match known.get_mut().pop_front() {
                 Some(item) => {
                     self.len -= 1;
-                    self.began = begins;
+                    self.under_way = Some((begins, !was_here));
                     self.now = self.now.max(begins);
                     return Some((holder, item));
                 }
-                // It has got no more than the others, and waits for nothing.
+                // The others have got as much, and it has no item: forget it.
                 None => drop(known.remove()),
             }
         }
@@ -94,17 +104,27 @@ impl<H: Copy + Eq + Hash, T> FairQueue<H, T> {
 
     /// Says that the item of `holder` that was taken last was so many units of work.
     pub fn done(&mut self, holder: H, units: u64) {
+        let under_way = self.under_way.take();
         if self.len == 0 {
             return self.clear();
         }
+        let Some((began, was_new)) = under_way else { return };
+        if was_new {
+            // Without this, new holders that keep coming would starve the known ones.
+            let part = units.div_ceil(self.holders.len().max(1) as u64);
+            self.now = self.now.saturating_add(part);
+        }
         // A holder without an item stays until the others have got as much.
-        self.file(holder, self.began.saturating_add(units), units, true);
+        self.file(holder, began.saturating_add(units), units, true);
     }
 
     /// Takes back the last item of `holder`, if one waits.
     pub fn cancel(&mut self, holder: &H) -> Option<T> {
         let item = self.holders.get_mut(holder)?.pop_back()?;
         self.len -= 1;
+        if self.len == 0 && self.under_way.is_none() {
+            self.clear();
+        }
         Some(item)
     }
 
@@ -129,7 +149,7 @@ impl<H: Copy + Eq + Hash, T> FairQueue<H, T> {
     fn clear(&mut self) {
         self.holders.clear();
         self.order.clear();
-        (self.now, self.began) = (0, 0);
+        (self.now, self.under_way) = (0, None);
     }
 }
 
@@ -151,7 +171,7 @@ mod tests {
 
     #[test]
     fn holders_get_equal_units_whatever_an_item_costs() {
-        let mut queue = FairQueue::default();
+        let mut queue = FairQueue::new();
         for _ in 0..1_000 {
             queue.add(1, 10);
             queue.add(2, 100);
@@ -166,7 +186,7 @@ mod tests {
 
     #[test]
     fn new_holders_with_large_items_do_not_delay_small_ones() {
-        let mut queue = FairQueue::default();
+        let mut queue = FairQueue::new();
         (0..200).for_each(|holder| queue.add_sized(holder, 1_000, 900));
         for _ in 0..40 {
             queue.add_sized(200, 20, 20);
@@ -178,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_holder_that_asks_for_little_is_next() {
-        let mut queue = FairQueue::default();
+        let mut queue = FairQueue::new();
         for holder in 0..100 {
             (0..1_000).for_each(|_| queue.add(holder, 50 + u64::from(holder)));
         }
@@ -193,7 +213,7 @@ mod tests {
 
     #[test]
     fn work_is_billed_to_a_holder_that_comes_back() {
-        let mut queue = FairQueue::default();
+        let mut queue = FairQueue::new();
         queue.add(1, 1_000);
         queue.add(2, 10);
         assert_eq!(work(&mut queue, 1_000), [1]);
@@ -205,8 +225,26 @@ mod tests {
     }
 
     #[test]
+    fn new_holders_without_end_do_not_starve_a_known_one() {
+        let mut queue = FairQueue::new();
+        queue.add(0_u64, 20_u64);
+        queue.add(1, 1_000);
+        let mut served = 0;
+        for newcomer in 2..10_000 {
+            queue.add(newcomer, 1_000);
+            let (holder, cost) = queue.take().expect("some wait");
+            if holder == 0 {
+                served += 1;
+                queue.add(0, 20);
+            }
+            queue.done(holder, cost);
+        }
+        assert!(served > 100, "{served}");
+    }
+
+    #[test]
     fn an_item_that_is_taken_back_is_not_served() {
-        let mut queue = FairQueue::default();
+        let mut queue = FairQueue::new();
         for (holder, item) in [(1, 'a'), (2, 'b'), (1, 'c')] {
             queue.add(holder, item);
         }
@@ -219,7 +257,7 @@ mod tests {
 
     #[test]
     fn one_holder_is_first_in_first_out_and_nothing_is_left() {
-        let mut queue = FairQueue::default();
+        let mut queue = FairQueue::new();
         for item in 0..100 {
             queue.add('a', item);
             queue.add('b', item + 1_000);

@@ -127,8 +127,8 @@ pub trait App {
 /// weights, and the connections of one holder get equal numbers of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// A number that the application chooses. Two holders with the same number share one part, and nothing
-    /// else is wrong.
+    /// A number that the application chooses. Two holders with the same number share one part; nothing
+    /// else changes.
     pub id: u64,
     /// How much it gets, compared with one: an address that the application does not name has a weight of
     /// one. Zero counts as one.

@@ -31,7 +31,7 @@ pub struct Limits {
     pub turn_units_max: u32,
     /// Units of work that one visit of a connection may cause. Its further input waits behind that of
     /// the others. A visit that passes its share, by an expensive request or a long message, is billed in
-    /// full: while more waits than a turn can do, every holder gets equal units. See
+    /// full: while more waits than a turn can do, holders get units by their weights. See
     /// [`App::holder`](crate::App::holder).
     pub connection_units_max: u32,
     /// Size of the loop's one receive buffer, and so of a read. A larger buffer falls out of the

@@ -41,8 +41,6 @@ pub struct Server<N: Net, A> {
     ready: Vec<Ready>,
     /// Connections to visit that a turn did not reach.
     waiting: Waiting,
-    /// Connections whose outbox a flush did not reach.
-    unwritten: Waiting,
     /// Timers that have fired, and whose effect is still to come.
     fired: Vec<(Key, Time)>,
     /// How long the application was visited since the last turn, in microseconds.
@@ -68,7 +66,6 @@ impl<N: Net, A: App> Server<N, A> {
             sockets: Vec::new(),
             ready: Vec::new(),
             waiting: Waiting::default(),
-            unwritten: Waiting::default(),
             fired: Vec::new(),
             visited_us: 0,
             accept_from: now,
@@ -201,7 +198,7 @@ impl<N: Net, A: App> Server<N, A> {
         !core.dirty.is_empty()
             || !core.again.is_empty()
             || !self.waiting.is_empty()
-            || !self.unwritten.is_empty()
+            || !core.unwritten.is_empty()
             || !core.closed.is_empty()
             || !core.drained.is_empty()
             || !core.gone.is_empty()

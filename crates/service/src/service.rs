@@ -1,9 +1,11 @@
 //! The application: requests to resources, streams to sessions, publications to the log.
 
+mod restoring;
+
 use std::sync::Arc;
 
 use sockeye_auth::UnixTime;
-use sockeye_hub::{ChannelName, Config, Epoch, Misuse, Run, Seq, Start, SubscriberKey};
+use sockeye_hub::{Config, Epoch, Start, SubscriberKey};
 use sockeye_server::{
     Answer, App, CloseCause, CloseCode, Context, Holder, Message, Opened, Refused, Reply, Request,
     StreamKey, Time, Wording,
@@ -19,9 +21,9 @@ use crate::dialect::surveys::Survey;
 use crate::dialect::{add_cors, cors_headers, routes::Resource};
 use crate::engine::reload::Reloaded;
 use crate::engine::work::Payer;
-use crate::engine::{Access, Body, Engine, Limits, Namespaces, Principal, Task, Watch};
+use crate::engine::{Access, Engine, Limits, Namespaces, Principal, Task, Watch};
 use crate::sequencing::{
-    Archive, Backbone, Log, LogClock, LogTime, Record, Sequencing, Storage, StorageLines, restore,
+    Archive, Backbone, Log, LogClock, LogTime, Sequencing, Storage, StorageLines,
 };
 use crate::shared_state::SharedState;
 use crate::wire::{Code, Problem};
@@ -229,18 +231,19 @@ impl Service {
     /// - A stream ends with 4200 if its rights have changed, and gets the new ones when it comes
     ///   back. So does a stream that receives by a namespace's rule, if such rules have changed.
     /// - Outstanding tickets, and the sessions that tickets began, go on.
-    /// - History is trimmed to its new limits at once. Limits on what waits for a stream, on
-    ///   messages in a time and on rates of events hold at once, also for open streams. Limits on
-    ///   the life of a stream hold for new streams. The bounds on members (`presence`,
-    ///   `presence_channels_per_user`, `presence_names_max`) stay as they were.
+    /// - Limits on what waits for a stream, on messages in a time and on rates of events hold at once,
+    ///   also for open streams. Limits on the life of a stream hold for new streams. The bounds on
+    ///   members (`presence`, `presence_channels_per_user`, `presence_names_max`) stay as they were.
     /// - Presence that is switched off is forgotten, and watchers get no more events. Presence that
     ///   is switched on begins with the subscriptions that are made from now on.
     ///
-    /// No turn does all of it. Some hundred streams are judged in a step, between other work. A stream
-    /// that is to end gets nothing meanwhile: neither a message that is published after this call, nor
-    /// one that it has missed before. Its cursor is before them. A poll that is to end is answered with
-    /// nothing but its cursor. A page of history that was admitted before this call is still given. [`take_reloaded`](Self::take_reloaded) says when all streams
-    /// have been judged. Another call begins anew.
+    /// No turn does all of it. A step judges between one and two hundred streams, and other work is done
+    /// between steps. A stream that is to end gets nothing meanwhile: neither a message that is published
+    /// after this call, nor one that it has missed before. Its cursor is before them. A poll that is to end
+    /// is answered with nothing but its cursor. A page of history that was admitted before this call is
+    /// still given, and the rest of a batch is still published.
+    /// [`take_reloaded`](Self::take_reloaded) says when all streams have been judged. Another call begins
+    /// anew.
     ///
     /// History is trimmed, and channels move to the shares of other namespaces, as
     /// [`Hub::reconfigure`](sockeye_hub::Hub::reconfigure) says: a bounded number in each turn.
@@ -264,63 +267,6 @@ impl Service {
     /// once every stream has been judged. It is given once.
     pub fn take_reloaded(&mut self) -> Option<Reloaded> {
         self.engine.judging.take_figure()
-    }
-
-    /// Begins in the middle of a log: its entries up to `floor` have been dropped.
-    ///
-    /// # Errors
-    /// If something has been restored or published already.
-    pub fn restore_floor(&mut self, floor: Seq) -> Result<(), Misuse> {
-        restore::floor(&mut self.engine.hub, floor)
-    }
-
-    /// Restores the log's table of runs, in the order of their first positions. The last one is the
-    /// run that begins now: it has a random check, and the position after the log's head. Cursors
-    /// carry the check of their position from then on, and a cursor that another run gave out has a
-    /// gap `forked`. Call it before the entries are restored.
-    pub fn restore_runs(&mut self, runs: &[Run]) {
-        restore::runs(&mut self.engine.hub, runs);
-    }
-
-    /// Restores an entry of the log. Call it in the log's order, before the server runs. Positions
-    /// between two records are void.
-    ///
-    /// # Errors
-    /// If its position is not above that of the last record.
-    pub fn restore(&mut self, record: &Record<'_>) -> Result<(), Misuse> {
-        let Engine { hub, log_time, .. } = &mut self.engine;
-        log_time.ms = record.time_ms.max(log_time.ms);
-        restore::message(hub, record, Body::new(record.payload.clone()), log_time.ms)?;
-        let date_ms = record.payload.date_ms.unwrap_or(record.time_ms);
-        self.restore_clock(record.time_ms, date_ms);
-        Ok(())
-    }
-
-    /// Has log time go on from `log_ms`, the last one that the log has. `date_ms` is the date of its
-    /// newest message, in milliseconds since 1970, or zero. Call it before the server runs.
-    pub fn restore_clock(&mut self, log_ms: u64, date_ms: u64) {
-        self.engine.sequencing.clock().restore(log_ms, date_ms);
-    }
-
-    /// Restores a channel whose messages stay on disk: its newest message, and whether that ended
-    /// it. The messages count as dropped from memory.
-    pub fn restore_channel(&mut self, channel: ChannelName<'_>, last: Seq, ended: bool) {
-        self.engine.hub.restore_channel(channel, last, ended);
-    }
-
-    /// Restores an idempotency key of the message at `seq`. It is remembered until `until_ms`, in
-    /// [log time](LogTime::ms).
-    pub fn restore_key(&mut self, channel: ChannelName<'_>, key: &str, seq: Seq, until_ms: u64) {
-        self.engine.hub.restore_key(channel, key, seq, until_ms);
-    }
-
-    /// Moves the head to `head`: new messages get positions above it. Positions up to it that had
-    /// no record are void.
-    ///
-    /// # Errors
-    /// None before the server runs: a lower `head` changes nothing.
-    pub fn restore_head(&mut self, head: Seq) -> Result<(), Misuse> {
-        restore::head(&mut self.engine.hub, head)
     }
 
     /// The log's time, as of the last call.
@@ -456,7 +402,7 @@ impl App for Service {
     }
 
     fn deadline(&self) -> Time {
-        self.engine.deadline().min(self.survey_deadline())
+        self.engine.deadline().min(self.engine.drop_deadline()).min(self.survey_deadline())
     }
 
     fn on_timer(&mut self, context: &mut Context<'_>) {

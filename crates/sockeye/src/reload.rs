@@ -77,6 +77,23 @@ impl Reload {
         let one = |settings| Self { settings, totals: Arc::clone(&totals) };
         settings.into_iter().map(one).collect()
     }
+
+    /// Leaves it to a later one, before the loop has applied it.
+    pub(crate) fn give_up(self) {
+        add(&self.totals, Reloaded::default());
+    }
+}
+
+/// Adds the effects in one loop to the totals. The last loop logs them.
+fn add(totals: &Mutex<Totals>, effects: Reloaded) {
+    let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+    totals.loops_left -= 1;
+    totals.reloaded.revoked += effects.revoked;
+    totals.reloaded.moved += effects.moved;
+    if totals.loops_left == 0 {
+        let Reloaded { revoked, moved, .. } = totals.reloaded;
+        log::info!(revoked, moved; "the configuration was read again");
+    }
 }
 
 /// The reloads that a loop has applied, and whose streams it has not all judged yet.
@@ -90,7 +107,7 @@ impl Applied {
         self.0.push(reload.totals);
     }
 
-    /// Adds the effects to the totals once all streams have been judged. The last loop to do so logs them.
+    /// Adds the effects to the totals once all streams have been judged.
     pub(crate) fn look(&mut self, server: &mut Server<MioNet, Front>) {
         if self.0.is_empty() {
             return;
@@ -98,17 +115,8 @@ impl Applied {
         let Some(reloaded) = server.app_mut().service().take_reloaded() else { return };
         let last = self.0.len() - 1;
         for (number, totals) in self.0.drain(..).enumerate() {
-            let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
-            totals.loops_left -= 1;
             // A reload that another one has overtaken has no figure of its own.
-            if number == last {
-                totals.reloaded.revoked += reloaded.revoked;
-                totals.reloaded.moved += reloaded.moved;
-            }
-            if totals.loops_left == 0 {
-                let Reloaded { revoked, moved, .. } = totals.reloaded;
-                log::info!(revoked, moved; "the configuration was read again");
-            }
+            add(&totals, if number == last { reloaded } else { Reloaded::default() });
         }
     }
 }

@@ -125,6 +125,7 @@ impl<N: Net, A: App> Server<N, A> {
         if !note_ready(connection, key, ready, &mut self.core.dirty) {
             return;
         }
+        self.core.budget.begin_visit(share);
         if N::Socket::BUFFERS {
             if !self.shake_hands(key) {
                 return;
@@ -132,7 +133,6 @@ impl<N: Net, A: App> Server<N, A> {
             let Some(found) = self.core.connections.get_mut(key) else { return };
             connection = found;
         }
-        self.core.budget.begin_visit(share);
         if connection.has_leftover() {
             if !connection.is_halted() {
                 self.go_on(key);

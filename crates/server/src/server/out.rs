@@ -20,40 +20,25 @@ const BURIALS_MAX: usize = 128;
 
 impl<N: Net, A: App> Server<N, A> {
     /// Writes out what was appended, once for each connection, within the budget of the turn. Outboxes
-    /// of this turn come first. Outboxes that an earlier turn has left get half of the budget, in a fair
-    /// queue.
+    /// of this turn come first, and outboxes that an earlier turn has left get half of the budget.
     pub(super) fn flush(&mut self) {
         self.core.budget.begin(budget::Phase::Writes, &self.core.limits);
         let mut dirty = core::mem::take(&mut self.core.dirty);
-        let reserve = if self.unwritten.is_empty() { 0 } else { self.core.budget.left() / 2 };
+        let mut late = core::mem::take(&mut self.core.unwritten);
+        let reserve = if late.is_empty() { 0 } else { self.core.budget.left() / 2 };
         let mut done = self.flush_all(&dirty, reserve);
-        self.flush_by_holder();
+        let written = self.flush_all(late.make_contiguous(), 0);
+        late.drain(..written);
         if done < dirty.len() && !self.core.budget.is_spent() {
             done += self.flush_all(&dirty[done..], 0);
         }
-        for key in dirty.drain(done..) {
-            let Some(connection) = self.core.connections.get(key) else { continue };
-            self.unwritten.add(key, connection, &self.app);
-        }
-        self.core.stats.write_stops += u64::from(!self.unwritten.is_empty());
+        late.extend(dirty.drain(done..));
+        self.core.stats.write_stops += u64::from(!late.is_empty());
+        self.core.unwritten = late;
         dirty.clear();
         // Connections that the flush itself listed wait for the next turn.
         dirty.append(&mut self.core.dirty);
         self.core.dirty = dirty;
-    }
-
-    /// Writes out connections of the fair queue, as far as the budget reaches.
-    fn flush_by_holder(&mut self) {
-        while let Some((key, turn)) = self.unwritten.take() {
-            let (before, bytes) = (self.core.budget.spent(), self.core.stats.bytes_sent);
-            self.flush_one(key);
-            self.note_writes(1, bytes);
-            self.unwritten.done(key, turn, self.core.budget.spent() - before);
-            // [server:writes-bounded]
-            if self.core.budget.is_spent() {
-                return;
-            }
-        }
     }
 
     /// Writes out these connections, until no more than `reserve` of the budget is left. Returns their
@@ -217,7 +202,6 @@ impl<N: Net, A: App> Server<N, A> {
             self.core.budget.spend(CONNECTION_UNITS);
             let Some(mut connection) = self.core.connections.remove(key) else { continue };
             self.waiting.forget(key);
-            self.unwritten.forget(key);
             debug_assert!(connection.stream().is_none(), "its end was told");
             connection.outbox.clear(&mut self.core.pool);
             self.quota.leave(connection.peer.address().ip());

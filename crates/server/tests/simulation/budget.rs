@@ -215,7 +215,7 @@ fn expensive_requests_are_billed_in_full() {
     assert_eq!(scene.server.app().served[&1], 20, "nothing is lost");
 }
 
-/// Round robin: a connection with input for many turns gets as much as its neighbours.
+/// A connection with input for many turns gets as much as its neighbours.
 /// [server:share-bounded]
 #[test]
 fn shares_are_equal() {
@@ -232,8 +232,9 @@ fn shares_are_equal() {
         }
         let (least, most) = (echoed.iter().min(), echoed.iter().max());
         let apart = most.expect("some") - least.expect("some");
-        // One share of a hundred units is a hundred messages at the most. The second is on its way.
-        assert!(apart <= 200, "{apart} messages apart after {turn} turns");
+        // One share of a hundred units is a hundred messages at the most. The second is on its way, and
+        // nobody is billed for the first turn.
+        assert!(apart <= 300, "{apart} messages apart after {turn} turns");
     }
     assert!(echoed[0] > 1_000, "{echoed:?}");
 }

@@ -110,7 +110,7 @@ impl Service {
         // A new epoch may have begun since the request came.
         self.check_bound(wanted.bound)?;
         let found = self.in_memory(wanted);
-        context.spend(units::PULL + found.entries.len() as u64 * units::ITEM);
+        self.engine.count_pull(found.entries.len(), context);
         match self.beyond_memory(wanted, &found.page) {
             None => Ok(Some(self.history_reply(wanted, found))),
             Some(range) => self.ask_archive(id, wanted, holder, range).map(|()| None),
@@ -224,9 +224,9 @@ pub(crate) fn no_archive() -> Problem {
     Problem::new(Code::Unavailable, "older history cannot be read now")
 }
 
-/// The refusal of a request above the bounds on those that wait for a page.
+/// The refusal of a poll or a page of history above the bounds on those that wait.
 pub(crate) fn too_many() -> Problem {
-    Problem::new(Code::Overloaded, "too many wait for a page of history (disk_requests)")
+    Problem::new(Code::Overloaded, "too many requests wait for history (disk_requests)")
 }
 
 /// The part that `after` or `before` names, each a `seq` or a cursor.

@@ -200,7 +200,7 @@ impl Tally {
                     a bound: on messages, requests or handshakes in a time, of all or of one user \
                     or address; on the streams of a user, of an address, of all; on channels without \
                     a message and patterns, of all, and of one user or address; on requests that \
-                    wait for the archive, likewise.";
+                    wait for the archive or for their turn, likewise.";
         page.by(Kind::Counter, "rejected_total", help, "reason", rows);
         let help = "Credentials that were looked at: ok, none (nothing was shown), or the code of \
                     the refusal.";

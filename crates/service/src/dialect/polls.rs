@@ -87,12 +87,14 @@ impl Service {
         let nothing_comes = taken.known.len() == channels.len();
         let is_over = wait_ms == 0 || context.is_draining() || nothing_comes;
         if is_over || !body.is_empty() || rest == Rest::More {
+            // An end that is told again brings a client nowhere, so it makes no answer final.
+            let holds = label.holds(&body, rest);
             for channel in taken.known {
                 body.ended(channel, &CursorText::new(cursor));
             }
             self.engine.leave(subscriber);
             self.engine.renew_presence(&channels, who);
-            return Ok(label.answer(body, rest, &self.proved(cursor, who)).into());
+            return Ok(label.answer(holds, body, rest, &self.proved(cursor, who)).into());
         }
         if let Err(refusal) = self.engine.admit_place(who) {
             self.engine.leave(subscriber);
@@ -249,7 +251,7 @@ impl Service {
     ) {
         self.counters.polls.opened += 1;
         // [service:expiry]
-        self.engine.sessions.add(Session::new(stream, subscriber, Delivery::Poll, who));
+        self.engine.add_session(Session::new(stream, subscriber, Delivery::Poll, who));
         self.engine.set_due(subscriber, until);
         self.engine.expect_expiry(subscriber);
     }
@@ -437,8 +439,7 @@ struct Label {
 }
 
 impl Label {
-    fn answer(&self, body: PollBody, rest: Rest, cursor: &CursorText) -> Reply {
-        let holds = self.holds(&body, rest);
+    fn answer(&self, holds: Holds, body: PollBody, rest: Rest, cursor: &CursorText) -> Reply {
         let reply = json_body(Status::OK, body.finish(cursor, rest));
         let reply = self.caching.mark(reply.header(reply::cursor(cursor)), holds);
         match rest {

@@ -152,6 +152,7 @@ impl Service {
     }
 
     /// Takes in the outcomes that have arrived from other services, and answers their publishers.
+    #[inline]
     pub(crate) fn follow(&mut self, context: &mut Context<'_>) {
         while let Some(answered) = self.engine.follow(context) {
             self.settle_one(answered, context);

@@ -95,7 +95,7 @@ pub(crate) struct Rejections {
     pub(crate) channels: u64,
     /// Subscriptions above the quota of a user or an address.
     pub(crate) own_channels: u64,
-    /// Requests above the bound on those that wait for the archive.
+    /// Requests above the bound on those that wait for the archive or for their turn.
     pub(crate) archive: u64,
     /// Requests above the share of a user or an address of these.
     pub(crate) own_archive: u64,

@@ -91,7 +91,16 @@ impl<D: Dialect> Engine<D> {
     /// Call it until it returns `None` before each request with a cursor: another engine may have
     /// given out the cursor, and may be ahead of this one.
     // [service:follow-first]
+    #[inline]
     pub fn follow(&mut self, out: &mut impl Outlet<D>) -> Option<Answered> {
+        match self.sequencing {
+            Sequencing::InLoop { .. } => None,
+            Sequencing::Behind { .. } => self.follow_backbone(out),
+        }
+    }
+
+    #[inline(never)]
+    fn follow_backbone(&mut self, out: &mut impl Outlet<D>) -> Option<Answered> {
         while let Sequencing::Behind { backbone, health } = &mut self.sequencing
             && let Some(outcome) = backbone.next()
         {

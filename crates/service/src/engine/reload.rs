@@ -2,6 +2,7 @@
 
 use sockeye_auth::UnixTime;
 use sockeye_hub::{Config, SubscriberKey};
+use sockeye_server::Time;
 
 use crate::engine::access::Standing;
 use crate::engine::work::{EVERYBODY, Walk};
@@ -29,8 +30,13 @@ pub(crate) struct Judging {
     pub(crate) walk: Walk,
     /// A [`Task::Judge`] is in the queue.
     pub(crate) is_queued: bool,
-    /// The rules of namespaces let other clients receive than before.
-    others: bool,
+    /// The walk has taken the place of one that was not over.
+    again: bool,
+    /// Reloads so far.
+    reloads: u32,
+    /// The number of the last reload whose rules of namespaces let other clients receive; zero if the walk
+    /// does not look for that.
+    others: u32,
     /// The presence of a namespace was switched off.
     forgets: bool,
     /// The sessions that were ended, until the figure is taken.
@@ -47,9 +53,16 @@ impl Judging {
     ) -> Standing {
         match access.standing(&session.principal, anybody, calendar) {
             // [service:rights-reload]
-            Standing::Same if self.others && session.by_rule => Standing::Changed,
+            Standing::Same if session.by_rule > 0 && session.by_rule <= self.others => {
+                Standing::Changed
+            }
             standing => standing,
         }
+    }
+
+    /// The number of the settings in force, from one.
+    pub(crate) const fn settings_number(&self) -> u32 {
+        self.reloads.saturating_add(1)
     }
 
     /// The figure, once all sessions have been judged; once.
@@ -72,7 +85,12 @@ impl<D: Dialect> Engine<D> {
         let judging = &mut self.judging;
         // Sessions that the former walk has not reached are still to be judged by what it looked for.
         let is_over = judging.walk.is_over();
-        judging.others = namespaces.give_others(&self.namespaces) || judging.others && !is_over;
+        (judging.again, judging.reloads) = (!is_over, judging.reloads.saturating_add(1));
+        judging.others = match namespaces.give_others(&self.namespaces) {
+            true => judging.reloads,
+            false if is_over => 0,
+            false => judging.others,
+        };
         judging.forgets = namespaces.end_presence(&self.namespaces) || judging.forgets && !is_over;
         judging.figure.get_or_insert_default();
         judging.walk.begin(self.sessions.places());
@@ -89,6 +107,12 @@ impl<D: Dialect> Engine<D> {
         if self.hub.is_overdue() && !core::mem::replace(&mut self.drops, true) {
             self.work.add(EVERYBODY, Task::Drop);
         }
+    }
+
+    /// When [`begin_to_drop`](Self::begin_to_drop) has to be called next. Every call that takes the time
+    /// drops, also those behind it in a turn.
+    pub(crate) const fn drop_deadline(&self) -> Time {
+        if self.hub.is_overdue() { Time::from_millis(0) } else { Time::NEVER }
     }
 
     /// Has the hub drop some more.
@@ -114,12 +138,16 @@ impl<D: Dialect> Engine<D> {
             if self.judging.forgets {
                 spent += self.forget_presence_of(key) as u64 * units::TARGET;
             }
-            if let Some(reason) = self.judge(key) {
-                spent += units::POLL;
-                match fetches {
-                    true => fetching.push(key),
-                    false => self.send_away(key, reason, out),
+            match self.judge(key) {
+                Some(reason) => {
+                    spent += units::POLL;
+                    match fetches {
+                        true => fetching.push(key),
+                        false => self.send_away(key, reason, out),
+                    }
                 }
+                None if self.judging.again => self.give_withheld(key, out),
+                None => {}
             }
         }
         out.spend(spent);
@@ -127,6 +155,17 @@ impl<D: Dialect> Engine<D> {
             self.work.add(EVERYBODY, Task::Judge);
         }
         fetching
+    }
+
+    /// Has a session that stays catch up. The settings before these ones may have withheld something.
+    fn give_withheld(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
+        let session = self.sessions.of_subscriber(key).filter(|it| !it.is_sent_away);
+        let Some(session) = session else { return };
+        if session.delivery.fetches() {
+            return self.work.add_for(&session.principal, Task::Answer(key));
+        }
+        self.tell_owed(key, out);
+        self.go_on_later(key, out);
     }
 
     /// Judges a session. Returns why it ends, if it does: once.
@@ -154,7 +193,7 @@ impl<D: Dialect> Engine<D> {
         Some(reason)
     }
 
-    /// Whether a session will end, because the walk has not reached it yet.
+    /// Whether the walk has still to reach a session, and will end it.
     pub(crate) fn is_to_go(&self, session: &Session<D>) -> bool {
         let rules = (&self.access, &self.anybody, self.calendar);
         self.judging.walk.is_ahead(session.subscriber.index())

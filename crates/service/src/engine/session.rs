@@ -9,7 +9,7 @@ use sockeye_server::Time;
 
 use crate::engine::access::Account;
 use crate::engine::shared_state::{StreamCounts, lock};
-use crate::engine::{Body, Delivery, Dialect, End, Principal, StreamName};
+use crate::engine::{Body, Dialect, End, Principal, StreamName};
 use crate::sequencing::LogTime;
 
 /// One subscribed stream.
@@ -19,8 +19,9 @@ pub(crate) struct Session<D: Dialect> {
     pub(crate) subscriber: SubscriberKey,
     pub(crate) delivery: D::Delivery,
     pub(crate) principal: Principal,
-    /// A namespace's rule, and no grant, gave it a subscription. Polls are always treated so.
-    pub(crate) by_rule: bool,
+    /// The number of the settings, from one, under which a namespace's rule, and no grant, first gave it
+    /// a subscription; zero if none did. Polls are always treated so.
+    pub(crate) by_rule: u32,
     /// When something is due: the answer to a poll, the first message, or the end of the stream's
     /// life.
     pub(crate) due: Time,
@@ -52,7 +53,7 @@ impl<D: Dialect> Session<D> {
             subscriber,
             delivery,
             principal,
-            by_rule: delivery.fetches(),
+            by_rule: 0,
             due: Time::NEVER,
             expires: false,
             ends_as: End::Lifetime,

@@ -49,7 +49,7 @@ impl<D: Dialect> Engine<D> {
         match admitted {
             Ok(subscriber) => {
                 let end = self.lifetime_end(stream, out.now());
-                self.sessions.add(Session::new(stream, subscriber, delivery, who));
+                self.add_session(Session::new(stream, subscriber, delivery, who));
                 self.set_end(subscriber, end, End::Lifetime);
                 self.expect_expiry(subscriber);
                 Some(subscriber)
@@ -82,6 +82,12 @@ impl<D: Dialect> Engine<D> {
         if is_finished && session.delivery.ends_with_its_channels() {
             out.end(&self.recipient(session), End::ChannelsEnded, None, at);
         }
+    }
+
+    /// Adds a session, which the settings in force have admitted.
+    pub(crate) fn add_session(&mut self, session: Session<D>) {
+        let by_rule = if session.delivery.fetches() { self.judging.settings_number() } else { 0 };
+        self.sessions.add(Session { by_rule, ..session });
     }
 
     /// The stream of a session, as a recipient.
@@ -191,7 +197,9 @@ impl<D: Dialect> Engine<D> {
                 let subscribed = subscriber.subscribe(target, start, self.log_time.ms)?;
                 // A poll has no session yet: its next target may be refused.
                 if let Some(session) = self.sessions.of_subscriber_mut(key) {
-                    session.by_rule |= !who.is_granted(target, self.calendar);
+                    if session.by_rule == 0 && !who.is_granted(target, self.calendar) {
+                        session.by_rule = self.judging.settings_number();
+                    }
                     self.enter_presence(key, target, who, watch);
                 }
                 Ok(subscribed)
@@ -324,7 +332,7 @@ impl<D: Dialect> Engine<D> {
 enum EndIs {
     /// Nothing yet: the end may come live, from history, or in a gap.
     ToCome,
-    /// Everything that it was subscribed to, up to its cursor, which lies behind the end.
+    /// All that its former subscriptions gave it up to its cursor, which is at the end or after it.
     Known,
     /// Nothing, and nothing that it gets from this start says it.
     Unsaid,

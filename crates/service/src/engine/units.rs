@@ -16,8 +16,8 @@
 //! | a step of a search over a list of channels | 0.04 to 0.1 | 1 | 44 to 103 |
 //! | a step in which a hub of 100,000 channels applies new settings | 0.13 | 2 | 65 |
 //!
-//! So the 32,000 units of a turn are 1 to 3 ms there. Under all loads of the soak at once a unit takes 150 to 190 ns, with
-//! system calls and cold caches, and a turn 4 to 6 ms.
+//! So the 32,000 units of a turn are 1 to 3 ms there. Under all loads of the soak at once a unit takes
+//! 150 to 190 ns, with system calls and cold caches, and a turn 4 to 6 ms.
 
 /// A publication, besides its subscribers.
 pub(crate) const PUBLICATION: u64 = 10;

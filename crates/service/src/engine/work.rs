@@ -2,8 +2,8 @@
 //!
 //! A step of a task is short. Each task is somebody's: of the account for which the work is done, its
 //! payer. The next step is of the payer that has got the fewest units for its weight, so a payer with
-//! many tasks delays itself and nobody else. What is left at the end of a turn goes on in the next one, which does
-//! not wait.
+//! many tasks delays itself and nobody else. What is left at the end of a turn goes on in the next one,
+//! which does not wait.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 

@@ -146,8 +146,13 @@ impl WorkerPool {
     pub(super) fn reload(&self, reloads: Vec<Reload>) {
         for (worker, reload) in self.workers.iter().zip(reloads) {
             let mut slot = worker.mailbox.reload.lock().unwrap_or_else(PoisonError::into_inner);
-            *slot = Some(reload);
+            let former = slot.replace(reload);
             worker.mailbox.is_full.store(true, Ordering::Release);
+            drop(slot);
+            // Its loop had no turn in between.
+            if let Some(former) = former {
+                former.give_up();
+            }
         }
         self.wake();
     }

@@ -193,9 +193,9 @@ impl Service {
         let found = found.ok().and_then(|found| self.in_archive(&wanted, position, found));
         let reply = match found {
             Some(found) => {
-                let items = found.entries.len() as u64 * units::ITEM;
+                self.engine.count_pull(found.entries.len(), context);
                 let reply = self.history_reply(&wanted, found);
-                context.spend(units::PULL + items + units::of_text(reply.body.len()));
+                context.spend(units::of_text(reply.body.len()));
                 reply
             }
             // [service:archive-unavailable]

@@ -113,8 +113,8 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
-    /// [service:presence-slow] Sends an event to a watcher; `None` if its stream has no room: it
-    /// gets the whole list later.
+    /// [service:presence-slow] Sends an event to a watcher; `None` if its stream has no room, or is to
+    /// end: it gets the whole list later.
     fn tell_one(
         &self,
         key: SubscriberKey,
@@ -122,9 +122,9 @@ impl<D: Dialect> Engine<D> {
         out: &mut impl Outlet<D>,
     ) -> Option<()> {
         let session = self.sessions.of_subscriber(key)?;
-        // [service:revoked]
+        // [service:revoked] If the next reload lets it stay, it gets the whole list.
         if self.is_to_go(session) {
-            return Some(());
+            return None;
         }
         if out.waiting_bytes(session.stream) >= self.limits.queue_bytes_max {
             out.notify_drained(session.stream);

@@ -162,7 +162,7 @@ impl<D: Dialect> Engine<D> {
     }
 
     /// Has a stream go on catching up behind the other work.
-    fn go_on_later(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
+    pub(crate) fn go_on_later(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
         let Some(session) = self.sessions.of_subscriber_mut(key) else { return };
         if !core::mem::replace(&mut session.goes_on, true) {
             self.work.add_for(&session.principal, Task::CatchUp(key));

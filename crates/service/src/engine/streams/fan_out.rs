@@ -29,6 +29,8 @@ struct FanOut<'d, D: Dialect, O> {
     now_ms: u64,
     /// Entries whose age was noted.
     noted: usize,
+    /// The next delivery is to be noted: ages are left, or the end of the channel.
+    is_noting: bool,
     /// The last entry ends its channel.
     has_end: bool,
     forms: D::BurstForms,
@@ -36,6 +38,7 @@ struct FanOut<'d, D: Dialect, O> {
     access: &'d Access,
     anybody: &'d Principal,
     judging: &'d Judging,
+    is_judging: bool,
     calendar: UnixTime,
     queue_bytes_max: usize,
     out: &'d mut O,
@@ -77,7 +80,7 @@ impl<D: Dialect, O: Outlet<D>> FanOut<'_, D, O> {
             return none(Flow::Full);
         }
         // [service:revoked] Nor does one that a reload is about to end.
-        if self.judging.walk.is_ahead(key.index()) {
+        if self.is_judging && self.judging.walk.is_ahead(key.index()) {
             let rules = (self.access, self.anybody, self.calendar);
             if self.judging.standing(session, rules) != Standing::Same {
                 return none(Flow::Full);
@@ -102,8 +105,9 @@ impl<D: Dialect, O: Outlet<D>> FanOut<'_, D, O> {
         };
         match sent {
             Ok(()) => {
-                if self.noted < entries.len() || self.has_end {
+                if self.is_noting {
                     self.note_taken(key, entries);
+                    self.is_noting = self.has_end;
                 }
                 Offered { taken: entries.len(), flow: Flow::Taken }
             }
@@ -187,11 +191,13 @@ impl<D: Dialect> Engine<D> {
             lag: &mut self.counters.delivery,
             now_ms: self.log_time.ms,
             noted: 0,
+            is_noting: true,
             has_end: hub.burst_has_end(),
             forms: D::BurstForms::default(),
             ended: Ended::default(),
             access,
             anybody,
+            is_judging: !judging.walk.is_over(),
             judging,
             calendar: self.calendar,
             queue_bytes_max: limits.queue_bytes_max,
