@@ -32,11 +32,11 @@ pub(crate) struct Judging {
     pub(crate) is_queued: bool,
     /// The walk has taken the place of one that was not over.
     again: bool,
-    /// Reloads so far.
-    reloads: u32,
+    /// Reloads so far, up to 65,535. Beyond that each change of rules concerns all sessions that came by one.
+    reloads: u16,
     /// The number of the last reload whose rules of namespaces let other clients receive; zero if the walk
     /// does not look for that.
-    others: u32,
+    others: u16,
     /// The presence of a namespace was switched off.
     forgets: bool,
     /// The sessions that were ended, until the figure is taken.
@@ -61,7 +61,7 @@ impl Judging {
     }
 
     /// The number of the settings in force, from one.
-    pub(crate) const fn settings_number(&self) -> u32 {
+    pub(crate) const fn settings_number(&self) -> u16 {
         self.reloads.saturating_add(1)
     }
 

@@ -21,7 +21,7 @@ pub(crate) struct Session<D: Dialect> {
     pub(crate) principal: Principal,
     /// The number of the settings, from one, under which a namespace's rule, and no grant, first gave it
     /// a subscription; zero if none did. Polls are always treated so.
-    pub(crate) by_rule: u32,
+    pub(crate) by_rule: u16,
     /// When something is due: the answer to a poll, the first message, or the end of the stream's
     /// life.
     pub(crate) due: Time,
