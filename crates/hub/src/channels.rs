@@ -53,7 +53,7 @@ pub(crate) struct Channels<M> {
     /// at zero for a record that is above its bounds.
     alarms: BTreeSet<(u64, u32)>,
     stamp: Stamp,
-    /// What is still to be fitted to new settings.
+    /// The parts that are still to be fitted to new settings.
     refit: VecDeque<Part>,
     /// The namespaces of some records are other ones, and these records may be filed elsewhere yet.
     is_moving: bool,

@@ -59,7 +59,7 @@ impl Side {
         Self { hub: Hub::new(EPOCH, config.clone()), streams, in_bursts, waited: 0 }
     }
 
-    /// What waits is delivered. Returns the number of subscribers.
+    /// Delivers the burst that waits. Returns the number of subscribers.
     fn deliver(&mut self) -> usize {
         let streams = &mut self.streams;
         self.hub.deliver_burst(|key, entries| {

@@ -99,7 +99,7 @@ pub trait App {
     /// A stream is over; called once for each [`App::on_open`]. The key names nothing any more.
     fn on_close(&mut self, stream: StreamKey, cause: CloseCause, context: &mut Context<'_>) {}
 
-    /// Whom the work on a stream is done for: a user, or an address behind a proxy. The server asks while
+    /// The holder of a stream's work: a user, or an address behind a proxy. The server asks while
     /// more waits than a turn can do, once for each connection that waits. With `None` the holder is the
     /// peer's address, with a weight of one.
     fn holder(&self, stream: StreamKey) -> Option<Holder> {
@@ -123,7 +123,7 @@ pub trait App {
     fn on_turn(&mut self, context: &mut Context<'_>) {}
 }
 
-/// Whom work is done for. While more waits than a turn can do, holders get units of work in proportion to their
+/// The user or address that work is done for. While more waits than a turn can do, holders get units of work in proportion to their
 /// weights, and the connections of one holder get equal numbers of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {

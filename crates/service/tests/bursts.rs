@@ -16,7 +16,7 @@ const CLIENTS: usize = 24;
 const PUBLISHERS: usize = 4;
 const TURNS: usize = 40;
 
-/// What a client does.
+/// The steps of a client.
 #[derive(Clone, Debug)]
 enum Act {
     /// It sends bytes.
@@ -37,10 +37,10 @@ struct Game {
     history: usize,
 }
 
-/// What came of a game.
+/// The outcome of a game.
 #[derive(Debug, Default)]
 struct Played {
-    /// What each client has read, by turn.
+    /// The bytes that each client has read, by turn.
     read: Vec<Vec<Option<String>>>,
     stats: sockeye_hub::Stats,
 }

@@ -48,7 +48,7 @@ fn reloaded(world: &mut World) -> Option<Reloaded> {
     world.server.with_app(|service, _| service.take_reloaded())
 }
 
-/// What has come; nothing more comes from a connection that has ended.
+/// The bytes that have come; nothing more comes from a connection that has ended.
 fn read(peer: &mut Peer) -> String {
     let bytes = peer.read(usize::MAX).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()

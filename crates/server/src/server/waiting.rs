@@ -9,7 +9,7 @@ use crate::addresses::origin_bits;
 use crate::app::{App, Holder};
 use crate::connection::Connection;
 
-/// Whom a connection's work is done for: a keyed hash of the number that the application names, or of the
+/// The holder of a connection's work: a keyed hash of the number that the application names, or of the
 /// peer's address. Two accounts with the same hash share one part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Account(u64);

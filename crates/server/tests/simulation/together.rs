@@ -1,4 +1,4 @@
-//! What is sent together is what would have been sent one by one.
+//! Messages sent together are the same bytes as messages sent one by one.
 //!
 //! The same game is played on two stages. On the first one everything is sent one by one.
 
@@ -14,7 +14,7 @@ use crate::simulation::stage::{Stage, get, upgrade};
 
 const ROUNDS: usize = 60;
 
-/// What a game came to: everything that was sent at once, and what was cut by a bound.
+/// The outcome of a game: the messages sent at once, and those that a bound cut.
 #[derive(Clone, Copy, Debug, Default)]
 struct Totals {
     whole: u64,

@@ -1,4 +1,4 @@
-//! What a log brings back before the service runs.
+//! Restoring a log's state before the service runs.
 
 use sockeye_hub::{ChannelName, Misuse, Run, Seq};
 

@@ -20,7 +20,7 @@ fn restarted(disk: &Naive, adjust: impl FnOnce(&mut Setup)) -> Running {
     })
 }
 
-/// What a restart restores.
+/// The state that a restart restores.
 fn restore(mut service: Service, disk: Naive) -> Service {
     let channel = ChannelName::new("c").expect("a name");
     service.restore_channel(channel, Seq(TOKENS), false);

@@ -124,7 +124,7 @@ impl Played {
         keys.audit();
     }
 
-    /// What each namespace has: records, bytes, records without a message, ends, tombstones, keys.
+    /// The holdings of each namespace: records, bytes, records without a message, ends, tombstones, keys.
     fn parts(&self) -> BTreeMap<String, [usize; 6]> {
         let Hub { channels, config, keys, .. } = &self.hub;
         let own = config.own().map(|(id, name)| (id, name.to_owned()));
