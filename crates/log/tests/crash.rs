@@ -15,9 +15,9 @@ mod support;
 use sockeye_log::{Error, Outcome, Policy, Recovered, Rule, Start, Store, Writer};
 use support::{Dir, Numbers, limits, open_by, record, records};
 
-/// A new process holds the locks of this one until it runs its own program. So a test that gives up a
-/// lock and takes it again keeps others from starting processes meanwhile.
-static STARTING: Mutex<()> = Mutex::new(());
+/// A new process holds the locks of this one until it runs its own program, and `spawn` may return
+/// shortly before that. So these tests run one after another: each ends the processes that it starts.
+static ALONE: Mutex<()> = Mutex::new(());
 
 const CHILD: &str = "SOCKEYE_LOG_CHILD";
 const BODY_MAX: u64 = 9_000;
@@ -49,8 +49,8 @@ fn check(store: &Store, head: u64, what: &str) -> usize {
     found.len()
 }
 
-fn no_process_starts() -> MutexGuard<'static, ()> {
-    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -95,7 +95,6 @@ fn say(line: &str) {
 }
 
 fn start(dir: &Dir) -> (Child, impl Iterator<Item = String>) {
-    let starting = no_process_starts();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture"])
         .env(CHILD, dir.path())
@@ -104,7 +103,6 @@ fn start(dir: &Dir) -> (Child, impl Iterator<Item = String>) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    drop(starting);
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     (child, lines)
 }
@@ -155,6 +153,7 @@ fn live_and_die(dir: &Dir, numbers: &mut Numbers, early: bool) -> Said {
 /// [log:durable] [log:group]
 #[test]
 fn nothing_acknowledged_is_lost() {
+    let _alone = alone();
     let kills = number("SOCKEYE_LOG_KILLS").unwrap_or(60);
     let mut numbers = Numbers(number("SOCKEYE_LOG_SEED").unwrap_or(0x5EED));
     let (mut acknowledged, mut kept, mut ahead) = (0, 0, 0);
@@ -198,6 +197,7 @@ fn nothing_acknowledged_is_lost() {
 /// [log:lock]
 #[test]
 fn a_second_process_is_refused_and_disturbs_nothing() {
+    let _alone = alone();
     let dir = Dir::new("lock");
     let (mut child, mut lines) = start(&dir);
     let mut acks = lines.by_ref().filter(|line| line.starts_with("ack "));
@@ -218,13 +218,13 @@ fn a_second_process_is_refused_and_disturbs_nothing() {
 /// The lock itself, and not only SQLite's on the database behind it. [log:lock]
 #[test]
 fn whoever_has_the_lock_has_the_directory() {
+    let _alone = alone();
     let dir = Dir::new("flock");
     let lock = std::fs::File::create(dir.file("lock")).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let refused = open_narrow(dir.path(), 2).map(|(_, recovered)| recovered);
     assert_eq!(refused, Err(Error::Locked));
     assert_eq!(dir.read().len(), 1, "nothing was made");
-    let _none = no_process_starts();
     drop(lock);
     assert!(open_narrow(dir.path(), 2).is_ok());
 }
@@ -232,6 +232,7 @@ fn whoever_has_the_lock_has_the_directory() {
 /// [log:lock]
 #[test]
 fn a_second_store_of_one_process_is_refused() {
+    let _alone = alone();
     let dir = Dir::new("lock-inside");
     let (store, _) = open_narrow(dir.path(), 1).unwrap();
     let (mut child, lines) = start(&dir);
@@ -241,7 +242,6 @@ fn a_second_store_of_one_process_is_refused() {
     assert!(said.contains(&Error::Locked.to_string()), "{said}");
     let refused = open_narrow(dir.path(), 2).map(|(_, recovered)| recovered);
     assert_eq!(refused, Err(Error::Locked));
-    let _none = no_process_starts();
     drop(store);
     assert!(open_narrow(dir.path(), 2).is_ok());
 }
