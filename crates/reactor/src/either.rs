@@ -59,7 +59,7 @@ impl<P: Socket, B: Socket> Socket for EitherSocket<P, B> {
         either!(self, socket => socket.is_handshaking())
     }
 
-    fn handshake(&mut self) -> io::Result<()> {
+    fn handshake(&mut self) -> io::Result<bool> {
         either!(self, socket => socket.handshake())
     }
 

@@ -94,8 +94,8 @@ impl Readiness {
         self.has(Self::HANDSHAKING)
     }
 
-    /// The handshake of `socket` went as far as it could: it is over, or waits for input. Once it is
-    /// over, the socket counts as readable: data may have come with the last bytes of the handshake.
+    /// The handshake of `socket` went as far as it could: it is over, has failed, or waits for input. Once
+    /// it is over, the socket counts as readable: data may have come with the last bytes of the handshake.
     #[inline]
     pub fn after_handshake<S: Socket>(&mut self, socket: &S) {
         if socket.is_handshaking() {

@@ -31,6 +31,7 @@ use std::io::{self, IoSlice};
 /// | when | the loop |
 /// |---|---|
 /// | [`is_handshaking`](Self::is_handshaking) | calls [`handshake`](Self::handshake) when the socket is readable, and neither reads nor writes |
+/// | after a handshake that failed | flushes what the socket holds, ends its direction, and reads until the peer's end |
 /// | after a read | visits the socket again while [`holds_input`](Self::holds_input): the poller will not |
 /// | after any call | calls [`flush`](Self::flush) before it waits, and when the socket is writable, while [`held_output`](Self::held_output) is not zero |
 /// | for all limits and deadlines | counts held output as unsent |
@@ -105,13 +106,16 @@ pub trait Socket {
     }
 
     /// Goes on with the handshake as far as the bytes that have arrived allow. The socket holds the output
-    /// of the handshake, and the input behind its end, like any other.
+    /// of the handshake, and the input behind its end, like any other. Returns whether this call did the
+    /// costly part of the handshake: a key exchange or a signature.
     ///
     /// # Errors
-    /// The reason why the handshake failed. `WouldBlock` is no error here.
+    /// The reason why the handshake failed. `WouldBlock` is no error here. A handshake that has failed is
+    /// over. The socket may hold output that tells the peer why, its reads discard input, and
+    /// [`shutdown_write`](Self::shutdown_write) ends it.
     #[inline]
-    fn handshake(&mut self) -> io::Result<()> {
-        Ok(())
+    fn handshake(&mut self) -> io::Result<bool> {
+        Ok(false)
     }
 
     /// The protocol that the handshake has negotiated (ALPN, RFC 7301), once it is over.

@@ -15,6 +15,8 @@ use crate::limits::Limits;
 
 /// A connection was accepted or taken down.
 pub(crate) const CONNECTION_UNITS: u64 = 50;
+/// A handshake of TLS did its costly part: a key exchange and a signature, 125 µs.
+pub(crate) const HANDSHAKE_UNITS: u64 = 800;
 /// A connection was visited: usually one read.
 pub(crate) const VISIT_UNITS: u64 = 5;
 /// A request was parsed and answered.

@@ -11,6 +11,7 @@ mod connection;
 mod context;
 mod drain;
 mod handle;
+mod handshakes;
 mod histogram;
 mod http;
 mod joined;

@@ -17,6 +17,9 @@ pub struct Limits {
     /// Sockets open at a time from one address. One more is closed as soon as it is accepted. An
     /// IPv6 host has 2⁶⁴ addresses to choose from, so all addresses of a /64 count as one.
     pub connections_per_address_max: usize,
+    /// Handshakes of sockets under way at a time: TLS has one, TCP has none. One more ends the oldest of
+    /// them, so a crowd that does not go on with theirs keeps nobody else out.
+    pub handshakes_max: usize,
     /// Connections accepted in one turn, so that a storm of them does not starve the others.
     pub accepts_per_turn_max: usize,
     /// Units of work in one turn. What is left then goes on in the next turn, which does not wait.
@@ -111,6 +114,7 @@ impl Default for Limits {
         Self {
             connections_max: 100_000,
             connections_per_address_max: 10_000,
+            handshakes_max: 10_000,
             accepts_per_turn_max: 64,
             turn_units_max: 32_000,
             connection_units_max: 4_000,

@@ -19,6 +19,7 @@ use crate::closes::Closes;
 use crate::connection::{Connection, UNREAD_ANSWERS_MAX};
 use crate::context::Context;
 use crate::drain::{Drain, Ending};
+use crate::handshakes::Handshakes;
 use crate::limits::Limits;
 use crate::state::Core;
 use crate::stats::Stats;
@@ -48,6 +49,7 @@ pub struct Server<N: Net, A> {
     /// No connection is accepted before this.
     accept_from: Time,
     quota: ConnectionQuota,
+    handshakes: Handshakes,
     pub(crate) drain: Drain,
     /// The end that a [`Handle`](crate::Handle) asks for.
     pub(crate) ending: Ending,
@@ -70,6 +72,7 @@ impl<N: Net, A: App> Server<N, A> {
             visited_us: 0,
             accept_from: now,
             quota: ConnectionQuota::default(),
+            handshakes: Handshakes::default(),
             drain: Drain::default(),
             ending: Ending::default(),
         }

@@ -41,6 +41,12 @@ counters! {
     /// Connections closed as soon as they were accepted, because their address was at
     /// `connections_per_address_max`. They count neither as accepted nor as closed.
     crowded_out,
+    /// Handshakes of sockets that were completed.
+    handshakes,
+    /// Handshakes that failed by themselves, those that a deadline ended left out.
+    handshakes_failed,
+    /// Handshakes ended for a newer one, because `handshakes_max` were under way.
+    handshakes_evicted,
     /// Requests that arrived whole and went to the application.
     requests,
     /// Requests answered with a status of 400 or above.

@@ -9,5 +9,5 @@ mod seeds;
 
 pub use net::{Faults, Peer, SimNet, SimSocket, World};
 pub use random::Random;
-pub use sealed::{SealedNet, SealedSocket};
+pub use sealed::{REFUSAL, SealedNet, SealedSocket};
 pub use seeds::each_seed;

@@ -46,6 +46,8 @@ pub struct World {
     room_max: usize,
     /// Connections speak in records.
     sealed: bool,
+    /// The protocol that the handshake of records negotiates.
+    protocol: &'static str,
     last_wait: Option<Duration>,
     last_reports: usize,
 }
@@ -82,6 +84,7 @@ impl SimNet {
             listening: true,
             room_max: room_max.max(1),
             sealed: false,
+            protocol: "http/1.1",
             last_wait: None,
             last_reports: 0,
         };
@@ -114,11 +117,17 @@ impl SimNet {
         let index = world.pipes.len();
         let mut pipe = Pipe::new(room);
         if sealed {
-            pipe.seal(Random::new(world.random.bits()));
+            pipe.seal(Random::new(world.random.bits()), world.protocol);
         }
         world.pipes.push(pipe);
         world.backlog.push_back((index, address));
         Some(Peer { world: Rc::clone(&self.0), index })
+    }
+
+    /// Peers that connect from now on negotiate `protocol` (an ALPN name; empty for none), if they speak in
+    /// records. The first ones negotiate `http/1.1`.
+    pub fn negotiate(&self, protocol: &'static str) {
+        self.0.borrow_mut().protocol = protocol;
     }
 
     /// Peers that connect from now on speak in records.

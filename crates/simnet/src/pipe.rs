@@ -57,8 +57,8 @@ impl Pipe {
     }
 
     /// The connection speaks in records.
-    pub(crate) fn seal(&mut self, random: Random) {
-        self.envelope = Some(Envelope::begin(random, &mut self.in_flight));
+    pub(crate) fn seal(&mut self, random: Random, protocol: &str) {
+        self.envelope = Some(Envelope::begin(random, protocol, &mut self.in_flight));
     }
 
     /// The peer's half of the handshake, which goes on without its application.

@@ -118,9 +118,10 @@ pub(crate) struct Envelope {
 }
 
 impl Envelope {
-    /// A connection whose first record goes to `line`.
-    pub(crate) fn begin(mut random: Random, line: &mut VecDeque<u8>) -> Self {
-        let hello = vec![0; random.below(600)];
+    /// A connection whose first record goes to `line`, and wants to speak `protocol`.
+    pub(crate) fn begin(mut random: Random, protocol: &str, line: &mut VecDeque<u8>) -> Self {
+        let mut hello = protocol.as_bytes().to_vec();
+        hello.resize(hello.len() + random.below(600), 0);
         seal(Kind::Hello, &hello, line);
         Self {
             random,

@@ -12,10 +12,14 @@ use crate::{Random, SimNet, SimSocket};
 /// A [`SimNet`] on which both sides speak in records: the server's sockets use all that
 /// [`Socket`] allows to one that holds bytes.
 ///
-/// A handshake comes first. Reads are short while input is held; output is held until the next flush, or
-/// longer; records without data ask for an answer; an end is a record, too. Peers notice nothing of it.
+/// A handshake comes first, and negotiates the peer's protocol. Reads are short while input is held;
+/// output is held until the next flush, or longer; records without data ask for an answer; an end is a
+/// record, too. Peers notice nothing of it. Bytes that are no records are answered with [`REFUSAL`].
 #[derive(Clone, Debug)]
 pub struct SealedNet(SimNet);
+
+/// The answer of a [`SealedSocket`] to bytes that are no records.
+pub const REFUSAL: &[u8] = b"records only";
 
 /// The server's end of a connection on a [`SealedNet`].
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub struct SealedSocket {
     socket: SimSocket,
     random: Random,
     stage: Stage,
+    /// The protocol that the peer wants to speak.
+    protocol: Vec<u8>,
     inbound: Records,
     /// Opened, not read by the server.
     plain: VecDeque<u8>,
@@ -42,6 +48,8 @@ enum Stage {
     AwaitsHello,
     AwaitsFinished,
     Open,
+    /// The handshake has failed.
+    Failed,
 }
 
 /// The peer's end.
@@ -108,6 +116,7 @@ impl SealedSocket {
         Self {
             socket,
             stage: Stage::AwaitsHello,
+            protocol: Vec::new(),
             inbound: Records::default(),
             plain: VecDeque::new(),
             is_drained: false,
@@ -154,6 +163,8 @@ impl SealedSocket {
                 let most = self.socket.with(|pipe| pipe.room).saturating_mul(40).min(4_000);
                 let answer = vec![0; self.random.below(most)];
                 seal(Kind::Answer, &answer, &mut self.out);
+                let end = payload.iter().position(|byte| *byte == 0).unwrap_or(payload.len());
+                self.protocol = payload[..end].to_vec();
                 self.stage = Stage::AwaitsFinished;
             }
             (Stage::AwaitsFinished, Kind::Finished) => {
@@ -170,6 +181,27 @@ impl SealedSocket {
             _ => return Err(ErrorKind::InvalidData.into()),
         }
         Ok(())
+    }
+
+    /// The handshake has failed. The peer is told, unless its line is gone.
+    fn fail(&mut self, error: io::Error) -> io::Error {
+        self.stage = Stage::Failed;
+        if error.kind() == ErrorKind::InvalidData {
+            self.out.extend(REFUSAL);
+        }
+        self.tell_held();
+        error
+    }
+
+    /// Reads what nobody will open.
+    fn discard(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = buffer.len();
+        let read = self.socket.with(|pipe| pipe.read(buffer));
+        self.is_drained = !matches!(&read, Ok(len) if *len == room);
+        if matches!(&read, Ok(0)) {
+            self.end = End::Told;
+        }
+        read
     }
 
     /// The network checks that the server does not wait on output that would go.
@@ -204,6 +236,9 @@ impl Socket for SealedSocket {
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         assert!(!self.is_handshaking(), "the server reads before the handshake is over");
+        if self.stage == Stage::Failed {
+            return self.discard(buffer);
+        }
         // Records may have come together with the end of the handshake.
         self.open_records()?;
         while self.plain.is_empty() {
@@ -227,7 +262,7 @@ impl Socket for SealedSocket {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        assert!(!self.is_handshaking(), "the server writes before the handshake is over");
+        assert_eq!(self.stage, Stage::Open, "the server writes without a handshake");
         assert!(!self.is_ending, "the server writes after it ended its direction");
         self.send()?;
         if !self.out.is_empty() {
@@ -251,11 +286,14 @@ impl Socket for SealedSocket {
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         if !self.is_ending {
-            seal(Kind::Farewell, &[], &mut self.out);
+            if self.stage == Stage::Open {
+                seal(Kind::Farewell, &[], &mut self.out);
+            }
             self.is_ending = true;
             self.tell_held();
         }
-        if self.random.one_in(2) { self.send().map(|_| ()) } else { Ok(()) }
+        // Without output that it would go behind, the end goes now.
+        if self.out.is_empty() || self.random.one_in(2) { self.send().map(|_| ()) } else { Ok(()) }
     }
 
     fn holds_input(&self) -> bool {
@@ -275,21 +313,22 @@ impl Socket for SealedSocket {
     }
 
     fn is_handshaking(&self) -> bool {
-        self.stage != Stage::Open
+        matches!(self.stage, Stage::AwaitsHello | Stage::AwaitsFinished)
     }
 
-    fn handshake(&mut self) -> io::Result<()> {
+    fn handshake(&mut self) -> io::Result<bool> {
+        let before = self.stage;
         while self.is_handshaking() {
             match self.fill() {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.fail(error)),
             }
         }
-        Ok(())
+        Ok(before == Stage::AwaitsHello && self.stage != before)
     }
 
     fn protocol(&self) -> Option<&[u8]> {
-        (self.stage == Stage::Open).then_some(b"http/1.1")
+        (self.stage == Stage::Open && !self.protocol.is_empty()).then_some(&self.protocol)
     }
 }

@@ -236,7 +236,7 @@ impl<S: Socket> Socket for Tls<S> {
         self.session.is_handshaking()
     }
 
-    fn handshake(&mut self) -> io::Result<()> {
+    fn handshake(&mut self) -> io::Result<bool> {
         // A client speaks first.
         self.flush()?;
         while self.is_handshaking() {
@@ -251,7 +251,8 @@ impl<S: Socket> Socket for Tls<S> {
             }
             self.flush()?;
         }
-        Ok(())
+        // A client's loop charges nobody.
+        Ok(false)
     }
 
     fn protocol(&self) -> Option<&[u8]> {

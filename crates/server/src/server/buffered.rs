@@ -5,7 +5,8 @@ use sockeye_reactor::{Key, Net, Socket};
 
 use super::Server;
 use crate::app::App;
-use crate::cause::CloseCause;
+use crate::budget::HANDSHAKE_UNITS;
+use crate::cause::{CloseCause, Deadline};
 
 /// The protocol that this server speaks, by its ALPN name (RFC 7301 §6).
 const HTTP_1_1: &[u8] = b"http/1.1";
@@ -13,10 +14,19 @@ const HTTP_1_1: &[u8] = b"http/1.1";
 impl<N: Net, A: App> Server<N, A> {
     /// A connection was accepted on `key`: its handshake comes first, if it has one.
     pub(super) fn begin_handshake(&mut self, key: Key) {
-        let Some(connection) = self.core.connections.get_mut(key) else { return };
+        let core = &mut self.core;
+        let Some(connection) = core.connections.get_mut(key) else { return };
         let Some(socket) = &self.sockets[key.index()] else { return };
         if socket.is_handshaking() {
             connection.readiness.begin_handshake();
+            self.handshakes.begin(key, &core.connections);
+            // [server:handshakes-bounded]
+            if let Some(oldest) =
+                self.handshakes.evict(core.limits.handshakes_max, &core.connections)
+            {
+                core.stats.handshakes_evicted += 1;
+                core.abort(oldest, CloseCause::Timeout(Deadline::Handshake));
+            }
         }
         self.note_held(key);
     }
@@ -37,24 +47,32 @@ impl<N: Net, A: App> Server<N, A> {
         if !connection.readiness.readable() {
             return false;
         }
-        if socket.handshake().is_err() {
-            core.abort(key, CloseCause::Transport);
-            return false;
+        let shaken = socket.handshake();
+        // A visit is billed to its holder: here to the peer's address. [server:handshake-billed]
+        if !matches!(shaken, Ok(false)) {
+            core.budget.spend(HANDSHAKE_UNITS);
         }
         connection.readiness.after_handshake(socket);
-        let is_over = !connection.readiness.is_handshaking();
-        if is_over {
-            if socket.protocol().is_some_and(|protocol| protocol != HTTP_1_1) {
-                core.abort(key, CloseCause::Transport);
-                return false;
-            }
-            // The time of the request begins now, and so does that of output which the handshake left.
-            connection.caught_up(core.now, &core.limits);
-            connection.readiness.assume_writable();
-            core.arm(key);
+        if connection.readiness.is_handshaking() {
+            self.note_held(key);
+            return false;
         }
+        self.handshakes.end();
+        let speaks_http = socket.protocol().is_none_or(|protocol| protocol == HTTP_1_1);
+        // The time of the request begins now, and so does that of output which the handshake left.
+        connection.caught_up(core.now, &core.limits);
+        connection.readiness.assume_writable();
+        let is_good = shaken.is_ok() && speaks_http;
+        if is_good {
+            core.stats.handshakes += 1;
+        } else {
+            core.stats.handshakes_failed += 1;
+            // The peer may be told why, and has to read that. [server:handshake-refusal]
+            core.close_gracefully(key, CloseCause::Transport);
+        }
+        core.arm(key);
         self.note_held(key);
-        is_over
+        is_good
     }
 
     /// Notes how much output the socket holds, and lists `key` for the next flush. A read or a handshake

@@ -203,6 +203,9 @@ impl<N: Net, A: App> Server<N, A> {
             let Some(mut connection) = self.core.connections.remove(key) else { continue };
             self.waiting.forget(key);
             debug_assert!(connection.stream().is_none(), "its end was told");
+            if N::Socket::BUFFERS && connection.readiness.is_handshaking() {
+                self.handshakes.end();
+            }
             connection.outbox.clear(&mut self.core.pool);
             self.quota.leave(connection.peer.address().ip());
             self.core.stats.closed += 1;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sockeye_server::{CloseCause, Deadline, Limits, Server};
-use sockeye_simnet::{Faults, Peer, SealedNet, SimNet};
+use sockeye_simnet::{Faults, Peer, REFUSAL, SealedNet, SimNet};
 
 use crate::simulation::app::SimApp;
 use crate::simulation::stage::get;
@@ -100,15 +100,114 @@ fn a_handshake_does_not_take_its_time_from_the_request() {
     assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&answer));
 }
 
-/// [server:handshake-first]
+/// [server:handshake-first] [server:handshake-refusal]
 #[test]
-fn noise_instead_of_a_handshake_is_cut_without_an_answer() {
-    let mut scene = Scene::new(|_| {});
+fn noise_instead_of_a_handshake_gets_only_the_refusal_of_the_socket() {
+    for seed in 0..SEEDS {
+        let mut scene = Scene::of_seed(seed, if seed % 2 == 0 { 1 } else { 300 }, |_| {});
+        let mut peer = scene.unsealed();
+        let mut refusal = Vec::new();
+        peer.write(get("/").as_bytes());
+        for _ in 0..40 {
+            // Unread input at the close would reset the connection.
+            peer.write(b"more, as long as it is open");
+            scene.pass(16);
+            refusal.extend(peer.read(usize::MAX).unwrap_or_default());
+        }
+        assert_eq!(refusal, REFUSAL, "seed {seed}");
+        let stats = scene.server.stats();
+        assert_eq!((stats.requests, stats.handshakes, stats.handshakes_failed), (0, 0, 1));
+        assert_eq!(peer.read(1), None, "seed {seed}: the server ended its direction");
+        peer.shutdown();
+        scene.pass(160);
+        assert_eq!(scene.server.connections(), 0, "seed {seed}");
+        assert!(!peer.is_reset(), "seed {seed}");
+    }
+}
+
+/// [server:handshake-refusal]
+#[test]
+fn a_peer_that_stays_behind_a_failed_handshake_is_cut() {
+    let mut scene = Scene::new(|limits| limits.close_ms = 1_000);
     let mut peer = scene.unsealed();
-    peer.write(get("/").as_bytes());
-    scene.pass(160);
-    assert_eq!((scene.server.connections(), scene.server.stats().requests), (0, 0));
-    assert_eq!(peer.read(1), None);
+    peer.write(b"noise");
+    scene.pass(800);
+    assert_eq!(scene.server.connections(), 1);
+    scene.pass(800);
+    assert_eq!(scene.server.connections(), 0);
+}
+
+/// The server speaks HTTP/1.1, or nothing was negotiated. [server:handshake-first]
+#[test]
+fn a_protocol_that_the_server_does_not_speak_ends_the_connection() {
+    for (protocol, is_spoken) in [("http/1.1", true), ("", true), ("spdy/3", false)] {
+        let mut scene = Scene::new(|_| {});
+        scene.net.negotiate(protocol);
+        let mut peer = scene.net.connect().expect("it listens");
+        peer.write(get("/nothing").as_bytes());
+        scene.pass(160);
+        let answer = peer.read(usize::MAX).unwrap_or_default();
+        assert_eq!(answer.starts_with(b"HTTP/1.1 404 "), is_spoken, "{protocol}");
+        let stats = scene.server.stats();
+        let counts = (stats.handshakes, stats.handshakes_failed);
+        assert_eq!(counts, (u64::from(is_spoken), u64::from(!is_spoken)), "{protocol}");
+    }
+}
+
+/// [server:handshakes-bounded]
+#[test]
+fn a_handshake_above_the_bound_ends_the_oldest_one() {
+    let mut scene = Scene::new(|limits| limits.handshakes_max = 3);
+    // A handshake that is over takes no place.
+    let mut open = scene.open();
+    let mut silent: Vec<_> = (0..3).map(|_| scene.unsealed()).collect();
+    scene.pass(32);
+    assert_eq!(scene.server.connections(), 4);
+    for done in 0..3 {
+        let mut late = scene.net.connect().expect("it listens");
+        late.write(get("/nothing").as_bytes());
+        let mut answer = Vec::new();
+        while answer.is_empty() {
+            scene.pass(16);
+            answer = late.read(usize::MAX).expect("it is served");
+        }
+        // The first one had to make room; the others found the room of those that are over.
+        let is_left: Vec<_> = silent.iter_mut().map(|peer| !peer.is_closed()).collect();
+        assert_eq!(is_left, [false, true, true], "{done}");
+    }
+    silent.extend((0..2).map(|_| scene.unsealed()));
+    scene.pass(32);
+    let is_left: Vec<_> = silent.iter_mut().map(|peer| !peer.is_closed()).collect();
+    assert_eq!(is_left, [false, false, true, true, true]);
+    assert_eq!(scene.server.stats().handshakes_evicted, 2);
+    open.write(&message(200));
+    scene.pass(32);
+    assert!(!open.read(usize::MAX).expect("it is open").is_empty());
+}
+
+/// A storm of handshakes from one address spends its own part of the turns.
+/// [server:handshake-billed]
+#[test]
+fn handshakes_are_billed_to_the_address_that_they_come_from() {
+    let mut scene = Scene::new(|_| {});
+    let before = scene.server.stats().units;
+    let _storm: Vec<_> = (0..64)
+        .map(|_| scene.net.connect_from([192, 0, 2, 1].into()).expect("it listens"))
+        .collect();
+    let mut late = scene.net.connect_from([192, 0, 2, 2].into()).expect("it listens");
+    late.write(get("/nothing").as_bytes());
+    let mut turns = 0;
+    let mut answer = Vec::new();
+    while answer.is_empty() {
+        scene.pass(16);
+        turns += 1;
+        answer = late.read(usize::MAX).expect("it is served");
+    }
+    let stats = scene.server.stats();
+    assert!(stats.units - before >= stats.handshakes * 800);
+    // It is the last of 65, and those before it need five turns for a flight of theirs.
+    assert!(stats.handshakes < 40, "{} of the storm went before it", stats.handshakes);
+    assert!(turns < 10, "{turns} turns");
 }
 
 /// A masked message of `len` bytes, 126 at the least.
