@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+mod acceptor;
+mod certificate;
+mod error;
+mod net;
+mod resolver;
+mod socket;
+mod x509;
+
+#[doc(hidden)]
+#[cfg(feature = "properties")]
+pub mod properties;
+
+pub use acceptor::{Acceptor, AcceptorOptions, Authorities, Protocol, SharedAcceptor, Tickets};
+pub use certificate::Certificate;
+pub use error::{CertificateError, HandshakeError};
+pub use net::TlsNet;
+pub use socket::TlsSocket;

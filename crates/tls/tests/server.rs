@@ -1,0 +1,95 @@
+//! A server of which one listener speaks TLS and the other does not.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConnection, StreamOwned};
+use sockeye_server::{Answer, App, Context, Limits, Reply, Request, Server, Status};
+use sockeye_tls::properties::{acceptor, client_config};
+use sockeye_tls::{SharedAcceptor, TlsNet};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Hello;
+
+impl App for Hello {
+    type Pending = ();
+
+    fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer {
+        let len = if request.head.path() == "/long" { 300_000 } else { 5 };
+        Reply::text(Status::OK, "hello ".repeat(len / 5)[..len].to_owned()).into()
+    }
+}
+
+/// The addresses with TLS and without.
+fn serve(adjust: fn(&mut Limits)) -> (SocketAddr, SocketAddr) {
+    let listen = || TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let (secure, plain) = (listen(), listen());
+    let addresses = (secure.local_addr().expect("bound"), plain.local_addr().expect("bound"));
+    thread::spawn(move || {
+        let mut net = sockeye_server::MioNet::listen(secure).expect("a poller");
+        net.add_listener(plain).expect("a second one");
+        let net = TlsNet::new(net).with_tls(0, SharedAcceptor::new(acceptor()));
+        let mut limits = Limits::default();
+        adjust(&mut limits);
+        Server::new(net, Hello, limits).run().expect("a poller");
+    });
+    addresses
+}
+
+fn connect(addr: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(addr).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+    stream
+}
+
+fn ask(mut stream: impl std::io::Read + std::io::Write, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("it is taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an orderly end, with close_notify");
+    answer
+}
+
+/// [tls:close-notify]
+#[test]
+fn requests_are_answered_with_tls_and_without() {
+    let (secure, plain) = serve(|_| {});
+    for path in ["/", "/long"] {
+        for version in [&TLS12, &TLS13] {
+            let config = Arc::new(client_config(&[version], &["http/1.1"]));
+            let name = ServerName::try_from("localhost").expect("a name");
+            let session = ClientConnection::new(config, name).expect("a session");
+            let answer = ask(StreamOwned::new(session, connect(secure)), path);
+            assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\r\n\r\nhello"));
+            assert_eq!(answer.len() > 300_000, path == "/long");
+        }
+        let answer = ask(connect(plain), path);
+        assert!(answer.starts_with("HTTP/1.1 200 "));
+    }
+}
+
+/// [tls:plain-http]
+#[test]
+fn a_request_without_tls_reads_its_answer() {
+    let (secure, _) = serve(|_| {});
+    let answer = ask(connect(secure), "/");
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("https://"), "{answer}");
+}
+
+#[test]
+fn half_a_hello_has_a_deadline() {
+    let (secure, _) = serve(|limits| limits.handshake_ms = 200);
+    let mut peer = connect(secure);
+    peer.write_all(&[0x16, 3, 1, 0, 200, 1, 0, 0, 196]).expect("it is taken");
+    let mut rest = Vec::new();
+    // The end, or a reset: in any case before our patience is over.
+    let end = peer.read_to_end(&mut rest);
+    assert!(end.is_ok() || end.is_err_and(|it| it.kind() == std::io::ErrorKind::ConnectionReset));
+    assert_eq!(rest, b"");
+}
