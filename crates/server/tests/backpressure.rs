@@ -12,9 +12,8 @@ fn a_reader_that_stops_is_not_read_from_and_goes_on_later() {
     let mut deaf = server.open("/echo");
     let message = frame(BINARY, &[3; 1_000]);
     let flood = message.repeat(64_000);
-    let sent = deaf.stuff(&flood);
+    let sent = deaf.stuff(&flood, || server.ask(|server| server.stats().read_pauses > 0));
     assert!(sent < flood.len(), "64 MB fit nowhere");
-    server.until("reading is paused", |server| server.stats().read_pauses > 0);
     // What the kernel took for both directions is not ours; of ours there is a read or so.
     let held = server.ask(|server| server.stats().bytes_received - server.stats().bytes_sent);
     assert!(held < 1 << 20, "{held} bytes wait for a peer that does not read");

@@ -2,7 +2,7 @@
 
 use crate::common;
 
-use common::{CLOSE, TEXT, frame, start};
+use common::{CLOSE, TEXT, frame, start, start_timed};
 use sockeye_server::{CloseCause, CloseCode};
 
 static GARBAGE: [u8; 1 << 20] = [0x55; 1 << 20];
@@ -66,7 +66,7 @@ fn a_peer_that_never_stops_talking_is_cut() {
 
 #[test]
 fn a_peer_that_does_not_hang_up_is_left() {
-    let server = start(|limits| limits.close_ms = 100);
+    let server = start_timed(|limits| limits.close_ms = 100);
     let mut peer = server.open("/echo");
     peer.send(frame(CLOSE, &1000u16.to_be_bytes()));
     assert_eq!(peer.read_frame().0, CLOSE);
@@ -76,7 +76,7 @@ fn a_peer_that_does_not_hang_up_is_left() {
 
 #[test]
 fn our_own_close_that_is_not_answered_has_a_deadline() {
-    let server = start(|limits| limits.close_ms = 100);
+    let server = start_timed(|limits| limits.close_ms = 100);
     let mut peer = server.open("/echo");
     let stream = server.next_opened();
     server.act(move |context| context.close(stream, CloseCode::POLICY_VIOLATION, "rude"));
@@ -115,7 +115,7 @@ fn a_close_behind_much_unread_output_waits_for_the_reader() {
     server.until("reading is paused", |server| server.stats().read_pauses == 1);
     server.act(move |context| context.close(stream, CloseCode::NORMAL, ""));
     // A peer cannot answer what it was not sent yet.
-    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    server.pass(1_500);
     assert_eq!(peer.read_frame().1.len(), 24 << 20);
     assert_eq!(peer.read_frame().0, CLOSE);
     peer.send(frame(CLOSE, &1000u16.to_be_bytes()));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::common::{CLOSE, TEXT, frame, start};
+use crate::common::{CLOSE, TEXT, frame, start, start_timed};
 use sockeye_server::{Close, CloseCode, ClosedBy, StreamKind};
 
 fn close(kind: StreamKind, by: ClosedBy, code: u16) -> impl Fn(&Close) -> bool {
@@ -73,7 +73,7 @@ fn each_in_its_way() {
 
 #[test]
 fn turns_are_timed_and_unsent_bytes_are_seen() {
-    let server = start(|_| {});
+    let server = start_timed(|_| {});
     let mut peer = server.open("/echo");
     peer.send(frame(TEXT, b"hello"));
     assert_eq!(peer.read_frame(), (TEXT, b"hello".to_vec()));

@@ -1,13 +1,13 @@
 //! Going away in good order.
 
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
-use crate::common::{BINARY, CLOSE, TEXT, frame, start, upgrade_request};
+use crate::common::{BINARY, CLOSE, TEXT, frame, start, start_timed, upgrade_request};
 use sockeye_server::{CloseCause, CloseCode};
 
 #[test]
 fn everybody_is_told_in_their_own_language() {
+    // No deadline comes that could wake the loop instead of the drain.
     let server = start(|_| {});
     let mut idle = server.connect();
     idle.send("GET /a HTTP/1.1\r\nHost: test\r\n\r\n");
@@ -26,13 +26,10 @@ fn everybody_is_told_in_their_own_language() {
         server.drain();
         server.drain();
     });
-    let start = Instant::now();
     assert!(TcpStream::connect(server.addr).is_err(), "nobody new is let in");
     assert_eq!(idle.read_to_end(), b"");
     // [rfc6455:7.4.1-going-away]
     assert_eq!(socket.read_frame(), (CLOSE, 1001u16.to_be_bytes().to_vec()));
-    // At once, and not when the next deadline wakes the loop.
-    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
     socket.send(frame(CLOSE, &1001u16.to_be_bytes()));
     assert_eq!(socket.read_to_end(), b"");
     let retry = String::from_utf8(events.read_to_end()).expect("text");
@@ -43,7 +40,7 @@ fn everybody_is_told_in_their_own_language() {
     let (head, body) = half.read_response();
     assert!(head.contains("\r\nConnection: close\r\n") && body == b"ab", "{head}");
     assert_eq!(half.read_to_end(), b"");
-    drop((idle, half, events));
+    drop((idle, half, socket, events));
     server.until("it is drained", |server| server.is_drained());
     let mut causes = [server.next_closed(), server.next_closed()];
     causes.sort_by_key(|cause| *cause != CloseCause::Finished);
@@ -91,7 +88,7 @@ fn both_sides_may_close_at_once() {
 
 #[test]
 fn what_is_left_in_the_end_is_cut() {
-    let server = start(|limits| {
+    let server = start_timed(|limits| {
         limits.drain_ms = 300;
         limits.outbox_pause_bytes = 1_000;
         limits.websocket.message_bytes_max = 32 << 20;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::common::{PATIENCE, Told, start};
+use crate::common::{PATIENCE, Told, start, start_timed};
 use sockeye_server::{CloseCause, Deadline, Reply, Status};
 
 const HOLD: &str = "GET /hold HTTP/1.1\r\nHost: test\r\n\r\n";
@@ -74,7 +74,7 @@ fn a_client_that_ends_its_direction_gets_the_answer_and_the_end() {
 /// [server:hold-deadline]
 #[test]
 fn nobody_waits_for_ever() {
-    let server = start(|limits| limits.hold_ms = 200);
+    let server = start_timed(|limits| limits.hold_ms = 200);
     let mut peer = server.connect();
     let start = Instant::now();
     peer.send(HOLD);

@@ -1,8 +1,6 @@
 //! Which connections carry another request, and for how long.
 
-use std::time::Duration;
-
-use crate::common::start;
+use crate::common::{TICK_MS, start};
 
 #[test]
 fn http11_persists_until_it_is_idle_for_too_long() {
@@ -12,8 +10,9 @@ fn http11_persists_until_it_is_idle_for_too_long() {
         peer.send("GET /a HTTP/1.1\r\nHost: test\r\n\r\n");
         let (head, _) = peer.read_response();
         assert!(!head.contains("Connection:"), "{head}");
-        std::thread::sleep(Duration::from_millis(50));
+        server.pass(700);
     }
+    server.pass(100 + TICK_MS);
     // No fault of anybody's: no 408, just the end. [rfc9112:9.5-idle-close]
     assert_eq!(peer.read_to_end(), b"");
     assert_eq!(server.ask(|server| (server.stats().requests, server.stats().timeouts)), (3, 0));

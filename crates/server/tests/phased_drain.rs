@@ -4,7 +4,7 @@ use crate::common;
 
 use std::net::TcpStream;
 
-use common::{CLOSE, Peer, start};
+use common::{CLOSE, Peer, start, start_timed};
 use sockeye_server::{CloseCause, CloseCode};
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: test\r\n\r\n";
@@ -33,7 +33,7 @@ fn it_accepts_until_it_is_told_to_hurry() {
 /// [server:drain-even]
 #[test]
 fn everybody_is_told_within_the_window() {
-    let server = start(|limits| limits.drain_window_ms = 500);
+    let server = start_timed(|limits| limits.drain_window_ms = 500);
     let peers: Vec<Peer> = (0..50).map(|_| server.open("/echo")).collect();
     server.ask(|server| server.drain());
     for mut peer in peers {

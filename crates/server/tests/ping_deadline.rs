@@ -1,13 +1,13 @@
 //! A silent WebSocket is pinged, and given up if it stays silent.
 
-use std::time::Duration;
-
-use crate::common::{BINARY, PING, PONG, TEXT, frame, start};
+use crate::common::{
+    BINARY, PING, PONG, TEXT, TICK_MS, frame, start, start_timed, upgrade_request,
+};
 use sockeye_server::{CloseCause, Deadline};
 
 #[test]
 fn no_answer_to_a_ping_ends_the_connection() {
-    let server = start(|limits| (limits.ping_ms, limits.pong_ms) = (100, 100));
+    let server = start_timed(|limits| (limits.ping_ms, limits.pong_ms) = (100, 100));
     let mut peer = server.open("/echo");
     // [rfc6455:5.5.2-ping-keeps-alive]
     assert_eq!(peer.read_frame(), (PING, Vec::new()));
@@ -18,28 +18,33 @@ fn no_answer_to_a_ping_ends_the_connection() {
 
 #[test]
 fn pongs_keep_it_open() {
-    let server = start(|limits| (limits.ping_ms, limits.pong_ms) = (50, 5_000));
+    let server = start(|limits| (limits.ping_ms, limits.pong_ms) = (50, 50));
     let mut peer = server.open("/echo");
+    let mut received = upgrade_request("/echo").len();
     for _ in 0..6 {
+        server.pass(50 + TICK_MS);
         assert_eq!(peer.read_frame(), (PING, Vec::new()));
+        server.pass(40);
         peer.send(frame(PONG, b""));
+        received += frame(PONG, b"").len();
+        server.until_received(received);
     }
     peer.send(frame(TEXT, b"here"));
-    let echo = std::iter::from_fn(|| Some(peer.read_frame())).find(|(first, _)| *first != PING);
-    assert_eq!(echo, Some((TEXT, b"here".to_vec())));
+    assert_eq!(peer.read_frame(), (TEXT, b"here".to_vec()));
 }
 
 #[test]
 fn any_byte_is_a_sign_of_life() {
     let server = start(|limits| (limits.ping_ms, limits.pong_ms) = (200, 1_000));
     let mut peer = server.open("/echo");
+    let received = upgrade_request("/echo").len();
     let long = frame(BINARY, &[1; 60]);
-    for byte in long.chunks(1) {
-        std::thread::sleep(Duration::from_millis(40));
+    for (at, byte) in long.chunks(1).enumerate() {
+        server.pass(199);
         peer.send(byte);
+        server.until_received(received + at + 1);
     }
-    let echo = std::iter::from_fn(|| Some(peer.read_frame())).find(|(first, _)| *first != PING);
-    assert_eq!(echo, Some((BINARY, vec![1; 60])));
+    assert_eq!(peer.read_frame(), (BINARY, vec![1; 60]), "and no ping before it");
 }
 
 #[test]
@@ -55,7 +60,10 @@ fn a_peer_that_we_do_not_read_from_is_not_called_silent() {
     server.until("reading is paused", |server| server.stats().read_pauses == 1);
     // It talks, but its bytes lie unread because it is slow to take its echo.
     peer.send(frame(TEXT, b"I am here"));
-    assert!(server.none_closed_for(Duration::from_millis(3_000)));
+    for _ in 0..30 {
+        server.pass(100);
+    }
+    assert_eq!(server.ask(|server| server.stats().timeouts), 0);
     assert_eq!(peer.read_frame().1.len(), 24 << 20);
     let echo = std::iter::from_fn(|| Some(peer.read_frame())).find(|(first, _)| *first != PING);
     assert_eq!(echo, Some((TEXT, b"I am here".to_vec())));

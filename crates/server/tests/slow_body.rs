@@ -1,11 +1,13 @@
 //! A body that does not come in time is answered 408.
 
-use crate::common::start;
+use crate::common::{TICK_MS, start};
 
 fn is_answered_408(request: &str) {
     let server = start(|limits| limits.body_ms = 150);
     let mut peer = server.connect();
     peer.send(request);
+    server.until_received(request.len());
+    server.pass(150 + TICK_MS);
     let (head, _) = peer.read_response();
     assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
     assert_eq!(peer.read_to_end(), b"");
@@ -33,6 +35,7 @@ fn a_body_that_waits_for_100_and_then_never_comes() {
     );
     // [rfc9110:10.1.1-continue]
     assert_eq!(peer.read_head(), "HTTP/1.1 100 Continue\r\n\r\n");
+    server.pass(150 + TICK_MS);
     let (head, _) = peer.read_response();
     assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
 }
@@ -41,8 +44,10 @@ fn a_body_that_waits_for_100_and_then_never_comes() {
 fn a_head_in_time_gives_the_body_its_own_time() {
     let server = start(|limits| limits.head_ms = 500);
     let mut peer = server.connect();
-    peer.send("POST /body HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\na");
-    std::thread::sleep(std::time::Duration::from_millis(900));
+    let first = "POST /body HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\na";
+    peer.send(first);
+    server.until_received(first.len());
+    server.pass(900);
     peer.send("bc");
     assert_eq!(peer.read_response().1, b"abc");
 }

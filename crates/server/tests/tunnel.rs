@@ -1,6 +1,6 @@
 //! A connection that the application takes over.
 
-use crate::common::{PATIENCE, start};
+use crate::common::{PATIENCE, start, start_timed};
 use sockeye_server::{CloseCause, CloseCode, ClosedBy, Deadline, SendError, StreamKind};
 
 const TUNNEL: &str = "GET /tunnel HTTP/1.1\r\nHost: test\r\n\r\n";
@@ -41,7 +41,7 @@ fn the_end_of_the_peers_direction_ends_it_and_what_waits_arrives() {
 /// [server:tunnel-silence]
 #[test]
 fn silence_in_both_directions_ends_it() {
-    let server = start(|limits| limits.tunnel_ms = 40);
+    let server = start_timed(|limits| limits.tunnel_ms = 40);
     let mut peer = server.connect();
     peer.send(TUNNEL);
     let stream = server.next_opened();

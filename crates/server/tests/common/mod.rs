@@ -4,14 +4,20 @@
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use sockeye_reactor::{Accepted, Key, Ready};
 use sockeye_server::{
-    Answer, App, CloseCause, Context, EventStream, Header, Hold, Limits, Message, MioNet, Opened,
-    Origins, Reply, Request, Server, ServerConfig, Status, StreamKey, Upgrade, Waker,
+    Answer, App, CloseCause, Context, EventStream, Header, Hold, Limits, Message, MioNet, Net,
+    Opened, Origins, Reply, Request, Server, ServerConfig, Status, StreamKey, Time, Upgrade, Waker,
 };
+
+/// A deadline is noticed late by so much at the most.
+pub const TICK_MS: u64 = 16;
 
 /// How long anything may take before a test gives it up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -33,7 +39,7 @@ pub struct TestApp {
 }
 
 type Errand = Box<dyn FnOnce(&mut Context<'_>) + Send>;
-type Job = Box<dyn FnOnce(&mut Server<MioNet, TestApp>) + Send>;
+type Job = Box<dyn FnOnce(&mut Server<TestNet, TestApp>) + Send>;
 
 impl App for TestApp {
     type Pending = ();
@@ -111,33 +117,96 @@ fn cookies() -> Vec<Header> {
         .to_vec()
 }
 
+/// The machine's sockets, with the machine's clock or with one that stands still but for
+/// [`Running::pass`].
+pub struct TestNet {
+    net: MioNet,
+    still_ms: Option<Arc<AtomicU64>>,
+}
+
+impl Net for TestNet {
+    type Socket = <MioNet as Net>::Socket;
+
+    fn now(&self) -> Time {
+        let still = self.still_ms.as_ref();
+        still.map_or_else(|| self.net.now(), |ms| Time::from_millis(ms.load(Ordering::SeqCst)))
+    }
+
+    fn now_us(&self) -> u64 {
+        if self.still_ms.is_none() { self.net.now_us() } else { self.now().as_millis() * 1_000 }
+    }
+
+    fn unix_ms(&self) -> u64 {
+        self.net.unix_ms()
+    }
+
+    /// No deadline comes by waiting while the clock stands still.
+    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> std::io::Result<()> {
+        let timeout = timeout.filter(|time| self.still_ms.is_none() || time.is_zero());
+        self.net.poll(timeout, ready)
+    }
+
+    fn accept(&mut self) -> std::io::Result<Option<Accepted<Self::Socket>>> {
+        self.net.accept()
+    }
+
+    fn accept_ready(&self) -> bool {
+        self.net.accept_ready()
+    }
+
+    fn stop_listening(&mut self) {
+        self.net.stop_listening();
+    }
+
+    fn register(&mut self, socket: &mut Self::Socket, key: Key) -> std::io::Result<()> {
+        self.net.register(socket, key)
+    }
+
+    fn close(&mut self, socket: Self::Socket) {
+        self.net.close(socket);
+    }
+}
+
 /// A running server; dropped, it ends and passes its panic on.
 pub struct Running {
     pub addr: SocketAddr,
     waker: Waker,
+    still_ms: Option<Arc<AtomicU64>>,
     jobs: Option<Sender<Job>>,
     told: Receiver<Told>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Starts a server whose limits are the defaults but for what `adjust` changes.
+/// Starts a server whose limits are the defaults but for what `adjust` changes. Its clock stands
+/// still but for [`Running::pass`]: however slow the machine is, nobody is late.
 pub fn start(adjust: impl FnOnce(&mut Limits)) -> Running {
+    run(Some(Arc::default()), adjust)
+}
+
+/// Starts a server as [`start`] does, with the machine's clock. For deadlines that end the test's
+/// own wait: nothing may fail because one comes early.
+pub fn start_timed(adjust: impl FnOnce(&mut Limits)) -> Running {
+    run(None, adjust)
+}
+
+fn run(still_ms: Option<Arc<AtomicU64>>, adjust: impl FnOnce(&mut Limits)) -> Running {
     let mut limits = Limits::default();
     adjust(&mut limits);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let addr = listener.local_addr().expect("bound");
     let net = MioNet::listen(listener).expect("a poller");
     let waker = net.waker();
+    let net = TestNet { net, still_ms: still_ms.clone() };
     let (jobs, work) = channel::<Job>();
     let (tell, told) = channel();
     let thread = std::thread::spawn(move || {
         let app = TestApp { told: tell, errands: VecDeque::new() };
         turn_for_ever(&mut Server::new(net, app, limits), &work);
     });
-    Running { addr, waker, jobs: Some(jobs), told, thread: Some(thread) }
+    Running { addr, waker, still_ms, jobs: Some(jobs), told, thread: Some(thread) }
 }
 
-fn turn_for_ever(server: &mut Server<MioNet, TestApp>, work: &Receiver<Job>) {
+fn turn_for_ever(server: &mut Server<TestNet, TestApp>, work: &Receiver<Job>) {
     loop {
         server.turn(None).expect("the poller works");
         loop {
@@ -154,7 +223,7 @@ impl Running {
     /// Runs `ask` on the server between two turns.
     pub fn ask<T: Send + 'static>(
         &self,
-        ask: impl FnOnce(&mut Server<MioNet, TestApp>) -> T + Send + 'static,
+        ask: impl FnOnce(&mut Server<TestNet, TestApp>) -> T + Send + 'static,
     ) -> T {
         let (answer, answered) = channel();
         let job: Job = Box::new(move |server| {
@@ -171,11 +240,25 @@ impl Running {
         self.waker.wake().expect("the server lives");
     }
 
+    /// Lets `ms` go by on a clock that stands still, and the server take a turn at the new time.
+    pub fn pass(&self, ms: u64) {
+        self.still_ms.as_ref().expect("a clock of the test").fetch_add(ms, Ordering::SeqCst);
+        let (tell, told) = channel();
+        self.act(move |_| tell.send(()).expect("the test waits"));
+        told.recv_timeout(PATIENCE).expect("a turn");
+    }
+
+    /// Waits until the server has read `len` bytes in all.
+    pub fn until_received(&self, len: usize) {
+        let len = len as u64;
+        self.until("it is read", move |server| server.stats().bytes_received >= len);
+    }
+
     /// Waits until `holds` does.
     pub fn until(
         &self,
         what: &str,
-        holds: impl Fn(&Server<MioNet, TestApp>) -> bool + Copy + Send + 'static,
+        holds: impl Fn(&Server<TestNet, TestApp>) -> bool + Copy + Send + 'static,
     ) {
         let start = Instant::now();
         while !self.ask(move |server| holds(server)) {
@@ -205,15 +288,6 @@ impl Running {
                 Ok(Told::Closed(_, cause)) => return cause,
                 Err(error) => panic!("{error} instead of a closed stream"),
             }
-        }
-    }
-
-    /// Whether no stream is reported closed for `time`.
-    pub fn none_closed_for(&self, time: Duration) -> bool {
-        match self.told.recv_timeout(time) {
-            Err(RecvTimeoutError::Timeout) => true,
-            Ok(Told::Opened(_)) => self.none_closed_for(time),
-            Ok(Told::Closed(..)) | Err(RecvTimeoutError::Disconnected) => false,
         }
     }
 
@@ -297,14 +371,17 @@ impl Peer {
         self.stream.write_all(bytes.as_ref()).expect("the server takes it");
     }
 
-    /// Sends what the server takes without us reading, up to all of it.
-    pub fn stuff(&mut self, bytes: &[u8]) -> usize {
+    /// Sends what the server takes without us reading, up to all of it, until `is_enough` is true and
+    /// it takes no more, or until it has cut us off.
+    pub fn stuff(&mut self, bytes: &[u8], is_enough: impl Fn() -> bool) -> usize {
         self.stream.set_write_timeout(Some(Duration::from_millis(300))).expect("a deadline");
-        let mut sent = 0;
+        let (start, mut sent) = (Instant::now(), 0);
         while sent < bytes.len() {
+            assert!(start.elapsed() < PATIENCE, "it is never enough");
             match self.stream.write(&bytes[sent..]) {
                 Ok(len) => sent += len,
                 Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock if !is_enough() => {}
                     ErrorKind::WouldBlock | ErrorKind::ConnectionReset => break,
                     _ => panic!("{error} after {sent} bytes"),
                 },
