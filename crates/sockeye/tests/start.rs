@@ -146,9 +146,7 @@ fn the_environment_says_where_and_the_command_line_outranks_it() {
 #[test]
 fn nobody_reads_what_it_prints() {
     // As in `sockeye serve | head -1`, only earlier.
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let addr = free.local_addr().expect("bound");
-    drop(free);
+    let addr = common::unused_addr();
     let closed = || {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);

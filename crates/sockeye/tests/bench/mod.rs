@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Output, Stdio};
 
 use crate::common::scripted::answer;
-use crate::common::{run, serve, serve_anywhere, sockeye};
+use crate::common::{run, serve, serve_anywhere, sockeye, unused_addr};
 use peers::{Manner, Spread, bare, bare_broadcast, broadcast, echo};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -139,11 +139,8 @@ fn a_message_too_many_at_the_very_end_is_heard() {
 
 #[test]
 fn where_nothing_can_be_measured_there_is_a_line_and_no_report() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let nobody = free.local_addr().expect("it is bound");
-    drop(free);
     for (addr, patience, why) in [
-        (nobody, "20", "refused"),
+        (unused_addr(), "20", "refused"),
         (echo(Manner::Refuse), "20", "status 403"),
         (echo(Manner::WrongAccept), "20", "wrong answer to the opening handshake"),
         (echo(Manner::Mute), "0.3", "nothing came any more"),
@@ -186,7 +183,8 @@ fn a_hub_delivers_everything_to_everybody() {
 fn channels_are_shared_out_and_published_to_in_turn() {
     let server = serve_anywhere();
     let url = format!("ws://{}/v1/ws", server.addr);
-    let load = ["--duration", "0.3", "--warm-up", "0", "--connections", "4", "--in-flight", "3"];
+    // Enough are on their way at once, however few can follow in the time.
+    let load = ["--duration", "0.3", "--warm-up", "0", "--connections", "4", "--in-flight", "30"];
     let report = good(&[&["fanout", &url, "--channels", "12"], &load[..]].concat());
     // One subscriber each.
     let published = number(&report, "published_in_all");
@@ -279,7 +277,8 @@ fn a_refused_publication_is_an_error() {
 
 #[test]
 fn who_sends_to_all_is_checked_for_each() {
-    let load = ["--duration", "1", "--warm-up", "0", "--connections", "5"];
+    // Publication 20 is on its way at once, however few can follow in the time.
+    let load = ["--duration", "1", "--warm-up", "0", "--connections", "5", "--in-flight", "40"];
     let play = |spread| {
         let url = format!("ws://{}/", broadcast(spread));
         let waits = matches!(spread, Spread::Forget | Spread::Nothing);

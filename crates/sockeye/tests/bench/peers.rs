@@ -234,7 +234,7 @@ fn answer(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spread {
     Honest,
-    /// Publication 20 does not reach one of the listeners.
+    /// Publication 20 and what follows does not reach one of the listeners.
     Forget,
     /// Publication 20 reaches one of the listeners twice.
     Repeat,
@@ -274,12 +274,13 @@ fn spread_to_all(all: &mut [TcpStream], spread: Spread, sender: SocketAddr, mess
     let listener = all.iter().position(|socket| socket.peer_addr().is_ok_and(|at| at != sender));
     for (at, socket) in all.iter_mut().enumerate() {
         let mut wire = frame.clone();
-        if Some(at) == listener && is_publication_20(message.as_bytes()) {
+        if Some(at) == listener {
+            let number = publication(message.as_bytes());
             match spread {
-                Spread::Honest | Spread::Nothing => {}
-                Spread::Forget => wire.clear(),
-                Spread::Repeat => wire.extend_from_slice(&frame),
-                Spread::Damage => *wire.last_mut().expect("a byte") ^= 1,
+                Spread::Forget if number >= Some(20) => wire.clear(),
+                Spread::Repeat if number == Some(20) => wire.extend_from_slice(&frame),
+                Spread::Damage if number == Some(20) => *wire.last_mut().expect("a byte") ^= 1,
+                _ => {}
             }
         }
         if spread != Spread::Nothing {
@@ -289,7 +290,8 @@ fn spread_to_all(all: &mut [TcpStream], spread: Spread, sender: SocketAddr, mess
     }
 }
 
-/// `~`, eight digits of the run, ten of the number, `~`.
-fn is_publication_20(payload: &[u8]) -> bool {
-    payload.get(9..20) == Some(b"0000000014~")
+/// The number of a publication: `~`, eight digits of the run, ten of the number, `~`.
+fn publication(payload: &[u8]) -> Option<u64> {
+    let digits = payload.get(9..20)?.strip_suffix(b"~")?;
+    u64::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok()
 }

@@ -6,14 +6,15 @@ pub mod scripted;
 pub mod tls;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long anything may take before a test gives it up.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything may take before a test gives it up, on a machine that has much else to do.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What the program reads of its environment.
 const ENVIRONMENT: [&str; 8] = [
@@ -61,6 +62,15 @@ pub fn serve(mut command: Command) -> Serving {
     stdout.read_line(&mut line).expect("a line");
     let addr = line.trim().rsplit_once("http://").expect("an address").1.parse();
     Serving { child, addr: addr.expect("an address"), stdout }
+}
+
+/// An address at which nobody listens, and which no connection takes for its own end meanwhile: each
+/// process has its own address of the loopback network.
+pub fn unused_addr() -> SocketAddr {
+    static PORT: AtomicU16 = AtomicU16::new(9_000);
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let ip = Ipv4Addr::new(127, 64 | high, middle, low);
+    (ip, PORT.fetch_add(1, Ordering::Relaxed)).into()
 }
 
 /// A server on a free port.

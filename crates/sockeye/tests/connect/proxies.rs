@@ -1,16 +1,12 @@
 //! Whose fault it is when a proxy stands in between.
 
-use std::net::TcpListener;
-
 use crate::common::child::bad;
-use crate::common::run;
 use crate::common::scripted::answer;
+use crate::common::{run, unused_addr};
 
 #[test]
 fn a_proxy_that_opens_no_tunnel_is_named() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let nobody = listener.local_addr().expect("bound");
-    drop(listener);
+    let nobody = unused_addr();
     let tunnel = |proxy, answer: &str| {
         format!("the proxy {proxy} opens no tunnel to a.test, port 80: {answer}")
     };

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
 
 use serde_json::Value;
 use sockeye_handshake::{Challenge, ClientRequest};
@@ -80,11 +81,17 @@ impl Http {
         Ok((status(&head), json.unwrap_or_else(|_| panic!("{target}: not JSON: {head}"))))
     }
 
-    /// What is there, and has to be.
+    /// What is there, and has to be. A disk that has much else to do may need more than one request.
     pub(crate) fn get(&mut self, target: &str) -> Result<Value, Gone> {
-        let (status, json) = self.ask("GET", target, "")?;
-        assert!(status == 200 || status == 204, "{target}: {status} {json}");
-        Ok(json)
+        let start = Instant::now();
+        loop {
+            let (status, json) = self.ask("GET", target, "")?;
+            let is_busy = status == 503 && start.elapsed() < PATIENCE;
+            if !is_busy {
+                assert!(status == 200 || status == 204, "{target}: {status} {json}");
+                return Ok(json);
+            }
+        }
     }
 }
 

@@ -1,13 +1,11 @@
 //! A log whose messages are from the future, and a calendar that is right.
 
-use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use serde_json::Value;
 use sockeye_auth::{Grants, Identity, SigningKey, TokenClaims};
-use sockeye_log::{Options, Record, Store};
-use sockeye_service::wire::{Data, Payload};
 
+use crate::common::child::{good, run_with};
 use crate::common::{PATIENCE, Serving};
 use crate::operations::place::{Place, request};
 
@@ -31,18 +29,17 @@ fn now_ms() -> u64 {
 }
 
 /// What a process has left whose calendar was ten years ahead. The first message was too old even then.
-fn from_the_future(dir: &Path) {
-    let (mut store, _) = Store::open(dir, &Options::new(1, 1)).expect("an empty directory");
+/// Another process writes it: a server that another test starts inherits the locks that ours has.
+fn from_the_future(dir: &str) {
     let end_ms = now_ms() + YEARS_MS;
-    let record = |seq, age_ms| Record {
-        seq,
-        time_ms: end_ms - age_ms,
-        kind: Record::MESSAGE,
-        channel: "a".to_owned(),
-        key: None,
-        body: Payload::new(Data::text(seq.to_string())).to_log(),
+    let line = |(seq, age_ms): (u64, u64)| {
+        let at = end_ms - age_ms;
+        format!(
+            "{{\"channel\":\"a\",\"seq\":{seq},\"time\":{at},\"log_ms\":{at},\"message\":{{\"t\":\"{seq}\"}}}}\n"
+        )
     };
-    store.append(&[record(1, 601_000), record(2, 10_000), record(3, 0)]).expect("a disk");
+    let lines: String = [(1, 601_000), (2, 10_000), (3, 0)].map(line).concat();
+    good(&run_with(&["log", "import", "--data", dir], &lines));
 }
 
 fn token() -> String {
@@ -90,7 +87,7 @@ fn a_log_from_the_future_locks_nobody_out_and_drops_nothing() {
         let place = Place::new();
         place.write("sockeye.toml", &CONFIG.replace("users.key", &place.path("users.key")));
         place.write("users.key", SECRET);
-        from_the_future(Path::new(&place.path("data")));
+        from_the_future(&place.path("data"));
         let serve = || {
             place.serve(|command| {
                 command.args(["--workers", workers, "--data", &place.path("data")]);
