@@ -17,6 +17,7 @@ mod keys;
 mod members;
 mod name;
 mod order;
+mod owed;
 mod patterns;
 pub mod presence;
 mod pull;

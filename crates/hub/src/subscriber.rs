@@ -220,6 +220,16 @@ impl<M> Subscriber<'_, M> {
         }
     }
 
+    /// The channels whose subscriptions are finished.
+    pub fn finished(&self) -> impl Iterator<Item = &str> {
+        let Self { hub, index } = self;
+        let subscriptions = hub.subscribers.at(*index).subscriptions.iter();
+        subscriptions.filter(|it| it.finished).filter_map(|it| match it.link {
+            Link::Channel(channel) => Some(&*hub.channels.record(channel).name),
+            Link::Pattern(_) => None,
+        })
+    }
+
     /// Whether all its subscriptions are finished. A pattern is never finished.
     pub fn is_finished(&self) -> bool {
         let state = self.hub.subscribers.at(self.index);

@@ -12,7 +12,7 @@ use sockeye_server::{
 };
 
 use crate::dialect::counters::{RequestCounters, count};
-use crate::dialect::history::HeldPages;
+use crate::dialect::held::HeldRequests;
 use crate::dialect::notices::RefusedCredential;
 use crate::dialect::outlet::{Delivery, V1};
 use crate::dialect::publishing::Jobs;
@@ -35,8 +35,8 @@ pub struct Service {
     pub(crate) counters: RequestCounters,
     /// Publications of requests and commands that wait for their outcomes.
     pub(crate) jobs: Jobs,
-    /// Requests for history that wait for their turn, or for the archive.
-    pub(crate) pages: HeldPages,
+    /// Requests that wait for their turn, or for the archive.
+    pub(crate) held: HeldRequests,
     /// The refused credential that an operator has not heard of yet.
     pub(crate) refused: Option<RefusedCredential>,
     /// The figures of all services of the process, if there are others.
@@ -88,12 +88,11 @@ pub(crate) enum Pending {
     Refused(Problem),
     /// A poll that is subscribed already, and the time at which it ends.
     Poll(SubscriberKey, Time, Principal),
-    /// A job whose publications wait for the log.
-    Publishing(u64),
-    /// A page of figures that waits for those of other services.
-    Survey(u64),
-    /// A page of history that waits for its turn, or for the archive.
-    History(u64),
+    /// A job whose publications wait for the log, and the account to which visits to its stream are
+    /// charged.
+    Publishing(u64, Option<Payer>),
+    /// A request that waits for its turn.
+    Request(u64),
 }
 
 impl Service {
@@ -102,7 +101,7 @@ impl Service {
         Self {
             engine: Engine::new(epoch, hub, limits),
             jobs: Jobs::default(),
-            pages: HeldPages::default(),
+            held: HeldRequests::default(),
             counters: RequestCounters::default(),
             refused: None,
             survey: None,
@@ -179,7 +178,7 @@ impl Service {
             streams: self.engine.sessions.len(),
             due: self.engine.due.len() + self.engine.expiring.len() + self.engine.work.len(),
             jobs,
-            held: held + self.surveys_held() + self.pages.len(),
+            held: held + self.surveys_held() + self.held.len(),
             publications: self.engine.sequencing.pending().unwrap_or(waiting),
             presence: self.engine.presence.held(),
             users: accounts.users,
@@ -200,7 +199,7 @@ impl Service {
                 Some(Task::Answer(subscriber)) => self.answer_soon(subscriber, context),
                 Some(Task::AnswerAll) => self.answer_some_polls(context),
                 Some(Task::Publish(job)) => self.publish_on(job, context),
-                Some(Task::Page(payer)) => self.build_next_page(payer, context),
+                Some(Task::Request(payer)) => self.answer_next_of(payer, context),
                 Some(Task::Judge) => {
                     self.engine.judging.is_queued = false;
                     self.judge_some(context);
@@ -292,7 +291,7 @@ impl Service {
     /// Whether a stream is one of the service's.
     pub fn owns(&self, stream: StreamKey) -> bool {
         let is_session = self.engine.sessions.of_stream(stream).is_some();
-        is_session || self.jobs.holds(stream) || self.surveys(stream) || self.pages.holds(stream)
+        is_session || self.jobs.holds(stream) || self.surveys(stream) || self.held.holds(stream)
     }
 }
 
@@ -359,21 +358,19 @@ impl App for Service {
             Pending::Poll(subscriber, until, who) => {
                 self.open_poll(stream, subscriber, until, who);
             }
-            Pending::Publishing(id) => self.hold_publishing(id, stream),
-            Pending::Survey(question) => self.hold_survey(stream, question),
-            Pending::History(id) => self.hold_history(id, stream),
+            Pending::Publishing(id, of_visits) => self.hold_publishing(id, of_visits, stream),
+            Pending::Request(id) => self.line_up(id, stream),
         }
     }
 
     fn on_unopened(&mut self, PendingStream(pending): PendingStream, _: &mut Context<'_>) {
         match pending {
             Pending::Poll(subscriber, ..) => self.engine.leave(subscriber),
-            Pending::History(id) => self.forget_history_request(id),
+            Pending::Request(id) => self.forget_request(id),
             Pending::Subscribed { .. }
             | Pending::Commands(_)
             | Pending::Refused(_)
-            | Pending::Publishing(_)
-            | Pending::Survey(_) => {}
+            | Pending::Publishing(..) => {}
         }
     }
 
@@ -391,14 +388,19 @@ impl App for Service {
         }
         self.engine.disconnect(stream);
         self.forget_survey(stream);
-        self.forget_history(stream);
+        self.forget_held(stream);
     }
 
     /// [service:fair-visits] The user, or the API key; `None` for a client without a name.
     fn holder(&self, stream: StreamKey) -> Option<Holder> {
-        let who = &self.engine.sessions.of_stream(stream)?.principal;
-        let Payer { id, weight } = self.engine.work.payer(who);
-        (!who.pays_by_origin()).then_some(Holder { id, weight })
+        let payer = match self.engine.sessions.of_stream(stream) {
+            Some(session) => self.engine.work.payer_of_visits(&session.principal),
+            None => {
+                let of_job = self.jobs.payer_of_visits(stream);
+                of_job.or_else(|| self.held.payer_of_visits(stream))
+            }
+        };
+        payer.map(|Payer { id, weight }| Holder { id, weight })
     }
 
     fn deadline(&self) -> Time {
@@ -457,6 +459,7 @@ impl App for Service {
     fn on_half_close(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
         self.engine.deliver_burst(context);
+        self.held.note_half_close(stream);
         if let Some(session) = self.engine.sessions.of_stream(stream) {
             self.answer_late(session.subscriber, context);
         }

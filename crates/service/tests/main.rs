@@ -18,6 +18,7 @@ mod expiry;
 mod fairness;
 mod fan_out;
 mod half_close;
+mod held_requests;
 mod keys;
 mod limits;
 mod log;

@@ -13,7 +13,7 @@ use crate::turns::{open, work_off, world};
 const GONE: &str = "a_back_end_s_key_of_a_good_length_01";
 const KEPT: &str = "a_back_end_s_key_of_a_good_length_02";
 
-fn access(keys: &[&str]) -> Access {
+pub(crate) fn access(keys: &[&str]) -> Access {
     let limits = AuthLimits::default();
     let mut all = Keys::new(limits);
     for key in keys {

@@ -1,5 +1,7 @@
 //! One ordered stream over four transports, on one cursor.
 
+use serde_json::json;
+
 use crate::common::{Events, Socket, ask, publish, start};
 
 #[test]
@@ -200,6 +202,24 @@ fn who_comes_with_a_cursor_from_behind_the_end_is_told() {
         // It is not held: nothing will come.
         assert_eq!(poll("channel=a&wait=60"), "a");
     }
+}
+
+/// An answer to a poll that was held names the channels that had ended when it came, like one that comes
+/// at once. [service:ended-before]
+#[test]
+fn a_poll_that_was_held_is_told_of_earlier_ends() {
+    let server = start(|_| ());
+    publish(server.addr, "a", "last words");
+    assert_eq!(ask(server.addr, "POST", "/v1/channels/a/close", "", "").status, 200);
+    std::thread::scope(|scope| {
+        let target = "/v1/poll?channel=b&channel=a&cursor=17-2&wait=60";
+        let poll = scope.spawn(|| ask(server.addr, "GET", target, "", "").json());
+        server.wait_until(|service| service.holdings().due == 1);
+        publish(server.addr, "b", "news");
+        let answer = poll.join().expect("an answer");
+        assert_eq!(answer["messages"][0]["data"], "news", "{answer}");
+        assert_eq!(answer["ended"], json!([{"channel": "a", "cursor": "17-3"}]), "{answer}");
+    });
 }
 
 /// [service:ttl]

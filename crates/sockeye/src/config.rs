@@ -83,7 +83,7 @@ pub(crate) struct LimitsConfig {
     pub(crate) requests_per_second: u32,
     #[serde(deserialize_with = "rules::positive")]
     pub(crate) handshakes_per_second: u32,
-    /// Polls that wait for the disk, and pages of history that wait for it or for their turn.
+    /// Polls and pages of history that wait for the disk, and large requests that wait for their turn.
     #[serde(deserialize_with = "rules::positive")]
     pub(crate) disk_requests: usize,
     #[serde(deserialize_with = "rules::positive")]

@@ -1,14 +1,6 @@
 //! `GET /v1/channels/{channel}/history`: pages of a channel, from memory or from the archive.
 //!
-//! A request is judged when it comes, and held. Its page is built in the part of the turn that is the
-//! application's, as far as that has units.
-//!
-//! ```text
-//!  history ─► hold_page ─► Task::Page ─► build_page ─┬─► memory has it all ─────► respond
-//!                                                    └─► await_history ─► answer_history
-//! ```
-
-mod held;
+//! Every request is [held](super::held): a page may be long, and the archive may have to be asked.
 
 use std::rc::Rc;
 
@@ -17,9 +9,8 @@ use sockeye_hub::{
 };
 use sockeye_server::{Answer, Context, Reply, Request, Status};
 
-pub(crate) use self::held::HeldPages;
-use self::held::KnownTags;
 use crate::dialect::caching::{Caching, page_holds};
+use crate::dialect::held::{self, KnownTags};
 use crate::dialect::outlet::EntryBody;
 use crate::dialect::reply::{self, json_body};
 use crate::engine::archive::{self, Waiter};
@@ -37,7 +28,7 @@ type Entries = Vec<Rc<Entry<EntryBody>>>;
 
 /// The part of a channel that a request asks for.
 #[derive(Debug)]
-struct Wanted {
+pub(crate) struct Wanted {
     channel: String,
     part: Part,
     /// The cursor that bounds the part, if the request names one and not a number.
@@ -55,9 +46,9 @@ impl Wanted {
 }
 
 /// The messages that were found of a part.
-struct Found {
+pub(super) struct Found {
     page: Page,
-    entries: Entries,
+    pub(super) entries: Entries,
     /// The position from which the next page goes on, if there is one.
     next: Option<Cursor>,
 }
@@ -84,7 +75,9 @@ impl Service {
         let messages_max = limit.min(self.engine.limits.history_messages_max);
         let known = KnownTags::of(request);
         let channel = channel.into_owned();
-        self.hold_page(who, Wanted { channel, part, bound, messages_max, caching, known })
+        let wanted = Wanted { channel, part, bound, messages_max, caching, known };
+        let hold = self.hold_for_turn(caching.vary_early());
+        self.hold(who, held::Wanted::History(wanted), hold)
     }
 
     /// Refuses the cursor of another log.
@@ -100,7 +93,7 @@ impl Service {
 
     /// Builds the page of a held request from memory. `None` if the archive has to be asked, and then
     /// it is.
-    fn build(
+    pub(super) fn build_page(
         &mut self,
         id: u64,
         wanted: &Wanted,
@@ -167,7 +160,7 @@ impl Service {
 
     /// Joins the archive's page of a part and what memory has of it. `position` is the head when
     /// the archive was asked.
-    fn in_archive(
+    pub(super) fn in_archive(
         &mut self,
         wanted: &Wanted,
         position: Cursor,
@@ -197,7 +190,7 @@ impl Service {
     }
 
     /// The answer, cut to the bytes of one.
-    fn history_reply(&self, wanted: &Wanted, found: Found) -> Reply {
+    pub(super) fn history_reply(&self, wanted: &Wanted, found: Found) -> Reply {
         let Wanted { channel, part, bound, caching, known, .. } = wanted;
         let Found { mut page, mut entries, next: fetched } = found;
         // [service:ttl] Messages past their time to live are left out.
@@ -222,11 +215,6 @@ impl Service {
 /// The refusal of a request that needs an archive which cannot be read.
 pub(crate) fn no_archive() -> Problem {
     Problem::new(Code::Unavailable, "older history cannot be read now")
-}
-
-/// The refusal of a poll or a page of history above the bounds on those that wait.
-pub(crate) fn too_many() -> Problem {
-    Problem::new(Code::Overloaded, "too many requests wait for history (disk_requests)")
 }
 
 /// The part that `after` or `before` names, each a `seq` or a cursor.

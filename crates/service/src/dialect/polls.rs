@@ -1,20 +1,25 @@
 //! Polls: a held request is a subscriber, and its answer is all that it gets.
+//!
+//! A poll that is expected to cost little is answered, or begins to wait, in the call that reads its
+//! request. Any other one is [held](super::held) for its turn first.
+
+mod label;
+mod waiting;
 
 use sockeye_hub::{
-    Budget, Cursor, Entry, Epoch, Fetch, Fetched, Item, Kind, Progress, Start, SubscriberKey,
-    Target,
+    Budget, Cursor, Entry, Fetch, Item, Kind, Progress, Start, SubscriberKey, Target,
 };
 use sockeye_server::{Answer, Context, Hold, Reply, Request, Status, StreamKey, Time};
 
-use crate::dialect::caching::{Caching, Holds, is_known, poll_holds};
-use crate::dialect::history::{no_archive, too_many};
-use crate::dialect::outlet::{Delivery, EntryBody};
+use crate::dialect::caching::is_known;
+use crate::dialect::held::{self, KnownTags, too_many};
+use crate::dialect::history::no_archive;
+use crate::dialect::outlet::EntryBody;
 use crate::dialect::recipient::cursor_text;
-use crate::dialect::reply::{self, NO_STORE, json, json_body};
-use crate::engine::archive::{Arrived, Waiter};
-use crate::engine::work::EVERYBODY;
-use crate::engine::{Principal, Session, Task, Watch, units};
-use crate::sequencing::Unavailable;
+use crate::dialect::reply::{self, NO_STORE};
+use crate::engine::access::Standing;
+use crate::engine::archive::Waiter;
+use crate::engine::{Principal, Taken, Watch, units};
 use crate::wire::{CursorText, Gap, PollBody, Problem, Query, Rest};
 use crate::{Pending, Service};
 
@@ -25,6 +30,47 @@ enum Patience {
     Wait,
     /// Never: it is answered now.
     None,
+}
+
+/// A poll as its request asks for it.
+struct Asked<'p> {
+    channels: &'p [&'p str],
+    start: Start,
+    /// The time until which the client waits; `None` if it does not.
+    until: Option<Time>,
+}
+
+impl Asked<'_> {
+    fn targets(&self) -> impl Iterator<Item = Target<'_>> {
+        self.channels.iter().filter_map(|name| Target::new(name).ok())
+    }
+}
+
+/// A poll that is held for its turn.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    who: Principal,
+    channels: Vec<String>,
+    start: Start,
+    until: Option<Time>,
+    /// The entity tags that the client has.
+    known: KnownTags,
+}
+
+/// When a poll is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// In the call that reads its request.
+    Request,
+    /// In its turn, after it was held.
+    Turn,
+}
+
+/// What becomes of a poll.
+enum Polled {
+    Answer(Reply),
+    /// It is subscribed, and waits until this time.
+    Waits(SubscriberKey, Time),
 }
 
 /// The items of a poll.
@@ -55,55 +101,165 @@ impl Service {
     ) -> Result<Answer<Pending>, Problem> {
         let channels = query.channels(&self.engine.limits.wire)?;
         let wait_ms = query.number("wait")?.unwrap_or(0).saturating_mul(1_000);
+        let wait_ms = wait_ms.min(self.engine.limits.wait_ms_max);
+        let until = (wait_ms != 0).then_some(self.engine.now + wait_ms);
+        let asked = Asked { channels: &channels, start, until };
+        if !self.is_cheap(&asked) {
+            return self.hold_poll(request, who, &asked, wait_ms);
+        }
+        let is_known = |tag: &str| is_known(request, tag);
+        match self.poll_now(who, &asked, (At::Request, &is_known), context)? {
+            Polled::Answer(reply) => Ok(reply.into()),
+            Polled::Waits(subscriber, until) => {
+                // The service ends the poll itself at `until`, so the server's hold has no deadline.
+                let hold = Hold { hold_ms: u64::MAX, headers: Vec::new() };
+                Ok(Answer::Hold(hold, Pending::Poll(subscriber, until, who.clone())))
+            }
+        }
+    }
+
+    /// Whether a poll is expected to cost no more than a request may in the call that reads it: few
+    /// channels, and few and short messages since its cursor. For a pattern it is expected to cost as much
+    /// as all messages since then.
+    fn is_cheap(&self, asked: &Asked<'_>) -> bool {
+        let targets = asked.channels.len() as u64 * units::TARGET;
+        let Some(left) = units::AT_ONCE.checked_sub(targets) else { return false };
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let messages = count(left / units::ITEM);
+        let overhead = messages.saturating_mul(Entry::<EntryBody>::OVERHEAD_BYTES);
+        let bytes = count(units::text_for(left)).saturating_add(overhead);
+        let budget = Budget { messages, bytes };
+        self.engine.hub.owes_at_most(asked.targets(), asked.start, budget)
+    }
+
+    /// Holds a poll for its turn.
+    fn hold_poll(
+        &mut self,
+        request: &Request<'_>,
+        who: &Principal,
+        asked: &Asked<'_>,
+        wait_ms: u64,
+    ) -> Result<Answer<Pending>, Problem> {
+        let headers = match asked.until {
+            None => self.caching(who, asked.targets()).vary_early(),
+            Some(_) => Vec::new(),
+        };
+        let hold_ms = wait_ms.saturating_add(self.engine.limits.archive_ms_max);
+        let wanted = Wanted {
+            who: who.clone(),
+            channels: asked.channels.iter().map(|name| (*name).to_owned()).collect(),
+            start: asked.start,
+            until: asked.until,
+            known: KnownTags::of(request),
+        };
+        self.hold(who, held::Wanted::Poll(wanted), Hold { hold_ms, headers })
+    }
+
+    /// Answers a poll whose turn has come. `None` if it waits for something, or the archive, from now on.
+    pub(super) fn poll_in_turn(
+        &mut self,
+        stream: StreamKey,
+        wanted: &Wanted,
+        half_closed: bool,
+        context: &mut Context<'_>,
+    ) -> Result<Option<Reply>, Problem> {
+        let Wanted { who, channels, start, until, known } = wanted;
+        // [service:revoked] Its next request is checked anew.
+        let rules = (&self.engine.access, &self.engine.anybody, self.engine.calendar);
+        if rules.0.standing(who, rules.1, rules.2) != Standing::Same {
+            return Ok(Some(self.nothing(self.engine.begin_again_at(*start), who)));
+        }
+        let channels: Vec<&str> = channels.iter().map(String::as_str).collect();
+        let asked = Asked { channels: &channels, start: *start, until: *until };
+        match self.poll_now(who, &asked, (At::Turn, &|tag| known.has(tag)), context)? {
+            Polled::Answer(reply) => Ok(Some(reply)),
+            Polled::Waits(subscriber, until) => {
+                self.open_poll(stream, subscriber, until, who.clone());
+                // [service:half-closed]
+                if half_closed {
+                    self.answer_late(subscriber, context);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Subscribes a poll. It is answered if there is something for it or it does not want to wait, and else
+    /// it waits.
+    fn poll_now(
+        &mut self,
+        who: &Principal,
+        asked: &Asked<'_>,
+        (at, is_known): (At, &dyn Fn(&str) -> bool),
+        context: &mut Context<'_>,
+    ) -> Result<Polled, Problem> {
+        let Asked { channels, until, .. } = *asked;
         context.spend(channels.len() as u64 * units::TARGET);
-        let label = self.label(who, &channels, start, wait_ms);
+        let label = self.label(who, asked, at);
         let may = |channel: &&str| self.may_read(who, channel).is_ok();
-        if wait_ms == 0 && channels.iter().all(may) && is_known(request, &label.tag) {
-            self.engine.renew_presence(&channels, who);
-            return Ok(label.unchanged().into());
+        if until.is_none() && channels.iter().all(may) && is_known(label.tag()) {
+            self.engine.renew_presence(channels, who);
+            return Ok(Polled::Answer(label.unchanged()));
         }
         let subscriber =
             self.engine.hub.connect().inspect_err(|_| self.engine.bounds.rejections.full += 1)?;
-        let mut refusal = None;
-        let from = (start, Watch::No);
-        let taken = self.engine.subscribe(subscriber, who, &channels, from, |_, refused| {
-            refusal.get_or_insert(refused);
-        });
-        if let Some(refusal) = refusal {
-            // The whole poll is refused: with one channel missing, the client would take it for a
-            // channel without messages.
-            self.engine.leave(subscriber);
-            return Err(refusal.into());
-        }
+        let taken = self.subscribe_poll(subscriber, who, asked)?;
         let Filled { mut body, rest, cursor, fetch } = self.fill(subscriber, context);
         let waits_for_archive = body.is_empty() && taken.ended.is_empty() && !context.is_draining();
         if let Some(fetch) = fetch.filter(|_| waits_for_archive) {
-            return self.hold_for_page(subscriber, who, &channels, (fetch, wait_ms));
+            return self.wait_for_page(subscriber, who, asked, fetch);
         }
         for channel in taken.ended {
             body.ended(channel, &CursorText::new(cursor));
         }
         // [service:ended-before] It is told, and where all have ended, not held for nothing.
         let nothing_comes = taken.known.len() == channels.len();
-        let is_over = wait_ms == 0 || context.is_draining() || nothing_comes;
-        if is_over || !body.is_empty() || rest == Rest::More {
-            // An end that is told again brings a client nowhere, so it makes no answer final.
-            let holds = label.holds(&body, rest);
-            for channel in taken.known {
-                body.ended(channel, &CursorText::new(cursor));
+        let ends_at = until.filter(|_| !context.is_draining() && !nothing_comes);
+        match ends_at {
+            Some(until) if body.is_empty() && rest == Rest::Nothing => {
+                if let Err(refusal) = self.engine.admit_place(who) {
+                    self.engine.leave(subscriber);
+                    return Err(refusal.into());
+                }
+                // [service:presence-polls] Presence begins only here, after every channel was
+                // admitted and the poll is held.
+                self.enter_presence(subscriber, who, channels);
+                Ok(Polled::Waits(subscriber, until))
             }
-            self.engine.leave(subscriber);
-            self.engine.renew_presence(&channels, who);
-            return Ok(label.answer(holds, body, rest, &self.proved(cursor, who)).into());
+            Some(_) | None => {
+                // An end that is told again brings a client nowhere, so it makes no answer final.
+                let holds = label.holds(&body, rest);
+                for channel in taken.known {
+                    body.ended(channel, &CursorText::new(cursor));
+                }
+                self.engine.leave(subscriber);
+                self.engine.renew_presence(channels, who);
+                let reply = label.answer(holds, body, rest, &self.proved(cursor, who));
+                Ok(Polled::Answer(reply))
+            }
         }
-        if let Err(refusal) = self.engine.admit_place(who) {
-            self.engine.leave(subscriber);
-            return Err(refusal.into());
+    }
+
+    /// Subscribes a poll to all of its channels, or refuses it.
+    fn subscribe_poll<'p>(
+        &mut self,
+        subscriber: SubscriberKey,
+        who: &Principal,
+        asked: &Asked<'p>,
+    ) -> Result<Taken<'p>, Problem> {
+        let (mut refusal, from) = (None, (asked.start, Watch::No));
+        let taken = self.engine.subscribe(subscriber, who, asked.channels, from, |_, refused| {
+            refusal.get_or_insert(refused);
+        });
+        match refusal {
+            None => Ok(taken),
+            // The whole poll is refused: with one channel missing, the client would take it for a
+            // channel without messages.
+            Some(refusal) => {
+                self.engine.leave(subscriber);
+                Err(refusal.into())
+            }
         }
-        // [service:presence-polls] Presence begins only here, after every channel was admitted and
-        // the poll is held.
-        self.enter_presence(subscriber, who, &channels);
-        Ok(self.wait_for_something(subscriber, who, wait_ms))
     }
 
     fn enter_presence(&mut self, subscriber: SubscriberKey, who: &Principal, channels: &[&str]) {
@@ -112,15 +268,15 @@ impl Service {
         }
     }
 
-    /// Holds a poll until the archive has answered, and if the client waits, until there is
-    /// something for it.
-    fn hold_for_page(
+    /// Has a poll wait until the archive has answered, and if the client waits, until there is something
+    /// for it.
+    fn wait_for_page(
         &mut self,
         subscriber: SubscriberKey,
         who: &Principal,
-        channels: &[&str],
-        (fetch, wait_ms): (Fetch, u64),
-    ) -> Result<Answer<Pending>, Problem> {
+        asked: &Asked<'_>,
+        fetch: Fetch,
+    ) -> Result<Polled, Problem> {
         let admitted = self.engine.admit_place(who).map_err(Problem::from).and_then(|()| {
             let holder = self.engine.holder(who);
             // [service:bound-archive]
@@ -137,209 +293,20 @@ impl Service {
             return Err(problem);
         }
         // [service:archive-patience]
-        let until = match wait_ms {
-            0 => {
-                self.engine.renew_presence(channels, who);
-                None
-            }
-            _ => {
-                self.enter_presence(subscriber, who, channels);
-                Some(self.engine.now + wait_ms.min(self.engine.limits.wait_ms_max))
-            }
-        };
-        self.engine.reading.patience.insert(subscriber, until);
-        let wait_ms = wait_ms.max(self.engine.limits.archive_ms_max);
-        Ok(self.wait_for_something(subscriber, who, wait_ms))
-    }
-
-    /// Takes in the answers of the archive.
-    pub(crate) fn take_pages(&mut self, context: &mut Context<'_>) {
-        while let Some(arrived) = self.engine.next_page() {
-            match arrived {
-                Arrived::Session(key, page) => self.take_page(key, Some(page), context),
-                Arrived::Turn(key) => self.take_page(key, None, context),
-                Arrived::Request(id, page) => self.answer_history(id, page, context),
-            }
-            // [service:turn-yields]
-            if context.units_left() == 0 {
-                return context.come_back();
-            }
+        match asked.until {
+            None => self.engine.renew_presence(asked.channels, who),
+            Some(_) => self.enter_presence(subscriber, who, asked.channels),
         }
+        self.engine.reading.patience.insert(subscriber, asked.until);
+        let limits = &self.engine.limits;
+        let by_archive = self.engine.now + limits.archive_ms_max.min(limits.wait_ms_max);
+        Ok(Polled::Waits(subscriber, asked.until.map_or(by_archive, |it| it.max(by_archive))))
     }
 
-    /// Gives a session its page, or has it ask for one.
-    fn take_page(
-        &mut self,
-        key: SubscriberKey,
-        page: Option<Result<Fetched<EntryBody>, Unavailable>>,
-        context: &mut Context<'_>,
-    ) {
-        let delivery = self.engine.sessions.of_subscriber(key).map(|it| it.delivery);
-        match (delivery, page) {
-            (Some(Delivery::Poll), Some(page)) => self.answer_page(key, page, context),
-            (Some(Delivery::Poll), None) => self.answer(key, Patience::Wait, context),
-            (Some(_), Some(page)) => self.engine.hand_out_page(key, page, context),
-            (Some(_), None) => self.engine.pull(key, context),
-            (None, _) => {}
-        }
-    }
-
-    /// Answers a poll with a page of the archive. A page without a message for it has it wait on.
-    fn answer_page(
-        &mut self,
-        key: SubscriberKey,
-        page: Result<Fetched<EntryBody>, Unavailable>,
-        context: &mut Context<'_>,
-    ) {
-        let Some(session) = self.engine.sessions.of_subscriber(key) else { return };
-        let (stream, who) = (session.stream, session.principal.clone());
-        let Ok(page) = page else { return self.refuse_poll(stream, context) };
-        if who.has_ended(self.engine.calendar) || self.engine.is_sent_away(key) {
-            return self.answer(key, Patience::None, context);
-        }
-        let (items, progress) = self.engine.take_page(key, page);
-        self.engine.count_pull(items.len(), context);
-        let is_overrun = matches!(progress, Some(Progress::Overrun(_)));
-        let Filled { body, cursor, .. } = self.collect(key, items, progress);
-        match body.is_empty() && !is_overrun {
-            true => self.answer(key, Patience::Wait, context),
-            false => self.respond(stream, &who, (body, Rest::More, cursor), context),
-        }
-    }
-
-    /// [service:archive-unavailable] Refuses a poll that needs an archive which cannot be read.
-    fn refuse_poll(&mut self, stream: StreamKey, context: &mut Context<'_>) {
-        self.engine.disconnect(stream);
-        self.counters.polls.answered += 1;
-        let _ = context.respond(stream, reply::problem(&no_archive(), self.engine.spread_ms()));
-    }
-
-    fn respond(
-        &mut self,
-        stream: StreamKey,
-        who: &Principal,
-        (body, rest, cursor): (PollBody, Rest, Cursor),
-        context: &mut Context<'_>,
-    ) {
+    /// The answer to a poll that gets nothing.
+    fn nothing(&self, cursor: Cursor, who: &Principal) -> Reply {
         let cursor = self.proved(cursor, who);
-        self.counters.polls.answered += 1;
-        self.engine.disconnect(stream);
-        let reply = json(Status::OK, body.finish(&cursor, rest));
-        // The loop reports a client that is gone; it comes back with the cursor that it had.
-        let _ = context.respond(stream, reply.header(reply::cursor(&cursor)));
-    }
-
-    fn wait_for_something(
-        &mut self,
-        subscriber: SubscriberKey,
-        who: &Principal,
-        wait_ms: u64,
-    ) -> Answer<Pending> {
-        let until = self.engine.now + wait_ms.min(self.engine.limits.wait_ms_max);
-        // The service ends the poll itself at `until`, so the server's hold has no deadline.
-        let hold = Hold { hold_ms: u64::MAX, headers: Vec::new() };
-        Answer::Hold(hold, Pending::Poll(subscriber, until, who.clone()))
-    }
-
-    /// Keeps a poll whose request is held now.
-    pub(crate) fn open_poll(
-        &mut self,
-        stream: StreamKey,
-        subscriber: SubscriberKey,
-        until: Time,
-        who: Principal,
-    ) {
-        self.counters.polls.opened += 1;
-        // [service:expiry]
-        self.engine.add_session(Session::new(stream, subscriber, Delivery::Poll, who));
-        self.engine.set_due(subscriber, until);
-        self.engine.expect_expiry(subscriber);
-    }
-
-    /// Answers a poll that has something to get, at the end of a turn: one answer has all that came
-    /// until then.
-    pub(crate) fn answer_soon(&mut self, subscriber: SubscriberKey, context: &mut Context<'_>) {
-        self.answer(subscriber, Patience::Wait, context);
-    }
-
-    /// Answers a poll now, also with nothing: its time is over, its client has half-closed, or a
-    /// reload ends it.
-    pub(crate) fn answer_late(&mut self, subscriber: SubscriberKey, context: &mut Context<'_>) {
-        self.answer(subscriber, Patience::None, context);
-    }
-
-    /// Answers every poll, some in a step, because the server shuts down.
-    pub(crate) fn answer_all_polls(&mut self, context: &mut Context<'_>) {
-        if self.engine.work.answer_all.begin(self.engine.sessions.places()) {
-            self.engine.work.add(EVERYBODY, Task::AnswerAll);
-        }
-        context.come_back();
-    }
-
-    /// Answers some more polls.
-    pub(crate) fn answer_some_polls(&mut self, context: &mut Context<'_>) {
-        for _ in 0..units::STEP / units::SESSION {
-            let Some(place) = self.engine.work.answer_all.next() else { return };
-            context.spend(units::SESSION);
-            let session = self.engine.sessions.at(place);
-            let poll = session.filter(|session| session.delivery == Delivery::Poll);
-            if let Some(subscriber) = poll.map(|session| session.subscriber) {
-                self.answer(subscriber, Patience::None, context);
-            }
-            // [service:turn-yields]
-            if context.units_left() == 0 {
-                break;
-            }
-        }
-        if !self.engine.work.answer_all.is_over() {
-            self.engine.work.add(EVERYBODY, Task::AnswerAll);
-        }
-    }
-
-    /// Goes on to judge all streams by new settings.
-    pub(crate) fn judge_some(&mut self, context: &mut Context<'_>) {
-        for subscriber in self.engine.judge_some(context) {
-            self.answer_late(subscriber, context);
-        }
-    }
-
-    fn answer(&mut self, key: SubscriberKey, patience: Patience, context: &mut Context<'_>) {
-        let Some(session) = self.engine.sessions.of_subscriber(key) else { return };
-        let (stream, who) = (session.stream, session.principal.clone());
-        // [service:revoked] Its next request is checked anew.
-        let is_sent_away = self.engine.is_sent_away(key);
-        let patience = if is_sent_away { Patience::None } else { patience };
-        let is_over = is_sent_away || who.has_ended(self.engine.calendar);
-        let Filled { body, rest, cursor, fetch } = match is_over {
-            true => Filled::nothing(self.engine.last_cursor_of(key)),
-            false => self.fill(key, context),
-        };
-        if let Some(fetch) = fetch.filter(|_| body.is_empty()) {
-            let bytes = self.engine.limits.answer_bytes();
-            let waiter = Waiter { holder: self.engine.holder(&who), is_request: true };
-            let asked = self.engine.await_page(key, waiter, fetch, bytes);
-            if patience == Patience::None || asked.is_err() {
-                self.refuse_poll(stream, context);
-            }
-            return;
-        }
-        let is_empty = body.is_empty() && rest == Rest::Nothing;
-        // A poll that does not want to wait was held for the archive only.
-        let until = self.engine.reading.patience.remove(&key);
-        if !is_empty || until == Some(None) {
-            return self.respond(stream, &who, (body, rest, cursor), context);
-        }
-        if let Some(until) = until.flatten() {
-            self.engine.set_due(key, until);
-        }
-        if patience == Patience::Wait {
-            return;
-        }
-        let cursor = self.proved(cursor, &who);
-        self.counters.polls.answered += 1;
-        self.engine.disconnect(stream);
-        let reply = Reply::empty(Status::NO_CONTENT).header(NO_STORE);
-        let _ = context.respond(stream, reply.header(reply::cursor(&cursor)));
+        Reply::empty(Status::NO_CONTENT).header(NO_STORE).header(reply::cursor(&cursor))
     }
 
     /// A cursor, with its proof if the poll came with a ticket.
@@ -405,61 +372,5 @@ impl Service {
         };
         let cursor = cut.unwrap_or_else(|| self.engine.cursor_of(key));
         Filled { body, rest, cursor, fetch }
-    }
-
-    /// What an answer to a poll says besides its content, if it is never held.
-    fn label(&self, who: &Principal, channels: &[&str], start: Start, wait_ms: u64) -> Label {
-        let targets = channels.iter().filter_map(|name| Target::new(name).ok());
-        let (caching, epoch) = (self.caching(who, targets), self.engine.hub.position().epoch);
-        Label { tag: self.tag(channels), caching, start, epoch, waits: wait_ms != 0 }
-    }
-
-    /// The entity tag of what a poll over these channels would get: it changes when something in
-    /// one of them does.
-    fn tag(&self, channels: &[&str]) -> String {
-        let names = channels.iter().map(|name| sockeye_hub::ChannelName::new(name));
-        let seq = match names.collect::<Result<Vec<_>, _>>() {
-            Ok(names) => self.engine.hub.changed(names),
-            // Patterns: anything may be for them.
-            Err(_) => self.engine.hub.position().seq,
-        };
-        format!("\"{}\"", self.engine.hub.at(seq))
-    }
-}
-
-/// What an answer at once says besides its content.
-struct Label {
-    /// The entity tag.
-    tag: String,
-    caching: Caching,
-    start: Start,
-    epoch: Epoch,
-    /// The poll would have waited.
-    waits: bool,
-}
-
-impl Label {
-    fn answer(&self, holds: Holds, body: PollBody, rest: Rest, cursor: &CursorText) -> Reply {
-        let reply = json_body(Status::OK, body.finish(cursor, rest));
-        let reply = self.caching.mark(reply.header(reply::cursor(cursor)), holds);
-        match rest {
-            Rest::Nothing => reply.header(reply::text("ETag", &self.tag)),
-            // The next request has to get the rest, though nothing has changed.
-            Rest::More => reply,
-        }
-    }
-
-    /// The answer to a client that has what the tag stands for.
-    fn unchanged(&self) -> Reply {
-        let holds = self.holds(&PollBody::new(), Rest::Nothing);
-        let reply = self.caching.mark(Reply::empty(Status::NOT_MODIFIED), holds);
-        reply.header(reply::text("ETag", &self.tag))
-    }
-
-    fn holds(&self, body: &PollBody, rest: Rest) -> Holds {
-        match self.waits {
-            true => Holds::Not,
-            false => poll_holds(self.start, self.epoch, body, rest),
-        }
     }
 }

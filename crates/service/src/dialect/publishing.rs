@@ -5,7 +5,7 @@ mod steps;
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::mem;
 
 use sockeye_hub::{ChannelName, Kind, Publication, Start};
@@ -13,6 +13,7 @@ use sockeye_server::{Answer, Context, Hold, StreamKey};
 
 use super::outlet::Recipient;
 use crate::dialect::counters::count;
+use crate::engine::work::Payer;
 use crate::engine::{Answered, Placed, Principal, Settled, Task, units};
 use crate::sequencing::Ticket;
 use crate::wire::{Control, Payload, Problem, Publish};
@@ -26,8 +27,9 @@ pub(crate) struct Jobs {
     next: u64,
     /// By their numbers.
     open: BTreeMap<u64, Job<'static>>,
-    /// The streams of requests that wait.
-    held: HashSet<StreamKey>,
+    /// The streams of requests that wait, each with the account to which visits to it are charged, unless
+    /// that is its address.
+    held: HashMap<StreamKey, Option<Payer>>,
     /// The job of each waiting publication, and the item in it.
     waiting: HashMap<Ticket, (u64, usize)>,
     /// The WebSockets with jobs that wait.
@@ -61,15 +63,15 @@ impl Service {
             Ok(self.engine.publish(who, end, context)?)
         });
         self.note(&mut job, None, Some(Cow::Borrowed(channel)), placed);
-        self.answer_or_hold(job)
+        self.answer_or_hold(job, who)
     }
 
     /// Answers a job's request if all is settled, or holds it.
-    fn answer_or_hold(&mut self, job: Job<'_>) -> Answer<Pending> {
+    fn answer_or_hold(&mut self, job: Job<'_>, who: &Principal) -> Answer<Pending> {
         if job.is_done() {
             return job.reply(self.engine.spread_ms()).into();
         }
-        let pending = Pending::Publishing(job.id);
+        let pending = Pending::Publishing(job.id, self.engine.work.payer_of_visits(who));
         self.put_by(job);
         Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() }, pending)
     }
@@ -83,10 +85,10 @@ impl Service {
     }
 
     /// Notes the stream of a job's held request.
-    pub(crate) fn hold_publishing(&mut self, id: u64, stream: StreamKey) {
+    pub(crate) fn hold_publishing(&mut self, id: u64, of_visits: Option<Payer>, stream: StreamKey) {
         if let Some(job) = self.jobs.open.get_mut(&id) {
             job.asker = Asker::Request(Some(stream));
-            self.jobs.held.insert(stream);
+            self.jobs.held.insert(stream, of_visits);
         }
     }
 
@@ -272,7 +274,13 @@ impl Jobs {
 
     /// Whether a job's request is held by this stream.
     pub(crate) fn holds(&self, stream: StreamKey) -> bool {
-        self.held.contains(&stream)
+        self.held.contains_key(&stream)
+    }
+
+    /// The account to which visits to the stream of a job's request are charged, unless that is its
+    /// address.
+    pub(crate) fn payer_of_visits(&self, stream: StreamKey) -> Option<Payer> {
+        self.held.get(&stream).copied().flatten()
     }
 
     /// The number of requests that are held, of jobs, and of publications that wait.

@@ -1,6 +1,6 @@
 //! Requests: which resource, with what, and the answer.
 
-use sockeye_hub::{ChannelName, ChannelState, Start, Target, Token};
+use sockeye_hub::{ChannelName, Start, Target, Token};
 use sockeye_server::{
     Answer, Context, EventStream, Header, Origins, Reply, Request, ServerConfig, Status, Upgrade,
 };
@@ -10,7 +10,6 @@ use crate::dialect::outlet::{Delivery, Envelope};
 use crate::dialect::reply::{self, NO_STORE, json};
 use crate::dialect::routes::{Method, Resource};
 use crate::engine::{Principal, Watch, units};
-use crate::wire::reply::position;
 use crate::wire::{
     Batch, CURSORS, Code, Options, Problem, Query, path_segment, publish_json, publish_raw, resume,
 };
@@ -50,7 +49,7 @@ impl Service {
         }
         self.engine.access.check_page(request)?;
         if resource == Resource::Metrics {
-            return Ok(self.survey(context));
+            return self.survey(request);
         }
         let proof = resume(request.head.headers().bytes(), &query)
             .and_then(|cursor| Token::parse(cursor).proof);
@@ -127,7 +126,10 @@ impl Service {
                 let start = start(request, query);
                 self.poll(request, who, query, start, context)
             }
-            Resource::Position => self.position(who, query, context),
+            Resource::Position => {
+                self.known(query, &["channel", "cursor"], Cursors::Unknown)?;
+                self.position(who, query, context)
+            }
             Resource::History(channel) => {
                 self.known(query, &["limit", "after", "before"], Cursors::Unknown)?;
                 self.history(who, channel, request, query, context)
@@ -263,38 +265,6 @@ impl Service {
                     state.ended && state.last.is_some_and(|last| last <= cursor.seq)
                 })
             })
-    }
-
-    /// `GET /v1/position`: read it, load your state, and then subscribe from it.
-    fn position(
-        &self,
-        who: &Principal,
-        query: &Query<'_>,
-        context: &mut Context<'_>,
-    ) -> Result<Answer<Pending>, Problem> {
-        self.known(query, &["channel", "cursor"], Cursors::Unknown)?;
-        // [service:position-gap] Numbers of a lost part of the log say nothing of this one.
-        let own = query.one("cursor")?.filter(|text| !text.is_empty());
-        let gap = own.and_then(|text| self.engine.hub.fault(Token::parse(text).start));
-        let names: Vec<&str> = query.all("channel").collect();
-        if names.len() > self.engine.limits.wire.channels_max {
-            return Err(Problem::new(Code::TooManyChannels, "too many channels"));
-        }
-        context.spend(names.len() as u64 * units::TARGET);
-        let mut channels: Vec<(&str, ChannelState)> = Vec::new();
-        for name in names {
-            let channel = ChannelName::new(name)?;
-            if channels.iter().any(|(it, _)| *it == name) {
-                return Err(Problem::new(Code::BadQuery, format!("{name} is named twice")));
-            }
-            who.may_subscribe(
-                Target::Channel(channel),
-                &self.engine.namespaces,
-                self.engine.calendar,
-            )?;
-            channels.push((name, self.engine.hub.channel(channel)));
-        }
-        Ok(json(Status::OK, position(self.engine.hub.position(), gap, &channels)).into())
     }
 
     /// `POST /v1/channels/{channel}`: the body is the publication.

@@ -6,10 +6,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use sockeye_server::{Answer, Context, Hold, StreamKey, Time};
+use sockeye_server::{Answer, Context, Reply, Request, StreamKey, Time};
 
+use crate::dialect::held::Wanted;
 use crate::dialect::metrics::Tally;
 use crate::engine::shared_state::WakeOne;
+use crate::engine::units;
+use crate::wire::Problem;
 use crate::{Pending, Service};
 
 /// How long a survey waits, in milliseconds. A service whose loop stands still counts with its last
@@ -82,22 +85,28 @@ impl Survey {
 }
 
 impl Service {
-    /// Answers `GET /metrics` once all have written their figures.
-    pub(crate) fn survey(&mut self, context: &Context<'_>) -> Answer<Pending> {
-        let Some(survey) = &self.survey else { return self.tally(context).page().into() };
-        let question = survey.board.asked.fetch_add(1, Ordering::AcqRel) + 1;
-        survey.wake_others();
-        self.answer_survey(context);
-        let hold = Hold { hold_ms: u64::MAX, headers: Vec::new() };
-        Answer::Hold(hold, Pending::Survey(question))
+    /// `GET /metrics`. The page is a task of the address that asks, though it is for operators: anybody
+    /// may ask.
+    pub(crate) fn survey(&mut self, request: &Request<'_>) -> Result<Answer<Pending>, Problem> {
+        let who = self.engine.anybody.clone().at(request.origin());
+        let hold = self.hold_for_turn(Vec::new());
+        self.hold(&who, Wanted::Figures, hold)
     }
 
-    /// Keeps the stream of a request that is held now.
-    pub(crate) fn hold_survey(&mut self, stream: StreamKey, question: u64) {
+    /// Answers such a request whose turn has come. `None` if other services are asked first.
+    pub(super) fn figures(
+        &mut self,
+        stream: StreamKey,
+        context: &mut Context<'_>,
+    ) -> Option<Reply> {
+        let stats = context.stats();
+        context.spend(units::of_figures(stats.accepted - stats.closed));
         let until = self.engine.now + PATIENCE_MS;
-        if let Some(survey) = &mut self.survey {
-            survey.waiting.push(Waiting { stream, question, until });
-        }
+        let Some(survey) = &mut self.survey else { return Some(self.tally(context).page()) };
+        let question = survey.board.asked.fetch_add(1, Ordering::AcqRel) + 1;
+        survey.waiting.push(Waiting { stream, question, until });
+        survey.wake_others();
+        None
     }
 
     /// Writes this service's figures, if somebody has asked since it did.

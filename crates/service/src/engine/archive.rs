@@ -41,9 +41,9 @@ pub(crate) struct Reading {
     /// The holder that had the last turn, and who of it.
     served: Holder,
     turn: Option<Asker>,
-    /// Polls that wait for a page, and pages that wait for their turn or for the archive, by holder.
+    /// Polls that wait for a page, and requests that wait for their turn or for the archive, by holder.
     requests: BTreeMap<Holder, usize>,
-    /// The pages among them that wait for their turn.
+    /// Those among them that wait for their turn.
     unasked: usize,
     /// When to ask again an archive that took no question.
     full_until: Option<Time>,

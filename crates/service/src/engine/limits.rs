@@ -29,8 +29,9 @@ pub struct Limits {
     /// Questions to the archive under way. Further streams and requests wait in a queue, in which
     /// users and addresses have their turns alternately.
     pub archive_questions_max: usize,
-    /// Polls that wait for the archive, and pages of history that wait for it or for their turn. Each
-    /// client gets the part that it has a [`sockeye_hub::Claim`] on.
+    /// Polls and pages of history that wait for the archive, and requests that read and wait for their
+    /// turn, because they may cost much. Each client gets the part that it has a
+    /// [`sockeye_hub::Claim`] on.
     pub archive_requests_max: usize,
     /// Of these, the ones of one user, or of all clients without a name at one address.
     pub archive_requests_per_holder_max: usize,

@@ -38,6 +38,15 @@ pub(crate) const TICKET: u64 = 20;
 /// A session that a walk over all of them visits.
 pub(crate) const SESSION: u64 = 2;
 
+/// The page of metrics, besides its text.
+pub(crate) const FIGURES: u64 = 500;
+/// A connection whose unsent bytes are counted for that page: some of these cost a unit, as a power of two.
+const CONNECTIONS_SHIFT: u32 = 3;
+
+/// What a request may be expected to cost and yet be answered in the call that reads it: about what ten
+/// small requests cost. A task costs some 40 units itself.
+pub(crate) const AT_ONCE: u64 = 200;
+
 /// Units after which a task goes behind the others.
 pub(crate) const STEP: u64 = 2_000;
 
@@ -48,6 +57,16 @@ const TEXT_SHIFT: u32 = 6;
 /// applies new settings. These touch channels that nobody has used for long.
 pub(crate) const fn of_steps(searched: u64, dropped: u64) -> u64 {
     searched + 2 * dropped
+}
+
+/// The units of the page of metrics of a server with so many connections.
+pub(crate) const fn of_figures(connections: u64) -> u64 {
+    FIGURES + (connections >> CONNECTIONS_SHIFT)
+}
+
+/// The bytes of JSON that so many units are for.
+pub(crate) const fn text_for(units: u64) -> u64 {
+    units << TEXT_SHIFT
 }
 
 /// The units of so many bytes of JSON.

@@ -29,9 +29,9 @@ pub(crate) enum Task {
     Drop,
     /// The job with this number publishes more of its items.
     Publish(u64),
-    /// The next page that clients of this account have asked for is built. Each such account has one
-    /// task.
-    Page(Payer),
+    /// The next request that is held for its turn is answered: the next one of this account. Each such
+    /// account has one task.
+    Request(Payer),
 }
 
 impl Task {
@@ -43,7 +43,7 @@ impl Task {
             | Self::PullAll
             | Self::AnswerAll
             | Self::Publish(_)
-            | Self::Page(_)
+            | Self::Request(_)
             | Self::Judge
             | Self::Drop => units::STEP,
         }
@@ -133,6 +133,12 @@ impl Work {
         Payer { id: hasher.finish(), weight }
     }
 
+    /// The payer of visits to a principal's streams; `None` if it is an address, which the server knows by
+    /// itself. [service:fair-visits]
+    pub(crate) fn payer_of_visits(&self, who: &Principal) -> Option<Payer> {
+        (!who.pays_by_origin()).then(|| self.payer(who))
+    }
+
     /// Takes the task whose step is next, with its payer. [`charge`](Self::charge) follows.
     pub(crate) fn next(&mut self) -> Option<(Payer, Task)> {
         self.tasks.take()
@@ -181,7 +187,11 @@ impl<D: Dialect> Engine<D> {
             Task::CatchUp(subscriber) => self.go_on(subscriber, out),
             Task::PullAll => self.pull_some(out),
             Task::Drop => self.drop_some(out),
-            Task::Answer(_) | Task::AnswerAll | Task::Publish(_) | Task::Page(_) | Task::Judge => {
+            Task::Answer(_)
+            | Task::AnswerAll
+            | Task::Publish(_)
+            | Task::Request(_)
+            | Task::Judge => {
                 return Some(task);
             }
         }

@@ -42,8 +42,8 @@ messages_per_second = 100      # commands and publications of one user, or of al
                                # once after a rest; API keys are not counted
 requests_per_second = 1000     # polls, pages of history and presence, positions and tickets, counted alike
 handshakes_per_second = 2000   # streams opened, all together; five times as many at once after a rest
-disk_requests = 4096           # polls that wait for the disk, and pages of history that wait for it or
-                               # for their turn, in each loop
+disk_requests = 4096           # polls and pages of history that wait for the disk, and large requests
+                               # that wait for their turn, in each loop
 disk_wait_seconds = 10         # and how long one waits at the most
 subscriptions_per_stream = 128
 channels = 131072

@@ -43,7 +43,7 @@ impl Service {
         }
         let mut job = self.jobs.begin(Asker::Request(None), Shape::One);
         self.begin_one(&mut job, who, publish, context);
-        Ok(self.answer_or_hold(job))
+        Ok(self.answer_or_hold(job, who))
     }
 
     /// Publishes the lines of a batch: answers the request, or holds it, as for one publication.
@@ -60,7 +60,7 @@ impl Service {
         if progress == Progress::Left {
             self.jobs.put_off_bytes += job.put_off(who, begun, Some(&batch));
         }
-        Ok(self.answer_or_hold(job))
+        Ok(self.answer_or_hold(job, who))
     }
 
     /// [service:bound-batches]

@@ -1,0 +1,305 @@
+//! Requests that wait for their turn, or for the archive.
+//!
+//! A request is judged when it comes. One that is expected to cost no more than [`units::AT_ONCE`] is
+//! answered in the call that reads it: a task would cost as much again. Any other is held, and is a task of
+//! its account. So its answer is built in the part of the turn that is the application's, as far as that
+//! has units, and others of the account wait and nobody else. While that part has units for all, the
+//! answer leaves in the turn of its request.
+//!
+//! ```text
+//!  hold ─► Task::Request ─► answer_held ─┬─► respond
+//!                                        ├─► await_history ─► answer_history
+//!                                        └─► open_poll: it waits for something
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sockeye_hub::{Cursor, Holder};
+use sockeye_server::{Answer, Context, Header, Hold, Reply, Request, StreamKey};
+
+use super::history::no_archive;
+use super::{history, members, polls, position};
+use crate::dialect::caching::opaque;
+use crate::dialect::counters::count;
+use crate::dialect::reply;
+use crate::engine::work::Payer;
+use crate::engine::{Principal, Task, units};
+use crate::sequencing::{Page, Unavailable};
+use crate::wire::{Code, Problem};
+use crate::{Pending, Service};
+
+/// Bytes of entity tags that are remembered of a request. A client that sends more gets the whole answer.
+const TAG_BYTES_MAX: usize = 1_024;
+
+/// The requests that are held.
+#[derive(Debug, Default)]
+pub(crate) struct HeldRequests {
+    last: u64,
+    by_id: BTreeMap<u64, HeldRequest>,
+    by_stream: BTreeMap<StreamKey, u64>,
+    /// Those that wait for their turn, by the account that pays. An account is here as long as it has
+    /// its [`Task::Request`], also if its last client is gone meanwhile.
+    queues: BTreeMap<Payer, BTreeSet<u64>>,
+}
+
+/// What a held request asks for.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    History(history::Wanted),
+    Poll(polls::Wanted),
+    Members(members::Wanted),
+    Position(position::Wanted),
+    /// The page of metrics.
+    Figures,
+}
+
+impl Wanted {
+    /// Whether it counts against the bounds on requests that wait. Requests for metrics are as many as
+    /// there are connections at the most, and each is small: an operator gets the page also when those
+    /// bounds are reached.
+    const fn is_counted(&self) -> bool {
+        match self {
+            Self::History(_) | Self::Poll(_) | Self::Members(_) | Self::Position(_) => true,
+            Self::Figures => false,
+        }
+    }
+}
+
+/// A request that is held.
+#[derive(Debug)]
+struct HeldRequest {
+    /// `None` until the request is held.
+    stream: Option<StreamKey>,
+    /// The holder whose share of the requests that wait it counts against.
+    holder: Holder,
+    /// The account to which its work is charged.
+    payer: Payer,
+    /// The account to which visits to its stream are charged, unless that is its address.
+    of_visits: Option<Payer>,
+    wanted: Wanted,
+    /// The head when the archive was asked; `None` before.
+    asked: Option<Cursor>,
+    /// The client has ended its direction.
+    half_closed: bool,
+}
+
+/// The entity tags of `If-None-Match`, without the marks of weak ones.
+#[derive(Debug, Default)]
+pub(crate) struct KnownTags(Vec<Box<[u8]>>);
+
+impl KnownTags {
+    pub(crate) fn of(request: &Request<'_>) -> Self {
+        let mut bytes = 0;
+        let tags = request.head.headers().elements("If-None-Match").map(opaque);
+        let few = tags.take_while(|tag| {
+            bytes += tag.len() + size_of::<Box<[u8]>>();
+            bytes <= TAG_BYTES_MAX
+        });
+        Self(few.map(Into::into).collect())
+    }
+
+    /// Whether the client has what the tag stands for (RFC 9110 §13.1.2).
+    pub(crate) fn has(&self, tag: &str) -> bool {
+        self.0.iter().any(|it| **it == *opaque(tag.as_bytes()))
+    }
+}
+
+impl HeldRequests {
+    fn keep(&mut self, request: HeldRequest) -> u64 {
+        self.last += 1;
+        self.by_id.insert(self.last, request);
+        self.last
+    }
+
+    /// Notes the stream of a request, and puts it behind the others of its account. Returns the account
+    /// if it needs a task.
+    fn enqueue(&mut self, id: u64, stream: StreamKey) -> Option<Payer> {
+        let request = self.by_id.get_mut(&id)?;
+        request.stream = Some(stream);
+        self.by_stream.insert(stream, id);
+        let mut is_new = false;
+        let queue = self.queues.entry(request.payer).or_insert_with(|| {
+            is_new = true;
+            BTreeSet::new()
+        });
+        queue.insert(id);
+        is_new.then_some(request.payer)
+    }
+
+    /// Takes the next request of an account out of its queue, and tells whether others are left in it.
+    fn next_of(&mut self, payer: Payer) -> (Option<u64>, bool) {
+        let Some(queue) = self.queues.get_mut(&payer) else { return (None, false) };
+        let (next, is_left) = (queue.pop_first(), !queue.is_empty());
+        if !is_left {
+            self.queues.remove(&payer);
+        }
+        (next, is_left)
+    }
+
+    fn remove(&mut self, id: u64) -> Option<HeldRequest> {
+        let request = self.by_id.remove(&id)?;
+        if let Some(stream) = request.stream {
+            self.by_stream.remove(&stream);
+        }
+        if let Some(queue) = self.queues.get_mut(&request.payer) {
+            queue.remove(&id);
+        }
+        Some(request)
+    }
+
+    /// Whether a stream is one of these requests.
+    pub(crate) fn holds(&self, stream: StreamKey) -> bool {
+        self.by_stream.contains_key(&stream)
+    }
+
+    /// The account to which visits to a stream are charged, unless that is its address.
+    pub(crate) fn payer_of_visits(&self, stream: StreamKey) -> Option<Payer> {
+        self.by_id.get(self.by_stream.get(&stream)?)?.of_visits
+    }
+
+    /// Notes that the client of a stream has ended its direction.
+    pub(crate) fn note_half_close(&mut self, stream: StreamKey) {
+        let id = self.by_stream.get(&stream);
+        if let Some(request) = id.and_then(|id| self.by_id.get_mut(id)) {
+            request.half_closed = true;
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+}
+
+impl Service {
+    /// Holds a request until its turn has come. [service:answer-tasks]
+    pub(crate) fn hold(
+        &mut self,
+        who: &Principal,
+        wanted: Wanted,
+        hold: Hold,
+    ) -> Result<Answer<Pending>, Problem> {
+        let holder = self.engine.holder(who);
+        if wanted.is_counted() {
+            // [service:bound-archive]
+            if !self.engine.admit_reader(holder) {
+                return Err(too_many());
+            }
+            self.engine.reading.enter_unasked(holder);
+        }
+        let payer = self.engine.work.payer(who);
+        let of_visits = self.engine.work.payer_of_visits(who);
+        let (stream, asked, half_closed) = (None, None, false);
+        let request = HeldRequest { stream, holder, payer, of_visits, wanted, asked, half_closed };
+        Ok(Answer::Hold(hold, Pending::Request(self.held.keep(request))))
+    }
+
+    /// The hold of a request with these headers, which does not wait for anything else.
+    pub(crate) fn hold_for_turn(&self, headers: Vec<Header>) -> Hold {
+        Hold { hold_ms: self.engine.limits.archive_ms_max, headers }
+    }
+
+    /// Lines up a request that is held now. The application's part follows in the same turn.
+    pub(crate) fn line_up(&mut self, id: u64, stream: StreamKey) {
+        if let Some(payer) = self.held.enqueue(id, stream) {
+            self.engine.work.add(payer, Task::Request(payer));
+        }
+    }
+
+    /// Answers the next request of an account.
+    pub(crate) fn answer_next_of(&mut self, payer: Payer, context: &mut Context<'_>) {
+        let (next, is_left) = self.held.next_of(payer);
+        if let Some(id) = next {
+            self.answer_held(id, context);
+        }
+        if is_left {
+            self.engine.work.add(payer, Task::Request(payer));
+        }
+    }
+
+    /// Answers a request, or has it wait for something else than its turn.
+    fn answer_held(&mut self, id: u64, context: &mut Context<'_>) {
+        let Some(mut request) = self.held.by_id.remove(&id) else { return };
+        self.leave_queue(&request);
+        let Some(stream) = request.stream else { return };
+        let built = match &request.wanted {
+            Wanted::History(wanted) => self.build_page(id, wanted, request.holder, context),
+            Wanted::Members(wanted) => self.members(wanted, context).map(Some),
+            Wanted::Position(wanted) => self.positions(wanted, context).map(Some),
+            Wanted::Figures => Ok(self.figures(stream, context)),
+            Wanted::Poll(wanted) => self.poll_in_turn(stream, wanted, request.half_closed, context),
+        };
+        match built {
+            Ok(None) if matches!(request.wanted, Wanted::History(_)) => {
+                request.asked = Some(self.engine.hub.position());
+                self.held.by_id.insert(id, request);
+            }
+            Ok(None) => drop(self.held.by_stream.remove(&stream)),
+            Ok(Some(reply)) => self.answer_stream(stream, reply, context),
+            Err(problem) => {
+                count(&mut self.counters.requests_refused, problem.code);
+                let refusal = reply::problem(&problem, self.engine.spread_ms());
+                self.answer_stream(stream, refusal, context);
+            }
+        }
+    }
+
+    fn answer_stream(&mut self, stream: StreamKey, reply: Reply, context: &mut Context<'_>) {
+        context.spend(units::of_text(reply.body.len()));
+        self.held.by_stream.remove(&stream);
+        // A client that is gone is told nothing.
+        let _ = context.respond(stream, reply);
+    }
+
+    /// Answers a request with its page of the archive.
+    pub(crate) fn answer_history(
+        &mut self,
+        id: u64,
+        found: Result<Page, Unavailable>,
+        context: &mut Context<'_>,
+    ) {
+        let Some(request) = self.held.remove(id) else { return };
+        let HeldRequest { stream: Some(stream), asked: Some(position), wanted, .. } = request
+        else {
+            return;
+        };
+        let Wanted::History(wanted) = wanted else { return };
+        let found = found.ok().and_then(|found| self.in_archive(&wanted, position, found));
+        let reply = match found {
+            Some(found) => {
+                self.engine.count_pull(found.entries.len(), context);
+                self.history_reply(&wanted, found)
+            }
+            // [service:archive-unavailable]
+            None => reply::problem(&no_archive(), self.engine.spread_ms()),
+        };
+        self.answer_stream(stream, reply, context);
+    }
+
+    /// Forgets a request whose stream has closed.
+    pub(crate) fn forget_held(&mut self, stream: StreamKey) {
+        if let Some(id) = self.held.by_stream.get(&stream).copied() {
+            self.forget_request(id);
+        }
+    }
+
+    /// Forgets a request that is not to be answered.
+    pub(crate) fn forget_request(&mut self, id: u64) {
+        let Some(request) = self.held.remove(id) else { return };
+        match request.asked {
+            None => self.leave_queue(&request),
+            Some(_) => self.engine.reading.forget_request(id),
+        }
+    }
+
+    fn leave_queue(&mut self, request: &HeldRequest) {
+        if request.wanted.is_counted() {
+            self.engine.reading.leave_unasked(request.holder);
+        }
+    }
+}
+
+/// The refusal of a request above the bounds on those that wait.
+pub(crate) fn too_many() -> Problem {
+    let message = "too many requests wait for their turn or for history (disk_requests)";
+    Problem::new(Code::Overloaded, message)
+}

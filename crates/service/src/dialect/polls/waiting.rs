@@ -1,0 +1,204 @@
+//! Polls that are held until there is something for them, or the archive has answered.
+
+use sockeye_hub::{Cursor, Fetched, Progress, SubscriberKey};
+use sockeye_server::{Context, Status, StreamKey, Time};
+
+use super::{Filled, Patience};
+use crate::Service;
+use crate::dialect::history::no_archive;
+use crate::dialect::outlet::{Delivery, EntryBody};
+use crate::dialect::reply::{self, json};
+use crate::engine::archive::{Arrived, Waiter};
+use crate::engine::work::EVERYBODY;
+use crate::engine::{Principal, Session, Task, units};
+use crate::sequencing::Unavailable;
+use crate::wire::{CursorText, PollBody, Rest};
+
+impl Service {
+    /// Keeps a poll whose request is held now.
+    pub(crate) fn open_poll(
+        &mut self,
+        stream: StreamKey,
+        subscriber: SubscriberKey,
+        until: Time,
+        who: Principal,
+    ) {
+        self.counters.polls.opened += 1;
+        // [service:expiry]
+        self.engine.add_session(Session::new(stream, subscriber, Delivery::Poll, who));
+        self.engine.set_due(subscriber, until);
+        self.engine.expect_expiry(subscriber);
+    }
+
+    /// Answers a poll that has something to get, at the end of a turn: one answer has all that came
+    /// until then.
+    pub(crate) fn answer_soon(&mut self, subscriber: SubscriberKey, context: &mut Context<'_>) {
+        self.answer(subscriber, Patience::Wait, context);
+    }
+
+    /// Answers a poll now, also with nothing: its time is over, its client has half-closed, or a
+    /// reload ends it.
+    pub(crate) fn answer_late(&mut self, subscriber: SubscriberKey, context: &mut Context<'_>) {
+        self.answer(subscriber, Patience::None, context);
+    }
+
+    /// Answers every poll, some in a step, because the server shuts down.
+    pub(crate) fn answer_all_polls(&mut self, context: &mut Context<'_>) {
+        if self.engine.work.answer_all.begin(self.engine.sessions.places()) {
+            self.engine.work.add(EVERYBODY, Task::AnswerAll);
+        }
+        context.come_back();
+    }
+
+    /// Answers some more polls.
+    pub(crate) fn answer_some_polls(&mut self, context: &mut Context<'_>) {
+        for _ in 0..units::STEP / units::SESSION {
+            let Some(place) = self.engine.work.answer_all.next() else { return };
+            context.spend(units::SESSION);
+            let session = self.engine.sessions.at(place);
+            let poll = session.filter(|session| session.delivery == Delivery::Poll);
+            if let Some(subscriber) = poll.map(|session| session.subscriber) {
+                self.answer(subscriber, Patience::None, context);
+            }
+            // [service:turn-yields]
+            if context.units_left() == 0 {
+                break;
+            }
+        }
+        if !self.engine.work.answer_all.is_over() {
+            self.engine.work.add(EVERYBODY, Task::AnswerAll);
+        }
+    }
+
+    /// Goes on to judge all streams by new settings.
+    pub(crate) fn judge_some(&mut self, context: &mut Context<'_>) {
+        for subscriber in self.engine.judge_some(context) {
+            self.answer_late(subscriber, context);
+        }
+    }
+
+    fn answer(&mut self, key: SubscriberKey, patience: Patience, context: &mut Context<'_>) {
+        let Some(session) = self.engine.sessions.of_subscriber(key) else { return };
+        let (stream, who) = (session.stream, session.principal.clone());
+        // [service:revoked] Its next request is checked anew.
+        let is_sent_away = self.engine.is_sent_away(key);
+        let patience = if is_sent_away { Patience::None } else { patience };
+        let is_over = is_sent_away || who.has_ended(self.engine.calendar);
+        let Filled { body, rest, cursor, fetch } = match is_over {
+            true => Filled::nothing(self.engine.last_cursor_of(key)),
+            false => self.fill(key, context),
+        };
+        if let Some(fetch) = fetch.filter(|_| body.is_empty()) {
+            let bytes = self.engine.limits.answer_bytes();
+            let waiter = Waiter { holder: self.engine.holder(&who), is_request: true };
+            let asked = self.engine.await_page(key, waiter, fetch, bytes);
+            if patience == Patience::None || asked.is_err() {
+                self.refuse_poll(stream, context);
+            }
+            return;
+        }
+        let is_empty = body.is_empty() && rest == Rest::Nothing;
+        // A poll that does not want to wait was held for the archive only.
+        let until = self.engine.reading.patience.remove(&key);
+        if !is_empty || until == Some(None) {
+            return self.respond(key, &who, (body, rest, cursor), context);
+        }
+        if let Some(until) = until.flatten() {
+            self.engine.set_due(key, until);
+        }
+        if patience == Patience::Wait {
+            return;
+        }
+        self.counters.polls.answered += 1;
+        self.engine.disconnect(stream);
+        let _ = context.respond(stream, self.nothing(cursor, &who));
+    }
+
+    /// Takes in the answers of the archive.
+    pub(crate) fn take_pages(&mut self, context: &mut Context<'_>) {
+        while let Some(arrived) = self.engine.next_page() {
+            match arrived {
+                Arrived::Session(key, page) => self.take_page(key, Some(page), context),
+                Arrived::Turn(key) => self.take_page(key, None, context),
+                Arrived::Request(id, page) => self.answer_history(id, page, context),
+            }
+            // [service:turn-yields]
+            if context.units_left() == 0 {
+                return context.come_back();
+            }
+        }
+    }
+
+    /// Gives a session its page, or has it ask for one.
+    fn take_page(
+        &mut self,
+        key: SubscriberKey,
+        page: Option<Result<Fetched<EntryBody>, Unavailable>>,
+        context: &mut Context<'_>,
+    ) {
+        let delivery = self.engine.sessions.of_subscriber(key).map(|it| it.delivery);
+        match (delivery, page) {
+            (Some(Delivery::Poll), Some(page)) => self.answer_page(key, page, context),
+            (Some(Delivery::Poll), None) => self.answer(key, Patience::Wait, context),
+            (Some(_), Some(page)) => self.engine.hand_out_page(key, page, context),
+            (Some(_), None) => self.engine.pull(key, context),
+            (None, _) => {}
+        }
+    }
+
+    /// Answers a poll with a page of the archive. A page without a message for it has it wait on.
+    fn answer_page(
+        &mut self,
+        key: SubscriberKey,
+        page: Result<Fetched<EntryBody>, Unavailable>,
+        context: &mut Context<'_>,
+    ) {
+        let Some(session) = self.engine.sessions.of_subscriber(key) else { return };
+        let (stream, who) = (session.stream, session.principal.clone());
+        let Ok(page) = page else { return self.refuse_poll(stream, context) };
+        if who.has_ended(self.engine.calendar) || self.engine.is_sent_away(key) {
+            return self.answer(key, Patience::None, context);
+        }
+        let (items, progress) = self.engine.take_page(key, page);
+        self.engine.count_pull(items.len(), context);
+        let is_overrun = matches!(progress, Some(Progress::Overrun(_)));
+        let Filled { body, cursor, .. } = self.collect(key, items, progress);
+        match body.is_empty() && !is_overrun {
+            true => self.answer(key, Patience::Wait, context),
+            false => self.respond(key, &who, (body, Rest::More, cursor), context),
+        }
+    }
+
+    /// [service:archive-unavailable] Refuses a poll that needs an archive which cannot be read.
+    fn refuse_poll(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        self.engine.disconnect(stream);
+        self.counters.polls.answered += 1;
+        let _ = context.respond(stream, reply::problem(&no_archive(), self.engine.spread_ms()));
+    }
+
+    /// Answers a poll with these items.
+    fn respond(
+        &mut self,
+        key: SubscriberKey,
+        who: &Principal,
+        (mut body, rest, cursor): (PollBody, Rest, Cursor),
+        context: &mut Context<'_>,
+    ) {
+        let Some(stream) = self.engine.sessions.of_subscriber(key).map(|it| it.stream) else {
+            return;
+        };
+        // [service:ended-before] Here are those that had ended when it came. Others are among the items.
+        if let Some(subscriber) = self.engine.hub.subscriber(key) {
+            for channel in subscriber.finished() {
+                body.ended(channel, &CursorText::new(cursor));
+            }
+        }
+        let cursor = self.proved(cursor, who);
+        self.counters.polls.answered += 1;
+        self.engine.disconnect(stream);
+        let reply = json(Status::OK, body.finish(&cursor, rest));
+        context.spend(units::of_text(reply.body.len()));
+        // The loop reports a client that is gone; it comes back with the cursor that it had.
+        let _ = context.respond(stream, reply.header(reply::cursor(&cursor)));
+    }
+}

@@ -1,0 +1,79 @@
+//! `GET /v1/position`: read it, load your state, and then subscribe from it.
+
+use sockeye_hub::{ChannelName, ChannelState, Reason, Target, Token};
+use sockeye_server::{Answer, Context, Reply, Status};
+
+use super::reply::json;
+use crate::dialect::held;
+use crate::engine::{Principal, units};
+use crate::wire::reply::position;
+use crate::wire::{Code, Problem, Query};
+use crate::{Pending, Service};
+
+/// The channels that a request asks for.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    who: Principal,
+    names: Vec<String>,
+    cursor: Option<String>,
+}
+
+impl Service {
+    pub(crate) fn position(
+        &mut self,
+        who: &Principal,
+        query: &Query<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<Answer<Pending>, Problem> {
+        let own = query.one("cursor")?.filter(|text| !text.is_empty());
+        let names: Vec<&str> = query.all("channel").collect();
+        if names.len() > self.engine.limits.wire.channels_max {
+            return Err(Problem::new(Code::TooManyChannels, "too many channels"));
+        }
+        if names.len() as u64 * units::TARGET <= units::AT_ONCE {
+            return Ok(self.position_of(who, &names, own, context)?.into());
+        }
+        let (names, cursor) =
+            (names.into_iter().map(str::to_owned).collect(), own.map(str::to_owned));
+        let wanted = Wanted { who: who.clone(), names, cursor };
+        let hold = self.hold_for_turn(Vec::new());
+        self.hold(who, held::Wanted::Position(wanted), hold)
+    }
+
+    /// Answers a request that was held.
+    pub(super) fn positions(
+        &self,
+        wanted: &Wanted,
+        context: &mut Context<'_>,
+    ) -> Result<Reply, Problem> {
+        let names: Vec<&str> = wanted.names.iter().map(String::as_str).collect();
+        self.position_of(&wanted.who, &names, wanted.cursor.as_deref(), context)
+    }
+
+    fn position_of(
+        &self,
+        who: &Principal,
+        names: &[&str],
+        own: Option<&str>,
+        context: &mut Context<'_>,
+    ) -> Result<Reply, Problem> {
+        // [service:position-gap] Numbers of a lost part of the log say nothing of this one.
+        let gap: Option<Reason> =
+            own.and_then(|text| self.engine.hub.fault(Token::parse(text).start));
+        context.spend(names.len() as u64 * units::TARGET);
+        let mut channels: Vec<(&str, ChannelState)> = Vec::new();
+        for name in names {
+            let channel = ChannelName::new(name)?;
+            if channels.iter().any(|(it, _)| it == name) {
+                return Err(Problem::new(Code::BadQuery, format!("{name} is named twice")));
+            }
+            who.may_subscribe(
+                Target::Channel(channel),
+                &self.engine.namespaces,
+                self.engine.calendar,
+            )?;
+            channels.push((name, self.engine.hub.channel(channel)));
+        }
+        Ok(json(Status::OK, position(self.engine.hub.position(), gap, &channels)))
+    }
+}
