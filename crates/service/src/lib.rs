@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod certificates;
 mod dialect;
 pub mod engine;
 mod payload;
@@ -8,6 +9,7 @@ mod service;
 mod shared_state;
 pub mod wire;
 
+pub use certificates::CertificateState;
 pub use dialect::notices::RefusedCredential;
 pub use engine::access::{Access, Entropy, Guard};
 pub use engine::limits::Limits;

@@ -11,6 +11,7 @@ use sockeye_server::{
     StreamKey, Time, Wording,
 };
 
+use crate::certificates::CertificateState;
 use crate::dialect::counters::{RequestCounters, count};
 use crate::dialect::held::HeldRequests;
 use crate::dialect::notices::RefusedCredential;
@@ -43,6 +44,8 @@ pub struct Service {
     pub(crate) survey: Option<Survey>,
     /// The room on disk, if there is a log.
     pub(crate) storage: Option<Arc<dyn Storage>>,
+    /// The server's certificates, if it speaks TLS.
+    pub(crate) certificates: Option<Arc<CertificateState>>,
 }
 
 /// How much is held for streams and requests. See [`Service::holdings`].
@@ -106,6 +109,7 @@ impl Service {
             refused: None,
             survey: None,
             storage: None,
+            certificates: None,
         }
     }
 
@@ -152,6 +156,13 @@ impl Service {
     #[must_use]
     pub fn with_storage(mut self, storage: Arc<dyn Storage>) -> Self {
         self.storage = Some(storage);
+        self
+    }
+
+    /// Shows an operator the state of the server's certificates, in `/metrics` and `/readyz`.
+    #[must_use]
+    pub fn with_certificates(mut self, certificates: Arc<CertificateState>) -> Self {
+        self.certificates = Some(certificates);
         self
     }
 

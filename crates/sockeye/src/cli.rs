@@ -7,6 +7,7 @@ use sockeye_cli::{ConnectOptions, EventsOptions, PublishOptions, SubscribeOption
 use sockeye_load::BenchAction;
 use sockeye_terminal::values;
 
+use crate::cert::CertOptions;
 use crate::history::LogCommand;
 use crate::token::TokenAction;
 
@@ -36,6 +37,7 @@ const SERVE_EXAMPLES: &str = "\
 Examples:
   sockeye serve --listen 127.0.0.1:9000
   sockeye serve --config sockeye.toml --data data
+  sockeye serve --listen 127.0.0.1:8443 --cert cert.pem --key key.pem    # HTTPS; see `sockeye cert`
   SOCKEYE_LOG=debug SOCKEYE_LOG_FORMAT=json sockeye serve 2> log
 
 Then, from another terminal:
@@ -66,6 +68,12 @@ Examples:
   sockeye bench fanout --connections 1000 ws://127.0.0.1:8080/v1/ws
   sockeye bench sse --publish http://127.0.0.1:8080/v1/channels/bench \\
       'http://127.0.0.1:8080/v1/sse?channel=bench'";
+
+const CERT_EXAMPLES: &str = "\
+Examples:
+  sockeye cert --out dev
+  sockeye serve --listen 127.0.0.1:8443 --cert dev/cert.pem --key dev/key.pem
+  curl --cacert dev/ca.pem https://localhost:8443/healthz";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -105,6 +113,9 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: Box<BenchAction>,
     },
+    /// Make a certificate for development, and an authority that vouches for it.
+    #[command(after_help = CERT_EXAMPLES, verbatim_doc_comment)]
+    Cert(CertOptions),
     /// Make keys for a server that asks who it is, and tokens for its users.
     #[command(after_help = TOKEN_EXAMPLES)]
     Token {
@@ -150,6 +161,14 @@ pub(crate) struct ServeOptions {
     /// [default: 127.0.0.1:8080]
     #[arg(long, env = "SOCKEYE_LISTEN", value_name = "ADDRESS", value_parser = values::address)]
     pub(crate) listen: Option<std::net::SocketAddr>,
+
+    /// Certificate of the server, in PEM, with its chain: then it speaks TLS, and nothing else
+    #[arg(long, env = "SOCKEYE_CERT", value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<std::path::PathBuf>,
+
+    /// Private key of the certificate, in PEM, without a passphrase
+    #[arg(long, env = "SOCKEYE_KEY", value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<std::path::PathBuf>,
 
     /// Configuration file, as `sockeye config default` prints one; the environment and flags win.
     #[arg(long, env = "SOCKEYE_CONFIG", value_name = "FILE")]

@@ -5,6 +5,7 @@ mod default;
 mod retention;
 mod rules;
 mod source;
+mod tls;
 mod words;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ pub(crate) use retention::DiskConfig;
 use retention::{FullPolicy, Keep};
 use sockeye_terminal::{Failure, OrFail};
 use source::Source;
+pub(crate) use tls::{CertificateConfig, TlsConfig};
 
 use crate::logging::LogConfig;
 
@@ -43,6 +45,8 @@ pub(crate) struct Config {
     /// Namespaces that differ from `channels`.
     pub(crate) namespaces: std::collections::BTreeMap<String, ChannelConfig>,
     pub(crate) access: Option<AccessConfig>,
+    /// The server speaks TLS if it is there.
+    pub(crate) tls: Option<TlsConfig>,
     pub(crate) log: LogConfig,
     pub(crate) disk: DiskConfig,
     /// The file that was read.
@@ -175,6 +179,7 @@ impl Default for Config {
             channels: ChannelConfig::default(),
             namespaces: std::collections::BTreeMap::new(),
             access: None,
+            tls: None,
             log: LogConfig::default(),
             disk: DiskConfig::default(),
             source: Source::default(),
@@ -232,6 +237,9 @@ impl Config {
         if let Some(data) = &mut config.data {
             *data = beside.join(&*data);
         }
+        if let Some(tls) = &mut config.tls {
+            tls.resolve(beside);
+        }
         if let Some(access) = &mut config.access {
             access.resolve(beside, source);
         }
@@ -242,6 +250,17 @@ impl Config {
     pub(crate) fn listen_on(&mut self, addr: SocketAddr) {
         self.listen = addr;
         self.listen_from.clear();
+    }
+
+    /// Speaks TLS with this certificate alone, whatever the file says of others.
+    pub(crate) fn certify(&mut self, cert: PathBuf, key: PathBuf) {
+        let tls = self.tls.get_or_insert_default();
+        tls.certificates = vec![CertificateConfig { cert, key }];
+    }
+
+    /// The scheme of the server's URLs.
+    pub(crate) const fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 
     /// Reads the text of a file; the problem says in which line, and what was expected.
@@ -330,6 +349,10 @@ impl Config {
                 let what = format!("{at}[namespaces.{name}]: that is no namespace's name");
                 return Err(Failure(what));
             }
+        }
+        if self.tls.as_ref().is_some_and(|tls| tls.certificates.is_empty()) {
+            let at = self.source.line_with(&["[tls]"]);
+            return Err(Failure(format!("{at}[tls] needs a certificate: [[tls.certificates]]")));
         }
         self.check_rules()?;
         self.check_disk()?;

@@ -1,6 +1,7 @@
 //! The `sockeye` program: real-time delivery over WebSocket and server-sent events.
 
 mod archive;
+mod cert;
 mod cli;
 mod config;
 mod demo;
@@ -12,6 +13,7 @@ mod pages;
 mod progress;
 mod reload;
 mod serve;
+mod tls;
 mod token;
 mod watch;
 mod workers;
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Events(options) => return sockeye_cli::events(&options),
         Command::Ticket(options) => sockeye_cli::ticket(&options),
         Command::Bench { action } => sockeye_load::run(&action),
+        Command::Cert(options) => cert::run(&options),
         Command::Token { action } => token::run(&action),
         Command::Log(command) => history::run(&command),
         Command::Completions { shell } => complete(shell),

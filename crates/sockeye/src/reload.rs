@@ -1,20 +1,25 @@
 //! Reads the configuration file again on SIGHUP, and applies it to the running server.
 
 use std::cell::Cell;
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use sockeye_hub::Config as Hub;
 use sockeye_log::Control;
-use sockeye_server::{MioNet, Server};
+use sockeye_server::{Net, Server};
 use sockeye_service::{Access, Namespaces, Reloaded};
 use sockeye_terminal::{Failure, OrFail as _};
 
 use crate::cli::ServeOptions;
 use crate::config::Config;
 use crate::front::Front;
+use crate::tls::TlsReloader;
 use crate::{disk, logging, serve};
+
+/// How often the files of certificates are looked at.
+const FILES_WATCH: Duration = Duration::from_secs(2);
 
 /// The new settings of one event loop.
 pub(crate) struct Settings {
@@ -48,7 +53,7 @@ impl Settings {
         Ok(all)
     }
 
-    fn apply(self, server: &mut Server<MioNet, Front>) {
+    fn apply<N: Net>(self, server: &mut Server<N, Front>) {
         let Self { access, namespaces, hub, service, limits } = self;
         server.set_limits(limits);
         server.with_app(|front, context| {
@@ -102,13 +107,13 @@ pub(crate) struct Applied(Vec<Arc<Mutex<Totals>>>);
 
 impl Applied {
     /// Applies new settings. The loop judges its streams in later turns.
-    pub(crate) fn apply(&mut self, reload: Reload, server: &mut Server<MioNet, Front>) {
+    pub(crate) fn apply<N: Net>(&mut self, reload: Reload, server: &mut Server<N, Front>) {
         reload.settings.apply(server);
         self.0.push(reload.totals);
     }
 
     /// Adds the effects to the totals once all streams have been judged.
-    pub(crate) fn look(&mut self, server: &mut Server<MioNet, Front>) {
+    pub(crate) fn look<N: Net>(&mut self, server: &mut Server<N, Front>) {
         if self.0.is_empty() {
             return;
         }
@@ -136,8 +141,17 @@ impl ReloadThread {
     ) -> Result<Self, Failure> {
         let (requests, asked) = sync_channel(1);
         let (give, settings) = channel();
+        let mut reloader = reloader;
         let read = move || {
-            for () in asked {
+            loop {
+                match asked.recv_timeout(FILES_WATCH) {
+                    Ok(()) => {}
+                    Err(RecvTimeoutError::Timeout) => {
+                        reloader.look_at_certificates();
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
                 // The server has ended if nothing takes them.
                 if give.send(reloader.read(loops)).is_err() {
                     return;
@@ -170,6 +184,8 @@ pub(crate) struct Reloader {
     started: Config,
     /// The log on disk, if there is one.
     log: Option<Control>,
+    /// The certificates, if the server speaks TLS.
+    certificates: Option<TlsReloader>,
     /// Whether credentials are asked for now.
     guarded: Cell<bool>,
 }
@@ -179,16 +195,28 @@ impl Reloader {
         options: &ServeOptions,
         descriptors: u64,
         started: Config,
-        log: Option<Control>,
+        (log, certificates): (Option<Control>, Option<TlsReloader>),
     ) -> Self {
         let options = options.clone();
         let guarded = Cell::new(started.access.is_some());
-        Self { options, descriptors, started, log, guarded }
+        Self { options, descriptors, started, log, certificates, guarded }
     }
 
-    /// Reads the file again for so many loops. Returns the settings of each, or none if the file is bad.
-    fn read(&self, loops: usize) -> Vec<Settings> {
+    /// Reads certificates again whose files have changed.
+    fn look_at_certificates(&mut self) {
+        if let Some(certificates) = &mut self.certificates {
+            certificates.look(false);
+        }
+    }
+
+    /// Reads the file again for so many loops, and the certificates. Returns the settings of each, or none
+    /// if the file is bad.
+    fn read(&mut self, loops: usize) -> Vec<Settings> {
         if self.options.config.is_none() {
+            if let Some(certificates) = &mut self.certificates {
+                certificates.look(true);
+                return Vec::new();
+            }
             log::warn!("there is no configuration file to read again: --config names one");
             return Vec::new();
         }
@@ -198,7 +226,7 @@ impl Reloader {
         })
     }
 
-    fn try_read(&self, loops: usize) -> Result<Vec<Settings>, Failure> {
+    fn try_read(&mut self, loops: usize) -> Result<Vec<Settings>, Failure> {
         let mut config = serve::configure(&self.options)?;
         let mut hub = config.hub();
         let fixed = self.fixed(&config, &mut hub);
@@ -208,12 +236,19 @@ impl Reloader {
         if self.guarded.get() && config.access.is_none() {
             return Err(Failure("[access] is gone: that opens a server only at its start".into()));
         }
+        let certificates = match (&mut self.certificates, &config.tls) {
+            (Some(certificates), Some(tls)) => Some(certificates.prepare(tls)?),
+            _ => None,
+        };
         let logger = logging::prepare(&config.log)?;
         if let Some(log) = &self.log {
             disk::reconfigure(log, &config)?;
         }
         // Nothing fails from here on: a bad file changes nothing.
         logger.apply();
+        if let (Some(certificates), Some(loaded)) = (&mut self.certificates, certificates) {
+            certificates.apply(loaded);
+        }
         for name in fixed {
             log::warn!(name; "needs a restart to change");
         }
@@ -230,6 +265,7 @@ impl Reloader {
             ("data", config.data != started.data),
             ("demo", config.serves_demo() != started.serves_demo()),
             ("workers", config.workers != started.workers),
+            ("tls", config.tls.is_some() != started.tls.is_some()),
             ("limits.socket_bytes", config.limits.socket_bytes != started.limits.socket_bytes),
         ] {
             if differs {

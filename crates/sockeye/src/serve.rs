@@ -10,15 +10,17 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use sockeye_hub::Epoch;
-use sockeye_server::{Limits, MioNet, Server};
+use sockeye_server::{Limits, MioNet, Net, Server, Waker};
 use sockeye_service::{Access, Service};
 use sockeye_terminal::{Failure, OrFail, notice, print};
+use sockeye_tls::TlsNet;
 
 use crate::cli::ServeOptions;
 use crate::config::Config;
 use crate::demo::Demo;
 use crate::front::Front;
 use crate::reload::{Applied, Reload, ReloadThread, Reloader};
+use crate::tls::TlsReloader;
 use crate::watch::Watch;
 use crate::{disk, logging, workers};
 
@@ -38,13 +40,33 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
     if config.workers > 1 {
         return workers::run(options, config, descriptors);
     }
+    let certificates = config.tls.as_ref().map(TlsReloader::start).transpose()?;
     let listener = bind(config.listen, config.limits.socket_bytes)?;
     let net = MioNet::listen(listener).or_fail(|| "cannot poll".into())?;
     let addr = net.local_addr().unwrap_or(config.listen);
     let waker = net.waker();
+    // Without TLS the loop asks no socket whether it holds anything.
+    match certificates.as_ref().map(TlsReloader::tls) {
+        Some(tls) => {
+            let net = TlsNet::new(net).with_tls(0, tls.acceptor);
+            serve(options, config, descriptors, (net, addr, waker), certificates)
+        }
+        None => serve(options, config, descriptors, (net, addr, waker), certificates),
+    }
+}
+
+/// Serves in one loop.
+fn serve<N: Net>(
+    options: &ServeOptions,
+    config: Config,
+    descriptors: u64,
+    (net, addr, waker): (N, SocketAddr, Waker),
+    certificates: Option<TlsReloader>,
+) -> Result<(), Failure> {
+    let wakes = waker.clone();
     let asked = watch_signals(move || {
         // A loop that cannot be woken has ended already.
-        let _ = waker.wake();
+        let _ = wakes.wake();
     })?;
     let limits = limits(descriptors, &config);
 
@@ -52,19 +74,21 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let service_limits = service_limits(&config, &limits);
     let (service, log) = match &config.data {
         Some(dir) => {
-            let found = disk::recover(dir, epoch, &config, service_limits, net.waker())?;
+            let found = disk::recover(dir, epoch, &config, service_limits, waker.clone())?;
             (found.0, Some(found.1))
         }
         None => (Service::new(epoch, hub, service_limits), None),
     };
     let service = service.with_access(access(&config)?);
-    let service = service.with_namespaces(config.rules());
+    let mut service = service.with_namespaces(config.rules());
+    if let Some(certificates) = &certificates {
+        service = service.with_certificates(certificates.tls().state);
+    }
     announce(addr, &config);
     tell(&config, &limits);
     let demo = config.serves_demo().then(Demo::new);
     let mut server = Server::new(net, Front::new(service, demo), limits);
-    let waker = server.net().waker();
-    let reloader = Reloader::new(options, descriptors, config, log);
+    let reloader = Reloader::new(options, descriptors, config, (log, certificates));
     let reload = ReloadThread::start(reloader, 1, move || {
         let _ = waker.wake();
     })?;
@@ -84,11 +108,11 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
 
 /// Turns until a drain is over, or a second signal has cut it short. `between` is called after each
 /// turn.
-pub(crate) fn turns(
-    server: &mut Server<MioNet, Front>,
+pub(crate) fn turns<N: Net>(
+    server: &mut Server<N, Front>,
     asked: &Asked,
     mut watch: Watch,
-    mut between: impl FnMut(&mut Server<MioNet, Front>),
+    mut between: impl FnMut(&mut Server<N, Front>),
 ) -> Result<(), Failure> {
     // A log from the future is told at once, and not with the first request.
     server.with_app(|front, context| front.service().look_at_the_clock(context));
@@ -165,6 +189,9 @@ pub(crate) fn configure(options: &ServeOptions) -> Result<Config, Failure> {
     };
     if let Some(addr) = options.listen {
         config.listen_on(addr);
+    }
+    if let (Some(cert), Some(key)) = (&options.cert, &options.key) {
+        config.certify(cert.clone(), key.clone());
     }
     config.data = options.data.clone().or(config.data);
     config.drain.rest = options.drain.unwrap_or(config.drain.rest);
@@ -247,7 +274,7 @@ pub(crate) fn watch_signals(wake: impl Fn() + Send + 'static) -> Result<Arc<Aske
     Ok(asked)
 }
 
-fn start_drain(server: &mut Server<MioNet, Front>) {
+fn start_drain<N: Net>(server: &mut Server<N, Front>) {
     if !server.is_draining() {
         let connections = server.connections();
         log::info!(connections; "draining; signal again to end at once");
@@ -256,25 +283,26 @@ fn start_drain(server: &mut Server<MioNet, Front>) {
 }
 
 pub(crate) fn announce(addr: SocketAddr, config: &Config) {
+    let (scheme, secure) = (config.scheme(), if config.tls.is_some() { "wss" } else { "ws" });
     let shown = config.access.as_ref().map_or("", |access| access.shown());
     let demo = if config.serves_demo() {
         format!(
             "
-  a page to look at       http://{addr}/
-  server-sent events      curl -N http://{addr}/clock
-  WebSocket echo          ws://{addr}/echo"
+  a page to look at       {scheme}://{addr}/
+  server-sent events      curl -N {scheme}://{addr}/clock
+  WebSocket echo          {secure}://{addr}/echo"
         )
     } else {
         String::new()
     };
     let told = print::say(format_args!(
-        "sockeye {} listens on http://{addr}
+        "sockeye {} listens on {scheme}://{addr}
 {demo}
-  health                  curl http://{addr}/healthz
+  health                  curl {scheme}://{addr}/healthz
 
-  subscribe to a channel  curl {shown}-N 'http://{addr}/v1/sse?channel=news'
-  publish into it         curl {shown}-d 'hello' http://{addr}/v1/channels/news
-  read its history        curl {shown}http://{addr}/v1/channels/news/history
+  subscribe to a channel  curl {shown}-N '{scheme}://{addr}/v1/sse?channel=news'
+  publish into it         curl {shown}-d 'hello' {scheme}://{addr}/v1/channels/news
+  read its history        curl {shown}{scheme}://{addr}/v1/channels/news/history
 
 Ctrl-C ends it in good order.",
         env!("CARGO_PKG_VERSION"),
@@ -297,6 +325,7 @@ pub(crate) fn tell(config: &Config, limits: &Limits) {
         queue_bytes = config.limits.queue_bytes,
         workers = config.workers,
         guarded = config.access.is_some(),
+        tls = config.tls.is_some(),
         durable = config.data.is_some();
         "serving"
     );

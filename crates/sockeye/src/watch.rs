@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sockeye_http::Date;
-use sockeye_server::{MioNet, Server, Time};
+use sockeye_server::{Net, Server, Time};
 use sockeye_service::sequencing::{ClockNotice, ClockTrouble, LogClock};
 
 use crate::front::Front;
@@ -32,7 +32,7 @@ impl Watch {
     }
 
     /// Looks at the server after a turn.
-    pub(crate) fn look(&mut self, server: &mut Server<MioNet, Front>) {
+    pub(crate) fn look<N: Net>(&mut self, server: &mut Server<N, Front>) {
         let now = server.now();
         self.look_at_room(server, now);
         self.look_at_refused(server, now);
@@ -44,21 +44,21 @@ impl Watch {
     }
 
     /// How long the next turn may wait, if a notice is still to be logged.
-    pub(crate) fn patience(&self, server: &mut Server<MioNet, Front>) -> Option<Duration> {
+    pub(crate) fn patience<N: Net>(&self, server: &mut Server<N, Front>) -> Option<Duration> {
         let waits = server.app_mut().service().has_refused();
         waits.then(|| Duration::from_millis(REFUSED_NOTICE_MS))
     }
 
     /// Logs that the server accepts no connections for now. Without this notice an operator would only see
     /// clients that hang.
-    fn look_at_room(&mut self, server: &Server<MioNet, Front>, now: Time) {
+    fn look_at_room<N: Net>(&mut self, server: &Server<N, Front>, now: Time) {
         if self.full.is_due(server.stats().accept_pauses, now) {
             log::warn!(connections = server.connections(); "nobody more is let in for now");
         }
     }
 
     /// Logs refused credentials, one line a second at the most.
-    fn look_at_refused(&mut self, server: &mut Server<MioNet, Front>, now: Time) {
+    fn look_at_refused<N: Net>(&mut self, server: &mut Server<N, Front>, now: Time) {
         let service = server.app_mut().service();
         if !service.has_refused() || !self.may_tell_of_refused(now.as_millis()) {
             return;

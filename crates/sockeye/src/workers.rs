@@ -24,6 +24,7 @@ use crate::disk::{Kept, Opened};
 use crate::progress::Progress;
 use crate::reload::{Reload, ReloadThread, Reloader};
 use crate::serve::{self, Asked};
+use crate::tls::TlsReloader;
 use crate::watch;
 
 /// How many publications of the largest size may be on their way between the loops at once.
@@ -33,6 +34,7 @@ const LARGEST_MIN: usize = 4;
 const IDLE_STEP: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> Result<(), Failure> {
+    let certificates = config.tls.as_ref().map(TlsReloader::start).transpose()?;
     // The port comes first: a process that cannot have it must not touch the log.
     let (sockets, addr) = bind(config.listen, config.workers)?;
     let me = std::thread::current();
@@ -52,7 +54,8 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     let log = opened.as_ref().map(Opened::control);
     let archives = opened.as_ref().map(Opened::archives).transpose()?;
     let log_parts = (epoch, archives, log.as_ref().map(disk::storage));
-    let mut pool = WorkerPool::start(&config, descriptors, log_parts, &backbone, &asked)?;
+    let tls = certificates.as_ref().map(TlsReloader::tls);
+    let mut pool = WorkerPool::start(&config, descriptors, (log_parts, tls), &backbone, &asked)?;
     if let Some(opened) = opened {
         let disk = restore(opened, &progress, &mut sequencer, &pool, &backbone)?;
         sequencer = sequencer.with_log(disk);
@@ -71,7 +74,7 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     pool.serve(nets, &backbone);
     serve::announce(addr, &config);
     serve::tell(&config, &serve::limits(descriptors, &config));
-    let reloader = Reloader::new(options, descriptors, config, log);
+    let reloader = Reloader::new(options, descriptors, config, (log, certificates));
     let me = std::thread::current();
     let reload = ReloadThread::start(reloader, backbone.workers(), move || me.unpark())?;
     run_sequencer(&backbone, &mut sequencer, &mut pool, (&reload, &asked, start))?;

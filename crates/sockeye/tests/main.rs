@@ -13,4 +13,5 @@ mod operations;
 mod pages;
 mod signals;
 mod start;
+mod tls;
 mod workers;

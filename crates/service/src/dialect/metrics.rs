@@ -36,6 +36,8 @@ pub(crate) struct Tally {
     clock: ClockState,
     archive: ReadingCounters,
     storage: StorageLines,
+    /// When the first certificate ends, and how many reloads there were, good ones and others.
+    certificates: Option<(u64, (u64, u64))>,
 }
 
 impl Service {
@@ -55,6 +57,7 @@ impl Service {
             clock: self.clock().state(),
             archive: self.engine.reading.counters(),
             storage: self.storage_lines(),
+            certificates: self.certificates.as_ref().map(|it| (it.not_after_s(), it.reloads())),
         }
     }
 }
@@ -82,6 +85,8 @@ impl Tally {
         // All of them see one clock.
         self.clock.jumps = self.clock.jumps.max(other.clock.jumps);
         self.clock.off_ms = self.clock.off_ms.max(other.clock.off_ms);
+        // And have the same certificates.
+        self.certificates = self.certificates.or(other.certificates);
         // And one disk.
         if self.storage.is_empty() {
             self.storage = other.storage.clone();
@@ -325,6 +330,7 @@ impl Tally {
         page.counter("connections_closed_total", "Connections closed.", stats.closed);
         let help = "Times accepting rested: out of descriptors, or as many open as may be.";
         page.counter("accept_pauses_total", help, stats.accept_pauses);
+        self.tls(page);
         let help = "Connections and held requests given up for a deadline.";
         page.counter("timeouts_total", help, stats.timeouts);
         let help = "WebSockets failed for a peer's fault.";
@@ -333,6 +339,24 @@ impl Tally {
         page.counter("overflows_total", help, stats.overflows);
         let help = "Times a peer that did not read was not read.";
         page.counter("read_pauses_total", help, stats.read_pauses);
+    }
+
+    fn tls(&self, page: &mut Page) {
+        let Some((not_after_s, (reloads, failed))) = self.certificates else { return };
+        let stats = &self.server;
+        let rows = [
+            ("completed", stats.handshakes),
+            ("failed", stats.handshakes_failed),
+            ("evicted", stats.handshakes_evicted),
+        ];
+        let help = "Handshakes of TLS, by how they ended: evicted is for a newer one, because too many were \
+                    under way. A deadline counts in timeouts.";
+        page.by(Kind::Counter, "tls_handshakes_total", help, "outcome", rows);
+        let help = "When the first of the server's certificates ends, in seconds since 1970.";
+        page.gauge("certificate_not_after_seconds", help, not_after_s);
+        let help = "Times certificates were read again; failed: the old ones stayed in use.";
+        let rows = [("good", reloads), ("failed", failed)];
+        page.by(Kind::Counter, "certificate_reloads_total", help, "outcome", rows);
     }
 
     fn traffic(&self, page: &mut Page) {

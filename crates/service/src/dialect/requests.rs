@@ -71,8 +71,8 @@ impl Service {
     }
 
     /// `GET /readyz`: whether a load balancer should send new clients here. The answer names clocks
-    /// that disagree, and namespaces without room on disk. These are no reason to send clients
-    /// elsewhere.
+    /// that disagree, certificates that need somebody, and namespaces without room on disk. These are
+    /// no reason to send clients elsewhere.
     fn ready(&self, context: &Context<'_>) -> Reply {
         let reason = match context.is_draining() {
             true => Some("draining"),
@@ -83,18 +83,22 @@ impl Service {
                 let body = format!(r#"{{"ready":false,"reason":"{reason}"}}"#);
                 json(Status::SERVICE_UNAVAILABLE, body)
             }
-            None => self.ready_with_reason(),
+            None => self.ready_with_reason(context),
         }
     }
 
     /// Says that the server is ready, and what troubles it. A full namespace troubles only those
     /// who publish in it. [service:storage]
-    fn ready_with_reason(&self) -> Reply {
+    fn ready_with_reason(&self, context: &Context<'_>) -> Reply {
         let lines = self.storage_lines();
         let full = lines.full();
         // [service:clock-trouble]
-        let reason = match self.clock().state().trouble {
-            Some(trouble) => trouble.as_str(),
+        let clock = self.clock().state().trouble.map(|trouble| trouble.as_str());
+        // [service:certificates]
+        let now_s = context.unix_ms() / 1_000;
+        let certificates = self.certificates.as_ref().and_then(|it| it.trouble(now_s));
+        let reason = match clock.or(certificates) {
+            Some(trouble) => trouble,
             None if full.is_empty() => return plain(Status::OK, "ready\n"),
             None => "log_full",
         };

@@ -17,6 +17,14 @@ workers = 1                    # 1 to 64; SOCKEYE_WORKERS, --workers
 # The page at /, /admin, /echo and /clock: there unless there is [access].
 # demo = false
 
+# TLS on the port above, instead of plain HTTP. Changed files are noticed by themselves, and with SIGHUP.
+# [tls]
+# client_ca = "clients.pem"    # authorities: clients must then show a certificate of one of them
+#
+# [[tls.certificates]]         # one for each name; the first is for clients that ask for no name
+# cert = "cert.pem"            # the chain, the server's own first; SOCKEYE_CERT, --cert
+# key = "key.pem"              # without a passphrase; SOCKEYE_KEY, --key
+
 [drain]                        # after SIGTERM, in seconds
 accept = 0                     # connections are still accepted, while /readyz says 503
 window = 0                     # then streams are told to go, evenly spread over so long

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 
 use sockeye_hub::Epoch;
-use sockeye_server::{ConnectionQuota, MioNet, Server, Waker};
+use sockeye_server::{ConnectionQuota, MioNet, Net, Server, Waker};
 use sockeye_service::sequencing::{LoopBackbone, Member, Storage};
 use sockeye_service::{Service, SharedState};
 use sockeye_terminal::{Failure, OrFail};
+use sockeye_tls::TlsNet;
 
 use crate::archive::Archives;
 use crate::config::Config;
@@ -19,6 +20,7 @@ use crate::disk::Kept;
 use crate::front::Front;
 use crate::reload::{Applied, Reload, Settings};
 use crate::serve::{self, Asked};
+use crate::tls::Tls;
 use crate::watch::Watch;
 
 /// Parts of the log's state that may be queued for one worker while it restores its hub.
@@ -30,6 +32,9 @@ pub(super) struct WorkerPool {
     exits: Receiver<Result<(), Failure>>,
     running: usize,
 }
+
+/// What each worker needs of the log: its epoch, its archives, the disk's room.
+pub(super) type LogParts = (Epoch, Option<Archives>, Option<Arc<dyn Storage>>);
 
 /// The main thread's handle to one worker.
 struct Worker {
@@ -54,7 +59,7 @@ impl WorkerPool {
     pub(super) fn start(
         config: &Config,
         descriptors: u64,
-        (epoch, archives, storage): (Epoch, Option<Archives>, Option<Arc<dyn Storage>>),
+        ((epoch, archives, storage), tls): (LogParts, Option<Tls>),
         backbone: &Arc<LoopBackbone>,
         asked: &Arc<Asked>,
     ) -> Result<Self, Failure> {
@@ -76,6 +81,7 @@ impl WorkerPool {
                 epoch,
                 archives: archives.clone(),
                 storage: storage.clone(),
+                tls: tls.clone(),
                 settings,
                 has_demo: config.serves_demo(),
                 member: backbone.member(number),
@@ -189,6 +195,8 @@ struct WorkerTask {
     /// The log on disk, if there is one.
     archives: Option<Archives>,
     storage: Option<Arc<dyn Storage>>,
+    /// The certificates, if the server speaks TLS.
+    tls: Option<Tls>,
     settings: Settings,
     has_demo: bool,
     member: Member,
@@ -225,11 +233,39 @@ impl WorkerTask {
         if let Some(archives) = &self.archives {
             service = service.with_archive(Box::new(archives.archive(net.waker())));
         }
+        if let Some(tls) = &self.tls {
+            service = service.with_certificates(Arc::clone(&tls.state));
+        }
         let service = service.with_backbone(Box::new(self.member));
         let service = service.with_shared_state(&self.shared_state, self.number);
-        let demo = self.has_demo.then(Demo::new);
-        let server = Server::new(net, Front::new(service, demo), limits);
-        let mut server = server.with_quota(self.quota);
+        let front = Front::new(service, self.has_demo.then(Demo::new));
+        let turns = Turns {
+            limits,
+            quota: self.quota,
+            asked: self.asked,
+            watch: self.watch,
+            mailbox: self.mailbox,
+        };
+        match self.tls {
+            Some(tls) => turns.take(TlsNet::new(net).with_tls(0, tls.acceptor), front),
+            None => turns.take(net, front),
+        }
+    }
+}
+
+/// What a worker needs beside its network and its application.
+struct Turns {
+    limits: sockeye_server::Limits,
+    quota: ConnectionQuota,
+    asked: Arc<Asked>,
+    watch: Watch,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Turns {
+    /// Serves until a drain is over.
+    fn take<N: Net>(self, net: N, front: Front) -> Result<(), Failure> {
+        let mut server = Server::new(net, front, self.limits).with_quota(self.quota);
         let mut applied = Applied::default();
         serve::turns(&mut server, &self.asked, self.watch, |server| {
             if let Some(reload) = self.mailbox.take() {

@@ -17,10 +17,12 @@ use rustix::process::{Pid, Signal, kill_process};
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What the program reads of its environment.
-const ENVIRONMENT: [&str; 8] = [
+const ENVIRONMENT: [&str; 10] = [
+    "SOCKEYE_CERT",
     "SOCKEYE_CONFIG",
     "SOCKEYE_DATA",
     "SOCKEYE_DRAIN",
+    "SOCKEYE_KEY",
     "SOCKEYE_LISTEN",
     "SOCKEYE_LOG",
     "SOCKEYE_LOG_FORMAT",

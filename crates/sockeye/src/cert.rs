@@ -1,0 +1,152 @@
+//! `sockeye cert`: a certificate for development, and an authority that vouches for it alone.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+use sockeye_terminal::{Failure, OrFail, print};
+
+/// How long the certificate is valid: the longest time that browsers accept.
+const VALID_DAYS: u64 = 397;
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CertOptions {
+    /// Names and addresses for which the certificate is good.
+    #[arg(value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
+    names: Vec<String>,
+
+    /// Directory for ca.pem, cert.pem and key.pem, which must not be there yet.
+    #[arg(long, value_name = "DIR", default_value = "certificates")]
+    out: PathBuf,
+}
+
+pub(crate) fn run(options: &CertOptions) -> Result<(), Failure> {
+    let out = &options.out;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(out)
+        .or_fail(|| format!("cannot make the directory {}", out.display()))?;
+    let [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map(|name| out.join(name));
+    if let Some(there) = [&ca, &cert, &key].into_iter().find(|path| path.exists()) {
+        let what = "is there already; name another directory with --out";
+        return Err(Failure(format!("{} {what}", there.display())));
+    }
+    let made = make(&options.names).or_fail(|| "cannot make a certificate".into())?;
+    write(&key, &made.key, 0o600)?;
+    write(&cert, &made.cert, 0o644)?;
+    write(&ca, &made.ca, 0o644)?;
+    let (ca, cert, key) = (ca.display(), cert.display(), key.display());
+    let host = options.names.first().map_or("localhost", String::as_str);
+    print::say(format_args!(
+        "{cert} and {key} are good for {names} and for {VALID_DAYS} days.
+{ca} is the authority that vouches for them. Its key is not kept: it can vouch for nothing else.
+
+  serve HTTPS             sockeye serve --listen 127.0.0.1:8443 --cert {cert} --key {key}
+  one request             curl --cacert {ca} https://{host}:8443/healthz
+  our commands            sockeye subscribe --cacert {ca} --url https://{host}:8443 news
+  Node                    NODE_EXTRA_CA_CERTS={ca} node client.mjs
+  Python                  SSL_CERT_FILE={ca} python3 client.py
+  Debian, for all         sudo cp {ca} /usr/local/share/ca-certificates/sockeye-dev.crt && sudo update-ca-certificates
+  macOS, for all          sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain {ca}
+  Chromium on Linux       certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n sockeye-dev -i {ca}
+  Firefox                 Settings, Certificates, Authorities, Import: {ca}",
+        names = options.names.join(", "),
+    ))
+}
+
+/// The three files, in PEM.
+struct Made {
+    ca: String,
+    cert: String,
+    key: String,
+}
+
+fn make(names: &[String]) -> Result<Made, rcgen::Error> {
+    let mut ca = params(&[], "Sockeye development authority")?;
+    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let ca_key = KeyPair::generate()?;
+    let ca_cert = ca.self_signed(&ca_key)?;
+
+    let mut server = params(names, names.first().map_or("localhost", String::as_str))?;
+    server.use_authority_key_identifier_extension = true;
+    server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let key = KeyPair::generate()?;
+    let cert = server.signed_by(&key, &Issuer::new(ca, ca_key))?;
+    Ok(Made {
+        ca: pem("CERTIFICATE", ca_cert.der()),
+        cert: pem("CERTIFICATE", cert.der()),
+        key: pem("PRIVATE KEY", key.serialized_der()),
+    })
+}
+
+fn params(names: &[String], common_name: &str) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(names)?;
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    let today = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_secs()) / 86_400;
+    let date = |days: u64| {
+        let (year, month, day) = civil(days);
+        date_time_ymd(year, month, day)
+    };
+    // Clocks of clients may be behind.
+    params.not_before = date(today.saturating_sub(1));
+    params.not_after = date(today + VALID_DAYS - 1);
+    Ok(params)
+}
+
+/// The date of a day since 1970, in years that begin in March.
+fn civil(days: u64) -> (i32, u8, u8) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let months = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * months + 2) / 5 + 1;
+    let month = if months < 10 { months + 3 } else { months - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let small = |number: u64| u8::try_from(number).unwrap_or(1);
+    (i32::try_from(year).unwrap_or(i32::MAX), small(month), small(day))
+}
+
+/// RFC 7468, in lines of 64 characters.
+fn pem(label: &str, der: &[u8]) -> String {
+    let lines: String = der.chunks(48).map(|line| STANDARD.encode(line) + "\n").collect();
+    format!("-----BEGIN {label}-----\n{lines}-----END {label}-----\n")
+}
+
+fn write(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
+    let cannot = || format!("cannot write {}", path.display());
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let mut file = file.or_fail(cannot)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).or_fail(cannot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::civil;
+
+    #[test]
+    fn days_are_dates() {
+        for (days, date) in [
+            (0, (1970, 1, 1)),
+            (59, (1970, 3, 1)),
+            (11_016, (2000, 2, 29)),
+            (11_017, (2000, 3, 1)),
+            (20_780, (2026, 11, 23)),
+        ] {
+            assert_eq!(civil(days), date);
+        }
+    }
+}
