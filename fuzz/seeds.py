@@ -396,6 +396,21 @@ write("outbox", b"\x00", {
 })
 write("outbox", b"\x03", {"sips": bytes([0, 9, 1, 1, 9, 2, 2, 5, 0, 0, 1, 1, 2, 30, 0])})
 
+# Three bytes are a step: what, how much, a value. The first one chooses the version of TLS.
+write("tls_conversation", b"", {
+    "whole": bytes([7, 255, 255] * 8 + [0x38, 9, 255] + [7, 255, 255] * 4),
+    "older": bytes([5, 255, 255] * 8 + [0x38, 9, 255] + [7, 255, 255] * 4),
+    "crumbs": bytes([1, 1, 9, 2, 9, 9] + [5, 5, 9] * 90 + [0x20, 99, 9] + [5, 5, 9] * 60),
+    "changed": bytes([7, 255, 255] * 8 + [0, 40, 255, 3, 9, 251, 7, 255, 255]),
+    "keys": bytes([7, 255, 255] * 8 + [4, 255, 255, 0, 40, 255] + [7, 255, 255] * 3),
+})
+write("tls_garbage", b"\xff", {
+    "request": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "record": bytes([0x16, 3, 1, 0, 5, 1, 0, 0, 1, 3]),
+    "older": bytes([0x80, 0x2E, 1, 3, 1, 0, 0]),
+    "alert": bytes([21, 3, 3, 0, 2, 2, 40]),
+})
+
 # What goes over the line between the hub and its clients
 
 write("wire_command", b"", {

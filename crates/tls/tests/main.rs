@@ -1,6 +1,9 @@
 //! The tests of this crate.
 
 mod certificates;
+mod corpus;
 mod handshakes;
 mod properties;
+#[path = "../../../fuzz/replay.rs"]
+mod replay;
 mod server;
