@@ -252,8 +252,8 @@ impl Service {
     /// after this call, nor one that it has missed before. Its cursor is before them. A poll that is to end
     /// is answered with nothing but its cursor. A page of history that was admitted before this call is
     /// still given, and the rest of a batch is still published.
-    /// [`take_reloaded`](Self::take_reloaded) says when all streams have been judged. Another call begins
-    /// anew.
+    /// [`take_reloaded`](Self::take_reloaded) says when all streams have been judged. After another call all
+    /// are judged again, beginning with those that were next: calls in a row keep no stream waiting.
     ///
     /// History is trimmed, and channels move to the shares of other namespaces, as
     /// [`Hub::reconfigure`](sockeye_hub::Hub::reconfigure) says: a bounded number in each turn.

@@ -150,6 +150,25 @@ fn a_reload_in_the_middle_of_another_one_begins_anew() {
     assert_eq!((counted.revoked, counted.moved), (STREAMS, 0));
 }
 
+/// [service:revoked] Reloads that come faster than a walk over all streams keep nobody from being judged.
+#[test]
+fn reloads_in_each_turn_end_every_stream_that_has_lost_its_key() {
+    let mut world = guarded();
+    // Turns judge fewer streams than stay before those that go.
+    let mut kept: Vec<Peer> = (0..30).flat_map(|_| world.open(50, &events(KEPT), b"")).collect();
+    let mut gone = world.open(50, &events(GONE), b"");
+    kept.iter_mut().chain(&mut gone).for_each(|peer| drop(read(peer)));
+    let mut heard = String::new();
+    for turn in 0..50 {
+        assert_eq!(reloaded(&mut world), None, "the walk was over before turn {turn}");
+        reload(&mut world, &[KEPT]);
+        world.turn();
+        gone.iter_mut().for_each(|peer| heard += &read(peer));
+    }
+    assert_eq!(heard.matches("\"code\":4303").count(), gone.len(), "{heard}");
+    assert!(kept.iter_mut().all(|peer| !read(peer).contains("$goaway")));
+}
+
 /// [hub:bound-drops] [service:turn-yields]
 #[test]
 fn channels_move_to_their_namespaces_over_turns() {

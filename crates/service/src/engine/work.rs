@@ -78,36 +78,42 @@ pub(crate) struct Work {
     numbers: RandomState,
 }
 
-/// A walk over all sessions that are there when it begins. It may begin anew before it has ended.
+/// A walk over all sessions that are there when it begins. It may begin anew before it has ended, and
+/// then goes on where it is: a place waits for one round, however often that happens.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
     next: usize,
-    end: usize,
+    /// Places of the round. The first one follows the last.
+    places: usize,
+    left: usize,
 }
 
 impl Walk {
     /// Visits each of so many places from now on. Returns whether no walk was under way.
     pub(crate) fn begin(&mut self, places: usize) -> bool {
         let was_over = self.is_over();
-        *self = Self { next: 0, end: places };
+        let next = if self.next < places { self.next } else { 0 };
+        *self = Self { next, places, left: places };
         was_over
     }
 
     /// The next place.
     pub(crate) fn next(&mut self) -> Option<usize> {
-        let place = Some(self.next).filter(|_| !self.is_over())?;
-        self.next += 1;
+        self.left = self.left.checked_sub(1)?;
+        let place = self.next;
+        self.next = if place + 1 < self.places { place + 1 } else { 0 };
         Some(place)
     }
 
     pub(crate) const fn is_over(&self) -> bool {
-        self.next >= self.end
+        self.left == 0
     }
 
     /// Whether a place is still to be visited.
     #[inline]
     pub(crate) const fn is_ahead(&self, place: usize) -> bool {
-        self.next <= place && place < self.end
+        let before = if place < self.next { self.places } else { 0 };
+        place < self.places && place + before - self.next < self.left
     }
 }
 
