@@ -114,7 +114,7 @@ fn a_proxy_that_ends_or_never_answers() {
     assert_eq!(error, Some(Error::Proxy(ProxyError::Ended)));
 
     let proxy = Once::new(|mut client| io::copy(&mut client, &mut io::sink()).map(|_| ()));
-    let limits = Limits { connect_ms: 200, ..Limits::DEFAULT };
+    let limits = Limits { connect_ms: 1_000, ..Limits::DEFAULT };
     let options = ConnectOptions::new("ws://server.example/").expect("a URL");
     let error = WebSocket::with(options, Network::new(limits).through(by(&proxy))).err();
     assert_eq!(error, Some(Error::Proxy(ProxyError::TimedOut)));
@@ -126,7 +126,8 @@ fn a_proxy_that_cannot_be_had() {
         let url = Url::parse(&format!("http://{authority}")).expect("a URL");
         connect("ws://server.example/", Proxy::new(url).expect("http")).err()
     };
-    let addr = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    // An address that no connection takes for its own end meanwhile.
+    let addr = TcpListener::bind("127.77.0.1:0").and_then(|listener| listener.local_addr());
     let nobody = through(&addr.expect("it was bound").to_string());
     let refused = ProxyError::Connect(io::ErrorKind::ConnectionRefused);
     assert_eq!(nobody, Some(Error::Proxy(refused)));
@@ -142,7 +143,7 @@ fn a_server_that_says_nothing_behind_a_proxy_is_the_servers_fault() {
         client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
         io::copy(&mut client, &mut io::sink()).map(|_| ())
     });
-    let limits = Limits { head_ms: 200, ..Limits::DEFAULT };
+    let limits = Limits { head_ms: 1_000, ..Limits::DEFAULT };
     let options = ConnectOptions::new("ws://server.example/").expect("a URL");
     let error = WebSocket::with(options, Network::new(limits).through(by(&proxy))).err();
     assert_eq!(error, Some(Error::TimedOut(Deadline::Head)));

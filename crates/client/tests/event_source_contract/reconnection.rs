@@ -74,7 +74,7 @@ fn silence() {
         client.read_to_end()
     });
     let mut options = options(&server);
-    options.silence_ms = Some(300);
+    options.silence_ms = Some(1_500);
     let silent = Told::Lost(Error::TimedOut(Deadline::Silence));
     assert_eq!(read(options), [data("a"), silent, Told::Failed(Some(204))]);
 }

@@ -175,7 +175,7 @@ fn a_hub_delivers_everything_to_everybody() {
         assert!(number(&report, "last_delivery_count") <= published, "{what:?}: {report}");
         assert_eq!(number(&report, "lost"), 0);
     }
-    let report = good(&["fanout", &url, "--duration", "0.2", "--warm-up", "0", "--in-flight", "3"]);
+    let report = good(&["fanout", &url, "--duration", "1", "--warm-up", "0", "--in-flight", "3"]);
     assert!(number(&report, "deliveries") > 0, "{report}");
 }
 
@@ -184,7 +184,7 @@ fn channels_are_shared_out_and_published_to_in_turn() {
     let server = serve_anywhere();
     let url = format!("ws://{}/v1/ws", server.addr);
     // Enough are on their way at once, however few can follow in the time.
-    let load = ["--duration", "0.3", "--warm-up", "0", "--connections", "4", "--in-flight", "30"];
+    let load = ["--duration", "1", "--warm-up", "0", "--connections", "4", "--in-flight", "30"];
     let report = good(&[&["fanout", &url, "--channels", "12"], &load[..]].concat());
     // One subscriber each.
     let published = number(&report, "published_in_all");
@@ -202,7 +202,7 @@ fn channels_are_shared_out_and_published_to_in_turn() {
 fn what_is_delivered_may_be_compressed_or_without_a_protocol() {
     let server = serve_anywhere();
     let url = format!("ws://{}/v1/ws", server.addr);
-    let load = ["--duration", "0.3", "--warm-up", "0", "--connections", "4", "--bytes", "2000"];
+    let load = ["--duration", "1", "--warm-up", "0", "--connections", "4", "--bytes", "2000"];
     let report = good(&[&["fanout", &url, "--deflate"], &load[..]].concat());
     assert!(number(&report, "deliveries") > 0, "{report}");
     let url = format!("tcp://{}", bare_broadcast());
@@ -269,8 +269,9 @@ fn a_refused_publication_is_an_error() {
     command.env("SOCKEYE_LOG", "off");
     let server = serve(command);
     let url = format!("ws://{}/v1/ws", server.addr);
+    let load = ["--connections", "2", "--duration", "0.2", "--patience", "4"];
     let (status, report, _) =
-        bench(&["fanout", &url, "--channel", "$nobody", "--duration", "0.2", "--patience", "0.5"]);
+        bench(&[&["fanout", &url, "--channel", "$nobody"], &load[..]].concat());
     assert_eq!(status, Some(1), "{report}");
     assert!(number(&report["errors_by_kind"], "refused") > 0, "{report}");
 }
@@ -282,7 +283,7 @@ fn who_sends_to_all_is_checked_for_each() {
     let play = |spread| {
         let url = format!("ws://{}/", broadcast(spread));
         let waits = matches!(spread, Spread::Forget | Spread::Nothing);
-        let patience = if waits { "3" } else { "20" };
+        let patience = if waits { "5" } else { "20" };
         bench(&[&["fanout", "--broadcast", &url, "--patience", patience], &load[..]].concat())
     };
     // Who takes it for a hub is told what it may be.
