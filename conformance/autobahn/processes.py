@@ -1,5 +1,6 @@
 """Child processes that are bounded in time and ended by their process id."""
 import contextlib
+import random
 import signal
 import socket
 import subprocess
@@ -52,9 +53,15 @@ def end(process):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port below those that the system gives to outgoing connections: none takes it meanwhile."""
+    while True:
+        with socket.socket() as s:
+            port = random.randrange(10_000, 30_000)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def listens(port, process, budget, seconds=30):

@@ -7,7 +7,7 @@ import { runWay } from "./scenarios.mjs";
 import { report, tally } from "./verdict.mjs";
 
 const [binary, out, docs] = process.argv.slice(2);
-const DEADLINE_MS = 360_000;
+const DEADLINE_MS = 1_200_000;
 const ways = (process.env.WAYS ?? ["direct", ...Object.keys(KINDS)].join(",")).split(",");
 
 function say() {

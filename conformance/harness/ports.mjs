@@ -3,13 +3,20 @@ import { once } from "node:events";
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
+/** A port below those that the system gives to outgoing connections: none takes it before its server does. */
 export async function freePort() {
-  const probe = net.createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, "close");
-  return port;
+  for (;;) {
+    const probe = net.createServer();
+    try {
+      await once(probe.listen(10_000 + Math.floor(Math.random() * 20_000), "127.0.0.1"), "listening");
+    } catch {
+      continue; // It is taken.
+    }
+    const { port } = probe.address();
+    probe.close();
+    await once(probe, "close");
+    return port;
+  }
 }
 
 function accepts(port) {

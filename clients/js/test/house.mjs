@@ -22,7 +22,7 @@ presence = true
 `;
 
 /** How long something may take before it is taken for missing. */
-export const WAIT_MS = Number(process.env.WAIT_MS ?? 45_000);
+export const WAIT_MS = Number(process.env.WAIT_MS ?? 180_000);
 
 export async function until(what, probe, ms = WAIT_MS) {
   for (const late = Date.now() + ms; ; await sleep(20)) {
@@ -75,7 +75,7 @@ export class House {
       if (response === null || response.status >= 500) return null;
       if (response.status !== 200) throw new Error(`publishing: ${response.status} ${await response.text()}`);
       return response.json().catch(() => null);
-    }, 30_000);
+    });
   }
 
   async endChannel(channel) {
