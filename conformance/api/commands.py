@@ -13,7 +13,7 @@ import tempfile
 import urllib.parse
 
 STREAM_SECONDS = 1.5  # for which a command that has no end is listened to
-SECONDS_MAX = 10
+SECONDS_MAX = 60
 END = "\x1e"  # behind each transfer's output
 EPOCH = "mubbs7i8"  # of the documents' cursors
 OPEN, GUARDED = "http://127.0.0.1:8080", "https://hub.example"
@@ -90,7 +90,7 @@ def run_block(report, label, block, hub, epoch, environment, home):
     script = block.script.replace(OPEN, f"http://{hub.address}").replace(GUARDED, f"http://{hub.address}")
     script = script.replace(f"1{EPOCH}-", f"1{epoch}-")
     done = subprocess.run(["bash", "-uc", script], env=environment, stdin=subprocess.DEVNULL,
-                          capture_output=True, timeout=30)
+                          capture_output=True, timeout=120)
     notes = [json.loads(it, strict=False) for it in re.findall(r"@@(\{.*?\})@@", done.stderr.decode(), re.S)]
     outputs = done.stdout.decode().split(END)[:-1]
     commands = len(re.findall(r"(?m)^curl ", block.script))

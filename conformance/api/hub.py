@@ -13,7 +13,7 @@ import subprocess
 import time
 
 ORIGIN = "https://app.example"  # whose pages may use the guarded one
-SECONDS_MAX = 10  # that anything of a server may take
+SECONDS_MAX = 60  # that anything of a server may take
 
 OPEN = """
 [channels]

@@ -1,7 +1,7 @@
 // What all checks share: counting them, waiting, and watching the console.
 import { setTimeout as sleep } from "node:timers/promises";
 
-const WAIT_MS = 15_000;
+const WAIT_MS = 60_000;
 
 export const tally = { passed: 0, failed: 0 };
 

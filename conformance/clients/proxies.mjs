@@ -8,7 +8,7 @@ import { listening } from "../harness/ports.mjs";
 import { end, start } from "../harness/processes.mjs";
 
 const run = promisify(execFile);
-const WAIT_MS = 10_000;
+const WAIT_MS = 60_000;
 /** What old workers are left after a reload: short, as the point of the test is what comes after. */
 const GRACE = "1s";
 

@@ -4,7 +4,7 @@ import http from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const TRY_MS = 3_000;
-const GIVE_UP_MS = 30_000;
+const GIVE_UP_MS = 120_000;
 
 function post(url, body, headers, agent) {
   return new Promise((resolve, reject) => {

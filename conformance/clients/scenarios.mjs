@@ -7,7 +7,7 @@ import { Publisher } from "./publisher.mjs";
 import { Notes, eventsource, fetchEventSourceOf, fetched, ws } from "./readers.mjs";
 import { check, compare, fault, inOrder, report, until } from "./verdict.mjs";
 
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 const IDLE_S = 3; // what the proxy has as its idle timeout
 const QUIET_MS = 7_000;
 const POLL_S = 2;

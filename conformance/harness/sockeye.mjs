@@ -3,7 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import { end, start } from "./processes.mjs";
 import { listening } from "./ports.mjs";
 
-const END_MS = 20_000; // longer than a drain by default
+const END_MS = 60_000; // longer than a drain by default
 
 export class Sockeye {
   /** `flags` are further ones of `serve`. Output is appended to `log`. */

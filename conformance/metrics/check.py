@@ -11,7 +11,7 @@ import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
 
-PATIENCE_S = 20
+PATIENCE_S = 90
 FAMILIES_MIN = 40
 HISTOGRAMS = {"sockeye_delivery_lag_seconds", "sockeye_loop_turn_seconds"}
 # Names that only clients know: none may be in the page.

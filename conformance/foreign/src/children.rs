@@ -12,7 +12,7 @@ pub(crate) type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 type Found<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Far above what a server takes to listen.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 /// nginx's ports are free when they are chosen. Another process may have one when nginx binds it.
 const NGINX_STARTS: usize = 5;
 

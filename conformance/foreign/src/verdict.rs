@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::children::Outcome;
 
 /// Far above what any scenario takes.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[derive(Default)]
 pub(crate) struct Verdict {
