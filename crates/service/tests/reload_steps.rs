@@ -150,14 +150,49 @@ fn a_reload_in_the_middle_of_another_one_begins_anew() {
     assert_eq!((counted.revoked, counted.moved), (STREAMS, 0));
 }
 
+/// Streams of the key that stays, and behind them 50 of the key that goes. Turns judge fewer than stay.
+fn crowd(world: &mut World) -> (Vec<Peer>, Vec<Peer>) {
+    let mut kept: Vec<Peer> = (0..30).flat_map(|_| world.open(50, &events(KEPT), b"")).collect();
+    let mut gone = world.open(50, &events(GONE), b"");
+    kept.iter_mut().chain(&mut gone).for_each(|peer| drop(read(peer)));
+    (kept, gone)
+}
+
+/// [service:revoked] A reload may give back what the one before it has withheld.
+#[test]
+fn what_was_withheld_comes_once_the_key_is_back() {
+    let mut world = guarded();
+    let (_kept, mut gone) = crowd(&mut world);
+    let (mut publisher, mut other) = (open(&mut world), open(&mut world));
+    reload(&mut world, &[KEPT]);
+    publisher.write(post(KEPT).as_bytes());
+    let mut published = String::new();
+    while !published.contains("\"accepted\"") {
+        assert_eq!(reloaded(&mut world), None, "the walk is over: {published}");
+        world.turn();
+        published += &read(&mut publisher);
+    }
+    assert!(gone.iter_mut().all(|peer| !read(peer).contains("after")), "the key is gone");
+    assert_eq!(reloaded(&mut world), None, "they were judged");
+    reload(&mut world, &[GONE, KEPT]);
+    let mut heard = vec![String::new(); gone.len()];
+    work_off(&mut world, &mut other, || {
+        gone.iter_mut().zip(&mut heard).for_each(|(peer, heard)| *heard += &read(peer));
+    });
+    for heard in &heard {
+        assert_eq!(
+            (heard.matches("after").count(), heard.contains("$goaway")),
+            (1, false),
+            "{heard}"
+        );
+    }
+}
+
 /// [service:revoked] Reloads that come faster than a walk over all streams keep nobody from being judged.
 #[test]
 fn reloads_in_each_turn_end_every_stream_that_has_lost_its_key() {
     let mut world = guarded();
-    // Turns judge fewer streams than stay before those that go.
-    let mut kept: Vec<Peer> = (0..30).flat_map(|_| world.open(50, &events(KEPT), b"")).collect();
-    let mut gone = world.open(50, &events(GONE), b"");
-    kept.iter_mut().chain(&mut gone).for_each(|peer| drop(read(peer)));
+    let (mut kept, mut gone) = crowd(&mut world);
     let mut heard = String::new();
     for turn in 0..50 {
         assert_eq!(reloaded(&mut world), None, "the walk was over before turn {turn}");
