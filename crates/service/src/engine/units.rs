@@ -9,9 +9,9 @@
 //! | work | µs | units | ns a unit |
 //! |---|---|---|---|
 //! | a delivery of a batch to 1,000 or 5,000 WebSockets, with its write | 0.1 to 0.2 | 2.8 | 46 to 77 |
-//! | a poll that is answered | 2.8 | 88 | 32 |
+//! | a poll that is answered | 2.8 | 78 | 36 |
 //! | a page of 100 or 1,000 messages | 33; 202 | 543; 4,238 | 61; 48 |
-//! | a name that is subscribed | 0.3 | 10.6 | 25 |
+//! | a name that is subscribed | 0.3 | 5.6 | 54 |
 //! | a publication on a WebSocket | 1.0 | 20 | 51 |
 //! | a step of a search over a list of channels | 0.04 to 0.1 | 1 | 44 to 103 |
 //! | a step in which a hub of 100,000 channels applies new settings | 0.13 | 2 | 65 |
@@ -28,9 +28,9 @@ pub(crate) const PULL: u64 = 10;
 /// An item of a pull, of a page or of a list; a publication that is answered.
 pub(crate) const ITEM: u64 = 3;
 /// An answer to a poll, besides its pull.
-pub(crate) const POLL: u64 = 20;
+pub(crate) const POLL: u64 = 10;
 /// A target that is subscribed, unsubscribed or looked up.
-pub(crate) const TARGET: u64 = 10;
+pub(crate) const TARGET: u64 = 5;
 /// A token: its signature is verified.
 pub(crate) const TOKEN: u64 = 500;
 /// A ticket, which is looked up, or the proof of its session.
