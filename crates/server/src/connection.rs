@@ -37,15 +37,15 @@ pub(crate) struct Connection {
     pub(crate) peer: Peer,
 }
 
-/// The work of a connection. HTTP/2 would stand beside `Http1`, with a table of streams.
+/// The work of a connection.
 pub(crate) enum Phase {
-    Http1(Http1),
+    Single(Single),
     /// No request or stream any more: the last bytes are in the outbox, or sent.
     Over(Over),
 }
 
-/// HTTP/1.1 serves one request or stream at a time.
-pub(crate) struct Http1 {
+/// One request or stream at a time, as HTTP/1.1 serves them.
+pub(crate) struct Single {
     /// The requests as they arrive. A stream that took the connection over has no use for them.
     pub(crate) requests: Option<Box<RequestReader>>,
     /// The one stream that is open.
@@ -87,7 +87,9 @@ pub(crate) fn find_as<T>(
     part: impl FnOnce(&mut Stream) -> Option<&mut T>,
 ) -> Option<OpenStream<'_, T>> {
     let (connection, carrier) = connections.at_mut(key.connection())?;
-    let Phase::Http1(Http1 { stream: Some(stream), .. }) = &mut carrier.phase else { return None };
+    let Phase::Single(Single { stream: Some(stream), .. }) = &mut carrier.phase else {
+        return None;
+    };
     let id = stream.id;
     let stream = part(stream)?;
     let (outbox, dirty) = (&mut carrier.outbox, &mut carrier.dirty);
@@ -119,7 +121,7 @@ impl Connection {
         readiness.assume_writable();
         let requests = Some(Box::new(RequestReader::new(now)));
         Self {
-            phase: Phase::Http1(Http1 { requests, stream: None }),
+            phase: Phase::Single(Single { requests, stream: None }),
             outbox: Outbox::new(),
             readiness,
             timer: Timer::default(),
@@ -134,7 +136,7 @@ impl Connection {
     /// How far the connection is from its end.
     pub(crate) const fn life(&self) -> State {
         match &self.phase {
-            Phase::Http1(_) => State::Open,
+            Phase::Single(_) => State::Open,
             Phase::Over(over) => over.state,
         }
     }
@@ -143,7 +145,7 @@ impl Connection {
     #[inline]
     pub(crate) const fn stream(&self) -> Option<&Stream> {
         match &self.phase {
-            Phase::Http1(http) => http.stream.as_ref(),
+            Phase::Single(http) => http.stream.as_ref(),
             Phase::Over(_) => None,
         }
     }
@@ -152,7 +154,7 @@ impl Connection {
     pub(crate) fn close_down(&mut self, state: State) {
         match &mut self.phase {
             Phase::Over(over) => over.state = state,
-            Phase::Http1(_) => {
+            Phase::Single(_) => {
                 self.phase = Phase::Over(Over { state, until: Time::NEVER, discarded: 0 });
             }
         }
@@ -168,7 +170,7 @@ impl Connection {
     #[inline]
     pub(crate) fn direct(&mut self) -> Option<&mut [u8]> {
         match &mut self.phase {
-            Phase::Http1(http) => http.stream.as_mut()?.direct(),
+            Phase::Single(http) => http.stream.as_mut()?.direct(),
             Phase::Over(_) => None,
         }
     }
@@ -176,7 +178,7 @@ impl Connection {
     /// The state of the connection's end, once it carries nothing any more.
     pub(crate) const fn over(&mut self) -> Option<&mut Over> {
         match &mut self.phase {
-            Phase::Http1(_) => None,
+            Phase::Single(_) => None,
             Phase::Over(over) => Some(over),
         }
     }
@@ -184,10 +186,10 @@ impl Connection {
     /// The reader of requests, and the outbox for their answers; `None` while a stream is open.
     pub(crate) fn requests(&mut self) -> Option<(&mut RequestReader, &mut Outbox)> {
         match &mut self.phase {
-            Phase::Http1(Http1 { requests: Some(requests), stream: None }) => {
+            Phase::Single(Single { requests: Some(requests), stream: None }) => {
                 Some((requests, &mut self.outbox))
             }
-            Phase::Http1(_) | Phase::Over(_) => None,
+            Phase::Single(_) | Phase::Over(_) => None,
         }
     }
 
@@ -224,7 +226,7 @@ impl Connection {
     /// Notes that bytes were written to the peer.
     #[inline]
     pub(crate) const fn note_written(&mut self) {
-        if let Phase::Http1(Http1 { stream: Some(stream), .. }) = &mut self.phase {
+        if let Phase::Single(Single { stream: Some(stream), .. }) = &mut self.phase {
             stream.told_drained = false;
         }
     }
@@ -248,9 +250,9 @@ impl Connection {
     pub(crate) fn caught_up(&mut self, now: Time, limits: &Limits) {
         (self.stalled, self.clock) = (false, now);
         match &mut self.phase {
-            Phase::Http1(Http1 { stream: Some(stream), .. }) => stream.restart(now, limits),
-            Phase::Http1(Http1 { requests: Some(requests), .. }) => requests.restart(now),
-            Phase::Http1(_) | Phase::Over(_) => {}
+            Phase::Single(Single { stream: Some(stream), .. }) => stream.restart(now, limits),
+            Phase::Single(Single { requests: Some(requests), .. }) => requests.restart(now),
+            Phase::Single(_) | Phase::Over(_) => {}
         }
     }
 
@@ -258,7 +260,7 @@ impl Connection {
     #[inline]
     pub(crate) fn awaits_flush(&self) -> bool {
         let carried = match &self.phase {
-            Phase::Http1(http) => http.stream.as_ref().is_some_and(Stream::awaits_flush),
+            Phase::Single(http) => http.stream.as_ref().is_some_and(Stream::awaits_flush),
             Phase::Over(_) => true,
         };
         carried || self.backpressured || self.stalled
@@ -275,8 +277,8 @@ impl Connection {
     /// its input adds no output, and the peer's end may be behind it.
     pub(crate) const fn may_answer(&self) -> bool {
         match &self.phase {
-            Phase::Http1(Http1 { stream: Some(stream), .. }) => stream.may_answer(),
-            Phase::Http1(_) => true,
+            Phase::Single(Single { stream: Some(stream), .. }) => stream.may_answer(),
+            Phase::Single(_) => true,
             Phase::Over(_) => false,
         }
     }
@@ -292,15 +294,15 @@ impl Connection {
     pub(crate) fn pause_bytes(&self, limits: &Limits) -> usize {
         match &self.phase {
             // [server:unread-answers]
-            Phase::Http1(Http1 { requests: Some(_), stream: None })
+            Phase::Single(Single { requests: Some(_), stream: None })
                 if !self.readiness.writable() =>
             {
                 0
             }
-            Phase::Http1(Http1 { requests: Some(_), stream: None }) => {
+            Phase::Single(Single { requests: Some(_), stream: None }) => {
                 limits.outbox_pause_bytes.min(UNREAD_ANSWERS_MAX)
             }
-            Phase::Http1(_) | Phase::Over(_) => limits.outbox_pause_bytes,
+            Phase::Single(_) | Phase::Over(_) => limits.outbox_pause_bytes,
         }
     }
 
@@ -313,9 +315,9 @@ impl Connection {
     #[inline]
     pub(crate) fn has_leftover(&self) -> bool {
         match &self.phase {
-            Phase::Http1(Http1 { stream: Some(stream), .. }) => stream.has_leftover,
-            Phase::Http1(Http1 { requests: Some(requests), .. }) => requests.has_leftover(),
-            Phase::Http1(_) | Phase::Over(_) => false,
+            Phase::Single(Single { stream: Some(stream), .. }) => stream.has_leftover,
+            Phase::Single(Single { requests: Some(requests), .. }) => requests.has_leftover(),
+            Phase::Single(_) | Phase::Over(_) => false,
         }
     }
 
@@ -328,12 +330,12 @@ impl Connection {
         }
         match &self.phase {
             // [server:hold-bounded]
-            Phase::Http1(Http1 {
+            Phase::Single(Single {
                 requests: Some(requests),
                 stream: Some(Stream { kind: Kind::Held(_), .. }),
             }) => limits.hold_bytes_max.saturating_sub(requests.waiting()),
-            Phase::Http1(Http1 { requests: Some(requests), .. }) => requests.read_bytes_max(),
-            Phase::Http1(_) => usize::MAX,
+            Phase::Single(Single { requests: Some(requests), .. }) => requests.read_bytes_max(),
+            Phase::Single(_) => usize::MAX,
             Phase::Over(over) => match over.state {
                 State::Open | State::Closing | State::Lingering => usize::MAX,
                 State::Ending | State::Gone => 0,
@@ -350,16 +352,18 @@ impl Connection {
             return self.halted_deadline(paused, limits);
         }
         match &self.phase {
-            Phase::Http1(Http1 { stream: Some(stream), .. }) => stream.deadline(self.clock, limits),
+            Phase::Single(Single { stream: Some(stream), .. }) => {
+                stream.deadline(self.clock, limits)
+            }
             // [server:handshake-deadline]
-            Phase::Http1(_) if self.readiness.is_handshaking() => {
+            Phase::Single(_) if self.readiness.is_handshaking() => {
                 (self.clock + limits.handshake_ms, Due::GiveUp(Deadline::Handshake))
             }
-            Phase::Http1(Http1 { requests: Some(requests), .. }) => {
+            Phase::Single(Single { requests: Some(requests), .. }) => {
                 let (at, deadline) = requests.deadline(self.clock, limits);
                 (at, Due::GiveUp(deadline))
             }
-            Phase::Http1(_) => (Time::NEVER, Due::GiveUp(Deadline::Close)),
+            Phase::Single(_) => (Time::NEVER, Due::GiveUp(Deadline::Close)),
             Phase::Over(over) => (over.until, Due::GiveUp(Deadline::Close)),
         }
     }

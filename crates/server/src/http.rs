@@ -10,7 +10,7 @@ use crate::answer::{Answer, Wording};
 use crate::app::App;
 use crate::budget::REQUEST_UNITS;
 use crate::cause::CloseCause;
-use crate::connection::{Connection, Http1, Phase};
+use crate::connection::{Connection, Phase, Single};
 use crate::context::Context;
 use crate::key::StreamKey;
 use crate::request::{Refused, Request};
@@ -88,7 +88,7 @@ fn receive_body<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Er
 fn go_on_with<A: App>(core: &mut Core, app: &mut A, key: Key, mut input: Vec<u8>, used: usize) {
     let Some(connection) = core.connections.get_mut(key) else { return };
     // [rfc9112:9.6-nothing-after-close]
-    let Phase::Http1(Http1 { requests, stream }) = &mut connection.phase else { return };
+    let Phase::Single(Single { requests, stream }) = &mut connection.phase else { return };
     let opened = stream.as_ref().map(|of| (&of.kind, StreamKey::new(of.id, key)));
     match (requests, opened) {
         (Some(requests), None) => {

@@ -57,7 +57,7 @@ pub(crate) fn respond(
     let Kind::Held(_) = open.stream.kind else { return Err(SendError::Gone) };
     core.report_end(key, cause);
     let connection = core.connections.get_mut(key).ok_or(SendError::Gone)?;
-    let Phase::Http1(http) = &mut connection.phase else { return Err(SendError::Gone) };
+    let Phase::Single(http) = &mut connection.phase else { return Err(SendError::Gone) };
     let Some(Stream { kind: Kind::Held(held), .. }) = http.stream.take() else {
         return Err(SendError::Gone);
     };

@@ -120,7 +120,7 @@ impl Core {
     #[inline]
     pub(crate) fn begin_stream(&mut self, key: Key, kind: Kind) -> Option<StreamKey> {
         let connection = self.connections.get_mut(key)?;
-        let Phase::Http1(http) = &mut connection.phase else { return None };
+        let Phase::Single(http) = &mut connection.phase else { return None };
         // On HTTP/1.1 other requests may follow a held request. Nothing follows any other stream.
         if !matches!(kind, Kind::Held(_)) {
             http.requests = None;

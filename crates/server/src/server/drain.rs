@@ -6,7 +6,7 @@ use super::Server;
 use crate::app::App;
 use crate::budget::{Phase as Part, STREAM_UNITS};
 use crate::cause::CloseCause;
-use crate::connection::{Http1, Phase};
+use crate::connection::{Phase, Single};
 use crate::context::Context;
 use crate::drain::{Wish, dismiss};
 use crate::handle::Handle;
@@ -138,15 +138,15 @@ impl<N: Net, A: App> Server<N, A> {
         for key in keys {
             let Some(connection) = core.connections.get(key) else { continue };
             match &connection.phase {
-                Phase::Http1(Http1 { stream: Some(stream), .. }) => {
+                Phase::Single(Single { stream: Some(stream), .. }) => {
                     if stream.applies(life::Input::Dismiss) {
                         crowd.push(StreamKey::new(stream.id, key));
                     }
                 }
-                Phase::Http1(Http1 { requests: Some(requests), .. }) if requests.is_kept() => {
+                Phase::Single(Single { requests: Some(requests), .. }) if requests.is_kept() => {
                     core.close_gracefully(key, CloseCause::Drained);
                 }
-                Phase::Http1(_) | Phase::Over(_) => {}
+                Phase::Single(_) | Phase::Over(_) => {}
             }
         }
         self.drain.open(crowd, core.now, core.limits.drain_ms);

@@ -8,7 +8,7 @@ use super::Server;
 use crate::app::App;
 use crate::budget;
 use crate::cause::CloseCause;
-use crate::connection::{Connection, Http1, Phase};
+use crate::connection::{Connection, Phase, Single};
 use crate::context::Context;
 use crate::key::StreamKey;
 use crate::limits::Limits;
@@ -201,7 +201,7 @@ impl<N: Net, A: App> Server<N, A> {
     fn receive_end(&mut self, key: Key) {
         let core = &mut self.core;
         let Some(connection) = core.connections.get_mut(key) else { return };
-        let Phase::Http1(Http1 { stream: Some(stream), .. }) = &mut connection.phase else {
+        let Phase::Single(Single { stream: Some(stream), .. }) = &mut connection.phase else {
             return core.peer_ended(key);
         };
         let of = StreamKey::new(stream.id, key);
@@ -256,7 +256,7 @@ fn note_ready(
 #[inline(always)]
 fn recipient(connection: &mut Connection, key: Key, bytes: &[u8], limits: &Limits) -> Recipient {
     match &mut connection.phase {
-        Phase::Http1(Http1 { stream: Some(stream), requests }) => {
+        Phase::Single(Single { stream: Some(stream), requests }) => {
             let of = StreamKey::new(stream.id, key);
             match &stream.kind {
                 Kind::WebSocket(_) => Recipient::WebSocket(of),
@@ -271,7 +271,7 @@ fn recipient(connection: &mut Connection, key: Key, bytes: &[u8], limits: &Limit
                 Kind::Events(_) => Recipient::Nobody,
             }
         }
-        Phase::Http1(_) => Recipient::Requests,
+        Phase::Single(_) => Recipient::Requests,
         Phase::Over(over) => {
             over.discarded += bytes.len() as u64;
             match over.discarded > limits.discard_bytes_max {
