@@ -49,11 +49,34 @@ pub fn decide<'b>(head: &RequestHead<'_, 'b>, policy: &Policy<'_>) -> Result<Acc
     Ok(Accept { accept_key: accept_key(head.headers())?, terms })
 }
 
+/// Decides whether an extended CONNECT request with `:protocol` `websocket` opens a WebSocket connection
+/// (RFC 8441 §5). The request needs no key, `Upgrade` or `Connection`; a client that sends them is not
+/// refused.
+///
+/// # Errors
+///
+/// As [`decide`], for `Sec-WebSocket-Version`, `Origin`, `Sec-WebSocket-Protocol` and
+/// `Sec-WebSocket-Extensions`.
+pub fn decide_connect<'b>(
+    head: &http::RequestHead<'_, 'b>,
+    policy: &Policy<'_>,
+) -> Result<Terms<'b>, Reject> {
+    Terms::negotiate(head, policy)
+}
+
 /// A request that opens a WebSocket connection, and the answer to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accept<'b> {
     accept_key: [u8; 28],
     terms: Terms<'b>,
+}
+
+/// The names of the fields in which an answer says what was agreed.
+impl Terms<'_> {
+    /// `Sec-WebSocket-Protocol`: the subprotocol.
+    pub const PROTOCOL: HeaderName<'static> = fields::PROTOCOL;
+    /// `Sec-WebSocket-Extensions`: the extensions.
+    pub const EXTENSIONS: HeaderName<'static> = fields::EXTENSIONS;
 }
 
 impl<'b> Accept<'b> {
@@ -118,12 +141,24 @@ impl<'b> Accept<'b> {
 /// (RFC 8441 §5) has neither method `GET` nor `Upgrade`, key or answer to it, but the same version,
 /// origin, subprotocols and extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Terms<'b> {
+pub struct Terms<'b> {
     subprotocol: Option<&'b str>,
     offers: Extensions,
 }
 
 impl<'b> Terms<'b> {
+    /// The subprotocol chosen by [`Policy::subprotocols`].
+    #[must_use]
+    pub const fn subprotocol(&self) -> Option<&'b str> {
+        self.subprotocol
+    }
+
+    /// The extensions that the client offers, in its order of preference.
+    #[must_use]
+    pub const fn offers(&self) -> &Extensions {
+        &self.offers
+    }
+
     fn negotiate(head: &http::RequestHead<'_, 'b>, policy: &Policy<'_>) -> Result<Self, Reject> {
         let headers = head.headers();
         check_version(headers)?;

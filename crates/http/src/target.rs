@@ -96,6 +96,13 @@ impl<'b> Target<'b> {
         }
     }
 
+    /// Returns the same target without its scheme: what the origin form and `Host` say.
+    #[must_use]
+    #[inline]
+    pub const fn without_scheme(self) -> Self {
+        Self { scheme: None, ..self }
+    }
+
     /// Returns the scheme, in the case it was sent in, if the request names one.
     #[must_use]
     pub const fn scheme(self) -> Option<&'b str> {

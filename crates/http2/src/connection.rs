@@ -46,6 +46,8 @@ pub struct Connection {
     pub(crate) peer: Peer,
     pub(crate) going: Going,
     pub(crate) unsent_control_bytes: u32,
+    /// Heads of frames that were read, modulo 2^32.
+    pub(crate) frames: u32,
     pub(crate) settings_acked: bool,
     pub(crate) failed: bool,
 }
@@ -107,6 +109,7 @@ impl Connection {
             },
             going: Going::Not,
             unsent_control_bytes: 0,
+            frames: 0,
             settings_acked: false,
             failed: false,
             config: Arc::clone(config),
@@ -193,6 +196,13 @@ impl Connection {
     #[must_use]
     pub const fn is_mid_frame(&self) -> bool {
         self.incoming.is_mid_frame()
+    }
+
+    /// The number of frames whose head was read, modulo 2^32: for a caller that counts work, or that has a
+    /// deadline for a frame.
+    #[must_use]
+    pub const fn frames(&self) -> u32 {
+        self.frames
     }
 
     /// The bytes on the heap, without the memory that is shared with other connections.

@@ -160,6 +160,12 @@ impl Connection {
         usize::try_from(window).unwrap_or(0)
     }
 
+    /// Returns how many bytes of content all streams together may send now.
+    #[must_use]
+    pub fn connection_capacity(&self) -> usize {
+        usize::try_from(self.windows.send).unwrap_or(0)
+    }
+
     /// A WINDOW_UPDATE of the connection.
     pub(crate) fn widen_connection(
         &mut self,

@@ -176,6 +176,7 @@ impl Connection {
             return Ok(Progress::Starved);
         }
         let head = FrameHead::parse(self.incoming.head);
+        self.frames = self.frames.wrapping_add(1);
         self.incoming.phase = Phase::Payload(head);
         self.begin_frame(head, out)
     }

@@ -134,6 +134,27 @@ impl Outbox {
         }
     }
 
+    /// Moves the first `bytes` bytes to the end of `to`, or all if there are fewer. Long shared bytes are
+    /// moved by reference, and a part of them, too. What the socket of this outbox holds stays.
+    pub fn move_to(&mut self, to: &mut Self, bytes: usize, pool: &mut Pool) {
+        if let Waiting::Lone(lone) = &self.0
+            && bytes >= lone.len()
+        {
+            to.push_shared(lone, pool);
+            self.0 = Waiting::Nothing;
+            return;
+        }
+        let bytes = bytes.min(self.queued());
+        if bytes == 0 {
+            return;
+        }
+        let (from, to) = (self.queue(pool), to.queue(pool));
+        from.move_to(to, bytes, pool);
+        if self.is_empty() {
+            self.clear(pool);
+        }
+    }
+
     #[inline]
     fn queue(&mut self, pool: &mut Pool) -> &mut SegmentQueue {
         if !matches!(self.0, Waiting::Queue(_)) {

@@ -18,6 +18,17 @@ impl Readiness {
     const READ_CLOSED: u8 = 1 << 2;
     const LISTED: u8 = 1 << 3;
     const HANDSHAKING: u8 = 1 << 4;
+    const NO_SOCKET: u8 = 1 << 5;
+
+    /// The readiness of a stream that other means carry: no poller reports it, and it counts as writable.
+    pub const fn without_socket() -> Self {
+        Self(Self::NO_SOCKET | Self::WRITABLE)
+    }
+
+    /// Whether it is that of a socket.
+    pub const fn has_socket(self) -> bool {
+        !self.has(Self::NO_SOCKET)
+    }
 
     const fn has(self, bits: u8) -> bool {
         self.0 & bits != 0

@@ -35,6 +35,8 @@ pub(crate) struct SegmentQueue {
 pub(crate) enum Segment {
     Owned(Vec<u8>),
     Shared(Shared),
+    /// The bytes from the first number up to the second.
+    Part(Shared, u32, u32),
     Pooled(PooledBytes),
 }
 
@@ -45,8 +47,25 @@ impl Deref for Segment {
         match self {
             Self::Owned(bytes) => bytes,
             Self::Shared(bytes) => bytes,
+            Self::Part(bytes, from, to) => &bytes[*from as usize..*to as usize],
             Self::Pooled(bytes) => bytes,
         }
+    }
+}
+
+impl Segment {
+    /// A reference to a part of shared bytes, if it is long enough to be worth one.
+    fn part(&self, from: usize, until: usize) -> Option<Self> {
+        let (bytes, start) = match self {
+            Self::Shared(bytes) => (bytes, 0),
+            Self::Part(bytes, start, _) => (bytes, *start),
+            Self::Owned(_) | Self::Pooled(_) => return None,
+        };
+        if until - from < SHARED_BYTES_MIN {
+            return None;
+        }
+        let at = |offset: usize| u32::try_from(offset).ok()?.checked_add(start);
+        Some(Self::Part(bytes.clone(), at(from)?, at(until)?))
     }
 }
 
@@ -71,6 +90,24 @@ impl SegmentQueue {
         self.seal_tail();
         self.queued += segment.len();
         self.segments.push_back(segment);
+    }
+
+    /// Moves the first `bytes` unsent bytes to the end of `to`. There are so many.
+    pub(crate) fn move_to(&mut self, to: &mut Self, mut bytes: usize, pool: &mut Pool) {
+        while bytes > 0 {
+            let Some(first) = self.segments.front() else {
+                to.tail().extend_from_slice(&self.tail[self.sent..][..bytes]);
+                self.sent += bytes;
+                return;
+            };
+            let (from, until) = (self.sent, first.len().min(self.sent + bytes));
+            match first.part(from, until) {
+                Some(part) => to.push(part),
+                None => to.tail().extend_from_slice(&first[from..until]),
+            }
+            self.advance(until - from, pool);
+            bytes -= until - from;
+        }
     }
 
     /// Moves unsent bytes to the front of a tail that is never empty, so that it does not grow without

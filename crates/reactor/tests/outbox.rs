@@ -105,3 +105,57 @@ fn a_slow_stream_does_not_grow_its_tail_for_ever() {
     assert_eq!(outbox.len(), 1000);
     assert!(outbox.tail(&mut pool).capacity() < 1 << 20, "ten megabytes went through");
 }
+
+fn moved() -> impl Strategy<Value = Vec<(Step, usize)>> {
+    prop::collection::vec((step(), 0usize..4_000), 0..100)
+}
+
+proptest! {
+    /// Bytes that are moved piece by piece through another outbox keep their order, and none is lost.
+    #[test]
+    fn moved_bytes_keep_their_order(steps in moved()) {
+        let (mut from, mut to, mut pool) = (Outbox::new(), Outbox::new(), Pool::new());
+        let mut expected = Vec::new();
+        let mut socket = Throttled { room: usize::MAX, ..Throttled::default() };
+        for (step, bytes) in steps {
+            match step {
+                Step::Append(bytes) => {
+                    from.tail(&mut pool).extend_from_slice(&bytes);
+                    expected.extend(bytes);
+                }
+                Step::Share(bytes) => {
+                    from.push_shared(&Shared::new(&bytes), &mut pool);
+                    expected.extend(bytes);
+                }
+                Step::Flush(room) => {
+                    socket.room = room;
+                    to.flush(&mut socket, &mut pool).expect("it does not fail");
+                }
+            }
+            let (before, there) = (from.len(), to.len());
+            from.move_to(&mut to, bytes, &mut pool);
+            let moved = bytes.min(before);
+            prop_assert_eq!((from.len(), to.len()), (before - moved, there + moved));
+        }
+        from.move_to(&mut to, usize::MAX, &mut pool);
+        prop_assert!(from.is_empty());
+        socket.room = usize::MAX;
+        prop_assert_eq!(to.flush(&mut socket, &mut pool).expect("it does not fail"), Flushed::All);
+        prop_assert_eq!(socket.taken, expected);
+    }
+}
+
+/// A part of a long shared message is a reference: a queue of them takes no memory of that length.
+#[test]
+fn a_part_of_a_shared_message_is_no_copy() {
+    let (mut from, mut to, mut pool) = (Outbox::new(), Outbox::new(), Pool::new());
+    let message = Shared::new(&[7; 100_000]);
+    from.push_shared(&message, &mut pool);
+    for _ in 0..5 {
+        from.move_to(&mut to, 16_384, &mut pool);
+    }
+    to.clear(&mut pool);
+    let kept = format!("{pool:?}");
+    let bytes = kept.split("bytes: ").nth(1).and_then(|rest| rest.split(',').next());
+    assert!(bytes.and_then(|it| it.parse::<usize>().ok()).is_some_and(|it| it < 2_000), "{kept}");
+}

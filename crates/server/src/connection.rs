@@ -12,6 +12,7 @@ use crate::limits::Limits;
 use crate::peer::Peer;
 use crate::request_reader::RequestReader;
 use crate::stream::{Due, Kind, Stream};
+use crate::trunk::{Content, Trunk};
 use life::State;
 
 /// Unsent bytes of answers above which the next pipelined request waits.
@@ -40,11 +41,15 @@ pub(crate) struct Connection {
 /// The work of a connection.
 pub(crate) enum Phase {
     Single(Single),
+    /// Many streams, each a branch of its own.
+    Http2(Box<Trunk>),
+    /// A branch whose request has come in part.
+    Content(Box<Content>),
     /// No request or stream any more: the last bytes are in the outbox, or sent.
     Over(Over),
 }
 
-/// One request or stream at a time, as HTTP/1.1 serves them.
+/// One request or stream at a time, as HTTP/1.1 serves them. A branch serves one only.
 pub(crate) struct Single {
     /// The requests as they arrive. A stream that took the connection over has no use for them.
     pub(crate) requests: Option<Box<RequestReader>>,
@@ -133,10 +138,31 @@ impl Connection {
         }
     }
 
+    /// A stream of HTTP/2 from `peer`.
+    pub(crate) fn branch(peer: Peer, now: Time) -> Self {
+        Self {
+            phase: Phase::Single(Single { requests: None, stream: None }),
+            outbox: Outbox::new(),
+            readiness: Readiness::without_socket(),
+            timer: Timer::default(),
+            clock: now,
+            stalled: false,
+            dirty: false,
+            backpressured: false,
+            peer,
+        }
+    }
+
+    /// Whether the connection is a branch: a stream of HTTP/2, without a socket of its own.
+    #[inline]
+    pub(crate) const fn is_branch(&self) -> bool {
+        !self.readiness.has_socket()
+    }
+
     /// How far the connection is from its end.
     pub(crate) const fn life(&self) -> State {
         match &self.phase {
-            Phase::Single(_) => State::Open,
+            Phase::Single(_) | Phase::Http2(_) | Phase::Content(_) => State::Open,
             Phase::Over(over) => over.state,
         }
     }
@@ -146,7 +172,7 @@ impl Connection {
     pub(crate) const fn stream(&self) -> Option<&Stream> {
         match &self.phase {
             Phase::Single(http) => http.stream.as_ref(),
-            Phase::Over(_) => None,
+            Phase::Http2(_) | Phase::Content(_) | Phase::Over(_) => None,
         }
     }
 
@@ -154,7 +180,7 @@ impl Connection {
     pub(crate) fn close_down(&mut self, state: State) {
         match &mut self.phase {
             Phase::Over(over) => over.state = state,
-            Phase::Single(_) => {
+            Phase::Single(_) | Phase::Http2(_) | Phase::Content(_) => {
                 self.phase = Phase::Over(Over { state, until: Time::NEVER, discarded: 0 });
             }
         }
@@ -171,14 +197,14 @@ impl Connection {
     pub(crate) fn direct(&mut self) -> Option<&mut [u8]> {
         match &mut self.phase {
             Phase::Single(http) => http.stream.as_mut()?.direct(),
-            Phase::Over(_) => None,
+            Phase::Http2(_) | Phase::Content(_) | Phase::Over(_) => None,
         }
     }
 
     /// The state of the connection's end, once it carries nothing any more.
     pub(crate) const fn over(&mut self) -> Option<&mut Over> {
         match &mut self.phase {
-            Phase::Single(_) => None,
+            Phase::Single(_) | Phase::Http2(_) | Phase::Content(_) => None,
             Phase::Over(over) => Some(over),
         }
     }
@@ -189,7 +215,7 @@ impl Connection {
             Phase::Single(Single { requests: Some(requests), stream: None }) => {
                 Some((requests, &mut self.outbox))
             }
-            Phase::Single(_) | Phase::Over(_) => None,
+            Phase::Single(_) | Phase::Http2(_) | Phase::Content(_) | Phase::Over(_) => None,
         }
     }
 
@@ -252,6 +278,8 @@ impl Connection {
         match &mut self.phase {
             Phase::Single(Single { stream: Some(stream), .. }) => stream.restart(now, limits),
             Phase::Single(Single { requests: Some(requests), .. }) => requests.restart(now),
+            Phase::Http2(trunk) => trunk.restart(now),
+            Phase::Content(content) => content.since = now,
             Phase::Single(_) | Phase::Over(_) => {}
         }
     }
@@ -261,6 +289,7 @@ impl Connection {
     pub(crate) fn awaits_flush(&self) -> bool {
         let carried = match &self.phase {
             Phase::Single(http) => http.stream.as_ref().is_some_and(Stream::awaits_flush),
+            Phase::Http2(_) | Phase::Content(_) => false,
             Phase::Over(_) => true,
         };
         carried || self.backpressured || self.stalled
@@ -278,8 +307,8 @@ impl Connection {
     pub(crate) const fn may_answer(&self) -> bool {
         match &self.phase {
             Phase::Single(Single { stream: Some(stream), .. }) => stream.may_answer(),
-            Phase::Single(_) => true,
-            Phase::Over(_) => false,
+            Phase::Single(_) | Phase::Http2(_) => true,
+            Phase::Content(_) | Phase::Over(_) => false,
         }
     }
 
@@ -302,7 +331,9 @@ impl Connection {
             Phase::Single(Single { requests: Some(_), stream: None }) => {
                 limits.outbox_pause_bytes.min(UNREAD_ANSWERS_MAX)
             }
-            Phase::Single(_) | Phase::Over(_) => limits.outbox_pause_bytes,
+            Phase::Single(_) | Phase::Http2(_) | Phase::Content(_) | Phase::Over(_) => {
+                limits.outbox_pause_bytes
+            }
         }
     }
 
@@ -317,7 +348,8 @@ impl Connection {
         match &self.phase {
             Phase::Single(Single { stream: Some(stream), .. }) => stream.has_leftover,
             Phase::Single(Single { requests: Some(requests), .. }) => requests.has_leftover(),
-            Phase::Single(_) | Phase::Over(_) => false,
+            Phase::Http2(trunk) => trunk.leftover.is_some(),
+            Phase::Single(_) | Phase::Content(_) | Phase::Over(_) => false,
         }
     }
 
@@ -335,7 +367,7 @@ impl Connection {
                 stream: Some(Stream { kind: Kind::Held(_), .. }),
             }) => limits.hold_bytes_max.saturating_sub(requests.waiting()),
             Phase::Single(Single { requests: Some(requests), .. }) => requests.read_bytes_max(),
-            Phase::Single(_) => usize::MAX,
+            Phase::Single(_) | Phase::Http2(_) | Phase::Content(_) => usize::MAX,
             Phase::Over(over) => match over.state {
                 State::Open | State::Closing | State::Lingering => usize::MAX,
                 State::Ending | State::Gone => 0,
@@ -352,8 +384,9 @@ impl Connection {
             return self.halted_deadline(paused, limits);
         }
         match &self.phase {
+            // [server:http2-ping] The trunk's peer is asked for a sign of life, not each WebSocket's.
             Phase::Single(Single { stream: Some(stream), .. }) => {
-                stream.deadline(self.clock, limits)
+                stream.deadline(if self.is_branch() { Time::NEVER } else { self.clock }, limits)
             }
             // [server:handshake-deadline]
             Phase::Single(_) if self.readiness.is_handshaking() => {
@@ -362,6 +395,10 @@ impl Connection {
             Phase::Single(Single { requests: Some(requests), .. }) => {
                 let (at, deadline) = requests.deadline(self.clock, limits);
                 (at, Due::GiveUp(deadline))
+            }
+            Phase::Http2(trunk) => trunk.deadline(self.clock, limits),
+            Phase::Content(content) => {
+                (content.since + limits.body_ms, Due::GiveUp(Deadline::Body))
             }
             Phase::Single(_) => (Time::NEVER, Due::GiveUp(Deadline::Close)),
             Phase::Over(over) => (over.until, Due::GiveUp(Deadline::Close)),

@@ -1,24 +1,24 @@
 //! HTTP/1.1: requests in, answers out, one at a time.
 
-use std::net::SocketAddr;
-
 use sockeye_http::{Method, Status};
 use sockeye_http1::{Error, HeaderStorage, Persistence, RequestHead, Response};
+use sockeye_http2::Sniffed;
 use sockeye_reactor::Key;
 
-use crate::answer::{Answer, Wording};
+use crate::answer::Wording;
 use crate::app::App;
-use crate::budget::REQUEST_UNITS;
 use crate::cause::CloseCause;
 use crate::connection::{Connection, Phase, Single};
 use crate::context::Context;
+use crate::http2::input;
 use crate::key::StreamKey;
-use crate::request::{Refused, Request};
+use crate::request::Refused;
 use crate::request_reader::whole_body;
-use crate::responses::{self, add, content};
+use crate::responses::{add, content};
+use crate::serve::{Asked, serve};
 use crate::state::Core;
-use crate::stream::{Kind, Terms};
-use crate::{drain, opening, websocket};
+use crate::stream::Kind;
+use crate::websocket;
 
 /// Takes in bytes for the requests on `key`, and answers requests until the connection's share of the
 /// turn is used up, or too many bytes wait for the peer.
@@ -27,6 +27,19 @@ pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, key: Key, mut bytes:
         let requests = core.connections.get_mut(key).and_then(Connection::requests);
         let Some((requests, _)) = requests else { return };
         requests.take_in(core::mem::take(&mut bytes), core.now);
+        if requests.is_first() && core.http2.is_some() {
+            match requests.sniff() {
+                // [server:http2-upgrade-ignored] No request changes the version.
+                Sniffed::Other => {}
+                Sniffed::Undecided => return,
+                // [server:http2-prior-knowledge]
+                Sniffed::Http2 => {
+                    let (mut input, used) = requests.take_input();
+                    input::begin(core, key);
+                    return input::receive(core, app, key, &mut input[used..]);
+                }
+            }
+        }
         let received = if requests.is_in_head() {
             receive_head(core, app, key)
         } else {
@@ -59,7 +72,7 @@ fn receive_head<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Er
     let head = RequestHead::of(found, &mut storage, &core.limits.http)?;
     if let Some(body) = whole_body(head.body(), rest, core.limits.body_bytes_max) {
         let used = used + body.len();
-        serve(core, app, key, &head, (body, peer.address()));
+        serve(core, app, key, Asked::Http1(&head), (body, peer.address()));
         go_on_with(core, app, key, input, used);
         return Ok(());
     }
@@ -78,7 +91,7 @@ fn receive_body<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Er
     let (input, used) = requests.take_input();
     let mut storage = HeaderStorage::new();
     let head = RequestHead::parse(&request.head, &mut storage, &core.limits.http)?;
-    serve(core, app, key, &head, (&request.body, peer));
+    serve(core, app, key, Asked::Http1(&head), (&request.body, peer));
     go_on_with(core, app, key, input, used);
     Ok(())
 }
@@ -133,38 +146,4 @@ pub(crate) fn refuse<A: App>(core: &mut Core, app: &mut A, key: Key, status: Sta
     let response = Response::new(status).date(core.date).connection(Persistence::Close);
     add(response, &wording.headers).write(body, outbox.tail(&mut core.pool));
     core.close_gracefully(key, CloseCause::Ended);
-}
-
-fn serve<A: App>(
-    core: &mut Core,
-    app: &mut A,
-    key: Key,
-    head: &RequestHead<'_, '_>,
-    (body, peer): (&[u8], SocketAddr),
-) {
-    core.stats.requests += 1;
-    core.budget.spend(REQUEST_UNITS);
-    let answer = app.on_request(&Request { head, body, peer }, &mut Context { core });
-    let (opened, pending) = match answer {
-        Answer::Reply(reply) => {
-            return responses::write_reply(core, key, Terms::of(head), &reply, &[]);
-        }
-        Answer::WebSocket(upgrade, pending) => {
-            (opening::web_socket(core, app, key, head, &upgrade), pending)
-        }
-        Answer::EventStream(stream, pending) => {
-            (opening::event_stream(core, key, head, &stream), pending)
-        }
-        Answer::Hold(hold, pending) => (opening::held(core, key, Terms::of(head), hold), pending),
-        Answer::Tunnel(pending) => (opening::tunnel(core, key), pending),
-    };
-    let Some((stream, opened)) = opened else {
-        return app.on_unopened(pending, &mut Context { core });
-    };
-    app.on_open(stream, pending, &opened, &mut Context { core });
-    // A stream that opens during a drain is told at once, by the means of its kind: a browser's
-    // EventSource never tries again after a status other than 200.
-    if core.draining {
-        drain::dismiss(core, app, stream);
-    }
 }

@@ -46,6 +46,9 @@ pub struct Limits {
     pub leftover_bytes_max: usize,
     /// Bounds on request heads.
     pub http: sockeye_http1::Limits,
+    /// Bounds of a connection that speaks HTTP/2; `None`: HTTP/2 is not spoken. A client speaks it with prior
+    /// knowledge: it sends the preface of HTTP/2 on the plain port. Connections that are open keep theirs.
+    pub http2: Option<sockeye_http2::Limits>,
     /// Largest request body. A longer one is answered 413: before it is read if its length is declared,
     /// or when its chunks pass the bound.
     pub body_bytes_max: usize,
@@ -121,6 +124,7 @@ impl Default for Limits {
             read_bytes: 128 * 1024,
             leftover_bytes_max: 16 * 1024 * 1024,
             http: sockeye_http1::Limits::default(),
+            http2: Some(sockeye_http2::Limits::DEFAULT),
             body_bytes_max: 64 * 1024,
             websocket: sockeye_websocket::Limits::default(),
             outbox_pause_bytes: 64 * 1024,

@@ -1,7 +1,7 @@
 //! The answers that open a stream.
 
 use sockeye_deflate::{EXTENSION_NAME, Params, Session, accept_offer};
-use sockeye_handshake::{Accept, Extensions, Origins as Allowed, Policy, Reject, decide};
+use sockeye_handshake::{Extensions, Origins as Allowed, Policy, Reject, decide};
 use sockeye_http::{Method, Status};
 use sockeye_http1::{Body, Persistence, RequestHead, Response, Version};
 use sockeye_reactor::Key;
@@ -11,13 +11,14 @@ use crate::answer::{EventStream, Header, Hold, Origins, Upgrade, Wording};
 use crate::app::App;
 use crate::cause::CloseCause;
 use crate::key::StreamKey;
+use crate::limits::Limits;
 use crate::request::{Opened, Refused};
 use crate::responses::add;
 use crate::state::Core;
 use crate::stream::{EventsStream, Framing, HeldRequest, Kind, Terms, Tunnel, WebSocketStream};
 
 /// A stream that was opened, and how.
-type OpenedStream<'o> = (StreamKey, Opened<'o>);
+pub(crate) type OpenedStream<'o> = (StreamKey, Opened<'o>);
 
 /// Opens a stream of `kind`, whose first bytes are in the outbox of `key`.
 #[inline]
@@ -35,7 +36,7 @@ pub(crate) fn web_socket<'b, A: App>(
     head: &RequestHead<'_, 'b>,
     upgrade: &Upgrade,
 ) -> Option<OpenedStream<'b>> {
-    let accept = match decide_upgrade(head, upgrade) {
+    let accept = match decide_with(upgrade, |policy| decide(head, policy)) {
         Ok(accept) => accept,
         Err(reject) => {
             refuse_upgrade(core, app, key, head, reject);
@@ -49,20 +50,27 @@ pub(crate) fn web_socket<'b, A: App>(
     let headers = upgrade.headers.iter().filter(|header| !header.is_handshakes());
     let headers: Vec<_> = headers.map(Header::parts).collect();
     accept.write_response(&extensions, &headers, out).expect("offered, and not reserved");
+    let (kind, compressed) = web_socket_kind(&core.limits, upgrade, params);
+    let opened = Opened::WebSocket { subprotocol: accept.subprotocol(), compressed };
+    Some((open(core, key, kind)?, opened))
+}
+
+/// The WebSocket that was agreed on, and whether its messages may be compressed.
+pub(crate) fn web_socket_kind(
+    limits: &Limits,
+    upgrade: &Upgrade,
+    params: Option<Params>,
+) -> (Kind, bool) {
     let compression =
         if params.is_some() { Compression::PerMessageDeflate } else { Compression::Off };
-    let mut limits = core.limits.websocket;
+    let mut limits = limits.websocket;
     if let Some(bytes_max) = upgrade.message_bytes_max {
         limits.message_bytes_max = limits.message_bytes_max.min(bytes_max);
     }
     let protocol = Protocol::server(&Config { limits, compression });
     let session = params.map(|params| Box::new(Session::new(Role::Server, params)));
     let kind = Kind::WebSocket(WebSocketStream::new(protocol, session));
-    let opened = Opened::WebSocket {
-        subprotocol: accept.subprotocol(),
-        compressed: compression == Compression::PerMessageDeflate,
-    };
-    Some((open(core, key, kind)?, opened))
+    (kind, compression == Compression::PerMessageDeflate)
 }
 
 /// Refuses a handshake in the application's words, or else the handshake's own.
@@ -89,8 +97,11 @@ fn refuse_upgrade<A: App>(
     core.close_gracefully(key, CloseCause::Finished);
 }
 
-/// Has the handshake decide about `head`.
-fn decide_upgrade<'b>(head: &RequestHead<'_, 'b>, upgrade: &Upgrade) -> Result<Accept<'b>, Reject> {
+/// Has the handshake decide by the policy of `upgrade`.
+pub(crate) fn decide_with<T>(
+    upgrade: &Upgrade,
+    decide: impl FnOnce(&Policy<'_>) -> Result<T, Reject>,
+) -> Result<T, Reject> {
     let subprotocols = upgrade.subprotocols;
     let list: Vec<&str>;
     let origins = match &upgrade.origins {
@@ -101,11 +112,11 @@ fn decide_upgrade<'b>(head: &RequestHead<'_, 'b>, upgrade: &Upgrade) -> Result<A
             Allowed::List(&list)
         }
     };
-    decide(head, &Policy { subprotocols, origins })
+    decide(&Policy { subprotocols, origins })
 }
 
 /// Takes the first offer of permessage-deflate that suits (RFC 7692 §5.1).
-fn negotiate(offers: &Extensions, upgrade: &Upgrade) -> (Option<Params>, Extensions) {
+pub(crate) fn negotiate(offers: &Extensions, upgrade: &Upgrade) -> (Option<Params>, Extensions) {
     let Some(config) = &upgrade.compression else { return (None, Extensions::new()) };
     let agreed = offers
         .iter()
@@ -118,7 +129,7 @@ fn negotiate(offers: &Extensions, upgrade: &Upgrade) -> (Option<Params>, Extensi
 }
 
 /// The headers of every event stream.
-static EVENT_STREAM: [Header; 3] = [
+pub(crate) static EVENT_STREAM: [Header; 3] = [
     Header::from_static("Content-Type", "text/event-stream"),
     // `no-transform`: a proxy that compresses also collects bytes before it passes them on.
     Header::from_static("Cache-Control", "no-store, no-transform"),
@@ -140,11 +151,11 @@ pub(crate) fn event_stream(
     let out = connection.outbox.tail(&mut core.pool);
     let framing = match head.version() {
         Version::Http11 => Framing::Chunked,
-        Version::Http10 => Framing::UntilClose,
+        Version::Http10 => Framing::Bare,
     };
     match framing {
         Framing::Chunked => response.write(Body::Chunked, out),
-        Framing::UntilClose => response.write_until_close(out),
+        Framing::Bare => response.write_until_close(out),
     }
     if head.method() == Method::HEAD {
         core.close_gracefully(key, CloseCause::Finished);

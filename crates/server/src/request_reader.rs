@@ -4,6 +4,7 @@ mod body;
 
 use sockeye_http::Status;
 use sockeye_http1::{Body, BodyFraming, Error, HeadEnd, RequestHead, Response, ScannedHead};
+use sockeye_http2::{Sniffed, sniff};
 use sockeye_reactor::Time;
 
 use crate::cause::Deadline;
@@ -50,6 +51,16 @@ impl RequestReader {
     /// not: its first one may be on its way.
     pub(crate) fn is_kept(&self) -> bool {
         self.is_idle() && !self.first
+    }
+
+    /// Whether no request has come yet.
+    pub(crate) const fn is_first(&self) -> bool {
+        self.first
+    }
+
+    /// The version of HTTP that the first bytes speak.
+    pub(crate) fn sniff(&self) -> Sniffed {
+        sniff(&self.input[self.used..])
     }
 
     /// Whether no request is in progress.

@@ -5,6 +5,7 @@ use sockeye_http1::{Body, Persistence, Response};
 use sockeye_reactor::Key;
 
 use crate::answer::{Header, Reply, Wording};
+use crate::branches;
 use crate::cause::CloseCause;
 use crate::connection::{Phase, find, life};
 use crate::key::StreamKey;
@@ -17,6 +18,9 @@ const RETRY_AFTER: Header = Header::from_static("Retry-After", "1");
 /// Writes `reply` to the request in progress on `key`, with `more` headers behind its own.
 pub(crate) fn write_reply(core: &mut Core, key: Key, terms: Terms, reply: &Reply, more: &[Header]) {
     let Some(connection) = core.connections.get_mut(key) else { return };
+    if connection.is_branch() {
+        return branches::answer(core, key, terms.is_head, reply, more);
+    }
     if reply.status.code() >= 400 {
         core.stats.refused += 1;
     }
@@ -57,11 +61,16 @@ pub(crate) fn respond(
     let Kind::Held(_) = open.stream.kind else { return Err(SendError::Gone) };
     core.report_end(key, cause);
     let connection = core.connections.get_mut(key).ok_or(SendError::Gone)?;
+    let is_branch = connection.is_branch();
     let Phase::Single(http) = &mut connection.phase else { return Err(SendError::Gone) };
     let Some(Stream { kind: Kind::Held(held), .. }) = http.stream.take() else {
         return Err(SendError::Gone);
     };
     let HeldRequest { terms, headers, half_closed, .. } = held;
+    if is_branch {
+        branches::answer(core, key, terms.is_head, reply, &headers);
+        return Ok(());
+    }
     if let Some(requests) = &mut http.requests {
         requests.go_on(core.now);
     }

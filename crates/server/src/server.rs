@@ -2,6 +2,7 @@
 
 mod buffered;
 mod drain;
+mod frames;
 mod input;
 mod out;
 mod waiting;
@@ -21,7 +22,7 @@ use crate::context::Context;
 use crate::drain::{Drain, Ending};
 use crate::handshakes::Handshakes;
 use crate::limits::Limits;
-use crate::state::Core;
+use crate::state::{Core, http2_config};
 use crate::stats::Stats;
 use crate::timers;
 
@@ -147,6 +148,7 @@ impl<N: Net, A: App> Server<N, A> {
         let read_bytes = self.core.limits.read_bytes;
         self.core.limits = limits;
         self.core.limits.read_bytes = read_bytes;
+        self.core.http2 = http2_config(&self.core.limits);
         self.core.answers_mark = UNREAD_ANSWERS_MAX.min(self.core.limits.outbox_pause_bytes);
     }
 
@@ -167,7 +169,7 @@ impl<N: Net, A: App> Server<N, A> {
 
     /// Connections open now.
     pub fn connections(&self) -> usize {
-        self.core.connections.len()
+        self.core.connections.len() - self.core.branch_count
     }
 
     /// Timers in the wheel. The timer of a closed connection stays until its time is past.

@@ -1,9 +1,11 @@
 //! The state that all connections of a server share; the start and end of connections and streams.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use sockeye_deflate::{Engine, EngineConfig};
 use sockeye_http::Date;
+use sockeye_http2::{self as http2, FieldBuffer, FieldReader};
 use sockeye_reactor::{Key, Pool, PooledBytes, ReadyList, Slab, Time, Wheel};
 
 use crate::budget::Budget;
@@ -13,16 +15,26 @@ use crate::connection::{
     Connection, OpenStream, Phase, UNREAD_ANSWERS_MAX, find, life as connection_life,
 };
 use crate::key::{StreamIds, StreamKey};
+use crate::leftover::Leftover;
 use crate::limits::Limits;
 use crate::partial_message::PartialMessage;
 use crate::send_error::SendError;
 use crate::stats::Stats;
 use crate::stream::{Kind, Notify, Stream, life as stream_life};
+use crate::trunk::Branch;
 
 /// The state that connections share, and that a [`Context`](crate::Context) may change.
 pub(crate) struct Core {
     pub(crate) connections: Slab<Connection>,
     pub(crate) ids: StreamIds,
+    /// What is known of each branch, by the index of its key.
+    pub(crate) branches: Vec<Option<Branch>>,
+    /// How many there are.
+    pub(crate) branch_count: usize,
+    /// What connections of HTTP/2 have in common; `None`: HTTP/2 is not spoken.
+    pub(crate) http2: Option<Arc<http2::Config>>,
+    /// The memory in which fields of HTTP/2 are decoded.
+    pub(crate) fields: FieldReader<FieldBuffer>,
     pub(crate) pool: Pool,
     pub(crate) wheel: Wheel,
     pub(crate) limits: Limits,
@@ -64,11 +76,10 @@ pub(crate) struct Core {
     pub(crate) answers_mark: usize,
 }
 
-/// Bytes that were read and not used yet.
-pub(crate) struct Leftover {
-    pub(crate) bytes: Vec<u8>,
-    /// How many of them are used.
-    pub(crate) used: usize,
+/// What connections of HTTP/2 have in common under `limits`.
+pub(crate) fn http2_config(limits: &Limits) -> Option<Arc<http2::Config>> {
+    let connect_protocol = http2::ConnectProtocol::Accepted;
+    limits.http2.map(|limits| Arc::new(http2::Config { limits, connect_protocol }))
 }
 
 impl Core {
@@ -77,6 +88,10 @@ impl Core {
         Self {
             connections: Slab::new(),
             ids: StreamIds::default(),
+            branches: Vec::new(),
+            branch_count: 0,
+            http2: http2_config(&limits),
+            fields: FieldReader::default(),
             pool: Pool::new(),
             wheel: Wheel::new(now),
             limits,
@@ -175,6 +190,11 @@ impl Core {
         *closed += 1;
         self.closes.add(kind, cause, code);
         self.closed.push_back((ended, cause));
+    }
+
+    /// How many bytes of `stream` wait for another turn.
+    pub(crate) fn leftover_len(&self, stream: StreamKey) -> usize {
+        self.leftovers.get(&stream).map_or(0, |leftover| leftover.bytes.len() - leftover.used)
     }
 
     /// Keeps bytes of `stream` for another turn.
@@ -340,6 +360,11 @@ impl Core {
         };
         if connection.stream().is_some() {
             self.report_end(key, cause);
+        } else if let Phase::Http2(trunk) = &connection.phase {
+            let branches: Vec<Key> = trunk.branches().collect();
+            self.leftover_bytes -= trunk.leftover.as_ref().map_or(0, |it| it.bytes.len());
+            // [server:http2-ends-streams]
+            branches.into_iter().for_each(|branch| self.abort(branch, cause));
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.close_down(state);

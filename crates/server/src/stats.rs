@@ -34,6 +34,8 @@ macro_rules! counters {
 counters! {
     /// Connections accepted.
     accepted,
+    /// Connections that speak HTTP/2, of those accepted.
+    http2_connections,
     /// Connections closed, for whatever reason.
     closed,
     /// Times accepting was paused: out of descriptors, or at `connections_max`.

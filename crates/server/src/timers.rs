@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::cause::{CloseCause, Deadline};
 use crate::connection::find_as;
 use crate::context::Context;
+use crate::http2::input;
 use crate::key::StreamKey;
 use crate::request::Refused;
 use crate::state::Core;
@@ -24,12 +25,20 @@ pub(crate) fn fire<A: App>(core: &mut Core, app: &mut A, key: Key, at: Time) {
     if deadline <= core.now {
         match (due, connection.stream_key(key)) {
             (Due::GiveUp(deadline), _) => give_up(core, app, key, deadline),
+            // [server:http2-shut-window] Only the peer opens a window, so another write brings nothing.
+            (Due::LastWrite, _) if connection.is_branch() => {
+                give_up(core, app, key, Deadline::WriteStall);
+            }
             // The flush of this turn shows whether the peer takes something.
             (Due::LastWrite, _) => return try_write(core, key),
             (Due::Ping, Some(stream)) => websocket::ping(core, stream),
             (Due::Heartbeat, Some(stream)) => heartbeat(core, app, stream),
             (Due::Resume, Some(stream)) => core.resume(stream),
-            (Due::Ping | Due::Heartbeat | Due::Resume, None) => {}
+            (Due::Ping, None) => {
+                let now = core.now;
+                core.with_trunk(key, |trunk, out| trunk.ping(now, out));
+            }
+            (Due::Heartbeat | Due::Resume, None) => {}
         }
     }
     core.arm(key);
@@ -47,12 +56,21 @@ fn try_write(core: &mut Core, key: Key) {
 /// Ends the connection `key`, or the stream that it carries, because `deadline` has passed.
 pub(crate) fn give_up<A: App>(core: &mut Core, app: &mut A, key: Key, deadline: Deadline) {
     let cause = CloseCause::Timeout(deadline);
+    let branches = core.trunk(key).map(|trunk| trunk.branches().count() as u64);
     // The peer did nothing wrong: the connection is not kept any longer.
     // [rfc9112:9.5-idle-close]
-    if deadline == Deadline::KeepAlive {
+    if deadline == Deadline::KeepAlive && branches.is_none() {
         return core.close_gracefully(key, cause);
     }
+    if let Some(branches) = branches {
+        // The deadline of a trunk ends each of its streams.
+        core.stats.timeouts += u64::from(deadline != Deadline::KeepAlive).max(branches);
+        return input::give_up(core, key, deadline);
+    }
     core.stats.timeouts += 1;
+    if deadline == Deadline::Body && core.branch(key).is_some() {
+        return input::time_out_content(core, app, key);
+    }
     let stream = core.connections.get(key).and_then(|connection| connection.stream_key(key));
     let mut refuse = |reason| http::refuse(core, app, key, Status::REQUEST_TIMEOUT, reason);
     match (deadline, stream) {

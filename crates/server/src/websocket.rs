@@ -9,8 +9,9 @@ use crate::cause::{CloseCause, Deadline};
 use crate::connection::{Connection, OpenStream, find, find_as};
 use crate::context::Context;
 use crate::key::StreamKey;
+use crate::leftover::Leftover;
 use crate::partial_message::{LARGE_BYTES_MIN, PartialMessage, typed};
-use crate::state::{Core, Leftover};
+use crate::state::Core;
 use crate::stream::{Stream, WebSocketStream, cause_of_close};
 
 /// The open WebSocket that `key` names.
@@ -40,6 +41,14 @@ pub(crate) fn go_on<A: App>(core: &mut Core, app: &mut A, stream: StreamKey) {
     if rest > 0 {
         keep_leftover(core, stream, leftover);
     }
+}
+
+/// Keeps more bytes of `stream`, behind those that wait.
+pub(crate) fn keep_more(core: &mut Core, stream: StreamKey, bytes: &[u8]) {
+    let Leftover { bytes: mut all, used } =
+        core.take_leftover(stream).unwrap_or(Leftover { bytes: Vec::new(), used: 0 });
+    all.extend_from_slice(bytes);
+    keep_leftover(core, stream, Leftover { bytes: all, used });
 }
 
 /// Keeps bytes for the next turn.

@@ -7,16 +7,18 @@ use super::Server;
 use crate::app::App;
 use crate::budget::HANDSHAKE_UNITS;
 use crate::cause::{CloseCause, Deadline};
+use crate::http2::input;
 
-/// The protocol that this server speaks, by its ALPN name (RFC 7301 §6).
+/// The protocols that this server speaks, by their ALPN names (RFC 7301 §6, RFC 9113 §3.2).
 const HTTP_1_1: &[u8] = b"http/1.1";
+const HTTP_2: &[u8] = b"h2";
 
 impl<N: Net, A: App> Server<N, A> {
     /// A connection was accepted on `key`: its handshake comes first, if it has one.
     pub(super) fn begin_handshake(&mut self, key: Key) {
         let core = &mut self.core;
         let Some(connection) = core.connections.get_mut(key) else { return };
-        let Some(socket) = &self.sockets[key.index()] else { return };
+        let Some(Some(socket)) = self.sockets.get(key.index()) else { return };
         if socket.is_handshaking() {
             connection.readiness.begin_handshake();
             self.handshakes.begin(key, &core.connections);
@@ -58,13 +60,17 @@ impl<N: Net, A: App> Server<N, A> {
             return false;
         }
         self.handshakes.end();
-        let speaks_http = socket.protocol().is_none_or(|protocol| protocol == HTTP_1_1);
+        let is_http2 = core.http2.is_some() && socket.protocol() == Some(HTTP_2);
+        let speaks_http = is_http2 || socket.protocol().is_none_or(|protocol| protocol == HTTP_1_1);
         // The time of the request begins now, and so does that of output which the handshake left.
         connection.caught_up(core.now, &core.limits);
         connection.readiness.assume_writable();
         let is_good = shaken.is_ok() && speaks_http;
         if is_good {
             core.stats.handshakes += 1;
+            if is_http2 {
+                input::begin(core, key);
+            }
         } else {
             core.stats.handshakes_failed += 1;
             // The peer may be told why, and has to read that. [server:handshake-refusal]
@@ -80,7 +86,7 @@ impl<N: Net, A: App> Server<N, A> {
     pub(super) fn note_held(&mut self, key: Key) -> bool {
         let core = &mut self.core;
         let Some(connection) = core.connections.get_mut(key) else { return false };
-        let Some(socket) = &self.sockets[key.index()] else { return false };
+        let Some(Some(socket)) = self.sockets.get(key.index()) else { return false };
         let waited = !connection.outbox.is_empty();
         let holds_output = connection.outbox.note_held(socket, &mut core.pool);
         if holds_output || waited {

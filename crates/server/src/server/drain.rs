@@ -146,7 +146,11 @@ impl<N: Net, A: App> Server<N, A> {
                 Phase::Single(Single { requests: Some(requests), .. }) if requests.is_kept() => {
                     core.close_gracefully(key, CloseCause::Drained);
                 }
-                Phase::Single(_) | Phase::Over(_) => {}
+                // [server:http2-drain]
+                Phase::Http2(_) => {
+                    core.with_trunk(key, |trunk, out| trunk.protocol.shut_down(out));
+                }
+                Phase::Single(_) | Phase::Content(_) | Phase::Over(_) => {}
             }
         }
         self.drain.open(crowd, core.now, core.limits.drain_ms);

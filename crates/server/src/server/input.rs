@@ -10,6 +10,7 @@ use crate::budget;
 use crate::cause::CloseCause;
 use crate::connection::{Connection, Phase, Single};
 use crate::context::Context;
+use crate::http2::input;
 use crate::key::StreamKey;
 use crate::limits::Limits;
 use crate::state::Core;
@@ -24,6 +25,8 @@ const READ_BYTES_SCARCE: usize = 4 * 1024;
 enum Recipient {
     /// The next request.
     Requests,
+    /// The streams of a trunk.
+    Trunk,
     WebSocket(StreamKey),
     Tunnel(StreamKey),
     /// None: the bytes are kept for later, or discarded.
@@ -134,18 +137,16 @@ impl<N: Net, A: App> Server<N, A> {
             connection = found;
         }
         if connection.has_leftover() {
-            if !connection.is_halted() {
-                self.go_on(key);
-                self.end_visit(key);
-            }
-            return;
+            return self.go_on(key);
         }
         let room = room(self.core.leftover_bytes, &self.core.limits, &self.buffer);
         let bytes_max = connection.read_bytes_max(&self.core.limits).min(room);
         if !connection.readiness.readable() || bytes_max == 0 {
             return;
         }
-        let Some(socket) = &mut self.sockets[key.index()] else { return };
+        let Some(Some(socket)) = self.sockets.get_mut(key.index()) else {
+            return self.end_branch(key);
+        };
         let (direct, into) = match connection.direct() {
             Some(space) => (true, space),
             None => (false, &mut self.buffer[..bytes_max]),
@@ -180,6 +181,15 @@ impl<N: Net, A: App> Server<N, A> {
         self.end_visit(key);
     }
 
+    /// The peer has ended its direction of the branch `key`, and everything before that is served.
+    #[cold]
+    fn end_branch(&mut self, key: Key) {
+        let Some(connection) = self.core.connections.get_mut(key) else { return };
+        connection.readiness.after_end();
+        self.receive_end(key);
+        self.end_visit(key);
+    }
+
     /// Counts a visit that has spent the connection's share, if input is left.
     #[cold]
     pub(super) fn note_share(&mut self, key: Key) {
@@ -187,14 +197,26 @@ impl<N: Net, A: App> Server<N, A> {
         self.core.stats.share_stops += u64::from(connection.readiness.is_listed());
     }
 
-    /// Lets the connection go on with the bytes that it has.
+    /// Lets the connection go on with the bytes that it has, unless they stay unread.
     fn go_on(&mut self, key: Key) {
         let (core, app) = (&mut self.core, &mut self.app);
         let Some(connection) = core.connections.get(key) else { return };
-        match connection.stream_key(key) {
-            Some(stream) => websocket::go_on(core, app, stream),
-            None => http::receive(core, app, key, &[]),
+        if connection.is_halted() {
+            return;
         }
+        match (connection.stream_key(key), &connection.phase) {
+            (Some(stream), _) => {
+                let before = core.branch(key).map(|branch| (branch, core.leftover_len(stream)));
+                websocket::go_on(core, app, stream);
+                if let Some((branch, before)) = before {
+                    let used = before.saturating_sub(core.leftover_len(stream));
+                    input::give_credit(core, branch, used);
+                }
+            }
+            (None, Phase::Http2(_)) => input::go_on(core, app, key),
+            (None, _) => http::receive(core, app, key, &[]),
+        }
+        self.end_visit(key);
     }
 
     /// The peer has ended its direction: the request or stream on the connection decides what follows.
@@ -272,6 +294,8 @@ fn recipient(connection: &mut Connection, key: Key, bytes: &[u8], limits: &Limit
             }
         }
         Phase::Single(_) => Recipient::Requests,
+        Phase::Http2(_) => Recipient::Trunk,
+        Phase::Content(_) => Recipient::Nobody,
         Phase::Over(over) => {
             over.discarded += bytes.len() as u64;
             match over.discarded > limits.discard_bytes_max {
@@ -286,6 +310,7 @@ fn recipient(connection: &mut Connection, key: Key, bytes: &[u8], limits: &Limit
 fn hand_over<A: App>(core: &mut Core, app: &mut A, key: Key, to: Recipient, bytes: &mut [u8]) {
     match to {
         Recipient::Requests => http::receive(core, app, key, bytes),
+        Recipient::Trunk => input::receive(core, app, key, bytes),
         Recipient::WebSocket(stream) => websocket::receive(core, app, stream, bytes),
         Recipient::Tunnel(stream) => app.on_bytes(stream, bytes, &mut Context { core }),
         Recipient::Nobody => {}

@@ -6,7 +6,7 @@ use super::Server;
 use crate::app::App;
 use crate::budget::{self, CONNECTION_UNITS, WRITE_UNITS};
 use crate::cause::{CloseCause, Deadline};
-use crate::connection::{Connection, Phase, life};
+use crate::connection::{Connection, Over, Phase, life};
 use crate::{timers, websocket};
 
 /// [server:long-answers] If at least so many bytes wait for a peer after a visit, they are written at once.
@@ -24,6 +24,9 @@ impl<N: Net, A: App> Server<N, A> {
     pub(super) fn flush(&mut self) {
         self.core.budget.begin(budget::Phase::Writes, &self.core.limits);
         let mut dirty = core::mem::take(&mut self.core.dirty);
+        if self.core.branch_count > 0 {
+            self.gather(&mut dirty);
+        }
         let mut late = core::mem::take(&mut self.core.unwritten);
         let reserve = if late.is_empty() { 0 } else { self.core.budget.left() / 2 };
         let mut done = self.flush_all(&dirty, reserve);
@@ -96,11 +99,22 @@ impl<N: Net, A: App> Server<N, A> {
 
     #[inline(always)]
     fn flush_one(&mut self, key: Key) {
+        self.flush_as::<false>(key);
+    }
+
+    /// Writes out the outbox of `key`. That of a trunk is `FILLED` first, from those of its branches.
+    #[inline(always)]
+    pub(super) fn flush_as<const FILLED: bool>(&mut self, key: Key) {
         let core = &mut self.core;
         let Some(connection) = core.connections.get_mut(key) else { return };
+        if !FILLED && connection.is_branch() {
+            return core.line_up(key);
+        }
         connection.dirty = false;
-        if connection.life() == life::State::Gone {
-            return;
+        match &connection.phase {
+            Phase::Http2(_) if !FILLED => return self.flush_trunk(key),
+            Phase::Over(Over { state: life::State::Gone, .. }) => return,
+            Phase::Single(_) | Phase::Http2(_) | Phase::Content(_) | Phase::Over(_) => {}
         }
         let waiting = connection.outbox.len();
         // A socket that holds output may have sent the last of it within a read.
@@ -148,7 +162,7 @@ impl<N: Net, A: App> Server<N, A> {
     }
 
     /// Ends backpressure if the outbox has become short enough, or our direction if the last byte is out.
-    fn after_flush(&mut self, key: Key) {
+    pub(super) fn after_flush(&mut self, key: Key) {
         let core = &mut self.core;
         let Some(mut connection) = core.connections.get_mut(key) else { return };
         if let Some(stream) = connection.stream_key(key) {
@@ -200,6 +214,11 @@ impl<N: Net, A: App> Server<N, A> {
         for _ in 0..BURIALS_MAX {
             let Some(key) = self.core.gone.pop_front() else { return };
             self.core.budget.spend(CONNECTION_UNITS);
+            if self.core.branch(key).is_some() {
+                self.waiting.forget(key);
+                self.core.drop_branch(key);
+                continue;
+            }
             let Some(mut connection) = self.core.connections.remove(key) else { continue };
             self.waiting.forget(key);
             debug_assert!(connection.stream().is_none(), "its end was told");

@@ -18,8 +18,9 @@ pub(crate) struct EventsStream {
 pub(crate) enum Framing {
     /// By chunks (RFC 9112 §7.1).
     Chunked,
-    /// By the end of the connection: an HTTP/1.0 client (RFC 9112 §6.3).
-    UntilClose,
+    /// By nothing in the body: an HTTP/1.0 client, whose connection ends with it (RFC 9112 §6.3), or a
+    /// stream of HTTP/2.
+    Bare,
 }
 
 /// A comment without text. With it proxies keep the stream, and a dead connection shows (HTML 9.2.7).
@@ -39,7 +40,7 @@ impl EventsStream {
         self.wrote = now;
         match self.framing {
             Framing::Chunked => chunked::encode(block, out),
-            Framing::UntilClose => out.extend_from_slice(block),
+            Framing::Bare => out.extend_from_slice(block),
         }
     }
 
@@ -54,7 +55,7 @@ impl EventsStream {
         self.wrote = now;
         match self.framing {
             Framing::Chunked => outbox.push_shared(event.chunk(), pool),
-            Framing::UntilClose => outbox.push_shared(event.block(), pool),
+            Framing::Bare => outbox.push_shared(event.block(), pool),
         }
     }
 
@@ -62,7 +63,7 @@ impl EventsStream {
     pub(crate) fn joined<'e>(&self, events: &'e SharedEvents) -> &'e Joined {
         match self.framing {
             Framing::Chunked => events.chunks(),
-            Framing::UntilClose => events.blocks(),
+            Framing::Bare => events.blocks(),
         }
     }
 
@@ -75,7 +76,7 @@ impl EventsStream {
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
         match self.framing {
             Framing::Chunked => out.extend_from_slice(chunked::LAST),
-            Framing::UntilClose => {}
+            Framing::Bare => {}
         }
     }
 }

@@ -17,6 +17,7 @@ mod events;
 mod fairness;
 mod holding;
 mod http;
+mod http2;
 mod misfits;
 mod refusing;
 mod sealed;
@@ -192,7 +193,7 @@ fn turn_once<N: Net>(server: &mut Server<N, SimApp>, net: &SimNet, wait_ms: u64)
     let work = |stats: &Stats| (stats.bytes_received, stats.requests, stats.messages_received);
     let before = work(server.stats());
     // A stream without a connection: the application has still to hear of its end.
-    let owed = server.app().open.len() > server.connections();
+    let owed = server.app().open.len() as u64 > open_streams(server.stats());
     server.turn(Some(Duration::from_millis(wait_ms))).expect("the poller never fails here");
     assert!(
         !server.is_drained() || server.app().open.is_empty(),
@@ -209,14 +210,20 @@ fn turn_once<N: Net>(server: &mut Server<N, SimApp>, net: &SimNet, wait_ms: u64)
     }
 }
 
+/// Streams whose end was not counted.
+fn open_streams(stats: &Stats) -> u64 {
+    let opened = stats.websockets_opened + stats.event_streams_opened + stats.holds_opened;
+    opened - stats.websockets_closed - stats.event_streams_closed - stats.holds_closed
+}
+
 /// A turn spends its budget, and above it a piece of work in each phase and a share of the last
 /// connection that is read. [server:turn-bounded]
 fn check_units(units: u64, limits: &Limits) {
     // The largest piece is a message of 40,000 bytes that is inflated, deflated and written.
     const PIECE: u64 = 1_600;
     let accepts = limits.accepts_per_turn_max as u64 * 50;
-    // Nobody has more connections than a dozen here.
-    let burials = 12 * 50;
+    // There are a dozen connections at the most, and each has six streams of HTTP/2 at the most.
+    let burials = 12 * 7 * 50;
     let shares = 3 * (u64::from(limits.connection_units_max) + PIECE);
     let max = u64::from(limits.turn_units_max) + accepts + burials + shares + 5 * PIECE;
     assert!(units <= max, "{units} units in one turn, {max} at the most");
@@ -249,7 +256,8 @@ fn wind_down<N: Net>(
         settle(server, net, clients);
         wait(server, net);
         waits += 1;
-        assert!(waits < 1_000, "it never comes to its end");
+        let left = (server.connections(), server.timers(), net.waiting(), server.app().open.len());
+        assert!(waits < 1_000, "it never comes to its end: {left:?}");
     }
     settle(server, net, clients);
     // The end shows behind the last bytes, with a read of its own.
@@ -382,13 +390,14 @@ fn random_client(
     random: &mut Random,
 ) -> Box<dyn Client> {
     let peer = net.connect().expect("the server still listens");
-    match random.below(12) {
+    match random.below(15) {
         0 => Box::new(misfits::Garbage::new(peer, random)),
         1 => Box::new(misfits::Slowloris::new(peer)),
         2 => Box::new(misfits::Silent::new(peer, id)),
         3 => Box::new(misfits::Deaf::new(peer, id, limits)),
         4 | 5 => Box::new(http::Requests::new(peer, random)),
         6 | 7 => Box::new(events::Watcher::new(peer, id, random)),
+        8..=10 => Box::new(http2::Streams::new(peer, id, random)),
         // Messages that a peer with little room can still take in the time that there is.
         _ => Box::new(echo::Echo::new(peer, id, 40_000.min(room_max * 50), random)),
     }

@@ -1,0 +1,168 @@
+//! Branches in the table of connections: their beginning, the answers on them, and their end.
+
+use sockeye_http::Status;
+use sockeye_http2::{EndStream, ErrorCode, FieldBlock, StreamId};
+use sockeye_reactor::{Key, Time};
+
+use crate::answer::{Header, Reply};
+use crate::cause::CloseCause;
+use crate::connection::{Connection, Phase, life};
+use crate::state::Core;
+use crate::trunk::{Branch, Trunk};
+
+impl Core {
+    /// The place of the branch `key`; `None` if it is no branch.
+    pub(crate) fn branch(&self, key: Key) -> Option<Branch> {
+        self.branches.get(key.index()).copied().flatten()
+    }
+
+    /// The trunk `key`, and the rest of the connection.
+    pub(crate) fn trunk(&mut self, key: Key) -> Option<&mut Trunk> {
+        match &mut self.connections.get_mut(key)?.phase {
+            Phase::Http2(trunk) => Some(trunk),
+            Phase::Single(_) | Phase::Content(_) | Phase::Over(_) => None,
+        }
+    }
+
+    /// Runs `act` with the protocol's state of the trunk `key` and the bytes that wait for its socket.
+    pub(crate) fn with_trunk<R>(
+        &mut self,
+        key: Key,
+        act: impl FnOnce(&mut Trunk, &mut Vec<u8>) -> R,
+    ) -> Option<R> {
+        let connection = self.connections.get_mut(key)?;
+        let Phase::Http2(trunk) = &mut connection.phase else { return None };
+        let done = act(trunk, connection.outbox.tail(&mut self.pool));
+        connection.settle(key, &mut self.pool, &mut self.dirty);
+        Some(done)
+    }
+
+    /// Adds a branch for `stream` of the trunk `key`.
+    pub(crate) fn add_branch(&mut self, key: Key, stream: StreamId) -> Option<Key> {
+        let trunk = self.connections.get(key)?;
+        let branch = self.connections.insert(Connection::branch(trunk.peer, self.now));
+        if self.branches.len() <= branch.index() {
+            self.branches.resize(branch.index() + 1, None);
+        }
+        self.branches[branch.index()] = Some(Branch { trunk: key, stream });
+        self.branch_count += 1;
+        self.trunk(key)?.add(stream, branch);
+        Some(branch)
+    }
+
+    /// Takes the branch `key` out of the table. A stream that still lives is reset.
+    pub(crate) fn drop_branch(&mut self, key: Key) {
+        let Some(branch) = self.branch(key) else { return };
+        let Some(mut connection) = self.connections.remove(key) else { return };
+        debug_assert!(connection.stream().is_none(), "its end was told");
+        connection.outbox.clear(&mut self.pool);
+        self.branches[key.index()] = None;
+        self.branch_count -= 1;
+        let has_ended = connection.over().is_some_and(|over| over.until != Time::NEVER);
+        let code = if has_ended { ErrorCode::NO_ERROR } else { ErrorCode::CANCEL };
+        let now = self.now;
+        let is_over = self.with_trunk(branch.trunk, |trunk, out| {
+            trunk.remove(branch.stream, now);
+            // [server:http2-reset] A stream that has ended in both directions needs no reset.
+            let _ = trunk.protocol.reset(branch.stream, code, out);
+            trunk.protocol.is_over()
+        });
+        match is_over {
+            Some(true) => self.close_gracefully(branch.trunk, CloseCause::Finished),
+            Some(false) => self.arm(branch.trunk),
+            None => {}
+        }
+    }
+
+    /// Our direction of the branch `key` has ended on the wire. The branch goes as soon as the peer's
+    /// has ended, too, or at its deadline.
+    pub(crate) fn note_end_sent(&mut self, key: Key) {
+        let Some(Branch { trunk, stream }) = self.branch(key) else { return };
+        let lives = self.trunk(trunk).is_some_and(|trunk| trunk.protocol.has_stream(stream));
+        if !lives {
+            return self.drop_branch(key);
+        }
+        let until = self.now + self.limits.close_ms;
+        if let Some(over) = self.connections.get_mut(key).and_then(Connection::over) {
+            let (next, _) = life::step(over.state, life::Input::Flushed);
+            (over.state, over.until) = (next, until);
+            if next == life::State::Gone {
+                return self.drop_branch(key);
+            }
+        }
+        self.arm(key);
+    }
+
+    /// Gives the branch `key` its turn at the next flush of its trunk.
+    pub(crate) fn line_up(&mut self, key: Key) {
+        let Some(Branch { trunk: of, .. }) = self.branch(key) else { return };
+        let Some(trunk) = self.trunk(of) else { return };
+        trunk.ready.push_back(key);
+        if let Some(connection) = self.connections.get_mut(of) {
+            connection.mark_dirty(of, &mut self.dirty);
+        }
+    }
+
+    /// Lists the branch `key` for the next flush if it has something to send: its window has opened.
+    pub(crate) fn wake_branch(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.has_output() {
+            self.mark_dirty(key);
+        }
+    }
+}
+
+/// Adds the fields of `headers`.
+pub(crate) fn add<'h>(to: FieldBlock, headers: impl IntoIterator<Item = &'h Header>) -> FieldBlock {
+    headers.into_iter().map(Header::parts).fold(to, |to, (name, value)| to.field(name, value))
+}
+
+/// Sends the head of the answer on the branch `key`.
+pub(crate) fn send_head(
+    core: &mut Core,
+    key: Key,
+    status: Status,
+    fields: &FieldBlock,
+    end: EndStream,
+) {
+    let Some(Branch { trunk, stream }) = core.branch(key) else { return };
+    core.with_trunk(trunk, |trunk, out| {
+        // A stream that the peer has reset takes no answer.
+        let _ = trunk.protocol.respond(stream, status, fields, end, out);
+    });
+}
+
+/// Answers the request on the branch `key`, with `more` headers behind those of `reply`, and ends our
+/// direction behind it.
+pub(crate) fn answer(core: &mut Core, key: Key, is_head: bool, reply: &Reply, more: &[Header]) {
+    let Reply { status, headers, body } = reply;
+    if status.code() >= 400 {
+        core.stats.refused += 1;
+    }
+    let mut fields = add(FieldBlock::new().date(core.date), headers);
+    fields = add(fields, more);
+    if !status.is_bodiless() {
+        fields = fields.content_length(body.len() as u64);
+    }
+    send_whole(core, key, (*status, &fields), if is_head { &[] } else { body });
+}
+
+/// Sends a head and all the content behind it.
+pub(crate) fn send_whole(
+    core: &mut Core,
+    key: Key,
+    (status, fields): (Status, &FieldBlock),
+    body: &[u8],
+) {
+    let is_empty = body.is_empty() || status.is_bodiless();
+    let end = if is_empty { EndStream::Yes } else { EndStream::No };
+    send_head(core, key, status, fields, end);
+    let Some(connection) = core.connections.get_mut(key) else { return };
+    if !is_empty {
+        connection.outbox.tail(&mut core.pool).extend_from_slice(body);
+    }
+    core.close_gracefully(key, CloseCause::Finished);
+    if is_empty {
+        core.note_end_sent(key);
+    }
+}

@@ -1,0 +1,4 @@
+//! HTTP/2: frames in, requests and streams out, many at a time.
+
+pub(crate) mod answers;
+pub(crate) mod input;

@@ -1,0 +1,105 @@
+//! A complete request, whichever version of HTTP carried it: the application answers it.
+
+use std::net::SocketAddr;
+
+use sockeye_http::{self as http, Method, Status};
+use sockeye_http1::{Persistence, RequestHead};
+use sockeye_reactor::Key;
+
+use crate::answer::Answer;
+use crate::app::App;
+use crate::budget::REQUEST_UNITS;
+use crate::context::Context;
+use crate::http2::answers;
+use crate::request::Request;
+use crate::state::Core;
+use crate::stream::Terms;
+use crate::{drain, opening, responses};
+
+/// A request as its version of HTTP has carried it.
+#[derive(Clone, Copy)]
+pub(crate) enum Asked<'a, 'h, 'b> {
+    Http1(&'a RequestHead<'h, 'b>),
+    Http2 {
+        head: &'a http::RequestHead<'h, 'b>,
+        /// It came by CONNECT with `:protocol`.
+        is_connect: bool,
+    },
+}
+
+impl<'a, 'h, 'b> Asked<'a, 'h, 'b> {
+    fn head(self) -> &'a http::RequestHead<'h, 'b> {
+        match self {
+            Self::Http1(head) => head,
+            Self::Http2 { head, .. } => head,
+        }
+    }
+
+    fn terms(self) -> Terms {
+        match self {
+            Self::Http1(head) => Terms::of(head),
+            // A stream ends with its response, and no other request follows on it.
+            Self::Http2 { head, .. } => {
+                Terms { is_head: head.method() == Method::HEAD, persistence: Persistence::Persist }
+            }
+        }
+    }
+}
+
+/// Has the application answer a complete request on `key`, and carries the answer out.
+pub(crate) fn serve<A: App>(
+    core: &mut Core,
+    app: &mut A,
+    key: Key,
+    asked: Asked<'_, '_, '_>,
+    (body, peer): (&[u8], SocketAddr),
+) {
+    core.stats.requests += 1;
+    core.budget.spend(REQUEST_UNITS);
+    let request = Request { head: asked.head(), body, peer };
+    let answer = app.on_request(&request, &mut Context { core });
+    let (opened, pending) = match answer {
+        Answer::Reply(reply) => {
+            return responses::write_reply(core, key, asked.terms(), &reply, &[]);
+        }
+        Answer::WebSocket(upgrade, pending) => {
+            let opened = match asked {
+                Asked::Http1(head) => opening::web_socket(core, app, key, head, &upgrade),
+                Asked::Http2 { head, is_connect } => {
+                    answers::open_web_socket(core, app, key, (head, is_connect), &upgrade)
+                }
+            };
+            (opened, pending)
+        }
+        Answer::EventStream(stream, pending) => {
+            let opened = match asked {
+                Asked::Http1(head) => opening::event_stream(core, key, head, &stream),
+                Asked::Http2 { .. } => {
+                    answers::open_event_stream(core, key, asked.terms().is_head, &stream)
+                }
+            };
+            (opened, pending)
+        }
+        Answer::Hold(hold, pending) => (opening::held(core, key, asked.terms(), hold), pending),
+        Answer::Tunnel(pending) => {
+            let opened = match asked {
+                Asked::Http1(_) => opening::tunnel(core, key),
+                Asked::Http2 { head, .. } => {
+                    let reason = "a stream of HTTP/2 carries no other protocol";
+                    answers::refuse(core, app, key, Status::NOT_IMPLEMENTED, reason, Some(head));
+                    None
+                }
+            };
+            (opened, pending)
+        }
+    };
+    let Some((stream, opened)) = opened else {
+        return app.on_unopened(pending, &mut Context { core });
+    };
+    app.on_open(stream, pending, &opened, &mut Context { core });
+    // A stream that opens during a drain is told at once, by the means of its kind: a browser's
+    // EventSource never tries again after a status other than 200.
+    if core.draining {
+        drain::dismiss(core, app, stream);
+    }
+}

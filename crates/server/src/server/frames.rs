@@ -1,0 +1,224 @@
+//! Output of connections that speak HTTP/2: the bytes of streams become frames just before a write.
+//!
+//! Control frames and heads are in the trunk's outbox already. Behind them the branches that have
+//! something to send take turns of one frame, until enough bytes for a write are there.
+
+use sockeye_http2::EndStream;
+use sockeye_reactor::{Key, Net, Time};
+
+use super::Server;
+use crate::app::App;
+use crate::cause::Deadline;
+use crate::connection::{Connection, Phase, life};
+use crate::timers;
+use crate::websocket;
+
+/// The longest content of a frame: a turn of a branch.
+const FRAME_BYTES_MAX: usize = 16 * 1024;
+
+/// [server:http2-one-write] Unsent bytes of a trunk behind which no branch gets another turn before a write.
+const WRITE_BYTES: usize = 32 * 1024;
+
+/// Writes of one trunk in a flush.
+const WRITES_MAX: usize = 16;
+
+/// What became of the turn of a branch.
+enum Turn {
+    /// Everything is sent, or its window is shut.
+    Over,
+    /// More is left.
+    Again,
+    /// The window of the connection is shut.
+    Stopped,
+}
+
+impl<N: Net, A: App> Server<N, A> {
+    /// Replaces branches in the list of outboxes to flush by their trunks.
+    pub(super) fn gather(&mut self, list: &mut Vec<Key>) {
+        let core = &mut self.core;
+        let mut at = 0;
+        for index in 0..list.len() {
+            let key = list[index];
+            let Some(branch) = core.branch(key) else {
+                list[at] = key;
+                at += 1;
+                continue;
+            };
+            let Some(connection) = core.connections.get_mut(branch.trunk) else { continue };
+            let Phase::Http2(trunk) = &mut connection.phase else { continue };
+            trunk.ready.push_back(key);
+            if !core::mem::replace(&mut connection.dirty, true) {
+                // The place of a branch is free, and there are no more trunks than branches.
+                list[at] = branch.trunk;
+                at += 1;
+            }
+        }
+        list.truncate(at);
+    }
+
+    /// Writes out what waits for the trunk `key` and its branches.
+    pub(super) fn flush_trunk(&mut self, key: Key) {
+        for _ in 0..WRITES_MAX {
+            let is_more = self.fill(key);
+            self.flush_as::<true>(key);
+            let core = &mut self.core;
+            let Some(connection) = core.connections.get_mut(key) else { return };
+            let is_sent = connection.outbox.is_empty();
+            let Phase::Http2(trunk) = &mut connection.phase else { return };
+            if is_sent {
+                trunk.protocol.output_sent();
+            }
+            if !is_more || !is_sent {
+                return;
+            }
+        }
+        self.core.mark_dirty(key);
+    }
+
+    /// Lets branches take turns until enough bytes wait for a write. Returns whether one of them wants
+    /// another turn. [server:http2-turns]
+    fn fill(&mut self, key: Key) -> bool {
+        loop {
+            let Some(connection) = self.core.connections.get_mut(key) else { return false };
+            let Phase::Http2(trunk) = &mut connection.phase else { return false };
+            if !connection.readiness.writable() {
+                return false;
+            }
+            if connection.outbox.len() >= WRITE_BYTES {
+                return !trunk.ready.is_empty();
+            }
+            let Some(branch) = trunk.ready.pop_front() else { return false };
+            match self.send_frame(key, branch) {
+                Turn::Over => {}
+                Turn::Again => {
+                    if let Some(trunk) = self.core.trunk(key) {
+                        trunk.ready.push_back(branch);
+                    }
+                }
+                Turn::Stopped => {
+                    if let Some(trunk) = self.core.trunk(key) {
+                        trunk.ready.push_front(branch);
+                    }
+                    self.note_stopped(key);
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Sends one frame of the branch `key`, as long as its windows and the frame allow.
+    fn send_frame(&mut self, of: Key, key: Key) -> Turn {
+        let core = &mut self.core;
+        let Some(place) = core.branch(key) else { return Turn::Over };
+        let Some(connection) = core.connections.get_mut(key) else { return Turn::Over };
+        if connection.life() == life::State::Gone {
+            connection.dirty = false;
+            return Turn::Over;
+        }
+        let owes_end = connection.owes_end();
+        let mut outbox = core::mem::take(&mut connection.outbox);
+        let waiting = outbox.len();
+        let Some(carrier) = core.connections.get_mut(of) else { return Turn::Over };
+        let Phase::Http2(trunk) = &mut carrier.phase else { return Turn::Over };
+        let capacity = trunk.protocol.send_capacity(place.stream);
+        let len = waiting.min(capacity).min(FRAME_BYTES_MAX);
+        let ends = owes_end && len == waiting;
+        if len > 0 || ends {
+            let end = if ends { EndStream::Yes } else { EndStream::No };
+            let out = carrier.outbox.tail(&mut core.pool);
+            match trunk.protocol.write_data_head(place.stream, len, end, out) {
+                Ok(()) => outbox.move_to(&mut carrier.outbox, len, &mut core.pool),
+                // The stream is gone, and nobody takes what waits for it.
+                Err(_) => outbox.clear(&mut core.pool),
+            }
+        }
+        let is_stopped = trunk.protocol.connection_capacity() == 0;
+        let is_shut = len == capacity;
+        let Some(connection) = core.connections.get_mut(key) else { return Turn::Over };
+        connection.outbox = outbox;
+        if len > 0 {
+            connection.note_written();
+        }
+        if connection.outbox.is_empty() {
+            connection.dirty = false;
+            self.branch_sent(key, ends);
+            return Turn::Over;
+        }
+        if is_shut && is_stopped {
+            return Turn::Stopped;
+        }
+        if is_shut {
+            connection.dirty = false;
+            self.note_shut(key, len);
+            return Turn::Over;
+        }
+        // Its window is open, and only its turn is awaited.
+        if connection.is_stalled() {
+            connection.caught_up(core.now, &core.limits);
+            core.arm(key);
+        }
+        Turn::Again
+    }
+
+    /// Everything that waited for the branch `key` is in frames.
+    fn branch_sent(&mut self, key: Key, ended: bool) {
+        if ended {
+            return self.core.note_end_sent(key);
+        }
+        let core = &mut self.core;
+        let Some(connection) = core.connections.get_mut(key) else { return };
+        if !connection.awaits_flush() {
+            return;
+        }
+        let stream = connection.stream_key(key);
+        if connection.is_stalled() {
+            connection.caught_up(core.now, &core.limits);
+            core.arm(key);
+        }
+        if let Some(stream) = stream {
+            websocket::flush_replies(core, stream);
+        }
+        self.after_flush(key);
+    }
+
+    /// The window of the branch `key` is shut, after `bytes` bytes. [server:http2-shut-window]
+    fn note_shut(&mut self, key: Key, bytes: usize) {
+        let core = &mut self.core;
+        let Some(connection) = core.connections.get_mut(key) else { return };
+        if connection.note_blocked(bytes, core.now, &core.limits) {
+            return timers::give_up(core, &mut self.app, key, Deadline::WriteStall);
+        }
+        core.arm(key);
+        self.after_flush(key);
+    }
+
+    /// The window of the connection is shut: the clocks of all branches that wait for it begin.
+    fn note_stopped(&mut self, key: Key) {
+        let Some(trunk) = self.core.trunk(key) else { return };
+        let waiting: Vec<Key> = trunk.ready.iter().copied().collect();
+        for branch in waiting {
+            let Some(connection) = self.core.connections.get_mut(branch) else { continue };
+            if !connection.is_stalled() {
+                self.note_shut(branch, 0);
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Whether a branch has still to end its direction on the wire.
+    pub(crate) const fn owes_end(&self) -> bool {
+        match &self.phase {
+            Phase::Over(over) => {
+                over.until.as_millis() == Time::NEVER.as_millis()
+                    && matches!(over.state, life::State::Closing | life::State::Ending)
+            }
+            Phase::Single(_) | Phase::Content(_) | Phase::Http2(_) => false,
+        }
+    }
+
+    /// Whether a branch has something to send.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.outbox.is_empty() || self.owes_end()
+    }
+}
