@@ -6,7 +6,7 @@ use sockeye_reactor::{Key, Time};
 
 use crate::answer::{Header, Reply};
 use crate::cause::CloseCause;
-use crate::connection::{Connection, Phase, life};
+use crate::connection::{Connection, Phase, Rare, life};
 use crate::state::Core;
 use crate::trunk::{Branch, Trunk};
 
@@ -19,8 +19,8 @@ impl Core {
     /// The trunk `key`, and the rest of the connection.
     pub(crate) fn trunk(&mut self, key: Key) -> Option<&mut Trunk> {
         match &mut self.connections.get_mut(key)?.phase {
-            Phase::Http2(trunk) => Some(trunk),
-            Phase::Single(_) | Phase::Content(_) | Phase::Over(_) => None,
+            Phase::Rare(Rare::Http2(trunk)) => Some(trunk),
+            Phase::Single(_) | Phase::Rare(Rare::Content(_) | Rare::Over(_)) => None,
         }
     }
 
@@ -31,7 +31,7 @@ impl Core {
         act: impl FnOnce(&mut Trunk, &mut Vec<u8>) -> R,
     ) -> Option<R> {
         let connection = self.connections.get_mut(key)?;
-        let Phase::Http2(trunk) = &mut connection.phase else { return None };
+        let Phase::Rare(Rare::Http2(trunk)) = &mut connection.phase else { return None };
         let done = act(trunk, connection.outbox.tail(&mut self.pool));
         connection.settle(key, &mut self.pool, &mut self.dirty);
         Some(done)

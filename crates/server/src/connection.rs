@@ -38,9 +38,14 @@ pub(crate) struct Connection {
     pub(crate) peer: Peer,
 }
 
-/// The work of a connection.
+/// The work of a connection. The two variants keep the check for the usual one a comparison.
 pub(crate) enum Phase {
     Single(Single),
+    Rare(Rare),
+}
+
+/// The work of connections that are not of HTTP/1.1, or over.
+pub(crate) enum Rare {
     /// Many streams, each a branch of its own.
     Http2(Box<Trunk>),
     /// A branch whose request has come in part.
@@ -162,8 +167,8 @@ impl Connection {
     /// How far the connection is from its end.
     pub(crate) const fn life(&self) -> State {
         match &self.phase {
-            Phase::Single(_) | Phase::Http2(_) | Phase::Content(_) => State::Open,
-            Phase::Over(over) => over.state,
+            Phase::Single(_) | Phase::Rare(Rare::Http2(_) | Rare::Content(_)) => State::Open,
+            Phase::Rare(Rare::Over(over)) => over.state,
         }
     }
 
@@ -172,16 +177,17 @@ impl Connection {
     pub(crate) const fn stream(&self) -> Option<&Stream> {
         match &self.phase {
             Phase::Single(http) => http.stream.as_ref(),
-            Phase::Http2(_) | Phase::Content(_) | Phase::Over(_) => None,
+            Phase::Rare(_) => None,
         }
     }
 
     /// The connection carries nothing from here on, and is in `state`.
     pub(crate) fn close_down(&mut self, state: State) {
         match &mut self.phase {
-            Phase::Over(over) => over.state = state,
-            Phase::Single(_) | Phase::Http2(_) | Phase::Content(_) => {
-                self.phase = Phase::Over(Over { state, until: Time::NEVER, discarded: 0 });
+            Phase::Rare(Rare::Over(over)) => over.state = state,
+            Phase::Single(_) | Phase::Rare(Rare::Http2(_) | Rare::Content(_)) => {
+                self.phase =
+                    Phase::Rare(Rare::Over(Over { state, until: Time::NEVER, discarded: 0 }));
             }
         }
         self.backpressured = false;
@@ -197,15 +203,15 @@ impl Connection {
     pub(crate) fn direct(&mut self) -> Option<&mut [u8]> {
         match &mut self.phase {
             Phase::Single(http) => http.stream.as_mut()?.direct(),
-            Phase::Http2(_) | Phase::Content(_) | Phase::Over(_) => None,
+            Phase::Rare(_) => None,
         }
     }
 
     /// The state of the connection's end, once it carries nothing any more.
     pub(crate) const fn over(&mut self) -> Option<&mut Over> {
         match &mut self.phase {
-            Phase::Single(_) | Phase::Http2(_) | Phase::Content(_) => None,
-            Phase::Over(over) => Some(over),
+            Phase::Single(_) | Phase::Rare(Rare::Http2(_) | Rare::Content(_)) => None,
+            Phase::Rare(Rare::Over(over)) => Some(over),
         }
     }
 
@@ -215,7 +221,7 @@ impl Connection {
             Phase::Single(Single { requests: Some(requests), stream: None }) => {
                 Some((requests, &mut self.outbox))
             }
-            Phase::Single(_) | Phase::Http2(_) | Phase::Content(_) | Phase::Over(_) => None,
+            Phase::Single(_) | Phase::Rare(_) => None,
         }
     }
 
@@ -278,9 +284,9 @@ impl Connection {
         match &mut self.phase {
             Phase::Single(Single { stream: Some(stream), .. }) => stream.restart(now, limits),
             Phase::Single(Single { requests: Some(requests), .. }) => requests.restart(now),
-            Phase::Http2(trunk) => trunk.restart(now),
-            Phase::Content(content) => content.since = now,
-            Phase::Single(_) | Phase::Over(_) => {}
+            Phase::Rare(Rare::Http2(trunk)) => trunk.restart(now),
+            Phase::Rare(Rare::Content(content)) => content.since = now,
+            Phase::Single(_) | Phase::Rare(Rare::Over(_)) => {}
         }
     }
 
@@ -289,8 +295,8 @@ impl Connection {
     pub(crate) fn awaits_flush(&self) -> bool {
         let carried = match &self.phase {
             Phase::Single(http) => http.stream.as_ref().is_some_and(Stream::awaits_flush),
-            Phase::Http2(_) | Phase::Content(_) => false,
-            Phase::Over(_) => true,
+            Phase::Rare(Rare::Http2(_) | Rare::Content(_)) => false,
+            Phase::Rare(Rare::Over(_)) => true,
         };
         carried || self.backpressured || self.stalled
     }
@@ -307,8 +313,8 @@ impl Connection {
     pub(crate) const fn may_answer(&self) -> bool {
         match &self.phase {
             Phase::Single(Single { stream: Some(stream), .. }) => stream.may_answer(),
-            Phase::Single(_) | Phase::Http2(_) => true,
-            Phase::Content(_) | Phase::Over(_) => false,
+            Phase::Single(_) | Phase::Rare(Rare::Http2(_)) => true,
+            Phase::Rare(Rare::Content(_) | Rare::Over(_)) => false,
         }
     }
 
@@ -331,9 +337,7 @@ impl Connection {
             Phase::Single(Single { requests: Some(_), stream: None }) => {
                 limits.outbox_pause_bytes.min(UNREAD_ANSWERS_MAX)
             }
-            Phase::Single(_) | Phase::Http2(_) | Phase::Content(_) | Phase::Over(_) => {
-                limits.outbox_pause_bytes
-            }
+            Phase::Single(_) | Phase::Rare(_) => limits.outbox_pause_bytes,
         }
     }
 
@@ -348,8 +352,8 @@ impl Connection {
         match &self.phase {
             Phase::Single(Single { stream: Some(stream), .. }) => stream.has_leftover,
             Phase::Single(Single { requests: Some(requests), .. }) => requests.has_leftover(),
-            Phase::Http2(trunk) => trunk.leftover.is_some(),
-            Phase::Single(_) | Phase::Content(_) | Phase::Over(_) => false,
+            Phase::Rare(Rare::Http2(trunk)) => trunk.leftover.is_some(),
+            Phase::Single(_) | Phase::Rare(Rare::Content(_) | Rare::Over(_)) => false,
         }
     }
 
@@ -367,8 +371,8 @@ impl Connection {
                 stream: Some(Stream { kind: Kind::Held(_), .. }),
             }) => limits.hold_bytes_max.saturating_sub(requests.waiting()),
             Phase::Single(Single { requests: Some(requests), .. }) => requests.read_bytes_max(),
-            Phase::Single(_) | Phase::Http2(_) | Phase::Content(_) => usize::MAX,
-            Phase::Over(over) => match over.state {
+            Phase::Single(_) | Phase::Rare(Rare::Http2(_) | Rare::Content(_)) => usize::MAX,
+            Phase::Rare(Rare::Over(over)) => match over.state {
                 State::Open | State::Closing | State::Lingering => usize::MAX,
                 State::Ending | State::Gone => 0,
             },
@@ -396,12 +400,12 @@ impl Connection {
                 let (at, deadline) = requests.deadline(self.clock, limits);
                 (at, Due::GiveUp(deadline))
             }
-            Phase::Http2(trunk) => trunk.deadline(self.clock, limits),
-            Phase::Content(content) => {
+            Phase::Rare(Rare::Http2(trunk)) => trunk.deadline(self.clock, limits),
+            Phase::Rare(Rare::Content(content)) => {
                 (content.since + limits.body_ms, Due::GiveUp(Deadline::Body))
             }
             Phase::Single(_) => (Time::NEVER, Due::GiveUp(Deadline::Close)),
-            Phase::Over(over) => (over.until, Due::GiveUp(Deadline::Close)),
+            Phase::Rare(Rare::Over(over)) => (over.until, Due::GiveUp(Deadline::Close)),
         }
     }
 

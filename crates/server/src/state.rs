@@ -12,7 +12,7 @@ use crate::budget::Budget;
 use crate::cause::CloseCause;
 use crate::closes::Closes;
 use crate::connection::{
-    Connection, OpenStream, Phase, UNREAD_ANSWERS_MAX, find, life as connection_life,
+    Connection, OpenStream, Phase, Rare, UNREAD_ANSWERS_MAX, find, life as connection_life,
 };
 use crate::key::{StreamIds, StreamKey};
 use crate::leftover::Leftover;
@@ -360,7 +360,7 @@ impl Core {
         };
         if connection.stream().is_some() {
             self.report_end(key, cause);
-        } else if let Phase::Http2(trunk) = &connection.phase {
+        } else if let Phase::Rare(Rare::Http2(trunk)) = &connection.phase {
             let branches: Vec<Key> = trunk.branches().collect();
             self.leftover_bytes -= trunk.leftover.as_ref().map_or(0, |it| it.bytes.len());
             // [server:http2-ends-streams]

@@ -10,7 +10,7 @@ use super::answers::refuse;
 use crate::app::App;
 use crate::budget::FRAME_UNITS;
 use crate::cause::{CloseCause, Deadline};
-use crate::connection::{Phase, Single};
+use crate::connection::{Phase, Rare, Single};
 use crate::key::StreamKey;
 use crate::leftover::Leftover;
 use crate::serve::{Asked, serve};
@@ -35,7 +35,7 @@ pub(crate) fn begin(core: &mut Core, key: Key) {
     if core.draining {
         trunk.protocol.shut_down(out);
     }
-    connection.phase = Phase::Http2(Box::new(trunk));
+    connection.phase = Phase::Rare(Rare::Http2(Box::new(trunk)));
     core.stats.http2_connections += 1;
     core.mark_dirty(key);
 }
@@ -82,7 +82,7 @@ fn converse<'b, A: App>(
     let mut heard = false;
     while !input.is_empty() {
         let Some(connection) = core.connections.get_mut(key) else { break };
-        let Phase::Http2(trunk) = &mut connection.phase else {
+        let Phase::Rare(Rare::Http2(trunk)) = &mut connection.phase else {
             input = &mut [];
             break;
         };
@@ -207,7 +207,7 @@ fn expect_content<A: App>(core: &mut Core, app: &mut A, branch: Key, fields: &mu
     }
     let Some(connection) = core.connections.get_mut(branch) else { return };
     let content = Content { fields: core::mem::take(fields), body: Vec::new(), since: core.now };
-    connection.phase = Phase::Content(Box::new(content));
+    connection.phase = Phase::Rare(Rare::Content(Box::new(content)));
     core.arm(branch);
 }
 
@@ -268,7 +268,7 @@ fn take_data<A: App>(
     connection.note_heard(core.now);
     let len = data.len();
     let used = match &mut connection.phase {
-        Phase::Content(content) => {
+        Phase::Rare(Rare::Content(content)) => {
             content.body.extend_from_slice(data);
             if content.body.len() > core.limits.body_bytes_max {
                 refuse_content(core, app, branch);
@@ -282,14 +282,14 @@ fn take_data<A: App>(
             };
             of.map_or(len, |of| take_bytes(core, app, of, branch, data))
         }
-        Phase::Over(over) => {
+        Phase::Rare(Rare::Over(over)) => {
             over.discarded += len as u64;
             if over.discarded > core.limits.discard_bytes_max {
                 core.abort(branch, CloseCause::Ended);
             }
             len
         }
-        Phase::Single(_) | Phase::Http2(_) => len,
+        Phase::Single(_) | Phase::Rare(Rare::Http2(_)) => len,
     };
     give_credit(core, Branch { trunk: key, stream }, used);
     if end_stream {
@@ -328,10 +328,10 @@ pub(crate) fn give_credit(core: &mut Core, Branch { trunk, stream }: Branch, use
 fn take_end<A: App>(core: &mut Core, app: &mut A, branch: Key) {
     let Some(connection) = core.connections.get_mut(branch) else { return };
     match &mut connection.phase {
-        Phase::Content(_) => {
+        Phase::Rare(Rare::Content(_)) => {
             let single = Phase::Single(Single { requests: None, stream: None });
             let content = core::mem::replace(&mut connection.phase, single);
-            if let Phase::Content(content) = content {
+            if let Phase::Rare(Rare::Content(content)) = content {
                 serve_fields(core, app, branch, &content.fields, &content.body);
             }
         }
@@ -342,8 +342,8 @@ fn take_end<A: App>(core: &mut Core, app: &mut A, branch: Key) {
             core.look_again(branch);
         }
         // Both directions have ended.
-        Phase::Over(over) if over.until != Time::NEVER => core.drop_branch(branch),
-        Phase::Single(_) | Phase::Over(_) | Phase::Http2(_) => {}
+        Phase::Rare(Rare::Over(over)) if over.until != Time::NEVER => core.drop_branch(branch),
+        Phase::Single(_) | Phase::Rare(Rare::Over(_) | Rare::Http2(_)) => {}
     }
 }
 

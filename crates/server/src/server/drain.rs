@@ -6,7 +6,7 @@ use super::Server;
 use crate::app::App;
 use crate::budget::{Phase as Part, STREAM_UNITS};
 use crate::cause::CloseCause;
-use crate::connection::{Phase, Single};
+use crate::connection::{Phase, Rare, Single};
 use crate::context::Context;
 use crate::drain::{Wish, dismiss};
 use crate::handle::Handle;
@@ -147,10 +147,10 @@ impl<N: Net, A: App> Server<N, A> {
                     core.close_gracefully(key, CloseCause::Drained);
                 }
                 // [server:http2-drain]
-                Phase::Http2(_) => {
+                Phase::Rare(Rare::Http2(_)) => {
                     core.with_trunk(key, |trunk, out| trunk.protocol.shut_down(out));
                 }
-                Phase::Single(_) | Phase::Content(_) | Phase::Over(_) => {}
+                Phase::Single(_) | Phase::Rare(Rare::Content(_) | Rare::Over(_)) => {}
             }
         }
         self.drain.open(crowd, core.now, core.limits.drain_ms);

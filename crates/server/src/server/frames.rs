@@ -9,7 +9,7 @@ use sockeye_reactor::{Key, Net, Time};
 use super::Server;
 use crate::app::App;
 use crate::cause::Deadline;
-use crate::connection::{Connection, Phase, life};
+use crate::connection::{Connection, Phase, Rare, life};
 use crate::timers;
 use crate::websocket;
 
@@ -45,7 +45,7 @@ impl<N: Net, A: App> Server<N, A> {
                 continue;
             };
             let Some(connection) = core.connections.get_mut(branch.trunk) else { continue };
-            let Phase::Http2(trunk) = &mut connection.phase else { continue };
+            let Phase::Rare(Rare::Http2(trunk)) = &mut connection.phase else { continue };
             trunk.ready.push_back(key);
             if !core::mem::replace(&mut connection.dirty, true) {
                 // The place of a branch is free, and there are no more trunks than branches.
@@ -64,7 +64,7 @@ impl<N: Net, A: App> Server<N, A> {
             let core = &mut self.core;
             let Some(connection) = core.connections.get_mut(key) else { return };
             let is_sent = connection.outbox.is_empty();
-            let Phase::Http2(trunk) = &mut connection.phase else { return };
+            let Phase::Rare(Rare::Http2(trunk)) = &mut connection.phase else { return };
             if is_sent {
                 trunk.protocol.output_sent();
             }
@@ -80,7 +80,7 @@ impl<N: Net, A: App> Server<N, A> {
     fn fill(&mut self, key: Key) -> bool {
         loop {
             let Some(connection) = self.core.connections.get_mut(key) else { return false };
-            let Phase::Http2(trunk) = &mut connection.phase else { return false };
+            let Phase::Rare(Rare::Http2(trunk)) = &mut connection.phase else { return false };
             if !connection.readiness.writable() {
                 return false;
             }
@@ -119,7 +119,7 @@ impl<N: Net, A: App> Server<N, A> {
         let mut outbox = core::mem::take(&mut connection.outbox);
         let waiting = outbox.len();
         let Some(carrier) = core.connections.get_mut(of) else { return Turn::Over };
-        let Phase::Http2(trunk) = &mut carrier.phase else { return Turn::Over };
+        let Phase::Rare(Rare::Http2(trunk)) = &mut carrier.phase else { return Turn::Over };
         let capacity = trunk.protocol.send_capacity(place.stream);
         let len = waiting.min(capacity).min(FRAME_BYTES_MAX);
         let ends = owes_end && len == waiting;
@@ -209,11 +209,11 @@ impl Connection {
     /// Whether a branch has still to end its direction on the wire.
     pub(crate) const fn owes_end(&self) -> bool {
         match &self.phase {
-            Phase::Over(over) => {
+            Phase::Rare(Rare::Over(over)) => {
                 over.until.as_millis() == Time::NEVER.as_millis()
                     && matches!(over.state, life::State::Closing | life::State::Ending)
             }
-            Phase::Single(_) | Phase::Content(_) | Phase::Http2(_) => false,
+            Phase::Single(_) | Phase::Rare(Rare::Content(_) | Rare::Http2(_)) => false,
         }
     }
 

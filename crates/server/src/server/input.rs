@@ -8,7 +8,7 @@ use super::Server;
 use crate::app::App;
 use crate::budget;
 use crate::cause::CloseCause;
-use crate::connection::{Connection, Phase, Single};
+use crate::connection::{Connection, Phase, Rare, Single};
 use crate::context::Context;
 use crate::http2::input;
 use crate::key::StreamKey;
@@ -213,7 +213,7 @@ impl<N: Net, A: App> Server<N, A> {
                     input::give_credit(core, branch, used);
                 }
             }
-            (None, Phase::Http2(_)) => input::go_on(core, app, key),
+            (None, Phase::Rare(Rare::Http2(_))) => input::go_on(core, app, key),
             (None, _) => http::receive(core, app, key, &[]),
         }
         self.end_visit(key);
@@ -294,9 +294,9 @@ fn recipient(connection: &mut Connection, key: Key, bytes: &[u8], limits: &Limit
             }
         }
         Phase::Single(_) => Recipient::Requests,
-        Phase::Http2(_) => Recipient::Trunk,
-        Phase::Content(_) => Recipient::Nobody,
-        Phase::Over(over) => {
+        Phase::Rare(Rare::Http2(_)) => Recipient::Trunk,
+        Phase::Rare(Rare::Content(_)) => Recipient::Nobody,
+        Phase::Rare(Rare::Over(over)) => {
             over.discarded += bytes.len() as u64;
             match over.discarded > limits.discard_bytes_max {
                 true => Recipient::Excess,

@@ -6,7 +6,7 @@ use super::Server;
 use crate::app::App;
 use crate::budget::{self, CONNECTION_UNITS, WRITE_UNITS};
 use crate::cause::{CloseCause, Deadline};
-use crate::connection::{Connection, Over, Phase, life};
+use crate::connection::{Connection, Over, Phase, Rare, life};
 use crate::{timers, websocket};
 
 /// [server:long-answers] If at least so many bytes wait for a peer after a visit, they are written at once.
@@ -112,9 +112,9 @@ impl<N: Net, A: App> Server<N, A> {
         }
         connection.dirty = false;
         match &connection.phase {
-            Phase::Http2(_) if !FILLED => return self.flush_trunk(key),
-            Phase::Over(Over { state: life::State::Gone, .. }) => return,
-            Phase::Single(_) | Phase::Http2(_) | Phase::Content(_) | Phase::Over(_) => {}
+            Phase::Rare(Rare::Http2(_)) if !FILLED => return self.flush_trunk(key),
+            Phase::Rare(Rare::Over(Over { state: life::State::Gone, .. })) => return,
+            Phase::Single(_) | Phase::Rare(_) => {}
         }
         let waiting = connection.outbox.len();
         // A socket that holds output may have sent the last of it within a read.
@@ -186,7 +186,7 @@ impl<N: Net, A: App> Server<N, A> {
     fn end_our_direction(&mut self, key: Key) {
         let core = &mut self.core;
         let Some(connection) = core.connections.get_mut(key) else { return };
-        let Phase::Over(over) = &mut connection.phase else { return };
+        let Phase::Rare(Rare::Over(over)) = &mut connection.phase else { return };
         let (next, action) = life::step(over.state, life::Input::Flushed);
         if action != life::Action::ShutDown {
             return;
