@@ -224,7 +224,7 @@ impl Stream {
                 let text = String::from_utf8_lossy(&self.got);
                 let ids: Vec<u64> = text
                     .lines()
-                    .filter_map(|line| line.strip_prefix("id: ").or(line.strip_prefix("id:")))
+                    .filter_map(|line| line.strip_prefix("id: "))
                     .map(|id| id.parse().expect("a number"))
                     .collect();
                 assert_eq!(ids, (1..=count).collect::<Vec<_>>(), "{text}");
