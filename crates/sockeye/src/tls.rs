@@ -13,17 +13,14 @@ use sockeye_tls::{
 
 use crate::config::{CertificateConfig, TlsConfig};
 
-/// Whether `h2` is offered to clients (ALPN). [`protocols`] is the one place that asks.
-const OFFERS_HTTP2: bool = false;
-
 /// Largest file of certificates or keys.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// The protocols that are negotiated, the preferred one first.
+/// The protocols that are negotiated (ALPN), the preferred one first: those that the server speaks.
 fn protocols() -> Vec<Protocol> {
-    match OFFERS_HTTP2 {
-        true => vec![Protocol::Http2, Protocol::Http11],
-        false => vec![Protocol::Http11],
+    match sockeye_server::Limits::default().http2 {
+        Some(_) => vec![Protocol::Http2, Protocol::Http11],
+        None => vec![Protocol::Http11],
     }
 }
 
