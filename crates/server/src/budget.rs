@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! turn_units_max   |---- visits ----|- timers -|- drain -|- application -|- ends -|- writes -|
-//!                        6/16           1/16      1/16         3/16         1/16      4/16
+//!                       12/32           1/32      1/32         9/32         1/32      8/32
 //! ```
 //!
 //! Each phase of a turn has a part of the budget, so that none of them starves. A phase does at least
@@ -62,13 +62,13 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    /// Its part of the budget, in sixteenths.
-    const fn sixteenths(self) -> u64 {
+    /// Its part of the budget, in thirty-seconds.
+    const fn parts(self) -> u64 {
         match self {
-            Self::Visits => 6,
-            Self::Application => 3,
+            Self::Visits => 12,
+            Self::Application => 9,
+            Self::Writes => 8,
             Self::Timers | Self::Drain | Self::Ends => 1,
-            Self::Writes => 4,
         }
     }
 }
@@ -98,7 +98,7 @@ impl Budget {
     /// Begins a phase.
     #[inline]
     pub(crate) const fn begin(&mut self, phase: Phase, limits: &Limits) {
-        let part = limits.turn_units_max as u64 * phase.sixteenths() / 16;
+        let part = limits.turn_units_max as u64 * phase.parts() / 32;
         self.phase_end = self.spent + part;
     }
 
@@ -112,12 +112,6 @@ impl Budget {
     #[inline]
     pub(crate) const fn is_spent(&self) -> bool {
         self.spent >= self.phase_end
-    }
-
-    /// Whether the phase has no more than `reserve` left.
-    #[inline]
-    pub(crate) const fn is_spent_but(&self, reserve: u64) -> bool {
-        self.spent + reserve >= self.phase_end
     }
 
     /// Begins the visit of a connection that may spend `share` units.
@@ -156,7 +150,7 @@ mod tests {
             Phase::Ends,
             Phase::Writes,
         ];
-        assert_eq!(phases.iter().map(|phase| phase.sixteenths()).sum::<u64>(), 16);
+        assert_eq!(phases.iter().map(|phase| phase.parts()).sum::<u64>(), 32);
     }
 
     #[test]
@@ -174,7 +168,7 @@ mod tests {
         budget.spend(35);
         assert!(budget.is_spent());
         budget.begin(Phase::Timers, &limits);
-        assert_eq!((budget.left(), budget.spent()), (10, 60));
+        assert_eq!((budget.left(), budget.spent()), (5, 60));
         budget.spend(1_000);
         assert!(budget.is_spent() && budget.left() == 0);
     }

@@ -1,10 +1,12 @@
 //! The turn: accept, read, timers, drain, application, flush.
 
+mod accounts;
 mod buffered;
 mod drain;
 mod frames;
 mod input;
 mod out;
+mod unwritten;
 mod waiting;
 
 use std::io;
@@ -12,6 +14,7 @@ use std::time::Duration;
 
 use sockeye_reactor::{Accepted, Key, Net, Ready, Socket, Time};
 
+use self::unwritten::Unwritten;
 use self::waiting::Waiting;
 use crate::addresses::ConnectionQuota;
 use crate::app::App;
@@ -43,6 +46,8 @@ pub struct Server<N: Net, A> {
     ready: Vec<Ready>,
     /// Connections to visit that a turn did not reach.
     waiting: Waiting,
+    /// Connections whose outbox a turn did not reach.
+    unwritten: Unwritten,
     /// Timers that have fired, and whose effect is still to come.
     fired: Vec<(Key, Time)>,
     /// How long the application was visited since the last turn, in microseconds.
@@ -69,6 +74,7 @@ impl<N: Net, A: App> Server<N, A> {
             sockets: Vec::new(),
             ready: Vec::new(),
             waiting: Waiting::default(),
+            unwritten: Unwritten::default(),
             fired: Vec::new(),
             visited_us: 0,
             accept_from: now,
@@ -203,7 +209,7 @@ impl<N: Net, A: App> Server<N, A> {
         !core.dirty.is_empty()
             || !core.again.is_empty()
             || !self.waiting.is_empty()
-            || !core.unwritten.is_empty()
+            || !self.unwritten.is_empty()
             || !core.closed.is_empty()
             || !core.drained.is_empty()
             || !core.gone.is_empty()

@@ -48,8 +48,6 @@ pub(crate) struct Core {
     pub(crate) unix_ms: u64,
     /// Connections whose outbox changed since the last flush.
     pub(crate) dirty: Vec<Key>,
-    /// Connections whose outbox the last flush did not reach, in the order in which they wait.
-    pub(crate) unwritten: VecDeque<Key>,
     /// Connections to visit in the next turn although the poller will not report them.
     pub(crate) again: ReadyList,
     /// Bytes of streams that were read and wait for the next turn. Few streams have such bytes.
@@ -104,7 +102,6 @@ impl Core {
             unix_ms,
             dirty: Vec::new(),
             again: ReadyList::default(),
-            unwritten: VecDeque::new(),
             leftovers: HashMap::new(),
             leftover_bytes: 0,
             gone: VecDeque::new(),

@@ -120,7 +120,7 @@ fn a_poll_does_not_wait_for_the_polls_of_another() {
 #[test]
 fn a_client_that_polls_does_not_wait_for_newcomers() {
     let mut world = world();
-    let (mut publisher, mut other) = (publish(&mut world, 100), open(&mut world));
+    let (mut publisher, mut other) = (publish(&mut world, 300), open(&mut world));
     let poll = |query: &str| {
         format!("GET /v1/poll?channel=news:2&wait=60{query} HTTP/1.1\r\nHost: localhost\r\n\r\n")
     };
@@ -144,7 +144,7 @@ fn a_client_that_polls_does_not_wait_for_newcomers() {
     };
     work_off(&mut world, &mut other, &mut look);
     look();
-    assert!(answers.iter().all(|answer| answer.contains("hello 99;")));
+    assert!(answers.iter().all(|answer| answer.contains("hello 299;")));
 }
 
 /// The streams of an API key get the part of a back end together, from however many addresses they come.

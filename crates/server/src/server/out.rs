@@ -19,34 +19,34 @@ const WRITES_AT_ONCE: usize = 16;
 const BURIALS_MAX: usize = 128;
 
 impl<N: Net, A: App> Server<N, A> {
-    /// Writes out what was appended, once for each connection, within the budget of the turn. Outboxes
-    /// of this turn come first, and outboxes that an earlier turn has left get half of the budget.
+    /// Writes out what was appended, once for each connection, within the budget of the turn. If outboxes
+    /// are left, holders have their turns alternately from then on, until none is left.
     pub(super) fn flush(&mut self) {
         self.core.budget.begin(budget::Phase::Writes, &self.core.limits);
         let mut dirty = core::mem::take(&mut self.core.dirty);
         if self.core.branch_count > 0 {
             self.gather(&mut dirty);
         }
-        let mut late = core::mem::take(&mut self.core.unwritten);
-        let reserve = if late.is_empty() { 0 } else { self.core.budget.left() / 2 };
-        let mut done = self.flush_all(&dirty, reserve);
-        let written = self.flush_all(late.make_contiguous(), 0);
-        late.drain(..written);
-        if done < dirty.len() && !self.core.budget.is_spent() {
-            done += self.flush_all(&dirty[done..], 0);
+        let done = match self.unwritten.is_empty() {
+            true => self.flush_all(&dirty),
+            false => 0,
+        };
+        for key in dirty.drain(..).skip(done) {
+            if let Some(connection) = self.core.connections.get(key) {
+                self.unwritten.add(key, connection, &self.app);
+            }
         }
-        late.extend(dirty.drain(done..));
-        self.core.stats.write_stops += u64::from(!late.is_empty());
-        self.core.unwritten = late;
-        dirty.clear();
+        if done == 0 {
+            self.flush_unwritten();
+        }
+        self.core.stats.write_stops += u64::from(!self.unwritten.is_empty());
         // Connections that the flush itself listed wait for the next turn.
         dirty.append(&mut self.core.dirty);
         self.core.dirty = dirty;
     }
 
-    /// Writes out these connections, until no more than `reserve` of the budget is left. Returns their
-    /// number.
-    fn flush_all(&mut self, keys: &[Key], reserve: u64) -> usize {
+    /// Writes out these connections, until the budget is spent. Returns their number.
+    fn flush_all(&mut self, keys: &[Key]) -> usize {
         let mut done = 0;
         for some in keys.chunks(WRITES_AT_ONCE) {
             let before = self.core.stats.bytes_sent;
@@ -56,11 +56,25 @@ impl<N: Net, A: App> Server<N, A> {
             self.note_writes(some.len(), before);
             done += some.len();
             // [server:writes-bounded]
-            if self.core.budget.is_spent_but(reserve) {
+            if self.core.budget.is_spent() {
                 break;
             }
         }
         done
+    }
+
+    /// Writes out connections that a turn has left, until the budget is spent.
+    fn flush_unwritten(&mut self) {
+        while let Some(key) = self.unwritten.take() {
+            let (spent, bytes) = (self.core.budget.spent(), self.core.stats.bytes_sent);
+            self.flush_one(key);
+            self.note_writes(1, bytes);
+            self.unwritten.done(self.core.budget.spent() - spent);
+            // [server:writes-bounded]
+            if self.core.budget.is_spent() {
+                break;
+            }
+        }
     }
 
     /// Spends the units of `writes` outboxes; `before` is the number of bytes sent before these.
