@@ -394,6 +394,16 @@ impl<M> Hub<M> {
         reached
     }
 
+    /// Subscribers that a message of this channel is offered to. One that has subscribed it in several ways
+    /// counts several times.
+    pub fn reach(&mut self, channel: &str) -> usize {
+        let Some(channel) = self.channels.find(channel) else { return 0 };
+        self.look_up_patterns(channel);
+        let record = self.channels.record(channel);
+        let of_patterns = record.patterns.iter().map(|it| self.patterns.members(*it).len());
+        record.members.len() + of_patterns.sum::<usize>()
+    }
+
     fn look_up_patterns(&mut self, channel: u32) {
         let version = Some(self.patterns.version());
         let record = self.channels.record_mut(channel);

@@ -200,8 +200,9 @@ impl Service {
 
     /// Takes steps of the work that is left, while the turn has units for it.
     fn work(&mut self, context: &mut Context<'_>) {
-        while let Some((payer, task)) = self.engine.work.next() {
-            let before = context.units_spent();
+        while let Some((payer, task)) = self.engine.work.next(self.may_publish()) {
+            // The deliveries of a publication that waits for the log are charged at once.
+            let before = context.units_spent() + self.jobs.pace.given();
             // Steps of publishing go on with their burst.
             if !matches!(task, Task::Publish(_)) {
                 self.engine.deliver_burst(context);
@@ -217,14 +218,15 @@ impl Service {
                 }
                 Some(Task::CatchUp(_) | Task::PullAll | Task::Drop) | None => {}
             }
-            self.engine.work.charge(payer, context.units_spent() - before);
+            let units = context.units_spent() + self.jobs.pace.given() - before;
+            self.engine.work.charge(payer, units);
             // [service:turn-yields]
             if context.units_left() == 0 {
                 break;
             }
         }
         self.engine.deliver_burst(context);
-        if !self.engine.work.is_empty() {
+        if !self.engine.work.is_empty(self.may_publish()) {
             context.come_back();
         }
     }
@@ -436,9 +438,11 @@ impl App for Service {
         self.engine.deliver_burst(context);
         self.engine.begin_to_drop();
         self.follow(context);
-        self.settle(context);
+        // [service:turn-yields] Half of the turn is for the log's answers, a quarter for the archive's.
+        let all = context.units_left();
+        self.settle(all / 2, context);
         self.engine.deliver_burst(context);
-        self.take_pages(context);
+        self.take_pages(all / 4, context);
         self.work(context);
         self.engine.hear_of_presence();
         self.answer_survey(context);

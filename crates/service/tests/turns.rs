@@ -276,8 +276,7 @@ fn batches_that_wait_are_bounded() {
     }
 }
 
-/// A log settles more messages than a turn delivers. The others follow, in their order and each before
-/// its receipt.
+/// A log settles more messages than a turn delivers. The others follow, in their order.
 /// [service:turn-yields]
 #[test]
 fn what_the_log_has_settled_is_delivered_over_turns() {
@@ -299,7 +298,6 @@ fn what_the_log_has_settled_is_delivered_over_turns() {
     let turns = work_off(&mut world, &mut other, || {
         sockets.iter_mut().zip(&mut heard).for_each(|(peer, heard)| *heard += &read(peer));
         answer += &read(&mut publisher);
-        assert!(answer.is_empty() || heard[0].contains("hello 49;"), "the receipt is the last");
     });
     assert!(turns > 5, "{turns} turns");
     assert_eq!(answer.matches("\"level\":\"logged\"").count(), 50, "{answer}");
@@ -308,6 +306,85 @@ fn what_the_log_has_settled_is_delivered_over_turns() {
             (0..50).map(|n| heard.find(&format!("hello {n};"))).collect();
         assert!(places.iter().all(Option::is_some) && places.is_sorted(), "all, and in order");
     }
+}
+
+/// A batch to many, and a log that waits: it gets no more than it may have, and a publication of another account
+/// is next, behind what the log has. [service:paced] [service:fair-work]
+#[test]
+fn a_publication_does_not_wait_for_the_batch_of_another() {
+    const SUBSCRIBERS: u64 = 200;
+    const LINES: usize = 400;
+    let (mut world, through) = world_with_log();
+    let subscribe = br#"{"type":"subscribe","channels":["news:1"]}"#;
+    let mut sockets = world.open(SUBSCRIBERS as usize, UPGRADE, &frame(subscribe));
+    let (mut publisher, mut other) = (open(&mut world), open(&mut world));
+    let mut modest = world.net.connect_from(IpAddr::from([10, 9, 9, 8])).expect("it listens");
+    let lines = "{\"channel\":\"news:1\",\"data\":1}\n".repeat(LINES);
+    let head = "POST /v1/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length:";
+    publisher.write(format!("{head} {}\r\n\r\n{lines}", lines.len()).as_bytes());
+    work_off(&mut world, &mut other, || ());
+    // Ten units for each, and one for each subscriber; the piece that passes the bound is the last.
+    let at_once = 20_000 / (10 + SUBSCRIBERS) + 1;
+    let publications = |world: &World| world.server.app().holdings().publications as u64;
+    assert_eq!(publications(&world), at_once);
+    modest.write(post("news:2", "2").as_bytes());
+    work_off(&mut world, &mut other, || ());
+    assert_eq!(publications(&world), at_once, "the log gets no more");
+    through.store(at_once, Ordering::SeqCst);
+    let mut answer = String::new();
+    work_off(&mut world, &mut other, || {
+        sockets.iter_mut().for_each(|peer| drop(read(peer)));
+        answer += &read(&mut modest);
+    });
+    assert!(answer.is_empty(), "it is not in the log yet: {answer}");
+    // It is among the next that the log was given, beside steps of the batch.
+    through.store(at_once + 30, Ordering::SeqCst);
+    work_off(&mut world, &mut other, || {
+        sockets.iter_mut().for_each(|peer| drop(read(peer)));
+        answer += &read(&mut modest);
+    });
+    assert!(answer.contains("\"level\":\"logged\""), "it waits for the batch: {answer}");
+    through.store(LINES as u64 + 1, Ordering::SeqCst);
+    let mut batch = String::new();
+    work_off(&mut world, &mut other, || {
+        sockets.iter_mut().for_each(|peer| drop(read(peer)));
+        batch += &read(&mut publisher);
+    });
+    assert!(batch.contains(&format!("\"published\":{LINES},\"failed\":0")), "{batch}");
+    assert_eq!(world.server.app().holdings().publications, 0);
+}
+
+/// Publications of one WebSocket keep their order while they wait for their turn. [service:paced]
+#[test]
+fn commands_that_wait_for_their_turn_keep_their_order() {
+    let (mut world, through) = world_with_log();
+    let subscribe = br#"{"type":"subscribe","channels":["news:1"]}"#;
+    let mut sockets = world.open(200, UPGRADE, &frame(subscribe));
+    let (mut publisher, mut other) = (open(&mut world), open(&mut world));
+    let mut socket = world.open(1, UPGRADE, b"").remove(0);
+    let lines = "{\"channel\":\"news:1\",\"data\":1}\n".repeat(200);
+    let head = "POST /v1/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length:";
+    publisher.write(format!("{head} {}\r\n\r\n{lines}", lines.len()).as_bytes());
+    work_off(&mut world, &mut other, || ());
+    for id in 0..40 {
+        let text = format!(r#"{{"type":"publish","id":{id},"channel":"news:2","data":{id}}}"#);
+        socket.write(&frame(text.as_bytes()));
+    }
+    let mut receipts = String::new();
+    for at in 0..=240 {
+        through.store(at, Ordering::SeqCst);
+        world.turn();
+        sockets.iter_mut().for_each(|peer| drop(read(peer)));
+        receipts += &read(&mut socket);
+    }
+    work_off(&mut world, &mut other, || {
+        sockets.iter_mut().for_each(|peer| drop(read(peer)));
+        receipts += &read(&mut socket);
+    });
+    let places: Vec<Option<usize>> =
+        (0..40).map(|id| receipts.find(&format!("\"id\":{id},"))).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{receipts}");
+    assert_eq!(receipts.matches("published").count(), 40, "each once: {receipts}");
 }
 
 /// A new epoch is a gap for every stream: all are told, over turns, and nobody gets a cursor of it before.
@@ -352,7 +429,9 @@ fn world_with_log() -> (World, Arc<AtomicU64>) {
     let through = Arc::new(AtomicU64::new(0));
     let log = Slow(Arc::clone(&through));
     let mut world = world();
-    let service = Service::new(Epoch(7), Config::default(), Limits::default());
+    let mut limits = Limits::default();
+    limits.publishing_units_max = 20_000;
+    let service = Service::new(Epoch(7), Config::default(), limits);
     *world.server.app_mut() = service.with_log(Box::new(log));
     (world, through)
 }

@@ -1,6 +1,7 @@
 //! Publishing: takes publications from requests and commands, and answers their publishers.
 
 mod job;
+mod pace;
 mod steps;
 
 use std::borrow::Cow;
@@ -20,6 +21,7 @@ use crate::wire::{Control, Payload, Problem, Publish};
 use crate::{Pending, Service};
 pub(crate) use job::{Asker, Shape};
 use job::{Item, Job};
+use pace::{Pace, PutOff};
 
 /// Jobs with publications that wait for their outcome.
 #[derive(Debug, Default)]
@@ -30,12 +32,20 @@ pub(crate) struct Jobs {
     /// The streams of requests that wait, each with the account to which visits to it are charged, unless
     /// that is its address.
     held: HashMap<StreamKey, Option<Payer>>,
-    /// The job of each waiting publication, and the item in it.
-    waiting: HashMap<Ticket, (u64, usize)>,
+    waiting: HashMap<Ticket, Waiting>,
+    pub(crate) pace: Pace,
     /// The WebSockets with jobs that wait.
     sockets: HashMap<StreamKey, Waiter>,
-    /// Bytes of publications that were put off to later steps.
-    put_off_bytes: usize,
+    put_off: PutOff,
+}
+
+/// A publication that waits for its outcome.
+#[derive(Debug)]
+struct Waiting {
+    job: u64,
+    /// Its place in the job.
+    item: usize,
+    units: u64,
 }
 
 /// A WebSocket that waits for outcomes.
@@ -79,7 +89,7 @@ impl Service {
     /// Keeps a job, and has its next step taken if it has one.
     fn put_by(&mut self, job: Job<'_>) {
         if let Some(rest) = &job.rest {
-            self.engine.work.add_for(&rest.who, Task::Publish(job.id));
+            self.engine.work.add(rest.payer, Task::Publish(job.id));
         }
         self.jobs.put_by(job);
     }
@@ -141,7 +151,9 @@ impl Service {
         let result = match placed {
             Ok(Placed::Settled(settled)) => Some(Ok(settled)),
             Ok(Placed::Waiting(ticket)) => {
-                self.jobs.waiting.insert(ticket, (job.id, job.items.len()));
+                let subscribers = channel.as_deref().map_or(0, |it| self.engine.hub.reach(it));
+                let (item, units) = (job.items.len(), self.jobs.pace.give(subscribers));
+                self.jobs.waiting.insert(ticket, Waiting { job: job.id, item, units });
                 job.unsettled += 1;
                 None
             }
@@ -161,11 +173,11 @@ impl Service {
         }
     }
 
-    /// Takes in the log's answers since the last call: at least one message, and others until half
-    /// of the units that the turn has left are spent.
-    pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
+    /// Takes in the log's answers since the last call: at least one message, and others until the turn
+    /// has only `reserve` units left.
+    pub(crate) fn settle(&mut self, reserve: u64, context: &mut Context<'_>) {
         self.engine.hear_log();
-        let (reserve, mut steps) = (context.units_left() / 2, Vec::new());
+        let mut steps = Vec::new();
         loop {
             self.engine.log_steps(&mut steps);
             if steps.is_empty() {
@@ -246,9 +258,10 @@ impl Jobs {
 
     /// Gives a waiting publication its result; returns its job if nothing else of it waits.
     fn settle(&mut self, ticket: Ticket, result: Result<Settled, Problem>) -> Option<Job<'static>> {
-        let (id, at) = self.waiting.remove(&ticket)?;
+        let Waiting { job: id, item, units } = self.waiting.remove(&ticket)?;
+        self.pace.settle(units);
         let job = self.open.get_mut(&id)?;
-        job.items.get_mut(at)?.result = Some(result);
+        job.items.get_mut(item)?.result = Some(result);
         job.unsettled -= 1;
         if job.is_done() { self.open.remove(&id) } else { None }
     }

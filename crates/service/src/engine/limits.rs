@@ -69,6 +69,10 @@ pub struct Limits {
     pub message_bytes_max: u64,
     /// Publications that wait for the log: the requests that made them are held.
     pub publishing_max: usize,
+    /// Units of work of the publications that wait for the log: each counts ten, and one for each of its
+    /// subscribers. Others wait before the log, where publishers have their turns by what they cause. A
+    /// unit is some tenth of a microsecond, and as many units as this delay every publication.
+    pub publishing_units_max: u64,
     /// Bytes of requests that have publishing steps left: a request that reaches many publishes in
     /// steps. Above it, batches and publications to several channels are refused.
     pub batches_bytes_max: usize,
@@ -142,6 +146,7 @@ impl Default for Limits {
             lifetime_ms: 0,
             message_bytes_max: 16 * 1024,
             publishing_max: 4_096,
+            publishing_units_max: 8_192,
             batches_bytes_max: 16 * 1024 * 1024,
             connections_per_user: 100,
             streams_max: 100_000,

@@ -70,6 +70,10 @@ const KEY_WEIGHT: u32 = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Work {
     tasks: FairQueue<Payer, Task>,
+    /// Jobs that publish, which wait while [`Pace`] holds them back.
+    jobs: FairQueue<Payer, u64>,
+    /// The last step was one of a job.
+    was_job: bool,
     /// Streams that are still to be looked at for a [`Task::PullAll`].
     pub(crate) pull_all: Walk,
     /// The same for a [`Task::AnswerAll`].
@@ -122,7 +126,10 @@ impl Work {
     /// tasks.
     pub(crate) fn add(&mut self, payer: Payer, task: Task) {
         let units = task.units_expected().div_ceil(u64::from(payer.weight));
-        self.tasks.add_sized(payer, task, units);
+        match task {
+            Task::Publish(job) => self.jobs.add_sized(payer, job, units),
+            _ => self.tasks.add_sized(payer, task, units),
+        }
     }
 
     /// Puts a task behind the others for the same principal.
@@ -145,22 +152,38 @@ impl Work {
         (!who.pays_by_origin()).then(|| self.payer(who))
     }
 
-    /// Takes the task whose step is next, with its payer. [`charge`](Self::charge) follows.
-    pub(crate) fn next(&mut self) -> Option<(Payer, Task)> {
+    /// Takes the task whose step is next, with its payer. [`charge`](Self::charge) follows. Steps of jobs,
+    /// if they `may_publish`, and of other tasks alternate.
+    pub(crate) fn next(&mut self, may_publish: bool) -> Option<(Payer, Task)> {
+        self.was_job =
+            may_publish && !self.jobs.is_empty() && !(self.was_job && !self.tasks.is_empty());
+        if self.was_job {
+            return self.jobs.take().map(|(payer, job)| (payer, Task::Publish(job)));
+        }
         self.tasks.take()
     }
 
     /// Charges the step that was taken last to its payer. [service:fair-work]
     pub(crate) fn charge(&mut self, payer: Payer, units: u64) {
-        self.tasks.done(payer, units.div_ceil(u64::from(payer.weight)));
+        let units = units.div_ceil(u64::from(payer.weight));
+        match self.was_job {
+            true => self.jobs.done(payer, units),
+            false => self.tasks.done(payer, units),
+        }
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.tasks.is_empty()
+    /// Whether nothing waits but what has to.
+    pub(crate) const fn is_empty(&self, may_publish: bool) -> bool {
+        self.tasks.is_empty() && (self.jobs.is_empty() || !may_publish)
+    }
+
+    /// Whether jobs wait for their turn to publish.
+    pub(crate) const fn has_jobs(&self) -> bool {
+        !self.jobs.is_empty()
     }
 
     pub(crate) const fn len(&self) -> usize {
-        self.tasks.len()
+        self.tasks.len() + self.jobs.len()
     }
 }
 
@@ -171,7 +194,8 @@ impl<D: Dialect> Engine<D> {
         self.deliver_burst(out);
         // The tasks of a dialect stay where they are.
         let mut theirs = Vec::new();
-        while let Some((payer, task)) = self.work.next() {
+        // Jobs are the dialect's.
+        while let Some((payer, task)) = self.work.next(false) {
             let before = out.units_spent();
             theirs.extend(self.take_step_of(task, out).map(|task| (payer, task)));
             self.work.charge(payer, out.units_spent() - before);
@@ -181,7 +205,7 @@ impl<D: Dialect> Engine<D> {
             }
         }
         // Nobody takes these steps here, so they are no reason to come back.
-        if !self.work.is_empty() {
+        if !self.work.is_empty(false) {
             out.come_back();
         }
         theirs.into_iter().for_each(|(payer, task)| self.work.add(payer, task));

@@ -115,7 +115,7 @@ impl Service {
     }
 
     /// Takes in the answers of the archive.
-    pub(crate) fn take_pages(&mut self, context: &mut Context<'_>) {
+    pub(crate) fn take_pages(&mut self, reserve: u64, context: &mut Context<'_>) {
         while let Some(arrived) = self.engine.next_page() {
             match arrived {
                 Arrived::Session(key, page) => self.take_page(key, Some(page), context),
@@ -123,7 +123,7 @@ impl Service {
                 Arrived::Request(id, page) => self.answer_history(id, page, context),
             }
             // [service:turn-yields]
-            if context.units_left() == 0 {
+            if context.units_left() <= reserve {
                 return context.come_back();
             }
         }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use sockeye_server::{Reply, Status, StreamKey};
 
 use crate::dialect::reply::{json, problem};
+use crate::engine::work::Payer;
 use crate::engine::{Principal, Settled};
 use crate::wire::reply::{Outcome, published, results};
 use crate::wire::{Batch, Code, Id, Problem, Publish, Receipt};
@@ -49,6 +50,7 @@ pub(super) struct Job<'p> {
 #[derive(Debug)]
 pub(super) struct Rest {
     pub(super) who: Principal,
+    pub(super) payer: Payer,
     pub(super) begun: Option<Begun<'static>>,
     /// The lines of a batch, and how many of their bytes are used.
     pub(super) lines: Vec<u8>,
@@ -69,7 +71,11 @@ pub(super) struct Begun<'p> {
     pub(super) next: usize,
 }
 
-impl Begun<'_> {
+impl<'p> Begun<'p> {
+    pub(super) const fn new(publish: Publish<'p>) -> Self {
+        Self { line: None, publish, next: 0 }
+    }
+
     pub(super) fn into_owned(self) -> Begun<'static> {
         let Self { line, publish, next } = self;
         Begun { line, publish: publish.into_owned(), next }
@@ -80,16 +86,16 @@ impl Job<'_> {
     /// Puts off publications to later steps. Returns their bytes.
     pub(super) fn put_off(
         &mut self,
-        who: &Principal,
+        (who, payer): (&Principal, Payer),
         begun: Option<Begun<'_>>,
         batch: Option<&Batch<'_>>,
     ) -> usize {
         let begun = begun.map(Begun::into_owned);
         let (lines, line) = batch.map_or((&[][..], 0), Batch::rest);
         let payload = begun.as_ref().map_or(0, |begun| begun.publish.payload.cost());
-        let bytes = payload + lines.len();
+        let bytes = size_of::<Rest>() + payload + lines.len();
         let (who, lines) = (who.clone(), lines.to_vec());
-        self.rest = Some(Box::new(Rest { who, begun, lines, used: 0, line, bytes }));
+        self.rest = Some(Box::new(Rest { who, payer, begun, lines, used: 0, line, bytes }));
         bytes
     }
 

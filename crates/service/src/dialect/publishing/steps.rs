@@ -1,5 +1,7 @@
 //! Publishing in steps: a request that reaches many goes on in later turns.
 
+use std::mem;
+
 use sockeye_server::{Answer, Context};
 
 use super::job::{Asker, Begun, Job, Shape};
@@ -24,7 +26,14 @@ impl Service {
         context: &mut Context<'_>,
     ) {
         let mut job = self.jobs.begin(asker, Shape::One);
-        self.add(&mut job, who, None, (&mut publish, 0), context);
+        if !self.has_to_queue() {
+            self.add(&mut job, who, None, (&mut publish, 0), context);
+        } else if let Err(problem) = self.check_room_for_steps(who) {
+            let name = mem::take(&mut publish.channels.as_mut_slice()[0]);
+            self.note(&mut job, None, Some(name), Err(problem));
+        } else {
+            self.put_off(&mut job, who, Some(Begun::new(publish)), None);
+        }
         match job.is_done() {
             true => self.tell(&job, context),
             false => self.put_by(job),
@@ -35,14 +44,18 @@ impl Service {
     pub(crate) fn publish_request(
         &mut self,
         who: &Principal,
-        publish: Publish<'_>,
+        mut publish: Publish<'_>,
         context: &mut Context<'_>,
     ) -> Result<Answer<Pending>, Problem> {
-        if let Channels::Many(_) = &publish.channels {
-            self.check_room_for_steps()?;
-        }
         let mut job = self.jobs.begin(Asker::Request(None), Shape::One);
-        self.begin_one(&mut job, who, publish, context);
+        if let Channels::One(_) = publish.channels
+            && !self.has_to_queue()
+        {
+            self.add(&mut job, who, None, (&mut publish, 0), context);
+            return Ok(self.answer_or_hold(job, who));
+        }
+        self.check_room_for_steps(who)?;
+        self.begin(&mut job, who, (Some(Begun::new(publish)), None), context);
         Ok(self.answer_or_hold(job, who))
     }
 
@@ -50,40 +63,58 @@ impl Service {
     pub(crate) fn publish_batch(
         &mut self,
         who: &Principal,
-        mut batch: Batch<'_>,
+        batch: Batch<'_>,
         context: &mut Context<'_>,
     ) -> Result<Answer<Pending>, Problem> {
-        self.check_room_for_steps()?;
+        self.check_room_for_steps(who)?;
         let mut job = self.jobs.begin(Asker::Request(None), Shape::Many);
-        let mut begun = None;
-        let progress = self.publish_some(&mut job, who, &mut begun, Some(&mut batch), context);
-        if progress == Progress::Left {
-            self.jobs.put_off_bytes += job.put_off(who, begun, Some(&batch));
-        }
+        self.begin(&mut job, who, (None, Some(batch)), context);
         Ok(self.answer_or_hold(job, who))
     }
 
-    /// [service:bound-batches]
-    fn check_room_for_steps(&self) -> Result<(), Problem> {
-        if self.jobs.put_off_bytes < self.engine.limits.batches_bytes_max {
-            return Ok(());
-        }
-        Err(Problem::new(Code::Overloaded, "too many batches are being published"))
+    /// Whether a publication has to wait for its turn: others wait for theirs, or the log has enough.
+    fn has_to_queue(&self) -> bool {
+        // [service:paced]
+        self.engine.sequencing.makes_wait() && (self.engine.work.has_jobs() || !self.may_publish())
     }
 
-    fn begin_one<'p>(
+    /// Whether the log may be given more publications.
+    pub(crate) const fn may_publish(&self) -> bool {
+        self.jobs.pace.is_open(&self.engine.limits)
+    }
+
+    fn check_room_for_steps(&self, who: &Principal) -> Result<(), Problem> {
+        let payer = self.engine.work.payer(who);
+        if self.jobs.put_off.has_room(payer, self.engine.limits.batches_bytes_max) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::Overloaded, "too many publications wait for their turn"))
+    }
+
+    /// Puts off publications of a job to later steps.
+    fn put_off(
+        &mut self,
+        job: &mut Job<'_>,
+        who: &Principal,
+        begun: Option<Begun<'_>>,
+        batch: Option<&Batch<'_>>,
+    ) {
+        let payer = self.engine.work.payer(who);
+        self.jobs.put_off.add(payer, job.put_off((who, payer), begun, batch));
+    }
+
+    /// Publishes the first step of a job, unless others come before it. What is left is put off.
+    fn begin<'p>(
         &mut self,
         job: &mut Job<'p>,
         who: &Principal,
-        mut publish: Publish<'p>,
+        (mut begun, mut batch): (Option<Begun<'p>>, Option<Batch<'p>>),
         context: &mut Context<'_>,
     ) {
-        if let Channels::One(_) = publish.channels {
-            return self.add(job, who, None, (&mut publish, 0), context);
-        }
-        let mut begun = Some(Begun { line: None, publish, next: 0 });
-        if self.publish_some(job, who, &mut begun, None, context) == Progress::Left {
-            self.jobs.put_off_bytes += job.put_off(who, begun, None);
+        if self.has_to_queue()
+            || self.publish_some(job, who, &mut begun, batch.as_mut(), context) == Progress::Left
+        {
+            self.put_off(job, who, begun, batch.as_ref());
         }
     }
 
@@ -96,7 +127,8 @@ impl Service {
         mut batch: Option<&mut Batch<'p>>,
         context: &mut Context<'_>,
     ) -> Progress {
-        let end = context.units_spent() + units::STEP;
+        let spent = |it: &Self, context: &Context<'_>| context.units_spent() + it.jobs.pace.given();
+        let end = spent(self, context) + units::STEP;
         while let Some(Begun { line, mut publish, next }) =
             begun.take().or_else(|| self.next_line(job, who, batch.as_deref_mut(), context))
         {
@@ -106,7 +138,7 @@ impl Service {
             let count = publish.channels.as_mut_slice().len();
             for at in next..count {
                 // [service:turn-yields]
-                if context.units_spent() >= end {
+                if spent(self, context) >= end || !self.may_publish() {
                     *begun = Some(Begun { line, publish, next: at });
                     return Progress::Left;
                 }
@@ -154,10 +186,10 @@ impl Service {
         match progress {
             Progress::Left => {
                 (rest.used, rest.line, rest.begun) = (used, line, begun);
-                self.engine.work.add_for(&rest.who, Task::Publish(id));
+                self.engine.work.add(rest.payer, Task::Publish(id));
                 job.rest = Some(rest);
             }
-            Progress::Done => self.jobs.put_off_bytes -= rest.bytes,
+            Progress::Done => self.jobs.put_off.remove(rest.payer, rest.bytes),
         }
         match job.is_done() {
             true => self.finish(&job, context),
