@@ -201,8 +201,7 @@ impl Service {
     /// Takes steps of the work that is left, while the turn has units for it.
     fn work(&mut self, context: &mut Context<'_>) {
         while let Some((payer, task)) = self.engine.work.next(self.may_publish()) {
-            // The deliveries of a publication that waits for the log are charged at once.
-            let before = context.units_spent() + self.jobs.pace.given();
+            let (spent, given) = (context.units_spent(), self.jobs.pace.given());
             // Steps of publishing go on with their burst.
             if !matches!(task, Task::Publish(_)) {
                 self.engine.deliver_burst(context);
@@ -218,8 +217,9 @@ impl Service {
                 }
                 Some(Task::CatchUp(_) | Task::PullAll | Task::Drop) | None => {}
             }
-            let units = context.units_spent() + self.jobs.pace.given() - before;
-            self.engine.work.charge(payer, units);
+            // The deliveries of a publication that waits for the log are charged at once.
+            let (spent, given) = (context.units_spent() - spent, self.jobs.pace.given() - given);
+            self.engine.work.charge(payer, spent, given);
             // [service:turn-yields]
             if context.units_left() == 0 {
                 break;
@@ -438,11 +438,11 @@ impl App for Service {
         self.engine.deliver_burst(context);
         self.engine.begin_to_drop();
         self.follow(context);
-        // [service:turn-yields] Half of the turn is for the log's answers, a quarter for the archive's.
+        // [service:turn-yields] Half of it is for the log's answers, an eighth for the archive's.
         let all = context.units_left();
         self.settle(all / 2, context);
         self.engine.deliver_burst(context);
-        self.take_pages(all / 4, context);
+        self.take_pages(all * 3 / 8, context);
         self.work(context);
         self.engine.hear_of_presence();
         self.answer_survey(context);

@@ -72,8 +72,10 @@ pub(crate) struct Work {
     tasks: FairQueue<Payer, Task>,
     /// Jobs that publish, which wait while [`Pace`] holds them back.
     jobs: FairQueue<Payer, u64>,
-    /// The last step was one of a job.
-    was_job: bool,
+    /// The step under way is one of a job.
+    is_job: bool,
+    /// Units that jobs have got more than tasks, since one of the queues was empty.
+    ahead: i64,
     /// Streams that are still to be looked at for a [`Task::PullAll`].
     pub(crate) pull_all: Walk,
     /// The same for a [`Task::AnswerAll`].
@@ -152,23 +154,34 @@ impl Work {
         (!who.pays_by_origin()).then(|| self.payer(who))
     }
 
-    /// Takes the task whose step is next, with its payer. [`charge`](Self::charge) follows. Steps of jobs,
-    /// if they `may_publish`, and of other tasks alternate.
+    /// Takes the task whose step is next, with its payer. [`charge`](Self::charge) follows. Jobs that
+    /// `may_publish` and other tasks get equal units.
     pub(crate) fn next(&mut self, may_publish: bool) -> Option<(Payer, Task)> {
-        self.was_job =
-            may_publish && !self.jobs.is_empty() && !(self.was_job && !self.tasks.is_empty());
-        if self.was_job {
-            return self.jobs.take().map(|(payer, job)| (payer, Task::Publish(job)));
+        let both = may_publish && !self.jobs.is_empty() && !self.tasks.is_empty();
+        if !both {
+            self.ahead = 0;
         }
-        self.tasks.take()
+        self.is_job = if both { self.ahead <= 0 } else { may_publish && !self.jobs.is_empty() };
+        match self.is_job {
+            true => self.jobs.take().map(|(payer, job)| (payer, Task::Publish(job))),
+            false => self.tasks.take(),
+        }
     }
 
-    /// Charges the step that was taken last to its payer. [service:fair-work]
-    pub(crate) fn charge(&mut self, payer: Payer, units: u64) {
-        let units = units.div_ceil(u64::from(payer.weight));
-        match self.was_job {
-            true => self.jobs.done(payer, units),
-            false => self.tasks.done(payer, units),
+    /// Charges the step that was taken last to its payer: the units that it has spent, and those that it
+    /// will bring about. [service:fair-work]
+    pub(crate) fn charge(&mut self, payer: Payer, spent: u64, to_come: u64) {
+        let units = (spent + to_come).div_ceil(u64::from(payer.weight));
+        let spent = i64::try_from(spent).unwrap_or(i64::MAX);
+        match self.is_job {
+            true => {
+                self.ahead = self.ahead.saturating_add(spent);
+                self.jobs.done(payer, units);
+            }
+            false => {
+                self.ahead = self.ahead.saturating_sub(spent);
+                self.tasks.done(payer, units);
+            }
         }
     }
 
@@ -198,7 +211,7 @@ impl<D: Dialect> Engine<D> {
         while let Some((payer, task)) = self.work.next(false) {
             let before = out.units_spent();
             theirs.extend(self.take_step_of(task, out).map(|task| (payer, task)));
-            self.work.charge(payer, out.units_spent() - before);
+            self.work.charge(payer, out.units_spent() - before, 0);
             // [service:turn-yields]
             if out.units_left() == 0 {
                 break;
