@@ -4,11 +4,11 @@ use sockeye_reactor::{Key, RoundQueue};
 
 use super::accounts::{Account, Accounts, Spread};
 use crate::app::App;
-use crate::budget::WRITE_UNITS;
 use crate::connection::Connection;
 
-/// Units of a holder's turn: one write of few bytes. So a round is short.
-const QUANTUM: u32 = WRITE_UNITS as u32 + 10;
+/// Units of a holder's turn: one write ([`WRITE_UNITS`](crate::budget::WRITE_UNITS)) of few bytes. So a round is
+/// short.
+const QUANTUM: u32 = 50;
 
 /// The connections whose outboxes wait. Holders have their turns alternately: a crowd of connections at one
 /// address, all with something to write, delays itself. [server:fair-writes]
