@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 const SOON_S: u64 = 14 * 86_400;
 
 /// The state of the certificates that the server shows, for `/metrics` and `/readyz`. The program that reloads
-/// them notes it; all loops read it. [service:certificates]
+/// them notes it; all loops read it.
 #[derive(Debug, Default)]
 pub struct CertificateState {
     /// When the first of them ends, in seconds since 1970.

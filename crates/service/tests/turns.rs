@@ -312,11 +312,11 @@ fn what_the_log_has_settled_is_delivered_over_turns() {
 /// is next, behind what the log has. [service:paced] [service:fair-work]
 #[test]
 fn a_publication_does_not_wait_for_the_batch_of_another() {
-    const SUBSCRIBERS: u64 = 200;
+    const SUBSCRIBERS: usize = 200;
     const LINES: usize = 400;
     let (mut world, through) = world_with_log();
     let subscribe = br#"{"type":"subscribe","channels":["news:1"]}"#;
-    let mut sockets = world.open(SUBSCRIBERS as usize, UPGRADE, &frame(subscribe));
+    let mut sockets = world.open(SUBSCRIBERS, UPGRADE, &frame(subscribe));
     let (mut publisher, mut other) = (open(&mut world), open(&mut world));
     let mut modest = world.net.connect_from(IpAddr::from([10, 9, 9, 8])).expect("it listens");
     let lines = "{\"channel\":\"news:1\",\"data\":1}\n".repeat(LINES);
@@ -325,12 +325,12 @@ fn a_publication_does_not_wait_for_the_batch_of_another() {
     work_off(&mut world, &mut other, || ());
     // Ten units for each, and one for each subscriber; the piece that passes the bound is the last.
     let at_once = 20_000 / (10 + SUBSCRIBERS) + 1;
-    let publications = |world: &World| world.server.app().holdings().publications as u64;
+    let publications = |world: &World| world.server.app().holdings().publications;
     assert_eq!(publications(&world), at_once);
     modest.write(post("news:2", "2").as_bytes());
     work_off(&mut world, &mut other, || ());
     assert_eq!(publications(&world), at_once, "the log gets no more");
-    through.store(at_once, Ordering::SeqCst);
+    through.store(at_once as u64, Ordering::SeqCst);
     let mut answer = String::new();
     work_off(&mut world, &mut other, || {
         sockets.iter_mut().for_each(|peer| drop(read(peer)));
@@ -338,7 +338,7 @@ fn a_publication_does_not_wait_for_the_batch_of_another() {
     });
     assert!(answer.is_empty(), "it is not in the log yet: {answer}");
     // It is among the next that the log was given, beside steps of the batch.
-    through.store(at_once + 30, Ordering::SeqCst);
+    through.store(at_once as u64 + 30, Ordering::SeqCst);
     work_off(&mut world, &mut other, || {
         sockets.iter_mut().for_each(|peer| drop(read(peer)));
         answer += &read(&mut modest);
