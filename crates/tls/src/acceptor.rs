@@ -156,8 +156,9 @@ impl SharedAcceptor {
         Self(Arc::new(Mutex::new(acceptor)))
     }
 
-    /// Sockets that are accepted from now on get `acceptor`. [tls:reload]
+    /// Sockets that are accepted from now on get `acceptor`.
     pub fn replace(&self, acceptor: Acceptor) {
+        // [tls:reload]
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = acceptor;
     }
 
