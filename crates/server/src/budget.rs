@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Each phase of a turn has a part of the budget, so that none of them starves. A phase does at least
-//! one piece of work, and stops after the piece that passes its mark.
+//! one piece of work, and stops after the piece that passes its mark. The writes, which come last, also have what the
+//! others have left.
 
 use crate::limits::Limits;
 
@@ -78,6 +79,8 @@ impl Phase {
 pub(crate) struct Budget {
     /// Units spent since the start. The number never falls.
     spent: u64,
+    /// Units spent before this turn.
+    before_turn: u64,
     /// The mark of the phase under way.
     phase_end: u64,
     /// The mark of the visit under way: its connection's share is spent.
@@ -98,8 +101,16 @@ impl Budget {
     /// Begins a phase.
     #[inline]
     pub(crate) const fn begin(&mut self, phase: Phase, limits: &Limits) {
-        let part = limits.turn_units_max as u64 * phase.parts() / 32;
+        let whole = limits.turn_units_max as u64;
+        let part = whole * phase.parts() / 32;
         self.phase_end = self.spent + part;
+        match phase {
+            Phase::Visits => self.before_turn = self.spent,
+            Phase::Writes if self.phase_end < self.before_turn + whole => {
+                self.phase_end = self.before_turn + whole;
+            }
+            _ => {}
+        }
     }
 
     /// Units that the phase may still spend.
@@ -112,6 +123,12 @@ impl Budget {
     #[inline]
     pub(crate) const fn is_spent(&self) -> bool {
         self.spent >= self.phase_end
+    }
+
+    /// Whether the phase has no more than `reserve` left.
+    #[inline]
+    pub(crate) const fn is_spent_but(&self, reserve: u64) -> bool {
+        self.spent + reserve >= self.phase_end
     }
 
     /// Begins the visit of a connection that may spend `share` units.
@@ -171,5 +188,12 @@ mod tests {
         assert_eq!((budget.left(), budget.spent()), (5, 60));
         budget.spend(1_000);
         assert!(budget.is_spent() && budget.left() == 0);
+        // 1,060 units are more than a turn has.
+        budget.begin(Phase::Writes, &limits);
+        assert_eq!(budget.left(), 40);
+        budget.begin(Phase::Visits, &limits);
+        budget.spend(50);
+        budget.begin(Phase::Writes, &limits);
+        assert_eq!(budget.left(), 110, "what the others have left");
     }
 }

@@ -15,29 +15,28 @@ const ANSWER_BYTES_MIN: usize = 4 * 1024;
 /// Outboxes that are written before the budget is looked at again.
 const WRITES_AT_ONCE: usize = 16;
 
+/// Outboxes that a turn has left, and that wait first in, first out. They are a few turns at the most.
+const FEW_MAX: usize = 512;
+
 /// Connections taken down in one turn.
 const BURIALS_MAX: usize = 128;
 
 impl<N: Net, A: App> Server<N, A> {
-    /// Writes out what was appended, once for each connection, within the budget of the turn. If outboxes
-    /// are left, holders have their turns alternately from then on, until none is left.
+    /// Writes out what was appended, once for each connection, within the budget of the turn. Outboxes
+    /// of this turn come first, and outboxes that an earlier turn has left get half of the budget. If many are
+    /// left, holders have their turns alternately from then on, until none is left.
     pub(super) fn flush(&mut self) {
         self.core.budget.begin(budget::Phase::Writes, &self.core.limits);
         let mut dirty = core::mem::take(&mut self.core.dirty);
         if self.core.branch_count > 0 {
             self.gather(&mut dirty);
         }
-        let done = match self.unwritten.is_empty() {
-            true => self.flush_all(&dirty),
-            false => 0,
-        };
-        for key in dirty.drain(..).skip(done) {
-            if let Some(connection) = self.core.connections.get(key) {
-                self.unwritten.add(key, connection, &self.app);
+        match self.unwritten.is_crowd() {
+            true => {
+                self.add_to_crowd(dirty.drain(..));
+                self.flush_crowd();
             }
-        }
-        if done == 0 {
-            self.flush_unwritten();
+            false => self.flush_few(&mut dirty),
         }
         self.core.stats.write_stops += u64::from(!self.unwritten.is_empty());
         // Connections that the flush itself listed wait for the next turn.
@@ -45,8 +44,34 @@ impl<N: Net, A: App> Server<N, A> {
         self.core.dirty = dirty;
     }
 
-    /// Writes out these connections, until the budget is spent. Returns their number.
-    fn flush_all(&mut self, keys: &[Key]) -> usize {
+    /// Writes out connections while few are left from earlier turns.
+    fn flush_few(&mut self, dirty: &mut Vec<Key>) {
+        let mut late = core::mem::take(&mut self.unwritten.few);
+        let reserve = if late.is_empty() { 0 } else { self.core.budget.left() / 2 };
+        let mut done = self.flush_all(dirty, reserve);
+        let written = self.flush_all(late.make_contiguous(), 0);
+        late.drain(..written);
+        if done < dirty.len() && !self.core.budget.is_spent() {
+            done += self.flush_all(&dirty[done..], 0);
+        }
+        late.extend(dirty.drain(..).skip(done));
+        if late.len() > FEW_MAX {
+            self.add_to_crowd(late.drain(..));
+        }
+        self.unwritten.few = late;
+    }
+
+    fn add_to_crowd(&mut self, keys: impl Iterator<Item = Key>) {
+        for key in keys {
+            if let Some(connection) = self.core.connections.get(key) {
+                self.unwritten.add(key, connection, &self.app);
+            }
+        }
+    }
+
+    /// Writes out these connections, until no more than `reserve` of the budget is left. Returns their
+    /// number.
+    fn flush_all(&mut self, keys: &[Key], reserve: u64) -> usize {
         let mut done = 0;
         for some in keys.chunks(WRITES_AT_ONCE) {
             let before = self.core.stats.bytes_sent;
@@ -56,15 +81,15 @@ impl<N: Net, A: App> Server<N, A> {
             self.note_writes(some.len(), before);
             done += some.len();
             // [server:writes-bounded]
-            if self.core.budget.is_spent() {
+            if self.core.budget.is_spent_but(reserve) {
                 break;
             }
         }
         done
     }
 
-    /// Writes out connections that a turn has left, until the budget is spent.
-    fn flush_unwritten(&mut self) {
+    /// Writes out connections of a crowd, until the budget is spent.
+    fn flush_crowd(&mut self) {
         while let Some(key) = self.unwritten.take() {
             let (spent, bytes) = (self.core.budget.spent(), self.core.stats.bytes_sent);
             self.flush_one(key);

@@ -1,5 +1,7 @@
 //! Connections with an outbox that a turn did not write, because its budget was spent.
 
+use std::collections::VecDeque;
+
 use sockeye_reactor::{Key, RoundQueue};
 
 use super::accounts::{Account, Accounts, Spread};
@@ -10,39 +12,47 @@ use crate::connection::Connection;
 /// short.
 const QUANTUM: u32 = 50;
 
-/// The connections whose outboxes wait. Holders have their turns alternately: a crowd of connections at one
+/// The connections whose outboxes wait.
+///
+/// Few of them wait first in, first out, since a step of the other queue is half of a delivery. Of a crowd, holders have their turns alternately: a crowd of connections at one
 /// address, all with something to write, delays itself. [server:fair-writes]
 #[derive(Debug)]
 pub(super) struct Unwritten {
-    keys: RoundQueue<Account, Key, Spread>,
+    pub(super) few: VecDeque<Key>,
+    crowd: RoundQueue<Account, Key, Spread>,
     all: Accounts,
 }
 
 impl Default for Unwritten {
     fn default() -> Self {
-        let keys = RoundQueue::with_hasher(QUANTUM, Spread::default());
-        Self { keys, all: Accounts::default() }
+        let crowd = RoundQueue::with_hasher(QUANTUM, Spread::default());
+        Self { few: VecDeque::new(), crowd, all: Accounts::default() }
     }
 }
 
 impl Unwritten {
-    /// Lets a connection wait. It does not wait already.
+    /// Lets a connection of a crowd wait. It does not wait already.
     pub(super) fn add<A: App>(&mut self, key: Key, connection: &Connection, app: &A) {
         let (account, weight) = self.all.of(key, connection, app);
-        self.keys.add(account, weight, key);
+        self.crowd.add(account, weight, key);
     }
 
-    /// Takes the connection that is next. It may be gone. Call [`done`](Self::done) before the next call.
+    /// Whether a crowd waits.
+    pub(super) const fn is_crowd(&self) -> bool {
+        !self.crowd.is_empty()
+    }
+
+    /// Takes the connection of a crowd that is next. It may be gone. Call [`done`](Self::done) before the next call.
     pub(super) fn take(&mut self) -> Option<Key> {
-        self.keys.take()
+        self.crowd.take()
     }
 
     /// Says that what was done for the connection that was taken last was so many units of work.
     pub(super) fn done(&mut self, units: u64) {
-        self.keys.done(units);
+        self.crowd.done(units);
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+    pub(super) fn is_empty(&self) -> bool {
+        self.few.is_empty() && self.crowd.is_empty()
     }
 }

@@ -332,7 +332,7 @@ fn the_writes_of_a_fan_out_are_spread_over_turns() {
         turns += 1;
         assert!(turns < 100, "{heard} of the crowd have heard");
     }
-    assert!(turns >= 15, "a quarter of 20,000 units is 128 writes: {turns} turns");
+    assert!(turns >= 4, "20,000 units are 500 writes: {turns} turns");
     assert!(scene.server.stats().write_stops + 1 >= turns);
 }
 
