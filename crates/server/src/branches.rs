@@ -16,7 +16,7 @@ impl Core {
         self.branches.get(key.index()).copied().flatten()
     }
 
-    /// The trunk `key`, and the rest of the connection.
+    /// The trunk `key`; `None` if the connection is none.
     pub(crate) fn trunk(&mut self, key: Key) -> Option<&mut Trunk> {
         match &mut self.connections.get_mut(key)?.phase {
             Phase::Rare(Rare::Http2(trunk)) => Some(trunk),

@@ -46,8 +46,9 @@ pub struct Limits {
     pub leftover_bytes_max: usize,
     /// Bounds on request heads.
     pub http: sockeye_http1::Limits,
-    /// Bounds of a connection that speaks HTTP/2; `None`: HTTP/2 is not spoken. A client speaks it with prior
-    /// knowledge: it sends the preface of HTTP/2 on the plain port. Connections that are open keep theirs.
+    /// Bounds of a connection that speaks HTTP/2; `None`: HTTP/2 is not spoken. A connection speaks it if its
+    /// first bytes are the preface of HTTP/2, or if its socket negotiated `h2` (ALPN). Connections that are
+    /// open keep theirs.
     pub http2: Option<sockeye_http2::Limits>,
     /// Largest request body. A longer one is answered 413: before it is read if its length is declared,
     /// or when its chunks pass the bound.

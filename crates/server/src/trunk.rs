@@ -29,7 +29,7 @@ pub(crate) struct Trunk {
     frames: u32,
     /// The last second that let the rates leak.
     ticked: Time,
-    /// When the head of the frame under way began, or what is behind it; `NEVER` between two frames. A field
+    /// When the head or the payload of the frame under way began; `NEVER` between two frames. A field
     /// block counts frame by frame.
     mid_frame: Time,
     /// When the answer to our PING began to be awaited, `NEVER` while none is.
@@ -38,7 +38,7 @@ pub(crate) struct Trunk {
     idle_since: Time,
 }
 
-/// What the table of connections does not say of a branch.
+/// The place of a branch: its trunk, and its stream there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Branch {
     pub(crate) trunk: Key,

@@ -47,8 +47,10 @@ pub(crate) fn go_on<A: App>(core: &mut Core, app: &mut A, stream: StreamKey) {
 pub(crate) fn keep_more(core: &mut Core, stream: StreamKey, bytes: &[u8]) {
     let Leftover { bytes: mut all, used } =
         core.take_leftover(stream).unwrap_or(Leftover { bytes: Vec::new(), used: 0 });
+    // The peer has had credit for what is used, so it would grow for ever.
+    all.drain(..used);
     all.extend_from_slice(bytes);
-    keep_leftover(core, stream, Leftover { bytes: all, used });
+    keep_leftover(core, stream, Leftover { bytes: all, used: 0 });
 }
 
 /// Keeps bytes for the next turn.

@@ -72,7 +72,10 @@ impl TlsReloader {
 
     /// Reads the certificates that `config` names, and changes nothing yet.
     pub(crate) fn prepare(&mut self, config: &TlsConfig) -> Result<Loaded, Failure> {
-        self.stamp = stamp(config);
+        // `look` compares the stamp with the files in use, and these may be others.
+        if *config == self.config {
+            self.stamp = stamp(config);
+        }
         let loaded = load(config, self.client_ca.as_deref(), self.tickets.clone());
         if loaded.is_err() {
             self.tls.state.note_failed();

@@ -28,8 +28,8 @@ enum Turn {
     Over,
     /// More is left.
     Again,
-    /// The window of the connection is shut.
-    Stopped,
+    /// The window of the connection is shut. The branch may have `sent` something before.
+    Stopped { sent: bool },
 }
 
 impl<N: Net, A: App> Server<N, A> {
@@ -95,9 +95,13 @@ impl<N: Net, A: App> Server<N, A> {
                         trunk.ready.push_back(branch);
                     }
                 }
-                Turn::Stopped => {
+                Turn::Stopped { sent } => {
                     if let Some(trunk) = self.core.trunk(key) {
-                        trunk.ready.push_front(branch);
+                        // A branch that has sent something goes behind those that wait.
+                        match sent {
+                            true => trunk.ready.push_back(branch),
+                            false => trunk.ready.push_front(branch),
+                        }
                     }
                     self.note_stopped(key);
                     return false;
@@ -145,7 +149,11 @@ impl<N: Net, A: App> Server<N, A> {
             return Turn::Over;
         }
         if is_shut && is_stopped {
-            return Turn::Stopped;
+            if len > 0 {
+                // The peer took something: its clock starts afresh.
+                self.note_shut(key, len);
+            }
+            return Turn::Stopped { sent: len > 0 };
         }
         if is_shut {
             connection.dirty = false;
@@ -195,12 +203,18 @@ impl<N: Net, A: App> Server<N, A> {
     /// The window of the connection is shut: the clocks of all branches that wait for it begin.
     fn note_stopped(&mut self, key: Key) {
         let Some(trunk) = self.core.trunk(key) else { return };
-        let waiting: Vec<Key> = trunk.ready.iter().copied().collect();
-        for branch in waiting {
-            let Some(connection) = self.core.connections.get_mut(branch) else { continue };
+        let mut waiting = core::mem::take(&mut trunk.ready);
+        // Branches that are gone would stand in line for as long as the window is shut.
+        waiting.retain(|branch| self.core.connections.get(*branch).is_some());
+        for branch in &waiting {
+            let Some(connection) = self.core.connections.get_mut(*branch) else { continue };
             if !connection.is_stalled() {
-                self.note_shut(branch, 0);
+                self.note_shut(*branch, 0);
             }
+        }
+        if let Some(trunk) = self.core.trunk(key) {
+            waiting.append(&mut trunk.ready);
+            trunk.ready = waiting;
         }
     }
 }

@@ -21,6 +21,10 @@ const FEW_MAX: usize = 512;
 /// Connections taken down in one turn.
 const BURIALS_MAX: usize = 128;
 
+/// Branches that cost as much as one of these. A turn may open and reset some 700 of them, and the end of all
+/// must keep up.
+const BRANCHES_PER_BURIAL: usize = 8;
+
 impl<N: Net, A: App> Server<N, A> {
     /// Writes out what was appended, once for each connection, within the budget of the turn. Outboxes
     /// of this turn come first, and outboxes that an earlier turn has left get half of the budget. If many are
@@ -250,10 +254,13 @@ impl<N: Net, A: App> Server<N, A> {
 
     /// Takes down the connections that this turn has given up.
     pub(super) fn bury(&mut self) {
-        for _ in 0..BURIALS_MAX {
+        let mut left = BURIALS_MAX * BRANCHES_PER_BURIAL;
+        while left > 0 {
             let Some(key) = self.core.gone.pop_front() else { return };
+            let is_branch = self.core.branch(key).is_some();
+            left = left.saturating_sub(if is_branch { 1 } else { BRANCHES_PER_BURIAL });
             self.core.budget.spend(CONNECTION_UNITS);
-            if self.core.branch(key).is_some() {
+            if is_branch {
                 self.waiting.forget(key);
                 self.core.drop_branch(key);
                 continue;
