@@ -397,7 +397,11 @@ impl<M> Hub<M> {
     /// Subscribers that a message of this channel is offered to. One that has subscribed it in several ways
     /// counts several times.
     pub fn reach(&mut self, channel: &str) -> usize {
-        let Some(channel) = self.channels.find(channel) else { return 0 };
+        let Some(channel) = self.channels.find(channel) else {
+            let mut patterns = Vec::new();
+            self.patterns.matching(channel, &mut patterns);
+            return patterns.into_iter().map(|it| self.patterns.members(it).len()).sum();
+        };
         self.look_up_patterns(channel);
         let record = self.channels.record(channel);
         let of_patterns = record.patterns.iter().map(|it| self.patterns.members(*it).len());

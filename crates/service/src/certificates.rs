@@ -47,14 +47,14 @@ impl CertificateState {
 
     /// What an operator should do something about.
     pub(crate) fn trouble(&self, now_s: u64) -> Option<&'static str> {
+        let not_after_s = self.not_after_s();
+        if not_after_s < now_s {
+            return Some("certificate_expired");
+        }
         if self.is_stale.load(Ordering::Relaxed) {
             return Some("certificate_reload_failed");
         }
-        let not_after_s = self.not_after_s();
-        (not_after_s < now_s.saturating_add(SOON_S)).then_some(match not_after_s < now_s {
-            true => "certificate_expired",
-            false => "certificate_expires_soon",
-        })
+        (not_after_s < now_s.saturating_add(SOON_S)).then_some("certificate_expires_soon")
     }
 }
 

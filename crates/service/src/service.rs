@@ -253,7 +253,7 @@ impl Service {
     /// between steps. A stream that is to end gets nothing meanwhile: neither a message that is published
     /// after this call, nor one that it has missed before. Its cursor is before them. A poll that is to end
     /// is answered with nothing but its cursor. A page of history that was admitted before this call is
-    /// still given, and the rest of a batch is still published.
+    /// still given. A publication that waits for its turn, and the rest of a batch, are still published.
     /// [`take_reloaded`](Self::take_reloaded) says when all streams have been judged. After another call all
     /// are judged again, beginning with those that were next: calls in a row keep no stream waiting.
     ///
@@ -438,7 +438,8 @@ impl App for Service {
         self.engine.deliver_burst(context);
         self.engine.begin_to_drop();
         self.follow(context);
-        // [service:turn-yields] Half of it is for the log's answers, an eighth for the archive's.
+        // [service:turn-yields] Half of the application's part is for the log's answers, an eighth for the
+        // archive's.
         let all = context.units_left();
         self.settle(all / 2, context);
         self.engine.deliver_burst(context);

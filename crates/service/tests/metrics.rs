@@ -208,12 +208,16 @@ fn slow_readers_by_what_became_of_them() {
         let server = start(|setup| {
             setup.hub.settings.history_messages_max = 8;
             setup.hub.settings.on_overrun = policy;
+            // The reader answers no ping. It is to lag first, however slow the machine is.
+            setup.server.ping_ms = 3_600_000;
         });
         let mut socket = Socket::commands(server.addr);
         socket.send(r#"{"type":"subscribe","channels":["a"]}"#);
         socket.until("sync");
         while server.run(|server| server.app().hub_stats().lagged) == 0 {
             publish(server.addr, "a", &text);
+            let streams = server.run(|server| server.app().hub_stats().subscribers);
+            assert_eq!(streams, 1, "the reader is gone before it lags");
         }
         assert!(scrape(&server)["sockeye_queue_bytes"] > 16_384.0, "it waits for the reader");
         for _ in 0..9 {

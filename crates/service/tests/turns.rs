@@ -201,7 +201,7 @@ fn a_batch_to_many_is_spread_over_turns() {
         answer += &read(&mut publisher);
         sockets.iter_mut().zip(&mut heard).for_each(|(peer, heard)| *heard += &read(peer));
     });
-    assert!(turns > 10, "{turns} turns");
+    assert!(turns > 5, "{turns} turns");
     assert_eq!(answer.matches("\"level\":\"accepted\"").count(), 200);
     assert!(answer.contains("\"published\":200,\"failed\":1"), "{answer}");
     assert!(answer.contains("\"line\":201"), "the lines keep their numbers: {answer}");
@@ -370,6 +370,9 @@ fn commands_that_wait_for_their_turn_keep_their_order() {
         let text = format!(r#"{{"type":"publish","id":{id},"channel":"news:2","data":{id}}}"#);
         socket.write(&frame(text.as_bytes()));
     }
+    work_off(&mut world, &mut other, || ());
+    // The log has as much as it may: 20,000 units, 210 for each line, and the one that passes the bound.
+    assert_eq!(world.server.app().holdings().publications, 20_000 / 210 + 1, "the commands wait");
     let mut receipts = String::new();
     for at in 0..=240 {
         through.store(at, Ordering::SeqCst);

@@ -28,7 +28,7 @@ use crate::sequencing::{Page, Unavailable};
 use crate::wire::{Code, Problem};
 use crate::{Pending, Service};
 
-/// Bytes of entity tags that are remembered of a request. A client that sends more gets the whole answer.
+/// Bytes of entity tags that are remembered of a request. Tags beyond them count as unknown.
 const TAG_BYTES_MAX: usize = 1_024;
 
 /// The requests that are held.
@@ -54,9 +54,9 @@ pub(crate) enum Wanted {
 }
 
 impl Wanted {
-    /// Whether it counts against the bounds on requests that wait. Requests for metrics are as many as
-    /// there are connections at the most, and each is small: an operator gets the page also when those
-    /// bounds are reached.
+    /// Whether it counts against the bounds on requests that wait. A request for metrics does not, so that
+    /// an operator gets the page also when those bounds are reached. It is small, and the streams of
+    /// connections bound the number (HTTP/2: some hundred for each connection).
     const fn is_counted(&self) -> bool {
         match self {
             Self::History(_) | Self::Poll(_) | Self::Members(_) | Self::Position(_) => true,

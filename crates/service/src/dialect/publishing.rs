@@ -17,10 +17,10 @@ use crate::dialect::counters::count;
 use crate::engine::work::Payer;
 use crate::engine::{Answered, Placed, Principal, Settled, Task, units};
 use crate::sequencing::Ticket;
-use crate::wire::{Control, Payload, Problem, Publish};
+use crate::wire::{Channels, Control, Payload, Problem, Publish};
 use crate::{Pending, Service};
 pub(crate) use job::{Asker, Shape};
-use job::{Item, Job};
+use job::{Begun, Item, Job};
 use pace::{Pace, PutOff};
 
 /// Jobs with publications that wait for their outcome.
@@ -65,14 +65,22 @@ impl Service {
         context: &mut Context<'_>,
     ) -> Answer<Pending> {
         let mut job = self.jobs.begin(Asker::Request(None), Shape::One);
-        let placed = ChannelName::new(channel).map_err(Problem::from).and_then(|name| {
+        let name = Cow::Borrowed(channel);
+        let waits = self.has_to_queue();
+        let checked = ChannelName::new(channel).map_err(Problem::from).and_then(|name| {
             who.may_publish(name, &self.engine.namespaces, self.engine.calendar)?;
-            self.engine.count_message(who)?;
-            let end =
-                Publication { kind: Kind::End, ..Publication::new(name, Payload::empty(), 0) };
-            Ok(self.engine.publish(who, end, context)?)
+            if waits { self.check_room_for_steps(who) } else { Ok(()) }
         });
-        self.note(&mut job, None, Some(Cow::Borrowed(channel)), placed);
+        if let Err(problem) = checked {
+            self.note(&mut job, None, Some(name), Err(problem));
+            return self.answer_or_hold(job, who);
+        }
+        let (channels, payload) = (Channels::One(name), Payload::empty());
+        let mut publish = Publish { channels, payload, key: None, expect: None };
+        match waits {
+            true => self.put_off(&mut job, who, Some(Begun::end(publish)), None),
+            false => self.add_kind(&mut job, who, None, (&mut publish, 0, Kind::End), context),
+        }
         self.answer_or_hold(job, who)
     }
 
@@ -118,6 +126,18 @@ impl Service {
         (publish, at): (&mut Publish<'p>, usize),
         context: &mut Context<'_>,
     ) {
+        self.add_kind(job, who, line, (publish, at, Kind::Message), context);
+    }
+
+    /// The same, or ends the channel.
+    fn add_kind<'p>(
+        &mut self,
+        job: &mut Job<'p>,
+        who: &Principal,
+        line: Option<u64>,
+        (publish, at, kind): (&mut Publish<'p>, usize, Kind),
+        context: &mut Context<'_>,
+    ) {
         context.spend(units::ITEM);
         // A command was counted when it arrived.
         let counts = matches!(job.asker, Asker::Request(_));
@@ -131,6 +151,7 @@ impl Service {
                 self.engine.count_message(who)?;
             }
             let publication = Publication {
+                kind,
                 key: key.as_deref(),
                 expect,
                 ..Publication::new(channel, payload.clone(), payload.cost())

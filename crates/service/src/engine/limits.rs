@@ -70,11 +70,12 @@ pub struct Limits {
     /// Publications that wait for the log: the requests that made them are held.
     pub publishing_max: usize,
     /// Units of work of the publications that wait for the log: each counts ten, and one for each of its
-    /// subscribers. Others wait before the log, where publishers have their turns by what they cause. A
-    /// unit is some tenth of a microsecond, and as many units as this delay every publication.
+    /// subscribers. Others wait before the log, where accounts have their turns by what they cause. A
+    /// unit takes about a tenth of a microsecond; a publication may wait for as many units as this.
     pub publishing_units_max: u64,
-    /// Bytes of requests that have publishing steps left: a request that reaches many publishes in
-    /// steps. Above it, batches and publications to several channels are refused.
+    /// Bytes of publications that wait for their turn: batches, publications to several channels, and
+    /// single ones that wait before the log. An account may have as many as are free; above that, its
+    /// publications are refused.
     pub batches_bytes_max: usize,
     /// Streams and waiting polls of one known user. A person has a few tabs on a few devices; a
     /// program that opens one after the other and forgets them would take the places of others.

@@ -70,7 +70,7 @@ const KEY_WEIGHT: u32 = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Work {
     tasks: FairQueue<Payer, Task>,
-    /// Jobs that publish, which wait while [`Pace`] holds them back.
+    /// Jobs that publish. They wait while the log has enough (`dialect/publishing/pace.rs`).
     jobs: FairQueue<Payer, u64>,
     /// The step under way is one of a job.
     is_job: bool,
@@ -185,7 +185,7 @@ impl Work {
         }
     }
 
-    /// Whether nothing waits but what has to.
+    /// Whether no step can be taken now. Jobs have steps only if they `may_publish`.
     pub(crate) const fn is_empty(&self, may_publish: bool) -> bool {
         self.tasks.is_empty() && (self.jobs.is_empty() || !may_publish)
     }

@@ -21,6 +21,13 @@ pub struct Publish<'t> {
 }
 
 impl Publish<'_> {
+    /// The bytes that it holds: payload, key, and the names of its channels.
+    pub(crate) fn cost(&self) -> usize {
+        let names = self.channels.as_slice().iter();
+        let names: usize = names.map(|name| size_of::<Cow<'_, str>>() + name.len()).sum();
+        self.payload.cost() + self.key.as_ref().map_or(0, |key| key.len()) + names
+    }
+
     /// The same without a borrow.
     pub(crate) fn into_owned(self) -> Publish<'static> {
         let Self { channels, payload, key, expect } = self;

@@ -234,7 +234,7 @@ fn answer(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spread {
     Honest,
-    /// Publication 20 and what follows does not reach one of the listeners.
+    /// Publication 20 and those after it do not reach one of the listeners.
     Forget,
     /// Publication 20 reaches one of the listeners twice.
     Repeat,

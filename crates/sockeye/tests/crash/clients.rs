@@ -91,6 +91,7 @@ impl Http {
                 assert!(status == 200 || status == 204, "{target}: {status} {json}");
                 return Ok(json);
             }
+            std::thread::sleep(std::time::Duration::from_millis(50));
         }
     }
 }

@@ -67,7 +67,7 @@ impl Label {
 }
 
 impl Service {
-    /// What an answer to a poll says besides its content, if it is never held.
+    /// What an answer to a poll says besides its content, if it waits for no message.
     pub(super) fn label(&self, who: &Principal, asked: &Asked<'_>, at: At) -> Label {
         let (caching, epoch) =
             (self.caching(who, asked.targets()), self.engine.hub.position().epoch);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use sockeye_hub::Kind;
 use sockeye_server::{Reply, Status, StreamKey};
 
 use crate::dialect::reply::{json, problem};
@@ -67,18 +68,25 @@ pub(super) struct Begun<'p> {
     /// The number of its line in a batch.
     pub(super) line: Option<u64>,
     pub(super) publish: Publish<'p>,
+    /// Whether it ends its channels.
+    pub(super) kind: Kind,
     /// The next one of its channels.
     pub(super) next: usize,
 }
 
 impl<'p> Begun<'p> {
     pub(super) const fn new(publish: Publish<'p>) -> Self {
-        Self { line: None, publish, next: 0 }
+        Self { line: None, publish, kind: Kind::Message, next: 0 }
+    }
+
+    /// The end of a channel.
+    pub(super) const fn end(publish: Publish<'p>) -> Self {
+        Self { line: None, publish, kind: Kind::End, next: 0 }
     }
 
     pub(super) fn into_owned(self) -> Begun<'static> {
-        let Self { line, publish, next } = self;
-        Begun { line, publish: publish.into_owned(), next }
+        let Self { line, publish, kind, next } = self;
+        Begun { line, publish: publish.into_owned(), kind, next }
     }
 }
 
@@ -92,8 +100,8 @@ impl Job<'_> {
     ) -> usize {
         let begun = begun.map(Begun::into_owned);
         let (lines, line) = batch.map_or((&[][..], 0), Batch::rest);
-        let payload = begun.as_ref().map_or(0, |begun| begun.publish.payload.cost());
-        let bytes = size_of::<Rest>() + payload + lines.len();
+        let publish = begun.as_ref().map_or(0, |begun| begun.publish.cost());
+        let bytes = size_of::<Rest>() + publish + lines.len();
         let (who, lines) = (who.clone(), lines.to_vec());
         self.rest = Some(Box::new(Rest { who, payer, begun, lines, used: 0, line, bytes }));
         bytes

@@ -1,8 +1,8 @@
 //! The pace of publications: how much may wait for the log at a time.
 //!
-//! The log's answers are taken in its order, and each brings the deliveries of its message. So whatever
-//! the log has delays the next publication. Publications are therefore given to it as fast as
-//! they are delivered, and wait before it, in the fair queue of [`Work`](crate::engine::work::Work).
+//! The log's answers are taken in its order, and each brings the deliveries of its message. So every
+//! publication that the log has delays the next one. The log therefore gets publications as fast as they are
+//! delivered. The others wait before it, in the fair queue of [`Work`](crate::engine::work::Work).
 
 use std::collections::HashMap;
 
@@ -34,7 +34,8 @@ impl Pace {
 
     /// Whether another publication may be given to the log.
     pub(crate) const fn is_open(&self, limits: &Limits) -> bool {
-        self.waiting < limits.publishing_units_max
+        // One is given at least, whatever the bound is.
+        self.waiting == 0 || self.waiting < limits.publishing_units_max
     }
 
     /// Units of all publications that were given to the log since the start.

@@ -73,7 +73,7 @@ impl Service {
     }
 
     /// Whether a publication has to wait for its turn: others wait for theirs, or the log has enough.
-    fn has_to_queue(&self) -> bool {
+    pub(super) fn has_to_queue(&self) -> bool {
         // [service:paced]
         self.engine.sequencing.makes_wait() && (self.engine.work.has_jobs() || !self.may_publish())
     }
@@ -83,7 +83,7 @@ impl Service {
         self.jobs.pace.is_open(&self.engine.limits)
     }
 
-    fn check_room_for_steps(&self, who: &Principal) -> Result<(), Problem> {
+    pub(super) fn check_room_for_steps(&self, who: &Principal) -> Result<(), Problem> {
         let payer = self.engine.work.payer(who);
         if self.jobs.put_off.has_room(payer, self.engine.limits.batches_bytes_max) {
             return Ok(());
@@ -92,7 +92,7 @@ impl Service {
     }
 
     /// Puts off publications of a job to later steps.
-    fn put_off(
+    pub(super) fn put_off(
         &mut self,
         job: &mut Job<'_>,
         who: &Principal,
@@ -129,7 +129,7 @@ impl Service {
     ) -> Progress {
         let spent = |it: &Self, context: &Context<'_>| context.units_spent() + it.jobs.pace.given();
         let end = spent(self, context) + units::STEP;
-        while let Some(Begun { line, mut publish, next }) =
+        while let Some(Begun { line, mut publish, kind, next }) =
             begun.take().or_else(|| self.next_line(job, who, batch.as_deref_mut(), context))
         {
             if let Channels::Many(_) = &publish.channels {
@@ -139,10 +139,10 @@ impl Service {
             for at in next..count {
                 // [service:turn-yields]
                 if spent(self, context) >= end || !self.may_publish() {
-                    *begun = Some(Begun { line, publish, next: at });
+                    *begun = Some(Begun { line, publish, kind, next: at });
                     return Progress::Left;
                 }
-                self.add(job, who, line, (&mut publish, at), context);
+                self.add_kind(job, who, line, (&mut publish, at, kind), context);
             }
         }
         Progress::Done
@@ -162,7 +162,7 @@ impl Service {
             let (line, item) = batch.next()?;
             context.spend(units::ITEM + units::of_text(before - batch.rest().0.len()));
             match item {
-                Ok(publish) => return Some(Begun { line: Some(line), publish, next: 0 }),
+                Ok(publish) => return Some(Begun { line: Some(line), ..Begun::new(publish) }),
                 Err(problem) => self.note_unread(job, who, line, problem),
             }
         }
