@@ -194,10 +194,10 @@ fn expect_content<A: App>(core: &mut Core, app: &mut A, branch: Key, fields: &mu
     let length = value(b"content-length").and_then(|length| length.parse::<u64>().ok());
     let is_too_long = length.is_some_and(|length| length > core.limits.body_bytes_max as u64);
     let waits = value(b"expect").is_some_and(|it| it.eq_ignore_ascii_case("100-continue"));
-    // [rfc8441:unknown-protocol] Its content would come behind the answer only.
-    let is_connect = fields.request(&lines).is_ok_and(|head| head.method() == Method::CONNECT);
+    // [rfc8441:unknown-protocol] The content of a CONNECT would come behind the answer only.
+    let has_content = fields.request(&lines).is_ok_and(|head| head.method() != Method::CONNECT);
     drop(lines);
-    if is_connect {
+    if !has_content {
         return serve_fields(core, app, branch, fields, &[]);
     }
     if is_too_long {

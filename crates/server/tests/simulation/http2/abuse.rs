@@ -123,6 +123,20 @@ fn rapid_resets_end_the_connection() {
     assert_eq!(stage.server.stats().holds_opened, stage.server.stats().holds_closed);
 }
 
+/// A plain CONNECT has no end, and no content before its answer: it is not waited for.
+/// [rfc8441:unknown-protocol]
+#[test]
+fn a_tunnel_is_refused_at_once() {
+    let mut stage = stage();
+    let mut client = Client::connect(&mut stage);
+    let block = [&b"\x42\x07CONNECT"[..], b"\x41\x06sim:80"].concat();
+    client.peer.write(&raw(1, 4, 1, &block));
+    stage.turns();
+    let answer = client.peer.read(usize::MAX).expect("the connection goes on");
+    assert!(String::from_utf8_lossy(&answer).ends_with("Not Implemented"), "{answer:?}");
+    assert_eq!(stage.server.connections(), 1);
+}
+
 /// Answers that nobody reads are as many as streams may be open, and a buffer full. [server:http2-abuse]
 #[test]
 fn unread_answers_end_the_connection() {
