@@ -14,8 +14,9 @@ const QUANTUM: u32 = 50;
 
 /// The connections whose outboxes wait.
 ///
-/// Few of them wait first in, first out, since a step of the other queue is half of a delivery. Of a crowd, holders have their turns alternately: a crowd of connections at one
-/// address, all with something to write, delays itself. [server:fair-writes]
+/// Few of them wait first in, first out, since a step of the other queue costs half of a delivery. In a crowd,
+/// holders have their turns alternately: many connections of one address, all with something to write, delay
+/// each other and nobody else. [server:fair-writes]
 #[derive(Debug)]
 pub(super) struct Unwritten {
     pub(super) few: VecDeque<Key>,
