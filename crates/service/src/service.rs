@@ -438,12 +438,12 @@ impl App for Service {
         self.engine.deliver_burst(context);
         self.engine.begin_to_drop();
         self.follow(context);
-        // [service:turn-yields] Half of the application's part is for the log's answers, an eighth for the
+        // [service:turn-yields] Half of the application's part is for the log's answers, a quarter for the
         // archive's.
         let all = context.units_left();
         self.settle(all / 2, context);
         self.engine.deliver_burst(context);
-        self.take_pages(all * 3 / 8, context);
+        self.take_pages(all / 4, context);
         self.work(context);
         self.engine.hear_of_presence();
         self.answer_survey(context);
