@@ -27,11 +27,11 @@ use crate::trunk::Branch;
 pub(crate) struct Core {
     pub(crate) connections: Slab<Connection>,
     pub(crate) ids: StreamIds,
-    /// What is known of each branch, by the index of its key.
+    /// The place of each branch, by the index of its key.
     pub(crate) branches: Vec<Option<Branch>>,
     /// How many there are.
     pub(crate) branch_count: usize,
-    /// What connections of HTTP/2 have in common; `None`: HTTP/2 is not spoken.
+    /// The parts that connections of HTTP/2 share; `None`: HTTP/2 is not spoken.
     pub(crate) http2: Option<Arc<http2::Config>>,
     /// The memory in which fields of HTTP/2 are decoded.
     pub(crate) fields: FieldReader<FieldBuffer>,
@@ -74,7 +74,7 @@ pub(crate) struct Core {
     pub(crate) answers_mark: usize,
 }
 
-/// What connections of HTTP/2 have in common under `limits`.
+/// The parts that connections of HTTP/2 share under `limits`.
 pub(crate) fn http2_config(limits: &Limits) -> Option<Arc<http2::Config>> {
     let connect_protocol = http2::ConnectProtocol::Accepted;
     limits.http2.map(|limits| Arc::new(http2::Config { limits, connect_protocol }))

@@ -45,7 +45,7 @@ impl CertificateState {
         (self.reloads.load(Ordering::Relaxed), self.failed_reloads.load(Ordering::Relaxed))
     }
 
-    /// What an operator should do something about.
+    /// Trouble that an operator should mend.
     pub(crate) fn trouble(&self, now_s: u64) -> Option<&'static str> {
         let not_after_s = self.not_after_s();
         if not_after_s < now_s {

@@ -340,7 +340,7 @@ fn take_end<A: App>(core: &mut Core, app: &mut A, branch: Key) {
                 serve_fields(core, app, branch, &content.fields, &content.body);
             }
         }
-        // What waits of the WebSocket is served before its end. [rfc8441:end-before-close]
+        // The WebSocket's bytes that wait are served before its end. [rfc8441:end-before-close]
         Phase::Single(Single { stream: Some(of), .. }) if matches!(of.kind, Kind::WebSocket(_)) => {
             let ready = Ready { key: branch, readable: false, writable: false, read_closed: true };
             connection.readiness.merge(ready);

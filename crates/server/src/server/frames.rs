@@ -22,7 +22,7 @@ const WRITE_BYTES: usize = 32 * 1024;
 /// Writes of one trunk in a flush.
 const WRITES_MAX: usize = 16;
 
-/// What became of the turn of a branch.
+/// The outcome of a branch's turn.
 enum Turn {
     /// Everything is sent, or its window is shut.
     Over,

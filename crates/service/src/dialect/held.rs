@@ -42,7 +42,7 @@ pub(crate) struct HeldRequests {
     queues: BTreeMap<Payer, BTreeSet<u64>>,
 }
 
-/// What a held request asks for.
+/// The wish of a held request.
 #[derive(Debug)]
 pub(crate) enum Wanted {
     History(history::Wanted),

@@ -66,7 +66,7 @@ enum At {
     Turn,
 }
 
-/// What becomes of a poll.
+/// The outcome of a poll.
 enum Polled {
     Answer(Reply),
     /// It is subscribed, and waits until this time.

@@ -1,4 +1,4 @@
-//! What a peer may not do (RFC 9113 §10.5): each ends its own connection with the right code, and no other.
+//! Abuse by a peer (RFC 9113 §10.5): it ends the peer's own connection with the right code, and no other.
 
 use sockeye_http2::{EndStream, ErrorCode, StreamId};
 use sockeye_server::{Http2Limits, Rate};
@@ -161,7 +161,7 @@ fn unread_answers_end_the_connection() {
     assert_eq!(goaway(&answers), ErrorCode::ENHANCE_YOUR_CALM);
 }
 
-/// What browsers do is no abuse: 256 streams at once, closed at once, and again; tiny frames.
+/// Browsers' habits are no abuse: 256 streams at once, closed at once, and again; tiny frames.
 /// [server:http2-abuse]
 #[test]
 fn legitimate_bursts_pass() {

@@ -12,7 +12,7 @@ use sockeye_simnet::Peer;
 
 use crate::simulation::stage::Stage;
 
-/// What came on a stream.
+/// The answer on a stream, as far as it came.
 #[derive(Debug, Default)]
 pub(crate) struct Got {
     pub(crate) status: u16,

@@ -17,7 +17,7 @@ use crate::simulation::{Client, World, app};
 
 const VERSION: HeaderName<'static> = HeaderName::from_static("Sec-WebSocket-Version");
 
-/// What is wanted of a stream.
+/// The purpose of a stream.
 #[derive(Debug)]
 enum Wish {
     /// The content comes back.
@@ -199,7 +199,7 @@ fn unmasked(opcode: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 impl Stream {
-    /// What came so far is right.
+    /// Checks the answer as far as it came.
     fn check(&self) {
         if self.status != 200 {
             return;

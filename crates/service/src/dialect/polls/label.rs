@@ -1,4 +1,4 @@
-//! What an answer to a poll says besides its content.
+//! The headers of an answer to a poll: its label.
 
 use sockeye_hub::{ChannelName, Epoch, Start};
 use sockeye_server::{Reply, Status};
