@@ -235,6 +235,11 @@ OFFERS = {
 }
 write("deflate_offers", b"\x00\x04\x04", OFFERS)
 write("deflate_offers", b"\x13\x00\x07", {"own-" + name: text for name, text in OFFERS.items()})
+write("gzip_streams", b"\x03\x40", {
+    "shared": bytes([8, 2, 100, 3, 7, 4, 200, 1, 9]) + bytes([1, 3, 1, 0xFF, 3]),
+    "mixed": bytes([12, 0, 90, 5, 1, 1, 255, 8, 2, 3, 200, 2, 3]) + bytes([0, 1, 2, 3, 4, 5, 0xFF, 5, 1]),
+    "long": bytes([8, 2, 255, 8, 1, 0, 255, 7, 2]) + bytes([1, 2, 3]),
+})
 write("extension_header", b"\x01\x02\x03\x04", {
     name: OFFERS[name] for name in ["browser", "all", "twice"]
 } | {
@@ -360,6 +365,26 @@ write("client_subscription", b"\x01\x00\x02\x01\x08\x30", {
 })
 write("client_subscription", b"\x02\x00\x02\x01\x08\x30", {
     "poll": b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 72\r\n\r\n{"cursor":"1mubbs7i8-15","messages":[],"gaps":[],"ended":[],"more":true}',
+})
+
+
+def h2(kind, flags, stream, payload):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def field(name, value):
+    return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+
+H2_STREAM = h2(1, 4, 1, b"\x88" + field(b"content-type", b"text/event-stream"))
+write("client_http2", b"\x09\x01\x07\x30\x02", {
+    "answers": H2_STREAM + h2(0, 0, 1, b"data: a\n\n") + h2(1, 4, 3, b"\x88" + field(b"content-length", b"2"))
+               + h2(0, 1, 3, b"{}") + h2(1, 4, 5, b"\x88") + h2(0, 0, 5, b"\x81\x01a") + h2(0, 1, 5, b"\x88\x00")
+               + h2(0, 1, 1, b"data: b\n\n"),
+    "goaway": H2_STREAM + h2(7, 0, 0, b"\0\0\0\x01\0\0\0\0") + h2(0, 1, 1, b"data: a\n\n"),
+    "refused": h2(3, 0, 1, b"\0\0\0\x07") + h2(3, 0, 3, b"\0\0\0\x0d") + h2(1, 5, 5, b"\x8d"),
+    "trailers": h2(1, 4, 1, b"\x88") + h2(0, 0, 1, b"x") + h2(1, 5, 1, field(b"a", b"b")) + h2(1, 5, 3, b"\x89"),
+    "interim": h2(1, 4, 1, b"\x08\x03103") + h2(1, 5, 1, b"\x88") + h2(6, 0, 0, b"12345678"),
 })
 write("client_url", b"", {
     "plain": b"http://host/a/b?c=d\xff../e", "all": b"wss://[::1]:8080/%c3%a9 \xc3\xa9?q\xff//other/x",
@@ -578,4 +603,30 @@ write("http2_two_ends", b"\x40\x02", {
     "full": bytes([5, 1, 5, 2, 0, 255, 0x80, 255] + [7, 200] * 6 + [0, 255] * 9 + [0x8C, 0, 0x8C, 1, 0x80, 255, 8, 201]),
     "reset": bytes([5, 1, 0, 255, 7, 60, 0x80, 255, 0x87, 60, 14, 0, 0, 99, 0x80, 99, 5, 3, 0, 255, 0x8E, 0]),
     "ping": bytes([15, 1, 0, 255, 0x8F, 1, 0x80, 255]),
+})
+
+# Proxies. The version, the bound in units of 16 bytes, two lengths of pieces; then the header.
+
+V2 = b"\r\n\r\n\0\r\nQUIT\n"
+write("proxy_header", bytes([1, 0, 3, 40]), {
+    "v1-tcp4": b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\nGET / HTTP/1.1\r\n",
+    "v1-tcp6": b"PROXY TCP6 2001:db8::1 ::1 56324 443\r\n",
+    "v1-unknown": b"PROXY UNKNOWN ffff::1\r\n",
+    "v1-long": b"PROXY UNKNOWN " + b"x" * 93,
+    "v1-http": b"GET / HTTP/1.1\r\n",
+})
+write("proxy_header", bytes([2, 4, 14, 5]), {
+    "v2-tcp4": V2 + b"\x21\x11\0\x0c" + bytes([192, 0, 2, 1, 198, 51, 100, 7, 220, 4, 1, 187]) + b"GET",
+    "v2-tcp6": V2 + b"\x21\x21\0\x24" + bytes(range(36)),
+    "v2-fields": V2 + b"\x21\x11\0\x11" + bytes(range(12)) + b"\x01\0\x02h2",
+    "v2-local": V2 + b"\x20\0\0\0",
+    "v2-long": V2 + b"\x21\x11\0\x41" + bytes(65),
+})
+# The field (odd: Forwarded), then lines.
+write("proxy_hops", b"\0", {
+    "list": b"203.0.113.9, 192.0.2.1:80 ,10.0.0.2\n[2001:db8::1]:7, unknown",
+})
+write("proxy_hops", b"\1", {
+    "forwarded": b'for=192.0.2.60;proto=http;by=203.0.113.43, for="[2001:db8::17]:4711"',
+    "quote": b'for=203.0.113.9;x=", for="[2001:db8::1]"',
 })

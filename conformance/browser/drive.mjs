@@ -6,6 +6,7 @@ import { freePort } from "../harness/ports.mjs";
 import { Sockeye } from "../harness/sockeye.mjs";
 import { Watch, check, same, tally, until } from "./checks.mjs";
 import { checkAdmin, checkDurable, checkHub, checkMemoryOnly } from "./hub.mjs";
+import { checkSecure } from "./secure.mjs";
 
 const [binary, out] = process.argv.slice(2);
 const MEBIBYTE = 1 << 20;
@@ -286,6 +287,7 @@ async function main() {
     await browser.close();
     await server.end("SIGTERM");
   }
+  await checkSecure(binary, out, checkLooks);
 }
 
 await main().catch((error) => check("the run itself", () => { throw error; }));

@@ -9,8 +9,6 @@ mod digest;
 mod http;
 mod inflate;
 mod peer;
-mod report;
-mod runner;
 mod squeeze;
 mod target;
 mod wire;
@@ -19,6 +17,7 @@ use core::time::Duration;
 use std::process::ExitCode;
 
 use clap::Parser;
+use sockeye_cases::{matches, report, runner};
 
 use crate::case::{Case, Pace};
 use crate::target::{Target, Url};
@@ -63,7 +62,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let cases = selected(&arguments);
     if arguments.list {
-        report::list(&cases, arguments.json);
+        println!("{}", report::list(&cases, arguments.json));
         return ExitCode::SUCCESS;
     }
     match target(&arguments) {
@@ -82,17 +81,21 @@ fn run(arguments: &Arguments, cases: &[Case], target: &Target) -> ExitCode {
     }
     let results = runner::run(cases, target, arguments.jobs.max(1), |result| {
         if !arguments.json {
-            report::line(result);
+            println!("{}", report::line(result));
         }
     });
     let tally = report::Tally::of(&results);
     if arguments.json {
-        report::json(target, &results, &tally);
+        println!("{}", report::json(&url(target), &results, &tally));
     } else {
-        report::summary(&results, &tally);
+        println!("{}", report::summary("strict", &results, &tally));
     }
     let bad = tally.failed + if arguments.deny_skips { tally.skipped } else { 0 };
     if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn url(target: &Target) -> String {
+    format!("ws://{}{}", target.echo.authority(), target.echo.target)
 }
 
 fn selected(arguments: &Arguments) -> Vec<Case> {
@@ -124,31 +127,9 @@ fn target(arguments: &Arguments) -> Result<Target, String> {
     Ok(Target::new(echo, sse, Duration::from_secs_f64(arguments.timeout)))
 }
 
-/// A pattern without `*` is a prefix; each `*` stands for any characters.
-fn matches(pattern: &str, id: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return id.starts_with(pattern) };
-    let Some(mut left) = id.strip_prefix(head) else { return false };
-    let parts: Vec<&str> = rest.split('*').collect();
-    let (last, middle) = parts.split_last().expect("a split has at least one part");
-    for part in middle {
-        let Some(at) = left.find(part) else { return false };
-        left = &left[at + part.len()..];
-    }
-    left.ends_with(last)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{cases, matches};
-
-    #[test]
-    fn patterns() {
-        assert!(matches("close/", "close/code-1000"));
-        assert!(matches("*/code-*", "close/code-1000"));
-        assert!(matches("close/*-1000", "close/code-1000"));
-        assert!(!matches("close/*-1000", "close/code-1000-late"));
-        assert!(!matches("code", "close/code-1000"));
-    }
+    use super::cases;
 
     #[test]
     fn ids_are_unique_and_sections_given() {

@@ -1,19 +1,9 @@
 //! The server under test: where it listens and how patient we are with it.
 
 use core::time::Duration;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::OnceLock;
 
-use crate::case::{Miss, failed};
-
-/// An address as given on the command line.
-#[derive(Debug, Clone)]
-pub(crate) struct Url {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    /// Path and query, beginning with a slash.
-    pub(crate) target: String,
-}
+pub(crate) use sockeye_cases::Url;
 
 /// The server under test.
 pub(crate) struct Target {
@@ -24,54 +14,6 @@ pub(crate) struct Target {
     pub(crate) deflate: OnceLock<bool>,
     /// Whether requests without an upgrade are answered at all; asked once.
     pub(crate) plain_http: OnceLock<bool>,
-}
-
-impl Url {
-    /// Parses `scheme://host[:port][/target]` for one of `schemes`.
-    pub(crate) fn parse(text: &str, schemes: &[&str]) -> Result<Self, String> {
-        let (scheme, rest) = text.split_once("://").ok_or("an address needs a scheme")?;
-        if !schemes.contains(&scheme) {
-            return Err(format!("the scheme must be one of {schemes:?}, not {scheme:?}"));
-        }
-        let at = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, target) = rest.split_at(at);
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => {
-                (host, port.parse().map_err(|_| format!("bad port {port:?}"))?)
-            }
-            _ => (authority, 80),
-        };
-        let target = match target.starts_with('/') {
-            true => target.to_owned(),
-            false => format!("/{target}"),
-        };
-        Ok(Self { host: host.trim_matches(['[', ']']).to_owned(), port, target })
-    }
-
-    /// The `Host` that a client sends.
-    pub(crate) fn authority(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
-        }
-    }
-
-    /// The socket addresses, or why there are none.
-    pub(crate) fn resolve(&self) -> Result<Vec<SocketAddr>, String> {
-        let found = (self.host.as_str(), self.port).to_socket_addrs();
-        let found: Vec<_> = found.map_err(|e| format!("{}: {e}", self.host))?.collect();
-        if found.is_empty() { Err(format!("{} has no address", self.host)) } else { Ok(found) }
-    }
-
-    /// Opens a TCP connection.
-    pub(crate) fn connect(&self, timeout: Duration) -> Result<TcpStream, Miss> {
-        let addresses = self.resolve().or_else(|why| failed("an address", why))?;
-        let opened = TcpStream::connect_timeout(&addresses[0], timeout);
-        let stream = opened.or_else(|e| failed("a TCP connection", e))?;
-        // Frames must leave as they are written, or the cases about splits test nothing.
-        let _ = stream.set_nodelay(true);
-        Ok(stream)
-    }
 }
 
 impl Target {

@@ -1,6 +1,7 @@
 """Starts the program with a certificate of its own making, and has clients of others use it over TLS."""
 
 import http.client
+import itertools
 import re
 import select
 import signal
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+
+import acme
 
 PATIENCE_S = 60
 SUITE_PATIENCE_S = 600
@@ -285,7 +288,7 @@ def main():
             ("the strict suite through TLS", lambda: check_strict(suite, port, context)),
             ("the server ends in good order", server.end),
         ]
-        for name, check in checks:
+        for name, check in itertools.chain(checks, acme.checks(program)):
             try:
                 count = check()
             except Exception as why:  # noqa: BLE001: any is a failure of this check

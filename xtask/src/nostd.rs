@@ -12,8 +12,8 @@ use crate::outcome::{Check, Outcome};
 use crate::workspace::{Workspace, binaries, output, utf8};
 
 /// The crates that must also compile for each installed target without an operating system.
-const CRATES: [&str; 8] =
-    ["frame", "http", "http1", "hpack", "http2", "handshake", "websocket", "sse"];
+const CRATES: [&str; 9] =
+    ["frame", "http", "http1", "hpack", "http2", "handshake", "websocket", "sse", "proxy"];
 /// A program that panicked hangs.
 const DEADLINE: Duration = Duration::from_secs(5);
 

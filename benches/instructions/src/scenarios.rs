@@ -3,6 +3,7 @@
 mod deflate;
 mod frames;
 mod handshake;
+mod http2;
 mod hub;
 mod server;
 mod sse;
@@ -27,7 +28,7 @@ const fn scenario(name: &'static str, unit: &'static str, run: fn() -> u64) -> S
 }
 
 /// All scenarios; README.md describes them.
-pub(crate) const SCENARIOS: [Scenario; 33] = [
+pub(crate) const SCENARIOS: [Scenario; 37] = [
     scenario("decode-16", "frame", || frames::decode(16, usize::MAX)),
     scenario("decode-125", "frame", || frames::decode(125, usize::MAX)),
     scenario("decode-1k-cut", "frame", || frames::decode(1024, 1448)),
@@ -59,6 +60,10 @@ pub(crate) const SCENARIOS: [Scenario; 33] = [
     scenario("fanout-websocket-10", "delivery", || hub::fanout(hub::WEBSOCKET, 10)),
     scenario("fanout-sse-1", "delivery", || hub::fanout(hub::EVENTS, 1)),
     scenario("fanout-sse-10", "delivery", || hub::fanout(hub::EVENTS, 10)),
+    scenario("http2-request", "request", http2::request),
+    scenario("http2-echo-16", "message", || http2::echo(16)),
+    scenario("http2-fanout-sse-1", "delivery", || http2::fanout_events(1)),
+    scenario("http2-fanout-sse-10", "delivery", || http2::fanout_events(10)),
     scenario("publish-http", "publication", hub::publish_http),
     scenario("publish-websocket", "publication", hub::publish_websocket),
 ];

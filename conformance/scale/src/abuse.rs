@@ -2,6 +2,7 @@
 
 mod descriptors;
 mod floods;
+mod http2;
 mod storms;
 
 use std::net::Ipv4Addr;
@@ -34,8 +35,16 @@ pub(crate) fn run(program: &Path, size: Size, checks: &mut Checks) -> Result<(),
     let mut stage = Stage::new(program, &config, None, size.of(200))?;
     storms::run(&mut stage, size, checks)?;
     floods::run(&mut stage, size, checks)?;
+    http2::run(&mut stage, checks)?;
     stage.end(checks)?;
     descriptors::run(program, checks)
+}
+
+/// The run `floods`: those of HTTP/2 alone.
+pub(crate) fn floods(program: &Path, checks: &mut Checks) -> Result<(), Failure> {
+    let mut stage = Stage::new(program, "", None, 20)?;
+    http2::run(&mut stage, checks)?;
+    stage.end(checks)
 }
 
 /// The shortest request.

@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use sockeye_load::engine::{Histogram, SocketOptions};
 
@@ -20,11 +21,18 @@ use crate::pulse::Pulse;
 use crate::subscriber::{Heard, Subscriber, Transport};
 use crate::world::{Client, Ground, PATIENCE_MS, World};
 
-/// The canary's address, which no attack uses.
+/// The address of its publisher. No attack uses it, nor those that follow it, which are its subscribers': they
+/// are clients by themselves.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 47, 2);
 
-/// Milliseconds between two messages: below the rate that a stranger may publish at.
-const INTERVAL_MS: u64 = 12;
+/// How a canary sings.
+#[derive(Clone, Copy)]
+pub(crate) struct Song {
+    /// For so long before the attack, in milliseconds.
+    pub(crate) idle_ms: u64,
+    /// Milliseconds between two messages: below the rate that a stranger may publish at.
+    pub(crate) interval_ms: u64,
+}
 
 /// By how much the canary's p99 may exceed its p99 before the attack, in microseconds.
 pub(crate) const LATER_US_MAX: u64 = 20_000;
@@ -99,12 +107,12 @@ impl Canary {
         addr: SocketAddr,
         process: u32,
         key: &str,
-        idle_ms: u64,
+        song: Song,
     ) -> Result<Self, Failure> {
         let phase = Arc::new(AtomicUsize::new(0));
         let (asked, key) = (Arc::clone(&phase), key.to_owned());
-        let thread = thread::spawn(move || sing(addr, process, &key, &asked));
-        thread::sleep(std::time::Duration::from_millis(idle_ms));
+        let thread = thread::spawn(move || sing(addr, process, (&key, song), &asked));
+        thread::sleep(Duration::from_millis(song.idle_ms));
         Ok(Self { phase, thread })
     }
 
@@ -120,13 +128,22 @@ impl Canary {
     }
 }
 
-fn sing(addr: SocketAddr, process: u32, key: &str, asked: &AtomicUsize) -> Result<Report, Failure> {
+fn sing(
+    addr: SocketAddr,
+    process: u32,
+    (key, song): (&str, Song),
+    asked: &AtomicUsize,
+) -> Result<Report, Failure> {
     let mut world = World::new(addr, 1)?;
     let options = SocketOptions { source: Some(ADDRESS), ..SocketOptions::default() };
-    let subscribers = TRANSPORTS
-        .map(|transport| Client::Subscriber(Subscriber::new(transport, &[0], "earliest", options)));
+    let mut source = ADDRESS;
+    let subscribers = TRANSPORTS.map(|transport| {
+        source = Ipv4Addr::from_bits(source.to_bits() + 1);
+        let options = SocketOptions { source: Some(source), ..SocketOptions::default() };
+        Client::Subscriber(Subscriber::new(transport, &[0], "earliest", options))
+    });
     world.add(subscribers.into_iter())?;
-    world.add_at_once(Client::Pulse(Pulse::new(key, INTERVAL_MS, options)));
+    world.add_at_once(Client::Pulse(Pulse::new(key, song.interval_ms, options)));
     let begun = world.run(PATIENCE_MS, |world| world.subscribers().all(|it| it.heard.messages > 0));
     if !begun? {
         return Err(Failure("the canary does not begin to sing".into()));

@@ -17,6 +17,7 @@ mod server;
 mod slow;
 mod soak;
 mod subscriber;
+mod trunks;
 mod turns;
 mod world;
 
@@ -56,6 +57,8 @@ enum What {
     Slow(Size),
     /// Storms, silence, floods, and no descriptors left.
     Abuse(Size),
+    /// The floods of HTTP/2, of the run before.
+    Floods,
     /// One address takes what it can, and the others are served.
     Fairness(Size),
     /// The four above, and the loads of `turns` that the server has to bear.
@@ -66,6 +69,8 @@ enum What {
     Soak(Endurance),
     /// Measures the transports and prints a table.
     Choose(Measure),
+    /// Many WebSockets on few connections of HTTP/2: memory, and what a delivery takes.
+    Trunks(Trunks),
 }
 
 /// How large a run is.
@@ -118,6 +123,31 @@ pub(crate) enum Fault {
     NoShares,
 }
 
+#[derive(Args, Clone)]
+pub(crate) struct Trunks {
+    /// Connections.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) connections: usize,
+    /// WebSockets on each.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) streams: usize,
+    /// Messages to all, one after the other.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) publications: usize,
+    /// Bytes of a message.
+    #[arg(long, default_value_t = 128)]
+    pub(crate) bytes: usize,
+    /// Each connection is one WebSocket, over HTTP/1.1; `--streams` is 1 then.
+    #[arg(long)]
+    pub(crate) direct: bool,
+    /// MiB that the server may hold.
+    #[arg(long)]
+    pub(crate) memory_mib: Option<u64>,
+    /// Seconds in which all are to be open.
+    #[arg(long)]
+    pub(crate) open_seconds: Option<f64>,
+}
+
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Measure {
     /// A smoke test instead of a measurement.
@@ -165,6 +195,7 @@ fn run(options: &Options) -> Result<Checks, Failure> {
         What::Drain(size) => drain::run(&program, size, &mut checks)?,
         What::Slow(size) => slow::run(&program, size, &mut checks)?,
         What::Abuse(size) => abuse::run(&program, size, &mut checks)?,
+        What::Floods => abuse::floods(&program, &mut checks)?,
         What::Fairness(size) => fairness::run(&program, size, &mut checks)?,
         What::Gate(size) => {
             drain::run(&program, size, &mut checks)?;
@@ -175,6 +206,7 @@ fn run(options: &Options) -> Result<Checks, Failure> {
         }
         What::Turns(rows) => turns::run(&program, &rows, &mut checks)?,
         What::Soak(endurance) => soak::run(&program, endurance, &mut checks)?,
+        What::Trunks(size) => trunks::run(&program, &size, &mut checks)?,
         What::Choose(measure) => choose::run(&program, measure, &mut checks)?,
     }
     Ok(checks)

@@ -5,15 +5,16 @@ mod crowds;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::canary::{Canary, LATER_US_MAX};
+use crate::canary::{Canary, LATER_US_MAX, Song};
 use crate::checks::Checks;
 use crate::turns::histogram::{TurnWatch, Turns};
-use crate::turns::stage::{KEY, Stage};
+use crate::turns::stage::{CANARY_KEY, Stage};
 use crate::turns::{Attacks, attacks, judge_turns};
 use crate::{Endurance, Failure};
 
-/// For so long the canary sings before the attack, in milliseconds.
-const IDLE_MS: u64 = 10_000;
+/// A long poll is asked once for each message. With one each 12 ms it would ask for more than its part, which is
+/// a 250th of a loop that has no rest.
+const SONG: Song = Song { idle_ms: 10_000, interval_ms: 40 };
 
 /// Pings, in bytes a microsecond: others of this thread are to have their turns.
 const PING_RATE: u128 = 300;
@@ -39,7 +40,7 @@ pub(crate) fn run(
     let (mut fillers, mut crowds) = (attacks::all(PING_RATE), crowds::all());
     fillers.iter_mut().try_for_each(|attack| attack.prepare(&mut stage))?;
     stage.world.run_for(2_000)?;
-    let canary = Canary::start(stage.server.addr, stage.server.pid(), KEY, IDLE_MS)?;
+    let canary = Canary::start(stage.server.addr, stage.server.pid(), CANARY_KEY, SONG)?;
     canary.next_phase();
     // Crowds come with the attack, so that the canary has its idle time.
     crowds.iter_mut().try_for_each(|attack| attack.prepare(&mut stage))?;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use self::attacks::Attack;
 use self::histogram::{TURN_US_MAX, TurnWatch, Turns};
 use self::stage::{CANARY_KEY, Stage};
-use crate::canary::{Canary, LATER_US_MAX};
+use crate::canary::{Canary, LATER_US_MAX, Song};
 use crate::checks::Checks;
 use crate::{Failure, Rows};
 
@@ -23,8 +23,7 @@ const GATE_SECONDS: u64 = 5;
 /// The same as [`LATER_US_MAX`] in `gate`, which also has to pass on machines that do other things.
 const GATE_LATER_US_MAX: u64 = 200_000;
 
-/// For so long the canary sings before the attack, in milliseconds.
-const IDLE_MS: u64 = 2_000;
+const SONG: Song = Song { idle_ms: 2_000, interval_ms: 12 };
 
 /// Memory that the server may have at any time of an attack, in MiB. Without one it has 13 to 60, by the channels.
 const MEMORY_MIB_MAX: u64 = 64;
@@ -67,7 +66,7 @@ fn play(
     attack.prepare(&mut stage)?;
     stage.world.run_for(500)?;
     let idle_kib = stage.server.memory_kib()?;
-    let canary = Canary::start(stage.server.addr, stage.server.pid(), CANARY_KEY, IDLE_MS)?;
+    let canary = Canary::start(stage.server.addr, stage.server.pid(), CANARY_KEY, SONG)?;
     let watch = TurnWatch::start(&stage.server)?;
     canary.next_phase();
     let mut attacks = Attacks::new([attack]);

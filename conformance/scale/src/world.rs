@@ -90,7 +90,14 @@ impl Ground {
             Purpose::Bare(_) => Scheme::Tcp,
         };
         let target = Target { scheme, authority: "localhost".to_owned(), path, addr: self.addr };
-        Opener { target, purpose, headers: Vec::new(), bytes_max: 1 << 20, key: MASK }
+        Opener {
+            target,
+            purpose,
+            headers: Vec::new(),
+            bytes_max: 1 << 20,
+            key: MASK,
+            streams: None,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::delivery::noise;
-use crate::case::{Case, Outcome, Row, closes, failed, on_open, table};
+use crate::case::{Case, Outcome, Row, closes, closing, failed, on_open, opened, table};
 use crate::peer::{Peer, Seen};
 use crate::wire::{CLOSE, Out, binary, bytes_of, close, continuation, frame, ping, text};
 
@@ -25,14 +25,14 @@ const PROMPT: Duration = Duration::from_secs(2);
 pub(super) fn cases() -> impl Iterator<Item = Case> {
     let good = GOOD.map(|code| {
         let title = format!("{code} may be sent, and is answered in kind");
-        Case::on_open(format!("close/code-{code}"), CODES, title, move |peer| {
+        opened(format!("close/code-{code}"), CODES, title, move |peer| {
             peer.send_frames(&[close(code, "why")]);
             peer.expect_close(&[code])
         })
     });
     let bad = |code| {
         let title = format!("{code} must not be sent");
-        Case::closes(format!("close/code-{code}"), CODES, title, &[1002], move || {
+        closing(format!("close/code-{code}"), CODES, title, &[1002], move || {
             close(code, "").bytes()
         })
     };

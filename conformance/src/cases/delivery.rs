@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::thread;
 
-use crate::case::{Case, Outcome, Row, case, on_open, table};
+use crate::case::{Case, Outcome, Row, case, on_open, opened, table};
 use crate::peer::Peer;
 use crate::target::Target;
 use crate::wire::{
@@ -24,9 +24,7 @@ const SIZES: [usize; 31] = [
 pub(super) fn cases() -> impl Iterator<Item = Case> {
     let sizes = SIZES.map(|size| {
         let title = format!("{size} bytes come back, text and binary");
-        Case::on_open(format!("delivery/size-{size}"), LENGTHS, title, move |peer| {
-            of_size(peer, size)
-        })
+        opened(format!("delivery/size-{size}"), LENGTHS, title, move |peer| of_size(peer, size))
     });
     sizes.into_iter().chain(table(ROWS))
 }

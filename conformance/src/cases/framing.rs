@@ -1,6 +1,6 @@
 //! Frames: reserved bits and opcodes, lengths, masking, fragments (RFC 6455 §5).
 
-use crate::case::{Case, Row, closes, on_open, table};
+use crate::case::{Case, Row, closes, closing, on_open, table};
 use crate::wire::{
     BINARY, CLOSE, Form, PING, PONG, binary, bytes_of, close, continuation, frame, ping, text,
 };
@@ -20,18 +20,18 @@ const NOT_MINIMAL: &str =
 pub(super) fn cases() -> impl Iterator<Item = Case> {
     let opcodes = RESERVED.map(|opcode| {
         let title = format!("Opcode {opcode} is reserved");
-        Case::closes(format!("framing/opcode-{opcode}"), BITS, title, PROTOCOL_ERROR, move || {
+        closing(format!("framing/opcode-{opcode}"), BITS, title, PROTOCOL_ERROR, move || {
             frame(opcode, "x").bytes()
         })
     });
     let first_byte = RESERVED.map(|opcode| {
         let id = format!("framing/opcode-{opcode}-early");
         let title = format!("Opcode {opcode} fails at its first byte");
-        Case::closes(id, BITS, title, PROTOCOL_ERROR, move || vec![0x80 | opcode]).policy(EARLY)
+        closing(id, BITS, title, PROTOCOL_ERROR, move || vec![0x80 | opcode]).policy(EARLY)
     });
     let bits = (1..8).map(|rsv| {
         let title = format!("RSV {rsv:03b} on a message that nothing extends");
-        Case::closes(format!("framing/rsv-{rsv:03b}"), BITS, title, PROTOCOL_ERROR, move || {
+        closing(format!("framing/rsv-{rsv:03b}"), BITS, title, PROTOCOL_ERROR, move || {
             text("x").rsv(rsv).bytes()
         })
     });

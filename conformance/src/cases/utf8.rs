@@ -1,6 +1,6 @@
 //! Text is UTF-8, checked as it arrives (RFC 6455 §5.6, §8.1; RFC 3629 §3).
 
-use crate::case::{Case, Outcome, Row, closes, on_open, table};
+use crate::case::{Case, Outcome, Row, closes, closing, on_open, opened, table};
 use crate::peer::Peer;
 use crate::wire::{Form, binary, bytes_of, continuation, fragments, ping, text};
 
@@ -60,24 +60,24 @@ const VALID: [(&str, &str); 12] = [
 pub(super) fn cases() -> impl Iterator<Item = Case> {
     let valid = VALID.map(|(name, sample)| {
         let title = format!("{} comes back, whole and cut at every byte", sample.escape_unicode());
-        Case::on_open(format!("utf8/valid-{name}"), UTF8, title, move |peer| valid(peer, sample))
+        opened(format!("utf8/valid-{name}"), UTF8, title, move |peer| valid(peer, sample))
     });
     let invalid = INVALID.map(|(name, bytes)| {
         let title = format!("{} in a text", bytes.escape_ascii());
-        Case::closes(format!("utf8/invalid-{name}"), TEXT, title, INVALID_PAYLOAD, move || {
+        closing(format!("utf8/invalid-{name}"), TEXT, title, INVALID_PAYLOAD, move || {
             text([b"good ", bytes, b" end"].concat()).bytes()
         })
     });
     let early = INVALID.map(|(name, bytes)| {
         let title = format!("{} fails within its frame", bytes.escape_ascii());
-        Case::closes(format!("utf8/early-{name}"), TEXT, title, INVALID_PAYLOAD, move || {
+        closing(format!("utf8/early-{name}"), TEXT, title, INVALID_PAYLOAD, move || {
             text([b"good ", bytes].concat()).form(Form::Claim(100_000)).bytes()
         })
         .policy(EARLY)
     });
     let truncated = TRUNCATED.map(|(name, bytes)| {
         let title = format!("{} at the end of a text", bytes.escape_ascii());
-        Case::closes(format!("utf8/truncated-{name}"), TEXT, title, INVALID_PAYLOAD, move || {
+        closing(format!("utf8/truncated-{name}"), TEXT, title, INVALID_PAYLOAD, move || {
             text([b"good ", bytes].concat()).bytes()
         })
     });

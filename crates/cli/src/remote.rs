@@ -35,7 +35,7 @@ struct Remote {
 impl Remote {
     fn new(options: &ServerOptions) -> Result<Self, Failure> {
         let address = Address::parse(&options.url)?;
-        let mut network = Network::default();
+        let mut network = Network::default().with_versions(options.http.versions());
         if let Some(path) = &options.cacert {
             network = network.with_tls(tls::trusting(path)?);
         } else if address.is_secure() {

@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 use mio::{Registry, Token};
 use sockeye_reactor::Time;
 
+use crate::http2::{LaneEnd, LaneId, Multiplex};
 use crate::link::Link;
-use crate::{Error, Machine, Network};
+use crate::{Error, Http2Error, Limits, Machine, Network, Scheme};
 
 /// Reads in one call of [`Driver::next`] that give no event; then others have their turn.
 const READS_MAX: u8 = 32;
 /// A vector that has grown beyond this is given back once it is empty.
 const OUT_KEPT_BYTES_MAX: usize = 64 * 1024;
+/// Connections in a row on which a request may remain unprocessed.
+const ATTEMPTS_MAX: u8 = 3;
 
 /// Runs a [`Machine`] on sockets, inside a loop of the caller's.
 ///
@@ -25,8 +28,15 @@ const OUT_KEPT_BYTES_MAX: usize = 64 * 1024;
 pub struct Driver<M> {
     machine: M,
     link: Link,
+    limits: Limits,
     input: Input,
     out: Out,
+    /// HTTP/2, if the connection speaks it: `input` is empty then.
+    http2: Option<(Box<Multiplex>, LaneId)>,
+    /// The machine has a connection, as far as it knows: its request goes to another one, unnoticed.
+    resumes: bool,
+    /// Connections so far that have not processed the request.
+    attempts: u8,
     start: Instant,
     /// The error of a write, which is reported once the input is taken.
     broken: Option<Error>,
@@ -63,9 +73,13 @@ impl<M: Machine> Driver<M> {
         let read_bytes = network.limits.read_bytes.max(1);
         Ok(Self {
             machine,
+            limits: network.limits,
             link: Link::new(registry.try_clone()?, token, network),
             input: Input { bytes: vec![0; read_bytes], taken: 0, len: 0 },
             out: Out::default(),
+            http2: None,
+            resumes: false,
+            attempts: 0,
             start: Instant::now(),
             broken: None,
             has_more: false,
@@ -90,9 +104,15 @@ impl<M: Machine> Driver<M> {
         self.link.is_up()
     }
 
+    /// Whether the connection speaks HTTP/2.
+    pub const fn is_http2(&self) -> bool {
+        self.http2.is_some()
+    }
+
     /// Bytes that have not been sent, plus one if TLS holds some. Zero: the network has taken everything.
     pub fn unsent(&self) -> usize {
-        self.out.bytes.len() - self.out.sent + usize::from(self.link.holds_unsent())
+        let framed = self.http2.as_ref().map_or(0, |(http2, _)| http2.unsent());
+        self.out.rest().len() + framed + usize::from(self.link.holds_unsent())
     }
 
     /// Handles an event that the poller reported for the driver's token.
@@ -127,9 +147,7 @@ impl<M: Machine> Driver<M> {
             let now = self.now();
             self.follow(now);
             self.catch_up(now);
-            let mut rest = &mut self.input.bytes[self.input.taken..self.input.len];
-            let found = self.machine.next(now, &mut rest, &mut self.out.bytes, &mut take);
-            self.input.taken = self.input.len - rest.len();
+            let found = self.hear(now, &mut take);
             self.flush();
             match found {
                 Ok(None) if self.read_more(now) => {}
@@ -148,13 +166,37 @@ impl<M: Machine> Driver<M> {
         Ok(None)
     }
 
+    /// Hands the input to the machine.
+    fn hear<R>(
+        &mut self,
+        now: Time,
+        take: &mut dyn FnMut(M::Event<'_>) -> R,
+    ) -> Result<Option<R>, Error> {
+        let Self { machine, out, input, http2, .. } = self;
+        let Some((http2, lane)) = http2 else {
+            let mut rest = &mut input.bytes[input.taken..input.len];
+            let found = machine.next(now, &mut rest, &mut out.bytes, take);
+            input.taken = input.len - rest.len();
+            return found;
+        };
+        let mut rest = http2.input(*lane);
+        let len = rest.len();
+        let found = machine.next(now, &mut rest, &mut out.bytes, take);
+        let taken = len - rest.len();
+        http2.took(*lane, taken);
+        if taken > 0 {
+            self.attempts = 0;
+        }
+        found
+    }
+
     /// Connects where the machine wants a connection, and disconnects where it does not.
     fn follow(&mut self, now: Time) {
         match self.machine.peer() {
             None if !self.link.is_idle() => self.hang_up(now),
             Some(peer) if self.link.is_idle() => {
                 if let Err(error) = self.link.dial(peer, now) {
-                    self.machine.disconnected(now, error);
+                    self.end(now, error);
                 }
             }
             None | Some(_) => {}
@@ -162,10 +204,25 @@ impl<M: Machine> Driver<M> {
         match self.link.advance(now) {
             Ok(false) => {}
             Ok(true) => {
-                self.machine.connected(now, &mut self.out.bytes);
+                self.begin(now);
                 self.flush();
             }
-            Err(error) => self.machine.disconnected(now, error),
+            Err(error) => self.end(now, error),
+        }
+    }
+
+    /// Begins a connection that has just been made.
+    fn begin(&mut self, now: Time) {
+        if self.link.is_http2() {
+            let is_secure = self.machine.peer().is_some_and(|peer| peer.scheme == Scheme::Secure);
+            let scheme = if is_secure { "https" } else { "http" };
+            let mut http2 = Box::new(Multiplex::new(scheme, &self.limits));
+            let lane = http2.open_lane();
+            self.http2 = Some((http2, lane));
+        }
+        if !core::mem::take(&mut self.resumes) {
+            self.attempts = 0;
+            self.machine.connected(now, &mut self.out.bytes);
         }
     }
 
@@ -185,11 +242,26 @@ impl<M: Machine> Driver<M> {
         if !self.link.is_up() {
             return false;
         }
+        if let Some((http2, lane)) = &mut self.http2
+            && let Some(end) = http2.take_end(*lane)
+        {
+            self.end_lane(now, end);
+            return true;
+        }
         let why = match self.link.read(&mut self.input.bytes) {
-            Ok(Some(len @ 1..)) => {
-                (self.input.taken, self.input.len) = (0, len);
-                return true;
-            }
+            Ok(Some(len @ 1..)) => match &mut self.http2 {
+                None => {
+                    (self.input.taken, self.input.len) = (0, len);
+                    return true;
+                }
+                Some((http2, _)) => {
+                    http2.tell_time(now.as_millis());
+                    let Err(why) = http2.receive(&mut self.input.bytes[..len]) else { return true };
+                    // The server is told why.
+                    self.flush();
+                    why
+                }
+            },
             Ok(None) if self.broken.is_none() => {
                 self.has_more = self.link.may_hold_more();
                 return false;
@@ -201,10 +273,40 @@ impl<M: Machine> Driver<M> {
         true
     }
 
+    /// Ends the machine's lane, or sends its request on another connection.
+    fn end_lane(&mut self, now: Time, end: LaneEnd) {
+        let kept = match end {
+            LaneEnd::Lost(why) => return self.end(now, why),
+            LaneEnd::Elsewhere(kept) => kept,
+            LaneEnd::Http1(kept) => {
+                self.link.fall_back();
+                kept
+            }
+        };
+        self.attempts += 1;
+        if self.attempts > ATTEMPTS_MAX {
+            return self.end(now, Error::Http2(Http2Error::Goaway));
+        }
+        self.part();
+        let mut bytes = kept;
+        bytes.extend_from_slice(self.out.rest());
+        self.out = Out { bytes, sent: 0 };
+        self.link.close();
+        (self.http2, self.broken, self.resumes) = (None, None, true);
+    }
+
+    /// Says goodbye to a server of HTTP/2.
+    fn part(&mut self) {
+        if let Some((http2, _)) = &mut self.http2 {
+            http2.part();
+            self.flush_frames();
+        }
+    }
+
     /// Tells the machine that the connection has ended, after it has taken all input.
     fn end(&mut self, now: Time, why: Error) {
         self.link.close();
-        self.broken = None;
+        (self.http2, self.broken, self.resumes) = (None, None, false);
         self.out = Out::default();
         self.input.clear();
         self.machine.disconnected(now, why);
@@ -212,19 +314,50 @@ impl<M: Machine> Driver<M> {
 
     fn hang_up(&mut self, now: Time) {
         self.flush();
+        self.part();
         self.end(now, Error::HungUp);
     }
 
     /// Writes what goes, and says how much is left. A connection that breaks is read to its end first: the
     /// server may have said why.
     pub(crate) fn flush(&mut self) -> usize {
-        if self.link.is_up()
+        if self.http2.is_some() {
+            self.flush_frames();
+        } else if self.link.is_up()
             && self.broken.is_none()
             && let Err(error) = self.out.write_to(&mut self.link)
         {
             self.broken = Some(error);
         }
         self.unsent()
+    }
+
+    /// The same over HTTP/2: lets the lane take what it can send, and writes that.
+    fn flush_frames(&mut self) {
+        let Self { link, out, http2, broken, .. } = self;
+        let Some((http2, lane)) = http2 else { return };
+        while link.is_up() && broken.is_none() {
+            let mut has_new = false;
+            loop {
+                match http2.send(*lane, out.rest()) {
+                    0 => break,
+                    len => out.took(len),
+                }
+                has_new = true;
+            }
+            let mut sent = 0;
+            if let Err(error) = link.write(http2.out(), &mut sent) {
+                *broken = Some(error);
+            }
+            http2.out().drain(..sent);
+            if http2.unsent() > 0 {
+                return;
+            }
+            http2.output_sent();
+            if !has_new {
+                return;
+            }
+        }
     }
 
     fn now(&self) -> Time {
@@ -244,9 +377,23 @@ impl Input {
 }
 
 impl Out {
-    /// Moves what is left to the front only when that is the smaller part, so that the work is linear.
+    /// The bytes that are not sent.
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.sent..]
+    }
+
     fn write_to(&mut self, link: &mut Link) -> Result<(), Error> {
-        let result = link.write(&self.bytes, &mut self.sent);
+        let mut sent = 0;
+        let result = link.write(self.rest(), &mut sent);
+        self.took(sent);
+        result
+    }
+
+    /// Counts `len` bytes as sent.
+    ///
+    /// Moves what is left to the front only when that is the smaller part, so that the work is linear.
+    fn took(&mut self, len: usize) {
+        self.sent += len;
         if self.sent * 2 >= self.bytes.len() {
             self.bytes.drain(..self.sent);
             self.sent = 0;
@@ -254,6 +401,5 @@ impl Out {
         if self.bytes.is_empty() {
             self.bytes.shrink_to(OUT_KEPT_BYTES_MAX);
         }
-        result
     }
 }

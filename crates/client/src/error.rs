@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use sockeye_handshake::VerifyError;
 use sockeye_http::Status;
 use sockeye_http1::Error as HttpError;
+use sockeye_http2::{ConnectionError, ErrorCode};
 use sockeye_websocket::{MessageError, ProtocolError, UsageError as FrameUsage};
 
 use crate::headers;
@@ -42,6 +43,8 @@ pub enum Error {
     Http(HttpError),
     /// The server sent more interim responses than the limit.
     InterimResponses,
+    /// HTTP/2 failed, with the connection or one stream of it.
+    Http2(Http2Error),
     /// The server answered with something else than what was asked for; the whole answer is here.
     Refused(Box<Refusal>),
     /// The answer to a WebSocket's handshake does not fit it.
@@ -93,6 +96,31 @@ impl Error {
     /// Whether another attempt must fail in the same way: a bad certificate needs a person.
     pub(crate) const fn is_futile(&self) -> bool {
         matches!(self, Self::NoTls | Self::Tls(TlsError::Name | TlsError::Certificate(_)))
+    }
+}
+
+/// Why a connection of HTTP/2, or one stream of it, has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Http2Error {
+    /// The server does not speak HTTP/2, and nothing else was allowed.
+    NotSpoken,
+    /// The server broke a rule of HTTP/2.
+    Violation(ConnectionError),
+    /// A stream was reset with this code, by the server or for its fault.
+    Reset(ErrorCode),
+    /// The server goes away and has not processed the request, as often as it was sent.
+    Goaway,
+}
+
+impl fmt::Display for Http2Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSpoken => f.write_str("the server does not speak HTTP/2"),
+            Self::Violation(error) => write!(f, "the server breaks HTTP/2: {error}"),
+            Self::Reset(code) => write!(f, "the stream was reset with {code}"),
+            Self::Goaway => f.write_str("the server goes away and has not processed the request"),
+        }
     }
 }
 
@@ -278,6 +306,7 @@ impl fmt::Display for Error {
             Self::Http(HttpError::FirstByte) => f.write_str("the server's answer is no HTTP"),
             Self::Http(error) => write!(f, "the server's answer cannot be taken: {error}"),
             Self::InterimResponses => f.write_str("too many interim responses"),
+            Self::Http2(error) => error.fmt(f),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Handshake(error) => error.fmt(f),
             Self::Compression => f.write_str("the server's compression does not answer the offer"),

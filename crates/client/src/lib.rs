@@ -7,6 +7,7 @@ mod error;
 mod event_source;
 mod exchange;
 mod headers;
+mod http2;
 mod limits;
 mod link;
 mod machine;
@@ -23,13 +24,15 @@ mod web_socket;
 pub use blocking::Blocking;
 pub use driver::Driver;
 pub use entropy::Entropy;
-pub use error::{CertificateError, Deadline, Error, ProxyError, Refusal, TlsError, UsageError};
+pub use error::{
+    CertificateError, Deadline, Error, Http2Error, ProxyError, Refusal, TlsError, UsageError,
+};
 pub use event_source::{
     EventSource, EventSourceOptions, OwnedSourceEvent, Reconnect, SourceMessage, SourceOpened,
 };
 pub use limits::Limits;
 pub use machine::Machine;
-pub use network::{Network, Proxy};
+pub use network::{HttpVersions, Network, Proxy};
 #[cfg(feature = "hub")]
 pub use requests::Requests;
 /// What a [`Machine`] is given: milliseconds from any moment on.

@@ -25,6 +25,9 @@ pub struct Limits {
     pub refusal_bytes_max: usize,
     /// Bytes read at a time. Default 16 KiB, held as long as there is a driver.
     pub read_bytes: usize,
+    /// Content of one stream of HTTP/2 that is held until its machine takes it, in bytes. A machine that takes nothing
+    /// stops its own stream, and no other one. Default 256 KiB.
+    pub stream_window_bytes: u32,
     /// Bytes that the caller may queue before the network has taken them. Default 4 MiB.
     pub out_bytes_max: usize,
     /// Bytes of messages that are kept while a blocking call waits to send. Default 4 MiB.
@@ -49,6 +52,7 @@ impl Limits {
         interim_responses_max: 8,
         refusal_bytes_max: 4096,
         read_bytes: 16 * 1024,
+        stream_window_bytes: 256 << 10,
         out_bytes_max: 4 << 20,
         inbox_bytes_max: 4 << 20,
         send_ms: 30_000,

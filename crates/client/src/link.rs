@@ -20,7 +20,7 @@ use self::socket::LinkSocket;
 #[cfg(feature = "rustls")]
 pub(crate) use self::tls::system_config as system_tls;
 use self::tunnel::Tunnel;
-use crate::{Deadline, Error, Network, Peer, ProxyError, Scheme};
+use crate::{Deadline, Error, Http2Error, HttpVersions, Network, Peer, ProxyError, Scheme};
 
 /// How long one of several addresses may take before the next is tried, in milliseconds.
 const ADDRESS_MS: u64 = 2_500;
@@ -37,6 +37,8 @@ pub(crate) struct Link {
     lookups: Running,
     deadline: Time,
     network: Network,
+    /// The server wants HTTP/1.1 for what this link carries.
+    wants_http1: bool,
     /// Whether a read may find something: true until the system says that nothing is there, and again after an event.
     readable: bool,
     /// Whether a write may take something, in the same way.
@@ -67,6 +69,7 @@ impl Link {
             lookups: Running::default(),
             deadline: Time::NEVER,
             network,
+            wants_http1: false,
             readable: false,
             writable: false,
         }
@@ -78,6 +81,22 @@ impl Link {
 
     pub(crate) const fn is_up(&self) -> bool {
         matches!(self.step, Step::Up(_))
+    }
+
+    /// Makes all further connections speak HTTP/1.1.
+    pub(crate) const fn fall_back(&mut self) {
+        self.wants_http1 = true;
+    }
+
+    const fn versions(&self) -> HttpVersions {
+        if self.wants_http1 { HttpVersions::Http1 } else { self.network.versions }
+    }
+
+    /// Whether the connection speaks HTTP/2.
+    pub(crate) fn is_http2(&self) -> bool {
+        let Step::Up(socket) = &self.step else { return false };
+        let agreed = socket::has_agreed_on_http2(socket);
+        agreed.unwrap_or_else(|| self.versions() == HttpVersions::Http2)
     }
 
     /// Begins to connect to `peer`; [`advance`](Self::advance) goes on.
@@ -120,6 +139,14 @@ impl Link {
             let went_on =
                 if is_late { Err(Error::TimedOut(Deadline::Connect)) } else { self.go_on(now) };
             match went_on {
+                Ok(true)
+                    if self.is_up()
+                        && self.versions() == HttpVersions::Http2
+                        && !self.is_http2() =>
+                {
+                    self.close();
+                    return Err(Error::Http2(Http2Error::NotSpoken));
+                }
                 Ok(true) if self.is_up() => {
                     (self.readable, self.writable) = (true, true);
                     return Ok(true);
@@ -241,7 +268,7 @@ impl Link {
         if let Some(peer) = self.peer.as_ref().filter(|peer| peer.scheme == Scheme::Secure) {
             let config = self.network.tls_config()?;
             self.network.tls = Some(config.clone());
-            return Ok(Step::Securing(tls::Tls::new(socket, config, &peer.host)?));
+            return Ok(Step::Securing(tls::Tls::new(socket, config, &peer.host, self.versions())?));
         }
         Ok(Step::Up(socket::plain(socket)))
     }

@@ -16,6 +16,8 @@ pub struct Network {
     pub limits: Limits,
     /// The proxy that every connection goes through.
     pub proxy: Option<Proxy>,
+    /// The versions of HTTP that connections may speak.
+    pub versions: HttpVersions,
     /// The TLS configuration; `None` trusts the authorities that the system trusts.
     #[cfg(feature = "rustls")]
     pub tls: Option<Arc<rustls::ClientConfig>>,
@@ -34,8 +36,14 @@ impl Network {
         Self { proxy: Some(proxy), ..self }
     }
 
+    /// The same with other versions of HTTP.
+    #[must_use]
+    pub fn with_versions(self, versions: HttpVersions) -> Self {
+        Self { versions, ..self }
+    }
+
     /// The same with a TLS configuration of the caller's, for example with its own roots or a certificate of the
-    /// client. The client always offers `http/1.1` as the protocol inside (ALPN).
+    /// client. The protocols inside (ALPN) follow from [`versions`](Self::versions).
     #[cfg(feature = "rustls")]
     #[must_use]
     pub fn with_tls(self, config: Arc<rustls::ClientConfig>) -> Self {
@@ -50,6 +58,20 @@ impl Network {
     pub fn tls_config(&self) -> Result<Arc<rustls::ClientConfig>, crate::Error> {
         self.tls.as_ref().map_or_else(crate::link::system_tls, |config| Ok(Arc::clone(config)))
     }
+}
+
+/// The versions of HTTP that a client may speak.
+///
+/// A WebSocket falls back to HTTP/1.1 where a server of HTTP/2 does not accept it (RFC 8441), whatever stands here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum HttpVersions {
+    /// HTTP/1.1.
+    Http1,
+    /// Over TLS, HTTP/2 if the server chooses it (ALPN); without TLS, HTTP/1.1.
+    #[default]
+    Negotiated,
+    /// HTTP/2: over TLS the server has to choose it, and without TLS it has to speak it (prior knowledge).
+    Http2,
 }
 
 impl From<Limits> for Network {

@@ -1,7 +1,10 @@
 //! Properties of the machines that hold whatever a server sends, for this crate's tests and the fuzz targets.
 
 pub mod fuzz;
+mod http2;
 mod show;
+
+pub use self::http2::http2;
 
 use sockeye_reactor::Time;
 

@@ -6,6 +6,7 @@ mod event_source;
 mod event_source_contract;
 mod event_source_simulation;
 mod hostile;
+mod http2;
 mod peer;
 mod properties;
 mod proxy;

@@ -107,6 +107,35 @@ fn hub_frames() -> impl Strategy<Value = Vec<u8>> {
     (start, vec(one, 0..12)).prop_map(|(start, frames)| [start, frames.concat()].concat())
 }
 
+/// Frames of a server of HTTP/2, most of them on one of the three streams that are open.
+fn http2_frames() -> impl Strategy<Value = Vec<u8>> {
+    let fields = select(vec![
+        &b"\x88"[..],
+        b"\x89",
+        b"\x8d",
+        b"\x08\x03103",
+        b"\x88\x5c\x012",
+        b"\x88\x40\x01a\x01b",
+        b"\x40\x01a\x01b",
+    ]);
+    let headers = (fields, any::<bool>()).prop_map(|(it, end)| (1, 4 | u8::from(end), it.to_vec()));
+    let data =
+        (vec(any::<u8>(), 0..40), any::<bool>()).prop_map(|(it, end)| (0, u8::from(end), it));
+    let reset = select(vec![0_u8, 7, 8, 13]).prop_map(|code| (3, 0, vec![0, 0, 0, code]));
+    let ping = Just((6, 0, vec![1; 8]));
+    let goaway = select(vec![0_u8, 1, 3]).prop_map(|last| (7, 0, vec![0, 0, 0, last, 0, 0, 0, 0]));
+    let strange = (any::<u8>(), any::<u8>(), vec(any::<u8>(), 0..12));
+    let one =
+        prop_oneof![6 => headers, 6 => data, 1 => reset, 1 => ping, 1 => goaway, 1 => strange];
+    let stream = select(vec![1_u8, 1, 3, 3, 5, 5, 0, 7]);
+    let frame = (one, stream).prop_map(|((kind, flags, payload), stream)| {
+        let stream = if matches!(kind, 6 | 7) { 0 } else { stream };
+        let len = u8::try_from(payload.len()).expect("short");
+        [&[0, 0, len, kind, flags, 0, 0, 0, stream], &payload[..]].concat()
+    });
+    vec(frame, 0..20).prop_map(|frames| frames.concat())
+}
+
 proptest! {
     #[test]
     fn cuts_change_nothing_for_an_event_source(wire in response(), cuts in cuts(), again: bool) {
@@ -145,6 +174,11 @@ proptest! {
         resumes: bool,
     ) {
         properties::subscription(&wire, &cuts, transport, resumes.then_some("1mubbs7i8-15"));
+    }
+
+    #[test]
+    fn cuts_change_nothing_over_http2(wire in http2_frames(), cuts in cuts()) {
+        properties::http2(&wire, &cuts);
     }
 
     #[test]

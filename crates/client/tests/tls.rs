@@ -48,7 +48,7 @@ fn secured((certificate, key): Identity, stream: TcpStream) -> Secured {
             PrivateKeyDer::try_from(key).expect("a key"),
         )
         .expect("the key is the certificate's");
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     StreamOwned::new(ServerConnection::new(Arc::new(config)).expect("a good config"), stream)
 }
 

@@ -14,7 +14,7 @@ use crate::inflater;
 use crate::window::{Takeover, Window};
 
 /// The step in which data are inflated and deflated.
-const SCRATCH_BYTES: usize = 16 * 1024;
+pub(crate) const SCRATCH_BYTES: usize = 16 * 1024;
 
 /// The compression level of zlib, 1 to 9.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,6 +23,8 @@ pub struct Level(u8);
 impl Level {
     /// The fastest.
     pub const FASTEST: Self = Self(1);
+    /// For texts that are compressed once and sent to many.
+    pub const SHARED: Self = Self(4);
     /// The default of zlib.
     pub const BALANCED: Self = Self(6);
     /// The smallest output.

@@ -9,6 +9,7 @@ extern crate alloc;
 mod client;
 mod deflater;
 mod engine;
+pub mod gzip;
 mod inflater;
 mod parameter;
 mod params;
@@ -21,6 +22,7 @@ mod window;
 
 pub use client::{ClientOffer, ClientWindowOffer};
 pub use engine::{Engine, EngineConfig, Level};
+pub use gzip::{Gzip, GzipConfig};
 pub use parameter::NegotiationError;
 pub use params::{EXTENSION_NAME, Params, WindowBits};
 pub use server::{ClientWindow, ServerConfig, accept_offer};

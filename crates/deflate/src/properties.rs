@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub mod fuzz;
+pub mod gzip;
 pub mod offers;
 pub mod oracle;
 

@@ -102,6 +102,14 @@ proptest! {
     fn like_a_private_stream(number: u8, level in 1..=9_u8, seed in seed()) {
         properties::like_a_private_stream(number, level, &seed);
     }
+
+    /// [gzip:independent-blocks]
+    #[test]
+    fn gzip_streams_share_blocks(
+        level: u8, least: u8, seed in seed(), picks in vec(any::<u8>(), 0..40),
+    ) {
+        properties::gzip::streams(level, least, &seed, &picks);
+    }
 }
 
 /// A message of noise at which a deflater that goes on and one that was primed just differ.

@@ -49,6 +49,60 @@ impl<'a> ClientRequest<'a> {
             headers: &[],
         }
     }
+
+    /// Hands the fields of a CONNECT with `:protocol` `websocket` (RFC 8441 §5) to `add`: version, origin,
+    /// subprotocols, extensions and the application's own. Over HTTP/2 a handshake has neither key nor
+    /// `Upgrade`.
+    ///
+    /// # Errors
+    ///
+    /// A [`UsageError`] if a field of the request cannot stand in a handshake; `add` may have been given others
+    /// then.
+    pub fn connect_fields(
+        &self,
+        mut add: impl FnMut(HeaderName<'_>, HeaderValue<'_>),
+    ) -> Result<(), UsageError> {
+        fields::check_application(self.headers)?;
+        // [rfc6455:4.1-version-13]
+        add(fields::VERSION, fields::VERSION_13);
+        if let Some(origin) = self.origin {
+            add(fields::ORIGIN, origin_value(origin)?);
+        }
+        let subprotocols = subprotocol_list(self.subprotocols)?;
+        if !subprotocols.is_empty() {
+            add(fields::PROTOCOL, HeaderValue::new(&subprotocols)?);
+        }
+        if !self.extensions.is_empty() {
+            add(fields::EXTENSIONS, HeaderValue::new(self.extensions.as_str())?);
+        }
+        self.headers.iter().for_each(|&(name, value)| add(name, value));
+        Ok(())
+    }
+
+    /// Checks the server's answer to a CONNECT with `:protocol` `websocket`: any 2xx opens the WebSocket.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError::Status`] for another status; the response is then an ordinary one. After every other error
+    /// the stream is to be reset.
+    ///
+    /// # RFC
+    ///
+    /// RFC 8441 §5, RFC 9113 §8.5.
+    pub fn verify_connect<'b>(
+        &self,
+        status: Status,
+        headers: Headers<'_, 'b>,
+    ) -> Result<Accepted<'b>, VerifyError> {
+        // [rfc8441:5-any-2xx]
+        if !(200..300).contains(&status.code()) {
+            return Err(VerifyError::Status(status));
+        }
+        Ok(Accepted {
+            subprotocol: accepted_subprotocol(headers, self.subprotocols)?,
+            extensions: accepted_extensions(headers, self.extensions)?,
+        })
+    }
 }
 
 /// Shows no query, subprotocols and values: they hold credentials.

@@ -24,6 +24,37 @@ fn the_least_request() {
     );
 }
 
+/// [rfc6455:4.1-version-13]
+#[test]
+fn a_connect_has_neither_key_nor_upgrade() {
+    let extensions = Extensions::parse([&b"foo;a=\"1\",bar"[..]]).unwrap();
+    let own = [(HeaderName::from_static("Cookie"), HeaderValue::from_static("a=b"))];
+    let request = ClientRequest {
+        origin: Some("http://example.com"),
+        subprotocols: &["chat", "superchat"],
+        extensions: &extensions,
+        headers: &own,
+        ..ClientRequest::new("example.com", "/")
+    };
+    let mut lines = String::new();
+    let add = |name: HeaderName<'_>, value: HeaderValue<'_>| {
+        lines.push_str(&format!("{}: {}\n", name.as_str(), text(value.as_bytes())));
+    };
+    request.connect_fields(add).unwrap();
+    assert_eq!(
+        lines,
+        "Sec-WebSocket-Version: 13\nOrigin: http://example.com\n\
+         Sec-WebSocket-Protocol: chat, superchat\n\
+         Sec-WebSocket-Extensions: foo; a=1, bar\nCookie: a=b\n"
+    );
+    let mut least = 0;
+    ClientRequest::new("a", "/").connect_fields(|_, _| least += 1).unwrap();
+    assert_eq!(least, 1);
+    let reserved = [(HeaderName::from_static("Sec-WebSocket-Key"), HeaderValue::from_static("x"))];
+    let request = ClientRequest { headers: &reserved, ..ClientRequest::new("a", "/") };
+    assert_eq!(request.connect_fields(|_, _| ()), Err(UsageError::HeaderReserved));
+}
+
 #[test]
 fn the_fullest_request() {
     let extensions = Extensions::parse([&b"foo;a=\"1\",bar"[..]]).unwrap();

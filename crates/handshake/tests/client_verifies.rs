@@ -168,3 +168,29 @@ fn versions_to_try_instead() {
     let head = ResponseHead::parse(head, &mut storage, &Limits::DEFAULT).unwrap();
     assert!(supported_versions(&head).eq([13, 8, 7]));
 }
+
+/// [rfc8441:5-any-2xx]
+#[test]
+fn a_connect_is_answered_by_any_2xx() {
+    use sockeye_http::{HeaderLine, Headers};
+
+    let request = ClientRequest { subprotocols: &["chat"], ..ClientRequest::new("a", "/") };
+    let line = |value: &'static [u8]| [HeaderLine { name: b"sec-websocket-protocol", value }];
+    for code in [200, 204, 299] {
+        let lines = line(b"chat");
+        let status = Status::new(code).unwrap();
+        let accepted = request.verify_connect(status, Headers::new(&lines)).unwrap();
+        assert_eq!(accepted.subprotocol, Some("chat"));
+    }
+    for code in [101, 199, 300, 404] {
+        let status = Status::new(code).unwrap();
+        let verified = request.verify_connect(status, Headers::new(&[]));
+        assert_eq!(verified, Err(VerifyError::Status(status)));
+    }
+    let lines = line(b"other");
+    let verified = request.verify_connect(Status::OK, Headers::new(&lines));
+    assert_eq!(verified, Err(VerifyError::SubprotocolNotRequested));
+    let lines = [HeaderLine { name: b"sec-websocket-extensions", value: b"x" }];
+    let verified = request.verify_connect(Status::OK, Headers::new(&lines));
+    assert_eq!(verified, Err(VerifyError::ExtensionNotRequested));
+}

@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+mod accept_encoding;
 mod date;
 mod error;
 pub mod grammar;
@@ -21,6 +22,7 @@ mod request;
 mod status;
 mod target;
 
+pub use accept_encoding::AcceptEncoding;
 pub use date::Date;
 pub use error::{HeaderError, UsageError};
 pub use header::{HeaderName, HeaderValue};

@@ -11,7 +11,9 @@ use crate::flow::{ConnectionWindows, WINDOW_MAX};
 use crate::frame::{Frame, PAYLOAD_BYTES_MAX, Setting, SettingId, Settings};
 use crate::receive::Incoming;
 use crate::streams::Streams;
-use crate::{Config, ConnectProtocol, ConnectionError, ErrorCode, PREFACE, StreamId, UsageError};
+use crate::{
+    Config, ConnectProtocol, ConnectionError, ErrorCode, Limits, PREFACE, StreamId, UsageError,
+};
 
 /// The payload of the PING frame behind the first GOAWAY of a server that shuts down.
 const DRAIN_PING: [u8; 8] = *b"draining";
@@ -48,6 +50,8 @@ pub struct Connection {
     pub(crate) unsent_control_bytes: u32,
     /// Heads of frames that were read, modulo 2^32.
     pub(crate) frames: u32,
+    /// RST_STREAM frames that were sent, modulo 2^32.
+    pub(crate) resets_sent: u32,
     pub(crate) settings_acked: bool,
     pub(crate) failed: bool,
 }
@@ -110,6 +114,7 @@ impl Connection {
             going: Going::Not,
             unsent_control_bytes: 0,
             frames: 0,
+            resets_sent: 0,
             settings_acked: false,
             failed: false,
             config: Arc::clone(config),
@@ -198,11 +203,23 @@ impl Connection {
         self.incoming.is_mid_frame()
     }
 
+    /// The bounds of the connection.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
     /// The number of frames whose head was read, modulo 2^32: for a caller that counts work, or that has a
     /// deadline for a frame.
     #[must_use]
     pub const fn frames(&self) -> u32 {
         self.frames
+    }
+
+    /// The number of RST_STREAM frames that were sent, modulo 2^32: for a caller that counts them.
+    #[must_use]
+    pub const fn resets_sent(&self) -> u32 {
+        self.resets_sent
     }
 
     /// The bytes on the heap, without the memory that is shared with other connections.

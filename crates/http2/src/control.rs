@@ -42,6 +42,7 @@ impl Connection {
         code: ErrorCode,
         out: &mut Vec<u8>,
     ) -> Result<(), ConnectionError> {
+        self.resets_sent = self.resets_sent.wrapping_add(1);
         self.reply(Frame::RstStream { stream, code }, out)?;
         // [http2:10.5-made-you-reset]
         self.buckets.add(Flood::Resets, &self.config.limits)

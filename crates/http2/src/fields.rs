@@ -47,7 +47,7 @@ impl<F: Fields> FieldReader<F> {
 /// connections of a loop; its memory is that of the largest block.
 ///
 /// The crumbs of `cookie` are joined with `"; "` (RFC 9113 §8.2.3).
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct FieldBuffer {
     bytes: Vec<u8>,
     lines: Vec<Line>,
@@ -60,6 +60,7 @@ pub struct FieldBuffer {
     status: Option<Range<usize>>,
 }
 
+#[derive(Clone)]
 struct Line {
     name: Range<usize>,
     value: Range<usize>,
@@ -102,6 +103,13 @@ impl FieldBuffer {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Returns the bytes on the heap that the fields need. A clone has no more.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let lines = self.lines.len().saturating_mul(size_of::<Line>());
+        self.bytes.len().saturating_add(self.cookie.len()).saturating_add(lines)
     }
 
     /// Returns the fields without the pseudo-fields, for [`request`](Self::request).

@@ -40,7 +40,7 @@ impl Rate {
 /// | `pings` | 128, 16 | clients send one in seconds, gRPC one a response |
 /// | `settings` | 32, 4 | clients send one or two |
 /// | `priorities` | 1,024, 64 | one a stream, and some at the start |
-/// | `window_updates` | 2,048, 256 | two for each DATA frame of ours leak with that frame |
+/// | `window_updates` | 2,048, 256 | four for each DATA frame of ours leak with that frame, and one for each KiB of it |
 /// | `empty_data` | 128, 32 | they bring nothing; a few interim responses come with each response |
 /// | `late_frames` | 2,048, 256 | a window in one-byte frames is cut off by the window |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

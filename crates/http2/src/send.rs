@@ -40,6 +40,10 @@ impl EndStream {
     }
 }
 
+/// The updates that one DATA frame of ours allows, and one more for each KiB of it: a gateway whose buffer wraps
+/// gives a frame back in two parts, on both levels, and one with small buffers in more.
+const UPDATES_PER_FRAME: u32 = 4;
+
 impl Connection {
     /// Opens a stream and sends a request. Client only.
     ///
@@ -183,8 +187,8 @@ impl Connection {
         }
         let len = u32::try_from(len).ok().filter(|len| *len <= PAYLOAD_BYTES_MAX);
         let len = len.filter(|len| self.windows.spend(found, *len)).ok_or(UsageError::Capacity)?;
-        // A peer may answer each DATA frame with two updates.
-        self.buckets.leak(Flood::WindowUpdates, 2);
+        // [http2:10.5-updates-of-content]
+        self.buckets.leak(Flood::WindowUpdates, UPDATES_PER_FRAME.saturating_add(len / 1024));
         if next != found.state {
             self.streams.set_state(stream, next, self.config.limits.closed_streams_max);
         }
@@ -205,6 +209,7 @@ impl Connection {
     ) -> Result<(), UsageError> {
         self.check_send(stream, Input::SendRst)?;
         self.transition(stream, Input::SendRst);
+        self.resets_sent = self.resets_sent.wrapping_add(1);
         Frame::RstStream { stream, code }.write(out);
         Ok(())
     }

@@ -251,6 +251,27 @@ fn floods_of_each_kind() {
     }
 }
 
+/// A gateway whose buffer wraps gives each DATA frame back in two parts on both levels, and one with small
+/// buffers in a dozen. [http2:10.5-updates-of-content]
+#[test]
+fn updates_in_parts_are_no_flood() {
+    let mut rig = Rig::server();
+    rig.feed(post(1));
+    respond(&mut rig, 1, EndStream::No);
+    for (len, parts) in [(4, 2), (16_384, 10)] {
+        for _ in 0..5_000 {
+            rig.connection.write_data_head(id(1), len, EndStream::No, &mut Vec::new()).unwrap();
+            let part = u32::try_from(len / parts).unwrap();
+            let rest = u32::try_from(len - len / parts * (parts - 1)).unwrap();
+            for part in (1..parts).map(|_| part).chain([rest]) {
+                rig.feed([update(1, part), update(0, part)].concat());
+            }
+            rig.said();
+        }
+        assert!(!rig.connection.is_over(), "{parts} parts of {len} bytes");
+    }
+}
+
 #[test]
 fn interim_responses_without_end() {
     let mut rig = Rig::client();

@@ -8,7 +8,7 @@ use crate::common::{Rig, get, post, settings};
 
 #[test]
 fn a_connection_is_small() {
-    assert_eq!(size_of::<Connection>(), 424);
+    assert_eq!(size_of::<Connection>(), 432);
     assert!(size_of::<ConnectionError>() <= 4);
     assert!(size_of::<StreamError>() <= 2 && size_of::<UsageError>() == 1);
 }

@@ -146,6 +146,9 @@ pub struct Limits {
     /// bounds leave no room for them. The next call drops more. A channel that is evicted takes all
     /// of its messages with it in one call.
     pub drops_per_call_max: usize,
+    /// How many of these steps a publication, a subscription or a pull takes for new settings.
+    /// [`Hub::advance`](crate::Hub::advance) takes all of them.
+    pub refits_beside_max: usize,
 }
 
 impl Default for Limits {
@@ -170,6 +173,7 @@ impl Default for Limits {
             burst_messages_max: 64,
             burst_bytes_max: 64 * 1024,
             drops_per_call_max: 1_024,
+            refits_beside_max: 4,
         }
     }
 }

@@ -169,7 +169,7 @@ impl<M> Hub<M> {
         if seq != next {
             return Err(Misuse::OutOfOrder { next });
         }
-        self.advance(now_ms);
+        self.advance_beside(now_ms);
         let Publication { channel, body, cost, kind, key, expect: _ } = publication;
         let name = channel.as_str();
         if let Some(key) = key.filter(|key| self.keys.known(name, key).is_none()) {
@@ -270,22 +270,39 @@ impl<M> Hub<M> {
 
     /// Drops expired messages and keys, and what new settings leave no room for, at most
     /// [`Limits::drops_per_call_max`](crate::Limits::drops_per_call_max). Every other call that takes
-    /// the time does so, too. Call it at [`next_deadline`](Self::next_deadline) to free memory while
-    /// the hub is idle, and again as long as [`is_overdue`](Self::is_overdue).
+    /// the time does so, too, but takes only
+    /// [`Limits::refits_beside_max`](crate::Limits::refits_beside_max) steps for new settings. Call it at
+    /// [`next_deadline`](Self::next_deadline) to free memory while the hub is idle, and again as long as
+    /// [`is_overdue`](Self::is_overdue).
     pub fn advance(&mut self, now_ms: u64) {
+        self.drop_some(usize::MAX, now_ms);
+    }
+
+    /// The same at the beginning of other calls. Their callers pay for all steps, so those for new settings are few.
+    #[inline]
+    pub(crate) fn advance_beside(&mut self, now_ms: u64) {
+        self.drop_some(self.config.limits.refits_beside_max, now_ms);
+    }
+
+    fn drop_some(&mut self, refits_max: usize, now_ms: u64) {
         // [hub:bound-drops] Two: a step for the channel, and one for its oldest message.
         let most = self.config.limits.drops_per_call_max.max(2);
         let mut left = most;
         self.keys.expire(now_ms, &mut left);
-        if self.channels.is_refitting() && self.channels.refit(&self.config, &mut left) {
-            self.config.settle();
+        if self.channels.is_refitting() {
+            let steps = left.min(refits_max.max(2));
+            let mut steps_left = steps;
+            if self.channels.refit(&self.config, &mut steps_left) {
+                self.config.settle();
+            }
+            left -= steps - steps_left;
         }
         self.channels.expire(now_ms, &self.config, &mut left);
         if self.channels.is_over(&self.config) {
             self.channels.enforce(&self.config, &mut left);
         }
         self.stats.dropped += (most - left) as u64;
-        self.is_overdue = left == 0;
+        self.is_overdue = left == 0 || self.channels.is_refitting();
         self.advanced_ms = Some(now_ms).filter(|_| !self.is_overdue);
     }
 
@@ -293,7 +310,7 @@ impl<M> Hub<M> {
     #[inline]
     pub(crate) fn advance_to_commit(&mut self, now_ms: u64) {
         if self.advanced_ms != Some(now_ms) {
-            self.advance(now_ms);
+            self.advance_beside(now_ms);
         }
     }
 

@@ -24,7 +24,7 @@ impl<M> Subscriber<'_, M> {
     /// them.
     pub fn pull(&mut self, budget: Budget, now_ms: u64, out: &mut Vec<Item<M>>) -> Progress {
         let Self { hub, index } = self;
-        hub.advance(now_ms);
+        hub.advance_beside(now_ms);
         let state = hub.subscribers.at(*index);
         if state.position == ReadPosition::LIVE {
             return Progress::Live;

@@ -65,7 +65,7 @@ impl<M> Hub<M> {
         now_ms: u64,
         out: &mut Vec<Rc<Entry<M>>>,
     ) -> Page {
-        self.advance(now_ms);
+        self.advance_beside(now_ms);
         let floor = self.channels.past(name.as_str(), &self.config).floor;
         let mut more = false;
         if let Some(index) = self.channels.find(name.as_str()) {

@@ -53,7 +53,7 @@ impl<M> Hub<M> {
         publication: Publication<'_, M>,
         now_ms: u64,
     ) -> Result<Admission, Refusal> {
-        self.advance(now_ms);
+        self.advance_beside(now_ms);
         let record = self.channels.find(publication.channel.as_str());
         let admission = self.decide(&publication, record).and_then(|known| match known {
             Some(admission) => Ok(admission),

@@ -177,7 +177,7 @@ impl<M> Subscriber<'_, M> {
         now_ms: u64,
     ) -> Result<Subscribed, Refusal> {
         debug_assert!(!self.hub.has_burst(), "the burst is delivered first");
-        self.hub.advance(now_ms);
+        self.hub.advance_beside(now_ms);
         let link = self.link(target)?;
         let fresh = self.fresh(link, start, self.settings(target));
         self.add(link, fresh);

@@ -2,7 +2,9 @@
 
 use crate::support::name as channel;
 use crate::support::*;
-use sockeye_hub::{Config, Flow, OnGap, OnOverrun, PatternUse, Seq, Settings, Start};
+use sockeye_hub::{
+    Budget, Config, Flow, OnGap, OnOverrun, PatternUse, Seq, Settings, Start, Target,
+};
 
 fn config(settings: Settings, namespaces: Vec<(String, Settings)>) -> Config {
     Config { limits: sockeye_hub::Limits::default(), settings, namespaces }
@@ -106,6 +108,48 @@ fn new_bounds_are_applied_in_steps() {
     assert_eq!((stats.history_messages, stats.channels, stats.tombstones), (90, 90, 10));
     assert!(calls > 30, "{calls}");
     assert_eq!(hub.next_deadline(), Some(100));
+}
+
+/// [hub:bound-drops] Whoever publishes, reads or subscribes while new settings are applied takes few steps of it.
+#[test]
+fn new_settings_cost_other_calls_little() {
+    let mut hub = hub_with(settings(), sockeye_hub::Limits::default());
+    for at in 0..5_000 {
+        publish(&mut hub, &format!("a:{at}"));
+    }
+    let mut other = hub.config().clone();
+    other.namespaces.push(("a".to_owned(), settings()));
+    hub.reconfigure(other, 0);
+    let most = hub.config().limits.refits_beside_max as u64;
+    let subscriber = hub.connect().expect("there is room");
+    let mut calls = 0;
+    while hub.is_overdue() && calls < 100 {
+        let before = hub.dropped();
+        match calls % 3 {
+            0 => drop(publish(&mut hub, "a:1")),
+            1 => {
+                let mut subscriber = hub.subscriber(subscriber).expect("it is connected");
+                let name = format!("a:{calls}");
+                let target = Target::new(&name).expect("a name");
+                subscriber.subscribe(target, Start::Earliest, 0).expect("there is room");
+            }
+            _ => {
+                let mut subscriber = hub.subscriber(subscriber).expect("it is connected");
+                let _ = subscriber.pull(Budget { messages: 1, bytes: 100 }, 0, &mut Vec::new());
+            }
+        }
+        // A publication has two calls: it is admitted, and committed.
+        assert!((1..=2 * most).contains(&(hub.dropped() - before)), "{calls}");
+        calls += 1;
+    }
+    assert!(hub.is_overdue());
+    while hub.is_overdue() {
+        let before = hub.dropped();
+        hub.advance(0);
+        assert!(hub.dropped() - before <= 1_024);
+        calls += 1;
+    }
+    assert!(calls < 130, "{calls}");
 }
 
 /// [hub:bound-drops] [hub:bound-age]

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use clap::{Args, Subcommand};
-use sockeye_terminal::values;
+use sockeye_terminal::{Failure, values};
 
 use super::payload::{Content, VARIANTS};
 use super::stamp::STAMP_BYTES;
@@ -11,6 +11,10 @@ use super::target::{Reach, Scheme, split};
 
 /// Connections that one run may have.
 const CONNECTIONS_MAX: usize = 100_000;
+/// Streams that one connection may carry.
+const STREAMS_MAX: usize = 10_000;
+/// Lines that one run may have: connections, or streams on all of them.
+const LINES_MAX: usize = 2_000_000;
 /// A day, in seconds.
 const SECONDS_MAX: f64 = 86_400.0;
 /// Largest message of a load, in bytes.
@@ -43,6 +47,7 @@ Examples:
   sockeye bench idle --subprotocol sockeye.v1.json \\
       --send '{\"type\":\"subscribe\",\"channels\":[\"bench\"]}' ws://127.0.0.1:8080/v1/ws
   sockeye bench idle 'http://127.0.0.1:8080/v1/sse?channel=bench'
+  sockeye bench idle --connections 10000 --streams 100 ws://127.0.0.1:8080/echo
 
 Memory is measured from one connection on, so that what a server has anyway is not counted. More than
 8,000 connections to a loopback address come from several source addresses, 127.1.0.1 and on.";
@@ -51,6 +56,7 @@ const FANOUT_EXAMPLES: &str = "\
 Examples:
   sockeye bench fanout --connections 1000 ws://127.0.0.1:8080/v1/ws
   sockeye bench fanout --bare --rate 50 ws://127.0.0.1:8080/v1/ws
+  sockeye bench fanout --connections 100 --streams 100 ws://127.0.0.1:8080/v1/ws
   sockeye bench fanout --broadcast ws://127.0.0.1:9001/
 
 It speaks `sockeye.v1.json` unless --bare or --broadcast is given. Before it counts, it publishes until
@@ -95,6 +101,10 @@ pub(crate) struct CommonOptions {
     #[arg(long, short, default_value = "64", value_name = "N", value_parser = connections)]
     pub(super) connections: NonZeroUsize,
 
+    /// HTTP/2, with so many WebSockets (RFC 8441) or event streams on each connection.
+    #[arg(long, value_name = "N", value_parser = streams)]
+    pub(super) streams: Option<NonZeroUsize>,
+
     /// Seconds that are measured.
     #[arg(long, short, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
     pub(super) duration: Nanos,
@@ -133,6 +143,26 @@ pub(crate) struct CommonOptions {
 }
 
 impl CommonOptions {
+    /// WebSockets or event streams in all.
+    pub(super) fn lines(&self) -> Result<usize, Failure> {
+        let streams = self.streams.map_or(1, NonZeroUsize::get);
+        let lines = self.connections.get().saturating_mul(streams);
+        if lines > LINES_MAX {
+            return Err(Failure(format!("{lines} streams are more than {LINES_MAX}")));
+        }
+        Ok(lines)
+    }
+
+    /// Their name in a report.
+    pub(super) const fn noun(&self) -> &'static str {
+        if self.streams.is_some() { "streams" } else { "connections" }
+    }
+
+    /// How many of them share a connection.
+    pub(super) fn shared(&self) -> Option<usize> {
+        self.streams.map(NonZeroUsize::get)
+    }
+
     pub(super) const fn reach(&self) -> Reach {
         if self.allow_remote { Reach::Anywhere } else { Reach::Loopback }
     }
@@ -325,6 +355,11 @@ fn rate(text: &str) -> Result<f64, String> {
 fn connections(text: &str) -> Result<NonZeroUsize, String> {
     let count = text.parse().ok().filter(|count: &NonZeroUsize| count.get() <= CONNECTIONS_MAX);
     count.ok_or_else(|| format!("expected a whole number, 1 to {CONNECTIONS_MAX}"))
+}
+
+fn streams(text: &str) -> Result<NonZeroUsize, String> {
+    let count = text.parse().ok().filter(|count: &NonZeroUsize| count.get() <= STREAMS_MAX);
+    count.ok_or_else(|| format!("expected a whole number, 1 to {STREAMS_MAX}"))
 }
 
 /// Takes whole numbers from `min` to `max`.

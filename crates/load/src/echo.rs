@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use sockeye_deflate::WindowBits;
 use sockeye_frame::MaskKey;
 
-use super::connection::Outlet;
 use super::fault::Fault;
 use super::histogram::Histogram;
+use super::line::Outlet;
 use super::load::{Lines, Listener, Scenario, Turn};
 use super::measure::{Meter, Span};
 use super::pace::Pace;

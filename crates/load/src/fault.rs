@@ -6,6 +6,7 @@ use std::io;
 
 use sockeye_frame::Error as FrameError;
 use sockeye_handshake::VerifyError;
+use sockeye_http2::{ConnectionError, ErrorCode, ResetCause, UsageError};
 use sockeye_terminal::plain::plain;
 use sockeye_websocket::{MessageError, ProtocolError};
 
@@ -24,6 +25,10 @@ pub enum Fault {
     Frame(FrameError),
     /// Frames that are legal by themselves came in an order that is not (RFC 6455 §5.4).
     Sequence,
+    /// The server broke a rule of HTTP/2, and its connection has ended.
+    Http2(ConnectionError),
+    /// A stream of HTTP/2 was reset with this code, by the server or for its fault.
+    Reset(ErrorCode),
     /// A message breaks another rule.
     Message(ProtocolError),
     /// A compressed message could not be read.
@@ -56,7 +61,8 @@ impl Fault {
             Self::Status(_) => "status",
             Self::Handshake(_) => "handshake",
             Self::Http(_) => "http",
-            Self::Frame(_) | Self::Sequence | Self::Message(_) => "protocol",
+            Self::Frame(_) | Self::Sequence | Self::Message(_) | Self::Http2(_) => "protocol",
+            Self::Reset(_) => "reset",
             Self::Compressed(_) => "compression",
             Self::Closed(_) => "closed",
             Self::Ended => "ended",
@@ -72,7 +78,7 @@ impl Fault {
 
     /// Whether it is an end of a connection and nothing else.
     pub const fn is_end(&self) -> bool {
-        matches!(self, Self::Io(_) | Self::Closed(_) | Self::Ended)
+        matches!(self, Self::Io(_) | Self::Closed(_) | Self::Ended | Self::Reset(_))
     }
 
     /// For how many it stands.
@@ -90,6 +96,8 @@ impl fmt::Display for Fault {
             Self::Http(why) => write!(f, "an answer that cannot be used: {why}"),
             Self::Frame(error) => write!(f, "protocol violated: {error}"),
             Self::Sequence => f.write_str("protocol violated: frames in an illegal order"),
+            Self::Http2(error) => write!(f, "HTTP/2 violated: {error}"),
+            Self::Reset(code) => write!(f, "a stream was reset with {code}"),
             Self::Message(error) => write!(f, "protocol violated: {error}"),
             Self::Compressed(error) => write!(f, "protocol violated: {error}"),
             Self::Closed(code) => write!(f, "the server closed with code {code}"),
@@ -110,6 +118,22 @@ impl fmt::Display for Fault {
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         Self::Io(error.kind())
+    }
+}
+
+impl From<ResetCause> for Fault {
+    fn from(cause: ResetCause) -> Self {
+        Self::Reset(match cause {
+            ResetCause::Peer(code) => code,
+            ResetCause::Fault(error) => error.code(),
+        })
+    }
+}
+
+/// The server takes no such stream, or no more of them.
+impl From<UsageError> for Fault {
+    fn from(error: UsageError) -> Self {
+        Self::Refused(error.to_string())
     }
 }
 

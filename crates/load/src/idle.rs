@@ -4,9 +4,9 @@ use sockeye_deflate::WindowBits;
 use sockeye_frame::{MaskKey, Opcode, Rsv};
 use sockeye_sse::Item;
 
-use super::connection::Outlet;
 use super::fault::Fault;
 use super::histogram::Histogram;
+use super::line::Outlet;
 use super::load::{Lines, Listener, Scenario, Turn};
 use super::measure::{Meter, Span};
 use super::pace::Pace;

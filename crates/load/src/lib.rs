@@ -10,6 +10,7 @@ mod fault;
 mod histogram;
 mod http;
 mod idle;
+mod line;
 mod load;
 mod measure;
 mod opening;
@@ -19,10 +20,13 @@ mod process;
 mod progress;
 mod publications;
 mod publisher;
+mod ramp;
 mod report;
 mod runs;
 mod stamp;
+mod streams;
 mod target;
+mod trunk;
 mod wire;
 
 pub use args::BenchAction;
@@ -30,9 +34,10 @@ pub use runs::run;
 
 /// The parts of a load for other programs: connections on one loop, what comes on them, and measurements.
 pub mod engine {
-    pub use crate::connection::{Outlet, SocketOptions};
+    pub use crate::connection::SocketOptions;
     pub use crate::fault::Fault;
     pub use crate::histogram::Histogram;
+    pub use crate::line::Outlet;
     pub use crate::load::{Lines, Listener};
     pub use crate::opening::{Deflate, Opener, Purpose};
     pub use crate::payload::frame;

@@ -8,19 +8,20 @@ use sockeye_deflate::{Engine, EngineConfig};
 use sockeye_reactor::{Key, MioNet, Net as _, Pool, Ready};
 use sockeye_terminal::{Failure, OrFail, signals};
 
-use super::connection::{Connection, Outlet, SocketOptions};
+use super::connection::{Connection, SocketOptions};
 use super::fault::{Fault, Faults};
+use super::line::{Carrier, Line, Outlet};
 use super::opening::Opener;
 use super::progress::Progress;
+use super::ramp::Ramp;
+use super::streams::{Streams, TRUNK};
 use super::wire::Heard;
 
 /// Bytes of one read.
 const READ_BYTES: usize = 128 * 1024;
-/// Connections that are being opened at a time, so that the server sees a ramp instead of a storm.
-const OPENING_MAX: usize = 128;
 /// Before an exact moment the loop spins for so long, at the most, because the system's waits are too coarse:
 /// two milliseconds.
-const SPIN_NS: u64 = 2_000_000;
+pub(super) const SPIN_NS: u64 = 2_000_000;
 
 /// Longest wait of a turn. A signal that comes just before a wait does not end it, and is seen after it.
 const SIGNAL_NS: u64 = 100_000_000;
@@ -70,42 +71,32 @@ pub(super) enum Turn {
 }
 
 /// All connections of a load, by numbers that their user gives them. Times are nanoseconds since it was made.
+///
+/// A line has a socket of its own, or a stream of a connection that speaks HTTP/2.
 pub struct Lines {
-    net: MioNet,
+    pub(super) net: MioNet,
     start: Instant,
     /// By number; `None` once it has ended.
-    all: Vec<Option<Connection>>,
+    pub(super) all: Vec<Option<Line>>,
+    /// The connections that carry streams.
+    pub(super) streams: Streams,
     /// Sockets so far: each has a key of its own.
     generation: u64,
-    pool: Pool,
+    pub(super) pool: Pool,
     pub(super) engine: Engine,
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
     ready: Vec<Ready>,
-    /// The connections to visit in this turn, and those to visit in the next one.
-    visits: Vec<usize>,
+    /// The lines to visit in this turn, and those to visit in the next one; with [`TRUNK`] a connection of streams.
+    pub(super) visits: Vec<usize>,
     dirty: Vec<usize>,
-    opening: usize,
-    opened: usize,
+    pub(super) opening: usize,
+    pub(super) opened: usize,
     /// Bytes that were sent and received.
-    traffic: u64,
-    ramp: Ramp,
+    pub(super) traffic: u64,
+    pub(super) ramp: Ramp,
     pub(super) faults: Faults,
     /// The load is over: servers may end connections.
-    is_closing: bool,
-}
-
-/// The connections that are still to be opened.
-#[derive(Default)]
-struct Ramp {
-    openers: Vec<Rc<Opener>>,
-    /// How many, by opener.
-    wanted: Vec<(usize, usize)>,
-    /// Nanoseconds between two.
-    interval_ns: u64,
-    patience_ns: u64,
-    next_at: u64,
-    /// When one was opened, or begun.
-    moved_at: u64,
+    pub(super) is_closing: bool,
 }
 
 impl Lines {
@@ -119,6 +110,7 @@ impl Lines {
             net: MioNet::new()?,
             start: Instant::now(),
             all: Vec::new(),
+            streams: Streams::default(),
             generation: 0,
             pool: Pool::new(),
             engine: Engine::new(engine),
@@ -143,9 +135,7 @@ impl Lines {
         patience_ns: u64,
     ) -> Result<Self, Failure> {
         openers.iter().try_for_each(Opener::check)?;
-        self.ramp.openers = openers.into_iter().map(Rc::new).collect();
-        self.ramp.interval_ns = 1_000_000_000_u64.checked_div(rate).unwrap_or(0);
-        self.ramp.patience_ns = patience_ns;
+        self.ramp = Ramp::new(openers, rate, patience_ns);
         Ok(self)
     }
 
@@ -191,59 +181,84 @@ impl Lines {
         opener: &Rc<Opener>,
         options: SocketOptions,
     ) -> Result<(), Fault> {
-        self.generation += 1;
-        let key = Key::from_u64(self.generation << 32 | id as u64);
-        let mut connection = Connection::new(opener, options, key, &mut self.pool)?;
+        let key = self.next_key(id);
+        let mut connection = Connection::dial(opener.target.addr, options, key)?;
         self.net.register(&mut connection.socket, key)?;
+        let line = Line::on_socket(opener, connection, &mut self.pool)?;
+        self.put(id, line);
+        Ok(())
+    }
+
+    /// The key of the next socket, with the number under which it is found.
+    pub(super) fn next_key(&mut self, number: usize) -> Key {
+        self.generation += 1;
+        Key::from_u64(self.generation << 32 | number as u64)
+    }
+
+    /// Puts a line in the place of the last one with this number.
+    pub(super) fn put(&mut self, id: usize, line: Line) {
         self.close(id);
         if self.all.len() <= id {
             self.all.resize_with(id + 1, || None);
         }
-        self.all[id] = Some(connection);
+        self.all[id] = Some(line);
         self.opening += 1;
-        Ok(())
     }
 
-    /// Where to append for connection `id`, if it is open or carries requests; it is sent in the next turn.
+    /// Where to append for line `id`, if it is open or carries requests; it is sent in the next turn.
     pub fn outlet(&mut self, id: usize) -> Option<Outlet<'_>> {
-        let connection = self.all.get_mut(id)?.as_mut();
-        let connection = connection.filter(|it| it.is_open || it.opens_unasked())?;
-        if !connection.is_dirty {
-            connection.is_dirty = true;
-            self.dirty.push(id);
+        let line = self.all.get_mut(id)?.as_mut();
+        let line = line.filter(|it| it.is_open || it.opens_unasked())?;
+        if !line.is_dirty {
+            line.is_dirty = true;
+            match &line.carrier {
+                Carrier::Socket(_) => self.dirty.push(id),
+                Carrier::Stream(place) => self.streams.list(place.trunk, id),
+            }
         }
-        Some(connection.outlet(&mut self.pool))
+        Some(line.outlet(&mut self.pool))
     }
 
-    /// Whether connection `id` has begun and not ended.
+    /// Whether line `id` has begun and not ended.
     pub fn is_there(&self, id: usize) -> bool {
         self.all.get(id).is_some_and(Option::is_some)
     }
 
-    /// Bytes of connection `id` that the system did not take yet.
+    /// Bytes of line `id` that the system did not take yet; on a stream, those that are in no frame yet.
     pub fn unsent(&self, id: usize) -> usize {
-        self.all.get(id).and_then(Option::as_ref).map_or(0, Connection::unsent)
+        self.all.get(id).and_then(Option::as_ref).map_or(0, |line| line.outbox.len())
     }
 
-    /// Reads no more from connection `id`, or goes on to.
+    /// Reads no more from line `id`, or goes on to. A stream's server may send what its window still allows.
     pub fn pause(&mut self, id: usize, is_paused: bool) {
-        if let Some(Some(connection)) = self.all.get_mut(id) {
-            connection.is_paused = is_paused;
-            self.visits.push(id);
+        let Some(Some(line)) = self.all.get_mut(id) else { return };
+        line.is_paused = is_paused;
+        match &mut line.carrier {
+            Carrier::Socket(_) => self.visits.push(id),
+            Carrier::Stream(place) if !is_paused => {
+                self.streams.consume(place, &mut self.pool);
+            }
+            Carrier::Stream(_) => {}
         }
     }
 
-    /// Ends connection `id`, without a Close frame.
+    /// Ends line `id`, without a Close frame.
     pub fn close(&mut self, id: usize) {
-        let Some(mut connection) = self.all.get_mut(id).and_then(Option::take) else { return };
-        self.opening -= usize::from(!connection.is_open);
-        connection.clear(&mut self.pool);
-        self.net.close(connection.socket);
+        let Some(mut line) = self.all.get_mut(id).and_then(Option::take) else { return };
+        self.opening -= usize::from(!line.is_open);
+        line.outbox.clear(&mut self.pool);
+        match line.carrier {
+            Carrier::Socket(connection) => self.net.close(connection.socket),
+            Carrier::Stream(_) if self.is_closing => {}
+            Carrier::Stream(place) => self.streams.drop_line(id, place, &mut self.pool),
+        }
     }
 
     /// Ends connection `id` with a reset.
     pub fn reset(&mut self, id: usize) {
-        if let Some(Some(connection)) = self.all.get(id) {
+        if let Some(connection) =
+            self.all.get_mut(id).and_then(Option::as_mut).and_then(Line::socket)
+        {
             connection.reset_on_close();
         }
         self.close(id);
@@ -309,9 +324,15 @@ impl Lines {
         }
         for ready in self.ready.drain(..) {
             let id = ready.key.index();
-            let Some(Some(connection)) = self.all.get_mut(id) else { continue };
+            let connection = if id & TRUNK == 0 {
+                self.all.get_mut(id).and_then(Option::as_mut).and_then(Line::socket)
+            } else {
+                self.streams.connection(id & !TRUNK)
+            };
             // The report may be of an earlier socket with this number.
-            if connection.key == ready.key {
+            if let Some(connection) = connection
+                && connection.key == ready.key
+            {
                 connection.readiness.merge(ready);
                 self.visits.push(id);
             }
@@ -324,7 +345,12 @@ impl Lines {
         // A connection that is added meanwhile is visited in the next turn.
         let mut visits = core::mem::take(&mut self.visits);
         for id in visits.drain(..) {
-            match self.visit(id, listener) {
+            let visited = if id & TRUNK == 0 {
+                self.visit(id, listener)
+            } else {
+                Ok(self.visit_trunk(id & !TRUNK, listener))
+            };
+            match visited {
                 Ok(false) => {}
                 Ok(true) => self.visits.push(id),
                 Err(fault) => self.end(id, &fault, listener),
@@ -338,11 +364,12 @@ impl Lines {
     /// Reads once from a connection, has it answered and writes; `true` if there may be more to read.
     fn visit(&mut self, id: usize, listener: &mut impl Listener) -> Result<bool, Fault> {
         let Self { all, pool, engine, buffer, start, .. } = self;
-        let Some(connection) = &mut all[id] else { return Ok(false) };
-        let reads = connection.readiness.readable() && !connection.is_paused;
+        let Some(line) = &mut all[id] else { return Ok(false) };
+        let (is_paused, waits) = (line.is_paused, !line.is_open && line.opens_unasked());
+        let Some(connection) = line.socket() else { return Ok(false) };
+        let reads = connection.readiness.readable() && !is_paused;
         let len = if reads { connection.read(buffer)? } else { 0 };
-        let unasked =
-            !connection.is_open && connection.opens_unasked() && connection.readiness.writable();
+        let unasked = waits && connection.readiness.writable();
         if len > 0 || unasked {
             let now = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
             listener.read(id, len);
@@ -354,38 +381,39 @@ impl Lines {
             if unasked {
                 hear(Heard::Open { window: None })?;
             }
-            connection.receive(&mut buffer[..len], engine, pool, &mut hear)?;
+            line.receive(&mut buffer[..len], engine, pool, &mut hear)?;
             if opened {
-                connection.is_open = true;
+                line.is_open = true;
                 self.opening -= 1;
                 self.opened += 1;
                 self.ramp.moved_at = now;
             }
-            listener.answer(id, now, &mut connection.outlet(pool));
+            listener.answer(id, now, &mut line.outlet(pool));
         }
-        self.traffic += (len + connection.flush(pool)) as u64;
-        let goes_on = len > 0 || (connection.write_error.is_some() && !connection.is_paused);
-        Ok(connection.readiness.readable() && goes_on)
+        self.traffic += (len + line.flush(pool)) as u64;
+        let goes_on = len > 0 || (line.has_write_error() && !line.is_paused);
+        Ok(line.socket().is_some_and(|it| it.readiness.readable()) && goes_on)
     }
 
     fn flush_dirty(&mut self) {
         for id in self.dirty.drain(..) {
-            let Some(connection) = &mut self.all[id] else { continue };
-            connection.is_dirty = false;
-            self.traffic += connection.flush(&mut self.pool) as u64;
-            if connection.write_error.is_some() {
+            let Some(line) = &mut self.all[id] else { continue };
+            line.is_dirty = false;
+            self.traffic += line.flush(&mut self.pool) as u64;
+            if line.has_write_error() {
                 self.visits.push(id);
             }
         }
+        self.flush_trunks();
     }
 
-    /// Ends a connection that did something wrong.
-    fn end(&mut self, id: usize, fault: &Fault, listener: &mut impl Listener) {
+    /// Ends a line that did something wrong.
+    pub(super) fn end(&mut self, id: usize, fault: &Fault, listener: &mut impl Listener) {
         // The reply to a fault is a Close frame.
-        if let Some(Some(connection)) = self.all.get_mut(id)
+        if let Some(Some(line)) = self.all.get_mut(id)
             && !fault.is_end()
         {
-            self.traffic += connection.flush(&mut self.pool) as u64;
+            self.traffic += line.flush(&mut self.pool) as u64;
         }
         self.close(id);
         if !(self.is_closing && fault.is_end()) {
@@ -408,8 +436,7 @@ impl Lines {
             && let Some(opener) = self.ramp.next(now)
         {
             let id = self.all.len();
-            let options = SocketOptions::of_many(opener.target.addr, id);
-            if let Err(fault) = self.connect(id, &opener, options) {
+            if let Err(fault) = self.begin(id, &opener) {
                 // A connection that cannot even begin will not begin a thousand times either.
                 self.faults.add(&fault);
                 self.ramp.wanted.clear();
@@ -418,19 +445,32 @@ impl Lines {
         }
     }
 
+    /// Begins line `id` on a socket of its own, or as one of the streams of a connection.
+    fn begin(&mut self, id: usize, opener: &Rc<Opener>) -> Result<(), Fault> {
+        let addr = opener.target.addr;
+        match opener.streams {
+            None => self.connect(id, opener, SocketOptions::of_many(addr, id)),
+            Some(streams) => {
+                let trunk = id / streams;
+                self.connect_stream(id, trunk, opener, SocketOptions::of_many(addr, trunk))
+            }
+        }
+    }
+
     /// When the next connection may begin.
     fn ramp_due(&self) -> u64 {
-        let rests = self.ramp.wanted.is_empty() || self.opening >= OPENING_MAX;
-        if rests { u64::MAX } else { self.ramp.next_at }
+        self.ramp.due(self.opening)
     }
 
     /// Closes everything, the WebSockets by the closing handshake: what a server still had to say comes
     /// before its answer, so a message too many is heard here.
     pub(super) fn close_all(&mut self, scenario: &mut impl Scenario) -> Result<(), Failure> {
         for id in 0..self.all.len() {
-            if let Some(connection) = self.all[id].as_mut().filter(|it| it.is_websocket()) {
-                connection.append_close(&mut self.pool);
-                self.dirty.push(id);
+            let Some(line) = self.all[id].as_mut().filter(|it| it.is_websocket()) else { continue };
+            line.append_close(&mut self.pool);
+            match &line.carrier {
+                Carrier::Socket(_) => self.dirty.push(id),
+                Carrier::Stream(place) => self.streams.list(place.trunk, id),
             }
         }
         self.flush_dirty();
@@ -442,24 +482,11 @@ impl Lines {
             self.visit_all(scenario);
         }
         (0..self.all.len()).for_each(|id| self.close(id));
+        self.close_trunks();
         Ok(())
     }
 
     fn has_websockets(&self) -> bool {
-        self.all.iter().flatten().any(Connection::is_websocket)
-    }
-}
-
-impl Ramp {
-    /// The opener of the next connection.
-    fn next(&mut self, now: u64) -> Option<Rc<Opener>> {
-        let (opener, count) = self.wanted.first_mut()?;
-        let opener = Rc::clone(&self.openers[*opener]);
-        *count -= 1;
-        if *count == 0 {
-            self.wanted.remove(0);
-        }
-        self.next_at = (self.next_at + self.interval_ns).max(now.saturating_sub(SPIN_NS));
-        Some(opener)
+        self.all.iter().flatten().any(Line::is_websocket)
     }
 }

@@ -4,10 +4,11 @@ use sockeye_client::Limits;
 use sockeye_client::sans_io::Exchange;
 use sockeye_deflate::{ClientOffer, EXTENSION_NAME, Params, Session};
 use sockeye_frame::{MaskKey, Role};
-use sockeye_handshake::{Challenge, ClientRequest, Extensions, VerifyError};
-use sockeye_http::{HeaderName, HeaderValue, Status};
+use sockeye_handshake::{Accepted, Challenge, ClientRequest, Extensions, VerifyError};
+use sockeye_http::{HeaderName, HeaderValue, Headers, Method, Status};
 use sockeye_http1::{Body, RequestWriter, ResponseHead};
-use sockeye_sse::is_event_stream;
+use sockeye_http2::{EndStream, FieldBlock, FieldBuffer, RequestLine, StreamId};
+use sockeye_sse::{MIME_TYPE, is_event_stream};
 use sockeye_terminal::{Failure, OrFail};
 
 use super::fault::Fault;
@@ -27,6 +28,8 @@ pub struct Opener {
     pub bytes_max: usize,
     /// Masks every frame: what a server has to do does not depend on the key.
     pub key: MaskKey,
+    /// How many lines share a connection as streams of HTTP/2; `None`: each has a socket of its own.
+    pub streams: Option<usize>,
 }
 
 /// The purpose of a connection: what it carries.
@@ -59,6 +62,8 @@ pub enum Deflate {
 /// Where a connection is in its life, as far as what comes on it is concerned.
 pub(super) enum Wire {
     Opening(Box<Opening>),
+    /// A stream whose request is not answered, or not sent.
+    Asked,
     Frames(Box<Frames>),
     Events(Box<Events>),
     Answers(Box<Answers>),
@@ -74,6 +79,10 @@ pub(super) struct Opening {
 impl Opener {
     /// Checks that the requests can be written at all.
     pub(super) fn check(&self) -> Result<(), Failure> {
+        let is_stream = matches!(self.purpose, Purpose::WebSocket { .. } | Purpose::Events);
+        if self.streams.is_some() && !is_stream {
+            return Err(Failure("only WebSockets and event streams are carried by HTTP/2".into()));
+        }
         self.begin(&mut Vec::new()).or_fail(|| "the request cannot be written".into()).map(drop)
     }
 
@@ -157,10 +166,9 @@ impl Opener {
                 opening.answer.with_head(|head| self.open_websocket(challenge, head))?
             }
             None => {
-                opening.answer.with_head(check_events)?;
+                opening.answer.with_head(|head| check_events(head.status(), head.headers()))?;
                 let answer = core::mem::replace(&mut opening.answer, new_exchange());
-                let events = Events::new(answer, self.bytes_max);
-                (Wire::Events(Box::new(events)), Heard::Open { window: None })
+                self.open_events(Some(answer))
             }
         };
         Ok(Some(opened))
@@ -171,11 +179,28 @@ impl Opener {
         challenge: &Challenge,
         head: &ResponseHead<'_, '_>,
     ) -> Result<(Wire, Heard<'static>), Fault> {
+        let verified = self.ask_again(|request| challenge.verify(head, request))?;
+        self.open_frames(verified)
+    }
+
+    /// Does something with the request for a WebSocket, without the user's header lines.
+    fn ask_again<R>(&self, act: impl FnOnce(&ClientRequest<'_>) -> R) -> Result<R, Fault> {
+        match &self.purpose {
+            Purpose::WebSocket { subprotocol, deflate } => {
+                Ok(self.ask(subprotocol.as_deref(), *deflate, &[], act))
+            }
+            Purpose::Events | Purpose::Requests | Purpose::Bare(_) => Err(Fault::Sequence),
+        }
+    }
+
+    /// Begins to read frames, if what was agreed on is what was asked for.
+    fn open_frames(
+        &self,
+        verified: Result<Accepted<'_>, VerifyError>,
+    ) -> Result<(Wire, Heard<'static>), Fault> {
         let Purpose::WebSocket { subprotocol, deflate } = &self.purpose else {
             return Err(Fault::Sequence);
         };
-        let verified = self
-            .ask(subprotocol.as_deref(), *deflate, &[], |request| challenge.verify(head, request));
         let accepted = verified.map_err(|error| match error {
             VerifyError::Status(status) => Fault::Status(status.code()),
             error => Fault::Handshake(error),
@@ -195,19 +220,79 @@ impl Opener {
         let frames = Frames::new(self.bytes_max, self.key, params);
         Ok((Wire::Frames(Box::new(frames)), Heard::Open { window }))
     }
+
+    fn open_events(&self, answer: Option<Exchange>) -> (Wire, Heard<'static>) {
+        let events = Events::new(answer, self.bytes_max);
+        (Wire::Events(Box::new(events)), Heard::Open { window: None })
+    }
+
+    /// Opens a stream of HTTP/2 and sends its request; [`Fault::Refused`] if the server takes none.
+    pub(super) fn request(
+        &self,
+        protocol: &mut sockeye_http2::Connection,
+        out: &mut Vec<u8>,
+    ) -> Result<StreamId, Fault> {
+        let Target { authority, path, .. } = &self.target;
+        let (mut line, mut fields) = (
+            RequestLine { method: Method::GET, scheme: "http", authority, path, protocol: None },
+            FieldBlock::new(),
+        );
+        let mut add = |name: HeaderName<'_>, value: HeaderValue<'_>| {
+            fields = core::mem::take(&mut fields).field(name, value);
+        };
+        let headers = self.headers().map_err(Fault::Http)?;
+        let end = match &self.purpose {
+            Purpose::WebSocket { subprotocol, deflate } => {
+                (line.method, line.protocol) = (Method::CONNECT, Some("websocket"));
+                let written = self.ask(subprotocol.as_deref(), *deflate, &headers, |request| {
+                    request.connect_fields(&mut add)
+                });
+                written.map_err(|error| Fault::Http(error.to_string()))?;
+                EndStream::No
+            }
+            Purpose::Events => {
+                add(HeaderName::from_static("Accept"), HeaderValue::from_static(MIME_TYPE));
+                headers.iter().for_each(|(name, value)| add(*name, *value));
+                EndStream::Yes
+            }
+            Purpose::Requests | Purpose::Bare(_) => return Err(Fault::Sequence),
+        };
+        Ok(protocol.request(&line, &fields, end, out)?)
+    }
+
+    /// Reads the answer to [`request`](Self::request).
+    pub(super) fn answered(
+        &self,
+        status: Status,
+        fields: &FieldBuffer,
+    ) -> Result<(Wire, Heard<'static>), Fault> {
+        let lines = fields.lines();
+        let headers = Headers::new(&lines);
+        match &self.purpose {
+            Purpose::WebSocket { .. } => {
+                let verified = self.ask_again(|request| request.verify_connect(status, headers))?;
+                self.open_frames(verified)
+            }
+            Purpose::Events => {
+                check_events(status, headers)?;
+                Ok(self.open_events(None))
+            }
+            Purpose::Requests | Purpose::Bare(_) => Err(Fault::Sequence),
+        }
+    }
 }
 
 /// Checks that an answer is an event stream.
-fn check_events(head: &ResponseHead<'_, '_>) -> Result<(), Fault> {
-    if head.status() != Status::OK {
-        return Err(Fault::Status(head.status().code()));
+fn check_events(status: Status, headers: Headers<'_, '_>) -> Result<(), Fault> {
+    if status != Status::OK {
+        return Err(Fault::Status(status.code()));
     }
-    let content_type = head.headers().single("content-type")?.unwrap_or_default();
+    let content_type = headers.single("content-type")?.unwrap_or_default();
     if !is_event_stream(content_type.as_bytes()) {
         return Err(Fault::Http(format!("no event stream but {content_type:?}")));
     }
     // Nobody has asked for a coding, and in one there are no events to be seen.
-    let coding = head.headers().single("content-encoding")?.unwrap_or("identity").trim();
+    let coding = headers.single("content-encoding")?.unwrap_or("identity").trim();
     if !coding.eq_ignore_ascii_case("identity") {
         return Err(Fault::Http(format!("an event stream in a coding, {coding:?}")));
     }

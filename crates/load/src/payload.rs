@@ -5,7 +5,7 @@ use sockeye_deflate::{Engine, WindowBits};
 use sockeye_frame::{Header, MaskKey, Opcode, Rsv, apply_mask};
 use sockeye_reactor::Shared;
 
-use super::connection::Outlet;
+use super::line::Outlet;
 
 /// Different payloads that are sent in turn, so that one that is lost or doubled shows in the next.
 pub(super) const VARIANTS: usize = MARKS.len();

@@ -6,8 +6,8 @@ use sockeye_http1::{Body, RequestWriter};
 use sockeye_terminal::Failure;
 
 use super::channels::DIGITS;
-use super::connection::Outlet;
 use super::fault::Fault;
+use super::line::Outlet;
 use super::opening::Opener;
 use super::payload::frame;
 use super::stamp::Stamps;

@@ -65,9 +65,10 @@ fn play(
     Ok(lines)
 }
 
-/// Makes sure that there are descriptors for the connections, and memory for the bytes in flight on each.
-fn prepare(connections: usize, flight_bytes: usize) -> Result<(), Failure> {
-    let bytes = connections.saturating_mul(flight_bytes);
+/// Makes sure that there are descriptors for the connections, and memory for the bytes in flight on each of
+/// the `lines`.
+fn prepare(connections: usize, lines: usize, flight_bytes: usize) -> Result<(), Failure> {
+    let bytes = lines.saturating_mul(flight_bytes);
     if bytes > FLIGHT_BYTES_MAX {
         let (bytes, most) = (Value::Bytes(bytes as u64), Value::Bytes(FLIGHT_BYTES_MAX as u64));
         let (bytes, most) = (bytes.human(), most.human());

@@ -9,8 +9,8 @@ use sockeye_http1::ResponseHead;
 use sockeye_sse::{Item, Parser};
 use sockeye_websocket::{Assembler, Compression, Config, Connection, Event, Kind, Limits, Message};
 
-use super::connection::Outlet;
 use super::fault::Fault;
+use super::line::Outlet;
 
 /// Something that came on a connection.
 #[derive(Debug)]
@@ -180,28 +180,36 @@ fn whole<'m>(message: &Message<'m>) -> Heard<'m> {
 
 /// The body of an event stream.
 pub(super) struct Events {
-    exchange: Exchange,
+    /// The answer that the events are the body of; none on a stream, whose content is the body.
+    exchange: Option<Exchange>,
     parser: Parser,
 }
 
 impl Events {
     /// Reads on behind the head of the answer in `exchange`.
-    pub(super) fn new(exchange: Exchange, bytes_max: usize) -> Self {
+    pub(super) fn new(exchange: Option<Exchange>, bytes_max: usize) -> Self {
         let limits = sockeye_sse::Limits { bytes_held_max: bytes_max };
         let config = sockeye_sse::Config { limits, ..sockeye_sse::Config::default() };
         Self { exchange, parser: Parser::new(config) }
     }
 
     pub(super) fn receive(&mut self, mut input: &[u8], hear: &mut impl Ear) -> Result<(), Fault> {
-        let too_large = |error: sockeye_sse::Error| Fault::Http(error.to_string());
-        while let Some(mut piece) = self.exchange.body(&mut input)? {
-            while let Some(item) = self.parser.next(&mut piece).map_err(too_large)? {
-                hear(Heard::Item(item))?;
-            }
-            hear(Heard::LastEventId(self.parser.last_event_id()))?;
+        let Self { exchange, parser } = self;
+        let Some(exchange) = exchange else { return hear_items(parser, input, hear) };
+        while let Some(piece) = exchange.body(&mut input)? {
+            hear_items(parser, piece, hear)?;
         }
-        if self.exchange.is_over() { Err(Fault::Ended) } else { Ok(()) }
+        if exchange.is_over() { Err(Fault::Ended) } else { Ok(()) }
     }
+}
+
+/// Tells of the items in a piece of an event stream.
+fn hear_items(parser: &mut Parser, mut piece: &[u8], hear: &mut impl Ear) -> Result<(), Fault> {
+    let too_large = |error: sockeye_sse::Error| Fault::Http(error.to_string());
+    while let Some(item) = parser.next(&mut piece).map_err(too_large)? {
+        hear(Heard::Item(item))?;
+    }
+    hear(Heard::LastEventId(parser.last_event_id()))
 }
 
 /// Messages of one size without anything around them.

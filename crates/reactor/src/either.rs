@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 
-use crate::Socket;
+use crate::{Announced, Socket};
 
 /// A plain socket or one that buffers, decided when the connection is made: for example TCP from one
 /// listener, and TLS on TCP from another.
@@ -61,6 +61,14 @@ impl<P: Socket, B: Socket> Socket for EitherSocket<P, B> {
 
     fn handshake(&mut self) -> io::Result<bool> {
         either!(self, socket => socket.handshake())
+    }
+
+    fn announced(&self) -> Announced {
+        either!(self, socket => socket.announced())
+    }
+
+    fn is_encrypted(&self) -> bool {
+        either!(self, socket => socket.is_encrypted())
     }
 
     fn protocol(&self) -> Option<&[u8]> {

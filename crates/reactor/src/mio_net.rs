@@ -2,15 +2,19 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use mio::net::{UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token};
 
+#[cfg(unix)]
+use crate::net::UNIX_PEER;
 use crate::{Accepted, Key, Net, Ready, Socket, Time};
 
 // The poller's token holds the whole key, its generation included.
@@ -41,11 +45,20 @@ pub struct MioNet {
 
 #[derive(Debug)]
 struct Listener {
-    socket: TcpListener,
+    socket: Listening,
     /// Connections may be waiting.
     is_ready: bool,
-    /// Its connections inherit `TCP_NODELAY` from the listening socket.
-    inherits_nodelay: bool,
+}
+
+#[derive(Debug)]
+enum Listening {
+    Tcp {
+        socket: TcpListener,
+        /// Its connections inherit `TCP_NODELAY` from the listening socket.
+        inherits_nodelay: bool,
+    },
+    #[cfg(unix)]
+    Unix(UnixListener),
 }
 
 /// Wakes a waiting [`MioNet::poll`](Net::poll) from another thread.
@@ -96,16 +109,44 @@ impl MioNet {
     /// # Errors
     /// The system's error; `InvalidInput` for the 65th listener.
     pub fn add_listener(&mut self, listener: std::net::TcpListener) -> io::Result<usize> {
+        listener.set_nonblocking(true)?;
+        let (listener, inherits_nodelay) = set_nodelay(listener);
+        let socket = TcpListener::from_std(listener);
+        self.add(Listening::Tcp { socket, inherits_nodelay })
+    }
+
+    /// Accepts connections from a Unix socket, too, as [`MioNet::add_listener`] does. Their
+    /// [`Accepted::peer`] is [`UNIX_PEER`](crate::UNIX_PEER).
+    ///
+    /// Several networks may share one Unix socket (`try_clone`). Each connection then goes to the network
+    /// that accepts it first.
+    ///
+    /// # Errors
+    /// As [`MioNet::add_listener`].
+    #[cfg(unix)]
+    pub fn add_unix_listener(
+        &mut self,
+        listener: std::os::unix::net::UnixListener,
+    ) -> io::Result<usize> {
+        listener.set_nonblocking(true)?;
+        self.add(Listening::Unix(UnixListener::from_std(listener)))
+    }
+
+    fn add(&mut self, mut socket: Listening) -> io::Result<usize> {
         let number = self.listeners.len();
         if number == LISTENERS_MAX {
             return Err(ErrorKind::InvalidInput.into());
         }
-        listener.set_nonblocking(true)?;
-        let (listener, inherits_nodelay) = set_nodelay(listener);
-        let mut socket = TcpListener::from_std(listener);
         let token = Token(LISTENER_MAX - number);
-        self.poll.registry().register(&mut socket, token, Interest::READABLE)?;
-        self.listeners.push(Listener { socket, is_ready: false, inherits_nodelay });
+        let registry = self.poll.registry();
+        match &mut socket {
+            Listening::Tcp { socket, .. } => {
+                registry.register(socket, token, Interest::READABLE)?;
+            }
+            #[cfg(unix)]
+            Listening::Unix(socket) => registry.register(socket, token, Interest::READABLE)?,
+        }
+        self.listeners.push(Listener { socket, is_ready: false });
         Ok(number)
     }
 
@@ -116,9 +157,13 @@ impl MioNet {
         self
     }
 
-    /// The address to which the first listening socket is bound.
+    /// The address to which the first listening socket is bound; `None` for a Unix socket.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.listeners.first()?.socket.local_addr().ok()
+        match &self.listeners.first()?.socket {
+            Listening::Tcp { socket, .. } => socket.local_addr().ok(),
+            #[cfg(unix)]
+            Listening::Unix(_) => None,
+        }
     }
 
     /// A handle with which other threads interrupt the wait.
@@ -196,8 +241,13 @@ impl Net for MioNet {
     }
 
     fn stop_listening(&mut self) {
-        for mut listener in self.listeners.drain(..) {
-            let _ = self.poll.registry().deregister(&mut listener.socket);
+        for listener in self.listeners.drain(..) {
+            let registry = self.poll.registry();
+            let _ = match listener.socket {
+                Listening::Tcp { mut socket, .. } => registry.deregister(&mut socket),
+                #[cfg(unix)]
+                Listening::Unix(mut socket) => registry.deregister(&mut socket),
+            };
         }
     }
 
@@ -217,14 +267,7 @@ impl Listener {
     fn accept(&mut self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
         loop {
             match self.socket.accept() {
-                Ok((stream, addr)) => {
-                    // Replies are batched by the outbox; Nagle would only delay them. A peer that
-                    // is gone already shows at the first read.
-                    if !self.inherits_nodelay {
-                        let _ = stream.set_nodelay(true);
-                    }
-                    return Ok(Some((stream, addr)));
-                }
+                Ok(accepted) => return Ok(Some(accepted)),
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => {
                         self.is_ready = false;
@@ -236,6 +279,35 @@ impl Listener {
             }
         }
     }
+}
+
+impl Listening {
+    fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        match self {
+            Self::Tcp { socket, inherits_nodelay } => {
+                let (stream, addr) = socket.accept()?;
+                // Replies are batched by the outbox; Nagle would only delay them. A peer that
+                // is gone already shows at the first read.
+                if !inherits_nodelay {
+                    let _ = stream.set_nodelay(true);
+                }
+                Ok((stream, addr))
+            }
+            #[cfg(unix)]
+            Self::Unix(socket) => {
+                let (stream, _) = socket.accept()?;
+                Ok((as_tcp(stream), UNIX_PEER))
+            }
+        }
+    }
+}
+
+/// Gives a connected Unix socket the type of one of TCP. Reading, writing, shutting down and polling are
+/// the same calls for both, so a loop has one type of socket and no branch in each call.
+#[cfg(unix)]
+fn as_tcp(stream: UnixStream) -> TcpStream {
+    let stream = std::os::unix::net::UnixStream::from(stream);
+    TcpStream::from_std(OwnedFd::from(stream).into())
 }
 
 /// Sets `TCP_NODELAY` on the listening socket, if accepted sockets inherit it, and returns whether they
@@ -336,5 +408,40 @@ mod tests {
         }
         net.stop_listening();
         assert!(TcpStream::connect(addrs[2]).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_unix_socket_is_read_and_written_as_one_of_tcp() {
+        use std::io::{ErrorKind, Read as _, Write as _};
+        use std::os::unix::net::{UnixListener, UnixStream};
+
+        use crate::{Socket, UNIX_PEER};
+
+        let dir = std::env::temp_dir().join(format!("sockeye-reactor-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a directory");
+        let path = dir.join("unix");
+        let _ = std::fs::remove_file(&path);
+        let listener = UnixListener::bind(&path).expect("a path of our own");
+        let (mut one, mut other) =
+            (MioNet::new().expect("a poller"), MioNet::new().expect("a poller"));
+        other.add_unix_listener(listener.try_clone().expect("a copy")).expect("few");
+        assert_eq!(one.add_unix_listener(listener).expect("few"), 0);
+        let mut peer = UnixStream::connect(&path).expect("it listens");
+        peer.write_all(b"here").expect("room");
+        let mut accepted = accepted(&mut one);
+        assert_eq!((accepted.peer, accepted.listener), (UNIX_PEER, 0));
+        let mut bytes = [0; 16];
+        assert_eq!(Socket::read(&mut accepted.socket, &mut bytes).expect("it can"), 4);
+        let again = Socket::read(&mut accepted.socket, &mut bytes).expect_err("it does not block");
+        assert_eq!(again.kind(), ErrorKind::WouldBlock);
+        assert_eq!(Socket::write(&mut accepted.socket, b"and there").expect("room"), 9);
+        accepted.socket.shutdown_write().expect("once");
+        let mut text = String::new();
+        peer.read_to_string(&mut text).expect("to the end");
+        assert_eq!(text, "and there");
+        other.poll(Some(core::time::Duration::ZERO), &mut Vec::new()).expect("the poller works");
+        assert!(other.accept().expect("it can").is_none(), "the first one took it");
+        std::fs::remove_dir_all(&dir).expect("nobody needs it");
     }
 }

@@ -1,7 +1,7 @@
 //! The trait between a loop and the world outside: a network and a clock.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::{Key, Socket, Time};
@@ -19,12 +19,16 @@ pub struct Ready {
     pub read_closed: bool,
 }
 
+/// The address that stands for every peer on a Unix socket, since such a peer has none: the unspecified one,
+/// which no peer on TCP has.
+pub const UNIX_PEER: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
+
 /// A connection that a listening socket has accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct Accepted<S> {
     /// The connection.
     pub socket: S,
-    /// The peer's address.
+    /// The peer's address; [`UNIX_PEER`] on a Unix socket.
     pub peer: SocketAddr,
     /// Number of the listening socket that accepted it, in the order in which they were added.
     pub listener: usize,

@@ -1,6 +1,20 @@
 //! The contract between a loop and one connected socket, TLS included.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+
+/// The statement of a proxy about the client for which it speaks: see [`Socket::announced`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announced {
+    /// There is none, or none yet.
+    Nothing,
+    /// The proxy speaks for itself, or for a client that it does not name.
+    Unnamed,
+    /// The address of the client.
+    Client(SocketAddr),
+    /// A statement was due, and other bytes came.
+    Invalid,
+}
 
 /// One connected stream socket that never blocks.
 ///
@@ -116,6 +130,19 @@ pub trait Socket {
     #[inline]
     fn handshake(&mut self) -> io::Result<bool> {
         Ok(false)
+    }
+
+    /// The statement of the handshake about the client for which the peer speaks. It may be there before the
+    /// handshake is over.
+    #[inline]
+    fn announced(&self) -> Announced {
+        Announced::Nothing
+    }
+
+    /// Whether the bytes are encrypted on their way.
+    #[inline]
+    fn is_encrypted(&self) -> bool {
+        false
     }
 
     /// The protocol that the handshake has negotiated (ALPN, RFC 7301), once it is over.

@@ -42,6 +42,16 @@ impl ConnectionQuota {
         true
     }
 
+    /// Counts a connection against the bound on all of them only.
+    pub(crate) fn enter_uncounted(&self) {
+        self.0.all.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes such a connection off the count.
+    pub(crate) fn leave_uncounted(&self) {
+        self.0.all.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Takes a connection from `address` off the count.
     pub(crate) fn leave(&self, address: IpAddr) {
         let mut by_address = self.by_address();

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use sockeye_deflate::ServerConfig;
-use sockeye_http::{HeaderName, HeaderValue, Status, UsageError};
+use sockeye_http::{AcceptEncoding, HeaderName, HeaderValue, Headers, Status, UsageError};
 
 /// The words of a refusal: headers and a body.
 #[derive(Clone, Debug)]
@@ -233,7 +233,35 @@ pub struct Upgrade {
 /// The head of an event stream.
 #[derive(Clone, Debug, Default)]
 pub struct EventStream {
-    /// Headers beside `Content-Type`, `Cache-Control` and `X-Accel-Buffering`, which are written
-    /// by the server.
+    /// Headers beside `Content-Type`, `Cache-Control`, `X-Accel-Buffering` and `Content-Encoding`, which are
+    /// written by the server.
     pub headers: Vec<Header>,
+    /// The coding of the body. The client has to take it: see [`Coding::wanted`]. An application that lets
+    /// the request decide says `Vary: Accept-Encoding`.
+    pub coding: Coding,
 }
+
+/// The content coding of an event stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Coding {
+    /// Text as it is.
+    #[default]
+    Identity,
+    /// gzip. A [`SharedEvent`](crate::SharedEvent) is compressed once for all streams, by
+    /// [`Limits::gzip`](crate::Limits::gzip). Text that one stream gets is not compressed, and adds 5 bytes.
+    Gzip,
+}
+
+impl Coding {
+    /// The coding that a client wants of a body that may be compressed, by the headers of its request.
+    #[must_use]
+    pub fn wanted(headers: Headers<'_, '_>) -> Self {
+        match AcceptEncoding::of(headers).wants_gzip() {
+            true => Self::Gzip,
+            false => Self::Identity,
+        }
+    }
+}
+
+/// The header of a body in gzip.
+pub(crate) const GZIP: Header = Header::from_static("Content-Encoding", "gzip");

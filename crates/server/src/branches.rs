@@ -24,6 +24,12 @@ impl Core {
         }
     }
 
+    /// Counts the streams of the trunk `key` that were reset since the last call.
+    pub(crate) fn count_resets(&mut self, key: Key) {
+        let new = self.trunk(key).map_or(0, Trunk::new_resets);
+        self.stats.http2_resets_sent += new;
+    }
+
     /// Runs `act` with the protocol's state of the trunk `key` and the bytes that wait for its socket.
     pub(crate) fn with_trunk<R>(
         &mut self,
@@ -40,12 +46,14 @@ impl Core {
     /// Adds a branch for `stream` of the trunk `key`.
     pub(crate) fn add_branch(&mut self, key: Key, stream: StreamId) -> Option<Key> {
         let trunk = self.connections.get(key)?;
-        let branch = self.connections.insert(Connection::branch(trunk.peer, self.now));
+        let branch = Connection::branch(trunk, self.now);
+        let branch = self.connections.insert(branch);
         if self.branches.len() <= branch.index() {
             self.branches.resize(branch.index() + 1, None);
         }
-        self.branches[branch.index()] = Some(Branch { trunk: key, stream });
+        self.branches[branch.index()] = Some(Branch { trunk: key, stream, answer: 0 });
         self.branch_count += 1;
+        self.stats.http2_streams += 1;
         self.trunk(key)?.add(stream, branch);
         Some(branch)
     }
@@ -56,8 +64,10 @@ impl Core {
         let Some(mut connection) = self.connections.remove(key) else { return };
         debug_assert!(connection.stream().is_none(), "its end was told");
         connection.outbox.clear(&mut self.pool);
+        self.note_answer(key, 0);
         self.branches[key.index()] = None;
         self.branch_count -= 1;
+        self.stats.http2_streams_closed += 1;
         let has_ended = connection.over().is_some_and(|over| over.until != Time::NEVER);
         let code = if has_ended { ErrorCode::NO_ERROR } else { ErrorCode::CANCEL };
         let now = self.now;
@@ -77,7 +87,8 @@ impl Core {
     /// Our direction of the branch `key` has ended on the wire. The branch goes as soon as the peer's
     /// has ended, too, or at its deadline.
     pub(crate) fn note_end_sent(&mut self, key: Key) {
-        let Some(Branch { trunk, stream }) = self.branch(key) else { return };
+        self.note_answer(key, 0);
+        let Some(Branch { trunk, stream, .. }) = self.branch(key) else { return };
         let lives = self.trunk(trunk).is_some_and(|trunk| trunk.protocol.has_stream(stream));
         if !lives {
             return self.drop_branch(key);
@@ -91,6 +102,19 @@ impl Core {
             }
         }
         self.arm(key);
+    }
+
+    /// Notes that `bytes` of an answer wait on the branch `key`.
+    fn note_answer(&mut self, key: Key, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let Some(Some(branch)) = self.branches.get_mut(key.index()) else { return };
+        let before = core::mem::replace(&mut branch.answer, bytes);
+        let of = branch.trunk;
+        if before != bytes
+            && let Some(trunk) = self.trunk(of)
+        {
+            trunk.answer_bytes = trunk.answer_bytes + bytes as usize - before as usize;
+        }
     }
 
     /// Gives the branch `key` its turn at the next flush of its trunk.
@@ -125,7 +149,7 @@ pub(crate) fn send_head(
     fields: &FieldBlock,
     end: EndStream,
 ) {
-    let Some(Branch { trunk, stream }) = core.branch(key) else { return };
+    let Some(Branch { trunk, stream, .. }) = core.branch(key) else { return };
     core.with_trunk(trunk, |trunk, out| {
         // A stream that the peer has reset takes no answer.
         let _ = trunk.protocol.respond(stream, status, fields, end, out);
@@ -160,6 +184,7 @@ pub(crate) fn send_whole(
     let Some(connection) = core.connections.get_mut(key) else { return };
     if !is_empty {
         connection.outbox.tail(&mut core.pool).extend_from_slice(body);
+        core.note_answer(key, body.len());
     }
     core.close_gracefully(key, CloseCause::Finished);
     if is_empty {

@@ -6,11 +6,16 @@
 //! ```text
 //! turn_units_max   |---- visits ----|- timers -|- drain -|- application -|- ends -|- writes -|
 //!                       12/32           1/32      1/32         9/32         1/32      8/32
+//! short turn             9/32                                   10/32                10/32
 //! ```
 //!
 //! Each phase of a turn has a part of the budget, so that none of them starves. A phase does at least
 //! one piece of work, and stops after the piece that passes its mark. The writes, which come last, also have what the
-//! others have left.
+//! others have left. The ends also have what visits have paid for them.
+//!
+//! Long turns save work that each turn does once, and short turns serve everybody sooner. A turn is short only
+//! where kinds of work wait for each other: if the last one left both connections and work of the application, it
+//! has a quarter of the budget.
 
 use crate::limits::Limits;
 
@@ -22,14 +27,21 @@ pub(crate) const HANDSHAKE_UNITS: u64 = 800;
 pub(crate) const VISIT_UNITS: u64 = 5;
 /// A request was parsed and answered.
 pub(crate) const REQUEST_UNITS: u64 = 20;
-/// A message, a part of one, or a control frame was taken in.
+/// A message, a part of one, or a frame was taken in, or a frame of HTTP/2 was made.
 pub(crate) const FRAME_UNITS: u64 = 1;
 /// A compressed message was taken in: the inflater is primed with up to 32 KiB for it.
 pub(crate) const INFLATE_UNITS: u64 = 32;
-/// A timer fired, or a stream was told of its end.
+/// A timer fired, a stream was told of its end, or a branch was taken down.
 pub(crate) const STREAM_UNITS: u64 = 10;
 /// An outbox was written to its socket.
 pub(crate) const WRITE_UNITS: u64 = 40;
+
+/// An event is deflated for all streams in gzip, besides its bytes: the deflater forgets 128 KiB of places
+/// before it.
+const GZIP_UNITS: u64 = 40;
+
+/// A short turn has this part of the budget of a whole one, as a power of two.
+const SHORT_SHIFT: u32 = 2;
 
 /// Bytes that cost a unit to read or to write, as a power of two.
 const BYTES_SHIFT: u32 = 9;
@@ -48,6 +60,14 @@ pub(crate) const fn of_coded(bytes: usize) -> u64 {
     bytes as u64 >> CODED_BYTES_SHIFT
 }
 
+/// Bytes of an event that cost a unit to deflate for all streams in gzip, as a power of two.
+const GZIP_BYTES_SHIFT: u32 = 4;
+
+/// The units for `bytes` that are deflated as one block of gzip.
+pub(crate) const fn of_gzip(bytes: usize) -> u64 {
+    GZIP_UNITS + (bytes as u64 >> GZIP_BYTES_SHIFT)
+}
+
 /// A phase of a turn that has a part of its budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -63,13 +83,15 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    /// Its part of the budget, in thirty-seconds.
-    const fn parts(self) -> u64 {
-        match self {
-            Self::Visits => 12,
-            Self::Application => 9,
-            Self::Writes => 8,
-            Self::Timers | Self::Drain | Self::Ends => 1,
+    /// Its part of the budget, in thirty-seconds. In a short turn the application has more, because clients
+    /// wait for its answers, and so have the writes, because unwritten answers take memory.
+    const fn parts(self, is_short: bool) -> u64 {
+        match (self, is_short) {
+            (Self::Visits, false) => 12,
+            (Self::Application | Self::Writes, true) => 10,
+            (Self::Application, false) | (Self::Visits, true) => 9,
+            (Self::Writes, false) => 8,
+            (Self::Timers | Self::Drain | Self::Ends, _) => 1,
         }
     }
 }
@@ -85,6 +107,11 @@ pub(crate) struct Budget {
     phase_end: u64,
     /// The mark of the visit under way: its connection's share is spent.
     share_end: u64,
+    /// Units for ends of streams that the visits of this turn have paid.
+    paid_ends: u64,
+    is_visiting: bool,
+    /// The turn is a short one.
+    is_short: bool,
 }
 
 impl Budget {
@@ -98,18 +125,45 @@ impl Budget {
         self.spent
     }
 
+    /// Begins a turn, which is short if connections and the application's work wait for each other.
+    pub(crate) const fn begin_turn(&mut self, is_short: bool) {
+        (self.before_turn, self.is_short) = (self.spent, is_short);
+    }
+
+    /// Whether the turn is a short one.
+    pub(crate) const fn is_short(&self) -> bool {
+        self.is_short
+    }
+
+    /// The part of `units` that this turn has. [server:short-turns]
+    const fn part_of(&self, units: u32) -> u64 {
+        if self.is_short { units as u64 >> SHORT_SHIFT } else { units as u64 }
+    }
+
     /// Begins a phase.
     #[inline]
     pub(crate) const fn begin(&mut self, phase: Phase, limits: &Limits) {
-        let whole = limits.turn_units_max as u64;
-        let part = whole * phase.parts() / 32;
+        let whole = self.part_of(limits.turn_units_max);
+        let part = whole * phase.parts(self.is_short) / 32;
         self.phase_end = self.spent + part;
+        self.is_visiting = matches!(phase, Phase::Visits);
         match phase {
-            Phase::Visits => self.before_turn = self.spent,
+            Phase::Visits => self.paid_ends = 0,
+            Phase::Ends => self.phase_end += self.paid_ends,
             Phase::Writes if self.phase_end < self.before_turn + whole => {
                 self.phase_end = self.before_turn + whole;
             }
             _ => {}
+        }
+    }
+
+    /// A stream has ended. Its visit pays for the end, and the turn tells as many ends as were paid: peers
+    /// that open and end streams do not get ahead of it. [server:ends-keep-up]
+    #[inline]
+    pub(crate) const fn pay_end(&mut self) {
+        if self.is_visiting {
+            self.spent += STREAM_UNITS;
+            self.paid_ends += STREAM_UNITS;
         }
     }
 
@@ -142,7 +196,7 @@ impl Budget {
     /// at least an eighth of a whole share, and at most a whole one. In a large crowd each share is
     /// small, so that a newcomer does not wait long behind it.
     pub(crate) fn share_of_each(&self, count: usize, limits: &Limits) -> u64 {
-        let whole = u64::from(limits.connection_units_max);
+        let whole = self.part_of(limits.connection_units_max);
         (self.left() / (count as u64).max(1)).clamp(whole / 8, whole)
     }
 
@@ -167,15 +221,19 @@ mod tests {
             Phase::Ends,
             Phase::Writes,
         ];
-        assert_eq!(phases.iter().map(|phase| phase.parts()).sum::<u64>(), 32);
+        for is_short in [false, true] {
+            assert_eq!(phases.iter().map(|phase| phase.parts(is_short)).sum::<u64>(), 32);
+        }
     }
 
+    /// [server:short-turns]
     #[test]
     fn a_share_and_a_phase_are_spent() {
-        let limits = Limits { turn_units_max: 160, ..Limits::default() };
+        let limits = Limits { turn_units_max: 160, connection_units_max: 80, ..Limits::default() };
         let mut budget = Budget::default();
+        budget.begin_turn(false);
         budget.begin(Phase::Visits, &limits);
-        assert_eq!(budget.left(), 60);
+        assert_eq!((budget.left(), budget.share_of_each(1, &limits)), (60, 60));
         budget.begin_visit(20);
         budget.spend(19 - VISIT_UNITS);
         assert!(!budget.share_is_spent() && !budget.is_spent());
@@ -191,9 +249,17 @@ mod tests {
         // 1,060 units are more than a turn has.
         budget.begin(Phase::Writes, &limits);
         assert_eq!(budget.left(), 40);
+        budget.begin_turn(false);
         budget.begin(Phase::Visits, &limits);
         budget.spend(50);
         budget.begin(Phase::Writes, &limits);
         assert_eq!(budget.left(), 110, "what the others have left");
+        // A quarter of 160, and of 80.
+        budget.begin_turn(true);
+        budget.begin(Phase::Visits, &limits);
+        assert_eq!((budget.left(), budget.share_of_each(1, &limits)), (11, 11));
+        assert_eq!(budget.share_of_each(11, &limits), 2);
+        budget.begin(Phase::Writes, &limits);
+        assert_eq!(budget.left(), 40);
     }
 }

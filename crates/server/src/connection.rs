@@ -2,17 +2,17 @@
 
 pub(crate) mod life;
 
-use std::net::SocketAddr;
-
 use sockeye_reactor::{Key, Outbox, Pool, Readiness, Slab, Time, Timer};
 
 use crate::cause::Deadline;
+use crate::contents::Content;
 use crate::key::StreamKey;
 use crate::limits::Limits;
+use crate::listener::Standing;
 use crate::peer::Peer;
 use crate::request_reader::RequestReader;
 use crate::stream::{Due, Kind, Stream};
-use crate::trunk::{Content, Trunk};
+use crate::trunk::Trunk;
 use life::State;
 
 /// Unsent bytes of answers above which the next pipelined request waits.
@@ -125,7 +125,7 @@ fn mark_dirty(dirty: &mut bool, key: Key, list: &mut Vec<Key>) {
 }
 
 impl Connection {
-    pub(crate) fn new(peer: SocketAddr, now: Time) -> Self {
+    pub(crate) fn new(peer: Peer, now: Time) -> Self {
         let mut readiness = Readiness::default();
         // A new socket is writable. The poller reports when it is readable.
         readiness.assume_writable();
@@ -139,12 +139,12 @@ impl Connection {
             stalled: false,
             dirty: false,
             backpressured: false,
-            peer: Peer::of(peer),
+            peer,
         }
     }
 
-    /// A stream of HTTP/2 from `peer`.
-    pub(crate) fn branch(peer: Peer, now: Time) -> Self {
+    /// A stream of HTTP/2 on `trunk`.
+    pub(crate) fn branch(trunk: &Self, now: Time) -> Self {
         Self {
             phase: Phase::Single(Single { requests: None, stream: None }),
             outbox: Outbox::new(),
@@ -154,7 +154,7 @@ impl Connection {
             stalled: false,
             dirty: false,
             backpressured: false,
-            peer,
+            peer: trunk.peer,
         }
     }
 
@@ -263,6 +263,31 @@ impl Connection {
         }
     }
 
+    /// The other end of the socket. On a connection of a trusted proxy, the peer is the client of the last
+    /// request.
+    pub(crate) fn proxy(&mut self) -> Peer {
+        match &mut self.phase {
+            Phase::Single(Single { requests: Some(requests), .. }) => {
+                *requests.proxy.get_or_insert(self.peer)
+            }
+            // A branch has one request only.
+            Phase::Single(_) | Phase::Rare(_) => self.peer,
+        }
+    }
+
+    /// Whether the connection is a trusted proxy's, and no client of its own is known.
+    pub(crate) fn is_of_many(&self) -> bool {
+        match (self.peer.standing(), &self.phase) {
+            (Standing::Client, _) => false,
+            (Standing::Announcing | Standing::Proxy, _) => true,
+            (Standing::Forwarding, Phase::Single(Single { requests: Some(requests), .. })) => {
+                requests.proxy.is_none()
+            }
+            (Standing::Forwarding, Phase::Rare(Rare::Http2(_))) => true,
+            (Standing::Forwarding, Phase::Single(_) | Phase::Rare(_)) => false,
+        }
+    }
+
     pub(crate) const fn is_stalled(&self) -> bool {
         self.stalled
     }
@@ -277,6 +302,11 @@ impl Connection {
         self.clock + limits.write_stall_ms <= now
     }
 
+    /// The peer of a stalled connection makes progress elsewhere: the clock of the stall starts afresh.
+    pub(crate) const fn note_progress(&mut self, now: Time) {
+        self.clock = now;
+    }
+
     /// The peer has taken everything that waited, or is read again, or its handshake is over: the clocks
     /// that stood still start afresh.
     pub(crate) fn caught_up(&mut self, now: Time, limits: &Limits) {
@@ -285,8 +315,7 @@ impl Connection {
             Phase::Single(Single { stream: Some(stream), .. }) => stream.restart(now, limits),
             Phase::Single(Single { requests: Some(requests), .. }) => requests.restart(now),
             Phase::Rare(Rare::Http2(trunk)) => trunk.restart(now),
-            Phase::Rare(Rare::Content(content)) => content.since = now,
-            Phase::Single(_) | Phase::Rare(Rare::Over(_)) => {}
+            Phase::Single(_) | Phase::Rare(Rare::Content(_) | Rare::Over(_)) => {}
         }
     }
 
@@ -401,10 +430,10 @@ impl Connection {
                 (at, Due::GiveUp(deadline))
             }
             Phase::Rare(Rare::Http2(trunk)) => trunk.deadline(self.clock, limits),
-            Phase::Rare(Rare::Content(content)) => {
-                (content.since + limits.body_ms, Due::GiveUp(Deadline::Body))
+            // The trunk has the deadline, so a request that comes in time leaves no timer behind.
+            Phase::Single(_) | Phase::Rare(Rare::Content(_)) => {
+                (Time::NEVER, Due::GiveUp(Deadline::Close))
             }
-            Phase::Single(_) => (Time::NEVER, Due::GiveUp(Deadline::Close)),
             Phase::Rare(Rare::Over(over)) => (over.until, Due::GiveUp(Deadline::Close)),
         }
     }

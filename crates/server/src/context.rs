@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use sockeye_deflate::Gzip;
 use sockeye_reactor::Time;
 use sockeye_sse::Event;
 use sockeye_websocket::{
@@ -78,6 +79,12 @@ impl Context<'_> {
         self.core.budget.left()
     }
 
+    /// Whether this turn has a quarter of its budget, because connections and work of the application wait for
+    /// each other. See [`Limits::turn_units_max`](crate::Limits::turn_units_max).
+    pub fn is_short_turn(&self) -> bool {
+        self.core.budget.is_short()
+    }
+
     /// Has the next turn wait for nothing, because work of the application is left.
     #[inline]
     pub fn come_back(&mut self) {
@@ -87,6 +94,12 @@ impl Context<'_> {
     /// Bytes that wait for their peers in all outboxes. It visits every connection, so call it rarely.
     pub fn unsent_bytes(&self) -> u64 {
         self.core.connections.iter().map(|(_, connection)| connection.outbox.len() as u64).sum()
+    }
+
+    /// The compression that all streams of the loop share. The caller counts the work:
+    /// [`Context::spend`].
+    pub fn gzip(&mut self) -> &mut Gzip {
+        &mut self.core.gzip
     }
 
     /// Whether the server is on its way out.
@@ -237,7 +250,8 @@ impl Context<'_> {
         if open.outbox.len() >= waiting_max {
             return Err(SendError::Backpressure);
         }
-        events.write_shared(event, open.outbox, &mut core.pool, core.now);
+        let coder = (&mut core.gzip, &mut core.budget);
+        events.write_shared(event, (open.outbox, &mut core.pool), coder, core.now);
         core.stats.events_sent += 1;
         let waiting = open.mark_dirty(&mut core.dirty);
         core.check_bound(stream, waiting)
@@ -295,13 +309,13 @@ impl Context<'_> {
         let Kind::Events(stream_events) = &mut open.stream.kind else {
             return Err((0, SendError::Gone));
         };
-        let joined = stream_events.joined(events);
+        let joined = stream_events.joined(events, &mut core.gzip, &mut core.budget);
         if !joined.fit(open.outbox.len(), waiting_max, core.limits.outbox_bytes_max) {
             return send_each(events.as_slice(), |event| {
                 self.send_shared_event_below(stream, event, waiting_max)
             });
         }
-        stream_events.wrote = core.now;
+        stream_events.note_joined(events, &mut core.gzip, &mut core.budget, core.now);
         core.stats.events_sent += events.as_slice().len() as u64;
         open.outbox.push_shared(&joined.bytes, &mut core.pool);
         open.mark_dirty(&mut core.dirty);

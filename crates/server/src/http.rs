@@ -59,7 +59,6 @@ pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, key: Key, mut bytes:
 /// the body is chunked or incomplete, the head is kept until the body is there.
 fn receive_head<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Error> {
     let Some(connection) = core.connections.get_mut(key) else { return Ok(()) };
-    let peer = connection.peer;
     let Some((requests, outbox)) = connection.requests() else { return Ok(()) };
     let (input, used) = requests.take_input();
     let Some(found) = requests.find_head(&input[used..], &core.limits)? else {
@@ -72,7 +71,7 @@ fn receive_head<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Er
     let head = RequestHead::of(found, &mut storage, &core.limits.http)?;
     if let Some(body) = whole_body(head.body(), rest, core.limits.body_bytes_max) {
         let used = used + body.len();
-        serve(core, app, key, Asked::Http1(&head), (body, peer.address()));
+        serve(core, app, key, Asked::Http1(&head), body);
         go_on_with(core, app, key, input, used);
         return Ok(());
     }
@@ -85,13 +84,12 @@ fn receive_head<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Er
 /// Looks for the end of a body whose head was kept.
 fn receive_body<A: App>(core: &mut Core, app: &mut A, key: Key) -> Result<(), Error> {
     let Some(connection) = core.connections.get_mut(key) else { return Ok(()) };
-    let peer = connection.peer.address();
     let Some((requests, _)) = connection.requests() else { return Ok(()) };
     let Some(request) = requests.take_body(&core.limits)? else { return Ok(()) };
     let (input, used) = requests.take_input();
     let mut storage = HeaderStorage::new();
     let head = RequestHead::parse(&request.head, &mut storage, &core.limits.http)?;
-    serve(core, app, key, Asked::Http1(&head), (&request.body, peer));
+    serve(core, app, key, Asked::Http1(&head), &request.body);
     go_on_with(core, app, key, input, used);
     Ok(())
 }

@@ -1,4 +1,5 @@
 //! HTTP/2: frames in, requests and streams out, many at a time.
 
 pub(crate) mod answers;
+pub(crate) mod content;
 pub(crate) mod input;

@@ -2,9 +2,13 @@
 
 use std::cell::OnceCell;
 
+use sockeye_deflate::Gzip;
+use sockeye_deflate::gzip::TextChecksum;
 use sockeye_reactor::Shared;
 
-use crate::shared::{SharedEvent, SharedMessage};
+use crate::budget::Budget;
+use crate::framing::Framing;
+use crate::shared::{CodedBlock, SharedEvent, SharedMessage};
 
 /// WebSocket messages for many streams, in order: [`Context::send_all_shared_below`].
 ///
@@ -52,12 +56,24 @@ pub struct SharedEvents {
     events: Vec<SharedEvent>,
     chunks: OnceCell<Joined>,
     blocks: OnceCell<Joined>,
+    /// The same in gzip, once a stream wants it.
+    coded: OnceCell<Box<CodedEvents>>,
+}
+
+/// Events in gzip. Each is a block of its own, so that no length tells what they have in common.
+#[derive(Debug)]
+pub(crate) struct CodedEvents {
+    chunks: OnceCell<Joined>,
+    blocks: OnceCell<Joined>,
+    /// The checksum of all their texts.
+    pub(crate) text: TextChecksum,
 }
 
 impl SharedEvents {
     /// Events in their order.
     pub fn new(events: Vec<SharedEvent>) -> Self {
-        Self { events, chunks: OnceCell::new(), blocks: OnceCell::new() }
+        let (chunks, blocks, coded) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { events, chunks, blocks, coded }
     }
 
     /// The events.
@@ -73,6 +89,31 @@ impl SharedEvents {
     /// The blocks without frames.
     pub(crate) fn blocks(&self) -> &Joined {
         self.blocks.get_or_init(|| Joined::new(self.events.iter().map(SharedEvent::block)))
+    }
+
+    /// The events in gzip, all in one, with their checksum. The first stream in gzip pays for the
+    /// compression, from `budget`.
+    pub(crate) fn coded(
+        &self,
+        framing: Framing,
+        gzip: &mut Gzip,
+        budget: &mut Budget,
+    ) -> (&Joined, &TextChecksum) {
+        let coded = self.coded.get_or_init(|| {
+            let texts = self.events.iter().map(|event| event.coded(gzip, budget).text);
+            let text = texts.fold(TextChecksum::NONE, TextChecksum::then);
+            Box::new(CodedEvents { chunks: OnceCell::new(), blocks: OnceCell::new(), text })
+        });
+        let mut join = |form: fn(&CodedBlock) -> &Shared| {
+            let parts: Vec<_> =
+                self.events.iter().map(|event| form(event.coded(gzip, budget))).collect();
+            Joined::new(parts.into_iter())
+        };
+        let joined = match framing {
+            Framing::Chunked => coded.chunks.get_or_init(|| join(CodedBlock::chunk)),
+            Framing::Bare => coded.blocks.get_or_init(|| join(CodedBlock::block)),
+        };
+        (joined, &coded.text)
     }
 }
 

@@ -9,8 +9,10 @@ mod cause;
 mod closes;
 mod closing;
 mod connection;
+mod contents;
 mod context;
 mod drain;
+mod framing;
 mod handle;
 mod handshakes;
 mod histogram;
@@ -20,9 +22,11 @@ mod joined;
 mod key;
 mod leftover;
 mod limits;
+mod listener;
 mod opening;
 mod partial_message;
 mod peer;
+mod proxy_net;
 mod request;
 mod request_reader;
 mod responses;
@@ -38,7 +42,7 @@ mod trunk;
 mod websocket;
 
 pub use addresses::ConnectionQuota;
-pub use answer::{Answer, EventStream, Header, Hold, Origins, Reply, Upgrade, Wording};
+pub use answer::{Answer, Coding, EventStream, Header, Hold, Origins, Reply, Upgrade, Wording};
 pub use app::{App, Holder};
 pub use cause::{CloseCause, Deadline};
 pub use closes::{Close, ClosedBy, Closes, StreamKind};
@@ -48,16 +52,23 @@ pub use histogram::Histogram;
 pub use joined::{SharedEvents, SharedMessages};
 pub use key::StreamKey;
 pub use limits::Limits;
+pub use listener::Listener;
+pub use proxy_net::{ProxyNet, ProxySocket};
 pub use request::{Opened, Refused, Request};
 pub use send_error::SendError;
 pub use server::Server;
 pub use shared::{SharedEvent, SharedMessage};
-pub use stats::Stats;
+pub use stats::{Goaways, Stats};
 
-pub use sockeye_deflate::{ClientWindow, ServerConfig, WindowBits};
-pub use sockeye_http::{HeaderName, HeaderValue, Headers, Method, QueryPairs, RequestHead, Status};
+pub use sockeye_deflate::{ClientWindow, Gzip, GzipConfig, Level, ServerConfig, WindowBits, gzip};
+pub use sockeye_http::{
+    AcceptEncoding, HeaderName, HeaderValue, Headers, Method, QueryPairs, RequestHead, Status,
+};
 pub use sockeye_http1::Limits as HttpLimits;
 pub use sockeye_http2::{FieldLimits, Limits as Http2Limits, Rate};
-pub use sockeye_reactor::{FairQueue, MioNet, Net, Shared, Time, Waker};
+pub use sockeye_proxy::{
+    HopField, Limits as ProxyLimits, Network, NetworkError, Version as ProxyVersion,
+};
+pub use sockeye_reactor::{FairQueue, MioNet, Net, Shared, Time, UNIX_PEER, Waker};
 pub use sockeye_sse::{Event, EventId, EventName};
 pub use sockeye_websocket::{CloseCode, Limits as WebSocketLimits, Message};

@@ -30,7 +30,8 @@ pub struct Limits {
     /// always spends the same units.
     ///
     /// Each phase of a turn has a part of this budget. A phase does at least one piece of work, and
-    /// stops after the piece that passes its part.
+    /// stops after the piece that passes its part. If both connections and work of the application were left,
+    /// the next turn has a quarter of the budget, so that they do not wait long for each other.
     pub turn_units_max: u32,
     /// Units of work that one visit of a connection may cause. Its further input waits behind that of
     /// the others. A visit that passes its share, by an expensive request or a long message, is billed in
@@ -68,6 +69,8 @@ pub struct Limits {
     /// does the end of the connection behind them. The server then notices only when it writes the
     /// response that such a client is gone.
     pub hold_bytes_max: usize,
+    /// How events are compressed for streams in gzip, and from which length on.
+    pub gzip: sockeye_deflate::GzipConfig,
     /// Input that a closing connection discards while it waits for the peer's end. With more it is
     /// aborted.
     pub discard_bytes_max: u64,
@@ -132,6 +135,7 @@ impl Default for Limits {
             outbox_refill_bytes: 16 * 1024,
             outbox_bytes_max: 64 * 1024 * 1024,
             hold_bytes_max: 16 * 1024,
+            gzip: sockeye_deflate::GzipConfig::default(),
             discard_bytes_max: 16 * 1024 * 1024,
             handshake_ms: 5_000,
             head_ms: 5_000,

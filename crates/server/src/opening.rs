@@ -7,15 +7,16 @@ use sockeye_http1::{Body, Persistence, RequestHead, Response, Version};
 use sockeye_reactor::Key;
 use sockeye_websocket::{Compression, Config, Connection as Protocol, Role};
 
-use crate::answer::{EventStream, Header, Hold, Origins, Upgrade, Wording};
+use crate::answer::{Coding, EventStream, GZIP, Header, Hold, Origins, Upgrade, Wording};
 use crate::app::App;
 use crate::cause::CloseCause;
+use crate::framing::Framing;
 use crate::key::StreamKey;
 use crate::limits::Limits;
 use crate::request::{Opened, Refused};
 use crate::responses::add;
 use crate::state::Core;
-use crate::stream::{EventsStream, Framing, HeldRequest, Kind, Terms, Tunnel, WebSocketStream};
+use crate::stream::{EventsStream, HeldRequest, Kind, Terms, Tunnel, WebSocketStream};
 
 /// A stream that was opened, and how.
 pub(crate) type OpenedStream<'o> = (StreamKey, Opened<'o>);
@@ -137,6 +138,15 @@ pub(crate) static EVENT_STREAM: [Header; 3] = [
     Header::from_static("X-Accel-Buffering", "no"),
 ];
 
+/// The header that names the coding of an event stream.
+pub(crate) const fn coding_header(coding: Coding) -> &'static [Header] {
+    const CODED: &[Header] = &[GZIP];
+    match coding {
+        Coding::Identity => &[],
+        Coding::Gzip => CODED,
+    }
+}
+
 /// Writes the head of an event stream, and opens the stream unless the request was HEAD.
 pub(crate) fn event_stream(
     core: &mut Core,
@@ -148,6 +158,7 @@ pub(crate) fn event_stream(
     // No response can follow a stream without end. [rfc9112:9.6-close-announced]
     let response = Response::new(Status::OK).date(core.date).connection(Persistence::Close);
     let response = add(add(response, &EVENT_STREAM), &stream.headers);
+    let response = add(response, coding_header(stream.coding));
     let out = connection.outbox.tail(&mut core.pool);
     let framing = match head.version() {
         Version::Http11 => Framing::Chunked,
@@ -161,7 +172,7 @@ pub(crate) fn event_stream(
         core.close_gracefully(key, CloseCause::Finished);
         return None;
     }
-    let kind = Kind::Events(EventsStream::open(framing, core.now, out));
+    let kind = Kind::Events(EventsStream::open(framing, stream.coding, core.now, out));
     Some((open(core, key, kind)?, Opened::EventStream))
 }
 

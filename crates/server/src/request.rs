@@ -14,8 +14,11 @@ pub struct Request<'r> {
     pub head: &'r RequestHead<'r, 'r>,
     /// The body, whatever its transfer coding was; often empty.
     pub body: &'r [u8],
-    /// The other end of the socket.
+    /// The client: the other end of the socket, or the address that [trusted proxies](crate::Listener) name.
+    /// Its port is then 0, unless the PROXY protocol tells it.
     pub peer: SocketAddr,
+    /// The number of the listening socket: see [`Net::accept`](crate::Net::accept).
+    pub listener: usize,
 }
 
 impl Request<'_> {
@@ -33,6 +36,7 @@ impl fmt::Debug for Request<'_> {
             .field("head", self.head)
             .field("body_len", &self.body.len())
             .field("peer", &self.peer)
+            .field("listener", &self.listener)
             .finish()
     }
 }

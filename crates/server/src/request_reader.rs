@@ -9,6 +9,7 @@ use sockeye_reactor::Time;
 
 use crate::cause::Deadline;
 use crate::limits::Limits;
+use crate::peer::Peer;
 use body::Pending;
 
 pub(crate) use body::whole_body;
@@ -32,6 +33,8 @@ pub(crate) struct RequestReader {
     first: bool,
     /// `input` holds bytes that were not parsed yet.
     unseen: bool,
+    /// The proxy whose connection it is, if its requests come from clients that it names.
+    pub(crate) proxy: Option<Peer>,
 }
 
 impl RequestReader {
@@ -44,6 +47,7 @@ impl RequestReader {
             started: now,
             first: true,
             unseen: false,
+            proxy: None,
         }
     }
 

@@ -1,7 +1,5 @@
 //! A complete request, whichever version of HTTP carried it: the application answers it.
 
-use std::net::SocketAddr;
-
 use sockeye_http::{self as http, Method, Status};
 use sockeye_http1::{Persistence, RequestHead};
 use sockeye_reactor::Key;
@@ -52,11 +50,12 @@ pub(crate) fn serve<A: App>(
     app: &mut A,
     key: Key,
     asked: Asked<'_, '_, '_>,
-    (body, peer): (&[u8], SocketAddr),
+    body: &[u8],
 ) {
+    let (listener, peer) = core.client(key, asked.head());
     core.stats.requests += 1;
     core.budget.spend(REQUEST_UNITS);
-    let request = Request { head: asked.head(), body, peer };
+    let request = Request { head: asked.head(), body, peer, listener };
     let answer = app.on_request(&request, &mut Context { core });
     let (opened, pending) = match answer {
         Answer::Reply(reply) => {

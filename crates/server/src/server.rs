@@ -10,6 +10,7 @@ mod unwritten;
 mod waiting;
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use sockeye_reactor::{Accepted, Key, Net, Ready, Socket, Time};
@@ -25,6 +26,8 @@ use crate::context::Context;
 use crate::drain::{Drain, Ending};
 use crate::handshakes::Handshakes;
 use crate::limits::Limits;
+use crate::listener::{Listener, Standing};
+use crate::peer::Peer;
 use crate::state::{Core, http2_config};
 use crate::stats::Stats;
 use crate::timers;
@@ -93,6 +96,13 @@ impl<N: Net, A: App> Server<N, A> {
         self
     }
 
+    /// The same server with rules for its listeners, by their numbers. A listener without rules trusts nobody.
+    #[must_use]
+    pub fn with_listeners(mut self, listeners: Vec<Listener>) -> Self {
+        self.core.listeners = listeners;
+        self
+    }
+
     /// Waits for work, at the most for `wait_max` (`None`: until there is some), and does it.
     ///
     /// # Errors
@@ -107,7 +117,8 @@ impl<N: Net, A: App> Server<N, A> {
         if now > self.core.now {
             self.core.tick(now, self.net.unix_ms());
         }
-        self.core.comes_back = false;
+        let app_waits = core::mem::take(&mut self.core.comes_back);
+        self.core.budget.begin_turn(app_waits && !self.waiting.is_empty());
         self.begin_ending();
         self.accept();
         self.read();
@@ -155,6 +166,7 @@ impl<N: Net, A: App> Server<N, A> {
         self.core.limits = limits;
         self.core.limits.read_bytes = read_bytes;
         self.core.http2 = http2_config(&self.core.limits);
+        self.core.gzip.set_config(self.core.limits.gzip);
         self.core.answers_mark = UNREAD_ANSWERS_MAX.min(self.core.limits.outbox_pause_bytes);
     }
 
@@ -265,17 +277,23 @@ impl<N: Net, A: App> Server<N, A> {
     }
 
     fn admit(&mut self, accepted: Accepted<N::Socket>) {
-        let Accepted { mut socket, peer, .. } = accepted;
+        let Accepted { mut socket, peer, listener } = accepted;
         self.core.budget.spend(CONNECTION_UNITS);
+        let rules = self.core.listeners.get(listener);
+        let Some(standing) = rules.map_or(Some(Standing::Client), |it| it.admit(peer.ip())) else {
+            self.core.stats.proxies_refused += 1;
+            return self.net.close(socket);
+        };
         // [server:address-bound]
-        if !self.quota.enter(peer.ip(), self.core.limits.connections_per_address_max) {
+        if !self.enter(peer, standing) {
             self.core.stats.crowded_out += 1;
             return self.net.close(socket);
         }
-        let key = self.core.connections.insert(Connection::new(peer, self.core.now));
+        let of = Peer::new(peer, listener, standing);
+        let key = self.core.connections.insert(Connection::new(of, self.core.now));
         if self.net.register(&mut socket, key).is_err() {
             self.core.connections.remove(key);
-            self.quota.leave(peer.ip());
+            self.leave(peer, standing);
             return self.net.close(socket);
         }
         if self.sockets.len() <= key.index() {
@@ -287,6 +305,24 @@ impl<N: Net, A: App> Server<N, A> {
             self.begin_handshake(key);
         }
         self.core.arm(key);
+    }
+
+    /// Counts a connection. Returns false if its address has as many as it may have.
+    fn enter(&self, peer: SocketAddr, standing: Standing) -> bool {
+        if standing.is_counted() {
+            return self.quota.enter(peer.ip(), self.core.limits.connections_per_address_max);
+        }
+        // [server:proxy-uncounted]
+        self.quota.enter_uncounted();
+        true
+    }
+
+    /// Takes a connection off the count.
+    fn leave(&self, peer: SocketAddr, standing: Standing) {
+        match standing.is_counted() {
+            true => self.quota.leave(peer.ip()),
+            false => self.quota.leave_uncounted(),
+        }
     }
 
     fn run_timers(&mut self) {

@@ -4,11 +4,15 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
-use sockeye_deflate::{Engine, WindowBits};
+use sockeye_deflate::gzip;
+use sockeye_deflate::gzip::TextChecksum;
+use sockeye_deflate::{Engine, Gzip, WindowBits};
 use sockeye_http1::chunked;
 use sockeye_reactor::Shared;
 use sockeye_sse::Event;
 use sockeye_websocket::{Compression, Config, Connection as Protocol, Kind, Limits, Message};
+
+use crate::budget::{self, Budget};
 
 /// A WebSocket message for many streams: [`Context::send_shared`](crate::Context::send_shared).
 ///
@@ -102,6 +106,22 @@ fn encoder() -> Protocol {
 pub struct SharedEvent(Rc<EventForms>);
 
 struct EventForms {
+    plain: Block,
+    /// The same in gzip, once a stream wants it.
+    coded: OnceCell<Box<CodedBlock>>,
+    /// No part of it may be deflated.
+    is_confidential: bool,
+}
+
+/// An event as a block of a stream in gzip.
+pub(crate) struct CodedBlock {
+    block: Block,
+    /// The checksum of the plain text.
+    pub(crate) text: TextChecksum,
+}
+
+/// An encoded block, in each form that a version of HTTP needs.
+struct Block {
     /// The encoded block, until the first form takes it.
     encoded: Cell<Vec<u8>>,
     block_len: usize,
@@ -114,39 +134,107 @@ struct EventForms {
 impl SharedEvent {
     /// Encodes `event`.
     pub fn new(event: &Event<'_>) -> Self {
+        Self::with(event, false)
+    }
+
+    /// Encodes an event with a secret and another's text in it. Streams in gzip get it without
+    /// compression, because a length would tell how much of the secret that text repeats.
+    pub fn confidential(event: &Event<'_>) -> Self {
+        // [gzip:confidential]
+        Self::with(event, true)
+    }
+
+    fn with(event: &Event<'_>, is_confidential: bool) -> Self {
         let mut block = Vec::new();
         event.encode(&mut block);
-        Self(Rc::new(EventForms {
-            block_len: block.len(),
-            encoded: Cell::new(block),
-            chunk: OnceCell::new(),
-            block: OnceCell::new(),
-        }))
+        let (plain, coded) = (Block::new(block), OnceCell::new());
+        Self(Rc::new(EventForms { plain, coded, is_confidential }))
     }
 
     /// The encoded block.
     pub fn as_bytes(&self) -> &[u8] {
-        match self.0.chunk.get() {
-            Some(chunk) => self.0.block_in(chunk),
+        match self.0.plain.chunk.get() {
+            Some(chunk) => self.0.plain.block_in(chunk),
             None => self.block(),
         }
     }
 
     /// The block as one chunk.
     pub(crate) fn chunk(&self) -> &Shared {
-        self.0.chunk.get_or_init(|| self.0.make_chunk())
+        self.0.plain.chunk()
     }
 
     /// The block without a frame.
     pub(crate) fn block(&self) -> &Shared {
-        self.0.block.get_or_init(|| match self.0.chunk.get() {
-            Some(chunk) => Shared::new(self.0.block_in(chunk)),
-            None => Shared::new(&self.0.encoded.take()),
+        self.0.plain.block()
+    }
+
+    /// The event for streams in gzip. The first of them pays for the compression, from `budget`.
+    /// [gzip:once]
+    pub(crate) fn coded(&self, gzip: &mut Gzip, budget: &mut Budget) -> &CodedBlock {
+        self.0.coded.get_or_init(|| {
+            let mut coded = Vec::new();
+            let text = self.0.plain.read(|text| {
+                if self.0.is_confidential || !gzip.tries(text) {
+                    gzip::store(text, &mut coded);
+                } else {
+                    budget.spend(budget::of_gzip(text.len()));
+                    gzip.block(text, &mut coded);
+                }
+                TextChecksum::of(text)
+            });
+            Box::new(CodedBlock { block: Block::new(coded), text })
         })
     }
 }
 
-impl EventForms {
+impl CodedBlock {
+    /// The block as one chunk.
+    pub(crate) fn chunk(&self) -> &Shared {
+        self.block.chunk()
+    }
+
+    /// The block without a frame.
+    pub(crate) fn block(&self) -> &Shared {
+        self.block.block()
+    }
+}
+
+impl Block {
+    fn new(encoded: Vec<u8>) -> Self {
+        Self {
+            block_len: encoded.len(),
+            encoded: Cell::new(encoded),
+            chunk: OnceCell::new(),
+            block: OnceCell::new(),
+        }
+    }
+
+    fn chunk(&self) -> &Shared {
+        self.chunk.get_or_init(|| self.make_chunk())
+    }
+
+    fn block(&self) -> &Shared {
+        self.block.get_or_init(|| match self.chunk.get() {
+            Some(chunk) => Shared::new(self.block_in(chunk)),
+            None => Shared::new(&self.encoded.take()),
+        })
+    }
+
+    /// Reads the block, without making a form of it.
+    fn read<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
+        match (self.chunk.get(), self.block.get()) {
+            (Some(chunk), _) => read(self.block_in(chunk)),
+            (None, Some(block)) => read(block),
+            (None, None) => {
+                let encoded = self.encoded.take();
+                let result = read(&encoded);
+                self.encoded.set(encoded);
+                result
+            }
+        }
+    }
+
     #[cold]
     fn make_chunk(&self) -> Shared {
         let mut chunk = Vec::with_capacity(self.block_len + 20);
@@ -167,7 +255,7 @@ impl EventForms {
 /// Shows the length only.
 impl fmt::Debug for SharedEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SharedEvent({} bytes)", self.0.block_len)
+        write!(f, "SharedEvent({} bytes)", self.0.plain.block_len)
     }
 }
 
@@ -201,11 +289,11 @@ mod tests {
         let new = || SharedEvent::new(&sockeye_sse::Event::message("again"));
         let (block, chunk) = (&b"data: again\n\n"[..], &b"d\r\ndata: again\n\n\r\n"[..]);
         let chunk_first = new();
-        assert_eq!((&**chunk_first.chunk(), chunk_first.0.block.get()), (chunk, None));
+        assert_eq!((&**chunk_first.chunk(), chunk_first.0.plain.block.get()), (chunk, None));
         assert_eq!(chunk_first.as_bytes(), block);
-        assert!(chunk_first.0.block.get().is_none(), "the chunk has its bytes");
+        assert!(chunk_first.0.plain.block.get().is_none(), "the chunk has its bytes");
         let block_first = new();
-        assert_eq!((&**block_first.block(), block_first.0.chunk.get()), (block, None));
+        assert_eq!((&**block_first.block(), block_first.0.plain.chunk.get()), (block, None));
         for event in [chunk_first, block_first, new()] {
             assert_eq!(
                 (event.as_bytes(), &**event.block(), &**event.chunk()),

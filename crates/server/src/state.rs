@@ -1,12 +1,13 @@
 //! The state that all connections of a server share; the start and end of connections and streams.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use sockeye_deflate::{Engine, EngineConfig};
-use sockeye_http::Date;
+use sockeye_deflate::{Engine, EngineConfig, Gzip};
+use sockeye_http::{Date, RequestHead};
 use sockeye_http2::{self as http2, FieldBuffer, FieldReader};
-use sockeye_reactor::{Key, Pool, PooledBytes, ReadyList, Slab, Time, Wheel};
+use sockeye_reactor::{Key, Pool, PooledBytes, ReadyList, Slab, Time, UNIX_PEER, Wheel};
 
 use crate::budget::Budget;
 use crate::cause::CloseCause;
@@ -17,6 +18,7 @@ use crate::connection::{
 use crate::key::{StreamIds, StreamKey};
 use crate::leftover::Leftover;
 use crate::limits::Limits;
+use crate::listener::{Listener, Standing};
 use crate::partial_message::PartialMessage;
 use crate::send_error::SendError;
 use crate::stats::Stats;
@@ -38,10 +40,13 @@ pub(crate) struct Core {
     pub(crate) pool: Pool,
     pub(crate) wheel: Wheel,
     pub(crate) limits: Limits,
+    /// The rules of each listener; those that are not here have the defaults.
+    pub(crate) listeners: Vec<Listener>,
     pub(crate) stats: Stats,
     pub(crate) budget: Budget,
     pub(crate) closes: Closes,
     pub(crate) engine: Engine,
+    pub(crate) gzip: Gzip,
     pub(crate) now: Time,
     pub(crate) date: Date,
     /// The calendar's time in milliseconds since 1970, as of this turn.
@@ -83,6 +88,7 @@ pub(crate) fn http2_config(limits: &Limits) -> Option<Arc<http2::Config>> {
 impl Core {
     pub(crate) fn new(now: Time, unix_ms: u64, limits: Limits) -> Self {
         let answers_mark = UNREAD_ANSWERS_MAX.min(limits.outbox_pause_bytes);
+        let gzip = limits.gzip;
         Self {
             connections: Slab::new(),
             ids: StreamIds::default(),
@@ -93,10 +99,12 @@ impl Core {
             pool: Pool::new(),
             wheel: Wheel::new(now),
             limits,
+            listeners: Vec::new(),
             stats: Stats::default(),
             budget: Budget::default(),
             closes: Closes::default(),
             engine: Engine::new(EngineConfig::default()),
+            gzip: Gzip::new(gzip),
             now,
             date: Date::from_unix(unix_ms / 1_000),
             unix_ms,
@@ -114,6 +122,25 @@ impl Core {
             comes_back: false,
             answers_mark,
         }
+    }
+
+    /// The number of the listener of `key`, and the client of the request `head` there: the peer, or the
+    /// address that trusted proxies name. From now on it is the connection's peer.
+    #[inline]
+    pub(crate) fn client(&mut self, key: Key, head: &RequestHead<'_, '_>) -> (usize, SocketAddr) {
+        let Some(connection) = self.connections.get_mut(key) else { return (0, UNIX_PEER) };
+        let number = connection.peer.listener();
+        if connection.peer.standing() == Standing::Forwarding {
+            let proxy = connection.proxy();
+            let address = proxy.address().ip();
+            let listener = self.listeners.get(number);
+            let client = listener.map_or(address, |it| it.client(address, head));
+            connection.peer = match client == address {
+                true => proxy,
+                false => proxy.at((client, 0).into()),
+            };
+        }
+        (number, connection.peer.address())
     }
 
     /// Sets the time, and the `Date` of responses if the second has changed.
@@ -185,6 +212,7 @@ impl Core {
         }
         let (_, closed) = self.stats.streams(kind);
         *closed += 1;
+        self.budget.pay_end();
         self.closes.add(kind, cause, code);
         self.closed.push_back((ended, cause));
     }
@@ -360,8 +388,12 @@ impl Core {
         } else if let Phase::Rare(Rare::Http2(trunk)) = &connection.phase {
             let branches: Vec<Key> = trunk.branches().collect();
             self.leftover_bytes -= trunk.leftover.as_ref().map_or(0, |it| it.bytes.len());
+            self.stats.http2_connections_closed += 1;
+            self.count_resets(key);
             // [server:http2-ends-streams]
             branches.into_iter().for_each(|branch| self.abort(branch, cause));
+        } else {
+            self.end_content(key);
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.close_down(state);

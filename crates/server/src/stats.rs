@@ -1,5 +1,7 @@
 //! The counters of a server.
 
+use sockeye_http2::ErrorCode;
+
 use crate::closes::StreamKind;
 use crate::histogram::Histogram;
 
@@ -15,6 +17,8 @@ macro_rules! counters {
         #[non_exhaustive]
         pub struct Stats {
             $($(#[$doc])* pub $counter: u64,)*
+            /// GOAWAY frames, but the first one of a drain, which names no last stream yet.
+            pub goaways: Goaways,
             /// How long turns took, from the end of the wait until all outboxes were flushed, and
             /// visits of [`Server::with_app`](crate::Server::with_app) before them. A connection
             /// that becomes ready meanwhile waits that long.
@@ -25,6 +29,7 @@ macro_rules! counters {
             /// Adds the counts of another server.
             pub fn add(&mut self, other: &Self) {
                 $(self.$counter += other.$counter;)*
+                self.goaways.add(other.goaways);
                 self.turns.add(&other.turns);
             }
         }
@@ -36,16 +41,32 @@ counters! {
     accepted,
     /// Connections that speak HTTP/2, of those accepted.
     http2_connections,
+    /// Connections of HTTP/2 that were told to go, or that ended.
+    http2_connections_closed,
+    /// Streams of HTTP/2 that brought a request.
+    http2_streams,
+    /// Streams of HTTP/2 that are over.
+    http2_streams_closed,
+    /// Streams that the peer reset.
+    http2_resets_received,
+    /// Streams that the server reset, refused ones included.
+    http2_resets_sent,
     /// Connections closed, for whatever reason.
     closed,
     /// Times accepting was paused: out of descriptors, or at `connections_max`.
     accept_pauses,
     /// Connections closed as soon as they were accepted, because their address was at
-    /// `connections_per_address_max`. They count neither as accepted nor as closed.
+    /// `connections_per_address_max`. They count neither as accepted nor as closed. Those that the PROXY protocol
+    /// shows to be of such an address are closed at its header, and count as both.
     crowded_out,
-    /// Handshakes of sockets that were completed.
+    /// Connections refused on listeners with the PROXY protocol: closed as soon as they were accepted, because
+    /// their peer is no trusted proxy (these count neither as accepted nor as closed), or ended because they
+    /// began without a good header.
+    proxies_refused,
+    /// Handshakes of TLS that were completed.
     handshakes,
-    /// Handshakes that failed by themselves, those that a deadline ended left out.
+    /// Handshakes of TLS that failed by themselves, those that a deadline ended left out. Those that validate a
+    /// challenge of ACME end in this way, too.
     handshakes_failed,
     /// Handshakes ended for a newer one, because `handshakes_max` were under way.
     handshakes_evicted,
@@ -109,5 +130,35 @@ impl Stats {
             StreamKind::Held => (&mut self.holds_opened, &mut self.holds_closed),
             StreamKind::Tunnel => (&mut self.tunnels_opened, &mut self.tunnels_closed),
         }
+    }
+}
+
+/// GOAWAY frames that the server sent, by their code (RFC 9113 §7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Goaways([u64; GOAWAY_CODES]);
+
+/// The codes of RFC 9113 §7: 0 to 13.
+const GOAWAY_CODES: usize = 14;
+
+impl Goaways {
+    /// Each code with its name and its count.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let named = |(code, count): (u32, &u64)| Some((ErrorCode::new(code).name()?, *count));
+        (0..).zip(&self.0).filter_map(named)
+    }
+
+    /// How many had this code.
+    pub fn count(&self, code: ErrorCode) -> u64 {
+        self.0.get(code.to_u32() as usize).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn note(&mut self, code: ErrorCode) {
+        if let Some(count) = self.0.get_mut(code.to_u32() as usize) {
+            *count += 1;
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(count, other)| *count += other);
     }
 }

@@ -20,7 +20,7 @@ use crate::limits::Limits;
 use life::{Action, Input, State};
 
 pub(crate) use due::Due;
-pub(crate) use events::{EventsStream, Framing};
+pub(crate) use events::EventsStream;
 pub(crate) use held::{HeldRequest, Terms};
 pub(crate) use websocket::{WebSocketStream, cause_of_close};
 

@@ -38,6 +38,11 @@ pub(crate) fn fire<A: App>(core: &mut Core, app: &mut A, key: Key, at: Time) {
                 let now = core.now;
                 core.with_trunk(key, |trunk, out| trunk.ping(now, out));
             }
+            (Due::Content, _) => {
+                while let Some(branch) = core.late_content(key) {
+                    give_up(core, app, branch, Deadline::Body);
+                }
+            }
             (Due::Heartbeat | Due::Resume, None) => {}
         }
     }

@@ -12,6 +12,7 @@ use sockeye_http2::{self as http2, FieldBuffer, FieldReader, StreamId};
 use sockeye_reactor::{Key, Time};
 
 use crate::cause::Deadline;
+use crate::contents::Contents;
 use crate::leftover::Leftover;
 use crate::limits::Limits;
 use crate::stream::Due;
@@ -25,8 +26,14 @@ pub(crate) struct Trunk {
     pub(crate) ready: VecDeque<Key>,
     /// Input that waits for another visit.
     pub(crate) leftover: Option<Leftover>,
+    /// The requests whose content is not complete.
+    pub(crate) contents: Contents,
+    /// Bytes of the answers of which a part is not in frames yet. Each counts as a whole.
+    pub(crate) answer_bytes: usize,
     /// Frames that were paid for.
     frames: u32,
+    /// Resets of ours that were counted.
+    resets: u32,
     /// The last second that let the rates leak.
     ticked: Time,
     /// When the head or the payload of the frame under way began; `NEVER` between two frames. A field
@@ -43,13 +50,8 @@ pub(crate) struct Trunk {
 pub(crate) struct Branch {
     pub(crate) trunk: Key,
     pub(crate) stream: StreamId,
-}
-
-/// A request on a branch whose content is not complete.
-pub(crate) struct Content {
-    pub(crate) fields: FieldBuffer,
-    pub(crate) body: Vec<u8>,
-    pub(crate) since: Time,
+    /// Bytes of its answer until all of them are in frames.
+    pub(crate) answer: u32,
 }
 
 impl Trunk {
@@ -60,7 +62,10 @@ impl Trunk {
             branches: Vec::new(),
             ready: VecDeque::new(),
             leftover: None,
+            contents: Contents::default(),
+            answer_bytes: 0,
             frames: 0,
+            resets: 0,
             ticked: now,
             mid_frame: now,
             awaits: Time::NEVER,
@@ -117,6 +122,13 @@ impl Trunk {
         (received, frames)
     }
 
+    /// Resets of ours since the last call.
+    pub(crate) fn new_resets(&mut self) -> u64 {
+        let sent = self.protocol.resets_sent();
+        let new = sent.wrapping_sub(core::mem::replace(&mut self.resets, sent));
+        u64::from(new)
+    }
+
     /// Bytes of the peer came, `frames` new frames among them. Any byte is a sign of life.
     pub(crate) fn note_heard(&mut self, frames: u32, now: Time) {
         self.awaits = Time::NEVER;
@@ -130,6 +142,7 @@ impl Trunk {
 
     /// The clocks start afresh: the peer was not read from, or was busy taking what waited for it.
     pub(crate) fn restart(&mut self, now: Time) {
+        self.contents.restart(now);
         if self.awaits != Time::NEVER {
             self.awaits = now;
         }
@@ -162,6 +175,7 @@ impl Trunk {
         };
         // [server:http2-frame-deadline]
         let frame = (self.mid_frame + limits.body_ms, Due::GiveUp(Deadline::Body));
-        if frame.0 < alive.0 { frame } else { alive }
+        let content = (self.contents.oldest() + limits.body_ms, Due::Content);
+        [alive, frame, content].into_iter().min_by_key(|(at, _)| *at).unwrap_or(alive)
     }
 }

@@ -19,6 +19,7 @@ mod pause;
 mod phased_drain;
 mod ping_deadline;
 mod pipelining;
+mod proxies;
 mod shared_sends;
 mod simulation;
 mod slow_body;

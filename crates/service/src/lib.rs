@@ -9,7 +9,7 @@ mod service;
 mod shared_state;
 pub mod wire;
 
-pub use certificates::CertificateState;
+pub use certificates::{CertificateState, CertificateTimes, OrderOutcome};
 pub use dialect::notices::RefusedCredential;
 pub use engine::access::{Access, Entropy, Guard};
 pub use engine::limits::Limits;

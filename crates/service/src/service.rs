@@ -270,6 +270,7 @@ impl Service {
         self.look_at_the_clock(context);
         self.engine.deliver_burst(context);
         self.engine.reload(access, namespaces, hub, limits);
+        self.engine.count_steps(context);
         // Where streams are few, all of them are judged at once.
         self.judge_some(context);
         context.come_back();
@@ -438,12 +439,11 @@ impl App for Service {
         self.engine.deliver_burst(context);
         self.engine.begin_to_drop();
         self.follow(context);
-        // [service:turn-yields] Half of the application's part is for the log's answers, a quarter for the
-        // archive's.
+        // [service:turn-yields] The log's answers have 3/8 of the application's part, the archive's 1/4.
         let all = context.units_left();
-        self.settle(all / 2, context);
+        self.settle(all * 5 / 8, context);
         self.engine.deliver_burst(context);
-        self.take_pages(all / 4, context);
+        self.take_pages(all * 3 / 8, context);
         self.work(context);
         self.engine.hear_of_presence();
         self.answer_survey(context);
@@ -467,7 +467,7 @@ impl App for Service {
         self.engine.deliver_burst(context);
         let Some(cursor) = self.engine.cursor_of_stream(stream) else { return };
         let Some(to) = self.recipient(stream) else { return };
-        to.position(cursor, None, context);
+        to.heartbeat(cursor, self.engine.limits.heartbeat_ms, context);
     }
 
     /// [service:half-closed] Answers a poll now: its client may be gone, so it is not held to its

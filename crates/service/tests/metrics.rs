@@ -51,7 +51,8 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
 
 fn check_name(family: &str, kind: &str) {
     assert!(family.starts_with("sockeye_"), "{family}");
-    assert!(family.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{family}");
+    let is_good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    assert!(family.bytes().all(is_good), "{family}");
     assert_eq!(family.ends_with("_total"), kind == "counter", "{family} {kind}");
 }
 

@@ -42,6 +42,26 @@ fn a_message_reaches_all_four_with_the_same_cursor() {
     assert_eq!(short["messages"], poll["messages"]);
 }
 
+/// [service:ping] Who asks for it gets heartbeats as events, and others see none.
+#[test]
+fn a_script_sees_heartbeats_that_it_asks_for() {
+    let server = start(|setup| {
+        setup.server.heartbeat_ms = 50;
+        setup.limits.heartbeat_ms = 50;
+    });
+    let mut told = Events::open(server.addr, "/v1/sse?channel=a&ping=true", "");
+    let mut silent = Events::open(server.addr, "/v1/sse?channel=a&ping=false", "");
+    let cursor = told.until("$ping")["cursor"].clone();
+    assert_eq!(told.until("$sync")["cursor"], cursor, "the first ping is there before it is live");
+    assert_eq!(told.until("$ping"), json!({ "cursor": cursor, "ping_ms": 50 }));
+    assert_eq!(told.until("$ping")["cursor"].as_str(), Some(told.last_event_id()));
+    publish(server.addr, "a", "1");
+    let names = std::iter::from_fn(|| silent.next()).map(|event| event.name);
+    assert_eq!(names.take(2).collect::<Vec<_>>(), ["$sync", "message"]);
+    let refused = ask(server.addr, "GET", "/v1/sse?channel=a&ping=1", "", "");
+    assert!(refused.status == 400 && refused.body.contains("bad_query"), "{}", refused.body);
+}
+
 /// [service:cursor-first] What was missed on one transport is fetched on another.
 #[test]
 fn a_cursor_moves_between_transports() {

@@ -390,11 +390,50 @@ fn commands_that_wait_for_their_turn_keep_their_order() {
     assert_eq!(receipts.matches("published").count(), 40, "each once: {receipts}");
 }
 
+/// The end of a channel waits behind the publications that were there before it. [service:paced]
+#[test]
+fn an_end_does_not_overtake_publications_that_wait() {
+    let (mut world, through) = world_with_log();
+    let subscribe =
+        |channel| frame(format!(r#"{{"type":"subscribe","channels":["{channel}"]}}"#).as_bytes());
+    let mut crowd = world.open(200, UPGRADE, &subscribe("news:1"));
+    let mut reader = world.open(1, UPGRADE, &subscribe("news:2")).remove(0);
+    let (mut publisher, mut other) = (open(&mut world), open(&mut world));
+    let (mut last, mut closer) = (open(&mut world), open(&mut world));
+    let lines = "{\"channel\":\"news:1\",\"data\":1}\n".repeat(200);
+    let head = "POST /v1/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length:";
+    publisher.write(format!("{head} {}\r\n\r\n{lines}", lines.len()).as_bytes());
+    work_off(&mut world, &mut other, || ());
+    last.write(post("news:2", "\"the last one\"").as_bytes());
+    work_off(&mut world, &mut other, || ());
+    let close =
+        "POST /v1/channels/news:2/close HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+    closer.write(close.as_bytes());
+    work_off(&mut world, &mut other, || ());
+    assert_eq!(world.server.app().holdings().publications, 20_000 / 210 + 1, "both wait");
+    let (mut heard, mut answer) = (String::new(), String::new());
+    for at in 0..=210 {
+        through.store(at, Ordering::SeqCst);
+        world.turn();
+        crowd.iter_mut().for_each(|peer| drop(read(peer)));
+        heard += &read(&mut reader);
+    }
+    work_off(&mut world, &mut other, || {
+        crowd.iter_mut().for_each(|peer| drop(read(peer)));
+        heard += &read(&mut reader);
+        answer += &read(&mut closer);
+    });
+    let message = heard.find("the last one").expect("it comes");
+    let end = heard.find("\"type\":\"end\"").expect("it comes");
+    assert!(message < end, "{heard}");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
 /// A new epoch is a gap for every stream: all are told, over turns, and nobody gets a cursor of it before.
 /// [service:turn-yields]
 #[test]
 fn a_gap_for_all_is_told_over_turns() {
-    const SUBSCRIBERS: usize = 1_000;
+    const SUBSCRIBERS: usize = 1_500;
     let (mut world, through) = world_with_log();
     let subscribe = br#"{"type":"subscribe","channels":["news:1"]}"#;
     let mut sockets = world.open(SUBSCRIBERS, UPGRADE, &frame(subscribe));

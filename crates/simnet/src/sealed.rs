@@ -328,6 +328,10 @@ impl Socket for SealedSocket {
         Ok(before == Stage::AwaitsHello && self.stage != before)
     }
 
+    fn is_encrypted(&self) -> bool {
+        true
+    }
+
     fn protocol(&self) -> Option<&[u8]> {
         (self.stage == Stage::Open && !self.protocol.is_empty()).then_some(&self.protocol)
     }

@@ -8,6 +8,7 @@ use sockeye_load::BenchAction;
 use sockeye_terminal::values;
 
 use crate::cert::CertOptions;
+use crate::config::ListenAddress;
 use crate::history::LogCommand;
 use crate::token::TokenAction;
 
@@ -157,12 +158,13 @@ pub(crate) enum ConfigAction {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ServeOptions {
-    /// Address and port to listen on; port 0 takes a free one and prints it.
+    /// Address and port to listen on; port 0 takes a free one and prints it. Or unix:PATH.
     /// [default: 127.0.0.1:8080]
-    #[arg(long, env = "SOCKEYE_LISTEN", value_name = "ADDRESS", value_parser = values::address)]
-    pub(crate) listen: Option<std::net::SocketAddr>,
+    #[arg(long, env = "SOCKEYE_LISTEN", value_name = "ADDRESS", value_parser = ListenAddress::parse)]
+    pub(crate) listen: Option<ListenAddress>,
 
-    /// Certificate of the server, in PEM, with its chain: then it speaks TLS, and nothing else
+    /// Certificate of the server, in PEM, with its chain; turns TLS on, on every TCP listener without
+    /// `tls = false`
     #[arg(long, env = "SOCKEYE_CERT", value_name = "FILE", requires = "key")]
     pub(crate) cert: Option<std::path::PathBuf>,
 

@@ -1,21 +1,27 @@
 //! The configuration of the server: parses the file, above which the environment and then flags win.
 
 mod access;
+mod acme;
 mod default;
+mod http2;
+mod listen;
 mod retention;
 mod rules;
 mod source;
 mod tls;
 mod words;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
 use sockeye_hub::{OnGap, OnOverrun, PatternUse, Settings};
 
 pub(crate) use access::AccessConfig;
+pub(crate) use acme::{AcmeConfig, ChallengeKind};
 pub(crate) use default::DEFAULT;
+pub(crate) use http2::Http2Config;
+use listen::Listeners;
+pub(crate) use listen::{ListenAddress, ListenConfig, Part, Parts};
 pub(crate) use retention::DiskConfig;
 use retention::{FullPolicy, Keep};
 use sockeye_terminal::{Failure, OrFail};
@@ -31,7 +37,7 @@ const ADDRESS_PERCENT: usize = 12;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Listeners,
     #[serde(deserialize_with = "rules::some_path")]
     pub(crate) data: Option<PathBuf>,
     /// Whether the demo is served. If the file does not say, it is served where there is no `[access]`.
@@ -47,12 +53,13 @@ pub(crate) struct Config {
     pub(crate) access: Option<AccessConfig>,
     /// The server speaks TLS if it is there.
     pub(crate) tls: Option<TlsConfig>,
+    pub(crate) http2: Http2Config,
     pub(crate) log: LogConfig,
     pub(crate) disk: DiskConfig,
     /// The file that was read.
     #[serde(skip)]
     source: Source,
-    /// The file and line of `listen`, unless the environment or a flag sets it.
+    /// The file and line of `listen = …`, unless the environment or a flag sets it.
     #[serde(skip)]
     listen_from: String,
 }
@@ -75,6 +82,8 @@ pub(crate) struct DrainConfig {
 pub(crate) struct LimitsConfig {
     pub(crate) connections: usize,
     pub(crate) connections_per_address: usize,
+    /// WebSockets, event streams and waiting polls, if not as many as connections.
+    pub(crate) streams: Option<usize>,
     #[serde(deserialize_with = "rules::positive")]
     pub(crate) connections_per_user: usize,
     /// The percentage of streams, handshakes, channels without a message, patterns and requests that
@@ -99,6 +108,9 @@ pub(crate) struct LimitsConfig {
     pub(crate) message_bytes: u64,
     pub(crate) queue_bytes: usize,
     pub(crate) socket_bytes: usize,
+    /// How long a peer's machine may leave sent bytes unacknowledged, its window shut or the line silent.
+    #[serde(deserialize_with = "rules::dead_peer_seconds")]
+    pub(crate) dead_peer_seconds: u32,
     /// Silence on an event stream after which it gets a heartbeat.
     #[serde(deserialize_with = "rules::positive")]
     pub(crate) heartbeat_seconds: u64,
@@ -170,7 +182,7 @@ impl OverrunPolicy {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            listen: Listeners::default(),
             data: None,
             demo: None,
             workers: 1,
@@ -180,6 +192,7 @@ impl Default for Config {
             namespaces: std::collections::BTreeMap::new(),
             access: None,
             tls: None,
+            http2: Http2Config::default(),
             log: LogConfig::default(),
             disk: DiskConfig::default(),
             source: Source::default(),
@@ -202,6 +215,7 @@ impl Default for LimitsConfig {
         Self {
             connections: server.connections_max,
             connections_per_address: server.connections_per_address_max,
+            streams: None,
             connections_per_user: service.connections_per_user,
             address_percent: ADDRESS_PERCENT,
             messages_per_second: service.messages_per_second,
@@ -216,6 +230,7 @@ impl Default for LimitsConfig {
             message_bytes: 16 * 1024,
             queue_bytes: service.queue_bytes_max,
             socket_bytes: 128 * 1024,
+            dead_peer_seconds: 25,
             heartbeat_seconds: server.heartbeat_ms / 1_000,
             ping_seconds: server.ping_ms / 1_000,
             lifetime_seconds: service.lifetime_ms / 1_000,
@@ -234,6 +249,7 @@ impl Config {
         config.source = source.clone();
         config.listen_from = source.line_of("", "listen");
         let beside = path.parent().unwrap_or_else(|| Path::new(""));
+        config.listen.resolve(beside);
         if let Some(data) = &mut config.data {
             *data = beside.join(&*data);
         }
@@ -246,9 +262,9 @@ impl Config {
         Ok(config)
     }
 
-    /// Listens elsewhere than the file says.
-    pub(crate) fn listen_on(&mut self, addr: SocketAddr) {
-        self.listen = addr;
+    /// Listens on this address alone, whatever the file says.
+    pub(crate) fn listen_on(&mut self, address: ListenAddress) {
+        self.listen = Listeners::one(address);
         self.listen_from.clear();
     }
 
@@ -256,11 +272,6 @@ impl Config {
     pub(crate) fn certify(&mut self, cert: PathBuf, key: PathBuf) {
         let tls = self.tls.get_or_insert_default();
         tls.certificates = vec![CertificateConfig { cert, key }];
-    }
-
-    /// The scheme of the server's URLs.
-    pub(crate) const fn scheme(&self) -> &'static str {
-        if self.tls.is_some() { "https" } else { "http" }
     }
 
     /// Reads the text of a file; the problem says in which line, and what was expected.
@@ -276,7 +287,7 @@ impl Config {
     /// The hub that it describes.
     pub(crate) fn hub(&self) -> sockeye_hub::Config {
         let mut config = sockeye_hub::Config::default();
-        config.limits.subscribers_max = self.limits.connections;
+        config.limits.subscribers_max = self.streams(self.limits.connections);
         config.limits.subscriptions_max = self.limits.subscriptions_per_stream;
         config.limits.channels_max = self.limits.channels;
         let (unwritten, patterns) = (self.limits.channels.div_ceil(2), config.limits.patterns_max);
@@ -301,6 +312,11 @@ impl Config {
         let named = self.namespaces.iter();
         let named = named.map(|(name, it)| (name.clone(), it.rules(&self.channels))).collect();
         sockeye_service::Namespaces { rules: self.channels.rules(&self.channels), named }
+    }
+
+    /// WebSockets, event streams and waiting polls that may be open, beside so many connections.
+    pub(crate) fn streams(&self, connections: usize) -> usize {
+        self.limits.streams.unwrap_or(connections)
     }
 
     /// The part of a resource that one address may have, one unit at least.
@@ -330,13 +346,7 @@ impl Config {
 
     /// Whether it can be run: what every part says fits together.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        if self.access.is_none() && !self.listen.ip().is_loopback() {
-            return Err(Failure(format!(
-                "{}listening on {} without [access] would let everybody publish: configure it, or \
-                 listen on the loopback interface",
-                self.listen_from, self.listen
-            )));
-        }
+        self.check_listeners()?;
         if self.workers > 1 && !cfg!(target_os = "linux") {
             let why =
                 "workers: more than one needs Linux, which alone divides a port's connections";
@@ -350,10 +360,7 @@ impl Config {
                 return Err(Failure(what));
             }
         }
-        if self.tls.as_ref().is_some_and(|tls| tls.certificates.is_empty()) {
-            let at = self.source.line_with(&["[tls]"]);
-            return Err(Failure(format!("{at}[tls] needs a certificate: [[tls.certificates]]")));
-        }
+        self.check_tls()?;
         self.check_rules()?;
         self.check_disk()?;
         match &self.access {
@@ -536,7 +543,14 @@ mod tests {
 
     #[test]
     fn a_sign_of_life_cannot_be_due_all_the_time() {
+        for seconds in ["4", "3601"] {
+            let text = format!("[limits]\ndead_peer_seconds = {seconds}\n");
+            let found = Config::parse(&text).unwrap_err();
+            assert_eq!(found, format!("line 2: dead_peer_seconds: {seconds}, expected 5 to 3600"));
+        }
         for (text, is_good) in [
+            ("[limits]\ndead_peer_seconds = 5\n", true),
+            ("[limits]\ndead_peer_seconds = 3600\n", true),
             ("[limits]\nheartbeat_seconds = 1\nping_seconds = 1\n", true),
             ("[limits]\nheartbeat_seconds = 0\n", false),
             ("[limits]\nping_seconds = 0\n", false),

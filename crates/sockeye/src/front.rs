@@ -6,12 +6,18 @@ use sockeye_server::{
 };
 use sockeye_service::{PendingStream, Service};
 
+use crate::acme::Answers;
+use crate::config::{Part, Parts};
 use crate::demo::Demo;
 
 /// The hub's service and the demo as one application.
 pub(crate) struct Front {
     service: Service,
     demo: Option<Demo>,
+    /// What each listener serves.
+    listeners: Vec<Parts>,
+    /// The answers to an authority's challenges, if certificates are ordered.
+    answers: Option<Answers>,
 }
 
 /// The state that a request passes to the stream that it opens, in either application.
@@ -21,8 +27,28 @@ pub(crate) enum Pending {
 }
 
 impl Front {
-    pub(crate) fn new(service: Service, demo: Option<Demo>) -> Self {
-        Self { service, demo }
+    pub(crate) fn new(service: Service, demo: Option<Demo>, listeners: Vec<Parts>) -> Self {
+        Self { service, demo, listeners, answers: None }
+    }
+
+    /// Whether the listener of `request` serves what is at its path.
+    fn serves(&self, request: &Request<'_>) -> bool {
+        let parts = self.listeners.get(request.listener).copied().unwrap_or_default();
+        // [listen:parts]
+        let served = match request.head.path() {
+            "/metrics" => &[Part::Metrics][..],
+            "/healthz" | "/readyz" => &[Part::Health],
+            "/admin" | "/page/admin.js" => &[Part::Admin],
+            "/page/style.css" | "/page/common.js" | "/sockeye.js" => &[Part::Demo, Part::Admin],
+            path if Service::serves(path) => &[Part::Channels],
+            _ => &[Part::Demo],
+        };
+        served.iter().any(|part| parts.has(*part))
+    }
+
+    /// Answers the challenges of an authority on every listener, whatever else it serves.
+    pub(crate) fn answer_challenges(&mut self, answers: Option<Answers>) {
+        self.answers = answers;
     }
 
     /// The hub.
@@ -53,6 +79,12 @@ impl App for Front {
             let path = self.service.redacted(request.head.path(), request.head.query());
             let (method, peer) = (request.head.method().as_str(), request.peer);
             log::debug!(method, path, peer:%; "request");
+        }
+        if let Some(answer) = self.answers.as_ref().and_then(|it| it.find(request)) {
+            return answer.into();
+        }
+        if !self.serves(request) {
+            return self.service.nothing_here().into();
         }
         match &mut self.demo {
             Some(demo) if !Service::serves(request.head.path()) => {

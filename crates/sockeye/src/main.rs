@@ -1,5 +1,6 @@
 //! The `sockeye` program: real-time delivery over WebSocket and server-sent events.
 
+mod acme;
 mod archive;
 mod cert;
 mod cli;
@@ -8,6 +9,7 @@ mod demo;
 mod disk;
 mod front;
 mod history;
+mod listen;
 mod logging;
 mod pages;
 mod progress;

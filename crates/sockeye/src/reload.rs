@@ -142,6 +142,9 @@ impl ReloadThread {
         let (requests, asked) = sync_channel(1);
         let (give, settings) = channel();
         let mut reloader = reloader;
+        if let Some(certificates) = &mut reloader.certificates {
+            certificates.start_orders()?;
+        }
         let read = move || {
             loop {
                 match asked.recv_timeout(FILES_WATCH) {
@@ -259,13 +262,21 @@ impl Reloader {
     /// Returns the names of the settings that differ and cannot change. In `hub` it puts the old values back.
     fn fixed(&self, config: &Config, hub: &mut Hub) -> Vec<&'static str> {
         let started = &self.started;
+        let of_acme = |config: &Config| config.tls.as_ref().and_then(|it| it.acme.clone());
+        let http = |config: &Config| of_acme(config).and_then(|it| it.http);
         let mut fixed = Vec::new();
         for (name, differs) in [
             ("listen", config.listen != started.listen),
             ("data", config.data != started.data),
+            ("tls.acme", of_acme(config).is_some() != of_acme(started).is_some()),
+            ("tls.acme.http", http(config) != http(started)),
             ("demo", config.serves_demo() != started.serves_demo()),
             ("workers", config.workers != started.workers),
             ("tls", config.tls.is_some() != started.tls.is_some()),
+            (
+                "limits.dead_peer_seconds",
+                config.limits.dead_peer_seconds != started.limits.dead_peer_seconds,
+            ),
             ("limits.socket_bytes", config.limits.socket_bytes != started.limits.socket_bytes),
         ] {
             if differs {

@@ -1,8 +1,6 @@
 //! `sockeye serve`: binds, runs the loop, drains on a signal.
 
-use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsFd;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,22 +8,20 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use sockeye_hub::Epoch;
-use sockeye_server::{Limits, MioNet, Net, Server, Waker};
+use sockeye_server::{Limits, Listener, MioNet, Net, ProxyLimits, ProxyNet, Server, Waker};
 use sockeye_service::{Access, Service};
 use sockeye_terminal::{Failure, OrFail, notice, print};
-use sockeye_tls::TlsNet;
+use sockeye_tls::{SharedAcceptor, TlsNet};
 
 use crate::cli::ServeOptions;
-use crate::config::Config;
+use crate::config::{Config, ListenAddress, ListenConfig, Part, Parts};
 use crate::demo::Demo;
 use crate::front::Front;
+use crate::listen::Bound;
 use crate::reload::{Applied, Reload, ReloadThread, Reloader};
 use crate::tls::TlsReloader;
 use crate::watch::Watch;
 use crate::{disk, logging, workers};
-
-/// Connections that may wait to be accepted; the system cuts it down to its own maximum.
-const BACKLOG: i32 = 4096;
 
 /// Descriptors for everything that is not a connection: poller, listener, wakers, standard streams.
 const DESCRIPTORS_KEPT_MIN: u64 = 16;
@@ -41,18 +37,59 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
         return workers::run(options, config, descriptors);
     }
     let certificates = config.tls.as_ref().map(TlsReloader::start).transpose()?;
-    let listener = bind(config.listen, config.limits.socket_bytes)?;
-    let net = MioNet::listen(listener).or_fail(|| "cannot poll".into())?;
-    let addr = net.local_addr().unwrap_or(config.listen);
+    let bound = Bound::new(&config, 1)?;
+    let addresses = bound.addresses();
+    let (nets, _files) = bound.listen(MioNet::new)?;
+    let net = nets.into_iter().next().expect("one loop");
     let waker = net.waker();
-    // Without TLS the loop asks no socket whether it holds anything.
-    match certificates.as_ref().map(TlsReloader::tls) {
-        Some(tls) => {
-            let net = TlsNet::new(net).with_tls(0, tls.acceptor);
-            serve(options, config, descriptors, (net, addr, waker), certificates)
+    let tls = certificates.as_ref().map(TlsReloader::tls);
+    let acceptor = tls.as_ref().map(|tls| &tls.acceptor);
+    // Where all bytes are the client's, the loop asks no socket whether it holds anything.
+    match is_plain(&config) {
+        true => serve(options, config, descriptors, (net, addresses, waker), certificates),
+        false => {
+            let net = layered(net, &config, acceptor);
+            serve(options, config, descriptors, (net, addresses, waker), certificates)
         }
-        None => serve(options, config, descriptors, (net, addr, waker), certificates),
     }
+}
+
+/// Whether no listener has anything between its sockets and HTTP.
+pub(crate) fn is_plain(config: &Config) -> bool {
+    let mut listeners = config.listen.0.iter();
+    listeners.all(|it| !it.speaks_tls(config.tls.is_some()) && it.proxy_protocol.is_none())
+}
+
+/// The network with the PROXY protocol and, above that, TLS on the listeners that have them.
+pub(crate) fn layered(
+    net: MioNet,
+    config: &Config,
+    acceptor: Option<&SharedAcceptor>,
+) -> TlsNet<ProxyNet<MioNet>> {
+    let listeners = || config.listen.0.iter().enumerate();
+    let mut net = ProxyNet::new(net, ProxyLimits::DEFAULT);
+    for (number, listener) in listeners() {
+        if let Some(version) = listener.proxy_protocol {
+            net = net.with_proxy_protocol(number, version);
+        }
+    }
+    let mut net = TlsNet::new(net);
+    for (number, listener) in listeners() {
+        if let (Some(acceptor), true) = (acceptor, listener.speaks_tls(true)) {
+            net = net.with_tls(number, acceptor.clone());
+        }
+    }
+    net
+}
+
+/// The rules of each listener.
+pub(crate) fn rules(config: &Config) -> Vec<Listener> {
+    config.listen.0.iter().map(ListenConfig::rules).collect()
+}
+
+/// What each listener serves.
+pub(crate) fn parts(config: &Config) -> Vec<Parts> {
+    config.listen.0.iter().map(|listener| listener.parts).collect()
 }
 
 /// Serves in one loop.
@@ -60,7 +97,7 @@ fn serve<N: Net>(
     options: &ServeOptions,
     config: Config,
     descriptors: u64,
-    (net, addr, waker): (N, SocketAddr, Waker),
+    (net, addresses, waker): (N, Vec<ListenAddress>, Waker),
     certificates: Option<TlsReloader>,
 ) -> Result<(), Failure> {
     let wakes = waker.clone();
@@ -81,17 +118,20 @@ fn serve<N: Net>(
     };
     let service = service.with_access(access(&config)?);
     let mut service = service.with_namespaces(config.rules());
-    if let Some(certificates) = &certificates {
-        service = service.with_certificates(certificates.tls().state);
+    let tls = certificates.as_ref().map(TlsReloader::tls);
+    if let Some(tls) = &tls {
+        service = service.with_certificates(Arc::clone(&tls.state));
     }
-    announce(addr, &config);
+    announce(&addresses, &config);
     tell(&config, &limits);
     let demo = config.serves_demo().then(Demo::new);
-    let mut server = Server::new(net, Front::new(service, demo), limits);
+    let front = Front::new(service, demo, parts(&config));
+    let mut server = Server::new(net, front, limits).with_listeners(rules(&config));
     let reloader = Reloader::new(options, descriptors, config, (log, certificates));
     let reload = ReloadThread::start(reloader, 1, move || {
         let _ = waker.wake();
     })?;
+    server.with_app(|front, _| front.answer_challenges(tls.and_then(|it| it.answers)));
     let mut applied = Applied::default();
     turns(&mut server, &asked, Watch::default(), |server| {
         if asked.is_reload() {
@@ -142,37 +182,6 @@ pub(crate) fn new_epoch() -> Result<Epoch, Failure> {
     Ok(Epoch(u64::from_ne_bytes(bytes)))
 }
 
-fn bind(addr: SocketAddr, socket_bytes: usize) -> Result<TcpListener, Failure> {
-    let listener = TcpListener::bind(addr).map_err(|error| cannot_listen(addr, &error))?;
-    listen(&listener, addr, socket_bytes)?;
-    Ok(listener)
-}
-
-/// Explains why the server cannot listen on an address.
-pub(crate) fn cannot_listen(addr: SocketAddr, error: &std::io::Error) -> Failure {
-    let hint = match error.kind() {
-        ErrorKind::AddrInUse => "another program listens there; choose a port with --listen",
-        ErrorKind::PermissionDenied => "ports below 1024 need privileges; choose another",
-        ErrorKind::AddrNotAvailable => "this machine does not have that address",
-        _ => return Failure(format!("cannot listen on {addr}: {error}")),
-    };
-    Failure(format!("cannot listen on {addr}: {hint}"))
-}
-
-/// Listens, with room for a crowd.
-pub(crate) fn listen(
-    socket: impl AsFd,
-    addr: SocketAddr,
-    socket_bytes: usize,
-) -> Result<(), Failure> {
-    // std asks for a backlog of 128; a crowd that reconnects at once needs more.
-    rustix::net::listen(&socket, BACKLOG).or_fail(|| format!("cannot listen on {addr}"))?;
-    // Connections inherit it. Left to itself the system keeps up to 4 MiB for each reader that has
-    // stopped, and a thousand of them take the memory of all sockets of the machine.
-    rustix::net::sockopt::set_socket_send_buffer_size(&socket, socket_bytes)
-        .or_fail(|| format!("cannot bound what the system keeps for {addr}"))
-}
-
 /// Raises the soft limit on descriptors to the hard one; gives what is in force.
 fn raise_descriptor_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
@@ -187,8 +196,8 @@ pub(crate) fn configure(options: &ServeOptions) -> Result<Config, Failure> {
         Some(file) => Config::read(file)?,
         None => Config::default(),
     };
-    if let Some(addr) = options.listen {
-        config.listen_on(addr);
+    if let Some(address) = &options.listen {
+        config.listen_on(address.clone());
     }
     if let (Some(cert), Some(key)) = (&options.cert, &options.key) {
         config.certify(cert.clone(), key.clone());
@@ -196,6 +205,9 @@ pub(crate) fn configure(options: &ServeOptions) -> Result<Config, Failure> {
     config.data = options.data.clone().or(config.data);
     config.drain.rest = options.drain.unwrap_or(config.drain.rest);
     config.workers = options.workers.unwrap_or(config.workers);
+    if let Some(tls) = &mut config.tls {
+        tls.is_without_http2 = config.http2.limits().is_none();
+    }
     config.check()?;
     Ok(config)
 }
@@ -212,10 +224,11 @@ pub(crate) fn service_limits(config: &Config, limits: &Limits) -> sockeye_servic
     let mut service = sockeye_service::Limits::default();
     service.queue_bytes_max = config.limits.queue_bytes;
     service.ping_ms = limits.ping_ms;
+    service.heartbeat_ms = limits.heartbeat_ms;
     service.message_bytes_max = config.limits.message_bytes;
     config.bound(&mut service);
-    service.streams_max = limits.connections_max;
-    service.streams_per_address = config.share_of_address(limits.connections_max);
+    service.streams_max = config.streams(limits.connections_max);
+    service.streams_per_address = config.share_of_address(service.streams_max);
     // Each loop tells its own watchers, and all together no more than one would.
     let loops = u64::try_from(config.workers).unwrap_or(u64::MAX);
     service.presence_events_per_second = (service.presence_events_per_second / loops).max(1);
@@ -229,6 +242,7 @@ pub(crate) fn limits(descriptors: u64, config: &Config) -> Limits {
     let room = usize::try_from(room).unwrap_or(usize::MAX);
     limits.connections_max = config.limits.connections.min(room).max(1);
     limits.connections_per_address_max = config.limits.connections_per_address;
+    limits.http2 = config.http2.limits();
     limits.body_bytes_max = config.limits.publish_bytes;
     limits.heartbeat_ms = config.limits.heartbeat_seconds.saturating_mul(1000);
     limits.ping_ms = config.limits.ping_seconds.saturating_mul(1000);
@@ -282,35 +296,84 @@ fn start_drain<N: Net>(server: &mut Server<N, Front>) {
     }
 }
 
-pub(crate) fn announce(addr: SocketAddr, config: &Config) {
-    let (scheme, secure) = (config.scheme(), if config.tls.is_some() { "wss" } else { "ws" });
-    let shown = config.access.as_ref().map_or("", |access| access.shown());
-    let demo = if config.serves_demo() {
-        format!(
-            "
-  a page to look at       {scheme}://{addr}/
-  server-sent events      curl -N {scheme}://{addr}/clock
-  WebSocket echo          {secure}://{addr}/echo"
-        )
-    } else {
-        String::new()
-    };
+/// Says where the server listens, with an example for the first listener of channels.
+pub(crate) fn announce(addresses: &[ListenAddress], config: &Config) {
+    let listeners = || addresses.iter().zip(&config.listen.0);
+    let shown = listeners().find(|(_, listener)| listener.parts.has(Part::Channels));
+    let shown = shown.or_else(|| listeners().next());
+    let Some((address, listener)) = shown else { return };
+    let mut others = String::new();
+    for (other, listener) in listeners().filter(|(it, _)| *it != address) {
+        let _ = write!(others, "\n  and on {}", place(other, listener, config).0);
+    }
+    let examples = examples(place(address, listener, config), listener, config);
     let told = print::say(format_args!(
-        "sockeye {} listens on {scheme}://{addr}
-{demo}
-  health                  curl {scheme}://{addr}/healthz
-
-  subscribe to a channel  curl {shown}-N '{scheme}://{addr}/v1/sse?channel=news'
-  publish into it         curl {shown}-d 'hello' {scheme}://{addr}/v1/channels/news
-  read its history        curl {shown}{scheme}://{addr}/v1/channels/news/history
-
+        "sockeye {} listens on {}{others}
+{examples}
 Ctrl-C ends it in good order.",
         env!("CARGO_PKG_VERSION"),
+        place(address, listener, config).0
     ));
     // It serves all the same: clients do not read that.
     if let Err(why) = told {
         notice(format_args!("{why}"));
     }
+}
+
+/// The URL of a listener or the path of its socket; what curl is told; and the same for a WebSocket.
+fn place(
+    address: &ListenAddress,
+    listener: &ListenConfig,
+    config: &Config,
+) -> (String, String, String) {
+    let tls = if listener.speaks_tls(config.tls.is_some()) { "s" } else { "" };
+    match address {
+        ListenAddress::Tcp(addr) => {
+            let url = format!("http{tls}://{addr}");
+            (url.clone(), url, format!("ws{tls}://{addr}"))
+        }
+        ListenAddress::Unix(path) => {
+            let url = format!("--unix-socket {} http{tls}://localhost", path.display());
+            (address.to_string(), url.clone(), url)
+        }
+    }
+}
+
+/// Commands to try.
+fn examples(
+    (_, url, web_socket): (String, String, String),
+    listener: &ListenConfig,
+    config: &Config,
+) -> String {
+    let shown = config.access.as_ref().map_or("", |access| access.shown());
+    let mut text = String::new();
+    if config.serves_demo() && listener.parts.has(Part::Demo) {
+        let _ = write!(
+            text,
+            "
+  a page to look at       {url}/
+  server-sent events      curl -N {url}/clock
+  WebSocket echo          {web_socket}/echo
+"
+        );
+    }
+    if listener.parts.has(Part::Health) {
+        let _ = write!(text, "\n  health                  curl {url}/healthz\n");
+    }
+    if listener.parts.has(Part::Channels) {
+        // A URL with a question mark needs quotes, and a socket before it has none.
+        let (flag, host) = url.rsplit_once(' ').map_or(("", &*url), |(flag, host)| (flag, host));
+        let flag = if flag.is_empty() { String::new() } else { format!("{flag} ") };
+        let _ = write!(
+            text,
+            "
+  subscribe to a channel  curl {shown}-N {flag}'{host}/v1/sse?channel=news'
+  publish into it         curl {shown}-d 'hello' {url}/v1/channels/news
+  read its history        curl {shown}{url}/v1/channels/news/history
+"
+        );
+    }
+    text
 }
 
 /// The limits that are in force, where the machine or the file may have made them others.

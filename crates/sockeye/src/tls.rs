@@ -1,26 +1,29 @@
 //! The certificates of the server: read at the start, and again when they change.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sockeye_service::CertificateState;
+use sockeye_service::{CertificateState, CertificateTimes};
 use sockeye_terminal::{Failure, OrFail};
 use sockeye_tls::{
-    Acceptor, AcceptorOptions, Authorities, Certificate, Protocol, SharedAcceptor, Tickets,
+    Acceptor, AcceptorOptions, Authorities, Certificate, Challenges, Protocol, SharedAcceptor,
+    Tickets,
 };
 
-use crate::config::{CertificateConfig, TlsConfig};
+use crate::acme::{Answers, Orders};
+use crate::config::{AcmeConfig, CertificateConfig, TlsConfig};
 
 /// Largest file of certificates or keys.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// The protocols that are negotiated (ALPN), the preferred one first: those that the server speaks.
-fn protocols() -> Vec<Protocol> {
-    match sockeye_server::Limits::default().http2 {
-        Some(_) => vec![Protocol::Http2, Protocol::Http11],
-        None => vec![Protocol::Http11],
+fn protocols(config: &TlsConfig) -> Vec<Protocol> {
+    match config.is_without_http2 {
+        false => vec![Protocol::Http2, Protocol::Http11],
+        true => vec![Protocol::Http11],
     }
 }
 
@@ -29,25 +32,36 @@ fn protocols() -> Vec<Protocol> {
 pub(crate) struct Tls {
     pub(crate) acceptor: SharedAcceptor,
     pub(crate) state: Arc<CertificateState>,
+    /// The answers to HTTP-01 challenges, if certificates are ordered.
+    pub(crate) answers: Option<Answers>,
 }
 
 /// Keeps the certificates in use up to date with their files.
 pub(crate) struct TlsReloader {
     tls: Tls,
     config: TlsConfig,
+    keys: Keys,
+    /// The thread that orders certificates, once it runs.
+    orders: Option<Orders>,
+    /// The files as they were at the last attempt.
+    stamp: Stamp,
+}
+
+/// What stays over reloads.
+#[derive(Clone)]
+struct Keys {
     tickets: Tickets,
     /// The authorities of clients when the tickets were made.
     client_ca: Option<Vec<u8>>,
-    /// The files as they were at the last attempt.
-    stamp: Stamp,
+    /// The challenges of an authority, if certificates are ordered.
+    challenges: Option<Challenges>,
 }
 
 /// Certificates that were read and are good.
 pub(crate) struct Loaded {
     acceptor: Acceptor,
-    not_after_s: u64,
-    tickets: Tickets,
-    client_ca: Option<Vec<u8>>,
+    times: Option<CertificateTimes>,
+    keys: Keys,
     config: TlsConfig,
     stamp: Stamp,
 }
@@ -59,11 +73,29 @@ impl TlsReloader {
     /// Reads the certificates for the start.
     pub(crate) fn start(config: &TlsConfig) -> Result<Self, Failure> {
         let tickets = Tickets::new().or_fail(|| "[tls]".into())?;
-        let loaded = load(config, None, tickets)?;
+        let challenges = config.acme.as_ref().map(|_| Challenges::new());
+        let loaded = load(config, Keys { tickets, client_ca: None, challenges })?;
         let acceptor = SharedAcceptor::new(loaded.acceptor);
-        let state = Arc::new(CertificateState::new(loaded.not_after_s));
-        let Loaded { tickets, client_ca, config, stamp, .. } = loaded;
-        Ok(Self { tls: Tls { acceptor, state }, config, tickets, client_ca, stamp })
+        let state = Arc::new(CertificateState::new(loaded.times));
+        let answers = config.acme.as_ref().map(|acme| {
+            let answers = Answers::default();
+            state.note_ordering();
+            answers.listen(acme).map(|()| answers)
+        });
+        let tls = Tls { acceptor, state, answers: answers.transpose()? };
+        let Loaded { keys, config, stamp, .. } = loaded;
+        Ok(Self { tls, config, keys, orders: None, stamp })
+    }
+
+    /// Begins to order certificates, if the configuration says so. The server listens.
+    pub(crate) fn start_orders(&mut self) -> Result<(), Failure> {
+        let Some(acme) = &self.config.acme else { return Ok(()) };
+        let (Some(challenges), Some(answers)) = (&self.keys.challenges, &self.tls.answers) else {
+            return Ok(());
+        };
+        let proofs = (challenges.clone(), answers.clone());
+        self.orders = Some(Orders::start(acme.clone(), Arc::clone(&self.tls.state), proofs)?);
+        Ok(())
     }
 
     pub(crate) fn tls(&self) -> Tls {
@@ -76,7 +108,7 @@ impl TlsReloader {
         if *config == self.config {
             self.stamp = stamp(config);
         }
-        let loaded = load(config, self.client_ca.as_deref(), self.tickets.clone());
+        let loaded = load(config, self.keys.clone());
         if loaded.is_err() {
             self.tls.state.note_failed();
         }
@@ -85,12 +117,14 @@ impl TlsReloader {
 
     /// New connections get these certificates.
     pub(crate) fn apply(&mut self, loaded: Loaded) {
-        let Loaded { acceptor, not_after_s, tickets, client_ca, config, stamp } = loaded;
+        let Loaded { acceptor, times, keys, config, stamp } = loaded;
         self.tls.acceptor.replace(acceptor);
-        self.tls.state.note_reloaded(not_after_s);
-        (self.tickets, self.client_ca, self.config, self.stamp) =
-            (tickets, client_ca, config, stamp);
-        log::info!(not_after = not_after_s; "the certificates were read again");
+        self.tls.state.note_reloaded(times);
+        (self.keys, self.config, self.stamp) = (keys, config, stamp);
+        if let (Some(orders), Some(acme)) = (&self.orders, &self.config.acme) {
+            orders.set(acme.clone());
+        }
+        log::info!("the certificates were read again");
     }
 
     /// Reads the certificates again if their files have changed, or if `is_asked`.
@@ -114,29 +148,54 @@ fn stamp(config: &TlsConfig) -> Stamp {
     config.files().map(of).collect()
 }
 
+/// The calendar, in seconds since 1970.
+pub(crate) fn unix_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_secs())
+}
+
 /// Reads the files. Tickets of sessions are good only under the same authorities of clients.
-fn load(config: &TlsConfig, former: Option<&[u8]>, tickets: Tickets) -> Result<Loaded, Failure> {
+fn load(config: &TlsConfig, former: Keys) -> Result<Loaded, Failure> {
     // A file that changes meanwhile is read once more.
     let stamp = stamp(config);
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_secs());
+    let now_s = unix_s();
     let mut certificates = Vec::with_capacity(config.certificates.len());
     for files in &config.certificates {
         certificates.push(certificate(files, now_s)?);
     }
+    certificates.extend(config.acme.as_ref().and_then(ordered));
     let client_ca = config.client_ca.as_deref().map(read).transpose()?;
-    let not_after_s = certificates.iter().map(Certificate::not_after).min().unwrap_or(0);
-    let tickets = match former == client_ca.as_deref() {
-        true => tickets,
+    let validity = |it: &Certificate| (it.not_before(), it.not_after());
+    let times = CertificateTimes::of(certificates.iter().map(validity));
+    let tickets = match former.client_ca == client_ca {
+        true => former.tickets,
         false => Tickets::new().or_fail(|| "[tls]".into())?,
     };
     let mut options = AcceptorOptions::new(certificates, tickets.clone());
-    options.protocols = protocols();
+    options.protocols = protocols(config);
     if let (Some(pem), Some(path)) = (&client_ca, &config.client_ca) {
         let authorities = Authorities::from_pem(pem).or_fail(|| path.display().to_string())?;
         options.client_authorities = Some(authorities);
     }
+    options.challenges = former.challenges.clone();
+    let keys = Keys { tickets, client_ca, challenges: former.challenges };
     let acceptor = Acceptor::new(&options).or_fail(|| "[tls]".into())?;
-    Ok(Loaded { acceptor, not_after_s, tickets, client_ca, config: config.clone(), stamp })
+    Ok(Loaded { acceptor, times, keys, config: config.clone(), stamp })
+}
+
+/// The certificate that was ordered, if it is there. An old one is shown until its renewal, and one that cannot
+/// be read is ordered again.
+fn ordered(acme: &AcmeConfig) -> Option<Certificate> {
+    let path = acme.certificate();
+    if fs::metadata(&path).is_err_and(|it| it.kind() == ErrorKind::NotFound) {
+        return None;
+    }
+    let pem = read(&path).map_err(|it| it.to_string());
+    let certificate =
+        pem.and_then(|it| Certificate::from_pem(&it, &it).map_err(|it| it.to_string()));
+    if let Err(problem) = &certificate {
+        log::warn!(certificate:% = path.display(), problem; "the ordered certificate cannot be used");
+    }
+    certificate.ok()
 }
 
 fn certificate(files: &CertificateConfig, now_s: u64) -> Result<Certificate, Failure> {

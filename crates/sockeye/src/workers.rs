@@ -5,22 +5,20 @@
 
 mod pool;
 
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use sockeye_server::{MioNet, Time};
 use sockeye_service::Log;
 use sockeye_service::sequencing::{LoopBackbone, LoopBackboneLimits, Sequencer};
-use sockeye_terminal::{Failure, OrFail};
+use sockeye_terminal::Failure;
 
 use self::pool::WorkerPool;
 use crate::cli::ServeOptions;
 use crate::config::Config;
 use crate::disk;
 use crate::disk::{Kept, Opened};
+use crate::listen::Bound;
 use crate::progress::Progress;
 use crate::reload::{Reload, ReloadThread, Reloader};
 use crate::serve::{self, Asked};
@@ -36,7 +34,8 @@ const IDLE_STEP: Duration = Duration::from_secs(10);
 pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> Result<(), Failure> {
     let certificates = config.tls.as_ref().map(TlsReloader::start).transpose()?;
     // The port comes first: a process that cannot have it must not touch the log.
-    let (sockets, addr) = bind(config.listen, config.workers)?;
+    let bound = Bound::new(&config, config.workers)?;
+    let addresses = bound.addresses();
     let me = std::thread::current();
     let asked = serve::watch_signals(move || me.unpark())?;
     let (fresh_epoch, hub) = (serve::new_epoch()?, config.hub());
@@ -63,16 +62,9 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     backbone.begin(&sequencer);
     pool.wait_until_ready()?;
     drop(progress);
-    for socket in &sockets {
-        serve::listen(socket, addr, config.limits.socket_bytes)?;
-    }
-    let mut nets = Vec::with_capacity(sockets.len());
-    for socket in sockets {
-        let net = MioNet::listen(socket.into()).or_fail(|| "cannot poll".into())?;
-        nets.push(net.counting_from(start));
-    }
+    let (nets, _files) = bound.listen(|| MioNet::new().map(|net| net.counting_from(start)))?;
     pool.serve(nets, &backbone);
-    serve::announce(addr, &config);
+    serve::announce(&addresses, &config);
     serve::tell(&config, &serve::limits(descriptors, &config));
     let reloader = Reloader::new(options, descriptors, config, (log, certificates));
     let me = std::thread::current();
@@ -149,33 +141,6 @@ fn restore(
     backbone.clock().restore(log_ms, date_ms);
     let me = std::thread::current();
     opened.into_log(Box::new(move || me.unpark()))
-}
-
-/// Binds `count` sockets to one port. They do not listen yet. Once they do, the kernel hands each
-/// connection to one of them, by its addresses.
-fn bind(addr: SocketAddr, count: usize) -> Result<(Vec<OwnedFd>, SocketAddr), Failure> {
-    let mut sockets = Vec::with_capacity(count);
-    let mut bound = addr;
-    for _ in 0..count {
-        let socket = socket(bound).map_err(|error| serve::cannot_listen(bound, &error.into()))?;
-        if addr.port() == 0 {
-            let chosen = rustix::net::getsockname(&socket).ok();
-            let chosen = chosen.and_then(|it| SocketAddr::try_from(it).ok());
-            bound = chosen.ok_or_else(|| Failure("the system names no port".into()))?;
-        }
-        sockets.push(socket);
-    }
-    Ok((sockets, bound))
-}
-
-fn socket(addr: SocketAddr) -> rustix::io::Result<OwnedFd> {
-    let family = if addr.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::CLOEXEC;
-    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    sockopt::set_socket_reuseport(&socket, true)?;
-    rustix::net::bind(&socket, &addr)?;
-    Ok(socket)
 }
 
 fn backbone_limits(config: &Config) -> LoopBackboneLimits {

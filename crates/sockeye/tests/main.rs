@@ -9,6 +9,7 @@ mod connect;
 mod crash;
 mod events;
 mod handbook;
+mod listeners;
 mod operations;
 mod pages;
 mod signals;

@@ -10,8 +10,9 @@ use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifi
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use sockeye_reactor::Socket;
 
+use crate::challenges::ACME_TLS;
 use crate::resolver::Resolver;
-use crate::{Certificate, CertificateError, TlsSocket};
+use crate::{Certificate, CertificateError, Challenges, TlsSocket};
 
 /// An application protocol, by its ALPN name (RFC 7301 §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,7 +77,8 @@ impl Tickets {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AcceptorOptions {
-    /// At least one. The first one is for clients that ask for no name, or for an unknown one.
+    /// The first one is for clients that ask for no name, or for an unknown one. There may be none only with
+    /// [`challenges`](Self::challenges): then all other handshakes are refused.
     pub certificates: Vec<Certificate>,
     /// Clients must show a certificate of one of these, if there are any.
     pub client_authorities: Option<Authorities>,
@@ -85,13 +87,15 @@ pub struct AcceptorOptions {
     pub protocols: Vec<Protocol>,
     /// The keys of session tickets.
     pub tickets: Tickets,
+    /// The challenges of an authority that this server answers, if it does.
+    pub challenges: Option<Challenges>,
 }
 
 impl AcceptorOptions {
     /// Options for HTTP/1.1, without certificates of clients.
     pub fn new(certificates: Vec<Certificate>, tickets: Tickets) -> Self {
         let protocols = vec![Protocol::Http11];
-        Self { certificates, client_authorities: None, protocols, tickets }
+        Self { certificates, client_authorities: None, protocols, tickets, challenges: None }
     }
 }
 
@@ -105,7 +109,7 @@ impl Acceptor {
     /// # Errors
     /// [`CertificateError::NoneGiven`], [`CertificateError::BadAuthority`].
     pub fn new(options: &AcceptorOptions) -> Result<Self, CertificateError> {
-        if options.certificates.is_empty() {
+        if options.certificates.is_empty() && options.challenges.is_none() {
             return Err(CertificateError::NoneGiven);
         }
         let provider = Arc::new(ring::default_provider());
@@ -122,9 +126,11 @@ impl Acceptor {
                 )
             }
         };
-        let resolver = Resolver::new(&options.certificates);
+        let resolver = Resolver::new(options);
         let mut config = builder.with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = options.protocols.iter().map(|it| it.name().to_vec()).collect();
+        // The last one: a client that offers another one as well gets that. [tls:challenge]
+        config.alpn_protocols.extend(options.challenges.iter().map(|_| ACME_TLS.to_vec()));
         // Tickets carry the session: the server stores none. [tls:stateless-tickets]
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = Arc::clone(&options.tickets.0);

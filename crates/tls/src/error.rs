@@ -63,6 +63,10 @@ pub enum HandshakeError {
     Certificate,
     /// The peer refuses with this alert (RFC 8446 §6).
     Alert(u8),
+    /// The peer validated a challenge (RFC 8737), and the connection has served its purpose.
+    Challenge,
+    /// This server has no certificate to show: none at all yet, or no answer to this challenge.
+    NothingToShow,
     /// The peer breaks the protocol, or a record was changed on its way.
     Protocol,
 }
@@ -76,6 +80,8 @@ impl HandshakeError {
             rustls::Error::NoApplicationProtocol => Self::NoProtocol,
             rustls::Error::NoCertificatesPresented => Self::NoCertificate,
             rustls::Error::InvalidCertificate(_) => Self::Certificate,
+            // rustls has no other word for a resolver that finds nothing.
+            rustls::Error::General(_) => Self::NothingToShow,
             rustls::Error::AlertReceived(alert) => Self::Alert((*alert).into()),
             _ => Self::Protocol,
         }
@@ -92,6 +98,8 @@ impl fmt::Display for HandshakeError {
             Self::NoCertificate => "the peer showed no certificate",
             Self::Certificate => "the peer's certificate is not trusted",
             Self::Alert(alert) => return write!(f, "the peer sent the alert {alert}"),
+            Self::Challenge => "the peer validated a challenge",
+            Self::NothingToShow => "this server has no certificate for that peer yet",
             Self::Protocol => "the peer broke the protocol of TLS",
         })
     }

@@ -2,6 +2,7 @@
 
 mod acceptor;
 mod certificate;
+mod challenges;
 mod error;
 mod net;
 mod resolver;
@@ -14,6 +15,7 @@ pub mod properties;
 
 pub use acceptor::{Acceptor, AcceptorOptions, Authorities, Protocol, SharedAcceptor, Tickets};
 pub use certificate::Certificate;
+pub use challenges::Challenges;
 pub use error::{CertificateError, HandshakeError};
 pub use net::TlsNet;
 pub use socket::TlsSocket;

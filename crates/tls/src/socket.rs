@@ -4,9 +4,10 @@ use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
 use rustls::Connection;
-use sockeye_reactor::Socket;
+use sockeye_reactor::{Announced, Socket};
 
 use crate::HandshakeError;
+use crate::challenges::ACME_TLS;
 
 /// Records without data that are taken in one call.
 const EMPTY_READS_MAX: u8 = 32;
@@ -145,6 +146,11 @@ impl<S: Socket> Inner<S> {
                 Err(error) => return Err(error),
             }
             self.send()?;
+        }
+        // The handshake is the answer, and no data may follow it (RFC 8737 §3). [tls:challenge]
+        if self.session.alpn_protocol() == Some(ACME_TLS) {
+            self.session.send_close_notify();
+            return Err(failed(HandshakeError::Challenge));
         }
         self.stage = Stage::Open;
         Ok(())
@@ -304,6 +310,14 @@ impl<S: Socket> Socket for TlsSocket<S> {
         }
         // The version is chosen with the keys, when the whole ClientHello is here.
         Ok(!had_version && this.session.protocol_version().is_some())
+    }
+
+    fn announced(&self) -> Announced {
+        self.0.socket.announced()
+    }
+
+    fn is_encrypted(&self) -> bool {
+        true
     }
 
     fn protocol(&self) -> Option<&[u8]> {

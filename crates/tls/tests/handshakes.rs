@@ -8,7 +8,8 @@ use rustls::{ClientConfig, HandshakeKind};
 use sockeye_reactor::Socket;
 use sockeye_tls::properties::{Client, Echo, acceptor, certificate, client_config};
 use sockeye_tls::{
-    Acceptor, AcceptorOptions, Certificate, HandshakeError, Protocol, SharedAcceptor, Tickets,
+    Acceptor, AcceptorOptions, Certificate, Challenges, HandshakeError, Protocol, SharedAcceptor,
+    Tickets,
 };
 
 macro_rules! der {
@@ -231,4 +232,42 @@ fn a_changed_record_ends_the_connection_with_an_alert() {
     server.line().inbound.extend([7; 40]);
     assert_eq!(why(&server.step(100).expect_err("bad")), HandshakeError::Protocol);
     assert!(client.step(server.line(), usize::MAX).is_err(), "the client is told");
+}
+
+/// [tls:challenge]
+#[test]
+fn a_challenge_is_answered_to_who_asks_for_nothing_else() {
+    use HandshakeError as Why;
+    let challenges = Challenges::new();
+    let elsewhere = Certificate::from_der(vec![der!("elsewhere")], der!("elsewhere.key"));
+    let mut with_own = options(vec![elsewhere.expect("good")]);
+    with_own.challenges = Some(challenges.clone());
+    let mut without = options(Vec::new());
+    without.challenges = Some(challenges.clone());
+    let both = [with_own, without].map(|options| Acceptor::new(&options).expect("good"));
+    let end = |acceptor: &Acceptor, offered: &[&str]| {
+        let mut client = Client::new(client_config(&[&TLS13], offered), "localhost");
+        let mut server = Echo::new(acceptor);
+        let error = shake(&mut client, &mut server).expect_err("the end");
+        server.socket.shutdown_write().expect("a line");
+        // A client that does not trust the certificate which it got says so.
+        let trusts = client.step(server.line(), usize::MAX).is_ok();
+        (error.get_ref().and_then(|it| it.downcast_ref().copied()), trusts && client.is_told)
+    };
+    for acceptor in &both {
+        challenges.set("LOCALHOST", der!("good"), der!("good.key")).expect("good");
+        assert_eq!(end(acceptor, &["acme-tls/1"]), (Some(Why::Challenge), true));
+        assert_eq!(end(acceptor, &["acme-tls/1", "other"]), (Some(Why::NothingToShow), false));
+        challenges.clear();
+        assert_eq!(end(acceptor, &["acme-tls/1"]), (Some(Why::NothingToShow), false));
+    }
+    challenges.set("localhost", der!("good"), der!("good.key")).expect("good");
+    // Everybody else gets the server's own certificate, which is for another name, or none.
+    for offered in [&["http/1.1"][..], &["acme-tls/1", "http/1.1"], &[]] {
+        assert_eq!(end(&both[0], offered), (None, false), "{offered:?}");
+        assert_eq!(end(&both[1], offered), (Some(Why::NothingToShow), false), "{offered:?}");
+    }
+    // Without challenges it is a protocol like any other.
+    assert_eq!(end(&acceptor(), &["acme-tls/1"]), (Some(Why::NoProtocol), false));
+    assert!(challenges.set("localhost", der!("good"), b"no key".to_vec()).is_err());
 }

@@ -39,7 +39,7 @@ fn command_head() -> Vec<u8> {
     head
 }
 
-fn world() -> World<Service> {
+pub(super) fn world() -> World<Service> {
     let mut config = Config::default();
     // Full from the first counted publication on.
     config.settings.history_messages_max = 8;
@@ -63,6 +63,15 @@ pub(super) fn fanout(way: Way, batch: usize) -> u64 {
     }
     world.turn();
     peers.iter_mut().for_each(|peer| drop(heard(peer)));
+    fan_out_to(&mut world, &mut peers, (1, batch))
+}
+
+/// The same to peers each of which has so many streams.
+pub(super) fn fan_out_to(
+    world: &mut World<Service>,
+    peers: &mut [Peer],
+    (streams, batch): (usize, usize),
+) -> u64 {
     let mut publisher = world.connect();
     world.turn();
     let line = format!("{{\"channel\":\"news:1\",\"data\":\"{}\"}}\n", data());
@@ -72,9 +81,9 @@ pub(super) fn fanout(way: Way, batch: usize) -> u64 {
         world.turn_after(turn);
         accepted(&mut publisher, batch);
         let deliveries = |peer: &mut Peer| count(&heard(peer), data().as_bytes());
-        assert!(peers.iter_mut().all(|peer| deliveries(peer) == batch));
+        assert!(peers.iter_mut().all(|peer| deliveries(peer) == streams * batch));
     }
-    (SUBSCRIBERS * batch * TURNS) as u64
+    (peers.len() * streams * batch * TURNS) as u64
 }
 
 fn post(target: &str, body: &str) -> Vec<u8> {

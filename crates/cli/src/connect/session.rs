@@ -245,7 +245,7 @@ impl<'o> Session<'o> {
 
     fn greet(&mut self, opened: &sockeye_client::Opened) {
         let help = if self.is_typed { "; /help, or Ctrl-D to close" } else { "" };
-        self.notice(&format!("{}{help}", show::opened(opened)));
+        self.notice(&format!("{}{help}", show::opened(opened, self.driver.is_http2())));
     }
 
     /// Prints the gathered output.

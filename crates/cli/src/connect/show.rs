@@ -104,8 +104,8 @@ pub(super) fn read_hex(line: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Words the result of the handshake.
-pub(super) fn opened(opened: &Opened) -> String {
-    let mut text = "connected".to_owned();
+pub(super) fn opened(opened: &Opened, is_http2: bool) -> String {
+    let mut text = if is_http2 { "connected over HTTP/2" } else { "connected" }.to_owned();
     if let Some(subprotocol) = &opened.subprotocol {
         text.push_str(&format!("; subprotocol {}", plain(subprotocol)));
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use sockeye_client::{Network, Proxy, Url, UsageError};
+use sockeye_client::{HttpVersions, Network, Proxy, Url, UsageError};
 use sockeye_http::{HeaderName, HeaderValue, UsageError as NotAHeader};
 use sockeye_terminal::{Secret, plain::plain, values};
 
@@ -39,9 +39,35 @@ pub(crate) struct EndpointOptions {
     #[arg(long, value_name = "FILE", help_heading = "Request")]
     cacert: Option<PathBuf>,
 
+    #[command(flatten)]
+    http: HttpOptions,
+
     /// No notices on standard error; errors are still told.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+}
+
+/// The version of HTTP.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct HttpOptions {
+    /// Speak HTTP/1.1. Without this and --http2, a server behind TLS chooses.
+    #[arg(long = "http1.1", help_heading = "HTTP", conflicts_with = "http2")]
+    http1: bool,
+
+    /// Speak HTTP/2: with http:// and ws:// the server has to expect it. A WebSocket that it does not
+    /// take falls back to HTTP/1.1.
+    #[arg(long, help_heading = "HTTP")]
+    http2: bool,
+}
+
+impl HttpOptions {
+    pub(crate) const fn versions(self) -> HttpVersions {
+        match self {
+            Self { http1: true, .. } => HttpVersions::Http1,
+            Self { http2: true, .. } => HttpVersions::Http2,
+            Self { http1: false, http2: false } => HttpVersions::Negotiated,
+        }
+    }
 }
 
 const SCHEMES: &str = ": it begins with ws://, wss://, http:// or https://";
@@ -107,7 +133,7 @@ impl EndpointOptions {
 
     /// The way to the server.
     pub(crate) fn network(&self) -> Result<Network, Problem> {
-        let mut network = Network::default();
+        let mut network = Network::default().with_versions(self.http.versions());
         if let Some(path) = &self.cacert {
             network = network.with_tls(tls::trusting(path)?);
         }
@@ -181,6 +207,7 @@ mod tests {
             proxy: None,
             proxy_user: None,
             cacert: None,
+            http: HttpOptions::default(),
             quiet: false,
         }
     }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use sockeye_terminal::{Secret, values};
 
+use crate::endpoint::args::HttpOptions;
+
 /// Where the hub is, and who asks.
 #[derive(Debug, Args)]
 pub(crate) struct ServerOptions {
@@ -49,6 +51,9 @@ pub(crate) struct ServerOptions {
     /// For https://, trust the authorities in this PEM file, instead of the system's.
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     pub(super) cacert: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) http: HttpOptions,
 }
 
 const PUBLISH_EXAMPLES: &str = "\

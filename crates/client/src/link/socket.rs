@@ -24,6 +24,16 @@ pub(super) fn plain(socket: TcpStream) -> LinkSocket {
     socket
 }
 
+/// Returns whether TLS has agreed on HTTP/2; `None` without TLS.
+pub(super) fn has_agreed_on_http2(socket: &LinkSocket) -> Option<bool> {
+    #[cfg(feature = "rustls")]
+    if let EitherSocket::Buffering(tls) = socket {
+        return Some(tls.is_http2());
+    }
+    let _ = socket;
+    None
+}
+
 /// Returns the client's error for an `error` of `socket`.
 pub(super) fn explain(socket: &LinkSocket, error: &io::Error) -> Error {
     #[cfg(feature = "rustls")]

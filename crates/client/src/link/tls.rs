@@ -9,12 +9,13 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore};
 use sockeye_reactor::Socket;
 
-use crate::{Error, TlsError};
+use crate::{Error, HttpVersions, TlsError};
 
 /// Records without data that are taken in one call.
 const EMPTY_READS_MAX: u8 = 32;
-/// The one protocol that the client speaks inside.
-const ALPN: &[u8] = b"http/1.1";
+/// The protocols that the client speaks inside.
+const HTTP1: &[u8] = b"http/1.1";
+const HTTP2: &[u8] = b"h2";
 
 /// A TLS connection on the socket `S`, from its first byte.
 pub(super) struct Tls<S> {
@@ -75,10 +76,21 @@ pub(crate) fn system_config() -> Result<Arc<ClientConfig>, Error> {
 }
 
 impl<S: Socket> Tls<S> {
-    /// Begins a client's handshake that asks for `host`.
-    pub(super) fn new(socket: S, config: Arc<ClientConfig>, host: &str) -> Result<Self, Error> {
+    /// Begins a client's handshake that asks for `host`, and offers these versions of HTTP.
+    pub(super) fn new(
+        socket: S,
+        config: Arc<ClientConfig>,
+        host: &str,
+        versions: HttpVersions,
+    ) -> Result<Self, Error> {
+        let offered: &[&[u8]] = match versions {
+            HttpVersions::Http1 => &[HTTP1],
+            HttpVersions::Negotiated => &[HTTP2, HTTP1],
+            HttpVersions::Http2 => &[HTTP2],
+        };
+        let offered = offered.iter().map(|name| name.to_vec()).collect();
         let name = ServerName::try_from(host.to_owned()).map_err(|_| Error::Tls(TlsError::Name))?;
-        let session = ClientConnection::new_with_alpn(config, name, vec![ALPN.to_vec()])
+        let session = ClientConnection::new_with_alpn(config, name, offered)
             .map_err(|error| Error::Tls(TlsError::of(&error, false)))?;
         Ok(Self {
             socket,
@@ -97,9 +109,14 @@ impl<S: Socket> Tls<S> {
         self.handshake().map_err(|error| self.explain(&error))?;
         match self.protocol() {
             _ if self.is_handshaking() => Ok(false),
-            Some(ALPN) | None => Ok(true),
+            Some(HTTP1 | HTTP2) | None => Ok(true),
             Some(_) => Err(Error::Tls(TlsError::Protocol)),
         }
+    }
+
+    /// Whether the server has chosen HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        self.protocol() == Some(HTTP2)
     }
 
     /// The client's error for `error`.

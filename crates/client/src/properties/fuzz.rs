@@ -3,7 +3,7 @@
 //! Flags and five cuts stand at the front, so that what follows them can be any capture. An input that is too
 //! short for them says nothing.
 
-use super::{Handshake, event_source, url, web_socket};
+use super::{Handshake, event_source, http2, url, web_socket};
 
 /// A name, which is also that of a corpus, and what is done to its inputs.
 pub type Target = (&'static str, fn(&[u8]));
@@ -11,6 +11,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// The targets for this crate.
 pub const TARGETS: &[Target] = &[
     ("client_event_source", client_event_source),
+    ("client_http2", client_http2),
     ("client_web_socket", client_web_socket),
     #[cfg(feature = "hub")]
     ("client_subscription", client_subscription),
@@ -21,6 +22,12 @@ pub const TARGETS: &[Target] = &[
 pub fn client_event_source(data: &[u8]) {
     let Some(([flags, cuts @ ..], wire)) = data.split_first_chunk::<6>() else { return };
     event_source(wire, cuts, flags & 1 != 0);
+}
+
+/// Five cuts and the frames of a server of HTTP/2, behind its SETTINGS.
+pub fn client_http2(data: &[u8]) {
+    let Some((cuts, wire)) = data.split_first_chunk::<5>() else { return };
+    http2(wire, cuts);
 }
 
 /// Flags modulo 3: what was answered to the handshake. Then five cuts and what comes.

@@ -18,6 +18,7 @@ pub const TARGETS: &[Target] = &[
     ("deflate_messages", deflate_messages),
     ("deflate_sessions", deflate_sessions),
     ("deflate_offers", deflate_offers),
+    ("gzip_streams", gzip_streams),
 ];
 
 /// So many bytes of a seed are used: each four become a message of up to 64 KiB.
@@ -56,4 +57,13 @@ pub fn deflate_offers(data: &[u8]) {
     let text = String::from_utf8_lossy(text);
     offers::offer_gets_what_it_permits(&text, *own, [*server_bits, *client_bits]);
     offers::response_gets_what_was_offered(&text, *own, [*server_bits, *client_bits]);
+}
+
+/// Level, least length; a seed of texts, after its length in a byte; the texts of each stream.
+pub fn gzip_streams(data: &[u8]) {
+    let Some(([level, least, len], rest)) = data.split_first_chunk() else { return };
+    let Some((seed, picks)) = rest.split_at_checked(usize::from(*len)) else { return };
+    let (seed, picks) =
+        (seed.get(..SEED_BYTES_MAX).unwrap_or(seed), picks.get(..64).unwrap_or(picks));
+    properties::gzip::streams(*level, *least, seed, picks);
 }

@@ -33,7 +33,7 @@ pub(super) fn fanout(options: &FanoutOptions) -> Result<u64, Failure> {
     }
     let is_hub = !options.broadcast && options.publishing.publish.is_none();
     let speaks = !options.broadcast && !options.bare;
-    let subscribers = common.connections.get();
+    let subscribers = common.lines()?;
     let by = if options.pattern { By::Pattern } else { By::Name };
     let channels = Channels::new(options.channels, subscribers, by).map_err(Failure)?;
     let knows_channels = speaks && is_hub;
@@ -108,7 +108,7 @@ pub(super) fn sse(options: &SseOptions) -> Result<u64, Failure> {
         }
     };
     let listen = (target, Purpose::Events);
-    let channels = Channels::new(1, common.connections.get(), By::Name).map_err(Failure)?;
+    let channels = Channels::new(1, common.lines()?, By::Name).map_err(Failure)?;
     let (subscribe, channel) = (Vec::new(), String::new());
     let kind = Kind { name: "sse", listen, publish, subscribe, channels, channel };
     deliver(&options.url, common, &options.publishing, kind)
@@ -133,20 +133,21 @@ fn deliver(
     options: &PublishingOptions,
     kind: Kind,
 ) -> Result<u64, Failure> {
-    let subscribers = common.connections.get();
-    prepare(subscribers + 1, options.bytes)?;
+    let subscribers = common.lines()?;
+    prepare(common.connections.get() + 1, subscribers + 1, options.bytes)?;
     let key = mask_key()?;
     let bytes_max = options.bytes + ENVELOPE_BYTES;
-    let opener = |(target, purpose)| {
+    let opener = |(target, purpose), streams| {
         let headers = common.headers.clone();
-        Opener { target, purpose, headers, bytes_max, key }
+        Opener { target, purpose, headers, bytes_max, key, streams }
     };
     let stamps = Stamps::new(run_number()?, options.bytes);
-    let mut openers = vec![opener(kind.listen)];
+    let mut openers = vec![opener(kind.listen, common.shared())];
     let mut wanted = vec![(0, subscribers)];
     let mut publisher = None;
     if let Some((target, purpose, route, body)) = kind.publish {
-        let opener = opener((target, purpose));
+        // The publisher has a socket of its own.
+        let opener = opener((target, purpose), None);
         let content_type = &options.content_type;
         let one = Publisher::new(route, subscribers, &body, content_type, &stamps, &opener)?;
         let is_one = kind.channels.is_one();
@@ -172,7 +173,7 @@ fn deliver(
         let hint = if is_hub && why.contains("subprotocol") { NO_HUB } else { "" };
         Failure(format!("{why}{hint}"))
     })?;
-    let mut report = report_delivery(kind.name, url, options, &delivery, lines);
+    let mut report = report_delivery(kind.name, url, (common, options), &delivery, lines);
     if is_hub && delivery.deliveries == 0 {
         report.note(format!("deliveries  there were none{NO_HUB}"));
     }
@@ -182,7 +183,7 @@ fn deliver(
 fn report_delivery(
     name: &'static str,
     url: &str,
-    options: &PublishingOptions,
+    (common, options): (&CommonOptions, &PublishingOptions),
     delivery: &Delivery,
     lines: Lines,
 ) -> Report {
@@ -206,6 +207,8 @@ fn report_delivery(
     report.latency("delivery", "latency", &delivery.each);
     report.latency("to the last", "last_delivery", &delivery.last);
     report.detail("subscribers", Value::of(delivery.subscribers()));
+    report.detail("connections", Value::of(common.connections.get()));
+    report.detail("streams", Value::of(common.shared().unwrap_or(0)));
     report.detail("bytes", Value::of(options.bytes));
     report.detail("duration_ns", Value::Nanos(span.nanos));
     report.detail("published_in_all", Value::Count(delivery.publications.count()));

@@ -14,9 +14,9 @@ use crate::target::{Scheme, Target};
 /// Runs the load, prints the report, and returns the number of faults.
 pub(super) fn run(options: &EchoOptions) -> Result<u64, Failure> {
     let common = &options.common;
-    let connections = common.connections.get();
+    let lines = common.lines()?;
     let target = Target::parse(&options.url, &[Scheme::WebSocket, Scheme::Tcp], common.reach())?;
-    prepare(connections, options.bytes.saturating_mul(options.pipeline))?;
+    prepare(common.connections.get(), lines, options.bytes.saturating_mul(options.pipeline))?;
     let key = mask_key()?;
     let (purpose, payloads) = match target.scheme {
         Scheme::Tcp if options.bytes == 0 => {
@@ -34,7 +34,8 @@ pub(super) fn run(options: &EchoOptions) -> Result<u64, Failure> {
     };
     // Compression may make a message a little longer.
     let bytes_max = options.bytes + options.bytes / 64 + 64;
-    let opener = Opener { target, purpose, headers: common.headers.clone(), bytes_max, key };
+    let (headers, streams) = (common.headers.clone(), common.shared());
+    let opener = Opener { target, purpose, headers, bytes_max, key, streams };
     let plan = Plan {
         pipeline: options.pipeline,
         rate: options.rate,
@@ -43,18 +44,19 @@ pub(super) fn run(options: &EchoOptions) -> Result<u64, Failure> {
         patience_ns: common.patience.0,
         key,
     };
-    let mut echo = Echo::new(plan, payloads, connections, meter(common)?);
-    let lines = play(common, vec![opener], &[(0, connections)], &mut echo)?;
+    let mut echo = Echo::new(plan, payloads, lines, meter(common)?);
+    let lines = play(common, vec![opener], &[(0, lines)], &mut echo)?;
     report_echo(options, &echo, lines)?.print(common.json)
 }
 
 fn report_echo(options: &EchoOptions, echo: &Echo, lines: Lines) -> Result<Report, Failure> {
     let (span, count) = (&echo.span, echo.measured);
     let title = format!(
-        "echo of {} bytes to {}: {} connections, {} on their way on each, {}",
+        "echo of {} bytes to {}: {} {}, {} on their way on each, {}",
         options.bytes,
         plain(&options.url),
         lines.opened(),
+        options.common.noun(),
         options.pipeline,
         Value::Nanos(span.nanos).human(),
     );
@@ -68,6 +70,7 @@ fn report_echo(options: &EchoOptions, echo: &Echo, lines: Lines) -> Result<Repor
     report.latency("echo", "latency", &echo.latencies);
     for (key, value) in [
         ("connections", Value::of(options.common.connections.get())),
+        ("streams", Value::of(options.common.shared().unwrap_or(0))),
         ("bytes", Value::of(options.bytes)),
         ("wire_bytes", Value::of(echo.wire_bytes())),
         ("variants", Value::of(options.variants)),

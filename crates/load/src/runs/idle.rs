@@ -15,13 +15,13 @@ use crate::target::{Scheme, Target};
 /// Runs the load, prints the report, and returns the number of faults.
 pub(super) fn run(options: &IdleOptions) -> Result<u64, Failure> {
     let common = &options.common;
-    let connections = common.connections.get();
+    let connections = common.lines()?;
     let target = Target::parse(&options.url, &[Scheme::WebSocket, Scheme::Http], common.reach())?;
     let is_socket = target.scheme == Scheme::WebSocket;
     if !is_socket && (options.ping.is_some() || options.touch.is_some() || options.send.is_some()) {
         return Err(Failure("an event stream can be sent nothing".into()));
     }
-    prepare(connections, options.touch.unwrap_or(0))?;
+    prepare(common.connections.get(), connections, options.touch.unwrap_or(0))?;
     let key = mask_key()?;
     let subprotocol = options.subprotocol.clone();
     let deflate = if options.deflate { Deflate::Offered } else { Deflate::Off };
@@ -30,7 +30,8 @@ pub(super) fn run(options: &IdleOptions) -> Result<u64, Failure> {
     // Random bytes do not shrink.
     let content = if options.deflate { Content::Text } else { Content::Binary };
     let bytes_max = super::ENVELOPE_BYTES.max(2 * options.touch.unwrap_or(0));
-    let opener = Opener { target, purpose, headers: common.headers.clone(), bytes_max, key };
+    let (headers, streams) = (common.headers.clone(), common.shared());
+    let opener = Opener { target, purpose, headers, bytes_max, key, streams };
     let text = |text: &String| frame(Opcode::Text, Rsv::NONE, text.as_bytes(), key);
     let plan = Plan {
         connections,
@@ -49,13 +50,14 @@ pub(super) fn run(options: &IdleOptions) -> Result<u64, Failure> {
 fn report_idle(options: &IdleOptions, idle: &Idle, lines: Lines) -> Report {
     let (others, opened) = (idle.others() as u64, lines.opened());
     let title = format!(
-        "{} idle connections to {}, held for {}",
+        "{} idle {} to {}, held for {}",
         opened,
+        options.common.noun(),
         plain(&options.url),
         Value::Nanos(idle.holding.nanos).human(),
     );
     let mut report = Report::new("idle", title, lines.faults);
-    report.figure("connections", "connections", Value::of(opened));
+    report.figure(options.common.noun(), "connections", Value::of(opened));
     let rate = idle.opening.rate(others);
     report.figure("opened per second", "open_rate", Value::PerSecond(rate));
     let grown =
@@ -76,6 +78,7 @@ fn report_idle(options: &IdleOptions, idle: &Idle, lines: Lines) -> Report {
         report.detail("server_cpu_ns_per_opening", Value::Nanos(each));
     }
     report.latency("pong", "pong", &idle.pongs);
+    report.detail("streams", Value::of(options.common.shared().unwrap_or(0)));
     report.detail("duration_ns", Value::Nanos(idle.holding.nanos));
     report.usage(&idle.meter, &idle.holding, opened as u64, "connection");
     report

@@ -2,7 +2,7 @@
 
 use sockeye_http::{HeaderLine, Headers, Method, RequestHead, Status};
 use sockeye_http2::{
-    ConnectionError, EndStream, ErrorCode, Event, FieldBlock, FieldBuffer, StreamId,
+    ConnectionError, EndStream, ErrorCode, Event, FieldBlock, FieldBuffer, ResetCause, StreamId,
 };
 use sockeye_reactor::{Key, Ready, Time};
 
@@ -16,7 +16,7 @@ use crate::leftover::Leftover;
 use crate::serve::{Asked, serve};
 use crate::state::Core;
 use crate::stream::Kind;
-use crate::trunk::{Branch, Content, Trunk};
+use crate::trunk::{Branch, Trunk};
 use crate::websocket;
 
 /// The lines that a WebSocket's request has on HTTP/1.1 and not here. With them, and with `Host`, a request
@@ -25,6 +25,9 @@ const UPGRADE_LINES: [HeaderLine<'static>; 2] = [
     HeaderLine { name: b"upgrade", value: b"websocket" },
     HeaderLine { name: b"connection", value: b"upgrade" },
 ];
+
+/// A visit stops when this many times `outbox_pause_bytes` of answers wait for the flush.
+const ANSWER_VISITS: usize = 4;
 
 /// The connection `key`, which has brought no request, speaks HTTP/2.
 pub(crate) fn begin(core: &mut Core, key: Key) {
@@ -87,9 +90,10 @@ fn converse<'b, A: App>(
             break;
         };
         let outbox = &mut connection.outbox;
+        let is_full = outbox.len() > core.limits.outbox_pause_bytes
+            || trunk.answer_bytes > ANSWER_VISITS * core.limits.outbox_pause_bytes;
         // [server:http2-share]
-        if heard && (core.budget.share_is_spent() || outbox.len() > core.limits.outbox_pause_bytes)
-        {
+        if heard && (core.budget.share_is_spent() || is_full) {
             break;
         }
         heard = true;
@@ -97,9 +101,10 @@ fn converse<'b, A: App>(
         let out = outbox.tail(&mut core.pool);
         let (received, frames) = trunk.receive(&mut input, &mut fields, out);
         trunk.note_heard(frames, core.now);
+        core.stats.http2_resets_sent += trunk.new_resets();
         core.budget.spend(u64::from(frames) * FRAME_UNITS);
         match received {
-            Ok(Some(event)) => take_event(core, app, key, event, &mut fields.fields),
+            Ok(Some(event)) => take_event(core, app, key, event, &fields.fields),
             Ok(None) => break,
             Err(error) => fail(core, key, error),
         }
@@ -110,7 +115,8 @@ fn converse<'b, A: App>(
 
 /// The peer broke a rule of the connection. The GOAWAY frame that says so is in the outbox.
 #[cold]
-fn fail(core: &mut Core, key: Key, _: ConnectionError) {
+fn fail(core: &mut Core, key: Key, error: ConnectionError) {
+    core.stats.goaways.note(error.code());
     core.stats.protocol_errors += 1;
     core.close_gracefully(key, CloseCause::Transport);
 }
@@ -120,7 +126,7 @@ fn take_event<A: App>(
     app: &mut A,
     key: Key,
     event: Event<'_>,
-    fields: &mut FieldBuffer,
+    fields: &FieldBuffer,
 ) {
     match event {
         Event::Request { stream, end_stream } => {
@@ -135,7 +141,8 @@ fn take_event<A: App>(
             take_data(core, app, (key, stream), data, end_stream);
         }
         Event::Trailers { stream } => take_data(core, app, (key, stream), &mut [], true),
-        Event::Reset { stream, .. } => {
+        Event::Reset { stream, cause } => {
+            core.stats.http2_resets_received += u64::from(matches!(cause, ResetCause::Peer(_)));
             if let Some(branch) = core.trunk(key).and_then(|trunk| trunk.branch(stream)) {
                 core.abort(branch, CloseCause::Transport);
             }
@@ -148,6 +155,7 @@ fn take_event<A: App>(
         }
         Event::Settings => wake_all(core, key),
         Event::Draining => {
+            core.stats.goaways.note(ErrorCode::NO_ERROR);
             if core.trunk(key).is_some_and(|trunk| trunk.protocol.is_over()) {
                 core.close_gracefully(key, CloseCause::Drained);
             }
@@ -172,8 +180,16 @@ fn take_request<A: App>(
     app: &mut A,
     key: Key,
     (stream, end_stream): (StreamId, bool),
-    fields: &mut FieldBuffer,
+    fields: &FieldBuffer,
 ) {
+    if has_unread_answers(core, key) {
+        // The client may send it again (RFC 9113 §8.7). [server:http2-answers-bounded]
+        core.stats.refused += 1;
+        core.with_trunk(key, |trunk, out| {
+            let _ = trunk.protocol.reset(stream, ErrorCode::REFUSED_STREAM, out);
+        });
+        return;
+    }
     let Some(branch) = core.add_branch(key, stream) else { return };
     if !end_stream && fields.protocol().is_none() {
         return expect_content(core, app, branch, fields);
@@ -184,8 +200,15 @@ fn take_request<A: App>(
     }
 }
 
+/// Whether more of the answers on the trunk `key` waits for the peer than may come from it.
+fn has_unread_answers(core: &mut Core, key: Key) -> bool {
+    core.trunk(key).is_some_and(|trunk| {
+        trunk.answer_bytes > trunk.protocol.limits().connection_window_bytes as usize
+    })
+}
+
 /// Keeps the fields of a request until its content is complete. [server:http2-content]
-fn expect_content<A: App>(core: &mut Core, app: &mut A, branch: Key, fields: &mut FieldBuffer) {
+fn expect_content<A: App>(core: &mut Core, app: &mut A, branch: Key, fields: &FieldBuffer) {
     let lines = fields.lines();
     let value = |name: &[u8]| {
         let line = lines.iter().find(|line| line.name == name)?;
@@ -204,16 +227,13 @@ fn expect_content<A: App>(core: &mut Core, app: &mut A, branch: Key, fields: &mu
         return refuse_content(core, app, branch);
     }
     // [rfc9110:10.1.1-continue]
-    if waits && let Some(Branch { trunk, stream }) = core.branch(branch) {
+    if waits && let Some(Branch { trunk, stream, .. }) = core.branch(branch) {
         core.with_trunk(trunk, |trunk, out| {
             let none = FieldBlock::new();
             let _ = trunk.protocol.respond(stream, Status::CONTINUE, &none, EndStream::No, out);
         });
     }
-    let Some(connection) = core.connections.get_mut(branch) else { return };
-    let content = Content { fields: core::mem::take(fields), body: Vec::new(), since: core.now };
-    connection.phase = Phase::Rare(Rare::Content(Box::new(content)));
-    core.arm(branch);
+    core.begin_content(branch, fields);
 }
 
 fn refuse_content<A: App>(core: &mut Core, app: &mut A, branch: Key) {
@@ -229,8 +249,6 @@ fn serve_fields<A: App>(
     fields: &FieldBuffer,
     body: &[u8],
 ) {
-    let Some(connection) = core.connections.get(branch) else { return };
-    let peer = connection.peer.address();
     let mut lines = fields.lines();
     let protocol = fields.protocol();
     // [server:http2-malformed]
@@ -240,8 +258,9 @@ fn serve_fields<A: App>(
     let has_host = head.headers().all("Host").next().is_some();
     let (mut method, target) = (head.method(), head.target().without_scheme());
     match (method, protocol) {
-        // [server:http2-web-socket] To the application the request is that of HTTP/1.1.
-        (Method::CONNECT, Some("websocket")) => {
+        // [server:http2-web-socket] To the application the request is that of HTTP/1.1. The token is that of
+        // `Upgrade`, whose case does not count (RFC 9110 §7.8): gateways pass it on as it came.
+        (Method::CONNECT, Some(token)) if token.eq_ignore_ascii_case("websocket") => {
             method = Method::GET;
             lines.extend(UPGRADE_LINES);
         }
@@ -257,7 +276,7 @@ fn serve_fields<A: App>(
     }
     let head = &RequestHead::new(method, target, Headers::new(&lines));
     let is_connect = protocol.is_some();
-    serve(core, app, branch, Asked::Http2 { head, is_connect }, (body, peer));
+    serve(core, app, branch, Asked::Http2 { head, is_connect }, body);
 }
 
 /// Content of a branch, or the end of the peer's direction.
@@ -275,7 +294,9 @@ fn take_data<A: App>(
     let used = match &mut connection.phase {
         Phase::Rare(Rare::Content(content)) => {
             content.body.extend_from_slice(data);
-            if content.body.len() > core.limits.body_bytes_max {
+            let is_too_long = content.body.len() > core.limits.body_bytes_max;
+            core.bound_contents(key, len);
+            if is_too_long {
                 refuse_content(core, app, branch);
             }
             len
@@ -296,7 +317,7 @@ fn take_data<A: App>(
         }
         Phase::Single(_) | Phase::Rare(Rare::Http2(_)) => len,
     };
-    give_credit(core, Branch { trunk: key, stream }, used);
+    give_credit(core, (key, stream), used);
     if end_stream {
         take_end(core, app, branch);
     }
@@ -323,9 +344,9 @@ fn take_bytes<A: App>(
 }
 
 /// The peer may send `used` more bytes on a branch.
-pub(crate) fn give_credit(core: &mut Core, Branch { trunk, stream }: Branch, used: usize) {
+pub(crate) fn give_credit(core: &mut Core, (key, stream): (Key, StreamId), used: usize) {
     if used > 0 {
-        core.with_trunk(trunk, |trunk, out| trunk.protocol.consumed(stream, used, out));
+        core.with_trunk(key, |trunk, out| trunk.protocol.consumed(stream, used, out));
     }
 }
 
@@ -334,6 +355,8 @@ fn take_end<A: App>(core: &mut Core, app: &mut A, branch: Key) {
     let Some(connection) = core.connections.get_mut(branch) else { return };
     match &mut connection.phase {
         Phase::Rare(Rare::Content(_)) => {
+            core.end_content(branch);
+            let Some(connection) = core.connections.get_mut(branch) else { return };
             let single = Phase::Single(Single { requests: None, stream: None });
             let content = core::mem::replace(&mut connection.phase, single);
             if let Phase::Rare(Rare::Content(content)) = content {
@@ -372,6 +395,7 @@ pub(crate) fn give_up(core: &mut Core, key: Key, deadline: Deadline) {
         | Deadline::Hold
         | Deadline::Tunnel => return core.abort(key, CloseCause::Timeout(deadline)),
     };
+    core.stats.goaways.note(code);
     core.with_trunk(key, |trunk, out| trunk.protocol.go_away(code, out));
     core.close_gracefully(key, CloseCause::Timeout(deadline));
 }

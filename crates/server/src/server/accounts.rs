@@ -8,6 +8,9 @@ use crate::addresses::origin_bits;
 use crate::app::{App, Holder};
 use crate::connection::Connection;
 
+/// The weight of a trusted proxy that has not named its client: it stands for many addresses.
+const PROXY_WEIGHT: u32 = 64;
+
 /// The holder of a connection's work: a keyed hash of the number that the application names, or of the
 /// peer's address. Two accounts with the same hash share one part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +29,10 @@ impl Accounts {
         let stream = connection.stream_key(key);
         let (account, weight) = match stream.and_then(|stream| app.holder(stream)) {
             Some(Holder { id, weight }) => (self.keyed.hash_one((true, id)), weight.max(1)),
-            None => (self.keyed.hash_one(origin_bits(connection.peer.address().ip())), 1),
+            None => {
+                let weight = if connection.is_of_many() { PROXY_WEIGHT } else { 1 };
+                (self.keyed.hash_one(origin_bits(connection.peer.address().ip())), weight)
+            }
         };
         (Account(account), weight)
     }

@@ -1,13 +1,14 @@
 //! Handles sockets that hold bytes, such as TLS: see [`Socket`]. For plain sockets none of this is
 //! compiled.
 
-use sockeye_reactor::{Key, Net, Socket};
+use sockeye_reactor::{Announced, Key, Net, Socket};
 
 use super::Server;
 use crate::app::App;
 use crate::budget::HANDSHAKE_UNITS;
 use crate::cause::{CloseCause, Deadline};
 use crate::http2::input;
+use crate::listener::Standing;
 
 /// The protocols that this server speaks, by their ALPN names (RFC 7301 §6, RFC 9113 §3.2).
 const HTTP_1_1: &[u8] = b"http/1.1";
@@ -50,6 +51,14 @@ impl<N: Net, A: App> Server<N, A> {
             return false;
         }
         let shaken = socket.handshake();
+        let (announced, is_encrypted) = (socket.announced(), socket.is_encrypted());
+        let is_due = connection.peer.standing() == Standing::Announcing;
+        if is_due && !self.take_announced(key, announced) {
+            return false;
+        }
+        let core = &mut self.core;
+        let Some(connection) = core.connections.get_mut(key) else { return false };
+        let Some(socket) = &mut self.sockets[key.index()] else { return false };
         // A visit is billed to its holder: here to the peer's address. [server:handshake-billed]
         if !matches!(shaken, Ok(false)) {
             core.budget.spend(HANDSHAKE_UNITS);
@@ -67,18 +76,56 @@ impl<N: Net, A: App> Server<N, A> {
         connection.readiness.assume_writable();
         let is_good = shaken.is_ok() && speaks_http;
         if is_good {
-            core.stats.handshakes += 1;
+            core.stats.handshakes += u64::from(is_encrypted);
             if is_http2 {
                 input::begin(core, key);
             }
         } else {
-            core.stats.handshakes_failed += 1;
+            match announced {
+                // [server:proxy-garbage]
+                Announced::Invalid => core.stats.proxies_refused += 1,
+                Announced::Nothing | Announced::Unnamed | Announced::Client(_) => {
+                    core.stats.handshakes_failed += u64::from(is_encrypted);
+                }
+            }
             // The peer may be told why, and has to read that. [server:handshake-refusal]
             core.close_gracefully(key, CloseCause::Transport);
         }
         core.arm(key);
         self.note_held(key);
         is_good
+    }
+
+    /// A trusted proxy has said for whom it speaks on `key`, or not yet. Returns false if that client has as
+    /// many connections as it may have: the connection is gone.
+    fn take_announced(&mut self, key: Key, announced: Announced) -> bool {
+        let core = &mut self.core;
+        let Some(connection) = core.connections.get_mut(key) else { return false };
+        let client = match announced {
+            Announced::Nothing | Announced::Invalid => return true,
+            Announced::Unnamed => {
+                connection.peer = connection.peer.with_standing(Standing::Proxy);
+                return true;
+            }
+            Announced::Client(client) => client,
+        };
+        let rules = core.listeners.get(connection.peer.listener());
+        let standing = rules.map_or(Standing::Client, |it| it.named(client.ip()));
+        // [server:proxy-client] The client counts from here on, and not the proxy.
+        let max = core.limits.connections_per_address_max;
+        if standing.is_counted() {
+            if !self.quota.enter(client.ip(), max) {
+                core.stats.crowded_out += 1;
+                core.abort(key, CloseCause::Transport);
+                return false;
+            }
+            self.quota.leave_uncounted();
+        }
+        connection.peer = connection.peer.with_standing(standing);
+        if standing != Standing::Proxy {
+            connection.peer = connection.peer.at(client);
+        }
+        true
     }
 
     /// Notes how much output the socket holds, and lists `key` for the next flush. A read or a handshake

@@ -8,6 +8,7 @@ use sockeye_reactor::{Key, Net, Time};
 
 use super::Server;
 use crate::app::App;
+use crate::budget::{self, FRAME_UNITS, WRITE_UNITS};
 use crate::cause::Deadline;
 use crate::connection::{Connection, Phase, Rare, life};
 use crate::timers;
@@ -56,10 +57,21 @@ impl<N: Net, A: App> Server<N, A> {
         list.truncate(at);
     }
 
-    /// Writes out what waits for the trunk `key` and its branches.
+    /// Writes out what waits for the trunk `key` and its branches. The caller spends the units of one write
+    /// and of all bytes. [server:http2-flush-bounded]
     pub(super) fn flush_trunk(&mut self, key: Key) {
-        for _ in 0..WRITES_MAX {
-            let is_more = self.fill(key);
+        let before = self.core.stats.bytes_sent;
+        let opened =
+            self.core.trunk(key).is_some_and(|trunk| trunk.protocol.connection_capacity() > 0);
+        for write in 0..WRITES_MAX {
+            if write > 0 {
+                let bytes = self.core.stats.bytes_sent - before;
+                if self.core.budget.is_spent_but(budget::of_bytes(bytes)) {
+                    break;
+                }
+                self.core.budget.spend(WRITE_UNITS);
+            }
+            let is_more = self.fill(key, opened);
             self.flush_as::<true>(key);
             let core = &mut self.core;
             let Some(connection) = core.connections.get_mut(key) else { return };
@@ -75,9 +87,9 @@ impl<N: Net, A: App> Server<N, A> {
         self.core.mark_dirty(key);
     }
 
-    /// Lets branches take turns until enough bytes wait for a write. Returns whether one of them wants
-    /// another turn. [server:http2-turns]
-    fn fill(&mut self, key: Key) -> bool {
+    /// Lets branches take turns until enough bytes wait for a write. `opened`: the window of the connection was
+    /// open before this flush. Returns whether a branch wants another turn. [server:http2-turns]
+    fn fill(&mut self, key: Key, opened: bool) -> bool {
         loop {
             let Some(connection) = self.core.connections.get_mut(key) else { return false };
             let Phase::Rare(Rare::Http2(trunk)) = &mut connection.phase else { return false };
@@ -103,7 +115,7 @@ impl<N: Net, A: App> Server<N, A> {
                             false => trunk.ready.push_front(branch),
                         }
                     }
-                    self.note_stopped(key);
+                    self.note_stopped(key, opened);
                     return false;
                 }
             }
@@ -131,7 +143,10 @@ impl<N: Net, A: App> Server<N, A> {
             let end = if ends { EndStream::Yes } else { EndStream::No };
             let out = carrier.outbox.tail(&mut core.pool);
             match trunk.protocol.write_data_head(place.stream, len, end, out) {
-                Ok(()) => outbox.move_to(&mut carrier.outbox, len, &mut core.pool),
+                Ok(()) => {
+                    core.budget.spend(FRAME_UNITS);
+                    outbox.move_to(&mut carrier.outbox, len, &mut core.pool);
+                }
                 // The stream is gone, and nobody takes what waits for it.
                 Err(_) => outbox.clear(&mut core.pool),
             }
@@ -200,8 +215,10 @@ impl<N: Net, A: App> Server<N, A> {
         self.after_flush(key);
     }
 
-    /// The window of the connection is shut: the clocks of all branches that wait for it begin.
-    fn note_stopped(&mut self, key: Key) {
+    /// The window of the connection is shut: the clocks of all branches that wait for it begin. If the peer
+    /// had `opened` it before, they start afresh: it takes what it gets, and their turns will come.
+    /// [server:http2-shut-window]
+    fn note_stopped(&mut self, key: Key, opened: bool) {
         let Some(trunk) = self.core.trunk(key) else { return };
         let mut waiting = core::mem::take(&mut trunk.ready);
         // Branches that are gone would stand in line for as long as the window is shut.
@@ -210,6 +227,8 @@ impl<N: Net, A: App> Server<N, A> {
             let Some(connection) = self.core.connections.get_mut(*branch) else { continue };
             if !connection.is_stalled() {
                 self.note_shut(*branch, 0);
+            } else if opened {
+                connection.note_progress(self.core.now);
             }
         }
         if let Some(trunk) = self.core.trunk(key) {

@@ -210,7 +210,7 @@ impl<N: Net, A: App> Server<N, A> {
                 websocket::go_on(core, app, stream);
                 if let Some((branch, before)) = before {
                     let used = before.saturating_sub(core.leftover_len(stream));
-                    input::give_credit(core, branch, used);
+                    input::give_credit(core, (branch.trunk, branch.stream), used);
                 }
             }
             (None, Phase::Rare(Rare::Http2(_))) => input::go_on(core, app, key),

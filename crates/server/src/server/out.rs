@@ -4,7 +4,7 @@ use sockeye_reactor::{Flushed, Key, Net, Socket, Time};
 
 use super::Server;
 use crate::app::App;
-use crate::budget::{self, CONNECTION_UNITS, WRITE_UNITS};
+use crate::budget::{self, CONNECTION_UNITS, STREAM_UNITS, WRITE_UNITS};
 use crate::cause::{CloseCause, Deadline};
 use crate::connection::{Connection, Over, Phase, Rare, life};
 use crate::{timers, websocket};
@@ -259,7 +259,7 @@ impl<N: Net, A: App> Server<N, A> {
             let Some(key) = self.core.gone.pop_front() else { return };
             let is_branch = self.core.branch(key).is_some();
             left = left.saturating_sub(if is_branch { 1 } else { BRANCHES_PER_BURIAL });
-            self.core.budget.spend(CONNECTION_UNITS);
+            self.core.budget.spend(if is_branch { STREAM_UNITS } else { CONNECTION_UNITS });
             if is_branch {
                 self.waiting.forget(key);
                 self.core.drop_branch(key);
@@ -272,7 +272,7 @@ impl<N: Net, A: App> Server<N, A> {
                 self.handshakes.end();
             }
             connection.outbox.clear(&mut self.core.pool);
-            self.quota.leave(connection.peer.address().ip());
+            self.leave(connection.peer.address(), connection.peer.standing());
             self.core.stats.closed += 1;
             // A descriptor is free again.
             self.accept_from = self.accept_from.min(self.core.now);

@@ -15,4 +15,6 @@ pub(crate) enum Due {
     Heartbeat,
     /// A stream that the application paused is read again.
     Resume,
+    /// The content of a request of HTTP/2 is late.
+    Content,
 }

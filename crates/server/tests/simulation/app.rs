@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sockeye_server::{
-    Answer, App, CloseCause, CloseCode, Context, Event, EventStream, Header, Hold, Message, Opened,
-    Origins, Reply, Request, SendError, ServerConfig, SharedEvent, SharedMessage, Status,
+    Answer, App, CloseCause, CloseCode, Coding, Context, Event, EventStream, Header, Hold, Message,
+    Opened, Origins, Reply, Request, SendError, ServerConfig, SharedEvent, SharedMessage, Status,
     StreamKey, Time, Upgrade,
 };
 use sockeye_sse::EventId;
@@ -115,7 +115,10 @@ impl App for SimApp {
                 },
                 (),
             ),
-            "/clock" | "/ending" | "/flood" => Answer::EventStream(EventStream::default(), ()),
+            "/clock" | "/ending" | "/flood" => {
+                let coding = Coding::wanted(request.head.headers());
+                Answer::EventStream(EventStream { coding, ..EventStream::default() }, ())
+            }
             "/body" => Reply::new(Status::OK, BYTES, request.body.to_vec()).into(),
             path => Reply::text(Status::NOT_FOUND, path.to_owned()).into(),
         }
@@ -340,7 +343,11 @@ fn send_tick(
     data: &str,
     context: &mut Context<'_>,
 ) -> Result<(), SendError> {
-    context.send_event(key, &tick(&n.to_string(), data))
+    let id = n.to_string();
+    match n % 2 {
+        0 => context.send_shared_event(key, &SharedEvent::new(&tick(&id, data))),
+        _ => context.send_event(key, &tick(&id, data)),
+    }
 }
 
 fn share(message: Message<'_>) -> SharedMessage {

@@ -6,6 +6,7 @@ use sockeye_server::CloseCause;
 use sockeye_simnet::{Peer, Random};
 use sockeye_sse::{Item, Parser};
 
+use crate::simulation::gunzip::Gunzip;
 use crate::simulation::{Client, World, app};
 
 /// Events after which the client has seen enough.
@@ -17,6 +18,8 @@ pub(crate) struct Watcher {
     head: Vec<u8>,
     head_end: HeadEnd,
     body: Body,
+    /// Decodes a body in gzip.
+    gunzip: Option<Gunzip>,
     parser: Parser,
     seen: u64,
     retry: Option<u64>,
@@ -41,9 +44,11 @@ impl Watcher {
             2 => ("/flood", Some(app::FLOOD)),
             _ => ("/clock", None),
         };
+        let gunzip = (id % 2 == 1).then(Gunzip::new);
+        let accept = if gunzip.is_some() { "Accept-Encoding: gzip\r\n" } else { "" };
         let request = match http10 {
-            true => format!("GET {path}?{id} HTTP/1.0\r\n\r\n"),
-            false => format!("GET {path}?{id} HTTP/1.1\r\nHost: sim\r\n\r\n"),
+            true => format!("GET {path}?{id} HTTP/1.0\r\n{accept}\r\n"),
+            false => format!("GET {path}?{id} HTTP/1.1\r\nHost: sim\r\n{accept}\r\n"),
         };
         Self {
             peer,
@@ -51,6 +56,7 @@ impl Watcher {
             head: Vec::new(),
             head_end: HeadEnd::for_response(),
             body: Body::NotYet { http10 },
+            gunzip,
             parser: Parser::default(),
             seen: 0,
             retry: None,
@@ -98,7 +104,9 @@ impl Watcher {
         self.receive(&behind);
     }
 
-    fn receive_events(&mut self, mut data: &[u8]) {
+    fn receive_events(&mut self, data: &[u8]) {
+        let decoded = self.gunzip.as_mut().map(|gunzip| gunzip.push(data));
+        let mut data = decoded.as_deref().unwrap_or(data);
         while let Some(item) = self.parser.next(&mut data).expect("within the limits") {
             match item {
                 Item::Event(event) => {
@@ -150,6 +158,11 @@ impl Client for Watcher {
             return;
         }
         let cause = cause.expect("opened in a calm world");
+        // [gzip:trailer]
+        if let Some(gunzip) = &self.gunzip {
+            let ends_well = cause == CloseCause::Finished && self.complete;
+            assert_eq!(gunzip.ended, ends_well, "a stream that ends well has its trailer");
+        }
         if let Some(ends) = self.ends {
             assert_eq!(cause, CloseCause::Finished);
             assert!(self.complete && self.seen == ends, "{} events", self.seen);

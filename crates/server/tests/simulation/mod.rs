@@ -15,6 +15,8 @@ mod draining;
 mod echo;
 mod events;
 mod fairness;
+mod gunzip;
+mod gzip;
 mod holding;
 mod http;
 mod http2;
@@ -371,6 +373,7 @@ fn random_limits(calm: bool, random: &mut Random) -> Limits {
     limits.accepts_per_turn_max = 1 + random.below(4);
     // In a calm world everybody gets in.
     limits.connections_max = if calm { 8 } else { 1 + random.below(8) };
+    limits.gzip.text_bytes_min = [0, 60, 256][limits.connections_max % 3];
     limits.body_bytes_max = 10_000;
     limits.hold_bytes_max = [0, 1, 100, 16_384][random.below(4)];
     limits.outbox_refill_bytes = [0, 100, 1_000, 16_384][random.below(4)];

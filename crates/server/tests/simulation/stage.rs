@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use sockeye_server::{
-    Answer, App, CloseCause, Context, EventStream, Header, Hold, Limits, Opened, Origins, Refused,
-    Reply, Request, Server, ServerConfig, Status, StreamKey, Upgrade, Wording,
+    Answer, App, CloseCause, Coding, Context, EventStream, Header, Hold, Limits, Opened, Origins,
+    Refused, Reply, Request, Server, ServerConfig, Status, StreamKey, Upgrade, Wording,
 };
 use sockeye_simnet::{Faults, Peer, SimNet};
 
@@ -67,7 +67,10 @@ impl App for Puppet {
                 },
                 pending,
             ),
-            "/events" => Answer::EventStream(EventStream::default(), pending),
+            "/events" => {
+                let coding = Coding::wanted(request.head.headers());
+                Answer::EventStream(EventStream { coding, ..EventStream::default() }, pending)
+            }
             path => Reply::text(Status::OK, path.to_owned()).into(),
         }
     }

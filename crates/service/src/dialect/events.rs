@@ -4,7 +4,7 @@ use sockeye_hub::Start;
 use sockeye_server::{Context, StreamKey};
 
 use crate::Service;
-use crate::dialect::outlet::Delivery;
+use crate::dialect::outlet::{Delivery, Heartbeat};
 use crate::engine::{NOWHERE, Principal, Watch, units};
 use crate::wire::{CloseReason, Problem};
 
@@ -43,6 +43,10 @@ impl Service {
         // never be told of it.
         let first = if self.engine.is_in_the_log(start) { cursor } else { NOWHERE };
         to.position(first, Some(retry), context);
+        // [service:ping] It announces itself, with how often it comes.
+        if matches!(to.delivery, Delivery::Events(form) if form.heartbeat() == Heartbeat::Ping) {
+            to.heartbeat(first, self.engine.limits.heartbeat_ms, context);
+        }
         for (channel, problem) in &problems {
             to.refusal(channel, problem, context);
         }

@@ -7,6 +7,7 @@ use sockeye_auth::Refusal;
 use sockeye_server::{ClosedBy, Closes, Context, Header, Reply, Stats, Status, StreamKind};
 
 use crate::Service;
+use crate::certificates::CertificateFigures;
 use crate::dialect::counters::RequestCounters;
 use crate::dialect::exposition::{Kind, Page};
 use crate::dialect::reply::NO_STORE;
@@ -36,8 +37,7 @@ pub(crate) struct Tally {
     clock: ClockState,
     archive: ReadingCounters,
     storage: StorageLines,
-    /// When the first certificate ends, and how many reloads there were, good ones and others.
-    certificates: Option<(u64, (u64, u64))>,
+    certificates: Option<CertificateFigures>,
 }
 
 impl Service {
@@ -57,7 +57,7 @@ impl Service {
             clock: self.clock().state(),
             archive: self.engine.reading.counters(),
             storage: self.storage_lines(),
-            certificates: self.certificates.as_ref().map(|it| (it.not_after_s(), it.reloads())),
+            certificates: self.certificates.as_ref().map(|it| it.figures()),
         }
     }
 }
@@ -323,14 +323,16 @@ impl Tally {
     fn connections(&self, page: &mut Page) {
         let stats = &self.server;
         page.gauge("connections", "Sockets open.", stats.accepted - stats.closed);
-        let help = "Connections closed as soon as they were accepted.";
-        let rows = [("address", stats.crowded_out)];
+        let help = "Connections refused: their address has as many as it may have, or a listener expects the \
+                    PROXY protocol and they are of no trusted proxy, or began with something else.";
+        let rows = [("address", stats.crowded_out), ("proxy", stats.proxies_refused)];
         page.by(Kind::Counter, "connections_rejected_total", help, "reason", rows);
         page.counter("connections_accepted_total", "Connections accepted.", stats.accepted);
         page.counter("connections_closed_total", "Connections closed.", stats.closed);
         let help = "Times accepting rested: out of descriptors, or as many open as may be.";
         page.counter("accept_pauses_total", help, stats.accept_pauses);
         self.tls(page);
+        self.http2(page);
         let help = "Connections and held requests given up for a deadline.";
         page.counter("timeouts_total", help, stats.timeouts);
         let help = "WebSockets failed for a peer's fault.";
@@ -342,7 +344,7 @@ impl Tally {
     }
 
     fn tls(&self, page: &mut Page) {
-        let Some((not_after_s, (reloads, failed))) = self.certificates else { return };
+        let Some(certificates) = self.certificates else { return };
         let stats = &self.server;
         let rows = [
             ("completed", stats.handshakes),
@@ -352,11 +354,33 @@ impl Tally {
         let help = "Handshakes of TLS, by how they ended: evicted is for a newer one, because too many were \
                     under way. A deadline counts in timeouts.";
         page.by(Kind::Counter, "tls_handshakes_total", help, "outcome", rows);
-        let help = "When the first of the server's certificates ends, in seconds since 1970.";
-        page.gauge("certificate_not_after_seconds", help, not_after_s);
+        let help = "When the first of the server's certificates ends, in seconds since 1970; 0 while there is none.";
+        page.gauge("certificate_not_after_seconds", help, certificates.not_after_s);
         let help = "Times certificates were read again; failed: the old ones stayed in use.";
+        let (reloads, failed) = certificates.reloads;
         let rows = [("good", reloads), ("failed", failed)];
         page.by(Kind::Counter, "certificate_reloads_total", help, "outcome", rows);
+        if let Some(orders) = certificates.orders {
+            let help = "Orders of certificates by ACME, by how they ended.";
+            page.by(Kind::Counter, "certificate_orders_total", help, "outcome", orders);
+        }
+    }
+
+    fn http2(&self, page: &mut Page) {
+        let stats = &self.server;
+        let open = stats.http2_connections - stats.http2_connections_closed;
+        page.gauge("http2_connections", "Connections that speak HTTP/2.", open);
+        let help = "Connections that have spoken HTTP/2, of those accepted.";
+        page.counter("http2_connections_opened_total", help, stats.http2_connections);
+        let open = stats.http2_streams - stats.http2_streams_closed;
+        page.gauge("http2_streams", "Streams of HTTP/2: requests, and what they opened.", open);
+        let help = "Streams of HTTP/2 that brought a request.";
+        page.counter("http2_streams_opened_total", help, stats.http2_streams);
+        let help = "Streams of HTTP/2 that were reset, by who reset them.";
+        let rows = [("client", stats.http2_resets_received), ("server", stats.http2_resets_sent)];
+        page.by(Kind::Counter, "http2_resets_total", help, "by", rows);
+        let help = "Connections of HTTP/2 that were told to go, by the code of GOAWAY.";
+        page.by(Kind::Counter, "http2_goaways_total", help, "code", stats.goaways.iter());
     }
 
     fn traffic(&self, page: &mut Page) {

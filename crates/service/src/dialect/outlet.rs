@@ -46,7 +46,7 @@ pub(crate) struct BurstForms {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
     /// Server-sent events.
-    Events(Envelope),
+    Events(EventForm),
     /// A WebSocket with the subprotocol.
     Commands,
     /// The same before its first message, which may identify the client.
@@ -66,6 +66,49 @@ pub(crate) enum Envelope {
     Json,
 }
 
+/// The sign of life of an event stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heartbeat {
+    /// A frame that fires no event.
+    Silent,
+    /// An event that a page's script can see.
+    Ping,
+}
+
+/// The form of an event stream: in one byte, as each stream keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EventForm {
+    Raw,
+    Json,
+    RawWithPings,
+    JsonWithPings,
+}
+
+impl EventForm {
+    pub(crate) const fn new(envelope: Envelope, heartbeat: Heartbeat) -> Self {
+        match (envelope, heartbeat) {
+            (Envelope::None, Heartbeat::Silent) => Self::Raw,
+            (Envelope::Json, Heartbeat::Silent) => Self::Json,
+            (Envelope::None, Heartbeat::Ping) => Self::RawWithPings,
+            (Envelope::Json, Heartbeat::Ping) => Self::JsonWithPings,
+        }
+    }
+
+    const fn envelope(self) -> Envelope {
+        match self {
+            Self::Raw | Self::RawWithPings => Envelope::None,
+            Self::Json | Self::JsonWithPings => Envelope::Json,
+        }
+    }
+
+    pub(crate) const fn heartbeat(self) -> Heartbeat {
+        match self {
+            Self::Raw | Self::Json => Heartbeat::Silent,
+            Self::RawWithPings | Self::JsonWithPings => Heartbeat::Ping,
+        }
+    }
+}
+
 impl Envelope {
     const fn form(self) -> wire::Form {
         match self {
@@ -82,7 +125,7 @@ impl dialect::Delivery for Delivery {
 
     fn ends_with_its_channels(self) -> bool {
         match self {
-            Self::Events(_) | Self::Bare => true,
+            Self::Events(..) | Self::Bare => true,
             Self::Commands | Self::Greeting | Self::Poll => false,
         }
     }
@@ -94,7 +137,7 @@ impl dialect::Delivery for Delivery {
     fn carries_proof(self) -> bool {
         match self {
             // Its next request brings the cursor and the ticket together.
-            Self::Events(_) => true,
+            Self::Events(..) => true,
             Self::Commands | Self::Greeting | Self::Bare | Self::Poll => false,
         }
     }
@@ -172,8 +215,8 @@ impl Outlet<V1> for Context<'_> {
         waiting_max: usize,
     ) -> Result<(), NotSent> {
         let sent = match delivery {
-            Delivery::Events(envelope) => {
-                self.send_shared_event_below(stream, event(entry, envelope), waiting_max)
+            Delivery::Events(form) => {
+                self.send_shared_event_below(stream, event(entry, form.envelope()), waiting_max)
             }
             Delivery::Commands | Delivery::Greeting => {
                 self.send_shared_below(stream, message(entry), waiting_max)
@@ -198,7 +241,8 @@ impl Outlet<V1> for Context<'_> {
     ) -> Result<(), (usize, NotSent)> {
         let entries = entries.iter();
         let sent = match delivery {
-            Delivery::Events(envelope) => {
+            Delivery::Events(form) => {
+                let envelope = form.envelope();
                 let cell = match envelope {
                     Envelope::None => &forms.raw,
                     Envelope::Json => &forms.envelope,
@@ -237,14 +281,14 @@ impl Outlet<V1> for Context<'_> {
         entry: &Entry<EntryBody>,
         waiting_max: usize,
     ) -> Result<(), NotSent> {
-        let (Delivery::Events(envelope), Some(_)) = (to.delivery, &to.proof) else {
+        let (Delivery::Events(form), Some(_)) = (to.delivery, &to.proof) else {
             return self.entry(to.stream, to.delivery, entry, waiting_max);
         };
         if self.outbox_bytes(to.stream) >= waiting_max {
             return Err(NotSent::Full);
         }
         let (cursor, mut text) = (to.cursor(entry.position), String::new());
-        let event = wire::event(entry, &cursor, envelope.form(), &mut text);
+        let event = wire::event(entry, &cursor, form.envelope().form(), &mut text);
         self.send_event(to.stream, &event).map_err(not_sent)
     }
 
@@ -269,7 +313,7 @@ impl Outlet<V1> for Context<'_> {
     fn announcement(&mut self, to: &Recipient, told: &Announcement) {
         // The loop reports a stream that is gone.
         let _ = match to.delivery {
-            Delivery::Events(_) => self.send_shared_event(to.stream, &told.event),
+            Delivery::Events(..) => self.send_shared_event(to.stream, &told.event),
             Delivery::Commands => self.send_shared(to.stream, &told.message),
             Delivery::Greeting | Delivery::Bare | Delivery::Poll => Ok(()),
         };

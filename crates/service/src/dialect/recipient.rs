@@ -5,7 +5,7 @@
 use sockeye_hub::Cursor;
 use sockeye_server::{CloseCode, Context, Message, StreamKey};
 
-use super::outlet::{Delivery, Recipient};
+use super::outlet::{Delivery, Heartbeat, Recipient};
 use crate::Service;
 use crate::wire::{CloseReason, Control, CursorText, Id, Problem, position_event};
 
@@ -27,7 +27,7 @@ impl Recipient {
     pub(crate) fn control(&self, control: &Control<'_>, context: &mut Context<'_>) {
         let mut text = String::with_capacity(CONTROL_BYTES);
         let _ = match self.delivery {
-            Delivery::Events(_) => context.send_event(self.stream, &control.event(&mut text)),
+            Delivery::Events(..) => context.send_event(self.stream, &control.event(&mut text)),
             Delivery::Commands | Delivery::Greeting => {
                 control.write_json(&mut text);
                 context.send(self.stream, Message::Text(&text))
@@ -65,11 +65,26 @@ impl Recipient {
         context: &mut Context<'_>,
     ) {
         match self.delivery {
-            Delivery::Events(_) => {
+            Delivery::Events(..) => {
                 let cursor = self.cursor(cursor);
                 let _ = context.send_event(self.stream, &position_event(&cursor, retry_ms));
             }
             Delivery::Commands | Delivery::Greeting | Delivery::Bare | Delivery::Poll => {}
+        }
+    }
+
+    /// Gives an event stream a sign of life, in the form that it asked for. [service:ping]
+    pub(crate) fn heartbeat(&self, cursor: Cursor, every_ms: u64, context: &mut Context<'_>) {
+        match self.delivery {
+            Delivery::Events(form) if form.heartbeat() == Heartbeat::Ping => {
+                let cursor = self.cursor(cursor);
+                self.control(&Control::Ping { cursor: &cursor, ping_ms: every_ms }, context);
+            }
+            Delivery::Events(_)
+            | Delivery::Commands
+            | Delivery::Greeting
+            | Delivery::Bare
+            | Delivery::Poll => self.position(cursor, None, context),
         }
     }
 

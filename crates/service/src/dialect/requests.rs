@@ -6,7 +6,8 @@ use sockeye_server::{
 };
 
 use super::cors;
-use crate::dialect::outlet::{Delivery, Envelope};
+use crate::dialect::counters::count;
+use crate::dialect::outlet::{Delivery, Envelope, EventForm, Heartbeat};
 use crate::dialect::reply::{self, NO_STORE, json};
 use crate::dialect::routes::{Method, Resource};
 use crate::engine::{Principal, Watch, units};
@@ -20,15 +21,35 @@ const SUBPROTOCOL: &str = "sockeye.v1.json";
 
 const PLAIN: Header = Header::from_static("Content-Type", "text/plain; charset=utf-8");
 
+/// The parameter of that name, which is `true`, `false` or left out.
+fn is_asked(query: &Query<'_>, name: &str) -> Result<bool, Problem> {
+    match query.one(name)? {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Problem::new(Code::BadQuery, format!("{name} has to be true or false"))),
+    }
+}
+
+fn nothing_here() -> Problem {
+    Problem::new(Code::NotFound, "there is nothing here")
+}
+
 impl Service {
+    /// The answer to a request for a path at which there is nothing, for an application that serves some
+    /// paths of the service to some clients only.
+    pub fn nothing_here(&mut self) -> Reply {
+        let problem = nothing_here();
+        count(&mut self.counters.requests_refused, problem.code);
+        reply::problem(&problem, self.engine.spread_ms())
+    }
+
     pub(crate) fn answer_request(
         &mut self,
         request: &Request<'_>,
         context: &mut Context<'_>,
     ) -> Result<Answer<Pending>, Problem> {
         let path = request.head.path();
-        let resource = Resource::at(path)
-            .ok_or_else(|| Problem::new(Code::NotFound, "there is nothing here"))?;
+        let resource = Resource::at(path).ok_or_else(nothing_here)?;
         if !resource.publishes() {
             self.engine.deliver_burst(context);
         }
@@ -76,7 +97,11 @@ impl Service {
     fn ready(&self, context: &Context<'_>) -> Reply {
         let reason = match context.is_draining() {
             true => Some("draining"),
-            false => self.engine.sequencing.health().objection(self.engine.log_time.ms),
+            false => {
+                let objection = self.engine.sequencing.health().objection(self.engine.log_time.ms);
+                let is_missing = self.certificates.as_ref().is_some_and(|it| it.is_missing());
+                objection.or_else(|| is_missing.then_some("certificate_missing"))
+            }
         };
         match reason {
             Some(reason) => {
@@ -175,17 +200,15 @@ impl Service {
         who: &Principal,
         query: &Query<'_>,
     ) -> Result<Answer<Pending>, Problem> {
-        self.known(query, &["channel", "envelope", "presence"], Cursors::Known)?;
+        self.known(query, &["channel", "envelope", "presence", "ping"], Cursors::Known)?;
         let channels = query.channels(&self.engine.limits.wire)?;
         let Some(envelope) = envelope(query.one("envelope")?) else {
             return Err(Problem::new(Code::BadQuery, "envelope has to be json"));
         };
-        let watch = match query.one("presence")? {
-            None | Some("false") => Watch::No,
-            Some("true") => Watch::Yes,
-            Some(_) => {
-                return Err(Problem::new(Code::BadQuery, "presence has to be true or false"));
-            }
+        let watch = if is_asked(query, "presence")? { Watch::Yes } else { Watch::No };
+        let heartbeat = match is_asked(query, "ping")? {
+            true => Heartbeat::Ping,
+            false => Heartbeat::Silent,
         };
         let start = start(request, query);
         check_targets(&channels)?;
@@ -201,7 +224,7 @@ impl Service {
             return Ok(Reply::empty(Status::NO_CONTENT).header(NO_STORE).into());
         }
         let channels = channels.into_iter().map(str::to_owned).collect();
-        let form = Delivery::Events(envelope);
+        let form = Delivery::Events(EventForm::new(envelope, heartbeat));
         let pending = Pending::Subscribed { form, channels, start, watch, who: who.clone() };
         Ok(Answer::EventStream(EventStream::default(), pending))
     }

@@ -59,6 +59,8 @@ pub struct Limits {
     /// How often a WebSocket is pinged, as clients are told, in milliseconds. The server's limits
     /// decide.
     pub ping_ms: u64,
+    /// Silence on an event stream until its heartbeat, as streams are told it: that of the server's limits.
+    pub heartbeat_ms: u64,
     /// Longest time from opening a WebSocket to its first message, in milliseconds, if that message
     /// has to identify the client.
     pub greeting_ms: u64,
@@ -71,7 +73,8 @@ pub struct Limits {
     pub publishing_max: usize,
     /// Units of work of the publications that wait for the log: each counts ten, and one for each of its
     /// subscribers. Others wait before the log, where accounts have their turns by what they cause. A
-    /// unit takes about a tenth of a microsecond; a publication may wait for as many units as this.
+    /// unit takes about a tenth of a microsecond; a publication may wait for as many units as this. While turns are
+    /// short, the bound is a quarter of it.
     pub publishing_units_max: u64,
     /// Bytes of publications that wait for their turn: batches, publications to several channels, and
     /// single ones that wait before the log. An account may have as many as are free; above that, its
@@ -143,6 +146,7 @@ impl Default for Limits {
             presence_interval_ms: 1_000,
             presence_events_per_second: 10_000,
             ping_ms: 25_000,
+            heartbeat_ms: 15_000,
             greeting_ms: 5_000,
             lifetime_ms: 0,
             message_bytes_max: 16 * 1024,

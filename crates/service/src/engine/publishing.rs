@@ -73,7 +73,10 @@ impl<D: Dialect> Engine<D> {
         };
         let publication = encodable(publication);
         let payload = |body: &Body<D::Forms>| body.payload().clone();
-        match decider.decide(&mut self.hub, publication, payload, ticket, now_ms) {
+        let decision = decider.decide(&mut self.hub, publication, payload, ticket, now_ms);
+        // If these steps were not counted here, the next caller would be charged for them.
+        self.count_steps(out);
+        match decision {
             Decision::Commit(position) => Ok(Placed::Settled(self.commit(position, out))),
             Decision::Pending | Decision::PendingRepeat => Ok(self.wait_for(ticket)),
             Decision::Answer(verdict) => result_of(verdict).map(Placed::Settled),

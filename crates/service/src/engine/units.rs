@@ -9,7 +9,7 @@
 //! | work | µs | units | ns a unit |
 //! |---|---|---|---|
 //! | a delivery of a batch to 1,000 or 5,000 WebSockets, with its write | 0.1 to 0.2 | 2.8 | 46 to 77 |
-//! | a poll that is answered | 2.8 | 78 | 36 |
+//! | a poll that is answered | 2.8 | 68 | 41 |
 //! | a page of 100 or 1,000 messages | 33; 202 | 543; 4,238 | 61; 48 |
 //! | a name that is subscribed | 0.3 | 5.6 | 54 |
 //! | a publication on a WebSocket | 1.0 | 20 | 51 |
@@ -17,18 +17,18 @@
 //! | a step in which a hub of 100,000 channels applies new settings | 0.13 | 2 | 65 |
 //!
 //! So the 32,000 units of a turn are 1 to 3 ms there. Under all loads of the soak at once a unit takes
-//! 150 to 190 ns, with system calls and cold caches, and a turn 4 to 6 ms.
+//! 130 to 180 ns, with system calls and cold caches. The turns are short ones then, of 8,000 units: 1 to 1.5 ms.
 
 /// A publication, besides its subscribers.
 pub(crate) const PUBLICATION: u64 = 10;
 /// A subscriber that a publication or an event of presence reaches.
 pub(crate) const DELIVERY: u64 = 1;
 /// A pull from history, besides its items and its search.
-pub(crate) const PULL: u64 = 10;
+pub(crate) const PULL: u64 = 5;
 /// An item of a pull, of a page or of a list; a publication that is answered.
 pub(crate) const ITEM: u64 = 3;
 /// An answer to a poll, besides its pull.
-pub(crate) const POLL: u64 = 10;
+pub(crate) const POLL: u64 = 5;
 /// A target that is subscribed, unsubscribed or looked up.
 pub(crate) const TARGET: u64 = 5;
 /// A token: its signature is verified.
@@ -48,7 +48,7 @@ const CONNECTIONS_SHIFT: u32 = 3;
 pub(crate) const AT_ONCE: u64 = 200;
 
 /// Units after which a task goes behind the others.
-pub(crate) const STEP: u64 = 2_000;
+pub(crate) const STEP: u64 = 500;
 
 /// Bytes of JSON that cost a unit to read or to write, as a power of two.
 const TEXT_SHIFT: u32 = 6;

@@ -79,6 +79,13 @@ pub enum Control<'a> {
         /// Where the stream is.
         cursor: &'a CursorText,
     },
+    /// A sign of life on an event stream that asked for it.
+    Ping {
+        /// Where the stream is.
+        cursor: &'a CursorText,
+        /// The longest silence on it, in milliseconds.
+        ping_ms: u64,
+    },
     /// The stream ends now.
     Goaway {
         /// The reason.
@@ -158,6 +165,7 @@ impl<'a> Control<'a> {
             Self::Published { .. } => "$published",
             Self::Error { .. } => "$error",
             Self::Pong { .. } => "$pong",
+            Self::Ping { .. } => "$ping",
             Self::Goaway { .. } => "$goaway",
         }
     }
@@ -199,6 +207,7 @@ impl<'a> Control<'a> {
             Self::Welcome { cursor, .. }
             | Self::Sync { cursor, .. }
             | Self::End { cursor, .. }
+            | Self::Ping { cursor, .. }
             | Self::Pong { cursor, .. } => (Some(cursor), None),
             Self::Subscribed { .. }
             | Self::Unsubscribed { .. }
@@ -249,6 +258,10 @@ impl<'a> Control<'a> {
             Self::Pong { id, cursor } => {
                 write_id(id, object);
                 object.word("cursor", cursor.as_str());
+            }
+            Self::Ping { cursor, ping_ms } => {
+                object.word("cursor", cursor.as_str());
+                object.number("ping_ms", ping_ms);
             }
             Self::Goaway { reason, retry_ms, cursor } => {
                 object.number("code", u64::from(reason.code()));

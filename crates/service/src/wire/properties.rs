@@ -96,6 +96,7 @@ pub fn controls_are_one(channel: &str, id: &str, said: &str) {
     let problem = Problem::new(Code::BadRequest, said.to_owned());
     let controls = [
         Control::Welcome { cursor: &cursor, session: channel, ping_ms: 1 },
+        Control::Ping { cursor: &cursor, ping_ms: 1 },
         Control::Subscribed { id: Some(&id_text), channels: &[channel, said], cursor: &cursor },
         Control::End { channel, cursor: &cursor },
         Control::Error { id: Some(&id_text), channel: Some(channel), problem: &problem },

@@ -224,6 +224,12 @@ fn events(entries: &[Rc<Entry<Payload>>]) -> Vec<Sample> {
             }),
         ),
         sample(
+            "event: $ping\nid: 1mubbs7i8-15\ndata: {\"cursor\":\"1mubbs7i8-15\",\"ping_ms\":15000}\n\n",
+            written(&mut |text, out| {
+                Control::Ping { cursor, ping_ms: 15_000 }.event(text).encode(out);
+            }),
+        ),
+        sample(
             "event: $goaway\nid: 1mubbs7i8-15\nretry: 1500\ndata: {\"code\":1012,\"reason\":\"restart\",\"retry_ms\":1500,\"cursor\":\"1mubbs7i8-15\"}\n\n",
             written(&mut |text, out| {
                 let reason = CloseReason::Restart;

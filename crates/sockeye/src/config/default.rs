@@ -3,10 +3,10 @@
 /// A configuration file that sets everything to its default, and explains each setting.
 pub(crate) const DEFAULT: &str = r#"# Sockeye's configuration: everything here is the default.
 # Environment variables win over this file, and flags win over both. SIGHUP has it read again: then all
-# but listen, data, demo, workers, socket_bytes and, with data, a larger message_bytes of channels
-# takes effect.
+# takes effect but: listen (with all of [[listen]]), data, demo, workers, socket_bytes, dead_peer_seconds; whether
+# there is [tls] or [tls.acme]; `http` of [tls.acme]; and, with data, a larger message_bytes of channels.
 
-listen = "127.0.0.1:8080"      # SOCKEYE_LISTEN, --listen
+listen = "127.0.0.1:8080"      # or "unix:PATH"; SOCKEYE_LISTEN, --listen
 
 # Keep what is published on disk; without it, messages live in memory only.
 # data = "data"                # SOCKEYE_DATA, --data; relative to this file
@@ -17,13 +17,46 @@ workers = 1                    # 1 to 64; SOCKEYE_WORKERS, --workers
 # The page at /, /admin, /echo and /clock: there unless there is [access].
 # demo = false
 
-# TLS on the port above, instead of plain HTTP. Changed files are noticed by themselves, and with SIGHUP.
+# Several listeners, instead of `listen` above:
+# [[listen]]
+# address = "0.0.0.0:443"      # or "unix:PATH", relative to this file
+# tls = true                   # if this is left out: on TCP if there is [tls], never on a Unix socket
+# mode = 0o660                 # permissions of a Unix socket; 0o660 is the default
+# proxy_protocol = "v2"        # or "v1": connections begin with a header of this version; needs trusted_proxies
+# trusted_proxies = ["10.0.0.0/8"]   # networks of proxies, 64 at most, that name their clients: by that header, or
+#                              # else by client_field; "unix:" stands for all peers on a Unix socket
+# client_field = "x-forwarded-for"   # the default; or "forwarded" (RFC 7239)
+# serves = ["channels", "demo", "admin", "metrics", "health"]   # the default; the rest is 404 here
+
+# TLS instead of plain HTTP: on the address of `listen`, or on each [[listen]] as its `tls` says. Changed files are
+# noticed within two seconds, and with SIGHUP.
 # [tls]
 # client_ca = "clients.pem"    # authorities: clients must then show a certificate of one of them
 #
 # [[tls.certificates]]         # one for each name; the first is for clients that ask for no name
 # cert = "cert.pem"            # the chain, the server's own first; SOCKEYE_CERT, --cert
 # key = "key.pem"              # without a passphrase; SOCKEYE_KEY, --key
+#
+# [tls.acme]                   # a certificate that the server orders, and renews (RFC 8555)
+# directory = "https://acme-v02.api.letsencrypt.org/directory"
+# names = ["app.example"]      # no wildcards, no addresses
+# contact = "ops@app.example"
+# agree_to_terms = true        # you agree to the authority's terms of service
+# dir = "acme"                 # account.json and certificate.pem; relative to this file
+# challenge = "tls-alpn-01"    # or "http-01": answered on all listeners, and on the port below
+# http = "0.0.0.0:80"          # a port that answers http-01 challenges, and nothing else
+# ca_file = "ca.pem"           # vouches for the directory, instead of the system's authorities
+# retry_seconds = 60           # first wait after an unreachable authority, five times that after other
+#                              # failures; doubled with each failure in a row, up to six hours
+
+[http2]                        # over TLS by ALPN, without TLS by prior knowledge; changes are for new connections
+enabled = true
+streams = 256                  # that a client may have open on one connection; more for a proxy with many clients
+window_bytes = 65535           # flow-control window of a stream, 65535 to 2147483647
+connection_window_bytes = 1048576   # window of a connection; also the bound on its incomplete requests, and on
+                               # its unread answers
+head_bytes = 16384             # of a request's decoded fields; each field counts 32 more
+head_fields = 100              # each crumb of a cookie is one
 
 [drain]                        # after SIGTERM, in seconds
 accept = 0                     # connections are still accepted, while /readyz says 503
@@ -41,13 +74,13 @@ channels = 393216              # channels that are remembered, those without a m
 [limits]
 connections = 100000           # never more than nine tenths of the descriptors
 connections_per_address = 10000
+# streams = 100000             # WebSockets, event streams and waiting polls; if not said, as many as connections
 connections_per_user = 100     # streams and waiting polls of one user; API keys are not counted
 address_percent = 12           # of all streams, handshakes, channels without a message, patterns and
-                               # disk_requests: what all strangers from one address may have, and one user; 100 behind a proxy,
-                               # whose address all clients have
+                               # disk_requests: what all strangers from one address may have, and one user; 100 behind
+                               # a proxy that is not in trusted_proxies: all its clients have its address
 messages_per_second = 100      # commands and publications of one user, or of all strangers from one
-                               # address, which behind a proxy is the proxy's; five times as many at
-                               # once after a rest; API keys are not counted
+                               # address; five times as many at once after a rest; API keys are not counted
 requests_per_second = 1000     # polls, pages of history and presence, positions and tickets, counted alike
 handshakes_per_second = 2000   # streams opened, all together; five times as many at once after a rest
 disk_requests = 4096           # polls and pages of history that wait for the disk, and large requests
@@ -60,6 +93,7 @@ publish_bytes = 65536          # largest body of a request
 message_bytes = 16384          # largest WebSocket message from a client
 queue_bytes = 65536            # unsent bytes of a stream before it catches up from history; of one answer
 socket_bytes = 131072          # and what the system keeps of it beside; Linux takes twice as much
+dead_peer_seconds = 25         # without any answer of a peer's machine until it is given up, 5 to 3600
 heartbeat_seconds = 15         # silence on an event stream until a heartbeat, at least 1
 ping_seconds = 25              # silence on a WebSocket until a ping, at least 1
 lifetime_seconds = 0           # age at which a stream is told to come back, the crowd spread; 0: none
@@ -87,7 +121,8 @@ publish = "granted"            # who may publish: the same; "keys": API keys, wh
 # [namespaces.chat]
 # history_messages = 1000
 
-# Without [access] everybody may do everything, and only the loopback interface is listened on.
+# Without [access] everybody may do everything, and the server refuses to serve channels on any address but a
+# loopback address or a Unix socket.
 # [access]
 # subscribe = ["public:>"]     # what everybody may do who shows nothing
 # publish = []

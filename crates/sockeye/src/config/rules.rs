@@ -70,6 +70,14 @@ where
     Ok(number)
 }
 
+/// The time after which a silent machine is probed, and one that leaves bytes unacknowledged is given up.
+pub(super) fn dead_peer_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    match u32::deserialize(from)? {
+        seconds if (5..=3_600).contains(&seconds) => Ok(seconds),
+        seconds => Err(D::Error::custom(format!("{seconds}, expected 5 to 3600"))),
+    }
+}
+
 /// A percentage, which cannot be 0.
 pub(super) fn percentage<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
     match usize::deserialize(from)? {

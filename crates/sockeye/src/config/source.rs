@@ -46,6 +46,20 @@ impl Source {
     }
 }
 
+impl Source {
+    /// The same for the table with this header that has `number` others before it, as `[listen]` for
+    /// `[[listen]]`.
+    pub(crate) fn line_of_nth(&self, header: &str, number: usize) -> String {
+        let Some((path, text)) = self.0.as_deref() else { return String::new() };
+        let header = format!("[{header}]");
+        let mut lines = text.lines().zip(1..).filter(|(line, _)| line.trim().starts_with(&header));
+        match lines.nth(number) {
+            Some((_, number)) => format!("{path}: line {number}: "),
+            None => format!("{path}: "),
+        }
+    }
+}
+
 /// The bare key that a line begins with.
 pub(super) fn key_of(line: &str) -> Option<&str> {
     let key = line.split_once('=')?.0.trim();

@@ -18,15 +18,20 @@ pub(super) fn problem(text: &str, error: &toml::de::Error) -> String {
     format!("line {line}: {key}{told}")
 }
 
+/// Whether an error names the range of numbers that it expects.
+fn is_range(message: &str) -> bool {
+    let range = message.split_once(", expected ").and_then(|(_, range)| range.split_once(" to "));
+    range.is_some_and(|(first, last)| [first, last].iter().all(|it| it.parse::<u64>().is_ok()))
+}
+
 /// What is wrong with a value, if that is what is wrong.
 fn value(message: &str) -> Option<String> {
-    let is_bound =
-        message.ends_with(", expected at least 1") || message.contains(", expected 1 to ");
+    let is_bound = message.ends_with(", expected at least 1") || is_range(message);
     if message == EMPTY_PATH || is_bound {
         return Some(message.to_owned());
     }
-    if message == "invalid socket address syntax" {
-        return Some(format!("expected {ADDRESS}"));
+    if message.strip_prefix("expected ") == Some(ADDRESS) {
+        return Some(message.to_owned());
     }
     if let Some(unknown) = message.strip_prefix("unknown variant ") {
         let (found, expected) = unknown.rsplit_once(", expected ")?;
@@ -42,7 +47,6 @@ fn value(message: &str) -> Option<String> {
         _ if is_huge => "a smaller number",
         "usize" | "u64" => "a whole number, 0 or more",
         "u32" => "a whole number, 0 to 4294967295",
-        "socket address" => ADDRESS,
         "path string" => "a path in quotes",
         "a string" | "string or map" => "a text in quotes",
         "a boolean" => "true or false",

@@ -179,3 +179,11 @@ setInterval(probe, PROBE_MS);
 fill("echo-url", ws);
 fill("connect", `sockeye connect ${ws}`);
 connect();
+
+/* ---------------------------------------------------------------- the page itself */
+
+const NAMES = { "http/1.1": "HTTP/1.1", h2: "HTTP/2", h3: "HTTP/3" };
+const [{ nextHopProtocol = "" } = {}] = performance.getEntriesByType("navigation");
+const security = location.protocol === "https:" ? " over TLS" : "";
+byId("page-protocol").dataset.protocol = nextHopProtocol;
+byId("page-protocol").textContent = nextHopProtocol ? `${NAMES[nextHopProtocol] ?? nextHopProtocol}${security}` : "–";

@@ -10,7 +10,6 @@ use sockeye_server::{ConnectionQuota, MioNet, Net, Server, Waker};
 use sockeye_service::sequencing::{LoopBackbone, Member, Storage};
 use sockeye_service::{Service, SharedState};
 use sockeye_terminal::{Failure, OrFail};
-use sockeye_tls::TlsNet;
 
 use crate::archive::Archives;
 use crate::config::Config;
@@ -83,7 +82,7 @@ impl WorkerPool {
                 storage: storage.clone(),
                 tls: tls.clone(),
                 settings,
-                has_demo: config.serves_demo(),
+                config: config.clone(),
                 member: backbone.member(number),
                 quota: quota.clone(),
                 shared_state: shared_state.clone(),
@@ -198,7 +197,7 @@ struct WorkerTask {
     /// The certificates, if the server speaks TLS.
     tls: Option<Tls>,
     settings: Settings,
-    has_demo: bool,
+    config: Config,
     member: Member,
     quota: ConnectionQuota,
     shared_state: SharedState,
@@ -238,17 +237,21 @@ impl WorkerTask {
         }
         let service = service.with_backbone(Box::new(self.member));
         let service = service.with_shared_state(&self.shared_state, self.number);
-        let front = Front::new(service, self.has_demo.then(Demo::new));
+        let demo = self.config.serves_demo().then(Demo::new);
+        let mut front = Front::new(service, demo, serve::parts(&self.config));
+        front.answer_challenges(self.tls.as_ref().and_then(|it| it.answers.clone()));
         let turns = Turns {
             limits,
+            listeners: serve::rules(&self.config),
             quota: self.quota,
             asked: self.asked,
             watch: self.watch,
             mailbox: self.mailbox,
         };
-        match self.tls {
-            Some(tls) => turns.take(TlsNet::new(net).with_tls(0, tls.acceptor), front),
-            None => turns.take(net, front),
+        let acceptor = self.tls.as_ref().map(|tls| &tls.acceptor);
+        match serve::is_plain(&self.config) {
+            true => turns.take(net, front),
+            false => turns.take(serve::layered(net, &self.config, acceptor), front),
         }
     }
 }
@@ -256,6 +259,7 @@ impl WorkerTask {
 /// What a worker needs beside its network and its application.
 struct Turns {
     limits: sockeye_server::Limits,
+    listeners: Vec<sockeye_server::Listener>,
     quota: ConnectionQuota,
     asked: Arc<Asked>,
     watch: Watch,
@@ -265,7 +269,9 @@ struct Turns {
 impl Turns {
     /// Serves until a drain is over.
     fn take<N: Net>(self, net: N, front: Front) -> Result<(), Failure> {
-        let mut server = Server::new(net, front, self.limits).with_quota(self.quota);
+        let mut server = Server::new(net, front, self.limits)
+            .with_quota(self.quota)
+            .with_listeners(self.listeners);
         let mut applied = Applied::default();
         serve::turns(&mut server, &self.asked, self.watch, |server| {
             if let Some(reload) = self.mailbox.take() {

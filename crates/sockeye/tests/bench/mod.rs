@@ -180,6 +180,46 @@ fn a_hub_delivers_everything_to_everybody() {
 }
 
 #[test]
+fn streams_share_connections() {
+    let server = serve_anywhere();
+    let http = format!("http://{}", server.addr);
+    let url = format!("ws://{}/v1/ws", server.addr);
+    let (post, stream) = (format!("{http}/v1/channels/b"), format!("{http}/v1/sse?channel=b"));
+    let shared = ["--connections", "2", "--streams", "30"];
+    let load = ["--rate", "40", "--duration", "0.5", "--warm-up", "0"];
+    for what in [
+        &["fanout", &url][..],
+        &["fanout", &url, "--bytes", "15000"],
+        &["sse", &stream, "--publish", &post],
+    ] {
+        let report = good(&[&what[..2], &shared, &load, &what[2..]].concat());
+        assert_eq!(number(&report, "subscribers"), 60, "{report}");
+        assert!(number(&report, "deliveries") > 0, "{report}");
+        assert_eq!(number(&report, "lost"), 0);
+    }
+    let echo = format!("ws://{}/echo", server.addr);
+    for more in [&["--bytes", "300000"][..], &["--content", "text", "--deflate"]] {
+        let count = ["--messages", "200", "--warm-up", "0"];
+        let report = good(&[&["echo", &echo], &shared[..], &count, more].concat());
+        assert_eq!((number(&report, "messages"), number(&report, "streams")), (200, 30));
+    }
+    let idle = ["idle", &echo, "--touch", "70000", "--ping", "1", "--duration", "1.2"];
+    let report = good(&[&idle[..], &shared].concat());
+    assert_eq!((number(&report, "connections"), number(&report, "messages")), (60, 60));
+}
+
+/// The server allows 256 streams at a time by default.
+#[test]
+fn streams_that_the_server_refuses_are_errors() {
+    let server = serve_anywhere();
+    let echo = format!("ws://{}/echo", server.addr);
+    let many = ["--connections", "1", "--streams", "2000", "--duration", "0.2"];
+    let (status, report, said) = bench(&[&["idle", &echo], &many[..]].concat());
+    assert_eq!(status, Some(1), "{said}");
+    assert!(number(&report["errors_by_kind"], "refused") > 0, "{report}");
+}
+
+#[test]
 fn channels_are_shared_out_and_published_to_in_turn() {
     let server = serve_anywhere();
     let url = format!("ws://{}/v1/ws", server.addr);
@@ -361,6 +401,9 @@ fn what_cannot_be_is_refused_before_it_begins() {
         ),
         (&["echo", "ws://127.0.0.1/", "--connections", "100001"], 2, "1 to 100000"),
         (&["echo", "ws://127.0.0.1/", "--connections", "0"], 2, "1 to 100000"),
+        (&["echo", "ws://127.0.0.1/", "--streams", "10001"], 2, "1 to 10000"),
+        (&["echo", "ws://127.0.0.1/", "-c", "1000", "--streams", "2001"], 1, "more than 2000000"),
+        (&["echo", "tcp://127.0.0.1:1", "--streams", "2"], 1, "carried by HTTP/2"),
         (&["echo", "ws://127.0.0.1/", "--rate", "0"], 2, "a second"),
         (&["echo", "ws://127.0.0.1/", "--duration", "-1"], 2, ""),
         (&["fanout", "ws://127.0.0.1/", "--bytes", "19"], 2, "20 to"),

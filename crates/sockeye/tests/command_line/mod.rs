@@ -5,6 +5,7 @@ mod foreign;
 mod goodbyes;
 mod guarded;
 mod help;
+mod http2;
 mod output;
 mod program;
 mod publish;

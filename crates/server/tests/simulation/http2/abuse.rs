@@ -8,7 +8,7 @@ use super::stage;
 use crate::simulation::stage::Stage;
 
 /// The raw frame.
-fn raw(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn raw(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut frame = u32::try_from(payload.len()).expect("short").to_be_bytes()[1..].to_vec();
     frame.extend([kind, flags]);
     frame.extend(stream.to_be_bytes());
@@ -120,7 +120,12 @@ fn rapid_resets_end_the_connection() {
     }
     client.pump(&mut stage);
     assert_eq!(client.goaway, Some(ErrorCode::ENHANCE_YOUR_CALM));
-    assert_eq!(stage.server.stats().holds_opened, stage.server.stats().holds_closed);
+    let stats = stage.server.stats();
+    assert_eq!(stats.holds_opened, stats.holds_closed);
+    assert_eq!((stats.http2_connections, stats.http2_connections_closed), (1, 1));
+    assert_eq!((stats.http2_streams, stats.http2_resets_received), (21, 20));
+    assert_eq!(stats.goaways.count(ErrorCode::ENHANCE_YOUR_CALM), 1);
+    assert_eq!(stats.goaways.iter().map(|(_, count)| count).sum::<u64>(), 1);
 }
 
 /// A plain CONNECT has no end, and no content before its answer: it is not waited for.

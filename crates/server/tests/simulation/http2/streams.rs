@@ -181,6 +181,7 @@ fn handshakes_are_refused() {
     assert_eq!(status("CONNECT", web_socket, &[version]), 200);
     assert_eq!(status("CONNECT", web_socket, &[version, ("Origin", "https://good")]), 200);
     assert_eq!(status("CONNECT", web_socket, &[version, ("Origin", "https://bad")]), 403);
+    assert_eq!(status("CONNECT", Some("WebSocket"), &[version]), 200);
     assert_eq!(status("CONNECT", web_socket, &[]), 400);
     assert_eq!(status("CONNECT", web_socket, &[("Sec-WebSocket-Version", "12")]), 400);
     assert_eq!(status("CONNECT", Some("connect-udp"), &[version]), 501);

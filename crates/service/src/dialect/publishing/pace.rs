@@ -16,6 +16,8 @@ pub(crate) struct Pace {
     waiting: u64,
     /// Of all since the start.
     given: u64,
+    /// Turns are short, so less is delivered in each.
+    is_slow: bool,
 }
 
 impl Pace {
@@ -32,10 +34,16 @@ impl Pace {
         self.waiting -= units;
     }
 
+    /// Notes whether the turn is a short one.
+    pub(crate) const fn note_turn(&mut self, is_short: bool) {
+        self.is_slow = is_short;
+    }
+
     /// Whether another publication may be given to the log.
     pub(crate) const fn is_open(&self, limits: &Limits) -> bool {
+        let most = limits.publishing_units_max / if self.is_slow { 4 } else { 1 };
         // One is given at least, whatever the bound is.
-        self.waiting == 0 || self.waiting < limits.publishing_units_max
+        self.waiting == 0 || self.waiting < most
     }
 
     /// Units of all publications that were given to the log since the start.

@@ -6,24 +6,26 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
-use crate::case::{Case, Miss, Outcome, Pace};
-use crate::target::Target;
+use crate::{Case, Miss, Pace, Seen};
 
 /// A case and what came of it.
-pub(crate) struct Finding<'c> {
-    pub(crate) case: &'c Case,
-    pub(crate) outcome: Outcome,
-    pub(crate) seconds: f64,
+pub struct Finding<'c, T> {
+    /// The case.
+    pub case: &'c Case<T>,
+    /// Its result.
+    pub outcome: Seen,
+    /// The time that it took.
+    pub seconds: f64,
 }
 
 /// Runs all cases and calls `seen` as each is done; gives the findings in the order of the cases.
-pub(crate) fn run<'c>(
-    cases: &'c [Case],
-    target: &Target,
+pub fn run<'c, T: Sync>(
+    cases: &'c [Case<T>],
+    target: &T,
     jobs: usize,
-    mut seen: impl FnMut(&Finding<'c>),
-) -> Vec<Finding<'c>> {
-    let of = |wanted: fn(Pace) -> bool| -> Vec<(usize, &Case)> {
+    mut seen: impl FnMut(&Finding<'c, T>),
+) -> Vec<Finding<'c, T>> {
+    let of = |wanted: fn(Pace) -> bool| -> Vec<(usize, &Case<T>)> {
         cases.iter().enumerate().filter(|(_, case)| wanted(case.pace)).collect()
     };
     let mut found = Vec::new();
@@ -33,12 +35,12 @@ pub(crate) fn run<'c>(
     found.into_iter().map(|(_, finding)| finding).collect()
 }
 
-fn batch<'c>(
-    cases: &[(usize, &'c Case)],
-    target: &Target,
+fn batch<'c, T: Sync>(
+    cases: &[(usize, &'c Case<T>)],
+    target: &T,
     jobs: usize,
-    seen: &mut impl FnMut(&Finding<'c>),
-    found: &mut Vec<(usize, Finding<'c>)>,
+    seen: &mut impl FnMut(&Finding<'c, T>),
+    found: &mut Vec<(usize, Finding<'c, T>)>,
 ) {
     let next = AtomicUsize::new(0);
     let (send, receive) = mpsc::channel();
@@ -61,7 +63,7 @@ fn batch<'c>(
     });
 }
 
-fn examine<'c>(case: &'c Case, target: &Target) -> Finding<'c> {
+fn examine<'c, T>(case: &'c Case<T>, target: &T) -> Finding<'c, T> {
     let begun = Instant::now();
     let outcome = catch_unwind(AssertUnwindSafe(|| case.run(target)));
     let outcome = outcome.unwrap_or_else(|_| {

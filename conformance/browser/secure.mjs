@@ -1,0 +1,149 @@
+// The page over HTTPS with the certificate of `sockeye cert`, in Chromium and Firefox: what a page opens is on one
+// connection of HTTP/2.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import path from "node:path";
+import { launch } from "../harness/chromium.mjs";
+import { freePort } from "../harness/ports.mjs";
+import { Sockeye } from "../harness/sockeye.mjs";
+import { Watch, check, same, until } from "./checks.mjs";
+import { Firefox } from "./firefox.mjs";
+
+const STREAMS = 100;
+const SOCKETS = 50;
+
+/** In the page: opens all, echoes on each WebSocket, and publishes once to all event streams. */
+const CROWD = `(async () => {
+  const opened = (target) => new Promise((resolve, reject) => {
+    target.addEventListener("open", resolve, { once: true });
+    target.addEventListener("error", () => reject(new Error("error of " + target.url)), { once: true });
+  });
+  const streams = Array.from({ length: ${STREAMS} }, () => new EventSource("/v1/sse?channel=crowd"));
+  let heard = 0;
+  for (const stream of streams) stream.addEventListener("message", () => { heard += 1; });
+  await Promise.all(streams.map(opened));
+  const sockets = Array.from({ length: ${SOCKETS} }, () => new WebSocket("wss://" + location.host + "/echo"));
+  await Promise.all(sockets.map(opened));
+  const echoes = await Promise.all(sockets.map((socket, at) => new Promise((resolve) => {
+    socket.onmessage = ({ data }) => resolve(data === "number " + at);
+    socket.send("number " + at);
+  })));
+  await fetch("/v1/channels/crowd", { method: "POST", body: "to all" });
+  for (let at = 0; at < 300 && heard < streams.length; at += 1) await new Promise((done) => setTimeout(done, 100));
+  globalThis.crowd = { streams, sockets };
+  const [page] = performance.getEntriesByType("navigation");
+  return JSON.stringify({ heard, echoes: echoes.filter(Boolean).length, protocol: page.nextHopProtocol });
+})()`;
+
+/** The connections to a port on this machine, as the kernel counts them. */
+function connections(port) {
+  const hex = port.toString(16).toUpperCase().padStart(4, "0");
+  const rows = readFileSync("/proc/net/tcp", "utf8").split("\n").map((row) => row.trim().split(/\s+/));
+  return rows.filter(([, local, , state]) => local?.endsWith(`:${hex}`) && state === "01").length;
+}
+
+async function checkCrowd(name, evaluate, port) {
+  await check(`${STREAMS} event streams and ${SOCKETS} WebSockets of a page in ${name}, all of which work`, async () => {
+    const { heard, echoes, protocol } = JSON.parse(await evaluate(CROWD));
+    same(heard, STREAMS, "the event streams that heard the message");
+    same(echoes, SOCKETS, "the WebSockets that echoed");
+    same(protocol, "h2", "the page's protocol");
+  });
+  await check(`they are on one connection of ${name}`, () =>
+    until("one connection", () => connections(port) === 1).then(() => undefined));
+}
+
+/** What Chromium's network log says: for each session of HTTP/2 the heads of its requests. */
+function sessions(file) {
+  const { constants, events } = JSON.parse(readFileSync(file, "utf8"));
+  const sends = constants.logEventTypes.HTTP2_SESSION_SEND_HEADERS;
+  const found = new Map();
+  for (const { type, source, params } of events) {
+    if (type !== sends || params?.headers === undefined) continue;
+    if (!found.has(source.id)) found.set(source.id, []);
+    found.get(source.id).push(params.headers.join("\n"));
+  }
+  return [...found.values()];
+}
+
+async function checkLog(file) {
+  await check("Chromium's network log has all of them on one session", async () => {
+    const count = (heads, pattern) => heads.filter((head) => pattern.test(head)).length;
+    const crowded = sessions(file).filter((heads) => count(heads, /:path: \/v1\/sse\?channel=crowd/) > 0);
+    same(crowded.length, 1, "the sessions with event streams");
+    same(count(crowded[0], /:path: \/v1\/sse\?channel=crowd/), STREAMS, "the event streams");
+    const sockets = count(crowded[0], /:protocol: websocket/);
+    if (sockets < SOCKETS) throw new Error(`${sockets} WebSockets`);
+    return `${crowded[0].length} requests, ${sockets} WebSockets among them`;
+  });
+}
+
+async function checkPage(page, origin, looks) {
+  await check("page over HTTPS says by which protocol it came", async () => {
+    await page.goto(`${origin}/`);
+    const protocol = page.getByTestId("page-protocol");
+    await until("the protocol", async () => (await protocol.getAttribute("data-protocol")) !== "");
+    same(await protocol.getAttribute("data-protocol"), "h2", "the protocol");
+    same(await protocol.innerText(), "HTTP/2 over TLS", "what it says");
+  });
+  await check("panes and echo live over HTTPS", async () => {
+    const state = (id) => page.getByTestId(id).getAttribute("data-state");
+    await until("the echo", async () => (await state("echo-state")) === "open");
+    await until("the panes", async () =>
+      (await page.locator("[data-part=state][data-state=live]").count()) === 4);
+  });
+  await looks(page, "secure");
+}
+
+function trust(database, ca) {
+  mkdirSync(database, { recursive: true });
+  execFileSync("certutil", ["-N", "-d", `sql:${database}`, "--empty-password"]);
+  execFileSync("certutil", ["-A", "-d", `sql:${database}`, "-n", "sockeye", "-t", "C,,", "-i", ca]);
+}
+
+async function inChromium(origin, port, place, looks) {
+  const log = path.join(place, "net-log.json");
+  const browser = await launch({ args: [`--log-net-log=${log}`], env: { ...process.env, HOME: place } });
+  try {
+    const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+    const watch = new Watch(page, origin);
+    await checkPage(page, origin, looks);
+    await check("nothing unexpected on the console over HTTPS", () => watch.none());
+    await page.goto(`${origin}/healthz`);
+    await checkCrowd("Chromium", (script) => page.evaluate(script), port);
+  } finally {
+    await browser.close();
+  }
+  await checkLog(log);
+}
+
+async function inFirefox(origin, port, place, out) {
+  const firefox = new Firefox(path.join(place, "firefox"), path.join(out, "firefox.log"));
+  trust(firefox.profile, path.join(place, "ca.pem"));
+  try {
+    await firefox.start();
+    await firefox.open(`${origin}/healthz`);
+    await checkCrowd("Firefox", (script) => firefox.evaluate(script), port);
+  } finally {
+    await firefox.end();
+  }
+}
+
+export async function checkSecure(binary, out, looks) {
+  const place = path.join(out, "secure");
+  rmSync(place, { recursive: true, force: true });
+  execFileSync(binary, ["cert", "--out", place], { stdio: "ignore" });
+  trust(path.join(place, ".pki/nssdb"), path.join(place, "ca.pem"));
+  const port = await freePort();
+  const flags = ["--cert", path.join(place, "cert.pem"), "--key", path.join(place, "key.pem")];
+  const server = new Sockeye(binary, port, path.join(out, "secure.log"), flags);
+  const origin = `https://127.0.0.1:${port}`;
+  try {
+    await server.start();
+    await inChromium(origin, port, place, looks);
+    await until("no connection", () => connections(port) === 0);
+    await inFirefox(origin, port, place, out);
+  } finally {
+    await server.end("SIGTERM");
+  }
+}
