@@ -32,6 +32,9 @@ use self::store::Store;
 use crate::config::AcmeConfig;
 use crate::tls::unix_s;
 
+/// How often an order begins whose nonces the authority refuses.
+const NONCE_ATTEMPTS_MAX: u32 = 4;
+
 /// Gives new settings to the thread that orders.
 pub(crate) struct Orders(Sender<AcmeConfig>);
 
@@ -103,7 +106,7 @@ impl Issuer {
                 self.state.note_order(OrderOutcome::Issued);
                 log::info!(names; "a certificate was issued");
             }
-            Err(OrderError { outcome, problem, retry_after }) => {
+            Err(OrderError { outcome, problem, retry_after, .. }) => {
                 let wait_s = self.backoff.fail(outcome, retry_after, Instant::now()).as_secs();
                 self.state.note_order(outcome);
                 let outcome = outcome.as_str();
@@ -114,7 +117,7 @@ impl Issuer {
 
     fn try_order(&self) -> Result<(), OrderError> {
         let store = Store::open(&self.config).map_err(|it| OrderError::failed(it.to_string()))?;
-        let issued = Order::new(&self.config, &store, &self.challenges, &self.answers)?.run()?;
+        let issued = self.issue(&store)?;
         store.keep(&issued).map_err(|it| OrderError::failed(it.to_string()))?;
         // With a wrong clock each certificate would be ordered anew at once.
         match renewal_s(&self.config, self.backoff.spread()) <= unix_s() {
@@ -123,5 +126,19 @@ impl Issuer {
             }
             false => Ok(()),
         }
+    }
+
+    /// One certificate. The library repeats a request whose nonce is refused (RFC 8555 §6.5) twice, and an
+    /// authority may refuse more of them: they say nothing about the order, which begins anew at once.
+    fn issue(&self, store: &Store) -> Result<String, OrderError> {
+        let attempt = || Order::new(&self.config, store, &self.challenges, &self.answers)?.run();
+        let mut issued = attempt();
+        for _ in 1..NONCE_ATTEMPTS_MAX {
+            if !issued.as_ref().is_err_and(|error| error.is_bad_nonce) {
+                break;
+            }
+            issued = attempt();
+        }
+        issued
     }
 }

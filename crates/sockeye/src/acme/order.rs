@@ -35,13 +35,15 @@ pub(super) struct OrderError {
     pub(super) problem: String,
     /// The authority wants to be left alone for so long.
     pub(super) retry_after: Option<Duration>,
+    /// The authority refused a nonce that it gave.
+    pub(super) is_bad_nonce: bool,
 }
 
 impl OrderError {
     fn new(outcome: OrderOutcome, problem: &str) -> Self {
         // What an authority says is text for a log, and no more of it than fits there.
         let end = problem.floor_char_boundary(PROBLEM_BYTES_MAX);
-        Self { outcome, problem: problem[..end].to_owned(), retry_after: None }
+        Self { outcome, problem: problem[..end].to_owned(), retry_after: None, is_bad_nonce: false }
     }
 
     /// The fault is on our side.
@@ -281,6 +283,7 @@ fn is_of_challenge(problem: &Problem) -> bool {
 
 /// An error in an operator's terms.
 fn explain(why: Refusal, asked: &Asked) -> OrderError {
+    let is_bad_nonce = matches!(&why, Refusal::Acme(Error::Api(it)) if is_of_type(it, "badNonce"));
     let mut error = match why {
         Refusal::Challenge(why) => OrderError::new(OrderOutcome::ChallengeFailed, &why),
         Refusal::Refused(why) => OrderError::new(OrderOutcome::Refused, &why),
@@ -303,5 +306,6 @@ fn explain(why: Refusal, asked: &Asked) -> OrderError {
         }
     };
     error.retry_after = asked.retry_after();
+    error.is_bad_nonce = is_bad_nonce;
     error
 }
