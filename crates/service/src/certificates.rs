@@ -137,12 +137,17 @@ impl CertificateState {
         self.order_failed.store(outcome != OrderOutcome::Issued, Ordering::Relaxed);
     }
 
+    /// Reloads that were good, and those that failed.
+    pub fn reloads(&self) -> (u64, u64) {
+        (self.reloads.load(Ordering::Relaxed), self.failed_reloads.load(Ordering::Relaxed))
+    }
+
     pub(crate) fn figures(&self) -> CertificateFigures {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let orders = OrderOutcome::ALL.map(|it| (it.as_str(), count(&self.orders[it as usize])));
         CertificateFigures {
             not_after_s: count(&self.not_after_s),
-            reloads: (count(&self.reloads), count(&self.failed_reloads)),
+            reloads: self.reloads(),
             orders: self.is_ordered.load(Ordering::Relaxed).then_some(orders),
         }
     }

@@ -65,13 +65,13 @@ pub(crate) fn run(options: &CertOptions) -> Result<(), Failure> {
 }
 
 /// The three files, in PEM.
-struct Made {
+pub(crate) struct Made {
     ca: String,
-    cert: String,
-    key: String,
+    pub(crate) cert: String,
+    pub(crate) key: String,
 }
 
-fn make(names: &[String]) -> Result<Made, rcgen::Error> {
+pub(crate) fn make(names: &[String]) -> Result<Made, rcgen::Error> {
     let mut ca = params(&[], "Sockeye development authority")?;
     ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];

@@ -43,7 +43,7 @@ pub(crate) struct TlsReloader {
     keys: Keys,
     /// The thread that orders certificates, once it runs.
     orders: Option<Orders>,
-    /// The files as they were at the last attempt.
+    /// The files as they were when they were taken into use, or when they were found to be bad.
     stamp: Stamp,
 }
 
@@ -104,13 +104,15 @@ impl TlsReloader {
 
     /// Reads the certificates that `config` names, and changes nothing yet.
     pub(crate) fn prepare(&mut self, config: &TlsConfig) -> Result<Loaded, Failure> {
-        // `look` compares the stamp with the files in use, and these may be others.
-        if *config == self.config {
-            self.stamp = stamp(config);
-        }
+        let tried = stamp(config);
         let loaded = load(config, self.keys.clone());
         if loaded.is_err() {
             self.tls.state.note_failed();
+            // `look` does not try the same bad files again. Other files than those in use are none of its concern.
+            // Good files count only in `apply`: the reload may fail elsewhere. [tls:reload]
+            if *config == self.config {
+                self.stamp = tried;
+            }
         }
         loaded
     }
@@ -222,3 +224,6 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     }
     fs::read(path).or_fail(cannot)
 }
+
+#[cfg(test)]
+mod tests;
