@@ -31,4 +31,4 @@ pub use method::Method;
 pub use query::QueryPairs;
 pub use request::RequestHead;
 pub use status::Status;
-pub use target::{Target, is_authority};
+pub use target::{Target, host, is_authority};

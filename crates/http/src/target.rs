@@ -166,6 +166,21 @@ pub fn is_authority(text: &str) -> bool {
     authority_port(text).is_some()
 }
 
+/// Returns the host of an [authority](is_authority), without its port and without the brackets of an IPv6
+/// address.
+///
+/// ```
+/// assert_eq!(sockeye_http::host("a.example:443"), "a.example");
+/// assert_eq!(sockeye_http::host("[::1]:443"), "::1");
+/// ```
+#[must_use]
+pub fn host(authority: &str) -> &str {
+    match authority.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map_or(rest, |(address, _)| address),
+        None => authority.split_once(':').map_or(authority, |(host, _)| host),
+    }
+}
+
 /// Checks `uri-host [ ":" port ]` and returns the port's text if there is a colon; `None` if the
 /// text is no authority.
 ///

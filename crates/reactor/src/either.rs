@@ -1,8 +1,9 @@
 //! Two types of sockets as one.
 
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 
-use crate::{Announced, Socket};
+use crate::{Announced, Hosts, Socket};
 
 /// A plain socket or one that buffers, decided when the connection is made: for example TCP from one
 /// listener, and TLS on TCP from another.
@@ -69,6 +70,10 @@ impl<P: Socket, B: Socket> Socket for EitherSocket<P, B> {
 
     fn is_encrypted(&self) -> bool {
         either!(self, socket => socket.is_encrypted())
+    }
+
+    fn hosts(&self) -> Option<Arc<dyn Hosts>> {
+        either!(self, socket => socket.hosts())
     }
 
     fn protocol(&self) -> Option<&[u8]> {

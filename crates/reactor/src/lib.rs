@@ -29,6 +29,6 @@ pub use outbox::{Flushed, Outbox, Shared};
 pub use pool::Pool;
 pub use readiness::{Readiness, ReadyList};
 pub use round_queue::RoundQueue;
-pub use socket::{Announced, Socket};
+pub use socket::{Announced, Hosts, Socket};
 pub use time::Time;
 pub use wheel::{Timer, Wheel};

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// The statement of a proxy about the client for which it speaks: see [`Socket::announced`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,12 @@ pub enum Announced {
     Client(SocketAddr),
     /// A statement was due, and other bytes came.
     Invalid,
+}
+
+/// The hosts for which a peer may ask on a connection: see [`Socket::hosts`].
+pub trait Hosts: Send + Sync {
+    /// Whether `host` is one of them: a name, or an address without brackets.
+    fn has(&self, host: &str) -> bool;
 }
 
 /// One connected stream socket that never blocks.
@@ -143,6 +150,12 @@ pub trait Socket {
     #[inline]
     fn is_encrypted(&self) -> bool {
         false
+    }
+
+    /// The hosts for which the peer may ask, once the handshake is over. `None`: the handshake has not said.
+    #[inline]
+    fn hosts(&self) -> Option<Arc<dyn Hosts>> {
+        None
     }
 
     /// The protocol that the handshake has negotiated (ALPN, RFC 7301), once it is over.

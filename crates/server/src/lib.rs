@@ -16,6 +16,7 @@ mod framing;
 mod handle;
 mod handshakes;
 mod histogram;
+mod hosts;
 mod http;
 mod http2;
 mod joined;

@@ -1,15 +1,16 @@
 //! A complete request, whichever version of HTTP carried it: the application answers it.
 
-use sockeye_http::{self as http, Method, Status};
+use sockeye_http::{self as http, Method, Status, host};
 use sockeye_http1::{Persistence, RequestHead};
 use sockeye_reactor::Key;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Reply, Wording};
 use crate::app::App;
 use crate::budget::REQUEST_UNITS;
 use crate::context::Context;
 use crate::http2::answers;
-use crate::request::Request;
+use crate::listener::Standing;
+use crate::request::{Refused, Request};
 use crate::state::Core;
 use crate::stream::Terms;
 use crate::{drain, opening, responses};
@@ -53,8 +54,11 @@ pub(crate) fn serve<A: App>(
     body: &[u8],
 ) {
     let (listener, peer) = core.client(key, asked.head());
-    core.stats.requests += 1;
     core.budget.spend(REQUEST_UNITS);
+    if !core.hosts.is_empty() && is_misdirected(core, key, asked.head()) {
+        return misdirect(core, app, key, asked);
+    }
+    core.stats.requests += 1;
     let request = Request { head: asked.head(), body, peer, listener };
     let answer = app.on_request(&request, &mut Context { core });
     let (opened, pending) = match answer {
@@ -101,4 +105,28 @@ pub(crate) fn serve<A: App>(
     if core.draining {
         drain::dismiss(core, app, stream);
     }
+}
+
+/// Whether the request `head` on `key` is for a host that its connection does not serve. A trusted proxy speaks for all
+/// hosts. [rfc9110:7.4-misdirected]
+fn is_misdirected(core: &Core, key: Key, head: &http::RequestHead<'_, '_>) -> bool {
+    let Some(connection) = core.connections.get(key) else { return false };
+    match connection.peer.standing() {
+        Standing::Proxy | Standing::Forwarding => return false,
+        Standing::Client | Standing::Announcing => {}
+    }
+    let socket = core.branch(key).map_or(key, |branch| branch.trunk);
+    let (hosts, authority) = (core.hosts.of(socket), head.authority());
+    hosts.zip(authority).is_some_and(|(hosts, authority)| !hosts.has(host(authority)))
+}
+
+/// Answers the request on `key` with 421. The connection goes on with requests for hosts that it serves.
+#[cold]
+fn misdirect<A: App>(core: &mut Core, app: &mut A, key: Key, asked: Asked<'_, '_, '_>) {
+    let status = Status::MISDIRECTED_REQUEST;
+    let reason = "the certificate of this connection is not good for that host";
+    // [server:refusal-words]
+    let wording = app.refusal(&Refused { status, reason, head: Some(asked.head()), stream: None });
+    let Wording { headers, body } = wording.unwrap_or_else(|| Wording::text(status.reason()));
+    responses::write_reply(core, key, asked.terms(), &Reply { status, headers, body }, &[]);
 }

@@ -15,6 +15,7 @@ use crate::closes::Closes;
 use crate::connection::{
     Connection, OpenStream, Phase, Rare, UNREAD_ANSWERS_MAX, find, life as connection_life,
 };
+use crate::hosts::HostsOfSockets;
 use crate::key::{StreamIds, StreamKey};
 use crate::leftover::Leftover;
 use crate::limits::Limits;
@@ -40,6 +41,8 @@ pub(crate) struct Core {
     pub(crate) pool: Pool,
     pub(crate) wheel: Wheel,
     pub(crate) limits: Limits,
+    /// The hosts for which peers may ask.
+    pub(crate) hosts: HostsOfSockets,
     /// The rules of each listener; those that are not here have the defaults.
     pub(crate) listeners: Vec<Listener>,
     pub(crate) stats: Stats,
@@ -99,6 +102,7 @@ impl Core {
             pool: Pool::new(),
             wheel: Wheel::new(now),
             limits,
+            hosts: HostsOfSockets::default(),
             listeners: Vec::new(),
             stats: Stats::default(),
             budget: Budget::default(),

@@ -174,6 +174,7 @@ fn load(config: &TlsConfig, former: Keys) -> Result<Loaded, Failure> {
     };
     let mut options = AcceptorOptions::new(certificates, tickets.clone());
     options.protocols = protocols(config);
+    options.is_for_any_host = config.any_host;
     if let (Some(pem), Some(path)) = (&client_ca, &config.client_ca) {
         let authorities = Authorities::from_pem(pem).or_fail(|| path.display().to_string())?;
         options.client_authorities = Some(authorities);

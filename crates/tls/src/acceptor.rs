@@ -89,19 +89,25 @@ pub struct AcceptorOptions {
     pub tickets: Tickets,
     /// The challenges of an authority that this server answers, if it does.
     pub challenges: Option<Challenges>,
+    /// Peers may ask for any host: sockets name [none](Socket::hosts).
+    pub is_for_any_host: bool,
 }
 
 impl AcceptorOptions {
     /// Options for HTTP/1.1, without certificates of clients.
     pub fn new(certificates: Vec<Certificate>, tickets: Tickets) -> Self {
         let protocols = vec![Protocol::Http11];
-        Self { certificates, client_authorities: None, protocols, tickets, challenges: None }
+        let (client_authorities, challenges, is_for_any_host) = (None, None, false);
+        Self { certificates, client_authorities, protocols, tickets, challenges, is_for_any_host }
     }
 }
 
 /// Accepts TLS 1.2 and 1.3 on sockets. A clone is cheap.
 #[derive(Clone)]
-pub struct Acceptor(Arc<ServerConfig>);
+pub struct Acceptor {
+    config: Arc<ServerConfig>,
+    resolver: Arc<Resolver>,
+}
 
 impl Acceptor {
     /// An acceptor of these `options`.
@@ -126,8 +132,8 @@ impl Acceptor {
                 )
             }
         };
-        let resolver = Resolver::new(options);
-        let mut config = builder.with_cert_resolver(Arc::new(resolver));
+        let resolver = Arc::new(Resolver::new(options));
+        let mut config = builder.with_cert_resolver(Arc::clone(&resolver) as _);
         config.alpn_protocols = options.protocols.iter().map(|it| it.name().to_vec()).collect();
         // The last one: a client that offers another one as well gets that. [tls:challenge]
         config.alpn_protocols.extend(options.challenges.iter().map(|_| ACME_TLS.to_vec()));
@@ -137,7 +143,7 @@ impl Acceptor {
         config.send_tls13_tickets = 1;
         // Early data can be repeated by anybody who saw it. [tls:no-early-data]
         config.max_early_data_size = 0;
-        Ok(Self(Arc::new(config)))
+        Ok(Self { config: Arc::new(config), resolver })
     }
 
     /// Begins the server's side of a handshake on `socket`.
@@ -145,8 +151,9 @@ impl Acceptor {
     /// # Panics
     /// Never: the configuration of an acceptor can always begin.
     pub fn accept<S: Socket>(&self, socket: S) -> TlsSocket<S> {
-        let session = ServerConnection::new(Arc::clone(&self.0));
-        TlsSocket::new(socket, session.expect("the configuration was checked").into())
+        let session = ServerConnection::new(Arc::clone(&self.config));
+        let session = session.expect("the configuration was checked");
+        TlsSocket::new(socket, session, Arc::clone(&self.resolver))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A certificate with its chain and its private key.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::crypto::ring::default_provider;
@@ -72,6 +73,11 @@ impl Certificate {
     /// The DNS names for which the certificate is good, in lower case. The first label may be `*`.
     pub fn names(&self) -> &[String] {
         &self.facts.names
+    }
+
+    /// The IP addresses for which the certificate is good.
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.facts.addresses
     }
 
     /// The first moment of its validity, in seconds since 1970.

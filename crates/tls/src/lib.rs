@@ -4,6 +4,7 @@ mod acceptor;
 mod certificate;
 mod challenges;
 mod error;
+mod hosts;
 mod net;
 mod resolver;
 mod socket;

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::sync::Arc;
 
-use rustls::Connection;
-use sockeye_reactor::{Announced, Socket};
+use rustls::ServerConnection;
+use sockeye_reactor::{Announced, Hosts, Socket};
 
 use crate::HandshakeError;
 use crate::challenges::ACME_TLS;
+use crate::resolver::Resolver;
 
 /// Records without data that are taken in one call.
 const EMPTY_READS_MAX: u8 = 32;
@@ -26,7 +28,9 @@ pub struct TlsSocket<S>(Box<Inner<S>>);
 
 struct Inner<S> {
     socket: S,
-    session: Connection,
+    session: ServerConnection,
+    /// Knows the hosts of the certificate that was shown.
+    resolver: Arc<Resolver>,
     stage: Stage,
     /// The peer's first byte.
     first: Option<u8>,
@@ -78,10 +82,11 @@ struct Below<'s, S> {
 }
 
 impl<S> TlsSocket<S> {
-    pub(crate) fn new(socket: S, session: Connection) -> Self {
+    pub(crate) fn new(socket: S, session: ServerConnection, resolver: Arc<Resolver>) -> Self {
         Self(Box::new(Inner {
             socket,
             session,
+            resolver,
             stage: Stage::Handshaking,
             first: None,
             refusal: &[],
@@ -171,7 +176,7 @@ impl<S: Socket> Inner<S> {
     /// Encrypts by `write`, once nothing is held any more, and sends what goes.
     fn write_with(
         &mut self,
-        write: impl FnOnce(&mut Connection) -> io::Result<usize>,
+        write: impl FnOnce(&mut ServerConnection) -> io::Result<usize>,
     ) -> io::Result<usize> {
         if self.stage != Stage::Open {
             return Err(ErrorKind::BrokenPipe.into());
@@ -318,6 +323,13 @@ impl<S: Socket> Socket for TlsSocket<S> {
 
     fn is_encrypted(&self) -> bool {
         true
+    }
+
+    fn hosts(&self) -> Option<Arc<dyn Hosts>> {
+        match self.0.stage {
+            Stage::Open => self.0.resolver.hosts(self.0.session.server_name()),
+            Stage::Handshaking | Stage::Failed => None,
+        }
     }
 
     fn protocol(&self) -> Option<&[u8]> {

@@ -2,6 +2,8 @@
 //!
 //! Verification of peers is the work of rustls. This reader looks at the server's own certificates.
 
+use std::net::IpAddr;
+
 const SEQUENCE: u8 = 0x30;
 const OID: u8 = 0x06;
 const OCTET_STRING: u8 = 0x04;
@@ -13,6 +15,8 @@ const VERSION: u8 = 0xA0;
 const EXTENSIONS: u8 = 0xA3;
 /// `[2]`: a dNSName of a subjectAltName.
 const DNS_NAME: u8 = 0x82;
+/// `[7]`: an iPAddress of a subjectAltName.
+const IP_ADDRESS: u8 = 0x87;
 /// 2.5.29.17
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1D, 0x11];
 
@@ -21,6 +25,7 @@ const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1D, 0x11];
 pub(crate) struct Facts {
     /// DNS names in lower case; the first label may be `*`.
     pub(crate) names: Vec<String>,
+    pub(crate) addresses: Vec<IpAddr>,
     /// Seconds since 1970.
     pub(crate) not_before: u64,
     /// Seconds since 1970.
@@ -72,18 +77,18 @@ pub(crate) fn facts(der: &[u8]) -> Option<Facts> {
     }
     let mut validity = tbs.take(SEQUENCE)?;
     let (not_before, not_after) = (time(validity.next()?)?, time(validity.next()?)?);
-    let mut names = Vec::new();
+    let (mut names, mut addresses) = (Vec::new(), Vec::new());
     while let Some((tag, content)) = tbs.next() {
         if tag == EXTENSIONS {
-            names = alt_names(Elements(content))?;
+            (names, addresses) = alt_names(Elements(content))?;
         }
     }
-    Some(Facts { names, not_before, not_after })
+    Some(Facts { names, addresses, not_before, not_after })
 }
 
-fn alt_names(mut extensions: Elements<'_>) -> Option<Vec<String>> {
+fn alt_names(mut extensions: Elements<'_>) -> Option<(Vec<String>, Vec<IpAddr>)> {
     let mut all = extensions.take(SEQUENCE)?;
-    let mut names = Vec::new();
+    let (mut names, mut addresses) = (Vec::new(), Vec::new());
     while let Some(mut extension) = all.take_if(SEQUENCE) {
         if extension.take(OID)?.0 != SUBJECT_ALT_NAME {
             continue;
@@ -93,14 +98,22 @@ fn alt_names(mut extensions: Elements<'_>) -> Option<Vec<String>> {
             if tag == OCTET_STRING {
                 let mut alternatives = Elements(content).take(SEQUENCE)?;
                 while let Some((tag, name)) = alternatives.next() {
-                    if tag == DNS_NAME {
-                        names.push(str::from_utf8(name).ok()?.to_ascii_lowercase());
+                    match tag {
+                        DNS_NAME => names.push(str::from_utf8(name).ok()?.to_ascii_lowercase()),
+                        IP_ADDRESS => addresses.push(address(name)?),
+                        _ => {}
                     }
                 }
             }
         }
     }
-    Some(names)
+    Some((names, addresses))
+}
+
+/// An iPAddress (RFC 5280 §4.2.1.6).
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
 }
 
 /// Seconds since 1970 of a UTCTime or GeneralizedTime (RFC 5280 §4.1.2.5).

@@ -3,6 +3,7 @@
 mod certificates;
 mod corpus;
 mod handshakes;
+mod misdirected;
 mod properties;
 #[path = "../../../fuzz/replay.rs"]
 mod replay;

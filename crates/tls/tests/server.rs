@@ -13,7 +13,7 @@ use sockeye_server::{Answer, App, Context, Limits, Reply, Request, Server, Statu
 use sockeye_tls::properties::{acceptor, client_config};
 use sockeye_tls::{SharedAcceptor, TlsNet};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Hello;
 

@@ -77,6 +77,7 @@ impl<N: Net, A: App> Server<N, A> {
         let is_good = shaken.is_ok() && speaks_http;
         if is_good {
             core.stats.handshakes += u64::from(is_encrypted);
+            core.hosts.set(key, socket.hosts());
             if is_http2 {
                 input::begin(core, key);
             }

@@ -276,6 +276,7 @@ impl<N: Net, A: App> Server<N, A> {
             self.core.stats.closed += 1;
             // A descriptor is free again.
             self.accept_from = self.accept_from.min(self.core.now);
+            self.core.hosts.set(key, None);
             if let Some(socket) = self.sockets[key.index()].take() {
                 self.net.close(socket);
             }

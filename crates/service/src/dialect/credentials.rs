@@ -99,10 +99,7 @@ impl Access {
 
 /// Whether a `Host` is an IP address or `localhost`: a DNS name could be a foreign page's (DNS
 /// rebinding).
-fn is_this_machine(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
+fn is_this_machine(authority: &str) -> bool {
+    let name = sockeye_http::host(authority);
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
 }

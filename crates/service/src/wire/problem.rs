@@ -22,7 +22,7 @@ macro_rules! codes {
 
         impl Code {
             /// All codes of the service's own.
-            pub const ALL: [Self; 36] = [$(Self::$name,)*];
+            pub const ALL: [Self; 37] = [$(Self::$name,)*];
 
             /// The word.
             pub const fn as_str(self) -> &'static str {
@@ -112,6 +112,8 @@ codes! {
     Timeout: "timeout", REQUEST_TIMEOUT;
     /// The request's target is too long.
     TargetTooLong: "target_too_long", URI_TOO_LONG;
+    /// The connection's certificate is not good for the host of the request.
+    Misdirected: "misdirected", MISDIRECTED_REQUEST;
     /// `Expect` wants something else than `100-continue`.
     UnknownExpectation: "unknown_expectation", EXPECTATION_FAILED;
     /// This resource is a WebSocket, and nothing else.
@@ -135,6 +137,7 @@ impl Code {
             Status::CONTENT_TOO_LARGE => Self::TooLarge,
             Status::URI_TOO_LONG => Self::TargetTooLong,
             Status::EXPECTATION_FAILED => Self::UnknownExpectation,
+            Status::MISDIRECTED_REQUEST => Self::Misdirected,
             Status::UPGRADE_REQUIRED => Self::UpgradeRequired,
             Status::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::HeadTooLarge,
             Status::NOT_IMPLEMENTED => Self::NotImplemented,

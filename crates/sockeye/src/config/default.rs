@@ -32,6 +32,7 @@ workers = 1                    # 1 to 64; SOCKEYE_WORKERS, --workers
 # noticed within two seconds, and with SIGHUP.
 # [tls]
 # client_ca = "clients.pem"    # authorities: clients must then show a certificate of one of them
+# any_host = false             # true: no 421 for a host for which the certificate shown is not good
 #
 # [[tls.certificates]]         # one for each name; the first is for clients that ask for no name
 # cert = "cert.pem"            # the chain, the server's own first; SOCKEYE_CERT, --cert

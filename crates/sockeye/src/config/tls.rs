@@ -19,6 +19,8 @@ pub(crate) struct TlsConfig {
     /// Authorities of which clients must show a certificate.
     #[serde(deserialize_with = "rules::some_path")]
     pub(crate) client_ca: Option<PathBuf>,
+    /// Requests for hosts for which the certificate shown is not good are served, too.
+    pub(crate) any_host: bool,
     /// HTTP/2 is switched off, so clients are not offered it.
     #[serde(skip)]
     pub(crate) is_without_http2: bool,

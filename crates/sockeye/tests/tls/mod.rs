@@ -280,6 +280,48 @@ fn several_loops_speak_tls() {
     }
 }
 
+/// [rfc9110:7.4-misdirected] Over HTTP/2, on one connection.
+#[test]
+fn a_host_that_the_certificate_does_not_name_is_misdirected() {
+    let place = Place::new();
+    let [ca, cert, key] = files(&make(&place, "dev", &[]));
+    let ask = |server: &Secured, name: &str, hosts: &[&str]| -> Vec<String> {
+        let url = format!("https://{name}:{}/v1/position", server.addr.port());
+        let mut command = Command::new("curl");
+        for (number, host) in hosts.iter().enumerate() {
+            command.args(if number > 0 { &["--next"][..] } else { &[] });
+            command.args([
+                "-sS",
+                "--noproxy",
+                "*",
+                "--cacert",
+                &ca,
+                "-H",
+                &format!("Host: {host}"),
+            ]);
+            command.args(["-w", " %{http_code} %{num_connects} %{http_version}\n", &url]);
+        }
+        good(&command.output().expect("curl is there")).lines().map(str::to_owned).collect()
+    };
+    let server = Secured::start(&place, &["--cert", &cert, "--key", &key]);
+    let said = ask(&server, "localhost", &["other.example", "127.0.0.1", "localhost:1"]);
+    let [other, address, own] = &said[..] else { panic!("three answers: {said:?}") };
+    assert!(other.contains(r#""code":"misdirected""#) && other.ends_with(" 421 1 2"), "{other}");
+    assert!(address.ends_with(" 200 0 2") && own.ends_with(" 200 0 2"), "{said:?}");
+    // curl asks for no name here, so nothing is compared: an open server refuses the name by itself.
+    let said = ask(&server, "127.0.0.1", &["192.0.2.1", "other.example"]);
+    assert!(said[0].ends_with(" 200 1 2") && said[1].ends_with(" 403 0 2"), "{said:?}");
+    drop(server);
+
+    place.write(
+        "sockeye.toml",
+        "[tls]\nany_host = true\n[[tls.certificates]]\ncert = \"dev/cert.pem\"\nkey = \"dev/key.pem\"\n",
+    );
+    let server = Secured::start(&place, &["--config", &place.path("sockeye.toml")]);
+    let said = ask(&server, "localhost", &["192.0.2.1"]);
+    assert!(said[0].ends_with(" 200 1 2"), "{said:?}");
+}
+
 /// What everybody has at hand. [tls:close-notify]
 #[test]
 fn curl_and_openssl_speak_with_it() {
