@@ -140,6 +140,9 @@ pub(crate) struct Trunks {
     /// Each connection is one WebSocket, over HTTP/1.1; `--streams` is 1 then.
     #[arg(long)]
     pub(crate) direct: bool,
+    /// The connections are encrypted: TLS 1.3.
+    #[arg(long)]
+    pub(crate) tls: bool,
     /// MiB that the server may hold.
     #[arg(long)]
     pub(crate) memory_mib: Option<u64>,

@@ -33,6 +33,27 @@ impl Place {
     pub(crate) fn data(&self) -> PathBuf {
         self.0.join("data")
     }
+
+    /// The authority of the server's certificate, if it has one.
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.0.join("certificate/ca.pem")
+    }
+
+    /// Has the program make a certificate, and gives the part of a configuration for a listener with TLS at an
+    /// address of its own, beside the one without.
+    fn encrypt(&self, settings: &Settings<'_>) -> Result<String, Failure> {
+        let dir = self.0.join("certificate");
+        let made = Command::new(settings.program).arg("cert").arg("--out").arg(&dir).output()?;
+        if !made.status.success() {
+            let why = String::from_utf8_lossy(&made.stderr);
+            return Err(Failure(format!("no certificate: {why}")));
+        }
+        let (plain, dir) = (settings.listen, dir.display());
+        Ok(format!(
+            "\n[[listen]]\naddress = \"{plain}\"\ntls = false\n[[listen]]\naddress = \"{plain}\"\n\
+             [[tls.certificates]]\ncert = \"{dir}/cert.pem\"\nkey = \"{dir}/key.pem\"\n"
+        ))
+    }
 }
 
 impl Drop for Place {
@@ -68,6 +89,8 @@ pub(crate) struct Settings<'s> {
     pub(crate) listen: SocketAddr,
     /// Descriptors that it may have; the system's limit if there is none.
     pub(crate) descriptors: Option<u32>,
+    /// Whether it has a second listener, with TLS.
+    pub(crate) has_tls: bool,
 }
 
 impl<'s> Settings<'s> {
@@ -79,20 +102,23 @@ impl<'s> Settings<'s> {
         address: impl Into<Ipv4Addr>,
     ) -> Self {
         let listen = SocketAddr::from((address.into(), 0));
-        Self { program, place, keeps: true, config, listen, descriptors: None }
+        Self { program, place, keeps: true, config, listen, descriptors: None, has_tls: false }
     }
 }
 
 pub(crate) struct Server {
     child: Child,
     pub(crate) addr: SocketAddr,
+    /// The address of its listener with TLS.
+    pub(crate) tls_addr: Option<SocketAddr>,
 }
 
 impl Server {
     /// Starts one, and waits until it says where it listens.
     pub(crate) fn start(settings: &Settings<'_>) -> Result<Self, Failure> {
         let config = settings.place.0.join("toml");
-        fs::write(&config, settings.config)?;
+        let tls = if settings.has_tls { settings.place.encrypt(settings)? } else { String::new() };
+        fs::write(&config, settings.config.to_owned() + &tls)?;
         let mut command = match settings.descriptors {
             None => Command::new(settings.program),
             Some(limit) => {
@@ -105,7 +131,10 @@ impl Server {
         for name in ["SOCKEYE_LISTEN", "SOCKEYE_DRAIN", "SOCKEYE_DATA", "RUST_LOG"] {
             command.env_remove(name);
         }
-        command.args(["serve", "--listen", &settings.listen.to_string(), "--config"]).arg(&config);
+        command.args(["serve", "--config"]).arg(&config);
+        if !settings.has_tls {
+            command.args(["--listen", &settings.listen.to_string()]);
+        }
         if settings.keeps {
             command.arg("--data").arg(settings.place.data());
         }
@@ -114,13 +143,17 @@ impl Server {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn()?;
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let mut line = String::new();
-        stdout.read_line(&mut line)?;
-        let addr = line.trim().rsplit_once("http://").and_then(|(_, addr)| addr.parse().ok());
-        let server = Self { child, addr: addr.unwrap_or(settings.listen) };
-        match addr {
-            Some(_) => Ok(server),
-            None => Err(Failure(format!(
+        let mut told = |before| -> Result<Option<SocketAddr>, Failure> {
+            let mut line = String::new();
+            stdout.read_line(&mut line)?;
+            Ok(line.trim().rsplit_once(before).and_then(|(_, addr)| addr.parse().ok()))
+        };
+        let addr = told("http://")?;
+        let tls_addr = if settings.has_tls { told("https://")? } else { None };
+        let server = Self { child, addr: addr.unwrap_or(settings.listen), tls_addr };
+        match addr.is_some() && tls_addr.is_some() == settings.has_tls {
+            true => Ok(server),
+            false => Err(Failure(format!(
                 "the server does not start: {}",
                 fs::read_to_string(settings.place.0.join("log")).unwrap_or_default()
             ))),

@@ -3,6 +3,7 @@
 //! The client is one thread that goes from connection to connection, so what it takes is little beside the server.
 
 mod link;
+mod wire;
 
 use std::path::Path;
 use std::time::Instant;
@@ -11,6 +12,7 @@ use crate::checks::Checks;
 use crate::server::{Place, Server, Settings, unhurried};
 use crate::{Failure, Trunks};
 use link::{Direct, Link, Trunk};
+use wire::Target;
 
 /// Sends one publication over HTTP/1.1, on a connection of its own, and waits for the receipt.
 mod publish {
@@ -45,7 +47,8 @@ mod publish {
 pub(crate) fn run(program: &Path, size: &Trunks, checks: &mut Checks) -> Result<(), Failure> {
     let Trunks { connections, streams, publications, bytes, .. } = *size;
     let all = connections * streams;
-    println!("trunks: {all} WebSockets on {connections} connections");
+    let kind = if size.tls { "connections of TLS" } else { "connections" };
+    println!("trunks: {all} WebSockets on {connections} {kind}");
     let place = Place::new("trunks")?;
     let limits = format!(
         "[limits]\nconnections = 20000\nconnections_per_address = 20000\nstreams = {}\n\
@@ -55,14 +58,21 @@ pub(crate) fn run(program: &Path, size: &Trunks, checks: &mut Checks) -> Result<
     );
     let config = unhurried(&limits);
     let settings = Settings::new(program, &place, &config, [127, 0, 51, 1]);
-    let server = Server::start(&Settings { keeps: false, ..settings })?;
+    let server = Server::start(&Settings { keeps: false, has_tls: size.tls, ..settings })?;
+    let target = match server.tls_addr {
+        None => Target::plain(server.addr),
+        Some(addr) => {
+            let protocol: &[u8] = if size.direct { b"http/1.1" } else { b"h2" };
+            Target::encrypted(addr, &place.ca(), protocol)?
+        }
+    };
     let empty_kib = server.memory_kib()?;
     let began = Instant::now();
     let mut links: Vec<Box<dyn Link>> = Vec::with_capacity(connections);
     for _ in 0..connections {
         links.push(match size.direct {
-            true => Box::new(Direct::open(server.addr)?),
-            false => Box::new(Trunk::open(server.addr, streams)?),
+            true => Box::new(Direct::open(&target)?),
+            false => Box::new(Trunk::open(&target, streams)?),
         });
     }
     let open_s = began.elapsed().as_secs_f64();
@@ -70,10 +80,11 @@ pub(crate) fn run(program: &Path, size: &Trunks, checks: &mut Checks) -> Result<
     let open_kib = server.memory_kib()?;
     let subscribed = server.metric("sockeye_subscriptions")?;
     checks.same("subscriptions", subscribed, all as u64);
-    let per_stream = (open_kib - empty_kib) as f64 * 1024.0 / all as f64;
+    let grown = (open_kib - empty_kib) as f64 * 1024.0;
+    let (per_stream, per_connection) = (grown / all as f64, grown / connections as f64);
     println!(
         "        opened in {open_s:.1} s, {:.1} s of the server's processor time; {} MiB, \
-         {per_stream:.0} bytes a stream",
+         {per_stream:.0} bytes a stream, {per_connection:.0} bytes a connection with its streams",
         open_cpu_us as f64 / 1e6,
         open_kib / 1024,
     );

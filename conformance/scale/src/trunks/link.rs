@@ -1,13 +1,9 @@
 //! A connection with WebSockets on it, driven by calls that wait.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
+use super::wire::{Target, Wire};
 use crate::Failure;
-
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 const SUBSCRIBE: &[u8] = br#"{"type":"subscribe","channels":["all"]}"#;
 
@@ -19,13 +15,6 @@ const MESSAGE: &[u8] = b"{\"type\":\"message\"";
 pub(crate) trait Link {
     /// Waits until each WebSocket has its next message, which has to be that with `number`. Returns how many have it.
     fn hear(&mut self, number: usize) -> Result<usize, Failure>;
-}
-
-fn connect(addr: SocketAddr) -> Result<TcpStream, Failure> {
-    let stream = TcpStream::connect(addr)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    Ok(stream)
 }
 
 /// A masked text frame; the mask is zero.
@@ -59,24 +48,24 @@ fn is_number(payload: &[u8], number: usize) -> bool {
 
 /// A WebSocket on a connection of its own.
 pub(crate) struct Direct {
-    stream: TcpStream,
+    wire: Wire,
     bytes: Vec<u8>,
 }
 
 impl Direct {
-    pub(crate) fn open(addr: SocketAddr) -> Result<Self, Failure> {
-        let mut stream = connect(addr)?;
+    pub(crate) fn open(target: &Target) -> Result<Self, Failure> {
+        let mut wire = target.connect()?;
         let head = "GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
                     Sec-WebSocket-Protocol: sockeye.v1.json\r\n\r\n";
-        stream.write_all(head.as_bytes())?;
-        let mut link = Self { stream, bytes: Vec::new() };
+        wire.write_all(head.as_bytes())?;
+        let mut link = Self { wire, bytes: Vec::new() };
         while !link.bytes.windows(4).any(|part| part == b"\r\n\r\n") {
             link.read()?;
         }
         let end = link.bytes.windows(4).position(|part| part == b"\r\n\r\n").expect("it is there");
         link.bytes.drain(..end + 4);
-        link.stream.write_all(&text(SUBSCRIBE))?;
+        link.wire.write_all(&text(SUBSCRIBE))?;
         let mut is_open = false;
         loop {
             frames(&mut link.bytes, |payload| is_open |= payload.starts_with(SUBSCRIBED));
@@ -90,7 +79,7 @@ impl Direct {
 
     fn read(&mut self) -> Result<(), Failure> {
         let mut buffer = [0; 4096];
-        let len = self.stream.read(&mut buffer)?;
+        let len = self.wire.read(&mut buffer)?;
         if len == 0 {
             return Err(Failure("the server has closed a connection".into()));
         }
@@ -125,7 +114,7 @@ const WINDOW: u32 = 1 << 20;
 
 /// A connection of HTTP/2 with many WebSockets.
 pub(crate) struct Trunk {
-    stream: TcpStream,
+    wire: Wire,
     /// A frame in part.
     bytes: Vec<u8>,
     /// The bytes of each WebSocket's frame in part.
@@ -141,12 +130,12 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The fields of the request: RFC 8441, without indexing and without Huffman coding.
-fn fields() -> Vec<u8> {
+fn fields(scheme: &str) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in [
         (":method", "CONNECT"),
         (":protocol", "websocket"),
-        (":scheme", "http"),
+        (":scheme", scheme),
         (":authority", "localhost"),
         (":path", "/v1/ws"),
         ("sec-websocket-version", "13"),
@@ -164,26 +153,26 @@ fn fields() -> Vec<u8> {
 }
 
 impl Trunk {
-    pub(crate) fn open(addr: SocketAddr, streams: usize) -> Result<Self, Failure> {
+    pub(crate) fn open(target: &Target, streams: usize) -> Result<Self, Failure> {
         let parts = vec![Vec::new(); streams];
-        let mut link = Self { stream: connect(addr)?, bytes: Vec::new(), parts, taken: 0 };
+        let mut link = Self { wire: target.connect()?, bytes: Vec::new(), parts, taken: 0 };
         let mut out = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
         frame(SETTINGS, 0, 0, &[0, 4, 0x00, 0x10, 0, 0], &mut out);
         frame(WINDOW_UPDATE, 0, 0, &WINDOW.to_be_bytes(), &mut out);
-        link.stream.write_all(&out)?;
+        link.wire.write_all(&out)?;
         let mut is_known = false;
         while !is_known {
             link.read(|kind, flags, _, _| is_known |= kind == SETTINGS && flags == 0)?;
         }
         let mut out = Vec::new();
         frame(SETTINGS, 1, 0, &[], &mut out);
-        let (fields, subscribe) = (fields(), text(SUBSCRIBE));
+        let (fields, subscribe) = (fields(target.scheme()), text(SUBSCRIBE));
         // The client may send on a WebSocket before the answer: a refusal would end the run anyway.
         for stream in (0..streams).map(|at| u32::try_from(2 * at + 1).expect("few")) {
             frame(HEADERS, 4, stream, &fields, &mut out);
             frame(DATA, 0, stream, &subscribe, &mut out);
         }
-        link.stream.write_all(&out)?;
+        link.wire.write_all(&out)?;
         let mut open = 0;
         while open < streams {
             open += link.take(|payload| payload.starts_with(SUBSCRIBED))?;
@@ -225,7 +214,7 @@ impl Trunk {
     /// Reads once, and gives each whole frame to `each`.
     fn read(&mut self, mut each: impl FnMut(u8, u8, u32, &[u8])) -> Result<(), Failure> {
         let mut buffer = [0; 64 * 1024];
-        let len = self.stream.read(&mut buffer)?;
+        let len = self.wire.read(&mut buffer)?;
         if len == 0 {
             return Err(Failure("the server has closed a connection".into()));
         }
@@ -249,7 +238,7 @@ impl Trunk {
             self.taken = 0;
         }
         if !answers.is_empty() {
-            self.stream.write_all(&answers)?;
+            self.wire.write_all(&answers)?;
         }
         Ok(())
     }
