@@ -1,5 +1,7 @@
 //! The servers that are installed, and the reasons why others are missing.
 
+mod http2;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -47,6 +49,7 @@ const CONFIG: &str = "\
 [limits]
 connections_per_address = 100000
 handshakes_per_second = 1000000
+requests_per_second = 1000000
 [channels]
 patterns = true
 ";
@@ -95,6 +98,7 @@ impl Found {
         found.add(&is_wanted, &["nchan"], nchan);
         found.add(&is_wanted, &["ws", "node", "better-sse"], |_| node(builds));
         found.add(&is_wanted, &rust_names, |_| rust(builds, &is_wanted));
+        found.add_http2(sockeye, builds, &is_wanted);
         if let Some(other) = &args.other {
             found.add_other(other);
         }
@@ -206,8 +210,8 @@ fn uws(builds: &Builds) -> Result<Vec<Server>, String> {
     plain.places = Places {
         echo: Some("ws://127.0.0.1:{port}/echo".into()),
         fanout: broadcast(),
-        events: Vec::new(),
         health: Some("/healthz".into()),
+        ..Places::default()
     };
     let deflate = Server {
         name: "uws-deflate",
@@ -219,35 +223,52 @@ fn uws(builds: &Builds) -> Result<Vec<Server>, String> {
 }
 
 fn nchan(scratch: Option<&Scratch>) -> Result<Vec<Server>, String> {
-    let module = ["/usr/lib/nginx/modules", "/usr/share/nginx/modules", "/etc/nginx/modules"];
-    let module = module.iter().map(|dir| Path::new(dir).join("ngx_nchan_module.so"));
-    let module = module.into_iter().find(|path| path.exists()).ok_or("nchan is not installed")?;
-    let version = said(Command::new("nginx").arg("-v")).ok_or("nginx is not installed")?;
+    let module = nchan_module().ok_or("nchan is not installed")?;
+    let version = nginx_version()?;
     let scratch = scratch.ok_or("no directory for files")?;
-    let dir = scratch.0.to_string_lossy();
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
-    let limit = limit.unwrap_or(100_000);
-    let text = NCHAN
-        .replace("MODULE", &module.to_string_lossy())
-        .replace("DIR", &dir)
-        .replace("LIMIT", &limit.to_string())
-        .replace("WORKERS", &(limit - limit / 40).to_string());
-    // The port is known only when it starts: the shell puts it in.
-    let template = scratch.file("nchan.conf", &text)?;
-    let start = format!(
-        "sed s/PORT/{{port}}/ {template} > {template}.{{port}} && exec nginx -c {template}.{{port}}"
-    );
-    let version = version.replace("nginx version: ", "").replace('/', " ");
-    let mut server =
-        Server::new("nchan", format!("nchan on {version}"), &["/bin/sh", "-c", &start]);
-    server.has_worker = true;
+    let text = NCHAN.replace("MODULE", &module.to_string_lossy());
+    let mut server = nginx_server("nchan", format!("nchan on {version}"), scratch, &text)?;
     server.places = Places {
-        echo: None,
         fanout: broadcast(),
         events: broadcast_events(),
         health: Some("/".into()),
+        ..Places::default()
     };
     Ok(vec![server])
+}
+
+fn nchan_module() -> Option<PathBuf> {
+    let dirs = ["/usr/lib/nginx/modules", "/usr/share/nginx/modules", "/etc/nginx/modules"];
+    let modules = dirs.iter().map(|dir| Path::new(dir).join("ngx_nchan_module.so"));
+    modules.into_iter().find(|path| path.exists())
+}
+
+fn nginx_version() -> Result<String, String> {
+    let version = said(Command::new("nginx").arg("-v")).ok_or("nginx is not installed")?;
+    Ok(version.replace("nginx version: ", "").replace('/', " "))
+}
+
+/// nginx with a configuration that has places for a directory, for descriptors and for the port.
+fn nginx_server(
+    name: &'static str,
+    label: String,
+    scratch: &Scratch,
+    text: &str,
+) -> Result<Server, String> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    let limit = limit.unwrap_or(100_000);
+    let text = text
+        .replace("DIR", &scratch.0.to_string_lossy())
+        .replace("LIMIT", &limit.to_string())
+        .replace("WORKERS", &(limit - limit / 40).to_string());
+    // The port is known only when it starts: the shell puts it in.
+    let template = scratch.file(&format!("{name}.conf"), &text)?;
+    let start = format!(
+        "sed s/PORT/{{port}}/g {template} > {template}.{{port}} && exec nginx -c {template}.{{port}}"
+    );
+    let mut server = Server::new(name, label, &["/bin/sh", "-c", &start]);
+    server.has_worker = true;
+    Ok(server)
 }
 
 fn node(builds: &Builds) -> Result<Vec<Server>, String> {
@@ -302,6 +323,8 @@ fn sockeye_server(name: &'static str, label: String, program: &Path, config: &st
             "http://127.0.0.1:{port}/v1/sse?channel=bench".into(),
         ],
         health: Some("/healthz".into()),
+        get: Some("http://127.0.0.1:{port}/healthz".into()),
+        authority: None,
     };
     server
 }

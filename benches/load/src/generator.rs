@@ -14,7 +14,7 @@ use crate::scenario::{Before, Deliver, Echo, Idle, Way};
 use crate::server::{Running, Server, with_port};
 
 /// Longer than any run lasts.
-const RUN_S_MAX: u64 = 120;
+pub(crate) const RUN_MAX: Duration = Duration::from_secs(120);
 
 pub(crate) struct Generator {
     pub(crate) program: PathBuf,
@@ -49,6 +49,9 @@ impl Generator {
             format!("--content={}", echo.content),
             format!("--pipeline={}", echo.pipeline),
         ];
+        if echo.streams > 0 {
+            args.push(format!("--streams={}", echo.streams));
+        }
         args.extend(rate.map(|rate| format!("--rate={rate:.0}")));
         self.lengthen(&mut args, extent);
         read(&self.run(args, running.pid)?, "message")
@@ -70,12 +73,15 @@ impl Generator {
         }
         let mut args = vec![
             command.to_owned(),
-            format!("--connections={}", deliver.subscribers),
+            format!("--connections={}", deliver.subscribers / deliver.streams.max(1)),
             format!("--bytes={}", deliver.bytes),
             format!("--in-flight={}", deliver.in_flight),
         ];
         if deliver.deflate {
             args.push("--deflate".into());
+        }
+        if deliver.streams > 0 {
+            args.push(format!("--streams={}", deliver.streams));
         }
         args.extend(places.iter().map(|place| with_port(place, running.port)));
         self.lengthen(&mut args, extent);
@@ -151,8 +157,7 @@ impl Generator {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let child = on_core(GENERATOR_CORE, || command.spawn());
         let child = child.map_err(|error| format!("{}: {error}", self.program.display()))?;
-        let (out, err) =
-            finish(child, Duration::from_secs(RUN_S_MAX)).map_err(|it| it.to_string())?;
+        let (out, err) = finish(child, RUN_MAX).map_err(|it| it.to_string())?;
         serde_json::from_str(&out).map_err(|_| {
             let why = err.lines().last().unwrap_or("it said nothing");
             format!("the generator: {why}")
@@ -161,7 +166,7 @@ impl Generator {
 }
 
 /// Waits for a process whose output is short; ends it if it takes too long.
-fn finish(mut child: Child, patience: Duration) -> io::Result<(String, String)> {
+pub(crate) fn finish(mut child: Child, patience: Duration) -> io::Result<(String, String)> {
     let end = Instant::now() + patience;
     while child.try_wait()?.is_none() {
         if Instant::now() > end {

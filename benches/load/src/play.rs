@@ -9,6 +9,7 @@ use crate::sample::{Board, Figure, Sample};
 use crate::scenario::{Counted, Load, Scenario, deliver_factor};
 use crate::server::{Running, Server};
 use crate::syscalls::Trace;
+use crate::{requests, secure};
 
 /// Plays a load and returns its figures, or the reason why there are none.
 pub(crate) fn play(
@@ -26,6 +27,11 @@ pub(crate) fn play(
     let running = server.start().map_err(|error| error.to_string())?;
     match scenario.load {
         Load::Echo(echo) => generator.echo(server, &running, echo, None, Extent::Usual),
+        Load::Requests(it) => requests::play(server, &running, it, generator.measured_s),
+        Load::Secure(load) => {
+            let seconds = (generator.warm_up_s, generator.measured_s);
+            secure::play(server, &running, load, seconds)
+        }
         Load::Half(echo) => {
             let rate = half_rate(board).ok_or("its maximum was not measured")?;
             let extent = Extent::Seconds(2.0 * generator.measured_s);

@@ -1,5 +1,7 @@
 //! The loads, by name.
 
+mod http2;
+
 use crate::server::Server;
 
 /// One load.
@@ -9,13 +11,17 @@ pub(crate) struct Scenario {
     /// For people.
     pub(crate) title: String,
     pub(crate) load: Load,
-    /// The servers it is played to, by name.
+    /// The servers it is played to, by name. The first one is ours, and is compared with the others.
     pub(crate) servers: &'static [&'static str],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Load {
     Echo(Echo),
+    /// Small GET requests, answered "ok".
+    Requests(Requests),
+    /// Handshakes and echoes over TLS 1.3.
+    Secure(Secure),
     /// The same at half of the rate that the named servers reached in the same round.
     Half(Echo),
     Deliver(Deliver),
@@ -33,13 +39,42 @@ pub(crate) struct Echo {
     pub(crate) bytes: usize,
     pub(crate) content: &'static str,
     pub(crate) connections: usize,
+    /// WebSockets on each connection of HTTP/2; with none, the connection is the WebSocket.
+    pub(crate) streams: usize,
     pub(crate) pipeline: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Requests {
+    pub(crate) version: Version,
+    pub(crate) connections: usize,
+    pub(crate) in_flight: usize,
+}
+
+/// The version of HTTP that requests have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    Http11,
+    Http2,
+}
+
+/// Work of a client of TLS 1.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Secure {
+    /// Handshakes with a key exchange and a signature, on connections that end at once.
+    Full,
+    /// The same with the ticket of the connection before, and a key exchange.
+    Resumed,
+    /// Messages of so many bytes on WebSockets, one at a time on each.
+    Echo(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deliver {
     pub(crate) way: Way,
     pub(crate) subscribers: usize,
+    /// Subscribers on each connection of HTTP/2; with none, each has a connection of its own.
+    pub(crate) streams: usize,
     pub(crate) bytes: usize,
     pub(crate) in_flight: usize,
     pub(crate) deflate: bool,
@@ -121,6 +156,7 @@ impl Scenario {
         let opening = |connections: usize| 0.3 + connections as f64 / 12_000.0;
         match self.load {
             Load::Echo(echo) => 0.3 + measured_s + opening(echo.connections),
+            Load::Requests(_) | Load::Secure(_) => 0.6 + 2.0 * measured_s,
             Load::Half(echo) => 0.5 + 2.0 * measured_s + opening(echo.connections),
             Load::Deliver(it) => {
                 0.5 + measured_s * deliver_factor(it) + opening(it.subscribers) * 1.5
@@ -149,6 +185,7 @@ pub(crate) fn all(crowd: usize) -> Vec<Scenario> {
     let mut all = echoes();
     all.extend(large());
     all.extend(deliveries());
+    all.extend(http2::all());
     all.extend(others(crowd));
     all
 }
@@ -163,7 +200,7 @@ fn echoes() -> Vec<Scenario> {
                     let title = format!(
                         "echo of {bytes} B {content}, {connections} connections, {pipeline} in flight"
                     );
-                    let echo = Echo { bytes, content, connections, pipeline };
+                    let echo = Echo { bytes, content, connections, streams: 0, pipeline };
                     let all_know = pipeline > 1 && connections == 64 && kind.is_empty();
                     let servers = match (all_know, &*name) {
                         (true, _) => BATCHING,
@@ -180,7 +217,7 @@ fn echoes() -> Vec<Scenario> {
 
 fn large() -> Vec<Scenario> {
     let echo = |name: &str, title: &str, bytes, content, connections| {
-        let echo = Echo { bytes, content, connections, pipeline: 1 };
+        let echo = Echo { bytes, content, connections, streams: 0, pipeline: 1 };
         Scenario::new(name, title, Load::Echo(echo), ALL)
     };
     vec![
@@ -198,7 +235,7 @@ fn large() -> Vec<Scenario> {
 
 fn deliveries() -> Vec<Scenario> {
     let deliver = |name: &str, title: String, way, subscribers, bytes, in_flight| {
-        let deliver = Deliver { way, subscribers, bytes, in_flight, deflate: false };
+        let deliver = Deliver { way, subscribers, streams: 0, bytes, in_flight, deflate: false };
         let servers = if way == Way::Events { EVENTS } else { FANOUT };
         Scenario::new(name, title, Load::Deliver(deliver), servers)
     };
@@ -213,8 +250,14 @@ fn deliveries() -> Vec<Scenario> {
         all.push(deliver(&format!("{name}100x16"), title, way, 100, 64, 16));
     }
     for (name, what, deflate) in [("fantext", "", false), ("fandeflate", ", compressed", true)] {
-        let deliver =
-            Deliver { way: socket, subscribers: 1_000, bytes: 1_024, in_flight: 1, deflate };
+        let deliver = Deliver {
+            way: socket,
+            subscribers: 1_000,
+            streams: 0,
+            bytes: 1_024,
+            in_flight: 1,
+            deflate,
+        };
         let title = format!("1 KiB to 1000 WebSockets{what}");
         all.push(Scenario::new(name, title, Load::Deliver(deliver), &["sockeye"]));
     }
@@ -222,8 +265,13 @@ fn deliveries() -> Vec<Scenario> {
 }
 
 fn others(crowd: usize) -> Vec<Scenario> {
-    let echo16 =
-        |connections, pipeline| Echo { bytes: 16, content: "binary", connections, pipeline };
+    let echo16 = |connections, pipeline| Echo {
+        bytes: 16,
+        content: "binary",
+        connections,
+        streams: 0,
+        pipeline,
+    };
     let mut all = Vec::new();
     for connections in [10, 100, 1_000, 5_000, crowd] {
         let title = format!("echo of 16 B binary, {connections} connections, 1 in flight");
@@ -240,7 +288,13 @@ fn others(crowd: usize) -> Vec<Scenario> {
     all.push(Scenario::new(
         "half",
         "echo of 125 B binary, 64 connections, at half of the lower maximum",
-        Load::Half(Echo { bytes: 125, content: "binary", connections: 64, pipeline: 1 }),
+        Load::Half(Echo {
+            bytes: 125,
+            content: "binary",
+            connections: 64,
+            streams: 0,
+            pipeline: 1,
+        }),
         &["sockeye", "uws"],
     ));
     let idle = |name: &str, title: String, connections, before, hold_s, servers| {
@@ -271,6 +325,7 @@ fn others(crowd: usize) -> Vec<Scenario> {
     let deliver = Deliver {
         way: Way::WebSocket,
         subscribers: 10_000,
+        streams: 0,
         bytes: 128,
         in_flight: 10,
         deflate: false,

@@ -11,7 +11,7 @@ use crate::pinned::{SERVER_CORE, on_core};
 
 /// Every name that a scenario may use.
 #[cfg(test)]
-pub(crate) const NAMES: [&str; 17] = [
+pub(crate) const NAMES: [&str; 25] = [
     "sockeye",
     "baseline",
     "plain",
@@ -28,6 +28,14 @@ pub(crate) const NAMES: [&str; 17] = [
     "sockudo",
     "tokio-websockets",
     "fastwebsockets",
+    "tls",
+    "nghttpd",
+    "nghttpd-tls",
+    "nginx",
+    "nginx-tls",
+    "node-h2",
+    "node-tls",
+    "uws-tls",
     "other",
 ];
 
@@ -43,8 +51,12 @@ pub(crate) struct Places {
     pub(crate) fanout: Vec<String>,
     /// Arguments of `sockeye bench sse`.
     pub(crate) events: Vec<String>,
-    /// Something that answers a GET request.
+    /// Something that answers a GET request over HTTP/1.1 without TLS.
     pub(crate) health: Option<String>,
+    /// The URL of something that answers GET requests with "ok".
+    pub(crate) get: Option<String>,
+    /// The file with the authority of its certificate, if it speaks TLS.
+    pub(crate) authority: Option<String>,
 }
 
 /// A server that is there.

@@ -97,7 +97,7 @@ impl Table<'_> {
         };
         let (_, first) = columns[0];
         let figures = |server| self.board.figures(&scenario.name, server, first);
-        let ratio = Spread::of(&by_round(&figures(name), &figures("sockeye")));
+        let ratio = Spread::of(&by_round(&figures(name), &figures(scenario.servers[0])));
         let ratio = ratio.map_or_else(|| "–".to_owned(), |ratio| ratio.to_string());
         let mut cells = vec![label.to_owned(), ratio];
         for (_, figure) in columns {
@@ -194,6 +194,15 @@ const fn columns(load: Load) -> &'static [(&'static str, Figure)] {
             ("generator", Figure::Generator),
             ("messages/s", Figure::Rate),
             ("p99", Figure::P99),
+        ],
+        Load::Requests(_) => {
+            &[("CPU a request", Figure::Cpu), ("busy", Figure::Busy), ("requests/s", Figure::Rate)]
+        }
+        Load::Secure(_) => &[
+            ("CPU of each", Figure::Cpu),
+            ("busy", Figure::Busy),
+            ("generator", Figure::Generator),
+            ("a second", Figure::Rate),
         ],
         Load::Half(_) => &[
             ("p99", Figure::P99),

@@ -1,5 +1,7 @@
 //! The targets of Sockeye, and the verdicts on them.
 
+mod http2;
+
 use crate::ratio::{Spread, by_round, is_within};
 use crate::sample::{Board, Figure};
 use crate::scenario::Scenario;
@@ -16,6 +18,8 @@ pub(crate) struct Target {
 #[derive(Clone, Debug)]
 pub(crate) struct Demand {
     pub(crate) scenario: String,
+    /// The server that it is made on.
+    ours: &'static str,
     figure: Figure,
     rule: Rule,
 }
@@ -89,7 +93,7 @@ const WINDOWS_BYTES: f64 = 2.0 * 4_096.0 + 256.0;
 
 impl Demand {
     fn new(scenario: &str, figure: Figure, rule: Rule) -> Self {
-        Self { scenario: scenario.to_owned(), figure, rule }
+        Self { scenario: scenario.to_owned(), ours: OURS, figure, rule }
     }
 
     /// Whether the servers that it compares took part at all.
@@ -103,7 +107,7 @@ impl Demand {
     }
 
     pub(crate) fn judge(&self, board: &Board) -> Outcome {
-        let ours = board.figures(&self.scenario, OURS, self.figure);
+        let ours = board.figures(&self.scenario, self.ours, self.figure);
         let found = match &self.rule {
             Rule::TimesCheapest(peers, bound) => self.times_cheapest(board, &ours, peers, *bound),
             Rule::TimesLess(peer, bound) => {
@@ -142,7 +146,8 @@ impl Demand {
                 Outcome { load, against, shown, verdict: Verdict::of(is_hit) }
             }
             None => {
-                let why = board.failure(&self.scenario, OURS).unwrap_or("not measured").to_owned();
+                let why =
+                    board.failure(&self.scenario, self.ours).unwrap_or("not measured").to_owned();
                 Outcome { load, against: String::new(), shown: why, verdict: Verdict::Missing }
             }
         }
@@ -241,6 +246,7 @@ fn grouped(value: f64) -> String {
 pub(crate) fn all() -> Vec<Target> {
     let mut all = echo();
     all.extend(deliver());
+    all.extend(http2::all());
     all.extend(hold());
     all
 }

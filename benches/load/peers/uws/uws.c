@@ -1,6 +1,6 @@
 // uWebSockets at the same work: /echo sends messages back; a message at /pub goes to all that are at /sub.
 //
-// uws PORT [deflate]
+// uws PORT [deflate | KEY CERT]
 //
 // It calls the C interface of the library in PyPI's package socketify; no Python runs. The package has
 // no header, so this file declares what it calls, as socketify/native.py does.
@@ -56,27 +56,29 @@ int uws_ws_send_with_options(int ssl, uws_socket *, const char *, size_t, int op
 bool uws_ws_subscribe(int ssl, uws_socket *, const char *, size_t);
 
 static uws_app *app;
+// Whether it speaks TLS; each call of the library is told.
+static int ssl;
 static bool deflate;
 static const char channel[] = "channel";
 
 static void echo(uws_socket *socket, const char *bytes, size_t len, int opcode, void *data) {
     (void)data;
-    uws_ws_send_with_options(0, socket, bytes, len, opcode, deflate, true);
+    uws_ws_send_with_options(ssl, socket, bytes, len, opcode, deflate, true);
 }
 
 static void subscribe(uws_socket *socket, void *data) {
     (void)data;
-    uws_ws_subscribe(0, socket, channel, sizeof channel - 1);
+    uws_ws_subscribe(ssl, socket, channel, sizeof channel - 1);
 }
 
 static void publish(uws_socket *socket, const char *bytes, size_t len, int opcode, void *data) {
     (void)socket, (void)data;
-    uws_publish(0, app, channel, sizeof channel - 1, bytes, len, opcode, deflate);
+    uws_publish(ssl, app, channel, sizeof channel - 1, bytes, len, opcode, deflate);
 }
 
 static void health(uws_response *response, uws_request *request, void *data) {
     (void)request, (void)data;
-    uws_res_end(0, response, "ok\n", 3, false);
+    uws_res_end(ssl, response, "ok\n", 3, false);
 }
 
 static void listening(void *socket, struct listen_config config, void *data) {
@@ -89,11 +91,17 @@ static void listening(void *socket, struct listen_config config, void *data) {
 
 int main(int argc, char **argv) {
     if (argc < 2) {
-        fputs("usage: uws PORT [deflate]\n", stderr);
+        fputs("usage: uws PORT [deflate | KEY CERT]\n", stderr);
         return 2;
     }
-    deflate = argc > 2;
-    app = uws_create_app(0, (struct socket_context_options){0});
+    ssl = argc > 3;
+    deflate = argc == 3;
+    struct socket_context_options tls = {0};
+    if (ssl) {
+        tls.key_file = argv[2];
+        tls.cert_file = argv[3];
+    }
+    app = uws_create_app(ssl, tls);
     struct behavior common = {
         .compression = deflate ? COMPRESSOR_32KB | DECOMPRESSOR_32KB : 0,
         .payload_bytes_max = MESSAGE_BYTES_MAX, .idle_seconds = IDLE_SECONDS,
@@ -103,11 +111,11 @@ int main(int argc, char **argv) {
     echoes.message = echo;
     subscriber.open = subscribe;
     publisher.message = publish;
-    uws_ws(0, app, "/echo", echoes, NULL);
-    uws_ws(0, app, "/sub", subscriber, NULL);
-    uws_ws(0, app, "/pub", publisher, NULL);
-    uws_app_get(0, app, "/healthz", health, NULL);
+    uws_ws(ssl, app, "/echo", echoes, NULL);
+    uws_ws(ssl, app, "/sub", subscriber, NULL);
+    uws_ws(ssl, app, "/pub", publisher, NULL);
+    uws_app_get(ssl, app, "/healthz", health, NULL);
     struct listen_config config = {.port = atoi(argv[1]), .host = "127.0.0.1"};
-    uws_app_listen_with_config(0, app, config, listening, NULL);
-    uws_app_run(0, app);
+    uws_app_listen_with_config(ssl, app, config, listening, NULL);
+    uws_app_run(ssl, app);
 }
