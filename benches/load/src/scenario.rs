@@ -44,6 +44,13 @@ pub(crate) struct Echo {
     pub(crate) pipeline: usize,
 }
 
+impl Echo {
+    /// Messages of random bytes on connections of their own.
+    const fn binary(bytes: usize, connections: usize, pipeline: usize) -> Self {
+        Self { bytes, content: "binary", connections, streams: 0, pipeline }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Requests {
     pub(crate) version: Version,
@@ -265,13 +272,7 @@ fn deliveries() -> Vec<Scenario> {
 }
 
 fn others(crowd: usize) -> Vec<Scenario> {
-    let echo16 = |connections, pipeline| Echo {
-        bytes: 16,
-        content: "binary",
-        connections,
-        streams: 0,
-        pipeline,
-    };
+    let echo16 = |connections, pipeline| Echo::binary(16, connections, pipeline);
     let mut all = Vec::new();
     for connections in [10, 100, 1_000, 5_000, crowd] {
         let title = format!("echo of 16 B binary, {connections} connections, 1 in flight");
@@ -288,13 +289,7 @@ fn others(crowd: usize) -> Vec<Scenario> {
     all.push(Scenario::new(
         "half",
         "echo of 125 B binary, 64 connections, at half of the lower maximum",
-        Load::Half(Echo {
-            bytes: 125,
-            content: "binary",
-            connections: 64,
-            streams: 0,
-            pipeline: 1,
-        }),
+        Load::Half(Echo::binary(125, 64, 1)),
         &["sockeye", "uws"],
     ));
     let idle = |name: &str, title: String, connections, before, hold_s, servers| {

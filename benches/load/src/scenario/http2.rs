@@ -48,7 +48,7 @@ fn requests() -> Vec<Scenario> {
 
 /// WebSockets and event streams that share connections.
 fn streams() -> Vec<Scenario> {
-    let echo = Echo { bytes: 16, content: "binary", connections: 10, streams: 10, pipeline: 1 };
+    let echo = Echo { streams: 10, ..Echo::binary(16, 10, 1) };
     let title =
         "echo of 16 B binary, 10 connections of HTTP/2 with 10 WebSockets each, 1 in flight";
     let servers = &["sockeye", "node-h2"];
