@@ -6,16 +6,13 @@ use std::time::{Duration, Instant};
 use mio::{Registry, Token};
 use sockeye_reactor::Time;
 
-use crate::http2::{LaneEnd, LaneId, Multiplex};
+use crate::http2::{ATTEMPTS_MAX, LaneEnd, LaneId, Multiplex};
 use crate::link::Link;
+use crate::out::Out;
 use crate::{Error, Http2Error, Limits, Machine, Network, Scheme};
 
 /// Reads in one call of [`Driver::next`] that give no event; then others have their turn.
 const READS_MAX: u8 = 32;
-/// A vector that has grown beyond this is given back once it is empty.
-const OUT_KEPT_BYTES_MAX: usize = 64 * 1024;
-/// Connections in a row on which a request may remain unprocessed.
-const ATTEMPTS_MAX: u8 = 3;
 
 /// Runs a [`Machine`] on sockets, inside a loop of the caller's.
 ///
@@ -49,13 +46,6 @@ struct Input {
     bytes: Vec<u8>,
     taken: usize,
     len: usize,
-}
-
-/// Bytes to send, after those that were sent already.
-#[derive(Default)]
-struct Out {
-    bytes: Vec<u8>,
-    sent: usize,
 }
 
 impl<M: Machine> Driver<M> {
@@ -216,7 +206,7 @@ impl<M: Machine> Driver<M> {
         if self.link.is_http2() {
             let is_secure = self.machine.peer().is_some_and(|peer| peer.scheme == Scheme::Secure);
             let scheme = if is_secure { "https" } else { "http" };
-            let mut http2 = Box::new(Multiplex::new(scheme, &self.limits));
+            let mut http2 = Box::new(Multiplex::new(scheme, &self.limits, 1));
             let lane = http2.open_lane();
             self.http2 = Some((http2, lane));
         }
@@ -288,9 +278,7 @@ impl<M: Machine> Driver<M> {
             return self.end(now, Error::Http2(Http2Error::Goaway));
         }
         self.part();
-        let mut bytes = kept;
-        bytes.extend_from_slice(self.out.rest());
-        self.out = Out { bytes, sent: 0 };
+        self.out.put_back(kept);
         self.link.close();
         (self.http2, self.broken, self.resumes) = (None, None, true);
     }
@@ -323,11 +311,11 @@ impl<M: Machine> Driver<M> {
     pub(crate) fn flush(&mut self) -> usize {
         if self.http2.is_some() {
             self.flush_frames();
-        } else if self.link.is_up()
-            && self.broken.is_none()
-            && let Err(error) = self.out.write_to(&mut self.link)
-        {
-            self.broken = Some(error);
+        } else if self.link.is_up() && self.broken.is_none() {
+            let mut sent = 0;
+            let written = self.link.write(self.out.rest(), &mut sent);
+            self.out.took(sent);
+            self.broken = written.err();
         }
         self.unsent()
     }
@@ -373,33 +361,5 @@ impl Input {
 
     const fn is_empty(&self) -> bool {
         self.taken == self.len
-    }
-}
-
-impl Out {
-    /// The bytes that are not sent.
-    fn rest(&self) -> &[u8] {
-        &self.bytes[self.sent..]
-    }
-
-    fn write_to(&mut self, link: &mut Link) -> Result<(), Error> {
-        let mut sent = 0;
-        let result = link.write(self.rest(), &mut sent);
-        self.took(sent);
-        result
-    }
-
-    /// Counts `len` bytes as sent.
-    ///
-    /// Moves what is left to the front only when that is the smaller part, so that the work is linear.
-    fn took(&mut self, len: usize) {
-        self.sent += len;
-        if self.sent * 2 >= self.bytes.len() {
-            self.bytes.drain(..self.sent);
-            self.sent = 0;
-        }
-        if self.bytes.is_empty() {
-            self.bytes.shrink_to(OUT_KEPT_BYTES_MAX);
-        }
     }
 }

@@ -17,7 +17,10 @@ mod multiplex;
 mod request;
 
 pub(crate) use self::lane::LaneEnd;
-pub(crate) use self::multiplex::{LaneId, Multiplex};
+pub(crate) use self::multiplex::{FRAME_BYTES_MAX, LaneId, Multiplex, OUT_BYTES};
+
+/// Connections in a row on which a request may remain unprocessed.
+pub(crate) const ATTEMPTS_MAX: u8 = 3;
 
 #[cfg(test)]
 mod tests;

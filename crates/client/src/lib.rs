@@ -1,17 +1,21 @@
 #![doc = include_str!("../README.md")]
 
+mod any;
+mod backoff;
 mod blocking;
 mod driver;
 mod entropy;
 mod error;
 mod event_source;
 mod exchange;
+mod fleet;
 mod headers;
 mod http2;
 mod limits;
 mod link;
 mod machine;
 mod network;
+mod out;
 #[cfg(feature = "properties")]
 pub mod properties;
 #[cfg(feature = "hub")]
@@ -21,6 +25,8 @@ mod subscription;
 mod url;
 mod web_socket;
 
+pub use any::{AnyEvent, AnyMachine};
+pub use backoff::Backoff;
 pub use blocking::Blocking;
 pub use driver::Driver;
 pub use entropy::Entropy;
@@ -30,6 +36,7 @@ pub use error::{
 pub use event_source::{
     EventSource, EventSourceOptions, OwnedSourceEvent, Reconnect, SourceMessage, SourceOpened,
 };
+pub use fleet::{Fleet, MemberId, Told};
 pub use limits::Limits;
 pub use machine::Machine;
 pub use network::{HttpVersions, Network, Proxy};
@@ -42,7 +49,7 @@ pub use sockeye_sse::{Comments, MessageEvent, OnBusy, Policy, ReadyState};
 pub use sockeye_websocket as websocket;
 #[cfg(feature = "hub")]
 pub use subscription::{
-    Backoff, Credentials, Data, Gap, HubError, Publication, Subscription, SubscriptionEvent,
+    Credentials, Data, Gap, HubError, Publication, Subscription, SubscriptionEvent,
     SubscriptionOptions, Target, Transport,
 };
 pub use url::{Peer, Scheme, Url};
@@ -52,6 +59,7 @@ pub use web_socket::{ConnectOptions, Delivery, Opened, OwnedMessage, WebSocket};
 pub mod sans_io {
     pub use crate::event_source::{event::SourceEvent, machine::EventSource};
     pub use crate::exchange::Exchange;
+    pub use crate::fleet::{ConnectionId, FleetMachine as Fleet, Order, Protocol};
     #[cfg(feature = "hub")]
     pub use crate::requests::RequestsMachine as Requests;
     #[cfg(feature = "hub")]

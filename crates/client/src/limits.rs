@@ -28,6 +28,17 @@ pub struct Limits {
     /// Content of one stream of HTTP/2 that is held until its machine takes it, in bytes. A machine that takes nothing
     /// stops its own stream, and no other one. Default 256 KiB.
     pub stream_window_bytes: u32,
+    /// Machines of a [`Fleet`](crate::Fleet) on one connection of HTTP/2; fewer if the server allows fewer streams.
+    /// Default 100, which is what servers allow at least (RFC 9113 §6.5.2). So many times `stream_window_bytes` is
+    /// held if no machine takes anything.
+    pub machines_per_connection_max: u32,
+    /// Connections that a [`Fleet`](crate::Fleet) makes at a time. Default 16.
+    pub dials_max: u8,
+    /// Milliseconds of silence on a shared connection behind which the server is asked for a sign of life (PING).
+    /// Default 20 000.
+    pub shared_ping_ms: u64,
+    /// Milliseconds that it has for that. Default 10 000.
+    pub shared_pong_ms: u64,
     /// Bytes that the caller may queue before the network has taken them. Default 4 MiB.
     pub out_bytes_max: usize,
     /// Bytes of messages that are kept while a blocking call waits to send. Default 4 MiB.
@@ -53,6 +64,10 @@ impl Limits {
         refusal_bytes_max: 4096,
         read_bytes: 16 * 1024,
         stream_window_bytes: 256 << 10,
+        machines_per_connection_max: 100,
+        dials_max: 16,
+        shared_ping_ms: 20_000,
+        shared_pong_ms: 10_000,
         out_bytes_max: 4 << 20,
         inbox_bytes_max: 4 << 20,
         send_ms: 30_000,

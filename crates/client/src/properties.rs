@@ -1,9 +1,11 @@
 //! Properties of the machines that hold whatever a server sends, for this crate's tests and the fuzz targets.
 
+mod fleet;
 pub mod fuzz;
 mod http2;
 mod show;
 
+pub use self::fleet::fleet;
 pub use self::http2::http2;
 
 use sockeye_reactor::Time;

@@ -1,6 +1,5 @@
 //! The client that subscribes channels of a hub: its machine, and the machine with a loop of its own.
 
-mod backoff;
 mod blocking;
 mod end;
 mod error;
@@ -21,7 +20,6 @@ mod stream;
 
 use sockeye_reactor::Time;
 
-pub use backoff::Backoff;
 pub use blocking::Subscription;
 pub use error::HubError;
 pub use event::{Data, Gap, Publication, SubscriptionEvent, Target};

@@ -5,7 +5,7 @@ use core::fmt;
 use crate::UsageError;
 
 /// What a URL's scheme says about the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scheme {
     /// `http` or `ws`: plain TCP, port 80.
     Plain,
@@ -14,7 +14,7 @@ pub enum Scheme {
 }
 
 /// The server of a URL: whom to connect to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Peer {
     /// Plain or secure.
     pub scheme: Scheme,

@@ -181,6 +181,16 @@ proptest! {
         properties::http2(&wire, &cuts);
     }
 
+    /// [client:shared-same]
+    #[test]
+    fn machines_that_share_a_connection_are_told_what_each_would_be_told_alone(
+        streams in vec(vec(select(EVENTS), 0..20).prop_map(|parts| parts.concat()), 1..5),
+        order in vec((any::<u8>(), 1_u8..90), 1..40),
+        cuts in cuts(),
+    ) {
+        properties::fleet(&streams, &order, &cuts);
+    }
+
     #[test]
     fn urls_stay_themselves(
         base in "(http|ws|https|wss|HTTP)://[a-zA-Z0-9.:\\[\\]%é-]{0,9}(/[a-z./?#%é -]{0,12})?",

@@ -197,6 +197,12 @@ impl Connection {
         self.peer.is_known
     }
 
+    /// The most streams of ours that the peer allows at a time; `u32::MAX` before it has said so.
+    #[must_use]
+    pub const fn peer_streams_max(&self) -> u32 {
+        self.peer.streams_max
+    }
+
     /// Whether the end of the input now would cut a frame or a field block.
     #[must_use]
     pub const fn is_mid_frame(&self) -> bool {

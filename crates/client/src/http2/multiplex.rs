@@ -1,6 +1,6 @@
 //! A connection with its lanes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sockeye_http2::{
@@ -13,15 +13,22 @@ use super::request::{self, Content, Unfit};
 use crate::{Error, Http2Error, Limits};
 
 /// The content of a frame.
-const FRAME_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const FRAME_BYTES_MAX: usize = 16 * 1024;
 /// Output behind which no lane gets a turn before a write.
-const OUT_BYTES: usize = 64 * 1024;
-/// Bytes of all streams that may be on their way.
+pub(crate) const OUT_BYTES: usize = 64 * 1024;
+/// Bytes of all streams that may at least be on their way.
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// The largest window (RFC 9113 §6.9.1).
+const WINDOW_BYTES_MAX: u32 = (1 << 31) - 1;
 
 /// Names a lane of a [`Multiplex`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LaneId(u32);
+
+impl LaneId {
+    /// The first lane.
+    pub(crate) const FIRST: Self = Self(0);
+}
 
 /// A connection of HTTP/2 that carries machines on lanes: bytes of the server in, the machines' input out, and back.
 pub(crate) struct Multiplex {
@@ -31,6 +38,10 @@ pub(crate) struct Multiplex {
     lanes: BTreeMap<LaneId, Lane>,
     /// The lanes by their streams.
     streams: BTreeMap<StreamId, LaneId>,
+    /// Lanes with new input, a new end, or a new chance to send.
+    touched: BTreeSet<LaneId>,
+    /// Whether the server goes away: no further request is taken.
+    is_leaving: bool,
     next: u32,
     kept_bytes_max: usize,
     /// Bytes to write, in their order.
@@ -39,11 +50,15 @@ pub(crate) struct Multiplex {
 }
 
 impl Multiplex {
-    /// A connection that has just been made. Its preface is in the output.
-    pub(crate) fn new(scheme: &'static str, limits: &Limits) -> Self {
+    /// A connection that has just been made, for so many lanes. Its preface is in the output.
+    ///
+    /// Its window is the sum of those of its streams, so machines that take nothing stop no other one.
+    /// [client:shared-stall]
+    pub(crate) fn new(scheme: &'static str, limits: &Limits, lanes_max: u32) -> Self {
+        let windows = limits.stream_window_bytes.saturating_mul(lanes_max);
         let http2 = Http2Limits {
             window_bytes: limits.stream_window_bytes,
-            connection_window_bytes: CONNECTION_WINDOW_BYTES.max(limits.stream_window_bytes),
+            connection_window_bytes: windows.clamp(CONNECTION_WINDOW_BYTES, WINDOW_BYTES_MAX),
             fields: FieldLimits {
                 fields_max: limits.head.headers_max,
                 list_bytes_max: limits.head.head_bytes_max,
@@ -60,6 +75,8 @@ impl Multiplex {
             reader: FieldReader::new(FieldBuffer::new()),
             lanes: BTreeMap::new(),
             streams: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            is_leaving: false,
             next: 0,
             kept_bytes_max: limits.out_bytes_max,
             out,
@@ -77,6 +94,7 @@ impl Multiplex {
 
     /// Ends a lane. If its stream still lives, the server is told.
     pub(crate) fn close_lane(&mut self, id: LaneId) {
+        self.touched.remove(&id);
         let Some(asked) = self.lanes.remove(&id).and_then(|lane| lane.asked) else { return };
         self.streams.remove(&asked.stream);
         let _ = self.protocol.reset(asked.stream, ErrorCode::CANCEL, &mut self.out);
@@ -161,6 +179,7 @@ impl Multiplex {
             // [client:http2-websocket-fallback]
             Ok(Err(_)) | Err(Unfit::NoForm) => LaneEnd::Http1,
         };
+        self.touched.insert(id);
         if let Some(lane) = self.lanes.get_mut(&id) {
             lane.end = Some(end(Vec::new()));
         }
@@ -184,9 +203,12 @@ impl Multiplex {
     fn hear(&mut self, event: Event<'_>) {
         match event {
             Event::Response { stream, status, end_stream } => {
-                let Self { lanes, streams, reader, .. } = self;
-                if let Some(lane) = streams.get(&stream).and_then(|id| lanes.get_mut(id)) {
-                    lane.answer(status, &reader.fields, end_stream);
+                let Self { lanes, streams, reader, touched, .. } = self;
+                if let Some(id) = streams.get(&stream) {
+                    touched.insert(*id);
+                    if let Some(lane) = lanes.get_mut(id) {
+                        lane.answer(status, &reader.fields, end_stream);
+                    }
                 }
                 self.look_after(stream);
             }
@@ -206,8 +228,9 @@ impl Multiplex {
             }
             Event::Reset { stream, cause } => self.reset(stream, cause),
             Event::Goaway { .. } => self.leave(),
+            // Requests may go to other connections now, and WebSockets may be opened.
+            Event::Settings => self.touched.extend(self.lanes.keys()),
             Event::Interim { .. }
-            | Event::Settings
             | Event::Writable { .. }
             | Event::Pong(_)
             | Event::Draining
@@ -216,8 +239,11 @@ impl Multiplex {
         }
     }
 
+    /// The lane of a stream, which is touched.
     fn lane(&mut self, stream: StreamId) -> Option<&mut Lane> {
-        self.lanes.get_mut(self.streams.get(&stream)?)
+        let id = self.streams.get(&stream)?;
+        self.touched.insert(*id);
+        self.lanes.get_mut(id)
     }
 
     /// Forgets a stream whose answer is complete.
@@ -237,6 +263,7 @@ impl Multiplex {
     fn reset(&mut self, stream: StreamId, cause: ResetCause) {
         let Some(id) = self.streams.remove(&stream) else { return };
         let Some(lane) = self.lanes.get_mut(&id) else { return };
+        self.touched.insert(id);
         let why = Error::Http2(Http2Error::Reset(match cause {
             ResetCause::Peer(code) => code,
             ResetCause::Fault(error) => error.code(),
@@ -251,14 +278,61 @@ impl Multiplex {
 
     /// The server goes away: the requests that it will not process go elsewhere. [client:http2-goaway]
     fn leave(&mut self) {
-        let Self { streams, lanes, protocol, .. } = self;
+        self.is_leaving = true;
+        let Self { streams, lanes, protocol, touched, .. } = self;
         streams.retain(|stream, id| {
             let lives = protocol.has_stream(*stream);
+            if !lives {
+                touched.insert(*id);
+            }
             if !lives && let Some(lane) = lanes.get_mut(id) {
                 lane.refused(Error::Http2(Http2Error::Goaway), LaneEnd::Elsewhere);
             }
             lives
         });
+    }
+
+    /// The next of the lanes that have new input, a new end, or a new chance to send.
+    pub(crate) fn next_touched(&mut self) -> Option<LaneId> {
+        self.touched.pop_first()
+    }
+
+    /// Whether the server goes away.
+    pub(crate) const fn is_leaving(&self) -> bool {
+        self.is_leaving
+    }
+
+    /// Whether no request is under way.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.streams.is_empty()
+    }
+
+    /// Whether a request of the lane is under way.
+    pub(crate) fn has_stream(&self, id: LaneId) -> bool {
+        self.lanes.get(&id).is_some_and(|lane| lane.asked.is_some())
+    }
+
+    /// The most streams that the server allows; `None` before it has said so.
+    pub(crate) fn streams_max(&self) -> Option<usize> {
+        let known = self.protocol.is_established().then(|| self.protocol.peer_streams_max());
+        known.map(|max| usize::try_from(max).unwrap_or(usize::MAX))
+    }
+
+    /// Asks the server for a sign of life.
+    pub(crate) fn ping(&mut self) {
+        // A connection that has failed is about to end anyway.
+        let _ = self.protocol.ping(*b"is alive", &mut self.out);
+    }
+
+    /// The connection has ended: so do all lanes that have no end yet, behind their input.
+    pub(crate) fn lose(&mut self, why: &Error) {
+        self.streams.clear();
+        for (id, lane) in &mut self.lanes {
+            self.touched.insert(*id);
+            if lane.end.is_none() {
+                lane.lose(why.clone());
+            }
+        }
     }
 
     /// The bytes to write; the caller drains those that it has written.
@@ -291,6 +365,11 @@ impl Multiplex {
         for id in self.lanes.keys().copied().collect::<Vec<_>>() {
             self.close_lane(id);
         }
+        self.shut_down();
+    }
+
+    /// Says goodbye: no further request is sent.
+    pub(crate) fn shut_down(&mut self) {
         self.protocol.shut_down(&mut self.out);
     }
 }

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 
 use sockeye_reactor::Time;
 
-use super::backoff::{self, Backoff};
 use super::end::End;
 use super::event::SubscriptionEvent;
 use super::hearing::Hearing;
@@ -16,6 +15,7 @@ use super::probe::Probe;
 use super::socket::Socket;
 use super::stream::Stream;
 use super::{Context, Transport};
+use crate::backoff::{self, Backoff};
 use crate::{Entropy, Error, HubError, Limits, Machine, Peer, UsageError};
 
 /// A connection that lasts so long, in milliseconds, counts as a good one, even without messages.

@@ -1,11 +1,11 @@
-//! Computes how long a client of a hub waits before its next connection.
+//! Computes how long a client waits before its next connection.
 
 /// Upper end of the random wait after the second failure in a row, in milliseconds.
 const FIRST_MS: u64 = 250;
 /// The bound at which the doubling stops, in milliseconds.
-pub(super) const LAST_MS: u64 = 30_000;
+pub(crate) const LAST_MS: u64 = 30_000;
 
-/// How long a client of a hub waits before its next attempt: counts failures in a row.
+/// How long a client waits before its next attempt: counts failures in a row.
 ///
 /// Each wait is what the server asked for, plus a random part of a bound. The bound doubles with each failure, from
 /// 250 ms to 30 s, so that a crowd of clients spreads out.
@@ -33,7 +33,7 @@ impl Backoff {
     }
 
     /// Counts a failure, and gives the wait. [client:hub-retry] It is at least `hint_ms`.
-    pub(super) fn wait_ms(&mut self, hint_ms: u64, busy: bool, bits: u64) -> u64 {
+    pub(crate) fn wait_ms(&mut self, hint_ms: u64, busy: bool, bits: u64) -> u64 {
         self.failures = self.failures.saturating_add(1);
         let doublings = self.failures.saturating_sub(if busy { 1 } else { 2 });
         let bound = if self.failures == 1 && !busy {
