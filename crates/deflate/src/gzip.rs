@@ -34,6 +34,9 @@ pub const PART_BYTES: usize = 16 * 1024;
 /// The longest text that [`Gzip::block`] deflates. It bounds the time of a call to about a millisecond.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024;
 
+/// The longest text that [`Gzip::member`] deflates: such an item, and what is around it in an answer.
+pub const MEMBER_TEXT_BYTES_MAX: usize = TEXT_BYTES_MAX + 16 * 1024;
+
 /// The longest stored block (RFC 1951 §3.2.4).
 const STORED_BYTES_MAX: usize = 0xFFFF;
 
@@ -53,6 +56,27 @@ impl Default for GzipConfig {
     }
 }
 
+/// What a [`Gzip`] has deflated since it was made. Texts that it stored without an attempt do not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Texts.
+    pub texts: u64,
+    /// Bytes of these texts.
+    pub text_bytes: u64,
+    /// Bytes of the blocks that they became.
+    pub block_bytes: u64,
+}
+
+impl Totals {
+    /// Adds those of another one.
+    pub const fn add(&mut self, other: Self) {
+        self.texts = self.texts.saturating_add(other.texts);
+        self.text_bytes = self.text_bytes.saturating_add(other.text_bytes);
+        self.block_bytes = self.block_bytes.saturating_add(other.block_bytes);
+    }
+}
+
 /// The deflater that all gzip streams of one loop share.
 ///
 /// It allocates 350 KB when the first text is deflated.
@@ -61,13 +85,15 @@ pub struct Gzip {
     deflater: Option<Box<Deflater>>,
     scratch: Vec<u8>,
     shift: Shift,
+    totals: Totals,
 }
 
 impl Gzip {
     /// A deflater that has allocated nothing yet.
     #[must_use]
     pub const fn new(config: GzipConfig) -> Self {
-        Self { config, deflater: None, scratch: Vec::new(), shift: Shift::NONE }
+        let totals = Totals { texts: 0, text_bytes: 0, block_bytes: 0 };
+        Self { config, deflater: None, scratch: Vec::new(), shift: Shift::NONE, totals }
     }
 
     /// How it compresses.
@@ -79,8 +105,15 @@ impl Gzip {
     /// Compresses differently from now on.
     pub fn set_config(&mut self, config: GzipConfig) {
         if config != self.config {
-            *self = Self::new(config);
+            let totals = self.totals;
+            *self = Self { totals, ..Self::new(config) };
         }
+    }
+
+    /// What it has deflated since it was made.
+    #[must_use]
+    pub const fn totals(&self) -> Totals {
+        self.totals
     }
 
     /// Appends `text` as a block: deflated if that is shorter, and stored otherwise. Returns whether a part
@@ -93,7 +126,32 @@ impl Gzip {
             store(text, out);
             return false;
         }
-        let mut is_deflated = false;
+        self.deflate_parts(text, out)
+    }
+
+    /// Appends `text` as a whole member of gzip, if that is shorter. Returns whether it did.
+    ///
+    /// A text above [`MEMBER_TEXT_BYTES_MAX`] is not tried; one below the configured length is.
+    pub fn member(&mut self, text: &[u8], out: &mut Vec<u8>) -> bool {
+        if text.len() > MEMBER_TEXT_BYTES_MAX {
+            return false;
+        }
+        let start = out.len();
+        out.extend_from_slice(&HEADER);
+        self.deflate_parts(text, out);
+        let mut checksum = Checksum::NONE;
+        checksum.update(text);
+        out.extend_from_slice(&checksum.trailer());
+        let is_shorter = out.len().saturating_sub(start) < text.len();
+        if !is_shorter {
+            out.truncate(start);
+        }
+        is_shorter
+    }
+
+    /// Appends each part of `text` as blocks of its own. Returns whether a part of it was deflated.
+    fn deflate_parts(&mut self, text: &[u8], out: &mut Vec<u8>) -> bool {
+        let (start, mut is_deflated) = (out.len(), false);
         for part in text.chunks(PART_BYTES) {
             let deflates = self.deflate(part, out);
             if !deflates {
@@ -101,6 +159,9 @@ impl Gzip {
             }
             is_deflated |= deflates;
         }
+        let block_bytes = out.len().saturating_sub(start);
+        let (text_bytes, block_bytes) = (text.len() as u64, block_bytes as u64);
+        self.totals.add(Totals { texts: 1, text_bytes, block_bytes });
         is_deflated
     }
 

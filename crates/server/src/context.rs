@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 
-use sockeye_deflate::Gzip;
+use sockeye_deflate::gzip;
 use sockeye_reactor::Time;
 use sockeye_sse::Event;
 use sockeye_websocket::{
     CloseCode, Connection as Protocol, Fin, Message, MessageCodec, UsageError,
 };
 
-use crate::answer::Reply;
+use crate::answer::{GZIP, Reply};
 use crate::budget;
 use crate::cause::CloseCause;
 use crate::closes::Closes;
@@ -96,10 +96,30 @@ impl Context<'_> {
         self.core.connections.iter().map(|(_, connection)| connection.outbox.len() as u64).sum()
     }
 
-    /// The compression that all streams of the loop share. The caller counts the work:
-    /// [`Context::spend`].
-    pub fn gzip(&mut self) -> &mut Gzip {
-        &mut self.core.gzip
+    /// Compresses the body of a response for a client that [wants gzip](crate::Coding::wanted), if that makes it
+    /// shorter, and names the coding in a header. Returns whether it did. A body above
+    /// [`gzip::MEMBER_TEXT_BYTES_MAX`] stays as it is. The work counts as units.
+    ///
+    /// The caller says `Vary: Accept-Encoding` where caches may keep the response, and gives it an entity tag
+    /// that is weak or that no other form of it has (RFC 9110 §8.8.3.3). No body may have a secret and another's text
+    /// in it: the length of the response would tell how much of the secret that text repeats.
+    pub fn compress(&mut self, reply: &mut Reply) -> bool {
+        if reply.body.len() > gzip::MEMBER_TEXT_BYTES_MAX {
+            return false;
+        }
+        self.spend(budget::of_gzip(reply.body.len()));
+        let mut member = Vec::new();
+        let is_shorter = self.core.gzip.member(&reply.body, &mut member);
+        if is_shorter {
+            reply.body = member.into();
+            reply.headers.push(GZIP);
+        }
+        is_shorter
+    }
+
+    /// What was compressed for event streams and responses, each event once.
+    pub fn compressed(&self) -> gzip::Totals {
+        self.core.gzip.totals()
     }
 
     /// Whether the server is on its way out.

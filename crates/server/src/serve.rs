@@ -4,12 +4,13 @@ use sockeye_http::{self as http, Method, Status, host};
 use sockeye_http1::{Persistence, RequestHead};
 use sockeye_reactor::Key;
 
-use crate::answer::{Answer, Reply, Wording};
+use crate::answer::{Answer, Coding, EventStream, Reply, Wording};
 use crate::app::App;
 use crate::budget::REQUEST_UNITS;
 use crate::context::Context;
 use crate::http2::answers;
 use crate::listener::Standing;
+use crate::opening::OpenedStream;
 use crate::request::{Refused, Request};
 use crate::state::Core;
 use crate::stream::Terms;
@@ -75,13 +76,7 @@ pub(crate) fn serve<A: App>(
             (opened, pending)
         }
         Answer::EventStream(stream, pending) => {
-            let opened = match asked {
-                Asked::Http1(head) => opening::event_stream(core, key, head, &stream),
-                Asked::Http2 { .. } => {
-                    answers::open_event_stream(core, key, asked.terms().is_head, &stream)
-                }
-            };
-            (opened, pending)
+            (open_event_stream(core, key, asked, &stream), pending)
         }
         Answer::Hold(hold, pending) => (opening::held(core, key, asked.terms(), hold), pending),
         Answer::Tunnel(pending) => {
@@ -105,6 +100,23 @@ pub(crate) fn serve<A: App>(
     if core.draining {
         drain::dismiss(core, app, stream);
     }
+}
+
+/// Opens an event stream.
+fn open_event_stream(
+    core: &mut Core,
+    key: Key,
+    asked: Asked<'_, '_, '_>,
+    stream: &EventStream,
+) -> Option<OpenedStream<'static>> {
+    let opened = match asked {
+        Asked::Http1(head) => opening::event_stream(core, key, head, stream),
+        Asked::Http2 { .. } => answers::open_event_stream(core, key, asked.terms().is_head, stream),
+    };
+    if opened.is_some() && stream.coding == Coding::Gzip {
+        core.stats.event_streams_compressed += 1;
+    }
+    opened
 }
 
 /// Whether the request `head` on `key` is for a host that its connection does not serve. A trusted proxy speaks for all

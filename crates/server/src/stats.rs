@@ -80,6 +80,8 @@ counters! {
     websockets_closed,
     /// Event streams opened.
     event_streams_opened,
+    /// Event streams opened in gzip, of these.
+    event_streams_compressed,
     /// Event streams closed.
     event_streams_closed,
     /// Requests held.

@@ -25,6 +25,7 @@ pub fn streams(level: u8, text_bytes_min: u8, seed: &[u8], picks: &[u8]) {
     let mut encoder = Gzip::new(GzipConfig { level, text_bytes_min: text_bytes_min.into() });
     let texts = messages(seed);
     let shared: Vec<_> = texts.iter().map(|text| shared(&mut encoder, text)).collect();
+    texts.iter().for_each(|text| member(&mut encoder, text));
     for picks in picks.split(|pick| *pick == 0xFF) {
         let (mut wire, mut plain, mut checksum) = (HEADER.to_vec(), vec![], Checksum::NONE);
         let mut ends = Vec::new();
@@ -44,6 +45,18 @@ pub fn streams(level: u8, text_bytes_min: u8, seed: &[u8], picks: &[u8]) {
         wire.extend_from_slice(&checksum.trailer());
         decodes(&wire, &plain, &ends);
     }
+}
+
+/// A text by itself is a member that decodes to it and is shorter, or nothing.
+fn member(encoder: &mut Gzip, text: &[u8]) {
+    let (mut wire, before) = (Vec::new(), encoder.totals());
+    if encoder.member(text, &mut wire) {
+        assert!(wire.len() < text.len());
+        decodes(&wire, text, &[]);
+    } else {
+        assert!(wire.is_empty());
+    }
+    assert_eq!(encoder.totals().text_bytes, before.text_bytes + text.len() as u64);
 }
 
 /// The block of a text refers to nothing before it, and is never much longer than the text.
