@@ -1,6 +1,7 @@
 //! Our dialect: `/v1` over HTTP, commands of `sockeye.v1.json`, event streams and polls.
 
 mod caching;
+mod compression;
 mod cors;
 pub(crate) mod counters;
 mod credentials;

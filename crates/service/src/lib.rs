@@ -12,7 +12,7 @@ pub mod wire;
 pub use certificates::{CertificateState, CertificateTimes, OrderOutcome};
 pub use dialect::notices::RefusedCredential;
 pub use engine::access::{Access, Entropy, Guard};
-pub use engine::limits::Limits;
+pub use engine::limits::{CompressedAnswers, Compression, Limits};
 pub use engine::namespaces::{Namespaces, Publishers, Readers, Rules};
 pub use engine::reload::Reloaded;
 pub use sequencing::{Health, Log, LogState, NoRoom, Record};

@@ -22,7 +22,7 @@ use crate::dialect::surveys::Survey;
 use crate::dialect::{add_cors, cors_headers, routes::Resource};
 use crate::engine::reload::Reloaded;
 use crate::engine::work::Payer;
-use crate::engine::{Access, Engine, Limits, Namespaces, Principal, Task, Watch};
+use crate::engine::{Access, Delivery as _, Engine, Limits, Namespaces, Principal, Task, Watch};
 use crate::sequencing::{
     Archive, Backbone, Log, LogClock, LogTime, Sequencing, Storage, StorageLines,
 };
@@ -90,7 +90,7 @@ pub(crate) enum Pending {
     /// status.
     Refused(Problem),
     /// A poll that is subscribed already, and the time at which it ends.
-    Poll(SubscriberKey, Time, Principal),
+    Poll((SubscriberKey, Delivery), Time, Principal),
     /// A job whose publications wait for the log, and the account to which visits to its stream are
     /// charged.
     Publishing(u64, Option<Payer>),
@@ -369,9 +369,7 @@ impl App for Service {
             Pending::Subscribed { form, channels, start, watch, who } => {
                 self.open_subscribed(stream, form, &channels, (start, watch), &who, context);
             }
-            Pending::Poll(subscriber, until, who) => {
-                self.open_poll(stream, subscriber, until, who);
-            }
+            Pending::Poll(of, until, who) => self.open_poll(stream, of, until, who),
             Pending::Publishing(id, of_visits) => self.hold_publishing(id, of_visits, stream),
             Pending::Request(id) => self.line_up(id, stream),
         }
@@ -379,7 +377,7 @@ impl App for Service {
 
     fn on_unopened(&mut self, PendingStream(pending): PendingStream, _: &mut Context<'_>) {
         match pending {
-            Pending::Poll(subscriber, ..) => self.engine.leave(subscriber),
+            Pending::Poll((subscriber, _), ..) => self.engine.leave(subscriber),
             Pending::Request(id) => self.forget_request(id),
             Pending::Subscribed { .. }
             | Pending::Commands(_)
@@ -397,7 +395,7 @@ impl App for Service {
     fn on_close(&mut self, stream: StreamKey, _: CloseCause, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
         self.engine.deliver_burst(context);
-        if self.engine.sessions.of_stream(stream).is_some_and(|it| it.delivery == Delivery::Poll) {
+        if self.engine.sessions.of_stream(stream).is_some_and(|it| it.delivery.fetches()) {
             self.counters.polls.gone += 1;
         }
         self.engine.disconnect(stream);
@@ -489,7 +487,7 @@ impl App for Service {
     fn on_goodbye(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         self.engine.deliver_burst(context);
         let session = self.engine.sessions.of_stream(stream);
-        let poll = session.filter(|session| session.delivery == Delivery::Poll);
+        let poll = session.filter(|session| session.delivery.fetches());
         if let Some(subscriber) = poll.map(|session| session.subscriber) {
             return self.answer_late(subscriber, context);
         }

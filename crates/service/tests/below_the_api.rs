@@ -34,7 +34,8 @@ fn send(server: &Running, request: &str) -> Answered {
         .unwrap_or_else(|error| panic!("{error} after {request:.300} -> {answer}"));
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     let status = head[9..12].parse().expect("a status");
-    Answered { status, head: head.to_owned(), body: body.to_owned() }
+    let (head, body) = (head.to_owned(), body.to_owned());
+    Answered { status, head, body_bytes: body.len(), body }
 }
 
 /// [service:statuses-below]

@@ -10,6 +10,7 @@ mod caching;
 mod clocks;
 mod commands;
 mod common;
+mod compression;
 mod controls;
 mod corpus;
 mod cors;
@@ -17,6 +18,8 @@ mod drain;
 mod expiry;
 mod fairness;
 mod fan_out;
+#[path = "../../server/tests/simulation/gunzip.rs"]
+mod gunzip;
 mod half_close;
 mod held_requests;
 mod keys;

@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use sockeye_hub::{Cursor, Entry, Epoch, Page, Query, Start, Target};
-use sockeye_server::{Header, Reply, Request};
+use sockeye_server::{Coding, Header, Reply, Request};
 
 use crate::Service;
 use crate::dialect::reply::{self, NO_STORE};
@@ -33,11 +33,13 @@ pub(crate) enum Holds {
     ForGood,
 }
 
-/// Whether caches may keep the answers to a request, and by which of its headers they differ.
+/// Whether caches may keep the answers to a request, by which of its headers they differ, and their coding.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caching {
     is_public: bool,
     vary: &'static str,
+    /// The coding of the answers; `None` if the request has no say in it.
+    coding: Option<Coding>,
 }
 
 impl Service {
@@ -47,8 +49,9 @@ impl Service {
     /// Where presence is kept, each request has to reach the server.
     pub(crate) fn caching<'t>(
         &self,
+        request: &Request<'_>,
         who: &Principal,
-        targets: impl IntoIterator<Item = Target<'t>>,
+        targets: impl Iterator<Item = Target<'t>> + Clone,
     ) -> Caching {
         let keeps_presence = |target: Target<'_>| match target {
             Target::Channel(channel) => {
@@ -56,8 +59,9 @@ impl Service {
             }
             Target::Pattern(_) => false,
         };
-        let is_public = !who.is_known() && !targets.into_iter().any(keeps_presence);
-        Caching { is_public, vary: vary(&self.engine.access) }
+        let is_public = !who.is_known() && !targets.clone().any(keeps_presence);
+        let coding = self.coding_of_answer(request, who, targets);
+        Caching { is_public, vary: vary(&self.engine.access), coding }
     }
 }
 
@@ -98,7 +102,24 @@ impl Caching {
     }
 
     fn vary(self) -> Header {
-        reply::text("Vary", self.vary)
+        match self.coding {
+            Some(_) => reply::text("Vary", &format!("{}, Accept-Encoding", self.vary)),
+            None => reply::text("Vary", self.vary),
+        }
+    }
+
+    /// The coding of the answers.
+    pub(crate) const fn coding(self) -> Option<Coding> {
+        self.coding
+    }
+
+    /// The entity tag of an answer: a weak one if the answer may be in gzip, because both forms have it
+    /// (RFC 9110 §8.8.3.3). [service:compress-etag]
+    pub(crate) fn tag(self, opaque: &str) -> Header {
+        match self.coding {
+            Some(Coding::Gzip) => reply::text("ETag", &format!("W/{opaque}")),
+            Some(Coding::Identity) | None => reply::text("ETag", opaque),
+        }
     }
 }
 

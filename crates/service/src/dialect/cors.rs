@@ -82,14 +82,14 @@ pub(crate) fn add<P>(answer: &mut Answer<P>, headers: Vec<Header>) {
     // [service:cors-every-answer]
     match answer {
         Answer::Reply(reply) => add_to(&mut reply.headers, headers),
-        Answer::EventStream(stream, _) => stream.headers.extend(headers),
+        Answer::EventStream(stream, _) => add_to(&mut stream.headers, headers),
         Answer::Hold(hold, _) => add_to(&mut hold.headers, headers),
         _ => {}
     }
 }
 
-/// Adds the headers. An answer that caches may keep has a `Vary` of its own, which names `Origin`
-/// also where no page asks.
+/// Adds the headers. An answer that caches may keep, or that may be compressed, has a `Vary` of its own, which
+/// names `Origin` also where no page asks.
 fn add_to(own: &mut Vec<Header>, headers: Vec<Header>) {
     let varies = own.iter().any(|header| header.is_named("Vary"));
     own.extend(headers.into_iter().filter(|it| !varies || !it.is_named("Vary")));

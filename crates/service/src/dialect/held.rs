@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sockeye_hub::{Cursor, Holder};
-use sockeye_server::{Answer, Context, Header, Hold, Reply, Request, StreamKey};
+use sockeye_server::{Answer, Coding, Context, Header, Hold, Reply, Request, StreamKey};
 
 use super::history::no_archive;
 use super::{history, members, polls, position};
@@ -77,6 +77,8 @@ struct HeldRequest {
     /// The account to which visits to its stream are charged, unless that is its address.
     of_visits: Option<Payer>,
     wanted: Wanted,
+    /// The coding of the answer; `None` if the request has no say in it.
+    coding: Option<Coding>,
     /// The head when the archive was asked; `None` before.
     asked: Option<Cursor>,
     /// The client has ended its direction.
@@ -175,7 +177,7 @@ impl Service {
     pub(crate) fn hold(
         &mut self,
         who: &Principal,
-        wanted: Wanted,
+        (wanted, coding): (Wanted, Option<Coding>),
         hold: Hold,
     ) -> Result<Answer<Pending>, Problem> {
         let holder = self.engine.holder(who);
@@ -189,7 +191,8 @@ impl Service {
         let payer = self.engine.work.payer(who);
         let of_visits = self.engine.work.payer_of_visits(who);
         let (stream, asked, half_closed) = (None, None, false);
-        let request = HeldRequest { stream, holder, payer, of_visits, wanted, asked, half_closed };
+        let request =
+            HeldRequest { stream, holder, payer, of_visits, wanted, coding, asked, half_closed };
         Ok(Answer::Hold(hold, Pending::Request(self.held.keep(request))))
     }
 
@@ -225,7 +228,7 @@ impl Service {
             Wanted::History(wanted) => self.build_page(id, wanted, request.holder, context),
             Wanted::Members(wanted) => self.members(wanted, context).map(Some),
             Wanted::Position(wanted) => self.positions(wanted, context).map(Some),
-            Wanted::Figures => Ok(self.figures(stream, context)),
+            Wanted::Figures => Ok(self.figures((stream, request.coding), context)),
             Wanted::Poll(wanted) => self.poll_in_turn(stream, wanted, request.half_closed, context),
         };
         match built {
@@ -234,17 +237,23 @@ impl Service {
                 self.held.by_id.insert(id, request);
             }
             Ok(None) => drop(self.held.by_stream.remove(&stream)),
-            Ok(Some(reply)) => self.answer_stream(stream, reply, context),
+            Ok(Some(reply)) => self.answer_stream(stream, (reply, request.coding), context),
             Err(problem) => {
                 count(&mut self.counters.requests_refused, problem.code);
                 let refusal = reply::problem(&problem, self.engine.spread_ms());
-                self.answer_stream(stream, refusal, context);
+                self.answer_stream(stream, (refusal, None), context);
             }
         }
     }
 
-    fn answer_stream(&mut self, stream: StreamKey, reply: Reply, context: &mut Context<'_>) {
+    fn answer_stream(
+        &mut self,
+        stream: StreamKey,
+        (reply, coding): (Reply, Option<Coding>),
+        context: &mut Context<'_>,
+    ) {
         context.spend(units::of_text(reply.body.len()));
+        let reply = self.code(reply, coding, context);
         self.held.by_stream.remove(&stream);
         // A client that is gone is told nothing.
         let _ = context.respond(stream, reply);
@@ -258,7 +267,8 @@ impl Service {
         context: &mut Context<'_>,
     ) {
         let Some(request) = self.held.remove(id) else { return };
-        let HeldRequest { stream: Some(stream), asked: Some(position), wanted, .. } = request
+        let HeldRequest { stream: Some(stream), asked: Some(position), wanted, coding, .. } =
+            request
         else {
             return;
         };
@@ -272,7 +282,7 @@ impl Service {
             // [service:archive-unavailable]
             None => reply::problem(&no_archive(), self.engine.spread_ms()),
         };
-        self.answer_stream(stream, reply, context);
+        self.answer_stream(stream, (reply, coding), context);
     }
 
     /// Forgets a request whose stream has closed.

@@ -71,13 +71,13 @@ impl Service {
         let (part, bound) = part(query)?;
         self.check_bound(bound)?;
         context.spend(units::TARGET);
-        let caching = self.caching(who, [Target::Channel(name)]);
+        let caching = self.caching(request, who, [Target::Channel(name)].into_iter());
         let messages_max = limit.min(self.engine.limits.history_messages_max);
         let known = KnownTags::of(request);
         let channel = channel.into_owned();
         let wanted = Wanted { channel, part, bound, messages_max, caching, known };
         let hold = self.hold_for_turn(caching.vary_early());
-        self.hold(who, held::Wanted::History(wanted), hold)
+        self.hold(who, (held::Wanted::History(wanted), caching.coding()), hold)
     }
 
     /// Refuses the cursor of another log.

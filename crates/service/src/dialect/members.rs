@@ -1,7 +1,7 @@
 //! The list of a channel's members.
 
 use sockeye_hub::{ChannelName, Target};
-use sockeye_server::{Answer, Context, Reply, Status};
+use sockeye_server::{Answer, Context, Reply, Request, Status};
 
 use super::reply::json;
 use crate::dialect::held;
@@ -27,7 +27,7 @@ impl Service {
         &mut self,
         who: &Principal,
         channel: ChannelName<'_>,
-        query: &Query<'_>,
+        (request, query): (&Request<'_>, &Query<'_>),
         context: &mut Context<'_>,
     ) -> Result<Answer<Pending>, Problem> {
         self.may_list(who, channel)?;
@@ -42,12 +42,14 @@ impl Service {
         let wanted =
             Wanted { who: who.clone(), channel: channel.as_str().to_owned(), after, limit };
         context.spend(units::TARGET);
+        let coding = self.coding_of_answer(request, who, [Target::Channel(channel)].into_iter());
         let users = self.engine.presence.state(channel.as_str()).users;
         if users.min(limit as u64) * units::ITEM <= units::AT_ONCE {
-            return Ok(self.members(&wanted, context)?.into());
+            let reply = self.members(&wanted, context)?;
+            return Ok(self.code(reply, coding, context).into());
         }
         let hold = self.hold_for_turn(Vec::new());
-        self.hold(who, held::Wanted::Members(wanted), hold)
+        self.hold(who, (held::Wanted::Members(wanted), coding), hold)
     }
 
     fn may_list(&self, who: &Principal, channel: ChannelName<'_>) -> Result<(), Problem> {

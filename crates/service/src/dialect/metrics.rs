@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use sockeye_auth::Refusal;
-use sockeye_server::{ClosedBy, Closes, Context, Header, Reply, Stats, Status, StreamKind};
+use sockeye_server::{ClosedBy, Closes, Context, Header, Reply, Stats, Status, StreamKind, gzip};
 
 use crate::Service;
 use crate::certificates::CertificateFigures;
@@ -25,6 +25,7 @@ const TEXT: Header =
 pub(crate) struct Tally {
     server: Stats,
     closes: Closes,
+    compressed: gzip::Totals,
     unsent_bytes: u64,
     /// The figures of each hub about its own streams.
     hub: sockeye_hub::Stats,
@@ -47,6 +48,7 @@ impl Service {
         Tally {
             server: *context.stats(),
             closes: context.closes().clone(),
+            compressed: context.compressed(),
             unsent_bytes: context.unsent_bytes(),
             hub,
             sequencer: self.engine.sequencing.figures(hub),
@@ -67,6 +69,7 @@ impl Tally {
     pub(crate) fn add(&mut self, other: &Self) {
         self.server.add(&other.server);
         self.closes.include(&other.closes);
+        self.compressed.add(other.compressed);
         self.unsent_bytes += other.unsent_bytes;
         self.hub.add(&other.hub);
         // The latest of several views of one sequencer.
@@ -107,6 +110,7 @@ impl Tally {
         self.archive(&mut page);
         self.storage(&mut page);
         self.clock(&mut page);
+        self.compression(&mut page);
         self.traffic(&mut page);
         Reply::new(Status::OK, TEXT, page.finish().into_bytes()).header(NO_STORE)
     }
@@ -381,6 +385,19 @@ impl Tally {
         page.by(Kind::Counter, "http2_resets_total", help, "by", rows);
         let help = "Connections of HTTP/2 that were told to go, by the code of GOAWAY.";
         page.by(Kind::Counter, "http2_goaways_total", help, "code", stats.goaways.iter());
+    }
+
+    /// [service:compress-metrics]
+    fn compression(&self, page: &mut Page) {
+        let help = "Event streams that were opened in gzip.";
+        let opened = self.server.event_streams_compressed;
+        page.counter("compressed_streams_opened_total", help, opened);
+        let help = "Events and answers that were compressed, each event once for all streams; those too \
+                    short for it are not among them.";
+        page.counter("compressed_texts_total", help, self.compressed.texts);
+        let help = "Bytes of these, before (text) and after (gzip).";
+        let rows = [("text", self.compressed.text_bytes), ("gzip", self.compressed.block_bytes)];
+        page.by(Kind::Counter, "compressed_bytes_total", help, "form", rows);
     }
 
     fn traffic(&self, page: &mut Page) {

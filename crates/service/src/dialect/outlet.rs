@@ -4,7 +4,8 @@ use std::cell::OnceCell;
 
 use sockeye_hub::{Cursor, Entry};
 use sockeye_server::{
-    Context, SendError, SharedEvent, SharedEvents, SharedMessage, SharedMessages, StreamKey, Time,
+    Coding, Context, SendError, SharedEvent, SharedEvents, SharedMessage, SharedMessages,
+    StreamKey, Time,
 };
 
 use crate::engine::dialect;
@@ -55,6 +56,8 @@ pub(crate) enum Delivery {
     Bare,
     /// A request that is held until there is something to answer with.
     Poll,
+    /// The same, and its answer may go in gzip.
+    CodedPoll,
 }
 
 /// How the data of an event are written.
@@ -118,15 +121,33 @@ impl Envelope {
     }
 }
 
+impl Delivery {
+    /// That of a poll whose answer has this coding.
+    pub(crate) const fn poll(coding: Option<Coding>) -> Self {
+        match coding {
+            Some(Coding::Gzip) => Self::CodedPoll,
+            Some(Coding::Identity) | None => Self::Poll,
+        }
+    }
+
+    /// The coding of what goes in one answer.
+    pub(crate) const fn coding(self) -> Option<Coding> {
+        match self {
+            Self::CodedPoll => Some(Coding::Gzip),
+            Self::Events(..) | Self::Commands | Self::Greeting | Self::Bare | Self::Poll => None,
+        }
+    }
+}
+
 impl dialect::Delivery for Delivery {
     fn fetches(self) -> bool {
-        self == Self::Poll
+        matches!(self, Self::Poll | Self::CodedPoll)
     }
 
     fn ends_with_its_channels(self) -> bool {
         match self {
             Self::Events(..) | Self::Bare => true,
-            Self::Commands | Self::Greeting | Self::Poll => false,
+            Self::Commands | Self::Greeting | Self::Poll | Self::CodedPoll => false,
         }
     }
 
@@ -138,7 +159,7 @@ impl dialect::Delivery for Delivery {
         match self {
             // Its next request brings the cursor and the ticket together.
             Self::Events(..) => true,
-            Self::Commands | Self::Greeting | Self::Bare | Self::Poll => false,
+            Self::Commands | Self::Greeting | Self::Bare | Self::Poll | Self::CodedPoll => false,
         }
     }
 }
@@ -169,7 +190,8 @@ impl Dialect for V1 {
 
     fn announce(presence: &Roster<'_>) -> Announcement {
         let (control, mut text) = (Control::Presence(*presence), String::new());
-        let event = SharedEvent::new(&control.event(&mut text));
+        // [service:compress-presence] It has the names of several users.
+        let event = SharedEvent::confidential(&control.event(&mut text));
         let mut text = String::new();
         control.write_json(&mut text);
         Announcement { event, message: SharedMessage::text(&text) }
@@ -227,7 +249,7 @@ impl Outlet<V1> for Context<'_> {
                 None => Ok(()),
             },
             // A poll gets everything in its response.
-            Delivery::Poll => Ok(()),
+            Delivery::Poll | Delivery::CodedPoll => Ok(()),
         };
         sent.map_err(not_sent)
     }
@@ -269,7 +291,7 @@ impl Outlet<V1> for Context<'_> {
                 }
             }
             // A poll gets everything in its response.
-            Delivery::Poll => Ok(()),
+            Delivery::Poll | Delivery::CodedPoll => Ok(()),
         };
         sent.map_err(|(sent, why)| (sent, not_sent(why)))
     }
@@ -315,7 +337,7 @@ impl Outlet<V1> for Context<'_> {
         let _ = match to.delivery {
             Delivery::Events(..) => self.send_shared_event(to.stream, &told.event),
             Delivery::Commands => self.send_shared(to.stream, &told.message),
-            Delivery::Greeting | Delivery::Bare | Delivery::Poll => Ok(()),
+            Delivery::Greeting | Delivery::Bare | Delivery::Poll | Delivery::CodedPoll => Ok(()),
         };
     }
 

@@ -11,10 +11,10 @@ use sockeye_hub::{
 };
 use sockeye_server::{Answer, Context, Hold, Reply, Request, Status, StreamKey, Time};
 
-use crate::dialect::caching::is_known;
+use crate::dialect::caching::{Caching, is_known};
 use crate::dialect::held::{self, KnownTags, too_many};
 use crate::dialect::history::no_archive;
-use crate::dialect::outlet::EntryBody;
+use crate::dialect::outlet::{Delivery, EntryBody};
 use crate::dialect::recipient::cursor_text;
 use crate::dialect::reply::{self, NO_STORE};
 use crate::engine::access::Standing;
@@ -35,6 +35,7 @@ enum Patience {
 /// A poll as its request asks for it.
 struct Asked<'p> {
     channels: &'p [&'p str],
+    caching: Caching,
     start: Start,
     /// The time until which the client waits; `None` if it does not.
     until: Option<Time>,
@@ -42,8 +43,13 @@ struct Asked<'p> {
 
 impl Asked<'_> {
     fn targets(&self) -> impl Iterator<Item = Target<'_>> {
-        self.channels.iter().filter_map(|name| Target::new(name).ok())
+        targets(self.channels)
     }
+}
+
+/// The targets of these names.
+fn targets<'n>(names: &'n [&'n str]) -> impl Iterator<Item = Target<'n>> + Clone {
+    names.iter().filter_map(|name| Target::new(name).ok())
 }
 
 /// A poll that is held for its turn.
@@ -53,6 +59,7 @@ pub(crate) struct Wanted {
     channels: Vec<String>,
     start: Start,
     until: Option<Time>,
+    caching: Caching,
     /// The entity tags that the client has.
     known: KnownTags,
 }
@@ -103,17 +110,19 @@ impl Service {
         let wait_ms = query.number("wait")?.unwrap_or(0).saturating_mul(1_000);
         let wait_ms = wait_ms.min(self.engine.limits.wait_ms_max);
         let until = (wait_ms != 0).then_some(self.engine.now + wait_ms);
-        let asked = Asked { channels: &channels, start, until };
+        let caching = self.caching(request, who, targets(&channels));
+        let asked = Asked { channels: &channels, caching, start, until };
         if !self.is_cheap(&asked) {
             return self.hold_poll(request, who, &asked, wait_ms);
         }
         let is_known = |tag: &str| is_known(request, tag);
         match self.poll_now(who, &asked, (At::Request, &is_known), context)? {
-            Polled::Answer(reply) => Ok(reply.into()),
+            Polled::Answer(reply) => Ok(self.code(reply, caching.coding(), context).into()),
             Polled::Waits(subscriber, until) => {
                 // The service ends the poll itself at `until`, so the server's hold has no deadline.
                 let hold = Hold { hold_ms: u64::MAX, headers: Vec::new() };
-                Ok(Answer::Hold(hold, Pending::Poll(subscriber, until, who.clone())))
+                let delivery = Delivery::poll(caching.coding());
+                Ok(Answer::Hold(hold, Pending::Poll((subscriber, delivery), until, who.clone())))
             }
         }
     }
@@ -141,7 +150,7 @@ impl Service {
         wait_ms: u64,
     ) -> Result<Answer<Pending>, Problem> {
         let headers = match asked.until {
-            None => self.caching(who, asked.targets()).vary_early(),
+            None => asked.caching.vary_early(),
             Some(_) => Vec::new(),
         };
         let hold_ms = wait_ms.saturating_add(self.engine.limits.archive_ms_max);
@@ -150,9 +159,11 @@ impl Service {
             channels: asked.channels.iter().map(|name| (*name).to_owned()).collect(),
             start: asked.start,
             until: asked.until,
+            caching: asked.caching,
             known: KnownTags::of(request),
         };
-        self.hold(who, held::Wanted::Poll(wanted), Hold { hold_ms, headers })
+        let coding = asked.caching.coding();
+        self.hold(who, (held::Wanted::Poll(wanted), coding), Hold { hold_ms, headers })
     }
 
     /// Answers a poll whose turn has come. `None` if it waits for something, or the archive, from now on.
@@ -163,18 +174,19 @@ impl Service {
         half_closed: bool,
         context: &mut Context<'_>,
     ) -> Result<Option<Reply>, Problem> {
-        let Wanted { who, channels, start, until, known } = wanted;
+        let Wanted { who, channels, start, until, caching, known } = wanted;
         // [service:revoked] Its next request is checked anew.
         let rules = (&self.engine.access, &self.engine.anybody, self.engine.calendar);
         if rules.0.standing(who, rules.1, rules.2) != Standing::Same {
             return Ok(Some(self.nothing(self.engine.begin_again_at(*start), who)));
         }
         let channels: Vec<&str> = channels.iter().map(String::as_str).collect();
-        let asked = Asked { channels: &channels, start: *start, until: *until };
+        let asked = Asked { channels: &channels, caching: *caching, start: *start, until: *until };
         match self.poll_now(who, &asked, (At::Turn, &|tag| known.has(tag)), context)? {
             Polled::Answer(reply) => Ok(Some(reply)),
             Polled::Waits(subscriber, until) => {
-                self.open_poll(stream, subscriber, until, who.clone());
+                let of = (subscriber, Delivery::poll(caching.coding()));
+                self.open_poll(stream, of, until, who.clone());
                 // [service:half-closed]
                 if half_closed {
                     self.answer_late(subscriber, context);
@@ -195,7 +207,7 @@ impl Service {
     ) -> Result<Polled, Problem> {
         let Asked { channels, until, .. } = *asked;
         context.spend(channels.len() as u64 * units::TARGET);
-        let label = self.label(who, asked, at);
+        let label = self.label(asked, at);
         let may = |channel: &&str| self.may_read(who, channel).is_ok();
         if until.is_none() && channels.iter().all(may) && is_known(label.tag()) {
             self.engine.renew_presence(channels, who);

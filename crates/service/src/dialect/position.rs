@@ -1,7 +1,7 @@
 //! `GET /v1/position`: read it, load your state, and then subscribe from it.
 
 use sockeye_hub::{ChannelName, ChannelState, Reason, Target, Token};
-use sockeye_server::{Answer, Context, Reply, Status};
+use sockeye_server::{Answer, Context, Reply, Request, Status};
 
 use super::reply::json;
 use crate::dialect::held;
@@ -22,7 +22,7 @@ impl Service {
     pub(crate) fn position(
         &mut self,
         who: &Principal,
-        query: &Query<'_>,
+        (request, query): (&Request<'_>, &Query<'_>),
         context: &mut Context<'_>,
     ) -> Result<Answer<Pending>, Problem> {
         let own = query.one("cursor")?.filter(|text| !text.is_empty());
@@ -30,14 +30,17 @@ impl Service {
         if names.len() > self.engine.limits.wire.channels_max {
             return Err(Problem::new(Code::TooManyChannels, "too many channels"));
         }
+        let targets = names.iter().filter_map(|name| Target::new(name).ok());
+        let coding = self.coding_of_answer(request, who, targets);
         if names.len() as u64 * units::TARGET <= units::AT_ONCE {
-            return Ok(self.position_of(who, &names, own, context)?.into());
+            let reply = self.position_of(who, &names, own, context)?;
+            return Ok(self.code(reply, coding, context).into());
         }
         let (names, cursor) =
             (names.into_iter().map(str::to_owned).collect(), own.map(str::to_owned));
         let wanted = Wanted { who: who.clone(), names, cursor };
         let hold = self.hold_for_turn(Vec::new());
-        self.hold(who, held::Wanted::Position(wanted), hold)
+        self.hold(who, (held::Wanted::Position(wanted), coding), hold)
     }
 
     /// Answers a request that was held.

@@ -32,7 +32,7 @@ impl Recipient {
                 control.write_json(&mut text);
                 context.send(self.stream, Message::Text(&text))
             }
-            Delivery::Bare | Delivery::Poll => Ok(()),
+            Delivery::Bare | Delivery::Poll | Delivery::CodedPoll => Ok(()),
         };
     }
 
@@ -69,7 +69,11 @@ impl Recipient {
                 let cursor = self.cursor(cursor);
                 let _ = context.send_event(self.stream, &position_event(&cursor, retry_ms));
             }
-            Delivery::Commands | Delivery::Greeting | Delivery::Bare | Delivery::Poll => {}
+            Delivery::Commands
+            | Delivery::Greeting
+            | Delivery::Bare
+            | Delivery::Poll
+            | Delivery::CodedPoll => {}
         }
     }
 
@@ -84,7 +88,8 @@ impl Recipient {
             | Delivery::Commands
             | Delivery::Greeting
             | Delivery::Bare
-            | Delivery::Poll => self.position(cursor, None, context),
+            | Delivery::Poll
+            | Delivery::CodedPoll => self.position(cursor, None, context),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use sockeye_hub::{ChannelName, Start, Target, Token};
 use sockeye_server::{
-    Answer, Context, EventStream, Header, Origins, Reply, Request, ServerConfig, Status, Upgrade,
+    Answer, Context, Header, Origins, Reply, Request, ServerConfig, Status, Upgrade,
 };
 
 use super::cors;
@@ -157,7 +157,7 @@ impl Service {
             }
             Resource::Position => {
                 self.known(query, &["channel", "cursor"], Cursors::Unknown)?;
-                self.position(who, query, context)
+                self.position(who, (request, query), context)
             }
             Resource::History(channel) => {
                 self.known(query, &["limit", "after", "before"], Cursors::Unknown)?;
@@ -166,7 +166,7 @@ impl Service {
             Resource::Presence(channel) => {
                 self.known(query, &["limit", "after"], Cursors::Unknown)?;
                 let channel = path_segment(channel)?;
-                self.list_presence(who, ChannelName::new(&channel)?, query, context)
+                self.list_presence(who, ChannelName::new(&channel)?, (request, query), context)
             }
             Resource::Channel(channel) => self.publish_raw(who, channel, request, query, context),
             Resource::Tickets => self.ticket(who, request, query),
@@ -223,10 +223,12 @@ impl Service {
             // [service:ended-204] Nothing will ever come: 204 tells an EventSource to stay away.
             return Ok(Reply::empty(Status::NO_CONTENT).header(NO_STORE).into());
         }
+        let targets = channels.iter().filter_map(|name| Target::new(name).ok());
+        let stream = self.event_stream(request, targets);
         let channels = channels.into_iter().map(str::to_owned).collect();
         let form = Delivery::Events(EventForm::new(envelope, heartbeat));
         let pending = Pending::Subscribed { form, channels, start, watch, who: who.clone() };
-        Ok(Answer::EventStream(EventStream::default(), pending))
+        Ok(Answer::EventStream(stream, pending))
     }
 
     /// Whether somebody may receive what `target` names.

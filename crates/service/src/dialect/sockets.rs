@@ -77,7 +77,7 @@ impl Service {
             Delivery::Greeting | Delivery::Commands => {
                 Some(Command::parse(text.as_bytes(), limits))
             }
-            Delivery::Bare | Delivery::Events(..) | Delivery::Poll => None,
+            Delivery::Bare | Delivery::Events(..) | Delivery::Poll | Delivery::CodedPoll => None,
         }
     }
 

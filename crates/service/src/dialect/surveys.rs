@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use sockeye_server::{Answer, Context, Reply, Request, StreamKey, Time};
+use sockeye_server::{Answer, Coding, Context, Reply, Request, StreamKey, Time};
 
 use crate::dialect::held::Wanted;
 use crate::dialect::metrics::Tally;
@@ -67,9 +67,9 @@ pub(crate) struct Survey {
     waiting: Vec<Waiting>,
 }
 
-#[derive(Clone, Copy)]
 struct Waiting {
     stream: StreamKey,
+    coding: Option<Coding>,
     question: u64,
     until: Time,
 }
@@ -90,13 +90,14 @@ impl Service {
     pub(crate) fn survey(&mut self, request: &Request<'_>) -> Result<Answer<Pending>, Problem> {
         let who = self.engine.anybody.clone().at(request.origin());
         let hold = self.hold_for_turn(Vec::new());
-        self.hold(&who, Wanted::Figures, hold)
+        let coding = self.coding_of_answer(request, &who, [].into_iter());
+        self.hold(&who, (Wanted::Figures, coding), hold)
     }
 
     /// Answers such a request whose turn has come. `None` if other services are asked first.
     pub(super) fn figures(
         &mut self,
-        stream: StreamKey,
+        (stream, coding): (StreamKey, Option<Coding>),
         context: &mut Context<'_>,
     ) -> Option<Reply> {
         let stats = context.stats();
@@ -104,7 +105,7 @@ impl Service {
         let until = self.engine.now + PATIENCE_MS;
         let Some(survey) = &mut self.survey else { return Some(self.tally(context).page()) };
         let question = survey.board.asked.fetch_add(1, Ordering::AcqRel) + 1;
-        survey.waiting.push(Waiting { stream, question, until });
+        survey.waiting.push(Waiting { stream, coding, question, until });
         survey.wake_others();
         None
     }
@@ -136,9 +137,11 @@ impl Service {
         }
         let (board, now) = (Arc::clone(&survey.board), context.now());
         let is_over = |it: &mut Waiting| it.until <= now || board.is_complete(it.question);
-        for Waiting { stream, .. } in survey.waiting.extract_if(.., is_over) {
+        let over: Vec<_> = survey.waiting.extract_if(.., is_over).collect();
+        for Waiting { stream, coding, .. } in over {
+            let page = self.code(board.sum().page(), coding, context);
             // A client that is gone is told nothing.
-            let _ = context.respond(stream, board.sum().page());
+            let _ = context.respond(stream, page);
         }
     }
 

@@ -122,6 +122,39 @@ pub struct Limits {
     pub address_handshakes_burst: u32,
     /// Longest time over which the return of refused clients is spread, in milliseconds.
     pub handshake_wait_ms_max: u64,
+    /// What is compressed for clients that take gzip.
+    pub compression: Compression,
+}
+
+/// What is compressed for clients that take gzip. [`sockeye_server::Limits::gzip`] says how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Compression {
+    /// Event streams are in gzip: an event is compressed once for all of them.
+    pub events: bool,
+    /// Answers that are compressed, each by itself: polls, history, positions, members, metrics.
+    pub answers: CompressedAnswers,
+    /// Shorter answers stay as they are, in bytes.
+    pub answer_bytes_min: usize,
+}
+
+/// The answers that are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompressedAnswers {
+    /// None.
+    None,
+    /// Those to clients that have shown no credential: everybody gets the same.
+    Public,
+    /// Those to all clients but those with a ticket. An answer has texts of several publishers, so whoever can
+    /// publish in a channel and sees the lengths of others' answers can find out texts in it.
+    All,
+}
+
+impl Default for Compression {
+    /// Event streams, and public answers from 1 KiB on: a shorter one is a packet in any case.
+    fn default() -> Self {
+        Self { events: true, answers: CompressedAnswers::Public, answer_bytes_min: 1_024 }
+    }
 }
 
 impl Default for Limits {
@@ -166,6 +199,7 @@ impl Default for Limits {
             address_handshakes_per_second: 240,
             address_handshakes_burst: 1_200,
             handshake_wait_ms_max: 60_000,
+            compression: Compression::default(),
         }
     }
 }

@@ -32,12 +32,19 @@ pub struct Rules {
     /// The grace time of presence, in milliseconds: how long a user remains a member after their
     /// last stream has closed. `None`: the namespace has no presence.
     pub presence_ms: Option<u64>,
+    /// Whether event streams and answers about its channels may be compressed.
+    pub compress: bool,
 }
 
 impl Default for Rules {
-    /// Grants alone give rights, and there is no presence.
+    /// Grants alone give rights, there is no presence, and everything may be compressed.
     fn default() -> Self {
-        Self { subscribe: Readers::Granted, publish: Publishers::Granted, presence_ms: None }
+        Self {
+            subscribe: Readers::Granted,
+            publish: Publishers::Granted,
+            presence_ms: None,
+            compress: true,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use sockeye_sse::{Item, Parser};
 use sockeye_websocket::{Assembler, Config, Connection, Event as Frame, MaskKey, Message};
 
 use super::PATIENCE;
+use crate::gunzip::Gunzip;
 
 /// A response.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Answered {
     pub status: u16,
     pub head: String,
     pub body: String,
+    /// Bytes of the body on the wire.
+    pub body_bytes: usize,
 }
 
 impl Answered {
@@ -55,7 +58,7 @@ fn read_head(stream: &mut TcpStream) -> (String, Vec<u8>) {
     }
 }
 
-/// Sends a request on a connection of its own, and reads the response to its end.
+/// Sends a request on a connection of its own, and reads the response to its end. A body in gzip is decoded.
 pub fn ask(addr: SocketAddr, method: &str, target: &str, headers: &str, body: &str) -> Answered {
     let mut stream = connect(addr);
     let len = body.len();
@@ -67,7 +70,14 @@ pub fn ask(addr: SocketAddr, method: &str, target: &str, headers: &str, body: &s
     let (head, mut rest) = read_head(&mut stream);
     stream.read_to_end(&mut rest).expect("an end in time");
     let status = head.get(9..12).and_then(|code| code.parse().ok()).expect("a status");
-    Answered { status, head, body: String::from_utf8(rest).expect("UTF-8") }
+    let mut answered = Answered { status, head, body: String::new(), body_bytes: rest.len() };
+    if answered.header("Content-Encoding") == Some("gzip") && method != "HEAD" {
+        let mut gunzip = Gunzip::new();
+        rest = gunzip.push(&rest);
+        assert!(gunzip.ended, "a whole member");
+    }
+    answered.body = String::from_utf8(rest).expect("UTF-8");
+    answered
 }
 
 /// Sends these bytes, and gives all that comes back.
@@ -94,8 +104,12 @@ pub struct Event {
     pub id: String,
 }
 
-/// An event stream that is read one event after the other.
+/// An event stream, in gzip or not, that is read one event after the other.
 pub struct Events {
+    pub head: String,
+    gunzip: Option<Gunzip>,
+    /// Bytes of the body so far, those of chunks left out.
+    pub body_bytes: usize,
     stream: TcpStream,
     chunks: chunked::Decoder,
     parser: Parser,
@@ -120,9 +134,10 @@ impl Events {
             return Err(head);
         }
         let chunks = chunked::Decoder::new(chunked::Limits::DEFAULT);
-        let parser = Parser::default();
+        let (parser, ready) = (Parser::default(), VecDeque::new());
+        let gunzip = head.contains("\r\nContent-Encoding: gzip\r\n").then(Gunzip::new);
         let mut events =
-            Self { stream, chunks, parser, bytes, ready: VecDeque::new(), over: false };
+            Self { head, gunzip, body_bytes: 0, stream, chunks, parser, bytes, ready, over: false };
         events.digest();
         Ok(events)
     }
@@ -135,9 +150,15 @@ impl Events {
                 chunked::Event::Data(data) => data,
                 chunked::Event::End => {
                     self.over = true;
+                    assert!(self.gunzip.as_ref().is_none_or(|it| it.ended), "a whole member");
                     break;
                 }
             };
+            self.body_bytes += data.len();
+            let text = self.gunzip.as_mut().map(|gunzip| gunzip.push(data));
+            if let Some(text) = &text {
+                data = text;
+            }
             while let Some(item) = self.parser.next(&mut data).expect("small events") {
                 if let Item::Event(event) = item {
                     self.ready.push_back(Event {
@@ -180,6 +201,11 @@ impl Events {
                 return serde_json::from_str(&event.data).expect("control events are JSON");
             }
         }
+    }
+
+    /// Whether it is in gzip.
+    pub fn gunzips(&self) -> bool {
+        self.gunzip.is_some()
     }
 
     /// The cursor that a browser would come back with.

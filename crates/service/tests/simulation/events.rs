@@ -21,6 +21,8 @@ pub(crate) struct Events {
     pub(crate) refused: Option<u16>,
     /// The body came to its end.
     complete: bool,
+    /// The body is in gzip.
+    pub(crate) is_coded: bool,
 }
 
 impl Events {
@@ -29,7 +31,17 @@ impl Events {
         let (body, id) = (None, String::new());
         let parser = Parser::default();
         let targets = targets.to_vec();
-        Self { wire, envelope, targets, body, parser, id, refused: None, complete: false }
+        Self {
+            wire,
+            envelope,
+            targets,
+            body,
+            parser,
+            id,
+            refused: None,
+            complete: false,
+            is_coded: false,
+        }
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -46,7 +58,8 @@ impl Events {
                 return;
             }
             assert_eq!(head.framing, ResponseFraming::Chunked);
-            self.body = Some(Chunks::new());
+            self.is_coded = head.is_coded;
+            self.body = Some(Chunks::new(head.is_coded));
         }
         let Some(chunks) = &mut self.body else { return };
         let (data, ended) = chunks.decode(&self.wire.take());

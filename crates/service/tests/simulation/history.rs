@@ -84,7 +84,9 @@ impl Historian {
         };
         let Asked { channel, limit, .. } = &asked;
         let target = format!("/v1/channels/{channel}/history?limit={limit}&{side}={from}");
-        wire.write(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+        let accept = if limit % 2 == 1 { "Accept-Encoding: gzip\r\n" } else { "" };
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{accept}\r\n");
+        wire.write(request.as_bytes());
         self.asked = Some(asked);
     }
 

@@ -195,7 +195,9 @@ impl Subscriber {
                         self.ledger.check_stays_away(&events.targets);
                     }
                 }
-                events.is_over()
+                let is_over = events.is_over();
+                totals.coded += u64::from(is_over && events.is_coded);
+                is_over
             }
             Link::Socket(commands) => {
                 commands.socket.receive(&mut said);
@@ -453,7 +455,8 @@ fn request(
         false => (String::new(), format!("Last-Event-ID: {cursor}\r\n")),
     };
     let channels = channels.join("&");
+    let accept = if random.one_in(2) { "Accept-Encoding: gzip\r\n" } else { "" };
     format!(
-        "GET {path}?{channels}{query}{in_query} HTTP/1.1\r\nHost: localhost\r\n{in_header}{header}\r\n"
+        "GET {path}?{channels}{query}{in_query} HTTP/1.1\r\nHost: localhost\r\n{in_header}{header}{accept}\r\n"
     )
 }

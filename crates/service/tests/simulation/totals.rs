@@ -25,6 +25,8 @@ pub(crate) struct Totals {
     /// Times the calendar was set.
     pub(crate) calendars: u64,
     pub(crate) late_polls: u64,
+    /// Event streams in gzip.
+    pub(crate) coded: u64,
     pub(crate) not_modified: u64,
     pub(crate) stay_away: u64,
     pub(crate) added: u64,
@@ -68,6 +70,7 @@ impl Totals {
     pub(crate) fn add(&mut self, other: &Self) {
         let pairs = [
             (&mut self.published, other.published),
+            (&mut self.coded, other.coded),
             (&mut self.duplicates, other.duplicates),
             (&mut self.lives, other.lives),
             (&mut self.messages, other.messages),
@@ -174,6 +177,7 @@ impl Totals {
             ("calendars", self.calendars),
             ("late polls", self.late_polls),
             ("not modified", self.not_modified),
+            ("coded", self.coded),
             ("histories", self.histories),
             ("stay away", self.stay_away),
             ("added", self.added),

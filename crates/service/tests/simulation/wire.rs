@@ -4,6 +4,8 @@ use sockeye_http1::chunked::{Decoder, Event as Chunk, Limits as ChunkLimits};
 use sockeye_http1::{HeadEnd, HeaderStorage, Limits, ResponseFraming, ResponseHead};
 use sockeye_simnet::{Peer, Random, SimNet};
 
+use crate::gunzip::Gunzip;
+
 /// What a connection has to take in one go, so that a seed comes to its end.
 const ROOM_MIN: usize = 40;
 
@@ -24,6 +26,8 @@ pub(crate) struct Head {
     pub(crate) etag: Option<String>,
     pub(crate) cursor: Option<String>,
     pub(crate) framing: ResponseFraming,
+    /// The body is in gzip.
+    pub(crate) is_coded: bool,
 }
 
 impl Wire {
@@ -77,14 +81,17 @@ impl Wire {
             value.map(str::to_owned)
         };
         let (etag, cursor) = (text("ETag"), text("Sockeye-Cursor"));
+        let coding = text("Content-Encoding");
+        assert!(coding.as_deref().is_none_or(|it| it == "gzip"), "{coding:?}");
+        let is_coded = coding.is_some();
         let (status, framing) = (head.status().code(), head.body("GET"));
         self.received.drain(..len);
-        Some(Head { status, etag, cursor, framing })
+        Some(Head { status, etag, cursor, framing, is_coded })
     }
 
     /// A body of that length, if it is there.
-    pub(crate) fn take_body(&mut self, framing: ResponseFraming) -> Option<String> {
-        let len = match framing {
+    pub(crate) fn take_body(&mut self, head: &Head) -> Option<String> {
+        let len = match head.framing {
             ResponseFraming::None => 0,
             ResponseFraming::Length(len) => usize::try_from(len).expect("a short one"),
             ResponseFraming::Chunked | ResponseFraming::UntilClose => {
@@ -95,7 +102,12 @@ impl Wire {
             return None;
         }
         let rest = self.received.split_off(len);
-        let body = core::mem::replace(&mut self.received, rest);
+        let mut body = core::mem::replace(&mut self.received, rest);
+        if head.is_coded {
+            let mut gunzip = Gunzip::new();
+            body = gunzip.push(&body);
+            assert!(gunzip.ended, "a whole member");
+        }
         Some(String::from_utf8(body).expect("UTF-8"))
     }
 
@@ -126,7 +138,7 @@ impl Response {
             self.head = Some(wire.take_head()?);
         }
         let head = self.head.take()?;
-        match wire.take_body(head.framing) {
+        match wire.take_body(&head) {
             Some(body) => Some((head, body)),
             None => {
                 self.head = Some(head);
@@ -136,21 +148,31 @@ impl Response {
     }
 }
 
-/// A chunked body.
-pub(crate) struct Chunks(Decoder);
+/// A chunked body, in gzip or not.
+pub(crate) struct Chunks {
+    chunks: Decoder,
+    gunzip: Option<Gunzip>,
+}
 
 impl Chunks {
-    pub(crate) fn new() -> Self {
-        Self(Decoder::new(ChunkLimits::DEFAULT))
+    pub(crate) fn new(is_coded: bool) -> Self {
+        let chunks = Decoder::new(ChunkLimits::DEFAULT);
+        Self { chunks, gunzip: is_coded.then(Gunzip::new) }
     }
 
     /// The data in `bytes`, and whether the body has ended.
     pub(crate) fn decode(&mut self, mut bytes: &[u8]) -> (Vec<u8>, bool) {
         let (mut data, mut ended) = (Vec::new(), false);
-        while let Some(chunk) = self.0.next(&mut bytes).expect("well-formed chunks") {
+        while let Some(chunk) = self.chunks.next(&mut bytes).expect("well-formed chunks") {
             match chunk {
-                Chunk::Data(more) => data.extend_from_slice(more),
-                Chunk::End => ended = true,
+                Chunk::Data(more) => match &mut self.gunzip {
+                    Some(gunzip) => data.extend(gunzip.push(more)),
+                    None => data.extend_from_slice(more),
+                },
+                Chunk::End => {
+                    ended = true;
+                    assert!(self.gunzip.as_ref().is_none_or(|it| it.ended), "a whole member");
+                }
             }
         }
         (data, ended)

@@ -1,6 +1,7 @@
 //! What a seed's world is like.
 
 use sockeye_hub::{Config, OnGap, OnOverrun, PatternUse, Settings};
+use sockeye_server::Level;
 use sockeye_simnet::{Faults, Random};
 
 pub(crate) fn faults(random: &mut Random) -> Faults {
@@ -26,6 +27,8 @@ pub(crate) fn server_limits(queue_bytes: usize, random: &mut Random) -> sockeye_
     limits.outbox_pause_bytes = queue_bytes * [1, 4, 100][random.below(3)];
     limits.outbox_refill_bytes = [0, queue_bytes / 8, queue_bytes / 2][random.below(3)];
     limits.hold_bytes_max = [1, 100, 16_384][random.below(3)];
+    limits.gzip.text_bytes_min = [0, 40, 256][random.below(3)];
+    limits.gzip.level = [Level::FASTEST, Level::SHARED][random.below(2)];
     limits.heartbeat_ms = [100, 400, 15_000][random.below(3)];
     limits.ping_ms = [200, 25_000][random.below(2)];
     limits.drain_accept_ms = [0, 50][random.below(2)];
@@ -39,6 +42,7 @@ pub(crate) fn service_limits(queue_bytes: usize, random: &mut Random) -> sockeye
     limits.wait_ms_max = [20, 150, 1_000][random.below(3)];
     limits.poll_messages_max = [1, 3, 256][random.below(3)];
     limits.answer_bytes_max = [1, 1_000, 1 << 20][random.below(3)];
+    limits.compression.answer_bytes_min = [0, 1_024][random.below(2)];
     limits.publishing_max = [2, 4_096, 4_096][random.below(3)];
     limits.archive_questions_max = [1, 2, 64][random.below(3)];
     limits.archive_requests_max = [1, 4_096, 4_096][random.below(3)];

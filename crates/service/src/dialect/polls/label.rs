@@ -7,7 +7,6 @@ use super::{Asked, At};
 use crate::Service;
 use crate::dialect::caching::{Caching, Holds, poll_holds};
 use crate::dialect::reply::{self, json_body};
-use crate::engine::Principal;
 use crate::wire::{CursorText, PollBody, Rest};
 
 /// What an answer that did not wait for anything says besides its content.
@@ -38,7 +37,7 @@ impl Label {
         let reply = json_body(Status::OK, body.finish(cursor, rest));
         let reply = self.mark(reply.header(reply::cursor(cursor)), holds);
         match rest {
-            Rest::Nothing => reply.header(reply::text("ETag", &self.tag)),
+            Rest::Nothing => reply.header(self.caching.tag(&self.tag)),
             // The next request has to get the rest, though nothing has changed.
             Rest::More => reply,
         }
@@ -48,7 +47,7 @@ impl Label {
     pub(super) fn unchanged(&self) -> Reply {
         let holds = self.holds(&PollBody::new(), Rest::Nothing);
         let reply = self.mark(Reply::empty(Status::NOT_MODIFIED), holds);
-        reply.header(reply::text("ETag", &self.tag))
+        reply.header(self.caching.tag(&self.tag))
     }
 
     fn mark(&self, reply: Reply, holds: Holds) -> Reply {
@@ -68,9 +67,8 @@ impl Label {
 
 impl Service {
     /// What an answer to a poll says besides its content, if it waits for no message.
-    pub(super) fn label(&self, who: &Principal, asked: &Asked<'_>, at: At) -> Label {
-        let (caching, epoch) =
-            (self.caching(who, asked.targets()), self.engine.hub.position().epoch);
+    pub(super) fn label(&self, asked: &Asked<'_>, at: At) -> Label {
+        let (caching, epoch) = (asked.caching, self.engine.hub.position().epoch);
         let (start, waits) = (asked.start, asked.until.is_some());
         let has_varied = at == At::Turn && !waits;
         Label { tag: self.tag(asked.channels), caching, start, epoch, waits, has_varied }

@@ -8,6 +8,7 @@ use crate::Service;
 use crate::dialect::history::no_archive;
 use crate::dialect::outlet::{Delivery, EntryBody};
 use crate::dialect::reply::{self, json};
+use crate::engine::Delivery as _;
 use crate::engine::archive::{Arrived, Waiter};
 use crate::engine::work::EVERYBODY;
 use crate::engine::{Principal, Session, Task, units};
@@ -19,13 +20,13 @@ impl Service {
     pub(crate) fn open_poll(
         &mut self,
         stream: StreamKey,
-        subscriber: SubscriberKey,
+        (subscriber, delivery): (SubscriberKey, Delivery),
         until: Time,
         who: Principal,
     ) {
         self.counters.polls.opened += 1;
         // [service:expiry]
-        self.engine.add_session(Session::new(stream, subscriber, Delivery::Poll, who));
+        self.engine.add_session(Session::new(stream, subscriber, delivery, who));
         self.engine.set_due(subscriber, until);
         self.engine.expect_expiry(subscriber);
     }
@@ -56,7 +57,7 @@ impl Service {
             let Some(place) = self.engine.work.answer_all.next() else { return };
             context.spend(units::SESSION);
             let session = self.engine.sessions.at(place);
-            let poll = session.filter(|session| session.delivery == Delivery::Poll);
+            let poll = session.filter(|session| session.delivery.fetches());
             if let Some(subscriber) = poll.map(|session| session.subscriber) {
                 self.answer(subscriber, Patience::None, context);
             }
@@ -138,8 +139,12 @@ impl Service {
     ) {
         let delivery = self.engine.sessions.of_subscriber(key).map(|it| it.delivery);
         match (delivery, page) {
-            (Some(Delivery::Poll), Some(page)) => self.answer_page(key, page, context),
-            (Some(Delivery::Poll), None) => self.answer(key, Patience::Wait, context),
+            (Some(Delivery::Poll | Delivery::CodedPoll), Some(page)) => {
+                self.answer_page(key, page, context);
+            }
+            (Some(Delivery::Poll | Delivery::CodedPoll), None) => {
+                self.answer(key, Patience::Wait, context);
+            }
             (Some(_), Some(page)) => self.engine.hand_out_page(key, page, context),
             (Some(_), None) => self.engine.pull(key, context),
             (None, _) => {}
@@ -184,9 +189,8 @@ impl Service {
         (mut body, rest, cursor): (PollBody, Rest, Cursor),
         context: &mut Context<'_>,
     ) {
-        let Some(stream) = self.engine.sessions.of_subscriber(key).map(|it| it.stream) else {
-            return;
-        };
+        let Some(session) = self.engine.sessions.of_subscriber(key) else { return };
+        let (stream, delivery) = (session.stream, session.delivery);
         // [service:ended-before] Here are those that had ended when it came. Others are among the items.
         if let Some(subscriber) = self.engine.hub.subscriber(key) {
             for channel in subscriber.finished() {
@@ -198,6 +202,7 @@ impl Service {
         self.engine.disconnect(stream);
         let reply = json(Status::OK, body.finish(&cursor, rest));
         context.spend(units::of_text(reply.body.len()));
+        let reply = self.code(reply, delivery.coding(), context);
         // The loop reports a client that is gone; it comes back with the cursor that it had.
         let _ = context.respond(stream, reply.header(reply::cursor(&cursor)));
     }
