@@ -2,6 +2,7 @@
 
 mod access;
 mod acme;
+mod compression;
 mod default;
 mod http2;
 mod listen;
@@ -18,6 +19,7 @@ use sockeye_hub::{OnGap, OnOverrun, PatternUse, Settings};
 
 pub(crate) use access::AccessConfig;
 pub(crate) use acme::{AcmeConfig, ChallengeKind};
+use compression::CompressionConfig;
 pub(crate) use default::DEFAULT;
 pub(crate) use http2::Http2Config;
 use listen::Listeners;
@@ -54,6 +56,7 @@ pub(crate) struct Config {
     /// The server speaks TLS if it is there.
     pub(crate) tls: Option<TlsConfig>,
     pub(crate) http2: Http2Config,
+    pub(crate) compression: CompressionConfig,
     pub(crate) log: LogConfig,
     pub(crate) disk: DiskConfig,
     /// The file that was read.
@@ -147,6 +150,7 @@ pub(crate) struct ChannelConfig {
     presence_seconds: Option<u64>,
     subscribe: Option<rules::Subscribe>,
     publish: Option<rules::Publish>,
+    compress: Option<bool>,
 }
 
 /// The names of the variants of [`OnGap`].
@@ -193,6 +197,7 @@ impl Default for Config {
             access: None,
             tls: None,
             http2: Http2Config::default(),
+            compression: CompressionConfig::default(),
             log: LogConfig::default(),
             disk: DiskConfig::default(),
             source: Source::default(),
@@ -430,6 +435,7 @@ mod tests {
             presence_seconds: Some(rules::PRESENCE_SECONDS),
             subscribe: Some(rules::Subscribe::Granted),
             publish: Some(rules::Publish::Granted),
+            compress: Some(true),
         };
         Config { channels, ..Config::default() }
     }

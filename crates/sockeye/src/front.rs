@@ -88,7 +88,12 @@ impl App for Front {
         }
         match &mut self.demo {
             Some(demo) if !Service::serves(request.head.path()) => {
-                demo.on_request(request, context).map(Pending::Demo)
+                match demo.on_request(request, context) {
+                    Answer::Reply(page) => {
+                        self.service.compress_page(request, page, context).into()
+                    }
+                    answer => answer.map(Pending::Demo),
+                }
             }
             _ => self.service.on_request(request, context).map(Pending::Service),
         }

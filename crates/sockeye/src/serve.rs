@@ -227,6 +227,7 @@ pub(crate) fn service_limits(config: &Config, limits: &Limits) -> sockeye_servic
     service.heartbeat_ms = limits.heartbeat_ms;
     service.message_bytes_max = config.limits.message_bytes;
     config.bound(&mut service);
+    service.compression = config.compression.of_service();
     service.streams_max = config.streams(limits.connections_max);
     service.streams_per_address = config.share_of_address(service.streams_max);
     // Each loop tells its own watchers, and all together no more than one would.
@@ -243,6 +244,7 @@ pub(crate) fn limits(descriptors: u64, config: &Config) -> Limits {
     limits.connections_max = config.limits.connections.min(room).max(1);
     limits.connections_per_address_max = config.limits.connections_per_address;
     limits.http2 = config.http2.limits();
+    limits.gzip = config.compression.gzip();
     limits.body_bytes_max = config.limits.publish_bytes;
     limits.heartbeat_ms = config.limits.heartbeat_seconds.saturating_mul(1000);
     limits.ping_ms = config.limits.ping_seconds.saturating_mul(1000);

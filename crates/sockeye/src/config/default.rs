@@ -59,6 +59,14 @@ connection_window_bytes = 1048576   # window of a connection; also the bound on 
 head_bytes = 16384             # of a request's decoded fields; each field counts 32 more
 head_fields = 100              # each crumb of a cookie is one
 
+[compression]                  # gzip for clients that take it; changes are for new streams
+enabled = true
+level = 4                      # 1 (fast) to 9 (small)
+event_bytes = 256              # shorter events are not compressed; the others once for all event streams
+answers = "public"             # to clients without a credential; "all": also to others, which shows whoever can
+                               # publish and sees lengths of answers what else is in them; "none"
+answer_bytes = 1024            # shorter answers are not compressed
+
 [drain]                        # after SIGTERM, in seconds
 accept = 0                     # connections are still accepted, while /readyz says 503
 window = 0                     # then streams are told to go, evenly spread over so long
@@ -117,6 +125,7 @@ presence = false               # whether it is kept who subscribes a channel
 presence_seconds = 5           # how long somebody whose last stream has gone is still there
 subscribe = "granted"          # who may read: "known": also whoever has shown a credential; "anyone"
 publish = "granted"            # who may publish: the same; "keys": API keys, whatever a token grants
+compress = true                # false where one message has a secret and text of somebody who must not know it
 
 # The first segment of a channel's name is its namespace: `chat:7` is in `chat`.
 # [namespaces.chat]

@@ -121,6 +121,7 @@ impl ChannelConfig {
             Some(Publish::Anyone) => Publishers::Anyone,
             Some(Publish::Keys) => Publishers::Keys,
         };
+        rules.compress = self.compress.or(base.compress).unwrap_or(true);
         rules
     }
 }
