@@ -35,6 +35,35 @@ const CROWD = `(async () => {
   return JSON.stringify({ heard, echoes: echoes.filter(Boolean).length, protocol: page.nextHopProtocol });
 })()`;
 
+const GZIP_TARGET = "/v1/sse?channel=gzip";
+/** Bytes of a long message. */
+const LONG = 8_000;
+
+/** In the page: long and short messages, each of which an EventSource hears before the next one is published. */
+const AT_ONCE = `(async () => {
+  const stream = new EventSource("${GZIP_TARGET}");
+  await new Promise((resolve, reject) => { stream.onopen = resolve; stream.onerror = reject; });
+  let heard = 0;
+  for (const text of ["short", "long ".repeat(${LONG / 5}), "again", "\u{1F600}\u00e9".repeat(${LONG / 6})]) {
+    const next = new Promise((resolve) => { stream.onmessage = ({ data }) => resolve(data); });
+    await fetch("/v1/channels/gzip", { method: "POST", body: text });
+    if (await next === text) heard += 1;
+  }
+  stream.close();
+  const { text, gzip } = Object.fromEntries((await (await fetch("/metrics")).text()).split("\n")
+    .map((line) => /^sockeye_compressed_bytes_total\{form="(\w+)"\} (\d+)$/.exec(line))
+    .filter(Boolean).map(([, form, count]) => [form, Number(count)]));
+  return JSON.stringify({ heard, text, gzip });
+})()`;
+
+async function checkGzip(name, evaluate) {
+  await check(`each event comes at once through gzip in ${name}`, async () => {
+    const { heard, text, gzip } = JSON.parse(await evaluate(AT_ONCE));
+    same(heard, 4, "the messages that were heard before the next one was published");
+    if (!(text > 2 * LONG && gzip * 4 < text)) throw new Error(`${text} bytes became ${gzip}`);
+  });
+}
+
 /** The connections to a port on this machine, as the kernel counts them. */
 function connections(port) {
   const hex = port.toString(16).toUpperCase().padStart(4, "0");
@@ -66,7 +95,23 @@ function sessions(file) {
   return [...found.values()];
 }
 
+/** The bytes of content that Chromium's network log has for a target. */
+function received(file, target) {
+  const { constants, events } = JSON.parse(readFileSync(file, "utf8"));
+  const { HTTP2_SESSION_SEND_HEADERS: sends, HTTP2_SESSION_RECV_DATA: receives } = constants.logEventTypes;
+  const key = ({ source, params }) => `${source.id} ${params.stream_id}`;
+  const asked = events.filter(({ type, params }) => type === sends && params?.headers?.includes(`:path: ${target}`));
+  const streams = new Set(asked.map(key));
+  const parts = events.filter((event) => event.type === receives && event.params && streams.has(key(event)));
+  return parts.reduce((sum, { params }) => sum + params.size, 0);
+}
+
 async function checkLog(file) {
+  await check("Chromium's network log has fewer bytes of the stream in gzip than of its messages", async () => {
+    const bytes = received(file, GZIP_TARGET);
+    if (!(bytes > 100 && bytes < LONG / 2)) throw new Error(`${bytes} bytes`);
+    return `${bytes} bytes for ${2 * LONG}`;
+  });
   await check("Chromium's network log has all of them on one session", async () => {
     const count = (heads, pattern) => heads.filter((head) => pattern.test(head)).length;
     const crowded = sessions(file).filter((heads) => count(heads, /:path: \/v1\/sse\?channel=crowd/) > 0);
@@ -111,6 +156,7 @@ async function inChromium(origin, port, place, looks) {
     await check("nothing unexpected on the console over HTTPS", () => watch.none());
     await page.goto(`${origin}/healthz`);
     await checkCrowd("Chromium", (script) => page.evaluate(script), port);
+    await checkGzip("Chromium", (script) => page.evaluate(script));
   } finally {
     await browser.close();
   }
@@ -124,6 +170,7 @@ async function inFirefox(origin, port, place, out) {
     await firefox.start();
     await firefox.open(`${origin}/healthz`);
     await checkCrowd("Firefox", (script) => firefox.evaluate(script), port);
+    await checkGzip("Firefox", (script) => firefox.evaluate(script));
   } finally {
     await firefox.end();
   }
