@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use sockeye_http2::{self as http2, FieldBuffer, FieldReader, StreamId};
+use sockeye_http2::{self as http2, ErrorCode, FieldBuffer, FieldReader, StreamId};
 use sockeye_reactor::{Key, Time};
 
 use crate::cause::Deadline;
@@ -149,6 +149,13 @@ impl Trunk {
         if self.mid_frame != Time::NEVER && self.protocol.is_established() {
             self.mid_frame = now;
         }
+    }
+
+    /// Tells the peer to go. Returns whether it had not been told before. [server:http2-goaway-once]
+    pub(crate) fn go_away(&mut self, code: ErrorCode, out: &mut Vec<u8>) -> bool {
+        let before = out.len();
+        self.protocol.go_away(code, out);
+        out.len() > before
     }
 
     /// Asks the peer for a sign of life.

@@ -294,10 +294,15 @@ fn take_data<A: App>(
     let used = match &mut connection.phase {
         Phase::Rare(Rare::Content(content)) => {
             content.body.extend_from_slice(data);
-            let is_too_long = content.body.len() > core.limits.body_bytes_max;
-            core.bound_contents(key, len);
-            if is_too_long {
-                refuse_content(core, app, branch);
+            match content.body.len() > core.limits.body_bytes_max {
+                // Its memory is free again: no other request has to go for it. [server:http2-one-refusal]
+                true => {
+                    if let Some(trunk) = core.trunk(key) {
+                        trunk.contents.count(len);
+                    }
+                    refuse_content(core, app, branch);
+                }
+                false => core.bound_contents(key, len),
             }
             len
         }
@@ -395,7 +400,8 @@ pub(crate) fn give_up(core: &mut Core, key: Key, deadline: Deadline) {
         | Deadline::Hold
         | Deadline::Tunnel => return core.abort(key, CloseCause::Timeout(deadline)),
     };
-    core.stats.goaways.note(code);
-    core.with_trunk(key, |trunk, out| trunk.protocol.go_away(code, out));
+    if core.with_trunk(key, |trunk, out| trunk.go_away(code, out)) == Some(true) {
+        core.stats.goaways.note(code);
+    }
     core.close_gracefully(key, CloseCause::Timeout(deadline));
 }

@@ -273,6 +273,34 @@ fn content_that_is_not_complete_is_bounded_in_sum() {
     assert_eq!((client.got[&last].status, client.goaway), (200, None));
 }
 
+/// A body passes its own bound, and with the same frame the bound of all. [server:http2-one-refusal]
+#[test]
+fn a_body_that_is_too_long_is_refused_once() {
+    let mut stage = Stage::new(1 << 20, |limits: &mut Limits| {
+        limits.body_bytes_max = 50_000;
+        let few = sockeye_http2::Limits::DEFAULT;
+        limits.http2 = Some(sockeye_http2::Limits { connection_window_bytes: 65_535, ..few });
+    });
+    let mut client = Client::connect(&mut stage);
+    let mut post = |client: &mut Client, bytes: usize| {
+        let stream = client.send("POST", "/post", &[], EndStream::No);
+        assert_eq!(client.write(stream, &vec![b'x'; bytes], EndStream::No), bytes);
+        client.pump(&mut stage);
+        stream
+    };
+    let other = post(&mut client, 14_000);
+    let long = post(&mut client, 49_900);
+    assert_eq!((client.got[&long].status, client.got[&long].reset), (0, None));
+    client.write(long, &[b'x'; 2_000], EndStream::No);
+    client.pump(&mut stage);
+    assert_eq!((client.got[&long].status, client.got[&long].reset), (413, None));
+    assert_eq!(stage.server.stats().refused, 1);
+    // What it had is counted no longer.
+    client.write(other, &[b'x'; 30_000], EndStream::Yes);
+    client.pump(&mut stage);
+    assert_eq!((client.got[&other].status, client.got[&other].reset), (200, None));
+}
+
 /// Windows that stay shut, and answers of 60 KB. [server:http2-answers-bounded]
 #[test]
 fn answers_that_nobody_takes_are_bounded_in_sum() {

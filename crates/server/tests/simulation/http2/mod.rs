@@ -6,7 +6,7 @@ mod client;
 mod random;
 mod streams;
 
-use sockeye_http2::{EndStream, PREFACE};
+use sockeye_http2::{EndStream, ErrorCode, PREFACE};
 use sockeye_server::{CloseCause, Limits};
 
 use crate::simulation::stage::{Stage, Told, get, read};
@@ -104,7 +104,7 @@ fn a_slow_frame_is_given_up() {
     }
     stage.pass(24);
     client.take_in();
-    assert_eq!(client.goaway, Some(sockeye_http2::ErrorCode::ENHANCE_YOUR_CALM));
+    assert_eq!(client.goaway, Some(ErrorCode::ENHANCE_YOUR_CALM));
     assert!(!client.got[&stream].ended);
 }
 
@@ -119,7 +119,7 @@ fn an_idle_connection_is_not_kept() {
     assert_eq!(stage.server.connections(), 1);
     stage.pass(20);
     client.take_in();
-    assert_eq!(client.goaway, Some(sockeye_http2::ErrorCode::NO_ERROR));
+    assert_eq!(client.goaway, Some(ErrorCode::NO_ERROR));
     assert_eq!(client.peer.read(usize::MAX), None);
     client.peer.shutdown();
     stage.turns();
@@ -205,7 +205,7 @@ fn content_is_collected() {
     assert_eq!((client.got[&stream].ended, client.got[&stream].reset), (true, None));
     stage.pass(Limits::default().close_ms + 20);
     client.pump(&mut stage);
-    assert_eq!(client.got[&stream].reset, Some(sockeye_http2::ErrorCode::NO_ERROR));
+    assert_eq!(client.got[&stream].reset, Some(ErrorCode::NO_ERROR));
     let stream = client.send("POST", "/slow", &[], EndStream::No);
     client.pump(&mut stage);
     // The connection is pinged before.
@@ -252,7 +252,7 @@ fn a_drain_tells_all_streams() {
     stage.server.drain();
     client.pump(&mut stage);
     idle.pump(&mut stage);
-    assert_eq!([client.goaway, idle.goaway], [Some(sockeye_http2::ErrorCode::NO_ERROR); 2]);
+    assert_eq!([client.goaway, idle.goaway], [Some(ErrorCode::NO_ERROR); 2]);
     assert!(client.got[&events].text().starts_with("retry: "));
     assert!(client.got[&events].ended);
     assert_eq!(client.got[&held].status, 503);
@@ -267,6 +267,27 @@ fn a_drain_tells_all_streams() {
     idle.peer.shutdown();
     stage.turns();
     assert!(stage.server.is_drained());
+}
+
+/// A peer that was told to go is not told again for what it does then. [server:http2-goaway-once]
+#[test]
+fn a_goaway_is_counted_once() {
+    let mut stage = Stage::new(1 << 20, |limits: &mut Limits| {
+        (limits.body_ms, limits.drain_ms, limits.close_ms) = (500, 60_000, 60_000);
+    });
+    let mut client = Client::connect(&mut stage);
+    client.web_socket(&mut stage, "/ws");
+    stage.server.drain();
+    client.pump(&mut stage);
+    client.pump(&mut stage);
+    let told = |stage: &Stage| stage.server.stats().goaways.iter().map(|(_, n)| n).sum::<u64>();
+    assert_eq!((client.goaway, told(&stage)), (Some(ErrorCode::NO_ERROR), 1));
+    // A frame that does not end.
+    client.peer.write(&[0, 0, 8, 6, 0, 0, 0, 0, 0]);
+    stage.turns();
+    stage.pass(520);
+    assert_eq!(client.peer.read(usize::MAX), None, "it is over");
+    assert_eq!(told(&stage), 1);
 }
 
 /// [server:http2-ends-streams]
