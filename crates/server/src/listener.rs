@@ -10,14 +10,15 @@ use sockeye_proxy::{HopField, Hops, Network, trusts};
 #[non_exhaustive]
 pub struct Listener {
     /// Proxies that are believed when they name the client for which they speak: in a header of the PROXY
-    /// protocol, or else in [`hop_field`](Self::hop_field) of each request. [`UNIX_PEER`](crate::UNIX_PEER)
-    /// stands for everybody on a Unix socket.
+    /// protocol, in [`hop_field`](Self::hop_field) of each request, or first in the one and then in the other.
+    /// [`UNIX_PEER`](crate::UNIX_PEER) stands for everybody on a Unix socket.
     pub trusted_proxies: Vec<Network>,
     /// Connections begin with a header of the PROXY protocol: [`ProxyNet`](crate::ProxyNet) reads it. A
     /// connection from somebody who is no trusted proxy is closed as soon as it is accepted.
     pub proxy_protocol: bool,
-    /// The header field by which trusted proxies name the client of a request.
-    pub hop_field: HopField,
+    /// The header field by which trusted proxies name the client of a request; `None`: no field is read. With
+    /// [`proxy_protocol`](Self::proxy_protocol) it is read if the connection's client is a trusted proxy itself.
+    pub hop_field: Option<HopField>,
 }
 
 /// How the address of a connection's peer counts. It has to fit into two bits.
@@ -39,6 +40,7 @@ impl Listener {
     pub(crate) fn admit(&self, address: IpAddr) -> Option<Standing> {
         match (trusts(&self.trusted_proxies, address), self.proxy_protocol) {
             (true, true) => Some(Standing::Announcing),
+            (true, false) if self.hop_field.is_none() => Some(Standing::Proxy),
             (true, false) => Some(Standing::Forwarding),
             (false, false) => Some(Standing::Client),
             // [server:proxy-strangers]
@@ -51,7 +53,8 @@ impl Listener {
         if client.is_unspecified() {
             // Nobody has this address, and ours for Unix sockets must not come from outside.
             Standing::Proxy
-        } else if trusts(&self.trusted_proxies, client) {
+        } else if self.hop_field.is_some() && trusts(&self.trusted_proxies, client) {
+            // [server:proxy-behind-proxy]
             Standing::Forwarding
         } else {
             Standing::Client
@@ -60,9 +63,10 @@ impl Listener {
 
     /// The client of a request on a connection of the trusted proxy `peer`. [server:forwarded-client]
     pub(crate) fn client(&self, peer: IpAddr, head: &RequestHead<'_, '_>) -> IpAddr {
+        let Some(field) = self.hop_field else { return peer };
         let mut hops = Hops::new();
-        for line in head.headers().all(self.hop_field.name()) {
-            hops.add(self.hop_field, line);
+        for line in head.headers().all(field.name()) {
+            hops.add(field, line);
         }
         hops.client(peer, &self.trusted_proxies)
     }

@@ -50,6 +50,7 @@ fn start(
 ) -> Proxied {
     let (mut limits, mut rules) = (Limits::default(), Listener::default());
     rules.proxy_protocol = version.is_some();
+    rules.hop_field = Some(HopField::XForwardedFor);
     let trusted = ["127.0.0.1", "10.0.0.0/8", "2001:db8:aa::/48"];
     rules.trusted_proxies = trusted.map(|it| it.parse().expect("a network")).into();
     adjust(&mut limits, &mut rules);
@@ -240,9 +241,41 @@ fn fields_name_the_client_of_each_request() {
     ] {
         assert_eq!(server.seen(headers), client, "{headers}");
     }
-    let server = start(None, |_, rules| rules.hop_field = HopField::Forwarded);
+    let server = start(None, |_, rules| rules.hop_field = Some(HopField::Forwarded));
     let both = "X-Forwarded-For: 203.0.113.9\r\nForwarded: for=\"[2001:db8::7]\";proto=https\r\n";
     assert_eq!(server.seen(both), "[2001:db8::7]:0 2001:db8::");
+}
+
+/// A client inside the trusted networks forges a field that nobody was told to read.
+/// [server:proxy-behind-proxy]
+#[test]
+fn a_client_of_the_proxy_protocol_is_no_proxy_unless_fields_are_read() {
+    let ask = |field: Option<HopField>, client: [u8; 4]| {
+        let server = start(Some(ProxyVersion::V2), |limits, rules| {
+            rules.hop_field = field;
+            limits.connections_per_address_max = 1;
+        });
+        let mut bytes = v2(client).to_vec();
+        bytes.extend(b"GET / HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n");
+        let mut open: Vec<(TcpStream, Vec<u8>)> = Vec::new();
+        for _ in 0..2 {
+            let mut stream = server.connect();
+            stream.write_all(&bytes).expect("room");
+            // It is counted when it is served.
+            let mut first = vec![0];
+            let len = stream.read(&mut first).unwrap_or(0);
+            first.truncate(len);
+            open.push((stream, first));
+        }
+        let (mut stream, mut answer) = open.swap_remove(0);
+        stream.shutdown(std::net::Shutdown::Write).expect("once");
+        stream.read_to_end(&mut answer).expect("an end");
+        (body(&String::from_utf8(answer).expect("text")), server.stats().crowded_out)
+    };
+    assert_eq!(ask(None, [10, 0, 0, 9]), ("10.0.0.9:56324 10.0.0.9".into(), 1));
+    let read = Some(HopField::XForwardedFor);
+    assert_eq!(ask(read, [10, 0, 0, 9]), ("203.0.113.9:0 203.0.113.9".into(), 0));
+    assert_eq!(ask(read, [192, 0, 2, 1]).1, 1);
 }
 
 /// [server:forwarded-client] Requests of one connection have clients of their own, and one without the field

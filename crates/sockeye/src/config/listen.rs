@@ -48,9 +48,10 @@ pub(crate) struct ListenConfig {
     /// Proxies that are believed when they name their clients.
     #[serde(default, deserialize_with = "networks")]
     pub(crate) trusted_proxies: Vec<Network>,
-    /// The header field by which they name them.
+    /// The header field by which they name them. If the file does not say, it is `X-Forwarded-For`, or none
+    /// where the PROXY protocol names them.
     #[serde(default, deserialize_with = "hop_field")]
-    pub(crate) client_field: HopField,
+    client_field: Option<HopField>,
     /// What is served here.
     #[serde(default, rename = "serves")]
     pub(crate) parts: Parts,
@@ -115,9 +116,17 @@ impl Listeners {
             mode: None,
             proxy_protocol: None,
             trusted_proxies: Vec::new(),
-            client_field: HopField::default(),
+            client_field: None,
             parts,
         }])
+    }
+
+    /// Whether the short form says the same.
+    pub(super) fn is_short(&self) -> bool {
+        match &*self.0 {
+            [only] => *self == Self::one(only.address.clone()),
+            _ => false,
+        }
     }
 
     /// Relative paths are relative to the file that they stand in.
@@ -147,7 +156,9 @@ impl ListenConfig {
         let mut rules = Listener::default();
         rules.trusted_proxies.clone_from(&self.trusted_proxies);
         rules.proxy_protocol = self.proxy_protocol.is_some();
-        rules.hop_field = self.client_field;
+        // [listen:client-field]
+        let unsaid = (!rules.proxy_protocol).then(HopField::default);
+        rules.hop_field = self.client_field.or(unsaid);
         rules
     }
 
@@ -283,8 +294,8 @@ enum HopFieldName {
     Forwarded,
 }
 
-fn hop_field<'de, D: Deserializer<'de>>(from: D) -> Result<HopField, D::Error> {
-    HopFieldName::deserialize(from)
+fn hop_field<'de, D: Deserializer<'de>>(from: D) -> Result<Option<HopField>, D::Error> {
+    HopFieldName::deserialize(from).map(Some)
 }
 
 /// A network as text; `unix:` stands for everybody on a Unix socket.
@@ -376,11 +387,15 @@ mod tests {
         config.check().unwrap();
         let rules = config.listen.0[0].rules();
         assert!(rules.proxy_protocol);
-        assert_eq!(rules.hop_field, HopField::Forwarded);
+        assert_eq!(rules.hop_field, Some(HopField::Forwarded));
         let shown: Vec<String> = rules.trusted_proxies.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["::/128", "10.0.0.0/8", "2001:db8::1/128"]);
         assert_eq!(config.listen.0[0].proxy_protocol, Some(ProxyVersion::V1));
+        // [listen:client-field]
+        let unsaid = Config::parse(&text.replace("client_field = \"forwarded\"\n", "")).unwrap();
+        assert_eq!(unsaid.listen.0[0].rules().hop_field, None, "the header alone names clients");
         let silent = Config::default().listen.0[0].rules();
+        assert_eq!(silent.hop_field, Some(HopField::XForwardedFor));
         assert!(!silent.proxy_protocol && silent.trusted_proxies.is_empty());
     }
 
