@@ -193,10 +193,20 @@ def check_first(world, challenge):
     assert world.shown(roots, NAMES[1]) == first, "one certificate for both names"
     assert world.ask(roots, "/readyz", NAMES[0]).endswith("\r\n\r\nready\n")
     directory = f"{world.directory}/first-{challenge}"
-    assert sorted(os.listdir(directory)) == ["account.json", "certificate.pem"], os.listdir(directory)
+    account = f"account-localhost_3a{world.ports['acme']}_2fdir.json"
+    assert sorted(os.listdir(directory)) == [account, "certificate.pem", "lock"], os.listdir(directory)
     for name in os.listdir(directory):
         assert os.stat(f"{directory}/{name}").st_mode & 0o777 == 0o600, name
     assert os.stat(directory).st_mode & 0o777 == 0o700
+    # Another server in the same directory would answer for this one.
+    with open(f"{directory}.toml") as file:
+        other = file.read().replace(f"127.0.0.1:{world.ports['tls']}", "127.0.0.1:0").replace(extra, "")
+    other = other.replace("http-01", "tls-alpn-01")
+    with open(f"{directory}-other.toml", "w") as file:
+        file.write(other)
+    command = [world.program, "serve", "--config", f"{directory}-other.toml"]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert refused.returncode == 1 and "another server orders" in refused.stderr, refused
     # A restart takes the files, and asks for nothing.
     world.stop(server)
     world.stop(pebble)
@@ -245,6 +255,7 @@ def check_renewal(world):
     publish(world, roots, NAMES[0], "behind")
     stream.until("behind")
     assert "certificate was issued" in server.text() and "no certificate" not in server.text(), server.text()
+    assert server.count("an account was made") == 1, server.text()
     world.stop(server)
     world.stop(pebble)
 
@@ -304,7 +315,8 @@ def check_away_at_the_renewal(world):
 def check_failed_challenge(world):
     # Pebble looks at a port where nobody answers.
     pebble = world.pebble(http_port=free_port())
-    server = world.serve("http-01", "failed", own=True, names=NAMES[:1])
+    port = f'http = "127.0.0.1:{world.ports["http"]}"'
+    server = world.serve("http-01", "failed", port, own=True, names=NAMES[:1])
     server.until_logged("outcome=challenge_failed")
     line = next(line for line in server.text().splitlines() if "challenge_failed" in line)
     assert NAMES[0] in line and "urn:ietf:params:acme:error:connection" in line, line
@@ -358,7 +370,7 @@ def check_rate_limit(world):
     context.load_cert_chain(f"{world.directory}/ca/cert.pem", f"{world.directory}/ca/key.pem")
     authority.socket = context.wrap_socket(authority.socket, server_side=True)
     threading.Thread(target=authority.serve_forever, daemon=True).start()
-    server = world.serve("http-01", "limited", own=True, directory_port=authority.server_port)
+    server = world.serve("tls-alpn-01", "limited", own=True, directory_port=authority.server_port)
     server.until_logged("outcome=rate_limited")
     assert "too many new accounts" in server.text() and "next_attempt_seconds=5400" in server.text(), server.text()
     # Neither other settings nor SIGHUP shorten the authority's wait.

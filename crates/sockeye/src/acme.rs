@@ -19,7 +19,7 @@ mod store;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sockeye_service::{CertificateState, OrderOutcome};
 use sockeye_terminal::{Failure, OrFail as _};
@@ -31,6 +31,9 @@ use self::schedule::{Backoff, renewal_s};
 use self::store::Store;
 use crate::config::AcmeConfig;
 use crate::tls::unix_s;
+
+/// How long an order may take. No request begins later, and none is cut for it: each has a bound of its own.
+const ORDER_MAX: Duration = Duration::from_secs(300);
 
 /// How often an order begins whose nonces the authority refuses.
 const NONCE_ATTEMPTS_MAX: u32 = 4;
@@ -47,7 +50,8 @@ impl Orders {
     ) -> Result<Self, Failure> {
         let (settings, changes) = channel();
         let backoff = Backoff::new(config.retry_seconds);
-        let issuer = Issuer { config, state, challenges, answers, backoff, changes };
+        let store = Some(Store::open(&config)?);
+        let issuer = Issuer { config, state, challenges, answers, backoff, changes, store };
         let thread = thread::Builder::new().name("acme".into()).spawn(move || issuer.run());
         thread.or_fail(|| "cannot start the thread that orders certificates".into())?;
         Ok(Self(settings))
@@ -68,6 +72,8 @@ struct Issuer {
     answers: Answers,
     backoff: Backoff,
     changes: Receiver<AcmeConfig>,
+    /// None if that of new settings could not be opened.
+    store: Option<Store>,
 }
 
 impl Issuer {
@@ -80,6 +86,9 @@ impl Issuer {
                 Ok(config) => {
                     self.backoff = self.backoff.anew(config.retry_seconds);
                     self.config = config;
+                    if let Err(problem) = self.open_store() {
+                        log::error!(problem:%; "no certificate can be ordered");
+                    }
                 }
                 // The calendar may have been set meanwhile: `wait` is bounded.
                 Err(RecvTimeoutError::Timeout) if self.is_due() => self.order(),
@@ -115,10 +124,24 @@ impl Issuer {
         }
     }
 
-    fn try_order(&self) -> Result<(), OrderError> {
-        let store = Store::open(&self.config).map_err(|it| OrderError::failed(it.to_string()))?;
-        let issued = self.issue(&store)?;
-        store.keep(&issued).map_err(|it| OrderError::failed(it.to_string()))?;
+    /// Opens the store of the settings if another one is open, and makes sure that it takes files.
+    fn open_store(&mut self) -> Result<(), Failure> {
+        match &self.store {
+            Some(store) if store.is_of(&self.config) => store.check(),
+            _ => {
+                // Its lock goes first: the next one may be in the same directory.
+                self.store = None;
+                self.store = Some(Store::open(&self.config)?);
+                Ok(())
+            }
+        }
+    }
+
+    fn try_order(&mut self) -> Result<(), OrderError> {
+        self.open_store()?;
+        let store = self.store.as_ref().expect("it was opened");
+        let issued = self.issue(store)?;
+        store.keep(&issued)?;
         // With a wrong clock each certificate would be ordered anew at once.
         match renewal_s(&self.config, self.backoff.spread()) <= unix_s() {
             true => {
@@ -131,7 +154,9 @@ impl Issuer {
     /// One certificate. The library repeats a request whose nonce is refused (RFC 8555 §6.5) twice, and an
     /// authority may refuse more of them: they say nothing about the order, which begins anew at once.
     fn issue(&self, store: &Store) -> Result<String, OrderError> {
-        let attempt = || Order::new(&self.config, store, &self.challenges, &self.answers)?.run();
+        let until = Instant::now() + ORDER_MAX;
+        let proofs = (&self.challenges, &self.answers);
+        let attempt = || Order::new(&self.config, store, proofs, until)?.run();
         let mut issued = attempt();
         for _ in 1..NONCE_ATTEMPTS_MAX {
             if !issued.as_ref().is_err_and(|error| error.is_bad_nonce) {

@@ -65,6 +65,9 @@ pub(crate) struct Config {
     /// The file and line of `listen = …`, unless the environment or a flag sets it.
     #[serde(skip)]
     listen_from: String,
+    /// Listeners of the file that the environment or a flag has replaced, if they had more than an address.
+    #[serde(skip)]
+    listeners_replaced: usize,
 }
 
 /// The schedule of a drain.
@@ -202,6 +205,7 @@ impl Default for Config {
             disk: DiskConfig::default(),
             source: Source::default(),
             listen_from: String::new(),
+            listeners_replaced: 0,
         }
     }
 }
@@ -235,7 +239,7 @@ impl Default for LimitsConfig {
             message_bytes: 16 * 1024,
             queue_bytes: service.queue_bytes_max,
             socket_bytes: 128 * 1024,
-            dead_peer_seconds: 25,
+            dead_peer_seconds: 30,
             heartbeat_seconds: server.heartbeat_ms / 1_000,
             ping_seconds: server.ping_ms / 1_000,
             lifetime_seconds: service.lifetime_ms / 1_000,
@@ -269,6 +273,7 @@ impl Config {
 
     /// Listens on this address alone, whatever the file says.
     pub(crate) fn listen_on(&mut self, address: ListenAddress) {
+        self.listeners_replaced = if self.listen.is_short() { 0 } else { self.listen.0.len() };
         self.listen = Listeners::one(address);
         self.listen_from.clear();
     }
@@ -347,6 +352,16 @@ impl Config {
         limits.archive_requests_per_holder_max = self.share_of_address(self.limits.disk_requests);
         limits.archive_ms_max = self.limits.disk_wait_seconds.saturating_mul(1_000);
         limits.lifetime_ms = self.limits.lifetime_seconds.saturating_mul(1_000);
+    }
+
+    /// Remarks about what can be run, and may not be what was meant.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        // [listen:replaced]
+        let replaced = (self.listeners_replaced > 0).then(|| {
+            let count = self.listeners_replaced;
+            format!("--listen (or SOCKEYE_LISTEN) replaces all [[listen]] of the file: {count}, with their rules")
+        });
+        replaced.into_iter().chain(self.http_01_warning()).collect()
     }
 
     /// Whether it can be run: what every part says fits together.
@@ -505,6 +520,30 @@ mod tests {
         ] {
             let none = Config::parse(&format!("[limits]\n{bound} = 0\n")).unwrap_err();
             assert_eq!(none, format!("line 2: {bound}: 0, expected at least 1"));
+        }
+    }
+
+    /// [listen:replaced]
+    #[test]
+    fn listeners_are_not_replaced_silently() {
+        let address = "[[listen]]\naddress = \"127.0.0.1:1\"\n";
+        for (text, is_told) in [
+            (String::new(), false),
+            ("listen = \"127.0.0.1:1\"".into(), false),
+            (address.into(), false),
+            (format!("{address}serves = [\"metrics\"]\n"), true),
+            (format!("{address}trusted_proxies = [\"10.0.0.1\"]\n"), true),
+            (format!("{address}[[listen]]\naddress = \"127.0.0.1:2\"\n"), true),
+        ] {
+            let mut config = Config::parse(&text).unwrap();
+            assert_eq!(config.warnings(), Vec::<String>::new());
+            config.listen_on(ListenAddress::parse("127.0.0.1:3").unwrap());
+            let told = config.warnings();
+            assert_eq!(
+                told.iter().any(|it| it.contains("replaces all [[listen]]")),
+                is_told,
+                "{text}"
+            );
         }
     }
 

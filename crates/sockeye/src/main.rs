@@ -82,7 +82,9 @@ fn config(action: &ConfigAction) -> Result<(), Failure> {
             let config = config::Config::read(file)?;
             config.check()?;
             let costs = disk::costs(&config);
-            print::say(format_args!("{}: good\n{costs}", file.display()))
+            let warnings: String =
+                config.warnings().iter().map(|it| format!("\nwarning: {it}")).collect();
+            print::say(format_args!("{}: good\n{costs}{warnings}", file.display()))
         }
     }
 }

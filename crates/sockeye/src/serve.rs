@@ -23,8 +23,11 @@ use crate::tls::TlsReloader;
 use crate::watch::Watch;
 use crate::{disk, logging, workers};
 
-/// Descriptors for everything that is not a connection: poller, listener, wakers, standard streams.
-const DESCRIPTORS_KEPT_MIN: u64 = 16;
+/// Descriptors of the program itself, apart from its loops: standard streams, signals, files.
+const DESCRIPTORS_KEPT: u64 = 16;
+
+/// Descriptors of a loop beside its listeners: the poller and the waker.
+const DESCRIPTORS_OF_LOOP: u64 = 2;
 
 /// Largest echo message: what the Autobahn suite asks for.
 const MESSAGE_BYTES_MAX: u64 = 16 << 20;
@@ -32,6 +35,9 @@ const MESSAGE_BYTES_MAX: u64 = 16 << 20;
 pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let config = configure(options)?;
     logging::apply(&config.log)?;
+    for problem in config.warnings() {
+        log::warn!(problem; "the configuration may not be what was meant");
+    }
     let descriptors = raise_descriptor_limit();
     if config.workers > 1 {
         return workers::run(options, config, descriptors);
@@ -123,7 +129,7 @@ fn serve<N: Net>(
         service = service.with_certificates(Arc::clone(&tls.state));
     }
     announce(&addresses, &config);
-    tell(&config, &limits);
+    tell(&addresses, &config, &limits);
     let demo = config.serves_demo().then(Demo::new);
     let front = Front::new(service, demo, parts(&config));
     let mut server = Server::new(net, front, limits).with_listeners(rules(&config));
@@ -236,10 +242,17 @@ pub(crate) fn service_limits(config: &Config, limits: &Limits) -> sockeye_servic
     service
 }
 
+/// How many descriptors the program itself has open. Each loop has each listener. [listen:descriptors]
+fn own_descriptors(config: &Config) -> u64 {
+    let count = |it: usize| u64::try_from(it).unwrap_or(u64::MAX);
+    let of_loop = count(config.listen.0.len()).saturating_add(DESCRIPTORS_OF_LOOP);
+    DESCRIPTORS_KEPT.saturating_add(count(config.workers).saturating_mul(of_loop))
+}
+
 pub(crate) fn limits(descriptors: u64, config: &Config) -> Limits {
     let mut limits = Limits::default();
     // A tenth of the descriptors, but no fewer than the program itself has open, stays free.
-    let room = descriptors.saturating_sub(DESCRIPTORS_KEPT_MIN.max(descriptors / 10));
+    let room = descriptors.saturating_sub(own_descriptors(config).max(descriptors / 10));
     let room = usize::try_from(room).unwrap_or(usize::MAX);
     limits.connections_max = config.limits.connections.min(room).max(1);
     limits.connections_per_address_max = config.limits.connections_per_address;
@@ -379,10 +392,14 @@ fn examples(
 }
 
 /// The limits that are in force, where the machine or the file may have made them others.
-pub(crate) fn tell(config: &Config, limits: &Limits) {
+pub(crate) fn tell(addresses: &[ListenAddress], config: &Config, limits: &Limits) {
+    let listeners: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     log::info!(
+        listeners = listeners.join(" "),
         connections = limits.connections_max,
         connections_per_address = limits.connections_per_address_max,
+        streams = config.streams(limits.connections_max),
+        http2 = limits.http2.is_some(),
         channels = config.limits.channels,
         history_bytes = config.limits.history_bytes,
         publish_bytes = limits.body_bytes_max,
@@ -394,4 +411,23 @@ pub(crate) fn tell(config: &Config, limits: &Limits) {
         durable = config.data.is_some();
         "serving"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::limits;
+    use crate::config::Config;
+
+    /// [listen:descriptors]
+    #[test]
+    fn each_loop_has_descriptors_for_each_listener() {
+        let parse = |text: &str| Config::parse(text).unwrap();
+        assert_eq!(limits(1_000, &Config::default()).connections_max, 900, "a tenth is more");
+        assert_eq!(limits(100, &Config::default()).connections_max, 100 - 16 - 3);
+        let listeners: String =
+            (1..=16).map(|port| format!("[[listen]]\naddress = \"127.0.0.1:{port}\"\n")).collect();
+        let config = parse(&format!("workers = 64\n{listeners}"));
+        assert_eq!(limits(4_096, &config).connections_max, 4_096 - 16 - 64 * (16 + 2));
+        assert_eq!(limits(1_024, &config).connections_max, 1, "it serves all the same");
+    }
 }

@@ -65,7 +65,7 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     let (nets, _files) = bound.listen(|| MioNet::new().map(|net| net.counting_from(start)))?;
     pool.serve(nets, &backbone);
     serve::announce(&addresses, &config);
-    serve::tell(&config, &serve::limits(descriptors, &config));
+    serve::tell(&addresses, &config, &serve::limits(descriptors, &config));
     let reloader = Reloader::new(options, descriptors, config, (log, certificates));
     let me = std::thread::current();
     let reload = ReloadThread::start(reloader, backbone.workers(), move || me.unpark())?;

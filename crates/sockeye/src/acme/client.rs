@@ -41,6 +41,8 @@ const READ: [&str; 3] = ["replay-nonce", "location", "retry-after"];
 /// The client. It notes how long the authority wants no further request.
 pub(super) struct Client {
     network: Network,
+    /// No request begins later.
+    until: Instant,
     asked: Arc<Asked>,
 }
 
@@ -66,6 +68,8 @@ pub(super) enum Away {
     Network(Error),
     /// The answer has a status from 500 on.
     Status(u16),
+    /// The time of the order is over.
+    Late,
 }
 
 impl std::fmt::Display for Away {
@@ -73,6 +77,7 @@ impl std::fmt::Display for Away {
         match self {
             Self::Network(error) => write!(f, "{error}"),
             Self::Status(status) => write!(f, "the authority answers with status {status}"),
+            Self::Late => f.write_str("the authority takes too long"),
         }
     }
 }
@@ -80,15 +85,19 @@ impl std::fmt::Display for Away {
 impl std::error::Error for Away {}
 
 impl Client {
-    /// A client that trusts the authorities in the file, or those that the system trusts.
-    pub(super) fn new(ca_file: Option<&Path>) -> Result<(Self, Arc<Asked>), Failure> {
+    /// A client that trusts the authorities in the file, or those that the system trusts. After `until` it
+    /// begins no request: an authority that answers slowly, or for ever, holds an order no longer.
+    pub(super) fn new(
+        ca_file: Option<&Path>,
+        until: Instant,
+    ) -> Result<(Self, Arc<Asked>), Failure> {
         let network = Network::new(Limits::DEFAULT);
         let network = match ca_file {
             Some(path) => network.with_tls(trusting(path)?),
             None => network,
         };
         let asked = Arc::new(Asked::default());
-        Ok((Self { network, asked: Arc::clone(&asked) }, asked))
+        Ok((Self { network, until, asked: Arc::clone(&asked) }, asked))
     }
 
     fn ask(&self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, Error> {
@@ -126,7 +135,11 @@ impl HttpClient for Client {
         request: Request<BodyWrapper<Bytes>>,
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, instant_acme::Error>> + Send>> {
         self.asked.set(None);
-        let answer = self.ask(request).map_err(Away::Network).and_then(|mut answer| {
+        // [acme:order-bounded]
+        let is_late = Instant::now() >= self.until;
+        let asked =
+            if is_late { Err(Away::Late) } else { self.ask(request).map_err(Away::Network) };
+        let answer = asked.and_then(|mut answer| {
             self.asked.set(retry_after(&answer));
             // The library would add it to the calendar, and panics if there is no such time.
             answer.parts.headers.remove(RETRY_AFTER);
@@ -302,5 +315,39 @@ impl Machine for OneRequest {
 
     fn is_over(&self) -> bool {
         matches!(self.step, Step::Over)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::{Duration, Instant};
+
+    use bytes::Bytes;
+    use http::Request;
+    use instant_acme::{BodyWrapper, Error, HttpClient as _};
+
+    use super::{Away, Client, ready};
+
+    /// [acme:order-bounded]
+    #[test]
+    fn no_request_begins_after_the_time_of_an_order() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let ask = |until| {
+            let (client, _) = Client::new(None, until).unwrap();
+            let request = Request::get(&url).body(BodyWrapper::<Bytes>::from(Vec::new())).unwrap();
+            match ready(client.request(request)) {
+                Err(Error::Other(why)) => why.downcast::<Away>().unwrap(),
+                _ => panic!("nobody answers"),
+            }
+        };
+        assert!(matches!(*ask(Instant::now()), Away::Late));
+        assert!(listener.accept().is_err(), "nobody has connected");
+        let addr = listener.local_addr().unwrap();
+        drop(listener);
+        let away = ask(Instant::now() + Duration::from_secs(3_600));
+        assert!(matches!(*away, Away::Network(_)), "{addr}: {away:?}");
     }
 }

@@ -18,9 +18,6 @@ use super::client::{Asked, Away, Client, ready};
 use super::store::Store;
 use crate::config::{AcmeConfig, ChallengeKind};
 
-/// How long an order waits for the authority to decide. Each request has a bound of its own, and none is cut.
-const ORDER_MAX: Duration = Duration::from_secs(300);
-
 /// The wait between two looks at an order, if the authority does not say: the first, and the longest.
 const LOOK_MIN: Duration = Duration::from_millis(500);
 const LOOK_MAX: Duration = Duration::from_secs(10);
@@ -70,16 +67,15 @@ pub(super) struct Order<'o> {
 }
 
 impl<'o> Order<'o> {
-    /// Takes the account of the directory, or makes one.
+    /// Takes the account of the directory, or makes one. The order begins no request after `until`.
     pub(super) fn new(
         config: &'o AcmeConfig,
         store: &'o Store,
-        challenges: &'o Challenges,
-        answers: &'o Answers,
+        (challenges, answers): (&'o Challenges, &'o Answers),
+        until: Instant,
     ) -> Result<Self, OrderError> {
-        let (client, asked) = Client::new(config.ca_file.as_deref())?;
+        let (client, asked) = Client::new(config.ca_file.as_deref(), until)?;
         let account = account(config, store, client).map_err(|it| explain(it, &asked))?;
-        let until = Instant::now() + ORDER_MAX;
         Ok(Self { config, store, challenges, answers, asked, account, until })
     }
 
@@ -284,7 +280,9 @@ fn is_of_challenge(problem: &Problem) -> bool {
 /// An error in an operator's terms.
 fn explain(why: Refusal, asked: &Asked) -> OrderError {
     let is_bad_nonce = matches!(&why, Refusal::Acme(Error::Api(it)) if is_of_type(it, "badNonce"));
-    let mut error = match why {
+    let is_late = matches!(&why, Refusal::Acme(Error::Other(it))
+        if matches!(it.downcast_ref(), Some(Away::Late)));
+    let mut error = match if is_late { Refusal::Slow } else { why } {
         Refusal::Challenge(why) => OrderError::new(OrderOutcome::ChallengeFailed, &why),
         Refusal::Refused(why) => OrderError::new(OrderOutcome::Refused, &why),
         Refusal::Failed(why) => OrderError::failed(why),

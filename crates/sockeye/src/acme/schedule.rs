@@ -11,7 +11,7 @@ use crate::config::AcmeConfig;
 /// The longest wait before another look at the calendar.
 const LOOK: Duration = Duration::from_secs(3_600);
 
-/// The longest wait of our own choice: an authority may ask for a longer one.
+/// The longest wait of our own choice, its random part included: an authority may ask for a longer one.
 const BACKOFF_MAX: Duration = Duration::from_secs(6 * 3_600);
 
 /// The longest wait that an authority may ask for.
@@ -93,7 +93,9 @@ impl Backoff {
         };
         let doubled = 1 << self.failures.min(DOUBLINGS_MAX);
         self.failures = self.failures.saturating_add(1);
-        let wait = self.first.saturating_mul(factor).saturating_mul(doubled).min(BACKOFF_MAX);
+        let wait = self.first.saturating_mul(factor).saturating_mul(doubled);
+        // Up to a quarter more, within the bound.
+        let wait = wait.min(BACKOFF_MAX * 4 / 5);
         let own = wait + wait.mul_f64(f64::from(self.spread) / 1_024.0);
         let is_limited = outcome == OrderOutcome::RateLimited;
         let asked = retry_after.or_else(|| is_limited.then_some(RATE_LIMITED));
@@ -127,7 +129,10 @@ mod tests {
         let away = OrderOutcome::Unreachable;
         let waits = [0; 12].map(|_| backoff.fail(away, None, now).as_secs());
         assert_eq!(waits[..4], [60, 120, 240, 480]);
-        assert_eq!(waits[10..], [6 * 3_600, 6 * 3_600]);
+        assert_eq!(waits[10..], [17_280, 17_280]);
+        let mut scattered = Backoff { spread: 255, ..Backoff::new(60) };
+        let most = [0; 12].map(|_| scattered.fail(away, None, now)).into_iter().max();
+        assert!(most > Some(Duration::from_secs(21_000)) && most <= Some(BACKOFF_MAX), "{most:?}");
         assert!(!backoff.is_over(now) && backoff.is_over(now + BACKOFF_MAX));
         backoff.succeed();
         assert!(backoff.is_over(now));

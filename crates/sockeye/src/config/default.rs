@@ -25,7 +25,7 @@ workers = 1                    # 1 to 64; SOCKEYE_WORKERS, --workers
 # proxy_protocol = "v2"        # or "v1": connections begin with a header of this version; needs trusted_proxies
 # trusted_proxies = ["10.0.0.0/8"]   # networks of proxies, 64 at most, that name their clients: by that header, or
 #                              # else by client_field; "unix:" stands for all peers on a Unix socket
-# client_field = "x-forwarded-for"   # the default; or "forwarded" (RFC 7239)
+# client_field = "x-forwarded-for"   # the default; or "forwarded" (RFC 7239); with proxy_protocol none by default
 # serves = ["channels", "demo", "admin", "metrics", "health"]   # the default; the rest is 404 here
 
 # TLS instead of plain HTTP: on the address of `listen`, or on each [[listen]] as its `tls` says. Changed files are
@@ -43,8 +43,8 @@ workers = 1                    # 1 to 64; SOCKEYE_WORKERS, --workers
 # names = ["app.example"]      # no wildcards, no addresses
 # contact = "ops@app.example"
 # agree_to_terms = true        # you agree to the authority's terms of service
-# dir = "acme"                 # account.json and certificate.pem; relative to this file
-# challenge = "tls-alpn-01"    # or "http-01": answered on all listeners, and on the port below
+# dir = "acme"                 # accounts and certificate.pem, for one server alone; relative to this file
+# challenge = "tls-alpn-01"    # or "http-01": answered on listeners without TLS, and on the port below
 # http = "0.0.0.0:80"          # a port that answers http-01 challenges, and nothing else
 # ca_file = "ca.pem"           # vouches for the directory, instead of the system's authorities
 # retry_seconds = 60           # first wait after an unreachable authority, five times that after other
@@ -101,8 +101,8 @@ history_bytes = 268435456      # of all channels together
 publish_bytes = 65536          # largest body of a request
 message_bytes = 16384          # largest WebSocket message from a client
 queue_bytes = 65536            # unsent bytes of a stream before it catches up from history; of one answer
-socket_bytes = 131072          # and what the system keeps of it beside; Linux takes twice as much
-dead_peer_seconds = 25         # without any answer of a peer's machine until it is given up, 5 to 3600
+socket_bytes = 131072          # and what the system keeps of it beside, on TCP; Linux takes twice as much
+dead_peer_seconds = 30         # without any answer of a peer's machine until it is given up, on TCP; 5 to 3600
 heartbeat_seconds = 15         # silence on an event stream until a heartbeat, at least 1
 ping_seconds = 25              # silence on a WebSocket until a ping, at least 1
 lifetime_seconds = 0           # age at which a stream is told to come back, the crowd spread; 0: none

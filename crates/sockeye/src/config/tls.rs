@@ -67,7 +67,8 @@ impl Config {
             return Err(Failure(format!("{at}{needs}")));
         }
         let Some(acme) = &tls.acme else { return Ok(()) };
-        match acme.problem(tls.client_ca.is_some()) {
+        let problem = acme.problem(tls.client_ca.is_some());
+        match problem.or_else(|| self.http_01_problem(acme)) {
             None => Ok(()),
             Some((key, why)) => {
                 let line = self.source.line_of("tls.acme", key);
