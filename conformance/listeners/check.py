@@ -64,6 +64,7 @@ certificates = [{{ cert = "dev/cert.pem", key = "dev/key.pem" }}]
 
 [limits]
 requests_per_second = 1
+streams = 100                  # so an address may have twelve
 
 [access]
 subscribe = [">"]
@@ -102,6 +103,26 @@ http {{
     }}
 }}
 """
+
+
+CADDY = """
+{{
+	admin off
+	auto_https off
+}}
+http://:{caddy} {{
+	bind 127.0.0.1
+{snippet}
+}}
+"""
+
+
+def snippet(language, back, port):
+    """The one block of the handbook in this language, with another back end."""
+    text = (HERE.parent.parent / "docs" / "operations.md").read_text(encoding="utf-8")
+    found = re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert len(found) == 1 and back in found[0], (language, found)
+    return found[0].replace(back, f"127.0.0.1:{port}")
 
 
 def free_ports(count):
@@ -195,6 +216,35 @@ def metric(directory, name):
     return int(found.group(1))
 
 
+class EventStream:
+    """An event stream of curl, from this address."""
+
+    def __init__(self, url, address):
+        command = ["curl", "-sN", "-m", str(10 * PATIENCE_S), "-w", "\n%{http_code}", "--interface", address, url]
+        self.curl = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def is_open(self):
+        """Whether it is served, and not sent away."""
+        for line in self.curl.stdout:
+            if line.startswith("event: "):
+                return line == "event: $sync\n"
+        return False
+
+    def end(self):
+        self.curl.terminate()
+        self.curl.wait(PATIENCE_S)
+
+
+def upgrades(port):
+    """Whether a WebSocket is opened."""
+    head = ("GET /v1/ws?channel=news HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as client:
+        client.settimeout(PATIENCE_S)
+        client.sendall(head.encode())
+        return client.recv(64).startswith(b"HTTP/1.1 101")
+
+
 class Checks:
     """One world: the program with its listeners, HAProxy and nginx in front."""
 
@@ -205,7 +255,7 @@ class Checks:
         self.directory = directory
         self.programs = Programs(directory)
         names = ["plain", "trusting", "v1", "v2", "tls", "tls_trusting", "strange", "nginx", "nginx_local",
-                 "to_v1", "to_v2", "to_tls", "to_field", "to_h2"]
+                 "to_v1", "to_v2", "to_tls", "to_field", "to_h2", "to_h2_snippet", "caddy"]
         self.ports = dict(zip(names, free_ports(len(names))))
 
     def start(self):
@@ -224,12 +274,18 @@ class Checks:
             f"listen {name}\n    bind 127.0.0.1:{ports[name]}\n    {option}\n    server s {server}\n"
             for name, option, server in http
         )
+        sections += (f"frontend snippet\n    bind 127.0.0.1:{ports['to_h2_snippet']}\n    default_backend sockeye\n"
+                     + snippet("haproxy", "127.0.0.1:8080", ports["trusting"]))
         (directory / "http.cfg").write_text(HAPROXY.format(mode="http", sections=sections), encoding="utf-8")
         tcp = (f"listen to_tls\n    bind 127.0.0.1:{ports['to_tls']}\n"
                f"    server s 127.0.0.1:{ports['tls']} send-proxy-v2\n")
         (directory / "tcp.cfg").write_text(HAPROXY.format(mode="tcp", sections=tcp), encoding="utf-8")
         self.programs.start(["haproxy", "-db", "-f", "http.cfg"], "haproxy", [ports["to_v2"]])
         self.programs.start(["haproxy", "-db", "-f", "tcp.cfg"], "haproxy-tcp", [ports["to_tls"]])
+        text = CADDY.format(caddy=ports["caddy"], snippet=snippet("caddy", "127.0.0.1:8080", ports["trusting"]))
+        (directory / "Caddyfile").write_text(text, encoding="utf-8")
+        command = ["caddy", "run", "--adapter", "caddyfile", "--config", "Caddyfile"]
+        self.programs.start(command, "caddy", [ports["caddy"]])
         temporary = " ".join(f"{it}_temp_path {directory}/{it};"
                              for it in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
         text = NGINX.format(dir=directory, temporary=temporary, **ports)
@@ -298,6 +354,39 @@ class Checks:
         one = [*trust, "--interface", "127.0.0.43", at]
         is_bounded_apart(one=one, other=[*trust, "--interface", "127.0.0.44", at])
 
+    def streams_of_a_named_client_have_its_share(self):
+        """Of a hundred streams an address has twelve, whichever connections of a proxy they share."""
+        for name, one, other in [("nginx", "127.0.0.50", "127.0.0.51"), ("to_h2", "127.0.0.52", "127.0.0.53")]:
+            url = f"http://127.0.0.1:{self.ports[name]}/v1/sse?channel=news"
+            streams = [EventStream(url, one) for _ in range(20)]
+            try:
+                opened = [it.is_open() for it in streams]
+                assert 8 <= opened.count(True) <= 12, (name, opened)
+                stranger = EventStream(url, other)
+                streams.append(stranger)
+                assert stranger.is_open(), f"{name}: one share for both"
+            finally:
+                for stream in streams:
+                    stream.end()
+
+    def the_handbooks_lines_for_haproxy_speak_http2(self):
+        self.speaks_http2("to_h2_snippet", "Haproxy", 2)
+
+    def the_handbooks_lines_for_caddy_speak_http2(self):
+        self.speaks_http2("caddy", "Caddy", 1)
+
+    def speaks_http2(self, name, who, streams):
+        """An event stream, and with some gateways a WebSocket, is a stream of HTTP/2."""
+        opened = "sockeye_http2_streams_opened_total"
+        before = metric(self.directory, opened)
+        stream = EventStream(f"http://127.0.0.1:{self.ports[name]}/v1/sse?channel=news", "127.0.0.54")
+        try:
+            assert stream.is_open(), f"{who} opens no event stream"
+            assert upgrades(self.ports[name]), f"{who} opens no WebSocket"
+            assert metric(self.directory, opened) == before + streams, f"{who} speaks HTTP/1.1"
+        finally:
+            stream.end()
+
     def curl_sends_the_header(self):
         done = curl("--haproxy-protocol", self.url("v1"))
         assert done[0] == 200, done
@@ -351,9 +440,10 @@ def main():
     beside.start()
     with tempfile.TemporaryDirectory() as name:
         checks = Checks(program, pathlib.Path(name))
+        helpers = ("TARGET", "start", "url", "speaks_http2")
         try:
             checks.start()
-            for check in [it for it in vars(Checks) if not it.startswith("_") and it not in ("TARGET", "start", "url")]:
+            for check in [it for it in vars(Checks) if not it.startswith("_") and it not in helpers]:
                 good = attempt(check, getattr(checks, check))
                 passed, failed = passed + good, failed + (not good)
         finally:

@@ -149,7 +149,7 @@ impl Default for Limits {
             pong_ms: 10_000,
             heartbeat_ms: 15_000,
             close_ms: 2_000,
-            write_stall_ms: 30_000,
+            write_stall_ms: 25_000,
             drain_accept_ms: 0,
             drain_window_ms: 0,
             drain_ms: 10_000,

@@ -5,7 +5,6 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,10 +17,12 @@ use crate::config::{Config, ListenAddress, ListenConfig};
 /// Connections that may wait to be accepted; the system cuts it down to its own maximum.
 const BACKLOG: i32 = 4096;
 
-/// The rest between probes is this part of the time. With `TCP_USER_TIMEOUT` Linux does not count probes: it
-/// gives up when the second one is due and the first one has no answer.
+/// Parts of the time until a silent peer is given up: it is probed at 6, 7 and 8 of them. With `TCP_USER_TIMEOUT`
+/// Linux counts no probes: after that time it gives up when the next one is due and the last one has no answer.
 #[cfg(target_os = "linux")]
-const PROBES: u32 = 3;
+const PARTS: u32 = 9;
+#[cfg(target_os = "linux")]
+const SILENT_PARTS: u32 = 6;
 
 /// Attempts at the lock of a directory, and the rest between them.
 const LOCK_TRIES_MAX: usize = 100;
@@ -114,16 +115,18 @@ fn listen(socket: &OwnedFd, address: &ListenAddress, options: Options) -> Result
 }
 
 /// Has the kernel give a connection up on which nothing moves for so long: sent bytes are not acknowledged, or
-/// the peer's window stays shut while bytes wait. It probes after so long a silence, and gives up a third of
-/// the time later. Otherwise it sends again for a quarter of an hour, and probes after two hours.
-/// [listen:dead-peers]
+/// the peer's window stays shut while bytes wait, or the last of three probes of a silent peer has no answer.
+/// Otherwise it sends again for a quarter of an hour, and probes after two hours. [listen:dead-peers]
 #[cfg(target_os = "linux")]
 fn notice_dead_peers(socket: &OwnedFd, seconds: u32) -> rustix::io::Result<()> {
-    let time = |seconds: u32| Duration::from_secs(seconds.max(1).into());
+    let time = |parts: u32| {
+        let seconds = u64::from(seconds) * u64::from(parts) / u64::from(PARTS);
+        Duration::from_secs(seconds.max(1))
+    };
     sockopt::set_tcp_user_timeout(socket, seconds.saturating_mul(1_000))?;
     sockopt::set_socket_keepalive(socket, true)?;
-    sockopt::set_tcp_keepidle(socket, time(seconds))?;
-    sockopt::set_tcp_keepintvl(socket, time(seconds / PROBES))
+    sockopt::set_tcp_keepidle(socket, time(SILENT_PARTS))?;
+    sockopt::set_tcp_keepintvl(socket, time(1))
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -200,6 +203,13 @@ fn new_socket(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
     rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)
 }
 
+/// Connects to a Unix socket without waiting: a full backlog is `WouldBlock`. [listen:unix-full]
+fn knock(path: &Path) -> io::Result<()> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    Ok(rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?)
+}
+
 /// Binds a Unix socket with these permissions. A socket of a program that has ended makes room for it.
 ///
 /// The permissions are set before the socket listens, so nobody else can connect meanwhile.
@@ -241,7 +251,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
         return Err(ErrorKind::AlreadyExists.into());
     }
-    match UnixStream::connect(path) {
+    match knock(path) {
         // [listen:unix-stale]
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path),
         // One that is full, or that others may not use, is listened on.
@@ -317,8 +327,53 @@ mod tests {
         let (socket, _) = TcpListener::from(listener).accept().unwrap();
         assert_eq!(sockopt::tcp_user_timeout(&socket).unwrap(), 31_000);
         assert!(sockopt::socket_keepalive(&socket).unwrap());
-        assert_eq!(sockopt::tcp_keepidle(&socket).unwrap(), Duration::from_secs(31));
-        assert_eq!(sockopt::tcp_keepintvl(&socket).unwrap(), Duration::from_secs(10));
+        assert_eq!(sockopt::tcp_keepidle(&socket).unwrap(), Duration::from_secs(20));
+        assert_eq!(sockopt::tcp_keepintvl(&socket).unwrap(), Duration::from_secs(3));
+    }
+
+    /// [listen:dead-peers]
+    #[test]
+    fn the_server_judges_a_slow_reader_before_the_system_does() {
+        let config = crate::config::Config::default();
+        let system_ms = u64::from(config.limits.dead_peer_seconds) * 1_000;
+        assert!(crate::serve::limits(10_000, &config).write_stall_ms < system_ms);
+        assert!(system_ms <= 30_000, "a vanished reader is noticed within a heartbeat and 30 s");
+    }
+
+    /// One probe may be lost, and another one. [listen:dead-peers]
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_silent_peer_is_probed_three_times_before_it_is_given_up() {
+        use std::net::TcpListener;
+        use std::os::fd::OwnedFd;
+
+        use rustix::net::sockopt;
+
+        let socket = OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap());
+        for seconds in [5, 9, 30, 31, 3_600] {
+            super::notice_dead_peers(&socket, seconds).unwrap();
+            let idle = sockopt::tcp_keepidle(&socket).unwrap().as_secs();
+            let rest = sockopt::tcp_keepintvl(&socket).unwrap().as_secs();
+            let probes = (idle..u64::from(seconds)).step_by(usize::try_from(rest).unwrap());
+            assert!(probes.count() >= if seconds < 9 { 2 } else { 3 }, "{seconds}: {idle} {rest}");
+        }
+    }
+
+    /// [listen:unix-full]
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_start_does_not_wait_for_a_program_that_accepts_nobody() {
+        let dir = std::env::temp_dir().join(format!("sockeye-listen-full-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("socket");
+        let listener = std::os::fd::OwnedFd::from(UnixListener::bind(&path).unwrap());
+        // Room for one, whom nobody accepts.
+        rustix::net::listen(&listener, 0).unwrap();
+        let _waiting = UnixStream::connect(&path).unwrap();
+        let taken = bind_unix(&path, 0o600).err().unwrap();
+        assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
+        assert!(path.exists());
+        fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]
