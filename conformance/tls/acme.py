@@ -201,7 +201,7 @@ def check_first(world, challenge):
     # Another server in the same directory would answer for this one.
     with open(f"{directory}.toml") as file:
         other = file.read().replace(f"127.0.0.1:{world.ports['tls']}", "127.0.0.1:0").replace(extra, "")
-    other = other.replace("http-01", "tls-alpn-01")
+    other = other.replace('challenge = "http-01"', 'challenge = "tls-alpn-01"')
     with open(f"{directory}-other.toml", "w") as file:
         file.write(other)
     command = [world.program, "serve", "--config", f"{directory}-other.toml"]

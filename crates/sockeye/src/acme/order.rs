@@ -202,7 +202,10 @@ enum Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self::Acme(error)
+        match &error {
+            Error::Other(why) if matches!(why.downcast_ref(), Some(Away::Late)) => Self::Slow,
+            _ => Self::Acme(error),
+        }
     }
 }
 
@@ -280,9 +283,7 @@ fn is_of_challenge(problem: &Problem) -> bool {
 /// An error in an operator's terms.
 fn explain(why: Refusal, asked: &Asked) -> OrderError {
     let is_bad_nonce = matches!(&why, Refusal::Acme(Error::Api(it)) if is_of_type(it, "badNonce"));
-    let is_late = matches!(&why, Refusal::Acme(Error::Other(it))
-        if matches!(it.downcast_ref(), Some(Away::Late)));
-    let mut error = match if is_late { Refusal::Slow } else { why } {
+    let mut error = match why {
         Refusal::Challenge(why) => OrderError::new(OrderOutcome::ChallengeFailed, &why),
         Refusal::Refused(why) => OrderError::new(OrderOutcome::Refused, &why),
         Refusal::Failed(why) => OrderError::failed(why),
