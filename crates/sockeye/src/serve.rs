@@ -242,8 +242,9 @@ pub(crate) fn service_limits(config: &Config, limits: &Limits) -> sockeye_servic
     service
 }
 
-/// How many descriptors the program itself has open. Each loop has each listener. [listen:descriptors]
+/// How many descriptors the program itself has open. Each loop has each listener.
 fn own_descriptors(config: &Config) -> u64 {
+    // [listen:descriptors]
     let count = |it: usize| u64::try_from(it).unwrap_or(u64::MAX);
     let of_loop = count(config.listen.0.len()).saturating_add(DESCRIPTORS_OF_LOOP);
     DESCRIPTORS_KEPT.saturating_add(count(config.workers).saturating_mul(of_loop))
