@@ -2,6 +2,7 @@
 
 mod either;
 mod fair_queue;
+mod handshake_error;
 mod key;
 mod memory;
 mod mio_net;
@@ -21,6 +22,7 @@ pub mod properties;
 
 pub use either::EitherSocket;
 pub use fair_queue::FairQueue;
+pub use handshake_error::{HandshakeError, HandshakeFailure};
 pub use key::{Key, Slab};
 pub use memory::PooledBytes;
 pub use mio_net::{MioNet, Waker};

@@ -131,7 +131,8 @@ pub trait Socket {
     /// costly part of the handshake: a key exchange or a signature.
     ///
     /// # Errors
-    /// The reason why the handshake failed. `WouldBlock` is no error here. A handshake that has failed is
+    /// The reason why the handshake failed, a [`HandshakeError`](crate::HandshakeError) or an error of the system.
+    /// `WouldBlock` is no error here. A handshake that has failed is
     /// over. The socket may hold output that tells the peer why, its reads discard input, and
     /// [`shutdown_write`](Self::shutdown_write) ends it.
     #[inline]

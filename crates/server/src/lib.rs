@@ -12,6 +12,7 @@ mod connection;
 mod contents;
 mod context;
 mod drain;
+mod failed_handshakes;
 mod framing;
 mod handle;
 mod handshakes;
@@ -48,6 +49,7 @@ pub use app::{App, Holder};
 pub use cause::{CloseCause, Deadline};
 pub use closes::{Close, ClosedBy, Closes, StreamKind};
 pub use context::Context;
+pub use failed_handshakes::{FailedHandshake, FailedHandshakes};
 pub use handle::Handle;
 pub use histogram::Histogram;
 pub use joined::{SharedEvents, SharedMessages};
@@ -70,6 +72,8 @@ pub use sockeye_http2::{FieldLimits, Limits as Http2Limits, Rate};
 pub use sockeye_proxy::{
     HopField, Limits as ProxyLimits, Network, NetworkError, Version as ProxyVersion,
 };
-pub use sockeye_reactor::{FairQueue, MioNet, Net, Shared, Time, UNIX_PEER, Waker};
+pub use sockeye_reactor::{
+    FairQueue, HandshakeFailure, MioNet, Net, Shared, Time, UNIX_PEER, Waker,
+};
 pub use sockeye_sse::{Event, EventId, EventName};
 pub use sockeye_websocket::{CloseCode, Limits as WebSocketLimits, Message};

@@ -13,7 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sockeye_reactor::{Accepted, Key, Net, Ready, Socket, Time};
+use sockeye_reactor::{Accepted, HandshakeFailure, Key, Net, Ready, Socket, Time};
 
 use self::unwritten::Unwritten;
 use self::waiting::Waiting;
@@ -24,6 +24,7 @@ use crate::closes::Closes;
 use crate::connection::{Connection, UNREAD_ANSWERS_MAX};
 use crate::context::Context;
 use crate::drain::{Drain, Ending};
+use crate::failed_handshakes::{FailedHandshake, Untold};
 use crate::handshakes::Handshakes;
 use crate::limits::Limits;
 use crate::listener::{Listener, Standing};
@@ -59,6 +60,7 @@ pub struct Server<N: Net, A> {
     accept_from: Time,
     quota: ConnectionQuota,
     handshakes: Handshakes,
+    failed_handshake: Untold,
     pub(crate) drain: Drain,
     /// The end that a [`Handle`](crate::Handle) asks for.
     pub(crate) ending: Ending,
@@ -83,6 +85,7 @@ impl<N: Net, A: App> Server<N, A> {
             accept_from: now,
             quota: ConnectionQuota::default(),
             handshakes: Handshakes::default(),
+            failed_handshake: Untold::default(),
             drain: Drain::default(),
             ending: Ending::default(),
         }
@@ -133,6 +136,17 @@ impl<N: Net, A: App> Server<N, A> {
         self.app.on_flushed(took_us);
         self.bury();
         Ok(())
+    }
+
+    /// Whether a handshake of TLS has failed since [`Server::take_failed_handshake`].
+    pub const fn has_failed_handshake(&self) -> bool {
+        !self.failed_handshake.is_empty()
+    }
+
+    /// Takes the first handshake of TLS that has failed since the last call, for a log. Peers that went away in
+    /// between, and challenges, are not among them. [`Stats::handshakes_failed`](crate::Stats) counts all.
+    pub const fn take_failed_handshake(&mut self) -> Option<FailedHandshake> {
+        self.failed_handshake.take()
     }
 
     /// Turns until a drain is over. A [`Handle`](crate::Handle) begins one from another thread.
@@ -329,8 +343,13 @@ impl<N: Net, A: App> Server<N, A> {
         self.core.wheel.advance(self.core.now, &mut self.fired);
         self.core.budget.begin(Phase::Timers, &self.core.limits);
         let mut done = 0;
-        for &(key, at) in &self.fired {
+        let fired = core::mem::take(&mut self.fired);
+        for &(key, at) in &fired {
+            let was_in_handshake = N::Socket::BUFFERS && self.is_in_handshake(key);
             timers::fire(&mut self.core, &mut self.app, key, at);
+            if was_in_handshake && !self.is_in_handshake(key) {
+                self.note_failed(key, HandshakeFailure::Timeout);
+            }
             self.core.budget.spend(STREAM_UNITS);
             done += 1;
             // [server:turn-bounded]
@@ -338,6 +357,7 @@ impl<N: Net, A: App> Server<N, A> {
                 break;
             }
         }
+        self.fired = fired;
         self.fired.drain(..done);
     }
 

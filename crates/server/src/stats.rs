@@ -3,6 +3,7 @@
 use sockeye_http2::ErrorCode;
 
 use crate::closes::StreamKind;
+use crate::failed_handshakes::FailedHandshakes;
 use crate::histogram::Histogram;
 
 /// Declares the counters, so that the struct and the sum of two servers have the same ones.
@@ -17,6 +18,8 @@ macro_rules! counters {
         #[non_exhaustive]
         pub struct Stats {
             $($(#[$doc])* pub $counter: u64,)*
+            /// Handshakes of TLS that failed, but those ended for a newer one.
+            pub handshakes_failed: FailedHandshakes,
             /// GOAWAY frames, but the first one of a drain, which names no last stream yet.
             pub goaways: Goaways,
             /// How long turns took, from the end of the wait until all outboxes were flushed, and
@@ -29,6 +32,7 @@ macro_rules! counters {
             /// Adds the counts of another server.
             pub fn add(&mut self, other: &Self) {
                 $(self.$counter += other.$counter;)*
+                self.handshakes_failed.add(&other.handshakes_failed);
                 self.goaways.add(other.goaways);
                 self.turns.add(&other.turns);
             }
@@ -65,9 +69,6 @@ counters! {
     proxies_refused,
     /// Handshakes of TLS that were completed.
     handshakes,
-    /// Handshakes of TLS that failed by themselves, those that a deadline ended left out. Those that validate a
-    /// challenge of ACME end in this way, too.
-    handshakes_failed,
     /// Handshakes ended for a newer one, because `handshakes_max` were under way.
     handshakes_evicted,
     /// Requests that arrived whole and went to the application.

@@ -16,19 +16,23 @@ const FULL_NOTICE_MS: u64 = 10_000;
 /// Milliseconds between two notices of refused credentials.
 const REFUSED_NOTICE_MS: u64 = 1_000;
 
+/// Milliseconds between two notices of failed handshakes.
+const HANDSHAKE_NOTICE_MS: u64 = 10_000;
+
 /// The notices of one event loop: which were logged, and when the next may be.
 #[derive(Default)]
 pub(crate) struct Watch {
     full: FullNotice,
-    /// When the next refused credential may be logged, in milliseconds of the loops' time; shared by all loops.
-    refused_next: Arc<AtomicU64>,
+    refused: Pace,
+    handshakes: Pace,
     closing: bool,
 }
 
 impl Watch {
-    /// Makes the watch of another loop, which shares the rate of refused credentials.
+    /// Makes the watch of another loop, which shares the rates of refused credentials and failed handshakes.
     pub(crate) fn for_another(&self) -> Self {
-        Self { refused_next: Arc::clone(&self.refused_next), ..Self::default() }
+        let (refused, handshakes) = (self.refused.clone(), self.handshakes.clone());
+        Self { refused, handshakes, ..Self::default() }
     }
 
     /// Looks at the server after a turn.
@@ -36,6 +40,7 @@ impl Watch {
         let now = server.now();
         self.look_at_room(server, now);
         self.look_at_refused(server, now);
+        self.look_at_handshakes(server, now);
         tell_of_clock(server.app_mut().service().clock());
         if server.is_closing() && !self.closing {
             self.closing = true;
@@ -45,8 +50,9 @@ impl Watch {
 
     /// How long the next turn may wait, if a notice is still to be logged.
     pub(crate) fn patience<N: Net>(&self, server: &mut Server<N, Front>) -> Option<Duration> {
-        let waits = server.app_mut().service().has_refused();
-        waits.then(|| Duration::from_millis(REFUSED_NOTICE_MS))
+        let refused = server.app_mut().service().has_refused().then_some(REFUSED_NOTICE_MS);
+        let failed = server.has_failed_handshake().then_some(HANDSHAKE_NOTICE_MS);
+        refused.or(failed).map(Duration::from_millis)
     }
 
     /// Logs that the server accepts no connections for now. Without this notice an operator would only see
@@ -60,7 +66,7 @@ impl Watch {
     /// Logs refused credentials, one line a second at the most.
     fn look_at_refused<N: Net>(&mut self, server: &mut Server<N, Front>, now: Time) {
         let service = server.app_mut().service();
-        if !service.has_refused() || !self.may_tell_of_refused(now.as_millis()) {
+        if !service.has_refused() || !self.refused.may_tell(now, REFUSED_NOTICE_MS) {
             return;
         }
         let Some(refused) = service.take_refused() else { return };
@@ -69,14 +75,29 @@ impl Watch {
         log::warn!(code, path, peer, others; "credentials refused");
     }
 
-    /// Whether a refusal may be logged now. If so, it takes the turn of all loops.
-    fn may_tell_of_refused(&self, now_ms: u64) -> bool {
-        let next = self.refused_next.load(Ordering::Relaxed);
-        let after = now_ms.saturating_add(REFUSED_NOTICE_MS);
-        let take = |next, after| {
-            self.refused_next.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed)
-        };
-        now_ms >= next && take(next, after).is_ok()
+    /// Logs failed handshakes of TLS, one line in ten seconds at the most. Scans are daily business on the Internet.
+    /// [server:handshake-failures]
+    fn look_at_handshakes<N: Net>(&self, server: &mut Server<N, Front>, now: Time) {
+        if !server.has_failed_handshake() || !self.handshakes.may_tell(now, HANDSHAKE_NOTICE_MS) {
+            return;
+        }
+        let Some(failed) = server.take_failed_handshake() else { return };
+        let (reason, others) = (failed.kind.as_str(), failed.others);
+        log::info!(reason, peer:% = failed.peer, others; "a TLS handshake failed");
+    }
+}
+
+/// When the next notice may be logged, in milliseconds of the loops' time. A clone is the same, for another loop.
+#[derive(Clone, Default)]
+struct Pace(Arc<AtomicU64>);
+
+impl Pace {
+    /// Whether a notice may be logged now. If so, it takes the turn of all loops.
+    fn may_tell(&self, now: Time, every_ms: u64) -> bool {
+        let (next, now_ms) = (self.0.load(Ordering::Relaxed), now.as_millis());
+        let after = now_ms.saturating_add(every_ms);
+        let take = || self.0.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed);
+        now_ms >= next && take().is_ok()
     }
 }
 

@@ -135,9 +135,14 @@ fn configurations_in_the_documents_could_be_served() {
 fn alerts_ask_for_what_is_counted_and_are_explained() {
     let (rules, operations) = (read("alerts.yml"), read("operations.md"));
     let place = Place::new("alerts");
-    let data = place.0.join("data");
-    let data = data.to_str().expect("UTF-8");
-    let server = serve(sockeye(&["serve", "--listen", "127.0.0.1:0", "--data", data]));
+    // Certificates have figures where there is TLS, and orders where some are ordered.
+    let config = place.0.join("sockeye.toml");
+    let text = "data = \"data\"\n\
+        [[listen]]\naddress = \"127.0.0.1:0\"\ntls = false\n[[listen]]\naddress = \"127.0.0.1:0\"\n\
+        [tls.acme]\ndirectory = \"https://127.0.0.1:1/\"\nnames = [\"a.example\"]\n\
+        contact = \"ops@a.example\"\nagree_to_terms = true\ndir = \"acme\"\n";
+    fs::write(&config, text).expect("written");
+    let server = serve(sockeye(&["serve", "--config", config.to_str().expect("UTF-8")]));
     let (_, page) = server.connect().fetch("GET", "/metrics");
     let is_name = |it: char| it.is_ascii_lowercase() || it == '_';
     let asked = rules.match_indices("sockeye_").map(|(at, _)| {

@@ -124,6 +124,7 @@ impl Acceptor {
             .expect("ring has cipher suites for both versions");
         let builder = match &options.client_authorities {
             None => builder.with_no_client_auth(),
+            // [tls:client-certificates]
             Some(Authorities(roots)) => {
                 let roots = Arc::clone(roots);
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
@@ -141,6 +142,7 @@ impl Acceptor {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = Arc::clone(&options.tickets.0);
         config.send_tls13_tickets = 1;
+        // rustls refuses renegotiation. [tls:no-renegotiation]
         // Early data can be repeated by anybody who saw it. [tls:no-early-data]
         config.max_early_data_size = 0;
         Ok(Self { config: Arc::new(config), resolver })

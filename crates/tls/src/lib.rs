@@ -17,6 +17,7 @@ pub mod properties;
 pub use acceptor::{Acceptor, AcceptorOptions, Authorities, Protocol, SharedAcceptor, Tickets};
 pub use certificate::Certificate;
 pub use challenges::Challenges;
-pub use error::{CertificateError, HandshakeError};
+pub use error::CertificateError;
 pub use net::TlsNet;
 pub use socket::TlsSocket;
+pub use sockeye_reactor::HandshakeError;

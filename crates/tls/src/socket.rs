@@ -9,6 +9,7 @@ use sockeye_reactor::{Announced, Hosts, Socket};
 
 use crate::HandshakeError;
 use crate::challenges::ACME_TLS;
+use crate::error::reason;
 use crate::resolver::Resolver;
 
 /// Records without data that are taken in one call.
@@ -134,7 +135,7 @@ impl<S: Socket> Inner<S> {
             // rustls has an alert for the peer, which says what was wrong.
             Err(error) => {
                 let has_spoken = self.session.protocol_version().is_some();
-                Err(failed(HandshakeError::of(&error, has_spoken)))
+                Err(failed(reason(&error, has_spoken)))
             }
         }
     }

@@ -1,14 +1,14 @@
 //! A server of which one listener speaks TLS and the other does not.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConnection, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use sockeye_server::{Answer, App, Context, Limits, Reply, Request, Server, Status};
 use sockeye_tls::properties::{acceptor, client_config};
 use sockeye_tls::{SharedAcceptor, TlsNet};
@@ -20,7 +20,13 @@ struct Hello;
 impl App for Hello {
     type Pending = ();
 
-    fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer {
+    fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer {
+        if request.head.path() == "/failed" {
+            let failed = context.stats().handshakes_failed;
+            let rows = failed.iter().filter(|(_, count)| *count > 0);
+            let rows = rows.map(|(kind, count)| format!("{} {count}\n", kind.as_str()));
+            return Reply::text(Status::OK, rows.collect::<String>()).into();
+        }
         let len = if request.head.path() == "/long" { 300_000 } else { 5 };
         Reply::text(Status::OK, "hello ".repeat(len / 5)[..len].to_owned()).into()
     }
@@ -92,4 +98,52 @@ fn half_a_hello_has_a_deadline() {
     let end = peer.read_to_end(&mut rest);
     assert!(end.is_ok() || end.is_err_and(|it| it.kind() == std::io::ErrorKind::ConnectionReset));
     assert_eq!(rest, b"");
+}
+
+/// [server:handshake-failures] Each failure has its reason, a deadline too.
+#[test]
+fn failed_handshakes_are_counted_by_reason() {
+    let (secure, plain) = serve(|limits| limits.handshake_ms = 200);
+    let until_failed = |reasons: &[&str]| {
+        let start = Instant::now();
+        loop {
+            let answer = ask(connect(plain), "/failed");
+            let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+            if body.lines().eq(reasons.iter().copied()) {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "{reasons:?} are not counted: {body}");
+        }
+    };
+    until_failed(&[]);
+    let speak = |bytes: &[u8]| {
+        let mut peer = connect(secure);
+        peer.write_all(bytes).expect("it is taken");
+        peer.shutdown(Shutdown::Write).expect("it is open");
+        let _ = peer.read_to_end(&mut Vec::new());
+    };
+    let shake = |protocol: &str, authority: RootCertStore| {
+        let provider = client_config(&[&TLS13], &[]).crypto_provider().clone();
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13])
+            .expect("ring has it")
+            .with_root_certificates(authority)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        let name = ServerName::try_from("localhost").expect("a name");
+        let session = ClientConnection::new(Arc::new(config), name).expect("a session");
+        let failed = StreamOwned::new(session, connect(secure)).read_to_end(&mut Vec::new());
+        assert!(failed.is_err());
+    };
+    speak(b"GET / HTTP/1.1\r\n");
+    speak(&[0, 1, 2, 3, 4, 5, 6, 7]);
+    speak(&[0x16, 3, 1, 0, 200, 1, 0, 0, 196]);
+    shake("spdy/3", RootCertStore::empty());
+    shake("http/1.1", RootCertStore::empty());
+    let rows = ["garbage 1", "plain_http 1", "no_protocol 1", "certificate_refused 1", "cut 1"];
+    until_failed(&rows);
+    let mut late = connect(secure);
+    late.write_all(&[0x16, 3, 1, 0, 200, 1, 0, 0, 196]).expect("it is taken");
+    let with_timeout = [&rows[..4], &["timeout 1", "cut 1"]].concat();
+    until_failed(&with_timeout);
 }

@@ -1,12 +1,13 @@
 //! Handles sockets that hold bytes, such as TLS: see [`Socket`]. For plain sockets none of this is
 //! compiled.
 
-use sockeye_reactor::{Announced, Key, Net, Socket};
+use sockeye_reactor::{Announced, HandshakeFailure, Key, Net, Socket};
 
 use super::Server;
 use crate::app::App;
 use crate::budget::HANDSHAKE_UNITS;
 use crate::cause::{CloseCause, Deadline};
+use crate::connection::life::State;
 use crate::http2::input;
 use crate::listener::Standing;
 
@@ -82,19 +83,35 @@ impl<N: Net, A: App> Server<N, A> {
                 input::begin(core, key);
             }
         } else {
+            let kind = shaken.err().as_ref().map(HandshakeFailure::of);
+            let kind = kind.unwrap_or(HandshakeFailure::NoProtocol);
             match announced {
                 // [server:proxy-garbage]
                 Announced::Invalid => core.stats.proxies_refused += 1,
-                Announced::Nothing | Announced::Unnamed | Announced::Client(_) => {
-                    core.stats.handshakes_failed += u64::from(is_encrypted);
-                }
+                _ if is_encrypted => self.note_failed(key, kind),
+                Announced::Nothing | Announced::Unnamed | Announced::Client(_) => {}
             }
             // The peer may be told why, and has to read that. [server:handshake-refusal]
-            core.close_gracefully(key, CloseCause::Transport);
+            self.core.close_gracefully(key, CloseCause::Transport);
         }
-        core.arm(key);
+        self.core.arm(key);
         self.note_held(key);
         is_good
+    }
+
+    /// Whether `key` is in a handshake of TLS.
+    pub(super) fn is_in_handshake(&self, key: Key) -> bool {
+        let connection = self.core.connections.get(key);
+        let socket = self.sockets.get(key.index()).and_then(Option::as_ref);
+        connection.is_some_and(|it| it.readiness.is_handshaking() && it.life() == State::Open)
+            && socket.is_some_and(Socket::is_encrypted)
+    }
+
+    /// Counts a failed handshake of TLS. [server:handshake-failures]
+    pub(super) fn note_failed(&mut self, key: Key, kind: HandshakeFailure) {
+        let Some(connection) = self.core.connections.get(key) else { return };
+        self.core.stats.handshakes_failed.note(kind);
+        self.failed_handshake.note(connection.peer.address(), kind);
     }
 
     /// A trusted proxy has said for whom it speaks on `key`, or not yet. Returns false if that client has as

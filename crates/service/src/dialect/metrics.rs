@@ -352,12 +352,16 @@ impl Tally {
         let stats = &self.server;
         let rows = [
             ("completed", stats.handshakes),
-            ("failed", stats.handshakes_failed),
+            ("failed", stats.handshakes_failed.total()),
             ("evicted", stats.handshakes_evicted),
         ];
         let help = "Handshakes of TLS, by how they ended: evicted is for a newer one, because too many were \
-                    under way. A deadline counts in timeouts.";
+                    under way.";
         page.by(Kind::Counter, "tls_handshakes_total", help, "outcome", rows);
+        let help = "Handshakes of TLS that failed, by reason. Health checks that say nothing are cut; challenge is \
+                    an authority's validation, and no failure.";
+        let failed = stats.handshakes_failed.iter().map(|(kind, count)| (kind.as_str(), count));
+        page.by(Kind::Counter, "tls_handshakes_failed_total", help, "reason", failed);
         let help = "When the first of the server's certificates ends, in seconds since 1970; 0 while there is none.";
         page.gauge("certificate_not_after_seconds", help, certificates.not_after_s);
         let help = "Times certificates were read again; failed: the old ones stayed in use.";

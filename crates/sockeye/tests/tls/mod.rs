@@ -1,5 +1,7 @@
 //! HTTPS: certificates from `sockeye cert`, errors at the start, reloads, names.
 
+mod handshakes;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
