@@ -149,7 +149,8 @@ fn shell() -> impl TypedValueParser<Value = Shell> {
 pub(crate) enum ConfigAction {
     /// Print a file that has every setting at its default.
     Default,
-    /// Say whether a file could be served: exit status 0, or the first problem and its line.
+    /// Say whether a file could be served, with the keys and certificates that it names: exit status 0, or the first
+    /// problem and its line. Certificates that end within 7 days are warned of.
     Check {
         /// The file.
         file: std::path::PathBuf,

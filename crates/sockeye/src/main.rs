@@ -24,7 +24,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser};
-use sockeye_terminal::{Failure, print, values};
+use sockeye_terminal::{Failure, notice, print, values};
 
 use crate::cli::{Cli, Command, ConfigAction};
 use crate::logging::LogConfig;
@@ -81,6 +81,9 @@ fn config(action: &ConfigAction) -> Result<(), Failure> {
         ConfigAction::Check { file } => {
             let config = config::Config::read(file)?;
             config.check()?;
+            for warning in config.tls.as_ref().map_or(Ok(Vec::new()), tls::check)? {
+                notice(format_args!("{}: {warning}", file.display()));
+            }
             let costs = disk::costs(&config);
             let warnings: String =
                 config.warnings().iter().map(|it| format!("\nwarning: {it}")).collect();

@@ -1,23 +1,20 @@
 //! The certificates of the server: read at the start, and again when they change.
 
+mod files;
+
 use std::fs;
-use std::io::ErrorKind;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sockeye_service::{CertificateState, CertificateTimes};
 use sockeye_terminal::{Failure, OrFail};
 use sockeye_tls::{
-    Acceptor, AcceptorOptions, Authorities, Certificate, Challenges, Protocol, SharedAcceptor,
-    Tickets,
+    Acceptor, AcceptorOptions, Certificate, Challenges, Protocol, SharedAcceptor, Tickets,
 };
 
 use crate::acme::{Answers, Orders};
-use crate::config::{AcmeConfig, CertificateConfig, TlsConfig};
-
-/// Largest file of certificates or keys.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+use crate::config::TlsConfig;
+use files::Found;
 
 /// The protocols that are negotiated (ALPN), the preferred one first: those that the server speaks.
 fn protocols(config: &TlsConfig) -> Vec<Protocol> {
@@ -68,6 +65,11 @@ pub(crate) struct Loaded {
 
 /// When each file was changed, and its size; `None` for one that is not there.
 type Stamp = Vec<Option<(SystemTime, u64)>>;
+
+/// Reads the files as a start or a reload would, and returns what an operator should know about them.
+pub(crate) fn check(config: &TlsConfig) -> Result<Vec<String>, Failure> {
+    files::find(config).map(|found| found.warnings)
+}
 
 impl TlsReloader {
     /// Reads the certificates for the start.
@@ -159,15 +161,13 @@ pub(crate) fn unix_s() -> u64 {
 fn load(config: &TlsConfig, former: Keys) -> Result<Loaded, Failure> {
     // A file that changes meanwhile is read once more.
     let stamp = stamp(config);
-    let now_s = unix_s();
-    let mut certificates = Vec::with_capacity(config.certificates.len());
-    for files in &config.certificates {
-        certificates.push(certificate(files, now_s)?);
+    let Found { certificates, client_ca, warnings } = files::find(config)?;
+    for warning in warnings {
+        log::warn!("{warning}");
     }
-    certificates.extend(config.acme.as_ref().and_then(ordered));
-    let client_ca = config.client_ca.as_deref().map(read).transpose()?;
     let validity = |it: &Certificate| (it.not_before(), it.not_after());
     let times = CertificateTimes::of(certificates.iter().map(validity));
+    let (client_ca, authorities) = client_ca.unzip();
     let tickets = match former.client_ca == client_ca {
         true => former.tickets,
         false => Tickets::new().or_fail(|| "[tls]".into())?,
@@ -175,55 +175,11 @@ fn load(config: &TlsConfig, former: Keys) -> Result<Loaded, Failure> {
     let mut options = AcceptorOptions::new(certificates, tickets.clone());
     options.protocols = protocols(config);
     options.is_for_any_host = config.any_host;
-    if let (Some(pem), Some(path)) = (&client_ca, &config.client_ca) {
-        let authorities = Authorities::from_pem(pem).or_fail(|| path.display().to_string())?;
-        options.client_authorities = Some(authorities);
-    }
+    options.client_authorities = authorities;
     options.challenges = former.challenges.clone();
     let keys = Keys { tickets, client_ca, challenges: former.challenges };
     let acceptor = Acceptor::new(&options).or_fail(|| "[tls]".into())?;
     Ok(Loaded { acceptor, times, keys, config: config.clone(), stamp })
-}
-
-/// The certificate that was ordered, if it is there. An old one is shown until its renewal, and one that cannot
-/// be read is ordered again.
-fn ordered(acme: &AcmeConfig) -> Option<Certificate> {
-    let path = acme.certificate();
-    if fs::metadata(&path).is_err_and(|it| it.kind() == ErrorKind::NotFound) {
-        return None;
-    }
-    let pem = read(&path).map_err(|it| it.to_string());
-    let certificate =
-        pem.and_then(|it| Certificate::from_pem(&it, &it).map_err(|it| it.to_string()));
-    if let Err(problem) = &certificate {
-        log::warn!(certificate:% = path.display(), problem; "the ordered certificate cannot be used");
-    }
-    certificate.ok()
-}
-
-fn certificate(files: &CertificateConfig, now_s: u64) -> Result<Certificate, Failure> {
-    let (cert, key) = (files.cert.display(), files.key.display());
-    let (chain, secret) = (read(&files.cert)?, read(&files.key)?);
-    let certificate = Certificate::from_pem(&chain, &secret)
-        .or_fail(|| format!("certificate {cert}, key {key}"))?;
-    let (first, last) = (certificate.not_before(), certificate.not_after());
-    if last < now_s {
-        let days = (now_s - last) / 86_400;
-        return Err(Failure(format!("certificate {cert}: it has expired, {days} days ago")));
-    }
-    if first > now_s {
-        log::warn!(certificate:% = cert; "the certificate is not valid yet, by this machine's clock");
-    }
-    Ok(certificate)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let cannot = || format!("cannot read {}", path.display());
-    let about = fs::metadata(path).or_fail(cannot)?;
-    if !about.is_file() || about.len() > FILE_BYTES_MAX {
-        return Err(Failure(format!("{}: it is no file, or longer than 1 MiB", cannot())));
-    }
-    fs::read(path).or_fail(cannot)
 }
 
 #[cfg(test)]

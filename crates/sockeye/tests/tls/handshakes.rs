@@ -16,12 +16,13 @@ use super::{Secured, client, connect, files, make};
 use crate::common::PATIENCE;
 use crate::operations::place::Place;
 
+pub(super) fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+}
+
 /// Makes an authority of clients in `NAME.pem`, and in the directory `NAME-OF-CLIENT` the certificate of each client,
 /// valid until the end of the year given.
 fn make_clients(place: &Place, name: &str, clients: &[(&str, i32)]) {
-    let pem = |label: &str, der: &[u8]| {
-        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
-    };
     let mut ca = CertificateParams::default();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca_key = KeyPair::generate().expect("random numbers");

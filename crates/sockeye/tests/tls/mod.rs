@@ -1,5 +1,6 @@
 //! HTTPS: certificates from `sockeye cert`, errors at the start, reloads, names.
 
+mod checks;
 mod handshakes;
 
 use std::fs;
@@ -167,14 +168,9 @@ fn files_that_cannot_be_used_are_named_with_the_reason() {
     let config = place.path("sockeye.toml");
     bad(&run(&["serve", "--config", &config]), 1, "[[tls.certificates]]");
     // One of a time that is over.
-    let pem = |label: &str, der: &[u8]| {
-        use base64::Engine as _;
-        let text = base64::engine::general_purpose::STANDARD.encode(der);
-        format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
-    };
     let (expired, key) = crate::common::tls::EXPIRED;
-    place.write("expired.pem", &pem("CERTIFICATE", expired));
-    place.write("expired.key", &pem("PRIVATE KEY", key));
+    place.write("expired.pem", &handshakes::pem("CERTIFICATE", expired));
+    place.write("expired.key", &handshakes::pem("PRIVATE KEY", key));
     let [expired, key] = ["expired.pem", "expired.key"].map(|name| place.path(name));
     let output = run(&["serve", "--listen", "127.0.0.1:0", "--cert", &expired, "--key", &key]);
     bad(&output, 1, "expired.pem: it has expired");

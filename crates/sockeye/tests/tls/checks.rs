@@ -1,0 +1,120 @@
+//! Files of certificates by `sockeye config check`, at the start and at a reload: the same words.
+
+use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+use super::handshakes::pem;
+use super::{Secured, client, files, install, make};
+use crate::common::child::{bad, good};
+use crate::common::run;
+use crate::operations::place::Place;
+
+const CONFIG: &str =
+    "[tls]\n[[tls.certificates]]\ncert = \"used/cert.pem\"\nkey = \"used/key.pem\"\n";
+
+/// Makes `NAME/cert.pem` and `key.pem`, valid in these years, or from a year ago for so many days from now.
+fn make_dated(place: &Place, name: &str, first: i32, last: Last) -> String {
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    params.not_before = date_time_ymd(first, 1, 1);
+    params.not_after = match last {
+        Last::Year(year) => date_time_ymd(year, 1, 1),
+        Last::In { hours } => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
+            date_time_ymd(1970, 1, 1) + now + std::time::Duration::from_secs(hours * 3_600)
+        }
+    };
+    let key = KeyPair::generate().expect("random numbers");
+    let cert = params.self_signed(&key).expect("a certificate");
+    fs::create_dir(place.path(name)).expect("our directory");
+    place.write(&format!("{name}/cert.pem"), &pem("CERTIFICATE", cert.der()));
+    place.write(&format!("{name}/key.pem"), &pem("PRIVATE KEY", key.serialized_der()));
+    place.path(name)
+}
+
+#[derive(Clone, Copy)]
+enum Last {
+    Year(i32),
+    In { hours: u64 },
+}
+
+/// [tls:files-checked]
+#[test]
+fn a_check_opens_the_files_and_names_the_bad_one_with_its_reason() {
+    let place = Place::new();
+    place.write("log", "");
+    place.write("sockeye.toml", CONFIG);
+    let config = place.path("sockeye.toml");
+    let used = make(&place, "used", &[]);
+    let other = make(&place, "other", &[]);
+    let check = || run(&["config", "check", &config]);
+    assert!(good(&check()).starts_with(&format!("{config}: good")));
+    let refused = |words: &[&str]| {
+        for command in [
+            &["config", "check", &config][..],
+            &["serve", "--listen", "127.0.0.1:0", "--config", &config],
+        ] {
+            let output = run(command);
+            for words in words {
+                bad(&output, 1, words);
+            }
+        }
+    };
+    let (cert, key) = (format!("{used}/cert.pem"), format!("{used}/key.pem"));
+    fs::copy(format!("{other}/key.pem"), &key).expect("our directory");
+    refused(&[&cert, &key, "the private key does not belong to the certificate"]);
+    fs::write(&key, "nothing").expect("our directory");
+    refused(&[&format!("key {key}: "), "there is no private key in it"]);
+    fs::write(&cert, "nothing").expect("our directory");
+    refused(&[&format!("certificate {cert}: "), "there is no certificate in it"]);
+    fs::remove_file(&cert).expect("our directory");
+    refused(&[&format!("cannot read {cert}: "), "No such file"]);
+    install(&make_dated(&place, "expired", 2020, Last::Year(2021)), &used);
+    refused(&[&format!("certificate {cert}: it has expired, "), " days ago"]);
+
+    place.write("sockeye.toml", &CONFIG.replace("[tls]", "[tls]\nclient_ca = \"log\""));
+    install(&other, &used);
+    refused(&[&format!("client_ca {}: ", place.path("log")), "there is no certificate in it"]);
+    place.write("sockeye.toml", CONFIG);
+    for (name, first, last, words) in [
+        ("future", 2099, Last::Year(2100), "it is not valid yet, but in "),
+        ("soon", 2020, Last::In { hours: 3 * 24 + 12 }, "it expires in 3 days"),
+        ("tomorrow", 2020, Last::In { hours: 36 }, "it expires in 1 day\n"),
+    ] {
+        install(&make_dated(&place, name, first, last), &used);
+        let output = check();
+        assert!(good(&output).starts_with(&format!("{config}: good")));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(&format!("certificate {cert}: {words}")), "{said}");
+    }
+}
+
+/// [tls:files-checked] [tls:reload]
+#[test]
+fn a_reload_says_the_same_and_keeps_what_is_good() {
+    let place = Place::new();
+    place.write("sockeye.toml", CONFIG);
+    let used = make(&place, "used", &[]);
+    let [ca, cert, key] = files(&used);
+    let client = client(&[&ca], None);
+    let server = Secured::start(&place, &["--config", &place.path("sockeye.toml")]);
+    let still_serves = |server: &Secured| {
+        let ready = server.ask(&client, "/readyz");
+        assert!(ready.starts_with("HTTP/1.1 200 "), "{ready}");
+        assert!(ready.contains(r#""reason":"certificate_reload_failed""#), "{ready}");
+    };
+    // The key first: a pair of which one file is new is looked at in between.
+    fs::copy(format!("{}/key.pem", make(&place, "other", &[])), &key).expect("our directory");
+    place.until_logged(
+        &format!("certificate {cert}, key {key}: the private key does not belong"),
+        1,
+    );
+    still_serves(&server);
+    install(&make_dated(&place, "expired", 2020, Last::Year(2021)), &used);
+    place.until_logged(&format!("certificate {cert}: it has expired, "), 1);
+    still_serves(&server);
+    install(&make_dated(&place, "soon", 2020, Last::In { hours: 36 }), &used);
+    place.until_logged("the certificates were read again", 1);
+    place.until_logged(&format!("certificate {cert}: it expires in 1 day"), 1);
+}
