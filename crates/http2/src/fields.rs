@@ -151,6 +151,13 @@ impl FieldBuffer {
         Ok(RequestHead::new(method, target.ok_or(Malformed::Target)?, headers))
     }
 
+    /// Whether the method of the request is HEAD: its answer has no content. This holds for a head that is too large,
+    /// too, if `:method` came within the bounds.
+    #[must_use]
+    pub fn is_head(&self) -> bool {
+        self.method.as_ref().is_some_and(|range| self.get(range) == b"HEAD")
+    }
+
     /// Returns the value of `:protocol`: CONNECT by RFC 8441, if it is there.
     #[must_use]
     pub fn protocol(&self) -> Option<&str> {

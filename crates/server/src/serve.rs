@@ -84,7 +84,8 @@ pub(crate) fn serve<A: App>(
                 Asked::Http1(_) => opening::tunnel(core, key),
                 Asked::Http2 { head, .. } => {
                     let reason = "a stream of HTTP/2 carries no other protocol";
-                    answers::refuse(core, app, key, Status::NOT_IMPLEMENTED, reason, Some(head));
+                    let of = (head.method() == Method::HEAD, Some(head));
+                    answers::refuse(core, app, key, Status::NOT_IMPLEMENTED, reason, of);
                     None
                 }
             };
@@ -95,6 +96,10 @@ pub(crate) fn serve<A: App>(
         return app.on_unopened(pending, &mut Context { core });
     };
     app.on_open(stream, pending, &opened, &mut Context { core });
+    // A trunk has the deadlines of its requests only. [server:http2-stream-deadlines]
+    if matches!(asked, Asked::Http2 { .. }) {
+        core.arm(key);
+    }
     // A stream that opens during a drain is told at once, by the means of its kind: a browser's
     // EventSource never tries again after a status other than 200.
     if core.draining {

@@ -24,12 +24,11 @@ pub(crate) fn refuse<A: App>(
     key: Key,
     status: Status,
     reason: &str,
-    head: Option<&RequestHead<'_, '_>>,
+    (is_head, head): (bool, Option<&RequestHead<'_, '_>>),
 ) {
     // [server:refusal-words]
     let wording = app.refusal(&Refused { status, reason, head, stream: None });
     let Wording { headers, body } = wording.unwrap_or_else(|| Wording::text(status.reason()));
-    let is_head = head.is_some_and(|head| head.method() == Method::HEAD);
     answer(core, key, is_head, &Reply { status, headers, body }, &[]);
 }
 

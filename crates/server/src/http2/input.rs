@@ -135,7 +135,9 @@ fn take_event<A: App>(
         Event::HeadTooLarge { stream, .. } => {
             let Some(branch) = core.add_branch(key, stream) else { return };
             let status = Status::REQUEST_HEADER_FIELDS_TOO_LARGE;
-            refuse(core, app, branch, status, "the head is too large", None);
+            // [rfc9110:9.3.2-head-like-get] An answer with content would be malformed (RFC 9113 §8.1.1).
+            let of = (fields.is_head(), None);
+            refuse(core, app, branch, status, "the head is too large", of);
         }
         Event::Data { stream, data, end_stream } => {
             take_data(core, app, (key, stream), data, end_stream);
@@ -224,7 +226,7 @@ fn expect_content<A: App>(core: &mut Core, app: &mut A, branch: Key, fields: &Fi
         return serve_fields(core, app, branch, fields, &[]);
     }
     if is_too_long {
-        return refuse_content(core, app, branch);
+        return refuse_content(core, app, branch, fields.is_head());
     }
     // [rfc9110:10.1.1-continue]
     if waits && let Some(Branch { trunk, stream, .. }) = core.branch(branch) {
@@ -236,9 +238,9 @@ fn expect_content<A: App>(core: &mut Core, app: &mut A, branch: Key, fields: &Fi
     core.begin_content(branch, fields);
 }
 
-fn refuse_content<A: App>(core: &mut Core, app: &mut A, branch: Key) {
+fn refuse_content<A: App>(core: &mut Core, app: &mut A, branch: Key, is_head: bool) {
     let reason = format!("the body is over {} bytes", core.limits.body_bytes_max);
-    refuse(core, app, branch, Status::CONTENT_TOO_LARGE, &reason, None);
+    refuse(core, app, branch, Status::CONTENT_TOO_LARGE, &reason, (is_head, None));
 }
 
 /// Hands a complete request to the application.
@@ -253,7 +255,8 @@ fn serve_fields<A: App>(
     let protocol = fields.protocol();
     // [server:http2-malformed]
     let Ok(head) = fields.request(&lines) else {
-        return refuse(core, app, branch, Status::BAD_REQUEST, "the target is malformed", None);
+        let of = (fields.is_head(), None);
+        return refuse(core, app, branch, Status::BAD_REQUEST, "the target is malformed", of);
     };
     let has_host = head.headers().all("Host").next().is_some();
     let (mut method, target) = (head.method(), head.target().without_scheme());
@@ -267,7 +270,14 @@ fn serve_fields<A: App>(
         // [rfc8441:unknown-protocol] RFC 9220 §3.
         (Method::CONNECT, _) => {
             let reason = "only WebSockets are opened by CONNECT";
-            return refuse(core, app, branch, Status::NOT_IMPLEMENTED, reason, Some(&head));
+            return refuse(
+                core,
+                app,
+                branch,
+                Status::NOT_IMPLEMENTED,
+                reason,
+                (false, Some(&head)),
+            );
         }
         _ => {}
     }
@@ -294,13 +304,14 @@ fn take_data<A: App>(
     let used = match &mut connection.phase {
         Phase::Rare(Rare::Content(content)) => {
             content.body.extend_from_slice(data);
+            let is_head = content.fields.is_head();
             match content.body.len() > core.limits.body_bytes_max {
                 // Its memory is free again: no other request has to go for it. [server:http2-one-refusal]
                 true => {
                     if let Some(trunk) = core.trunk(key) {
                         trunk.contents.count(len);
                     }
-                    refuse_content(core, app, branch);
+                    refuse_content(core, app, branch, is_head);
                 }
                 false => core.bound_contents(key, len),
             }
@@ -383,7 +394,12 @@ fn take_end<A: App>(core: &mut Core, app: &mut A, branch: Key) {
 /// The content of the request on `branch` did not come in time.
 pub(crate) fn time_out_content<A: App>(core: &mut Core, app: &mut A, branch: Key) {
     let reason = "the body did not come in time";
-    refuse(core, app, branch, Status::REQUEST_TIMEOUT, reason, None);
+    let Some(connection) = core.connections.get(branch) else { return };
+    let is_head = match &connection.phase {
+        Phase::Rare(Rare::Content(content)) => content.fields.is_head(),
+        Phase::Single(_) | Phase::Rare(Rare::Over(_) | Rare::Http2(_)) => false,
+    };
+    refuse(core, app, branch, Status::REQUEST_TIMEOUT, reason, (is_head, None));
 }
 
 /// Ends the trunk `key` because `deadline` has passed. An idle one did nothing wrong.

@@ -4,7 +4,7 @@
 //! something to send take turns of one frame, until enough bytes for a write are there.
 
 use sockeye_http2::EndStream;
-use sockeye_reactor::{Key, Net, Time};
+use sockeye_reactor::{Key, Net, Socket as _, Time};
 
 use super::Server;
 use crate::app::App;
@@ -94,7 +94,8 @@ impl<N: Net, A: App> Server<N, A> {
             let Some(connection) = self.core.connections.get_mut(key) else { return false };
             let Phase::Rare(Rare::Http2(trunk)) = &mut connection.phase else { return false };
             if !connection.readiness.writable() {
-                return false;
+                // A read may have sent all that the socket held. The flush finds that out.
+                return N::Socket::BUFFERS && !trunk.ready.is_empty();
             }
             if connection.outbox.len() >= WRITE_BYTES {
                 return !trunk.ready.is_empty();

@@ -176,6 +176,10 @@ impl<N: Net, A: App> Server<N, A> {
             connection.note_written();
         }
         core.stats.bytes_sent += written as u64;
+        // The socket has taken all. No report follows if it did so within a read.
+        if N::Socket::BUFFERS && matches!(flushed, Ok(Flushed::All)) {
+            connection.readiness.assume_writable();
+        }
         match flushed {
             Ok(Flushed::All) if !connection.awaits_flush() => return,
             Ok(Flushed::All) => {

@@ -238,6 +238,20 @@ fn what_is_wrong_with_a_request_is_answered() {
     assert_eq!(stage.server.stats().refused, 2);
 }
 
+/// [rfc9110:9.3.2-head-like-get]
+#[test]
+fn a_refused_head_has_no_content() {
+    let mut stage = stage();
+    stage.server.app_mut().words = true;
+    let mut client = Client::connect(&mut stage);
+    let long = "x".repeat(20_000);
+    let large = client.send("HEAD", "/", &[("X-Long", &long)], EndStream::Yes);
+    client.pump(&mut stage);
+    let got = &client.got[&large];
+    assert_eq!((got.status, got.ended, got.text()), (431, true, String::new()));
+    assert_ne!(got.fields["content-length"], "0");
+}
+
 /// GOAWAY in two steps; streams are told, and the connection ends with the last of them.
 /// [server:http2-drain]
 #[test]

@@ -20,6 +20,21 @@ fn open(stage: &mut Stage, client: &mut Client, path: &str) -> (StreamId, Stream
     (stream, key)
 }
 
+/// [server:http2-stream-deadlines]
+#[test]
+fn streams_have_their_own_deadlines() {
+    let mut stage = stage();
+    let mut client = Client::connect(&mut stage);
+    let (_, events_key) = open(&mut stage, &mut client, "/events");
+    let (held, _) = open(&mut stage, &mut client, "/hold/second");
+    stage.pass(1_100);
+    client.pump(&mut stage);
+    assert_eq!(client.got[&held].status, 503);
+    stage.told();
+    stage.pass(Limits::default().heartbeat_ms);
+    assert!(stage.told().contains(&Told::Heartbeat(events_key)));
+}
+
 #[test]
 fn many_streams_live_side_by_side() {
     let mut stage = stage();
