@@ -89,7 +89,8 @@ impl Ground {
             Purpose::Events | Purpose::Requests => Scheme::Http,
             Purpose::Bare(_) => Scheme::Tcp,
         };
-        let target = Target { scheme, authority: "localhost".to_owned(), path, addr: self.addr };
+        let authority = "localhost".to_owned();
+        let target = Target { scheme, authority, path, addr: self.addr, tls: None };
         Opener {
             target,
             purpose,

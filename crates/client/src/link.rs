@@ -55,7 +55,7 @@ enum Step {
     },
     Tunnelling(Box<Tunnel>),
     #[cfg(feature = "rustls")]
-    Securing(tls::Tls<TcpStream>),
+    Securing(tls::Tls),
     Up(LinkSocket),
 }
 
@@ -179,7 +179,7 @@ impl Link {
                 false => (Step::Tunnelling(tunnel), false),
             },
             #[cfg(feature = "rustls")]
-            Step::Securing(mut tls) => match tls.advance()? {
+            Step::Securing(mut tls) => match tls::advance(&mut tls)? {
                 true => (Step::Up(LinkSocket::Buffering(tls)), true),
                 false => (Step::Securing(tls), false),
             },
@@ -268,7 +268,8 @@ impl Link {
         if let Some(peer) = self.peer.as_ref().filter(|peer| peer.scheme == Scheme::Secure) {
             let config = self.network.tls_config()?;
             self.network.tls = Some(config.clone());
-            return Ok(Step::Securing(tls::Tls::new(socket, config, &peer.host, self.versions())?));
+            let tls = tls::begin(socket, config, &peer.host, self.versions())?;
+            return Ok(Step::Securing(tls));
         }
         Ok(Step::Up(socket::plain(socket)))
     }
@@ -342,7 +343,7 @@ impl Link {
             }
             #[cfg(feature = "rustls")]
             Step::Securing(mut tls) => {
-                let _ = self.registry.deregister(tls.socket());
+                let _ = self.registry.deregister(tls.below_mut());
             }
             Step::Up(mut socket) => {
                 // If the peer is gone already, the error does not matter.

@@ -4,10 +4,12 @@ use std::num::NonZeroUsize;
 
 use clap::{Args, Subcommand};
 use sockeye_terminal::{Failure, values};
+use sockeye_tls::Connector;
 
 use super::payload::{Content, VARIANTS};
 use super::stamp::STAMP_BYTES;
 use super::target::{Reach, Scheme, split};
+use super::trust::Trust;
 
 /// Connections that one run may have.
 const CONNECTIONS_MAX: usize = 100_000;
@@ -29,6 +31,7 @@ Examples:
   sockeye bench echo ws://127.0.0.1:8080/echo
   sockeye bench echo --connections 500 --bytes 1024 --pipeline 32 ws://127.0.0.1:8080/echo
   sockeye bench echo --rate 20000 --duration 30 --pid 4711 ws://127.0.0.1:8080/echo
+  sockeye bench echo --cacert dev/ca.pem wss://localhost:8443/echo
 
 Every message is compared with what was sent. Without --rate each connection sends again as soon as
 an echo is there, so a slow server is asked less often and its pauses are counted once. With --rate a
@@ -101,7 +104,8 @@ pub(crate) struct CommonOptions {
     #[arg(long, short, default_value = "64", value_name = "N", value_parser = connections)]
     pub(super) connections: NonZeroUsize,
 
-    /// HTTP/2, with so many WebSockets (RFC 8441) or event streams on each connection.
+    /// HTTP/2, with so many WebSockets (RFC 8441) or event streams on each connection; with prior knowledge, or
+    /// over TLS by ALPN.
     #[arg(long, value_name = "N", value_parser = streams)]
     pub(super) streams: Option<NonZeroUsize>,
 
@@ -124,6 +128,14 @@ pub(crate) struct CommonOptions {
     /// A header line of the requests that open connections and publish; may be repeated.
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE", value_parser = header)]
     pub(super) headers: Vec<(String, String)>,
+
+    /// Authorities of the server's certificate, in PEM, instead of the system's; for wss:// and https://.
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub(super) cacert: Option<std::path::PathBuf>,
+
+    /// Take any certificate: whoever is in between can read and change everything.
+    #[arg(long)]
+    pub(super) insecure: bool,
 
     /// The server's process on this machine: its processor time and memory are measured (Linux).
     #[arg(long, value_parser = pid)]
@@ -163,15 +175,22 @@ impl CommonOptions {
         self.streams.map(NonZeroUsize::get)
     }
 
-    pub(super) const fn reach(&self) -> Reach {
-        if self.allow_remote { Reach::Anywhere } else { Reach::Loopback }
+    /// What a [`Target`](super::target::Target) needs: whom it may load, and how TLS begins.
+    pub(super) fn to(&self) -> (Reach, impl FnOnce() -> Result<Connector, Failure> + '_) {
+        let reach = if self.allow_remote { Reach::Anywhere } else { Reach::Loopback };
+        let trust = match (&self.cacert, self.insecure) {
+            (Some(path), _) => Trust::Authorities(path),
+            (None, true) => Trust::Anybody,
+            (None, false) => Trust::System,
+        };
+        (reach, move || trust.connector())
     }
 }
 
 /// The options of `sockeye bench echo`.
 #[derive(Debug, Args)]
 pub struct EchoOptions {
-    /// Where messages come back: ws://HOST:PORT/PATH, or tcp://HOST:PORT
+    /// Where messages come back: ws://HOST:PORT/PATH, wss://…, or tcp://HOST:PORT
     #[arg(value_parser = url(&[Scheme::WebSocket, Scheme::Tcp]))]
     pub(super) url: String,
 

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
-use sockeye_reactor::{Flushed, Key, Outbox, Pool, Readiness, Socket};
+use sockeye_reactor::{EitherSocket, Flushed, Key, Outbox, Pool, Readiness, Socket};
+use sockeye_tls::{ClientError, Protocol, TlsSocket};
 
 use super::fault::Fault;
+use super::target::Target;
 
 /// Connections of one source address: fewer than there are ports for them.
 const PER_SOURCE: usize = 8_000;
@@ -34,9 +36,14 @@ impl SocketOptions {
     }
 }
 
+/// TCP, or TLS on it.
+type LoadSocket = EitherSocket<TcpStream, TlsSocket<TcpStream>>;
+
 /// A socket of a load.
 pub(super) struct Connection {
-    pub(super) socket: TcpStream,
+    socket: LoadSocket,
+    /// The protocol that TLS has to agree on.
+    protocol: Protocol,
     /// Its token at the poller.
     pub(super) key: Key,
     pub(super) readiness: Readiness,
@@ -46,13 +53,73 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Starts to connect.
-    pub(super) fn dial(addr: SocketAddr, options: SocketOptions, key: Key) -> io::Result<Self> {
-        let (socket, readiness) = (dial(addr, options)?, Readiness::default());
-        Ok(Self { socket, key, readiness, write_error: None })
+    pub(super) fn dial(
+        target: &Target,
+        protocol: Protocol,
+        options: SocketOptions,
+        key: Key,
+    ) -> Result<Self, Fault> {
+        let socket = dial(target.addr, options)?;
+        let socket = match &target.tls {
+            None => EitherSocket::Plain(socket),
+            Some(tls) => {
+                let tls = tls.connect(socket, target.host(), &[protocol]);
+                EitherSocket::Buffering(tls.map_err(|error| Fault::Tls(error.to_string()))?)
+            }
+        };
+        Ok(Self { socket, protocol, key, readiness: Readiness::default(), write_error: None })
+    }
+
+    /// The TCP socket, which the poller knows.
+    pub(super) fn system(&mut self) -> &mut TcpStream {
+        match &mut self.socket {
+            EitherSocket::Plain(socket) => socket,
+            EitherSocket::Buffering(tls) => tls.below_mut(),
+        }
+    }
+
+    /// The TCP socket, to be closed.
+    pub(super) fn into_system(self) -> TcpStream {
+        match self.socket {
+            EitherSocket::Plain(socket) => socket,
+            EitherSocket::Buffering(tls) => tls.into_below(),
+        }
+    }
+
+    /// Goes on with the handshake of TLS, if it is not over. Until it is, nothing is read or written.
+    pub(super) fn shake_hands(&mut self) -> Result<(), Fault> {
+        if !self.socket.is_handshaking()
+            || !(self.readiness.writable() || self.readiness.readable())
+        {
+            return Ok(());
+        }
+        self.socket.handshake().map_err(|error| explain(&error))?;
+        if self.socket.is_handshaking() {
+            self.readiness.after_read_blocked(&self.socket);
+            return Ok(());
+        }
+        // What followed the handshake may be in the socket.
+        self.readiness.assume_readable();
+        let agreed = self.socket.protocol();
+        // A server of HTTP/1.1 may know nothing of ALPN.
+        if agreed == Some(self.protocol.name())
+            || agreed.is_none() && self.protocol == Protocol::Http11
+        {
+            return Ok(());
+        }
+        Err(Fault::Tls("the server does not agree on HTTP/2 (ALPN)".into()))
+    }
+
+    /// Whether bytes may be sent: it is connected, through TLS as well.
+    pub(super) fn is_connected(&self) -> bool {
+        self.readiness.writable() && !self.socket.is_handshaking()
     }
 
     /// Reads once into `buffer`.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
+        if self.socket.is_handshaking() {
+            return Ok(0);
+        }
         match Socket::read(&mut self.socket, buffer) {
             Ok(0) => Err(self.write_error.map_or(Fault::Ended, Fault::Io)),
             Ok(len) => {
@@ -63,14 +130,14 @@ impl Connection {
                 self.readiness.after_read_blocked(&self.socket);
                 self.write_error.map_or(Ok(0), |kind| Err(Fault::Io(kind)))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(explain(&error)),
         }
     }
 
     /// Writes what waits in `outbox`, as far as the socket takes it, and returns how much that was.
     #[inline]
     pub(super) fn flush(&mut self, outbox: &mut Outbox, pool: &mut Pool) -> usize {
-        if !self.readiness.writable() {
+        if !self.is_connected() {
             return 0;
         }
         let unsent = outbox.len();
@@ -84,13 +151,20 @@ impl Connection {
                 return 0;
             }
         }
-        unsent - outbox.len()
+        // TLS may hold bytes of its own.
+        unsent.saturating_sub(outbox.len())
     }
 
     /// Makes the system end the connection with a reset when the socket is closed.
-    pub(super) fn reset_on_close(&self) {
-        let _ = sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO));
+    pub(super) fn reset_on_close(&mut self) {
+        let _ = sockopt::set_socket_linger(self.system(), Some(Duration::ZERO));
     }
+}
+
+/// The fault behind an error of the socket: that of TLS, if it has one.
+fn explain(error: &io::Error) -> Fault {
+    let why = error.get_ref().and_then(|it| it.downcast_ref::<ClientError>());
+    why.map_or_else(|| Fault::Io(error.kind()), |why| Fault::Tls(why.to_string()))
 }
 
 /// Connects without waiting.
@@ -122,6 +196,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::target::Scheme;
 
     #[test]
     fn a_failed_write_is_the_fault_behind_the_last_words() {
@@ -129,7 +204,15 @@ mod tests {
         let addr = listener.local_addr().expect("it is bound");
         let (mut outbox, mut pool) = (Outbox::new(), Pool::new());
         let options = SocketOptions::default();
-        let mut connection = Connection::dial(addr, options, Key::from_u64(1)).expect("a socket");
+        let target = Target {
+            scheme: Scheme::Tcp,
+            authority: addr.to_string(),
+            path: "/".to_owned(),
+            addr,
+            tls: None,
+        };
+        let dialed = Connection::dial(&target, Protocol::Http11, options, Key::from_u64(1));
+        let mut connection = dialed.expect("a socket");
         let (mut peer, _) = listener.accept().expect("it connects");
         peer.write_all(b"bye").expect("it is open");
         sockopt::set_socket_linger(&peer, Some(Duration::ZERO)).expect("a TCP socket");

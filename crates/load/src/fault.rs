@@ -15,6 +15,8 @@ use sockeye_websocket::{MessageError, ProtocolError};
 pub enum Fault {
     /// The connection did not come to be, or broke.
     Io(io::ErrorKind),
+    /// TLS failed.
+    Tls(String),
     /// The answer to the opening request has another status.
     Status(u16),
     /// The opening handshake was answered wrongly.
@@ -58,6 +60,7 @@ impl Fault {
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Io(_) => "broken",
+            Self::Tls(_) => "tls",
             Self::Status(_) => "status",
             Self::Handshake(_) => "handshake",
             Self::Http(_) => "http",
@@ -91,6 +94,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(kind) => write!(f, "the connection broke: {kind}"),
+            Self::Tls(why) => write!(f, "TLS failed: {}", plain(why)),
             Self::Status(status) => write!(f, "answered with status {status}"),
             Self::Handshake(error) => write!(f, "wrong answer to the opening handshake: {error}"),
             Self::Http(why) => write!(f, "an answer that cannot be used: {why}"),

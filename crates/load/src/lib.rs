@@ -27,6 +27,7 @@ mod stamp;
 mod streams;
 mod target;
 mod trunk;
+mod trust;
 mod wire;
 
 pub use args::BenchAction;

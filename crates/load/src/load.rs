@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use sockeye_deflate::{Engine, EngineConfig};
 use sockeye_reactor::{Key, MioNet, Net as _, Pool, Ready};
 use sockeye_terminal::{Failure, OrFail, signals};
+use sockeye_tls::Protocol;
 
 use super::connection::{Connection, SocketOptions};
 use super::fault::{Fault, Faults};
@@ -182,8 +183,8 @@ impl Lines {
         options: SocketOptions,
     ) -> Result<(), Fault> {
         let key = self.next_key(id);
-        let mut connection = Connection::dial(opener.target.addr, options, key)?;
-        self.net.register(&mut connection.socket, key)?;
+        let mut connection = Connection::dial(&opener.target, Protocol::Http11, options, key)?;
+        self.net.register(connection.system(), key)?;
         let line = Line::on_socket(opener, connection, &mut self.pool)?;
         self.put(id, line);
         Ok(())
@@ -248,7 +249,7 @@ impl Lines {
         self.opening -= usize::from(!line.is_open);
         line.outbox.clear(&mut self.pool);
         match line.carrier {
-            Carrier::Socket(connection) => self.net.close(connection.socket),
+            Carrier::Socket(connection) => self.net.close(connection.into_system()),
             Carrier::Stream(_) if self.is_closing => {}
             Carrier::Stream(place) => self.streams.drop_line(id, place, &mut self.pool),
         }
@@ -367,9 +368,10 @@ impl Lines {
         let Some(line) = &mut all[id] else { return Ok(false) };
         let (is_paused, waits) = (line.is_paused, !line.is_open && line.opens_unasked());
         let Some(connection) = line.socket() else { return Ok(false) };
+        connection.shake_hands()?;
         let reads = connection.readiness.readable() && !is_paused;
         let len = if reads { connection.read(buffer)? } else { 0 };
-        let unasked = waits && connection.readiness.writable();
+        let unasked = waits && connection.is_connected();
         if len > 0 || unasked {
             let now = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
             listener.read(id, len);

@@ -232,9 +232,10 @@ impl Opener {
         protocol: &mut sockeye_http2::Connection,
         out: &mut Vec<u8>,
     ) -> Result<StreamId, Fault> {
-        let Target { authority, path, .. } = &self.target;
+        let Target { authority, path, tls, .. } = &self.target;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let (mut line, mut fields) = (
-            RequestLine { method: Method::GET, scheme: "http", authority, path, protocol: None },
+            RequestLine { method: Method::GET, scheme, authority, path, protocol: None },
             FieldBlock::new(),
         );
         let mut add = |name: HeaderName<'_>, value: HeaderValue<'_>| {

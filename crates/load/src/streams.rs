@@ -121,8 +121,8 @@ impl Lines {
     ) -> Result<(), Fault> {
         let key = self.next_key(number | TRUNK);
         let config = Arc::clone(&self.streams.config);
-        let mut trunk = Trunk::dial(opener.target.addr, options, key, &config, &mut self.pool)?;
-        self.net.register(&mut trunk.connection.socket, key)?;
+        let mut trunk = Trunk::dial(&opener.target, options, key, &config, &mut self.pool)?;
+        self.net.register(trunk.connection.system(), key)?;
         let trunks = &mut self.streams.trunks;
         if trunks.len() <= number {
             trunks.resize_with(number + 1, || None);
@@ -146,7 +146,7 @@ impl Lines {
     /// Closes all connections.
     pub(super) fn close_trunks(&mut self) {
         for trunk in self.streams.trunks.drain(..).flatten() {
-            self.net.close(trunk.connection.socket);
+            self.net.close(trunk.connection.into_system());
         }
     }
 
@@ -168,7 +168,7 @@ impl Lines {
             }
             Err(fault) => {
                 trunk.lines().into_iter().for_each(|id| self.end(id, &fault, listener));
-                self.net.close(trunk.connection.socket);
+                self.net.close(trunk.connection.into_system());
                 false
             }
         }
@@ -180,6 +180,7 @@ impl Lines {
         buffer: &mut [u8],
         listener: &mut impl Listener,
     ) -> Result<usize, Fault> {
+        trunk.connection.shake_hands()?;
         if !trunk.connection.readiness.readable() {
             return Ok(0);
         }

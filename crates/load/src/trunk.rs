@@ -1,17 +1,18 @@
 //! A connection that speaks HTTP/2, and carries many lines as streams.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sockeye_http2::{
     Config, Connection as Protocol, EndStream, ErrorCode, FieldLimits, Limits, Rate, StreamId,
 };
 use sockeye_reactor::{Key, Outbox, Pool};
+use sockeye_tls::Protocol as TlsProtocol;
 
 use super::connection::{Connection, SocketOptions};
 use super::fault::Fault;
 use super::line::Line;
+use super::target::Target;
 
 /// Bytes that wait for a write before no further stream gets a turn.
 const WRITE_BYTES: usize = 64 * 1024;
@@ -62,7 +63,7 @@ pub(super) fn config() -> Arc<Config> {
 impl Trunk {
     /// Starts to connect.
     pub(super) fn dial(
-        addr: SocketAddr,
+        target: &Target,
         options: SocketOptions,
         key: Key,
         config: &Arc<Config>,
@@ -71,7 +72,7 @@ impl Trunk {
         let mut outbox = Outbox::new();
         let protocol = Protocol::client(config, outbox.tail(pool));
         Ok(Self {
-            connection: Connection::dial(addr, options, key)?,
+            connection: Connection::dial(target, TlsProtocol::Http2, options, key)?,
             outbox,
             protocol,
             streams: Vec::new(),

@@ -34,7 +34,7 @@ impl Protocol {
     }
 }
 
-/// The authorities of which clients must show a certificate.
+/// The authorities of which peers must show a certificate.
 #[derive(Clone)]
 pub struct Authorities(Arc<RootCertStore>);
 
@@ -53,6 +53,11 @@ impl Authorities {
             return Err(CertificateError::NoCertificate);
         }
         Ok(Self(Arc::new(roots)))
+    }
+
+    /// Their certificates.
+    pub(crate) fn roots(&self) -> Arc<RootCertStore> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -155,7 +160,7 @@ impl Acceptor {
     pub fn accept<S: Socket>(&self, socket: S) -> TlsSocket<S> {
         let session = ServerConnection::new(Arc::clone(&self.config));
         let session = session.expect("the configuration was checked");
-        TlsSocket::new(socket, session, Arc::clone(&self.resolver))
+        TlsSocket::new(socket, session.into(), Some(Arc::clone(&self.resolver)))
     }
 }
 

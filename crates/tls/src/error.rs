@@ -61,3 +61,42 @@ pub(crate) fn reason(error: &rustls::Error, has_spoken: bool) -> HandshakeError 
         _ => HandshakeError::Protocol,
     }
 }
+
+/// Why a client's handshake cannot begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// No certificate can be for this host.
+    Name,
+    /// The configuration fits no handshake.
+    Config,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "no certificate can be for this host",
+            Self::Config => "the configuration fits no handshake",
+        })
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+/// Why a client's handshake failed, or a record later on. It is inside of the `io::Error` of a
+/// [`TlsSocket`](crate::TlsSocket) that a [`Connector`](crate::Connector) has made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientError {
+    /// The error of rustls.
+    pub error: rustls::Error,
+    /// The server has sent TLS before, so an unreadable record is a bad one.
+    pub has_spoken: bool,
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for ClientError {}

@@ -3,6 +3,7 @@
 mod acceptor;
 mod certificate;
 mod challenges;
+mod connector;
 mod error;
 mod hosts;
 mod net;
@@ -17,7 +18,8 @@ pub mod properties;
 pub use acceptor::{Acceptor, AcceptorOptions, Authorities, Protocol, SharedAcceptor, Tickets};
 pub use certificate::Certificate;
 pub use challenges::Challenges;
-pub use error::CertificateError;
+pub use connector::Connector;
+pub use error::{CertificateError, ClientError, ConnectError};
 pub use net::TlsNet;
 pub use socket::TlsSocket;
 pub use sockeye_reactor::HandshakeError;

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use sockeye_reactor::Socket;
 
-use crate::{Acceptor, AcceptorOptions, Certificate, Tickets, TlsSocket};
+use crate::{Acceptor, AcceptorOptions, Certificate, Connector, Protocol, Tickets, TlsSocket};
 
 /// The properties as fuzz targets.
 pub mod fuzz {
@@ -24,21 +24,28 @@ pub mod fuzz {
 /// Steps of a conversation at the most.
 const STEPS_MAX: usize = 200;
 
-/// The line between both ends, and the limits of the next calls on the server's socket.
+/// The line between a socket and its peer, and the limits of the next calls on the socket.
 #[derive(Debug, Default)]
 pub struct Line {
-    /// Towards the server.
+    /// Towards the socket.
     pub inbound: VecDeque<u8>,
-    /// Towards the client.
+    /// Towards the peer.
     pub outbound: VecDeque<u8>,
     /// Bytes that one read gives at the most. `usize::MAX` is no limit.
     pub gulp: usize,
     /// Bytes that `outbound` holds at the most.
     pub room: usize,
-    /// The client's end has arrived.
+    /// The peer's end has arrived.
     pub is_ended: bool,
-    /// The server has ended its direction.
+    /// The socket has ended its direction.
     pub is_shut: bool,
+}
+
+impl Line {
+    /// A line without limits.
+    fn open() -> Self {
+        Self { gulp: usize::MAX, room: usize::MAX, ..Self::default() }
+    }
 }
 
 impl Socket for Line {
@@ -172,14 +179,16 @@ impl Client {
     }
 }
 
-/// The server's end, which sends back what it reads.
+/// A socket of this crate: a server's sends back what it reads, a client's says what it is given.
 #[derive(Debug)]
 pub struct Echo {
     /// Its socket.
     pub socket: TlsSocket<Line>,
     /// What it has read.
     pub read: Vec<u8>,
-    /// How much of that it has written.
+    /// What it has to say, instead of what it has read.
+    pub says: Option<Vec<u8>>,
+    /// How much of either it has written.
     pub written: usize,
     /// It has read the end.
     pub is_ended: bool,
@@ -188,8 +197,21 @@ pub struct Echo {
 impl Echo {
     /// The server's end of a new connection.
     pub fn new(acceptor: &Acceptor) -> Self {
-        let line = Line { gulp: usize::MAX, room: usize::MAX, ..Line::default() };
-        Self { socket: acceptor.accept(line), read: Vec::new(), written: 0, is_ended: false }
+        Self::on(acceptor.accept(Line::open()), None)
+    }
+
+    /// The client's end of a new connection, which has nothing to say yet.
+    ///
+    /// # Panics
+    /// If the tests' authority is bad.
+    pub fn client(config: impl Into<Arc<ClientConfig>>) -> Self {
+        let connector = Connector::new(config.into());
+        let socket = connector.connect(Line::open(), "localhost", &[Protocol::Http11]);
+        Self::on(socket.expect("a name"), Some(Vec::new()))
+    }
+
+    const fn on(socket: TlsSocket<Line>, says: Option<Vec<u8>>) -> Self {
+        Self { socket, read: Vec::new(), says, written: 0, is_ended: false }
     }
 
     /// The line.
@@ -232,8 +254,10 @@ impl Echo {
             }
             Err(error) => return Err(error),
         }
-        while self.written < self.read.len() {
-            match self.socket.write(&self.read[self.written..]) {
+        while let said = self.says.as_ref().unwrap_or(&self.read)
+            && self.written < said.len()
+        {
+            match self.socket.write(&said[self.written..]) {
                 Ok(len) => self.written += len,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     assert!(self.socket.held_output() > 0, "nothing will wake the writer");
@@ -252,7 +276,8 @@ impl Echo {
 /// Two ends talk over a line that is cut as `data` says, and understand each other; or, if `data` changes
 /// bytes on the line, nobody reads anything that nobody wrote.
 ///
-/// Three bytes are a step: what, how much, a value.
+/// Three bytes are a step: what, how much, a value. The socket is a server's, with a client of rustls; and then both ends
+/// are sockets of this crate.
 ///
 /// # Panics
 /// If they do not.
@@ -261,6 +286,11 @@ pub fn conversation(data: &[u8]) {
         Some(0..=127) => &[&rustls::version::TLS12],
         _ => &[&rustls::version::TLS13],
     };
+    with_rustls(data, versions);
+    among_ourselves(data, versions);
+}
+
+fn with_rustls(data: &[u8], versions: &[&'static rustls::SupportedProtocolVersion]) {
     let mut client = Client::new(client_config(versions, &["http/1.1"]), "localhost");
     let mut server = Echo::new(&acceptor());
     let mut written = Vec::new();
@@ -320,26 +350,104 @@ fn finish(client: &mut Client, server: &mut Echo, written: &[u8]) {
     assert!(client.is_told, "the server has said that it is through");
 }
 
-/// Any bytes instead of a handshake end in good order.
+/// A client's and a server's socket on one line.
+fn among_ourselves(data: &[u8], versions: &[&'static rustls::SupportedProtocolVersion]) {
+    let mut client = Echo::client(client_config(versions, &[]));
+    let mut server = Echo::new(&acceptor());
+    let mut is_changed = false;
+    for [what, much, value] in data.as_chunks().0.iter().take(STEPS_MAX) {
+        let much = usize::from(*much) << (what >> 3 & 7);
+        match what & 7 {
+            0 => {
+                let bytes = (0..=u8::MAX).cycle().skip(much).take(much);
+                client.says.get_or_insert_default().extend(bytes);
+            }
+            1 => client.line().gulp = much.max(1),
+            2 => client.line().room = much,
+            3 if *value > 250 => {
+                let end = if value & 1 == 0 { &mut client } else { &mut server };
+                let at = much.min(end.line().inbound.len().saturating_sub(1));
+                if let Some(byte) = end.line().inbound.get_mut(at) {
+                    *byte ^= 1;
+                    is_changed = true;
+                }
+            }
+            4 => server.line().gulp = much.max(1),
+            5 => server.line().room = much,
+            _ => {}
+        }
+        let is_well = exchange(&mut client, &mut server, (usize::from(*value) << 4, much));
+        let said = client.says.as_deref().unwrap_or_default();
+        assert!(said.starts_with(&server.read) && said.starts_with(&client.read));
+        if !is_well {
+            assert!(is_changed, "a good line does not fail");
+            return;
+        }
+    }
+    if is_changed {
+        return;
+    }
+    for end in [&mut client, &mut server] {
+        (end.line().gulp, end.line().room) = (usize::MAX, usize::MAX);
+    }
+    for round in 0.. {
+        assert!(exchange(&mut client, &mut server, (4_096, usize::MAX)), "a good line");
+        let is_said = Some(&client.read) == client.says.as_ref();
+        if is_said && !client.socket.is_handshaking() && !server.socket.is_handshaking() {
+            break;
+        }
+        assert!(round < 10_000, "they do not come to an end");
+    }
+    client.socket.shutdown_write().expect("a line");
+    while !server.is_ended {
+        assert!(exchange(&mut client, &mut server, (4_096, usize::MAX)), "a good end");
+    }
+    server.socket.shutdown_write().expect("a line");
+    carry(&mut server, &mut client, usize::MAX);
+    while !client.is_ended {
+        client.step(4_096).expect("a good end");
+    }
+}
+
+/// Lets both ends work with buffers of `len` bytes, and carries `much` in each direction.
+fn exchange(client: &mut Echo, server: &mut Echo, (len, much): (usize, usize)) -> bool {
+    let client_is_well = client.step(len).is_ok();
+    carry(client, server, much);
+    let server_is_well = server.step(len).is_ok();
+    carry(server, client, much);
+    client_is_well && server_is_well
+}
+
+fn carry(from: &mut Echo, to: &mut Echo, much: usize) {
+    let len = from.line().outbound.len().min(much);
+    let bytes: Vec<u8> = from.line().outbound.drain(..len).collect();
+    to.line().inbound.extend(bytes);
+}
+
+/// Any bytes instead of a handshake end in good order, on either side.
 ///
 /// # Panics
 /// If they do not.
 pub fn garbage(data: &[u8]) {
-    let mut server = Echo::new(&acceptor());
+    garbage_at(Echo::new(&acceptor()), data);
+    garbage_at(Echo::client(client_config(&[&rustls::version::TLS13], &[])), data);
+}
+
+fn garbage_at(mut end: Echo, data: &[u8]) {
     let gulp = usize::from(data.first().copied().unwrap_or(1)).max(1);
-    server.line().gulp = gulp;
-    server.line().inbound.extend(data.iter().skip(1));
-    let _ = server.socket.handshake();
-    assert!(server.socket.protocol().is_none() || !server.socket.is_handshaking());
-    if server.socket.is_handshaking() {
+    end.line().gulp = gulp;
+    end.line().inbound.extend(data.iter().skip(1));
+    let _ = end.socket.handshake();
+    assert!(end.socket.protocol().is_none() || !end.socket.is_handshaking());
+    if end.socket.is_handshaking() {
         return;
     }
     // The rest is discarded, and the end comes.
     let mut buffer = [0; 64];
-    server.socket.flush().expect("a line with room");
-    server.line().is_ended = true;
-    let reads = (0..data.len() + 2).map(|_| server.socket.read(&mut buffer));
+    end.socket.flush().expect("a line with room");
+    end.line().is_ended = true;
+    let reads = (0..data.len() + 2).map(|_| end.socket.read(&mut buffer));
     assert!(reads.take_while(Result::is_ok).any(|read| matches!(read, Ok(0))), "it ends");
-    server.socket.shutdown_write().expect("a line");
-    assert!(server.line().is_shut && server.socket.held_output() == 0);
+    end.socket.shutdown_write().expect("a line");
+    assert!(end.line().is_shut && end.socket.held_output() == 0);
 }

@@ -4,13 +4,13 @@ use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::sync::Arc;
 
-use rustls::ServerConnection;
+use rustls::Connection;
 use sockeye_reactor::{Announced, Hosts, Socket};
 
-use crate::HandshakeError;
 use crate::challenges::ACME_TLS;
 use crate::error::reason;
 use crate::resolver::Resolver;
+use crate::{ClientError, HandshakeError};
 
 /// Records without data that are taken in one call.
 const EMPTY_READS_MAX: u8 = 32;
@@ -29,9 +29,9 @@ pub struct TlsSocket<S>(Box<Inner<S>>);
 
 struct Inner<S> {
     socket: S,
-    session: ServerConnection,
+    session: Connection,
     /// Knows the hosts of the certificate that was shown.
-    resolver: Arc<Resolver>,
+    resolver: Option<Arc<Resolver>>,
     stage: Stage,
     /// The peer's first byte.
     first: Option<u8>,
@@ -83,7 +83,7 @@ struct Below<'s, S> {
 }
 
 impl<S> TlsSocket<S> {
-    pub(crate) fn new(socket: S, session: ServerConnection, resolver: Arc<Resolver>) -> Self {
+    pub(crate) fn new(socket: S, session: Connection, resolver: Option<Arc<Resolver>>) -> Self {
         Self(Box::new(Inner {
             socket,
             session,
@@ -111,6 +111,19 @@ impl<S> TlsSocket<S> {
 }
 
 impl<S: Socket> Inner<S> {
+    const fn is_server(&self) -> bool {
+        matches!(self.session, Connection::Server(_))
+    }
+
+    /// The error for what is wrong with the peer's records, in the words of our side.
+    fn fault(&self, error: rustls::Error) -> io::Error {
+        let has_spoken = self.session.protocol_version().is_some();
+        if self.is_server() {
+            return failed(reason(&error, has_spoken));
+        }
+        io::Error::new(ErrorKind::InvalidData, ClientError { error, has_spoken })
+    }
+
     /// Reads records and decrypts them; 0 at the end of the socket.
     fn fill(&mut self) -> io::Result<usize> {
         let Self { socket, session, first, .. } = self;
@@ -119,7 +132,9 @@ impl<S: Socket> Inner<S> {
         self.is_drained = below.is_drained;
         let len = read?;
         // No record of TLS begins with a letter, and every request does.
-        if self.stage == Stage::Handshaking && self.first.is_some_and(|it| it.is_ascii_uppercase())
+        if self.stage == Stage::Handshaking
+            && self.is_server()
+            && self.first.is_some_and(|it| it.is_ascii_uppercase())
         {
             self.refusal = PLAIN_HTTP;
             return Err(failed(HandshakeError::PlainHttp));
@@ -133,15 +148,14 @@ impl<S: Socket> Inner<S> {
                 Ok(len)
             }
             // rustls has an alert for the peer, which says what was wrong.
-            Err(error) => {
-                let has_spoken = self.session.protocol_version().is_some();
-                Err(failed(reason(&error, has_spoken)))
-            }
+            Err(error) => Err(self.fault(error)),
         }
     }
 
     /// Goes on until the handshake is over, or nothing is left to be read.
     fn shake_hands(&mut self) -> io::Result<()> {
+        // A client speaks first.
+        self.send()?;
         while self.session.is_handshaking() {
             match self.fill() {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
@@ -177,7 +191,7 @@ impl<S: Socket> Inner<S> {
     /// Encrypts by `write`, once nothing is held any more, and sends what goes.
     fn write_with(
         &mut self,
-        write: impl FnOnce(&mut ServerConnection) -> io::Result<usize>,
+        write: impl FnOnce(&mut Connection) -> io::Result<usize>,
     ) -> io::Result<usize> {
         if self.stage != Stage::Open {
             return Err(ErrorKind::BrokenPipe.into());
@@ -328,7 +342,10 @@ impl<S: Socket> Socket for TlsSocket<S> {
 
     fn hosts(&self) -> Option<Arc<dyn Hosts>> {
         match self.0.stage {
-            Stage::Open => self.0.resolver.hosts(self.0.session.server_name()),
+            Stage::Open => {
+                let Connection::Server(session) = &self.0.session else { return None };
+                self.0.resolver.as_ref()?.hosts(session.server_name())
+            }
             Stage::Handshaking | Stage::Failed => None,
         }
     }

@@ -26,7 +26,7 @@ const SUBPROTOCOL: &str = "sockeye.v1.json";
 pub(super) fn fanout(options: &FanoutOptions) -> Result<u64, Failure> {
     let common = &options.common;
     let schemes = [Scheme::WebSocket, Scheme::Tcp];
-    let mut target = Target::parse(&options.url, &schemes, common.reach())?;
+    let mut target = Target::parse(&options.url, &schemes, common.to())?;
     let is_bare_tcp = target.scheme == Scheme::Tcp;
     if is_bare_tcp && !options.broadcast {
         return Err(Failure("without a protocol there are no channels: add --broadcast".into()));
@@ -42,7 +42,7 @@ pub(super) fn fanout(options: &FanoutOptions) -> Result<u64, Failure> {
     }
     let name = channels.name(&options.channel, 0);
     let publisher = match &options.publishing.publish {
-        Some(url) => Target::parse(url, &[Scheme::WebSocket, Scheme::Http], common.reach())?,
+        Some(url) => Target::parse(url, &[Scheme::WebSocket, Scheme::Http], common.to())?,
         None => target.clone(),
     };
     if options.bare {
@@ -99,11 +99,11 @@ fn route(scheme: Scheme, is_hub: bool, bytes: usize) -> (Route, Purpose) {
 /// Runs the load on event streams, prints the report, and returns the number of faults.
 pub(super) fn sse(options: &SseOptions) -> Result<u64, Failure> {
     let common = &options.common;
-    let target = Target::parse(&options.url, &[Scheme::Http], common.reach())?;
+    let target = Target::parse(&options.url, &[Scheme::Http], common.to())?;
     let publish = match &options.publishing.publish {
         None => None,
         Some(url) => {
-            let to = Target::parse(url, &[Scheme::Http], common.reach())?;
+            let to = Target::parse(url, &[Scheme::Http], common.to())?;
             Some((to, Purpose::Requests, Route::Post, options.publishing.body.clone()))
         }
     };

@@ -15,7 +15,7 @@ use crate::target::{Scheme, Target};
 pub(super) fn run(options: &EchoOptions) -> Result<u64, Failure> {
     let common = &options.common;
     let lines = common.lines()?;
-    let target = Target::parse(&options.url, &[Scheme::WebSocket, Scheme::Tcp], common.reach())?;
+    let target = Target::parse(&options.url, &[Scheme::WebSocket, Scheme::Tcp], common.to())?;
     prepare(common.connections.get(), lines, options.bytes.saturating_mul(options.pipeline))?;
     let key = mask_key()?;
     let (purpose, payloads) = match target.scheme {

@@ -16,7 +16,7 @@ use crate::target::{Scheme, Target};
 pub(super) fn run(options: &IdleOptions) -> Result<u64, Failure> {
     let common = &options.common;
     let connections = common.lines()?;
-    let target = Target::parse(&options.url, &[Scheme::WebSocket, Scheme::Http], common.reach())?;
+    let target = Target::parse(&options.url, &[Scheme::WebSocket, Scheme::Http], common.to())?;
     let is_socket = target.scheme == Scheme::WebSocket;
     if !is_socket && (options.ping.is_some() || options.touch.is_some() || options.send.is_some()) {
         return Err(Failure("an event stream can be sent nothing".into()));

@@ -379,7 +379,6 @@ fn idle_connections_that_compress_are_weighed() {
 fn what_cannot_be_is_refused_before_it_begins() {
     for (args, status, why) in [
         (&["echo", "ws://192.0.2.1/"][..], 1, "--allow-remote"),
-        (&["echo", "wss://127.0.0.1/"], 2, "no TLS"),
         (&["echo", "http://127.0.0.1/"], 2, "another"),
         (&["fanout", "127.0.0.1:8080"], 2, "no scheme"),
         (&["idle", "ws://127.0.0.1:99999/"], 2, "1 to 65535"),
