@@ -8,6 +8,7 @@ mod common;
 mod connect;
 mod crash;
 mod events;
+mod fleet;
 mod handbook;
 mod listeners;
 mod operations;

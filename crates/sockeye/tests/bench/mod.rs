@@ -8,6 +8,7 @@ use std::process::{Output, Stdio};
 
 use crate::common::scripted::answer;
 use crate::common::{run, serve, serve_anywhere, sockeye, unused_addr};
+use crate::operations::place::Place;
 use peers::{Manner, Spread, bare, bare_broadcast, broadcast, echo};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -30,6 +31,66 @@ fn good(args: &[&str]) -> Value {
 
 fn number(report: &Value, name: &str) -> u64 {
     report[name].as_u64().unwrap_or_else(|| panic!("no {name} in {report}"))
+}
+
+/// A server with a certificate, its authority, and its address with the name that the certificate has.
+fn serve_secure(place: &Place) -> (Secure, String, String) {
+    let dir = place.path("dev");
+    assert!(run(&["cert", "--out", &dir]).status.success());
+    let [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map(|name| format!("{dir}/{name}"));
+    let mut command =
+        sockeye(&["serve", "--listen", "127.0.0.1:0", "--cert", &cert, "--key", &key]);
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("piped");
+    BufReader::new(stdout).read_line(&mut line).expect("text");
+    let (_, port) = line.trim().rsplit_once(':').expect("an address");
+    (Secure(child), ca, format!("localhost:{port}"))
+}
+
+/// A server that is killed with the test.
+struct Secure(std::process::Child);
+
+impl Drop for Secure {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// HTTP/1.1, and HTTP/2 by ALPN, in both kinds of streams.
+#[test]
+fn loads_go_through_tls() {
+    let place = Place::new();
+    let (_server, ca, authority) = serve_secure(&place);
+    let (echo, hub) = (format!("wss://{authority}/echo"), format!("wss://{authority}/v1/ws"));
+    let events = format!("https://{authority}/v1/sse?channel=bench");
+    let publish = format!("https://{authority}/v1/channels/bench");
+    for more in [&["--cacert", &ca][..], &["--insecure"], &["--insecure", "--streams", "4"]] {
+        let report = good(&[&["echo", &echo, "--bytes", "20000"], &FEW[..], more].concat());
+        assert_eq!(number(&report, "received"), 300, "{more:?}: {report}");
+        let short = ["--connections", "3", "--duration", "0.3", "--warm-up", "0"];
+        let report = good(&[&["fanout", &hub], &short[..], more].concat());
+        assert!(number(&report, "deliveries") > 0 && number(&report, "lost") == 0, "{report}");
+        let report = good(&[&["sse", "--publish", &publish, &events], &short[..], more].concat());
+        assert!(number(&report, "deliveries") > 0 && number(&report, "lost") == 0, "{report}");
+    }
+}
+
+#[test]
+fn failures_of_tls_are_named() {
+    let place = Place::new();
+    let (_server, _, authority) = serve_secure(&place);
+    let plain = serve_anywhere();
+    let few = ["--connections", "2", "--duration", "0.1"];
+    for (url, more, words) in [
+        (format!("wss://{authority}/echo"), &[][..], "TLS failed"),
+        (format!("wss://{}/echo", plain.addr), &["--insecure"], "TLS failed"),
+        (format!("wss://{authority}/echo"), &["--cacert", "/nowhere"], "/nowhere"),
+    ] {
+        let (status, _, said) = bench(&[&["echo", &url], &few[..], more].concat());
+        assert!(status == Some(1) && said.contains(words), "{url} {more:?}: {said}");
+    }
 }
 
 const FEW: [&str; 6] = ["--messages", "300", "--warm-up", "0", "--connections", "3"];
