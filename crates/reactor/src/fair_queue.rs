@@ -15,6 +15,10 @@ use std::hash::RandomState;
 /// item under way, and at times for as much as one large item of another holder. The virtual time follows
 /// the beginnings of items, and not their ends as with Golestani.
 ///
+/// A holder that has got less than its part may get that much later, at the most the
+/// [credit](Self::with_credit) of the queue: so an item that comes sooner than usual does not wait until the
+/// others have got as much.
+///
 /// The items of one holder are taken first in, first out. Nothing is remembered once no item waits.
 ///
 /// ```
@@ -33,24 +37,39 @@ use std::hash::RandomState;
 /// ```
 #[derive(Debug)]
 pub struct FairQueue<H, T, S = RandomState> {
-    holders: HashMap<H, VecDeque<T>, S>,
-    /// The holders by the virtual time at which their next item is expected to end, with that of its
-    /// beginning. At the same time those that have just come are first, and else the order is that of
-    /// arrival. The holder whose item is under way is not among them.
-    order: BTreeMap<(u64, bool, u64), (u64, H)>,
+    holders: HashMap<H, Known<T>, S>,
+    /// The holders whose item is not under way.
+    order: BTreeMap<Place, H>,
     /// The virtual time, in units that one holder gets: the latest beginning of an item, or later if new
     /// holders got units.
     now: u64,
-    /// The beginning of the item under way, and whether its holder was new.
-    under_way: Option<(u64, bool)>,
+    /// Whether the holder of the item under way was new.
+    under_way: Option<bool>,
     arrivals: u64,
     len: usize,
+    credit: u64,
+}
+
+/// A holder in the order: the virtual time at which its next item is expected to end. At the same time those
+/// that have just come are first, and else the order is that of arrival.
+type Place = (u64, bool, u64);
+
+/// A holder that is not forgotten.
+#[derive(Debug)]
+struct Known<T> {
+    items: VecDeque<T>,
+    /// The virtual time at which the next item begins.
+    begins: u64,
+    /// The units that are expected of it.
+    units: u64,
+    /// `None` while an item is under way.
+    place: Option<Place>,
 }
 
 impl<H, T, S: Default> Default for FairQueue<H, T, S> {
     fn default() -> Self {
         let (holders, order) = (HashMap::default(), BTreeMap::new());
-        Self { holders, order, now: 0, under_way: None, arrivals: 0, len: 0 }
+        Self { holders, order, now: 0, under_way: None, arrivals: 0, len: 0, credit: 0 }
     }
 }
 
@@ -62,6 +81,11 @@ impl<H, T> FairQueue<H, T> {
 }
 
 impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
+    /// The queue with a credit of so many units for each holder; it was 0.
+    pub fn with_credit(self, units: u64) -> Self {
+        Self { credit: units, ..self }
+    }
+
     /// Puts `item` behind the others of `holder`.
     pub fn add(&mut self, holder: H, item: T) {
         self.add_sized(holder, item, 0);
@@ -73,12 +97,23 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
     pub fn add_sized(&mut self, holder: H, item: T, units: u64) {
         self.len += 1;
         match self.holders.entry(holder) {
-            Entry::Occupied(known) => known.into_mut().push_back(item),
+            Entry::Occupied(known) => {
+                let known = known.into_mut();
+                known.items.push_back(item);
+                if known.items.len() > 1 {
+                    return;
+                }
+                let Some(place) = known.place else { return };
+                self.order.remove(&place);
+                known.begins = known.begins.max(self.now.saturating_sub(self.credit));
+            }
             Entry::Vacant(none) => {
-                none.insert(VecDeque::from([item]));
-                self.file(holder, self.now, units, false);
+                let items = VecDeque::from([item]);
+                none.insert(Known { items, begins: self.now, units, place: None });
+                return self.file(holder, false);
             }
         }
+        self.file(holder, true);
     }
 
     /// Takes the next item. Call [`done`](Self::done) with its holder before the next call.
@@ -86,17 +121,19 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
         if self.len == 0 {
             return None;
         }
-        while let Some(((_, was_here, _), (begins, holder))) = self.order.pop_first() {
-            let Entry::Occupied(mut known) = self.holders.entry(holder) else { continue };
-            match known.get_mut().pop_front() {
+        while let Some(((_, was_here, _), holder)) = self.order.pop_first() {
+            let Entry::Occupied(mut entry) = self.holders.entry(holder) else { continue };
+            let known = entry.get_mut();
+            match known.items.pop_front() {
                 Some(item) => {
                     self.len -= 1;
-                    self.under_way = Some((begins, !was_here));
-                    self.now = self.now.max(begins);
+                    known.place = None;
+                    self.under_way = Some(!was_here);
+                    self.now = self.now.max(known.begins);
                     return Some((holder, item));
                 }
-                // The others have got as much, and it has no item: forget it.
-                None => drop(known.remove()),
+                // The others have got so much more, and it has no item: forget it.
+                None => drop(entry.remove()),
             }
         }
         None
@@ -108,19 +145,22 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
         if self.len == 0 {
             return self.clear();
         }
-        let Some((began, was_new)) = under_way else { return };
+        let Some(was_new) = under_way else { return };
         if was_new {
             // Without this, new holders that keep coming would starve the known ones.
             let part = units.div_ceil(self.holders.len().max(1) as u64);
             self.now = self.now.saturating_add(part);
         }
-        // A holder without an item stays until the others have got as much.
-        self.file(holder, began.saturating_add(units), units, true);
+        let Some(known) = self.holders.get_mut(&holder) else { return };
+        known.begins = known.begins.saturating_add(units);
+        known.units = units;
+        // A holder without an item stays until the others have got as much, and twice the credit.
+        self.file(holder, true);
     }
 
     /// Takes back the last item of `holder`, if one waits.
     pub fn cancel(&mut self, holder: &H) -> Option<T> {
-        let item = self.holders.get_mut(holder)?.pop_back()?;
+        let item = self.holders.get_mut(holder)?.items.pop_back()?;
         self.len -= 1;
         if self.len == 0 && self.under_way.is_none() {
             self.clear();
@@ -138,11 +178,16 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
         self.len == 0
     }
 
-    /// Files a holder whose next item begins at a virtual time, and is expected to be so many units.
-    fn file(&mut self, holder: H, begins: u64, units: u64, was_here: bool) {
-        let ends = begins.saturating_add(units);
-        self.order.insert((ends, was_here, self.arrivals), (begins, holder));
+    /// Gives a holder its place in the order.
+    fn file(&mut self, holder: H, was_here: bool) {
+        let Some(known) = self.holders.get_mut(&holder) else { return };
+        // Whoever comes again soon keeps its credit.
+        let stay = if known.items.is_empty() { self.credit.saturating_mul(2) } else { 0 };
+        let ends = known.begins.saturating_add(known.units).saturating_add(stay);
+        let place = (ends, was_here, self.arrivals);
         self.arrivals += 1;
+        known.place = Some(place);
+        self.order.insert(place, holder);
     }
 
     /// Forgets what the holders have got.
@@ -208,6 +253,56 @@ mod tests {
             assert_eq!(work(&mut queue, 1), [200]);
             // A hundred others get at least twice as much each in between.
             work(&mut queue, 100 * 50);
+        }
+    }
+
+    /// Serves a holder that asks for four items of 20 units, then a hundred others with 100 units each.
+    /// Returns how many of the last 40 bursts' items were next.
+    fn bursts(queue: &mut FairQueue<u8, u64>) -> usize {
+        for holder in 0..100 {
+            (0..10_000).for_each(|_| queue.add(holder, 10));
+        }
+        work(queue, 100_000);
+        let mut next = 0;
+        for burst in 0..50 {
+            for _ in 0..4 {
+                queue.add(200, 20);
+                let is_next = work(queue, 1) == [200];
+                next += usize::from(burst >= 10 && is_next);
+            }
+            work(queue, 100 * 100);
+        }
+        next
+    }
+
+    #[test]
+    fn a_holder_that_has_got_less_than_its_part_has_a_credit() {
+        assert_eq!(bursts(&mut FairQueue::new().with_credit(100)), 160);
+        assert!(bursts(&mut FairQueue::new()) < 80);
+    }
+
+    #[test]
+    fn a_credit_is_bounded_and_none_for_those_who_have_just_come() {
+        let mut queue = FairQueue::new().with_credit(100);
+        for holder in 0..100 {
+            (0..1_000).for_each(|_| queue.add(holder, 50));
+        }
+        (0..100).for_each(|_| queue.add(200, 20));
+        let next = |queue: &mut FairQueue<u8, u64>| {
+            let served = work(queue, 2_000);
+            served.iter().take_while(|it| **it == 200).count()
+        };
+        assert!(next(&mut queue) <= 1);
+        work(&mut queue, 1_000_000);
+        assert_eq!(queue.cancel(&200), None, "it has had its part");
+        // However long it stays away: it is forgotten, or has its credit at the most.
+        for away in [10, 100, 1_000] {
+            queue.add(200, 20);
+            work(&mut queue, 100 * away);
+            (0..100).for_each(|_| queue.add(200, 20));
+            // Until its item is expected to end behind those of the others, of 50 units.
+            assert!(next(&mut queue) <= (100 + 50) / 20 + 2);
+            work(&mut queue, 1_000_000);
         }
     }
 

@@ -131,7 +131,8 @@ impl Default for Limits {
             http2: Some(sockeye_http2::Limits::DEFAULT),
             body_bytes_max: 64 * 1024,
             websocket: sockeye_websocket::Limits::default(),
-            outbox_pause_bytes: 64 * 1024,
+            // Buffers double. With the last reply above the mark, this one still has 64 KiB.
+            outbox_pause_bytes: 63 * 1024,
             outbox_refill_bytes: 16 * 1024,
             outbox_bytes_max: 64 * 1024 * 1024,
             hold_bytes_max: 16 * 1024,

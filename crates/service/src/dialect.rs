@@ -23,6 +23,7 @@ mod requests;
 pub(crate) mod routes;
 mod sockets;
 pub(crate) mod surveys;
+mod tasks;
 mod tickets;
 
 pub(crate) use self::cors::{add as add_cors, headers as cors_headers};

@@ -22,7 +22,7 @@ use crate::dialect::surveys::Survey;
 use crate::dialect::{add_cors, cors_headers, routes::Resource};
 use crate::engine::reload::Reloaded;
 use crate::engine::work::Payer;
-use crate::engine::{Access, Delivery as _, Engine, Limits, Namespaces, Principal, Task, Watch};
+use crate::engine::{Access, Delivery as _, Engine, Limits, Namespaces, Principal, Watch};
 use crate::sequencing::{
     Archive, Backbone, Log, LogClock, LogTime, Sequencing, Storage, StorageLines,
 };
@@ -195,39 +195,6 @@ impl Service {
             users: accounts.users,
             addresses: accounts.addresses,
             holders: self.engine.hub.stats().holders,
-        }
-    }
-
-    /// Takes steps of the work that is left, while the turn has units for it.
-    fn work(&mut self, context: &mut Context<'_>) {
-        while let Some((payer, task)) = self.engine.work.next(self.may_publish()) {
-            let (spent, given) = (context.units_spent(), self.jobs.pace.given());
-            // Steps of publishing go on with their burst.
-            if !matches!(task, Task::Publish(_)) {
-                self.engine.deliver_burst(context);
-            }
-            match self.engine.take_step_of(task, context) {
-                Some(Task::Answer(subscriber)) => self.answer_soon(subscriber, context),
-                Some(Task::AnswerAll) => self.answer_some_polls(context),
-                Some(Task::Publish(job)) => self.publish_on(job, context),
-                Some(Task::Request(payer)) => self.answer_next_of(payer, context),
-                Some(Task::Judge) => {
-                    self.engine.judging.is_queued = false;
-                    self.judge_some(context);
-                }
-                Some(Task::CatchUp(_) | Task::PullAll | Task::Drop) | None => {}
-            }
-            // The deliveries of a publication that waits for the log are charged at once.
-            let (spent, given) = (context.units_spent() - spent, self.jobs.pace.given() - given);
-            self.engine.work.charge(payer, spent, given);
-            // [service:turn-yields]
-            if context.units_left() == 0 {
-                break;
-            }
-        }
-        self.engine.deliver_burst(context);
-        if !self.engine.work.is_empty(self.may_publish()) {
-            context.come_back();
         }
     }
 
@@ -442,7 +409,7 @@ impl App for Service {
         self.settle(all * 5 / 8, context);
         self.engine.deliver_burst(context);
         self.take_pages(all * 3 / 8, context);
-        self.work(context);
+        self.work(all / 4, context);
         self.engine.hear_of_presence();
         self.answer_survey(context);
         self.conclude_surveys(context);

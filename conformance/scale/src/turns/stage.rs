@@ -28,7 +28,8 @@ const ADDRESSES: usize = 250;
 pub(crate) const BATCH: usize = 1_000;
 
 /// Strangers may read everything, by patterns too. Nothing else differs from the defaults, except the history of two
-/// namespaces: the subscribers of the crowd are to receive everything, and so is the canary, whatever happens.
+/// namespaces: the subscribers of the crowd are to receive everything, and so is the canary, whatever happens. Keys
+/// are kept for less than a minute, so that their number is steady after the first one.
 const ACCESS: &str = "\
 [namespaces.crowd]
 history_messages = 10000
@@ -65,7 +66,7 @@ fn config(number: usize) -> String {
     let (messages, bytes) = (256 - number % 2, 262_144 - number % 2);
     let namespace = if number % 2 == 1 { "[namespaces.more]\n" } else { "" };
     format!(
-        "[channels]\npatterns = true\nhistory_messages = {messages}\nhistory_bytes = {bytes}\n{namespace}{ACCESS}"
+        "[channels]\npatterns = true\nkey_seconds = 20\nhistory_messages = {messages}\nhistory_bytes = {bytes}\n{namespace}{ACCESS}"
     )
 }
 

@@ -8,9 +8,13 @@ use super::accounts::{Account, Accounts, Spread};
 use crate::app::App;
 use crate::connection::Connection;
 
+/// What a holder that has asked for less than its part may have at once later: some requests. Without
+/// it the second of two requests that come together waits until all others have got as much.
+const CREDIT_UNITS: u64 = 500;
+
 /// The connections that wait. Holders get units in proportion to their weights, and the connections of one
 /// holder get equal numbers. [server:fair-holders]
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Waiting {
     accounts: FairQueue<Account, (), Spread>,
     /// The connections of each account of which some wait.
@@ -18,6 +22,14 @@ pub(super) struct Waiting {
     /// The account and the weight of each connection that waits.
     places: HashMap<Key, (Account, u32), Spread>,
     all: Accounts,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        let (connections, places) = (HashMap::default(), HashMap::default());
+        let accounts = FairQueue::default().with_credit(CREDIT_UNITS);
+        Self { accounts, connections, places, all: Accounts::default() }
+    }
 }
 
 impl Waiting {

@@ -66,8 +66,11 @@ pub(crate) const EVERYBODY: Payer = Payer { id: 0, weight: 64 };
 /// The weight of an API key: a back end speaks for many users.
 const KEY_WEIGHT: u32 = 16;
 
+/// What a payer that has had less than its part may have at once later: some answers to polls.
+const CREDIT_UNITS: u64 = 200;
+
 /// The tasks, by payer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Work {
     tasks: FairQueue<Payer, Task>,
     /// Jobs that publish. They wait while the log has enough (`dialect/publishing/pace.rs`).
@@ -120,6 +123,20 @@ impl Walk {
     pub(crate) const fn is_ahead(&self, place: usize) -> bool {
         let before = if place < self.next { self.places } else { 0 };
         place < self.places && place + before - self.next < self.left
+    }
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            tasks: FairQueue::new().with_credit(CREDIT_UNITS),
+            jobs: FairQueue::new(),
+            is_job: false,
+            ahead: 0,
+            pull_all: Walk::default(),
+            answer_all: Walk::default(),
+            numbers: RandomState::new(),
+        }
     }
 }
 

@@ -1,0 +1,43 @@
+//! The steps of the tasks in a turn.
+
+use sockeye_server::Context;
+
+use crate::Service;
+use crate::engine::Task;
+
+impl Service {
+    /// Takes steps of the work that is left, while the turn has units for it, but `least` units of them at
+    /// least: one message of the log may have taken more than its part.
+    pub(crate) fn work(&mut self, least: u64, context: &mut Context<'_>) {
+        let least = context.units_spent() + least;
+        while let Some((payer, task)) = self.engine.work.next(self.may_publish()) {
+            // Steps of publishing go on with their burst. Nobody else pays for it.
+            if !matches!(task, Task::Publish(_)) {
+                self.engine.deliver_burst(context);
+            }
+            let (spent, given) = (context.units_spent(), self.jobs.pace.given());
+            match self.engine.take_step_of(task, context) {
+                Some(Task::Answer(subscriber)) => self.answer_soon(subscriber, context),
+                Some(Task::AnswerAll) => self.answer_some_polls(context),
+                Some(Task::Publish(job)) => self.publish_on(job, context),
+                Some(Task::Request(payer)) => self.answer_next_of(payer, context),
+                Some(Task::Judge) => {
+                    self.engine.judging.is_queued = false;
+                    self.judge_some(context);
+                }
+                Some(Task::CatchUp(_) | Task::PullAll | Task::Drop) | None => {}
+            }
+            // The deliveries of a publication that waits for the log are charged at once.
+            let (spent, given) = (context.units_spent() - spent, self.jobs.pace.given() - given);
+            self.engine.work.charge(payer, spent, given);
+            // [service:turn-yields]
+            if context.units_left() == 0 && context.units_spent() >= least {
+                break;
+            }
+        }
+        self.engine.deliver_burst(context);
+        if !self.engine.work.is_empty(self.may_publish()) {
+            context.come_back();
+        }
+    }
+}
