@@ -69,9 +69,12 @@ def python_streams(address):
     sizes = [0, 0]
 
     def read_coded():
-        wire = coded.read1(65536)
-        sizes[0] += len(wire)
-        return decoder.decompress(wire) if wire else b""
+        # The header of the member has no text.
+        while wire := coded.read1(65536):
+            sizes[0] += len(wire)
+            if text := decoder.decompress(wire):
+                return text
+        return b""
 
     def read_plain():
         text = plain.read1(65536)

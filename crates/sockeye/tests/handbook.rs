@@ -126,7 +126,7 @@ fn configurations_in_the_documents_could_be_served() {
         assert!(succeeded, "{problem}\n{config}");
         checked += 1;
     }
-    assert_eq!(checked, 7);
+    assert_eq!(checked, 8);
     // The drain has to end before the pod is killed.
     let number = |text: &str, name: &str| {
         let value =
