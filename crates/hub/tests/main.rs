@@ -6,6 +6,7 @@ mod eviction;
 mod model;
 mod properties;
 mod quotas;
+mod reach;
 mod reconfigure;
 mod resume;
 mod search;

@@ -5,6 +5,9 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::RandomState;
 
+/// Holders without an item that are remembered, besides as many as there are items.
+const IDLE_HOLDERS_MAX: usize = 1_024;
+
 /// Items of work that wait, of many holders: self-clocked fair queueing (Golestani, 1994).
 ///
 /// A holder is whoever the work is done for: an address, a user. [`take`](Self::take) takes an item of the
@@ -162,8 +165,10 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
     pub fn cancel(&mut self, holder: &H) -> Option<T> {
         let item = self.holders.get_mut(holder)?.items.pop_back()?;
         self.len -= 1;
-        if self.len == 0 && self.under_way.is_none() {
-            self.clear();
+        match self.under_way {
+            None if self.len == 0 => self.clear(),
+            None if self.order.len() > 2 * self.len + IDLE_HOLDERS_MAX => self.forget_idle(),
+            None | Some(_) => {}
         }
         Some(item)
     }
@@ -190,6 +195,13 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
         self.order.insert(place, holder);
     }
 
+    /// Forgets the holders without an item. Without this, holders that come and go while nothing is taken
+    /// would be remembered without end.
+    fn forget_idle(&mut self) {
+        self.holders.retain(|_, items| !items.is_empty());
+        self.order.retain(|_, (_, holder)| self.holders.contains_key(holder));
+    }
+
     /// Forgets what the holders have got.
     fn clear(&mut self) {
         self.holders.clear();
@@ -200,7 +212,7 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
 
 #[cfg(test)]
 mod tests {
-    use super::FairQueue;
+    use super::{FairQueue, IDLE_HOLDERS_MAX};
 
     /// Takes items until `units` are spent; an item is so many units.
     fn work(queue: &mut FairQueue<u8, u64>, units: u64) -> Vec<u8> {
@@ -348,6 +360,18 @@ mod tests {
         assert_eq!(queue.take(), Some((1, 'a')));
         queue.done(1, 1);
         assert_eq!((queue.take(), queue.len()), (None, 0));
+    }
+
+    #[test]
+    fn holders_that_come_and_go_are_forgotten() {
+        let mut queue = FairQueue::new();
+        queue.add(0_u32, 'a');
+        for holder in 1..100_000 {
+            queue.add(holder, 'b');
+            assert_eq!(queue.cancel(&holder), Some('b'));
+            assert!(queue.order.len().max(queue.holders.len()) <= 2 * IDLE_HOLDERS_MAX);
+        }
+        assert_eq!((queue.len(), queue.take()), (1, Some((0, 'a'))));
     }
 
     #[test]

@@ -172,7 +172,9 @@ impl<D: Dialect> Engine<D> {
     /// When something is due next.
     pub fn deadline(&self) -> Time {
         let due = self.due.first().map_or(Time::NEVER, |(due, _)| *due);
-        due.min(self.expiry_deadline()).min(self.presence.deadline()).min(self.reading.deadline())
+        due.min(self.expiry_deadline())
+            .min(self.presence.deadline())
+            .min(self.reading.deadline(&self.limits))
     }
 
     /// When the first credential expires, if the calendar goes evenly until then. A calendar that

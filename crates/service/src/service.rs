@@ -168,8 +168,7 @@ impl Service {
 
     /// What the namespaces have on disk.
     pub(crate) fn storage_lines(&self) -> StorageLines {
-        let uses = self.storage.as_ref().map(|storage| storage.uses());
-        StorageLines::new(uses.unwrap_or_default())
+        StorageLines::new(self.storage.as_ref().map(|it| it.uses()).unwrap_or_default())
     }
 
     /// Has publications decided behind a backbone, whose outcomes this service follows.
@@ -404,11 +403,11 @@ impl App for Service {
         self.engine.deliver_burst(context);
         self.engine.begin_to_drop();
         self.follow(context);
-        // [service:turn-yields] The log's answers have 3/8 of the application's part, the archive's 1/4.
+        // [service:turn-yields] The log's answers have 3/8 of the application's part, hearing the archive 1/8.
         let all = context.units_left();
         self.settle(all * 5 / 8, context);
         self.engine.deliver_burst(context);
-        self.take_pages(all * 3 / 8, context);
+        self.engine.hear_archive(all / 2, context);
         self.work(all / 4, context);
         self.engine.hear_of_presence();
         self.answer_survey(context);

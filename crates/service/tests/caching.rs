@@ -186,6 +186,28 @@ fn a_cursor_of_a_lost_run_asks_for_no_page() {
     assert_eq!((lost.status, kept(&lost)), (404, "no-store"), "{lost:?}");
 }
 
+/// An end that is told again brings a client nowhere: an answer with nothing else is not for good, though it leaves
+/// something for the next poll. [service:cache-for-good] [service:ended-before]
+#[test]
+fn an_end_that_is_told_again_makes_no_answer_final() {
+    let server = start(|setup| {
+        guarded(setup);
+        (setup.hub.limits.pattern_list_max, setup.hub.limits.pattern_steps_max) = (0, 1);
+    });
+    publish(&server, "news:1", 1);
+    let ended = ask(server.addr, "POST", "/v1/channels/news:1/close", KEY, "").json();
+    let ended = ended["cursor"].as_str().expect("a cursor");
+    for at in 0..20 {
+        publish(&server, &format!("other:{at}"), 1);
+    }
+    let target = format!("/v1/poll?channel=news:1&channel=news:*&cursor={ended}");
+    let answered = get(&server, &target, "");
+    let body = answered.json();
+    assert_eq!((&body["messages"], &body["more"]), (&serde_json::json!([]), &true.into()));
+    assert!(body["ended"].as_array().is_some_and(|it| it.len() == 1), "{body}");
+    assert_eq!(kept(&answered), MOMENT);
+}
+
 /// [service:cache-for-good]
 #[test]
 fn polls_that_leave_something_for_the_next_are_kept_for_long() {

@@ -14,6 +14,7 @@ mod compression;
 mod controls;
 mod corpus;
 mod cors;
+mod counted;
 mod drain;
 mod expiry;
 mod fairness;

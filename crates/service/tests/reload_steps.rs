@@ -3,7 +3,7 @@
 
 use sockeye_auth::{Grants, Identity, Keys, Limits as AuthLimits};
 use sockeye_hub::{Config, Settings};
-use sockeye_service::{Access, Guard, Limits, Namespaces, Reloaded};
+use sockeye_service::{Access, Guard, Limits, Namespaces, Readers, Reloaded, Rules};
 use sockeye_simnet::Peer;
 
 use crate::common::guarded_by;
@@ -202,6 +202,80 @@ fn reloads_in_each_turn_end_every_stream_that_has_lost_its_key() {
     }
     assert_eq!(heard.matches("\"code\":4303").count(), gone.len(), "{heard}");
     assert!(kept.iter_mut().all(|peer| !read(peer).contains("$goaway")));
+}
+
+/// Rules by which everybody may receive in these namespaces. In `room` presence is kept, or not.
+fn open_to_all(names: &[&str], presence_ms: Option<u64>) -> Namespaces {
+    let mut rules = Rules::default();
+    rules.subscribe = Readers::Anyone;
+    let mut all: Vec<(String, Rules)> =
+        names.iter().map(|name| ((*name).to_owned(), rules.clone())).collect();
+    rules.presence_ms = presence_ms;
+    all.push(("room".to_owned(), rules));
+    Namespaces { rules: Rules::default(), named: all }
+}
+
+fn reload_rules(world: &mut World, namespaces: Namespaces) {
+    let access = access(&[KEPT]);
+    world.server.with_app(|service, context| {
+        service.reload(access, namespaces, Config::default(), Limits::default(), context);
+    });
+}
+
+/// A stream that comes while the walk goes on was admitted by the rules in force. It stays, also in the place of
+/// one that has left, which the walk has still to reach. [service:rights-reload]
+#[test]
+fn those_who_come_by_the_new_rules_stay() {
+    let mut world = guarded();
+    reload_rules(&mut world, open_to_all(&["news"], None));
+    let _kept: Vec<Peer> = (0..30).flat_map(|_| world.open(50, &events(KEPT), b"")).collect();
+    let by_rule = "GET /v1/sse?channel=news:1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut before = world.open(50, by_rule, b"");
+    let mut other = open(&mut world);
+    world.server.with_app(|service, _| service.take_reloaded().expect("nobody had to go"));
+    // More may receive now.
+    reload_rules(&mut world, open_to_all(&["news", "others"], None));
+    before.remove(20).reset();
+    world.turn();
+    let mut after = world.net.connect().expect("it listens");
+    after.write(by_rule.as_bytes());
+    (0..2).for_each(|_| world.turn());
+    assert!(world.server.app().holdings().streams > 1_549, "it has come");
+    assert_eq!(reloaded(&mut world), None, "the walk goes on");
+    let (mut heard, mut told) = (vec![String::new(); before.len()], String::new());
+    work_off(&mut world, &mut other, || {
+        before.iter_mut().zip(&mut heard).for_each(|(peer, heard)| *heard += &read(peer));
+        told += &read(&mut after);
+    });
+    assert!(heard.iter().all(|heard| heard.contains("\"code\":4200")), "{}", heard[0]);
+    assert!(told.contains("$sync") && !told.contains("$goaway"), "{told}");
+    let counted = reloaded(&mut world).expect("it is over");
+    assert_eq!((counted.revoked, counted.moved), (0, before.len()));
+}
+
+/// Presence that was switched off is forgotten by the walk, also if another reload comes before it is over.
+/// [service:presence-off]
+#[test]
+fn presence_is_forgotten_though_another_reload_comes() {
+    let mut world = guarded();
+    reload_rules(&mut world, open_to_all(&[], Some(1_000)));
+    let request = "GET /v1/sse?channel=room:1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut members: Vec<Peer> = (0..20).flat_map(|_| world.open(50, request, b"")).collect();
+    let mut other = open(&mut world);
+    let presence = |world: &World| world.server.app().holdings().presence;
+    assert!(presence(&world) >= members.len(), "{}", presence(&world));
+    reload_rules(&mut world, open_to_all(&[], None));
+    world.turn();
+    assert!(presence(&world) > 0, "the walk goes on");
+    // These settings say the same.
+    reload_rules(&mut world, open_to_all(&[], None));
+    let mut newcomers = world.open(1, request, b"");
+    work_off(&mut world, &mut other, || ());
+    assert_eq!(presence(&world), 0);
+    let holdings = world.server.app().holdings();
+    assert_eq!((holdings.streams, holdings.due), (members.len() + 1, 0), "all stay");
+    members.iter_mut().chain(&mut newcomers).for_each(Peer::reset);
+    world.turn_until_idle();
 }
 
 /// [hub:bound-drops] [service:turn-yields]

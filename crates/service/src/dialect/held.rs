@@ -22,6 +22,7 @@ use super::{history, members, polls, position};
 use crate::dialect::caching::opaque;
 use crate::dialect::counters::count;
 use crate::dialect::reply;
+use crate::engine::archive::Waiter;
 use crate::engine::work::Payer;
 use crate::engine::{Principal, Task, units};
 use crate::sequencing::{Page, Unavailable};
@@ -224,8 +225,10 @@ impl Service {
         let Some(mut request) = self.held.by_id.remove(&id) else { return };
         self.leave_queue(&request);
         let Some(stream) = request.stream else { return };
+        let (holder, payer) = (request.holder, request.payer);
+        let waiter = Waiter { holder, payer, is_request: true };
         let built = match &request.wanted {
-            Wanted::History(wanted) => self.build_page(id, wanted, request.holder, context),
+            Wanted::History(wanted) => self.build_page(id, wanted, waiter, context),
             Wanted::Members(wanted) => self.members(wanted, context).map(Some),
             Wanted::Position(wanted) => self.positions(wanted, context).map(Some),
             Wanted::Figures => Ok(self.figures((stream, request.coding), context)),

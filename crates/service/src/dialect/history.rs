@@ -4,9 +4,7 @@
 
 use std::rc::Rc;
 
-use sockeye_hub::{
-    ChannelName, Cursor, Entry, Holder, Page, Query as Part, Seq, Start, Target, Token,
-};
+use sockeye_hub::{ChannelName, Cursor, Entry, Page, Query as Part, Seq, Start, Target, Token};
 use sockeye_server::{Answer, Context, Reply, Request, Status};
 
 use crate::dialect::caching::{Caching, page_holds};
@@ -97,7 +95,7 @@ impl Service {
         &mut self,
         id: u64,
         wanted: &Wanted,
-        holder: Holder,
+        waiter: Waiter,
         context: &mut Context<'_>,
     ) -> Result<Option<Reply>, Problem> {
         // A new epoch may have begun since the request came.
@@ -106,7 +104,7 @@ impl Service {
         self.engine.count_pull(found.entries.len(), context);
         match self.beyond_memory(wanted, &found.page) {
             None => Ok(Some(self.history_reply(wanted, found))),
-            Some(range) => self.ask_archive(id, wanted, holder, range).map(|()| None),
+            Some(range) => self.ask_archive(id, wanted, waiter, range).map(|()| None),
         }
     }
 
@@ -145,7 +143,7 @@ impl Service {
         &mut self,
         id: u64,
         wanted: &Wanted,
-        holder: Holder,
+        waiter: Waiter,
         range: Range,
     ) -> Result<(), Problem> {
         let part = archive::Part {
@@ -154,7 +152,6 @@ impl Service {
             messages_max: wanted.messages_max,
             bytes_max: self.engine.limits.answer_bytes(),
         };
-        let waiter = Waiter { holder, is_request: true };
         self.engine.await_history(id, waiter, part).map_err(|_| no_archive())
     }
 

@@ -295,7 +295,7 @@ impl Service {
             if !self.engine.admit_reader(holder) {
                 return Err(too_many());
             }
-            let waiter = Waiter { holder, is_request: true };
+            let waiter = Waiter { holder, payer: self.engine.work.payer(who), is_request: true };
             let bytes = self.engine.limits.answer_bytes();
             let asked = self.engine.await_page(subscriber, waiter, fetch, bytes);
             asked.map_err(|_| no_archive())

@@ -20,6 +20,7 @@ impl Service {
                 Some(Task::Answer(subscriber)) => self.answer_soon(subscriber, context),
                 Some(Task::AnswerAll) => self.answer_some_polls(context),
                 Some(Task::Publish(job)) => self.publish_on(job, context),
+                Some(Task::Page(asker)) => self.take_page(asker, context),
                 Some(Task::Request(payer)) => self.answer_next_of(payer, context),
                 Some(Task::Judge) => {
                     self.engine.judging.is_queued = false;
@@ -27,9 +28,9 @@ impl Service {
                 }
                 Some(Task::CatchUp(_) | Task::PullAll | Task::Drop) | None => {}
             }
-            // The deliveries of a publication that waits for the log are charged at once.
+            // Also charged: the deliveries of a publication that waits for the log, and what a page has cost before.
             let (spent, given) = (context.units_spent() - spent, self.jobs.pace.given() - given);
-            self.engine.work.charge(payer, spent, given);
+            self.engine.work.charge(payer, spent, given + self.engine.reading.take_unbilled());
             // [service:turn-yields]
             if context.units_left() == 0 && context.units_spent() >= least {
                 break;

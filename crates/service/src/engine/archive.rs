@@ -4,22 +4,25 @@
 //!  pull ─► Progress::Fetch ─► await_page ─┐
 //!  GET history ───────────► await_history ┴─► (queue) ─► Archive::ask
 //!                                                             │
-//!  take_page, pull; the answer ◄───── next_page ◄────── Archive::next
+//!  take_page, pull; the answer ◄── Task::Page ◄── hear ◄── Archive::next
 //! ```
 //!
-//! A session waits for one page at a time, and goes behind the others for its next one. Where many
-//! wait, users and addresses have their turns alternately.
+//! A session waits for one page at a time, and goes behind the others for its next one. The order in the
+//! queue is fair by account. A page that has arrived is a task of the account that asked for it.
+
+mod pages;
+mod queue;
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
-use std::rc::Rc;
+use std::collections::btree_map::Entry;
 
-use sockeye_hub::{Entry, Fetch, Fetched, Holder, Progress, Seq, SubscriberKey};
+use sockeye_hub::{Fetch, Fetched, Holder, SubscriberKey};
 use sockeye_server::Time;
 
-use crate::engine::streams::Items;
-use crate::engine::{Body, Dialect, Engine, Limits};
-use crate::sequencing::{Archive, Archived, Full, Page, Question, Range, Ticket, Unavailable};
+use self::queue::Queue;
+use crate::engine::work::Payer;
+use crate::engine::{Body, Dialect, Engine, Limits, Outlet, Task};
+use crate::sequencing::{Archive, Full, Page, Question, Range, Ticket, Unavailable};
 
 /// When an archive that was full is asked again, if it does not answer before, in milliseconds.
 const ASK_AGAIN_MS: u64 = 50;
@@ -34,13 +37,12 @@ pub(crate) struct Reading {
     asked: BTreeMap<Ticket, Asker>,
     /// Everybody who waits for a page.
     waiting: BTreeMap<Asker, Wait>,
-    /// Those among them that were not asked for yet: of each holder in the order of their numbers.
-    queue: BTreeMap<(Holder, u64), Asker>,
-    /// The number of the last one in the queue.
-    queued: u64,
-    /// The holder that had the last turn, and who of it.
-    served: Holder,
-    turn: Option<Asker>,
+    /// Those among them that were not asked for yet.
+    queue: Queue,
+    /// Pages that wait for the task of their account. Each keeps the place of its question.
+    arrived: BTreeMap<Asker, Arrival>,
+    /// Units that were spent on the pages taken last, and that nobody was charged for.
+    unbilled: u64,
     /// Polls that wait for a page, and requests that wait for their turn or for the archive, by holder.
     requests: BTreeMap<Holder, usize>,
     /// Those among them that wait for their turn.
@@ -55,16 +57,19 @@ pub(crate) struct Reading {
 
 /// Whoever waits for a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Asker {
+pub(crate) enum Asker {
     Session(SubscriberKey),
     /// A request for history, by its number.
     Request(u64),
 }
 
-/// The holder that a wait for a page counts against.
+/// The accounts of a wait for a page.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiter {
+    /// Whose share of the requests that wait it counts against.
     pub(crate) holder: Holder,
+    /// The account to which the page is charged.
+    pub(crate) payer: Payer,
     /// Whether it is a request: the number of those is bounded.
     pub(crate) is_request: bool,
 }
@@ -74,13 +79,15 @@ pub(crate) struct Waiter {
 struct Wait {
     waiter: Waiter,
     wanted: Wanted,
-    place: Place,
+    stage: Stage,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Wanted {
-    Fetch(Fetch),
-    Part(Part),
+    /// A page of a session, of at most so many bytes.
+    Fetch(SubscriberKey, Fetch, usize),
+    /// A page of a request.
+    Part(u64, Part),
 }
 
 /// A part of one channel's history.
@@ -93,10 +100,21 @@ pub(crate) struct Part {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum Stage {
     /// Not asked for yet: the number in the queue.
     Queued(u64),
     Asked(Ticket),
+    /// The page is here, and its task waits.
+    Arrived,
+}
+
+/// A page that has arrived.
+struct Arrival {
+    payer: Payer,
+    /// `None` if nobody waits for it any more.
+    page: Option<Result<Page, Unavailable>>,
+    /// Units that it has cost so far.
+    units: u64,
 }
 
 /// Counts of answers, and gauges of those who wait.
@@ -121,8 +139,6 @@ impl ReadingCounters {
 pub(crate) enum Arrived<D: Dialect> {
     /// The page of a session.
     Session(SubscriberKey, Result<Fetched<Body<D::Forms>>, Unavailable>),
-    /// A session may ask for its page now.
-    Turn(SubscriberKey),
     /// The page of a request.
     Request(u64, Result<Page, Unavailable>),
 }
@@ -171,100 +187,69 @@ impl Reading {
         self.stop(Asker::Request(id));
     }
 
-    /// When the archive has to be asked again. If those who were asked for have gone, nothing else
-    /// wakes the loop for the queue: at once.
-    pub(crate) fn deadline(&self) -> Time {
+    /// When the archive has to be asked again: at once if a place is free for somebody in the queue.
+    pub(crate) fn deadline(&self, limits: &Limits) -> Time {
         match self.full_until {
             _ if self.queue.is_empty() => Time::NEVER,
             Some(until) => until,
-            None if self.asked.is_empty() => Time::from_millis(0),
+            None if self.is_place_free(limits) => Time::from_millis(0),
             None => Time::NEVER,
         }
     }
 
-    /// Cancels the question of somebody who waits.
+    /// Ends the wait of somebody for a page, and cancels the question.
     fn stop(&mut self, asker: Asker) {
         let Some(wait) = self.leave(asker) else { return };
-        if let Place::Asked(ticket) = wait.place
-            && self.asked.remove(&ticket).is_some()
-            && let Some(archive) = &mut self.archive
-        {
-            archive.cancel(ticket);
+        match wait.stage {
+            Stage::Queued(number) => self.queue.remove(wait.waiter.payer, number),
+            Stage::Asked(ticket) => {
+                self.asked.remove(&ticket);
+                self.queue.release(wait.waiter.payer);
+                if let Some(archive) = &mut self.archive {
+                    archive.cancel(ticket);
+                }
+            }
+            // Its task takes the place back.
+            Stage::Arrived => {
+                if let Some(arrival) = self.arrived.get_mut(&asker) {
+                    arrival.page = None;
+                }
+            }
         }
     }
 
-    /// Ends a wait, also in the queue.
+    /// Forgets a wait.
     fn leave(&mut self, asker: Asker) -> Option<Wait> {
         let wait = self.waiting.remove(&asker)?;
-        let holder = wait.waiter.holder;
-        if let Place::Queued(number) = wait.place {
-            self.queue.remove(&(holder, number));
-        }
         if wait.waiter.is_request {
-            self.discount(holder);
+            self.discount(wait.waiter.holder);
         }
         Some(wait)
     }
 
-    fn enter(&mut self, asker: Asker, waiter: Waiter, wanted: Wanted, place: Place) {
+    /// Notes a wait.
+    fn enter(&mut self, asker: Asker, waiter: Waiter, wanted: Wanted, stage: Stage) {
         if waiter.is_request {
             *self.requests.entry(waiter.holder).or_default() += 1;
         }
-        if let Place::Queued(number) = place {
-            self.queue.insert((waiter.holder, number), asker);
-        }
-        self.waiting.insert(asker, Wait { waiter, wanted, place });
+        self.waiting.insert(asker, Wait { waiter, wanted, stage });
     }
 
-    fn enqueue(&mut self, asker: Asker, waiter: Waiter, wanted: Wanted) {
-        self.queued += 1;
-        self.enter(asker, waiter, wanted, Place::Queued(self.queued));
+    /// Whether another question may be under way. A page that has arrived counts until it is taken, which
+    /// bounds the memory of pages. [service:bound-archive]
+    fn is_place_free(&self, limits: &Limits) -> bool {
+        self.asked.len() + self.arrived.len() < limits.archive_questions_max.max(1)
     }
 
-    /// Whether another question may be asked now. [service:bound-archive]
+    /// Whether somebody in the queue may ask now.
     fn may_ask(&self, limits: &Limits, now: Time) -> bool {
-        self.asked.len() < limits.archive_questions_max.max(1)
-            && self.full_until.is_none_or(|until| until <= now)
+        self.is_place_free(limits) && self.full_until.is_none_or(|until| until <= now)
     }
 
-    /// Whether an asker may ask now: it has its turn, or nobody waits before it.
-    /// [service:fair-archive]
-    fn has_turn(&mut self, asker: Asker) -> bool {
-        self.turn.take_if(|it| *it == asker).is_some() || self.queue.is_empty()
-    }
-
-    /// Asks, or if the archive takes no question, waits in the queue.
-    fn ask(
-        &mut self,
-        (asker, waiter): (Asker, Waiter),
-        wanted: Wanted,
-        question: Question,
-        now: Time,
-    ) -> Result<(), Unavailable> {
-        let archive = self.archive.as_mut().ok_or(Unavailable)?;
-        let ticket = question.ticket;
-        match archive.ask(question) {
-            Ok(()) => {
-                self.full_until = None;
-                self.asked.insert(ticket, asker);
-                self.enter(asker, waiter, wanted, Place::Asked(ticket));
-            }
-            // [service:archive-full]
-            Err(Full) => {
-                self.full_until = Some(now + ASK_AGAIN_MS);
-                self.enqueue(asker, waiter, wanted);
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the next asker out of the queue: each holder has its turn.
-    fn pop(&mut self) -> Option<(Asker, Wait)> {
-        let after = (Bound::Excluded((self.served, u64::MAX)), Bound::Unbounded);
-        let next = self.queue.range(after).next().or_else(|| self.queue.first_key_value());
-        let ((holder, _), asker) = next.map(|(at, asker)| (*at, *asker))?;
-        (self.served, self.turn) = (holder, Some(asker));
-        self.leave(asker).map(|wait| (asker, wait))
+    /// Whether an account may ask without waiting in the queue. [service:fair-archive]
+    fn may_ask_now(&self, payer: Payer, limits: &Limits, now: Time) -> bool {
+        let has_place = self.queue.places_of(payer) < limits.archive_questions_per_payer();
+        self.may_ask(limits, now) && self.queue.is_empty() && has_place
     }
 
     fn next_ticket(&mut self) -> Ticket {
@@ -272,20 +257,53 @@ impl Reading {
         self.tickets
     }
 
-    /// The next answer to somebody who still waits.
-    fn next(&mut self) -> Option<(Asker, Wait, Result<Page, Unavailable>)> {
+    /// Takes an answer to somebody who still waits. Returns who that is and the units of the page, with
+    /// the account, unless it has a task for that asker already.
+    fn hear(&mut self) -> Option<(Asker, u64, Option<Payer>)> {
         loop {
             let (ticket, answer) = self.archive.as_mut()?.next()?;
             self.full_until = None;
             // Somebody may have gone meanwhile.
             let Some(asker) = self.asked.remove(&ticket) else { continue };
-            let Some(wait) = self.leave(asker) else { continue };
+            let Some(wait) = self.waiting.get_mut(&asker) else { continue };
+            let payer = wait.waiter.payer;
+            wait.stage = Stage::Arrived;
+            let units = match &answer {
+                Ok(page) => page.entries.len() as u64,
+                Err(Unavailable) => 0,
+            };
             match answer {
                 Ok(_) => self.counters.pages += 1,
                 Err(Unavailable) => self.counters.unavailable += 1,
             }
-            return Some((asker, wait, answer));
+            match self.arrived.entry(asker) {
+                Entry::Vacant(none) => {
+                    none.insert(Arrival { payer, page: Some(answer), units });
+                    return Some((asker, units, Some(payer)));
+                }
+                // It has asked for another page since the first one arrived.
+                Entry::Occupied(known) => {
+                    let arrival = known.into_mut();
+                    (arrival.page, arrival.units) = (Some(answer), arrival.units + units);
+                    self.queue.release(payer);
+                    return Some((asker, units, None));
+                }
+            }
         }
+    }
+
+    /// Takes the page of an asker, and its place. `None` if nobody waits for it any more.
+    fn take(&mut self, asker: Asker) -> Option<(Wait, Result<Page, Unavailable>)> {
+        let Arrival { payer, page, units } = self.arrived.remove(&asker)?;
+        self.queue.release(payer);
+        self.unbilled += units;
+        let page = page?;
+        self.leave(asker).map(|wait| (wait, page))
+    }
+
+    /// The units of pages taken since the last call, which were spent before.
+    pub(crate) fn take_unbilled(&mut self) -> u64 {
+        core::mem::take(&mut self.unbilled)
     }
 }
 
@@ -327,27 +345,12 @@ impl<D: Dialect> Engine<D> {
     ) -> Result<(), Unavailable> {
         let asker = Asker::Session(key);
         let waits_for = self.reading.waiting.get(&asker).map(|it| &it.wanted);
-        if waits_for.is_some_and(|it| matches!(it, Wanted::Fetch(other) if *other == fetch)) {
+        if waits_for.is_some_and(|it| matches!(it, Wanted::Fetch(_, other, _) if *other == fetch)) {
             return Ok(());
         }
         // It has subscribed something since it asked.
         self.reading.stop(asker);
-        let wanted = Wanted::Fetch(fetch);
-        if !self.reading.has_turn(asker) || !self.reading.may_ask(&self.limits, self.now) {
-            self.reading.enqueue(asker, waiter, wanted);
-            return Ok(());
-        }
-        let Some(subscriber) = self.hub.subscriber(key) else { return Ok(()) };
-        let targets: Vec<Box<str>> = subscriber.targets().map(Into::into).collect();
-        let question = Question {
-            ticket: self.reading.next_ticket(),
-            missing_max: self.hub.config().limits.pattern_gaps_max + 2 * targets.len() + 1,
-            targets,
-            range: Range::After { after: fetch.after, through: fetch.through },
-            messages_max: self.limits.archive_messages_max.max(1),
-            bytes_max: bytes_max.max(1),
-        };
-        self.reading.ask((asker, waiter), wanted, question, self.now)
+        self.await_wanted(asker, waiter, Wanted::Fetch(key, fetch, bytes_max))
     }
 
     /// Has a request wait for a part of a channel's history.
@@ -360,86 +363,116 @@ impl<D: Dialect> Engine<D> {
         waiter: Waiter,
         part: Part,
     ) -> Result<(), Unavailable> {
-        let asker = Asker::Request(id);
-        if !self.reading.has_turn(asker) || !self.reading.may_ask(&self.limits, self.now) {
-            self.reading.enqueue(asker, waiter, Wanted::Part(part));
-            return Ok(());
-        }
-        let question = Question {
-            ticket: self.reading.next_ticket(),
-            targets: vec![part.channel.clone()],
-            range: part.range,
-            messages_max: part.messages_max.max(1),
-            bytes_max: part.bytes_max.max(1),
-            missing_max: 1,
-        };
-        self.reading.ask((asker, waiter), Wanted::Part(part), question, self.now)
+        self.await_wanted(Asker::Request(id), waiter, Wanted::Part(id, part))
     }
 
-    /// The next answer of the archive, or a session whose turn it is to ask.
-    pub(crate) fn next_page(&mut self) -> Option<Arrived<D>> {
-        if let Some((asker, wait, answer)) = self.reading.next() {
-            return Some(match (asker, wait.wanted) {
-                (Asker::Session(key), Wanted::Fetch(fetch)) => {
-                    let page = answer.and_then(|page| self.fetched(fetch, page));
-                    Arrived::Session(key, page)
-                }
-                (Asker::Session(key), Wanted::Part(_)) => Arrived::Turn(key),
-                (Asker::Request(id), _) => Arrived::Request(id, answer),
-            });
-        }
-        while self.reading.may_ask(&self.limits, self.now) {
-            let (asker, Wait { waiter, wanted, .. }) = self.reading.pop()?;
-            match (asker, wanted) {
-                (Asker::Session(key), _) => return Some(Arrived::Turn(key)),
-                (Asker::Request(id), Wanted::Part(part)) => {
-                    if let Err(why) = self.await_history(id, waiter, part) {
-                        return Some(Arrived::Request(id, Err(why)));
-                    }
-                }
-                (Asker::Request(_), Wanted::Fetch(_)) => {}
-            }
-        }
-        None
-    }
-
-    /// A page for the hub. An archive that gets nowhere cannot be read.
-    fn fetched(&self, fetch: Fetch, page: Page) -> Result<Fetched<Body<D::Forms>>, Unavailable> {
-        if page.through <= fetch.after {
+    /// Asks the archive now, or has the asker wait in the queue.
+    fn await_wanted(
+        &mut self,
+        asker: Asker,
+        waiter: Waiter,
+        wanted: Wanted,
+    ) -> Result<(), Unavailable> {
+        let reading = &mut self.reading;
+        if reading.archive.is_none() {
             return Err(Unavailable);
         }
-        let missing = page.missing.into_iter().map(|(name, floor)| (Rc::from(name), floor));
-        let missing: Vec<(Rc<str>, Seq)> = missing.collect();
-        let entries = page.entries.into_iter().filter_map(|it| self.archived(it)).collect();
-        let Page { through, is_missing_more, .. } = page;
-        Ok(Fetched { fetch, entries, through, missing, is_missing_more })
+        let may_ask = reading.may_ask_now(waiter.payer, &self.limits, self.now);
+        let number = reading.queue.number();
+        reading.enter(asker, waiter, wanted, Stage::Queued(number));
+        if !may_ask || !self.ask(asker) {
+            self.reading.queue.push(waiter.payer, number, asker);
+        }
+        Ok(())
     }
 
-    /// A message of the archive for the hub; `None` if it is of another epoch.
-    fn archived(&self, archived: Archived) -> Option<sockeye_hub::Archived<Body<D::Forms>>> {
-        let Archived { position, channel, time_ms, kind, payload } = archived;
-        let is_of_epoch = position.epoch == self.hub.position().epoch;
-        let (seq, channel, cost) = (position.seq, Rc::from(channel), payload.cost());
-        let body = Body::new(payload);
-        let archived = sockeye_hub::Archived { seq, channel, time_ms, kind, body, cost };
-        Some(archived).filter(|_| is_of_epoch)
+    /// Asks the archive for those whose turn it is.
+    fn ask_archive(&mut self) {
+        let own_max = self.limits.archive_questions_per_payer();
+        while self.reading.may_ask(&self.limits, self.now) {
+            let Some((payer, number, asker)) = self.reading.queue.pop(own_max) else { return };
+            if !self.ask(asker) {
+                return self.reading.queue.push(payer, number, asker);
+            }
+        }
     }
 
-    /// The messages of a page as entries of the log.
-    pub(crate) fn recalled(&self, page: Vec<Archived>) -> Vec<Rc<Entry<Body<D::Forms>>>> {
-        let archived = page.into_iter().filter_map(|it| self.archived(it));
-        archived.map(|it| self.hub.recall(it)).collect()
+    /// Asks the archive for what somebody waits for. Returns whether the archive has taken the question.
+    fn ask(&mut self, asker: Asker) -> bool {
+        let Some(wait) = self.reading.waiting.get(&asker) else { return true };
+        let (payer, wanted) = (wait.waiter.payer, wait.wanted.clone());
+        let ticket = self.reading.next_ticket();
+        let question = self.question(ticket, wanted);
+        let reading = &mut self.reading;
+        let Some(archive) = &mut reading.archive else { return true };
+        // [service:archive-full]
+        if let Err(Full) = archive.ask(question) {
+            reading.full_until = Some(self.now + ASK_AGAIN_MS);
+            return false;
+        }
+        reading.full_until = None;
+        reading.asked.insert(ticket, asker);
+        reading.queue.occupy(payer);
+        if let Some(wait) = reading.waiting.get_mut(&asker) {
+            wait.stage = Stage::Asked(ticket);
+        }
+        true
     }
 
-    /// Hands a session's page to the hub, and returns the items that the session gets.
-    pub(crate) fn take_page(
-        &mut self,
-        key: SubscriberKey,
-        page: Fetched<Body<D::Forms>>,
-    ) -> (Items<D>, Option<Progress>) {
-        let mut items = core::mem::take(&mut self.items);
-        let subscriber = self.hub.subscriber(key);
-        let progress = subscriber.map(|mut it| it.take_page(page, &mut items));
-        (items, progress)
+    /// The question of somebody who waits.
+    fn question(&mut self, ticket: Ticket, wanted: Wanted) -> Question {
+        match wanted {
+            Wanted::Fetch(key, fetch, bytes_max) => {
+                let subscriber = self.hub.subscriber(key);
+                let targets = subscriber.as_ref().map(|it| it.targets().map(Into::into).collect());
+                let targets: Vec<Box<str>> = targets.unwrap_or_default();
+                Question {
+                    ticket,
+                    missing_max: self.hub.config().limits.pattern_gaps_max + 2 * targets.len() + 1,
+                    targets,
+                    range: Range::After { after: fetch.after, through: fetch.through },
+                    messages_max: self.limits.archive_messages_max.max(1),
+                    bytes_max: bytes_max.max(1),
+                }
+            }
+            Wanted::Part(_, part) => Question {
+                ticket,
+                targets: vec![part.channel],
+                range: part.range,
+                messages_max: part.messages_max.max(1),
+                bytes_max: part.bytes_max.max(1),
+                missing_max: 1,
+            },
+        }
+    }
+
+    /// Asks the archive, and hears its answers while the turn has more than `reserve` units. Each answer
+    /// becomes a task of the account that asked. [service:fair-archive]
+    pub(crate) fn hear_archive(&mut self, reserve: u64, out: &mut impl Outlet<D>) {
+        self.ask_archive();
+        while let Some((asker, units, payer)) = self.reading.hear() {
+            out.spend(units);
+            if let Some(payer) = payer {
+                self.work.add(payer, Task::Page(asker));
+            }
+            // [service:turn-yields]
+            if out.units_left() <= reserve {
+                return out.come_back();
+            }
+        }
+    }
+
+    /// Takes the page of an asker. `None` if nobody waits for it any more.
+    pub(crate) fn take_arrived(&mut self, asker: Asker) -> Option<Arrived<D>> {
+        let taken = self.reading.take(asker);
+        // Its place is free.
+        self.ask_archive();
+        let (wait, answer) = taken?;
+        Some(match wait.wanted {
+            Wanted::Fetch(key, fetch, _) => {
+                Arrived::Session(key, answer.and_then(|page| self.fetched(fetch, page)))
+            }
+            Wanted::Part(id, _) => Arrived::Request(id, answer),
+        })
     }
 }

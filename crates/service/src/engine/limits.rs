@@ -26,8 +26,8 @@ pub struct Limits {
     pub answer_bytes_max: usize,
     /// Messages in one page of history.
     pub history_messages_max: usize,
-    /// Questions to the archive under way. Further streams and requests wait in a queue, in which
-    /// users and addresses have their turns alternately.
+    /// Questions to the archive under way, and pages that wait to be handed in. One account has a quarter
+    /// of them at the most. Further streams and requests wait in a queue that is fair by account.
     pub archive_questions_max: usize,
     /// Polls and pages of history that wait for the archive, and requests that read and wait for their
     /// turn, because they may cost much. Each client gets the part that it has a
@@ -205,6 +205,12 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The questions to the archive that one account may have under way: a quarter of all. The others are for
+    /// those who come later. [service:fair-archive]
+    pub(crate) fn archive_questions_per_payer(&self) -> usize {
+        self.archive_questions_max.div_ceil(4).max(1)
+    }
+
     /// Bytes of the items in one answer.
     pub(crate) fn answer_bytes(&self) -> usize {
         self.answer_bytes_max.min(self.queue_bytes_max)

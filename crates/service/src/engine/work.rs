@@ -10,6 +10,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use sockeye_hub::SubscriberKey;
 use sockeye_server::FairQueue;
 
+use crate::engine::archive::Asker;
 use crate::engine::{Dialect, Engine, Outlet, Principal, units};
 
 /// Work that is done in steps.
@@ -29,6 +30,8 @@ pub(crate) enum Task {
     Drop,
     /// The job with this number publishes more of its items.
     Publish(u64),
+    /// The page of the archive that this asker waits for is handed in.
+    Page(Asker),
     /// The next request that is held for its turn is answered: the next one of this account. Each such
     /// account has one task.
     Request(Payer),
@@ -43,6 +46,7 @@ impl Task {
             | Self::PullAll
             | Self::AnswerAll
             | Self::Publish(_)
+            | Self::Page(_)
             | Self::Request(_)
             | Self::Judge
             | Self::Drop => units::STEP,
@@ -185,10 +189,10 @@ impl Work {
         }
     }
 
-    /// Charges the step that was taken last to its payer: the units that it has spent, and those that it
-    /// will bring about. [service:fair-work]
-    pub(crate) fn charge(&mut self, payer: Payer, spent: u64, to_come: u64) {
-        let units = (spent + to_come).div_ceil(u64::from(payer.weight));
+    /// Charges the step that was taken last to its payer: the units that it has spent, and `beside`, those
+    /// that it will bring about or that were spent for it before. [service:fair-work]
+    pub(crate) fn charge(&mut self, payer: Payer, spent: u64, beside: u64) {
+        let units = (spent + beside).div_ceil(u64::from(payer.weight));
         let spent = i64::try_from(spent).unwrap_or(i64::MAX);
         match self.is_job {
             true => {
@@ -250,6 +254,7 @@ impl<D: Dialect> Engine<D> {
             Task::Answer(_)
             | Task::AnswerAll
             | Task::Publish(_)
+            | Task::Page(_)
             | Task::Request(_)
             | Task::Judge => {
                 return Some(task);

@@ -3,6 +3,7 @@
 mod bounds;
 mod naive;
 mod pages;
+mod turns;
 
 use serde_json::{Value, json};
 use sockeye_hub::{ChannelName, Seq};

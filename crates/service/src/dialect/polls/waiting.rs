@@ -9,7 +9,7 @@ use crate::dialect::history::no_archive;
 use crate::dialect::outlet::{Delivery, EntryBody};
 use crate::dialect::reply::{self, json};
 use crate::engine::Delivery as _;
-use crate::engine::archive::{Arrived, Waiter};
+use crate::engine::archive::{Arrived, Asker, Waiter};
 use crate::engine::work::EVERYBODY;
 use crate::engine::{Principal, Session, Task, units};
 use crate::sequencing::Unavailable;
@@ -91,7 +91,8 @@ impl Service {
         };
         if let Some(fetch) = fetch.filter(|_| body.is_empty()) {
             let bytes = self.engine.limits.answer_bytes();
-            let waiter = Waiter { holder: self.engine.holder(&who), is_request: true };
+            let (holder, payer) = (self.engine.holder(&who), self.engine.work.payer(&who));
+            let waiter = Waiter { holder, payer, is_request: true };
             let asked = self.engine.await_page(key, waiter, fetch, bytes);
             if patience == Patience::None || asked.is_err() {
                 self.refuse_poll(stream, context);
@@ -115,39 +116,25 @@ impl Service {
         let _ = context.respond(stream, self.nothing(cursor, &who));
     }
 
-    /// Takes in the answers of the archive.
-    pub(crate) fn take_pages(&mut self, reserve: u64, context: &mut Context<'_>) {
-        while let Some(arrived) = self.engine.next_page() {
-            match arrived {
-                Arrived::Session(key, page) => self.take_page(key, Some(page), context),
-                Arrived::Turn(key) => self.take_page(key, None, context),
-                Arrived::Request(id, page) => self.answer_history(id, page, context),
+    /// Hands in the page that an asker waits for, and hears what the archive has answered meanwhile: an asker
+    /// whose page has nothing for it may get the next one in the same turn.
+    pub(crate) fn take_page(&mut self, asker: Asker, context: &mut Context<'_>) {
+        match self.engine.take_arrived(asker) {
+            Some(Arrived::Session(key, page)) => {
+                let session = self.engine.sessions.of_subscriber(key);
+                match session.map(|session| session.delivery) {
+                    Some(Delivery::Poll | Delivery::CodedPoll) => {
+                        self.answer_page(key, page, context);
+                    }
+                    Some(_) => self.engine.hand_out_page(key, page, context),
+                    None => {}
+                }
             }
-            // [service:turn-yields]
-            if context.units_left() <= reserve {
-                return context.come_back();
-            }
+            Some(Arrived::Request(id, page)) => self.answer_history(id, page, context),
+            None => {}
         }
-    }
-
-    /// Gives a session its page, or has it ask for one.
-    fn take_page(
-        &mut self,
-        key: SubscriberKey,
-        page: Option<Result<Fetched<EntryBody>, Unavailable>>,
-        context: &mut Context<'_>,
-    ) {
-        let delivery = self.engine.sessions.of_subscriber(key).map(|it| it.delivery);
-        match (delivery, page) {
-            (Some(Delivery::Poll | Delivery::CodedPoll), Some(page)) => {
-                self.answer_page(key, page, context);
-            }
-            (Some(Delivery::Poll | Delivery::CodedPoll), None) => {
-                self.answer(key, Patience::Wait, context);
-            }
-            (Some(_), Some(page)) => self.engine.hand_out_page(key, page, context),
-            (Some(_), None) => self.engine.pull(key, context),
-            (None, _) => {}
+        if context.units_left() > 0 {
+            self.engine.hear_archive(0, context);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Catching up: gives streams that are behind what they missed, from history.
 
-use sockeye_hub::{Budget, Fetched, Gap, Item, Kind, Progress, Scope, Seq, SubscriberKey};
+use sockeye_hub::{Budget, Fetch, Fetched, Gap, Item, Kind, Progress, Scope, Seq, SubscriberKey};
 
 use crate::engine::archive::Waiter;
 use crate::engine::work::EVERYBODY;
@@ -37,7 +37,6 @@ impl<D: Dialect> Engine<D> {
         }
         let Some(session) = self.sessions.of_subscriber(key) else { return };
         let to = self.recipient(session);
-        let waiter = Waiter { holder: self.holder(&session.principal), is_request: false };
         let mut items = core::mem::take(&mut self.items);
         let mut spent = 0;
         loop {
@@ -65,7 +64,7 @@ impl<D: Dialect> Engine<D> {
                 }
                 Progress::More => {}
                 Progress::Fetch(fetch) => {
-                    if self.await_page(key, waiter, fetch, bytes).is_err() {
+                    if self.await_page_of_stream(key, fetch, bytes).is_err() {
                         self.send_away_from_archive(key, out);
                     }
                     break;
@@ -77,6 +76,19 @@ impl<D: Dialect> Engine<D> {
             }
         }
         self.keep_buffer(items);
+    }
+
+    /// Has a stream wait for a page of the archive.
+    fn await_page_of_stream(
+        &mut self,
+        key: SubscriberKey,
+        fetch: Fetch,
+        bytes_max: usize,
+    ) -> Result<(), Unavailable> {
+        let Some(session) = self.sessions.of_subscriber(key) else { return Ok(()) };
+        let who = &session.principal;
+        let (holder, payer) = (self.holder(who), self.work.payer(who));
+        self.await_page(key, Waiter { holder, payer, is_request: false }, fetch, bytes_max)
     }
 
     /// Gives a stream the page that it has waited for, and goes on.
