@@ -103,6 +103,8 @@ pub(crate) struct Budget {
     spent: u64,
     /// Units spent before this turn.
     before_turn: u64,
+    /// Units spent since the start that no visit pays for.
+    unbilled: u64,
     /// The mark of the phase under way.
     phase_end: u64,
     /// The mark of the visit under way: its connection's share is spent.
@@ -123,6 +125,19 @@ impl Budget {
     /// Units spent since the start.
     pub(crate) const fn spent(&self) -> u64 {
         self.spent
+    }
+
+    /// Units spent since the start that the visit under way pays for, or one before it.
+    pub(crate) const fn billed(&self) -> u64 {
+        self.spent - self.unbilled
+    }
+
+    /// Bills the units that were spent since `before` to no visit. The turn has spent them all the same.
+    /// [server:unbilled]
+    pub(crate) const fn bill_nobody(&mut self, before: u64) {
+        let units = self.spent.saturating_sub(before);
+        self.unbilled += units;
+        self.share_end += units;
     }
 
     /// Begins a turn, which is short if connections and the application's work wait for each other.
@@ -242,6 +257,16 @@ mod tests {
         assert_eq!(budget.left(), 35);
         budget.spend(35);
         assert!(budget.is_spent());
+        // [server:unbilled]
+        let billed = budget.billed();
+        budget.begin_visit(20);
+        let before = budget.spent();
+        budget.spend(100);
+        budget.bill_nobody(before);
+        assert!(!budget.share_is_spent() && budget.billed() == billed + VISIT_UNITS);
+        budget.spend(20 - VISIT_UNITS);
+        assert!(budget.share_is_spent());
+        budget = Budget { spent: 60, ..Budget::default() };
         budget.begin(Phase::Timers, &limits);
         assert_eq!((budget.left(), budget.spent()), (5, 60));
         budget.spend(1_000);

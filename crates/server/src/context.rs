@@ -71,6 +71,13 @@ impl Context<'_> {
         self.core.budget.spent()
     }
 
+    /// Bills the units that were spent since `before`, an earlier [`Context::units_spent`], to nobody: it was
+    /// not for the connection that is visited that the work was done. The turn has spent them all the same.
+    #[inline]
+    pub fn bill_nobody(&mut self, before: u64) {
+        self.core.budget.bill_nobody(before);
+    }
+
     /// Units of work that are left in this part of the turn. [`App::on_turn`](crate::App::on_turn)
     /// stops its own work when there are none, and asks for another turn by
     /// [`Context::come_back`].

@@ -284,7 +284,7 @@ impl App for Service {
         context: &mut Context<'_>,
     ) -> Answer<PendingStream> {
         self.look_at_the_clock(context);
-        self.follow(context);
+        self.follow_for_all(context);
         let mut answer = match self.answer_request(request, context) {
             Ok(answer) => answer,
             Err(problem) => {
@@ -354,7 +354,7 @@ impl App for Service {
 
     fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
-        self.follow(context);
+        self.follow_for_all(context);
         self.take_message(stream, message, context);
     }
 

@@ -5,6 +5,7 @@ mod answers;
 mod archive;
 mod backbone;
 mod below_the_api;
+mod bills;
 mod bursts;
 mod caching;
 mod clocks;

@@ -90,10 +90,10 @@ impl<N: Net, A: App> Server<N, A> {
     fn visit_by_holder(&mut self) {
         let share = self.core.budget.share_of_each(self.waiting.len(), &self.core.limits);
         while let Some((key, turn)) = self.waiting.take() {
-            let before = self.core.budget.spent();
+            let before = self.core.budget.billed();
             self.visit(key, None, share);
             self.wait_in_line();
-            self.waiting.done(key, turn, self.core.budget.spent() - before);
+            self.waiting.done(key, turn, self.core.budget.billed() - before);
             // [server:turn-bounded]
             if self.core.budget.is_spent() {
                 return;

@@ -194,6 +194,15 @@ impl Service {
         }
     }
 
+    /// [Follows](Self::follow) before the work of a visit. Whoever is visited does not pay for what others have
+    /// published. [service:follow-bill]
+    #[inline]
+    pub(crate) fn follow_for_all(&mut self, context: &mut Context<'_>) {
+        let before = context.units_spent();
+        self.follow(context);
+        context.bill_nobody(before);
+    }
+
     /// Takes in the log's answers since the last call: at least one message, and others until the turn
     /// has only `reserve` units left.
     pub(crate) fn settle(&mut self, reserve: u64, context: &mut Context<'_>) {
