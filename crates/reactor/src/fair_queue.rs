@@ -198,8 +198,8 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
     /// Forgets the holders without an item. Without this, holders that come and go while nothing is taken
     /// would be remembered without end.
     fn forget_idle(&mut self) {
-        self.holders.retain(|_, items| !items.is_empty());
-        self.order.retain(|_, (_, holder)| self.holders.contains_key(holder));
+        self.holders.retain(|_, known| !known.items.is_empty());
+        self.order.retain(|_, holder| self.holders.contains_key(holder));
     }
 
     /// Forgets what the holders have got.
