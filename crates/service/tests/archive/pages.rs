@@ -150,7 +150,7 @@ fn pages_of_the_archive_are_for_caches_too() {
         setup.namespaces.rules.subscribe = sockeye_service::Readers::Anyone;
     });
     let origin = "Origin: https://app.example\r\n";
-    let vary = "Authorization, Cookie, Origin, Last-Event-ID";
+    let vary = "Authorization, Cookie, Origin, Last-Event-ID, Accept-Encoding";
     for (query, headers, kept, varies) in [
         ("before=17-a", "", "public, max-age=3600, immutable", vary),
         ("before=17-a", origin, "public, max-age=3600, immutable", vary),
