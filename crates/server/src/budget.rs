@@ -105,6 +105,8 @@ pub(crate) struct Budget {
     before_turn: u64,
     /// Units spent since the start that no visit pays for.
     unbilled: u64,
+    /// The part of the phase under way.
+    part: u64,
     /// The mark of the phase under way.
     phase_end: u64,
     /// The mark of the visit under way: its connection's share is spent.
@@ -140,6 +142,11 @@ impl Budget {
         self.share_end += units;
     }
 
+    /// Units that the phase may spend in all.
+    pub(crate) const fn part(&self) -> u64 {
+        self.part
+    }
+
     /// Begins a turn, which is short if connections and the application's work wait for each other.
     pub(crate) const fn begin_turn(&mut self, is_short: bool) {
         (self.before_turn, self.is_short) = (self.spent, is_short);
@@ -159,8 +166,8 @@ impl Budget {
     #[inline]
     pub(crate) const fn begin(&mut self, phase: Phase, limits: &Limits) {
         let whole = self.part_of(limits.turn_units_max);
-        let part = whole * phase.parts(self.is_short) / 32;
-        self.phase_end = self.spent + part;
+        self.part = whole * phase.parts(self.is_short) / 32;
+        self.phase_end = self.spent + self.part;
         self.is_visiting = matches!(phase, Phase::Visits);
         match phase {
             Phase::Visits => self.paid_ends = 0,

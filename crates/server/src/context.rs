@@ -78,6 +78,12 @@ impl Context<'_> {
         self.core.budget.bill_nobody(before);
     }
 
+    /// Units of work that this part of the turn has in all.
+    #[inline]
+    pub fn part_units(&self) -> u64 {
+        self.core.budget.part()
+    }
+
     /// Units of work that are left in this part of the turn. [`App::on_turn`](crate::App::on_turn)
     /// stops its own work when there are none, and asks for another turn by
     /// [`Context::come_back`].

@@ -404,7 +404,7 @@ impl App for Service {
         self.engine.begin_to_drop();
         self.follow(context);
         // [service:turn-yields] The log's answers have 3/8 of the application's part, hearing the archive 1/8.
-        let all = context.units_left();
+        let all = context.part_units();
         self.settle(all * 5 / 8, context);
         self.engine.deliver_burst(context);
         self.engine.hear_archive(all / 2, context);

@@ -272,6 +272,40 @@ fn messages_of_a_holder_and_of_forty(weight: u32) -> (u64, Vec<u64>) {
     (messages.next().expect("the first"), messages.collect())
 }
 
+/// Two hundred others always have input. A client that asks for less than its part may ask for four things in
+/// a row, and is answered in the turn of each request. [server:visit-credit]
+#[test]
+fn a_burst_of_requests_is_served_at_once() {
+    let mut scene = Scene::new(|limits| {
+        (limits.turn_units_max, limits.connection_units_max) = (2_000, 200);
+    });
+    scene.server.app_mut().dear = 50;
+    let mut crowd: Vec<Peer> = Vec::new();
+    for number in 0..200 {
+        crowd.append(&mut scene.open_from(IpAddr::V4(Ipv4Addr::new(10, 0, 0, number)), 1));
+    }
+    let mut modest = scene.connect();
+    crowd.iter_mut().for_each(|peer| peer.write(&PING.repeat(20_000)));
+    let mut late = 0;
+    for burst in 0..12 {
+        for _ in 0..120 {
+            scene.turn();
+            crowd.iter_mut().for_each(|peer| drop(read(peer)));
+        }
+        for _ in 0..4 {
+            modest.write(DEAR);
+            scene.turn();
+            while read(&mut modest).is_empty() {
+                // It was not known before its first burst.
+                late += usize::from(burst >= 2);
+                scene.turn();
+            }
+        }
+    }
+    assert!(scene.server.is_busy(), "the others have input");
+    assert_eq!(late, 0, "turns that it has waited");
+}
+
 /// Pipelined requests share a turn, as far as the connection's share reaches.
 #[test]
 fn cheap_requests_leave_together() {
