@@ -206,7 +206,7 @@ impl<M: Machine> Driver<M> {
         if self.link.is_http2() {
             let is_secure = self.machine.peer().is_some_and(|peer| peer.scheme == Scheme::Secure);
             let scheme = if is_secure { "https" } else { "http" };
-            let mut http2 = Box::new(Multiplex::new(scheme, &self.limits, 1));
+            let mut http2 = Box::new(Multiplex::new(scheme, &self.limits));
             let lane = http2.open_lane();
             self.http2 = Some((http2, lane));
         }

@@ -99,7 +99,7 @@ fn turns_of_polls(world: &mut World, mut next: impl FnMut(&mut World)) -> usize 
 }
 
 /// Twenty units for each poll: seven in a quarter of the part, not one. [service:tasks-go-on]
-const TURNS_MAX: usize = POLLS / (PART as usize / 4 / 20) + 4;
+const TURNS_MAX: usize = POLLS / 7 + 4;
 
 /// [service:tasks-go-on]
 #[test]

@@ -173,9 +173,8 @@ impl Connections {
                     Scheme::Plain => "http",
                     Scheme::Secure => "https",
                 };
-                let streams = self.limits.machines_per_connection_max;
                 self.looks.insert((now + self.limits.shared_ping_ms, id));
-                Carrier::Http2(Box::new(Multiplex::new(scheme, &self.limits, streams)))
+                Carrier::Http2(Box::new(Multiplex::new(scheme, &self.limits)))
             }
         };
         let Some(known) = self.origins.get_mut(&origin) else { return Vec::new() };

@@ -296,6 +296,36 @@ fn a_server_that_goes_away_finishes_its_streams() {
 
 /// [client:shared-goaway]
 #[test]
+fn an_idle_machine_does_not_keep_a_connection_that_goes_away() {
+    let mut world = World::new();
+    let url = crate::Url::parse("http://host").expect("a URL");
+    let requests = sans_io::Requests::new(&url, Vec::new(), Limits::DEFAULT).expect("no headers");
+    let requests = world.fleet.add(requests.into());
+    let post = |machine: &mut AnyMachine, now, out: &mut Vec<u8>| match machine {
+        AnyMachine::Requests(it) => it.post("/post", b"{}", now, out),
+        _ => unreachable!("it posts"),
+    };
+    world.fleet.act(requests, world.time(), post).expect("it is there").expect("it is idle");
+    world.source("/events");
+    world.settle(Protocol::Http2);
+    let (first, stream) = world.asked("/post");
+    let (server, out) = world.server(first);
+    server.respond(stream, Status::OK, &FieldBlock::new(), EndStream::Yes, out).expect("asked");
+    world.answer("/events");
+    let (server, out) = world.server(first);
+    server.go_away(ErrorCode::NO_ERROR, out);
+    world.exchange();
+    assert_eq!((world.open(), world.take_told(requests)), (1, vec!["Response([])".to_owned()]));
+    let (_, stream) = world.asked("/events");
+    let (server, out) = world.server(first);
+    server.write_data_head(stream, 0, EndStream::Yes, out).expect("its end");
+    world.exchange();
+    assert_eq!((world.open(), world.fleet.connection(requests)), (0, None));
+    assert!(world.take_told(requests).is_empty(), "and it may ask again");
+}
+
+/// [client:shared-goaway]
+#[test]
 fn requests_that_cross_a_goaway_move_together() {
     let mut world = World::new();
     let ids = world.sources(4);

@@ -16,10 +16,8 @@ use crate::{Error, Http2Error, Limits};
 pub(crate) const FRAME_BYTES_MAX: usize = 16 * 1024;
 /// Output behind which no lane gets a turn before a write.
 pub(crate) const OUT_BYTES: usize = 64 * 1024;
-/// Bytes of all streams that may at least be on their way.
+/// Bytes of all streams that may be on their way.
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
-/// The largest window (RFC 9113 §6.9.1).
-const WINDOW_BYTES_MAX: u32 = (1 << 31) - 1;
 
 /// Names a lane of a [`Multiplex`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,15 +48,14 @@ pub(crate) struct Multiplex {
 }
 
 impl Multiplex {
-    /// A connection that has just been made, for so many lanes. Its preface is in the output.
+    /// A connection that has just been made. Its preface is in the output.
     ///
-    /// Its window is the sum of those of its streams, so machines that take nothing stop no other one.
-    /// [client:shared-stall]
-    pub(crate) fn new(scheme: &'static str, limits: &Limits, lanes_max: u32) -> Self {
-        let windows = limits.stream_window_bytes.saturating_mul(lanes_max);
+    /// Its window is for content on its way: what is held counts in the windows of streams only, so machines that take
+    /// nothing stop no other one. [client:shared-stall]
+    pub(crate) fn new(scheme: &'static str, limits: &Limits) -> Self {
         let http2 = Http2Limits {
             window_bytes: limits.stream_window_bytes,
-            connection_window_bytes: windows.clamp(CONNECTION_WINDOW_BYTES, WINDOW_BYTES_MAX),
+            connection_window_bytes: CONNECTION_WINDOW_BYTES.max(limits.stream_window_bytes),
             fields: FieldLimits {
                 fields_max: limits.head.headers_max,
                 list_bytes_max: limits.head.head_bytes_max,

@@ -33,7 +33,7 @@ impl Pair {
         let config = Arc::new(Config { limits, connect_protocol });
         let mut out = Vec::new();
         let server = Connection::server(&config, &mut out);
-        let client = Multiplex::new("http", &Limits::DEFAULT, 100);
+        let client = Multiplex::new("http", &Limits::DEFAULT);
         let reader = FieldReader::new(FieldBuffer::new());
         Self { client, server, reader, seen: Vec::new(), content: Vec::new(), out }
     }

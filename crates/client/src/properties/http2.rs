@@ -25,7 +25,7 @@ pub fn http2(wire: &[u8], cuts: &[u8]) {
 
 /// The bytes that each lane was given, and its end.
 fn trace(wire: &[u8], cuts: &[u8]) -> Vec<String> {
-    let mut http2 = Multiplex::new("http", &LIMITS, 3);
+    let mut http2 = Multiplex::new("http", &LIMITS);
     let mut settings = SETTINGS.to_vec();
     http2.receive(&mut settings).expect("good settings");
     let mut lanes = REQUESTS.map(|request| Lane::new(&mut http2, request));
