@@ -16,8 +16,9 @@ mod lane;
 mod multiplex;
 mod request;
 
-pub(crate) use self::lane::LaneEnd;
-pub(crate) use self::multiplex::{FRAME_BYTES_MAX, LaneId, Multiplex, OUT_BYTES};
+pub use self::lane::LaneEnd;
+pub(crate) use self::multiplex::{FRAME_BYTES_MAX, OUT_BYTES};
+pub use self::multiplex::{LaneId, Multiplex};
 
 /// Connections in a row on which a request may remain unprocessed.
 pub(crate) const ATTEMPTS_MAX: u8 = 3;

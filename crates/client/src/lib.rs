@@ -60,6 +60,7 @@ pub mod sans_io {
     pub use crate::event_source::{event::SourceEvent, machine::EventSource};
     pub use crate::exchange::Exchange;
     pub use crate::fleet::{ConnectionId, FleetMachine as Fleet, Order, Protocol};
+    pub use crate::http2::{LaneEnd, LaneId, Multiplex};
     #[cfg(feature = "hub")]
     pub use crate::requests::RequestsMachine as Requests;
     #[cfg(feature = "hub")]

@@ -42,7 +42,7 @@ pub(super) struct Asked {
 
 /// The end of a lane.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum LaneEnd {
+pub enum LaneEnd {
     /// As that of a connection.
     Lost(Error),
     /// The server has not processed the request, of which these bytes were sent: it may be sent on another connection.

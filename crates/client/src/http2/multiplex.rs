@@ -21,7 +21,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
 /// Names a lane of a [`Multiplex`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct LaneId(u32);
+pub struct LaneId(u32);
 
 impl LaneId {
     /// The first lane.
@@ -29,7 +29,7 @@ impl LaneId {
 }
 
 /// A connection of HTTP/2 that carries machines on lanes: bytes of the server in, the machines' input out, and back.
-pub(crate) struct Multiplex {
+pub struct Multiplex {
     scheme: &'static str,
     protocol: Connection,
     reader: FieldReader<FieldBuffer>,
@@ -50,9 +50,10 @@ pub(crate) struct Multiplex {
 impl Multiplex {
     /// A connection that has just been made. Its preface is in the output.
     ///
-    /// Its window is for content on its way: what is held counts in the windows of streams only, so machines that take
-    /// nothing stop no other one. [client:shared-stall]
-    pub(crate) fn new(scheme: &'static str, limits: &Limits) -> Self {
+    /// Its window is the sum of those of its streams, so machines that take nothing stop no other one.
+    /// [client:shared-stall]
+    pub fn new(scheme: &'static str, limits: &Limits, lanes_max: u32) -> Self {
+        let windows = limits.stream_window_bytes.saturating_mul(lanes_max);
         let http2 = Http2Limits {
             window_bytes: limits.stream_window_bytes,
             connection_window_bytes: CONNECTION_WINDOW_BYTES.max(limits.stream_window_bytes),
@@ -82,7 +83,7 @@ impl Multiplex {
     }
 
     /// Adds a lane for another machine.
-    pub(crate) fn open_lane(&mut self) -> LaneId {
+    pub fn open_lane(&mut self) -> LaneId {
         let id = LaneId(self.next);
         self.next += 1;
         self.lanes.insert(id, Lane::default());
@@ -90,7 +91,7 @@ impl Multiplex {
     }
 
     /// Ends a lane. If its stream still lives, the server is told.
-    pub(crate) fn close_lane(&mut self, id: LaneId) {
+    pub fn close_lane(&mut self, id: LaneId) {
         self.touched.remove(&id);
         let Some(asked) = self.lanes.remove(&id).and_then(|lane| lane.asked) else { return };
         self.streams.remove(&asked.stream);
@@ -98,12 +99,12 @@ impl Multiplex {
     }
 
     /// The input of a lane that its machine has not taken.
-    pub(crate) fn input(&mut self, id: LaneId) -> &mut [u8] {
+    pub fn input(&mut self, id: LaneId) -> &mut [u8] {
         self.lanes.get_mut(&id).map_or(&mut [], Lane::input)
     }
 
     /// The machine of a lane has taken `len` bytes of its input.
-    pub(crate) fn took(&mut self, id: LaneId, len: usize) {
+    pub fn took(&mut self, id: LaneId, len: usize) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
         let consumed = lane.took(len);
         if let Some(asked) = lane.asked.as_ref().filter(|_| consumed > 0) {
@@ -112,14 +113,14 @@ impl Multiplex {
     }
 
     /// The end of a lane, once all its input is taken.
-    pub(crate) fn take_end(&mut self, id: LaneId) -> Option<LaneEnd> {
+    pub fn take_end(&mut self, id: LaneId) -> Option<LaneEnd> {
         let lane = self.lanes.get_mut(&id).filter(|lane| !lane.has_input())?;
         lane.end.take()
     }
 
     /// Takes bytes that the machine of a lane sends: a head, or a frame of content. Returns how many; 0 if none can be
     /// sent now.
-    pub(crate) fn send(&mut self, id: LaneId, bytes: &[u8]) -> usize {
+    pub fn send(&mut self, id: LaneId, bytes: &[u8]) -> usize {
         if self.out.len() >= OUT_BYTES {
             return 0;
         }
@@ -187,7 +188,7 @@ impl Multiplex {
     ///
     /// # Errors
     /// [`Http2Error::Violation`], once: the connection is over, and the server is told why.
-    pub(crate) fn receive(&mut self, mut input: &mut [u8]) -> Result<(), Error> {
+    pub fn receive(&mut self, mut input: &mut [u8]) -> Result<(), Error> {
         loop {
             let Self { protocol, reader, out, .. } = self;
             let event = protocol.receive(&mut input, reader, out);
@@ -333,22 +334,22 @@ impl Multiplex {
     }
 
     /// The bytes to write; the caller drains those that it has written.
-    pub(crate) const fn out(&mut self) -> &mut Vec<u8> {
+    pub const fn out(&mut self) -> &mut Vec<u8> {
         &mut self.out
     }
 
     /// The number of bytes to write.
-    pub(crate) const fn unsent(&self) -> usize {
+    pub const fn unsent(&self) -> usize {
         self.out.len()
     }
 
     /// Everything is written.
-    pub(crate) const fn output_sent(&mut self) {
+    pub const fn output_sent(&mut self) {
         self.protocol.output_sent();
     }
 
     /// Tells the time in milliseconds: the bounds on rates of the server's frames are by seconds.
-    pub(crate) fn tell_time(&mut self, now_ms: u64) {
+    pub fn tell_time(&mut self, now_ms: u64) {
         let seconds = now_ms / 1000;
         let ticks = seconds.saturating_sub(self.ticked);
         if ticks > 0 {
@@ -358,7 +359,7 @@ impl Multiplex {
     }
 
     /// Ends all lanes, and says goodbye.
-    pub(crate) fn part(&mut self) {
+    pub fn part(&mut self) {
         for id in self.lanes.keys().copied().collect::<Vec<_>>() {
             self.close_lane(id);
         }

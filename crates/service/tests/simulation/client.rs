@@ -14,14 +14,14 @@ use sockeye_client::{
     Target, Transport, Url,
 };
 use sockeye_reactor::{Net as _, Time};
-use sockeye_simnet::{Peer, Random, SimNet};
+use sockeye_simnet::{Peer, Random};
 
 use crate::simulation::oracle::{Ledger, Start};
 use crate::simulation::said::{Data, Envelope, Gap, Message, Said};
 use crate::simulation::subscriber::lie;
 use crate::simulation::totals::Totals;
 use crate::simulation::truth::{Place, Position, Truth};
-use crate::simulation::wire::Wire;
+use crate::simulation::wire::{Way, Wire};
 
 pub(crate) struct Client {
     truth: Rc<RefCell<Truth>>,
@@ -86,24 +86,24 @@ impl Client {
     }
 
     /// Does something, or not.
-    pub(crate) fn step(&mut self, net: &SimNet, random: &mut Random, totals: &mut Totals) {
+    pub(crate) fn step(&mut self, way: &Way, random: &mut Random, totals: &mut Totals) {
         if self.stalled > 0 {
             self.stalled -= 1;
             return;
         }
-        self.play(net, random, totals);
-        self.pump(net, random, totals);
+        self.play(way, random, totals);
+        self.pump(way, random, totals);
     }
 
     /// Tricks.
-    fn play(&mut self, net: &SimNet, random: &mut Random, totals: &mut Totals) {
+    fn play(&mut self, way: &Way, random: &mut Random, totals: &mut Totals) {
         if random.one_in(60) {
             totals.stalls += 1;
             self.stalled = 10 + random.below(60);
         }
         if self.wire.is_some() && random.one_in(80) {
             totals.cuts += 1;
-            self.cut(net, random, totals);
+            self.cut(way, random, totals);
         }
         if random.one_in(160) {
             totals.restarts += 1;
@@ -112,20 +112,20 @@ impl Client {
     }
 
     /// The connection breaks, with all that was on its way.
-    fn cut(&mut self, net: &SimNet, random: &mut Random, totals: &mut Totals) {
-        let now = self.now(net);
+    fn cut(&mut self, way: &Way, random: &mut Random, totals: &mut Totals) {
+        let now = self.now(way);
         self.hang_up(random);
         self.machine.disconnected(now, Error::Transport(std::io::ErrorKind::Other));
         self.listen_to(&mut [], now, &mut Vec::new(), totals);
     }
 
     /// The server is killed. The client may have read what had come.
-    pub(crate) fn cut_off(&mut self, net: &SimNet, random: &mut Random, totals: &mut Totals) {
+    pub(crate) fn cut_off(&mut self, way: &Way, random: &mut Random, totals: &mut Totals) {
         if self.wire.is_some() {
             if random.one_in(2) {
-                self.pump(net, random, totals);
+                self.pump(way, random, totals);
             }
-            self.cut(net, random, totals);
+            self.cut(way, random, totals);
         }
         if random.one_in(3) {
             totals.restarts += 1;
@@ -137,7 +137,7 @@ impl Client {
     /// The program ends, and another one begins with the cursor that it has kept.
     fn restart(&mut self, random: &mut Random) {
         if let Some(wire) = self.wire.take() {
-            self.left.push(wire.leave(random));
+            self.left.extend(wire.leave(random));
         }
         if self.machine.is_over() {
             return;
@@ -149,8 +149,8 @@ impl Client {
         self.waits_until = Time::default();
     }
 
-    fn now(&mut self, net: &SimNet) -> Time {
-        self.ahead_ms = self.ahead_ms.max(net.now().as_millis());
+    fn now(&mut self, way: &Way) -> Time {
+        self.ahead_ms = self.ahead_ms.max(way.net.now().as_millis());
         Time::from_millis(self.ahead_ms)
     }
 
@@ -163,12 +163,12 @@ impl Client {
     }
 
     /// Has a connection where the machine wants one, and moves bytes and time.
-    pub(crate) fn pump(&mut self, net: &SimNet, random: &mut Random, totals: &mut Totals) {
+    pub(crate) fn pump(&mut self, way: &Way, random: &mut Random, totals: &mut Totals) {
         self.pass_time(random);
-        let now = self.now(net);
+        let now = self.now(way);
         let mut out = Vec::new();
         self.listen_to(&mut [], now, &mut out, totals);
-        self.follow(net, now, &mut out, random, totals);
+        self.follow(way, now, &mut out, random, totals);
         // What came of that was then, and not later.
         self.listen_to(&mut [], now, &mut out, totals);
         let Some(wire) = &mut self.wire else { return };
@@ -198,7 +198,7 @@ impl Client {
 
     fn follow(
         &mut self,
-        net: &SimNet,
+        way: &Way,
         now: Time,
         out: &mut Vec<u8>,
         random: &mut Random,
@@ -207,7 +207,7 @@ impl Client {
         match (self.machine.peer().is_some(), self.wire.is_some()) {
             (true, false) => {
                 assert!(self.waits_until <= now, "it was to wait until {:?}", self.waits_until);
-                match Wire::connect(net, random) {
+                match Wire::connect(way, random) {
                     Some(wire) => {
                         self.wire = Some(wire);
                         self.ledger.connect();
@@ -236,7 +236,7 @@ impl Client {
 
     fn hang_up(&mut self, random: &mut Random) {
         if let Some(wire) = self.wire.take() {
-            self.left.push(wire.leave(random));
+            self.left.extend(wire.leave(random));
         }
     }
 
@@ -358,12 +358,12 @@ impl Client {
     /// One step of that; true once it has all.
     pub(crate) fn catch_up(
         &mut self,
-        net: &SimNet,
+        way: &Way,
         goal: Place,
         random: &mut Random,
         totals: &mut Totals,
     ) -> bool {
-        self.pump(net, random, totals);
+        self.pump(way, random, totals);
         if self.machine.is_over() {
             assert!(self.machine.wanted().is_empty(), "over too early");
             return true;
@@ -393,10 +393,10 @@ impl Client {
     }
 
     /// Listens to the end, which the server makes.
-    pub(crate) fn listen(&mut self, net: &SimNet, random: &mut Random, totals: &mut Totals) {
+    pub(crate) fn listen(&mut self, way: &Way, random: &mut Random, totals: &mut Totals) {
         self.stalled = 0;
         if self.wire.is_some() {
-            self.pump(net, random, totals);
+            self.pump(way, random, totals);
         }
     }
 }

@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sockeye_simnet::{Peer, Random, SimNet};
+use sockeye_simnet::{Peer, Random};
 
 use crate::simulation::said::{self, Data, Said};
 use crate::simulation::totals::Totals;
 use crate::simulation::truth::{Entry, Position, Truth};
-use crate::simulation::wire::{Response, Wire};
+use crate::simulation::wire::{Response, Way, Wire};
 use crate::simulation::world;
 
 /// A part of a channel's history: all up to `before`, or from behind `after` on.
@@ -57,9 +57,9 @@ impl Historian {
         Self { truth, wire: None, response, asked: None, left: Vec::new() }
     }
 
-    pub(crate) fn step(&mut self, net: &SimNet, random: &mut Random, totals: &mut Totals) {
+    pub(crate) fn step(&mut self, way: &Way, random: &mut Random, totals: &mut Totals) {
         if self.wire.is_none() {
-            self.wire = Wire::connect(net, random);
+            self.wire = Wire::connect(way, random);
         }
         self.receive(random, totals);
         if self.wire.is_some() && self.asked.is_none() {
@@ -177,7 +177,7 @@ impl Historian {
 
     /// Leaves its connection.
     pub(crate) fn go(&mut self, random: &mut Random) {
-        self.left.extend(self.wire.take().map(|wire| wire.leave(random)));
+        self.left.extend(self.wire.take().and_then(|wire| wire.leave(random)));
         (self.asked, self.response) = (None, Response::default());
     }
 

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use sockeye_simnet::{Peer, Random, SimNet};
+use sockeye_simnet::{Peer, Random};
 
 use crate::simulation::oracle::SHORT_MS;
 use crate::simulation::said::Said;
 use crate::simulation::socket::Socket;
 use crate::simulation::totals::Totals;
 use crate::simulation::truth::{Place, Position, Truth};
-use crate::simulation::wire::{Response, Wire, encode};
+use crate::simulation::wire::{Response, Way, Wire, encode};
 
 pub(crate) struct Publisher {
     truth: Rc<RefCell<Truth>>,
@@ -97,18 +97,18 @@ impl Publisher {
         self.queue.is_empty() && self.flight.is_none()
     }
 
-    pub(crate) fn step(&mut self, net: &SimNet, random: &mut Random, totals: &mut Totals) {
+    pub(crate) fn step(&mut self, way: &Way, random: &mut Random, totals: &mut Totals) {
         if random.one_in(60) {
             self.hang_up(random);
         }
-        self.proceed(net, random, totals);
+        self.proceed(way, random, totals);
     }
 
     /// The same without tricks.
-    pub(crate) fn proceed(&mut self, net: &SimNet, random: &mut Random, totals: &mut Totals) {
+    pub(crate) fn proceed(&mut self, way: &Way, random: &mut Random, totals: &mut Totals) {
         match (&self.link, &self.flight) {
             (Link::None, _) if self.queue.is_empty() => {}
-            (Link::None, _) => self.connect(net, random),
+            (Link::None, _) => self.connect(way, random),
             (_, None) if !self.queue.is_empty() && self.is_open() && random.one_in(3) => {
                 self.send(random);
             }
@@ -116,8 +116,8 @@ impl Publisher {
         }
     }
 
-    fn connect(&mut self, net: &SimNet, random: &mut Random) {
-        let Some(wire) = Wire::connect(net, random) else { return };
+    fn connect(&mut self, way: &Way, random: &mut Random) {
+        let Some(wire) = Wire::connect(way, random) else { return };
         self.link = match random.one_in(3) {
             true => Link::Socket(Box::new(Socket::new(wire))),
             false => Link::Http(Box::new(wire), Response::default()),
@@ -139,7 +139,7 @@ impl Publisher {
             Link::Http(wire, _) => *wire,
             Link::Socket(socket) => socket.wire,
         };
-        self.left.push(wire.leave(random));
+        self.left.extend(wire.leave(random));
         let Some(flight) = self.flight.take() else { return };
         for mut item in flight.items {
             item.refused = false;

@@ -13,6 +13,7 @@ use crate::simulation::archive::{Counts, SimArchive};
 use crate::simulation::history::Historian;
 use crate::simulation::log::{Mood, SimLog, fails_after};
 use crate::simulation::truth::{Entry, Truth};
+use crate::simulation::wire::Way;
 use crate::simulation::workers::{Clocks, Order};
 use crate::simulation::{Run, any, world};
 
@@ -55,7 +56,7 @@ impl Plan {
     /// Opens the log, and begins a service on each network.
     pub(crate) fn open<N: Net + From<SimNet>>(
         &self,
-        nets: &[SimNet],
+        ways: &[Way],
         random: &mut Random,
     ) -> (Option<Order>, Vec<Server<N, Service>>) {
         let truth = self.truth.borrow();
@@ -93,21 +94,23 @@ impl Plan {
                 (Some(order), members.map(|it| service().with_backbone(Box::new(it))).collect())
             }
         };
-        let servers = nets.iter().zip(services);
-        let server = |(net, it): (&SimNet, Service)| {
-            Server::new(N::from(net.clone()), it, self.limits.clone())
+        let servers = ways.iter().zip(services);
+        let server = |(way, it): (&Way, Service)| {
+            Server::new(N::from(way.net.clone()), it, self.limits.clone())
         };
         (order, servers.map(server).collect())
     }
 
     /// A new network where there was one, some time later.
-    fn network(&self, before: &SimNet, down_ms: u64, random: &mut Random) -> SimNet {
+    fn network(&self, before: &Way, down_ms: u64, random: &mut Random) -> Way {
+        let version = before.version();
+        let before = &before.net;
         let net = SimNet::new(random.bits(), self.faults, self.room_max);
         let (now, unix_ms) = (before.now().as_millis() + down_ms, before.unix_ms() + down_ms);
         net.advance(now - net.now().as_millis());
         let by_ms = i128::from(unix_ms) - i128::from(net.unix_ms());
         net.set_calendar(i64::try_from(by_ms).expect("some years"));
-        net
+        Way::new(net, version)
     }
 }
 
@@ -135,20 +138,20 @@ impl<N: Net + From<SimNet>> Run<N> {
         self.servers.clear();
         self.order = None;
         self.reopen_log();
-        let Self { plan, nets, random, totals, .. } = self;
+        let Self { plan, ways, random, totals, .. } = self;
         totals.kills += 1;
         let down_ms = random.skewed(5_000) as u64;
         plan.clocks.advance(down_ms);
-        *nets = nets.iter().map(|net| plan.network(net, down_ms, random)).collect();
-        (self.order, self.servers) = plan.open(nets, random);
+        *ways = ways.iter().map(|way| plan.network(way, down_ms, random)).collect();
+        (self.order, self.servers) = plan.open(ways, random);
     }
 
     fn cut_off_all(&mut self) {
         self.historian.iter_mut().for_each(Historian::cut_off);
-        let Self { nets, subscribers, clients, publishers, random, totals, .. } = self;
+        let Self { ways, subscribers, clients, publishers, random, totals, .. } = self;
         subscribers.iter_mut().for_each(|it| it.cut_off(random, totals));
         for client in clients {
-            client.cut_off(any(nets, random), random, totals);
+            client.cut_off(any(ways, random), random, totals);
         }
         for publisher in publishers {
             publisher.cut_off(random, totals);

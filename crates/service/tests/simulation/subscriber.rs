@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use sockeye_simnet::{Peer, Random, SimNet};
+use sockeye_simnet::{Peer, Random};
 
 use crate::simulation::events::{Asked, Events, Polled, Polls};
 use crate::simulation::oracle::{Held, Ledger, Start};
@@ -11,7 +11,7 @@ use crate::simulation::said::{self, Said};
 use crate::simulation::socket::Socket;
 use crate::simulation::totals::Totals;
 use crate::simulation::truth::{Place, Position, Truth};
-use crate::simulation::wire::{Wire, encode};
+use crate::simulation::wire::{Way, Wire, encode};
 
 pub(crate) struct Subscriber {
     truth: Rc<RefCell<Truth>>,
@@ -76,7 +76,7 @@ impl Subscriber {
     }
 
     /// Does something, or not.
-    pub(crate) fn step(&mut self, net: &SimNet, random: &mut Random, totals: &mut Totals) {
+    pub(crate) fn step(&mut self, way: &Way, random: &mut Random, totals: &mut Totals) {
         self.turn += 1;
         if self.stalled > 0 {
             self.stalled -= 1;
@@ -85,7 +85,7 @@ impl Subscriber {
         self.play(random, totals);
         match &self.link {
             Link::None if self.finished || !random.one_in(2) => {}
-            Link::None => self.connect(net, random, totals),
+            Link::None => self.connect(way, random, totals),
             Link::Events(_) | Link::Socket(_) | Link::Polls(_) => self.receive(random, totals),
         }
     }
@@ -132,7 +132,7 @@ impl Subscriber {
             Link::Socket(commands) => commands.socket.wire,
             Link::Polls(polls) => polls.wire,
         };
-        self.left.push(wire.leave(random));
+        self.left.extend(wire.leave(random));
     }
 
     /// From where it asks, and how it says so.
@@ -156,8 +156,8 @@ impl Subscriber {
         }
     }
 
-    fn connect(&mut self, net: &SimNet, random: &mut Random, totals: &mut Totals) {
-        let Some(wire) = Wire::connect(net, random) else { return };
+    fn connect(&mut self, way: &Way, random: &mut Random, totals: &mut Totals) {
+        let Some(wire) = Wire::connect(way, random) else { return };
         let transport = if self.calm { 3 } else { random.below(4) };
         totals.changes += u64::from(self.last.is_some_and(|last| last != transport));
         self.last = Some(transport);
@@ -338,13 +338,13 @@ impl Subscriber {
     /// One step of that; true once it has all.
     pub(crate) fn catch_up(
         &mut self,
-        net: &SimNet,
+        way: &Way,
         goal: Place,
         random: &mut Random,
         totals: &mut Totals,
     ) -> bool {
         match &mut self.link {
-            Link::None => self.connect(net, random, totals),
+            Link::None => self.connect(way, random, totals),
             // Not at each turn: a stream is told to go on once its outbox is empty, or nearly so.
             Link::Socket(commands) if commands.subscribed && random.one_in(8) => {
                 commands.socket.send(r#"{"type":"ping"}"#);

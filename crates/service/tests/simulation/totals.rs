@@ -52,6 +52,10 @@ pub(crate) struct Totals {
     /// Publications for which the log between workers had no room.
     pub(crate) full: u64,
     pub(crate) transports: BTreeMap<String, u64>,
+    /// Shared connections that broke, turns in which one was shared, and the most lanes of one.
+    pub(crate) trunk_cuts: u64,
+    pub(crate) shared_turns: u64,
+    pub(crate) lanes_max: u64,
 }
 
 impl Totals {
@@ -105,10 +109,13 @@ impl Totals {
             (&mut self.unread, other.unread),
             (&mut self.turned_away, other.turned_away),
             (&mut self.histories, other.histories),
+            (&mut self.trunk_cuts, other.trunk_cuts),
+            (&mut self.shared_turns, other.shared_turns),
         ];
         for (sum, more) in pairs {
             *sum += more;
         }
+        self.lanes_max = self.lanes_max.max(other.lanes_max);
         let maps = [
             (&mut self.gaps, &other.gaps),
             (&mut self.refused, &other.refused),
@@ -203,5 +210,11 @@ impl Totals {
         for code in ["overloaded", "unavailable", "channel_ended"] {
             assert!(self.refused.contains_key(code), "no refusal {code}: {self:?}");
         }
+    }
+
+    /// What can happen to connections that are shared has happened.
+    pub(crate) fn check_http2(&self, count: u64) {
+        assert!(self.shared_turns > 50 * count && self.lanes_max > 4, "{self:?}");
+        assert!(self.trunk_cuts > count / 10, "{self:?}");
     }
 }

@@ -1,22 +1,81 @@
-//! A client's end of a connection, and HTTP responses on it.
+//! A client's end of a connection or of a lane, and HTTP responses on it.
 
 use sockeye_http1::chunked::{Decoder, Event as Chunk, Limits as ChunkLimits};
 use sockeye_http1::{HeadEnd, HeaderStorage, Limits, ResponseFraming, ResponseHead};
 use sockeye_simnet::{Peer, Random, SimNet};
 
 use crate::gunzip::Gunzip;
+use crate::simulation::totals::Totals;
+use crate::simulation::trunk::{Lane, Trunks};
 
 /// What a connection has to take in one go, so that a seed comes to its end.
 const ROOM_MIN: usize = 40;
 
+/// The way to a server: its network, and the connections that clients share if they speak HTTP/2.
+pub(crate) struct Way {
+    pub(crate) net: SimNet,
+    trunks: Option<Trunks>,
+}
+
+impl Way {
+    pub(crate) fn new(net: SimNet, version: Version) -> Self {
+        let trunks = match version {
+            Version::Http1 => None,
+            Version::Http2 => Some(Trunks::default()),
+        };
+        if trunks.is_some() {
+            net.negotiate("h2");
+        }
+        Self { net, trunks }
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        if self.trunks.is_some() { Version::Http2 } else { Version::Http1 }
+    }
+
+    /// Shared connections move their bytes, and break.
+    pub(crate) fn live(&self, random: &mut Random, totals: &mut Totals) {
+        self.trunks.iter().for_each(|trunks| trunks.live(random, totals));
+    }
+
+    /// No faults from now on.
+    pub(crate) fn calm_down(&self) {
+        self.net.calm_down();
+        self.trunks.iter().for_each(Trunks::calm_down);
+    }
+}
+
+/// What the clients of a world speak.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    Http1,
+    Http2,
+}
+
+enum Line {
+    Own(Peer),
+    Lane(Lane),
+}
+
 /// One connection and how its client reads.
 pub(crate) struct Wire {
-    peer: Peer,
+    line: Line,
     /// Bytes that it reads at a time, at the most.
     pace: usize,
     received: Vec<u8>,
     /// The server's stream has ended, or the connection broke.
     pub(crate) over: bool,
+}
+
+/// A connection that takes enough in one go; `None` once the server has stopped listening.
+pub(crate) fn connect(net: &SimNet) -> Option<Peer> {
+    loop {
+        let mut peer = net.connect()?;
+        if peer.room() >= ROOM_MIN {
+            return Some(peer);
+        }
+        peer.reset();
+    }
 }
 
 /// The head of a response.
@@ -31,31 +90,44 @@ pub(crate) struct Head {
 }
 
 impl Wire {
-    /// A new connection; `None` once the server has stopped listening.
-    pub(crate) fn connect(net: &SimNet, random: &mut Random) -> Option<Self> {
-        let mut peer = net.connect()?;
-        while peer.room() < ROOM_MIN {
-            peer.reset();
-            peer = net.connect()?;
-        }
+    /// A new connection, or a lane of one; `None` once the server has stopped listening.
+    pub(crate) fn connect(way: &Way, random: &mut Random) -> Option<Self> {
+        let line = match &way.trunks {
+            None => Line::Own(connect(&way.net)?),
+            Some(trunks) => Line::Lane(trunks.open_lane(&way.net, random)?),
+        };
         let pace = [usize::MAX, usize::MAX, 200, 1][random.below(4)];
-        Some(Self { peer, pace, received: Vec::new(), over: false })
+        Some(Self { line, pace, received: Vec::new(), over: false })
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) {
-        self.peer.write(bytes);
+        match &mut self.line {
+            Line::Own(peer) => peer.write(bytes),
+            Line::Lane(lane) => lane.write(bytes),
+        }
     }
 
     /// From now on it reads all there is.
     pub(crate) fn hurry(&mut self) {
         self.pace = usize::MAX;
+        if let Line::Lane(lane) = &self.line {
+            lane.hurry();
+        }
     }
 
     /// Reads. A client that reads a byte at a time does so several times.
     pub(crate) fn read(&mut self) {
         let rounds = if self.pace == 1 { 40 } else { 1 };
+        let peer = match &mut self.line {
+            Line::Own(peer) => peer,
+            Line::Lane(lane) => {
+                let most = self.pace.saturating_mul(rounds);
+                self.over |= !lane.read(most, &mut self.received);
+                return;
+            }
+        };
         for _ in 0..rounds {
-            match self.peer.read(self.pace) {
+            match peer.read(self.pace) {
                 None => self.over = true,
                 Some(bytes) if bytes.is_empty() => return,
                 Some(bytes) => self.received.extend_from_slice(&bytes),
@@ -112,17 +184,29 @@ impl Wire {
     }
 
     /// Ends it, one way or the other; what is left to read is read by nobody.
-    pub(crate) fn leave(mut self, random: &mut Random) -> Peer {
-        if random.one_in(2) {
-            self.peer.reset();
-        } else {
-            self.peer.shutdown();
+    pub(crate) fn leave(self, random: &mut Random) -> Option<Peer> {
+        let resets = random.one_in(2);
+        match self.line {
+            Line::Own(mut peer) => {
+                if resets {
+                    peer.reset();
+                } else {
+                    peer.shutdown();
+                }
+                Some(peer)
+            }
+            Line::Lane(lane) => {
+                lane.leave();
+                None
+            }
         }
-        self.peer
     }
 
+    /// Ends its direction. A lane ends with its client.
     pub(crate) fn shutdown(&mut self) {
-        self.peer.shutdown();
+        if let Line::Own(peer) = &mut self.line {
+            peer.shutdown();
+        }
     }
 }
 
