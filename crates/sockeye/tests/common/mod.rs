@@ -62,7 +62,7 @@ pub fn serve(mut command: Command) -> Serving {
     let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
     let mut line = String::new();
     stdout.read_line(&mut line).expect("a line");
-    let addr = line.trim().rsplit_once("http://").expect("an address").1.parse();
+    let addr = line.trim().rsplit_once("://").expect("an address").1.parse();
     Serving { child, addr: addr.expect("an address"), stdout }
 }
 

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -35,12 +35,29 @@ pub const UNTRUSTED: Certificate = (der!("untrusted"), der!("untrusted.key"));
 /// For `localhost`, by itself.
 pub const OWN: Certificate = (der!("own"), der!("own.key"));
 
+/// The authority of the first three.
+pub const TRUSTED: &[u8] = der!("trusted");
+
+/// The files that [`write_pem`] writes.
+pub const CERT_PEM: &str = "cert.pem";
+pub const KEY_PEM: &str = "key.pem";
+
+/// Writes a certificate and its key into a directory, in the form of the program's options.
+pub fn write_pem(dir: &Path, (certificate, key): Certificate) {
+    std::fs::write(dir.join(CERT_PEM), pem("CERTIFICATE", certificate)).expect("written");
+    std::fs::write(dir.join(KEY_PEM), pem("PRIVATE KEY", key)).expect("written");
+}
+
+fn pem(what: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {what}-----\n{}\n-----END {what}-----\n", STANDARD.encode(der))
+}
+
 /// The authority in a file, which is gone afterwards.
 pub struct Authority(PathBuf);
 
 impl Authority {
     pub fn new() -> Self {
-        Self::of(der!("trusted"))
+        Self::of(TRUSTED)
     }
 
     /// Another one, who has signed none of them.
@@ -58,9 +75,7 @@ impl Authority {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("sockeye-authority-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
-        let (begin, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----");
-        let pem = format!("{begin}\n{}\n{end}\n", STANDARD.encode(certificate));
-        std::fs::write(&path, pem).expect("written");
+        std::fs::write(&path, pem("CERTIFICATE", certificate)).expect("written");
         Self(path)
     }
 

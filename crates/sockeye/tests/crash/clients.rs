@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -12,6 +11,7 @@ use sockeye_sse::{Item, Parser};
 use sockeye_websocket::{Assembler, Config, Connection, Event as Frame, MaskKey, Message};
 
 use crate::common::PATIENCE;
+use crate::crash::line::{Line, Site};
 
 /// The server is gone, and with it the connection.
 #[derive(Debug)]
@@ -25,22 +25,19 @@ impl From<std::io::Error> for Gone {
     }
 }
 
-fn connect(addr: SocketAddr) -> Result<BufReader<TcpStream>, Gone> {
-    let stream = TcpStream::connect(addr)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_nodelay(true)?;
-    Ok(BufReader::new(stream))
+fn connect(site: impl Into<Site>) -> Result<BufReader<Line>, Gone> {
+    Ok(BufReader::new(Line::connect(site.into())?))
 }
 
 /// Reads more than nothing.
-fn read(stream: &mut BufReader<TcpStream>, buffer: &mut [u8]) -> Result<usize, Gone> {
+fn read(stream: &mut BufReader<Line>, buffer: &mut [u8]) -> Result<usize, Gone> {
     match stream.read(buffer)? {
         0 => Err(Gone),
         len => Ok(len),
     }
 }
 
-fn read_head(stream: &mut BufReader<TcpStream>) -> Result<String, Gone> {
+fn read_head(stream: &mut BufReader<Line>) -> Result<String, Gone> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if stream.read_line(&mut head)? == 0 {
@@ -54,12 +51,18 @@ fn status(head: &str) -> u16 {
     head.get(9..12).and_then(|code| code.parse().ok()).expect("a status")
 }
 
+/// The number of a Content-Length line. A lane gives the names of HTTP/2, in lower case.
+fn content_length(line: &str) -> Option<&str> {
+    let (name, value) = line.split_once(": ")?;
+    name.eq_ignore_ascii_case("content-length").then_some(value)
+}
+
 /// A connection for one request after the other.
-pub(crate) struct Http(BufReader<TcpStream>);
+pub(crate) struct Http(BufReader<Line>);
 
 impl Http {
-    pub(crate) fn connect(addr: SocketAddr) -> Result<Self, Gone> {
-        connect(addr).map(Self)
+    pub(crate) fn connect(site: impl Into<Site>) -> Result<Self, Gone> {
+        connect(site).map(Self)
     }
 
     pub(crate) fn ask(
@@ -74,7 +77,7 @@ impl Http {
         );
         self.0.get_mut().write_all((request + body).as_bytes())?;
         let head = read_head(&mut self.0)?;
-        let len = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+        let len = head.lines().find_map(content_length);
         let mut body = vec![0; len.map_or(0, |len| len.parse().expect("a number"))];
         self.0.read_exact(&mut body)?;
         let json = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
@@ -104,7 +107,7 @@ pub(crate) struct Event {
 }
 
 pub(crate) struct Events {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Line>,
     chunks: chunked::Decoder,
     parser: Parser,
     ready: VecDeque<Event>,
@@ -112,8 +115,8 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    pub(crate) fn open(addr: SocketAddr, target: &str, cursor: Option<&str>) -> Result<Self, Gone> {
-        let mut stream = connect(addr)?;
+    pub(crate) fn open(site: Site, target: &str, cursor: Option<&str>) -> Result<Self, Gone> {
+        let mut stream = connect(site)?;
         let resume = cursor.map_or(String::new(), |it| format!("Last-Event-ID: {it}\r\n"));
         let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{resume}\r\n");
         stream.get_mut().write_all(request.as_bytes())?;
@@ -158,7 +161,7 @@ impl Events {
 
 /// A WebSocket for commands.
 pub(crate) struct Socket {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Line>,
     connection: Connection,
     assembler: Assembler,
     ready: VecDeque<Value>,
@@ -169,9 +172,11 @@ fn mask() -> MaskKey {
 }
 
 impl Socket {
-    pub(crate) fn open(addr: SocketAddr) -> Result<Self, Gone> {
-        let mut stream = connect(addr)?;
-        let host = addr.to_string();
+    pub(crate) fn open(site: impl Into<Site>) -> Result<Self, Gone> {
+        let site = site.into();
+        let mut stream = connect(site)?;
+        // That of the certificate, where there is one.
+        let host = if site.is_secure { "localhost".to_owned() } else { site.addr.to_string() };
         let mut request = ClientRequest::new(&host, "/v1/ws");
         request.subprotocols = &["sockeye.v1.json"];
         let challenge = Challenge::new([7; 16]);

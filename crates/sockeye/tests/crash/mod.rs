@@ -1,6 +1,8 @@
 //! The crash test: publishers and subscribers against a process with `--data` that is killed with
 //! SIGKILL at any moment, over and over.
 //!
+//! Each client speaks HTTP/1.1 or HTTP/2, and all clients of every fourth directory speak TLS.
+//!
 //! What it holds the program to, with every kill:
 //!
 //! - no message that a publisher was answered `logged` for, or that any subscriber has seen, is lost
@@ -16,6 +18,7 @@
 //! in the system's temporary directory, with what the processes wrote to their standard error.
 
 pub(crate) mod clients;
+pub(crate) mod line;
 use crate::common;
 mod damage;
 mod publisher;

@@ -1,10 +1,9 @@
 //! A publisher that sends again what was not answered, with the same key.
 
-use std::net::SocketAddr;
-
 use serde_json::{Value, json};
 
 use crate::crash::clients::{Gone, Http, Socket};
+use crate::crash::line::Site;
 use crate::crash::random::Random;
 use crate::crash::round::Round;
 use crate::crash::truth::{CHANNELS, Cursor};
@@ -69,22 +68,18 @@ impl Publisher {
     }
 
     /// Publishes `new` messages after those that were not answered, until the server is gone.
-    pub(crate) fn run(&mut self, addr: SocketAddr, publish_new: bool, round: &Round) {
-        if let Ok(()) = self.publish_all(addr, publish_new, round) {
+    pub(crate) fn run(&mut self, site: Site, publish_new: bool, round: &Round) {
+        if let Ok(()) = self.publish_all(site, publish_new, round) {
             round.content();
         }
     }
 
-    fn publish_all(
-        &mut self,
-        addr: SocketAddr,
-        publish_new: bool,
-        round: &Round,
-    ) -> Result<(), Gone> {
+    fn publish_all(&mut self, site: Site, publish_new: bool, round: &Round) -> Result<(), Gone> {
         let way = [Way::Raw, Way::Json, Way::Batch, Way::Socket][self.random.below(4)];
+        let site = site.with_any_version(&mut self.random);
         let mut line = match way {
-            Way::Raw | Way::Json | Way::Batch => Line::Http(Http::connect(addr)?),
-            Way::Socket => Line::Socket(Socket::open(addr)?),
+            Way::Raw | Way::Json | Way::Batch => Line::Http(Http::connect(site)?),
+            Way::Socket => Line::Socket(Socket::open(site)?),
         };
         for _ in 0..AGAIN.min(self.answered.len()) {
             // From the last ones, which the log still has in this life, or another has not.

@@ -1,10 +1,9 @@
 //! A subscriber that keeps its cursor over the kills, and comes back over any transport.
 
-use std::net::SocketAddr;
-
 use serde_json::{Value, json};
 
 use crate::crash::clients::{Event, Events, Gone, Http, Socket};
+use crate::crash::line::Site;
 use crate::crash::random::Random;
 use crate::crash::round::Round;
 use crate::crash::truth::{CHANNELS, Cursor, Life};
@@ -59,17 +58,18 @@ impl Reader {
     }
 
     /// Reads until the server is gone.
-    pub(crate) fn run(&mut self, addr: SocketAddr, round: &Round) {
+    pub(crate) fn run(&mut self, site: Site, round: &Round) {
         use Transport::{Events, EventsRaw, Poll, Socket};
         let transport = [Events, EventsRaw, Socket, Poll][self.random.below(4)];
         self.counts.changes += usize::from(self.transport.is_some_and(|it| it != transport));
         self.counts.resumes += usize::from(self.cursor.is_some());
         self.transport = Some(transport);
+        let site = site.with_any_version(&mut self.random);
         let Err(Gone) = match transport {
-            Events => self.read_events(addr, "&envelope=json", round),
-            EventsRaw => self.read_events(addr, "", round),
-            Socket => self.read_socket(addr, round),
-            Poll => self.poll(addr, round),
+            Events => self.read_events(site, "&envelope=json", round),
+            EventsRaw => self.read_events(site, "", round),
+            Socket => self.read_socket(site, round),
+            Poll => self.poll(site, round),
         };
     }
 
@@ -79,12 +79,12 @@ impl Reader {
 
     fn read_events(
         &mut self,
-        addr: SocketAddr,
+        site: Site,
         form: &str,
         round: &Round,
     ) -> Result<core::convert::Infallible, Gone> {
         let target = format!("/v1/sse?{}{form}", &self.query()[1..]);
-        let mut events = Events::open(addr, &target, self.cursor.as_deref())?;
+        let mut events = Events::open(site, &target, self.cursor.as_deref())?;
         loop {
             let Event { name, data, id } = events.next()?;
             let parsed = || serde_json::from_str::<Value>(&data).expect("it is JSON");
@@ -100,10 +100,10 @@ impl Reader {
 
     fn read_socket(
         &mut self,
-        addr: SocketAddr,
+        site: Site,
         round: &Round,
     ) -> Result<core::convert::Infallible, Gone> {
-        let mut socket = Socket::open(addr)?;
+        let mut socket = Socket::open(site)?;
         let mut command = json!({"type": "subscribe", "channels": self.targets});
         if let Some(cursor) = &self.cursor {
             command["cursor"] = cursor.as_str().into();
@@ -120,8 +120,8 @@ impl Reader {
         }
     }
 
-    fn poll(&mut self, addr: SocketAddr, round: &Round) -> Result<core::convert::Infallible, Gone> {
-        let mut http = Http::connect(addr)?;
+    fn poll(&mut self, site: Site, round: &Round) -> Result<core::convert::Infallible, Gone> {
+        let mut http = Http::connect(site)?;
         loop {
             let cursor = self.cursor.as_ref().map_or(String::new(), |it| format!("&cursor={it}"));
             // Without a cursor it would wait for a message that is sure to be missed by none.

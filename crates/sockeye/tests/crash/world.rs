@@ -5,9 +5,10 @@ use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::{PATIENCE, Serving, serve, sockeye};
+use crate::common::{PATIENCE, Serving, serve, sockeye, tls};
 use crate::crash::clients::Http;
 use crate::crash::damage::damage;
+use crate::crash::line::Site;
 use crate::crash::publisher::Publisher;
 use crate::crash::random::Random;
 use crate::crash::reader::Reader;
@@ -44,6 +45,7 @@ pub(crate) struct World {
     /// A loopback address of its own, so that nobody finds another world's server at a port that
     /// was its own server's.
     listen: String,
+    is_secure: bool,
     random: Random,
     /// The last one is the present one.
     lives: Vec<Life>,
@@ -61,12 +63,16 @@ impl World {
         let dir = std::env::temp_dir().join(name);
         std::fs::create_dir(&dir).expect("a directory");
         std::fs::write(dir.join("toml"), "[channels]\npatterns = true\n").expect("a file");
+        let is_secure = number % 4 == 3;
+        if is_secure {
+            tls::write_pem(&dir, tls::GOOD);
+        }
         let publisher = |at| Publisher::new(format!("p{at}"), random.fork());
         let publishers = (0..PUBLISHERS).map(publisher).collect();
         let readers = (0..READERS).map(|at| Reader::new(at, random.fork())).collect();
         let listen = format!("127.0.{}.{}:0", 1 + number / 250, 1 + number % 250);
         let (lives, damaged, totals) = (Vec::new(), Vec::new(), Totals::default());
-        Self { dir, listen, random, lives, publishers, readers, damaged, totals }
+        Self { dir, listen, is_secure, random, lives, publishers, readers, damaged, totals }
     }
 
     /// Kills so many processes, and then looks at everything once more.
@@ -93,6 +99,11 @@ impl World {
         serve(self.command())
     }
 
+    /// The server, as its clients reach it over HTTP/1.1.
+    fn site(&self, serving: &Serving) -> Site {
+        Site { is_secure: self.is_secure, ..serving.addr.into() }
+    }
+
     fn data(&self) -> PathBuf {
         self.dir.join("data")
     }
@@ -100,6 +111,10 @@ impl World {
     fn command(&self) -> std::process::Command {
         let mut command = sockeye(&["serve", "--listen", &self.listen, "--data"]);
         command.arg(self.data()).arg("--config").arg(self.dir.join("toml"));
+        if self.is_secure {
+            command.arg("--cert").arg(self.dir.join(tls::CERT_PEM));
+            command.arg("--key").arg(self.dir.join(tls::KEY_PEM));
+        }
         let path = self.dir.join("stderr");
         let stderr = std::fs::OpenOptions::new().create(true).append(true).open(path);
         command.stderr(stderr.expect("a file"));
@@ -136,18 +151,19 @@ impl World {
         // A poll says nothing to a reader that has everything.
         let round = Round::new(life, self.readers.iter().map(Reader::cursor).collect());
         let publish_new = purpose == Purpose::Die;
+        let site = self.site(&serving);
         thread::scope(|scope| {
-            let (round, addr) = (&round, serving.addr);
+            let round = &round;
             for publisher in &mut self.publishers {
                 scope.spawn(move || {
                     let _alarm = Alarm(round);
-                    publisher.run(addr, publish_new, round);
+                    publisher.run(site, publish_new, round);
                 });
             }
             for reader in &mut self.readers {
                 scope.spawn(move || {
                     let _alarm = Alarm(round);
-                    reader.run(addr, round);
+                    reader.run(site, round);
                 });
             }
             let is_late = round.is_late(|state| {
@@ -175,7 +191,7 @@ impl World {
 
     /// What the process has is what was there, or it says that it is not.
     fn look_at_the_history(&mut self, serving: &Serving) {
-        let mut http = Http::connect(serving.addr).expect("it listens");
+        let mut http = Http::connect(self.site(serving)).expect("it listens");
         let position = http.get("/v1/position").expect("it lives");
         let position = Cursor::parse(position["cursor"].as_str().expect("a cursor"));
         let is_new = self.lives.last().is_none_or(|life| life.epoch != position.epoch);
