@@ -690,26 +690,32 @@ const aborted = (signal) => new Promise((_, reject) => {
   signal.addEventListener("abort", () => reject(new Error("not in time")));
 });
 
-/** The text of an answer, as far as it is not too long. @param {Response} response */
-async function textOf(response, max = TEXT_MAX) {
+/** The text of an answer, as far as it is not too long. @param {Response} response @param {AbortSignal} signal that of its request */
+async function textOf(response, signal, max = TEXT_MAX) {
   let text = "";
-  for await (const piece of pieces(response)) {
+  for await (const piece of pieces(response, signal)) {
     text += piece;
     if (text.length > max) throw new Garbage("an endless answer");
   }
   return text;
 }
 
-/** @param {Response} response */
-async function* pieces(response) {
+/** @param {Response} response @param {AbortSignal} signal that of its request */
+async function* pieces(response, signal) {
   if (!response.body) return;
   const reader = response.body.getReader();
+  // Node 20 leaves a read for ever if its request is aborted and the content is compressed.
+  const stop = () => { reader.cancel().catch(() => {}); };
+  signal.addEventListener("abort", stop);
+  if (signal.aborted) stop();
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true }); // the parser knows what to do with it
   try {
     for (let it; !(it = await reader.read()).done;) yield decoder.decode(it.value, { stream: true });
+    signal.throwIfAborted();
     yield decoder.decode();
   } finally {
-    reader.cancel().catch(() => {}); // who stops reading wants no more of it
+    signal.removeEventListener("abort", stop);
+    stop(); // who stops reading wants no more of it
   }
 }
 
@@ -721,10 +727,11 @@ function retryAfter(response) {
   return waitOf(Math.max(0, ms), RETRY_MS_MAX);
 }
 
-/** What is wrong by the answer's own words: null of an answer that is no Sockeye's. @param {Response} response */
-async function problemOf(response) {
+/** What is wrong by the answer's own words: null of an answer that is no Sockeye's.
+    @param {Response} response @param {AbortSignal} signal that of its request */
+async function problemOf(response, signal) {
   try {
-    const { error } = parse(await textOf(response, 65_536));
+    const { error } = parse(await textOf(response, signal, 65_536));
     return typeof error?.code === "string" ? { code: error.code, message: String(error.message ?? error.code) } : null;
   } catch {
     return null;
@@ -742,10 +749,11 @@ const PASSING = [
 ];
 
 /** A refused request as the end of a connection; `refusal` is there if it is about its channels.
-    @param {Response} response @param {boolean} isNobody there is nothing more to show @returns {Promise<End & { refusal?: { code: string, message: string } }>} */
-async function endOf(response, isNobody) {
+    @param {Response} response @param {boolean} isNobody there is nothing more to show @param {AbortSignal} signal that of its request
+    @returns {Promise<End & { refusal?: { code: string, message: string } }>} */
+async function endOf(response, isNobody, signal) {
   const { status } = response;
-  const problem = await problemOf(response);
+  const problem = await problemOf(response, signal);
   const why = problem?.message ?? `status ${status}`;
   const retryMs = retryAfter(response);
   const reason = problem?.code;
@@ -1570,9 +1578,9 @@ export class Sockeye {
         ...names.every((it) => it.presence) ? /** @type {[string, string][]} */ ([["presence", "true"]]) : []]), shown,
       { signal: silent.signal, headers: { Accept: "text/event-stream" } });
       isAnswered = true;
-      const refused = await this.#refusedEvents(response, names);
+      const refused = await this.#refusedEvents(response, names, silent.signal);
       if (refused) return refused;
-      for await (const piece of pieces(response)) {
+      for await (const piece of pieces(response, silent.signal)) {
         for (const block of parser.feed(piece)) {
           const end = this.#hearBlock(line, names, block, parser);
           if (end) return end;
@@ -1596,13 +1604,13 @@ export class Sockeye {
     }
   }
 
-  /** @param {Response} response @param {Name[]} names @returns {Promise<End | null>} */
-  async #refusedEvents(response, names) {
+  /** @param {Response} response @param {Name[]} names @param {AbortSignal} signal that of its request @returns {Promise<End | null>} */
+  async #refusedEvents(response, names, signal) {
     const isEvents = /^text\/event-stream *(;|$)/i.test(response.headers.get("Content-Type") ?? "");
     if (response.status === 200 && isEvents) return null;
     if (response.status === 204) return { why: "all channels have ended", code: 4000 };
     if (response.status === 200) return { why: "not an event stream" };
-    const { refusal, ...end } = await endOf(response, !this.#wire.isAsked);
+    const { refusal, ...end } = await endOf(response, !this.#wire.isAsked, signal);
     if (!refusal) return end;
     for (const { name } of names) this.#ledger.refuse(name, refusal);
     return { why: refusal.message, isOurs: true };
@@ -1697,8 +1705,8 @@ export class Sockeye {
         const response = await this.#wire.fetch("poll", query, shown, { signal: inner, headers });
         isAnswered = true;
         const { status } = response;
-        if (![200, 204, 304].includes(status)) return { end: await endOf(response, !this.#wire.isAsked) };
-        const text = status === 200 ? await textOf(response) : "";
+        if (![200, 204, 304].includes(status)) return { end: await endOf(response, !this.#wire.isAsked, inner) };
+        const text = status === 200 ? await textOf(response, inner) : "";
         const body = status === 200 ? parse(text) : null;
         const lists = ["messages", "gaps", "ended"].map((it) => (body ? body[it] : []));
         if (!lists.every(Array.isArray)) throw new Garbage("not a poll's answer");
@@ -1816,7 +1824,7 @@ export class Sockeye {
       const shown = await this.#wire.shown();
       const { response, text, problem } = await within(this.#times.openMs, this.#gone.signal, async (signal) => {
         const got = await this.#wire.fetch(path, query, shown, { ...init, signal });
-        return got.ok ? { response: got, text: await textOf(got), problem: null } : { response: got, text: "", problem: await problemOf(got) };
+        return got.ok ? { response: got, text: await textOf(got, signal), problem: null } : { response: got, text: "", problem: await problemOf(got, signal) };
       });
       const { status } = response;
       if (response.ok) return parse(text);
