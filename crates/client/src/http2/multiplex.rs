@@ -50,10 +50,9 @@ pub struct Multiplex {
 impl Multiplex {
     /// A connection that has just been made. Its preface is in the output.
     ///
-    /// Its window is the sum of those of its streams, so machines that take nothing stop no other one.
-    /// [client:shared-stall]
-    pub fn new(scheme: &'static str, limits: &Limits, lanes_max: u32) -> Self {
-        let windows = limits.stream_window_bytes.saturating_mul(lanes_max);
+    /// Its window is for content on its way: what is held counts in the windows of streams only, so machines that take
+    /// nothing stop no other one. [client:shared-stall]
+    pub fn new(scheme: &'static str, limits: &Limits) -> Self {
         let http2 = Http2Limits {
             window_bytes: limits.stream_window_bytes,
             connection_window_bytes: CONNECTION_WINDOW_BYTES.max(limits.stream_window_bytes),

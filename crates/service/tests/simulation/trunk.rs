@@ -14,9 +14,6 @@ use sockeye_simnet::{Peer, Random, SimNet};
 use crate::simulation::totals::Totals;
 use crate::simulation::wire;
 
-/// The most lanes that one has: all clients of a world.
-const LANES_MAX: u32 = 8;
-
 /// A connection with its lanes.
 pub(crate) struct Trunk {
     net: SimNet,
@@ -37,7 +34,7 @@ impl Trunk {
         let window = [100, 2_000, 65_535, 1 << 18][random.below(4)];
         let limits = Limits { stream_window_bytes: window, ..Limits::DEFAULT };
         let pace = [usize::MAX, usize::MAX, 500, 60][random.below(4)];
-        let (protocol, net) = (Multiplex::new("http", &limits, LANES_MAX), net.clone());
+        let (protocol, net) = (Multiplex::new("http", &limits), net.clone());
         Some(Self { net, peer, protocol, pace, lanes: 0, is_leaving: false, is_over: false })
     }
 

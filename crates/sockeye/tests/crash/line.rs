@@ -48,7 +48,7 @@ impl Line {
             return Ok(Self::Http1(stream));
         }
         let scheme = if site.is_secure { "https" } else { "http" };
-        let mut protocol = Multiplex::new(scheme, &Limits::DEFAULT, 1);
+        let mut protocol = Multiplex::new(scheme, &Limits::DEFAULT);
         let id = protocol.open_lane();
         Ok(Self::Http2(Box::new(Lane { stream, protocol, id, begun: Instant::now() })))
     }
