@@ -18,9 +18,7 @@ use crate::fan_out::{UPGRADE, World, frame, read};
 use crate::turns::{HEALTH, open, post, work_off};
 
 const SUBSCRIBE: &[u8] = br#"{"type":"subscribe","channels":["news:1"]}"#;
-/// The application's part of a turn: 9/32.
-const PART: u64 = 562;
-/// More subscribers than that.
+/// More subscribers than the application's part of a turn has units: 9/32 of 2,000.
 const SUBSCRIBERS: usize = 700;
 const POLLS: usize = 40;
 
