@@ -408,7 +408,7 @@ impl App for Service {
         self.settle(all * 5 / 8, context);
         self.engine.deliver_burst(context);
         self.engine.hear_archive(all / 2, context);
-        self.work(all / 4, context);
+        self.work(all / 4, context); // [service:tasks-go-on]
         self.engine.hear_of_presence();
         self.answer_survey(context);
         self.conclude_surveys(context);

@@ -27,6 +27,7 @@ pub(super) struct Waiting {
 impl Default for Waiting {
     fn default() -> Self {
         let (connections, places) = (HashMap::default(), HashMap::default());
+        // [server:visit-credit]
         let accounts = FairQueue::default().with_credit(CREDIT_UNITS);
         Self { accounts, connections, places, all: Accounts::default() }
     }

@@ -133,6 +133,7 @@ impl Walk {
 impl Default for Work {
     fn default() -> Self {
         Self {
+            // [service:task-credit]
             tasks: FairQueue::new().with_credit(CREDIT_UNITS),
             jobs: FairQueue::new(),
             is_job: false,
