@@ -30,6 +30,7 @@ use sockeye_terminal::{Failure, OrFail};
 use source::Source;
 pub(crate) use tls::{CertificateConfig, TlsConfig};
 
+use crate::file::{self, Kind};
 use crate::logging::LogConfig;
 
 /// The share of one address, if the file does not say.
@@ -249,8 +250,8 @@ impl Default for LimitsConfig {
 
 impl Config {
     /// Reads a file. Relative paths in it are relative to it.
-    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(path)
+    pub(crate) fn read(path: &Path, kind: Kind) -> Result<Self, Failure> {
+        let text = file::read_text(path, kind)
             .or_fail(|| format!("cannot read the configuration {}", path.display()))?;
         let mut config = Self::parse(&text)
             .map_err(|problem| Failure(format!("{}: {problem}", path.display())))?;

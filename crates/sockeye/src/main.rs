@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod demo;
 mod disk;
+mod file;
 mod front;
 mod history;
 mod listen;
@@ -27,6 +28,7 @@ use clap::{CommandFactory as _, Parser};
 use sockeye_terminal::{Failure, notice, print, values};
 
 use crate::cli::{Cli, Command, ConfigAction};
+use crate::file::Kind;
 use crate::logging::LogConfig;
 
 fn main() -> ExitCode {
@@ -79,7 +81,7 @@ fn config(action: &ConfigAction) -> Result<(), Failure> {
     match action {
         ConfigAction::Default => print::say(format_args!("{}", config::DEFAULT.trim_end())),
         ConfigAction::Check { file } => {
-            let config = config::Config::read(file)?;
+            let config = config::Config::read(file, Kind::Stream)?;
             config.check()?;
             for warning in config.tls.as_ref().map_or(Ok(Vec::new()), tls::check)? {
                 notice(format_args!("{}: {warning}", file.display()));

@@ -14,6 +14,7 @@ use sockeye_terminal::{Failure, OrFail as _};
 
 use crate::cli::ServeOptions;
 use crate::config::Config;
+use crate::file::Kind;
 use crate::front::Front;
 use crate::tls::TlsReloader;
 use crate::{disk, logging, serve};
@@ -126,7 +127,7 @@ impl Applied {
     }
 }
 
-/// Reads the configuration on a thread of its own: a file may take any time, and a FIFO for ever.
+/// Reads the configuration on a thread of its own: a disk may take any time.
 pub(crate) struct ReloadThread {
     requests: SyncSender<()>,
     settings: Receiver<Vec<Settings>>,
@@ -230,7 +231,7 @@ impl Reloader {
     }
 
     fn try_read(&mut self, loops: usize) -> Result<Vec<Settings>, Failure> {
-        let mut config = serve::configure(&self.options)?;
+        let mut config = serve::configure(&self.options, Kind::Regular)?;
         let mut hub = config.hub();
         let fixed = self.fixed(&config, &mut hub);
         config.workers = self.started.workers;

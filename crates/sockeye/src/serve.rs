@@ -16,6 +16,7 @@ use sockeye_tls::{SharedAcceptor, TlsNet};
 use crate::cli::ServeOptions;
 use crate::config::{Config, ListenAddress, ListenConfig, Part, Parts};
 use crate::demo::Demo;
+use crate::file::Kind;
 use crate::front::Front;
 use crate::listen::Bound;
 use crate::reload::{Applied, Reload, ReloadThread, Reloader};
@@ -33,7 +34,7 @@ const DESCRIPTORS_OF_LOOP: u64 = 2;
 const MESSAGE_BYTES_MAX: u64 = 16 << 20;
 
 pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
-    let config = configure(options)?;
+    let config = configure(options, Kind::Stream)?;
     logging::apply(&config.log)?;
     for problem in config.warnings() {
         log::warn!(problem; "the configuration may not be what was meant");
@@ -197,9 +198,9 @@ fn raise_descriptor_limit() -> u64 {
 }
 
 /// The file, above it the environment, above that the flags.
-pub(crate) fn configure(options: &ServeOptions) -> Result<Config, Failure> {
+pub(crate) fn configure(options: &ServeOptions, kind: Kind) -> Result<Config, Failure> {
     let mut config = match &options.config {
-        Some(file) => Config::read(file)?,
+        Some(file) => Config::read(file, kind)?,
         None => Config::default(),
     };
     if let Some(address) = &options.listen {

@@ -22,6 +22,8 @@ use sockeye_http::{HeaderName, HeaderValue};
 use sockeye_http1::{Body, RequestWriter};
 use sockeye_terminal::{Failure, OrFail as _};
 
+use crate::file;
+
 /// How long the authority may be silent, in milliseconds.
 const SILENCE_MS: u64 = 30_000;
 
@@ -30,9 +32,6 @@ const REQUEST_MAX: Duration = Duration::from_secs(60);
 
 /// Largest answer: a chain of certificates is a hundredth of it.
 const BODY_BYTES_MAX: usize = 1 << 20;
-
-/// Largest file of authorities.
-const CA_BYTES_MAX: u64 = 1 << 20;
 
 /// The headers of a request that are sent, and those of an answer that are read.
 const SENT: [&str; 2] = ["Content-Type", "User-Agent"];
@@ -171,12 +170,8 @@ pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
 /// Trusts the authorities in a file of PEM.
 fn trusting(path: &Path) -> Result<Arc<ClientConfig>, Failure> {
     let shown = || format!("ca_file {}", path.display());
-    let about = std::fs::metadata(path).or_fail(shown)?;
-    if !about.is_file() || about.len() > CA_BYTES_MAX {
-        return Err(Failure(format!("{}: it is no file, or longer than 1 MiB", shown())));
-    }
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&std::fs::read(path).or_fail(shown)?) {
+    for certificate in CertificateDer::pem_slice_iter(&file::read(path).or_fail(shown)?) {
         let certificate = certificate.map_err(|_| Failure(format!("{}: no PEM", shown())))?;
         roots.add(certificate).or_fail(shown)?;
     }

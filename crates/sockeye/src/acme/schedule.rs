@@ -1,12 +1,12 @@
 //! When the next order is due, and how long to wait after one that failed.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use sockeye_service::OrderOutcome;
 use sockeye_tls::Certificate;
 
 use crate::config::AcmeConfig;
+use crate::file;
 
 /// The longest wait before another look at the calendar.
 const LOOK: Duration = Duration::from_secs(3_600);
@@ -30,7 +30,7 @@ const DOUBLINGS_MAX: u32 = 20;
 /// When the certificate of `config` is to be renewed, in seconds since 1970; 0 if there is none, or one
 /// for other names. `spread` comes from 0 to 255: servers that began together do not renew together.
 pub(super) fn renewal_s(config: &AcmeConfig, spread: u8) -> u64 {
-    let read = fs::read(config.certificate()).ok();
+    let read = file::read(&config.certificate()).ok();
     let certificate = read.and_then(|pem| Certificate::from_pem(&pem, &pem).ok());
     let covers = |it: &Certificate| {
         config.names.iter().all(|name| it.names().contains(&name.to_ascii_lowercase()))

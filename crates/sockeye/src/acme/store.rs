@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use sockeye_terminal::{Failure, OrFail as _};
 
 use crate::config::AcmeConfig;
-
-/// Largest file of an account.
-const ACCOUNT_BYTES_MAX: u64 = 64 << 10;
+use crate::file::{self, Kind};
 
 /// The extension of a file that is to replace another one.
 const NEW: &str = "new";
@@ -52,13 +50,10 @@ impl Store {
     /// The account, if there is one.
     pub(super) fn account(&self) -> Result<Option<String>, Failure> {
         let cannot = || format!("cannot read {}", self.account.display());
-        match fs::metadata(&self.account) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Ok(about) if about.is_file() && about.len() <= ACCOUNT_BYTES_MAX => {}
-            Ok(_) => return Err(Failure(format!("{}: it is no file of an account", cannot()))),
-            Err(error) => return Err(error).or_fail(cannot),
+        match file::read_text(&self.account, Kind::Regular) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            read => read.or_fail(cannot).map(Some),
         }
-        fs::read_to_string(&self.account).or_fail(cannot).map(Some)
     }
 
     /// Keeps an account.

@@ -12,6 +12,7 @@ use sockeye_terminal::{Failure, OrFail};
 use toml::Spanned;
 
 use super::{Source, rules};
+use crate::file::{self, Kind};
 
 /// The `[access]` table.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -220,7 +221,7 @@ fn grants(texts: &[String]) -> Result<Grants, String> {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+    file::read_text(path, Kind::Regular).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -9,9 +9,7 @@ use sockeye_tls::{Authorities, Certificate, CertificateError};
 
 use super::unix_s;
 use crate::config::{AcmeConfig, CertificateConfig, TlsConfig};
-
-/// Largest file of certificates or keys.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+use crate::file;
 
 const DAY_S: u64 = 86_400;
 
@@ -108,10 +106,5 @@ fn authorities(path: &Path) -> Result<(Vec<u8>, Authorities), Failure> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let cannot = || format!("cannot read {}", path.display());
-    let about = fs::metadata(path).or_fail(cannot)?;
-    if !about.is_file() || about.len() > FILE_BYTES_MAX {
-        return Err(Failure(format!("{}: it is no file, or longer than 1 MiB", cannot())));
-    }
-    fs::read(path).or_fail(cannot)
+    file::read(path).or_fail(|| format!("cannot read {}", path.display()))
 }

@@ -9,13 +9,14 @@ use sockeye_terminal::{Failure, OrFail, notice, plain::plain, print};
 use super::args::CheckOptions;
 use super::{identity_json, now_ms};
 use crate::config::Config;
+use crate::file::Kind;
 
 /// Most that is read of standard input; the server looks at far less.
 const INPUT_BYTES_MAX: u64 = 64 * 1024;
 
 /// Prints what the token allows, or fails with the refusal.
 pub(super) fn run(options: &CheckOptions) -> Result<(), Failure> {
-    let config = Config::read(&options.config)?;
+    let config = Config::read(&options.config, Kind::Stream)?;
     config.check()?;
     let file = options.config.display();
     let guard = match &config.access {

@@ -73,6 +73,11 @@ impl Drop for Place {
     }
 }
 
+/// Makes a pipe with a name. Its readers wait for a writer.
+pub(crate) fn make_pipe(path: &str) {
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RWXU).expect("a pipe");
+}
+
 /// A request with headers, each with its CRLF, and a body: status and body of the response.
 pub(crate) fn request(
     serving: &Serving,

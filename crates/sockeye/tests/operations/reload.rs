@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use crate::common::{PATIENCE, Peer, Serving, serve_anywhere};
-use crate::operations::place::{Place, request};
+use crate::operations::place::{Place, make_pipe, request};
 
 const KEY: &str = "a_back_end_s_key_of_a_good_length_01";
 const OTHER: &str = "a_back_end_s_key_of_a_good_length_02";
@@ -84,34 +84,48 @@ fn a_bad_file_changes_nothing_and_is_reported_with_its_line() {
     }
 }
 
-/// A FIFO blocks its reader until somebody writes into it.
+/// A pipe would block its reader until somebody writes into it. [service:regular-files]
 #[test]
-fn a_file_that_never_ends_holds_nobody() {
+fn a_file_that_is_not_regular_is_reported_and_the_next_signal_is_seen() {
     let place = Place::new();
     place.write("one.key", KEY);
     place.write("sockeye.toml", &config(""));
-    let mut serving = place.serve(|_| ());
-    let path = place.path("sockeye.toml");
-    std::fs::remove_file(&path).expect("it is there");
-    let made = std::process::Command::new("mkfifo").arg(&path).status();
-    assert!(made.expect("mkfifo runs").success());
-    serving.signal(Signal::HUP);
-    // Several signals while one reading waits.
-    serving.signal(Signal::HUP);
-    // The loop has the signals before the request: each ends a wait of its own.
-    for _ in 0..3 {
+    let serving = place.serve(|_| ());
+    let refused = |file: &str, times| {
+        std::fs::remove_file(place.path(file)).expect("it is there");
+        make_pipe(&place.path(file));
+        serving.signal(Signal::HUP);
+        let log = place.until_logged("the configuration stays as it was", times);
+        let line = log.lines().last().expect("a line");
+        assert!(line.contains(file) && line.contains("it is not a regular file"), "{line}");
         assert_eq!(request(&serving, "GET", "/v1/position", &with_key(KEY), "").0, 200);
-    }
-    let mut fifo = std::fs::File::options().write(true).open(&path).expect("it is read");
+        std::fs::remove_file(place.path(file)).expect("it is there");
+    };
+    refused("sockeye.toml", 1);
+    place.write("sockeye.toml", &config(""));
+    refused("one.key", 2);
     place.write("one.key", OTHER);
-    std::io::Write::write_all(&mut fifo, config("").as_bytes()).expect("it is read");
-    drop(fifo);
+    serving.signal(Signal::HUP);
     place.until_logged("the configuration was read again", 1);
     assert_eq!(request(&serving, "GET", "/v1/position", &with_key(KEY), "").0, 401);
-    // Nor does a reading that waits hold the end.
+}
+
+/// A start waits for the writer of a pipe: `--config /dev/stdin`. A reload cannot read it a second time.
+/// [service:regular-files]
+#[test]
+fn a_start_takes_a_pipe_as_its_configuration() {
+    let place = Place::new();
+    place.write("one.key", KEY);
+    let pipe = place.path("sockeye.toml");
+    make_pipe(&pipe);
+    let writer = std::thread::spawn(move || std::fs::write(pipe, config("")));
+    let serving = place.serve(|_| ());
+    writer.join().expect("no panic").expect("the start reads it");
+    assert_eq!(request(&serving, "GET", "/v1/position", &with_key(KEY), "").0, 200);
+    assert_eq!(request(&serving, "GET", "/v1/position", &with_key(OTHER), "").0, 401);
     serving.signal(Signal::HUP);
-    serving.signal(Signal::TERM);
-    assert!(serving.wait().success());
+    place.until_logged("it is not a regular file", 1);
+    assert_eq!(request(&serving, "GET", "/v1/position", &with_key(KEY), "").0, 200);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::common::{Serving, sockeye};
-use crate::operations::place::{Place, request};
+use crate::operations::place::{Place, make_pipe, request};
 
 fn start(place: &Place) -> Serving {
     let data = place.path("data");
@@ -31,8 +31,7 @@ fn a_long_start_says_what_it_is_at() {
     place.write("sockeye.toml", "");
     let data = place.path("data");
     std::fs::create_dir(&data).expect("our directory");
-    let mark = std::path::Path::new(&data).join("mark");
-    rustix::fs::mkfifoat(rustix::fs::CWD, &mark, rustix::fs::Mode::RWXU).expect("a pipe");
+    make_pipe(&place.path("data/mark"));
     let config = place.path("sockeye.toml");
     let args = ["serve", "--listen", "127.0.0.1:0", "--config", &config, "--data", &data];
     let log = std::fs::File::create(place.path("log")).expect("our directory");

@@ -9,7 +9,7 @@ use super::handshakes::pem;
 use super::{Secured, client, files, install, make};
 use crate::common::child::{bad, good};
 use crate::common::run;
-use crate::operations::place::Place;
+use crate::operations::place::{Place, make_pipe};
 
 const CONFIG: &str =
     "[tls]\n[[tls.certificates]]\ncert = \"used/cert.pem\"\nkey = \"used/key.pem\"\n";
@@ -70,6 +70,9 @@ fn a_check_opens_the_files_and_names_the_bad_one_with_its_reason() {
     refused(&[&format!("certificate {cert}: "), "there is no certificate in it"]);
     fs::remove_file(&cert).expect("our directory");
     refused(&[&format!("cannot read {cert}: "), "No such file"]);
+    make_pipe(&cert);
+    refused(&[&format!("cannot read {cert}: it is not a regular file")]);
+    fs::remove_file(&cert).expect("our directory");
     install(&make_dated(&place, "expired", 2020, Last::Year(2021)), &used);
     refused(&[&format!("certificate {cert}: it has expired, "), " days ago"]);
 
@@ -90,7 +93,7 @@ fn a_check_opens_the_files_and_names_the_bad_one_with_its_reason() {
     }
 }
 
-/// [tls:files-checked] [tls:reload]
+/// [tls:files-checked] [tls:reload] [service:regular-files]
 #[test]
 fn a_reload_says_the_same_and_keeps_what_is_good() {
     let place = Place::new();
@@ -111,6 +114,11 @@ fn a_reload_says_the_same_and_keeps_what_is_good() {
         1,
     );
     still_serves(&server);
+    fs::remove_file(&cert).expect("our directory");
+    make_pipe(&cert);
+    place.until_logged(&format!("cannot read {cert}: it is not a regular file"), 1);
+    still_serves(&server);
+    fs::remove_file(&cert).expect("our directory");
     install(&make_dated(&place, "expired", 2020, Last::Year(2021)), &used);
     place.until_logged(&format!("certificate {cert}: it has expired, "), 1);
     still_serves(&server);
