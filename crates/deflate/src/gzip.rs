@@ -40,6 +40,10 @@ pub const MEMBER_TEXT_BYTES_MAX: usize = TEXT_BYTES_MAX + 16 * 1024;
 /// The longest stored block (RFC 1951 §3.2.4).
 const STORED_BYTES_MAX: usize = 0xFFFF;
 
+/// An empty stored block. Decoders hand out what they have when they see one, and some (Go's) keep a stored
+/// text until then.
+const FLUSH: [u8; 5] = [0x00, 0x00, 0x00, 0xFF, 0xFF];
+
 /// How a [`Gzip`] compresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GzipConfig {
@@ -181,8 +185,8 @@ impl Gzip {
         deflater.reset();
         let is_shorter = deflater.deflate(&mut self.scratch, part, out);
         if is_shorter {
-            // [gzip:flushed] The end of the flush, which permessage-deflate leaves out.
-            out.extend_from_slice(&[0x00, 0x00, 0xFF, 0xFF]);
+            // [gzip:flushed] Its first byte is there. permessage-deflate leaves out the other four.
+            out.extend_from_slice(&FLUSH[1..]);
         }
         is_shorter
     }
@@ -195,7 +199,7 @@ impl Gzip {
     }
 }
 
-/// Appends `text` as stored blocks: 5 bytes more for each 64 KiB.
+/// Appends `text` as stored blocks: 5 bytes more for each 64 KiB, and 5 for an empty block behind them.
 pub fn store(text: &[u8], out: &mut Vec<u8>) {
     for part in text.chunks(STORED_BYTES_MAX) {
         let len = u16::try_from(part.len()).unwrap_or(u16::MAX);
@@ -204,6 +208,7 @@ pub fn store(text: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(&(!len).to_le_bytes());
         out.extend_from_slice(part);
     }
+    out.extend_from_slice(&FLUSH); // [gzip:flushed]
 }
 
 /// Shows no text.

@@ -189,6 +189,6 @@ fn a_secret_is_not_compressed() {
         });
         stage.turns();
         client.read();
-        assert_eq!(client.body_bytes - before, plain + 5, "stored");
+        assert_eq!(client.body_bytes - before, plain + 10, "stored");
     }
 }
