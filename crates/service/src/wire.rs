@@ -38,6 +38,7 @@ pub use message::{Form, bare, event, message, position_event};
 pub(crate) use payload::is_end;
 pub use poll::{PollBody, Rest};
 pub use problem::{Code, Problem};
+pub(crate) use problem::{channel_name, target};
 pub use publish::{Channels, Expect, Options, Publish, publish_json, publish_raw};
 pub(crate) use query::CURSORS;
 pub use query::{Query, path_segment, resume};

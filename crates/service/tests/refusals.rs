@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sockeye_hub::{Cursor, Misuse, NameError, Refusal, Seq};
+use sockeye_hub::{Cursor, Misuse, Refusal, Seq};
 use sockeye_service::wire::{Advice, CloseReason, Code, Problem};
 
 /// [service:statuses]
@@ -48,9 +48,6 @@ fn a_misuse_is_ours_and_is_not_explained() {
         let problem = Problem::from(misuse);
         assert_eq!((problem.code, problem.status().code()), (Code::Internal, 500));
         assert_eq!(problem.message, "the hub could not do that");
-    }
-    for error in [NameError::TooLong, NameError::ManySegments, NameError::ManyStars] {
-        assert_eq!(Problem::from(error).code, Code::BadChannel);
     }
 }
 

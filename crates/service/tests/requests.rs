@@ -40,6 +40,8 @@ fn a_raw_body_is_text_unless_its_media_type_says_json() {
         ("application/json", &b"{]"[..], Code::BadJson),
         ("application/json", b"", Code::BadJson),
         ("application/json", br#"["\ud800"]"#, Code::BadJson),
+        // [service:utf8-bodies]
+        ("application/json", b"\"\xff\"", Code::BadJson),
         ("text/plain", b"\xff", Code::BadRequest),
     ] {
         assert_eq!(raw(media, body, Options::default()).expect_err("it is not").code, code);
@@ -145,6 +147,9 @@ fn one_channel_or_several() {
         (r#"{"channel":"a","data":1,"dat":2}"#, Code::BadRequest, r#"unknown field "dat""#),
         (r#"{"channel":"a","data":}"#, Code::BadJson, "not JSON at line 1, column 23"),
     ];
+    // [service:utf8-bodies]
+    let binary = publish_json(b"{\"channel\":\"\xff\"}", &LIMITS).expect_err("it is not text");
+    assert_eq!((binary.code, &*binary.message), (Code::BadJson, "the body is not UTF-8"));
     for (body, code, message) in cases {
         let problem = publish_json(body.as_bytes(), &LIMITS).expect_err("it is wrong");
         assert_eq!((problem.code, &*problem.message), (code, message), "{body}");
@@ -183,16 +188,17 @@ fn a_bad_line_of_a_batch_does_not_stop_the_others() {
     let body = b"{\"channel\":\"a\",\"data\":1}\n\r\nnonsense\n\xff\n{\"channel\":\"b\",\"data\":\"x\"}\r\n{\"channels\":[\"b\"],\"data\":1}";
     let items: Vec<_> = Batch::new(body, &LIMITS)
         .expect("it is one")
-        .map(|(line, item)| (line, item.map(|it| it.channels).map_err(|it| it.message)))
+        .map(|(line, item)| (line, item.map(|it| it.channels).map_err(|it| (it.code, it.message))))
         .collect();
     assert_eq!(
         items,
         [
             (1, Ok(Channels::One("a".into()))),
-            (3, Err("not JSON at line 1, column 2".into())),
-            (4, Err("the line is not UTF-8".into())),
+            (3, Err((Code::BadJson, "not JSON at line 1, column 2".into()))),
+            // [service:utf8-bodies]
+            (4, Err((Code::BadJson, "the line is not UTF-8".into()))),
             (5, Ok(Channels::One("b".into()))),
-            (6, Err("unknown field \"channels\"".into())),
+            (6, Err((Code::BadRequest, "unknown field \"channels\"".into()))),
         ]
     );
 }

@@ -129,6 +129,50 @@ fn whatever_is_missing_is_declared() {
     }
 }
 
+/// [service:bad-channel-named]
+#[test]
+fn a_refused_name_is_named_everywhere() {
+    let server = start(|_| ());
+    let reason = "' ' is not allowed (allowed: A-Z a-z 0-9 _ . : ~ @ / -";
+    let named = |name: &str| format!("invalid channel name {name}: {reason}");
+    for (method, target) in [
+        ("GET", "/v1/sse?channel=b%20ad"),
+        ("GET", "/v1/poll?channel=good&channel=b%20ad"),
+        ("GET", "/v1/poll?channel=b%20ad&wait=1"),
+        ("GET", "/v1/position?channel=good&channel=b%20ad"),
+        ("GET", "/v1/channels/b%20ad/history"),
+        ("GET", "/v1/channels/b%20ad/presence"),
+        ("POST", "/v1/channels/b%20ad"),
+        ("POST", "/v1/channels/b%20ad/close"),
+    ] {
+        let answered = ask(server.addr, method, target, "", "");
+        let error = &answered.json()["error"];
+        let message = error["message"].as_str().expect("a text");
+        assert_eq!((answered.status, &error["code"]), (400, &"bad_channel".into()), "{target}");
+        assert!(message.starts_with(&named("\"b ad\"")), "{method} {target}: {message}");
+    }
+    // A stream says it in its message, too. A long name is cut, and a hostile one is escaped.
+    let long = "a".repeat(300);
+    let target = format!("/v1/sse?channel=good&channel=b%20ad&channel={long}&channel=%0A%1B");
+    let mut events = Events::open(server.addr, &target, "");
+    for start in [
+        named("\"b ad\""),
+        format!("invalid channel name \"{}\"…: it is longer", &long[..40]),
+        "invalid channel name \"\\n\\u{1b}\": ".to_owned(),
+    ] {
+        let refused = events.until("$error");
+        let message = refused["message"].as_str().expect("a text");
+        assert!(message.starts_with(&start), "{message}");
+    }
+    let mut socket = Socket::commands(server.addr);
+    for command in ["subscribe", "unsubscribe"] {
+        socket.send(&format!(r#"{{"type":"{command}","id":"x","channels":["b ad"]}}"#));
+        let refused = socket.until("error");
+        let message = refused["message"].as_str().expect("a text");
+        assert!(message.starts_with(&named("\"b ad\"")), "{command}: {message}");
+    }
+}
+
 #[test]
 fn one_refused_channel_does_not_stop_the_others() {
     let server = start(|_| ());

@@ -27,7 +27,7 @@ impl Service {
         let mut problems = Vec::new();
         let from = (start, watch);
         let taken = self.engine.subscribe(subscriber, who, &targets, from, |channel, refusal| {
-            problems.push((channel, Problem::from(refusal)));
+            problems.push((channel, Problem::of_target(channel, refusal)));
         });
         let cursor = self.engine.cursor_of(subscriber);
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };

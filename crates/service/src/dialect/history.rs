@@ -15,7 +15,7 @@ use crate::engine::archive::{self, Waiter};
 use crate::engine::{Principal, units};
 use crate::sequencing::{self, Range};
 use crate::wire::reply::{cut_history, history};
-use crate::wire::{Code, Problem, Query, is_end, path_segment};
+use crate::wire::{Code, Problem, Query, channel_name, is_end, path_segment};
 use crate::{Pending, Service};
 
 /// A page of history if the request does not say how long.
@@ -62,7 +62,7 @@ impl Service {
         context: &mut Context<'_>,
     ) -> Result<Answer<Pending>, Problem> {
         let channel = path_segment(channel)?;
-        let name = ChannelName::new(&channel)?;
+        let name = channel_name(&channel)?;
         who.may_subscribe(Target::Channel(name), &self.engine.namespaces, self.engine.calendar)?;
         let limit = query.number("limit")?.unwrap_or(MESSAGES);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);

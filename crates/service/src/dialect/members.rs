@@ -6,7 +6,7 @@ use sockeye_server::{Answer, Context, Reply, Request, Status};
 use super::reply::json;
 use crate::dialect::held;
 use crate::engine::{Principal, units};
-use crate::wire::{self, Code, Problem, Query, reply};
+use crate::wire::{self, Code, Problem, Query, channel_name, reply};
 use crate::{Pending, Service};
 
 /// Users in a page of the list if the request does not say how many.
@@ -66,7 +66,7 @@ impl Service {
     ) -> Result<Reply, Problem> {
         let Wanted { who, channel, after, limit } = wanted;
         // The settings may have changed since the request came.
-        self.may_list(who, ChannelName::new(channel)?)?;
+        self.may_list(who, channel_name(channel)?)?;
         let listed = self.engine.presence.page(channel, after.as_deref(), limit + 1);
         context.spend(units::PULL + listed.len() as u64 * units::ITEM);
         let mut page: Vec<(&str, u32)> =

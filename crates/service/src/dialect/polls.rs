@@ -260,16 +260,17 @@ impl Service {
         asked: &Asked<'p>,
     ) -> Result<Taken<'p>, Problem> {
         let (mut refusal, from) = (None, (asked.start, Watch::No));
-        let taken = self.engine.subscribe(subscriber, who, asked.channels, from, |_, refused| {
-            refusal.get_or_insert(refused);
-        });
+        let taken =
+            self.engine.subscribe(subscriber, who, asked.channels, from, |text, refused| {
+                refusal.get_or_insert_with(|| Problem::of_target(text, refused));
+            });
         match refusal {
             None => Ok(taken),
             // The whole poll is refused: with one channel missing, the client would take it for a
             // channel without messages.
             Some(refusal) => {
                 self.engine.leave(subscriber);
-                Err(refusal.into())
+                Err(refusal)
             }
         }
     }

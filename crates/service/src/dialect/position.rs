@@ -1,13 +1,13 @@
 //! `GET /v1/position`: read it, load your state, and then subscribe from it.
 
-use sockeye_hub::{ChannelName, ChannelState, Reason, Target, Token};
+use sockeye_hub::{ChannelState, Reason, Target, Token};
 use sockeye_server::{Answer, Context, Reply, Request, Status};
 
 use super::reply::json;
 use crate::dialect::held;
 use crate::engine::{Principal, units};
 use crate::wire::reply::position;
-use crate::wire::{Code, Problem, Query};
+use crate::wire::{Code, Problem, Query, channel_name};
 use crate::{Pending, Service};
 
 /// The channels that a request asks for.
@@ -66,7 +66,7 @@ impl Service {
         context.spend(names.len() as u64 * units::TARGET);
         let mut channels: Vec<(&str, ChannelState)> = Vec::new();
         for name in names {
-            let channel = ChannelName::new(name)?;
+            let channel = channel_name(name)?;
             if channels.iter().any(|(it, _)| it == name) {
                 return Err(Problem::new(Code::BadQuery, format!("{name} is named twice")));
             }

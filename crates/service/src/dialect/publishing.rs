@@ -17,7 +17,7 @@ use crate::dialect::counters::count;
 use crate::engine::work::Payer;
 use crate::engine::{Answered, Placed, Principal, Settled, Task, units};
 use crate::sequencing::Ticket;
-use crate::wire::{Channels, Control, Payload, Problem, Publish};
+use crate::wire::{Channels, Control, Payload, Problem, Publish, channel_name};
 use crate::{Pending, Service};
 pub(crate) use job::{Asker, Shape};
 use job::{Begun, Item, Job};
@@ -67,7 +67,7 @@ impl Service {
         let mut job = self.jobs.begin(Asker::Request(None), Shape::One);
         let name = Cow::Borrowed(channel);
         let waits = self.has_to_queue();
-        let checked = ChannelName::new(channel).map_err(Problem::from).and_then(|name| {
+        let checked = channel_name(channel).and_then(|name| {
             who.may_publish(name, &self.engine.namespaces, self.engine.calendar)?;
             if waits { self.check_room_for_steps(who) } else { Ok(()) }
         });

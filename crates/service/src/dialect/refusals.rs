@@ -3,10 +3,23 @@
 use crate::engine::{End, Refusal};
 use crate::wire::{CloseReason, Code, Problem};
 
+impl Problem {
+    /// The refusal of a subscription to what `text` names.
+    pub(super) fn of_target(text: &str, refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Name(error) => Self::bad_channel(text, error),
+            refusal => refusal.into(),
+        }
+    }
+}
+
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Name(error) => error.into(),
+            // `of_target` knows the name.
+            Refusal::Name(error) => {
+                Self::new(Code::BadChannel, format!("invalid channel name: {error}"))
+            }
             Refusal::Hub(refusal) => refusal.into(),
             Refusal::Access(refusal) => refusal.into(),
             Refusal::RateLimited { per_second, wait_ms } => {

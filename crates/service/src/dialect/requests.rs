@@ -12,7 +12,8 @@ use crate::dialect::reply::{self, NO_STORE, json};
 use crate::dialect::routes::{Method, Resource};
 use crate::engine::{Principal, Watch, units};
 use crate::wire::{
-    Batch, CURSORS, Code, Options, Problem, Query, path_segment, publish_json, publish_raw, resume,
+    self, Batch, CURSORS, Code, Options, Problem, Query, channel_name, path_segment, publish_json,
+    publish_raw, resume,
 };
 use crate::{Pending, Service};
 
@@ -166,7 +167,7 @@ impl Service {
             Resource::Presence(channel) => {
                 self.known(query, &["limit", "after"], Cursors::Unknown)?;
                 let channel = path_segment(channel)?;
-                self.list_presence(who, ChannelName::new(&channel)?, (request, query), context)
+                self.list_presence(who, channel_name(&channel)?, (request, query), context)
             }
             Resource::Channel(channel) => self.publish_raw(who, channel, request, query, context),
             Resource::Tickets => self.ticket(who, request, query),
@@ -234,7 +235,7 @@ impl Service {
     /// Whether somebody may receive what `target` names.
     pub(crate) fn may_read(&self, who: &Principal, target: &str) -> Result<(), Problem> {
         Ok(who.may_subscribe(
-            Target::new(target)?,
+            wire::target(target)?,
             &self.engine.namespaces,
             self.engine.calendar,
         )?)
@@ -342,9 +343,9 @@ fn start(request: &Request<'_>, query: &Query<'_>) -> Start {
 
 /// Refuses a request if none of its targets is valid: its stream would have no subscription.
 fn check_targets(targets: &[&str]) -> Result<(), Problem> {
-    let mut checked = targets.iter().map(|target| Target::new(target));
+    let mut checked = targets.iter().map(|text| wire::target(text));
     match checked.next() {
-        Some(Err(error)) if checked.all(|target| target.is_err()) => Err(error.into()),
+        Some(Err(problem)) if checked.all(|target| target.is_err()) => Err(problem),
         _ => Ok(()),
     }
 }

@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 
-use sockeye_hub::{Start, SubscriberKey, Target, Token};
+use sockeye_hub::{Start, SubscriberKey, Token};
 use sockeye_server::{CloseCode, Context, Message, StreamKey};
 
 use crate::Service;
 use crate::dialect::outlet::{Delivery, Recipient};
 use crate::dialect::publishing::Asker;
 use crate::engine::{Before, End, NOWHERE, Principal, Watch, units};
-use crate::wire::{CloseReason, Code, Command, Control, Credential, Id, Problem, Publish, Refused};
+use crate::wire::{
+    CloseReason, Code, Command, Control, Credential, Id, Problem, Publish, Refused, target,
+};
 
 impl Service {
     /// Takes a message that came on a WebSocket.
@@ -231,7 +233,7 @@ impl Service {
         let who = session.principal.clone();
         let from = (start, watch);
         let taken = self.engine.subscribe(subscriber, &who, &targets, from, |channel, refusal| {
-            to.error(id, Some(channel), &refusal.into(), context);
+            to.error(id, Some(channel), &Problem::of_target(channel, refusal), context);
         });
         if taken.targets.is_empty() {
             return;
@@ -260,7 +262,7 @@ impl Service {
         let to = Recipient::socket(stream);
         let mut gone = Vec::new();
         for channel in channels {
-            let removed = Target::new(channel).map_err(Problem::from).and_then(|target| {
+            let removed = target(channel).and_then(|target| {
                 let known = subscriber.unsubscribe(target);
                 known.then_some(()).ok_or_else(|| Problem::new(Code::NotFound, "not subscribed"))
             });

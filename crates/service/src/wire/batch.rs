@@ -1,6 +1,7 @@
 //! Reads a batch: many publications in one body, a line each.
 
 use super::fields::Fields;
+use super::json::utf8;
 use super::publish::publish_one;
 use super::{Code, Limits, Problem, Publish};
 
@@ -66,9 +67,7 @@ impl<'t> Iterator for Batch<'t> {
 }
 
 fn item<'t>(line: &'t [u8], limits: &Limits) -> Result<Publish<'t>, Problem> {
-    let Ok(text) = str::from_utf8(line) else {
-        return Err(Problem::new(Code::BadRequest, "the line is not UTF-8"));
-    };
+    let text = utf8(line, "the line")?;
     let (fields, read) = Fields::read(text, Code::BadRequest);
     read?;
     publish_one(fields, limits)

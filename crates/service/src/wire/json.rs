@@ -180,6 +180,11 @@ pub(super) fn value<'t>(text: &'t str, depth_max: usize) -> Result<&'t str, Prob
     Ok(value.get())
 }
 
+/// Reads the text of JSON. `what` is the part of a request that it is. [service:utf8-bodies]
+pub(super) fn utf8<'t>(bytes: &'t [u8], what: &str) -> Result<&'t str, Problem> {
+    str::from_utf8(bytes).map_err(|_| Problem::new(Code::BadJson, format!("{what} is not UTF-8")))
+}
+
 pub(crate) fn not_json(error: &serde_json::Error) -> Problem {
     let (line, column) = (error.line(), error.column());
     Problem::new(Code::BadJson, format!("not JSON at line {line}, column {column}"))

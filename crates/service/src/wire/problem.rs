@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use sockeye_auth::Refusal as Refused;
 use sockeye_http::Status;
-use sockeye_hub::{Misuse, NameError, Refusal};
+use sockeye_hub::{ChannelName, Misuse, NameError, Refusal, Target};
 
+use super::fields::quoted;
 use super::json::{self, Object};
 
 /// Declares each code of the service's own with its word and its status on one line.
@@ -251,8 +252,21 @@ impl From<Refused> for Problem {
     }
 }
 
-impl From<NameError> for Problem {
-    fn from(error: NameError) -> Self {
-        Self::new(Code::BadChannel, format!("invalid channel name: {error}"))
+impl Problem {
+    /// A text that is no channel's name and, where a pattern may stand, no pattern. The text is escaped and
+    /// cut. [service:bad-channel-named]
+    pub(crate) fn bad_channel(text: &str, error: NameError) -> Self {
+        let message = format!("invalid channel name {}: {error}", quoted(text));
+        Self::new(Code::BadChannel, message)
     }
+}
+
+/// Reads a channel's name.
+pub(crate) fn channel_name(text: &str) -> Result<ChannelName<'_>, Problem> {
+    ChannelName::new(text).map_err(|error| Problem::bad_channel(text, error))
+}
+
+/// Reads a channel's name or a pattern.
+pub(crate) fn target(text: &str) -> Result<Target<'_>, Problem> {
+    Target::new(text).map_err(|error| Problem::bad_channel(text, error))
 }

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use sockeye_hub::{ChannelName, Cursor, Reason, Seq};
 
 use super::fields::{Fields, quoted};
+use super::json::utf8;
+use super::problem::channel_name;
 use super::{Code, Data, EventName, Limits, Payload, Problem, Query};
 
 /// A publication, as a client asks for it.
@@ -177,13 +179,15 @@ pub fn publish_raw<'t>(
     options: Options<'t>,
     limits: &Limits,
 ) -> Result<Publish<'t>, Problem> {
-    let Ok(text) = str::from_utf8(body) else {
-        return Err(Problem::new(Code::BadRequest, "the body is not UTF-8"));
+    let is_json = content_type.is_some_and(is_json);
+    let text = match is_json {
+        true => utf8(body, BODY)?,
+        false => str::from_utf8(body)
+            .map_err(|_| Problem::new(Code::BadRequest, "the body is not UTF-8"))?,
     };
     if let Err(expected) = check_ttl(options.ttl_ms, limits) {
         return Err(bad_query(format!("ttl_ms has to be {expected}")));
     }
-    let is_json = content_type.is_some_and(is_json);
     let data = if is_json { Data::json(text, limits)? } else { Data::text(text) };
     finish(Channels::One(channel), data, options)
 }
@@ -193,9 +197,7 @@ pub fn publish_raw<'t>(
 /// # Errors
 /// [`Problem`] says what is wrong: 400.
 pub fn publish_json<'t>(body: &'t [u8], limits: &Limits) -> Result<Publish<'t>, Problem> {
-    let Ok(text) = str::from_utf8(body) else {
-        return Err(Problem::new(Code::BadRequest, "the body is not UTF-8"));
-    };
+    let text = utf8(body, BODY)?;
     let (mut fields, read) = Fields::read(text, Code::BadRequest);
     read?;
     fields.only(&["channels", "channel", "data", "event", "key", "expect", "ttl_ms"])?;
@@ -283,10 +285,7 @@ fn check_ttl(ttl_ms: Option<u64>, limits: &Limits) -> Result<(), String> {
 fn check_channels(channels: &Channels<'_>) -> Result<(), Problem> {
     let names = channels.as_slice();
     for name in names {
-        if let Err(error) = ChannelName::new(name) {
-            let message = format!("invalid channel name {}: {error}", quoted(name));
-            return Err(Problem::new(Code::BadChannel, message));
-        }
+        channel_name(name)?;
     }
     if names.len() == 1 {
         return Ok(());
@@ -301,6 +300,8 @@ fn check_channels(channels: &Channels<'_>) -> Result<(), Problem> {
         None => Ok(()),
     }
 }
+
+const BODY: &str = "the body";
 
 const EXPECT: &str = "a sequence number or a cursor";
 
