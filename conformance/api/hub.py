@@ -12,6 +12,8 @@ import socket
 import subprocess
 import time
 
+import http2
+
 ORIGIN = "https://app.example"  # whose pages may use the guarded one
 SECONDS_MAX = 60  # that anything of a server may take
 
@@ -67,6 +69,8 @@ class Answer:
 class Hub:
     """A running server. Use it with `with`."""
 
+    scheme, flags = "http", []
+
     def __init__(self, binary, out, name, config):
         self.dir = pathlib.Path(out) / name
         self.dir.mkdir(parents=True, exist_ok=True)
@@ -79,13 +83,14 @@ class Hub:
 
     def __enter__(self):
         log = self.dir / "server.log"
-        command = [self.binary, "serve", "--listen", "127.0.0.1:0", "--config", self.dir / "sockeye.toml"]
+        command = [self.binary, "serve", "--listen", "127.0.0.1:0", "--config", self.dir / "sockeye.toml",
+                   *self.flags]
         with log.open("wb") as file:
             self.process = subprocess.Popen([str(x) for x in command], stdout=file, stderr=file,
                                             stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + SECONDS_MAX
         while time.monotonic() < deadline and self.process.poll() is None:
-            found = re.search(r"listens on http://(\S+):(\d+)", log.read_text())
+            found = re.search(rf"listens on {self.scheme}://(\S+):(\d+)", log.read_text())
             if found:
                 self.host, self.port = found[1], int(found[2])
                 return self
@@ -136,11 +141,7 @@ class Hub:
                 connection.putheader("Content-Length", str(len(body)))
             connection.endheaders(body)
             response = connection.getresponse()
-            names = [name.lower() for name, _ in response.getheaders()]
-            twice = {name for name in names if names.count(name) > 1}
-            if twice:
-                raise ValueError(f"headers that stand twice: {twice}")
-            found = {name.lower(): value for name, value in response.getheaders()}
+            found = once(response.getheaders())
             endless = response.status == 101 or found.get("content-type") == "text/event-stream"
             if not endless:
                 piece = response.read()
@@ -149,6 +150,49 @@ class Hub:
             return Answer(response.status, found, piece)
         finally:
             connection.close()
+
+
+class Http2Hub(Hub):
+    """A running server that is asked over HTTP/2 with prior knowledge, all on one connection."""
+
+    ca = None
+
+    def __enter__(self):
+        super().__enter__()
+        self.client = http2.Client(self.host, self.port, self.ca, SECONDS_MAX)
+        return self
+
+    def __exit__(self, *error):
+        self.client.close()
+        super().__exit__(*error)
+
+    def ask(self, method, target, headers=None, body=None):
+        status, pairs, body = self.client.ask(method, target, headers or {}, body)
+        return Answer(status, once(pairs), body)
+
+
+class SecureHub(Http2Hub):
+    """A running server that is asked over TLS, where ALPN chooses HTTP/2."""
+
+    scheme = "https"
+
+    def __enter__(self):
+        place = self.dir / "cert"
+        if not place.exists():
+            subprocess.run([self.binary, "cert", "--out", place], check=True, stdout=subprocess.DEVNULL,
+                           timeout=SECONDS_MAX)
+        self.ca = place / "ca.pem"
+        self.flags = ["--cert", place / "cert.pem", "--key", place / "key.pem"]
+        return super().__enter__()
+
+
+def once(pairs):
+    """Headers by their names in lower case; none of ours stands twice."""
+    names = [name.lower() for name, _ in pairs]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"headers that stand twice: {twice}")
+    return {name.lower(): value for name, value in pairs}
 
 
 def base64url(data):

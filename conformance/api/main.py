@@ -27,9 +27,28 @@ def main(binary, out):
         key = {"Authorization": f"ApiKey {guarded.key}", "Origin": hubs.ORIGIN}
         step(report, "made up, guarded",
              lambda: generated.run(report, contract, guarded, "guarded", key, CASES, SEED + 1))
+    over_http2(report, contract, binary, out)
     step(report, "commands", lambda: check_commands(report, contract, binary, out))
     print(f"api: {report.passed} passed, {report.failed} failed")
     return 1 if report.failed else 0
+
+
+def over_http2(report, contract, binary, out):
+    """The same requests, where the server hears them over HTTP/2."""
+    with hubs.Http2Hub(binary, out, "h2c", hubs.OPEN) as hub:
+        step(report, "the tables, h2c", lambda: coverage.check_methods(report, contract, hub))
+        step(report, "made up, h2c", lambda: generated.run(report, contract, hub, "h2c", {}, CASES, SEED))
+        report.check("h2c: requests share a connection", shared(hub.client))
+    with hubs.SecureHub(binary, out, "secure", hubs.OPEN + hubs.GUARDED) as hub:
+        key = {"Authorization": f"ApiKey {hub.key}", "Origin": hubs.ORIGIN}
+        step(report, "made up, h2 over TLS",
+             lambda: generated.run(report, contract, hub, "h2", key, CASES, SEED + 1))
+        report.check("h2: requests share a connection", shared(hub.client))
+
+
+def shared(client):
+    asked = f"{client.requests} requests on {client.connections} connections"
+    return [] if client.connections * 20 <= client.requests else [asked]
 
 
 def step(report, name, run):
