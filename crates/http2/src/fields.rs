@@ -158,6 +158,21 @@ impl FieldBuffer {
         self.method.as_ref().is_some_and(|range| self.get(range) == b"HEAD")
     }
 
+    /// Whether the target of the request has more than `max` bytes. In a head that is too large one that did not come counts
+    /// as longer, because pseudo-fields come first (RFC 9113 §8.3).
+    #[must_use]
+    pub fn target_is_over(&self, max: usize) -> bool {
+        let is_tunnel = || {
+            let method = self.method.as_ref().map(|range| self.get(range));
+            method == Some(b"CONNECT") && self.scheme.is_none()
+        };
+        let target = match &self.path {
+            None if is_tunnel() => &self.authority,
+            path => path,
+        };
+        target.as_ref().is_none_or(|range| range.len() > max)
+    }
+
     /// Returns the value of `:protocol`: CONNECT by RFC 8441, if it is there.
     #[must_use]
     pub fn protocol(&self) -> Option<&str> {

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::cause::{CloseCause, Deadline};
 use crate::connection::find_as;
 use crate::context::Context;
-use crate::http2::input;
+use crate::http2::{input, refusals};
 use crate::key::StreamKey;
 use crate::request::Refused;
 use crate::state::Core;
@@ -74,7 +74,7 @@ pub(crate) fn give_up<A: App>(core: &mut Core, app: &mut A, key: Key, deadline: 
     }
     core.stats.timeouts += 1;
     if deadline == Deadline::Body && core.branch(key).is_some() {
-        return input::time_out_content(core, app, key);
+        return refusals::content_is_late(core, app, key);
     }
     let stream = core.connections.get(key).and_then(|connection| connection.stream_key(key));
     let mut refuse = |reason| http::refuse(core, app, key, Status::REQUEST_TIMEOUT, reason);

@@ -4,7 +4,7 @@ use sockeye_http2::{ErrorCode, FieldBuffer};
 use sockeye_reactor::Key;
 
 use crate::cause::CloseCause;
-use crate::connection::{Phase, Rare};
+use crate::connection::{Phase, Rare, Single};
 use crate::contents::Content;
 use crate::state::Core;
 use crate::trunk::Branch;
@@ -51,6 +51,20 @@ impl Core {
         let bytes = content.bytes();
         if let Some(trunk) = self.trunk(trunk) {
             trunk.contents.remove(stream, bytes);
+        }
+    }
+
+    /// Takes the request of the branch `key`, whose content is complete or refused.
+    pub(crate) fn take_content(&mut self, key: Key) -> Option<Box<Content>> {
+        self.end_content(key);
+        let phase = &mut self.connections.get_mut(key)?.phase;
+        if !matches!(phase, Phase::Rare(Rare::Content(_))) {
+            return None;
+        }
+        let single = Phase::Single(Single { requests: None, stream: None });
+        match core::mem::replace(phase, single) {
+            Phase::Rare(Rare::Content(content)) => Some(content),
+            Phase::Single(_) | Phase::Rare(_) => None,
         }
     }
 

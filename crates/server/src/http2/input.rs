@@ -7,6 +7,7 @@ use sockeye_http2::{
 use sockeye_reactor::{Key, Ready, Time};
 
 use super::answers::refuse;
+use super::refusals;
 use crate::app::App;
 use crate::budget::FRAME_UNITS;
 use crate::cause::{CloseCause, Deadline};
@@ -132,12 +133,12 @@ fn take_event<A: App>(
         Event::Request { stream, end_stream } => {
             take_request(core, app, key, (stream, end_stream), fields);
         }
-        Event::HeadTooLarge { stream, .. } => {
+        Event::HeadTooLarge { stream, end_stream } => {
             let Some(branch) = core.add_branch(key, stream) else { return };
-            let status = Status::REQUEST_HEADER_FIELDS_TOO_LARGE;
-            // [rfc9110:9.3.2-head-like-get] An answer with content would be malformed (RFC 9113 §8.1.1).
-            let of = (fields.is_head(), None);
-            refuse(core, app, branch, status, "the head is too large", of);
+            refusals::too_large(core, app, branch, fields);
+            if end_stream {
+                take_end(core, app, branch);
+            }
         }
         Event::Data { stream, data, end_stream } => {
             take_data(core, app, (key, stream), data, end_stream);
@@ -219,14 +220,15 @@ fn expect_content<A: App>(core: &mut Core, app: &mut A, branch: Key, fields: &Fi
     let length = value(b"content-length").and_then(|length| length.parse::<u64>().ok());
     let is_too_long = length.is_some_and(|length| length > core.limits.body_bytes_max as u64);
     let waits = value(b"expect").is_some_and(|it| it.eq_ignore_ascii_case("100-continue"));
+    let is_refused = refusals::broken_rule(fields, &lines, &core.limits).is_some();
     // [rfc8441:unknown-protocol] The content of a CONNECT would come behind the answer only.
     let has_content = fields.request(&lines).is_ok_and(|head| head.method() != Method::CONNECT);
     drop(lines);
-    if !has_content {
+    if is_refused || !has_content {
         return serve_fields(core, app, branch, fields, &[]);
     }
     if is_too_long {
-        return refuse_content(core, app, branch, fields.is_head());
+        return refusals::content_too_large(core, app, branch, fields);
     }
     // [rfc9110:10.1.1-continue]
     if waits && let Some(Branch { trunk, stream, .. }) = core.branch(branch) {
@@ -236,11 +238,6 @@ fn expect_content<A: App>(core: &mut Core, app: &mut A, branch: Key, fields: &Fi
         });
     }
     core.begin_content(branch, fields);
-}
-
-fn refuse_content<A: App>(core: &mut Core, app: &mut A, branch: Key, is_head: bool) {
-    let reason = format!("the body is over {} bytes", core.limits.body_bytes_max);
-    refuse(core, app, branch, Status::CONTENT_TOO_LARGE, &reason, (is_head, None));
 }
 
 /// Hands a complete request to the application.
@@ -253,6 +250,17 @@ fn serve_fields<A: App>(
 ) {
     let mut lines = fields.lines();
     let protocol = fields.protocol();
+    // [server:http2-refusals]
+    if let Some(error) = refusals::broken_rule(fields, &lines, &core.limits) {
+        return refusals::refuse_request(
+            core,
+            app,
+            branch,
+            error.status(),
+            &error.to_string(),
+            fields,
+        );
+    }
     // [server:http2-malformed]
     let Ok(head) = fields.request(&lines) else {
         let of = (fields.is_head(), None);
@@ -304,14 +312,15 @@ fn take_data<A: App>(
     let used = match &mut connection.phase {
         Phase::Rare(Rare::Content(content)) => {
             content.body.extend_from_slice(data);
-            let is_head = content.fields.is_head();
             match content.body.len() > core.limits.body_bytes_max {
                 // Its memory is free again: no other request has to go for it. [server:http2-one-refusal]
                 true => {
                     if let Some(trunk) = core.trunk(key) {
                         trunk.contents.count(len);
                     }
-                    refuse_content(core, app, branch, is_head);
+                    if let Some(content) = core.take_content(branch) {
+                        refusals::content_too_large(core, app, branch, &content.fields);
+                    }
                 }
                 false => core.bound_contents(key, len),
             }
@@ -371,11 +380,7 @@ fn take_end<A: App>(core: &mut Core, app: &mut A, branch: Key) {
     let Some(connection) = core.connections.get_mut(branch) else { return };
     match &mut connection.phase {
         Phase::Rare(Rare::Content(_)) => {
-            core.end_content(branch);
-            let Some(connection) = core.connections.get_mut(branch) else { return };
-            let single = Phase::Single(Single { requests: None, stream: None });
-            let content = core::mem::replace(&mut connection.phase, single);
-            if let Phase::Rare(Rare::Content(content)) = content {
+            if let Some(content) = core.take_content(branch) {
                 serve_fields(core, app, branch, &content.fields, &content.body);
             }
         }
@@ -389,17 +394,6 @@ fn take_end<A: App>(core: &mut Core, app: &mut A, branch: Key) {
         Phase::Rare(Rare::Over(over)) if over.until != Time::NEVER => core.drop_branch(branch),
         Phase::Single(_) | Phase::Rare(Rare::Over(_) | Rare::Http2(_)) => {}
     }
-}
-
-/// The content of the request on `branch` did not come in time.
-pub(crate) fn time_out_content<A: App>(core: &mut Core, app: &mut A, branch: Key) {
-    let reason = "the body did not come in time";
-    let Some(connection) = core.connections.get(branch) else { return };
-    let is_head = match &connection.phase {
-        Phase::Rare(Rare::Content(content)) => content.fields.is_head(),
-        Phase::Single(_) | Phase::Rare(Rare::Over(_) | Rare::Http2(_)) => false,
-    };
-    refuse(core, app, branch, Status::REQUEST_TIMEOUT, reason, (is_head, None));
 }
 
 /// Ends the trunk `key` because `deadline` has passed. An idle one did nothing wrong.

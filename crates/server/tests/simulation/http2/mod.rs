@@ -4,6 +4,7 @@ mod abuse;
 mod bounds;
 mod client;
 mod random;
+mod refusals;
 mod streams;
 
 use sockeye_http2::{EndStream, ErrorCode, PREFACE};
