@@ -16,6 +16,15 @@ REQUESTS = [
     (505, "bad_version", f"POST {PATH} HTTP/2.0\r\nHost: HOST\r\n\r\n"),
 ]
 
+# The same over HTTP/2: headers and content of a POST, and whether its origin is known.
+OVER_HTTP2 = [
+    (413, "too_large", PATH, {}, LONG, True),
+    (414, "target_too_long", f"{PATH}?key={LONG[:8000]}", {}, "", True),
+    (414, "target_too_long", f"{PATH}?key={LONG[:20_000]}", {}, "", False),
+    (417, "unknown_expectation", PATH, {"Expect": "more"}, "", True),
+    (431, "head_too_large", PATH, {"Sockeye-Event": LONG[:20_000]}, "", False),
+]
+
 
 def run(report, contract, hub):
     for status, code, request in REQUESTS:
@@ -24,3 +33,14 @@ def run(report, contract, hub):
         if answer.status != status or f'"code":"{code}"'.encode() not in answer.body:
             problems.append(f"{answer.status} {answer.body[:200]}")
         report.check(f"below: {status} {code}", problems)
+
+
+def run_over_http2(report, contract, hub, credentials):
+    for status, code, target, headers, content, is_known in OVER_HTTP2:
+        answer = hub.ask("POST", target, credentials | headers, content.encode())
+        problems = contract.problems("POST", PATH, answer.status, answer.headers, answer.body)
+        if answer.status != status or f'"code":"{code}"'.encode() not in answer.body:
+            problems.append(f"{answer.status} {answer.body[:200]}")
+        if ("access-control-allow-origin" in answer.headers) != is_known:
+            problems.append(f"Access-Control-Allow-Origin: {not is_known}")
+        report.check(f"below, over HTTP/2: {status} {code} of {len(target)} bytes", problems)

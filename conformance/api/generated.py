@@ -17,10 +17,6 @@ import oracle
 WEBSOCKET = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
              "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
 
-# What the server answers without the application, or before it knows the request's head: 431 is HTTP/2's word for a
-# target that is too long for a field block.
-UNREAD = (101, 414, 431)
-
 # What is refused for what the server holds, and not for what the request says.
 STATE = {"channel_ended", "expect_failed", "session_over", "ticket_too_large"}
 
@@ -149,7 +145,7 @@ def judge(contract, hub, credentials, path, sent):
     if answer.status >= 500:
         problems.append(f"{answer.status}: {answer.body[:200]}")
     origin = credentials.get("Origin")
-    if origin and path.startswith("/v1/") and answer.status not in UNREAD and \
+    if origin and path.startswith("/v1/") and answer.status not in (101, 414) and \
             answer.headers.get("access-control-allow-origin") != origin:
         problems.append(f"the page of {origin} may not read the answer")
     if path == "/v1/batch" and answer.status == 200:

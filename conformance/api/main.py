@@ -41,6 +41,7 @@ def over_http2(report, contract, binary, out):
         report.check("h2c: requests share a connection", shared(hub.client))
     with hubs.SecureHub(binary, out, "secure", hubs.OPEN + hubs.GUARDED) as hub:
         key = {"Authorization": f"ApiKey {hub.key}", "Origin": hubs.ORIGIN}
+        step(report, "below, h2 over TLS", lambda: below.run_over_http2(report, contract, hub, key))
         step(report, "made up, h2 over TLS",
              lambda: generated.run(report, contract, hub, "h2", key, CASES, SEED + 1))
         report.check("h2: requests share a connection", shared(hub.client))
