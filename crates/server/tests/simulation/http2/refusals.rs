@@ -88,3 +88,21 @@ fn the_application_knows_whose_content_is_refused() {
     let worded = "408 /late the body did not come in time".to_owned();
     assert_eq!((got.status, got.text()), (408, worded));
 }
+
+/// Content that is refused changes no other deadline. [server:http2-content]
+#[test]
+fn content_is_late_beside_another_that_was_refused() {
+    let mut stage = stage();
+    let mut client = Client::connect(&mut stage);
+    let large = client.send("POST", "/large", &[], EndStream::No);
+    client.write(large, &[b'x'; 101], EndStream::No);
+    client.pump(&mut stage);
+    assert_eq!(client.got[&large].status, 413);
+    let late = client.send("POST", "/late", &[], EndStream::No);
+    client.pump(&mut stage);
+    stage.pass(Limits::default().ping_ms + 20);
+    client.pump(&mut stage);
+    stage.pass(Limits::default().body_ms - Limits::default().ping_ms);
+    client.pump(&mut stage);
+    assert_eq!(client.got[&late].status, 408);
+}
