@@ -1,7 +1,7 @@
 //! The machine's own network: epoll and friends through mio.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 #[cfg(unix)]
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -291,7 +291,7 @@ impl Listening {
                 if !inherits_nodelay {
                     let _ = stream.set_nodelay(true);
                 }
-                Ok((stream, addr))
+                Ok((stream, own_family(addr)))
             }
             #[cfg(unix)]
             Self::Unix(socket) => {
@@ -299,6 +299,15 @@ impl Listening {
                 Ok((as_tcp(stream), UNIX_PEER))
             }
         }
+    }
+}
+
+/// An IPv4 peer of a socket for both families comes as `::ffff:a.b.c.d`; this is its IPv4 address.
+/// [listen:both-families]
+fn own_family(addr: SocketAddr) -> SocketAddr {
+    match addr.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => (ip, addr.port()).into(),
+        IpAddr::V6(_) => addr,
     }
 }
 
@@ -372,9 +381,9 @@ fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
 
-    use super::MioNet;
+    use super::{MioNet, own_family};
     use crate::Net;
 
     fn accepted(net: &mut MioNet) -> crate::Accepted<mio::net::TcpStream> {
@@ -388,6 +397,34 @@ mod tests {
         let mut net = MioNet::listen(listener).expect("a poller");
         let _peer = TcpStream::connect(net.local_addr().expect("bound")).expect("it listens");
         assert!(accepted(&mut net).socket.nodelay().expect("a socket"));
+    }
+
+    /// [listen:both-families]
+    #[test]
+    fn a_peer_has_the_address_of_its_own_family() {
+        for (came, expected) in [
+            ("[::ffff:192.0.2.1]:5", "192.0.2.1:5"),
+            ("192.0.2.1:5", "192.0.2.1:5"),
+            ("[::1]:5", "[::1]:5"),
+            ("[fe80::1%7]:5", "[fe80::1%7]:5"),
+        ] {
+            let came: SocketAddr = came.parse().expect("an address");
+            assert_eq!(own_family(came).to_string(), expected);
+        }
+        // The loopback interface in IPv4, by a socket for IPv6.
+        let listener = match TcpListener::bind("[::ffff:127.0.0.1]:0") {
+            // A machine without IPv6 has no such sockets.
+            Err(error) if !is_ipv6_there() => return drop(error),
+            bound => bound.expect("a free port"),
+        };
+        let port = listener.local_addr().expect("bound").port();
+        let mut net = MioNet::listen(listener).expect("a poller");
+        let peer = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+        assert_eq!(accepted(&mut net).peer, peer.local_addr().expect("a socket"));
+    }
+
+    fn is_ipv6_there() -> bool {
+        TcpListener::bind("[::1]:0").is_ok()
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub const UNIX_PEER: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFI
 pub struct Accepted<S> {
     /// The connection.
     pub socket: S,
-    /// The peer's address; [`UNIX_PEER`] on a Unix socket.
+    /// The peer's address, that of an IPv4 peer in IPv4; [`UNIX_PEER`] on a Unix socket.
     pub peer: SocketAddr,
     /// Number of the listening socket that accepted it, in the order in which they were added.
     pub listener: usize,

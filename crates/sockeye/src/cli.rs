@@ -159,7 +159,8 @@ pub(crate) enum ConfigAction {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ServeOptions {
-    /// Address and port to listen on; port 0 takes a free one and prints it. Or unix:PATH.
+    /// Address and port to listen on; port 0 takes a free one and prints it. A port alone, as :443, is all
+    /// addresses of the machine, in IPv6 and IPv4. Or unix:PATH.
     /// [default: 127.0.0.1:8080]
     #[arg(long, env = "SOCKEYE_LISTEN", value_name = "ADDRESS", value_parser = ListenAddress::parse)]
     pub(crate) listen: Option<ListenAddress>,

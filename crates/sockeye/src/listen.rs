@@ -2,12 +2,13 @@
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use sockeye_server::MioNet;
 use sockeye_terminal::{Failure, OrFail};
@@ -175,9 +176,15 @@ fn bind_tcp(addr: SocketAddr, loops: usize) -> Result<Listener, Failure> {
     let mut sockets = Vec::with_capacity(loops);
     let mut bound = addr;
     for _ in 0..loops {
-        let cannot =
-            |error: rustix::io::Errno| cannot_listen(&ListenAddress::Tcp(bound), &error.into());
-        let socket = tcp_socket(bound, loops > 1).map_err(cannot)?;
+        let mut socket = tcp_socket(bound, loops > 1);
+        if let Err(error) = socket
+            && let Some(instead) = without_ipv6(bound, error)
+        {
+            bound = instead;
+            socket = tcp_socket(bound, loops > 1);
+        }
+        let socket =
+            socket.map_err(|error| cannot_listen(&ListenAddress::Tcp(bound), &error.into()))?;
         if bound.port() == 0 {
             let chosen = rustix::net::getsockname(&socket).ok();
             let chosen = chosen.and_then(|it| SocketAddr::try_from(it).ok());
@@ -195,8 +202,24 @@ fn tcp_socket(addr: SocketAddr, is_shared: bool) -> rustix::io::Result<OwnedFd> 
     if is_shared {
         sockopt::set_socket_reuseport(&socket, true)?;
     }
+    if addr.is_ipv6() {
+        take_both_families(&socket)?;
+    }
     rustix::net::bind(&socket, &addr)?;
     Ok(socket)
+}
+
+/// `[::]` is all addresses of the machine, those in IPv4 too, whatever the system's default is.
+/// [listen:both-families]
+fn take_both_families(socket: &OwnedFd) -> rustix::io::Result<()> {
+    sockopt::set_ipv6_v6only(socket, false)
+}
+
+/// All addresses of a machine that has no IPv6, if `addr` could not be bound for that reason. [listen:no-ipv6]
+fn without_ipv6(addr: SocketAddr, error: Errno) -> Option<SocketAddr> {
+    let has_none = matches!(error, Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL);
+    let is_all = addr.ip() == Ipv6Addr::UNSPECIFIED;
+    (has_none && is_all).then(|| (Ipv4Addr::UNSPECIFIED, addr.port()).into())
 }
 
 fn new_socket(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
@@ -221,7 +244,7 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<(OwnedFd, SocketFile)> {
     let address = SocketAddrUnix::new(path)?;
     let socket = new_socket(AddressFamily::UNIX)?;
     if let Err(error) = rustix::net::bind(&socket, &address) {
-        if error != rustix::io::Errno::ADDRINUSE {
+        if error != Errno::ADDRINUSE {
             return Err(error.into());
         }
         remove_stale(path)?;
@@ -307,6 +330,34 @@ mod tests {
         assert_eq!(taken.kind(), std::io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"a letter");
         fs::remove_dir_all(&dir).unwrap();
+    }
+
+    /// [listen:no-ipv6]
+    #[test]
+    fn all_addresses_of_a_machine_without_ipv6() {
+        use rustix::io::Errno;
+
+        let instead = |addr: &str, error| {
+            super::without_ipv6(addr.parse().unwrap(), error).map(|addr| addr.to_string())
+        };
+        for error in [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL] {
+            assert_eq!(instead("[::]:443", error).as_deref(), Some("0.0.0.0:443"));
+            assert_eq!(instead("[::1]:443", error), None, "it names one address");
+            assert_eq!(instead("0.0.0.0:443", error), None);
+        }
+        assert_eq!(instead("[::]:443", Errno::ADDRINUSE), None);
+    }
+
+    /// [listen:both-families]
+    #[test]
+    fn a_socket_takes_both_families_whatever_the_default_is() {
+        use rustix::net::{AddressFamily, sockopt};
+
+        // A machine without IPv6 has no such sockets.
+        let Ok(socket) = super::new_socket(AddressFamily::INET6) else { return };
+        sockopt::set_ipv6_v6only(&socket, true).unwrap();
+        super::take_both_families(&socket).unwrap();
+        assert!(!sockopt::ipv6_v6only(&socket).unwrap());
     }
 
     /// [listen:dead-peers]

@@ -12,9 +12,14 @@ pub const ADDRESS: &str = "an address with a port, as 127.0.0.1:8080";
 /// Longest life of a message that a server allows: 30 days.
 const TTL_MS_MAX: u64 = 2_592_000_000;
 
-/// Parses an address to listen on.
+/// Parses an address to listen on. A port alone, as `:8080`, is `[::]` with that port: all addresses of the
+/// machine. [listen:port-alone]
 pub fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| format!("expected {ADDRESS}"))
+    let parsed = match text.strip_prefix(':') {
+        Some(port) => format!("[::]:{port}").parse(),
+        None => text.parse(),
+    };
+    parsed.map_err(|_| format!("expected {ADDRESS}"))
 }
 
 /// The error message for a URL that [has a strange port](has_strange_port).
@@ -91,4 +96,27 @@ fn variable(command: &Command, blamed: &str) -> Option<(String, String)> {
     let found = command.get_arguments().find(|arg| arg.get_long() == Some(long));
     let found = found.and_then(variable_of).map(|variable| (format!("--{long}"), variable));
     found.or_else(|| command.get_subcommands().find_map(|inner| variable(inner, blamed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    /// [listen:port-alone]
+    #[test]
+    fn a_port_alone_is_for_all_addresses() {
+        for (text, expected) in [
+            (":8080", "[::]:8080"),
+            (":0", "[::]:0"),
+            ("[::]:1", "[::]:1"),
+            ("0.0.0.0:1", "0.0.0.0:1"),
+            ("127.0.0.1:80", "127.0.0.1:80"),
+        ] {
+            assert_eq!(address(text).unwrap().to_string(), expected);
+        }
+        for text in ["", ":", "::", "::1", ":x", ":+1", ":-1", ":65536", ": 80", ":80:80", "8080"] {
+            let problem = "expected an address with a port, as 127.0.0.1:8080";
+            assert_eq!(address(text).unwrap_err(), problem, "{text}");
+        }
+    }
 }

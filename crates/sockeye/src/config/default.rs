@@ -6,7 +6,7 @@ pub(crate) const DEFAULT: &str = r#"# Sockeye's configuration: everything here i
 # takes effect but: listen (with all of [[listen]]), data, demo, workers, socket_bytes, dead_peer_seconds; whether
 # there is [tls] or [tls.acme]; `http` of [tls.acme]; and, with data, a larger message_bytes of channels.
 
-listen = "127.0.0.1:8080"      # or "unix:PATH"; SOCKEYE_LISTEN, --listen
+listen = "127.0.0.1:8080"      # or ":8080" (all addresses), or "unix:PATH"; SOCKEYE_LISTEN, --listen
 
 # Keep what is published on disk; without it, messages live in memory only.
 # data = "data"                # SOCKEYE_DATA, --data; relative to this file
@@ -19,7 +19,7 @@ workers = 1                    # 1 to 64; SOCKEYE_WORKERS, --workers
 
 # Several listeners, instead of `listen` above:
 # [[listen]]
-# address = "0.0.0.0:443"      # or "unix:PATH", relative to this file
+# address = ":443"             # all addresses; or "unix:PATH", relative to this file
 # tls = true                   # if this is left out: on TCP if there is [tls], never on a Unix socket
 # mode = 0o660                 # permissions of a Unix socket; 0o660 is the default
 # proxy_protocol = "v2"        # or "v1": connections begin with a header of this version; needs trusted_proxies

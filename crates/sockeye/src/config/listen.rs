@@ -228,7 +228,7 @@ impl Config {
 }
 
 impl ListenAddress {
-    /// Parses `127.0.0.1:8080`, or `unix:` and a path.
+    /// Parses `127.0.0.1:8080`, `:8080`, or `unix:` and a path.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         match text.strip_prefix(UNIX) {
             Some("") => Err(EMPTY_PATH.into()),
@@ -364,6 +364,20 @@ mod tests {
         assert_eq!(served(1), [false, false, false, true, false]);
         assert_eq!(two.listen.0[1].mode(), 0o600);
         assert!(parts.iter().all(|part| one.listen.0[0].parts.has(*part)));
+    }
+
+    /// [listen:port-alone]
+    #[test]
+    fn a_port_alone_is_open_to_the_world() {
+        for text in ["listen = \":8443\"\n", "[[listen]]\naddress = \":8443\"\n"] {
+            let config = Config::parse(text).unwrap();
+            assert_eq!(config.listen.0[0].address.to_string(), "[::]:8443");
+            let problem = "listening on [::]:8443 without [access] would let everybody publish: ";
+            assert!(refusal(text).starts_with(problem), "{}", refusal(text));
+        }
+        let twice = "[[listen]]\naddress = \":1\"\nserves = [\"health\"]\n\
+                     [[listen]]\naddress = \"[::]:1\"\nserves = [\"health\"]\n";
+        assert!(refusal(twice).ends_with("[::]:1 is listened on already"));
     }
 
     #[test]
