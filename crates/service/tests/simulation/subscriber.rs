@@ -46,6 +46,8 @@ struct Commands {
     socket: Socket,
     greeted: bool,
     subscribed: bool,
+    /// Pings that are not answered.
+    pings: usize,
     /// What was asked for and not answered, and how many entries the log had.
     asked: Vec<(Vec<String>, Start, u64)>,
 }
@@ -107,7 +109,7 @@ impl Subscriber {
         }
         let Link::Socket(commands) = &mut self.link else { return };
         if commands.subscribed && random.one_in(20) {
-            commands.socket.send(r#"{"type":"ping"}"#);
+            commands.ping();
             totals.pongs += 1;
         }
         if commands.subscribed
@@ -175,6 +177,7 @@ impl Subscriber {
                 socket: Socket::new(wire),
                 greeted: false,
                 subscribed: false,
+                pings: 0,
                 asked: Vec::new(),
             })),
             _ => Link::Polls(Box::new(Polls::new(wire))),
@@ -229,6 +232,9 @@ impl Subscriber {
                     }
                     commands.subscribed = true;
                     self.ledger.resume(&targets, start, settled);
+                }
+                Said::Cursor(_) => {
+                    commands.pings = commands.pings.checked_sub(1).expect("a pong for each ping");
                 }
                 Said::Answer(answer) => panic!("refused: {answer}"),
                 _ => {}
@@ -345,9 +351,12 @@ impl Subscriber {
     ) -> bool {
         match &mut self.link {
             Link::None => self.connect(way, random, totals),
-            // Not at each turn: a stream is told to go on once its outbox is empty, or nearly so.
-            Link::Socket(commands) if commands.subscribed && random.one_in(8) => {
-                commands.socket.send(r#"{"type":"ping"}"#);
+            // One at a time, and not at each turn: a stream is told to go on once its outbox is empty, or nearly so.
+            // Where a window takes three pongs and opens late, four that are on their way are too many.
+            Link::Socket(commands)
+                if commands.subscribed && commands.pings == 0 && random.one_in(8) =>
+            {
+                commands.ping();
             }
             Link::Events(_) | Link::Socket(_) | Link::Polls(_) => {}
         }
@@ -413,6 +422,11 @@ impl Subscriber {
 }
 
 impl Commands {
+    fn ping(&mut self) {
+        self.socket.send(r#"{"type":"ping"}"#);
+        self.pings += 1;
+    }
+
     fn subscribe(&mut self, targets: Vec<String>, start: Start, cursor: &str, settled: u64) {
         let list: Vec<String> = targets.iter().map(|it| format!("{it:?}")).collect();
         let cursor = match start {
