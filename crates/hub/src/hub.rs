@@ -74,6 +74,8 @@ pub struct Hub<M> {
     is_overdue: bool,
     /// The time of the last `advance`, unless it left something, or messages were added since.
     advanced_ms: Option<u64>,
+    /// Steps of drops that were due.
+    due: u64,
 }
 
 impl<M> Hub<M> {
@@ -95,6 +97,7 @@ impl<M> Hub<M> {
             has_archive: false,
             is_overdue: false,
             advanced_ms: None,
+            due: 0,
         }
     }
 
@@ -137,6 +140,13 @@ impl<M> Hub<M> {
     /// Steps of all drops so far, as [`Stats::dropped`].
     pub const fn dropped(&self) -> u64 {
         self.stats.dropped
+    }
+
+    /// The part of [`dropped`](Self::dropped) that was due, whoever made the call that dropped it: expired messages
+    /// and keys, what new settings leave no room for, and what earlier messages have left over. The rest is what
+    /// messages have displaced.
+    pub const fn due(&self) -> u64 {
+        self.due
     }
 
     /// Applies the next message of a log that another sequencer orders. That sequencer has judged
@@ -278,7 +288,7 @@ impl<M> Hub<M> {
         self.drop_some(usize::MAX, now_ms);
     }
 
-    /// The same at the beginning of other calls. Their callers pay for all steps, so those for new settings are few.
+    /// The same at the beginning of other calls. Others wait for these steps, so those for new settings are few.
     #[inline]
     pub(crate) fn advance_beside(&mut self, now_ms: u64) {
         self.drop_some(self.config.limits.refits_beside_max, now_ms);
@@ -302,6 +312,7 @@ impl<M> Hub<M> {
             self.channels.enforce(&self.config, &mut left);
         }
         self.stats.dropped += (most - left) as u64;
+        self.due += (most - left) as u64;
         self.is_overdue = left == 0 || self.channels.is_refitting();
         self.advanced_ms = Some(now_ms).filter(|_| !self.is_overdue);
     }

@@ -129,12 +129,12 @@ impl Budget {
         self.spent
     }
 
-    /// Units spent since the start that the visit under way pays for, or one before it.
+    /// Units spent since the start that the visit or the task under way pays for, or one before it.
     pub(crate) const fn billed(&self) -> u64 {
         self.spent - self.unbilled
     }
 
-    /// Bills the units that were spent since `before` to no visit. The turn has spent them all the same.
+    /// Bills the units that were spent since `before` to no visit and no task. The turn has spent them all the same.
     /// [server:unbilled]
     pub(crate) const fn bill_nobody(&mut self, before: u64) {
         let units = self.spent.saturating_sub(before);

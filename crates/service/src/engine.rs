@@ -106,6 +106,8 @@ pub struct Engine<D: Dialect> {
     pub(crate) work: Work,
     /// Units of the hub's steps that were counted.
     steps: u64,
+    /// Units of those that were due.
+    due_steps: u64,
     /// A [`Task::Drop`] is in the queue.
     drops: bool,
     /// The walk that judges all sessions by new settings.
@@ -142,6 +144,7 @@ impl<D: Dialect> Engine<D> {
             expiring: BTreeSet::new(),
             work: Work::default(),
             steps: 0,
+            due_steps: 0,
             drops: false,
             judging: Judging::default(),
             items: Vec::new(),

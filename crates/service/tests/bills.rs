@@ -71,6 +71,27 @@ impl Other {
     }
 }
 
+/// Clients of twenty addresses that always have requests.
+fn crowd(world: &mut World) -> Vec<Peer> {
+    let address = |number: u8| IpAddr::from([10, 0, 1, number]);
+    let connect = |number| world.net.connect_from(address(number)).expect("it listens");
+    let mut crowd: Vec<Peer> = (0..20).map(connect).collect();
+    crowd.iter_mut().for_each(|peer| peer.write(HEALTH.repeat(2_000).as_bytes()));
+    crowd
+}
+
+/// Turns until something is done. Returns their number.
+fn until(world: &mut World, crowd: &mut [Peer], mut is_done: impl FnMut() -> bool) -> usize {
+    for turn in 1..=1_000 {
+        world.turn();
+        crowd.iter_mut().for_each(|peer| drop(read(peer)));
+        if is_done() {
+            return turn;
+        }
+    }
+    panic!("it is not done");
+}
+
 /// In each turn there is a message whose deliveries are more than the part, and many polls are to be answered.
 /// Returns the turns until all of them are.
 fn turns_of_polls(world: &mut World, mut next: impl FnMut(&mut World)) -> usize {
@@ -143,10 +164,7 @@ fn a_visit_does_not_pay_for_the_publications_of_another_service() {
     let mut world = world_of(service);
     let mut sockets = world.open(10, UPGRADE, &frame(SUBSCRIBE));
     let mut modest = open(&mut world);
-    let address = |number: u8| IpAddr::from([10, 0, 1, number]);
-    let connect = |number| world.net.connect_from(address(number)).expect("it listens");
-    let mut crowd: Vec<Peer> = (0..20).map(connect).collect();
-    crowd.iter_mut().for_each(|peer| peer.write(HEALTH.repeat(2_000).as_bytes()));
+    let mut crowd = crowd(&mut world);
     let (mut turns, mut heard) = (0, 0);
     for round in 0..40 {
         (0..20).for_each(|_| world.turn());
@@ -162,6 +180,32 @@ fn a_visit_does_not_pay_for_the_publications_of_another_service() {
     assert!(world.server.is_busy(), "the others have requests");
     assert!(heard > 30 * 1_000, "{heard} messages");
     assert!(turns <= 2 * 35, "{turns} turns for 35 requests");
+}
+
+/// Others always have requests, and 1,000 messages have expired when one client polls: its next request does not wait
+/// for that. [service:due-bill]
+#[test]
+fn a_visit_does_not_pay_for_what_has_expired() {
+    let mut config = Config::default();
+    (config.settings.history_ms, config.settings.history_messages_max) = (1_000, 1_000);
+    let mut world = world_of(Service::new(Epoch(7), config, Limits::default()));
+    let mut publisher = open(&mut world);
+    let mut modest = world.net.connect_from(IpAddr::from([10, 0, 0, 2])).expect("it listens");
+    let mut crowd = crowd(&mut world);
+    let mut turns = 0;
+    for _ in 0..10 {
+        let lines = "{\"channel\":\"news:1\",\"data\":\"hello\"}\n".repeat(1_000);
+        let head = "POST /v1/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length:";
+        publisher.write(format!("{head} {}\r\n\r\n{lines}", lines.len()).as_bytes());
+        until(&mut world, &mut crowd, || read(&mut publisher).contains("200 OK"));
+        world.net.advance(1_001);
+        modest.write(b"GET /v1/poll?channel=news:2 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        until(&mut world, &mut crowd, || read(&mut modest).contains("200 OK"));
+        modest.write(HEALTH.as_bytes());
+        turns += until(&mut world, &mut crowd, || read(&mut modest).ends_with("ok\n"));
+    }
+    assert!(world.server.is_busy(), "the others have requests");
+    assert!(turns <= 30, "{turns} turns for 10 requests");
 }
 
 /// Two hundred others always have polls to be answered. A client that has asked for less gets the answers to

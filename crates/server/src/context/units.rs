@@ -19,10 +19,17 @@ impl Context<'_> {
     }
 
     /// Bills the units that were spent since `before`, an earlier [`Context::units_spent`], to nobody: it was
-    /// not for the connection that is visited that the work was done. The turn has spent them all the same.
+    /// not for the connection that is visited, or the application's task, that the work was done. The turn has spent them
+    /// all the same.
     #[inline]
     pub fn bill_nobody(&mut self, before: u64) {
         self.core.budget.bill_nobody(before);
+    }
+
+    /// Units of work that somebody pays for: those spent without those billed to nobody.
+    #[inline]
+    pub fn units_billed(&self) -> u64 {
+        self.core.budget.billed()
     }
 
     /// Units of work that this part of the turn has in all.

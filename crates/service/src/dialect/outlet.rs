@@ -216,6 +216,14 @@ impl Outlet<V1> for Context<'_> {
         self.units_spent()
     }
 
+    fn units_billed(&self) -> u64 {
+        self.units_billed()
+    }
+
+    fn bill_nobody(&mut self, before: u64) {
+        self.bill_nobody(before);
+    }
+
     fn units_left(&self) -> u64 {
         self.units_left()
     }

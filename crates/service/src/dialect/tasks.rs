@@ -15,7 +15,7 @@ impl Service {
             if !matches!(task, Task::Publish(_)) {
                 self.engine.deliver_burst(context);
             }
-            let (spent, given) = (context.units_spent(), self.jobs.pace.given());
+            let (billed, given) = (context.units_billed(), self.jobs.pace.given());
             match self.engine.take_step_of(task, context) {
                 Some(Task::Answer(subscriber)) => self.answer_soon(subscriber, context),
                 Some(Task::AnswerAll) => self.answer_some_polls(context),
@@ -29,8 +29,8 @@ impl Service {
                 Some(Task::CatchUp(_) | Task::PullAll | Task::Drop) | None => {}
             }
             // Also charged: the deliveries of a publication that waits for the log, and what a page has cost before.
-            let (spent, given) = (context.units_spent() - spent, self.jobs.pace.given() - given);
-            self.engine.work.charge(payer, spent, given + self.engine.reading.take_unbilled());
+            let (billed, given) = (context.units_billed() - billed, self.jobs.pace.given() - given);
+            self.engine.work.charge(payer, billed, given + self.engine.reading.take_unbilled());
             // [service:turn-yields]
             if context.units_left() == 0 && context.units_spent() >= least {
                 break;

@@ -172,6 +172,17 @@ pub trait Outlet<D: Dialect> {
         0
     }
 
+    /// The same without those that are billed to nobody. Without it, all are billed.
+    fn units_billed(&self) -> u64 {
+        self.units_spent()
+    }
+
+    /// Bills the units that were spent since `before`, an earlier [`units_spent`](Self::units_spent), to
+    /// nobody: not to the client or the task for which the engine was called.
+    fn bill_nobody(&mut self, before: u64) {
+        let _ = before;
+    }
+
     /// Units of work that are left in this part of the turn.
     fn units_left(&self) -> u64 {
         u64::MAX

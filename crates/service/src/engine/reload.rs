@@ -120,7 +120,9 @@ impl<D: Dialect> Engine<D> {
         self.drops = false;
         // [service:turn-yields]
         self.hub.advance(self.log_time.ms);
-        self.count_steps(out);
+        // Billed to the task, or the others would wait until nothing is due.
+        let (due, own) = self.take_steps();
+        out.spend(due + own);
         self.begin_to_drop();
     }
 

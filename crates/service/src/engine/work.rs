@@ -231,9 +231,9 @@ impl<D: Dialect> Engine<D> {
         let mut theirs = Vec::new();
         // Jobs are the dialect's.
         while let Some((payer, task)) = self.work.next(false) {
-            let before = out.units_spent();
+            let before = out.units_billed();
             theirs.extend(self.take_step_of(task, out).map(|task| (payer, task)));
-            self.work.charge(payer, out.units_spent() - before, 0);
+            self.work.charge(payer, out.units_billed() - before, 0);
             // [service:turn-yields]
             if out.units_left() == 0 {
                 break;

@@ -165,12 +165,27 @@ impl<D: Dialect> Engine<D> {
         spent + self.count_steps(out)
     }
 
-    /// Counts the units of the hub's searches and drops, and returns them.
+    /// Counts the units of the hub's searches and drops, and returns them. What was due is billed to nobody: a modest
+    /// client, which is often the first after a rest, would pay for what has expired of all. [service:due-bill]
     pub(crate) fn count_steps(&mut self, out: &mut impl Outlet<D>) -> u64 {
-        let spent = units::of_steps(self.hub.searched(), self.hub.dropped());
-        let spent = spent - core::mem::replace(&mut self.steps, spent);
-        out.spend(spent);
-        spent
+        let (due, own) = self.take_steps();
+        if due > 0 {
+            let before = out.units_spent();
+            out.spend(due);
+            out.bill_nobody(before);
+        }
+        out.spend(own);
+        due + own
+    }
+
+    /// The units of the hub's steps since the last call: those that were due, and the others.
+    pub(crate) fn take_steps(&mut self) -> (u64, u64) {
+        let due = units::of_steps(0, self.hub.due());
+        let all = units::of_steps(self.hub.searched(), self.hub.dropped());
+        let due_before = core::mem::replace(&mut self.due_steps, due);
+        let all_before = core::mem::replace(&mut self.steps, all);
+        let due = due - due_before;
+        (due, all - all_before - due)
     }
 
     /// Has a stream go on catching up behind the other work.
