@@ -47,7 +47,7 @@ use sockeye_server::Time;
 use self::archive::Reading;
 use self::bounds::Bounds;
 use self::counters::Counters;
-use self::presence::Presence;
+use self::presence::{Presence, Telling};
 use self::reload::Judging;
 use self::session::Sessions;
 use self::shared_state::SharedEngineState;
@@ -90,6 +90,8 @@ pub struct Engine<D: Dialect> {
     pub(crate) access: Access,
     pub(crate) namespaces: Namespaces,
     pub(crate) presence: Presence,
+    /// The presence event that is being sent.
+    telling: Option<Telling<D::Announcement>>,
     /// The principal of a client that shows no credential.
     pub(crate) anybody: Principal,
     /// The loop's time, as of this call: for timers, rates and presence.
@@ -135,6 +137,7 @@ impl<D: Dialect> Engine<D> {
             access: Access::Open,
             namespaces: Namespaces::default(),
             presence: Presence::new(&limits),
+            telling: None,
             limits,
             now: Time::default(),
             anybody: Access::Open.anybody(),
@@ -176,7 +179,7 @@ impl<D: Dialect> Engine<D> {
     pub fn deadline(&self) -> Time {
         let due = self.due.first().map_or(Time::NEVER, |(due, _)| *due);
         due.min(self.expiry_deadline())
-            .min(self.presence.deadline())
+            .min(self.presence_deadline())
             .min(self.reading.deadline(&self.limits))
     }
 

@@ -30,6 +30,7 @@ mod log;
 mod lost_entries;
 mod metrics;
 mod presence;
+mod presence_turns;
 mod properties;
 mod protocol;
 mod refusals;

@@ -10,6 +10,7 @@ mod telling;
 mod turns;
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -71,6 +72,8 @@ pub(crate) struct Presence {
     names_max: usize,
     /// When the next grace time is over, as far as this service has to see to it.
     leaves: Time,
+    /// The number of the latest event.
+    events: u64,
 }
 
 /// The services that share a registry, and how each learns that it has news.
@@ -108,6 +111,18 @@ struct Place {
     watch: Watch,
     /// It needs the whole list: it has not got one yet, or missed an event.
     owed: bool,
+    /// It came, or was sent the whole list, behind the event with this number: it gets later ones only.
+    behind: u64,
+}
+
+/// A presence event that is sent to the watchers of a channel, in steps.
+#[derive(Debug)]
+pub(super) struct Telling<A> {
+    number: u64,
+    channel: Arc<str>,
+    told: A,
+    /// The watcher that was looked at last.
+    after: Option<SubscriberKey>,
 }
 
 impl Presence {
@@ -121,6 +136,7 @@ impl Presence {
             turns: Turns::default(),
             names_max: limits.presence_names_max,
             leaves: Time::NEVER,
+            events: 0,
         }
     }
 
@@ -175,7 +191,8 @@ impl Presence {
             self.change(|registry, me| registry.watch(&channel, me));
         }
         let owed = watch == Watch::Yes;
-        self.places.entry(key).or_default().push(Place { channel, user, watch, owed });
+        let behind = self.events;
+        self.places.entry(key).or_default().push(Place { channel, user, watch, owed, behind });
     }
 
     /// Gives a member who has no stream in the channel another grace time.
@@ -186,7 +203,7 @@ impl Presence {
     /// Removes a stream from a channel. Its user, if it has no other stream there, stays for
     /// `grace_ms`.
     fn leave(&mut self, key: SubscriberKey, place: Place, grace_ms: u64, now: Time) {
-        let Place { channel, user, watch, owed: _ } = place;
+        let Place { channel, user, watch, owed: _, behind: _ } = place;
         let ms = now.as_millis();
         self.change(|registry, me| registry.leave(&channel, user.as_deref(), grace_ms, ms, me));
         if let Some(room) = self.rooms.get_mut(&channel) {
@@ -301,22 +318,23 @@ impl Presence {
         tell(&Roster { joined: &names, more, ..state })
     }
 
-    /// The next channel whose event is to be sent now, what `tell` makes of it, and its watchers.
+    /// The next event that is to be sent now, of which `tell` makes what is sent.
     fn next<R>(
         &mut self,
         limits: &Limits,
         now: Time,
         tell: impl FnOnce(&Roster<'_>) -> R,
-    ) -> Option<(Arc<str>, R, Vec<SubscriberKey>)> {
+    ) -> Option<Telling<R>> {
         let size = |channel: &str| self.rooms.get(channel).map_or(0, |room| room.watchers.len());
         let channel = self.turns.next(size, limits.presence_events_per_second, now)?;
         let room = self.rooms.get_mut(&channel)?;
         (room.due, room.rested) = (Time::NEVER, now + room.rest_ms(limits));
         let News { changed, anew } = core::mem::take(&mut room.news);
-        let watchers = room.watchers.iter().copied().collect();
+        self.events += 1;
+        let (number, after) = (self.events, None);
         if anew {
             let told = self.all(&channel, tell);
-            return Some((channel, told, watchers));
+            return Some(Telling { number, channel, told, after });
         }
         let of = |there| {
             let of = changed.iter().filter(move |(_, is_there)| **is_there == there);
@@ -325,20 +343,38 @@ impl Presence {
         let (joined, left) = (of(true), of(false));
         let state = self.state(&channel);
         let told = tell(&Roster { fresh: false, joined: &joined, left: &left, ..state });
-        Some((channel, told, watchers))
+        Some(Telling { number, channel, told, after })
     }
 
-    /// Notes whether a stream needs the whole list of a channel: because it has missed an event.
-    fn set_owed(&mut self, key: SubscriberKey, channel: &str, owed: bool) {
+    /// The next watchers of an event, `most` of them.
+    fn watchers_of<A>(&self, telling: &Telling<A>, most: usize) -> Vec<SubscriberKey> {
+        let Some(room) = self.rooms.get(&telling.channel) else { return Vec::new() };
+        let from = telling.after.map_or(Bound::Unbounded, Bound::Excluded);
+        room.watchers.range((from, Bound::Unbounded)).take(most).copied().collect()
+    }
+
+    /// Notes that a stream needs the whole list of a channel: it has missed an event.
+    fn set_owed(&mut self, key: SubscriberKey, channel: &str) {
+        self.places_in(key, channel).for_each(|place| place.owed = true);
+    }
+
+    /// Notes that a stream has the whole list of a channel.
+    fn set_whole(&mut self, key: SubscriberKey, channel: &str) {
+        let behind = self.events;
+        self.places_in(key, channel).for_each(|place| (place.owed, place.behind) = (false, behind));
+    }
+
+    fn places_in(&mut self, key: SubscriberKey, channel: &str) -> impl Iterator<Item = &mut Place> {
         let places = self.places.get_mut(&key).into_iter().flatten();
-        for place in places.filter(|place| *place.channel == *channel) {
-            place.owed = owed;
-        }
+        places.filter(move |place| *place.channel == *channel)
     }
 
-    fn is_owed(&self, key: SubscriberKey, channel: &str) -> bool {
+    /// [service:presence-steps] Whether a watcher is to get an event: it does not get the whole list instead, and has none
+    /// that is newer.
+    fn wants<A>(&self, key: SubscriberKey, telling: &Telling<A>) -> bool {
         let mut places = self.places.get(&key).into_iter().flatten();
-        places.any(|place| place.owed && *place.channel == *channel)
+        let mut place = places.find(|place| *place.channel == *telling.channel).into_iter();
+        place.any(|place| !place.owed && place.behind < telling.number)
     }
 
     /// A channel of which a stream needs the whole list.

@@ -1,9 +1,13 @@
 //! The engine's calls for presence: they add and remove streams, and send events to watchers.
 
 use sockeye_hub::{ChannelName, SubscriberKey, Target};
+use sockeye_server::Time;
 
-use super::{Place, Watch};
+use super::{Place, Telling, Watch};
 use crate::engine::{Dialect, Engine, Namespaces, Outlet, Principal, Recipient, Refusal, units};
+
+/// Watchers that one step sends an event to.
+const WATCHERS: usize = 64;
 
 impl<D: Dialect> Engine<D> {
     /// Whether a target can be watched.
@@ -88,29 +92,46 @@ impl<D: Dialect> Engine<D> {
         self.presence.hear(self.now);
     }
 
+    /// When [`tell_presence`](Self::tell_presence) has something to do.
+    pub(crate) fn presence_deadline(&self) -> Time {
+        if self.telling.is_some() { Time::from_millis(0) } else { self.presence.deadline() }
+    }
+
     /// Sends the presence events that are due.
     pub(crate) fn tell_presence(&mut self, out: &mut impl Outlet<D>) {
         self.presence.expire(self.now);
-        while let Some((channel, told, watchers)) =
-            self.presence.next(&self.limits, self.now, D::announce)
-        {
-            // [service:presence-off] It is about to be forgotten.
-            if grace(&self.namespaces, &channel).is_none() {
-                continue;
-            }
-            out.spend(units::PUBLICATION + watchers.len() as u64 * units::DELIVERY);
-            for key in watchers {
-                // A stream that needs the whole list gets that instead.
-                let is_owed = self.presence.is_owed(key, &channel);
-                if !is_owed && self.tell_one(key, &told, out).is_none() {
-                    self.presence.set_owed(key, &channel, true);
-                }
-            }
-            // [service:turn-yields] The other channels are still due in the next turn.
+        loop {
+            let next = || self.presence.next(&self.limits, self.now, D::announce);
+            let Some(mut telling) = self.telling.take().or_else(next) else { return };
+            self.telling = self.tell_some(&mut telling, out).then_some(telling);
+            // [service:turn-yields] The other watchers and channels are still due in the next turn.
             if out.units_left() == 0 {
                 return;
             }
         }
+    }
+
+    /// Sends an event to its next watchers. Returns whether there may be more of them.
+    fn tell_some(
+        &mut self,
+        telling: &mut Telling<D::Announcement>,
+        out: &mut impl Outlet<D>,
+    ) -> bool {
+        // [service:presence-off] It is about to be forgotten.
+        if grace(&self.namespaces, &telling.channel).is_none() {
+            return false;
+        }
+        let watchers = self.presence.watchers_of(telling, WATCHERS);
+        out.spend(units::PUBLICATION + watchers.len() as u64 * units::DELIVERY);
+        for key in &watchers {
+            if self.presence.wants(*key, telling)
+                && self.tell_one(*key, &telling.told, out).is_none()
+            {
+                self.presence.set_owed(*key, &telling.channel);
+            }
+        }
+        telling.after = watchers.last().copied();
+        watchers.len() == WATCHERS
     }
 
     /// [service:presence-slow] Sends an event to a watcher; `None` if its stream has no room, or is to
@@ -143,7 +164,7 @@ impl<D: Dialect> Engine<D> {
                     return;
                 }
             }
-            self.presence.set_owed(key, &channel, false);
+            self.presence.set_whole(key, &channel);
         }
     }
 }

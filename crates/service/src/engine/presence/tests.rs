@@ -28,8 +28,8 @@ fn a_crowd_is_told_of_itself_at_a_rate() {
         if let Some(key) = usize::try_from(at).ok().and_then(|at| keys.get(at)) {
             presence.join(*key, "room", Some(&format!("user{at}")), Watch::Yes, now);
         }
-        while let Some((_, _, watchers)) = presence.next(&limits, now, |_| ()) {
-            told += watchers.len() as u64;
+        while let Some(telling) = presence.next(&limits, now, |_| ()) {
+            told += presence.watchers_of(&telling, usize::MAX).len() as u64;
         }
     }
     assert_eq!(presence.turns.len(), 0, "all has been told");
@@ -39,7 +39,7 @@ fn a_crowd_is_told_of_itself_at_a_rate() {
     for key in keys {
         leave(&mut presence, key, 5, now);
     }
-    assert_eq!(presence.next(&limits, now + 60_000, |_| ()).map(|_| ()), None);
+    assert!(presence.next(&limits, now + 60_000, |_| ()).is_none());
     presence.expire(now + 5);
     assert_eq!(presence.held(), 0);
 }
@@ -80,7 +80,11 @@ fn a_room_rests_by_its_own_watchers() {
         }
     }
     let told = |presence: &mut Presence, now| {
-        core::iter::from_fn(|| presence.next(&limits, now, |_| ())).map(|(_, _, to)| to.len()).sum()
+        let mut told = 0;
+        while let Some(telling) = presence.next(&limits, now, |_| ()) {
+            told += presence.watchers_of(&telling, usize::MAX).len();
+        }
+        told
     };
     let mut now = Time::from_millis(60_000);
     while told(&mut presence, now) > 0_usize {
@@ -114,7 +118,9 @@ fn many_crowds_have_no_more_than_all_may_have_and_leave_turns_to_others() {
             let room: Arc<str> = room.into();
             presence.note(&room, None, now);
         }
-        while let Some((room, _, watchers)) = presence.next(&limits, now, |_| ()) {
+        while let Some(telling) = presence.next(&limits, now, |_| ()) {
+            let watchers = presence.watchers_of(&telling, usize::MAX);
+            let room = telling.channel;
             told += watchers.len() as u64;
             small += u64::from(&*room == "small");
             crowds.insert(room);
