@@ -43,16 +43,24 @@ const LONGEST_MS: u64 = 24 * 3_600_000;
 /// The number of the phase at which it ends.
 const OVER: usize = usize::MAX;
 
-const TRANSPORTS: [Transport; 3] = [Transport::Commands, Transport::Events, Transport::LongPoll];
+const TRANSPORTS: [Transport; 4] = [
+    Transport::Commands,
+    Transport::Events,
+    Transport::LongPoll,
+    Transport::ShortPoll(SHORT_POLL_MS),
+];
+
+/// A short poll is asked each so many milliseconds: an arrival takes up to as long, before an attack and in one.
+const SHORT_POLL_MS: u64 = 100;
 
 /// The times that are taken: of receipts, and of arrivals by transport.
-const TIMED: [&str; 4] = ["receipts", "WebSocket", "event stream", "long poll"];
+const TIMED: [&str; 5] = ["receipts", "WebSocket", "event stream", "long poll", "short poll"];
 
 /// The latencies of one phase, by what is timed.
 #[derive(Clone, Default)]
 pub(crate) struct Latencies {
-    wall: [Histogram; 4],
-    net: [Histogram; 4],
+    wall: [Histogram; 5],
+    net: [Histogram; 5],
 }
 
 /// Measures latencies while a world runs.

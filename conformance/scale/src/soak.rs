@@ -57,7 +57,7 @@ pub(crate) fn run(
         );
         account.push(minute);
     }
-    attacks.judge(&stage, minutes * 60, checks)?;
+    attacks.judge(&stage, |attack| attack.least_in_company(minutes * 60), checks)?;
     let report = canary.end()?;
     report.judge("soak", LATER_US_MAX, checks);
     judge(&account, checks);

@@ -75,7 +75,7 @@ fn play(
     let took = begun.elapsed();
     let turns = watch.turns(&stage.server)?;
     let report = canary.end()?;
-    attacks.judge(&stage, seconds, checks)?;
+    attacks.judge(&stage, |attack| attack.least(seconds), checks)?;
     judge_turns(name, &turns, took, checks);
     println!("        memory {} MiB before, at most {} MiB", idle_kib / 1024, peak_kib / 1024);
     if name == "pages" {
@@ -140,16 +140,16 @@ impl<'a> Attacks<'a> {
         }
     }
 
-    /// Checks that each has done what it has to do in so many seconds.
+    /// Checks that each has done what it has to do at the least.
     pub(crate) fn judge(
         &self,
         stage: &Stage,
-        seconds: u64,
+        least: impl Fn(&dyn Attack) -> u64,
         checks: &mut Checks,
     ) -> Result<(), Failure> {
         for (attack, _) in &self.attacks {
             let (done, what) = attack.done(stage)?;
-            let (name, least) = (attack.name(), attack.least(seconds));
+            let (name, least) = (attack.name(), least(&**attack));
             checks.that(done >= least, format_args!("{name}: {done} {what}, at least {least}"));
             attack.judge(stage, checks);
         }

@@ -33,6 +33,11 @@ pub(crate) trait Attack {
     /// How often it has to, at the least, in so many seconds.
     fn least(&self, seconds: u64) -> u64;
 
+    /// The same beside all other attacks, whose addresses have their parts of the loop, too.
+    fn least_in_company(&self, seconds: u64) -> u64 {
+        self.least(seconds)
+    }
+
     /// Checks what else it can tell.
     fn judge(&self, _: &Stage, _: &mut Checks) {}
 }
@@ -178,6 +183,11 @@ impl Attack for Patterns {
     fn least(&self, seconds: u64) -> u64 {
         // A pair of answers has about a hundred bytes.
         seconds * self.users as u64 * 5_000
+    }
+
+    fn least_in_company(&self, seconds: u64) -> u64 {
+        // A 250th of the loop answers a few pairs of each burst before its user goes.
+        seconds * self.users as u64 * 400
     }
 }
 
