@@ -31,6 +31,11 @@ use crate::cli::{Cli, Command, ConfigAction};
 use crate::file::Kind;
 use crate::logging::LogConfig;
 
+/// With the system's allocator memory grows for minutes under mixed loads, and work takes longer.
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
