@@ -3,6 +3,7 @@
 use crate::common::{CLOSE, TEXT, TICK_MS, frame, start, upgrade_request};
 use sockeye_server::{CloseCause, ClosedBy, Deadline, StreamKind};
 
+/// [server:message-deadline]
 #[test]
 fn a_message_that_trickles_in_is_refused_in_time() {
     let server = start(|limits| limits.message_ms = 200);

@@ -3,6 +3,7 @@
 mod abuse;
 mod bounds;
 mod client;
+mod dribbles;
 mod random;
 mod refusals;
 mod streams;
