@@ -346,8 +346,13 @@ fn place(
     let tls = if listener.speaks_tls(config.tls.is_some()) { "s" } else { "" };
     match address {
         ListenAddress::Tcp(addr) => {
-            let url = format!("http{tls}://{addr}");
-            (url.clone(), url, format!("ws{tls}://{addr}"))
+            // [listen:example-url] Nobody can ask for "all addresses".
+            let host = match addr.ip().is_unspecified() {
+                true => format!("localhost:{}", addr.port()),
+                false => addr.to_string(),
+            };
+            let place = format!("http{tls}://{addr}");
+            (place, format!("http{tls}://{host}"), format!("ws{tls}://{host}"))
         }
         ListenAddress::Unix(path) => {
             let url = format!("--unix-socket {} http{tls}://localhost", path.display());
@@ -417,8 +422,25 @@ pub(crate) fn tell(addresses: &[ListenAddress], config: &Config, limits: &Limits
 
 #[cfg(test)]
 mod tests {
-    use super::limits;
-    use crate::config::Config;
+    use super::{limits, place};
+    use crate::config::{Config, ListenAddress};
+
+    /// [listen:example-url]
+    #[test]
+    fn examples_name_a_host_that_one_can_ask() {
+        for (text, listens, asked) in [
+            (":8443", "http://[::]:8443", "localhost:8443"),
+            ("0.0.0.0:80", "http://0.0.0.0:80", "localhost:80"),
+            ("127.0.0.1:8080", "http://127.0.0.1:8080", "127.0.0.1:8080"),
+            ("[::1]:8080", "http://[::1]:8080", "[::1]:8080"),
+        ] {
+            let address = ListenAddress::parse(text).expect("an address");
+            let config = Config::default();
+            let (shown, http, web_socket) = place(&address, &config.listen.0[0], &config);
+            assert_eq!(shown, listens);
+            assert_eq!((http, web_socket), (format!("http://{asked}"), format!("ws://{asked}")));
+        }
+    }
 
     /// [listen:descriptors]
     #[test]

@@ -38,7 +38,7 @@ pub(crate) struct AcmeConfig {
     #[serde(default)]
     pub(crate) challenge: ChallengeKind,
     /// The address of a port without TLS that answers challenges, and nothing else.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "rules::some_address")]
     pub(crate) http: Option<SocketAddr>,
     /// The authorities that vouch for the directory, instead of those that the system trusts.
     #[serde(default, deserialize_with = "rules::some_path")]
@@ -128,7 +128,8 @@ impl AcmeConfig {
 impl Config {
     /// Whether an authority that asks on port 80 can reach a listener that answers. [acme:http-01-port]
     pub(super) fn http_01_problem(&self, acme: &AcmeConfig) -> Option<(&'static str, String)> {
-        let why = "\"http-01\" is answered without TLS, and every listener has TLS: add `http = \"0.0.0.0:80\"`";
+        let why =
+            "\"http-01\" is answered without TLS, and every listener has TLS: add `http = \":80\"`";
         let is_unheard = acme.is_on_listeners() && self.plain_listeners().next().is_none();
         is_unheard.then(|| ("challenge", why.into()))
     }
@@ -208,9 +209,10 @@ mod tests {
         let read = |text: &str| Config::parse(text).expect("TOML");
         let told = read(&listen("")).check().expect_err("nobody answers").to_string();
         assert!(told.contains("every listener has TLS: add `http ="), "{told}");
-        let own_port = format!("{}http = \"0.0.0.0:80\"\n", listen(""));
+        let own_port = |address: &str| format!("{}http = \"{address}\"\n", listen(""));
         for (text, is_doubtful) in [
-            (&own_port, false),
+            (&own_port("0.0.0.0:80"), false),
+            (&own_port(":80"), false),
             (&listen(&other("127.0.0.1:80")), false),
             (&listen(&other("127.0.0.1:8080")), true),
             (&listen("[[listen]]\naddress = \"unix:a\"\n"), true),
@@ -222,6 +224,20 @@ mod tests {
             let is_told = told.iter().any(|it| it.contains("the authority asks on port 80"));
             assert_eq!(is_told, is_doubtful, "{text}: {told:?}");
         }
+    }
+
+    /// [listen:port-alone]
+    #[test]
+    fn a_port_alone_answers_challenges_on_all_addresses() {
+        let http = |address: &str| {
+            let text = format!("{GOOD}http = \"{address}\"\n");
+            Config::parse(&text).map(|it| it.tls.and_then(|tls| tls.acme).and_then(|it| it.http))
+        };
+        for (address, all) in [(":80", "[::]:80"), ("0.0.0.0:80", "0.0.0.0:80")] {
+            assert_eq!(http(address).expect("good"), Some(all.parse().expect("an address")));
+        }
+        let told = http("80").expect_err("a number alone");
+        assert!(told.contains("expected an address with a port, as 127.0.0.1:8080"), "{told}");
     }
 
     /// [acme:account-of-directory]

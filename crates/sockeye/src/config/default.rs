@@ -45,7 +45,7 @@ workers = 1                    # 1 to 64; SOCKEYE_WORKERS, --workers
 # agree_to_terms = true        # you agree to the authority's terms of service
 # dir = "acme"                 # accounts and certificate.pem, for one server alone; relative to this file
 # challenge = "tls-alpn-01"    # or "http-01": answered on listeners without TLS, and on the port below
-# http = "0.0.0.0:80"          # a port that answers http-01 challenges, and nothing else
+# http = ":80"                 # a port that answers http-01 challenges, and nothing else
 # ca_file = "ca.pem"           # vouches for the directory, instead of the system's authorities
 # retry_seconds = 60           # first wait after an unreachable authority, five times that after other
 #                              # failures; doubled with each failure in a row, up to six hours

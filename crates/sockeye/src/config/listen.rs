@@ -237,9 +237,16 @@ impl ListenAddress {
         }
     }
 
-    /// Whether two listeners cannot have both addresses. Port 0 is another port each time.
+    /// Whether two listeners cannot have both addresses. Port 0 is another port each time. `[::]` takes IPv4, so
+    /// that it is the same as `0.0.0.0`. [listen:same-port]
     fn is_same(&self, other: &Self) -> bool {
-        self == other && !matches!(self, Self::Tcp(addr) if addr.port() == 0)
+        match (self, other) {
+            (Self::Tcp(one), Self::Tcp(two)) => {
+                let are_all = one.ip().is_unspecified() && two.ip().is_unspecified();
+                one.port() == two.port() && one.port() != 0 && (are_all || one == two)
+            }
+            _ => self == other,
+        }
     }
 }
 
@@ -378,6 +385,23 @@ mod tests {
         let twice = "[[listen]]\naddress = \":1\"\nserves = [\"health\"]\n\
                      [[listen]]\naddress = \"[::]:1\"\nserves = [\"health\"]\n";
         assert!(refusal(twice).ends_with("[::]:1 is listened on already"));
+    }
+
+    /// [listen:same-port]
+    #[test]
+    fn all_addresses_are_one_place_in_both_families() {
+        let two = |one: &str, two: &str| {
+            let listener =
+                |address| format!("[[listen]]\naddress = \"{address}\"\nserves = [\"health\"]\n");
+            Config::parse(&(listener(one) + &listener(two))).unwrap().check()
+        };
+        for (one, other) in [("[::]:1", "0.0.0.0:1"), ("0.0.0.0:1", ":1"), ("[::1]:1", "[::1]:1")] {
+            let told = two(one, other).unwrap_err().to_string();
+            assert!(told.contains(" is listened on already"), "{one} {other}: {told}");
+        }
+        for (one, other) in [(":1", "0.0.0.0:2"), (":0", "0.0.0.0:0"), ("127.0.0.1:1", "[::1]:1")] {
+            two(one, other).unwrap();
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The access rules of a namespace in the configuration: readers, publishers, presence, keys.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 use sockeye_service::{Publishers, Readers, Rules};
-use sockeye_terminal::{Failure, values::WORKERS_MAX};
+use sockeye_terminal::Failure;
+use sockeye_terminal::values::{WORKERS_MAX, address};
 
 use super::words::EMPTY_PATH;
 use super::{ChannelConfig, Config};
@@ -55,6 +57,14 @@ pub(super) fn path<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Err
 
 pub(super) fn some_path<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
     path(from).map(Some)
+}
+
+/// An address to listen on.
+pub(super) fn some_address<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(from)?;
+    address(&text).map(Some).map_err(|why| D::Error::custom(format!("{text:?}, {why}")))
 }
 
 /// A number that cannot be 0.
