@@ -312,6 +312,7 @@ fn take_data<A: App>(
     let used = match &mut connection.phase {
         Phase::Rare(Rare::Content(content)) => {
             content.body.extend_from_slice(data);
+            // [server:http2-dribble]
             match content.body.len() > core.limits.body_bytes_max {
                 // Its memory is free again: no other request has to go for it. [server:http2-one-refusal]
                 true => {

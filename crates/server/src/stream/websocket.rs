@@ -40,6 +40,7 @@ impl WebSocketStream {
             State::Open => (self.awaits + limits.pong_ms, Due::GiveUp(Deadline::Pong)),
         };
         let since = self.partial.as_ref().map_or(Time::NEVER, |partial| partial.since);
+        // [server:message-deadline]
         let message = (since + limits.message_ms, Due::GiveUp(Deadline::Message));
         if message.0 < alive.0 { message } else { alive }
     }
