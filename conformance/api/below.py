@@ -28,19 +28,23 @@ OVER_HTTP2 = [
 
 def run(report, contract, hub):
     for status, code, request in REQUESTS:
-        answer = hub.raw(request.replace("HOST", hub.address).encode())
-        problems = contract.problems("POST", PATH, answer.status, answer.headers, answer.body)
-        if answer.status != status or f'"code":"{code}"'.encode() not in answer.body:
-            problems.append(f"{answer.status} {answer.body[:200]}")
-        report.check(f"below: {status} {code}", problems)
+        with report.checking(f"below: {status} {code}") as problems:
+            answer = hub.raw(request.replace("HOST", hub.address).encode())
+            problems += refusal(contract, answer, status, code)
 
 
 def run_over_http2(report, contract, hub, credentials):
     for status, code, target, headers, content, is_known in OVER_HTTP2:
-        answer = hub.ask("POST", target, credentials | headers, content.encode())
-        problems = contract.problems("POST", PATH, answer.status, answer.headers, answer.body)
-        if answer.status != status or f'"code":"{code}"'.encode() not in answer.body:
-            problems.append(f"{answer.status} {answer.body[:200]}")
-        if ("access-control-allow-origin" in answer.headers) != is_known:
-            problems.append(f"Access-Control-Allow-Origin: {not is_known}")
-        report.check(f"below, over HTTP/2: {status} {code} of {len(target)} bytes", problems)
+        with report.checking(f"below, over HTTP/2: {status} {code} of {len(target)} bytes") as problems:
+            answer = hub.ask("POST", target, credentials | headers, content.encode())
+            problems += refusal(contract, answer, status, code)
+            if ("access-control-allow-origin" in answer.headers) != is_known:
+                problems.append(f"Access-Control-Allow-Origin: {not is_known}")
+
+
+def refusal(contract, answer, status, code):
+    """What is wrong with an answer that has to have this status and code."""
+    problems = contract.problems("POST", PATH, answer.status, answer.headers, answer.body)
+    if answer.status != status or f'"code":"{code}"'.encode() not in answer.body:
+        problems.append(f"{answer.status} {answer.body[:200]}")
+    return problems

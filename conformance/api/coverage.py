@@ -73,8 +73,8 @@ def check_methods(report, contract, hub):
         target = path.replace("{channel}", "methods:1")
         for method in PROBED:
             body = b"" if method in ("POST", "PUT", "PATCH") else None
-            answer = hub.ask(method, target, PREFLIGHT if method == "OPTIONS" else {}, body)
-            wrong = contract.problems(method, target, answer.status, answer.headers, answer.body)
-            if (method.lower() in item) == (answer.status == 405):
-                wrong.append(f"status {answer.status}, and described are {sorted(set(item) & set(METHODS))}")
-            report.check(f"{method} {path} is taken or not as described", wrong)
+            with report.checking(f"{method} {path} is taken or not as described") as wrong:
+                answer = hub.ask(method, target, PREFLIGHT if method == "OPTIONS" else {}, body)
+                wrong += contract.problems(method, target, answer.status, answer.headers, answer.body)
+                if (method.lower() in item) == (answer.status == 405):
+                    wrong.append(f"status {answer.status}, and described are {sorted(set(item) & set(METHODS))}")

@@ -13,6 +13,7 @@ import schemathesis
 from schemathesis.generation import GenerationMode
 
 import oracle
+from report import NoAnswer
 
 WEBSOCKET = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
              "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
@@ -124,8 +125,8 @@ def run(report, contract, hub, name, credentials, count, seed, only=None):
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
             for number, case in enumerate(cases(operation, mode, count, seed)):
                 sent = request_of(case, path)
-                label = f"{name}: {mode.value} {number} of {method} {path}"
-                report.check(label, judge(contract, hub, credentials, path, sent))
+                with report.checking(f"{name}: {mode.value} {number} of {method} {path}") as problems:
+                    problems += judge(contract, hub, credentials, path, sent)
 
 
 def judge(contract, hub, credentials, path, sent):
@@ -133,8 +134,8 @@ def judge(contract, hub, credentials, path, sent):
     request = f"asked: {method} {target[:300]} {headers} {(body or b'')[:300]}"
     try:
         answer = hub.ask(method, target, headers | credentials, body)
-    except TimeoutError:
-        return ["no answer", request]
+    except NoAnswer as error:
+        return [f"no answer: {error}", request]
     problems = contract.problems(method, target.split("?")[0], answer.status, answer.headers, answer.body)
     wrong = oracle.wrongs(contract, method, target, headers | credentials, body)
     refused = answer.status >= 400

@@ -36,7 +36,8 @@ class Client:
         except Unprocessed:
             self.close()
             return self._ask(method, target, headers, body)
-        except (ConnectionError, ssl.SSLError, h2.exceptions.ProtocolError):
+        except Exception:
+            # The next request has a connection of its own.
             self.close()
             raise
 

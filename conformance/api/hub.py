@@ -1,5 +1,6 @@
 """Servers under test: an open one, and one that wants credentials."""
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import hmac
@@ -12,7 +13,9 @@ import socket
 import subprocess
 import time
 
+import h2.exceptions
 import http2
+from report import NoAnswer
 
 ORIGIN = "https://app.example"  # whose pages may use the guarded one
 SECONDS_MAX = 60  # that anything of a server may take
@@ -123,7 +126,7 @@ class Hub:
 
     def raw(self, request):
         """Sends these bytes, and reads one response to the end of the connection."""
-        with socket.create_connection((self.host, self.port), SECONDS_MAX) as connection:
+        with answering(), socket.create_connection((self.host, self.port), SECONDS_MAX) as connection:
             connection.sendall(request)
             response = http.client.HTTPResponse(connection)
             response.begin()
@@ -133,7 +136,7 @@ class Hub:
     def ask(self, method, target, headers=None, body=None):
         """One request on a connection of its own. Of what has no end, the head and a first piece."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=SECONDS_MAX)
-        try:
+        with answering(), contextlib.closing(connection):
             connection.putrequest(method, target, skip_accept_encoding=True)
             for name, value in (headers or {}).items():
                 connection.putheader(name, value.encode("latin-1") if isinstance(value, str) else value)
@@ -148,8 +151,6 @@ class Hub:
             else:
                 piece = response.read1(65536) if response.status == 200 and method == "GET" else b""
             return Answer(response.status, found, piece)
-        finally:
-            connection.close()
 
 
 class Http2Hub(Hub):
@@ -167,8 +168,9 @@ class Http2Hub(Hub):
         super().__exit__(*error)
 
     def ask(self, method, target, headers=None, body=None):
-        status, pairs, body = self.client.ask(method, target, headers or {}, body)
-        return Answer(status, once(pairs), body)
+        with answering():
+            status, pairs, body = self.client.ask(method, target, headers or {}, body)
+            return Answer(status, once(pairs), body)
 
 
 class SecureHub(Http2Hub):
@@ -184,6 +186,15 @@ class SecureHub(Http2Hub):
         self.ca = place / "ca.pem"
         self.flags = ["--cert", place / "cert.pem", "--key", place / "key.pem"]
         return super().__enter__()
+
+
+@contextlib.contextmanager
+def answering():
+    """Whatever a connection ends with instead of an answer is a `NoAnswer`."""
+    try:
+        yield
+    except (OSError, ValueError, http.client.HTTPException, h2.exceptions.ProtocolError, http2.Unprocessed) as error:
+        raise NoAnswer(f"{type(error).__name__}: {error}") from error
 
 
 def once(pairs):

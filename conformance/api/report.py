@@ -1,4 +1,9 @@
 """Counts checks, and prints those that fail."""
+import contextlib
+
+
+class NoAnswer(Exception):
+    """A request that has no answer, and why."""
 
 
 class Report:
@@ -15,6 +20,16 @@ class Report:
         print(f"FAIL  {name}", flush=True)
         for problem in problems[:5]:
             print(f"      {problem}", flush=True)
+
+    @contextlib.contextmanager
+    def checking(self, name):
+        """A check with a list for its problems. Without an answer it fails, and the next check goes on."""
+        problems = []
+        try:
+            yield problems
+        except NoAnswer as error:
+            problems.append(f"no answer: {error}")
+        self.check(name, problems)
 
     def group(self, name, before):
         passed, failed = self.passed - before[0], self.failed - before[1]

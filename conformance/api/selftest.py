@@ -55,6 +55,31 @@ class Faulty:
         return answer
 
 
+class GoesAway(hubs.Http2Hub):
+    """A hub whose server goes away once with an error, as its client sees it."""
+
+    asked = 0
+
+    def ask(self, *arguments):
+        self.asked += 1
+        if self.asked == 5:
+            self.client.socket = Interrupted(self.client.socket)
+        return super().ask(*arguments)
+
+
+class Interrupted:
+    """A socket that has a GOAWAY (INTERNAL_ERROR, no stream processed) for what the server says."""
+
+    def __init__(self, socket):
+        self.socket = socket
+
+    def __getattr__(self, name):
+        return getattr(self.socket, name)
+
+    def recv(self, _):
+        return bytes.fromhex("000008070000000000" "00000000" "00000002")
+
+
 def replace(old, new):
     def fault(answer):
         answer.body = answer.body.replace(old, new)
@@ -131,6 +156,7 @@ def main(binary, out):
                   for name, change in MADE_UP.items()]
         cases += [(f"answers: {name}", lambda r, f=fault: made_up(r, Contract(), Faulty(hub, f)))
                   for name, fault in ANSWERS.items()]
+        cases.append(("HTTP/2: the server goes away", lambda r: goes_away(r, binary, out)))
         cases += [(f"page: {name}", lambda r, e=edit: page(r, binary, out, *e)) for name, edit in PAGES.items()]
         for name, run in cases:
             report = Report()
@@ -143,6 +169,14 @@ def main(binary, out):
             missed += [name] * (not is_seen)
     print(f"api selftest: {seen} seen, {len(missed)} missed")
     return 1 if missed else 0
+
+
+def goes_away(report, binary, out):
+    """One check is red, and those behind it go on with another connection."""
+    with GoesAway(binary, out, "goes-away", hubs.OPEN) as hub:
+        coverage.check_methods(report, Contract(), hub)
+    if report.failed != 1 or hub.client.connections != 2:
+        raise SystemExit(f"{report.failed} red with {hub.client.connections} connections")
 
 
 def page(report, binary, out, old, new):
