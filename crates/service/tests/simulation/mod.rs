@@ -57,9 +57,6 @@ use workers::{Clocks, Order};
 /// Seeds in a run that does not say how many.
 const SEEDS: u64 = 10_000;
 
-/// The same over HTTP/2, where a seed takes longer.
-const HTTP2_SEEDS: u64 = 2_000;
-
 /// Turns in which everybody plays tricks.
 const TURNS: usize = 150;
 
@@ -76,7 +73,7 @@ fn every_seed_keeps_the_promise_to_our_clients() {
 /// [server:http2-stream-deadlines] The same world, in which the clients of a server share connections of HTTP/2.
 #[test]
 fn every_seed_keeps_the_promise_over_http2() {
-    each_world("simulation over HTTP/2", HTTP2_SEEDS, simulate_http2, |totals, count| {
+    each_world("simulation over HTTP/2", SEEDS, simulate_http2, |totals, count| {
         totals.check(count);
         totals.check_http2(count);
     });
@@ -86,7 +83,7 @@ fn every_seed_keeps_the_promise_over_http2() {
 fn every_seed_keeps_the_promise_to_our_clients_over_http2() {
     each_world(
         "simulation of clients over HTTP/2",
-        HTTP2_SEEDS,
+        SEEDS,
         simulate_clients_over_http2,
         |totals, count| {
             totals.check_clients(count);
@@ -111,6 +108,34 @@ fn every_seed_keeps_the_promise_to_our_clients_on_any_worker() {
         SEEDS / 2,
         simulate_clients_of_workers,
         Totals::check_clients,
+    );
+}
+
+/// Each service has shared connections of its own.
+#[test]
+fn every_seed_keeps_the_promise_on_any_worker_over_http2() {
+    each_world(
+        "simulation of workers over HTTP/2",
+        SEEDS / 2,
+        simulate_workers_over_http2,
+        |totals, count| {
+            totals.check(count);
+            totals.check_http2(count);
+            assert!(totals.full > 0, "the log between workers is never full: {totals:?}");
+        },
+    );
+}
+
+#[test]
+fn every_seed_keeps_the_promise_to_our_clients_on_any_worker_over_http2() {
+    each_world(
+        "simulation of clients of workers over HTTP/2",
+        SEEDS / 2,
+        simulate_clients_of_workers_over_http2,
+        |totals, count| {
+            totals.check_clients(count);
+            totals.check_http2(count);
+        },
     );
 }
 
@@ -167,15 +192,26 @@ fn simulate_clients_over_http2(seed: u64) -> Totals {
 }
 
 fn simulate_workers(seed: u64) -> Totals {
-    let mut random = Random::new(seed);
-    let workers = 2 + random.below(3);
-    simulate_world(seed, random, (Who::Connections, Version::Http1), workers)
+    simulate_several(seed, (Who::Connections, Version::Http1))
 }
 
 fn simulate_clients_of_workers(seed: u64) -> Totals {
+    simulate_several(seed, (Who::Clients, Version::Http1))
+}
+
+fn simulate_workers_over_http2(seed: u64) -> Totals {
+    simulate_several(seed, (Who::Connections, Version::Http2))
+}
+
+fn simulate_clients_of_workers_over_http2(seed: u64) -> Totals {
+    simulate_several(seed, (Who::Clients, Version::Http2))
+}
+
+/// Two to four services share one log.
+fn simulate_several(seed: u64, whose: (Who, Version)) -> Totals {
     let mut random = Random::new(seed);
     let workers = 2 + random.below(3);
-    simulate_world(seed, random, (Who::Clients, Version::Http1), workers)
+    simulate_world(seed, random, whose, workers)
 }
 
 /// A quarter of the worlds has sockets that hold bytes, as those of TLS do.
