@@ -15,6 +15,7 @@ use sockeye_load::engine::{Purpose, SocketOptions};
 use crate::checks::Checks;
 use crate::probe::{Ended, Manner, Probe};
 use crate::publisher::{Over, Publisher};
+use crate::road::Road;
 use crate::server::{Place, Server, Settings, unhurried};
 use crate::subscriber::{Subscriber, Transport};
 use crate::world::{Client, PATIENCE_MS, World};
@@ -58,7 +59,8 @@ impl Crowd {
 
 pub(crate) fn run(program: &Path, size: Size, checks: &mut Checks) -> Result<(), Failure> {
     let crowd = Crowd::new(size);
-    println!("drain: {} connections, a window of {} s", crowd.len(), size.window);
+    let (over, window) = (size.over, size.window);
+    println!("drain over {over}: {} clients, a window of {window} s", crowd.len());
     restart(program, size, &crowd, checks)?;
     cut_short(program, size, checks)
 }
@@ -75,9 +77,10 @@ fn config(size: Size, window: u64) -> String {
 fn restart(program: &Path, size: Size, crowd: &Crowd, checks: &mut Checks) -> Result<(), Failure> {
     let place = Place::new("drain")?;
     let config = unhurried(&config(size, size.window));
-    let settings = Settings::new(program, &place, &config, ADDRESS);
+    let settings = Settings::new(program, &place, &config, ADDRESS).over(size.over);
     let mut server = Server::start(&settings)?;
-    let mut world = World::new(server.addr, crowd.publishers)?;
+    let road = Road::new(&server, &place, size.over, crowd.len())?;
+    let mut world = World::on(road, crowd.publishers)?;
     fill(&mut world, crowd)?;
     let opened = world.run(PATIENCE_MS, |world| world.subscribers().all(|it| it.is_open))?;
     checks.that(opened, format_args!("{} subscribers are there", world.subscribers().count()));
@@ -99,9 +102,8 @@ fn restart(program: &Path, size: Size, crowd: &Crowd, checks: &mut Checks) -> Re
     checks.that(status == Some(Some(0)), format_args!("the server ended by itself: {status:?}"));
     judge_goodbyes(&world, size, streams, signalled_us, checks);
 
-    let fresh = Place::new("fresh")?;
-    let place = if size.has(Fault::NoData) { &fresh } else { &place };
-    let second = Server::start(&Settings { place, listen: server.addr, ..settings })?;
+    let (listen, tls, keeps) = (server.addr, server.tls_addr, !size.has(Fault::NoData));
+    let second = Server::start(&Settings { listen, tls, keeps, ..settings })?;
     println!(
         "        gone {} ms after SIGTERM, the next one listens {} ms later",
         (gone_us - signalled_us) / 1000,
@@ -231,9 +233,10 @@ fn judge(world: &World, crowd: &Crowd, checks: &mut Checks) {
 fn cut_short(program: &Path, size: Size, checks: &mut Checks) -> Result<(), Failure> {
     let place = Place::new("cut")?;
     let config = unhurried(&config(size, 600));
-    let mut server = Server::start(&Settings::new(program, &place, &config, ADDRESS))?;
-    let mut world = World::new(server.addr, 1)?;
+    let settings = Settings::new(program, &place, &config, ADDRESS).over(size.over);
+    let mut server = Server::start(&settings)?;
     let count = size.of(500);
+    let mut world = World::on(Road::new(&server, &place, size.over, count)?, 1)?;
     let options = SocketOptions::default();
     let subscriber =
         |_| Client::Subscriber(Subscriber::new(Transport::Events, &[0], "now", options));

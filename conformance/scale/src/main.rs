@@ -13,6 +13,7 @@ mod line;
 mod probe;
 mod publisher;
 mod pulse;
+mod road;
 mod server;
 mod slow;
 mod soak;
@@ -21,13 +22,14 @@ mod trunks;
 mod turns;
 mod world;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use checks::Checks;
+use road::Carrier;
 
 /// An error that kept a run from finishing. It says nothing about the server.
 #[derive(Debug)]
@@ -61,7 +63,7 @@ enum What {
     Floods,
     /// One address takes what it can, and the others are served.
     Fairness(Size),
-    /// The four above, and the loads of `turns` that the server has to bear.
+    /// What CI runs: the four above over everything, the loads of `turns`, and a part of `trunks`.
     Gate(Size),
     /// Loads that want more of a turn than its budget, one after the other.
     Turns(Rows),
@@ -82,6 +84,9 @@ pub(crate) struct Size {
     /// Seconds over which streams are told to go.
     #[arg(long, default_value_t = 10)]
     pub(crate) window: u64,
+    /// What `drain` and `slow` speak, and `gate` first.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) over: Carrier,
     /// What the server under test is configured with instead, to see a check fail.
     #[arg(long)]
     pub(crate) fault: Option<Fault>,
@@ -111,7 +116,7 @@ pub(crate) struct Endurance {
 pub(crate) enum Fault {
     /// A drain without a window.
     NoWindow,
-    /// The second server begins with an empty directory.
+    /// The second server has no directory, so it does not have what the first one kept.
     NoData,
     /// Queues of 16 MiB a stream.
     LongQueues,
@@ -200,19 +205,29 @@ fn run(options: &Options) -> Result<Checks, Failure> {
         What::Abuse(size) => abuse::run(&program, size, &mut checks)?,
         What::Floods => abuse::floods(&program, &mut checks)?,
         What::Fairness(size) => fairness::run(&program, size, &mut checks)?,
-        What::Gate(size) => {
-            drain::run(&program, size, &mut checks)?;
-            slow::run(&program, size, &mut checks)?;
-            abuse::run(&program, size, &mut checks)?;
-            fairness::run(&program, size, &mut checks)?;
-            turns::gate(&program, &mut checks)?;
-        }
+        What::Gate(size) => gate(&program, size, &mut checks)?,
         What::Turns(rows) => turns::run(&program, &rows, &mut checks)?,
         What::Soak(endurance) => soak::run(&program, endurance, &mut checks)?,
         What::Trunks(size) => trunks::run(&program, &size, &mut checks)?,
         What::Choose(measure) => choose::run(&program, measure, &mut checks)?,
     }
     Ok(checks)
+}
+
+/// All that CI runs: the whole over HTTP/1.1, and a fifth of what another carrier may change over each of them.
+fn gate(program: &Path, size: Size, checks: &mut Checks) -> Result<(), Failure> {
+    drain::run(program, size, checks)?;
+    slow::run(program, size, checks)?;
+    for over in [Carrier::Https, Carrier::H2c, Carrier::H2] {
+        let percent = size.percent / 5;
+        let smaller = Size { over, percent, window: size.window.min(2), ..size };
+        drain::run(program, smaller, checks)?;
+        slow::run(program, smaller, checks)?;
+    }
+    abuse::run(program, size, checks)?;
+    fairness::run(program, size, checks)?;
+    turns::gate(program, checks)?;
+    trunks::gate(program, size, checks)
 }
 
 /// Raises the limit on descriptors as far as it may go: one end of 10,000 connections takes as many.

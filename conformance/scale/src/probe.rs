@@ -73,7 +73,7 @@ impl Probe {
     }
 
     fn begin(&mut self, lines: &mut Lines, id: usize, ground: &mut Ground) {
-        if lines.connect(id, &self.opener, self.options).is_err() {
+        if ground.connect(lines, id, &self.opener, self.options).is_err() {
             self.ended = Ended::Refused;
             return;
         }

@@ -237,7 +237,7 @@ impl Act for Publisher {
                 Over::WebSocket => (web_socket(Some(SUBPROTOCOL)), "/v1/ws".to_owned()),
             };
             let opener = Rc::new(ground.opener(purpose, path));
-            if lines.connect(id, &opener, SocketOptions::default()).is_err() {
+            if ground.connect(lines, id, &opener, SocketOptions::default()).is_err() {
                 return ground.wake_in(AGAIN_MS, id);
             }
             self.is_connected = true;

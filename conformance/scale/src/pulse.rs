@@ -105,7 +105,7 @@ impl Act for Pulse {
             opener.headers = vec![("Authorization".to_owned(), format!("ApiKey {}", self.key))];
             // The keys of messages make another attempt safe.
             self.waiting.clear();
-            if lines.connect(id, &Rc::new(opener), self.options).is_err() {
+            if ground.connect(lines, id, &Rc::new(opener), self.options).is_err() {
                 ground.wake_in(AGAIN_MS, id);
             }
             return;

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use sockeye_load::engine::{Process, Usage};
 
 use crate::Failure;
+use crate::road::Carrier;
 
 /// How long a server may take for a start, an end or an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,18 +40,21 @@ impl Place {
         self.0.join("certificate/ca.pem")
     }
 
-    /// Has the program make a certificate, and gives the part of a configuration for a listener with TLS at an
-    /// address of its own, beside the one without.
-    fn encrypt(&self, settings: &Settings<'_>) -> Result<String, Failure> {
+    /// Has the program make a certificate if there is none, and gives the part of a configuration for a listener
+    /// with TLS, beside the one without.
+    fn encrypt(&self, settings: &Settings<'_>, address: SocketAddr) -> Result<String, Failure> {
         let dir = self.0.join("certificate");
-        let made = Command::new(settings.program).arg("cert").arg("--out").arg(&dir).output()?;
-        if !made.status.success() {
-            let why = String::from_utf8_lossy(&made.stderr);
-            return Err(Failure(format!("no certificate: {why}")));
+        if !dir.exists() {
+            let made =
+                Command::new(settings.program).arg("cert").arg("--out").arg(&dir).output()?;
+            if !made.status.success() {
+                let why = String::from_utf8_lossy(&made.stderr);
+                return Err(Failure(format!("no certificate: {why}")));
+            }
         }
         let (plain, dir) = (settings.listen, dir.display());
         Ok(format!(
-            "\n[[listen]]\naddress = \"{plain}\"\ntls = false\n[[listen]]\naddress = \"{plain}\"\n\
+            "\n[[listen]]\naddress = \"{plain}\"\ntls = false\n[[listen]]\naddress = \"{address}\"\n\
              [[tls.certificates]]\ncert = \"{dir}/cert.pem\"\nkey = \"{dir}/key.pem\"\n"
         ))
     }
@@ -89,8 +93,8 @@ pub(crate) struct Settings<'s> {
     pub(crate) listen: SocketAddr,
     /// Descriptors that it may have; the system's limit if there is none.
     pub(crate) descriptors: Option<u32>,
-    /// Whether it has a second listener, with TLS.
-    pub(crate) has_tls: bool,
+    /// The address of a second listener, with TLS, if it has one.
+    pub(crate) tls: Option<SocketAddr>,
 }
 
 impl<'s> Settings<'s> {
@@ -102,7 +106,12 @@ impl<'s> Settings<'s> {
         address: impl Into<Ipv4Addr>,
     ) -> Self {
         let listen = SocketAddr::from((address.into(), 0));
-        Self { program, place, keeps: true, config, listen, descriptors: None, has_tls: false }
+        Self { program, place, keeps: true, config, listen, descriptors: None, tls: None }
+    }
+
+    /// The same for clients that speak this: with a listener for TLS at any port, if that takes one.
+    pub(crate) fn over(self, over: Carrier) -> Self {
+        Self { tls: over.has_tls().then_some(self.listen), ..self }
     }
 }
 
@@ -117,7 +126,8 @@ impl Server {
     /// Starts one, and waits until it says where it listens.
     pub(crate) fn start(settings: &Settings<'_>) -> Result<Self, Failure> {
         let config = settings.place.0.join("toml");
-        let tls = if settings.has_tls { settings.place.encrypt(settings)? } else { String::new() };
+        let tls = settings.tls.map(|address| settings.place.encrypt(settings, address));
+        let tls = tls.transpose()?.unwrap_or_default();
         fs::write(&config, settings.config.to_owned() + &tls)?;
         let mut command = match settings.descriptors {
             None => Command::new(settings.program),
@@ -132,7 +142,7 @@ impl Server {
             command.env_remove(name);
         }
         command.args(["serve", "--config"]).arg(&config);
-        if !settings.has_tls {
+        if settings.tls.is_none() {
             command.args(["--listen", &settings.listen.to_string()]);
         }
         if settings.keeps {
@@ -149,9 +159,9 @@ impl Server {
             Ok(line.trim().rsplit_once(before).and_then(|(_, addr)| addr.parse().ok()))
         };
         let addr = told("http://")?;
-        let tls_addr = if settings.has_tls { told("https://")? } else { None };
+        let tls_addr = if settings.tls.is_some() { told("https://")? } else { None };
         let server = Self { child, addr: addr.unwrap_or(settings.listen), tls_addr };
-        match addr.is_some() && tls_addr.is_some() == settings.has_tls {
+        match addr.is_some() && tls_addr.is_some() == settings.tls.is_some() {
             true => Ok(server),
             false => Err(Failure(format!(
                 "the server does not start: {}",
@@ -173,16 +183,16 @@ impl Server {
         Ok(self.child.try_wait()?.map(|status| status.code()))
     }
 
-    /// Ends it in good order.
+    /// Ends it in good order, without the time of a drain: a second signal cuts that short. Signals come until it has
+    /// ended, because two at once are one.
     pub(crate) fn stop(mut self) -> Result<Option<i32>, Failure> {
-        self.terminate()?;
-        self.terminate()?;
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
+            self.terminate()?;
+            std::thread::sleep(Duration::from_millis(5));
             if let Some(status) = self.ended()? {
                 return Ok(status);
             }
-            std::thread::sleep(Duration::from_millis(5));
         }
         Err(Failure("the server does not end".into()))
     }

@@ -9,6 +9,7 @@ use sockeye_load::engine::{Histogram, SocketOptions};
 
 use crate::checks::Checks;
 use crate::publisher::{Over, Publisher};
+use crate::road::Road;
 use crate::server::{Place, Server, Settings, unhurried};
 use crate::subscriber::{Subscriber, Transport};
 use crate::world::{Client, PATIENCE_MS, World};
@@ -18,8 +19,8 @@ use crate::{Failure, Fault, Size};
 const QUIET: usize = 0;
 const LOUD: usize = 1;
 
-/// Messages of the quiet channel in each measurement, one each `QUIET_MS`.
-const QUIET_MESSAGES: u64 = 60;
+/// Messages of the quiet channel in each measurement of a whole run, one each `QUIET_MS`.
+const QUIET_MESSAGES: usize = 60;
 const QUIET_MS: u64 = 100;
 
 /// Bytes of a loud message: below what the server shares among its streams instead of copying it.
@@ -50,6 +51,8 @@ struct Crowd {
     all: usize,
     stalled: usize,
     loud: usize,
+    /// Messages of the quiet channel in each measurement.
+    quiet: u64,
 }
 
 pub(crate) fn run(program: &Path, size: Size, checks: &mut Checks) -> Result<(), Failure> {
@@ -57,13 +60,13 @@ pub(crate) fn run(program: &Path, size: Size, checks: &mut Checks) -> Result<(),
     let long = size.has(Fault::LongQueues);
     let config = if long { "[limits]\nqueue_bytes = 16777216\n" } else { "" };
     let config = &unhurried(config);
-    let settings =
-        Settings { keeps: false, ..Settings::new(program, &place, config, [127, 0, 42, 1]) };
-    let server = Server::start(&settings)?;
-    let mut world = World::new(server.addr, 2)?;
+    let settings = Settings::new(program, &place, config, [127, 0, 42, 1]).over(size.over);
+    let server = Server::start(&Settings { keeps: false, ..settings })?;
     let (all, stalled, loud) = (size.of(5_000), size.of(1_000), size.of(200));
-    println!("slow: {all} subscribers, {stalled} of them stop reading");
-    let crowd = Crowd { all, stalled, loud };
+    let quiet = size.of(QUIET_MESSAGES) as u64;
+    println!("slow over {}: {all} subscribers, {stalled} of them stop reading", size.over);
+    let mut world = World::on(Road::new(&server, &place, size.over, all)?, 2)?;
+    let crowd = Crowd { all, stalled, loud, quiet };
     fill(&mut world, crowd)?;
     let opened = world.run(PATIENCE_MS, |world| world.subscribers().all(|it| it.is_open))?;
     checks.that(opened, "all are there");
@@ -83,18 +86,18 @@ fn stop_reading(
     crowd: Crowd,
     checks: &mut Checks,
 ) -> Result<(), Failure> {
-    let Crowd { all, stalled, loud } = crowd;
+    let Crowd { all, stalled, loud, quiet } = crowd;
     world.ground.behind_max = 20;
     world.ground.readers = vec![all as u64, (stalled + loud) as u64];
     // The cost of history is measured apart from the cost of stalled readers.
     publish(world, LOUD, OVERRUN_MESSAGES)?;
-    let before = calm(world, server)?;
-    let memory = server.memory_kib()?;
+    let before = calm(world, server, quiet)?;
+    let (memory, lagged) = (server.memory_kib()?, lagged(server)?);
     set_stalled(world, 0..stalled, true);
     world.ground.readers = vec![(all - stalled) as u64, loud as u64];
     publish(world, LOUD, FILL_MESSAGES)?;
     let each = server.memory_kib()?.saturating_sub(memory) / stalled as u64;
-    let lagged = server.metric("sockeye_slow_readers_total{action=\"lagged\"}")?;
+    let lagged = self::lagged(server)? - lagged;
     checks.that(
         lagged >= stalled as u64,
         format_args!("streams that were given nothing more: {lagged}"),
@@ -105,7 +108,7 @@ fn stop_reading(
             "memory grew by {each} KiB for each stalled stream, at most {STALLED_KIB_MAX}"
         ),
     );
-    let after = calm(world, server)?;
+    let after = calm(world, server, quiet)?;
     compare(&before, &after);
     publish(world, LOUD, OVERRUN_MESSAGES)
 }
@@ -131,7 +134,7 @@ fn read_again(world: &mut World, count: usize, checks: &mut Checks) -> Result<()
 
 /// First those who will stop, then those who also read the loud channel, then the others, and the publishers.
 fn fill(world: &mut World, crowd: Crowd) -> Result<(), Failure> {
-    let Crowd { all, stalled, loud } = crowd;
+    let Crowd { all, stalled, loud, .. } = crowd;
     let subscriber = |number| {
         let transport = if number % 2 == 0 { Transport::Commands } else { Transport::Events };
         let channels = if number < stalled + loud { &[QUIET, LOUD][..] } else { &[QUIET] };
@@ -173,10 +176,15 @@ fn publish(world: &mut World, channel: usize, count: u64) -> Result<(), Failure>
     }
 }
 
-fn calm(world: &mut World, server: &Server) -> Result<Calm, Failure> {
+/// How often a stream was given nothing more for a while.
+fn lagged(server: &Server) -> Result<u64, Failure> {
+    server.metric("sockeye_slow_readers_total{action=\"lagged\"}")
+}
+
+fn calm(world: &mut World, server: &Server, messages: u64) -> Result<Calm, Failure> {
     world.ground.latencies = Some(Histogram::new());
-    let (cpu_us, deliveries) = (server.cpu_us()?, QUIET_MESSAGES * world.ground.readers[QUIET]);
-    publish(world, QUIET, QUIET_MESSAGES)?;
+    let (cpu_us, deliveries) = (server.cpu_us()?, messages * world.ground.readers[QUIET]);
+    publish(world, QUIET, messages)?;
     let cpu_us = server.cpu_us()? - cpu_us;
     let latencies = world.ground.latencies.take().unwrap_or_default();
     Ok(Calm { latencies, deliveries, cpu_us })

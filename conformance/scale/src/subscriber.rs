@@ -490,7 +490,7 @@ impl Act for Subscriber {
             (self.told, self.is_open, self.asks) = (None, false, false);
             self.due_us = now_us;
             let opener = Rc::new(self.opener(ground));
-            if lines.connect(id, &opener, self.options).is_err() {
+            if ground.connect(lines, id, &opener, self.options).is_err() {
                 return self.come_back(None, id, ground);
             }
         }

@@ -4,18 +4,20 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use sockeye_frame::MaskKey;
 use sockeye_load::engine::{
     Deflate, Fault, Heard, Histogram, Lines, Listener, Opener, Outlet, Part, Purpose, Scheme,
-    Target,
+    SocketOptions, Target,
 };
 
 use crate::canary::Stopwatch;
 use crate::probe::Probe;
 use crate::publisher::Publisher;
 use crate::pulse::Pulse;
+use crate::road::Road;
 use crate::subscriber::{Heard as Sum, Subscriber};
 
 /// Milliseconds that anything may take which ends by itself.
@@ -23,6 +25,9 @@ pub(crate) const PATIENCE_MS: u64 = 60_000;
 
 /// Connections that are asked for at a time, so that a ramp is no storm.
 const RAMP: usize = 128;
+
+/// What a server may send on a stream of HTTP/2 whose client does not read: as much as the RFC gives it at first.
+const STREAM_WINDOW_BYTES: u32 = 65_535;
 
 /// The subprotocol of clients that send commands.
 pub(crate) const SUBPROTOCOL: &str = "sockeye.v1.json";
@@ -32,7 +37,7 @@ pub(crate) const MASK: MaskKey = MaskKey::new([1, 2, 3, 4]);
 
 /// What all clients have in common.
 pub(crate) struct Ground {
-    addr: SocketAddr,
+    road: Road,
     /// By channel: so many messages were acknowledged; they are numbered from 0.
     pub(crate) acknowledged: Vec<u64>,
     /// Nothing new is published.
@@ -82,6 +87,17 @@ impl Ground {
         self.timers.push(Reverse((at, id)));
     }
 
+    /// Connects a line to the server.
+    pub(crate) fn connect(
+        &mut self,
+        lines: &mut Lines,
+        id: usize,
+        opener: &Rc<Opener>,
+        options: SocketOptions,
+    ) -> Result<(), Fault> {
+        self.road.connect(lines, id, opener, options)
+    }
+
     /// How a connection to the server is opened.
     pub(crate) fn opener(&self, purpose: Purpose, path: String) -> Opener {
         let scheme = match purpose {
@@ -90,7 +106,8 @@ impl Ground {
             Purpose::Bare(_) => Scheme::Tcp,
         };
         let authority = "localhost".to_owned();
-        let target = Target { scheme, authority, path, addr: self.addr, tls: None };
+        let target =
+            Target { scheme, authority, path, addr: self.road.addr, tls: self.road.tls.clone() };
         Opener {
             target,
             purpose,
@@ -181,9 +198,16 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// A world whose clients speak HTTP/1.1.
     pub(crate) fn new(addr: SocketAddr, channels: usize) -> io::Result<Self> {
+        Self::on(Road::plain(addr), channels)
+    }
+
+    pub(crate) fn on(road: Road, channels: usize) -> io::Result<Self> {
+        let mut lines = Lines::new()?;
+        lines.set_stream_window(STREAM_WINDOW_BYTES);
         let ground = Ground {
-            addr,
+            road,
             acknowledged: vec![0; channels],
             stopped: false,
             delivered: vec![0; channels],
@@ -196,7 +220,7 @@ impl World {
             faults: Vec::new(),
             faults_total: 0,
         };
-        Ok(Self { lines: Lines::new()?, clients: Vec::new(), ground, longest_turn_us: 0 })
+        Ok(Self { lines, clients: Vec::new(), ground, longest_turn_us: 0 })
     }
 
     /// Adds clients and lets them begin, not many at once.

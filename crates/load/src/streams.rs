@@ -30,7 +30,12 @@ pub(super) struct Streams {
 impl Default for Streams {
     fn default() -> Self {
         let reader = FieldReader::new(FieldBuffer::new());
-        Self { trunks: Vec::new(), dirty: Vec::new(), reader, config: trunk::config() }
+        Self {
+            trunks: Vec::new(),
+            dirty: Vec::new(),
+            reader,
+            config: trunk::config(trunk::WINDOW_BYTES),
+        }
     }
 }
 
@@ -81,6 +86,11 @@ impl Streams {
 }
 
 impl Lines {
+    /// Sets the window of each stream of the connections that are dialled from now on, in bytes.
+    pub fn set_stream_window(&mut self, bytes: u32) {
+        self.streams.config = trunk::config(bytes);
+    }
+
     /// Opens line `id` as a stream of connection `trunk`, which is dialled if it is not there; the line takes the
     /// place of the last one with this number.
     ///

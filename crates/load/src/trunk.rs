@@ -18,8 +18,8 @@ use super::target::Target;
 const WRITE_BYTES: usize = 64 * 1024;
 /// The content of a frame: a turn of a stream.
 const FRAME_BYTES_MAX: usize = 16 * 1024;
-/// The window of each stream, in bytes: more than a server sends at a time.
-const WINDOW_BYTES: u32 = 1 << 20;
+/// The window of each stream, in bytes, if nobody sets another: more than a server sends at a time.
+pub(super) const WINDOW_BYTES: u32 = 1 << 20;
 /// The window of a connection, in bytes.
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 /// The server under load is trusted with frames of every kind.
@@ -40,10 +40,10 @@ pub(super) struct Trunk {
     pub(super) is_dirty: bool,
 }
 
-/// What all connections have in common.
-pub(super) fn config() -> Arc<Config> {
+/// What all connections have in common; `window_bytes` is the window of each stream.
+pub(super) fn config(window_bytes: u32) -> Arc<Config> {
     let limits = Limits {
-        window_bytes: WINDOW_BYTES,
+        window_bytes,
         connection_window_bytes: CONNECTION_WINDOW_BYTES,
         fields: FieldLimits::DEFAULT,
         control_bytes_max: 16 << 20,
