@@ -111,14 +111,3 @@ proptest! {
         properties::gzip::streams(level, least, &seed, &picks);
     }
 }
-
-/// A message of noise at which a deflater that goes on and one that was primed just differ.
-#[test]
-fn scales_may_tip_where_there_is_nothing_to_gain() {
-    let seed = [
-        152, 82, 62, 81, 109, 54, 10, 152, 36, 51, 57, 215, 5, 113, 212, 235, 54, 150, 105, 160, 0,
-        0, 0, 0, 83, 1, 0, 167, 180, 220, 11, 74, 37, 82, 169, 103, 65, 170, 16, 111, 157, 134, 43,
-        211, 71, 43, 195, 154, 218, 45, 147, 118,
-    ];
-    properties::sessions_do_not_mix(&seed);
-}

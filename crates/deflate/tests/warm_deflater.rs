@@ -46,3 +46,27 @@ fn a_shared_message_moves_the_session_on() {
         assert_eq!(out, message);
     }
 }
+
+/// Five sessions that take turns at one engine send hardly more than five with an engine each.
+#[test]
+fn sessions_that_share_an_engine_compress_as_well() {
+    let mut shared = engine(2);
+    let mut lanes = [0; 5].map(|_| {
+        let session = || Session::new(Role::Server, Params::default());
+        (session(), session(), engine(2))
+    });
+    let (mut together, mut alone) = (0, 0);
+    for n in 0..500_usize {
+        let message =
+            format!("{{\"id\":{n},\"text\":\"hello, number {}\",\"of\":{}}}", n * n, n % 5);
+        let (sharer, loner, engine) = &mut lanes[n % 5];
+        for (session, engine, bytes) in
+            [(sharer, &mut shared, &mut together), (loner, engine, &mut alone)]
+        {
+            let mut wire = Vec::new();
+            let is_shorter = session.codec(engine).compress(message.as_bytes(), &mut wire);
+            *bytes += if is_shorter { wire.len() } else { message.len() };
+        }
+    }
+    assert!(together * 100 <= alone * 102, "{together} bytes together, {alone} bytes alone");
+}
