@@ -67,10 +67,11 @@ pub(crate) fn run(program: &Path, size: Size, checks: &mut Checks) -> Result<(),
 
 fn config(size: Size, window: u64) -> String {
     let window = if size.has(Fault::NoWindow) { 0 } else { window };
-    let history = if size.has(Fault::NoHistory) { 4 } else { 4_096 };
+    let (history, kept) =
+        if size.has(Fault::NoHistory) { (4, "4") } else { (4_096, "\"forever\"") };
     format!(
         "[drain]\naccept = {ACCEPT_S}\nwindow = {window}\nrest = 10\n\
-         [channels]\nhistory_messages = {history}\nhistory_bytes = 16777216\n"
+         [channels]\nhistory_messages = {history}\nhistory_bytes = 16777216\nkeep_messages = {kept}\n"
     )
 }
 

@@ -1,6 +1,6 @@
 //! The run `fairness`: one address takes what it can, and everybody else is served as before.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,8 +8,13 @@ use std::time::{Duration, Instant};
 
 use crate::checks::Checks;
 use crate::line::{Line, shown};
+use crate::road::SHARED_BY;
 use crate::server::{Place, Server, Settings};
+use crate::wire::Target;
 use crate::{Failure, Fault, Size};
+
+/// As many as take all rooms for names if one address may.
+const SOCKETS: usize = 512;
 
 const ATTACKER: Ipv4Addr = Ipv4Addr::new(127, 0, 48, 2);
 const NEWCOMER: Ipv4Addr = Ipv4Addr::new(127, 0, 48, 3);
@@ -47,17 +52,18 @@ publish = [\">\"]
 ";
 
 pub(crate) fn run(program: &Path, size: Size, checks: &mut Checks) -> Result<(), Failure> {
-    println!("fairness: one address against all");
+    println!("fairness over {}: one address against all", size.over);
     let place = Place::new("fairness")?;
     place.write("shop.key", KEY)?;
     let shares = if size.has(Fault::NoShares) { "address_percent = 100\n" } else { "" };
     for limits in [NO_RATES, SLOW] {
         let config = format!("[limits]\n{limits}{shares}{ACCESS}");
-        let settings = Settings::new(program, &place, &config, [127, 0, 48, 1]);
+        let settings = Settings::new(program, &place, &config, [127, 0, 48, 1]).over(size.over);
         let server = Server::start(&Settings { keeps: false, ..settings })?;
+        let target = Target::of(&server, &place, size.over)?;
         match limits {
-            NO_RATES => names(&server, size.of(512), checks)?,
-            _ => storm(&server, checks)?,
+            NO_RATES => names(&target, checks)?,
+            _ => storm(&target, checks)?,
         }
         checks.that(server.stop()? == Some(0), "the server ends by itself");
     }
@@ -66,21 +72,22 @@ pub(crate) fn run(program: &Path, size: Size, checks: &mut Checks) -> Result<(),
 
 /// The names of one address leave room for others: for a back end, a stranger from elsewhere, another
 /// namespace, and publishers.
-fn names(server: &Server, sockets: usize, checks: &mut Checks) -> Result<(), Failure> {
-    let mut crowd = Vec::with_capacity(sockets);
+fn names(target: &Target, checks: &mut Checks) -> Result<(), Failure> {
+    let mut crowd: Vec<Line> = Vec::with_capacity(SOCKETS);
     let mut refused = 0;
-    for number in 0..sockets {
-        let mut socket = Line::socket(server.addr, ATTACKER)?;
+    for number in 0..SOCKETS {
+        let neighbour = crowd.last().filter(|_| number % SHARED_BY > 0);
+        let mut socket = Line::socket(target, ATTACKER, neighbour)?;
         let names = (0..NAMES).map(|name| format!("flood:{number}-{name}"));
         refused += socket.subscribe(names)?;
         crowd.push(socket);
     }
-    println!("        {sockets} sockets with {NAMES} names each: {refused} names refused");
+    println!("        {SOCKETS} sockets with {NAMES} names each: {refused} names refused");
 
-    let mut back_end = Line::events(server.addr, BACK_END, "news:1", &shown(KEY))?;
+    let mut back_end = Line::events(target, BACK_END, None, "news:1", &shown(KEY))?;
     let is_in = back_end.is_let_in()?;
     checks.that(is_in, "names of one address: a back end subscribes a new channel");
-    let mut stranger = Line::socket(server.addr, NEWCOMER)?;
+    let mut stranger = Line::socket(target, NEWCOMER, None)?;
     let names = (1..NAMES).map(|name| format!("flood:of-others-{name}"));
     checks.same("names of one address: refused to another", stranger.subscribe(names)?, 0);
     let chat = std::iter::once("chat:1".to_owned());
@@ -88,7 +95,7 @@ fn names(server: &Server, sockets: usize, checks: &mut Checks) -> Result<(), Fai
 
     let mut stored = 0;
     for channel in ["news:1", "chat:1", "chat:new", "flood:new"] {
-        stored += usize::from(publish(server.addr, channel)?);
+        stored += usize::from(publish(target, channel)?);
     }
     checks.same("names of one address: published", stored, 4);
     if is_in {
@@ -101,21 +108,21 @@ fn names(server: &Server, sockets: usize, checks: &mut Checks) -> Result<(), Fai
 }
 
 /// A storm of handshakes from one address makes only that address wait.
-fn storm(server: &Server, checks: &mut Checks) -> Result<(), Failure> {
-    let idle = openings(server.addr, NEWCOMERS / 2)?;
+fn storm(target: &Target, checks: &mut Checks) -> Result<(), Failure> {
+    let idle = openings(target, NEWCOMERS / 2)?;
     let over = Arc::new(AtomicBool::new(false));
     let tries = Arc::new(AtomicU64::new(0));
     let threads: Vec<_> = (0..STORM_THREADS)
         .map(|_| {
-            let (over, tries, addr) = (Arc::clone(&over), Arc::clone(&tries), server.addr);
-            std::thread::spawn(move || storm_until(addr, &over, &tries))
+            let (over, tries, target) = (Arc::clone(&over), Arc::clone(&tries), target.clone());
+            std::thread::spawn(move || storm_until(&target, &over, &tries))
         })
         .collect();
     // Until the burst of all is used up several times, if one address may do that.
     while tries.load(Ordering::Relaxed) < 3_000 && threads.iter().any(|it| !it.is_finished()) {
         std::thread::sleep(Duration::from_millis(10));
     }
-    let during = openings(server.addr, NEWCOMERS)?;
+    let during = openings(target, NEWCOMERS)?;
     over.store(true, Ordering::Relaxed);
     let mut turned_away = 0;
     for thread in threads {
@@ -129,16 +136,18 @@ fn storm(server: &Server, checks: &mut Checks) -> Result<(), Failure> {
     );
     checks.same("a storm of one address: newcomers let in", during.let_in, NEWCOMERS);
     checks.that(turned_away > 0, "a storm of one address: it is told to wait");
-    let mut back_end = Line::events(server.addr, ATTACKER, "news:1", &shown(KEY))?;
+    let mut back_end = Line::events(target, ATTACKER, None, "news:1", &shown(KEY))?;
     checks.that(back_end.is_let_in()?, "a storm of one address: a back end there is let in");
     Ok(())
 }
 
-/// Opens event streams as fast as it can; the number of those that were turned away.
-fn storm_until(addr: SocketAddr, over: &AtomicBool, tries: &AtomicU64) -> Result<u64, Failure> {
+/// Opens event streams as fast as it can, over HTTP/2 on one connection. Gives the number of those that
+/// were turned away.
+fn storm_until(target: &Target, over: &AtomicBool, tries: &AtomicU64) -> Result<u64, Failure> {
     let mut turned_away = 0;
+    let first = Line::to(target, ATTACKER)?;
     while !over.load(Ordering::Relaxed) {
-        let mut events = Line::events(addr, ATTACKER, "news:1", "")?;
+        let mut events = Line::events(target, ATTACKER, Some(&first), "news:1", "")?;
         turned_away += u64::from(!events.is_let_in()?);
         tries.fetch_add(1, Ordering::Relaxed);
     }
@@ -161,11 +170,11 @@ impl Openings {
     }
 }
 
-fn openings(addr: SocketAddr, count: usize) -> Result<Openings, Failure> {
+fn openings(target: &Target, count: usize) -> Result<Openings, Failure> {
     let mut openings = Openings { let_in: 0, ms: Vec::new() };
     for _ in 0..count {
         let start = Instant::now();
-        let mut events = Line::events(addr, NEWCOMER, "news:1", "")?;
+        let mut events = Line::events(target, NEWCOMER, None, "news:1", "")?;
         openings.let_in += usize::from(events.is_let_in()?);
         openings.ms.push(start.elapsed().as_millis());
         std::thread::sleep(Duration::from_millis(NEWCOMER_MS));
@@ -174,8 +183,8 @@ fn openings(addr: SocketAddr, count: usize) -> Result<Openings, Failure> {
 }
 
 /// Publishes as a back end; whether the message was stored.
-fn publish(addr: SocketAddr, channel: &str) -> Result<bool, Failure> {
-    let mut line = Line::open(addr, BACK_END)?;
+fn publish(target: &Target, channel: &str) -> Result<bool, Failure> {
+    let mut line = Line::to(target, BACK_END)?;
     let (body, shown) = ("a message", shown(KEY));
     line.send(&format!(
         "POST /v1/channels/{channel} HTTP/1.1\r\nHost: localhost\r\n{shown}Content-Length: {}\r\n\r\n{body}",

@@ -1,13 +1,12 @@
 //! A blocking connection, for what is done in sequence.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::time::Duration;
-
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::Failure;
-use crate::world::{MASK, PATIENCE_MS, SUBPROTOCOL};
+use crate::lane::Lane;
+use crate::wire::{Target, Wire};
+use crate::world::{MASK, SUBPROTOCOL};
 
 /// The header line that shows an API key.
 pub(crate) fn shown(key: &str) -> String {
@@ -23,33 +22,57 @@ pub(crate) fn upgrade(headers: &str) -> String {
     )
 }
 
-/// A connection from an address, which reads when it is asked to. It is reset at its end, so that no
-/// port stays behind.
+/// A connection from an address, or a stream of one, which reads when it is asked to.
 pub(crate) struct Line {
-    stream: TcpStream,
+    stream: Stream,
     received: String,
 }
 
+enum Stream {
+    Own(Wire),
+    Shared(Lane),
+}
+
 impl Line {
+    /// Over HTTP/1.1.
     pub(crate) fn open(addr: SocketAddr, source: Ipv4Addr) -> Result<Self, Failure> {
-        let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
-        sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
-        bind(&socket, &SocketAddr::from((source, 0)))?;
-        connect(&socket, &addr)?;
-        let stream = TcpStream::from(socket);
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_millis(PATIENCE_MS)))?;
+        Self::to(&Target::plain(addr), source)
+    }
+
+    /// On a connection of its own.
+    pub(crate) fn to(target: &Target, source: Ipv4Addr) -> Result<Self, Failure> {
+        let wire = target.connect_from(source)?;
+        let stream = match target.is_shared {
+            true => Stream::Shared(Lane::new(wire, target.scheme())),
+            false => Stream::Own(wire),
+        };
         Ok(Self { stream, received: String::new() })
+    }
+
+    /// On the connection of another one, if it can be shared.
+    fn beside(&self) -> Option<Self> {
+        match &self.stream {
+            Stream::Own(_) => None,
+            Stream::Shared(lane) => {
+                Some(Self { stream: Stream::Shared(lane.beside()), received: String::new() })
+            }
+        }
+    }
+
+    /// A stream on the connection of a `neighbour` if there is one and it can be shared.
+    fn near(target: &Target, source: Ipv4Addr, neighbour: Option<&Self>) -> Result<Self, Failure> {
+        neighbour.and_then(Self::beside).map_or_else(|| Self::to(target, source), Ok)
     }
 
     /// An event stream of one channel.
     pub(crate) fn events(
-        addr: SocketAddr,
+        target: &Target,
         source: Ipv4Addr,
+        neighbour: Option<&Self>,
         channel: &str,
         headers: &str,
     ) -> Result<Self, Failure> {
-        let mut line = Self::open(addr, source)?;
+        let mut line = Self::near(target, source, neighbour)?;
         line.send(&format!(
             "GET /v1/sse?channel={channel} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"
         ))?;
@@ -57,15 +80,26 @@ impl Line {
     }
 
     /// A WebSocket that was let in.
-    pub(crate) fn socket(addr: SocketAddr, source: Ipv4Addr) -> Result<Self, Failure> {
-        let mut line = Self::open(addr, source)?;
+    pub(crate) fn socket(
+        target: &Target,
+        source: Ipv4Addr,
+        neighbour: Option<&Self>,
+    ) -> Result<Self, Failure> {
+        let mut line = Self::near(target, source, neighbour)?;
         line.send(&upgrade(""))?;
         line.until(&["\"welcome\""])?;
         Ok(line)
     }
 
     pub(crate) fn send(&mut self, text: &str) -> Result<(), Failure> {
-        Ok(self.stream.write_all(text.as_bytes())?)
+        self.write_all(text.as_bytes())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        match &mut self.stream {
+            Stream::Own(wire) => Ok(wire.write_all(bytes)?),
+            Stream::Shared(lane) => lane.write_all(bytes),
+        }
     }
 
     /// Reads until one of these words has come, and gives everything up to then.
@@ -75,7 +109,10 @@ impl Line {
             if words.iter().any(|word| self.received.contains(word)) {
                 return Ok(std::mem::take(&mut self.received));
             }
-            let len = self.stream.read(&mut buffer)?;
+            let len = match &mut self.stream {
+                Stream::Own(wire) => wire.read(&mut buffer)?,
+                Stream::Shared(lane) => lane.read(&mut buffer)?,
+            };
             if len == 0 {
                 return Err(Failure(format!("the server left before it said {words:?}")));
             }
@@ -98,7 +135,7 @@ impl Line {
         let names = serde_json::to_string(&names)?;
         let command = format!("{{\"type\":\"subscribe\",\"channels\":{names}}}");
         for text in [command.as_str(), ping] {
-            self.stream.write_all(&masked(text))?;
+            self.write_all(&masked(text))?;
         }
         let told = self.until(&["\"behind\""])?;
         Ok(told.matches("\"error\"").count())

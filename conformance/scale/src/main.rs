@@ -9,6 +9,7 @@ mod choose;
 mod delays;
 mod drain;
 mod fairness;
+mod lane;
 mod line;
 mod probe;
 mod publisher;
@@ -20,6 +21,7 @@ mod soak;
 mod subscriber;
 mod trunks;
 mod turns;
+mod wire;
 mod world;
 
 use std::path::{Path, PathBuf};
@@ -84,7 +86,7 @@ pub(crate) struct Size {
     /// Seconds over which streams are told to go.
     #[arg(long, default_value_t = 10)]
     pub(crate) window: u64,
-    /// What `drain` and `slow` speak, and `gate` first.
+    /// What `drain`, `slow` and `fairness` speak, and `gate` first.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) over: Carrier,
     /// What the server under test is configured with instead, to see a check fail.
@@ -223,6 +225,7 @@ fn gate(program: &Path, size: Size, checks: &mut Checks) -> Result<(), Failure> 
         let smaller = Size { over, percent, window: size.window.min(2), ..size };
         drain::run(program, smaller, checks)?;
         slow::run(program, smaller, checks)?;
+        fairness::run(program, smaller, checks)?;
     }
     abuse::run(program, size, checks)?;
     fairness::run(program, size, checks)?;

@@ -11,7 +11,7 @@ use crate::Failure;
 use crate::server::{Place, Server};
 
 /// Lines that share a connection of HTTP/2, about.
-const SHARED_BY: usize = 100;
+pub(crate) const SHARED_BY: usize = 100;
 
 /// What the clients of a run speak.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]

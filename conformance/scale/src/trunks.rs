@@ -3,16 +3,15 @@
 //! The client is one thread that goes from connection to connection, so what it takes is little beside the server.
 
 mod link;
-mod wire;
 
 use std::path::Path;
 use std::time::Instant;
 
 use crate::checks::Checks;
 use crate::server::{Place, Server, Settings, unhurried};
+use crate::wire::Target;
 use crate::{Failure, Size, Trunks};
 use link::{Direct, Link, Trunk};
-use wire::Target;
 
 /// Sends one publication over HTTP/1.1, on a connection of its own, and waits for the receipt.
 mod publish {

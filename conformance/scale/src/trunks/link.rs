@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 
-use super::wire::{Target, Wire};
 use crate::Failure;
+use crate::wire::{Target, Wire};
 
 const SUBSCRIBE: &[u8] = br#"{"type":"subscribe","channels":["all"]}"#;
 
