@@ -1,0 +1,273 @@
+//! The thread that reads. It also opens the sessions: a pair of connections to one server.
+
+use core::time::Duration;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Instant;
+
+use sockeye_backbone::engine::ENDS_EVERY_MS;
+use sockeye_backbone::{Event, LogEnds, State, Trouble, TroubleKind};
+
+use crate::appender::{describe, receive_description};
+use crate::check;
+use crate::config::{RedisConfig, Server};
+use crate::link::Link;
+use crate::resp;
+use crate::sentinel;
+use crate::shared::{Shared, Turn};
+use crate::stream::{self, Id};
+use crate::trouble;
+
+/// How long Redis waits for an entry. The ends are asked for between two waits.
+const BLOCK_MS: u64 = 250;
+
+/// How often the ends and the role are asked for.
+const ASK_EVERY: Duration = Duration::from_millis(ENDS_EVERY_MS / 2);
+
+/// The entries of one reply. Their number follows from the bytes of the replies before.
+const COUNT_MAX: usize = 1024;
+const COUNT_FIRST: usize = 64;
+
+/// A reply of more bytes halves that number; one of a quarter of them doubles it.
+const REPLY_BYTES_AIM: usize = 4 * 1024 * 1024;
+
+/// Pauses between attempts: growing, and the one for a server whose settings are wrong.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+const PAUSE_REFUSED: Duration = Duration::from_secs(5);
+
+/// Reads until the engine is stopped.
+pub(crate) fn run(shared: &Shared) {
+    let mut told: Option<State> = None;
+    let mut pause = PAUSE_MIN;
+    let mut place = Place { behind: None, generation: 0, count: COUNT_FIRST };
+    let mut servers = sentinel::Servers::new(&shared.config);
+    while !shared.is_stopped() {
+        let trouble = match open(shared, &mut servers) {
+            Ok((link, ends)) => {
+                (told, pause) = (None, PAUSE_MIN);
+                shared.end_session(Reader::new(shared, link, ends, &mut place).run())
+            }
+            Err(trouble) => trouble,
+        };
+        let (state, next) = state(trouble, &mut pause);
+        // An attempt that failed as the one before is no news.
+        if told.as_ref() != Some(&state) && !shared.is_stopped() {
+            shared.tell(Event::State(state.clone()));
+            told = Some(state);
+        }
+        shared.pause(next);
+    }
+}
+
+/// The state that a trouble is, and the pause before the next attempt.
+fn state(trouble: Trouble, pause: &mut Duration) -> (State, Duration) {
+    match trouble.kind {
+        TroubleKind::Login | TroubleKind::Settings | TroubleKind::Version => {
+            (State::Refused(trouble), jittered(PAUSE_REFUSED))
+        }
+        TroubleKind::Unreachable
+        | TroubleKind::NoLeader
+        | TroubleKind::Full
+        | TroubleKind::Protocol => {
+            let now = *pause;
+            *pause = (now * 2).min(PAUSE_MAX);
+            (State::Away(trouble), jittered(now))
+        }
+    }
+}
+
+/// Between a half and all of a pause: nodes that lost the server together do not come back together.
+fn jittered(pause: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0) % 512;
+    pause / 1024 * (512 + u32::try_from(random).expect("below 512"))
+}
+
+/// Opens a session: finds the primary, connects twice, and checks that both lead to one server that may
+/// keep the log.
+fn open(shared: &Shared, servers: &mut sentinel::Servers) -> Result<(Link, LogEnds), Trouble> {
+    let config = &shared.config;
+    let server = servers.primary(config)?;
+    let (mut reading, run_id) = connect(&server, config)?;
+    let (appending, other) = connect(&server, config)?;
+    if run_id != other {
+        let text =
+            format!("{server} leads to two servers, one after the other: give the address of one");
+        return Err(Trouble::new(TroubleKind::NoLeader, text));
+    }
+    let ends = describe(&mut reading, shared)?.map(|it| it.ends).unwrap_or_default();
+    let cuts = [reading.cutter()?, appending.cutter()?];
+    shared.begin_session(appending, cuts, State::Up(ends));
+    Ok((reading, ends))
+}
+
+fn connect(server: &Server, config: &RedisConfig) -> Result<(Link, String), Trouble> {
+    let mut link = Link::open(server, &config.login, config)?;
+    let findings = check::server(&mut link, config)?;
+    Ok((link, findings.run_id))
+}
+
+/// Where reading goes on, also in the next session.
+struct Place {
+    /// Everything up to here was given to the owner. `None` while nobody reads.
+    behind: Option<Id>,
+    generation: u64,
+    /// The entries of the next reply.
+    count: usize,
+}
+
+/// The reading of one session.
+struct Reader<'s> {
+    shared: &'s Shared,
+    link: Link,
+    out: Vec<u8>,
+    entries: Vec<stream::Entry>,
+    place: &'s mut Place,
+    /// The ends that the owner gets once it was given all entries up to them.
+    ends: Option<LogEnds>,
+    /// Whether the log had entries when it was asked last.
+    had_entries: bool,
+    asked: Option<Instant>,
+}
+
+impl<'s> Reader<'s> {
+    fn new(shared: &'s Shared, link: Link, ends: LogEnds, place: &'s mut Place) -> Self {
+        Self {
+            shared,
+            link,
+            out: Vec::new(),
+            entries: Vec::new(),
+            place,
+            ends: None,
+            had_entries: ends.last.is_some(),
+            asked: None,
+        }
+    }
+
+    /// Reads until the session is over, and says why it is.
+    fn run(&mut self) -> Trouble {
+        loop {
+            match self.shared.next_turn(self.place.generation, Duration::from_millis(BLOCK_MS)) {
+                Turn::On | Turn::Idle => {}
+                Turn::Anew(behind, generation) => {
+                    (self.place.behind, self.place.generation) = (Some(behind), generation);
+                    (self.ends, self.asked) = (None, None);
+                }
+                Turn::End => return Trouble::new(TroubleKind::Unreachable, "the engine is closed"),
+            }
+            if let Err(trouble) = self.turn() {
+                return trouble;
+            }
+        }
+    }
+
+    /// Asks for role and ends if it is time, then reads on.
+    fn turn(&mut self) -> Result<(), Trouble> {
+        let (shared, key) = (self.shared, &self.shared.config.key);
+        let asks = self.asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY);
+        self.out.clear();
+        if asks {
+            resp::command(&mut self.out, &[b"ROLE"]);
+            stream::ends(&mut self.out, key);
+        }
+        if let Some(behind) = self.place.behind {
+            stream::read(&mut self.out, key, behind, self.place.count, BLOCK_MS);
+        }
+        self.link.send(&self.out)?;
+        if asks {
+            self.asked = Some(Instant::now());
+            check::receive_role(&mut self.link, &shared.config)?;
+            let ends = receive_description(&mut self.link, shared)?.map(|it| it.ends);
+            self.take_ends(ends.unwrap_or_default());
+        }
+        if self.place.behind.is_some() { self.receive_entries() } else { Ok(()) }
+    }
+
+    /// Takes the log's ends: at once if the owner was given all before them, else behind the entries.
+    fn take_ends(&mut self, ends: LogEnds) {
+        let has_entries = ends.last.is_some();
+        if self.had_entries && !has_entries {
+            self.shared.tell(Event::State(State::Up(ends)));
+        }
+        self.had_entries = has_entries;
+        self.ends = self.place.behind.is_some().then_some(ends);
+        self.give_ends();
+    }
+
+    fn give_ends(&mut self) {
+        let is_reached =
+            |ends: &LogEnds| ends.last.is_none_or(|last| Some(Id::at(last)) <= self.place.behind);
+        let reached = self.ends.filter(is_reached);
+        if reached.is_some() {
+            self.ends = None;
+        }
+        if reached.is_some() || !self.entries.is_empty() {
+            self.shared.give(self.place.generation, &mut self.entries, reached.map(Event::Ends));
+        }
+    }
+
+    fn receive_entries(&mut self) -> Result<(), Trouble> {
+        let (shared, name) = (self.shared, self.link.name.clone());
+        let limits = &shared.config.limits;
+        // At first one entry a reply, if this fails.
+        let count = core::mem::replace(&mut self.place.count, 1);
+        let bytes_max = 2 * limits.entry_bytes_max + REPLY_BYTES_AIM;
+        let mut reply = self.link.receive_after(Duration::from_millis(BLOCK_MS), bytes_max)?;
+        match stream::read_entries(&mut reply, &mut self.entries) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                return Err(trouble::of_error(error, &name, &shared.config));
+            }
+            Err(error) => return Err(self.link.broken(error)),
+        }
+        self.place.count = next_count(count, &self.entries);
+        match self.entries.last() {
+            Some((newest, _)) => self.place.behind = Some(*newest),
+            // The log was changed between the two commands.
+            None if self.ends.is_some() => (self.ends, self.asked) = (None, None),
+            None => {}
+        }
+        self.give_ends();
+        Ok(())
+    }
+}
+
+/// How many entries the next reply may have.
+fn next_count(count: usize, entries: &[stream::Entry]) -> usize {
+    let bytes: usize = entries.iter().map(|(_, entry)| entry.len()).sum();
+    if bytes > REPLY_BYTES_AIM {
+        (count / 2).max(1)
+    } else if bytes < REPLY_BYTES_AIM / 4 && entries.len() == count {
+        (count * 2).min(COUNT_MAX)
+    } else {
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{COUNT_MAX, Duration, PAUSE_MAX, jittered, next_count};
+    use crate::stream::{Entry, Id};
+
+    fn entries(count: usize, bytes: usize) -> Vec<Entry> {
+        (0..count).map(|_| (Id::ZERO, Arc::from(vec![0; bytes]))).collect()
+    }
+
+    #[test]
+    fn replies_stay_near_their_aim() {
+        assert_eq!(next_count(64, &entries(64, 200)), 128, "small and full");
+        assert_eq!(next_count(64, &entries(63, 200)), 64, "there were no more");
+        assert_eq!(next_count(COUNT_MAX, &entries(COUNT_MAX, 200)), COUNT_MAX);
+        assert_eq!(next_count(64, &entries(64, 100_000)), 32, "large");
+        assert_eq!(next_count(1, &entries(1, 5_000_000)), 1);
+        assert_eq!(next_count(64, &entries(64, 40_000)), 64, "near enough");
+    }
+
+    #[test]
+    fn pauses_differ_within_their_bounds() {
+        let pauses: Vec<Duration> = (0..100).map(|_| jittered(PAUSE_MAX)).collect();
+        assert!(pauses.iter().all(|pause| (PAUSE_MAX / 2 - Duration::from_millis(1)..=PAUSE_MAX).contains(pause)));
+        assert!(pauses.iter().any(|pause| *pause != pauses[0]));
+    }
+}

@@ -1,0 +1,70 @@
+//! What Redis answers instead, and what that means for an operator.
+
+use sockeye_backbone::{Rejection, Trouble, TroubleKind};
+
+use crate::config::RedisConfig;
+
+/// The characters of an error of Redis that are repeated.
+const QUOTE_CHARS_MAX: usize = 200;
+
+/// What a user has to be allowed, for messages.
+const RIGHTS: &str =
+    "+xadd +xread +xtrim +xinfo +multi +exec +watch +unwatch +wait +role +info +type +ping +select";
+
+/// The trouble that an error of Redis is.
+pub(crate) fn of_error(error: &str, server: &str, config: &RedisConfig) -> Trouble {
+    let (user, key) = (config.login.name(), &config.key);
+    let (kind, what) = match code(error) {
+        "NOAUTH" => (TroubleKind::Login, "asks for a password: configure it".into()),
+        "WRONGPASS" => (TroubleKind::Login, format!("refuses the user {user:?} or its password")),
+        "NOPERM" => (
+            TroubleKind::Login,
+            format!(
+                "lets the user {user:?} not do all that is needed: ACL SETUSER {user} ~{key} {RIGHTS}"
+            ),
+        ),
+        "LOADING" => (TroubleKind::Unreachable, "loads its data".into()),
+        "READONLY" | "MASTERDOWN" | "UNBLOCKED" => {
+            (TroubleKind::NoLeader, "is a replica: connect to the primary".into())
+        }
+        "OOM" => (
+            TroubleKind::Full,
+            "has no memory left: raise maxmemory, or shorten the history".into(),
+        ),
+        "MISCONF" => (TroubleKind::Full, "cannot write to its disk: see its log".into()),
+        "NOREPLICAS" => (TroubleKind::Full, "has fewer replicas than min-replicas-to-write".into()),
+        "WRONGTYPE" => (
+            TroubleKind::Settings,
+            format!("has something else at the key {key:?}: name another key"),
+        ),
+        "MOVED" | "ASK" | "CROSSSLOT" | "CLUSTERDOWN" => (
+            TroubleKind::Settings,
+            "is a Redis Cluster: use one primary, with Sentinel if it may fail over".into(),
+        ),
+        _ if error.contains("unknown command") => (
+            TroubleKind::Version,
+            "does not know a command: Redis 7.0 or Valkey 7.2 is needed".into(),
+        ),
+        _ => (TroubleKind::Protocol, "answered with an error".into()),
+    };
+    Trouble::new(kind, format!("{server} {what} ({})", quote(error)))
+}
+
+/// Why appends that Redis answered with this error were dropped; `None` if it is a reason to connect anew.
+pub(crate) fn rejection(error: &str, server: &str, config: &RedisConfig) -> Option<Rejection> {
+    match code(error) {
+        "OOM" | "MISCONF" | "NOREPLICAS" => Some(Rejection::Full(of_error(error, server, config))),
+        _ if error.contains("equal or smaller") => Some(Rejection::Fenced),
+        _ => None,
+    }
+}
+
+/// The first word of an error.
+fn code(error: &str) -> &str {
+    error.split(' ').next().unwrap_or_default()
+}
+
+/// An error of Redis, safe to print.
+fn quote(error: &str) -> String {
+    error.chars().take(QUOTE_CHARS_MAX).flat_map(char::escape_debug).collect()
+}

@@ -1,0 +1,185 @@
+//! URLs of Redis and of Sentinels.
+
+use core::fmt;
+
+use crate::config::{DEFAULT_KEY, Login, RedisConfig, RedisLimits, Server};
+
+const REDIS_PORT: u16 = 6379;
+const SENTINEL_PORT: u16 = 26379;
+
+/// Why a text is no URL of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// The scheme is none of the four.
+    Scheme,
+    /// The URL has a password.
+    Password,
+    /// A host is missing, or is none.
+    Host,
+    /// The URL of one Redis has several hosts.
+    Hosts,
+    /// A port is none.
+    Port,
+    /// The URL of Sentinels has no name of a primary.
+    PrimaryName,
+    /// The database is no number.
+    Database,
+    /// The option has this name, which is none of `key` and `replicas`, or no value that it can have.
+    Option(Box<str>),
+    /// A `%` is not followed by two hexadecimal digits, or the bytes are no text.
+    Percent,
+}
+
+impl fmt::Display for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scheme => f.write_str(
+                "the URL has another scheme than redis, rediss, redis-sentinel and rediss-sentinel",
+            ),
+            Self::Password => f.write_str(
+                "the URL has a password, which lists of processes and logs would show: give it apart",
+            ),
+            Self::Host => f.write_str("the URL has no host where one has to be"),
+            Self::Hosts => f.write_str("the URL has several hosts: that is for redis-sentinel:// only"),
+            Self::Port => f.write_str("the URL has a port that is no number from 1 to 65535"),
+            Self::PrimaryName => f.write_str(
+                "the URL names no primary: redis-sentinel://HOST,HOST/NAME, with the NAME of `sentinel monitor`",
+            ),
+            Self::Database => f.write_str("the URL has a database that is no number: redis://HOST/0"),
+            Self::Option(name) => write!(
+                f,
+                "the URL has an option \"{}\" that is unknown or has a wrong value (known: key=NAME, replicas=0 to 100)",
+                name.escape_debug()
+            ),
+            Self::Percent => f.write_str("the URL has a % without two hexadecimal digits, or no text behind it"),
+        }
+    }
+}
+
+impl core::error::Error for UrlError {}
+
+pub(crate) fn parse(text: &str) -> Result<RedisConfig, UrlError> {
+    let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
+    let (uses_tls, is_sentinel) = match scheme.to_ascii_lowercase().as_str() {
+        "redis" => (false, false),
+        "rediss" => (true, false),
+        "redis-sentinel" => (false, true),
+        "rediss-sentinel" => (true, true),
+        _ => return Err(UrlError::Scheme),
+    };
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (user, hosts) = user(authority)?;
+    let (primary_name, database) = if is_sentinel {
+        let (name, database) = path.split_once('/').unwrap_or((path, ""));
+        (Some(decode(name)?).filter(|name| !name.is_empty()), database)
+    } else {
+        (None, path)
+    };
+    if is_sentinel && primary_name.is_none() {
+        return Err(UrlError::PrimaryName);
+    }
+    let mut config = RedisConfig {
+        servers: servers(hosts, is_sentinel)?,
+        primary_name,
+        uses_tls,
+        tls: None,
+        login: Login { user, password: None },
+        sentinel_login: Login::default(),
+        database: number(database)?,
+        key: DEFAULT_KEY.into(),
+        replicas: 0,
+        limits: RedisLimits::default(),
+    };
+    options(query, &mut config)?;
+    Ok(config)
+}
+
+/// Splits `USER@HOSTS`.
+fn user(authority: &str) -> Result<(Option<Box<str>>, &str), UrlError> {
+    let Some((user, hosts)) = authority.rsplit_once('@') else { return Ok((None, authority)) };
+    if user.contains(':') {
+        return Err(UrlError::Password);
+    }
+    Ok((Some(decode(user)?).filter(|user| !user.is_empty()), hosts))
+}
+
+fn servers(hosts: &str, is_sentinel: bool) -> Result<Vec<Server>, UrlError> {
+    let default_port = if is_sentinel { SENTINEL_PORT } else { REDIS_PORT };
+    let servers: Vec<Server> =
+        hosts.split(',').map(|host| server(host, default_port)).collect::<Result<_, _>>()?;
+    if servers.len() > 1 && !is_sentinel {
+        return Err(UrlError::Hosts);
+    }
+    Ok(servers)
+}
+
+/// `HOST`, `HOST:PORT`, `[V6]` or `[V6]:PORT`.
+fn server(text: &str, default_port: u16) -> Result<Server, UrlError> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, after) = rest.split_once(']').ok_or(UrlError::Host)?;
+            host.parse::<std::net::Ipv6Addr>().map_err(|_| UrlError::Host)?;
+            match after.strip_prefix(':') {
+                Some(port) => (host, Some(port)),
+                None if after.is_empty() => (host, None),
+                None => return Err(UrlError::Host),
+            }
+        }
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let is_named =
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%');
+    if !is_named {
+        return Err(UrlError::Host);
+    }
+    let port = match port {
+        Some(port) => port.parse().ok().filter(|&port| port != 0).ok_or(UrlError::Port)?,
+        None => default_port,
+    };
+    Ok(Server { host: host.into(), port })
+}
+
+fn number(database: &str) -> Result<u32, UrlError> {
+    if database.is_empty() { Ok(0) } else { database.parse().map_err(|_| UrlError::Database) }
+}
+
+fn options(query: &str, config: &mut RedisConfig) -> Result<(), UrlError> {
+    for option in query.split('&').filter(|option| !option.is_empty()) {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        let wrong = || UrlError::Option(name.into());
+        match name {
+            "key" => {
+                config.key =
+                    Some(decode(value)?).filter(|key| !key.is_empty()).ok_or_else(wrong)?;
+            }
+            "replicas" => {
+                config.replicas =
+                    value.parse().ok().filter(|&count| count <= 100).ok_or_else(wrong)?;
+            }
+            _ => return Err(wrong()),
+        }
+    }
+    Ok(())
+}
+
+/// Takes percent-encoding away.
+fn decode(text: &str) -> Result<Box<str>, UrlError> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit =
+            || rest.next().and_then(|byte| char::from(byte).to_digit(16)).ok_or(UrlError::Percent);
+        let value = digit()? * 16 + digit()?;
+        bytes.push(u8::try_from(value).map_err(|_| UrlError::Percent)?);
+    }
+    String::from_utf8(bytes).map(Into::into).map_err(|_| UrlError::Percent)
+}

@@ -1,0 +1,7 @@
+//! The tests of this crate, as one program: each file is a module.
+
+mod properties;
+#[path = "../../../fuzz/replay.rs"]
+mod replay;
+mod resp;
+mod urls;
