@@ -1,0 +1,19 @@
+//! What happens to real servers, and what an engine has to make of it.
+//!
+//! Each check has servers of its own. It panics if it fails.
+
+mod copies;
+mod life;
+mod links;
+mod login;
+mod settings;
+
+pub(crate) use self::login::trusting;
+
+/// A check: its name, and what it does.
+pub(crate) type Check = (&'static str, fn());
+
+/// All of them.
+pub(crate) fn all() -> Vec<Check> {
+    [links::CHECKS, life::CHECKS, copies::CHECKS, settings::CHECKS, login::CHECKS].concat()
+}

@@ -1,0 +1,225 @@
+//! Logs that are erased, trimmed, replaced, or promoted without their tail.
+
+use std::sync::Arc;
+
+use sockeye_backbone::{LogEnds, Position, Rejection, State, TroubleKind};
+
+use super::Check;
+use super::links::assert_same;
+use crate::node::Node;
+use crate::proxy::{Holds, Proxy};
+use crate::server::{Sentinel, Server};
+
+pub(super) const CHECKS: &[Check] = &[
+    ("FLUSHALL shows in the ends, rejects appends, and ends in a greater fence", flushed),
+    ("a log that a stranger replaced shows in the ends", replaced),
+    ("XTRIM behind our back is a jump for who is behind", trimmed),
+    ("a replica that lacks the tail shows in the ends, and fences older appends", lost_tail),
+    ("a replica that was written to has other entries at our place", forked),
+    ("a primary that was demoted is left", demoted),
+    ("a Sentinel leads to the new primary", sentinel),
+    ("entries of strangers come back empty", strangers),
+];
+
+fn flushed() {
+    let server = Server::start(&[]);
+    let mut node = Node::beginning("a", &server.url());
+    let mut other = Node::new("b", &server.url());
+    node.offer(20);
+    node.settle();
+    other.wait_applied(20);
+    let fence = node.fence;
+    server.set(&["FLUSHALL"]);
+    let is_empty = |it: &Node| it.ends.is_some_and(|ends| ends == LogEnds::default());
+    node.wait("the log is gone", is_empty);
+    other.wait("the log is gone", is_empty);
+    node.engine.append(fence, &[Arc::from(*b"x")]).expect("little waits");
+    node.wait("the append is dropped", |it| !it.rejections.is_empty());
+    assert_eq!(node.rejections, [Rejection::Gone]);
+    assert_eq!(server.ask(&["EXISTS", "sockeye"]), "0", "no append has created the log");
+    // Both begin it: one of them is first.
+    let birth: Arc<[u8]> = Arc::from(*b"birth");
+    node.engine.begin_log(&birth).expect("little waits");
+    other.engine.begin_log(&birth).expect("little waits");
+    // Both go on under the old number, and are given the new log.
+    for node in [&mut node, &mut other] {
+        node.wait("it has the new life", |it| it.fence > fence);
+    }
+    assert_eq!(server.ask(&["XLEN", "sockeye"]), "1", "the log was begun once");
+    assert_eq!(node.place(), other.place());
+}
+
+fn replaced() {
+    let server = Server::start(&[]);
+    let mut node = Node::beginning("a", &server.url());
+    node.offer(20);
+    node.settle();
+    let place = node.place();
+    server.ask(&["DEL", "sockeye"]);
+    server.ask(&["XADD", "sockeye", "1-0", "e", "strange"]);
+    let last = Position::new(1, 1);
+    node.wait("the ends are those of the stranger", |it| {
+        it.ends.is_some_and(|it| it.last == Some(last))
+    });
+    assert!(last < place, "the end is before the node's place");
+}
+
+fn trimmed() {
+    let server = Server::start(&[]);
+    let proxy = Proxy::to(server.port);
+    let mut node = Node::beginning("a", &server.url());
+    let mut behind = Node::new("b", &proxy.url());
+    behind.wait("it reads", |it| it.fence > 0);
+    let place = behind.place();
+    proxy.hold(Holds::All);
+    node.offer(100);
+    node.settle();
+    let first = node.read[60].0;
+    server.ask(&["XTRIM", "sockeye", "MINID", &format!("{}-{}", first.fence, first.number - 1)]);
+    node.wait("the ends are moved", |it| it.ends.is_some_and(|it| it.first == Some(first)));
+    assert_eq!(node.holes, [], "who has read all has no hole");
+    // The reply of a blocked read may have left before the log was trimmed.
+    behind.wait("the server is away", |it| it.trouble().is_some());
+    proxy.hold(Holds::Nothing);
+    let end = node.place();
+    behind.wait("it has caught up", |it| it.place() == end);
+    assert_eq!(behind.holes, [(place, first)], "the jump shows");
+    assert_eq!(behind.read.len(), 1 + 41);
+}
+
+/// A primary with a replica behind a proxy, and a node that reaches the primary through another proxy.
+struct Pair {
+    primary: Server,
+    replica: Server,
+    copying: Proxy,
+    proxy: Proxy,
+    node: Node,
+}
+
+impl Pair {
+    /// `kept` entries reach the replica, and `lost` do not; the node has read all of them.
+    fn with_lost_tail(kept: u64, lost: u64) -> Self {
+        let primary = Server::start(&[]);
+        let copying = Proxy::to(primary.port);
+        let port = copying.port.to_string();
+        let replica = Server::start(&["--replicaof", "127.0.0.1", &port]);
+        let proxy = Proxy::to(primary.port);
+        let mut node = Node::beginning("a", &proxy.url());
+        node.offer(kept);
+        node.settle();
+        let length = (kept + 1).to_string();
+        node.wait("the replica has them", |_| replica.ask(&["XLEN", "sockeye"]) == length);
+        copying.hold(Holds::All);
+        node.offer(lost);
+        node.settle();
+        Self { primary, replica, copying, proxy, node }
+    }
+
+    /// Kills the primary and promotes the replica.
+    fn promote(&mut self) {
+        self.primary.kill();
+        self.copying.cut();
+        self.replica.set(&["REPLICAOF", "NO", "ONE"]);
+        self.proxy.lead_to(self.replica.port);
+    }
+}
+
+fn lost_tail() {
+    let mut pair = Pair::with_lost_tail(9, 5);
+    let (place, ups) = (pair.node.place(), pair.node.ups);
+    pair.promote();
+    pair.node.wait("the replica is up", |it| it.ups > ups);
+    let ends = |it: &Node| match &it.state {
+        Some(State::Up(ends)) => ends.last,
+        _ => None,
+    };
+    let last = ends(&pair.node).expect("the log is there");
+    assert_eq!(last, Position::new(place.fence, place.number - 5), "the tail is lost");
+    // The owner declares a new life behind what is left.
+    pair.node.engine.raise_fence(&Arc::from(*b"life")).expect("little waits");
+    pair.node.wait("the fence is raised", |it| it.fence > place.fence);
+    let raised = pair.node.fence;
+    let refused = pair.replica.ask(&["XADD", "sockeye", &format!("{}-*", place.fence), "e", "x"]);
+    assert!(refused.contains("equal or smaller"), "an append under the old fence: {refused:?}");
+    assert_eq!(pair.node.place(), Position::new(raised, 1));
+}
+
+fn forked() {
+    let mut pair = Pair::with_lost_tail(9, 5);
+    let (place, ups) = (pair.node.place(), pair.node.ups);
+    pair.promote();
+    // Others were quicker: the numbers of the lost tail have other entries.
+    for number in 0..8 {
+        pair.replica.ask(&[
+            "XADD",
+            "sockeye",
+            &format!("{}-*", place.fence),
+            "e",
+            &format!("x{number}"),
+        ]);
+    }
+    pair.node.wait("the replica is up", |it| it.ups > ups);
+    pair.node.wait("the entry at the place is read", |it| !it.forks.is_empty());
+    assert_eq!(pair.node.forks, [place], "reading is inclusive, and shows that it is another log");
+}
+
+fn demoted() {
+    let old = Server::start(&[]);
+    let new = Server::start(&[]);
+    let proxy = Proxy::to(old.port);
+    let mut node = Node::beginning("a", &proxy.url());
+    node.offer(10);
+    node.settle();
+    new.set(&["REPLICAOF", "127.0.0.1", &old.port.to_string()]);
+    node.wait("the replica has them", |_| new.ask(&["XLEN", "sockeye"]) == "11");
+    new.set(&["REPLICAOF", "NO", "ONE"]);
+    old.set(&["REPLICAOF", "127.0.0.1", &new.port.to_string()]);
+    node.wait("the primary is left", |it| it.trouble().is_some());
+    assert_eq!(node.trouble().map(|it| it.kind), Some(TroubleKind::NoLeader));
+    proxy.lead_to(new.port);
+    node.offer(10);
+    node.settle();
+    assert_eq!((node.applied.len(), node.holes.len()), (20, 0));
+    assert_same(&new, &node);
+}
+
+fn sentinel() {
+    let mut primary = Server::start(&[]);
+    let replica = Server::start(&["--replicaof", "127.0.0.1", &primary.port.to_string()]);
+    let sentinel = Sentinel::start("log", primary.port);
+    // One that is not there is passed over.
+    let url = format!("redis-sentinel://127.0.0.1:9,127.0.0.1:{}/log", sentinel.port);
+    let mut node = Node::beginning("a", &url);
+    node.offer(10);
+    node.settle();
+    node.wait("the replica has them", |_| replica.ask(&["XLEN", "sockeye"]) == "11");
+    node.wait("the Sentinel knows the replica", |_| {
+        sentinel.ask(&["SENTINEL", "REPLICAS", "log"]).contains(&replica.port.to_string())
+    });
+    primary.kill();
+    node.offer(10);
+    node.wait("it is up again", |it| it.ups > 1);
+    node.settle();
+    assert_eq!((node.applied.len(), node.holes.len()), (20, 0));
+    assert_same(&replica, &node);
+    let unknown = Node::new("b", &format!("redis-sentinel://127.0.0.1:{}/other", sentinel.port));
+    let mut unknown = unknown;
+    unknown.wait("there is a trouble", |it| it.trouble().is_some());
+    assert!(
+        unknown.trouble().is_some_and(|it| it.text.contains("no primary with the name \"other\""))
+    );
+}
+
+fn strangers() {
+    let server = Server::start(&[]);
+    let mut node = Node::beginning("a", &server.url());
+    let fence = format!("{}-*", node.fence);
+    for fields in [&["other", "x"][..], &["e", "x", "f", "y"]] {
+        server.ask(&[&["XADD", "sockeye", &fence][..], fields].concat());
+    }
+    node.offer(1);
+    node.settle();
+    let texts: Vec<&str> = node.read.iter().map(|(_, text)| &**text).collect();
+    assert_eq!(texts, ["birth", "", "", "a 1"]);
+    assert_eq!(node.holes, []);
+}
