@@ -217,13 +217,19 @@ impl<N: Net, A: App> Server<N, A> {
     }
 
     /// The window of the connection is shut: the clocks of all branches that wait for it begin. If the peer
-    /// had `opened` it before, they start afresh: it takes what it gets, and their turns will come.
-    /// [server:http2-shut-window]
+    /// had `opened` it before, they start afresh: it takes what it gets, and their turns will come. The end of a
+    /// branch has no bytes and waits for nothing (RFC 9113 §6.9.1). [server:http2-shut-window]
     fn note_stopped(&mut self, key: Key, opened: bool) {
         let Some(trunk) = self.core.trunk(key) else { return };
         let mut waiting = core::mem::take(&mut trunk.ready);
         // Branches that are gone would stand in line for as long as the window is shut.
-        waiting.retain(|branch| self.core.connections.get(*branch).is_some());
+        waiting.retain(|branch| {
+            let waits = self.core.connections.get(*branch).map(|it| !it.outbox.is_empty());
+            if waits == Some(false) {
+                self.send_frame(key, *branch);
+            }
+            waits == Some(true)
+        });
         for branch in &waiting {
             let Some(connection) = self.core.connections.get_mut(*branch) else { continue };
             if !connection.is_stalled() {

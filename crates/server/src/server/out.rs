@@ -233,6 +233,10 @@ impl<N: Net, A: App> Server<N, A> {
     fn end_our_direction(&mut self, key: Key) {
         let core = &mut self.core;
         let Some(connection) = core.connections.get_mut(key) else { return };
+        // A branch has no socket: a frame ends its direction, when its turn comes.
+        if connection.is_branch() && connection.owes_end() {
+            return;
+        }
         let Phase::Rare(Rare::Over(over)) = &mut connection.phase else { return };
         let (next, action) = life::step(over.state, life::Input::Flushed);
         if action != life::Action::ShutDown {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sockeye_http2::{EndStream, ErrorCode, StreamId};
-use sockeye_server::{Event, Limits, SharedEvent, StreamKey};
+use sockeye_server::{CloseCode, Event, Limits, SharedEvent, StreamKey};
 use sockeye_simnet::Peer;
 
 use super::abuse::raw;
@@ -155,6 +155,39 @@ fn a_window_that_opens_a_little_is_shared() {
     stage.pass(Limits::default().write_stall_ms + 20);
     let closed = |told: &Told| matches!(told, Told::Closed(closed, _) if *closed == key);
     assert!(stage.told().iter().any(closed));
+}
+
+/// The end of a stream is no content: it goes out while others wait for the window of the connection, and they
+/// get theirs once it opens. [server:http2-shut-window]
+#[test]
+fn an_end_needs_no_window() {
+    const BYTES: usize = 60_000;
+    let mut stage = stage();
+    let mut peer = stage.peer("");
+    let block = b"\x42\x07CONNECT\x40\x09:protocol\x09websocket\x44\x03/ws\x86\x41\x03sim\
+        \x40\x15sec-websocket-version\x0213";
+    peer.write(&[hello(), events(1), events(3), raw(1, 4, 5, block)].concat());
+    stage.turns();
+    let keys = opened(&mut stage);
+    let [one, other, socket] = keys[..] else { panic!("{keys:?}") };
+    stage.act(move |context| {
+        context.close(socket, CloseCode::NORMAL, "");
+        let event = SharedEvent::new(&Event::message(&"x".repeat(BYTES)));
+        for key in [one, other] {
+            context.send_shared_event(key, &event).expect("it is open");
+        }
+    });
+    let mut got = BTreeMap::new();
+    count(&peer.read(usize::MAX).expect("it is open"), &mut got);
+    assert_eq!((got.values().sum::<usize>(), got[&5]), (65_535, 4), "the window, and a Close");
+    peer.write(&raw(0, 0, 5, &frame(8, &[0x03, 0xe8])));
+    stage.turns();
+    assert_eq!(peer.read(usize::MAX), Some(raw(0, 1, 5, &[])));
+    peer.write(&raw(8, 0, 0, &[0, 1, 0, 0]));
+    stage.turns();
+    count(&peer.read(usize::MAX).expect("it is open"), &mut got);
+    let whole = BYTES + b":\n\ndata: \n\n".len();
+    assert_eq!(got, BTreeMap::from([(1, whole), (3, whole), (5, 4)]));
 }
 
 /// Adds the content in whole frames to what each stream has got.
