@@ -28,7 +28,7 @@ const fn scenario(name: &'static str, unit: &'static str, run: fn() -> u64) -> S
 }
 
 /// All scenarios; README.md describes them.
-pub(crate) const SCENARIOS: [Scenario; 37] = [
+pub(crate) const SCENARIOS: [Scenario; 40] = [
     scenario("decode-16", "frame", || frames::decode(16, usize::MAX)),
     scenario("decode-125", "frame", || frames::decode(125, usize::MAX)),
     scenario("decode-1k-cut", "frame", || frames::decode(1024, 1448)),
@@ -64,6 +64,9 @@ pub(crate) const SCENARIOS: [Scenario; 37] = [
     scenario("http2-echo-16", "message", || http2::echo(16)),
     scenario("http2-fanout-sse-1", "delivery", || http2::fanout_events(1)),
     scenario("http2-fanout-sse-10", "delivery", || http2::fanout_events(10)),
+    scenario("http2-fanout-websocket-1", "delivery", || http2::fanout_websockets(1)),
+    scenario("http2-fanout-websocket-10", "delivery", || http2::fanout_websockets(10)),
+    scenario("http2-publish", "publication", http2::publish),
     scenario("publish-http", "publication", hub::publish_http),
     scenario("publish-websocket", "publication", hub::publish_websocket),
 ];

@@ -49,6 +49,24 @@ impl ConnectionWindows {
         self.send_initial.saturating_add(stream.send_delta)
     }
 
+    /// How many bytes of content a stream may send now.
+    pub(crate) fn send_capacity(&self, stream: &Stream) -> usize {
+        let window = match stream.state {
+            State::Open | State::HalfClosedRemote if stream.sent_head => {
+                self.send_window(stream).min(self.send)
+            }
+            State::Open
+            | State::HalfClosedRemote
+            | State::Unopened
+            | State::Idle
+            | State::HalfClosedLocal
+            | State::Reset
+            | State::Closed
+            | State::Forgotten => 0,
+        };
+        usize::try_from(window).unwrap_or(0)
+    }
+
     /// Takes content that is sent out of both windows, and returns whether they allow it. Empty content
     /// needs no window.
     pub(crate) fn spend(&mut self, stream: &mut Stream, len: u32) -> bool {
@@ -143,21 +161,7 @@ impl Connection {
     /// Returns how many bytes of content a stream may send now; 0 also if it may send none at all.
     #[must_use]
     pub fn send_capacity(&self, stream: StreamId) -> usize {
-        let Some(stream) = self.streams.find(stream) else { return 0 };
-        let window = match stream.state {
-            State::Open | State::HalfClosedRemote if stream.sent_head => {
-                self.windows.send_window(stream).min(self.windows.send)
-            }
-            State::Open
-            | State::HalfClosedRemote
-            | State::Unopened
-            | State::Idle
-            | State::HalfClosedLocal
-            | State::Reset
-            | State::Closed
-            | State::Forgotten => 0,
-        };
-        usize::try_from(window).unwrap_or(0)
+        self.streams.find(stream).map_or(0, |stream| self.windows.send_capacity(stream))
     }
 
     /// Returns how many bytes of content all streams together may send now.

@@ -41,4 +41,4 @@ pub use fields::{FieldBuffer, FieldReader, Fields};
 pub use limits::{Config, ConnectProtocol, Limits, Rate};
 pub use malformed::Malformed;
 pub use preface::{PREFACE, Sniffed, sniff};
-pub use send::EndStream;
+pub use send::{ContentHead, EndStream};

@@ -40,6 +40,20 @@ impl EndStream {
     }
 }
 
+/// The head of a DATA frame that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContentHead {
+    /// The bytes of content that belong right behind it. Without any, and without an end, nothing was written.
+    pub len: usize,
+    /// It ends our direction of the stream.
+    pub is_end: bool,
+    /// The windows allow nothing more.
+    pub is_shut: bool,
+}
+
+/// The content of a frame, in bytes.
+const FRAME_BYTES_MAX: usize = PAYLOAD_BYTES_MAX as usize;
+
 /// The updates that one DATA frame of ours allows, and one more for each KiB of it: a gateway whose buffer wraps
 /// gives a frame back in two parts, on both levels, and one with small buffers in more.
 const UPDATES_PER_FRAME: u32 = 4;
@@ -158,6 +172,30 @@ impl Connection {
         Ok(())
     }
 
+    /// Appends the head of a frame with as much of `waiting` bytes of content as windows and frame allow. With
+    /// [`EndStream::Yes`] the frame that has the last of them ends the stream. It is
+    /// [`send_capacity`](Self::send_capacity) and [`write_data_head`](Self::write_data_head) in one.
+    ///
+    /// # Errors
+    /// [`UsageError::StreamClosed`] and [`UsageError::HeadOrder`], as there.
+    pub fn write_content_head(
+        &mut self,
+        stream: StreamId,
+        waiting: usize,
+        end: EndStream,
+        out: &mut Vec<u8>,
+    ) -> Result<ContentHead, UsageError> {
+        let found = self.streams.find_mut(stream).filter(|_| !self.failed);
+        let capacity = self.windows.send_capacity(found.ok_or(UsageError::StreamClosed)?);
+        let len = waiting.min(capacity).min(FRAME_BYTES_MAX);
+        let is_end = end.is_yes() && len == waiting;
+        if len > 0 || is_end {
+            let end = if is_end { EndStream::Yes } else { EndStream::No };
+            self.write_data_head(stream, len, end, out)?;
+        }
+        Ok(ContentHead { len, is_end, is_shut: len == capacity })
+    }
+
     /// Appends the nine bytes in front of `len` bytes of content, which the caller has to put on the wire
     /// right behind them. Nothing is copied, so content can be shared between streams.
     ///
@@ -174,7 +212,6 @@ impl Connection {
         end: EndStream,
         out: &mut Vec<u8>,
     ) -> Result<(), UsageError> {
-        // One look at the list of streams: a fan-out calls this for each of its readers.
         let found = self.streams.find_mut(stream).filter(|_| !self.failed);
         let found = found.ok_or(UsageError::StreamClosed)?;
         let (next, action) = step(found.state, end.data());

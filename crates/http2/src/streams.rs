@@ -87,7 +87,9 @@ pub(crate) struct Streams {
     /// By identifier. A stream that has ended stays until there are enough of them, so that a removal
     /// costs a constant.
     list: Vec<Stream>,
-    dead: usize,
+    dead: u32,
+    /// Where the last search ended. The next one is often for the same stream, and in a fan-out for the one behind it.
+    found_at: usize,
     reset: Ring,
     ended: Ring,
     /// The greatest stream that the client opened.
@@ -102,7 +104,7 @@ impl Streams {
 
     /// How many live.
     pub(crate) const fn len(&self) -> usize {
-        self.list.len().saturating_sub(self.dead)
+        self.list.len().saturating_sub(self.dead as usize)
     }
 
     /// The state of any stream.
@@ -130,7 +132,16 @@ impl Streams {
     }
 
     pub(crate) fn find_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
-        let at = self.list.binary_search_by_key(&id, |stream| stream.id).ok()?;
+        let is_at = |at: usize| self.list.get(at).is_some_and(|stream| stream.id == id);
+        let (last, next) = (self.found_at, self.found_at.saturating_add(1));
+        let at = if is_at(next) {
+            next
+        } else if is_at(last) {
+            last
+        } else {
+            self.list.binary_search_by_key(&id, |stream| stream.id).ok()?
+        };
+        self.found_at = at;
         self.list.get_mut(at).filter(|stream| stream.lives())
     }
 
@@ -201,7 +212,7 @@ impl Streams {
             self.dead = self.dead.saturating_sub(1);
         }
         // At most a third of the list is dead, so each removal pays for two moves.
-        if self.dead > self.len() / 2 {
+        if self.dead as usize > self.len() / 2 {
             self.list.retain(Stream::lives);
             self.dead = 0;
             if self.list.len() < self.list.capacity() / 4 {

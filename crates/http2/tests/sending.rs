@@ -172,6 +172,43 @@ fn content_stays_below_the_windows_and_the_frame_size() {
     assert_eq!(write(383), Ok(()));
 }
 
+/// [http2:6.9.1-never-above-the-windows]
+#[test]
+fn as_much_content_goes_as_windows_and_frame_allow() {
+    let mut rig = Rig::server();
+    rig.feed([get(1), get(3)].concat());
+    let (no, yes) = (EndStream::No, EndStream::Yes);
+    let write = |rig: &mut Rig, stream, waiting, end| {
+        let head = rig.connection.write_content_head(id(stream), waiting, end, &mut rig.out);
+        head.map(|head| (head.len, head.is_end, head.is_shut))
+    };
+    // Before the head nothing goes, and nobody takes what waits for a stream that is not there.
+    assert_eq!(write(&mut rig, 1, 7, no), Ok((0, false, true)));
+    assert_eq!(write(&mut rig, 9, 7, no), Err(UsageError::StreamClosed));
+    for stream in [1, 3] {
+        let (status, fields) = (Status::OK, FieldBlock::new());
+        rig.connection.respond(id(stream), status, &fields, no, &mut rig.out).unwrap();
+    }
+    rig.said();
+    for _ in 0..3 {
+        assert_eq!(write(&mut rig, 1, 100_000, yes), Ok((16_384, false, false)));
+        rig.out.clear();
+    }
+    assert_eq!(write(&mut rig, 1, 16_000, no), Ok((16_000, false, false)));
+    rig.out.clear();
+    // The connection's window has 383 bytes left.
+    assert_eq!(write(&mut rig, 3, 384, yes), Ok((383, false, true)));
+    rig.out.clear();
+    assert_eq!(write(&mut rig, 3, 1, yes), Ok((0, false, true)));
+    assert!(rig.out.is_empty());
+    // An end needs no window.
+    assert_eq!(write(&mut rig, 3, 0, no), Ok((0, false, true)));
+    assert!(rig.out.is_empty());
+    assert_eq!(write(&mut rig, 3, 0, yes), Ok((0, true, true)));
+    assert_eq!(rig.said(), ["DATA 3 end 0"]);
+    assert_eq!(write(&mut rig, 3, 0, yes), Err(UsageError::StreamClosed));
+}
+
 #[test]
 fn trailers_end_a_stream() {
     let mut rig = Rig::server();

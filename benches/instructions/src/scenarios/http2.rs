@@ -71,6 +71,33 @@ fn get(stream: usize, path: &str) -> Vec<u8> {
     frame(HEADERS, END_STREAM | END_HEADERS, stream, &[&[0x82], &block[..]].concat())
 }
 
+/// The same with content.
+fn post(stream: usize, path: &str, content: &[u8]) -> Vec<u8> {
+    let len = content.len().to_string();
+    let block = fields(&[
+        (":scheme", "http"),
+        (":authority", "localhost"),
+        (":path", path),
+        ("content-length", &len),
+    ]);
+    let head = frame(HEADERS, END_HEADERS, stream, &[&[0x83], &block[..]].concat());
+    [head, frame(DATA, END_STREAM, stream, content)].concat()
+}
+
+/// The request for a WebSocket.
+fn connect(stream: usize, path: &str, subprotocol: Option<&str>) -> Vec<u8> {
+    let mut lines = vec![
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "http"),
+        (":authority", "localhost"),
+        (":path", path),
+        ("sec-websocket-version", "13"),
+    ];
+    lines.extend(subprotocol.map(|it| ("sec-websocket-protocol", it)));
+    frame(HEADERS, END_HEADERS, stream, &fields(&lines))
+}
+
 /// Peers that have said the preface and their settings, with wide windows.
 fn open<A: App>(world: &mut World<A>, count: usize) -> Vec<Peer> {
     let mut peers: Vec<_> = (0..count).map(|_| world.connect()).collect();
@@ -103,15 +130,7 @@ pub(super) fn request() -> u64 {
 pub(super) fn echo(len: usize) -> u64 {
     let mut world = World::new(Greeter);
     let mut peers = open(&mut world, CONNECTIONS);
-    let connect = fields(&[
-        (":method", "CONNECT"),
-        (":protocol", "websocket"),
-        (":scheme", "http"),
-        (":authority", "localhost"),
-        (":path", "/echo"),
-        ("sec-websocket-version", "13"),
-    ]);
-    let connect = frame(HEADERS, END_HEADERS, 1, &connect);
+    let connect = connect(1, "/echo", None);
     peers.iter_mut().for_each(|peer| peer.write(&connect));
     world.turn();
     peers.iter_mut().for_each(|peer| drop(heard(peer)));
@@ -125,16 +144,48 @@ pub(super) fn echo(len: usize) -> u64 {
     (CONNECTIONS * TURNS) as u64
 }
 
+/// Connections of a fan-out.
+const TRUNKS: usize = 10;
+/// Subscribers on each of them.
+const STREAMS: usize = 100;
+
 /// Publications to 1,000 event streams on ten connections.
 pub(super) fn fanout_events(batch: usize) -> u64 {
-    const TRUNKS: usize = 10;
-    const STREAMS: usize = 100;
     let mut world = hub::world();
     let mut peers = open(&mut world, TRUNKS);
     let path = "/v1/sse?channel=news:1";
-    let opening: Vec<u8> = (0..STREAMS).flat_map(|at| get(2 * at + 1, path)).collect();
-    peers.iter_mut().for_each(|peer| peer.write(&opening));
+    say_on_each(&mut world, &mut peers, |stream| get(stream, path));
+    hub::fan_out_to(&mut world, &mut peers, (STREAMS, batch))
+}
+
+/// The same to WebSockets.
+pub(super) fn fanout_websockets(batch: usize) -> u64 {
+    let mut world = hub::world();
+    let mut peers = open(&mut world, TRUNKS);
+    say_on_each(&mut world, &mut peers, |stream| connect(stream, "/v1/ws", Some(hub::SUBPROTOCOL)));
+    let command = masked_frame(Opcode::Text, hub::WEBSOCKET.command.as_bytes());
+    say_on_each(&mut world, &mut peers, |stream| frame(DATA, 0, stream, &command));
+    hub::fan_out_to(&mut world, &mut peers, (STREAMS, batch))
+}
+
+/// Has each peer say something on each of its streams, and leaves the answers aside.
+fn say_on_each<A: App>(world: &mut World<A>, peers: &mut [Peer], say: impl Fn(usize) -> Vec<u8>) {
+    let bytes: Vec<u8> = (0..STREAMS).flat_map(|at| say(2 * at + 1)).collect();
+    peers.iter_mut().for_each(|peer| peer.write(&bytes));
     world.turn();
     peers.iter_mut().for_each(|peer| drop(heard(peer)));
-    hub::fan_out_to(&mut world, &mut peers, (STREAMS, batch))
+}
+
+/// A publication of each connection in a turn; nobody listens.
+pub(super) fn publish() -> u64 {
+    let mut world = hub::world();
+    let mut publishers = open(&mut world, hub::PUBLISHERS);
+    let data = hub::data();
+    for turn in 0..=TURNS {
+        let request = post(2 * turn + 1, "/v1/channels/news:1", data.as_bytes());
+        publishers.iter_mut().for_each(|publisher| publisher.write(&request));
+        world.turn_after(turn);
+        publishers.iter_mut().for_each(|publisher| hub::accepted(publisher, 1));
+    }
+    (hub::PUBLISHERS * TURNS) as u64
 }

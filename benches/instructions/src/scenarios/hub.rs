@@ -16,10 +16,12 @@ pub(super) struct Way {
     request: fn() -> Vec<u8>,
     answer: &'static [u8],
     /// What is said once the stream is open.
-    command: &'static str,
+    pub(super) command: &'static str,
 }
 
-/// The commands of `sockeye.v1.json`.
+pub(super) const SUBPROTOCOL: &str = "sockeye.v1.json";
+
+/// The commands of the subprotocol.
 pub(super) const WEBSOCKET: Way = Way {
     request: command_head,
     answer: b"HTTP/1.1 101 ",
@@ -35,7 +37,7 @@ pub(super) const EVENTS: Way = Way {
 fn command_head() -> Vec<u8> {
     let mut head = small_head("/v1/ws");
     head.truncate(head.len() - 2);
-    head.extend_from_slice(b"Sec-WebSocket-Protocol: sockeye.v1.json\r\n\r\n");
+    head.extend_from_slice(format!("Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n").as_bytes());
     head
 }
 
@@ -47,7 +49,7 @@ pub(super) fn world() -> World<Service> {
 }
 
 /// 128 bytes of text.
-fn data() -> String {
+pub(super) fn data() -> String {
     String::from_utf8(ascii(128)).expect("ASCII")
 }
 
@@ -92,7 +94,7 @@ fn post(target: &str, body: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-fn accepted(publisher: &mut Peer, count_expected: usize) {
+pub(super) fn accepted(publisher: &mut Peer, count_expected: usize) {
     let answer = heard(publisher);
     assert_eq!(count(&answer, b"\"level\":\"accepted\""), count_expected, "all were published");
 }
@@ -102,7 +104,7 @@ fn count(bytes: &[u8], part: &[u8]) -> usize {
     bytes.windows(part.len()).filter(|window| *window == part).count()
 }
 
-const PUBLISHERS: usize = 32;
+pub(super) const PUBLISHERS: usize = 32;
 
 /// A request for each publication, on connections that stay; nobody listens.
 pub(super) fn publish_http() -> u64 {

@@ -3,7 +3,7 @@
 //! Control frames and heads are in the trunk's outbox already. Behind them the branches that have
 //! something to send take turns of one frame, until enough bytes for a write are there.
 
-use sockeye_http2::EndStream;
+use sockeye_http2::{ContentHead, EndStream};
 use sockeye_reactor::{Key, Net, Socket as _, Time};
 
 use super::Server;
@@ -13,9 +13,6 @@ use crate::cause::Deadline;
 use crate::connection::{Connection, Phase, Rare, life};
 use crate::timers;
 use crate::websocket;
-
-/// The longest content of a frame: a turn of a branch.
-const FRAME_BYTES_MAX: usize = 16 * 1024;
 
 /// [server:http2-one-write] Unsent bytes of a trunk behind which no branch gets another turn before a write.
 const WRITE_BYTES: usize = 32 * 1024;
@@ -134,46 +131,44 @@ impl<N: Net, A: App> Server<N, A> {
         }
         let owes_end = connection.owes_end();
         let mut outbox = core::mem::take(&mut connection.outbox);
-        let waiting = outbox.len();
         let Some(carrier) = core.connections.get_mut(of) else { return Turn::Over };
         let Phase::Rare(Rare::Http2(trunk)) = &mut carrier.phase else { return Turn::Over };
-        let capacity = trunk.protocol.send_capacity(place.stream);
-        let len = waiting.min(capacity).min(FRAME_BYTES_MAX);
-        let ends = owes_end && len == waiting;
-        if len > 0 || ends {
-            let end = if ends { EndStream::Yes } else { EndStream::No };
-            let out = carrier.outbox.tail(&mut core.pool);
-            match trunk.protocol.write_data_head(place.stream, len, end, out) {
-                Ok(()) => {
-                    core.budget.spend(FRAME_UNITS);
-                    outbox.move_to(&mut carrier.outbox, len, &mut core.pool);
-                }
-                // The stream is gone, and nobody takes what waits for it.
-                Err(_) => outbox.clear(&mut core.pool),
-            }
-        }
+        let end = if owes_end { EndStream::Yes } else { EndStream::No };
+        let out = carrier.outbox.tail(&mut core.pool);
+        let written = trunk.protocol.write_content_head(place.stream, outbox.len(), end, out);
         let is_stopped = trunk.protocol.connection_capacity() == 0;
-        let is_shut = len == capacity;
+        let head = written.unwrap_or_else(|_| {
+            // The stream is gone, and nobody takes what waits for it.
+            outbox.clear(&mut core.pool);
+            ContentHead { len: 0, is_end: false, is_shut: true }
+        });
+        if head.len > 0 || head.is_end {
+            core.budget.spend(FRAME_UNITS);
+            outbox.move_to(&mut carrier.outbox, head.len, &mut core.pool);
+        }
         let Some(connection) = core.connections.get_mut(key) else { return Turn::Over };
         connection.outbox = outbox;
-        if len > 0 {
+        if head.len > 0 {
             connection.note_written();
         }
         if connection.outbox.is_empty() {
             connection.dirty = false;
-            self.branch_sent(key, ends);
+            // Most branches of a fan-out wait for nothing.
+            if head.is_end || connection.awaits_flush() {
+                self.branch_sent(key, head.is_end);
+            }
             return Turn::Over;
         }
-        if is_shut && is_stopped {
-            if len > 0 {
+        if head.is_shut && is_stopped {
+            if head.len > 0 {
                 // The peer took something: its clock starts afresh.
-                self.note_shut(key, len);
+                self.note_shut(key, head.len);
             }
-            return Turn::Stopped { sent: len > 0 };
+            return Turn::Stopped { sent: head.len > 0 };
         }
-        if is_shut {
+        if head.is_shut {
             connection.dirty = false;
-            self.note_shut(key, len);
+            self.note_shut(key, head.len);
             return Turn::Over;
         }
         // Its window is open, and only its turn is awaited.
@@ -191,9 +186,6 @@ impl<N: Net, A: App> Server<N, A> {
         }
         let core = &mut self.core;
         let Some(connection) = core.connections.get_mut(key) else { return };
-        if !connection.awaits_flush() {
-            return;
-        }
         let stream = connection.stream_key(key);
         if connection.is_stalled() {
             connection.caught_up(core.now, &core.limits);
