@@ -203,6 +203,13 @@ impl Connection {
         self.peer.streams_max
     }
 
+    /// Whether the peer takes a CONNECT with a protocol (RFC 8441), such as a WebSocket: it has said so in its
+    /// settings.
+    #[must_use]
+    pub const fn peer_takes_protocols(&self) -> bool {
+        self.peer.connect_protocol
+    }
+
     /// Whether the end of the input now would cut a frame or a field block.
     #[must_use]
     pub const fn is_mid_frame(&self) -> bool {

@@ -1,15 +1,18 @@
 //! The command lines of `sockeye bench`.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use sockeye_terminal::{Failure, values};
 use sockeye_tls::Connector;
 
+use super::opening::Opener;
 use super::payload::{Content, VARIANTS};
 use super::stamp::STAMP_BYTES;
 use super::target::{Reach, Scheme, split};
 use super::trust::Trust;
+use super::version::Versions;
 
 /// Connections that one run may have.
 const CONNECTIONS_MAX: usize = 100_000;
@@ -32,6 +35,7 @@ Examples:
   sockeye bench echo --connections 500 --bytes 1024 --pipeline 32 ws://127.0.0.1:8080/echo
   sockeye bench echo --rate 20000 --duration 30 --pid 4711 ws://127.0.0.1:8080/echo
   sockeye bench echo --cacert dev/ca.pem wss://localhost:8443/echo
+  sockeye bench echo --http2 ws://127.0.0.1:8080/echo
 
 Every message is compared with what was sent. Without --rate each connection sends again as soon as
 an echo is there, so a slow server is asked less often and its pauses are counted once. With --rate a
@@ -104,10 +108,17 @@ pub(crate) struct CommonOptions {
     #[arg(long, short, default_value = "64", value_name = "N", value_parser = connections)]
     pub(super) connections: NonZeroUsize,
 
-    /// HTTP/2, with so many WebSockets (RFC 8441) or event streams on each connection; with prior knowledge, or
-    /// over TLS by ALPN.
+    /// HTTP/2, with so many WebSockets (RFC 8441) or event streams on each connection.
     #[arg(long, value_name = "N", value_parser = streams)]
     pub(super) streams: Option<NonZeroUsize>,
+
+    /// Speak HTTP/1.1. Without this, --http2 and --streams, a server behind TLS chooses (ALPN).
+    #[arg(long = "http1.1", conflicts_with_all = ["http2", "streams"])]
+    http1: bool,
+
+    /// Speak HTTP/2: without TLS the server has to expect it. What is posted goes over HTTP/1.1.
+    #[arg(long)]
+    http2: bool,
 
     /// Seconds that are measured.
     #[arg(long, short, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
@@ -170,9 +181,15 @@ impl CommonOptions {
         if self.streams.is_some() { "streams" } else { "connections" }
     }
 
-    /// How many of them share a connection.
-    pub(super) fn shared(&self) -> Option<usize> {
-        self.streams.map(NonZeroUsize::get)
+    /// How many of what `opener` opens share a connection of HTTP/2; `None`: they speak HTTP/1.1.
+    pub(super) fn shared(&self, opener: &Opener) -> Result<Option<usize>, Failure> {
+        let versions = match self {
+            Self { http1: true, .. } => Versions::Http1,
+            Self { http2: true, .. } | Self { streams: Some(_), .. } => Versions::Http2,
+            Self { http1: false, http2: false, streams: None, .. } => Versions::Negotiated,
+        };
+        let is_http2 = versions.choose(opener, Duration::from_nanos(self.patience.0))?;
+        Ok(is_http2.then_some(self.streams.map_or(1, NonZeroUsize::get)))
     }
 
     /// What a [`Target`](super::target::Target) needs: whom it may load, and how TLS begins.
@@ -351,7 +368,7 @@ pub(super) struct Nanos(pub(super) u64);
 fn seconds(text: &str) -> Result<Nanos, String> {
     let seconds = text.parse().ok().filter(|seconds| (0.0..=SECONDS_MAX).contains(seconds));
     let seconds: f64 = seconds.ok_or("expected seconds, 0 to 86400")?;
-    let duration = std::time::Duration::from_secs_f64(seconds);
+    let duration = Duration::from_secs_f64(seconds);
     Ok(Nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
 }
 

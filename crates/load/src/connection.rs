@@ -42,8 +42,8 @@ type LoadSocket = EitherSocket<TcpStream, TlsSocket<TcpStream>>;
 /// A socket of a load.
 pub(super) struct Connection {
     socket: LoadSocket,
-    /// The protocol that TLS has to agree on.
-    protocol: Protocol,
+    /// The protocols that TLS offers; it has to agree on one of them.
+    offered: &'static [Protocol],
     /// Its token at the poller.
     pub(super) key: Key,
     pub(super) readiness: Readiness,
@@ -55,7 +55,7 @@ impl Connection {
     /// Starts to connect.
     pub(super) fn dial(
         target: &Target,
-        protocol: Protocol,
+        offered: &'static [Protocol],
         options: SocketOptions,
         key: Key,
     ) -> Result<Self, Fault> {
@@ -63,11 +63,11 @@ impl Connection {
         let socket = match &target.tls {
             None => EitherSocket::Plain(socket),
             Some(tls) => {
-                let tls = tls.connect(socket, target.host(), &[protocol]);
+                let tls = tls.connect(socket, target.host(), offered);
                 EitherSocket::Buffering(tls.map_err(|error| Fault::Tls(error.to_string()))?)
             }
         };
-        Ok(Self { socket, protocol, key, readiness: Readiness::default(), write_error: None })
+        Ok(Self { socket, offered, key, readiness: Readiness::default(), write_error: None })
     }
 
     /// The TCP socket, which the poller knows.
@@ -100,14 +100,20 @@ impl Connection {
         }
         // What followed the handshake may be in the socket.
         self.readiness.assume_readable();
-        let agreed = self.socket.protocol();
-        // A server of HTTP/1.1 may know nothing of ALPN.
-        if agreed == Some(self.protocol.name())
-            || agreed.is_none() && self.protocol == Protocol::Http11
-        {
-            return Ok(());
+        match self.agreed() {
+            Some(_) => Ok(()),
+            None => Err(Fault::Tls("the server does not agree on HTTP/2 (ALPN)".into())),
         }
-        Err(Fault::Tls("the server does not agree on HTTP/2 (ALPN)".into()))
+    }
+
+    /// The protocol that TLS has agreed on; `None` before that, and if it is none of those offered.
+    pub(super) fn agreed(&self) -> Option<Protocol> {
+        if self.socket.is_handshaking() {
+            return None;
+        }
+        // A server of HTTP/1.1 may know nothing of ALPN.
+        let agreed = self.socket.protocol().unwrap_or(Protocol::Http11.name());
+        self.offered.iter().copied().find(|offered| offered.name() == agreed)
     }
 
     /// Whether bytes may be sent: it is connected, through TLS as well.
@@ -211,7 +217,7 @@ mod tests {
             addr,
             tls: None,
         };
-        let dialed = Connection::dial(&target, Protocol::Http11, options, Key::from_u64(1));
+        let dialed = Connection::dial(&target, &[Protocol::Http11], options, Key::from_u64(1));
         let mut connection = dialed.expect("a socket");
         let (mut peer, _) = listener.accept().expect("it connects");
         peer.write_all(b"bye").expect("it is open");

@@ -28,6 +28,7 @@ mod streams;
 mod target;
 mod trunk;
 mod trust;
+mod version;
 mod wire;
 
 pub use args::BenchAction;

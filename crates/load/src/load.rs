@@ -183,7 +183,7 @@ impl Lines {
         options: SocketOptions,
     ) -> Result<(), Fault> {
         let key = self.next_key(id);
-        let mut connection = Connection::dial(&opener.target, Protocol::Http11, options, key)?;
+        let mut connection = Connection::dial(&opener.target, &[Protocol::Http11], options, key)?;
         self.net.register(connection.system(), key)?;
         let line = Line::on_socket(opener, connection, &mut self.pool)?;
         self.put(id, line);

@@ -7,7 +7,7 @@ use super::opening::Opener;
 
 /// Connections that are being opened at a time, so that the server sees a ramp instead of a storm.
 const OPENING_MAX: usize = 128;
-/// The same for streams, of which many are opened by one write.
+/// The most streams at a time: many of a connection are opened by one write.
 const STREAMS_OPENING_MAX: usize = 1024;
 
 /// The lines that are still to be opened.
@@ -50,8 +50,8 @@ impl Ramp {
     /// When the next line may begin while `opening` are being opened.
     pub(super) fn due(&self, opening: usize) -> u64 {
         let Some((opener, _)) = self.wanted.first() else { return u64::MAX };
-        let is_stream = self.openers[*opener].streams.is_some();
-        let most = if is_stream { STREAMS_OPENING_MAX } else { OPENING_MAX };
+        let shared = self.openers[*opener].streams.unwrap_or(1);
+        let most = OPENING_MAX.saturating_mul(shared).min(STREAMS_OPENING_MAX);
         if opening >= most { u64::MAX } else { self.next_at }
     }
 }

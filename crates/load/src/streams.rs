@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sockeye_http2::{Config, Event, FieldBuffer, FieldReader, StreamId};
 use sockeye_reactor::{Net as _, Pool};
+use sockeye_tls::Protocol;
 
 use super::connection::{Connection, SocketOptions};
 use super::fault::Fault;
@@ -131,7 +132,8 @@ impl Lines {
     ) -> Result<(), Fault> {
         let key = self.next_key(number | TRUNK);
         let config = Arc::clone(&self.streams.config);
-        let mut trunk = Trunk::dial(&opener.target, options, key, &config, &mut self.pool)?;
+        let mut trunk =
+            Trunk::dial(&opener.target, &[Protocol::Http2], options, key, &config, &mut self.pool)?;
         self.net.register(trunk.connection.system(), key)?;
         let trunks = &mut self.streams.trunks;
         if trunks.len() <= number {

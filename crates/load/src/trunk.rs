@@ -16,8 +16,6 @@ use super::target::Target;
 
 /// Bytes that wait for a write before no further stream gets a turn.
 const WRITE_BYTES: usize = 64 * 1024;
-/// The content of a frame: a turn of a stream.
-const FRAME_BYTES_MAX: usize = 16 * 1024;
 /// The window of each stream, in bytes, if nobody sets another: more than a server sends at a time.
 pub(super) const WINDOW_BYTES: u32 = 1 << 20;
 /// The window of a connection, in bytes.
@@ -64,6 +62,7 @@ impl Trunk {
     /// Starts to connect.
     pub(super) fn dial(
         target: &Target,
+        offered: &'static [TlsProtocol],
         options: SocketOptions,
         key: Key,
         config: &Arc<Config>,
@@ -72,7 +71,7 @@ impl Trunk {
         let mut outbox = Outbox::new();
         let protocol = Protocol::client(config, outbox.tail(pool));
         Ok(Self {
-            connection: Connection::dial(target, TlsProtocol::Http2, options, key)?,
+            connection: Connection::dial(target, offered, options, key)?,
             outbox,
             protocol,
             streams: Vec::new(),
@@ -152,17 +151,18 @@ impl Trunk {
     /// Sends a frame of the line's bytes; `true` if it may send another.
     fn send_frame(&mut self, line: &mut Line, pool: &mut Pool) -> bool {
         let Some(stream) = line.place().and_then(|place| place.stream) else { return false };
-        let capacity = self.protocol.send_capacity(stream);
-        let len = line.outbox.len().min(capacity).min(FRAME_BYTES_MAX);
-        if len > 0 {
-            let out = self.outbox.tail(pool);
-            match self.protocol.write_data_head(stream, len, EndStream::No, out) {
-                Ok(()) => line.outbox.move_to(&mut self.outbox, len, pool),
-                // The stream is gone, and nobody takes what waits for it.
-                Err(_) => line.outbox.clear(pool),
+        let (waiting, out) = (line.outbox.len(), self.outbox.tail(pool));
+        let goes_on = match self.protocol.write_content_head(stream, waiting, EndStream::No, out) {
+            Ok(head) => {
+                line.outbox.move_to(&mut self.outbox, head.len, pool);
+                !line.outbox.is_empty() && !head.is_shut
             }
-        }
-        let goes_on = len > 0 && !line.outbox.is_empty() && len < capacity;
+            // The stream is gone, and nobody takes what waits for it.
+            Err(_) => {
+                line.outbox.clear(pool);
+                false
+            }
+        };
         // A line whose window is shut waits for the server's update.
         line.is_dirty = goes_on;
         goes_on

@@ -137,17 +137,19 @@ fn deliver(
     prepare(common.connections.get() + 1, subscribers + 1, options.bytes)?;
     let key = mask_key()?;
     let bytes_max = options.bytes + ENVELOPE_BYTES;
-    let opener = |(target, purpose), streams| {
+    let opener = |(target, purpose)| {
         let headers = common.headers.clone();
-        Opener { target, purpose, headers, bytes_max, key, streams }
+        let mut opener = Opener { target, purpose, headers, bytes_max, key, streams: None };
+        opener.streams = common.shared(&opener)?;
+        Ok(opener)
     };
     let stamps = Stamps::new(run_number()?, options.bytes);
-    let mut openers = vec![opener(kind.listen, common.shared())];
+    let mut openers = vec![opener(kind.listen)?];
     let mut wanted = vec![(0, subscribers)];
     let mut publisher = None;
     if let Some((target, purpose, route, body)) = kind.publish {
-        // The publisher has a socket of its own.
-        let opener = opener((target, purpose), None);
+        // The publisher has a socket of its own: it comes behind as many lines as all others carry.
+        let opener = opener((target, purpose))?;
         let content_type = &options.content_type;
         let one = Publisher::new(route, subscribers, &body, content_type, &stamps, &opener)?;
         let is_one = kind.channels.is_one();
@@ -189,12 +191,14 @@ fn report_delivery(
 ) -> Report {
     let (span, count) = (&delivery.span, delivery.deliveries);
     let title = format!(
-        "{name} of {} bytes at {}: {} subscribers, {}",
+        "{name} of {} bytes at {}: {} subscribers{}, {}",
         options.bytes,
         plain(url),
         delivery.subscribers(),
+        lines.version(),
         Value::Nanos(span.nanos).human(),
     );
+    let shared = lines.shared();
     let mut report = Report::new(name, title, lines.faults);
     let published = delivery.published;
     report.figure("published", "published", Value::Count(published));
@@ -208,7 +212,7 @@ fn report_delivery(
     report.latency("to the last", "last_delivery", &delivery.last);
     report.detail("subscribers", Value::of(delivery.subscribers()));
     report.detail("connections", Value::of(common.connections.get()));
-    report.detail("streams", Value::of(common.shared().unwrap_or(0)));
+    report.detail("streams", Value::of(shared));
     report.detail("bytes", Value::of(options.bytes));
     report.detail("duration_ns", Value::Nanos(span.nanos));
     report.detail("published_in_all", Value::Count(delivery.publications.count()));

@@ -34,8 +34,9 @@ pub(super) fn run(options: &EchoOptions) -> Result<u64, Failure> {
     };
     // Compression may make a message a little longer.
     let bytes_max = options.bytes + options.bytes / 64 + 64;
-    let (headers, streams) = (common.headers.clone(), common.shared());
-    let opener = Opener { target, purpose, headers, bytes_max, key, streams };
+    let headers = common.headers.clone();
+    let mut opener = Opener { target, purpose, headers, bytes_max, key, streams: None };
+    opener.streams = common.shared(&opener)?;
     let plan = Plan {
         pipeline: options.pipeline,
         rate: options.rate,
@@ -52,14 +53,16 @@ pub(super) fn run(options: &EchoOptions) -> Result<u64, Failure> {
 fn report_echo(options: &EchoOptions, echo: &Echo, lines: Lines) -> Result<Report, Failure> {
     let (span, count) = (&echo.span, echo.measured);
     let title = format!(
-        "echo of {} bytes to {}: {} {}, {} on their way on each, {}",
+        "echo of {} bytes to {}: {} {}{}, {} on their way on each, {}",
         options.bytes,
         plain(&options.url),
         lines.opened(),
         options.common.noun(),
+        lines.version(),
         options.pipeline,
         Value::Nanos(span.nanos).human(),
     );
+    let shared = lines.shared();
     let mut report = Report::new("echo", title, lines.faults);
     report.figure("messages", "messages", Value::Count(count));
     report.figure("per second", "rate", Value::PerSecond(span.rate(count)));
@@ -70,7 +73,7 @@ fn report_echo(options: &EchoOptions, echo: &Echo, lines: Lines) -> Result<Repor
     report.latency("echo", "latency", &echo.latencies);
     for (key, value) in [
         ("connections", Value::of(options.common.connections.get())),
-        ("streams", Value::of(options.common.shared().unwrap_or(0))),
+        ("streams", Value::of(shared)),
         ("bytes", Value::of(options.bytes)),
         ("wire_bytes", Value::of(echo.wire_bytes())),
         ("variants", Value::of(options.variants)),

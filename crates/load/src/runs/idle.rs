@@ -30,8 +30,9 @@ pub(super) fn run(options: &IdleOptions) -> Result<u64, Failure> {
     // Random bytes do not shrink.
     let content = if options.deflate { Content::Text } else { Content::Binary };
     let bytes_max = super::ENVELOPE_BYTES.max(2 * options.touch.unwrap_or(0));
-    let (headers, streams) = (common.headers.clone(), common.shared());
-    let opener = Opener { target, purpose, headers, bytes_max, key, streams };
+    let headers = common.headers.clone();
+    let mut opener = Opener { target, purpose, headers, bytes_max, key, streams: None };
+    opener.streams = common.shared(&opener)?;
     let text = |text: &String| frame(Opcode::Text, Rsv::NONE, text.as_bytes(), key);
     let plan = Plan {
         connections,
@@ -50,12 +51,14 @@ pub(super) fn run(options: &IdleOptions) -> Result<u64, Failure> {
 fn report_idle(options: &IdleOptions, idle: &Idle, lines: Lines) -> Report {
     let (others, opened) = (idle.others() as u64, lines.opened());
     let title = format!(
-        "{} idle {} to {}, held for {}",
+        "{} idle {}{} to {}, held for {}",
         opened,
         options.common.noun(),
+        lines.version(),
         plain(&options.url),
         Value::Nanos(idle.holding.nanos).human(),
     );
+    let shared = lines.shared();
     let mut report = Report::new("idle", title, lines.faults);
     report.figure(options.common.noun(), "connections", Value::of(opened));
     let rate = idle.opening.rate(others);
@@ -78,7 +81,7 @@ fn report_idle(options: &IdleOptions, idle: &Idle, lines: Lines) -> Report {
         report.detail("server_cpu_ns_per_opening", Value::Nanos(each));
     }
     report.latency("pong", "pong", &idle.pongs);
-    report.detail("streams", Value::of(options.common.shared().unwrap_or(0)));
+    report.detail("streams", Value::of(shared));
     report.detail("duration_ns", Value::Nanos(idle.holding.nanos));
     report.usage(&idle.meter, &idle.holding, opened as u64, "connection");
     report

@@ -7,6 +7,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Output, Stdio};
 
 use crate::common::scripted::answer;
+use crate::common::tls::{self, without_connect_protocol};
 use crate::common::{run, serve, serve_anywhere, sockeye, unused_addr};
 use crate::operations::place::Place;
 use peers::{Manner, Spread, bare, bare_broadcast, broadcast, echo};
@@ -58,7 +59,7 @@ impl Drop for Secure {
     }
 }
 
-/// HTTP/1.1, and HTTP/2 by ALPN, in both kinds of streams.
+/// HTTP/2 by ALPN, where nobody asks for HTTP/1.1, and in both kinds of streams.
 #[test]
 fn loads_go_through_tls() {
     let place = Place::new();
@@ -66,15 +67,74 @@ fn loads_go_through_tls() {
     let (echo, hub) = (format!("wss://{authority}/echo"), format!("wss://{authority}/v1/ws"));
     let events = format!("https://{authority}/v1/sse?channel=bench");
     let publish = format!("https://{authority}/v1/channels/bench");
-    for more in [&["--cacert", &ca][..], &["--insecure"], &["--insecure", "--streams", "4"]] {
+    for (more, streams) in [
+        (&["--cacert", &ca][..], 1),
+        (&["--insecure", "--http1.1"], 0),
+        (&["--insecure", "--http2"], 1),
+        (&["--insecure", "--streams", "4"], 4),
+    ] {
         let report = good(&[&["echo", &echo, "--bytes", "20000"], &FEW[..], more].concat());
         assert_eq!(number(&report, "received"), 300, "{more:?}: {report}");
+        assert_eq!(number(&report, "streams"), streams, "{more:?}: {report}");
         let short = ["--connections", "3", "--duration", "0.3", "--warm-up", "0"];
         let report = good(&[&["fanout", &hub], &short[..], more].concat());
         assert!(number(&report, "deliveries") > 0 && number(&report, "lost") == 0, "{report}");
+        assert_eq!(number(&report, "streams"), streams, "{more:?}: {report}");
         let report = good(&[&["sse", "--publish", &publish, &events], &short[..], more].concat());
         assert!(number(&report, "deliveries") > 0 && number(&report, "lost") == 0, "{report}");
+        assert_eq!(number(&report, "streams"), streams, "{more:?}: {report}");
     }
+    let idle = ["idle", &echo, "--insecure", "--touch", "9", "--duration", "0.2"];
+    let report = good(&[&idle[..], &["--connections", "5"]].concat());
+    assert_eq!((number(&report, "connections"), number(&report, "streams")), (5, 1), "{report}");
+}
+
+/// Without TLS the command line decides, and the publisher speaks as its subscribers do.
+#[test]
+fn http2_is_spoken_with_prior_knowledge() {
+    let server = serve_anywhere();
+    let (echo, hub) = (format!("ws://{}/echo", server.addr), format!("ws://{}/v1/ws", server.addr));
+    let http = format!("http://{}/v1", server.addr);
+    let (post, stream) = (format!("{http}/channels/b"), format!("{http}/sse?channel=b"));
+    let short = ["--connections", "3", "--duration", "0.3", "--warm-up", "0"];
+    for (more, streams) in [(&["--http2"][..], 1), (&["--http1.1"], 0), (&[], 0)] {
+        let report = good(&[&["echo", &echo], &FEW[..], more].concat());
+        let told = (number(&report, "received"), number(&report, "streams"));
+        assert_eq!(told, (300, streams), "{more:?}: {report}");
+        for what in [&["fanout", &hub][..], &["sse", &stream, "--publish", &post]] {
+            let report = good(&[what, &short, more].concat());
+            assert!(number(&report, "deliveries") > 0, "{what:?} {more:?}: {report}");
+            let told = (number(&report, "subscribers"), number(&report, "streams"));
+            assert_eq!(told, (3, streams), "{what:?} {more:?}: {report}");
+        }
+    }
+    let (_, figures) = server.connect().fetch("GET", "/metrics");
+    let opened =
+        figures.lines().find(|line| line.starts_with("sockeye_http2_streams_opened_total"));
+    // Three echoes, three subscribers and their publisher, three event streams.
+    assert_eq!(opened, Some("sockeye_http2_streams_opened_total 10"), "{figures}");
+    let (status, _, said) = bench(&["echo", &echo, "--http1.1", "--streams", "2"]);
+    assert!(status == Some(2) && said.contains("--http1.1"), "{said}");
+    let (status, _, said) = bench(&["echo", &format!("tcp://{}", bare()), "--http2"]);
+    assert!(status == Some(1) && said.contains("carried by HTTP/2"), "{said}");
+}
+
+/// A server that takes WebSockets over HTTP/1.1 only is spoken to in it, whatever it chooses by ALPN.
+#[test]
+fn websockets_fall_back_where_http2_has_none() {
+    let addr = without_connect_protocol(tls::GOOD, echo(Manner::Honest));
+    let url = format!("wss://localhost:{}/", addr.port());
+    let report = good(&[&["echo", &url, "--insecure"], &FEW[..]].concat());
+    let told = (number(&report, "received"), number(&report, "streams"));
+    assert_eq!(told, (300, 0), "{report}");
+    let (status, _, said) = bench(&[&["echo", &url, "--insecure", "--http2"], &FEW[..]].concat());
+    assert_eq!(status, Some(1), "{said}");
+    let addr = tls::forward(&[tls::GOOD], echo(Manner::Honest));
+    let url = format!("wss://localhost:{}/", addr.port());
+    let report = good(&[&["echo", &url, "--insecure"], &FEW[..]].concat());
+    assert_eq!(number(&report, "streams"), 0, "{report}");
+    let (status, _, said) = bench(&[&["echo", &url, "--insecure", "--http2"], &FEW[..]].concat());
+    assert!(status == Some(1) && said.contains("TLS failed"), "{said}");
 }
 
 #[test]

@@ -135,13 +135,46 @@ pub fn forward(certificates: &'static [Certificate], server: SocketAddr) -> Sock
     addr
 }
 
+/// A server that chooses HTTP/2 where it is offered, without WebSockets in it (RFC 8441); connections of HTTP/1.1 go to
+/// `server`, as [`forward`] has them.
+pub fn without_connect_protocol(certificate: Certificate, server: SocketAddr) -> SocketAddr {
+    const EMPTY_SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+    let (listener, addr) = listen();
+    std::thread::spawn(move || {
+        loop {
+            let (mut session, mut socket) = accept_as(&listener, certificate, &["h2", "http/1.1"]);
+            std::thread::spawn(move || {
+                while session.is_handshaking() {
+                    session.complete_io(&mut socket)?;
+                }
+                if session.alpn_protocol() != Some(b"h2") {
+                    return carry(session, socket, server);
+                }
+                let mut client = StreamOwned::new(session, socket);
+                client.write_all(EMPTY_SETTINGS)?;
+                client.flush()?;
+                io::copy(&mut client, &mut io::sink()).map(drop)
+            });
+        }
+    });
+    addr
+}
+
 fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let addr = listener.local_addr().expect("bound");
     (listener, addr)
 }
 
-fn accept(listener: &TcpListener, (chain, key): Certificate) -> (ServerConnection, TcpStream) {
+fn accept(listener: &TcpListener, certificate: Certificate) -> (ServerConnection, TcpStream) {
+    accept_as(listener, certificate, &["http/1.1"])
+}
+
+fn accept_as(
+    listener: &TcpListener,
+    (chain, key): Certificate,
+    protocols: &[&str],
+) -> (ServerConnection, TcpStream) {
     let key = PrivateKeyDer::try_from(key).expect("a key");
     let chain = vec![CertificateDer::from(chain)];
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -149,7 +182,7 @@ fn accept(listener: &TcpListener, (chain, key): Certificate) -> (ServerConnectio
         .with_safe_default_protocol_versions()
         .and_then(|it| it.with_no_client_auth().with_single_cert(chain, key));
     let mut config = config.expect("a good certificate");
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = protocols.iter().map(|it| it.as_bytes().to_vec()).collect();
     let (socket, _) = listener.accept().expect("a client");
     socket.set_read_timeout(Some(PATIENCE)).expect("a deadline");
     (ServerConnection::new(Arc::new(config)).expect("a session"), socket)
