@@ -13,15 +13,17 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
-use sockeye_terminal::{Failure, OrFail, print};
+use sockeye_terminal::{Failure, OrFail, notice, print};
 
 /// How long the certificate is valid: the longest time that browsers accept.
 const VALID_DAYS: u64 = 397;
+/// The machine by its own names.
+const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct CertOptions {
     /// Names and addresses for which the certificate is good.
-    #[arg(value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
+    #[arg(value_name = "NAME", default_values = NAMES)]
     names: Vec<String>,
 
     /// Directory for ca.pem, cert.pem and key.pem, which must not be there yet.
@@ -30,28 +32,14 @@ pub(crate) struct CertOptions {
 }
 
 pub(crate) fn run(options: &CertOptions) -> Result<(), Failure> {
-    let out = &options.out;
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(out)
-        .or_fail(|| format!("cannot make the directory {}", out.display()))?;
-    let [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map(|name| out.join(name));
-    if let Some(there) = [&ca, &cert, &key].into_iter().find(|path| path.exists()) {
-        let what = "is there already; name another directory with --out";
-        return Err(Failure(format!("{} {what}", there.display())));
-    }
-    let made = make(&options.names).or_fail(|| "cannot make a certificate".into())?;
-    write(&key, &made.key, 0o600)?;
-    write(&cert, &made.cert, 0o644)?;
-    write(&ca, &made.ca, 0o644)?;
+    let [ca, cert, key] = create(&options.out, &options.names)?;
     let (ca, cert, key) = (ca.display(), cert.display(), key.display());
     let host = options.names.first().map_or("localhost", String::as_str);
     print::say(format_args!(
         "{cert} and {key} are good for {names} and for {VALID_DAYS} days.
 {ca} is the authority that vouches for them. Its key is not kept: it can vouch for nothing else.
 
-  serve HTTPS             sockeye serve --listen 127.0.0.1:8443 --cert {cert} --key {key}
+  serve HTTPS             sockeye serve --listen 127.0.0.1:8443 --dev-cert {dir}
   one request             curl --cacert {ca} https://{host}:8443/healthz
   our commands            sockeye subscribe --cacert {ca} --url https://{host}:8443 news
   Node                    NODE_EXTRA_CA_CERTS={ca} node client.mjs
@@ -60,8 +48,48 @@ pub(crate) fn run(options: &CertOptions) -> Result<(), Failure> {
   macOS, for all          sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain {ca}
   Chromium on Linux       certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n sockeye-dev -i {ca}
   Firefox                 Settings, Certificates, Authorities, Import: {ca}",
+        dir = options.out.display(),
         names = options.names.join(", "),
     ))
+}
+
+/// Makes a certificate for this machine in a directory that has none.
+pub(crate) fn ensure(dir: &Path) -> Result<(), Failure> {
+    let [_, cert, key] = files(dir);
+    if cert.exists() && key.exists() {
+        return Ok(());
+    }
+    let [ca, ..] = create(dir, &NAMES.map(str::to_owned))?;
+    notice(format_args!(
+        "made a certificate for {}, good for {VALID_DAYS} days; who trusts {} trusts it",
+        NAMES.join(", "),
+        ca.display(),
+    ));
+    Ok(())
+}
+
+/// The authority, the certificate and its key in a directory.
+pub(crate) fn files(dir: &Path) -> [PathBuf; 3] {
+    ["ca.pem", "cert.pem", "key.pem"].map(|name| dir.join(name))
+}
+
+/// Writes the three files, none of which is there.
+fn create(dir: &Path, names: &[String]) -> Result<[PathBuf; 3], Failure> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .or_fail(|| format!("cannot make the directory {}", dir.display()))?;
+    let [ca, cert, key] = files(dir);
+    if let Some(there) = [&ca, &cert, &key].into_iter().find(|path| path.exists()) {
+        let what = "is there already; name another directory";
+        return Err(Failure(format!("{} {what}", there.display())));
+    }
+    let made = make(names).or_fail(|| "cannot make a certificate".into())?;
+    write(&key, &made.key, 0o600)?;
+    write(&cert, &made.cert, 0o644)?;
+    write(&ca, &made.ca, 0o644)?;
+    Ok([ca, cert, key])
 }
 
 /// The three files, in PEM.

@@ -38,7 +38,8 @@ const SERVE_EXAMPLES: &str = "\
 Examples:
   sockeye serve --listen 127.0.0.1:9000
   sockeye serve --config sockeye.toml --data data
-  sockeye serve --listen 127.0.0.1:8443 --cert cert.pem --key key.pem    # HTTPS; see `sockeye cert`
+  sockeye serve --listen 127.0.0.1:8443 --dev-cert dev    # HTTPS, with a certificate for development
+  sockeye serve --listen 127.0.0.1:8443 --cert cert.pem --key key.pem
   SOCKEYE_LOG=debug SOCKEYE_LOG_FORMAT=json sockeye serve 2> log
 
 Then, from another terminal:
@@ -173,6 +174,11 @@ pub(crate) struct ServeOptions {
     /// Private key of the certificate, in PEM, without a passphrase
     #[arg(long, env = "SOCKEYE_KEY", value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<std::path::PathBuf>,
+
+    /// Speak HTTPS with the certificate for development in this directory. `sockeye serve` makes it for
+    /// localhost if the directory has none, as `sockeye cert` does
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["cert", "key"])]
+    pub(crate) dev_cert: Option<std::path::PathBuf>,
 
     /// Configuration file, as `sockeye config default` prints one; the environment and flags win.
     #[arg(long, env = "SOCKEYE_CONFIG", value_name = "FILE")]

@@ -30,6 +30,7 @@ use sockeye_terminal::{Failure, OrFail};
 use source::Source;
 pub(crate) use tls::{CertificateConfig, TlsConfig};
 
+use crate::cert;
 use crate::file::{self, Kind};
 use crate::logging::LogConfig;
 
@@ -283,6 +284,13 @@ impl Config {
     pub(crate) fn certify(&mut self, cert: PathBuf, key: PathBuf) {
         let tls = self.tls.get_or_insert_default();
         tls.certificates = vec![CertificateConfig { cert, key }];
+    }
+
+    /// Speaks TLS with the certificate for development in a directory.
+    pub(crate) fn certify_for_development(&mut self, dir: &Path) {
+        let [ca, cert, key] = cert::files(dir);
+        self.certify(cert, key);
+        self.tls.get_or_insert_default().dev_authority = Some(ca);
     }
 
     /// Reads the text of a file; the problem says in which line, and what was expected.

@@ -22,7 +22,7 @@ use crate::listen::Bound;
 use crate::reload::{Applied, Reload, ReloadThread, Reloader};
 use crate::tls::TlsReloader;
 use crate::watch::Watch;
-use crate::{disk, logging, workers};
+use crate::{cert, disk, logging, workers};
 
 /// Descriptors of the program itself, apart from its loops: standard streams, signals, files.
 const DESCRIPTORS_KEPT: u64 = 16;
@@ -34,6 +34,9 @@ const DESCRIPTORS_OF_LOOP: u64 = 2;
 const MESSAGE_BYTES_MAX: u64 = 16 << 20;
 
 pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
+    if let Some(dir) = &options.dev_cert {
+        cert::ensure(dir)?;
+    }
     let config = configure(options, Kind::Stream)?;
     logging::apply(&config.log)?;
     for problem in config.warnings() {
@@ -209,6 +212,9 @@ pub(crate) fn configure(options: &ServeOptions, kind: Kind) -> Result<Config, Fa
     if let (Some(cert), Some(key)) = (&options.cert, &options.key) {
         config.certify(cert.clone(), key.clone());
     }
+    if let Some(dir) = &options.dev_cert {
+        config.certify_for_development(dir);
+    }
     config.data = options.data.clone().or(config.data);
     config.drain.rest = options.drain.unwrap_or(config.drain.rest);
     config.workers = options.workers.unwrap_or(config.workers);
@@ -368,19 +374,22 @@ fn examples(
     config: &Config,
 ) -> String {
     let shown = config.access.as_ref().map_or("", |access| access.shown());
+    let authority = config.tls.as_ref().and_then(|tls| tls.dev_authority.as_deref());
+    let authority = authority.filter(|_| url.starts_with("https:"));
+    let trust = authority.map_or(String::new(), |ca| format!("--cacert {} ", ca.display()));
     let mut text = String::new();
     if config.serves_demo() && listener.parts.has(Part::Demo) {
         let _ = write!(
             text,
             "
   a page to look at       {url}/
-  server-sent events      curl -N {url}/clock
+  server-sent events      curl {trust}-N {url}/clock
   WebSocket echo          {web_socket}/echo
 "
         );
     }
     if listener.parts.has(Part::Health) {
-        let _ = write!(text, "\n  health                  curl {url}/healthz\n");
+        let _ = write!(text, "\n  health                  curl {trust}{url}/healthz\n");
     }
     if listener.parts.has(Part::Channels) {
         // A URL with a question mark needs quotes, and a socket before it has none.
@@ -389,9 +398,9 @@ fn examples(
         let _ = write!(
             text,
             "
-  subscribe to a channel  curl {shown}-N {flag}'{host}/v1/sse?channel=news'
-  publish into it         curl {shown}-d 'hello' {url}/v1/channels/news
-  read its history        curl {shown}{url}/v1/channels/news/history
+  subscribe to a channel  curl {trust}{shown}-N {flag}'{host}/v1/sse?channel=news'
+  publish into it         curl {trust}{shown}-d 'hello' {url}/v1/channels/news
+  read its history        curl {trust}{shown}{url}/v1/channels/news/history
 "
         );
     }

@@ -24,6 +24,9 @@ pub(crate) struct TlsConfig {
     /// HTTP/2 is switched off, so clients are not offered it.
     #[serde(skip)]
     pub(crate) is_without_http2: bool,
+    /// The authority of a certificate for development.
+    #[serde(skip)]
+    pub(crate) dev_authority: Option<PathBuf>,
 }
 
 /// A chain and its key, in PEM.

@@ -111,6 +111,43 @@ fn install(from: &str, to: &str) {
     }
 }
 
+/// One command, the first time and again: the authority that a client trusts stays.
+#[test]
+fn a_server_makes_a_development_certificate_that_is_not_there() {
+    let place = Place::new();
+    let dir = place.path("made/dev");
+    let [ca, cert, _] = files(&dir);
+    let server = Secured::start(&place, &["--dev-cert", &dir]);
+    let told = fs::read_to_string(place.path("log")).expect("our directory");
+    assert!(told.contains("made a certificate for localhost") && told.contains(&ca), "{told}");
+    let client = client(&[&ca], None);
+    assert!(server.ask(&client, "/healthz").starts_with("HTTP/1.1 200 "));
+    drop(server);
+
+    let made = fs::read(&cert).expect("it is there");
+    let mut command = sockeye(&["serve", "--listen", "127.0.0.1:0", "--dev-cert", &dir]);
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
+    let stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let said: Vec<String> = stdout
+        .lines()
+        .map(|line| line.expect("text"))
+        .take_while(|line| !line.starts_with("Ctrl-C"))
+        .collect();
+    child.kill().and_then(|()| child.wait()).expect("it is our child");
+    assert_eq!(fs::read(&cert).expect("it is there"), made, "it is the same");
+    // What is shown to be tried works as it stands.
+    let shown = said.iter().filter(|line| line.contains(" curl "));
+    let trusting = format!(" curl --cacert {ca} ");
+    assert!(
+        shown.clone().count() == 5 && shown.clone().all(|it| it.contains(&trusting)),
+        "{said:?}"
+    );
+    let both = run(&["serve", "--dev-cert", &dir, "--cert", &cert, "--key", &cert]);
+    assert_eq!(both.status.code(), Some(2), "{both:?}");
+    fs::remove_file(&cert).expect("our directory");
+    bad(&run(&["serve", "--dev-cert", &dir]), 1, "is there already");
+}
+
 #[test]
 fn a_development_certificate_serves_https() {
     let place = Place::new();
