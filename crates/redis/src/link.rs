@@ -81,10 +81,13 @@ impl Link {
     }
 
     fn log_in(&mut self, login: &Login, config: &RedisConfig) -> Result<(), Trouble> {
-        let Some(password) = &login.password else { return Ok(()) };
-        match &login.user {
-            Some(user) => self.ask_ok(&["AUTH", user, password], config),
-            None => self.ask_ok(&["AUTH", password], config),
+        match (&login.user, &login.password) {
+            (None, None) => Ok(()),
+            (None, Some(password)) => self.ask_ok(&["AUTH", password], config),
+            // A user without a password may exist, and is another one than `default`.
+            (Some(user), password) => {
+                self.ask_ok(&["AUTH", user, password.as_deref().unwrap_or_default()], config)
+            }
         }
     }
 

@@ -239,7 +239,7 @@ impl Shared {
         inner.sessions += 1;
         let number = inner.sessions;
         inner.session = Some(Session { number, link: Some(link), cuts, trouble: None });
-        inner.events.push_back(Event::State(state));
+        inner.tell(Event::State(state));
         if inner.is_stopped {
             inner.cut();
         }
@@ -264,9 +264,11 @@ impl Shared {
         first.unwrap_or(trouble)
     }
 
-    /// Tells the owner of a state.
+    /// Tells the owner of a state, or of copies. One that follows its like takes its place.
     pub(crate) fn tell(&self, event: Event) {
-        self.lock().events.push_back(event);
+        let mut inner = self.lock();
+        inner.tell(event);
+        drop(inner);
         self.wake();
     }
 
@@ -385,6 +387,18 @@ impl Inner {
 
     fn cut(&self) {
         self.session.iter().flat_map(|session| &session.cuts).for_each(Cut::cut);
+    }
+
+    fn tell(&mut self, event: Event) {
+        let is_like = |last: &Event| match last {
+            Event::State(_) => matches!(event, Event::State(_)),
+            Event::Replicated(_) => matches!(event, Event::Replicated(_)),
+            Event::Entry(..) | Event::Ends(_) | Event::Dropped(_) => false,
+        };
+        if self.events.back().is_some_and(is_like) {
+            self.events.pop_back();
+        }
+        self.events.push_back(event);
     }
 
     /// Drops all appends, and those that come before the owner knows.

@@ -9,7 +9,7 @@ const QUOTE_CHARS_MAX: usize = 200;
 
 /// What a user has to be allowed, for messages.
 const RIGHTS: &str =
-    "+xadd +xread +xtrim +xinfo +multi +exec +watch +unwatch +wait +role +info +type +ping +select";
+    "+xadd +xread +xtrim +xinfo +multi +exec +watch +unwatch +wait +role +info +type +select";
 
 /// The trouble that an error of Redis is.
 pub(crate) fn of_error(error: &str, server: &str, config: &RedisConfig) -> Trouble {
