@@ -3,6 +3,7 @@
 mod faults;
 mod node;
 mod proxy;
+mod rate;
 mod rig;
 mod server;
 
@@ -39,6 +40,18 @@ struct Arguments {
 enum Command {
     /// The suite that every engine has to pass, and the faults, on servers that it starts (Debian: redis-server).
     Own,
+    /// Measures appends and read-backs beside plain XADD and XREAD, in turn on one server that it starts.
+    Rate {
+        /// Rounds of each.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Entries of a round.
+        #[arg(long, default_value_t = 200_000)]
+        entries: usize,
+        /// `appendfsync` of the server.
+        #[arg(long, default_value = "everysec")]
+        appendfsync: String,
+    },
     /// The suite that every engine has to pass, on a server of yours. It makes and deletes keys
     /// `sockeye-suite-…`, and nothing else.
     Engine {
@@ -61,6 +74,12 @@ type Job = (String, Box<dyn FnOnce() + Send>);
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let (server, target) = match &arguments.command {
+        Command::Rate { rounds, entries, appendfsync } => {
+            let plan = rate::Plan { rounds: (*rounds).max(1), entries: *entries };
+            let ratio = rate::run(plan, &["--appendfsync", appendfsync]);
+            println!("\nthe engine has {ratio:.2} of the plain rate");
+            return ExitCode::SUCCESS;
+        }
         Command::Own => {
             let server = Server::start(&[]);
             let client = vec!["-p".to_owned(), server.port.to_string()];

@@ -42,6 +42,8 @@ pub(crate) struct Node {
     pub(crate) ends: Option<LogEnds>,
     pub(crate) rejections: Vec<Rejection>,
     pub(crate) replicated: Option<Position>,
+    /// Whether it leaves it to the engine to go on after a new connection. Otherwise it asks for the entry at its place.
+    pub(crate) reads_on: bool,
 }
 
 /// The configuration of a URL, with the patience of these tests.
@@ -79,6 +81,7 @@ impl Node {
             ends: None,
             rejections: Vec::new(),
             replicated: None,
+            reads_on: false,
         }
     }
 
@@ -134,8 +137,10 @@ impl Node {
                 );
                 if matches!(state, State::Up(_)) {
                     self.ups += 1;
-                    // The entry at the place has to come again, and be the same.
-                    self.engine.read_from(self.place());
+                    if !self.reads_on {
+                        // The entry at the place has to come again, and be the same.
+                        self.engine.read_from(self.place());
+                    }
                 }
                 self.state = Some(state);
                 self.ends = None;
@@ -155,7 +160,7 @@ impl Node {
 
     fn take_entry(&mut self, position: Position, text: String) {
         if let Some((last, known)) = self.read.last() {
-            if position == *last {
+            if position == *last && !self.reads_on {
                 if *known != text {
                     self.forks.push(position);
                 }
@@ -239,6 +244,22 @@ impl Node {
     /// Waits until this number of entries counts.
     pub(crate) fn wait_applied(&mut self, count: usize) {
         self.wait(&format!("{count} entries count"), |it| it.applied.len() >= count);
+    }
+
+    /// Forgets what it read behind a position, as the owner of a log that has lost its tail does, and begins a
+    /// new life with a greater fence. Its own entries that are gone are offered again.
+    pub(crate) fn begin_life(&mut self, last: Position) {
+        let kept =
+            core::mem::take(&mut self.read).into_iter().filter(|(position, _)| *position <= last);
+        let kept: Vec<_> = kept.collect();
+        (self.applied, self.newest, self.unread) = (Vec::new(), BTreeMap::new(), 1);
+        kept.into_iter().for_each(|(position, text)| self.take_entry(position, text));
+        let fence = self.fence;
+        // Whatever is on its way under the old fence is refused.
+        self.engine.raise_fence(&Arc::from(*b"life")).expect("little waits");
+        self.engine.read_from(last);
+        self.wait("the new life has begun", |it| it.fence > fence);
+        self.has_dropped = true;
     }
 
     /// Where it is.

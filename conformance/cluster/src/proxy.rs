@@ -23,6 +23,10 @@ struct Shared {
 
 struct State {
     target: SocketAddr,
+    /// Where the next connection leads, if they take turns.
+    other: Option<SocketAddr>,
+    /// The bytes that were sent to clients.
+    relayed: u64,
     holds: Holds,
     delay: Duration,
     /// The connections, both ends of each.
@@ -67,8 +71,14 @@ impl Proxy {
     pub(crate) fn before(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
-        let state =
-            State { target, holds: Holds::Nothing, delay: Duration::ZERO, open: Vec::new() };
+        let state = State {
+            target,
+            other: None,
+            relayed: 0,
+            holds: Holds::Nothing,
+            delay: Duration::ZERO,
+            open: Vec::new(),
+        };
         let shared =
             Arc::new(Shared { state: Mutex::new(state), is_closed: AtomicBool::new(false) });
         let accepting = Arc::clone(&shared);
@@ -86,6 +96,17 @@ impl Proxy {
     /// Leads new connections elsewhere.
     pub(crate) fn lead_to(&self, port: u16) {
         self.shared.state.lock().expect("no poison").target = (Ipv4Addr::LOCALHOST, port).into();
+    }
+
+    /// Leads every second connection elsewhere.
+    pub(crate) fn take_turns_with(&self, port: u16) {
+        self.shared.state.lock().expect("no poison").other =
+            Some((Ipv4Addr::LOCALHOST, port).into());
+    }
+
+    /// The bytes that were sent to clients.
+    pub(crate) fn relayed(&self) -> u64 {
+        self.shared.state.lock().expect("no poison").relayed
     }
 
     /// Holds bytes from now on, or lets them go on.
@@ -119,8 +140,18 @@ impl Drop for Proxy {
     }
 }
 
+impl State {
+    fn next_target(&mut self) -> SocketAddr {
+        let target = self.target;
+        if let Some(other) = &mut self.other {
+            self.target = core::mem::replace(other, target);
+        }
+        target
+    }
+}
+
 fn accept(shared: &Arc<Shared>, client: TcpStream) {
-    let target = shared.state.lock().expect("no poison").target;
+    let target = shared.state.lock().expect("no poison").next_target();
     // A server that is away refuses: so does the proxy.
     let Ok(server) = TcpStream::connect(target) else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
@@ -152,6 +183,9 @@ fn copy(shared: &Shared, mut from: TcpStream, mut to: TcpStream, way: Way) {
         thread::sleep(delay);
         if to.write_all(&buffer[..bytes]).is_err() {
             break;
+        }
+        if matches!(way, Way::Back) {
+            shared.state.lock().expect("no poison").relayed += bytes as u64;
         }
     }
     // Bytes that were read are written, also after a cut; then both ends close.

@@ -127,11 +127,29 @@ impl Server {
         }
     }
 
+    /// Cuts the end off the file that the server appends to, as a disk does that has lost what it was given last.
+    pub(crate) fn lose_on_disk(&self, bytes: u64) {
+        assert!(self.process.is_none(), "it does not run");
+        let files = fs::read_dir(self.directory.join("appendonlydir")).expect("the server has AOF");
+        let newest = files.map(|file| file.expect("a file").path());
+        let newest = newest.filter(|path| path.to_string_lossy().ends_with(".incr.aof")).max();
+        let file = fs::File::options()
+            .write(true)
+            .open(newest.expect("a file of increments"))
+            .expect("a file");
+        let length = file.metadata().expect("a file").len();
+        file.set_len(length.checked_sub(bytes).expect("it is longer")).expect("a file of our own");
+    }
+
     /// Sends a signal, such as `STOP`.
     pub(crate) fn signal(&self, name: &str) {
-        let id = self.process.as_ref().expect("it runs").id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        let sent = Command::new("kill").args(["-s", name, &self.process_id()]).status();
         assert!(sent.is_ok_and(|status| status.success()), "kill -s {name}");
+    }
+
+    /// The number of its process.
+    pub(crate) fn process_id(&self) -> String {
+        self.process.as_ref().expect("it runs").id().to_string()
     }
 
     /// Its URL.

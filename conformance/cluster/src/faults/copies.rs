@@ -21,14 +21,24 @@ fn replicated() {
     let place = node.place();
     node.wait("there are copies", |it| it.replicated == Some(place));
     copying.hold(Holds::All);
+    let asked = waits(&primary);
     node.offer(10);
     node.settle();
+    // One connection asks, so the first answer was there before the second question.
+    node.wait("copies are asked for twice", |_| waits(&primary) >= asked + 2);
     let (acked, length) = (node.replicated, replica.ask(&["XLEN", "sockeye"]));
     assert_eq!((acked, &*length), (Some(place), "11"), "the replica lacks what is held");
     copying.hold(Holds::Nothing);
     let place = node.place();
     node.wait("there are copies again", |it| it.replicated == Some(place));
     assert_eq!(replica.ask(&["XLEN", "sockeye"]), "21");
+}
+
+/// How often a server was asked for copies.
+fn waits(server: &Server) -> u64 {
+    let text = server.ask(&["INFO", "commandstats"]);
+    let calls = text.split("cmdstat_wait:calls=").nth(1).and_then(|rest| rest.split(',').next());
+    calls.map_or(0, |calls| calls.parse().expect("a number"))
 }
 
 fn unasked() {

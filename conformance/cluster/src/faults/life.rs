@@ -15,6 +15,7 @@ pub(super) const CHECKS: &[Check] = &[
     ("a log that a stranger replaced shows in the ends", replaced),
     ("XTRIM behind our back is a jump for who is behind", trimmed),
     ("a replica that lacks the tail shows in the ends, and fences older appends", lost_tail),
+    ("a tail that the disk has lost shows in the ends, and is offered again", lost_on_disk),
     ("a replica that was written to has other entries at our place", forked),
     ("a primary that was demoted is left", demoted),
     ("a Sentinel leads to the new primary", sentinel),
@@ -45,7 +46,18 @@ fn flushed() {
     for node in [&mut node, &mut other] {
         node.wait("it has the new life", |it| it.fence > fence);
     }
-    assert_eq!(server.ask(&["XLEN", "sockeye"]), "1", "the log was begun once");
+    // An append behind the beginning: it is in the log after that was decided.
+    for node in [&mut node, &mut other] {
+        node.engine.append(node.fence, &[Arc::from(*b"behind")]).expect("little waits");
+    }
+    for node in [&mut node, &mut other] {
+        let texts = |it: &Node| it.read.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>();
+        node.wait("both appends are read", |it| {
+            texts(it).ends_with(&["behind".into(), "behind".into()])
+        });
+        let births = texts(node).iter().filter(|text| **text == "birth").count();
+        assert_eq!(births, 2, "the log was begun once before, and once after");
+    }
     assert_eq!(node.place(), other.place());
 }
 
@@ -124,16 +136,43 @@ impl Pair {
     }
 }
 
+/// The newest entry, as the engine said when it came up.
+fn newest(node: &Node) -> Option<Position> {
+    match &node.state {
+        Some(State::Up(ends)) => ends.last,
+        Some(State::Away(_) | State::Refused(_)) | None => None,
+    }
+}
+
+fn lost_on_disk() {
+    // So that all of it is in the file whose end is cut off.
+    let mut server = Server::start(&["--appendfsync", "always"]);
+    let mut node = Node::beginning("a", &server.url());
+    node.offer(100);
+    node.settle();
+    let (place, ups) = (node.place(), node.ups);
+    server.kill();
+    server.lose_on_disk(2_000);
+    server.run();
+    node.wait("it is up again", |it| it.ups > ups);
+    let last = newest(&node).expect("the log is there");
+    assert!(last.fence == place.fence && last.number < place.number, "{last} is before {place}");
+    node.begin_life(last);
+    node.settle();
+    assert_eq!(node.applied.len(), 100, "all entries count");
+    assert!(
+        node.applied.iter().enumerate().all(|(at, text)| *text == format!("a {}", at + 1)),
+        "once and in order"
+    );
+    assert_same(&server, &node);
+}
+
 fn lost_tail() {
     let mut pair = Pair::with_lost_tail(9, 5);
     let (place, ups) = (pair.node.place(), pair.node.ups);
     pair.promote();
     pair.node.wait("the replica is up", |it| it.ups > ups);
-    let ends = |it: &Node| match &it.state {
-        Some(State::Up(ends)) => ends.last,
-        _ => None,
-    };
-    let last = ends(&pair.node).expect("the log is there");
+    let last = newest(&pair.node).expect("the log is there");
     assert_eq!(last, Position::new(place.fence, place.number - 5), "the tail is lost");
     // The owner declares a new life behind what is left.
     pair.node.engine.raise_fence(&Arc::from(*b"life")).expect("little waits");

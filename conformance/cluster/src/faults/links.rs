@@ -5,23 +5,26 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sockeye_backbone::{State, TroubleKind};
+use sockeye_redis::RedisLimits;
 
 use super::Check;
-use crate::node::Node;
+use crate::node::{Node, config};
 use crate::proxy::{Holds, Proxy};
 use crate::server::Server;
 
 pub(super) const CHECKS: &[Check] = &[
-    ("kills of the server lose nothing that was read", kills),
+    ("kills of a server that syncs always lose nothing that was read", kills),
     ("two nodes whose links are cut have one log, and nothing is missing", cuts),
     ("a server that is stopped is away, and goes on", stopped),
     ("requests that are held are away in time, and come late as repeats", held_requests),
     ("replies that are held are away in time, and nothing is missing", held_replies),
     ("delays change nothing", delays),
     ("large and small entries take turns", sizes),
+    ("an owner that takes nothing is sent no more than its bound", slow_owner),
+    ("an address that leads to two servers is no log", two_servers),
     ("a server of another protocol is named", stranger),
     ("a server that is not there is away, and found when it comes", absent),
 ];
@@ -41,10 +44,14 @@ fn assert_all(node: &Node, offered: u64) {
     assert_eq!(node.applied.len() as u64, offered, "all entries count");
 }
 
+/// With `everysec` Redis answers before it writes while a sync of the file goes on: a kill may lose what was read.
+const ALWAYS: &[&str] = &["--appendfsync", "always"];
+
 fn kills() {
-    let mut server = Server::start(&[]);
+    let mut server = Server::start(ALWAYS);
     let mut node = Node::beginning("a", &server.url());
     let mut observer = Node::new("b", &server.url());
+    observer.reads_on = true;
     for _ in 0..5 {
         let before = node.read.len();
         node.offer(200);
@@ -172,6 +179,44 @@ fn sizes() {
     assert_eq!((reader.ups, reader.holes.len()), (1, 0));
 }
 
+fn slow_owner() {
+    const BOUND: usize = 1024 * 1024;
+    const ENTRIES: usize = 300;
+    let server = Server::start(&[]);
+    let proxy = Proxy::to(server.port);
+    let mut writer = Node::beginning("a", &server.url());
+    let large: Arc<[u8]> = vec![b'x'; 100_000].into();
+    for _ in 0..ENTRIES {
+        writer.engine.append(writer.fence, &[Arc::clone(&large)]).expect("it has room");
+    }
+    writer.wait("all are read back", |it| it.read.len() == 1 + ENTRIES);
+    let limits = RedisLimits { event_bytes_max: BOUND, ..RedisLimits::default() };
+    let mut slow = Node::with("b", config(&proxy.url()).with_limits(limits));
+    // Its engine reads at once, and then no more: the bytes stay as they are for a while.
+    let (mut relayed, mut since) = (0, Instant::now());
+    while relayed < BOUND as u64 || since.elapsed() < Duration::from_millis(500) {
+        thread::sleep(Duration::from_millis(10));
+        if proxy.relayed() != relayed {
+            (relayed, since) = (proxy.relayed(), Instant::now());
+        }
+    }
+    // The bound, and one reply of at most 64 entries.
+    assert!(relayed < (BOUND + 70 * large.len()) as u64, "{relayed} bytes were sent");
+    slow.wait("all are read", |it| it.read.len() == 1 + ENTRIES);
+    assert_eq!((slow.ups, slow.holes.len()), (1, 0), "it was slow, and nothing else");
+}
+
+fn two_servers() {
+    let servers = [Server::start(&[]), Server::start(&[])];
+    let proxy = Proxy::to(servers[0].port);
+    proxy.take_turns_with(servers[1].port);
+    let mut node = Node::new("a", &proxy.url());
+    node.wait("there is a trouble", |it| it.trouble().is_some());
+    let trouble = node.trouble().expect("it was waited for");
+    assert_eq!(trouble.kind, TroubleKind::NoLeader);
+    assert!(trouble.text.contains("leads to two servers"), "{trouble}");
+}
+
 fn stranger() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();
@@ -190,7 +235,7 @@ fn stranger() {
 }
 
 fn absent() {
-    let mut server = Server::start(&[]);
+    let mut server = Server::start(ALWAYS);
     let mut node = Node::beginning("a", &server.url());
     node.offer(10);
     node.settle();

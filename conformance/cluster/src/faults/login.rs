@@ -41,6 +41,12 @@ fn passwords() {
     node.offer(10);
     node.settle();
     assert_same(&server, &node);
+    // A user without a password is another one than `default`, who may do everything here.
+    let server = Server::start(&[]);
+    server.set(&["ACL", "SETUSER", "nobody", "on", "nopass", "+auth"]);
+    let url = server.url().replace("redis://", "redis://nobody@");
+    let trouble = refusal(&mut Node::new("a", &url));
+    assert!(trouble.text.contains("the user \"nobody\" not do all"), "{trouble}");
 }
 
 /// What comes behind `ACL SETUSER NAME` in a refusal.
