@@ -14,6 +14,9 @@ use crate::simulation::stage::{Stage, get, upgrade};
 
 const ROUNDS: usize = 60;
 
+/// Seeds in a run that does not say how many.
+const SEEDS: u64 = 2_000;
+
 /// The outcome of a game: the messages sent at once, and those that a bound cut.
 #[derive(Clone, Copy, Debug, Default)]
 struct Totals {
@@ -98,10 +101,27 @@ fn send(
     (sent, context.outbox_bytes(stream))
 }
 
+/// Whether nothing waits for the peers. How many pongs leave beside something else is not the same: their bound
+/// looks at the bytes that are copied, and messages that are sent together are not.
+fn is_written(stages: &mut [Stage; 2], pair: &Pair) -> bool {
+    let waiting = [0, 1].map(|which| {
+        let stream = pair.streams[which];
+        act(&mut stages[which], move |context| context.outbox_bytes(stream))
+    });
+    assert_eq!(waiting[0], waiting[1]);
+    waiting[0] == Some(0)
+}
+
 fn play(seed: u64) -> Totals {
     let mut random = Random::new(seed);
     let room = [600, 5_000, 1 << 20][random.below(3)];
-    let new = || Stage::new(room, |limits| limits.outbox_bytes_max = 12_000);
+    let new = || {
+        Stage::new(room, |limits| {
+            limits.outbox_bytes_max = 12_000;
+            // Some pongs fit, and many have one wait.
+            limits.websocket.replies_bytes_max = 2_000;
+        })
+    };
     let mut stages = [new(), new()];
     let deflate = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
     let http1_0 = "GET /events HTTP/1.0\r\n\r\n".to_owned();
@@ -133,7 +153,7 @@ fn play(seed: u64) -> Totals {
                 pair.read(random.skewed(9_000));
                 turns(&mut stages);
             }
-            6 if pair.is_web_socket => {
+            6 if pair.is_web_socket && is_written(&mut stages, pair) => {
                 let ping = [&b"\x89\xfd\0\0\0\0"[..], &[7; 125]].concat();
                 pair.write(&ping.repeat(1 + random.below(40)));
                 turns(&mut stages);
@@ -161,7 +181,7 @@ fn play(seed: u64) -> Totals {
 #[test]
 fn together_is_one_by_one() {
     let mut totals = Totals::default();
-    let count = each_seed(400, play, |game| {
+    let count = each_seed(SEEDS, play, |game| {
         totals.whole += game.whole;
         totals.cut += game.cut;
     });
