@@ -70,6 +70,11 @@ impl<T> Slab<T> {
         self.len == 0
     }
 
+    /// The number of slots: those of all values, and some that are free.
+    pub fn places(&self) -> usize {
+        self.pages.last().map_or(0, |last| (self.pages.len() - 1) * PAGE + last.len())
+    }
+
     /// Stores `value` and names it.
     ///
     /// # Panics

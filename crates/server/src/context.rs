@@ -1,6 +1,7 @@
 //! The calls that an application may make while the server calls it.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use sockeye_deflate::gzip;
 use sockeye_reactor::Time;
@@ -58,9 +59,16 @@ impl Context<'_> {
         &self.core.closes
     }
 
-    /// Bytes that wait for their peers in all outboxes. It visits every connection, so call it rarely.
-    pub fn unsent_bytes(&self) -> u64 {
-        self.core.connections.iter().map(|(_, connection)| connection.outbox.len() as u64).sum()
+    /// The places of connections: each connection has one, and some are free. A connection keeps its place.
+    pub fn connection_places(&self) -> usize {
+        self.core.connections.places()
+    }
+
+    /// Bytes that wait for their peers in the outboxes of the connections at these
+    /// [places](Self::connection_places). It visits each of them: with many, go on in later turns.
+    pub fn unsent_bytes_in(&self, places: Range<usize>) -> u64 {
+        let connections = places.filter_map(|place| self.core.connections.at(place));
+        connections.map(|(_, connection)| connection.outbox.len() as u64).sum()
     }
 
     /// Compresses the body of a response for a client that [wants gzip](crate::Coding::wanted), if that makes it

@@ -89,13 +89,17 @@ fn turns_are_timed_and_unsent_bytes_are_seen() {
     let unsent = server.ask(move |server| {
         server.with_app(|_, context| {
             let _ = context.send(stream, sockeye_server::Message::Text("abc"));
-            context.unsent_bytes()
+            context.unsent_bytes_in(0..context.connection_places())
         })
     });
     assert_eq!(unsent, 5, "a frame's header and three bytes");
     // What was sent between two turns leaves by itself.
     assert_eq!(peer.read_frame(), (TEXT, b"abc".to_vec()));
-    assert_eq!(server.ask(|server| server.with_app(|_, context| context.unsent_bytes())), 0);
+    assert_eq!(
+        server.ask(|server| server
+            .with_app(|_, context| context.unsent_bytes_in(0..context.connection_places()))),
+        0
+    );
 }
 
 #[test]

@@ -40,8 +40,8 @@ pub struct Service {
     pub(crate) held: HeldRequests,
     /// The refused credential that an operator has not heard of yet.
     pub(crate) refused: Option<RefusedCredential>,
-    /// The figures of all services of the process, if there are others.
-    pub(crate) survey: Option<Survey>,
+    /// The figures of all services of the process, this one included.
+    pub(crate) survey: Survey,
     /// The room on disk, if there is a log.
     pub(crate) storage: Option<Arc<dyn Storage>>,
     /// The server's certificates, if it speaks TLS.
@@ -107,7 +107,7 @@ impl Service {
             held: HeldRequests::default(),
             counters: RequestCounters::default(),
             refused: None,
-            survey: None,
+            survey: Survey::alone(),
             storage: None,
             certificates: None,
         }
@@ -119,7 +119,7 @@ impl Service {
         let SharedState { services, engine, board } = state.clone();
         let wake = Arc::clone(&engine.others.wake);
         self.engine.share(engine, which);
-        self.survey = Some(Survey::new(board, which, wake, services));
+        self.survey = Survey::new(board, which, wake, services);
         self
     }
 
@@ -188,7 +188,7 @@ impl Service {
             streams: self.engine.sessions.len(),
             due: self.engine.due.len() + self.engine.expiring.len() + self.engine.work.len(),
             jobs,
-            held: held + self.surveys_held() + self.held.len(),
+            held: held + self.held.len(),
             publications: self.engine.sequencing.pending().unwrap_or(waiting),
             presence: self.engine.presence.held(),
             users: accounts.users,
@@ -271,7 +271,7 @@ impl Service {
     /// Whether a stream is one of the service's.
     pub fn owns(&self, stream: StreamKey) -> bool {
         let is_session = self.engine.sessions.of_stream(stream).is_some();
-        is_session || self.jobs.holds(stream) || self.surveys(stream) || self.held.holds(stream)
+        is_session || self.jobs.holds(stream) || self.held.holds(stream)
     }
 }
 
@@ -365,7 +365,6 @@ impl App for Service {
             self.counters.polls.gone += 1;
         }
         self.engine.disconnect(stream);
-        self.forget_survey(stream);
         self.forget_held(stream);
     }
 
@@ -408,10 +407,10 @@ impl App for Service {
         self.settle(all * 5 / 8, context);
         self.engine.deliver_burst(context);
         self.engine.hear_archive(all / 2, context);
+        self.begin_to_count();
+        self.conclude_surveys(context);
         self.work(all / 4, context); // [service:tasks-go-on]
         self.engine.hear_of_presence();
-        self.answer_survey(context);
-        self.conclude_surveys(context);
     }
 
     fn on_flushed(&mut self, turn_us: u64) {

@@ -20,6 +20,7 @@ mod drain;
 mod expiry;
 mod fairness;
 mod fan_out;
+mod figures;
 #[path = "../../server/tests/simulation/gunzip.rs"]
 mod gunzip;
 mod half_close;

@@ -8,8 +8,9 @@
 //!
 //! ```text
 //!  hold ─► Task::Request ─► answer_held ─┬─► respond
-//!                                        ├─► await_history ─► answer_history
-//!                                        └─► open_poll: it waits for something
+//!              ▲                         ├─► await_history ─► answer_history
+//!              │                         ├─► open_poll: it waits for something
+//!              └──────── figures ◄───────┘
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,8 +51,8 @@ pub(crate) enum Wanted {
     Poll(polls::Wanted),
     Members(members::Wanted),
     Position(position::Wanted),
-    /// The page of metrics.
-    Figures,
+    /// The page of metrics, and whether its figures have been collected.
+    Figures { are_there: bool },
 }
 
 impl Wanted {
@@ -61,7 +62,7 @@ impl Wanted {
     const fn is_counted(&self) -> bool {
         match self {
             Self::History(_) | Self::Poll(_) | Self::Members(_) | Self::Position(_) => true,
-            Self::Figures => false,
+            Self::Figures { .. } => false,
         }
     }
 }
@@ -120,6 +121,12 @@ impl HeldRequests {
         let request = self.by_id.get_mut(&id)?;
         request.stream = Some(stream);
         self.by_stream.insert(stream, id);
+        self.enqueue_again(id)
+    }
+
+    /// Puts a request behind the others of its account, which it has been before.
+    fn enqueue_again(&mut self, id: u64) -> Option<Payer> {
+        let request = self.by_id.get(&id)?;
         let mut is_new = false;
         let queue = self.queues.entry(request.payer).or_insert_with(|| {
             is_new = true;
@@ -209,6 +216,13 @@ impl Service {
         }
     }
 
+    /// Lines up a request that waited for something else. It may be gone.
+    pub(crate) fn line_up_again(&mut self, id: u64) {
+        if let Some(payer) = self.held.enqueue_again(id) {
+            self.engine.work.add(payer, Task::Request(payer));
+        }
+    }
+
     /// Answers the next request of an account.
     pub(crate) fn answer_next_of(&mut self, payer: Payer, context: &mut Context<'_>) {
         let (next, is_left) = self.held.next_of(payer);
@@ -231,15 +245,24 @@ impl Service {
             Wanted::History(wanted) => self.build_page(id, wanted, waiter, context),
             Wanted::Members(wanted) => self.members(wanted, context).map(Some),
             Wanted::Position(wanted) => self.positions(wanted, context).map(Some),
-            Wanted::Figures => Ok(self.figures((stream, request.coding), context)),
+            Wanted::Figures { are_there } => Ok(self.figures(id, *are_there, context)),
             Wanted::Poll(wanted) => self.poll_in_turn(stream, wanted, request.half_closed, context),
         };
         match built {
-            Ok(None) if matches!(request.wanted, Wanted::History(_)) => {
-                request.asked = Some(self.engine.hub.position());
-                self.held.by_id.insert(id, request);
-            }
-            Ok(None) => drop(self.held.by_stream.remove(&stream)),
+            Ok(None) => match &mut request.wanted {
+                Wanted::History(_) => {
+                    request.asked = Some(self.engine.hub.position());
+                    self.held.by_id.insert(id, request);
+                }
+                Wanted::Figures { are_there } => {
+                    *are_there = true;
+                    self.held.by_id.insert(id, request);
+                }
+                // A poll is a stream from now on.
+                Wanted::Poll(_) | Wanted::Members(_) | Wanted::Position(_) => {
+                    self.held.by_stream.remove(&stream);
+                }
+            },
             Ok(Some(reply)) => self.answer_stream(stream, (reply, request.coding), context),
             Err(problem) => {
                 count(&mut self.counters.requests_refused, problem.code);

@@ -42,14 +42,14 @@ pub(crate) struct Tally {
 }
 
 impl Service {
-    /// The figures of this service.
+    /// The figures of this service. The bytes that wait for clients are those of the last count.
     pub(crate) fn tally(&self, context: &Context<'_>) -> Tally {
         let hub = self.engine.hub.stats();
         Tally {
             server: *context.stats(),
             closes: context.closes().clone(),
             compressed: context.compressed(),
-            unsent_bytes: context.unsent_bytes(),
+            unsent_bytes: self.survey.unsent_bytes,
             hub,
             sequencer: self.engine.sequencing.figures(hub),
             engine: self.engine.counters.clone(),

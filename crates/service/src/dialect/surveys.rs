@@ -1,23 +1,35 @@
-//! Surveys: collect the figures of all services of a process for one page of metrics.
+//! Surveys: the figures of all services of a process, for the page of metrics.
 //!
-//! The service that is asked for the page asks the others, and holds the request until they have
-//! answered.
+//! A request for the page is a task of the address that asks, though the page is for operators: anybody
+//! may ask. The bytes that wait for clients are counted over turns, some thousand connections a step,
+//! and once for all who ask meanwhile.
+//!
+//! ```text
+//!  request ─► its turn: a question ─► each service counts ─► its figures on the board
+//!                                                                        │
+//!  page ◄─ its turn again ◄───── all have answered, or it took too long ◄┘
+//! ```
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use sockeye_server::{Answer, Coding, Context, Reply, Request, StreamKey, Time};
+use sockeye_server::{Answer, Context, Reply, Request, Time};
 
 use crate::dialect::held::Wanted;
 use crate::dialect::metrics::Tally;
 use crate::engine::shared_state::WakeOne;
-use crate::engine::units;
+use crate::engine::work::SURVEYS;
+use crate::engine::{Task, units};
 use crate::wire::Problem;
 use crate::{Pending, Service};
 
-/// How long a survey waits, in milliseconds. A service whose loop stands still counts with its last
-/// figures.
+/// How long a survey waits for other services, in milliseconds. A service whose loop stands still counts
+/// with its last figures.
 const PATIENCE_MS: u64 = 1_000;
+
+/// Requests that a turn puts back in line at the most, once they can be answered.
+const CONCLUDED_MAX: usize = 64;
 
 /// The board on which each service writes its figures when one of them asks.
 #[derive(Debug)]
@@ -43,15 +55,9 @@ impl Board {
         self.slots.lock().expect("nobody panics while holding it")
     }
 
-    /// Whether all services have answered a question.
-    fn is_complete(&self, question: u64) -> bool {
-        self.slots().iter().all(|slot| slot.answers >= question)
-    }
-
-    fn sum(&self) -> Tally {
-        let mut sum = Tally::default();
-        self.slots().iter().for_each(|slot| sum.add(&slot.tally));
-        sum
+    /// The last question that all services have answered.
+    fn answered_by_all(&self) -> u64 {
+        self.slots().iter().map(|slot| slot.answers).min().unwrap_or(u64::MAX)
     }
 }
 
@@ -61,118 +67,176 @@ pub(crate) struct Survey {
     me: usize,
     wake: WakeOne,
     services: usize,
-    /// The question that was answered last.
+    /// The question that this service answered last.
     answered: u64,
-    /// Requests that wait for the others.
-    waiting: Vec<Waiting>,
+    /// The count that is under way.
+    count: Option<Count>,
+    /// The bytes that the last count has found.
+    pub(super) unsent_bytes: u64,
+    /// Requests that wait for the answers, the oldest question first. Some may be gone.
+    waiting: VecDeque<Waiting>,
+}
+
+/// The count of the bytes that wait for clients, as far as it has come.
+struct Count {
+    /// The question that it answers.
+    question: u64,
+    next: usize,
+    bytes: u64,
 }
 
 struct Waiting {
-    stream: StreamKey,
-    coding: Option<Coding>,
+    request: u64,
     question: u64,
     until: Time,
 }
 
 impl Survey {
+    /// The surveys of a service that is alone.
+    pub(crate) fn alone() -> Self {
+        Self::new(Arc::new(Board::new(1)), 0, Arc::new(|_| ()), 1)
+    }
+
     pub(crate) fn new(board: Arc<Board>, me: usize, wake: WakeOne, services: usize) -> Self {
-        Self { board, me, wake, services, answered: 0, waiting: Vec::new() }
+        let (answered, count, unsent_bytes, waiting) = (0, None, 0, VecDeque::new());
+        Self { board, me, wake, services, answered, count, unsent_bytes, waiting }
+    }
+
+    /// Asks all services for their figures, for a request.
+    fn ask(&mut self, request: u64, until: Time) {
+        let question = self.board.asked.fetch_add(1, Ordering::AcqRel) + 1;
+        self.waiting.push_back(Waiting { request, question, until });
+        self.wake_others();
+    }
+
+    /// Begins to count if somebody has asked since the last count began. Returns whether it did.
+    fn begin_to_count(&mut self) -> bool {
+        let question = self.board.asked.load(Ordering::Acquire);
+        if self.count.is_some() || question == self.answered {
+            return false;
+        }
+        self.count = Some(Count { question, next: 0, bytes: 0 });
+        true
+    }
+
+    /// Takes in the bytes that wait at the next places. Returns whether others are left.
+    fn count_on(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(count) = &mut self.count else { return false };
+        // [service:figures-yield]
+        let places = context.connection_places();
+        let until = places.min(count.next + units::PLACES_OF_STEP);
+        let some = count.next.min(until)..until;
+        context.spend(units::of_places(some.len() as u64));
+        count.bytes += context.unsent_bytes_in(some);
+        count.next = until;
+        until < places
+    }
+
+    /// Writes the figures of this service.
+    fn answer(&mut self, tally: Tally, question: u64) {
+        self.answered = question;
+        let mut slots = self.board.slots();
+        slots[self.me] = Slot { tally, answers: question };
+        let is_complete = slots.iter().all(|slot| slot.answers >= question);
+        drop(slots);
+        if is_complete {
+            self.wake_others();
+        }
     }
 
     fn wake_others(&self) {
         (0..self.services).filter(|it| *it != self.me).for_each(|other| (self.wake)(other));
     }
+
+    /// Adds the figures of the other services.
+    fn add_others(&self, sum: &mut Tally) {
+        let slots = self.board.slots();
+        let others = slots.iter().enumerate().filter(|(which, _)| *which != self.me);
+        others.for_each(|(_, slot)| sum.add(&slot.tally));
+    }
+
+    /// Takes the next request that can be answered. A service waits for its own figures in any case.
+    fn conclude(&mut self, answered_by_all: u64, now: Time) -> Option<u64> {
+        let Waiting { question, until, .. } = *self.waiting.front()?;
+        let is_over = answered_by_all >= question || until <= now && self.answered >= question;
+        is_over.then(|| self.waiting.pop_front().map(|it| it.request)).flatten()
+    }
 }
 
 impl Service {
-    /// `GET /metrics`. The page is a task of the address that asks, though it is for operators: anybody
-    /// may ask.
+    /// `GET /metrics`.
     pub(crate) fn survey(&mut self, request: &Request<'_>) -> Result<Answer<Pending>, Problem> {
         let who = self.engine.anybody.clone().at(request.origin());
         let hold = self.hold_for_turn(Vec::new());
         let coding = self.coding_of_answer(request, &who, [].into_iter());
-        self.hold(&who, (Wanted::Figures, coding), hold)
+        self.hold(&who, (Wanted::Figures { are_there: false }, coding), hold)
     }
 
-    /// Answers such a request whose turn has come. `None` if other services are asked first.
+    /// Answers such a request whose turn has come. `None` if the figures are not there yet.
     pub(super) fn figures(
         &mut self,
-        (stream, coding): (StreamKey, Option<Coding>),
+        request: u64,
+        are_there: bool,
         context: &mut Context<'_>,
     ) -> Option<Reply> {
-        let stats = context.stats();
-        context.spend(units::of_figures(stats.accepted - stats.closed));
-        let until = self.engine.now + PATIENCE_MS;
-        let Some(survey) = &mut self.survey else { return Some(self.tally(context).page()) };
-        let question = survey.board.asked.fetch_add(1, Ordering::AcqRel) + 1;
-        survey.waiting.push(Waiting { stream, coding, question, until });
-        survey.wake_others();
-        None
+        if !are_there {
+            context.spend(units::ITEM);
+            self.survey.ask(request, self.engine.now + PATIENCE_MS);
+            self.begin_to_count();
+            return None;
+        }
+        context.spend(units::FIGURES);
+        let mut sum = self.tally(context);
+        self.survey.add_others(&mut sum);
+        Some(sum.page())
     }
 
-    /// Writes this service's figures, if somebody has asked since it did.
-    pub(crate) fn answer_survey(&mut self, context: &Context<'_>) {
-        let Some(survey) = &self.survey else { return };
-        let question = survey.board.asked.load(Ordering::Acquire);
-        if question == survey.answered {
-            return;
+    /// Begins to collect this service's figures, if somebody has asked since it did.
+    pub(crate) fn begin_to_count(&mut self) {
+        if self.survey.begin_to_count() {
+            self.engine.work.add(SURVEYS, Task::Count);
         }
+    }
+
+    /// Takes a step of the count. After the last one, the figures of this service are on the board.
+    pub(crate) fn count_some(&mut self, context: &mut Context<'_>) {
+        if self.survey.count_on(context) {
+            return self.engine.work.add(SURVEYS, Task::Count);
+        }
+        let Some(Count { question, bytes, .. }) = self.survey.count.take() else { return };
+        self.survey.unsent_bytes = bytes;
         let tally = self.tally(context);
-        let Some(survey) = &mut self.survey else { return };
-        survey.answered = question;
-        let mut slots = survey.board.slots();
-        slots[survey.me] = Slot { tally, answers: question };
-        let is_complete = slots.iter().all(|slot| slot.answers >= question);
-        drop(slots);
-        if is_complete {
-            survey.wake_others();
-        }
+        self.survey.answer(tally, question);
+        self.conclude_surveys(context);
+        self.begin_to_count();
     }
 
-    /// Answers the requests for which all services have written, or that have waited long enough.
+    /// Puts the requests back in line for which all services have answered, or that have waited long
+    /// enough: some in each turn.
     pub(crate) fn conclude_surveys(&mut self, context: &mut Context<'_>) {
-        let Some(survey) = &mut self.survey else { return };
-        if survey.waiting.is_empty() {
+        if self.survey.waiting.is_empty() {
             return;
         }
-        let (board, now) = (Arc::clone(&survey.board), context.now());
-        let is_over = |it: &mut Waiting| it.until <= now || board.is_complete(it.question);
-        let over: Vec<_> = survey.waiting.extract_if(.., is_over).collect();
-        for Waiting { stream, coding, .. } in over {
-            let page = self.code(board.sum().page(), coding, context);
-            // A client that is gone is told nothing.
-            let _ = context.respond(stream, page);
+        let answered = self.survey.board.answered_by_all();
+        for _ in 0..CONCLUDED_MAX {
+            let Some(request) = self.survey.conclude(answered, context.now()) else { return };
+            self.line_up_again(request);
         }
+        context.come_back();
     }
 
     /// Signs the service off: it serves nobody any more, and its figures stay as they are.
     pub fn sign_off(&mut self, context: &Context<'_>) {
+        self.survey.unsent_bytes = 0;
         let tally = self.tally(context);
-        let Some(survey) = &mut self.survey else { return };
-        survey.board.slots()[survey.me] = Slot { tally, answers: u64::MAX };
-        survey.wake_others();
+        self.survey.answer(tally, u64::MAX);
+        self.survey.wake_others();
     }
 
-    /// When the oldest request has waited long enough.
+    /// When the oldest request has waited long enough for other services.
     pub(crate) fn survey_deadline(&self) -> Time {
-        let first = self.survey.iter().flat_map(|it| &it.waiting).map(|it| it.until).min();
-        first.unwrap_or(Time::NEVER)
-    }
-
-    /// Whether a stream is a request that waits for the others.
-    pub(crate) fn surveys(&self, stream: StreamKey) -> bool {
-        self.survey.iter().flat_map(|it| &it.waiting).any(|it| it.stream == stream)
-    }
-
-    /// The number of requests that wait.
-    pub(crate) fn surveys_held(&self) -> usize {
-        self.survey.as_ref().map_or(0, |it| it.waiting.len())
-    }
-
-    /// Forgets the request of a stream that has closed.
-    pub(crate) fn forget_survey(&mut self, stream: StreamKey) {
-        if let Some(survey) = &mut self.survey {
-            survey.waiting.retain(|it| it.stream != stream);
-        }
+        let own = self.survey.answered;
+        let first = self.survey.waiting.front().filter(|it| own >= it.question);
+        first.map_or(Time::NEVER, |it| it.until)
     }
 }

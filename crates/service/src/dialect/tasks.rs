@@ -26,6 +26,7 @@ impl Service {
                     self.engine.judging.is_queued = false;
                     self.judge_some(context);
                 }
+                Some(Task::Count) => self.count_some(context),
                 Some(Task::CatchUp(_) | Task::PullAll | Task::Drop) | None => {}
             }
             // Also charged: the deliveries of a publication that waits for the log, and what a page has cost before.

@@ -41,7 +41,7 @@ pub(crate) const SESSION: u64 = 2;
 /// The page of metrics, besides its text.
 pub(crate) const FIGURES: u64 = 500;
 /// A connection whose unsent bytes are counted for that page: some of these cost a unit, as a power of two.
-const CONNECTIONS_SHIFT: u32 = 3;
+const PLACES_SHIFT: u32 = 3;
 
 /// What a request may be expected to cost and yet be answered in the call that reads it: about what ten
 /// small requests cost. A task costs some 40 units itself.
@@ -59,9 +59,13 @@ pub(crate) const fn of_steps(searched: u64, dropped: u64) -> u64 {
     searched + 2 * dropped
 }
 
-/// The units of the page of metrics of a server with so many connections.
-pub(crate) const fn of_figures(connections: u64) -> u64 {
-    FIGURES + (connections >> CONNECTIONS_SHIFT)
+/// The connections that a step of that count looks at.
+pub(crate) const PLACES_OF_STEP: usize = 4_000;
+const _: () = assert!(of_places(PLACES_OF_STEP as u64) == STEP);
+
+/// The units of a step that looks at the places of so many connections.
+pub(crate) const fn of_places(places: u64) -> u64 {
+    places.div_ceil(1 << PLACES_SHIFT)
 }
 
 /// The bytes of JSON that so many units are for.

@@ -26,6 +26,8 @@ pub(crate) enum Task {
     AnswerAll,
     /// The next sessions of a walk over all are judged by new settings.
     Judge,
+    /// The next connections are looked at for the figures of the service.
+    Count,
     /// The hub drops more of what it has no room for, and applies more of new settings.
     Drop,
     /// The job with this number publishes more of its items.
@@ -49,6 +51,7 @@ impl Task {
             | Self::Page(_)
             | Self::Request(_)
             | Self::Judge
+            | Self::Count
             | Self::Drop => units::STEP,
         }
     }
@@ -66,6 +69,9 @@ pub(crate) struct Payer {
 /// The payer of work for everybody: walks over all sessions. It is not to take as long as there are
 /// accounts with work.
 pub(crate) const EVERYBODY: Payer = Payer { id: 0, weight: 64 };
+
+/// The payer of the figures that operators ask for: all who ask for them at a time get the same.
+pub(crate) const SURVEYS: Payer = Payer { id: 1, weight: KEY_WEIGHT };
 
 /// The weight of an API key: a back end speaks for many users.
 const KEY_WEIGHT: u32 = 16;
@@ -257,7 +263,8 @@ impl<D: Dialect> Engine<D> {
             | Task::Publish(_)
             | Task::Page(_)
             | Task::Request(_)
-            | Task::Judge => {
+            | Task::Judge
+            | Task::Count => {
                 return Some(task);
             }
         }
