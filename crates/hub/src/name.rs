@@ -38,7 +38,7 @@ impl<'a> ChannelName<'a> {
             return Err(NameError::TooLong);
         }
         let rest = name.strip_prefix('$').ok_or_else(|| not_allowed(name))?;
-        Self::new(rest).map(|_| Self(name))
+        Self::new(rest).map(|_| Self(name)).map_err(|error| error.further(1))
     }
 
     /// The name.
@@ -141,7 +141,12 @@ pub enum NameError {
     /// More than 200 bytes.
     TooLong,
     /// A character that names may not have, a wildcard that is not a whole segment, or a reserved `$`.
-    NotAllowed(char),
+    NotAllowed {
+        /// The first one.
+        found: char,
+        /// The bytes before it.
+        at: usize,
+    },
     /// A pattern without a wildcard.
     NoWildcard,
     /// A pattern with more than 16 segments before a last `>`.
@@ -150,13 +155,28 @@ pub enum NameError {
     ManyStars,
 }
 
+impl NameError {
+    /// The same error in a text that has so many bytes more at its beginning.
+    fn further(self, bytes: usize) -> Self {
+        match self {
+            Self::NotAllowed { found, at } => Self::NotAllowed { found, at: at + bytes },
+            Self::EmptySegment
+            | Self::TooLong
+            | Self::NoWildcard
+            | Self::ManySegments
+            | Self::ManyStars => self,
+        }
+    }
+}
+
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::EmptySegment => "a segment is empty (: stands between two segments)",
             Self::TooLong => "it is longer than 200 bytes",
-            Self::NotAllowed(found) => {
-                return write!(f, "{found:?} is not allowed (allowed: {ALLOWED})");
+            Self::NotAllowed { found, at } => {
+                let byte = at + 1;
+                return write!(f, "{found:?} at byte {byte} is not allowed (allowed: {ALLOWED})");
             }
             Self::NoWildcard => "a pattern needs a wildcard, * or >",
             Self::ManySegments => "a pattern has at most 16 segments before a last >",
@@ -210,8 +230,9 @@ fn check(name: &str) -> Result<(), NameError> {
 #[cold]
 fn not_allowed(name: &str) -> NameError {
     let is_plain = |it: char| u8::try_from(it).is_ok_and(|byte| PLAIN[usize::from(byte)]);
-    let found = name.chars().find(|it| *it != ':' && !is_plain(*it));
-    NameError::NotAllowed(found.or_else(|| name.chars().next()).unwrap_or('$'))
+    let found = name.char_indices().find(|(_, it)| *it != ':' && !is_plain(*it));
+    let (at, found) = found.or_else(|| name.char_indices().next()).unwrap_or((0, '$'));
+    NameError::NotAllowed { found, at }
 }
 
 /// Checks a pattern without its last `>`: as a name in which `*` may be a segment.
@@ -219,7 +240,14 @@ fn check_segments(pattern: &str) -> Result<(), NameError> {
     if pattern.len() > BYTES_MAX {
         return Err(NameError::TooLong);
     }
-    pattern.split(':').try_for_each(|segment| if segment == "*" { Ok(()) } else { check(segment) })
+    let mut before = 0;
+    pattern.split(':').try_for_each(|segment| {
+        if segment != "*" {
+            check(segment).map_err(|error| error.further(before))?;
+        }
+        before += segment.len() + 1;
+        Ok(())
+    })
 }
 
 /// The characters of names, for people.
@@ -250,20 +278,21 @@ mod tests {
         for empty in ["", ":", "a:", ":a", "a::b"] {
             assert_eq!(ChannelName::new(empty), Err(NameError::EmptySegment), "{empty}");
         }
-        for (bad, found) in [
-            ("a b", ' '),
-            ("ä", 'ä'),
-            ("*", '*'),
-            ("a:>", '>'),
-            ("$x", '$'),
-            ("a\0", '\0'),
-            ("a,b", ','),
-            ("a:b*", '*'),
+        for (bad, found, at) in [
+            ("a b c", ' ', 1),
+            ("ä", 'ä', 0),
+            ("*", '*', 0),
+            ("a:>", '>', 2),
+            ("$x", '$', 0),
+            ("aä\0", 'ä', 1),
+            ("a:b\0", '\0', 3),
+            ("a,b", ',', 1),
+            ("a:b*", '*', 3),
         ] {
-            assert_eq!(ChannelName::new(bad), Err(NameError::NotAllowed(found)), "{bad}");
+            assert_eq!(ChannelName::new(bad), Err(NameError::NotAllowed { found, at }), "{bad}");
         }
-        let told = NameError::NotAllowed(' ').to_string();
-        assert_eq!(told, "' ' is not allowed (allowed: A-Z a-z 0-9 _ . : ~ @ / -)");
+        let told = NameError::NotAllowed { found: ' ', at: 1 }.to_string();
+        assert_eq!(told, "' ' at byte 2 is not allowed (allowed: A-Z a-z 0-9 _ . : ~ @ / -)");
         for char in (0..=0xFF).map(char::from).filter(|char| *char != ':') {
             let plain = char.is_ascii_alphanumeric() || "_.~@/-".contains(char);
             assert_eq!(ChannelName::new(&char.to_string()).is_ok(), plain, "{char:?}");
@@ -280,8 +309,9 @@ mod tests {
             ChannelName::reserved(&format!("${}", "a".repeat(200))),
             Err(NameError::TooLong)
         );
-        assert_eq!(ChannelName::reserved("meta"), Err(NameError::NotAllowed('m')));
-        assert_eq!(ChannelName::reserved("$$a"), Err(NameError::NotAllowed('$')));
+        let not_allowed = |found, at| Err(NameError::NotAllowed { found, at });
+        assert_eq!(ChannelName::reserved("meta"), not_allowed('m', 0));
+        assert_eq!(ChannelName::reserved("$$a"), not_allowed('$', 1));
         assert_eq!(ChannelName::reserved("$"), Err(NameError::EmptySegment));
     }
 
@@ -290,9 +320,11 @@ mod tests {
         for good in [">", "*", "a:*", "*:b", "a:*:c:>", "a:>"] {
             assert_eq!(Pattern::new(good).map(Pattern::as_str), Ok(good));
         }
-        for bad in ["a*", "a:b>", ">:a", "a:>:b", "$a:*", "**", ">>"] {
-            let found = bad.chars().find(|it| "*>$".contains(*it)).expect("one of them");
-            assert_eq!(Pattern::new(bad), Err(NameError::NotAllowed(found)), "{bad}");
+        for bad in ["a*", "a:b>", ">:a", "a:>:b", "$a:*", "**", ">>", "*:b>:*:>"] {
+            let at = bad.trim_start_matches("*:").find(['*', '>', '$']).expect("one of them");
+            let at = if bad.starts_with("*:") { at + 2 } else { at };
+            let found = char::from(bad.as_bytes()[at]);
+            assert_eq!(Pattern::new(bad), Err(NameError::NotAllowed { found, at }), "{bad}");
         }
         assert_eq!(Pattern::new("a:b"), Err(NameError::NoWildcard));
         assert_eq!(Pattern::new(":>"), Err(NameError::EmptySegment));

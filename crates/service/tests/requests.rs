@@ -142,7 +142,7 @@ fn one_channel_or_several() {
         (
             r#"{"channels":["a","\n"],"data":1}"#,
             Code::BadChannel,
-            r#"invalid channel name "\n": '\n' is not allowed (allowed: A-Z a-z 0-9 _ . : ~ @ / -)"#,
+            r#"invalid channel name "\n": '\n' at byte 1 is not allowed (allowed: A-Z a-z 0-9 _ . : ~ @ / -)"#,
         ),
         (r#"{"channel":"a","data":1,"dat":2}"#, Code::BadRequest, r#"unknown field "dat""#),
         (r#"{"channel":"a","data":}"#, Code::BadJson, "not JSON at line 1, column 23"),

@@ -133,7 +133,7 @@ fn whatever_is_missing_is_declared() {
 #[test]
 fn a_refused_name_is_named_everywhere() {
     let server = start(|_| ());
-    let reason = "' ' is not allowed (allowed: A-Z a-z 0-9 _ . : ~ @ / -";
+    let reason = "' ' at byte 2 is not allowed (allowed: A-Z a-z 0-9 _ . : ~ @ / -";
     let named = |name: &str| format!("invalid channel name {name}: {reason}");
     for (method, target) in [
         ("GET", "/v1/sse?channel=b%20ad"),
