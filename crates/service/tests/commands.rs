@@ -12,7 +12,9 @@ const LIMITS: Limits = Limits::DEFAULT;
 fn refused(text: &str) -> (Option<Id<'_>>, Code, String) {
     match Command::parse(text.as_bytes(), &LIMITS) {
         Ok(command) => panic!("{command:?}"),
-        Err(Refused { id, problem: Problem { code, message } }) => (id, code, message.into_owned()),
+        Err(Refused { id, problem: Problem { code, message, .. } }) => {
+            (id, code, message.into_owned())
+        }
     }
 }
 

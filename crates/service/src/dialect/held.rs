@@ -52,7 +52,9 @@ pub(crate) enum Wanted {
     Members(members::Wanted),
     Position(position::Wanted),
     /// The page of metrics, and whether its figures have been collected.
-    Figures { are_there: bool },
+    Figures {
+        are_there: bool,
+    },
 }
 
 impl Wanted {

@@ -213,8 +213,8 @@ impl Service {
             self.engine.renew_presence(channels, who);
             return Ok(Polled::Answer(label.unchanged()));
         }
-        let subscriber =
-            self.engine.hub.connect().inspect_err(|_| self.engine.bounds.rejections.full += 1)?;
+        let connected = self.engine.hub.connect();
+        let subscriber = connected.map_err(|_| self.engine.refuse_place(who))?;
         let taken = self.subscribe_poll(subscriber, who, asked)?;
         let Filled { mut body, rest, cursor, fetch } = self.fill(subscriber, context);
         let waits_for_archive = body.is_empty() && taken.ended.is_empty() && !context.is_draining();

@@ -15,7 +15,8 @@ impl Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
+        let wait_ms = refusal.wait_ms();
+        let problem = match refusal {
             // `of_target` knows the name.
             Refusal::Name(error) => {
                 Self::new(Code::BadChannel, format!("invalid channel name: {error}"))
@@ -23,18 +24,18 @@ impl From<Refusal> for Problem {
             Refusal::Hub(refusal) => refusal.into(),
             Refusal::Access(refusal) => refusal.into(),
             Refusal::RateLimited { per_second, wait_ms } => {
-                let message =
-                    format!("more than {per_second} a second; the next is taken in {wait_ms} ms");
+                let message = format!("more than {per_second} a second; try again in {wait_ms} ms");
                 Self::new(Code::RateLimited, message)
             }
-            Refusal::TooManyConnections { most } => {
+            Refusal::TooManyConnections { most, .. } => {
                 let message = format!("this user has {most} connections already");
                 Self::new(Code::TooManyConnections, message)
             }
-            Refusal::TooManyFromAddress { most } => {
+            Refusal::TooManyFromAddress { most, .. } => {
                 let message = format!("this address has {most} streams without a user already");
                 Self::new(Code::TooManyConnections, message)
             }
+            Refusal::Full { .. } => sockeye_hub::Refusal::Subscribers.into(),
             Refusal::PresenceOfPattern => {
                 Self::new(Code::PresenceOff, "presence is of channels, by their names")
             }
@@ -56,7 +57,8 @@ impl From<Refusal> for Problem {
                 let message = "the log has failed; this message may or may not be kept";
                 Self::new(Code::Unavailable, message)
             }
-        }
+        };
+        problem.with_wait(wait_ms)
     }
 }
 

@@ -25,12 +25,12 @@ const CHALLENGE: Header =
     Header::from_static("WWW-Authenticate", r#"Bearer realm="sockeye", ApiKey realm="sockeye""#);
 
 /// A refusal: with `Retry-After` if the client may retry, with `WWW-Authenticate` if a credential
-/// is missing.
+/// is missing. `retry_ms` spreads the clients.
 pub(crate) fn problem(problem: &Problem, retry_ms: u64) -> Reply {
     let status = problem.status();
     let reply = json(status, problem.to_json());
     if problem.code.is_retryable() {
-        let seconds = (retry_ms.saturating_add(500) / 1_000).max(1);
+        let seconds = (retry_ms.saturating_add(problem.wait_ms).saturating_add(500) / 1_000).max(1);
         reply.header(number("Retry-After", seconds))
     } else if status.code() == Status::UNAUTHORIZED.code() {
         // [service:challenge]

@@ -118,9 +118,9 @@ impl Service {
         let to = Recipient::socket(stream);
         match shown {
             Ok(who) => {
-                if self.engine.admit_own(&who).is_err() {
-                    let (cursor, retry) =
-                        (self.engine.cursor_of(subscriber), self.engine.retry_ms(stream));
+                if let Err(refusal) = self.engine.admit_own(&who) {
+                    let cursor = self.engine.cursor_of(subscriber);
+                    let retry = self.engine.retry_ms(stream) + refusal.wait_ms();
                     let reason = CloseReason::TooManyConnections;
                     return to.goaway(reason, Some(retry), cursor, context);
                 }
@@ -177,7 +177,7 @@ impl Service {
         let to = self.engine.recipient(session);
         to.error(id, None, problem, context);
         if refused >= self.engine.limits.messages_burst.max(1) {
-            to.goaway(CloseReason::RateLimited, Some(retry), cursor, context);
+            to.goaway(CloseReason::RateLimited, Some(retry + problem.wait_ms), cursor, context);
         }
     }
 

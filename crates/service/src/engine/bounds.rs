@@ -7,7 +7,7 @@ use sockeye_hub::{Claim, Cursor, Holder, Seq, Start};
 use sockeye_server::Time;
 
 use crate::engine::access::Account;
-use crate::engine::handshakes::{HandshakeRates, Handshakes, Opener, TurnedAway};
+use crate::engine::handshakes::{HandshakeRates, Handshakes, Opener, Places, TurnedAway};
 use crate::engine::rates::{Rate, Rates};
 use crate::engine::shared_state::{RateLimits, lock};
 use crate::engine::{
@@ -51,7 +51,7 @@ impl RateLimits for Mutex<Lately> {
         rated_max: usize,
         now_ms: u64,
     ) -> Result<Before, u64> {
-        lock(self).messages.take(account, rate, rated_max, now_ms)
+        lock(self).messages.take_or_wait(account, rate, rated_max, now_ms)
     }
 
     fn take_request(
@@ -61,7 +61,7 @@ impl RateLimits for Mutex<Lately> {
         rated_max: usize,
         now_ms: u64,
     ) -> Result<(), u64> {
-        lock(self).requests.take(account, rate, rated_max, now_ms).map(|_| ())
+        lock(self).requests.take_or_wait(account, rate, rated_max, now_ms).map(|_| ())
     }
 
     fn take_handshake(
@@ -71,6 +71,16 @@ impl RateLimits for Mutex<Lately> {
         now_ms: u64,
     ) -> Result<(), TurnedAway> {
         lock(self).handshakes.take(opener, rates, now_ms)
+    }
+
+    fn turn_away(
+        &self,
+        opener: Opener<'_>,
+        whose: Places,
+        rates: &HandshakeRates,
+        now_ms: u64,
+    ) -> u64 {
+        lock(self).handshakes.turn_away(opener, whose, rates, now_ms)
     }
 }
 
@@ -204,10 +214,7 @@ impl<D: Dialect> Engine<D> {
                 return Err((End::TryAgain, retry_ms + wait_ms));
             }
         }
-        self.admit_place(who).map_err(|refusal| match refusal {
-            Refusal::Hub(_) => (End::TryAgain, retry_ms),
-            _ => (End::TooManyConnections, retry_ms),
-        })
+        self.admit_place(who).map_err(|refusal| (refusal.end(), retry_ms + refusal.wait_ms()))
     }
 
     /// Checks the quota of a client that opens one more stream or waiting poll, and its claim on the
@@ -224,8 +231,20 @@ impl<D: Dialect> Engine<D> {
         if open.all < claim.of(room) {
             return Ok(());
         }
+        Err(self.refuse_place(who))
+    }
+
+    /// Refuses a client because the places of all are taken.
+    pub(crate) fn refuse_place(&mut self, who: &Principal) -> Refusal {
         self.bounds.rejections.full += 1;
-        Err(Refusal::Hub(sockeye_hub::Refusal::Subscribers))
+        Refusal::Full { wait_ms: self.turn_away(who, Places::All) }
+    }
+
+    /// How long a client is to wait that found no place.
+    fn turn_away(&self, who: &Principal, whose: Places) -> u64 {
+        let (account, rates) = (who.holder(), HandshakeRates::new(&self.limits));
+        let opener = Opener { account: account.as_ref(), is_known: who.is_known() };
+        self.bounds.rates.turn_away(opener, whose, &rates, self.now.as_millis())
     }
 
     /// Checks the quota of the user or the address that gets one more stream or waiting poll.
@@ -234,17 +253,18 @@ impl<D: Dialect> Engine<D> {
         if self.sessions.open_streams(who).own < most {
             return Ok(());
         }
+        let wait_ms = self.turn_away(who, Places::Own);
         let rejections = &mut self.bounds.rejections;
         match who.holder() {
             // [service:bound-user]
             Some(Account::User(_)) | None => {
                 rejections.connections += 1;
-                Err(Refusal::TooManyConnections { most })
+                Err(Refusal::TooManyConnections { most, wait_ms })
             }
             // [service:bound-address]
             Some(Account::Nameless(_) | Account::Address(_)) => {
                 rejections.address_streams += 1;
-                Err(Refusal::TooManyFromAddress { most })
+                Err(Refusal::TooManyFromAddress { most, wait_ms })
             }
         }
     }

@@ -55,6 +55,15 @@ pub(crate) enum TurnedAway {
     All(u64),
 }
 
+/// The places of which a client has found none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Places {
+    /// Those of its account.
+    Own,
+    /// Those of all clients.
+    All,
+}
+
 /// The streams that opened lately.
 ///
 /// Each account has a token bucket, and all clients have one together. A client gets a token of both
@@ -111,6 +120,28 @@ impl Handshakes {
             debug_assert!(taken.is_ok(), "it had a token");
         }
         Ok(())
+    }
+
+    /// How long a client is to wait that found no place: it waits for its turn among those of its account, or
+    /// among those with its claim, as above.
+    pub(crate) fn turn_away(
+        &mut self,
+        opener: Opener<'_>,
+        whose: Places,
+        rates: &HandshakeRates,
+        now_ms: u64,
+    ) -> u64 {
+        let HandshakeRates { all, own, rated_max, wait_ms_max, .. } = *rates;
+        // [service:places-wait]
+        match (whose, opener.account) {
+            (Places::Own, Some(account)) => {
+                self.own.turn_away(account, own, wait_ms_max, rated_max, now_ms)
+            }
+            (Places::Own | Places::All, _) => {
+                let claim = self.claim(opener, rates, now_ms);
+                self.queues[claim as usize].wait_ms(all, wait_ms_max, now_ms)
+            }
+        }
     }
 
     /// The claim of a client on the bucket of all. Counts its try.

@@ -7,6 +7,9 @@ use std::hash::Hash;
 /// refill is a whole number, and rounding loses nothing.
 const TOKEN: u128 = 1_000;
 
+/// The longest time that whoever is above a rate of messages or requests is to wait, in milliseconds.
+const WAIT_MS_MAX: u64 = 60_000;
+
 /// Full buckets that one `take` forgets at the most. A `take` adds one bucket at the most, so with
 /// two the table shrinks; and two are few, so no call takes long.
 const FORGOTTEN_MAX: usize = 2;
@@ -154,6 +157,24 @@ impl<K: Clone + Eq + Hash + Ord> Rates<K> {
         now_ms: u64,
     ) -> Result<Before, u64> {
         self.change(key, rate, entries_max, now_ms, |entry| entry.bucket.take(rate, now_ms))
+    }
+
+    /// The same, but whoever is refused waits behind those that were refused before.
+    ///
+    /// # Errors
+    /// Without a token: milliseconds until it is the caller's turn.
+    pub(crate) fn take_or_wait(
+        &mut self,
+        key: &K,
+        rate: Rate,
+        entries_max: usize,
+        now_ms: u64,
+    ) -> Result<Before, u64> {
+        // [service:rates-wait]
+        self.change(key, rate, entries_max, now_ms, |entry| {
+            let taken = entry.bucket.take(rate, now_ms);
+            taken.map_err(|wait_ms| wait_ms.max(entry.queue.wait_ms(rate, WAIT_MS_MAX, now_ms)))
+        })
     }
 
     /// The tokens of `key` that are taken, a part of one as a whole one.

@@ -15,18 +15,28 @@ pub enum Refusal {
     RateLimited {
         /// The limit.
         per_second: u32,
-        /// When the next message is taken, in milliseconds from now.
+        /// How long its next message is to wait, in milliseconds: those that were refused lately come
+        /// before it.
         wait_ms: u64,
     },
     /// The user has as many streams as a user may have.
     TooManyConnections {
         /// How many these are.
         most: usize,
+        /// How long the client is to wait, in milliseconds: the more come, the longer.
+        wait_ms: u64,
     },
     /// The clients at this address that have no name have as many streams as they may have.
     TooManyFromAddress {
         /// How many these are.
         most: usize,
+        /// As above.
+        wait_ms: u64,
+    },
+    /// All clients together have as many streams as they may have.
+    Full {
+        /// As above.
+        wait_ms: u64,
     },
     /// Presence is kept of channels, and this is a pattern.
     PresenceOfPattern,
@@ -44,6 +54,39 @@ pub enum Refusal {
     NotKept,
     /// The log has failed: the publication may or may not be kept.
     LogFailed,
+}
+
+impl Refusal {
+    /// How long the client is to wait, besides the time that spreads the clients.
+    pub(crate) const fn wait_ms(self) -> u64 {
+        match self {
+            Self::RateLimited { wait_ms, .. }
+            | Self::TooManyConnections { wait_ms, .. }
+            | Self::TooManyFromAddress { wait_ms, .. }
+            | Self::Full { wait_ms } => wait_ms,
+            Self::Name(_)
+            | Self::Hub(_)
+            | Self::Access(_)
+            | Self::PresenceOfPattern
+            | Self::PresenceOff
+            | Self::TicketsNotNeeded
+            | Self::TicketsOff
+            | Self::NoRoom
+            | Self::LogFull(_)
+            | Self::NotKept
+            | Self::LogFailed => 0,
+        }
+    }
+
+    /// The end of a stream that got no place for this reason.
+    pub(crate) const fn end(self) -> End {
+        match self {
+            Self::TooManyConnections { .. } | Self::TooManyFromAddress { .. } => {
+                End::TooManyConnections
+            }
+            _ => End::TryAgain,
+        }
+    }
 }
 
 impl From<NameError> for Refusal {

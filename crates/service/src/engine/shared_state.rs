@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::engine::access::Account;
 use crate::engine::bounds::Lately;
-use crate::engine::handshakes::{HandshakeRates, Opener, TurnedAway};
+use crate::engine::handshakes::{HandshakeRates, Opener, Places, TurnedAway};
 use crate::engine::presence::{Census, Others, Registry};
 use crate::engine::rates::Rate;
 use crate::engine::session::{Accounts, Counts, OpenStreams};
@@ -38,7 +38,8 @@ pub(crate) trait RateLimits: core::fmt::Debug + Send + Sync {
     /// Counts a message of an account, of which at most `rated_max` are remembered.
     ///
     /// # Errors
-    /// The account is above `rate`: milliseconds until its next message is taken.
+    /// The account is above `rate`: how long the client is to wait, in milliseconds. Those that were refused
+    /// lately come before it.
     fn take_message(
         &self,
         account: &Account,
@@ -51,7 +52,7 @@ pub(crate) trait RateLimits: core::fmt::Debug + Send + Sync {
     /// [`take_message`](Self::take_message).
     ///
     /// # Errors
-    /// The account is above `rate`: milliseconds until its next request is taken.
+    /// As [`take_message`](Self::take_message).
     fn take_request(
         &self,
         account: &Account,
@@ -71,6 +72,15 @@ pub(crate) trait RateLimits: core::fmt::Debug + Send + Sync {
         rates: &HandshakeRates,
         now_ms: u64,
     ) -> Result<(), TurnedAway>;
+
+    /// How long a client is to wait that found no place, in milliseconds.
+    fn turn_away(
+        &self,
+        opener: Opener<'_>,
+        whose: Places,
+        rates: &HandshakeRates,
+        now_ms: u64,
+    ) -> u64;
 }
 
 /// Locks a structure that services share.

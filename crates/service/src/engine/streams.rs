@@ -42,8 +42,8 @@ impl<D: Dialect> Engine<D> {
     ) -> Option<SubscriberKey> {
         let admitted = self.admit_stream(stream, &who).and_then(|()| {
             self.hub.connect().map_err(|_| {
-                self.bounds.rejections.full += 1;
-                (End::TryAgain, self.retry_ms(stream))
+                let refusal = self.refuse_place(&who);
+                (refusal.end(), self.retry_ms(stream) + refusal.wait_ms())
             })
         });
         match admitted {

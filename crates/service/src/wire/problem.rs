@@ -163,12 +163,21 @@ pub struct Problem {
     pub code: Code,
     /// For people: which field, what was expected. It never repeats a secret.
     pub message: Cow<'static, str>,
+    /// How long the client is to wait before it tries again, in milliseconds, besides a time that spreads the
+    /// clients.
+    pub wait_ms: u64,
 }
 
 impl Problem {
     /// A refusal with its reason.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), wait_ms: 0 }
+    }
+
+    /// The same refusal of a client that is to wait for so long.
+    #[must_use]
+    pub fn with_wait(self, wait_ms: u64) -> Self {
+        Self { wait_ms, ..self }
     }
 
     /// The status of the response.

@@ -133,8 +133,9 @@ impl Job<'_> {
             let refusal = item.receipt().err();
             refusal.is_some_and(|problem| problem.code == Code::RateLimited)
         };
-        let first = self.items.first()?.receipt().err();
-        first.filter(|_| self.items.iter().all(too_soon))
+        // The last one has to wait longest.
+        let last = self.items.last()?.receipt().err();
+        last.filter(|_| self.items.iter().all(too_soon))
     }
 
     pub(super) fn reply(&self, retry_ms: u64) -> Reply {

@@ -192,3 +192,31 @@ fn addresses_that_are_remembered_are_bounded() {
     }
     assert_eq!((handshakes.own.len(), handshakes.tries.len()), (1, 1), "the others have rested");
 }
+
+/// Whoever finds no place waits behind those of its account, or of its claim, that found none before. The accounts do
+/// not wait for each other. [service:places-wait]
+#[test]
+fn the_more_find_no_place_the_longer_they_wait() {
+    let (mut handshakes, rates) = rates();
+    let (crowd, alone) = (address(0), address(1));
+    // With 313 tries it is not busy yet.
+    for (whose, per_second, count) in [(Places::Own, 500, 5_000), (Places::All, 2_000, 313)] {
+        for number in 1..=count {
+            let wait_ms = handshakes.turn_away(stranger(&crowd), whose, &rates, 7);
+            assert_eq!(wait_ms, (number * 1_000_u64).div_ceil(per_second), "{whose:?}");
+        }
+    }
+    assert_eq!(handshakes.turn_away(stranger(&alone), Places::Own, &rates, 7), 2);
+    // A crowd that goes on has a claim of its own, which is not that of a quiet address.
+    let waits = (0..1_000).map(|_| handshakes.turn_away(stranger(&crowd), Places::All, &rates, 7));
+    assert_eq!(waits.last(), Some(500));
+    assert_eq!(handshakes.turn_away(stranger(&alone), Places::All, &rates, 7), 157);
+    // Nobody is told to wait for longer than a minute.
+    let waits =
+        (0..100_000).map(|_| handshakes.turn_away(stranger(&crowd), Places::Own, &rates, 7));
+    let longest_ms = waits.max();
+    assert_eq!(longest_ms, Some(60_000));
+    // Those who are not counted wait among all.
+    let back_end = Opener { account: None, is_known: true };
+    assert_eq!(handshakes.turn_away(back_end, Places::Own, &rates, 7), 1);
+}

@@ -192,3 +192,22 @@ fn who_is_turned_away_comes_back_in_turn() {
     let waits: Vec<u64> = (0..6).map(|_| queue.wait_ms(slow, 3_000, 90_000_000)).collect();
     assert_eq!(waits, [1_000, 2_000, 3_000, 1_000, 2_000, 3_000]);
 }
+
+/// The more an account is above its rate, the longer it is to wait; a client a little above it waits for the next
+/// token. [service:rates-wait]
+#[test]
+fn those_above_a_rate_wait_for_each_other() {
+    let (rate, mut rates) = (Rate::new(10, 2), Rates::new(Rate::new(10, 2)));
+    let mut take = |key: u8, now_ms| rates.take_or_wait(&key, rate, 10, now_ms);
+    let tried: Vec<_> = (0..5).map(|_| take(1, 0)).collect();
+    assert_eq!(tried, [Ok(Before::Full), Ok(Before::Used), Err(100), Err(200), Err(300)]);
+    assert_eq!(take(2, 0), Ok(Before::Full), "another account");
+    // Time has passed, and somebody who did not wait has got the token.
+    assert_eq!((take(1, 100), take(1, 100)), (Ok(Before::Used), Err(300)));
+    assert_eq!(
+        (take(1, 700), take(1, 700), take(1, 700)),
+        (Ok(Before::Full), Ok(Before::Used), Err(100))
+    );
+    let waits = (0..1_000).map(|_| take(1, 700).expect_err("it is above its rate"));
+    assert_eq!(waits.max(), Some(WAIT_MS_MAX));
+}
