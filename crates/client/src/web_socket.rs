@@ -8,10 +8,10 @@ mod options;
 mod session;
 
 pub use blocking::WebSocket;
-pub use kept::OwnedMessage;
 pub use machine::{SocketEvent, WebSocket as WebSocketMachine};
 pub use opening::Opened;
 pub use options::{ConnectOptions, Delivery};
+pub use sockeye_websocket::OwnedMessage;
 
 #[cfg(test)]
 #[path = "web_socket/tests.rs"]

@@ -6,7 +6,7 @@ use core::{fmt, mem};
 
 use sockeye_frame::Utf8Validator;
 
-use crate::{CodecError, Kind, Message, MessageCodec, MessageError, Piece};
+use crate::{CodecError, Kind, Message, MessageCodec, MessageError, OwnedMessage, Piece};
 
 /// A buffer of at most this capacity is reused for the next message.
 const RECYCLED_BYTES_MAX: usize = 4096;
@@ -104,6 +104,28 @@ impl Assembler {
             Ok(message) => self.finish(kind, message),
             Err(error) => Err(self.fail(error)),
         }
+    }
+
+    /// As [`push`](Self::push), and hands the message over. One of several pieces, or a compressed one, is not
+    /// copied: the buffer in which it was assembled is the message.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_owned(
+        &mut self,
+        piece: Piece<'_>,
+        codec: Option<&mut dyn MessageCodec>,
+    ) -> Result<Option<OwnedMessage>, MessageError> {
+        let is_lent = piece.first && piece.last && !piece.compressed;
+        match self.push(piece, codec)? {
+            None => return Ok(None),
+            Some(message) if is_lent => return Ok(Some(message.into())),
+            Some(_) => {}
+        }
+        Ok(Some(match mem::replace(&mut self.held, Held::EMPTY) {
+            Held::Bytes(bytes) => OwnedMessage::Binary(bytes),
+            Held::Text(text) => OwnedMessage::Text(text),
+        }))
     }
 
     /// Frees all memory, and discards a partial message.

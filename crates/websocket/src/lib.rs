@@ -16,6 +16,7 @@ mod error;
 mod event;
 mod incoming;
 mod limits;
+mod owned;
 #[cfg(feature = "properties")]
 #[doc(hidden)]
 pub mod properties;
@@ -34,4 +35,5 @@ pub use control::{CloseReason, Control};
 pub use error::{MessageError, ProtocolError, UsageError};
 pub use event::{Event, Kind, Message, Piece};
 pub use limits::{Compression, Config, Limits};
+pub use owned::OwnedMessage;
 pub use send::{Fin, FrameStart};

@@ -1,7 +1,8 @@
 //! Whole messages from pieces, and the memory that this takes.
 
 use sockeye_websocket::{
-    Assembler, CloseCode, CodecError, Kind, Message, MessageCodec, MessageError, Piece,
+    Assembler, CloseCode, CodecError, Kind, Message, MessageCodec, MessageError, OwnedMessage,
+    Piece,
 };
 
 /// Doubles every byte; 0xEE is corrupt.
@@ -247,4 +248,25 @@ fn a_first_piece_forgets_what_was_under_way() {
     );
     let message = assembler.push(piece(Kind::Text, Place::Last, &mut []), None);
     assert_eq!(message, Ok(Some(Message::Text("new"))));
+}
+
+/// The buffer goes with the message; the next one gets its own.
+#[test]
+fn an_owned_message_is_the_buffer_itself() {
+    let mut assembler = Assembler::new(100);
+    for _ in 0..2 {
+        let mut push = |piece: Piece<'_>| assembler.push_owned(piece, Some(&mut Doubling)).unwrap();
+        assert_eq!(push(piece(Kind::Text, Place::First, &mut b"sock"[..].to_vec())), None);
+        let whole = push(piece(Kind::Text, Place::Last, &mut b"eye"[..].to_vec()));
+        assert_eq!(whole, Some(OwnedMessage::Text("sockeye".to_owned())));
+        let whole = push(compressed(Kind::Binary, Place::Whole, &mut [1, 2]));
+        assert_eq!(whole, Some(OwnedMessage::Binary(vec![1, 1, 2, 2])));
+        let whole = push(piece(Kind::Text, Place::Whole, &mut b"hi"[..].to_vec()));
+        assert_eq!(whole, Some(OwnedMessage::Text("hi".to_owned())));
+        assert_eq!(assembler.bytes_held(), 0);
+    }
+    let mut bad = [0xEE];
+    let error =
+        assembler.push_owned(compressed(Kind::Text, Place::Whole, &mut bad), Some(&mut Doubling));
+    assert_eq!(error, Err(MessageError::Corrupt));
 }

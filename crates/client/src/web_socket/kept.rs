@@ -2,44 +2,9 @@
 
 use std::collections::VecDeque;
 
-use sockeye_websocket::{CloseReason, Closed, Control, Kind, Message, Piece};
+use sockeye_websocket::{CloseReason, Closed, Control, Kind, OwnedMessage, Piece};
 
 use super::SocketEvent;
-
-/// A message that borrows from nothing.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub enum OwnedMessage {
-    /// UTF-8 text.
-    Text(String),
-    /// Bytes.
-    Binary(Vec<u8>),
-}
-
-impl OwnedMessage {
-    /// The message, to be sent or looked at.
-    pub fn as_message(&self) -> Message<'_> {
-        match self {
-            Self::Text(text) => Message::Text(text),
-            Self::Binary(bytes) => Message::Binary(bytes),
-        }
-    }
-}
-
-impl From<Message<'_>> for OwnedMessage {
-    fn from(message: Message<'_>) -> Self {
-        match message {
-            Message::Text(text) => Self::Text(text.to_owned()),
-            Message::Binary(bytes) => Self::Binary(bytes.to_owned()),
-        }
-    }
-}
-
-/// Shows the length only.
-impl core::fmt::Debug for OwnedMessage {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        self.as_message().fmt(f)
-    }
-}
 
 /// An event that borrows from nothing.
 pub(super) enum Kept {
